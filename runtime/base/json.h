@@ -1,0 +1,39 @@
+/* json.h -- the only includer of jansson; what reeve adds to it.
+ *
+ * Values are jansson's `json_t` with jansson's words for ownership: new, borrowed, stolen.
+ * Parsing refuses duplicate keys, NUL in strings, input above a limit and nesting above a depth.
+ * The canonical form is RFC 8785 (JCS) over integers, strings, booleans, null, arrays and objects;
+ * a real number makes it fail (money and quantities are integers or strings, never floats).
+ */
+#ifndef REEVE_RUNTIME_BASE_JSON_H
+#define REEVE_RUNTIME_BASE_JSON_H
+
+#include "runtime/base/buf.h"
+#include "runtime/base/error.h"
+
+#include <jansson.h>
+
+enum {
+    RV_JSON_TEXT_MAX = 64 << 20, /* a document or request body; larger things stream */
+    RV_JSON_DEPTH_MAX = 64       /* deeper input is an attack, no ERP document needs it */
+};
+
+/* New reference in `out`.  Errors name `what`, line and column. */
+RV_MUST enum rv_code rv_json_parse(const char *text, size_t length, const char *what, json_t **out,
+                                   struct rv_error *err);
+RV_MUST enum rv_code rv_json_canonical(const json_t *value, struct rv_buf *out,
+                                       struct rv_error *err);
+/* Compact text, keys in insertion order; caller frees with rv_free. Never NULL. */
+char *rv_json_text(const json_t *value);
+
+/* Borrowed reads with a default; a missing key or another type gives the default. */
+const char *rv_json_str(const json_t *object, const char *key, const char *otherwise);
+int64_t rv_json_int(const json_t *object, const char *key, int64_t otherwise);
+bool rv_json_bool(const json_t *object, const char *key, bool otherwise);
+/* Required reads: RV_INVALID naming `what` and the key. */
+RV_MUST enum rv_code rv_json_need_str(const json_t *object, const char *what, const char *key,
+                                      const char **out, struct rv_error *err);
+RV_MUST enum rv_code rv_json_need_int(const json_t *object, const char *what, const char *key,
+                                      int64_t *out, struct rv_error *err);
+
+#endif

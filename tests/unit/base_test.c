@@ -1,0 +1,112 @@
+/* base_test.c -- the vocabulary keeps its promises. */
+#include "runtime/base/arena.h"
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/json.h"
+#include "runtime/base/state_machine.h"
+#include "tests/support/test.h"
+
+#include <signal.h>
+
+TEST(the_first_failure_wins_and_context_goes_in_front)
+{
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_fail(&err, RV_NOT_FOUND, "no agent named \"%s\"", "a"), RV_NOT_FOUND);
+    ck_assert_int_eq(rv_fail(&err, RV_IO, "later"), RV_IO);
+    ck_assert_int_eq(rv_wrap(&err, RV_NOT_FOUND, "start run 7"), RV_NOT_FOUND);
+    ck_assert_str_eq(err.message, "start run 7: no agent named \"a\"");
+}
+
+TEST(a_buffer_never_grows_beyond_its_maximum)
+{
+    struct rv_buf buf;
+    rv_buf_init(&buf, 10);
+    rv_buf_str(&buf, "0123456789");
+    ck_assert(!buf.overflowed);
+    rv_buf_char(&buf, 'x');
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_buf_ok(&buf, "the text", &err), RV_LIMIT);
+    ck_assert_str_eq(buf.data, "0123456789");
+    rv_buf_fini(&buf);
+}
+
+TEST(canonical_json_sorts_keys_by_utf16_and_refuses_reals)
+{
+    json_t *value = NULL;
+    const char *text = "{\"b\":[1,true,null],\"a\":\"\\u20ac\\n\",\"\\ue000\":1,\"\\ud83d\\ude00\":2}";
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_json_parse(text, strlen(text), "test", &value, &err), RV_OK);
+    struct rv_buf buf;
+    rv_buf_init(&buf, 1000);
+    ck_assert_int_eq(rv_json_canonical(value, &buf, &err), RV_OK);
+    ck_assert_str_eq(buf.data, "{\"a\":\"\xe2\x82\xac\\n\",\"b\":[1,true,null],"
+                               "\"\xf0\x9f\x98\x80\":2,\"\xee\x80\x80\":1}");
+    json_object_set_new(value, "x", json_real(1.5));
+    ck_assert_int_eq(rv_json_canonical(value, &buf, &err), RV_INVALID);
+    json_decref(value);
+    rv_buf_fini(&buf);
+}
+
+TEST(hostile_json_is_refused)
+{
+    json_t *value = NULL;
+    char deep[2 * RV_JSON_DEPTH_MAX + 3];
+    memset(deep, '[', sizeof deep);
+    ck_assert_int_eq(rv_json_parse(deep, sizeof deep, "deep", &value, NULL), RV_LIMIT);
+    const char *twice = "{\"a\":1,\"a\":2}";
+    ck_assert_int_eq(rv_json_parse(twice, strlen(twice), "twice", &value, NULL), RV_INVALID);
+    ck_assert_ptr_null(value);
+}
+
+TEST(sha256_of_abc)
+{
+    char hex[RV_HASH_HEX];
+    struct rv_hash hash = rv_sha256("abc", 3);
+    rv_hash_hex(&hash, hex);
+    ck_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(dates_go_there_and_back)
+{
+    for (int64_t day = -800000; day < 800000; day += 37) {
+        int y = 0;
+        int m = 0;
+        int d = 0;
+        rv_civil_from_days(day, &y, &m, &d);
+        ck_assert_int_eq(rv_days_from_civil(y, m, d), day);
+    }
+    char text[RV_TIME_TEXT];
+    rv_time_text(INT64_C(1769847302417123), text);
+    ck_assert_str_eq(text, "2026-01-31T08:15:02.417123Z");
+}
+
+static void count_up(void *data)
+{
+    ++*(int *)data;
+}
+
+TEST(an_arena_runs_its_cleanups)
+{
+    int runs = 0;
+    struct rv_arena *arena = rv_arena_create("test", 1 << 20);
+    rv_arena_cleanup(arena, count_up, &runs);
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_str_eq(rv_arena_printf(arena, "%d", 7), "7");
+    }
+    rv_arena_destroy(arena);
+    ck_assert_int_eq(runs, 1);
+}
+
+enum light { RED, GREEN };
+static const uint32_t light_moves[] = {[RED] = RV_TO(GREEN), [GREEN] = 0};
+static const char *const light_names[] = {"red", "green"};
+static const struct rv_state_table lights = {"light", light_names, light_moves, 2};
+
+TEST_DIES(an_illegal_move_is_a_wrong_program, SIGABRT)
+{
+    int state = GREEN;
+    rv_state_move(&lights, &state, RED);
+}
+
+TEST_MAIN()

@@ -1,0 +1,166 @@
+/* actor.h -- isolated actors with bounded mailboxes, one scheduler per loop thread.
+ *
+ * An actor is a behaviour, its own state and a mailbox.  It lives on one core (= loop = thread) for
+ * its whole life; a tenant is pinned to a core, so everything of a tenant runs on one thread without
+ * locks.  Actors are named by references (ids), never by pointers: a stale reference gives a dead
+ * letter, never a crash.  Messages carry a small inline body and optionally one owned payload.
+ *
+ *     send ----same core----> mailbox ---turn---> receive(self, message)
+ *       \---other core--> ring --wake if asleep--^
+ *
+ * Bounds: a full mailbox does what its owner declared: refuse (the sender is told), drop the oldest,
+ * or spill to a list that is counted and capped.  System messages (stop, down, timeout) have a lane of
+ * their own and come first.  A turn handles at most RV_TURN_MESSAGES_MAX messages or RV_TURN_US_MAX.
+ * Nothing may block in receive; blocking work goes to rv_work of the loop.
+ *
+ * Sources: Erlang/OTP (monitors, supervisors, restart intensity), Akka (bounds, passivation, dead
+ * letters); measured shape in our own prototypes: shared-nothing cores joined by rings.
+ */
+#ifndef REEVE_RUNTIME_ACTOR_ACTOR_H
+#define REEVE_RUNTIME_ACTOR_ACTOR_H
+
+#include "runtime/base/error.h"
+#include "runtime/base/random.h"
+#include "runtime/loop/loop.h"
+
+struct rv_actors; /* the system: one or more cores */
+struct rv_actor;  /* valid only inside its own receive/stop and on its own core */
+
+enum {
+    RV_MAILBOX_DEFAULT = 1024,
+    RV_MAILBOX_SPILL_MAX = 65536,
+    RV_TURN_MESSAGES_MAX = 64,
+    RV_TURN_US_MAX = 200,
+    RV_MESSAGE_INLINE = 32,  /* bytes that travel inside the envelope */
+    RV_DEAD_LETTERS_KEPT = 256
+};
+
+struct rv_ref {
+    uint64_t id; /* core 8 | generation 24 | slot 32; 0 is nobody */
+};
+
+static inline int rv_ref_is(struct rv_ref a, struct rv_ref b)
+{
+    return a.id == b.id;
+}
+
+/* Kinds below RV_MESSAGE_USER are the system's. */
+enum rv_message_kind {
+    RV_MESSAGE_STOP,    /* please end; `stop` of the behaviour runs */
+    RV_MESSAGE_DOWN,    /* a monitored actor ended: from = it, inline int32 = enum rv_exit */
+    RV_MESSAGE_TIMEOUT, /* timer of rv_actor_after: inline uint64 = token */
+    RV_MESSAGE_REPLY,   /* answer to a call */
+    RV_MESSAGE_USER = 16
+};
+
+enum rv_exit { RV_EXIT_NORMAL, RV_EXIT_FAILED, RV_EXIT_KILLED, RV_EXIT_PASSIVATED, RV_EXIT_UNKNOWN };
+
+struct rv_message {
+    uint32_t kind;
+    struct rv_ref from;
+    uint64_t call;       /* non-zero: answer with rv_actor_reply */
+    int64_t deadline_us; /* monotonic; 0 none; expired messages are dead letters, not delivered */
+    uint64_t trace;      /* run id or 0: carried to everything sent while handling this message */
+    union {
+        unsigned char bytes[RV_MESSAGE_INLINE];
+        int64_t numbers[RV_MESSAGE_INLINE / 8];
+        void *pointers[RV_MESSAGE_INLINE / 8];
+    } body;
+    void *payload;             /* owned by the message */
+    void (*free)(void *payload); /* NULL: nothing to free */
+};
+
+/* Moves the payload out: the caller owns it now. */
+void *rv_message_take(struct rv_message *message);
+
+enum rv_overflow { RV_OVERFLOW_REFUSE, RV_OVERFLOW_DROP_OLDEST, RV_OVERFLOW_SPILL };
+enum rv_restart { RV_RESTART_NEVER, RV_RESTART_ON_FAILURE, RV_RESTART_ALWAYS };
+
+struct rv_behavior {
+    const char *name;
+    /* Prepares `state` (zeroed, `state_bytes`); also after a restart.  May fail. */
+    enum rv_code (*start)(struct rv_actor *self, void *state, const void *argument,
+                          struct rv_error *err);
+    /* An error fails the actor: monitors hear it, the supervisor decides. */
+    enum rv_code (*receive)(struct rv_actor *self, void *state, struct rv_message *message,
+                            struct rv_error *err);
+    void (*stop)(struct rv_actor *self, void *state, enum rv_exit why); /* may be NULL */
+    size_t state_bytes;
+};
+
+struct rv_spawn {
+    const struct rv_behavior *behavior;
+    const void *argument;     /* copied (argument_bytes) so that a restart can use it again */
+    size_t argument_bytes;
+    uint32_t mailbox;         /* 0: RV_MAILBOX_DEFAULT */
+    enum rv_overflow overflow;
+    enum rv_restart restart;  /* what its supervisor does when it fails */
+    int restart_max;          /* intensity: at most so many restarts ... (0: 5) */
+    int64_t restart_window_ms; /* ... in this time (0: 60 000), then escalate: the parent fails */
+    int64_t passivate_ms;     /* idle so long: stop with RV_EXIT_PASSIVATED; 0 never */
+    int32_t tenant;           /* for `reeve top` and fairness */
+    const char *name;         /* registers under this name (copied); NULL none */
+};
+
+/* ---- the system ---- */
+/* `cores` loops are borrowed; each is run by its own thread (or all by one, in turn, in tests and
+ * simulation).  `seed` feeds jitter and the simulation's scheduling order. */
+struct rv_actors *rv_actors_create(struct rv_loop *const *loops, int cores, uint64_t seed);
+/* Stops new work, lets mailboxes run empty for at most `timeout_ms`, then stops everybody. */
+void rv_actors_drain(struct rv_actors *actors, int64_t timeout_ms, void (*drained)(void *data),
+                     void *data);
+void rv_actors_destroy(struct rv_actors *actors); /* after the loops have stopped */
+int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant);
+/* Simulation: runs one turn of one ready actor of `core`, chosen by the seed; false when idle. */
+bool rv_actors_step(struct rv_actors *actors, int core);
+
+/* Spawns on `core` from outside any actor (must be on that core's thread, or before it runs). */
+RV_MUST enum rv_code rv_actors_spawn(struct rv_actors *actors, int core,
+                                     const struct rv_spawn *spawn, struct rv_ref *out,
+                                     struct rv_error *err);
+/* Sends from outside any actor; any thread.  Takes the payload, also on failure.
+ * RV_LIMIT: refused by a full mailbox (same core only; cross-core refusals become dead letters). */
+enum rv_code rv_actors_send(struct rv_actors *actors, struct rv_ref to, struct rv_message *message);
+struct rv_ref rv_actors_find(struct rv_actors *actors, const char *name); /* any thread */
+
+/* ---- inside an actor ---- */
+struct rv_ref rv_actor_self(const struct rv_actor *self);
+struct rv_actors *rv_actor_system(const struct rv_actor *self);
+struct rv_loop *rv_actor_loop(const struct rv_actor *self);
+/* The child is supervised by `self`: when self ends, its children are stopped first. */
+RV_MUST enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn *spawn,
+                                    struct rv_ref *out, struct rv_error *err);
+enum rv_code rv_actor_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message);
+/* A request whose answer (or RV_TIMEOUT, or RV_UNAVAILABLE when the target ended) comes to
+ * `answered` exactly once, on this actor's turn. */
+void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *message,
+                   int64_t timeout_ms,
+                   void (*answered)(struct rv_actor *self, void *state, enum rv_code code,
+                                    struct rv_message *reply));
+/* Answers a call; ignored for messages that were not calls. */
+void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
+                    struct rv_message *reply);
+void rv_actor_monitor(struct rv_actor *self, struct rv_ref target);
+/* One message RV_MESSAGE_TIMEOUT with `token` after `delay_ms`; any number at once. */
+void rv_actor_after(struct rv_actor *self, int64_t delay_ms, uint64_t token);
+void rv_actor_cancel_after(struct rv_actor *self, uint64_t token);
+/* Ends after this turn. */
+void rv_actor_exit(struct rv_actor *self, enum rv_exit why);
+
+/* ---- looking in ---- */
+struct rv_dead_letter {
+    struct rv_ref to, from;
+    uint32_t kind;
+    int64_t at_us;
+    const char *reason; /* "no such actor", "mailbox full", "expired", "dropped oldest" */
+};
+/* The newest kept ones of a core, newest first; returns how many. On that core's thread. */
+int rv_actors_dead_letters(struct rv_actors *actors, int core, struct rv_dead_letter *out, int max);
+
+struct rv_actor_stats {
+    int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, restarts, passivated;
+    uint32_t longest_mailbox;
+};
+void rv_actors_stats(struct rv_actors *actors, int core, struct rv_actor_stats *out); /* any thread */
+
+#endif

@@ -492,7 +492,7 @@ static void act_journal_refusal(struct act_op *op, const struct rv_gate_outcome 
     store_write(op->store, &write, on_refusal_written, op);
 }
 
-/* ---- a model's answer: asked first, then passed and journaled with its cost ---- */
+/* ---- a question to the model: passed and recorded first, then asked, then journaled ---- */
 
 struct ask_op {
     struct rv_gate_pass pass;
@@ -500,17 +500,21 @@ struct ask_op {
     struct rv_arena *arena;
     uint8_t digest[RV_STEP_DIGEST_BYTES];
     json_t *question;
-    json_t *summary; /* what the record keeps of the question */
+    json_t *summary; /* what the record keeps of the question: its digest */
     json_t *answer;
     struct rv_budget budget;
     rv_port_done done;
     void *data;
 };
 
+static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
 static void ask_on_answer(void *data, json_t *answer);
-static enum rv_code ask_append(struct rv_gate_pass *pass, struct rv_batch *batch,
-                               struct rv_error *err);
-static void ask_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
+static void ask_on_written(void *data, enum rv_code code, json_t *json, const struct rv_error *err);
+
+static json_t *no_answer(const char *code, const char *message)
+{
+    return json_pack("{s:b,s:s,s:s}", "ok", 0, "code", code, "message", message);
+}
 
 static void store_ask(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
 {
@@ -536,38 +540,15 @@ static void store_ask(void *self, const struct rv_run_act *act, rv_port_done don
         .action = "llm.decide",
         .args = op->summary,
         .budget = &op->budget,
+        .tokens = rv_json_int(act->args, "max_tokens", 1),
         .run = act->run,
         .epoch = act->epoch,
         .seq = act->seq,
         .key = rv_arena_printf(op->arena, "run:%" PRId64, act->run),
-        .append = ask_append,
-        .done = ask_done,
+        .done = ask_on_passed,
         .data = op,
     };
-    if (store->options.model == NULL) {
-        ask_on_answer(op, json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "unavailable", "message",
-                                    "no model is loaded"));
-        return;
-    }
-    rv_model_decide(store->options.model, op->question, NULL, act->run * 1000 + act->seq,
-                    ask_on_answer, op);
-}
-
-static void ask_on_answer(void *data, json_t *answer)
-{
-    struct ask_op *op = data;
-    op->answer = answer;
-    rv_gate_pass(op->store->options.gate, &op->pass);
-}
-
-static enum rv_code ask_append(struct rv_gate_pass *pass, struct rv_batch *batch,
-                               struct rv_error *err)
-{
-    (void)err;
-    struct ask_op *op = pass->data;
-    rv_journal_append(batch, pass->run, pass->seq, RV_STEP_MODEL, "llm.decide", op->digest,
-                      op->answer);
-    return RV_OK;
+    rv_gate_pass(store->options.gate, &op->pass);
 }
 
 static void ask_end(struct ask_op *op, enum rv_code code, const struct rv_error *err)
@@ -580,34 +561,43 @@ static void ask_end(struct ask_op *op, enum rv_code code, const struct rv_error 
     rv_free(op);
 }
 
-static void on_denial_written(void *data, enum rv_code code, json_t *json,
-                              const struct rv_error *err)
-{
-    struct ask_op *op = data;
-    json_decref(json);
-    ask_end(op, code, err);
-}
-
-static void ask_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
+static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
 {
     struct ask_op *op = pass->data;
-    if (code != RV_DENIED && code != RV_LIMIT) {
+    struct rv_model *model = op->store->options.model;
+    if (code == RV_DENIED || code == RV_LIMIT) {
+        /* the door said no: the plan hears it and goes on without advice */
+        ask_on_answer(op, no_answer(rv_code_name(code), err->message));
+    } else if (code != RV_OK) {
         ask_end(op, code, err);
-        return;
+    } else if (model == NULL) {
+        ask_on_answer(op, no_answer("unavailable", "no model is loaded"));
+    } else {
+        rv_model_decide(model, op->question, NULL, pass->run * 1000 + pass->seq, ask_on_answer, op);
     }
-    /* the door said no: the plan hears "denied" and goes on without advice */
-    json_decref(op->answer);
-    op->answer = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", rv_code_name(code), "message",
-                           err->message);
+}
+
+static void ask_on_answer(void *data, json_t *answer)
+{
+    struct ask_op *op = data;
+    op->answer = answer;
     struct rv_step *step = rv_arena_alloc(op->arena, sizeof *step);
-    *step = (struct rv_step){.seq = pass->seq,
+    *step = (struct rv_step){.seq = op->pass.seq,
                              .kind = RV_STEP_MODEL,
                              .name = rv_arena_strdup(op->arena, "llm.decide"),
                              .out = op->answer};
     memcpy(step->digest, op->digest, sizeof step->digest);
-    struct rv_run_write write = {
-        .tenant = pass->tenant, .run = pass->run, .epoch = pass->epoch, .step = step};
-    store_write(op->store, &write, on_denial_written, op);
+    struct rv_run_write write = {.tenant = op->pass.tenant,
+                                 .run = op->pass.run,
+                                 .epoch = op->pass.epoch,
+                                 .step = step};
+    store_write(op->store, &write, ask_on_written, op);
+}
+
+static void ask_on_written(void *data, enum rv_code code, json_t *json, const struct rv_error *err)
+{
+    json_decref(json);
+    ask_end(data, code, err);
 }
 
 /* ---- lifecycle ---- */

@@ -181,7 +181,7 @@ static struct expression *compile_expression(struct rv_policy *policy, const jso
     bool ordering = op >= OP_LT && op <= OP_GE;
     if (node->attr < 0 || (other != NULL && node->other < 0)) {
         *problem = "brings more attributes than one bundle may use";
-    } else if (op != OP_HAS && other == NULL && node->value.type == VALUE_NONE) {
+    } else if (op != OP_HAS && other == NULL && (node->value.type == VALUE_NONE || node->value.type == VALUE_OTHER)) {
         *problem = "compares with a value that is no text, integer, boolean, money or list";
     } else if (ordering && other == NULL && node->value.type != VALUE_INT &&
                node->value.type != VALUE_MONEY) {

@@ -39,6 +39,7 @@ struct value policy_value(const json_t *json)
         value.list = json;
         break;
     case JSON_OBJECT:
+        value.type = VALUE_OTHER;
         value.text = rv_json_str(json, "currency", NULL);
         if (value.text != NULL && json_is_integer(json_object_get(json, "minor"))) {
             value.type = VALUE_MONEY;
@@ -235,10 +236,11 @@ static enum truth equal(const struct value *a, const struct value *b)
     case VALUE_BOOL:
     case VALUE_MONEY:
         return truth_of(a->number == b->number);
+    case VALUE_OTHER:
     case VALUE_NONE:
         return TRUTH_ERROR;
     }
-    RV_UNREACHABLE("six types of value");
+    RV_UNREACHABLE("seven types of value");
 }
 
 static enum truth order(enum op op, const struct value *a, const struct value *b)
@@ -260,7 +262,7 @@ static enum truth order(enum op op, const struct value *a, const struct value *b
 
 static enum truth in_list(const struct value *item, const struct value *list)
 {
-    if (list->type != VALUE_LIST || item->type == VALUE_NONE) {
+    if (list->type != VALUE_LIST || item->type == VALUE_NONE || item->type == VALUE_OTHER) {
         return TRUTH_ERROR;
     }
     size_t i;

@@ -21,10 +21,11 @@ static json_t *value_json(const struct value *value)
         return json_pack("{s:I,s:s}", "minor", (json_int_t)value->number, "currency", value->text);
     case VALUE_LIST:
         return json_incref((json_t *)(uintptr_t)value->list);
+    case VALUE_OTHER:
     case VALUE_NONE:
         return json_null();
     }
-    RV_UNREACHABLE("six types of value");
+    RV_UNREACHABLE("seven types of value");
 }
 
 /* The atoms of a condition that did not hold, with what they saw. */

@@ -129,7 +129,8 @@ static json_t *table_to_json(lua_State *lua, int index, int depth, const char **
 
 static json_t *to_json(lua_State *lua, int index, int depth, const char **problem)
 {
-    if (depth > RV_JSON_DEPTH_MAX || ++budget_of(lua)->items > LOAD_ITEMS_MAX) {
+    if (depth > RV_JSON_DEPTH_MAX || lua_checkstack(lua, 4) == 0 ||
+        ++budget_of(lua)->items > LOAD_ITEMS_MAX) {
         *problem = "a table that is too deep or too large";
         return NULL;
     }

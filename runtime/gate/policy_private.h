@@ -16,7 +16,8 @@ enum {
     POLICY_BUCKETS = 24 /* a window is counted in so many buckets, rounded up: conservative */
 };
 
-enum value_type { VALUE_NONE, VALUE_INT, VALUE_TEXT, VALUE_BOOL, VALUE_MONEY, VALUE_LIST };
+enum value_type { VALUE_NONE, VALUE_INT, VALUE_TEXT, VALUE_BOOL, VALUE_MONEY, VALUE_LIST,
+                  VALUE_OTHER /* an object: there, but not comparable */ };
 
 struct value {
     enum value_type type;

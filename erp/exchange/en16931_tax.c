@@ -13,10 +13,7 @@
 
 /* ---- helpers ---- */
 
-static const char *wanted(const struct en_check *check)
-{
-    return check->rule->with;
-}
+static const char *wanted(const struct en_check *check) { return check->rule->with; }
 
 static bool is(const struct erp_ubl_node *category, const char *code)
 {
@@ -24,10 +21,7 @@ static bool is(const struct erp_ubl_node *category, const char *code)
 }
 
 /* S, L and M are rated: their breakdowns are one for each rate. */
-static bool rated(const char *code)
-{
-    return en_in_list("S L M", code);
-}
+static bool rated(const char *code) { return en_in_list("S L M", code); }
 
 /* The first category of a line, or the category of an allowance or a breakdown. */
 static const struct erp_ubl_node *category_of(const struct erp_ubl_node *node)
@@ -48,10 +42,7 @@ static int lines_of(const struct erp_ubl_node *root, const char *code)
 static int allowances_of(const struct erp_ubl_node *root, const char *code)
 {
     int count = 0;
-    UBL_EACH(node, root, UBL_AllowanceCharge)
-    {
-        count += is(category_of(node), code);
-    }
+    UBL_EACH(node, root, UBL_AllowanceCharge) { count += is(category_of(node), code); }
     return count;
 }
 
@@ -60,10 +51,7 @@ static int breakdowns_of(const struct erp_ubl_node *root, const char *code)
     int count = 0;
     UBL_EACH(total, root, UBL_TaxTotal)
     {
-        UBL_EACH(item, total, UBL_TaxSubtotal)
-        {
-            count += is(category_of(item), code);
-        }
+        UBL_EACH(item, total, UBL_TaxSubtotal) { count += is(category_of(item), code); }
     }
     return count;
 }
@@ -151,15 +139,9 @@ static void allowance_parties_if(struct en_check *check, bool charge)
     }
 }
 
-static void allowance_parties(struct en_check *check)
-{
-    allowance_parties_if(check, false);
-}
+static void allowance_parties(struct en_check *check) { allowance_parties_if(check, false); }
 
-static void charge_parties(struct en_check *check)
-{
-    allowance_parties_if(check, true);
-}
+static void charge_parties(struct en_check *check) { allowance_parties_if(check, true); }
 
 /* ---- 05, 06, 07: which rate a category may have ---- */
 
@@ -197,15 +179,9 @@ static void allowance_rate_if(struct en_check *check, bool charge)
     }
 }
 
-static void allowance_rate(struct en_check *check)
-{
-    allowance_rate_if(check, false);
-}
+static void allowance_rate(struct en_check *check) { allowance_rate_if(check, false); }
 
-static void charge_rate(struct en_check *check)
-{
-    allowance_rate_if(check, true);
-}
+static void charge_rate(struct en_check *check) { allowance_rate_if(check, true); }
 
 /* ---- 08: the base of a breakdown is what lines, charges and allowances sum to ---- */
 
@@ -243,10 +219,7 @@ static void base_fits(struct en_check *check, const struct erp_ubl_node *item)
     }
 }
 
-static void base(struct en_check *check)
-{
-    each_breakdown(check, base_fits);
-}
+static void base(struct en_check *check) { each_breakdown(check, base_fits); }
 
 /* ---- 09: the tax of a breakdown ---- */
 
@@ -256,9 +229,8 @@ static void amount_fits(struct en_check *check, const struct erp_ubl_node *item)
     en_number expected = 0;
     en_number tolerance = 0;
     if (rated(wanted(check))) {
-        expected =
-            en_percent(en_number_or_zero(erp_ubl_child(item, UBL_TaxableAmount)),
-                       en_number_or_zero(EN_AT(item, UBL_TaxCategory, UBL_Percent)));
+        expected = en_percent(en_number_or_zero(erp_ubl_child(item, UBL_TaxableAmount)),
+                              en_number_or_zero(EN_AT(item, UBL_TaxCategory, UBL_Percent)));
         tolerance = en_whole(1) - 1;
     }
     en_number difference = (tax < 0 ? -tax : tax) - (expected < 0 ? -expected : expected);
@@ -267,10 +239,7 @@ static void amount_fits(struct en_check *check, const struct erp_ubl_node *item)
     }
 }
 
-static void amount(struct en_check *check)
-{
-    each_breakdown(check, amount_fits);
-}
+static void amount(struct en_check *check) { each_breakdown(check, amount_fits); }
 
 /* ---- 10: who must give a reason for taking no tax ---- */
 
@@ -284,10 +253,7 @@ static void reason_fits(struct en_check *check, const struct erp_ubl_node *item)
     }
 }
 
-static void reason(struct en_check *check)
-{
-    each_breakdown(check, reason_fits);
-}
+static void reason(struct en_check *check) { each_breakdown(check, reason_fits); }
 
 /* ---- rules of single categories ---- */
 
@@ -329,11 +295,12 @@ static void only_breakdown(struct en_check *check)
 
 static void only_lines(struct en_check *check)
 {
+    if (breakdowns_of(check->root, "O") == 0) {
+        return;
+    }
     for (const struct erp_ubl_node *node = check->root->first; node != NULL; node = node->next) {
-        if (breakdowns_of(check->root, "O") > 0 && en_same(node->name, UBL_InvoiceLine) &&
-            !is(category_of(node), "O")) {
+        if (en_same(node->name, UBL_InvoiceLine) && !is(category_of(node), "O")) {
             en_fail(check, node);
-            return;
         }
     }
 }
@@ -351,15 +318,9 @@ static void only_allowances_if(struct en_check *check, bool charge)
     }
 }
 
-static void only_allowances(struct en_check *check)
-{
-    only_allowances_if(check, false);
-}
+static void only_allowances(struct en_check *check) { only_allowances_if(check, false); }
 
-static void only_charges(struct en_check *check)
-{
-    only_allowances_if(check, true);
-}
+static void only_charges(struct en_check *check) { only_allowances_if(check, true); }
 
 static void category_listed(struct en_check *check, const struct erp_ubl_node *node)
 {
@@ -379,7 +340,10 @@ static void category_codes(struct en_check *check)
 
 /* ---- the table ---- */
 
-#define RULE(id, fn, text, code) {id, true, fn, text, {0}, {0}, code}
+#define RULE(id, fn, text, code)                                                                   \
+    {                                                                                              \
+        id, true, fn, text, {0}, {0}, code                                                         \
+    }
 #define FAMILY(p, code, name)                                                                      \
     RULE(p "-01", one_breakdown, name ": lines or allowances and the tax breakdown do not agree",  \
          code),                                                                                    \
@@ -397,7 +361,8 @@ static void category_codes(struct en_check *check)
              name ": the tax base is not lines plus charges less allowances of the category",      \
              code),                                                                                \
         RULE(p "-09", amount, name ": the tax amount does not fit base and rate", code),           \
-        RULE(p "-10", reason, name ": an exemption reason is missing, or given without need", code)
+        RULE(p "-10", reason, name ": an exemption reason is missing, or given without need",      \
+             code)
 
 const struct en_rule en_tax_rules[] = {
     FAMILY("BR-S", "S", "standard rate"),

@@ -57,6 +57,12 @@ enum rv_code ubl_line_ok(const struct ubl_reading *reading, size_t count, struct
                    ERP_UBL_LINES_MAX);
 }
 
+/* A document where every line is wrong says so two hundred times; that is enough. */
+static bool room(const struct ubl_reading *reading)
+{
+    return json_array_size(reading->findings) < ERP_UBL_LINE_FINDINGS_MAX;
+}
+
 /* ---- values ---- */
 
 enum rv_code ubl_currency(struct ubl_reading *reading, const struct erp_ubl_node *code,
@@ -89,16 +95,21 @@ enum rv_code ubl_amount(struct ubl_reading *reading, const struct erp_ubl_node *
         return refuse(reading, node, wrong, err);
     }
     if (node->currency != NULL && strcmp(node->currency, reading->currency) != 0) {
-        ubl_finding(reading->findings, "RV-CURRENCY", true, reading->currency, node->currency,
-                    "line %d: %s %s is in %.10s, the document in %s", node->line,
-                    erp_ubl_name_text(node->name), node->text, node->currency, reading->currency);
+        if (room(reading)) {
+            ubl_finding(reading->findings, "RV-CURRENCY", true, reading->currency, node->currency,
+                        "line %d: %s %s is in %.10s, the document in %s", node->line,
+                        erp_ubl_name_text(node->name), node->text, node->currency,
+                        reading->currency);
+        }
         return RV_OK;
     }
     if (!erp_decimal_minor(value, reading->exponent, minor)) {
-        ubl_finding(reading->findings, "RV-MINOR-UNIT", true, NULL, node->text,
-                    "line %d: %s %s has digits beyond the %d decimals of %s", node->line,
-                    erp_ubl_name_text(node->name), node->text, reading->exponent,
-                    reading->currency);
+        if (room(reading)) {
+            ubl_finding(reading->findings, "RV-MINOR-UNIT", true, NULL, node->text,
+                        "line %d: %s %s has digits beyond the %d decimals of %s, or is too large",
+                        node->line, erp_ubl_name_text(node->name), node->text, reading->exponent,
+                        reading->currency);
+        }
         return RV_OK;
     }
     *given = true;
@@ -348,7 +359,7 @@ void ubl_check_line(struct ubl_reading *reading, const json_t *line, int64_t ext
     __int128 expected = (numerator + (numerator < 0 ? -half : half)) / denominator + extra_minor;
     int64_t found = json_integer_value(net);
     __int128 difference = expected - found;
-    if (difference >= -1 && difference <= 1) {
+    if ((difference >= -1 && difference <= 1) || !room(reading)) {
         return;
     }
     char a[ERP_DECIMAL_TEXT] = "beyond 64 bits";

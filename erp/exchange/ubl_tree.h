@@ -20,6 +20,8 @@ enum {
     ERP_UBL_MEMORY_MAX = 192 << 20,   /* what the tree of one document may use */
     ERP_UBL_ARENA_BYTES = 224 << 20,  /* the arena's own limit: above what is refused */
     ERP_UBL_LINES_MAX = 50000,        /* lines of one document: it becomes one command */
+    ERP_UBL_BREAKDOWNS_MAX = 100,     /* category and rate pairs; each is summed over all lines */
+    ERP_UBL_LINE_FINDINGS_MAX = 200,  /* findings about single lines; rules count their places */
 };
 
 /* B: CommonBasicComponents-2, A: CommonAggregateComponents-2 */

@@ -6,11 +6,11 @@
  */
 #include "erp/exchange/camt.h"
 
+#include "erp/domain/date.h"
 #include "erp/exchange/camt_internal.h"
-#include "erp/exchange/decimal.h"
+#include "erp/exchange/number.h"
 
 #include "runtime/base/check.h"
-#include "runtime/base/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -178,23 +178,6 @@ static enum rv_code take_text(const struct pass *pass, char *out, size_t size, c
     return RV_OK;
 }
 
-static bool date_ok(const char *text)
-{
-    int year = 0;
-    int month = 0;
-    int day = 0;
-    int used = 0;
-    if (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) != 3 || used != 10 || month < 1 ||
-        month > 12 || day < 1) {
-        return false;
-    }
-    int y = 0;
-    int m = 0;
-    int d = 0;
-    rv_civil_from_days(rv_days_from_civil(year, month, day), &y, &m, &d);
-    return y == year && m == month && d == day;
-}
-
 /* A date, or the date of a date-time as the bank wrote it (its own zone). */
 static enum rv_code take_date(const struct pass *pass, char out[11], const char *field,
                               const char *text, size_t length, int line, struct rv_error *err)
@@ -204,7 +187,7 @@ static enum rv_code take_date(const struct pass *pass, char out[11], const char 
         memcpy(copy, text, 10);
     }
     bool tail_ok = length == 10 || (length > 10 && strchr("TZ+-", text[10]) != NULL);
-    if (!tail_ok || !date_ok(copy)) {
+    if (!tail_ok || !erp_date_valid(copy)) {
         return REFUSE(pass, line, "%s \"%.*s\" is not a date YYYY-MM-DD", field,
                       (int)(length < 30 ? length : 30), text);
     }
@@ -216,21 +199,21 @@ static enum rv_code take_amount(const struct pass *pass, struct camt_amount *out
                                 const char *text, size_t length, int line, struct rv_error *err)
 {
     int shown = (int)(length < 40 ? length : 40);
-    int exponent = erp_currency_exponent(pass->amount_currency);
+    int exponent = erp_currency_digits(pass->amount_currency);
     if (exponent < 0) {
         return REFUSE(pass, line, "%s has currency \"%s\", which is unknown or cannot be posted",
                       field, pass->amount_currency);
     }
-    struct erp_decimal value;
-    const char *wrong = erp_decimal_parse(text, length, &value);
-    if (wrong != NULL) {
-        return REFUSE(pass, line, "%s \"%.*s\" %s", field, shown, text, wrong);
+    struct erp_number value;
+    enum rv_code code = erp_number_parse(text, length, field, &value, err);
+    if (code != RV_OK) {
+        return rv_wrap(err, RV_INVALID, "%s line %d", pass->file, line);
     }
     if (value.digits < 0) {
         return REFUSE(pass, line, "%s \"%.*s\" is negative; the sign belongs into CdtDbtInd", field,
                       shown, text);
     }
-    if (!erp_decimal_minor(value, exponent, &out->minor)) {
+    if (!erp_number_minor(value, exponent, &out->minor)) {
         return REFUSE(pass, line, "%s \"%.*s\" has digits beyond the %d decimals of %s", field,
                       shown, text, exponent, pass->amount_currency);
     }
@@ -255,8 +238,9 @@ static enum rv_code take_sign(const struct pass *pass, int *out, const char *tex
 
 static void take_sequence(struct erp_camt_statement *statement, const char *text, size_t length)
 {
-    struct erp_decimal value;
-    if (erp_decimal_parse(text, length, &value) == NULL && value.scale == 0 && value.digits >= 0) {
+    struct erp_number value;
+    if (erp_number_parse(text, length, "sequence", &value, NULL) == RV_OK && value.scale == 0 &&
+        value.digits >= 0) {
         statement->sequence = value.digits;
     }
 }
@@ -621,8 +605,8 @@ static enum rv_code header_field(struct pass *pass, uint8_t place, const char *t
     case S_ID:
         return take_text(pass, s->id, sizeof s->id - 16, "Stmt/Id", text, length, line, err);
     case S_PAGE: {
-        struct erp_decimal page;
-        if (erp_decimal_parse(text, length, &page) == NULL && page.scale == 0) {
+        struct erp_number page;
+        if (erp_number_parse(text, length, "page", &page, NULL) == RV_OK && page.scale == 0) {
             pass->page = page.digits;
         }
         return RV_OK;
@@ -647,7 +631,7 @@ static enum rv_code header_field(struct pass *pass, uint8_t place, const char *t
     case ACCOUNT_CURRENCY: {
         enum rv_code code =
             take_text(pass, s->currency, sizeof s->currency, "Acct/Ccy", text, length, line, err);
-        if (code == RV_OK && erp_currency_exponent(s->currency) < 0) {
+        if (code == RV_OK && erp_currency_digits(s->currency) < 0) {
             return REFUSE(pass, line, "Acct/Ccy \"%s\" is unknown or cannot be posted",
                           s->currency);
         }

@@ -1,6 +1,6 @@
 /* camt_line.c -- bank lines, their fingerprints, and the balance of a statement; see camt.h. */
+#include "erp/domain/money.h"
 #include "erp/exchange/camt_internal.h"
-#include "erp/exchange/decimal.h"
 
 #include "runtime/base/check.h"
 
@@ -241,10 +241,10 @@ static const char *currency_of(const struct erp_camt_statement *statement,
 
 static void explain(struct erp_camt_statement *s, int64_t foreign)
 {
-    char a[ERP_DECIMAL_TEXT];
-    char b[ERP_DECIMAL_TEXT];
-    char c[ERP_DECIMAL_TEXT];
-    int exponent = erp_currency_exponent(s->currency);
+    char a[ERP_MONEY_TEXT];
+    char b[ERP_MONEY_TEXT];
+    char c[ERP_MONEY_TEXT];
+    char d[ERP_MONEY_TEXT];
     if (!s->opening.given || !s->closing.given) {
         snprintf(s->reason, sizeof s->reason, "the statement has no %s balance",
                  !s->opening.given ? "opening" : "closing");
@@ -257,14 +257,12 @@ static void explain(struct erp_camt_statement *s, int64_t foreign)
         snprintf(s->reason, sizeof s->reason, "%" PRId64 " entries are not in %s", foreign,
                  s->currency);
     } else {
+        erp_money_format(s->opening.minor, s->currency, a);
+        erp_money_format(s->sum_minor, s->currency, b);
+        erp_money_format(s->closing.minor, s->currency, c);
+        erp_money_format(s->difference_minor, s->currency, d);
         snprintf(s->reason, sizeof s->reason,
-                 "opening %s and entries %s do not give closing %s (difference ",
-                 erp_minor_text(s->opening.minor, exponent, a),
-                 erp_minor_text(s->sum_minor, exponent, b),
-                 erp_minor_text(s->closing.minor, exponent, c));
-        size_t n = strlen(s->reason);
-        snprintf(s->reason + n, sizeof s->reason - n, "%s %s)",
-                 erp_minor_text(s->difference_minor, exponent, a), s->currency);
+                 "opening %s and entries %s do not give closing %s (difference %s)", a, b, c, d);
     }
 }
 

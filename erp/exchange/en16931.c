@@ -72,8 +72,9 @@ en_number en_whole(int64_t value)
 /* 18 digits at most, so 28 with the scale: sums of a million of them stay far below 2^127. */
 bool en_number_of(const struct erp_ubl_node *node, en_number *out)
 {
-    struct erp_decimal value;
-    if (node == NULL || erp_decimal_parse(node->text, strlen(node->text), &value) != NULL) {
+    struct erp_number value;
+    if (node == NULL ||
+        erp_number_parse(node->text, strlen(node->text), "", &value, NULL) != RV_OK) {
         return false;
     }
     en_number number = value.digits;

@@ -636,7 +636,7 @@ static const char currency_extra[] =
 
 static bool is_currency(const char *code)
 {
-    return erp_currency_exponent(code) >= 0 || en_in_list(currency_extra, code);
+    return erp_currency_digits(code) >= 0 || en_in_list(currency_extra, code);
 }
 
 static void currency_at(struct en_check *check, const struct erp_ubl_node *node)
@@ -720,9 +720,9 @@ static void document_type(struct en_check *check)
 /* UNTDID 4461. */
 static void payment_means(struct en_check *check, const struct erp_ubl_node *node)
 {
-    struct erp_decimal value;
+    struct erp_number value;
     const char *text = node->text;
-    bool number = erp_decimal_parse(text, strlen(text), &value) == NULL && value.scale == 0 &&
+    bool number = erp_number_parse(text, strlen(text), "", &value, NULL) == RV_OK && value.scale == 0 &&
                   text[0] != '0';
     int64_t n = number ? value.digits : 0;
     bool known = (n >= 1 && n <= 70) || (n >= 74 && n <= 78) || (n >= 91 && n <= 98) ||
@@ -775,9 +775,9 @@ static void icd_at(struct en_check *check, const struct erp_ubl_node *node)
     if (scheme == NULL || (check->rule->with != NULL && strcmp(scheme, "SEPA") == 0)) {
         return;
     }
-    struct erp_decimal value;
+    struct erp_number value;
     bool known = strlen(scheme) == 4 && strspn(scheme, "0123456789") == 4 &&
-                 erp_decimal_parse(scheme, 4, &value) == NULL && value.digits >= ICD_FIRST &&
+                 erp_number_parse(scheme, 4, "", &value, NULL) == RV_OK && value.digits >= ICD_FIRST &&
                  value.digits <= ICD_LAST && value.digits != 181 && value.digits != 182;
     if (!known) {
         en_fail(check, node);

@@ -7,7 +7,7 @@
 #ifndef REEVE_ERP_EXCHANGE_EN16931_INTERNAL_H
 #define REEVE_ERP_EXCHANGE_EN16931_INTERNAL_H
 
-#include "erp/exchange/decimal.h"
+#include "erp/exchange/number.h"
 #include "erp/exchange/en16931.h"
 
 enum { EN_PATH = 5, EN_SCALE = 10 };

@@ -168,11 +168,12 @@ static enum rv_code put_tax(struct ubl_reading *reading, json_t *out, json_t *to
 {
     json_t *list = json_array();
     json_object_set_new(out, "tax", list);
-    int totals_seen = 0;
+    int seen = 0; /* in all tax totals: the rules look at every one */
     UBL_EACH(tax_total, reading->ubl->root, UBL_TaxTotal)
     {
-        if (++totals_seen > ERP_UBL_BREAKDOWNS_MAX) {
-            return rv_fail(err, RV_LIMIT, "%s has more than %d tax totals", reading->ubl->file,
+        seen += 1 + erp_ubl_count(tax_total, UBL_TaxSubtotal);
+        if (seen > ERP_UBL_BREAKDOWNS_MAX) {
+            return rv_fail(err, RV_LIMIT, "%s has more than %d tax breakdowns", reading->ubl->file,
                            ERP_UBL_BREAKDOWNS_MAX);
         }
         if (!own_currency(reading, tax_total)) {
@@ -194,10 +195,6 @@ static enum rv_code put_tax(struct ubl_reading *reading, json_t *out, json_t *to
         {
             json_t *item = json_object();
             json_array_append_new(list, item);
-            if (code == RV_OK && json_array_size(list) > ERP_UBL_BREAKDOWNS_MAX) {
-                code = rv_fail(err, RV_LIMIT, "%s has more than %d tax breakdowns",
-                               reading->ubl->file, ERP_UBL_BREAKDOWNS_MAX);
-            }
             if (code == RV_OK) {
                 code = UBL_PUT(reading, node, tax_fields, item, err);
             }

@@ -65,11 +65,11 @@ static void check_sum(struct ubl_reading *reading, const json_t *totals, __int12
     if (stated == NULL || json_integer_value(stated) == sum) {
         return;
     }
-    char a[ERP_DECIMAL_TEXT];
-    char b[ERP_DECIMAL_TEXT];
-    ubl_finding(reading->findings, "RV-ORDER-SUM", true,
-                erp_minor_text((int64_t)sum, reading->exponent, a),
-                erp_minor_text(json_integer_value(stated), reading->exponent, b),
+    char a[ERP_SCALED_TEXT];
+    char b[ERP_SCALED_TEXT];
+    erp_scaled_format((int64_t)sum, reading->exponent, a);
+    erp_scaled_format(json_integer_value(stated), reading->exponent, b);
+    ubl_finding(reading->findings, "RV-ORDER-SUM", true, a, b,
                 "the order lines sum to %s, the document states %s", a, b);
 }
 

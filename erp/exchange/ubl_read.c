@@ -1,9 +1,9 @@
 /* ubl_read.c -- fields, amounts, parties and line arithmetic; see ubl_read.h. */
 #include "erp/exchange/ubl_read.h"
 
-#include "erp/exchange/iban.h"
+#include "erp/domain/date.h"
+#include "erp/domain/iban.h"
 #include "runtime/base/check.h"
-#include "runtime/base/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,6 +65,14 @@ static bool room(const struct ubl_reading *reading)
 
 /* ---- values ---- */
 
+static enum rv_code number(const struct ubl_reading *reading, const struct erp_ubl_node *node,
+                           struct erp_number *out, struct rv_error *err)
+{
+    enum rv_code code =
+        erp_number_parse(node->text, strlen(node->text), erp_ubl_name_text(node->name), out, err);
+    return code == RV_OK ? RV_OK : rv_wrap(err, code, "%s line %d", reading->ubl->file, node->line);
+}
+
 enum rv_code ubl_currency(struct ubl_reading *reading, const struct erp_ubl_node *code,
                           const struct erp_ubl_node *amount, struct rv_error *err)
 {
@@ -72,7 +80,7 @@ enum rv_code ubl_currency(struct ubl_reading *reading, const struct erp_ubl_node
     if (text[0] == '\0' && amount != NULL && amount->currency != NULL) {
         text = amount->currency;
     }
-    reading->exponent = erp_currency_exponent(text);
+    reading->exponent = erp_currency_digits(text);
     if (reading->exponent < 0) {
         return rv_fail(err, RV_INVALID,
                        "%s: document currency \"%.10s\" is missing, unknown or cannot be posted",
@@ -89,10 +97,10 @@ enum rv_code ubl_amount(struct ubl_reading *reading, const struct erp_ubl_node *
     if (node == NULL || node->text[0] == '\0') {
         return RV_OK;
     }
-    struct erp_decimal value;
-    const char *wrong = erp_decimal_parse(node->text, strlen(node->text), &value);
-    if (wrong != NULL) {
-        return refuse(reading, node, wrong, err);
+    struct erp_number value;
+    enum rv_code code = number(reading, node, &value, err);
+    if (code != RV_OK) {
+        return code;
     }
     if (node->currency != NULL && strcmp(node->currency, reading->currency) != 0) {
         if (room(reading)) {
@@ -103,7 +111,7 @@ enum rv_code ubl_amount(struct ubl_reading *reading, const struct erp_ubl_node *
         }
         return RV_OK;
     }
-    if (!erp_decimal_minor(value, reading->exponent, minor)) {
+    if (!erp_number_minor(value, reading->exponent, minor)) {
         if (room(reading)) {
             ubl_finding(reading->findings, "RV-MINOR-UNIT", true, NULL, node->text,
                         "line %d: %s %s has digits beyond the %d decimals of %s, or is too large",
@@ -120,14 +128,14 @@ enum rv_code ubl_amount(struct ubl_reading *reading, const struct erp_ubl_node *
 static enum rv_code put_decimal(const struct ubl_reading *reading, const struct erp_ubl_node *node,
                                 const char *key, json_t *out, struct rv_error *err)
 {
-    struct erp_decimal value;
+    struct erp_number value;
     const char *text = node->text;
-    const char *wrong = erp_decimal_parse(text, strlen(text), &value);
-    if (wrong == NULL && value.scale > ERP_UBL_DECIMALS_MAX) {
-        wrong = "has more than 6 decimals";
+    enum rv_code code = number(reading, node, &value, err);
+    if (code != RV_OK) {
+        return code;
     }
-    if (wrong != NULL) {
-        return refuse(reading, node, wrong, err);
+    if (value.scale > ERP_UBL_DECIMALS_MAX) {
+        return refuse(reading, node, "has more than 6 decimals", err);
     }
     text += text[0] == '+';
     size_t length = strlen(text);
@@ -146,28 +154,17 @@ static enum rv_code put_decimal(const struct ubl_reading *reading, const struct 
     return RV_OK;
 }
 
+/* XML Schema lets a date carry its zone: 2024-05-01+02:00, 2024-05-01Z. */
 static enum rv_code put_date(const struct ubl_reading *reading, const struct erp_ubl_node *node,
                              const char *key, json_t *out, struct rv_error *err)
 {
-    int year = 0;
-    int month = 0;
-    int day = 0;
-    int used = 0;
-    int y = 0;
-    int m = 0;
-    int d = 0;
-    bool ok = sscanf(node->text, "%4d-%2d-%2d%n", &year, &month, &day, &used) == 3 && used == 10 &&
-              year > 0 && month >= 1 && month <= 12 && day >= 1;
-    if (ok) {
-        rv_civil_from_days(rv_days_from_civil(year, month, day), &y, &m, &d);
-        /* XML Schema lets a date carry its zone: 2024-05-01+02:00, 2024-05-01Z */
-        ok = y == year && m == month && d == day &&
-             (node->text[10] == '\0' || strchr("Z+-", node->text[10]) != NULL);
-    }
-    if (!ok) {
+    char copy[ERP_DATE_TEXT];
+    snprintf(copy, sizeof copy, "%s", node->text);
+    bool zone_ok = strlen(node->text) <= 10 || strchr("Z+-", node->text[10]) != NULL;
+    if (!zone_ok || !erp_date_valid(copy)) {
         return refuse(reading, node, "is not a date YYYY-MM-DD", err);
     }
-    json_object_set_new(out, key, json_stringn(node->text, 10));
+    json_object_set_new(out, key, json_string(copy));
     return RV_OK;
 }
 
@@ -308,7 +305,7 @@ enum rv_code ubl_put_payment(struct ubl_reading *reading, json_t *out, struct rv
     }
     const char *account = erp_ubl_text(UBL_AT(means, UBL_PayeeFinancialAccount, UBL_ID));
     char iban[ERP_IBAN_TEXT];
-    if (erp_iban_normal(account, iban)) {
+    if (erp_iban_normalise(account, iban)) {
         json_object_set_new(payment, "iban", json_string(iban));
     } else if (account[0] != '\0') {
         json_object_set_new(payment, "account", json_string(account));
@@ -319,22 +316,22 @@ enum rv_code ubl_put_payment(struct ubl_reading *reading, json_t *out, struct rv
 /* ---- line arithmetic ---- */
 
 static bool decimal_of(const json_t *line, const char *key, int64_t otherwise,
-                       struct erp_decimal *out)
+                       struct erp_number *out)
 {
     const char *text = rv_json_str(line, key, NULL);
     if (text == NULL) {
-        *out = (struct erp_decimal){.digits = otherwise, .scale = 0};
+        *out = (struct erp_number){.digits = otherwise, .scale = 0};
         return otherwise != 0;
     }
-    return erp_decimal_parse(text, strlen(text), out) == NULL;
+    return erp_number_parse(text, strlen(text), key, out, NULL) == RV_OK;
 }
 
 void ubl_check_line(struct ubl_reading *reading, const json_t *line, int64_t extra_minor,
                     const char *rule, bool fatal)
 {
-    struct erp_decimal quantity;
-    struct erp_decimal price;
-    struct erp_decimal base;
+    struct erp_number quantity;
+    struct erp_number price;
+    struct erp_number base;
     const json_t *net = json_object_get(line, "net_minor");
     if (!json_is_integer(net) || !decimal_of(line, "qty", 0, &quantity) ||
         !decimal_of(line, "price", 0, &price) || !decimal_of(line, "price_base_qty", 1, &base) ||
@@ -362,12 +359,13 @@ void ubl_check_line(struct ubl_reading *reading, const json_t *line, int64_t ext
     if ((difference >= -1 && difference <= 1) || !room(reading)) {
         return;
     }
-    char a[ERP_DECIMAL_TEXT] = "beyond 64 bits";
-    char b[ERP_DECIMAL_TEXT];
+    char a[ERP_SCALED_TEXT] = "beyond 64 bits";
+    char b[ERP_SCALED_TEXT];
     if (expected <= INT64_MAX && expected >= INT64_MIN) {
-        erp_minor_text((int64_t)expected, reading->exponent, a);
+        erp_scaled_format((int64_t)expected, reading->exponent, a);
     }
-    ubl_finding(reading->findings, rule, fatal, a, erp_minor_text(found, reading->exponent, b),
+    erp_scaled_format(found, reading->exponent, b);
+    ubl_finding(reading->findings, rule, fatal, a, b,
                 "line %.40s: quantity %s times price %s%s%s gives %s, the document states %s",
                 rv_json_str(line, "no", "?"), rv_json_str(line, "qty", ""),
                 rv_json_str(line, "price", ""),

@@ -2,7 +2,7 @@
 #ifndef REEVE_ERP_EXCHANGE_UBL_READ_H
 #define REEVE_ERP_EXCHANGE_UBL_READ_H
 
-#include "erp/exchange/decimal.h"
+#include "erp/exchange/number.h"
 #include "erp/exchange/ubl.h"
 
 enum { UBL_PATH_MAX = 5 };

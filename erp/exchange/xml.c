@@ -29,6 +29,7 @@ struct reader {
     enum rv_code code; /* first failure; the parser is stopped */
     xmlParserCtxtPtr parser;
     struct rv_buf text;
+    bool saw_root;
     int depth;
     int discard_depth; /* the element whose text is not kept, 0 none */
     int64_t silent_bytes;
@@ -168,6 +169,7 @@ static void on_start(void *self, const xmlChar *name, const xmlChar *prefix, con
         return;
     }
     reader->silent_bytes = 0;
+    reader->saw_root = true;
     if (++reader->depth > ERP_XML_DEPTH_MAX) {
         REFUSE(reader, RV_LIMIT, "elements are nested deeper than %d", ERP_XML_DEPTH_MAX);
         return;
@@ -302,7 +304,7 @@ static void feed(struct reader *reader, const char *bytes, size_t length, bool l
     if (reader->code != RV_OK) {
         return;
     }
-    if (reader->parser->wellFormed == 0 || (last && reader->depth != 0)) {
+    if (reader->parser->wellFormed == 0 || (last && (reader->depth != 0 || !reader->saw_root))) {
         REFUSE(reader, RV_INVALID, "%s", "the file is not complete or not well-formed");
     } else if (!last && reader->silent_bytes > ERP_XML_MARKUP_MAX + FEED) {
         REFUSE(reader, RV_LIMIT, "a tag, comment or instruction is longer than %d bytes",

@@ -2,8 +2,6 @@
  * Peppol-shaped invoices; and what is not read is refused with a remedy. */
 #include "tests/unit/exchange_support.h"
 
-#include "erp/exchange/decimal.h"
-#include "erp/exchange/iban.h"
 
 static void chain_path(char *out, size_t size, const char *root, const char *type)
 {
@@ -384,17 +382,6 @@ TEST(wide_and_latin_text_are_read_when_declared)
     ck_assert_msg(code == RV_OK, "%s %s", err.message, err.detail);
     ck_assert_str_eq(rv_json_str(kept.calls[0].args, "number", ""), "7");
     kept_free(&kept);
-}
-
-TEST(an_iban_has_check_digits)
-{
-    char out[ERP_IBAN_TEXT];
-    ck_assert(erp_iban_normal("DE89 3704 0044 0532 0130 00", out));
-    ck_assert_str_eq(out, "DE89370400440532013000");
-    ck_assert(!erp_iban_normal("DE88 3704 0044 0532 0130 00", out));
-    ck_assert(!erp_iban_normal("12345678", out));
-    ck_assert(!erp_iban_normal("", out));
-    ck_assert(!erp_iban_normal("DE89370400440532013000DE89370400440532013000", out));
 }
 
 TEST_MAIN()

@@ -269,6 +269,18 @@ static void on_error(void *self, xmlErrorPtr error)
     stop(reader, RV_INVALID);
 }
 
+static void on_decoder_error(void *self, xmlErrorPtr error)
+{
+    struct reader *reader = self;
+    if (reader->parser != NULL && reader->code == RV_OK && error->level >= XML_ERR_ERROR) {
+        /* not REFUSE: stopping the parser here would free the buffer that is being decoded */
+        reader->code = rv_fail(reader->err, RV_INVALID,
+                               "%s line %d column %d: the bytes do not fit the declared encoding",
+                               reader->source->name, line_of(reader), column_of(reader));
+        rv_hint(reader->err, "Ask the sender for UTF-8.");
+    }
+}
+
 /* ---- reading ---- */
 
 static void setup(struct reader *reader, const char *first, size_t length)
@@ -300,11 +312,12 @@ static void setup(struct reader *reader, const char *first, size_t length)
 static void feed(struct reader *reader, const char *bytes, size_t length, bool last)
 {
     reader->silent_bytes += (int64_t)length;
-    xmlParseChunk(reader->parser, bytes, (int)length, last);
+    int result = xmlParseChunk(reader->parser, bytes, (int)length, last);
     if (reader->code != RV_OK) {
         return;
     }
-    if (reader->parser->wellFormed == 0 || (last && (reader->depth != 0 || !reader->saw_root))) {
+    /* Bytes that cannot be decoded end xmlParseChunk early and leave the document "well-formed". */
+    if (result != 0 || reader->parser->wellFormed == 0 || (last && (reader->depth != 0 || !reader->saw_root))) {
         REFUSE(reader, RV_INVALID, "%s", "the file is not complete or not well-formed");
     } else if (!last && reader->silent_bytes > ERP_XML_MARKUP_MAX + FEED) {
         REFUSE(reader, RV_LIMIT, "a tag, comment or instruction is longer than %d bytes",
@@ -380,7 +393,12 @@ enum rv_code erp_xml_read(struct erp_source *source, int64_t bytes_max,
     rv_buf_init(&reader.values, (size_t)ERP_XML_ATTRIBUTES_MAX * (ERP_XML_ATTRIBUTE_MAX + 1));
     struct rv_hash_stream *hash = rv_sha256_begin();
     int64_t bytes = 0;
+    /* Errors of the decoder go to a handler of the thread, by default to stderr. */
+    xmlStructuredErrorFunc before = xmlStructuredError;
+    void *before_self = xmlStructuredErrorContext;
+    xmlSetStructuredErrorFunc(&reader, on_decoder_error);
     enum rv_code code = pump(&reader, bytes_max, hash, &bytes);
+    xmlSetStructuredErrorFunc(before_self, before);
     struct rv_hash sum;
     rv_sha256_end(hash, &sum);
     if (reader.parser != NULL) {

@@ -111,6 +111,20 @@ HOSTILE(wide_that_says_narrow, "bytes are UTF-16", 4, {
 HOSTILE(narrow_that_says_wide, "UTF-16", 4,
         text(&xml, "<?xml version=\"1.0\" encoding=\"UTF-16\"?>" ORDER "</Order>"))
 
+HOSTILE(bytes_that_the_declared_encoding_lacks, "do not fit", 8,
+        text(&xml, "<?xml version=\"1.0\" encoding=\"windows-1252\"?>" ORDER
+                   "<b:ID>a\x81z</b:ID></Order>"))
+
+HOSTILE(half_a_surrogate, "do not fit", 8, {
+    static const char t[] = "<?xml version=\"1.0\" encoding=\"UTF-16\"?>" ORDER "</Order>";
+    rv_buf_add(&xml, "\xFF\xFE", 2);
+    for (size_t i = 0; i < sizeof t - 1; i++) {
+        rv_buf_add(&xml, &t[i], 1);
+        rv_buf_add(&xml, "", 1);
+    }
+    rv_buf_add(&xml, "\x00\xD8 \x00", 4);
+})
+
 HOSTILE(an_encoding_that_hides_markup, "encoding", 4,
         text(&xml, "<?xml version=\"1.0\" encoding=\"UTF-7\"?>" ORDER "</Order>"))
 

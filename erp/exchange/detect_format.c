@@ -114,6 +114,7 @@ static size_t thin(const unsigned char *bytes, size_t length, char *out, size_t 
 enum erp_format erp_format_detect(const void *bytes, size_t length)
 {
     char text[TAG_MAX];
+    text[0] = '\0';
     size_t n = thin(bytes, length, text, sizeof text);
     const char *begin = text;
     if (begins(begin, n, "\xEF\xBB\xBF")) {

@@ -83,9 +83,9 @@ static enum rv_code import_document(struct import *import, json_t *document, str
     for (size_t k = 0; k < RV_COUNT(documents[i].required); k++) {
         const char *key = documents[i].required[k];
         if (key != NULL && !has(document, key)) {
+            rv_fail(err, RV_INVALID, "%s: the %s has no usable %s", import->source->name, kind, key);
             json_decref(document);
-            return rv_fail(err, RV_INVALID, "%s: the %s has no usable %s", import->source->name,
-                           kind, key);
+            return RV_INVALID;
         }
     }
     count_findings(document, import->report);

@@ -240,7 +240,7 @@ static void take_sequence(struct erp_camt_statement *statement, const char *text
 {
     struct erp_number value;
     if (erp_number_parse(text, length, "sequence", &value, NULL) == RV_OK && value.scale == 0 &&
-        value.digits >= 0) {
+        value.digits >= 0 && value.digits <= INT32_MAX) {
         statement->sequence = value.digits;
     }
 }

@@ -130,6 +130,12 @@ bool en_is_charge(const struct erp_ubl_node *allowance)
     return strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
 }
 
+bool en_meant(const struct en_check *check, const struct erp_ubl_node *allowance)
+{
+    return en_is_charge(allowance) == (strcmp(check->rule->with, "charge") == 0) &&
+           erp_ubl_child(allowance, UBL_ChargeIndicator) != NULL;
+}
+
 bool en_in_list(const char *list, const char *code)
 {
     size_t length = strlen(code);
@@ -215,22 +221,30 @@ bool erp_en16931_claimed(const struct erp_ubl *ubl)
     return strncasecmp(text, urn, sizeof urn - 1) == 0;
 }
 
-void erp_en16931_check(const struct erp_ubl *ubl, json_t *findings)
-{
-    for (int i = 0; i < en_basic_count; i++) {
-        run(ubl, &en_basic_rules[i], findings);
-    }
-    for (int i = 0; i < en_tax_count; i++) {
-        run(ubl, &en_tax_rules[i], findings);
-    }
-}
-
+/* The three tables as one. */
 static const struct en_rule *rule_at(int index)
 {
-    if (index < en_basic_count) {
-        return &en_basic_rules[index];
+    const struct {
+        const struct en_rule *rules;
+        int count;
+    } tables[] = {{en_basic_rules, en_basic_count},
+                  {en_tax_rules, en_tax_count},
+                  {en_code_rules, en_code_count}};
+    for (size_t i = 0; i < RV_COUNT(tables); i++) {
+        if (index < tables[i].count) {
+            return &tables[i].rules[index];
+        }
+        index -= tables[i].count;
     }
-    return index - en_basic_count < en_tax_count ? &en_tax_rules[index - en_basic_count] : NULL;
+    return NULL;
+}
+
+void erp_en16931_check(const struct erp_ubl *ubl, json_t *findings)
+{
+    const struct en_rule *rule = NULL;
+    for (int i = 0; (rule = rule_at(i)) != NULL; i++) {
+        run(ubl, rule, findings);
+    }
 }
 
 const char *erp_en16931_rule(int index)

@@ -1,7 +1,8 @@
 /* en16931_internal.h -- the shape of a rule and the helpers its checks share.
  *
  *   en16931.c        the table, running it, plain arithmetic checks without a claim
- *   en16931_basic.c  presence, dates, totals, decimals, code lists
+ *   en16931_basic.c  presence, dates, totals, decimals
+ *   en16931_codes.c  identifiers, references, code lists
  *   en16931_tax.c    the nine tax categories, ten rules each, written once
  */
 #ifndef REEVE_ERP_EXCHANGE_EN16931_INTERNAL_H
@@ -58,12 +59,16 @@ en_number en_whole(int64_t value);
 en_number en_percent(en_number base, en_number percent);
 bool en_is_vat(const struct erp_ubl_node *category_or_registration);
 bool en_is_charge(const struct erp_ubl_node *allowance);
+/* The rule's `with` is "allowance" or "charge", and the node is that. */
+bool en_meant(const struct en_check *check, const struct erp_ubl_node *allowance);
 bool en_in_list(const char *list, const char *code); /* list: "A B C" */
 const char *en_number_text(en_number value, char out[48]);
 
 extern const struct en_rule en_basic_rules[];
+extern const struct en_rule en_code_rules[];
 extern const struct en_rule en_tax_rules[];
 extern const int en_basic_count;
+extern const int en_code_count;
 extern const int en_tax_count;
 
 #endif

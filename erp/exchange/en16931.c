@@ -106,7 +106,9 @@ en_number en_round(en_number value, int decimals)
 
 /* Twelve decimals of the base and of the percentage are more than documents have; beyond 64 bits
  * of whole numbers the answer saturates, and then no stated tax equals it. */
-en_number en_percent(en_number base, en_number percent)
+en_number en_percent(en_number base, en_number percent) { return en_percent_to(base, percent, 2); }
+
+en_number en_percent_to(en_number base, en_number percent, int decimals)
 {
     en_number product = 0;
     en_number scale = en_whole(100);
@@ -114,9 +116,9 @@ en_number en_percent(en_number base, en_number percent)
         if (__builtin_mul_overflow(base / en_whole(1), percent, &product)) {
             return base;
         }
-        return en_round(product / 100, 2);
+        return en_round(product / 100, decimals);
     }
-    return en_round(product / scale, 2);
+    return en_round(product / scale, decimals);
 }
 
 bool en_is_vat(const struct erp_ubl_node *node)
@@ -271,6 +273,7 @@ struct plain {
     const struct erp_ubl_node *root;
     const struct erp_ubl_node *total;
     json_t *findings;
+    const char *currency;
     int exponent;
     en_number tax;
 };
@@ -434,7 +437,10 @@ static void plain_breakdown(struct plain *plain, const struct erp_ubl_node *item
     en_number tax = en_number_or_zero(erp_ubl_child(item, UBL_TaxAmount));
     bool has_base = en_number_of(erp_ubl_child(item, UBL_TaxableAmount), &base);
     bool has_rate = rate_of(plain, category, &rate);
-    en_number cent = en_whole(1) / 100;
+    en_number cent = en_whole(1); /* the smallest unit of the currency */
+    for (int i = 0; i < plain->exponent; i++) {
+        cent /= 10;
+    }
     bool base_wrong = has_base && !unassigned && base != expected;
     char message[300];
     char a[48];
@@ -445,12 +451,13 @@ static void plain_breakdown(struct plain *plain, const struct erp_ubl_node *item
                  "the tax base %s is not lines plus charges less allowances, %s; at %s %% that "
                  "gives another tax",
                  en_number_text(base, a), en_number_text(expected, b), en_number_text(rate, c));
-        differ(plain, "BR-CO-17", true, en_percent(expected, rate), tax, message);
+        differ(plain, "BR-CO-17", true, en_percent_to(expected, rate, plain->exponent), tax,
+               message);
     } else if (base_wrong) {
         differ(plain, "BR-S-08", true, expected, base,
                "the tax base is not lines plus charges less allowances");
     } else if (has_base && has_rate) {
-        en_number right = en_percent(base, rate);
+        en_number right = en_percent_to(base, rate, plain->exponent);
         en_number difference = tax - right;
         if (difference > 2 * cent || difference < -2 * cent) {
             differ(plain, "BR-CO-17", true, right, tax, "a tax amount is not base times rate");
@@ -458,15 +465,26 @@ static void plain_breakdown(struct plain *plain, const struct erp_ubl_node *item
     }
 }
 
+/* A second tax total may repeat the tax in the accounting currency. */
+static bool foreign(const struct plain *plain, const struct erp_ubl_node *tax_total)
+{
+    const struct erp_ubl_node *amount = erp_ubl_child(tax_total, UBL_TaxAmount);
+    return amount != NULL && amount->currency != NULL &&
+           strcmp(amount->currency, plain->currency) != 0;
+}
+
 static void plain_tax(struct plain *plain)
 {
     int breakdowns = 0;
     UBL_EACH(total, plain->root, UBL_TaxTotal)
     {
-        breakdowns += erp_ubl_count(total, UBL_TaxSubtotal);
+        breakdowns += foreign(plain, total) ? 0 : erp_ubl_count(total, UBL_TaxSubtotal);
     }
     UBL_EACH(total, plain->root, UBL_TaxTotal)
     {
+        if (foreign(plain, total)) {
+            continue;
+        }
         en_number sum = 0;
         UBL_EACH(item, total, UBL_TaxSubtotal)
         {
@@ -482,12 +500,13 @@ static void plain_tax(struct plain *plain)
     }
 }
 
-void erp_en16931_check_arithmetic(const struct erp_ubl *ubl, int exponent, json_t *findings)
+void erp_en16931_check_arithmetic(const struct erp_ubl *ubl, const char *currency, json_t *findings)
 {
     struct plain plain = {.root = ubl->root,
                           .total = erp_ubl_child(ubl->root, UBL_LegalMonetaryTotal),
                           .findings = findings,
-                          .exponent = exponent};
+                          .currency = currency,
+                          .exponent = erp_currency_digits(currency)};
     plain_totals(&plain);
     plain_tax(&plain);
     plain_gross(&plain);

@@ -30,8 +30,10 @@ bool erp_en16931_check_rule(const struct erp_ubl *ubl, const char *rule, json_t 
  * category belongs to the only category there is; a net total below the lines' sum, where the
  * document lists no allowance at all, is an unstated allowance and not fatal.  When a tax base is
  * wrong and the rate is known the finding is BR-CO-17 with the tax amounts, else BR-S-08 with the
- * bases.  `exponent`: decimals of the document's currency. */
-void erp_en16931_check_arithmetic(const struct erp_ubl *ubl, int exponent, json_t *findings);
+ * bases.  `currency`: the document's,
+ * known and postable. */
+void erp_en16931_check_arithmetic(const struct erp_ubl *ubl, const char *currency,
+                                  json_t *findings);
 
 struct erp_en16931_gap {
     const char *rule; /* "BR-CL-07" or a family "BR-CO-05..08"; NULL ends */

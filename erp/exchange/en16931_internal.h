@@ -57,6 +57,7 @@ en_number en_round(en_number value, int decimals); /* half away from zero */
 en_number en_whole(int64_t value);
 /* base * percent / 100, rounded to cents; saturates. */
 en_number en_percent(en_number base, en_number percent);
+en_number en_percent_to(en_number base, en_number percent, int decimals);
 bool en_is_vat(const struct erp_ubl_node *category_or_registration);
 bool en_is_charge(const struct erp_ubl_node *allowance);
 /* The rule's `with` is "allowance" or "charge", and the node is that. */

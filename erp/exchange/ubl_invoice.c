@@ -267,7 +267,7 @@ enum rv_code ubl_read_invoice(struct ubl_reading *reading, json_t *out, struct r
     if (erp_en16931_claimed(reading->ubl)) {
         erp_en16931_check(reading->ubl, reading->findings);
     } else {
-        erp_en16931_check_arithmetic(reading->ubl, reading->exponent, reading->findings);
+        erp_en16931_check_arithmetic(reading->ubl, reading->currency, reading->findings);
     }
     return RV_OK;
 }

@@ -2,7 +2,6 @@
  * Peppol-shaped invoices; and what is not read is refused with a remedy. */
 #include "tests/unit/exchange_support.h"
 
-
 static void chain_path(char *out, size_t size, const char *root, const char *type)
 {
     snprintf(out, size, "%s/chain-oasis20/UBL-%s-2.0-Example.xml", root, type);
@@ -335,6 +334,54 @@ TEST(amounts_are_exact_or_refused)
         }
         kept_free(&kept);
     }
+}
+
+/* A document without a claim, in a currency, with one line, one allowance and its tax. */
+static const char *plain_rules(const char *currency, const char *base, const char *tax,
+                               const char *payable, char *out, size_t size)
+{
+    char xml[5000];
+    struct kept kept;
+    struct erp_exchange_report report;
+    struct rv_error err;
+    int n = snprintf(
+        xml, sizeof xml,
+        UBL_HEAD(
+            "Invoice") "<b:ID>1</b:ID><b:IssueDate>2024-02-29</b:IssueDate>"
+                       "<b:DocumentCurrencyCode>%s</"
+                       "b:DocumentCurrencyCode><a:AccountingSupplierParty/>"
+                       "<a:AllowanceCharge><b:ChargeIndicator>false</"
+                       "b:ChargeIndicator><b:Amount>10</b:Amount>"
+                       "</a:AllowanceCharge><a:TaxTotal><b:TaxAmount>%s</"
+                       "b:TaxAmount><a:TaxSubtotal>"
+                       "<b:TaxableAmount>%s</b:TaxableAmount><b:TaxAmount>%s</"
+                       "b:TaxAmount><a:TaxCategory>"
+                       "<b:ID>S</b:ID><b:Percent>10</b:Percent></a:TaxCategory></a:TaxSubtotal></"
+                       "a:TaxTotal>"
+                       "<a:TaxTotal><b:TaxAmount currencyID=\"XOF\">999</b:TaxAmount></a:TaxTotal>"
+                       "<a:LegalMonetaryTotal><b:LineExtensionAmount>115</b:LineExtensionAmount>"
+                       "<b:TaxExclusiveAmount>105</b:TaxExclusiveAmount><b:PayableAmount>%s</"
+                       "b:PayableAmount>"
+                       "</a:LegalMonetaryTotal><a:InvoiceLine><b:ID>1</b:ID>"
+                       "<b:LineExtensionAmount>115</b:LineExtensionAmount></a:InvoiceLine></"
+                       "Invoice>",
+        currency, tax, base, tax, payable);
+    enum rv_code code = read_bytes(xml, (size_t)n, &kept, &report, &err);
+    ck_assert_msg(code == RV_OK, "%s", err.message);
+    rules_of(kept.calls[0].args, out, size);
+    kept_free(&kept);
+    return out;
+}
+
+TEST(plain_arithmetic_knows_the_currency)
+{
+    char out[200];
+    ck_assert_str_eq(plain_rules("EUR", "105", "10.50", "115.50", out, sizeof out), "");
+    ck_assert_str_eq(plain_rules("EUR", "105", "10.53", "115.53", out, sizeof out), "BR-CO-17!");
+    ck_assert_str_eq(plain_rules("EUR", "115", "11.50", "116.50", out, sizeof out), "BR-CO-17!");
+    ck_assert_str_eq(plain_rules("EUR", "105", "10.50", "115.60", out, sizeof out), "BR-CO-16!");
+    ck_assert_str_eq(plain_rules("JPY", "105", "10", "115", out, sizeof out), "");
+    ck_assert_str_eq(plain_rules("KWD", "105", "10.503", "115.503", out, sizeof out), "BR-CO-17!");
 }
 
 TEST(prefixes_mean_nothing_and_namespaces_everything)

@@ -1,0 +1,32 @@
+/* api_exceptions.c -- exceptions and schedules: reads only; commands change them. */
+#include "runtime/http/call.h"
+
+#include "http_sql.h"
+
+void rv_api_exceptions_list(struct rv_call *call)
+{
+    struct rv_args *args = rv_call_page(call, &rv_sql_api_exceptions, "state");
+    if (args != NULL) {
+        rv_call_read(call, &rv_sql_api_exceptions, args, "exception");
+    }
+}
+
+void rv_api_exception_show(struct rv_call *call)
+{
+    int64_t id = rv_call_id(call, 0, "exception");
+    if (id == 0) {
+        return;
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_api_exception);
+    rv_args_i32(args, 1, call->caller->tenant);
+    rv_args_i64(args, 2, id);
+    rv_call_read(call, &rv_sql_api_exception, args, "exception");
+}
+
+void rv_api_schedules_list(struct rv_call *call)
+{
+    struct rv_args *args = rv_call_page(call, &rv_sql_api_schedules, "status");
+    if (args != NULL) {
+        rv_call_read(call, &rv_sql_api_schedules, args, "schedule");
+    }
+}

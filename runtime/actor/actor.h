@@ -113,6 +113,10 @@ void rv_actors_destroy(struct rv_actors *actors); /* after the loops have stoppe
 int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant);
 /* Simulation: runs one turn of one ready actor of `core`, chosen by the seed; false when idle. */
 bool rv_actors_step(struct rv_actors *actors, int core);
+/* Earliest armed timer of a core on the loop's monotonic clock; INT64_MAX when none.  A simulation
+ * moves its virtual clock there and calls rv_actors_fire_due. */
+int64_t rv_actors_next_deadline_us(const struct rv_actors *actors, int core);
+void rv_actors_fire_due(struct rv_actors *actors, int core);
 
 /* Spawns on `core` from outside any actor (must be on that core's thread, or before it runs). */
 RV_MUST enum rv_code rv_actors_spawn(struct rv_actors *actors, int core,

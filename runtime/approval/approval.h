@@ -42,4 +42,8 @@ void rv_approval_vote(struct rv_approvals *approvals, const struct rv_vote *vote
                                    const struct rv_error *err),
                       void *data);
 
+/* Expires or escalates one approval when its time has come (database time); otherwise does nothing.
+ * The orchestrator calls it for what the statement `approvals_due` lists. */
+void rv_approval_time(struct rv_approvals *approvals, int32_t tenant, int64_t approval);
+
 #endif

@@ -31,6 +31,7 @@ CREATE TABLE approval (
     never        jsonb NOT NULL,                  -- principals who may not decide: requester, agent owner
     agent        text, requested_by text NOT NULL,
     reason       text, evidence jsonb NOT NULL DEFAULT '[]', facts jsonb NOT NULL DEFAULT '{}',
+    limits       jsonb NOT NULL DEFAULT '[]',     -- reservations: [{rule, key, bucket_us, adds}]
     effect       jsonb NOT NULL DEFAULT '{}',     -- dry run: events and balances, what the approver sees
     exception_key bytea,
     amount       bigint, currency text,

@@ -1,0 +1,55 @@
+-- approval.sql: votes, final answers, expiry, escalation.
+
+-- name: approval_vote_load
+-- The approval as it stands, its votes, and the person who wants to vote; args = {"id","person"}.
+-- params: tenant int4, unit int4[], args jsonb[]
+SELECT u.unit,
+       jsonb_build_object(
+           'status', a.status, 'digest', encode(a.digest, 'hex'), 'stages', a.stages,
+           'never', a.never, 'run', a.run_id, 'action', a.action, 'limits', a.limits,
+           'requested_by', a.requested_by, 'exception', encode(a.exception_key, 'hex'),
+           'escalate_to', CASE WHEN a.escalated THEN a.escalate_to END,
+           'pending_escalate_to', a.escalate_to, 'escalated', a.escalated,
+           'escalate_us', (extract(epoch FROM a.escalate_at) * 1000000)::bigint,
+           'expires_us', (extract(epoch FROM a.expires_at) * 1000000)::bigint,
+           'roles', (SELECT to_jsonb(p.roles) FROM person p
+                      WHERE p.tenant_id = $1 AND p.name = u.args->>'person' AND p.enabled),
+           'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', v.role,
+                                       'decision', v.decision, 'comment', v.comment, 'at', v.at,
+                                       'roles', to_jsonb(pe.roles)) ORDER BY v.at), '[]')
+                       FROM approval_vote v
+                       LEFT JOIN person pe ON pe.tenant_id = v.tenant_id AND pe.name = v.person AND pe.enabled
+                      WHERE v.tenant_id = $1 AND v.approval_id = a.id)) AS state
+  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
+  JOIN approval a ON a.tenant_id = $1 AND a.id = (u.args->>'id')::bigint;
+
+-- name: approval_vote_append
+-- params: tenant int4, approval int8[], person text[], role text[], decision text[], digest bytea[]
+-- params+: , comment text[], channel text[]
+INSERT INTO approval_vote (tenant_id, approval_id, person, role, decision, digest, comment, channel)
+SELECT $1, r.approval, r.person, r.role, r.decision, r.digest, coalesce(r.comment, ''), r.channel
+  FROM unnest($2::int8[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[])
+       AS r(approval, person, role, decision, digest, comment, channel);
+
+-- name: approval_answer_set
+-- params: tenant int4, id int8[], status text[]
+UPDATE approval a SET status = r.status, decided_at = clock_timestamp()
+  FROM unnest($2::int8[], $3::text[]) AS r(id, status)
+ WHERE a.tenant_id = $1 AND a.id = r.id;
+
+-- name: approval_escalate_set
+-- params: tenant int4, id int8[]
+UPDATE approval a SET escalated = true
+  FROM unnest($2::int8[]) AS r(id)
+ WHERE a.tenant_id = $1 AND a.id = r.id;
+
+-- name: approvals_due
+-- Open questions whose time has come: to expire or to escalate.
+-- params: tenant int4
+SELECT a.id, a.expires_at <= clock_timestamp() AS expired
+  FROM approval a
+ WHERE a.tenant_id = $1 AND a.status IN ('requested', 'approved')
+   AND (a.expires_at <= clock_timestamp()
+        OR (a.status = 'requested' AND NOT a.escalated AND a.escalate_at <= clock_timestamp()))
+ ORDER BY a.expires_at
+ LIMIT 500;

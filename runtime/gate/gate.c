@@ -1,0 +1,924 @@
+/* gate.c -- the door: one unit of the committer per request, decided inside its transaction.
+ *
+ *   submit          schema check, keys, loads: gate_load (policy, log, approval), the command's state
+ *   more_loads      facts -> which limits apply -> how much of them is used
+ *   decide          budget > policy > approval > books > rows        (pure, repeatable)
+ *   done            commit acknowledged: tell the caller
+ *
+ * The tenant's active policy is read inside the transaction; when it is not the compiled one we have,
+ * the unit gives up without writing, the bundle is fetched and compiled, and the request starts again:
+ * a decision is never made under a policy that is not active in its own transaction.
+ *
+ * What is not here: the language of policies (policy.h), the books (erp/command), who may vote
+ * (runtime/approval), what a run does with the answer (runtime/run).
+ */
+#include "runtime/gate/gate.h"
+
+#include "erp/command/event_hash.h"
+#include "erp_command_sql.h"
+#include "gate_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/gate/gate_record.h"
+#include "runtime/gate/stages.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    GATE_POLICY_FETCHES_MAX = 8,          /* a bundle that moves more often than this is an attack */
+    GATE_OP_ARENA_MAX = 64 << 20,         /* one request with its facts and dry run */
+    GATE_APPROVAL_EXPIRY_DEFAULT_S = 86400 /* only when a rule forgot: the loader refuses that */
+};
+
+struct known_policy {
+    struct known_policy *next;
+    int32_t tenant;
+    char hex[RV_HASH_HEX];
+    struct rv_policy *policy;
+};
+
+struct rv_gate {
+    struct rv_committer *committer;
+    struct rv_db *db;
+    struct known_policy *policies; /* newest first; old bundles stay until the gate ends */
+};
+
+enum load_index { LOAD_GATE, LOAD_STATE, LOAD_LIMITS };
+
+/* One request on its way through the door. */
+struct op {
+    struct rv_unit unit; /* first: the committer gives it back */
+    struct rv_gate *gate;
+    struct rv_gate_request *request; /* NULL for a pass */
+    struct rv_gate_pass *pass;       /* NULL for a request */
+    const struct erp_command *command;
+    struct rv_arena *arena; /* keys and load arguments: until done */
+    struct rv_arena *step;  /* everything of one try */
+    json_t *gate_args;
+    json_t *limit_args;
+    int fetches;
+    bool stale;                        /* this try met a policy we have not compiled */
+    const struct known_policy *policy; /* of this try */
+    json_t *me;
+    json_t *ctx;
+    struct rv_policy_facts *facts;
+    struct rv_error facts_error;
+    struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
+    int limit_count;
+    struct rv_verdict verdict;
+    struct erp_outcome books;
+    struct rv_gate_outcome outcome;
+    char message[256];
+};
+
+static void op_more_loads(struct rv_unit *unit);
+static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err);
+static void op_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err);
+static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err);
+
+const char *rv_gate_result_name(enum rv_gate_result result)
+{
+    static const char *const names[] = {"executed", "held", "denied", "refused", "void", "repeated"};
+    return names[result];
+}
+
+/* ---- lifecycle ---- */
+
+struct rv_gate *rv_gate_create(const struct rv_gate_options *options)
+{
+    struct rv_gate *gate = rv_alloc(sizeof *gate);
+    gate->committer = options->committer;
+    gate->db = options->db;
+    return gate;
+}
+
+void rv_gate_destroy(struct rv_gate *gate)
+{
+    if (gate == NULL) {
+        return;
+    }
+    while (gate->policies != NULL) {
+        struct known_policy *known = gate->policies;
+        gate->policies = known->next;
+        rv_policy_destroy(known->policy);
+        rv_free(known);
+    }
+    rv_free(gate);
+}
+
+static const struct known_policy *find_policy(const struct rv_gate *gate, int32_t tenant,
+                                              const char *hex)
+{
+    for (const struct known_policy *known = gate->policies; known != NULL; known = known->next) {
+        if (known->tenant == tenant && (hex == NULL || strcmp(known->hex, hex) == 0)) {
+            return known;
+        }
+    }
+    return NULL;
+}
+
+const struct rv_policy *rv_gate_policy(struct rv_gate *gate, int32_t tenant)
+{
+    const struct known_policy *known = find_policy(gate, tenant, NULL);
+    return known == NULL ? NULL : known->policy;
+}
+
+static struct op *op_create(struct rv_gate *gate, int32_t tenant, int64_t epoch)
+{
+    struct op *op = rv_alloc(sizeof *op);
+    op->gate = gate;
+    op->arena = rv_arena_create("gate request", GATE_OP_ARENA_MAX);
+    op->step = rv_arena_create("gate step", GATE_OP_ARENA_MAX);
+    op->unit.tenant = tenant;
+    op->unit.epoch = epoch;
+    op->unit.needs_head = true;
+    op->unit.more_loads = op_more_loads;
+    op->unit.done = op_done;
+    op->gate_args = json_object();
+    op->unit.loads[LOAD_GATE] =
+        (struct rv_load){.statement = &rv_sql_gate_load, .args = op->gate_args};
+    op->unit.load_count = 1;
+    return op;
+}
+
+/* Forgets what one try has made, so that the next starts clean. */
+static void op_reset(struct op *op)
+{
+    json_decref(op->me);
+    json_decref(op->ctx);
+    op->me = NULL;
+    op->ctx = NULL;
+    op->facts = NULL;
+    op->policy = NULL;
+    op->stale = false;
+    op->limit_count = 0;
+    rv_error_clear(&op->facts_error);
+    erp_outcome_fini(&op->books);
+    erp_outcome_init(&op->books);
+    rv_arena_reset(op->step);
+    op->outcome = (struct rv_gate_outcome){.result = RV_GATE_DENIED};
+}
+
+static void op_destroy(struct op *op)
+{
+    op_reset(op);
+    erp_outcome_fini(&op->books);
+    json_decref(op->gate_args);
+    json_decref(op->limit_args);
+    rv_arena_destroy(op->step);
+    rv_arena_destroy(op->arena);
+    rv_free(op);
+}
+
+/* ---- 0 the way in ---- */
+
+/* Answers without a transaction; never from inside submit's caller: through the loop's queue. */
+static void refuse_early(struct rv_gate *gate, struct rv_gate_request *request, enum rv_code code,
+                         const struct rv_error *err)
+{
+    (void)gate;
+    struct rv_gate_outcome outcome = {
+        .result = RV_GATE_REFUSED, .code = code, .message = err->message};
+    request->done(request, code, &outcome, err);
+}
+
+void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
+{
+    struct rv_error err = {.code = RV_OK};
+    const struct erp_command *command = erp_command_find(request->action);
+    enum rv_code code = RV_OK;
+    if (command == NULL) {
+        code = rv_fail(&err, RV_NOT_FOUND, "no action named \"%s\"", request->action);
+        rv_hint(&err, "See `reeve help actions` for the catalogue.");
+    } else {
+        code = erp_command_check(command, request->args, &err);
+    }
+    if (code != RV_OK) {
+        refuse_early(gate, request, code, &err);
+        return;
+    }
+    struct op *op = op_create(gate, request->tenant, request->epoch);
+    op->request = request;
+    op->command = command;
+    op->unit.decide = op_decide;
+    const char *keys[ERP_KEYS_MAX] = {NULL};
+    int count = command->keys(request->args, op->arena, keys);
+    RV_ASSERT(count >= 0 && count <= ERP_KEYS_MAX && ERP_KEYS_MAX < RV_UNIT_KEYS_MAX);
+    for (int i = 0; i < count; i++) {
+        op->unit.keys[i] = keys[i];
+    }
+    op->unit.keys[count] = rv_arena_printf(op->arena, "command:%s", request->command_id);
+    json_object_set_new(op->gate_args, "command", json_string(request->command_id));
+    if (request->approval != 0) {
+        json_object_set_new(op->gate_args, "approval", json_integer(request->approval));
+    }
+    op->unit.loads[LOAD_STATE] =
+        (struct rv_load){.statement = command->load, .args = request->args};
+    op->unit.load_count = 2;
+    rv_commit(gate->committer, &op->unit);
+}
+
+void rv_gate_pass(struct rv_gate *gate, struct rv_gate_pass *pass)
+{
+    struct op *op = op_create(gate, pass->tenant, pass->epoch);
+    op->pass = pass;
+    op->unit.decide = pass_decide;
+    op->unit.keys[0] = pass->key;
+    rv_commit(gate->committer, &op->unit);
+}
+
+/* ---- facts and limits ---- */
+
+static const json_t *load_state(const struct op *op, enum load_index index)
+{
+    return index < (enum load_index)op->unit.load_count ? op->unit.loads[index].state : NULL;
+}
+
+static const struct rv_principal *principal(const struct op *op)
+{
+    return op->request != NULL ? &op->request->principal : &op->pass->principal;
+}
+
+static void op_more_loads(struct rv_unit *unit)
+{
+    struct op *op = (struct op *)unit;
+    op_reset(op);
+    json_decref(op->limit_args);
+    op->limit_args = NULL;
+    unit->load_count = op->request != NULL ? 2 : 1;
+    const char *hex = rv_json_str(load_state(op, LOAD_GATE), "policy", NULL);
+    if (hex == NULL) {
+        return; /* no active bundle: decide denies */
+    }
+    op->policy = find_policy(op->gate, unit->tenant, hex);
+    if (op->policy == NULL) {
+        op->stale = true;
+        return;
+    }
+    op->me = rv_principal_json(principal(op), unit->tenant);
+    op->ctx = json_object();
+    if (op->request != NULL && op->request->labels != NULL) {
+        json_object_set(op->ctx, "labels", (json_t *)(uintptr_t)op->request->labels);
+    }
+    const json_t *args = op->request != NULL ? op->request->args : op->pass->args;
+    struct rv_policy_request question = {
+        .action = op->request != NULL ? op->request->action : op->pass->action,
+        .me = op->me,
+        .args = args,
+        .res = json_object_get(load_state(op, LOAD_STATE), "facts"),
+        .ctx = op->ctx,
+    };
+    if (rv_policy_facts_make(op->policy->policy, &question, op->step, &op->facts,
+                             &op->facts_error) != RV_OK) {
+        op->facts = NULL;
+        return;
+    }
+    op->limit_count = rv_policy_limits(op->policy->policy, op->facts, op->step, op->limits);
+    if (op->limit_count == 0) {
+        return;
+    }
+    op->limit_args = json_array();
+    for (int i = 0; i < op->limit_count; i++) {
+        json_array_append_new(op->limit_args,
+                              json_pack("{s:s,s:s,s:I,s:I}", "rule", op->limits[i].rule, "key",
+                                        op->limits[i].key, "window_s",
+                                        (json_int_t)op->limits[i].window_s, "bucket_s",
+                                        (json_int_t)op->limits[i].bucket_s));
+    }
+    unit->loads[unit->load_count] =
+        (struct rv_load){.statement = &rv_sql_limit_use_load, .args = op->limit_args};
+    unit->load_count++;
+}
+
+/* Used amounts in the order of op->limits; what the presented approval itself holds is not counted
+ * against it, and what earlier units of this very batch took is. */
+struct batch_limits {
+    json_t *taken; /* "rule|key" -> amount */
+};
+static const char limits_room;
+
+static void free_taken(void *data)
+{
+    struct batch_limits *limits = data;
+    json_decref(limits->taken);
+}
+
+static struct batch_limits *limits_of_batch(struct rv_batch *batch)
+{
+    struct batch_limits *limits = rv_batch_slot(batch, &limits_room, sizeof *limits);
+    if (limits->taken == NULL) {
+        limits->taken = json_object();
+        rv_arena_cleanup(rv_batch_arena(batch), free_taken, limits);
+    }
+    return limits;
+}
+
+static const char *limit_name(struct op *op, const struct rv_policy_limit *limit)
+{
+    return rv_arena_printf(op->step, "%s|%s", limit->rule, limit->key);
+}
+
+static int64_t held_by_approval(const json_t *approval, const struct rv_policy_limit *limit)
+{
+    int64_t held = 0;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(approval, "limits"), i, entry)
+    {
+        if (strcmp(rv_json_str(entry, "rule", ""), limit->rule) == 0 &&
+            strcmp(rv_json_str(entry, "key", ""), limit->key) == 0) {
+            held += rv_json_int(entry, "adds", 0);
+        }
+    }
+    return held;
+}
+
+static void limits_used(struct op *op, struct rv_batch *batch, const json_t *approval,
+                        int64_t used[RV_POLICY_LIMITS_MAX])
+{
+    const json_t *loaded = load_state(op, op->request != NULL ? LOAD_LIMITS : LOAD_STATE);
+    const struct batch_limits *limits = limits_of_batch(batch);
+    for (int i = 0; i < op->limit_count; i++) {
+        used[i] = json_integer_value(json_array_get(loaded, (size_t)i)) +
+                  rv_json_int(limits->taken, limit_name(op, &op->limits[i]), 0) -
+                  held_by_approval(approval, &op->limits[i]);
+    }
+}
+
+/* Books `adds` of every limit as used or as held; `sign` -1 releases an approval's reservation. */
+static void limits_take(struct op *op, struct rv_batch *batch, bool held, json_t *reservations)
+{
+    struct batch_limits *limits = limits_of_batch(batch);
+    int64_t now_us = rv_batch_head(batch)->now_us;
+    for (int i = 0; i < op->limit_count; i++) {
+        const struct rv_policy_limit *limit = &op->limits[i];
+        int64_t width_us = limit->bucket_s * 1000000;
+        int64_t bucket_us = now_us / width_us * width_us;
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_limit_use_add);
+        rv_args_text(rows, 2, limit->rule);
+        rv_args_text(rows, 3, limit->key);
+        rv_args_time(rows, 4, bucket_us);
+        rv_args_i64(rows, 5, held ? 0 : limit->adds);
+        rv_args_i64(rows, 6, held ? limit->adds : 0);
+        const char *name = limit_name(op, limit);
+        json_object_set_new(limits->taken, name,
+                            json_integer(rv_json_int(limits->taken, name, 0) + limit->adds));
+        if (reservations != NULL) {
+            json_array_append_new(reservations,
+                                  json_pack("{s:s,s:s,s:I,s:I}", "rule", limit->rule, "key",
+                                            limit->key, "bucket_us", (json_int_t)bucket_us, "adds",
+                                            (json_int_t)limit->adds));
+        }
+    }
+}
+
+/* ---- 1 to 4: may it? ---- */
+
+static void verdict_single(struct rv_verdict *verdict, enum rv_verdict_kind kind, const char *id,
+                           const char *why)
+{
+    *verdict = (struct rv_verdict){.kind = kind, .rule_count = 1};
+    verdict->rules[0] = (struct rv_verdict_rule){.id = id, .why = why};
+}
+
+static void judge(struct op *op, struct rv_batch *batch, const json_t *approval)
+{
+    if (op->policy == NULL) {
+        verdict_single(&op->verdict, RV_DENY, "no_active_policy", "default");
+        return;
+    }
+    if (op->facts == NULL) {
+        verdict_single(&op->verdict, RV_DENY, "facts_unreadable", "error");
+        return;
+    }
+    int64_t used[RV_POLICY_LIMITS_MAX];
+    limits_used(op, batch, approval, used);
+    rv_policy_decide(op->policy->policy, op->facts, used, op->limit_count, op->step, &op->verdict);
+}
+
+static int64_t money_of(const json_t *args, const json_t *state)
+{
+    const json_t *amount = json_object_get(args, "amount");
+    if (!json_is_object(amount)) {
+        amount = json_object_get(json_object_get(state, "facts"), "amount");
+    }
+    int64_t minor = rv_json_int(amount, "minor", 0);
+    return minor < 0 ? -minor : minor;
+}
+
+static const char *resource_of(const struct op *op)
+{
+    return op->unit.keys[0];
+}
+
+static int64_t resource_version_of(const json_t *state)
+{
+    return rv_json_int(json_object_get(state, "facts"), "version", -1);
+}
+
+static bool rules_subset(const struct rv_verdict *verdict, const json_t *granted)
+{
+    for (int i = 0; i < verdict->rule_count && i < RV_VERDICT_RULES_MAX; i++) {
+        bool found = false;
+        size_t k;
+        json_t *rule;
+        json_array_foreach((json_t *)(uintptr_t)granted, k, rule)
+        {
+            found = found || strcmp(json_string_value(rule), verdict->rules[i].id) == 0;
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum rv_code void_because(struct op *op, const char *why)
+{
+    snprintf(op->message, sizeof op->message, "the approval no longer binds: %s", why);
+    op->outcome.result = RV_GATE_VOID;
+    op->outcome.code = RV_CONFLICT;
+    op->outcome.message = op->message;
+    op->outcome.approval = op->request->approval;
+    return RV_CONFLICT;
+}
+
+/* The execution check of an approval: same thing, still granted, still by the right people. */
+static enum rv_code check_approval(struct op *op, const json_t *approval, const json_t *state,
+                                   int64_t now_us)
+{
+    const struct rv_gate_request *request = op->request;
+    if (approval == NULL || json_is_null(approval)) {
+        return void_because(op, "it does not exist");
+    }
+    if (strcmp(rv_json_str(approval, "status", ""), "approved") != 0) {
+        return void_because(op, "it is not approved, or was used already");
+    }
+    if (rv_json_int(approval, "expires_us", 0) < now_us) {
+        return void_because(op, "it has expired");
+    }
+    if (!rv_stages_complete(json_object_get(approval, "stages"), json_object_get(approval, "votes"),
+                            rv_json_str(approval, "escalate_to", NULL))) {
+        return void_because(op, "an approver no longer holds the role");
+    }
+    struct rv_binding binding = {
+        .tenant = request->tenant,
+        .requested_by = rv_principal_text(&request->principal, op->step),
+        .run = request->run,
+        .seq = (int32_t)rv_json_int(approval, "seq", 0),
+        .command = op->command,
+        .args = request->args,
+        .resource = resource_of(op),
+        .resource_version = resource_version_of(state),
+        .policy_hex = rv_json_str(approval, "policy", ""),
+        .rules = json_object_get(approval, "rules"),
+        .expires_us = rv_json_int(approval, "expires_us", 0),
+    };
+    struct rv_hash digest;
+    struct rv_hash granted;
+    if (rv_binding_digest(&binding, &digest, NULL) != RV_OK ||
+        !rv_hash_from_hex(rv_json_str(approval, "digest", ""), &granted) ||
+        !rv_hash_equal(&digest, &granted)) {
+        return void_because(op, "action, arguments or resource changed since it was asked");
+    }
+    if (op->verdict.kind == RV_HOLD &&
+        !rules_subset(&op->verdict, json_object_get(approval, "rules"))) {
+        return void_because(op, "the policy now asks for more");
+    }
+    return RV_OK;
+}
+
+/* ---- 5 to 7: record, perform, record ---- */
+
+static void refused(struct op *op, enum rv_code code, const struct rv_error *err)
+{
+    snprintf(op->message, sizeof op->message, "%s", err->message);
+    op->outcome.result = RV_GATE_REFUSED;
+    op->outcome.code = code;
+    op->outcome.message = op->message;
+}
+
+static int64_t parse_day(const char *text)
+{
+    int year = 1970;
+    int month = 1;
+    int day = 1;
+    RV_ASSERT(text == NULL || sscanf(text, "%d-%d-%d", &year, &month, &day) == 3);
+    return rv_days_from_civil(year, month, day);
+}
+
+/* The ERP's own judgement, without writing anything. */
+static enum rv_code run_books(struct op *op, struct rv_batch *batch, const json_t *state,
+                              struct rv_error *err)
+{
+    struct rv_head *head = rv_batch_head(batch);
+    struct erp_context context = {
+        .tenant = op->unit.tenant,
+        .now_us = head->now_us,
+        .today = parse_day(rv_json_str(load_state(op, LOAD_GATE), "today", NULL)),
+        .first_id = (head->event_seq + 1) * 16,
+        .actor = rv_principal_text(principal(op), op->step),
+        .arena = op->step,
+    };
+    if (state == NULL) {
+        return rv_fail(err, RV_NOT_FOUND, "the subject of \"%s\" does not exist", op->command->name);
+    }
+    return op->command->decide(&context, op->request->args, state, &op->books, err);
+}
+
+static void append_events(struct op *op, struct rv_batch *batch)
+{
+    struct rv_head *head = rv_batch_head(batch);
+    const char *actor = rv_principal_text(principal(op), op->step);
+    for (int i = 0; i < op->books.event_count; i++) {
+        const struct erp_event *event = &op->books.events[i];
+        const struct erp_event_type *type = erp_event_type_find(event->type);
+        RV_ASSERT(type != NULL);
+        head->event_seq++;
+        if (i == 0) {
+            op->outcome.first_event = head->event_seq;
+        }
+        op->outcome.last_event = head->event_seq;
+        erp_event_append_rows(batch, op->unit.tenant, head->event_seq, event, actor,
+                              op->request->command_id, head->now_us, &head->event_hash);
+        if (type->projection != NULL) {
+            struct rv_args *rows = rv_batch_rows(batch, type->projection);
+            rv_args_i64(rows, 2, head->event_seq);
+            rv_args_text(rows, 3, event->stream);
+            rv_args_date(rows, 4, event->occurred_on);
+            rv_args_json(rows, 5, event->body);
+        }
+    }
+}
+
+static void log_command(struct op *op, struct rv_batch *batch, const struct rv_hash *args_digest)
+{
+    json_t *answer = op->outcome.result == RV_GATE_EXECUTED
+                         ? json_incref(op->books.answer)
+                         : json_pack("{s:s,s:s}", "code", rv_code_name(op->outcome.code),
+                                     "message", op->message);
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_command_log_append);
+    rv_args_text(rows, 2, op->request->command_id);
+    rv_args_text(rows, 3, op->command->name);
+    rv_args_bytes(rows, 4, args_digest->bytes, RV_HASH_BYTES);
+    rv_args_text(rows, 5, op->outcome.result == RV_GATE_EXECUTED ? "applied" : "refused");
+    rv_args_i64(rows, 6, op->outcome.first_event);
+    rv_args_i64(rows, 7, op->outcome.last_event);
+    rv_args_json(rows, 8, answer);
+    json_decref(answer);
+}
+
+static const char *policy_hex(const struct op *op)
+{
+    return op->policy == NULL ? "" : op->policy->hex;
+}
+
+/* Holds the request for people: the approval row with its dry run and its digest. */
+static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *state,
+                         struct rv_error *err)
+{
+    const struct rv_gate_request *request = op->request;
+    struct rv_head *head = rv_batch_head(batch);
+    const struct rv_verdict *verdict = &op->verdict;
+    int64_t lifetime_s = verdict->expires_s > 0 ? verdict->expires_s : GATE_APPROVAL_EXPIRY_DEFAULT_S;
+    const char *who = rv_principal_text(&request->principal, op->step);
+    json_t *rules = rv_verdict_rules_json(verdict);
+    struct rv_binding binding = {
+        .tenant = request->tenant,
+        .requested_by = who,
+        .run = request->run,
+        .seq = request->seq,
+        .command = op->command,
+        .args = request->args,
+        .resource = resource_of(op),
+        .resource_version = resource_version_of(state),
+        .policy_hex = policy_hex(op),
+        .rules = rules,
+        .expires_us = head->now_us + lifetime_s * 1000000,
+    };
+    struct rv_hash digest;
+    enum rv_code code = rv_binding_digest(&binding, &digest, err);
+    if (code != RV_OK) {
+        json_decref(rules); /* what cannot be hashed cannot be approved */
+        return code;
+    }
+    op->outcome.result = RV_GATE_HELD;
+    op->outcome.approval = rv_id_make(head->now_us);
+    op->outcome.expires_us = binding.expires_us;
+    op->outcome.books = op->books.books;
+    json_t *reservations = json_array();
+    limits_take(op, batch, true, reservations);
+
+    struct rv_hash policy_hash = rv_policy_hash(op->policy->policy);
+    const json_t *facts = json_object_get(state, "facts");
+    const json_t *amount = json_object_get(facts, "amount");
+    json_t *never = json_array();
+    json_array_append_new(never, json_string(who));
+    if (request->principal.owner != NULL) {
+        json_array_append_new(never, json_string(request->principal.owner));
+    }
+    json_t *effect = json_object();
+    json_object_set(effect, "books", op->books.books);
+    json_object_set(effect, "answer", op->books.answer);
+    json_t *events = json_array();
+    for (int i = 0; i < op->books.event_count; i++) {
+        json_array_append_new(events, json_string(op->books.events[i].type));
+    }
+    json_object_set_new(effect, "events", events);
+
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_insert);
+    rv_args_i64(rows, 2, op->outcome.approval);
+    rv_args_i64(rows, 3, request->run);
+    rv_args_i32(rows, 4, request->seq);
+    rv_args_text(rows, 5, op->command->name);
+    rv_args_json(rows, 6, request->args);
+    rv_args_text(rows, 7, resource_of(op));
+    rv_args_i32(rows, 8, (int32_t)binding.resource_version);
+    rv_args_bytes(rows, 9, digest.bytes, RV_HASH_BYTES);
+    rv_args_bytes(rows, 10, policy_hash.bytes, RV_HASH_BYTES);
+    rv_args_json(rows, 11, rules);
+    rv_args_json(rows, 12, verdict->stages);
+    rv_args_json(rows, 13, never);
+    rv_args_text(rows, 14,
+                 request->principal.kind == RV_PRINCIPAL_AGENT ? request->principal.id : NULL);
+    rv_args_text(rows, 15, who);
+    rv_args_text(rows, 16, request->reason);
+    rv_args_json(rows, 17, request->evidence);
+    rv_args_json(rows, 18, facts);
+    rv_args_json(rows, 19, effect);
+    struct rv_hash exception;
+    if (request->exception_key != NULL && rv_hash_from_hex(request->exception_key, &exception)) {
+        rv_args_bytes(rows, 20, exception.bytes, RV_HASH_BYTES);
+    } else {
+        rv_args_null(rows, 20);
+    }
+    rv_args_i64(rows, 21, rv_json_int(amount, "minor", 0));
+    rv_args_text(rows, 22, rv_json_str(amount, "currency", NULL));
+    rv_args_i32(rows, 23, op->command->tier);
+    rv_args_time(rows, 24, binding.expires_us);
+    if (verdict->escalate_after_s > 0 && verdict->escalate_to != NULL) {
+        rv_args_time(rows, 25, head->now_us + verdict->escalate_after_s * 1000000);
+        rv_args_text(rows, 26, verdict->escalate_to);
+    } else {
+        rv_args_null(rows, 25);
+        rv_args_null(rows, 26);
+    }
+    rv_args_json(rows, 27, reservations);
+
+    char hex[RV_HASH_HEX];
+    rv_hash_hex(&digest, hex);
+    rv_outbox_append(batch, op->outcome.approval, "approval.requested",
+                     json_pack("{s:I,s:s,s:s,s:s,s:O,s:I}", "approval",
+                               (json_int_t)op->outcome.approval, "action", op->command->name,
+                               "requested_by", who, "digest", hex, "stages", verdict->stages,
+                               "expires_us", (json_int_t)binding.expires_us));
+    json_decref(rules);
+    json_decref(never);
+    json_decref(effect);
+    json_decref(reservations);
+    return RV_OK;
+}
+
+static void execute(struct op *op, struct rv_batch *batch, const json_t *approval)
+{
+    op->outcome.result = RV_GATE_EXECUTED;
+    op->outcome.code = RV_OK;
+    op->outcome.answer = op->books.answer;
+    op->outcome.books = op->books.books;
+    op->outcome.approval = op->request->approval;
+    append_events(op, batch);
+    limits_take(op, batch, false, NULL);
+    if (op->request->approval != 0) {
+        rv_limits_release(batch, json_object_get(approval, "limits"));
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_status_set);
+        rv_args_i64(rows, 2, op->request->approval);
+        rv_args_text(rows, 3, "consumed");
+        rv_outbox_append(batch, rv_id_make(rv_batch_head(batch)->now_us), "approval.executed",
+                         json_pack("{s:I,s:s}", "approval", (json_int_t)op->request->approval,
+                                   "action", op->command->name));
+    }
+}
+
+/* The same command id again: the stored answer, or a complaint when it was something else. */
+static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_hash *args_digest,
+                           struct rv_error *err)
+{
+    char hex[RV_HASH_HEX];
+    rv_hash_hex(args_digest, hex);
+    if (strcmp(rv_json_str(log, "args_hash", ""), hex) != 0 ||
+        strcmp(rv_json_str(log, "name", ""), op->command->name) != 0) {
+        rv_fail(err, RV_CONFLICT, "command id \"%s\" was used before for something else",
+                op->request->command_id);
+        rv_hint(err, "Use a new command id for a new command.");
+        return RV_CONFLICT;
+    }
+    op->outcome.answer = json_object_get(log, "answer");
+    if (strcmp(rv_json_str(log, "outcome", ""), "applied") == 0) {
+        op->outcome.result = RV_GATE_REPEATED;
+        op->outcome.first_event = rv_json_int(log, "first", 0);
+        op->outcome.last_event = rv_json_int(log, "last", 0);
+    } else {
+        op->outcome.result = RV_GATE_REFUSED;
+        op->outcome.code = rv_code_from_name(rv_json_str(op->outcome.answer, "code", "invalid"));
+        op->outcome.message = rv_json_str(op->outcome.answer, "message", "refused before");
+    }
+    return RV_OK;
+}
+
+/* Decides and fills op->outcome; the rows of an effect are appended here, its records by the caller. */
+static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct rv_error *err)
+{
+    const json_t *state = load_state(op, LOAD_STATE);
+    const json_t *approval = json_object_get(load_state(op, LOAD_GATE), "approval");
+    int64_t now_us = rv_batch_head(batch)->now_us;
+    struct rv_error why = {.code = RV_OK};
+
+    enum rv_code code = rv_budget_check(op->request->budget, 0, 0, 0,
+                                        money_of(op->request->args, state), now_us, &why);
+    if (code != RV_OK) {
+        verdict_single(&op->verdict, RV_DENY, "budget", "limit");
+        refused(op, code, &why);
+        return RV_OK;
+    }
+    judge(op, batch, approval);
+    if (op->verdict.kind == RV_DENY) {
+        snprintf(op->message, sizeof op->message, "rule \"%s\" (%s) does not allow \"%s\"",
+                 op->verdict.rules[0].id, op->verdict.rules[0].why, op->command->name);
+        op->outcome.result = RV_GATE_DENIED;
+        op->outcome.code = RV_DENIED;
+        op->outcome.message = op->message;
+        return RV_OK;
+    }
+    if (op->request->approval != 0 && check_approval(op, approval, state, now_us) != RV_OK) {
+        return RV_OK;
+    }
+    code = run_books(op, batch, state, &why);
+    if (code != RV_OK) {
+        refused(op, code, &why);
+        return RV_OK;
+    }
+    if (op->request->dry_run) {
+        op->outcome.result = op->verdict.kind == RV_HOLD ? RV_GATE_HELD : RV_GATE_EXECUTED;
+        op->outcome.answer = op->books.answer;
+        op->outcome.books = op->books.books;
+        return RV_OK;
+    }
+    if (op->verdict.kind == RV_HOLD && op->request->approval == 0) {
+        return hold(op, batch, state, err);
+    }
+    execute(op, batch, approval);
+    return RV_OK;
+}
+
+static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    struct op *op = (struct op *)unit;
+    struct rv_gate_request *request = op->request;
+    if (op->stale) {
+        return rv_fail(err, RV_CONFLICT, "the active policy is being fetched");
+    }
+    struct rv_hash args_digest;
+    enum rv_code code = rv_gate_digest(request->args, &args_digest, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    op->outcome.verdict = &op->verdict;
+    const json_t *log = json_object_get(load_state(op, LOAD_GATE), "log");
+    if (json_is_object(log)) {
+        return repeat(op, log, &args_digest, err);
+    }
+    code = pass_the_door(op, batch, err);
+    if (code != RV_OK || request->dry_run) {
+        return code;
+    }
+    int64_t decision = rv_record_decision(batch, &request->principal, request->action, &args_digest,
+                                          &op->verdict, policy_hex(op), request->approval,
+                                          request->reason, request->run, request->seq);
+    if (op->outcome.result == RV_GATE_EXECUTED || op->outcome.result == RV_GATE_REFUSED) {
+        log_command(op, batch, &args_digest);
+    }
+    if (op->outcome.result == RV_GATE_VOID) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_status_set);
+        rv_args_i64(rows, 2, request->approval);
+        rv_args_text(rows, 3, "void");
+        rv_limits_release(batch, json_object_get(json_object_get(load_state(op, LOAD_GATE), "approval"),
+                                              "limits"));
+    }
+    rv_record_outcome(batch, decision, request->action, &op->outcome, request->run, request->seq);
+    if (request->append != NULL) {
+        request->append(request, batch, &op->outcome);
+    }
+    return RV_OK;
+}
+
+static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    struct op *op = (struct op *)unit;
+    struct rv_gate_pass *pass = op->pass;
+    if (op->stale) {
+        return rv_fail(err, RV_CONFLICT, "the active policy is being fetched");
+    }
+    enum rv_code code = rv_budget_check(pass->budget, 0, 1, pass->tokens, 0,
+                                        rv_batch_head(batch)->now_us, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    struct rv_hash digest;
+    code = rv_gate_digest(pass->args, &digest, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    judge(op, batch, NULL);
+    op->outcome.verdict = &op->verdict;
+    bool allowed = op->verdict.kind == RV_ALLOW;
+    struct rv_error why = {.code = RV_OK};
+    if (allowed && pass->append != NULL) {
+        code = pass->append(pass, batch, &why);
+        if (code != RV_OK) {
+            return rv_fail(err, code, "%s", why.message);
+        }
+    }
+    if (allowed) {
+        op->outcome.result = RV_GATE_EXECUTED;
+        limits_take(op, batch, false, NULL);
+    } else {
+        snprintf(op->message, sizeof op->message, "rule \"%s\" (%s) does not allow \"%s\"",
+                 op->verdict.rules[0].id, op->verdict.rules[0].why, pass->action);
+        op->outcome.result = RV_GATE_DENIED;
+        op->outcome.code = RV_DENIED;
+        op->outcome.message = op->message;
+    }
+    int64_t decision = rv_record_decision(batch, &pass->principal, pass->action, &digest,
+                                          &op->verdict, policy_hex(op), 0, NULL, pass->run,
+                                          pass->seq);
+    rv_record_outcome(batch, decision, pass->action, &op->outcome, pass->run, pass->seq);
+    return RV_OK;
+}
+
+/* ---- the way out ---- */
+
+static void on_policy(void *data, enum rv_code code, const struct rv_result *result,
+                      const struct rv_error *err);
+
+static void op_finish(struct op *op, enum rv_code code, const struct rv_error *err)
+{
+    if (op->request != NULL) {
+        op->request->done(op->request, code, code == RV_OK ? &op->outcome : NULL, err);
+    } else if (code == RV_OK && op->outcome.result == RV_GATE_DENIED) {
+        struct rv_error denied = {.code = RV_OK};
+        rv_fail(&denied, RV_DENIED, "%s", op->message);
+        op->pass->done(op->pass, RV_DENIED, &denied);
+    } else {
+        op->pass->done(op->pass, code, err);
+    }
+    op_destroy(op);
+}
+
+static void op_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+{
+    struct op *op = (struct op *)unit;
+    if (code == RV_CONFLICT && op->stale && op->fetches++ < GATE_POLICY_FETCHES_MAX) {
+        rv_db_query(op->gate->db, unit->tenant, &rv_sql_policy_active_get, NULL, on_policy, op);
+        return;
+    }
+    op_finish(op, code, err);
+}
+
+/* A bundle arrived: compile it, remember it, try the request again. */
+static void on_policy(void *data, enum rv_code code, const struct rv_result *result,
+                      const struct rv_error *err)
+{
+    struct op *op = data;
+    if (code != RV_OK) {
+        op_finish(op, code, err);
+        return;
+    }
+    if (rv_result_rows(result) == 1) {
+        const char *hex = rv_result_text(result, 0, 0);
+        if (find_policy(op->gate, op->unit.tenant, hex) == NULL) {
+            struct rv_error load = {.code = RV_OK};
+            struct rv_policy *policy = NULL;
+            code = rv_policy_load(rv_result_text(result, 0, 2), rv_result_length(result, 0, 2),
+                                  rv_result_text(result, 0, 1), &policy, &load);
+            if (code != RV_OK) {
+                rv_log_error("gate", "POLICY-BROKEN", &load);
+                op_finish(op, RV_UNAVAILABLE, &load);
+                return;
+            }
+            struct known_policy *known = rv_alloc(sizeof *known);
+            known->tenant = op->unit.tenant;
+            known->policy = policy;
+            struct rv_hash hash = rv_policy_hash(policy);
+            rv_hash_hex(&hash, known->hex);
+            if (strcmp(known->hex, hex) != 0) {
+                rv_log(RV_LOG_ERROR, "gate", "POLICY-HASH",
+                       "stored bundle does not compile to its hash tenant=%d", op->unit.tenant);
+            }
+            known->next = op->gate->policies;
+            op->gate->policies = known;
+        }
+    }
+    rv_commit(op->gate->committer, &op->unit);
+}

@@ -1,0 +1,141 @@
+/* gate.h -- the door.  Every effect of reeve passes here, in this order, or it does not happen:
+ *
+ *   1 budget      steps, calls, tokens, money, time, depth of the run
+ *   2 permission  may this principal do this action at all?       \
+ *   3 scope       these arguments, this resource, these limits?    > one policy decision
+ *   4 risk        allow, or hold for which people?                /
+ *   5 record      decision, durable
+ *   6 perform     the ERP command: invariants > events + projections
+ *   7 record      outcome, durable
+ *
+ * For ERP commands 2 to 7 happen inside one PostgreSQL transaction (one committer unit): decision,
+ * audit records, events, projections, journal row, approval and outbox message commit together or
+ * not at all.  runtime/gate/gate.c is the only caller of an ERP command's `decide`.
+ *
+ *   request -> ALLOWED -> EXECUTED | REFUSED (an invariant of the books)
+ *          \-> HELD (approval id) ... the same request again with that approval -> EXECUTED | VOID
+ *           \-> DENIED (rule)
+ *
+ * Thread: the committer's loop.
+ */
+#ifndef REEVE_RUNTIME_GATE_GATE_H
+#define REEVE_RUNTIME_GATE_GATE_H
+
+#include "erp/command/command.h"
+#include "runtime/audit/audit.h"
+#include "runtime/db/db.h"
+#include "runtime/gate/policy.h"
+#include "runtime/journal/commit.h"
+
+struct rv_gate;
+
+struct rv_gate_options {
+    struct rv_committer *committer;
+    struct rv_db *db; /* fetches policy bundles */
+};
+struct rv_gate *rv_gate_create(const struct rv_gate_options *options);
+void rv_gate_destroy(struct rv_gate *gate);
+
+enum rv_principal_kind { RV_PRINCIPAL_AGENT, RV_PRINCIPAL_PERSON, RV_PRINCIPAL_SYSTEM };
+
+/* Who asks.  `owner` is the person who answers for an agent: never an approver of its actions. */
+struct rv_principal {
+    enum rv_principal_kind kind;
+    const char *id;
+    const char *owner;   /* agents only */
+    const json_t *roles; /* array of strings; may be NULL */
+};
+
+/* What a run may still spend; checked first, before anything is looked at. A negative limit means
+ * unlimited. */
+struct rv_budget {
+    int64_t steps_limit, steps_used;
+    int64_t calls_limit, calls_used;
+    int64_t tokens_limit, tokens_used;
+    int64_t money_limit_minor, money_used_minor;
+    int64_t wall_deadline_us; /* business clock; 0 none */
+    int64_t depth_limit, depth_used;
+};
+/* RV_LIMIT naming the budget that is exhausted. `money_minor` is what this step would move. */
+RV_MUST enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t steps, int64_t calls,
+                                     int64_t tokens, int64_t money_minor, int64_t now_us,
+                                     struct rv_error *err);
+
+enum rv_gate_result {
+    RV_GATE_EXECUTED,
+    RV_GATE_HELD,
+    RV_GATE_DENIED,
+    RV_GATE_REFUSED, /* the ERP said no, or a budget is exhausted: nothing was done */
+    RV_GATE_VOID,    /* the presented approval no longer binds */
+    RV_GATE_REPEATED /* this command id was answered before: `answer` is that answer */
+};
+const char *rv_gate_result_name(enum rv_gate_result result);
+
+struct rv_gate_request;
+
+/* What the door said.  Everything is borrowed until the callback returns. */
+struct rv_gate_outcome {
+    enum rv_gate_result result;
+    enum rv_code code;        /* why not, for DENIED, REFUSED, VOID */
+    const char *message;      /* one sentence */
+    const struct rv_verdict *verdict; /* NULL when the budget refused */
+    int64_t approval;         /* HELD: the approval to wait for */
+    int64_t expires_us;       /* HELD: when the answer becomes no */
+    const json_t *answer;     /* EXECUTED, REPEATED */
+    const json_t *books;      /* EXECUTED: effect on the ledger; HELD: the dry run */
+    int64_t first_event, last_event; /* EXECUTED: 0 when none */
+};
+
+struct rv_gate_request {
+    int32_t tenant;
+    struct rv_principal principal;
+    const char *action;      /* a command of the ERP catalogue */
+    json_t *args;            /* borrowed until done; defaults are filled in */
+    const char *command_id;  /* idempotency key: "run:<id>:<seq>" or the client's; unique per tenant */
+    const char *reason;      /* may be NULL */
+    const json_t *evidence;  /* array of strings; may be NULL */
+    const char *exception_key; /* hex; may be NULL */
+    const json_t *labels;    /* taint of arguments by name: {"iban":"external"}; may be NULL */
+    int64_t approval;        /* 0, or the approval that was granted for exactly this */
+    const struct rv_budget *budget; /* NULL: none (persons) */
+    /* the run that asks; zero for persons */
+    int64_t run;
+    int64_t epoch;
+    int32_t seq;
+    /* Called inside the transaction once the outcome is known, to append the caller's own rows
+     * (journal entry, run status).  May be NULL.  Repeatable. */
+    void (*append)(struct rv_gate_request *request, struct rv_batch *batch,
+                   const struct rv_gate_outcome *outcome);
+    /* Exactly once, after the commit is acknowledged (or `code` says why nothing happened). */
+    void (*done)(struct rv_gate_request *request, enum rv_code code,
+                 const struct rv_gate_outcome *outcome, const struct rv_error *err);
+    void *data;
+    bool dry_run; /* decide and show, write nothing */
+};
+
+void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request);
+
+/* A decision without an ERP command: model calls, run starts, policy loads.  Writes the decision to
+ * the audit record; `append` adds the effect's own rows when allowed.  HELD counts as DENIED here:
+ * such actions have no approval form. */
+struct rv_gate_pass {
+    int32_t tenant;
+    struct rv_principal principal;
+    const char *action;   /* "run.start", "llm.decide", "policy.load", "agent.publish" ... */
+    const json_t *args;   /* what is asked, for policies and the record */
+    const struct rv_budget *budget;
+    int64_t tokens;       /* tokens this call may use at most */
+    int64_t run;
+    int64_t epoch;
+    int32_t seq;
+    const char *key;      /* business key, see rv_unit; may be NULL */
+    enum rv_code (*append)(struct rv_gate_pass *pass, struct rv_batch *batch, struct rv_error *err);
+    void (*done)(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
+    void *data;
+};
+void rv_gate_pass(struct rv_gate *gate, struct rv_gate_pass *pass);
+
+/* The compiled bundle of a tenant as last seen; NULL before the first decision. For explain. */
+const struct rv_policy *rv_gate_policy(struct rv_gate *gate, int32_t tenant);
+
+#endif

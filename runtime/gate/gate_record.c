@@ -1,0 +1,189 @@
+/* gate_record.c -- the paper trail of the door; see gate_record.h.  Nothing personal is written in the
+ * clear here: arguments appear as digests, the approval row (under row-level security) holds them. */
+#include "runtime/gate/gate_record.h"
+
+#include "gate_sql.h"
+#include "runtime/base/check.h"
+
+#include <string.h>
+
+enum { DIGEST_JSON_MAX = 16 << 20 };
+
+enum rv_code rv_gate_digest(const json_t *value, struct rv_hash *out, struct rv_error *err)
+{
+    struct rv_buf text;
+    rv_buf_init(&text, DIGEST_JSON_MAX);
+    enum rv_code code = rv_json_canonical(value, &text, err);
+    if (code == RV_OK) {
+        *out = rv_sha256(text.data, text.length);
+    }
+    rv_buf_fini(&text);
+    return code;
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text != NULL) {
+        json_object_set_new(object, key, json_string(text));
+    }
+}
+
+static void set_hash(json_t *object, const char *key, const struct rv_hash *hash)
+{
+    char hex[RV_HASH_HEX];
+    rv_hash_hex(hash, hex);
+    json_object_set_new(object, key, json_string(hex));
+}
+
+enum rv_code rv_binding_digest(const struct rv_binding *binding, struct rv_hash *out,
+                               struct rv_error *err)
+{
+    struct rv_hash schema = rv_sha256(binding->command->schema, strlen(binding->command->schema));
+    json_t *body = json_object();
+    json_object_set_new(body, "tenant", json_integer(binding->tenant));
+    set_text(body, "requested_by", binding->requested_by);
+    json_object_set_new(body, "run", json_integer(binding->run));
+    json_object_set_new(body, "step", json_integer(binding->seq));
+    set_text(body, "action", binding->command->name);
+    set_hash(body, "schema", &schema);
+    json_object_set(body, "args", (json_t *)(uintptr_t)binding->args);
+    set_text(body, "resource", binding->resource);
+    if (binding->resource_version >= 0) {
+        json_object_set_new(body, "resource_version", json_integer(binding->resource_version));
+    }
+    set_text(body, "policy", binding->policy_hex);
+    json_object_set(body, "rules", (json_t *)(uintptr_t)binding->rules);
+    json_object_set_new(body, "expires_us", json_integer(binding->expires_us));
+    enum rv_code code = rv_gate_digest(body, out, err);
+    json_decref(body);
+    return code;
+}
+
+static const char *kind_name(enum rv_principal_kind kind)
+{
+    switch (kind) {
+    case RV_PRINCIPAL_AGENT:
+        return "agent";
+    case RV_PRINCIPAL_PERSON:
+        return "person";
+    case RV_PRINCIPAL_SYSTEM:
+        return "system";
+    }
+    RV_UNREACHABLE("three kinds of principal");
+}
+
+char *rv_principal_text(const struct rv_principal *principal, struct rv_arena *arena)
+{
+    return rv_arena_printf(arena, "%s:%s", kind_name(principal->kind), principal->id);
+}
+
+json_t *rv_principal_json(const struct rv_principal *principal, int32_t tenant)
+{
+    json_t *me = json_object();
+    set_text(me, "kind", kind_name(principal->kind));
+    set_text(me, "id", principal->id);
+    set_text(me, "owner", principal->owner);
+    json_object_set_new(me, "tenant", json_integer(tenant));
+    json_object_set_new(me, "roles",
+                        principal->roles != NULL
+                            ? json_incref((json_t *)(uintptr_t)principal->roles)
+                            : json_array());
+    return me;
+}
+
+const char *rv_verdict_name(enum rv_verdict_kind kind)
+{
+    static const char *const names[] = {"allow", "hold", "deny"};
+    return names[kind];
+}
+
+json_t *rv_verdict_rules_json(const struct rv_verdict *verdict)
+{
+    json_t *rules = json_array();
+    int shown = verdict->rule_count < RV_VERDICT_RULES_MAX ? verdict->rule_count
+                                                           : RV_VERDICT_RULES_MAX;
+    for (int i = 0; i < shown; i++) {
+        json_array_append_new(rules, json_string(verdict->rules[i].id));
+    }
+    return rules;
+}
+
+int64_t rv_record_decision(struct rv_batch *batch, const struct rv_principal *principal,
+                           const char *action, const struct rv_hash *args_digest,
+                           const struct rv_verdict *verdict, const char *policy_hex,
+                           int64_t approval, const char *reason, int64_t run, int32_t seq)
+{
+    json_t *body = json_object();
+    char *who = rv_principal_text(principal, rv_batch_arena(batch));
+    set_text(body, "principal", who);
+    set_text(body, "owner", principal->owner);
+    set_text(body, "action", action);
+    set_hash(body, "args", args_digest);
+    set_text(body, "verdict", verdict == NULL ? "refused" : rv_verdict_name(verdict->kind));
+    if (verdict != NULL) {
+        json_object_set_new(body, "rules", rv_verdict_rules_json(verdict));
+    }
+    set_text(body, "policy", policy_hex);
+    if (approval != 0) {
+        json_object_set_new(body, "approval", json_integer(approval));
+    }
+    if (reason != NULL) { /* may quote a document: kept as a commitment, shown from the journal */
+        struct rv_hash hash = rv_sha256(reason, strlen(reason));
+        set_hash(body, "reason", &hash);
+    }
+    int64_t record = rv_audit_append(batch, "decision", run, run != 0 ? seq : -1, body);
+    json_decref(body);
+    return record;
+}
+
+int64_t rv_record_outcome(struct rv_batch *batch, int64_t decision_seq, const char *action,
+                          const struct rv_gate_outcome *outcome, int64_t run, int32_t seq)
+{
+    json_t *body = json_object();
+    json_object_set_new(body, "decision", json_integer(decision_seq));
+    set_text(body, "action", action);
+    set_text(body, "result", rv_gate_result_name(outcome->result));
+    if (outcome->code != RV_OK) {
+        set_text(body, "code", rv_code_name(outcome->code));
+    }
+    if (outcome->approval != 0) {
+        json_object_set_new(body, "approval", json_integer(outcome->approval));
+    }
+    if (outcome->last_event != 0) {
+        json_object_set_new(body, "first_event", json_integer(outcome->first_event));
+        json_object_set_new(body, "last_event", json_integer(outcome->last_event));
+    }
+    if (outcome->answer != NULL) {
+        struct rv_hash digest;
+        if (rv_gate_digest(outcome->answer, &digest, NULL) == RV_OK) {
+            set_hash(body, "answer", &digest);
+        }
+    }
+    int64_t record = rv_audit_append(batch, "outcome", run, run != 0 ? seq : -1, body);
+    json_decref(body);
+    return record;
+}
+
+void rv_limits_release(struct rv_batch *batch, const json_t *reservations)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)reservations, i, entry)
+    {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_limit_use_add);
+        rv_args_text(rows, 2, rv_json_str(entry, "rule", ""));
+        rv_args_text(rows, 3, rv_json_str(entry, "key", ""));
+        rv_args_time(rows, 4, rv_json_int(entry, "bucket_us", 0));
+        rv_args_i64(rows, 5, 0);
+        rv_args_i64(rows, 6, -rv_json_int(entry, "adds", 0));
+    }
+}
+
+void rv_outbox_append(struct rv_batch *batch, int64_t id, const char *event, json_t *body)
+{
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_outbox_append);
+    rv_args_i64(rows, 2, id);
+    rv_args_text(rows, 3, event);
+    rv_args_json(rows, 4, body);
+    json_decref(body);
+}

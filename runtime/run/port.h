@@ -1,0 +1,109 @@
+/* port.h -- what a run actor needs from the world, as functions.
+ *
+ * The real world is runtime/run/store.c (PostgreSQL, the gate, the model); a simulation gives its own
+ * and so owns time, storage and faults.  Every operation completes exactly once, never inside the
+ * call, on the actor's own thread; `data` is given back.  JSON results are new references.
+ */
+#ifndef REEVE_RUNTIME_RUN_PORT_H
+#define REEVE_RUNTIME_RUN_PORT_H
+
+#include "runtime/base/error.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/json.h"
+#include "runtime/gate/gate.h"
+#include "runtime/run/run.h"
+
+/* One entry of the journal. */
+struct rv_step {
+    int32_t seq; /* 1, 2, 3 ... */
+    int kind;    /* enum rv_step_kind */
+    char *name;
+    uint8_t digest[RV_STEP_DIGEST_BYTES]; /* of the canonical arguments */
+    json_t *out;
+};
+
+/* A run as it stands in the store. */
+struct rv_run_image {
+    enum rv_run_state state;
+    char *agent;
+    char *owner;        /* who answers for the agent */
+    struct rv_hash plan_hash;
+    char *source;       /* Lua text of that hash */
+    size_t source_length;
+    json_t *input;      /* {exception:{...}, ...} */
+    int64_t created_us;
+    int depth;
+    int64_t epoch;      /* of the tenant's lease: fences every write */
+    struct rv_step *steps;
+    int step_count;
+};
+/* First bytes of the SHA-256 of the canonical JSON; false when there is none (a real number). */
+bool rv_step_digest(const json_t *value, uint8_t out[RV_STEP_DIGEST_BYTES]);
+void rv_run_image_free(struct rv_run_image *image);
+
+/* A status change that rides on a write. */
+struct rv_run_change {
+    enum rv_run_state state;
+    const char *waiting_on; /* "approval" "timer" "signal" "model" or NULL */
+    int64_t wake_us;        /* 0 none */
+    const char *error_code; /* NULL none */
+    const char *error_text;
+    const json_t *result;   /* final states: {outcome, review}; may be NULL */
+};
+
+struct rv_run_write {
+    int32_t tenant;
+    int64_t run;
+    int64_t epoch;
+    const struct rv_step *step;         /* may be NULL: only a status change */
+    const struct rv_run_change *change; /* may be NULL: only a step */
+    int64_t consume_signal;             /* id of the signal this step consumes; 0 none */
+    const json_t *memory;               /* {"agent","key","value"} to store with the step; or NULL */
+};
+
+/* An action on its way through the gate; the journal step is written in the same transaction. */
+struct rv_run_act {
+    int32_t tenant;
+    int64_t run;
+    int64_t epoch;
+    int32_t seq;
+    int kind; /* RV_STEP_ACTION or RV_STEP_COMPENSATION */
+    const char *agent;
+    const char *owner;
+    const char *action;
+    const json_t *args;
+    const char *reason;
+    const json_t *evidence;
+    const char *exception_key;
+    int64_t approval;
+    const struct rv_budget *budget;
+};
+
+/* `json` is a new reference or NULL; `err` is set when code is not RV_OK. */
+typedef void (*rv_port_done)(void *data, enum rv_code code, json_t *json,
+                             const struct rv_error *err);
+
+struct rv_run_port {
+    void *self;
+    int64_t (*now_us)(void *self);
+    void (*load)(void *self, int32_t tenant, int64_t run,
+                 void (*done)(void *data, enum rv_code code, struct rv_run_image *image,
+                              const struct rv_error *err),
+                 void *data);
+    void (*write)(void *self, const struct rv_run_write *write, rv_port_done done, void *data);
+    /* "erp.find", "erp.get", "erp.history", "memory.get": gives the value (JSON null when none). */
+    void (*read)(void *self, int32_t tenant, const char *agent, const char *name,
+                 const json_t *args, rv_port_done done, void *data);
+    /* Gives {"result":"executed|held|denied|refused|void","answer":…,"approval":id,
+     * "expires_us":…,"code":…,"message":…,"rules":[…]}: exactly what was journaled. */
+    void (*act)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
+    /* A model's choice, through the gate: {"ok":true,"value":…,"usage":{…}} or {"ok":false,…}. */
+    void (*ask)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
+    /* {"status":"requested|approved|rejected|expired|void|consumed"} */
+    void (*approval)(void *self, int32_t tenant, int64_t approval, rv_port_done done, void *data);
+    /* The oldest unconsumed signal of that name: {"id":…,"body":…} or JSON null. */
+    void (*signal)(void *self, int32_t tenant, int64_t run, const char *name, rv_port_done done,
+                   void *data);
+};
+
+#endif

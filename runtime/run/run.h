@@ -1,0 +1,70 @@
+/* run.h -- the words of a run: its states, the kinds of its journal, its limits.
+ *
+ *   CREATED > PLANNING > EXECUTING > REVIEWING > DONE
+ *                 |  ^        |  ^       |
+ *                 v  |        v  |       v                 any open state -> CANCELLED, FAILED,
+ *               WAITING (timer, signal, model, approval)                     DIVERGED
+ *                             |
+ *                             +-> COMPENSATING > COMPENSATED
+ *
+ * The table of legal moves is in run.c; only rv_state_move changes a state.
+ */
+#ifndef REEVE_RUNTIME_RUN_RUN_H
+#define REEVE_RUNTIME_RUN_RUN_H
+
+#include "runtime/base/state_machine.h"
+
+#define RV_RUN_STATES(X)                                                                           \
+    X(CREATED, "created")                                                                          \
+    X(PLANNING, "planning")                                                                        \
+    X(EXECUTING, "executing")                                                                      \
+    X(WAITING, "waiting")                                                                          \
+    X(REVIEWING, "reviewing")                                                                      \
+    X(COMPENSATING, "compensating")                                                                \
+    X(DONE, "done")                                                                                \
+    X(FAILED, "failed")                                                                            \
+    X(CANCELLED, "cancelled")                                                                      \
+    X(COMPENSATED, "compensated")                                                                  \
+    X(DIVERGED, "diverged")
+
+enum rv_run_state {
+#define X(name, word) RV_RUN_##name,
+    RV_RUN_STATES(X)
+#undef X
+        RV_RUN_STATE_COUNT
+};
+
+extern const struct rv_state_table rv_run_states;
+const char *rv_run_state_name(enum rv_run_state state);
+enum rv_run_state rv_run_state_from_name(const char *name); /* RV_RUN_STATE_COUNT when unknown */
+bool rv_run_state_final(enum rv_run_state state);
+
+/* What a journal entry is; numbers are stored, never renumber. */
+enum rv_step_kind {
+    RV_STEP_READ = 1,
+    RV_STEP_MODEL = 2,
+    RV_STEP_MEMORY = 3,
+    RV_STEP_TIMER = 4,
+    RV_STEP_SIGNAL = 5,
+    RV_STEP_PLAN = 6,
+    RV_STEP_ACTION = 7,
+    RV_STEP_APPROVAL = 8,
+    RV_STEP_OUTCOME = 9,
+    RV_STEP_COMPENSATION = 10,
+    RV_STEP_REVIEW = 11,
+    RV_STEP_NOTE = 12
+};
+const char *rv_step_kind_name(int kind);
+
+enum {
+    RV_RUN_REPEATS_MAX = 8,  /* the same question with the same arguments: a plan that loops */
+    RV_RUN_VOIDS_MAX = 3,    /* an approval that keeps losing its object: give up and say so */
+    RV_RUN_STEPS_DEFAULT = 200,
+    RV_RUN_CALLS_DEFAULT = 100,
+    RV_RUN_TOKENS_DEFAULT = 50000,
+    RV_RUN_DEPTH_DEFAULT = 4,
+    RV_RUN_TIMER_IN_MEMORY_MS = 60000, /* longer waits give up their actor */
+    RV_STEP_DIGEST_BYTES = 16
+};
+
+#endif

@@ -1,0 +1,31 @@
+/* run_actor.h -- one run, one actor: Lua plans, the journal remembers, the port performs.
+ *
+ * The actor advances through the phases of run_actor.c; at every step it either finds the answer in
+ * the journal (replay) or asks the port, which journals it before the actor goes on.  A run therefore
+ * resumes on any node from its journal alone.
+ */
+#ifndef REEVE_RUNTIME_RUN_RUN_ACTOR_H
+#define REEVE_RUNTIME_RUN_RUN_ACTOR_H
+
+#include "runtime/actor/actor.h"
+#include "runtime/run/port.h"
+
+struct rv_run_start {
+    int32_t tenant;
+    int64_t run;
+    const struct rv_run_port *port; /* outlives the actor */
+    /* Told when the run stands still or has ended; on the actor's thread.  May be NULL. */
+    void (*changed)(void *data, int32_t tenant, int64_t run, enum rv_run_state state);
+    void *changed_data;
+};
+
+/* Behaviour of a run actor; argument is a struct rv_run_start. */
+extern const struct rv_behavior rv_run_behavior;
+
+enum {
+    RV_RUN_WAKE = RV_MESSAGE_USER, /* something you wait for may have happened */
+    RV_RUN_CANCEL,                 /* payload: rv_strdup'ed reason */
+    RV_RUN_ANSWER                  /* private: an operation of the port completed */
+};
+
+#endif

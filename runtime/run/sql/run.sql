@@ -1,0 +1,104 @@
+-- run.sql: what the orchestrator and the run store read.
+
+-- name: run_image
+-- A run with its source and its owner, ready to be resumed.
+-- params: tenant int4, run int8
+SELECT r.status, r.agent, coalesce(a.owner, 'operator') AS owner, r.plan_hash, p.source, i.input,
+       r.created_at, r.depth, h.epoch
+  FROM run r
+  JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash
+  JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+  JOIN tenant_head h ON h.tenant_id = r.tenant_id
+  LEFT JOIN agent a ON a.tenant_id = r.tenant_id AND a.name = r.agent
+ WHERE r.tenant_id = $1 AND r.id = $2;
+
+-- name: run_steps
+-- params: tenant int4, run int8
+SELECT j.seq, j.kind, j.name, j.digest, j.out
+  FROM journal j
+ WHERE j.tenant_id = $1 AND j.run_id = $2
+ ORDER BY j.seq;
+
+-- name: runs_due
+-- Runs that could move now: active ones, and waiting ones whose timer fired, whose approval was
+-- answered or whose signal came.
+-- params: tenant int4, limit int4
+SELECT r.id
+  FROM run r
+ WHERE r.tenant_id = $1
+   AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+   AND (r.status <> 'waiting'
+        OR r.wake_at <= clock_timestamp()
+        OR (r.waiting_on = 'approval' AND NOT EXISTS (
+                SELECT FROM approval a
+                 WHERE a.tenant_id = r.tenant_id AND a.run_id = r.id AND a.status = 'requested'))
+        OR (r.waiting_on = 'signal' AND EXISTS (
+                SELECT FROM run_signal s
+                 WHERE s.tenant_id = r.tenant_id AND s.run_id = r.id AND s.consumed_seq IS NULL)))
+ ORDER BY r.id
+ LIMIT $2;
+
+-- name: run_signal_next
+-- params: tenant int4, run int8, name text
+SELECT s.id, s.body
+  FROM run_signal s
+ WHERE s.tenant_id = $1 AND s.run_id = $2 AND s.name = $3 AND s.consumed_seq IS NULL
+ ORDER BY s.id
+ LIMIT 1;
+
+-- name: run_signal_consume
+-- params: tenant int4, run int8[], id int8[], seq int4[]
+UPDATE run_signal s SET consumed_seq = r.seq
+  FROM unnest($2::int8[], $3::int8[], $4::int4[]) AS r(run, id, seq)
+ WHERE s.tenant_id = $1 AND s.run_id = r.run AND s.id = r.id;
+
+-- name: run_signal_put
+-- params: tenant int4, run int8[], id int8[], name text[], body jsonb[], sent_by text[]
+INSERT INTO run_signal (tenant_id, run_id, id, name, body, sent_by)
+SELECT $1, r.run, r.id, r.name, r.body, r.sent_by
+  FROM unnest($2::int8[], $3::int8[], $4::text[], $5::jsonb[], $6::text[])
+       AS r(run, id, name, body, sent_by);
+
+-- name: approval_status_get
+-- params: tenant int4, id int8
+SELECT a.status FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
+
+-- name: agent_memory_get
+-- params: tenant int4, agent text, key text
+SELECT m.value FROM agent_memory m WHERE m.tenant_id = $1 AND m.agent = $2 AND m.key = $3;
+
+-- name: agent_memory_put
+-- params: tenant int4, agent text[], key text[], value jsonb[], run int8[]
+INSERT INTO agent_memory (tenant_id, agent, key, value, run_id)
+SELECT $1, r.agent, r.key, r.value, r.run
+  FROM unnest($2::text[], $3::text[], $4::jsonb[], $5::int8[]) AS r(agent, key, value, run)
+    ON CONFLICT (tenant_id, agent, key)
+    DO UPDATE SET value = excluded.value, run_id = excluded.run_id, changed_at = clock_timestamp();
+
+-- name: run_result_put
+-- params: tenant int4, run int8[], result jsonb[]
+INSERT INTO run_result (tenant_id, run_id, result)
+SELECT $1, r.run, r.result FROM unnest($2::int8[], $3::jsonb[]) AS r(run, result)
+    ON CONFLICT (tenant_id, run_id) DO UPDATE SET result = excluded.result;
+
+-- name: plan_source_put
+-- params: tenant int4, hash bytea[], agent text[], version text[], manifest jsonb[], source text[], by text[]
+INSERT INTO plan_source (tenant_id, hash, agent, version, manifest, source, published_by)
+SELECT $1, r.hash, r.agent, r.version, r.manifest, r.source, r.by
+  FROM unnest($2::bytea[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[])
+       AS r(hash, agent, version, manifest, source, by)
+    ON CONFLICT (tenant_id, hash) DO NOTHING;
+
+-- name: agent_activate
+-- params: tenant int4, name text[], hash bytea[], owner text[]
+INSERT INTO agent (tenant_id, name, active_hash, owner)
+SELECT $1, r.name, r.hash, r.owner
+  FROM unnest($2::text[], $3::bytea[], $4::text[]) AS r(name, hash, owner)
+    ON CONFLICT (tenant_id, name) DO UPDATE SET active_hash = excluded.active_hash, enabled = true;
+
+-- name: agents_active
+-- params: tenant int4
+SELECT a.name, a.active_hash, p.manifest, a.owner
+  FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
+ WHERE a.tenant_id = $1 AND a.enabled
+ ORDER BY a.name;

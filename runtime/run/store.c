@@ -1,0 +1,637 @@
+/* store.c -- the run port on PostgreSQL; see store.h.
+ *
+ * One operation struct per call, completed exactly once.  Operations that only read go to the reader
+ * pool; those that write are units or gate requests.  What is journaled for an action or a model call
+ * is appended inside the gate's transaction (`append`), so the journal can never claim more or less
+ * than what happened.
+ */
+#include "runtime/run/store.h"
+
+#include "runtime/base/check.h"
+#include "runtime/gate/gate_record.h"
+#include "runtime/journal/journal.h"
+#include "run_sql.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct rv_store {
+    struct rv_store_options options;
+    struct rv_run_port port;
+};
+
+/* ---- reads ---- */
+
+struct read_op {
+    struct rv_store *store;
+    rv_port_done done;
+    void *data;
+    enum rv_code (*convert)(const struct rv_result *result, json_t **out, struct rv_error *err);
+};
+
+static void on_read(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct read_op *op = data;
+    json_t *json = NULL;
+    struct rv_error convert = {.code = RV_OK};
+    if (code == RV_OK) {
+        code = op->convert(result, &json, &convert);
+        err = &convert;
+    }
+    op->done(op->data, code, json, err);
+    rv_free(op);
+}
+
+static void read_with(struct rv_store *store, int32_t tenant, const struct rv_statement *statement,
+                      struct rv_args *args,
+                      enum rv_code (*convert)(const struct rv_result *, json_t **, struct rv_error *),
+                      rv_port_done done, void *data)
+{
+    struct read_op *op = rv_alloc(sizeof *op);
+    *op = (struct read_op){.store = store, .done = done, .data = data, .convert = convert};
+    rv_db_query(store->options.db, tenant, statement, args, on_read, op);
+}
+
+static enum rv_code first_json(const struct rv_result *result, json_t **out, struct rv_error *err)
+{
+    (void)err;
+    *out = rv_result_rows(result) > 0 ? rv_result_json(result, 0, 0) : NULL;
+    if (*out == NULL) {
+        *out = json_null();
+    }
+    return RV_OK;
+}
+
+static void store_read(void *self, int32_t tenant, const char *agent, const char *name,
+                       const json_t *args, rv_port_done done, void *data)
+{
+    struct rv_store *store = self;
+    if (strcmp(name, "memory.get") == 0) {
+        struct rv_args *params = rv_args_create(&rv_sql_agent_memory_get);
+        rv_args_text(params, 2, agent);
+        rv_args_text(params, 3, rv_json_str(args, "key", ""));
+        read_with(store, tenant, &rv_sql_agent_memory_get, params, first_json, done, data);
+        return;
+    }
+    struct rv_args *params = rv_args_create(store->options.erp_read);
+    rv_args_text(params, 2, name);
+    rv_args_json(params, 3, args);
+    read_with(store, tenant, store->options.erp_read, params, first_json, done, data);
+}
+
+static enum rv_code status_json(const struct rv_result *result, json_t **out, struct rv_error *err)
+{
+    if (rv_result_rows(result) == 0) {
+        return rv_fail(err, RV_CORRUPT, "the approval of this run has vanished");
+    }
+    *out = json_pack("{s:s}", "status", rv_result_text(result, 0, 0));
+    return RV_OK;
+}
+
+static void store_approval(void *self, int32_t tenant, int64_t approval, rv_port_done done,
+                           void *data)
+{
+    struct rv_store *store = self;
+    struct rv_args *params = rv_args_create(&rv_sql_approval_status_get);
+    rv_args_i64(params, 2, approval);
+    read_with(store, tenant, &rv_sql_approval_status_get, params, status_json, done, data);
+}
+
+static enum rv_code signal_json(const struct rv_result *result, json_t **out, struct rv_error *err)
+{
+    (void)err;
+    *out = rv_result_rows(result) == 0
+               ? json_null()
+               : json_pack("{s:I,s:o}", "id", (json_int_t)rv_result_i64(result, 0, 0), "body",
+                           rv_result_json(result, 0, 1));
+    return RV_OK;
+}
+
+static void store_signal(void *self, int32_t tenant, int64_t run, const char *name,
+                         rv_port_done done, void *data)
+{
+    struct rv_store *store = self;
+    struct rv_args *params = rv_args_create(&rv_sql_run_signal_next);
+    rv_args_i64(params, 2, run);
+    rv_args_text(params, 3, name);
+    read_with(store, tenant, &rv_sql_run_signal_next, params, signal_json, done, data);
+}
+
+/* ---- load: the run's row, then its journal ---- */
+
+struct load_op {
+    struct rv_store *store;
+    int32_t tenant;
+    int64_t run;
+    struct rv_run_image *image;
+    void (*done)(void *data, enum rv_code code, struct rv_run_image *image,
+                 const struct rv_error *err);
+    void *data;
+};
+
+static void load_on_row(void *data, enum rv_code code, const struct rv_result *result,
+                        const struct rv_error *err);
+static void load_on_steps(void *data, enum rv_code code, const struct rv_result *result,
+                          const struct rv_error *err);
+
+static void load_end(struct load_op *op, enum rv_code code, const struct rv_error *err)
+{
+    if (code != RV_OK) {
+        rv_run_image_free(op->image);
+        op->image = NULL;
+    }
+    op->done(op->data, code, op->image, err);
+    rv_free(op);
+}
+
+static void store_load(void *self, int32_t tenant, int64_t run,
+                       void (*done)(void *data, enum rv_code code, struct rv_run_image *image,
+                                    const struct rv_error *err),
+                       void *data)
+{
+    struct rv_store *store = self;
+    struct load_op *op = rv_alloc(sizeof *op);
+    *op = (struct load_op){
+        .store = store, .tenant = tenant, .run = run, .done = done, .data = data};
+    struct rv_args *params = rv_args_create(&rv_sql_run_image);
+    rv_args_i64(params, 2, run);
+    rv_db_query(store->options.db, tenant, &rv_sql_run_image, params, load_on_row, op);
+}
+
+static void load_on_row(void *data, enum rv_code code, const struct rv_result *result,
+                        const struct rv_error *err)
+{
+    struct load_op *op = data;
+    struct rv_error why = {.code = RV_OK};
+    if (code == RV_OK && rv_result_rows(result) != 1) {
+        code = rv_fail(&why, RV_NOT_FOUND, "no run r_%" PRId64, op->run);
+        err = &why;
+    }
+    if (code != RV_OK) {
+        load_end(op, code, err);
+        return;
+    }
+    struct rv_run_image *image = rv_alloc(sizeof *image);
+    op->image = image;
+    image->state = rv_run_state_from_name(rv_result_text(result, 0, 0));
+    RV_ASSERT(image->state < RV_RUN_STATE_COUNT);
+    image->agent = rv_strdup(rv_result_text(result, 0, 1));
+    image->owner = rv_strdup(rv_result_text(result, 0, 2));
+    RV_ASSERT(rv_result_bytes(result, 0, 3, image->plan_hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES);
+    image->source_length = rv_result_length(result, 0, 4);
+    image->source = rv_strndup(rv_result_text(result, 0, 4), image->source_length);
+    image->input = rv_result_json(result, 0, 5);
+    image->created_us = rv_result_time_us(result, 0, 6);
+    image->depth = (int)rv_result_i64(result, 0, 7);
+    image->epoch = rv_result_i64(result, 0, 8);
+    struct rv_hash found = rv_sha256(image->source, image->source_length);
+    if (!rv_hash_equal(&found, &image->plan_hash)) {
+        code = rv_fail(&why, RV_CORRUPT, "the plan of run r_%" PRId64 " does not match its hash",
+                       op->run);
+        load_end(op, code, &why);
+        return;
+    }
+    struct rv_args *params = rv_args_create(&rv_sql_run_steps);
+    rv_args_i64(params, 2, op->run);
+    rv_db_query(op->store->options.db, op->tenant, &rv_sql_run_steps, params, load_on_steps, op);
+}
+
+static void load_on_steps(void *data, enum rv_code code, const struct rv_result *result,
+                          const struct rv_error *err)
+{
+    struct load_op *op = data;
+    if (code != RV_OK) {
+        load_end(op, code, err);
+        return;
+    }
+    struct rv_run_image *image = op->image;
+    int rows = rv_result_rows(result);
+    image->steps = rv_alloc_array((size_t)rows + 1, sizeof *image->steps);
+    struct rv_error why = {.code = RV_OK};
+    for (int i = 0; i < rows; i++) {
+        struct rv_step *step = &image->steps[image->step_count++];
+        step->seq = (int32_t)rv_result_i64(result, i, 0);
+        step->kind = (int)rv_result_i64(result, i, 1);
+        step->name = rv_strdup(rv_result_text(result, i, 2));
+        rv_result_bytes(result, i, 3, step->digest, sizeof step->digest);
+        code = rv_journal_out_decode(result, i, 4, &step->out, &why);
+        if (code == RV_OK && step->seq != i + 1) {
+            code = rv_fail(&why, RV_CORRUPT, "the journal of run r_%" PRId64 " has a hole at %d",
+                           op->run, i + 1);
+        }
+        if (code != RV_OK) {
+            load_end(op, code, &why);
+            return;
+        }
+    }
+    load_end(op, RV_OK, NULL);
+}
+
+/* ---- writes ---- */
+
+static void append_change(struct rv_batch *batch, int64_t run, int steps,
+                          const struct rv_run_change *change)
+{
+    struct rv_run_status status = {
+        .run = run,
+        .status = rv_run_state_name(change->state),
+        .waiting_on = change->waiting_on,
+        .wake_us = change->wake_us,
+        .error_code = change->error_code,
+        .error_text = change->error_text,
+        .steps = steps,
+    };
+    rv_journal_run_status(batch, &status);
+    if (change->result != NULL) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_result_put);
+        rv_args_i64(rows, 2, run);
+        rv_args_json(rows, 3, change->result);
+    }
+}
+
+struct write_op {
+    struct rv_unit unit; /* first */
+    int64_t run;
+    const struct rv_step *step; /* borrowed from the actor until done */
+    bool has_change;
+    struct rv_run_change change;
+    char waiting_on[16];
+    char error_code[32];
+    char error_text[512];
+    json_t *result;
+    int64_t consume_signal;
+    json_t *memory;
+    struct rv_arena *arena;
+    rv_port_done done;
+    void *data;
+};
+
+static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    (void)err;
+    struct write_op *op = (struct write_op *)unit;
+    if (op->step != NULL) {
+        rv_journal_append(batch, op->run, op->step->seq, op->step->kind, op->step->name,
+                          op->step->digest, op->step->out);
+    }
+    if (op->has_change) {
+        append_change(batch, op->run, op->step != NULL ? op->step->seq : 0, &op->change);
+    }
+    if (op->consume_signal != 0) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_signal_consume);
+        rv_args_i64(rows, 2, op->run);
+        rv_args_i64(rows, 3, op->consume_signal);
+        rv_args_i32(rows, 4, op->step->seq);
+    }
+    if (op->memory != NULL) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_agent_memory_put);
+        rv_args_text(rows, 2, rv_json_str(op->memory, "agent", ""));
+        rv_args_text(rows, 3, rv_json_str(op->memory, "key", ""));
+        rv_args_json(rows, 4, json_object_get(op->memory, "value"));
+        rv_args_i64(rows, 5, op->run);
+    }
+    return RV_OK;
+}
+
+static void write_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+{
+    struct write_op *op = (struct write_op *)unit;
+    op->done(op->data, code, NULL, err);
+    json_decref(op->result);
+    json_decref(op->memory);
+    rv_arena_destroy(op->arena);
+    rv_free(op);
+}
+
+static void keep(char *out, size_t size, const char **field)
+{
+    if (*field != NULL) {
+        snprintf(out, size, "%s", *field);
+        *field = out;
+    }
+}
+
+static void store_write(void *self, const struct rv_run_write *write, rv_port_done done, void *data)
+{
+    struct rv_store *store = self;
+    struct write_op *op = rv_alloc(sizeof *op);
+    op->run = write->run;
+    op->step = write->step;
+    op->consume_signal = write->consume_signal;
+    op->memory = json_incref((json_t *)(uintptr_t)write->memory);
+    op->done = done;
+    op->data = data;
+    if (write->change != NULL) {
+        op->has_change = true;
+        op->change = *write->change;
+        keep(op->waiting_on, sizeof op->waiting_on, &op->change.waiting_on);
+        keep(op->error_code, sizeof op->error_code, &op->change.error_code);
+        keep(op->error_text, sizeof op->error_text, &op->change.error_text);
+        op->result = json_incref((json_t *)(uintptr_t)write->change->result);
+    }
+    op->arena = rv_arena_create("run write", 4096);
+    op->unit.tenant = write->tenant;
+    op->unit.epoch = write->epoch;
+    op->unit.keys[0] = rv_arena_printf(op->arena, "run:%" PRId64, write->run);
+    op->unit.decide = write_decide;
+    op->unit.done = write_done;
+    rv_commit(store->options.committer, &op->unit);
+}
+
+/* ---- actions through the gate ---- */
+
+struct act_op {
+    struct rv_gate_request request;
+    struct rv_store *store;
+    struct rv_arena *arena;
+    int kind;
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    json_t *args;
+    json_t *evidence;
+    json_t *out; /* what was journaled, of the last try */
+    rv_port_done done;
+    void *data;
+};
+
+static json_t *outcome_json(const struct rv_gate_request *request,
+                            const struct rv_gate_outcome *outcome)
+{
+    json_t *out = json_pack("{s:s}", "result", rv_gate_result_name(outcome->result));
+    if (outcome->code != RV_OK) {
+        json_object_set_new(out, "code", json_string(rv_code_name(outcome->code)));
+        json_object_set_new(out, "message",
+                            json_string(outcome->message != NULL ? outcome->message : ""));
+    }
+    if (outcome->approval != 0) {
+        json_object_set_new(out, "approval", json_integer(outcome->approval));
+    }
+    if (outcome->expires_us != 0) {
+        json_object_set_new(out, "expires_us", json_integer(outcome->expires_us));
+    }
+    if (outcome->answer != NULL) {
+        json_object_set(out, "answer", (json_t *)(uintptr_t)outcome->answer);
+    }
+    if (outcome->books != NULL) {
+        json_object_set(out, "books", (json_t *)(uintptr_t)outcome->books);
+    }
+    if (outcome->verdict != NULL) {
+        json_object_set_new(out, "verdict",
+                            json_string(rv_verdict_name(outcome->verdict->kind)));
+        json_object_set_new(out, "rules", rv_verdict_rules_json(outcome->verdict));
+        if (outcome->verdict->stages != NULL) {
+            json_object_set(out, "stages", (json_t *)(uintptr_t)outcome->verdict->stages);
+        }
+    }
+    (void)request;
+    return out;
+}
+
+static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
+                       const struct rv_gate_outcome *outcome)
+{
+    struct act_op *op = request->data;
+    json_decref(op->out);
+    op->out = outcome_json(request, outcome);
+    rv_journal_append(batch, request->run, request->seq, op->kind, request->action, op->digest,
+                      op->out);
+    if (outcome->result == RV_GATE_HELD && op->kind == RV_STEP_ACTION) {
+        struct rv_run_change change = {
+            .state = RV_RUN_WAITING, .waiting_on = "approval", .wake_us = outcome->expires_us};
+        append_change(batch, request->run, request->seq, &change);
+    }
+}
+
+static void act_done(struct rv_gate_request *request, enum rv_code code,
+                     const struct rv_gate_outcome *outcome, const struct rv_error *err);
+
+/* Refused before any transaction (unknown action, arguments against the schema): the refusal is
+ * journaled by a plain write, so that the run remembers it. */
+static void act_journal_refusal(struct act_op *op, const struct rv_gate_outcome *outcome);
+
+static void store_act(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
+{
+    struct rv_store *store = self;
+    struct act_op *op = rv_alloc(sizeof *op);
+    op->store = store;
+    op->arena = rv_arena_create("run action", 1 << 20);
+    op->kind = act->kind;
+    op->done = done;
+    op->data = data;
+    op->args = json_deep_copy(act->args); /* the gate fills in defaults; the plan's stay as they are */
+    op->evidence = json_incref((json_t *)(uintptr_t)act->evidence);
+    RV_ASSERT(rv_step_digest(act->args, op->digest));
+    bool back = act->kind == RV_STEP_COMPENSATION;
+    op->request = (struct rv_gate_request){
+        .tenant = act->tenant,
+        .principal = {.kind = back ? RV_PRINCIPAL_SYSTEM : RV_PRINCIPAL_AGENT,
+                      .id = back ? "saga" : rv_arena_strdup(op->arena, act->agent),
+                      .owner = rv_arena_strdup(op->arena, act->owner)},
+        .action = rv_arena_strdup(op->arena, act->action),
+        .args = op->args,
+        .command_id = rv_arena_printf(op->arena, "run:%" PRId64 ":%d", act->run, act->seq),
+        .reason = rv_arena_strdup(op->arena, act->reason),
+        .evidence = op->evidence,
+        .exception_key = rv_arena_strdup(op->arena, act->exception_key),
+        .approval = act->approval,
+        .budget = act->budget,
+        .run = act->run,
+        .epoch = act->epoch,
+        .seq = act->seq,
+        .append = act_append,
+        .done = act_done,
+        .data = op,
+    };
+    rv_gate_submit(store->options.gate, &op->request);
+}
+
+static void act_end(struct act_op *op, enum rv_code code, const struct rv_error *err)
+{
+    op->done(op->data, code, json_incref(op->out), err);
+    json_decref(op->out);
+    json_decref(op->args);
+    json_decref(op->evidence);
+    rv_arena_destroy(op->arena);
+    rv_free(op);
+}
+
+static void act_done(struct rv_gate_request *request, enum rv_code code,
+                     const struct rv_gate_outcome *outcome, const struct rv_error *err)
+{
+    struct act_op *op = request->data;
+    if (code != RV_OK && outcome != NULL && outcome->result == RV_GATE_REFUSED) {
+        act_journal_refusal(op, outcome);
+        return;
+    }
+    act_end(op, code, err);
+}
+
+static void on_refusal_written(void *data, enum rv_code code, json_t *json,
+                               const struct rv_error *err)
+{
+    struct act_op *op = data;
+    json_decref(json);
+    act_end(op, code, err);
+}
+
+static void act_journal_refusal(struct act_op *op, const struct rv_gate_outcome *outcome)
+{
+    json_decref(op->out);
+    op->out = outcome_json(&op->request, outcome);
+    struct rv_step *step = rv_arena_alloc(op->arena, sizeof *step);
+    *step = (struct rv_step){.seq = op->request.seq,
+                             .kind = op->kind,
+                             .name = rv_arena_strdup(op->arena, op->request.action),
+                             .out = op->out};
+    memcpy(step->digest, op->digest, sizeof step->digest);
+    struct rv_run_write write = {.tenant = op->request.tenant,
+                                 .run = op->request.run,
+                                 .epoch = op->request.epoch,
+                                 .step = step};
+    store_write(op->store, &write, on_refusal_written, op);
+}
+
+/* ---- a question to the model: passed and recorded first, then asked, then journaled ---- */
+
+struct ask_op {
+    struct rv_gate_pass pass;
+    struct rv_store *store;
+    struct rv_arena *arena;
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    json_t *question;
+    json_t *summary; /* what the record keeps of the question: its digest */
+    json_t *answer;
+    struct rv_budget budget;
+    rv_port_done done;
+    void *data;
+};
+
+static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
+static void ask_on_answer(void *data, json_t *answer);
+static void ask_on_written(void *data, enum rv_code code, json_t *json, const struct rv_error *err);
+
+static json_t *no_answer(const char *code, const char *message)
+{
+    return json_pack("{s:b,s:s,s:s}", "ok", 0, "code", code, "message", message);
+}
+
+static void store_ask(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
+{
+    struct rv_store *store = self;
+    struct ask_op *op = rv_alloc(sizeof *op);
+    op->store = store;
+    op->arena = rv_arena_create("model question", 1 << 20);
+    op->done = done;
+    op->data = data;
+    op->question = json_incref((json_t *)(uintptr_t)act->args);
+    RV_ASSERT(rv_step_digest(act->args, op->digest));
+    struct rv_hash hash;
+    RV_ASSERT(rv_gate_digest(act->args, &hash, NULL) == RV_OK);
+    char hex[RV_HASH_HEX];
+    rv_hash_hex(&hash, hex);
+    op->summary = json_pack("{s:s}", "question", hex);
+    op->budget = *act->budget;
+    op->pass = (struct rv_gate_pass){
+        .tenant = act->tenant,
+        .principal = {.kind = RV_PRINCIPAL_AGENT,
+                      .id = rv_arena_strdup(op->arena, act->agent),
+                      .owner = rv_arena_strdup(op->arena, act->owner)},
+        .action = "llm.decide",
+        .args = op->summary,
+        .budget = &op->budget,
+        .tokens = rv_json_int(act->args, "max_tokens", 1),
+        .run = act->run,
+        .epoch = act->epoch,
+        .seq = act->seq,
+        .key = rv_arena_printf(op->arena, "run:%" PRId64, act->run),
+        .done = ask_on_passed,
+        .data = op,
+    };
+    rv_gate_pass(store->options.gate, &op->pass);
+}
+
+static void ask_end(struct ask_op *op, enum rv_code code, const struct rv_error *err)
+{
+    op->done(op->data, code, json_incref(op->answer), err);
+    json_decref(op->answer);
+    json_decref(op->question);
+    json_decref(op->summary);
+    rv_arena_destroy(op->arena);
+    rv_free(op);
+}
+
+static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
+{
+    struct ask_op *op = pass->data;
+    struct rv_model *model = op->store->options.model;
+    if (code == RV_DENIED || code == RV_LIMIT) {
+        /* the door said no: the plan hears it and goes on without advice */
+        ask_on_answer(op, no_answer(rv_code_name(code), err->message));
+    } else if (code != RV_OK) {
+        ask_end(op, code, err);
+    } else if (model == NULL) {
+        ask_on_answer(op, no_answer("unavailable", "no model is loaded"));
+    } else {
+        rv_model_decide(model, op->question, NULL, pass->run * 1000 + pass->seq, ask_on_answer, op);
+    }
+}
+
+static void ask_on_answer(void *data, json_t *answer)
+{
+    struct ask_op *op = data;
+    op->answer = answer;
+    struct rv_step *step = rv_arena_alloc(op->arena, sizeof *step);
+    *step = (struct rv_step){.seq = op->pass.seq,
+                             .kind = RV_STEP_MODEL,
+                             .name = rv_arena_strdup(op->arena, "llm.decide"),
+                             .out = op->answer};
+    memcpy(step->digest, op->digest, sizeof step->digest);
+    struct rv_run_write write = {.tenant = op->pass.tenant,
+                                 .run = op->pass.run,
+                                 .epoch = op->pass.epoch,
+                                 .step = step};
+    store_write(op->store, &write, ask_on_written, op);
+}
+
+static void ask_on_written(void *data, enum rv_code code, json_t *json, const struct rv_error *err)
+{
+    json_decref(json);
+    ask_end(data, code, err);
+}
+
+/* ---- lifecycle ---- */
+
+static int64_t store_now(void *self)
+{
+    struct rv_store *store = self;
+    return rv_now_us(rv_loop_clock(store->options.loop));
+}
+
+struct rv_store *rv_store_create(const struct rv_store_options *options)
+{
+    struct rv_store *store = rv_alloc(sizeof *store);
+    store->options = *options;
+    store->port = (struct rv_run_port){
+        .self = store,
+        .now_us = store_now,
+        .load = store_load,
+        .write = store_write,
+        .read = store_read,
+        .act = store_act,
+        .ask = store_ask,
+        .approval = store_approval,
+        .signal = store_signal,
+    };
+    return store;
+}
+
+void rv_store_destroy(struct rv_store *store)
+{
+    rv_free(store);
+}
+
+const struct rv_run_port *rv_store_port(struct rv_store *store)
+{
+    return &store->port;
+}

@@ -8,6 +8,7 @@
 
 #include "approval_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/random.h"
 #include "runtime/db/db.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/gate/stages.h"

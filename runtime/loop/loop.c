@@ -32,20 +32,27 @@ uv_loop_t *rv_loop_uv(struct rv_loop *loop)
     return &loop->uv;
 }
 
-static void on_wake(uv_async_t *handle)
+/* Runs what was posted; true when there was something. */
+static bool run_posts(struct rv_loop *loop)
 {
-    struct rv_loop *loop = handle->data;
     pthread_mutex_lock(&loop->lock);
     struct post *post = loop->posts;
     loop->posts = NULL;
     loop->posts_end = &loop->posts;
     pthread_mutex_unlock(&loop->lock);
+    bool any = post != NULL;
     while (post != NULL) {
         struct post *next = post->next;
         post->run(post->data);
         rv_free(post);
         post = next;
     }
+    return any;
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    run_posts(handle->data);
 }
 
 struct rv_loop *rv_loop_create(const struct rv_clock *clock)
@@ -77,7 +84,7 @@ void rv_loop_destroy(struct rv_loop *loop)
     if (loop == NULL) {
         return;
     }
-    on_wake(&loop->wake);
+    run_posts(loop);
     uv_walk(&loop->uv, close_any, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     RV_ASSERT(uv_loop_close(&loop->uv) == 0);
@@ -88,7 +95,14 @@ void rv_loop_destroy(struct rv_loop *loop)
 void rv_loop_run(struct rv_loop *loop)
 {
     loop->thread = pthread_self();
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    loop->running = true;
+    do { /* libuv ends when no handle is armed: posts alone must keep us going */
+        run_posts(loop);
+        if (loop->running) {
+            uv_run(&loop->uv, UV_RUN_DEFAULT);
+        }
+    } while (loop->running && (run_posts(loop) || uv_loop_alive(&loop->uv)));
+    loop->running = false;
 }
 
 static void on_once(uv_timer_t *timer)
@@ -99,7 +113,7 @@ static void on_once(uv_timer_t *timer)
 void rv_loop_run_once(struct rv_loop *loop, int timeout_ms)
 {
     loop->thread = pthread_self();
-    if (timeout_ms <= 0) {
+    if (run_posts(loop) || timeout_ms <= 0) {
         uv_run(&loop->uv, UV_RUN_NOWAIT);
         return;
     }
@@ -114,6 +128,7 @@ void rv_loop_run_once(struct rv_loop *loop, int timeout_ms)
 static void stop_now(void *data)
 {
     struct rv_loop *loop = data;
+    loop->running = false;
     uv_stop(&loop->uv);
 }
 

@@ -1,0 +1,328 @@
+/* actor.c -- the system and the verbs of an actor; see actor.h. */
+#include "runtime/actor/actor_private.h"
+
+#include <string.h>
+
+void *rv_message_take(struct rv_message *message)
+{
+    void *payload = message->payload;
+    message->payload = NULL;
+    return payload;
+}
+
+/* ---- the system ---- */
+
+struct rv_actors *rv_actors_create(struct rv_loop *const *loops, int cores, uint64_t seed)
+{
+    RV_ASSERT(cores > 0 && cores <= CORES_MAX);
+    struct rv_actors *actors = rv_alloc(sizeof *actors);
+    actors->core_count = cores;
+    actors->cores = rv_alloc_array((size_t)cores, sizeof *actors->cores);
+    RV_ASSERT(pthread_mutex_init(&actors->names_lock, NULL) == 0);
+    for (int i = 0; i < cores; i++) {
+        core_init(&actors->cores[i], actors, i, loops[i], seed);
+    }
+    return actors;
+}
+
+static void drain_core(void *data)
+{
+    struct core *core = data;
+    core->draining = true;
+    core_drain_check(core);
+}
+
+void rv_actors_drain(struct rv_actors *actors, int64_t timeout_ms, void (*drained)(void *data),
+                     void *data)
+{
+    actors->drained = drained;
+    actors->drained_data = data;
+    atomic_store(&actors->draining_cores, actors->core_count);
+    for (int i = 0; i < actors->core_count; i++) {
+        struct core *core = &actors->cores[i];
+        core->drain_deadline_us = rv_mono_us(core->clock) + timeout_ms * 1000;
+        rv_loop_post(core->loop, drain_core, core);
+    }
+}
+
+void rv_actors_destroy(struct rv_actors *actors)
+{
+    if (actors == NULL) {
+        return;
+    }
+    for (int i = 0; i < actors->core_count; i++) {
+        struct core *core = &actors->cores[i];
+        for (uint32_t slot = 0; slot < core->slot_count; slot++) {
+            if (core->slots[slot].actor != NULL) {
+                actor_end(core->slots[slot].actor, RV_EXIT_KILLED);
+            }
+        }
+    }
+    for (int i = 0; i < actors->core_count; i++) {
+        core_fini(&actors->cores[i]);
+    }
+    RV_ASSERT(actors->names == NULL);
+    pthread_mutex_destroy(&actors->names_lock);
+    rv_free(actors->cores);
+    rv_free(actors);
+}
+
+int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant)
+{
+    return (int)((uint32_t)tenant % (uint32_t)actors->core_count);
+}
+
+bool rv_actors_step(struct rv_actors *actors, int core)
+{
+    return core_turn(&actors->cores[core], true);
+}
+
+int64_t rv_actors_next_deadline_us(const struct rv_actors *actors, int core)
+{
+    const struct core *it = &actors->cores[core];
+    return it->alarm_count > 0 ? it->alarms[0].at_us : INT64_MAX;
+}
+
+void rv_actors_fire_due(struct rv_actors *actors, int core)
+{
+    core_fire_due(&actors->cores[core]);
+}
+
+static enum rv_code remember_name(struct rv_actors *actors, const char *text, struct rv_ref ref,
+                                  struct rv_error *err)
+{
+    if (text == NULL) {
+        return RV_OK;
+    }
+    enum rv_code code = RV_OK;
+    pthread_mutex_lock(&actors->names_lock);
+    for (const struct name *name = actors->names; name != NULL; name = name->next) {
+        if (strcmp(name->text, text) == 0) {
+            code = RV_CONFLICT;
+        }
+    }
+    if (code == RV_OK) {
+        struct name *name = rv_alloc(sizeof *name);
+        *name = (struct name){.next = actors->names, .text = rv_strdup(text), .ref = ref};
+        actors->names = name;
+    }
+    pthread_mutex_unlock(&actors->names_lock);
+    return code == RV_OK ? RV_OK : rv_fail(err, code, "an actor is named \"%s\" already", text);
+}
+
+static enum rv_code spawn_on(struct core *core, const struct rv_spawn *spawn, struct rv_ref parent,
+                             struct rv_ref *out, struct rv_error *err)
+{
+    if (core->draining) {
+        return rv_fail(err, RV_UNAVAILABLE, "the runtime is stopping");
+    }
+    struct rv_actor *actor = actor_create(core, spawn, parent);
+    struct rv_ref ref = actor->ref;
+    enum rv_code code = remember_name(core->actors, spawn->name, ref, err);
+    if (code == RV_OK) {
+        code = actor_start(actor, err);
+    }
+    if (code != RV_OK) {
+        actor_end(actor, RV_EXIT_FAILED);
+        return code;
+    }
+    *out = ref;
+    return RV_OK;
+}
+
+enum rv_code rv_actors_spawn(struct rv_actors *actors, int core, const struct rv_spawn *spawn,
+                             struct rv_ref *out, struct rv_error *err)
+{
+    return spawn_on(&actors->cores[core], spawn, (struct rv_ref){0}, out, err);
+}
+
+enum rv_code rv_actors_send(struct rv_actors *actors, struct rv_ref to, struct rv_message *message)
+{
+    struct envelope *envelope = envelope_make(to, message);
+    if (to.id == 0 || ref_core(to) >= actors->core_count) {
+        envelope_free(envelope);
+        return RV_NOT_FOUND;
+    }
+    core_post_remote(&actors->cores[ref_core(to)], envelope);
+    return RV_OK;
+}
+
+struct rv_ref rv_actors_find(struct rv_actors *actors, const char *text)
+{
+    struct rv_ref found = {0};
+    pthread_mutex_lock(&actors->names_lock);
+    for (const struct name *name = actors->names; name != NULL; name = name->next) {
+        if (strcmp(name->text, text) == 0) {
+            found = name->ref;
+        }
+    }
+    pthread_mutex_unlock(&actors->names_lock);
+    return found;
+}
+
+/* ---- inside an actor ---- */
+
+struct rv_ref rv_actor_self(const struct rv_actor *self)
+{
+    return self->ref;
+}
+
+struct rv_actors *rv_actor_system(const struct rv_actor *self)
+{
+    return self->core->actors;
+}
+
+struct rv_loop *rv_actor_loop(const struct rv_actor *self)
+{
+    return self->core->loop;
+}
+
+enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn *spawn, struct rv_ref *out,
+                            struct rv_error *err)
+{
+    struct rv_ref child = {0};
+    enum rv_code code = spawn_on(self->core, spawn, self->ref, &child, err);
+    if (code == RV_OK && core_find(self->core, child) != NULL) {
+        struct watcher *entry = rv_alloc(sizeof *entry);
+        *entry = (struct watcher){.next = self->children, .ref = child};
+        self->children = entry;
+    }
+    if (code == RV_OK) {
+        *out = child;
+    }
+    return code;
+}
+
+static enum rv_code send_from(struct rv_actor *self, struct envelope *envelope)
+{
+    envelope->message.from = self->ref;
+    if (envelope->message.trace == 0) {
+        envelope->message.trace = self->trace;
+    }
+    if (ref_core(envelope->to) == self->core->index) {
+        return core_deliver(self->core, envelope);
+    }
+    atomic_fetch_add(&self->core->sent_remote, 1);
+    core_post_remote(self->core, envelope);
+    return RV_OK;
+}
+
+enum rv_code rv_actor_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message)
+{
+    return send_from(self, envelope_make(to, message));
+}
+
+void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *message,
+                   int64_t timeout_ms,
+                   void (*answered)(struct rv_actor *self, void *state, enum rv_code code,
+                                    struct rv_message *reply))
+{
+    struct call *call = rv_alloc(sizeof *call);
+    call->id = ++self->core->call_ids;
+    call->target = to;
+    call->answered = answered;
+    call->next = self->calls;
+    self->calls = call;
+    message->call = call->id;
+    message->deadline_us = rv_mono_us(self->core->clock) + timeout_ms * 1000;
+    core_alarm(self->core, self->ref, timeout_ms, TOKEN_CALL | call->id);
+    send_from(self, envelope_make(to, message)); /* a failure comes back as a reply */
+}
+
+void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
+                    struct rv_message *reply)
+{
+    struct envelope *envelope = envelope_make(request->from, reply);
+    if (request->call == 0) {
+        envelope_free(envelope);
+        return;
+    }
+    envelope->message.kind = RV_MESSAGE_REPLY;
+    envelope->message.call = request->call;
+    send_from(self, envelope);
+}
+
+/* Runs on the target's core: registers the watcher, or tells it at once. */
+struct watch_request {
+    struct core *core;
+    struct rv_ref target;
+    struct rv_ref watcher;
+};
+
+static void watch(void *data)
+{
+    struct watch_request *request = data;
+    struct rv_actor *target = core_find(request->core, request->target);
+    if (target != NULL) {
+        struct watcher *entry = rv_alloc(sizeof *entry);
+        *entry = (struct watcher){.next = target->watchers, .ref = request->watcher};
+        target->watchers = entry;
+    } else {
+        struct rv_message down = {.kind = RV_MESSAGE_DOWN, .from = request->target};
+        down.body.numbers[0] = RV_EXIT_UNKNOWN;
+        core_post_remote(request->core, envelope_make(request->watcher, &down));
+    }
+    rv_free(request);
+}
+
+void rv_actor_monitor(struct rv_actor *self, struct rv_ref target)
+{
+    struct rv_actors *actors = self->core->actors;
+    RV_ASSERT(ref_core(target) < actors->core_count);
+    struct watch_request *request = rv_alloc(sizeof *request);
+    *request = (struct watch_request){
+        .core = &actors->cores[ref_core(target)], .target = target, .watcher = self->ref};
+    if (request->core == self->core) {
+        watch(request);
+    } else {
+        rv_loop_post(request->core->loop, watch, request);
+    }
+}
+
+void rv_actor_after(struct rv_actor *self, int64_t delay_ms, uint64_t token)
+{
+    RV_ASSERT((token & TOKEN_SYSTEM) == 0);
+    core_alarm(self->core, self->ref, delay_ms, token);
+}
+
+void rv_actor_cancel_after(struct rv_actor *self, uint64_t token)
+{
+    core_alarm_cancel(self->core, self->ref, token);
+}
+
+void rv_actor_exit(struct rv_actor *self, enum rv_exit why)
+{
+    self->exiting = true;
+    self->exit = why;
+}
+
+/* ---- looking in ---- */
+
+int rv_actors_dead_letters(struct rv_actors *actors, int core, struct rv_dead_letter *out, int max)
+{
+    const struct core *it = &actors->cores[core];
+    int count = 0;
+    for (int64_t i = it->dead_count - 1;
+         i >= 0 && i > it->dead_count - 1 - RV_DEAD_LETTERS_KEPT && count < max; i--) {
+        out[count++] = it->dead_letters[i % RV_DEAD_LETTERS_KEPT];
+    }
+    return count;
+}
+
+void rv_actors_stats(struct rv_actors *actors, int core, struct rv_actor_stats *out)
+{
+    struct core *it = &actors->cores[core];
+    *out = (struct rv_actor_stats){
+        .live = atomic_load(&it->live),
+        .spawned = atomic_load(&it->spawned),
+        .turns = atomic_load(&it->turns),
+        .messages = atomic_load(&it->messages),
+        .sent_remote = atomic_load(&it->sent_remote),
+        .wakes = atomic_load(&it->wakes),
+        .dead = atomic_load(&it->dead),
+        .refused = atomic_load(&it->refused),
+        .restarts = atomic_load(&it->restarts),
+        .passivated = atomic_load(&it->passivated),
+        .longest_mailbox = atomic_load(&it->longest_mailbox),
+    };
+}

@@ -94,7 +94,6 @@ void rv_api_hook_callback(struct rv_call *call)
         .signature = rv_http_field(request, "webhook-signature"),
         .body = request->body.data,
         .body_length = request->body.length,
-        .peer = rv_exchange_peer(call->exchange),
     };
     char endpoint[64] = "";
     if (call->api->options.callbacks == NULL ||

@@ -13,13 +13,17 @@ void rv_api_exceptions_list(struct rv_call *call)
 
 void rv_api_exception_show(struct rv_call *call)
 {
-    int64_t id = rv_call_id(call, 0, "exception");
-    if (id == 0) {
+    struct rv_hash key;
+    if (!rv_hash_from_hex(call->match.parts[0], &key)) {
+        struct rv_error err = {.code = RV_OK};
+        rv_fail(&err, RV_NOT_FOUND, "no such exception in your tenant");
+        rv_hint(&err, "The key of an exception is 64 hexadecimal digits.");
+        rv_call_fail(call, &err, NULL);
         return;
     }
     struct rv_args *args = rv_args_create(&rv_sql_api_exception);
     rv_args_i32(args, 1, call->caller->tenant);
-    rv_args_i64(args, 2, id);
+    rv_args_bytes(args, 2, key.bytes, sizeof key.bytes);
     rv_call_read(call, &rv_sql_api_exception, args, "exception");
 }
 

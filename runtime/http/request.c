@@ -21,6 +21,7 @@ struct rv_http_parser {
     bool body_complete;
     size_t body_max;
     struct rv_buf head;
+    int skipped; /* bytes of the one empty line that may stand before a request */
     struct span name[RV_HTTP_FIELDS_MAX];
     struct span value[RV_HTTP_FIELDS_MAX];
     struct rv_http_request request;
@@ -124,6 +125,7 @@ void rv_http_parser_reset(struct rv_http_parser *parser)
     parser->body_max = 0;
     parser->status = 0;
     parser->why = "";
+    parser->skipped = 0;
     rv_buf_reset(&parser->head);
     struct rv_buf body = parser->request.body;
     if (body.capacity > RV_HTTP_HEAD_MAX) { /* do not keep a large body's memory on an idle line */
@@ -327,8 +329,12 @@ static enum rv_http_progress feed_head(struct rv_http_parser *parser, const char
                                        size_t length, size_t *used)
 {
     struct rv_buf *head = &parser->head;
-    /* one empty line before a request is ignored (RFC 9112 2.2) */
-    size_t skip = head->length == 0 && length >= 2 && memcmp(bytes, "\r\n", 2) == 0 ? 2 : 0;
+    size_t skip = 0;
+    while (head->length == 0 && parser->skipped < 2 && skip < length &&
+           bytes[skip] == "\r\n"[parser->skipped]) { /* RFC 9112 2.2 */
+        parser->skipped++;
+        skip++;
+    }
     size_t room = RV_HTTP_HEAD_MAX - head->length;
     size_t take = length - skip < room ? length - skip : room;
     size_t search = head->length > 3 ? head->length - 3 : 0;

@@ -86,7 +86,8 @@ void rv_loop_destroy(struct rv_loop *loop)
     }
     run_posts(loop);
     uv_walk(&loop->uv, close_any, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) { /* a stop that came last ends one round */
+    }
     RV_ASSERT(uv_loop_close(&loop->uv) == 0);
     pthread_mutex_destroy(&loop->lock);
     rv_free(loop);

@@ -26,7 +26,7 @@ SELECT jsonb_build_object(
                     FROM jsonb_array_elements(a.stages) WITH ORDINALITY s,
                          LATERAL (SELECT count(*)::int AS given FROM approval_vote v
                                   WHERE v.tenant_id = a.tenant_id AND v.approval_id = a.id
-                                    AND v.role = s.value ->> 'role' AND v.decision = 'approve') v
+                                    AND (v.role = s.value ->> 'role' OR (left(v.role, 1) = '[' AND v.role::jsonb ? (s.value ->> 'role'))) AND v.decision = 'approve') v
                     WHERE (s.value ->> 'n')::int > v.given)
     ) ORDER BY a.id DESC), '[]'),
     'next', CASE WHEN count(*) = $4 THEN min(a.id)::text END,
@@ -55,7 +55,7 @@ SELECT jsonb_build_object(
                 OR a.requested_by IN ($3::text, 'person:' || $3::text),
     'voted', EXISTS (SELECT 1 FROM approval_vote v WHERE v.tenant_id = a.tenant_id
                      AND v.approval_id = a.id AND v.person = $3),
-    'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', v.role,
+    'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', CASE WHEN left(v.role, 1) = '[' THEN v.role::jsonb ELSE to_jsonb(v.role) END,
                   'decision', v.decision, 'comment', v.comment, 'channel', v.channel, 'at', v.at)
                   ORDER BY v.at), '[]')
               FROM approval_vote v WHERE v.tenant_id = a.tenant_id AND v.approval_id = a.id),
@@ -64,7 +64,7 @@ SELECT jsonb_build_object(
                 FROM jsonb_array_elements(a.stages) WITH ORDINALITY s,
                      LATERAL (SELECT count(*)::int AS given FROM approval_vote v
                               WHERE v.tenant_id = a.tenant_id AND v.approval_id = a.id
-                                AND v.role = s.value ->> 'role' AND v.decision = 'approve') v
+                                AND (v.role = s.value ->> 'role' OR (left(v.role, 1) = '[' AND v.role::jsonb ? (s.value ->> 'role'))) AND v.decision = 'approve') v
                 WHERE (s.value ->> 'n')::int > v.given),
     'now', clock_timestamp())::text
 FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
@@ -126,10 +126,45 @@ WHERE r.tenant_id = $1 AND r.id = $2;
 -- Messages for event streams after an id, in order; `overlap` looks back for ids that were made in
 -- the same instant by another writer.
 -- params: tenant int4, after int8, limit int4
-SELECT id, event, body::text FROM outbox
+SELECT id, event, (body
+    || CASE WHEN body ? 'approval' THEN jsonb_build_object('approval', body ->> 'approval') ELSE '{}' END
+    || CASE WHEN body ? 'run' THEN jsonb_build_object('run', body ->> 'run') ELSE '{}' END)::text
+FROM outbox
 WHERE tenant_id = $1 AND id > $2 AND (event LIKE 'approval.%' OR event LIKE 'run.%' OR event LIKE 'exception.%')
 ORDER BY id LIMIT $3;
 
 -- name: api_events_newest
 -- params: tenant int4
 SELECT coalesce(max(id), 0) FROM outbox WHERE tenant_id = $1;
+
+-- name: api_hooks
+-- Endpoints without their secrets.
+-- params: tenant int4
+SELECT jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object(
+    'id', e.id::text, 'url', e.url, 'events', to_jsonb(e.events), 'enabled', e.enabled,
+    'disabled_reason', e.disabled_reason, 'person', e.person, 'allow_private', e.allow_private,
+    'created_at', e.created_at, 'rotating_until', e.old_until) ORDER BY e.id), '[]'))::text
+FROM hook_endpoint e WHERE e.tenant_id = $1;
+
+-- name: api_hook_deliveries
+-- Dead letters and what is on its way; "after" continues below a message id.
+-- params: tenant int4, status text, after int8, limit int4
+WITH page AS (
+    SELECT d.*, o.event FROM hook_delivery d
+    JOIN outbox o ON o.tenant_id = d.tenant_id AND o.id = d.outbox_id
+    WHERE d.tenant_id = $1 AND ($2::text IS NULL OR d.status = $2)
+      AND ($3::bigint IS NULL OR d.outbox_id < $3)
+    ORDER BY d.outbox_id DESC LIMIT $4
+)
+SELECT jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object(
+    'message', p.outbox_id::text, 'endpoint', p.endpoint_id::text, 'event', p.event,
+    'status', p.status, 'attempt', p.attempt, 'next_at', p.next_at, 'last_status', p.last_status,
+    'last_error', p.last_error, 'delivered_at', p.delivered_at) ORDER BY p.outbox_id DESC), '[]'),
+    'next', CASE WHEN count(*) = $4 THEN min(p.outbox_id)::text END)::text
+FROM page p;
+
+-- name: api_hook_redrive
+-- params: tenant int4, message int8, endpoint int8
+UPDATE hook_delivery SET status = 'pending', attempt = 0, next_at = clock_timestamp()
+WHERE tenant_id = $1 AND outbox_id = $2 AND endpoint_id = $3 AND status <> 'delivered'
+RETURNING '{"status":"pending"}';

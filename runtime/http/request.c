@@ -335,6 +335,9 @@ static enum rv_http_progress feed_head(struct rv_http_parser *parser, const char
         parser->skipped++;
         skip++;
     }
+    if (parser->skipped == 1 && skip < length) {
+        return refuse(parser, 400, "a line does not end in CR LF");
+    }
     size_t room = RV_HTTP_HEAD_MAX - head->length;
     size_t take = length - skip < room ? length - skip : room;
     size_t search = head->length > 3 ? head->length - 3 : 0;

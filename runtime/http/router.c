@@ -50,6 +50,9 @@ void rv_route_find(const struct rv_route *table, const char *method, const char 
             out->route = route;
             return;
         }
+        if (strstr(route->pattern, "{*}") != NULL || strstr(out->allowed, route->method) != NULL) {
+            continue; /* the catch-all makes no path known */
+        }
         size_t used = strlen(out->allowed);
         snprintf(out->allowed + used, sizeof out->allowed - used, "%s%s", used > 0 ? ", " : "",
                  route->method);

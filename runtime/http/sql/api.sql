@@ -16,7 +16,9 @@ SELECT jsonb_build_object(
         'requested_by', a.requested_by, 'requested_at', a.requested_at,
         'expires_at', a.expires_at, 'decided_at', a.decided_at, 'reason', a.reason,
         'run', a.run_id::text, 'escalated', a.escalated, 'digest', encode(a.digest, 'hex'),
-        'exception', encode(a.exception_key, 'hex'), 'exception_type', a.facts #>> '{exception,type}',
+        'exception', encode(a.exception_key, 'hex'),
+        'exception_type', (SELECT e.type FROM exception e
+                           WHERE e.tenant_id = $1 AND e.key = a.exception_key),
         'supplier', coalesce(a.facts #>> '{supplier,name}', a.facts #>> '{supplier_name}',
                              a.facts #>> '{party,name}', a.args #>> '{supplier,name}',
                              a.args #>> '{supplier_name}'),
@@ -44,7 +46,10 @@ SELECT jsonb_build_object(
     'rules', to_jsonb(a.rules), 'stages', a.stages, 'agent', a.agent,
     'requested_by', a.requested_by, 'reason', a.reason, 'evidence', a.evidence,
     'facts', a.facts, 'effect', a.effect, 'exception', encode(a.exception_key, 'hex'),
-    'exception_type', a.facts #>> '{exception,type}', 'run', a.run_id::text, 'step', a.seq,
+    'exception_type', (SELECT e.type FROM exception e WHERE e.tenant_id = $1 AND e.key = a.exception_key),
+    'exception_summary', (SELECT e.summary FROM exception e
+                          WHERE e.tenant_id = $1 AND e.key = a.exception_key),
+    'run', a.run_id::text, 'step', a.seq,
     'supplier', coalesce(a.facts #>> '{supplier,name}', a.facts #>> '{supplier_name}',
                          a.facts #>> '{party,name}', a.args #>> '{supplier,name}',
                          a.args #>> '{supplier_name}'),

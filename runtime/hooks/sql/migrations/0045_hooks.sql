@@ -14,3 +14,14 @@ CREATE TABLE hook_seen (
 );
 CREATE INDEX hook_seen_age ON hook_seen (tenant_id, seen_at);
 CREATE INDEX hook_due_tenant ON hook_delivery (tenant_id, next_at) WHERE status = 'pending';
+
+-- Which tenants have something to send, for the node's one sender.
+CREATE FUNCTION reeve_hook_tenants() RETURNS SETOF int
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+    SELECT t.tenant_id FROM tenant t
+    WHERE EXISTS (SELECT FROM hook_endpoint e WHERE e.tenant_id = t.tenant_id AND e.enabled)
+      AND (EXISTS (SELECT FROM outbox o WHERE o.tenant_id = t.tenant_id AND NOT o.fanned_out)
+           OR EXISTS (SELECT FROM hook_delivery d WHERE d.tenant_id = t.tenant_id
+                      AND d.status = 'pending' AND d.next_at <= clock_timestamp()))
+$$;

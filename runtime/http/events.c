@@ -35,7 +35,8 @@ struct stream {
     struct rv_http_stream *http;
     struct stream *next;
     int32_t tenant;
-    bool ready; /* knows where it starts */
+    bool ready;  /* knows where it starts */
+    bool primed; /* has looked once: what lay in the overlap then is counted as sent */
     int64_t after;
     int64_t recent[RECENT_IDS];
     int recent_next;
@@ -129,12 +130,16 @@ static void deliver(struct stream *stream, const struct rv_result *result)
         if ((id <= start && !overlap) || was_sent(stream, id)) {
             continue;
         }
-        rv_sse_event(&text, id, rv_result_text(result, row, 1), rv_result_text(result, row, 2));
         stream->recent[stream->recent_next++ % RECENT_IDS] = id;
+        if (id <= start && !stream->primed) {
+            continue; /* from before this stream was opened */
+        }
+        rv_sse_event(&text, id, rv_result_text(result, row, 1), rv_result_text(result, row, 2));
         if (id > stream->after) {
             stream->after = id;
         }
     }
+    stream->primed = true;
     if (text.length > 0) {
         speak(stream, &text);
     }

@@ -19,7 +19,7 @@ export function approvalsView(main, person, wanted, setBadge) {
   const state = { items: [], open: 0, skew: 0, chosen: wanted, status: 'requested', search: '', tier: '', item: null, loading: true, failed: '' };
   const now = () => Date.now() + state.skew;
 
-  const search = el('input', { type: 'search', id: 'search', placeholder: 'Search supplier, action, amount', 'aria-label': 'Search approvals',
+  const search = el('input', { type: 'search', id: 'search', placeholder: 'Search', 'aria-label': 'Search approvals',
     autocomplete: 'off', oninput: () => { state.search = search.value; drawList(); }, onkeydown: searchKey });
   const status = el('select', { id: 'status', 'aria-label': 'Which approvals', onchange: () => { state.status = status.value; state.loading = true; drawList(); load(); } },
     [['requested', 'Waiting'], ['approved', 'Approved'], ['consumed', 'Executed'], ['rejected', 'Rejected'], ['expired', 'Expired'], ['', 'All']]

@@ -57,12 +57,12 @@ export function moment(text) {
 export function actionName(action) {
   const [noun, verb] = String(action).split('.');
   if (!verb) return String(action);
-  const words = (verb + ' ' + noun).replaceAll('_', ' ');
+  const words = (verb.includes('_') ? `${verb} (${noun})` : `${verb} ${noun}`).replaceAll('_', ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export function label(key) {
-  const words = String(key).replace(/_minor$/, '').replaceAll('_', ' ');
+  const words = String(key).replace(/_minor$/, '').replaceAll('_', ' ').replace(/\b(iban|bic|vat|id|url|po)\b/g, (word) => word.toUpperCase());
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

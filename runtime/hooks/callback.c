@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_ID_MAX = 200, ARENA_MAX = 1 << 20, COMMENT_MAX = 4000 };
+enum { MESSAGE_ID_MAX = 200, ARENA_MAX = 1 << 20, COMMENT_MAX = 2000 };
 
 struct rv_hook_callbacks {
     struct rv_loop *loop;

@@ -23,7 +23,7 @@ enum {
     RV_API_INPUT_MAX = 1024 * 1024, /* input of a run, body of a signal */
     RV_API_PAGE_MAX = 200,
     RV_API_PAGE_DEFAULT = 50,
-    RV_API_COMMENT_MAX = 4000
+    RV_API_COMMENT_MAX = 2000 /* as runtime/approval takes it */
 };
 
 /* `answer` (borrowed, may be NULL: an empty object) becomes the body when code is RV_OK. */

@@ -8,6 +8,8 @@
 
 #include "http_sql.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 void rv_api_approvals_list(struct rv_call *call)
@@ -66,6 +68,32 @@ static enum rv_code read_decision(struct rv_call *call, struct rv_vote *vote, co
     return RV_OK;
 }
 
+/* The status with its id as text, as everywhere in this interface. */
+static void on_voted(void *data, enum rv_code code, const json_t *status,
+                     const struct rv_error *err)
+{
+    char id[24];
+    if (code != RV_OK) {
+        rv_call_fail(data, err, NULL);
+        return;
+    }
+    json_t *answer = json_copy((json_t *)(uintptr_t)status);
+    snprintf(id, sizeof id, "%" PRId64, rv_json_int(status, "id", 0));
+    json_object_set_new(answer, "id", json_string(id));
+    rv_call_done(data, RV_OK, answer, NULL);
+    json_decref(answer);
+}
+
+static void on_callback_voted(void *data, enum rv_code code, const json_t *status,
+                              const struct rv_error *err)
+{
+    struct rv_call *call = data;
+    if (code == RV_DENIED) {
+        rv_auth_note_failure(call->api->auth, rv_exchange_peer(call->exchange));
+    }
+    on_voted(data, code, status, err);
+}
+
 void rv_api_approval_decide(struct rv_call *call)
 {
     struct rv_error err = {.code = RV_OK};
@@ -82,7 +110,7 @@ void rv_api_approval_decide(struct rv_call *call)
     vote->tenant = call->caller->tenant;
     vote->person = call->caller->person;
     vote->channel = call->caller->csrf != NULL ? "inbox" : "api";
-    rv_approval_vote(call->api->options.approvals, vote, rv_call_done, call);
+    rv_approval_vote(call->api->options.approvals, vote, on_voted, call);
 }
 
 void rv_api_hook_callback(struct rv_call *call)
@@ -102,6 +130,11 @@ void rv_api_hook_callback(struct rv_call *call)
                            "Post to /v1/hooks/callback?endpoint=rve_<tenant>_<id>.");
         return;
     }
+    struct rv_auth_refusal refusal;
+    if (rv_auth_is_limited(call->api->auth, rv_exchange_peer(call->exchange), &refusal)) {
+        rv_call_refuse_caller(call, &refusal);
+        return;
+    }
     message.endpoint = rv_arena_strdup(rv_exchange_arena(call->exchange), endpoint);
-    rv_hook_callback_receive(call->api->options.callbacks, &message, rv_call_done, call);
+    rv_hook_callback_receive(call->api->options.callbacks, &message, on_callback_voted, call);
 }

@@ -168,6 +168,24 @@ void rv_auth_identify(struct rv_auth *auth, const char *authorization, const cha
     }
 }
 
+bool rv_auth_is_limited(struct rv_auth *auth, const char *peer, struct rv_auth_refusal *refusal)
+{
+    char network[NETWORK_TEXT];
+    rv_limit_network(peer, network, sizeof network);
+    int wait = rv_limiter_wait(auth->limiter, RV_LIMIT_CREDENTIAL, network, mono_us(auth));
+    if (wait > 0) {
+        *refusal = limited(RV_LIMIT_CREDENTIAL, wait);
+    }
+    return wait > 0;
+}
+
+void rv_auth_note_failure(struct rv_auth *auth, const char *peer)
+{
+    char network[NETWORK_TEXT];
+    rv_limit_network(peer, network, sizeof network);
+    rv_limiter_take(auth->limiter, RV_LIMIT_CREDENTIAL, network, mono_us(auth));
+}
+
 /* ---- sign in: limits -> tenant -> person -> password (pool) -> session ---- */
 
 struct sign_in {

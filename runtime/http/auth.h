@@ -52,6 +52,11 @@ typedef void (*rv_auth_done)(void *data, const struct rv_caller *caller,
 void rv_auth_identify(struct rv_auth *auth, const char *authorization, const char *cookies,
                       const char *peer, rv_auth_done done, void *data);
 
+/* For credentials of another kind (signed callbacks): whether this peer failed too often, and that it
+ * failed again. */
+bool rv_auth_is_limited(struct rv_auth *auth, const char *peer, struct rv_auth_refusal *refusal);
+void rv_auth_note_failure(struct rv_auth *auth, const char *peer);
+
 /* On success `cookie` is the session's secret text for Set-Cookie. */
 void rv_auth_sign_in(struct rv_auth *auth, const char *tenant, const char *person,
                      const char *password, const char *peer,

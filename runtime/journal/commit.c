@@ -277,11 +277,14 @@ static void start(void *data)
 {
     struct rv_committer *committer = data;
     committer->start_posted = false;
-    if (committer->batch != NULL || !rv_link_is_up(committer->link)) {
+    if (committer->batch != NULL) {
         return;
     }
     if (committer->closing) {
         rv_link_close(committer->link, link_closed, committer);
+        return;
+    }
+    if (!rv_link_is_up(committer->link)) {
         return;
     }
     struct tenant_queue *queue = next_tenant(committer);

@@ -15,6 +15,7 @@
 #include "test_http_sql.h"
 
 #include <inttypes.h>
+#include <libpq-fe.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -495,6 +496,27 @@ TEST(a_signed_callback_votes_once_as_the_endpoints_person)
 }
 
 /* ---- statements ---- */
+
+TEST(every_statement_prepares)
+{
+    struct http_fixture fixture;
+    const struct rv_statement *const *all[] = {rv_http_statements, rv_hooks_statements};
+    rv_log_level(RV_LOG_SILENT);
+    http_fixture_open(&fixture, 0);
+    PGconn *conn = PQconnectdb(fixture.uri);
+    for (size_t i = 0; i < RV_COUNT(all); i++) {
+        for (const struct rv_statement *const *at = all[i]; *at != NULL; at++) {
+            PGresult *result = PQprepare(conn, (*at)->name, (*at)->text, 0, NULL);
+            /* the table of schedules belongs to a room that may not be in this build */
+            bool absent = strstr(PQerrorMessage(conn), "\"schedule\" does not exist") != NULL;
+            ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK || absent, "%s: %s",
+                          (*at)->name, PQerrorMessage(conn));
+            PQclear(result);
+        }
+    }
+    PQfinish(conn);
+    http_fixture_close(&fixture);
+}
 
 int main(int argc, char **argv)
 {

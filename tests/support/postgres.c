@@ -237,5 +237,7 @@ void test_postgres_crash(void)
     struct timespec wait = {.tv_nsec = 100000000};
     nanosleep(&wait, NULL);
     unlink(file);
+    snprintf(file, sizeof file, "%s/.s.PGSQL.5432.lock", base);
+    unlink(file); /* the dead postmaster may be a zombie that still seems to hold it */
     launch();
 }

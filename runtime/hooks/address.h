@@ -2,8 +2,8 @@
  *
  * A tenant chooses the URL, so the URL must not reach what only this machine can reach: loopback,
  * private networks, link-local (cloud metadata), shared, reserved and multicast ranges, in any
- * spelling.  The check sees the resolved address just before the socket is made, which covers names,
- * rebinding and odd number forms.
+ * spelling.  The check sees the resolved address just before the socket is made, which covers
+ * names, rebinding and odd number forms.
  */
 #ifndef REEVE_RUNTIME_HOOKS_ADDRESS_H
 #define REEVE_RUNTIME_HOOKS_ADDRESS_H

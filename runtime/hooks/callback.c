@@ -162,7 +162,8 @@ static void on_seen(void *data, enum rv_code code, const struct rv_result *resul
 
 static bool is_authentic(const struct receive *receive, const struct rv_result *result)
 {
-    uint8_t secret[RV_HOOK_SECRET_MAX], old_secret[RV_HOOK_SECRET_MAX], public_key[RV_HOOK_SECRET_MAX];
+    uint8_t secret[RV_HOOK_SECRET_MAX], old_secret[RV_HOOK_SECRET_MAX],
+        public_key[RV_HOOK_SECRET_MAX];
     struct rv_hook_keys keys = {.secret = NULL};
     struct rv_hook_message message = {.id = receive->message.id,
                                       .timestamp = receive->message.timestamp,

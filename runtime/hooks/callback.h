@@ -30,7 +30,7 @@ struct rv_hook_callback {
     const char *id;        /* webhook-id */
     const char *timestamp; /* webhook-timestamp */
     const char *signature; /* webhook-signature */
-    const char *body;      /* {"approval": id, "decision": "approve"|"reject", "digest", "comment"} */
+    const char *body; /* {"approval": id, "decision": "approve"|"reject", "digest", "comment"} */
     size_t body_length;
 };
 

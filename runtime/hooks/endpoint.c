@@ -22,7 +22,8 @@ static enum rv_code check_url(const struct rv_hook_endpoint *endpoint, struct rv
         return rv_hint(err, "Plain http is only allowed together with private addresses.");
     }
     if (strlen(endpoint->url) > URL_MAX || strpbrk(endpoint->url, " \t\r\n") != NULL) {
-        return rv_fail(err, RV_INVALID, "url must be at most %d bytes without white space", URL_MAX);
+        return rv_fail(err, RV_INVALID, "url must be at most %d bytes without white space",
+                       URL_MAX);
     }
     return RV_OK;
 }

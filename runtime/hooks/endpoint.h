@@ -11,9 +11,9 @@
 enum { RV_HOOK_OVERLAP_S = 24 * 3600 }; /* both secrets sign for a day after a rotation */
 
 struct rv_hook_endpoint {
-    const char *url;      /* https, or http when allow_private */
-    const char *events;   /* "approval.requested,run.*"; "" is all */
-    const char *person;   /* callbacks vote as this person; NULL: none are accepted */
+    const char *url;    /* https, or http when allow_private */
+    const char *events; /* "approval.requested,run.*"; "" is all */
+    const char *person; /* callbacks vote as this person; NULL: none are accepted */
     bool allow_private;
 };
 
@@ -21,7 +21,7 @@ struct rv_hook_endpoint_keys {
     int64_t id;
     char secret[RV_HOOK_KEY_TEXT];     /* whsec_..., shown once */
     char public_key[RV_HOOK_KEY_TEXT]; /* whpk_..., for v1a */
-    char callback[64];                 /* the "endpoint" parameter of callbacks: rve_<tenant>_<id> */
+    char callback[64]; /* the "endpoint" parameter of callbacks: rve_<tenant>_<id> */
 };
 
 RV_MUST enum rv_code rv_hook_endpoint_add(struct rv_db_session *session, int32_t tenant,
@@ -34,8 +34,8 @@ RV_MUST enum rv_code rv_hook_endpoint_rotate(struct rv_db_session *session, int3
 RV_MUST enum rv_code rv_hook_endpoint_enable(struct rv_db_session *session, int32_t tenant,
                                              int64_t id, bool enabled, struct rv_error *err);
 /* Dead letters of an endpoint (0: of all) are sent again; `count` says how many. */
-RV_MUST enum rv_code rv_hook_redrive(struct rv_db_session *session, int32_t tenant, int64_t endpoint,
-                                     int *count, struct rv_error *err);
+RV_MUST enum rv_code rv_hook_redrive(struct rv_db_session *session, int32_t tenant,
+                                     int64_t endpoint, int *count, struct rv_error *err);
 /* `each` gets id, url, events, enabled, person, disabled reason, pending, dead as columns 0..7. */
 RV_MUST enum rv_code rv_hook_list(struct rv_db_session *session, int32_t tenant,
                                   enum rv_code (*each)(void *data, const struct rv_result *result,

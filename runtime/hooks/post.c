@@ -230,7 +230,8 @@ static void set_up(struct transfer *transfer, const struct rv_post *post)
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)RV_POST_CONNECT_MS);
     SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    SET(CURLOPT_CAPATH, NULL); /* with a directory curl loads 144 certificates for each connection */
+    SET(CURLOPT_CAPATH,
+        NULL); /* with a directory curl loads 144 certificates for each connection */
     SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(CURLOPT_OPENSOCKETDATA, transfer);
     SET(CURLOPT_WRITEFUNCTION, on_answer);

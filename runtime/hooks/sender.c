@@ -14,9 +14,10 @@
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
+#define HOUR   (60 * MINUTE)
 
-/* Standard Webhooks: attempt at once, then after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h. */
+/* Standard Webhooks: attempt at once, then after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24
+ * h. */
 const int64_t rv_hook_schedule_ms[] = {5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR,
                                        10 * HOUR,  14 * HOUR,  20 * HOUR,   24 * HOUR};
 const int rv_hook_schedule_count = RV_COUNT(rv_hook_schedule_ms);
@@ -179,7 +180,8 @@ static void record(struct rv_hooks *hooks, const struct delivery *delivery, cons
     rv_args_i32(args, 6, result->status);
     rv_args_text(args, 7, result->error[0] != '\0' ? result->error : NULL);
     hooks->queries++;
-    rv_db_query(hooks->options.db, delivery->tenant, &rv_sql_hook_outcome, args, on_recorded, hooks);
+    rv_db_query(hooks->options.db, delivery->tenant, &rv_sql_hook_outcome, args, on_recorded,
+                hooks);
 }
 
 static void disable(struct rv_hooks *hooks, const struct delivery *delivery)
@@ -189,7 +191,8 @@ static void disable(struct rv_hooks *hooks, const struct delivery *delivery)
     rv_args_i64(args, 2, delivery->endpoint);
     rv_args_text(args, 3, "the receiver answered 410 Gone");
     hooks->queries++;
-    rv_db_query(hooks->options.db, delivery->tenant, &rv_sql_hook_disable, args, on_recorded, hooks);
+    rv_db_query(hooks->options.db, delivery->tenant, &rv_sql_hook_disable, args, on_recorded,
+                hooks);
 }
 
 static void on_posted(void *data, const struct rv_post_result *result)
@@ -205,10 +208,10 @@ static void on_posted(void *data, const struct rv_post_result *result)
         break;
     case RV_HOOK_RETRY:
         rv_log(RV_LOG_WARN, "hooks", "HOOK-RETRY",
-               "delivery failed tenant=%d endpoint=%" PRId64 " attempt=%d status=%d wait_ms=%" PRId64
-               " reason=\"%s\"",
-               (int)delivery->tenant, delivery->endpoint, delivery->attempt, result->status, wait_ms,
-               result->error);
+               "delivery failed tenant=%d endpoint=%" PRId64
+               " attempt=%d status=%d wait_ms=%" PRId64 " reason=\"%s\"",
+               (int)delivery->tenant, delivery->endpoint, delivery->attempt, result->status,
+               wait_ms, result->error);
         record(hooks, delivery, "pending", wait_ms, result);
         break;
     case RV_HOOK_GONE:
@@ -232,7 +235,8 @@ static void on_posted(void *data, const struct rv_post_result *result)
 
 /* ---- sending ---- */
 
-static size_t read_key(const struct rv_result *result, int row, int column, uint8_t out[RV_HOOK_SECRET_MAX])
+static size_t read_key(const struct rv_result *result, int row, int column,
+                       uint8_t out[RV_HOOK_SECRET_MAX])
 {
     return rv_result_is_null(result, row, column)
                ? 0

@@ -17,8 +17,8 @@
 #include "runtime/hooks/post.h"
 
 enum {
-    RV_HOOK_LOOK_MS = 1000,    /* how often all tenants are looked at when nobody pokes */
-    RV_HOOK_LEASE_S = 60,      /* longer than any attempt lasts */
+    RV_HOOK_LOOK_MS = 1000, /* how often all tenants are looked at when nobody pokes */
+    RV_HOOK_LEASE_S = 60,   /* longer than any attempt lasts */
     RV_HOOK_IN_FLIGHT_MAX = 64,
     RV_HOOK_PER_TENANT_MAX = 16, /* so that one tenant's slow receiver starves nobody */
     RV_HOOK_FAN_OUT_ROWS = 500
@@ -31,8 +31,8 @@ struct rv_hooks_options {
     struct rv_db *db;
     const int64_t *retry_ms; /* waits after the 1st, 2nd ... failure; NULL: the specification's */
     int retry_count;
-    int64_t timeout_ms;      /* per attempt; 0: 15 s */
-    int look_ms;             /* 0: RV_HOOK_LOOK_MS */
+    int64_t timeout_ms; /* per attempt; 0: 15 s */
+    int look_ms;        /* 0: RV_HOOK_LOOK_MS */
 };
 
 struct rv_hooks *rv_hooks_create(const struct rv_hooks_options *options);
@@ -41,7 +41,8 @@ void rv_hooks_close(struct rv_hooks *hooks, void (*closed)(void *data), void *da
 /* New outbox rows of this tenant may be there. */
 void rv_hooks_poke(struct rv_hooks *hooks, int32_t tenant);
 
-/* What to do after an attempt; pure, for tests.  `attempt` counts from 1, `random` is any number. */
+/* What to do after an attempt; pure, for tests.  `attempt` counts from 1, `random` is any number.
+ */
 enum rv_hook_next { RV_HOOK_DELIVERED, RV_HOOK_RETRY, RV_HOOK_DEAD, RV_HOOK_GONE };
 enum rv_hook_next rv_hook_decide(const struct rv_post_result *result, int attempt,
                                  const int64_t *retry_ms, int retry_count, uint64_t random,

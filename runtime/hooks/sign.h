@@ -20,8 +20,8 @@ enum {
     RV_HOOK_SECRET_MAX = 64,
     RV_HOOK_SEED_BYTES = 32,
     RV_HOOK_PUBLIC_BYTES = 32,
-    RV_HOOK_KEY_TEXT = 104,       /* prefix, base64 of the longest secret, NUL */
-    RV_HOOK_TOLERANCE_S = 300     /* the specification's reference value, both sides */
+    RV_HOOK_KEY_TEXT = 104,   /* prefix, base64 of the longest secret, NUL */
+    RV_HOOK_TOLERANCE_S = 300 /* the specification's reference value, both sides */
 };
 
 struct rv_hook_message {
@@ -44,7 +44,8 @@ struct rv_hook_keys {
 /* Appends the value of webhook-signature: one signature per key. */
 void rv_hook_sign(const struct rv_hook_keys *keys, const struct rv_hook_message *message,
                   struct rv_buf *out);
-/* Whether one signature in `header` is valid under one of the keys; constant time per comparison. */
+/* Whether one signature in `header` is valid under one of the keys; constant time per comparison.
+ */
 bool rv_hook_verify(const struct rv_hook_keys *keys, const struct rv_hook_message *message,
                     const char *header);
 /* Whether `timestamp` is decimal and within RV_HOOK_TOLERANCE_S of `now_us`. */

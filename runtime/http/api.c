@@ -53,7 +53,8 @@ struct rv_api *rv_api_create(const struct rv_api_options *options)
     while (options->more_routes != NULL && options->more_routes[api->more_count].method != NULL) {
         api->more_count++;
     }
-    api->routes = rv_alloc_array((size_t)api->more_count + RV_COUNT(own_routes), sizeof *api->routes);
+    api->routes =
+        rv_alloc_array((size_t)api->more_count + RV_COUNT(own_routes), sizeof *api->routes);
     if (api->more_count > 0) {
         memcpy(api->routes, options->more_routes, (size_t)api->more_count * sizeof *api->routes);
     }
@@ -95,7 +96,8 @@ void rv_api_admit(void *data, struct rv_exchange *exchange, size_t *body_max)
     rv_route_find(api->routes, request->method, request->path, &call->match);
     if (call->match.route != NULL) {
         *body_max = call->match.route->body_max;
-        call->data = call->match.route < api->routes + api->more_count ? api->options.more_data : NULL;
+        call->data =
+            call->match.route < api->routes + api->more_count ? api->options.more_data : NULL;
     } else if (call->match.allowed[0] != '\0') {
         rv_exchange_field(exchange, "Allow", call->match.allowed);
         rv_exchange_refuse(exchange, 405, "invalid", "this path does not take that method",
@@ -122,8 +124,8 @@ static bool read_body(struct rv_call *call)
                            "Send it with Content-Type: application/json.");
         return false;
     }
-    enum rv_code code = rv_json_parse(request->body.data, request->body.length, "body", &call->body,
-                                      &err);
+    enum rv_code code =
+        rv_json_parse(request->body.data, request->body.length, "body", &call->body, &err);
     if (code == RV_OK) {
         rv_arena_cleanup(rv_exchange_arena(call->exchange), release_body, call->body);
         if (!json_is_object(call->body)) {
@@ -146,7 +148,8 @@ static void run_handler(struct rv_call *call)
     route->handle(call);
 }
 
-/* A browser sends Origin with every write; another site's is refused before the token is looked at. */
+/* A browser sends Origin with every write; another site's is refused before the token is looked at.
+ */
 static bool is_same_origin(const struct rv_exchange *exchange)
 {
     const struct rv_http_request *request = rv_exchange_request(exchange);
@@ -308,7 +311,8 @@ struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *st
     char after[24] = "";
     char limit[8] = "";
     const char *field = NULL;
-    bool has_status = rv_http_query(request, status_name, status, sizeof status) && status[0] != '\0';
+    bool has_status =
+        rv_http_query(request, status_name, status, sizeof status) && status[0] != '\0';
     bool has_after = rv_http_query(request, "after", after, sizeof after);
     bool has_limit = rv_http_query(request, "limit", limit, sizeof limit);
     int64_t count = has_limit ? read_id(limit) : RV_API_PAGE_DEFAULT;

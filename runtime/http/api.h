@@ -1,8 +1,8 @@
 /* api.h -- reeve's REST interface: routes, who may use them, and where the answers come from.
  *
  * Reads are SQL that builds the JSON (runtime/http/sql); decisions go to rv_approval_vote; whatever
- * touches a run goes through `struct rv_api_runs`, which the composition root fills.  The edge turns
- * bytes into one call and one answer and decides nothing itself.
+ * touches a run goes through `struct rv_api_runs`, which the composition root fills.  The edge
+ * turns bytes into one call and one answer and decides nothing itself.
  *
  * Ids are 63-bit and are written as decimal strings, because JavaScript numbers end at 2^53.
  *
@@ -19,7 +19,7 @@
 #include "runtime/http/server.h"
 
 enum {
-    RV_API_BODY_MAX = 64 * 1024,   /* decisions, sign-in: a comment is the largest part */
+    RV_API_BODY_MAX = 64 * 1024,    /* decisions, sign-in: a comment is the largest part */
     RV_API_INPUT_MAX = 1024 * 1024, /* input of a run, body of a signal */
     RV_API_PAGE_MAX = 200,
     RV_API_PAGE_DEFAULT = 50,
@@ -30,8 +30,8 @@ enum {
 typedef void (*rv_api_done)(void *data, enum rv_code code, const json_t *answer,
                             const struct rv_error *err);
 
-/* What the API asks of the run room.  Each function must call `done` exactly once, on this loop, not
- * inside the call.  `person` is the authenticated one.  Borrowed arguments live until done.
+/* What the API asks of the run room.  Each function must call `done` exactly once, on this loop,
+ * not inside the call.  `person` is the authenticated one.  Borrowed arguments live until done.
  *   start   request {"agent": text, "exception": key | "input": object}; answers {"id": "..."};
  *           RV_NOT_FOUND no such agent or exception, RV_CONFLICT a run holds the business key
  *   signal  name and body for a run; RV_NOT_FOUND, RV_CONFLICT when it is over
@@ -54,10 +54,10 @@ struct rv_api_options {
     struct rv_db *db;
     struct rv_approvals *approvals;
     struct rv_api_runs runs;
-    struct rv_hook_callbacks *callbacks;  /* NULL: signed callbacks are refused with 404 */
-    const struct rv_asset *assets;        /* rv_web_assets; NULL: no pages */
-    const struct rv_route *more_routes;   /* NULL, or ended by a NULL method; tried first */
-    void *more_data;                      /* what their handlers find in call->data */
+    struct rv_hook_callbacks *callbacks; /* NULL: signed callbacks are refused with 404 */
+    const struct rv_asset *assets;       /* rv_web_assets; NULL: no pages */
+    const struct rv_route *more_routes;  /* NULL, or ended by a NULL method; tried first */
+    void *more_data;                     /* what their handlers find in call->data */
 };
 
 struct rv_api;

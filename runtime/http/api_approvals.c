@@ -1,4 +1,5 @@
-/* api_approvals.c -- the inbox: list, one approval, a vote; and votes that come as signed callbacks.
+/* api_approvals.c -- the inbox: list, one approval, a vote; and votes that come as signed
+ * callbacks.
  *
  * A vote carries the digest of what its person saw.  The person is the authenticated one; a name in
  * the body is nobody.

@@ -1,4 +1,5 @@
-/* api_hooks.c -- web hooks for administrators: endpoints, deliveries (dead letters), sending again. */
+/* api_hooks.c -- web hooks for administrators: endpoints, deliveries (dead letters), sending again.
+ */
 #include "runtime/http/call.h"
 
 #include "http_sql.h"

@@ -38,8 +38,9 @@ static void answer_caller(struct rv_call *call, const struct rv_caller *caller, 
 static void set_cookie(struct rv_call *call, const char *value, int seconds)
 {
     char cookie[COOKIE_TEXT];
-    snprintf(cookie, sizeof cookie, RV_SESSION_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s",
-             value, seconds, rv_exchange_is_tls(call->exchange) ? "; Secure" : "");
+    snprintf(cookie, sizeof cookie,
+             RV_SESSION_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s", value,
+             seconds, rv_exchange_is_tls(call->exchange) ? "; Secure" : "");
     rv_exchange_field(call->exchange, "Set-Cookie", cookie);
 }
 

@@ -27,7 +27,8 @@ static const struct rv_auth_refusal none_shown = {
     .status = 401,
     .code = "unauthenticated",
     .title = "no credential was shown",
-    .hint = "Sign in with POST /v1/session, or send an API token as \"Authorization: Bearer rvt_...\"."};
+    .hint = "Sign in with POST /v1/session, or send an API token as \"Authorization: Bearer "
+            "rvt_...\"."};
 static const struct rv_auth_refusal not_valid = {
     .status = 401,
     .code = "unauthenticated",
@@ -38,12 +39,11 @@ static const struct rv_auth_refusal wrong_password = {
     .code = "unauthenticated",
     .title = "tenant, name or password is wrong",
     .hint = "Check all three; an administrator can set a new password with \"reeve person\"."};
-static const struct rv_auth_refusal away = {
-    .status = 503,
-    .code = "unavailable",
-    .title = "the database cannot be asked who you are",
-    .hint = "Try again in a moment.",
-    .retry_after_s = 2};
+static const struct rv_auth_refusal away = {.status = 503,
+                                            .code = "unavailable",
+                                            .title = "the database cannot be asked who you are",
+                                            .hint = "Try again in a moment.",
+                                            .retry_after_s = 2};
 
 struct rv_auth *rv_auth_create(struct rv_loop *loop, struct rv_db *db)
 {

@@ -2,8 +2,8 @@
  *
  * The tenant always comes from the credential, never from a body or a path (the sign-in form names
  * its tenant, and the password proves it).  Roles and the enabled flag are read with every request,
- * so a removal acts at once.  Unknown tenant, unknown person and wrong password are one answer after
- * the same work: nobody learns which accounts exist.  Passwords are checked on the work pool.
+ * so a removal acts at once.  Unknown tenant, unknown person and wrong password are one answer
+ * after the same work: nobody learns which accounts exist.  Passwords are checked on the work pool.
  *
  * Thread: the loop's.
  */
@@ -42,7 +42,8 @@ struct rv_auth_refusal {
 struct rv_auth;
 
 struct rv_auth *rv_auth_create(struct rv_loop *loop, struct rv_db *db);
-void rv_auth_destroy(struct rv_auth *auth); /* when nothing is pending: after server and db closed */
+void rv_auth_destroy(
+    struct rv_auth *auth); /* when nothing is pending: after server and db closed */
 
 /* Exactly one of caller and refusal is given (borrowed, inside the call only). */
 typedef void (*rv_auth_done)(void *data, const struct rv_caller *caller,
@@ -52,8 +53,8 @@ typedef void (*rv_auth_done)(void *data, const struct rv_caller *caller,
 void rv_auth_identify(struct rv_auth *auth, const char *authorization, const char *cookies,
                       const char *peer, rv_auth_done done, void *data);
 
-/* For credentials of another kind (signed callbacks): whether this peer failed too often, and that it
- * failed again. */
+/* For credentials of another kind (signed callbacks): whether this peer failed too often, and that
+ * it failed again. */
 bool rv_auth_is_limited(struct rv_auth *auth, const char *peer, struct rv_auth_refusal *refusal);
 void rv_auth_note_failure(struct rv_auth *auth, const char *peer);
 

@@ -40,7 +40,7 @@ struct rv_connection {
     struct rv_exchange *exchange;  /* being handled, or NULL */
     struct rv_http_stream *stream;
     int state;
-    int64_t deadline_us; /* INT64_MAX: none */
+    int64_t deadline_us;  /* INT64_MAX: none */
     size_t queued_before; /* at the last sweep: a reader that makes progress gets more time */
     bool peer_ended;
     bool body_unread; /* the current request still has body bytes on the way */

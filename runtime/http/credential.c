@@ -64,8 +64,8 @@ static struct rv_credential read_text(const char *text, size_t length)
     if (credential.kind == RV_CREDENTIAL_TOKEN && credential.tenant > 0) {
         credential.id = read_number(&at, INT64_MAX);
     }
-    bool numbers = credential.tenant > 0 &&
-                   (credential.kind == RV_CREDENTIAL_SESSION || credential.id > 0);
+    bool numbers =
+        credential.tenant > 0 && (credential.kind == RV_CREDENTIAL_SESSION || credential.id > 0);
     if (!numbers || !is_secret(at, strlen(at))) {
         return bad;
     }

@@ -3,8 +3,8 @@
  *   API token        rvt_<tenant>_<id>_<43 characters>     in "Authorization: Bearer ..."
  *   session cookie   rvs_<tenant>_<43 characters>          in "Cookie: reeve_session=..."
  *
- * The 43 characters are 32 random bytes in base64url.  Only their SHA-256 is stored: 256 random bits
- * need no slow hash.  The tenant in the text says where to look; the secret proves it.
+ * The 43 characters are 32 random bytes in base64url.  Only their SHA-256 is stored: 256 random
+ * bits need no slow hash.  The tenant in the text says where to look; the secret proves it.
  */
 #ifndef REEVE_RUNTIME_HTTP_CREDENTIAL_H
 #define REEVE_RUNTIME_HTTP_CREDENTIAL_H
@@ -21,7 +21,12 @@ enum {
 };
 #define RV_SESSION_COOKIE "reeve_session"
 
-enum rv_credential_kind { RV_CREDENTIAL_NONE, RV_CREDENTIAL_BAD, RV_CREDENTIAL_TOKEN, RV_CREDENTIAL_SESSION };
+enum rv_credential_kind {
+    RV_CREDENTIAL_NONE,
+    RV_CREDENTIAL_BAD,
+    RV_CREDENTIAL_TOKEN,
+    RV_CREDENTIAL_SESSION
+};
 
 struct rv_credential {
     enum rv_credential_kind kind;

@@ -1,10 +1,10 @@
 /* events.c -- GET /v1/events: the tenant's outbox as a live stream that can be resumed.
  *
- * One look per tenant with listeners every second, and at once when poked; each stream remembers how
- * far it is.  Outbox ids are made from time plus random bits, so two commits of one millisecond may
- * be in the wrong order: every look goes back a little and a ring of sent ids drops what was sent.
- * A stream ends after a quarter of an hour; the browser resumes it with Last-Event-ID and shows its
- * credential again, so a removed person does not listen for ever.
+ * One look per tenant with listeners every second, and at once when poked; each stream remembers
+ * how far it is.  Outbox ids are made from time plus random bits, so two commits of one millisecond
+ * may be in the wrong order: every look goes back a little and a ring of sent ids drops what was
+ * sent. A stream ends after a quarter of an hour; the browser resumes it with Last-Event-ID and
+ * shows its credential again, so a removed person does not listen for ever.
  */
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
@@ -28,7 +28,8 @@ enum {
     RETRY_MS = 2000,
     TEXT_MAX = 4 << 20
 };
-#define TIME_ID_LEAST (INT64_C(1) << 40) /* below: ids are a plain sequence, which never overlaps */
+#define TIME_ID_LEAST (INT64_C(1) << 40) /* below: ids are a plain sequence, which never overlaps  \
+                                          */
 
 struct stream {
     struct rv_events *events;
@@ -125,8 +126,8 @@ static void deliver(struct stream *stream, const struct rv_result *result)
     int64_t start = stream->after;
     for (int row = 0; row < rv_result_rows(result); row++) {
         int64_t id = rv_result_i64(result, row, 0);
-        bool overlap = id <= start && start >= TIME_ID_LEAST &&
-                       id > start - ((int64_t)OVERLAP_MS << 22);
+        bool overlap =
+            id <= start && start >= TIME_ID_LEAST && id > start - ((int64_t)OVERLAP_MS << 22);
         if ((id <= start && !overlap) || was_sent(stream, id)) {
             continue;
         }
@@ -250,8 +251,10 @@ static void open_stream(struct rv_call *call, int64_t after)
                               .next = events->streams};
     events->streams = stream;
     events->stream_count++;
-    rv_exchange_field(call->exchange, "X-Accel-Buffering", "no"); /* proxies must not hold it back */
-    stream->http = rv_exchange_stream(call->exchange, "text/event-stream", on_stream_closed, stream);
+    rv_exchange_field(call->exchange, "X-Accel-Buffering",
+                      "no"); /* proxies must not hold it back */
+    stream->http =
+        rv_exchange_stream(call->exchange, "text/event-stream", on_stream_closed, stream);
     rv_buf_init(&text, 64);
     rv_sse_retry(&text, RETRY_MS);
     speak(stream, &text);

@@ -8,9 +8,9 @@
 #include <string.h>
 
 enum {
-    FIELDS_MAX = 8 * 1024,      /* extra fields of one answer: cookies, links */
-    ANSWER_MAX = 64 << 20,      /* head and body of one answer */
-    CHUNK_HEAD_TEXT = 20        /* hexadecimal length and line break */
+    FIELDS_MAX = 8 * 1024, /* extra fields of one answer: cookies, links */
+    ANSWER_MAX = 64 << 20, /* head and body of one answer */
+    CHUNK_HEAD_TEXT = 20   /* hexadecimal length and line break */
 };
 
 struct rv_exchange *rv_exchange_create(struct rv_connection *connection)
@@ -180,7 +180,8 @@ static void answer_problem(struct rv_exchange *exchange, int status, const char 
     rv_buf_fini(&body);
 }
 
-void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *err, const char *field)
+void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *err,
+                         const char *field)
 {
     RV_ASSERT(err->code != RV_OK);
     int status = rv_code_http_status(err->code);

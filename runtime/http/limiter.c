@@ -25,7 +25,7 @@ static const struct {
 };
 
 struct bucket {
-    uint64_t key; /* first 8 bytes of a SHA-256; 0: free */
+    uint64_t key;       /* first 8 bytes of a SHA-256; 0: free */
     int64_t full_at_us; /* when it will be full again: one number holds the level */
     int64_t used_us;
 };

@@ -21,10 +21,8 @@ struct rv_pages {
 static const struct {
     const char *suffix, *type;
 } types[] = {
-    {".html", "text/html; charset=utf-8"},
-    {".css", "text/css; charset=utf-8"},
-    {".js", "text/javascript; charset=utf-8"},
-    {".svg", "image/svg+xml"},
+    {".html", "text/html; charset=utf-8"},         {".css", "text/css; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},     {".svg", "image/svg+xml"},
     {".webmanifest", "application/manifest+json"},
 };
 

@@ -26,7 +26,8 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
     if (fine) {
         return RV_OK;
     }
-    rv_fail(err, RV_INVALID, "name of a person must be 1 to %d characters without space, comma or colon",
+    rv_fail(err, RV_INVALID,
+            "name of a person must be 1 to %d characters without space, comma or colon",
             RV_PERSON_NAME_MAX);
     return rv_hint(err, "Use the account name of your directory, e.g. controller.north.");
 }
@@ -38,7 +39,8 @@ static enum rv_code check_roles(const char *roles, struct rv_error *err)
         bool comma = *at == ',' && at > roles && at[-1] != ',' && at[1] != '\0';
         if (!letter && !comma) {
             rv_fail(err, RV_INVALID, "roles \"%s\" is not a comma-separated list of words", roles);
-            return rv_hint(err, "Words are lower-case letters, digits and _, e.g. controller,auditor.");
+            return rv_hint(err,
+                           "Words are lower-case letters, digits and _, e.g. controller,auditor.");
         }
     }
     return RV_OK;
@@ -61,7 +63,8 @@ static enum rv_code read_password(int fd, char out[RV_PASSWORD_MAX + 2], struct 
             break;
         }
         if (length > RV_PASSWORD_MAX) {
-            return rv_fail(err, RV_INVALID, "the password is longer than %d bytes", RV_PASSWORD_MAX);
+            return rv_fail(err, RV_INVALID, "the password is longer than %d bytes",
+                           RV_PASSWORD_MAX);
         }
         out[length++] = c;
     }
@@ -81,9 +84,9 @@ static enum rv_code hash_password(int fd, char out[crypto_pwhash_STRBYTES], stru
     char password[RV_PASSWORD_MAX + 2];
     RV_ASSERT(sodium_init() >= 0);
     enum rv_code code = read_password(fd, password, err);
-    if (code == RV_OK && crypto_pwhash_str(out, password, strlen(password),
-                                           crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                                           crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
+    if (code == RV_OK &&
+        crypto_pwhash_str(out, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                          crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
         code = rv_fail(err, RV_UNAVAILABLE, "there is not enough memory to hash a password");
     }
     sodium_memzero(password, sizeof password);

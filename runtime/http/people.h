@@ -1,6 +1,7 @@
 /* people.h -- administration of people, roles and API tokens, for the command line.
  *
- * Blocking (rv_db_session); never on a loop thread.  Errors name the field, the rule and the remedy.
+ * Blocking (rv_db_session); never on a loop thread.  Errors name the field, the rule and the
+ * remedy.
  */
 #ifndef REEVE_RUNTIME_HTTP_PEOPLE_H
 #define REEVE_RUNTIME_HTTP_PEOPLE_H
@@ -30,7 +31,8 @@ RV_MUST enum rv_code rv_token_make(struct rv_db_session *session, int32_t tenant
                                    char out[RV_CREDENTIAL_TEXT], int64_t *id, struct rv_error *err);
 RV_MUST enum rv_code rv_token_revoke(struct rv_db_session *session, int32_t tenant, int64_t id,
                                      struct rv_error *err);
-/* Calls `each` with (name, roles, enabled, has password, open tokens) as columns 0..4 per person. */
+/* Calls `each` with (name, roles, enabled, has password, open tokens) as columns 0..4 per person.
+ */
 RV_MUST enum rv_code rv_people_list(struct rv_db_session *session, int32_t tenant,
                                     enum rv_code (*each)(void *data, const struct rv_result *result,
                                                          int row, struct rv_error *err),

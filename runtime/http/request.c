@@ -279,7 +279,8 @@ static enum rv_http_progress check_meaning(struct rv_http_parser *parser)
     if (count_fields(request, "host") != 1) {
         return refuse(parser, 400, "exactly one Host field is required");
     }
-    if (count_fields(request, "content-length") > 1 || count_fields(request, "transfer-encoding") > 1 ||
+    if (count_fields(request, "content-length") > 1 ||
+        count_fields(request, "transfer-encoding") > 1 ||
         (coding != NULL && rv_http_field(request, "content-length") != NULL)) {
         return refuse(parser, 400, "the length of the body is stated twice");
     }
@@ -297,7 +298,8 @@ static enum rv_http_progress finish_head(struct rv_http_parser *parser)
     if (check_lines(parser) == RV_HTTP_REFUSED) {
         return RV_HTTP_REFUSED;
     }
-    llhttp_errno_t result = llhttp_execute(&parser->machine, parser->head.data, parser->head.length);
+    llhttp_errno_t result =
+        llhttp_execute(&parser->machine, parser->head.data, parser->head.length);
     if (parser->state == STATE_REFUSED) {
         return RV_HTTP_REFUSED;
     }

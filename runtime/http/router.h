@@ -1,8 +1,8 @@
 /* router.h -- which handler answers a request: one table, the longest reading is the shortest.
  *
- * A pattern is a path whose segments are literal or "{}"; "{}" matches one segment of 1..200 decoded
- * bytes.  A pattern may end in a segment "{*}" that matches the rest (assets).  HEAD is served by GET.
- * Patterns are tried in the order of the table.
+ * A pattern is a path whose segments are literal or "{}"; "{}" matches one segment of 1..200
+ * decoded bytes.  A pattern may end in a segment "{*}" that matches the rest (assets).  HEAD is
+ * served by GET. Patterns are tried in the order of the table.
  */
 #ifndef REEVE_RUNTIME_HTTP_ROUTER_H
 #define REEVE_RUNTIME_HTTP_ROUTER_H
@@ -27,7 +27,8 @@ struct rv_route_match {
     const struct rv_route *route; /* NULL: see `allowed` */
     char parts[RV_ROUTE_PARTS_MAX][RV_ROUTE_PART_TEXT];
     int part_count;
-    char allowed[64]; /* methods of the path when the method is wrong, e.g. "GET, POST"; "" = no path */
+    char allowed[64]; /* methods of the path when the method is wrong, e.g. "GET, POST"; "" = no
+                         path */
 };
 
 void rv_route_find(const struct rv_route *table, const char *method, const char *path,

@@ -272,7 +272,8 @@ static void pump(struct rv_connection *connection)
         rv_buf_consume(&connection->pending, used);
         switch (progress) {
         case RV_HTTP_MORE:
-            if (connection->state == CONNECTION_IDLE && rv_http_parser_started(connection->parser)) {
+            if (connection->state == CONNECTION_IDLE &&
+                rv_http_parser_started(connection->parser)) {
                 rv_connection_move(connection, CONNECTION_HEAD);
             }
             break;
@@ -311,8 +312,7 @@ static bool decrypt(struct rv_connection *connection, const char *bytes, size_t 
 {
     struct rv_buf wire;
     rv_buf_init(&wire, WIRE_MAX);
-    enum rv_code code =
-        rv_tls_receive(connection->tls, bytes, length, &connection->pending, &wire);
+    enum rv_code code = rv_tls_receive(connection->tls, bytes, length, &connection->pending, &wire);
     send_wire(connection, &wire);
     rv_buf_fini(&wire);
     return code == RV_OK;
@@ -356,8 +356,8 @@ static void on_read(void *data, const char *bytes, size_t length)
 static void on_deadline(struct rv_connection *connection)
 {
     if (connection->state == CONNECTION_BODY) { /* the client is there, only slow: say so */
-        rv_exchange_refuse(connection->exchange, 408, "timeout",
-                           "the body did not arrive in time", NULL);
+        rv_exchange_refuse(connection->exchange, 408, "timeout", "the body did not arrive in time",
+                           NULL);
         return;
     }
     rv_connection_close(connection);
@@ -463,10 +463,12 @@ enum rv_code rv_http_server_create(const struct rv_http_options *options,
     limits->per_address = or_default(limits->per_address, RV_HTTP_CONNECTIONS_PER_ADDRESS);
     enum rv_code code = RV_OK;
     if (options->certificate_file != NULL) {
-        code = rv_tls_server_create(options->certificate_file, options->key_file, &server->tls, err);
+        code =
+            rv_tls_server_create(options->certificate_file, options->key_file, &server->tls, err);
     }
     if (code == RV_OK) {
-        code = rv_listener_open(options->loop, options->address != NULL ? options->address : "127.0.0.1",
+        code = rv_listener_open(options->loop,
+                                options->address != NULL ? options->address : "127.0.0.1",
                                 options->port, on_accepted, server, &server->listener, err);
     }
     if (code != RV_OK) {

@@ -9,8 +9,8 @@
  * answer then goes nowhere).  One connection handles one request at a time; pipelined bytes wait.
  *
  * Deadlines are kept by one sweep every 250 ms; they bound slow clients, never slow handlers.
- * HTTPS is spoken when a certificate is given, else plain HTTP: then listen on loopback only, behind
- * a proxy that ends TLS.
+ * HTTPS is spoken when a certificate is given, else plain HTTP: then listen on loopback only,
+ * behind a proxy that ends TLS.
  *
  * Thread: the loop's.
  */
@@ -24,10 +24,10 @@
 
 enum {
     RV_HTTP_SWEEP_MS = 250,
-    RV_HTTP_HEAD_DEADLINE_MS = 5000,       /* from the first byte to the blank line */
-    RV_HTTP_BODY_DEADLINE_MS = 20000,      /* the whole body */
-    RV_HTTP_IDLE_DEADLINE_MS = 15000,      /* between requests, or a reader that takes nothing */
-    RV_HTTP_LINGER_MS = 1000,              /* after a refusal, for the client to read why */
+    RV_HTTP_HEAD_DEADLINE_MS = 5000,  /* from the first byte to the blank line */
+    RV_HTTP_BODY_DEADLINE_MS = 20000, /* the whole body */
+    RV_HTTP_IDLE_DEADLINE_MS = 15000, /* between requests, or a reader that takes nothing */
+    RV_HTTP_LINGER_MS = 1000,         /* after a refusal, for the client to read why */
     RV_HTTP_CONNECTIONS_MAX = 4096,
     RV_HTTP_CONNECTIONS_PER_ADDRESS = 128, /* default; a proxy in front needs more */
     RV_HTTP_QUEUE_MAX = 1 << 20,           /* unread stream bytes before a slow reader is cut */
@@ -45,8 +45,8 @@ struct rv_http_limits { /* milliseconds and counts; 0 takes the default above */
 
 struct rv_http_options {
     struct rv_loop *loop;
-    const char *address; /* numeric; NULL means 127.0.0.1 */
-    int port;            /* 0 takes a free one */
+    const char *address;                     /* numeric; NULL means 127.0.0.1 */
+    int port;                                /* 0 takes a free one */
     const char *certificate_file, *key_file; /* PEM; both or neither; borrowed during create */
     struct rv_http_limits limits;
     /* The head is complete: set `*body_max` (0 refuses a body), or answer at once, which ends the
@@ -87,8 +87,8 @@ void rv_exchange_field(struct rv_exchange *exchange, const char *name, const cha
 void rv_exchange_answer(struct rv_exchange *exchange, int status, const char *type,
                         const void *bytes, size_t length);
 void rv_exchange_json(struct rv_exchange *exchange, int status, const json_t *body);
-/* application/problem+json (RFC 9457) with the error's code, message, detail and hint; `field` names
- * the offending input or is NULL. */
+/* application/problem+json (RFC 9457) with the error's code, message, detail and hint; `field`
+ * names the offending input or is NULL. */
 void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *err,
                          const char *field);
 /* The same for what only HTTP knows: 401, 405, 413, 415 ... */

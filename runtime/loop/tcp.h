@@ -38,8 +38,8 @@ const char *rv_tcp_peer(const struct rv_tcp *tcp);
 
 /* `read(data, bytes, length)`: bytes are valid inside the call only; bytes NULL means that the peer
  * ended or the connection broke (reading has stopped). */
-void rv_tcp_read_start(struct rv_tcp *tcp, void (*read)(void *data, const char *bytes, size_t length),
-                       void *data);
+void rv_tcp_read_start(struct rv_tcp *tcp,
+                       void (*read)(void *data, const char *bytes, size_t length), void *data);
 void rv_tcp_read_stop(struct rv_tcp *tcp);
 
 /* Takes `bytes` (from rv_alloc and its family).  A write that fails shows itself to the reader. */

@@ -1,5 +1,5 @@
-/* inbox_server.c -- the real HTTP stack with a day's worth of approvals, for the browser test and for
- * looking at the inbox by hand:  ./inbox_server [port]
+/* inbox_server.c -- the real HTTP stack with a day's worth of approvals, for the browser test and
+ * for looking at the inbox by hand:  ./inbox_server [port]
  *
  * Prints "READY <port>", serves until its standard input ends; the line "new" adds one approval. */
 #include "runtime/base/check.h"
@@ -18,52 +18,94 @@
 #include <unistd.h>
 
 static const char *const approvals[] = {
-    "{\"id\": 9007199254740993, \"run\": 501, \"action\": \"payment.release\", \"tier\": 3, \"amount\": 4860000, \"currency\": \"EUR\","
-    " \"minutes_left\": 50, \"age_minutes\": 190, \"resource\": \"payment:881\", \"agent\": \"payment_planner\", \"rules\": [\"money_leaves\", \"large_payment\"],"
-    " \"stages\": [{\"role\": \"controller\", \"n\": 1}, {\"role\": \"treasurer\", \"n\": 1}], \"exception\": \"aa\","
-    " \"reason\": \"Due on 24 November; paying today keeps the 2 % discount of 972.00 EUR. Bank details equal the last three payments.\","
-    " \"evidence\": [\"invoice RE-2026-1187 of 10 November\", \"terms: 2 % within 14 days\", \"IBAN unchanged since 2024-02-01\"],"
-    " \"facts\": {\"supplier\": {\"name\": \"Hallmann Maschinenbau GmbH\", \"vat_id\": \"DE811907980\", \"iban_changed\": false}, \"open_minor\": 4860000, \"discount_minor\": 97200, \"currency\": \"EUR\"},"
-    " \"args\": {\"payment\": 881, \"payee\": \"Hallmann Maschinenbau GmbH\", \"iban\": \"DE89370400440532013000\", \"amount_minor\": 4860000, \"currency\": \"EUR\", \"on\": \"2026-11-23\", \"reference\": \"RE-2026-1187\"},"
-    " \"effect\": {\"books\": [{\"account\": \"1600\", \"name\": \"Trade payables\", \"debit\": 4860000, \"credit\": 0, \"currency\": \"EUR\"},"
-    " {\"account\": \"5736\", \"name\": \"Discounts received\", \"debit\": 0, \"credit\": 97200, \"currency\": \"EUR\"},"
-    " {\"account\": \"1200\", \"name\": \"Bank, current account\", \"debit\": 0, \"credit\": 4762800, \"currency\": \"EUR\"}]}}",
-    "{\"id\": 9007199254740995, \"run\": 502, \"action\": \"invoice.accept_variance\", \"tier\": 2, \"amount\": 12450, \"currency\": \"EUR\","
-    " \"resource\": \"invoice:4711\", \"agent\": \"price_variance\", \"rules\": [\"variance_over_tolerance\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
-    " \"reason\": \"Unit price 2.08 against 2.00 EUR on the order: above the 2 % tolerance, within the index clause of the frame contract.\","
-    " \"facts\": {\"supplier\": {\"name\": \"Nordkabel <b>AS</b> & Sons\"}, \"order\": \"PO-3310\", \"variance_minor\": 12450, \"currency\": \"EUR\"},"
-    " \"evidence\": [\"order PO-3310 line 2: 2.00\", \"invoice 4711 line 1: 2.08\", \"<script>document.title='owned'</script>\"],"
+    "{\"id\": 9007199254740993, \"run\": 501, \"action\": \"payment.release\", \"tier\": 3, "
+    "\"amount\": 4860000, \"currency\": \"EUR\","
+    " \"minutes_left\": 50, \"age_minutes\": 190, \"resource\": \"payment:881\", \"agent\": "
+    "\"payment_planner\", \"rules\": [\"money_leaves\", \"large_payment\"],"
+    " \"stages\": [{\"role\": \"controller\", \"n\": 1}, {\"role\": \"treasurer\", \"n\": 1}], "
+    "\"exception\": \"aa\","
+    " \"reason\": \"Due on 24 November; paying today keeps the 2 % discount of 972.00 EUR. Bank "
+    "details equal the last three payments.\","
+    " \"evidence\": [\"invoice RE-2026-1187 of 10 November\", \"terms: 2 % within 14 days\", "
+    "\"IBAN unchanged since 2024-02-01\"],"
+    " \"facts\": {\"supplier\": {\"name\": \"Hallmann Maschinenbau GmbH\", \"vat_id\": "
+    "\"DE811907980\", \"iban_changed\": false}, \"open_minor\": 4860000, \"discount_minor\": "
+    "97200, \"currency\": \"EUR\"},"
+    " \"args\": {\"payment\": 881, \"payee\": \"Hallmann Maschinenbau GmbH\", \"iban\": "
+    "\"DE89370400440532013000\", \"amount_minor\": 4860000, \"currency\": \"EUR\", \"on\": "
+    "\"2026-11-23\", \"reference\": \"RE-2026-1187\"},"
+    " \"effect\": {\"books\": [{\"account\": \"1600\", \"name\": \"Trade payables\", \"debit\": "
+    "4860000, \"credit\": 0, \"currency\": \"EUR\"},"
+    " {\"account\": \"5736\", \"name\": \"Discounts received\", \"debit\": 0, \"credit\": 97200, "
+    "\"currency\": \"EUR\"},"
+    " {\"account\": \"1200\", \"name\": \"Bank, current account\", \"debit\": 0, \"credit\": "
+    "4762800, \"currency\": \"EUR\"}]}}",
+    "{\"id\": 9007199254740995, \"run\": 502, \"action\": \"invoice.accept_variance\", \"tier\": "
+    "2, \"amount\": 12450, \"currency\": \"EUR\","
+    " \"resource\": \"invoice:4711\", \"agent\": \"price_variance\", \"rules\": "
+    "[\"variance_over_tolerance\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
+    " \"reason\": \"Unit price 2.08 against 2.00 EUR on the order: above the 2 % tolerance, within "
+    "the index clause of the frame contract.\","
+    " \"facts\": {\"supplier\": {\"name\": \"Nordkabel <b>AS</b> & Sons\"}, \"order\": "
+    "\"PO-3310\", \"variance_minor\": 12450, \"currency\": \"EUR\"},"
+    " \"evidence\": [\"order PO-3310 line 2: 2.00\", \"invoice 4711 line 1: 2.08\", "
+    "\"<script>document.title='owned'</script>\"],"
     " \"args\": {\"invoice\": 4711, \"line\": 1, \"accepted_minor\": 12450, \"currency\": \"EUR\"},"
-    " \"effect\": {\"books\": [{\"account\": \"5400\", \"name\": \"Price differences\", \"debit\": 12450, \"credit\": 0, \"currency\": \"EUR\"}, {\"account\": \"1600\", \"name\": \"Trade payables\", \"debit\": 0, \"credit\": 12450, \"currency\": \"EUR\"}]}}",
-    "{\"id\": 9007199254740997, \"action\": \"invoice.release\", \"tier\": 2, \"amount\": 238000, \"currency\": \"EUR\", \"minutes_left\": 200,"
-    " \"resource\": \"invoice:4720\", \"agent\": \"invoice_matcher\", \"rules\": [\"three_way_match_by_hand\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
-    " \"reason\": \"Receipt is four days late, quantity and price agree.\", \"facts\": {\"supplier\": {\"name\": \"Papierhaus Lindner KG\"}}, \"args\": {\"invoice\": 4720}}",
-    "{\"id\": 9007199254740999, \"action\": \"credit_note.request\", \"tier\": 1, \"amount\": 4990, \"currency\": \"EUR\","
-    " \"resource\": \"invoice:4698\", \"agent\": \"short_delivery\", \"rules\": [\"letter_to_supplier\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
-    " \"reason\": \"Two of forty boxes are missing on the receipt.\", \"facts\": {\"supplier\": {\"name\": \"Büromarkt Süd\"}}, \"args\": {\"invoice\": 4698, \"boxes\": 2}}",
-    "{\"id\": 9007199254741001, \"action\": \"payment.release\", \"tier\": 3, \"amount\": 1250000, \"currency\": \"JPY\", \"minutes_left\": 1500,"
-    " \"resource\": \"payment:882\", \"agent\": \"payment_planner\", \"rules\": [\"money_leaves\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
-    " \"reason\": \"Monthly licence.\", \"facts\": {\"supplier\": {\"name\": \"Kawamura Sensor K.K.\"}}, \"args\": {\"payment\": 882, \"amount_minor\": 1250000, \"currency\": \"JPY\"}}",
-    "{\"id\": 9007199254741003, \"action\": \"journal.reverse\", \"tier\": 2, \"amount\": 71900, \"currency\": \"EUR\","
-    " \"resource\": \"journal:9931\", \"requested_by\": \"person:controller\", \"never\": [\"person:controller\"], \"rules\": [\"reversal\"], \"stages\": [{\"role\": \"treasurer\", \"n\": 1}],"
+    " \"effect\": {\"books\": [{\"account\": \"5400\", \"name\": \"Price differences\", \"debit\": "
+    "12450, \"credit\": 0, \"currency\": \"EUR\"}, {\"account\": \"1600\", \"name\": \"Trade "
+    "payables\", \"debit\": 0, \"credit\": 12450, \"currency\": \"EUR\"}]}}",
+    "{\"id\": 9007199254740997, \"action\": \"invoice.release\", \"tier\": 2, \"amount\": 238000, "
+    "\"currency\": \"EUR\", \"minutes_left\": 200,"
+    " \"resource\": \"invoice:4720\", \"agent\": \"invoice_matcher\", \"rules\": "
+    "[\"three_way_match_by_hand\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
+    " \"reason\": \"Receipt is four days late, quantity and price agree.\", \"facts\": "
+    "{\"supplier\": {\"name\": \"Papierhaus Lindner KG\"}}, \"args\": {\"invoice\": 4720}}",
+    "{\"id\": 9007199254740999, \"action\": \"credit_note.request\", \"tier\": 1, \"amount\": "
+    "4990, \"currency\": \"EUR\","
+    " \"resource\": \"invoice:4698\", \"agent\": \"short_delivery\", \"rules\": "
+    "[\"letter_to_supplier\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
+    " \"reason\": \"Two of forty boxes are missing on the receipt.\", \"facts\": {\"supplier\": "
+    "{\"name\": \"Büromarkt Süd\"}}, \"args\": {\"invoice\": 4698, \"boxes\": 2}}",
+    "{\"id\": 9007199254741001, \"action\": \"payment.release\", \"tier\": 3, \"amount\": 1250000, "
+    "\"currency\": \"JPY\", \"minutes_left\": 1500,"
+    " \"resource\": \"payment:882\", \"agent\": \"payment_planner\", \"rules\": "
+    "[\"money_leaves\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
+    " \"reason\": \"Monthly licence.\", \"facts\": {\"supplier\": {\"name\": \"Kawamura Sensor "
+    "K.K.\"}}, \"args\": {\"payment\": 882, \"amount_minor\": 1250000, \"currency\": \"JPY\"}}",
+    "{\"id\": 9007199254741003, \"action\": \"journal.reverse\", \"tier\": 2, \"amount\": 71900, "
+    "\"currency\": \"EUR\","
+    " \"resource\": \"journal:9931\", \"requested_by\": \"person:controller\", \"never\": "
+    "[\"person:controller\"], \"rules\": [\"reversal\"], \"stages\": [{\"role\": \"treasurer\", "
+    "\"n\": 1}],"
     " \"reason\": \"Posted into the wrong period.\", \"args\": {\"entry\": 9931}}",
-    "{\"id\": 9007199254741005, \"action\": \"invoice.reject\", \"tier\": 2, \"amount\": 99900, \"currency\": \"EUR\","
-    " \"resource\": \"invoice:4733\", \"agent\": \"duplicate_guard\", \"rules\": [\"possible_duplicate\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
-    " \"reason\": \"Same supplier, amount and reference as invoice 4701, twelve days apart.\", \"facts\": {\"supplier\": {\"name\": \"Elektro Brandt e.K.\"}}, \"args\": {\"invoice\": 4733, \"because\": \"duplicate of 4701\"}}",
+    "{\"id\": 9007199254741005, \"action\": \"invoice.reject\", \"tier\": 2, \"amount\": 99900, "
+    "\"currency\": \"EUR\","
+    " \"resource\": \"invoice:4733\", \"agent\": \"duplicate_guard\", \"rules\": "
+    "[\"possible_duplicate\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
+    " \"reason\": \"Same supplier, amount and reference as invoice 4701, twelve days apart.\", "
+    "\"facts\": {\"supplier\": {\"name\": \"Elektro Brandt e.K.\"}}, \"args\": {\"invoice\": 4733, "
+    "\"because\": \"duplicate of 4701\"}}",
 };
 
 static const char later[] =
-    "{\"id\": %" PRId64 ", \"action\": \"payment.release\", \"tier\": 3, \"amount\": 9900000, \"currency\": \"EUR\", \"minutes_left\": 30,"
-    " \"resource\": \"payment:901\", \"agent\": \"payment_planner\", \"rules\": [\"money_leaves\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
-    " \"reason\": \"Arrived while you were looking.\", \"facts\": {\"supplier\": {\"name\": \"Werft Ostsee AG\"}}, \"args\": {\"payment\": 901}}";
+    "{\"id\": %" PRId64 ", \"action\": \"payment.release\", \"tier\": 3, \"amount\": 9900000, "
+                        "\"currency\": \"EUR\", \"minutes_left\": 30,"
+    " \"resource\": \"payment:901\", \"agent\": \"payment_planner\", \"rules\": "
+    "[\"money_leaves\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
+    " \"reason\": \"Arrived while you were looking.\", \"facts\": {\"supplier\": {\"name\": "
+    "\"Werft Ostsee AG\"}}, \"args\": {\"payment\": 901}}";
 
 static const char journal[] =
-    "[{\"kind\": 1, \"name\": \"invoice.get\", \"out\": {\"number\": \"RE-2026-1187\", \"gross_minor\": 4860000, \"currency\": \"EUR\"}},"
-    " {\"kind\": 2, \"name\": \"llm.decide\", \"out\": {\"choice\": \"pay_with_discount\", \"reason\": \"The discount is worth more than the float.\"}},"
-    " {\"kind\": 6, \"name\": \"plan\", \"out\": {\"reason\": \"Release payment 881 with discount\"}},"
+    "[{\"kind\": 1, \"name\": \"invoice.get\", \"out\": {\"number\": \"RE-2026-1187\", "
+    "\"gross_minor\": 4860000, \"currency\": \"EUR\"}},"
+    " {\"kind\": 2, \"name\": \"llm.decide\", \"out\": {\"choice\": \"pay_with_discount\", "
+    "\"reason\": \"The discount is worth more than the float.\"}},"
+    " {\"kind\": 6, \"name\": \"plan\", \"out\": {\"reason\": \"Release payment 881 with "
+    "discount\"}},"
     " {\"kind\": 7, \"name\": \"payment.release\", \"out\": {\"result\": \"held\"}}]";
 
-static void add_run(struct http_fixture *fixture, int64_t id, const char *agent, const char *status, const char *waiting)
+static void add_run(struct http_fixture *fixture, int64_t id, const char *agent, const char *status,
+                    const char *waiting)
 {
     struct rv_args *args = rv_args_create(&rv_sql_fixture_run);
     rv_args_i32(args, 1, fixture->tenant);
@@ -75,7 +117,8 @@ static void add_run(struct http_fixture *fixture, int64_t id, const char *agent,
     http_fixture_run(fixture, fixture->tenant, &rv_sql_fixture_run, args, NULL, NULL);
 }
 
-static void add_exception(struct http_fixture *fixture, uint8_t key, const char *type, const char *summary, int64_t money)
+static void add_exception(struct http_fixture *fixture, uint8_t key, const char *type,
+                          const char *summary, int64_t money)
 {
     struct rv_args *args = rv_args_create(&rv_sql_fixture_exception);
     rv_args_i32(args, 1, fixture->tenant);

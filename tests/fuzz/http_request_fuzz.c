@@ -10,7 +10,8 @@ enum { TRACE_MAX = 1 << 16 };
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Writes down what was read: method, path, fields, body, and how it ended. */
-static void read_all(const char *bytes, size_t length, size_t step, size_t body_max, struct rv_buf *trace)
+static void read_all(const char *bytes, size_t length, size_t step, size_t body_max,
+                     struct rv_buf *trace)
 {
     struct rv_http_parser *parser = rv_http_parser_create();
     size_t at = 0;
@@ -28,8 +29,8 @@ static void read_all(const char *bytes, size_t length, size_t step, size_t body_
             const struct rv_http_request *request = rv_http_parser_request(parser);
             char value[64];
             RV_ASSERT(request->body.length <= body_max && request->path[0] == '/');
-            rv_buf_printf(trace, "%s %s?%s %d %zu\n", request->method, request->path, request->query,
-                          request->field_count, request->body.length);
+            rv_buf_printf(trace, "%s %s?%s %d %zu\n", request->method, request->path,
+                          request->query, request->field_count, request->body.length);
             rv_buf_add(trace, request->body.data, request->body.length);
             rv_http_query(request, "a", value, sizeof value);
             rv_http_parser_reset(parser);
@@ -51,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rv_buf_init(&dripped, TRACE_MAX);
     read_all((const char *)data + 1, size - 1, size, data[0], &whole);
     read_all((const char *)data + 1, size - 1, 1, data[0], &dripped);
-    RV_ASSERT(whole.length == dripped.length && memcmp(whole.data, dripped.data, whole.length) == 0);
+    RV_ASSERT(whole.length == dripped.length &&
+              memcmp(whole.data, dripped.data, whole.length) == 0);
     rv_buf_fini(&whole);
     rv_buf_fini(&dripped);
     return 0;

@@ -90,10 +90,17 @@ static void world_open(struct world *world)
     *world = (struct world){.fail_first = 0};
     rv_log_level(RV_LOG_SILENT);
     http_fixture_open(&world->fixture, 0);
-    struct rv_http_options options = {.loop = world->fixture.loop, .admit = receiver_admit, .handle = receiver_handle, .data = world};
+    struct rv_http_options options = {.loop = world->fixture.loop,
+                                      .admit = receiver_admit,
+                                      .handle = receiver_handle,
+                                      .data = world};
     ck_assert_int_eq(rv_http_server_create(&options, &world->receiver, &err), RV_OK);
-    world->hooks = rv_hooks_create(&(struct rv_hooks_options){.loop = world->fixture.loop, .db = world->fixture.db,
-        .retry_ms = quick, .retry_count = RV_COUNT(quick), .timeout_ms = 400, .look_ms = 50});
+    world->hooks = rv_hooks_create(&(struct rv_hooks_options){.loop = world->fixture.loop,
+                                                              .db = world->fixture.db,
+                                                              .retry_ms = quick,
+                                                              .retry_count = RV_COUNT(quick),
+                                                              .timeout_ms = 400,
+                                                              .look_ms = 50});
 }
 
 static void on_hooks_closed(void *data)
@@ -119,39 +126,47 @@ static void world_close(struct world *world)
     http_fixture_close(&world->fixture);
 }
 
-static struct rv_hook_endpoint_keys add_endpoint(struct world *world, const char *path, const char *events, bool allow_private)
+static struct rv_hook_endpoint_keys add_endpoint(struct world *world, const char *path,
+                                                 const char *events, bool allow_private)
 {
     struct rv_error err = {.code = RV_OK};
     struct rv_hook_endpoint_keys made;
     char url[120];
-    snprintf(url, sizeof url, "%s://127.0.0.1:%d%s", allow_private ? "http" : "https", rv_http_server_port(world->receiver), path);
-    struct rv_hook_endpoint endpoint = {.url = url, .events = events, .allow_private = allow_private};
+    snprintf(url, sizeof url, "%s://127.0.0.1:%d%s", allow_private ? "http" : "https",
+             rv_http_server_port(world->receiver), path);
+    struct rv_hook_endpoint endpoint = {
+        .url = url, .events = events, .allow_private = allow_private};
     ck_assert_int_eq(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant, &endpoint,
-                                          rv_now_us(rv_clock_system()), &made, &err), RV_OK);
+                                          rv_now_us(rv_clock_system()), &made, &err),
+                     RV_OK);
     return made;
 }
 
 static void say(struct world *world, int64_t id, const char *event)
 {
     struct rv_args *args = rv_args_create(&rv_sql_fixture_outbox);
-    json_t *body = json_pack("{s:I, s:s}", "approval", (json_int_t)INT64_C(9007199254740993), "text", "\xc3\xa4 \"quoted\"");
+    json_t *body = json_pack("{s:I, s:s}", "approval", (json_int_t)INT64_C(9007199254740993),
+                             "text", "\xc3\xa4 \"quoted\"");
     rv_args_i32(args, 1, world->fixture.tenant);
     rv_args_i64(args, 2, id);
     rv_args_text(args, 3, event);
     rv_args_json(args, 4, body);
     json_decref(body);
-    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_fixture_outbox, args, NULL, NULL);
+    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_fixture_outbox, args, NULL,
+                     NULL);
 }
 
 struct counts {
     int64_t delivered, dead, pending, attempts;
 };
 
-static enum rv_code take_counts(void *data, const struct rv_result *result, int row, struct rv_error *err)
+static enum rv_code take_counts(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
 {
     (void)err;
-    *(struct counts *)data = (struct counts){rv_result_i64(result, row, 0), rv_result_i64(result, row, 1),
-                                             rv_result_i64(result, row, 2), rv_result_i64(result, row, 3)};
+    *(struct counts *)data =
+        (struct counts){rv_result_i64(result, row, 0), rv_result_i64(result, row, 1),
+                        rv_result_i64(result, row, 2), rv_result_i64(result, row, 3)};
     return RV_OK;
 }
 
@@ -160,7 +175,8 @@ static struct counts count(struct world *world)
     struct counts counts = {0};
     struct rv_args *args = rv_args_create(&rv_sql_fixture_deliveries);
     rv_args_i32(args, 1, world->fixture.tenant);
-    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_fixture_deliveries, args, take_counts, &counts);
+    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_fixture_deliveries, args,
+                     take_counts, &counts);
     return counts;
 }
 
@@ -184,7 +200,8 @@ static void check_signature(const struct attempt *attempt, const char *secret_te
 {
     uint8_t secret[RV_HOOK_SECRET_MAX];
     size_t length = 0;
-    struct rv_hook_message message = {attempt->id, attempt->timestamp, attempt->body, strlen(attempt->body)};
+    struct rv_hook_message message = {attempt->id, attempt->timestamp, attempt->body,
+                                      strlen(attempt->body)};
     ck_assert_int_eq(rv_hook_key_read("whsec_", secret_text, 24, 64, secret, &length, NULL), RV_OK);
     struct rv_hook_keys keys = {.secret = secret, .secret_length = length};
     ck_assert(rv_hook_verify(&keys, &message, attempt->signature));
@@ -212,7 +229,8 @@ TEST(messages_are_delivered_once_to_those_who_want_them)
             ck_assert_ptr_nonnull(strstr(attempt->signature, "v1a,"));
         }
         ck_assert_ptr_nonnull(strstr(attempt->body, "\"approval\": \"9007199254740993\""));
-        ck_assert(strstr(attempt->path, "runs") == NULL || strstr(attempt->body, "run.done") != NULL);
+        ck_assert(strstr(attempt->path, "runs") == NULL ||
+                  strstr(attempt->body, "run.done") != NULL);
         ck_assert(strncmp(attempt->id, "msg_", 4) == 0);
     }
     world_close(&world);
@@ -246,14 +264,16 @@ TEST(after_the_last_failure_it_is_a_dead_letter_that_can_be_sent_again)
     struct counts counts = settle(&world, 1);
     ck_assert_int_eq((int)counts.dead, 1);
     ck_assert_int_eq(world.attempt_count, 4);
-    ck_assert_int_eq(rv_hook_redrive(world.fixture.session, world.fixture.tenant, 0, &again, &err), RV_OK);
+    ck_assert_int_eq(rv_hook_redrive(world.fixture.session, world.fixture.tenant, 0, &again, &err),
+                     RV_OK);
     ck_assert_int_eq(again, 1);
     counts = settle(&world, 1);
     ck_assert_int_eq((int)counts.delivered, 1);
     world_close(&world);
 }
 
-static enum rv_code take_bool(void *data, const struct rv_result *result, int row, struct rv_error *err)
+static enum rv_code take_bool(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
 {
     (void)err;
     *(bool *)data = rv_result_bool(result, row, 0);
@@ -274,7 +294,8 @@ TEST(gone_disables_the_endpoint)
         struct rv_args *args = rv_args_create(&rv_sql_fixture_endpoint_enabled);
         rv_args_i32(args, 1, world.fixture.tenant);
         rv_args_i64(args, 2, made.id);
-        http_fixture_run(&world.fixture, world.fixture.tenant, &rv_sql_fixture_endpoint_enabled, args, take_bool, &enabled);
+        http_fixture_run(&world.fixture, world.fixture.tenant, &rv_sql_fixture_endpoint_enabled,
+                         args, take_bool, &enabled);
     }
     ck_assert(!enabled);
     world_close(&world);
@@ -339,7 +360,9 @@ TEST(after_a_rotation_both_secrets_sign)
     char fresh[RV_HOOK_KEY_TEXT];
     world_open(&world);
     struct rv_hook_endpoint_keys made = add_endpoint(&world, "/rotated", "", true);
-    ck_assert_int_eq(rv_hook_endpoint_rotate(world.fixture.session, world.fixture.tenant, made.id, fresh, &err), RV_OK);
+    ck_assert_int_eq(
+        rv_hook_endpoint_rotate(world.fixture.session, world.fixture.tenant, made.id, fresh, &err),
+        RV_OK);
     say(&world, 101, "approval.requested");
     ck_assert_int_eq((int)settle(&world, 1).delivered, 1);
     check_signature(&world.attempts[0], made.secret);
@@ -366,7 +389,8 @@ TEST(the_schedule_is_the_specifications)
     int64_t wait = 0, sum = 0;
     ck_assert_int_eq(rv_hook_schedule_count, 9);
     for (int attempt = 1; attempt <= 9; attempt++) {
-        ck_assert_int_eq(rv_hook_decide(&failed, attempt, rv_hook_schedule_ms, 9, 12345u, &wait), RV_HOOK_RETRY);
+        ck_assert_int_eq(rv_hook_decide(&failed, attempt, rv_hook_schedule_ms, 9, 12345u, &wait),
+                         RV_HOOK_RETRY);
         ck_assert_int_ge((int)(wait / 100), (int)(rv_hook_schedule_ms[attempt - 1] * 9 / 1000));
         ck_assert_int_le((int)(wait / 100), (int)(rv_hook_schedule_ms[attempt - 1] * 11 / 1000));
         sum += rv_hook_schedule_ms[attempt - 1];

@@ -1,5 +1,5 @@
-/* http_api_test.c -- the REST interface over real sockets and a real PostgreSQL: who may do what, what
- * answers look like, that tenants are walls, and that every statement of the room prepares. */
+/* http_api_test.c -- the REST interface over real sockets and a real PostgreSQL: who may do what,
+ * what answers look like, that tenants are walls, and that every statement of the room prepares. */
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/hooks/endpoint.h"
@@ -29,12 +29,16 @@ struct world {
 };
 
 static const char asked[] =
-    "{\"id\": 9007199254740993, \"run\": 501, \"action\": \"payment.release\", \"tier\": 3, \"amount\": 4860000, \"currency\": \"EUR\","
-    " \"agent\": \"payment_planner\", \"rules\": [\"money_leaves\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
+    "{\"id\": 9007199254740993, \"run\": 501, \"action\": \"payment.release\", \"tier\": 3, "
+    "\"amount\": 4860000, \"currency\": \"EUR\","
+    " \"agent\": \"payment_planner\", \"rules\": [\"money_leaves\"], \"stages\": [{\"role\": "
+    "\"controller\", \"n\": 1}],"
     " \"facts\": {\"supplier\": {\"name\": \"Hallmann\"}}, \"args\": {\"payment\": 881}}";
 static const char asked_more[] =
-    "{\"id\": 9007199254740995, \"action\": \"invoice.release\", \"tier\": 2, \"amount\": 100, \"currency\": \"EUR\","
-    " \"agent\": \"matcher\", \"rules\": [\"r\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}], \"args\": {\"invoice\": 1}}";
+    "{\"id\": 9007199254740995, \"action\": \"invoice.release\", \"tier\": 2, \"amount\": 100, "
+    "\"currency\": \"EUR\","
+    " \"agent\": \"matcher\", \"rules\": [\"r\"], \"stages\": [{\"role\": \"controller\", \"n\": "
+    "1}], \"args\": {\"invoice\": 1}}";
 #define ONE "/v1/approvals/9007199254740993"
 #define TWO "/v1/approvals/9007199254740995"
 
@@ -43,12 +47,14 @@ static struct answer got;
 #define EXPECT(condition)                                                                          \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n  last answer: %.600s\n", __FILE__, __LINE__, #condition, got.text); \
+            fprintf(stderr, "%s:%d: %s\n  last answer: %.600s\n", __FILE__, __LINE__, #condition,  \
+                    got.text);                                                                     \
             return 1;                                                                              \
         }                                                                                          \
     } while (0)
 
-static int call(struct world *world, const char *method, const char *path, const char *headers, const char *body)
+static int call(struct world *world, const char *method, const char *path, const char *headers,
+                const char *body)
 {
     http_client_forget(&got);
     http_client_call(world->fixture.port, method, path, headers, body, &got);
@@ -79,8 +85,9 @@ static void make_token(struct world *world, int32_t tenant, const char *person, 
     struct rv_error err = {.code = RV_OK};
     char token[RV_CREDENTIAL_TEXT];
     int64_t id = 0;
-    ck_assert_int_eq(rv_token_make(world->fixture.session, tenant, person, "test", 1, rv_now_us(rv_clock_system()),
-                                   token, &id, &err), RV_OK);
+    ck_assert_int_eq(rv_token_make(world->fixture.session, tenant, person, "test", 1,
+                                   rv_now_us(rv_clock_system()), token, &id, &err),
+                     RV_OK);
     snprintf(line, 200, "Authorization: Bearer %s\r\n", token);
 }
 
@@ -110,16 +117,21 @@ static int access_client(struct world *world)
     EXPECT(call(world, "GET", "/health", "", NULL) == 200 && strcmp(str("database"), "ok") == 0);
     EXPECT(call(world, "GET", "/v1/approvals", "", NULL) == 401);
     EXPECT(strstr(got.text, "WWW-Authenticate: Bearer") != NULL);
-    EXPECT(strstr(got.text, "application/problem+json") != NULL && strcmp(str("code"), "unauthenticated") == 0);
-    EXPECT(call(world, "GET", "/v1/approvals", "Authorization: Bearer rvt_1_2_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n", NULL) == 401);
+    EXPECT(strstr(got.text, "application/problem+json") != NULL &&
+           strcmp(str("code"), "unauthenticated") == 0);
+    EXPECT(call(world, "GET", "/v1/approvals",
+                "Authorization: Bearer rvt_1_2_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n",
+                NULL) == 401);
     EXPECT(call(world, "GET", "/v1/approvals", world->clerk, NULL) == 200);
     EXPECT(call(world, "POST", ONE "/decision", world->clerk, "{}") == 403);
     EXPECT(strstr(str("detail"), "decide approvals") != NULL && strlen(str("hint")) > 10);
-    EXPECT(call(world, "POST", "/v1/runs", world->controller, "{\"agent\":\"x\",\"input\":{}}") == 403);
+    EXPECT(call(world, "POST", "/v1/runs", world->controller, "{\"agent\":\"x\",\"input\":{}}") ==
+           403);
     EXPECT(call(world, "GET", "/v1/hooks", world->controller, NULL) == 403);
     EXPECT(call(world, "GET", "/v1/hooks", world->operator, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/me", world->operator, NULL) == 200);
-    EXPECT(rv_json_bool(got.json, "may_operate", false) && !rv_json_bool(got.json, "may_decide", true));
+    EXPECT(rv_json_bool(got.json, "may_operate", false) &&
+           !rv_json_bool(got.json, "may_decide", true));
     EXPECT(json_object_get(got.json, "csrf") == NULL);
     EXPECT(call(world, "PUT", "/v1/approvals", world->controller, "{}") == 405);
     EXPECT(strstr(got.text, "Allow: GET\r\n") != NULL);
@@ -140,7 +152,8 @@ static int wall_client(struct world *world)
     EXPECT(call(world, "GET", "/v1/approvals", world->stranger, NULL) == 200);
     EXPECT(json_array_size(json_object_get(got.json, "items")) == 0);
     EXPECT(call(world, "POST", ONE "/decision", world->stranger,
-                "{\"decision\":\"approve\",\"digest\":\"0000000000000000000000000000000000000000000000000000000000000000\"}") == 404);
+                "{\"decision\":\"approve\",\"digest\":"
+                "\"0000000000000000000000000000000000000000000000000000000000000000\"}") == 404);
     return 0;
 }
 
@@ -154,17 +167,20 @@ TEST(tenants_are_walls)
 static int approvals_client(struct world *world)
 {
     char digest[65], body[600];
-    EXPECT(call(world, "GET", "/v1/approvals?status=requested&limit=1", world->controller, NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/approvals?status=requested&limit=1", world->controller, NULL) ==
+           200);
     const json_t *items = json_object_get(got.json, "items");
     EXPECT(json_array_size(items) == 1);
     EXPECT(strcmp(rv_json_str(json_array_get(items, 0), "id", ""), "9007199254740995") == 0);
     EXPECT(strcmp(str("next"), "9007199254740995") == 0);
-    EXPECT(call(world, "GET", "/v1/approvals?after=9007199254740995&limit=5", world->controller, NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/approvals?after=9007199254740995&limit=5", world->controller,
+                NULL) == 200);
     items = json_object_get(got.json, "items");
     EXPECT(json_array_size(items) == 1 && json_is_null(json_object_get(got.json, "next")));
     EXPECT(strcmp(rv_json_str(json_array_get(items, 0), "supplier", ""), "Hallmann") == 0);
     EXPECT(json_array_size(json_object_get(json_array_get(items, 0), "missing")) == 1);
-    EXPECT(call(world, "GET", "/v1/approvals?limit=0", world->controller, NULL) == 400 && strcmp(str("field"), "limit") == 0);
+    EXPECT(call(world, "GET", "/v1/approvals?limit=0", world->controller, NULL) == 400 &&
+           strcmp(str("field"), "limit") == 0);
     EXPECT(call(world, "GET", "/v1/approvals?limit=201", world->controller, NULL) == 400);
     EXPECT(call(world, "GET", "/v1/approvals?status=%27or", world->controller, NULL) == 400);
     EXPECT(call(world, "GET", "/v1/approvals?after=x", world->controller, NULL) == 400);
@@ -173,21 +189,34 @@ static int approvals_client(struct world *world)
     EXPECT(!rv_json_bool(got.json, "excluded", true) && !rv_json_bool(got.json, "voted", true));
     snprintf(digest, sizeof digest, "%s", str("digest"));
     EXPECT(strlen(digest) == 64);
-    EXPECT(call(world, "POST", ONE "/decision", world->controller, "{\"decision\":\"maybe\"}") == 400 && strcmp(str("field"), "decision") == 0);
-    EXPECT(call(world, "POST", ONE "/decision", world->controller, "{\"decision\":\"approve\"}") == 400 && strcmp(str("field"), "digest") == 0);
-    EXPECT(call(world, "POST", ONE "/decision", world->controller, "{\"decision\":\"approve\",\"decision\":\"reject\"}") == 400);
+    EXPECT(call(world, "POST", ONE "/decision", world->controller, "{\"decision\":\"maybe\"}") ==
+               400 &&
+           strcmp(str("field"), "decision") == 0);
+    EXPECT(call(world, "POST", ONE "/decision", world->controller, "{\"decision\":\"approve\"}") ==
+               400 &&
+           strcmp(str("field"), "digest") == 0);
+    EXPECT(call(world, "POST", ONE "/decision", world->controller,
+                "{\"decision\":\"approve\",\"decision\":\"reject\"}") == 400);
     EXPECT(call(world, "POST", ONE "/decision", world->controller, "not json") == 400);
     EXPECT(call(world, "POST", ONE "/decision", world->controller, "[]") == 400);
-    snprintf(body, sizeof body, "{\"decision\":\"reject\",\"digest\":\"%s\",\"comment\":\"  \"}", digest);
-    EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 400 && strcmp(str("field"), "comment") == 0);
+    snprintf(body, sizeof body, "{\"decision\":\"reject\",\"digest\":\"%s\",\"comment\":\"  \"}",
+             digest);
+    EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 400 &&
+           strcmp(str("field"), "comment") == 0);
     EXPECT(call(world, "POST", ONE "/decision", world->controller,
-                "{\"decision\":\"approve\",\"digest\":\"0000000000000000000000000000000000000000000000000000000000000000\"}") == 409);
-    snprintf(body, sizeof body, "{\"decision\":\"approve\",\"digest\":\"%s\",\"person\":\"treasurer\",\"comment\":\"fine\"}", digest);
-    EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 200 && strcmp(str("status"), "approved") == 0);
+                "{\"decision\":\"approve\",\"digest\":"
+                "\"0000000000000000000000000000000000000000000000000000000000000000\"}") == 409);
+    snprintf(body, sizeof body,
+             "{\"decision\":\"approve\",\"digest\":\"%s\",\"person\":\"treasurer\",\"comment\":"
+             "\"fine\"}",
+             digest);
+    EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 200 &&
+           strcmp(str("status"), "approved") == 0);
     EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 403);
     EXPECT(call(world, "GET", ONE, world->controller, NULL) == 200);
     const json_t *vote = json_array_get(json_object_get(got.json, "votes"), 0);
-    EXPECT(strcmp(rv_json_str(vote, "person", ""), "controller") == 0); /* never the name in a body */
+    EXPECT(strcmp(rv_json_str(vote, "person", ""), "controller") ==
+           0); /* never the name in a body */
     EXPECT(strcmp(rv_json_str(vote, "channel", ""), "api") == 0);
     return 0;
 }
@@ -202,17 +231,31 @@ TEST(approvals_are_listed_shown_and_decided)
 static int session_client(struct world *world)
 {
     char cookie[300], line[500], csrf[64], value[300], body[400], digest[65];
-    EXPECT(call(world, "POST", "/v1/session", "", "{\"tenant\":\"northwind\",\"name\":\"controller\",\"password\":\"wrong wrong wrong\"}") == 401);
+    EXPECT(call(world, "POST", "/v1/session", "",
+                "{\"tenant\":\"northwind\",\"name\":\"controller\",\"password\":\"wrong wrong "
+                "wrong\"}") == 401);
     snprintf(body, sizeof body, "%s", got.body);
-    EXPECT(call(world, "POST", "/v1/session", "", "{\"tenant\":\"northwind\",\"name\":\"nobody\",\"password\":\"wrong wrong wrong\"}") == 401);
+    EXPECT(
+        call(world, "POST", "/v1/session", "",
+             "{\"tenant\":\"northwind\",\"name\":\"nobody\",\"password\":\"wrong wrong wrong\"}") ==
+        401);
     EXPECT(strcmp(body, got.body) == 0); /* no enumeration of people ... */
-    EXPECT(call(world, "POST", "/v1/session", "", "{\"tenant\":\"nowhere\",\"name\":\"nobody\",\"password\":\"wrong wrong wrong\"}") == 401);
+    EXPECT(
+        call(world, "POST", "/v1/session", "",
+             "{\"tenant\":\"nowhere\",\"name\":\"nobody\",\"password\":\"wrong wrong wrong\"}") ==
+        401);
     EXPECT(strcmp(body, got.body) == 0); /* ... or companies */
-    EXPECT(call(world, "POST", "/v1/session", "", "{\"tenant\":\"northwind\",\"name\":\"controller\"}") == 400);
-    EXPECT(call(world, "POST", "/v1/session", "", "{\"tenant\":\"other\",\"name\":\"controller\",\"password\":\"" TEST_PASSWORD "\"}") == 401);
-    EXPECT(call(world, "POST", "/v1/session", "", "{\"tenant\":\"northwind\",\"name\":\"controller\",\"password\":\"" TEST_PASSWORD "\"}") == 201);
+    EXPECT(call(world, "POST", "/v1/session", "",
+                "{\"tenant\":\"northwind\",\"name\":\"controller\"}") == 400);
+    EXPECT(call(world, "POST", "/v1/session", "",
+                "{\"tenant\":\"other\",\"name\":\"controller\",\"password\":\"" TEST_PASSWORD
+                "\"}") == 401);
+    EXPECT(call(world, "POST", "/v1/session", "",
+                "{\"tenant\":\"northwind\",\"name\":\"controller\",\"password\":\"" TEST_PASSWORD
+                "\"}") == 201);
     http_client_field(&got, "Set-Cookie", value, sizeof value);
-    EXPECT(strstr(value, "HttpOnly") != NULL && strstr(value, "SameSite=Strict") != NULL && strstr(value, "Secure") == NULL);
+    EXPECT(strstr(value, "HttpOnly") != NULL && strstr(value, "SameSite=Strict") != NULL &&
+           strstr(value, "Secure") == NULL);
     snprintf(csrf, sizeof csrf, "%s", str("csrf"));
     EXPECT(strlen(csrf) == 32);
     snprintf(cookie, sizeof cookie, "Cookie: %.*s\r\n", (int)strcspn(value, ";"), value);
@@ -222,9 +265,11 @@ static int session_client(struct world *world)
     EXPECT(call(world, "POST", ONE "/decision", cookie, body) == 403); /* no CSRF token */
     snprintf(line, sizeof line, "%sX-CSRF-Token: 00000000000000000000000000000000\r\n", cookie);
     EXPECT(call(world, "POST", ONE "/decision", line, body) == 403);
-    snprintf(line, sizeof line, "%sX-CSRF-Token: %s\r\nOrigin: https://elsewhere.example\r\n", cookie, csrf);
+    snprintf(line, sizeof line, "%sX-CSRF-Token: %s\r\nOrigin: https://elsewhere.example\r\n",
+             cookie, csrf);
     EXPECT(call(world, "POST", ONE "/decision", line, body) == 403);
-    snprintf(line, sizeof line, "%sX-CSRF-Token: %s\r\nOrigin: http://127.0.0.1:%d\r\n", cookie, csrf, world->fixture.port);
+    snprintf(line, sizeof line, "%sX-CSRF-Token: %s\r\nOrigin: http://127.0.0.1:%d\r\n", cookie,
+             csrf, world->fixture.port);
     EXPECT(call(world, "POST", ONE "/decision", line, body) == 200);
     EXPECT(call(world, "DELETE", "/v1/session", line, NULL) == 204);
     EXPECT(call(world, "GET", "/v1/me", cookie, NULL) == 401);
@@ -241,15 +286,23 @@ static int limited_client(struct world *world)
     char wait[16];
     int refused = 0;
     for (int i = 0; i < 7; i++) {
-        refused += call(world, "POST", "/v1/session", "", "{\"tenant\":\"northwind\",\"name\":\"clerk\",\"password\":\"guess guess guess\"}") == 429;
+        refused += call(world, "POST", "/v1/session", "",
+                        "{\"tenant\":\"northwind\",\"name\":\"clerk\",\"password\":\"guess guess "
+                        "guess\"}") == 429;
     }
     EXPECT(refused == 2 && strcmp(str("code"), "limit") == 0);
     http_client_field(&got, "Retry-After", wait, sizeof wait);
     EXPECT(atoi(wait) > 0 && atoi(wait) <= 60);
-    EXPECT(call(world, "POST", "/v1/session", "", "{\"tenant\":\"northwind\",\"name\":\"clerk\",\"password\":\"" TEST_PASSWORD "\"}") == 429);
-    EXPECT(call(world, "POST", "/v1/session", "", "{\"tenant\":\"northwind\",\"name\":\"operator\",\"password\":\"" TEST_PASSWORD "\"}") == 201);
+    EXPECT(call(world, "POST", "/v1/session", "",
+                "{\"tenant\":\"northwind\",\"name\":\"clerk\",\"password\":\"" TEST_PASSWORD
+                "\"}") == 429);
+    EXPECT(call(world, "POST", "/v1/session", "",
+                "{\"tenant\":\"northwind\",\"name\":\"operator\",\"password\":\"" TEST_PASSWORD
+                "\"}") == 201);
     for (int i = 0; i < 40; i++) {
-        refused = call(world, "GET", "/v1/me", "Authorization: Bearer rvt_1_2_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n", NULL);
+        refused = call(
+            world, "GET", "/v1/me",
+            "Authorization: Bearer rvt_1_2_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n", NULL);
     }
     EXPECT(refused == 429);
     return 0;
@@ -284,14 +337,20 @@ TEST(people_and_tokens_are_administered)
     close(ends[0]);
     close(ends[1]);
     ck_assert_int_eq(rv_person_set(session, tenant, "robot", "auditor", -1, &err), RV_OK);
-    ck_assert_int_eq(rv_person_set_roles(session, tenant, "robot", "auditor,operator", &err), RV_OK);
+    ck_assert_int_eq(rv_person_set_roles(session, tenant, "robot", "auditor,operator", &err),
+                     RV_OK);
     ck_assert_int_eq(rv_person_set_roles(session, tenant, "nobody", "auditor", &err), RV_NOT_FOUND);
     rv_error_clear(&err);
-    ck_assert_int_eq(rv_token_make(session, tenant, "robot", "", 1, 1, token, &id, &err), RV_INVALID);
+    ck_assert_int_eq(rv_token_make(session, tenant, "robot", "", 1, 1, token, &id, &err),
+                     RV_INVALID);
     rv_error_clear(&err);
-    ck_assert_int_eq(rv_token_make(session, tenant, "nobody", "x", 1, rv_now_us(rv_clock_system()), token, &id, &err), RV_NOT_FOUND);
+    ck_assert_int_eq(rv_token_make(session, tenant, "nobody", "x", 1, rv_now_us(rv_clock_system()),
+                                   token, &id, &err),
+                     RV_NOT_FOUND);
     rv_error_clear(&err);
-    ck_assert_int_eq(rv_token_make(session, tenant, "robot", "x", 1, rv_now_us(rv_clock_system()), token, &id, &err), RV_OK);
+    ck_assert_int_eq(rv_token_make(session, tenant, "robot", "x", 1, rv_now_us(rv_clock_system()),
+                                   token, &id, &err),
+                     RV_OK);
     ck_assert_int_eq(rv_token_revoke(session, tenant, id, &err), RV_OK);
     ck_assert_int_eq(rv_token_revoke(session, world.fixture.other, id, &err), RV_NOT_FOUND);
     rv_error_clear(&err);
@@ -305,10 +364,13 @@ static int revoked_client(struct world *world)
     struct rv_credential read = rv_credential_read(strstr(world->clerk, "Bearer"), NULL);
     (void)read;
     EXPECT(call(world, "GET", "/v1/me", world->clerk, NULL) == 200);
-    EXPECT(rv_person_enable(world->fixture.session, world->fixture.tenant, "clerk", false, &err) == RV_OK);
+    EXPECT(rv_person_enable(world->fixture.session, world->fixture.tenant, "clerk", false, &err) ==
+           RV_OK);
     EXPECT(call(world, "GET", "/v1/me", world->clerk, NULL) == 401);
-    EXPECT(rv_person_enable(world->fixture.session, world->fixture.tenant, "clerk", true, &err) == RV_OK);
-    EXPECT(rv_person_set_roles(world->fixture.session, world->fixture.tenant, "clerk", "", &err) == RV_OK);
+    EXPECT(rv_person_enable(world->fixture.session, world->fixture.tenant, "clerk", true, &err) ==
+           RV_OK);
+    EXPECT(rv_person_set_roles(world->fixture.session, world->fixture.tenant, "clerk", "", &err) ==
+           RV_OK);
     EXPECT(call(world, "GET", "/v1/me", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/approvals", world->clerk, NULL) == 403);
     return 0;
@@ -323,11 +385,14 @@ TEST(taking_a_role_or_a_person_away_acts_at_once)
 
 static int runs_client(struct world *world)
 {
-    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"agent\":\"matcher\",\"input\":{\"invoice\":1}}") == 202);
+    EXPECT(call(world, "POST", "/v1/runs", world->operator,
+                "{\"agent\":\"matcher\",\"input\":{\"invoice\":1}}") == 202);
     EXPECT(strcmp(str("person"), "operator") == 0 && strcmp(str("id"), "777") == 0);
     EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"agent\":\"matcher\"}") == 400);
-    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"input\":{}}") == 400 && strcmp(str("field"), "agent") == 0);
-    EXPECT(call(world, "POST", "/v1/runs/7/signal", world->operator, "{\"name\":\"receipt\",\"body\":{\"n\":1}}") == 202);
+    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"input\":{}}") == 400 &&
+           strcmp(str("field"), "agent") == 0);
+    EXPECT(call(world, "POST", "/v1/runs/7/signal", world->operator,
+                "{\"name\":\"receipt\",\"body\":{\"n\":1}}") == 202);
     EXPECT(call(world, "POST", "/v1/runs/7/cancel", world->operator, "{}") == 202);
     EXPECT(call(world, "GET", "/v1/runs", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/runs/7", world->clerk, NULL) == 404);
@@ -346,7 +411,8 @@ static int pages_client(struct world *world)
     char etag[80], line[120];
     EXPECT(call(world, "GET", "/", "", NULL) == 200 && strstr(got.text, "text/html") != NULL);
     EXPECT(strstr(got.body, "<script>") == NULL && strstr(got.body, " style=") == NULL);
-    EXPECT(call(world, "GET", "/app.js", "", NULL) == 200 && strstr(got.text, "text/javascript") != NULL);
+    EXPECT(call(world, "GET", "/app.js", "", NULL) == 200 &&
+           strstr(got.text, "text/javascript") != NULL);
     http_client_field(&got, "ETag", etag, sizeof etag);
     snprintf(line, sizeof line, "If-None-Match: %s\r\n", etag);
     EXPECT(call(world, "GET", "/app.js", line, NULL) == 304 && got.body[0] == '\0');
@@ -383,7 +449,8 @@ static int open_events(struct world *world, const char *more)
 {
     char request[600];
     int fd = http_client_dial(world->fixture.port);
-    snprintf(request, sizeof request, "GET /v1/events HTTP/1.1\r\nHost: x\r\n%s%s\r\n", world->controller, more);
+    snprintf(request, sizeof request, "GET /v1/events HTTP/1.1\r\nHost: x\r\n%s%s\r\n",
+             world->controller, more);
     send(fd, request, strlen(request), MSG_NOSIGNAL);
     return fd;
 }
@@ -402,14 +469,17 @@ static int events_client(struct world *world)
     rv_args_text(args, 3, "approval.requested");
     rv_args_json(args, 4, body);
     json_decref(body);
-    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_fixture_outbox, args, NULL, NULL);
+    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_fixture_outbox, args, NULL,
+                     NULL);
     read_until(fd, "\n\n\r\n", text, sizeof text);
-    EXPECT(strstr(text, "id: 9007199254740997\nevent: approval.requested\ndata: {\"approval\": \"9007199254740997\"}\n\n") != NULL);
+    EXPECT(strstr(text, "id: 9007199254740997\nevent: approval.requested\ndata: {\"approval\": "
+                        "\"9007199254740997\"}\n\n") != NULL);
     close(fd);
     fd = open_events(world, "Last-Event-ID: 9007199254740993\r\n");
     text[0] = '\0';
     read_until(fd, "id: 9007199254740997", text, sizeof text);
-    EXPECT(strstr(text, "id: 9007199254740995") != NULL && strstr(text, "id: 9007199254740997") != NULL);
+    EXPECT(strstr(text, "id: 9007199254740995") != NULL &&
+           strstr(text, "id: 9007199254740997") != NULL);
     close(fd);
     return 0;
 }
@@ -432,24 +502,28 @@ struct callback {
 static int send_callback(struct world *world, const char *endpoint, const struct callback *callback)
 {
     char timestamp[24], headers[600], path[120];
-    struct rv_hook_keys keys = {.secret = callback->secret, .secret_length = callback->secret_length};
-    struct rv_hook_message message = {callback->id, timestamp, callback->body, strlen(callback->body)};
+    struct rv_hook_keys keys = {.secret = callback->secret,
+                                .secret_length = callback->secret_length};
+    struct rv_hook_message message = {callback->id, timestamp, callback->body,
+                                      strlen(callback->body)};
     struct rv_buf signature;
     rv_buf_init(&signature, 400);
     snprintf(timestamp, sizeof timestamp, "%" PRId64, callback->at_s);
     rv_hook_sign(&keys, &message, &signature);
-    snprintf(headers, sizeof headers, "webhook-id: %s\r\nwebhook-timestamp: %s\r\nwebhook-signature: %s\r\n", callback->id,
+    snprintf(headers, sizeof headers,
+             "webhook-id: %s\r\nwebhook-timestamp: %s\r\nwebhook-signature: %s\r\n", callback->id,
              timestamp, signature.data);
     snprintf(path, sizeof path, "/v1/hooks/callback?endpoint=%s", endpoint);
     rv_buf_fini(&signature);
     return call(world, "POST", path, headers, callback->body);
 }
 
-static enum rv_code take_vote(void *data, const struct rv_result *result, int row, struct rv_error *err)
+static enum rv_code take_vote(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
 {
     (void)err;
-    snprintf(data, 200, "%" PRId64 " %s %s", rv_result_i64(result, row, 0), rv_result_text(result, row, 1),
-             rv_result_text(result, row, 2));
+    snprintf(data, 200, "%" PRId64 " %s %s", rv_result_i64(result, row, 0),
+             rv_result_text(result, row, 1), rv_result_text(result, row, 2));
     return RV_OK;
 }
 
@@ -461,12 +535,17 @@ static int callback_client(struct world *world)
     size_t length = 0;
     char body[300], digest[65], seen[200] = "";
     int64_t now = time(NULL);
-    struct rv_hook_endpoint endpoint = {.url = "https://bot.example/hook", .events = "", .person = "controller"};
-    EXPECT(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant, &endpoint, rv_now_us(rv_clock_system()), &made, &err) == RV_OK);
+    struct rv_hook_endpoint endpoint = {
+        .url = "https://bot.example/hook", .events = "", .person = "controller"};
+    EXPECT(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant, &endpoint,
+                                rv_now_us(rv_clock_system()), &made, &err) == RV_OK);
     EXPECT(rv_hook_key_read("whsec_", made.secret, 24, 64, secret, &length, &err) == RV_OK);
     EXPECT(call(world, "GET", ONE, world->controller, NULL) == 200);
     snprintf(digest, sizeof digest, "%s", str("digest"));
-    snprintf(body, sizeof body, "{\"approval\":\"9007199254740993\",\"decision\":\"approve\",\"digest\":\"%s\",\"person\":\"treasurer\"}", digest);
+    snprintf(body, sizeof body,
+             "{\"approval\":\"9007199254740993\",\"decision\":\"approve\",\"digest\":\"%s\","
+             "\"person\":\"treasurer\"}",
+             digest);
     struct callback good = {"msg_1", now, body, secret, length};
     struct callback old = {"msg_2", now - 400, body, secret, length};
     struct callback forged = {"msg_3", now, body, wrong, sizeof wrong};
@@ -479,13 +558,15 @@ static int callback_client(struct world *world)
     EXPECT(send_callback(world, "rve_2_999", &good) == 403);
     EXPECT(send_callback(world, "rve_1_99x", &good) == 403);
     EXPECT(call(world, "POST", "/v1/hooks/callback", "", body) == 404);
-    EXPECT(send_callback(world, made.callback, &good) == 200 && strcmp(str("status"), "approved") == 0);
+    EXPECT(send_callback(world, made.callback, &good) == 200 &&
+           strcmp(str("status"), "approved") == 0);
     EXPECT(send_callback(world, made.callback, &good) == 409);
     EXPECT(strstr(str("detail"), "received before") != NULL);
     struct rv_args *args = rv_args_create(&rv_sql_fixture_votes);
     rv_args_i32(args, 1, world->fixture.tenant);
     rv_args_i64(args, 2, INT64_C(9007199254740993));
-    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_fixture_votes, args, take_vote, seen);
+    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_fixture_votes, args, take_vote,
+                     seen);
     EXPECT(strcmp(seen, "1 controller hook") == 0);
     return 0;
 }

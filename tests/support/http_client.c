@@ -24,8 +24,8 @@ int http_client_dial(int port)
     return fd;
 }
 
-void http_client_call(int port, const char *method, const char *path, const char *headers, const char *body,
-                      struct answer *answer)
+void http_client_call(int port, const char *method, const char *path, const char *headers,
+                      const char *body, struct answer *answer)
 {
     int fd = http_client_dial(port);
     struct rv_buf request;
@@ -36,9 +36,11 @@ void http_client_call(int port, const char *method, const char *path, const char
         return;
     }
     rv_buf_init(&request, 1 << 20);
-    rv_buf_printf(&request, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n%s", method, path, port, headers);
+    rv_buf_printf(&request, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n%s",
+                  method, path, port, headers);
     if (body != NULL) {
-        rv_buf_printf(&request, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+        rv_buf_printf(&request, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                      strlen(body), body);
     } else {
         rv_buf_str(&request, "\r\n");
     }

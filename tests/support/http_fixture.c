@@ -20,8 +20,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_test_gate_migrations, rv_db_migrations,
-                                                   rv_http_migrations,    rv_hooks_migrations,     rv_test_erp_migrations,
+static const struct rv_migration *const rooms[] = {rv_journal_migrations,
+                                                   rv_test_gate_migrations,
+                                                   rv_db_migrations,
+                                                   rv_http_migrations,
+                                                   rv_hooks_migrations,
+                                                   rv_test_erp_migrations,
                                                    NULL};
 
 static void must(enum rv_code code, const struct rv_error *err)
@@ -32,16 +36,18 @@ static void must(enum rv_code code, const struct rv_error *err)
     }
 }
 
-void http_fixture_run(struct http_fixture *fixture, int32_t tenant, const struct rv_statement *statement,
-                      struct rv_args *args,
-                      enum rv_code (*each)(void *data, const struct rv_result *result, int row, struct rv_error *err),
+void http_fixture_run(struct http_fixture *fixture, int32_t tenant,
+                      const struct rv_statement *statement, struct rv_args *args,
+                      enum rv_code (*each)(void *data, const struct rv_result *result, int row,
+                                           struct rv_error *err),
                       void *data)
 {
     struct rv_error err = {.code = RV_OK};
     must(rv_db_session_query(fixture->session, tenant, statement, args, each, data, &err), &err);
 }
 
-static enum rv_code take_number(void *data, const struct rv_result *result, int row, struct rv_error *err)
+static enum rv_code take_number(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
 {
     (void)err;
     *(int64_t *)data = rv_result_i64(result, row, 0);
@@ -60,12 +66,14 @@ static int32_t make_tenant(struct http_fixture *fixture, const char *name)
     return (int32_t)id;
 }
 
-static void make_person(struct http_fixture *fixture, int32_t tenant, const char *name, const char *roles)
+static void make_person(struct http_fixture *fixture, int32_t tenant, const char *name,
+                        const char *roles)
 {
     struct rv_error err = {.code = RV_OK};
     int ends[2];
     RV_ASSERT(pipe(ends) == 0);
-    RV_ASSERT(write(ends[1], TEST_PASSWORD "\n", sizeof TEST_PASSWORD) == (ssize_t)sizeof TEST_PASSWORD);
+    RV_ASSERT(write(ends[1], TEST_PASSWORD "\n", sizeof TEST_PASSWORD) ==
+              (ssize_t)sizeof TEST_PASSWORD);
     close(ends[1]);
     must(rv_person_set(fixture->session, tenant, name, roles, ends[0], &err), &err);
     close(ends[0]);
@@ -102,15 +110,17 @@ static void echo_later(struct http_fixture *fixture, json_t *answer, rv_api_done
     rv_loop_post(fixture->loop, echo_back, echo);
 }
 
-static void echo_start(void *self, int32_t tenant, const char *person, const json_t *request, rv_api_done done,
-                       void *data)
+static void echo_start(void *self, int32_t tenant, const char *person, const json_t *request,
+                       rv_api_done done, void *data)
 {
-    echo_later(self, json_pack("{s:s, s:i, s:s, s:s}", "id", "777", "tenant", (int)tenant, "person", person, "agent",
-                               rv_json_str(request, "agent", "")), done, data);
+    echo_later(self,
+               json_pack("{s:s, s:i, s:s, s:s}", "id", "777", "tenant", (int)tenant, "person",
+                         person, "agent", rv_json_str(request, "agent", "")),
+               done, data);
 }
 
-static void echo_signal(void *self, int32_t tenant, const char *person, int64_t run, const char *name,
-                        const json_t *body, rv_api_done done, void *data)
+static void echo_signal(void *self, int32_t tenant, const char *person, int64_t run,
+                        const char *name, const json_t *body, rv_api_done done, void *data)
 {
     (void)tenant;
     (void)person;
@@ -118,7 +128,8 @@ static void echo_signal(void *self, int32_t tenant, const char *person, int64_t 
     echo_later(self, json_pack("{s:I, s:s}", "run", (json_int_t)run, "name", name), done, data);
 }
 
-static void echo_cancel(void *self, int32_t tenant, const char *person, int64_t run, rv_api_done done, void *data)
+static void echo_cancel(void *self, int32_t tenant, const char *person, int64_t run,
+                        rv_api_done done, void *data)
 {
     (void)tenant;
     (void)person;

@@ -1,8 +1,8 @@
 /* http_fixture.h -- the real HTTP stack over a real PostgreSQL, with two tenants and their people.
  *
  * Tenant "northwind" has "controller" (role controller), "clerk" (auditor), "operator" (operator,
- * administrator) and "treasurer" (treasurer); tenant "other" has "stranger" (controller).  Everybody's
- * password is TEST_PASSWORD.
+ * administrator) and "treasurer" (treasurer); tenant "other" has "stranger" (controller).
+ * Everybody's password is TEST_PASSWORD.
  */
 #ifndef REEVE_TESTS_SUPPORT_HTTP_FIXTURE_H
 #define REEVE_TESTS_SUPPORT_HTTP_FIXTURE_H
@@ -31,9 +31,10 @@ void http_fixture_close(struct http_fixture *fixture);
 /* Adds an approval from JSON text (see fixture.sql). */
 void http_fixture_approval(struct http_fixture *fixture, int32_t tenant, const char *text);
 /* Runs a statement on the blocking session; the test ends on failure. Takes args. */
-void http_fixture_run(struct http_fixture *fixture, int32_t tenant, const struct rv_statement *statement,
-                      struct rv_args *args,
-                      enum rv_code (*each)(void *data, const struct rv_result *result, int row, struct rv_error *err),
+void http_fixture_run(struct http_fixture *fixture, int32_t tenant,
+                      const struct rv_statement *statement, struct rv_args *args,
+                      enum rv_code (*each)(void *data, const struct rv_result *result, int row,
+                                           struct rv_error *err),
                       void *data);
 
 #endif

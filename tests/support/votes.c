@@ -28,7 +28,8 @@ void test_votes_destroy(struct rv_approvals *approvals)
     rv_free(approvals);
 }
 
-static void on_voted(void *data, enum rv_code code, const struct rv_result *result, const struct rv_error *err)
+static void on_voted(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
 {
     struct vote *vote = data;
     struct rv_error failure = {.code = RV_OK};
@@ -50,7 +51,8 @@ static void on_voted(void *data, enum rv_code code, const struct rv_result *resu
 }
 
 void rv_approval_vote(struct rv_approvals *approvals, const struct rv_vote *asked,
-                      void (*done)(void *data, enum rv_code code, const json_t *status, const struct rv_error *err),
+                      void (*done)(void *data, enum rv_code code, const json_t *status,
+                                   const struct rv_error *err),
                       void *data)
 {
     struct vote *vote = rv_alloc(sizeof *vote);

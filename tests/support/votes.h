@@ -1,4 +1,5 @@
-/* votes.h -- rv_approval_vote as one SQL statement, for tests of what stands in front of approvals. */
+/* votes.h -- rv_approval_vote as one SQL statement, for tests of what stands in front of approvals.
+ */
 #ifndef REEVE_TESTS_SUPPORT_VOTES_H
 #define REEVE_TESTS_SUPPORT_VOTES_H
 

@@ -30,7 +30,8 @@ TEST(v1_is_the_specifications_example)
     uint8_t secret[RV_HOOK_SECRET_MAX];
     size_t length = 0;
     ck_assert_int_eq(rv_hook_key_read("whsec_", SPEC_SECRET, RV_HOOK_SECRET_MIN, RV_HOOK_SECRET_MAX,
-                                      secret, &length, NULL), RV_OK);
+                                      secret, &length, NULL),
+                     RV_OK);
     struct rv_hook_keys keys = {.secret = secret, .secret_length = length};
     struct rv_hook_message message = spec_message();
     struct rv_buf out;
@@ -38,7 +39,8 @@ TEST(v1_is_the_specifications_example)
     rv_hook_sign(&keys, &message, &out);
     ck_assert_str_eq(out.data, spec_signature);
     ck_assert(rv_hook_verify(&keys, &message, spec_signature));
-    ck_assert(rv_hook_verify(&keys, &message, "v9,xxxx v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+    ck_assert(rv_hook_verify(&keys, &message,
+                             "v9,xxxx v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
     ck_assert(!rv_hook_verify(&keys, &message, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OF="));
     ck_assert(!rv_hook_verify(&keys, &message, ""));
     ck_assert(!rv_hook_verify(&keys, &message, "v1,"));
@@ -78,7 +80,8 @@ TEST(v1a_equals_openssl_both_ways)
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, sizeof seed);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     ck_assert_int_eq(EVP_DigestSignInit(context, NULL, NULL, NULL, key), 1);
-    ck_assert_int_eq(EVP_DigestSign(context, signature, &signature_length, (unsigned char *)text, length), 1);
+    ck_assert_int_eq(
+        EVP_DigestSign(context, signature, &signature_length, (unsigned char *)text, length), 1);
     ck_assert_int_eq(EVP_PKEY_get_raw_public_key(key, public_key, &public_length), 1);
     EVP_EncodeBlock((unsigned char *)base64, signature, (int)signature_length);
     snprintf(expected, sizeof expected, "v1a,%s", base64);
@@ -103,7 +106,8 @@ TEST(v1a_equals_openssl_both_ways)
 TEST(a_rotation_signs_with_both_secrets_and_accepts_both)
 {
     uint8_t fresh[32] = {1}, old[32] = {2};
-    struct rv_hook_keys both = {.secret = fresh, .secret_length = 32, .old_secret = old, .old_secret_length = 32};
+    struct rv_hook_keys both = {
+        .secret = fresh, .secret_length = 32, .old_secret = old, .old_secret_length = 32};
     struct rv_hook_keys only_old = {.secret = old, .secret_length = 32};
     struct rv_hook_message message = spec_message();
     struct rv_buf out, by_old;
@@ -134,8 +138,12 @@ TEST(short_keys_are_refused)
 {
     uint8_t key[RV_HOOK_SECRET_MAX];
     size_t length = 0;
-    ck_assert_int_eq(rv_hook_key_read("whsec_", "whsec_AAAA", RV_HOOK_SECRET_MIN, RV_HOOK_SECRET_MAX, key, &length, NULL), RV_INVALID);
-    ck_assert_int_eq(rv_hook_key_read("whsec_", "secret", RV_HOOK_SECRET_MIN, RV_HOOK_SECRET_MAX, key, &length, NULL), RV_INVALID);
+    ck_assert_int_eq(rv_hook_key_read("whsec_", "whsec_AAAA", RV_HOOK_SECRET_MIN,
+                                      RV_HOOK_SECRET_MAX, key, &length, NULL),
+                     RV_INVALID);
+    ck_assert_int_eq(rv_hook_key_read("whsec_", "secret", RV_HOOK_SECRET_MIN, RV_HOOK_SECRET_MAX,
+                                      key, &length, NULL),
+                     RV_INVALID);
 }
 
 static bool is_public(const char *text)
@@ -154,15 +162,43 @@ static bool is_public(const char *text)
 
 TEST(only_public_addresses_may_be_reached)
 {
-    static const char *const private_ones[] = {
-        "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254", "169.254.169.254",
-        "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.168.0.1", "198.18.0.1", "198.19.255.255",
-        "198.51.100.1", "203.0.113.9", "224.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1",
-        "::ffff:10.0.0.1", "64:ff9b::7f00:1", "fe80::1", "fc00::1", "fd12::1", "ff02::1", "2001::1", "2001:db8::1",
-        "2002:7f00:1::", "2002:a00:1::", "fec0::1", "100::1"};
-    static const char *const public_ones[] = {"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0",
-        "172.15.255.255", "172.32.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2606:4700::1111",
-        "2a00:1450::1", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::"};
+    static const char *const private_ones[] = {"0.0.0.0",
+                                               "10.1.2.3",
+                                               "100.64.0.1",
+                                               "100.127.255.255",
+                                               "127.0.0.1",
+                                               "127.255.255.254",
+                                               "169.254.169.254",
+                                               "172.16.0.1",
+                                               "172.31.255.255",
+                                               "192.0.0.8",
+                                               "192.0.2.1",
+                                               "192.168.0.1",
+                                               "198.18.0.1",
+                                               "198.19.255.255",
+                                               "198.51.100.1",
+                                               "203.0.113.9",
+                                               "224.0.0.1",
+                                               "255.255.255.255",
+                                               "::",
+                                               "::1",
+                                               "::ffff:127.0.0.1",
+                                               "::ffff:10.0.0.1",
+                                               "64:ff9b::7f00:1",
+                                               "fe80::1",
+                                               "fc00::1",
+                                               "fd12::1",
+                                               "ff02::1",
+                                               "2001::1",
+                                               "2001:db8::1",
+                                               "2002:7f00:1::",
+                                               "2002:a00:1::",
+                                               "fec0::1",
+                                               "100::1"};
+    static const char *const public_ones[] = {
+        "1.1.1.1",         "9.255.255.255", "11.0.0.0",       "100.63.255.255",   "100.128.0.0",
+        "172.15.255.255",  "172.32.0.0",    "198.17.255.255", "198.20.0.0",       "223.255.255.255",
+        "2606:4700::1111", "2a00:1450::1",  "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::"};
     for (size_t i = 0; i < RV_COUNT(private_ones); i++) {
         ck_assert_msg(!is_public(private_ones[i]), "%s", private_ones[i]);
     }

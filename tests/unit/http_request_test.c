@@ -39,7 +39,8 @@ static void expect(const char *text, int status)
     int whole = status_of(text, strlen(text), strlen(text));
     int dripped = status_of(text, strlen(text), 1);
     if (whole != status || dripped != status) {
-        ck_abort_msg("got %d whole and %d dripped, wanted %d for:\n%s", whole, dripped, status, text);
+        ck_abort_msg("got %d whole and %d dripped, wanted %d for:\n%s", whole, dripped, status,
+                     text);
     }
 }
 
@@ -48,7 +49,8 @@ TEST(plain_requests_are_accepted)
     expect("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200);
     expect("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 200);
     expect("POST /v1/x?y=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 200);
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 200);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+           200);
     expect("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 200);
     expect("GET / HTTP/1.1\r\nHost:a\r\nX-Empty:\r\n\r\n", 200);
     expect("GET / HTTP/1.1\r\nHost: a\r\n", 100);
@@ -56,8 +58,10 @@ TEST(plain_requests_are_accepted)
 
 TEST(two_readings_of_the_length_are_refused)
 {
-    expect("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", 400);
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n", 400);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+           400);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n",
+           400);
     expect("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400);
     expect("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400);
     expect("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n\r\n{}", 400);
@@ -67,24 +71,35 @@ TEST(two_readings_of_the_length_are_refused)
 
 TEST(odd_transfer_codings_are_refused)
 {
-    static const char *const codings[] = {"gzip", "chunked, chunked", "chunked, identity",
-                                          "identity", "xchunked", "\"chunked\""};
+    static const char *const codings[] = {"gzip",     "chunked, chunked", "chunked, identity",
+                                          "identity", "xchunked",         "\"chunked\""};
     for (size_t i = 0; i < RV_COUNT(codings); i++) {
         char text[256];
-        snprintf(text, sizeof text, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: %s\r\n\r\n0\r\n\r\n",
+        snprintf(text, sizeof text,
+                 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: %s\r\n\r\n0\r\n\r\n",
                  codings[i]);
         int status = status_of(text, strlen(text), strlen(text));
         if (status != 400 && status != 501) {
             ck_abort_msg("got %d for coding %s", status, codings[i]);
         }
     }
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400);
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\n\r\n", 400);
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: y\r\n\r\n", 400);
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n", 400);
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n", 400);
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n", 400);
-    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}X0\r\n\r\n", 400);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+           "chunked\r\n\r\n0\r\n\r\n",
+           400);
+    expect(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\n\r\n",
+        400);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: "
+           "y\r\n\r\n",
+           400);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n",
+           400);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
+           400);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n",
+           400);
+    expect("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}X0\r\n\r\n",
+           400);
 }
 
 TEST(odd_lines_are_refused)
@@ -97,7 +112,9 @@ TEST(odd_lines_are_refused)
     expect("GET / HTTP/1.1\r\nHost: a\r\n: nameless\r\n\r\n", 400);
     expect("GET / HTTP/1.1\r\nHost: a\r\nX(y): z\r\n\r\n", 400);
     expect("GET / HTTP/1.1\r\nHost: a\r\nNoColon\r\n\r\n", 400);
-    expect("GET / HTTP/1.1\r\nHost: a\r\nX: a\x01" "b\r\n\r\n", 400);
+    expect("GET / HTTP/1.1\r\nHost: a\r\nX: a\x01"
+           "b\r\n\r\n",
+           400);
     expect("GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     expect("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     expect("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400);

@@ -77,7 +77,8 @@ TEST(credentials_round_trip)
 
 TEST(bad_credentials_are_bad_and_never_fall_back)
 {
-    char session[RV_CREDENTIAL_TEXT], cookie[RV_CREDENTIAL_TEXT + 32], bearer[RV_CREDENTIAL_TEXT + 32];
+    char session[RV_CREDENTIAL_TEXT], cookie[RV_CREDENTIAL_TEXT + 32],
+        bearer[RV_CREDENTIAL_TEXT + 32];
     struct rv_hash hash;
     rv_credential_make_session(1, session, &hash);
     snprintf(cookie, sizeof cookie, "reeve_session=%s", session);
@@ -87,7 +88,10 @@ TEST(bad_credentials_are_bad_and_never_fall_back)
     ck_assert_int_eq(rv_credential_read("Basic abc", cookie).kind, RV_CREDENTIAL_BAD);
     ck_assert_int_eq(rv_credential_read(bearer, NULL).kind, RV_CREDENTIAL_BAD);
     static const char *const bad[] = {
-        "Bearer ", "Bearer rvt_", "Bearer rvt_1_2_short", "Bearer rvt_0_2_",
+        "Bearer ",
+        "Bearer rvt_",
+        "Bearer rvt_1_2_short",
+        "Bearer rvt_0_2_",
         "Bearer rvt_1_x_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "Bearer rvt_99999999999_2_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "Bearer rvt_1_2_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA$",

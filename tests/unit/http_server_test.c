@@ -74,7 +74,8 @@ static void handle(void *data, struct rv_exchange *exchange)
         for (int i = 0; i < 1000 && rv_http_stream_write(world->stream, block, sizeof block); i++) {
         }
     } else {
-        rv_exchange_answer(exchange, 200, "text/plain", request->body.length > 0 ? request->body.data : request->path,
+        rv_exchange_answer(exchange, 200, "text/plain",
+                           request->body.length > 0 ? request->body.data : request->path,
                            request->body.length > 0 ? request->body.length : strlen(request->path));
     }
 }
@@ -104,16 +105,22 @@ static void *client_thread(void *data)
     return NULL;
 }
 
-static void with_server(int (*client)(struct world *world), struct rv_http_limits limits, const char *certificate,
-                        const char *key)
+static void with_server(int (*client)(struct world *world), struct rv_http_limits limits,
+                        const char *certificate, const char *key)
 {
     struct world world = {.loop = rv_loop_create(rv_clock_system()), .client = client};
-    struct rv_http_options options = {.loop = world.loop, .limits = limits, .admit = admit, .handle = handle,
-                                      .data = &world, .certificate_file = certificate, .key_file = key};
+    struct rv_http_options options = {.loop = world.loop,
+                                      .limits = limits,
+                                      .admit = admit,
+                                      .handle = handle,
+                                      .data = &world,
+                                      .certificate_file = certificate,
+                                      .key_file = key};
     struct rv_error err = {.code = RV_OK};
     pthread_t thread;
     rv_log_level(RV_LOG_SILENT);
-    ck_assert_msg(rv_http_server_create(&options, &world.server, &err) == RV_OK, "%s %s", err.message, err.detail);
+    ck_assert_msg(rv_http_server_create(&options, &world.server, &err) == RV_OK, "%s %s",
+                  err.message, err.detail);
     world.port = rv_http_server_port(world.server);
     world.later = rv_timer_create(world.loop, answer_later, &world);
     ck_assert_int_eq(pthread_create(&thread, NULL, client_thread, &world), 0);
@@ -195,7 +202,8 @@ static int pipelining_client(struct world *world)
 {
     int fd = dial(world);
     put(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /late HTTP/1.1\r\nHost: x\r\n\r\n"
-            "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcHEAD /d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcHEAD /d HTTP/1.1\r\nHost: "
+            "x\r\nConnection: close\r\n\r\n");
     const char *text = take(fd, NULL);
     close(fd);
     EXPECT(count_of(text, "HTTP/1.1 200 OK") == 4);
@@ -215,21 +223,30 @@ TEST(pipelined_requests_are_answered_in_order)
 static int smuggling_client(struct world *world)
 {
     static const char *const attacks[] = {
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+        "3\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\nGET /hidden "
+        "HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\nGET /hidden "
+        "HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\nGET /hidden "
+        "HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nX: a\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: x\r\n Content-Length: 5\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST /missing HTTP/1.1\r\nHost: x\r\nContent-Length: 44\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"};
+        "GET / HTTP/1.1\r\nHost: x\r\n Content-Length: 5\r\n\r\nGET /hidden HTTP/1.1\r\nHost: "
+        "x\r\n\r\n",
+        "POST /missing HTTP/1.1\r\nHost: x\r\nContent-Length: 44\r\n\r\nGET /hidden "
+        "HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\nGET /hidden HTTP/1.1\r\nHost: "
+        "x\r\n\r\n"};
     for (size_t i = 0; i < RV_COUNT(attacks); i++) {
         int fd = dial(world);
         put(fd, attacks[i]);
         const char *text = take(fd, NULL);
         close(fd);
-        if (count_of(text, "HTTP/1.1 ") != 1 || strncmp(text, "HTTP/1.1 4", 10) * strncmp(text, "HTTP/1.1 501", 12) != 0) {
+        if (count_of(text, "HTTP/1.1 ") != 1 ||
+            strncmp(text, "HTTP/1.1 4", 10) * strncmp(text, "HTTP/1.1 501", 12) != 0) {
             fprintf(stderr, "attack %zu answered:\n%s\n", i, text);
             return 1;
         }
@@ -276,14 +293,17 @@ static int slow_client(struct world *world)
 
 TEST(slow_clients_are_ended_by_deadlines)
 {
-    with_server(slow_client, (struct rv_http_limits){.head_ms = 800, .body_ms = 1000, .idle_ms = 1200}, NULL, NULL);
+    with_server(slow_client,
+                (struct rv_http_limits){.head_ms = 800, .body_ms = 1000, .idle_ms = 1200}, NULL,
+                NULL);
 }
 
 static int vanishing_client(struct world *world)
 {
     for (int i = 0; i < 50; i++) {
         int fd = dial(world);
-        put(fd, i % 2 == 0 ? "GET /a HTTP/1.1\r\nHost: x\r\n\r\n" : "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc");
+        put(fd, i % 2 == 0 ? "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+                           : "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc");
         close(fd);
     }
     int fd = dial(world);
@@ -360,7 +380,8 @@ TEST(streams_end_with_their_readers_and_cut_slow_ones)
 static int continue_client(struct world *world)
 {
     int fd = dial(world);
-    put(fd, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n");
+    put(fd, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+            "3\r\nConnection: close\r\n\r\n");
     EXPECT(strstr(take(fd, "\r\n\r\n"), "HTTP/1.1 100 Continue") != NULL);
     put(fd, "abc");
     EXPECT(strstr(take(fd, NULL), "\r\n\r\nabc") != NULL);
@@ -377,8 +398,10 @@ static int tls_client(struct world *world)
 {
     char command[512], answer[8192];
     snprintf(command, sizeof command,
-             "printf 'GET /a HTTP/1.1\\r\\nHost: x\\r\\n\\r\\nGET /b HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n' | "
-             "timeout 10 openssl s_client -quiet -verify_quiet -connect 127.0.0.1:%d 2>/dev/null", world->port);
+             "printf 'GET /a HTTP/1.1\\r\\nHost: x\\r\\n\\r\\nGET /b HTTP/1.1\\r\\nHost: "
+             "x\\r\\nConnection: close\\r\\n\\r\\n' | "
+             "timeout 10 openssl s_client -quiet -verify_quiet -connect 127.0.0.1:%d 2>/dev/null",
+             world->port);
     FILE *pipe = popen(command, "r");
     size_t length = fread(answer, 1, sizeof answer - 1, pipe);
     answer[length] = '\0';
@@ -400,7 +423,8 @@ TEST(https_is_spoken_with_a_certificate)
     snprintf(certificate, sizeof certificate, "%s/c.pem", folder);
     snprintf(key, sizeof key, "%s/k.pem", folder);
     snprintf(command, sizeof command,
-             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2 -keyout %s -out %s 2>/dev/null",
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "
+             "/CN=localhost -days 2 -keyout %s -out %s 2>/dev/null",
              key, certificate);
     ck_assert_int_eq(system(command), 0);
     with_server(tls_client, (struct rv_http_limits){0}, certificate, key);

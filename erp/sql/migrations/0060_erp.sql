@@ -182,7 +182,7 @@ CREATE TABLE invoice (
     currency char(3) NOT NULL,
     order_ref text, order_ref_norm text, order_id bigint, contract_ref text,
     pay_iban text, pay_account text, pay_reference text,
-    lines bigint, allowances bigint NOT NULL DEFAULT 0, charges bigint NOT NULL DEFAULT 0,
+    lines_total bigint, allowances bigint NOT NULL DEFAULT 0, charges bigint NOT NULL DEFAULT 0,
     net bigint NOT NULL, tax bigint NOT NULL, gross bigint NOT NULL, prepaid bigint NOT NULL DEFAULT 0,
     rounding bigint NOT NULL DEFAULT 0, payable bigint NOT NULL,
     allowance_lines jsonb NOT NULL DEFAULT '[]',
@@ -281,10 +281,14 @@ CREATE TABLE open_item (
     tenant_id int NOT NULL, id bigint NOT NULL, party bigint NOT NULL,
     side text NOT NULL CHECK (side IN ('AP', 'AR')), doc_kind text NOT NULL, doc_id bigint NOT NULL,
     ref text NOT NULL, ref_norm text NOT NULL, due date NOT NULL, currency char(3) NOT NULL,
-    amount bigint NOT NULL, open bigint NOT NULL CHECK (abs(open) <= abs(amount)),
+    amount bigint NOT NULL, open bigint NOT NULL,
     reserved bigint NOT NULL DEFAULT 0,           -- in payments proposed and not yet released
-    reversed boolean NOT NULL DEFAULT false, je_id bigint NOT NULL, version int NOT NULL,
-    PRIMARY KEY (tenant_id, id)
+    reversed boolean NOT NULL DEFAULT false, je_id bigint NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    -- never settled or promised beyond what is owed, however many try at once
+    CONSTRAINT open_item_never_overdrawn CHECK (
+        (amount >= 0 AND open BETWEEN 0 AND amount AND reserved BETWEEN 0 AND open)
+        OR (amount < 0 AND open BETWEEN amount AND 0 AND reserved BETWEEN open AND 0))
 );
 -- the same invoice is never owed twice, whatever the channel it came by
 CREATE UNIQUE INDEX open_item_dup_guard ON open_item (tenant_id, party, ref_norm, currency, amount)
@@ -314,7 +318,7 @@ CREATE INDEX payment_item_item ON payment_item (tenant_id, open_item);
 CREATE TABLE bank_statement (
     tenant_id int NOT NULL, id bigint NOT NULL, account text NOT NULL, -- of our chart of accounts
     statement_ref text NOT NULL, sequence int, currency char(3) NOT NULL,
-    first_day date, last_day date, opening bigint NOT NULL, closing bigint NOT NULL,
+    first_day date, last_day date, opening bigint, closing bigint,
     announced int, difference bigint NOT NULL DEFAULT 0,
     line_count int NOT NULL DEFAULT 0, line_sum bigint NOT NULL DEFAULT 0, known_count int NOT NULL DEFAULT 0,
     state text NOT NULL CHECK (state IN ('loading', 'imported', 'quarantined')),

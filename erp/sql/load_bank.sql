@@ -1,0 +1,56 @@
+-- load_bank.sql: the state behind statements and their lines.
+
+-- name: load_statement
+-- Header, lines or close of a statement: our account by IBAN or bank's id, the statement if we have
+-- it, and which of the lines in hand are known already (here, or from another statement).
+-- params: tenant int4, unit int4[], args jsonb[]
+SELECT u.unit, jsonb_build_object(
+           'account', to_jsonb(a) - 'tenant_id',
+           'statement', to_jsonb(s) - 'tenant_id',
+           'known_here', coalesce(k.here, '[]'), 'known_elsewhere', coalesce(k.elsewhere, '[]'),
+           'facts', jsonb_build_object('version', coalesce(s.version, 0), 'state', s.state,
+                                       'account', a.number)) AS state
+  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
+  LEFT JOIN account a ON a.tenant_id = $1 AND a.role = 'bank' AND a.active
+        AND (a.iban = u.args->>'account_iban' OR a.bank_account = u.args->>'account_id')
+  LEFT JOIN bank_statement s ON s.tenant_id = $1 AND s.account = a.number
+        AND s.statement_ref = u.args->>'statement_id'
+ CROSS JOIN LATERAL (
+       SELECT jsonb_agg(x.at) FILTER (WHERE b.statement_id = s.id) AS here,
+              jsonb_agg(x.at) FILTER (WHERE b.statement_id IS DISTINCT FROM s.id) AS elsewhere
+         FROM (SELECT line, at - 1 AS at
+                 FROM jsonb_array_elements(coalesce(u.args->'lines', '[]')) WITH ORDINALITY AS l(line, at)) AS x
+         JOIN bank_line b ON b.tenant_id = $1 AND b.account = a.number
+              AND b.fp = decode(x.line->>'fingerprint', 'hex') AND b.occ = (x.line->>'occurrence')::int) AS k;
+
+-- name: load_bank_line
+-- params: tenant int4, unit int4[], args jsonb[]
+SELECT u.unit, jsonb_build_object(
+           'line', to_jsonb(b) - 'tenant_id' - 'fp',
+           'statement_state', s.state,
+           'bank', erp_account_state($1, b.account),
+           'account', erp_account_state($1, u.args->>'account'),
+           'match', (SELECT to_jsonb(m) - 'tenant_id' FROM match m
+                      WHERE m.tenant_id = $1 AND m.bank_line = b.id AND m.state = 'active'),
+           'je', (SELECT to_jsonb(j) - 'tenant_id' FROM je j WHERE j.tenant_id = $1 AND j.id = b.je_id),
+           'jl', (SELECT jsonb_agg(to_jsonb(l) - 'tenant_id' - 'je_id' ORDER BY l.no) FROM jl l
+                   WHERE l.tenant_id = $1 AND l.je_id = b.je_id),
+           'items', (SELECT jsonb_agg(jsonb_build_object('open_item', o.id, 'party', o.party, 'side', o.side,
+                                          'ref', o.ref, 'open', o.open, 'reserved', o.reserved,
+                                          'amount', o.amount, 'currency', o.currency))
+                       FROM open_item o WHERE o.tenant_id = $1
+                        AND o.id IN (SELECT (t->>'open_item')::bigint
+                                       FROM jsonb_array_elements(coalesce(u.args->'targets', '[]')) t)),
+           'payments', (SELECT jsonb_agg(jsonb_build_object('payment', p.id, 'party', p.party, 'state', p.state,
+                                             'amount', p.amount, 'currency', p.currency))
+                          FROM payment p WHERE p.tenant_id = $1
+                           AND p.id IN (SELECT (t->>'payment')::bigint
+                                          FROM jsonb_array_elements(coalesce(u.args->'targets', '[]')) t)),
+           'roles', erp_roles($1), 'locks', erp_locks($1),
+           'facts', jsonb_build_object(
+               'version', b.version, 'state', b.state,
+               'exceptions', erp_exceptions_of($1, 'bank_line:' || b.id),
+               'amount', jsonb_build_object('minor', b.amount, 'currency', b.currency))) AS state
+  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
+  JOIN bank_line b ON b.tenant_id = $1 AND b.id = (u.args->>'bank_line')::bigint
+  JOIN bank_statement s ON s.tenant_id = $1 AND s.id = b.statement_id;

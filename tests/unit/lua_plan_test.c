@@ -187,7 +187,7 @@ TEST(hostile_plans_end_in_a_named_limit)
         {"ctx:sleep(1.5)", "integer"},
         {"for i = 1, 100 do ctx:plan():add('invoice.hold', {}, {reason='x'}) end", "more than 64"},
         {"llm.decide{question='q', options={'only'}}", "two choices"},
-        {"('x'):gsub('(', 'y')", "pattern"},
+        {"('x'):gsub('(', 'y')", "capture"},
         {"('x'):find('%')", "malformed"},
     };
     for (size_t i = 0; i < RV_COUNT(cases); i++) {

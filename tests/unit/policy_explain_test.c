@@ -177,9 +177,14 @@ static struct rv_policy *shipped(void)
 
 static void all_pass(json_t *results, int failed, const char *what)
 {
-    char *text = json_dumps(results, JSON_INDENT(1));
-    ck_assert_msg(failed == 0, "%s: %s", what, text);
-    free(text);
+    size_t i;
+    json_t *result;
+    json_array_foreach(results, i, result)
+    {
+        char *text = json_dumps(result, JSON_COMPACT);
+        ck_assert_msg(rv_json_bool(result, "ok", false), "%s: %d fail, first %s", what, failed, text);
+        free(text);
+    }
     json_decref(results);
 }
 

@@ -212,6 +212,28 @@ static void set_literal(struct rv_policy *policy, struct policy_node *node, cons
     }
 }
 
+/* Cheap conditions first: a group stops at the first that decides, and its order means nothing. */
+static int cost_of(const json_t *source)
+{
+    enum policy_op op = policy_op_from_name(rv_json_str(source, "op", ""));
+    return op <= POLICY_NONE_OF ? 4 : op == POLICY_CONTAINS ? 3 : op == POLICY_ONE_OF || op == POLICY_PREFIX ? 2 : 1;
+}
+
+static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_t *source);
+
+static bool compile_children(struct rv_policy *policy, uint32_t first, const json_t *of)
+{
+    bool ok = true;
+    for (int cost = 1; cost <= 4; cost++) {
+        for (size_t i = 0; ok && i < json_array_size(of); i++) {
+            if (cost_of(json_array_get(of, i)) == cost) {
+                ok = compile_condition(policy, first++, json_array_get(of, i));
+            }
+        }
+    }
+    return ok;
+}
+
 static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_t *source)
 {
     struct policy_node node = {.slot = POLICY_NONE, .other = POLICY_NONE, .symbol = -1};
@@ -222,9 +244,7 @@ static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_
         const json_t *of = json_object_get(source, "of");
         node.count = (uint32_t)json_array_size(of);
         node.first = nodes_reserve(policy, node.count);
-        for (uint32_t i = 0; ok && i < node.count; i++) {
-            ok = compile_condition(policy, node.first + i, json_array_get(of, i));
-        }
+        ok = compile_children(policy, node.first, of);
     } else {
         const char *other = rv_json_str(source, "other", NULL);
         node.slot = slot_of(policy, rv_json_str(source, "attr", ""));

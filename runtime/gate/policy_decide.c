@@ -184,19 +184,21 @@ struct policy_value policy_value_of(const struct rv_policy *policy, const json_t
     return value;
 }
 
+static const struct policy_value *look_up(const struct rv_policy_facts *facts, uint16_t slot)
+{
+    const struct policy_slot *place = &facts->policy->slots[slot];
+    const json_t *json = facts->roots[place->root];
+    if (place->parent != POLICY_NONE) {
+        json = json_object_getn(policy_resolve(facts, place->parent)->json, place->key, place->key_length);
+    }
+    facts->values[slot] = policy_value_of(facts->policy, json);
+    return &facts->values[slot];
+}
+
 const struct policy_value *policy_resolve(const struct rv_policy_facts *facts, uint16_t slot)
 {
-    struct policy_value *value = &facts->values[slot];
-    if (value->type == POLICY_UNRESOLVED) {
-        const struct policy_slot *place = &facts->policy->slots[slot];
-        const json_t *json = facts->roots[place->root];
-        if (place->parent != POLICY_NONE) {
-            json = json_object_getn(policy_resolve(facts, place->parent)->json, place->key,
-                                    place->key_length);
-        }
-        *value = policy_value_of(facts->policy, json);
-    }
-    return value;
+    const struct policy_value *value = &facts->values[slot];
+    return value->type != POLICY_UNRESOLVED ? value : look_up(facts, slot);
 }
 
 /* ---- atoms ---- */
@@ -204,12 +206,6 @@ const struct policy_value *policy_resolve(const struct rv_policy_facts *facts, u
 static enum policy_truth truth(bool yes)
 {
     return yes ? POLICY_YES : POLICY_NO;
-}
-
-static struct policy_value literal_value(const struct policy_node *node)
-{
-    return (struct policy_value){.type = node->type, .symbol = node->symbol, .currency = node->currency,
-                                 .length = node->length, .number = node->number, .text = node->text};
 }
 
 static bool comparable(const struct policy_value *a, const struct policy_value *b)
@@ -263,20 +259,77 @@ static bool literals_have(const struct rv_policy *policy, const struct policy_no
     return false;
 }
 
-static enum policy_truth order(uint8_t op, const struct policy_value *a, const struct policy_value *b)
+static enum policy_truth order(uint8_t op, int64_t a, int64_t b)
 {
-    if (!comparable(a, b) || (a->type != POLICY_INT && a->type != POLICY_MONEY)) {
-        return POLICY_ERROR;
-    }
     switch (op) {
     case POLICY_LT:
-        return truth(a->number < b->number);
+        return truth(a < b);
     case POLICY_LE:
-        return truth(a->number <= b->number);
+        return truth(a <= b);
     case POLICY_GT:
-        return truth(a->number > b->number);
+        return truth(a > b);
     default:
-        return truth(a->number >= b->number);
+        return truth(a >= b);
+    }
+}
+
+/* An attribute against another. */
+static enum policy_truth compare_attributes(const struct rv_policy_facts *facts, uint8_t op,
+                                            const struct policy_value *left,
+                                            const struct policy_value *right)
+{
+    bool pair = comparable(left, right);
+    switch (op) {
+    case POLICY_EQ:
+    case POLICY_NE:
+        return pair ? truth(same(left, right) == (op == POLICY_EQ)) : POLICY_ERROR;
+    case POLICY_ONE_OF:
+        return right->type == POLICY_LIST && comparable(left, left)
+                   ? truth(list_has(facts->policy, right->json, left))
+                   : POLICY_ERROR;
+    case POLICY_CONTAINS:
+        return left->type == POLICY_LIST && comparable(right, right)
+                   ? truth(list_has(facts->policy, left->json, right))
+                   : POLICY_ERROR;
+    case POLICY_PREFIX:
+        return pair && left->type == POLICY_TEXT
+                   ? truth(left->length >= right->length &&
+                           memcmp(left->text, right->text, right->length) == 0)
+                   : POLICY_ERROR;
+    default:
+        return pair && (left->type == POLICY_INT || left->type == POLICY_MONEY)
+                   ? order(op, left->number, right->number)
+                   : POLICY_ERROR;
+    }
+}
+
+/* An attribute against what the bundle says; the hot path of a decision. */
+static enum policy_truth compare_literal(const struct rv_policy_facts *facts,
+                                         const struct policy_node *node,
+                                         const struct policy_value *left)
+{
+    if (node->op == POLICY_CONTAINS) {
+        struct policy_value wanted = {.type = node->type, .symbol = node->symbol, .number = node->number,
+                                      .text = node->text, .length = node->length};
+        return left->type == POLICY_LIST ? truth(list_has(facts->policy, left->json, &wanted))
+                                         : POLICY_ERROR;
+    }
+    if (left->type != node->type || left->currency != node->currency) {
+        return POLICY_ERROR;
+    }
+    switch (node->op) {
+    case POLICY_EQ:
+    case POLICY_NE: {
+        bool equal = left->type == POLICY_TEXT ? left->symbol == node->symbol
+                                               : left->number == node->number;
+        return truth(equal == (node->op == POLICY_EQ));
+    }
+    case POLICY_ONE_OF:
+        return truth(literals_have(facts->policy, node, left));
+    case POLICY_PREFIX:
+        return truth(left->length >= node->length && memcmp(left->text, node->text, node->length) == 0);
+    default:
+        return order(node->op, left->number, node->number);
     }
 }
 
@@ -286,41 +339,15 @@ static enum policy_truth atom(const struct rv_policy_facts *facts, const struct 
     if (node->op == POLICY_HAS) {
         return truth(left->type != POLICY_ABSENT);
     }
-    struct policy_value literal;
-    const struct policy_value *right = &literal;
-    if (node->other != POLICY_NONE) {
-        right = policy_resolve(facts, node->other);
-    } else {
-        literal = literal_value(node);
-    }
-    if (left->type == POLICY_ABSENT || right->type == POLICY_ABSENT) {
+    if (left->type == POLICY_ABSENT) {
         return POLICY_ERROR;
     }
-    switch (node->op) {
-    case POLICY_EQ:
-    case POLICY_NE:
-        return !comparable(left, right) ? POLICY_ERROR
-                                        : truth(same(left, right) == (node->op == POLICY_EQ));
-    case POLICY_ONE_OF:
-        if (node->other != POLICY_NONE) {
-            return right->type != POLICY_LIST || !comparable(left, left)
-                       ? POLICY_ERROR
-                       : truth(list_has(facts->policy, right->json, left));
-        }
-        return left->type != node->type ? POLICY_ERROR
-                                        : truth(literals_have(facts->policy, node, left));
-    case POLICY_CONTAINS:
-        return left->type != POLICY_LIST || !comparable(right, right)
-                   ? POLICY_ERROR
-                   : truth(list_has(facts->policy, left->json, right));
-    case POLICY_PREFIX:
-        return left->type != POLICY_TEXT || right->type != POLICY_TEXT
-                   ? POLICY_ERROR
-                   : truth(left->length >= right->length &&
-                           memcmp(left->text, right->text, right->length) == 0);
-    default:
-        return order(node->op, left, right);
+    if (node->other == POLICY_NONE) {
+        return compare_literal(facts, node, left);
     }
+    const struct policy_value *right = policy_resolve(facts, node->other);
+    return right->type == POLICY_ABSENT ? POLICY_ERROR
+                                        : compare_attributes(facts, node->op, left, right);
 }
 
 /* ---- conditions ---- */

@@ -55,6 +55,29 @@ struct rv_hash rv_sha256(const void *bytes, size_t length)
     return rv_sha256_spans(&span, 1);
 }
 
+/* A stream is an EVP context of its own: the thread's context may be used in between. */
+struct rv_hash_stream *rv_sha256_begin(void)
+{
+    RV_ASSERT(pthread_once(&once, fetch) == 0);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    RV_ASSERT(ctx != NULL && EVP_DigestInit_ex2(ctx, sha256, NULL) == 1);
+    return (struct rv_hash_stream *)ctx;
+}
+
+void rv_sha256_add(struct rv_hash_stream *stream, const void *bytes, size_t length)
+{
+    RV_ASSERT(EVP_DigestUpdate((EVP_MD_CTX *)stream, bytes, length) == 1);
+}
+
+void rv_sha256_end(struct rv_hash_stream *stream, struct rv_hash *out)
+{
+    EVP_MD_CTX *ctx = (EVP_MD_CTX *)stream;
+    if (out != NULL) {
+        RV_ASSERT(EVP_DigestFinal_ex(ctx, out->bytes, NULL) == 1);
+    }
+    EVP_MD_CTX_free(ctx);
+}
+
 struct rv_hash rv_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length)
 {
     struct rv_hash hash;

@@ -60,8 +60,8 @@ struct rv_unit {
     void *data;
     /* private to the committer */
     struct rv_unit *next;
+    int base_loads;
     int tries;
-    int index;
 };
 
 /* The tenant's head as locked by this transaction; decide may move the sequences forward. */

@@ -9,6 +9,8 @@
 
 #include <pthread.h>
 
+enum { LOOP_CLOSE_ROUNDS_MAX = 1000 /* a handle that opens another when closed is a wrong program */ };
+
 struct post {
     struct post *next;
     void (*run)(void *data);
@@ -85,9 +87,14 @@ void rv_loop_destroy(struct rv_loop *loop)
         return;
     }
     run_posts(loop);
-    uv_walk(&loop->uv, close_any, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
-    RV_ASSERT(uv_loop_close(&loop->uv) == 0);
+    uv_run(&loop->uv, UV_RUN_NOWAIT); /* owners' own closes first */
+    int rounds = 0;
+    do {
+        RV_ASSERT(rounds++ < LOOP_CLOSE_ROUNDS_MAX);
+        run_posts(loop);
+        uv_walk(&loop->uv, close_any, NULL);
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
+    } while (uv_loop_close(&loop->uv) != 0);
     pthread_mutex_destroy(&loop->lock);
     rv_free(loop);
 }

@@ -65,6 +65,14 @@ static inline int test_main(int argc, char **argv)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* For programs that need something started before the tests fork. */
+#define TEST_MAIN_WITH(start)                                                                      \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        start;                                                                                     \
+        return test_main(argc, argv);                                                              \
+    }
+
 #define TEST_MAIN()                                                                                \
     int main(int argc, char **argv)                                                                \
     {                                                                                              \

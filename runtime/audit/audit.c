@@ -1,0 +1,96 @@
+/* audit.c -- appending and sealing inside the committer's transaction; see audit.h.
+ *
+ * Why no hash chain per row: the one head lock of the batch orders records already, and a tree gives
+ * short proofs.  A batch pays one SHA-256 per record and, when due, one signature.
+ */
+#include "runtime/audit/audit.h"
+
+#include "audit_sql.h"
+#include "runtime/audit/audit_private.h"
+#include "runtime/base/check.h"
+#include "runtime/db/args.h"
+
+#include <string.h>
+
+enum { AUDIT_BODY_MAX = 1 << 20 };
+
+enum rv_code rv_audit_open(const char *key_path, struct rv_audit **out, struct rv_error *err)
+{
+    struct rv_audit *audit = rv_alloc(sizeof *audit);
+    enum rv_code code = note_key_open(key_path, &audit->key, err);
+    if (code != RV_OK) {
+        rv_free(audit);
+        return code;
+    }
+    *out = audit;
+    return RV_OK;
+}
+
+void rv_audit_close(struct rv_audit *audit)
+{
+    if (audit != NULL) {
+        note_key_wipe(&audit->key);
+        rv_free(audit);
+    }
+}
+
+int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step, json_t *body)
+{
+    struct rv_head *head = rv_batch_head(batch);
+    int64_t seq = head->audit_size;
+    json_object_set_new(body, "seq", json_integer(seq));
+    json_object_set_new(body, "at_us", json_integer(head->now_us));
+    json_object_set_new(body, "kind", json_string(kind));
+    json_object_set_new(body, "tenant", json_integer(rv_batch_tenant(batch)));
+    if (run != 0) {
+        json_object_set_new(body, "run", json_integer(run));
+    }
+    if (step >= 0) {
+        json_object_set_new(body, "step", json_integer(step));
+    }
+    struct rv_buf text;
+    rv_buf_init(&text, AUDIT_BODY_MAX);
+    RV_ASSERT(rv_json_canonical(body, &text, NULL) == RV_OK); /* records hold digests, not reals */
+    struct rv_hash leaf = rv_merkle_leaf(text.data, text.length);
+    _Static_assert(sizeof(struct rv_hash) == RV_HASH_BYTES, "a frontier is an array of hashes");
+    struct rv_hash frontier[64];
+    memcpy(frontier, head->audit_frontier, (size_t)head->audit_frontier_count * RV_HASH_BYTES);
+    rv_merkle_push(&head->audit_size, frontier, &head->audit_frontier_count, &leaf);
+    memcpy(head->audit_frontier, frontier, (size_t)head->audit_frontier_count * RV_HASH_BYTES);
+
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_audit_append);
+    rv_args_i64(rows, 2, seq);
+    rv_args_time(rows, 3, head->now_us);
+    rv_args_text(rows, 4, kind);
+    rv_args_i64(rows, 5, run);
+    rv_args_i32(rows, 6, step);
+    rv_args_textn(rows, 7, text.data, text.length);
+    rv_args_bytes(rows, 8, leaf.bytes, RV_HASH_BYTES);
+    rv_buf_fini(&text);
+    return seq;
+}
+
+enum rv_code rv_audit_seal(void *data, struct rv_batch *batch, struct rv_error *err)
+{
+    (void)err;
+    const struct rv_audit *audit = data;
+    struct rv_head *head = rv_batch_head(batch);
+    bool many = head->audit_size - head->checkpoint_size >= RV_CHECKPOINT_RECORDS;
+    bool late = head->audit_size > head->checkpoint_size &&
+                head->now_us - head->checkpoint_at_us >= RV_CHECKPOINT_S * INT64_C(1000000);
+    if (!many && !late) {
+        return RV_OK;
+    }
+    struct rv_hash root = rv_merkle_root((const struct rv_hash *)(const void *)head->audit_frontier,
+                                         head->audit_frontier_count);
+    char note[NOTE_TEXT_MAX];
+    note_sign(&audit->key, rv_batch_tenant(batch), head->audit_size, &root, note);
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_audit_checkpoint_append);
+    rv_args_i64(rows, 2, head->audit_size);
+    rv_args_bytes(rows, 3, root.bytes, RV_HASH_BYTES);
+    rv_args_text(rows, 4, note);
+    rv_args_time(rows, 5, head->now_us);
+    head->checkpoint_size = head->audit_size;
+    head->checkpoint_at_us = head->now_us;
+    return RV_OK;
+}

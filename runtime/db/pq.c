@@ -1,0 +1,227 @@
+/* pq.c -- see pq.h. */
+#include "runtime/db/pq.h"
+
+#include "db_sql.h"
+#include "runtime/base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_prepared(const struct rv_pq *pq, const struct rv_statement *statement)
+{
+    for (int i = 0; i < pq->prepared_count; i++) {
+        if (pq->prepared[i] == statement) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool prepare(struct rv_pq *pq, const struct rv_statement *statement,
+                    const struct rv_args *args)
+{
+    Oid types[RV_ARGS_MAX];
+    int count = args == NULL ? 0 : args->count;
+    for (int i = 0; i < count; i++) {
+        types[i] = args->items[i].oid;
+    }
+    RV_ASSERT(pq->prepared_count < RV_PQ_STATEMENTS_MAX);
+    if (PQsendPrepare(pq->conn, statement->name, statement->text, count, types) != 1) {
+        return false;
+    }
+    pq->prepared[pq->prepared_count++] = statement;
+    return true;
+}
+
+void rv_pq_forget(struct rv_pq *pq, const char *name)
+{
+    for (int i = 0; i < pq->prepared_count; i++) {
+        if (strcmp(pq->prepared[i]->name, name) == 0) {
+            pq->prepared[i] = pq->prepared[--pq->prepared_count];
+            return;
+        }
+    }
+}
+
+bool rv_pq_send(struct rv_pq *pq, const struct rv_statement *statement, struct rv_args *args,
+                int *prepares)
+{
+    RV_ASSERT(statement->param_count == 0 || args != NULL);
+    if (!is_prepared(pq, statement)) {
+        if (!prepare(pq, statement, args)) {
+            return false;
+        }
+        ++*prepares;
+    }
+    const char *values[RV_ARGS_MAX];
+    int lengths[RV_ARGS_MAX];
+    int formats[RV_ARGS_MAX];
+    int count = 0;
+    if (args != NULL) {
+        rv_args_seal(args);
+        count = args->count;
+        for (int i = 0; i < count; i++) {
+            const struct rv_arg *arg = &args->items[i];
+            values[i] = arg->set || arg->array ? arg->bytes.data : NULL;
+            lengths[i] = (int)arg->bytes.length;
+            formats[i] = 1;
+        }
+    }
+    return PQsendQueryPrepared(pq->conn, statement->name, count, values, lengths, formats, 0) == 1;
+}
+
+static enum rv_code code_of_state(const char *state)
+{
+    static const struct {
+        const char *prefix;
+        enum rv_code code;
+    } table[] = {
+        {"23505", RV_CONFLICT},    {"23", RV_INVALID},     {"22", RV_INVALID},
+        {"40", RV_UNAVAILABLE},    {"55P03", RV_UNAVAILABLE}, {"57014", RV_TIMEOUT},
+        {"42501", RV_DENIED},      {"53", RV_UNAVAILABLE}, {"57", RV_UNAVAILABLE},
+        {"08", RV_UNAVAILABLE},    {"25", RV_UNAVAILABLE}, {"58", RV_IO},
+        {"P0001", RV_INVALID},     {"RV001", RV_CONFLICT},
+    };
+    for (size_t i = 0; i < RV_COUNT(table); i++) {
+        if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0) {
+            return table[i].code;
+        }
+    }
+    return RV_CORRUPT;
+}
+
+enum rv_code rv_pq_error(const PGresult *result, const char *statement, struct rv_error *err)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    enum rv_code code = code_of_state(state != NULL ? state : "08000");
+    rv_fail(err, code, "database: %s", text != NULL ? text : "the connection was lost");
+    rv_detail(err, "statement=%s sqlstate=%s%s%s", statement, state != NULL ? state : "none",
+              constraint != NULL ? " constraint=" : "", constraint != NULL ? constraint : "");
+    return code;
+}
+
+enum rv_code rv_pq_lost(const PGconn *conn, struct rv_error *err)
+{
+    rv_fail(err, RV_UNAVAILABLE, "could not reach the database");
+    rv_detail(err, "%s", PQerrorMessage(conn));
+    rv_hint(err, "Run `reeve db status`; with your own server check database.uri.");
+    return RV_UNAVAILABLE;
+}
+
+enum rv_code rv_pq_setup(PGconn *conn, struct rv_error *err)
+{
+    PGresult *result = PQexec(conn, rv_sql_db_setup.text);
+    enum rv_code code =
+        PQresultStatus(result) == PGRES_COMMAND_OK ? RV_OK : rv_pq_error(result, "setup", err);
+    PQclear(result);
+    return code;
+}
+
+/* ---- results ---- */
+
+int rv_result_rows(const struct rv_result *result)
+{
+    return PQntuples(result->pg);
+}
+
+bool rv_result_is_null(const struct rv_result *result, int row, int column)
+{
+    return PQgetisnull(result->pg, row, column) != 0;
+}
+
+int64_t rv_result_i64(const struct rv_result *result, int row, int column)
+{
+    return strtoll(PQgetvalue(result->pg, row, column), NULL, 10);
+}
+
+bool rv_result_bool(const struct rv_result *result, int row, int column)
+{
+    return PQgetvalue(result->pg, row, column)[0] == 't';
+}
+
+const char *rv_result_text(const struct rv_result *result, int row, int column)
+{
+    return PQgetvalue(result->pg, row, column);
+}
+
+size_t rv_result_length(const struct rv_result *result, int row, int column)
+{
+    return (size_t)PQgetlength(result->pg, row, column);
+}
+
+size_t rv_result_bytes(const struct rv_result *result, int row, int column, void *out, size_t max)
+{
+    const char *text = PQgetvalue(result->pg, row, column);
+    size_t length = (size_t)PQgetlength(result->pg, row, column);
+    if (length == 0) {
+        return 0;
+    }
+    RV_ASSERT(length >= 2 && text[0] == '\\' && text[1] == 'x'); /* bytea_output = hex */
+    size_t count = (length - 2) / 2;
+    RV_ASSERT(count <= max);
+    unsigned char *bytes = out;
+    for (size_t i = 0; i < count; i++) {
+        unsigned int byte = 0;
+        for (int k = 0; k < 2; k++) {
+            char c = text[2 + 2 * i + (size_t)k];
+            byte = byte * 16 + (unsigned int)(c <= '9' ? c - '0' : c - 'a' + 10);
+        }
+        bytes[i] = (unsigned char)byte;
+    }
+    return count;
+}
+
+json_t *rv_result_json(const struct rv_result *result, int row, int column)
+{
+    if (rv_result_is_null(result, row, column)) {
+        return NULL;
+    }
+    json_t *value = json_loadb(PQgetvalue(result->pg, row, column),
+                               (size_t)PQgetlength(result->pg, row, column), JSON_DECODE_ANY, NULL);
+    RV_ASSERT(value != NULL); /* jsonb is valid JSON */
+    return value;
+}
+
+/* "2026-01-31 08:15:02.417123+00": the session's zone is UTC. */
+int64_t rv_result_time_us(const struct rv_result *result, int row, int column)
+{
+    const char *text = PQgetvalue(result->pg, row, column);
+    int year = 0;
+    int month = 0;
+    int day = 0;
+    int hour = 0;
+    int minute = 0;
+    int second = 0;
+    int used = 0;
+    if (text[0] == '-') {
+        return INT64_MIN; /* -infinity */
+    }
+    if (text[0] == 'i' || text[0] == '\0') {
+        return text[0] == 'i' ? INT64_MAX : 0;
+    }
+    RV_ASSERT(sscanf(text, "%d-%d-%d %d:%d:%d%n", &year, &month, &day, &hour, &minute, &second,
+                     &used) == 6);
+    int64_t micros = 0;
+    if (text[used] == '.') {
+        int digits = 0;
+        for (used++; text[used] >= '0' && text[used] <= '9'; used++, digits++) {
+            micros = micros * 10 + (text[used] - '0');
+        }
+        for (; digits < 6; digits++) {
+            micros *= 10;
+        }
+    }
+    RV_ASSERT(strcmp(text + used, "+00") == 0);
+    int64_t days = rv_days_from_civil(year, month, day);
+    return ((days * 24 + hour) * 60 + minute) * INT64_C(60000000) + second * INT64_C(1000000) + micros;
+}
+
+int rv_result_column(const struct rv_result *result, const char *name)
+{
+    int column = PQfnumber(result->pg, name);
+    RV_ASSERT(column >= 0);
+    return column;
+}

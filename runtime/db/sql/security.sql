@@ -1,0 +1,70 @@
+-- security.sql: roles, grants and row-level security, derived from the tables that exist.  Idempotent;
+-- runs after every migration, so that no table with a tenant_id can be forgotten.
+
+-- name: security_apply
+DO $do$
+DECLARE
+    t record;
+    append_only text[] := ARRAY['event', 'journal', 'audit_record', 'audit_checkpoint', 'approval_vote',
+                                'command_log'];
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_app') THEN
+        BEGIN
+            CREATE ROLE reeve_app NOLOGIN;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION 'the role reeve_app is missing and % may not create roles', current_user
+                USING HINT = 'An administrator runs once: CREATE ROLE reeve_app NOLOGIN; GRANT reeve_app TO '
+                             || quote_ident(current_user) || ';';
+        WHEN duplicate_object OR unique_violation THEN
+            NULL; -- another database of this server made it at the same moment
+        END;
+    END IF;
+    IF NOT pg_has_role(current_user, 'reeve_app', 'MEMBER') THEN
+        EXECUTE format('GRANT reeve_app TO %I', current_user);
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO reeve_app', current_schema());
+
+    CREATE OR REPLACE FUNCTION reeve_append_only() RETURNS trigger LANGUAGE plpgsql AS $f$
+    BEGIN
+        RAISE EXCEPTION 'table % only grows: rows are never changed or deleted', TG_TABLE_NAME
+            USING ERRCODE = '42501';
+    END $f$;
+
+    FOR t IN SELECT c.oid, c.relname, c.relispartition,
+                    EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id'
+                               AND NOT a.attisdropped) AS tenanted
+               FROM pg_class c
+              WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+    LOOP
+        IF t.relname = 'schema_migration' THEN
+            EXECUTE format('GRANT SELECT ON %I TO reeve_app', t.relname);
+            CONTINUE;
+        END IF;
+        IF t.tenanted THEN
+            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t.relname);
+            EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t.relname);
+            EXECUTE format('DROP POLICY IF EXISTS tenant_only ON %I', t.relname);
+            EXECUTE format('DROP POLICY IF EXISTS owner_functions ON %I', t.relname);
+            -- the sub-select is evaluated once per statement; an empty setting is no tenant, not an error
+            EXECUTE format($p$CREATE POLICY tenant_only ON %I TO reeve_app
+                USING (tenant_id = (SELECT nullif(current_setting('reeve.tenant', true), '')::int))
+                WITH CHECK (tenant_id = (SELECT nullif(current_setting('reeve.tenant', true), '')::int))$p$,
+                t.relname);
+            -- FORCE binds the owner too: this lets its SECURITY DEFINER functions see the node's tables
+            EXECUTE format('CREATE POLICY owner_functions ON %I TO %I USING (true) WITH CHECK (true)',
+                           t.relname, current_user);
+        END IF;
+        IF t.relispartition THEN
+            CONTINUE; -- reached through the parent only
+        END IF;
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO reeve_app', t.relname);
+        IF t.relname = ANY (append_only) THEN
+            EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %I FROM reeve_app', t.relname);
+            EXECUTE format('DROP TRIGGER IF EXISTS append_only ON %I', t.relname);
+            EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I
+                            FOR EACH ROW EXECUTE FUNCTION reeve_append_only()', t.relname);
+        END IF;
+    END LOOP;
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
+    EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO reeve_app', current_schema());
+END $do$;

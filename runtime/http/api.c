@@ -1,0 +1,385 @@
+/* api.c -- the table of routes and the way of a call: route, credential, permission, body, handler.
+ *
+ *   admit (head is there):  route known? method? -> how large a body
+ *   handle:                 who asks? -> may they? -> same origin and CSRF token for a session's
+ *                           write -> JSON object -> handler -> exactly one answer
+ */
+#include "runtime/http/api.h"
+
+#include "runtime/base/check.h"
+#include "runtime/http/call.h"
+
+#include "http_sql.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* clang-format off */
+static const struct rv_route own_routes[] = {
+    {"GET",    "/health",                     RV_MAY_ANYONE,     0, false, rv_api_health},
+    {"POST",   "/v1/session",                 RV_MAY_ANYONE,     RV_API_BODY_MAX, false, rv_api_sign_in},
+    {"DELETE", "/v1/session",                 RV_MAY_SIGNED_IN,  0, false, rv_api_sign_out},
+    {"GET",    "/v1/me",                      RV_MAY_SIGNED_IN,  0, false, rv_api_me},
+    {"GET",    "/v1/approvals",               RV_MAY_READ,       0, false, rv_api_approvals_list},
+    {"GET",    "/v1/approvals/{}",            RV_MAY_READ,       0, false, rv_api_approval_show},
+    {"POST",   "/v1/approvals/{}/decision",   RV_MAY_DECIDE,     RV_API_BODY_MAX, false, rv_api_approval_decide},
+    {"GET",    "/v1/runs",                    RV_MAY_READ,       0, false, rv_api_runs_list},
+    {"POST",   "/v1/runs",                    RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_start},
+    {"GET",    "/v1/runs/{}",                 RV_MAY_READ,       0, false, rv_api_run_show},
+    {"POST",   "/v1/runs/{}/signal",          RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_signal},
+    {"POST",   "/v1/runs/{}/cancel",          RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_run_cancel},
+    {"GET",    "/v1/exceptions",              RV_MAY_READ,       0, false, rv_api_exceptions_list},
+    {"GET",    "/v1/exceptions/{}",           RV_MAY_READ,       0, false, rv_api_exception_show},
+    {"GET",    "/v1/schedules",               RV_MAY_READ,       0, false, rv_api_schedules_list},
+    {"GET",    "/v1/events",                  RV_MAY_READ,       0, false, rv_api_events},
+    {"GET",    "/v1/hooks",                   RV_MAY_ADMINISTER, 0, false, rv_api_hooks_list},
+    {"GET",    "/v1/hooks/deliveries",        RV_MAY_ADMINISTER, 0, false, rv_api_hook_deliveries},
+    {"POST",   "/v1/hooks/deliveries/{}/{}",  RV_MAY_ADMINISTER, RV_API_BODY_MAX, false, rv_api_hook_redrive},
+    {"POST",   "/v1/hooks/callback",          RV_MAY_ANYONE,     RV_API_BODY_MAX, true, rv_api_hook_callback},
+    {"GET",    "/{*}",                        RV_MAY_ANYONE,     0, false, rv_api_page},
+    {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
+};
+/* clang-format on */
+
+struct rv_api *rv_api_create(const struct rv_api_options *options)
+{
+    struct rv_api *api = rv_alloc(sizeof *api);
+    api->options = *options;
+    api->auth = rv_auth_create(options->loop, options->db);
+    api->events = rv_events_create(options->loop, options->db);
+    api->pages = rv_pages_create(options->assets);
+    while (options->more_routes != NULL && options->more_routes[api->more_count].method != NULL) {
+        api->more_count++;
+    }
+    api->routes =
+        rv_alloc_array((size_t)api->more_count + RV_COUNT(own_routes), sizeof *api->routes);
+    if (api->more_count > 0) {
+        memcpy(api->routes, options->more_routes, (size_t)api->more_count * sizeof *api->routes);
+    }
+    memcpy(api->routes + api->more_count, own_routes, sizeof own_routes);
+    return api;
+}
+
+void rv_api_stop(struct rv_api *api)
+{
+    rv_events_stop(api->events);
+}
+
+void rv_api_destroy(struct rv_api *api)
+{
+    if (api != NULL) {
+        rv_events_destroy(api->events);
+        rv_pages_destroy(api->pages);
+        rv_auth_destroy(api->auth);
+        rv_free(api->routes);
+        rv_free(api);
+    }
+}
+
+void rv_api_poke(struct rv_api *api, int32_t tenant)
+{
+    rv_events_poke(api->events, tenant);
+}
+
+/* ---- admit ---- */
+
+void rv_api_admit(void *data, struct rv_exchange *exchange, size_t *body_max)
+{
+    struct rv_api *api = data;
+    const struct rv_http_request *request = rv_exchange_request(exchange);
+    struct rv_call *call = rv_arena_alloc(rv_exchange_arena(exchange), sizeof *call);
+    call->api = api;
+    call->exchange = exchange;
+    rv_exchange_set_context(exchange, call);
+    rv_route_find(api->routes, request->method, request->path, &call->match);
+    if (call->match.route != NULL) {
+        *body_max = call->match.route->body_max;
+        call->data =
+            call->match.route < api->routes + api->more_count ? api->options.more_data : NULL;
+    } else if (call->match.allowed[0] != '\0') {
+        rv_exchange_field(exchange, "Allow", call->match.allowed);
+        rv_exchange_refuse(exchange, 405, "invalid", "this path does not take that method",
+                           "The Allow field lists the methods it takes.");
+    } else {
+        rv_exchange_refuse(exchange, 404, "not_found", "there is nothing at this path", NULL);
+    }
+}
+
+/* ---- handle ---- */
+
+static void release_body(void *data)
+{
+    json_decref(data);
+}
+
+static bool read_body(struct rv_call *call)
+{
+    const struct rv_http_request *request = rv_exchange_request(call->exchange);
+    const char *type = rv_http_field(request, "content-type");
+    struct rv_error err = {.code = RV_OK};
+    if (type == NULL || strncasecmp(type, "application/json", 16) != 0) {
+        rv_exchange_refuse(call->exchange, 415, "invalid", "the body must be JSON",
+                           "Send it with Content-Type: application/json.");
+        return false;
+    }
+    enum rv_code code =
+        rv_json_parse(request->body.data, request->body.length, "body", &call->body, &err);
+    if (code == RV_OK) {
+        rv_arena_cleanup(rv_exchange_arena(call->exchange), release_body, call->body);
+        if (!json_is_object(call->body)) {
+            code = rv_fail(&err, RV_INVALID, "the body must be a JSON object");
+        }
+    }
+    if (code != RV_OK) {
+        rv_call_fail(call, &err, NULL);
+        return false;
+    }
+    return true;
+}
+
+static void run_handler(struct rv_call *call)
+{
+    const struct rv_route *route = call->match.route;
+    if (route->body_max > 0 && !route->body_raw && !read_body(call)) {
+        return;
+    }
+    route->handle(call);
+}
+
+/* A browser sends Origin with every write; another site's is refused before the token is looked at.
+ */
+static bool is_same_origin(const struct rv_exchange *exchange)
+{
+    const struct rv_http_request *request = rv_exchange_request(exchange);
+    const char *origin = rv_http_field(request, "origin");
+    if (origin == NULL) {
+        return true;
+    }
+    const char *rest = strstr(origin, "://");
+    return rest != NULL && strcasecmp(rest + 3, rv_http_field(request, "host")) == 0;
+}
+
+static bool may_write(const struct rv_call *call)
+{
+    const struct rv_http_request *request = rv_exchange_request(call->exchange);
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    return reads || call->caller->csrf == NULL ||
+           (is_same_origin(call->exchange) &&
+            rv_auth_csrf_matches(call->caller, rv_http_field(request, "x-csrf-token")));
+}
+
+static const struct rv_caller *keep_caller(struct rv_call *call, const struct rv_caller *caller)
+{
+    struct rv_arena *arena = rv_exchange_arena(call->exchange);
+    struct rv_caller *copy = rv_arena_alloc(arena, sizeof *copy);
+    *copy = *caller;
+    copy->person = rv_arena_strdup(arena, caller->person);
+    copy->roles = rv_arena_strdup(arena, caller->roles);
+    copy->csrf = rv_arena_strdup(arena, caller->csrf);
+    return copy;
+}
+
+void rv_call_refuse_caller(struct rv_call *call, const struct rv_auth_refusal *refusal)
+{
+    char seconds[16];
+    if (refusal->retry_after_s > 0) {
+        snprintf(seconds, sizeof seconds, "%d", refusal->retry_after_s);
+        rv_exchange_field(call->exchange, "Retry-After", seconds);
+    }
+    if (refusal->status == 401) {
+        rv_exchange_field(call->exchange, "WWW-Authenticate", "Bearer realm=\"reeve\"");
+    }
+    rv_exchange_refuse(call->exchange, refusal->status, refusal->code, refusal->title,
+                       refusal->hint);
+}
+
+static void on_identified(void *data, const struct rv_caller *caller,
+                          const struct rv_auth_refusal *refusal)
+{
+    struct rv_call *call = data;
+    enum rv_permission needed = call->match.route->permission;
+    if (caller == NULL) {
+        rv_call_refuse_caller(call, refusal);
+        return;
+    }
+    call->caller = keep_caller(call, caller);
+    if ((caller->permissions & needed) == 0) {
+        struct rv_error err = {.code = RV_OK};
+        rv_fail(&err, RV_DENIED, "your roles do not allow you to %s", rv_permission_name(needed));
+        rv_hint(&err, "An administrator can give roles with \"reeve person roles\".");
+        rv_call_fail(call, &err, NULL);
+        return;
+    }
+    if (!may_write(call)) {
+        rv_exchange_refuse(call->exchange, 403, "denied",
+                           "the request does not come from reeve's own page",
+                           "Send the csrf value of GET /v1/me as X-CSRF-Token.");
+        return;
+    }
+    run_handler(call);
+}
+
+void rv_api_handle(void *data, struct rv_exchange *exchange)
+{
+    struct rv_api *api = data;
+    struct rv_call *call = rv_exchange_context(exchange);
+    const struct rv_http_request *request = rv_exchange_request(exchange);
+    if (call->match.route->permission == RV_MAY_ANYONE) {
+        run_handler(call);
+        return;
+    }
+    rv_auth_identify(api->auth, rv_http_field(request, "authorization"),
+                     rv_http_field(request, "cookie"), rv_exchange_peer(exchange), on_identified,
+                     call);
+}
+
+/* ---- what handlers share ---- */
+
+void rv_call_fail(struct rv_call *call, const struct rv_error *err, const char *field)
+{
+    rv_exchange_problem(call->exchange, err, field);
+}
+
+struct read {
+    struct rv_call *call;
+    const char *what;
+};
+
+static void on_read(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct read *read = data;
+    struct rv_call *call = read->call;
+    if (code != RV_OK) {
+        rv_call_fail(call, err, NULL);
+    } else if (rv_result_rows(result) == 0 || rv_result_is_null(result, 0, 0)) {
+        struct rv_error missing = {.code = RV_OK};
+        rv_fail(&missing, RV_NOT_FOUND, "no such %s in your tenant", read->what);
+        rv_call_fail(call, &missing, NULL);
+    } else {
+        rv_exchange_answer(call->exchange, 200, "application/json", rv_result_text(result, 0, 0),
+                           rv_result_length(result, 0, 0));
+    }
+}
+
+void rv_call_read(struct rv_call *call, const struct rv_statement *statement, struct rv_args *args,
+                  const char *what)
+{
+    struct read *read = rv_arena_alloc(rv_exchange_arena(call->exchange), sizeof *read);
+    *read = (struct read){call, what};
+    rv_db_query(call->api->options.db, call->caller->tenant, statement, args, on_read, read);
+}
+
+/* Digits of a positive 63-bit number, nothing else; 0 otherwise. */
+static int64_t read_id(const char *text)
+{
+    int64_t value = 0;
+    for (const char *at = text; *at != '\0'; at++) {
+        int digit = *at - '0';
+        if (digit < 0 || digit > 9 || value > (INT64_MAX - digit) / 10) {
+            return 0;
+        }
+        value = value * 10 + digit;
+    }
+    return value;
+}
+
+int64_t rv_call_id(struct rv_call *call, int index, const char *what)
+{
+    int64_t id = read_id(call->match.parts[index]);
+    if (id == 0) {
+        struct rv_error err = {.code = RV_OK};
+        rv_fail(&err, RV_NOT_FOUND, "no such %s in your tenant", what);
+        rv_call_fail(call, &err, NULL);
+    }
+    return id;
+}
+
+static bool is_word(const char *text)
+{
+    return text[0] != '\0' && strspn(text, "abcdefghijklmnopqrstuvwxyz_") == strlen(text);
+}
+
+struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *statement,
+                             const char *status_name)
+{
+    const struct rv_http_request *request = rv_exchange_request(call->exchange);
+    struct rv_error err = {.code = RV_OK};
+    char status[33] = "";
+    char after[24] = "";
+    char limit[8] = "";
+    const char *field = NULL;
+    bool has_status =
+        rv_http_query(request, status_name, status, sizeof status) && status[0] != '\0';
+    bool has_after = rv_http_query(request, "after", after, sizeof after);
+    bool has_limit = rv_http_query(request, "limit", limit, sizeof limit);
+    int64_t count = has_limit ? read_id(limit) : RV_API_PAGE_DEFAULT;
+    if (has_status && !is_word(status)) {
+        field = status_name;
+        rv_fail(&err, RV_INVALID, "%s must be a word", status_name);
+    } else if (has_after && read_id(after) == 0) {
+        field = "after";
+        rv_fail(&err, RV_INVALID, "after must be the id of the last item seen");
+    } else if (count < 1 || count > RV_API_PAGE_MAX) {
+        field = "limit";
+        rv_fail(&err, RV_INVALID, "limit must be a number from 1 to %d", RV_API_PAGE_MAX);
+    }
+    if (field != NULL) {
+        rv_call_fail(call, &err, field);
+        return NULL;
+    }
+    struct rv_args *args = rv_args_create(statement);
+    rv_args_i32(args, 1, call->caller->tenant);
+    rv_args_text(args, 2, has_status ? status : NULL);
+    if (has_after) {
+        rv_args_i64(args, 3, read_id(after));
+    } else {
+        rv_args_null(args, 3);
+    }
+    rv_args_i32(args, 4, (int32_t)count);
+    return args;
+}
+
+static void answer_done(struct rv_call *call, int status, enum rv_code code, const json_t *answer,
+                        const struct rv_error *err)
+{
+    if (code != RV_OK) {
+        rv_call_fail(call, err, NULL);
+    } else if (answer == NULL) {
+        rv_exchange_answer(call->exchange, status, "application/json", "{}", 2);
+    } else {
+        rv_exchange_json(call->exchange, status, answer);
+    }
+}
+
+void rv_call_done(void *data, enum rv_code code, const json_t *answer, const struct rv_error *err)
+{
+    answer_done(data, 200, code, answer, err);
+}
+
+void rv_call_accepted(void *data, enum rv_code code, const json_t *answer,
+                      const struct rv_error *err)
+{
+    answer_done(data, 202, code, answer, err);
+}
+
+/* ---- health: says only that this process answers and whether its database does ---- */
+
+static void on_health(void *data, enum rv_code code, const struct rv_result *result,
+                      const struct rv_error *err)
+{
+    (void)result;
+    (void)err;
+    struct rv_call *call = data;
+    const char *body = code == RV_OK ? "{\"status\":\"ok\",\"database\":\"ok\"}"
+                                     : "{\"status\":\"degraded\",\"database\":\"away\"}";
+    rv_exchange_answer(call->exchange, code == RV_OK ? 200 : 503, "application/json", body,
+                       strlen(body));
+}
+
+void rv_api_health(struct rv_call *call)
+{
+    rv_db_query(call->api->options.db, 0, &rv_sql_http_health, NULL, on_health, call);
+}

@@ -1,0 +1,77 @@
+/* api.h -- reeve's REST interface: routes, who may use them, and where the answers come from.
+ *
+ * Reads are SQL that builds the JSON (runtime/http/sql); decisions go to rv_approval_vote; whatever
+ * touches a run goes through `struct rv_api_runs`, which the composition root fills.  The edge
+ * turns bytes into one call and one answer and decides nothing itself.
+ *
+ * Ids are 63-bit and are written as decimal strings, because JavaScript numbers end at 2^53.
+ *
+ * Thread: the loop's.
+ */
+#ifndef REEVE_RUNTIME_HTTP_API_H
+#define REEVE_RUNTIME_HTTP_API_H
+
+#include "runtime/approval/approval.h"
+#include "runtime/base/asset.h"
+#include "runtime/db/db.h"
+#include "runtime/hooks/callback.h"
+#include "runtime/http/auth.h"
+#include "runtime/http/server.h"
+
+enum {
+    RV_API_BODY_MAX = 64 * 1024,    /* decisions, sign-in: a comment is the largest part */
+    RV_API_INPUT_MAX = 1024 * 1024, /* input of a run, body of a signal */
+    RV_API_PAGE_MAX = 200,
+    RV_API_PAGE_DEFAULT = 50,
+    RV_API_COMMENT_MAX = 2000 /* as runtime/approval takes it */
+};
+
+/* `answer` (borrowed, may be NULL: an empty object) becomes the body when code is RV_OK. */
+typedef void (*rv_api_done)(void *data, enum rv_code code, const json_t *answer,
+                            const struct rv_error *err);
+
+/* What the API asks of the run room.  Each function must call `done` exactly once, on this loop,
+ * not inside the call.  `person` is the authenticated one.  Borrowed arguments live until done.
+ *   start   request {"agent": text, "exception": key | "input": object}; answers {"id": "..."};
+ *           RV_NOT_FOUND no such agent or exception, RV_CONFLICT a run holds the business key
+ *   signal  name and body for a run; RV_NOT_FOUND, RV_CONFLICT when it is over
+ *   cancel  asks a run to stop; RV_NOT_FOUND, RV_CONFLICT when it is over */
+struct rv_api_runs {
+    void (*start)(void *self, int32_t tenant, const char *person, const json_t *request,
+                  rv_api_done done, void *data);
+    void (*signal)(void *self, int32_t tenant, const char *person, int64_t run, const char *name,
+                   const json_t *body, rv_api_done done, void *data);
+    void (*cancel)(void *self, int32_t tenant, const char *person, int64_t run, rv_api_done done,
+                   void *data);
+    void *self;
+};
+
+/* A route that another room adds (metrics, the OpenAI-compatible endpoint): see call.h. */
+struct rv_route;
+
+struct rv_api_options {
+    struct rv_loop *loop;
+    struct rv_db *db;
+    struct rv_approvals *approvals;
+    struct rv_api_runs runs;
+    struct rv_hook_callbacks *callbacks; /* NULL: signed callbacks are refused with 404 */
+    const struct rv_asset *assets;       /* rv_web_assets; NULL: no pages */
+    const struct rv_route *more_routes;  /* NULL, or ended by a NULL method; tried first */
+    void *more_data;                     /* what their handlers find in call->data */
+};
+
+struct rv_api;
+
+struct rv_api *rv_api_create(const struct rv_api_options *options);
+void rv_api_destroy(struct rv_api *api); /* after the server and the db are closed */
+/* Ends open event streams and timers; call before rv_http_server_close. */
+void rv_api_stop(struct rv_api *api);
+
+/* For struct rv_http_options; `data` is the api. */
+void rv_api_admit(void *data, struct rv_exchange *exchange, size_t *body_max);
+void rv_api_handle(void *data, struct rv_exchange *exchange);
+
+/* New outbox rows of `tenant` may be there: streams look at once instead of at the next poll. */
+void rv_api_poke(struct rv_api *api, int32_t tenant);
+
+#endif

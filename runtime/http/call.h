@@ -1,0 +1,82 @@
+/* call.h -- one authenticated call of a route; for handlers.
+ *
+ * The call lives in the exchange's arena: it must not be touched after an answer.
+ */
+#ifndef REEVE_RUNTIME_HTTP_CALL_H
+#define REEVE_RUNTIME_HTTP_CALL_H
+
+#include "runtime/http/api.h"
+#include "runtime/http/router.h"
+
+struct rv_events;
+
+struct rv_api {
+    struct rv_api_options options;
+    struct rv_auth *auth;
+    struct rv_events *events;
+    struct rv_pages *pages;
+    struct rv_route *routes; /* more_routes, then our own */
+    int more_count;
+};
+
+struct rv_call {
+    struct rv_api *api;
+    struct rv_exchange *exchange;
+    const struct rv_caller *caller; /* NULL on routes that anyone may use */
+    struct rv_route_match match;
+    json_t *body; /* the JSON object of the request; released with the arena; NULL without */
+    void *data;   /* more_data for added routes */
+};
+
+/* Answers with `error` and forgets the call. */
+void rv_call_fail(struct rv_call *call, const struct rv_error *err, const char *field);
+/* Answers 401, 429 or 503 with the fields that belong to it. */
+void rv_call_refuse_caller(struct rv_call *call, const struct rv_auth_refusal *refusal);
+/* Runs a statement whose first column of the first row is the JSON answer, as the caller's tenant.
+ * No row or NULL is RV_NOT_FOUND with `what` in the message.  Takes args. */
+void rv_call_read(struct rv_call *call, const struct rv_statement *statement, struct rv_args *args,
+                  const char *what);
+/* The id in path part `index`; on a malformed one answers 404 and returns 0. */
+int64_t rv_call_id(struct rv_call *call, int index, const char *what);
+/* The arguments (tenant, status word or NULL, after id or NULL, limit) of every list statement;
+ * NULL when a query parameter was wrong: then the call is answered. */
+struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *statement,
+                             const char *status_name);
+/* An `rv_api_done` that answers `data` (a call) with status 200, or 202 for accepted work. */
+void rv_call_done(void *data, enum rv_code code, const json_t *answer, const struct rv_error *err);
+void rv_call_accepted(void *data, enum rv_code code, const json_t *answer,
+                      const struct rv_error *err);
+
+/* Handlers, by file. */
+void rv_api_sign_in(struct rv_call *call); /* api_session.c */
+void rv_api_sign_out(struct rv_call *call);
+void rv_api_me(struct rv_call *call);
+void rv_api_approvals_list(struct rv_call *call); /* api_approvals.c */
+void rv_api_approval_show(struct rv_call *call);
+void rv_api_approval_decide(struct rv_call *call);
+void rv_api_hook_callback(struct rv_call *call);
+void rv_api_runs_list(struct rv_call *call); /* api_runs.c */
+void rv_api_run_show(struct rv_call *call);
+void rv_api_run_start(struct rv_call *call);
+void rv_api_run_signal(struct rv_call *call);
+void rv_api_run_cancel(struct rv_call *call);
+void rv_api_exceptions_list(struct rv_call *call); /* api_exceptions.c */
+void rv_api_exception_show(struct rv_call *call);
+void rv_api_schedules_list(struct rv_call *call);
+void rv_api_hooks_list(struct rv_call *call); /* api_hooks.c */
+void rv_api_hook_deliveries(struct rv_call *call);
+void rv_api_hook_redrive(struct rv_call *call);
+void rv_api_events(struct rv_call *call); /* events.c */
+void rv_api_health(struct rv_call *call); /* api.c */
+void rv_api_page(struct rv_call *call);   /* pages.c */
+
+/* events.c */
+struct rv_events *rv_events_create(struct rv_loop *loop, struct rv_db *db);
+void rv_events_stop(struct rv_events *events);
+void rv_events_destroy(struct rv_events *events);
+void rv_events_poke(struct rv_events *events, int32_t tenant);
+/* pages.c */
+struct rv_pages *rv_pages_create(const struct rv_asset *assets);
+void rv_pages_destroy(struct rv_pages *pages);
+
+#endif

@@ -1,0 +1,520 @@
+/* server.c -- connections: from accepted sockets to complete requests, and their deadlines.
+ *
+ * A connection's memory goes in the loop's close callback, so that closing inside any callback is
+ * safe; rv_connection_close detaches a pending exchange first, which then owns its request.
+ */
+#include "runtime/http/server.h"
+
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/http/answer.h"
+#include "runtime/http/connection.h"
+
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    PLAIN_MAX = 512 * 1024, /* pending bytes: PENDING_MAX plus a few reads */
+    WIRE_MAX = 64 << 20     /* one answer in encrypted form */
+};
+
+static const char *const state_names[] = {"idle",   "head",   "body",  "handling",
+                                          "stream", "linger", "closed"};
+static const uint32_t state_moves[] = {
+    [CONNECTION_IDLE] = RV_TO(CONNECTION_HEAD) | RV_TO(CONNECTION_BODY) |
+                        RV_TO(CONNECTION_HANDLING) | RV_TO(CONNECTION_LINGER) |
+                        RV_TO(CONNECTION_CLOSED),
+    [CONNECTION_HEAD] = RV_TO(CONNECTION_BODY) | RV_TO(CONNECTION_HANDLING) |
+                        RV_TO(CONNECTION_LINGER) | RV_TO(CONNECTION_CLOSED),
+    [CONNECTION_BODY] =
+        RV_TO(CONNECTION_HANDLING) | RV_TO(CONNECTION_LINGER) | RV_TO(CONNECTION_CLOSED),
+    [CONNECTION_HANDLING] = RV_TO(CONNECTION_IDLE) | RV_TO(CONNECTION_STREAM) |
+                            RV_TO(CONNECTION_LINGER) | RV_TO(CONNECTION_CLOSED),
+    [CONNECTION_STREAM] = RV_TO(CONNECTION_LINGER) | RV_TO(CONNECTION_CLOSED),
+    [CONNECTION_LINGER] = RV_TO(CONNECTION_CLOSED),
+    [CONNECTION_CLOSED] = 0,
+};
+static const struct rv_state_table states = {"connection", state_names, state_moves,
+                                             CONNECTION_CLOSED + 1};
+
+static void pump(struct rv_connection *connection);
+static void on_read(void *data, const char *bytes, size_t length);
+
+static int64_t now_us(const struct rv_http_server *server)
+{
+    return rv_mono_us(rv_loop_clock(server->options.loop));
+}
+
+void rv_connection_move(struct rv_connection *connection, int state)
+{
+    const struct rv_http_limits *limits = &connection->server->options.limits;
+    const int allowed_ms[] = {
+        [CONNECTION_IDLE] = limits->idle_ms,
+        [CONNECTION_HEAD] = limits->head_ms,
+        [CONNECTION_BODY] = limits->body_ms,
+        [CONNECTION_HANDLING] = 0,
+        [CONNECTION_STREAM] = 0,
+        [CONNECTION_LINGER] = RV_HTTP_LINGER_MS,
+        [CONNECTION_CLOSED] = 0,
+    };
+    rv_state_move(&states, &connection->state, state);
+    connection->deadline_us = allowed_ms[state] == 0
+                                  ? INT64_MAX
+                                  : now_us(connection->server) + allowed_ms[state] * INT64_C(1000);
+}
+
+/* ---- sending ---- */
+
+static void send_wire(struct rv_connection *connection, struct rv_buf *wire)
+{
+    if (wire->length > 0 && !wire->overflowed) {
+        size_t length = wire->length;
+        rv_tcp_write(connection->tcp, rv_buf_take(wire), length);
+    }
+}
+
+void rv_connection_send(struct rv_connection *connection, const void *bytes, size_t length)
+{
+    struct rv_buf wire;
+    rv_buf_init(&wire, WIRE_MAX);
+    if (connection->tls != NULL) {
+        rv_tls_send(connection->tls, bytes, length, &wire);
+    } else {
+        rv_buf_add(&wire, bytes, length);
+    }
+    send_wire(connection, &wire);
+    rv_buf_fini(&wire);
+}
+
+/* ---- ending ---- */
+
+void rv_http_server_release(struct rv_http_server *server)
+{
+    if (!server->closing || server->connection_count > 0 || server->exchange_count > 0) {
+        return;
+    }
+    rv_tls_server_destroy(server->tls);
+    void (*closed)(void *data) = server->closed;
+    void *data = server->closed_data;
+    rv_free(server);
+    if (closed != NULL) {
+        closed(data);
+    }
+}
+
+static void on_closed(void *data)
+{
+    struct rv_connection *connection = data;
+    struct rv_http_server *server = connection->server;
+    rv_tls_destroy(connection->tls);
+    rv_http_parser_destroy(connection->parser);
+    rv_buf_fini(&connection->pending);
+    rv_free(connection);
+    server->connection_count--;
+    rv_http_server_release(server);
+}
+
+void rv_connection_close(struct rv_connection *connection)
+{
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    struct rv_http_server *server = connection->server;
+    rv_connection_move(connection, CONNECTION_CLOSED);
+    if (connection->previous != NULL) {
+        connection->previous->next = connection->next;
+    } else {
+        server->connections = connection->next;
+    }
+    if (connection->next != NULL) {
+        connection->next->previous = connection->previous;
+    }
+    struct rv_http_stream *stream = connection->stream;
+    connection->stream = NULL;
+    if (connection->exchange != NULL) {
+        rv_exchange_detach(connection->exchange);
+    }
+    rv_tcp_close(connection->tcp, on_closed, connection);
+    if (stream != NULL) {
+        void (*closed)(void *data) = stream->closed;
+        void *data = stream->data;
+        rv_free(stream);
+        closed(data);
+    }
+}
+
+static void linger(struct rv_connection *connection)
+{
+    if (connection->tls != NULL) {
+        struct rv_buf wire;
+        rv_buf_init(&wire, WIRE_MAX);
+        rv_tls_finish(connection->tls, &wire);
+        send_wire(connection, &wire);
+        rv_buf_fini(&wire);
+    }
+    rv_tcp_shutdown(connection->tcp);
+    rv_connection_move(connection, CONNECTION_LINGER);
+    rv_buf_reset(&connection->pending);
+    if (connection->paused) {
+        connection->paused = false;
+        rv_tcp_read_start(connection->tcp, on_read, connection);
+    }
+}
+
+void rv_connection_next(struct rv_connection *connection, bool keep_alive)
+{
+    connection->exchange = NULL;
+    if (!keep_alive || connection->body_unread || connection->peer_ended ||
+        connection->server->closing) {
+        linger(connection);
+        return;
+    }
+    rv_http_parser_reset(connection->parser);
+    rv_connection_move(connection, CONNECTION_IDLE);
+    if (connection->paused) {
+        connection->paused = false;
+        rv_tcp_read_start(connection->tcp, on_read, connection);
+    }
+    pump(connection);
+}
+
+/* A request that cannot be read: its framing is lost, so the connection ends with the answer. */
+static void refuse(struct rv_connection *connection)
+{
+    connection->body_unread = true;
+    if (connection->exchange == NULL) {
+        rv_exchange_create(connection);
+    }
+    rv_exchange_refuse(connection->exchange, rv_http_parser_status(connection->parser), "invalid",
+                       rv_http_parser_why(connection->parser), NULL);
+}
+
+/* ---- reading ---- */
+
+/* Returns whether the exchange is still open after asking the layer above. */
+static bool admit(struct rv_connection *connection, size_t *body_max)
+{
+    struct rv_http_server *server = connection->server;
+    struct rv_exchange *exchange = rv_exchange_create(connection);
+    bool answered = false;
+    exchange->answered = &answered;
+    server->options.admit(server->options.data, exchange, body_max);
+    if (!answered) {
+        exchange->answered = NULL;
+    }
+    return !answered;
+}
+
+static void handle(struct rv_connection *connection)
+{
+    struct rv_http_server *server = connection->server;
+    struct rv_exchange *exchange = connection->exchange;
+    bool answered = false;
+    connection->body_unread = false;
+    if (connection->state != CONNECTION_HANDLING) {
+        rv_connection_move(connection, CONNECTION_HANDLING);
+    }
+    exchange->answered = &answered;
+    server->options.handle(server->options.data, exchange);
+    if (!answered) {
+        exchange->answered = NULL;
+    }
+}
+
+static void begin_body(struct rv_connection *connection)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    size_t body_max = 0;
+    connection->body_unread = true;
+    if (!admit(connection, &body_max)) {
+        return;
+    }
+    if (rv_http_parser_allow_body(connection->parser, body_max) == RV_HTTP_REFUSED) {
+        refuse(connection);
+        return;
+    }
+    rv_connection_move(connection, CONNECTION_BODY);
+    if (rv_http_parser_request(connection->parser)->expects_continue) {
+        rv_connection_send(connection, go_on, sizeof go_on - 1);
+    }
+}
+
+static void complete(struct rv_connection *connection)
+{
+    if (connection->exchange == NULL) { /* no body: admitted only now */
+        size_t body_max = 0;
+        rv_connection_move(connection, CONNECTION_HANDLING);
+        if (!admit(connection, &body_max)) {
+            return;
+        }
+    }
+    handle(connection);
+}
+
+static bool may_parse(const struct rv_connection *connection)
+{
+    return connection->state == CONNECTION_IDLE || connection->state == CONNECTION_HEAD ||
+           connection->state == CONNECTION_BODY;
+}
+
+/* Parses what is pending until a handler has a request or the bytes are used up.  A handler that
+ * answers at once comes back here through rv_connection_next; the flag keeps that flat. */
+static void pump(struct rv_connection *connection)
+{
+    if (connection->pumping) {
+        return;
+    }
+    connection->pumping = true;
+    while (may_parse(connection) && connection->pending.length > 0) {
+        size_t used = 0;
+        enum rv_http_progress progress = rv_http_parser_feed(
+            connection->parser, connection->pending.data, connection->pending.length, &used);
+        rv_buf_consume(&connection->pending, used);
+        switch (progress) {
+        case RV_HTTP_MORE:
+            if (connection->state == CONNECTION_IDLE &&
+                rv_http_parser_started(connection->parser)) {
+                rv_connection_move(connection, CONNECTION_HEAD);
+            }
+            break;
+        case RV_HTTP_HEAD:
+            begin_body(connection);
+            break;
+        case RV_HTTP_COMPLETE:
+            complete(connection);
+            break;
+        case RV_HTTP_REFUSED:
+            refuse(connection);
+            break;
+        default:
+            RV_UNREACHABLE("unknown progress");
+        }
+    }
+    connection->pumping = false;
+}
+
+static void on_end(struct rv_connection *connection)
+{
+    bool sending = rv_tcp_queued(connection->tcp) > 0;
+    connection->peer_ended = true;
+    if (connection->state == CONNECTION_HANDLING ||
+        (connection->state == CONNECTION_LINGER && sending)) {
+        return; /* a client may end its side and still read the answer */
+    }
+    if (connection->state == CONNECTION_IDLE && sending) {
+        linger(connection);
+        return;
+    }
+    rv_connection_close(connection);
+}
+
+static bool decrypt(struct rv_connection *connection, const char *bytes, size_t length)
+{
+    struct rv_buf wire;
+    rv_buf_init(&wire, WIRE_MAX);
+    enum rv_code code = rv_tls_receive(connection->tls, bytes, length, &connection->pending, &wire);
+    send_wire(connection, &wire);
+    rv_buf_fini(&wire);
+    return code == RV_OK;
+}
+
+static void on_read(void *data, const char *bytes, size_t length)
+{
+    struct rv_connection *connection = data;
+    if (bytes == NULL) {
+        on_end(connection);
+        return;
+    }
+    if (connection->state == CONNECTION_LINGER) {
+        return; /* read and dropped, so that the answer is not lost to a reset */
+    }
+    bool intact = true;
+    if (connection->tls != NULL) {
+        intact = decrypt(connection, bytes, length);
+    } else {
+        rv_buf_add(&connection->pending, bytes, length);
+    }
+    pump(connection);
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    if (!intact) {
+        rv_tcp_read_stop(connection->tcp);
+        on_end(connection);
+        return;
+    }
+    if (connection->state == CONNECTION_STREAM) {
+        rv_buf_reset(&connection->pending); /* nothing can follow a stream */
+    } else if (connection->pending.length > RV_HTTP_PENDING_MAX && !connection->paused) {
+        connection->paused = true;
+        rv_tcp_read_stop(connection->tcp);
+    }
+}
+
+/* ---- deadlines ---- */
+
+static void on_deadline(struct rv_connection *connection)
+{
+    if (connection->state == CONNECTION_BODY) { /* the client is there, only slow: say so */
+        rv_exchange_refuse(connection->exchange, 408, "timeout", "the body did not arrive in time",
+                           NULL);
+        return;
+    }
+    rv_connection_close(connection);
+}
+
+static void check(struct rv_connection *connection, int64_t now)
+{
+    size_t queued = rv_tcp_queued(connection->tcp);
+    bool progress = queued < connection->queued_before;
+    connection->queued_before = queued;
+    if (connection->stream != NULL && connection->stream->cut) {
+        rv_connection_close(connection);
+        return;
+    }
+    if (connection->state == CONNECTION_LINGER && connection->peer_ended && queued == 0) {
+        rv_connection_close(connection);
+        return;
+    }
+    bool reading = connection->state == CONNECTION_IDLE || connection->state == CONNECTION_LINGER;
+    if (reading && queued > 0 && progress) {
+        connection->deadline_us = now + connection->server->options.limits.idle_ms * INT64_C(1000);
+    }
+    if (now >= connection->deadline_us) {
+        on_deadline(connection);
+    }
+}
+
+static void on_sweep(void *data)
+{
+    struct rv_http_server *server = data;
+    int64_t now = now_us(server);
+    struct rv_connection *next = NULL;
+    for (struct rv_connection *one = server->connections; one != NULL; one = next) {
+        next = one->next; /* closing frees later, in the loop */
+        check(one, now);
+    }
+    rv_timer_start(server->sweep, RV_HTTP_SWEEP_MS);
+}
+
+/* ---- accepting ---- */
+
+static bool has_room(const struct rv_http_server *server, const char *peer)
+{
+    int same = 0;
+    if (server->connection_count >= server->options.limits.connections) {
+        return false;
+    }
+    for (const struct rv_connection *one = server->connections; one != NULL; one = one->next) {
+        same += strcmp(rv_tcp_peer(one->tcp), peer) == 0;
+    }
+    return same < server->options.limits.per_address;
+}
+
+static void on_accepted(void *data, struct rv_tcp *tcp)
+{
+    struct rv_http_server *server = data;
+    if (!has_room(server, rv_tcp_peer(tcp))) {
+        rv_log(RV_LOG_WARN, "http", "HTTP-FULL", "too many connections address=%s open=%d",
+               rv_tcp_peer(tcp), server->connection_count);
+        rv_tcp_close(tcp, NULL, NULL);
+        return;
+    }
+    struct rv_connection *connection = rv_alloc(sizeof *connection);
+    connection->server = server;
+    connection->tcp = tcp;
+    connection->parser = rv_http_parser_create();
+    rv_buf_init(&connection->pending, PLAIN_MAX);
+    if (server->tls != NULL) {
+        connection->tls = rv_tls_create(server->tls);
+    }
+    connection->deadline_us = now_us(server) + server->options.limits.idle_ms * INT64_C(1000);
+    connection->next = server->connections;
+    if (connection->next != NULL) {
+        connection->next->previous = connection;
+    }
+    server->connections = connection;
+    server->connection_count++;
+    rv_tcp_read_start(tcp, on_read, connection);
+}
+
+/* ---- the server ---- */
+
+static int or_default(int value, int otherwise)
+{
+    return value > 0 ? value : otherwise;
+}
+
+enum rv_code rv_http_server_create(const struct rv_http_options *options,
+                                   struct rv_http_server **out, struct rv_error *err)
+{
+    RV_ON_LOOP(options->loop);
+    if ((options->certificate_file == NULL) != (options->key_file == NULL)) {
+        rv_fail(err, RV_INVALID, "HTTPS needs both a certificate file and a key file");
+        return rv_hint(err, "Set both, or none for plain HTTP on this machine.");
+    }
+    struct rv_http_server *server = rv_alloc(sizeof *server);
+    struct rv_http_limits *limits = &server->options.limits;
+    server->options = *options;
+    limits->head_ms = or_default(limits->head_ms, RV_HTTP_HEAD_DEADLINE_MS);
+    limits->body_ms = or_default(limits->body_ms, RV_HTTP_BODY_DEADLINE_MS);
+    limits->idle_ms = or_default(limits->idle_ms, RV_HTTP_IDLE_DEADLINE_MS);
+    limits->connections = or_default(limits->connections, RV_HTTP_CONNECTIONS_MAX);
+    limits->per_address = or_default(limits->per_address, RV_HTTP_CONNECTIONS_PER_ADDRESS);
+    enum rv_code code = RV_OK;
+    if (options->certificate_file != NULL) {
+        code =
+            rv_tls_server_create(options->certificate_file, options->key_file, &server->tls, err);
+    }
+    if (code == RV_OK) {
+        code = rv_listener_open(options->loop,
+                                options->address != NULL ? options->address : "127.0.0.1",
+                                options->port, on_accepted, server, &server->listener, err);
+    }
+    if (code != RV_OK) {
+        rv_tls_server_destroy(server->tls);
+        rv_free(server);
+        return code;
+    }
+    server->sweep = rv_timer_create(options->loop, on_sweep, server);
+    rv_timer_start(server->sweep, RV_HTTP_SWEEP_MS);
+    *out = server;
+    return RV_OK;
+}
+
+int rv_http_server_port(const struct rv_http_server *server)
+{
+    return rv_listener_port(server->listener);
+}
+
+bool rv_http_server_is_tls(const struct rv_http_server *server)
+{
+    return server->tls != NULL;
+}
+
+int rv_http_server_connections(const struct rv_http_server *server)
+{
+    return server->connection_count;
+}
+
+void rv_http_server_close(struct rv_http_server *server, void (*closed)(void *data), void *data)
+{
+    if (server == NULL) {
+        if (closed != NULL) {
+            closed(data);
+        }
+        return;
+    }
+    RV_ASSERT(!server->closing);
+    server->closing = true;
+    server->closed = closed;
+    server->closed_data = data;
+    rv_listener_close(server->listener);
+    rv_timer_close(server->sweep);
+    server->connection_count++; /* holds the server while its connections are closed */
+    while (server->connections != NULL) {
+        rv_connection_close(server->connections);
+    }
+    server->connection_count--;
+    rv_http_server_release(server);
+}

@@ -1,0 +1,47 @@
+/* journal.h -- the rows of runs: typed appends into a transaction of the committer.
+ *
+ * A step's output is stored as a version byte and compact JSON.  (run, seq) is the primary key: two
+ * owners can never both commit the same step, whatever their leases say.
+ */
+#ifndef REEVE_RUNTIME_JOURNAL_JOURNAL_H
+#define REEVE_RUNTIME_JOURNAL_JOURNAL_H
+
+#include "runtime/db/db.h"
+#include "runtime/journal/commit.h"
+
+enum {
+    RV_JOURNAL_DIGEST_BYTES = 16,
+    RV_JOURNAL_OUT_JSON = 1,     /* first byte of `out`: compact JSON text follows */
+    RV_JOURNAL_OUT_MAX = 8 << 20 /* one step's output; larger things belong into documents */
+};
+
+void rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq, int kind, const char *name,
+                       const uint8_t digest[RV_JOURNAL_DIGEST_BYTES], const json_t *out);
+
+struct rv_run_new {
+    int64_t id;
+    const char *agent;
+    const struct rv_hash *plan_hash;
+    const char *business_key; /* claim: at most one open run per key; NULL none */
+    int64_t parent;           /* 0 none */
+    int depth;
+    const json_t *input;
+};
+void rv_journal_run_new(struct rv_batch *batch, const struct rv_run_new *run);
+
+struct rv_run_status {
+    int64_t run;
+    const char *status;
+    const char *waiting_on; /* NULL none */
+    int64_t wake_us;        /* 0 none */
+    const char *error_code; /* NULL: unchanged */
+    const char *error_text;
+    int32_t steps;
+};
+void rv_journal_run_status(struct rv_batch *batch, const struct rv_run_status *status);
+
+/* Decodes a step's output from a result column; new reference. */
+RV_MUST enum rv_code rv_journal_out_decode(const struct rv_result *result, int row, int column,
+                                           json_t **out, struct rv_error *err);
+
+#endif

@@ -1,0 +1,180 @@
+/* lease.c -- beat, claim, stop in time; see lease.h. */
+#include "runtime/journal/lease.h"
+
+#include "journal_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/base/random.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+struct held {
+    int32_t tenant;
+    int64_t epoch;
+};
+
+struct rv_lease {
+    struct rv_lease_options options;
+    int64_t node;
+    struct rv_timer *timer;
+    struct held held[RV_LEASE_TENANTS_MAX];
+    int count;
+    int64_t sent_us;    /* when the outstanding beat left: the lease counts from here */
+    int64_t renewed_us; /* sending time of the last beat that was answered */
+    bool beating;
+    bool claiming;
+    bool closing;
+    void (*closed)(void *data);
+    void *closed_data;
+};
+
+static void on_timer(void *data);
+static void on_beat(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err);
+static void on_claim(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err);
+static void on_release(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err);
+
+static int64_t mono_us(const struct rv_lease *lease)
+{
+    return rv_mono_us(rv_loop_clock(lease->options.loop));
+}
+
+struct rv_lease *rv_lease_create(const struct rv_lease_options *options)
+{
+    struct rv_lease *lease = rv_alloc(sizeof *lease);
+    lease->options = *options;
+    lease->node = rv_id_make(rv_now_us(rv_loop_clock(options->loop)));
+    lease->timer = rv_timer_create(options->loop, on_timer, lease);
+    rv_timer_start(lease->timer, 0);
+    return lease;
+}
+
+int64_t rv_lease_node(const struct rv_lease *lease)
+{
+    return lease->node;
+}
+
+int64_t rv_lease_epoch(const struct rv_lease *lease, int32_t tenant)
+{
+    for (int i = 0; i < lease->count; i++) {
+        if (lease->held[i].tenant == tenant) {
+            return lease->held[i].epoch;
+        }
+    }
+    return 0;
+}
+
+static void lose_all(struct rv_lease *lease)
+{
+    while (lease->count > 0) {
+        int32_t tenant = lease->held[--lease->count].tenant;
+        rv_log(RV_LOG_WARN, "lease", "LEASE-LOST", "tenant=%d node=%" PRId64, tenant, lease->node);
+        lease->options.lost(lease->options.data, tenant);
+    }
+}
+
+/* A node whose lease ran out is dead for the others: it goes on under a new identity. */
+static void start_over(struct rv_lease *lease)
+{
+    lose_all(lease);
+    lease->node = rv_id_make(rv_now_us(rv_loop_clock(lease->options.loop)));
+}
+
+static void on_timer(void *data)
+{
+    struct rv_lease *lease = data;
+    if (lease->closing) {
+        return;
+    }
+    rv_timer_start(lease->timer, RV_LEASE_BEAT_MS);
+    if (lease->renewed_us != 0 &&
+        mono_us(lease) - lease->renewed_us > (RV_LEASE_MS - RV_LEASE_MARGIN_MS) * 1000) {
+        start_over(lease);
+        lease->renewed_us = 0;
+    }
+    if (lease->beating) {
+        return;
+    }
+    lease->beating = true;
+    lease->sent_us = mono_us(lease);
+    char host[64] = "";
+    gethostname(host, sizeof host - 1);
+    struct rv_args *args = rv_args_create(&rv_sql_node_beat);
+    rv_args_i64(args, 1, lease->node);
+    rv_args_text(args, 2, host);
+    rv_args_i32(args, 3, (int32_t)getpid());
+    rv_args_i64(args, 4, RV_LEASE_MS);
+    rv_db_query(lease->options.db, 0, &rv_sql_node_beat, args, on_beat, lease);
+}
+
+static void on_beat(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct rv_lease *lease = data;
+    lease->beating = false;
+    if (lease->closing) {
+        return;
+    }
+    if (code != RV_OK) {
+        rv_log(RV_LOG_WARN, "lease", "BEAT-FAILED", "%s", err->message);
+        return;
+    }
+    if (!rv_result_bool(result, 0, 0)) {
+        start_over(lease);
+        return;
+    }
+    lease->renewed_us = lease->sent_us;
+    if (!lease->claiming && lease->count < RV_LEASE_TENANTS_MAX) {
+        lease->claiming = true;
+        struct rv_args *args = rv_args_create(&rv_sql_lease_claim);
+        rv_args_i64(args, 1, lease->node);
+        rv_args_i32(args, 2, lease->options.only_tenant);
+        rv_args_i32(args, 3, RV_LEASE_TENANTS_MAX - lease->count);
+        rv_db_query(lease->options.db, 0, &rv_sql_lease_claim, args, on_claim, lease);
+    }
+}
+
+static void on_claim(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
+{
+    struct rv_lease *lease = data;
+    lease->claiming = false;
+    if (code != RV_OK) {
+        rv_log(RV_LOG_WARN, "lease", "CLAIM-FAILED", "%s", err->message);
+        return;
+    }
+    for (int row = 0; row < rv_result_rows(result) && !lease->closing; row++) {
+        struct held held = {.tenant = (int32_t)rv_result_i64(result, row, 0),
+                            .epoch = rv_result_i64(result, row, 1)};
+        lease->held[lease->count++] = held;
+        lease->options.gained(lease->options.data, held.tenant, held.epoch);
+    }
+}
+
+void rv_lease_close(struct rv_lease *lease, void (*closed)(void *data), void *data)
+{
+    lease->closing = true;
+    lease->closed = closed;
+    lease->closed_data = data;
+    rv_timer_close(lease->timer);
+    struct rv_args *args = rv_args_create(&rv_sql_lease_release);
+    rv_args_i64(args, 1, lease->node);
+    rv_db_query(lease->options.db, 0, &rv_sql_lease_release, args, on_release, lease);
+}
+
+static void on_release(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err)
+{
+    (void)code; /* when the database is away the lease ends by itself */
+    (void)result;
+    (void)err;
+    struct rv_lease *lease = data;
+    if (lease->closed != NULL) {
+        lease->closed(lease->closed_data);
+    }
+    rv_free(lease);
+}

@@ -1,0 +1,40 @@
+/* lease.h -- this node's life sign and the companies it drives.
+ *
+ * One row per process start, one heartbeat for everything; database time decides.  Companies nobody
+ * alive drives are claimed continuously, so a killed node's runs come back by themselves.  A node
+ * whose heartbeat could not be renewed in time stops driving before its lease ends (own monotonic
+ * clock), and the epoch fences it even if it does not.
+ *
+ * Thread: the loop's.
+ */
+#ifndef REEVE_RUNTIME_JOURNAL_LEASE_H
+#define REEVE_RUNTIME_JOURNAL_LEASE_H
+
+#include "runtime/db/db.h"
+
+struct rv_lease;
+
+enum {
+    RV_LEASE_MS = 5000,        /* unanswered so long, others take over */
+    RV_LEASE_BEAT_MS = 1000,
+    RV_LEASE_MARGIN_MS = 1500, /* we stop this long before the lease ends */
+    RV_LEASE_TENANTS_MAX = 4096
+};
+
+struct rv_lease_options {
+    struct rv_loop *loop;
+    struct rv_db *db;
+    int32_t only_tenant; /* 0: any */
+    void (*gained)(void *data, int32_t tenant, int64_t epoch);
+    void (*lost)(void *data, int32_t tenant);
+    void *data;
+};
+
+struct rv_lease *rv_lease_create(const struct rv_lease_options *options);
+/* Gives everything back, then calls closed. */
+void rv_lease_close(struct rv_lease *lease, void (*closed)(void *data), void *data);
+int64_t rv_lease_node(const struct rv_lease *lease);
+/* 0 when this node does not drive the tenant. */
+int64_t rv_lease_epoch(const struct rv_lease *lease, int32_t tenant);
+
+#endif

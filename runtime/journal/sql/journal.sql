@@ -1,0 +1,36 @@
+-- journal.sql: runs and their steps.
+
+-- name: journal_append
+-- params: tenant int4, run int8[], seq int4[], kind int2[], name text[], digest bytea[], out bytea[]
+INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out)
+SELECT $1, r.run, r.seq, r.kind, r.name, r.digest, r.out
+  FROM unnest($2::int8[], $3::int4[], $4::int2[], $5::text[], $6::bytea[], $7::bytea[])
+       AS r(run, seq, kind, name, digest, out);
+
+-- name: run_insert
+-- params: tenant int4, id int8[], agent text[], plan bytea[], business_key text[], parent int8[], depth int2[]
+INSERT INTO run (tenant_id, id, agent, plan_hash, status, business_key, parent, depth)
+SELECT $1, r.id, r.agent, r.plan, 'created', r.business_key, nullif(r.parent, 0), r.depth
+  FROM unnest($2::int8[], $3::text[], $4::bytea[], $5::text[], $6::int8[], $7::int2[])
+       AS r(id, agent, plan, business_key, parent, depth);
+
+-- name: run_input_insert
+-- params: tenant int4, run int8[], input jsonb[]
+INSERT INTO run_input (tenant_id, run_id, input)
+SELECT $1, r.run, r.input FROM unnest($2::int8[], $3::jsonb[]) AS r(run, input);
+
+-- name: run_status_set
+-- params: tenant int4, id int8[], status text[], waiting_on text[], wake_at timestamptz[], error_code text[], error_text text[], steps int4[]
+UPDATE run x
+   SET status = r.status, waiting_on = r.waiting_on, wake_at = r.wake_at,
+       error_code = coalesce(r.error_code, x.error_code), error_text = coalesce(r.error_text, x.error_text),
+       steps = greatest(x.steps, r.steps), changed_at = clock_timestamp()
+  FROM unnest($2::int8[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::int4[])
+       AS r(id, status, waiting_on, wake_at, error_code, error_text, steps)
+ WHERE x.tenant_id = $1 AND x.id = r.id;
+
+-- name: blob_put
+-- params: tenant int4, hash bytea[], part int4[], bytes bytea[]
+INSERT INTO blob (tenant_id, hash, part, bytes)
+SELECT $1, r.hash, r.part, r.bytes FROM unnest($2::bytea[], $3::int4[], $4::bytea[]) AS r(hash, part, bytes)
+    ON CONFLICT (tenant_id, hash, part) DO NOTHING;

@@ -1,0 +1,243 @@
+/* postgres.c -- see postgres.h.  initdb and postgres are run directly; pg_ctl is not needed. */
+#include "tests/support/postgres.h"
+
+#include "runtime/base/check.h"
+#include "runtime/db/migrate.h"
+#include "tests/support/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
+#include <libpq-fe.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char base[64];
+static char bin[256];
+static pid_t server;
+static pid_t owner; /* the process that started it, and alone stops it */
+static int counter;
+static enum test_postgres_durability mode;
+
+static void become_postgres(void)
+{
+    if (geteuid() != 0) {
+        return;
+    }
+    const struct passwd *user = getpwnam("postgres");
+    user = user != NULL ? user : getpwnam("nobody");
+    if (user == NULL || setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0) {
+        _exit(126);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGINT); /* after the change of user, which clears it */
+}
+
+static pid_t spawn(const char *const argv[], const char *log)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (chdir("/") != 0) {
+            _exit(126);
+        }
+        int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666);
+        dup2(fd, 1);
+        dup2(fd, 2);
+        setsid();
+        prctl(PR_SET_PDEATHSIG, SIGINT);
+        become_postgres();
+        execv(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+static void find_binaries(void)
+{
+    glob_t found;
+    if (glob("/usr/lib/postgresql/*/bin/postgres", 0, NULL, &found) != 0) {
+        printf("SKIP: PostgreSQL is not installed (package postgresql-15)\n");
+        exit(TEST_SKIP_STATUS);
+    }
+    snprintf(bin, sizeof bin, "%s", found.gl_pathv[found.gl_pathc - 1]);
+    *strrchr(bin, '/') = '\0';
+    globfree(&found);
+}
+
+static void server_uri(char out[256], const char *database, const char *user)
+{
+    snprintf(out, 256, "host=%s dbname=%s user=%s connect_timeout=5 gssencmode=disable", base,
+             database, user);
+}
+
+static void launch(void)
+{
+    char data[128];
+    char program[300];
+    char log[128];
+    snprintf(data, sizeof data, "%s/data", base);
+    snprintf(program, sizeof program, "%s/postgres", bin);
+    snprintf(log, sizeof log, "%s/log", base);
+    char socket[160];
+    snprintf(socket, sizeof socket, "unix_socket_directories=%s", base);
+    char fsync[16];
+    snprintf(fsync, sizeof fsync, "fsync=%s", mode == TEST_PG_FSYNC ? "on" : "off");
+    const char *const argv[] = {program, "-D", data, "-c", socket, "-c", "listen_addresses=", "-c", fsync,
+                          "-c", "max_connections=100", "-c", "shared_buffers=256MB", "-c",
+                          "max_wal_size=4GB", "-c", "autovacuum_naptime=10s", NULL};
+    server = spawn(argv, log);
+    char uri[256];
+    server_uri(uri, "postgres", "reeve_test");
+    for (int i = 0; i < 600; i++) {
+        PGconn *conn = PQconnectdb(uri);
+        bool up = PQstatus(conn) == CONNECTION_OK;
+        PQfinish(conn);
+        if (up) {
+            return;
+        }
+        if (waitpid(server, NULL, WNOHANG) == server) {
+            server = spawn(argv, log); /* children of a killed server may still be going away */
+        }
+        struct timespec wait = {.tv_nsec = 50000000};
+        nanosleep(&wait, NULL);
+    }
+    fprintf(stderr, "the test server did not start; see %s\n", log);
+    exit(EXIT_FAILURE);
+}
+
+static void stop(void)
+{
+    if (server == 0 || getpid() != owner) {
+        return;
+    }
+    kill(server, SIGINT);
+    waitpid(server, NULL, 0);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", base);
+    if (system(command) != 0) {
+        fprintf(stderr, "could not remove %s\n", base);
+    }
+}
+
+void test_postgres_start(enum test_postgres_durability durability)
+{
+    mode = durability;
+    owner = getpid();
+    if (getenv("REEVE_TEST_PG") != NULL) {
+        return;
+    }
+    find_binaries();
+    snprintf(base, sizeof base, "/tmp/rvt-XXXXXX");
+    RV_ASSERT(mkdtemp(base) != NULL);
+    RV_ASSERT(chmod(base, 0777) == 0);
+    char data[128];
+    char program[300];
+    char log[128];
+    snprintf(data, sizeof data, "%s/data", base);
+    snprintf(program, sizeof program, "%s/initdb", bin);
+    snprintf(log, sizeof log, "%s/log", base);
+    const char *const argv[] = {program, "-D", data, "--no-sync", "-A", "trust", "-U", "reeve_test", "-E",
+                          "UTF8", "--locale=C.UTF-8", NULL};
+    int status = 0;
+    pid_t pid = spawn(argv, log);
+    RV_ASSERT(waitpid(pid, &status, 0) == pid);
+    if (status != 0) {
+        fprintf(stderr, "initdb failed; see %s\n", log);
+        exit(EXIT_FAILURE);
+    }
+    atexit(stop);
+    launch();
+}
+
+static void run_sql(const char *uri, const char *sql)
+{
+    PGconn *conn = PQconnectdb(uri);
+    PGresult *result = PQexec(conn, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK) {
+        fprintf(stderr, "%s: %s\n", sql, PQerrorMessage(conn));
+        abort();
+    }
+    PQclear(result);
+    PQfinish(conn);
+}
+
+char *test_postgres_database(const struct rv_migration *const *rooms)
+{
+    char name[64];
+    char admin[256];
+    char sql[256];
+    snprintf(name, sizeof name, "t_%d_%d_%d", (int)getpid(), counter++, (int)(time(NULL) % 100000));
+    char *uri = rv_alloc(512);
+    const char *outside = getenv("REEVE_TEST_PG");
+    if (outside != NULL) {
+        snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
+        run_sql(outside, sql);
+        PQconninfoOption *options = PQconninfoParse(outside, NULL);
+        RV_ASSERT(options != NULL);
+        for (PQconninfoOption *at = options; at->keyword != NULL; at++) {
+            if (at->val != NULL && strcmp(at->keyword, "dbname") != 0) {
+                size_t used = strlen(uri);
+                snprintf(uri + used, 512 - used, "%s='%s' ", at->keyword, at->val);
+            }
+        }
+        PQconninfoFree(options);
+        size_t used = strlen(uri);
+        snprintf(uri + used, 512 - used, "dbname=%s", name);
+    } else {
+        server_uri(admin, "postgres", "reeve_test");
+        /* an owner without superuser rights, as in production */
+        snprintf(sql, sizeof sql,
+                 "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_owner') THEN "
+                 "CREATE ROLE reeve_owner LOGIN CREATEROLE; END IF; END $$");
+        run_sql(admin, sql);
+        snprintf(sql, sizeof sql, "CREATE DATABASE %s OWNER reeve_owner", name);
+        run_sql(admin, sql);
+        server_uri(uri, name, "reeve_owner");
+    }
+    struct rv_error err = {.code = RV_OK};
+    int applied = 0;
+    if (rv_migrate(uri, rooms, &applied, &err) != RV_OK) {
+        fprintf(stderr, "%s (%s) %s\n", err.message, err.detail, err.hint);
+        abort();
+    }
+    return uri;
+}
+
+char *test_postgres_superuser(const char *database_uri)
+{
+    char *uri = rv_strdup(database_uri);
+    char *user = strstr(uri, "user=reeve_owner");
+    if (user != NULL) {
+        memcpy(user, "user=reeve_test ", 16);
+    }
+    return uri;
+}
+
+int test_postgres_pid(void)
+{
+    return (int)server;
+}
+
+void test_postgres_crash(void)
+{
+    char file[128];
+    snprintf(file, sizeof file, "%s/data/postmaster.pid", base);
+    kill(-server, SIGKILL); /* its session: all children */
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    struct timespec wait = {.tv_nsec = 100000000};
+    nanosleep(&wait, NULL);
+    unlink(file);
+    snprintf(file, sizeof file, "%s/.s.PGSQL.5432.lock", base);
+    unlink(file); /* the dead postmaster may be a zombie that still seems to hold it */
+    launch();
+}

@@ -6,6 +6,7 @@
 #include "erp/domain/iban.h"
 #include "erp/domain/money.h"
 #include "runtime/base/check.h"
+#include "runtime/base/hash.h"
 
 #include <inttypes.h>
 #include <stdio.h>

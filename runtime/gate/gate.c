@@ -698,6 +698,7 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
         rv_hint(err, "Use a new command id for a new command.");
         return RV_CONFLICT;
     }
+    op->outcome.stored = true;
     op->outcome.answer = json_object_get(log, "answer");
     if (strcmp(rv_json_str(log, "outcome", ""), "applied") == 0) {
         op->outcome.result = RV_GATE_REPEATED;

@@ -138,13 +138,20 @@ static bool take_size(const char *text, int64_t *size)
     return *text != '\0';
 }
 
+/* Exactly `size` bytes in their one spelling: libsodium takes letters with the eighth bit for others. */
 static bool from_base64(const char *text, void *out, size_t size)
 {
+    char again[128];
     size_t length = 0;
     const char *end = NULL;
-    return sodium_base642bin(out, size, text, strlen(text), NULL, &length, &end,
-                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
-           length == size && *end == '\0';
+    RV_ASSERT(sodium_base64_ENCODED_LEN(size, sodium_base64_VARIANT_ORIGINAL) <= sizeof again);
+    if (sodium_base642bin(out, size, text, strlen(text), NULL, &length, &end,
+                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        length != size || *end != '\0') {
+        return false;
+    }
+    sodium_bin2base64(again, sizeof again, out, size, sodium_base64_VARIANT_ORIGINAL);
+    return strcmp(again, text) == 0;
 }
 
 /* Is one of the signature lines ours, over exactly these bytes?  Others (witnesses) are skipped. */

@@ -5,6 +5,8 @@
  *   gated_N   a step loads one state, and writes a journal row, an event with its balance-like
  *             body, two sealed audit records and an outbox message: the shape of an allowed action
  *   raw_N     the yardstick: the same journal row, one transaction each, on N connections
+ * Before measuring, the write-ahead log is filled once and recycled, as it is on a server that has
+ * run for a while: otherwise the making of new log files is what is measured.
  * CPU per step is of this process and all PostgreSQL processes together.
  */
 #include "tests/bench/bench_journal.h"
@@ -324,7 +326,7 @@ static void make_tenant(struct world *world)
         .params = "",
         .text = "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN ('server_version',"
                 " 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'wal_sync_method',"
-                " 'max_wal_size') ORDER BY name"};
+                " 'max_wal_size', 'min_wal_size') ORDER BY name"};
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     must(rv_db_session_open(world->uri, &session, &err), &err);
@@ -358,6 +360,12 @@ static void run_journal(const struct bench_run *run)
     world->next_run = rv_id_make(rv_now_us(rv_clock_system()));
     world->uri = test_postgres_database(rooms);
     make_tenant(world);
+    char *superuser = test_postgres_superuser(world->uri);
+    test_postgres_execute(superuser,
+                          "SELECT count(pg_logical_emit_message(false, 'fill', repeat(md5(g::text), 32768)))"
+                          " FROM generate_series(1, 900) AS g");
+    test_postgres_execute(superuser, "CHECKPOINT");
+    rv_free(superuser);
     char key[] = "/tmp/reeve-bench-key-XXXXXX";
     int fd = mkstemp(key);
     RV_ASSERT(fd >= 0);

@@ -48,6 +48,8 @@ size_t rv_result_bytes(const struct rv_result *result, int row, int column, void
 json_t *rv_result_json(const struct rv_result *result, int row, int column);
 int64_t rv_result_time_us(const struct rv_result *result, int row, int column); /* timestamptz */
 int rv_result_column(const struct rv_result *result, const char *name); /* asserts presence */
+int rv_result_columns(const struct rv_result *result);
+const char *rv_result_column_name(const struct rv_result *result, int column);
 
 /* ---- for the command line and tests: the same, but waiting (never on a loop thread) ---- */
 struct rv_db_session;

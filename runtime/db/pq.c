@@ -244,3 +244,13 @@ int rv_result_column(const struct rv_result *result, const char *name)
     RV_ASSERT(column >= 0);
     return column;
 }
+
+int rv_result_columns(const struct rv_result *result)
+{
+    return PQnfields(result->pg);
+}
+
+const char *rv_result_column_name(const struct rv_result *result, int column)
+{
+    return PQfname(result->pg, column);
+}

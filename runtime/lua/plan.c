@@ -127,13 +127,16 @@ static int host_check(lua_State *lua)
     return 0;
 }
 
+/* The line of the agent's own text that is being run: the innermost frame that belongs to it. */
 static int host_line(lua_State *lua)
 {
+    const struct rv_plan *plan = plan_of(lua);
     lua_Debug debug;
     int line = 0;
-    if (lua_getstack(lua, (int)luaL_checkinteger(lua, 1), &debug) != 0 &&
-        lua_getinfo(lua, "l", &debug) != 0) {
-        line = debug.currentline;
+    for (int level = 1; line == 0 && lua_getstack(lua, level, &debug) != 0; level++) {
+        if (lua_getinfo(lua, "Sl", &debug) != 0 && strcmp(debug.source + 1, plan->agent) == 0) {
+            line = debug.currentline;
+        }
     }
     lua_pushinteger(lua, line);
     return 1;
@@ -237,6 +240,9 @@ static enum rv_code lua_failure(lua_State *lua, int status, const struct caps *c
     }
     if (text == NULL) {
         return rv_fail(err, RV_INVALID, "%s: an error object that is no text was raised", name);
+    }
+    if (strncmp(text, name, strlen(name)) != 0) {
+        return rv_fail(err, RV_INVALID, "%s: %s", name, text);
     }
     return rv_fail(err, RV_INVALID, "%s", text);
 }

@@ -5,7 +5,7 @@
 -- address, a time or a number that was not handed in.  `host` holds the few functions made in C:
 --   host.request(name, args, line)  stands still until the runtime has a durable answer
 --   host.check(value, what)         complains when value is no plain data
---   host.line(level)                line of agent.lua at that level
+--   host.line()                     line of agent.lua that is being run
 local host = ...
 local type, error, select, tostring0, rawlen, floor = type, error, select, tostring, rawlen, math.floor
 local string0, table0, math0 = string, table, math
@@ -371,7 +371,7 @@ local money = {
 
 local function ask(name, args)
   host.check(args, name)
-  local answer = host.request(name, args, host.line(3))
+  local answer = host.request(name, args, host.line())
   if answer.ok then return answer.value end
   return nil, answer.message, answer.code
 end
@@ -434,7 +434,7 @@ local function new_plan(uses)
     host.check(args, "plan:add: args")
     host.check(options, "plan:add: options")
     actions[#actions + 1] = { action = action, args = args, reason = options.reason,
-      evidence = options.evidence, line = host.line(2) }
+      evidence = options.evidence, line = host.line() }
     return self
   end
   function plan:summary(text)

@@ -102,3 +102,22 @@ SELECT a.name, a.active_hash, p.manifest, a.owner
   FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
  WHERE a.tenant_id = $1 AND a.enabled
  ORDER BY a.name;
+
+-- name: exceptions_waiting
+-- Open exceptions that no open run works on and that no run has finished since they last changed.
+-- params: tenant int4, limit int4
+SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
+  FROM exception e
+ WHERE e.tenant_id = $1 AND e.state = 'open'
+   AND NOT EXISTS (SELECT FROM run r
+                    WHERE r.tenant_id = e.tenant_id
+                      AND r.business_key = 'exception:' || encode(e.key, 'hex')
+                      AND r.status <> 'failed')
+ ORDER BY e.type, e.key
+ LIMIT $2;
+
+-- name: runs_open_count
+-- params: tenant int4
+SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+                          AND NOT (r.status = 'waiting' AND r.waiting_on = 'approval'))
+  FROM run r WHERE r.tenant_id = $1;

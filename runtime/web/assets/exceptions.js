@@ -34,7 +34,7 @@ export function exceptionsView(main) {
   show(main, el('section', { class: 'page' },
     el('div', { class: 'tools' }, el('h1', {}, 'Exceptions'), state),
     el('div', { class: 'scroll' }, el('table', { class: 'grid' }, el('thead', {}, el('tr', {},
-      ['Type', 'What', 'At stake', 'State', 'Owner', 'Opened', 'Due'].map((name) => el('th', { scope: 'col' }, name)))), body)), more));
+      ['Type', 'What', 'At stake', 'State', 'Owner', 'Opened', 'Due'].map((name) => el('th', { scope: 'col', class: name === 'At stake' ? 'number' : null }, name)))), body)), more));
   load(true);
   return { choose() {}, key() { return false; }, close() {} };
 }

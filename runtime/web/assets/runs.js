@@ -32,7 +32,7 @@ export function runsView(main, person, wanted) {
   const page = el('section', { class: 'page' },
     el('div', { class: 'tools' }, el('h1', {}, 'Runs'), status),
     el('div', { class: 'scroll' }, el('table', { class: 'grid' }, el('thead', {}, el('tr', {},
-      ['Run', 'Agent', 'Status', 'About', 'Steps', 'Changed'].map((name) => el('th', { scope: 'col' }, name)))), body)), more);
+      ['Run', 'Agent', 'Status', 'About', 'Steps', 'Changed'].map((name) => el('th', { scope: 'col', class: name === 'Steps' ? 'number' : null }, name)))), body)), more);
   let next = '';
   let now = Date.now();
 

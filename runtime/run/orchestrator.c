@@ -1,0 +1,411 @@
+/* orchestrator.c -- see orchestrator.h.
+ *
+ * The actor asks the database and is answered by messages to itself, so it never blocks and a late
+ * answer to a restarted incarnation is a dead letter.
+ */
+#include "runtime/run/orchestrator.h"
+
+#include "approval_sql.h"
+#include "run_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/base/random.h"
+#include "runtime/journal/journal.h"
+#include "runtime/run/run_actor.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    FOUND_RUNS = RV_MESSAGE_USER + 100, /* private: answers of the database */
+    FOUND_APPROVALS,
+    FOUND_AGENTS,
+    FOUND_EXCEPTIONS,
+    STARTED,
+    TICK_TOKEN = 1,
+    START_ARENA_MAX = 8 << 20
+};
+
+struct live {
+    int64_t run;
+    struct rv_ref ref;
+};
+
+struct orchestrator {
+    struct rv_orchestrator_start start;
+    struct rv_ref self;
+    struct rv_actors *actors;
+    struct live live[RV_RUNS_ACTIVE_MAX];
+    int live_count;
+    json_t *agents; /* [{name, hash, manifest, owner}] */
+    int starting;   /* run.start requests at the gate */
+    bool looking;
+    bool ticking;
+    int started;
+};
+
+static enum rv_code on_start(struct rv_actor *self, void *state, const void *argument,
+                             struct rv_error *err);
+static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_message *message,
+                               struct rv_error *err);
+static void on_stop(struct rv_actor *self, void *state, enum rv_exit why);
+
+const struct rv_behavior rv_orchestrator_behavior = {
+    .name = "orchestrator",
+    .start = on_start,
+    .receive = on_message,
+    .stop = on_stop,
+    .state_bytes = sizeof(struct orchestrator),
+};
+
+/* ---- the database answers by message ---- */
+
+struct ask {
+    struct rv_actors *actors;
+    struct rv_ref to;
+    uint32_t kind;
+};
+
+static void free_json(void *json)
+{
+    json_decref(json);
+}
+
+static void on_rows(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct ask *ask = data;
+    json_t *rows = json_array();
+    if (code != RV_OK) {
+        rv_log(RV_LOG_WARN, "run", "LOOK-FAILED", "%s", err->message);
+    }
+    for (int row = 0; code == RV_OK && row < rv_result_rows(result); row++) {
+        switch (ask->kind) {
+        case FOUND_RUNS:
+            json_array_append_new(rows, json_integer(rv_result_i64(result, row, 0)));
+            break;
+        case FOUND_APPROVALS:
+            json_array_append_new(rows, json_integer(rv_result_i64(result, row, 0)));
+            break;
+        case FOUND_AGENTS:
+            json_array_append_new(rows, json_pack("{s:s,s:s,s:o,s:s}", "name",
+                                                  rv_result_text(result, row, 0), "hash",
+                                                  rv_result_text(result, row, 1) + 2, "manifest",
+                                                  rv_result_json(result, row, 2), "owner",
+                                                  rv_result_text(result, row, 3)));
+            break;
+        default:
+            json_array_append_new(rows, json_pack("{s:s,s:s,s:o}", "key",
+                                                  rv_result_text(result, row, 0), "type",
+                                                  rv_result_text(result, row, 1), "row",
+                                                  rv_result_json(result, row, 2)));
+            break;
+        }
+    }
+    struct rv_message message = {.kind = ask->kind, .payload = rows, .free = free_json};
+    rv_actors_send(ask->actors, ask->to, &message);
+    rv_free(ask);
+}
+
+static void look(struct orchestrator *me, uint32_t kind, const struct rv_statement *statement,
+                 int limit)
+{
+    struct ask *ask = rv_alloc(sizeof *ask);
+    *ask = (struct ask){.actors = me->actors, .to = me->self, .kind = kind};
+    struct rv_args *args = rv_args_create(statement);
+    if (limit > 0) {
+        rv_args_i32(args, 2, limit);
+    }
+    rv_db_query(me->start.options->db, me->start.tenant, statement, args, on_rows, ask);
+}
+
+/* ---- lifecycle ---- */
+
+static enum rv_code on_start(struct rv_actor *self, void *state, const void *argument,
+                             struct rv_error *err)
+{
+    (void)err;
+    struct orchestrator *me = state;
+    me->start = *(const struct rv_orchestrator_start *)argument;
+    me->self = rv_actor_self(self);
+    me->actors = rv_actor_system(self);
+    rv_actor_after(self, 0, TICK_TOKEN);
+    return RV_OK;
+}
+
+static void on_stop(struct rv_actor *self, void *state, enum rv_exit why)
+{
+    (void)self;
+    (void)why;
+    struct orchestrator *me = state;
+    json_decref(me->agents);
+}
+
+/* ---- runs that can move ---- */
+
+static bool is_live(const struct orchestrator *me, int64_t run)
+{
+    for (int i = 0; i < me->live_count; i++) {
+        if (me->live[i].run == run) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run)
+{
+    if (is_live(me, run) || me->live_count == RV_RUNS_ACTIVE_MAX) {
+        return;
+    }
+    struct rv_run_start start = {
+        .tenant = me->start.tenant,
+        .run = run,
+        .port = me->start.options->port,
+        .changed = me->start.options->changed,
+        .changed_data = me->start.options->changed_data,
+    };
+    struct rv_spawn spawn = {
+        .behavior = &rv_run_behavior,
+        .argument = &start,
+        .argument_bytes = sizeof start,
+        .mailbox = 64,
+        .tenant = me->start.tenant,
+    };
+    struct rv_ref ref = {0};
+    struct rv_error err = {.code = RV_OK};
+    if (rv_actor_spawn(self, &spawn, &ref, &err) != RV_OK) {
+        rv_log_error("run", "RUN-NOT-SPAWNED", &err);
+        return;
+    }
+    rv_actor_monitor(self, ref);
+    me->live[me->live_count++] = (struct live){run, ref};
+}
+
+static void run_ended(struct orchestrator *me, struct rv_ref ref)
+{
+    for (int i = 0; i < me->live_count; i++) {
+        if (rv_ref_is(me->live[i].ref, ref)) {
+            me->live[i] = me->live[--me->live_count];
+            return;
+        }
+    }
+}
+
+static void tick(struct rv_actor *self, struct orchestrator *me)
+{
+    (void)self;
+    if (me->ticking) {
+        return;
+    }
+    me->ticking = true;
+    look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
+    look(me, FOUND_APPROVALS, &rv_sql_approvals_due, 0);
+}
+
+/* ---- exceptions to runs ---- */
+
+static const json_t *agent_for(const struct orchestrator *me, const char *type)
+{
+    size_t i;
+    json_t *agent;
+    json_array_foreach(me->agents, i, agent)
+    {
+        size_t k;
+        json_t *code;
+        json_array_foreach(json_object_get(json_object_get(agent, "manifest"), "handles"), k, code)
+        {
+            if (strcmp(json_string_value(code), type) == 0) {
+                return agent;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* One run.start on its way through the gate. */
+struct beginning {
+    struct rv_gate_pass pass;
+    struct rv_actors *actors;
+    struct rv_ref to;
+    struct rv_arena *arena;
+    int64_t run;
+    const char *agent;
+    const char *business_key;
+    struct rv_hash plan_hash;
+    json_t *args;
+    json_t *input;
+};
+
+static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *batch,
+                                 struct rv_error *err)
+{
+    (void)err;
+    struct beginning *beginning = pass->data;
+    struct rv_run_new run = {.id = beginning->run,
+                             .agent = beginning->agent,
+                             .plan_hash = &beginning->plan_hash,
+                             .business_key = beginning->business_key,
+                             .input = beginning->input};
+    rv_journal_run_new(batch, &run);
+    return RV_OK;
+}
+
+static void begin_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
+{
+    struct beginning *beginning = pass->data;
+    if (code != RV_OK && code != RV_CONFLICT) { /* a conflict: somebody else has the claim */
+        rv_log(RV_LOG_WARN, "run", "RUN-NOT-STARTED", "agent=%s code=%s %s", beginning->agent,
+               rv_code_name(code), err->message);
+    }
+    struct rv_message message = {.kind = STARTED};
+    message.body.numbers[0] = code == RV_OK ? beginning->run : 0;
+    rv_actors_send(beginning->actors, beginning->to, &message);
+    json_decref(beginning->args);
+    json_decref(beginning->input);
+    rv_arena_destroy(beginning->arena);
+    rv_free(beginning);
+}
+
+/* What the agent sees of an exception. */
+static json_t *exception_input(const struct orchestrator *me, const json_t *found)
+{
+    const json_t *row = json_object_get(found, "row");
+    json_t *resolutions = json_array();
+    const char *type = rv_json_str(found, "type", "");
+    const char *const *names =
+        me->start.options->resolutions_of != NULL ? me->start.options->resolutions_of(type) : NULL;
+    for (; names != NULL && *names != NULL; names++) {
+        json_array_append_new(resolutions, json_string(*names));
+    }
+    json_t *exception = json_pack(
+        "{s:O,s:O,s:O,s:O,s:O,s:o}", "key", json_object_get(found, "key"), "code",
+        json_object_get(found, "type"), "subject", json_object_get(row, "subject"), "resource",
+        json_object_get(row, "resource"), "summary", json_object_get(row, "summary"), "resolutions",
+        resolutions);
+    static const char *const more[] = {"evidence", "money", "currency", "party", "tier"};
+    for (size_t i = 0; i < RV_COUNT(more); i++) {
+        json_t *value = json_object_get(row, more[i]);
+        if (value != NULL && !json_is_null(value)) {
+            json_object_set(exception, more[i], value);
+        }
+    }
+    json_t *input = json_pack("{s:o}", "exception", exception);
+    return input;
+}
+
+static void begin_run(struct orchestrator *me, const json_t *found, const json_t *agent)
+{
+    struct beginning *beginning = rv_alloc(sizeof *beginning);
+    beginning->actors = me->actors;
+    beginning->to = me->self;
+    beginning->arena = rv_arena_create("run start", START_ARENA_MAX);
+    beginning->run = rv_id_make(rv_now_us(rv_clock_system()));
+    beginning->agent = rv_arena_strdup(beginning->arena, rv_json_str(agent, "name", ""));
+    beginning->business_key =
+        rv_arena_printf(beginning->arena, "exception:%s", rv_json_str(found, "key", ""));
+    RV_ASSERT(rv_hash_from_hex(rv_json_str(agent, "hash", ""), &beginning->plan_hash));
+    beginning->args = json_pack("{s:s,s:s}", "agent", beginning->agent, "type",
+                                rv_json_str(found, "type", ""));
+    beginning->input = exception_input(me, found);
+    beginning->pass = (struct rv_gate_pass){
+        .tenant = me->start.tenant,
+        .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "orchestrator"},
+        .action = "run.start",
+        .args = beginning->args,
+        .run = beginning->run,
+        .epoch = me->start.epoch,
+        .seq = 0,
+        .key = beginning->business_key,
+        .append = begin_append,
+        .done = begin_done,
+        .data = beginning,
+    };
+    me->starting++;
+    rv_gate_pass(me->start.options->gate, &beginning->pass);
+}
+
+static void orchestrate(struct orchestrator *me, const json_t *exceptions)
+{
+    size_t i;
+    json_t *found;
+    json_array_foreach((json_t *)(uintptr_t)exceptions, i, found)
+    {
+        const json_t *agent = agent_for(me, rv_json_str(found, "type", ""));
+        if (agent != NULL) {
+            begin_run(me, found, agent);
+        }
+    }
+    me->looking = me->starting > 0;
+}
+
+/* ---- messages ---- */
+
+static void wake_all(struct rv_actor *self, struct orchestrator *me, const json_t *runs)
+{
+    size_t i;
+    json_t *run;
+    json_array_foreach((json_t *)(uintptr_t)runs, i, run)
+    {
+        wake_run(self, me, json_integer_value(run));
+    }
+}
+
+static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_message *message,
+                               struct rv_error *err)
+{
+    (void)err;
+    struct orchestrator *me = state;
+    size_t i;
+    json_t *item;
+    switch (message->kind) {
+    case RV_MESSAGE_TIMEOUT:
+        tick(self, me);
+        rv_actor_after(self, RV_ORCHESTRATOR_TICK_MS, TICK_TOKEN);
+        break;
+    case RV_ORCHESTRATOR_TICK:
+        tick(self, me);
+        break;
+    case FOUND_RUNS:
+        me->ticking = false;
+        wake_all(self, me, message->payload);
+        break;
+    case FOUND_APPROVALS:
+        json_array_foreach((json_t *)message->payload, i, item)
+        {
+            rv_approval_time(me->start.options->approvals, me->start.tenant,
+                             json_integer_value(item));
+        }
+        break;
+    case RV_ORCHESTRATE:
+        if (!me->looking) {
+            me->looking = true;
+            look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
+        }
+        break;
+    case FOUND_AGENTS:
+        json_decref(me->agents);
+        me->agents = rv_message_take(message);
+        look(me, FOUND_EXCEPTIONS, &rv_sql_exceptions_waiting, RV_EXCEPTIONS_PER_LOOK);
+        break;
+    case FOUND_EXCEPTIONS:
+        orchestrate(me, message->payload);
+        break;
+    case STARTED:
+        me->starting--;
+        me->looking = me->starting > 0;
+        if (message->body.numbers[0] != 0) {
+            me->started++;
+            wake_run(self, me, message->body.numbers[0]);
+        }
+        break;
+    case RV_MESSAGE_DOWN:
+        run_ended(me, message->from);
+        tick(self, me); /* room for the next */
+        break;
+    default:
+        break;
+    }
+    return RV_OK;
+}

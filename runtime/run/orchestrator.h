@@ -1,0 +1,47 @@
+/* orchestrator.h -- one actor per company: picks agents for exceptions, starts runs, brings back those
+ * that can move, ends approvals whose time has come.
+ *
+ *   tick (twice a second): runs that could move -> run actors; due approvals -> expire or escalate
+ *   RV_ORCHESTRATE        : open exceptions -> agent that handles the type -> run.start through the gate
+ *
+ * A business key ("exception:<hex>") is claimed by the unique index on open runs: two orchestrators can
+ * never start two runs for one exception.  Runs beyond the company's share wait in the database.
+ */
+#ifndef REEVE_RUNTIME_RUN_ORCHESTRATOR_H
+#define REEVE_RUNTIME_RUN_ORCHESTRATOR_H
+
+#include "runtime/actor/actor.h"
+#include "runtime/approval/approval.h"
+#include "runtime/db/db.h"
+#include "runtime/gate/gate.h"
+#include "runtime/run/port.h"
+
+enum {
+    RV_ORCHESTRATE = RV_MESSAGE_USER,  /* look for open exceptions */
+    RV_ORCHESTRATOR_TICK,              /* look for runs that can move */
+    RV_RUNS_ACTIVE_MAX = 64,           /* run actors of one company at once: its share of the core */
+    RV_ORCHESTRATOR_TICK_MS = 500,
+    RV_EXCEPTIONS_PER_LOOK = 500
+};
+
+struct rv_orchestrator_options {
+    struct rv_db *db;
+    struct rv_gate *gate;
+    struct rv_approvals *approvals;
+    const struct rv_run_port *port;
+    /* Resolutions of an exception type, e.g. {"invoice.hold", ...}; NULL-terminated, or NULL. */
+    const char *const *(*resolutions_of)(const char *type);
+    /* Progress for people; on the actor's thread; may be NULL. */
+    void (*changed)(void *data, int32_t tenant, int64_t run, enum rv_run_state state);
+    void *changed_data;
+};
+
+struct rv_orchestrator_start {
+    int32_t tenant;
+    int64_t epoch;
+    const struct rv_orchestrator_options *options; /* outlives the actor */
+};
+
+extern const struct rv_behavior rv_orchestrator_behavior;
+
+#endif

@@ -1,0 +1,200 @@
+/* lua_plan_test.c -- plans are deterministic, sealed and capped; errors name line and field. */
+#include "runtime/base/check.h"
+#include "runtime/lua/plan.h"
+#include "tests/support/test.h"
+
+#include <time.h>
+
+#define AGENT(body)                                                                                \
+    "local agent = { name = 'a', version = '1', handles = {'F01'}, uses = {'invoice.hold'} }\n"    \
+    "function agent.plan(ctx, exception)\n" body "\n return ctx:plan() end\n return agent\n"
+
+static struct rv_agent *agent_of(const char *source)
+{
+    struct rv_agent *agent = NULL;
+    struct rv_error err = {.code = RV_OK};
+    if (rv_agent_load(source, strlen(source), "agent.lua", &agent, &err) != RV_OK) {
+        ck_abort_msg("%s", err.message);
+    }
+    return agent;
+}
+
+/* Runs to the end, answering every request with {"ok":true,"value":answer}. */
+static enum rv_plan_status run(const char *source, const char *answer, json_t **result, char *trace,
+                               struct rv_error *err)
+{
+    struct rv_agent *agent = agent_of(source);
+    json_t *input = json_pack("{s:s,s:I,s:i,s:{s:s,s:[s,s]}}", "run", "r_1", "now_us",
+                              (json_int_t)1700000000000000, "seed", 7, "exception", "code", "F01",
+                              "resolutions", "invoice.hold", "order.change");
+    json_t *value = json_loads(answer, JSON_DECODE_ANY, NULL);
+    json_t *reply = json_pack("{s:b,s:o}", "ok", 1, "value", value);
+    struct rv_plan *plan = NULL;
+    ck_assert_int_eq(rv_plan_start(agent, "plan", input, &plan, err), RV_OK);
+    struct rv_plan_request request;
+    enum rv_plan_status status = rv_plan_step(plan, NULL, &request, result, err);
+    for (int i = 0; i < 100 && status == RV_PLAN_REQUEST; i++) {
+        if (trace != NULL) {
+            char *text = json_dumps(request.args, JSON_COMPACT | JSON_SORT_KEYS);
+            sprintf(trace + strlen(trace), "%s %s %d\n", request.name, text, request.line);
+            free(text);
+        }
+        status = rv_plan_step(plan, reply, &request, result, err);
+    }
+    rv_plan_destroy(plan);
+    rv_agent_destroy(agent);
+    json_decref(input);
+    json_decref(reply);
+    return status;
+}
+
+static json_t *done(const char *source, const char *answer, char *trace)
+{
+    json_t *result = NULL;
+    struct rv_error err = {.code = RV_OK};
+    enum rv_plan_status status = run(source, answer, &result, trace, &err);
+    ck_assert_msg(status == RV_PLAN_DONE, "%s", err.message);
+    return result;
+}
+
+static void fails(const char *source, const char *words)
+{
+    json_t *result = NULL;
+    struct rv_error err = {.code = RV_OK};
+    clock_t start = clock();
+    ck_assert_int_eq(run(source, "1", &result, NULL, &err), RV_PLAN_FAILED);
+    ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message, words);
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    ck_assert_msg(seconds < 20, "took %.1f s", seconds); /* a bound on runaway, not on speed */
+}
+
+static void no_agent(const char *source, const char *words)
+{
+    struct rv_agent *agent = NULL;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_ne(rv_agent_load(source, strlen(source), "agent.lua", &agent, &err), RV_OK);
+    ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message, words);
+}
+
+TEST(a_plan_asks_and_proposes)
+{
+    char trace[4096] = "";
+    json_t *plan = done(AGENT("local i = erp.get('invoice', 42)\n"
+                              "local c = llm.decide{question='?', options={'a','b'}, facts={n=i}}\n"
+                              "ctx:sleep(5) ctx:note('hello') memory.set('k', {1,2})\n"
+                              "ctx:plan():add('invoice.hold', {invoice=42, list=json.array{}}, "
+                              "{reason='r', evidence={'e1'}}):summary('s')"),
+                        "42", trace);
+    ck_assert_str_eq(trace, "erp.get {\"id\":42,\"kind\":\"invoice\"} 3\n"
+                            "llm.decide {\"facts\":{\"n\":42},\"options\":[\"a\",\"b\"],\"question\":\"?\"} 4\n"
+                            "sleep {\"seconds\":5} 5\n"
+                            "note {\"text\":\"hello\"} 5\n"
+                            "memory.set {\"key\":\"k\",\"value\":[1,2]} 5\n");
+    char *text = json_dumps(plan, JSON_COMPACT | JSON_SORT_KEYS);
+    ck_assert_str_eq(text, "{\"actions\":[{\"action\":\"invoice.hold\",\"args\":{\"invoice\":42,\"list\":[]},"
+                           "\"evidence\":[\"e1\"],\"line\":6,\"reason\":\"r\"}],\"summary\":\"s\"}");
+    free(text);
+    json_decref(plan);
+}
+
+TEST(an_empty_plan_is_an_empty_list)
+{
+    json_t *plan = done(AGENT(""), "1", NULL);
+    ck_assert(json_is_array(json_object_get(plan, "actions")));
+    json_decref(plan);
+}
+
+TEST(iteration_sorting_and_chance_are_the_same_everywhere)
+{
+    json_t *plan = done(
+        AGENT("local t = {} for _, k in ipairs{'z','b',3,'a',1,true} do t[k] = 1 end\n"
+              "local out = {} for k in pairs(t) do out[#out+1] = tostring(k) end\n"
+              "local s = {{1,'a'},{0,'b'},{1,'c'},{0,'d'}} table.sort(s, function(x,y) return x[1]<y[1] end)\n"
+              "for _, v in ipairs(s) do out[#out+1] = v[2] end\n"
+              "out[#out+1] = math.random(1000) .. '' out[#out+1] = tostring({})"
+              "\nctx:plan():summary(table.concat(out, ','))"),
+        "1", NULL);
+    json_decref(plan);
+}
+
+TEST(patterns_match_as_in_lua)
+{
+    json_t *plan = done(
+        AGENT("local r = {}\n"
+              "r[1] = table.concat({('key = value'):match('^(%w+)%s*=%s*(%w+)$')}, '|')\n"
+              "r[2] = ('hello world'):gsub('o', '0')\n"
+              "r[3] = ('a,b,,c'):gsub(',(.)', '<%1>')\n"
+              "r[4] = tostring(('abc'):find('b')) .. tostring(('a.c'):find('.', 1, true))\n"
+              "local w = {} for x in ('one two  three'):gmatch('%a+') do w[#w+1] = x end\n"
+              "r[5] = table.concat(w, '-')\n"
+              "r[6] = ('INV-00123'):match('%-0*(%d+)$') r[7] = ('[x]'):match('^%[(.-)%]$') r[8] = ('a-z'):match('[%a-]+')\n"
+              "ctx:plan():summary(table.concat(r, ';'))"),
+        "1", NULL);
+    ck_assert_str_eq(rv_json_str(plan, "summary", ""),
+                     "key|value;hell0 w0rld;a<b><,>c;22;one-two-three;123;x;a-z");
+    json_decref(plan);
+}
+
+TEST(errors_name_line_and_field)
+{
+    no_agent("return 5", "agent table");
+    no_agent("local a = {}\nreturn {\n name='x', version='1', handles='F01', uses={}, plan=function() end}",
+             "agent.lua:3: field \"handles\"");
+    no_agent("return {name='x', version='1', handles={}, uses={}}", "plan");
+    no_agent("x = 1", "agent.lua:1: global \"x\" assigned");
+    no_agent("local = 5", "agent.lua:1:");
+    no_agent("\x1bLua", "agent.lua");
+    fails(AGENT("ctx:plan():add('payment.release', {}, {reason='x'})"), "agent.lua:3: plan:add: action");
+    fails(AGENT("ctx:plan():add('invoice.hold', {}, {})"), "\"reason\"");
+    fails(AGENT("ctx:plan():add('invoice.hold', {a={b=function() end}}, {reason='x'})"), "\"a.b\"");
+    fails(AGENT("ctx:plan():add('invoice.hold', {amount=1.5}, {reason='x'})"), "fraction");
+    fails(AGENT("y = 5"), "agent.lua:3: global \"y\"");
+    fails(AGENT("local n = nothing"), "unknown name \"nothing\"");
+    fails(AGENT("erp.get('invoice')"), "agent.lua:3: erp.get: id is missing");
+}
+
+TEST(hostile_plans_end_in_a_named_limit)
+{
+    static const struct {
+        const char *body;
+        const char *words;
+    } cases[] = {
+        {"while true do end", "instructions"},
+        {"while true do pcall(function() while true do end end) end", "instructions"},
+        {"local function f() return pcall(f) end while true do f() end", "instructions"},
+        {"while true do xpcall(function() error('x') end, function() return 1 end) end", "instructions"},
+        {"local s = 'x' while true do s = s .. s end", "memory"},
+        {"local t = {} while true do t[#t+1] = {} end", "memory"},
+        {"local s = ('x'):rep(1 << 30)", "repetitions"},
+        {"local x = (('a'):rep(200)):find('.-.-.-.-.-.-b$')", "instructions"},
+        {"local x = (('a'):rep(5000)):match('(.*)(.*)(.*)(.*)b')", "instructions"},
+        {"local function f() return 1 + f() end f()", "memory"},
+        {"error({})", "no text"},
+        {"error(setmetatable)", "unknown name"},
+        {"string.rep = nil", "cannot be assigned"},
+        {"getmetatable('').__index = nil", "unknown name"},
+        {"load('x=1')()", "unknown name"},
+        {"os.exit(1)", "unknown name"},
+        {"coroutine.yield()", "unknown name"},
+        {"string.format('%p', {})", "address"},
+        {"string.format('%s', {})", "table"},
+        {"string.dump(function() end)", "nil value"},
+        {"table.unpack({}, 1, 1e8)", "200"},
+        {"ctx.run = 5", "cannot be assigned"},
+        {"local t = {} t[t] = 1 for k in pairs(t) do end", "order"},
+        {"local t = {} t.t = t erp.find('invoice', t)", "deep"},
+        {"erp.find('invoice', {x = 'a\\0b'})", "UTF-8"},
+        {"ctx:sleep(1.5)", "integer"},
+        {"for i = 1, 100 do ctx:plan():add('invoice.hold', {}, {reason='x'}) end", "more than 64"},
+        {"llm.decide{question='q', options={'only'}}", "two choices"},
+        {"('x'):gsub('(', 'y')", "capture"},
+        {"('x'):find('%')", "malformed"},
+    };
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        char source[2048];
+        snprintf(source, sizeof source, AGENT("%s"), cases[i].body);
+        fails(source, cases[i].words);
+    }
+}
+
+TEST_MAIN()

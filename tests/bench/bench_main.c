@@ -4,6 +4,7 @@
  * were taken on, because they mean nothing without it.
  */
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_erp.h"
 
 #include "runtime/base/check.h"
 
@@ -17,7 +18,13 @@
 
 extern const struct bench bench_journal;
 
-static const struct bench *const benches[] = {&bench_journal};
+static const struct bench *const benches[] = {
+    &bench_journal,
+#ifdef REEVE_BENCH_ERP /* the books are built */
+    &bench_ledger,
+    &bench_detect,
+#endif
+};
 
 /* ---- reporting ---- */
 

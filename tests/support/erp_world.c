@@ -14,7 +14,10 @@
 #include "runtime/gate/gate_events.h"
 #include "runtime/loop/loop.h"
 #include "tests/support/postgres.h"
-#include "tests/support/test.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <inttypes.h>
 #include <libpq-fe.h>
@@ -22,6 +25,10 @@
 static const struct rv_migration *const rooms[] = {rv_journal_migrations,     rv_gate_migrations,
                                                    rv_db_migrations,          rv_erp_command_migrations,
                                                    rv_erp_exception_migrations, NULL};
+
+/* Not Check's assertions: benchmarks use this file too. */
+#define MUST(expression, ...)                                                                      \
+    ((expression) ? (void)0 : (fprintf(stderr, __VA_ARGS__), fputc('\n', stderr), abort()))
 
 enum { EVENT_TYPES_MAX = 64, ARENA_MAX = 64 << 20 };
 
@@ -132,6 +139,9 @@ static void act_done(struct rv_unit *unit, enum rv_code code, const struct rv_er
     rv_arena_destroy(act->arena);
     json_decref(act->args);
     rv_free(act);
+    if (world->after != NULL) {
+        world->after(world, world->after_data);
+    }
     if (world->pending == 0) {
         rv_loop_stop(world->loop);
     }
@@ -141,7 +151,7 @@ void erp_queue(struct erp_world *world, const char *name, json_t *args, int64_t 
 {
     struct rv_error err = {.code = RV_OK};
     const struct erp_command *command = erp_command_find(name);
-    ck_assert_msg(command != NULL, "no command %s", name);
+    MUST(command != NULL, "no command %s", name);
     enum rv_code code = erp_command_check(command, args, &err);
     if (code != RV_OK) {
         world->code = code;
@@ -165,7 +175,7 @@ void erp_queue(struct erp_world *world, const char *name, json_t *args, int64_t 
     act->unit.loads[0] = (struct rv_load){.statement = command->load, .args = args};
     const char *keys[ERP_KEYS_MAX] = {NULL};
     int count = command->keys(args, act->arena, keys);
-    ck_assert_int_le(count, ERP_KEYS_MAX);
+    MUST(count <= ERP_KEYS_MAX, "%s has too many keys", name);
     for (int i = 0; i < count; i++) {
         act->unit.keys[i] = keys[i];
     }
@@ -192,7 +202,7 @@ enum rv_code erp_try(struct erp_world *world, const char *command, json_t *args)
 const json_t *erp_do(struct erp_world *world, const char *command, json_t *args)
 {
     enum rv_code code = erp_try(world, command, args);
-    ck_assert_msg(code == RV_OK, "%s: %s (%s) %s", command, world->err.message, world->err.detail,
+    MUST(code == RV_OK, "%s: %s (%s) %s", command, world->err.message, world->err.detail,
                   world->err.hint);
     return world->answer;
 }
@@ -204,13 +214,13 @@ json_t *erp_json(const char *format, ...)
     va_start(args, format);
     int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    ck_assert_int_lt(length, (int)sizeof text);
+    MUST(length < (int)sizeof text, "too long");
     for (char *at = text; *at != '\0'; at++) {
         *at = *at == '\'' ? '"' : *at;
     }
     json_t *value = NULL;
     struct rv_error err = {.code = RV_OK};
-    ck_assert_msg(rv_json_parse(text, strlen(text), "test", &value, &err) == RV_OK, "%s: %s",
+    MUST(rv_json_parse(text, strlen(text), "test", &value, &err) == RV_OK, "%s: %s",
                   err.message, text);
     return value;
 }
@@ -221,7 +231,7 @@ char *erp_text(struct erp_world *world, const char *sql)
 {
     PGconn *conn = PQconnectdb(world->superuser);
     PGresult *result = PQexec(conn, sql);
-    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1, "%s: %s", sql,
+    MUST(PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1, "%s: %s", sql,
                   PQerrorMessage(conn));
     char *text = rv_strdup(PQgetvalue(result, 0, 0));
     PQclear(result);
@@ -241,7 +251,7 @@ void erp_exec(struct erp_world *world, const char *sql)
 {
     PGconn *conn = PQconnectdb(world->superuser);
     PGresult *result = PQexec(conn, sql);
-    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK,
+    MUST(PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK,
                   "%s: %s", sql, PQerrorMessage(conn));
     PQclear(result);
     PQfinish(conn);
@@ -261,7 +271,7 @@ static struct rv_db_session *session_open(struct erp_world *world)
 {
     struct rv_db_session *session = NULL;
     struct rv_error err = {.code = RV_OK};
-    ck_assert_msg(rv_db_session_open(world->uri, &session, &err) == RV_OK, "%s", err.message);
+    MUST(rv_db_session_open(world->uri, &session, &err) == RV_OK, "%s", err.message);
     return session;
 }
 
@@ -272,7 +282,7 @@ static void run(struct rv_db_session *session, const struct rv_statement *statem
                 void *data)
 {
     struct rv_error err = {.code = RV_OK};
-    ck_assert_msg(rv_db_session_query(session, 1, statement, args, each, data, &err) == RV_OK, "%s: %s %s",
+    MUST(rv_db_session_query(session, 1, statement, args, each, data, &err) == RV_OK, "%s: %s %s",
                   statement->name, err.message, err.detail);
 }
 
@@ -312,7 +322,7 @@ static enum rv_code replay_event(void *data, const struct rv_result *result, int
     const char *stream = rv_result_text(result, row, 1);
     if (!erp_rebuild_join(&replay->run, type, stream)) {
         replay_flush(replay);
-        ck_assert(erp_rebuild_join(&replay->run, type, stream));
+        MUST(erp_rebuild_join(&replay->run, type, stream), "%s joins no run", stream);
     }
     if (replay->args == NULL) {
         replay->args = rv_args_create(type->projection);
@@ -353,7 +363,7 @@ void erp_replay(struct erp_world *world)
     struct replay replay = {.writer = session_open(world)};
     run(replay.writer, &rv_sql_projection_empty, rv_args_create(&rv_sql_projection_empty), NULL, NULL);
     each_page(world, &replay, replay_event, &err);
-    ck_assert_msg(err.code == RV_OK, "%s", err.message);
+    MUST(err.code == RV_OK, "%s", err.message);
     replay_flush(&replay);
     rv_db_session_close(replay.writer);
 }
@@ -377,8 +387,8 @@ static enum rv_code verify_event(void *data, const struct rv_result *result, int
     };
     struct rv_hash body_hash;
     struct rv_hash hash;
-    ck_assert_int_eq(rv_result_bytes(result, row, 9, body_hash.bytes, RV_HASH_BYTES), RV_HASH_BYTES);
-    ck_assert_int_eq(rv_result_bytes(result, row, 10, hash.bytes, RV_HASH_BYTES), RV_HASH_BYTES);
+    MUST(rv_result_bytes(result, row, 9, body_hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES, "short hash");
+    MUST(rv_result_bytes(result, row, 10, hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES, "short hash");
     enum rv_code code = erp_chain_check(&replay->chain, &record, &body_hash, &hash, err);
     json_decref(body);
     replay->seq = record.seq;

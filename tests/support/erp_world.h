@@ -23,6 +23,9 @@ struct erp_world {
     json_t *answer;       /* of the last command; NULL when refused */
     json_t *books;
     int events;           /* of the last command */
+    /* Called after each command, before the world counts what is pending: it may queue the next. */
+    void (*after)(struct erp_world *world, void *data);
+    void *after_data;
 };
 
 /* `uri` NULL: a fresh database of the test server (tests/support/postgres.h). */

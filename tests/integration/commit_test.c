@@ -19,6 +19,7 @@ struct world {
     struct rv_loop *loop;
     struct rv_committer *committer;
     char *uri;
+    int32_t tenant; /* of the next unit; 0 means 1 */
     int done, ok, refused;
     int wanted;
     enum rv_code last;
@@ -120,7 +121,8 @@ static struct step *submit(struct world *world, int64_t run, int seq, bool head,
     step->number = world->wanted++;
     step->poison = poison;
     snprintf(step->key, sizeof step->key, "run:%lld", (long long)run);
-    step->unit = (struct rv_unit){.tenant = 1, .keys = {step->key}, .needs_head = head,
+    step->unit = (struct rv_unit){.tenant = world->tenant != 0 ? world->tenant : 1,
+                                  .keys = {step->key}, .needs_head = head,
                                   .decide = step_decide, .done = step_done};
     rv_commit(world->committer, &step->unit);
     return step;
@@ -302,6 +304,39 @@ TEST(large_rows_go_out_in_pieces_of_one_transaction)
     world_end(&world);
 }
 
+static enum rv_code huge_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    struct step *step = (struct step *)unit;
+    (void)err;
+    uint8_t digest[16] = {0};
+    char *text = rv_alloc((2 << 20) + 1);
+    memset(text, 'y', 2 << 20);
+    json_t *out = json_pack("{s:s}", "text", text);
+    ck_assert_int_eq(rv_journal_append(batch, step->run, step->seq, 1, "test", digest, out), RV_OK);
+    json_decref(out);
+    rv_free(text);
+    return RV_OK;
+}
+
+TEST(a_transaction_has_a_size_and_the_rest_is_the_next_one)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    for (int run = 1; run <= 12; run++) {
+        submit(&world, run, 1, true, false)->unit.decide = huge_decide;
+    }
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.ok, 12);
+    for (int i = 0; i < 12; i++) {
+        ck_assert_int_eq(world.order[i], i);
+    }
+    struct rv_commit_stats stats;
+    rv_committer_stats(world.committer, &stats);
+    ck_assert_int_eq(stats.batches, 3);
+    ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal"), 12);
+    world_end(&world);
+}
+
 static enum rv_code refuse_to_seal(void *data, struct rv_batch *batch, struct rv_error *err)
 {
     (void)data;
@@ -324,6 +359,29 @@ TEST(what_cannot_be_sealed_is_not_written)
     ck_assert_int_eq(world.refused, 200);
     ck_assert_int_eq(world.last, RV_UNAVAILABLE);
     ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal"), 0);
+    world_end(&world);
+}
+
+TEST(tenants_take_turns)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    char *superuser = test_postgres_superuser(world.uri);
+    test_postgres_execute(superuser, "INSERT INTO tenant (tenant_id, name) VALUES (2, 'two');"
+                                     "INSERT INTO tenant_head (tenant_id) VALUES (2)");
+    rv_free(superuser);
+    for (int run = 1; run <= 2000; run++) {
+        submit(&world, run, 1, false, false);
+    }
+    world.tenant = 2;
+    submit(&world, 5000, 1, false, false);
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.ok, 2001);
+    int position = 0;
+    while (world.order[position] != 2000) {
+        position++;
+    }
+    ck_assert_int_le(position, 2 * RV_BATCH_UNITS_MAX); /* not behind the other's 2000 */
     world_end(&world);
 }
 

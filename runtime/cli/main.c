@@ -29,7 +29,7 @@ const struct cli_command cli_commands[] = {
     {"agent", "list", "", "active agents", cmd_agent_list},
     {"import", NULL, "FILE...", "read orders, receipts, invoices, statements (UBL, camt.053)", cmd_import},
     {"do", NULL, "ACTION ARGS.json|'{...}' [--id ID] [--dry-run]", "ask the gate for one ERP command", cmd_do},
-    {"exception", "run", "[--no-detect]", "find discrepancies and let agents handle them", cmd_exception_run},
+    {"exception", "run", "[--no-detect] [--no-post]", "find discrepancies and let agents handle them", cmd_exception_run},
     {"exception", "list", "[STATE]", "discrepancies (open, resolved, auto_closed, snoozed)", cmd_exception_list},
     {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list},
     {"run", "show", "RUN", "one run with its journal", cmd_run_show},

@@ -11,6 +11,7 @@
 #include "erp/command/command.h"
 #include "erp/exception/catalogue.h"
 #include "erp_command_sql.h"
+#include "erp_exception_sql.h"
 #include "gate_sql.h"
 #include "hooks_sql.h"
 #include "http_sql.h"
@@ -26,7 +27,7 @@ enum { WRITE_ORDER_MAX = 200, CLOSE_ROUNDS_MS = 20, CLOSE_MS = 10000 };
 
 const struct rv_migration *const node_migrations[] = {
     rv_journal_migrations, rv_gate_migrations, rv_db_migrations,       rv_http_migrations,
-    rv_hooks_migrations,   rv_run_migrations,  rv_erp_command_migrations, NULL};
+    rv_hooks_migrations,   rv_run_migrations,  rv_erp_command_migrations, rv_erp_exception_migrations, NULL};
 
 static const struct rv_statement *const first_writes[] = {
     &rv_sql_policy_bundle_put,  &rv_sql_policy_activate,     &rv_sql_plan_source_put,
@@ -66,6 +67,12 @@ static const struct rv_statement **make_write_order(void)
     }
     RV_ASSERT(count < WRITE_ORDER_MAX);
     return order;
+}
+
+static const char *const *resolutions_of(const char *type)
+{
+    const struct erp_exception_type *found = erp_exception_type_find(type);
+    return found == NULL ? NULL : found->resolutions;
 }
 
 enum rv_code node_open(const struct node_options *options, struct node **out, struct rv_error *err)
@@ -108,7 +115,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
         .gate = node->gate,
         .approvals = node->approvals,
         .port = rv_store_port(node->store),
-        .resolutions_of = erp_exception_resolutions,
+        .resolutions_of = resolutions_of,
         .changed = options->run_changed,
         .changed_data = options->run_changed_data,
     };
@@ -183,6 +190,16 @@ bool node_orchestrate(struct node *node, int32_t tenant)
     return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
 }
 
+bool node_cancel(struct node *node, int32_t tenant, int64_t run)
+{
+    char name[32];
+    orchestrator_name(tenant, name);
+    struct rv_ref ref = rv_actors_find(node->actors, name);
+    struct rv_message message = {.kind = RV_ORCHESTRATOR_CANCEL};
+    message.body.numbers[0] = run;
+    return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
+}
+
 bool node_wait(struct node *node, const bool *done, int64_t timeout_ms)
 {
     int64_t end_us = rv_mono_us(rv_clock_system()) + timeout_ms * 1000;
@@ -202,11 +219,12 @@ static void set_true(void *data)
     *(bool *)data = true;
 }
 
-void node_close(struct node *node)
+void node_stop(struct node *node)
 {
-    if (node == NULL) {
+    if (node->stopped) {
         return;
     }
+    node->stopped = true;
     bool done = false;
     rv_actors_drain(node->actors, CLOSE_MS, set_true, &done);
     node_wait(node, &done, CLOSE_MS);
@@ -221,6 +239,14 @@ void node_close(struct node *node)
     done = false;
     rv_db_close(node->db, set_true, &done);
     node_wait(node, &done, CLOSE_MS);
+}
+
+void node_close(struct node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    node_stop(node);
     rv_actors_destroy(node->actors);
     rv_store_destroy(node->store);
     rv_model_destroy(node->model);

@@ -29,6 +29,7 @@ struct node {
     struct rv_lease *lease; /* NULL: does not drive runs */
     struct rv_orchestrator_options orchestrator;
     const struct rv_statement **write_order;
+    bool stopped;
     int driven; /* companies whose orchestrator runs here */
 };
 
@@ -47,6 +48,10 @@ void node_close(struct node *node);
 void node_drive(struct node *node, int32_t only_tenant);
 /* Sends RV_ORCHESTRATE to the company's orchestrator; false while it is not ours (yet). */
 bool node_orchestrate(struct node *node, int32_t tenant);
+/* Asks a run to stop at its next step; false when its company is not driven here. */
+bool node_cancel(struct node *node, int32_t tenant, int64_t run);
+/* First half of node_close: actors, lease, committer and database are ended, memory stays. */
+void node_stop(struct node *node);
 /* Runs the loop until *done, or `timeout_ms` (0: for ever); false on timeout. */
 bool node_wait(struct node *node, const bool *done, int64_t timeout_ms);
 

@@ -193,6 +193,18 @@ static void run_ended(struct orchestrator *me, struct rv_ref ref)
     }
 }
 
+/* A run without an actor gets one first: it is told to stop as its first message. */
+static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run)
+{
+    wake_run(self, me, run);
+    for (int i = 0; i < me->live_count; i++) {
+        if (me->live[i].run == run) {
+            struct rv_message stop = {.kind = RV_RUN_CANCEL};
+            rv_actor_send(self, me->live[i].ref, &stop);
+        }
+    }
+}
+
 static void tick(struct rv_actor *self, struct orchestrator *me)
 {
     (void)self;
@@ -366,6 +378,9 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         break;
     case RV_ORCHESTRATOR_TICK:
         tick(self, me);
+        break;
+    case RV_ORCHESTRATOR_CANCEL:
+        cancel_run(self, me, message->body.numbers[0]);
         break;
     case FOUND_RUNS:
         me->ticking = false;

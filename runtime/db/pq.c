@@ -3,10 +3,17 @@
 
 #include "db_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void on_notice(void *data, const char *message)
+{
+    (void)data;
+    rv_log(RV_LOG_DEBUG, "db", "DB-NOTICE", "%.*s", (int)strcspn(message, "\n"), message);
+}
 
 PGconn *rv_pq_connect(const char *uri, bool wait)
 {
@@ -17,6 +24,7 @@ PGconn *rv_pq_connect(const char *uri, bool wait)
     const char *const values[] = {"disable", "reeve", "10", "15", "5", "3", "30000", uri, NULL};
     PGconn *conn = wait ? PQconnectdbParams(names, values, 1) : PQconnectStartParams(names, values, 1);
     RV_ASSERT(conn != NULL);
+    PQsetNoticeProcessor(conn, on_notice, NULL);
     return conn;
 }
 

@@ -314,11 +314,10 @@ static void start(void *data)
 
 /* ---- how a batch ends ---- */
 
-/* Back to the front of the queue, in order. */
-static void put_back(struct rv_committer *committer, struct rv_batch *batch, int limit)
+void committer_put_back(struct rv_committer *committer, struct rv_batch *batch, int first)
 {
     struct tenant_queue *queue = queue_of(committer, batch->tenant);
-    for (int i = batch->count - 1; i >= 0; i--) {
+    for (int i = batch->count - 1; i >= first; i--) {
         struct rv_unit *unit = batch->units[i];
         unit->load_count = unit->base_loads;
         unit->next = queue->first;
@@ -327,7 +326,14 @@ static void put_back(struct rv_committer *committer, struct rv_batch *batch, int
             queue->last = &unit->next;
         }
     }
-    queue->limit = limit > 0 ? limit : 1;
+    batch->count = first;
+}
+
+/* All of them; the next batch takes at most `limit`. */
+static void put_back(struct rv_committer *committer, struct rv_batch *batch, int limit)
+{
+    committer_put_back(committer, batch, 0);
+    queue_of(committer, batch->tenant)->limit = limit > 0 ? limit : 1;
 }
 
 static bool is_transient(const char *state)

@@ -35,15 +35,20 @@ struct rv_batch *batch_create(struct rv_committer *committer, int32_t tenant)
     return batch;
 }
 
-void batch_forget_states(struct rv_batch *batch)
+static void forget_states_from(struct rv_batch *batch, int first)
 {
-    for (int i = 0; i < batch->count; i++) {
+    for (int i = first; i < batch->count; i++) {
         struct rv_unit *unit = batch->units[i];
-        for (int k = 0; unit != NULL && k < unit->load_count; k++) {
+        for (int k = 0; k < unit->load_count; k++) {
             json_decref(unit->loads[k].state);
             unit->loads[k].state = NULL;
         }
     }
+}
+
+void batch_forget_states(struct rv_batch *batch)
+{
+    forget_states_from(batch, 0);
 }
 
 static void forget_groups(struct rv_batch *batch)
@@ -316,9 +321,15 @@ static void decide_all(struct rv_batch *batch)
     batch->phase = BATCH_DECIDING;
     for (int i = 0; i < batch->count; i++) {
         batch->accepted += decide_one(batch, i) == RV_OK;
-        if (++batch->chunk >= CHUNK_UNITS || bytes_pending(batch) >= CHUNK_BYTES) {
+        size_t pending = bytes_pending(batch);
+        if (++batch->chunk >= CHUNK_UNITS || pending >= CHUNK_BYTES) {
+            batch->sent_bytes += pending;
             send_rows(batch);
             rv_link_push(batch->committer->link);
+        }
+        if (batch->sent_bytes >= RV_BATCH_BYTES_MAX && i + 1 < batch->count) {
+            forget_states_from(batch, i + 1); /* the rest is the next batch */
+            committer_put_back(batch->committer, batch, i + 1);
         }
     }
     if (batch->accepted > 0 && batch->has_head && options->seal != NULL) {

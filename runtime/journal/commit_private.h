@@ -66,6 +66,7 @@ struct rv_batch {
     int count;
     int accepted;
     int chunk;        /* units decided since rows were last sent */
+    size_t sent_bytes;
     bool opened;      /* BEGIN was sent */
     bool fenced;      /* the fence said no: another node has the tenant */
     int64_t started_us;
@@ -132,6 +133,8 @@ void batch_forget_states(struct rv_batch *batch);
 void batch_destroy(struct rv_batch *batch);
 
 /* commit.c */
+/* Units from `first` on go back to the front of their queue, in order. */
+void committer_put_back(struct rv_committer *committer, struct rv_batch *batch, int first);
 void committer_batch_over(struct rv_committer *committer, struct rv_batch *batch, bool committed);
 
 #endif

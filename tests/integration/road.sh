@@ -32,6 +32,7 @@ setup() { # COMPANY CURRENCY
     reeve policy load policies/default.lua >/dev/null || exit 1
     reeve agent publish agents/*/agent.lua >/dev/null || exit 1
     reeve person add manager --roles ap.manager >/dev/null || exit 1
+    reeve person add controller --roles controller >/dev/null || exit 1
 }
 proof() {
     reeve ledger check >/dev/null
@@ -71,13 +72,16 @@ chain)
         reeve approval approve "$id" --as manager >/dev/null 2>&1
         check "another person may" 0 $?
         reeve approval approve "$id" --as manager >/dev/null 2>&1
-        check "but only once" 1 $?
+        [ $? != 0 ]
+        check "but only once" 0 $?
     done
     reeve run work >/dev/null 2>&1
     # the first approval changed the invoice: what was asked about it before is void and asked again
-    for round in 1 2 3; do
+    reeve run work >/dev/null 2>&1
+    for _ in 1 2 3; do
         for id in $(ask "SELECT id FROM approval WHERE status = 'requested'"); do
             reeve approval approve "$id" --as manager >/dev/null 2>&1
+            reeve approval approve "$id" --as controller >/dev/null 2>&1
         done
         reeve run work >/dev/null 2>&1
     done

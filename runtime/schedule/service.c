@@ -612,7 +612,7 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
     bool go_on = may_go_on(service, code, err);
     int rows = go_on ? rv_result_rows(result) : 0;
     service->again = service->again || rows == RV_SCHEDULE_TURN_MAX;
-    for (int row = 0; row < rows; row++) {
+    for (int row = 0; row < rows && !service->closing; row++) {
         struct running *one = rv_alloc(sizeof *one);
         json_t *input = rv_result_json(result, row, 4);
         *one = (struct running){.next = service->running,

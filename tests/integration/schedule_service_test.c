@@ -9,6 +9,7 @@
 #include "tests/support/test.h"
 
 #include "db_sql.h"
+#include "http_sql.h"
 #include "journal_sql.h"
 #include "schedule_sql.h"
 #include "test_schedule_sql.h"
@@ -308,6 +309,59 @@ TEST(a_schedule_is_added_shown_paused_resumed_and_removed)
     must(rv_schedule_remove(world.session, world.tenant, "morning", &err), &err);
     ck_assert_int_eq(rv_schedule_remove(world.session, world.tenant, "morning", NULL),
                      RV_NOT_FOUND);
+    world_close(&world);
+}
+
+static enum rv_code take_page(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    const char *text = rv_result_text(result, row, 0);
+    return rv_json_parse(text, strlen(text), "page", data, err);
+}
+
+TEST(the_rest_interface_shows_schedules_and_no_tenant)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    json_t *page = NULL;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct rv_args *args = named(&rv_sql_api_schedules, world.tenant, "active");
+    rv_args_i32(args, 4, 50);
+    must(rv_db_session_query(world.session, world.tenant, &rv_sql_api_schedules, args, take_page,
+                             &page, &err),
+         &err);
+    const json_t *item = json_array_get(json_object_get(page, "items"), 0);
+    ck_assert_str_eq(rv_json_str(item, "name", ""), "morning");
+    ck_assert_str_eq(rv_json_str(item, "status", ""), "active");
+    ck_assert_str_eq(rv_json_str(item, "zone", ""), "Europe/Berlin");
+    ck_assert_str_eq(rv_json_str(item, "action", ""), "exceptions.run");
+    ck_assert_ptr_null(json_object_get(item, "tenant_id"));
+    json_decref(page);
+    world_close(&world);
+}
+
+TEST(one_tenant_neither_sees_nor_changes_the_schedules_of_another)
+{
+    static struct world world;
+    char text[100] = "none";
+    struct rv_error err = {.code = RV_OK};
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    int32_t other = make_tenant(&world, "south");
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    must(rv_schedule_list(world.session, other, take_text, text, &err), &err);
+    ck_assert_str_eq(text, "none");
+    ck_assert_int_eq(rv_schedule_remove(world.session, other, "morning", NULL), RV_NOT_FOUND);
+    /* even a statement that names the neighbour finds nothing while it runs as another tenant */
+    must(rv_db_session_query(world.session, other, &rv_sql_golden_fire_counts,
+                             named(&rv_sql_golden_fire_counts, world.tenant, "morning"), take_text,
+                             text, &err),
+         &err);
+    ck_assert_str_eq(text, "");
+    must(rv_schedule_list(world.session, world.tenant, take_text, text, &err), &err);
+    ck_assert_str_eq(text, "morning");
     world_close(&world);
 }
 

@@ -122,6 +122,30 @@ static const json_t *line_by_no(const json_t *lines, const char *no)
     return NULL;
 }
 
+/* "was_qty", "was_price": what the caller saw; equal as numbers, or somebody was faster. */
+static enum rv_code check_was(const json_t *wanted, const json_t *line, const char *what,
+                              struct rv_error *err)
+{
+    char key[16];
+    snprintf(key, sizeof key, "was_%s", what);
+    const char *was = rv_json_str(wanted, key, NULL);
+    int64_t seen = 0;
+    int64_t is = 0;
+    if (was == NULL) {
+        return RV_OK;
+    }
+    enum rv_code code = erp_decimal_read(was, key, &seen, err);
+    if (code == RV_OK) {
+        code = erp_decimal_read(rv_json_str(line, what, "0"), what, &is, err);
+    }
+    if (code == RV_OK && seen != is) {
+        code = rv_fail(err, RV_CONFLICT, "the %s of line \"%s\" is %s, not %s", what,
+                       rv_json_str(line, "no", ""), rv_json_str(line, what, "0"), was);
+        rv_hint(err, "Somebody changed it: read it again and decide again.");
+    }
+    return code;
+}
+
 static enum rv_code change_line(const json_t *wanted, const json_t *line, const char *currency,
                                 json_t *changes, json_t *before, int64_t *net_delta,
                                 struct rv_error *err)
@@ -154,6 +178,13 @@ static enum rv_code change_line(const json_t *wanted, const json_t *line, const 
         rv_hint(err, "Give at least what has been received, or return goods first.");
         return RV_CONFLICT;
     }
+    code = check_was(wanted, line, "qty", err);
+    if (code == RV_OK) {
+        code = check_was(wanted, line, "price", err);
+    }
+    if (code != RV_OK) {
+        return code;
+    }
     int64_t net = 0;
     code = erp_line_amount(qty, price, base > 0 ? base : ERP_DECIMAL_ONE, currency,
                            ERP_ROUND_HALF_UP, &net, err);
@@ -164,7 +195,8 @@ static enum rv_code change_line(const json_t *wanted, const json_t *line, const 
     json_array_append_new(changes, json_pack("{s:O,s:s,s:s,s:I}", "pos", json_object_get(line, "pos"),
                                              "qty", qty_text, "price", price_text, "net",
                                              (json_int_t)net));
-    json_t *old = json_pack("{s:s,s:s}", "no", no, "qty", rv_json_str(line, "qty", "0"));
+    json_t *old = json_pack("{s:s,s:s,s:s,s:s}", "no", no, "qty", rv_json_str(line, "qty", "0"), "was_qty",
+                            qty_text, "was_price", price_text);
     erp_copy(old, "price", line, "price");
     json_array_append_new(before, old);
     return RV_OK;
@@ -178,7 +210,7 @@ static enum rv_code change_decide(const struct erp_context *context, const json_
     int64_t version = rv_json_int(order, "version", 0);
     int64_t id = rv_json_int(order, "id", 0);
     enum rv_code code = erp_need_state(order, "order", "changed", err, "open", NULL);
-    if (code == RV_OK && rv_json_int(args, "base_version", 0) != version) {
+    if (code == RV_OK && rv_json_int(args, "base_version", version) != version) {
         code = rv_fail(err, RV_CONFLICT, "order %lld is at version %lld, not %lld", (long long)id,
                        (long long)version, (long long)rv_json_int(args, "base_version", 0));
         rv_hint(err, "Somebody changed it: read it again and decide again.");
@@ -220,8 +252,7 @@ static bool change_compensate(const json_t *args, const json_t *answer, const ch
 {
     (void)args;
     *name = "order.change";
-    *out_args = json_pack("{s:O,s:O,s:O,s:s}", "order", json_object_get(answer, "order"),
-                          "base_version", json_object_get(answer, "version"), "lines",
+    *out_args = json_pack("{s:O,s:O,s:s}", "order", json_object_get(answer, "order"), "lines",
                           json_object_get(answer, "before"), "reason", "taken back");
     return true;
 }
@@ -229,11 +260,12 @@ static bool change_compensate(const json_t *args, const json_t *answer, const ch
 /* clang-format off */
 const struct erp_command erp_order_change = {
     .name = "order.change",
-    .summary = "Changes quantity or price of order lines, on the version that was read.",
-    .schema = OBJECT(JSON("order", "base_version", "lines", "reason"),
+    .summary = "Changes quantity or price of order lines, on the version or the values that were read.",
+    .schema = OBJECT(JSON("order", "lines", "reason"),
         FIELD("order", ID) "," FIELD("base_version", ID) "," FIELD("reason", REASON) ","
         FIELD("lines", LIST1(1000, OBJECT(JSON("no"),
-            FIELD("no", NAME) "," FIELD("qty", DECIMAL) "," FIELD("price", DECIMAL))))),
+            FIELD("no", NAME) "," FIELD("qty", DECIMAL) "," FIELD("price", DECIMAL) ","
+            FIELD("was_qty", DECIMAL) "," FIELD("was_price", DECIMAL))))),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_order_change,
     .keys = change_keys,

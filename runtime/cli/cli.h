@@ -10,6 +10,7 @@
 
 struct cli {
     const char *uri;       /* of the database, as the runtime uses it */
+    bool is_private;       /* ... and that is reeve's own PostgreSQL */
     const char *state_dir;
     const char *audit_key;
     const char *as;        /* the person who asks: --as, default "console" */
@@ -83,6 +84,13 @@ int cmd_approval_approve(struct cli *cli);
 int cmd_approval_reject(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
 int cmd_ledger_check(struct cli *cli);
+int cmd_schedule_add(struct cli *cli);
+int cmd_schedule_list(struct cli *cli);
+int cmd_schedule_next(struct cli *cli);
+int cmd_schedule_pause(struct cli *cli);
+int cmd_schedule_resume(struct cli *cli);
+int cmd_schedule_remove(struct cli *cli);
+int cmd_schedule_run(struct cli *cli);
 int cmd_serve(struct cli *cli);
 int cmd_db_migrate(struct cli *cli);
 int cmd_help(struct cli *cli);

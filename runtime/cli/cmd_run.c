@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEASE_WAIT_MS = 15000, SETTLE_LOOKS = 2, LOOK_EVERY_MS = 150 };
+enum { LEASE_WAIT_MS = 15000, SETTLE_LOOKS = 3, LOOK_EVERY_MS = 150 };
 
 struct counts {
     int64_t left, all, asking, over;

@@ -3,7 +3,8 @@
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/hash.h"
-#include "runtime/cli/doctor_checks.h"
+#include "runtime/cli/doctor.h"
+#include "runtime/cli/place.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,16 +33,22 @@ static enum rv_code read_server(void *data, const struct rv_result *result, int 
     return RV_OK;
 }
 
-static enum rv_code ask_server(struct cli_context *context, struct server *server,
+/* Like place_session, but looks only: starts our own server, migrates nothing. */
+static enum rv_code look_into(struct cli *cli, struct rv_db_session **session, struct rv_error *err)
+{
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    if (!place_is_private(cli, &options)) {
+        return rv_db_session_open(cli->uri, session, err);
+    }
+    enum rv_code code = rv_private_postgres_start(&options, &status, err);
+    return code == RV_OK ? rv_db_session_open(status.uri, session, err) : code;
+}
+
+static enum rv_code ask_server(struct rv_db_session *session, struct server *server,
                                struct rv_error *err)
 {
-    struct rv_db_session *session = NULL;
-    enum rv_code code = cli_database(context, &session, err);
-    if (code == RV_OK) {
-        code =
-            rv_db_session_query(session, 0, &rv_sql_doctor_server, NULL, read_server, server, err);
-    }
-    return code;
+    return rv_db_session_query(session, 0, &rv_sql_doctor_server, NULL, read_server, server, err);
 }
 
 static enum cli_health say_error(const struct rv_error *err, struct cli_finding *finding)
@@ -51,14 +58,20 @@ static enum cli_health say_error(const struct rv_error *err, struct cli_finding 
     return CLI_MISSING;
 }
 
-enum cli_health cli_check_database(struct cli_context *context, struct cli_finding *finding)
+enum cli_health cli_check_database(struct cli *cli, struct cli_finding *finding)
 {
     struct rv_error err = {.code = RV_OK};
     struct server server = {0};
-    if (ask_server(context, &server, &err) != RV_OK) {
+    struct rv_db_session *session = NULL;
+    enum rv_code code = look_into(cli, &session, &err);
+    if (code == RV_OK) {
+        code = ask_server(session, &server, &err);
+    }
+    rv_db_session_close(session);
+    if (code != RV_OK) {
         return say_error(&err, finding);
     }
-    bool own = rv_config_text(context->config, RV_SET_DATABASE_URI)[0] == '\0';
+    bool own = rv_config_text(cli->config, RV_SET_DATABASE_URI)[0] == '\0';
     SAY(finding->text, "PostgreSQL %d.%d, %s", (int)(server.version / VERSION_FACTOR),
         (int)(server.version % VERSION_FACTOR), own ? "reeve's own" : "yours");
     if (server.version / VERSION_FACTOR < RV_PRIVATE_POSTGRES_MAJOR_MIN) {
@@ -78,13 +91,14 @@ enum cli_health cli_check_database(struct cli_context *context, struct cli_findi
 /* ---- migrations ---- */
 
 struct applied {
-    const struct cli_rooms *rooms;
+    const struct rv_migration *const *migrations;
     int known, foreign, changed;
 };
 
-static const struct rv_migration *find_migration(const struct cli_rooms *rooms, const char *name)
+static const struct rv_migration *find_migration(const struct rv_migration *const *migrations,
+                                                 const char *name)
 {
-    for (const struct rv_migration *const *room = rooms->migrations; *room != NULL; room++) {
+    for (const struct rv_migration *const *room = migrations; *room != NULL; room++) {
         for (const struct rv_migration *at = *room; at->name != NULL; at++) {
             if (strcmp(at->name, name) == 0) {
                 return at;
@@ -100,7 +114,7 @@ static enum rv_code compare(void *data, const struct rv_result *result, int row,
     (void)err;
     struct applied *applied = data;
     const struct rv_migration *ours =
-        find_migration(applied->rooms, rv_result_text(result, row, 0));
+        find_migration(applied->migrations, rv_result_text(result, row, 0));
     if (ours == NULL) {
         applied->foreign++;
         return RV_OK;
@@ -113,23 +127,27 @@ static enum rv_code compare(void *data, const struct rv_result *result, int row,
     return RV_OK;
 }
 
-enum cli_health cli_check_migrations(struct cli_context *context, struct cli_finding *finding)
+enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *finding)
 {
     struct rv_error err = {.code = RV_OK};
     struct server server = {0};
-    struct applied applied = {.rooms = context->rooms};
+    struct applied applied = {.migrations = node_migrations};
     int total = 0;
-    for (const struct rv_migration *const *room = context->rooms->migrations; *room != NULL;
-         room++) {
+    for (const struct rv_migration *const *room = node_migrations; *room != NULL; room++) {
         for (const struct rv_migration *at = *room; at->name != NULL; at++) {
             total++;
         }
     }
-    enum rv_code code = ask_server(context, &server, &err);
-    if (code == RV_OK && server.has_schema) {
-        code = rv_db_session_query(context->session, 0, &rv_sql_doctor_migrations, NULL, compare,
-                                   &applied, &err);
+    struct rv_db_session *session = NULL;
+    enum rv_code code = look_into(cli, &session, &err);
+    if (code == RV_OK) {
+        code = ask_server(session, &server, &err);
     }
+    if (code == RV_OK && server.has_schema) {
+        code = rv_db_session_query(session, 0, &rv_sql_doctor_migrations, NULL, compare, &applied,
+                                   &err);
+    }
+    rv_db_session_close(session);
     if (code != RV_OK) {
         return say_error(&err, finding);
     }

@@ -1,10 +1,11 @@
 /* checks_machine.c -- what reeve needs from the machine: disk, clock, zones, descriptors, model,
  * GPU. */
 #include "runtime/base/clock.h"
-#include "runtime/cli/doctor_checks.h"
+#include "runtime/cli/doctor.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -35,10 +36,10 @@ static void existing_parent(char *path)
     }
 }
 
-enum cli_health cli_check_disk(struct cli_context *context, struct cli_finding *finding)
+static enum cli_health check_disk(struct cli *cli, struct cli_finding *finding)
 {
-    char path[RV_PRIVATE_PATH_MAX];
-    SAY(path, "%s", rv_config_state_dir(context->config));
+    char path[PATH_MAX];
+    SAY(path, "%s", cli->state_dir);
     if (path[0] != '/') {
         SAY(path, ".");
     } else {
@@ -47,23 +48,23 @@ enum cli_health cli_check_disk(struct cli_context *context, struct cli_finding *
     struct statvfs disk;
     if (statvfs(path, &disk) != 0) {
         SAY(finding->text, "could not look at %s: %s", path, strerror(errno));
-        SAY(finding->remedy, "Choose another place with --state-dir or REEVE_STATE_DIR.");
+        SAY(finding->remedy, "Choose another place with --state or REEVE_STATE.");
         return CLI_MISSING;
     }
     uint64_t free_mib = (uint64_t)disk.f_bavail * disk.f_frsize >> 20;
     SAY(finding->text, "%d.%d GiB free at %s", (int)(free_mib / 1024),
         (int)(free_mib % 1024 * 10 / 1024), path);
     if (free_mib < DISK_DEGRADED_MIB) {
-        SAY(finding->remedy, "Free some space, or choose another place with --state-dir.");
+        SAY(finding->remedy, "Free some space, or choose another place with --state.");
     }
     return free_mib < DISK_MISSING_MIB    ? CLI_MISSING
            : free_mib < DISK_DEGRADED_MIB ? CLI_DEGRADED
                                           : CLI_OK;
 }
 
-enum cli_health cli_check_clock(struct cli_context *context, struct cli_finding *finding)
+static enum cli_health check_clock(struct cli *cli, struct cli_finding *finding)
 {
-    (void)context;
+    (void)cli;
     char now[RV_TIME_TEXT];
     int year = 0;
     int month = 0;
@@ -86,9 +87,9 @@ enum cli_health cli_check_clock(struct cli_context *context, struct cli_finding 
     return CLI_OK;
 }
 
-enum cli_health cli_check_zones(struct cli_context *context, struct cli_finding *finding)
+static enum cli_health check_zones(struct cli *cli, struct cli_finding *finding)
 {
-    (void)context;
+    (void)cli;
     char version[64] = "";
     FILE *file = fopen(ZONE_FOLDER "/tzdata.zi", "re");
     if (file != NULL) {
@@ -108,9 +109,9 @@ enum cli_health cli_check_zones(struct cli_context *context, struct cli_finding 
     return CLI_OK;
 }
 
-enum cli_health cli_check_files(struct cli_context *context, struct cli_finding *finding)
+static enum cli_health check_files(struct cli *cli, struct cli_finding *finding)
 {
-    (void)context;
+    (void)cli;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         SAY(finding->text, "could not be read: %s", strerror(errno));
@@ -124,9 +125,9 @@ enum cli_health cli_check_files(struct cli_context *context, struct cli_finding 
     return CLI_OK;
 }
 
-enum cli_health cli_check_model(struct cli_context *context, struct cli_finding *finding)
+static enum cli_health check_model(struct cli *cli, struct cli_finding *finding)
 {
-    const char *path = rv_config_text(context->config, RV_SET_MODEL_FILE);
+    const char *path = rv_config_text(cli->config, RV_SET_MODEL_FILE);
     if (path[0] == '\0') {
         SAY(finding->text, "model.file is not set: agents use the built-in model, or rules alone");
         SAY(finding->remedy,
@@ -154,9 +155,9 @@ enum cli_health cli_check_model(struct cli_context *context, struct cli_finding 
     return CLI_OK;
 }
 
-enum cli_health cli_check_gpu(struct cli_context *context, struct cli_finding *finding)
+static enum cli_health check_gpu(struct cli *cli, struct cli_finding *finding)
 {
-    (void)context;
+    (void)cli;
     if (access("/dev/nvidiactl", R_OK | W_OK) != 0) {
         SAY(finding->text, "no NVIDIA device: the model runs on the processor");
         SAY(finding->remedy, "Nothing, unless this machine has one: then install its driver.");
@@ -172,3 +173,15 @@ enum cli_health cli_check_gpu(struct cli_context *context, struct cli_finding *f
     SAY(finding->text, "device and driver library found");
     return CLI_OK;
 }
+
+const struct cli_check cli_checks[] = {
+    {"database", cli_check_database},
+    {"schema", cli_check_migrations},
+    {"disk", check_disk},
+    {"clock", check_clock},
+    {"zones", check_zones},
+    {"files", check_files},
+    {"model", check_model},
+    {"gpu", check_gpu},
+    {NULL, NULL},
+};

@@ -8,11 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum rv_code run_version(struct cli_context *context, const struct cli_args *args,
-                                struct rv_error *err)
+int cmd_version(struct cli *cli)
 {
-    (void)err;
-    bool build = cli_switch(args, "build");
     static const char *const facts[][2] = {
         {"version", REEVE_VERSION},     {"commit", REEVE_COMMIT},
         {"built", REEVE_BUILD_TYPE},    {"compiler", REEVE_COMPILER},
@@ -22,88 +19,70 @@ static enum rv_code run_version(struct cli_context *context, const struct cli_ar
         {"libsodium", REEVE_LIBSODIUM}, {"openssl", REEVE_OPENSSL},
         {"libcurl", REEVE_LIBCURL},     {"libxml2", REEVE_LIBXML2},
     };
-    size_t count = build ? RV_COUNT(facts) : 1;
-    if (context->output.json) {
+    size_t count = cli_flag(cli, "build") ? RV_COUNT(facts) : 1;
+    if (cli->json) {
         json_t *value = json_object();
         for (size_t i = 0; i < count; i++) {
             json_object_set_new(value, facts[i][0], json_string(facts[i][1]));
         }
-        cli_print_json(&context->output, value);
-        return RV_OK;
+        cli_print_json(&cli->output, value);
+        return 0;
     }
-    cli_print(&context->output, "reeve %s", REEVE_VERSION);
+    cli_print(&cli->output, "reeve %s", REEVE_VERSION);
     for (size_t i = 1; i < count; i++) {
         if (facts[i][1][0] != '\0') {
-            cli_print(&context->output, "  %-10s %s", facts[i][0], facts[i][1]);
+            cli_print(&cli->output, "  %-10s %s", facts[i][0], facts[i][1]);
         }
     }
-    return RV_OK;
+    return 0;
 }
 
-static enum rv_code run_help(struct cli_context *context, const struct cli_args *args,
-                             struct rv_error *err)
+int cmd_help(struct cli *cli)
 {
-    const char *noun = cli_arg(args, 0);
-    const char *verb = cli_arg(args, 1);
-    context->output.json = false; /* help is for people */
+    const char *noun = cli->argc > 0 ? cli->argv[0] : NULL;
+    const char *verb = cli->argc > 1 ? cli->argv[1] : NULL;
+    cli->output.json = false; /* help is for people */
     if (noun == NULL) {
-        cli_help_overview(&context->output);
-        return RV_OK;
+        cli_help_overview(&cli->output);
+        return 0;
     }
     const struct cli_command *command = cli_command_find(noun, verb);
     if (command != NULL) {
-        cli_help_command(&context->output, command);
+        cli_help_command(&cli->output, command);
     } else if (verb == NULL && cli_noun_exists(noun)) {
-        cli_help_noun(&context->output, noun);
+        cli_help_noun(&cli->output, noun);
     } else {
-        return cli_command_unknown(noun, verb, err);
+        struct rv_error err = {.code = RV_OK};
+        cli_command_unknown(noun, verb, &err);
+        return cli_fail(cli, &err);
     }
-    return RV_OK;
+    return 0;
 }
 
-static enum rv_code run_bench(struct cli_context *context, const struct cli_args *args,
-                              struct rv_error *err)
+int cmd_bench(struct cli *cli)
 {
-    char path[PATH_MAX + 8];
+    static const char program[] = "reeve-bench";
+    struct rv_error err = {.code = RV_OK};
+    char path[PATH_MAX + sizeof program];
     ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
     if (length < 0) {
-        return rv_fail_errno(err, errno, "find this program's own path");
+        rv_fail_errno(&err, errno, "find this program's own path");
+        return cli_fail(cli, &err);
     }
     path[length] = '\0';
-    char *name = strrchr(path, '/') + 1;
-    snprintf(name, sizeof path - (size_t)(name - path), "reeve-bench");
-    char *argv[4] = {path, (char *)(uintptr_t)cli_arg(args, 0), NULL, NULL};
-    if (context->output.json) {
-        argv[argv[1] != NULL ? 2 : 1] = (char[]){"--json"};
+    memcpy(strrchr(path, '/') + 1, program, sizeof program);
+    char json[] = "--json";
+    char *argv[4] = {path};
+    int count = 1;
+    if (cli->argc > 0) {
+        argv[count++] = cli->argv[0];
+    }
+    if (cli->json) {
+        argv[count] = json;
     }
     fflush(NULL);
     execv(path, argv);
-    rv_fail_errno(err, errno, "run \"%s\"", path);
-    rv_hint(err, "Build the target reeve-bench; it lies beside reeve.");
-    return RV_UNAVAILABLE;
+    rv_fail_errno(&err, errno, "run \"%s\"", path);
+    rv_hint(&err, "Build the target reeve-bench; it lies beside reeve.");
+    return cli_fail(cli, &err);
 }
-
-static const struct cli_option version_options[] = {
-    {"build", NULL, "adds commit, compiler and libraries", false},
-    {NULL, NULL, NULL, false},
-};
-
-const struct cli_command cli_program_commands[] = {
-    {.noun = "bench",
-     .summary = "runs a benchmark and prints its figures",
-     .arguments = "[NAME]",
-     .most = 1,
-     .details = "Without a name it lists what there is.  With --json one object a line:\n"
-                "{\"bench\":...,\"case\":...,\"metric\":...,\"value\":...,\"unit\":...}",
-     .run = run_bench},
-    {.noun = "version",
-     .summary = "prints the version",
-     .options = version_options,
-     .run = run_version},
-    {.noun = "help",
-     .summary = "explains a command",
-     .arguments = "[NOUN [VERB]]",
-     .most = 2,
-     .run = run_help},
-    {.noun = NULL},
-};

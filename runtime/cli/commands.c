@@ -1,14 +1,100 @@
-/* commands.c -- every command of the program, in the order of the help.  Add a table: one line
- * each. */
-#include "runtime/cli/command.h"
+/* commands.c -- every command of the program, in the order of the help. */
+#include "runtime/cli/cli.h"
 
 #include <stddef.h>
 
-extern const struct cli_command cli_db_commands[];
-extern const struct cli_command cli_config_commands[];
-extern const struct cli_command cli_doctor_commands[];
-extern const struct cli_command cli_program_commands[];
+/* Options that a command takes beside the global ones: OPTIONS({name, value, doc}, ...) */
+#define OPTIONS(...) ((const struct cli_option[]){__VA_ARGS__, {NULL, NULL, NULL}})
 
-const struct cli_command *const cli_command_tables[] = {
-    cli_db_commands, cli_config_commands, cli_doctor_commands, cli_program_commands, NULL,
+const struct cli_command cli_commands[] = {
+    {"company", "create", "NAME", "make a company (tenant) with its console person",
+     cmd_company_create,
+     OPTIONS({"currency", "CODE", "its currency; default EUR"},
+             {"timezone", "ZONE", "its time zone; default Europe/Berlin"}),
+     NULL},
+    {"company", "list", "", "companies of this database", cmd_company_list, NULL, NULL},
+    {"person", "add", "NAME", "add or change a person", cmd_person_add,
+     OPTIONS({"roles", "A,B", "what the person may be asked for"},
+             {"password-stdin", NULL, "reads a password from standard input"}),
+     NULL},
+    {"person", "list", "", "people and their roles", cmd_person_list, NULL, NULL},
+    {"token", "make", "PERSON", "an API token that acts as a person", cmd_token_make,
+     OPTIONS({"label", "TEXT", "what it is for"}, {"days", "N", "how long it is good; default 30"}),
+     "The token is printed once and stored only as a hash."},
+    {"hook", "add", "URL", "announce events to a receiver", cmd_hook_add,
+     OPTIONS({"events", "A,B", "which events; default: all"},
+             {"person", "NAME", "who answers by its callbacks"},
+             {"allow-private", NULL, "the receiver may have a private address"}),
+     NULL},
+    {"policy", "load", "FILE", "check, test and activate a policy bundle", cmd_policy_load, NULL,
+     NULL},
+    {"policy", "check", "FILE", "what is wrong or doubtful in a bundle", cmd_policy_check, NULL,
+     NULL},
+    {"policy", "test", "FILE", "run the tests a bundle carries", cmd_policy_test, NULL, NULL},
+    {"policy", "explain", "FILE QUESTION.json", "why a question is allowed, held or denied",
+     cmd_policy_explain, NULL, NULL},
+    {"agent", "publish", "FILE...", "check and activate agents", cmd_agent_publish,
+     OPTIONS({"owner", "PERSON", "who answers for them"}), NULL},
+    {"agent", "list", "", "active agents", cmd_agent_list, NULL, NULL},
+    {"import", NULL, "FILE...", "read orders, receipts, invoices, statements (UBL, camt.053)",
+     cmd_import, NULL, "Importing a file again adds nothing."},
+    {"do", NULL, "ACTION ARGUMENTS", "ask the gate for one ERP command", cmd_do,
+     OPTIONS({"id", "ID", "the same id twice has one effect"},
+             {"dry-run", NULL, "says what would happen, and changes nothing"}),
+     "ARGUMENTS is a JSON object or the name of a file with one."},
+    {"exception", "run", "", "find discrepancies and let agents handle them", cmd_exception_run,
+     OPTIONS({"no-detect", NULL, "only handles what was found before"},
+             {"no-post", NULL, "leaves clean invoices unposted"}),
+     NULL},
+    {"exception", "list", "[STATE]", "discrepancies (open, resolved, auto_closed, snoozed)",
+     cmd_exception_list, NULL, NULL},
+    {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list, NULL, NULL},
+    {"run", "show", "RUN", "one run with its journal", cmd_run_show, NULL, NULL},
+    {"run", "work", "", "drive runs that can move until all wait or are over", cmd_run_work, NULL,
+     NULL},
+    {"explain", NULL, "RUN", "the story of a run: facts, rules, people, effects", cmd_explain, NULL,
+     NULL},
+    {"approval", "list", "[STATUS]", "what waits for people", cmd_approval_list, NULL, NULL},
+    {"approval", "show", "ID", "facts, reasons and exactly what would happen", cmd_approval_show,
+     NULL, NULL},
+    {"approval", "approve", "ID", "say yes (with --as PERSON)", cmd_approval_approve,
+     OPTIONS({"comment", "TEXT", "why"}, {"digest", "HEX", "what was seen, from approval show"}),
+     "An approval binds to exactly what was shown: anything that changes it voids it."},
+    {"approval", "reject", "ID", "say no (with --as PERSON)", cmd_approval_reject,
+     OPTIONS({"comment", "TEXT", "why"}, {"digest", "HEX", "what was seen, from approval show"}),
+     NULL},
+    {"audit", "verify", "", "prove that the record was not touched", cmd_audit_verify,
+     OPTIONS({"checkpoint", "FILE", "a checkpoint that was kept elsewhere"}), NULL},
+    {"ledger", "check", "", "debits equal credits, per currency", cmd_ledger_check, NULL, NULL},
+    {"serve", NULL, "", "the inbox, the API, runs and web hooks", cmd_serve,
+     OPTIONS({"listen", "ADDRESS:PORT", "instead of the setting http.listen"}), NULL},
+    {"db", "start", "", "start reeve's own PostgreSQL (made the first time); print its URI",
+     cmd_db_start, NULL,
+     "The server listens on a unix socket only, runs on between commands and never as root.\n"
+     "Commands that need it start it by themselves."},
+    {"db", "stop", "", "stop reeve's own PostgreSQL cleanly", cmd_db_stop, NULL, NULL},
+    {"db", "status", "", "whether the database runs, and where", cmd_db_status, NULL,
+     "Exit status 4 when it does not run."},
+    {"db", "uri", "", "print the connection string, for psql and scripts", cmd_db_uri, NULL, NULL},
+    {"db", "migrate", "", "bring the database to this program's schema", cmd_db_migrate,
+     OPTIONS({"owner-uri", "URI", "connects as the owner of the schema instead"}),
+     "All new migrations in one transaction; doing it again does nothing."},
+    {"config", "show", "[SETTING]", "which settings hold and where each came from", cmd_config_show,
+     NULL,
+     "A setting may stand in reeve.conf, in the environment (REEVE_HTTP_LISTEN for\n"
+     "http.listen) or in --set; the later beats the earlier.  Passwords are not shown."},
+    {"config", "list", "", "all settings with their defaults and meaning", cmd_config_list, NULL,
+     NULL},
+    {"config", "sample", "", "print a reeve.conf with every setting, commented out",
+     cmd_config_sample, NULL, NULL},
+    {"doctor", NULL, "", "what is missing or degraded, and what to do", cmd_doctor, NULL,
+     "Each line is ok, degraded (reeve works) or missing (it does not).\n"
+     "Exit status 1 when something is missing."},
+    {"bench", NULL, "[NAME]", "measure (runs reeve-bench)", cmd_bench, NULL,
+     "Without a name it lists what there is.  With --json one object a line:\n"
+     "{\"bench\":...,\"case\":...,\"metric\":...,\"value\":...,\"unit\":...}"},
+    {"version", NULL, "", "print the version", cmd_version,
+     OPTIONS({"build", NULL, "adds commit, compiler and libraries"}), NULL},
+    {"help", NULL, "[NOUN] [VERB]", "this list, or more about one command", cmd_help, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -1,8 +1,9 @@
-/* doctor.h -- one line of `reeve doctor`: what was looked at, how it is, what to do about it. */
+/* doctor.h -- one line of `reeve doctor`: what was looked at, how it is, what to do about it.
+ * To add one: write the function, name it in the table (checks_machine.c). */
 #ifndef REEVE_RUNTIME_CLI_DOCTOR_H
 #define REEVE_RUNTIME_CLI_DOCTOR_H
 
-#include "runtime/cli/context.h"
+#include "runtime/cli/cli.h"
 
 enum cli_health {
     CLI_OK,
@@ -16,11 +17,13 @@ struct cli_finding {
 };
 
 struct cli_check {
-    const char *name; /* NULL ends a table */
-    enum cli_health (*run)(struct cli_context *context, struct cli_finding *finding);
+    const char *name; /* NULL ends the table */
+    enum cli_health (*run)(struct cli *cli, struct cli_finding *finding);
 };
+extern const struct cli_check cli_checks[];
 
-/* The checks of the frame itself; more come with struct cli_rooms. */
-extern const struct cli_check cli_own_checks[];
+/* checks_database.c */
+enum cli_health cli_check_database(struct cli *cli, struct cli_finding *finding);
+enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *finding);
 
 #endif

@@ -21,14 +21,12 @@ static void full_name(const struct cli_command *command, char out[NAME_BYTES])
 const struct cli_command *cli_command_find(const char *noun, const char *verb)
 {
     const struct cli_command *alone = NULL;
-    for (const struct cli_command *const *table = cli_command_tables; *table != NULL; table++) {
-        for (const struct cli_command *at = *table; at->noun != NULL; at++) {
-            if (strcmp(at->noun, noun) == 0 && same(at->verb, verb)) {
-                return at;
-            }
-            if (strcmp(at->noun, noun) == 0 && at->verb == NULL) {
-                alone = at; /* what follows are its arguments */
-            }
+    for (const struct cli_command *at = cli_commands; at->noun != NULL; at++) {
+        if (strcmp(at->noun, noun) == 0 && same(at->verb, verb)) {
+            return at;
+        }
+        if (strcmp(at->noun, noun) == 0 && at->verb == NULL) {
+            alone = at; /* what follows are its arguments */
         }
     }
     return alone;
@@ -36,11 +34,9 @@ const struct cli_command *cli_command_find(const char *noun, const char *verb)
 
 bool cli_noun_exists(const char *noun)
 {
-    for (const struct cli_command *const *table = cli_command_tables; *table != NULL; table++) {
-        for (const struct cli_command *at = *table; at->noun != NULL; at++) {
-            if (strcmp(at->noun, noun) == 0) {
-                return true;
-            }
+    for (const struct cli_command *at = cli_commands; at->noun != NULL; at++) {
+        if (strcmp(at->noun, noun) == 0) {
+            return true;
         }
     }
     return false;
@@ -54,23 +50,21 @@ static const struct cli_command *nearest(const char *typed, const char *noun, bo
     struct rv_suggestion whole = rv_suggest(typed);
     struct rv_suggestion part = rv_suggest(noun);
     *noun_only = false;
-    for (const struct cli_command *const *table = cli_command_tables; *table != NULL; table++) {
-        for (const struct cli_command *at = *table; at->noun != NULL; at++) {
-            char name[NAME_BYTES];
-            full_name(at, name);
-            int before = whole.distance;
-            if (!noun_known || strcmp(at->noun, noun) == 0) {
-                rv_suggest_try(&whole, name);
-            }
-            if (whole.distance < before) {
-                found = at;
-                *noun_only = false;
-            } else if (whole.best == NULL && !noun_known) {
-                before = part.distance;
-                rv_suggest_try(&part, at->noun);
-                found = part.distance < before ? at : found;
-                *noun_only = found != NULL;
-            }
+    for (const struct cli_command *at = cli_commands; at->noun != NULL; at++) {
+        char name[NAME_BYTES];
+        full_name(at, name);
+        int before = whole.distance;
+        if (!noun_known || strcmp(at->noun, noun) == 0) {
+            rv_suggest_try(&whole, name);
+        }
+        if (whole.distance < before) {
+            found = at;
+            *noun_only = false;
+        } else if (whole.best == NULL && !noun_known) {
+            before = part.distance;
+            rv_suggest_try(&part, at->noun);
+            found = part.distance < before ? at : found;
+            *noun_only = found != NULL;
         }
     }
     return found;
@@ -112,10 +106,8 @@ void cli_help_overview(const struct cli_output *output)
 {
     cli_print(output, "reeve runs software agents against an ERP under governance.\n");
     cli_print(output, "Usage: reeve NOUN [VERB] [ARGUMENTS] [--OPTIONS]\n");
-    for (const struct cli_command *const *table = cli_command_tables; *table != NULL; table++) {
-        for (const struct cli_command *at = *table; at->noun != NULL; at++) {
-            print_row(output, at);
-        }
+    for (const struct cli_command *at = cli_commands; at->noun != NULL; at++) {
+        print_row(output, at);
     }
     cli_print(output, "\nOptions of every command:");
     for (const struct cli_option *at = cli_global_options; at->name != NULL; at++) {
@@ -128,11 +120,9 @@ void cli_help_overview(const struct cli_output *output)
 
 void cli_help_noun(const struct cli_output *output, const char *noun)
 {
-    for (const struct cli_command *const *table = cli_command_tables; *table != NULL; table++) {
-        for (const struct cli_command *at = *table; at->noun != NULL; at++) {
-            if (strcmp(at->noun, noun) == 0) {
-                print_row(output, at);
-            }
+    for (const struct cli_command *at = cli_commands; at->noun != NULL; at++) {
+        if (strcmp(at->noun, noun) == 0) {
+            print_row(output, at);
         }
     }
 }
@@ -143,8 +133,7 @@ void cli_help_command(const struct cli_output *output, const struct cli_command 
     full_name(command, name);
     cli_print(output, "reeve %s -- %s\n", name, command->summary);
     cli_print(output, "Usage: reeve %s%s%s [--OPTIONS]", name,
-              command->arguments != NULL ? " " : "",
-              command->arguments != NULL ? command->arguments : "");
+              command->arguments[0] != '\0' ? " " : "", command->arguments);
     if (command->details != NULL) {
         cli_print(output, "\n%s", command->details);
     }
@@ -159,8 +148,7 @@ void cli_help_command(const struct cli_output *output, const struct cli_command 
             char head[NAME_BYTES];
             snprintf(head, sizeof head, "%s%s%s", at->name, at->value != NULL ? " " : "",
                      at->value != NULL ? at->value : "");
-            cli_print(output, "  --%-*s %s%s", OPTION_COLUMNS, head, at->doc,
-                      at->repeats ? " (may be repeated)" : "");
+            cli_print(output, "  --%-*s %s", OPTION_COLUMNS, head, at->doc);
         }
     }
 }

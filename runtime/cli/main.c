@@ -1,18 +1,12 @@
-/* main.c -- the composition root: which rooms there are.  Everything else is behind cli_main. */
+/* main.c -- `reeve NOUN VERB ...`.
+ *
+ * Where to read next: commands.c lists what there is; cli.c finds the command; node.c puts the
+ * machine together; the path of a run is runtime/run/orchestrator.c > run_actor.c > store.c >
+ * runtime/gate/gate.c > erp/command.
+ */
 #include "runtime/cli/cli.h"
-
-#include "db_sql.h"
-#include "gate_sql.h"
-#include "hooks_sql.h"
-#include "http_sql.h"
-#include "journal_sql.h"
 
 int main(int argc, char **argv)
 {
-    static const struct rv_migration *const migrations[] = {
-        rv_journal_migrations, rv_gate_migrations,  rv_db_migrations,
-        rv_http_migrations,    rv_hooks_migrations, NULL,
-    };
-    const struct cli_rooms rooms = {.migrations = migrations, .checks = NULL};
-    return cli_main(&rooms, argc, argv);
+    return cli_main(argc, argv);
 }

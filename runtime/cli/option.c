@@ -1,32 +1,34 @@
-/* option.c -- see option.h.
+/* option.c -- from argv to words, options and their values.
  *
- * Reading happens twice.  Which options take a value depends on the command, and the command's
- * words may stand behind global options: the first pass finds the words, the second, knowing the
- * command, reads all. The first pass ends at the first option that is not global; so `reeve run
- * list --limit 5` is read, and `reeve --limit 5 run list` is refused, since nobody could know whose
+ * Reading happens twice.  Which options take a value depends on the command, and global options may
+ * stand before its words: the first pass finds the words, the second, knowing the command, reads
+ * everything. The first pass ends at the first option that is not global; so `reeve run list
+ * --limit 5` is read, and `reeve --limit 5 run list` is refused, since nobody could know whose
  * option that is.
  */
-#include "runtime/cli/option.h"
-
 #include "runtime/base/check.h"
+#include "runtime/cli/cli.h"
 #include "runtime/config/suggest.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const struct cli_option cli_global_options[] = {
-    {"help", NULL, "shows how the command is used", false},
-    {"json", NULL, "prints data as JSON", false},
-    {"quiet", NULL, "prints data and errors only", false},
-    {"no-color", NULL, "prints without colours (so does the variable NO_COLOR)", false},
-    {"config", "FILE", "reads the settings from this file", false},
-    {"state-dir", "DIR", "short for --set state.dir=DIR", false},
-    {"set", "KEY=VALUE", "overrides one setting", true},
-    {"version", NULL, "the same as `reeve version`", false},
-    {NULL, NULL, NULL, false},
+    {"help", NULL, "shows how the command is used"},
+    {"json", NULL, "prints data as JSON"},
+    {"quiet", NULL, "prints data and errors only"},
+    {"no-color", NULL, "prints without colours (so does the variable NO_COLOR)"},
+    {"company", "NAME", "the company that is meant; default: the only one"},
+    {"as", "PERSON", "the person who asks; default: console"},
+    {"database", "URI", "another PostgreSQL than reeve's own (or REEVE_DATABASE)"},
+    {"state", "DIR", "where reeve keeps its own things (or REEVE_STATE)"},
+    {"config", "FILE", "reads the settings from this file"},
+    {"set", "KEY=VALUE", "overrides a setting; may be repeated"},
+    {"log", "LEVEL", "logs from this level on: debug, info, warn, error"},
+    {"version", NULL, "the same as `reeve version`"},
+    {NULL, NULL, NULL},
 };
 
 static const struct cli_option *find_in(const struct cli_option *table, const char *name,
@@ -47,6 +49,13 @@ static const struct cli_option *find_option(const struct cli_command *command, c
     return own != NULL ? own : find_in(cli_global_options, name, length);
 }
 
+static void usage_hint(const struct cli_command *command, struct rv_error *err)
+{
+    rv_hint(err, "Usage: reeve %s%s%s%s%s", command->noun, command->verb != NULL ? " " : "",
+            command->verb != NULL ? command->verb : "", command->arguments[0] != '\0' ? " " : "",
+            command->arguments);
+}
+
 static enum rv_code unknown_option(const struct cli_command *command, const char *name,
                                    struct rv_error *err)
 {
@@ -64,45 +73,25 @@ static enum rv_code unknown_option(const struct cli_command *command, const char
     if (suggestion.best != NULL) {
         return rv_hint(err, "Did you mean --%s?", suggestion.best);
     }
-    rv_hint(err, "`reeve help %s` shows its options.", command->noun);
-    return RV_INVALID;
-}
-
-static enum rv_code add_given(struct cli_args *args, const struct cli_option *option,
-                              const char *value, struct rv_error *err)
-{
-    if (args->given_count == CLI_OPTIONS_MAX) {
-        return rv_fail(err, RV_INVALID, "more than %d options", CLI_OPTIONS_MAX);
-    }
-    for (int i = 0; !option->repeats && i < args->given_count; i++) {
-        if (strcmp(args->given[i].name, option->name) == 0) {
-            return rv_fail(err, RV_INVALID, "--%s is given twice", option->name);
-        }
-    }
-    args->given[args->given_count++] = (struct cli_given){option->name, value};
-    return RV_OK;
+    return rv_hint(err, "`reeve help %s` shows its options.", command->noun);
 }
 
 /* One option at argv[*at]; `stop` when it is not ours to know yet. */
-static enum rv_code read_option(int argc, char **argv, int *at, const struct cli_command *command,
-                                struct cli_args *args, bool *stop, struct rv_error *err)
+static enum rv_code read_option(struct cli *cli, int argc, char **argv, int *at, bool *stop,
+                                struct rv_error *err)
 {
     const char *name = argv[*at] + 2;
     if (strcmp(argv[*at], "-h") == 0) {
         name = "help";
     } else if (argv[*at][1] != '-') {
         rv_fail(err, RV_INVALID, "\"%s\" is no option", argv[*at]);
-        rv_hint(err, "Options have two dashes and their whole name, as in --json.");
-        return RV_INVALID;
+        return rv_hint(err, "Options have two dashes and their whole name, as in --json.");
     }
     size_t length = strcspn(name, "=");
-    const struct cli_option *option = find_option(command, name, length);
-    if (option == NULL && command == NULL) {
-        *stop = true;
-        return RV_OK;
-    }
+    const struct cli_option *option = find_option(cli->command, name, length);
     if (option == NULL) {
-        return unknown_option(command, name, err);
+        *stop = cli->command == NULL;
+        return *stop ? RV_OK : unknown_option(cli->command, name, err);
     }
     const char *value = name[length] == '=' ? name + length + 1 : NULL;
     if (option->value == NULL && value != NULL) {
@@ -111,115 +100,112 @@ static enum rv_code read_option(int argc, char **argv, int *at, const struct cli
     if (option->value != NULL && value == NULL) {
         if (*at + 1 >= argc) {
             rv_fail(err, RV_INVALID, "--%s needs a value", option->name);
-            rv_hint(err, "Write --%s %s.", option->name, option->value);
-            return RV_INVALID;
+            return rv_hint(err, "Write --%s %s.", option->name, option->value);
         }
         value = argv[++*at];
     }
-    return add_given(args, option, value, err);
+    if (cli->given_count == CLI_OPTIONS_MAX) {
+        return rv_fail(err, RV_INVALID, "more than %d options", CLI_OPTIONS_MAX);
+    }
+    cli->given[cli->given_count++] = (struct cli_given){option->name, value};
+    return RV_OK;
 }
 
-static enum rv_code read_all(int argc, char **argv, const struct cli_command *command,
-                             struct cli_args *args, struct rv_error *err)
+static enum rv_code read_everything(struct cli *cli, int argc, char **argv, struct rv_error *err)
 {
     bool words_only = false;
     bool stop = false;
+    cli->given_count = 0;
+    cli->word_count = 0;
     for (int at = 1; at < argc && !stop; at++) {
         if (!words_only && strcmp(argv[at], "--") == 0) {
             words_only = true;
         } else if (!words_only && argv[at][0] == '-' && argv[at][1] != '\0') {
-            enum rv_code code = read_option(argc, argv, &at, command, args, &stop, err);
+            enum rv_code code = read_option(cli, argc, argv, &at, &stop, err);
             if (code != RV_OK) {
                 return code;
             }
-            if (stop && args->word_count == 0) {
+            if (stop && cli->word_count == 0) {
                 rv_fail(err, RV_INVALID, "the option \"%s\" stands before the command", argv[at]);
                 return rv_hint(err, "Write the command first: reeve NOUN VERB %s.", argv[at]);
             }
-        } else if (args->word_count == CLI_WORDS_MAX) {
+        } else if (cli->word_count == CLI_WORDS_MAX) {
             return rv_fail(err, RV_INVALID, "more than %d arguments", CLI_WORDS_MAX);
         } else {
-            args->words[args->word_count++] = argv[at];
+            cli->words[cli->word_count++] = argv[at];
         }
     }
     return RV_OK;
 }
 
-enum rv_code cli_args_read(int argc, char **argv, struct cli_args *args, struct rv_error *err)
+enum rv_code cli_read_words(struct cli *cli, int argc, char **argv, struct rv_error *err)
 {
-    *args = (struct cli_args){.command = NULL};
-    return read_all(argc, argv, NULL, args, err);
+    cli->command = NULL;
+    return read_everything(cli, argc, argv, err);
 }
 
-enum rv_code cli_args_finish(int argc, char **argv, const struct cli_command *command,
-                             struct cli_args *args, struct rv_error *err)
+/* "ID [COMMENT]" is one to two, "FILE..." one or more. */
+static void count_arguments(const char *text, int *least, int *most)
 {
-    *args = (struct cli_args){.command = command, .first_argument = command->verb != NULL ? 2 : 1};
-    enum rv_code code = read_all(argc, argv, command, args, err);
-    int count = cli_arg_count(args);
-    if (code != RV_OK || cli_switch(args, "help")) {
-        return code;
+    *least = 0;
+    *most = 0;
+    while (*text != '\0') {
+        size_t length = strcspn(text, " ");
+        bool many = length > 3 && strncmp(text + length - 3, "...", 3) == 0;
+        *least += text[0] != '[';
+        *most = many ? CLI_WORDS_MAX : *most + 1;
+        text += length + strspn(text + length, " ");
     }
-    if (count < command->least || count > command->most) {
-        rv_fail(err, RV_INVALID,
-                count < command->least ? "an argument is missing" : "there are too many arguments");
-        rv_hint(err, "Usage: reeve %s%s%s %s", command->noun, command->verb != NULL ? " " : "",
-                command->verb != NULL ? command->verb : "",
-                command->arguments != NULL ? command->arguments : "");
-        return RV_INVALID;
+}
+
+enum rv_code cli_read_all(struct cli *cli, int argc, char **argv, struct rv_error *err)
+{
+    enum rv_code code = read_everything(cli, argc, argv, err);
+    int used = cli->command->verb != NULL ? 2 : 1;
+    int least = 0;
+    int most = 0;
+    cli->argv = cli->words + (cli->word_count > used ? used : cli->word_count);
+    cli->argc = cli->word_count > used ? cli->word_count - used : 0;
+    cli->words[cli->word_count] = NULL;
+    count_arguments(cli->command->arguments, &least, &most);
+    if (code == RV_OK && !cli_flag(cli, "--help") && (cli->argc < least || cli->argc > most)) {
+        code =
+            rv_fail(err, RV_INVALID,
+                    cli->argc < least ? "an argument is missing" : "there are too many arguments");
+        usage_hint(cli->command, err);
     }
-    return RV_OK;
+    return code;
 }
 
 /* ---- what was typed ---- */
 
-const char *cli_arg(const struct cli_args *args, int index)
+static const struct cli_given *find_given(const struct cli *cli, const char *name)
 {
-    RV_ASSERT(index >= 0);
-    return index < cli_arg_count(args) ? args->words[args->first_argument + index] : NULL;
-}
-
-int cli_arg_count(const struct cli_args *args)
-{
-    int count = args->word_count - args->first_argument;
-    return count > 0 ? count : 0;
-}
-
-const char *cli_value_at(const struct cli_args *args, const char *option, int index)
-{
-    RV_ASSERT(find_option(args->command, option, strlen(option)) != NULL);
-    for (int i = 0; i < args->given_count; i++) {
-        if (strcmp(args->given[i].name, option) == 0 && index-- == 0) {
-            return args->given[i].value;
+    name += strncmp(name, "--", 2) == 0 ? 2 : 0;
+    RV_ASSERT(find_option(cli->command, name, strlen(name)) != NULL);
+    for (int i = cli->given_count; i-- > 0;) {
+        if (strcmp(cli->given[i].name, name) == 0) {
+            return &cli->given[i];
         }
     }
     return NULL;
 }
 
-const char *cli_value(const struct cli_args *args, const char *option, const char *otherwise)
+const char *cli_option(const struct cli *cli, const char *name)
 {
-    const char *last = otherwise;
-    for (int i = 0; cli_value_at(args, option, i) != NULL; i++) {
-        last = cli_value_at(args, option, i);
-    }
-    return last;
+    const struct cli_given *given = find_given(cli, name);
+    return given != NULL ? given->value : NULL;
 }
 
-bool cli_switch(const struct cli_args *args, const char *option)
+bool cli_flag(const struct cli *cli, const char *name)
 {
-    RV_ASSERT(find_option(args->command, option, strlen(option)) != NULL);
-    for (int i = 0; i < args->given_count; i++) {
-        if (strcmp(args->given[i].name, option) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return find_given(cli, name) != NULL;
 }
 
-enum rv_code cli_integer(const struct cli_args *args, const char *option, int64_t otherwise,
-                         int64_t least, int64_t most, int64_t *out, struct rv_error *err)
+enum rv_code cli_integer(const struct cli *cli, const char *name, int64_t otherwise, int64_t least,
+                         int64_t most, int64_t *out, struct rv_error *err)
 {
-    const char *text = cli_value(args, option, NULL);
+    const char *text = cli_option(cli, name);
     if (text == NULL) {
         *out = otherwise;
         return RV_OK;
@@ -228,10 +214,9 @@ enum rv_code cli_integer(const struct cli_args *args, const char *option, int64_
     errno = 0;
     int64_t number = strtoll(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || number < least || number > most) {
-        rv_fail(err, RV_INVALID, "--%s: \"%s\" is not a whole number from %" PRId64 " to %" PRId64,
-                option, text, least, most);
-        rv_hint(err, "Correct the number.");
-        return RV_INVALID;
+        rv_fail(err, RV_INVALID, "%s: \"%s\" is not a whole number from %" PRId64 " to %" PRId64,
+                name, text, least, most);
+        return rv_hint(err, "Correct the number.");
     }
     *out = number;
     return RV_OK;

@@ -101,17 +101,16 @@ size_t cli_table_rows(const struct cli_table *table)
     return table->count / table->column_count;
 }
 
+/* One object a line: a reader need not wait for the last row. */
 static void print_json(const struct cli_table *table, const struct cli_output *output)
 {
-    json_t *rows = json_array();
     for (size_t i = 0; i < table->count; i += table->column_count) {
         json_t *row = json_object();
         for (size_t c = 0; c < table->column_count; c++) {
             json_object_set(row, table->columns[c].key, table->cells[i + c].value);
         }
-        json_array_append_new(rows, row);
+        cli_print_json(output, row);
     }
-    cli_print_json(output, rows);
 }
 
 /* Takes from the widest elastic column until the line fits the terminal. */

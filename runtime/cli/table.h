@@ -1,8 +1,8 @@
-/* table.h -- rows and columns: aligned for people, an array of objects with --json.
+/* table.h -- rows and columns: aligned for people, one JSON object a line with --json.
  *
  *     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
  *     cli_table_text(table, "R-7");  cli_table_integer(table, 3);      (row by row, left to right)
- *     cli_table_print(table, &context->output);  cli_table_destroy(table);
+ *     cli_table_print(table, &cli->output);  cli_table_destroy(table);
  */
 #ifndef REEVE_RUNTIME_CLI_TABLE_H
 #define REEVE_RUNTIME_CLI_TABLE_H
@@ -32,7 +32,7 @@ void cli_table_bool(struct cli_table *table, bool value); /* yes, no */
 void cli_table_style(struct cli_table *table, enum cli_style style);
 
 size_t cli_table_rows(const struct cli_table *table);
-/* Rows must be complete.  An empty table prints `nothing` to the talk (JSON: []). */
+/* Rows must be complete.  An empty table prints `nothing` to the talk (JSON: no line). */
 void cli_table_print(const struct cli_table *table, const struct cli_output *output,
                      const char *nothing);
 

@@ -248,6 +248,19 @@ void rv_args_seal(struct rv_args *args)
     }
 }
 
+bool rv_args_even(const struct rv_args *args)
+{
+    int rows = -1;
+    for (int i = 0; i < args->count; i++) {
+        const struct rv_arg *arg = &args->items[i];
+        if (arg->array && rows >= 0 && arg->rows != rows) {
+            return false;
+        }
+        rows = arg->array ? arg->rows : rows;
+    }
+    return true;
+}
+
 size_t rv_args_bytes_used(const struct rv_args *args)
 {
     size_t total = 0;

@@ -26,6 +26,8 @@ struct rv_args {
     struct rv_arg items[RV_ARGS_MAX];
 };
 
+/* Do all arrays have the same number of rows? */
+bool rv_args_even(const struct rv_args *args);
 /* Fills in the array headers: once, before sending. */
 void rv_args_seal(struct rv_args *args);
 

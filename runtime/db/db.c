@@ -17,6 +17,7 @@ enum {
     DB_CONNECTIONS_MAX = 32,
     DB_TIMEOUT_DEFAULT_MS = 30000,
     DB_SWEEP_MS = 250,
+    DB_GRACE_MS = 1000, /* the server ends a statement at its deadline; a dead server cannot */
     DB_TRIES_MAX = 2, /* a cached plan that went stale is worth one more try */
     TAG_RESULT = 0
 };
@@ -51,6 +52,7 @@ struct rv_db {
     struct query *first;
     struct query **last;
     struct rv_timer *sweep;
+    struct rv_args *set_args;
     void (*closed)(void *data);
     void *closed_data;
 };
@@ -78,6 +80,7 @@ struct rv_db *rv_db_create(const struct rv_db_options *options)
         db->members[i].db = db;
         db->members[i].link = rv_link_create(db->loop, options->uri, &events, &db->members[i]);
     }
+    db->set_args = rv_args_create(&rv_sql_db_set_tenant_and_limit);
     db->sweep = rv_timer_create(db->loop, on_sweep, db);
     rv_timer_start(db->sweep, DB_SWEEP_MS);
     return db;
@@ -99,6 +102,7 @@ static void member_closed(void *data)
         if (db->closed != NULL) {
             db->closed(db->closed_data);
         }
+        rv_args_destroy(db->set_args);
         rv_free(db);
     }
 }
@@ -116,6 +120,7 @@ void rv_db_close(struct rv_db *db, void (*closed)(void *data), void *data)
         db->first = query->next;
         query_end(query, RV_CANCELED, &err);
     }
+    db->last = &db->first;
     for (int i = 0; i < db->member_count; i++) {
         struct query *current = db->members[i].current;
         db->members[i].current = NULL;
@@ -124,6 +129,12 @@ void rv_db_close(struct rv_db *db, void (*closed)(void *data), void *data)
         }
         rv_link_close(db->members[i].link, member_closed, db);
     }
+}
+
+static void refuse(void *data)
+{
+    struct query *query = data;
+    query_end(query, query->code, &query->err);
 }
 
 void rv_db_query(struct rv_db *db, int32_t tenant, const struct rv_statement *statement,
@@ -145,6 +156,11 @@ void rv_db_query(struct rv_db *db, int32_t tenant, const struct rv_statement *st
         .data = data,
         .deadline_us = rv_mono_us(rv_loop_clock(db->loop)) + db->timeout_ms * 1000,
     };
+    if (db->closing > 0) {
+        query->code = rv_fail(&query->err, RV_CANCELED, "the database pool is closing");
+        rv_loop_post(db->loop, refuse, query);
+        return;
+    }
     *db->last = query;
     db->last = &query->next;
     dispatch(db);
@@ -157,17 +173,21 @@ static void send_query(struct member *member, struct query *query)
     if (query->tenant != 0) {
         snprintf(tenant, sizeof tenant, "%d", query->tenant);
     }
-    struct rv_args *set = rv_args_create(&rv_sql_db_set_tenant);
+    int64_t left_ms = (query->deadline_us - rv_mono_us(rv_loop_clock(member->db->loop))) / 1000;
+    char limit[24];
+    snprintf(limit, sizeof limit, "%lld", (long long)(left_ms > 1 ? left_ms : 1));
+    struct rv_args *set = member->db->set_args;
+    rv_args_reset(set);
     rv_args_text(set, 1, tenant);
+    rv_args_text(set, 2, limit);
     member->current = query;
     query->code = RV_OK;
     query->tries++;
     rv_link_send(link, &rv_sql_db_begin, NULL, -1);
-    rv_link_send(link, &rv_sql_db_set_tenant, set, -1);
+    rv_link_send(link, &rv_sql_db_set_tenant_and_limit, set, -1);
     rv_link_send(link, query->statement, query->args, TAG_RESULT);
     rv_link_send(link, &rv_sql_db_commit, NULL, -1);
     rv_link_sync(link);
-    rv_args_destroy(set);
 }
 
 static void dispatch(struct rv_db *db)
@@ -278,7 +298,7 @@ static void on_sweep(void *data)
     }
     for (int i = 0; i < db->member_count; i++) {
         struct member *member = &db->members[i];
-        if (member->current != NULL && member->current->deadline_us < now_us) {
+        if (member->current != NULL && member->current->deadline_us + DB_GRACE_MS * 1000 < now_us) {
             rv_link_kill(member->link, "a query passed its deadline");
         }
     }

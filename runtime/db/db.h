@@ -23,14 +23,16 @@ struct rv_db_options {
     struct rv_loop *loop;
     const char *uri;      /* libpq connection string or URI; copied */
     int connections;      /* 0 means 4 */
-    int64_t timeout_ms;   /* per query, 0 means 30 000 */
+    int64_t timeout_ms;   /* per query from submission, 0 means 30 000: RV_TIMEOUT when the server
+                             was at it, RV_UNAVAILABLE when it could not be reached */
 };
 struct rv_db *rv_db_create(const struct rv_db_options *options);
 void rv_db_close(struct rv_db *db, void (*closed)(void *data), void *data);
 
 /* Runs one statement as `tenant` (0: no tenant, sees only node-wide tables and functions).
  * Takes `args` (may be NULL), also on failure.  The transaction commits before `done`: small
- * administrative writes (schedules, sessions, deliveries) may use it too. */
+ * administrative writes (schedules, sessions, deliveries) may use it too, when they may be written
+ * twice: after RV_UNAVAILABLE it is unknown whether the commit happened. */
 void rv_db_query(struct rv_db *db, int32_t tenant, const struct rv_statement *statement,
                  struct rv_args *args, rv_db_done done, void *data);
 
@@ -46,6 +48,8 @@ size_t rv_result_bytes(const struct rv_result *result, int row, int column, void
 json_t *rv_result_json(const struct rv_result *result, int row, int column);
 int64_t rv_result_time_us(const struct rv_result *result, int row, int column); /* timestamptz */
 int rv_result_column(const struct rv_result *result, const char *name); /* asserts presence */
+int rv_result_columns(const struct rv_result *result);
+const char *rv_result_column_name(const struct rv_result *result, int column);
 
 /* ---- for the command line and tests: the same, but waiting (never on a loop thread) ---- */
 struct rv_db_session;

@@ -7,6 +7,7 @@
  *  - in pipeline mode NULL ends one statement's results, a second NULL in a row means "no more yet";
  *  - PQflush may return 1: ask for writability and keep reading, or both sides stop for ever;
  *  - the poll handle is closed before PQfinish closes the descriptor.
+ * A send that fails dooms the link; the loss is told from the loop, never inside the caller's call.
  */
 #include "runtime/db/link.h"
 
@@ -167,7 +168,7 @@ int rv_link_backend_pid(const struct rv_link *link)
 static void lost(struct rv_link *link, const struct rv_error *err)
 {
     if (link->processing) {
-        link->doomed = true; /* unwinding first: the caller of process() finishes the job */
+        link->doomed = true; /* unwinding first: the end of process() finishes the job */
         link->doom = *err;
         return;
     }
@@ -175,6 +176,7 @@ static void lost(struct rv_link *link, const struct rv_error *err)
     struct rv_error why = *err;
     drop(link);
     link->doomed = false;
+    rv_error_clear(&link->doom);
     link->state = LINK_DOWN;
     struct rv_random random = {(uint64_t)rv_mono_us(rv_loop_clock(link->loop))};
     int64_t jitter = (int64_t)rv_random_below(&random, (uint64_t)link->backoff_ms / 2 + 1);
@@ -194,6 +196,16 @@ static void lost_here(struct rv_link *link)
     lost(link, &err);
 }
 
+/* Inside somebody's call: the timer tells it right after. */
+static void doom_later(struct rv_link *link)
+{
+    if (!link->doomed) {
+        link->doomed = true;
+        rv_pq_lost(link->pq.conn, &link->doom);
+        rv_timer_start(link->timer, 0);
+    }
+}
+
 void rv_link_kill(struct rv_link *link, const char *why)
 {
     if (link->state == LINK_DOWN || link->state == LINK_CLOSED) {
@@ -211,6 +223,9 @@ static void on_timer(void *data)
     struct rv_link *link = data;
     if (link->state == LINK_DOWN) {
         connect_start(link);
+    } else if (link->state == LINK_UP && link->doomed) {
+        struct rv_error doom = link->doom;
+        lost(link, &doom);
     } else if (link->state == LINK_CONNECTING || link->state == LINK_SETUP) {
         rv_link_kill(link, "connecting took too long");
     }
@@ -219,7 +234,7 @@ static void on_timer(void *data)
 static void connect_start(struct rv_link *link)
 {
     link->state = LINK_CONNECTING;
-    link->pq.conn = PQconnectStart(link->uri);
+    link->pq.conn = rv_pq_connect(link->uri, false);
     RV_ASSERT(link->pq.conn != NULL);
     if (PQstatus(link->pq.conn) == CONNECTION_BAD) {
         lost_here(link);
@@ -363,7 +378,7 @@ static void take_sync(struct rv_link *link)
     if (expect.kind == EXPECT_SYNC && PQtransactionStatus(link->pq.conn) == PQTRANS_INERROR) {
         int prepares = 0;
         if (!rv_pq_send(&link->pq, &rv_sql_db_rollback, NULL, &prepares)) {
-            lost_here(link);
+            lost_here(link); /* inside process(): dooms */
             return;
         }
         if (prepares > 0) {
@@ -441,7 +456,7 @@ static void push_out(struct rv_link *link)
     }
     int flushed = PQflush(link->pq.conn);
     if (flushed < 0) {
-        lost_here(link);
+        doom_later(link);
         return;
     }
     watch(link, flushed == 1 ? RV_READABLE | RV_WRITABLE : RV_READABLE);
@@ -459,10 +474,17 @@ void rv_link_send(struct rv_link *link, const struct rv_statement *statement, st
         expect_push(link, EXPECT_PREPARE, -1, statement->name);
     }
     if (!sent) {
-        lost_here(link);
+        doom_later(link);
         return;
     }
     expect_push(link, EXPECT_STATEMENT, tag, statement->name);
+}
+
+void rv_link_push(struct rv_link *link)
+{
+    if (rv_link_is_up(link)) {
+        PQflush(link->pq.conn); /* what does not fit now goes with the next flush */
+    }
 }
 
 void rv_link_flush(struct rv_link *link)

@@ -31,9 +31,12 @@ struct rv_link *rv_link_create(struct rv_loop *loop, const char *uri,
 void rv_link_close(struct rv_link *link, void (*closed)(void *data), void *data);
 bool rv_link_is_up(const struct rv_link *link);
 
-/* tag < 0: only a failure is reported (as tag -1). `args` is borrowed for the call. */
+/* No event fires inside these calls.  tag < 0: only a failure is reported (as tag -1).  `args` is
+ * borrowed for the call; on a link that is not up nothing happens (`down` has told or will tell). */
 void rv_link_send(struct rv_link *link, const struct rv_statement *statement, struct rv_args *args,
                   int tag);
+/* Hands what was sent so far to the server, so that it works while more is being prepared. */
+void rv_link_push(struct rv_link *link);
 void rv_link_flush(struct rv_link *link); /* ask for the results so far without ending */
 void rv_link_sync(struct rv_link *link);  /* end of transaction */
 /* Something hangs: drop the connection and start again. */

@@ -86,7 +86,7 @@ enum rv_code rv_migrate(const char *owner_uri, const struct rv_migration *const 
         }
     }
     qsort(all, count, sizeof all[0], by_name);
-    PGconn *conn = PQconnectdb(owner_uri);
+    PGconn *conn = rv_pq_connect(owner_uri, true);
     if (PQstatus(conn) != CONNECTION_OK) {
         enum rv_code code = rv_pq_lost(conn, err);
         PQfinish(conn);
@@ -94,7 +94,7 @@ enum rv_code rv_migrate(const char *owner_uri, const struct rv_migration *const 
     }
     *applied = 0;
     /* one transaction for all: a database is at the old schema or at the new one, never between */
-    enum rv_code code = execute(conn, "client_min_messages", "SET client_min_messages = warning", err);
+    enum rv_code code = execute(conn, "settings", rv_sql_migrate_settings.text, err);
     if (code == RV_OK) {
         code = execute(conn, "begin", rv_sql_db_begin.text, err);
     }

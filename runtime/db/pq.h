@@ -20,6 +20,8 @@ struct rv_result {
     PGresult *pg;
 };
 
+/* Starts a connection with our defaults (the URI wins); `wait` also finishes it.  Never NULL. */
+PGconn *rv_pq_connect(const char *uri, bool wait);
 /* Queues Prepare when needed, then the execution (pipeline mode).  `prepares` is increased by one
  * when a Prepare was queued, whose result comes first.  False: the connection is broken. */
 bool rv_pq_send(struct rv_pq *pq, const struct rv_statement *statement, struct rv_args *args,

@@ -1,6 +1,7 @@
 /* session.c -- the waiting variant for the command line, work threads and tests; see db.h. */
 #include "db_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/log.h"
 #include "runtime/db/pq.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@ struct rv_db_session {
 
 enum rv_code rv_db_session_open(const char *uri, struct rv_db_session **out, struct rv_error *err)
 {
-    PGconn *conn = PQconnectdb(uri);
+    PGconn *conn = rv_pq_connect(uri, true);
     if (PQstatus(conn) != CONNECTION_OK) {
         enum rv_code code = rv_pq_lost(conn, err);
         PQfinish(conn);
@@ -106,6 +107,7 @@ static enum rv_code run(struct rv_db_session *session, int32_t tenant,
     }
     rv_args_destroy(args);
     PGresult *pg;
+    bool canceled = false;
     while ((pg = PQgetResult(conn)) != NULL) {
         ExecStatusType status = PQresultStatus(pg);
         if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK &&
@@ -117,6 +119,13 @@ static enum rv_code run(struct rv_db_session *session, int32_t tenant,
             code = each(data, &result, row, err);
         }
         PQclear(pg);
+        if (code != RV_OK && stream && !canceled) {
+            canceled = true; /* the reader has enough: the server may stop too */
+            PGcancel *cancel = PQgetCancel(conn);
+            char ignored_text[256];
+            (void)PQcancel(cancel, ignored_text, sizeof ignored_text);
+            PQfreeCancel(cancel);
+        }
     }
     if (PQstatus(conn) != CONNECTION_OK) {
         return code != RV_OK ? code : rv_pq_lost(conn, err);
@@ -125,8 +134,10 @@ static enum rv_code run(struct rv_db_session *session, int32_t tenant,
     if (code == RV_OK) {
         return plain(conn, &rv_sql_db_commit, err);
     }
+    /* when even this fails the connection is dead and says so next time; it is never reset, because
+     * a fresh one would not have the role that keeps tenants apart */
     if (plain(conn, &rv_sql_db_rollback, &ignored) != RV_OK) {
-        PQreset(conn);
+        rv_log_error("db", "SESSION-ROLLBACK", &ignored);
     }
     return code;
 }

@@ -14,11 +14,12 @@
  */
 #include "runtime/gate/gate.h"
 
-#include "erp/command/event_hash.h"
 #include "erp_command_sql.h"
 #include "gate_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/base/random.h"
+#include "runtime/gate/gate_events.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/gate/stages.h"
 
@@ -205,7 +206,8 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
     op->unit.decide = op_decide;
     const char *keys[ERP_KEYS_MAX] = {NULL};
     int count = command->keys(request->args, op->arena, keys);
-    RV_ASSERT(count >= 0 && count <= ERP_KEYS_MAX && ERP_KEYS_MAX < RV_UNIT_KEYS_MAX);
+    _Static_assert((int)ERP_KEYS_MAX < (int)RV_UNIT_KEYS_MAX, "room for the command's own key");
+    RV_ASSERT(count >= 0 && count <= ERP_KEYS_MAX);
     for (int i = 0; i < count; i++) {
         op->unit.keys[i] = keys[i];
     }
@@ -530,27 +532,9 @@ static enum rv_code run_books(struct op *op, struct rv_batch *batch, const json_
 
 static void append_events(struct op *op, struct rv_batch *batch)
 {
-    struct rv_head *head = rv_batch_head(batch);
-    const char *actor = rv_principal_text(principal(op), op->step);
-    for (int i = 0; i < op->books.event_count; i++) {
-        const struct erp_event *event = &op->books.events[i];
-        const struct erp_event_type *type = erp_event_type_find(event->type);
-        RV_ASSERT(type != NULL);
-        head->event_seq++;
-        if (i == 0) {
-            op->outcome.first_event = head->event_seq;
-        }
-        op->outcome.last_event = head->event_seq;
-        erp_event_append_rows(batch, op->unit.tenant, head->event_seq, event, actor,
-                              op->request->command_id, head->now_us, &head->event_hash);
-        if (type->projection != NULL) {
-            struct rv_args *rows = rv_batch_rows(batch, type->projection);
-            rv_args_i64(rows, 2, head->event_seq);
-            rv_args_text(rows, 3, event->stream);
-            rv_args_date(rows, 4, event->occurred_on);
-            rv_args_json(rows, 5, event->body);
-        }
-    }
+    rv_gate_append_events(batch, &op->books, rv_principal_text(principal(op), op->step),
+                          op->request->command_id, &op->outcome.first_event,
+                          &op->outcome.last_event);
 }
 
 static void log_command(struct op *op, struct rv_batch *batch, const struct rv_hash *args_digest)
@@ -613,7 +597,10 @@ static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *st
 
     struct rv_hash policy_hash = rv_policy_hash(op->policy->policy);
     const json_t *facts = json_object_get(state, "facts");
-    const json_t *amount = json_object_get(facts, "amount");
+    const json_t *amount = json_object_get(request->args, "amount");
+    if (!json_is_object(amount)) {
+        amount = json_object_get(facts, "amount");
+    }
     json_t *never = json_array();
     json_array_append_new(never, json_string(who));
     if (request->principal.owner != NULL) {
@@ -714,6 +701,7 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
         rv_hint(err, "Use a new command id for a new command.");
         return RV_CONFLICT;
     }
+    op->outcome.stored = true;
     op->outcome.answer = json_object_get(log, "answer");
     if (strcmp(rv_json_str(log, "outcome", ""), "applied") == 0) {
         op->outcome.result = RV_GATE_REPEATED;

@@ -1,5 +1,7 @@
 /* commit.c -- queues, fairness, retries; see commit.h.  One batch is commit_batch.c.
  *
+ *   link up -> greet (wait for the predecessor's backend, register) -> [lookup of a lost answer] -> batches
+ *
  * Tenants take turns.  Within a tenant units go in order; a unit that shares a key with one that is
  * in the batch, or with an earlier one that had to wait, waits too.  A statement that fails sends the
  * batch back in halves until the poison unit is alone and gets the error.
@@ -15,6 +17,9 @@
 #include <string.h>
 
 static void start(void *data);
+static void on_pause_over(void *data);
+static void on_sweep(void *data);
+static void close_link(struct rv_committer *committer);
 static void on_up(void *data);
 static void on_down(void *data, const struct rv_error *err);
 static void on_result(void *data, int tag, const struct rv_result *result);
@@ -39,6 +44,11 @@ struct rv_committer *rv_committer_create(const struct rv_committer_options *opti
     committer->fence_args = rv_args_create(&rv_sql_head_fence);
     committer->tenant_args = rv_args_create(&rv_sql_db_set_tenant);
     committer->lookup_args = rv_args_create(&rv_sql_commit_lookup);
+    committer->writer_args = rv_args_create(&rv_sql_writer_lock);
+    committer->writer = rv_id_make(rv_now_us(rv_loop_clock(options->loop)));
+    committer->pause = rv_timer_create(options->loop, on_pause_over, committer);
+    committer->sweep = rv_timer_create(options->loop, on_sweep, committer);
+    rv_timer_start(committer->sweep, COMMIT_SWEEP_MS);
     committer->link = rv_link_create(options->loop, options->database_uri, &events, committer);
     return committer;
 }
@@ -65,6 +75,7 @@ static void link_closed(void *data)
     rv_args_destroy(committer->fence_args);
     rv_args_destroy(committer->tenant_args);
     rv_args_destroy(committer->lookup_args);
+    rv_args_destroy(committer->writer_args);
     rv_free(committer);
 }
 
@@ -87,12 +98,23 @@ static void cancel_queues(struct rv_committer *committer)
 void rv_committer_close(struct rv_committer *committer, void (*closed)(void *data), void *data)
 {
     committer->closing = true;
+    committer->closing_us = rv_mono_us(rv_loop_clock(committer->options.loop));
     committer->closed = closed;
     committer->closed_data = data;
     cancel_queues(committer);
-    if (committer->batch == NULL && !committer->start_posted) {
-        rv_link_close(committer->link, link_closed, committer);
+    close_link(committer);
+}
+
+/* When nothing is in flight any more; a start that is posted comes back here. */
+static void close_link(struct rv_committer *committer)
+{
+    if (committer->batch != NULL || committer->start_posted || committer->link_closing) {
+        return;
     }
+    committer->link_closing = true;
+    rv_timer_close(committer->pause);
+    rv_timer_close(committer->sweep);
+    rv_link_close(committer->link, link_closed, committer);
 }
 
 void rv_committer_stats(const struct rv_committer *committer, struct rv_commit_stats *out)
@@ -119,7 +141,7 @@ static struct tenant_queue *queue_of(struct rv_committer *committer, int32_t ten
 
 static void start_soon(struct rv_committer *committer)
 {
-    if (!committer->start_posted && committer->batch == NULL) {
+    if (!committer->start_posted && committer->batch == NULL && !committer->link_closing) {
         committer->start_posted = true;
         rv_loop_post(committer->options.loop, start, committer);
     }
@@ -232,22 +254,17 @@ static struct rv_batch *form(struct rv_committer *committer, struct tenant_queue
             continue;
         }
         *link = unit->next;
+        if (unit->next == NULL) {
+            queue->last = link;
+        }
         unit->next = NULL;
         batch->plain = batch->plain && is_plain(unit);
         one_epoch = one_epoch && (batch->count == 0 || unit->epoch == batch->units[0]->epoch);
         batch->units[batch->count++] = unit;
     }
-    if (*link == NULL) {
-        queue->last = link;
-    } else {
-        struct rv_unit **end = link;
-        while (*end != NULL) {
-            end = &(*end)->next;
-        }
-        queue->last = end;
-    }
     batch->plain = batch->plain && one_epoch;
     batch->id = committer->last_id = rv_id_make(rv_now_us(rv_loop_clock(committer->options.loop)));
+    batch->started_us = rv_mono_us(rv_loop_clock(committer->options.loop));
     RV_ASSERT(batch->count > 0);
     return batch;
 }
@@ -281,11 +298,11 @@ static void start(void *data)
         return;
     }
     if (committer->closing) {
-        rv_link_close(committer->link, link_closed, committer);
+        close_link(committer);
         return;
     }
-    if (!rv_link_is_up(committer->link)) {
-        return;
+    if (!committer->greeted || committer->paused || !rv_link_is_up(committer->link)) {
+        return; /* whatever ends that starts again */
     }
     struct tenant_queue *queue = next_tenant(committer);
     if (queue != NULL) {
@@ -297,11 +314,10 @@ static void start(void *data)
 
 /* ---- how a batch ends ---- */
 
-/* Back to the front of the queue, in order. */
-static void put_back(struct rv_committer *committer, struct rv_batch *batch, int limit)
+void committer_put_back(struct rv_committer *committer, struct rv_batch *batch, int first)
 {
     struct tenant_queue *queue = queue_of(committer, batch->tenant);
-    for (int i = batch->count - 1; i >= 0; i--) {
+    for (int i = batch->count - 1; i >= first; i--) {
         struct rv_unit *unit = batch->units[i];
         unit->load_count = unit->base_loads;
         unit->next = queue->first;
@@ -310,7 +326,14 @@ static void put_back(struct rv_committer *committer, struct rv_batch *batch, int
             queue->last = &unit->next;
         }
     }
-    queue->limit = limit > 0 ? limit : 1;
+    batch->count = first;
+}
+
+/* All of them; the next batch takes at most `limit`. */
+static void put_back(struct rv_committer *committer, struct rv_batch *batch, int limit)
+{
+    committer_put_back(committer, batch, 0);
+    queue_of(committer, batch->tenant)->limit = limit > 0 ? limit : 1;
 }
 
 static bool is_transient(const char *state)
@@ -329,12 +352,30 @@ static bool tried_too_often(const struct rv_batch *batch)
     return false;
 }
 
+/* What failed for a reason outside the units gets some time to go away. */
+static void pause_a_while(struct rv_committer *committer)
+{
+    committer->pause_ms = committer->pause_ms * 2 > COMMIT_PAUSE_MAX_MS ? COMMIT_PAUSE_MAX_MS
+                                                                        : committer->pause_ms * 2;
+    committer->pause_ms = committer->pause_ms < COMMIT_PAUSE_MIN_MS ? COMMIT_PAUSE_MIN_MS
+                                                                    : committer->pause_ms;
+    committer->paused = true;
+    rv_timer_start(committer->pause, committer->pause_ms);
+}
+
+static void on_pause_over(void *data)
+{
+    struct rv_committer *committer = data;
+    committer->paused = false;
+    start_soon(committer);
+}
+
 /* A statement of the batch failed and everything was rolled back. */
 static void retry_or_blame(struct rv_committer *committer, struct rv_batch *batch)
 {
     struct rv_error err = batch->fail;
     enum rv_code code = batch->fail_code;
-    if (batch->plain && strcmp(batch->fail_state, "22012") == 0) {
+    if (batch->fenced) {
         rv_error_clear(&err);
         code = rv_fail(&err, RV_CONFLICT, "another node drives this company now");
         for (int i = 0; i < batch->count; i++) {
@@ -347,6 +388,7 @@ static void retry_or_blame(struct rv_committer *committer, struct rv_batch *batc
     } else if (is_transient(batch->fail_state) && !tried_too_often(batch)) {
         committer->stats.retries++;
         put_back(committer, batch, batch->count);
+        pause_a_while(committer);
     } else if (batch->count == 1) {
         finish(committer, batch->units[0], code, &err);
     } else {
@@ -358,18 +400,19 @@ static void retry_or_blame(struct rv_committer *committer, struct rv_batch *batc
 void committer_batch_over(struct rv_committer *committer, struct rv_batch *batch, bool committed)
 {
     committer->batch = NULL;
-    bool lookup_missed = batch->phase == BATCH_LOOKUP && !committed;
-    if (lookup_missed) {
+    if (batch->phase == BATCH_LOOKUP && !committed) {
         put_back(committer, batch, batch->count);
     } else if (!committed && batch->failed) {
         retry_or_blame(committer, batch);
     } else {
         struct tenant_queue *queue = queue_of(committer, batch->tenant);
         queue->limit = queue->limit * 2 > RV_BATCH_UNITS_MAX ? RV_BATCH_UNITS_MAX : queue->limit * 2;
+        committer->pause_ms = 0;
+        static const struct rv_error none = {.code = RV_OK};
         for (int i = 0; i < batch->count; i++) {
-            struct verdict *verdict = &batch->verdicts[i];
+            const struct verdict *verdict = &batch->verdicts[i];
             committer->stats.units += verdict->code == RV_OK;
-            finish(committer, batch->units[i], verdict->code, &verdict->err);
+            finish(committer, batch->units[i], verdict->code, verdict->err != NULL ? verdict->err : &none);
         }
     }
     batch_destroy(batch);
@@ -381,23 +424,27 @@ void committer_batch_over(struct rv_committer *committer, struct rv_batch *batch
 
 /* ---- what the link tells ---- */
 
+/* Nobody but us may still commit under our name before we ask and go on. */
 static void on_up(void *data)
 {
     struct rv_committer *committer = data;
+    committer->greeting = true;
+    rv_args_reset(committer->writer_args);
+    rv_args_i64(committer->writer_args, 1, committer->writer);
+    rv_link_send(committer->link, &rv_sql_writer_lock, committer->writer_args, -1);
+    rv_link_send(committer->link, &rv_sql_writer_register, committer->writer_args, -1);
+    rv_link_send(committer->link, &rv_sql_writer_prune, NULL, -1);
+    rv_link_sync(committer->link);
+}
+
+static void greeted(struct rv_committer *committer)
+{
+    committer->greeting = false;
+    committer->greeted = true;
     if (committer->batch != NULL) {
         batch_lookup(committer->batch); /* its answer was lost with the last connection */
     } else {
         start_soon(committer);
-    }
-}
-
-static void drop_states(struct rv_batch *batch)
-{
-    for (int i = 0; i < batch->count; i++) {
-        for (int k = 0; k < batch->units[i]->load_count; k++) {
-            json_decref(batch->units[i]->loads[k].state);
-            batch->units[i]->loads[k].state = NULL;
-        }
     }
 }
 
@@ -406,6 +453,8 @@ static void on_down(void *data, const struct rv_error *err)
     (void)err;
     struct rv_committer *committer = data;
     struct rv_batch *batch = committer->batch;
+    committer->greeting = false;
+    committer->greeted = false;
     committer->stats.reconnects++;
     if (batch == NULL) {
         return;
@@ -416,10 +465,46 @@ static void on_down(void *data, const struct rv_error *err)
         batch->phase = BATCH_LOOKUP;
         return; /* kept until the database can be asked */
     }
-    drop_states(batch);
+    batch_forget_states(batch);
     committer->batch = NULL;
     put_back(committer, batch, batch->count);
     batch_destroy(batch);
+    if (committer->closing) {
+        cancel_queues(committer);
+        close_link(committer);
+    }
+}
+
+/* Stopping, and the database stays away: the journal will tell on the next start. */
+static void give_up_lookup(struct rv_committer *committer)
+{
+    struct rv_batch *batch = committer->batch;
+    struct rv_error err = {.code = RV_OK};
+    rv_fail(&err, RV_UNAVAILABLE, "stopping while the database is away: whether this was written is unknown");
+    rv_hint(&err, "Read the journal again after the next start.");
+    committer->batch = NULL;
+    batch_forget_states(batch);
+    for (int i = 0; i < batch->count; i++) {
+        finish(committer, batch->units[i], RV_UNAVAILABLE, &err);
+    }
+    batch_destroy(batch);
+    cancel_queues(committer);
+    close_link(committer);
+}
+
+static void on_sweep(void *data)
+{
+    struct rv_committer *committer = data;
+    const struct rv_batch *batch = committer->batch;
+    int64_t now_us = rv_mono_us(rv_loop_clock(committer->options.loop));
+    rv_timer_start(committer->sweep, COMMIT_SWEEP_MS);
+    if (batch != NULL && batch->phase == BATCH_LOOKUP) {
+        if (committer->closing && now_us - committer->closing_us > COMMIT_CLOSE_MS * 1000) {
+            give_up_lookup(committer);
+        }
+    } else if (batch != NULL && now_us - batch->started_us > COMMIT_STUCK_MS * INT64_C(1000)) {
+        rv_link_kill(committer->link, "a transaction stands still");
+    }
 }
 
 static void on_result(void *data, int tag, const struct rv_result *result)
@@ -433,18 +518,23 @@ static void on_result(void *data, int tag, const struct rv_result *result)
 static void on_failed(void *data, int tag, enum rv_code code, const char *state,
                       const struct rv_error *err)
 {
-    (void)tag;
     struct rv_committer *committer = data;
     struct rv_batch *batch = committer->batch;
+    if (committer->greeting) {
+        rv_link_kill(committer->link, err->message); /* and greets again */
+        return;
+    }
     if (batch == NULL || batch->failed) {
         return;
     }
     batch->failed = true;
+    batch->fenced = tag == BATCH_TAG_FENCE && strcmp(state, "22012") == 0;
     batch->fail_code = code;
     batch->fail = *err;
     snprintf(batch->fail_state, sizeof batch->fail_state, "%s", state);
     if (strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0) {
-        snprintf(batch->fail_state, sizeof batch->fail_state, "40001"); /* a fresh plan will do */
+        rv_link_kill(committer->link, "a prepared statement went stale"); /* prepares all anew */
+        return;
     }
     if (batch->phase == BATCH_LOADING || batch->phase == BATCH_LOADING_MORE) {
         rv_link_sync(committer->link); /* no sync was sent yet: end the broken transaction */
@@ -454,7 +544,9 @@ static void on_failed(void *data, int tag, enum rv_code code, const char *state,
 static void on_synced(void *data)
 {
     struct rv_committer *committer = data;
-    if (committer->batch != NULL) {
+    if (committer->greeting) {
+        greeted(committer);
+    } else if (committer->batch != NULL) {
         batch_synced(committer->batch);
     }
 }

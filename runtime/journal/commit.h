@@ -8,9 +8,13 @@
  *   submit -> queued -> [batch] -> load -> decide -> write -> commit -> done(RV_OK)
  *                          ^  lost connection, serialization, poison neighbour: decided again
  *
+ * Rows of decided units may be sent while later ones still decide; nothing is committed before all
+ * have decided and the seal agreed.
+ *
  * Promises: done is called exactly once, on the committer's loop, never inside submit; RV_OK means
  * the commit was acknowledged (or found committed after a lost answer); any other code means nothing
- * of the unit was written.  Units of one tenant commit in the order of submission, except that a
+ * of the unit was written (one exception: closing while the database stays away, after a lost answer;
+ * the error says that it is unknown).  Units of one tenant commit in the order of submission, except that a
  * unit sharing a key with a queued one waits for it.
  *
  * Thread: everything on the loop.
@@ -31,7 +35,7 @@ struct rv_args; /* runtime/db/args.h */
 
 enum {
     RV_BATCH_UNITS_MAX = 256,      /* beyond this latency grows and throughput does not */
-    RV_BATCH_BYTES_MAX = 1 << 20,  /* parameters of one transaction in flight */
+    RV_BATCH_BYTES_MAX = 8 << 20,  /* parameters of one transaction; the unit that passes it ends it */
     RV_UNIT_KEYS_MAX = 8,
     RV_UNIT_LOADS_MAX = 8
 };

@@ -13,12 +13,20 @@ enum {
     COMMIT_SLOTS_MAX = 8,
     COMMIT_KEYS_TABLE = 8192,    /* power of two, > 4 * units * keys in practice */
     BATCH_ARENA_MAX = 256 << 20,
-    XID_TEXT = 24
+    XID_TEXT = 24,
+    CHUNK_UNITS = 48,              /* decided units whose rows go out while the next ones decide */
+    CHUNK_BYTES = 128 << 10,
+    COMMIT_PAUSE_MIN_MS = 5,       /* after a deadlock, a full disk, ...: doubled up to the next */
+    COMMIT_PAUSE_MAX_MS = 1000,
+    COMMIT_SWEEP_MS = 1000,
+    COMMIT_STUCK_MS = 90 * 1000,   /* above lock_timeout: a server that stands still */
+    COMMIT_CLOSE_MS = 10 * 1000    /* how long stopping waits to learn of a lost answer */
 };
 
 enum batch_phase {
     BATCH_LOADING,      /* head and first loads are on their way */
     BATCH_LOADING_MORE,
+    BATCH_DECIDING,     /* rows may already be on their way, COMMIT is not */
     BATCH_COMMITTING,   /* everything is sent; the answer decides */
     BATCH_ROLLING_BACK, /* nothing was accepted */
     BATCH_LOOKUP        /* the answer was lost: asking whether it was committed */
@@ -36,9 +44,10 @@ struct slot_entry {
     void *memory;
 };
 
+/* What decide said of a unit; the error only where it refused. */
 struct verdict {
     enum rv_code code;
-    struct rv_error err;
+    const struct rv_error *err; /* in the batch's arena */
 };
 
 struct load_group {
@@ -56,6 +65,11 @@ struct rv_batch {
     struct verdict verdicts[RV_BATCH_UNITS_MAX];
     int count;
     int accepted;
+    int chunk;        /* units decided since rows were last sent */
+    size_t sent_bytes;
+    bool opened;      /* BEGIN was sent */
+    bool fenced;      /* the fence said no: another node has the tenant */
+    int64_t started_us;
     struct rv_arena *arena;
     struct rv_head head;
     bool has_head;
@@ -70,6 +84,8 @@ struct rv_batch {
     char fail_state[8];
     struct rv_error fail;
 };
+
+enum { BATCH_TAG_FENCE = 9 };
 
 struct tenant_queue {
     struct tenant_queue *next;
@@ -87,10 +103,19 @@ struct rv_committer {
     struct tenant_queue *tenants; /* round robin: the first is next */
     struct rv_batch *batch;       /* in flight */
     bool start_posted;
+    bool greeting;  /* a new connection waits until its predecessor's backend has ended */
+    bool greeted;
+    bool paused;
+    int64_t pause_ms;
     bool closing;
+    bool link_closing;
+    int64_t closing_us;
+    struct rv_timer *pause;
+    struct rv_timer *sweep;
+    int64_t writer; /* this committer's identity in the database, never reused */
     void (*closed)(void *data);
     void *closed_data;
-    struct rv_args *head_args, *lock_args, *fence_args, *tenant_args, *lookup_args;
+    struct rv_args *head_args, *lock_args, *fence_args, *tenant_args, *lookup_args, *writer_args;
     const char *key_table[COMMIT_KEYS_TABLE];
     uint32_t key_used[COMMIT_KEYS_TABLE];
     uint32_t key_generation;
@@ -104,9 +129,12 @@ void batch_result(struct rv_batch *batch, int tag, const struct rv_result *resul
 void batch_synced(struct rv_batch *batch);
 void batch_lookup(struct rv_batch *batch); /* after a lost answer, on a new connection */
 struct rv_batch *batch_create(struct rv_committer *committer, int32_t tenant);
+void batch_forget_states(struct rv_batch *batch);
 void batch_destroy(struct rv_batch *batch);
 
 /* commit.c */
+/* Units from `first` on go back to the front of their queue, in order. */
+void committer_put_back(struct rv_committer *committer, struct rv_batch *batch, int first);
 void committer_batch_over(struct rv_committer *committer, struct rv_batch *batch, bool committed);
 
 #endif

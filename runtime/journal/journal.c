@@ -4,26 +4,32 @@
 #include "journal_sql.h"
 #include "runtime/base/check.h"
 
-#include <string.h>
-
-void rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq, int kind, const char *name,
-                       const uint8_t digest[RV_JOURNAL_DIGEST_BYTES], const json_t *out)
+static int add_text(const char *bytes, size_t size, void *data)
 {
-    char *text = rv_json_text(out);
-    size_t length = strlen(text);
-    RV_ASSERT(length < RV_JOURNAL_OUT_MAX);
-    char *bytes = rv_alloc(length + 1);
-    bytes[0] = RV_JOURNAL_OUT_JSON;
-    memcpy(bytes + 1, text, length);
-    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_journal_append);
-    rv_args_i64(rows, 2, run);
-    rv_args_i32(rows, 3, seq);
-    rv_args_i32(rows, 4, kind);
-    rv_args_text(rows, 5, name);
-    rv_args_bytes(rows, 6, digest, RV_JOURNAL_DIGEST_BYTES);
-    rv_args_bytes(rows, 7, bytes, length + 1);
-    rv_free(bytes);
-    rv_free(text);
+    rv_buf_add(data, bytes, size);
+    return 0;
+}
+
+enum rv_code rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq, int kind,
+                               const char *name, const uint8_t digest[RV_JOURNAL_DIGEST_BYTES],
+                               const json_t *out)
+{
+    struct rv_buf bytes;
+    rv_buf_init(&bytes, RV_JOURNAL_OUT_MAX);
+    rv_buf_char(&bytes, RV_JOURNAL_OUT_JSON);
+    RV_ASSERT(json_dump_callback(out, add_text, &bytes, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
+    enum rv_code code = bytes.overflowed ? RV_LIMIT : RV_OK;
+    if (code == RV_OK) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_journal_append);
+        rv_args_i64(rows, 2, run);
+        rv_args_i32(rows, 3, seq);
+        rv_args_i32(rows, 4, kind);
+        rv_args_text(rows, 5, name);
+        rv_args_bytes(rows, 6, digest, RV_JOURNAL_DIGEST_BYTES);
+        rv_args_bytes(rows, 7, bytes.data, bytes.length);
+    }
+    rv_buf_fini(&bytes);
+    return code;
 }
 
 void rv_journal_run_new(struct rv_batch *batch, const struct rv_run_new *run)

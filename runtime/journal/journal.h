@@ -15,8 +15,10 @@ enum {
     RV_JOURNAL_OUT_MAX = 8 << 20 /* one step's output; larger things belong into documents */
 };
 
-void rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq, int kind, const char *name,
-                       const uint8_t digest[RV_JOURNAL_DIGEST_BYTES], const json_t *out);
+/* RV_LIMIT, and nothing appended, when `out` is larger than RV_JOURNAL_OUT_MAX: refuse the unit. */
+enum rv_code rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq, int kind,
+                               const char *name, const uint8_t digest[RV_JOURNAL_DIGEST_BYTES],
+                               const json_t *out);
 
 struct rv_run_new {
     int64_t id;

@@ -25,16 +25,23 @@ struct rv_lease {
     int64_t renewed_us; /* sending time of the last beat that was answered */
     bool beating;
     bool claiming;
+    int64_t asked_as; /* the node that the outstanding beat or claim was sent as */
+    int64_t claimed_as;
+    bool pruned;
     bool closing;
+    bool released;
     void (*closed)(void *data);
     void *closed_data;
 };
 
 static void on_timer(void *data);
+static void end_when_quiet(struct rv_lease *lease);
 static void on_beat(void *data, enum rv_code code, const struct rv_result *result,
                     const struct rv_error *err);
 static void on_claim(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err);
+static void on_pruned(void *data, enum rv_code code, const struct rv_result *result,
+                      const struct rv_error *err);
 static void on_release(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err);
 
@@ -100,6 +107,7 @@ static void on_timer(void *data)
         return;
     }
     lease->beating = true;
+    lease->asked_as = lease->node;
     lease->sent_us = mono_us(lease);
     char host[64] = "";
     gethostname(host, sizeof host - 1);
@@ -117,7 +125,11 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
     struct rv_lease *lease = data;
     lease->beating = false;
     if (lease->closing) {
+        end_when_quiet(lease);
         return;
+    }
+    if (lease->asked_as != lease->node) {
+        return; /* an answer to who we were before */
     }
     if (code != RV_OK) {
         rv_log(RV_LOG_WARN, "lease", "BEAT-FAILED", "%s", err->message);
@@ -128,8 +140,13 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
         return;
     }
     lease->renewed_us = lease->sent_us;
+    if (!lease->pruned) {
+        lease->pruned = true;
+        rv_db_query(lease->options.db, 0, &rv_sql_node_prune, NULL, on_pruned, NULL);
+    }
     if (!lease->claiming && lease->count < RV_LEASE_TENANTS_MAX) {
         lease->claiming = true;
+        lease->claimed_as = lease->node;
         struct rv_args *args = rv_args_create(&rv_sql_lease_claim);
         rv_args_i64(args, 1, lease->node);
         rv_args_i32(args, 2, lease->options.only_tenant);
@@ -138,11 +155,28 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
     }
 }
 
+static void on_pruned(void *data, enum rv_code code, const struct rv_result *result,
+                      const struct rv_error *err)
+{
+    (void)data;
+    (void)result;
+    if (code != RV_OK) {
+        rv_log(RV_LOG_WARN, "lease", "PRUNE-FAILED", "%s", err->message);
+    }
+}
+
 static void on_claim(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err)
 {
     struct rv_lease *lease = data;
     lease->claiming = false;
+    if (lease->closing) {
+        end_when_quiet(lease);
+        return;
+    }
+    if (lease->claimed_as != lease->node) {
+        return; /* taken by who we were before: free again as soon as that lease ends */
+    }
     if (code != RV_OK) {
         rv_log(RV_LOG_WARN, "lease", "CLAIM-FAILED", "%s", err->message);
         return;
@@ -161,6 +195,16 @@ void rv_lease_close(struct rv_lease *lease, void (*closed)(void *data), void *da
     lease->closed = closed;
     lease->closed_data = data;
     rv_timer_close(lease->timer);
+    end_when_quiet(lease);
+}
+
+/* Gives back only when nothing of ours is under way that could still take something. */
+static void end_when_quiet(struct rv_lease *lease)
+{
+    if (lease->beating || lease->claiming || lease->released) {
+        return;
+    }
+    lease->released = true;
     struct rv_args *args = rv_args_create(&rv_sql_lease_release);
     rv_args_i64(args, 1, lease->node);
     rv_db_query(lease->options.db, 0, &rv_sql_lease_release, args, on_release, lease);

@@ -41,6 +41,7 @@ struct orchestrator {
     json_t *agents; /* [{name, hash, manifest, owner}] */
     int starting;   /* run.start requests at the gate */
     bool looking;
+    bool more; /* a look found something: look again when a run makes room for the next */
     bool ticking;
     int started;
 };
@@ -193,6 +194,18 @@ static void run_ended(struct orchestrator *me, struct rv_ref ref)
     }
 }
 
+/* A run without an actor gets one first: it is told to stop as its first message. */
+static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run)
+{
+    wake_run(self, me, run);
+    for (int i = 0; i < me->live_count; i++) {
+        if (me->live[i].run == run) {
+            struct rv_message stop = {.kind = RV_RUN_CANCEL};
+            rv_actor_send(self, me->live[i].ref, &stop);
+        }
+    }
+}
+
 static void tick(struct rv_actor *self, struct orchestrator *me)
 {
     (void)self;
@@ -338,6 +351,15 @@ static void orchestrate(struct orchestrator *me, const json_t *exceptions)
         }
     }
     me->looking = me->starting > 0;
+    me->more = me->looking;
+}
+
+static void look_at_exceptions(struct orchestrator *me)
+{
+    if (!me->looking) {
+        me->looking = true;
+        look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
+    }
 }
 
 /* ---- messages ---- */
@@ -367,6 +389,9 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case RV_ORCHESTRATOR_TICK:
         tick(self, me);
         break;
+    case RV_ORCHESTRATOR_CANCEL:
+        cancel_run(self, me, message->body.numbers[0]);
+        break;
     case FOUND_RUNS:
         me->ticking = false;
         wake_all(self, me, message->payload);
@@ -379,10 +404,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         }
         break;
     case RV_ORCHESTRATE:
-        if (!me->looking) {
-            me->looking = true;
-            look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
-        }
+        look_at_exceptions(me);
         break;
     case FOUND_AGENTS:
         json_decref(me->agents);
@@ -403,6 +425,9 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case RV_MESSAGE_DOWN:
         run_ended(me, message->from);
         tick(self, me); /* room for the next */
+        if (me->more) {
+            look_at_exceptions(me);
+        }
         break;
     default:
         break;

@@ -19,6 +19,7 @@
 enum {
     RV_ORCHESTRATE = RV_MESSAGE_USER,  /* look for open exceptions */
     RV_ORCHESTRATOR_TICK,              /* look for runs that can move */
+    RV_ORCHESTRATOR_CANCEL,            /* numbers[0]: run that shall stop */
     RV_RUNS_ACTIVE_MAX = 64,           /* run actors of one company at once: its share of the core */
     RV_ORCHESTRATOR_TICK_MS = 500,
     RV_EXCEPTIONS_PER_LOOK = 500

@@ -215,7 +215,7 @@ static enum rv_code run_receive(struct rv_actor *self, void *state, struct rv_me
         run->cancel_asked = true;
         snprintf(run->cancel_reason, sizeof run->cancel_reason, "%s",
                  message->payload != NULL ? (const char *)message->payload : "asked to stop");
-        if (run->pending == PENDING_NONE) {
+        if (run->pending == PENDING_NONE && run->phase != PHASE_LOAD) {
             advance(self, run);
         }
         break;

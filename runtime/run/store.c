@@ -270,11 +270,12 @@ struct write_op {
 
 static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
-    (void)err;
     struct write_op *op = (struct write_op *)unit;
-    if (op->step != NULL) {
+    if (op->step != NULL &&
         rv_journal_append(batch, op->run, op->step->seq, op->step->kind, op->step->name,
-                          op->step->digest, op->step->out);
+                          op->step->digest, op->step->out) != RV_OK) {
+        return rv_fail(err, RV_LIMIT, "the output of step %d (%s) is larger than %d bytes",
+                       op->step->seq, op->step->name, RV_JOURNAL_OUT_MAX);
     }
     if (op->has_change) {
         append_change(batch, op->run, op->step != NULL ? op->step->seq : 0, &op->change);

@@ -93,7 +93,7 @@ static void launch(void)
     snprintf(fsync, sizeof fsync, "fsync=%s", mode == TEST_PG_FSYNC ? "on" : "off");
     const char *const argv[] = {program, "-D", data, "-c", socket, "-c", "listen_addresses=", "-c", fsync,
                           "-c", "max_connections=100", "-c", "shared_buffers=256MB", "-c",
-                          "max_wal_size=4GB", "-c", "autovacuum_naptime=10s", NULL};
+                          "max_wal_size=4GB", "-c", "min_wal_size=1GB", "-c", "autovacuum_naptime=10s", NULL};
     server = spawn(argv, log);
     char uri[256];
     server_uri(uri, "postgres", "reeve_test");
@@ -158,7 +158,7 @@ void test_postgres_start(enum test_postgres_durability durability)
     launch();
 }
 
-static void run_sql(const char *uri, const char *sql)
+void test_postgres_execute(const char *uri, const char *sql)
 {
     PGconn *conn = PQconnectdb(uri);
     PGresult *result = PQexec(conn, sql);
@@ -168,6 +168,19 @@ static void run_sql(const char *uri, const char *sql)
     }
     PQclear(result);
     PQfinish(conn);
+}
+
+/* After a crash test its server died with that test's process: this one gets its own. */
+static void ensure_server(void)
+{
+    char uri[256];
+    server_uri(uri, "postgres", "reeve_test");
+    PGconn *conn = PQconnectdb(uri);
+    bool up = PQstatus(conn) == CONNECTION_OK;
+    PQfinish(conn);
+    if (!up) {
+        launch();
+    }
 }
 
 char *test_postgres_database(const struct rv_migration *const *rooms)
@@ -180,7 +193,7 @@ char *test_postgres_database(const struct rv_migration *const *rooms)
     const char *outside = getenv("REEVE_TEST_PG");
     if (outside != NULL) {
         snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
-        run_sql(outside, sql);
+        test_postgres_execute(outside, sql);
         PQconninfoOption *options = PQconninfoParse(outside, NULL);
         RV_ASSERT(options != NULL);
         for (PQconninfoOption *at = options; at->keyword != NULL; at++) {
@@ -193,14 +206,15 @@ char *test_postgres_database(const struct rv_migration *const *rooms)
         size_t used = strlen(uri);
         snprintf(uri + used, 512 - used, "dbname=%s", name);
     } else {
+        ensure_server();
         server_uri(admin, "postgres", "reeve_test");
         /* an owner without superuser rights, as in production */
         snprintf(sql, sizeof sql,
                  "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_owner') THEN "
                  "CREATE ROLE reeve_owner LOGIN CREATEROLE; END IF; END $$");
-        run_sql(admin, sql);
+        test_postgres_execute(admin, sql);
         snprintf(sql, sizeof sql, "CREATE DATABASE %s OWNER reeve_owner", name);
-        run_sql(admin, sql);
+        test_postgres_execute(admin, sql);
         server_uri(uri, name, "reeve_owner");
     }
     struct rv_error err = {.code = RV_OK};
@@ -227,15 +241,42 @@ int test_postgres_pid(void)
     return (int)server;
 }
 
+/* Every backend makes its own session, so they are found by their parent. */
+static void kill_children(void)
+{
+    glob_t found;
+    if (glob("/proc/[0-9]*/stat", 0, NULL, &found) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        FILE *file = fopen(found.gl_pathv[i], "r");
+        char text[512] = "";
+        int parent = 0;
+        if (file == NULL) {
+            continue;
+        }
+        size_t length = fread(text, 1, sizeof text - 1, file);
+        fclose(file);
+        text[length] = '\0';
+        const char *after = strrchr(text, ')');
+        if (after != NULL && sscanf(after + 1, " %*c %d", &parent) == 1 && parent == (int)server) {
+            kill(atoi(text), SIGKILL);
+        }
+    }
+    globfree(&found);
+}
+
 void test_postgres_crash(void)
 {
+    RV_ASSERT(server > 0); /* not with a server of somebody else */
     char file[128];
-    snprintf(file, sizeof file, "%s/data/postmaster.pid", base);
-    kill(-server, SIGKILL); /* its session: all children */
+    kill(server, SIGSTOP); /* so that it starts no new ones meanwhile */
+    kill_children();
     kill(server, SIGKILL);
     waitpid(server, NULL, 0);
     struct timespec wait = {.tv_nsec = 100000000};
     nanosleep(&wait, NULL);
+    snprintf(file, sizeof file, "%s/data/postmaster.pid", base);
     unlink(file);
     snprintf(file, sizeof file, "%s/.s.PGSQL.5432.lock", base);
     unlink(file); /* the dead postmaster may be a zombie that still seems to hold it */

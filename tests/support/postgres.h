@@ -18,6 +18,8 @@ void test_postgres_start(enum test_postgres_durability durability);
 char *test_postgres_database(const struct rv_migration *const *rooms);
 /* Superuser URI of the same database, to look behind row-level security; caller frees. */
 char *test_postgres_superuser(const char *database_uri);
+/* Runs `sql` (any number of statements); aborts with the server's words when it fails. */
+void test_postgres_execute(const char *uri, const char *sql);
 /* kill -9 of every server process, then start again (recovery). */
 void test_postgres_crash(void);
 int test_postgres_pid(void); /* the postmaster */

@@ -1,16 +1,30 @@
 -- db.sql: what every connection says, and what the migrator does.
 
 -- name: db_setup
--- The runtime never works as owner or superuser: both skip row-level security.  Where the login role
--- is a member of reeve_app (the owner is), it becomes reeve_app.
+-- The runtime never works as owner or superuser: policies bind neither as they bind reeve_app.  Where
+-- the login role is a member of reeve_app (the owner is), it becomes reeve_app; a mighty role that is
+-- not is refused.  A connection whose client is gone ends within seconds, also inside a statement.
 DO $$ BEGIN
     PERFORM set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),
-            set_config('bytea_output', 'hex', false), set_config('statement_timeout', '600s', false),
-            set_config('lock_timeout', '60s', false),
-            set_config('idle_in_transaction_session_timeout', '60s', false);
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_app')
-       AND pg_has_role(session_user, 'reeve_app', 'MEMBER') THEN
+            set_config('bytea_output', 'hex', false), set_config('jit', 'off', false),
+            set_config('statement_timeout', '600s', false), set_config('lock_timeout', '60s', false),
+            set_config('idle_in_transaction_session_timeout', '60s', false),
+            set_config('client_connection_check_interval', '2s', false),
+            set_config('tcp_keepalives_idle', '15', false),
+            set_config('tcp_keepalives_interval', '5', false),
+            set_config('tcp_keepalives_count', '3', false);
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_app') THEN
+        IF to_regclass('tenant_head') IS NOT NULL THEN
+            RAISE EXCEPTION 'the role reeve_app is missing on this server' USING ERRCODE = '42501',
+                HINT = 'Run `reeve db migrate` as the owner of the database.';
+        END IF;
+    ELSIF pg_has_role(session_user, 'reeve_app', 'MEMBER') THEN
         SET ROLE reeve_app;
+    ELSIF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = session_user AND (r.rolsuper OR r.rolbypassrls))
+       OR EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('tenant_head')
+                                           AND pg_has_role(session_user, c.relowner, 'USAGE')) THEN
+        RAISE EXCEPTION 'the login role % is not bound by row-level security', session_user
+            USING ERRCODE = '42501', HINT = format('Run: GRANT reeve_app TO %I;', session_user);
     END IF;
 END $$;
 
@@ -26,6 +40,14 @@ ROLLBACK;
 -- name: db_set_tenant
 -- params: tenant text
 SELECT set_config('reeve.tenant', $1, true);
+
+-- name: db_set_tenant_and_limit
+-- The same, and the server itself ends a statement that takes longer (milliseconds).
+-- params: tenant text, limit_ms text
+SELECT set_config('reeve.tenant', $1, true), set_config('statement_timeout', $2, true);
+
+-- name: migrate_settings
+SET client_min_messages = warning;
 
 -- name: migrate_prepare
 CREATE TABLE IF NOT EXISTS schema_migration (

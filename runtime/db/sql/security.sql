@@ -5,6 +5,7 @@
 DO $do$
 DECLARE
     t record;
+    f record;
     append_only text[] := ARRAY['event', 'journal', 'audit_record', 'audit_checkpoint', 'approval_vote',
                                 'command_log'];
 BEGIN
@@ -63,8 +64,22 @@ BEGIN
             EXECUTE format('DROP TRIGGER IF EXISTS append_only ON %I', t.relname);
             EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I
                             FOR EACH ROW EXECUTE FUNCTION reeve_append_only()', t.relname);
+            EXECUTE format('DROP TRIGGER IF EXISTS append_only_whole ON %I', t.relname);
+            EXECUTE format('CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON %I
+                            FOR EACH STATEMENT EXECUTE FUNCTION reeve_append_only()', t.relname);
         END IF;
     END LOOP;
-    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
-    EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO reeve_app', current_schema());
+    -- Functions of the owner: nobody else calls them, and those that run with its rights resolve names
+    -- in our schema only (pg_temp last: a temporary table must not stand in for one of ours).
+    FOR f IN SELECT p.oid::regprocedure AS signature, p.prosecdef
+               FROM pg_proc p
+              WHERE p.pronamespace = current_schema()::regnamespace AND p.proowner = current_user::regrole
+                AND p.prokind = 'f'
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.signature);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO reeve_app', f.signature);
+        IF f.prosecdef THEN
+            EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', f.signature, current_schema());
+        END IF;
+    END LOOP;
 END $do$;

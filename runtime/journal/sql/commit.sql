@@ -20,16 +20,35 @@ UPDATE tenant_head
  WHERE tenant_id = $1;
 
 -- name: head_fence
--- For batches that need nothing of the head: division by zero when another node has the tenant.
--- params: tenant int4, epoch int8, batch int8
+-- For batches that need nothing of the head: fails (division by zero) when another node has the tenant,
+-- and leaves the batch id in the committer's own row.
+-- params: tenant int4, epoch int8, batch int8, writer int8
 WITH moved AS (
-    UPDATE tenant_head SET last_batch = $3 WHERE tenant_id = $1 AND ($2 = 0 OR epoch = $2) RETURNING 1)
-SELECT 1 / count(*) FROM moved;
+    UPDATE tenant_head SET last_batch = $3 WHERE tenant_id = $1 AND ($2 = 0 OR epoch = $2) RETURNING 1),
+     mine AS (
+    UPDATE writer SET last_batch = $3 WHERE writer_id = $4 RETURNING 1)
+SELECT 1 / ((SELECT count(*) FROM moved) * (SELECT count(*) FROM mine));
+
+-- name: writer_lock
+-- Held by the committer's connection as long as its backend lives: a new connection waits here until
+-- the old one cannot commit any more, and only then asks what became of its last transaction.
+-- params: writer int8
+SELECT pg_advisory_lock($1);
+
+-- name: writer_register
+-- params: writer int8
+INSERT INTO writer (writer_id) VALUES ($1) ON CONFLICT (writer_id) DO NOTHING;
+
+-- name: writer_prune
+-- Rows of committers that are long gone: nobody holds their lock.
+DELETE FROM writer w
+ WHERE w.started_at < clock_timestamp() - interval '30 days'
+   AND NOT EXISTS (SELECT FROM pg_locks l
+                    WHERE l.locktype = 'advisory' AND l.objsubid = 1
+                      AND ((l.classid::bigint << 32) | l.objid::bigint) = w.writer_id);
 
 -- name: commit_lookup
--- Was this transaction committed?  By its id where we had heard it, else by the batch id.
--- params: tenant int4, batch int8, xid text
-SELECT CASE WHEN $3 <> '' THEN coalesce(pg_xact_status($3::xid8) = 'committed', false)
-            ELSE h.last_batch = $2 END,
-       $3 <> '' AND pg_xact_status(nullif($3, '')::xid8) = 'in progress'
-  FROM tenant_head h WHERE h.tenant_id = $1;
+-- Was this transaction committed?  By its id where we had heard it, else by the committer's row.
+-- params: xid text, batch int8, writer int8
+SELECT CASE WHEN $1 <> '' THEN coalesce(pg_xact_status($1::xid8) = 'committed', false)
+            ELSE coalesce((SELECT w.last_batch = $2 FROM writer w WHERE w.writer_id = $3), false) END;

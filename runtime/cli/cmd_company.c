@@ -1,0 +1,249 @@
+/* cmd_company.c -- companies, people, tokens, web hook endpoints. */
+#include "cli_sql.h"
+#include "journal_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/cli/place.h"
+#include "runtime/hooks/endpoint.h"
+#include "runtime/http/people.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char console_roles[] = "clerk,operator,admin,integrator";
+
+struct found {
+    int32_t tenant;
+    int count;
+};
+
+static enum rv_code take_company(void *data, const struct rv_result *result, int row,
+                                 struct rv_error *err)
+{
+    (void)err;
+    struct found *found = data;
+    found->tenant = (int32_t)rv_result_i64(result, row, 0);
+    found->count++;
+    return RV_OK;
+}
+
+enum rv_code cli_tenant(const struct cli *cli, struct rv_db_session *session, int32_t *tenant,
+                        struct rv_error *err)
+{
+    struct found found = {0};
+    struct rv_args *args = rv_args_create(&rv_sql_cli_company_by_name);
+    rv_args_text(args, 1, cli->company != NULL ? cli->company : "");
+    enum rv_code code =
+        rv_db_session_query(session, 0, &rv_sql_cli_company_by_name, args, take_company, &found, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    if (found.count == 0) {
+        rv_fail(err, RV_NOT_FOUND, cli->company != NULL ? "no company \"%s\"" : "there is no company yet",
+                cli->company);
+        rv_hint(err, "Make one: reeve company create NAME.");
+        return RV_NOT_FOUND;
+    }
+    if (found.count > 1) {
+        return rv_fail(err, RV_INVALID, "there are %d companies: say which with --company NAME",
+                       found.count);
+    }
+    *tenant = found.tenant;
+    return RV_OK;
+}
+
+static enum rv_code take_roles(void *data, const struct rv_result *result, int row,
+                               struct rv_error *err)
+{
+    (void)err;
+    *(json_t **)data = rv_result_json(result, row, 0);
+    return RV_OK;
+}
+
+static void free_json(void *json)
+{
+    json_decref(json);
+}
+
+enum rv_code cli_person(const struct cli *cli, struct rv_db_session *session, int32_t tenant,
+                        struct rv_principal *out, struct rv_error *err)
+{
+    const char *name = cli->as != NULL ? cli->as : "console";
+    json_t *roles = NULL;
+    struct rv_args *args = rv_args_create(&rv_sql_cli_person_roles);
+    rv_args_text(args, 2, name);
+    enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_cli_person_roles, args,
+                                            take_roles, &roles, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    if (roles == NULL) {
+        rv_fail(err, RV_NOT_FOUND, "no person \"%s\" in this company", name);
+        rv_hint(err, "Add one: reeve person add %s --roles clerk.", name);
+        return RV_NOT_FOUND;
+    }
+    rv_arena_cleanup(cli->arena, free_json, roles);
+    *out = (struct rv_principal){.kind = RV_PRINCIPAL_PERSON, .id = name, .roles = roles};
+    return RV_OK;
+}
+
+static enum rv_code take_id(void *data, const struct rv_result *result, int row,
+                            struct rv_error *err)
+{
+    (void)err;
+    *(int64_t *)data = rv_result_i64(result, row, 0);
+    return RV_OK;
+}
+
+int cmd_company_create(struct cli *cli)
+{
+    const char *currency = cli_option(cli, "--currency");
+    const char *zone = cli_option(cli, "--timezone");
+    if (cli->argc != 1) {
+        return cli_usage(cli, "company create NAME [--currency EUR] [--timezone Europe/Berlin]");
+    }
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    if (place_session(cli, &session, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    json_t *company = json_pack("{s:s,s:s}", "currency", currency != NULL ? currency : "EUR",
+                                "timezone", zone != NULL ? zone : "Europe/Berlin");
+    struct rv_args *args = rv_args_create(&rv_sql_tenant_create);
+    rv_args_text(args, 1, cli->argv[0]);
+    rv_args_json(args, 2, company);
+    json_decref(company);
+    int64_t id = 0;
+    enum rv_code code =
+        rv_db_session_query(session, 0, &rv_sql_tenant_create, args, take_id, &id, &err);
+    if (code == RV_OK && id > 0) {
+        code = rv_person_set(session, (int32_t)id, "console", console_roles, -1, &err);
+    }
+    rv_db_session_close(session);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    printf("company %s %s (number %lld)\n", cli->argv[0], id > 0 ? "made" : "is there already",
+           (long long)(id > 0 ? id : -id));
+    return 0;
+}
+
+static int print_all(struct cli *cli, const struct rv_statement *statement, bool of_company)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    enum rv_code code = place_session(cli, &session, &err);
+    if (code == RV_OK && of_company) {
+        code = cli_tenant(cli, session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = cli_print_query(cli, session, tenant, statement, NULL, NULL, &err);
+    }
+    rv_db_session_close(session);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+int cmd_company_list(struct cli *cli)
+{
+    return print_all(cli, &rv_sql_cli_companies, false);
+}
+
+int cmd_person_list(struct cli *cli)
+{
+    return print_all(cli, &rv_sql_cli_people, true);
+}
+
+int cmd_agent_list(struct cli *cli)
+{
+    return print_all(cli, &rv_sql_cli_agents, true);
+}
+
+int cmd_person_add(struct cli *cli)
+{
+    const char *roles = cli_option(cli, "--roles");
+    bool password = cli_flag(cli, "--password-stdin");
+    if (cli->argc != 1 || roles == NULL) {
+        return cli_usage(cli, "person add NAME --roles a,b [--password-stdin]");
+    }
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    enum rv_code code = place_session(cli, &session, &err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_person_set(session, tenant, cli->argv[0], roles, password ? STDIN_FILENO : -1, &err);
+    }
+    rv_db_session_close(session);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    printf("person %s: %s\n", cli->argv[0], roles);
+    return 0;
+}
+
+int cmd_token_make(struct cli *cli)
+{
+    const char *label = cli_option(cli, "--label");
+    const char *days = cli_option(cli, "--days");
+    if (cli->argc != 1) {
+        return cli_usage(cli, "token make PERSON [--label TEXT] [--days 30]");
+    }
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    int64_t id = 0;
+    char token[RV_CREDENTIAL_TEXT];
+    enum rv_code code = place_session(cli, &session, &err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_token_make(session, tenant, cli->argv[0], label != NULL ? label : "command line",
+                             days != NULL ? (int)strtol(days, NULL, 10) : 30,
+                             rv_now_us(rv_clock_system()), token, &id, &err);
+    }
+    rv_db_session_close(session);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    printf("%s\n", token);
+    fprintf(stderr, "token %lld of %s; it is shown only now\n", (long long)id, cli->argv[0]);
+    return 0;
+}
+
+int cmd_hook_add(struct cli *cli)
+{
+    const char *events = cli_option(cli, "--events");
+    const char *person = cli_option(cli, "--person");
+    bool allow_private = cli_flag(cli, "--allow-private");
+    if (cli->argc != 1) {
+        return cli_usage(cli, "hook add URL [--events a,b] [--person NAME] [--allow-private]");
+    }
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    struct rv_hook_endpoint endpoint = {.url = cli->argv[0],
+                                        .events = events != NULL ? events : "",
+                                        .person = person,
+                                        .allow_private = allow_private};
+    struct rv_hook_endpoint_keys keys;
+    enum rv_code code = place_session(cli, &session, &err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_hook_endpoint_add(session, tenant, &endpoint, rv_now_us(rv_clock_system()), &keys,
+                                    &err);
+    }
+    rv_db_session_close(session);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    printf("endpoint %lld\nsecret   %s\npublic   %s\ncallback %s\n", (long long)keys.id, keys.secret,
+           keys.public_key, keys.callback);
+    return 0;
+}

@@ -1,0 +1,518 @@
+/* cmd_run.c -- the main job: find discrepancies, let agents work, show what came of it. */
+#include "cli_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/cli/place.h"
+#include "runtime/journal/journal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEASE_WAIT_MS = 15000, SETTLE_LOOKS = 3, LOOK_EVERY_MS = 150 };
+
+struct counts {
+    int64_t left, all, asking, over;
+};
+
+static enum rv_code take_counts(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
+{
+    (void)err;
+    struct counts *counts = data;
+    *counts = (struct counts){rv_result_i64(result, row, 0), rv_result_i64(result, row, 1),
+                              rv_result_i64(result, row, 2), rv_result_i64(result, row, 3)};
+    return RV_OK;
+}
+
+struct work {
+    struct cli *cli;
+    struct rv_db_session *session;
+    struct node *node;
+    int32_t tenant;
+};
+
+static enum rv_code work_open(struct cli *cli, struct work *work, struct rv_error *err)
+{
+    work->cli = cli;
+    enum rv_code code = place_session(cli, &work->session, err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, work->session, &work->tenant, err);
+    }
+    if (code == RV_OK) {
+        code = place_node(cli, &work->node, err);
+    }
+    return code;
+}
+
+static void work_close(struct work *work)
+{
+    node_close(work->node);
+    rv_db_session_close(work->session);
+}
+
+/* One line that is rewritten on a terminal, a line per change elsewhere. */
+static void progress(const struct work *work, const struct counts *counts, struct counts *shown)
+{
+    if (memcmp(counts, shown, sizeof *counts) == 0 || work->cli->json) {
+        return;
+    }
+    *shown = *counts;
+    fprintf(stderr, "%sruns: %" PRId64 " started, %" PRId64 " working, %" PRId64 " asking people, %" PRId64
+                    " over%s",
+            work->cli->tty ? "\r\033[K" : "", counts->all, counts->left, counts->asking, counts->over,
+            work->cli->tty ? "" : "\n");
+    fflush(stderr);
+}
+
+static void wait_ms(struct node *node, int64_t ms)
+{
+    bool never = false;
+    node_wait(node, &never, ms);
+}
+
+/* Drives the company's runs until nothing can move.  Where another node has the company, waits for it. */
+static enum rv_code drive(struct work *work, bool orchestrate, struct rv_error *err)
+{
+    struct counts counts = {0};
+    struct counts shown = {-1, -1, -1, -1};
+    int quiet = 0;
+    bool asked = !orchestrate;
+    node_drive(work->node, work->tenant);
+    int64_t end_us = rv_mono_us(rv_clock_system()) + LEASE_WAIT_MS * 1000;
+    while (quiet < SETTLE_LOOKS) {
+        wait_ms(work->node, LOOK_EVERY_MS);
+        if (work->node->driven == 0 && rv_mono_us(rv_clock_system()) > end_us) {
+            fprintf(stderr, "another reeve drives this company: watching it\n");
+            end_us = INT64_MAX;
+            asked = true;
+        }
+        if (!asked && work->node->driven > 0) {
+            asked = node_orchestrate(work->node, work->tenant);
+            wait_ms(work->node, LOOK_EVERY_MS);
+            continue;
+        }
+        enum rv_code code = rv_db_session_query(work->session, work->tenant, &rv_sql_cli_work_left,
+                                                NULL, take_counts, &counts, err);
+        if (code != RV_OK) {
+            return code;
+        }
+        progress(work, &counts, &shown);
+        bool idle = counts.left == 0 && (work->node->driven > 0 || end_us == INT64_MAX);
+        quiet = asked && idle ? quiet + 1 : 0;
+    }
+    if (work->cli->tty && !work->cli->json) {
+        fputc('\n', stderr);
+    }
+    return RV_OK;
+}
+
+static enum rv_code detect(struct work *work, struct rv_error *err)
+{
+    char id[64];
+    snprintf(id, sizeof id, "detect:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
+    json_t *args = json_object();
+    struct rv_principal principal = {.id = NULL};
+    json_t *outcome = NULL;
+    enum rv_code code = cli_person(work->cli, work->session, work->tenant, &principal, err);
+    if (code == RV_OK) {
+        struct rv_gate_request request = {.tenant = work->tenant,
+                                          .principal = principal,
+                                          .action = "exception.detect",
+                                          .args = args,
+                                          .command_id = id};
+        code = cli_gate(work->node, &request, &outcome, err);
+    }
+    if (code == RV_OK && !work->cli->json) {
+        const json_t *answer = json_object_get(outcome, "answer");
+        char *text = rv_json_text(answer);
+        fprintf(stderr, "detected: %s\n", text);
+        rv_free(text);
+    }
+    json_decref(outcome);
+    json_decref(args);
+    return code;
+}
+
+/* ---- what nobody has anything against is booked without people: touchless posting ---- */
+
+static enum rv_code take_clean(void *data, const struct rv_result *result, int row,
+                               struct rv_error *err)
+{
+    (void)err;
+    json_array_append_new(data, json_pack("{s:s,s:{s:I}}", "action", rv_result_text(result, row, 0),
+                                          "args", rv_result_text(result, row, 1),
+                                          (json_int_t)rv_result_i64(result, row, 2)));
+    return RV_OK;
+}
+
+static enum rv_code post_clean(struct work *work, struct rv_error *err)
+{
+    json_t *clean = json_array();
+    int posted = 0;
+    int refused = 0;
+    enum rv_code code = rv_db_session_query(work->session, work->tenant, &rv_sql_cli_clean_invoices,
+                                            NULL, take_clean, clean, err);
+    size_t i;
+    json_t *item;
+    json_array_foreach(clean, i, item)
+    {
+        json_t *args = json_deep_copy(json_object_get(item, "args"));
+        char id[64];
+        snprintf(id, sizeof id, "post:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
+        struct rv_gate_request request = {
+            .tenant = work->tenant,
+            .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "touchless_posting"},
+            .action = rv_json_str(item, "action", ""),
+            .args = args,
+            .command_id = id,
+            .reason = "no exception stands against it"};
+        json_t *outcome = NULL;
+        struct rv_error why = {.code = RV_OK};
+        bool ok = cli_gate(work->node, &request, &outcome, &why) == RV_OK;
+        posted += ok;
+        refused += !ok;
+        json_decref(outcome);
+        json_decref(args);
+    }
+    if (json_array_size(clean) > 0 && !work->cli->json) {
+        fprintf(stderr, "posted without people: %d documents, %d could not be posted\n", posted, refused);
+    }
+    json_decref(clean);
+    return code;
+}
+
+int cmd_exception_run(struct cli *cli)
+{
+    bool no_detect = cli_flag(cli, "--no-detect");
+    bool no_post = cli_flag(cli, "--no-post");
+    struct rv_error err = {.code = RV_OK};
+    struct work work = {.cli = cli};
+    enum rv_code code = work_open(cli, &work, &err);
+    if (code == RV_OK && !no_detect) {
+        code = detect(&work, &err);
+    }
+    if (code == RV_OK && !no_post) {
+        code = post_clean(&work, &err);
+    }
+    if (code == RV_OK && !no_detect && !no_post) {
+        code = detect(&work, &err); /* what was posted may now match the bank, or owe too much */
+    }
+    if (code == RV_OK) {
+        code = drive(&work, true, &err);
+    }
+    int rows = 0;
+    if (code == RV_OK) {
+        code = cli_print_query(cli, work.session, work.tenant, &rv_sql_cli_exception_table, NULL,
+                               &rows, &err);
+    }
+    work_close(&work);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (!cli->json) {
+        fprintf(stderr, "%d exceptions. Decide: reeve approval list, or open the inbox: reeve serve\n",
+                rows);
+    }
+    return 0;
+}
+
+int cmd_run_work(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct work work = {.cli = cli};
+    enum rv_code code = work_open(cli, &work, &err);
+    if (code == RV_OK) {
+        code = drive(&work, false, &err);
+    }
+    work_close(&work);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+/* ---- looking ---- */
+
+static int list_with(struct cli *cli, const struct rv_statement *statement)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    struct rv_args *args = rv_args_create(statement);
+    rv_args_text(args, 2, cli->argc > 0 ? cli->argv[0] : "");
+    enum rv_code code = place_session(cli, &session, &err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = cli_print_query(cli, session, tenant, statement, args, NULL, &err);
+    } else {
+        rv_args_destroy(args);
+    }
+    rv_db_session_close(session);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+int cmd_exception_list(struct cli *cli)
+{
+    return list_with(cli, &rv_sql_cli_exceptions);
+}
+
+int cmd_run_list(struct cli *cli)
+{
+    return list_with(cli, &rv_sql_cli_runs);
+}
+
+struct story {
+    json_t *run;
+    json_t *steps;
+    json_t *approvals;
+    json_t *audit;
+};
+
+static enum rv_code take_json(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)err;
+    *(json_t **)data = rv_result_json(result, row, 0);
+    return RV_OK;
+}
+
+static enum rv_code add_json(void *data, const struct rv_result *result, int row,
+                             struct rv_error *err)
+{
+    (void)err;
+    json_array_append_new(data, rv_result_json(result, row, 0));
+    return RV_OK;
+}
+
+static enum rv_code add_step(void *data, const struct rv_result *result, int row,
+                             struct rv_error *err)
+{
+    json_t *out = NULL;
+    enum rv_code code = rv_journal_out_decode(result, row, 3, &out, err);
+    if (code == RV_OK) {
+        json_array_append_new(
+            data, json_pack("{s:I,s:s,s:s,s:o}", "seq", (json_int_t)rv_result_i64(result, row, 0),
+                            "kind", rv_step_kind_name((int)rv_result_i64(result, row, 1)), "name",
+                            rv_result_text(result, row, 2), "out", out));
+    }
+    return code;
+}
+
+static enum rv_code add_record(void *data, const struct rv_result *result, int row,
+                               struct rv_error *err)
+{
+    json_t *body = NULL;
+    enum rv_code code = rv_json_parse(rv_result_text(result, row, 1),
+                                      rv_result_length(result, row, 1), "an audit record", &body, err);
+    if (code == RV_OK) {
+        json_array_append_new(data, body);
+    }
+    return code;
+}
+
+static struct rv_args *run_args(const struct rv_statement *statement, int64_t run)
+{
+    struct rv_args *args = rv_args_create(statement);
+    rv_args_i64(args, 2, run);
+    return args;
+}
+
+static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_error *err)
+{
+    const char *text = cli->argv[0];
+    int64_t run = strtoll(strncmp(text, "r_", 2) == 0 ? text + 2 : text, NULL, 10);
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    *story = (struct story){NULL, json_array(), json_array(), json_array()};
+    enum rv_code code = place_session(cli, &session, err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, session, &tenant, err);
+    }
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_one,
+                                   run_args(&rv_sql_cli_run_one, run), take_json, &story->run, err);
+    }
+    if (code == RV_OK && story->run == NULL) {
+        code = rv_fail(err, RV_NOT_FOUND, "no run %s", text);
+        rv_hint(err, "See the runs: reeve run list.");
+    }
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_steps,
+                                   run_args(&rv_sql_cli_run_steps, run), add_step, story->steps, err);
+    }
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_approvals,
+                                   run_args(&rv_sql_cli_run_approvals, run), add_json,
+                                   story->approvals, err);
+    }
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_audit,
+                                   run_args(&rv_sql_cli_run_audit, run), add_record, story->audit, err);
+    }
+    rv_db_session_close(session);
+    return code;
+}
+
+static void story_fini(struct story *story)
+{
+    json_decref(story->run);
+    json_decref(story->steps);
+    json_decref(story->approvals);
+    json_decref(story->audit);
+}
+
+int cmd_run_show(struct cli *cli)
+{
+    if (cli->argc != 1) {
+        return cli_usage(cli, "run show RUN");
+    }
+    struct rv_error err = {.code = RV_OK};
+    struct story story;
+    enum rv_code code = read_story(cli, &story, &err);
+    if (code == RV_OK) {
+        json_t *all = json_pack("{s:O,s:O,s:O,s:O}", "run", story.run, "journal", story.steps,
+                                "approvals", story.approvals, "audit", story.audit);
+        json_dumpf(all, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(all);
+    }
+    story_fini(&story);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+/* ---- explain: the same facts as sentences ---- */
+
+static void say_books(const json_t *books)
+{
+    size_t i;
+    json_t *line;
+    json_array_foreach((json_t *)(uintptr_t)books, i, line)
+    {
+        printf("        %-28s debit %12" PRId64 "  credit %12" PRId64 " %s\n",
+               rv_json_str(line, "name", rv_json_str(line, "account", "")),
+               rv_json_int(line, "debit", 0), rv_json_int(line, "credit", 0),
+               rv_json_str(line, "currency", ""));
+    }
+}
+
+static void say_rules(const json_t *rules)
+{
+    size_t i;
+    json_t *rule;
+    json_array_foreach((json_t *)(uintptr_t)rules, i, rule)
+    {
+        printf("%s\"%s\"", i > 0 ? ", " : "", json_string_value(rule));
+    }
+}
+
+static void say_plan(const json_t *plan)
+{
+    size_t i;
+    json_t *action;
+    json_array_foreach(json_object_get(plan, "actions"), i, action)
+    {
+        printf("        %zu. %s: %s\n", i + 1, rv_json_str(action, "action", ""),
+               rv_json_str(action, "reason", ""));
+        size_t k;
+        json_t *evidence;
+        json_array_foreach(json_object_get(action, "evidence"), k, evidence)
+        {
+            printf("           - %s\n", json_string_value(evidence));
+        }
+    }
+}
+
+static void say_step(const json_t *step)
+{
+    const char *kind = rv_json_str(step, "kind", "");
+    const json_t *out = json_object_get(step, "out");
+    printf("  %3" PRId64 "  ", rv_json_int(step, "seq", 0));
+    if (strcmp(kind, "read") == 0) {
+        printf("looked at the books: %s\n", rv_json_str(step, "name", ""));
+    } else if (strcmp(kind, "model") == 0) {
+        const json_t *value = json_object_get(out, "value");
+        if (rv_json_bool(out, "ok", false)) {
+            printf("asked the model, which chose \"%s\": %s\n", rv_json_str(value, "choice", ""),
+                   rv_json_str(value, "reason", ""));
+        } else {
+            printf("asked the model: %s (%s)\n", rv_json_str(out, "code", ""),
+                   rv_json_str(out, "message", ""));
+        }
+    } else if (strcmp(kind, "plan") == 0) {
+        printf("proposed: %s\n", rv_json_str(out, "summary", ""));
+        say_plan(out);
+    } else if (strcmp(kind, "action") == 0 || strcmp(kind, "compensation") == 0) {
+        printf("%s %s: %s", strcmp(kind, "action") == 0 ? "asked the gate for" : "took back by",
+               rv_json_str(step, "name", ""), rv_json_str(out, "result", ""));
+        if (json_array_size(json_object_get(out, "rules")) > 0) {
+            printf(" by rule ");
+            say_rules(json_object_get(out, "rules"));
+        }
+        printf(" %s\n", rv_json_str(out, "message", ""));
+        say_books(json_object_get(out, "books"));
+    } else if (strcmp(kind, "approval") == 0) {
+        printf("people answered: %s\n", rv_json_str(step, "name", ""));
+    } else {
+        printf("%s %s\n", kind, rv_json_str(step, "name", ""));
+    }
+}
+
+static void say_approval(const json_t *approval)
+{
+    printf("  approval %" PRId64 " for %s: %s, asked by rule ", rv_json_int(approval, "id", 0),
+           rv_json_str(approval, "action", ""), rv_json_str(approval, "status", ""));
+    say_rules(json_object_get(approval, "rules"));
+    printf("\n      digest %s\n", rv_json_str(approval, "digest", ""));
+    size_t i;
+    json_t *vote;
+    json_array_foreach(json_object_get(approval, "votes"), i, vote)
+    {
+        printf("      %s said %s by %s at %.19s%s%s\n", rv_json_str(vote, "person", ""),
+               rv_json_str(vote, "decision", ""), rv_json_str(vote, "channel", ""),
+               rv_json_str(vote, "at", ""), *rv_json_str(vote, "comment", "") != '\0' ? ": " : "",
+               rv_json_str(vote, "comment", ""));
+    }
+}
+
+int cmd_explain(struct cli *cli)
+{
+    if (cli->argc != 1) {
+        return cli_usage(cli, "explain RUN");
+    }
+    if (cli->json) {
+        return cmd_run_show(cli);
+    }
+    struct rv_error err = {.code = RV_OK};
+    struct story story;
+    enum rv_code code = read_story(cli, &story, &err);
+    if (code == RV_OK) {
+        const json_t *exception = json_object_get(json_object_get(story.run, "input"), "exception");
+        printf("%s by agent %s (plan %.12s) is %s%s%s\n", rv_json_str(story.run, "run", ""),
+               rv_json_str(story.run, "agent", ""), rv_json_str(story.run, "plan", ""),
+               rv_json_str(story.run, "status", ""),
+               rv_json_str(story.run, "error_text", NULL) != NULL ? ": " : "",
+               rv_json_str(story.run, "error_text", ""));
+        printf("because %s: %s\n\n", rv_json_str(exception, "code", "-"),
+               rv_json_str(exception, "summary", ""));
+        size_t i;
+        json_t *item;
+        json_array_foreach(story.steps, i, item)
+        {
+            say_step(item);
+        }
+        printf("\n");
+        json_array_foreach(story.approvals, i, item)
+        {
+            say_approval(item);
+        }
+        printf("\n  %zu audit records", json_array_size(story.audit));
+        if (json_array_size(story.audit) > 0) {
+            printf(" (%" PRId64 " to %" PRId64 ")",
+                   rv_json_int(json_array_get(story.audit, 0), "seq", 0),
+                   rv_json_int(json_array_get(story.audit, json_array_size(story.audit) - 1), "seq", 0));
+        }
+        printf("; the whole journal: reeve run show %s\n", cli->argv[0]);
+    }
+    story_fini(&story);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}

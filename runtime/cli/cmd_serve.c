@@ -1,0 +1,231 @@
+/* cmd_serve.c -- the long-running node: inbox and API, runs of all companies, web hooks. */
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/cli/place.h"
+#include "runtime/hooks/callback.h"
+#include "runtime/hooks/sender.h"
+#include "runtime/http/api.h"
+#include "runtime/http/server.h"
+#include "run_sql.h"
+#include "web_assets.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CLOSE_MS = 10000 };
+
+/* ---- what the API asks of runs ---- */
+
+struct ask {
+    struct rv_unit unit; /* first */
+    struct node *node;
+    struct rv_arena *arena;
+    int64_t run;
+    int64_t signal;
+    char *name;
+    json_t *body;
+    char *person;
+    rv_api_done done;
+    void *data;
+};
+
+static enum rv_code signal_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    (void)err;
+    struct ask *ask = (struct ask *)unit;
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_signal_put);
+    rv_args_i64(rows, 2, ask->run);
+    rv_args_i64(rows, 3, ask->signal);
+    rv_args_text(rows, 4, ask->name);
+    rv_args_json(rows, 5, ask->body);
+    rv_args_text(rows, 6, ask->person);
+    json_t *record = json_pack("{s:s,s:s,s:s}", "what", "run.signal", "name", ask->name, "person",
+                               ask->person);
+    rv_audit_append(batch, "admin", ask->run, -1, record);
+    json_decref(record);
+    return RV_OK;
+}
+
+static void ask_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+{
+    struct ask *ask = (struct ask *)unit;
+    char id[24];
+    snprintf(id, sizeof id, "%" PRId64, ask->signal);
+    json_t *answer = json_pack("{s:s}", "id", id);
+    ask->done(ask->data, code, code == RV_OK ? answer : NULL, err);
+    json_decref(answer);
+    json_decref(ask->body);
+    rv_arena_destroy(ask->arena);
+    rv_free(ask);
+}
+
+static void runs_signal(void *self, int32_t tenant, const char *person, int64_t run,
+                        const char *name, const json_t *body, rv_api_done done, void *data)
+{
+    struct node *node = self;
+    struct ask *ask = rv_alloc(sizeof *ask);
+    ask->node = node;
+    ask->arena = rv_arena_create("signal", 1 << 20);
+    ask->run = run;
+    ask->signal = rv_id_make(rv_now_us(rv_clock_system()));
+    ask->name = rv_arena_strdup(ask->arena, name);
+    ask->person = rv_arena_strdup(ask->arena, person);
+    ask->body = json_deep_copy(body);
+    ask->done = done;
+    ask->data = data;
+    ask->unit.tenant = tenant;
+    ask->unit.needs_head = true;
+    ask->unit.decide = signal_decide;
+    ask->unit.done = ask_done;
+    rv_commit(node->committer, &ask->unit);
+}
+
+struct later {
+    rv_api_done done;
+    void *data;
+    enum rv_code code;
+    const char *text;
+};
+
+static void answer_later(void *data)
+{
+    struct later *later = data;
+    struct rv_error err = {.code = RV_OK};
+    if (later->code != RV_OK) {
+        rv_fail(&err, later->code, "%s", later->text);
+    }
+    later->done(later->data, later->code, NULL, &err);
+    rv_free(later);
+}
+
+static void answer_soon(struct node *node, rv_api_done done, void *data, enum rv_code code,
+                        const char *text)
+{
+    struct later *later = rv_alloc(sizeof *later);
+    *later = (struct later){done, data, code, text};
+    rv_loop_post(node->loop, answer_later, later);
+}
+
+/* Asks the company's orchestrator to look at its exceptions; runs start there, one per exception. */
+static void runs_start(void *self, int32_t tenant, const char *person, const json_t *request,
+                       rv_api_done done, void *data)
+{
+    (void)person;
+    struct node *node = self;
+    if (rv_json_str(request, "exception", NULL) == NULL) {
+        answer_soon(node, done, data, RV_INVALID, "field \"exception\" is missing: runs start from exceptions");
+    } else if (!node_orchestrate(node, tenant)) {
+        answer_soon(node, done, data, RV_UNAVAILABLE, "another node drives this company");
+    } else {
+        answer_soon(node, done, data, RV_OK, "");
+    }
+}
+
+static void runs_cancel(void *self, int32_t tenant, const char *person, int64_t run,
+                        rv_api_done done, void *data)
+{
+    (void)person;
+    struct node *node = self;
+    if (node_cancel(node, tenant, run)) {
+        answer_soon(node, done, data, RV_OK, "");
+    } else {
+        answer_soon(node, done, data, RV_UNAVAILABLE, "another node drives this company");
+    }
+}
+
+/* ---- the node ---- */
+
+struct serving {
+    struct node *node;
+    bool stop;
+};
+
+static void on_signal(void *data, int number)
+{
+    struct serving *serving = data;
+    fprintf(stderr, "\nsignal %d: stopping\n", number);
+    serving->stop = true;
+}
+
+static void set_true(void *data)
+{
+    *(bool *)data = true;
+}
+
+static bool split_listen(const char *listen, char address[64], int *port)
+{
+    const char *colon = strrchr(listen, ':');
+    if (colon == NULL || colon - listen >= 63) {
+        return false;
+    }
+    snprintf(address, 64, "%.*s", (int)(colon - listen), listen);
+    char *end = NULL;
+    long value = strtol(colon + 1, &end, 10);
+    *port = (int)value;
+    return *end == '\0' && value >= 0 && value < 65536;
+}
+
+int cmd_serve(struct cli *cli)
+{
+    const char *listen = cli_option(cli, "--listen");
+    char address[64];
+    int port = 0;
+    if (!split_listen(listen != NULL ? listen : rv_config_text(cli->config, RV_SET_HTTP_LISTEN), address,
+                      &port)) {
+        return cli_usage(cli, "serve [--listen 127.0.0.1:8700]");
+    }
+    rv_log_level(RV_LOG_INFO);
+    struct rv_error err = {.code = RV_OK};
+    struct serving serving = {.stop = false};
+    if (place_node(cli, &serving.node, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    struct node *node = serving.node;
+    struct rv_hook_callbacks *callbacks =
+        rv_hook_callbacks_create(node->loop, node->db, node->approvals);
+    struct rv_hooks *hooks =
+        rv_hooks_create(&(struct rv_hooks_options){.loop = node->loop, .db = node->db});
+    struct rv_api *api = rv_api_create(&(struct rv_api_options){
+        .loop = node->loop,
+        .db = node->db,
+        .approvals = node->approvals,
+        .runs = {.start = runs_start, .signal = runs_signal, .cancel = runs_cancel, .self = node},
+        .callbacks = callbacks,
+        .assets = rv_web_assets,
+    });
+    struct rv_http_server *server = NULL;
+    enum rv_code code = rv_http_server_create(&(struct rv_http_options){.loop = node->loop,
+                                                                        .address = address,
+                                                                        .port = port,
+                                                                        .admit = rv_api_admit,
+                                                                        .handle = rv_api_handle,
+                                                                        .data = api},
+                                              &server, &err);
+    if (code == RV_OK) {
+        struct rv_signal *term = rv_signal_create(node->loop, SIGTERM, on_signal, &serving);
+        struct rv_signal *interrupt = rv_signal_create(node->loop, SIGINT, on_signal, &serving);
+        node_drive(node, 0);
+        printf("the inbox is at http://%s:%d/\n", address, rv_http_server_port(server));
+        fflush(stdout);
+        node_wait(node, &serving.stop, 0);
+        rv_signal_close(term);
+        rv_signal_close(interrupt);
+    }
+    rv_api_stop(api);
+    bool closed = false;
+    if (server != NULL) {
+        rv_http_server_close(server, set_true, &closed);
+        node_wait(node, &closed, CLOSE_MS);
+    }
+    closed = false;
+    rv_hooks_close(hooks, set_true, &closed);
+    node_wait(node, &closed, CLOSE_MS);
+    node_stop(node);
+    rv_api_destroy(api);
+    rv_hook_callbacks_destroy(callbacks);
+    node_close(node);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}

@@ -1,0 +1,97 @@
+/* place.c -- see place.h. */
+#include "runtime/cli/place.h"
+
+#include "runtime/base/check.h"
+#include "runtime/db/migrate.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum rv_code place_find(struct cli *cli, struct rv_error *err)
+{
+    const char *state = rv_config_state_dir(cli->config);
+    char here[PATH_MAX] = "";
+    if (state[0] != '/' && getcwd(here, sizeof here) == NULL) {
+        return rv_fail_errno(err, errno, "find the current directory");
+    }
+    cli->state_dir = state[0] == '/' ? rv_arena_strdup(cli->arena, state)
+                                     : rv_arena_printf(cli->arena, "%s/%s", here, state);
+    const char *key = rv_config_text(cli->config, RV_SET_AUDIT_KEY_FILE);
+    cli->audit_key =
+        key[0] != '\0' ? key : rv_arena_printf(cli->arena, "%s/audit.key", cli->state_dir);
+    const char *uri = rv_config_text(cli->config, RV_SET_DATABASE_URI);
+    cli->uri = uri[0] != '\0' ? uri : NULL;
+    return RV_OK;
+}
+
+bool place_is_private(const struct cli *cli, struct rv_private_postgres_options *options)
+{
+    *options = (struct rv_private_postgres_options){
+        .state_dir = cli->state_dir,
+        .bin_dir = rv_config_text(cli->config, RV_SET_DATABASE_BIN_DIR)};
+    return rv_config_text(cli->config, RV_SET_DATABASE_URI)[0] == '\0';
+}
+
+/* For the audit key and caches.  Root's must let the private server's account through to its
+ * folder, without showing what else is there. */
+static enum rv_code make_state_dir(const char *path, struct rv_error *err)
+{
+    char part[PATH_MAX];
+    mode_t mask = umask(022);
+    int failure = 0;
+    for (size_t i = 1; i <= strlen(path) && i < sizeof part && failure == 0; i++) {
+        if (path[i] == '/' || path[i] == '\0') {
+            memcpy(part, path, i);
+            part[i] = '\0';
+            mode_t last = geteuid() == 0 ? 0711 : 0700;
+            if (mkdir(part, path[i] == '/' ? 0755 : last) != 0 && errno != EEXIST) {
+                failure = errno;
+            }
+        }
+    }
+    umask(mask);
+    if (failure != 0) {
+        rv_fail_errno(err, failure, "make the state folder \"%s\"", part);
+        return rv_hint(err, "Give another place with --state DIR or REEVE_STATE.");
+    }
+    return RV_OK;
+}
+
+enum rv_code place_database(struct cli *cli, struct rv_error *err)
+{
+    enum rv_code code = make_state_dir(cli->state_dir, err);
+    struct rv_private_postgres_options options;
+    if (code == RV_OK && cli->uri == NULL && place_is_private(cli, &options)) {
+        struct rv_private_postgres_status status;
+        code = rv_private_postgres_start(&options, &status, err);
+        if (code == RV_OK && status.changed) {
+            cli_say(&cli->output, "started reeve's own PostgreSQL %d in %s", status.major,
+                    status.data);
+        }
+        cli->uri = code == RV_OK ? rv_arena_strdup(cli->arena, status.uri) : NULL;
+    }
+    int applied = 0;
+    if (code == RV_OK) {
+        code = rv_migrate(cli->uri, node_migrations, &applied, err);
+    }
+    if (code == RV_OK && applied > 0) {
+        cli_say(&cli->output, "database: %d migrations applied", applied);
+    }
+    return code;
+}
+
+enum rv_code place_session(struct cli *cli, struct rv_db_session **out, struct rv_error *err)
+{
+    enum rv_code code = place_database(cli, err);
+    return code == RV_OK ? rv_db_session_open(cli->uri, out, err) : code;
+}
+
+enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err)
+{
+    enum rv_code code = place_database(cli, err);
+    struct node_options options = {.uri = cli->uri, .audit_key = cli->audit_key};
+    return code == RV_OK ? node_open(&options, out, err) : code;
+}

@@ -1,0 +1,138 @@
+-- cli.sql: what the command line shows.
+
+-- name: cli_company_by_name
+-- params: name text
+SELECT t.tenant_id, t.name FROM reeve_tenants() AS t WHERE $1 = '' OR t.name = $1;
+
+-- name: cli_companies
+SELECT t.tenant_id AS id, t.name, t.company->>'currency' AS currency, t.company->>'timezone' AS timezone
+  FROM reeve_tenants() AS t;
+
+-- name: cli_person_roles
+-- params: tenant int4, name text
+SELECT to_jsonb(p.roles) FROM person p WHERE p.tenant_id = $1 AND p.name = $2 AND p.enabled;
+
+-- name: cli_people
+-- params: tenant int4
+SELECT p.name, array_to_string(p.roles, ',') AS roles, p.enabled, p.password_hash IS NOT NULL AS password
+  FROM person p WHERE p.tenant_id = $1 ORDER BY p.name;
+
+-- name: cli_agents
+-- params: tenant int4
+SELECT a.name, p.version, p.manifest->>'summary' AS summary,
+       (SELECT string_agg(h, ',') FROM jsonb_array_elements_text(p.manifest->'handles') AS h) AS handles,
+       left(encode(a.active_hash, 'hex'), 12) AS hash
+  FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
+ WHERE a.tenant_id = $1 ORDER BY a.name;
+
+-- name: cli_exceptions
+-- params: tenant int4, state text
+SELECT x.type, x.resource, x.summary, x.money, x.currency, x.tier, x.state, left(encode(x.key, 'hex'), 12) AS key
+  FROM exception x
+ WHERE x.tenant_id = $1 AND ($2 = '' OR x.state = $2)
+ ORDER BY x.type, x.opened_seq;
+
+-- name: cli_exception_table
+-- The morning table: exception, evidence, agent, proposed action, decision, who must approve.
+-- params: tenant int4
+SELECT x.type, x.summary, coalesce(r.agent, '-') AS agent,
+       coalesce((SELECT string_agg(j.name, ', ' ORDER BY j.seq) FROM journal j
+                  WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.kind = 7), '-') AS action,
+       CASE WHEN r.id IS NULL THEN 'no agent' WHEN r.status = 'waiting' THEN 'asks people'
+            WHEN r.status = 'done' THEN 'done' ELSE r.status || coalesce(': ' || r.error_code, '') END AS decision,
+       coalesce((SELECT string_agg(DISTINCT s->>'role', ' + ') FROM approval a
+                  CROSS JOIN LATERAL jsonb_array_elements(a.stages) AS s
+                  WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.status = 'requested'), '') AS approver,
+       coalesce('r_' || r.id, '') AS run
+  FROM exception x
+  LEFT JOIN LATERAL (SELECT * FROM run q WHERE q.tenant_id = $1
+                        AND q.business_key = 'exception:' || encode(x.key, 'hex')
+                      ORDER BY q.id DESC LIMIT 1) AS r ON true
+ WHERE x.tenant_id = $1 AND (x.state = 'open' OR r.id IS NOT NULL)
+ ORDER BY x.type, x.opened_seq;
+
+-- name: cli_runs
+-- params: tenant int4, status text
+SELECT 'r_' || r.id AS run, r.agent, r.status, r.waiting_on, r.steps, r.error_code, r.business_key,
+       to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS') AS created
+  FROM run r WHERE r.tenant_id = $1 AND ($2 = '' OR r.status = $2)
+ ORDER BY r.id DESC LIMIT 200;
+
+-- name: cli_run_one
+-- params: tenant int4, run int8
+SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status, 'waiting_on', r.waiting_on,
+           'plan', encode(r.plan_hash, 'hex'), 'error_code', r.error_code, 'error_text', r.error_text,
+           'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result)
+  FROM run r JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+  LEFT JOIN run_result x ON x.tenant_id = r.tenant_id AND x.run_id = r.id
+ WHERE r.tenant_id = $1 AND r.id = $2;
+
+-- name: cli_run_steps
+-- params: tenant int4, run int8
+SELECT j.seq, j.kind, j.name, j.out FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
+
+-- name: cli_run_approvals
+-- params: tenant int4, run int8
+SELECT jsonb_build_object('id', a.id, 'action', a.action, 'status', a.status, 'rules', to_jsonb(a.rules),
+           'stages', a.stages, 'requested_at', a.requested_at, 'decided_at', a.decided_at,
+           'digest', encode(a.digest, 'hex'),
+           'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'decision', v.decision,
+                              'comment', v.comment, 'channel', v.channel, 'at', v.at) ORDER BY v.at), '[]')
+                       FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = a.id))
+  FROM approval a WHERE a.tenant_id = $1 AND a.run_id = $2 ORDER BY a.id;
+
+-- name: cli_run_audit
+-- params: tenant int4, run int8
+SELECT r.seq, r.body FROM audit_record r WHERE r.tenant_id = $1 AND r.run_id = $2 ORDER BY r.seq;
+
+-- name: cli_approvals
+-- params: tenant int4, status text
+SELECT a.id, a.action, a.resource, a.amount, a.currency, a.agent, left(a.reason, 60) AS reason,
+       (SELECT string_agg(s->>'role', ' + ') FROM jsonb_array_elements(a.stages) AS s) AS approvers, a.status,
+       to_char(a.expires_at, 'YYYY-MM-DD HH24:MI') AS expires
+  FROM approval a WHERE a.tenant_id = $1 AND ($2 = '' OR a.status = $2)
+ ORDER BY a.tier DESC, a.amount DESC NULLS LAST, a.id;
+
+-- name: cli_approval_one
+-- params: tenant int4, id int8
+SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest, 'hex'),
+           'policy_hash', encode(a.policy_hash, 'hex'), 'exception_key', encode(a.exception_key, 'hex'),
+           'votes', (SELECT coalesce(jsonb_agg(to_jsonb(v) - 'tenant_id' - 'digest' ORDER BY v.at), '[]')
+                       FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = a.id))
+  FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
+
+-- name: cli_work_left
+-- Runs that are neither over nor waiting for somebody or something far away.
+-- params: tenant int4
+SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+           AND NOT (r.status = 'waiting' AND (r.waiting_on = 'signal'
+                OR (r.waiting_on = 'timer' AND r.wake_at > clock_timestamp() + interval '5 seconds')
+                OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
+                        AND a.run_id = r.id AND a.status = 'requested'))))),
+       count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on = 'approval'),
+       count(*) FILTER (WHERE r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
+  FROM run r WHERE r.tenant_id = $1;
+
+-- name: cli_member_counts
+-- params: tenant int4
+SELECT coalesce(jsonb_object_agg(m.role, m.people), '{}')
+  FROM (SELECT r.role, count(*) AS people FROM person p CROSS JOIN LATERAL unnest(p.roles) AS r(role)
+         WHERE p.tenant_id = $1 AND p.enabled GROUP BY r.role) AS m;
+
+-- name: cli_clean_invoices
+-- Registered invoices and credit notes nobody has anything against: no open exception on them or their lines.
+-- params: tenant int4
+SELECT 'invoice.post', 'invoice', i.id
+  FROM invoice i
+ WHERE i.tenant_id = $1 AND i.state = 'registered'
+   AND NOT EXISTS (SELECT FROM exception x WHERE x.tenant_id = $1 AND x.state = 'open'
+                      AND (x.resource = 'invoice:' || i.id
+                           OR x.evidence->>'other' = i.id::text AND x.type IN ('F07', 'F08')))
+ UNION ALL
+SELECT 'credit_note.post', 'credit_note', c.id
+  FROM credit_note c
+ WHERE c.tenant_id = $1 AND c.state = 'registered'
+   AND NOT EXISTS (SELECT FROM exception x WHERE x.tenant_id = $1 AND x.state = 'open'
+                      AND x.resource = 'credit_note:' || c.id)
+ ORDER BY 1, 3
+ LIMIT 5000;

@@ -1,0 +1,12 @@
+# reeve-bench: every benchmark whose rooms are built; figures, never a test
+if(TARGET rv_gate AND TARGET test_postgres)
+  add_executable(reeve-bench ${CMAKE_CURRENT_LIST_DIR}/bench_main.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_journal.c)
+  target_link_libraries(reeve-bench PRIVATE test_postgres rv_gate rv_audit rv_journal)
+  if(TARGET test_erp_world)
+    target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_ledger.c
+      ${CMAKE_CURRENT_LIST_DIR}/bench_detect.c)
+    target_link_libraries(reeve-bench PRIVATE test_erp_world)
+    target_compile_definitions(reeve-bench PRIVATE REEVE_BENCH_ERP)
+  endif()
+endif()

@@ -1,0 +1,406 @@
+/* erp_world.c -- see erp_world.h. */
+#include "tests/support/erp_world.h"
+
+#include "db_sql.h"
+#include "erp/command/event_hash.h"
+#include "erp/command/rebuild.h"
+#include "erp_command_sql.h"
+#include "erp_exception_sql.h"
+#include "gate_sql.h"
+#include "journal_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/db/db.h"
+#include "runtime/gate/gate_events.h"
+#include "runtime/loop/loop.h"
+#include "tests/support/postgres.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <inttypes.h>
+#include <libpq-fe.h>
+
+static const struct rv_migration *const rooms[] = {rv_journal_migrations,     rv_gate_migrations,
+                                                   rv_db_migrations,          rv_erp_command_migrations,
+                                                   rv_erp_exception_migrations, NULL};
+
+/* Not Check's assertions: benchmarks use this file too. */
+#define MUST(expression, ...)                                                                      \
+    ((expression) ? (void)0 : (fprintf(stderr, __VA_ARGS__), fputc('\n', stderr), abort()))
+
+enum { EVENT_TYPES_MAX = 64, ARENA_MAX = 64 << 20 };
+
+static const struct rv_statement *write_order[EVENT_TYPES_MAX + 3];
+
+static void fill_write_order(void)
+{
+    int count = 0;
+    write_order[count++] = &rv_sql_event_append;
+    for (const struct erp_event_type *type = erp_event_types; type->name != NULL; type++) {
+        RV_ASSERT(count < EVENT_TYPES_MAX);
+        write_order[count++] = type->projection;
+    }
+    write_order[count++] = &rv_sql_command_log_append;
+    write_order[count] = NULL;
+}
+
+void erp_world_open(struct erp_world *world)
+{
+    *world = (struct erp_world){.today = 20454 /* 2026-01-01 */};
+    rv_log_level(RV_LOG_SILENT);
+    fill_write_order();
+    world->uri = test_postgres_database(rooms);
+    world->superuser = test_postgres_superuser(world->uri);
+    erp_exec(world, "SELECT reeve_tenant_create('one', '{}')");
+    world->loop = rv_loop_create(rv_clock_system());
+    world->committer = rv_committer_create(&(struct rv_committer_options){
+        .loop = world->loop, .database_uri = world->uri, .write_order = write_order});
+}
+
+void erp_world_close(struct erp_world *world)
+{
+    rv_committer_close(world->committer, NULL, NULL);
+    rv_loop_run(world->loop);
+    rv_loop_destroy(world->loop);
+    json_decref(world->answer);
+    json_decref(world->books);
+    rv_free(world->uri);
+    rv_free(world->superuser);
+}
+
+/* ---- one command ---- */
+
+struct act {
+    struct rv_unit unit; /* first */
+    struct erp_world *world;
+    const struct erp_command *command;
+    json_t *args;
+    struct rv_arena *arena;
+    struct rv_arena *step;
+    struct erp_outcome outcome;
+    int64_t *done_us;
+};
+
+static enum rv_code act_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    struct act *act = (struct act *)unit;
+    struct rv_head *head = rv_batch_head(batch);
+    const json_t *state = unit->loads[0].state;
+    erp_outcome_fini(&act->outcome);
+    rv_arena_reset(act->step);
+    if (state == NULL) {
+        return rv_fail(err, RV_NOT_FOUND, "the subject of \"%s\" does not exist", act->command->name);
+    }
+    struct erp_context context = {
+        .tenant = unit->tenant,
+        .now_us = head->now_us,
+        .today = act->world->today,
+        .first_id = (head->event_seq + 1) * 16,
+        .actor = "person:tester",
+        .arena = act->step,
+    };
+    enum rv_code code = act->command->decide(&context, act->args, state, &act->outcome, err);
+    if (code == RV_OK) {
+        int64_t first = 0;
+        int64_t last = 0;
+        rv_gate_append_events(batch, &act->outcome, context.actor,
+                              rv_arena_printf(act->step, "test:%" PRId64, head->event_seq), &first, &last);
+    }
+    return code;
+}
+
+static void act_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+{
+    struct act *act = (struct act *)unit;
+    struct erp_world *world = act->world;
+    world->code = code;
+    world->commands++;
+    world->pending--;
+    json_decref(world->answer);
+    json_decref(world->books);
+    world->answer = NULL;
+    world->books = NULL;
+    world->events = 0;
+    if (code == RV_OK) {
+        world->answer = json_incref(act->outcome.answer);
+        world->books = act->outcome.books == NULL ? NULL : json_incref(act->outcome.books);
+        world->events = act->outcome.event_count;
+    } else {
+        world->refused++;
+        world->err = *err;
+    }
+    if (act->done_us != NULL) {
+        *act->done_us = rv_mono_us(rv_clock_system());
+    }
+    erp_outcome_fini(&act->outcome);
+    rv_arena_destroy(act->step);
+    rv_arena_destroy(act->arena);
+    json_decref(act->args);
+    rv_free(act);
+    if (world->after != NULL) {
+        world->after(world, world->after_data);
+    }
+    if (world->pending == 0) {
+        rv_loop_stop(world->loop);
+    }
+}
+
+void erp_queue(struct erp_world *world, const char *name, json_t *args, int64_t *done_us)
+{
+    struct rv_error err = {.code = RV_OK};
+    const struct erp_command *command = erp_command_find(name);
+    MUST(command != NULL, "no command %s", name);
+    enum rv_code code = erp_command_check(command, args, &err);
+    if (code != RV_OK) {
+        world->code = code;
+        world->err = err;
+        world->refused++;
+        json_decref(world->answer);
+        world->answer = NULL;
+        json_decref(args);
+        return;
+    }
+    struct act *act = rv_alloc(sizeof *act);
+    act->world = world;
+    act->command = command;
+    act->args = args;
+    act->arena = rv_arena_create("command", ARENA_MAX);
+    act->step = rv_arena_create("step", ARENA_MAX);
+    act->done_us = done_us;
+    erp_outcome_init(&act->outcome);
+    act->unit = (struct rv_unit){.tenant = 1, .needs_head = true, .load_count = 1, .decide = act_decide,
+                                 .done = act_done};
+    act->unit.loads[0] = (struct rv_load){.statement = command->load, .args = args};
+    const char *keys[ERP_KEYS_MAX] = {NULL};
+    int count = command->keys(args, act->arena, keys);
+    MUST(count <= ERP_KEYS_MAX, "%s has too many keys", name);
+    for (int i = 0; i < count; i++) {
+        act->unit.keys[i] = keys[i];
+    }
+    world->pending++;
+    rv_commit(world->committer, &act->unit);
+}
+
+void erp_drain(struct erp_world *world)
+{
+    if (world->pending > 0) {
+        rv_loop_run(world->loop);
+    }
+}
+
+enum rv_code erp_try(struct erp_world *world, const char *command, json_t *args)
+{
+    rv_error_clear(&world->err);
+    world->code = RV_OK;
+    erp_queue(world, command, args, NULL);
+    erp_drain(world);
+    return world->code;
+}
+
+const json_t *erp_do(struct erp_world *world, const char *command, json_t *args)
+{
+    enum rv_code code = erp_try(world, command, args);
+    MUST(code == RV_OK, "%s: %s (%s) %s", command, world->err.message, world->err.detail,
+                  world->err.hint);
+    return world->answer;
+}
+
+json_t *erp_json(const char *format, ...)
+{
+    char text[16384];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    MUST(length < (int)sizeof text, "too long");
+    for (char *at = text; *at != '\0'; at++) {
+        *at = *at == '\'' ? '"' : *at;
+    }
+    json_t *value = NULL;
+    struct rv_error err = {.code = RV_OK};
+    MUST(rv_json_parse(text, strlen(text), "test", &value, &err) == RV_OK, "%s: %s",
+                  err.message, text);
+    return value;
+}
+
+/* ---- looking behind row-level security ---- */
+
+char *erp_text(struct erp_world *world, const char *sql)
+{
+    PGconn *conn = PQconnectdb(world->superuser);
+    PGresult *result = PQexec(conn, sql);
+    MUST(PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1, "%s: %s", sql,
+                  PQerrorMessage(conn));
+    char *text = rv_strdup(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    PQfinish(conn);
+    return text;
+}
+
+int64_t erp_number(struct erp_world *world, const char *sql)
+{
+    char *text = erp_text(world, sql);
+    int64_t value = strtoll(text, NULL, 10);
+    rv_free(text);
+    return value;
+}
+
+void erp_exec(struct erp_world *world, const char *sql)
+{
+    PGconn *conn = PQconnectdb(world->superuser);
+    PGresult *result = PQexec(conn, sql);
+    MUST(PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK,
+                  "%s: %s", sql, PQerrorMessage(conn));
+    PQclear(result);
+    PQfinish(conn);
+}
+
+/* ---- replay ---- */
+
+static enum rv_code put_digest(void *data, const struct rv_result *result, int row,
+                               struct rv_error *err)
+{
+    (void)err;
+    json_object_set_new(data, rv_result_text(result, row, 0), json_string(rv_result_text(result, row, 2)));
+    return RV_OK;
+}
+
+static struct rv_db_session *session_open(struct erp_world *world)
+{
+    struct rv_db_session *session = NULL;
+    struct rv_error err = {.code = RV_OK};
+    MUST(rv_db_session_open(world->uri, &session, &err) == RV_OK, "%s", err.message);
+    return session;
+}
+
+static void run(struct rv_db_session *session, const struct rv_statement *statement,
+                struct rv_args *args,
+                enum rv_code (*each)(void *data, const struct rv_result *result, int row,
+                                     struct rv_error *err),
+                void *data)
+{
+    struct rv_error err = {.code = RV_OK};
+    MUST(rv_db_session_query(session, 1, statement, args, each, data, &err) == RV_OK, "%s: %s %s",
+                  statement->name, err.message, err.detail);
+}
+
+json_t *erp_digests(struct erp_world *world)
+{
+    struct rv_db_session *session = session_open(world);
+    json_t *digests = json_object();
+    run(session, &rv_sql_projection_digest, rv_args_create(&rv_sql_projection_digest), put_digest, digests);
+    rv_db_session_close(session);
+    return digests;
+}
+
+struct replay {
+    struct rv_db_session *writer;
+    struct erp_rebuild_run run;
+    struct rv_args *args;
+    int64_t seq;
+    int64_t events;
+    struct erp_chain chain;
+};
+
+static void replay_flush(struct replay *replay)
+{
+    if (replay->run.type != NULL) {
+        run(replay->writer, replay->run.type->projection, replay->args, NULL, NULL);
+    }
+    replay->args = NULL;
+    replay->run = (struct erp_rebuild_run){.type = NULL};
+}
+
+static enum rv_code replay_event(void *data, const struct rv_result *result, int row,
+                                 struct rv_error *err)
+{
+    struct replay *replay = data;
+    (void)err;
+    const struct erp_event_type *type = erp_event_type_find(rv_result_text(result, row, 3));
+    const char *stream = rv_result_text(result, row, 1);
+    if (!erp_rebuild_join(&replay->run, type, stream)) {
+        replay_flush(replay);
+        MUST(erp_rebuild_join(&replay->run, type, stream), "%s joins no run", stream);
+    }
+    if (replay->args == NULL) {
+        replay->args = rv_args_create(type->projection);
+    }
+    json_t *body = rv_result_json(result, row, 8);
+    replay->seq = rv_result_i64(result, row, 0);
+    replay->events++;
+    rv_args_i64(replay->args, 2, replay->seq);
+    rv_args_text(replay->args, 3, stream);
+    rv_args_date(replay->args, 4, rv_result_i64(result, row, 4));
+    rv_args_json(replay->args, 5, body);
+    json_decref(body);
+    return RV_OK;
+}
+
+/* Pages through the log; each page is one query. */
+static void each_page(struct erp_world *world, struct replay *replay,
+                      enum rv_code (*each)(void *data, const struct rv_result *result, int row,
+                                           struct rv_error *err),
+                      struct rv_error *err)
+{
+    struct rv_db_session *reader = session_open(world);
+    for (int64_t before = -1; before != replay->events;) {
+        before = replay->events;
+        struct rv_args *args = rv_args_create(&rv_sql_event_read);
+        rv_args_i64(args, 2, replay->seq);
+        rv_args_i32(args, 3, 1000);
+        if (rv_db_session_query(reader, 1, &rv_sql_event_read, args, each, replay, err) != RV_OK) {
+            break;
+        }
+    }
+    rv_db_session_close(reader);
+}
+
+void erp_replay(struct erp_world *world)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct replay replay = {.writer = session_open(world)};
+    run(replay.writer, &rv_sql_projection_empty, rv_args_create(&rv_sql_projection_empty), NULL, NULL);
+    each_page(world, &replay, replay_event, &err);
+    MUST(err.code == RV_OK, "%s", err.message);
+    replay_flush(&replay);
+    rv_db_session_close(replay.writer);
+}
+
+static enum rv_code verify_event(void *data, const struct rv_result *result, int row,
+                                 struct rv_error *err)
+{
+    struct replay *replay = data;
+    json_t *body = rv_result_json(result, row, 8);
+    struct erp_event_record record = {
+        .tenant = 1,
+        .seq = rv_result_i64(result, row, 0),
+        .stream = rv_result_text(result, row, 1),
+        .version = (int32_t)rv_result_i64(result, row, 2),
+        .type = rv_result_text(result, row, 3),
+        .occurred_on = rv_result_i64(result, row, 4),
+        .recorded_us = rv_result_time_us(result, row, 5),
+        .actor = rv_result_text(result, row, 6),
+        .command_id = rv_result_text(result, row, 7),
+        .body = body,
+    };
+    struct rv_hash body_hash;
+    struct rv_hash hash;
+    MUST(rv_result_bytes(result, row, 9, body_hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES, "short hash");
+    MUST(rv_result_bytes(result, row, 10, hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES, "short hash");
+    enum rv_code code = erp_chain_check(&replay->chain, &record, &body_hash, &hash, err);
+    json_decref(body);
+    replay->seq = record.seq;
+    replay->events++;
+    return code;
+}
+
+enum rv_code erp_verify(struct erp_world *world, int64_t *events, struct rv_error *err)
+{
+    struct replay replay = {.seq = 0};
+    erp_chain_init(&replay.chain);
+    each_page(world, &replay, verify_event, err);
+    *events = replay.events;
+    return err->code;
+}

@@ -1,0 +1,5 @@
+if(TARGET rv_erp_command AND TARGET rv_gate)
+  add_library(test_erp_world STATIC ${CMAKE_CURRENT_LIST_DIR}/erp_world.c)
+  target_include_directories(test_erp_world PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(test_erp_world PUBLIC rv_gate rv_erp_command test_postgres)
+endif()

@@ -256,7 +256,7 @@ int cmd_import(struct cli *cli)
         code = place_node(cli, &import.node, &err);
     }
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     int status = 0;
     for (int i = 0; i < cli->argc; i++) {
@@ -277,8 +277,8 @@ int cmd_import(struct cli *cli)
 
 int cmd_do(struct cli *cli)
 {
-    const char *id = cli_option(cli, "--id");
-    bool dry_run = cli_flag(cli, "--dry-run");
+    const char *id = cli_option(cli, "id");
+    bool dry_run = cli_flag(cli, "dry-run");
     if (cli->argc != 2) {
         return cli_usage(cli, "do ACTION ARGS.json|'{...}' [--id ID] [--dry-run]");
     }
@@ -289,7 +289,7 @@ int cmd_do(struct cli *cli)
     if ((text[0] != '{' &&
          cli_read_file(text, 16 << 20, cli->arena, &text, &length, &err) != RV_OK) ||
         rv_json_parse(text, length, "the arguments", &args, &err) != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     struct rv_db_session *session = NULL;
     struct node *node = NULL;
@@ -319,5 +319,5 @@ int cmd_do(struct cli *cli)
     json_decref(outcome);
     json_decref(args);
     node_close(node);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

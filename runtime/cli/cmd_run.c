@@ -184,8 +184,8 @@ static enum rv_code post_clean(struct work *work, struct rv_error *err)
 
 int cmd_exception_run(struct cli *cli)
 {
-    bool no_detect = cli_flag(cli, "--no-detect");
-    bool no_post = cli_flag(cli, "--no-post");
+    bool no_detect = cli_flag(cli, "no-detect");
+    bool no_post = cli_flag(cli, "no-post");
     struct rv_error err = {.code = RV_OK};
     struct work work = {.cli = cli};
     enum rv_code code = work_open(cli, &work, &err);
@@ -208,7 +208,7 @@ int cmd_exception_run(struct cli *cli)
     }
     work_close(&work);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     if (!cli->json) {
         fprintf(stderr, "%d exceptions. Decide: reeve approval list, or open the inbox: reeve serve\n",
@@ -226,7 +226,7 @@ int cmd_run_work(struct cli *cli)
         code = drive(&work, false, &err);
     }
     work_close(&work);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 /* ---- looking ---- */
@@ -248,7 +248,7 @@ static int list_with(struct cli *cli, const struct rv_statement *statement)
         rv_args_destroy(args);
     }
     rv_db_session_close(session);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 int cmd_exception_list(struct cli *cli)
@@ -377,7 +377,7 @@ int cmd_run_show(struct cli *cli)
         json_decref(all);
     }
     story_fini(&story);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 /* ---- explain: the same facts as sentences ---- */
@@ -514,5 +514,5 @@ int cmd_explain(struct cli *cli)
         printf("; the whole journal: reeve run show %s\n", cli->argv[0]);
     }
     story_fini(&story);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

@@ -5,10 +5,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { NEXT_SHOWN = 5 };
+enum { NEXT_SHOWN = 5, SECONDS_MAX = 7 * 24 * 3600 };
 
 static enum rv_code open_company(struct cli *cli, struct rv_db_session **session, int32_t *tenant,
                                  struct rv_error *err)
@@ -43,17 +42,13 @@ int cmd_schedule_add(struct cli *cli)
 {
     static const char *const gaps[] = {"shift", "skip"};
     static const char *const folds[] = {"first", "last", "both"};
-    const char *cron = cli_option(cli, "--cron");
-    const char *zone = cli_option(cli, "--tz");
-    const char *gap = cli_option(cli, "--gap");
-    const char *fold = cli_option(cli, "--fold");
-    const char *overlap = cli_option(cli, "--overlap");
-    const char *catch_up = cli_option(cli, "--catch-up");
-    const char *jitter = cli_option(cli, "--jitter");
+    const char *cron = cli_option(cli, "cron");
+    const char *zone = cli_option(cli, "tz");
+    const char *gap = cli_option(cli, "gap");
+    const char *fold = cli_option(cli, "fold");
+    const char *overlap = cli_option(cli, "overlap");
     if (cli->argc != 1 || cron == NULL) {
-        return cli_usage(cli, "schedule add NAME --cron \"0 2 * * 1-5\" [--tz Europe/Berlin] [--gap shift|skip] "
-                              "[--fold first|last|both] [--overlap skip|buffer_one|allow] [--catch-up SECONDS] "
-                              "[--jitter SECONDS]");
+        return cli_usage(cli, "schedule add NAME --cron \"0 2 * * 1-5\"");
     }
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
@@ -64,10 +59,17 @@ int cmd_schedule_add(struct cli *cli)
     struct rv_schedule schedule = {.name = cli->argv[0],
                                    .cron = cron,
                                    .zone = zone != NULL ? zone : "UTC",
-                                   .action = "exceptions.run",
-                                   .catch_up_window_s = catch_up != NULL ? atoi(catch_up) : 0,
-                                   .jitter_s = jitter != NULL ? atoi(jitter) : 0};
-    enum rv_code code = choose("--gap", gap, gaps, RV_COUNT(gaps), &gap_index, &err);
+                                   .action = "exceptions.run"};
+    int64_t seconds = 0;
+    enum rv_code code = cli_integer(cli, "catch-up", 0, 0, SECONDS_MAX, &seconds, &err);
+    schedule.catch_up_window_s = (int32_t)seconds;
+    if (code == RV_OK) {
+        code = cli_integer(cli, "jitter", 0, 0, SECONDS_MAX, &seconds, &err);
+        schedule.jitter_s = (int32_t)seconds;
+    }
+    if (code == RV_OK) {
+        code = choose("--gap", gap, gaps, RV_COUNT(gaps), &gap_index, &err);
+    }
     if (code == RV_OK) {
         code = choose("--fold", fold, folds, RV_COUNT(folds), &fold_index, &err);
     }
@@ -86,7 +88,7 @@ int cmd_schedule_add(struct cli *cli)
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     char text[RV_TIME_TEXT];
     rv_time_text(next, text);
@@ -128,7 +130,7 @@ int cmd_schedule_list(struct cli *cli)
         code = rv_schedule_list(session, tenant, print_row, cli, &err);
     }
     rv_db_session_close(session);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 int cmd_schedule_next(struct cli *cli)
@@ -148,7 +150,7 @@ int cmd_schedule_next(struct cli *cli)
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     for (int i = 0; i < count; i++) {
         char text[RV_TIME_TEXT];
@@ -162,7 +164,7 @@ enum verb { VERB_PAUSE, VERB_RESUME, VERB_REMOVE, VERB_RUN };
 
 static int change(struct cli *cli, enum verb verb, const char *usage)
 {
-    const char *reason = cli_option(cli, "--reason");
+    const char *reason = verb == VERB_PAUSE ? cli_option(cli, "reason") : NULL;
     if (cli->argc != 1) {
         return cli_usage(cli, usage);
     }
@@ -191,7 +193,7 @@ static int change(struct cli *cli, enum verb verb, const char *usage)
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     printf("ok\n");
     return 0;

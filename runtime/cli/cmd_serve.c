@@ -232,17 +232,18 @@ static bool split_listen(const char *listen, char address[64], int *port)
 
 int cmd_serve(struct cli *cli)
 {
-    const char *listen = cli_option(cli, "--listen");
+    const char *listen = cli_option(cli, "listen");
     char address[64];
     int port = 0;
-    if (!split_listen(listen != NULL ? listen : "127.0.0.1:8700", address, &port) || cli->argc != 0) {
+    if (!split_listen(listen != NULL ? listen : rv_config_text(cli->config, RV_SET_HTTP_LISTEN), address,
+                      &port)) {
         return cli_usage(cli, "serve [--listen 127.0.0.1:8700]");
     }
     rv_log_level(RV_LOG_INFO);
     struct rv_error err = {.code = RV_OK};
     struct serving serving = {.stop = false};
     if (place_node(cli, &serving.node, &err) != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     struct node *node = serving.node;
     struct rv_hook_callbacks *callbacks =
@@ -295,5 +296,5 @@ int cmd_serve(struct cli *cli)
     rv_api_destroy(api);
     rv_hook_callbacks_destroy(callbacks);
     node_close(node);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

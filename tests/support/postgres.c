@@ -92,9 +92,26 @@ static void launch(void)
     snprintf(socket, sizeof socket, "unix_socket_directories=%s", base);
     char fsync[16];
     snprintf(fsync, sizeof fsync, "fsync=%s", mode == TEST_PG_FSYNC ? "on" : "off");
-    const char *const argv[] = {program, "-D", data, "-c", socket, "-c", "listen_addresses=", "-c", fsync,
-                          "-c", "max_connections=100", "-c", "shared_buffers=256MB", "-c",
-                          "max_wal_size=4GB", "-c", "min_wal_size=1GB", "-c", "autovacuum_naptime=10s", NULL};
+    const char *const argv[] = {program,
+                                "-D",
+                                data,
+                                "-c",
+                                socket,
+                                "-c",
+                                "listen_addresses=",
+                                "-c",
+                                fsync,
+                                "-c",
+                                "max_connections=100",
+                                "-c",
+                                "shared_buffers=256MB",
+                                "-c",
+                                "max_wal_size=4GB",
+                                "-c",
+                                "min_wal_size=1GB",
+                                "-c",
+                                "autovacuum_naptime=10s",
+                                NULL};
     server = spawn(argv, log);
     char uri[256];
     server_uri(uri, "postgres", "reeve_test");
@@ -146,8 +163,8 @@ void test_postgres_start(enum test_postgres_durability durability)
     snprintf(data, sizeof data, "%s/data", base);
     snprintf(program, sizeof program, "%s/initdb", bin);
     snprintf(log, sizeof log, "%s/log", base);
-    const char *const argv[] = {program, "-D", data, "--no-sync", "-A", "trust", "-U", "reeve_test", "-E",
-                          "UTF8", "--locale=C.UTF-8", NULL};
+    const char *const argv[] = {program,      "-D", data,   "--no-sync",        "-A", "trust", "-U",
+                                "reeve_test", "-E", "UTF8", "--locale=C.UTF-8", NULL};
     int status = 0;
     pid_t pid = spawn(argv, log);
     RV_ASSERT(waitpid(pid, &status, 0) == pid);
@@ -217,8 +234,8 @@ static bool exists(const char *admin, const char *name)
 {
     PGconn *conn = PQconnectdb(admin);
     const char *values[1] = {name};
-    PGresult *result =
-        PQexecParams(conn, "SELECT 1 FROM pg_database WHERE datname = $1", 1, NULL, values, NULL, NULL, 0);
+    PGresult *result = PQexecParams(conn, "SELECT 1 FROM pg_database WHERE datname = $1", 1, NULL,
+                                    values, NULL, NULL, 0);
     bool found = PQntuples(result) == 1;
     PQclear(result);
     PQfinish(conn);
@@ -268,8 +285,9 @@ char *test_postgres_database(const struct rv_migration *const *rooms)
         server_uri(admin, "postgres", "reeve_test");
         /* an owner without superuser rights, as in production */
         test_postgres_execute(
-            admin, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_owner') THEN "
-                   "CREATE ROLE reeve_owner LOGIN CREATEROLE; END IF; END $$");
+            admin,
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_owner') THEN "
+            "CREATE ROLE reeve_owner LOGIN CREATEROLE; END IF; END $$");
     } else {
         snprintf(admin, sizeof admin, "%s", outside);
     }

@@ -60,22 +60,29 @@ static void charge_function(lua_State *lua, const char *name)
 
 /* ---- pairs ---- */
 
-struct key {
-    int kind; /* order of the kinds: booleans, numbers, texts */
+struct key { /* small: all keys of the largest table must fit into one block, SEALED_BLOCK_MAX */
+    uint8_t kind; /* Lua's type, which is the order of kinds: booleans, numbers, texts */
     bool integer;
-    lua_Integer whole;
-    lua_Number number;
-    const char *text; /* alive while the table holds the key */
+    int32_t place;
+    union {
+        lua_Integer whole;
+        lua_Number number;
+        const char *text; /* alive while the table holds the key */
+    };
     size_t length;
-    lua_Integer place;
 };
+
+static lua_Number number_of(const struct key *key)
+{
+    return key->integer ? (lua_Number)key->whole : key->number;
+}
 
 static int compare_numbers(const struct key *a, const struct key *b)
 {
     if (a->integer && b->integer) {
         return (a->whole > b->whole) - (a->whole < b->whole);
     }
-    int order = (a->number > b->number) - (a->number < b->number);
+    int order = (number_of(a) > number_of(b)) - (number_of(a) < number_of(b));
     return order != 0 ? order : (int)b->integer - (int)a->integer;
 }
 
@@ -95,7 +102,7 @@ static int compare_keys(const void *x, const void *y)
 
 static void read_key(lua_State *lua, int index, struct key *key)
 {
-    key->kind = lua_type(lua, index);
+    key->kind = (uint8_t)lua_type(lua, index);
     switch (key->kind) {
     case LUA_TBOOLEAN:
         key->integer = true;
@@ -103,8 +110,11 @@ static void read_key(lua_State *lua, int index, struct key *key)
         break;
     case LUA_TNUMBER:
         key->integer = lua_isinteger(lua, index) != 0;
-        key->whole = key->integer ? lua_tointeger(lua, index) : 0;
-        key->number = lua_tonumber(lua, index);
+        if (key->integer) {
+            key->whole = lua_tointeger(lua, index);
+        } else {
+            key->number = lua_tonumber(lua, index);
+        }
         break;
     case LUA_TSTRING:
         key->text = lua_tolstring(lua, index, &key->length);
@@ -146,7 +156,7 @@ static int sorted_pairs(lua_State *lua)
     sealed_charge(lua, count * 10);
     lua_createtable(lua, (int)count, 0); /* 2: keys as met */
     struct key *keys = lua_newuserdatauv(lua, (size_t)(count + 1) * sizeof *keys, 0); /* 3 */
-    lua_Integer place = 0;
+    int32_t place = 0;
     for (lua_pushnil(lua); lua_next(lua, 1) != 0;) {
         lua_pop(lua, 1);
         keys[place] = (struct key){.place = place + 1};

@@ -16,7 +16,7 @@
 #include <lua.h>
 
 enum {
-    LIBS_TEXT_MAX = 1 << 20, /* of string.rep, before it begins; see SEALED_BLOCK_MAX */
+    LIBS_TEXT_MAX = 256 << 10, /* of string.rep, before it begins; see SEALED_BLOCK_MAX */
     LIBS_UNPACK_MAX = 200    /* values on the stack at once */
 };
 

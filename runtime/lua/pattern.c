@@ -138,9 +138,7 @@ static void read_open(struct reader *r)
     int number = r->out->capture_count++;
     bool position = has(r, 2) && r->at[1] == ')';
     add_item(r, position ? ITEM_POSITION : ITEM_OPEN)->a = (uint8_t)number;
-    if (position) {
-        r->closed[number] = true;
-    } else {
+    if (!position) { /* a position is never complete in the sense of %1: it holds no text */
         r->open[r->open_count++] = (uint8_t)number;
     }
     r->at += position ? 2 : 1;
@@ -162,7 +160,7 @@ static void read_same(struct reader *r)
 {
     int number = r->at[1] - '1';
     if (number < 0 || number >= r->out->capture_count || !r->closed[number]) {
-        r->problem = "\"%1\" names a capture that is not complete";
+        r->problem = "\"%1\" names a capture that holds no text yet";
         return;
     }
     add_item(r, ITEM_SAME)->a = (uint8_t)number;

@@ -60,7 +60,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
             return refuse(sealed);
         }
         sealed->refusals = 0;
-        sealed->work += (int64_t)(new_size / SEALED_BYTES_PER_WORK);
+        sealed->work += SEALED_BLOCK_WORK + (int64_t)(new_size / SEALED_BYTES_PER_WORK);
         if (sealed->work > sealed->work_max) {
             arm(sealed);
         }

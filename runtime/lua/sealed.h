@@ -19,10 +19,11 @@
 #include <stdint.h>
 
 enum {
-    SEALED_BLOCK_MAX = 1 << 20,   /* the longest text or table part: bounds every single C call */
+    SEALED_BLOCK_MAX = 256 << 10, /* the longest text or table part: bounds every single C call */
     SEALED_HOOK_EVERY = 1000,     /* instructions between two looks at the caps */
     SEALED_TURN_CPU_US = 70000,   /* the full count of instructions takes about half of it */
-    SEALED_BYTES_PER_WORK = 16    /* bytes made or moved that count as one instruction */
+    SEALED_BLOCK_WORK = 10,       /* instructions that getting a block counts as ... */
+    SEALED_BYTES_PER_WORK = 16    /* ... and bytes of it, made or moved, for one instruction */
 };
 
 enum sealed_limit { SEALED_NONE, SEALED_MEMORY, SEALED_INSTRUCTIONS, SEALED_CPU };

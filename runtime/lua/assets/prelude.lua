@@ -45,6 +45,7 @@ local function ask(name, args)
 end
 
 local function want_id(id, what)
+  if id == nil then fail(what .. ": id is missing") end
   if type(id) ~= "string" and is(id) ~= "integer" then
     fail(what .. ": id must be an integer or a text, not a " .. type(id))
   end

@@ -214,8 +214,7 @@ static const struct libs_function base_functions[] = {
     {"select", NULL},
     {"tonumber", NULL},       /* charged */
     {"tostring", plain_tostring}, /* tables and functions give their type, never an address */
-    {"type", NULL},
-    {"xpcall", NULL},
+    {"type", NULL}, /* xpcall is the prelude's */
     {NULL, NULL}};
 
 void libs_push_base(lua_State *lua)

@@ -8,6 +8,7 @@
  *   setmetatable, getmetatable, raw*   the sealed tables and the text methods stay what they are
  *   load, require, dofile   a plan is one text, pinned by one hash
  *   os, io, debug, package, print, collectgarbage   a plan asks for the world through erp, llm, ctx
+ *   stock xpcall   its handler runs while hooks are off: the prelude has one that runs it afterwards
  *   string.dump, pack, unpack; table.move; transcendental functions (the last bit differs by machine)
  */
 #ifndef REEVE_RUNTIME_LUA_LIBS_H

@@ -176,7 +176,7 @@ TEST(hostile_plans_end_in_a_named_limit)
         {"load('x=1')()", "unknown name"},
         {"os.exit(1)", "unknown name"},
         {"coroutine.yield()", "unknown name"},
-        {"string.format('%p', {})", "address"},
+        {"string.format('%p', {})", "not offered"},
         {"string.format('%s', {})", "table"},
         {"string.dump(function() end)", "nil value"},
         {"table.unpack({}, 1, 1e8)", "200"},
@@ -186,8 +186,8 @@ TEST(hostile_plans_end_in_a_named_limit)
         {"erp.find('invoice', {x = 'a\\0b'})", "UTF-8"},
         {"ctx:sleep(1.5)", "integer"},
         {"for i = 1, 100 do ctx:plan():add('invoice.hold', {}, {reason='x'}) end", "more than 64"},
-        {"llm.decide{question='q', options={'only'}}", "two choices"},
-        {"('x'):gsub('(', 'y')", "capture"},
+        {"llm.decide{question='q', options={'only'}}", "2 to 16 choices"},
+        {"('x'):gsub('(', 'y')", "malformed"},
         {"('x'):find('%')", "malformed"},
     };
     for (size_t i = 0; i < RV_COUNT(cases); i++) {

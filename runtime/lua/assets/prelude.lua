@@ -15,6 +15,16 @@ local fail, request, check = host.fail, host.request, host.check
 local type, pairs, ipairs, tostring = base.type, base.pairs, base.ipairs, base.tostring
 local is = host.math.type
 
+-- Lua's own xpcall runs its handler inside the failing call.  When what failed is the count hook, hooks are
+-- off in there, and a handler that never ends could not be stopped by anything.  Ours runs it afterwards.
+local function settle(handler, ok, ...)
+  if ok then return true, ... end
+  local _, message = base.pcall(handler, (...))
+  return false, message
+end
+
+local function xpcall(f, handler, ...) return settle(handler, base.pcall(f, ...)) end
+
 local function want(value, wanted, what)
   if type(value) ~= wanted then fail(what .. " must be a " .. wanted .. ", not a " .. type(value)) end
   return value
@@ -290,7 +300,7 @@ local json = {
 local words = {
   assert = base.assert, error = base.error, ipairs = ipairs, pairs = pairs, pcall = base.pcall,
   select = base.select, tonumber = base.tonumber, tostring = tostring, type = type,
-  xpcall = base.xpcall,
+  xpcall = xpcall,
   string = frozen("string", host.string), table = frozen("table", host.table),
   math = frozen("math", math), utf8 = frozen("utf8", host.utf8), json = frozen("json", json),
   money = frozen("money", money), erp = frozen("erp", erp), llm = frozen("llm", llm),

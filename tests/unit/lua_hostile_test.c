@@ -144,8 +144,10 @@ static int64_t check_script(const char *script)
     int64_t spent = rv_thread_cpu_us() - began;
     neighbour_goes_on(&neighbour, script);
     ck_assert_msg(code != RV_OK, "%s: it ended well", script);
-    ck_assert_msg(strstr(err.message, words) != NULL, "%s: \"%s\" does not say \"%s\"", script,
-                  err.message, words);
+    /* a slow machine or a checked build may meet the watchdog before the count */
+    bool watchdog = strstr(words, "instructions") != NULL && strstr(err.message, "limit \"cpu\"") != NULL;
+    ck_assert_msg(watchdog || strstr(err.message, words) != NULL, "%s: \"%s\" does not say \"%s\"",
+                  script, err.message, words);
     ck_assert_msg((strncmp(words, "limit", 5) != 0) || code == RV_LIMIT, "%s: code %s", script,
                   rv_code_name(code));
     int64_t most = sanitized ? HOSTILE_CPU_US * SANITIZED_FACTOR : HOSTILE_CPU_US;

@@ -78,6 +78,7 @@ static char *run_stock(int seed, const char *ours)
     int fd = mkstemp(program);
     ck_assert_int_ge(fd, 0);
     FILE *file = fdopen(fd, "w");
+    ck_assert(file != NULL && ours != NULL);
     fprintf(file, "local SEED = %d\nlocal taken = {}\n", seed);
     for (const char *line = ours; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
         fprintf(file, "taken[ [=[%.*s]=] ] = true\n", (int)strcspn(line, "\t"), line);

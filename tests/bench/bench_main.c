@@ -20,9 +20,10 @@ extern const struct bench bench_journal;
 extern const struct bench bench_gate;
 extern const struct bench bench_crash;
 extern const struct bench bench_import;
+extern const struct bench bench_lua;
 
 static const struct bench *const benches[] = {
-    &bench_journal, &bench_gate,   &bench_crash, &bench_import,
+    &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif

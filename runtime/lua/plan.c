@@ -65,7 +65,7 @@ static void *capped_alloc(void *data, void *block, size_t old_size, size_t new_s
     if (new_size > old && caps->memory_used + (new_size - old) > caps->memory_max) {
         return NULL;
     }
-    void *memory = realloc(block, new_size);
+    void *memory = realloc(block, new_size); /* style: an allocator of Lua may fail */
     if (memory != NULL) {
         caps->memory_used = caps->memory_used - old + new_size;
     }

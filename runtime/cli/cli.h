@@ -53,6 +53,7 @@ struct cli {
     struct rv_config *config;
     struct cli_output output;
     const char *uri;       /* of the database, as the runtime uses it; see place_database */
+    bool is_private;       /* ... and that is reeve's own PostgreSQL */
     const char *state_dir; /* absolute */
     const char *audit_key;
     const char *as;      /* the person who asks: --as, default "console" */
@@ -147,6 +148,13 @@ int cmd_approval_approve(struct cli *cli);
 int cmd_approval_reject(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
 int cmd_ledger_check(struct cli *cli);
+int cmd_schedule_add(struct cli *cli);
+int cmd_schedule_list(struct cli *cli);
+int cmd_schedule_next(struct cli *cli);
+int cmd_schedule_pause(struct cli *cli);
+int cmd_schedule_resume(struct cli *cli);
+int cmd_schedule_remove(struct cli *cli);
+int cmd_schedule_run(struct cli *cli);
 int cmd_serve(struct cli *cli);
 int cmd_db_migrate(struct cli *cli);
 int cmd_help(struct cli *cli);

@@ -2,6 +2,7 @@
 #include "runtime/cli/place.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/log.h"
 #include "runtime/db/migrate.h"
 
 #include <errno.h>
@@ -72,6 +73,7 @@ enum rv_code place_database(struct cli *cli, struct rv_error *err)
                     status.data);
         }
         cli->uri = code == RV_OK ? rv_arena_strdup(cli->arena, status.uri) : NULL;
+        cli->is_private = code == RV_OK;
     }
     int applied = 0;
     if (code == RV_OK) {
@@ -89,9 +91,30 @@ enum rv_code place_session(struct cli *cli, struct rv_db_session **out, struct r
     return code == RV_OK ? rv_db_session_open(cli->uri, out, err) : code;
 }
 
+/* A private server that died is started again: everything above waits and goes on. */
+static void keep_private(void *data)
+{
+    const struct cli *cli = data;
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    struct rv_error err = {.code = RV_OK};
+    place_is_private(cli, &options);
+    if (rv_private_postgres_status(&options, &status, &err) == RV_OK &&
+        status.state == RV_PRIVATE_STOPPED) {
+        rv_log(RV_LOG_WARN, "db", "DB-RESTART",
+               "reeve's own PostgreSQL has ended: starting it again");
+        if (rv_private_postgres_start(&options, &status, &err) != RV_OK) {
+            rv_log_error("db", "DB-RESTART", &err);
+        }
+    }
+}
+
 enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err)
 {
     enum rv_code code = place_database(cli, err);
-    struct node_options options = {.uri = cli->uri, .audit_key = cli->audit_key};
+    struct node_options options = {.uri = cli->uri,
+                                   .audit_key = cli->audit_key,
+                                   .keep = cli->is_private ? keep_private : NULL,
+                                   .keep_data = cli};
     return code == RV_OK ? node_open(&options, out, err) : code;
 }

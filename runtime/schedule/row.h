@@ -11,10 +11,8 @@ struct rv_schedule_row {
     enum rv_cron_gap gap;
     enum rv_cron_fold fold;
     int64_t window_s, jitter_s;
-    bool has_next, has_last;
-    int64_t next_us, last_us;
-    char tzdata[RV_ZONE_VERSION_TEXT];
-    bool active;
+    bool has_last;
+    int64_t next_us, last_us; /* next_us is 0 while there is none */
 };
 
 /* From the columns of schedule_get and schedule_due. */

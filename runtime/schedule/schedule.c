@@ -42,14 +42,11 @@ enum rv_code rv_schedule_row_read(const struct rv_result *result, int row,
 {
     *out = (struct rv_schedule_row){.window_s = rv_result_i64(result, row, 5),
                                     .jitter_s = rv_result_i64(result, row, 6),
-                                    .has_next = !rv_result_is_null(result, row, 7),
                                     .has_last = !rv_result_is_null(result, row, 8)};
     snprintf(out->name, sizeof out->name, "%s", rv_result_text(result, row, 0));
     snprintf(out->zone, sizeof out->zone, "%s", rv_result_text(result, row, 2));
-    snprintf(out->tzdata, sizeof out->tzdata, "%s", rv_result_text(result, row, 9));
-    out->next_us = out->has_next ? rv_result_time_us(result, row, 7) : 0;
+    out->next_us = !rv_result_is_null(result, row, 7) ? rv_result_time_us(result, row, 7) : 0;
     out->last_us = out->has_last ? rv_result_time_us(result, row, 8) : 0;
-    out->active = strcmp(rv_result_text(result, row, 10), "active") == 0;
     enum rv_code code = rv_cron_gap_from(rv_result_text(result, row, 3), &out->gap, err);
     if (code == RV_OK) {
         code = rv_cron_fold_from(rv_result_text(result, row, 4), &out->fold, err);
@@ -74,7 +71,7 @@ static struct rv_args *named(const struct rv_statement *statement, int32_t tenan
 static enum rv_code get(struct rv_db_session *session, int32_t tenant, const char *name,
                         struct rv_schedule_row *out, struct rv_error *err)
 {
-    *out = (struct rv_schedule_row){.active = false};
+    *out = (struct rv_schedule_row){.next_us = 0};
     enum rv_code code =
         rv_db_session_query(session, tenant, &rv_sql_schedule_get,
                             named(&rv_sql_schedule_get, tenant, name), take_row, out, err);

@@ -53,7 +53,8 @@ RV_MUST enum rv_code rv_schedule_list(struct rv_db_session *session, int32_t ten
 RV_MUST enum rv_code rv_schedule_fires(struct rv_db_session *session, int32_t tenant,
                                        const char *name, int32_t limit, rv_schedule_each each,
                                        void *data, struct rv_error *err);
-/* `until_us` 0: until somebody resumes it.  What runs goes on running. */
+/* `until_us` 0: until somebody resumes it.  What runs goes on running; a fire that waits behind it
+ * (buffer_one) starts when the pause is over. */
 RV_MUST enum rv_code rv_schedule_pause(struct rv_db_session *session, int32_t tenant,
                                        const char *name, int64_t until_us, const char *reason,
                                        int64_t now_us, struct rv_error *err);

@@ -138,6 +138,12 @@ static void check_version(struct rv_schedule_service *service)
     service->recompute = true;
 }
 
+/* The next look asks again for what was computed with another tzdata. */
+static void doubt_version(struct rv_schedule_service *service)
+{
+    service->version_read_us = mono_us(service) - RV_SCHEDULE_TZDATA_MS * INT64_C(1000);
+}
+
 /* ---- life ---- */
 
 struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_options *options)
@@ -216,6 +222,7 @@ static bool may_go_on(struct rv_schedule_service *service, enum rv_code code,
     service->queries--;
     if (code != RV_OK && !service->closing) {
         rv_log_error("schedule", "SCHEDULE-DB", err); /* the next look tries again */
+        doubt_version(service);
     }
     return code == RV_OK && !service->closing;
 }
@@ -415,9 +422,6 @@ static void on_work(void *data, enum rv_code code, const struct rv_result *resul
 {
     struct rv_schedule_service *service = data;
     if (!may_go_on(service, code, err)) {
-        if (service->recompute) {
-            service->version[0] = '\0'; /* ask again */
-        }
         end_look(service);
         return;
     }
@@ -565,9 +569,7 @@ static void on_due(void *data, enum rv_code code, const struct rv_result *result
     int rows = rv_result_rows(result);
     service->again = service->again || rows == RV_SCHEDULE_TURN_MAX;
     if (rows == RV_SCHEDULE_TURN_MAX && service->recompute) {
-        service->version[0] = '\0'; /* the rest is computed anew in the next look */
-        check_version(service);
-        service->version_read_us -= RV_SCHEDULE_TZDATA_MS * INT64_C(1000);
+        doubt_version(service); /* the rest is computed anew in the next look */
     }
     turn->claims = 1; /* this loop's own share */
     for (int row = 0; row < rows; row++) {
@@ -610,7 +612,7 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
     bool go_on = may_go_on(service, code, err);
     int rows = go_on ? rv_result_rows(result) : 0;
     service->again = service->again || rows == RV_SCHEDULE_TURN_MAX;
-    for (int row = 0; row < rows; row++) {
+    for (int row = 0; row < rows && !service->closing; row++) {
         struct running *one = rv_alloc(sizeof *one);
         json_t *input = rv_result_json(result, row, 4);
         *one = (struct running){.next = service->running,

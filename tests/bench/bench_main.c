@@ -17,9 +17,15 @@
 #include <unistd.h>
 
 extern const struct bench bench_journal;
+extern const struct bench bench_gate;
+extern const struct bench bench_crash;
+extern const struct bench bench_import;
 
 static const struct bench *const benches[] = {
     &bench_journal,
+    &bench_gate,
+    &bench_crash,
+    &bench_import,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,
     &bench_detect,

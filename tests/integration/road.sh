@@ -33,6 +33,7 @@ setup() { # COMPANY CURRENCY
     reeve policy load policies/default.lua >/dev/null || exit 1
     reeve agent publish agents/*/agent.lua >/dev/null || exit 1
     reeve person add manager --roles ap.manager >/dev/null || exit 1
+    reeve person add controller --roles controller >/dev/null || exit 1
 }
 proof() {
     reeve ledger check >/dev/null
@@ -72,13 +73,16 @@ chain)
         reeve approval approve "$id" --as manager >/dev/null 2>&1
         check "another person may" 0 $?
         reeve approval approve "$id" --as manager >/dev/null 2>&1
-        check "but only once" 1 $?
+        [ $? != 0 ]
+        check "but only once" 0 $?
     done
     reeve run work >/dev/null 2>&1
     # the first approval changed the invoice: what was asked about it before is void and asked again
-    for round in 1 2 3; do
+    reeve run work >/dev/null 2>&1
+    for _ in 1 2 3; do
         for id in $(ask "SELECT id FROM approval WHERE status = 'requested'"); do
             reeve approval approve "$id" --as manager >/dev/null 2>&1
+            reeve approval approve "$id" --as controller >/dev/null 2>&1
         done
         reeve run work >/dev/null 2>&1
     done
@@ -161,8 +165,25 @@ crash)
         fi
         wait "$victim" 2>/dev/null
     done
-    sleep 6 # the last victim's lease ends
+    before=$(date +%s%N)
     reeve exception run >"$state/table" 2>&1
+    finished=$?
+    recover_ms=$((($(date +%s%N) - before) / 1000000))
+    if [ -n "${ROAD_FIGURES:-}" ]; then # for reeve-bench crash
+        duplicate=$(ask "SELECT (SELECT count(*) - count(DISTINCT command_id) FROM command_log)
+            + (SELECT count(*) FROM (SELECT bank_line FROM match WHERE state = 'active' GROUP BY 1 HAVING count(*) > 1) x)
+            + (SELECT count(*) FROM (SELECT doc_kind, doc_id FROM je WHERE doc_id IS NOT NULL AND reverses IS NULL
+                 AND reversed_by IS NULL AND doc_kind = 'invoice' GROUP BY 1, 2 HAVING count(*) > 1) y)")
+        missing=$(ask "SELECT (SELECT count(*) FROM journal j WHERE j.kind = 7
+             AND convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'result' = 'executed'
+             AND NOT EXISTS (SELECT FROM command_log c WHERE c.command_id = 'run:' || j.run_id || ':' || j.seq))
+            + (SELECT count(*) FROM run WHERE status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'waiting'))")
+        unaudited=$(ask "SELECT count(*) FROM journal j WHERE j.kind IN (7, 10) AND NOT EXISTS (SELECT FROM audit_record a
+             WHERE a.run_id = j.run_id AND a.step = j.seq AND a.kind = 'outcome')")
+        echo "figures $duplicate $missing $unaudited $recover_ms"
+        exit 0
+    fi
+    (exit "$finished")
     check "after $kills kills the run finishes by itself" 0 $?
     check "nothing is left half done" 0 "$(ask "
         SELECT count(*) FROM run WHERE status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'waiting')")"

@@ -72,7 +72,9 @@ static char *random_rule(struct rv_random *random, int number, const char *kind)
                       below(random, 2) ? ", otherwise=approval'r8'" : "");
     }
     rv_buf_char(&out, '}');
-    return rv_buf_take(&out);
+    char *text = rv_buf_take(&out);
+    rv_buf_fini(&out);
+    return text;
 }
 
 static const char *const kinds[] = {"permit", "permit", "forbid", "approve", "limit", "sink"};
@@ -149,7 +151,9 @@ static char *random_question(struct rv_random *random)
     random_member(random, &out, "k", false);
     rv_buf_printf(&out, "\"_\":0}},\"ctx\":{\"labels\":{%s}}}",
                   (const char *[]){"", "\"s\":\"erp\"", "\"s\":\"external\""}[below(random, 3)]);
-    return rv_buf_take(&out);
+    char *text = rv_buf_take(&out);
+    rv_buf_fini(&out);
+    return text;
 }
 
 /* Everything a verdict says, as text. */

@@ -234,14 +234,18 @@ TEST(the_search_equals_a_walk_over_every_minute)
             p.rules.gap = RV_CRON_GAP_SKIP;
             p.rules.fold = RV_CRON_FOLD_BOTH;
             int64_t next = 0;
-            ck_assert(rv_cron_next(&p.cron, &p.rules, utc("2026-01-31 23:59:59"), &next));
-            for (int64_t t = utc("2026-02-01 00:00"); t < utc("2026-11-15 00:00"); t += 60) {
+            int different = 0; /* an assertion per minute would take half a minute */
+            bool more = rv_cron_next(&p.cron, &p.rules, utc("2026-01-31 23:59:59"), &next);
+            int64_t end = utc("2026-11-15 00:00");
+            for (int64_t t = utc("2026-02-01 00:00"); t < end; t += 60) {
                 bool expected = names_wall(&p.cron, t + rv_zone_offset(p.zone, t));
-                ck_assert_msg((t == next) == expected, "%s %s", crons[c], zones[z]);
-                if (t == next) {
-                    ck_assert(rv_cron_next(&p.cron, &p.rules, t, &next));
+                different += (more && t == next) == expected ? 0 : 1;
+                if (more && t == next) {
+                    more = rv_cron_next(&p.cron, &p.rules, t, &next);
                 }
             }
+            ck_assert_msg(different == 0, "%s %s: %d minutes differ", crons[c], zones[z],
+                          different);
             rv_zone_destroy(p.zone);
         }
     }

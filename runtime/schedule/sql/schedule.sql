@@ -11,7 +11,7 @@ RETURNING 1;
 
 -- name: schedule_get
 -- params: tenant int4, name text
-SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at, tzdata, status
+SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at
 FROM schedule WHERE tenant_id = $1 AND name = $2;
 
 -- name: schedule_list
@@ -78,7 +78,7 @@ WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp();
 -- name: schedule_due
 -- Schedules to move on: due ones, and with `version` those computed with another tzdata.
 -- params: tenant int4, now timestamptz, version text, limit int4
-SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at, tzdata, status
+SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at
 FROM schedule
 WHERE tenant_id = $1 AND status = 'active' AND (due_at <= $2 OR ($3::text IS NOT NULL AND tzdata <> $3))
 ORDER BY due_at, name LIMIT $4;

@@ -30,7 +30,8 @@ struct erp_context {
     int32_t tenant;
     int64_t now_us;            /* database time of the transaction */
     int64_t today;             /* business date in the company's zone, days since 1970 */
-    int64_t first_id;          /* ids for new rows: first_id, first_id+1, ... (16 reserved); time-ordered, stable per command */
+    int64_t first_id;          /* ids for new rows: first_id, first_id+1, ... (16 reserved);
+                                * time-ordered, stable per command */
     const char *actor;         /* "person:clerk", "agent:price_variance" */
     struct rv_arena *arena;    /* step lifetime */
 };

@@ -399,7 +399,8 @@ const struct erp_command erp_invoice_accept_variance = {
     .schema = OBJECT(
         JSON("invoice", "line", "variance", "amount", "reason"),
         FIELD("invoice", ID) "," FIELD("line", NAME) "," FIELD(
-            "variance", JSON({"type" : "string", "enum" : [ "PP", "DQ" ]})) "," FIELD("amount", AMOUNT) "," FIELD("reason", REASON) "," FIELD("withdraw", BOOL)),
+            "variance", JSON({"type" : "string", "enum" : [ "PP", "DQ" ]})) "," FIELD("amount", AMOUNT) ","
+        FIELD("reason", REASON) "," FIELD("withdraw", BOOL)),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_invoice_line,
     .keys = invoice_keys,

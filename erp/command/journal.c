@@ -42,7 +42,9 @@ static enum rv_code post_decide(const struct erp_context *context, const json_t 
         }
         if (account == NULL || !rv_json_bool(account, "active", false) ||
             !rv_json_bool(account, "manual", false)) {
-            code = rv_fail(err, RV_NOT_FOUND, "account \"%s\" does not exist, is not active, or takes no entries by hand",
+            code = rv_fail(err, RV_NOT_FOUND,
+                           "account \"%s\" does not exist, is not active, or takes no entries "
+                           "by hand",
                            number);
             rv_hint(err, "Use an account that is active and manual.");
         } else if (only != NULL && strcmp(only, currency) != 0) {

@@ -20,7 +20,7 @@ static int length_of(const char country[2])
 {
     for (const char *at = lengths; *at != '\0'; at += 5) {
         if (at[0] == country[0] && at[1] == country[1]) {
-            return atoi(at + 2);
+            return (at[2] - '0') * 10 + (at[3] - '0');
         }
     }
     return 0;

@@ -96,15 +96,21 @@ static int say_without_command(const struct cli *cli)
 
 static enum rv_code load_settings(struct cli *cli, struct rv_error *err)
 {
+    /* options that are short for --set */
+    static const struct {
+        const char *option, *setting;
+    } shortcuts[] = {
+        {"state", "state.dir"}, {"database", "database.uri"}, {"listen", "http.listen"}};
     struct rv_config_flag flags[CLI_OPTIONS_MAX];
     int count = 0;
     for (int i = 0; i < cli->given_count; i++) {
         const char *value = cli->given[i].value;
-        if (strcmp(cli->given[i].name, "state") == 0) {
-            flags[count++] = (struct rv_config_flag){"state.dir", value};
-        } else if (strcmp(cli->given[i].name, "database") == 0) {
-            flags[count++] = (struct rv_config_flag){"database.uri", value};
-        } else if (strcmp(cli->given[i].name, "set") == 0) {
+        for (size_t k = 0; k < RV_COUNT(shortcuts); k++) {
+            if (strcmp(cli->given[i].name, shortcuts[k].option) == 0) {
+                flags[count++] = (struct rv_config_flag){shortcuts[k].setting, value};
+            }
+        }
+        if (strcmp(cli->given[i].name, "set") == 0) {
             const char *equals = strchr(value, '=');
             if (equals == NULL) {
                 rv_fail(err, RV_INVALID, "--set: \"%s\" is not KEY=VALUE", value);

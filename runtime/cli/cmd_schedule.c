@@ -5,9 +5,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { NEXT_SHOWN = 5, SECONDS_MAX = 7 * 24 * 3600 };
+enum { NEXT_SHOWN = 5 };
 
 static enum rv_code open_company(struct cli *cli, struct rv_db_session **session, int32_t *tenant,
                                  struct rv_error *err)
@@ -42,13 +43,15 @@ int cmd_schedule_add(struct cli *cli)
 {
     static const char *const gaps[] = {"shift", "skip"};
     static const char *const folds[] = {"first", "last", "both"};
-    const char *cron = cli_option(cli, "cron");
-    const char *zone = cli_option(cli, "tz");
-    const char *gap = cli_option(cli, "gap");
-    const char *fold = cli_option(cli, "fold");
-    const char *overlap = cli_option(cli, "overlap");
+    const char *cron = cli_option(cli, "--cron");
+    const char *zone = cli_option(cli, "--tz");
+    const char *gap = cli_option(cli, "--gap");
+    const char *fold = cli_option(cli, "--fold");
+    const char *overlap = cli_option(cli, "--overlap");
     if (cli->argc != 1 || cron == NULL) {
-        return cli_usage(cli, "schedule add NAME --cron \"0 2 * * 1-5\"");
+        return cli_usage(cli, "schedule add NAME --cron \"0 2 * * 1-5\" [--tz Europe/Berlin] [--gap shift|skip] "
+                              "[--fold first|last|both] [--overlap skip|buffer_one|allow] [--catch-up SECONDS] "
+                              "[--jitter SECONDS]");
     }
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
@@ -56,20 +59,21 @@ int cmd_schedule_add(struct cli *cli)
     int gap_index = 0;
     int fold_index = 0;
     int64_t next = 0;
+    int64_t catch_up_s = 0;
+    int64_t jitter_s = 0;
     struct rv_schedule schedule = {.name = cli->argv[0],
                                    .cron = cron,
                                    .zone = zone != NULL ? zone : "UTC",
                                    .action = "exceptions.run"};
-    int64_t seconds = 0;
-    enum rv_code code = cli_integer(cli, "catch-up", 0, 0, SECONDS_MAX, &seconds, &err);
-    schedule.catch_up_window_s = (int32_t)seconds;
+    enum rv_code code = choose("--gap", gap, gaps, RV_COUNT(gaps), &gap_index, &err);
     if (code == RV_OK) {
-        code = cli_integer(cli, "jitter", 0, 0, SECONDS_MAX, &seconds, &err);
-        schedule.jitter_s = (int32_t)seconds;
+        code = cli_integer(cli, "--catch-up", 0, 0, INT32_MAX, &catch_up_s, &err);
     }
     if (code == RV_OK) {
-        code = choose("--gap", gap, gaps, RV_COUNT(gaps), &gap_index, &err);
+        code = cli_integer(cli, "--jitter", 0, 0, INT32_MAX, &jitter_s, &err);
     }
+    schedule.catch_up_window_s = (int)catch_up_s;
+    schedule.jitter_s = (int)jitter_s;
     if (code == RV_OK) {
         code = choose("--fold", fold, folds, RV_COUNT(folds), &fold_index, &err);
     }
@@ -164,7 +168,7 @@ enum verb { VERB_PAUSE, VERB_RESUME, VERB_REMOVE, VERB_RUN };
 
 static int change(struct cli *cli, enum verb verb, const char *usage)
 {
-    const char *reason = verb == VERB_PAUSE ? cli_option(cli, "reason") : NULL;
+    const char *reason = verb == VERB_PAUSE ? cli_option(cli, "--reason") : NULL;
     if (cli->argc != 1) {
         return cli_usage(cli, usage);
     }

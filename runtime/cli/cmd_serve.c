@@ -217,29 +217,13 @@ static void set_true(void *data)
     *(bool *)data = true;
 }
 
-static bool split_listen(const char *listen, char address[64], int *port)
-{
-    const char *colon = strrchr(listen, ':');
-    if (colon == NULL || colon - listen >= 63) {
-        return false;
-    }
-    snprintf(address, 64, "%.*s", (int)(colon - listen), listen);
-    char *end = NULL;
-    long value = strtol(colon + 1, &end, 10);
-    *port = (int)value;
-    return *end == '\0' && value >= 0 && value < 65536;
-}
-
 int cmd_serve(struct cli *cli)
 {
-    const char *listen = cli_option(cli, "listen");
-    char address[64];
+    char address[256];
     int port = 0;
-    if (!split_listen(listen != NULL ? listen : rv_config_text(cli->config, RV_SET_HTTP_LISTEN), address,
-                      &port)) {
-        return cli_usage(cli, "serve [--listen 127.0.0.1:8700]");
-    }
-    rv_log_level(RV_LOG_INFO);
+    const char *certificate = rv_config_text(cli->config, RV_SET_HTTP_TLS_CERT);
+    rv_config_address(cli->config, RV_SET_HTTP_LISTEN, address, &port);
+    rv_log_level(rv_log_level_from_name(rv_config_text(cli->config, RV_SET_LOG_LEVEL)));
     struct rv_error err = {.code = RV_OK};
     struct serving serving = {.stop = false};
     if (place_node(cli, &serving.node, &err) != RV_OK) {
@@ -258,21 +242,26 @@ int cmd_serve(struct cli *cli)
         .callbacks = callbacks,
         .assets = rv_web_assets,
     });
+    struct rv_http_options listening = {
+        .loop = node->loop,
+        .address = address,
+        .port = port,
+        .certificate_file = certificate[0] != '\0' ? certificate : NULL,
+        .key_file = certificate[0] != '\0' ? rv_config_text(cli->config, RV_SET_HTTP_TLS_KEY) : NULL,
+        .admit = rv_api_admit,
+        .handle = rv_api_handle,
+        .data = api};
     struct rv_http_server *server = NULL;
-    enum rv_code code = rv_http_server_create(&(struct rv_http_options){.loop = node->loop,
-                                                                        .address = address,
-                                                                        .port = port,
-                                                                        .admit = rv_api_admit,
-                                                                        .handle = rv_api_handle,
-                                                                        .data = api},
-                                              &server, &err);
+    enum rv_code code = rv_http_server_create(&listening, &server, &err);
     if (code == RV_OK) {
         struct rv_signal *term = rv_signal_create(node->loop, SIGTERM, on_signal, &serving);
         struct rv_signal *interrupt = rv_signal_create(node->loop, SIGINT, on_signal, &serving);
         node_drive(node, 0);
         serving.schedules = rv_schedule_service_create(&(struct rv_schedule_options){
             .loop = node->loop, .db = node->db, .drives = drives, .fire = on_fire, .data = &serving});
-        printf("the inbox is at http://%s:%d/\n", address, rv_http_server_port(server));
+        bool brackets = strchr(address, ':') != NULL;
+        printf("the inbox is at %s://%s%s%s:%d/\n", certificate[0] != '\0' ? "https" : "http",
+               brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
         fflush(stdout);
         node_wait(node, &serving.stop, 0);
         rv_signal_close(term);

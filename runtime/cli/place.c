@@ -98,9 +98,11 @@ static void keep_private(void *data)
     struct rv_private_postgres_options options;
     struct rv_private_postgres_status status;
     struct rv_error err = {.code = RV_OK};
-    if (place_is_private(cli, &options) && rv_private_postgres_status(&options, &status, &err) == RV_OK &&
+    place_is_private(cli, &options);
+    if (rv_private_postgres_status(&options, &status, &err) == RV_OK &&
         status.state == RV_PRIVATE_STOPPED) {
-        rv_log(RV_LOG_WARN, "db", "DB-RESTART", "reeve's own PostgreSQL has ended: starting it again");
+        rv_log(RV_LOG_WARN, "db", "DB-RESTART",
+               "reeve's own PostgreSQL has ended: starting it again");
         if (rv_private_postgres_start(&options, &status, &err) != RV_OK) {
             rv_log_error("db", "DB-RESTART", &err);
         }
@@ -110,7 +112,9 @@ static void keep_private(void *data)
 enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err)
 {
     enum rv_code code = place_database(cli, err);
-    struct node_options options = {.uri = cli->uri, .audit_key = cli->audit_key,
-                                   .keep = cli->is_private ? keep_private : NULL, .keep_data = cli};
+    struct node_options options = {.uri = cli->uri,
+                                   .audit_key = cli->audit_key,
+                                   .keep = cli->is_private ? keep_private : NULL,
+                                   .keep_data = cli};
     return code == RV_OK ? node_open(&options, out, err) : code;
 }

@@ -1,6 +1,6 @@
 # version.cmake -- writes version_build.h at every build, but only touches it when something changed.
 # In: OUT SOURCE_DIR VERSION BUILD_TYPE COMPILER SANITIZE CUDA and the versions of the libraries.
-execute_process(COMMAND git -C ${SOURCE_DIR} describe --always --dirty --abbrev=12
+execute_process(COMMAND git -c safe.directory=* -C ${SOURCE_DIR} describe --always --dirty --abbrev=12
   OUTPUT_VARIABLE COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 if(NOT COMMIT)
   set(COMMIT unknown) # built from an archive

@@ -7,9 +7,13 @@
 
 #include <sys/types.h>
 
+enum { PRIVATE_GROUPS_MAX = 64 }; /* more than that are left out: the server needs none */
+
 struct private_place {
     uid_t uid; /* of the server, never 0 */
     gid_t gid;
+    gid_t groups[PRIVATE_GROUPS_MAX]; /* looked up before the fork: threads may hold NSS's locks */
+    int group_count;
     char user[64];
     char caller[64];                /* the account that runs reeve, "root" or the same as `user` */
     char base[RV_PRIVATE_PATH_MAX]; /* real path; holds data, logs, locks and the socket */

@@ -180,6 +180,10 @@ static enum rv_code choose_account(struct private_place *place, struct rv_error 
     place->uid = user->pw_uid;
     place->gid = user->pw_gid;
     snprintf(place->user, sizeof place->user, "%s", user->pw_name);
+    place->group_count = PRIVATE_GROUPS_MAX;
+    if (getgrouplist(place->user, place->gid, place->groups, &place->group_count) < 0) {
+        place->group_count = PRIVATE_GROUPS_MAX;
+    }
     snprintf(place->caller, sizeof place->caller, "%s", geteuid() == 0 ? "root" : user->pw_name);
     return RV_OK;
 }
@@ -381,7 +385,7 @@ static enum rv_code ask_worker(enum operation operation, struct private_place *p
 
 static bool become(const struct private_place *place, struct rv_error *err)
 {
-    if (geteuid() == 0 && (initgroups(place->user, place->gid) != 0 ||
+    if (geteuid() == 0 && (setgroups((size_t)place->group_count, place->groups) != 0 ||
                            setresgid(place->gid, place->gid, place->gid) != 0 ||
                            setresuid(place->uid, place->uid, place->uid) != 0)) {
         rv_fail_errno(err, errno, "become the account \"%s\"", place->user);

@@ -78,7 +78,7 @@ static void *limited_alloc(void *data, void *block, size_t old_size, size_t new_
         budget->spent = "more than 64 MiB of memory";
         return NULL;
     }
-    void *memory = realloc(block, new_size);
+    void *memory = realloc(block, new_size); /* style: an allocator of Lua may fail */
     if (memory != NULL) {
         budget->used_bytes = budget->used_bytes - old + new_size;
     }

@@ -66,6 +66,12 @@ uri=$(reeve db uri)
 gives 0 "the URI is good for others" reeve db status --database "$uri"
 has out "reachable"
 gives 2 "somebody else's server is not ours to stop" reeve db stop --database "$uri"
+# what the README shows is what the program takes
+awk -v want=1 '/^```lua/ {n++; on = (n == want); next} /^```/ {on = 0} on' README.md >"$state/agent.lua"
+awk -v want=2 '/^```lua/ {n++; on = (n == want); next} /^```/ {on = 0} on' README.md >"$state/policy.lua"
+gives 0 "a company can be made" reeve company create readme
+gives 0 "the README's policy is good" reeve policy load "$state/policy.lua"
+gives 0 "the README's agent is good" reeve agent publish "$state/agent.lua"
 gives 0 "it stops" reeve db stop
 gives 0 "once" reeve db stop
 has out "was not running"

@@ -312,7 +312,8 @@ TEST(what_is_done_in_any_order_is_undone_in_reverse)
             case 8: name = "payment.propose"; args = erp_json("{'items':[{'open_item':%" PRId64 ",'amount_minor':1000}],'account':'1200'}", item); break;
             case 9: name = "bank_line.post_to"; args = erp_json("{'bank_line':%" PRId64 ",'account':'4970'}", line); break;
             case 10: name = "bank_line.match"; args = erp_json("{'bank_line':%" PRId64 ",'targets':[{'open_item':%" PRId64 ",'amount_minor':700}]}", line, item); break;
-            case 11: name = "journal.post"; args = erp_json("{'memo':'m','lines':[{'account':'4900','amount_minor':100,'currency':'EUR'},{'account':'1700','amount_minor':-100,'currency':'EUR'}]}"); break;
+            case 11: name = "journal.post"; args = erp_json("{'memo':'m','lines':[{'account':'4900','amount_minor':100,'currency':'EUR'},"
+                              "{'account':'1700','amount_minor':-100,'currency':'EUR'}]}"); break;
             case 12: name = "invoice.confirm_distinct"; args = erp_json("{'invoice':%" PRId64 ",'other':%" PRId64 ",'reason':'r'}", open, paid); break;
             case 13: name = "account.register"; args = erp_json("{'number':'49%d0','name':'Costs %d','kind':'expense'}", step % 3, step); break;
             case 14: name = "tolerance.set"; args = erp_json("{'key':'PP','pct_bp':%d,'amount':500,'days':0}", 100 + step); break;

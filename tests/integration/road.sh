@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC1010,SC2034,SC2181  # "reeve do" is a command, a counter is only counted
 # road.sh -- the whole road with the real program and its own PostgreSQL.
 # usage: road.sh REEVE chain|demo|deny|crash      (from the repository root)
 set -u

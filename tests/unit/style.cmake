@@ -1,0 +1,36 @@
+# The rules of the house, and every header compiled alone: a header that needs another to be included
+# before it does not build.
+if(BUILD_TESTING)
+  add_test(NAME style COMMAND ${LUA_PROGRAM} scripts/style.lua WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(style PROPERTIES LABELS unit TIMEOUT 60)
+
+  find_program(SHELLCHECK_PROGRAM shellcheck)
+  if(SHELLCHECK_PROGRAM)
+    file(GLOB shell_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*/*.sh)
+    foreach(script install-packages quickstart test format)
+      list(APPEND shell_scripts ${CMAKE_SOURCE_DIR}/scripts/${script})
+    endforeach()
+    add_test(NAME shellcheck
+      COMMAND ${SHELLCHECK_PROGRAM} ${shell_scripts} ${CMAKE_SOURCE_DIR}/.ci/run)
+    set_tests_properties(shellcheck PROPERTIES LABELS unit TIMEOUT 60)
+  endif()
+
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
+    ${CMAKE_SOURCE_DIR}/runtime/*.h ${CMAKE_SOURCE_DIR}/erp/*.h ${CMAKE_SOURCE_DIR}/kernels/*.h)
+  set(alone)
+  foreach(header ${headers})
+    string(MAKE_C_IDENTIFIER ${header} name)
+    set(source ${CMAKE_CURRENT_BINARY_DIR}/headers/${name}.c)
+    if(NOT EXISTS ${source})
+      file(WRITE ${source} "#include \"${header}\"\n#include \"${header}\"\n")
+    endif()
+    list(APPEND alone ${source})
+  endforeach()
+  add_library(headers_alone OBJECT ${alone})
+  target_include_directories(headers_alone PRIVATE ${CMAKE_SOURCE_DIR})
+  foreach(library rv_cli rv_loop rv_db rv_lua rv_gate rv_audit rv_exchange rv_erp_command rv_http rv_hooks)
+    if(TARGET ${library})
+      target_link_libraries(headers_alone PRIVATE ${library})
+    endif()
+  endforeach()
+endif()

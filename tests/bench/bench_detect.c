@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 /* Every 1000th invoice line is overpriced, every 2000th over-invoiced, every 5000th invoice is a copy of
- * the one before, every 4000th has wrong tax, every 10000th another bank account. */
+ * an earlier one, every 4000th has wrong tax, every 10000th another bank account. */
 static const char *const fill[] = {
     "INSERT INTO party (tenant_id, id, kind, name, name_norm, iban, status, version)"
     " SELECT 1, g, 'supplier', 'Supplier ' || g, 'SUPPLIER' || g, 'IBAN' || g, 'active', 1"
@@ -65,7 +65,7 @@ static const struct {
     int64_t planted; /* -1: not counted exactly */
 } detectors[] = {
     {"F01", "detect_f01(1, '2026-01-01')", 1000}, {"F02", "detect_f02(1, '2026-01-01')", 500},
-    {"F04", "detect_f04(1, '2026-01-01')", 0},    {"F07", "detect_f07(1, '2026-01-01')", 100},
+    {"F04", "detect_f04(1, '2026-01-01')", 0},    {"F07", "detect_f07(1, '2026-01-01')", 99},
     {"F08", "detect_f08(1, '2026-01-01')", -1},   {"F09", "detect_f09(1, '2026-01-01')", 0},
     {"F10", "detect_f10(1, '2026-01-01')", 125},  {"F12", "detect_f12(1, '2026-01-01')", 50},
     {"F19", "detect_f19(1, '2026-01-01')", 0},    {"F21", "detect_f21(1, '2026-01-01')", -1},

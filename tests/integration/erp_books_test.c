@@ -1,5 +1,6 @@
 /* erp_books_test.c -- the books on a real PostgreSQL: documents in, postings out, taken back, replayed. */
-#include "db_sql.h"
+#include "erp/domain/money.h"
+#include "erp/domain/norm.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 #include "tests/support/erp_documents.h"
@@ -228,6 +229,47 @@ TEST(entries_that_do_not_balance_and_closed_periods_are_refused)
     ck_assert_int_eq(erp_try(&world, "period.lock", erp_json("{'class':'GL','period':'2025-12','state':'open'}")),
                      RV_CONFLICT);
     check_books(&world);
+    erp_world_close(&world);
+}
+
+TEST(agents_read_without_floats_and_texts_normalise_alike_in_c_and_sql)
+{
+    static const char *const numbers[] = {"00-inv/0012", "A00095678", "000", "-/-", "R\xc3\xbc 7", "0x", ""};
+    static const char *const currencies[] = {"EUR", "JPY", "KWD", "CLF", "GBP", "TND", "VND"};
+    struct erp_world world;
+    erp_world_open(&world);
+    struct rv_arena *arena = rv_arena_create("test", 1 << 16);
+    char sql[400];
+    for (size_t i = 0; i < RV_COUNT(numbers); i++) {
+        snprintf(sql, sizeof sql, "SELECT erp_norm_number('%s')", numbers[i]);
+        char *text = erp_text(&world, sql);
+        ck_assert_str_eq(text, erp_norm_number(arena, numbers[i]));
+        rv_free(text);
+    }
+    for (size_t i = 0; i < RV_COUNT(currencies); i++) {
+        int64_t unit = 1;
+        for (int k = 0; k < erp_currency_digits(currencies[i]); k++) {
+            unit *= 10;
+        }
+        snprintf(sql, sizeof sql, "SELECT erp_minor('%s')::bigint", currencies[i]);
+        ck_assert_int_eq(erp_number(&world, sql), unit);
+    }
+    erp_do(&world, "order.register", an_order("O-1", "10.5", "9.99", 10490));
+    int64_t id = rv_json_int(erp_do(&world, "invoice.register", an_invoice("I-1", "O-1", "10.5", "9.99", 10490)), "invoice", 0);
+    json_t *order = erp_read(&world, "erp.get", erp_json("{'kind':'invoice','id':%" PRId64 "}", id));
+    const json_t *line = json_array_get(json_object_get(order, "lines"), 0);
+    ck_assert_str_eq(rv_json_str(line, "qty", ""), "10.5");
+    json_decref(order);
+    json_t *list = erp_read(&world, "erp.find", erp_json("{'kind':'order','number':'o 1'}"));
+    ck_assert_int_eq(json_array_size(list), 1);
+    json_decref(list);
+    list = erp_read(&world, "erp.history", erp_json("{'kind':'invoice','id':%" PRId64 "}", id));
+    ck_assert_str_eq(rv_json_str(json_array_get(list, 0), "type", ""), "invoice.registered.v1");
+    json_decref(list);
+    list = erp_read(&world, "erp.get", erp_json("{'kind':'invoice','id':1}"));
+    ck_assert(json_is_null(list));
+    json_decref(list);
+    rv_arena_destroy(arena);
     erp_world_close(&world);
 }
 

@@ -295,6 +295,26 @@ json_t *erp_digests(struct erp_world *world)
     return digests;
 }
 
+static enum rv_code put_value(void *data, const struct rv_result *result, int row, struct rv_error *err)
+{
+    (void)err;
+    *(json_t **)data = rv_result_json(result, row, 0);
+    return RV_OK;
+}
+
+json_t *erp_read(struct erp_world *world, const char *name, json_t *input)
+{
+    struct rv_db_session *session = session_open(world);
+    json_t *value = NULL;
+    struct rv_args *args = rv_args_create(&rv_sql_erp_read);
+    rv_args_text(args, 2, name);
+    rv_args_json(args, 3, input);
+    run(session, &rv_sql_erp_read, args, put_value, &value);
+    rv_db_session_close(session);
+    json_decref(input);
+    return value;
+}
+
 struct replay {
     struct rv_db_session *writer;
     struct erp_rebuild_run run;

@@ -48,6 +48,9 @@ int64_t erp_number(struct erp_world *world, const char *sql);
 char *erp_text(struct erp_world *world, const char *sql); /* rv_free */
 void erp_exec(struct erp_world *world, const char *sql);
 
+/* What agents read (erp.get, erp.find, erp.history); takes args, new reference. */
+json_t *erp_read(struct erp_world *world, const char *name, json_t *args);
+
 /* {projection: digest}; new reference. */
 json_t *erp_digests(struct erp_world *world);
 /* Empties the projections and replays the log through the projection statements. */

@@ -42,8 +42,8 @@ static json_t *row_before(const json_t *row, const char *const *columns)
 
 /* ---- accounts ---- */
 
-static const char *const account_columns[] = {"number", "name", "kind", "role", "currency", "iban",
-                                              "bank_account", "manual", "active", NULL};
+static const char *const account_columns[] = {
+    "number", "name", "kind", "role", "currency", "iban", "bank_account", "manual", "active", NULL};
 
 static int account_keys(const json_t *args, struct rv_arena *arena, const char *out[ERP_KEYS_MAX])
 {
@@ -95,17 +95,40 @@ static bool account_compensate(const json_t *args, const json_t *answer, const c
 const struct erp_command erp_account_register = {
     .name = "account.register",
     .summary = "Adds an account to the chart, or says it anew.",
-    .schema = OBJECT(JSON("number", "name", "kind"),
-        FIELD("number", JSON({"type": "string", "minLength": 1, "maxLength": 20})) ","
-        FIELD("name", NAME) ","
-        FIELD("kind", JSON({"type": "string", "enum": ["asset", "liability", "equity", "income", "expense"]})) ","
-        FIELD("role", JSON({"type": "string", "enum": ["ap_control", "ar_control", "vat_input", "grir",
-            "expense", "bank", "bank_clearing", "bank_fee", "price_variance", "rounding", "suspense"]})) ","
-        FIELD("currency", CURRENCY) ","
-        FIELD("iban", JSON({"type": "string", "format": "iban"})) ","
-        FIELD("bank_account", NAME) ","
-        FIELD("manual", JSON({"type": "boolean", "default": true})) ","
-        FIELD("active", JSON({"type": "boolean", "default": true}))),
+    .schema =
+        OBJECT(
+            JSON("number", "name", "kind"),
+            FIELD("number", JSON({"type" : "string", "minLength" : 1, "maxLength" : 20})) "," FIELD("name", NAME) "," FIELD(
+                "kind", JSON({
+                    "type" : "string",
+                    "enum" : [ "asset", "liability", "equity", "income", "expense" ]
+                })) "," FIELD("role", JSON({
+                                  "type" : "string",
+                                  "enum" : [
+                                      "ap_control", "ar_control",
+                                      "vat_input", "grir", "expense",
+                                      "bank", "bank_clearing", "bank_fee", "price_variance",
+                                      "rounding", "suspense"
+                                  ]
+                              })) "," FIELD("currency",
+                                            CURRENCY) "," FIELD("iban", JSON({
+                                                                    "type" : "string",
+                                                                    "format" : "iban"
+                                                                })) "," FIELD("bank_account",
+                                                                              NAME) "," FIELD("manu"
+                                                                                              "al",
+                                                                                              JSON({
+                                                                                                  "type" :
+                                                                                                      "boolean",
+                                                                                                  "default" :
+                                                                                                      true
+                                                                                              })) "," FIELD("active",
+                                                                                                            JSON({
+                                                                                                                "type" :
+                                                                                                                    "boolean",
+                                                                                                                "default" :
+                                                                                                                    true
+                                                                                                            }))),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_account,
     .keys = account_keys,
@@ -116,8 +139,8 @@ const struct erp_command erp_account_register = {
 /* ---- parties ---- */
 
 static const char *const party_columns[] = {
-    "kind", "name", "vat_id", "ext_id", "legal_id", "country", "iban", "bank_account", "status",
-    "payment_days", "expense_account", NULL};
+    "kind", "name",         "vat_id", "ext_id",       "legal_id",        "country",
+    "iban", "bank_account", "status", "payment_days", "expense_account", NULL};
 
 static int party_keys(const json_t *args, struct rv_arena *arena, const char *out[ERP_KEYS_MAX])
 {
@@ -179,16 +202,60 @@ static bool party_compensate(const json_t *args, const json_t *answer, const cha
 const struct erp_command erp_party_register = {
     .name = "party.register",
     .summary = "Registers a supplier or customer as master data, or says it anew.",
-    .schema = OBJECT(JSON("name"),
-        FIELD("id", ID) ","
-        FIELD("kind", JSON({"type": "string", "enum": ["supplier", "customer"], "default": "supplier"})) ","
-        FIELD("name", NAME) "," FIELD("vat_id", NAME) "," FIELD("ext_id", NAME) "," FIELD("legal_id", NAME) ","
-        FIELD("country", JSON({"type": "string", "minLength": 2, "maxLength": 2})) ","
-        FIELD("iban", JSON({"type": "string", "format": "iban"})) ","
-        FIELD("bank_account", NAME) ","
-        FIELD("status", JSON({"type": "string", "enum": ["unverified", "active", "blocked"], "default": "active"})) ","
-        FIELD("payment_days", JSON({"type": "integer", "minimum": 0, "maximum": 365, "default": 30})) ","
-        FIELD("expense_account", NAME)),
+    .schema = OBJECT(
+        JSON("name"),
+        FIELD("id", ID) "," FIELD(
+            "kind", JSON({
+                "type" : "string",
+                "enum" : [ "supplier", "customer" ],
+                "default" : "supplier"
+            })) "," FIELD("name",
+                          NAME) "," FIELD("vat_id",
+                                          NAME) "," FIELD("ext_id",
+                                                          NAME) "," FIELD("legal_id",
+                                                                          NAME) "," FIELD("country",
+                                                                                          JSON({
+                                                                                              "typ"
+                                                                                              "e" :
+                                                                                                  "string",
+                                                                                              "minL"
+                                                                                              "engt"
+                                                                                              "h" :
+                                                                                                  2,
+                                                                                              "maxL"
+                                                                                              "engt"
+                                                                                              "h" :
+                                                                                                  2
+                                                                                          })) "," FIELD("iban",
+                                                                                                        JSON({
+                                                                                                            "type" :
+                                                                                                                "string",
+                                                                                                            "format" :
+                                                                                                                "iban"
+                                                                                                        })) "," FIELD("bank_account",
+                                                                                                                      NAME) "," FIELD("status",
+                                                                                                                                      JSON({
+                                                                                                                                          "type" :
+                                                                                                                                              "string",
+                                                                                                                                          "enum" : [
+                                                                                                                                              "unverified",
+                                                                                                                                              "active",
+                                                                                                                                              "blocked"
+                                                                                                                                          ],
+                                                                                                                                          "default" :
+                                                                                                                                              "active"
+                                                                                                                                      })) "," FIELD("payment_days",
+                                                                                                                                                    JSON({
+                                                                                                                                                        "type" :
+                                                                                                                                                            "integer",
+                                                                                                                                                        "minimum" :
+                                                                                                                                                            0,
+                                                                                                                                                        "maximum" :
+                                                                                                                                                            365,
+                                                                                                                                                        "default" :
+                                                                                                                                                            30
+                                                                                                                                                    })) "," FIELD("expense_account",
+                                                                                                                                                                  NAME)),
     .tier = ERP_TIER_MONEY,
     .load = &rv_sql_load_party,
     .keys = party_keys,
@@ -219,7 +286,8 @@ static enum rv_code tolerance_decide(const struct erp_context *context, const js
     bool changed = !same_row(args, current, columns);
     json_t *before = row_before(current, columns);
     erp_set_str(before, "key", key);
-    erp_answer(outcome, json_pack("{s:s,s:b,s:o}", "key", key, "changed", changed, "before", before));
+    erp_answer(outcome,
+               json_pack("{s:s,s:b,s:o}", "key", key, "changed", changed, "before", before));
     if (changed) {
         erp_emit(outcome, rv_arena_printf(context->arena, "tolerance:%s", key),
                  rv_json_int(json_object_get(state, "facts"), "version", 0) + 1, "tolerance.set.v1",
@@ -249,11 +317,17 @@ static bool tolerance_compensate(const json_t *args, const json_t *answer, const
 const struct erp_command erp_tolerance_set = {
     .name = "tolerance.set",
     .summary = "Sets what a difference may be before it becomes an exception.",
-    .schema = OBJECT(JSON("key", "pct_bp", "amount", "days"),
-        FIELD("key", JSON({"type": "string", "minLength": 1, "maxLength": 10})) ","
-        FIELD("pct_bp", JSON({"type": "integer", "minimum": 0, "maximum": 10000})) ","
-        FIELD("amount", COUNT) ","
-        FIELD("days", JSON({"type": "integer", "minimum": 0, "maximum": 3660}))),
+    .schema = OBJECT(
+        JSON("key", "pct_bp", "amount", "days"),
+        FIELD("key", JSON({"type" : "string", "minLength" : 1, "maxLength" : 10})) "," FIELD(
+            "pct_bp", JSON({"type" : "integer",
+                            "minimum" : 0,
+                            "maximum" : 10000})) "," FIELD("amount",
+                                                           COUNT) "," FIELD("days", JSON({
+                                                                                "type" : "integer",
+                                                                                "minimum" : 0,
+                                                                                "maximum" : 3660
+                                                                            }))),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_tolerance,
     .keys = tolerance_keys,
@@ -286,9 +360,9 @@ static enum rv_code period_decide(const struct erp_context *context, const json_
     erp_set_str(before, "state", was);
     erp_answer(outcome, json_pack("{s:b,s:o}", "changed", changed, "before", before));
     if (changed) {
-        const char *stream = rv_arena_printf(context->arena, "period:%s:%s",
-                                             rv_json_str(args, "class", ""),
-                                             rv_json_str(args, "period", ""));
+        const char *stream =
+            rv_arena_printf(context->arena, "period:%s:%s", rv_json_str(args, "class", ""),
+                            rv_json_str(args, "period", ""));
         erp_emit(outcome, stream, rv_json_int(json_object_get(state, "facts"), "version", 0) + 1,
                  "period.locked.v1", context->today, json_deep_copy(args));
     }
@@ -307,10 +381,13 @@ static bool period_compensate(const json_t *args, const json_t *answer, const ch
 const struct erp_command erp_period_lock = {
     .name = "period.lock",
     .summary = "Opens or closes a period for a class of postings; a hard lock is final.",
-    .schema = OBJECT(JSON("class", "period", "state"),
-        FIELD("class", JSON({"type": "string", "enum": ["AP", "BANK", "GL"]})) ","
-        FIELD("period", JSON({"type": "string", "format": "period"})) ","
-        FIELD("state", JSON({"type": "string", "enum": ["open", "soft", "hard"]}))),
+    .schema = OBJECT(
+        JSON("class", "period", "state"),
+        FIELD("class", JSON({"type" : "string", "enum" : [ "AP", "BANK", "GL" ]})) "," FIELD(
+            "period", JSON({
+                "type" : "string",
+                "format" : "period"
+            })) "," FIELD("state", JSON({"type" : "string", "enum" : [ "open", "soft", "hard" ]}))),
     .tier = ERP_TIER_MONEY,
     .load = &rv_sql_load_period,
     .keys = period_keys,

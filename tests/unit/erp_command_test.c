@@ -1,5 +1,5 @@
-/* erp_command_test.c -- the catalogue is sound, arguments are checked, decide functions are pure: JSON in,
- * events out. */
+/* erp_command_test.c -- the catalogue is sound, arguments are checked, decide functions are pure:
+ * JSON in, events out. */
 #include "erp/command/command.h"
 #include "erp/command/event_hash.h"
 #include "erp/command/rebuild.h"
@@ -15,7 +15,8 @@ static json_t *json(const char *text) /* with ' for " */
     }
     json_t *value = NULL;
     struct rv_error err = {.code = RV_OK};
-    ck_assert_msg(rv_json_parse(copy, strlen(copy), "test", &value, &err) == RV_OK, "%s: %s", err.message, copy);
+    ck_assert_msg(rv_json_parse(copy, strlen(copy), "test", &value, &err) == RV_OK, "%s: %s",
+                  err.message, copy);
     rv_free(copy);
     return value;
 }
@@ -24,9 +25,11 @@ static json_t *json(const char *text) /* with ' for " */
 
 static void walk(const char *name, const json_t *schema, int depth)
 {
-    static const char *const known[] = {"type", "required", "properties", "additionalProperties", "items",
-                                        "minItems", "maxItems", "minLength", "maxLength", "minimum",
-                                        "maximum", "enum", "default", "format"};
+    static const char *const known[] = {
+        "type",      "required", "properties", "additionalProperties",
+        "items",     "minItems", "maxItems",   "minLength",
+        "maxLength", "minimum",  "maximum",    "enum",
+        "default",   "format"};
     const char *key;
     json_t *rule;
     ck_assert_int_lt(depth, ERP_SCHEMA_DEPTH_MAX);
@@ -40,9 +43,11 @@ static void walk(const char *name, const json_t *schema, int depth)
     }
     const json_t *properties = json_object_get(schema, "properties");
     ck_assert_msg(strcmp(rv_json_str(schema, "type", ""), "object") != 0 ||
-                      json_is_false(json_object_get(schema, "additionalProperties")), "%s is open", name);
+                      json_is_false(json_object_get(schema, "additionalProperties")),
+                  "%s is open", name);
     ck_assert_msg(strcmp(rv_json_str(schema, "type", ""), "array") != 0 ||
-                      json_object_get(schema, "maxItems") != NULL, "%s has no limit", name);
+                      json_object_get(schema, "maxItems") != NULL,
+                  "%s has no limit", name);
     json_object_foreach((json_t *)(uintptr_t)properties, key, rule)
     {
         walk(name, rule, depth + 1);
@@ -65,7 +70,8 @@ TEST(every_command_is_whole_and_its_schema_closed)
         json_t *schema = json("{}");
         json_decref(schema);
         struct rv_error err = {.code = RV_OK};
-        ck_assert_msg(rv_json_parse(command->schema, strlen(command->schema), command->name, &schema, &err) == RV_OK,
+        ck_assert_msg(rv_json_parse(command->schema, strlen(command->schema), command->name,
+                                    &schema, &err) == RV_OK,
                       "%s", err.message);
         walk(command->name, schema, 0);
         json_decref(schema);
@@ -76,14 +82,16 @@ TEST(every_command_is_whole_and_its_schema_closed)
     ck_assert_ptr_null(erp_command_find("event.delete"));
 }
 
-static void expect(const char *command, const char *args_text, enum rv_code wanted, const char *message)
+static void expect(const char *command, const char *args_text, enum rv_code wanted,
+                   const char *message)
 {
     json_t *args = json(args_text);
     struct rv_error err = {.code = RV_OK};
-    ck_assert_msg(erp_command_check(erp_command_find(command), args, &err) == wanted, "%s %s: %s", command,
-                  args_text, err.message);
+    ck_assert_msg(erp_command_check(erp_command_find(command), args, &err) == wanted, "%s %s: %s",
+                  command, args_text, err.message);
     if (message != NULL) {
-        ck_assert_msg(strstr(err.message, message) != NULL, "\"%s\" lacks \"%s\"", err.message, message);
+        ck_assert_msg(strstr(err.message, message) != NULL, "\"%s\" lacks \"%s\"", err.message,
+                      message);
     }
     json_decref(args);
 }
@@ -91,19 +99,32 @@ static void expect(const char *command, const char *args_text, enum rv_code want
 TEST(wrong_arguments_are_refused_by_place_and_rule)
 {
     expect("invoice.hold", "{'invoice':1,'code':'price','reason':'x'}", RV_OK, NULL);
-    expect("invoice.hold", "{'invoice':1,'code':'cheap','reason':'x'}", RV_INVALID, "\"/code\" \"cheap\" is not one of");
-    expect("invoice.hold", "{'invoice':0,'code':'price','reason':'x'}", RV_INVALID, "\"/invoice\" 0 is below 1");
-    expect("invoice.hold", "{'invoice':'1','code':'price','reason':'x'}", RV_INVALID, "not of type integer");
-    expect("invoice.hold", "{'invoice':1.5,'code':'price','reason':'x'}", RV_INVALID, "not of type integer");
+    expect("invoice.hold", "{'invoice':1,'code':'cheap','reason':'x'}", RV_INVALID,
+           "\"/code\" \"cheap\" is not one of");
+    expect("invoice.hold", "{'invoice':0,'code':'price','reason':'x'}", RV_INVALID,
+           "\"/invoice\" 0 is below 1");
+    expect("invoice.hold", "{'invoice':'1','code':'price','reason':'x'}", RV_INVALID,
+           "not of type integer");
+    expect("invoice.hold", "{'invoice':1.5,'code':'price','reason':'x'}", RV_INVALID,
+           "not of type integer");
     expect("invoice.hold", "{'invoice':1,'code':'price'}", RV_INVALID, "\"/reason\" is required");
-    expect("invoice.hold", "{'invoice':1,'code':'price','reason':null}", RV_INVALID, "\"/reason\" is required");
-    expect("invoice.hold", "{'invoice':1,'code':'price','reason':'x','iban':'y'}", RV_INVALID, "\"/iban\" is not known");
+    expect("invoice.hold", "{'invoice':1,'code':'price','reason':null}", RV_INVALID,
+           "\"/reason\" is required");
+    expect("invoice.hold", "{'invoice':1,'code':'price','reason':'x','iban':'y'}", RV_INVALID,
+           "\"/iban\" is not known");
     expect("invoice.hold", "[]", RV_INVALID, "not of type object");
-    expect("journal.post", "{'memo':'m','lines':[{'account':'1','amount_minor':1,'currency':'EUR'}]}", RV_INVALID, "fewer than 2");
-    expect("journal.post", "{'memo':'m','date':'2025-02-30','lines':[{'account':'1','amount_minor':1,'currency':'EUR'},"
-                           "{'account':'1','amount_minor':1,'currency':'EUR'}]}", RV_INVALID, "\"/date\" \"2025-02-30\" is no date");
-    expect("journal.post", "{'memo':'m','lines':[{'account':'1','amount_minor':1,'currency':'XAU'},"
-                           "{'account':'1','amount_minor':1,'currency':'EUR'}]}", RV_INVALID, "\"/lines/0/currency\"");
+    expect("journal.post",
+           "{'memo':'m','lines':[{'account':'1','amount_minor':1,'currency':'EUR'}]}", RV_INVALID,
+           "fewer than 2");
+    expect("journal.post",
+           "{'memo':'m','date':'2025-02-30','lines':[{'account':'1','amount_minor':1,'currency':'"
+           "EUR'},"
+           "{'account':'1','amount_minor':1,'currency':'EUR'}]}",
+           RV_INVALID, "\"/date\" \"2025-02-30\" is no date");
+    expect("journal.post",
+           "{'memo':'m','lines':[{'account':'1','amount_minor':1,'currency':'XAU'},"
+           "{'account':'1','amount_minor':1,'currency':'EUR'}]}",
+           RV_INVALID, "\"/lines/0/currency\"");
     expect("party.register", "{'name':'A','iban':'DE00'}", RV_INVALID, "is no iban");
 }
 
@@ -119,10 +140,11 @@ TEST(defaults_are_filled_in)
 /* ---- decide functions ---- */
 
 static enum rv_code decide(const char *command, const char *args_text, const char *state_text,
-                           struct erp_outcome *outcome, struct rv_arena *arena, struct rv_error *err)
+                           struct erp_outcome *outcome, struct rv_arena *arena,
+                           struct rv_error *err)
 {
-    struct erp_context context = {.tenant = 1, .today = 20454, .first_id = 1600, .actor = "person:tester",
-                                  .arena = arena};
+    struct erp_context context = {
+        .tenant = 1, .today = 20454, .first_id = 1600, .actor = "person:tester", .arena = arena};
     json_t *args = json(args_text);
     json_t *state = json(state_text);
     erp_outcome_init(outcome);
@@ -132,19 +154,25 @@ static enum rv_code decide(const char *command, const char *args_text, const cha
     return code;
 }
 
-#define ROLES "'roles':{'ap_control':{'number':'1600','name':'Payables'},'expense':{'number':'4900','name':'Costs'}," \
-              "'vat_input':{'number':'1400','name':'Input tax'},'rounding':{'number':'4980','name':'Rounding'}},'locks':{}"
+#define ROLES                                                                                      \
+    "'roles':{'ap_control':{'number':'1600','name':'Payables'},'expense':{'number':'4900','name':" \
+    "'Costs'},"                                                                                    \
+    "'vat_input':{'number':'1400','name':'Input "                                                  \
+    "tax'},'rounding':{'number':'4980','name':'Rounding'}},'locks':{}"
 
 TEST(posting_an_invoice_makes_a_balanced_entry_and_an_open_item)
 {
     static const char state[] =
-        "{'invoice':{'id':7,'version':3,'state':'registered','number':'I-1','number_norm':'I1','party':5,'currency':'EUR',"
+        "{'invoice':{'id':7,'version':3,'state':'registered','number':'I-1','number_norm':'I1','"
+        "party':5,'currency':'EUR',"
         "'net':10001,'tax':1900,'rounding':-1,'prepaid':0,'payable':11900,'due':'2026-01-31'},"
-        "'lines':[{'no':'1','net':6000,'ordered':false},{'no':'2','net':5001,'ordered':false}]," ROLES ",'facts':{}}";
+        "'lines':[{'no':'1','net':6000,'ordered':false},{'no':'2','net':5001,'ordered':false}]"
+        "," ROLES ",'facts':{}}";
     struct rv_arena *arena = rv_arena_create("test", 1 << 20);
     struct erp_outcome outcome;
     struct rv_error err = {.code = RV_OK};
-    ck_assert_msg(decide("invoice.post", "{'invoice':7}", state, &outcome, arena, &err) == RV_OK, "%s", err.message);
+    ck_assert_msg(decide("invoice.post", "{'invoice':7}", state, &outcome, arena, &err) == RV_OK,
+                  "%s", err.message);
     ck_assert_int_eq(outcome.event_count, 2);
     ck_assert_str_eq(outcome.events[0].type, "journal.posted.v1");
     ck_assert_str_eq(outcome.events[1].stream, "invoice:7");
@@ -158,7 +186,8 @@ TEST(posting_an_invoice_makes_a_balanced_entry_and_an_open_item)
     }
     ck_assert_int_eq(i, 4); /* costs less the document's allowance, tax, rounding, payables */
     ck_assert_int_eq(sum, 0);
-    ck_assert_int_eq(rv_json_int(json_object_get(outcome.events[1].body, "item"), "amount", 0), 11900);
+    ck_assert_int_eq(rv_json_int(json_object_get(outcome.events[1].body, "item"), "amount", 0),
+                     11900);
     erp_outcome_fini(&outcome);
     rv_arena_destroy(arena);
 }
@@ -166,12 +195,15 @@ TEST(posting_an_invoice_makes_a_balanced_entry_and_an_open_item)
 TEST(an_invoice_that_contradicts_itself_is_not_posted)
 {
     static const char state[] =
-        "{'invoice':{'id':7,'version':3,'state':'registered','number':'I-1','party':5,'currency':'EUR','net':10000,"
-        "'tax':1900,'rounding':0,'prepaid':0,'payable':12000,'due':'2026-01-31'},'lines':[]," ROLES ",'facts':{}}";
+        "{'invoice':{'id':7,'version':3,'state':'registered','number':'I-1','party':5,'currency':'"
+        "EUR','net':10000,"
+        "'tax':1900,'rounding':0,'prepaid':0,'payable':12000,'due':'2026-01-31'},'lines':[]," ROLES
+        ",'facts':{}}";
     struct rv_arena *arena = rv_arena_create("test", 1 << 20);
     struct erp_outcome outcome;
     struct rv_error err = {.code = RV_OK};
-    ck_assert_int_eq(decide("invoice.post", "{'invoice':7}", state, &outcome, arena, &err), RV_CONFLICT);
+    ck_assert_int_eq(decide("invoice.post", "{'invoice':7}", state, &outcome, arena, &err),
+                     RV_CONFLICT);
     ck_assert_ptr_nonnull(strstr(err.message, "119.00 EUR"));
     ck_assert_ptr_nonnull(strstr(err.message, "120.00 EUR"));
     ck_assert_int_eq(outcome.event_count, 0);
@@ -181,8 +213,9 @@ TEST(an_invoice_that_contradicts_itself_is_not_posted)
 
 TEST(a_payee_must_be_verified_and_its_account_rested)
 {
-    static const char items[] = "'items':[{'open_item':9,'party':5,'currency':'EUR','open':100,'reserved':0,'side':'AP',"
-                                "'ref':'I','held':false}],'account':{'number':'1200','role':'bank'}";
+    static const char items[] =
+        "'items':[{'open_item':9,'party':5,'currency':'EUR','open':100,'reserved':0,'side':'AP',"
+        "'ref':'I','held':false}],'account':{'number':'1200','role':'bank'}";
     static const struct {
         const char *party;
         enum rv_code code;
@@ -190,8 +223,12 @@ TEST(a_payee_must_be_verified_and_its_account_rested)
         {"{'id':5,'name':'A','status':'active','iban':'X'}", RV_OK},
         {"{'id':5,'name':'A','status':'unverified','iban':'X'}", RV_CONFLICT},
         {"{'id':5,'name':'A','status':'active'}", RV_CONFLICT},
-        {"{'id':5,'name':'A','status':'active','iban':'X','iban_before':'Y','iban_changed_on':'2025-12-30'}", RV_CONFLICT},
-        {"{'id':5,'name':'A','status':'active','iban':'X','iban_before':'Y','iban_changed_on':'2025-12-20'}", RV_OK},
+        {"{'id':5,'name':'A','status':'active','iban':'X','iban_before':'Y','iban_changed_on':'"
+         "2025-12-30'}",
+         RV_CONFLICT},
+        {"{'id':5,'name':'A','status':'active','iban':'X','iban_before':'Y','iban_changed_on':'"
+         "2025-12-20'}",
+         RV_OK},
     };
     struct rv_arena *arena = rv_arena_create("test", 1 << 20);
     for (size_t i = 0; i < RV_COUNT(cases); i++) {
@@ -199,8 +236,9 @@ TEST(a_payee_must_be_verified_and_its_account_rested)
         snprintf(state, sizeof state, "{%s,'party':%s,'facts':{}}", items, cases[i].party);
         struct erp_outcome outcome;
         struct rv_error err = {.code = RV_OK};
-        ck_assert_msg(decide("payment.propose", "{'items':[{'open_item':9}],'account':'1200'}", state, &outcome,
-                             arena, &err) == cases[i].code, "case %zu: %s", i, err.message);
+        ck_assert_msg(decide("payment.propose", "{'items':[{'open_item':9}],'account':'1200'}",
+                             state, &outcome, arena, &err) == cases[i].code,
+                      "case %zu: %s", i, err.message);
         erp_outcome_fini(&outcome);
     }
     rv_arena_destroy(arena);
@@ -211,8 +249,15 @@ TEST(a_payee_must_be_verified_and_its_account_rested)
 TEST(the_chain_covers_every_field)
 {
     json_t *body = json("{'b':1,'a':'x'}");
-    struct erp_event_record record = {.tenant = 1, .seq = 1, .stream = "s:1", .version = 1, .type = "t.v1",
-                                      .occurred_on = 20454, .recorded_us = 5, .actor = "a", .command_id = "c",
+    struct erp_event_record record = {.tenant = 1,
+                                      .seq = 1,
+                                      .stream = "s:1",
+                                      .version = 1,
+                                      .type = "t.v1",
+                                      .occurred_on = 20454,
+                                      .recorded_us = 5,
+                                      .actor = "a",
+                                      .command_id = "c",
                                       .body = body};
     struct rv_hash zero = {{0}};
     struct rv_hash body_hash;
@@ -233,7 +278,8 @@ TEST(the_chain_covers_every_field)
         }
         struct erp_chain chain;
         erp_chain_init(&chain);
-        ck_assert_msg(erp_chain_check(&chain, &other, &body_hash, &hash, NULL) == RV_CORRUPT, "field %d", field);
+        ck_assert_msg(erp_chain_check(&chain, &other, &body_hash, &hash, NULL) == RV_CORRUPT,
+                      "field %d", field);
     }
     struct erp_chain chain;
     erp_chain_init(&chain);

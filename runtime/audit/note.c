@@ -19,6 +19,11 @@ static enum rv_code make_key_file(const char *path, unsigned char secret[64], st
     unsigned char public_key[32];
     crypto_sign_keypair(public_key, secret);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST) { /* a dangling link, or another process was first */
+        rv_fail(err, RV_CONFLICT, "the audit key \"%s\" appeared while it was being made", path);
+        rv_hint(err, "Start again.");
+        return RV_CONFLICT;
+    }
     if (fd < 0) {
         return rv_fail_errno(err, errno, "create the audit key \"%s\"", path);
     }
@@ -103,36 +108,95 @@ void note_sign(const struct note_key *key, int32_t tenant, int64_t size,
              signature);
 }
 
+/* ---- reading ---- */
+
+/* The line at `*at` without its end, copied; false when it does not fit or there is none. */
+static bool take_line(const char **at, char *out, size_t size)
+{
+    const char *end = strchr(*at, '\n');
+    size_t length = end == NULL ? size : (size_t)(end - *at);
+    if (length >= size) {
+        return false;
+    }
+    memcpy(out, *at, length);
+    out[length] = '\0';
+    *at = end + 1;
+    return true;
+}
+
+/* One way to write a number: digits, no sign, no zero in front. */
+static bool take_size(const char *text, int64_t *size)
+{
+    int64_t value = 0;
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at < '0' || *at > '9' || (*at == '0' && at == text && at[1] != '\0') ||
+            __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *at - '0', &value)) {
+            return false;
+        }
+    }
+    *size = value;
+    return *text != '\0';
+}
+
+/* Exactly `size` bytes in their one spelling: libsodium takes letters with the eighth bit for others. */
+static bool from_base64(const char *text, void *out, size_t size)
+{
+    char again[128];
+    size_t length = 0;
+    const char *end = NULL;
+    RV_ASSERT(sodium_base64_ENCODED_LEN(size, sodium_base64_VARIANT_ORIGINAL) <= sizeof again);
+    if (sodium_base642bin(out, size, text, strlen(text), NULL, &length, &end,
+                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        length != size || *end != '\0') {
+        return false;
+    }
+    sodium_bin2base64(again, sizeof again, out, size, sodium_base64_VARIANT_ORIGINAL);
+    return strcmp(again, text) == 0;
+}
+
+/* Is one of the signature lines ours, over exactly these bytes?  Others (witnesses) are skipped. */
+static bool signed_by(const struct note_key *key, const char *text, size_t length, const char *lines)
+{
+    unsigned char ours[KEY_HASH_BYTES];
+    char prefix[NOTE_NAME_MAX + 8];
+    char line[512];
+    key_hash(key, ours);
+    snprintf(prefix, sizeof prefix, "\xe2\x80\x94 %s ", key->name);
+    while (take_line(&lines, line, sizeof line)) {
+        unsigned char blob[KEY_HASH_BYTES + crypto_sign_BYTES];
+        if (strncmp(line, prefix, strlen(prefix)) == 0 &&
+            from_base64(line + strlen(prefix), blob, sizeof blob) &&
+            memcmp(blob, ours, KEY_HASH_BYTES) == 0 &&
+            crypto_sign_verify_detached(blob + KEY_HASH_BYTES, (const unsigned char *)text, length,
+                                        key->public_key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum rv_code note_verify(const struct note_key *key, int32_t tenant, const char *note,
                          int64_t *size, struct rv_hash *root, struct rv_error *err)
 {
     char origin[64];
+    char expected[64];
+    char size_text[32];
     char root_text[64];
-    char name[NOTE_NAME_MAX];
-    char signature[128];
+    const char *at = note;
+    const char *blank = strstr(note, "\n\n");
     int64_t found = 0;
-    int32_t found_tenant = 0;
-    unsigned char blob[KEY_HASH_BYTES + crypto_sign_BYTES];
     struct rv_hash found_root;
-    size_t length = 0;
-    if (sscanf(note, "%63[^\n]\n%" SCNd64 "\n%63[^\n]\n\n\xe2\x80\x94 %63s %127s", origin, &found,
-               root_text, name, signature) != 5 ||
-        sscanf(origin, "reeve/tenant/%" SCNd32, &found_tenant) != 1 ||
-        sodium_base642bin(found_root.bytes, RV_HASH_BYTES, root_text, strlen(root_text), NULL,
-                          &length, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        length != RV_HASH_BYTES ||
-        sodium_base642bin(blob, sizeof blob, signature, strlen(signature), NULL, &length, NULL,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        length != sizeof blob) {
+    if (blank == NULL || !take_line(&at, origin, sizeof origin) ||
+        !take_line(&at, size_text, sizeof size_text) || !take_line(&at, root_text, sizeof root_text) ||
+        at != blank + 1 || !take_size(size_text, &found) ||
+        !from_base64(root_text, found_root.bytes, RV_HASH_BYTES)) {
         return rv_fail(err, RV_CORRUPT, "a checkpoint has not the form of a signed note");
     }
-    char text[NOTE_TEXT_MAX];
-    int text_length = body(found_tenant, found, &found_root, text);
-    if (found_tenant != tenant) {
+    snprintf(expected, sizeof expected, "reeve/tenant/%" PRId32, tenant);
+    if (strcmp(origin, expected) != 0) {
         return rv_fail(err, RV_CORRUPT, "a checkpoint belongs to another company");
     }
-    if (crypto_sign_verify_detached(blob + KEY_HASH_BYTES, (const unsigned char *)text,
-                                    (unsigned long long)text_length, key->public_key) != 0) {
+    if (!signed_by(key, note, (size_t)(blank + 1 - note), blank + 2)) {
         return rv_fail(err, RV_CORRUPT, "the signature of checkpoint %" PRId64 " is not ours", found);
     }
     *size = found;

@@ -2,9 +2,15 @@
  * is built again, and it must agree with every signed checkpoint, with the head and with a checkpoint
  * that was kept elsewhere.
  *
+ * The record may grow meanwhile: the head is read before and after.  The tree is compared with the
+ * first at its size; what lies beyond the second was added by nobody.
+ *
  *   edit            the leaf does not match its body                      -> names the record
+ *   edit of columns what they repeat differs from the body                -> names the record
  *   edit of both    the tree differs from the next checkpoint             -> names the range
  *   deletion, cut   a sequence number is missing, the head says more      -> names the record
+ *   insertion       a record the head does not know                       -> names the record
+ *   checkpoint gone the head knows a later one                            -> names its size
  *   reordering      seq inside the body differs from the row's            -> names the record
  *   roll-back       the outside checkpoint is larger than what is here    -> says so
  */
@@ -31,11 +37,21 @@ struct verify {
     struct checkpoint *checkpoints;
     int checkpoint_count;
     int next_checkpoint;
+    int64_t newest_stored;    /* size of the newest checkpoint in the table */
+    int64_t checkpoint_known; /* what the head said before */
     int64_t size;
     struct rv_hash frontier[64];
     int frontier_count;
     int64_t expected_seq;
+    int64_t last_seq;        /* highest seen; -1 none */
     int64_t good_checkpoint; /* the last size whose root agreed */
+    struct head {
+        int64_t size;
+        int64_t checkpoint_size;
+        struct rv_hash frontier[64];
+        size_t frontier_bytes;
+    } head; /* before the records were read, then after */
+    bool head_compared;
 };
 
 static void finding(struct verify *verify, int64_t seq, const char *format, ...) RV_PRINTF(3, 4);
@@ -74,6 +90,7 @@ static enum rv_code take_checkpoint(void *data, const struct rv_result *result, 
     int64_t size = 0;
     struct rv_hash root;
     int64_t row_size = rv_result_i64(result, row, 0);
+    verify->newest_stored = row_size; /* they come in order */
     if (note_verify(&verify->audit->key, verify->tenant, rv_result_text(result, row, 2), &size,
                     &root, &why) != RV_OK) {
         finding(verify, row_size, "%s", why.message);
@@ -101,6 +118,43 @@ static void compare_checkpoints(struct verify *verify)
     }
 }
 
+/* The tree that was committed when we began must be a stage of the one that is here. */
+static void compare_head(struct verify *verify)
+{
+    const struct head *head = &verify->head;
+    if (verify->head_compared || verify->size != head->size) {
+        return;
+    }
+    verify->head_compared = true;
+    if (head->frontier_bytes != (size_t)verify->frontier_count * RV_HASH_BYTES ||
+        memcmp(head->frontier, verify->frontier, head->frontier_bytes) != 0) {
+        finding(verify, verify->good_checkpoint,
+                "records since %" PRId64 " do not give the tree that the head holds",
+                verify->good_checkpoint);
+    }
+}
+
+/* What the columns repeat, for queries, must be what the hashed text says. */
+static void compare_columns(struct verify *verify, const struct rv_result *result, int row, int64_t seq)
+{
+    json_t *body = NULL;
+    const char *text = rv_result_text(result, row, 1);
+    if (rv_json_parse(text, rv_result_length(result, row, 1), "record", &body, NULL) != RV_OK) {
+        finding(verify, seq, "record %" PRId64 " is no JSON", seq);
+        return;
+    }
+    if (rv_json_int(body, "seq", -1) != seq || rv_json_int(body, "tenant", -1) != verify->tenant) {
+        finding(verify, seq, "record %" PRId64 " stands in another's place", seq);
+    }
+    if (strcmp(rv_json_str(body, "kind", ""), rv_result_text(result, row, 3)) != 0 ||
+        rv_json_int(body, "run", 0) != rv_result_i64(result, row, 4) ||
+        rv_json_int(body, "step", -1) != rv_result_i64(result, row, 5) ||
+        rv_json_int(body, "at_us", 0) != rv_result_time_us(result, row, 6)) {
+        finding(verify, seq, "record %" PRId64 " has columns that differ from its text", seq);
+    }
+    json_decref(body);
+}
+
 static enum rv_code take_record(void *data, const struct rv_result *result, int row,
                                 struct rv_error *err)
 {
@@ -109,52 +163,63 @@ static enum rv_code take_record(void *data, const struct rv_result *result, int 
     int64_t seq = rv_result_i64(result, row, 0);
     const char *body = rv_result_text(result, row, 1);
     struct rv_hash stored;
-    for (; verify->expected_seq < seq; verify->expected_seq++) {
+    if (seq == verify->expected_seq + 1) {
         finding(verify, verify->expected_seq, "record %" PRId64 " is missing", verify->expected_seq);
+    } else if (seq > verify->expected_seq) {
+        finding(verify, verify->expected_seq, "records %" PRId64 " to %" PRId64 " are missing",
+                verify->expected_seq, seq - 1);
     }
-    verify->expected_seq = seq + 1;
+    verify->last_seq = seq;
+    verify->expected_seq = seq < INT64_MAX ? seq + 1 : seq;
     struct rv_hash leaf = rv_merkle_leaf(body, rv_result_length(result, row, 1));
     if (rv_result_length(result, row, 2) != 2 + 2 * RV_HASH_BYTES ||
         rv_result_bytes(result, row, 2, stored.bytes, RV_HASH_BYTES) != RV_HASH_BYTES ||
         !rv_hash_equal(&leaf, &stored)) {
         finding(verify, seq, "record %" PRId64 " was edited: its text does not match its leaf", seq);
     }
-    char expected[48];
-    snprintf(expected, sizeof expected, "\"seq\":%" PRId64 ",", seq);
-    if (strstr(body, expected) == NULL) {
-        finding(verify, seq, "record %" PRId64 " stands in another's place", seq);
-    }
-    if (verify->frontier_count < 64) {
-        rv_merkle_push(&verify->size, verify->frontier, &verify->frontier_count, &leaf);
-    }
+    compare_columns(verify, result, row, seq);
+    compare_head(verify); /* also an empty head */
+    rv_merkle_push(&verify->size, verify->frontier, &verify->frontier_count, &leaf);
     compare_checkpoints(verify);
+    compare_head(verify);
     return RV_OK;
 }
 
 static enum rv_code take_head(void *data, const struct rv_result *result, int row,
                               struct rv_error *err)
 {
-    (void)err;
-    struct verify *verify = data;
-    int64_t size = rv_result_i64(result, row, 0);
-    struct rv_hash frontier[64];
-    if (verify->expected_seq < size) {
-        finding(verify, verify->expected_seq,
-                "the tail is cut: the head knows %" PRId64 " records, %" PRId64 " are here", size,
-                verify->expected_seq);
-    } else if (verify->size > size) {
-        finding(verify, size, "%" PRId64 " records were added behind the head's back",
-                verify->size - size);
-    } else {
-        size_t used = rv_result_bytes(result, row, 1, frontier, sizeof frontier);
-        if (used != (size_t)verify->frontier_count * RV_HASH_BYTES ||
-            memcmp(frontier, verify->frontier, used) != 0) {
-            finding(verify, verify->good_checkpoint,
-                    "records since %" PRId64 " do not give the tree that the head holds",
-                    verify->good_checkpoint);
-        }
+    struct head *head = &((struct verify *)data)->head;
+    size_t text = rv_result_length(result, row, 1);
+    head->size = rv_result_i64(result, row, 0);
+    head->checkpoint_size = rv_result_i64(result, row, 2);
+    if (text < 2 || (text - 2) / 2 > sizeof head->frontier) {
+        return rv_fail(err, RV_CORRUPT, "the head's frontier has no possible length");
     }
+    head->frontier_bytes = rv_result_bytes(result, row, 1, head->frontier, sizeof head->frontier);
     return RV_OK;
+}
+
+/* After all records: `head` is the later one now, `before` the size of the earlier. */
+static void compare_end(struct verify *verify, int64_t before)
+{
+    const struct head *head = &verify->head;
+    if (verify->last_seq + 1 < before) {
+        finding(verify, verify->last_seq + 1,
+                "the tail is cut: the head knows %" PRId64 " records, %" PRId64 " are here", before,
+                verify->last_seq + 1);
+    } else if (verify->last_seq >= head->size) {
+        finding(verify, head->size, "records from %" PRId64 " on were added behind the head's back",
+                head->size);
+    }
+    if (verify->newest_stored < verify->checkpoint_known) {
+        finding(verify, verify->checkpoint_known, "the checkpoint at size %" PRId64 " is gone",
+                verify->checkpoint_known);
+    }
+    for (int i = verify->next_checkpoint; i < verify->checkpoint_count; i++) {
+        finding(verify, verify->checkpoints[i].size,
+                "a checkpoint was signed at size %" PRId64 ", only %" PRId64 " records are here",
+                verify->checkpoints[i].size, verify->size);
+    }
 }
 
 static enum rv_code read_all(struct verify *verify, const char *uri, const char *outside,
@@ -174,22 +239,28 @@ static enum rv_code read_all(struct verify *verify, const char *uri, const char 
             add_checkpoint(verify, outside_size, &outside_root);
         }
     }
+    if (code == RV_OK) { /* before the checkpoints: each of them may only be newer */
+        code = rv_db_session_query(session, verify->tenant, &rv_sql_audit_head, NULL, take_head,
+                                   verify, err);
+        verify->checkpoint_known = verify->head.checkpoint_size;
+    }
     if (code == RV_OK) {
         code = rv_db_session_query(session, verify->tenant, &rv_sql_audit_checkpoints_all, NULL,
                                    take_checkpoint, verify, err);
     }
     if (code == RV_OK) {
+        compare_checkpoints(verify);
         code = rv_db_session_stream(session, verify->tenant, &rv_sql_audit_records_all, NULL,
                                     take_record, verify, err);
+        compare_head(verify);
     }
+    int64_t before = verify->head.size;
     if (code == RV_OK) {
         code = rv_db_session_query(session, verify->tenant, &rv_sql_audit_head, NULL, take_head,
                                    verify, err);
     }
-    for (int i = verify->next_checkpoint; code == RV_OK && i < verify->checkpoint_count; i++) {
-        finding(verify, verify->expected_seq,
-                "a checkpoint was signed at size %" PRId64 ", only %" PRId64 " records are here",
-                verify->checkpoints[i].size, verify->expected_seq);
+    if (code == RV_OK) {
+        compare_end(verify, before);
     }
     rv_db_session_close(session);
     return code;
@@ -198,7 +269,8 @@ static enum rv_code read_all(struct verify *verify, const char *uri, const char 
 enum rv_code rv_audit_verify(const char *uri, int32_t tenant, const struct rv_audit *audit,
                              const char *outside_checkpoint, json_t **report, struct rv_error *err)
 {
-    struct verify verify = {.tenant = tenant, .audit = audit, .findings = json_array()};
+    struct verify verify = {.tenant = tenant, .audit = audit, .findings = json_array(),
+                            .last_seq = -1};
     enum rv_code code = read_all(&verify, uri, outside_checkpoint, err);
     if (code == RV_OK) {
         *report = json_pack("{s:b,s:I,s:i,s:O}", "ok", json_array_size(verify.findings) == 0,

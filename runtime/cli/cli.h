@@ -1,38 +1,108 @@
-/* cli.h -- what every command of the command line is given, and the table they stand in.
+/* cli.h -- what a command of the program is, and what it is given.
  *
- * Output: data to standard output, talk to standard error; `--json` everywhere a table is printed.
- * Exit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 unavailable.
+ * `reeve NOUN VERB ARGUMENTS --options`.  Dispatch, help, the checking of arguments and the
+ * suggestions for typing mistakes all come from one table (commands.c).  To add a command: write
+ * `int cmd_x_y(struct cli *cli)` in a cmd_*.c, declare it below, add its row with its options.
+ *
+ * Output: data to standard output (--json: JSON, one object a line for lists), talk to standard
+ * error. Exit status: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 something needed is not
+ * available.
+ *
+ * Lifetime of everything: one command.  Nothing is opened before a command asks for it (place.h),
+ * so that `reeve help` works where nothing else does.  Thread: the main thread.
  */
 #ifndef REEVE_RUNTIME_CLI_CLI_H
 #define REEVE_RUNTIME_CLI_CLI_H
 
 #include "runtime/cli/node.h"
+#include "runtime/cli/output.h"
+#include "runtime/config/config.h"
 
-struct cli {
-    const char *uri;       /* of the database, as the runtime uses it */
-    const char *state_dir;
-    const char *audit_key;
-    const char *as;        /* the person who asks: --as, default "console" */
-    const char *company;   /* --company NAME; default the only one */
-    bool json;
-    bool tty;
-    int argc;              /* arguments after noun and verb, options removed */
-    char **argv;
-    struct rv_arena *arena;
+enum {
+    CLI_WORDS_MAX = 4096, /* file names from a shell pattern */
+    CLI_OPTIONS_MAX = 128 /* options given, repeats counted */
 };
+
+struct cli_option {
+    const char *name;  /* "limit" for --limit; NULL ends a table */
+    const char *value; /* what it takes, as help shows it: "N"; NULL: a switch */
+    const char *doc;   /* what it does, without a full stop */
+};
+
+struct cli;
 
 struct cli_command {
-    const char *noun;
+    const char *noun; /* NULL ends the table */
     const char *verb; /* NULL: the noun alone */
+    /* "ID [COMMENT]", "FILE...": for the usage line, and how many there must and may be */
     const char *arguments;
-    const char *summary;
-    int (*run)(struct cli *cli);
+    const char *summary;              /* half a line, lower case: "runs, newest first" */
+    int (*run)(struct cli *cli);      /* gives the exit status */
+    const struct cli_option *options; /* NULL: none of its own */
+    const char *details;              /* more for `reeve help NOUN VERB`; NULL: nothing more */
 };
-extern const struct cli_command cli_commands[]; /* ends with a NULL noun */
+extern const struct cli_command cli_commands[];
+extern const struct cli_option cli_global_options[];
 
-/* Prints the error with its hint and gives its exit code. */
-int cli_fail(const struct rv_error *err);
+struct cli_given {
+    const char *name; /* of the option, borrowed from its table */
+    const char *value;
+};
+
+struct cli {
+    struct rv_config *config;
+    struct cli_output output;
+    const char *uri;       /* of the database, as the runtime uses it; see place_database */
+    bool is_private;       /* ... and that is reeve's own PostgreSQL */
+    const char *state_dir; /* absolute */
+    const char *audit_key;
+    const char *as;      /* the person who asks: --as, default "console" */
+    const char *company; /* --company NAME; default the only one */
+    bool json;
+    bool tty; /* talk goes to a terminal: one line may be rewritten */
+    int argc; /* arguments after noun and verb, options removed */
+    char **argv;
+    struct rv_arena *arena;
+    /* of the frame: */
+    const struct cli_command *command;
+    struct cli_given given[CLI_OPTIONS_MAX];
+    int given_count;
+    char *words[CLI_WORDS_MAX + 1];
+    int word_count;
+};
+
+/* Runs the program; gives its exit status. */
+int cli_main(int argc, char **argv);
+
+/* Prints the error with its hint (JSON: {"error":{...}}) and gives its exit status. */
+int cli_fail(const struct cli *cli, const struct rv_error *err);
 int cli_usage(const struct cli *cli, const char *text);
+
+/* ---- what was typed (option.c) ---- */
+
+/* Value of "--name", the last one given; NULL when absent.  Asking for an option that the command
+ * does not declare is a wrong program. */
+const char *cli_option(const struct cli *cli, const char *name);
+bool cli_flag(const struct cli *cli, const char *name);
+/* A whole number between the bounds; RV_INVALID naming option and bounds. */
+RV_MUST enum rv_code cli_integer(const struct cli *cli, const char *name, int64_t otherwise,
+                                 int64_t least, int64_t most, int64_t *out, struct rv_error *err);
+/* Of the frame: the global options and the words; then, knowing the command, all. */
+RV_MUST enum rv_code cli_read_words(struct cli *cli, int argc, char **argv, struct rv_error *err);
+RV_MUST enum rv_code cli_read_all(struct cli *cli, int argc, char **argv, struct rv_error *err);
+
+/* ---- help (help.c) ---- */
+
+/* NULL when there is none.  `verb` may be NULL. */
+const struct cli_command *cli_command_find(const char *noun, const char *verb);
+bool cli_noun_exists(const char *noun);
+/* What to say about words that are no command: RV_INVALID with the nearest command. */
+enum rv_code cli_command_unknown(const char *noun, const char *verb, struct rv_error *err);
+void cli_help_overview(const struct cli_output *output);
+void cli_help_noun(const struct cli_output *output, const char *noun);
+void cli_help_command(const struct cli_output *output, const struct cli_command *command);
+
+/* ---- help for commands ---- */
 
 /* The company of --company (or the only one). */
 RV_MUST enum rv_code cli_tenant(const struct cli *cli, struct rv_db_session *session,
@@ -40,23 +110,18 @@ RV_MUST enum rv_code cli_tenant(const struct cli *cli, struct rv_db_session *ses
 /* The roles of --as; an array in the arena's care. */
 RV_MUST enum rv_code cli_person(const struct cli *cli, struct rv_db_session *session,
                                 int32_t tenant, struct rv_principal *out, struct rv_error *err);
-/* Value of "--name VALUE" among the arguments, removed from them; NULL when absent. */
-const char *cli_option(struct cli *cli, const char *name);
-bool cli_flag(struct cli *cli, const char *name);
-
 /* Runs one statement and prints its rows: a table for people, one JSON object a row with --json. */
 RV_MUST enum rv_code cli_print_query(const struct cli *cli, struct rv_db_session *session,
                                      int32_t tenant, const struct rv_statement *statement,
                                      struct rv_args *args, int *rows, struct rv_error *err);
-
 /* A gate request, waited for.  `outcome` is a new JSON of what the door said. */
 RV_MUST enum rv_code cli_gate(struct node *node, struct rv_gate_request *request, json_t **outcome,
                               struct rv_error *err);
-
 RV_MUST enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv_arena *arena,
                                    const char **text, size_t *length, struct rv_error *err);
 
-/* cmd_*.c */
+/* ---- the commands (cmd_*.c) ---- */
+
 int cmd_company_create(struct cli *cli);
 int cmd_company_list(struct cli *cli);
 int cmd_person_add(struct cli *cli);
@@ -83,8 +148,25 @@ int cmd_approval_approve(struct cli *cli);
 int cmd_approval_reject(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
 int cmd_ledger_check(struct cli *cli);
+int cmd_schedule_add(struct cli *cli);
+int cmd_schedule_list(struct cli *cli);
+int cmd_schedule_next(struct cli *cli);
+int cmd_schedule_pause(struct cli *cli);
+int cmd_schedule_resume(struct cli *cli);
+int cmd_schedule_remove(struct cli *cli);
+int cmd_schedule_run(struct cli *cli);
 int cmd_serve(struct cli *cli);
 int cmd_db_migrate(struct cli *cli);
 int cmd_help(struct cli *cli);
+int cmd_db_start(struct cli *cli);
+int cmd_db_stop(struct cli *cli);
+int cmd_db_status(struct cli *cli);
+int cmd_db_uri(struct cli *cli);
+int cmd_config_show(struct cli *cli);
+int cmd_config_list(struct cli *cli);
+int cmd_config_sample(struct cli *cli);
+int cmd_doctor(struct cli *cli);
+int cmd_bench(struct cli *cli);
+int cmd_version(struct cli *cli);
 
 #endif

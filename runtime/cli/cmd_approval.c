@@ -31,7 +31,7 @@ int cmd_approval_list(struct cli *cli)
     if (code == RV_OK && rows == 0 && !cli->json) {
         fprintf(stderr, "nothing waits for people\n");
     }
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 static enum rv_code take_json(void *data, const struct rv_result *result, int row,
@@ -72,7 +72,7 @@ int cmd_approval_show(struct cli *cli)
         putchar('\n');
     }
     json_decref(approval);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 struct vote {
@@ -95,8 +95,8 @@ static void on_vote(void *data, enum rv_code code, const json_t *status, const s
 
 static int decide(struct cli *cli, bool approve)
 {
-    const char *comment = cli_option(cli, "--comment");
-    const char *digest = cli_option(cli, "--digest");
+    const char *comment = cli_option(cli, "comment");
+    const char *digest = cli_option(cli, "digest");
     if (cli->argc != 1 || cli->as == NULL) {
         return cli_usage(cli, approve ? "approval approve ID --as PERSON [--comment TEXT]"
                                       : "approval reject ID --as PERSON [--comment TEXT]");
@@ -115,7 +115,7 @@ static int decide(struct cli *cli, bool approve)
     }
     if (code != RV_OK) {
         node_close(node);
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     struct vote vote = {.done = false};
     struct rv_vote ask = {.tenant = tenant,
@@ -129,7 +129,7 @@ static int decide(struct cli *cli, bool approve)
     node_wait(node, &vote.done, 0);
     node_close(node);
     if (vote.code != RV_OK) {
-        return cli_fail(&vote.err);
+        return cli_fail(cli, &vote.err);
     }
     char *text = rv_json_text(vote.status);
     printf("%s\n", text);
@@ -155,7 +155,7 @@ int cmd_approval_reject(struct cli *cli)
 
 int cmd_audit_verify(struct cli *cli)
 {
-    const char *checkpoint = cli_option(cli, "--checkpoint");
+    const char *checkpoint = cli_option(cli, "checkpoint");
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     struct rv_audit *audit = NULL;
@@ -179,7 +179,7 @@ int cmd_audit_verify(struct cli *cli)
     }
     rv_audit_close(audit);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     bool ok = rv_json_bool(report, "ok", false);
     if (cli->json) {
@@ -230,7 +230,7 @@ int cmd_ledger_check(struct cli *cli)
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     return wrong == 0 ? 0 : 1;
 }

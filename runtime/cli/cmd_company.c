@@ -98,15 +98,15 @@ static enum rv_code take_id(void *data, const struct rv_result *result, int row,
 
 int cmd_company_create(struct cli *cli)
 {
-    const char *currency = cli_option(cli, "--currency");
-    const char *zone = cli_option(cli, "--timezone");
+    const char *currency = cli_option(cli, "currency");
+    const char *zone = cli_option(cli, "timezone");
     if (cli->argc != 1) {
         return cli_usage(cli, "company create NAME [--currency EUR] [--timezone Europe/Berlin]");
     }
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     if (place_session(cli, &session, &err) != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     json_t *company = json_pack("{s:s,s:s}", "currency", currency != NULL ? currency : "EUR",
                                 "timezone", zone != NULL ? zone : "Europe/Berlin");
@@ -122,7 +122,7 @@ int cmd_company_create(struct cli *cli)
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     printf("company %s %s (number %lld)\n", cli->argv[0], id > 0 ? "made" : "is there already",
            (long long)(id > 0 ? id : -id));
@@ -142,7 +142,7 @@ static int print_all(struct cli *cli, const struct rv_statement *statement, bool
         code = cli_print_query(cli, session, tenant, statement, NULL, NULL, &err);
     }
     rv_db_session_close(session);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 int cmd_company_list(struct cli *cli)
@@ -162,8 +162,8 @@ int cmd_agent_list(struct cli *cli)
 
 int cmd_person_add(struct cli *cli)
 {
-    const char *roles = cli_option(cli, "--roles");
-    bool password = cli_flag(cli, "--password-stdin");
+    const char *roles = cli_option(cli, "roles");
+    bool password = cli_flag(cli, "password-stdin");
     if (cli->argc != 1 || roles == NULL) {
         return cli_usage(cli, "person add NAME --roles a,b [--password-stdin]");
     }
@@ -179,7 +179,7 @@ int cmd_person_add(struct cli *cli)
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     printf("person %s: %s\n", cli->argv[0], roles);
     return 0;
@@ -187,8 +187,8 @@ int cmd_person_add(struct cli *cli)
 
 int cmd_token_make(struct cli *cli)
 {
-    const char *label = cli_option(cli, "--label");
-    const char *days = cli_option(cli, "--days");
+    const char *label = cli_option(cli, "label");
+    const char *days = cli_option(cli, "days");
     if (cli->argc != 1) {
         return cli_usage(cli, "token make PERSON [--label TEXT] [--days 30]");
     }
@@ -208,7 +208,7 @@ int cmd_token_make(struct cli *cli)
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     printf("%s\n", token);
     fprintf(stderr, "token %lld of %s; it is shown only now\n", (long long)id, cli->argv[0]);
@@ -217,9 +217,9 @@ int cmd_token_make(struct cli *cli)
 
 int cmd_hook_add(struct cli *cli)
 {
-    const char *events = cli_option(cli, "--events");
-    const char *person = cli_option(cli, "--person");
-    bool allow_private = cli_flag(cli, "--allow-private");
+    const char *events = cli_option(cli, "events");
+    const char *person = cli_option(cli, "person");
+    bool allow_private = cli_flag(cli, "allow-private");
     if (cli->argc != 1) {
         return cli_usage(cli, "hook add URL [--events a,b] [--person NAME] [--allow-private]");
     }
@@ -241,7 +241,7 @@ int cmd_hook_add(struct cli *cli)
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     printf("endpoint %lld\nsecret   %s\npublic   %s\ncallback %s\n", (long long)keys.id, keys.secret,
            keys.public_key, keys.callback);

@@ -33,7 +33,8 @@ static void on_done(struct rv_gate_request *request, enum rv_code code,
     if (outcome == NULL) {
         return;
     }
-    json_t *out = json_pack("{s:s}", "result", rv_gate_result_name(outcome->result));
+    json_t *out = json_pack("{s:s,s:b}", "result", rv_gate_result_name(outcome->result), "stored",
+                            outcome->stored);
     if (outcome->code != RV_OK) {
         json_object_set_new(out, "code", json_string(rv_code_name(outcome->code)));
         json_object_set_new(out, "message",
@@ -84,24 +85,37 @@ struct import {
     int repeated;
 };
 
+/* A refusal is final for its command id.  Importing again after the cause was mended is a new attempt
+ * with the next id; an attempt that was made before answers as it did then. */
 static enum rv_code import_call(void *self, const struct erp_exchange_call *call,
                                 struct rv_error *err)
 {
+    enum { ATTEMPTS_MAX = 100 };
     struct import *import = self;
-    char id[128];
-    snprintf(id, sizeof id, "file:%s:%" PRId64, call->file_sha256, call->ordinal);
-    struct rv_gate_request request = {.tenant = import->tenant,
-                                      .principal = import->principal,
-                                      .action = call->command,
-                                      .args = call->args,
-                                      .command_id = id};
-    json_t *outcome = NULL;
-    enum rv_code code = cli_gate(import->node, &request, &outcome, err);
-    bool again = strcmp(rv_json_str(outcome, "result", ""), "repeated") == 0;
-    import->repeated += code == RV_OK && again;
-    import->executed += code == RV_OK && !again;
-    json_decref(outcome);
-    return code;
+    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        char id[128];
+        snprintf(id, sizeof id, "file:%s:%" PRId64 ":%d", call->file_sha256, call->ordinal, attempt);
+        struct rv_gate_request request = {.tenant = import->tenant,
+                                          .principal = import->principal,
+                                          .action = call->command,
+                                          .args = call->args,
+                                          .command_id = id};
+        json_t *outcome = NULL;
+        struct rv_error why = {.code = RV_OK};
+        enum rv_code code = cli_gate(import->node, &request, &outcome, &why);
+        bool stored = rv_json_bool(outcome, "stored", false);
+        json_decref(outcome);
+        if (code == RV_OK) {
+            import->repeated += stored;
+            import->executed += !stored;
+            return RV_OK;
+        }
+        if (!stored) {
+            *err = why;
+            return code;
+        }
+    }
+    return rv_fail(err, RV_LIMIT, "this file was refused %d times", ATTEMPTS_MAX);
 }
 
 static void report_file(const struct cli *cli, const char *path,
@@ -132,6 +146,35 @@ static void report_file(const struct cli *cli, const char *path,
     printf("%s%s\n", *why != '\0' ? "  " : "", why);
 }
 
+static void rename_key(json_t *object, const char *from, const char *to)
+{
+    json_t *value = json_object_get(object, from);
+    if (value != NULL) {
+        json_object_set(object, to, value);
+        json_object_del(object, from);
+    }
+}
+
+/* One row of master data as the arguments of its command: people's words to the catalogue's. */
+static json_t *master_args(const json_t *master, const char *command, const json_t *item)
+{
+    json_t *args = json_deep_copy(item);
+    if (strcmp(command, "party.register") == 0) {
+        rename_key(args, "id", "ext_id");
+        json_object_del(args, "bic");
+    } else if (strcmp(command, "tolerance.set") == 0) {
+        rename_key(args, "amount_minor", "amount");
+        json_object_del(args, "currency");
+    } else if (strcmp(rv_json_str(args, "role", ""), "bank") == 0 &&
+               json_object_get(args, "iban") == NULL) {
+        json_t *iban = json_object_get(json_object_get(master, "company"), "iban");
+        if (iban != NULL) {
+            json_object_set(args, "iban", iban);
+        }
+    }
+    return args;
+}
+
 /* Master data: {"company","accounts":[…],"suppliers":[…],"tolerances":[…]} -> commands. */
 static enum rv_code import_master(struct import *import, const char *path, struct rv_error *err)
 {
@@ -149,23 +192,19 @@ static enum rv_code import_master(struct import *import, const char *path, struc
         code = rv_json_parse(text, length, path, &master, err);
     }
     for (size_t k = 0; k < RV_COUNT(lists) && code == RV_OK; k++) {
-        size_t i;
-        json_t *item;
-        json_array_foreach(json_object_get(master, lists[k].list), i, item)
-        {
-            struct rv_hash hash;
+        const json_t *list = json_object_get(master, lists[k].list);
+        for (size_t i = 0; i < json_array_size(list) && code == RV_OK; i++) {
+            json_t *args = master_args(master, lists[k].command, json_array_get(list, i));
+            char *canonical = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
+            struct rv_hash hash = rv_sha256(canonical, strlen(canonical));
             char hex[RV_HASH_HEX];
-            char *canonical = json_dumps(item, JSON_COMPACT | JSON_SORT_KEYS);
-            hash = rv_sha256(canonical, strlen(canonical));
             free(canonical);
             rv_hash_hex(&hash, hex);
-            struct erp_exchange_call call = {.command = lists[k].command, .args = item,
-                                             .file_sha256 = hex, .ordinal = (int64_t)k};
+            struct erp_exchange_call call = {
+                .command = lists[k].command, .args = args, .file_sha256 = hex, .ordinal = (int64_t)k};
             code = import_call(import, &call, err);
-            if (code != RV_OK) {
-                rv_wrap(err, code, "%s %zu", lists[k].list, i + 1);
-                break;
-            }
+            rv_wrap(err, code, "%s %zu", lists[k].list, i + 1);
+            json_decref(args);
         }
     }
     json_decref(master);
@@ -217,7 +256,7 @@ int cmd_import(struct cli *cli)
         code = place_node(cli, &import.node, &err);
     }
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     int status = 0;
     for (int i = 0; i < cli->argc; i++) {
@@ -238,8 +277,8 @@ int cmd_import(struct cli *cli)
 
 int cmd_do(struct cli *cli)
 {
-    const char *id = cli_option(cli, "--id");
-    bool dry_run = cli_flag(cli, "--dry-run");
+    const char *id = cli_option(cli, "id");
+    bool dry_run = cli_flag(cli, "dry-run");
     if (cli->argc != 2) {
         return cli_usage(cli, "do ACTION ARGS.json|'{...}' [--id ID] [--dry-run]");
     }
@@ -250,7 +289,7 @@ int cmd_do(struct cli *cli)
     if ((text[0] != '{' &&
          cli_read_file(text, 16 << 20, cli->arena, &text, &length, &err) != RV_OK) ||
         rv_json_parse(text, length, "the arguments", &args, &err) != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     struct rv_db_session *session = NULL;
     struct node *node = NULL;
@@ -280,5 +319,5 @@ int cmd_do(struct cli *cli)
     json_decref(outcome);
     json_decref(args);
     node_close(node);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

@@ -162,7 +162,7 @@ int cmd_policy_test(struct cli *cli)
     struct rv_policy *policy = NULL;
     const char *source = NULL;
     if (load_policy(cli, cli->argv[0], &policy, &source, &err) != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     int failed = 0;
     json_t *results = rv_policy_test(policy, &failed);
@@ -231,7 +231,7 @@ int cmd_policy_check(struct cli *cli)
     struct rv_policy *policy = NULL;
     const char *source = NULL;
     if (load_policy(cli, cli->argv[0], &policy, &source, &err) != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     json_t *members = NULL;
     struct rv_db_session *session = NULL;
@@ -266,7 +266,7 @@ int cmd_policy_explain(struct cli *cli)
         cli_read_file(cli->argv[1], 1 << 20, cli->arena, &text, &length, &err) != RV_OK ||
         rv_json_parse(text, length, cli->argv[1], &question, &err) != RV_OK) {
         rv_policy_destroy(policy);
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     struct rv_policy_request request = {.action = rv_json_str(question, "action", ""),
                                         .me = json_object_get(question, "me"),
@@ -294,7 +294,7 @@ int cmd_policy_load(struct cli *cli)
     struct node *node = NULL;
     int failed = 0;
     if (load_policy(cli, cli->argv[0], &admin.policy, &admin.policy_source, &err) != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     json_t *results = rv_policy_test(admin.policy, &failed);
     json_decref(results);
@@ -318,7 +318,7 @@ int cmd_policy_load(struct cli *cli)
     rv_hash_hex(&hash, hex);
     rv_policy_destroy(admin.policy);
     if (code != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     printf("policy %s is active (%.12s)\n", cli->argv[0], hex);
     return 0;
@@ -363,7 +363,7 @@ static enum rv_code publish_one(struct cli *cli, struct node *node, struct admin
 
 int cmd_agent_publish(struct cli *cli)
 {
-    const char *owner = cli_option(cli, "--owner");
+    const char *owner = cli_option(cli, "owner");
     if (cli->argc < 1) {
         return cli_usage(cli, "agent publish FILE... [--owner PERSON]");
     }
@@ -382,5 +382,5 @@ int cmd_agent_publish(struct cli *cli)
         code = publish_one(cli, node, &admin, cli->argv[i], &err);
     }
     node_close(node);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

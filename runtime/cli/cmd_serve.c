@@ -6,6 +6,7 @@
 #include "runtime/hooks/sender.h"
 #include "runtime/http/api.h"
 #include "runtime/http/server.h"
+#include "runtime/schedule/service.h"
 #include "run_sql.h"
 #include "web_assets.h"
 
@@ -136,12 +137,73 @@ static void runs_cancel(void *self, int32_t tenant, const char *person, int64_t 
     }
 }
 
-/* ---- the node ---- */
+/* ---- schedules: detect, then let the orchestrator work ---- */
 
 struct serving {
     struct node *node;
+    struct rv_schedule_service *schedules;
     bool stop;
 };
+
+struct firing {
+    struct rv_gate_request request;
+    struct serving *serving;
+    int64_t fire;
+    json_t *args;
+    char id[48];
+};
+
+static void on_detected(struct rv_gate_request *request, enum rv_code code,
+                        const struct rv_gate_outcome *outcome, const struct rv_error *err)
+{
+    struct firing *firing = request->data;
+    struct serving *serving = firing->serving;
+    bool done = code == RV_OK && (outcome->result == RV_GATE_EXECUTED ||
+                                  outcome->result == RV_GATE_REPEATED);
+    if (done && !node_orchestrate(serving->node, request->tenant)) {
+        done = false;
+        code = RV_UNAVAILABLE;
+    }
+    const char *why = done ? "" : err != NULL && code != RV_OK ? err->message : "the gate did not allow it";
+    rv_schedule_done(serving->schedules, request->tenant, firing->fire, done ? RV_OK : RV_DENIED, why);
+    json_decref(firing->args);
+    rv_free(firing);
+}
+
+static void on_fire(void *data, int32_t tenant, const char *name, const char *action,
+                    const json_t *input, int64_t fire_id)
+{
+    (void)name;
+    (void)input;
+    struct serving *serving = data;
+    if (strcmp(action, "exceptions.run") != 0) {
+        rv_schedule_done(serving->schedules, tenant, fire_id, RV_NOT_FOUND, "no such action");
+        return;
+    }
+    struct firing *firing = rv_alloc(sizeof *firing);
+    firing->serving = serving;
+    firing->fire = fire_id;
+    firing->args = json_object();
+    snprintf(firing->id, sizeof firing->id, "schedule:%" PRId64, fire_id);
+    firing->request = (struct rv_gate_request){
+        .tenant = tenant,
+        .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "schedule"},
+        .action = "exception.detect",
+        .args = firing->args,
+        .command_id = firing->id,
+        .done = on_detected,
+        .data = firing,
+    };
+    rv_gate_submit(serving->node->gate, &firing->request);
+}
+
+static bool drives(void *data, int32_t tenant)
+{
+    const struct serving *serving = data;
+    return serving->node->lease != NULL && rv_lease_epoch(serving->node->lease, tenant) != 0;
+}
+
+/* ---- the node ---- */
 
 static void on_signal(void *data, int number)
 {
@@ -170,17 +232,18 @@ static bool split_listen(const char *listen, char address[64], int *port)
 
 int cmd_serve(struct cli *cli)
 {
-    const char *listen = cli_option(cli, "--listen");
+    const char *listen = cli_option(cli, "listen");
     char address[64];
     int port = 0;
-    if (!split_listen(listen != NULL ? listen : "127.0.0.1:8700", address, &port) || cli->argc != 0) {
+    if (!split_listen(listen != NULL ? listen : rv_config_text(cli->config, RV_SET_HTTP_LISTEN), address,
+                      &port)) {
         return cli_usage(cli, "serve [--listen 127.0.0.1:8700]");
     }
     rv_log_level(RV_LOG_INFO);
     struct rv_error err = {.code = RV_OK};
     struct serving serving = {.stop = false};
     if (place_node(cli, &serving.node, &err) != RV_OK) {
-        return cli_fail(&err);
+        return cli_fail(cli, &err);
     }
     struct node *node = serving.node;
     struct rv_hook_callbacks *callbacks =
@@ -207,6 +270,8 @@ int cmd_serve(struct cli *cli)
         struct rv_signal *term = rv_signal_create(node->loop, SIGTERM, on_signal, &serving);
         struct rv_signal *interrupt = rv_signal_create(node->loop, SIGINT, on_signal, &serving);
         node_drive(node, 0);
+        serving.schedules = rv_schedule_service_create(&(struct rv_schedule_options){
+            .loop = node->loop, .db = node->db, .drives = drives, .fire = on_fire, .data = &serving});
         printf("the inbox is at http://%s:%d/\n", address, rv_http_server_port(server));
         fflush(stdout);
         node_wait(node, &serving.stop, 0);
@@ -215,6 +280,11 @@ int cmd_serve(struct cli *cli)
     }
     rv_api_stop(api);
     bool closed = false;
+    if (serving.schedules != NULL) {
+        rv_schedule_service_close(serving.schedules, set_true, &closed);
+        node_wait(node, &closed, CLOSE_MS);
+        closed = false;
+    }
     if (server != NULL) {
         rv_http_server_close(server, set_true, &closed);
         node_wait(node, &closed, CLOSE_MS);
@@ -226,5 +296,5 @@ int cmd_serve(struct cli *cli)
     rv_api_destroy(api);
     rv_hook_callbacks_destroy(callbacks);
     node_close(node);
-    return code == RV_OK ? 0 : cli_fail(&err);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

@@ -17,17 +17,19 @@
 #include "http_sql.h"
 #include "journal_sql.h"
 #include "run_sql.h"
+#include "schedule_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 
 #include <stdio.h>
 
-enum { WRITE_ORDER_MAX = 200, CLOSE_ROUNDS_MS = 20, CLOSE_MS = 10000 };
+enum { WRITE_ORDER_MAX = 200, CLOSE_ROUNDS_MS = 20, CLOSE_MS = 10000, KEEP_EVERY_US = 1000000 };
 
 const struct rv_migration *const node_migrations[] = {
     rv_journal_migrations, rv_gate_migrations, rv_db_migrations,       rv_http_migrations,
-    rv_hooks_migrations,   rv_run_migrations,  rv_erp_command_migrations, rv_erp_exception_migrations, NULL};
+    rv_hooks_migrations,   rv_run_migrations,  rv_erp_command_migrations, rv_erp_exception_migrations,
+    rv_schedule_migrations, NULL};
 
 static const struct rv_statement *const first_writes[] = {
     &rv_sql_policy_bundle_put,  &rv_sql_policy_activate,     &rv_sql_plan_source_put,
@@ -107,6 +109,8 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
         .model = node->model,
         .erp_read = &rv_sql_erp_read,
     });
+    node->keep = options->keep;
+    node->keep_data = options->keep_data;
     uint64_t seed = 0;
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(&node->loop, 1, seed);
@@ -208,6 +212,11 @@ bool node_wait(struct node *node, const bool *done, int64_t timeout_ms)
             return false;
         }
         rv_loop_run_once(node->loop, CLOSE_ROUNDS_MS);
+        int64_t now_us = rv_mono_us(rv_clock_system());
+        if (node->keep != NULL && !node->stopped && now_us - node->kept_us > KEEP_EVERY_US) {
+            node->kept_us = now_us;
+            node->keep(node->keep_data);
+        }
     }
     return true;
 }

@@ -30,6 +30,9 @@ struct node {
     struct rv_orchestrator_options orchestrator;
     const struct rv_statement **write_order;
     bool stopped;
+    void (*keep)(void *data); /* see node_options */
+    void *keep_data;
+    int64_t kept_us;
     int driven; /* companies whose orchestrator runs here */
 };
 
@@ -38,6 +41,10 @@ struct node_options {
     const char *audit_key;
     void (*run_changed)(void *data, int32_t tenant, int64_t run, enum rv_run_state state);
     void *run_changed_data;
+    /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked after.
+     * May be NULL. */
+    void (*keep)(void *data);
+    void *keep_data;
 };
 
 RV_MUST enum rv_code node_open(const struct node_options *options, struct node **out,

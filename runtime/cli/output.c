@@ -1,176 +1,209 @@
-/* output.c -- tables for people, JSON lines for machines, errors that say what to do. */
+/* output.c -- see output.h. */
+#include "runtime/cli/output.h"
+
 #include "runtime/base/check.h"
-#include "runtime/cli/cli.h"
+#include "runtime/config/config.h"
 
-#include <stdio.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-enum { COLUMN_MAX_WIDTH = 62, COLUMNS_MAX = 16, ROWS_SHOWN_MAX = 2000 };
+enum { LINE_MAX_BYTES = 1 << 20, REPLACEMENT = 0xFFFD };
 
-int cli_fail(const struct rv_error *err)
+static const char *const styles[] = {"\033[0m",  "\033[1m",  "\033[2m",
+                                     "\033[32m", "\033[33m", "\033[31m"};
+
+void cli_output_init(struct cli_output *output, FILE *data, FILE *talk, bool may_color)
 {
-    fprintf(stderr, "reeve: %s\n", err->message);
+    const char *term = rv_environment("TERM");
+    bool color = may_color && rv_environment("NO_COLOR") == NULL && term != NULL &&
+                 strcmp(term, "dumb") != 0;
+    bool data_terminal = isatty(fileno(data)) == 1;
+    struct winsize size = {0};
+    *output = (struct cli_output){.data = data, .talk = talk};
+    output->talk_terminal = isatty(fileno(talk)) == 1 && term != NULL && strcmp(term, "dumb") != 0;
+    output->data_color = color && data_terminal;
+    output->talk_color = color && output->talk_terminal;
+    if (data_terminal && ioctl(fileno(data), TIOCGWINSZ, &size) == 0) {
+        output->width = size.ws_col;
+    }
+}
+
+const char *cli_style(const struct cli_output *output, enum cli_style style)
+{
+    return output->data_color ? styles[style] : "";
+}
+
+const char *cli_style_talk(const struct cli_output *output, enum cli_style style)
+{
+    return output->talk_color ? styles[style] : "";
+}
+
+void cli_print(const struct cli_output *output, const char *format, ...)
+{
+    RV_ASSERT(!output->json);
+    va_list values;
+    va_start(values, format);
+    vfprintf(output->data, format, values);
+    va_end(values);
+    fputc('\n', output->data);
+}
+
+void cli_print_json(const struct cli_output *output, json_t *value)
+{
+    char *text = rv_json_text(value);
+    fprintf(output->data, "%s\n", text);
+    rv_free(text);
+    json_decref(value);
+}
+
+void cli_say(const struct cli_output *output, const char *format, ...)
+{
+    if (output->quiet) {
+        return;
+    }
+    va_list values;
+    va_start(values, format);
+    vfprintf(output->talk, format, values);
+    va_end(values);
+    fputc('\n', output->talk);
+    fflush(output->talk);
+}
+
+void cli_print_error(const struct cli_output *output, const struct rv_error *err)
+{
+    if (output->json) {
+        cli_print_json(output, json_pack("{s:{s:s,s:s,s:s,s:s}}", "error", "code",
+                                         rv_code_name(err->code), "message", err->message, "detail",
+                                         err->detail, "hint", err->hint));
+        return;
+    }
+    struct rv_buf line;
+    rv_buf_init(&line, LINE_MAX_BYTES);
+    rv_buf_printf(&line, "%serror:%s ", cli_style_talk(output, CLI_BAD),
+                  cli_style_talk(output, CLI_PLAIN));
+    cli_clean(&line, err->message);
     if (err->detail[0] != '\0') {
-        fprintf(stderr, "  %s\n", err->detail);
+        rv_buf_str(&line, "\n       ");
+        cli_clean(&line, err->detail);
     }
     if (err->hint[0] != '\0') {
-        fprintf(stderr, "  %s\n", err->hint);
+        rv_buf_str(&line, "\n    -> ");
+        cli_clean(&line, err->hint);
     }
-    return rv_code_exit_status(err->code);
+    fprintf(output->talk, "%s\n", line.data);
+    rv_buf_fini(&line);
 }
 
-int cli_usage(const struct cli *cli, const char *text)
-{
-    (void)cli;
-    fprintf(stderr, "usage: reeve %s\n", text);
-    return 2;
-}
+/* ---- text on a terminal ---- */
 
-/* Characters on the screen, not bytes. */
-static int width_of(const char *text)
+/* Decodes one character strictly (no overlong forms, no surrogates); gives its length, 1 for a byte
+ * that is none, with REPLACEMENT. */
+static size_t decode(const char *text, uint32_t *out)
 {
-    int width = 0;
-    for (; *text != '\0'; text++) {
-        width += ((unsigned char)*text & 0xC0) != 0x80;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *at = (const unsigned char *)text;
+    size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
+    uint32_t c = length == 1 ? at[0] : at[0] & (0x7Fu >> length);
+    if (length > 1 && (at[0] < 0xC2 || at[0] > 0xF4)) {
+        *out = REPLACEMENT;
+        return 1;
     }
-    return width;
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xC0) != 0x80) {
+            *out = REPLACEMENT;
+            return 1;
+        }
+        c = (c << 6) | (at[i] & 0x3F);
+    }
+    if (c < least[length] && length > 1) {
+        c = REPLACEMENT;
+    }
+    *out = c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF) ? REPLACEMENT : c;
+    return length;
 }
 
-struct table {
-    const struct cli *cli;
-    char **cells; /* row by row */
-    int columns;
-    int rows;
-    char *names[COLUMNS_MAX];
+struct range {
+    uint32_t first, last;
 };
 
-static enum rv_code take_row(void *data, const struct rv_result *result, int row,
-                             struct rv_error *err)
+static bool within(uint32_t c, const struct range *ranges, size_t count)
 {
-    (void)err;
-    struct table *table = data;
-    table->columns = rv_result_columns(result);
-    RV_ASSERT(table->columns <= COLUMNS_MAX);
-    if (table->cli->json) {
-        json_t *object = json_object();
-        for (int c = 0; c < table->columns; c++) {
-            json_object_set_new(object, rv_result_column_name(result, c),
-                                rv_result_is_null(result, row, c)
-                                    ? json_null()
-                                    : json_string(rv_result_text(result, row, c)));
-        }
-        char *text = rv_json_text(object);
-        puts(text);
-        rv_free(text);
-        json_decref(object);
-        table->rows++;
-        return RV_OK;
-    }
-    if (table->rows == 0) {
-        for (int c = 0; c < table->columns; c++) {
-            table->names[c] = rv_strdup(rv_result_column_name(result, c));
+    for (size_t i = 0; i < count; i++) {
+        if (c >= ranges[i].first && c <= ranges[i].last) {
+            return true;
         }
     }
-    if (table->rows >= ROWS_SHOWN_MAX) {
-        table->rows++;
-        return RV_OK;
-    }
-    size_t cells = (size_t)(table->rows + 1) * (size_t)table->columns;
-    table->cells = rv_realloc(table->cells, cells * sizeof *table->cells);
-    for (int c = 0; c < table->columns; c++) {
-        table->cells[table->rows * table->columns + c] = rv_strdup(rv_result_text(result, row, c));
-    }
-    table->rows++;
-    return RV_OK;
+    return false;
 }
 
-static void print_cell(const char *text, int width, bool last)
+static bool is_dangerous(uint32_t c)
 {
-    int shown = 0;
-    for (const char *at = text; *at != '\0'; at++) {
-        bool begins = ((unsigned char)*at & 0xC0) != 0x80;
-        if (begins && shown == width - 1 && width_of(at) > 1) {
-            fputs("\xe2\x80\xa6", stdout); /* an ellipsis */
-            shown++;
+    static const struct range ranges[] = {
+        {0x00, 0x1F},     {0x7F, 0x9F}, /* control characters, escape among them */
+        {0x061C, 0x061C}, {0x200E, 0x200F}, {0x202A, 0x202E},   {0x2066, 0x2069}, /* direction */
+        {0x2028, 0x2029}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F},                   /* lines, tags */
+    };
+    return within(c, ranges, RV_COUNT(ranges));
+}
+
+/* A small table instead of wcwidth, which depends on the locale of whoever runs us. */
+static int columns_of(uint32_t c)
+{
+    static const struct range none[] = {
+        {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A},
+        {0x064B, 0x065F}, {0x093C, 0x093C}, {0x0E31, 0x0E31}, {0x0E34, 0x0E3A},
+        {0x0E47, 0x0E4E}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x200B, 0x200D},
+        {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xFEFF, 0xFEFF},
+    };
+    static const struct range wide[] = {
+        {0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0xA4CF},   {0xAC00, 0xD7A3},
+        {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},
+        {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD},
+    };
+    return within(c, none, RV_COUNT(none)) ? 0 : within(c, wide, RV_COUNT(wide)) ? 2 : 1;
+}
+
+void cli_clean(struct rv_buf *out, const char *text)
+{
+    while (*text != '\0') {
+        uint32_t c = 0;
+        size_t length = decode(text, &c);
+        if (c == '\n' || c == '\t') {
+            rv_buf_char(out, ' ');
+        } else if (c == REPLACEMENT || is_dangerous(c)) {
+            rv_buf_str(out, "\xEF\xBF\xBD");
+        } else {
+            rv_buf_add(out, text, length);
+        }
+        text += length;
+    }
+}
+
+int cli_columns(const char *text)
+{
+    int columns = 0;
+    while (*text != '\0') {
+        uint32_t c = 0;
+        text += decode(text, &c);
+        columns += columns_of(c);
+    }
+    return columns;
+}
+
+size_t cli_head(const char *text, int columns)
+{
+    const char *at = text;
+    while (*at != '\0') {
+        uint32_t c = 0;
+        size_t length = decode(at, &c);
+        columns -= columns_of(c);
+        if (columns < 0) {
             break;
         }
-        shown += begins;
-        putchar((unsigned char)*at < 0x20 ? ' ' : *at); /* no escape sequences from documents */
+        at += length;
     }
-    for (; !last && shown < width; shown++) {
-        putchar(' ');
-    }
-    fputs(last ? "\n" : "  ", stdout);
-}
-
-static void print_table(struct table *table)
-{
-    int widths[COLUMNS_MAX];
-    int shown = table->rows < ROWS_SHOWN_MAX ? table->rows : ROWS_SHOWN_MAX;
-    for (int c = 0; c < table->columns; c++) {
-        widths[c] = width_of(table->names[c]);
-        for (int r = 0; r < shown; r++) {
-            int width = width_of(table->cells[r * table->columns + c]);
-            widths[c] = width > widths[c] ? width : widths[c];
-        }
-        widths[c] = widths[c] > COLUMN_MAX_WIDTH ? COLUMN_MAX_WIDTH : widths[c];
-    }
-    if (table->cli->tty) {
-        fputs("\033[1m", stdout);
-    }
-    for (int c = 0; c < table->columns; c++) {
-        print_cell(table->names[c], widths[c], c + 1 == table->columns);
-    }
-    if (table->cli->tty) {
-        fputs("\033[0m", stdout);
-    }
-    for (int r = 0; r < shown; r++) {
-        for (int c = 0; c < table->columns; c++) {
-            print_cell(table->cells[r * table->columns + c], widths[c], c + 1 == table->columns);
-        }
-    }
-    if (shown < table->rows) {
-        printf("… and %d more rows; --json shows all\n", table->rows - shown);
-    }
-    for (int i = 0; i < shown * table->columns; i++) {
-        rv_free(table->cells[i]);
-    }
-    for (int c = 0; c < table->columns; c++) {
-        rv_free(table->names[c]);
-    }
-}
-
-enum rv_code cli_print_query(const struct cli *cli, struct rv_db_session *session, int32_t tenant,
-                             const struct rv_statement *statement, struct rv_args *args, int *rows,
-                             struct rv_error *err)
-{
-    struct table table = {.cli = cli};
-    enum rv_code code =
-        rv_db_session_query(session, tenant, statement, args, take_row, &table, err);
-    if (table.rows > 0 && !cli->json) {
-        print_table(&table);
-    }
-    rv_free(table.cells);
-    if (rows != NULL) {
-        *rows = table.rows;
-    }
-    return code;
-}
-
-enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv_arena *arena,
-                           const char **text, size_t *length, struct rv_error *err)
-{
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return rv_fail(err, RV_NOT_FOUND, "could not open \"%s\"", path);
-    }
-    char *bytes = rv_arena_alloc(arena, max_bytes + 1);
-    size_t n = fread(bytes, 1, max_bytes + 1, file);
-    fclose(file);
-    if (n > max_bytes) {
-        return rv_fail(err, RV_LIMIT, "\"%s\" is larger than %zu bytes", path, max_bytes);
-    }
-    *text = bytes;
-    *length = n;
-    return RV_OK;
+    return (size_t)(at - text);
 }

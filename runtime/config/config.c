@@ -56,6 +56,12 @@ const struct rv_setting rv_settings[RV_SETTING_COUNT] = {
 #undef SETTING
 };
 
+/* Short names of the two that are set most. */
+static const struct {
+    const char *name;
+    enum rv_setting_id id;
+} short_variables[] = {{"REEVE_STATE", RV_SET_STATE_DIR}, {"REEVE_DATABASE", RV_SET_DATABASE_URI}};
+
 /* Variables with our prefix that are no settings. */
 static const char *const known_variables[] = {
     "REEVE_CONFIG",   /* the file to read */
@@ -326,6 +332,22 @@ static void variable_name(const char *setting, char out[NAME_MAX_BYTES])
     out[used] = '\0';
 }
 
+static bool is_variable_of(int id, const char *name)
+{
+    char wanted[NAME_MAX_BYTES];
+    variable_name(rv_settings[id].name, wanted);
+    if (strcmp(wanted, name) == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < RV_COUNT(short_variables); i++) {
+        if (short_variables[i].id == (enum rv_setting_id)id &&
+            strcmp(short_variables[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void warn_unknown(struct rv_config *config, const char *name)
 {
     char names[RV_SETTING_COUNT][NAME_MAX_BYTES];
@@ -359,9 +381,7 @@ static enum rv_code load_environment(struct rv_config *config, char *const *envi
             known = known || strcmp(known_variables[i], name) == 0;
         }
         for (int id = 0; id < RV_SETTING_COUNT; id++) {
-            char wanted[NAME_MAX_BYTES];
-            variable_name(rv_settings[id].name, wanted);
-            if (strcmp(wanted, name) == 0) {
+            if (is_variable_of(id, name)) {
                 known = true;
                 enum rv_code code = put(config, id, equals + 1, RV_ORIGIN_ENVIRONMENT, name, err);
                 if (code != RV_OK) {

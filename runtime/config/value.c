@@ -144,7 +144,7 @@ enum rv_code config_value_parse(const struct rv_setting *setting, const char *te
         if (code == RV_OK && !config_address_parse(text, host, &port)) {
             rv_fail(err, RV_INVALID, "%s: \"%s\" is not an address with a port", setting->name,
                     text);
-            return rv_hint(err, "Write it as in %s = 127.0.0.1:8430 or [::1]:8430.", setting->name);
+            return rv_hint(err, "Write it as in %s = 127.0.0.1:8700 or [::1]:8700.", setting->name);
         }
         return code;
     case RV_SETTING_TEXT:

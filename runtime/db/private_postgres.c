@@ -192,7 +192,7 @@ static enum rv_code absolute(const char *path, char out[RV_PRIVATE_PATH_MAX], st
     }
     if (strlen(folder) + strlen(path) + 2 > BASE_MAX) {
         rv_fail(err, RV_LIMIT, "the state directory's path is longer than %d bytes", BASE_MAX);
-        rv_hint(err, "Choose a shorter one with --state-dir or REEVE_STATE_DIR.");
+        rv_hint(err, "Choose a shorter one with --state or REEVE_STATE.");
         return RV_LIMIT;
     }
     if (path[0] == '/') {
@@ -234,7 +234,7 @@ static bool has_cluster(const char *base)
 static enum rv_code cannot_make(const char *path, int number, struct rv_error *err)
 {
     rv_fail_errno(err, number, "make the directory \"%s\"", path);
-    rv_hint(err, "Choose another place with --state-dir or REEVE_STATE_DIR.");
+    rv_hint(err, "Choose another place with --state or REEVE_STATE.");
     return err != NULL ? err->code : RV_IO;
 }
 
@@ -286,7 +286,7 @@ static enum rv_code make_folder(const struct private_place *place, const char *s
         rv_fail(err, RV_DENIED, "\"%s\" is not a directory of \"%s\"", base, place->user);
         rv_detail(err, "owner=%d type=%s", (int)found.st_uid,
                   S_ISDIR(found.st_mode) ? "directory" : "something else");
-        rv_hint(err, "Run reeve as its owner, or choose another place with --state-dir.");
+        rv_hint(err, "Run reeve as its owner, or choose another place with --state.");
         return RV_DENIED;
     }
     if (found.st_uid != place->uid && lchown(base, place->uid, place->gid) != 0) {
@@ -400,7 +400,7 @@ static enum rv_code take_lock(const struct private_place *place, struct rv_error
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         rv_fail_errno(err, errno, "open \"%s\"", path);
-        rv_hint(err, "Choose another place with --state-dir or REEVE_STATE_DIR.");
+        rv_hint(err, "Choose another place with --state or REEVE_STATE.");
         return err->code;
     }
     int64_t until_us = rv_mono_us(rv_clock_system()) + LOCK_WAIT_MS * INT64_C(1000);
@@ -429,7 +429,7 @@ static void work(enum operation operation, struct private_place *place, const ch
         reply->unreachable = true;
         reply->code = rv_fail(err, RV_DENIED, "the account \"%s\" cannot reach \"%s\"", place->user,
                               place->base);
-        rv_hint(err, "Let it pass the folders above (chmod o+x), or choose another --state-dir.");
+        rv_hint(err, "Let it pass the folders above (chmod o+x), or choose another --state.");
         return;
     }
     struct rv_private_postgres_status *status = &reply->status;

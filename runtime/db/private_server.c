@@ -180,7 +180,7 @@ static enum rv_code make_socket_folder(const struct private_place *place, struct
         (found.st_mode & 077) != 0) {
         rv_fail(err, RV_DENIED, "\"%s\" exists and is not a private directory of \"%s\"",
                 place->socket, place->user);
-        rv_hint(err, "Remove it, or choose a shorter --state-dir, so that it is not needed.");
+        rv_hint(err, "Remove it, or choose a shorter --state, so that it is not needed.");
         return RV_DENIED;
     }
     return RV_OK;

@@ -597,7 +597,10 @@ static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *st
 
     struct rv_hash policy_hash = rv_policy_hash(op->policy->policy);
     const json_t *facts = json_object_get(state, "facts");
-    const json_t *amount = json_object_get(facts, "amount");
+    const json_t *amount = json_object_get(request->args, "amount");
+    if (!json_is_object(amount)) {
+        amount = json_object_get(facts, "amount");
+    }
     json_t *never = json_array();
     json_array_append_new(never, json_string(who));
     if (request->principal.owner != NULL) {
@@ -698,6 +701,7 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
         rv_hint(err, "Use a new command id for a new command.");
         return RV_CONFLICT;
     }
+    op->outcome.stored = true;
     op->outcome.answer = json_object_get(log, "answer");
     if (strcmp(rv_json_str(log, "outcome", ""), "applied") == 0) {
         op->outcome.result = RV_GATE_REPEATED;

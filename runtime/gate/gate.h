@@ -76,6 +76,7 @@ struct rv_gate_request;
 /* What the door said.  Everything is borrowed until the callback returns. */
 struct rv_gate_outcome {
     enum rv_gate_result result;
+    bool stored;              /* an earlier answer to the same command id, not a new decision */
     enum rv_code code;        /* why not, for DENIED, REFUSED, VOID */
     const char *message;      /* one sentence */
     const struct rv_verdict *verdict; /* NULL when the budget refused */

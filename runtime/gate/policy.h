@@ -21,13 +21,17 @@ enum {
     RV_POLICY_SOURCE_MAX = 1 << 20,
     RV_POLICY_RULES_MAX = 20000,
     RV_VERDICT_RULES_MAX = 32,  /* rules named in one verdict; more are counted, not listed */
-    RV_POLICY_LIMITS_MAX = 16   /* limits that can apply to one request */
+    RV_POLICY_LIMITS_MAX = 16   /* limits that can apply to one request; one more denies */
 };
 
+/* `name` stands in messages ("default.lua:12: rule \"over5k\": field \"expires\" is missing; the
+ * error's hint is the remedy).  RV_INVALID: the bundle breaks a rule of the language; RV_LIMIT: it
+ * needs more time, memory or depth than a bundle may. */
 RV_MUST enum rv_code rv_policy_load(const char *source, size_t length, const char *name,
                                     struct rv_policy **out, struct rv_error *err);
 void rv_policy_destroy(struct rv_policy *policy);
-struct rv_hash rv_policy_hash(const struct rv_policy *policy); /* of the canonical form */
+/* Of the canonical form: rules in another order, other layout, other tests are the same policy. */
+struct rv_hash rv_policy_hash(const struct rv_policy *policy);
 const char *rv_policy_canonical(const struct rv_policy *policy); /* borrowed JSON text */
 const char *rv_policy_name(const struct rv_policy *policy);
 
@@ -45,7 +49,9 @@ struct rv_policy_request {
     const json_t *ctx;
 };
 
-/* A request prepared once and decided many times: every attribute the bundle mentions, resolved. */
+/* A request prepared once and decided many times: the rules about it, and the attributes they mention,
+ * each looked up on first use.  The request's texts and JSON are borrowed as long as the facts are
+ * used; facts belong to one thread.  RV_INVALID without an action or a known kind of principal. */
 struct rv_policy_facts;
 RV_MUST enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
                                           const struct rv_policy_request *request,
@@ -72,8 +78,9 @@ struct rv_verdict_rule {
 struct rv_verdict {
     enum rv_verdict_kind kind;
     struct rv_verdict_rule rules[RV_VERDICT_RULES_MAX]; /* what made it so */
-    int rule_count;
-    /* for RV_HOLD, merged over all asking rules; borrowed from the policy, arena for the merge */
+    int rule_count; /* may be larger than the list */
+    /* for RV_HOLD, merged over all asking rules (per role the largest n); borrowed from the policy,
+     * arena for the merge */
     const json_t *stages;    /* [{"role":"controller","n":1}, ...] */
     const json_t *never;     /* ["requester","agent_owner", ...] always contains these two */
     int64_t expires_s;       /* the shortest */
@@ -81,22 +88,29 @@ struct rv_verdict {
     const char *escalate_to;
 };
 
-/* `used[i]` belongs to limit i of rv_policy_limits (already used + held in the window). */
+/* `used[i]` belongs to limit i of rv_policy_limits (already used + held in the window); a limit that
+ * applies and has no `used` denies. */
 void rv_policy_decide(const struct rv_policy *policy, const struct rv_policy_facts *facts,
                       const int64_t *used, int used_count, struct rv_arena *arena,
                       struct rv_verdict *out);
 
-/* Readable account of a decision: matched rules, failed conditions of the nearest rules, and the
- * smallest change that flips it where one atom is enough.  New reference. */
+/* Readable account of a decision: matched rules, limits, failed conditions of the nearest rules, and
+ * one changed attribute that lowers the verdict, where there is one (decided again, never guessed).
+ * `used` NULL: as if nothing were used.  New reference; its form stands in policy_explain.c. */
 json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy_request *request,
                           const int64_t *used, int used_count);
 
-/* Static findings: [{severity, rule, finding, witness}].  `actions` is a NULL-terminated list of the
- * catalogue; `members` {role: count} or NULL.  New reference. */
+/* Static findings: [{severity:"error"|"warning"|"note", rule, line, finding, witness}].  `actions` is a
+ * NULL-terminated list of the catalogue or NULL; `members` {role: people} or NULL.  New reference. */
 json_t *rv_policy_check(const struct rv_policy *policy, const char *const *actions,
                         const json_t *members);
 
-/* Runs the bundle's own test{} entries: [{name, ok, expected, got}].  New reference. */
+/* Runs the bundle's own test{} entries: [{name, line, ok, expected, got}].  New reference. */
 json_t *rv_policy_test(const struct rv_policy *policy, int *failed);
+
+/* The same for a file of its own, `return cases{ test{…}, … }`. */
+RV_MUST enum rv_code rv_policy_test_cases(const struct rv_policy *policy, const char *source,
+                                          size_t length, const char *name, json_t **results,
+                                          int *failed, struct rv_error *err);
 
 #endif

@@ -1,593 +1,620 @@
-/* policy_compile.c -- checks the bundle rule by rule and compiles it for decision.
+/* policy_compile.c -- from the canonical form to flat tables that a decision can walk without thinking.
  *
- * Everything is refused here that could surprise later: unknown fields, unknown operators, a limit
- * without a cap, an approval without an expiry, amounts without a currency.  Messages name rule, field
- * and remedy.
+ *   symbols   every literal text, role and id once, with a number
+ *   slots     every attribute once; "res.vendor.iban" hangs below "res.vendor"
+ *   nodes     conditions; the children of a group lie side by side
+ *   buckets   (action or pattern, principal) -> rules
+ *
+ * The index: a request looks into the buckets of its action (and of the few patterns that match it)
+ * for everybody, for its kind of principal, its id and each of its roles.  Rules about other actions
+ * or other roles are never touched, so cost follows the rules that apply and not the bundle's size.
  */
 #include "runtime/gate/policy_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const policy_op_names[OP_COUNT] = {"all", "any", "none", "has", "eq", "ne", "lt", "le",
-                                               "gt", "ge", "one_of", "contains", "prefix"};
-const char *const policy_kind_names[RULE_KINDS] = {"permit", "forbid", "limit", "approve", "sink"};
+enum {
+    COMPILE_ARENA_MAX = 1 << 30,     /* above what the three limits below can need */
+    COMPILE_ACTIONS_MAX = 4096,      /* distinct exact names; a catalogue has a hundred */
+    COMPILE_PATTERNS_MAX = 256,
+    COMPILE_ENTRIES_MAX = 4 << 20    /* rules x actions x names of principals */
+};
 
-enum { POLICY_ARENA_MAX = 512 << 20, POLICY_EXPIRY_MAX_S = 90 * 86400 };
+/* ---- growing ---- */
 
-static enum rv_code complain(const struct rule *rule, struct rv_error *err, const char *field,
-                             const char *text, const char *hint)
+static void *grow(void *memory, uint32_t count, uint32_t *capacity, size_t size)
 {
-    rv_fail(err, RV_INVALID, "line %d: rule \"%s\": field \"%s\" %s", rule->line,
-            rule->id != NULL ? rule->id : "?", field, text);
-    rv_hint(err, "%s", hint);
-    return RV_INVALID;
+    if (count < *capacity) {
+        return memory;
+    }
+    *capacity = *capacity == 0 ? 64 : *capacity * 2;
+    return rv_realloc(memory, *capacity * size);
 }
 
-/* ---- small things ---- */
+/* ---- symbols ---- */
 
-int policy_attribute(struct rv_policy *policy, const char *path)
+/* FNV-1a over eight bytes at a time, then over the rest: short texts, no attacker-chosen set. */
+static uint32_t hash_bytes(const char *text, size_t length)
 {
-    for (int i = 0; i < policy->attribute_count; i++) {
-        if (strcmp(policy->attributes[i], path) == 0) {
-            return i;
-        }
+    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ length;
+    while (length >= 8) {
+        uint64_t word;
+        memcpy(&word, text, 8);
+        hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 29;
+        text += 8;
+        length -= 8;
     }
-    if (policy->attribute_count == POLICY_ATTRIBUTES_MAX) {
-        return -1;
+    for (; length > 0; length--, text++) {
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
     }
-    policy->attributes[policy->attribute_count] = rv_arena_strdup(policy->arena, path);
-    return policy->attribute_count++;
+    return (uint32_t)(hash ^ (hash >> 32));
 }
 
-/* "90s" "10m" "8h" "1d" -> seconds; 0 when it is none of these. */
-static int64_t duration(const json_t *json)
+int32_t policy_symbol_find(const struct rv_policy *policy, const char *text, size_t length)
 {
-    const char *text = json_string_value(json);
-    if (text == NULL) {
-        return 0;
-    }
-    char *end = NULL;
-    long long number = strtoll(text, &end, 10);
-    static const struct {
-        const char *unit;
-        int64_t seconds;
-    } units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
-    for (size_t i = 0; i < RV_COUNT(units); i++) {
-        if (number > 0 && number < 100000 && strcmp(end, units[i].unit) == 0) {
-            return number * units[i].seconds;
+    uint32_t hash = hash_bytes(text, length);
+    for (uint32_t at = hash & policy->symbol_mask;; at = (at + 1) & policy->symbol_mask) {
+        int32_t symbol = policy->symbol_table[at];
+        if (symbol < 0) {
+            return -1;
+        }
+        const struct policy_symbol *known = &policy->symbols[symbol];
+        if (known->hash == hash && known->length == length && memcmp(known->text, text, length) == 0) {
+            return symbol;
         }
     }
-    return 0;
 }
 
-static int minor_digits(const char *currency)
+static void symbol_table_resize(struct rv_policy *policy, uint32_t size)
 {
-    static const char *const none[] = {"JPY", "KRW", "CLP", "ISK", "VND"};
-    static const char *const three[] = {"KWD", "BHD", "TND", "IQD", "OMR", "JOD", "LYD"};
-    for (size_t i = 0; i < RV_COUNT(none); i++) {
-        if (strcmp(none[i], currency) == 0) {
-            return 0;
+    rv_free(policy->symbol_table);
+    policy->symbol_table = rv_alloc_array(size, sizeof *policy->symbol_table);
+    memset(policy->symbol_table, 0xff, size * sizeof *policy->symbol_table);
+    policy->symbol_mask = size - 1;
+    for (int32_t i = 0; i < policy->symbol_count; i++) {
+        uint32_t at = policy->symbols[i].hash & policy->symbol_mask;
+        while (policy->symbol_table[at] >= 0) {
+            at = (at + 1) & policy->symbol_mask;
         }
+        policy->symbol_table[at] = i;
     }
-    for (size_t i = 0; i < RV_COUNT(three); i++) {
-        if (strcmp(three[i], currency) == 0) {
-            return 3;
-        }
-    }
-    return 2;
 }
 
-/* {"money":"12.50","currency":"EUR"} -> {"minor":1250,"currency":"EUR"}, in place. */
-static bool normalise_money(json_t *json)
+/* `text` lives as long as the canonical form. */
+static int32_t symbol_of(struct rv_policy *policy, const char *text)
 {
-    const char *text = rv_json_str(json, "money", NULL);
-    const char *currency = rv_json_str(json, "currency", NULL);
-    if (text == NULL || currency == NULL) {
-        return false;
+    size_t length = strlen(text);
+    int32_t found = policy_symbol_find(policy, text, length);
+    if (found >= 0) {
+        return found;
     }
-    int digits = minor_digits(currency);
-    bool negative = *text == '-';
-    int64_t minor = 0;
-    int decimals = -1;
-    for (text += negative; *text != '\0'; text++) {
-        if (*text == '.') {
-            decimals = 0;
-            continue;
-        }
-        if (minor > INT64_MAX / 100 || decimals == digits) {
-            return false;
-        }
-        minor = minor * 10 + (*text - '0');
-        decimals += decimals >= 0;
+    if ((uint32_t)policy->symbol_count * 2 >= policy->symbol_mask) {
+        symbol_table_resize(policy, (policy->symbol_mask + 1) * 2);
     }
-    for (decimals = decimals < 0 ? 0 : decimals; decimals < digits; decimals++) {
-        minor *= 10;
+    uint32_t capacity = (uint32_t)policy->symbol_capacity;
+    policy->symbols =
+        grow(policy->symbols, (uint32_t)policy->symbol_count, &capacity, sizeof *policy->symbols);
+    policy->symbol_capacity = (int32_t)capacity;
+    struct policy_symbol symbol = {text, (uint32_t)length, hash_bytes(text, length)};
+    policy->symbols[policy->symbol_count] = symbol;
+    uint32_t at = symbol.hash & policy->symbol_mask;
+    while (policy->symbol_table[at] >= 0) {
+        at = (at + 1) & policy->symbol_mask;
     }
-    json_object_del(json, "money");
-    json_object_set_new(json, "minor", json_integer(negative ? -minor : minor));
-    return true;
+    policy->symbol_table[at] = policy->symbol_count;
+    return policy->symbol_count++;
 }
 
-static bool normalise(json_t *json)
+uint32_t policy_currency(const char *text)
 {
-    size_t i;
-    const char *key;
-    void *next;
-    json_t *item;
-    if (json_is_array(json)) {
-        json_array_foreach(json, i, item)
-        {
-            if (!normalise(item)) {
-                return false;
+    return text == NULL || strlen(text) != 3
+               ? 0
+               : (uint32_t)(unsigned char)text[0] << 16 | (uint32_t)(unsigned char)text[1] << 8 |
+                     (uint32_t)(unsigned char)text[2];
+}
+
+/* ---- slots ---- */
+
+static int root_of(const char *path)
+{
+    return strncmp(path, "me", 2) == 0    ? POLICY_ROOT_ME
+           : strncmp(path, "arg", 3) == 0 ? POLICY_ROOT_ARG
+                                          : POLICY_ROOT_RES;
+}
+
+/* The slot of a path, made with its parents; POLICY_NONE when there are too many. */
+static uint16_t slot_of(struct rv_policy *policy, const char *path)
+{
+    for (int i = 0; i < policy->slot_count; i++) {
+        if (strcmp(policy->slots[i].path, path) == 0) {
+            return (uint16_t)i;
+        }
+    }
+    const char *dot = strrchr(path, '.');
+    uint16_t parent = POLICY_NONE;
+    if (dot != NULL) {
+        parent = slot_of(policy, rv_arena_strndup(policy->arena, path, (size_t)(dot - path)));
+        if (parent == POLICY_NONE) {
+            return POLICY_NONE;
+        }
+    }
+    if (policy->slot_count == POLICY_SLOTS_MAX) {
+        return POLICY_NONE;
+    }
+    const char *own = rv_arena_strdup(policy->arena, path);
+    const char *key = dot == NULL ? own : own + (dot - path) + 1;
+    policy->slots[policy->slot_count] = (struct policy_slot){
+        .parent = parent, .root = (uint8_t)root_of(path), .key = key, .path = own,
+        .key_length = (uint32_t)strlen(key)};
+    return (uint16_t)policy->slot_count++;
+}
+
+/* ---- conditions ---- */
+
+static uint32_t nodes_reserve(struct rv_policy *policy, uint32_t count)
+{
+    uint32_t first = policy->node_count;
+    for (uint32_t i = 0; i < count; i++) {
+        policy->nodes =
+            grow(policy->nodes, policy->node_count, &policy->node_capacity, sizeof *policy->nodes);
+        policy->nodes[policy->node_count++] = (struct policy_node){0};
+    }
+    return first;
+}
+
+static void literal_add(struct rv_policy *policy, int64_t value)
+{
+    policy->literals = grow(policy->literals, policy->literal_count, &policy->literal_capacity,
+                            sizeof *policy->literals);
+    policy->literals[policy->literal_count++] = value;
+}
+
+static void set_literal(struct rv_policy *policy, struct policy_node *node, const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        node->type = POLICY_TEXT;
+        node->text = json_string_value(value);
+        node->length = (uint32_t)json_string_length(value);
+        node->symbol = symbol_of(policy, node->text);
+        break;
+    case JSON_INTEGER:
+        node->type = POLICY_INT;
+        node->number = json_integer_value(value);
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        node->type = POLICY_BOOL;
+        node->number = json_is_true(value);
+        break;
+    case JSON_OBJECT:
+        node->type = POLICY_MONEY;
+        node->number = rv_json_int(value, "minor", 0);
+        node->text = rv_json_str(value, "currency", "");
+        node->currency = policy_currency(node->text);
+        break;
+    case JSON_ARRAY:
+        node->type = json_is_string(json_array_get(value, 0)) ? POLICY_TEXT : POLICY_INT;
+        node->first = policy->literal_count;
+        node->count = (uint32_t)json_array_size(value);
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            const json_t *item = json_array_get(value, i);
+            literal_add(policy, node->type == POLICY_TEXT
+                                    ? symbol_of(policy, json_string_value(item))
+                                    : json_integer_value(item));
+        }
+        break;
+    case JSON_REAL:
+    case JSON_NULL:
+        RV_UNREACHABLE("the canonical form has no such literal");
+    }
+}
+
+/* Cheap conditions first: a group stops at the first that decides, and its order means nothing. */
+static int cost_of(const json_t *source)
+{
+    enum policy_op op = policy_op_from_name(rv_json_str(source, "op", ""));
+    return op <= POLICY_NONE_OF ? 4 : op == POLICY_CONTAINS ? 3 : op == POLICY_ONE_OF || op == POLICY_PREFIX ? 2 : 1;
+}
+
+static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_t *source);
+
+static bool compile_children(struct rv_policy *policy, uint32_t first, const json_t *of)
+{
+    bool ok = true;
+    for (int cost = 1; cost <= 4; cost++) {
+        for (size_t i = 0; ok && i < json_array_size(of); i++) {
+            if (cost_of(json_array_get(of, i)) == cost) {
+                ok = compile_condition(policy, first++, json_array_get(of, i));
             }
         }
-    } else if (json_object_get(json, "money") != NULL) {
-        return normalise_money(json);
-    } else if (json_is_object(json)) {
-        json_object_foreach_safe(json, next, key, item)
-        {
-            if (!normalise(item)) {
-                return false;
-            }
-        }
     }
-    return true;
+    return ok;
 }
 
-/* ---- expressions ---- */
-
-static struct expression *compile_expression(struct rv_policy *policy, const json_t *json, int depth,
-                                             const char **problem)
+static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_t *source)
 {
-    const char *name = rv_json_str(json, "op", NULL);
-    int op = 0;
-    while (op < OP_COUNT && (name == NULL || strcmp(policy_op_names[op], name) != 0)) {
-        op++;
-    }
-    if (op == OP_COUNT || depth > POLICY_DEPTH_MAX) {
-        *problem = op == OP_COUNT ? "is no condition like arg.amount:le(money\"5 EUR\")"
-                                  : "is nested too deep";
-        return NULL;
-    }
-    struct expression *node = rv_arena_alloc(policy->arena, sizeof *node);
-    *node = (struct expression){.op = (enum op)op, .attr = -1, .other = -1, .source = json};
-    if (op <= OP_NONE) {
-        const json_t *of = json_object_get(json, "of");
-        node->of_count = (int)json_array_size(of);
-        node->of = rv_arena_alloc(policy->arena, ((size_t)node->of_count + 1) * sizeof *node->of);
-        for (int i = 0; i < node->of_count && *problem == NULL; i++) {
-            node->of[i] = compile_expression(policy, json_array_get(of, (size_t)i), depth + 1, problem);
-        }
-        if (node->of_count == 0) {
-            *problem = "has an empty list of conditions";
-        }
-        return node;
-    }
-    const char *path = rv_json_str(json, "attr", "");
-    if (strncmp(path, "me.", 3) != 0 && strncmp(path, "arg.", 4) != 0 && strncmp(path, "res.", 4) != 0) {
-        *problem = "names an attribute that is not me.…, arg.… or res.…";
-        return NULL;
-    }
-    node->attr = policy_attribute(policy, path);
-    const json_t *value = json_object_get(json, "value");
-    const char *other = rv_json_str(value, "attr", NULL);
-    if (other != NULL) {
-        node->other = policy_attribute(policy, other);
-    } else if (op != OP_HAS) {
-        node->value = policy_value(value);
-    }
-    bool ordering = op >= OP_LT && op <= OP_GE;
-    if (node->attr < 0 || (other != NULL && node->other < 0)) {
-        *problem = "brings more attributes than one bundle may use";
-    } else if (op != OP_HAS && other == NULL && (node->value.type == VALUE_NONE || node->value.type == VALUE_OTHER)) {
-        *problem = "compares with a value that is no text, integer, boolean, money or list";
-    } else if (ordering && other == NULL && node->value.type != VALUE_INT &&
-               node->value.type != VALUE_MONEY) {
-        *problem = "orders something that is neither integer nor money";
-    } else if (op == OP_ONE_OF && other == NULL && node->value.type != VALUE_LIST) {
-        *problem = "uses one_of without a list";
-    }
-    return node;
-}
-
-/* ---- who and what ---- */
-
-static int principal_index(struct rv_policy *policy, const json_t *rule)
-{
-    static const char *const kinds[] = {"agents", "persons", "system"};
-    json_t *match = json_object();
-    for (size_t i = 0; i < RV_COUNT(kinds); i++) {
-        json_t *who = json_object_get(rule, kinds[i]);
-        if (who != NULL) {
-            json_object_set(match, kinds[i], who);
+    struct policy_node node = {.slot = POLICY_NONE, .other = POLICY_NONE, .symbol = -1};
+    node.op = (uint8_t)policy_op_from_name(rv_json_str(source, "op", ""));
+    RV_ASSERT(node.op < POLICY_OPS);
+    bool ok = true;
+    if (node.op <= POLICY_NONE_OF) {
+        const json_t *of = json_object_get(source, "of");
+        node.count = (uint32_t)json_array_size(of);
+        node.first = nodes_reserve(policy, node.count);
+        ok = compile_children(policy, node.first, of);
+    } else {
+        const char *other = rv_json_str(source, "other", NULL);
+        node.slot = slot_of(policy, rv_json_str(source, "attr", ""));
+        ok = node.slot != POLICY_NONE;
+        if (other != NULL) {
+            node.other = slot_of(policy, other);
+            ok = ok && node.other != POLICY_NONE;
+        } else if (node.op != POLICY_HAS) {
+            set_literal(policy, &node, json_object_get(source, "value"));
         }
     }
-    for (int i = 0; i < policy->principal_count; i++) {
-        if (json_equal(policy->principals[i].source, match)) {
-            json_decref(match);
-            return i;
-        }
-    }
-    if (policy->principal_count == POLICY_PRINCIPALS_MAX) {
-        json_decref(match);
-        return -1;
-    }
-    policy->principals[policy->principal_count].source = match;
-    return policy->principal_count++;
-}
-
-static bool is_who(const json_t *who)
-{
-    return who == NULL || json_is_string(who) || json_is_array(who) ||
-           json_is_string(json_object_get(who, "role"));
-}
-
-static enum rv_code compile_who(struct rv_policy *policy, struct rule *rule, struct rv_error *err)
-{
-    const json_t *source = rule->source;
-    bool named = false;
-    static const char *const kinds[] = {"agents", "persons", "system"};
-    for (size_t i = 0; i < RV_COUNT(kinds); i++) {
-        const json_t *who = json_object_get(source, kinds[i]);
-        named = named || who != NULL;
-        if (!is_who(who)) {
-            return complain(rule, err, kinds[i], "is neither \"*\", a list of names nor role\"…\"",
-                            "Write agents=\"*\", agents={\"price_variance\"} or persons=role\"clerk\".");
-        }
-    }
-    if (rule->kind == RULE_PERMIT && !named) {
-        return complain(rule, err, "agents", "is missing: a permit says to whom",
-                        "Add agents=…, persons=… or system=….");
-    }
-    rule->principal = principal_index(policy, source);
-    return rule->principal >= 0 ? RV_OK
-                                : complain(rule, err, "agents", "brings too many different groups",
-                                           "Use roles instead of lists of names.");
-}
-
-static enum rv_code compile_actions(struct rv_policy *policy, struct rule *rule,
-                                    struct rv_error *err)
-{
-    json_t *action = json_object_get(rule->source, "action");
-    if (json_is_string(action)) {
-        action = json_pack("[O]", action);
-        json_object_set_new((json_t *)(uintptr_t)rule->source, "action", action);
-    }
-    (void)policy;
-    size_t i;
-    json_t *item;
-    json_array_foreach(action, i, item)
-    {
-        if (!json_is_string(item)) {
-            action = NULL;
-            break;
-        }
-    }
-    if (json_array_size(action) == 0) {
-        return complain(rule, err, "action", "names no action",
-                        "Write action=\"invoice.pay\", \"invoice.*\", \"*\" or any_of{…}.");
-    }
-    rule->actions = action;
-    return RV_OK;
-}
-
-/* ---- what a rule asks for ---- */
-
-static enum rv_code compile_stages(struct rv_policy *policy, struct rule *rule, const json_t *ask,
-                                   const char *field, struct rv_error *err)
-{
-    (void)policy;
-    const char *role = rv_json_str(ask, "approval", NULL);
-    if (json_is_string(ask) && strcmp(json_string_value(ask), "deny") == 0) {
-        return RV_OK;
-    }
-    if (role == NULL) {
-        return complain(rule, err, field, "is neither \"deny\" nor approval\"role\"",
-                        "Write for example over=approval\"controller\".");
-    }
-    json_t *stages = json_pack("[{s:s,s:i}]", "role", role, "n", 1);
-    json_object_set_new((json_t *)(uintptr_t)rule->source, "stages", stages);
-    rule->stages = stages;
-    rule->expires_s = 86400;
-    return RV_OK;
-}
-
-static enum rv_code compile_limit(struct rv_policy *policy, struct rule *rule, struct rv_error *err)
-{
-    const json_t *source = rule->source;
-    const char *sum = rv_json_str(json_object_get(source, "sum"), "attr", NULL);
-    bool counts = rv_json_bool(source, "count", false);
-    rule->sum_attr = sum != NULL ? policy_attribute(policy, sum) : -1;
-    rule->cap = policy_value(json_object_get(source, "cap"));
-    if ((sum != NULL) == counts) {
-        return complain(rule, err, "sum", "or \"count\" must be given, and only one of them",
-                        "Write sum=arg.amount or count=true.");
-    }
-    if (rule->cap.type != (sum != NULL ? VALUE_MONEY : VALUE_INT) || rule->cap.number < 0) {
-        return complain(rule, err, "cap", sum != NULL ? "is no amount" : "is no count",
-                        "Write cap=money\"5000 EUR\" with sum, cap=100 with count.");
-    }
-    rule->window_s = duration(json_object_get(source, "window"));
-    if (rule->window_s == 0) {
-        return complain(rule, err, "window", "is no duration", "Write window=\"1d\" (s, m, h, d).");
-    }
-    rule->bucket_s = rule->window_s / POLICY_BUCKETS > 0 ? rule->window_s / POLICY_BUCKETS : 1;
-    const json_t *per = json_object_get(source, "per");
-    rule->per_count = (int)json_array_size(per);
-    static const struct {
-        const char *name;
-        const char *path;
-    } known[] = {{"agent", "me.id"}, {"person", "me.id"}, {"owner", "me.owner"}, {"tenant", "me.tenant"},
-                 {"vendor", "res.vendor.id"}};
-    for (int i = 0; i < rule->per_count; i++) {
-        const json_t *item = json_array_get(per, (size_t)i);
-        const char *name = json_is_string(item) ? json_string_value(item) : rv_json_str(item, "attr", NULL);
-        const char *path = name;
-        for (size_t k = 0; k < RV_COUNT(known) && name != NULL; k++) {
-            path = strcmp(known[k].name, name) == 0 ? known[k].path : path;
-        }
-        if (i >= POLICY_PER_MAX || path == NULL || strchr(path, '.') == NULL) {
-            return complain(rule, err, "per", "names something unknown",
-                            "Use \"agent\", \"owner\", \"vendor\", \"tenant\" or an attribute.");
-        }
-        rule->per[i] = policy_attribute(policy, path);
-        rule->per_name[i] = name;
-    }
-    return compile_stages(policy, rule, json_object_get(source, "over"), "over", err);
-}
-
-static enum rv_code compile_approve(struct rv_policy *policy, struct rule *rule,
-                                    struct rv_error *err)
-{
-    (void)policy;
-    const json_t *source = rule->source;
-    rule->stages = json_object_get(source, "stages");
-    size_t i;
-    json_t *stage;
-    json_array_foreach((json_t *)(uintptr_t)rule->stages, i, stage)
-    {
-        if (rv_json_str(stage, "role", NULL) == NULL || rv_json_int(stage, "n", 1) < 1) {
-            return complain(rule, err, "stages", "has a stage without role or with n below 1",
-                            "Write stages={ {role=\"controller\", n=1} }.");
-        }
-        if (json_object_get(stage, "n") == NULL) {
-            json_object_set_new(stage, "n", json_integer(1));
-        }
-    }
-    if (json_array_size(rule->stages) == 0) {
-        return complain(rule, err, "stages", "is empty: nobody would be asked",
-                        "Write stages={ {role=\"controller\", n=1} }.");
-    }
-    rule->never = json_object_get(source, "never");
-    rule->expires_s = duration(json_object_get(source, "expires"));
-    if (rule->expires_s == 0 || rule->expires_s > POLICY_EXPIRY_MAX_S) {
-        return complain(rule, err, "expires", "is missing or longer than 90 days",
-                        "Every question ends: write expires=\"24h\".");
-    }
-    const json_t *escalate = json_object_get(source, "escalate");
-    if (escalate != NULL) {
-        rule->escalate_after_s = duration(json_object_get(escalate, "after"));
-        rule->escalate_to = rv_json_str(escalate, "to", NULL);
-        if (rule->escalate_after_s == 0 || rule->escalate_to == NULL ||
-            rule->escalate_after_s >= rule->expires_s) {
-            return complain(rule, err, "escalate", "needs after= (before the expiry) and to=",
-                            "Write escalate={after=\"8h\", to=\"cfo\"}.");
-        }
-    }
-    return RV_OK;
-}
-
-static enum rv_code compile_sink(struct rv_policy *policy, struct rule *rule, struct rv_error *err)
-{
-    const json_t *source = rule->source;
-    const json_t *args = json_object_get(source, "args");
-    rule->sink_count = (int)json_array_size(args);
-    if (rule->sink_count == 0 || strcmp(rv_json_str(source, "need", ""), "trusted") != 0) {
-        return complain(rule, err, "args", "is empty, or need is not \"trusted\"",
-                        "Write args={\"iban\"}, need=\"trusted\".");
-    }
-    rule->sink_args = rv_arena_alloc(policy->arena, (size_t)rule->sink_count * sizeof(int));
-    rule->sink_names = rv_arena_alloc(policy->arena, (size_t)rule->sink_count * sizeof(char *));
-    for (int i = 0; i < rule->sink_count; i++) {
-        const char *name = json_string_value(json_array_get(args, (size_t)i));
-        if (name == NULL) {
-            return complain(rule, err, "args", "holds something that is no name", "Write args={\"iban\"}.");
-        }
-        rule->sink_names[i] = name;
-        rule->sink_args[i] = policy_attribute(policy, rv_arena_printf(policy->arena, "arg.%s", name));
-    }
-    const char *exact = rv_json_str(json_object_get(source, "endorse"), "exact", NULL);
-    rule->endorse_attr = -1;
-    if (exact != NULL) {
-        rule->endorse_attr = policy_attribute(policy, rv_arena_printf(policy->arena, "res.%s", exact));
-    }
-    return compile_stages(policy, rule, json_object_get(source, "otherwise"), "otherwise", err);
+    policy->nodes[at] = node;
+    return ok;
 }
 
 /* ---- rules ---- */
 
-static enum rv_code compile_rule(struct rv_policy *policy, json_t *source, struct rv_error *err)
+static void compile_ask(struct policy_rule *rule)
 {
-    struct rule *rule = &policy->rules[policy->rule_count];
-    const char *kind = rv_json_str(source, "kind", "");
-    *rule = (struct rule){.source = source, .line = (int)rv_json_int(source, "line", 0),
-                          .endorse_attr = -1, .sum_attr = -1};
-    json_object_del(source, "line"); /* moving a rule in the file does not change the policy */
-    rule->id = rv_json_str(source, "id", NULL);
-    int number = 0;
-    while (number < RULE_KINDS && strcmp(policy_kind_names[number], kind) != 0) {
-        number++;
+    const json_t *ask = json_object_get(rule->source, "ask");
+    rule->ask = (struct policy_ask){
+        .stages = json_object_get(ask, "stages"),
+        .never = json_object_get(ask, "never"),
+        .expires_s = rv_json_int(ask, "expires_s", 0),
+        .escalate_after_s = rv_json_int(ask, "escalate_after_s", 0),
+        .escalate_to = rv_json_str(ask, "escalate_to", NULL),
+    };
+}
+
+static bool compile_limit(struct rv_policy *policy, struct policy_rule *rule)
+{
+    const char *sum = rv_json_str(rule->source, "sum", NULL);
+    rule->sum = sum != NULL ? slot_of(policy, sum) : POLICY_NONE;
+    bool ok = sum == NULL || rule->sum != POLICY_NONE;
+    rule->cap = policy_value_of(policy, json_object_get(rule->source, "cap"));
+    rule->window_s = rv_json_int(rule->source, "window_s", 0);
+    rule->bucket_s = (rule->window_s + POLICY_BUCKETS - 1) / POLICY_BUCKETS;
+    const json_t *per = json_object_get(rule->source, "per");
+    for (size_t i = 0; i < json_array_size(per); i++) {
+        struct policy_per *part = &rule->per[rule->per_count++];
+        part->name = json_string_value(json_array_get(per, i));
+        part->kind = strcmp(part->name, "agent") == 0    ? POLICY_PER_AGENT
+                     : strcmp(part->name, "action") == 0 ? POLICY_PER_ACTION
+                                                         : POLICY_PER_SLOT;
+        part->slot = part->kind == POLICY_PER_SLOT ? slot_of(policy, part->name) : POLICY_NONE;
+        ok = ok && (part->kind != POLICY_PER_SLOT || part->slot != POLICY_NONE);
     }
-    rule->kind = (enum rule_kind)number;
-    if (number == RULE_KINDS) {
-        return complain(rule, err, "kind", "is no rule", "Use permit, forbid, limit, approve or sink.");
+    return ok;
+}
+
+static bool compile_sink(struct rv_policy *policy, struct policy_rule *rule)
+{
+    const json_t *args = json_object_get(rule->source, "args");
+    const char *endorse = rv_json_str(rule->source, "endorse", NULL);
+    rule->sink_count = (int)json_array_size(args);
+    rule->sink_slots = rv_arena_alloc(policy->arena, (size_t)rule->sink_count * sizeof(uint16_t));
+    rule->sink_names = rv_arena_alloc(policy->arena, (size_t)rule->sink_count * sizeof(char *));
+    bool ok = true;
+    for (int i = 0; i < rule->sink_count; i++) {
+        rule->sink_names[i] = json_string_value(json_array_get(args, (size_t)i));
+        rule->sink_slots[i] =
+            slot_of(policy, rv_arena_printf(policy->arena, "arg.%s", rule->sink_names[i]));
+        ok = ok && rule->sink_slots[i] != POLICY_NONE;
     }
-    if (rule->id == NULL || *rule->id == '\0') {
-        return complain(rule, err, "id", "is missing", "Give every rule a short, unique id.");
-    }
-    for (int i = 0; i < policy->rule_count; i++) {
-        if (strcmp(policy->rules[i].id, rule->id) == 0) {
-            return complain(rule, err, "id", "is used twice", "Give every rule its own id.");
-        }
-    }
-    enum rv_code code = compile_who(policy, rule, err);
-    if (code == RV_OK) {
-        code = compile_actions(policy, rule, err);
-    }
+    rule->endorse = endorse != NULL ? slot_of(policy, endorse) : POLICY_NONE;
+    rule->need = policy_label_rank(rv_json_str(rule->source, "need", ""));
+    return ok && (endorse == NULL || rule->endorse != POLICY_NONE);
+}
+
+static enum rv_code compile_rule(struct rv_policy *policy, int index, const json_t *source, int line,
+                                 struct rv_error *err)
+{
+    struct policy_rule *rule = &policy->rules[index];
+    *rule = (struct policy_rule){.when = -1, .source = source, .sum = POLICY_NONE,
+                                 .endorse = POLICY_NONE, .id = rv_json_str(source, "id", "")};
+    rule->kind = (uint8_t)policy_kind_from_name(rv_json_str(source, "kind", ""));
+    RV_ASSERT(rule->kind < POLICY_KINDS);
+    policy->lines[index] = line;
+    compile_ask(rule);
+    bool ok = true;
     const json_t *when = json_object_get(source, "when");
-    if (code == RV_OK && when != NULL) {
-        const char *problem = NULL;
-        rule->when = compile_expression(policy, when, 0, &problem);
-        if (problem != NULL) {
-            code = complain(rule, err, "when", problem, "See policies/README.md for the language.");
+    if (when != NULL) {
+        uint32_t root = nodes_reserve(policy, 1);
+        rule->when = (int32_t)root;
+        ok = compile_condition(policy, root, when);
+    }
+    if (rule->kind == POLICY_LIMIT) {
+        ok = compile_limit(policy, rule) && ok;
+    } else if (rule->kind == POLICY_SINK) {
+        ok = compile_sink(policy, rule) && ok;
+    }
+    if (!ok) {
+        rv_fail(err, RV_LIMIT, "%s:%d: rule \"%s\": the bundle uses more than %d attributes",
+                policy->file, line, rule->id, POLICY_SLOTS_MAX);
+        rv_hint(err, "Use the same attribute names in all rules, or split the bundle.");
+        return RV_LIMIT;
+    }
+    return RV_OK;
+}
+
+/* ---- the index ---- */
+
+bool policy_pattern_matches(const char *pattern, const char *action)
+{
+    const char *star = strchr(pattern, '*');
+    if (star == NULL) {
+        return strcmp(pattern, action) == 0;
+    }
+    size_t before = (size_t)(star - pattern);
+    size_t after = strlen(star + 1);
+    size_t length = strlen(action);
+    return length >= before + after && memcmp(pattern, action, before) == 0 &&
+           memcmp(star + 1, action + length - after, after) == 0;
+}
+
+static uint64_t bucket_key(uint32_t action, enum policy_selector selector, int32_t symbol)
+{
+    return (uint64_t)(action + 1) << 35 | (uint64_t)selector << 32 | (uint32_t)symbol;
+}
+
+static uint32_t bucket_hash(uint64_t key)
+{
+    key *= UINT64_C(0x9E3779B97F4A7C15);
+    return (uint32_t)(key >> 32);
+}
+
+const struct policy_bucket *policy_bucket_find(const struct rv_policy *policy, uint32_t action,
+                                               enum policy_selector selector, int32_t symbol)
+{
+    uint64_t key = bucket_key(action, selector, symbol);
+    for (uint32_t at = bucket_hash(key) & policy->bucket_mask;; at = (at + 1) & policy->bucket_mask) {
+        const struct policy_bucket *bucket = &policy->buckets[at];
+        if (bucket->key == key) {
+            return bucket;
+        }
+        if (bucket->key == 0) {
+            return NULL;
         }
     }
-    if (code == RV_OK && rule->kind == RULE_LIMIT) {
-        code = compile_limit(policy, rule, err);
-    } else if (code == RV_OK && rule->kind == RULE_APPROVE) {
-        code = compile_approve(policy, rule, err);
-    } else if (code == RV_OK && rule->kind == RULE_SINK) {
-        code = compile_sink(policy, rule, err);
+}
+
+/* One rule seen from one action and one selector. */
+struct entry {
+    uint64_t key;
+    uint32_t rule;
+};
+
+struct entries {
+    struct entry *list;
+    uint32_t count, capacity;
+    bool full;
+};
+
+static void entry_add(struct entries *entries, uint64_t key, uint32_t rule)
+{
+    if (entries->count == COMPILE_ENTRIES_MAX) {
+        entries->full = true;
+        return;
     }
-    policy->rule_count++;
-    return code;
+    entries->list = grow(entries->list, entries->count, &entries->capacity, sizeof *entries->list);
+    entries->list[entries->count++] = (struct entry){key, rule};
 }
 
-/* ---- the index by action ---- */
-
-static bool is_glob(const char *action)
+static void enter_group(struct rv_policy *policy, struct entries *entries, uint32_t action,
+                        uint32_t rule, const json_t *group, enum policy_selector any)
 {
-    return strchr(action, '*') != NULL;
-}
-
-static uint32_t hash_text(const char *text)
-{
-    uint32_t hash = 2166136261u;
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    static const char *const lists[] = {"ids", "roles"};
+    if (json_is_string(group)) {
+        entry_add(entries, bucket_key(action, any, 0), rule);
+        return;
     }
-    return hash;
-}
-
-static struct action_index *index_slot(const struct rv_policy *policy, const char *action)
-{
-    uint32_t at = hash_text(action) & (uint32_t)(policy->index_size - 1);
-    while (policy->index[at].action != NULL && strcmp(policy->index[at].action, action) != 0) {
-        at = (at + 1) & (uint32_t)(policy->index_size - 1);
-    }
-    return &policy->index[at];
-}
-
-static void add_to(struct rv_policy *policy, int **list, int *count, int rule)
-{
-    if ((*count & (*count - 1)) == 0) { /* full at powers of two: double */
-        int *larger = rv_arena_alloc(policy->arena, (size_t)(*count * 2 + 1) * sizeof(int));
-        if (*count > 0) {
-            memcpy(larger, *list, (size_t)*count * sizeof(int));
+    for (int k = 0; k < 2; k++) {
+        size_t i;
+        json_t *name;
+        json_array_foreach(json_object_get(group, lists[k]), i, name)
+        {
+            int32_t symbol = symbol_of(policy, json_string_value(name));
+            entry_add(entries, bucket_key(action, (enum policy_selector)(any + 1 + k), symbol), rule);
         }
-        *list = larger;
     }
-    (*list)[(*count)++] = rule;
 }
 
-static void build_index(struct rv_policy *policy)
+static void enter_rule(struct rv_policy *policy, struct entries *entries, uint32_t action, uint32_t rule)
 {
-    size_t names = 0;
-    for (int i = 0; i < policy->rule_count; i++) {
-        names += json_array_size(policy->rules[i].actions);
+    const json_t *who = json_object_get(policy->rules[rule].source, "who");
+    if (who == NULL) {
+        entry_add(entries, bucket_key(action, POLICY_EVERYBODY, 0), rule);
+        return;
     }
-    policy->index_size = 16;
-    while ((size_t)policy->index_size < 2 * names + 1) {
-        policy->index_size *= 2;
+    _Static_assert(POLICY_AGENT_ID == POLICY_AGENT_ANY + 1 && POLICY_AGENT_ROLE == POLICY_AGENT_ANY + 2 &&
+                       POLICY_PERSON_ROLE == POLICY_PERSON_ANY + 2,
+                   "enter_group counts from the first of a group");
+    enter_group(policy, entries, action, rule, json_object_get(who, "agents"), POLICY_AGENT_ANY);
+    enter_group(policy, entries, action, rule, json_object_get(who, "persons"), POLICY_PERSON_ANY);
+    if (json_object_get(who, "system") != NULL) {
+        entry_add(entries, bucket_key(action, POLICY_SYSTEM, 0), rule);
     }
-    policy->index = rv_arena_alloc(policy->arena, (size_t)policy->index_size * sizeof *policy->index);
-    for (int i = 0; i < policy->rule_count; i++) {
+}
+
+/* Exact names first, then patterns; {name: number}. */
+static json_t *number_actions(struct rv_policy *policy)
+{
+    json_t *numbers = json_object();
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < policy->rule_count; i++) {
+            size_t k;
+            json_t *action;
+            json_array_foreach(json_object_get(policy->rules[i].source, "actions"), k, action)
+            {
+                const char *name = json_string_value(action);
+                if ((strchr(name, '*') != NULL) == (pass == 1) && json_object_get(numbers, name) == NULL) {
+                    json_object_set_new(numbers, name, json_integer(policy->action_count));
+                    policy->action_count++;
+                }
+            }
+        }
+        if (pass == 0) {
+            policy->exact_count = policy->action_count;
+        }
+    }
+    return numbers;
+}
+
+static void make_actions(struct rv_policy *policy, const json_t *numbers)
+{
+    policy->actions =
+        rv_arena_alloc(policy->arena, (policy->action_count + 1) * sizeof *policy->actions);
+    const char *name;
+    json_t *number;
+    json_object_foreach(policy_json(numbers), name, number)
+    {
+        policy->actions[json_integer_value(number)].name = rv_arena_strdup(policy->arena, name);
+    }
+    for (uint32_t i = 0; i < policy->exact_count; i++) {
+        struct policy_action *action = &policy->actions[i];
+        uint32_t patterns = policy->action_count - policy->exact_count;
+        action->patterns = rv_arena_alloc(policy->arena, (patterns + 1) * sizeof(uint32_t));
+        for (uint32_t k = policy->exact_count; k < policy->action_count; k++) {
+            if (policy_pattern_matches(policy->actions[k].name, action->name)) {
+                action->patterns[action->pattern_count++] = k;
+            }
+        }
+        symbol_of(policy, action->name);
+    }
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct entry *left = a;
+    const struct entry *right = b;
+    if (left->key != right->key) {
+        return left->key < right->key ? -1 : 1;
+    }
+    return left->rule < right->rule ? -1 : left->rule > right->rule;
+}
+
+static void make_buckets(struct rv_policy *policy, struct entries *entries)
+{
+    uint32_t size = 16;
+    while (size < entries->count * 2 + 1) {
+        size *= 2;
+    }
+    policy->buckets = rv_arena_alloc(policy->arena, size * sizeof *policy->buckets);
+    policy->bucket_mask = size - 1;
+    policy->bucket_rules = rv_arena_alloc(policy->arena, ((size_t)entries->count + 1) * sizeof(uint32_t));
+    if (entries->count > 0) {
+        qsort(entries->list, entries->count, sizeof *entries->list, compare_entries);
+    }
+    struct policy_bucket *bucket = NULL;
+    for (uint32_t i = 0; i < entries->count; i++) {
+        uint64_t key = entries->list[i].key;
+        if (bucket == NULL || bucket->key != key) {
+            uint32_t at = bucket_hash(key) & policy->bucket_mask;
+            while (policy->buckets[at].key != 0) {
+                at = (at + 1) & policy->bucket_mask;
+            }
+            bucket = &policy->buckets[at];
+            *bucket = (struct policy_bucket){.key = key, .first = i};
+        }
+        policy->bucket_rules[bucket->first + bucket->count++] = entries->list[i].rule;
+    }
+}
+
+static enum rv_code build_index(struct rv_policy *policy, struct rv_error *err)
+{
+    struct entries entries = {0};
+    json_t *numbers = number_actions(policy);
+    if (policy->exact_count > COMPILE_ACTIONS_MAX ||
+        policy->action_count - policy->exact_count > COMPILE_PATTERNS_MAX) {
+        json_decref(numbers);
+        return rv_fail(err, RV_LIMIT, "%s: the bundle names more than %d actions or %d patterns",
+                       policy->file, COMPILE_ACTIONS_MAX, COMPILE_PATTERNS_MAX);
+    }
+    make_actions(policy, numbers);
+    for (int i = 0; i < policy->rule_count && !entries.full; i++) {
+        if (policy->rules[i].kind == POLICY_SOD) {
+            continue; /* speaks about roles, not about requests */
+        }
         size_t k;
         json_t *action;
-        bool wild = false;
-        json_array_foreach((json_t *)(uintptr_t)policy->rules[i].actions, k, action)
+        json_array_foreach(json_object_get(policy->rules[i].source, "actions"), k, action)
         {
-            wild = wild || is_glob(json_string_value(action));
-        }
-        if (wild) {
-            add_to(policy, &policy->wild, &policy->wild_count, i);
-            continue;
-        }
-        json_array_foreach((json_t *)(uintptr_t)policy->rules[i].actions, k, action)
-        {
-            struct action_index *slot = index_slot(policy, json_string_value(action));
-            slot->action = json_string_value(action);
-            add_to(policy, &slot->rules, &slot->count, i);
+            enter_rule(policy, &entries,
+                       (uint32_t)rv_json_int(numbers, json_string_value(action), 0), (uint32_t)i);
         }
     }
+    make_buckets(policy, &entries);
+    rv_free(entries.list);
+    json_decref(numbers);
+    if (entries.full) {
+        rv_fail(err, RV_LIMIT, "%s: rules times actions times names is more than %d", policy->file,
+                COMPILE_ENTRIES_MAX);
+        rv_hint(err, "Use roles instead of lists of names, and patterns instead of lists of actions.");
+        return RV_LIMIT;
+    }
+    policy->action_of_symbol =
+        rv_arena_alloc(policy->arena, ((size_t)policy->symbol_count + 1) * sizeof(int32_t));
+    memset(policy->action_of_symbol, 0xff, (size_t)policy->symbol_count * sizeof(int32_t));
+    for (uint32_t i = 0; i < policy->exact_count; i++) {
+        const char *name = policy->actions[i].name;
+        policy->action_of_symbol[policy_symbol_find(policy, name, strlen(name))] = (int32_t)i;
+    }
+    return RV_OK;
 }
 
 /* ---- the bundle ---- */
 
-static enum rv_code compile_bundle(struct rv_policy *policy, struct rv_error *err)
+static enum rv_code compile(struct rv_policy *policy, const json_t *lines, struct rv_error *err)
 {
-    json_t *bundle = policy->bundle;
-    if (strcmp(rv_json_str(bundle, "kind", ""), "bundle") != 0) {
-        return rv_fail(err, RV_INVALID, "the file must return bundle{ name=…, rules… }");
-    }
-    if (!normalise(bundle)) {
-        return rv_fail(err, RV_INVALID, "an amount has more decimals than its currency, or is too large");
-    }
-    json_t *items = json_object_get(bundle, "items");
-    json_t *rules = json_array();
-    json_t *tests = json_array();
-    size_t i;
-    json_t *item;
-    json_array_foreach(items, i, item)
-    {
-        bool is_test = strcmp(rv_json_str(item, "kind", ""), "test") == 0;
-        json_array_append(is_test ? tests : rules, item);
-    }
-    json_object_del(bundle, "items");
-    json_object_set_new(bundle, "rules", rules);
-    json_object_set_new(bundle, "tests", tests);
-    if (json_array_size(rules) > RV_POLICY_RULES_MAX) {
-        return rv_fail(err, RV_LIMIT, "a bundle has at most %d rules", RV_POLICY_RULES_MAX);
-    }
-    policy->rules = rv_arena_alloc(policy->arena, (json_array_size(rules) + 1) * sizeof *policy->rules);
-    enum rv_code code = RV_OK;
-    json_array_foreach(rules, i, item)
-    {
-        code = compile_rule(policy, item, err);
+    const json_t *rules = json_object_get(policy->canonical, "rules");
+    policy->rule_count = (int)json_array_size(rules);
+    size_t count = (size_t)policy->rule_count + 1;
+    policy->rules = rv_arena_alloc(policy->arena, count * sizeof *policy->rules);
+    policy->lines = rv_arena_alloc(policy->arena, count * sizeof *policy->lines);
+    policy->slots = rv_arena_alloc(policy->arena, POLICY_SLOTS_MAX * sizeof *policy->slots);
+    symbol_table_resize(policy, 64);
+    for (int i = 0; i < policy->rule_count; i++) {
+        const json_t *source = json_array_get(rules, (size_t)i);
+        int line = (int)rv_json_int(lines, rv_json_str(source, "id", ""), 0);
+        enum rv_code code = compile_rule(policy, i, source, line, err);
         if (code != RV_OK) {
             return code;
         }
     }
-    json_array_foreach(tests, i, item)
-    {
-        json_object_del(item, "line");
+    enum rv_code code = build_index(policy, err);
+    if (code != RV_OK) {
+        return code;
     }
-    build_index(policy);
-    return RV_OK;
-}
-
-enum rv_code policy_compile(json_t *bundle, const char *name, struct rv_policy **out,
-                            struct rv_error *err)
-{
-    struct rv_policy *policy = rv_alloc(sizeof *policy);
-    policy->arena = rv_arena_create("policy", POLICY_ARENA_MAX);
-    policy->bundle = bundle;
-    policy->name = rv_arena_strdup(policy->arena, name);
-    enum rv_code code = compile_bundle(policy, err);
     struct rv_buf text;
     rv_buf_init(&text, RV_JSON_TEXT_MAX);
-    if (code == RV_OK) {
-        code = rv_json_canonical(policy->bundle, &text, err);
-    }
+    code = rv_json_canonical(policy->canonical, &text, err);
     if (code == RV_OK) {
         policy->hash = rv_sha256(text.data, text.length);
-        policy->canonical = rv_buf_take(&text);
+        policy->canonical_text = rv_buf_take(&text);
     }
     rv_buf_fini(&text);
+    return code;
+}
+
+enum rv_code policy_compile(json_t *canonical, const json_t *lines, json_t *tests, const char *file,
+                            struct rv_policy **out, struct rv_error *err)
+{
+    struct rv_policy *policy = rv_alloc(sizeof *policy);
+    policy->arena = rv_arena_create("policy", COMPILE_ARENA_MAX);
+    policy->canonical = canonical;
+    policy->tests = tests;
+    policy->name = rv_json_str(canonical, "name", "");
+    policy->file = rv_arena_strdup(policy->arena, file);
+    enum rv_code code = compile(policy, lines, err);
     if (code != RV_OK) {
-        rv_wrap(err, code, "policy \"%s\"", name);
         rv_policy_destroy(policy);
         return code;
     }
@@ -598,9 +625,22 @@ enum rv_code policy_compile(json_t *bundle, const char *name, struct rv_policy *
 enum rv_code rv_policy_load(const char *source, size_t length, const char *name,
                             struct rv_policy **out, struct rv_error *err)
 {
-    json_t *bundle = NULL;
-    enum rv_code code = policy_read_lua(source, length, name, &bundle, err);
-    return code == RV_OK ? policy_compile(bundle, name, out, err) : code;
+    json_t *tree = NULL;
+    json_t *canonical = NULL;
+    json_t *lines = NULL;
+    json_t *tests = NULL;
+    enum rv_code code = policy_read_lua(source, length, name, &tree, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    code = policy_canonical(tree, name, &canonical, &lines, &tests, err);
+    json_decref(tree);
+    if (code != RV_OK) {
+        return code;
+    }
+    code = policy_compile(canonical, lines, tests, name, out, err);
+    json_decref(lines);
+    return code;
 }
 
 void rv_policy_destroy(struct rv_policy *policy)
@@ -608,11 +648,13 @@ void rv_policy_destroy(struct rv_policy *policy)
     if (policy == NULL) {
         return;
     }
-    for (int i = 0; i < policy->principal_count; i++) {
-        json_decref((json_t *)(uintptr_t)policy->principals[i].source);
-    }
-    json_decref(policy->bundle);
-    rv_free(policy->canonical);
+    json_decref(policy->canonical);
+    json_decref(policy->tests);
+    rv_free(policy->canonical_text);
+    rv_free(policy->symbols);
+    rv_free(policy->symbol_table);
+    rv_free(policy->nodes);
+    rv_free(policy->literals);
     rv_arena_destroy(policy->arena);
     rv_free(policy);
 }
@@ -624,7 +666,7 @@ struct rv_hash rv_policy_hash(const struct rv_policy *policy)
 
 const char *rv_policy_canonical(const struct rv_policy *policy)
 {
-    return policy->canonical;
+    return policy->canonical_text;
 }
 
 const char *rv_policy_name(const struct rv_policy *policy)

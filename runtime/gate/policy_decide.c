@@ -1,429 +1,569 @@
-/* policy_decide.c -- the decision: facts once, then every rule about this action, then the lattice.
+/* policy_decide.c -- the decision: which rules apply, what each says, and the lattice that joins them.
  *
- * Conditions have three truths.  An error (a missing attribute, two currencies, two types) grants
- * nothing in a permit and restricts in everything else:
+ * A condition is yes, no or error (a missing attribute, two types, two currencies).  Errors follow
+ * Kleene's logic: all{} with a "no" is no whatever else failed, any{} with a "yes" is yes; so neither
+ * the order of conditions nor the order of rules can matter.  What an error does:
  *
- *   forbid  yes or error -> deny          limit  over, or error -> what `over` says, error -> deny
- *   approve yes -> hold; error -> hold    sink   untrusted, or error -> what `otherwise` says
- *   permit  yes -> allowed by it          no permit -> deny
+ *   permit   grants nothing
+ *   forbid   deny
+ *   limit    deny
+ *   approve  hold, with the escalation role added; deny when the rule names none
+ *   sink     deny
  *
- * all, any and none are commutative also with errors, so the order of conditions and rules never
- * matters.
+ * Verdict: any deny -> deny; no permit -> deny; any hold -> hold, merged over all rules that ask;
+ * else allow.  Attributes are looked up when the first condition asks, and once.
  */
 #include "runtime/gate/policy_private.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* ---- values ---- */
-
-struct value policy_value(const json_t *json)
-{
-    struct value value = {.type = VALUE_NONE};
-    switch (json == NULL ? JSON_NULL : json_typeof(json)) {
-    case JSON_INTEGER:
-        value.type = VALUE_INT;
-        value.number = json_integer_value(json);
-        break;
-    case JSON_STRING:
-        value.type = VALUE_TEXT;
-        value.text = json_string_value(json);
-        break;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        value.type = VALUE_BOOL;
-        value.number = json_is_true(json);
-        break;
-    case JSON_ARRAY:
-        value.type = VALUE_LIST;
-        value.list = json;
-        break;
-    case JSON_OBJECT:
-        value.type = VALUE_OTHER;
-        value.text = rv_json_str(json, "currency", NULL);
-        if (value.text != NULL && json_is_integer(json_object_get(json, "minor"))) {
-            value.type = VALUE_MONEY;
-            value.number = rv_json_int(json, "minor", 0);
-        }
-        break;
-    case JSON_REAL:
-    case JSON_NULL:
-        break;
-    }
-    return value;
-}
-
-static const json_t *walk(const json_t *object, const char *path)
-{
-    while (object != NULL && *path != '\0') {
-        char name[64];
-        size_t length = strcspn(path, ".");
-        if (length >= sizeof name) {
-            return NULL;
-        }
-        memcpy(name, path, length);
-        name[length] = '\0';
-        object = json_object_get(object, name);
-        path += length + (path[length] == '.');
-    }
-    return object;
-}
-
-static struct value resolve(const struct rv_policy_request *request, const char *path)
-{
-    static const struct {
-        const char *prefix;
-        size_t length;
-    } roots[] = {{"me.", 3}, {"arg.", 4}, {"res.", 4}};
-    const json_t *objects[] = {request->me, request->args, request->res};
-    for (size_t i = 0; i < RV_COUNT(roots); i++) {
-        if (strncmp(path, roots[i].prefix, roots[i].length) == 0) {
-            return policy_value(walk(objects[i], path + roots[i].length));
-        }
-    }
-    return (struct value){.type = VALUE_NONE};
-}
 
 /* ---- facts ---- */
 
-static bool holds_role(const json_t *me, const char *role)
+static const char *principal_id(const json_t *me)
 {
-    size_t i;
-    json_t *item;
-    json_array_foreach(json_object_get(me, "roles"), i, item)
-    {
-        const char *name = json_string_value(item);
-        if (name != NULL && strcmp(name, role) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return rv_json_str(me, "id", "");
 }
 
-static bool who_matches(const json_t *who, const json_t *me)
+static void mark(struct rv_policy_facts *facts, uint32_t action, enum policy_selector selector,
+                 int32_t symbol)
 {
-    const char *id = rv_json_str(me, "id", "");
-    if (json_is_string(who)) {
-        return strcmp(json_string_value(who), "*") == 0 || strcmp(json_string_value(who), id) == 0;
+    const struct policy_bucket *bucket = policy_bucket_find(facts->policy, action, selector, symbol);
+    if (bucket == NULL) {
+        return;
     }
-    const char *role = rv_json_str(who, "role", NULL);
-    if (role != NULL) {
-        return holds_role(me, role);
+    const uint32_t *rules = facts->policy->bucket_rules + bucket->first;
+    for (uint32_t i = 0; i < bucket->count; i++) {
+        facts->candidates[rules[i] / 64] |= UINT64_C(1) << (rules[i] % 64);
     }
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)who, i, item)
-    {
-        const char *inner = rv_json_str(item, "role", NULL);
-        if ((inner != NULL && holds_role(me, inner)) ||
-            (json_is_string(item) && strcmp(json_string_value(item), id) == 0)) {
-            return true;
-        }
-    }
-    return false;
 }
 
-static bool principal_matches(const struct principal_match *match, const json_t *me)
+/* Whom the request is from, as selectors of the index; found once for all actions and patterns. */
+struct who {
+    enum policy_selector any;
+    int32_t id; /* symbol or -1 */
+    const json_t *roles;
+};
+
+static void mark_action(struct rv_policy_facts *facts, uint32_t action, const struct who *who,
+                        const int32_t *roles, int role_count)
 {
-    static const struct {
-        const char *kind;
-        const char *field;
-    } kinds[] = {{"agent", "agents"}, {"person", "persons"}, {"system", "system"}};
-    if (json_object_size(match->source) == 0) {
-        return true; /* a restriction without a name is about everybody */
+    mark(facts, action, POLICY_EVERYBODY, 0);
+    mark(facts, action, who->any, 0);
+    if (who->any == POLICY_SYSTEM) {
+        return;
     }
-    const char *kind = rv_json_str(me, "kind", "");
-    for (size_t i = 0; i < RV_COUNT(kinds); i++) {
-        const json_t *who = json_object_get(match->source, kinds[i].field);
-        if (strcmp(kind, kinds[i].kind) == 0 && who != NULL) {
-            return who_matches(who, me);
-        }
+    if (who->id >= 0) {
+        mark(facts, action, (enum policy_selector)(who->any + 1), who->id);
     }
-    return false;
+    for (int i = 0; i < role_count; i++) {
+        mark(facts, action, (enum policy_selector)(who->any + 2), roles[i]);
+    }
 }
 
-static uint32_t hash_text(const char *text)
+static int role_symbols(const struct rv_policy *policy, const json_t *roles, struct rv_arena *arena,
+                        int32_t **out)
 {
-    uint32_t hash = 2166136261u;
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    size_t size = json_array_size(roles);
+    int count = 0;
+    *out = rv_arena_alloc(arena, (size + 1) * sizeof **out);
+    for (size_t i = 0; i < size; i++) {
+        const json_t *role = json_array_get(roles, i);
+        int32_t symbol = json_is_string(role) ? policy_symbol_find(policy, json_string_value(role),
+                                                                   json_string_length(role))
+                                              : -1;
+        if (symbol >= 0) {
+            (*out)[count++] = symbol;
+        }
     }
-    return hash;
+    return count;
+}
+
+static void find_candidates(struct rv_policy_facts *facts, const struct who *who, struct rv_arena *arena)
+{
+    const struct rv_policy *policy = facts->policy;
+    int32_t *roles = NULL;
+    int role_count = role_symbols(policy, who->roles, arena, &roles);
+    int32_t symbol = policy_symbol_find(policy, facts->action, strlen(facts->action));
+    int32_t exact = symbol < 0 ? -1 : policy->action_of_symbol[symbol];
+    if (exact >= 0) {
+        const struct policy_action *action = &policy->actions[exact];
+        mark_action(facts, (uint32_t)exact, who, roles, role_count);
+        for (uint32_t i = 0; i < action->pattern_count; i++) {
+            mark_action(facts, action->patterns[i], who, roles, role_count);
+        }
+        return;
+    }
+    for (uint32_t i = policy->exact_count; i < policy->action_count; i++) {
+        if (policy_pattern_matches(policy->actions[i].name, facts->action)) {
+            mark_action(facts, i, who, roles, role_count);
+        }
+    }
 }
 
 enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
                                   const struct rv_policy_request *request, struct rv_arena *arena,
                                   struct rv_policy_facts **out, struct rv_error *err)
 {
-    if (request->action == NULL || !json_is_object(request->me)) {
-        return rv_fail(err, RV_INVALID, "a decision needs an action and a principal");
-    }
-    struct rv_policy_facts *facts = rv_arena_alloc(
-        arena, sizeof *facts + (size_t)policy->attribute_count * sizeof(struct value));
-    facts->copy = *request;
-    facts->request = &facts->copy;
-    for (int i = 0; i < policy->attribute_count; i++) {
-        facts->values[i] = resolve(request, policy->attributes[i]);
-    }
-    facts->principal = rv_arena_alloc(arena, (size_t)policy->principal_count + 1);
-    for (int i = 0; i < policy->principal_count; i++) {
-        facts->principal[i] = principal_matches(&policy->principals[i], request->me);
-    }
-    uint32_t at = hash_text(request->action) & (uint32_t)(policy->index_size - 1);
-    while (policy->index[at].action != NULL) {
-        if (strcmp(policy->index[at].action, request->action) == 0) {
-            facts->rules = policy->index[at].rules;
-            facts->rule_count = policy->index[at].count;
-            break;
+    static const struct {
+        const char *kind;
+        enum policy_selector any;
+    } kinds[] = {{"agent", POLICY_AGENT_ANY}, {"person", POLICY_PERSON_ANY}, {"system", POLICY_SYSTEM}};
+    const char *kind = rv_json_str(request->me, "kind", "");
+    struct who who = {.any = POLICY_EVERYBODY, .roles = json_object_get(request->me, "roles")};
+    for (size_t i = 0; i < RV_COUNT(kinds); i++) {
+        if (strcmp(kinds[i].kind, kind) == 0) {
+            who.any = kinds[i].any;
         }
-        at = (at + 1) & (uint32_t)(policy->index_size - 1);
     }
+    if (request->action == NULL || who.any == POLICY_EVERYBODY) {
+        return rv_fail(err, RV_INVALID,
+                       "a decision needs an action, and a principal that is agent, person or system");
+    }
+    size_t words = ((size_t)policy->rule_count + 63) / 64 + 1;
+    struct rv_policy_facts *facts = rv_arena_alloc(arena, sizeof *facts);
+    facts->policy = policy;
+    facts->action = request->action;
+    facts->roots[POLICY_ROOT_ME] = request->me;
+    facts->roots[POLICY_ROOT_ARG] = request->args;
+    facts->roots[POLICY_ROOT_RES] = request->res;
+    facts->labels = json_object_get(request->ctx, "labels");
+    facts->id = principal_id(request->me);
+    facts->is_agent = who.any == POLICY_AGENT_ANY;
+    facts->candidates = rv_arena_alloc(arena, words * sizeof *facts->candidates);
+    facts->values = rv_arena_alloc(arena, ((size_t)policy->slot_count + 1) * sizeof *facts->values);
+    who.id = policy_symbol_find(policy, facts->id, strlen(facts->id));
+    find_candidates(facts, &who, arena);
     *out = facts;
     return RV_OK;
 }
 
-bool policy_action_matches(const char *pattern, const char *action)
+/* ---- values ---- */
+
+struct policy_value policy_value_of(const struct rv_policy *policy, const json_t *json)
 {
-    size_t length = strlen(pattern);
-    if (length > 0 && pattern[length - 1] == '*') {
-        return strncmp(pattern, action, length - 1) == 0;
+    struct policy_value value = {.type = POLICY_ABSENT, .symbol = -1, .json = json};
+    if (json == NULL) {
+        return value;
     }
-    return strcmp(pattern, action) == 0;
+    switch (json_typeof(json)) {
+    case JSON_STRING:
+        value.type = POLICY_TEXT;
+        value.text = json_string_value(json);
+        value.length = (uint32_t)json_string_length(json);
+        value.symbol = policy_symbol_find(policy, value.text, value.length);
+        break;
+    case JSON_INTEGER:
+        value.type = POLICY_INT;
+        value.number = json_integer_value(json);
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        value.type = POLICY_BOOL;
+        value.number = json_is_true(json);
+        break;
+    case JSON_ARRAY:
+        value.type = POLICY_LIST;
+        break;
+    case JSON_OBJECT: {
+        const json_t *minor = json_object_get(json, "minor");
+        value.type = POLICY_OTHER;
+        value.currency = minor == NULL ? 0 : policy_currency(rv_json_str(json, "currency", NULL));
+        if (json_is_integer(minor) && value.currency != 0) {
+            value.type = POLICY_MONEY;
+            value.number = json_integer_value(minor);
+            value.text = rv_json_str(json, "currency", NULL);
+        }
+        break;
+    }
+    case JSON_REAL:
+        value.type = POLICY_OTHER;
+        break;
+    case JSON_NULL:
+        break;
+    }
+    return value;
 }
 
-bool policy_about(const struct rv_policy *policy, const struct rule *rule,
-                  const struct rv_policy_facts *facts)
+static const struct policy_value *look_up(const struct rv_policy_facts *facts, uint16_t slot)
 {
-    (void)policy;
-    if (!facts->principal[rule->principal]) {
-        return false;
+    const struct policy_slot *place = &facts->policy->slots[slot];
+    const json_t *json = facts->roots[place->root];
+    if (place->parent != POLICY_NONE) {
+        json = json_object_getn(policy_resolve(facts, place->parent)->json, place->key, place->key_length);
     }
-    size_t i;
-    json_t *action;
-    json_array_foreach((json_t *)(uintptr_t)rule->actions, i, action)
-    {
-        if (policy_action_matches(json_string_value(action), facts->request->action)) {
+    facts->values[slot] = policy_value_of(facts->policy, json);
+    return &facts->values[slot];
+}
+
+const struct policy_value *policy_resolve(const struct rv_policy_facts *facts, uint16_t slot)
+{
+    const struct policy_value *value = &facts->values[slot];
+    return value->type != POLICY_UNRESOLVED ? value : look_up(facts, slot);
+}
+
+/* ---- atoms ---- */
+
+static enum policy_truth truth(bool yes)
+{
+    return yes ? POLICY_YES : POLICY_NO;
+}
+
+static bool comparable(const struct policy_value *a, const struct policy_value *b)
+{
+    return a->type == b->type && a->currency == b->currency && a->type >= POLICY_TEXT &&
+           a->type <= POLICY_MONEY;
+}
+
+static bool same(const struct policy_value *a, const struct policy_value *b)
+{
+    if (a->type != POLICY_TEXT) {
+        return a->number == b->number;
+    }
+    if (a->symbol >= 0 || b->symbol >= 0) {
+        return a->symbol == b->symbol;
+    }
+    return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+}
+
+static bool list_has(const struct rv_policy *policy, const json_t *list, const struct policy_value *wanted)
+{
+    size_t size = json_array_size(list);
+    for (size_t i = 0; i < size; i++) {
+        const json_t *json = json_array_get(list, i);
+        if (wanted->type == POLICY_TEXT && json_is_string(json)) {
+            if (json_string_length(json) == wanted->length &&
+                memcmp(json_string_value(json), wanted->text, wanted->length) == 0) {
+                return true;
+            }
+            continue;
+        }
+        struct policy_value item = policy_value_of(policy, json);
+        if (comparable(&item, wanted) && same(&item, wanted)) {
             return true;
         }
     }
     return false;
 }
 
-/* ---- conditions ---- */
-
-static enum truth truth_of(bool yes)
+static bool literals_have(const struct rv_policy *policy, const struct policy_node *node,
+                          const struct policy_value *value)
 {
-    return yes ? TRUTH_YES : TRUTH_NO;
-}
-
-static bool same_type(const struct value *a, const struct value *b)
-{
-    return a->type == b->type &&
-           (a->type != VALUE_MONEY || strcmp(a->text, b->text) == 0); /* currency */
-}
-
-static enum truth equal(const struct value *a, const struct value *b)
-{
-    if (!same_type(a, b)) {
-        return TRUTH_ERROR;
-    }
-    switch (a->type) {
-    case VALUE_TEXT:
-        return truth_of(strcmp(a->text, b->text) == 0);
-    case VALUE_LIST:
-        return truth_of(json_equal(a->list, b->list) != 0);
-    case VALUE_INT:
-    case VALUE_BOOL:
-    case VALUE_MONEY:
-        return truth_of(a->number == b->number);
-    case VALUE_OTHER:
-    case VALUE_NONE:
-        return TRUTH_ERROR;
-    }
-    RV_UNREACHABLE("seven types of value");
-}
-
-static enum truth order(enum op op, const struct value *a, const struct value *b)
-{
-    if (!same_type(a, b) || (a->type != VALUE_INT && a->type != VALUE_MONEY)) {
-        return TRUTH_ERROR;
-    }
-    switch (op) {
-    case OP_LT:
-        return truth_of(a->number < b->number);
-    case OP_LE:
-        return truth_of(a->number <= b->number);
-    case OP_GT:
-        return truth_of(a->number > b->number);
-    default:
-        return truth_of(a->number >= b->number);
-    }
-}
-
-static enum truth in_list(const struct value *item, const struct value *list)
-{
-    if (list->type != VALUE_LIST || item->type == VALUE_NONE || item->type == VALUE_OTHER) {
-        return TRUTH_ERROR;
-    }
-    size_t i;
-    json_t *member;
-    json_array_foreach((json_t *)(uintptr_t)list->list, i, member)
-    {
-        struct value value = policy_value(member);
-        if (equal(item, &value) == TRUTH_YES) {
-            return TRUTH_YES;
+    int64_t wanted = node->type == POLICY_TEXT ? value->symbol : value->number;
+    bool known = node->type != POLICY_TEXT || value->symbol >= 0;
+    const int64_t *list = policy->literals + node->first;
+    for (uint32_t i = 0; known && i < node->count; i++) {
+        if (list[i] == wanted) {
+            return true;
         }
     }
-    return TRUTH_NO;
+    return false;
 }
 
-static enum truth group(const struct expression *node, const struct rv_policy_facts *facts)
+static enum policy_truth order(uint8_t op, int64_t a, int64_t b)
 {
-    bool any_yes = false;
-    bool any_no = false;
-    bool any_error = false;
-    for (int i = 0; i < node->of_count; i++) {
-        enum truth truth = policy_evaluate(node->of[i], facts);
-        any_yes = any_yes || truth == TRUTH_YES;
-        any_no = any_no || truth == TRUTH_NO;
-        any_error = any_error || truth == TRUTH_ERROR;
+    switch (op) {
+    case POLICY_LT:
+        return truth(a < b);
+    case POLICY_LE:
+        return truth(a <= b);
+    case POLICY_GT:
+        return truth(a > b);
+    default:
+        return truth(a >= b);
     }
-    if (node->op == OP_ALL) {
-        return any_no ? TRUTH_NO : any_error ? TRUTH_ERROR : TRUTH_YES;
-    }
-    enum truth any = any_yes ? TRUTH_YES : any_error ? TRUTH_ERROR : TRUTH_NO;
-    if (node->op == OP_ANY || any == TRUTH_ERROR) {
-        return any;
-    }
-    return any == TRUTH_YES ? TRUTH_NO : TRUTH_YES;
 }
 
-enum truth policy_evaluate(const struct expression *node, const struct rv_policy_facts *facts)
+/* An attribute against another. */
+static enum policy_truth compare_attributes(const struct rv_policy_facts *facts, uint8_t op,
+                                            const struct policy_value *left,
+                                            const struct policy_value *right)
 {
-    if (node->op <= OP_NONE) {
-        return group(node, facts);
+    bool pair = comparable(left, right);
+    switch (op) {
+    case POLICY_EQ:
+    case POLICY_NE:
+        return pair ? truth(same(left, right) == (op == POLICY_EQ)) : POLICY_ERROR;
+    case POLICY_ONE_OF:
+        return right->type == POLICY_LIST && comparable(left, left)
+                   ? truth(list_has(facts->policy, right->json, left))
+                   : POLICY_ERROR;
+    case POLICY_CONTAINS:
+        return left->type == POLICY_LIST && comparable(right, right)
+                   ? truth(list_has(facts->policy, left->json, right))
+                   : POLICY_ERROR;
+    case POLICY_PREFIX:
+        return pair && left->type == POLICY_TEXT
+                   ? truth(left->length >= right->length &&
+                           memcmp(left->text, right->text, right->length) == 0)
+                   : POLICY_ERROR;
+    default:
+        return pair && (left->type == POLICY_INT || left->type == POLICY_MONEY)
+                   ? order(op, left->number, right->number)
+                   : POLICY_ERROR;
     }
-    const struct value *left = &facts->values[node->attr];
-    const struct value *right = node->other >= 0 ? &facts->values[node->other] : &node->value;
-    if (node->op == OP_HAS) {
-        return truth_of(left->type != VALUE_NONE);
+}
+
+/* An attribute against what the bundle says; the hot path of a decision. */
+static enum policy_truth compare_literal(const struct rv_policy_facts *facts,
+                                         const struct policy_node *node,
+                                         const struct policy_value *left)
+{
+    if (node->op == POLICY_CONTAINS) {
+        struct policy_value wanted = {.type = node->type, .symbol = node->symbol, .number = node->number,
+                                      .text = node->text, .length = node->length};
+        return left->type == POLICY_LIST ? truth(list_has(facts->policy, left->json, &wanted))
+                                         : POLICY_ERROR;
     }
-    if (left->type == VALUE_NONE || right->type == VALUE_NONE) {
-        return TRUTH_ERROR;
+    if (left->type != node->type || left->currency != node->currency) {
+        return POLICY_ERROR;
     }
     switch (node->op) {
-    case OP_EQ:
-        return equal(left, right);
-    case OP_NE: {
-        enum truth same = equal(left, right);
-        return same == TRUTH_ERROR ? same : truth_of(same == TRUTH_NO);
+    case POLICY_EQ:
+    case POLICY_NE: {
+        bool equal = left->type == POLICY_TEXT ? left->symbol == node->symbol
+                                               : left->number == node->number;
+        return truth(equal == (node->op == POLICY_EQ));
     }
-    case OP_ONE_OF:
-        return in_list(left, right);
-    case OP_CONTAINS:
-        return in_list(right, left);
-    case OP_PREFIX:
-        return left->type == VALUE_TEXT && right->type == VALUE_TEXT
-                   ? truth_of(strncmp(left->text, right->text, strlen(right->text)) == 0)
-                   : TRUTH_ERROR;
+    case POLICY_ONE_OF:
+        return truth(literals_have(facts->policy, node, left));
+    case POLICY_PREFIX:
+        return truth(left->length >= node->length && memcmp(left->text, node->text, node->length) == 0);
     default:
-        return order(node->op, left, right);
+        return order(node->op, left->number, node->number);
     }
 }
 
-static enum truth when(const struct rule *rule, const struct rv_policy_facts *facts)
+static enum policy_truth atom(const struct rv_policy_facts *facts, const struct policy_node *node)
 {
-    return rule->when == NULL ? TRUTH_YES : policy_evaluate(rule->when, facts);
+    const struct policy_value *left = policy_resolve(facts, node->slot);
+    if (node->op == POLICY_HAS) {
+        return truth(left->type != POLICY_ABSENT);
+    }
+    if (left->type == POLICY_ABSENT) {
+        return POLICY_ERROR;
+    }
+    if (node->other == POLICY_NONE) {
+        return compare_literal(facts, node, left);
+    }
+    const struct policy_value *right = policy_resolve(facts, node->other);
+    return right->type == POLICY_ABSENT ? POLICY_ERROR
+                                        : compare_attributes(facts, node->op, left, right);
 }
 
-/* ---- candidates: the exact ones, then those with a glob ---- */
+/* ---- conditions ---- */
 
-static const struct rule *candidate(const struct rv_policy *policy,
-                                    const struct rv_policy_facts *facts, int i)
+enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t index)
 {
-    return &policy->rules[i < facts->rule_count ? facts->rules[i]
-                                                : policy->wild[i - facts->rule_count]];
+    const struct policy_node *node = &facts->policy->nodes[index];
+    if (node->op > POLICY_NONE_OF) {
+        return atom(facts, node);
+    }
+    /* all stops at the first no, any and none at the first yes: nothing later can change it */
+    enum policy_truth decisive = node->op == POLICY_ALL ? POLICY_NO : POLICY_YES;
+    bool error = false;
+    bool decided = false;
+    for (uint32_t i = 0; i < node->count && !decided; i++) {
+        enum policy_truth child = policy_evaluate(facts, node->first + i);
+        decided = child == decisive;
+        error = error || child == POLICY_ERROR;
+    }
+    if (!decided && error) {
+        return POLICY_ERROR;
+    }
+    return truth(node->op == POLICY_ANY ? decided : !decided);
 }
 
-static int candidate_count(const struct rv_policy *policy, const struct rv_policy_facts *facts)
+enum policy_truth policy_condition(const struct rv_policy_facts *facts, const struct policy_rule *rule)
 {
-    return facts->rule_count + policy->wild_count;
+    return rule->when < 0 ? POLICY_YES : policy_evaluate(facts, (uint32_t)rule->when);
 }
 
-static bool speaks(const struct rv_policy *policy, const struct rule *rule,
-                   const struct rv_policy_facts *facts, int i)
-{
-    return i < facts->rule_count ? facts->principal[rule->principal]
-                                 : policy_about(policy, rule, facts);
-}
+/* ---- labels ---- */
 
-/* ---- limits ---- */
-
-static const char *limit_key(const struct rule *rule, const struct rv_policy_facts *facts,
-                             struct rv_arena *arena, bool *error)
+int policy_label_rank(const char *label)
 {
-    const char *key = "";
-    for (int i = 0; i < rule->per_count; i++) {
-        const struct value *value = &facts->values[rule->per[i]];
-        const char *sep = i == 0 ? "" : "|";
-        if (value->type == VALUE_TEXT) {
-            key = rv_arena_printf(arena, "%s%s%s=%s", key, sep, rule->per_name[i], value->text);
-        } else if (value->type == VALUE_INT) {
-            key = rv_arena_printf(arena, "%s%s%s=%lld", key, sep, rule->per_name[i],
-                                  (long long)value->number);
-        } else {
-            *error = true;
+    for (int rank = 0; policy_labels[rank] != NULL; rank++) {
+        if (strcmp(policy_labels[rank], label) == 0) {
+            return rank;
         }
     }
-    return key;
+    return 0;
 }
 
-int rv_policy_limits(const struct rv_policy *policy, const struct rv_policy_facts *facts,
-                     struct rv_arena *arena, struct rv_policy_limit out[RV_POLICY_LIMITS_MAX])
+static bool covers(const char *outer, const char *inner)
 {
-    int count = 0;
-    for (int i = 0; i < candidate_count(policy, facts) && count < RV_POLICY_LIMITS_MAX; i++) {
-        const struct rule *rule = candidate(policy, facts, i);
-        if (rule->kind != RULE_LIMIT || !speaks(policy, rule, facts, i) ||
-            when(rule, facts) == TRUTH_NO) {
-            continue;
+    size_t length = strlen(outer);
+    return strncmp(outer, inner, length) == 0 && (inner[length] == '\0' || inner[length] == '.');
+}
+
+/* The weakest label on the argument, on what holds it and on what it holds.  Without any: a person's
+ * own entry counts as "user", the machine's as "system", an agent's as the weakest there is. */
+static int argument_rank(const struct rv_policy_facts *facts, const char *argument)
+{
+    int rank = -1;
+    const char *name;
+    json_t *label;
+    json_object_foreach(policy_json(facts->labels), name, label)
+    {
+        if (covers(name, argument) || covers(argument, name)) {
+            int found = policy_label_rank(json_is_string(label) ? json_string_value(label) : "");
+            rank = rank < 0 || found < rank ? found : rank;
         }
-        bool error = false;
-        const struct value *sum = rule->sum_attr >= 0 ? &facts->values[rule->sum_attr] : NULL;
-        int64_t adds = sum == NULL ? 1 : sum->type == VALUE_MONEY ? sum->number : 0;
-        out[count++] = (struct rv_policy_limit){
-            .rule = rule->id,
-            .key = limit_key(rule, facts, arena, &error),
-            .window_s = rule->window_s,
-            .bucket_s = rule->bucket_s,
-            .adds = adds < 0 ? -adds : adds,
-            .cap = rule->cap.number,
-        };
     }
-    return count;
+    if (rank >= 0) {
+        return rank;
+    }
+    const char *kind = rv_json_str(facts->roots[POLICY_ROOT_ME], "kind", "");
+    return policy_label_rank(facts->is_agent               ? "external"
+                             : strcmp(kind, "system") == 0 ? "system"
+                                                           : "user");
+}
+
+enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts, const struct policy_rule *rule,
+                                    const char **argument)
+{
+    for (int i = 0; i < rule->sink_count; i++) {
+        const struct policy_value *value = policy_resolve(facts, rule->sink_slots[i]);
+        if (value->type == POLICY_ABSENT || argument_rank(facts, rule->sink_names[i]) >= rule->need) {
+            continue; /* nothing flows, or from a source that is trusted enough */
+        }
+        if (rule->endorse != POLICY_NONE) {
+            const struct policy_value *record = policy_resolve(facts, rule->endorse);
+            if (comparable(value, record) && same(value, record)) {
+                continue; /* exactly what the system of record says */
+            }
+        }
+        *argument = rule->sink_names[i];
+        return POLICY_NO;
+    }
+    return POLICY_YES;
 }
 
 /* ---- the lattice ---- */
 
-static void name_rule(struct rv_verdict *out, const char *id, const char *why)
+/* What the rules seen so far say; each list keeps the first RV_VERDICT_RULES_MAX and counts all. */
+struct tally {
+    struct rv_verdict_rule rules[RV_DENY + 1][RV_VERDICT_RULES_MAX];
+    int counts[RV_DENY + 1]; /* RV_ALLOW: permits */
+    const struct policy_ask *ask; /* the only one so far */
+    int ask_count;
+    bool escalate_now; /* an approve rule erred: its escalation role must agree too */
+    struct {
+        const char *role;
+        int64_t n;
+    } roles[POLICY_ROLES_MERGED_MAX];
+    int role_count;
+    int64_t expires_s, escalate_after_s;
+    const char *escalate_to;
+    bool too_many;
+};
+
+static void say(struct tally *tally, enum rv_verdict_kind kind, const struct policy_rule *rule,
+                const char *why)
 {
-    if (out->rule_count < RV_VERDICT_RULES_MAX) {
-        out->rules[out->rule_count] = (struct rv_verdict_rule){id, why};
+    if (tally->counts[kind] < RV_VERDICT_RULES_MAX) {
+        tally->rules[kind][tally->counts[kind]] = (struct rv_verdict_rule){rule->id, why};
     }
-    out->rule_count++;
+    tally->counts[kind]++;
 }
 
-/* Raising to a higher verdict forgets what made the lower one. */
-static void raise(struct rv_verdict *out, enum rv_verdict_kind kind, const char *id, const char *why)
+static void need_role(struct tally *tally, const char *role, int64_t n)
 {
-    if (kind < out->kind) {
+    for (int i = 0; i < tally->role_count; i++) {
+        if (strcmp(tally->roles[i].role, role) == 0) {
+            tally->roles[i].n = n > tally->roles[i].n ? n : tally->roles[i].n;
+            return;
+        }
+    }
+    if (tally->role_count == POLICY_ROLES_MERGED_MAX) {
+        tally->too_many = true;
         return;
     }
-    if (kind > out->kind) {
-        out->kind = kind;
-        out->rule_count = 0;
+    tally->roles[tally->role_count].role = role;
+    tally->roles[tally->role_count++].n = n;
+}
+
+/* A rule that wants people, or "no" when it names none. */
+static void restrict_by(struct tally *tally, const struct policy_rule *rule, const char *why)
+{
+    const struct policy_ask *ask = &rule->ask;
+    if (ask->stages == NULL) {
+        say(tally, RV_DENY, rule, why);
+        return;
     }
-    name_rule(out, id, why);
+    say(tally, RV_HOLD, rule, why);
+    tally->ask = tally->ask_count++ == 0 ? ask : NULL;
+    for (size_t i = 0; i < json_array_size(ask->stages); i++) {
+        const json_t *stage = json_array_get(ask->stages, i);
+        need_role(tally, rv_json_str(stage, "role", ""), rv_json_int(stage, "n", 1));
+    }
+    if (tally->expires_s == 0 || ask->expires_s < tally->expires_s) {
+        tally->expires_s = ask->expires_s;
+    }
+    bool sooner = ask->escalate_to != NULL &&
+                  (tally->escalate_to == NULL || ask->escalate_after_s < tally->escalate_after_s ||
+                   (ask->escalate_after_s == tally->escalate_after_s &&
+                    strcmp(ask->escalate_to, tally->escalate_to) < 0));
+    if (sooner) {
+        tally->escalate_after_s = ask->escalate_after_s;
+        tally->escalate_to = ask->escalate_to;
+    }
+}
+
+static void apply_approve(struct tally *tally, const struct policy_rule *rule, enum policy_truth holds)
+{
+    if (holds == POLICY_YES) {
+        restrict_by(tally, rule, "approve");
+    } else if (rule->ask.escalate_to == NULL) {
+        say(tally, RV_DENY, rule, "error");
+    } else {
+        restrict_by(tally, rule, "error");
+        need_role(tally, rule->ask.escalate_to, 1);
+        tally->escalate_now = true;
+    }
+}
+
+static void apply(struct tally *tally, const struct rv_policy_facts *facts, const struct policy_rule *rule,
+                  const int64_t *used, int used_count, int *limit)
+{
+    int64_t adds = 0;
+    const char *argument = NULL;
+    enum policy_truth holds = rule->kind == POLICY_LIMIT ? policy_limit_adds(facts, rule, &adds)
+                                                         : policy_condition(facts, rule);
+    if (holds == POLICY_NO) {
+        return;
+    }
+    switch ((enum policy_kind)rule->kind) {
+    case POLICY_PERMIT:
+        if (holds == POLICY_YES) {
+            say(tally, RV_ALLOW, rule, "permit");
+        }
+        break;
+    case POLICY_FORBID:
+        say(tally, RV_DENY, rule, holds == POLICY_YES ? "forbid" : "error");
+        break;
+    case POLICY_LIMIT:
+        if (holds == POLICY_ERROR || *limit >= used_count || *limit >= RV_POLICY_LIMITS_MAX) {
+            say(tally, RV_DENY, rule, "error"); /* also: nobody looked up what is used */
+        } else if (policy_limit_over(rule, used[*limit], adds)) {
+            restrict_by(tally, rule, "limit");
+        }
+        *limit += holds == POLICY_YES;
+        break;
+    case POLICY_APPROVE:
+        apply_approve(tally, rule, holds);
+        break;
+    case POLICY_SINK:
+        if (holds == POLICY_ERROR) {
+            say(tally, RV_DENY, rule, "error");
+        } else if (policy_sink_clean(facts, rule, &argument) != POLICY_YES) {
+            restrict_by(tally, rule, "sink");
+        }
+        break;
+    case POLICY_SOD:
+    case POLICY_KINDS:
+        RV_UNREACHABLE("only rules about requests are in the index");
+    }
 }
 
 static void free_json(void *json)
@@ -431,156 +571,64 @@ static void free_json(void *json)
     json_decref(json);
 }
 
-static void merge_stages(struct rv_verdict *out, const struct rule *rule, struct rv_arena *arena)
+/* The one ask's own stages, or the merged ones, sorted by role. */
+static void fill_hold(struct rv_verdict *out, const struct tally *tally,
+                      const struct policy_rule *first_asking, struct rv_arena *arena)
 {
-    json_t *merged = (json_t *)(uintptr_t)out->stages;
-    if (merged == NULL) {
-        merged = json_array();
-        rv_arena_cleanup(arena, free_json, merged);
-        out->stages = merged;
-    }
-    size_t i;
-    json_t *stage;
-    json_array_foreach((json_t *)(uintptr_t)rule->stages, i, stage)
-    {
-        const char *role = rv_json_str(stage, "role", "");
-        int64_t n = rv_json_int(stage, "n", 1);
-        size_t k;
-        json_t *have;
-        bool found = false;
-        json_array_foreach(merged, k, have)
-        {
-            if (strcmp(rv_json_str(have, "role", ""), role) == 0) {
-                found = true;
-                if (rv_json_int(have, "n", 1) < n) {
-                    json_object_set_new(have, "n", json_integer(n));
-                }
-            }
-        }
-        if (!found) {
-            json_array_append_new(merged, json_pack("{s:s,s:I}", "role", role, "n", (json_int_t)n));
-        }
-    }
-    if (out->expires_s == 0 || rule->expires_s < out->expires_s) {
-        out->expires_s = rule->expires_s;
-    }
-    if (rule->escalate_to != NULL &&
-        (out->escalate_to == NULL || rule->escalate_after_s < out->escalate_after_s)) {
-        out->escalate_after_s = rule->escalate_after_s;
-        out->escalate_to = rule->escalate_to;
-    }
-}
-
-static void ask(struct rv_verdict *out, const struct rule *rule, const char *why,
-                struct rv_arena *arena)
-{
-    if (rule->stages == NULL) {
-        raise(out, RV_DENY, rule->id, why);
-    } else {
-        raise(out, RV_HOLD, rule->id, why);
-        merge_stages(out, rule, arena);
-    }
-}
-
-static void apply_limit(struct rv_verdict *out, const struct rule *rule,
-                        const struct rv_policy_facts *facts, int64_t used, enum truth applies,
-                        struct rv_arena *arena)
-{
-    const struct value *sum = rule->sum_attr >= 0 ? &facts->values[rule->sum_attr] : NULL;
-    bool error = applies == TRUTH_ERROR;
-    limit_key(rule, facts, arena, &error);
-    if (sum != NULL && (sum->type != VALUE_MONEY || strcmp(sum->text, rule->cap.text) != 0)) {
-        error = true;
-    }
-    if (error) {
-        raise(out, RV_DENY, rule->id, "error");
+    out->never = first_asking->ask.never; /* the same two in every rule */
+    out->expires_s = tally->expires_s;
+    out->escalate_after_s = tally->escalate_after_s;
+    out->escalate_to = tally->escalate_to;
+    if (tally->ask_count == 1 && !tally->escalate_now) {
+        out->stages = tally->ask->stages;
         return;
     }
-    int64_t adds = sum == NULL ? 1 : sum->number < 0 ? -sum->number : sum->number;
-    int64_t total = 0;
-    if (__builtin_add_overflow(used, adds, &total) || total > rule->cap.number) {
-        ask(out, rule, "limit", arena);
+    json_t *stages = json_array();
+    for (int i = 0; i < tally->role_count; i++) {
+        json_array_append_new(stages, json_pack("{s:s,s:I}", "role", tally->roles[i].role, "n",
+                                                (json_int_t)tally->roles[i].n));
     }
-}
-
-static bool trusted(const struct rule *rule, const struct rv_policy_facts *facts, int i)
-{
-    const struct value *value = &facts->values[rule->sink_args[i]];
-    if (value->type == VALUE_NONE) {
-        return true; /* not given: nothing flows */
-    }
-    if (rule->endorse_attr >= 0 && equal(value, &facts->values[rule->endorse_attr]) == TRUTH_YES) {
-        return true; /* exactly what the master record says */
-    }
-    const char *label = rv_json_str(json_object_get(facts->request->ctx, "labels"),
-                                    rule->sink_names[i], "model");
-    return strcmp(label, "erp") == 0 || strcmp(label, "system") == 0;
-}
-
-static void apply_sink(struct rv_verdict *out, const struct rule *rule,
-                       const struct rv_policy_facts *facts, enum truth applies,
-                       struct rv_arena *arena)
-{
-    bool clean = applies == TRUTH_YES;
-    for (int i = 0; i < rule->sink_count; i++) {
-        clean = clean && trusted(rule, facts, i);
-    }
-    if (!clean) {
-        ask(out, rule, applies == TRUTH_ERROR ? "error" : "sink", arena);
-    }
+    policy_sort(stages);
+    rv_arena_cleanup(arena, free_json, stages);
+    out->stages = stages;
 }
 
 void rv_policy_decide(const struct rv_policy *policy, const struct rv_policy_facts *facts,
                       const int64_t *used, int used_count, struct rv_arena *arena,
                       struct rv_verdict *out)
 {
-    *out = (struct rv_verdict){.kind = RV_ALLOW};
-    const char *permit = NULL;
+    RV_ASSERT(facts->policy == policy);
+    struct tally tally; /* 2 KiB of lists that need no zeroing */
+    memset(tally.counts, 0, sizeof tally.counts);
+    tally.ask = NULL;
+    tally.ask_count = tally.role_count = 0;
+    tally.escalate_now = tally.too_many = false;
+    tally.expires_s = tally.escalate_after_s = 0;
+    tally.escalate_to = NULL;
     int limit = 0;
-    int limits_seen = 0;
-    for (int i = 0; i < candidate_count(policy, facts); i++) {
-        const struct rule *rule = candidate(policy, facts, i);
-        if (!speaks(policy, rule, facts, i)) {
-            continue;
-        }
-        enum truth truth = when(rule, facts);
-        if (truth == TRUTH_NO) {
-            continue;
-        }
-        switch (rule->kind) {
-        case RULE_PERMIT:
-            if (truth == TRUTH_YES && (permit == NULL || strcmp(rule->id, permit) < 0)) {
-                permit = rule->id; /* the same one whatever the order of the file */
-            }
-            break;
-        case RULE_FORBID:
-            raise(out, RV_DENY, rule->id, truth == TRUTH_YES ? "forbid" : "error");
-            break;
-        case RULE_LIMIT:
-            if (limits_seen++ < RV_POLICY_LIMITS_MAX && limit < used_count) {
-                apply_limit(out, rule, facts, used[limit++], truth, arena);
-            } else {
-                raise(out, RV_DENY, rule->id, "error"); /* more limits than can be looked up */
-            }
-            break;
-        case RULE_APPROVE:
-            ask(out, rule, truth == TRUTH_YES ? "approve" : "error", arena);
-            break;
-        case RULE_SINK:
-            apply_sink(out, rule, facts, truth, arena);
-            break;
-        case RULE_KINDS:
-            RV_UNREACHABLE("five kinds of rule");
-        }
+    const struct policy_rule *asking = NULL;
+    POLICY_FOR_EACH_CANDIDATE(facts, i)
+    {
+        int before = tally.ask_count;
+        apply(&tally, facts, &policy->rules[i], used, used_count, &limit);
+        asking = tally.ask_count > before ? &policy->rules[i] : asking;
     }
-    if (permit == NULL) {
-        raise(out, RV_DENY, "no_permit", "default");
-    } else if (out->kind == RV_ALLOW) {
-        name_rule(out, permit, "permit");
+    enum rv_verdict_kind kind = tally.counts[RV_DENY] > 0 || tally.too_many ? RV_DENY
+                                : tally.counts[RV_ALLOW] == 0              ? RV_DENY
+                                : tally.counts[RV_HOLD] > 0                ? RV_HOLD
+                                                                           : RV_ALLOW;
+    out->kind = kind;
+    out->rule_count = tally.counts[kind];
+    int shown = out->rule_count < RV_VERDICT_RULES_MAX ? out->rule_count : RV_VERDICT_RULES_MAX;
+    memcpy(out->rules, tally.rules[kind], (size_t)shown * sizeof out->rules[0]);
+    out->stages = out->never = NULL;
+    out->expires_s = out->escalate_after_s = 0;
+    out->escalate_to = NULL;
+    if (kind == RV_DENY && out->rule_count == 0) {
+        const char *id = tally.too_many ? "too_many_roles" : "no_permit";
+        out->rules[out->rule_count++] = (struct rv_verdict_rule){id, tally.too_many ? "error" : "default"};
     }
-    if (out->kind == RV_HOLD) {
-        json_t *never = json_pack("[s,s]", "requester", "agent_owner");
-        rv_arena_cleanup(arena, free_json, never);
-        out->never = never;
+    if (kind == RV_HOLD) {
+        fill_hold(out, &tally, asking, arena);
     }
 }

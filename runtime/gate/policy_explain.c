@@ -1,216 +1,445 @@
-/* policy_explain.c -- why a decision came out as it did, what would flip it, and the bundle's tests. */
+/* policy_explain.c -- why a decision came out as it did, and the smallest change that flips it.
+ *
+ *   {"verdict":"deny",
+ *    "because":[{"rule":"no_permit","why":"default"}],
+ *    "matched":["payee.trusted"],                        rules about this request that hold
+ *    "limits":[{"rule","key","used","adds","cap"}],
+ *    "nearest":[{"rule":"pay.normal","kind":"permit",
+ *                "failed":[{"condition":"arg.amount <= 5000.00 EUR","found":"7200.00 EUR"}]}],
+ *    "elsewhere":["clerk.pay"],                          permits of the action for other principals
+ *    "flip":{"attribute":"arg.amount","from":"7200.00 EUR","to":"5000.00 EUR","verdict":"allow",
+ *            "text":"allow if arg.amount were 5000.00 EUR"}}
+ *
+ * A flip is never guessed: each candidate (one attribute, one new value taken from a condition or a
+ * cap) is decided again with all rules, and only one that lowers the verdict is told.  What a
+ * principal is cannot be changed, so me.* is never proposed.
+ */
 #include "runtime/gate/policy_private.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { EXPLAIN_ARENA_MAX = 64 << 20, EXPLAIN_ATOMS_MAX = 32 };
+enum {
+    EXPLAIN_ARENA_MAX = 64 << 20,
+    EXPLAIN_NEAREST_MAX = 5,
+    EXPLAIN_ATOMS_MAX = 16,
+    EXPLAIN_ELSEWHERE_MAX = 8,
+    EXPLAIN_FLIPS_MAX = 4096 /* candidates tried: bounds the time on a huge bundle */
+};
 
 static const char *const verdict_names[] = {"allow", "hold", "deny"};
 
-static json_t *value_json(const struct value *value)
+/* ---- words for values and conditions ---- */
+
+static void value_text(struct rv_buf *out, const struct policy_value *value)
 {
+    char money[48];
     switch (value->type) {
-    case VALUE_INT:
-        return json_integer(value->number);
-    case VALUE_BOOL:
-        return json_boolean(value->number != 0);
-    case VALUE_TEXT:
-        return json_string(value->text);
-    case VALUE_MONEY:
-        return json_pack("{s:I,s:s}", "minor", (json_int_t)value->number, "currency", value->text);
-    case VALUE_LIST:
-        return json_incref((json_t *)(uintptr_t)value->list);
-    case VALUE_OTHER:
-    case VALUE_NONE:
-        return json_null();
+    case POLICY_TEXT:
+        rv_buf_printf(out, "\"%s\"", value->text);
+        break;
+    case POLICY_INT:
+        rv_buf_printf(out, "%" PRId64, value->number);
+        break;
+    case POLICY_BOOL:
+        rv_buf_str(out, value->number != 0 ? "true" : "false");
+        break;
+    case POLICY_MONEY:
+        policy_money_text(value->number, value->text, money);
+        rv_buf_str(out, money);
+        break;
+    case POLICY_LIST:
+        rv_buf_str(out, "a list");
+        break;
+    case POLICY_OTHER:
+        rv_buf_str(out, "something that cannot be compared");
+        break;
+    default:
+        rv_buf_str(out, "missing");
+        break;
     }
-    RV_UNREACHABLE("seven types of value");
 }
 
-/* The atoms of a condition that did not hold, with what they saw. */
-static void failed_atoms(const struct rv_policy *policy, const struct expression *node,
-                         const struct rv_policy_facts *facts, json_t *out)
+static struct policy_value node_literal(const struct policy_node *node)
 {
-    if (node == NULL || json_array_size(out) >= EXPLAIN_ATOMS_MAX ||
-        policy_evaluate(node, facts) == TRUTH_YES) {
+    return (struct policy_value){.type = node->type, .symbol = node->symbol, .currency = node->currency,
+                                 .length = node->length, .number = node->number, .text = node->text};
+}
+
+static void condition_text(struct rv_buf *out, const struct rv_policy *policy,
+                           const struct policy_node *node)
+{
+    rv_buf_printf(out, "%s %s", policy->slots[node->slot].path, policy_op_signs[node->op]);
+    if (node->op == POLICY_HAS) {
         return;
     }
-    if (node->op <= OP_NONE) {
-        for (int i = 0; i < node->of_count; i++) {
-            failed_atoms(policy, node->of[i], facts, out);
+    rv_buf_char(out, ' ');
+    if (node->other != POLICY_NONE) {
+        rv_buf_str(out, policy->slots[node->other].path);
+        return;
+    }
+    if (node->op != POLICY_ONE_OF) {
+        struct policy_value literal = node_literal(node);
+        value_text(out, &literal);
+        return;
+    }
+    for (uint32_t i = 0; i < node->count; i++) {
+        int64_t item = policy->literals[node->first + i];
+        rv_buf_str(out, i == 0 ? "" : ", ");
+        if (node->type == POLICY_TEXT) {
+            rv_buf_printf(out, "\"%s\"", policy->symbols[item].text);
+        } else {
+            rv_buf_printf(out, "%" PRId64, item);
+        }
+    }
+}
+
+static json_t *buf_json(struct rv_buf *buf)
+{
+    json_t *text = json_string(buf->data);
+    rv_buf_fini(buf);
+    return text != NULL ? text : json_string("");
+}
+
+static json_t *value_json(const struct policy_value *value)
+{
+    struct rv_buf text;
+    rv_buf_init(&text, RV_POLICY_SOURCE_MAX);
+    value_text(&text, value);
+    return buf_json(&text);
+}
+
+/* ---- nearest rules ---- */
+
+/* The atoms that keep a condition from being yes, with what they saw. */
+static void failed_atoms(const struct rv_policy_facts *facts, uint32_t index, bool wanted, json_t *out)
+{
+    const struct policy_node *node = &facts->policy->nodes[index];
+    enum policy_truth is = policy_evaluate(facts, index);
+    if (is == (wanted ? POLICY_YES : POLICY_NO) || json_array_size(out) >= EXPLAIN_ATOMS_MAX) {
+        return;
+    }
+    if (node->op <= POLICY_NONE_OF) {
+        for (uint32_t i = 0; i < node->count; i++) {
+            failed_atoms(facts, node->first + i, wanted == (node->op != POLICY_NONE_OF), out);
         }
         return;
     }
-    json_t *atom = json_object();
-    json_object_set_new(atom, "attribute", json_string(policy->attributes[node->attr]));
-    json_object_set_new(atom, "needs", json_string(policy_op_names[node->op]));
-    json_object_set_new(atom, "wanted",
-                        value_json(node->other >= 0 ? &facts->values[node->other] : &node->value));
-    json_object_set_new(atom, "found", value_json(&facts->values[node->attr]));
-    json_array_append_new(out, atom);
+    struct rv_buf text;
+    rv_buf_init(&text, RV_POLICY_SOURCE_MAX);
+    rv_buf_str(&text, wanted ? "" : "not ");
+    condition_text(&text, facts->policy, node);
+    json_array_append_new(out, json_pack("{s:o,s:o,s:b}", "condition", buf_json(&text), "found",
+                                         value_json(policy_resolve(facts, node->slot)), "error",
+                                         is == POLICY_ERROR));
 }
 
-static json_t *nearest_rules(const struct rv_policy *policy, const struct rv_policy_facts *facts)
+/* Permits about this action and principal that did not hold, fewest failed conditions first. */
+static json_t *nearest(const struct rv_policy_facts *facts)
 {
-    json_t *rules = json_array();
-    for (int i = 0; i < policy->rule_count; i++) {
-        const struct rule *rule = &policy->rules[i];
-        if (!policy_about(policy, rule, facts)) {
+    json_t *found = json_array();
+    POLICY_FOR_EACH_CANDIDATE(facts, i)
+    {
+        const struct policy_rule *rule = &facts->policy->rules[i];
+        enum policy_truth holds = policy_condition(facts, rule);
+        bool wanted = rule->kind == POLICY_PERMIT ? holds != POLICY_YES : holds == POLICY_ERROR;
+        if (!wanted) {
             continue;
         }
-        enum truth truth = rule->when == NULL ? TRUTH_YES : policy_evaluate(rule->when, facts);
-        static const char *const words[] = {"no", "yes", "error"};
-        json_t *entry = json_pack("{s:s,s:s,s:s}", "rule", rule->id, "kind",
-                                  policy_kind_names[rule->kind], "holds", words[truth]);
         json_t *failed = json_array();
-        failed_atoms(policy, rule->when, facts, failed);
-        json_object_set_new(entry, "failed", failed);
-        json_array_append_new(rules, entry);
+        failed_atoms(facts, (uint32_t)rule->when, true, failed);
+        json_t *entry = json_pack("{s:s,s:s,s:o}", "rule", rule->id, "kind",
+                                  policy_kind_names[rule->kind], "failed", failed);
+        size_t at = 0;
+        while (at < json_array_size(found) &&
+               json_array_size(json_object_get(json_array_get(found, at), "failed")) <=
+                   json_array_size(failed)) {
+            at++;
+        }
+        json_array_insert_new(found, at, entry);
+        if (json_array_size(found) > EXPLAIN_NEAREST_MAX) {
+            json_array_remove(found, EXPLAIN_NEAREST_MAX);
+        }
     }
-    return rules;
+    return found;
 }
 
-/* One atom of one permit that is all that is missing: "allowed if arg.amount le 500.00 EUR". */
-static json_t *flip(const json_t *rules)
+static bool about_action(const struct policy_rule *rule, const char *action)
 {
     size_t i;
-    json_t *rule;
-    json_array_foreach((json_t *)(uintptr_t)rules, i, rule)
+    json_t *pattern;
+    json_array_foreach(json_object_get(rule->source, "actions"), i, pattern)
     {
-        const json_t *failed = json_object_get(rule, "failed");
-        if (strcmp(rv_json_str(rule, "kind", ""), "permit") == 0 && json_array_size(failed) == 1) {
-            json_t *change = json_deep_copy(json_array_get(failed, 0));
-            json_object_set(change, "rule", json_object_get(rule, "rule"));
-            return change;
+        if (policy_pattern_matches(json_string_value(pattern), action)) {
+            return true;
         }
     }
-    return json_null();
+    return false;
 }
 
-json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy_request *request,
-                          const int64_t *used, int used_count)
+/* Who could: permits of this action that are for others. */
+static json_t *elsewhere(const struct rv_policy_facts *facts)
 {
-    struct rv_arena *arena = rv_arena_create("policy explain", EXPLAIN_ARENA_MAX);
-    struct rv_policy_facts *facts = NULL;
-    struct rv_error err = {.code = RV_OK};
-    if (rv_policy_facts_make(policy, request, arena, &facts, &err) != RV_OK) {
-        json_t *broken = json_pack("{s:s,s:s}", "verdict", "deny", "message", err.message);
-        rv_arena_destroy(arena);
-        return broken;
-    }
-    struct rv_verdict verdict;
-    rv_policy_decide(policy, facts, used, used_count, arena, &verdict);
-    json_t *because = json_array();
-    for (int i = 0; i < verdict.rule_count && i < RV_VERDICT_RULES_MAX; i++) {
-        json_array_append_new(because, json_pack("{s:s,s:s}", "rule", verdict.rules[i].id, "why",
-                                                 verdict.rules[i].why));
-    }
-    json_t *rules = nearest_rules(policy, facts);
-    json_t *out = json_pack("{s:s,s:o,s:O,s:o}", "verdict", verdict_names[verdict.kind], "because",
-                            because, "rules", rules, "allowed_if",
-                            verdict.kind == RV_DENY ? flip(rules) : json_null());
-    if (verdict.stages != NULL) {
-        json_object_set_new(out, "stages", json_deep_copy(verdict.stages));
-    }
-    json_decref(rules);
-    rv_arena_destroy(arena);
-    return out;
-}
-
-/* ---- tests that live in the bundle ---- */
-
-static json_t *test_principal(const json_t *test)
-{
-    static const char *const kinds[] = {"agent", "person", "system"};
-    for (size_t i = 0; i < RV_COUNT(kinds); i++) {
-        const char *id = rv_json_str(test, kinds[i], NULL);
-        if (id != NULL) {
-            json_t *me = json_pack("{s:s,s:s,s:i}", "kind", kinds[i], "id", id, "tenant", 1);
-            json_t *roles = json_object_get(test, "roles");
-            json_object_set_new(me, "roles", roles != NULL ? json_incref(roles) : json_array());
-            json_object_set_new(me, "owner", json_string(rv_json_str(test, "owner", "operator")));
-            return me;
+    json_t *found = json_array();
+    const struct rv_policy *policy = facts->policy;
+    for (int i = 0; i < policy->rule_count && json_array_size(found) < EXPLAIN_ELSEWHERE_MAX; i++) {
+        bool mine = (facts->candidates[i / 64] >> (i % 64) & 1) != 0;
+        if (!mine && policy->rules[i].kind == POLICY_PERMIT && about_action(&policy->rules[i], facts->action)) {
+            json_array_append_new(found, json_pack("{s:s,s:O}", "rule", policy->rules[i].id, "who",
+                                                   json_object_get(policy->rules[i].source, "who")));
         }
     }
-    return json_object();
+    return found;
 }
 
-static bool expected(const json_t *expect, const json_t *got)
+/* ---- the flip ---- */
+
+struct search {
+    const struct rv_policy *policy;
+    struct rv_policy_facts *facts;
+    const struct rv_policy_limit *limits; /* that apply to the request as it is */
+    const int64_t *used;                  /* of each of them */
+    int limit_count;
+    struct rv_arena *arena; /* emptied after each try */
+    enum rv_verdict_kind now;
+    enum rv_verdict_kind best;
+    uint16_t slot;
+    struct policy_value value;
+    int tries;
+};
+
+/* What is used of the limits that apply after the change; false when nobody knows, because another
+ * limit applies or the same one counts for another key. */
+static bool used_again(const struct search *search, int64_t out[RV_POLICY_LIMITS_MAX], int *out_count)
 {
-    const char *verdict = rv_json_str(got, "verdict", "");
-    if (json_is_string(expect)) {
-        return strcmp(json_string_value(expect), verdict) == 0;
-    }
-    const json_t *hold = json_object_get(expect, "hold");
-    if (strcmp(verdict, "hold") != 0 || hold == NULL) {
-        return false;
-    }
-    const json_t *because = json_object_get(got, "because");
-    if (json_array_size(hold) != json_array_size(because)) {
-        return false;
-    }
-    size_t i;
-    json_t *id;
-    json_array_foreach((json_t *)(uintptr_t)hold, i, id)
-    {
-        bool found = false;
-        size_t k;
-        json_t *rule;
-        json_array_foreach((json_t *)(uintptr_t)because, k, rule)
-        {
-            found = found || json_equal(id, json_object_get(rule, "rule"));
+    struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
+    *out_count = rv_policy_limits(search->policy, search->facts, search->arena, limits);
+    for (int i = 0; i < *out_count; i++) {
+        bool known = false;
+        for (int k = 0; k < search->limit_count && !known; k++) {
+            known = strcmp(limits[i].rule, search->limits[k].rule) == 0 &&
+                    strcmp(limits[i].key, search->limits[k].key) == 0;
+            out[i] = known ? search->used[k] : 0;
         }
-        if (!found) {
+        if (!known) {
             return false;
         }
     }
     return true;
 }
 
-json_t *rv_policy_test(const struct rv_policy *policy, int *failed)
+/* A slot that can be changed alone: not what the principal is, not what holds or hangs below others. */
+static bool changeable(const struct search *search, uint16_t slot)
 {
-    json_t *results = json_array();
-    *failed = 0;
-    size_t i;
-    json_t *test;
-    json_array_foreach(json_object_get(policy->bundle, "tests"), i, test)
-    {
-        json_t *me = test_principal(test);
-        const json_t *labels = json_object_get(test, "labels");
-        json_t *ctx = json_object();
-        if (labels != NULL) {
-            json_object_set(ctx, "labels", (json_t *)(uintptr_t)labels);
-        }
-        struct rv_policy_request request = {
-            .action = rv_json_str(test, "action", ""),
-            .me = me,
-            .args = json_object_get(test, "arg"),
-            .res = json_object_get(test, "res"),
-            .ctx = ctx,
-        };
-        int64_t used[RV_POLICY_LIMITS_MAX] = {0};
-        int64_t already = rv_json_int(test, "used", 0);
-        for (size_t k = 0; k < RV_COUNT(used); k++) {
-            used[k] = already;
-        }
-        json_t *got = rv_policy_explain(policy, &request, used, RV_POLICY_LIMITS_MAX);
-        bool ok = expected(json_object_get(test, "expect"), got);
-        *failed += !ok;
-        const char *name = rv_json_str(test, "name", NULL);
-        if (name == NULL) {
-            name = json_string_value(json_array_get(json_object_get(test, "items"), 0));
-        }
-        json_array_append_new(
-            results, json_pack("{s:s,s:b,s:O?,s:O,s:O}", "name", name != NULL ? name : "?", "ok", ok,
-                               "expected", json_object_get(test, "expect"), "got",
-                               json_object_get(got, "verdict"), "because",
-                               json_object_get(got, "because") != NULL
-                                   ? json_object_get(got, "because")
-                                   : json_object_get(got, "verdict")));
-        json_decref(got);
-        json_decref(me);
-        json_decref(ctx);
+    const struct rv_policy *policy = search->policy;
+    const struct policy_slot *place = &policy->slots[slot];
+    if (place->root == POLICY_ROOT_ME || place->parent == POLICY_NONE) {
+        return false;
     }
-    return results;
+    for (int i = 0; i < policy->slot_count; i++) {
+        if (policy->slots[i].parent == slot) {
+            return false;
+        }
+    }
+    return policy->slots[place->parent].parent == POLICY_NONE ||
+           policy_resolve(search->facts, place->parent)->type != POLICY_ABSENT;
+}
+
+static uint64_t distance(const struct policy_value *a, const struct policy_value *b)
+{
+    bool numbers = a->type == b->type && (a->type == POLICY_INT || a->type == POLICY_MONEY);
+    if (!numbers) {
+        return UINT64_MAX;
+    }
+    return a->number > b->number ? (uint64_t)a->number - (uint64_t)b->number
+                                 : (uint64_t)b->number - (uint64_t)a->number;
+}
+
+static void try_value(struct search *search, uint16_t slot, const struct policy_value *value)
+{
+    if (!changeable(search, slot) || search->tries++ >= EXPLAIN_FLIPS_MAX) {
+        return;
+    }
+    struct policy_value before = *policy_resolve(search->facts, slot);
+    search->facts->values[slot] = *value;
+    int64_t used[RV_POLICY_LIMITS_MAX];
+    int used_count = 0;
+    struct rv_verdict verdict = {.kind = RV_DENY};
+    if (used_again(search, used, &used_count)) {
+        rv_policy_decide(search->policy, search->facts, used, used_count, search->arena, &verdict);
+    }
+    search->facts->values[slot] = before;
+    bool closer = verdict.kind == search->best && search->slot == slot &&
+                  distance(&before, value) < distance(&before, &search->value);
+    if (verdict.kind < search->best || (closer && verdict.kind < search->now)) {
+        search->best = verdict.kind;
+        search->slot = slot;
+        search->value = *value;
+    }
+    rv_arena_reset(search->arena);
+}
+
+/* Values around a literal: on it, just below and just above; and none at all. */
+static void try_atom(struct search *search, const struct policy_node *node)
+{
+    struct policy_value value = node->other != POLICY_NONE
+                                    ? *policy_resolve(search->facts, node->other)
+                                    : node_literal(node);
+    if (node->op == POLICY_HAS || node->op == POLICY_CONTAINS || value.type == POLICY_ABSENT ||
+        value.type == POLICY_LIST) {
+        struct policy_value nothing = {.type = POLICY_ABSENT, .symbol = -1};
+        try_value(search, node->slot, &nothing);
+        return;
+    }
+    if (node->op == POLICY_ONE_OF && node->other == POLICY_NONE) {
+        for (uint32_t i = 0; i < node->count; i++) {
+            int64_t item = search->policy->literals[node->first + i];
+            struct policy_value one = {.type = node->type, .number = item, .symbol = -1};
+            if (node->type == POLICY_TEXT) {
+                const struct policy_symbol *symbol = &search->policy->symbols[item];
+                one = (struct policy_value){.type = POLICY_TEXT, .symbol = (int32_t)item,
+                                            .text = symbol->text, .length = symbol->length};
+            }
+            try_value(search, node->slot, &one);
+        }
+        return;
+    }
+    try_value(search, node->slot, &value);
+    if (value.type == POLICY_BOOL) {
+        value.number = !value.number;
+        try_value(search, node->slot, &value);
+    } else if (value.type == POLICY_INT || value.type == POLICY_MONEY) {
+        int64_t at = value.number;
+        value.number = at < INT64_MAX ? at + 1 : at;
+        try_value(search, node->slot, &value);
+        value.number = at > INT64_MIN ? at - 1 : at;
+        try_value(search, node->slot, &value);
+    }
+}
+
+static void try_condition(struct search *search, uint32_t index)
+{
+    const struct policy_node *node = &search->policy->nodes[index];
+    if (node->op > POLICY_NONE_OF) {
+        try_atom(search, node);
+        return;
+    }
+    for (uint32_t i = 0; i < node->count; i++) {
+        try_condition(search, node->first + i);
+    }
+}
+
+static json_t *find_flip(struct search *search)
+{
+    POLICY_FOR_EACH_CANDIDATE(search->facts, i)
+    {
+        const struct policy_rule *rule = &search->policy->rules[i];
+        if (rule->when >= 0) {
+            try_condition(search, (uint32_t)rule->when);
+        }
+        for (int k = 0; k < search->limit_count; k++) { /* what the cap still leaves */
+            if (rule->sum != POLICY_NONE && strcmp(search->limits[k].rule, rule->id) == 0 &&
+                search->used[k] >= 0 && search->used[k] < rule->cap.number) {
+                struct policy_value rest = rule->cap;
+                rest.number -= search->used[k];
+                try_value(search, rule->sum, &rest);
+            }
+        }
+        for (int k = 0; k < rule->sink_count; k++) {
+            if (rule->endorse != POLICY_NONE) {
+                struct policy_value record = *policy_resolve(search->facts, rule->endorse);
+                try_value(search, rule->sink_slots[k], &record);
+            }
+        }
+    }
+    if (search->best >= search->now) {
+        return json_null();
+    }
+    const char *path = search->policy->slots[search->slot].path;
+    json_t *to = value_json(&search->value);
+    struct rv_buf text;
+    rv_buf_init(&text, RV_POLICY_SOURCE_MAX);
+    rv_buf_printf(&text, "%s if %s were %s", verdict_names[search->best], path, json_string_value(to));
+    return json_pack("{s:s,s:o,s:o,s:s,s:o}", "attribute", path, "from",
+                     value_json(policy_resolve(search->facts, search->slot)), "to", to, "verdict",
+                     verdict_names[search->best], "text", buf_json(&text));
+}
+
+/* ---- the account ---- */
+
+static json_t *because(const struct rv_verdict *verdict)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < verdict->rule_count && i < RV_VERDICT_RULES_MAX; i++) {
+        json_array_append_new(list, json_pack("{s:s,s:s}", "rule", verdict->rules[i].id, "why",
+                                              verdict->rules[i].why));
+    }
+    return list;
+}
+
+static json_t *matched(const struct rv_policy_facts *facts)
+{
+    json_t *list = json_array();
+    POLICY_FOR_EACH_CANDIDATE(facts, i)
+    {
+        if (policy_condition(facts, &facts->policy->rules[i]) == POLICY_YES) {
+            json_array_append_new(list, json_string(facts->policy->rules[i].id));
+        }
+    }
+    return list;
+}
+
+static json_t *limits_json(const struct rv_policy_limit *limits, int count, const int64_t *used,
+                           int used_count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "rule", limits[i].rule, "key",
+                                              limits[i].key, "window_s", (json_int_t)limits[i].window_s,
+                                              "used", (json_int_t)(i < used_count ? used[i] : 0), "adds",
+                                              (json_int_t)limits[i].adds, "cap",
+                                              (json_int_t)limits[i].cap));
+    }
+    return list;
+}
+
+json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy_request *request,
+                          const int64_t *used, int used_count)
+{
+    struct rv_arena *arena = rv_arena_create("policy explain", EXPLAIN_ARENA_MAX);
+    struct rv_arena *scratch = rv_arena_create("policy explain try", EXPLAIN_ARENA_MAX);
+    struct rv_policy_facts *facts = NULL;
+    struct rv_error err = {.code = RV_OK};
+    json_t *out = NULL;
+    if (rv_policy_facts_make(policy, request, arena, &facts, &err) != RV_OK) {
+        out = json_pack("{s:s,s:[{s:s,s:s}],s:s}", "verdict", "deny", "because", "rule",
+                        "facts_unreadable", "why", "error", "message", err.message);
+    } else {
+        struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
+        int64_t zeros[RV_POLICY_LIMITS_MAX] = {0};
+        int limit_count = rv_policy_limits(policy, facts, arena, limits);
+        if (used == NULL) { /* nobody knows: as if nothing were used */
+            used = zeros;
+            used_count = limit_count;
+        }
+        struct rv_verdict verdict;
+        rv_policy_decide(policy, facts, used, used_count, arena, &verdict);
+        out = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "verdict", verdict_names[verdict.kind], "because",
+                        because(&verdict), "matched", matched(facts), "limits",
+                        limits_json(limits, limit_count, used, used_count), "nearest", nearest(facts),
+                        "elsewhere", elsewhere(facts));
+        if (verdict.kind == RV_HOLD) {
+            json_object_set_new(out, "stages", json_deep_copy(verdict.stages));
+            json_object_set_new(out, "expires_s", json_integer(verdict.expires_s));
+        }
+        struct search search = {.policy = policy, .facts = facts, .limits = limits, .used = used,
+                                .limit_count = used_count < limit_count ? used_count : limit_count,
+                                .arena = scratch, .now = verdict.kind, .best = verdict.kind,
+                                .slot = POLICY_NONE};
+        json_object_set_new(out, "flip", find_flip(&search));
+    }
+    rv_arena_destroy(scratch);
+    rv_arena_destroy(arena);
+    return out;
 }

@@ -3,8 +3,8 @@
  *   with head:  BEGIN tenant head loads | flush      -> decide -> writes head COMMIT | sync
  *   plain:      decide -> BEGIN tenant fence writes COMMIT | sync       (one round trip)
  *
- * Rows go out in chunks while later units still decide, so that the server inserts meanwhile and the
- * parameters in flight stay bounded; within a chunk statements keep the write order.
+ * Rows go out in chunks while later units still decide, so that the server inserts meanwhile and
+ * the parameters in flight stay bounded; within a chunk statements keep the write order.
  *
  * Results of loads carry a slot number (unit * RV_UNIT_LOADS_MAX + load) in their first column.
  */
@@ -35,15 +35,20 @@ struct rv_batch *batch_create(struct rv_committer *committer, int32_t tenant)
     return batch;
 }
 
-void batch_forget_states(struct rv_batch *batch)
+static void forget_states_from(struct rv_batch *batch, int first)
 {
-    for (int i = 0; i < batch->count; i++) {
+    for (int i = first; i < batch->count; i++) {
         struct rv_unit *unit = batch->units[i];
-        for (int k = 0; unit != NULL && k < unit->load_count; k++) {
+        for (int k = 0; k < unit->load_count; k++) {
             json_decref(unit->loads[k].state);
             unit->loads[k].state = NULL;
         }
     }
+}
+
+void batch_forget_states(struct rv_batch *batch)
+{
+    forget_states_from(batch, 0);
 }
 
 static void forget_groups(struct rv_batch *batch)
@@ -189,7 +194,8 @@ static void take_head(struct rv_batch *batch, const struct rv_result *result)
     struct rv_head *head = &batch->head;
     if (rv_result_rows(result) != 1) {
         batch->failed = true;
-        batch->fail_code = rv_fail(&batch->fail, RV_NOT_FOUND, "no company number %d", batch->tenant);
+        batch->fail_code =
+            rv_fail(&batch->fail, RV_NOT_FOUND, "no company number %d", batch->tenant);
         return;
     }
     head->epoch = rv_result_i64(result, 0, 0);
@@ -222,17 +228,12 @@ static void take_states(struct rv_batch *batch, const struct rv_result *result)
 void batch_result(struct rv_batch *batch, int tag, const struct rv_result *result)
 {
     switch (tag) {
-    case TAG_HEAD:
-        take_head(batch, result);
-        break;
-    case TAG_LOAD:
-        take_states(batch, result);
-        break;
+    case TAG_HEAD: take_head(batch, result); break;
+    case TAG_LOAD: take_states(batch, result); break;
     case TAG_LOOKUP:
         batch->failed = !(rv_result_rows(result) == 1 && rv_result_bool(result, 0, 0));
         return;
-    default:
-        return;
+    default: return;
     }
     if (--batch->waiting == 0) {
         loads_done(batch);
@@ -316,16 +317,23 @@ static void decide_all(struct rv_batch *batch)
     batch->phase = BATCH_DECIDING;
     for (int i = 0; i < batch->count; i++) {
         batch->accepted += decide_one(batch, i) == RV_OK;
-        if (++batch->chunk >= CHUNK_UNITS || bytes_pending(batch) >= CHUNK_BYTES) {
+        size_t pending = bytes_pending(batch);
+        if (++batch->chunk >= CHUNK_UNITS || pending >= CHUNK_BYTES) {
+            batch->sent_bytes += pending;
             send_rows(batch);
             rv_link_push(batch->committer->link);
+        }
+        if (batch->sent_bytes >= RV_BATCH_BYTES_MAX && i + 1 < batch->count) {
+            forget_states_from(batch, i + 1); /* the rest is the next batch */
+            committer_put_back(batch->committer, batch, i + 1);
         }
     }
     if (batch->accepted > 0 && batch->has_head && options->seal != NULL) {
         struct rv_error err = {.code = RV_OK};
         enum rv_code code = options->seal(options->seal_data, batch, &err);
         for (int i = 0; code != RV_OK && i < batch->count; i++) {
-            refuse(batch, &batch->verdicts[i], code, &err); /* what cannot be sealed must not happen */
+            refuse(batch, &batch->verdicts[i], code,
+                   &err); /* what cannot be sealed must not happen */
         }
         batch->accepted = code == RV_OK ? batch->accepted : 0;
     }

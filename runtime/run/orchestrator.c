@@ -41,6 +41,7 @@ struct orchestrator {
     json_t *agents; /* [{name, hash, manifest, owner}] */
     int starting;   /* run.start requests at the gate */
     bool looking;
+    bool more; /* a look found something: look again when a run makes room for the next */
     bool ticking;
     int started;
 };
@@ -350,6 +351,15 @@ static void orchestrate(struct orchestrator *me, const json_t *exceptions)
         }
     }
     me->looking = me->starting > 0;
+    me->more = me->looking;
+}
+
+static void look_at_exceptions(struct orchestrator *me)
+{
+    if (!me->looking) {
+        me->looking = true;
+        look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
+    }
 }
 
 /* ---- messages ---- */
@@ -394,10 +404,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         }
         break;
     case RV_ORCHESTRATE:
-        if (!me->looking) {
-            me->looking = true;
-            look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
-        }
+        look_at_exceptions(me);
         break;
     case FOUND_AGENTS:
         json_decref(me->agents);
@@ -418,6 +425,9 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case RV_MESSAGE_DOWN:
         run_ended(me, message->from);
         tick(self, me); /* room for the next */
+        if (me->more) {
+            look_at_exceptions(me);
+        }
         break;
     default:
         break;

@@ -1,24 +1,23 @@
-/* bench_import.c -- a camt.053 with 200,000 entries: seconds and resident memory.
- *
- *   bench_import [entries] [file]      default 200000 and a temporary file that is removed
- *
- * Prints one line a measurement: name value unit.  The parsing part is erp/exchange alone, with a
- * sink that drops what it gets; `bench_import_run` takes any sink, so the road through the
- * committer is measured by the same code (see the end of this file).
- * Goal of the design: 200,000 entries (70 MB) imported in 20 s within 32 MB.
+/* bench_import.c -- a generated camt.053 with 200,000 entries: parsed alone, then imported by the real
+ * program into a fresh company with its own PostgreSQL; seconds and resident memory of the importer.
  */
-#include "tests/bench/bench_import.h"
+#include "erp/exchange/import.h"
 
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
+#include "tests/bench/bench.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define BENCH_IMPORT_IBAN "DE89370400440532013000"
 
 enum { ENTRIES_DEFAULT = 200000, SEED = 20240301 };
 
@@ -40,7 +39,8 @@ static void entry(FILE *file, int64_t number, int64_t minor)
         number % 5000, 100000 + number);
 }
 
-int64_t bench_import_generate(FILE *file, int64_t entries)
+/* Writes a balanced camt.053.001.08 with one statement; returns its bytes. Deterministic. */
+static int64_t bench_import_generate(FILE *file, int64_t entries)
 {
     struct rv_random random = {.state = SEED};
     int64_t sum = 0;
@@ -65,25 +65,6 @@ int64_t bench_import_generate(FILE *file, int64_t entries)
     return (int64_t)ftell(file);
 }
 
-enum rv_code bench_import_run(const char *path, const char *name,
-                              const struct erp_exchange_sink *sink, struct rv_error *err)
-{
-    struct erp_exchange_report report;
-    int64_t start = rv_mono_us(rv_clock_system());
-    enum rv_code code = erp_exchange_read_file(path, sink, &report, err);
-    double seconds = (double)(rv_mono_us(rv_clock_system()) - start) / 1e6;
-    struct rusage usage;
-    RV_ASSERT(getrusage(RUSAGE_SELF, &usage) == 0);
-    if (code == RV_OK) {
-        printf("%s.seconds %.3f s\n", name, seconds);
-        printf("%s.lines_per_second %.0f 1/s\n", name, (double)report.lines / seconds);
-        printf("%s.rss_mb %.1f MiB\n", name, (double)usage.ru_maxrss / 1024);
-        printf("%s.lines %" PRId64 " lines\n", name, report.lines);
-        printf("%s.quarantined %d statements\n", name, report.quarantined);
-    }
-    return code;
-}
-
 static enum rv_code drop(void *self, const struct erp_exchange_call *call, struct rv_error *err)
 {
     (void)self;
@@ -92,28 +73,89 @@ static enum rv_code drop(void *self, const struct erp_exchange_call *call, struc
     return RV_OK;
 }
 
-int main(int argc, char **argv)
+/* ---- the whole road: the real program imports the file into a fresh company ---- */
+
+static int child(const char *program, const char *const *arguments, int64_t *rss_kib)
 {
-    int64_t entries = argc > 1 ? strtoll(argv[1], NULL, 10) : ENTRIES_DEFAULT;
-    char made[] = "/tmp/reeve-bench-XXXXXX";
-    const char *path = argc > 2 ? argv[2] : made;
-    if (argc <= 2) {
-        int fd = mkstemp(made);
-        RV_ASSERT(fd >= 0);
-        FILE *file = fdopen(fd, "wb");
-        RV_ASSERT(file != NULL);
-        printf("import.file_mb %.1f MB\n", (double)bench_import_generate(file, entries) / 1e6);
-        RV_ASSERT(fclose(file) == 0);
+    const char *argv[16] = {program};
+    for (int i = 0; arguments[i] != NULL; i++) {
+        argv[i + 1] = arguments[i];
     }
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, 1);
+        execv(program, (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    int status = 0;
+    struct rusage usage = {0};
+    RV_ASSERT(wait4(pid, &status, 0, &usage) == pid);
+    if (rss_kib != NULL) {
+        *rss_kib = usage.ru_maxrss;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void road(const struct bench_run *run, const char *path, int64_t entries)
+{
+    char program[1024];
+    char state[] = "/tmp/rv-bench-XXXXXX";
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 16);
+    RV_ASSERT(n > 0 && mkdtemp(state) != NULL);
+    program[n] = '\0';
+    snprintf(strrchr(program, '/'), 16, "/reeve");
+    setenv("REEVE_STATE", state, 1);
+    const char *const company[] = {"company", "create", "bench", NULL};
+    const char *const policy[] = {"policy", "load", "policies/default.lua", NULL};
+    const char *const account[] = {"do", "account.register",
+                                   "{\"number\":\"1200\",\"name\":\"Bank\",\"kind\":\"asset\",\"role\":\"bank\","
+                                   "\"iban\":\"" BENCH_IMPORT_IBAN "\"}", NULL};
+    const char *const import[] = {"import", path, NULL};
+    const char *const stop[] = {"db", "stop", NULL};
+    int64_t rss_kib = 0;
+    if (child(program, company, NULL) == 0 && child(program, policy, NULL) == 0 &&
+        child(program, account, NULL) == 0) {
+        int64_t start = rv_mono_us(rv_clock_system());
+        int status = child(program, import, &rss_kib);
+        double seconds = (double)(rv_mono_us(rv_clock_system()) - start) / 1e6;
+        if (status == 0) {
+            bench_report(run, "import", "camt053", "entries", (double)entries, "");
+            bench_report(run, "import", "camt053", "seconds", seconds, "s");
+            bench_report(run, "import", "camt053", "rss_mb", (double)rss_kib / 1024, "MiB");
+        } else {
+            fprintf(stderr, "import: reeve import ended with %d\n", status);
+        }
+    }
+    child(program, stop, NULL);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", state);
+    if (system(command) != 0) {
+        fprintf(stderr, "could not remove %s\n", state);
+    }
+}
+
+static void import_run(const struct bench_run *run)
+{
+    char path[] = "/tmp/reeve-bench-XXXXXX";
+    int fd = mkstemp(path);
+    RV_ASSERT(fd >= 0);
+    FILE *file = fdopen(fd, "wb");
+    RV_ASSERT(file != NULL);
+    int64_t bytes = bench_import_generate(file, ENTRIES_DEFAULT);
+    RV_ASSERT(fclose(file) == 0);
+    bench_report(run, "import", "camt053", "file_mb", (double)bytes / 1e6, "MB");
     struct rv_error err = {.code = RV_OK};
     struct erp_exchange_sink sink = {.call = drop};
-    enum rv_code code = bench_import_run(path, "import.parse", &sink, &err);
-    /* The road through the committer: the same call with a sink that submits units and waits. */
-    if (argc <= 2) {
-        unlink(made);
+    struct erp_exchange_report report;
+    int64_t start = rv_mono_us(rv_clock_system());
+    if (erp_exchange_read_file(path, &sink, &report, &err) == RV_OK) {
+        bench_report(run, "import", "parse", "seconds",
+                     (double)(rv_mono_us(rv_clock_system()) - start) / 1e6, "s");
     }
-    if (code != RV_OK) {
-        fprintf(stderr, "bench_import: %s\n", err.message);
-    }
-    return rv_code_exit_status(code);
+    road(run, path, ENTRIES_DEFAULT);
+    unlink(path);
 }
+
+const struct bench bench_import = {"import", "a camt.053 with 200,000 entries into the books",
+                                   import_run};

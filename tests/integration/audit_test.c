@@ -11,6 +11,7 @@
 #include "tests/support/test.h"
 
 #include <libpq-fe.h>
+#include <pthread.h>
 #include <unistd.h>
 
 static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_gate_migrations,
@@ -146,8 +147,27 @@ TEST(every_kind_of_tampering_is_found)
     } cases[] = {
         {"UPDATE audit_record SET body = replace(body, '\"number\":7,', '\"number\":8,') WHERE seq = 7",
          "record 7 was edited"},
-        {"UPDATE audit_record SET body = replace(body, 'test', 'TEST'), leaf = sha256('\\x00'::bytea || "
-         "replace(body, 'test', 'TEST')::bytea) WHERE seq = 9", "records"},
+        {"UPDATE audit_record SET body = replace(body, 'number', 'Number'), leaf = sha256('\\x00'::bytea || "
+         "replace(body, 'number', 'Number')::bytea) WHERE seq = 9", "records 0 to"},
+        {"UPDATE audit_record SET kind = 'admin' WHERE seq = 5", "record 5 has columns"},
+        {"UPDATE audit_record SET run_id = 99 WHERE seq = 6", "record 6 has columns"},
+        {"UPDATE audit_record SET step = 3 WHERE seq = 6", "record 6 has columns"},
+        {"UPDATE audit_record SET at = at - interval '1 day' WHERE seq = 8", "record 8 has columns"},
+        {"UPDATE audit_record SET body = 'x', leaf = sha256('\\x0078'::bytea) WHERE seq = 8", "record 8 is no JSON"},
+        {"UPDATE audit_record SET leaf = leaf || '\\x00'::bytea WHERE seq = 11", "record 11 was edited"},
+        {"DELETE FROM audit_record WHERE seq = 0", "record 0 is missing"},
+        {"DELETE FROM audit_record WHERE seq BETWEEN 20 AND 30", "records 20 to 30 are missing"},
+        {"UPDATE audit_record SET seq = 9000000000000000000 WHERE seq = 40", "record 40 is missing"},
+        {"INSERT INTO audit_record SELECT tenant_id, 1500, at, kind, run_id, step, "
+         "replace(body, '\"seq\":1499,', '\"seq\":1500,'), sha256('\\x00'::bytea || "
+         "replace(body, '\"seq\":1499,', '\"seq\":1500,')::bytea) FROM audit_record WHERE seq = 1499",
+         "records from 1500 on were added"},
+        {"UPDATE tenant_head SET audit_size = audit_size - 1", "do not give the tree that the head holds"},
+        {"UPDATE tenant_head SET audit_frontier = overlay(audit_frontier PLACING '\\x00000000'::bytea FROM 1)",
+         "do not give the tree that the head holds"},
+        {"DELETE FROM audit_checkpoint WHERE size = (SELECT max(size) FROM audit_checkpoint)", "is gone"},
+        {"UPDATE audit_checkpoint SET size = size + 1 WHERE size = (SELECT max(size) FROM audit_checkpoint)",
+         "note is for size"},
         {"DELETE FROM audit_record WHERE seq = 1200", "record 1200 is missing"},
         {"DELETE FROM audit_record WHERE seq >= 1490", "the tail is cut"},
         {"UPDATE audit_record SET seq = -1 WHERE seq = 3; UPDATE audit_record SET seq = 3 WHERE seq = 4; "
@@ -163,6 +183,32 @@ TEST(every_kind_of_tampering_is_found)
         found(&world, NULL, cases[i].finding);
         world_end(&world);
     }
+}
+
+/* Verification of a record that grows meanwhile finds nothing. */
+static void *verify_again_and_again(void *data)
+{
+    const struct world *world = data;
+    for (int i = 0; i < 20; i++) {
+        char *text = verify(world, NULL);
+        ck_assert_str_eq(text, "");
+        rv_free(text);
+    }
+    return NULL;
+}
+
+TEST(a_record_that_grows_meanwhile_verifies)
+{
+    struct world world = {.left = 0};
+    pthread_t thread;
+    world_make(&world);
+    append(&world, 1000);
+    ck_assert_int_eq(pthread_create(&thread, NULL, verify_again_and_again, &world), 0);
+    for (int i = 0; i < 30; i++) {
+        append(&world, 300);
+    }
+    pthread_join(thread, NULL);
+    world_end(&world);
 }
 
 TEST(a_rolled_back_database_is_found_with_a_checkpoint_kept_elsewhere)

@@ -13,12 +13,14 @@
 
 static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations, NULL};
 static const struct rv_statement *const write_order[] = {
-    &rv_sql_run_insert, &rv_sql_run_input_insert, &rv_sql_journal_append, &rv_sql_run_status_set, NULL};
+    &rv_sql_run_insert, &rv_sql_run_input_insert, &rv_sql_journal_append, &rv_sql_run_status_set,
+    NULL};
 
 struct world {
     struct rv_loop *loop;
     struct rv_committer *committer;
     char *uri;
+    int32_t tenant; /* of the next unit; 0 means 1 */
     int done, ok, refused;
     int wanted;
     enum rv_code last;
@@ -120,8 +122,11 @@ static struct step *submit(struct world *world, int64_t run, int seq, bool head,
     step->number = world->wanted++;
     step->poison = poison;
     snprintf(step->key, sizeof step->key, "run:%lld", (long long)run);
-    step->unit = (struct rv_unit){.tenant = 1, .keys = {step->key}, .needs_head = head,
-                                  .decide = step_decide, .done = step_done};
+    step->unit = (struct rv_unit){.tenant = world->tenant != 0 ? world->tenant : 1,
+                                  .keys = {step->key},
+                                  .needs_head = head,
+                                  .decide = step_decide,
+                                  .done = step_done};
     rv_commit(world->committer, &step->unit);
     return step;
 }
@@ -189,12 +194,13 @@ static enum rv_code load_decide(struct rv_unit *unit, struct rv_batch *batch, st
     return step->number % 7 == 0 ? rv_fail(err, RV_DENIED, "not this one") : RV_OK;
 }
 
-static const struct rv_statement echo = {
-    .name = "test_echo",
-    .params = "tenant int4, unit int4[], args jsonb[]",
-    .param_count = 3,
-    .text = "SELECT u.unit, jsonb_build_object('echo', u.args->'n') FROM unnest($2::int4[], $3::jsonb[]) "
-            "AS u(unit, args) WHERE $1 > 0"};
+static const struct rv_statement echo = {.name = "test_echo",
+                                         .params = "tenant int4, unit int4[], args jsonb[]",
+                                         .param_count = 3,
+                                         .text =
+                                             "SELECT u.unit, jsonb_build_object('echo', "
+                                             "u.args->'n') FROM unnest($2::int4[], $3::jsonb[]) "
+                                             "AS u(unit, args) WHERE $1 > 0"};
 
 static void load_more(struct rv_unit *unit)
 {
@@ -213,8 +219,11 @@ TEST(loads_are_set_based_and_refusals_are_single)
         args[i] = json_pack("{s:i}", "n", i);
         step->world = &world;
         step->number = i;
-        step->unit = (struct rv_unit){.tenant = 1, .load_count = 1, .more_loads = load_more,
-                                      .decide = load_decide, .done = step_done};
+        step->unit = (struct rv_unit){.tenant = 1,
+                                      .load_count = 1,
+                                      .more_loads = load_more,
+                                      .decide = load_decide,
+                                      .done = step_done};
         step->unit.loads[0] = (struct rv_load){.statement = &echo, .args = args[i]};
         rv_commit(world.committer, &step->unit);
     }
@@ -225,6 +234,270 @@ TEST(loads_are_set_based_and_refusals_are_single)
     for (int i = 0; i < 70; i++) {
         json_decref(args[i]);
     }
+    world_end(&world);
+}
+
+/* ---- keys and chunks ---- */
+
+static const int key_room; /* address only */
+enum { KEYS_SEEN_MAX = RV_BATCH_UNITS_MAX };
+struct keys_seen {
+    int64_t runs[KEYS_SEEN_MAX];
+    int count;
+};
+
+static enum rv_code alone_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    struct step *step = (struct step *)unit;
+    struct keys_seen *seen = rv_batch_slot(batch, &key_room, sizeof *seen);
+    for (int i = 0; i < seen->count; i++) {
+        ck_assert_int_ne(seen->runs[i], step->run); /* never two of one key in one transaction */
+    }
+    seen->runs[seen->count++] = step->run;
+    return step_decide(unit, batch, err);
+}
+
+TEST(units_that_share_a_key_never_share_a_transaction)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    int seqs[8] = {0};
+    for (int i = 0; i < 400; i++) {
+        int run = i * 7919 % 8;
+        struct step *step = submit(&world, 1000 + run, ++seqs[run], i % 3 == 0, false);
+        step->unit.decide = alone_decide;
+        step->unit.keys[1] = i % 5 == 0 ? "invoice:1" : NULL;
+    }
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.ok, 400);
+    /* within a run the order of submission is the order of commit */
+    int last[8] = {0};
+    for (int i = 0; i < 400; i++) {
+        int run = world.order[i] * 7919 % 8;
+        ck_assert_int_gt(world.order[i] + 1, last[run]);
+        last[run] = world.order[i] + 1;
+    }
+    world_end(&world);
+}
+
+static enum rv_code large_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    struct step *step = (struct step *)unit;
+    static char text[20001];
+    memset(text, 'x', sizeof text - 1);
+    uint8_t digest[16] = {0};
+    json_t *out = json_pack("{s:s}", "text", text);
+    rv_journal_append(batch, step->run, step->seq, 1, "test", digest, out);
+    json_decref(out);
+    (void)err;
+    rv_batch_head(batch)->event_seq++;
+    return RV_OK;
+}
+
+TEST(large_rows_go_out_in_pieces_of_one_transaction)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    for (int run = 1; run <= 90; run++) {
+        submit(&world, run, 1, true, false)->unit.decide = large_decide;
+    }
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.ok, 90);
+    struct rv_commit_stats stats;
+    rv_committer_stats(world.committer, &stats);
+    ck_assert_int_eq(stats.batches, 1);
+    ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal WHERE length(out) > 20000"), 90);
+    ck_assert_int_eq(count(&world, "SELECT event_seq FROM tenant_head"), 90);
+    world_end(&world);
+}
+
+static enum rv_code huge_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    struct step *step = (struct step *)unit;
+    (void)err;
+    uint8_t digest[16] = {0};
+    char *text = rv_alloc((2 << 20) + 1);
+    memset(text, 'y', 2 << 20);
+    json_t *out = json_pack("{s:s}", "text", text);
+    ck_assert_int_eq(rv_journal_append(batch, step->run, step->seq, 1, "test", digest, out), RV_OK);
+    json_decref(out);
+    rv_free(text);
+    return RV_OK;
+}
+
+TEST(a_transaction_has_a_size_and_the_rest_is_the_next_one)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    for (int run = 1; run <= 12; run++) {
+        submit(&world, run, 1, true, false)->unit.decide = huge_decide;
+    }
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.ok, 12);
+    for (int i = 0; i < 12; i++) {
+        ck_assert_int_eq(world.order[i], i);
+    }
+    struct rv_commit_stats stats;
+    rv_committer_stats(world.committer, &stats);
+    ck_assert_int_eq(stats.batches, 3);
+    ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal"), 12);
+    world_end(&world);
+}
+
+static enum rv_code refuse_to_seal(void *data, struct rv_batch *batch, struct rv_error *err)
+{
+    (void)data;
+    (void)batch;
+    return rv_fail(err, RV_UNAVAILABLE, "no key to seal with");
+}
+
+TEST(what_cannot_be_sealed_is_not_written)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    rv_committer_close(world.committer, NULL, NULL);
+    world.committer = rv_committer_create(&(struct rv_committer_options){.loop = world.loop,
+                                                                         .database_uri = world.uri,
+                                                                         .write_order = write_order,
+                                                                         .seal = refuse_to_seal});
+    for (int run = 1; run <= 200; run++) {
+        submit(&world, run, 1, true, false);
+    }
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.refused, 200);
+    ck_assert_int_eq(world.last, RV_UNAVAILABLE);
+    ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal"), 0);
+    world_end(&world);
+}
+
+TEST(tenants_take_turns)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    char *superuser = test_postgres_superuser(world.uri);
+    test_postgres_execute(superuser, "INSERT INTO tenant (tenant_id, name) VALUES (2, 'two');"
+                                     "INSERT INTO tenant_head (tenant_id) VALUES (2)");
+    rv_free(superuser);
+    for (int run = 1; run <= 2000; run++) {
+        submit(&world, run, 1, false, false);
+    }
+    world.tenant = 2;
+    submit(&world, 5000, 1, false, false);
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.ok, 2001);
+    int position = 0;
+    while (world.order[position] != 2000) {
+        position++;
+    }
+    ck_assert_int_le(position, 2 * RV_BATCH_UNITS_MAX); /* not behind the other's 2000 */
+    world_end(&world);
+}
+
+/* ---- without a database ---- */
+
+static void note_closed(void *data)
+{
+    *(bool *)data = true;
+}
+
+TEST(units_wait_for_a_database_and_are_cancelled_at_the_end)
+{
+    rv_log_level(RV_LOG_SILENT);
+    struct world world = {.loop = rv_loop_create(rv_clock_system())};
+    world.committer = rv_committer_create(&(struct rv_committer_options){
+        .loop = world.loop, .database_uri = "host=/nowhere dbname=x", .write_order = write_order});
+    for (int run = 0; run < 10; run++) {
+        submit(&world, run, 1, false, false);
+    }
+    for (int i = 0; i < 10; i++) {
+        rv_loop_run_once(world.loop, 20);
+    }
+    ck_assert_int_eq(world.done, 0);
+    bool closed = false;
+    rv_committer_close(world.committer, note_closed, &closed);
+    rv_loop_run(world.loop);
+    ck_assert(closed);
+    ck_assert_int_eq(world.refused, 10);
+    ck_assert_int_eq(world.last, RV_CANCELED);
+    rv_loop_destroy(world.loop);
+}
+
+/* ---- a commit whose answer is lost ---- */
+
+/* The server waits for a standby that never comes: the transaction is committed on disk, the answer
+ * is not sent, and then the backend is terminated. */
+static void lose_answer(bool head)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    char *superuser = test_postgres_superuser(world.uri);
+    submit(&world, 1, 1, head, false);
+    rv_loop_run(world.loop);
+    test_postgres_execute(superuser, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    test_postgres_execute(superuser, "SELECT pg_reload_conf()");
+    rv_loop_run_once(world.loop, 200);
+    submit(&world, 2, 1, head, false);
+    submit(&world, 3, 1, head, false);
+    const char *waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    for (int i = 0; i < 200 && count(&world, waiting) == 0; i++) {
+        rv_loop_run_once(world.loop, 20);
+    }
+    ck_assert_int_eq(count(&world, waiting), 1);
+    ck_assert_int_eq(world.done, 1); /* nobody was told */
+    test_postgres_execute(
+        superuser,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.ok, 3);
+    test_postgres_execute(superuser, "ALTER SYSTEM RESET synchronous_standby_names");
+    test_postgres_execute(superuser, "SELECT pg_reload_conf()");
+    ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal"), 3);
+    ck_assert_int_eq(count(&world, "SELECT event_seq FROM tenant_head"), head ? 3 : 0);
+    struct rv_commit_stats stats;
+    rv_committer_stats(world.committer, &stats);
+    ck_assert_int_eq(stats.batches, 2); /* found, not done again */
+    rv_free(superuser);
+    world_end(&world);
+}
+
+TEST(a_plain_commit_whose_answer_was_lost_is_found)
+{
+    if (getenv("REEVE_TEST_PG") == NULL) {
+        lose_answer(false);
+    }
+}
+
+TEST(a_gated_commit_whose_answer_was_lost_is_found)
+{
+    if (getenv("REEVE_TEST_PG") == NULL) {
+        lose_answer(true);
+    }
+}
+
+TEST(a_connection_that_is_cut_before_the_commit_writes_once)
+{
+    struct world world = {.done = 0};
+    world_make(&world);
+    char *superuser = test_postgres_superuser(world.uri);
+    PGconn *blocker = PQconnectdb(superuser);
+    PQclear(PQexec(blocker, "BEGIN"));
+    PQclear(PQexec(blocker, "SELECT 1 FROM tenant_head FOR UPDATE"));
+    submit(&world, 1, 1, false, false);
+    submit(&world, 2, 1, true, false);
+    const char *waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                          "AND datname = current_database()";
+    for (int i = 0; i < 200 && count(&world, waiting) == 0; i++) {
+        rv_loop_run_once(world.loop, 20);
+    }
+    test_postgres_execute(superuser,
+                          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                          " WHERE wait_event_type = 'Lock' AND datname = current_database()");
+    PQclear(PQexec(blocker, "COMMIT"));
+    PQfinish(blocker);
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(world.ok, 2);
+    ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal"), 2);
+    rv_free(superuser);
     world_end(&world);
 }
 

@@ -406,7 +406,7 @@ static void read_only(void)
     struct place place = at("readonly/state");
     must(start(&place) == RV_DENIED, "read-only directory", &place.err);
     must(strstr(place.err.message, "readonly") != NULL, "names the directory", &place.err);
-    must(strstr(place.err.hint, "--state-dir") != NULL, "says the remedy", &place.err);
+    must(strstr(place.err.hint, "--state") != NULL, "says the remedy", &place.err);
 }
 
 TEST(a_read_only_state_directory_is_named_with_its_remedy)

@@ -53,7 +53,7 @@ TEST(without_a_word_everything_has_its_default)
     int port = 0;
     rv_config_address(config, RV_SET_HTTP_LISTEN, host, &port);
     ck_assert_str_eq(host, "127.0.0.1");
-    ck_assert_int_eq(port, 8430);
+    ck_assert_int_eq(port, 8700);
     ck_assert_int_eq(rv_config_origin(config, RV_SET_HTTP_LISTEN), RV_ORIGIN_DEFAULT);
     ck_assert_str_ne(rv_config_node_name(config), "");
     rv_config_destroy(config);
@@ -93,7 +93,7 @@ TEST(values_out_of_their_rules_are_refused)
     refuse("[database]\ntimeout = -3s\n", "not a number with a unit", "30s");
     refuse("[log]\nlevel = loud\n", "debug|info", "list");
     refuse("[log]\nlevel = inf\n", "debug|info", "list");
-    refuse("[http]\nlisten = 8080\n", "not an address", "127.0.0.1:8430");
+    refuse("[http]\nlisten = 8080\n", "not an address", "127.0.0.1:8700");
     refuse("[http]\nlisten = ::1:80\n", "not an address", "[::1]");
     refuse("[http]\nlisten = a:99999\n", "not an address", "[::1]");
     refuse("[http]\ntls_cert = /x\n", "without http.tls_key", "both");

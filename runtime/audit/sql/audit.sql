@@ -14,8 +14,10 @@ SELECT $1, r.size, r.root, r.note, r.at
   FROM unnest($2::int8[], $3::bytea[], $4::text[], $5::timestamptz[]) AS r(size, root, note, at);
 
 -- name: audit_records_all
+-- Also the columns that only repeat what the body says: an edit of them must be found too.
 -- params: tenant int4
-SELECT r.seq, r.body, r.leaf FROM audit_record r WHERE r.tenant_id = $1 ORDER BY r.seq;
+SELECT r.seq, r.body, r.leaf, r.kind, coalesce(r.run_id, 0), coalesce(r.step, -1), r.at
+  FROM audit_record r WHERE r.tenant_id = $1 ORDER BY r.seq;
 
 -- name: audit_checkpoints_all
 -- params: tenant int4

@@ -118,3 +118,21 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
 SELECT coalesce(jsonb_object_agg(m.role, m.people), '{}')
   FROM (SELECT r.role, count(*) AS people FROM person p CROSS JOIN LATERAL unnest(p.roles) AS r(role)
          WHERE p.tenant_id = $1 AND p.enabled GROUP BY r.role) AS m;
+
+-- name: cli_clean_invoices
+-- Registered invoices and credit notes nobody has anything against: no open exception on them or their lines.
+-- params: tenant int4
+SELECT 'invoice.post', 'invoice', i.id
+  FROM invoice i
+ WHERE i.tenant_id = $1 AND i.state = 'registered'
+   AND NOT EXISTS (SELECT FROM exception x WHERE x.tenant_id = $1 AND x.state = 'open'
+                      AND (x.resource = 'invoice:' || i.id
+                           OR x.evidence->>'other' = i.id::text AND x.type IN ('F07', 'F08')))
+ UNION ALL
+SELECT 'credit_note.post', 'credit_note', c.id
+  FROM credit_note c
+ WHERE c.tenant_id = $1 AND c.state = 'registered'
+   AND NOT EXISTS (SELECT FROM exception x WHERE x.tenant_id = $1 AND x.state = 'open'
+                      AND x.resource = 'credit_note:' || c.id)
+ ORDER BY 1, 3
+ LIMIT 5000;

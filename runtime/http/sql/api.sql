@@ -19,7 +19,7 @@ SELECT jsonb_build_object(
         'exception', encode(a.exception_key, 'hex'),
         'exception_type', (SELECT e.type FROM exception e
                            WHERE e.tenant_id = $1 AND e.key = a.exception_key),
-        'supplier', coalesce(a.facts #>> '{supplier,name}', a.facts #>> '{supplier_name}',
+        'supplier', coalesce(a.facts #>> '{vendor,name}', a.facts #>> '{supplier,name}', a.facts #>> '{supplier_name}',
                              a.facts #>> '{party,name}', a.args #>> '{supplier,name}',
                              a.args #>> '{supplier_name}'),
         'rules', to_jsonb(a.rules), 'stages', a.stages,
@@ -50,7 +50,7 @@ SELECT jsonb_build_object(
     'exception_summary', (SELECT e.summary FROM exception e
                           WHERE e.tenant_id = $1 AND e.key = a.exception_key),
     'run', a.run_id::text, 'step', a.seq,
-    'supplier', coalesce(a.facts #>> '{supplier,name}', a.facts #>> '{supplier_name}',
+    'supplier', coalesce(a.facts #>> '{vendor,name}', a.facts #>> '{supplier,name}', a.facts #>> '{supplier_name}',
                          a.facts #>> '{party,name}', a.args #>> '{supplier,name}',
                          a.args #>> '{supplier_name}'),
     'amount', a.amount, 'currency', a.currency, 'tier', a.tier,

@@ -104,16 +104,27 @@ SELECT a.name, a.active_hash, p.manifest, a.owner
  ORDER BY a.name;
 
 -- name: exceptions_waiting
--- Open exceptions that no open run works on and that no run has finished since they last changed.
+-- Open exceptions that no run has taken yet; one per resource, and none whose resource a run is working on
+-- right now: two agents never act on one document at the same time.
 -- params: tenant int4, limit int4
-SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
-  FROM exception e
- WHERE e.tenant_id = $1 AND e.state = 'open'
-   AND NOT EXISTS (SELECT FROM run r
-                    WHERE r.tenant_id = e.tenant_id
-                      AND r.business_key = 'exception:' || encode(e.key, 'hex')
-                      AND r.status <> 'failed')
- ORDER BY e.type, e.key
+SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
+    SELECT DISTINCT ON (e.resource) e.*
+      FROM exception e
+     WHERE e.tenant_id = $1 AND e.state = 'open'
+       AND NOT EXISTS (SELECT FROM run r
+                        WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
+                          AND r.status <> 'failed')
+       AND NOT EXISTS (SELECT FROM exception o
+                         JOIN run r ON r.tenant_id = $1
+                                   AND r.business_key = 'exception:' || encode(o.key, 'hex')
+                        WHERE o.tenant_id = $1 AND o.resource = e.resource
+                          AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+                          AND NOT (r.status = 'waiting' AND r.waiting_on = 'approval'))
+       AND NOT EXISTS (SELECT FROM run r
+                        WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
+                          AND r.status = 'failed' AND r.changed_at > clock_timestamp() - interval '1 minute')
+     ORDER BY e.resource, e.opened_seq) AS w
+ ORDER BY w.type, w.key
  LIMIT $2;
 
 -- name: runs_open_count

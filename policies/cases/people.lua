@@ -1,0 +1,45 @@
+-- people.lua -- what each role of persons, and the machine itself, may do.
+
+local active = { vendor = { id = 7, status = "active", iban = "DE00MASTER" }, iban_is_master = true }
+
+return cases {
+  test { "a clerk brings invoices", person = "p", roles = { "clerk" }, action = "invoice.register", expect = { allow = { "clerk.documents" } } },
+  test { "a clerk brings orders", person = "p", roles = { "clerk" }, action = "order.register", expect = "allow" },
+  test { "a clerk brings statements", person = "p", roles = { "clerk" }, action = "bank_statement.lines", expect = "allow" },
+  test { "a clerk posts", person = "p", roles = { "clerk" }, action = "invoice.post", res = { amount = "9000 EUR" },
+    expect = { allow = { "clerk.daily" } } },
+  test { "a clerk takes a match back", person = "p", roles = { "clerk" }, action = "bank_line.unmatch", expect = "allow" },
+  test { "a clerk makes no master data", person = "p", roles = { "clerk" }, action = "party.register", expect = "deny" },
+  test { "a clerk releases no invoice", person = "p", roles = { "clerk" }, action = "invoice.release", expect = "deny" },
+  test { "a clerk accepts no variance", person = "p", roles = { "clerk" }, action = "invoice.accept_variance",
+    arg = { amount = "1 EUR" }, expect = "deny" },
+  test { "a person's request for payment needs two others", person = "p", roles = { "clerk" }, action = "payment.release",
+    res = active, expect = { hold = { "payment.two" } } },
+  test { "also a person cannot pay a blocked supplier", person = "p", roles = { "clerk" }, action = "payment.release",
+    res = { vendor = { status = "blocked" }, iban_is_master = true }, expect = { deny = { "supplier.blocked" } } },
+
+  test { "the manager releases", person = "p", roles = { "ap.manager" }, action = "invoice.release", expect = { allow = { "manager.invoices" } } },
+  test { "the manager posts nothing in the books", person = "p", roles = { "ap.manager" }, action = "journal.post", expect = "deny" },
+  test { "the buyer changes orders", person = "p", roles = { "buyer" }, action = "order.change", expect = { allow = { "buyer.orders" } } },
+  test { "the controller writes to the books", person = "p", roles = { "controller" }, action = "journal.post",
+    expect = { allow = { "controller.books" } } },
+  test { "the controller closes periods", person = "p", roles = { "controller" }, action = "period.lock", expect = "allow" },
+  test { "the treasurer asks for no payment", person = "p", roles = { "treasurer" }, action = "payment.release",
+    res = active, expect = { deny = { "no_permit" } } },
+  test { "the admin keeps master data", person = "p", roles = { "admin" }, action = "party.register",
+    arg = { iban = "DE00NEW" }, expect = { allow = { "admin.master" } } },
+  test { "the admin loads policies", person = "p", roles = { "admin" }, action = "policy.load", expect = "allow" },
+  test { "the admin moves no money", person = "p", roles = { "admin" }, action = "payment.propose", res = active, expect = "deny" },
+  test { "the integrator publishes agents", person = "p", roles = { "integrator" }, action = "agent.publish",
+    expect = { allow = { "integrator.publish" } } },
+  test { "the operator looks for exceptions", person = "p", roles = { "operator" }, action = "exception.detect",
+    expect = { allow = { "operator.runs" } } },
+  test { "nobody in particular may nothing", person = "p", roles = {}, action = "invoice.register", expect = "deny" },
+  test { "a made-up role may nothing", person = "p", roles = { "root" }, action = "invoice.register", expect = "deny" },
+  test { "an agent's name is no person", person = "price_variance", action = "invoice.hold", expect = "deny" },
+
+  test { "the machine detects", system = "detector", action = "exception.detect", expect = { allow = { "machine.work" } } },
+  test { "the machine takes back", system = "compensation", action = "payment.cancel", expect = "allow" },
+  test { "the machine proposes no payment", system = "compensation", action = "payment.propose", res = active, expect = "deny" },
+  test { "the machine releases no payment", system = "compensation", action = "payment.release", res = active, expect = "deny" },
+}

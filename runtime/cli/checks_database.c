@@ -1,0 +1,166 @@
+/* checks_database.c -- is the database there, new enough, at our schema, and of the same time? */
+#include "cli_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/hash.h"
+#include "runtime/cli/doctor.h"
+#include "runtime/cli/place.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SKEW_DEGRADED_MS = 2000, /* business time is the database's; ours only wakes timers */
+    VERSION_FACTOR = 10000   /* 150018 is 15.18 */
+};
+
+#define SAY(field, ...) snprintf((field), sizeof(field), __VA_ARGS__)
+
+struct server {
+    int64_t version;
+    int64_t now_us;
+    bool has_schema;
+};
+
+static enum rv_code read_server(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
+{
+    (void)err;
+    struct server *server = data;
+    server->version = rv_result_i64(result, row, 0);
+    server->now_us = rv_result_i64(result, row, 1);
+    server->has_schema = rv_result_bool(result, row, 2);
+    return RV_OK;
+}
+
+/* Like place_session, but looks only: starts our own server, migrates nothing. */
+static enum rv_code look_into(struct cli *cli, struct rv_db_session **session, struct rv_error *err)
+{
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    if (!place_is_private(cli, &options)) {
+        return rv_db_session_open(cli->uri, session, err);
+    }
+    enum rv_code code = rv_private_postgres_start(&options, &status, err);
+    return code == RV_OK ? rv_db_session_open(status.uri, session, err) : code;
+}
+
+static enum rv_code ask_server(struct rv_db_session *session, struct server *server,
+                               struct rv_error *err)
+{
+    return rv_db_session_query(session, 0, &rv_sql_doctor_server, NULL, read_server, server, err);
+}
+
+static enum cli_health say_error(const struct rv_error *err, struct cli_finding *finding)
+{
+    SAY(finding->text, "%s%s%s", err->message, err->detail[0] != '\0' ? ": " : "", err->detail);
+    SAY(finding->remedy, "%s", err->hint);
+    return CLI_MISSING;
+}
+
+enum cli_health cli_check_database(struct cli *cli, struct cli_finding *finding)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct server server = {0};
+    struct rv_db_session *session = NULL;
+    enum rv_code code = look_into(cli, &session, &err);
+    if (code == RV_OK) {
+        code = ask_server(session, &server, &err);
+    }
+    rv_db_session_close(session);
+    if (code != RV_OK) {
+        return say_error(&err, finding);
+    }
+    bool own = rv_config_text(cli->config, RV_SET_DATABASE_URI)[0] == '\0';
+    SAY(finding->text, "PostgreSQL %d.%d, %s", (int)(server.version / VERSION_FACTOR),
+        (int)(server.version % VERSION_FACTOR), own ? "reeve's own" : "yours");
+    if (server.version / VERSION_FACTOR < RV_PRIVATE_POSTGRES_MAJOR_MIN) {
+        SAY(finding->remedy, "Use PostgreSQL %d or newer.", RV_PRIVATE_POSTGRES_MAJOR_MIN);
+        return CLI_MISSING;
+    }
+    int64_t skew_ms = llabs(server.now_us - rv_now_us(rv_clock_system())) / 1000;
+    if (skew_ms > SKEW_DEGRADED_MS) {
+        SAY(finding->text, "its clock is %d s away from ours", (int)(skew_ms / 1000));
+        SAY(finding->remedy,
+            "Synchronise both machines: timers fire by ours, records carry its time.");
+        return CLI_DEGRADED;
+    }
+    return CLI_OK;
+}
+
+/* ---- migrations ---- */
+
+struct applied {
+    const struct rv_migration *const *migrations;
+    int known, foreign, changed;
+};
+
+static const struct rv_migration *find_migration(const struct rv_migration *const *migrations,
+                                                 const char *name)
+{
+    for (const struct rv_migration *const *room = migrations; *room != NULL; room++) {
+        for (const struct rv_migration *at = *room; at->name != NULL; at++) {
+            if (strcmp(at->name, name) == 0) {
+                return at;
+            }
+        }
+    }
+    return NULL;
+}
+
+static enum rv_code compare(void *data, const struct rv_result *result, int row,
+                            struct rv_error *err)
+{
+    (void)err;
+    struct applied *applied = data;
+    const struct rv_migration *ours =
+        find_migration(applied->migrations, rv_result_text(result, row, 0));
+    if (ours == NULL) {
+        applied->foreign++;
+        return RV_OK;
+    }
+    struct rv_hash hash = rv_sha256(ours->text, strlen(ours->text));
+    char checksum[RV_HASH_HEX];
+    rv_hash_hex(&hash, checksum);
+    applied->known++;
+    applied->changed += strcmp(checksum, rv_result_text(result, row, 1)) != 0;
+    return RV_OK;
+}
+
+enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *finding)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct server server = {0};
+    struct applied applied = {.migrations = node_migrations};
+    int total = 0;
+    for (const struct rv_migration *const *room = node_migrations; *room != NULL; room++) {
+        for (const struct rv_migration *at = *room; at->name != NULL; at++) {
+            total++;
+        }
+    }
+    struct rv_db_session *session = NULL;
+    enum rv_code code = look_into(cli, &session, &err);
+    if (code == RV_OK) {
+        code = ask_server(session, &server, &err);
+    }
+    if (code == RV_OK && server.has_schema) {
+        code = rv_db_session_query(session, 0, &rv_sql_doctor_migrations, NULL, compare, &applied,
+                                   &err);
+    }
+    rv_db_session_close(session);
+    if (code != RV_OK) {
+        return say_error(&err, finding);
+    }
+    SAY(finding->text, "%d of %d applied", applied.known, total);
+    if (applied.changed > 0 || applied.foreign > 0) {
+        SAY(finding->text, "%d of %d applied, %d with another text, %d unknown here", applied.known,
+            total, applied.changed, applied.foreign);
+        SAY(finding->remedy, "This database belongs to another build of reeve: use that one.");
+        return CLI_MISSING;
+    }
+    if (applied.known < total) {
+        SAY(finding->remedy, "Run `reeve db migrate`.");
+        return CLI_MISSING;
+    }
+    return CLI_OK;
+}

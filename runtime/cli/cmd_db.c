@@ -1,0 +1,151 @@
+/* cmd_db.c -- reeve db: reeve's own PostgreSQL, and the schema of whichever database is used. */
+#include "runtime/base/check.h"
+#include "runtime/cli/place.h"
+#include "runtime/db/migrate.h"
+
+#include <string.h>
+
+static enum rv_code need_private(const struct cli *cli, struct rv_private_postgres_options *options,
+                                 const char *what, struct rv_error *err)
+{
+    if (place_is_private(cli, options)) {
+        return RV_OK;
+    }
+    rv_fail(err, RV_INVALID, "database.uri is set, so there is no private database to %s", what);
+    rv_detail(err, "set by %s", rv_config_place(cli->config, RV_SET_DATABASE_URI));
+    rv_hint(err, "That server is yours to %s; without the setting reeve runs its own.", what);
+    return RV_INVALID;
+}
+
+static json_t *status_json(const struct rv_private_postgres_status *status)
+{
+    bool running = status->state == RV_PRIVATE_RUNNING;
+    return json_pack("{s:b,s:s,s:b,s:i,s:i,s:s,s:s,s:s*}", "private", 1, "state",
+                     rv_private_postgres_state_name(status->state), "changed", status->changed,
+                     "pid", status->pid, "major", status->major, "user", status->user, "data",
+                     status->data, "uri", running ? status->uri : NULL);
+}
+
+int cmd_db_start(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    if (need_private(cli, &options, "start", &err) != RV_OK ||
+        rv_private_postgres_start(&options, &status, &err) != RV_OK ||
+        place_database(cli, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (cli->json) {
+        cli_print_json(&cli->output, status_json(&status));
+        return 0;
+    }
+    cli_say(&cli->output, "%s: PostgreSQL %d, process %d, in %s",
+            status.changed ? "started" : "already running", status.major, status.pid, status.data);
+    cli_print(&cli->output, "%s", status.uri);
+    return 0;
+}
+
+int cmd_db_stop(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    if (need_private(cli, &options, "stop", &err) != RV_OK ||
+        rv_private_postgres_stop(&options, &status, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (cli->json) {
+        cli_print_json(&cli->output, status_json(&status));
+    } else {
+        cli_print(&cli->output, "%s", status.changed ? "stopped" : "was not running");
+    }
+    return 0;
+}
+
+/* A server that somebody else runs: can it be reached? */
+static int show_foreign(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    if (rv_db_session_open(cli->uri, &session, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    rv_db_session_close(session);
+    char *shown = rv_config_shown(cli->config, RV_SET_DATABASE_URI);
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:b,s:s,s:s}", "private", 0, "state", "reachable",
+                                               "uri", shown));
+    } else {
+        cli_print(&cli->output, "reachable (your own server)\nuri   %s", shown);
+    }
+    rv_free(shown);
+    return 0;
+}
+
+int cmd_db_status(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    if (!place_is_private(cli, &options)) {
+        return show_foreign(cli);
+    }
+    if (rv_private_postgres_status(&options, &status, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (cli->json) {
+        cli_print_json(&cli->output, status_json(&status));
+    } else if (status.state == RV_PRIVATE_RUNNING) {
+        cli_print(&cli->output,
+                  "running: PostgreSQL %d, process %d as %s\nuri   %s\ndata  %s\nlog   %s",
+                  status.major, status.pid, status.user, status.uri, status.data, status.log);
+    } else {
+        cli_print(&cli->output, "%s: `reeve db start` %s it\ndata  %s",
+                  rv_private_postgres_state_name(status.state),
+                  status.state == RV_PRIVATE_ABSENT ? "makes" : "starts", status.data);
+    }
+    return status.state == RV_PRIVATE_RUNNING ? 0 : rv_code_exit_status(RV_UNAVAILABLE);
+}
+
+int cmd_db_uri(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    if (place_database(cli, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s}", "uri", cli->uri));
+    } else {
+        cli_print(&cli->output, "%s", cli->uri);
+    }
+    return 0;
+}
+
+int cmd_db_migrate(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    const char *uri = cli_option(cli, "owner-uri");
+    int applied = 0;
+    enum rv_code code = RV_OK;
+    if (uri == NULL && place_is_private(cli, &options)) {
+        code = rv_private_postgres_start(&options, &status, &err);
+        uri = status.uri;
+    } else if (uri == NULL) {
+        uri = cli->uri;
+    }
+    if (code == RV_OK) {
+        code = rv_migrate(uri, node_migrations, &applied, &err);
+    }
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:i}", "applied", applied));
+    } else {
+        cli_print(&cli->output, "%d migrations applied", applied);
+    }
+    return 0;
+}

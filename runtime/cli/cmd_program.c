@@ -1,0 +1,88 @@
+/* cmd_program.c -- reeve version, help, bench: about the program itself. */
+#include "runtime/base/check.h"
+#include "runtime/cli/cli.h"
+#include "version_build.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+int cmd_version(struct cli *cli)
+{
+    static const char *const facts[][2] = {
+        {"version", REEVE_VERSION},     {"commit", REEVE_COMMIT},
+        {"built", REEVE_BUILD_TYPE},    {"compiler", REEVE_COMPILER},
+        {"sanitize", REEVE_SANITIZE},   {"cuda", REEVE_CUDA},
+        {"libuv", REEVE_LIBUV},         {"lua", REEVE_LUA},
+        {"libpq", REEVE_LIBPQ},         {"jansson", REEVE_JANSSON},
+        {"libsodium", REEVE_LIBSODIUM}, {"openssl", REEVE_OPENSSL},
+        {"libcurl", REEVE_LIBCURL},     {"libxml2", REEVE_LIBXML2},
+    };
+    size_t count = cli_flag(cli, "build") ? RV_COUNT(facts) : 1;
+    if (cli->json) {
+        json_t *value = json_object();
+        for (size_t i = 0; i < count; i++) {
+            json_object_set_new(value, facts[i][0], json_string(facts[i][1]));
+        }
+        cli_print_json(&cli->output, value);
+        return 0;
+    }
+    cli_print(&cli->output, "reeve %s", REEVE_VERSION);
+    for (size_t i = 1; i < count; i++) {
+        if (facts[i][1][0] != '\0') {
+            cli_print(&cli->output, "  %-10s %s", facts[i][0], facts[i][1]);
+        }
+    }
+    return 0;
+}
+
+int cmd_help(struct cli *cli)
+{
+    const char *noun = cli->argc > 0 ? cli->argv[0] : NULL;
+    const char *verb = cli->argc > 1 ? cli->argv[1] : NULL;
+    cli->output.json = false; /* help is for people */
+    if (noun == NULL) {
+        cli_help_overview(&cli->output);
+        return 0;
+    }
+    const struct cli_command *command = cli_command_find(noun, verb);
+    if (command != NULL) {
+        cli_help_command(&cli->output, command);
+    } else if (verb == NULL && cli_noun_exists(noun)) {
+        cli_help_noun(&cli->output, noun);
+    } else {
+        struct rv_error err = {.code = RV_OK};
+        cli_command_unknown(noun, verb, &err);
+        return cli_fail(cli, &err);
+    }
+    return 0;
+}
+
+int cmd_bench(struct cli *cli)
+{
+    static const char program[] = "reeve-bench";
+    struct rv_error err = {.code = RV_OK};
+    char path[PATH_MAX + sizeof program];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    if (length < 0) {
+        rv_fail_errno(&err, errno, "find this program's own path");
+        return cli_fail(cli, &err);
+    }
+    path[length] = '\0';
+    memcpy(strrchr(path, '/') + 1, program, sizeof program);
+    char json[] = "--json";
+    char *argv[4] = {path};
+    int count = 1;
+    if (cli->argc > 0) {
+        argv[count++] = cli->argv[0];
+    }
+    if (cli->json) {
+        argv[count] = json;
+    }
+    fflush(NULL);
+    execv(path, argv);
+    rv_fail_errno(&err, errno, "run \"%s\"", path);
+    rv_hint(&err, "Build the target reeve-bench; it lies beside reeve.");
+    return cli_fail(cli, &err);
+}

@@ -1,0 +1,59 @@
+/* service.h -- fires schedules: looks, claims, applies the policies, hands over, remembers the end.
+ *
+ *   schedule due --claim--> fire waiting --start--> running --done--> done | failed
+ *                              |  overlap policy      | its node died
+ *                              v                      v
+ *                           skipped                waiting again, same id, next attempt
+ *
+ * A node may run one per loop; any number of nodes may look at the same database.  An instant of a
+ * schedule becomes one fire, and a fire is handed over again only when the node that had it was
+ * lost (its lease ran out): `fire_id` stays the same, so the receiver can use it as its idempotency
+ * key.
+ *
+ * Zones are read again when the machine's tzdata changes (looked at every hour): next fires that
+ * were computed with another version are computed anew.
+ *
+ * Thread: the loop's.
+ */
+#ifndef REEVE_RUNTIME_SCHEDULE_SERVICE_H
+#define REEVE_RUNTIME_SCHEDULE_SERVICE_H
+
+#include "runtime/db/db.h"
+
+struct rv_schedule_service;
+
+enum {
+    RV_SCHEDULE_LOOK_MS = 1000,   /* how late a change by the command line is seen */
+    RV_SCHEDULE_LEASE_MS = 30000, /* a fire whose node is silent so long is handed over again */
+    RV_SCHEDULE_ATTEMPTS_MAX = 3, /* an action that takes its node down must not do it for ever */
+    RV_SCHEDULE_TURN_MAX = 64,    /* schedules and fires of one tenant in one turn: fairness */
+    RV_SCHEDULE_TZDATA_MS = 3600 * 1000
+};
+
+struct rv_schedule_options {
+    struct rv_loop *loop;
+    struct rv_db *db;
+    /* Does this node drive the tenant?  NULL: all of them.  See rv_lease_epoch. */
+    bool (*drives)(void *data, int32_t tenant);
+    /* Starts the action; answers later (or at once) with rv_schedule_done, exactly once.  Name,
+     * action and input are borrowed for the call. */
+    void (*fire)(void *data, int32_t tenant, const char *name, const char *action,
+                 const json_t *input, int64_t fire_id);
+    void *data;
+    int64_t look_ms;  /* 0: RV_SCHEDULE_LOOK_MS */
+    int64_t lease_ms; /* 0: RV_SCHEDULE_LEASE_MS */
+};
+
+struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_options *options);
+/* Fires that are still running stay recorded as running; when nobody ends them their leases run out
+ * and they are handed over again. `closed` may be NULL. */
+void rv_schedule_service_close(struct rv_schedule_service *service, void (*closed)(void *data),
+                               void *data);
+/* The action ended; `reason` says why when code is not RV_OK.  An unknown fire is ignored. */
+void rv_schedule_done(struct rv_schedule_service *service, int32_t tenant, int64_t fire_id,
+                      enum rv_code code, const char *reason);
+/* Look now, e.g. after a change by this process. */
+void rv_schedule_poke(struct rv_schedule_service *service);
+int rv_schedule_running(const struct rv_schedule_service *service);
+
+#endif

@@ -1,0 +1,82 @@
+#!/bin/sh
+# cli.sh -- the program as a person or a script meets it: exit statuses, streams, its own database.
+# usage: cli.sh REEVE
+set -u
+reeve_program=$1
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
+state=$(mktemp -d /tmp/rvcli-XXXXXX)
+unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
+export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
+reeve() { "$reeve_program" "$@"; }
+trap 'reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
+failures=0
+gives() { # STATUS WHAT COMMAND...   (its output stays in $state/out and $state/err)
+    expected=$1
+    what=$2
+    shift 2
+    "$@" >"$state/out" 2>"$state/err"
+    found=$?
+    if [ "$found" = "$expected" ]; then
+        echo "ok    $what"
+    else
+        echo "FAIL  $what: status $found instead of $expected"
+        cat "$state/out" "$state/err"
+        failures=$((failures + 1))
+    fi
+}
+has() { # out|err TEXT
+    grep -qF -- "$2" "$state/$1" || {
+        echo "FAIL  \"$2\" is missing in:"
+        cat "$state/$1"
+        failures=$((failures + 1))
+    }
+}
+
+gives 0 "without words it helps" reeve
+has out "Exit status"
+gives 2 "an unknown command is usage" reeve db strat
+has err "reeve db start"
+gives 2 "so is an unknown option" reeve db status --jsno
+has err "--json"
+gives 2 "and a missing argument" reeve run show
+has err "Usage: reeve run show RUN"
+gives 2 "and a noun alone" reeve db
+has err "db migrate"
+gives 0 "help explains one" reeve help db start
+has out "never as root"
+gives 0 "--help too" reeve db start --help
+gives 0 "the version" reeve version --build
+has out "libpq"
+gives 2 "an unknown setting is usage" reeve config show --set http.lisen=1
+has err "http.listen"
+gives 0 "settings tell their origin" env REEVE_LOG_LEVEL=warn "$reeve_program" config show log.level --json
+has out '"origin":"environment","place":"REEVE_LOG_LEVEL"'
+gives 4 "a database that does not run" reeve db status
+has out "absent"
+gives 0 "it starts" reeve db start
+has out "postgresql:///reeve"
+gives 0 "and is at this program's schema" reeve db migrate
+has out "0 migrations applied"
+gives 0 "the doctor is content" reeve doctor --json
+has out '"check":"schema","health":"ok"'
+gives 0 "it runs" reeve db status --json
+has out '"state":"running"'
+uri=$(reeve db uri)
+gives 0 "the URI is good for others" reeve db status --database "$uri"
+has out "reachable"
+gives 2 "somebody else's server is not ours to stop" reeve db stop --database "$uri"
+gives 0 "it stops" reeve db stop
+gives 0 "once" reeve db stop
+has out "was not running"
+gives 4 "a database that is away is status 4" reeve company list --database "$uri"
+has err "->"
+gives 4 "also as JSON" reeve company list --database "$uri" --json
+has out '{"error":{"code":"unavailable"'
+printf '[http]\nlisten = nowhere\n' >"$state/bad.conf"
+gives 2 "a bad file is usage" reeve config show --config "$state/bad.conf"
+has err "bad.conf:2"
+gives 1 "a full disk is noticed" sh -c "'$reeve_program' help >/dev/full"
+
+[ "$failures" = 0 ] || echo "$failures checks failed"
+[ "$failures" = 0 ]

@@ -1,0 +1,200 @@
+#!/bin/sh
+# road.sh -- the whole road with the real program and its own PostgreSQL.
+# usage: road.sh REEVE chain|demo|deny|crash      (from the repository root)
+set -u
+reeve_program=$1
+part=$2
+here=$(pwd)
+state=$(mktemp -d /tmp/rv-road-XXXXXX)
+export REEVE_STATE="$state"
+unset REEVE_DATABASE
+trap '"$reeve_program" db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
+reeve() { "$reeve_program" "$@"; }
+failures=0
+check() { # WHAT EXPECTED FOUND
+    if [ "$2" = "$3" ]; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1: expected \"$2\", found \"$3\""
+        failures=$((failures + 1))
+    fi
+}
+ask() { # SQL as the owner sees it
+    psql "$(reeve db start)" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"
+}
+finish() {
+    [ "$failures" = 0 ] || echo "$failures checks failed"
+    [ "$failures" = 0 ]
+    exit $?
+}
+setup() { # COMPANY CURRENCY
+    reeve company create "$1" --currency "$2" >/dev/null || exit 1
+    reeve policy load policies/default.lua >/dev/null || exit 1
+    reeve agent publish agents/*/agent.lua >/dev/null || exit 1
+    reeve person add manager --roles ap.manager >/dev/null || exit 1
+    reeve person add controller --roles controller >/dev/null || exit 1
+}
+proof() {
+    reeve ledger check >/dev/null
+    check "the ledger balances" 0 $?
+    reeve audit verify >/dev/null
+    check "the audit record is green" 0 $?
+    check "every executed action of a run has its audit records" 0 "$(ask "
+        SELECT count(*) FROM journal j WHERE j.kind IN (7, 10) AND NOT EXISTS (SELECT FROM audit_record a
+         WHERE a.run_id = j.run_id AND a.step = j.seq AND a.kind = 'outcome')")"
+    check "no command id has two effects" 0 "$(ask "
+        SELECT count(*) - count(DISTINCT command_id) FROM command_log")"
+    check "no effect without its log" 0 "$(ask "
+        SELECT count(*) FROM event e WHERE NOT EXISTS (SELECT FROM command_log c WHERE c.command_id = e.command_id)")"
+    check "events are without a gap" 0 "$(ask "SELECT coalesce(max(seq), 0) - count(*) FROM event")"
+}
+
+case "$part" in
+chain)
+    chain=$here/../shared/data/erp/chain-oasis20
+    [ -d "$chain" ] || { echo "SKIP: the shared documents are not here"; exit 77; }
+    setup oasis GBP
+    reeve import "$chain"/*.xml >/dev/null || exit 1
+    reeve exception run >/dev/null 2>&1
+    check "exactly the five discrepancies" "F01 F02 F09 F10 F19 " \
+        "$(reeve exception list open --json | sed 's/.*"type":"\([^"]*\)".*/\1/' | sort | tr '\n' ' ')"
+    reeve exception run >/dev/null 2>&1
+    check "a second run raises nothing twice" 5 "$(ask "SELECT count(*) FROM exception")"
+    check "a second run starts nothing twice" 5 "$(ask "SELECT count(*) FROM run")"
+    asked=$(ask "SELECT count(*) FROM approval WHERE status = 'requested'")
+    [ "$asked" -gt 0 ]
+    check "people are asked" 0 $?
+    for id in $(ask "SELECT id FROM approval WHERE status = 'requested'"); do
+        reeve approval approve "$id" --as console >/dev/null 2>&1
+        check "the owner of an agent may not approve" 3 $?
+        reeve approval approve "$id" --as manager --digest 00 >/dev/null 2>&1
+        check "a wrong digest is refused" 1 $?
+        reeve approval approve "$id" --as manager >/dev/null 2>&1
+        check "another person may" 0 $?
+        reeve approval approve "$id" --as manager >/dev/null 2>&1
+        [ $? != 0 ]
+        check "but only once" 0 $?
+    done
+    reeve run work >/dev/null 2>&1
+    # the first approval changed the invoice: what was asked about it before is void and asked again
+    reeve run work >/dev/null 2>&1
+    for _ in 1 2 3; do
+        for id in $(ask "SELECT id FROM approval WHERE status = 'requested'"); do
+            reeve approval approve "$id" --as manager >/dev/null 2>&1
+            reeve approval approve "$id" --as controller >/dev/null 2>&1
+        done
+        reeve run work >/dev/null 2>&1
+    done
+    check "nothing waits any more" 0 "$(ask "SELECT count(*) FROM approval WHERE status = 'requested'")"
+    check "each approval was used once or became void" 0 \
+        "$(ask "SELECT count(*) FROM approval WHERE status NOT IN ('consumed', 'void')")"
+    check "each approved action executed exactly once" "$(ask "SELECT count(*) FROM approval WHERE status = 'consumed'")" \
+        "$(ask "SELECT count(*) FROM credit_request")"
+    run=$(ask "SELECT id FROM run WHERE agent = 'quantity_variance' LIMIT 1")
+    reeve explain "r_$run" | grep -q "asked the gate for credit_note.request"
+    check "explain tells the story" 0 $?
+    reeve import "$chain"/*.xml | grep -q "^imported"
+    check "importing again adds nothing" 1 $?
+    proof
+    finish
+    ;;
+demo)
+    setup ahrenbeck EUR
+    company=scripts/demo/company
+    reeve import "$company/master.json" "$company"/orders/*.xml "$company"/receipts/*.xml "$company"/invoices/*.xml \
+        "$company"/creditnotes/*.xml "$company"/statements/*.xml >"$state/import" || { cat "$state/import"; exit 1; }
+    check "everything is imported" 0 "$(grep -vc '^imported' "$state/import")"
+    reeve exception run >"$state/table" 2>&1
+    # what scripts/demo/README.md says a careful clerk would find; bank lines are told apart by the agents
+    for code in F01:5 F02:3 F04:3 F07:2 F08:2 F09:1 F12:2 F21:1 F23:1; do
+        check "${code%%:*} is found ${code##*:} times" "${code##*:}" "$(ask "
+            SELECT count(*) FROM exception WHERE type = '${code%%:*}'")"
+    done
+    check "the invoice that instructs the model got no money moved" 0 "$(ask "
+        SELECT count(*) FROM payment")"
+    check "no payment was released by an agent" 0 "$(ask "SELECT count(*) FROM approval WHERE action = 'payment.release'")"
+    proof
+    finish
+    ;;
+deny)
+    reeve company create nobody >/dev/null || exit 1
+    reeve do tolerance.set '{"key":"PP","pct_bp":100,"amount":100,"days":0}' >"$state/out" 2>"$state/err"
+    check "with no policy nothing is allowed, whoever asks" 3 $?
+    grep -q no_active_policy "$state/err"
+    check "and the reason is named" 0 $?
+    printf 'return bundle{ name = "empty" }\n' >"$state/empty.lua"
+    reeve policy load "$state/empty.lua" >/dev/null
+    for action in tolerance.set journal.post exception.detect; do
+        reeve do "$action" '{}' >/dev/null 2>&1
+        [ $? != 0 ]
+        check "an empty policy denies $action" 0 $?
+    done
+    check "nothing was written but the record" "0 0" \
+        "$(ask "SELECT (SELECT count(*) FROM event) || ' ' || (SELECT count(*) FROM je)")"
+    [ "$(ask "SELECT count(*) FROM audit_record WHERE kind = 'decision'")" -gt 0 ]
+    check "denials are on the record" 0 $?
+    reeve do no.such.action '{}' >/dev/null 2>&1
+    check "an unknown action is not found" 1 $?
+    reeve do tolerance.set '{"key":5}' >/dev/null 2>&1
+    check "wrong arguments are usage" 2 $?
+    reeve frobnicate >/dev/null 2>&1
+    check "an unknown command is usage" 2 $?
+    reeve audit verify >/dev/null
+    check "the audit record is green" 0 $?
+    finish
+    ;;
+crash)
+    kills=${ROAD_KILLS:-12}
+    setup ahrenbeck EUR
+    company=scripts/demo/company
+    reeve import "$company/master.json" "$company"/orders/*.xml "$company"/receipts/*.xml "$company"/invoices/*.xml \
+        "$company"/creditnotes/*.xml "$company"/statements/*.xml >/dev/null
+    data=$(reeve db status | sed -n 's/^log *//p' | xargs dirname)
+    i=0
+    while [ "$i" -lt "$kills" ]; do
+        i=$((i + 1))
+        reeve exception run >/dev/null 2>&1 &
+        victim=$!
+        sleep "0.$((i * 37 % 90 + 5))"
+        if [ $((i % 4)) = 0 ]; then # every fourth time the database dies, without warning
+            pkill -QUIT -f "postgres -D $data" 2>/dev/null || pkill -QUIT -o -f "$data" 2>/dev/null
+        else
+            pkill -KILL -P "$victim" 2>/dev/null
+            kill -KILL "$victim" 2>/dev/null
+        fi
+        wait "$victim" 2>/dev/null
+    done
+    before=$(date +%s%N)
+    reeve exception run >"$state/table" 2>&1
+    finished=$?
+    recover_ms=$((($(date +%s%N) - before) / 1000000))
+    if [ -n "${ROAD_FIGURES:-}" ]; then # for reeve-bench crash
+        duplicate=$(ask "SELECT (SELECT count(*) - count(DISTINCT command_id) FROM command_log)
+            + (SELECT count(*) FROM (SELECT bank_line FROM match WHERE state = 'active' GROUP BY 1 HAVING count(*) > 1) x)
+            + (SELECT count(*) FROM (SELECT doc_kind, doc_id FROM je WHERE doc_id IS NOT NULL AND reverses IS NULL
+                 AND reversed_by IS NULL AND doc_kind = 'invoice' GROUP BY 1, 2 HAVING count(*) > 1) y)")
+        missing=$(ask "SELECT (SELECT count(*) FROM journal j WHERE j.kind = 7
+             AND convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'result' = 'executed'
+             AND NOT EXISTS (SELECT FROM command_log c WHERE c.command_id = 'run:' || j.run_id || ':' || j.seq))
+            + (SELECT count(*) FROM run WHERE status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'waiting'))")
+        unaudited=$(ask "SELECT count(*) FROM journal j WHERE j.kind IN (7, 10) AND NOT EXISTS (SELECT FROM audit_record a
+             WHERE a.run_id = j.run_id AND a.step = j.seq AND a.kind = 'outcome')")
+        echo "figures $duplicate $missing $unaudited $recover_ms"
+        exit 0
+    fi
+    (exit "$finished")
+    check "after $kills kills the run finishes by itself" 0 $?
+    check "nothing is left half done" 0 "$(ask "
+        SELECT count(*) FROM run WHERE status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'waiting')")"
+    check "every exception has at most one open run" 0 "$(ask "
+        SELECT count(*) FROM (SELECT business_key FROM run WHERE status = 'waiting' GROUP BY 1 HAVING count(*) > 1) x")"
+    check "no bank line is matched twice" 0 "$(ask "
+        SELECT count(*) FROM (SELECT bank_line FROM match WHERE state = 'active' GROUP BY 1 HAVING count(*) > 1) x")"
+    proof
+    finish
+    ;;
+*)
+    echo "usage: road.sh REEVE chain|demo|deny|crash"
+    exit 2
+    ;;
+esac

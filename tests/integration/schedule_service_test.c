@@ -1,0 +1,704 @@
+/* schedule_service_test.c -- schedules in a real database: administration, claims by several nodes,
+ * overlap, catch-up, pauses, lost nodes, other tzdata.  Business time is a clock of the test. */
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/schedule/due.h"
+#include "runtime/schedule/schedule.h"
+#include "runtime/schedule/service.h"
+#include "tests/support/postgres.h"
+#include "tests/support/test.h"
+
+#include "db_sql.h"
+#include "http_sql.h"
+#include "journal_sql.h"
+#include "schedule_sql.h"
+#include "test_schedule_sql.h"
+
+#include <libpq-fe.h>
+
+#define SECOND_US INT64_C(1000000)
+#define MINUTE_US (60 * SECOND_US)
+#define HOUR_US (60 * MINUTE_US)
+#define DAY_US (24 * HOUR_US)
+
+static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations,
+                                                   rv_schedule_migrations, NULL};
+
+enum { NODES_MAX = 2, FIRES_MAX = 400 };
+
+struct seen {
+    int node;
+    int32_t tenant;
+    int64_t id;
+    char name[64], action[64];
+    int64_t amount;
+};
+
+struct world {
+    struct rv_clock clock; /* `now` is told, timers are real */
+    int64_t now_us;
+    struct rv_loop *loop;
+    struct rv_db *db;
+    struct rv_db_session *session;
+    char *uri;
+    int32_t tenant;
+    struct node {
+        struct world *world;
+        int number;
+        struct rv_schedule_service *service;
+    } nodes[NODES_MAX];
+    int node_count;
+    bool end_at_once;
+    struct seen seen[FIRES_MAX];
+    int seen_count;
+    int closed;
+};
+
+static void must(enum rv_code code, const struct rv_error *err)
+{
+    ck_assert_msg(code == RV_OK, "%s: %s (%s)", rv_code_name(code), err->message, err->detail);
+}
+
+static int64_t told_now(void *self)
+{
+    return ((struct world *)self)->now_us;
+}
+
+static int64_t real_mono(void *self)
+{
+    (void)self;
+    return rv_mono_us(rv_clock_system());
+}
+
+static int64_t utc(int year, int month, int day, int hour, int minute)
+{
+    return (rv_days_from_civil(year, month, day) * 1440 + hour * 60 + minute) * MINUTE_US;
+}
+
+static void on_fire(void *data, int32_t tenant, const char *name, const char *action,
+                    const json_t *input, int64_t fire_id)
+{
+    struct node *node = data;
+    struct world *world = node->world;
+    ck_assert_int_lt(world->seen_count, FIRES_MAX);
+    struct seen *seen = &world->seen[world->seen_count++];
+    *seen = (struct seen){.node = node->number,
+                          .tenant = tenant,
+                          .id = fire_id,
+                          .amount = rv_json_int(input, "amount", 0)};
+    snprintf(seen->name, sizeof seen->name, "%s", name);
+    snprintf(seen->action, sizeof seen->action, "%s", action);
+    if (world->end_at_once) {
+        rv_schedule_done(node->service, tenant, fire_id, RV_OK, NULL);
+    }
+}
+
+static enum rv_code take_number(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
+{
+    (void)err;
+    *(int64_t *)data = rv_result_i64(result, row, 0);
+    return RV_OK;
+}
+
+static int32_t make_tenant(struct world *world, const char *name)
+{
+    struct rv_error err = {.code = RV_OK};
+    int64_t id = 0;
+    struct rv_args *args = rv_args_create(&rv_sql_tenant_create);
+    rv_args_text(args, 1, name);
+    rv_args_json_text(args, 2, "{}", 2);
+    must(
+        rv_db_session_query(world->session, 0, &rv_sql_tenant_create, args, take_number, &id, &err),
+        &err);
+    return (int32_t)id;
+}
+
+static void world_open(struct world *world, int64_t now_us)
+{
+    struct rv_error err = {.code = RV_OK};
+    rv_log_level(RV_LOG_SILENT);
+    *world = (struct world){.now_us = now_us, .end_at_once = true};
+    world->clock = (struct rv_clock){told_now, real_mono, world};
+    world->uri = test_postgres_database(rooms);
+    must(rv_db_session_open(world->uri, &world->session, &err), &err);
+    world->tenant = make_tenant(world, "north");
+    world->loop = rv_loop_create(&world->clock);
+    world->db = rv_db_create(&(struct rv_db_options){.loop = world->loop, .uri = world->uri});
+}
+
+static struct node *add_node(struct world *world, int64_t lease_ms)
+{
+    struct node *node = &world->nodes[world->node_count++];
+    node->world = world;
+    node->number = world->node_count;
+    node->service = rv_schedule_service_create(&(struct rv_schedule_options){.loop = world->loop,
+                                                                             .db = world->db,
+                                                                             .fire = on_fire,
+                                                                             .data = node,
+                                                                             .look_ms = 20,
+                                                                             .lease_ms = lease_ms});
+    return node;
+}
+
+static void on_closed(void *data)
+{
+    ((struct world *)data)->closed++;
+}
+
+static void close_node(struct world *world, struct node *node)
+{
+    int expected = world->closed + 1;
+    rv_schedule_service_close(node->service, on_closed, world);
+    node->service = NULL;
+    while (world->closed < expected) {
+        rv_loop_run_once(world->loop, 100);
+    }
+}
+
+static void world_close(struct world *world)
+{
+    for (int i = 0; i < world->node_count; i++) {
+        if (world->nodes[i].service != NULL) {
+            close_node(world, &world->nodes[i]);
+        }
+    }
+    int expected = world->closed + 1;
+    rv_db_close(world->db, on_closed, world);
+    while (world->closed < expected) {
+        rv_loop_run_once(world->loop, 100);
+    }
+    rv_loop_destroy(world->loop);
+    rv_db_session_close(world->session);
+    rv_free(world->uri);
+}
+
+static void run_ms(struct world *world, int64_t duration_ms)
+{
+    int64_t end_us = real_mono(NULL) + duration_ms * 1000;
+    while (real_mono(NULL) < end_us) {
+        rv_loop_run_once(world->loop, 10);
+    }
+}
+
+/* Runs until so many fires were handed over (at most 10 s), then a little longer to see too many.
+ */
+static void run_until(struct world *world, int fires)
+{
+    int64_t end_us = real_mono(NULL) + 10 * SECOND_US;
+    while (world->seen_count < fires && real_mono(NULL) < end_us) {
+        rv_loop_run_once(world->loop, 10);
+    }
+    run_ms(world, 150);
+    ck_assert_int_eq(world->seen_count, fires);
+}
+
+static struct rv_schedule morning(void)
+{
+    return (struct rv_schedule){.name = "morning",
+                                .cron = "30 6 * * *",
+                                .zone = "Europe/Berlin",
+                                .action = "exceptions.run"};
+}
+
+static int64_t add(struct world *world, const struct rv_schedule *schedule)
+{
+    struct rv_error err = {.code = RV_OK};
+    int64_t next_us = 0;
+    must(rv_schedule_add(world->session, world->tenant, schedule, world->now_us, &next_us, &err),
+         &err);
+    return next_us;
+}
+
+static enum rv_code take_text(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)err;
+    snprintf(data, 100, "%s", rv_result_text(result, row, 0));
+    return RV_OK;
+}
+
+static struct rv_args *named(const struct rv_statement *statement, int32_t tenant, const char *name)
+{
+    struct rv_args *args = rv_args_create(statement);
+    rv_args_i32(args, 1, tenant);
+    rv_args_text(args, 2, name);
+    return args;
+}
+
+static const char *fires_of(struct world *world, const char *name)
+{
+    static char text[100];
+    struct rv_error err = {.code = RV_OK};
+    must(rv_db_session_query(world->session, world->tenant, &rv_sql_golden_fire_counts,
+                             named(&rv_sql_golden_fire_counts, world->tenant, name), take_text,
+                             text, &err),
+         &err);
+    return text;
+}
+
+struct stored {
+    char status[20], tzdata[20];
+    int64_t next_us, last_us, due_us;
+};
+
+static enum rv_code take_stored(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
+{
+    (void)err;
+    struct stored *stored = data;
+    snprintf(stored->status, sizeof stored->status, "%s", rv_result_text(result, row, 0));
+    snprintf(stored->tzdata, sizeof stored->tzdata, "%s", rv_result_text(result, row, 3));
+    stored->next_us = rv_result_is_null(result, row, 1) ? 0 : rv_result_time_us(result, row, 1);
+    stored->last_us = rv_result_is_null(result, row, 2) ? 0 : rv_result_time_us(result, row, 2);
+    stored->due_us = rv_result_is_null(result, row, 4) ? 0 : rv_result_time_us(result, row, 4);
+    return RV_OK;
+}
+
+static struct stored stored(struct world *world, const char *name)
+{
+    struct stored out = {.next_us = 0};
+    struct rv_error err = {.code = RV_OK};
+    must(rv_db_session_query(world->session, world->tenant, &rv_sql_golden_schedule,
+                             named(&rv_sql_golden_schedule, world->tenant, name), take_stored, &out,
+                             &err),
+         &err);
+    return out;
+}
+
+/* ---- administration ---- */
+
+TEST(every_statement_prepares)
+{
+    char *uri = test_postgres_database(rooms);
+    PGconn *conn = PQconnectdb(uri);
+    for (const struct rv_statement *const *at = rv_schedule_statements; *at != NULL; at++) {
+        PGresult *result = PQprepare(conn, (*at)->name, (*at)->text, 0, NULL);
+        ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s: %s", (*at)->name,
+                      PQerrorMessage(conn));
+        PQclear(result);
+    }
+    PQfinish(conn);
+    rv_free(uri);
+}
+
+TEST(a_schedule_is_added_shown_paused_resumed_and_removed)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    int64_t times[3];
+    int count = 0;
+    world_open(&world, utc(2026, 3, 28, 0, 0));
+    struct rv_schedule schedule = morning();
+    ck_assert_int_eq(add(&world, &schedule), utc(2026, 3, 28, 5, 30));
+    must(rv_schedule_next(world.session, world.tenant, "morning", world.now_us, 3, times, &count,
+                          &err),
+         &err);
+    ck_assert_int_eq(count, 3);
+    ck_assert_int_eq(times[1], utc(2026, 3, 29, 4, 30)); /* summer time */
+    must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "stocktaking", world.now_us,
+                           &err),
+         &err);
+    ck_assert_str_eq(stored(&world, "morning").status, "paused");
+    ck_assert_int_eq(stored(&world, "morning").next_us, 0);
+    must(rv_schedule_resume(world.session, world.tenant, "morning", utc(2026, 4, 1, 12, 0), &err),
+         &err);
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 4, 2, 4, 30));
+    ck_assert_int_eq(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err),
+                     RV_CONFLICT);
+    must(rv_schedule_remove(world.session, world.tenant, "morning", &err), &err);
+    ck_assert_int_eq(rv_schedule_remove(world.session, world.tenant, "morning", NULL),
+                     RV_NOT_FOUND);
+    world_close(&world);
+}
+
+static enum rv_code take_page(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    const char *text = rv_result_text(result, row, 0);
+    return rv_json_parse(text, strlen(text), "page", data, err);
+}
+
+TEST(the_rest_interface_shows_schedules_and_no_tenant)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    json_t *page = NULL;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct rv_args *args = named(&rv_sql_api_schedules, world.tenant, "active");
+    rv_args_i32(args, 4, 50);
+    must(rv_db_session_query(world.session, world.tenant, &rv_sql_api_schedules, args, take_page,
+                             &page, &err),
+         &err);
+    const json_t *item = json_array_get(json_object_get(page, "items"), 0);
+    ck_assert_str_eq(rv_json_str(item, "name", ""), "morning");
+    ck_assert_str_eq(rv_json_str(item, "status", ""), "active");
+    ck_assert_str_eq(rv_json_str(item, "zone", ""), "Europe/Berlin");
+    ck_assert_str_eq(rv_json_str(item, "action", ""), "exceptions.run");
+    ck_assert_ptr_null(json_object_get(item, "tenant_id"));
+    json_decref(page);
+    world_close(&world);
+}
+
+TEST(one_tenant_neither_sees_nor_changes_the_schedules_of_another)
+{
+    static struct world world;
+    char text[100] = "none";
+    struct rv_error err = {.code = RV_OK};
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    int32_t other = make_tenant(&world, "south");
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    must(rv_schedule_list(world.session, other, take_text, text, &err), &err);
+    ck_assert_str_eq(text, "none");
+    ck_assert_int_eq(rv_schedule_remove(world.session, other, "morning", NULL), RV_NOT_FOUND);
+    /* even a statement that names the neighbour finds nothing while it runs as another tenant */
+    must(rv_db_session_query(world.session, other, &rv_sql_golden_fire_counts,
+                             named(&rv_sql_golden_fire_counts, world.tenant, "morning"), take_text,
+                             text, &err),
+         &err);
+    ck_assert_str_eq(text, "");
+    must(rv_schedule_list(world.session, world.tenant, take_text, text, &err), &err);
+    ck_assert_str_eq(text, "morning");
+    world_close(&world);
+}
+
+TEST(wrong_schedules_are_refused_with_a_reason)
+{
+    static struct world world;
+    int64_t next_us = 0;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    struct rv_schedule good = morning();
+    add(&world, &good);
+    ck_assert_int_eq(
+        rv_schedule_add(world.session, world.tenant, &good, world.now_us, &next_us, NULL),
+        RV_CONFLICT);
+    struct rv_schedule bad[9];
+    for (size_t i = 0; i < RV_COUNT(bad); i++) {
+        bad[i] = morning();
+        bad[i].name = "bad";
+    }
+    json_t *array = json_array();
+    bad[0].name = "Bad Name";
+    bad[1].cron = "61 * * * *";
+    bad[2].zone = "CET";
+    bad[3].cron = "0 0 30 2 *";
+    bad[4].action = "";
+    bad[5].jitter_s = -1;
+    bad[6].catch_up_window_s = 1;
+    bad[7].input = array;
+    bad[8].name = "../x";
+    for (size_t i = 0; i < RV_COUNT(bad); i++) {
+        struct rv_error err = {.code = RV_OK};
+        ck_assert_int_eq(
+            rv_schedule_add(world.session, world.tenant, &bad[i], world.now_us, &next_us, &err),
+            RV_INVALID);
+        ck_assert_str_ne(err.message, "");
+    }
+    json_decref(array);
+    world_close(&world);
+}
+
+/* ---- firing ---- */
+
+TEST(a_due_schedule_fires_once_with_its_input_whatever_the_number_of_nodes)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    struct rv_schedule schedule = morning();
+    json_t *input = json_pack("{s:i}", "amount", 42);
+    schedule.input = input;
+    add(&world, &schedule);
+    json_decref(input);
+    add_node(&world, 0);
+    add_node(&world, 0);
+    run_until(&world, 0);
+    for (int day = 0; day < 5; day++) {
+        world.now_us = utc(2026, 1, 1 + day, 5, 30) + day * 1000;
+        run_until(&world, day + 1);
+    }
+    ck_assert_str_eq(world.seen[0].action, "exceptions.run");
+    ck_assert_str_eq(world.seen[0].name, "morning");
+    ck_assert_int_eq(world.seen[0].amount, 42);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=5");
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 6, 5, 30));
+    ck_assert_int_eq(stored(&world, "morning").last_us, utc(2026, 1, 5, 5, 30));
+    world_close(&world);
+}
+
+TEST(many_schedules_of_two_tenants_all_fire_and_none_twice)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 0));
+    int32_t other = make_tenant(&world, "south"), first = world.tenant;
+    struct rv_schedule schedule = morning();
+    char name[20];
+    schedule.name = name;
+    for (int i = 0; i < 100; i++) { /* more than one turn takes */
+        snprintf(name, sizeof name, "n%d", i);
+        world.tenant = first;
+        add(&world, &schedule);
+        world.tenant = other;
+        add(&world, &schedule);
+    }
+    add_node(&world, 0);
+    add_node(&world, 0);
+    world.now_us = utc(2026, 1, 1, 5, 31);
+    run_until(&world, 200);
+    world_close(&world);
+}
+
+TEST(with_skip_a_fire_that_is_due_during_another_is_skipped)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 0);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 skipped=1");
+    int64_t id = 0;
+    ck_assert_int_eq(
+        rv_schedule_run_now(world.session, world.tenant, "morning", world.now_us + 1, &id, NULL),
+        RV_CONFLICT);
+    rv_schedule_done(node->service, world.tenant, world.seen[0].id, RV_UNAVAILABLE, "no database");
+    run_ms(&world, 100);
+    world.now_us += MINUTE_US;
+    run_until(&world, 2);
+    ck_assert_str_eq(fires_of(&world, "morning"), "failed=1 running=1 skipped=1");
+    world_close(&world);
+}
+
+TEST(with_buffer_one_exactly_one_waits_and_starts_when_the_running_one_ends)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = RV_OVERLAP_BUFFER_ONE;
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 0);
+    for (int i = 0; i < 4; i++) {
+        world.now_us += MINUTE_US;
+        run_until(&world, 1);
+    }
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 skipped=2 waiting=1");
+    rv_schedule_done(node->service, world.tenant, world.seen[0].id, RV_OK, NULL);
+    run_until(&world, 2);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=1 running=1 skipped=2");
+    world_close(&world);
+}
+
+TEST(with_allow_they_run_side_by_side)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = RV_OVERLAP_ALLOW;
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 0);
+    world.now_us += 3 * MINUTE_US;
+    run_until(&world, 3);
+    ck_assert_int_eq(rv_schedule_running(node->service), 3);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=3");
+    world_close(&world);
+}
+
+TEST(after_a_standstill_the_fires_within_the_window_are_caught_up)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 30));
+    struct rv_schedule schedule = morning();
+    schedule.cron = "0 * * * *";
+    schedule.zone = "UTC";
+    schedule.overlap = RV_OVERLAP_ALLOW;
+    schedule.catch_up_window_s = 3 * 3600;
+    add(&world, &schedule);
+    world.now_us = utc(2026, 1, 3, 12, 10);
+    add_node(&world, 0);
+    run_until(&world, 3); /* 10:00, 11:00, 12:00 */
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=3 skipped=1");
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 3, 13, 0));
+    world_close(&world);
+}
+
+TEST(a_long_catch_up_goes_in_portions_and_is_complete)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = RV_OVERLAP_ALLOW;
+    schedule.catch_up_window_s = 86400;
+    add(&world, &schedule);
+    world.now_us += 250 * MINUTE_US;
+    add_node(&world, 0);
+    run_until(&world, 250);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=250");
+    world_close(&world);
+}
+
+TEST(a_pause_with_an_end_ends_by_itself_and_catches_nothing_up)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    struct rv_schedule schedule = morning();
+    schedule.catch_up_window_s = 30 * 86400;
+    add(&world, &schedule);
+    must(rv_schedule_pause(world.session, world.tenant, "morning", utc(2026, 1, 10, 0, 0), "leave",
+                           world.now_us, &err),
+         &err);
+    add_node(&world, 0);
+    world.now_us = utc(2026, 1, 9, 12, 0);
+    run_until(&world, 0);
+    world.now_us = utc(2026, 1, 10, 1, 0);
+    run_until(&world, 0);
+    ck_assert_str_eq(stored(&world, "morning").status, "active");
+    world.now_us = utc(2026, 1, 10, 5, 30);
+    run_until(&world, 1);
+    world_close(&world);
+}
+
+TEST(run_now_fires_at_once_also_while_paused)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    int64_t id = 0;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    must(rv_schedule_pause(world.session, world.tenant, "morning", 0, NULL, world.now_us, &err),
+         &err);
+    add_node(&world, 0);
+    must(rv_schedule_run_now(world.session, world.tenant, "morning", world.now_us, &id, &err),
+         &err);
+    run_until(&world, 1);
+    ck_assert_int_eq(world.seen[0].id, id);
+    ck_assert_int_eq(
+        rv_schedule_run_now(world.session, world.tenant, "absent", world.now_us, &id, NULL),
+        RV_NOT_FOUND);
+    world_close(&world);
+}
+
+TEST(a_fire_of_a_lost_node_is_handed_over_again_with_the_same_id)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct node *lost = add_node(&world, 200);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    close_node(&world, lost); /* it never says how the fire ended */
+    struct node *other = add_node(&world, 200);
+    run_until(&world, 2);
+    ck_assert_int_eq(world.seen[1].id, world.seen[0].id);
+    ck_assert_int_eq(world.seen[1].node, 2);
+    run_ms(&world, 600); /* its own beats keep it */
+    ck_assert_int_eq(world.seen_count, 2);
+    rv_schedule_done(other->service, world.tenant, world.seen[1].id, RV_OK, NULL);
+    run_ms(&world, 200);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=1");
+    world_close(&world);
+}
+
+TEST(a_fire_that_takes_every_node_down_fails_in_the_end)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    world.now_us += MINUTE_US;
+    for (int attempt = 1; attempt <= RV_SCHEDULE_ATTEMPTS_MAX; attempt++) {
+        struct node *node = add_node(&world, 100);
+        run_until(&world, attempt);
+        close_node(&world, node);
+        world.node_count = 0;
+        run_ms(&world, 150);
+    }
+    add_node(&world, 100);
+    run_until(&world, RV_SCHEDULE_ATTEMPTS_MAX);
+    ck_assert_str_eq(fires_of(&world, "morning"), "failed=1");
+    world_close(&world);
+}
+
+TEST(another_tzdata_computes_the_next_fire_anew)
+{
+    static struct world world;
+    char version[RV_ZONE_VERSION_TEXT];
+    struct rv_error err = {.code = RV_OK};
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct rv_args *args = named(&rv_sql_golden_old_tzdata, world.tenant, "morning");
+    rv_args_time(args, 3, utc(2026, 1, 1, 9, 30));
+    must(rv_db_session_query(world.session, world.tenant, &rv_sql_golden_old_tzdata, args, NULL,
+                             NULL, &err),
+         &err);
+    add_node(&world, 0);
+    run_until(&world, 0);
+    rv_zone_version(NULL, version);
+    ck_assert_str_eq(stored(&world, "morning").tzdata, version);
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 1, 5, 30));
+    world_close(&world);
+}
+
+TEST(a_schedule_whose_zone_is_gone_is_broken_and_says_so)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    must(rv_db_session_query(world.session, world.tenant, &rv_sql_golden_unknown_zone,
+                             named(&rv_sql_golden_unknown_zone, world.tenant, "morning"), NULL,
+                             NULL, &err),
+         &err);
+    add_node(&world, 0);
+    world.now_us += MINUTE_US;
+    run_until(&world, 0);
+    ck_assert_str_eq(stored(&world, "morning").status, "broken");
+    world_close(&world);
+}
+
+TEST(jitter_delays_by_the_same_time_always_and_spreads_schedules)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    struct rv_schedule schedule = morning();
+    schedule.jitter_s = 600;
+    int64_t next_us = add(&world, &schedule);
+    int64_t delay_us = rv_due_delay(world.tenant, "morning", 600) * SECOND_US;
+    ck_assert_int_eq(stored(&world, "morning").due_us, next_us + delay_us);
+    add_node(&world, 0);
+    world.now_us = next_us + delay_us - 1;
+    run_until(&world, 0);
+    world.now_us = next_us + delay_us;
+    run_until(&world, 1);
+    ck_assert_int_eq(stored(&world, "morning").due_us, next_us + DAY_US + delay_us);
+    bool buckets[10] = {false};
+    for (int tenant = 1; tenant <= 100; tenant++) {
+        int64_t delay = rv_due_delay(tenant, "morning", 600);
+        ck_assert(delay >= 0 && delay <= 600);
+        buckets[delay * 10 / 601] = true;
+    }
+    for (size_t i = 0; i < RV_COUNT(buckets); i++) {
+        ck_assert(buckets[i]);
+    }
+    world_close(&world);
+}
+
+TEST_MAIN_WITH(test_postgres_start(TEST_PG_FAST))

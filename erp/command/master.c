@@ -92,49 +92,28 @@ static bool account_compensate(const json_t *args, const json_t *answer, const c
     return true;
 }
 
+/* clang-format off */
 const struct erp_command erp_account_register = {
     .name = "account.register",
     .summary = "Adds an account to the chart, or says it anew.",
-    .schema =
-        OBJECT(
-            JSON("number", "name", "kind"),
-            FIELD("number", JSON({"type" : "string", "minLength" : 1, "maxLength" : 20})) "," FIELD("name", NAME) "," FIELD(
-                "kind", JSON({
-                    "type" : "string",
-                    "enum" : [ "asset", "liability", "equity", "income", "expense" ]
-                })) "," FIELD("role", JSON({
-                                  "type" : "string",
-                                  "enum" : [
-                                      "ap_control", "ar_control",
-                                      "vat_input", "grir", "expense",
-                                      "bank", "bank_clearing", "bank_fee", "price_variance",
-                                      "rounding", "suspense"
-                                  ]
-                              })) "," FIELD("currency",
-                                            CURRENCY) "," FIELD("iban", JSON({
-                                                                    "type" : "string",
-                                                                    "format" : "iban"
-                                                                })) "," FIELD("bank_account",
-                                                                              NAME) "," FIELD("manu"
-                                                                                              "al",
-                                                                                              JSON({
-                                                                                                  "type" :
-                                                                                                      "boolean",
-                                                                                                  "default" :
-                                                                                                      true
-                                                                                              })) "," FIELD("active",
-                                                                                                            JSON({
-                                                                                                                "type" :
-                                                                                                                    "boolean",
-                                                                                                                "default" :
-                                                                                                                    true
-                                                                                                            }))),
+    .schema = OBJECT(JSON("number", "name", "kind"),
+        FIELD("number", JSON({"type": "string", "minLength": 1, "maxLength": 20})) ","
+        FIELD("name", NAME) ","
+        FIELD("kind", JSON({"type": "string", "enum": ["asset", "liability", "equity", "income", "expense"]})) ","
+        FIELD("role", JSON({"type": "string", "enum": ["ap_control", "ar_control", "vat_input", "grir",
+            "expense", "bank", "bank_clearing", "bank_fee", "price_variance", "rounding", "suspense"]})) ","
+        FIELD("currency", CURRENCY) ","
+        FIELD("iban", JSON({"type": "string", "format": "iban"})) ","
+        FIELD("bank_account", NAME) ","
+        FIELD("manual", JSON({"type": "boolean", "default": true})) ","
+        FIELD("active", JSON({"type": "boolean", "default": true}))),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_account,
     .keys = account_keys,
     .decide = account_decide,
     .compensate = account_compensate,
 };
+/* clang-format on */
 
 /* ---- parties ---- */
 
@@ -199,69 +178,27 @@ static bool party_compensate(const json_t *args, const json_t *answer, const cha
     return true;
 }
 
+/* clang-format off */
 const struct erp_command erp_party_register = {
     .name = "party.register",
     .summary = "Registers a supplier or customer as master data, or says it anew.",
-    .schema = OBJECT(
-        JSON("name"),
-        FIELD("id", ID) "," FIELD(
-            "kind", JSON({
-                "type" : "string",
-                "enum" : [ "supplier", "customer" ],
-                "default" : "supplier"
-            })) "," FIELD("name",
-                          NAME) "," FIELD("vat_id",
-                                          NAME) "," FIELD("ext_id",
-                                                          NAME) "," FIELD("legal_id",
-                                                                          NAME) "," FIELD("country",
-                                                                                          JSON({
-                                                                                              "typ"
-                                                                                              "e" :
-                                                                                                  "string",
-                                                                                              "minL"
-                                                                                              "engt"
-                                                                                              "h" :
-                                                                                                  2,
-                                                                                              "maxL"
-                                                                                              "engt"
-                                                                                              "h" :
-                                                                                                  2
-                                                                                          })) "," FIELD("iban",
-                                                                                                        JSON({
-                                                                                                            "type" :
-                                                                                                                "string",
-                                                                                                            "format" :
-                                                                                                                "iban"
-                                                                                                        })) "," FIELD("bank_account",
-                                                                                                                      NAME) "," FIELD("status",
-                                                                                                                                      JSON({
-                                                                                                                                          "type" :
-                                                                                                                                              "string",
-                                                                                                                                          "enum" : [
-                                                                                                                                              "unverified",
-                                                                                                                                              "active",
-                                                                                                                                              "blocked"
-                                                                                                                                          ],
-                                                                                                                                          "default" :
-                                                                                                                                              "active"
-                                                                                                                                      })) "," FIELD("payment_days",
-                                                                                                                                                    JSON({
-                                                                                                                                                        "type" :
-                                                                                                                                                            "integer",
-                                                                                                                                                        "minimum" :
-                                                                                                                                                            0,
-                                                                                                                                                        "maximum" :
-                                                                                                                                                            365,
-                                                                                                                                                        "default" :
-                                                                                                                                                            30
-                                                                                                                                                    })) "," FIELD("expense_account",
-                                                                                                                                                                  NAME)),
+    .schema = OBJECT(JSON("name"),
+        FIELD("id", ID) ","
+        FIELD("kind", JSON({"type": "string", "enum": ["supplier", "customer"], "default": "supplier"})) ","
+        FIELD("name", NAME) "," FIELD("vat_id", NAME) "," FIELD("ext_id", NAME) "," FIELD("legal_id", NAME) ","
+        FIELD("country", JSON({"type": "string", "minLength": 2, "maxLength": 2})) ","
+        FIELD("iban", JSON({"type": "string", "format": "iban"})) ","
+        FIELD("bank_account", NAME) ","
+        FIELD("status", JSON({"type": "string", "enum": ["unverified", "active", "blocked"], "default": "active"})) ","
+        FIELD("payment_days", JSON({"type": "integer", "minimum": 0, "maximum": 365, "default": 30})) ","
+        FIELD("expense_account", NAME)),
     .tier = ERP_TIER_MONEY,
     .load = &rv_sql_load_party,
     .keys = party_keys,
     .decide = party_decide,
     .compensate = party_compensate,
 };
+/* clang-format on */
 
 /* ---- tolerances ---- */
 
@@ -314,26 +251,22 @@ static bool tolerance_compensate(const json_t *args, const json_t *answer, const
     return before_compensate("tolerance.set", answer, name, out_args);
 }
 
+/* clang-format off */
 const struct erp_command erp_tolerance_set = {
     .name = "tolerance.set",
     .summary = "Sets what a difference may be before it becomes an exception.",
-    .schema = OBJECT(
-        JSON("key", "pct_bp", "amount", "days"),
-        FIELD("key", JSON({"type" : "string", "minLength" : 1, "maxLength" : 10})) "," FIELD(
-            "pct_bp", JSON({"type" : "integer",
-                            "minimum" : 0,
-                            "maximum" : 10000})) "," FIELD("amount",
-                                                           COUNT) "," FIELD("days", JSON({
-                                                                                "type" : "integer",
-                                                                                "minimum" : 0,
-                                                                                "maximum" : 3660
-                                                                            }))),
+    .schema = OBJECT(JSON("key", "pct_bp", "amount", "days"),
+        FIELD("key", JSON({"type": "string", "minLength": 1, "maxLength": 10})) ","
+        FIELD("pct_bp", JSON({"type": "integer", "minimum": 0, "maximum": 10000})) ","
+        FIELD("amount", COUNT) ","
+        FIELD("days", JSON({"type": "integer", "minimum": 0, "maximum": 3660}))),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_tolerance,
     .keys = tolerance_keys,
     .decide = tolerance_decide,
     .compensate = tolerance_compensate,
 };
+/* clang-format on */
 
 /* ---- periods ---- */
 
@@ -378,19 +311,18 @@ static bool period_compensate(const json_t *args, const json_t *answer, const ch
     return before_compensate("period.lock", answer, name, out_args);
 }
 
+/* clang-format off */
 const struct erp_command erp_period_lock = {
     .name = "period.lock",
     .summary = "Opens or closes a period for a class of postings; a hard lock is final.",
-    .schema = OBJECT(
-        JSON("class", "period", "state"),
-        FIELD("class", JSON({"type" : "string", "enum" : [ "AP", "BANK", "GL" ]})) "," FIELD(
-            "period", JSON({
-                "type" : "string",
-                "format" : "period"
-            })) "," FIELD("state", JSON({"type" : "string", "enum" : [ "open", "soft", "hard" ]}))),
+    .schema = OBJECT(JSON("class", "period", "state"),
+        FIELD("class", JSON({"type": "string", "enum": ["AP", "BANK", "GL"]})) ","
+        FIELD("period", JSON({"type": "string", "format": "period"})) ","
+        FIELD("state", JSON({"type": "string", "enum": ["open", "soft", "hard"]}))),
     .tier = ERP_TIER_MONEY,
     .load = &rv_sql_load_period,
     .keys = period_keys,
     .decide = period_decide,
     .compensate = period_compensate,
 };
+/* clang-format on */

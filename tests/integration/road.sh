@@ -21,7 +21,7 @@ check() { # WHAT EXPECTED FOUND
     fi
 }
 ask() { # SQL as the owner sees it
-    psql "$(reeve db start)" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"
+    psql "$(reeve db uri)" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"
 }
 finish() {
     [ "$failures" = 0 ] || echo "$failures checks failed"
@@ -90,7 +90,8 @@ chain)
     check "each approval was used once or became void" 0 \
         "$(ask "SELECT count(*) FROM approval WHERE status NOT IN ('consumed', 'void')")"
     check "each approved action executed exactly once" "$(ask "SELECT count(*) FROM approval WHERE status = 'consumed'")" \
-        "$(ask "SELECT count(*) FROM credit_request")"
+        "$(ask "SELECT count(*) FROM approval a JOIN command_log c ON c.name = a.action AND c.outcome = 'applied'
+             AND c.command_id LIKE 'run:' || a.run_id || ':%' WHERE a.status = 'consumed'")"
     run=$(ask "SELECT id FROM run WHERE agent = 'quantity_variance' LIMIT 1")
     reeve explain "r_$run" | grep -q "asked the gate for credit_note.request"
     check "explain tells the story" 0 $?

@@ -6,8 +6,8 @@
  *
  * One Lua state for each run, not coroutines in a shared one: the memory cap is exact, nothing
  * leaks from run to run, and the end is one call.  Compiling is done once: a run loads the bytecode
- * that its agent keeps, so a start costs well under a tenth of a millisecond (tests/bench shows
- * it).
+ * that its agent keeps, so a start costs about a tenth of a millisecond (`reeve bench lua`); a load
+ * costs five times that, so keep agents while they are used.
  */
 #ifndef REEVE_RUNTIME_LUA_ENGINE_H
 #define REEVE_RUNTIME_LUA_ENGINE_H

@@ -52,7 +52,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
     size_t old = block != NULL ? old_size : 0; /* without a block, old_size is the kind of object */
     if (new_size == 0) {
         sealed->memory_used -= old;
-        free(block);
+        rv_free(block);
         return NULL;
     }
     if (new_size > old) {
@@ -66,8 +66,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
             arm(sealed);
         }
     }
-    void *memory = realloc(block, new_size);
-    RV_ASSERT(memory != NULL); /* the machine is out of memory: no plan's fault */
+    void *memory = rv_realloc(block, new_size);
     sealed->memory_used = sealed->memory_used - old + new_size;
     return memory;
 }

@@ -63,15 +63,17 @@ function agent.plan(ctx, exception)
   local rules = broken_rules(found, evidence)
   if exception.code == "F10" then evidence[#evidence + 1] = exception.summary end
 
-  local keep = exception.code == "F10" and advised(exception, found, invoice) == "invoice.hold"
-  if invoice.state == "posted" or (keep and invoice.state == "registered") then
+  -- held already: somebody is at work on it, and sending it back under their hands would undo that
+  local busy = invoice.state ~= "registered"
+  local keep = not busy and exception.code == "F10" and advised(exception, found, invoice) == "invoice.hold"
+  if invoice.state == "posted" or keep then
     plan:add("invoice.hold", { invoice = found.invoice, code = "tax", reason = exception.summary },
       { reason = "Nothing is paid while the document is in doubt.", evidence = evidence })
   end
-  if keep or invoice.state == "posted" or invoice.state_before == "posted" then
+  if keep or busy then
     return plan:add("exception.note", { key = exception.key, text = "Please check: " .. exception.summary .. "." },
-      { reason = "The controller knows the rule that applies.", evidence = evidence })
-      :summary("hold, ask the controller")
+      { reason = "Whoever clears the invoice should know what its document breaks.", evidence = evidence })
+      :summary(busy and "note for whoever clears it" or "hold, ask the controller")
   end
   return plan:add("invoice.reject", { invoice = found.invoice, rules = rules, reason = exception.summary },
     { reason = "A document that contradicts itself proves nothing; the supplier must send a correct one.",

@@ -9,7 +9,7 @@ local agent = {
   version = "1.1",
   summary = "Finds the order an invoice belongs to, or holds the invoice",
   handles = { "F04" },
-  uses = { "invoice.link_order", "invoice.hold", "invoice.reject" },
+  uses = { "invoice.link_order", "invoice.hold", "invoice.reject", "exception.note" },
   limits = { steps = 30, calls = 10, tokens = 4000 },
 }
 
@@ -66,10 +66,14 @@ function agent.plan(ctx, exception)
     plan:add("invoice.hold", { invoice = found.invoice, code = "no_order", reason = exception.summary },
       { reason = "Without an order nobody can say whether this was wanted.", evidence = evidence })
   end
-  if invoice.state ~= "posted" and advised(exception, found, invoice, candidates) == "invoice.reject" then
+  if invoice.state == "registered" and advised(exception, found, invoice, candidates) == "invoice.reject" then
     return plan:add("invoice.reject", { invoice = found.invoice, reason = exception.summary },
       { reason = "Nothing we ordered looks like this; the supplier should name the order.", evidence = evidence })
       :summary("hold, propose to send back")
+  end
+  if invoice.state == "held" then
+    plan:add("exception.note", { key = exception.key, text = "Held already; it also has no order." },
+      { reason = "Whoever clears the invoice should know.", evidence = evidence })
   end
   return plan:summary("hold: no order")
 end

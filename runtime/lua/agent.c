@@ -40,8 +40,7 @@ static int compile(lua_State *lua)
     struct rv_agent *agent = compiling->agent;
     const struct rv_asset *prelude = rv_asset_find(rv_lua_assets, "prelude.lua");
     RV_ASSERT(prelude != NULL);
-    compile_text(lua, prelude->bytes, rv_asset_size(prelude), "=(reeve)", &agent->prelude,
-                 true);
+    compile_text(lua, prelude->bytes, rv_asset_size(prelude), "=(reeve)", &agent->prelude, true);
     char chunk[ENGINE_NAME_BYTES + 2];
     snprintf(chunk, sizeof chunk, "=%s", agent->name);
     compile_text(lua, agent->source, compiling->length, chunk, &agent->code,
@@ -121,7 +120,8 @@ static bool is_text_list(const json_t *list, size_t most)
 
 static bool are_limits(const json_t *limits)
 {
-    static const char *const known[] = {"steps", "calls", "tokens", "money_minor", "wall_ms", "depth"};
+    static const char *const known[] = {"steps",       "calls",   "tokens",
+                                        "money_minor", "wall_ms", "depth"};
     const char *key;
     json_t *value;
     if (limits != NULL && !json_is_object(limits)) {

@@ -1,7 +1,8 @@
 /* cases.c -- see cases.h.
  *
- * The file of cases is wrapped, on its first line so that line numbers stay, into an agent whose review
- * gives the list: so it is sealed, capped and turned into JSON by the same code as everything else.
+ * The file of cases is wrapped, on its first line so that line numbers stay, into an agent whose
+ * review gives the list: so it is sealed, capped and turned into JSON by the same code as
+ * everything else.
  */
 #include "runtime/lua/cases.h"
 
@@ -49,8 +50,9 @@ static enum rv_code read_cases(const char *source, size_t length, const char *fi
     }
     if (code == RV_OK) {
         *out = json_incref(json_object_get(result, "cases"));
-        code = json_is_array(*out) ? RV_OK
-                                   : rv_fail(err, RV_INVALID, "%s does not return a list of cases", file);
+        code = json_is_array(*out)
+                   ? RV_OK
+                   : rv_fail(err, RV_INVALID, "%s does not return a list of cases", file);
     }
     json_decref(result);
     json_decref(input);
@@ -73,7 +75,8 @@ static enum rv_code differ(const struct running *run, const char *what, const ch
     return RV_INVALID;
 }
 
-/* Everything that `wanted` names is in `found`; an empty table of Lua may be a list or an object. */
+/* Everything that `wanted` names is in `found`; an empty table of Lua may be a list or an object.
+ */
 static bool includes(const json_t *wanted, const json_t *found)
 {
     const char *key;
@@ -157,8 +160,8 @@ static json_t *answer_of(const json_t *given)
 }
 
 /* Steps to the end.  `*result` is new, or NULL when the plan failed (run->err says why). */
-static enum rv_code answer_requests(const struct running *run, struct rv_plan *plan, json_t **result,
-                                    bool *failed)
+static enum rv_code answer_requests(const struct running *run, struct rv_plan *plan,
+                                    json_t **result, bool *failed)
 {
     const json_t *answers = json_object_get(run->one, "answers");
     const char *hostile = rv_json_str(run->one, "hostile", NULL);
@@ -182,7 +185,8 @@ static enum rv_code answer_requests(const struct running *run, struct rv_plan *p
         }
         *failed = status == RV_PLAN_FAILED;
         if (!*failed && i < json_array_size(answers)) {
-            code = differ(run, "the plan ended", "all answers to be asked for", json_array_get(answers, i));
+            code = differ(run, "the plan ended", "all answers to be asked for",
+                          json_array_get(answers, i));
         }
         break;
     }
@@ -221,10 +225,10 @@ static enum rv_code run_case(const struct running *run, struct rv_agent *agent, 
                              void *data)
 {
     const char *fails = rv_json_str(run->one, "fails", NULL);
-    json_t *input = json_pack("{s:s,s:I,s:s,s:i,s:O?}", "run", "r_1", "now_us",
-                              (json_int_t)1767225600000000, "today",
-                              rv_json_str(run->one, "today", "2026-01-01"), "seed", 1, "exception",
-                              json_object_get(run->one, "exception"));
+    json_t *input =
+        json_pack("{s:s,s:I,s:s,s:i,s:O?}", "run", "r_1", "now_us", (json_int_t)1767225600000000,
+                  "today", rv_json_str(run->one, "today", "2026-01-01"), "seed", 1, "exception",
+                  json_object_get(run->one, "exception"));
     struct rv_plan *plan = NULL;
     json_t *result = NULL;
     bool failed = false;
@@ -238,11 +242,13 @@ static enum rv_code run_case(const struct running *run, struct rv_agent *agent, 
                    : rv_wrap(run->err, RV_INVALID, "%s: case \"%s\"", run->file,
                              rv_json_str(run->one, "name", "?"));
     } else if (code == RV_OK) {
-        code = fails != NULL ? differ(run, "the plan", fails, result) : compare_actions(run, result);
+        code =
+            fails != NULL ? differ(run, "the plan", fails, result) : compare_actions(run, result);
     }
     if (code == RV_OK) {
         rv_error_clear(run->err);
-        code = done != NULL ? done(data, rv_json_str(run->one, "name", "?"), result, run->err) : RV_OK;
+        code =
+            done != NULL ? done(data, rv_json_str(run->one, "name", "?"), result, run->err) : RV_OK;
     }
     json_decref(result);
     json_decref(input);

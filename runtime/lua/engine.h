@@ -4,9 +4,10 @@
  *     plan.c    rv_plan: one run, from start to its last step
  *     host.c    the functions in C that the prelude (assets/prelude.lua) is made of
  *
- * One Lua state for each run, not coroutines in a shared one: the memory cap is exact, nothing leaks
- * from run to run, and the end is one call.  Compiling is done once: a run loads the bytecode that its
- * agent keeps, so a start costs well under a tenth of a millisecond (tests/bench shows it).
+ * One Lua state for each run, not coroutines in a shared one: the memory cap is exact, nothing
+ * leaks from run to run, and the end is one call.  Compiling is done once: a run loads the bytecode
+ * that its agent keeps, so a start costs about a tenth of a millisecond (`reeve bench lua`); a load
+ * costs five times that, so keep agents while they are used.
  */
 #ifndef REEVE_RUNTIME_LUA_ENGINE_H
 #define REEVE_RUNTIME_LUA_ENGINE_H
@@ -40,8 +41,8 @@ struct rv_plan {
     bool requested;
 };
 
-/* Opens a state and runs the agent's text in its sealed environment.  On RV_OK the main thread's stack
- * holds: enter, the agent's table. */
+/* Opens a state and runs the agent's text in its sealed environment.  On RV_OK the main thread's
+ * stack holds: enter, the agent's table. */
 RV_MUST enum rv_code engine_open(struct rv_plan *plan, const struct rv_agent *agent,
                                  struct rv_error *err);
 void engine_close(struct rv_plan *plan);

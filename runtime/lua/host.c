@@ -1,7 +1,7 @@
 /* host.c -- the few functions in C behind the prelude.
  *
- * Messages name the line of the agent's own text: the nearest frame whose chunk is the agent, however
- * many frames of the prelude or of helpers in C lie above it.
+ * Messages name the line of the agent's own text: the nearest frame whose chunk is the agent,
+ * however many frames of the prelude or of helpers in C lie above it.
  */
 #include "runtime/base/check.h"
 #include "runtime/lua/engine.h"
@@ -75,7 +75,8 @@ static int host_request(lua_State *lua)
     const char *name = luaL_checkstring(lua, 1);
     char problem[VALUES_PROBLEM_BYTES];
     if (plan->thread == NULL) {
-        return fail_with(lua, plan, name, ": nothing can be asked while the agent loads; ask in plan");
+        return fail_with(lua, plan, name,
+                         ": nothing can be asked while the agent loads; ask in plan");
     }
     if (lua_isyieldable(lua) == 0) {
         return fail_with(lua, plan, name,
@@ -139,9 +140,12 @@ static int host_random(lua_State *lua)
 
 void host_push(lua_State *lua, struct rv_plan *plan)
 {
-    static const luaL_Reg functions[] = {{"fail", host_fail},       {"check", host_check},
-                                         {"line", host_line},       {"request", host_request},
-                                         {"array", host_array},     {"random", host_random},
+    static const luaL_Reg functions[] = {{"fail", host_fail},
+                                         {"check", host_check},
+                                         {"line", host_line},
+                                         {"request", host_request},
+                                         {"array", host_array},
+                                         {"random", host_random},
                                          {"setmetatable", host_setmetatable},
                                          {NULL, NULL}};
     lua_newtable(lua);

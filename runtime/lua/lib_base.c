@@ -1,8 +1,9 @@
 /* lib_base.c -- base, math and utf8: mostly a choice; and sorted pairs.  See libs.h.
  *
- * Why pairs is sorted: Lua's order depends on a seed made of addresses and the time, so the same plan
- * would ask in another order on every start.  Sorting in C rather than in Lua also keeps the count of
- * instructions the same: a sort in Lua takes another number of steps for each order it is given.
+ * Why pairs is sorted: Lua's order depends on a seed made of addresses and the time, so the same
+ * plan would ask in another order on every start.  Sorting in C rather than in Lua also keeps the
+ * count of instructions the same: a sort in Lua takes another number of steps for each order it is
+ * given.
  */
 #include "runtime/base/check.h"
 #include "runtime/lua/libs.h"
@@ -116,9 +117,7 @@ static void read_key(lua_State *lua, int index, struct key *key)
             key->number = lua_tonumber(lua, index);
         }
         break;
-    case LUA_TSTRING:
-        key->text = lua_tolstring(lua, index, &key->length);
-        break;
+    case LUA_TSTRING: key->text = lua_tolstring(lua, index, &key->length); break;
     default:
         luaL_error(lua, "pairs: a %s as a key has no order that is the same everywhere",
                    luaL_typename(lua, index));
@@ -183,9 +182,7 @@ static int plain_tostring(lua_State *lua)
 {
     luaL_checkany(lua, 1);
     switch (lua_type(lua, 1)) {
-    case LUA_TSTRING:
-        lua_settop(lua, 1);
-        break;
+    case LUA_TSTRING: lua_settop(lua, 1); break;
     case LUA_TNUMBER:
         if (!lua_isinteger(lua, 1) && isnan(lua_tonumber(lua, 1))) {
             lua_pushliteral(lua, "nan"); /* its sign differs by machine */
@@ -194,11 +191,8 @@ static int plain_tostring(lua_State *lua)
         lua_settop(lua, 1);
         lua_tolstring(lua, 1, NULL);
         break;
-    case LUA_TBOOLEAN:
-        lua_pushstring(lua, lua_toboolean(lua, 1) ? "true" : "false");
-        break;
-    default:
-        lua_pushstring(lua, luaL_typename(lua, 1));
+    case LUA_TBOOLEAN: lua_pushstring(lua, lua_toboolean(lua, 1) ? "true" : "false"); break;
+    default: lua_pushstring(lua, luaL_typename(lua, 1));
     }
     return 1;
 }
@@ -209,12 +203,13 @@ static const struct libs_function base_functions[] = {
     {"assert", NULL},
     {"error", NULL},
     {"ipairs", NULL},
-    {"pairs", sorted_pairs}, /* false, true, numbers, texts, each in order; other keys are refused */
+    {"pairs",
+     sorted_pairs}, /* false, true, numbers, texts, each in order; other keys are refused */
     {"pcall", NULL},
     {"select", NULL},
-    {"tonumber", NULL},       /* charged */
+    {"tonumber", NULL},           /* charged */
     {"tostring", plain_tostring}, /* tables and functions give their type, never an address */
-    {"type", NULL}, /* xpcall is the prelude's */
+    {"type", NULL},               /* xpcall is the prelude's */
     {NULL, NULL}};
 
 void libs_push_base(lua_State *lua)
@@ -224,11 +219,11 @@ void libs_push_base(lua_State *lua)
     charge_function(lua, "tonumber");
 }
 
-static const struct libs_function math_functions[] = {
-    {"abs", NULL},        {"ceil", NULL}, {"floor", NULL}, {"fmod", NULL},
-    {"huge", NULL},       {"max", NULL},  {"min", NULL},   {"maxinteger", NULL},
-    {"mininteger", NULL}, {"type", NULL}, {"ult", NULL},   {"tointeger", NULL},
-    {NULL, NULL}}; /* math.random comes from the host: seeded by the run */
+static const struct libs_function
+    math_functions[] = {{"abs", NULL},        {"ceil", NULL}, {"floor", NULL}, {"fmod", NULL},
+                        {"huge", NULL},       {"max", NULL},  {"min", NULL},   {"maxinteger", NULL},
+                        {"mininteger", NULL}, {"type", NULL}, {"ult", NULL},   {"tointeger", NULL},
+                        {NULL, NULL}}; /* math.random comes from the host: seeded by the run */
 
 void libs_push_math(lua_State *lua)
 {
@@ -237,9 +232,9 @@ void libs_push_math(lua_State *lua)
 }
 
 static const struct libs_function utf8_functions[] = {
-    {"char", NULL}, {"charpattern", NULL}, {"codes", NULL},
+    {"char", NULL},      {"charpattern", NULL}, {"codes", NULL},
     {"codepoint", NULL}, /* charged, as the next two */
-    {"len", NULL},  {"offset", NULL},      {NULL, NULL}};
+    {"len", NULL},       {"offset", NULL},      {NULL, NULL}};
 
 void libs_push_utf8(lua_State *lua)
 {

@@ -1,7 +1,7 @@
 /* lib_string.c -- string: patterns with a budget, and no function that shows an address.
  *
- * No hook runs inside C, so Lua's own find can be made to run for hours by a page of text.  Matching is
- * done by pattern.c, which stops when the run's work is spent; what it spent is charged like
+ * No hook runs inside C, so Lua's own find can be made to run for hours by a page of text. Matching
+ * is done by pattern.c, which stops when the run's work is spent; what it spent is charged like
  * instructions.
  */
 #include "runtime/base/check.h"
@@ -14,8 +14,8 @@
 #include <string.h>
 
 enum {
-    STEPS_PER_WORK = 1,      /* a step of the matcher takes about as long as an instruction */
-    BYTES_PER_WORK = 4,      /* memmem looks at that many in the same time */
+    STEPS_PER_WORK = 1,       /* a step of the matcher takes about as long as an instruction */
+    BYTES_PER_WORK = 4,       /* memmem looks at that many in the same time */
     WORK_PER_CONVERSION = 150 /* "%99.99f" of a large number writes 400 digits */
 };
 
@@ -215,8 +215,9 @@ static void add_text(lua_State *lua, struct substitution *s, luaL_Buffer *out)
             push_capture(lua, s->pattern, s->subject, &s->match, c - '1');
             luaL_addvalue(out);
         } else {
-            luaL_error(lua, "gsub: \"%%\" in the replacement must be followed by %%, 0 or the number "
-                            "of a capture");
+            luaL_error(lua,
+                       "gsub: \"%%\" in the replacement must be followed by %%, 0 or the number "
+                       "of a capture");
         }
     }
 }
@@ -316,8 +317,8 @@ static int format(lua_State *lua)
         }
         int type = lua_type(lua, ++argument);
         if (type >= LUA_TTABLE || type == LUA_TLIGHTUSERDATA) {
-            return luaL_error(lua, "format: argument %d is a %s, not text or a number", argument - 1,
-                              lua_typename(lua, type));
+            return luaL_error(lua, "format: argument %d is a %s, not text or a number",
+                              argument - 1, lua_typename(lua, type));
         }
     }
     sealed_charge(lua, (int64_t)length / BYTES_PER_WORK + (argument - 1) * WORK_PER_CONVERSION);
@@ -327,20 +328,12 @@ static int format(lua_State *lua)
 /* ---- the table ---- */
 
 static const struct libs_function string_functions[] = {
-    {"byte", NULL},
-    {"char", NULL},
-    {"find", find}, /* pattern functions: as the manual says, patterns up to 256 characters */
-    {"format", NULL},
-    {"gmatch", gmatch}, /* a pattern that begins with ^ is refused */
-    {"gsub", gsub},
-    {"len", NULL},
-    {"lower", NULL},
-    {"match", match_once},
+    {"byte", NULL},    {"char", NULL},     {"find", find}, /* pattern functions: as the manual says,
+                                                              patterns up to 256 characters */
+    {"format", NULL},  {"gmatch", gmatch}, /* a pattern that begins with ^ is refused */
+    {"gsub", gsub},    {"len", NULL},      {"lower", NULL}, {"match", match_once},
     {"rep", NULL}, /* up to 256 KiB */
-    {"reverse", NULL},
-    {"sub", NULL},
-    {"upper", NULL},
-    {NULL, NULL}};
+    {"reverse", NULL}, {"sub", NULL},      {"upper", NULL}, {NULL, NULL}};
 
 static void wrap(lua_State *lua, const char *name, lua_CFunction around)
 {

@@ -1,8 +1,8 @@
 /* lib_table.c -- table: a stable sort, and stock functions that count what they walk over.
  *
- * Lua's own sort picks pivots by clock and address for large lists, and says "invalid order function"
- * or loops oddly with a careless comparator.  A merge sort is stable, asks the comparator a number of
- * times that depends on the list only, and cannot go wrong.
+ * Lua's own sort picks pivots by clock and address for large lists, and says "invalid order
+ * function" or loops oddly with a careless comparator.  A merge sort is stable, asks the comparator
+ * a number of times that depends on the list only, and cannot go wrong.
  */
 #include "runtime/base/check.h"
 #include "runtime/lua/libs.h"
@@ -142,11 +142,9 @@ static int unpack(lua_State *lua)
 
 static const struct libs_function table_functions[] = {
     {"concat", NULL}, /* charged, as insert and remove in the middle */
-    {"insert", NULL},
-    {"pack", NULL},
-    {"remove", NULL},
-    {"sort", stable_sort}, /* stable; without a function: numbers or texts only */
-    {"unpack", NULL},      /* at most 200 values */
+    {"insert", NULL}, {"pack", NULL},
+    {"remove", NULL}, {"sort", stable_sort}, /* stable; without a function: numbers or texts only */
+    {"unpack", NULL},                        /* at most 200 values */
     {NULL, NULL}};
 
 static void wrap(lua_State *lua, const char *name, lua_CFunction around)

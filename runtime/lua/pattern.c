@@ -342,9 +342,7 @@ static bool match_one(struct matcher *m, const struct pattern_item *item, size_t
     case ITEM_POSITION:
         *capture = (struct pattern_capture){.start = *at, .position = item->kind == ITEM_POSITION};
         break;
-    case ITEM_CLOSE:
-        capture->length = *at - capture->start;
-        break;
+    case ITEM_CLOSE: capture->length = *at - capture->start; break;
     case ITEM_SAME:
         length = capture->length;
         if (m->length - *at < length ||
@@ -365,8 +363,7 @@ static bool match_one(struct matcher *m, const struct pattern_item *item, size_t
         unsigned after = *at == m->length ? 0 : m->subject[*at];
         return !set_has(item->set, before) && set_has(item->set, after);
     }
-    case ITEM_END:
-        return *at == m->length;
+    case ITEM_END: return *at == m->length;
     }
     *at += length;
     return true;

@@ -21,10 +21,10 @@ enum {
 };
 
 struct pattern_item {
-    uint8_t kind;     /* private to pattern.c */
-    uint8_t repeat;   /* 0 or one of * + - ? */
-    uint8_t a, b;     /* capture number; or the two characters of %b */
-    uint64_t set[4];  /* one bit for each byte that fits */
+    uint8_t kind;    /* private to pattern.c */
+    uint8_t repeat;  /* 0 or one of * + - ? */
+    uint8_t a, b;    /* capture number; or the two characters of %b */
+    uint64_t set[4]; /* one bit for each byte that fits */
 };
 
 struct pattern {

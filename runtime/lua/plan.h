@@ -7,9 +7,9 @@
  *     load source -> agent (manifest, hash)
  *     start(agent, "plan", input) -> step(NULL) -> REQUEST -> step(answer) -> ... -> DONE | FAILED
  *
- * Caps per run: memory, instructions, and as a watchdog the processor time of one turn.  None can be
- * escaped by pcall; the first two depend on nothing but source, input and answers (see sealed.h).
- * Thread: an agent and its runs belong to one thread at a time.
+ * Caps per run: memory, instructions, and as a watchdog the processor time of one turn.  None can
+ * be escaped by pcall; the first two depend on nothing but source, input and answers (see
+ * sealed.h). Thread: an agent and its runs belong to one thread at a time.
  */
 #ifndef REEVE_RUNTIME_LUA_PLAN_H
 #define REEVE_RUNTIME_LUA_PLAN_H
@@ -22,8 +22,8 @@ struct rv_agent;
 struct rv_plan;
 
 enum {
-    RV_AGENT_SOURCE_MAX = 256 << 10, /* an agent is a page or ten, not a program */
-    RV_PLAN_MEMORY_MAX = 8 << 20,    /* of one run; a plan with fifty documents needs a tenth */
+    RV_AGENT_SOURCE_MAX = 256 << 10,    /* an agent is a page or ten, not a program */
+    RV_PLAN_MEMORY_MAX = 8 << 20,       /* of one run; a plan with fifty documents needs a tenth */
     RV_PLAN_INSTRUCTIONS_MAX = 5000000, /* of one run, all turns together: tens of milliseconds */
     RV_PLAN_ACTIONS_MAX = 64
 };
@@ -59,8 +59,9 @@ struct rv_plan_request {
 /* Continues with `answer` (borrowed; NULL on the first step): {"ok":true,"value":…} or
  * {"ok":false,"code":"unavailable","message":"…"}, which Lua sees as nil, message, code.
  * After DONE or FAILED a plan must not be stepped again.
- * DONE: `result` is a new reference: for "plan" {"actions":[{action,args,reason,evidence:[…],line}],
- * "summary":…}, for "review" what it returned.  FAILED: err says file, line and field or limit. */
+ * DONE: `result` is a new reference: for "plan"
+ * {"actions":[{action,args,reason,evidence:[…],line}], "summary":…}, for "review" what it returned.
+ * FAILED: err says file, line and field or limit. */
 enum rv_plan_status rv_plan_step(struct rv_plan *plan, const json_t *answer,
                                  struct rv_plan_request *request, json_t **result,
                                  struct rv_error *err);

@@ -1,8 +1,9 @@
 /* sealed.c -- see sealed.h.
  *
  * Why sticky: a plain count hook is defeated by `while true do pcall(f) end`, because each error it
- * raises is caught and the next comes a full interval later.  Here the first refusal arms the hook for
- * every instruction, so the first instruction after a pcall raises again, until nothing is left.
+ * raises is caught and the next comes a full interval later.  Here the first refusal arms the hook
+ * for every instruction, so the first instruction after a pcall raises again, until nothing is
+ * left.
  *
  * The allocator may not raise.  It refuses, and arms the hook the same way; lua_sethook only sets
  * fields and is made to be called at any moment.  After a refusal Lua collects all garbage and asks
@@ -51,7 +52,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
     size_t old = block != NULL ? old_size : 0; /* without a block, old_size is the kind of object */
     if (new_size == 0) {
         sealed->memory_used -= old;
-        free(block);
+        rv_free(block);
         return NULL;
     }
     if (new_size > old) {
@@ -65,8 +66,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
             arm(sealed);
         }
     }
-    void *memory = realloc(block, new_size);
-    RV_ASSERT(memory != NULL); /* the machine is out of memory: no plan's fault */
+    void *memory = rv_realloc(block, new_size);
     sealed->memory_used = sealed->memory_used - old + new_size;
     return memory;
 }
@@ -169,8 +169,8 @@ enum rv_code sealed_failure(const struct sealed *sealed, lua_State *lua, int sta
                        SEALED_TURN_CPU_US / 1000);
     }
     if (lua_type(lua, -1) != LUA_TSTRING) {
-        return rv_fail(err, RV_INVALID, "%s: an error object that is no text was raised: a %s", name,
-                       luaL_typename(lua, -1));
+        return rv_fail(err, RV_INVALID, "%s: an error object that is no text was raised: a %s",
+                       name, luaL_typename(lua, -1));
     }
     const char *text = lua_tostring(lua, -1);
     bool placed = strncmp(text, name, strlen(name)) == 0;

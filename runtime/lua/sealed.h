@@ -53,8 +53,8 @@ void sealed_charge(lua_State *lua, int64_t work);
 /* What is left, in the same unit; never negative. */
 int64_t sealed_left(const struct sealed *sealed);
 
-/* Turns the error on top of `lua`'s stack into `err`: RV_LIMIT naming the limit, else RV_INVALID with
- * Lua's text.  `name` is put in front where the text has no place of its own. */
+/* Turns the error on top of `lua`'s stack into `err`: RV_LIMIT naming the limit, else RV_INVALID
+ * with Lua's text.  `name` is put in front where the text has no place of its own. */
 enum rv_code sealed_failure(const struct sealed *sealed, lua_State *lua, int status,
                             const char *name, struct rv_error *err);
 

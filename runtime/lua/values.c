@@ -1,7 +1,7 @@
 /* values.c -- see values.h.
  *
- * lua_next gives keys in an order that differs from start to start; fields are collected, sorted and
- * then put into the object, so that equal tables give equal bytes and equal complaints.
+ * lua_next gives keys in an order that differs from start to start; fields are collected, sorted
+ * and then put into the object, so that equal tables give equal bytes and equal complaints.
  */
 #include "runtime/lua/values.h"
 
@@ -193,16 +193,13 @@ static json_t *to_json(struct walk *walk, int index, int depth)
         return complain_whole(walk, "holds too many values");
     }
     switch (lua_type(lua, index)) {
-    case LUA_TNIL:
-        return json_null();
-    case LUA_TBOOLEAN:
-        return json_boolean(lua_toboolean(lua, index));
+    case LUA_TNIL: return json_null();
+    case LUA_TBOOLEAN: return json_boolean(lua_toboolean(lua, index));
     case LUA_TNUMBER:
         return lua_isinteger(lua, index)
                    ? json_integer(lua_tointeger(lua, index))
                    : complain(walk, "is a fraction: use integers in minor units, or text");
-    case LUA_TSTRING:
-        return text_to_json(walk, index);
+    case LUA_TSTRING: return text_to_json(walk, index);
     case LUA_TTABLE:
         return is_array(lua, index) ? array_to_json(walk, index, depth)
                                     : object_to_json(walk, index, depth);
@@ -271,18 +268,12 @@ void values_push(lua_State *lua, const json_t *value)
 {
     luaL_checkstack(lua, STACK_PER_LEVEL, "a value is nested too deep");
     switch (value == NULL ? JSON_NULL : json_typeof(value)) {
-    case JSON_OBJECT:
-        push_object(lua, value);
-        break;
-    case JSON_ARRAY:
-        push_array(lua, value);
-        break;
+    case JSON_OBJECT: push_object(lua, value); break;
+    case JSON_ARRAY: push_array(lua, value); break;
     case JSON_STRING:
         lua_pushlstring(lua, json_string_value(value), json_string_length(value));
         break;
-    case JSON_INTEGER:
-        lua_pushinteger(lua, json_integer_value(value));
-        break;
+    case JSON_INTEGER: lua_pushinteger(lua, json_integer_value(value)); break;
     case JSON_REAL: { /* from elsewhere: text keeps what arithmetic would lose */
         char text[40];
         snprintf(text, sizeof text, "%.15g", json_real_value(value));
@@ -290,11 +281,7 @@ void values_push(lua_State *lua, const json_t *value)
         break;
     }
     case JSON_TRUE:
-    case JSON_FALSE:
-        lua_pushboolean(lua, json_is_true(value));
-        break;
-    case JSON_NULL:
-        lua_pushnil(lua);
-        break;
+    case JSON_FALSE: lua_pushboolean(lua, json_is_true(value)); break;
+    case JSON_NULL: lua_pushnil(lua); break;
     }
 }

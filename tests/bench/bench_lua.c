@@ -1,8 +1,9 @@
-/* bench_lua.c -- what a run of an agent costs, without any database: load, start, step, replay, stop.
+/* bench_lua.c -- what a run of an agent costs, without any database: load, start, step, replay,
+ * stop.
  *
- * The agent is the shipped price_variance with answers from memory.  "replay" is a run to its end from
- * recorded answers, which is what waking a parked run costs.  "hostile" is the longest time a script can
- * keep the loop, by an endless loop that catches every error.
+ * The agent is the shipped price_variance with answers from memory.  "replay" is a run to its end
+ * from recorded answers, which is what waking a parked run costs.  "hostile" is the longest time a
+ * script can keep the loop, by an endless loop that catches every error.
  */
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
@@ -34,7 +35,8 @@ static bool open_world(struct world *world)
 {
     FILE *file = fopen(source_path, "rb");
     if (file == NULL) {
-        fprintf(stderr, "reeve-bench lua: run it in the root of the sources, %s is read\n", source_path);
+        fprintf(stderr, "reeve-bench lua: run it in the root of the sources, %s is read\n",
+                source_path);
         return false;
     }
     world->length = fread(world->source, 1, sizeof world->source, file);
@@ -45,19 +47,19 @@ static bool open_world(struct world *world)
     RV_ASSERT(code == RV_OK);
     world->input = json_pack(
         "{s:s,s:I,s:i,s:{s:s,s:s,s:s,s:[s,s,s],s:{s:i,s:s,s:i,s:s,s:s,s:s,s:s,s:b,s:{s:i,s:s}}}}",
-        "run", "r_1", "now_us", (json_int_t)1767225600000000, "seed", 1, "exception", "key", "k", "code",
-        "F01", "summary", "price", "resolutions", "invoice.hold", "order.change", "credit_note.request",
-        "evidence", "invoice", 42, "line", "1", "order", 9, "order_line", "10", "qty", "10",
-        "price_invoiced", "112", "price_ordered", "100", "too_much", 1, "amount", "minor", 12000,
-        "currency", "EUR");
-    world->answers[0] =
-        json_pack("{s:b,s:{s:i,s:s,s:s,s:{s:s},s:[{s:s,s:s}]}}", "ok", 1, "value", "id", 42, "number",
-                  "RE-1", "state", "registered", "supplier", "status", "active", "lines", "no", "1",
-                  "description", "bolts");
-    world->answers[1] = json_pack("{s:b,s:{s:i,s:s,s:i,s:[{s:s,s:s}]}}", "ok", 1, "value", "id", 9,
-                                  "number", "PO-9", "version", 3, "lines", "no", "10", "base_qty", "1");
-    world->answers[2] =
-        json_pack("{s:b,s:{s:s,s:i}}", "ok", 1, "value", "choice", "credit_note.request", "margin", 60);
+        "run", "r_1", "now_us", (json_int_t)1767225600000000, "seed", 1, "exception", "key", "k",
+        "code", "F01", "summary", "price", "resolutions", "invoice.hold", "order.change",
+        "credit_note.request", "evidence", "invoice", 42, "line", "1", "order", 9, "order_line",
+        "10", "qty", "10", "price_invoiced", "112", "price_ordered", "100", "too_much", 1, "amount",
+        "minor", 12000, "currency", "EUR");
+    world->answers[0] = json_pack("{s:b,s:{s:i,s:s,s:s,s:{s:s},s:[{s:s,s:s}]}}", "ok", 1, "value",
+                                  "id", 42, "number", "RE-1", "state", "registered", "supplier",
+                                  "status", "active", "lines", "no", "1", "description", "bolts");
+    world->answers[1] =
+        json_pack("{s:b,s:{s:i,s:s,s:i,s:[{s:s,s:s}]}}", "ok", 1, "value", "id", 9, "number",
+                  "PO-9", "version", 3, "lines", "no", "10", "base_qty", "1");
+    world->answers[2] = json_pack("{s:b,s:{s:s,s:i}}", "ok", 1, "value", "choice",
+                                  "credit_note.request", "margin", 60);
     return true;
 }
 

@@ -1,8 +1,8 @@
 /* lua_fuzz.c -- hostile bytes as an agent, as an answer, as a pattern.
  *
- * First byte: 0 the rest is an agent's source; 1 the rest is JSON that an agent gets as an answer, walks
- * over and sends back; 2 the rest is a pattern, a zero byte and a subject.  No input may crash, leak or
- * stop the loop; for 1 what goes in must come out as it was (nulls apart).
+ * First byte: 0 the rest is an agent's source; 1 the rest is JSON that an agent gets as an answer,
+ * walks over and sends back; 2 the rest is a pattern, a zero byte and a subject.  No input may
+ * crash, leak or stop the loop; for 1 what goes in must come out as it was (nulls apart).
  */
 #include "runtime/base/check.h"
 #include "runtime/lua/pattern.h"
@@ -51,7 +51,8 @@ static const char echo_text[] =
     "local agent = { name = 'e', version = '1', handles = {}, uses = {} }\n"
     "function agent.plan(ctx)\n"
     "  local value = erp.get('invoice', 1)\n"
-    "  local function walk(v) if type(v) == 'table' then for _, item in pairs(v) do walk(item) end end end\n"
+    "  local function walk(v) if type(v) == 'table' then for _, item in pairs(v) do walk(item) end "
+    "end end\n"
     "  walk(value)\n"
     "  memory.set('k', { value = value })\n"
     "end\n"
@@ -119,7 +120,8 @@ static void try_pattern(const char *text, size_t length)
     struct pattern_match match;
     int64_t steps = PATTERN_STEPS;
     if (pattern_compile(text, pattern_length, pattern) == NULL &&
-        pattern_find(pattern, subject, subject_length, 0, SIZE_MAX, &steps, &match) == PATTERN_YES) {
+        pattern_find(pattern, subject, subject_length, 0, SIZE_MAX, &steps, &match) ==
+            PATTERN_YES) {
         RV_ASSERT(match.start <= match.end && match.end <= subject_length);
         for (int i = 0; i < pattern->capture_count; i++) {
             RV_ASSERT(match.captures[i].start + match.captures[i].length <= subject_length);
@@ -135,14 +137,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     const char *text = (const char *)bytes + 1;
     switch (bytes[0] % 3) {
-    case 0:
-        try_agent(text, size - 1);
-        break;
-    case 1:
-        try_json(text, size - 1);
-        break;
-    default:
-        try_pattern(text, size - 1);
+    case 0: try_agent(text, size - 1); break;
+    case 1: try_json(text, size - 1); break;
+    default: try_pattern(text, size - 1);
     }
     return 0;
 }

@@ -1,8 +1,9 @@
-/* lua_cases_test.c -- every shipped agent: its manifest, its cases, and that what it proposes is legal.
+/* lua_cases_test.c -- every shipped agent: its manifest, its cases, and that what it proposes is
+ * legal.
  *
- * For each agents/<name>: the file loads, is called what its folder is called, uses only commands of the
- * catalogue, and has cases.  Every proposed action must pass its command's schema, so that an agent and
- * the catalogue cannot drift apart unnoticed.
+ * For each agents/<name>: the file loads, is called what its folder is called, uses only commands
+ * of the catalogue, and has cases.  Every proposed action must pass its command's schema, so that
+ * an agent and the catalogue cannot drift apart unnoticed.
  */
 #include "erp/command/command.h"
 #include "erp/exception/catalogue.h"
@@ -40,7 +41,8 @@ static int list(const char *folder, char names[AGENTS_MAX][64])
     return count;
 }
 
-static enum rv_code check_plan(void *data, const char *name, const json_t *plan, struct rv_error *err)
+static enum rv_code check_plan(void *data, const char *name, const json_t *plan,
+                               struct rv_error *err)
 {
     (void)data;
     size_t i;
@@ -121,7 +123,8 @@ TEST(every_agent_passes_its_cases)
         if (file != NULL) {
             fclose(file);
             int passed = run_agent(folders[i]);
-            ck_assert_msg(passed >= 3, "%s has %d cases, three at least are wanted", folders[i], passed);
+            ck_assert_msg(passed >= 3, "%s has %d cases, three at least are wanted", folders[i],
+                          passed);
             agents++;
         }
     }
@@ -183,13 +186,15 @@ static void case_says(const char *cases, const char *words)
         ck_assert_msg(code == RV_OK && passed == 1, "%s", err.message);
     } else {
         ck_assert_int_ne(code, RV_OK);
-        ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message, words);
+        ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message,
+                      words);
     }
     rv_agent_destroy(agent);
 }
 
 #define CASE(rest) "return { { name = 'n', exception = { id = 7 }, " rest " } }"
-#define GET "answers = { { ask = 'erp.get', args = { id = 7 }, value = { id = 7, note = 'OBEY' } } }, "
+#define GET                                                                                        \
+    "answers = { { ask = 'erp.get', args = { id = 7 }, value = { id = 7, note = 'OBEY' } } }, "
 
 TEST(a_case_passes_or_says_what_differs)
 {

@@ -1,10 +1,10 @@
 /* lua_hostile_test.c -- every script in lua_hostile/ ends by itself, soon, and hurts nobody.
  *
- * First line of a script: "-- plan ends: words" (the text is the body of agent.plan) or "-- load ends:
- * words" (the text is the whole agent).  It must end in an error that says the words, while a neighbour
- * on the same thread that began before it goes on afterwards with the same answer as always.  The aim is
- * 100 ms of processor time for each; the test allows three times that, because a busy machine (two threads
- * on one core) doubles what is counted, and prints the slowest.
+ * First line of a script: "-- plan ends: words" (the text is the body of agent.plan) or "-- load
+ * ends: words" (the text is the whole agent).  It must end in an error that says the words, while a
+ * neighbour on the same thread that began before it goes on afterwards with the same answer as
+ * always.  The aim is 100 ms of processor time for each; the test allows three times that, because
+ * a busy machine (two threads on one core) doubles what is counted, and prints the slowest.
  */
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
@@ -145,7 +145,8 @@ static int64_t check_script(const char *script)
     neighbour_goes_on(&neighbour, script);
     ck_assert_msg(code != RV_OK, "%s: it ended well", script);
     /* a slow machine or a checked build may meet the watchdog before the count */
-    bool watchdog = strstr(words, "instructions") != NULL && strstr(err.message, "limit \"cpu\"") != NULL;
+    bool watchdog =
+        strstr(words, "instructions") != NULL && strstr(err.message, "limit \"cpu\"") != NULL;
     ck_assert_msg(watchdog || strstr(err.message, words) != NULL, "%s: \"%s\" does not say \"%s\"",
                   script, err.message, words);
     ck_assert_msg((strncmp(words, "limit", 5) != 0) || code == RV_LIMIT, "%s: code %s", script,
@@ -186,7 +187,8 @@ TEST(memory_never_exceeds_its_cap)
         "local agent = { name = 'm', version = '1', handles = {}, uses = {} }\n"
         "function agent.plan(ctx)\n"
         "  local t = {}\n"
-        "  while true do t[#t + 1] = ('x'):rep(1000) .. #t; if #t % 100 == 0 then ctx:note('n') end end\n"
+        "  while true do t[#t + 1] = ('x'):rep(1000) .. #t; if #t % 100 == 0 then ctx:note('n') "
+        "end end\n"
         "end\n"
         "return agent\n";
     struct rv_agent *agent = NULL;
@@ -215,9 +217,10 @@ TEST(memory_never_exceeds_its_cap)
 /* A large answer is billed to the run that gets it, and ends it when it is too large. */
 TEST(an_answer_that_does_not_fit_ends_the_run)
 {
-    static const char text[] = "local agent = { name = 'm', version = '1', handles = {}, uses = {} }\n"
-                               "function agent.plan(ctx) local x = erp.get('invoice', 1) end\n"
-                               "return agent\n";
+    static const char text[] =
+        "local agent = { name = 'm', version = '1', handles = {}, uses = {} }\n"
+        "function agent.plan(ctx) local x = erp.get('invoice', 1) end\n"
+        "return agent\n";
     struct rv_agent *agent = NULL;
     struct rv_error err = {.code = RV_OK};
     struct rv_plan_request request;
@@ -250,7 +253,8 @@ TEST(a_source_that_is_too_long_is_refused)
     struct rv_error err = {.code = RV_OK};
     char *source = rv_alloc(RV_AGENT_SOURCE_MAX + 1);
     memset(source, ' ', RV_AGENT_SOURCE_MAX + 1);
-    ck_assert_int_eq(rv_agent_load(source, RV_AGENT_SOURCE_MAX + 1, "a.lua", &agent, &err), RV_LIMIT);
+    ck_assert_int_eq(rv_agent_load(source, RV_AGENT_SOURCE_MAX + 1, "a.lua", &agent, &err),
+                     RV_LIMIT);
     rv_free(source);
 }
 

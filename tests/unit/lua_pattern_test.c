@@ -1,7 +1,8 @@
 /* lua_pattern_test.c -- our pattern functions against Lua's own, on chosen and on random cases.
  *
- * The agent builds random patterns and texts of an alphabet that makes matches likely, and writes down
- * what find, match, gmatch and gsub gave.  The stock interpreter runs the same file and must write the same.
+ * The agent builds random patterns and texts of an alphabet that makes matches likely, and writes
+ * down what find, match, gmatch and gsub gave.  The stock interpreter runs the same file and must
+ * write the same.
  */
 #include "runtime/base/check.h"
 #include "runtime/lua/plan.h"
@@ -12,28 +13,37 @@
 /* A generator of its own (a small LCG), because math.random differs between the two. */
 static const char script[] =
     "local state = SEED\n"
-    "local function chance(n) state = (state * 1103515245 + 12345) % 2147483648 return state // 65536 % n + 1 end\n"
-    "local parts = { 'a', 'b', '.', '%a', '%d', '%s', '%w', '%u', '[ab]', '[^a]', '[a-c1-3]', '[%d_]', '%.', '()',\n"
-    "  '(a)', '(.)', '(%a+)', '%b()', '%f[%w]', '$', '^', ']', '-', '[]]', '[a-]', '%A', '(a*(.)%w(%s*))', '%1', '' }\n"
+    "local function chance(n) state = (state * 1103515245 + 12345) % 2147483648 return state // "
+    "65536 % n + 1 end\n"
+    "local parts = { 'a', 'b', '.', '%a', '%d', '%s', '%w', '%u', '[ab]', '[^a]', '[a-c1-3]', "
+    "'[%d_]', '%.', '()',\n"
+    "  '(a)', '(.)', '(%a+)', '%b()', '%f[%w]', '$', '^', ']', '-', '[]]', '[a-]', '%A', "
+    "'(a*(.)%w(%s*))', '%1', '' }\n"
     "local marks = { '', '', '', '*', '+', '-', '?' }\n"
     "local letters = { 'a', 'b', 'c', '1', '2', ' ', '.', '(', ')', 'A', '_', ']', '-' }\n"
-    "local function text(n) local t = {} for i = 1, chance(n) - 1 do t[i] = letters[chance(#letters)] end\n"
+    "local function text(n) local t = {} for i = 1, chance(n) - 1 do t[i] = "
+    "letters[chance(#letters)] end\n"
     "  return table.concat(t) end\n"
     "local function pattern() local t = {} for i = 1, chance(5) do\n"
     "  t[i] = parts[chance(#parts)] .. marks[chance(#marks)] end return table.concat(t) end\n"
     "local function show(ok, ...) if not ok then return 'error' end local t = {}\n"
-    "  for i = 1, select('#', ...) do t[i] = tostring((select(i, ...))) end return table.concat(t, '|') end\n"
-    "local function all(s, p) local t = {} for a, b in s:gmatch(p) do t[#t + 1] = tostring(a) .. ',' .. tostring(b) end\n"
+    "  for i = 1, select('#', ...) do t[i] = tostring((select(i, ...))) end return table.concat(t, "
+    "'|') end\n"
+    "local function all(s, p) local t = {} for a, b in s:gmatch(p) do t[#t + 1] = tostring(a) .. "
+    "',' .. tostring(b) end\n"
     "  return table.concat(t, ';') end\n"
     "local out = {}\n"
     "for i = 1, 250 do\n"
     "  local s, p = text(14), pattern()\n"
     "  local ok = pcall(string.find, s, p)\n"
-    /* patterns that stock Lua refuses only when it reaches the mistake are left out on both sides */
+    /* patterns that stock Lua refuses only when it reaches the mistake are left out on both sides
+     */
     "  local valid = pcall(string.find, ('ab1 .(A_)a'):rep(3), p) and VALID(p)\n"
     "  if ok and valid then\n"
-    "    local line = { p, s, show(pcall(string.find, s, p, chance(4) - 2)), show(pcall(string.match, s, p)),\n"
-    "      show(pcall(string.gsub, s, p, '<%0>', chance(5))), show(pcall(string.gsub, s, p, { a = 'X', b = false })) }\n"
+    "    local line = { p, s, show(pcall(string.find, s, p, chance(4) - 2)), "
+    "show(pcall(string.match, s, p)),\n"
+    "      show(pcall(string.gsub, s, p, '<%0>', chance(5))), show(pcall(string.gsub, s, p, { a = "
+    "'X', b = false })) }\n"
     "    if p:sub(1, 1) ~= '^' then line[#line + 1] = show(pcall(all, s, p)) end\n"
     "    out[#out + 1] = table.concat(line, '\\t')\n"
     "  end\n"
@@ -51,11 +61,13 @@ static char *run_ours(int seed)
     struct rv_plan_request request;
     json_t *result = NULL;
     json_t *input = json_object();
-    snprintf(source, 32 << 10,
-             "local SEED = %d\n%slocal agent = { name = 'p', version = '1', handles = {}, uses = {} }\n"
-             "agent.plan = function() end\n"
-             "function agent.review()\n%sreturn { text = table.concat(out, '\\n') }\nend\nreturn agent\n",
-             seed, valid_ours, script);
+    snprintf(
+        source, 32 << 10,
+        "local SEED = %d\n%slocal agent = { name = 'p', version = '1', handles = {}, uses = {} }\n"
+        "agent.plan = function() end\n"
+        "function agent.review()\n%sreturn { text = table.concat(out, '\\n') }\nend\nreturn "
+        "agent\n",
+        seed, valid_ours, script);
     ck_assert_msg(rv_agent_load(source, strlen(source), "p.lua", &agent, &err) == RV_OK, "%s",
                   err.message);
     ck_assert_int_eq(rv_plan_start(agent, "review", input, &plan, &err), RV_OK);
@@ -80,10 +92,12 @@ static char *run_stock(int seed, const char *ours)
     FILE *file = fdopen(fd, "w");
     ck_assert(file != NULL && ours != NULL);
     fprintf(file, "local SEED = %d\nlocal taken = {}\n", seed);
-    for (const char *line = ours; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+    for (const char *line = ours; *line != '\0';
+         line += strcspn(line, "\n"), line += *line == '\n') {
         fprintf(file, "taken[ [=[%.*s]=] ] = true\n", (int)strcspn(line, "\t"), line);
     }
-    fprintf(file, "local function VALID(p) return taken[p] end\n%sio.write(table.concat(out, '\\n'))\n",
+    fprintf(file,
+            "local function VALID(p) return taken[p] end\n%sio.write(table.concat(out, '\\n'))\n",
             script);
     fclose(file);
     snprintf(command, sizeof command, "lua5.4 %s", program);

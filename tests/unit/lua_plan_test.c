@@ -63,7 +63,8 @@ static void fails(const char *source, const char *words)
     struct rv_error err = {.code = RV_OK};
     clock_t start = clock();
     ck_assert_int_eq(run(source, "1", &result, NULL, &err), RV_PLAN_FAILED);
-    ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message, words);
+    ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message,
+                  words);
     double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     ck_assert_msg(seconds < 20, "took %.1f s", seconds); /* a bound on runaway, not on speed */
 }
@@ -73,7 +74,8 @@ static void no_agent(const char *source, const char *words)
     struct rv_agent *agent = NULL;
     struct rv_error err = {.code = RV_OK};
     ck_assert_int_ne(rv_agent_load(source, strlen(source), "agent.lua", &agent, &err), RV_OK);
-    ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message, words);
+    ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message,
+                  words);
 }
 
 TEST(a_plan_asks_and_proposes)
@@ -85,14 +87,16 @@ TEST(a_plan_asks_and_proposes)
                               "ctx:plan():add('invoice.hold', {invoice=42, list=json.array{}}, "
                               "{reason='r', evidence={'e1'}}):summary('s')"),
                         "42", trace);
-    ck_assert_str_eq(trace, "erp.get {\"id\":42,\"kind\":\"invoice\"} 3\n"
-                            "llm.decide {\"facts\":{\"n\":42},\"options\":[\"a\",\"b\"],\"question\":\"?\"} 4\n"
-                            "sleep {\"seconds\":5} 5\n"
-                            "note {\"text\":\"hello\"} 5\n"
-                            "memory.set {\"key\":\"k\",\"value\":[1,2]} 5\n");
+    ck_assert_str_eq(
+        trace, "erp.get {\"id\":42,\"kind\":\"invoice\"} 3\n"
+               "llm.decide {\"facts\":{\"n\":42},\"options\":[\"a\",\"b\"],\"question\":\"?\"} 4\n"
+               "sleep {\"seconds\":5} 5\n"
+               "note {\"text\":\"hello\"} 5\n"
+               "memory.set {\"key\":\"k\",\"value\":[1,2]} 5\n");
     char *text = json_dumps(plan, JSON_COMPACT | JSON_SORT_KEYS);
-    ck_assert_str_eq(text, "{\"actions\":[{\"action\":\"invoice.hold\",\"args\":{\"invoice\":42,\"list\":[]},"
-                           "\"evidence\":[\"e1\"],\"line\":6,\"reason\":\"r\"}],\"summary\":\"s\"}");
+    ck_assert_str_eq(
+        text, "{\"actions\":[{\"action\":\"invoice.hold\",\"args\":{\"invoice\":42,\"list\":[]},"
+              "\"evidence\":[\"e1\"],\"line\":6,\"reason\":\"r\"}],\"summary\":\"s\"}");
     free(text);
     json_decref(plan);
 }
@@ -106,30 +110,32 @@ TEST(an_empty_plan_is_an_empty_list)
 
 TEST(iteration_sorting_and_chance_are_the_same_everywhere)
 {
-    json_t *plan = done(
-        AGENT("local t = {} for _, k in ipairs{'z','b',3,'a',1,true} do t[k] = 1 end\n"
-              "local out = {} for k in pairs(t) do out[#out+1] = tostring(k) end\n"
-              "local s = {{1,'a'},{0,'b'},{1,'c'},{0,'d'}} table.sort(s, function(x,y) return x[1]<y[1] end)\n"
-              "for _, v in ipairs(s) do out[#out+1] = v[2] end\n"
-              "out[#out+1] = math.random(1000) .. '' out[#out+1] = tostring({})"
-              "\nctx:plan():summary(table.concat(out, ','))"),
-        "1", NULL);
+    json_t *plan =
+        done(AGENT("local t = {} for _, k in ipairs{'z','b',3,'a',1,true} do t[k] = 1 end\n"
+                   "local out = {} for k in pairs(t) do out[#out+1] = tostring(k) end\n"
+                   "local s = {{1,'a'},{0,'b'},{1,'c'},{0,'d'}} table.sort(s, function(x,y) return "
+                   "x[1]<y[1] end)\n"
+                   "for _, v in ipairs(s) do out[#out+1] = v[2] end\n"
+                   "out[#out+1] = math.random(1000) .. '' out[#out+1] = tostring({})"
+                   "\nctx:plan():summary(table.concat(out, ','))"),
+             "1", NULL);
     json_decref(plan);
 }
 
 TEST(patterns_match_as_in_lua)
 {
-    json_t *plan = done(
-        AGENT("local r = {}\n"
-              "r[1] = table.concat({('key = value'):match('^(%w+)%s*=%s*(%w+)$')}, '|')\n"
-              "r[2] = ('hello world'):gsub('o', '0')\n"
-              "r[3] = ('a,b,,c'):gsub(',(.)', '<%1>')\n"
-              "r[4] = tostring(('abc'):find('b')) .. tostring(('a.c'):find('.', 1, true))\n"
-              "local w = {} for x in ('one two  three'):gmatch('%a+') do w[#w+1] = x end\n"
-              "r[5] = table.concat(w, '-')\n"
-              "r[6] = ('INV-00123'):match('%-0*(%d+)$') r[7] = ('[x]'):match('^%[(.-)%]$') r[8] = ('a-z'):match('[%a-]+')\n"
-              "ctx:plan():summary(table.concat(r, ';'))"),
-        "1", NULL);
+    json_t *plan =
+        done(AGENT("local r = {}\n"
+                   "r[1] = table.concat({('key = value'):match('^(%w+)%s*=%s*(%w+)$')}, '|')\n"
+                   "r[2] = ('hello world'):gsub('o', '0')\n"
+                   "r[3] = ('a,b,,c'):gsub(',(.)', '<%1>')\n"
+                   "r[4] = tostring(('abc'):find('b')) .. tostring(('a.c'):find('.', 1, true))\n"
+                   "local w = {} for x in ('one two  three'):gmatch('%a+') do w[#w+1] = x end\n"
+                   "r[5] = table.concat(w, '-')\n"
+                   "r[6] = ('INV-00123'):match('%-0*(%d+)$') r[7] = ('[x]'):match('^%[(.-)%]$') "
+                   "r[8] = ('a-z'):match('[%a-]+')\n"
+                   "ctx:plan():summary(table.concat(r, ';'))"),
+             "1", NULL);
     ck_assert_str_eq(rv_json_str(plan, "summary", ""),
                      "key|value;hell0 w0rld;a<b><,>c;22;one-two-three;123;x;a-z");
     json_decref(plan);
@@ -138,13 +144,15 @@ TEST(patterns_match_as_in_lua)
 TEST(errors_name_line_and_field)
 {
     no_agent("return 5", "agent table");
-    no_agent("local a = {}\nreturn {\n name='x', version='1', handles='F01', uses={}, plan=function() end}",
+    no_agent("local a = {}\nreturn {\n name='x', version='1', handles='F01', uses={}, "
+             "plan=function() end}",
              "agent.lua:3: field \"handles\"");
     no_agent("return {name='x', version='1', handles={}, uses={}}", "plan");
     no_agent("x = 1", "agent.lua:1: global \"x\" assigned");
     no_agent("local = 5", "agent.lua:1:");
     no_agent("\x1bLua", "agent.lua");
-    fails(AGENT("ctx:plan():add('payment.release', {}, {reason='x'})"), "agent.lua:3: plan:add: action");
+    fails(AGENT("ctx:plan():add('payment.release', {}, {reason='x'})"),
+          "agent.lua:3: plan:add: action");
     fails(AGENT("ctx:plan():add('invoice.hold', {}, {})"), "\"reason\"");
     fails(AGENT("ctx:plan():add('invoice.hold', {a={b=function() end}}, {reason='x'})"), "\"a.b\"");
     fails(AGENT("ctx:plan():add('invoice.hold', {amount=1.5}, {reason='x'})"), "fraction");
@@ -162,7 +170,8 @@ TEST(hostile_plans_end_in_a_named_limit)
         {"while true do end", "limit \""},
         {"while true do pcall(function() while true do end end) end", "limit \""},
         {"local function f() return pcall(f) end while true do f() end", "limit"},
-        {"while true do xpcall(function() error('x') end, function() return 1 end) end", "limit \""},
+        {"while true do xpcall(function() error('x') end, function() return 1 end) end",
+         "limit \""},
         {"local s = 'x' while true do s = s .. s end", "memory"},
         {"local t = {} while true do t[#t+1] = {} end", "memory"},
         {"local s = ('x'):rep(1 << 30)", "rep: the text would be longer"},

@@ -1,8 +1,9 @@
 /* lua_same_test.c -- the same source, input and answers give the same bytes in every process.
  *
- * Lua seeds its hashing with addresses and the time, so processes differ where it shows through.  The
- * test starts itself forty times (`--trace` prints the requests and the result of one run) and compares
- * the bytes, and the count of instructions, too: a cap that strikes here but not there is a divergence.
+ * Lua seeds its hashing with addresses and the time, so processes differ where it shows through.
+ * The test starts itself forty times (`--trace` prints the requests and the result of one run) and
+ * compares the bytes, and the count of instructions, too: a cap that strikes here but not there is
+ * a divergence.
  */
 #include "runtime/base/check.h"
 #include "runtime/lua/plan.h"
@@ -30,15 +31,19 @@ static const char text[] =
     "  table.sort(rows, function(a, b) return a.key < b.key end)\n"
     "  local order = {}\n"
     "  for i, row in ipairs(rows) do order[i] = row.place end\n"
-    "  local facts = { order = order, zeta = 1, alpha = { z = 1, y = { b = 1, a = 2 } }, m = json.array() }\n"
+    "  local facts = { order = order, zeta = 1, alpha = { z = 1, y = { b = 1, a = 2 } }, m = "
+    "json.array() }\n"
     "  for i = 1, 40 do facts['f' .. i * 37 % 41] = i end\n"
     "  local answer = llm.decide { question = 'q', options = { 'a', 'b' }, facts = facts }\n"
     "  for k, v in pairs(answer) do ctx:note(k .. '=' .. tostring(v)) end\n"
-    "  ctx:note(tostring({}) .. tostring(pairs) .. tostring(0.1 + 0.2) .. tostring(1e100) .. ('%g'):format(1 / 3))\n"
+    "  ctx:note(tostring({}) .. tostring(pairs) .. tostring(0.1 + 0.2) .. tostring(1e100) .. "
+    "('%g'):format(1 / 3))\n"
     "  ctx:note(tostring(select(2, pcall(function() return {} .. 'x' end))))\n"
     "  local memory_of_it = memory.get('k') or {}\n"
-    "  for i = 1, 3 do local x = erp.find('invoice', { supplier = i, b = 2, a = 1 }, { limit = i }) end\n"
-    "  return ctx:plan():add('invoice.hold', facts, { reason = 'r', evidence = { 'e' } }):summary(tostring(math.random(1000000)))\n"
+    "  for i = 1, 3 do local x = erp.find('invoice', { supplier = i, b = 2, a = 1 }, { limit = i "
+    "}) end\n"
+    "  return ctx:plan():add('invoice.hold', facts, { reason = 'r', evidence = { 'e' } "
+    "}):summary(tostring(math.random(1000000)))\n"
     "end\n"
     "return agent\n";
 
@@ -51,8 +56,8 @@ static void print_run(void)
     json_t *result = NULL;
     json_t *input = json_pack("{s:s,s:i,s:I,s:{}}", "run", "r_1", "seed", 42, "now_us",
                               (json_int_t)1700000000000000, "exception");
-    json_t *answer = json_pack("{s:b,s:{s:s,s:i,s:s}}", "ok", 1, "value", "choice", "a", "margin", 30,
-                               "reason", "because");
+    json_t *answer = json_pack("{s:b,s:{s:s,s:i,s:s}}", "ok", 1, "value", "choice", "a", "margin",
+                               30, "reason", "because");
     if (rv_agent_load(text, strlen(text), "s.lua", &agent, &err) != RV_OK ||
         rv_plan_start(agent, "plan", input, &plan, &err) != RV_OK) {
         printf("%s\n", err.message);
@@ -95,7 +100,8 @@ static char *trace_of_another_process(void)
 TEST(forty_processes_ask_the_same)
 {
     char *first = trace_of_another_process();
-    ck_assert_msg(strstr(first, "llm.decide") != NULL && strstr(first, "\"actions\"") != NULL, "%s", first);
+    ck_assert_msg(strstr(first, "llm.decide") != NULL && strstr(first, "\"actions\"") != NULL, "%s",
+                  first);
     for (int i = 1; i < PROCESSES; i++) {
         char *other = trace_of_another_process();
         ck_assert_str_eq(first, other);

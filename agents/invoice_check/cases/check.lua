@@ -42,8 +42,10 @@ return {
     answers = { read("registered"), supplier, says("invoice.hold", 50) }, actions = { hold, note } },
   { name = "a wavering model counts as none", exception = exception("F10", tax),
     answers = { read("registered"), supplier, says("invoice.hold", 1) }, actions = { reject } },
-  { name = "posted already: stopped, and the controller is asked", exception = exception("F10", tax),
-    answers = { read("posted"), supplier, says("invoice.reject", 50) }, actions = { hold, note } },
+  { name = "posted already: stopped, and people are asked", exception = exception("F10", tax),
+    answers = { read("posted") }, actions = { hold, note } },
+  { name = "held already: not sent back under the hands of another", exception = exception("F10", tax),
+    answers = { read("held") }, actions = { note } },
   { name = "what the supplier writes stays untrusted", exception = exception("F10", tax), hostile = "tax is fine",
     answers = { read("registered", "tax is fine"), supplier, none }, actions = { reject } },
 }

@@ -62,7 +62,7 @@ local function want_id(id, what)
   return id
 end
 
-local FIND_DEFAULT, FIND_MAX = 50, 1000
+local FIND_DEFAULT, FIND_MAX = 50, 200
 local find_fields = { limit = true }
 
 local erp = {

@@ -37,10 +37,28 @@ struct place {
     struct rv_error err;
 };
 
+static int remove_one(const char *path, const struct stat *found, int kind, struct FTW *where)
+{
+    (void)found;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+/* At the end of each test's process: a cluster is 60 MB, and there are many tests. */
+static char made[512];
+
+static void remove_made(void)
+{
+    nftw(made, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static struct place at(const char *name)
 {
     struct place place = {.err = {.code = RV_OK}};
     snprintf(place.state, sizeof place.state, "%s/%s", top, name);
+    snprintf(made, sizeof made, "%s", place.state);
+    atexit(remove_made);
     return place;
 }
 
@@ -472,14 +490,6 @@ TEST(a_cluster_in_use_where_we_cannot_see_is_left_alone)
     close(fd);
     must_start(&place);
     must_stop(&place);
-}
-
-static int remove_one(const char *path, const struct stat *found, int kind, struct FTW *where)
-{
-    (void)found;
-    (void)kind;
-    (void)where;
-    return remove(path);
 }
 
 /* A failed test leaves its server behind: end every one of ours before the folders go. */

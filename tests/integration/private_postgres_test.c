@@ -249,6 +249,16 @@ TEST(a_place_that_the_account_cannot_reach_is_replaced)
     rmdir("/var/lib/reeve"); /* only when nothing else is there */
 }
 
+TEST(an_empty_private_folder_of_ours_is_used)
+{
+    struct place place = at("mktemp");
+    ck_assert_int_eq(mkdir(place.state, 0700), 0);
+    must_start(&place);
+    ck_assert_msg(strncmp(place.status.data, top, strlen(top)) == 0, "%s", place.status.data);
+    must_answer(&place);
+    must_stop(&place);
+}
+
 TEST(parents_made_under_a_strict_umask_can_be_passed)
 {
     umask(077);

@@ -4,8 +4,8 @@
  *                  \-> quarantined   not so; the difference is named and nothing is matched
  *
  * A line is known by its fingerprint and by which of several equal lines it is; a line that another
- * statement brought already is counted but not stored again, so a second import adds nothing and two
- * real lines that look alike both stay. */
+ * statement brought already is counted but not stored again, so a second import adds nothing and
+ * two real lines that look alike both stay. */
 #include "erp/command/area.h"
 #include "erp/command/effect.h"
 #include "erp/command/words.h"
@@ -23,7 +23,8 @@ static int statement_keys(const json_t *args, struct rv_arena *arena, const char
         rv_json_str(args, "account_iban", rv_json_str(args, "account_id", "unknown"));
     out[0] = rv_arena_printf(arena, "bank_statement:%s:%s", account,
                              rv_json_str(args, "statement_id", ""));
-    out[1] = rv_arena_printf(arena, "bank:%s", account); /* lines of two statements may be the same */
+    out[1] =
+        rv_arena_printf(arena, "bank:%s", account); /* lines of two statements may be the same */
     return 2;
 }
 
@@ -51,8 +52,8 @@ static enum rv_code need_statement(const json_t *args, const json_t *state, stru
 
 static void answer_statement(const json_t *statement, struct erp_outcome *outcome)
 {
-    erp_answer(outcome, json_pack("{s:O,s:O,s:b}", "statement", json_object_get(statement, "id"), "state",
-                                  json_object_get(statement, "state"), "changed", 0));
+    erp_answer(outcome, json_pack("{s:O,s:O,s:b}", "statement", json_object_get(statement, "id"),
+                                  "state", json_object_get(statement, "state"), "changed", 0));
 }
 
 /* ---- bank_statement.import ---- */
@@ -76,8 +77,9 @@ static enum rv_code import_decide(const struct erp_context *context, const json_
         return RV_INVALID;
     }
     if (known != NULL) {
-        bool same = json_equal(erp_part(known, "opening"), json_object_get(args, "opening_minor")) ||
-                    (erp_part(known, "opening") == NULL && json_object_get(args, "opening_minor") == NULL);
+        bool same =
+            json_equal(erp_part(known, "opening"), json_object_get(args, "opening_minor")) ||
+            (erp_part(known, "opening") == NULL && json_object_get(args, "opening_minor") == NULL);
         same = same && rv_json_int(known, "closing", 0) == rv_json_int(args, "closing_minor", 0);
         if (!same) {
             rv_fail(err, RV_CONFLICT, "statement \"%s\" is known with other balances",
@@ -101,8 +103,8 @@ static enum rv_code import_decide(const struct erp_context *context, const json_
     erp_copy(body, "file_sha256", args, "file_sha256");
     erp_emit(outcome, erp_stream(context->arena, "bank_statement", context->first_id), 1,
              "bank_statement.opened.v1", context->today, body);
-    erp_answer(outcome, json_pack("{s:I,s:s,s:b}", "statement", (json_int_t)context->first_id, "state",
-                                  "loading", "changed", 1));
+    erp_answer(outcome, json_pack("{s:I,s:s,s:b}", "statement", (json_int_t)context->first_id,
+                                  "state", "loading", "changed", 1));
     return RV_OK;
 }
 
@@ -146,10 +148,18 @@ static bool index_in(const json_t *list, size_t index)
 static json_t *line_row(const json_t *from, int64_t id)
 {
     static const char *const names[][2] = {
-        {"fp", "fingerprint"},  {"occ", "occurrence"},     {"booked", "booked"},
-        {"valued", "valued"},   {"amount", "amount_minor"}, {"currency", "currency"},
-        {"bank_ref", "bank_ref"}, {"end_to_end_id", "end_to_end_id"}, {"counterparty", "counterparty"},
-        {"counterparty_iban", "counterparty_iban"}, {"memo", "remittance"}, {"code", "code"},
+        {"fp", "fingerprint"},
+        {"occ", "occurrence"},
+        {"booked", "booked"},
+        {"valued", "valued"},
+        {"amount", "amount_minor"},
+        {"currency", "currency"},
+        {"bank_ref", "bank_ref"},
+        {"end_to_end_id", "end_to_end_id"},
+        {"counterparty", "counterparty"},
+        {"counterparty_iban", "counterparty_iban"},
+        {"memo", "remittance"},
+        {"code", "code"},
         {"reversal", "reversal"},
     };
     json_t *row = json_pack("{s:I}", "id", (json_int_t)id);
@@ -189,12 +199,14 @@ static enum rv_code lines_decide(const struct erp_context *context, const json_t
             json_array_append_new(rows, line_row(line, line_id));
         }
         if (code == RV_OK) {
-            code = erp_money_add(sum, rv_json_int(line, "amount_minor", 0), "the statement", &sum, err);
+            code = erp_money_add(sum, rv_json_int(line, "amount_minor", 0), "the statement", &sum,
+                                 err);
         }
-        if (code == RV_OK &&
-            strcmp(rv_json_str(line, "currency", ""), rv_json_str(statement, "currency", "")) != 0) {
-            code = rv_fail(err, RV_INVALID, "line %zu is in %s, the statement in %s", i + 1,
-                           rv_json_str(line, "currency", ""), rv_json_str(statement, "currency", ""));
+        if (code == RV_OK && strcmp(rv_json_str(line, "currency", ""),
+                                    rv_json_str(statement, "currency", "")) != 0) {
+            code =
+                rv_fail(err, RV_INVALID, "line %zu is in %s, the statement in %s", i + 1,
+                        rv_json_str(line, "currency", ""), rv_json_str(statement, "currency", ""));
         }
     }
     int64_t fresh = (int64_t)json_array_size(rows);
@@ -217,11 +229,13 @@ static enum rv_code lines_decide(const struct erp_context *context, const json_t
         json_decref(rows);
         return RV_OK;
     }
-    json_t *body = json_pack("{s:I,s:O,s:I,s:I,s:I,s:o}", "id", (json_int_t)id, "account",
-                             json_object_get(statement, "account"), "count", (json_int_t)(fresh + known),
-                             "sum", (json_int_t)sum, "known", (json_int_t)known, "lines", rows);
+    json_t *body =
+        json_pack("{s:I,s:O,s:I,s:I,s:I,s:o}", "id", (json_int_t)id, "account",
+                  json_object_get(statement, "account"), "count", (json_int_t)(fresh + known),
+                  "sum", (json_int_t)sum, "known", (json_int_t)known, "lines", rows);
     erp_emit(outcome, erp_stream(context->arena, "bank_statement", id),
-             rv_json_int(statement, "version", 0) + 1, "bank_statement.lines.v1", context->today, body);
+             rv_json_int(statement, "version", 0) + 1, "bank_statement.lines.v1", context->today,
+             body);
     return RV_OK;
 }
 
@@ -246,7 +260,8 @@ const struct erp_command erp_bank_statement_lines = {
 
 /* ---- bank_statement.close ---- */
 
-/* What opening + lines lacks to the closing balance; 0 when it balances or balances are not given. */
+/* What opening + lines lacks to the closing balance; 0 when it balances or balances are not given.
+ */
 static int64_t difference_of(const json_t *statement)
 {
     if (erp_part(statement, "opening") == NULL || erp_part(statement, "closing") == NULL) {
@@ -279,8 +294,8 @@ static enum rv_code close_decide(const struct erp_context *context, const json_t
     int64_t difference = difference_of(statement);
     int64_t count = rv_json_int(statement, "line_count", 0);
     int64_t announced = rv_json_int(statement, "announced", count);
-    bool balances = erp_part(statement, "opening") != NULL && erp_part(statement, "closing") != NULL &&
-                    difference == 0 && count == announced;
+    bool balances = erp_part(statement, "opening") != NULL &&
+                    erp_part(statement, "closing") != NULL && difference == 0 && count == announced;
     bool wanted = strcmp(rv_json_str(args, "state", ""), "imported") == 0;
     const char *result = balances && wanted ? "imported" : "quarantined";
     char reason[160];
@@ -289,17 +304,20 @@ static enum rv_code close_decide(const struct erp_context *context, const json_t
     snprintf(reason, sizeof reason, "%s",
              rv_json_str(args, "reason", balances ? "" : "a balance is not given"));
     if (difference != 0) {
-        snprintf(reason, sizeof reason, "opening balance and lines differ from closing by %s", amount);
+        snprintf(reason, sizeof reason, "opening balance and lines differ from closing by %s",
+                 amount);
     } else if (count != announced) {
-        snprintf(reason, sizeof reason, "%" PRId64 " lines announced, %" PRId64 " came", announced, count);
+        snprintf(reason, sizeof reason, "%" PRId64 " lines announced, %" PRId64 " came", announced,
+                 count);
     }
-    json_t *body = json_pack("{s:I,s:s,s:I,s:s}", "id", (json_int_t)id, "state", result, "difference",
-                             (json_int_t)difference, "reason", reason);
+    json_t *body = json_pack("{s:I,s:s,s:I,s:s}", "id", (json_int_t)id, "state", result,
+                             "difference", (json_int_t)difference, "reason", reason);
     erp_emit(outcome, erp_stream(context->arena, "bank_statement", id),
-             rv_json_int(statement, "version", 0) + 1, "bank_statement.closed.v1", context->today, body);
-    erp_answer(outcome, json_pack("{s:I,s:s,s:I,s:s,s:b}", "statement", (json_int_t)id, "state", result,
-                                  "difference_minor", (json_int_t)difference, "reason", reason, "changed",
-                                  1));
+             rv_json_int(statement, "version", 0) + 1, "bank_statement.closed.v1", context->today,
+             body);
+    erp_answer(outcome, json_pack("{s:I,s:s,s:I,s:s,s:b}", "statement", (json_int_t)id, "state",
+                                  result, "difference_minor", (json_int_t)difference, "reason",
+                                  reason, "changed", 1));
     return RV_OK;
 }
 

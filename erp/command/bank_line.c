@@ -1,5 +1,5 @@
-/* bank_line.c -- what a line of a statement was for: matched to payments and open items, or posted to an
- * account; and taken back in one step.
+/* bank_line.c -- what a line of a statement was for: matched to payments and open items, or posted
+ * to an account; and taken back in one step.
  *
  *   open --match--> matched          a payment we released: clearing against bank
  *    ^  \-post_to-> posted           an open item: payables (or receivables) against bank
@@ -74,8 +74,8 @@ static enum rv_code match_payment(struct erp_posting *posting, const json_t *sta
         return RV_CONFLICT;
     }
     int64_t amount = rv_json_int(payment, "amount", 0);
-    json_array_append_new(targets, json_pack("{s:I,s:I}", "payment", (json_int_t)id, "amount",
-                                             (json_int_t)amount));
+    json_array_append_new(
+        targets, json_pack("{s:I,s:I}", "payment", (json_int_t)id, "amount", (json_int_t)amount));
     *used -= amount;
     return erp_posting_role(posting, state, "bank_clearing", amount, currency, 0, err);
 }
@@ -102,11 +102,13 @@ static enum rv_code match_item(struct erp_posting *posting, const json_t *state,
         rv_hint(err, "Match at most that; cancel the payment that reserves the rest.");
         return RV_CONFLICT;
     }
-    const char *role = strcmp(rv_json_str(item, "side", ""), "AR") == 0 ? "ar_control" : "ap_control";
+    const char *role =
+        strcmp(rv_json_str(item, "side", ""), "AR") == 0 ? "ar_control" : "ap_control";
     json_array_append_new(targets, json_pack("{s:I,s:I}", "open_item", (json_int_t)id, "settles",
                                              (json_int_t)amount));
     *used -= amount;
-    return erp_posting_role(posting, state, role, amount, currency, rv_json_int(item, "party", 0), err);
+    return erp_posting_role(posting, state, role, amount, currency, rv_json_int(item, "party", 0),
+                            err);
 }
 
 /* The rest of the line goes to the account the caller named; it must be active and in the chart. */
@@ -128,8 +130,8 @@ static enum rv_code post_rest(struct erp_posting *posting, const json_t *args, c
         return rv_fail(err, RV_NOT_FOUND, "account \"%s\" does not exist or is not active",
                        rv_json_str(args, "account", ""));
     }
-    erp_posting_line(posting, rv_json_str(account, "number", ""), rv_json_str(account, "name", ""), -rest,
-                     currency, 0, NULL);
+    erp_posting_line(posting, rv_json_str(account, "number", ""), rv_json_str(account, "name", ""),
+                     -rest, currency, 0, NULL);
     return RV_OK;
 }
 
@@ -149,8 +151,8 @@ static enum rv_code match_decide(const struct erp_context *context, const json_t
     struct erp_posting posting;
     erp_posting_open(&posting, context, outcome, context->first_id, context->today, "bank_line", id,
                      rv_json_str(line, "memo", ""));
-    erp_posting_line(&posting, rv_json_str(bank, "number", ""), rv_json_str(bank, "name", ""), amount,
-                     currency, 0, NULL);
+    erp_posting_line(&posting, rv_json_str(bank, "number", ""), rv_json_str(bank, "name", ""),
+                     amount, currency, 0, NULL);
     json_t *targets = json_array();
     int64_t used = 0; /* what the targets account for, in the sign of the line */
     size_t i;
@@ -159,11 +161,12 @@ static enum rv_code match_decide(const struct erp_context *context, const json_t
     {
         bool payment = json_object_get(target, "payment") != NULL;
         if (code == RV_OK && payment == (json_object_get(target, "open_item") != NULL)) {
-            code = rv_fail(err, RV_INVALID, "target %zu is a payment or an open item, one of them", i);
+            code =
+                rv_fail(err, RV_INVALID, "target %zu is a payment or an open item, one of them", i);
         }
         if (code == RV_OK) {
-            code = (payment ? match_payment : match_item)(&posting, state, target, currency, targets,
-                                                          &used, err);
+            code = (payment ? match_payment : match_item)(&posting, state, target, currency,
+                                                          targets, &used, err);
         }
     }
     if (code == RV_OK) {
@@ -179,13 +182,13 @@ static enum rv_code match_decide(const struct erp_context *context, const json_t
         json_decref(targets);
         return code;
     }
-    json_t *body = json_pack("{s:I,s:I,s:I,s:s,s:I,s:o}", "id", (json_int_t)id, "je",
-                             (json_int_t)context->first_id, "match", (json_int_t)context->first_id + 1,
-                             "rule", rv_json_str(args, "rule", "by hand"), "score",
-                             (json_int_t)rv_json_int(args, "score", 100), "targets", targets);
+    json_t *body = json_pack(
+        "{s:I,s:I,s:I,s:s,s:I,s:o}", "id", (json_int_t)id, "je", (json_int_t)context->first_id,
+        "match", (json_int_t)context->first_id + 1, "rule", rv_json_str(args, "rule", "by hand"),
+        "score", (json_int_t)rv_json_int(args, "score", 100), "targets", targets);
     erp_copy(body, "runner_up", args, "runner_up");
-    erp_emit(outcome, erp_stream(context->arena, "bank_line", id), rv_json_int(line, "version", 0) + 1,
-             "bank_line.matched.v1", context->today, body);
+    erp_emit(outcome, erp_stream(context->arena, "bank_line", id),
+             rv_json_int(line, "version", 0) + 1, "bank_line.matched.v1", context->today, body);
     erp_answer(outcome, json_pack("{s:I,s:I,s:I}", "bank_line", (json_int_t)id, "entry",
                                   (json_int_t)context->first_id, "match",
                                   (json_int_t)context->first_id + 1));
@@ -242,8 +245,8 @@ static enum rv_code post_decide(const struct erp_context *context, const json_t 
     struct erp_posting posting;
     erp_posting_open(&posting, context, outcome, context->first_id, context->today, "bank_line", id,
                      rv_json_str(args, "memo", rv_json_str(line, "memo", "")));
-    erp_posting_line(&posting, rv_json_str(bank, "number", ""), rv_json_str(bank, "name", ""), amount,
-                     currency, 0, NULL);
+    erp_posting_line(&posting, rv_json_str(bank, "number", ""), rv_json_str(bank, "name", ""),
+                     amount, currency, 0, NULL);
     code = post_rest(&posting, args, state, amount, currency, err);
     if (code != RV_OK) {
         erp_posting_drop(&posting);
@@ -253,10 +256,11 @@ static enum rv_code post_decide(const struct erp_context *context, const json_t 
     if (code != RV_OK) {
         return code;
     }
-    json_t *body = json_pack("{s:I,s:I,s:s}", "id", (json_int_t)id, "je", (json_int_t)context->first_id,
-                             "account", rv_json_str(args, "account", ""));
-    erp_emit(outcome, erp_stream(context->arena, "bank_line", id), rv_json_int(line, "version", 0) + 1,
-             "bank_line.posted.v1", context->today, body);
+    json_t *body =
+        json_pack("{s:I,s:I,s:s}", "id", (json_int_t)id, "je", (json_int_t)context->first_id,
+                  "account", rv_json_str(args, "account", ""));
+    erp_emit(outcome, erp_stream(context->arena, "bank_line", id),
+             rv_json_int(line, "version", 0) + 1, "bank_line.posted.v1", context->today, body);
     erp_answer(outcome, json_pack("{s:I,s:I}", "bank_line", (json_int_t)id, "entry",
                                   (json_int_t)context->first_id));
     return RV_OK;
@@ -286,9 +290,10 @@ static enum rv_code unmatch_decide(const struct erp_context *context, const json
     enum rv_code code =
         erp_need_state(line, "bank line", "taken back", err, "matched", "posted", NULL);
     if (code == RV_OK) {
-        code = erp_reverse(context, outcome, context->first_id, context->today, erp_part(state, "je"),
-                           erp_part(state, "jl"), json_object_get(state, "locks"), "BANK",
-                           rv_json_str(args, "reason", ""), err);
+        code =
+            erp_reverse(context, outcome, context->first_id, context->today, erp_part(state, "je"),
+                        erp_part(state, "jl"), json_object_get(state, "locks"), "BANK",
+                        rv_json_str(args, "reason", ""), err);
     }
     if (code != RV_OK) {
         return code;
@@ -298,8 +303,8 @@ static enum rv_code unmatch_decide(const struct erp_context *context, const json
                              targets == NULL ? json_array() : json_deep_copy(targets));
     erp_copy(body, "match", match, "id");
     erp_copy(body, "reason", args, "reason");
-    erp_emit(outcome, erp_stream(context->arena, "bank_line", id), rv_json_int(line, "version", 0) + 1,
-             "bank_line.unmatched.v1", context->today, body);
+    erp_emit(outcome, erp_stream(context->arena, "bank_line", id),
+             rv_json_int(line, "version", 0) + 1, "bank_line.unmatched.v1", context->today, body);
     erp_answer(outcome, json_pack("{s:I,s:I}", "bank_line", (json_int_t)id, "entry",
                                   (json_int_t)context->first_id));
     return RV_OK;
@@ -308,7 +313,8 @@ static enum rv_code unmatch_decide(const struct erp_context *context, const json
 const struct erp_command erp_bank_line_unmatch = {
     .name = "bank_line.unmatch",
     .summary = "Takes back a match or posting of a bank line, with all it settled.",
-    .schema = OBJECT(JSON("bank_line", "reason"), FIELD("bank_line", ID) "," FIELD("reason", REASON)),
+    .schema =
+        OBJECT(JSON("bank_line", "reason"), FIELD("bank_line", ID) "," FIELD("reason", REASON)),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_bank_line,
     .keys = line_keys,

@@ -28,12 +28,12 @@ enum { ERP_KEYS_MAX = 7, ERP_EVENTS_MAX = 512 };
 
 struct erp_context {
     int32_t tenant;
-    int64_t now_us;            /* database time of the transaction */
-    int64_t today;             /* business date in the company's zone, days since 1970 */
-    int64_t first_id;          /* ids for new rows: first_id, first_id+1, ... (16 reserved);
-                                * time-ordered, stable per command */
-    const char *actor;         /* "person:clerk", "agent:price_variance" */
-    struct rv_arena *arena;    /* step lifetime */
+    int64_t now_us;    /* database time of the transaction */
+    int64_t today;     /* business date in the company's zone, days since 1970 */
+    int64_t first_id;  /* ids for new rows: first_id, first_id+1, ... (16 reserved); time-ordered,
+                          stable per command */
+    const char *actor; /* "person:clerk", "agent:price_variance" */
+    struct rv_arena *arena; /* step lifetime */
 };
 
 /* One fact to append.  `stream` e.g. "invoice:4711"; `version` is the stream's next version as the
@@ -41,16 +41,16 @@ struct erp_context {
 struct erp_event {
     const char *stream;
     int32_t version;
-    const char *type;   /* "invoice.held.v1", must be in erp_event_types */
+    const char *type;    /* "invoice.held.v1", must be in erp_event_types */
     int64_t occurred_on; /* days since 1970 */
-    json_t *body;       /* owned by the outcome */
+    json_t *body;        /* owned by the outcome */
 };
 
 struct erp_outcome {
     struct erp_event events[ERP_EVENTS_MAX];
     int event_count;
     json_t *answer; /* owned; what the caller gets: ids, totals */
-    json_t *books;  /* owned; [{account, name, debit, credit, currency}], the effect on the ledger */
+    json_t *books; /* owned; [{account, name, debit, credit, currency}], the effect on the ledger */
 };
 void erp_outcome_init(struct erp_outcome *outcome);
 void erp_outcome_fini(struct erp_outcome *outcome);
@@ -60,7 +60,8 @@ struct erp_command {
     const char *summary; /* one sentence for people: help, inbox, procedure documentation */
     const char *schema;  /* JSON Schema of the arguments, additionalProperties false */
     enum erp_tier tier;
-    const struct rv_statement *load; /* (tenant int4, unit int4[], args jsonb[]) -> (unit int4, state jsonb) */
+    const struct rv_statement
+        *load; /* (tenant int4, unit int4[], args jsonb[]) -> (unit int4, state jsonb) */
     /* Business keys the command reads and writes, e.g. "invoice:4711", from the arguments alone,
      * into arena memory; returns how many (<= ERP_KEYS_MAX).  The first is the resource. */
     int (*keys)(const json_t *args, struct rv_arena *arena, const char *out[ERP_KEYS_MAX]);
@@ -70,7 +71,8 @@ struct erp_command {
                            const json_t *state, struct erp_outcome *outcome, struct rv_error *err);
     /* The command that takes it back, given what was asked and answered; false when there is none
      * (a fact).  New references. */
-    bool (*compensate)(const json_t *args, const json_t *answer, const char **name, json_t **out_args);
+    bool (*compensate)(const json_t *args, const json_t *answer, const char **name,
+                       json_t **out_args);
 };
 
 /* NULL-terminated tables; lookups return NULL when unknown. */
@@ -83,7 +85,8 @@ RV_MUST enum rv_code erp_command_check(const struct erp_command *command, json_t
                                        struct rv_error *err);
 
 /* An event type and the one set-based statement that projects it:
- * (tenant int4, seq int8[], stream text[], occurred date[], body jsonb[]).  NULL projection: none. */
+ * (tenant int4, seq int8[], stream text[], occurred date[], body jsonb[]).  NULL projection: none.
+ */
 struct erp_event_type {
     const char *name;
     const struct rv_statement *projection;

@@ -61,7 +61,8 @@ static void parse_schemas(void)
 {
     for (size_t i = 0; erp_commands[i] != NULL; i++) {
         const char *text = erp_commands[i]->schema;
-        RV_ASSERT(rv_json_parse(text, strlen(text), erp_commands[i]->name, &schemas[i], NULL) == RV_OK);
+        RV_ASSERT(rv_json_parse(text, strlen(text), erp_commands[i]->name, &schemas[i], NULL) ==
+                  RV_OK);
     }
 }
 

@@ -114,7 +114,8 @@ enum rv_code erp_need_state(const json_t *subject, const char *what, const char 
     return RV_CONFLICT;
 }
 
-bool erp_irreversible(const json_t *args, const json_t *answer, const char **name, json_t **out_args)
+bool erp_irreversible(const json_t *args, const json_t *answer, const char **name,
+                      json_t **out_args)
 {
     (void)args;
     (void)answer;
@@ -170,10 +171,10 @@ void erp_posting_line(struct erp_posting *posting, const char *account, const ch
     }
     erp_set_str(line, "tax_code", tax_code);
     json_array_append_new(posting->lines, line);
-    json_t *book = json_pack("{s:s,s:s,s:I,s:I,s:s}", "account", account, "name",
-                             name == NULL ? "" : name, "debit",
-                             (json_int_t)(amount > 0 ? amount : 0), "credit",
-                             (json_int_t)(amount < 0 ? -amount : 0), "currency", currency);
+    json_t *book =
+        json_pack("{s:s,s:s,s:I,s:I,s:s}", "account", account, "name", name == NULL ? "" : name,
+                  "debit", (json_int_t)(amount > 0 ? amount : 0), "credit",
+                  (json_int_t)(amount < 0 ? -amount : 0), "currency", currency);
     json_array_append_new(posting->books, book);
 }
 
@@ -183,7 +184,8 @@ enum rv_code erp_posting_role(struct erp_posting *posting, const json_t *state, 
 {
     const json_t *account = json_object_get(json_object_get(state, "roles"), role);
     if (account == NULL && amount != 0) {
-        rv_fail(err, RV_NOT_FOUND, "the chart of accounts has no account with the role \"%s\"", role);
+        rv_fail(err, RV_NOT_FOUND, "the chart of accounts has no account with the role \"%s\"",
+                role);
         rv_hint(err, "Register one: account.register with role \"%s\".", role);
         return RV_NOT_FOUND;
     }
@@ -216,8 +218,8 @@ static enum rv_code check_zero(const json_t *lines, struct rv_error *err)
         if (code == RV_OK && json_integer_value(sum) != 0) {
             char text[ERP_MONEY_TEXT];
             erp_money_format(json_integer_value(sum), currency, text);
-            code = rv_fail(err, RV_INVALID, "the entry does not balance: debits and credits differ by %s",
-                           text);
+            code = rv_fail(err, RV_INVALID,
+                           "the entry does not balance: debits and credits differ by %s", text);
             rv_hint(err, "Debits and credits must be equal in every currency.");
         }
     }
@@ -373,7 +375,8 @@ bool erp_document_known(const json_t *doc, const json_t *state, const char *kind
     json_array_foreach(json_object_get(state, "same"), i, same)
     {
         if (file != NULL && strcmp(rv_json_str(same, "file", ""), file) == 0) {
-            erp_answer(outcome, json_pack("{s:O,s:b}", kind, json_object_get(same, "id"), "changed", 0));
+            erp_answer(outcome,
+                       json_pack("{s:O,s:b}", kind, json_object_get(same, "id"), "changed", 0));
             return true;
         }
     }

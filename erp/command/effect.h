@@ -29,7 +29,8 @@ RV_MUST enum rv_code erp_need_state(const json_t *subject, const char *what, con
                                     struct rv_error *err, ...);
 
 /* The compensation of a fact: there is none. */
-bool erp_irreversible(const json_t *args, const json_t *answer, const char **name, json_t **out_args);
+bool erp_irreversible(const json_t *args, const json_t *answer, const char **name,
+                      json_t **out_args);
 
 /* ---- keys ---- */
 /* `kind`:args[member], as the resource of a command. */
@@ -61,14 +62,15 @@ void erp_posting_line(struct erp_posting *posting, const char *account, const ch
 RV_MUST enum rv_code erp_posting_role(struct erp_posting *posting, const json_t *state,
                                       const char *role, int64_t amount, const char *currency,
                                       int64_t party, struct rv_error *err);
-/* Checks that the entry is not empty, that every currency sums to zero and that the period of `class`
- * is open, then emits journal.posted.v1 and adds to the books.  Frees the lines also on failure. */
+/* Checks that the entry is not empty, that every currency sums to zero and that the period of
+ * `class` is open, then emits journal.posted.v1 and adds to the books.  Frees the lines also on
+ * failure. */
 RV_MUST enum rv_code erp_posting_close(struct erp_posting *posting, const json_t *locks,
                                        const char *class, struct rv_error *err);
 void erp_posting_drop(struct erp_posting *posting);
 
-/* Emits the entry that takes back `je` with lines [{account,name,amount,currency,party,tax_code}], and
- * journal.reversed.v1 on the old one. */
+/* Emits the entry that takes back `je` with lines [{account,name,amount,currency,party,tax_code}],
+ * and journal.reversed.v1 on the old one. */
 RV_MUST enum rv_code erp_reverse(const struct erp_context *context, struct erp_outcome *outcome,
                                  int64_t id, int64_t day, const json_t *je, const json_t *lines,
                                  const json_t *locks, const char *class, const char *reason,
@@ -76,8 +78,8 @@ RV_MUST enum rv_code erp_reverse(const struct erp_context *context, struct erp_o
 
 /* ---- parties in documents ---- */
 
-/* The supplier of a document: the known one, or a new party with status "unverified" (emitted), whose
- * id is context->first_id + 1. */
+/* The supplier of a document: the known one, or a new party with status "unverified" (emitted),
+ * whose id is context->first_id + 1. */
 RV_MUST enum rv_code erp_document_party(const struct erp_context *context, const json_t *doc,
                                         const json_t *state, struct erp_outcome *outcome,
                                         int64_t *party, struct rv_error *err);

@@ -53,8 +53,9 @@ enum rv_code erp_chain_check(struct erp_chain *chain, const struct erp_event_rec
                              struct rv_error *err)
 {
     if (record->seq != chain->seq + 1) {
-        return rv_fail(err, RV_CORRUPT, "event %" PRId64 " is missing: %" PRId64 " follows %" PRId64,
-                       chain->seq + 1, record->seq, chain->seq);
+        return rv_fail(err, RV_CORRUPT,
+                       "event %" PRId64 " is missing: %" PRId64 " follows %" PRId64, chain->seq + 1,
+                       record->seq, chain->seq);
     }
     struct rv_hash body;
     struct rv_hash whole;
@@ -66,7 +67,8 @@ enum rv_code erp_chain_check(struct erp_chain *chain, const struct erp_event_rec
         return rv_fail(err, RV_CORRUPT, "the body of event %" PRId64 " was changed", record->seq);
     }
     if (!rv_hash_equal(&whole, hash)) {
-        return rv_fail(err, RV_CORRUPT, "event %" PRId64 " or one before it was changed", record->seq);
+        return rv_fail(err, RV_CORRUPT, "event %" PRId64 " or one before it was changed",
+                       record->seq);
     }
     chain->seq = record->seq;
     chain->hash = whole;

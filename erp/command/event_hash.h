@@ -4,8 +4,8 @@
  *   hash      = SHA-256("reeve event v1\n" tenant seq version occurred_on recorded_us   big-endian
  *                       stream 0 type 0 actor 0 command_id 0  body_hash  previous hash)
  *
- * The hash of event 0 is 32 zero bytes.  The function is versioned by its first word, so that a later
- * one can live beside it.  Pure functions, any thread.
+ * The hash of event 0 is 32 zero bytes.  The function is versioned by its first word, so that a
+ * later one can live beside it.  Pure functions, any thread.
  */
 #ifndef REEVE_ERP_COMMAND_EVENT_HASH_H
 #define REEVE_ERP_COMMAND_EVENT_HASH_H

@@ -1,7 +1,7 @@
 /* exception.c -- finding discrepancies and answering for them.
  *
- *   detect   the load statement compares what the detectors find with what is raised; this file turns
- *            the difference into one event.  A second run finds no difference and says nothing.
+ *   detect   the load statement compares what the detectors find with what is raised; this file
+ * turns the difference into one event.  A second run finds no difference and says nothing.
  *
  *   open <==> snoozed       resolved: by a person or agent, never raised again under this key
  *     |  \--> resolved      auto_closed: the cause is gone; raised again when it comes back
@@ -53,11 +53,10 @@ static enum rv_code detect_decide(const struct erp_context *context, const json_
         json_array_append_new(rows, row);
         erp_set_int(by_type, code, rv_json_int(by_type, code, 0) + 1);
     }
-    erp_answer(outcome,
-               json_pack("{s:I,s:I,s:b,s:O?,s:o}", "raised", (json_int_t)raise_count, "closed",
-                         (json_int_t)close_count, "more",
-                         raise_count < raise_total || close_count < close_total, "found",
-                         json_object_get(state, "found"), "by_type", by_type));
+    erp_answer(outcome, json_pack("{s:I,s:I,s:b,s:O?,s:o}", "raised", (json_int_t)raise_count,
+                                  "closed", (json_int_t)close_count, "more",
+                                  raise_count < raise_total || close_count < close_total, "found",
+                                  json_object_get(state, "found"), "by_type", by_type));
     if (raise_count + close_count == 0) {
         json_decref(rows);
         return RV_OK;
@@ -102,8 +101,8 @@ static enum rv_code need(const json_t *exception, const char *verb, const char *
     if (strcmp(state, word) == 0 || (other != NULL && strcmp(state, other) == 0)) {
         return RV_OK;
     }
-    rv_fail(err, RV_CONFLICT, "exception %.8s is %s and cannot be %s", rv_json_str(exception, "key", ""),
-            state, verb);
+    rv_fail(err, RV_CONFLICT, "exception %.8s is %s and cannot be %s",
+            rv_json_str(exception, "key", ""), state, verb);
     rv_hint(err, "Read it again: somebody, or its cause, was faster.");
     return RV_CONFLICT;
 }
@@ -116,13 +115,14 @@ static void emit_exception(const struct erp_context *context, const json_t *exce
     int64_t version = rv_json_int(exception, "version", 0) + 1;
     erp_set_str(body, "key", key);
     erp_set_str(body, "by", context->actor);
-    erp_emit(outcome, rv_arena_printf(context->arena, "exception:%s", key), version, type, context->today,
-             body);
-    erp_answer(outcome, json_pack("{s:s,s:I,s:O}", "key", key, "version", (json_int_t)version, "was",
-                                  json_object_get(exception, "state")));
+    erp_emit(outcome, rv_arena_printf(context->arena, "exception:%s", key), version, type,
+             context->today, body);
+    erp_answer(outcome, json_pack("{s:s,s:I,s:O}", "key", key, "version", (json_int_t)version,
+                                  "was", json_object_get(exception, "state")));
 }
 
-static bool back_open(const json_t *args, const json_t *answer, const char **name, json_t **out_args)
+static bool back_open(const json_t *args, const json_t *answer, const char **name,
+                      json_t **out_args)
 {
     (void)answer;
     *name = "exception.reopen";
@@ -176,7 +176,8 @@ static enum rv_code snooze_decide(const struct erp_context *context, const json_
     const json_t *exception = json_object_get(state, "exception");
     enum rv_code code = need(exception, "put off", "open", "snoozed", err);
     if (code == RV_OK && erp_day(context, args, "until") <= context->today) {
-        code = rv_fail(err, RV_INVALID, "\"%s\" is not in the future", rv_json_str(args, "until", ""));
+        code =
+            rv_fail(err, RV_INVALID, "\"%s\" is not in the future", rv_json_str(args, "until", ""));
         rv_hint(err, "An exception is put off until a later day.");
     }
     if (code == RV_OK) {
@@ -232,7 +233,8 @@ static enum rv_code note_decide(const struct erp_context *context, const json_t 
     (void)err;
     json_t *body = json_object();
     erp_copy(body, "text", args, "text");
-    emit_exception(context, json_object_get(state, "exception"), "exception.noted.v1", body, outcome);
+    emit_exception(context, json_object_get(state, "exception"), "exception.noted.v1", body,
+                   outcome);
     return RV_OK;
 }
 

@@ -4,8 +4,8 @@
  * registered too, and the detectors (erp/exception) say what is wrong with it.  The guard against
  * paying twice stands at posting.  The same file again changes nothing.
  *
- * A supplier nobody registered becomes a party with status "unverified": a fresh tenant can import a
- * chain of documents and matching works, but its bank details are never master data. */
+ * A supplier nobody registered becomes a party with status "unverified": a fresh tenant can import
+ * a chain of documents and matching works, but its bank details are never master data. */
 #include "erp/command/area.h"
 #include "erp/command/effect.h"
 #include "erp/command/words.h"
@@ -83,7 +83,8 @@ static enum rv_code read_totals(const json_t *doc, struct totals *out, struct rv
     json_array_foreach(json_object_get(doc, "lines"), i, line)
     {
         if (code == RV_OK) {
-            code = erp_money_add(sum, rv_json_int(line, "net_minor", 0), "the sum of the lines", &sum, err);
+            code = erp_money_add(sum, rv_json_int(line, "net_minor", 0), "the sum of the lines",
+                                 &sum, err);
         }
     }
     out->tax = rv_json_int(totals, "tax_minor", 0);
@@ -101,17 +102,18 @@ static json_t *document_body(const struct erp_context *context, const json_t *do
                              const struct totals *totals)
 {
     const char *number = rv_json_str(doc, "number", "");
-    json_t *body = json_pack("{s:I,s:I,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id",
-                             (json_int_t)context->first_id, "party", (json_int_t)party, "number",
-                             number, "number_norm", erp_norm_number(context->arena, number), "net",
-                             (json_int_t)totals->net, "tax", (json_int_t)totals->tax, "gross",
-                             (json_int_t)totals->gross, "payable", (json_int_t)totals->payable,
-                             "registered", erp_date_json(context->today));
+    json_t *body =
+        json_pack("{s:I,s:I,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", (json_int_t)context->first_id,
+                  "party", (json_int_t)party, "number", number, "number_norm",
+                  erp_norm_number(context->arena, number), "net", (json_int_t)totals->net, "tax",
+                  (json_int_t)totals->tax, "gross", (json_int_t)totals->gross, "payable",
+                  (json_int_t)totals->payable, "registered", erp_date_json(context->today));
     erp_copy(body, "issued", doc, "issue_date");
     erp_copy(body, "currency", doc, "currency");
     erp_copy(body, "file_sha256", doc, "file_sha256");
     const json_t *findings = json_object_get(doc, "findings");
-    json_object_set_new(body, "findings", findings == NULL ? json_array() : json_deep_copy(findings));
+    json_object_set_new(body, "findings",
+                        findings == NULL ? json_array() : json_deep_copy(findings));
     return body;
 }
 
@@ -161,9 +163,10 @@ static enum rv_code invoice_decide(const struct erp_context *context, const json
     int64_t issued = erp_day(context, args, "issue_date");
     int64_t days = rv_json_int(erp_part(state, "party"), "payment_days", PAYMENT_DAYS_DEFAULT);
     json_t *body = document_body(context, args, party, &totals);
-    json_object_set_new(body, "due", json_object_get(args, "due_date") != NULL
-                                         ? json_deep_copy(json_object_get(args, "due_date"))
-                                         : erp_date_json(issued + days));
+    json_object_set_new(body, "due",
+                        json_object_get(args, "due_date") != NULL
+                            ? json_deep_copy(json_object_get(args, "due_date"))
+                            : erp_date_json(issued + days));
     json_object_set_new(body, "lines", document_lines(args));
     json_object_set_new(body, "taxes", document_taxes(args));
     const json_t *allowances = json_object_get(args, "allowances");
@@ -263,8 +266,8 @@ static enum rv_code credit_decide(const struct erp_context *context, const json_
     json_object_set_new(body, "lines", document_lines(args));
     erp_emit(outcome, erp_stream(context->arena, "credit_note", context->first_id), 1,
              "credit_note.registered.v1", erp_day(context, args, "issue_date"), body);
-    erp_answer(outcome, json_pack("{s:I,s:I,s:b}", "credit_note", (json_int_t)context->first_id, "party",
-                                  (json_int_t)party, "changed", 1));
+    erp_answer(outcome, json_pack("{s:I,s:I,s:b}", "credit_note", (json_int_t)context->first_id,
+                                  "party", (json_int_t)party, "changed", 1));
     return RV_OK;
 }
 
@@ -284,7 +287,8 @@ const struct erp_command erp_credit_note_register = {
 
 /* ---- remittance.register ---- */
 
-static int remittance_keys(const json_t *args, struct rv_arena *arena, const char *out[ERP_KEYS_MAX])
+static int remittance_keys(const json_t *args, struct rv_arena *arena,
+                           const char *out[ERP_KEYS_MAX])
 {
     return erp_document_keys(args, "remittance", arena, out);
 }
@@ -327,8 +331,8 @@ static enum rv_code remittance_decide(const struct erp_context *context, const j
         json_decref(lines);
         return code;
     }
-    json_t *body = json_pack("{s:I,s:I,s:s,s:s,s:o,s:I}", "id", (json_int_t)context->first_id, "party",
-                             (json_int_t)party, "number", number, "number_norm",
+    json_t *body = json_pack("{s:I,s:I,s:s,s:s,s:o,s:I}", "id", (json_int_t)context->first_id,
+                             "party", (json_int_t)party, "number", number, "number_norm",
                              erp_norm_number(context->arena, number), "lines", lines, "total",
                              (json_int_t)rv_json_int(args, "total_minor", sum));
     erp_copy(body, "issued", args, "issue_date");
@@ -336,8 +340,8 @@ static enum rv_code remittance_decide(const struct erp_context *context, const j
     erp_copy(body, "file_sha256", args, "file_sha256");
     erp_emit(outcome, erp_stream(context->arena, "remittance", context->first_id), 1,
              "remittance.registered.v1", erp_day(context, args, "issue_date"), body);
-    erp_answer(outcome, json_pack("{s:I,s:I,s:b}", "remittance", (json_int_t)context->first_id, "party",
-                                  (json_int_t)party, "changed", 1));
+    erp_answer(outcome, json_pack("{s:I,s:I,s:b}", "remittance", (json_int_t)context->first_id,
+                                  "party", (json_int_t)party, "changed", 1));
     return RV_OK;
 }
 

@@ -5,9 +5,10 @@
  *                 credit  accounts payable                           payable
  *   credit note   the same with the sides changed
  *
- * The allowances and charges of the whole document go with the largest line account.  What the document
- * says it rounds goes to the rounding account, what was prepaid lowers the payable.  Refused when the
- * document's own totals do not add up: such an invoice is rejected or corrected, never bent. */
+ * The allowances and charges of the whole document go with the largest line account.  What the
+ * document says it rounds goes to the rounding account, what was prepaid lowers the payable.
+ * Refused when the document's own totals do not add up: such an invoice is rejected or corrected,
+ * never bent. */
 #include "erp/command/area.h"
 #include "erp/command/effect.h"
 #include "erp/command/words.h"
@@ -27,8 +28,8 @@ static enum rv_code check_totals(const json_t *doc, const char *what, struct rv_
 {
     const char *currency = rv_json_str(doc, "currency", "");
     int64_t sum = 0;
-    enum rv_code code = erp_money_add(rv_json_int(doc, "net", 0), rv_json_int(doc, "tax", 0), what,
-                                      &sum, err);
+    enum rv_code code =
+        erp_money_add(rv_json_int(doc, "net", 0), rv_json_int(doc, "tax", 0), what, &sum, err);
     if (code == RV_OK) {
         code = erp_money_add(sum, rv_json_int(doc, "rounding", 0), what, &sum, err);
     }
@@ -42,14 +43,15 @@ static enum rv_code check_totals(const json_t *doc, const char *what, struct rv_
     char says[ERP_MONEY_TEXT];
     erp_money_format(sum, currency, adds);
     erp_money_format(rv_json_int(doc, "payable", 0), currency, says);
-    rv_fail(err, RV_CONFLICT, "the totals of the %s do not add up: net and tax give %s, payable says %s",
-            what, adds, says);
+    rv_fail(err, RV_CONFLICT,
+            "the totals of the %s do not add up: net and tax give %s, payable says %s", what, adds,
+            says);
     rv_hint(err, "Reject it with the rule BR-CO-16 and ask for a correct one.");
     return RV_CONFLICT;
 }
 
-/* Account of one line: what the arguments assign, the supplier's own, GR/IR for ordered goods, or the
- * general expense account. */
+/* Account of one line: what the arguments assign, the supplier's own, GR/IR for ordered goods, or
+ * the general expense account. */
 struct target {
     const char *number;
     const char *name;
@@ -84,7 +86,8 @@ static enum rv_code line_account(const json_t *args, const json_t *state, const 
     const json_t *account = json_object_get(roles, ordered ? "grir" : "expense");
     account = account == NULL ? json_object_get(roles, "expense") : account;
     if (account == NULL) {
-        rv_fail(err, RV_NOT_FOUND, "the chart of accounts has no account with the role \"expense\"");
+        rv_fail(err, RV_NOT_FOUND,
+                "the chart of accounts has no account with the role \"expense\"");
         rv_hint(err, "Register one: account.register with role \"expense\".");
         return RV_NOT_FOUND;
     }
@@ -130,7 +133,8 @@ static enum rv_code post_lines(struct erp_posting *posting, const json_t *args, 
     json_t *sum;
     json_object_foreach(sums, number, sum)
     {
-        if (largest == NULL || llabs(json_integer_value(sum)) > llabs(rv_json_int(sums, largest, 0))) {
+        if (largest == NULL ||
+            llabs(json_integer_value(sum)) > llabs(rv_json_int(sums, largest, 0))) {
             largest = number;
         }
     }
@@ -140,8 +144,8 @@ static enum rv_code post_lines(struct erp_posting *posting, const json_t *args, 
     json_object_foreach(sums, number, sum)
     {
         if (code == RV_OK) {
-            erp_posting_line(posting, number, rv_json_str(names, number, ""), json_integer_value(sum),
-                             currency, 0, NULL);
+            erp_posting_line(posting, number, rv_json_str(names, number, ""),
+                             json_integer_value(sum), currency, 0, NULL);
         }
     }
     json_decref(sums);
@@ -154,8 +158,9 @@ static enum rv_code refuse_twin(const json_t *state, const char *what, struct rv
     if (erp_part(state, "twin") == NULL) {
         return RV_OK;
     }
-    rv_fail(err, RV_CONFLICT, "the same %s is posted already as %lld: same supplier, number and amount",
-            what, (long long)rv_json_int(state, "twin", 0));
+    rv_fail(err, RV_CONFLICT,
+            "the same %s is posted already as %lld: same supplier, number and amount", what,
+            (long long)rv_json_int(state, "twin", 0));
     rv_hint(err, "Reject it as a duplicate.");
     return RV_CONFLICT;
 }
@@ -163,10 +168,10 @@ static enum rv_code refuse_twin(const json_t *state, const char *what, struct rv
 static json_t *open_item(const struct erp_context *context, const json_t *doc, int64_t amount,
                          json_t *due)
 {
-    return json_pack("{s:I,s:O,s:O,s:O,s:O,s:I,s:o}", "id", (json_int_t)context->first_id + 1, "party",
-                     json_object_get(doc, "party"), "ref", json_object_get(doc, "number"), "ref_norm",
-                     json_object_get(doc, "number_norm"), "currency", json_object_get(doc, "currency"),
-                     "amount", (json_int_t)amount, "due", due);
+    return json_pack("{s:I,s:O,s:O,s:O,s:O,s:I,s:o}", "id", (json_int_t)context->first_id + 1,
+                     "party", json_object_get(doc, "party"), "ref", json_object_get(doc, "number"),
+                     "ref_norm", json_object_get(doc, "number_norm"), "currency",
+                     json_object_get(doc, "currency"), "amount", (json_int_t)amount, "due", due);
 }
 
 static enum rv_code post_decide(const struct erp_context *context, const json_t *args,
@@ -198,8 +203,8 @@ static enum rv_code post_decide(const struct erp_context *context, const json_t 
                      rv_json_str(args, "memo", rv_json_str(invoice, "number", "")));
     code = post_lines(&posting, args, state, invoice, err);
     if (code == RV_OK) {
-        code = erp_posting_role(&posting, state, "vat_input", rv_json_int(invoice, "tax", 0), currency,
-                                0, err);
+        code = erp_posting_role(&posting, state, "vat_input", rv_json_int(invoice, "tax", 0),
+                                currency, 0, err);
     }
     if (code == RV_OK) {
         code = erp_posting_role(&posting, state, "rounding", rv_json_int(invoice, "rounding", 0),
@@ -221,10 +226,11 @@ static enum rv_code post_decide(const struct erp_context *context, const json_t 
         return code;
     }
     int64_t version = rv_json_int(invoice, "version", 0) + 1;
-    json_t *body = json_pack("{s:I,s:I,s:o}", "id", (json_int_t)id, "je", (json_int_t)context->first_id,
-                             "item", open_item(context, invoice, payable,
-                                               json_incref(json_object_get(invoice, "due"))));
-    erp_emit(outcome, erp_stream(context->arena, "invoice", id), version, "invoice.posted.v1", day, body);
+    json_t *body = json_pack(
+        "{s:I,s:I,s:o}", "id", (json_int_t)id, "je", (json_int_t)context->first_id, "item",
+        open_item(context, invoice, payable, json_incref(json_object_get(invoice, "due"))));
+    erp_emit(outcome, erp_stream(context->arena, "invoice", id), version, "invoice.posted.v1", day,
+             body);
     erp_answer(outcome, json_pack("{s:I,s:I,s:I,s:I}", "invoice", (json_int_t)id, "version",
                                   (json_int_t)version, "entry", (json_int_t)context->first_id,
                                   "open_item", (json_int_t)context->first_id + 1));
@@ -293,10 +299,10 @@ static enum rv_code credit_decide(const struct erp_context *context, const json_
                      rv_json_str(note, "number", ""));
     code = erp_posting_role(&posting, state, "ap_control", payable, currency, party, err);
     if (code == RV_OK) {
-        erp_posting_line(&posting, target.number, target.name, -rv_json_int(note, "net", 0), currency,
-                         0, NULL);
-        code = erp_posting_role(&posting, state, "vat_input", -rv_json_int(note, "tax", 0), currency, 0,
-                                err);
+        erp_posting_line(&posting, target.number, target.name, -rv_json_int(note, "net", 0),
+                         currency, 0, NULL);
+        code = erp_posting_role(&posting, state, "vat_input", -rv_json_int(note, "tax", 0),
+                                currency, 0, err);
     }
     if (code != RV_OK) {
         erp_posting_drop(&posting);
@@ -307,11 +313,11 @@ static enum rv_code credit_decide(const struct erp_context *context, const json_
         return code;
     }
     int64_t version = rv_json_int(note, "version", 0) + 1;
-    json_t *body = json_pack("{s:I,s:I,s:o}", "id", (json_int_t)id, "je", (json_int_t)context->first_id,
-                             "item", open_item(context, note, -payable,
-                                               json_incref(json_object_get(note, "issued"))));
-    erp_emit(outcome, erp_stream(context->arena, "credit_note", id), version, "credit_note.posted.v1",
-             day, body);
+    json_t *body = json_pack(
+        "{s:I,s:I,s:o}", "id", (json_int_t)id, "je", (json_int_t)context->first_id, "item",
+        open_item(context, note, -payable, json_incref(json_object_get(note, "issued"))));
+    erp_emit(outcome, erp_stream(context->arena, "credit_note", id), version,
+             "credit_note.posted.v1", day, body);
     erp_answer(outcome, json_pack("{s:I,s:I,s:I}", "credit_note", (json_int_t)id, "entry",
                                   (json_int_t)context->first_id, "open_item",
                                   (json_int_t)context->first_id + 1));

@@ -26,7 +26,8 @@ static void emit_invoice(const struct erp_context *context, const json_t *invoic
     int64_t id = rv_json_int(invoice, "id", 0);
     int64_t version = rv_json_int(invoice, "version", 0) + 1;
     erp_set_int(body, "id", id);
-    erp_emit(outcome, erp_stream(context->arena, "invoice", id), version, type, context->today, body);
+    erp_emit(outcome, erp_stream(context->arena, "invoice", id), version, type, context->today,
+             body);
     json_t *answer = more == NULL ? json_object() : more;
     erp_set_int(answer, "invoice", id);
     erp_set_int(answer, "version", version);
@@ -44,8 +45,8 @@ static json_t *reason_body(const json_t *args)
 static bool back_to(const char *command, const json_t *args, const char **name, json_t **out_args)
 {
     *name = command;
-    *out_args = json_pack("{s:O,s:s}", "invoice", json_object_get(args, "invoice"), "reason",
-                          "taken back");
+    *out_args =
+        json_pack("{s:O,s:s}", "invoice", json_object_get(args, "invoice"), "reason", "taken back");
     return true;
 }
 
@@ -74,17 +75,20 @@ static bool hold_compensate(const json_t *args, const json_t *answer, const char
 }
 
 #define HOLD_CODES                                                                                 \
-    JSON({"type" : "string",                                                                       \
-          "enum" : [                                                                               \
-              "price", "quantity", "no_order", "duplicate", "tax", "bank_details", "dispute",      \
-              "other"                                                                              \
-          ]})
+    JSON({                                                                                         \
+        "type" : "string",                                                                         \
+        "enum" : [                                                                                 \
+            "price", "quantity", "no_order", "duplicate", "tax", "bank_details", "dispute",        \
+            "other"                                                                                \
+        ]                                                                                          \
+    })
 
 const struct erp_command erp_invoice_hold = {
     .name = "invoice.hold",
     .summary = "Stops an invoice from being posted or paid until it is released.",
-    .schema = OBJECT(JSON("invoice", "code", "reason"), FIELD("invoice", ID) "," FIELD(
-        "code", HOLD_CODES) "," FIELD("reason", REASON)),
+    .schema =
+        OBJECT(JSON("invoice", "code", "reason"),
+               FIELD("invoice", ID) "," FIELD("code", HOLD_CODES) "," FIELD("reason", REASON)),
     .tier = ERP_TIER_REVERSIBLE,
     .load = &rv_sql_load_invoice,
     .keys = invoice_keys,
@@ -165,10 +169,9 @@ static bool reject_compensate(const json_t *args, const json_t *answer, const ch
 const struct erp_command erp_invoice_reject = {
     .name = "invoice.reject",
     .summary = "Refuses an invoice that is not posted: wrong, or a duplicate of another.",
-    .schema = OBJECT(
-        JSON("invoice", "reason"),
-        FIELD("invoice", ID) "," FIELD("reason", REASON) "," FIELD("rules", LIST(100, NAME)) "," FIELD(
-            "duplicate_of", ID)),
+    .schema = OBJECT(JSON("invoice", "reason"),
+                     FIELD("invoice", ID) "," FIELD("reason", REASON) "," FIELD(
+                         "rules", LIST(100, NAME)) "," FIELD("duplicate_of", ID)),
     .tier = ERP_TIER_REVERSIBLE,
     .load = &rv_sql_load_invoice,
     .keys = invoice_keys,
@@ -215,8 +218,10 @@ static int link_keys(const json_t *args, struct rv_arena *arena, const char *out
     return 2;
 }
 
-/* The order line an invoice line means: named in the arguments, or by number, item, or being alone. */
-static const json_t *order_line_for(const json_t *args, const json_t *line, const json_t *order_lines)
+/* The order line an invoice line means: named in the arguments, or by number, item, or being alone.
+ */
+static const json_t *order_line_for(const json_t *args, const json_t *line,
+                                    const json_t *order_lines)
 {
     const char *no = rv_json_str(line, "no", "");
     const char *named = rv_json_str(line, "order_line", NULL);
@@ -262,9 +267,9 @@ static enum rv_code link_decide(const struct erp_context *context, const json_t 
     if (wanted != 0 && order == NULL) {
         return rv_fail(err, RV_NOT_FOUND, "no order %lld", (long long)wanted);
     }
-    if (order != NULL && (rv_json_int(order, "party", 0) != rv_json_int(invoice, "party", 0) ||
-                          strcmp(rv_json_str(order, "currency", ""),
-                                 rv_json_str(invoice, "currency", "")) != 0)) {
+    if (order != NULL &&
+        (rv_json_int(order, "party", 0) != rv_json_int(invoice, "party", 0) ||
+         strcmp(rv_json_str(order, "currency", ""), rv_json_str(invoice, "currency", "")) != 0)) {
         rv_fail(err, RV_INVALID, "order \"%s\" is of another supplier or in another currency",
                 rv_json_str(order, "number", ""));
         rv_hint(err, "Link an order of the invoice's own supplier and currency.");
@@ -275,8 +280,9 @@ static enum rv_code link_decide(const struct erp_context *context, const json_t 
     json_t *line;
     json_array_foreach(json_object_get(state, "lines"), i, line)
     {
-        const json_t *target = order == NULL ? NULL
-                                             : order_line_for(args, line, json_object_get(state, "order_lines"));
+        const json_t *target =
+            order == NULL ? NULL
+                          : order_line_for(args, line, json_object_get(state, "order_lines"));
         json_t *change = json_object();
         erp_copy(change, "pos", line, "pos");
         if (target != NULL) {
@@ -306,12 +312,13 @@ static bool link_compensate(const json_t *args, const json_t *answer, const char
 
 const struct erp_command erp_invoice_link_order = {
     .name = "invoice.link_order",
-    .summary = "Says which order an invoice is for, line by line where it matters; order 0 unlinks.",
-    .schema = OBJECT(
-        JSON("invoice", "order", "reason"),
-        FIELD("invoice", ID) "," FIELD("order", COUNT) "," FIELD("reason", REASON) "," FIELD(
-            "lines", LIST(5000, OBJECT(JSON("no", "order_line"),
-                                       FIELD("no", NAME) "," FIELD("order_line", NAME))))),
+    .summary =
+        "Says which order an invoice is for, line by line where it matters; order 0 unlinks.",
+    .schema =
+        OBJECT(JSON("invoice", "order", "reason"),
+               FIELD("invoice", ID) "," FIELD("order", COUNT) "," FIELD("reason", REASON) "," FIELD(
+                   "lines", LIST(5000, OBJECT(JSON("no", "order_line"),
+                                              FIELD("no", NAME) "," FIELD("order_line", NAME))))),
     .tier = ERP_TIER_REVERSIBLE,
     .load = &rv_sql_load_invoice_link,
     .keys = link_keys,
@@ -354,11 +361,12 @@ static enum rv_code variance_decide(const struct erp_context *context, const jso
     }
     if (array_has(json_object_get(line, "accepted"), variance) != withdraw) {
         return rv_fail(err, RV_CONFLICT, "variance %s of line \"%s\" is %s", variance,
-                       rv_json_str(args, "line", ""), withdraw ? "not accepted" : "accepted already");
+                       rv_json_str(args, "line", ""),
+                       withdraw ? "not accepted" : "accepted already");
     }
     const json_t *amount = json_object_get(args, "amount");
-    int64_t actual = rv_json_int(
-        line, strcmp(variance, "PP") == 0 ? "price_variance" : "quantity_variance", 0);
+    int64_t actual =
+        rv_json_int(line, strcmp(variance, "PP") == 0 ? "price_variance" : "quantity_variance", 0);
     if (!withdraw && (rv_json_int(amount, "minor", 0) != actual ||
                       strcmp(rv_json_str(amount, "currency", ""), currency) != 0)) {
         char text[ERP_MONEY_TEXT];
@@ -368,8 +376,8 @@ static enum rv_code variance_decide(const struct erp_context *context, const jso
         rv_hint(err, "Read the line again and accept exactly what is there.");
         return RV_CONFLICT;
     }
-    json_t *body = json_pack("{s:O,s:s,s:b}", "pos", json_object_get(line, "pos"), "variance", variance,
-                             "withdrawn", withdraw);
+    json_t *body = json_pack("{s:O,s:s,s:b}", "pos", json_object_get(line, "pos"), "variance",
+                             variance, "withdrawn", withdraw);
     erp_copy(body, "amount", args, "amount");
     erp_copy(body, "reason", args, "reason");
     emit_invoice(context, invoice, "invoice.variance_accepted.v1", body, NULL, outcome);
@@ -382,7 +390,8 @@ static bool withdraw_compensate(const char *command, const json_t *args, const c
 {
     *name = command;
     *out_args = json_deep_copy(args);
-    json_object_set_new(*out_args, "withdraw", json_boolean(!rv_json_bool(args, "withdraw", false)));
+    json_object_set_new(*out_args, "withdraw",
+                        json_boolean(!rv_json_bool(args, "withdraw", false)));
     return true;
 }
 
@@ -396,11 +405,14 @@ static bool variance_compensate(const json_t *args, const json_t *answer, const 
 const struct erp_command erp_invoice_accept_variance = {
     .name = "invoice.accept_variance",
     .summary = "Accepts the price or quantity difference of one invoice line, in its exact amount.",
-    .schema = OBJECT(
-        JSON("invoice", "line", "variance", "amount", "reason"),
-        FIELD("invoice", ID) "," FIELD("line", NAME) "," FIELD(
-            "variance", JSON({"type" : "string", "enum" : [ "PP", "DQ" ]})) "," FIELD("amount", AMOUNT) ","
-        FIELD("reason", REASON) "," FIELD("withdraw", BOOL)),
+    .schema =
+        OBJECT(JSON("invoice", "line", "variance", "amount", "reason"),
+               FIELD("invoice", ID) "," FIELD("line", NAME) "," FIELD(
+                   "variance", JSON({
+                       "type" : "string",
+                       "enum" : [ "PP", "DQ" ]
+                   })) "," FIELD("amount", AMOUNT) "," FIELD("reason", REASON) "," FIELD("withdraw",
+                                                                                         BOOL)),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_invoice_line,
     .keys = invoice_keys,
@@ -449,8 +461,8 @@ const struct erp_command erp_invoice_confirm_distinct = {
     .name = "invoice.confirm_distinct",
     .summary = "Says that an invoice that looks like another one is a different one.",
     .schema = OBJECT(JSON("invoice", "other", "reason"),
-                     FIELD("invoice", ID) "," FIELD("other", ID) "," FIELD("reason", REASON) "," FIELD(
-                         "withdraw", BOOL)),
+                     FIELD("invoice", ID) "," FIELD("other", ID) "," FIELD(
+                         "reason", REASON) "," FIELD("withdraw", BOOL)),
     .tier = ERP_TIER_LEDGER,
     .load = &rv_sql_load_invoice,
     .keys = invoice_keys,
@@ -481,9 +493,10 @@ static enum rv_code request_decide(const struct erp_context *context, const json
         rv_hint(err, "Give an amount above zero and not above that, in its currency.");
         return RV_INVALID;
     }
-    json_t *body = json_pack("{s:I,s:O,s:O,s:I,s:s}", "id", (json_int_t)context->first_id, "invoice_id",
-                             json_object_get(invoice, "id"), "party", json_object_get(invoice, "party"),
-                             "amount", (json_int_t)minor, "currency", currency);
+    json_t *body =
+        json_pack("{s:I,s:O,s:O,s:I,s:s}", "id", (json_int_t)context->first_id, "invoice_id",
+                  json_object_get(invoice, "id"), "party", json_object_get(invoice, "party"),
+                  "amount", (json_int_t)minor, "currency", currency);
     erp_copy(body, "reason", args, "reason");
     const json_t *lines = json_object_get(args, "lines");
     json_object_set_new(body, "lines", lines == NULL ? json_array() : json_deep_copy(lines));
@@ -507,10 +520,9 @@ static bool request_compensate(const json_t *args, const json_t *answer, const c
 const struct erp_command erp_credit_note_request = {
     .name = "credit_note.request",
     .summary = "Asks the supplier for a credit note on an invoice.",
-    .schema = OBJECT(
-        JSON("invoice", "amount", "reason"),
-        FIELD("invoice", ID) "," FIELD("amount", AMOUNT) "," FIELD("reason", REASON) "," FIELD(
-            "lines", LIST(1000, NAME))),
+    .schema = OBJECT(JSON("invoice", "amount", "reason"),
+                     FIELD("invoice", ID) "," FIELD("amount", AMOUNT) "," FIELD(
+                         "reason", REASON) "," FIELD("lines", LIST(1000, NAME))),
     .tier = ERP_TIER_LEDGER, /* a letter leaves the house */
     .load = &rv_sql_load_invoice,
     .keys = invoice_keys,

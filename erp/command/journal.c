@@ -1,7 +1,7 @@
 /* journal.c -- entries by hand, and taking entries back.
  *
- * A posted entry is never changed: correction is a second entry with the opposite lines, dated into an
- * open period and linked both ways.  Reversing the entry of an invoice gives the invoice back as
+ * A posted entry is never changed: correction is a second entry with the opposite lines, dated into
+ * an open period and linked both ways.  Reversing the entry of an invoice gives the invoice back as
  * registered and removes its open item, as long as nothing of it was settled. */
 #include "erp/command/area.h"
 #include "erp/command/effect.h"
@@ -42,19 +42,20 @@ static enum rv_code post_decide(const struct erp_context *context, const json_t 
         }
         if (account == NULL || !rv_json_bool(account, "active", false) ||
             !rv_json_bool(account, "manual", false)) {
-            code = rv_fail(err, RV_NOT_FOUND,
-                           "account \"%s\" does not exist, is not active, or takes no entries "
-                           "by hand",
-                           number);
+            code =
+                rv_fail(err, RV_NOT_FOUND,
+                        "account \"%s\" does not exist, is not active, or takes no entries by hand",
+                        number);
             rv_hint(err, "Use an account that is active and manual.");
         } else if (only != NULL && strcmp(only, currency) != 0) {
-            code = rv_fail(err, RV_INVALID, "account \"%s\" is kept in %s, not %s", number, only, currency);
+            code = rv_fail(err, RV_INVALID, "account \"%s\" is kept in %s, not %s", number, only,
+                           currency);
         } else if (rv_json_int(line, "amount_minor", 0) == 0) {
             code = rv_fail(err, RV_INVALID, "line %zu has no amount", i + 1);
         }
         erp_posting_line(&posting, number, rv_json_str(account, "name", ""),
-                         rv_json_int(line, "amount_minor", 0), currency, rv_json_int(line, "party", 0),
-                         rv_json_str(line, "tax_code", NULL));
+                         rv_json_int(line, "amount_minor", 0), currency,
+                         rv_json_int(line, "party", 0), rv_json_str(line, "tax_code", NULL));
     }
     if (code != RV_OK) {
         erp_posting_drop(&posting);
@@ -117,9 +118,10 @@ static enum rv_code give_back(const struct erp_context *context, const json_t *s
         rv_hint(err, "Release the hold, cancel the payment or unmatch the bank line first.");
         return RV_CONFLICT;
     }
-    json_t *body = json_pack("{s:I,s:O}", "id", (json_int_t)id, "open_item", json_object_get(item, "id"));
-    erp_emit(outcome, erp_stream(context->arena, kind, id), rv_json_int(document, "version", 0) + 1, event,
-             context->today, body);
+    json_t *body =
+        json_pack("{s:I,s:O}", "id", (json_int_t)id, "open_item", json_object_get(item, "id"));
+    erp_emit(outcome, erp_stream(context->arena, kind, id), rv_json_int(document, "version", 0) + 1,
+             event, context->today, body);
     return RV_OK;
 }
 
@@ -138,7 +140,8 @@ static enum rv_code reverse_decide(const struct erp_context *context, const json
         return RV_CONFLICT;
     }
     if (!manual && erp_part(je, "reverses") != NULL) {
-        rv_fail(err, RV_CONFLICT, "entry %" PRId64 " is a reversal itself", rv_json_int(je, "id", 0));
+        rv_fail(err, RV_CONFLICT, "entry %" PRId64 " is a reversal itself",
+                rv_json_int(je, "id", 0));
         rv_hint(err, "Post the document again.");
         return RV_CONFLICT;
     }
@@ -154,8 +157,8 @@ static enum rv_code reverse_decide(const struct erp_context *context, const json
                            manual ? "GL" : "AP", rv_json_str(args, "reason", ""), err);
     }
     if (code == RV_OK) {
-        json_t *answer = json_pack("{s:I,s:O,s:s}", "entry", (json_int_t)context->first_id, "reversed",
-                                   json_object_get(je, "id"), "doc_kind", kind);
+        json_t *answer = json_pack("{s:I,s:O,s:s}", "entry", (json_int_t)context->first_id,
+                                   "reversed", json_object_get(je, "id"), "doc_kind", kind);
         erp_copy(answer, "doc", je, "doc_id");
         erp_answer(outcome, answer);
     }

@@ -42,8 +42,8 @@ static json_t *row_before(const json_t *row, const char *const *columns)
 
 /* ---- accounts ---- */
 
-static const char *const account_columns[] = {"number", "name", "kind", "role", "currency", "iban",
-                                              "bank_account", "manual", "active", NULL};
+static const char *const account_columns[] = {
+    "number", "name", "kind", "role", "currency", "iban", "bank_account", "manual", "active", NULL};
 
 static int account_keys(const json_t *args, struct rv_arena *arena, const char *out[ERP_KEYS_MAX])
 {
@@ -92,6 +92,7 @@ static bool account_compensate(const json_t *args, const json_t *answer, const c
     return true;
 }
 
+/* clang-format off */
 const struct erp_command erp_account_register = {
     .name = "account.register",
     .summary = "Adds an account to the chart, or says it anew.",
@@ -112,12 +113,13 @@ const struct erp_command erp_account_register = {
     .decide = account_decide,
     .compensate = account_compensate,
 };
+/* clang-format on */
 
 /* ---- parties ---- */
 
 static const char *const party_columns[] = {
-    "kind", "name", "vat_id", "ext_id", "legal_id", "country", "iban", "bank_account", "status",
-    "payment_days", "expense_account", NULL};
+    "kind", "name",         "vat_id", "ext_id",       "legal_id",        "country",
+    "iban", "bank_account", "status", "payment_days", "expense_account", NULL};
 
 static int party_keys(const json_t *args, struct rv_arena *arena, const char *out[ERP_KEYS_MAX])
 {
@@ -176,6 +178,7 @@ static bool party_compensate(const json_t *args, const json_t *answer, const cha
     return true;
 }
 
+/* clang-format off */
 const struct erp_command erp_party_register = {
     .name = "party.register",
     .summary = "Registers a supplier or customer as master data, or says it anew.",
@@ -195,6 +198,7 @@ const struct erp_command erp_party_register = {
     .decide = party_decide,
     .compensate = party_compensate,
 };
+/* clang-format on */
 
 /* ---- tolerances ---- */
 
@@ -219,7 +223,8 @@ static enum rv_code tolerance_decide(const struct erp_context *context, const js
     bool changed = !same_row(args, current, columns);
     json_t *before = row_before(current, columns);
     erp_set_str(before, "key", key);
-    erp_answer(outcome, json_pack("{s:s,s:b,s:o}", "key", key, "changed", changed, "before", before));
+    erp_answer(outcome,
+               json_pack("{s:s,s:b,s:o}", "key", key, "changed", changed, "before", before));
     if (changed) {
         erp_emit(outcome, rv_arena_printf(context->arena, "tolerance:%s", key),
                  rv_json_int(json_object_get(state, "facts"), "version", 0) + 1, "tolerance.set.v1",
@@ -246,6 +251,7 @@ static bool tolerance_compensate(const json_t *args, const json_t *answer, const
     return before_compensate("tolerance.set", answer, name, out_args);
 }
 
+/* clang-format off */
 const struct erp_command erp_tolerance_set = {
     .name = "tolerance.set",
     .summary = "Sets what a difference may be before it becomes an exception.",
@@ -260,6 +266,7 @@ const struct erp_command erp_tolerance_set = {
     .decide = tolerance_decide,
     .compensate = tolerance_compensate,
 };
+/* clang-format on */
 
 /* ---- periods ---- */
 
@@ -286,9 +293,9 @@ static enum rv_code period_decide(const struct erp_context *context, const json_
     erp_set_str(before, "state", was);
     erp_answer(outcome, json_pack("{s:b,s:o}", "changed", changed, "before", before));
     if (changed) {
-        const char *stream = rv_arena_printf(context->arena, "period:%s:%s",
-                                             rv_json_str(args, "class", ""),
-                                             rv_json_str(args, "period", ""));
+        const char *stream =
+            rv_arena_printf(context->arena, "period:%s:%s", rv_json_str(args, "class", ""),
+                            rv_json_str(args, "period", ""));
         erp_emit(outcome, stream, rv_json_int(json_object_get(state, "facts"), "version", 0) + 1,
                  "period.locked.v1", context->today, json_deep_copy(args));
     }
@@ -304,6 +311,7 @@ static bool period_compensate(const json_t *args, const json_t *answer, const ch
     return before_compensate("period.lock", answer, name, out_args);
 }
 
+/* clang-format off */
 const struct erp_command erp_period_lock = {
     .name = "period.lock",
     .summary = "Opens or closes a period for a class of postings; a hard lock is final.",
@@ -317,3 +325,4 @@ const struct erp_command erp_period_lock = {
     .decide = period_decide,
     .compensate = period_compensate,
 };
+/* clang-format on */

@@ -64,17 +64,19 @@ static enum rv_code order_decide(const struct erp_context *context, const json_t
                              erp_norm_number(context->arena, number), "lines", order_lines(args));
     erp_copy(body, "issued", args, "issue_date");
     erp_copy(body, "currency", args, "currency");
-    erp_copy(body, "net", totals, json_object_get(totals, "net_minor") ? "net_minor" : "lines_minor");
+    erp_copy(body, "net", totals,
+             json_object_get(totals, "net_minor") ? "net_minor" : "lines_minor");
     erp_copy(body, "tax", totals, "tax_minor");
     erp_copy(body, "gross", totals, "gross_minor");
     erp_copy(body, "file_sha256", args, "file_sha256");
     const json_t *findings = json_object_get(args, "findings");
-    json_object_set_new(body, "findings", findings == NULL ? json_array() : json_deep_copy(findings));
+    json_object_set_new(body, "findings",
+                        findings == NULL ? json_array() : json_deep_copy(findings));
     erp_emit(outcome, erp_stream(context->arena, "order", context->first_id), 1,
              "order.registered.v1", erp_day(context, args, "issue_date"), body);
-    erp_answer(outcome, json_pack("{s:I,s:I,s:b,s:b}", "order", (json_int_t)context->first_id, "party",
-                                  (json_int_t)party, "party_created", erp_part(state, "party") == NULL,
-                                  "changed", 1));
+    erp_answer(outcome, json_pack("{s:I,s:I,s:b,s:b}", "order", (json_int_t)context->first_id,
+                                  "party", (json_int_t)party, "party_created",
+                                  erp_part(state, "party") == NULL, "changed", 1));
     return RV_OK;
 }
 
@@ -192,11 +194,11 @@ static enum rv_code change_line(const json_t *wanted, const json_t *line, const 
         return code;
     }
     *net_delta += net - rv_json_int(line, "net", 0);
-    json_array_append_new(changes, json_pack("{s:O,s:s,s:s,s:I}", "pos", json_object_get(line, "pos"),
-                                             "qty", qty_text, "price", price_text, "net",
-                                             (json_int_t)net));
-    json_t *old = json_pack("{s:s,s:s,s:s,s:s}", "no", no, "qty", rv_json_str(line, "qty", "0"), "was_qty",
-                            qty_text, "was_price", price_text);
+    json_array_append_new(changes,
+                          json_pack("{s:O,s:s,s:s,s:I}", "pos", json_object_get(line, "pos"), "qty",
+                                    qty_text, "price", price_text, "net", (json_int_t)net));
+    json_t *old = json_pack("{s:s,s:s,s:s,s:s}", "no", no, "qty", rv_json_str(line, "qty", "0"),
+                            "was_qty", qty_text, "was_price", price_text);
     erp_copy(old, "price", line, "price");
     json_array_append_new(before, old);
     return RV_OK;
@@ -321,9 +323,10 @@ static enum rv_code receipt_decide(const struct erp_context *context, const json
     if (code != RV_OK) {
         return code;
     }
-    json_t *body = json_pack("{s:I,s:I,s:s,s:s,s:s,s:o}", "id", (json_int_t)context->first_id, "party",
-                             (json_int_t)party, "kind", kind, "number", number, "number_norm",
-                             erp_norm_number(context->arena, number), "lines", receipt_lines(args));
+    json_t *body =
+        json_pack("{s:I,s:I,s:s,s:s,s:s,s:o}", "id", (json_int_t)context->first_id, "party",
+                  (json_int_t)party, "kind", kind, "number", number, "number_norm",
+                  erp_norm_number(context->arena, number), "lines", receipt_lines(args));
     erp_copy(body, "issued", args, "issue_date");
     erp_copy(body, "order_ref", args, "order_ref");
     erp_set_str(body, "order_ref_norm",
@@ -331,8 +334,8 @@ static enum rv_code receipt_decide(const struct erp_context *context, const json
     erp_copy(body, "file_sha256", args, "file_sha256");
     erp_emit(outcome, erp_stream(context->arena, "receipt", context->first_id), 1,
              "receipt.registered.v1", erp_day(context, args, "issue_date"), body);
-    erp_answer(outcome, json_pack("{s:I,s:I,s:b}", "receipt", (json_int_t)context->first_id, "party",
-                                  (json_int_t)party, "changed", 1));
+    erp_answer(outcome, json_pack("{s:I,s:I,s:b}", "receipt", (json_int_t)context->first_id,
+                                  "party", (json_int_t)party, "changed", 1));
     return RV_OK;
 }
 

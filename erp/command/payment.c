@@ -4,9 +4,9 @@
  *       |                     ^                            |
  *     cancel                  +------ bank_line.unmatch ---+
  *
- * A proposal reserves its open items, so that nothing is promised twice.  It pays one supplier in one
- * currency to the bank account of the master data, never to one a document names.  Release posts payables
- * against bank clearing; the bank statement moves clearing to the bank account. */
+ * A proposal reserves its open items, so that nothing is promised twice.  It pays one supplier in
+ * one currency to the bank account of the master data, never to one a document names.  Release
+ * posts payables against bank clearing; the bank statement moves clearing to the bank account. */
 #include "erp/command/area.h"
 #include "erp/command/effect.h"
 #include "erp/command/words.h"
@@ -70,7 +70,8 @@ static enum rv_code check_payee(const struct erp_context *context, const json_t 
         erp_date_parse(changed_on, "iban_changed_on", &changed, NULL) == RV_OK &&
         context->today - changed < IBAN_REST_DAYS) {
         rv_fail(err, RV_CONFLICT, "the bank account of \"%s\" was changed on %s", name, changed_on);
-        rv_hint(err, "A changed account rests for %d days; call the supplier back on a known number.",
+        rv_hint(err,
+                "A changed account rests for %d days; call the supplier back on a known number.",
                 IBAN_REST_DAYS);
         return RV_CONFLICT;
     }
@@ -108,9 +109,9 @@ static enum rv_code take_item(const json_t *wanted, const json_t *item, const js
         rv_hint(err, "Read the open items again.");
         return RV_CONFLICT;
     }
-    json_array_append_new(items, json_pack("{s:I,s:I,s:I}", "pos",
-                                           (json_int_t)json_array_size(items) + 1, "open_item",
-                                           (json_int_t)id, "amount", (json_int_t)amount));
+    json_array_append_new(items,
+                          json_pack("{s:I,s:I,s:I}", "pos", (json_int_t)json_array_size(items) + 1,
+                                    "open_item", (json_int_t)id, "amount", (json_int_t)amount));
     return erp_money_add(*total, amount, "the payment", total, err);
 }
 
@@ -151,7 +152,8 @@ static enum rv_code propose_decide(const struct erp_context *context, const json
     }
     json_decref(seen);
     if (code == RV_OK && total <= 0) {
-        code = rv_fail(err, RV_CONFLICT, "the credit notes are not less than the invoices: nothing to pay");
+        code = rv_fail(err, RV_CONFLICT,
+                       "the credit notes are not less than the invoices: nothing to pay");
         rv_hint(err, "Ask the supplier for a refund, or add more invoices.");
     }
     if (code != RV_OK) {
@@ -159,17 +161,18 @@ static enum rv_code propose_decide(const struct erp_context *context, const json
         return code;
     }
     const char *reference = rv_json_str(args, "reference", rv_json_str(first, "ref", ""));
-    json_t *body = json_pack("{s:I,s:O,s:O,s:I,s:s,s:s,s:o,s:o}", "id", (json_int_t)context->first_id,
-                             "party", json_object_get(party, "id"), "currency",
-                             json_object_get(first, "currency"), "amount", (json_int_t)total, "account",
-                             rv_json_str(args, "account", ""), "reference", reference, "items", items,
-                             "pay_on", erp_date_json(erp_day(context, args, "pay_on")));
+    json_t *body = json_pack(
+        "{s:I,s:O,s:O,s:I,s:s,s:s,s:o,s:o}", "id", (json_int_t)context->first_id, "party",
+        json_object_get(party, "id"), "currency", json_object_get(first, "currency"), "amount",
+        (json_int_t)total, "account", rv_json_str(args, "account", ""), "reference", reference,
+        "items", items, "pay_on", erp_date_json(erp_day(context, args, "pay_on")));
     erp_copy(body, "iban", party, "iban");
     erp_copy(body, "bank_account", party, "bank_account");
     erp_emit(outcome, erp_stream(context->arena, "payment", context->first_id), 1,
              "payment.proposed.v1", context->today, body);
-    erp_answer(outcome, json_pack("{s:I,s:I,s:O}", "payment", (json_int_t)context->first_id, "amount_minor",
-                                  (json_int_t)total, "currency", json_object_get(first, "currency")));
+    erp_answer(outcome,
+               json_pack("{s:I,s:I,s:O}", "payment", (json_int_t)context->first_id, "amount_minor",
+                         (json_int_t)total, "currency", json_object_get(first, "currency")));
     return RV_OK;
 }
 
@@ -235,7 +238,8 @@ static enum rv_code release_decide(const struct erp_context *context, const json
     if (code == RV_OK) {
         code = check_payee(context, party, err);
     }
-    if (code == RV_OK && strcmp(rv_json_str(payment, "iban", ""), rv_json_str(party, "iban", "")) != 0) {
+    if (code == RV_OK &&
+        strcmp(rv_json_str(payment, "iban", ""), rv_json_str(party, "iban", "")) != 0) {
         code = rv_fail(err, RV_CONFLICT, "the supplier's bank account changed since the proposal");
         rv_hint(err, "Cancel this payment and propose it again.");
     }
@@ -267,10 +271,10 @@ static enum rv_code release_decide(const struct erp_context *context, const json
     if (code != RV_OK) {
         return code;
     }
-    json_t *body = json_pack("{s:I,s:I,s:o}", "id", (json_int_t)id, "je", (json_int_t)context->first_id,
-                             "items", payment_items(state));
-    erp_emit(outcome, erp_stream(context->arena, "payment", id), rv_json_int(payment, "version", 0) + 1,
-             "payment.released.v1", context->today, body);
+    json_t *body = json_pack("{s:I,s:I,s:o}", "id", (json_int_t)id, "je",
+                             (json_int_t)context->first_id, "items", payment_items(state));
+    erp_emit(outcome, erp_stream(context->arena, "payment", id),
+             rv_json_int(payment, "version", 0) + 1, "payment.released.v1", context->today, body);
     erp_answer(outcome, json_pack("{s:I,s:I,s:I,s:s}", "payment", (json_int_t)id, "entry",
                                   (json_int_t)context->first_id, "amount_minor", (json_int_t)amount,
                                   "currency", currency));
@@ -311,10 +315,10 @@ static enum rv_code cancel_decide(const struct erp_context *context, const json_
     }
     json_t *body = json_pack("{s:I,s:o}", "id", (json_int_t)id, "items", payment_items(state));
     erp_copy(body, "reason", args, "reason");
-    erp_emit(outcome, erp_stream(context->arena, "payment", id), rv_json_int(payment, "version", 0) + 1,
-             "payment.cancelled.v1", context->today, body);
-    erp_answer(outcome, json_pack("{s:I,s:o,s:O,s:O,s:O}", "payment", (json_int_t)id, "items", again,
-                                  "account", json_object_get(payment, "account"), "pay_on",
+    erp_emit(outcome, erp_stream(context->arena, "payment", id),
+             rv_json_int(payment, "version", 0) + 1, "payment.cancelled.v1", context->today, body);
+    erp_answer(outcome, json_pack("{s:I,s:o,s:O,s:O,s:O}", "payment", (json_int_t)id, "items",
+                                  again, "account", json_object_get(payment, "account"), "pay_on",
                                   json_object_get(payment, "pay_on"), "reference",
                                   json_object_get(payment, "reference")));
     return RV_OK;

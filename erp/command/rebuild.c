@@ -1,4 +1,5 @@
-/* rebuild.c -- see rebuild.h.  Streams are compared by a 64-bit hash: a collision only ends a run early. */
+/* rebuild.c -- see rebuild.h.  Streams are compared by a 64-bit hash: a collision only ends a run
+ * early. */
 #include "erp/command/rebuild.h"
 
 #include <string.h>
@@ -22,7 +23,8 @@ static bool alone(const struct erp_event_type *type)
 bool erp_rebuild_join(struct erp_rebuild_run *run, const struct erp_event_type *type,
                       const char *stream)
 {
-    if (run->type != NULL && (run->type != type || run->count == ERP_REBUILD_RUN_MAX || alone(type))) {
+    if (run->type != NULL &&
+        (run->type != type || run->count == ERP_REBUILD_RUN_MAX || alone(type))) {
         return false;
     }
     uint64_t hash = hash_of(stream);

@@ -1,5 +1,5 @@
-/* schema.c -- see schema.h.  The path to the value in hand is kept as a chain of stack frames and only
- * written out when something is wrong. */
+/* schema.c -- see schema.h.  The path to the value in hand is kept as a chain of stack frames and
+ * only written out when something is wrong. */
 #include "erp/command/schema.h"
 
 #include "erp/domain/date.h"
@@ -95,7 +95,8 @@ static const struct {
     {"period", is_period, "Write periods as YYYY-MM."},
     {"currency", is_currency, "Use an ISO 4217 code, for example EUR."},
     {"decimal", is_decimal, "Write a decimal as text with at most 6 digits after the point."},
-    {"iban", is_iban, "Write the IBAN without spaces, in capital letters, with right check digits."},
+    {"iban", is_iban,
+     "Write the IBAN without spaces, in capital letters, with right check digits."},
     {"hash", is_hash, "Give 64 hexadecimal digits."},
 };
 
@@ -122,8 +123,8 @@ static enum rv_code check_string(const json_t *schema, const json_t *value,
             }
         }
         char *list = rv_json_text(words);
-        broken(place, err, "Use one of the words the schema lists.", "\"%.40s\" is not one of %.100s",
-               json_string_value(value), list);
+        broken(place, err, "Use one of the words the schema lists.",
+               "\"%.40s\" is not one of %.100s", json_string_value(value), list);
         rv_free(list);
         return RV_INVALID;
     }
@@ -212,7 +213,8 @@ static enum rv_code check_object(const json_t *schema, json_t *value, const stru
         const json_t *rule = json_object_get(properties, key);
         struct place inner = {.parent = place, .key = key, .depth = place->depth + 1};
         if (rule == NULL) {
-            return broken(&inner, err, "Leave it out, or see the command's schema for the right name.",
+            return broken(&inner, err,
+                          "Leave it out, or see the command's schema for the right name.",
                           "is not known here");
         }
         enum rv_code code = check(rule, member, &inner, err);

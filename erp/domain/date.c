@@ -19,7 +19,8 @@ static bool parse(const char *text, int64_t *days)
             return false;
         }
     }
-    int year = (text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 + text[3] - '0';
+    int year =
+        (text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 + text[3] - '0';
     int month = (text[5] - '0') * 10 + text[6] - '0';
     int day = (text[8] - '0') * 10 + text[9] - '0';
     if (year < 1 || month < 1 || month > 12 || day < 1 || day > 31) {

@@ -76,7 +76,7 @@ enum rv_code erp_scaled_parse(const char *text, const char *what, int scale, int
 }
 
 enum rv_code erp_decimal_read(const char *text, const char *what, int64_t *out,
-                               struct rv_error *err)
+                              struct rv_error *err)
 {
     return erp_scaled_parse(text, what, ERP_DECIMAL_SCALE, out, err);
 }
@@ -108,8 +108,8 @@ void erp_decimal_format(int64_t decimal, char out[ERP_SCALED_TEXT])
     out[length] = '\0';
 }
 
-bool erp_mul_div(int64_t value, int64_t numerator, int64_t denominator,
-                 enum erp_rounding rounding, int64_t *out)
+bool erp_mul_div(int64_t value, int64_t numerator, int64_t denominator, enum erp_rounding rounding,
+                 int64_t *out)
 {
     RV_ASSERT(denominator > 0);
     wide product = (wide)value * numerator;

@@ -1,5 +1,5 @@
-/* money.c -- see money.h.  The currency table is ISO 4217's list of active codes, grouped by the digits
- * of the minor unit. */
+/* money.c -- see money.h.  The currency table is ISO 4217's list of active codes, grouped by the
+ * digits of the minor unit. */
 #include "erp/domain/money.h"
 
 #include "runtime/base/check.h"

@@ -1,8 +1,8 @@
 /* money.h -- amounts: signed 64-bit integers in minor units of an ISO 4217 currency.
  *
- * No amount is ever a float or a bare decimal.  Adding checks for overflow, rounding is named, text is
- * parsed strictly: trailing zeros beyond the minor unit are fine (8.850 EUR is 8.85), other digits are
- * refused.  Pure functions, any thread.
+ * No amount is ever a float or a bare decimal.  Adding checks for overflow, rounding is named, text
+ * is parsed strictly: trailing zeros beyond the minor unit are fine (8.850 EUR is 8.85), other
+ * digits are refused.  Pure functions, any thread.
  */
 #ifndef REEVE_ERP_DOMAIN_MONEY_H
 #define REEVE_ERP_DOMAIN_MONEY_H

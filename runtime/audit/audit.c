@@ -1,7 +1,7 @@
 /* audit.c -- appending and sealing inside the committer's transaction; see audit.h.
  *
- * Why no hash chain per row: the one head lock of the batch orders records already, and a tree gives
- * short proofs.  A batch pays one SHA-256 per record and, when due, one signature.
+ * Why no hash chain per row: the one head lock of the batch orders records already, and a tree
+ * gives short proofs.  A batch pays one SHA-256 per record and, when due, one signature.
  */
 #include "runtime/audit/audit.h"
 
@@ -34,7 +34,8 @@ void rv_audit_close(struct rv_audit *audit)
     }
 }
 
-int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step, json_t *body)
+int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step,
+                        json_t *body)
 {
     struct rv_head *head = rv_batch_head(batch);
     int64_t seq = head->audit_size;

@@ -19,8 +19,9 @@ RV_MUST enum rv_code rv_audit_open(const char *key_path, struct rv_audit **out,
                                    struct rv_error *err);
 void rv_audit_close(struct rv_audit *audit);
 
-/* Appends a record to this transaction; moves the head's tree.  Adds seq and at to `body` (borrowed;
- * kind e.g. "decision", "outcome", "admin"; run 0 and step -1 when none). Returns its seq. */
+/* Appends a record to this transaction; moves the head's tree.  Adds seq and at to `body`
+ * (borrowed; kind e.g. "decision", "outcome", "admin"; run 0 and step -1 when none). Returns its
+ * seq. */
 int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step,
                         json_t *body);
 
@@ -31,14 +32,15 @@ enum rv_code rv_audit_seal(void *audit, struct rv_batch *batch, struct rv_error 
  * {"ok":bool,"records":n,"checkpoints":n,"findings":[{"seq":n,"finding":"…"}]}.  Blocking: CLI and
  * work threads only.  `uri` as in db.h; `outside_checkpoint` (may be NULL) is a signed note kept
  * elsewhere, against roll-back. */
-RV_MUST enum rv_code rv_audit_verify(const char *uri, int32_t tenant,
-                                     const struct rv_audit *audit, const char *outside_checkpoint,
-                                     json_t **report, struct rv_error *err);
+RV_MUST enum rv_code rv_audit_verify(const char *uri, int32_t tenant, const struct rv_audit *audit,
+                                     const char *outside_checkpoint, json_t **report,
+                                     struct rv_error *err);
 
 /* ---- the tree itself (pure) ---- */
 struct rv_hash rv_merkle_leaf(const void *record, size_t length);
 /* Frontier: hashes of the perfect subtrees of `size`, largest first. */
-void rv_merkle_push(int64_t *size, struct rv_hash *frontier, int *count, const struct rv_hash *leaf);
+void rv_merkle_push(int64_t *size, struct rv_hash *frontier, int *count,
+                    const struct rv_hash *leaf);
 struct rv_hash rv_merkle_root(const struct rv_hash *frontier, int count); /* empty: SHA-256("") */
 
 #endif

@@ -1,7 +1,7 @@
 /* merkle.c -- the tree of RFC 6962 (Certificate Transparency), kept as a compact range.
  *
- * leaf = SHA-256(0x00 || record), node = SHA-256(0x01 || left || right).  The frontier holds the roots
- * of the perfect subtrees of `size`, largest first: as many hashes as `size` has one-bits.
+ * leaf = SHA-256(0x00 || record), node = SHA-256(0x01 || left || right).  The frontier holds the
+ * roots of the perfect subtrees of `size`, largest first: as many hashes as `size` has one-bits.
  */
 #include "runtime/audit/audit.h"
 

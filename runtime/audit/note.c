@@ -93,8 +93,8 @@ static int body(int32_t tenant, int64_t size, const struct rv_hash *root, char o
                     root_text);
 }
 
-void note_sign(const struct note_key *key, int32_t tenant, int64_t size,
-               const struct rv_hash *root, char out[NOTE_TEXT_MAX])
+void note_sign(const struct note_key *key, int32_t tenant, int64_t size, const struct rv_hash *root,
+               char out[NOTE_TEXT_MAX])
 {
     int length = body(tenant, size, root, out);
     unsigned char blob[KEY_HASH_BYTES + crypto_sign_BYTES];
@@ -130,7 +130,8 @@ static bool take_size(const char *text, int64_t *size)
     int64_t value = 0;
     for (const char *at = text; *at != '\0'; at++) {
         if (*at < '0' || *at > '9' || (*at == '0' && at == text && at[1] != '\0') ||
-            __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *at - '0', &value)) {
+            __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, *at - '0', &value)) {
             return false;
         }
     }
@@ -138,7 +139,8 @@ static bool take_size(const char *text, int64_t *size)
     return *text != '\0';
 }
 
-/* Exactly `size` bytes in their one spelling: libsodium takes letters with the eighth bit for others. */
+/* Exactly `size` bytes in their one spelling: libsodium takes letters with the eighth bit for
+ * others. */
 static bool from_base64(const char *text, void *out, size_t size)
 {
     char again[128];
@@ -155,7 +157,8 @@ static bool from_base64(const char *text, void *out, size_t size)
 }
 
 /* Is one of the signature lines ours, over exactly these bytes?  Others (witnesses) are skipped. */
-static bool signed_by(const struct note_key *key, const char *text, size_t length, const char *lines)
+static bool signed_by(const struct note_key *key, const char *text, size_t length,
+                      const char *lines)
 {
     unsigned char ours[KEY_HASH_BYTES];
     char prefix[NOTE_NAME_MAX + 8];
@@ -187,9 +190,9 @@ enum rv_code note_verify(const struct note_key *key, int32_t tenant, const char 
     int64_t found = 0;
     struct rv_hash found_root;
     if (blank == NULL || !take_line(&at, origin, sizeof origin) ||
-        !take_line(&at, size_text, sizeof size_text) || !take_line(&at, root_text, sizeof root_text) ||
-        at != blank + 1 || !take_size(size_text, &found) ||
-        !from_base64(root_text, found_root.bytes, RV_HASH_BYTES)) {
+        !take_line(&at, size_text, sizeof size_text) ||
+        !take_line(&at, root_text, sizeof root_text) || at != blank + 1 ||
+        !take_size(size_text, &found) || !from_base64(root_text, found_root.bytes, RV_HASH_BYTES)) {
         return rv_fail(err, RV_CORRUPT, "a checkpoint has not the form of a signed note");
     }
     snprintf(expected, sizeof expected, "reeve/tenant/%" PRId32, tenant);
@@ -197,7 +200,8 @@ enum rv_code note_verify(const struct note_key *key, int32_t tenant, const char 
         return rv_fail(err, RV_CORRUPT, "a checkpoint belongs to another company");
     }
     if (!signed_by(key, note, (size_t)(blank + 1 - note), blank + 2)) {
-        return rv_fail(err, RV_CORRUPT, "the signature of checkpoint %" PRId64 " is not ours", found);
+        return rv_fail(err, RV_CORRUPT, "the signature of checkpoint %" PRId64 " is not ours",
+                       found);
     }
     *size = found;
     *root = found_root;

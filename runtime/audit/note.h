@@ -26,8 +26,8 @@ struct note_key {
 /* Reads the key pair, or makes it (file mode 0600). */
 RV_MUST enum rv_code note_key_open(const char *path, struct note_key *out, struct rv_error *err);
 void note_key_wipe(struct note_key *key);
-void note_sign(const struct note_key *key, int32_t tenant, int64_t size,
-               const struct rv_hash *root, char out[NOTE_TEXT_MAX]);
+void note_sign(const struct note_key *key, int32_t tenant, int64_t size, const struct rv_hash *root,
+               char out[NOTE_TEXT_MAX]);
 /* Checks signature and shape; gives what the note says. */
 RV_MUST enum rv_code note_verify(const struct note_key *key, int32_t tenant, const char *note,
                                  int64_t *size, struct rv_hash *root, struct rv_error *err);

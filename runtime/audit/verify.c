@@ -1,6 +1,6 @@
-/* verify.c -- reads a tenant's whole record and believes nothing: every leaf is hashed again, the tree
- * is built again, and it must agree with every signed checkpoint, with the head and with a checkpoint
- * that was kept elsewhere.
+/* verify.c -- reads a tenant's whole record and believes nothing: every leaf is hashed again, the
+ * tree is built again, and it must agree with every signed checkpoint, with the head and with a
+ * checkpoint that was kept elsewhere.
  *
  * The record may grow meanwhile: the head is read before and after.  The tree is compared with the
  * first at its size; what lies beyond the second was added by nobody.
@@ -135,7 +135,8 @@ static void compare_head(struct verify *verify)
 }
 
 /* What the columns repeat, for queries, must be what the hashed text says. */
-static void compare_columns(struct verify *verify, const struct rv_result *result, int row, int64_t seq)
+static void compare_columns(struct verify *verify, const struct rv_result *result, int row,
+                            int64_t seq)
 {
     json_t *body = NULL;
     const char *text = rv_result_text(result, row, 1);
@@ -164,7 +165,8 @@ static enum rv_code take_record(void *data, const struct rv_result *result, int 
     const char *body = rv_result_text(result, row, 1);
     struct rv_hash stored;
     if (seq == verify->expected_seq + 1) {
-        finding(verify, verify->expected_seq, "record %" PRId64 " is missing", verify->expected_seq);
+        finding(verify, verify->expected_seq, "record %" PRId64 " is missing",
+                verify->expected_seq);
     } else if (seq > verify->expected_seq) {
         finding(verify, verify->expected_seq, "records %" PRId64 " to %" PRId64 " are missing",
                 verify->expected_seq, seq - 1);
@@ -175,7 +177,8 @@ static enum rv_code take_record(void *data, const struct rv_result *result, int 
     if (rv_result_length(result, row, 2) != 2 + 2 * RV_HASH_BYTES ||
         rv_result_bytes(result, row, 2, stored.bytes, RV_HASH_BYTES) != RV_HASH_BYTES ||
         !rv_hash_equal(&leaf, &stored)) {
-        finding(verify, seq, "record %" PRId64 " was edited: its text does not match its leaf", seq);
+        finding(verify, seq, "record %" PRId64 " was edited: its text does not match its leaf",
+                seq);
     }
     compare_columns(verify, result, row, seq);
     compare_head(verify); /* also an empty head */
@@ -269,8 +272,8 @@ static enum rv_code read_all(struct verify *verify, const char *uri, const char 
 enum rv_code rv_audit_verify(const char *uri, int32_t tenant, const struct rv_audit *audit,
                              const char *outside_checkpoint, json_t **report, struct rv_error *err)
 {
-    struct verify verify = {.tenant = tenant, .audit = audit, .findings = json_array(),
-                            .last_seq = -1};
+    struct verify verify = {
+        .tenant = tenant, .audit = audit, .findings = json_array(), .last_seq = -1};
     enum rv_code code = read_all(&verify, uri, outside_checkpoint, err);
     if (code == RV_OK) {
         *report = json_pack("{s:b,s:I,s:i,s:O}", "ok", json_array_size(verify.findings) == 0,

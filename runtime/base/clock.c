@@ -29,6 +29,11 @@ const struct rv_clock *rv_clock_system(void)
     return &clock;
 }
 
+int64_t rv_thread_cpu_us(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 static int64_t virtual_time(void *self)
 {
     const struct rv_clock_virtual *clock = self;

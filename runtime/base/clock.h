@@ -17,6 +17,9 @@ struct rv_clock {
 /* The machine's clocks; thread-safe, process lifetime. */
 const struct rv_clock *rv_clock_system(void);
 
+/* Processor time this thread has used.  For watchdogs only: nothing durable may depend on it. */
+int64_t rv_thread_cpu_us(void);
+
 /* A clock that stands still until told: for tests and simulation. */
 struct rv_clock_virtual {
     struct rv_clock clock;

@@ -95,8 +95,8 @@ static void on_vote(void *data, enum rv_code code, const json_t *status, const s
 
 static int decide(struct cli *cli, bool approve)
 {
-    const char *comment = cli_option(cli, "--comment");
-    const char *digest = cli_option(cli, "--digest");
+    const char *comment = cli_option(cli, "comment");
+    const char *digest = cli_option(cli, "digest");
     if (cli->argc != 1 || cli->as == NULL) {
         return cli_usage(cli, approve ? "approval approve ID --as PERSON [--comment TEXT]"
                                       : "approval reject ID --as PERSON [--comment TEXT]");
@@ -155,7 +155,7 @@ int cmd_approval_reject(struct cli *cli)
 
 int cmd_audit_verify(struct cli *cli)
 {
-    const char *checkpoint = cli_option(cli, "--checkpoint");
+    const char *checkpoint = cli_option(cli, "checkpoint");
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     struct rv_audit *audit = NULL;

@@ -98,8 +98,8 @@ static enum rv_code take_id(void *data, const struct rv_result *result, int row,
 
 int cmd_company_create(struct cli *cli)
 {
-    const char *currency = cli_option(cli, "--currency");
-    const char *zone = cli_option(cli, "--timezone");
+    const char *currency = cli_option(cli, "currency");
+    const char *zone = cli_option(cli, "timezone");
     if (cli->argc != 1) {
         return cli_usage(cli, "company create NAME [--currency EUR] [--timezone Europe/Berlin]");
     }
@@ -162,8 +162,8 @@ int cmd_agent_list(struct cli *cli)
 
 int cmd_person_add(struct cli *cli)
 {
-    const char *roles = cli_option(cli, "--roles");
-    bool password = cli_flag(cli, "--password-stdin");
+    const char *roles = cli_option(cli, "roles");
+    bool password = cli_flag(cli, "password-stdin");
     if (cli->argc != 1 || roles == NULL) {
         return cli_usage(cli, "person add NAME --roles a,b [--password-stdin]");
     }
@@ -187,8 +187,8 @@ int cmd_person_add(struct cli *cli)
 
 int cmd_token_make(struct cli *cli)
 {
-    const char *label = cli_option(cli, "--label");
-    const char *days = cli_option(cli, "--days");
+    const char *label = cli_option(cli, "label");
+    const char *days = cli_option(cli, "days");
     if (cli->argc != 1) {
         return cli_usage(cli, "token make PERSON [--label TEXT] [--days 30]");
     }
@@ -217,9 +217,9 @@ int cmd_token_make(struct cli *cli)
 
 int cmd_hook_add(struct cli *cli)
 {
-    const char *events = cli_option(cli, "--events");
-    const char *person = cli_option(cli, "--person");
-    bool allow_private = cli_flag(cli, "--allow-private");
+    const char *events = cli_option(cli, "events");
+    const char *person = cli_option(cli, "person");
+    bool allow_private = cli_flag(cli, "allow-private");
     if (cli->argc != 1) {
         return cli_usage(cli, "hook add URL [--events a,b] [--person NAME] [--allow-private]");
     }

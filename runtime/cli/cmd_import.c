@@ -277,8 +277,8 @@ int cmd_import(struct cli *cli)
 
 int cmd_do(struct cli *cli)
 {
-    const char *id = cli_option(cli, "--id");
-    bool dry_run = cli_flag(cli, "--dry-run");
+    const char *id = cli_option(cli, "id");
+    bool dry_run = cli_flag(cli, "dry-run");
     if (cli->argc != 2) {
         return cli_usage(cli, "do ACTION ARGS.json|'{...}' [--id ID] [--dry-run]");
     }

@@ -363,7 +363,7 @@ static enum rv_code publish_one(struct cli *cli, struct node *node, struct admin
 
 int cmd_agent_publish(struct cli *cli)
 {
-    const char *owner = cli_option(cli, "--owner");
+    const char *owner = cli_option(cli, "owner");
     if (cli->argc < 1) {
         return cli_usage(cli, "agent publish FILE... [--owner PERSON]");
     }

@@ -184,8 +184,8 @@ static enum rv_code post_clean(struct work *work, struct rv_error *err)
 
 int cmd_exception_run(struct cli *cli)
 {
-    bool no_detect = cli_flag(cli, "--no-detect");
-    bool no_post = cli_flag(cli, "--no-post");
+    bool no_detect = cli_flag(cli, "no-detect");
+    bool no_post = cli_flag(cli, "no-post");
     struct rv_error err = {.code = RV_OK};
     struct work work = {.cli = cli};
     enum rv_code code = work_open(cli, &work, &err);

@@ -11,17 +11,17 @@
 #include <string.h>
 
 enum { ARGS_BYTES_MAX = 256 << 20 };
-#define POSTGRES_EPOCH_DAYS INT64_C(10957)               /* 2000-01-01 */
-#define POSTGRES_EPOCH_US (POSTGRES_EPOCH_DAYS * 86400 * 1000000)
+#define POSTGRES_EPOCH_DAYS INT64_C(10957) /* 2000-01-01 */
+#define POSTGRES_EPOCH_US   (POSTGRES_EPOCH_DAYS * 86400 * 1000000)
 
 static const struct {
     const char *name;
     Oid oid;
     Oid array;
 } types[] = {
-    {"bool", 16, 1000},   {"int2", 21, 1005},  {"int4", 23, 1007}, {"int8", 20, 1016},
-    {"text", 25, 1009},   {"bytea", 17, 1001}, {"jsonb", 3802, 3807},
-    {"date", 1082, 1182}, {"timestamptz", 1184, 1185},
+    {"bool", 16, 1000},    {"int2", 21, 1005},   {"int4", 23, 1007},
+    {"int8", 20, 1016},    {"text", 25, 1009},   {"bytea", 17, 1001},
+    {"jsonb", 3802, 3807}, {"date", 1082, 1182}, {"timestamptz", 1184, 1185},
 };
 
 static void parse_type(struct rv_arg *arg, const char *word, size_t length)

@@ -1,7 +1,7 @@
 /* db.c -- the reader pool: a queue of queries, a handful of links; see db.h.
  *
- * A query is one round trip: BEGIN, tenant, statement, COMMIT, sync, all sent at once.  `done` runs at
- * the sync, when the transaction is over.
+ * A query is one round trip: BEGIN, tenant, statement, COMMIT, sync, all sent at once.  `done` runs
+ * at the sync, when the transaction is over.
  */
 #include "runtime/db/db.h"
 
@@ -18,7 +18,7 @@ enum {
     DB_TIMEOUT_DEFAULT_MS = 30000,
     DB_SWEEP_MS = 250,
     DB_GRACE_MS = 1000, /* the server ends a statement at its deadline; a dead server cannot */
-    DB_TRIES_MAX = 2, /* a cached plan that went stale is worth one more try */
+    DB_TRIES_MAX = 2,   /* a cached plan that went stale is worth one more try */
     TAG_RESULT = 0
 };
 
@@ -68,8 +68,11 @@ static void on_sweep(void *data);
 
 struct rv_db *rv_db_create(const struct rv_db_options *options)
 {
-    static const struct rv_link_events events = {
-        .up = on_up, .down = on_down, .result = on_result, .failed = on_failed, .synced = on_synced};
+    static const struct rv_link_events events = {.up = on_up,
+                                                 .down = on_down,
+                                                 .result = on_result,
+                                                 .failed = on_failed,
+                                                 .synced = on_synced};
     struct rv_db *db = rv_alloc(sizeof *db);
     db->loop = options->loop;
     db->last = &db->first;
@@ -247,8 +250,7 @@ static void on_result(void *data, int tag, const struct rv_result *result)
     (void)tag;
     struct member *member = data;
     /* The link clears its own result: keep a copy that lives until the commit. */
-    member->current->kept =
-        PQcopyResult(result->pg, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+    member->current->kept = PQcopyResult(result->pg, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     RV_ASSERT(member->current->kept != NULL);
 }
 

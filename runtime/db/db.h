@@ -1,8 +1,8 @@
 /* db.h -- PostgreSQL on the loop: a pool of reader connections with prepared statements.
  *
- * runtime/db is the only includer of <libpq-fe.h>.  Each query is its own short transaction with the
- * tenant set (row-level security: no tenant, no rows).  Connections come and go with back-off; while
- * none is up, queries wait until their deadline and then fail with RV_UNAVAILABLE.
+ * runtime/db is the only includer of <libpq-fe.h>.  Each query is its own short transaction with
+ * the tenant set (row-level security: no tenant, no rows).  Connections come and go with back-off;
+ * while none is up, queries wait until their deadline and then fail with RV_UNAVAILABLE.
  *
  * Thread: the loop's.  Writes of business meaning go through runtime/journal/commit.h instead.
  */
@@ -21,10 +21,10 @@ typedef void (*rv_db_done)(void *data, enum rv_code code, const struct rv_result
 
 struct rv_db_options {
     struct rv_loop *loop;
-    const char *uri;      /* libpq connection string or URI; copied */
-    int connections;      /* 0 means 4 */
-    int64_t timeout_ms;   /* per query from submission, 0 means 30 000: RV_TIMEOUT when the server
-                             was at it, RV_UNAVAILABLE when it could not be reached */
+    const char *uri;    /* libpq connection string or URI; copied */
+    int connections;    /* 0 means 4 */
+    int64_t timeout_ms; /* per query from submission, 0 means 30 000: RV_TIMEOUT when the server
+                           was at it, RV_UNAVAILABLE when it could not be reached */
 };
 struct rv_db *rv_db_create(const struct rv_db_options *options);
 void rv_db_close(struct rv_db *db, void (*closed)(void *data), void *data);
@@ -64,12 +64,10 @@ RV_MUST enum rv_code rv_db_session_query(struct rv_db_session *session, int32_t 
                                                               int row, struct rv_error *err),
                                          void *data, struct rv_error *err);
 /* Streams a result row by row in bounded memory (single-row mode); otherwise like query. */
-RV_MUST enum rv_code rv_db_session_stream(struct rv_db_session *session, int32_t tenant,
-                                          const struct rv_statement *statement,
-                                          struct rv_args *args,
-                                          enum rv_code (*each)(void *data,
-                                                               const struct rv_result *result,
-                                                               int row, struct rv_error *err),
-                                          void *data, struct rv_error *err);
+RV_MUST enum rv_code rv_db_session_stream(
+    struct rv_db_session *session, int32_t tenant, const struct rv_statement *statement,
+    struct rv_args *args,
+    enum rv_code (*each)(void *data, const struct rv_result *result, int row, struct rv_error *err),
+    void *data, struct rv_error *err);
 
 #endif

@@ -4,7 +4,8 @@
  *  - PQsocket may change while connecting: the poll is made anew when it does;
  *  - libuv reports EPOLLERR as an error and stops polling: that is a lost connection, not a wait;
  *  - never PQgetResult while PQisBusy: it would block;
- *  - in pipeline mode NULL ends one statement's results, a second NULL in a row means "no more yet";
+ *  - in pipeline mode NULL ends one statement's results, a second NULL in a row means "no more
+ * yet";
  *  - PQflush may return 1: ask for writability and keep reading, or both sides stop for ever;
  *  - the poll handle is closed before PQfinish closes the descriptor.
  * A send that fails dooms the link; the loss is told from the loop, never inside the caller's call.
@@ -181,8 +182,8 @@ static void lost(struct rv_link *link, const struct rv_error *err)
     struct rv_random random = {(uint64_t)rv_mono_us(rv_loop_clock(link->loop))};
     int64_t jitter = (int64_t)rv_random_below(&random, (uint64_t)link->backoff_ms / 2 + 1);
     rv_timer_start(link->timer, link->backoff_ms + jitter);
-    link->backoff_ms = link->backoff_ms * 2 > LINK_BACKOFF_MAX_MS ? LINK_BACKOFF_MAX_MS
-                                                                  : link->backoff_ms * 2;
+    link->backoff_ms =
+        link->backoff_ms * 2 > LINK_BACKOFF_MAX_MS ? LINK_BACKOFF_MAX_MS : link->backoff_ms * 2;
     if (was_up) {
         rv_log(RV_LOG_WARN, "db", "DB-LOST", "%s detail=\"%s\"", why.message, why.detail);
     }
@@ -272,18 +273,10 @@ static void setup_start(struct rv_link *link)
 static void connect_step(struct rv_link *link)
 {
     switch (PQconnectPoll(link->pq.conn)) {
-    case PGRES_POLLING_READING:
-        watch(link, RV_READABLE);
-        break;
-    case PGRES_POLLING_WRITING:
-        watch(link, RV_WRITABLE);
-        break;
-    case PGRES_POLLING_OK:
-        setup_start(link);
-        break;
-    default:
-        lost_here(link);
-        break;
+    case PGRES_POLLING_READING: watch(link, RV_READABLE); break;
+    case PGRES_POLLING_WRITING: watch(link, RV_WRITABLE); break;
+    case PGRES_POLLING_OK: setup_start(link); break;
+    default: lost_here(link); break;
     }
 }
 
@@ -330,12 +323,8 @@ static void on_ready(void *data, int events)
         return;
     }
     switch (link->state) {
-    case LINK_CONNECTING:
-        connect_step(link);
-        break;
-    case LINK_SETUP:
-        setup_step(link);
-        break;
+    case LINK_CONNECTING: connect_step(link); break;
+    case LINK_SETUP: setup_step(link); break;
     case LINK_UP:
         if ((events & RV_READABLE) != 0 && PQconsumeInput(link->pq.conn) != 1) {
             lost_here(link);
@@ -344,8 +333,7 @@ static void on_ready(void *data, int events)
         process(link);
         break;
     case LINK_DOWN:
-    case LINK_CLOSED:
-        break;
+    case LINK_CLOSED: break;
     }
 }
 

@@ -2,10 +2,10 @@
  *
  *   DOWN --back-off--> CONNECTING --> SETUP --> UP --lost--> DOWN
  *
- * The user sends statements and ends a transaction with a sync; results arrive in order with the tag
- * they were sent with.  When a transaction failed, the link rolls back before it reports `synced`.
- * When the connection is lost everything outstanding is forgotten and `down` is told once; the user
- * decides what to send again.  Private to runtime/db and the committer.
+ * The user sends statements and ends a transaction with a sync; results arrive in order with the
+ * tag they were sent with.  When a transaction failed, the link rolls back before it reports
+ * `synced`. When the connection is lost everything outstanding is forgotten and `down` is told
+ * once; the user decides what to send again.  Private to runtime/db and the committer.
  */
 #ifndef REEVE_RUNTIME_DB_LINK_H
 #define REEVE_RUNTIME_DB_LINK_H
@@ -32,7 +32,8 @@ void rv_link_close(struct rv_link *link, void (*closed)(void *data), void *data)
 bool rv_link_is_up(const struct rv_link *link);
 
 /* No event fires inside these calls.  tag < 0: only a failure is reported (as tag -1).  `args` is
- * borrowed for the call; on a link that is not up nothing happens (`down` has told or will tell). */
+ * borrowed for the call; on a link that is not up nothing happens (`down` has told or will tell).
+ */
 void rv_link_send(struct rv_link *link, const struct rv_statement *statement, struct rv_args *args,
                   int tag);
 /* Hands what was sent so far to the server, so that it works while more is being prepared. */

@@ -42,8 +42,7 @@ static enum rv_code apply(PGconn *conn, const struct rv_migration *migration, in
     char checksum[RV_HASH_HEX];
     rv_hash_hex(&hash, checksum);
     const char *values[2] = {migration->name, checksum};
-    PGresult *found =
-        PQexecParams(conn, rv_sql_migrate_find.text, 1, NULL, values, NULL, NULL, 0);
+    PGresult *found = PQexecParams(conn, rv_sql_migrate_find.text, 1, NULL, values, NULL, NULL, 0);
     if (PQresultStatus(found) != PGRES_TUPLES_OK) {
         enum rv_code code = rv_pq_error(found, migration->name, err);
         PQclear(found);
@@ -54,7 +53,9 @@ static enum rv_code apply(PGconn *conn, const struct rv_migration *migration, in
     PQclear(found);
     if (known && !same) {
         rv_fail(err, RV_CORRUPT, "migration \"%s\" was applied with another text", migration->name);
-        rv_hint(err, "This database belongs to another build of reeve; use that build or a new database.");
+        rv_hint(
+            err,
+            "This database belongs to another build of reeve; use that build or a new database.");
         return RV_CORRUPT;
     }
     if (known) {
@@ -74,8 +75,8 @@ static enum rv_code apply(PGconn *conn, const struct rv_migration *migration, in
     return code;
 }
 
-enum rv_code rv_migrate(const char *owner_uri, const struct rv_migration *const *rooms, int *applied,
-                        struct rv_error *err)
+enum rv_code rv_migrate(const char *owner_uri, const struct rv_migration *const *rooms,
+                        int *applied, struct rv_error *err)
 {
     const struct rv_migration *all[MIGRATIONS_MAX];
     size_t count = 0;

@@ -18,11 +18,18 @@ static void on_notice(void *data, const char *message)
 PGconn *rv_pq_connect(const char *uri, bool wait)
 {
     /* A dead host is noticed within half a minute; no trip is spent on GSS negotiation. */
-    static const char *const names[] = {"gssencmode",          "application_name", "connect_timeout",
-                                        "keepalives_idle",     "keepalives_interval",
-                                        "keepalives_count",    "tcp_user_timeout", "dbname", NULL};
+    static const char *const names[] = {"gssencmode",
+                                        "application_name",
+                                        "connect_timeout",
+                                        "keepalives_idle",
+                                        "keepalives_interval",
+                                        "keepalives_count",
+                                        "tcp_user_timeout",
+                                        "dbname",
+                                        NULL};
     const char *const values[] = {"disable", "reeve", "10", "15", "5", "3", "30000", uri, NULL};
-    PGconn *conn = wait ? PQconnectdbParams(names, values, 1) : PQconnectStartParams(names, values, 1);
+    PGconn *conn =
+        wait ? PQconnectdbParams(names, values, 1) : PQconnectStartParams(names, values, 1);
     RV_ASSERT(conn != NULL);
     PQsetNoticeProcessor(conn, on_notice, NULL);
     return conn;
@@ -97,11 +104,11 @@ static enum rv_code code_of_state(const char *state)
         const char *prefix;
         enum rv_code code;
     } table[] = {
-        {"23505", RV_CONFLICT},    {"23", RV_INVALID},     {"22", RV_INVALID},
-        {"40", RV_UNAVAILABLE},    {"55P03", RV_UNAVAILABLE}, {"57014", RV_TIMEOUT},
-        {"42501", RV_DENIED},      {"53", RV_UNAVAILABLE}, {"57", RV_UNAVAILABLE},
-        {"08", RV_UNAVAILABLE},    {"25", RV_UNAVAILABLE}, {"58", RV_IO},
-        {"P0001", RV_INVALID},     {"RV001", RV_CONFLICT},
+        {"23505", RV_CONFLICT}, {"23", RV_INVALID},        {"22", RV_INVALID},
+        {"40", RV_UNAVAILABLE}, {"55P03", RV_UNAVAILABLE}, {"57014", RV_TIMEOUT},
+        {"42501", RV_DENIED},   {"53", RV_UNAVAILABLE},    {"57", RV_UNAVAILABLE},
+        {"08", RV_UNAVAILABLE}, {"25", RV_UNAVAILABLE},    {"58", RV_IO},
+        {"P0001", RV_INVALID},  {"RV001", RV_CONFLICT},
     };
     for (size_t i = 0; i < RV_COUNT(table); i++) {
         if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0) {
@@ -243,7 +250,8 @@ int64_t rv_result_time_us(const struct rv_result *result, int row, int column)
     }
     RV_ASSERT(strcmp(text + used, "+00") == 0);
     int64_t days = rv_days_from_civil(year, month, day);
-    return ((days * 24 + hour) * 60 + minute) * INT64_C(60000000) + second * INT64_C(1000000) + micros;
+    return ((days * 24 + hour) * 60 + minute) * INT64_C(60000000) + second * INT64_C(1000000) +
+           micros;
 }
 
 int rv_result_column(const struct rv_result *result, const char *name)

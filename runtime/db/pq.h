@@ -28,7 +28,8 @@ bool rv_pq_send(struct rv_pq *pq, const struct rv_statement *statement, struct r
                 int *prepares);
 /* The statement turned out not to be prepared. */
 void rv_pq_forget(struct rv_pq *pq, const char *name);
-/* SQLSTATE -> code; message without the values PostgreSQL quotes (DETAIL stays with the operator). */
+/* SQLSTATE -> code; message without the values PostgreSQL quotes (DETAIL stays with the operator).
+ */
 enum rv_code rv_pq_error(const PGresult *result, const char *statement, struct rv_error *err);
 enum rv_code rv_pq_lost(const PGconn *conn, struct rv_error *err);
 /* After connecting, in plain (blocking) mode: role, timeouts, search path. */

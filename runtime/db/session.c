@@ -59,9 +59,10 @@ static enum rv_code begin(PGconn *conn, int32_t tenant, struct rv_error *err)
         snprintf(text, sizeof text, "%d", tenant);
     }
     const char *values[1] = {text};
-    PGresult *result = PQexecParams(conn, rv_sql_db_set_tenant.text, 1, NULL, values, NULL, NULL, 0);
-    code = PQresultStatus(result) == PGRES_TUPLES_OK ? RV_OK
-                                                     : rv_pq_error(result, "set tenant", err);
+    PGresult *result =
+        PQexecParams(conn, rv_sql_db_set_tenant.text, 1, NULL, values, NULL, NULL, 0);
+    code =
+        PQresultStatus(result) == PGRES_TUPLES_OK ? RV_OK : rv_pq_error(result, "set tenant", err);
     PQclear(result);
     return code;
 }
@@ -101,8 +102,8 @@ static enum rv_code run(struct rv_db_session *session, int32_t tenant,
         rv_args_i32(args, 1, tenant);
     }
     enum rv_code code = begin(conn, tenant, err);
-    if (code == RV_OK && (send(conn, statement, args) != 1 ||
-                          (stream && PQsetSingleRowMode(conn) != 1))) {
+    if (code == RV_OK &&
+        (send(conn, statement, args) != 1 || (stream && PQsetSingleRowMode(conn) != 1))) {
         code = rv_pq_lost(conn, err);
     }
     rv_args_destroy(args);

@@ -25,7 +25,8 @@ static void append_one(struct rv_batch *batch, const struct erp_event *event, co
         .body = event->body,
     };
     struct rv_hash body_hash;
-    RV_ASSERT(erp_event_hash(&record, &head->event_hash, &body_hash, &head->event_hash, NULL) == RV_OK);
+    RV_ASSERT(erp_event_hash(&record, &head->event_hash, &body_hash, &head->event_hash, NULL) ==
+              RV_OK);
     struct rv_args *rows = rv_batch_rows(batch, &rv_sql_event_append);
     rv_args_i64(rows, 2, record.seq);
     rv_args_text(rows, 3, record.stream);
@@ -48,8 +49,7 @@ static void append_one(struct rv_batch *batch, const struct erp_event *event, co
 }
 
 void rv_gate_append_events(struct rv_batch *batch, const struct erp_outcome *outcome,
-                           const char *actor, const char *command_id, int64_t *first,
-                           int64_t *last)
+                           const char *actor, const char *command_id, int64_t *first, int64_t *last)
 {
     struct rv_head *head = rv_batch_head(batch);
     *first = outcome->event_count > 0 ? head->event_seq + 1 : 0;

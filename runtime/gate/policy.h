@@ -20,8 +20,8 @@ struct rv_policy; /* an immutable, compiled bundle; share freely between threads
 enum {
     RV_POLICY_SOURCE_MAX = 1 << 20,
     RV_POLICY_RULES_MAX = 20000,
-    RV_VERDICT_RULES_MAX = 32,  /* rules named in one verdict; more are counted, not listed */
-    RV_POLICY_LIMITS_MAX = 16   /* limits that can apply to one request; one more denies */
+    RV_VERDICT_RULES_MAX = 32, /* rules named in one verdict; more are counted, not listed */
+    RV_POLICY_LIMITS_MAX = 16  /* limits that can apply to one request; one more denies */
 };
 
 /* `name` stands in messages ("default.lua:12: rule \"over5k\": field \"expires\" is missing; the
@@ -49,59 +49,64 @@ struct rv_policy_request {
     const json_t *ctx;
 };
 
-/* A request prepared once and decided many times: the rules about it, and the attributes they mention,
- * each looked up on first use.  The request's texts and JSON are borrowed as long as the facts are
- * used; facts belong to one thread.  RV_INVALID without an action or a known kind of principal. */
+/* A request prepared once and decided many times: the rules about it, and the attributes they
+ * mention, each looked up on first use.  The request's texts and JSON are borrowed as long as the
+ * facts are used; facts belong to one thread.  RV_INVALID without an action or a known kind of
+ * principal. */
 struct rv_policy_facts;
 RV_MUST enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
                                           const struct rv_policy_request *request,
                                           struct rv_arena *arena, struct rv_policy_facts **out,
                                           struct rv_error *err);
 
-/* Limits that apply: for each the rule, the key ("agent=x|vendor=7"), the window and the amount this
- * request would add.  The gate looks up what is used and passes it to decide in the same order. */
+/* Limits that apply: for each the rule, the key ("agent=x|vendor=7"), the window and the amount
+ * this request would add.  The gate looks up what is used and passes it to decide in the same
+ * order. */
 struct rv_policy_limit {
-    const char *rule;   /* borrowed from the policy */
-    const char *key;    /* arena */
+    const char *rule; /* borrowed from the policy */
+    const char *key;  /* arena */
     int64_t window_s;
-    int64_t bucket_s;   /* conservative bucket width */
-    int64_t adds;       /* 1 for a count limit, minor units for a sum */
+    int64_t bucket_s; /* conservative bucket width */
+    int64_t adds;     /* 1 for a count limit, minor units for a sum */
     int64_t cap;
 };
 int rv_policy_limits(const struct rv_policy *policy, const struct rv_policy_facts *facts,
                      struct rv_arena *arena, struct rv_policy_limit out[RV_POLICY_LIMITS_MAX]);
 
 struct rv_verdict_rule {
-    const char *id;   /* borrowed from the policy */
-    const char *why;  /* static: "permit", "forbid", "limit", "approve", "sink", "error", "default" */
+    const char *id; /* borrowed from the policy */
+    const char
+        *why; /* static: "permit", "forbid", "limit", "approve", "sink", "error", "default" */
 };
 struct rv_verdict {
     enum rv_verdict_kind kind;
     struct rv_verdict_rule rules[RV_VERDICT_RULES_MAX]; /* what made it so */
-    int rule_count; /* may be larger than the list */
+    int rule_count;                                     /* may be larger than the list */
     /* for RV_HOLD, merged over all asking rules (per role the largest n); borrowed from the policy,
      * arena for the merge */
-    const json_t *stages;    /* [{"role":"controller","n":1}, ...] */
-    const json_t *never;     /* ["requester","agent_owner", ...] always contains these two */
-    int64_t expires_s;       /* the shortest */
+    const json_t *stages;     /* [{"role":"controller","n":1}, ...] */
+    const json_t *never;      /* ["requester","agent_owner", ...] always contains these two */
+    int64_t expires_s;        /* the shortest */
     int64_t escalate_after_s; /* 0: none */
     const char *escalate_to;
 };
 
-/* `used[i]` belongs to limit i of rv_policy_limits (already used + held in the window); a limit that
- * applies and has no `used` denies. */
+/* `used[i]` belongs to limit i of rv_policy_limits (already used + held in the window); a limit
+ * that applies and has no `used` denies. */
 void rv_policy_decide(const struct rv_policy *policy, const struct rv_policy_facts *facts,
                       const int64_t *used, int used_count, struct rv_arena *arena,
                       struct rv_verdict *out);
 
-/* Readable account of a decision: matched rules, limits, failed conditions of the nearest rules, and
- * one changed attribute that lowers the verdict, where there is one (decided again, never guessed).
- * `used` NULL: as if nothing were used.  New reference; its form stands in policy_explain.c. */
+/* Readable account of a decision: matched rules, limits, failed conditions of the nearest rules,
+ * and one changed attribute that lowers the verdict, where there is one (decided again, never
+ * guessed). `used` NULL: as if nothing were used.  New reference; its form stands in
+ * policy_explain.c. */
 json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy_request *request,
                           const int64_t *used, int used_count);
 
-/* Static findings: [{severity:"error"|"warning"|"note", rule, line, finding, witness}].  `actions` is a
- * NULL-terminated list of the catalogue or NULL; `members` {role: people} or NULL.  New reference. */
+/* Static findings: [{severity:"error"|"warning"|"note", rule, line, finding, witness}].  `actions`
+ * is a NULL-terminated list of the catalogue or NULL; `members` {role: people} or NULL.  New
+ * reference. */
 json_t *rv_policy_check(const struct rv_policy *policy, const char *const *actions,
                         const json_t *members);
 

@@ -1,12 +1,14 @@
-/* policy_canonical.c -- from the bundle as written to its canonical form, or a refusal that says where.
+/* policy_canonical.c -- from the bundle as written to its canonical form, or a refusal that says
+ * where.
  *
  *   {"format":"reeve.policy.v1","name":"ap","rules":[                      sorted by id
  *     {"id":"over5k","kind":"approve","actions":["invoice.pay"],"who":{"agents":"*"},"when":{…},
  *      "ask":{"stages":[{"role":"controller","n":1}],"never":["agent_owner","requester"],
  *             "expires_s":86400}}, …]}
  *
- * The canonical form is what is hashed, reviewed and compiled: two bundles that decide alike because
- * they differ only in order, layout or spelling of a default have one hash.  Tests are not part of it.
+ * The canonical form is what is hashed, reviewed and compiled: two bundles that decide alike
+ * because they differ only in order, layout or spelling of a default have one hash.  Tests are not
+ * part of it.
  *
  * A bundle is refused for a field that is not known: `wehn=` beside a permit would otherwise permit
  * always.  Every refusal names file:line, rule, field, what is wrong and the remedy.
@@ -25,8 +27,14 @@ static const char format_name[] = "reeve.policy.v1";
 
 /* ---- the fields a rule may have ---- */
 
-enum { P = 1 << POLICY_PERMIT, F = 1 << POLICY_FORBID, L = 1 << POLICY_LIMIT,
-       A = 1 << POLICY_APPROVE, S = 1 << POLICY_SINK, D = 1 << POLICY_SOD };
+enum {
+    P = 1 << POLICY_PERMIT,
+    F = 1 << POLICY_FORBID,
+    L = 1 << POLICY_LIMIT,
+    A = 1 << POLICY_APPROVE,
+    S = 1 << POLICY_SINK,
+    D = 1 << POLICY_SOD
+};
 
 static const struct {
     const char *name;
@@ -57,10 +65,16 @@ static const struct {
     {"endorse", S, NULL},
     {"otherwise", S, NULL},
     {"conflict", D, NULL},
-    {"fx", 0, "Amounts are never converted: another currency than the cap's denies. Write one limit a currency."},
+    {"fx", 0,
+     "Amounts are never converted: another currency than the cap's denies. Write one limit a "
+     "currency."},
     {"remind", 0, "There are no reminders: write escalate={after=\"8h\", to=\"role\"}."},
-    {"on", 0, "Segregation of duties is checked on roles (reeve policy check), not on the history of one object."},
-    {"within", 0, "Segregation of duties is checked on roles (reeve policy check), not on the history of one object."},
+    {"on", 0,
+     "Segregation of duties is checked on roles (reeve policy check), not on the history of one "
+     "object."},
+    {"within", 0,
+     "Segregation of duties is checked on roles (reeve policy check), not on the history of one "
+     "object."},
 };
 
 static enum rv_code check_fields(const struct policy_place *place, enum policy_kind kind,
@@ -127,8 +141,7 @@ static json_t *canonical_who(const json_t *tree)
     if (add_who(ids, roles, tree, &all)) {
         policy_sort(ids);
         policy_sort(roles);
-        who = all ? json_string("*")
-                  : json_pack("{s:O,s:O}", "ids", ids, "roles", roles);
+        who = all ? json_string("*") : json_pack("{s:O,s:O}", "ids", ids, "roles", roles);
     }
     json_decref(ids);
     json_decref(roles);
@@ -147,8 +160,9 @@ static enum rv_code add_principals(const struct policy_place *place, enum policy
             json_object_set_new(who, groups[i], one);
         } else if (tree != NULL) {
             json_decref(who);
-            return policy_complain(place, groups[i], "names nobody",
-                                   "Write \"*\", a name, role\"clerk\" or any_of{ role\"a\", \"b\" }.");
+            return policy_complain(
+                place, groups[i], "names nobody",
+                "Write \"*\", a name, role\"clerk\" or any_of{ role\"a\", \"b\" }.");
         }
     }
     const json_t *machine = json_object_get(body, "system");
@@ -157,7 +171,8 @@ static enum rv_code add_principals(const struct policy_place *place, enum policy
         json_object_set_new(who, "system", json_true());
     } else if (machine != NULL) {
         json_decref(who);
-        return policy_complain(place, "system", "is not true", "Write system=true or leave it out.");
+        return policy_complain(place, "system", "is not true",
+                               "Write system=true or leave it out.");
     }
     bool nobody = json_object_size(who) == 0;
     if (!nobody) {
@@ -184,8 +199,8 @@ static bool is_action(const char *text)
 static enum rv_code add_actions(const struct policy_place *place, const char *field,
                                 const json_t *tree, json_t *rule)
 {
-    json_t *actions = policy_term_texts(place, field, tree,
-                                        "Write \"invoice.pay\", \"invoice.*\", \"*\" or any_of{ … }.");
+    json_t *actions = policy_term_texts(
+        place, field, tree, "Write \"invoice.pay\", \"invoice.*\", \"*\" or any_of{ … }.");
     if (actions == NULL) {
         return RV_INVALID;
     }
@@ -195,7 +210,8 @@ static enum rv_code add_actions(const struct policy_place *place, const char *fi
     {
         if (!is_action(json_string_value(item))) {
             char problem[160];
-            snprintf(problem, sizeof problem, "names \"%.100s\", which is no action", json_string_value(item));
+            snprintf(problem, sizeof problem, "names \"%.100s\", which is no action",
+                     json_string_value(item));
             json_decref(actions);
             return policy_complain(place, field, problem,
                                    "Actions are lower case words with dots and at most one *.");
@@ -205,7 +221,8 @@ static enum rv_code add_actions(const struct policy_place *place, const char *fi
     return RV_OK;
 }
 
-static enum rv_code add_condition(const struct policy_place *place, const json_t *body, json_t *rule)
+static enum rv_code add_condition(const struct policy_place *place, const json_t *body,
+                                  json_t *rule)
 {
     const json_t *tree = json_object_get(body, "when");
     const json_t *resource = json_object_get(body, "resource");
@@ -216,12 +233,13 @@ static enum rv_code add_condition(const struct policy_place *place, const json_t
     if (resource != NULL) {
         if (strcmp(policy_word(resource), "is") != 0) {
             json_decref(when);
-            return policy_complain(place, "resource", "is no kind of resource",
-                                   "Write resource=is\"Invoice\": the fact res.type must equal it.");
+            return policy_complain(
+                place, "resource", "is no kind of resource",
+                "Write resource=is\"Invoice\": the fact res.type must equal it.");
         }
         json_t *both = json_array();
-        json_array_append_new(both, json_pack("{s:s,s:s,s:O}", "op", "eq", "attr", "res.type", "value",
-                                              json_object_get(resource, "value")));
+        json_array_append_new(both, json_pack("{s:s,s:s,s:O}", "op", "eq", "attr", "res.type",
+                                              "value", json_object_get(resource, "value")));
         if (when != NULL) {
             json_array_append_new(both, when);
         }
@@ -274,8 +292,11 @@ static json_t *canonical_never(const struct policy_place *place, const json_t *b
 {
     static const struct {
         const char *word, *meaning;
-    } known[] = {{"requester", "requester"}, {"creator", "requester"}, {"agent_owner", "agent_owner"},
-                 {"owner", "agent_owner"}, {"sponsor", "agent_owner"}};
+    } known[] = {{"requester", "requester"},
+                 {"creator", "requester"},
+                 {"agent_owner", "agent_owner"},
+                 {"owner", "agent_owner"},
+                 {"sponsor", "agent_owner"}};
     json_t *never = json_pack("[s,s]", "agent_owner", "requester");
     size_t i;
     json_t *item;
@@ -283,12 +304,14 @@ static json_t *canonical_never(const struct policy_place *place, const json_t *b
     {
         bool found = false;
         for (size_t k = 0; k < RV_COUNT(known); k++) {
-            found = found || (json_is_string(item) && strcmp(known[k].word, json_string_value(item)) == 0);
+            found = found ||
+                    (json_is_string(item) && strcmp(known[k].word, json_string_value(item)) == 0);
         }
         if (!found) {
             json_decref(never);
-            policy_complain(place, "never", "names somebody the door does not know",
-                            "The requester and the agent's owner never approve; others cannot be named.");
+            policy_complain(
+                place, "never", "names somebody the door does not know",
+                "The requester and the agent's owner never approve; others cannot be named.");
             return NULL;
         }
     }
@@ -318,8 +341,10 @@ static enum rv_code add_ask(const struct policy_place *place, const json_t *body
     if (escalate != NULL) {
         int64_t after_s = policy_term_duration(json_object_get(escalate, "after"));
         const char *to = rv_json_str(escalate, "to", "");
-        if (after_s <= 0 || after_s >= expires_s || *to == '\0' || json_object_size(escalate) != 2) {
-            return policy_complain(place, "escalate", "needs after= (sooner than expires) and to= a role",
+        if (after_s <= 0 || after_s >= expires_s || *to == '\0' ||
+            json_object_size(escalate) != 2) {
+            return policy_complain(place, "escalate",
+                                   "needs after= (sooner than expires) and to= a role",
                                    "Write escalate={after=\"8h\", to=\"controller\"}.");
         }
         json_object_set_new(ask, "escalate_after_s", json_integer(after_s));
@@ -329,8 +354,8 @@ static enum rv_code add_ask(const struct policy_place *place, const json_t *body
 }
 
 /* over= and otherwise=: "deny", or approval"role" / approval{"a", "b"} (one person of each). */
-static enum rv_code add_answer(const struct policy_place *place, const char *field, const json_t *body,
-                               json_t *rule)
+static enum rv_code add_answer(const struct policy_place *place, const char *field,
+                               const json_t *body, json_t *rule)
 {
     const json_t *tree = json_object_get(body, field);
     if (tree == NULL || (json_is_string(tree) && strcmp(json_string_value(tree), "deny") == 0)) {
@@ -385,19 +410,20 @@ static json_t *canonical_per(const struct policy_place *place, const json_t *tre
 {
     static const struct {
         const char *word, *meaning;
-    } words[] = {{"agent", "agent"},     {"person", "agent"},       {"principal", "agent"},
-                 {"action", "action"},   {"owner", "me.owner"},     {"sponsor", "me.owner"},
-                 {"tenant", "me.tenant"}, {"vendor", "res.vendor.id"}, {"supplier", "res.vendor.id"}};
+    } words[] = {
+        {"agent", "agent"},      {"person", "agent"},         {"principal", "agent"},
+        {"action", "action"},    {"owner", "me.owner"},       {"sponsor", "me.owner"},
+        {"tenant", "me.tenant"}, {"vendor", "res.vendor.id"}, {"supplier", "res.vendor.id"}};
     json_t *per = json_array();
     bool ok = tree == NULL || (json_is_array(tree) && json_array_size(tree) <= POLICY_PER_MAX);
     for (size_t i = 0; ok && i < json_array_size(tree); i++) {
         const json_t *item = json_array_get(tree, i);
-        const char *path = strcmp(policy_word(item), "attribute") == 0 ? rv_json_str(item, "path", NULL) : NULL;
+        const char *path =
+            strcmp(policy_word(item), "attribute") == 0 ? rv_json_str(item, "path", NULL) : NULL;
         for (size_t k = 0; k < RV_COUNT(words) && json_is_string(item); k++) {
             path = strcmp(words[k].word, json_string_value(item)) == 0 ? words[k].meaning : path;
         }
-        ok = path != NULL &&
-             (strchr(path, '.') == NULL || policy_term_path(place, "per", path));
+        ok = path != NULL && (strchr(path, '.') == NULL || policy_term_path(place, "per", path));
         if (ok) {
             json_array_append_new(per, json_string(path));
         }
@@ -405,8 +431,9 @@ static json_t *canonical_per(const struct policy_place *place, const json_t *tre
     if (!ok) {
         json_decref(per);
         if (place->err == NULL || place->err->code == RV_OK) {
-            policy_complain(place, "per", "names something unknown, or more than four things",
-                            "Use \"agent\", \"owner\", \"tenant\", \"vendor\", \"action\" or an attribute.");
+            policy_complain(
+                place, "per", "names something unknown, or more than four things",
+                "Use \"agent\", \"owner\", \"tenant\", \"vendor\", \"action\" or an attribute.");
         }
         return NULL;
     }
@@ -419,7 +446,8 @@ static enum rv_code add_limit(const struct policy_place *place, const json_t *bo
     const json_t *sum = json_object_get(body, "sum");
     const json_t *count = json_object_get(body, "count");
     const json_t *cap = json_object_get(body, "cap");
-    const char *path = strcmp(policy_word(sum), "attribute") == 0 ? rv_json_str(sum, "path", "") : NULL;
+    const char *path =
+        strcmp(policy_word(sum), "attribute") == 0 ? rv_json_str(sum, "path", "") : NULL;
     if ((sum != NULL) == (count != NULL) || (sum != NULL && path == NULL) ||
         (count != NULL && !json_is_true(count))) {
         return policy_complain(place, "sum", "or count must be given, one of them",
@@ -474,8 +502,9 @@ static enum rv_code add_sink(const struct policy_place *place, const json_t *bod
     const json_t *endorse = json_object_get(body, "endorse");
     if (endorse != NULL) {
         const json_t *exact = json_object_get(endorse, "exact");
-        const char *fact = strcmp(policy_word(exact), "attribute") == 0 ? rv_json_str(exact, "path", "")
-                                                                        : json_string_value(exact);
+        const char *fact = strcmp(policy_word(exact), "attribute") == 0
+                               ? rv_json_str(exact, "path", "")
+                               : json_string_value(exact);
         if (fact == NULL || *fact == '\0' || json_object_size(endorse) != 1 ||
             strncmp(fact, "arg.", 4) == 0 || strncmp(fact, "me.", 3) == 0) {
             return policy_complain(place, "endorse", "names no fact of the system of record",
@@ -512,7 +541,8 @@ static bool is_id(const char *id)
 {
     size_t length = strlen(id);
     return length > 0 && length <= POLICY_ID_MAX &&
-           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == length;
+           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+               length;
 }
 
 static enum rv_code canonical_rule(struct policy_place *place, const json_t *tree, json_t *rules)
@@ -522,8 +552,9 @@ static enum rv_code canonical_rule(struct policy_place *place, const json_t *tre
     place->line = (int)rv_json_int(tree, "line", 0);
     place->rule = rv_json_str(body, "id", NULL);
     if (kind == POLICY_KINDS) {
-        return policy_complain(place, policy_word(tree), "is no rule",
-                               "A bundle holds permit, forbid, limit, approve, sink, sod and test.");
+        return policy_complain(
+            place, policy_word(tree), "is no rule",
+            "A bundle holds permit, forbid, limit, approve, sink, sod and test.");
     }
     if (place->rule == NULL || !is_id(place->rule) || strcmp(place->rule, "no_permit") == 0) {
         return policy_complain(place, "id", "is missing or no name",
@@ -535,7 +566,9 @@ static enum rv_code canonical_rule(struct policy_place *place, const json_t *tre
     const json_t *note = json_object_get(body, "note");
     if (code == RV_OK && note != NULL) {
         json_object_set(rule, "note", policy_json(note));
-        code = json_is_string(note) ? RV_OK : policy_complain(place, "note", "is no text", "Write a sentence.");
+        code = json_is_string(note)
+                   ? RV_OK
+                   : policy_complain(place, "note", "is no text", "Write a sentence.");
     }
     if (code != RV_OK || kind == POLICY_SOD) {
         return code == RV_OK ? add_sod(place, body, rule) : code;
@@ -569,11 +602,13 @@ static enum rv_code check_bundle(const struct policy_place *place, const json_t 
         return RV_INVALID;
     }
     if (*rv_json_str(body, "name", "") == '\0') {
-        return policy_complain(place, "name", "is missing", "Write return bundle{ name=\"default\", … }.");
+        return policy_complain(place, "name", "is missing",
+                               "Write return bundle{ name=\"default\", … }.");
     }
     const char *schema = rv_json_str(body, "schema", "erp.v1");
     if (strcmp(schema, "erp.v1") != 0) {
-        return policy_complain(place, "schema", "is not known", "Write schema=\"erp.v1\" or leave it out.");
+        return policy_complain(place, "schema", "is not known",
+                               "Write schema=\"erp.v1\" or leave it out.");
     }
     const char *name;
     json_t *value;
@@ -584,8 +619,9 @@ static enum rv_code check_bundle(const struct policy_place *place, const json_t 
             fits = fits || strcmp(known[i], name) == 0;
         }
         if (!fits) {
-            return policy_complain(place, name, "is not known in a bundle",
-                                   "Fields are name, schema and note; windows roll and need no zone.");
+            return policy_complain(
+                place, name, "is not known in a bundle",
+                "Fields are name, schema and note; windows roll and need no zone.");
         }
     }
     return RV_OK;
@@ -593,7 +629,8 @@ static enum rv_code check_bundle(const struct policy_place *place, const json_t 
 
 static int compare_ids(const void *a, const void *b)
 {
-    return strcmp(rv_json_str(*(json_t *const *)a, "id", ""), rv_json_str(*(json_t *const *)b, "id", ""));
+    return strcmp(rv_json_str(*(json_t *const *)a, "id", ""),
+                  rv_json_str(*(json_t *const *)b, "id", ""));
 }
 
 static void sort_rules(json_t *rules)
@@ -610,8 +647,8 @@ static void sort_rules(json_t *rules)
     rv_free(order);
 }
 
-enum rv_code policy_canonical(const json_t *tree, const char *file, json_t **canonical, json_t **lines,
-                              json_t **tests, struct rv_error *err)
+enum rv_code policy_canonical(const json_t *tree, const char *file, json_t **canonical,
+                              json_t **lines, json_t **tests, struct rv_error *err)
 {
     struct rv_error own = {.code = RV_OK};
     struct policy_place place = {.file = file, .err = err != NULL ? err : &own};
@@ -708,15 +745,16 @@ static enum rv_code check_expect(const struct policy_place *place, const json_t 
         ok = ok || (json_is_string(expect) && strcmp(json_string_value(expect), verdicts[i]) == 0);
     }
     return ok ? RV_OK
-              : policy_complain(place, "expect", "is no verdict",
-                                "Write \"allow\", \"hold\", \"deny\", {hold={\"rule\"}} or {deny={\"rule\"}}.");
+              : policy_complain(
+                    place, "expect", "is no verdict",
+                    "Write \"allow\", \"hold\", \"deny\", {hold={\"rule\"}} or {deny={\"rule\"}}.");
 }
 
 enum rv_code policy_canonical_test(const json_t *item, const char *file, json_t **out,
                                    struct rv_error *err)
 {
-    static const char *const known[] = {"#", "agent", "person", "system", "roles", "owner",
-                                        "action", "arg", "res", "labels", "used", "expect"};
+    static const char *const known[] = {"#",      "agent", "person", "system", "roles", "owner",
+                                        "action", "arg",   "res",    "labels", "used",  "expect"};
     struct rv_error own = {.code = RV_OK};
     struct policy_place place = {.file = file, .err = err != NULL ? err : &own};
     place.line = (int)rv_json_int(item, "line", 0);
@@ -724,8 +762,9 @@ enum rv_code policy_canonical_test(const json_t *item, const char *file, json_t 
     const char *title = json_string_value(json_array_get(json_object_get(body, "#"), 0));
     place.rule = title;
     if (title == NULL) {
-        return policy_complain(&place, "[1]", "is missing: a test says what it shows",
-                               "Write test{ \"10k needs two\", agent=\"a1\", action=…, expect=… }.");
+        return policy_complain(
+            &place, "[1]", "is missing: a test says what it shows",
+            "Write test{ \"10k needs two\", agent=\"a1\", action=…, expect=… }.");
     }
     const char *name;
     json_t *value;
@@ -736,12 +775,14 @@ enum rv_code policy_canonical_test(const json_t *item, const char *file, json_t 
             fits = fits || strcmp(known[i], name) == 0;
         }
         if (!fits) {
-            return policy_complain(&place, name, "is not known in a test",
-                                   "Fields are agent, person, system, roles, owner, action, arg, res, "
-                                   "labels, used, expect.");
+            return policy_complain(
+                &place, name, "is not known in a test",
+                "Fields are agent, person, system, roles, owner, action, arg, res, "
+                "labels, used, expect.");
         }
     }
-    int principals = (json_object_get(body, "agent") != NULL) + (json_object_get(body, "person") != NULL) +
+    int principals = (json_object_get(body, "agent") != NULL) +
+                     (json_object_get(body, "person") != NULL) +
                      (json_object_get(body, "system") != NULL);
     if (principals != 1 || rv_json_str(body, "action", NULL) == NULL) {
         return policy_complain(&place, "action", "or the principal is missing",

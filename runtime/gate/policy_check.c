@@ -1,13 +1,14 @@
-/* policy_check.c -- what can be known of a bundle without a request: rules that cannot work, approvals
- * that cannot be given, limits that cannot bite.
+/* policy_check.c -- what can be known of a bundle without a request: rules that cannot work,
+ * approvals that cannot be given, limits that cannot bite.
  *
  *   error    unknown-action, unknown-members, quorum, sod
  *   warning  dead-condition, dead-permit, shadowed-permit, nothing-permitted, limit-never-bites,
  *            split-below-approval, two-types, escalation-role
  *   note     no-permit (an action of the catalogue that is always denied)
  *
- * Sound, not complete: each finding is right and carries a witness; a condition beyond a conjunction
- * of comparisons is not looked into.  The witness is the other rule, the action or the role.
+ * Sound, not complete: each finding is right and carries a witness; a condition beyond a
+ * conjunction of comparisons is not looked into.  The witness is the other rule, the action or the
+ * role.
  */
 #include "runtime/gate/policy_private.h"
 
@@ -28,10 +29,9 @@ static void find(struct check *check, const char *severity, const struct policy_
                  const char *finding, const char *witness)
 {
     int line = rule == NULL ? 0 : check->policy->lines[rule - check->policy->rules];
-    json_array_append_new(check->findings,
-                          json_pack("{s:s,s:s,s:i,s:s,s:s}", "severity", severity, "rule",
-                                    rule == NULL ? "-" : rule->id, "line", line, "finding", finding,
-                                    "witness", witness));
+    json_array_append_new(check->findings, json_pack("{s:s,s:s,s:i,s:s,s:s}", "severity", severity,
+                                                     "rule", rule == NULL ? "-" : rule->id, "line",
+                                                     line, "finding", finding, "witness", witness));
 }
 
 /* ---- sets of actions and of principals ---- */
@@ -54,7 +54,8 @@ static bool mentions(const struct policy_rule *rule, const char *action)
     return false;
 }
 
-/* Every action `narrow` names is one of `wide` (a pattern counts as its own text: sound for prefixes). */
+/* Every action `narrow` names is one of `wide` (a pattern counts as its own text: sound for
+ * prefixes). */
 static bool actions_cover(const struct policy_rule *wide, const struct policy_rule *narrow)
 {
     size_t i;
@@ -95,7 +96,8 @@ static bool group_covers(const json_t *wide, const json_t *narrow)
         {
             bool found = false;
             for (size_t n = 0; n < json_array_size(json_object_get(wide, lists[k])); n++) {
-                found = found || json_equal(name, json_array_get(json_object_get(wide, lists[k]), n));
+                found =
+                    found || json_equal(name, json_array_get(json_object_get(wide, lists[k]), n));
             }
             if (!found) {
                 return false;
@@ -258,10 +260,12 @@ static void check_actions(struct check *check)
     for (const char *const *action = check->actions; *action != NULL; action++) {
         bool permitted = false;
         for (int i = 0; i < policy->rule_count && !permitted; i++) {
-            permitted = policy->rules[i].kind == POLICY_PERMIT && mentions(&policy->rules[i], *action);
+            permitted =
+                policy->rules[i].kind == POLICY_PERMIT && mentions(&policy->rules[i], *action);
         }
         if (!permitted) {
-            find(check, "note", NULL, "no-permit: nobody may do this, it is always denied", *action);
+            find(check, "note", NULL, "no-permit: nobody may do this, it is always denied",
+                 *action);
         }
     }
     for (int i = 0; i < policy->rule_count; i++) {
@@ -274,7 +278,8 @@ static void check_actions(struct check *check)
                 known = policy_pattern_matches(json_string_value(pattern), *action);
             }
             if (!known) {
-                find(check, "error", &policy->rules[i], "unknown-action: the catalogue has no such action",
+                find(check, "error", &policy->rules[i],
+                     "unknown-action: the catalogue has no such action",
                      json_string_value(pattern));
             }
         }
@@ -290,13 +295,17 @@ static void check_members(struct check *check)
             const char *role = rv_json_str(stage, "role", "");
             int64_t have = rv_json_int(check->members, role, 0);
             if (have == 0) {
-                find(check, "error", rule, "unknown-members: nobody holds the role, so that every such "
-                                           "request expires", role);
+                find(check, "error", rule,
+                     "unknown-members: nobody holds the role, so that every such "
+                     "request expires",
+                     role);
             } else if (have < rv_json_int(stage, "n", 1)) {
-                find(check, "error", rule, "quorum: fewer people hold the role than must agree", role);
+                find(check, "error", rule, "quorum: fewer people hold the role than must agree",
+                     role);
             }
         }
-        if (rule->ask.escalate_to != NULL && rv_json_int(check->members, rule->ask.escalate_to, 0) == 0) {
+        if (rule->ask.escalate_to != NULL &&
+            rv_json_int(check->members, rule->ask.escalate_to, 0) == 0) {
             find(check, "warning", rule, "escalation-role: nobody holds the role it escalates to",
                  rule->ask.escalate_to);
         }
@@ -327,16 +336,17 @@ static void check_pairs(struct check *check)
             if (i == k) {
                 continue;
             }
-            restrains_something =
-                restrains_something || (other->kind == POLICY_PERMIT && actions_meet(check, rule, other));
-            if (rule->kind != POLICY_PERMIT || !actions_cover(other, rule) || !who_covers(other, rule) ||
-                !condition_covers(other, rule)) {
+            restrains_something = restrains_something || (other->kind == POLICY_PERMIT &&
+                                                          actions_meet(check, rule, other));
+            if (rule->kind != POLICY_PERMIT || !actions_cover(other, rule) ||
+                !who_covers(other, rule) || !condition_covers(other, rule)) {
                 continue;
             }
             bool mutual = other->kind == POLICY_PERMIT && actions_cover(rule, other) &&
                           who_covers(rule, other) && condition_covers(rule, other);
             if (other->kind == POLICY_FORBID) {
-                find(check, "warning", rule, "dead-permit: a forbid always wins over it", other->id);
+                find(check, "warning", rule, "dead-permit: a forbid always wins over it",
+                     other->id);
             } else if (other->kind == POLICY_PERMIT && (!mutual || i > k)) {
                 find(check, "warning", rule, "shadowed-permit: a wider permit makes it superfluous",
                      other->id);
@@ -350,7 +360,8 @@ static void check_pairs(struct check *check)
 }
 
 /* The most one request may add to a sum before a forbid stops it; INT64_MAX when nothing does. */
-static int64_t largest_single(const struct check *check, const struct policy_rule *limit, const char *sum)
+static int64_t largest_single(const struct check *check, const struct policy_rule *limit,
+                              const char *sum)
 {
     int64_t largest = INT64_MAX;
     for (int i = 0; i < check->policy->rule_count; i++) {
@@ -359,8 +370,9 @@ static int64_t largest_single(const struct check *check, const struct policy_rul
         struct range range = range_of(&atoms, sum);
         const char *currency = rv_json_str(json_object_get(limit->source, "cap"), "currency", "");
         bool stops = rule->kind == POLICY_FORBID && atoms.count == 1 && atoms.whole &&
-                     range.low > 0 && range.high == INT64_MAX && strcmp(range.currency, currency) == 0 &&
-                     actions_cover(rule, limit) && who_covers(rule, limit);
+                     range.low > 0 && range.high == INT64_MAX &&
+                     strcmp(range.currency, currency) == 0 && actions_cover(rule, limit) &&
+                     who_covers(rule, limit);
         if (stops && range.low - 1 < largest) {
             largest = range.low - 1;
         }
@@ -379,20 +391,25 @@ static void check_limits(struct check *check)
     const struct rv_policy *policy = check->policy;
     for (int i = 0; i < policy->rule_count; i++) {
         const struct policy_rule *limit = &policy->rules[i];
-        const char *sum = limit->kind == POLICY_LIMIT ? rv_json_str(limit->source, "sum", NULL) : NULL;
+        const char *sum =
+            limit->kind == POLICY_LIMIT ? rv_json_str(limit->source, "sum", NULL) : NULL;
         for (int k = 0; sum != NULL && k < policy->rule_count; k++) {
             const struct policy_rule *count = &policy->rules[k];
             if (count->kind != POLICY_LIMIT || count->sum != POLICY_NONE || count->when >= 0 ||
                 count->window_s < limit->window_s || !same_per(count, limit) ||
-                !actions_cover(count, limit) || !who_covers(count, limit) || count->ask.stages != NULL) {
+                !actions_cover(count, limit) || !who_covers(count, limit) ||
+                count->ask.stages != NULL) {
                 continue;
             }
             int64_t single = largest_single(check, limit, sum);
             int64_t most = 0;
-            if (!__builtin_mul_overflow(single, count->cap.number, &most) && most < limit->cap.number) {
+            if (!__builtin_mul_overflow(single, count->cap.number, &most) &&
+                most < limit->cap.number) {
                 find(check, "warning", limit,
-                     "limit-never-bites: the largest single amount times the largest count stays below "
-                     "the cap", count->id);
+                     "limit-never-bites: the largest single amount times the largest count stays "
+                     "below "
+                     "the cap",
+                     count->id);
             }
         }
     }
@@ -414,8 +431,9 @@ static void check_splits(struct check *check)
             bool summed = false;
             for (int n = 0; n < policy->rule_count && above && is_money; n++) {
                 const struct policy_rule *limit = &policy->rules[n];
-                summed = summed || (limit->kind == POLICY_LIMIT && actions_meet(check, limit, rule) &&
-                                    strcmp(rv_json_str(limit->source, "sum", ""), attr) == 0);
+                summed =
+                    summed || (limit->kind == POLICY_LIMIT && actions_meet(check, limit, rule) &&
+                               strcmp(rv_json_str(limit->source, "sum", ""), attr) == 0);
             }
             if (above && is_money && !summed) {
                 find(check, "warning", rule,
@@ -470,13 +488,16 @@ static void add_duties(json_t *duties, const char *group, const json_t *who, con
     static const char *const lists[] = {"roles", "ids"};
     const json_t *one = json_object_get(who, group);
     for (size_t k = 0; k < 2 && one != NULL; k++) {
-        size_t count = json_is_string(one) ? 1 - k : json_array_size(json_object_get(one, lists[k]));
+        size_t count =
+            json_is_string(one) ? 1 - k : json_array_size(json_object_get(one, lists[k]));
         for (size_t i = 0; i < count; i++) {
             const char *name =
-                json_is_string(one) ? "*"
-                                    : json_string_value(json_array_get(json_object_get(one, lists[k]), i));
+                json_is_string(one)
+                    ? "*"
+                    : json_string_value(json_array_get(json_object_get(one, lists[k]), i));
             char key[160];
-            snprintf(key, sizeof key, "%s %s\"%s\"", group, k == 0 && *name != '*' ? "role" : "", name);
+            snprintf(key, sizeof key, "%s %s\"%s\"", group, k == 0 && *name != '*' ? "role" : "",
+                     name);
             json_t *set = json_object_get(duties, key);
             if (set == NULL) {
                 set = json_object();
@@ -514,10 +535,11 @@ static void check_sod(struct check *check, const struct policy_rule *sod)
     json_decref(duties);
 }
 
-json_t *rv_policy_check(const struct rv_policy *policy, const char *const *actions, const json_t *members)
+json_t *rv_policy_check(const struct rv_policy *policy, const char *const *actions,
+                        const json_t *members)
 {
-    struct check check = {.policy = policy, .actions = actions, .members = members,
-                          .findings = json_array()};
+    struct check check = {
+        .policy = policy, .actions = actions, .members = members, .findings = json_array()};
     if (actions != NULL) {
         check_actions(&check);
     }

@@ -1,4 +1,5 @@
-/* policy_compile.c -- from the canonical form to flat tables that a decision can walk without thinking.
+/* policy_compile.c -- from the canonical form to flat tables that a decision can walk without
+ * thinking.
  *
  *   symbols   every literal text, role and id once, with a number
  *   slots     every attribute once; "res.vendor.iban" hangs below "res.vendor"
@@ -6,8 +7,9 @@
  *   buckets   (action or pattern, principal) -> rules
  *
  * The index: a request looks into the buckets of its action (and of the few patterns that match it)
- * for everybody, for its kind of principal, its id and each of its roles.  Rules about other actions
- * or other roles are never touched, so cost follows the rules that apply and not the bundle's size.
+ * for everybody, for its kind of principal, its id and each of its roles.  Rules about other
+ * actions or other roles are never touched, so cost follows the rules that apply and not the
+ * bundle's size.
  */
 #include "runtime/gate/policy_private.h"
 
@@ -15,10 +17,10 @@
 #include <string.h>
 
 enum {
-    COMPILE_ARENA_MAX = 1 << 30,     /* above what the three limits below can need */
-    COMPILE_ACTIONS_MAX = 4096,      /* distinct exact names; a catalogue has a hundred */
+    COMPILE_ARENA_MAX = 1 << 30, /* above what the three limits below can need */
+    COMPILE_ACTIONS_MAX = 4096,  /* distinct exact names; a catalogue has a hundred */
     COMPILE_PATTERNS_MAX = 256,
-    COMPILE_ENTRIES_MAX = 4 << 20    /* rules x actions x names of principals */
+    COMPILE_ENTRIES_MAX = 4 << 20 /* rules x actions x names of principals */
 };
 
 /* ---- growing ---- */
@@ -61,7 +63,8 @@ int32_t policy_symbol_find(const struct rv_policy *policy, const char *text, siz
             return -1;
         }
         const struct policy_symbol *known = &policy->symbols[symbol];
-        if (known->hash == hash && known->length == length && memcmp(known->text, text, length) == 0) {
+        if (known->hash == hash && known->length == length &&
+            memcmp(known->text, text, length) == 0) {
             return symbol;
         }
     }
@@ -145,9 +148,11 @@ static uint16_t slot_of(struct rv_policy *policy, const char *path)
     }
     const char *own = rv_arena_strdup(policy->arena, path);
     const char *key = dot == NULL ? own : own + (dot - path) + 1;
-    policy->slots[policy->slot_count] = (struct policy_slot){
-        .parent = parent, .root = (uint8_t)root_of(path), .key = key, .path = own,
-        .key_length = (uint32_t)strlen(key)};
+    policy->slots[policy->slot_count] = (struct policy_slot){.parent = parent,
+                                                             .root = (uint8_t)root_of(path),
+                                                             .key = key,
+                                                             .path = own,
+                                                             .key_length = (uint32_t)strlen(key)};
     return (uint16_t)policy->slot_count++;
 }
 
@@ -207,8 +212,7 @@ static void set_literal(struct rv_policy *policy, struct policy_node *node, cons
         }
         break;
     case JSON_REAL:
-    case JSON_NULL:
-        RV_UNREACHABLE("the canonical form has no such literal");
+    case JSON_NULL: RV_UNREACHABLE("the canonical form has no such literal");
     }
 }
 
@@ -216,7 +220,10 @@ static void set_literal(struct rv_policy *policy, struct policy_node *node, cons
 static int cost_of(const json_t *source)
 {
     enum policy_op op = policy_op_from_name(rv_json_str(source, "op", ""));
-    return op <= POLICY_NONE_OF ? 4 : op == POLICY_CONTAINS ? 3 : op == POLICY_ONE_OF || op == POLICY_PREFIX ? 2 : 1;
+    return op <= POLICY_NONE_OF                         ? 4
+           : op == POLICY_CONTAINS                      ? 3
+           : op == POLICY_ONE_OF || op == POLICY_PREFIX ? 2
+                                                        : 1;
 }
 
 static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_t *source);
@@ -314,12 +321,15 @@ static bool compile_sink(struct rv_policy *policy, struct policy_rule *rule)
     return ok && (endorse == NULL || rule->endorse != POLICY_NONE);
 }
 
-static enum rv_code compile_rule(struct rv_policy *policy, int index, const json_t *source, int line,
-                                 struct rv_error *err)
+static enum rv_code compile_rule(struct rv_policy *policy, int index, const json_t *source,
+                                 int line, struct rv_error *err)
 {
     struct policy_rule *rule = &policy->rules[index];
-    *rule = (struct policy_rule){.when = -1, .source = source, .sum = POLICY_NONE,
-                                 .endorse = POLICY_NONE, .id = rv_json_str(source, "id", "")};
+    *rule = (struct policy_rule){.when = -1,
+                                 .source = source,
+                                 .sum = POLICY_NONE,
+                                 .endorse = POLICY_NONE,
+                                 .id = rv_json_str(source, "id", "")};
     rule->kind = (uint8_t)policy_kind_from_name(rv_json_str(source, "kind", ""));
     RV_ASSERT(rule->kind < POLICY_KINDS);
     policy->lines[index] = line;
@@ -375,7 +385,8 @@ const struct policy_bucket *policy_bucket_find(const struct rv_policy *policy, u
                                                enum policy_selector selector, int32_t symbol)
 {
     uint64_t key = bucket_key(action, selector, symbol);
-    for (uint32_t at = bucket_hash(key) & policy->bucket_mask;; at = (at + 1) & policy->bucket_mask) {
+    for (uint32_t at = bucket_hash(key) & policy->bucket_mask;;
+         at = (at + 1) & policy->bucket_mask) {
         const struct policy_bucket *bucket = &policy->buckets[at];
         if (bucket->key == key) {
             return bucket;
@@ -422,19 +433,22 @@ static void enter_group(struct rv_policy *policy, struct entries *entries, uint3
         json_array_foreach(json_object_get(group, lists[k]), i, name)
         {
             int32_t symbol = symbol_of(policy, json_string_value(name));
-            entry_add(entries, bucket_key(action, (enum policy_selector)(any + 1 + k), symbol), rule);
+            entry_add(entries, bucket_key(action, (enum policy_selector)(any + 1 + k), symbol),
+                      rule);
         }
     }
 }
 
-static void enter_rule(struct rv_policy *policy, struct entries *entries, uint32_t action, uint32_t rule)
+static void enter_rule(struct rv_policy *policy, struct entries *entries, uint32_t action,
+                       uint32_t rule)
 {
     const json_t *who = json_object_get(policy->rules[rule].source, "who");
     if (who == NULL) {
         entry_add(entries, bucket_key(action, POLICY_EVERYBODY, 0), rule);
         return;
     }
-    _Static_assert(POLICY_AGENT_ID == POLICY_AGENT_ANY + 1 && POLICY_AGENT_ROLE == POLICY_AGENT_ANY + 2 &&
+    _Static_assert(POLICY_AGENT_ID == POLICY_AGENT_ANY + 1 &&
+                       POLICY_AGENT_ROLE == POLICY_AGENT_ANY + 2 &&
                        POLICY_PERSON_ROLE == POLICY_PERSON_ANY + 2,
                    "enter_group counts from the first of a group");
     enter_group(policy, entries, action, rule, json_object_get(who, "agents"), POLICY_AGENT_ANY);
@@ -455,7 +469,8 @@ static json_t *number_actions(struct rv_policy *policy)
             json_array_foreach(json_object_get(policy->rules[i].source, "actions"), k, action)
             {
                 const char *name = json_string_value(action);
-                if ((strchr(name, '*') != NULL) == (pass == 1) && json_object_get(numbers, name) == NULL) {
+                if ((strchr(name, '*') != NULL) == (pass == 1) &&
+                    json_object_get(numbers, name) == NULL) {
                     json_object_set_new(numbers, name, json_integer(policy->action_count));
                     policy->action_count++;
                 }
@@ -509,7 +524,8 @@ static void make_buckets(struct rv_policy *policy, struct entries *entries)
     }
     policy->buckets = rv_arena_alloc(policy->arena, size * sizeof *policy->buckets);
     policy->bucket_mask = size - 1;
-    policy->bucket_rules = rv_arena_alloc(policy->arena, ((size_t)entries->count + 1) * sizeof(uint32_t));
+    policy->bucket_rules =
+        rv_arena_alloc(policy->arena, ((size_t)entries->count + 1) * sizeof(uint32_t));
     if (entries->count > 0) {
         qsort(entries->list, entries->count, sizeof *entries->list, compare_entries);
     }
@@ -557,7 +573,8 @@ static enum rv_code build_index(struct rv_policy *policy, struct rv_error *err)
     if (entries.full) {
         rv_fail(err, RV_LIMIT, "%s: rules times actions times names is more than %d", policy->file,
                 COMPILE_ENTRIES_MAX);
-        rv_hint(err, "Use roles instead of lists of names, and patterns instead of lists of actions.");
+        rv_hint(err,
+                "Use roles instead of lists of names, and patterns instead of lists of actions.");
         return RV_LIMIT;
     }
     policy->action_of_symbol =

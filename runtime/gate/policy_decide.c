@@ -1,8 +1,9 @@
-/* policy_decide.c -- the decision: which rules apply, what each says, and the lattice that joins them.
+/* policy_decide.c -- the decision: which rules apply, what each says, and the lattice that joins
+ * them.
  *
  * A condition is yes, no or error (a missing attribute, two types, two currencies).  Errors follow
- * Kleene's logic: all{} with a "no" is no whatever else failed, any{} with a "yes" is yes; so neither
- * the order of conditions nor the order of rules can matter.  What an error does:
+ * Kleene's logic: all{} with a "no" is no whatever else failed, any{} with a "yes" is yes; so
+ * neither the order of conditions nor the order of rules can matter.  What an error does:
  *
  *   permit   grants nothing
  *   forbid   deny
@@ -27,7 +28,8 @@ static const char *principal_id(const json_t *me)
 static void mark(struct rv_policy_facts *facts, uint32_t action, enum policy_selector selector,
                  int32_t symbol)
 {
-    const struct policy_bucket *bucket = policy_bucket_find(facts->policy, action, selector, symbol);
+    const struct policy_bucket *bucket =
+        policy_bucket_find(facts->policy, action, selector, symbol);
     if (bucket == NULL) {
         return;
     }
@@ -78,7 +80,8 @@ static int role_symbols(const struct rv_policy *policy, const json_t *roles, str
     return count;
 }
 
-static void find_candidates(struct rv_policy_facts *facts, const struct who *who, struct rv_arena *arena)
+static void find_candidates(struct rv_policy_facts *facts, const struct who *who,
+                            struct rv_arena *arena)
 {
     const struct rv_policy *policy = facts->policy;
     int32_t *roles = NULL;
@@ -107,7 +110,8 @@ enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
     static const struct {
         const char *kind;
         enum policy_selector any;
-    } kinds[] = {{"agent", POLICY_AGENT_ANY}, {"person", POLICY_PERSON_ANY}, {"system", POLICY_SYSTEM}};
+    } kinds[] = {
+        {"agent", POLICY_AGENT_ANY}, {"person", POLICY_PERSON_ANY}, {"system", POLICY_SYSTEM}};
     const char *kind = rv_json_str(request->me, "kind", "");
     struct who who = {.any = POLICY_EVERYBODY, .roles = json_object_get(request->me, "roles")};
     for (size_t i = 0; i < RV_COUNT(kinds); i++) {
@@ -116,8 +120,9 @@ enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
         }
     }
     if (request->action == NULL || who.any == POLICY_EVERYBODY) {
-        return rv_fail(err, RV_INVALID,
-                       "a decision needs an action, and a principal that is agent, person or system");
+        return rv_fail(
+            err, RV_INVALID,
+            "a decision needs an action, and a principal that is agent, person or system");
     }
     size_t words = ((size_t)policy->rule_count + 63) / 64 + 1;
     struct rv_policy_facts *facts = rv_arena_alloc(arena, sizeof *facts);
@@ -161,9 +166,7 @@ struct policy_value policy_value_of(const struct rv_policy *policy, const json_t
         value.type = POLICY_BOOL;
         value.number = json_is_true(json);
         break;
-    case JSON_ARRAY:
-        value.type = POLICY_LIST;
-        break;
+    case JSON_ARRAY: value.type = POLICY_LIST; break;
     case JSON_OBJECT: {
         const json_t *minor = json_object_get(json, "minor");
         value.type = POLICY_OTHER;
@@ -175,11 +178,8 @@ struct policy_value policy_value_of(const struct rv_policy *policy, const json_t
         }
         break;
     }
-    case JSON_REAL:
-        value.type = POLICY_OTHER;
-        break;
-    case JSON_NULL:
-        break;
+    case JSON_REAL: value.type = POLICY_OTHER; break;
+    case JSON_NULL: break;
     }
     return value;
 }
@@ -189,7 +189,8 @@ static const struct policy_value *look_up(const struct rv_policy_facts *facts, u
     const struct policy_slot *place = &facts->policy->slots[slot];
     const json_t *json = facts->roots[place->root];
     if (place->parent != POLICY_NONE) {
-        json = json_object_getn(policy_resolve(facts, place->parent)->json, place->key, place->key_length);
+        json = json_object_getn(policy_resolve(facts, place->parent)->json, place->key,
+                                place->key_length);
     }
     facts->values[slot] = policy_value_of(facts->policy, json);
     return &facts->values[slot];
@@ -225,7 +226,8 @@ static bool same(const struct policy_value *a, const struct policy_value *b)
     return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
 }
 
-static bool list_has(const struct rv_policy *policy, const json_t *list, const struct policy_value *wanted)
+static bool list_has(const struct rv_policy *policy, const json_t *list,
+                     const struct policy_value *wanted)
 {
     size_t size = json_array_size(list);
     for (size_t i = 0; i < size; i++) {
@@ -262,14 +264,10 @@ static bool literals_have(const struct rv_policy *policy, const struct policy_no
 static enum policy_truth order(uint8_t op, int64_t a, int64_t b)
 {
     switch (op) {
-    case POLICY_LT:
-        return truth(a < b);
-    case POLICY_LE:
-        return truth(a <= b);
-    case POLICY_GT:
-        return truth(a > b);
-    default:
-        return truth(a >= b);
+    case POLICY_LT: return truth(a < b);
+    case POLICY_LE: return truth(a <= b);
+    case POLICY_GT: return truth(a > b);
+    default: return truth(a >= b);
     }
 }
 
@@ -281,8 +279,7 @@ static enum policy_truth compare_attributes(const struct rv_policy_facts *facts,
     bool pair = comparable(left, right);
     switch (op) {
     case POLICY_EQ:
-    case POLICY_NE:
-        return pair ? truth(same(left, right) == (op == POLICY_EQ)) : POLICY_ERROR;
+    case POLICY_NE: return pair ? truth(same(left, right) == (op == POLICY_EQ)) : POLICY_ERROR;
     case POLICY_ONE_OF:
         return right->type == POLICY_LIST && comparable(left, left)
                    ? truth(list_has(facts->policy, right->json, left))
@@ -309,8 +306,11 @@ static enum policy_truth compare_literal(const struct rv_policy_facts *facts,
                                          const struct policy_value *left)
 {
     if (node->op == POLICY_CONTAINS) {
-        struct policy_value wanted = {.type = node->type, .symbol = node->symbol, .number = node->number,
-                                      .text = node->text, .length = node->length};
+        struct policy_value wanted = {.type = node->type,
+                                      .symbol = node->symbol,
+                                      .number = node->number,
+                                      .text = node->text,
+                                      .length = node->length};
         return left->type == POLICY_LIST ? truth(list_has(facts->policy, left->json, &wanted))
                                          : POLICY_ERROR;
     }
@@ -320,16 +320,15 @@ static enum policy_truth compare_literal(const struct rv_policy_facts *facts,
     switch (node->op) {
     case POLICY_EQ:
     case POLICY_NE: {
-        bool equal = left->type == POLICY_TEXT ? left->symbol == node->symbol
-                                               : left->number == node->number;
+        bool equal =
+            left->type == POLICY_TEXT ? left->symbol == node->symbol : left->number == node->number;
         return truth(equal == (node->op == POLICY_EQ));
     }
-    case POLICY_ONE_OF:
-        return truth(literals_have(facts->policy, node, left));
+    case POLICY_ONE_OF: return truth(literals_have(facts->policy, node, left));
     case POLICY_PREFIX:
-        return truth(left->length >= node->length && memcmp(left->text, node->text, node->length) == 0);
-    default:
-        return order(node->op, left->number, node->number);
+        return truth(left->length >= node->length &&
+                     memcmp(left->text, node->text, node->length) == 0);
+    default: return order(node->op, left->number, node->number);
     }
 }
 
@@ -373,7 +372,8 @@ enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t 
     return truth(node->op == POLICY_ANY ? decided : !decided);
 }
 
-enum policy_truth policy_condition(const struct rv_policy_facts *facts, const struct policy_rule *rule)
+enum policy_truth policy_condition(const struct rv_policy_facts *facts,
+                                   const struct policy_rule *rule)
 {
     return rule->when < 0 ? POLICY_YES : policy_evaluate(facts, (uint32_t)rule->when);
 }
@@ -396,8 +396,9 @@ static bool covers(const char *outer, const char *inner)
     return strncmp(outer, inner, length) == 0 && (inner[length] == '\0' || inner[length] == '.');
 }
 
-/* The weakest label on the argument, on what holds it and on what it holds.  Without any: a person's
- * own entry counts as "user", the machine's as "system", an agent's as the weakest there is. */
+/* The weakest label on the argument, on what holds it and on what it holds.  Without any: a
+ * person's own entry counts as "user", the machine's as "system", an agent's as the weakest there
+ * is. */
 static int argument_rank(const struct rv_policy_facts *facts, const char *argument)
 {
     int rank = -1;
@@ -419,12 +420,13 @@ static int argument_rank(const struct rv_policy_facts *facts, const char *argume
                                                            : "user");
 }
 
-enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts, const struct policy_rule *rule,
-                                    const char **argument)
+enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts,
+                                    const struct policy_rule *rule, const char **argument)
 {
     for (int i = 0; i < rule->sink_count; i++) {
         const struct policy_value *value = policy_resolve(facts, rule->sink_slots[i]);
-        if (value->type == POLICY_ABSENT || argument_rank(facts, rule->sink_names[i]) >= rule->need) {
+        if (value->type == POLICY_ABSENT ||
+            argument_rank(facts, rule->sink_names[i]) >= rule->need) {
             continue; /* nothing flows, or from a source that is trusted enough */
         }
         if (rule->endorse != POLICY_NONE) {
@@ -444,7 +446,7 @@ enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts, const s
 /* What the rules seen so far say; each list keeps the first RV_VERDICT_RULES_MAX and counts all. */
 struct tally {
     struct rv_verdict_rule rules[RV_DENY + 1][RV_VERDICT_RULES_MAX];
-    int counts[RV_DENY + 1]; /* RV_ALLOW: permits */
+    int counts[RV_DENY + 1];      /* RV_ALLOW: permits */
     const struct policy_ask *ask; /* the only one so far */
     int ask_count;
     bool escalate_now; /* an approve rule erred: its escalation role must agree too */
@@ -510,7 +512,8 @@ static void restrict_by(struct tally *tally, const struct policy_rule *rule, con
     }
 }
 
-static void apply_approve(struct tally *tally, const struct policy_rule *rule, enum policy_truth holds)
+static void apply_approve(struct tally *tally, const struct policy_rule *rule,
+                          enum policy_truth holds)
 {
     if (holds == POLICY_YES) {
         restrict_by(tally, rule, "approve");
@@ -523,8 +526,8 @@ static void apply_approve(struct tally *tally, const struct policy_rule *rule, e
     }
 }
 
-static void apply(struct tally *tally, const struct rv_policy_facts *facts, const struct policy_rule *rule,
-                  const int64_t *used, int used_count, int *limit)
+static void apply(struct tally *tally, const struct rv_policy_facts *facts,
+                  const struct policy_rule *rule, const int64_t *used, int used_count, int *limit)
 {
     int64_t adds = 0;
     const char *argument = NULL;
@@ -539,9 +542,7 @@ static void apply(struct tally *tally, const struct rv_policy_facts *facts, cons
             say(tally, RV_ALLOW, rule, "permit");
         }
         break;
-    case POLICY_FORBID:
-        say(tally, RV_DENY, rule, holds == POLICY_YES ? "forbid" : "error");
-        break;
+    case POLICY_FORBID: say(tally, RV_DENY, rule, holds == POLICY_YES ? "forbid" : "error"); break;
     case POLICY_LIMIT:
         if (holds == POLICY_ERROR || *limit >= used_count || *limit >= RV_POLICY_LIMITS_MAX) {
             say(tally, RV_DENY, rule, "error"); /* also: nobody looked up what is used */
@@ -550,9 +551,7 @@ static void apply(struct tally *tally, const struct rv_policy_facts *facts, cons
         }
         *limit += holds == POLICY_YES;
         break;
-    case POLICY_APPROVE:
-        apply_approve(tally, rule, holds);
-        break;
+    case POLICY_APPROVE: apply_approve(tally, rule, holds); break;
     case POLICY_SINK:
         if (holds == POLICY_ERROR) {
             say(tally, RV_DENY, rule, "error");
@@ -561,8 +560,7 @@ static void apply(struct tally *tally, const struct rv_policy_facts *facts, cons
         }
         break;
     case POLICY_SOD:
-    case POLICY_KINDS:
-        RV_UNREACHABLE("only rules about requests are in the index");
+    case POLICY_KINDS: RV_UNREACHABLE("only rules about requests are in the index");
     }
 }
 
@@ -614,9 +612,9 @@ void rv_policy_decide(const struct rv_policy *policy, const struct rv_policy_fac
         asking = tally.ask_count > before ? &policy->rules[i] : asking;
     }
     enum rv_verdict_kind kind = tally.counts[RV_DENY] > 0 || tally.too_many ? RV_DENY
-                                : tally.counts[RV_ALLOW] == 0              ? RV_DENY
-                                : tally.counts[RV_HOLD] > 0                ? RV_HOLD
-                                                                           : RV_ALLOW;
+                                : tally.counts[RV_ALLOW] == 0               ? RV_DENY
+                                : tally.counts[RV_HOLD] > 0                 ? RV_HOLD
+                                                                            : RV_ALLOW;
     out->kind = kind;
     out->rule_count = tally.counts[kind];
     int shown = out->rule_count < RV_VERDICT_RULES_MAX ? out->rule_count : RV_VERDICT_RULES_MAX;
@@ -626,7 +624,8 @@ void rv_policy_decide(const struct rv_policy *policy, const struct rv_policy_fac
     out->escalate_to = NULL;
     if (kind == RV_DENY && out->rule_count == 0) {
         const char *id = tally.too_many ? "too_many_roles" : "no_permit";
-        out->rules[out->rule_count++] = (struct rv_verdict_rule){id, tally.too_many ? "error" : "default"};
+        out->rules[out->rule_count++] =
+            (struct rv_verdict_rule){id, tally.too_many ? "error" : "default"};
     }
     if (kind == RV_HOLD) {
         fill_hold(out, &tally, asking, arena);

@@ -36,35 +36,27 @@ static void value_text(struct rv_buf *out, const struct policy_value *value)
 {
     char money[48];
     switch (value->type) {
-    case POLICY_TEXT:
-        rv_buf_printf(out, "\"%s\"", value->text);
-        break;
-    case POLICY_INT:
-        rv_buf_printf(out, "%" PRId64, value->number);
-        break;
-    case POLICY_BOOL:
-        rv_buf_str(out, value->number != 0 ? "true" : "false");
-        break;
+    case POLICY_TEXT: rv_buf_printf(out, "\"%s\"", value->text); break;
+    case POLICY_INT: rv_buf_printf(out, "%" PRId64, value->number); break;
+    case POLICY_BOOL: rv_buf_str(out, value->number != 0 ? "true" : "false"); break;
     case POLICY_MONEY:
         policy_money_text(value->number, value->text, money);
         rv_buf_str(out, money);
         break;
-    case POLICY_LIST:
-        rv_buf_str(out, "a list");
-        break;
-    case POLICY_OTHER:
-        rv_buf_str(out, "something that cannot be compared");
-        break;
-    default:
-        rv_buf_str(out, "missing");
-        break;
+    case POLICY_LIST: rv_buf_str(out, "a list"); break;
+    case POLICY_OTHER: rv_buf_str(out, "something that cannot be compared"); break;
+    default: rv_buf_str(out, "missing"); break;
     }
 }
 
 static struct policy_value node_literal(const struct policy_node *node)
 {
-    return (struct policy_value){.type = node->type, .symbol = node->symbol, .currency = node->currency,
-                                 .length = node->length, .number = node->number, .text = node->text};
+    return (struct policy_value){.type = node->type,
+                                 .symbol = node->symbol,
+                                 .currency = node->currency,
+                                 .length = node->length,
+                                 .number = node->number,
+                                 .text = node->text};
 }
 
 static void condition_text(struct rv_buf *out, const struct rv_policy *policy,
@@ -113,7 +105,8 @@ static json_t *value_json(const struct policy_value *value)
 /* ---- nearest rules ---- */
 
 /* The atoms that keep a condition from being yes, with what they saw. */
-static void failed_atoms(const struct rv_policy_facts *facts, uint32_t index, bool wanted, json_t *out)
+static void failed_atoms(const struct rv_policy_facts *facts, uint32_t index, bool wanted,
+                         json_t *out)
 {
     const struct policy_node *node = &facts->policy->nodes[index];
     enum policy_truth is = policy_evaluate(facts, index);
@@ -185,9 +178,11 @@ static json_t *elsewhere(const struct rv_policy_facts *facts)
     const struct rv_policy *policy = facts->policy;
     for (int i = 0; i < policy->rule_count && json_array_size(found) < EXPLAIN_ELSEWHERE_MAX; i++) {
         bool mine = (facts->candidates[i / 64] >> (i % 64) & 1) != 0;
-        if (!mine && policy->rules[i].kind == POLICY_PERMIT && about_action(&policy->rules[i], facts->action)) {
-            json_array_append_new(found, json_pack("{s:s,s:O}", "rule", policy->rules[i].id, "who",
-                                                   json_object_get(policy->rules[i].source, "who")));
+        if (!mine && policy->rules[i].kind == POLICY_PERMIT &&
+            about_action(&policy->rules[i], facts->action)) {
+            json_array_append_new(found,
+                                  json_pack("{s:s,s:O}", "rule", policy->rules[i].id, "who",
+                                            json_object_get(policy->rules[i].source, "who")));
         }
     }
     return found;
@@ -211,7 +206,8 @@ struct search {
 
 /* What is used of the limits that apply after the change; false when nobody knows, because another
  * limit applies or the same one counts for another key. */
-static bool used_again(const struct search *search, int64_t out[RV_POLICY_LIMITS_MAX], int *out_count)
+static bool used_again(const struct search *search, int64_t out[RV_POLICY_LIMITS_MAX],
+                       int *out_count)
 {
     struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
     *out_count = rv_policy_limits(search->policy, search->facts, search->arena, limits);
@@ -229,7 +225,8 @@ static bool used_again(const struct search *search, int64_t out[RV_POLICY_LIMITS
     return true;
 }
 
-/* A slot that can be changed alone: not what the principal is, not what holds or hangs below others. */
+/* A slot that can be changed alone: not what the principal is, not what holds or hangs below
+ * others. */
 static bool changeable(const struct search *search, uint16_t slot)
 {
     const struct rv_policy *policy = search->policy;
@@ -298,8 +295,10 @@ static void try_atom(struct search *search, const struct policy_node *node)
             struct policy_value one = {.type = node->type, .number = item, .symbol = -1};
             if (node->type == POLICY_TEXT) {
                 const struct policy_symbol *symbol = &search->policy->symbols[item];
-                one = (struct policy_value){.type = POLICY_TEXT, .symbol = (int32_t)item,
-                                            .text = symbol->text, .length = symbol->length};
+                one = (struct policy_value){.type = POLICY_TEXT,
+                                            .symbol = (int32_t)item,
+                                            .text = symbol->text,
+                                            .length = symbol->length};
             }
             try_value(search, node->slot, &one);
         }
@@ -360,7 +359,8 @@ static json_t *find_flip(struct search *search)
     json_t *to = value_json(&search->value);
     struct rv_buf text;
     rv_buf_init(&text, RV_POLICY_SOURCE_MAX);
-    rv_buf_printf(&text, "%s if %s were %s", verdict_names[search->best], path, json_string_value(to));
+    rv_buf_printf(&text, "%s if %s were %s", verdict_names[search->best], path,
+                  json_string_value(to));
     return json_pack("{s:s,s:o,s:o,s:s,s:o}", "attribute", path, "from",
                      value_json(policy_resolve(search->facts, search->slot)), "to", to, "verdict",
                      verdict_names[search->best], "text", buf_json(&text));
@@ -395,11 +395,11 @@ static json_t *limits_json(const struct rv_policy_limit *limits, int count, cons
 {
     json_t *list = json_array();
     for (int i = 0; i < count; i++) {
-        json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "rule", limits[i].rule, "key",
-                                              limits[i].key, "window_s", (json_int_t)limits[i].window_s,
-                                              "used", (json_int_t)(i < used_count ? used[i] : 0), "adds",
-                                              (json_int_t)limits[i].adds, "cap",
-                                              (json_int_t)limits[i].cap));
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "rule", limits[i].rule, "key",
+                            limits[i].key, "window_s", (json_int_t)limits[i].window_s, "used",
+                            (json_int_t)(i < used_count ? used[i] : 0), "adds",
+                            (json_int_t)limits[i].adds, "cap", (json_int_t)limits[i].cap));
     }
     return list;
 }
@@ -425,17 +425,22 @@ json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy
         }
         struct rv_verdict verdict;
         rv_policy_decide(policy, facts, used, used_count, arena, &verdict);
-        out = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "verdict", verdict_names[verdict.kind], "because",
-                        because(&verdict), "matched", matched(facts), "limits",
-                        limits_json(limits, limit_count, used, used_count), "nearest", nearest(facts),
-                        "elsewhere", elsewhere(facts));
+        out = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "verdict", verdict_names[verdict.kind],
+                        "because", because(&verdict), "matched", matched(facts), "limits",
+                        limits_json(limits, limit_count, used, used_count), "nearest",
+                        nearest(facts), "elsewhere", elsewhere(facts));
         if (verdict.kind == RV_HOLD) {
             json_object_set_new(out, "stages", json_deep_copy(verdict.stages));
             json_object_set_new(out, "expires_s", json_integer(verdict.expires_s));
         }
-        struct search search = {.policy = policy, .facts = facts, .limits = limits, .used = used,
+        struct search search = {.policy = policy,
+                                .facts = facts,
+                                .limits = limits,
+                                .used = used,
                                 .limit_count = used_count < limit_count ? used_count : limit_count,
-                                .arena = scratch, .now = verdict.kind, .best = verdict.kind,
+                                .arena = scratch,
+                                .now = verdict.kind,
+                                .best = verdict.kind,
                                 .slot = POLICY_NONE};
         json_object_set_new(out, "flip", find_flip(&search));
     }

@@ -1,25 +1,28 @@
-/* policy_limits.c -- which limits apply to a request, for whom they count, and how much it would add.
+/* policy_limits.c -- which limits apply to a request, for whom they count, and how much it would
+ * add.
  *
- * The window rolls: the gate counts in buckets of a 24th of it, rounded up, and a bucket counts until
- * it lies wholly outside.  What is taken back does not free a limit, and a negative amount counts as
- * its size: splitting, cancelling and crediting cannot make room.
+ * The window rolls: the gate counts in buckets of a 24th of it, rounded up, and a bucket counts
+ * until it lies wholly outside.  What is taken back does not free a limit, and a negative amount
+ * counts as its size: splitting, cancelling and crediting cannot make room.
  */
 #include "runtime/gate/policy_private.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-static enum policy_truth part_given(const struct rv_policy_facts *facts, const struct policy_per *per)
+static enum policy_truth part_given(const struct rv_policy_facts *facts,
+                                    const struct policy_per *per)
 {
     if (per->kind != POLICY_PER_SLOT) {
         return POLICY_YES;
     }
     uint8_t type = policy_resolve(facts, per->slot)->type;
-    return type == POLICY_TEXT || type == POLICY_INT || type == POLICY_BOOL ? POLICY_YES : POLICY_ERROR;
+    return type == POLICY_TEXT || type == POLICY_INT || type == POLICY_BOOL ? POLICY_YES
+                                                                            : POLICY_ERROR;
 }
 
-enum policy_truth policy_limit_adds(const struct rv_policy_facts *facts, const struct policy_rule *rule,
-                                    int64_t *adds)
+enum policy_truth policy_limit_adds(const struct rv_policy_facts *facts,
+                                    const struct policy_rule *rule, int64_t *adds)
 {
     enum policy_truth holds = policy_condition(facts, rule);
     if (holds != POLICY_YES) {
@@ -35,7 +38,8 @@ enum policy_truth policy_limit_adds(const struct rv_policy_facts *facts, const s
         return POLICY_YES;
     }
     const struct policy_value *sum = policy_resolve(facts, rule->sum);
-    if (sum->type != rule->cap.type || sum->currency != rule->cap.currency || sum->number == INT64_MIN) {
+    if (sum->type != rule->cap.type || sum->currency != rule->cap.currency ||
+        sum->number == INT64_MIN) {
         return POLICY_ERROR;
     }
     *adds = sum->number < 0 ? -sum->number : sum->number;
@@ -60,7 +64,8 @@ static void key_text(struct rv_buf *out, const char *text)
     }
 }
 
-static void key_part(struct rv_buf *out, const struct rv_policy_facts *facts, const struct policy_per *per)
+static void key_part(struct rv_buf *out, const struct rv_policy_facts *facts,
+                     const struct policy_per *per)
 {
     rv_buf_str(out, per->name);
     rv_buf_char(out, '=');

@@ -1,9 +1,9 @@
 /* policy_load.c -- runs a bundle's Lua once, in a sandbox that can only build a tree.
  *
- * The bundle sees the words of the policy language and ipairs, nothing else: no library, no global to
- * write, no metatable, no string method (a pattern match can run for hours inside one instruction), no
- * pcall that could swallow a limit.  Four budgets end it by name: instructions, memory, length of one
- * text, and time as the last resort.
+ * The bundle sees the words of the policy language and ipairs, nothing else: no library, no global
+ * to write, no metatable, no string method (a pattern match can run for hours inside one
+ * instruction), no pcall that could swallow a limit.  Four budgets end it by name: instructions,
+ * memory, length of one text, and time as the last resort.
  *
  * The result is the tree "as written", plain JSON.  What a word builds is an object with "$":
  *
@@ -13,8 +13,8 @@
  *     role"x" is"X" approval"x" any_of{…} money"5 EUR"      {"$":"role","value":…}
  *     arg.amount          {"$":"attribute","path":"arg.amount"}
  *
- * A table with fields and items keeps its items under "#".  Meaning is given to all this, and refused,
- * in policy_canonical.c.
+ * A table with fields and items keeps its items under "#".  Meaning is given to all this, and
+ * refused, in policy_canonical.c.
  */
 #include "runtime/gate/policy_private.h"
 
@@ -27,14 +27,14 @@
 #include <string.h>
 
 enum {
-    LOAD_MEMORY_MAX = 64 << 20,      /* 20,000 rules need about 40 MB */
+    LOAD_MEMORY_MAX = 64 << 20,       /* 20,000 rules need about 40 MB */
     LOAD_INSTRUCTIONS_MAX = 20000000, /* 1,000 for each of the most rules a bundle may have */
-    LOAD_TEXT_MAX = 64 << 10,        /* longer texts are no policy; keeps comparing them cheap */
+    LOAD_TEXT_MAX = 64 << 10,         /* longer texts are no policy; keeps comparing them cheap */
     LOAD_TIME_MAX_US = 10000000,
     LOAD_HOOK_EVERY = 1000,
-    LOAD_DEPTH_MAX = 40,             /* tables in tables: conditions need 2 levels each */
-    LOAD_ITEMS_MAX = 1000000,        /* JSON values; a table used twice counts twice */
-    LOAD_PATH_MAX = 128              /* an attribute's path */
+    LOAD_DEPTH_MAX = 40,      /* tables in tables: conditions need 2 levels each */
+    LOAD_ITEMS_MAX = 1000000, /* JSON values; a table used twice counts twice */
+    LOAD_PATH_MAX = 128       /* an attribute's path */
 };
 
 struct budget {
@@ -108,7 +108,8 @@ enum rv_code policy_read_lua(const char *source, size_t length, const char *name
                              struct rv_error *err)
 {
     if (length > RV_POLICY_SOURCE_MAX) {
-        rv_fail(err, RV_LIMIT, "%s: the bundle is longer than %d bytes", name, RV_POLICY_SOURCE_MAX);
+        rv_fail(err, RV_LIMIT, "%s: the bundle is longer than %d bytes", name,
+                RV_POLICY_SOURCE_MAX);
         rv_hint(err, "Split it, or build repeated rules in a loop.");
         return RV_LIMIT;
     }
@@ -127,8 +128,8 @@ enum rv_code policy_read_lua(const char *source, size_t length, const char *name
     } else if (status != LUA_OK) {
         const char *text = lua_tostring(lua, -1);
         bool deep = text != NULL && strstr(text, "overflow") != NULL;
-        code = rv_fail(err, deep ? RV_LIMIT : RV_INVALID, "%s%s",
-                       deep ? "nested too deep: " : "", text != NULL ? text : "not a bundle");
+        code = rv_fail(err, deep ? RV_LIMIT : RV_INVALID, "%s%s", deep ? "nested too deep: " : "",
+                       text != NULL ? text : "not a bundle");
         rv_hint(err, "See policies/README.md for the words of the language.");
     } else if (job.tree == NULL || job.problem != NULL) {
         code = rv_fail(err, RV_INVALID, "%s: the bundle holds %s", name, job.problem);
@@ -197,9 +198,9 @@ static int word_value(lua_State *lua)
     bool takes_list = strcmp(kind, "any_of") == 0 || strcmp(kind, "approval") == 0;
     if (!(lua_type(lua, 1) == LUA_TSTRING && strcmp(kind, "any_of") != 0) &&
         !(takes_list && lua_istable(lua, 1))) {
-        return luaL_error(lua, "%s needs %s", kind, strcmp(kind, "any_of") == 0
-                                                        ? "a list: any_of{ \"a\", \"b\" }"
-                                                        : "a text in quotes");
+        return luaL_error(lua, "%s needs %s", kind,
+                          strcmp(kind, "any_of") == 0 ? "a list: any_of{ \"a\", \"b\" }"
+                                                      : "a text in quotes");
     }
     return build(lua, kind, "value");
 }
@@ -460,25 +461,23 @@ static json_t *take_value(lua_State *lua, struct job *job, int depth)
         return fail(job, "more than 1,000,000 values");
     }
     switch (lua_type(lua, -1)) {
-    case LUA_TBOOLEAN:
-        return json_boolean(lua_toboolean(lua, -1));
+    case LUA_TBOOLEAN: return json_boolean(lua_toboolean(lua, -1));
     case LUA_TNUMBER:
-        return lua_isinteger(lua, -1) ? json_integer(lua_tointeger(lua, -1))
-                                      : fail(job, "a fraction (amounts are written money\"12.50 EUR\")");
+        return lua_isinteger(lua, -1)
+                   ? json_integer(lua_tointeger(lua, -1))
+                   : fail(job, "a fraction (amounts are written money\"12.50 EUR\")");
     case LUA_TSTRING: {
         size_t length = 0;
         const char *text = lua_tolstring(lua, -1, &length);
         json_t *value = memchr(text, '\0', length) == NULL ? json_stringn(text, length) : NULL;
         return value != NULL ? value : fail(job, "a text that is not UTF-8");
     }
-    case LUA_TTABLE:
-        return take_table(lua, job, depth);
+    case LUA_TTABLE: return take_table(lua, job, depth);
     case LUA_TUSERDATA: {
         const char *path = to_attribute(lua, -1);
         return path != NULL ? json_pack("{s:s,s:s}", "$", "attribute", "path", path)
                             : fail(job, "a value that is no data");
     }
-    default:
-        return fail(job, "a value that is no data (a function, or nil in a list)");
+    default: return fail(job, "a value that is no data (a function, or nil in a list)");
     }
 }

@@ -1,11 +1,12 @@
 /* policy_private.h -- the compiled form of a bundle; private to runtime/gate/policy_*.c.
  *
  *   Lua text --load--> tree (JSON as written) --canonical--> canonical JSON --compile--> rv_policy
- *                                                                hash ^        decide, limits, explain
+ *                                                                hash ^        decide, limits,
+ * explain
  *
  * The compiled form is flat: slots (attributes), nodes (conditions), rules, and an index from
- * (action, principal) to rules.  Literal texts are interned, so that a text comparison at decision is
- * a comparison of two integers.  Nothing here changes after compile.
+ * (action, principal) to rules.  Literal texts are interned, so that a text comparison at decision
+ * is a comparison of two integers.  Nothing here changes after compile.
  */
 #ifndef REEVE_RUNTIME_GATE_POLICY_PRIVATE_H
 #define REEVE_RUNTIME_GATE_POLICY_PRIVATE_H
@@ -17,12 +18,12 @@
 #include <stdint.h>
 
 enum {
-    POLICY_SLOTS_MAX = 1024,     /* distinct attributes and the objects that hold them */
-    POLICY_CONDITION_DEPTH = 16, /* nesting of all/any/none; people cannot read deeper either */
-    POLICY_PER_MAX = 4,          /* parts of a limit's key */
-    POLICY_STAGE_SLOTS_MAX = 16, /* people one approval may need; RV_APPROVAL_SLOTS_MAX */
+    POLICY_SLOTS_MAX = 1024,      /* distinct attributes and the objects that hold them */
+    POLICY_CONDITION_DEPTH = 16,  /* nesting of all/any/none; people cannot read deeper either */
+    POLICY_PER_MAX = 4,           /* parts of a limit's key */
+    POLICY_STAGE_SLOTS_MAX = 16,  /* people one approval may need; RV_APPROVAL_SLOTS_MAX */
     POLICY_ROLES_MERGED_MAX = 64, /* distinct roles one merged hold may ask; more denies */
-    POLICY_BUCKETS = 24,         /* a window is counted in so many buckets, width rounded up */
+    POLICY_BUCKETS = 24,          /* a window is counted in so many buckets, width rounded up */
     POLICY_EXPIRES_DEFAULT_S = 86400, /* limit and sink approvals that name no expiry */
     POLICY_EXPIRES_MAX_S = 90 * 86400,
     POLICY_WINDOW_MAX_S = 366 * 86400,
@@ -45,7 +46,7 @@ enum policy_type {
 
 struct policy_value {
     uint8_t type;
-    int32_t symbol;    /* text: its number among the bundle's literals, -1 when it is none of them */
+    int32_t symbol; /* text: its number among the bundle's literals, -1 when it is none of them */
     uint32_t currency; /* money: three letters packed */
     uint32_t length;   /* text */
     int64_t number;    /* int, bool, money in minor units */
@@ -165,13 +166,13 @@ enum policy_selector {
 };
 
 struct policy_bucket {
-    uint64_t key; /* policy_key; 0: empty */
+    uint64_t key;          /* policy_key; 0: empty */
     uint32_t first, count; /* in policy->bucket_rules */
 };
 
 struct policy_action {
-    const char *name;      /* exact name or pattern */
-    uint32_t *patterns;    /* exact names: the patterns that match it (action numbers) */
+    const char *name;   /* exact name or pattern */
+    uint32_t *patterns; /* exact names: the patterns that match it (action numbers) */
     uint32_t pattern_count;
 };
 
@@ -220,7 +221,7 @@ struct rv_policy_facts {
     const json_t *labels;
     const char *id; /* of the principal */
     bool is_agent;
-    uint64_t *candidates; /* one bit a rule */
+    uint64_t *candidates;        /* one bit a rule */
     struct policy_value *values; /* by slot, looked up on first use */
 };
 
@@ -251,8 +252,8 @@ static inline int policy_next_candidate(const struct rv_policy_facts *facts, int
 RV_MUST enum rv_code policy_read_lua(const char *source, size_t length, const char *name,
                                      json_t **out, struct rv_error *err);
 
-/* policy_terms.c: the small parts of a rule, from the tree to the canonical form.  A place says where
- * we are, for messages: file:line, rule, field. */
+/* policy_terms.c: the small parts of a rule, from the tree to the canonical form.  A place says
+ * where we are, for messages: file:line, rule, field. */
 struct policy_place {
     const char *file;
     const char *rule; /* id, or NULL */
@@ -287,8 +288,7 @@ void policy_money_text(int64_t minor, const char *currency, char out[48]);
 
 /* policy_compile.c: takes canonical and tests, also on failure. */
 RV_MUST enum rv_code policy_compile(json_t *canonical, const json_t *lines, json_t *tests,
-                                    const char *file, struct rv_policy **out,
-                                    struct rv_error *err);
+                                    const char *file, struct rv_policy **out, struct rv_error *err);
 int32_t policy_symbol_find(const struct rv_policy *policy, const char *text, size_t length);
 const struct policy_bucket *policy_bucket_find(const struct rv_policy *policy, uint32_t action,
                                                enum policy_selector selector, int32_t symbol);

@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const policy_op_names[POLICY_OPS] = {"all", "any", "none",   "has",      "eq",
-                                                 "ne",  "lt",  "le",     "gt",       "ge",
+const char *const policy_op_names[POLICY_OPS] = {"all",    "any",      "none",  "has", "eq",
+                                                 "ne",     "lt",       "le",    "gt",  "ge",
                                                  "one_of", "contains", "prefix"};
-const char *const policy_op_signs[POLICY_OPS] = {"all", "any", "none",   "is given", "=",
-                                                 "!=",  "<",   "<=",     ">",        ">=",
-                                                 "is one of", "contains", "begins with"};
+const char *const policy_op_signs[POLICY_OPS] = {
+    "all", "any", "none", "is given",  "=",        "!=",         "<",
+    "<=",  ">",   ">=",   "is one of", "contains", "begins with"};
 
 /* What is known of the principal; arg.* and res.* are typed by their use. */
 static const struct {
@@ -27,8 +27,7 @@ static const struct {
     {"me.kind", POLICY_TEXT},  /* agent, person, system */
     {"me.id", POLICY_TEXT},    /* the agent's or the person's name */
     {"me.owner", POLICY_TEXT}, /* who answers for an agent */
-    {"me.roles", POLICY_LIST},
-    {"me.tenant", POLICY_INT},
+    {"me.roles", POLICY_LIST}, {"me.tenant", POLICY_INT},
 };
 
 enum policy_op policy_op_from_name(const char *name)
@@ -155,7 +154,8 @@ int64_t policy_term_duration(const json_t *tree)
 /* ISO 4217: currencies whose minor unit is not a hundredth. */
 static int minor_digits(const char *currency)
 {
-    static const char none[] = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF ";
+    static const char none[] =
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF ";
     static const char three[] = "BHD IQD JOD KWD LYD OMR TND ";
     char word[5];
     snprintf(word, sizeof word, "%s ", currency);
@@ -211,8 +211,8 @@ void policy_money_text(int64_t minor, const char *currency, char out[48])
     if (digits == 0) {
         snprintf(out, 48, "%s%" PRIu64 " %s", minor < 0 ? "-" : "", size, currency);
     } else {
-        snprintf(out, 48, "%s%" PRIu64 ".%0*" PRIu64 " %s", minor < 0 ? "-" : "", size / unit, digits,
-                 size % unit, currency);
+        snprintf(out, 48, "%s%" PRIu64 ".%0*" PRIu64 " %s", minor < 0 ? "-" : "", size / unit,
+                 digits, size % unit, currency);
     }
 }
 
@@ -247,9 +247,10 @@ bool policy_term_path(const struct policy_place *place, const char *field, const
     if (!open) {
         char problem[200];
         snprintf(problem, sizeof problem, "names the attribute \"%s\", which does not exist", path);
-        policy_complain(place, field, problem,
-                        "Attributes are me.kind, me.id, me.owner, me.roles, me.tenant, arg.<argument> "
-                        "and res.<fact>.");
+        policy_complain(
+            place, field, problem,
+            "Attributes are me.kind, me.id, me.owner, me.roles, me.tenant, arg.<argument> "
+            "and res.<fact>.");
     }
     return open;
 }
@@ -337,7 +338,8 @@ static const char *wrong_type(enum policy_op op, enum policy_type left, enum pol
     if (op == POLICY_CONTAINS && left != POLICY_UNRESOLVED && left != POLICY_LIST) {
         return "looks into something that is no list";
     }
-    if (op != POLICY_CONTAINS && op != POLICY_ONE_OF && left != POLICY_UNRESOLVED && left != right) {
+    if (op != POLICY_CONTAINS && op != POLICY_ONE_OF && left != POLICY_UNRESOLVED &&
+        left != right) {
         return left == POLICY_LIST ? "compares a list; use contains" : "compares two types";
     }
     return NULL;
@@ -378,8 +380,9 @@ static json_t *atom(const struct policy_place *place, const char *field, const j
     const char *wrong = wrong_type(op, me_type(path), literal_type(right));
     if (wrong != NULL) {
         json_decref(out);
-        return condition_fail(place, field, path, name, wrong,
-                              "Order integers and money, compare texts with eq, ne, one_of, prefix.");
+        return condition_fail(
+            place, field, path, name, wrong,
+            "Order integers and money, compare texts with eq, ne, one_of, prefix.");
     }
     return out;
 }

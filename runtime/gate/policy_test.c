@@ -4,8 +4,8 @@
  *          arg={amount="10000 EUR"}, res={vendor={status="active"}}, labels={iban="external"},
  *          used={["vendor.day"]="49000 EUR"}, expect={hold={"over5k"}} }
  *
- * `used` is what each limit has used already, by rule, or one number for all.  `expect` is a verdict,
- * or a verdict with exactly the rules that made it so.
+ * `used` is what each limit has used already, by rule, or one number for all.  `expect` is a
+ * verdict, or a verdict with exactly the rules that made it so.
  */
 #include "runtime/gate/policy_private.h"
 
@@ -23,9 +23,10 @@ static json_t *principal(const json_t *test)
         const json_t *id = json_object_get(test, kinds[i]);
         if (id != NULL) {
             json_t *roles = json_object_get(test, "roles");
-            json_t *me = json_pack("{s:s,s:s,s:i,s:o}", "kind", kinds[i], "id",
-                                   json_is_string(id) ? json_string_value(id) : kinds[i], "tenant", 1,
-                                   "roles", json_is_array(roles) ? json_incref(roles) : json_array());
+            json_t *me =
+                json_pack("{s:s,s:s,s:i,s:o}", "kind", kinds[i], "id",
+                          json_is_string(id) ? json_string_value(id) : kinds[i], "tenant", 1,
+                          "roles", json_is_array(roles) ? json_incref(roles) : json_array());
             const char *owner = rv_json_str(test, "owner", NULL);
             if (owner != NULL) {
                 json_object_set_new(me, "owner", json_string(owner));
@@ -100,15 +101,16 @@ static json_t *object_or_empty(const json_t *value) /* Lua's {} is an empty list
     return json_is_object(value) ? json_incref(policy_json(value)) : json_object();
 }
 
-static void run_test(const struct rv_policy *policy, const json_t *test, json_t *results, int *failed)
+static void run_test(const struct rv_policy *policy, const json_t *test, json_t *results,
+                     int *failed)
 {
     struct rv_arena *arena = rv_arena_create("policy test", TEST_ARENA_MAX);
     json_t *me = principal(test);
     json_t *args = object_or_empty(json_object_get(test, "arg"));
     json_t *res = object_or_empty(json_object_get(test, "res"));
     json_t *ctx = json_pack("{s:o}", "labels", object_or_empty(json_object_get(test, "labels")));
-    struct rv_policy_request request = {.action = rv_json_str(test, "action", ""), .me = me, .args = args,
-                                        .res = res, .ctx = ctx};
+    struct rv_policy_request request = {
+        .action = rv_json_str(test, "action", ""), .me = me, .args = args, .res = res, .ctx = ctx};
     struct rv_policy_facts *facts = NULL;
     RV_ASSERT(rv_policy_facts_make(policy, &request, arena, &facts, NULL) == RV_OK);
     struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
@@ -123,9 +125,9 @@ static void run_test(const struct rv_policy *policy, const json_t *test, json_t 
     bool ok = as_expected(expect, &verdict);
     *failed += !ok;
     json_array_append_new(results,
-                          json_pack("{s:O,s:O,s:b,s:O,s:o}", "name", json_object_get(test, "name"), "line",
-                                    json_object_get(test, "line"), "ok", ok, "expected", expect, "got",
-                                    got_json(&verdict)));
+                          json_pack("{s:O,s:O,s:b,s:O,s:o}", "name", json_object_get(test, "name"),
+                                    "line", json_object_get(test, "line"), "ok", ok, "expected",
+                                    expect, "got", got_json(&verdict)));
     json_decref(me);
     json_decref(args);
     json_decref(res);
@@ -147,7 +149,8 @@ json_t *rv_policy_test(const struct rv_policy *policy, int *failed)
 }
 
 enum rv_code rv_policy_test_cases(const struct rv_policy *policy, const char *source, size_t length,
-                                  const char *name, json_t **results, int *failed, struct rv_error *err)
+                                  const char *name, json_t **results, int *failed,
+                                  struct rv_error *err)
 {
     json_t *tree = NULL;
     enum rv_code code = policy_read_lua(source, length, name, &tree, err);

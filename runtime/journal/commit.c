@@ -1,13 +1,14 @@
 /* commit.c -- queues, fairness, retries; see commit.h.  One batch is commit_batch.c.
  *
- *   link up -> greet (wait for the predecessor's backend, register) -> [lookup of a lost answer] -> batches
+ *   link up -> greet (wait for the predecessor's backend, register) -> [lookup of a lost answer] ->
+ * batches
  *
  * Tenants take turns.  Within a tenant units go in order; a unit that shares a key with one that is
- * in the batch, or with an earlier one that had to wait, waits too.  A statement that fails sends the
- * batch back in halves until the poison unit is alone and gets the error.
+ * in the batch, or with an earlier one that had to wait, waits too.  A statement that fails sends
+ * the batch back in halves until the poison unit is alone and gets the error.
  */
-#include "journal_sql.h"
 #include "db_sql.h"
+#include "journal_sql.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/journal/commit_private.h"
@@ -31,8 +32,11 @@ static void on_synced(void *data);
 
 struct rv_committer *rv_committer_create(const struct rv_committer_options *options)
 {
-    static const struct rv_link_events events = {
-        .up = on_up, .down = on_down, .result = on_result, .failed = on_failed, .synced = on_synced};
+    static const struct rv_link_events events = {.up = on_up,
+                                                 .down = on_down,
+                                                 .result = on_result,
+                                                 .failed = on_failed,
+                                                 .synced = on_synced};
     struct rv_committer *committer = rv_alloc(sizeof *committer);
     committer->options = *options;
     for (const struct rv_statement *const *at = options->write_order; *at != NULL; at++) {
@@ -166,11 +170,11 @@ static void refuse(struct rv_committer *committer, struct rv_unit *unit)
     struct refusal *refusal = rv_alloc(sizeof *refusal);
     refusal->committer = committer;
     refusal->unit = unit;
-    refusal->code = committer->closing
-                        ? rv_fail(&refusal->err, RV_CANCELED, "the runtime is stopping")
-                        : rv_fail(&refusal->err, RV_UNAVAILABLE,
-                                  "more than %d writes are waiting for the database",
-                                  COMMIT_QUEUE_MAX);
+    refusal->code =
+        committer->closing
+            ? rv_fail(&refusal->err, RV_CANCELED, "the runtime is stopping")
+            : rv_fail(&refusal->err, RV_UNAVAILABLE,
+                      "more than %d writes are waiting for the database", COMMIT_QUEUE_MAX);
     rv_loop_post(committer->options.loop, refuse_now, refusal);
 }
 
@@ -357,8 +361,8 @@ static void pause_a_while(struct rv_committer *committer)
 {
     committer->pause_ms = committer->pause_ms * 2 > COMMIT_PAUSE_MAX_MS ? COMMIT_PAUSE_MAX_MS
                                                                         : committer->pause_ms * 2;
-    committer->pause_ms = committer->pause_ms < COMMIT_PAUSE_MIN_MS ? COMMIT_PAUSE_MIN_MS
-                                                                    : committer->pause_ms;
+    committer->pause_ms =
+        committer->pause_ms < COMMIT_PAUSE_MIN_MS ? COMMIT_PAUSE_MIN_MS : committer->pause_ms;
     committer->paused = true;
     rv_timer_start(committer->pause, committer->pause_ms);
 }
@@ -406,13 +410,15 @@ void committer_batch_over(struct rv_committer *committer, struct rv_batch *batch
         retry_or_blame(committer, batch);
     } else {
         struct tenant_queue *queue = queue_of(committer, batch->tenant);
-        queue->limit = queue->limit * 2 > RV_BATCH_UNITS_MAX ? RV_BATCH_UNITS_MAX : queue->limit * 2;
+        queue->limit =
+            queue->limit * 2 > RV_BATCH_UNITS_MAX ? RV_BATCH_UNITS_MAX : queue->limit * 2;
         committer->pause_ms = 0;
         static const struct rv_error none = {.code = RV_OK};
         for (int i = 0; i < batch->count; i++) {
             const struct verdict *verdict = &batch->verdicts[i];
             committer->stats.units += verdict->code == RV_OK;
-            finish(committer, batch->units[i], verdict->code, verdict->err != NULL ? verdict->err : &none);
+            finish(committer, batch->units[i], verdict->code,
+                   verdict->err != NULL ? verdict->err : &none);
         }
     }
     batch_destroy(batch);
@@ -480,7 +486,8 @@ static void give_up_lookup(struct rv_committer *committer)
 {
     struct rv_batch *batch = committer->batch;
     struct rv_error err = {.code = RV_OK};
-    rv_fail(&err, RV_UNAVAILABLE, "stopping while the database is away: whether this was written is unknown");
+    rv_fail(&err, RV_UNAVAILABLE,
+            "stopping while the database is away: whether this was written is unknown");
     rv_hint(&err, "Read the journal again after the next start.");
     committer->batch = NULL;
     batch_forget_states(batch);

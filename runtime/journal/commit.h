@@ -2,8 +2,8 @@
  *
  * A unit says what it must read (`loads`), decides in plain C what to write (`decide`) and is told
  * when that is durable (`done`).  While one transaction is in flight the next batch forms; there is
- * no timer.  One batch = one tenant = one transaction, which first locks the tenant's head row: that
- * orders writers of all processes and fences a node that lost the tenant (epoch).
+ * no timer.  One batch = one tenant = one transaction, which first locks the tenant's head row:
+ * that orders writers of all processes and fences a node that lost the tenant (epoch).
  *
  *   submit -> queued -> [batch] -> load -> decide -> write -> commit -> done(RV_OK)
  *                          ^  lost connection, serialization, poison neighbour: decided again
@@ -12,10 +12,10 @@
  * have decided and the seal agreed.
  *
  * Promises: done is called exactly once, on the committer's loop, never inside submit; RV_OK means
- * the commit was acknowledged (or found committed after a lost answer); any other code means nothing
- * of the unit was written (one exception: closing while the database stays away, after a lost answer;
- * the error says that it is unknown).  Units of one tenant commit in the order of submission, except that a
- * unit sharing a key with a queued one waits for it.
+ * the commit was acknowledged (or found committed after a lost answer); any other code means
+ * nothing of the unit was written (one exception: closing while the database stays away, after a
+ * lost answer; the error says that it is unknown).  Units of one tenant commit in the order of
+ * submission, except that a unit sharing a key with a queued one waits for it.
  *
  * Thread: everything on the loop.
  */
@@ -34,8 +34,9 @@ struct rv_batch;
 struct rv_args; /* runtime/db/args.h */
 
 enum {
-    RV_BATCH_UNITS_MAX = 256,      /* beyond this latency grows and throughput does not */
-    RV_BATCH_BYTES_MAX = 8 << 20,  /* parameters of one transaction; the unit that passes it ends it */
+    RV_BATCH_UNITS_MAX = 256, /* beyond this latency grows and throughput does not */
+    RV_BATCH_BYTES_MAX =
+        8 << 20, /* parameters of one transaction; the unit that passes it ends it */
     RV_UNIT_KEYS_MAX = 8,
     RV_UNIT_LOADS_MAX = 8
 };
@@ -50,11 +51,12 @@ struct rv_load {
 
 struct rv_unit {
     int32_t tenant;
-    int64_t epoch;                     /* 0: not driven by a run; else must equal the head's epoch */
+    int64_t epoch; /* 0: not driven by a run; else must equal the head's epoch */
     const char *keys[RV_UNIT_KEYS_MAX]; /* borrowed until done; NULL-terminated when fewer */
     struct rv_load loads[RV_UNIT_LOADS_MAX];
     int load_count;
-    bool needs_head; /* decide reads or moves the head (events, audit); forced when load_count > 0 */
+    bool
+        needs_head; /* decide reads or moves the head (events, audit); forced when load_count > 0 */
     /* Optional: called once after the first loads; may append to `loads`. Repeatable. */
     void (*more_loads)(struct rv_unit *unit);
     /* Appends rows with rv_batch_rows.  Returns an error only before it appended anything: then the

@@ -3,8 +3,8 @@
  *   with head:  BEGIN tenant head loads | flush      -> decide -> writes head COMMIT | sync
  *   plain:      decide -> BEGIN tenant fence writes COMMIT | sync       (one round trip)
  *
- * Rows go out in chunks while later units still decide, so that the server inserts meanwhile and the
- * parameters in flight stay bounded; within a chunk statements keep the write order.
+ * Rows go out in chunks while later units still decide, so that the server inserts meanwhile and
+ * the parameters in flight stay bounded; within a chunk statements keep the write order.
  *
  * Results of loads carry a slot number (unit * RV_UNIT_LOADS_MAX + load) in their first column.
  */
@@ -194,7 +194,8 @@ static void take_head(struct rv_batch *batch, const struct rv_result *result)
     struct rv_head *head = &batch->head;
     if (rv_result_rows(result) != 1) {
         batch->failed = true;
-        batch->fail_code = rv_fail(&batch->fail, RV_NOT_FOUND, "no company number %d", batch->tenant);
+        batch->fail_code =
+            rv_fail(&batch->fail, RV_NOT_FOUND, "no company number %d", batch->tenant);
         return;
     }
     head->epoch = rv_result_i64(result, 0, 0);
@@ -227,17 +228,12 @@ static void take_states(struct rv_batch *batch, const struct rv_result *result)
 void batch_result(struct rv_batch *batch, int tag, const struct rv_result *result)
 {
     switch (tag) {
-    case TAG_HEAD:
-        take_head(batch, result);
-        break;
-    case TAG_LOAD:
-        take_states(batch, result);
-        break;
+    case TAG_HEAD: take_head(batch, result); break;
+    case TAG_LOAD: take_states(batch, result); break;
     case TAG_LOOKUP:
         batch->failed = !(rv_result_rows(result) == 1 && rv_result_bool(result, 0, 0));
         return;
-    default:
-        return;
+    default: return;
     }
     if (--batch->waiting == 0) {
         loads_done(batch);
@@ -336,7 +332,8 @@ static void decide_all(struct rv_batch *batch)
         struct rv_error err = {.code = RV_OK};
         enum rv_code code = options->seal(options->seal_data, batch, &err);
         for (int i = 0; code != RV_OK && i < batch->count; i++) {
-            refuse(batch, &batch->verdicts[i], code, &err); /* what cannot be sealed must not happen */
+            refuse(batch, &batch->verdicts[i], code,
+                   &err); /* what cannot be sealed must not happen */
         }
         batch->accepted = code == RV_OK ? batch->accepted : 0;
     }

@@ -7,24 +7,24 @@
 #include "runtime/journal/commit.h"
 
 enum {
-    COMMIT_QUEUE_MAX = 200000,   /* waiting units of one committer; more is refused as overload */
-    COMMIT_TRIES_MAX = 12,       /* deadlocks and lost locks; a lost connection does not count */
-    COMMIT_WRITES_MAX = 256,     /* statements in the write order */
+    COMMIT_QUEUE_MAX = 200000, /* waiting units of one committer; more is refused as overload */
+    COMMIT_TRIES_MAX = 12,     /* deadlocks and lost locks; a lost connection does not count */
+    COMMIT_WRITES_MAX = 256,   /* statements in the write order */
     COMMIT_SLOTS_MAX = 8,
-    COMMIT_KEYS_TABLE = 8192,    /* power of two, > 4 * units * keys in practice */
+    COMMIT_KEYS_TABLE = 8192, /* power of two, > 4 * units * keys in practice */
     BATCH_ARENA_MAX = 256 << 20,
     XID_TEXT = 24,
-    CHUNK_UNITS = 48,              /* decided units whose rows go out while the next ones decide */
+    CHUNK_UNITS = 48, /* decided units whose rows go out while the next ones decide */
     CHUNK_BYTES = 128 << 10,
-    COMMIT_PAUSE_MIN_MS = 5,       /* after a deadlock, a full disk, ...: doubled up to the next */
+    COMMIT_PAUSE_MIN_MS = 5, /* after a deadlock, a full disk, ...: doubled up to the next */
     COMMIT_PAUSE_MAX_MS = 1000,
     COMMIT_SWEEP_MS = 1000,
-    COMMIT_STUCK_MS = 90 * 1000,   /* above lock_timeout: a server that stands still */
-    COMMIT_CLOSE_MS = 10 * 1000    /* how long stopping waits to learn of a lost answer */
+    COMMIT_STUCK_MS = 90 * 1000, /* above lock_timeout: a server that stands still */
+    COMMIT_CLOSE_MS = 10 * 1000  /* how long stopping waits to learn of a lost answer */
 };
 
 enum batch_phase {
-    BATCH_LOADING,      /* head and first loads are on their way */
+    BATCH_LOADING, /* head and first loads are on their way */
     BATCH_LOADING_MORE,
     BATCH_DECIDING,     /* rows may already be on their way, COMMIT is not */
     BATCH_COMMITTING,   /* everything is sent; the answer decides */
@@ -65,10 +65,10 @@ struct rv_batch {
     struct verdict verdicts[RV_BATCH_UNITS_MAX];
     int count;
     int accepted;
-    int chunk;        /* units decided since rows were last sent */
+    int chunk; /* units decided since rows were last sent */
     size_t sent_bytes;
-    bool opened;      /* BEGIN was sent */
-    bool fenced;      /* the fence said no: another node has the tenant */
+    bool opened; /* BEGIN was sent */
+    bool fenced; /* the fence said no: another node has the tenant */
     int64_t started_us;
     struct rv_arena *arena;
     struct rv_head head;
@@ -103,7 +103,7 @@ struct rv_committer {
     struct tenant_queue *tenants; /* round robin: the first is next */
     struct rv_batch *batch;       /* in flight */
     bool start_posted;
-    bool greeting;  /* a new connection waits until its predecessor's backend has ended */
+    bool greeting; /* a new connection waits until its predecessor's backend has ended */
     bool greeted;
     bool paused;
     int64_t pause_ms;

@@ -15,7 +15,7 @@
 struct rv_lease;
 
 enum {
-    RV_LEASE_MS = 5000,        /* unanswered so long, others take over */
+    RV_LEASE_MS = 5000, /* unanswered so long, others take over */
     RV_LEASE_BEAT_MS = 1000,
     RV_LEASE_MARGIN_MS = 1500, /* we stop this long before the lease ends */
     RV_LEASE_TENANTS_MAX = 4096

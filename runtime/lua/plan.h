@@ -7,7 +7,8 @@
  *     load source -> agent (manifest, hash)
  *     start(agent, "plan", input) -> step(NULL) -> REQUEST -> step(answer) -> ... -> DONE | FAILED
  *
- * Caps per run: memory and instructions; neither can be escaped by pcall or coroutines.
+ * Caps per run: memory, instructions, and as a watchdog the processor time of one turn.  None can be
+ * escaped by pcall; the first two depend on nothing but source, input and answers (see sealed.h).
  * Thread: an agent and its runs belong to one thread at a time.
  */
 #ifndef REEVE_RUNTIME_LUA_PLAN_H
@@ -22,8 +23,8 @@ struct rv_plan;
 
 enum {
     RV_AGENT_SOURCE_MAX = 256 << 10, /* an agent is a page or ten, not a program */
-    RV_PLAN_MEMORY_MAX = 8 << 20,    /* default cap of one run; manifest may lower it */
-    RV_PLAN_INSTRUCTIONS_MAX = 20000000, /* per run, all turns together */
+    RV_PLAN_MEMORY_MAX = 8 << 20,    /* of one run; a plan with fifty documents needs a tenth */
+    RV_PLAN_INSTRUCTIONS_MAX = 5000000, /* of one run, all turns together: tens of milliseconds */
     RV_PLAN_ACTIONS_MAX = 64
 };
 
@@ -39,7 +40,8 @@ struct rv_hash rv_agent_hash(const struct rv_agent *agent); /* SHA-256 of the so
 bool rv_agent_has_review(const struct rv_agent *agent);
 
 /* `entry` is "plan" or "review".  `input` (borrowed for the call):
- * {run:"r_..", now_us:…, seed:…, exception:{…}, outcome:{…} for review}. */
+ * {run:"r_..", now_us:…, today:"YYYY-MM-DD"?, seed:…, exception:{…}, outcome:{…} for review}.
+ * Without `today`, ctx.today is the UTC date of now_us. */
 RV_MUST enum rv_code rv_plan_start(struct rv_agent *agent, const char *entry, const json_t *input,
                                    struct rv_plan **out, struct rv_error *err);
 void rv_plan_destroy(struct rv_plan *plan);
@@ -56,6 +58,7 @@ struct rv_plan_request {
 
 /* Continues with `answer` (borrowed; NULL on the first step): {"ok":true,"value":…} or
  * {"ok":false,"code":"unavailable","message":"…"}, which Lua sees as nil, message, code.
+ * After DONE or FAILED a plan must not be stepped again.
  * DONE: `result` is a new reference: for "plan" {"actions":[{action,args,reason,evidence:[…],line}],
  * "summary":…}, for "review" what it returned.  FAILED: err says file, line and field or limit. */
 enum rv_plan_status rv_plan_step(struct rv_plan *plan, const json_t *answer,

@@ -12,8 +12,8 @@
 
 struct bench_run {
     bool json;
-    double seconds;    /* of measuring per case */
-    const char *only;  /* a case name, or NULL for all */
+    double seconds;   /* of measuring per case */
+    const char *only; /* a case name, or NULL for all */
 };
 
 struct bench {

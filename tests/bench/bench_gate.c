@@ -5,8 +5,8 @@
  *                                     everybody, so that every one of them is looked at
  *
  * Each rule has six conditions (text, set of texts, money, list, prefix, integer).  Timed for
- * "request": reset the arena, prepare the facts of a fresh request, find its limits, decide.  Timed for
- * "decide": the same prepared facts again.  "load" is Lua to compiled bundle.
+ * "request": reset the arena, prepare the facts of a fresh request, find its limits, decide.  Timed
+ * for "decide": the same prepared facts again.  "load" is Lua to compiled bundle.
  */
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
@@ -52,13 +52,18 @@ static void rule(struct rv_buf *out, struct rv_random *random, int number, bool 
         snprintf(what, sizeof what, "agents=role'role%d', action='area.action%d'",
                  (int)rv_random_below(random, ROLES), number % ACTIONS);
     }
-    rv_buf_printf(out, "%s{id='r%d', %s, ", kind < 14 ? "permit" : kind < 17 ? "forbid" : kind < 19 ? "approve" : "limit",
+    rv_buf_printf(out, "%s{id='r%d', %s, ",
+                  kind < 14   ? "permit"
+                  : kind < 17 ? "forbid"
+                  : kind < 19 ? "approve"
+                              : "limit",
                   number, what);
     conditions(out, random, kind < 14 || kind > 16);
     if (kind == 17 || kind == 18) {
         rv_buf_str(out, ", stages={{role='manager'}}, expires='24h'");
     } else if (kind == 19) {
-        rv_buf_str(out, ", sum=arg.amount, per={'agent','vendor'}, window='1d', cap=money'900000 EUR'");
+        rv_buf_str(out,
+                   ", sum=arg.amount, per={'agent','vendor'}, window='1d', cap=money'900000 EUR'");
     }
     rv_buf_str(out, "},\n");
 }
@@ -69,7 +74,8 @@ static struct rv_policy *make_bundle(int rules, bool one_action, double *load_ms
     struct rv_buf source;
     rv_buf_init(&source, RV_POLICY_SOURCE_MAX);
     rv_buf_str(&source, "return bundle{ name='bench',\n");
-    /* at most 16 limits can apply to one request: the worst case has as many, and permits instead */
+    /* at most 16 limits can apply to one request: the worst case has as many, and permits instead
+     */
     for (int i = 0; i < rules; i++) {
         bool limit_too_many = one_action && i % 20 == 19 && i / 20 >= RV_POLICY_LIMITS_MAX;
         rule(&source, &random, limit_too_many ? i * 20 : i, one_action);
@@ -107,18 +113,19 @@ static void make_request(struct request *request, struct rv_random *random, bool
         snprintf(role[i], sizeof role[i], "role%d", (int)rv_random_below(random, ROLES));
     }
     snprintf(id, sizeof id, "agent%d", (int)rv_random_below(random, 50));
-    request->me = json_pack("{s:s,s:s,s:s,s:[s,s],s:i}", "kind", "agent", "id", id, "owner", "chief",
-                            "roles", role[0], role[1], "tenant", 1);
+    request->me = json_pack("{s:s,s:s,s:s,s:[s,s],s:i}", "kind", "agent", "id", id, "owner",
+                            "chief", "roles", role[0], role[1], "tenant", 1);
     request->args = json_pack("{s:{s:i,s:s},s:s,s:s,s:i,s:s}", "amount", "minor",
                               (int)rv_random_below(random, 8000000), "currency", "EUR", "country",
-                              countries[rv_random_below(random, 4)], "number", "RE-2024-00417", "invoice",
-                              4711, "reason", "as agreed with the supplier");
-    request->res = json_pack("{s:{s:i,s:s,s:i,s:s},s:[s,s,s],s:s,s:i}", "vendor", "id",
-                             (int)rv_random_below(random, 500), "status", "active", "score",
-                             (int)rv_random_below(random, 100), "iban", "DE89370400440532013000", "tags",
-                             "known", "verified", "domestic", "state", "registered", "version", 3);
-    request->question = (struct rv_policy_request){.action = request->action, .me = request->me,
-                                                   .args = request->args, .res = request->res};
+                              countries[rv_random_below(random, 4)], "number", "RE-2024-00417",
+                              "invoice", 4711, "reason", "as agreed with the supplier");
+    request->res =
+        json_pack("{s:{s:i,s:s,s:i,s:s},s:[s,s,s],s:s,s:i}", "vendor", "id",
+                  (int)rv_random_below(random, 500), "status", "active", "score",
+                  (int)rv_random_below(random, 100), "iban", "DE89370400440532013000", "tags",
+                  "known", "verified", "domestic", "state", "registered", "version", 3);
+    request->question = (struct rv_policy_request){
+        .action = request->action, .me = request->me, .args = request->args, .res = request->res};
 }
 
 /* ---- measuring ---- */
@@ -143,8 +150,9 @@ static void report(const struct bench_run *run, const char *name, const char *wh
     bench_report(run, "gate", name, metric, ns[count - 1 - count / 100] / 1000.0, "us");
 }
 
-static struct rv_verdict decide_once(const struct rv_policy *policy, const struct rv_policy_facts *facts,
-                                     int limits, struct rv_arena *arena)
+static struct rv_verdict decide_once(const struct rv_policy *policy,
+                                     const struct rv_policy_facts *facts, int limits,
+                                     struct rv_arena *arena)
 {
     static const int64_t unused[RV_POLICY_LIMITS_MAX] = {0};
     struct rv_verdict verdict;
@@ -175,8 +183,8 @@ static void measure(const struct bench_run *run, const char *name, int rules, bo
         rv_arena_reset(arena);
         struct rv_policy_facts *facts = NULL;
         struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
-        RV_ASSERT(rv_policy_facts_make(policy, &requests[count % REQUESTS].question, arena, &facts, NULL) ==
-                  RV_OK);
+        RV_ASSERT(rv_policy_facts_make(policy, &requests[count % REQUESTS].question, arena, &facts,
+                                       NULL) == RV_OK);
         int limit_count = rv_policy_limits(policy, facts, arena, limits);
         verdicts[decide_once(policy, facts, limit_count, arena).kind]++;
         int64_t now = now_ns();
@@ -189,7 +197,8 @@ static void measure(const struct bench_run *run, const char *name, int rules, bo
     int limit_counts[REQUESTS];
     for (int i = 0; i < REQUESTS; i++) {
         struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
-        RV_ASSERT(rv_policy_facts_make(policy, &requests[i].question, arena, &facts[i], NULL) == RV_OK);
+        RV_ASSERT(rv_policy_facts_make(policy, &requests[i].question, arena, &facts[i], NULL) ==
+                  RV_OK);
         limit_counts[i] = rv_policy_limits(policy, facts[i], arena, limits);
     }
     struct rv_arena *merges = rv_arena_create("bench merges", 16 << 20);
@@ -205,7 +214,8 @@ static void measure(const struct bench_run *run, const char *name, int rules, bo
     report(run, name, "decide", samples, count, (double)(at - begin) / 1e9);
     bench_report(run, "gate", name, "load", load_ms, "ms");
     int64_t all = verdicts[RV_ALLOW] + verdicts[RV_HOLD] + verdicts[RV_DENY];
-    bench_report(run, "gate", name, "allowed", 100.0 * (double)verdicts[RV_ALLOW] / (double)all, "%");
+    bench_report(run, "gate", name, "allowed", 100.0 * (double)verdicts[RV_ALLOW] / (double)all,
+                 "%");
     bench_report(run, "gate", name, "held", 100.0 * (double)verdicts[RV_HOLD] / (double)all, "%");
     for (int i = 0; i < REQUESTS; i++) {
         json_decref(requests[i].me);
@@ -227,5 +237,5 @@ static void run_gate(const struct bench_run *run)
     measure(run, "one_action_1000", 1000, true);
 }
 
-const struct bench bench_gate = {.name = "gate", .summary = "policy decisions: 10 to 1,000 rules",
-                                 .run = run_gate};
+const struct bench bench_gate = {
+    .name = "gate", .summary = "policy decisions: 10 to 1,000 rules", .run = run_gate};

@@ -1,4 +1,5 @@
-/* bench_journal.c -- durable steps a second through the committer, on a private server with fsync on.
+/* bench_journal.c -- durable steps a second through the committer, on a private server with fsync
+ * on.
  *
  * N runs, each in a closed loop: the next step is submitted only when the last one is durable.
  *   plain_N   a step is one journal row
@@ -35,30 +36,36 @@ enum { TENANT = 1, RUNS_MAX = 256, WARM_UP_MS = 500 };
 /* The benchmark's own table and statements (an ERP's event has the same columns). */
 static const struct rv_migration own_migrations[] = {
     {.name = "0089_bench",
-     .text = "CREATE TABLE bench_event (tenant_id int NOT NULL, seq bigint NOT NULL, stream text NOT NULL,"
-             " version int NOT NULL, type text NOT NULL, recorded_at timestamptz NOT NULL,"
-             " actor text NOT NULL, body jsonb NOT NULL, body_hash bytea NOT NULL, hash bytea NOT NULL,"
-             " PRIMARY KEY (tenant_id, seq), UNIQUE (tenant_id, stream, version));"
-             "CREATE TABLE bench_subject (tenant_id int NOT NULL, id text NOT NULL, state jsonb NOT NULL,"
-             " PRIMARY KEY (tenant_id, id))"},
+     .text =
+         "CREATE TABLE bench_event (tenant_id int NOT NULL, seq bigint NOT NULL, stream text NOT "
+         "NULL,"
+         " version int NOT NULL, type text NOT NULL, recorded_at timestamptz NOT NULL,"
+         " actor text NOT NULL, body jsonb NOT NULL, body_hash bytea NOT NULL, hash bytea NOT NULL,"
+         " PRIMARY KEY (tenant_id, seq), UNIQUE (tenant_id, stream, version));"
+         "CREATE TABLE bench_subject (tenant_id int NOT NULL, id text NOT NULL, state jsonb NOT "
+         "NULL,"
+         " PRIMARY KEY (tenant_id, id))"},
     {.name = NULL}};
 
 static const struct rv_statement subject_load = {
     .name = "bench_subject_load",
     .params = "tenant int4, unit int4[], args jsonb[]",
     .param_count = 3,
-    .text = "SELECT u.unit, s.state || jsonb_build_object('version', coalesce((SELECT max(e.version)"
-            " FROM bench_event e WHERE e.tenant_id = $1 AND e.stream = s.id), 0))"
-            " FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)"
-            " JOIN bench_subject s ON s.tenant_id = $1 AND s.id = u.args->>'id'"};
+    .text =
+        "SELECT u.unit, s.state || jsonb_build_object('version', coalesce((SELECT max(e.version)"
+        " FROM bench_event e WHERE e.tenant_id = $1 AND e.stream = s.id), 0))"
+        " FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)"
+        " JOIN bench_subject s ON s.tenant_id = $1 AND s.id = u.args->>'id'"};
 
 static const struct rv_statement event_append = {
     .name = "bench_event_append",
-    .params = "tenant int4, seq int8[], stream text[], version int4[], type text[], recorded timestamptz[],"
+    .params = "tenant int4, seq int8[], stream text[], version int4[], type text[], recorded "
+              "timestamptz[],"
               " actor text[], body jsonb[], body_hash bytea[], hash bytea[]",
     .param_count = 10,
-    .text = "INSERT INTO bench_event SELECT $1, r.* FROM unnest($2::int8[], $3::text[], $4::int4[],"
-            " $5::text[], $6::timestamptz[], $7::text[], $8::jsonb[], $9::bytea[], $10::bytea[]) AS r"};
+    .text =
+        "INSERT INTO bench_event SELECT $1, r.* FROM unnest($2::int8[], $3::text[], $4::int4[],"
+        " $5::text[], $6::timestamptz[], $7::text[], $8::jsonb[], $9::bytea[], $10::bytea[]) AS r"};
 
 static const struct rv_statement subject_make = {
     .name = "bench_subject_make",
@@ -66,11 +73,15 @@ static const struct rv_statement subject_make = {
     .param_count = 3,
     .text = "INSERT INTO bench_subject SELECT $1, r.* FROM unnest($2::text[], $3::jsonb[]) AS r"};
 
-static const struct rv_migration *const rooms[] = {
-    rv_journal_migrations, rv_gate_migrations, rv_db_migrations, own_migrations, NULL};
-static const struct rv_statement *const write_order[] = {
-    &subject_make, &rv_sql_journal_append, &event_append, &rv_sql_audit_append,
-    &rv_sql_audit_checkpoint_append, &rv_sql_outbox_append, NULL};
+static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_gate_migrations,
+                                                   rv_db_migrations, own_migrations, NULL};
+static const struct rv_statement *const write_order[] = {&subject_make,
+                                                         &rv_sql_journal_append,
+                                                         &event_append,
+                                                         &rv_sql_audit_append,
+                                                         &rv_sql_audit_checkpoint_append,
+                                                         &rv_sql_outbox_append,
+                                                         NULL};
 
 struct world {
     const struct bench_run *run;
@@ -96,8 +107,8 @@ static int64_t now_us(void)
 static void journal_row(struct rv_batch *batch, const struct bench_step *step)
 {
     static const uint8_t digest[RV_JOURNAL_DIGEST_BYTES] = {1, 2, 3};
-    json_t *out = json_pack("{s:s, s:I}", "status", "posted", "balance_minor",
-                            (json_int_t)step->seq * 100);
+    json_t *out =
+        json_pack("{s:s, s:I}", "status", "posted", "balance_minor", (json_int_t)step->seq * 100);
     rv_journal_append(batch, step->run, step->seq, 7, "invoice.post", digest, out);
     json_decref(out);
 }
@@ -127,8 +138,8 @@ static void gated_prepare(struct bench_step *step)
 static void audit_row(struct rv_batch *batch, const struct bench_step *step, const char *kind)
 {
     json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:[s,s]}", "action", "invoice.post", "agent",
-                             "price_variance", "resource", step->subject, "verdict", "allow", "rules",
-                             "post-within-limit", "four-eyes-above-limit");
+                             "price_variance", "resource", step->subject, "verdict", "allow",
+                             "rules", "post-within-limit", "four-eyes-above-limit");
     rv_audit_append(batch, kind, step->run, step->seq, body);
     json_decref(body);
 }
@@ -141,10 +152,10 @@ static enum rv_code gated_decide(struct rv_unit *unit, struct rv_batch *batch, s
         return rv_fail(err, RV_NOT_FOUND, "no subject \"%s\"", step->subject);
     }
     struct rv_head *head = rv_batch_head(batch);
-    json_t *body = json_pack("{s:s, s:I, s:s, s:[{s:s,s:I},{s:s,s:I}]}", "subject", step->subject,
-                             "amount_minor", (json_int_t)125000, "currency", "EUR", "lines", "account",
-                             "4400", "minor", (json_int_t)125000, "account", "1600", "minor",
-                             (json_int_t)-125000);
+    json_t *body =
+        json_pack("{s:s, s:I, s:s, s:[{s:s,s:I},{s:s,s:I}]}", "subject", step->subject,
+                  "amount_minor", (json_int_t)125000, "currency", "EUR", "lines", "account", "4400",
+                  "minor", (json_int_t)125000, "account", "1600", "minor", (json_int_t)-125000);
     struct rv_buf canonical;
     rv_buf_init(&canonical, 1 << 16);
     enum rv_code code = rv_json_canonical(body, &canonical, err);
@@ -259,7 +270,10 @@ static void measure(struct world *world, const char *name, int runs,
     for (int i = 0; i < runs; i++) {
         struct bench_step *step = &world->steps[i];
         json_t *args = step->args;
-        *step = (struct bench_step){.run = world->next_run++, .seq = 1, .args = args, .world = world,
+        *step = (struct bench_step){.run = world->next_run++,
+                                    .seq = 1,
+                                    .args = args,
+                                    .world = world,
                                     .started_us = now_us()};
         snprintf(step->key, sizeof step->key, "run:%" PRId64, step->run);
         snprintf(step->subject, sizeof step->subject, "invoice:%d", i);
@@ -267,8 +281,8 @@ static void measure(struct world *world, const char *name, int runs,
             raw_send(step);
             continue;
         }
-        step->unit = (struct rv_unit){.tenant = TENANT, .keys = {step->key}, .decide = kind->decide,
-                                      .done = unit_done};
+        step->unit = (struct rv_unit){
+            .tenant = TENANT, .keys = {step->key}, .decide = kind->decide, .done = unit_done};
         kind->prepare(step);
         rv_commit(world->committer, &step->unit);
     }
@@ -304,7 +318,8 @@ static void measure(struct world *world, const char *name, int runs,
 
 /* ---- the stage ---- */
 
-static enum rv_code fact_row(void *data, const struct rv_result *result, int row, struct rv_error *err)
+static enum rv_code fact_row(void *data, const struct rv_result *result, int row,
+                             struct rv_error *err)
 {
     (void)err;
     bench_fact(data, "journal", rv_result_text(result, row, 0), rv_result_text(result, row, 1));
@@ -324,8 +339,10 @@ static void make_tenant(struct world *world)
     static const struct rv_statement settings = {
         .name = "bench_settings",
         .params = "",
-        .text = "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN ('server_version',"
-                " 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'wal_sync_method',"
+        .text = "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN "
+                "('server_version',"
+                " 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', "
+                "'wal_sync_method',"
                 " 'max_wal_size', 'min_wal_size') ORDER BY name"};
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
@@ -341,12 +358,14 @@ static void make_tenant(struct world *world)
         snprintf(id, sizeof id, "invoice:%d", i);
         world->steps[i].args = json_pack("{s:s}", "id", id);
         rv_args_text(args, 2, id);
-        static const char state[] = "{\"facts\":{\"status\":\"registered\",\"amount_minor\":125000,"
-                                    "\"currency\":\"EUR\",\"supplier\":\"supplier:17\",\"tolerance\":200}}";
+        static const char state[] =
+            "{\"facts\":{\"status\":\"registered\",\"amount_minor\":125000,"
+            "\"currency\":\"EUR\",\"supplier\":\"supplier:17\",\"tolerance\":200}}";
         rv_args_json_text(args, 3, state, sizeof state - 1);
     }
     must(rv_db_session_query(session, TENANT, &subject_make, args, NULL, NULL, &err), &err);
-    must(rv_db_session_query(session, 0, &settings, NULL, fact_row, (void *)(uintptr_t)world->run, &err),
+    must(rv_db_session_query(session, 0, &settings, NULL, fact_row, (void *)(uintptr_t)world->run,
+                             &err),
          &err);
     rv_db_session_close(session);
 }
@@ -361,9 +380,10 @@ static void run_journal(const struct bench_run *run)
     world->uri = test_postgres_database(rooms);
     make_tenant(world);
     char *superuser = test_postgres_superuser(world->uri);
-    test_postgres_execute(superuser,
-                          "SELECT count(pg_logical_emit_message(false, 'fill', repeat(md5(g::text), 32768)))"
-                          " FROM generate_series(1, 900) AS g");
+    test_postgres_execute(
+        superuser,
+        "SELECT count(pg_logical_emit_message(false, 'fill', repeat(md5(g::text), 32768)))"
+        " FROM generate_series(1, 900) AS g");
     test_postgres_execute(superuser, "CHECKPOINT");
     rv_free(superuser);
     char key[] = "/tmp/reeve-bench-key-XXXXXX";
@@ -375,16 +395,19 @@ static void run_journal(const struct bench_run *run)
     struct rv_audit *audit = NULL;
     must(rv_audit_open(key, &audit, &err), &err);
     world->loop = rv_loop_create(rv_clock_system());
-    world->committer = rv_committer_create(&(struct rv_committer_options){
-        .loop = world->loop, .database_uri = world->uri, .write_order = write_order,
-        .seal = rv_audit_seal, .seal_data = audit});
+    world->committer =
+        rv_committer_create(&(struct rv_committer_options){.loop = world->loop,
+                                                           .database_uri = world->uri,
+                                                           .write_order = write_order,
+                                                           .seal = rv_audit_seal,
+                                                           .seal_data = audit});
     static const struct {
         const char *name;
         int runs;
         const struct bench_step_kind *kind;
-    } cases[] = {{"plain_1", 1, &plain},   {"plain_32", 32, &plain}, {"plain_256", 256, &plain},
-                 {"gated_1", 1, &gated},   {"gated_32", 32, &gated}, {"gated_256", 256, &gated},
-                 {"raw_1", 1, NULL},       {"raw_32", 32, NULL}};
+    } cases[] = {{"plain_1", 1, &plain}, {"plain_32", 32, &plain}, {"plain_256", 256, &plain},
+                 {"gated_1", 1, &gated}, {"gated_32", 32, &gated}, {"gated_256", 256, &gated},
+                 {"raw_1", 1, NULL},     {"raw_32", 32, NULL}};
     for (size_t i = 0; i < RV_COUNT(cases); i++) {
         if (cases[i].kind == NULL) {
             world->db = rv_db_create(&(struct rv_db_options){

@@ -9,10 +9,10 @@
 struct bench_step {
     struct rv_unit unit; /* first: the committer's pointer is ours */
     int64_t run;
-    int32_t seq;     /* of the step being written */
-    char key[32];    /* "run:<id>" */
+    int32_t seq;      /* of the step being written */
+    char key[32];     /* "run:<id>" */
     char subject[32]; /* "invoice:<id>": what a gated step acts on */
-    json_t *args;    /* of the first load */
+    json_t *args;     /* of the first load */
     int64_t started_us;
     void *world;
 };

@@ -1,8 +1,10 @@
-/* bench_ledger.c -- entries a second through the whole write path, on a private server with fsync on.
+/* bench_ledger.c -- entries a second through the whole write path, on a private server with fsync
+ * on.
  *
- * An entry is the command journal.post with three lines, one of them on the same control account in every
- * entry: schema check, load, decide, event with chain hash, entry, lines, legal number, balances and the
- * zero-sum check, as the service role under row-level security.  Closed loops of one and of many.
+ * An entry is the command journal.post with three lines, one of them on the same control account in
+ * every entry: schema check, load, decide, event with chain hash, entry, lines, legal number,
+ * balances and the zero-sum check, as the service role under row-level security.  Closed loops of
+ * one and of many.
  */
 #include "tests/bench/bench_erp.h"
 
@@ -29,10 +31,11 @@ static void one_entry(struct erp_world *world, struct load *load)
     int64_t tax = net * 19 / 100;
     char account[8];
     snprintf(account, sizeof account, "5%03d", (int)rv_random_below(&load->random, ACCOUNTS));
-    json_t *args = json_pack("{s:s,s:[{s:s,s:I,s:s},{s:s,s:I,s:s},{s:s,s:I,s:s}]}", "memo", "bench", "lines",
-                             "account", account, "amount_minor", (json_int_t)net, "currency", "EUR",
-                             "account", "1400", "amount_minor", (json_int_t)tax, "currency", "EUR",
-                             "account", "1600", "amount_minor", (json_int_t)-(net + tax), "currency", "EUR");
+    json_t *args =
+        json_pack("{s:s,s:[{s:s,s:I,s:s},{s:s,s:I,s:s},{s:s,s:I,s:s}]}", "memo", "bench", "lines",
+                  "account", account, "amount_minor", (json_int_t)net, "currency", "EUR", "account",
+                  "1400", "amount_minor", (json_int_t)tax, "currency", "EUR", "account", "1600",
+                  "amount_minor", (json_int_t) - (net + tax), "currency", "EUR");
     load->begun[load->head++ % DEPTH_MAX] = rv_mono_us(rv_clock_system());
     erp_queue(world, "journal.post", args, NULL);
 }
@@ -47,7 +50,8 @@ static void next(struct erp_world *world, void *data)
     }
 }
 
-static void measure(const struct bench_run *run, struct erp_world *world, const char *name, int depth)
+static void measure(const struct bench_run *run, struct erp_world *world, const char *name,
+                    int depth)
 {
     if (!bench_wants(run, name)) {
         return;
@@ -76,15 +80,19 @@ static void run_ledger(const struct bench_run *run)
     erp_world_open(&world);
     make_chart(&world);
     for (int i = 0; i < ACCOUNTS; i++) {
-        erp_do(&world, "account.register", erp_json("{'number':'5%03d','name':'Cost %d','kind':'expense'}", i, i));
+        erp_do(&world, "account.register",
+               erp_json("{'number':'5%03d','name':'Cost %d','kind':'expense'}", i, i));
     }
     measure(run, &world, "interactive", 1);
     measure(run, &world, "batched_64", 64);
     measure(run, &world, "batched", 512);
     bench_report(run, "ledger", "check", "entries_unbalanced",
-                 (double)erp_number(&world, "SELECT count(*) FROM (SELECT je_id FROM jl GROUP BY je_id, currency"
-                                            " HAVING sum(amount) <> 0) AS x"), "");
-    bench_report(run, "ledger", "check", "entries", (double)erp_number(&world, "SELECT count(*) FROM je"), "");
+                 (double)erp_number(
+                     &world, "SELECT count(*) FROM (SELECT je_id FROM jl GROUP BY je_id, currency"
+                             " HAVING sum(amount) <> 0) AS x"),
+                 "");
+    bench_report(run, "ledger", "check", "entries",
+                 (double)erp_number(&world, "SELECT count(*) FROM je"), "");
     erp_world_close(&world);
 }
 

@@ -20,15 +20,12 @@ extern const struct bench bench_journal;
 extern const struct bench bench_gate;
 extern const struct bench bench_crash;
 extern const struct bench bench_import;
+extern const struct bench bench_lua;
 
 static const struct bench *const benches[] = {
-    &bench_journal,
-    &bench_gate,
-    &bench_crash,
-    &bench_import,
+    &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,
 #ifdef REEVE_BENCH_ERP /* the books are built */
-    &bench_ledger,
-    &bench_detect,
+    &bench_ledger,  &bench_detect,
 #endif
 };
 
@@ -43,8 +40,9 @@ void bench_report(const struct bench_run *run, const char *bench, const char *na
                   const char *metric, double value, const char *unit)
 {
     if (run->json) {
-        printf("{\"bench\":\"%s\",\"case\":\"%s\",\"metric\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"}\n",
-               bench, name, metric, value, unit);
+        printf(
+            "{\"bench\":\"%s\",\"case\":\"%s\",\"metric\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"}\n",
+            bench, name, metric, value, unit);
     } else {
         printf("%-10s %-12s %-20s %14.3f %s\n", bench, name, metric, value, unit);
     }
@@ -55,7 +53,8 @@ void bench_fact(const struct bench_run *run, const char *bench, const char *metr
                 const char *value)
 {
     if (run->json) {
-        printf("{\"bench\":\"%s\",\"case\":\"machine\",\"metric\":\"%s\",\"value\":\"", bench, metric);
+        printf("{\"bench\":\"%s\",\"case\":\"machine\",\"metric\":\"%s\",\"value\":\"", bench,
+               metric);
         for (const char *at = value; *at != '\0'; at++) {
             printf(*at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
         }
@@ -111,8 +110,8 @@ static int64_t process_ticks(const char *pid, int server)
     int parent = 0;
     unsigned long long times[4] = {0};
     if (after == NULL ||
-        sscanf(after + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu", &parent,
-               &times[0], &times[1], &times[2], &times[3]) != 5 ||
+        sscanf(after + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu",
+               &parent, &times[0], &times[1], &times[2], &times[3]) != 5 ||
         (parent != server && atoi(pid) != server)) {
         return 0;
     }

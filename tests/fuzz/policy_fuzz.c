@@ -1,8 +1,9 @@
-/* policy_fuzz.c -- a bundle of any bytes: refused with a code and a sentence, or loaded; and what is
- * loaded has a canonical form that says all, decides without crashing, and denies without a permit.
+/* policy_fuzz.c -- a bundle of any bytes: refused with a code and a sentence, or loaded; and what
+ * is loaded has a canonical form that says all, decides without crashing, and denies without a
+ * permit.
  *
- * The input is the text of a file, and once more what stands inside bundle{ name='f', … }, so that the
- * fuzzer does not have to find the frame first.
+ * The input is the text of a file, and once more what stands inside bundle{ name='f', … }, so that
+ * the fuzzer does not have to find the frame first.
  */
 #include "runtime/base/check.h"
 #include "runtime/gate/policy.h"
@@ -17,7 +18,8 @@ static void decide(const struct rv_policy *policy, json_t *me, json_t *data)
     static const char *const actions[] = {"x", "invoice.post", "a.b", ""};
     struct rv_arena *arena = rv_arena_create("fuzz", 64 << 20);
     for (size_t i = 0; i < RV_COUNT(actions); i++) {
-        struct rv_policy_request request = {.action = actions[i], .me = me, .args = data, .res = data};
+        struct rv_policy_request request = {
+            .action = actions[i], .me = me, .args = data, .res = data};
         struct rv_policy_facts *facts = NULL;
         RV_ASSERT(rv_policy_facts_make(policy, &request, arena, &facts, NULL) == RV_OK);
         struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
@@ -40,9 +42,10 @@ static void use(const struct rv_policy *policy)
     const char *text = rv_policy_canonical(policy);
     RV_ASSERT(rv_json_parse(text, strlen(text), "canonical", &canonical, NULL) == RV_OK);
     json_decref(canonical);
-    json_t *me = json_pack("{s:s,s:s,s:[s],s:i}", "kind", "agent", "id", "a", "roles", "r", "tenant", 1);
-    json_t *data = json_pack("{s:i,s:s,s:{s:i,s:s},s:[s]}", "n", 5, "s", "text", "amount", "minor", 500,
-                             "currency", "EUR", "list", "a");
+    json_t *me =
+        json_pack("{s:s,s:s,s:[s],s:i}", "kind", "agent", "id", "a", "roles", "r", "tenant", 1);
+    json_t *data = json_pack("{s:i,s:s,s:{s:i,s:s},s:[s]}", "n", 5, "s", "text", "amount", "minor",
+                             500, "currency", "EUR", "list", "a");
     decide(policy, me, data);
     int failed = 0;
     json_decref(rv_policy_test(policy, &failed));

@@ -1,9 +1,9 @@
 /* audit_test.c -- whatever is done to the record behind reeve's back is found and named. */
+#include "runtime/audit/audit.h"
 #include "audit_sql.h"
 #include "db_sql.h"
 #include "gate_sql.h"
 #include "journal_sql.h"
-#include "runtime/audit/audit.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/db/db.h"
@@ -33,7 +33,8 @@ struct record {
     int number;
 };
 
-static enum rv_code record_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+static enum rv_code record_decide(struct rv_unit *unit, struct rv_batch *batch,
+                                  struct rv_error *err)
 {
     (void)err;
     struct record *record = (struct record *)unit;
@@ -61,8 +62,8 @@ static void append(struct world *world, int count)
         struct record *record = rv_alloc(sizeof *record);
         record->world = world;
         record->number = i;
-        record->unit = (struct rv_unit){.tenant = 1, .needs_head = true, .decide = record_decide,
-                                        .done = record_done};
+        record->unit = (struct rv_unit){
+            .tenant = 1, .needs_head = true, .decide = record_decide, .done = record_done};
         rv_commit(world->committer, &record->unit);
     }
     rv_loop_run(world->loop);
@@ -72,7 +73,8 @@ static void sql(const struct world *world, const char *text)
 {
     char *uri = test_postgres_superuser(world->uri);
     PGconn *conn = PQconnectdb(uri);
-    PQclear(PQexec(conn, "SET session_replication_role = replica")); /* an intruder stops triggers */
+    PQclear(
+        PQexec(conn, "SET session_replication_role = replica")); /* an intruder stops triggers */
     PGresult *result = PQexec(conn, text);
     ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK ||
                       PQresultStatus(result) == PGRES_TUPLES_OK,
@@ -93,9 +95,12 @@ static void world_make(struct world *world)
     ck_assert_int_eq(rv_audit_open(key, &world->audit, NULL), RV_OK);
     unlink(key);
     world->loop = rv_loop_create(rv_clock_system());
-    world->committer = rv_committer_create(&(struct rv_committer_options){
-        .loop = world->loop, .database_uri = world->uri, .write_order = write_order,
-        .seal = rv_audit_seal, .seal_data = world->audit});
+    world->committer =
+        rv_committer_create(&(struct rv_committer_options){.loop = world->loop,
+                                                           .database_uri = world->uri,
+                                                           .write_order = write_order,
+                                                           .seal = rv_audit_seal,
+                                                           .seal_data = world->audit});
 }
 
 static void world_end(struct world *world)
@@ -145,35 +150,51 @@ TEST(every_kind_of_tampering_is_found)
         const char *change;
         const char *finding;
     } cases[] = {
-        {"UPDATE audit_record SET body = replace(body, '\"number\":7,', '\"number\":8,') WHERE seq = 7",
+        {"UPDATE audit_record SET body = replace(body, '\"number\":7,', '\"number\":8,') WHERE seq "
+         "= 7",
          "record 7 was edited"},
-        {"UPDATE audit_record SET body = replace(body, 'number', 'Number'), leaf = sha256('\\x00'::bytea || "
-         "replace(body, 'number', 'Number')::bytea) WHERE seq = 9", "records 0 to"},
+        {"UPDATE audit_record SET body = replace(body, 'number', 'Number'), leaf = "
+         "sha256('\\x00'::bytea || "
+         "replace(body, 'number', 'Number')::bytea) WHERE seq = 9",
+         "records 0 to"},
         {"UPDATE audit_record SET kind = 'admin' WHERE seq = 5", "record 5 has columns"},
         {"UPDATE audit_record SET run_id = 99 WHERE seq = 6", "record 6 has columns"},
         {"UPDATE audit_record SET step = 3 WHERE seq = 6", "record 6 has columns"},
-        {"UPDATE audit_record SET at = at - interval '1 day' WHERE seq = 8", "record 8 has columns"},
-        {"UPDATE audit_record SET body = 'x', leaf = sha256('\\x0078'::bytea) WHERE seq = 8", "record 8 is no JSON"},
-        {"UPDATE audit_record SET leaf = leaf || '\\x00'::bytea WHERE seq = 11", "record 11 was edited"},
+        {"UPDATE audit_record SET at = at - interval '1 day' WHERE seq = 8",
+         "record 8 has columns"},
+        {"UPDATE audit_record SET body = 'x', leaf = sha256('\\x0078'::bytea) WHERE seq = 8",
+         "record 8 is no JSON"},
+        {"UPDATE audit_record SET leaf = leaf || '\\x00'::bytea WHERE seq = 11",
+         "record 11 was edited"},
         {"DELETE FROM audit_record WHERE seq = 0", "record 0 is missing"},
         {"DELETE FROM audit_record WHERE seq BETWEEN 20 AND 30", "records 20 to 30 are missing"},
-        {"UPDATE audit_record SET seq = 9000000000000000000 WHERE seq = 40", "record 40 is missing"},
+        {"UPDATE audit_record SET seq = 9000000000000000000 WHERE seq = 40",
+         "record 40 is missing"},
         {"INSERT INTO audit_record SELECT tenant_id, 1500, at, kind, run_id, step, "
          "replace(body, '\"seq\":1499,', '\"seq\":1500,'), sha256('\\x00'::bytea || "
-         "replace(body, '\"seq\":1499,', '\"seq\":1500,')::bytea) FROM audit_record WHERE seq = 1499",
+         "replace(body, '\"seq\":1499,', '\"seq\":1500,')::bytea) FROM audit_record WHERE seq = "
+         "1499",
          "records from 1500 on were added"},
-        {"UPDATE tenant_head SET audit_size = audit_size - 1", "do not give the tree that the head holds"},
-        {"UPDATE tenant_head SET audit_frontier = overlay(audit_frontier PLACING '\\x00000000'::bytea FROM 1)",
+        {"UPDATE tenant_head SET audit_size = audit_size - 1",
          "do not give the tree that the head holds"},
-        {"DELETE FROM audit_checkpoint WHERE size = (SELECT max(size) FROM audit_checkpoint)", "is gone"},
-        {"UPDATE audit_checkpoint SET size = size + 1 WHERE size = (SELECT max(size) FROM audit_checkpoint)",
+        {"UPDATE tenant_head SET audit_frontier = overlay(audit_frontier PLACING "
+         "'\\x00000000'::bytea FROM 1)",
+         "do not give the tree that the head holds"},
+        {"DELETE FROM audit_checkpoint WHERE size = (SELECT max(size) FROM audit_checkpoint)",
+         "is gone"},
+        {"UPDATE audit_checkpoint SET size = size + 1 WHERE size = (SELECT max(size) FROM "
+         "audit_checkpoint)",
          "note is for size"},
         {"DELETE FROM audit_record WHERE seq = 1200", "record 1200 is missing"},
         {"DELETE FROM audit_record WHERE seq >= 1490", "the tail is cut"},
-        {"UPDATE audit_record SET seq = -1 WHERE seq = 3; UPDATE audit_record SET seq = 3 WHERE seq = 4; "
-         "UPDATE audit_record SET seq = 4 WHERE seq = -1", "record 3 stands in another's place"},
-        {"UPDATE audit_checkpoint SET note = replace(note, 'reeve/tenant/1', 'reeve/tenant/2')", "company"},
-        {"UPDATE audit_checkpoint SET note = regexp_replace(note, '\\n[0-9]+\\n', E'\\n77\\n')", "signature"},
+        {"UPDATE audit_record SET seq = -1 WHERE seq = 3; UPDATE audit_record SET seq = 3 WHERE "
+         "seq = 4; "
+         "UPDATE audit_record SET seq = 4 WHERE seq = -1",
+         "record 3 stands in another's place"},
+        {"UPDATE audit_checkpoint SET note = replace(note, 'reeve/tenant/1', 'reeve/tenant/2')",
+         "company"},
+        {"UPDATE audit_checkpoint SET note = regexp_replace(note, '\\n[0-9]+\\n', E'\\n77\\n')",
+         "signature"},
     };
     for (size_t i = 0; i < RV_COUNT(cases); i++) {
         struct world world = {.left = 0};
@@ -223,7 +244,8 @@ TEST(a_rolled_back_database_is_found_with_a_checkpoint_kept_elsewhere)
     PQclear(result);
     PQfinish(conn);
     rv_free(uri);
-    sql(&world, "DELETE FROM audit_record; DELETE FROM audit_checkpoint; UPDATE tenant_head SET audit_size = 0, "
+    sql(&world, "DELETE FROM audit_record; DELETE FROM audit_checkpoint; UPDATE tenant_head SET "
+                "audit_size = 0, "
                 "audit_frontier = '', checkpoint_size = 0");
     char *text = verify(&world, NULL);
     ck_assert_str_eq(text, ""); /* by itself an empty record looks whole */

@@ -13,7 +13,8 @@
 
 static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations, NULL};
 static const struct rv_statement *const write_order[] = {
-    &rv_sql_run_insert, &rv_sql_run_input_insert, &rv_sql_journal_append, &rv_sql_run_status_set, NULL};
+    &rv_sql_run_insert, &rv_sql_run_input_insert, &rv_sql_journal_append, &rv_sql_run_status_set,
+    NULL};
 
 struct world {
     struct rv_loop *loop;
@@ -122,8 +123,10 @@ static struct step *submit(struct world *world, int64_t run, int seq, bool head,
     step->poison = poison;
     snprintf(step->key, sizeof step->key, "run:%lld", (long long)run);
     step->unit = (struct rv_unit){.tenant = world->tenant != 0 ? world->tenant : 1,
-                                  .keys = {step->key}, .needs_head = head,
-                                  .decide = step_decide, .done = step_done};
+                                  .keys = {step->key},
+                                  .needs_head = head,
+                                  .decide = step_decide,
+                                  .done = step_done};
     rv_commit(world->committer, &step->unit);
     return step;
 }
@@ -191,12 +194,13 @@ static enum rv_code load_decide(struct rv_unit *unit, struct rv_batch *batch, st
     return step->number % 7 == 0 ? rv_fail(err, RV_DENIED, "not this one") : RV_OK;
 }
 
-static const struct rv_statement echo = {
-    .name = "test_echo",
-    .params = "tenant int4, unit int4[], args jsonb[]",
-    .param_count = 3,
-    .text = "SELECT u.unit, jsonb_build_object('echo', u.args->'n') FROM unnest($2::int4[], $3::jsonb[]) "
-            "AS u(unit, args) WHERE $1 > 0"};
+static const struct rv_statement echo = {.name = "test_echo",
+                                         .params = "tenant int4, unit int4[], args jsonb[]",
+                                         .param_count = 3,
+                                         .text =
+                                             "SELECT u.unit, jsonb_build_object('echo', "
+                                             "u.args->'n') FROM unnest($2::int4[], $3::jsonb[]) "
+                                             "AS u(unit, args) WHERE $1 > 0"};
 
 static void load_more(struct rv_unit *unit)
 {
@@ -215,8 +219,11 @@ TEST(loads_are_set_based_and_refusals_are_single)
         args[i] = json_pack("{s:i}", "n", i);
         step->world = &world;
         step->number = i;
-        step->unit = (struct rv_unit){.tenant = 1, .load_count = 1, .more_loads = load_more,
-                                      .decide = load_decide, .done = step_done};
+        step->unit = (struct rv_unit){.tenant = 1,
+                                      .load_count = 1,
+                                      .more_loads = load_more,
+                                      .decide = load_decide,
+                                      .done = step_done};
         step->unit.loads[0] = (struct rv_load){.statement = &echo, .args = args[i]};
         rv_commit(world.committer, &step->unit);
     }
@@ -349,9 +356,10 @@ TEST(what_cannot_be_sealed_is_not_written)
     struct world world = {.done = 0};
     world_make(&world);
     rv_committer_close(world.committer, NULL, NULL);
-    world.committer = rv_committer_create(&(struct rv_committer_options){
-        .loop = world.loop, .database_uri = world.uri, .write_order = write_order,
-        .seal = refuse_to_seal});
+    world.committer = rv_committer_create(&(struct rv_committer_options){.loop = world.loop,
+                                                                         .database_uri = world.uri,
+                                                                         .write_order = write_order,
+                                                                         .seal = refuse_to_seal});
     for (int run = 1; run <= 200; run++) {
         submit(&world, run, 1, true, false);
     }
@@ -436,8 +444,9 @@ static void lose_answer(bool head)
     }
     ck_assert_int_eq(count(&world, waiting), 1);
     ck_assert_int_eq(world.done, 1); /* nobody was told */
-    test_postgres_execute(superuser,
-                          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+    test_postgres_execute(
+        superuser,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
     rv_loop_run(world.loop);
     ck_assert_int_eq(world.ok, 3);
     test_postgres_execute(superuser, "ALTER SYSTEM RESET synchronous_standby_names");
@@ -475,13 +484,14 @@ TEST(a_connection_that_is_cut_before_the_commit_writes_once)
     PQclear(PQexec(blocker, "SELECT 1 FROM tenant_head FOR UPDATE"));
     submit(&world, 1, 1, false, false);
     submit(&world, 2, 1, true, false);
-    const char *waiting =
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    const char *waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                          "AND datname = current_database()";
     for (int i = 0; i < 200 && count(&world, waiting) == 0; i++) {
         rv_loop_run_once(world.loop, 20);
     }
-    test_postgres_execute(superuser, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                                     " WHERE wait_event_type = 'Lock' AND datname = current_database()");
+    test_postgres_execute(superuser,
+                          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                          " WHERE wait_event_type = 'Lock' AND datname = current_database()");
     PQclear(PQexec(blocker, "COMMIT"));
     PQfinish(blocker);
     rv_loop_run(world.loop);

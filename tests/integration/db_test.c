@@ -1,9 +1,9 @@
 /* db_test.c -- statements prepare, tenants are walls, queries end in time, leases move. */
+#include "runtime/db/db.h"
 #include "db_sql.h"
 #include "journal_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
-#include "runtime/db/db.h"
 #include "runtime/db/migrate.h"
 #include "runtime/journal/lease.h"
 #include "tests/support/postgres.h"
@@ -39,11 +39,13 @@ static int32_t make_tenant(struct rv_db_session *session, const char *name)
     rv_args_text(args, 1, name);
     rv_args_json(args, 2, company);
     json_decref(company);
-    must(rv_db_session_query(session, 0, &rv_sql_tenant_create, args, take_number, &id, &err), &err);
+    must(rv_db_session_query(session, 0, &rv_sql_tenant_create, args, take_number, &id, &err),
+         &err);
     return (int32_t)id;
 }
 
-static void append(struct rv_db_session *session, int32_t tenant, int64_t run, enum rv_code expected)
+static void append(struct rv_db_session *session, int32_t tenant, int64_t run,
+                   enum rv_code expected)
 {
     struct rv_error err = {.code = RV_OK};
     struct rv_args *args = rv_args_create(&rv_sql_run_input_insert);
@@ -52,10 +54,9 @@ static void append(struct rv_db_session *session, int32_t tenant, int64_t run, e
     rv_args_i64(args, 2, run);
     rv_args_json(args, 3, input);
     json_decref(input);
-    ck_assert_int_eq(
-        rv_db_session_query(session, tenant == 2 ? 1 : tenant, &rv_sql_run_input_insert, args, NULL,
-                            NULL, &err),
-        expected);
+    ck_assert_int_eq(rv_db_session_query(session, tenant == 2 ? 1 : tenant,
+                                         &rv_sql_run_input_insert, args, NULL, NULL, &err),
+                     expected);
 }
 
 TEST(migrating_twice_applies_nothing_new)
@@ -114,7 +115,8 @@ TEST(one_tenant_neither_sees_nor_touches_another)
         PQclear(result);
     }
     PGresult *result = PQexec(conn, "SELECT count(*) FROM reeve_tenants()");
-    ck_assert_str_eq(PQgetvalue(result, 0, 0), "2"); /* the owner's function sees the node's tables */
+    ck_assert_str_eq(PQgetvalue(result, 0, 0),
+                     "2"); /* the owner's function sees the node's tables */
     PQclear(result);
     result = PQexec(conn, "DELETE FROM journal");
     ck_assert_str_eq(PQresultErrorField(result, PG_DIAG_SQLSTATE), "42501");
@@ -129,11 +131,12 @@ TEST(every_tenant_table_is_behind_its_wall)
     char *uri = test_postgres_database(rooms);
     PGconn *conn = PQconnectdb(uri);
     PGresult *result = PQexec(
-        conn, "SELECT string_agg(c.relname, ', ') FROM pg_class c "
-              "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' "
-              "WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace "
-              "AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p "
-              "WHERE p.polrelid = c.oid AND p.polname = 'tenant_only'))");
+        conn,
+        "SELECT string_agg(c.relname, ', ') FROM pg_class c "
+        "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' "
+        "WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace "
+        "AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p "
+        "WHERE p.polrelid = c.oid AND p.polname = 'tenant_only'))");
     ck_assert_str_eq(PQgetvalue(result, 0, 0), "");
     PQclear(result);
     PQfinish(conn);
@@ -144,7 +147,8 @@ TEST(every_tenant_table_is_behind_its_wall)
 
 static const struct rv_statement echo_scalars = {
     .name = "test_echo_scalars",
-    .params = "a bool, b int2, c int4, d int8, e text, f bytea, g jsonb, h date, i timestamptz, j text",
+    .params =
+        "a bool, b int2, c int4, d int8, e text, f bytea, g jsonb, h date, i timestamptz, j text",
     .param_count = 10,
     .text = "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10"};
 
@@ -196,7 +200,8 @@ static const struct rv_statement sum_arrays = {
     .name = "test_sum_arrays",
     .params = "a int8[], b text[], c jsonb[], d timestamptz[], e bytea[]",
     .param_count = 5,
-    .text = "SELECT count(*) * 1000000 + count(r.b) * 10000 + count(r.c) * 100 + count(r.d) + count(r.e) * 0"
+    .text = "SELECT count(*) * 1000000 + count(r.b) * 10000 + count(r.c) * 100 + count(r.d) + "
+            "count(r.e) * 0"
             " + sum(r.a) FROM unnest($1, $2, $3, $4, $5) AS r(a, b, c, d, e)"};
 
 TEST(arrays_keep_their_nulls_and_may_be_empty)
@@ -244,7 +249,9 @@ static enum rv_code stop_at_ten(void *data, const struct rv_result *result, int 
 TEST(a_stream_ends_when_its_reader_has_enough)
 {
     static const struct rv_statement many = {
-        .name = "test_many", .params = "", .text = "SELECT g, repeat('x', 1000) FROM generate_series(1, 50000000) g"};
+        .name = "test_many",
+        .params = "",
+        .text = "SELECT g, repeat('x', 1000) FROM generate_series(1, 50000000) g"};
     static const struct rv_statement huge = {
         .name = "test_huge", .params = "", .text = "SELECT 1, '{\"n\": 1e30}'::jsonb"};
     char *uri = test_postgres_database(rooms);
@@ -252,7 +259,8 @@ TEST(a_stream_ends_when_its_reader_has_enough)
     struct rv_db_session *session = NULL;
     must(rv_db_session_open(uri, &session, &err), &err);
     int rows = 0;
-    ck_assert_int_eq(rv_db_session_stream(session, 0, &many, NULL, stop_at_ten, &rows, &err), RV_CANCELED);
+    ck_assert_int_eq(rv_db_session_stream(session, 0, &many, NULL, stop_at_ten, &rows, &err),
+                     RV_CANCELED);
     ck_assert_int_eq(rows, 10);
     int64_t one = 0;
     rv_error_clear(&err);
@@ -262,7 +270,8 @@ TEST(a_stream_ends_when_its_reader_has_enough)
     rv_free(uri);
 }
 
-static enum rv_code take_json(void *data, const struct rv_result *result, int row, struct rv_error *err)
+static enum rv_code take_json(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
 {
     (void)err;
     *(json_t **)data = rv_result_json(result, row, 0);
@@ -291,9 +300,10 @@ TEST(a_login_that_policies_do_not_bind_is_refused)
 {
     char *uri = test_postgres_database(rooms);
     char *superuser = test_postgres_superuser(uri);
-    test_postgres_execute(superuser,
-                          "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_bypass') THEN "
-                          "CREATE ROLE reeve_bypass LOGIN BYPASSRLS; END IF; END $$");
+    test_postgres_execute(
+        superuser,
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_bypass') THEN "
+        "CREATE ROLE reeve_bypass LOGIN BYPASSRLS; END IF; END $$");
     char mighty[512];
     snprintf(mighty, sizeof mighty, "%s user=reeve_bypass", uri);
     struct rv_error err = {.code = RV_OK};
@@ -321,7 +331,8 @@ TEST(a_temporary_table_does_not_stand_in_for_ours)
     make_tenant(session, "one");
     PGconn *conn = PQconnectdb(uri);
     PQclear(PQexec(conn, "SET ROLE reeve_app"));
-    PGresult *made = PQexec(conn, "CREATE TEMPORARY TABLE tenant (tenant_id int, name text, company jsonb)");
+    PGresult *made =
+        PQexec(conn, "CREATE TEMPORARY TABLE tenant (tenant_id int, name text, company jsonb)");
     ck_assert_int_eq(PQresultStatus(made), PGRES_COMMAND_OK);
     PQclear(made);
     PGresult *result = PQexec(conn, "SELECT count(*) FROM reeve_tenants()");
@@ -339,7 +350,8 @@ TEST(what_only_grows_is_not_even_changed_by_its_owner)
     PGconn *conn = PQconnectdb(superuser);
     PQclear(PQexec(conn, "INSERT INTO journal VALUES (1, 1, 1, 1, 'x', '', '')"));
     static const char *const attempts[] = {"UPDATE journal SET name = 'y'", "DELETE FROM journal",
-                                           "UPDATE journal_default SET name = 'y'", "TRUNCATE journal"};
+                                           "UPDATE journal_default SET name = 'y'",
+                                           "TRUNCATE journal"};
     for (size_t i = 0; i < RV_COUNT(attempts); i++) {
         PGresult *result = PQexec(conn, attempts[i]);
         ck_assert_msg(PQresultStatus(result) == PGRES_FATAL_ERROR, "%s", attempts[i]);
@@ -429,7 +441,8 @@ static void on_answer(void *data, enum rv_code code, const struct rv_result *res
     answer->number = code == RV_OK && rv_result_rows(result) > 0 ? rv_result_i64(result, 0, 0) : 0;
 }
 
-static struct answer ask(struct rv_loop *loop, struct rv_db *db, const struct rv_statement *statement)
+static struct answer ask(struct rv_loop *loop, struct rv_db *db,
+                         const struct rv_statement *statement)
 {
     struct answer answer = {.done = false};
     rv_db_query(db, 0, statement, NULL, on_answer, &answer);
@@ -444,8 +457,8 @@ TEST(the_server_itself_ends_a_slow_query)
     rv_log_level(RV_LOG_SILENT);
     char *uri = test_postgres_database(rooms);
     struct rv_loop *loop = rv_loop_create(rv_clock_system());
-    struct rv_db *db = rv_db_create(&(struct rv_db_options){
-        .loop = loop, .uri = uri, .connections = 1, .timeout_ms = 500});
+    struct rv_db *db = rv_db_create(
+        &(struct rv_db_options){.loop = loop, .uri = uri, .connections = 1, .timeout_ms = 500});
     int64_t before = ask(loop, db, &own_pid).number;
     ck_assert_int_eq(ask(loop, db, &slow).code, RV_TIMEOUT);
     ck_assert_int_eq(ask(loop, db, &own_pid).number, before); /* the connection lives on */
@@ -460,8 +473,8 @@ TEST(a_server_that_stands_still_does_not_hold_a_query)
     rv_log_level(RV_LOG_SILENT);
     char *uri = test_postgres_database(rooms);
     struct rv_loop *loop = rv_loop_create(rv_clock_system());
-    struct rv_db *db = rv_db_create(&(struct rv_db_options){
-        .loop = loop, .uri = uri, .connections = 1, .timeout_ms = 400});
+    struct rv_db *db = rv_db_create(
+        &(struct rv_db_options){.loop = loop, .uri = uri, .connections = 1, .timeout_ms = 400});
     pid_t backend = (pid_t)ask(loop, db, &own_pid).number;
     if (kill(backend, SIGSTOP) == 0) { /* not with a server of another user */
         ck_assert_int_eq(ask(loop, db, &own_pid).code, RV_UNAVAILABLE);
@@ -516,8 +529,8 @@ TEST(a_tenant_has_one_driver_and_another_takes_over)
     make_tenant(session, "one");
     struct lease_test test = {.loop = rv_loop_create(rv_clock_system())};
     struct rv_db *db = rv_db_create(&(struct rv_db_options){.loop = test.loop, .uri = uri});
-    struct rv_lease_options options = {.loop = test.loop, .db = db, .gained = gained0, .lost = lost0,
-                                       .data = &test};
+    struct rv_lease_options options = {
+        .loop = test.loop, .db = db, .gained = gained0, .lost = lost0, .data = &test};
     struct rv_lease *first = rv_lease_create(&options);
     for (int i = 0; i < 100 && test.gained[0] == 0; i++) {
         rv_loop_run_once(test.loop, 50);
@@ -556,8 +569,8 @@ TEST(a_node_whose_lease_ran_out_stops_and_is_followed)
     make_tenant(session, "one");
     struct lease_test test = {.loop = rv_loop_create(rv_clock_system())};
     struct rv_db *db = rv_db_create(&(struct rv_db_options){.loop = test.loop, .uri = uri});
-    struct rv_lease_options options = {.loop = test.loop, .db = db, .gained = gained0, .lost = lost0,
-                                       .data = &test};
+    struct rv_lease_options options = {
+        .loop = test.loop, .db = db, .gained = gained0, .lost = lost0, .data = &test};
     struct rv_lease *first = rv_lease_create(&options);
     for (int i = 0; i < 100 && test.gained[0] == 0; i++) {
         rv_loop_run_once(test.loop, 50);
@@ -565,7 +578,8 @@ TEST(a_node_whose_lease_ran_out_stops_and_is_followed)
     int64_t node = rv_lease_node(first);
     int64_t epoch = rv_lease_epoch(first, 1);
     ck_assert_int_gt(epoch, 0);
-    test_postgres_execute(superuser, "UPDATE node SET lease_until = clock_timestamp() - interval '1 s'");
+    test_postgres_execute(superuser,
+                          "UPDATE node SET lease_until = clock_timestamp() - interval '1 s'");
     for (int i = 0; i < 200 && test.gained[0] < 2; i++) {
         rv_loop_run_once(test.loop, 50);
     }

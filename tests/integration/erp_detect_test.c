@@ -1,6 +1,7 @@
-/* erp_detect_test.c -- planted discrepancies are found, once, explained, and close with their cause. */
-#include "erp/exchange/import.h"
+/* erp_detect_test.c -- planted discrepancies are found, once, explained, and close with their
+ * cause. */
 #include "erp/exception/catalogue.h"
+#include "erp/exchange/import.h"
 #include "runtime/base/check.h"
 #include "tests/support/erp_documents.h"
 #include "tests/support/postgres.h"
@@ -11,8 +12,9 @@
 
 static char *found(struct erp_world *world)
 {
-    return erp_text(world, "SELECT coalesce(string_agg(type || ' ' || money, ', ' ORDER BY type, money), '')"
-                           " FROM exception WHERE state = 'open'");
+    return erp_text(
+        world, "SELECT coalesce(string_agg(type || ' ' || money, ', ' ORDER BY type, money), '')"
+               " FROM exception WHERE state = 'open'");
 }
 
 static void expect_found(struct erp_world *world, const char *wanted)
@@ -24,7 +26,8 @@ static void expect_found(struct erp_world *world, const char *wanted)
 
 static int64_t detect(struct erp_world *world, const char *member)
 {
-    return rv_json_int(erp_do(world, "exception.detect", erp_json("{'as_of':'2026-01-01'}")), member, -1);
+    return rv_json_int(erp_do(world, "exception.detect", erp_json("{'as_of':'2026-01-01'}")),
+                       member, -1);
 }
 
 /* A chain like the well-known one, with numbers of our own: 40 drums at 25.00 stated as 25.00, 36
@@ -36,21 +39,29 @@ static void import_chain(struct erp_world *world)
     json_t *despatch = a_receipt("DN-1", "PO-900", "36");
     json_object_set_new(despatch, "kind", json_string("despatch"));
     erp_do(world, "receipt.register", despatch);
-    erp_do(world, "invoice.register",
-           erp_json("{'kind':'invoice','number':'RG-77','issue_date':'2025-11-21','due_date':'2025-12-21',"
-                    "'currency':'EUR','supplier':" SUPPLIER ",'order_ref':'PO-900','payment':{'account':'4711'},"
-                    "'lines':[{'no':'A','order_line':'1','item':'P-80','qty':'40','price':'0.25','net_minor':1000,"
-                    "'tax_category':'S','tax_rate':'20'}],'allowances':[{'charge':false,'amount_minor':100}],"
-                    "'tax':[{'category':'S','base_minor':1000,'tax_minor':200}],"
-                    "'totals':{'lines_minor':1000,'allowances_minor':100,'net_minor':900,'tax_minor':200,"
-                    "'gross_minor':1100,'payable_minor':1100}}"));
+    erp_do(
+        world, "invoice.register",
+        erp_json(
+            "{'kind':'invoice','number':'RG-77','issue_date':'2025-11-21','due_date':'2025-12-21',"
+            "'currency':'EUR','supplier':" SUPPLIER
+            ",'order_ref':'PO-900','payment':{'account':'4711'},"
+            "'lines':[{'no':'A','order_line':'1','item':'P-80','qty':'40','price':'0.25','net_"
+            "minor':1000,"
+            "'tax_category':'S','tax_rate':'20'}],'allowances':[{'charge':false,'amount_minor':100}"
+            "],"
+            "'tax':[{'category':'S','base_minor':1000,'tax_minor':200}],"
+            "'totals':{'lines_minor':1000,'allowances_minor':100,'net_minor':900,'tax_minor':200,"
+            "'gross_minor':1100,'payable_minor':1100}}"));
     erp_do(world, "remittance.register",
-           erp_json("{'kind':'remittance','number':'RA-5','issue_date':'2025-11-22','currency':'EUR','supplier':" SUPPLIER
-                    ",'total_minor':1100,'lines':[{'invoice':'RG-77','paid_minor':1100,'date':'2025-11-22'}]}"));
+           erp_json("{'kind':'remittance','number':'RA-5','issue_date':'2025-11-22','currency':'"
+                    "EUR','supplier':" SUPPLIER ",'total_minor':1100,'lines':[{'invoice':'RG-77','"
+                                                "paid_minor':1100,'date':'2025-11-22'}]}"));
     erp_do(world, "credit_note.register",
-           erp_json("{'kind':'credit_note','number':'GS-3','issue_date':'2025-11-25','currency':'EUR','supplier':" SUPPLIER
-                    ",'preceding_invoice':'RG-77','lines':[],'totals':{'net_minor':900,'tax_minor':200,"
-                    "'payable_minor':1100}}"));
+           erp_json(
+               "{'kind':'credit_note','number':'GS-3','issue_date':'2025-11-25','currency':'EUR','"
+               "supplier':" SUPPLIER
+               ",'preceding_invoice':'RG-77','lines':[],'totals':{'net_minor':900,'tax_minor':200,"
+               "'payable_minor':1100}}"));
 }
 
 TEST(a_chain_of_documents_shows_exactly_its_five_discrepancies)
@@ -65,7 +76,8 @@ TEST(a_chain_of_documents_shows_exactly_its_five_discrepancies)
     char *line = erp_text(&world, "SELECT summary FROM exception WHERE type = 'F10'");
     ck_assert_str_eq(line, "Invoice RG-77: tax 2.00 EUR, expected 1.80 EUR");
     rv_free(line);
-    line = erp_text(&world, "SELECT evidence#>>'{paid_before_due,0,number}' FROM exception WHERE type = 'F19'");
+    line = erp_text(
+        &world, "SELECT evidence#>>'{paid_before_due,0,number}' FROM exception WHERE type = 'F19'");
     ck_assert_str_eq(line, "RG-77");
     rv_free(line);
     /* a second look finds the same and says nothing */
@@ -83,42 +95,56 @@ TEST(an_exception_closes_with_its_cause_and_comes_back_with_it)
     int64_t order = erp_number(&world, "SELECT id FROM purchase_order");
     int64_t invoice = erp_number(&world, "SELECT id FROM invoice");
     /* the order is put right: price 0.25, amount 10.00 */
-    erp_do(&world, "order.change",
-           erp_json("{'order':%" PRId64 ",'base_version':1,'reason':'agreed price','lines':[{'no':'1','price':'0.25'}]}",
-                    order));
+    erp_do(
+        &world, "order.change",
+        erp_json("{'order':%" PRId64
+                 ",'base_version':1,'reason':'agreed price','lines':[{'no':'1','price':'0.25'}]}",
+                 order));
     const json_t *answer = erp_do(&world, "exception.detect", erp_json("{'as_of':'2026-01-01'}"));
     ck_assert_int_eq(rv_json_int(answer, "closed", -1), 2);
     expect_found(&world, "F02 100, F10 20, F19 1100");
     /* quantity accepted by a person in its exact amount, and resolved */
-    ck_assert_int_eq(erp_try(&world, "invoice.accept_variance",
-                             erp_json("{'invoice':%" PRId64 ",'line':'A','variance':'DQ','amount':{'minor':99,"
-                                      "'currency':'EUR'},'reason':'r'}", invoice)),
-                     RV_CONFLICT);
+    ck_assert_int_eq(
+        erp_try(&world, "invoice.accept_variance",
+                erp_json("{'invoice':%" PRId64 ",'line':'A','variance':'DQ','amount':{'minor':99,"
+                         "'currency':'EUR'},'reason':'r'}",
+                         invoice)),
+        RV_CONFLICT);
     erp_do(&world, "invoice.accept_variance",
-           erp_json("{'invoice':%" PRId64 ",'line':'A','variance':'DQ','amount':{'minor':100,'currency':'EUR'},"
-                    "'reason':'r'}", invoice));
+           erp_json("{'invoice':%" PRId64
+                    ",'line':'A','variance':'DQ','amount':{'minor':100,'currency':'EUR'},"
+                    "'reason':'r'}",
+                    invoice));
     detect(&world, "closed");
     expect_found(&world, "F10 20, F19 1100");
     erp_do(&world, "order.change",
-           erp_json("{'order':%" PRId64 ",'base_version':2,'reason':'no','lines':[{'no':'1','price':'25.00'}]}", order));
+           erp_json("{'order':%" PRId64
+                    ",'base_version':2,'reason':'no','lines':[{'no':'1','price':'25.00'}]}",
+                    order));
     ck_assert_int_eq(detect(&world, "raised"), 1);
     expect_found(&world, "F01 99000, F10 20, F19 1100");
     ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM exception WHERE type = 'F01'"), 1);
     /* resolved stays resolved, whatever the cause does; only legal resolutions are taken */
     char *key = erp_text(&world, "SELECT encode(key, 'hex') FROM exception WHERE type = 'F10'");
-    ck_assert_int_eq(erp_try(&world, "exception.resolve",
-                             erp_json("{'key':'%s','resolution':'payment.release','reason':'r'}", key)),
-                     RV_INVALID);
+    ck_assert_int_eq(
+        erp_try(&world, "exception.resolve",
+                erp_json("{'key':'%s','resolution':'payment.release','reason':'r'}", key)),
+        RV_INVALID);
     erp_do(&world, "exception.note", erp_json("{'key':'%s','text':'supplier was called'}", key));
-    erp_do(&world, "exception.resolve", erp_json("{'key':'%s','resolution':'invoice.hold','reason':'r'}", key));
+    erp_do(&world, "exception.resolve",
+           erp_json("{'key':'%s','resolution':'invoice.hold','reason':'r'}", key));
     ck_assert_int_eq(detect(&world, "raised"), 0);
     expect_found(&world, "F01 99000, F19 1100");
     rv_free(key);
     /* snoozed: silent until the day, then open again */
     key = erp_text(&world, "SELECT encode(key, 'hex') FROM exception WHERE type = 'F19'");
-    erp_do(&world, "exception.snooze", erp_json("{'key':'%s','until':'2026-01-10','reason':'r'}", key));
+    erp_do(&world, "exception.snooze",
+           erp_json("{'key':'%s','until':'2026-01-10','reason':'r'}", key));
     ck_assert_int_eq(detect(&world, "raised"), 0);
-    ck_assert_int_eq(rv_json_int(erp_do(&world, "exception.detect", erp_json("{'as_of':'2026-01-10'}")), "raised", 0), 1);
+    ck_assert_int_eq(
+        rv_json_int(erp_do(&world, "exception.detect", erp_json("{'as_of':'2026-01-10'}")),
+                    "raised", 0),
+        1);
     rv_free(key);
     json_t *before = erp_digests(&world);
     erp_replay(&world);
@@ -134,11 +160,17 @@ TEST(duplicates_exact_and_probable)
     struct erp_world world;
     erp_world_open(&world);
     make_supplier(&world);
-    erp_do(&world, "party.register", erp_json("{'name':'Northwind Paper','vat_id':'DE 123 456 789','ext_id':'S-17',"
-                                              "'country':'DE','iban':'GB82WEST12345698765432','expense_account':'4900'}"));
-    int64_t first = rv_json_int(erp_do(&world, "invoice.register", an_invoice("INV-1001", NULL, "1", "50.00", 5000)), "invoice", 0);
-    int64_t copy = rv_json_int(erp_do(&world, "invoice.register", an_invoice("inv 1001", NULL, "1", "50.00", 5000)), "invoice", 0);
-    json_t *near = an_invoice("INV-1010", NULL, "1", "50.00", 5000); /* two digits swapped, another day */
+    erp_do(&world, "party.register",
+           erp_json("{'name':'Northwind Paper','vat_id':'DE 123 456 789','ext_id':'S-17',"
+                    "'country':'DE','iban':'GB82WEST12345698765432','expense_account':'4900'}"));
+    int64_t first = rv_json_int(
+        erp_do(&world, "invoice.register", an_invoice("INV-1001", NULL, "1", "50.00", 5000)),
+        "invoice", 0);
+    int64_t copy = rv_json_int(
+        erp_do(&world, "invoice.register", an_invoice("inv 1001", NULL, "1", "50.00", 5000)),
+        "invoice", 0);
+    json_t *near =
+        an_invoice("INV-1010", NULL, "1", "50.00", 5000); /* two digits swapped, another day */
     json_object_set_new(near, "issue_date", json_string("2025-11-27"));
     int64_t like = rv_json_int(erp_do(&world, "invoice.register", near), "invoice", 0);
     json_t *far = an_invoice("INV-2385", NULL, "1", "50.00", 5000); /* next month's bill */
@@ -146,12 +178,25 @@ TEST(duplicates_exact_and_probable)
     erp_do(&world, "invoice.register", far);
     ck_assert_int_eq(detect(&world, "raised"), 2);
     expect_found(&world, "F07 5950, F08 5950");
-    ck_assert_int_eq(erp_number(&world, "SELECT (evidence->>'other')::bigint FROM exception WHERE type = 'F07'"), first);
-    ck_assert_int_eq(erp_number(&world, "SELECT (evidence->>'invoice')::bigint FROM exception WHERE type = 'F07'"), copy);
-    ck_assert_int_eq(erp_number(&world, "SELECT (evidence->>'invoice')::bigint FROM exception WHERE type = 'F08'"), like);
-    erp_do(&world, "invoice.reject", erp_json("{'invoice':%" PRId64 ",'reason':'dup','duplicate_of':%" PRId64 "}", copy, first));
-    erp_do(&world, "invoice.confirm_distinct", erp_json("{'invoice':%" PRId64 ",'other':%" PRId64 ",'reason':'r'}", like,
-           erp_number(&world, "SELECT (evidence->>'other')::bigint FROM exception WHERE type = 'F08'")));
+    ck_assert_int_eq(
+        erp_number(&world, "SELECT (evidence->>'other')::bigint FROM exception WHERE type = 'F07'"),
+        first);
+    ck_assert_int_eq(
+        erp_number(&world,
+                   "SELECT (evidence->>'invoice')::bigint FROM exception WHERE type = 'F07'"),
+        copy);
+    ck_assert_int_eq(
+        erp_number(&world,
+                   "SELECT (evidence->>'invoice')::bigint FROM exception WHERE type = 'F08'"),
+        like);
+    erp_do(
+        &world, "invoice.reject",
+        erp_json("{'invoice':%" PRId64 ",'reason':'dup','duplicate_of':%" PRId64 "}", copy, first));
+    erp_do(&world, "invoice.confirm_distinct",
+           erp_json("{'invoice':%" PRId64 ",'other':%" PRId64 ",'reason':'r'}", like,
+                    erp_number(
+                        &world,
+                        "SELECT (evidence->>'other')::bigint FROM exception WHERE type = 'F08'")));
     detect(&world, "closed");
     /* the nearest twin is gone; the one before it is still there */
     int64_t left = erp_number(&world, "SELECT count(*) FROM exception WHERE state = 'open'");
@@ -165,12 +210,14 @@ TEST(bank_details_that_differ_and_orders_that_are_missing)
     erp_world_open(&world);
     make_supplier(&world);
     json_t *doc = an_invoice("B-1", "NO-SUCH", "1", "50.00", 5000);
-    json_object_set_new(json_object_get(doc, "payment"), "iban", json_string("DE89370400440532013000"));
+    json_object_set_new(json_object_get(doc, "payment"), "iban",
+                        json_string("DE89370400440532013000"));
     erp_do(&world, "invoice.register", doc);
     ck_assert_int_eq(detect(&world, "raised"), 2);
     expect_found(&world, "F04 5950, F12 5950");
     char *line = erp_text(&world, "SELECT summary FROM exception WHERE type = 'F12'");
-    ck_assert_str_eq(line, "Invoice B-1 of Northwind Paper names bank account DE89...3000, master data says GB82...5432");
+    ck_assert_str_eq(line, "Invoice B-1 of Northwind Paper names bank account DE89...3000, master "
+                           "data says GB82...5432");
     rv_free(line);
     erp_world_close(&world);
 }
@@ -186,37 +233,70 @@ TEST(bank_lines_say_what_they_could_be)
     for (int i = 0; i < 3; i++) {
         char number[16];
         snprintf(number, sizeof number, "RG-50%d", i);
-        int64_t invoice = rv_json_int(erp_do(&world, "invoice.register",
-            an_invoice(number, NULL, "1", "10.00", 1000 + 100 * i)), "invoice", 0);
-        items[i] = rv_json_int(erp_do(&world, "invoice.post", erp_json("{'invoice':%" PRId64 "}", invoice)), "open_item", 0);
+        int64_t invoice =
+            rv_json_int(erp_do(&world, "invoice.register",
+                               an_invoice(number, NULL, "1", "10.00", 1000 + 100 * i)),
+                        "invoice", 0);
+        items[i] = rv_json_int(
+            erp_do(&world, "invoice.post", erp_json("{'invoice':%" PRId64 "}", invoice)),
+            "open_item", 0);
     }
     /* exact with reference; reference but 1.00 short; nothing known */
     erp_do(&world, "bank_statement.import",
-           erp_json("{'kind':'bank_statement','statement_id':'9',%s,'currency':'EUR','opening_minor':0,"
-                    "'closing_minor':-2899,'entry_count':3}", account));
+           erp_json(
+               "{'kind':'bank_statement','statement_id':'9',%s,'currency':'EUR','opening_minor':0,"
+               "'closing_minor':-2899,'entry_count':3}",
+               account));
     erp_do(&world, "bank_statement.lines",
            erp_json("{'statement_id':'9',%s,'lines':["
-                    "{'booked':'2026-01-02','amount_minor':-1190,'currency':'EUR','remittance':'Rechnung RG 500','occurrence':1,'fingerprint':'%064d'},"
-                    "{'booked':'2026-01-02','amount_minor':-1209,'currency':'EUR','remittance':'RG-501 abzgl.','occurrence':1,'fingerprint':'%064d'},"
-                    "{'booked':'2026-01-03','amount_minor':-500,'currency':'EUR','remittance':'Gebuehr','occurrence':1,'fingerprint':'%064d'}]}",
+                    "{'booked':'2026-01-02','amount_minor':-1190,'currency':'EUR','remittance':'"
+                    "Rechnung RG 500','occurrence':1,'fingerprint':'%064d'},"
+                    "{'booked':'2026-01-02','amount_minor':-1209,'currency':'EUR','remittance':'RG-"
+                    "501 abzgl.','occurrence':1,'fingerprint':'%064d'},"
+                    "{'booked':'2026-01-03','amount_minor':-500,'currency':'EUR','remittance':'"
+                    "Gebuehr','occurrence':1,'fingerprint':'%064d'}]}",
                     account, 1, 2, 3));
-    erp_do(&world, "bank_statement.close", erp_json("{'statement_id':'9',%s,'state':'imported'}", account));
-    const json_t *answer = erp_do(&world, "exception.detect", erp_json("{'as_of':'2026-01-04','types':['F22','F23']}"));
+    erp_do(&world, "bank_statement.close",
+           erp_json("{'statement_id':'9',%s,'state':'imported'}", account));
+    const json_t *answer = erp_do(&world, "exception.detect",
+                                  erp_json("{'as_of':'2026-01-04','types':['F22','F23']}"));
     ck_assert_int_eq(rv_json_int(answer, "raised", 0), 3);
     expect_found(&world, "F22 500, F22 1190, F23 100");
-    ck_assert_int_eq(erp_number(&world, "SELECT (evidence->>'best_score')::int FROM exception WHERE money = 1190"), 95);
-    ck_assert_int_eq(erp_number(&world, "SELECT (evidence#>>'{candidates,0,id}')::bigint FROM exception WHERE money = 1190"), items[0]);
-    ck_assert_int_eq(erp_number(&world, "SELECT (evidence#>>'{candidates,0,id}')::bigint FROM exception WHERE type = 'F23'"), items[1]);
+    ck_assert_int_eq(
+        erp_number(&world,
+                   "SELECT (evidence->>'best_score')::int FROM exception WHERE money = 1190"),
+        95);
+    ck_assert_int_eq(
+        erp_number(
+            &world,
+            "SELECT (evidence#>>'{candidates,0,id}')::bigint FROM exception WHERE money = 1190"),
+        items[0]);
+    ck_assert_int_eq(
+        erp_number(
+            &world,
+            "SELECT (evidence#>>'{candidates,0,id}')::bigint FROM exception WHERE type = 'F23'"),
+        items[1]);
     /* act on them: match, match with the rest to an account, post */
-    erp_do(&world, "bank_line.match", erp_json("{'bank_line':%" PRId64 ",'targets':[{'open_item':%" PRId64 "}],'score':95}",
-           erp_number(&world, "SELECT id FROM bank_line WHERE amount = -1190"), items[0]));
-    erp_do(&world, "bank_line.match", erp_json("{'bank_line':%" PRId64 ",'targets':[{'open_item':%" PRId64 "}],'account':'4970'}",
-           erp_number(&world, "SELECT id FROM bank_line WHERE amount = -1209"), items[1]));
-    erp_do(&world, "bank_line.post_to", erp_json("{'bank_line':%" PRId64 ",'account':'4970'}",
-           erp_number(&world, "SELECT id FROM bank_line WHERE amount = -500")));
-    ck_assert_int_eq(rv_json_int(erp_do(&world, "exception.detect", erp_json("{'as_of':'2026-01-04'}")), "closed", 0), 3);
+    erp_do(&world, "bank_line.match",
+           erp_json("{'bank_line':%" PRId64 ",'targets':[{'open_item':%" PRId64 "}],'score':95}",
+                    erp_number(&world, "SELECT id FROM bank_line WHERE amount = -1190"), items[0]));
+    erp_do(&world, "bank_line.match",
+           erp_json("{'bank_line':%" PRId64 ",'targets':[{'open_item':%" PRId64
+                    "}],'account':'4970'}",
+                    erp_number(&world, "SELECT id FROM bank_line WHERE amount = -1209"), items[1]));
+    erp_do(&world, "bank_line.post_to",
+           erp_json("{'bank_line':%" PRId64 ",'account':'4970'}",
+                    erp_number(&world, "SELECT id FROM bank_line WHERE amount = -500")));
+    ck_assert_int_eq(
+        rv_json_int(erp_do(&world, "exception.detect", erp_json("{'as_of':'2026-01-04'}")),
+                    "closed", 0),
+        3);
     ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM open_item WHERE open = 0"), 2);
-    ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM (SELECT je_id FROM jl GROUP BY 1 HAVING sum(amount) <> 0) x"), 0);
+    ck_assert_int_eq(
+        erp_number(
+            &world,
+            "SELECT count(*) FROM (SELECT je_id FROM jl GROUP BY 1 HAVING sum(amount) <> 0) x"),
+        0);
     erp_world_close(&world);
 }
 
@@ -227,19 +307,27 @@ TEST(money_that_left_twice)
     erp_world_open(&world);
     make_chart(&world);
     erp_do(&world, "bank_statement.import",
-           erp_json("{'kind':'bank_statement','statement_id':'9',%s,'currency':'EUR','opening_minor':0,"
-                    "'closing_minor':-2400,'entry_count':3}", account));
+           erp_json(
+               "{'kind':'bank_statement','statement_id':'9',%s,'currency':'EUR','opening_minor':0,"
+               "'closing_minor':-2400,'entry_count':3}",
+               account));
     erp_do(&world, "bank_statement.lines",
            erp_json("{'statement_id':'9',%s,'lines':["
-                    "{'booked':'2025-12-02','amount_minor':-800,'currency':'EUR','counterparty_iban':'X1','occurrence':1,'fingerprint':'%064d'},"
-                    "{'booked':'2025-12-09','amount_minor':-800,'currency':'EUR','counterparty_iban':'X1','occurrence':1,'fingerprint':'%064d'},"
-                    "{'booked':'2025-12-30','amount_minor':-800,'currency':'EUR','counterparty_iban':'X1','occurrence':1,'fingerprint':'%064d'}]}",
+                    "{'booked':'2025-12-02','amount_minor':-800,'currency':'EUR','counterparty_"
+                    "iban':'X1','occurrence':1,'fingerprint':'%064d'},"
+                    "{'booked':'2025-12-09','amount_minor':-800,'currency':'EUR','counterparty_"
+                    "iban':'X1','occurrence':1,'fingerprint':'%064d'},"
+                    "{'booked':'2025-12-30','amount_minor':-800,'currency':'EUR','counterparty_"
+                    "iban':'X1','occurrence':1,'fingerprint':'%064d'}]}",
                     account, 1, 2, 3));
-    erp_do(&world, "bank_statement.close", erp_json("{'statement_id':'9',%s,'state':'imported'}", account));
+    erp_do(&world, "bank_statement.close",
+           erp_json("{'statement_id':'9',%s,'state':'imported'}", account));
     for (int i = 0; i < 2; i++) {
         erp_do(&world, "remittance.register",
-               erp_json("{'kind':'remittance','number':'RA-%d','issue_date':'2025-12-0%d','currency':'EUR','supplier':" SUPPLIER
-                        ",'lines':[{'invoice':'T-1','paid_minor':5950}]}", i, i + 1));
+               erp_json("{'kind':'remittance','number':'RA-%d','issue_date':'2025-12-0%d','"
+                        "currency':'EUR','supplier':" SUPPLIER
+                        ",'lines':[{'invoice':'T-1','paid_minor':5950}]}",
+                        i, i + 1));
     }
     erp_do(&world, "invoice.register", an_invoice("T-1", NULL, "1", "50.00", 5000));
     erp_do(&world, "exception.detect", erp_json("{'as_of':'2025-12-31','types':['F21']}"));
@@ -253,7 +341,8 @@ TEST(every_type_that_is_detected_is_in_the_catalogue_with_real_commands)
         ck_assert_ptr_nonnull(type->title);
         ck_assert_ptr_nonnull(type->resolutions[0]);
         for (int i = 0; type->resolutions[i] != NULL; i++) {
-            ck_assert_msg(erp_command_find(type->resolutions[i]) != NULL, "%s: %s", type->code, type->resolutions[i]);
+            ck_assert_msg(erp_command_find(type->resolutions[i]) != NULL, "%s: %s", type->code,
+                          type->resolutions[i]);
         }
     }
 }
@@ -272,7 +361,8 @@ static const char *shared_erp(char *out, size_t size)
     return out;
 }
 
-static enum rv_code sink_call(void *self, const struct erp_exchange_call *call, struct rv_error *err)
+static enum rv_code sink_call(void *self, const struct erp_exchange_call *call,
+                              struct rv_error *err)
 {
     struct erp_world *world = self;
     enum rv_code code = erp_try(world, call->command, json_deep_copy(call->args));
@@ -284,8 +374,9 @@ static enum rv_code sink_call(void *self, const struct erp_exchange_call *call, 
 
 TEST(the_oasis_chain_shows_exactly_its_five_discrepancies)
 {
-    static const char *const files[] = {"Order", "OrderResponseSimple", "DespatchAdvice", "ReceiptAdvice",
-                                        "Invoice", "RemittanceAdvice", "CreditNote"};
+    static const char *const files[] = {
+        "Order",   "OrderResponseSimple", "DespatchAdvice", "ReceiptAdvice",
+        "Invoice", "RemittanceAdvice",    "CreditNote"};
     char folder[400];
     if (shared_erp(folder, sizeof folder) == NULL) {
         return;
@@ -298,7 +389,8 @@ TEST(the_oasis_chain_shows_exactly_its_five_discrepancies)
         snprintf(path, sizeof path, "%s/chain-oasis20/UBL-%s-2.0-Example.xml", folder, files[i]);
         struct erp_exchange_report report;
         struct rv_error err = {.code = RV_OK};
-        ck_assert_msg(erp_exchange_read_file(path, &sink, &report, &err) == RV_OK, "%s: %s %s", path, err.message, err.hint);
+        ck_assert_msg(erp_exchange_read_file(path, &sink, &report, &err) == RV_OK, "%s: %s %s",
+                      path, err.message, err.hint);
     }
     detect(&world, "raised");
     expect_found(&world, "F01 990000, F02 1000, F09 990000, F10 175, F19 10750");

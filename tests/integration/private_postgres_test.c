@@ -128,6 +128,26 @@ static void sleep_ms(int ms)
     usleep((useconds_t)ms * 1000);
 }
 
+/* A signal is not yet an end: on a busy machine a killed process shows for a while. */
+static void wait_until_dead(int pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    for (int i = 0; i < 1000; i++) {
+        char text[512] = "";
+        FILE *file = fopen(path, "r");
+        size_t got = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+        if (file != NULL) {
+            fclose(file);
+        }
+        const char *end = got > 0 ? strrchr(text, ')') : NULL;
+        if (end == NULL || strchr("ZXx", end[2]) != NULL) {
+            return;
+        }
+        sleep_ms(10);
+    }
+}
+
 /* Runs `body` as another account and passes its verdict on. */
 static void as_nobody(void (*body)(void))
 {
@@ -309,6 +329,7 @@ TEST(killed_with_everything_it_comes_back)
     must_start(&place);
     int pid = place.status.pid;
     server_processes(&place, SIGKILL);
+    wait_until_dead(pid);
     int64_t began_us = rv_mono_us(rv_clock_system());
     must_start(&place);
     printf("restart after kill -9: %d ms\n",
@@ -349,6 +370,7 @@ TEST(a_child_busy_in_a_query_that_outlived_its_postmaster_is_ended)
     }
     sleep_ms(300);
     kill(place.status.pid, SIGKILL); /* the postmaster only */
+    wait_until_dead(place.status.pid);
     must_start(&place);
     must_answer(&place);
     int status = 0;

@@ -15,16 +15,16 @@
 #include "runtime/loop/loop.h"
 #include "tests/support/postgres.h"
 
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <inttypes.h>
 #include <libpq-fe.h>
 
-static const struct rv_migration *const rooms[] = {rv_journal_migrations,     rv_gate_migrations,
-                                                   rv_db_migrations,          rv_erp_command_migrations,
-                                                   rv_erp_exception_migrations, NULL};
+static const struct rv_migration *const rooms[] = {
+    rv_journal_migrations,     rv_gate_migrations,          rv_db_migrations,
+    rv_erp_command_migrations, rv_erp_exception_migrations, NULL};
 
 /* Not Check's assertions: benchmarks use this file too. */
 #define MUST(expression, ...)                                                                      \
@@ -91,7 +91,8 @@ static enum rv_code act_decide(struct rv_unit *unit, struct rv_batch *batch, str
     erp_outcome_fini(&act->outcome);
     rv_arena_reset(act->step);
     if (state == NULL) {
-        return rv_fail(err, RV_NOT_FOUND, "the subject of \"%s\" does not exist", act->command->name);
+        return rv_fail(err, RV_NOT_FOUND, "the subject of \"%s\" does not exist",
+                       act->command->name);
     }
     struct erp_context context = {
         .tenant = unit->tenant,
@@ -106,7 +107,8 @@ static enum rv_code act_decide(struct rv_unit *unit, struct rv_batch *batch, str
         int64_t first = 0;
         int64_t last = 0;
         rv_gate_append_events(batch, &act->outcome, context.actor,
-                              rv_arena_printf(act->step, "test:%" PRId64, head->event_seq), &first, &last);
+                              rv_arena_printf(act->step, "test:%" PRId64, head->event_seq), &first,
+                              &last);
     }
     return code;
 }
@@ -170,8 +172,8 @@ void erp_queue(struct erp_world *world, const char *name, json_t *args, int64_t 
     act->step = rv_arena_create("step", ARENA_MAX);
     act->done_us = done_us;
     erp_outcome_init(&act->outcome);
-    act->unit = (struct rv_unit){.tenant = 1, .needs_head = true, .load_count = 1, .decide = act_decide,
-                                 .done = act_done};
+    act->unit = (struct rv_unit){
+        .tenant = 1, .needs_head = true, .load_count = 1, .decide = act_decide, .done = act_done};
     act->unit.loads[0] = (struct rv_load){.statement = command->load, .args = args};
     const char *keys[ERP_KEYS_MAX] = {NULL};
     int count = command->keys(args, act->arena, keys);
@@ -203,7 +205,7 @@ const json_t *erp_do(struct erp_world *world, const char *command, json_t *args)
 {
     enum rv_code code = erp_try(world, command, args);
     MUST(code == RV_OK, "%s: %s (%s) %s", command, world->err.message, world->err.detail,
-                  world->err.hint);
+         world->err.hint);
     return world->answer;
 }
 
@@ -220,8 +222,8 @@ json_t *erp_json(const char *format, ...)
     }
     json_t *value = NULL;
     struct rv_error err = {.code = RV_OK};
-    MUST(rv_json_parse(text, strlen(text), "test", &value, &err) == RV_OK, "%s: %s",
-                  err.message, text);
+    MUST(rv_json_parse(text, strlen(text), "test", &value, &err) == RV_OK, "%s: %s", err.message,
+         text);
     return value;
 }
 
@@ -232,7 +234,7 @@ char *erp_text(struct erp_world *world, const char *sql)
     PGconn *conn = PQconnectdb(world->superuser);
     PGresult *result = PQexec(conn, sql);
     MUST(PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1, "%s: %s", sql,
-                  PQerrorMessage(conn));
+         PQerrorMessage(conn));
     char *text = rv_strdup(PQgetvalue(result, 0, 0));
     PQclear(result);
     PQfinish(conn);
@@ -252,7 +254,7 @@ void erp_exec(struct erp_world *world, const char *sql)
     PGconn *conn = PQconnectdb(world->superuser);
     PGresult *result = PQexec(conn, sql);
     MUST(PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK,
-                  "%s: %s", sql, PQerrorMessage(conn));
+         "%s: %s", sql, PQerrorMessage(conn));
     PQclear(result);
     PQfinish(conn);
 }
@@ -263,7 +265,8 @@ static enum rv_code put_digest(void *data, const struct rv_result *result, int r
                                struct rv_error *err)
 {
     (void)err;
-    json_object_set_new(data, rv_result_text(result, row, 0), json_string(rv_result_text(result, row, 2)));
+    json_object_set_new(data, rv_result_text(result, row, 0),
+                        json_string(rv_result_text(result, row, 2)));
     return RV_OK;
 }
 
@@ -275,24 +278,45 @@ static struct rv_db_session *session_open(struct erp_world *world)
     return session;
 }
 
-static void run(struct rv_db_session *session, const struct rv_statement *statement,
-                struct rv_args *args,
-                enum rv_code (*each)(void *data, const struct rv_result *result, int row,
-                                     struct rv_error *err),
-                void *data)
+static void
+run(struct rv_db_session *session, const struct rv_statement *statement, struct rv_args *args,
+    enum rv_code (*each)(void *data, const struct rv_result *result, int row, struct rv_error *err),
+    void *data)
 {
     struct rv_error err = {.code = RV_OK};
     MUST(rv_db_session_query(session, 1, statement, args, each, data, &err) == RV_OK, "%s: %s %s",
-                  statement->name, err.message, err.detail);
+         statement->name, err.message, err.detail);
 }
 
 json_t *erp_digests(struct erp_world *world)
 {
     struct rv_db_session *session = session_open(world);
     json_t *digests = json_object();
-    run(session, &rv_sql_projection_digest, rv_args_create(&rv_sql_projection_digest), put_digest, digests);
+    run(session, &rv_sql_projection_digest, rv_args_create(&rv_sql_projection_digest), put_digest,
+        digests);
     rv_db_session_close(session);
     return digests;
+}
+
+static enum rv_code put_value(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)err;
+    *(json_t **)data = rv_result_json(result, row, 0);
+    return RV_OK;
+}
+
+json_t *erp_read(struct erp_world *world, const char *name, json_t *input)
+{
+    struct rv_db_session *session = session_open(world);
+    json_t *value = NULL;
+    struct rv_args *args = rv_args_create(&rv_sql_erp_read);
+    rv_args_text(args, 2, name);
+    rv_args_json(args, 3, input);
+    run(session, &rv_sql_erp_read, args, put_value, &value);
+    rv_db_session_close(session);
+    json_decref(input);
+    return value;
 }
 
 struct replay {
@@ -361,7 +385,8 @@ void erp_replay(struct erp_world *world)
 {
     struct rv_error err = {.code = RV_OK};
     struct replay replay = {.writer = session_open(world)};
-    run(replay.writer, &rv_sql_projection_empty, rv_args_create(&rv_sql_projection_empty), NULL, NULL);
+    run(replay.writer, &rv_sql_projection_empty, rv_args_create(&rv_sql_projection_empty), NULL,
+        NULL);
     each_page(world, &replay, replay_event, &err);
     MUST(err.code == RV_OK, "%s", err.message);
     replay_flush(&replay);
@@ -387,8 +412,10 @@ static enum rv_code verify_event(void *data, const struct rv_result *result, int
     };
     struct rv_hash body_hash;
     struct rv_hash hash;
-    MUST(rv_result_bytes(result, row, 9, body_hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES, "short hash");
-    MUST(rv_result_bytes(result, row, 10, hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES, "short hash");
+    MUST(rv_result_bytes(result, row, 9, body_hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES,
+         "short hash");
+    MUST(rv_result_bytes(result, row, 10, hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES,
+         "short hash");
     enum rv_code code = erp_chain_check(&replay->chain, &record, &body_hash, &hash, err);
     json_decref(body);
     replay->seq = record.seq;

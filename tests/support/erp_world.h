@@ -1,5 +1,5 @@
-/* erp_world.h -- the books on a real PostgreSQL, without policies: commands are loaded, decided, chained
- * and projected through the committer exactly as the gate does it.
+/* erp_world.h -- the books on a real PostgreSQL, without policies: commands are loaded, decided,
+ * chained and projected through the committer exactly as the gate does it.
  *
  * One tenant (1), one loop, one committer.  Everything waits: for tests and benches.
  */
@@ -14,15 +14,15 @@ struct erp_world {
     struct rv_committer *committer;
     char *uri;
     char *superuser;
-    int64_t today;        /* business date of the next commands */
-    int64_t commands;     /* done so far */
+    int64_t today;    /* business date of the next commands */
+    int64_t commands; /* done so far */
     int64_t pending;
     int64_t refused;
-    enum rv_code code;    /* of the last command */
-    struct rv_error err;  /* of the last refused one */
-    json_t *answer;       /* of the last command; NULL when refused */
+    enum rv_code code;   /* of the last command */
+    struct rv_error err; /* of the last refused one */
+    json_t *answer;      /* of the last command; NULL when refused */
     json_t *books;
-    int events;           /* of the last command */
+    int events; /* of the last command */
     /* Called after each command, before the world counts what is pending: it may queue the next. */
     void (*after)(struct erp_world *world, void *data);
     void *after_data;
@@ -47,6 +47,9 @@ void erp_drain(struct erp_world *world);
 int64_t erp_number(struct erp_world *world, const char *sql);
 char *erp_text(struct erp_world *world, const char *sql); /* rv_free */
 void erp_exec(struct erp_world *world, const char *sql);
+
+/* What agents read (erp.get, erp.find, erp.history); takes args, new reference. */
+json_t *erp_read(struct erp_world *world, const char *name, json_t *args);
 
 /* {projection: digest}; new reference. */
 json_t *erp_digests(struct erp_world *world);

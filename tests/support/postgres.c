@@ -1,6 +1,7 @@
 /* postgres.c -- see postgres.h.  initdb and postgres are run directly; pg_ctl is not needed. */
 #include "tests/support/postgres.h"
 
+#include "db_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/db/migrate.h"
 #include "tests/support/test.h"
@@ -91,9 +92,26 @@ static void launch(void)
     snprintf(socket, sizeof socket, "unix_socket_directories=%s", base);
     char fsync[16];
     snprintf(fsync, sizeof fsync, "fsync=%s", mode == TEST_PG_FSYNC ? "on" : "off");
-    const char *const argv[] = {program, "-D", data, "-c", socket, "-c", "listen_addresses=", "-c", fsync,
-                          "-c", "max_connections=100", "-c", "shared_buffers=256MB", "-c",
-                          "max_wal_size=4GB", "-c", "min_wal_size=1GB", "-c", "autovacuum_naptime=10s", NULL};
+    const char *const argv[] = {program,
+                                "-D",
+                                data,
+                                "-c",
+                                socket,
+                                "-c",
+                                "listen_addresses=",
+                                "-c",
+                                fsync,
+                                "-c",
+                                "max_connections=100",
+                                "-c",
+                                "shared_buffers=256MB",
+                                "-c",
+                                "max_wal_size=4GB",
+                                "-c",
+                                "min_wal_size=1GB",
+                                "-c",
+                                "autovacuum_naptime=10s",
+                                NULL};
     server = spawn(argv, log);
     char uri[256];
     server_uri(uri, "postgres", "reeve_test");
@@ -145,8 +163,8 @@ void test_postgres_start(enum test_postgres_durability durability)
     snprintf(data, sizeof data, "%s/data", base);
     snprintf(program, sizeof program, "%s/initdb", bin);
     snprintf(log, sizeof log, "%s/log", base);
-    const char *const argv[] = {program, "-D", data, "--no-sync", "-A", "trust", "-U", "reeve_test", "-E",
-                          "UTF8", "--locale=C.UTF-8", NULL};
+    const char *const argv[] = {program,      "-D", data,   "--no-sync",        "-A", "trust", "-U",
+                                "reeve_test", "-E", "UTF8", "--locale=C.UTF-8", NULL};
     int status = 0;
     pid_t pid = spawn(argv, log);
     RV_ASSERT(waitpid(pid, &status, 0) == pid);
@@ -183,46 +201,113 @@ static void ensure_server(void)
     }
 }
 
-char *test_postgres_database(const struct rv_migration *const *rooms)
+/* URI by which the database is created, and URI of the database itself. */
+static void uri_of(char out[512], const char *database)
 {
-    char name[64];
-    char admin[256];
-    char sql[256];
-    snprintf(name, sizeof name, "t_%d_%d_%d", (int)getpid(), counter++, (int)(time(NULL) % 100000));
-    char *uri = rv_alloc(512);
     const char *outside = getenv("REEVE_TEST_PG");
-    if (outside != NULL) {
-        snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
-        test_postgres_execute(outside, sql);
-        PQconninfoOption *options = PQconninfoParse(outside, NULL);
-        RV_ASSERT(options != NULL);
-        for (PQconninfoOption *at = options; at->keyword != NULL; at++) {
-            if (at->val != NULL && strcmp(at->keyword, "dbname") != 0) {
-                size_t used = strlen(uri);
-                snprintf(uri + used, 512 - used, "%s='%s' ", at->keyword, at->val);
-            }
-        }
-        PQconninfoFree(options);
-        size_t used = strlen(uri);
-        snprintf(uri + used, 512 - used, "dbname=%s", name);
-    } else {
-        ensure_server();
-        server_uri(admin, "postgres", "reeve_test");
-        /* an owner without superuser rights, as in production */
-        snprintf(sql, sizeof sql,
-                 "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_owner') THEN "
-                 "CREATE ROLE reeve_owner LOGIN CREATEROLE; END IF; END $$");
-        test_postgres_execute(admin, sql);
-        snprintf(sql, sizeof sql, "CREATE DATABASE %s OWNER reeve_owner", name);
-        test_postgres_execute(admin, sql);
-        server_uri(uri, name, "reeve_owner");
+    if (outside == NULL) {
+        server_uri(out, database, "reeve_owner");
+        return;
     }
+    PQconninfoOption *options = PQconninfoParse(outside, NULL);
+    RV_ASSERT(options != NULL);
+    size_t used = 0;
+    for (PQconninfoOption *at = options; at->keyword != NULL; at++) {
+        if (at->val != NULL && strcmp(at->keyword, "dbname") != 0) {
+            used += (size_t)snprintf(out + used, 512 - used, "%s='%s' ", at->keyword, at->val);
+            RV_ASSERT(used < 512);
+        }
+    }
+    PQconninfoFree(options);
+    snprintf(out + used, 512 - used, "dbname=%s", database);
+}
+
+static void create(const char *admin, const char *name, const char *from)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s%s", name, from,
+             getenv("REEVE_TEST_PG") == NULL ? " OWNER reeve_owner" : "");
+    test_postgres_execute(admin, sql);
+}
+
+static bool exists(const char *admin, const char *name)
+{
+    PGconn *conn = PQconnectdb(admin);
+    const char *values[1] = {name};
+    PGresult *result = PQexecParams(conn, "SELECT 1 FROM pg_database WHERE datname = $1", 1, NULL,
+                                    values, NULL, NULL, 0);
+    bool found = PQntuples(result) == 1;
+    PQclear(result);
+    PQfinish(conn);
+    return found;
+}
+
+/* The migrations run once per server and set of rooms; each test gets a copy of the result. */
+static void ensure_template(const char *admin, const char *name,
+                            const struct rv_migration *const *rooms)
+{
+    if (exists(admin, name)) {
+        return;
+    }
+    char making[64];
+    snprintf(making, sizeof making, "%s_%d", name, (int)getpid());
+    create(admin, making, "template1");
+    char uri[512];
+    uri_of(uri, making);
     struct rv_error err = {.code = RV_OK};
     int applied = 0;
     if (rv_migrate(uri, rooms, &applied, &err) != RV_OK) {
         fprintf(stderr, "%s (%s) %s\n", err.message, err.detail, err.hint);
         abort();
     }
+    char sql[256];
+    snprintf(sql, sizeof sql, "ALTER DATABASE %s RENAME TO %s", making, name);
+    PGconn *conn = PQconnectdb(admin);
+    PGresult *result = PQexec(conn, sql);
+    bool renamed = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    PQfinish(conn);
+    if (!renamed) { /* another program on the same server was faster */
+        snprintf(sql, sizeof sql, "DROP DATABASE %s", making);
+        test_postgres_execute(admin, sql);
+        RV_ASSERT(exists(admin, name));
+    }
+}
+
+char *test_postgres_database(const struct rv_migration *const *rooms)
+{
+    char name[64];
+    char template[64];
+    char admin[512];
+    const char *outside = getenv("REEVE_TEST_PG");
+    if (outside == NULL) {
+        ensure_server();
+        server_uri(admin, "postgres", "reeve_test");
+        /* an owner without superuser rights, as in production */
+        test_postgres_execute(
+            admin,
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_owner') THEN "
+            "CREATE ROLE reeve_owner LOGIN CREATEROLE; END IF; END $$");
+    } else {
+        snprintf(admin, sizeof admin, "%s", outside);
+    }
+    uint64_t hash = 1469598103934665603u; /* FNV-1a over all names and texts */
+    for (const struct rv_migration *const *room = rooms; *room != NULL; room++) {
+        for (const struct rv_migration *one = *room; one->name != NULL; one++) {
+            for (const char *at = one->text; *at != '\0'; at++) {
+                hash = (hash ^ (unsigned char)*at) * 1099511628211u;
+            }
+        }
+    }
+    for (const char *at = rv_sql_security_apply.text; *at != '\0'; at++) {
+        hash = (hash ^ (unsigned char)*at) * 1099511628211u;
+    }
+    snprintf(template, sizeof template, "rvt_%016llx", (unsigned long long)hash);
+    ensure_template(admin, template, rooms);
+    snprintf(name, sizeof name, "t_%d_%d_%d", (int)getpid(), counter++, (int)(time(NULL) % 100000));
+    create(admin, name, template);
+    char *uri = rv_alloc(512);
+    uri_of(uri, name);
     return uri;
 }
 

@@ -1,9 +1,10 @@
 /* postgres.h -- a real PostgreSQL for tests: one private server per test program, one database per
  * test.
  *
- * The server lives in a temporary folder, listens on a unix socket only, never runs as root and dies
- * with the test program.  $REEVE_TEST_PG (a libpq URI that may create databases) is used instead when
- * set.  Where PostgreSQL is not installed the program ends with status 77 (skipped), saying so.
+ * The server lives in a temporary folder, listens on a unix socket only, never runs as root and
+ * dies with the test program.  $REEVE_TEST_PG (a libpq URI that may create databases) is used
+ * instead when set.  Where PostgreSQL is not installed the program ends with status 77 (skipped),
+ * saying so.
  */
 #ifndef REEVE_TESTS_SUPPORT_POSTGRES_H
 #define REEVE_TESTS_SUPPORT_POSTGRES_H

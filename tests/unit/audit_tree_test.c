@@ -1,5 +1,5 @@
-/* audit_tree_test.c -- the tree and the signed note by themselves: known answers, the definition, and
- * every way to spoil a note.
+/* audit_tree_test.c -- the tree and the signed note by themselves: known answers, the definition,
+ * and every way to spoil a note.
  */
 #include "runtime/audit/audit.h"
 #include "runtime/audit/note.h"
@@ -41,9 +41,12 @@ static struct rv_hash definition(const struct rv_span *records, int count)
 TEST(the_known_answers_of_certificate_transparency)
 {
     static const struct rv_span records[] = {
-        {"", 0},         {"\x00", 1},
-        {"\x10", 1},     {"\x20\x21", 2},
-        {"\x30\x31", 2}, {"\x40\x41\x42\x43", 4},
+        {"", 0},
+        {"\x00", 1},
+        {"\x10", 1},
+        {"\x20\x21", 2},
+        {"\x30\x31", 2},
+        {"\x40\x41\x42\x43", 4},
         {"\x50\x51\x52\x53\x54\x55\x56\x57", 8},
         {"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f", 16}};
     static const char *const roots[] = {
@@ -191,7 +194,8 @@ TEST(every_spoiled_byte_of_a_note_is_found)
             memcpy(spoiled, note, sizeof spoiled);
             spoiled[i] = (char)(spoiled[i] ^ (1 << bit));
             /* a NUL ends the text early; base64's unused bits have but one spelling */
-            ck_assert_msg(verify(&key, spoiled) == RV_CORRUPT, "byte %zu bit %d of\n%s", i, bit, note);
+            ck_assert_msg(verify(&key, spoiled) == RV_CORRUPT, "byte %zu bit %d of\n%s", i, bit,
+                          note);
         }
     }
     for (size_t length = 0; length < strlen(note); length++) {

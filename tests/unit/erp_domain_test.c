@@ -39,9 +39,9 @@ TEST(amounts_have_the_minor_units_of_their_currency)
 
 TEST(what_is_not_a_plain_decimal_is_refused)
 {
-    static const char *const bad[] = {"",     "-",     "1e3",  "1,000.00", "+1",   " 1",  "1 ",
-                                      ".5",   "1.",    "1..2", "0x10",     "1.2.3", "--1", "1.005",
-                                      "NaN", "1.001", "\xd9\xa1"};
+    static const char *const bad[] = {"",    "-",     "1e3", "1,000.00", "+1",      " 1",
+                                      "1 ",  ".5",    "1.",  "1..2",     "0x10",    "1.2.3",
+                                      "--1", "1.005", "NaN", "1.001",    "\xd9\xa1"};
     for (size_t i = 0; i < RV_COUNT(bad); i++) {
         int64_t minor = 7;
         struct rv_error err = {.code = RV_OK};
@@ -50,7 +50,8 @@ TEST(what_is_not_a_plain_decimal_is_refused)
         ck_assert_int_eq(minor, 7);
     }
     int64_t minor = 0;
-    ck_assert_int_eq(erp_money_parse("12345678901234567.00", "EUR", "amount", &minor, NULL), RV_LIMIT);
+    ck_assert_int_eq(erp_money_parse("12345678901234567.00", "EUR", "amount", &minor, NULL),
+                     RV_LIMIT);
     ck_assert_int_eq(erp_money_parse("99999999999999999999999999", "JPY", "amount", &minor, NULL),
                      RV_LIMIT);
     ck_assert_int_eq(erp_money_parse("1", "XXX", "amount", &minor, NULL), RV_INVALID);
@@ -97,12 +98,12 @@ TEST(rounding_happens_once_and_as_named)
     ck_assert(!erp_mul_div(INT64_MAX, 2, 1, ERP_ROUND_HALF_UP, &out));
     ck_assert_int_eq(erp_percent_of(9000, 17500000, ERP_ROUND_HALF_UP, &out, NULL), RV_OK);
     ck_assert_int_eq(out, 1575);
-    ck_assert_int_eq(erp_line_amount(100000000, 1000000, 1000000, "GBP", ERP_ROUND_HALF_UP, &out, NULL),
-                     RV_OK);
+    ck_assert_int_eq(
+        erp_line_amount(100000000, 1000000, 1000000, "GBP", ERP_ROUND_HALF_UP, &out, NULL), RV_OK);
     ck_assert_int_eq(out, 10000);
     /* 3 at 0.335 = 1.005: half a cent goes up */
-    ck_assert_int_eq(erp_line_amount(3000000, 335000, 1000000, "EUR", ERP_ROUND_HALF_UP, &out, NULL),
-                     RV_OK);
+    ck_assert_int_eq(
+        erp_line_amount(3000000, 335000, 1000000, "EUR", ERP_ROUND_HALF_UP, &out, NULL), RV_OK);
     ck_assert_int_eq(out, 101);
     ck_assert_int_eq(erp_line_amount(INT64_MAX, INT64_MAX, 1, "EUR", ERP_ROUND_HALF_UP, &out, NULL),
                      RV_LIMIT);
@@ -174,7 +175,9 @@ TEST(document_numbers_are_compared_as_people_mean_them)
     ck_assert_str_eq(erp_norm_number(arena, "A00095678"), "A00095678");
     ck_assert_str_eq(erp_norm_number(arena, "000"), "0");
     ck_assert_str_eq(erp_norm_number(arena, "-/-"), "");
-    ck_assert_str_eq(erp_norm(arena, "Gr\xc3\xbc" "n & Co."), "GR\xc3\xbcNCO");
+    ck_assert_str_eq(erp_norm(arena, "Gr\xc3\xbc"
+                                     "n & Co."),
+                     "GR\xc3\xbcNCO");
     ck_assert_ptr_null(erp_norm_number(arena, NULL));
     rv_arena_destroy(arena);
 }

@@ -159,15 +159,15 @@ TEST(hostile_plans_end_in_a_named_limit)
         const char *body;
         const char *words;
     } cases[] = {
-        {"while true do end", "instructions"},
-        {"while true do pcall(function() while true do end end) end", "instructions"},
-        {"local function f() return pcall(f) end while true do f() end", "instructions"},
-        {"while true do xpcall(function() error('x') end, function() return 1 end) end", "instructions"},
+        {"while true do end", "limit \""},
+        {"while true do pcall(function() while true do end end) end", "limit \""},
+        {"local function f() return pcall(f) end while true do f() end", "limit"},
+        {"while true do xpcall(function() error('x') end, function() return 1 end) end", "limit \""},
         {"local s = 'x' while true do s = s .. s end", "memory"},
         {"local t = {} while true do t[#t+1] = {} end", "memory"},
-        {"local s = ('x'):rep(1 << 30)", "repetitions"},
-        {"local x = (('a'):rep(200)):find('.-.-.-.-.-.-b$')", "instructions"},
-        {"local x = (('a'):rep(5000)):match('(.*)(.*)(.*)(.*)b')", "instructions"},
+        {"local s = ('x'):rep(1 << 30)", "rep: the text would be longer"},
+        {"local x = (('a'):rep(200)):find('.-.-.-.-.-.-b$')", "limit \""},
+        {"local x = (('a'):rep(5000)):match('(.*)(.*)(.*)(.*)b')", "limit \""},
         {"local function f() return 1 + f() end f()", "memory"},
         {"error({})", "no text"},
         {"error(setmetatable)", "unknown name"},
@@ -176,7 +176,7 @@ TEST(hostile_plans_end_in_a_named_limit)
         {"load('x=1')()", "unknown name"},
         {"os.exit(1)", "unknown name"},
         {"coroutine.yield()", "unknown name"},
-        {"string.format('%p', {})", "address"},
+        {"string.format('%p', {})", "not offered"},
         {"string.format('%s', {})", "table"},
         {"string.dump(function() end)", "nil value"},
         {"table.unpack({}, 1, 1e8)", "200"},
@@ -186,8 +186,8 @@ TEST(hostile_plans_end_in_a_named_limit)
         {"erp.find('invoice', {x = 'a\\0b'})", "UTF-8"},
         {"ctx:sleep(1.5)", "integer"},
         {"for i = 1, 100 do ctx:plan():add('invoice.hold', {}, {reason='x'}) end", "more than 64"},
-        {"llm.decide{question='q', options={'only'}}", "two choices"},
-        {"('x'):gsub('(', 'y')", "capture"},
+        {"llm.decide{question='q', options={'only'}}", "2 to 16 choices"},
+        {"('x'):gsub('(', 'y')", "malformed"},
         {"('x'):find('%')", "malformed"},
     };
     for (size_t i = 0; i < RV_COUNT(cases); i++) {

@@ -1,5 +1,6 @@
-/* policy_law_test.c -- laws over random bundles: the order of rules never matters, a restriction never
- * weakens a verdict, a permit never strengthens one, and a simple second implementation agrees.
+/* policy_law_test.c -- laws over random bundles: the order of rules never matters, a restriction
+ * never weakens a verdict, a permit never strengthens one, and a simple second implementation
+ * agrees.
  */
 #include "tests/unit/policy_support.h"
 
@@ -41,8 +42,9 @@ static void random_condition(struct rv_random *random, struct rv_buf *out, int d
 
 static void random_who(struct rv_random *random, struct rv_buf *out, bool must)
 {
-    static const char *const who[] = {"agents='*'", "agents=role'payer'", "agents=role'other'",
-                                      "agents='a'", "persons='*'", "agents='*', persons='*'"};
+    static const char *const who[] = {"agents='*'",         "agents=role'payer'",
+                                      "agents=role'other'", "agents='a'",
+                                      "persons='*'",        "agents='*', persons='*'"};
     if (must || below(random, 2) == 0) {
         rv_buf_printf(out, ", %s", who[below(random, 6)]);
     }
@@ -64,8 +66,8 @@ static char *random_rule(struct rv_random *random, int number, const char *kind)
                       1 + below(random, 2), 2 + below(random, 3));
         rv_buf_str(&out, below(random, 2) ? ", escalate={after='1h', to='boss'}" : "");
     } else if (strcmp(kind, "limit") == 0) {
-        rv_buf_printf(&out, ", %s, per={'agent'}, window='1h', cap=%d", below(random, 2) ? "sum=arg.n" : "count=true",
-                      below(random, 6));
+        rv_buf_printf(&out, ", %s, per={'agent'}, window='1h', cap=%d",
+                      below(random, 2) ? "sum=arg.n" : "count=true", below(random, 6));
         rv_buf_str(&out, below(random, 2) ? ", over=approval'r9'" : "");
     } else if (strcmp(kind, "sink") == 0) {
         rv_buf_printf(&out, ", args={'s'}, need='trusted', endorse={exact='t'}%s",
@@ -126,7 +128,8 @@ static void random_member(struct rv_random *random, struct rv_buf *out, const ch
     int what = below(random, 8);
     if (what < 5) {
         rv_buf_printf(out, text ? "\"%s\":\"%s\"," : "\"%s\":%s,", name,
-                      text ? words[below(random, 3)] : (const char *[]){"0", "1", "2", "3", "4"}[below(random, 5)]);
+                      text ? words[below(random, 3)]
+                           : (const char *[]){"0", "1", "2", "3", "4"}[below(random, 5)]);
     } else if (what == 5) {
         rv_buf_printf(out, "\"%s\":%s,", name, text ? "7" : "\"seven\"");
     } else if (what == 6) {
@@ -163,7 +166,8 @@ static void account(const struct rv_policy *policy, const char *question, int64_
     struct answer answer;
     ask(policy, question, used, &answer);
     verdict_text(&answer.verdict, out, size);
-    char *stages = answer.verdict.stages != NULL ? json_dumps(answer.verdict.stages, JSON_SORT_KEYS) : NULL;
+    char *stages =
+        answer.verdict.stages != NULL ? json_dumps(answer.verdict.stages, JSON_SORT_KEYS) : NULL;
     size_t n = strlen(out);
     snprintf(out + n, size - n, " | %s %" PRId64 " %" PRId64 " %s", stages != NULL ? stages : "-",
              answer.verdict.expires_s, answer.verdict.escalate_after_s,
@@ -203,7 +207,8 @@ TEST(the_order_of_rules_never_matters)
     }
 }
 
-static enum rv_verdict_kind kind_of(const struct rv_policy *policy, const char *question, int64_t used)
+static enum rv_verdict_kind kind_of(const struct rv_policy *policy, const char *question,
+                                    int64_t used)
 {
     const char *name = decide(policy, question, used);
     return *name == 'a' ? RV_ALLOW : *name == 'h' ? RV_HOLD : RV_DENY;
@@ -355,13 +360,15 @@ static enum rv_verdict_kind plain_decide(const json_t *q, const json_t *rules, i
         } else if (strcmp(kind, "sink") == 0 && holds == YES) {
             const json_t *value = walk(q, "arg.s");
             const json_t *record = walk(q, "res.t");
-            const char *label = rv_json_str(json_object_get(json_object_get(q, "ctx"), "labels"), "s", "");
+            const char *label =
+                rv_json_str(json_object_get(json_object_get(q, "ctx"), "labels"), "s", "");
             bool agent = strcmp(rv_json_str(json_object_get(q, "me"), "kind", ""), "agent") == 0;
             bool trusted = strcmp(label, "erp") == 0 || (*label == '\0' && !agent);
             strikes = value != NULL && !trusted && !(record != NULL && json_equal(value, record));
         }
         if (holds == ERROR) {
-            bool escalates = strcmp(kind, "approve") == 0 && json_object_get(asks, "escalate_to") != NULL;
+            bool escalates =
+                strcmp(kind, "approve") == 0 && json_object_get(asks, "escalate_to") != NULL;
             held = held || escalates;
             denied = denied || !escalates;
         } else if (holds == YES && strikes) {
@@ -387,8 +394,8 @@ TEST(a_plain_second_implementation_agrees)
             int64_t used = below(&random, 6);
             enum rv_verdict_kind wanted = plain_decide(q, canonical, used);
             enum rv_verdict_kind got = kind_of(policy, question, used);
-            ck_assert_msg(got == wanted, "%s\n%s\n%d, the plain one says %d", rv_policy_canonical(policy),
-                          question, got, wanted);
+            ck_assert_msg(got == wanted, "%s\n%s\n%d, the plain one says %d",
+                          rv_policy_canonical(policy), question, got, wanted);
             seen[got]++;
             json_decref(q);
             rv_free(question);
@@ -398,7 +405,8 @@ TEST(a_plain_second_implementation_agrees)
         rules_end(&rules);
     }
     for (int kind = 0; kind < 3; kind++) {
-        ck_assert_msg(seen[kind] > BUNDLES / 10, "verdict %d was seen only %d times", kind, seen[kind]);
+        ck_assert_msg(seen[kind] > BUNDLES / 10, "verdict %d was seen only %d times", kind,
+                      seen[kind]);
     }
 }
 
@@ -418,7 +426,8 @@ static void set_path(json_t *q, const char *path, const char *text)
         at = json_object_get(at, part);
         part = strsep(&rest, ".");
     }
-    json_t *value = strcmp(text, "missing") == 0 ? json_null() : json_loads(text, JSON_DECODE_ANY, NULL);
+    json_t *value =
+        strcmp(text, "missing") == 0 ? json_null() : json_loads(text, JSON_DECODE_ANY, NULL);
     ck_assert_msg(value != NULL, "%s", text);
     json_object_set_new(at, part, value);
 }
@@ -441,7 +450,8 @@ TEST(a_flip_that_is_told_really_flips)
             }
             struct rv_policy_request request = request_of(q);
             json_t *account_json = rv_policy_explain(policy, &request, used, RV_POLICY_LIMITS_MAX);
-            ck_assert_str_eq(rv_json_str(account_json, "verdict", ""), decide(policy, question, one));
+            ck_assert_str_eq(rv_json_str(account_json, "verdict", ""),
+                             decide(policy, question, one));
             const json_t *flip = json_object_get(account_json, "flip");
             if (json_is_object(flip)) {
                 flips++;
@@ -449,9 +459,11 @@ TEST(a_flip_that_is_told_really_flips)
                 char *changed = json_dumps(q, 0);
                 const char *now = decide(policy, changed, one);
                 ck_assert_msg(strcmp(now, rv_json_str(flip, "verdict", "")) == 0, "%s\n%s\n%s: %s",
-                              rv_policy_canonical(policy), question, rv_json_str(flip, "text", ""), now);
+                              rv_policy_canonical(policy), question, rv_json_str(flip, "text", ""),
+                              now);
                 ck_assert_int_lt(strcmp(now, "deny") == 0 ? 2 : strcmp(now, "hold") == 0,
-                                 strcmp(rv_json_str(account_json, "verdict", ""), "deny") == 0 ? 2 : 1);
+                                 strcmp(rv_json_str(account_json, "verdict", ""), "deny") == 0 ? 2
+                                                                                               : 1);
                 free(changed);
             }
             json_decref(account_json);

@@ -10,9 +10,11 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
-#define AGENT "\"me\":{\"kind\":\"agent\",\"id\":\"a\",\"owner\":\"chief\",\"roles\":[\"payer\"],\"tenant\":1}"
-#define PERSON "\"me\":{\"kind\":\"person\",\"id\":\"p\",\"roles\":[\"clerk\"],\"tenant\":1}"
-#define MACHINE "\"me\":{\"kind\":\"system\",\"id\":\"detector\",\"roles\":[],\"tenant\":1}"
+#define AGENT                                                                                      \
+    "\"me\":{\"kind\":\"agent\",\"id\":\"a\",\"owner\":\"chief\",\"roles\":[\"payer\"],"           \
+    "\"tenant\":1}"
+#define PERSON   "\"me\":{\"kind\":\"person\",\"id\":\"p\",\"roles\":[\"clerk\"],\"tenant\":1}"
+#define MACHINE  "\"me\":{\"kind\":\"system\",\"id\":\"detector\",\"roles\":[],\"tenant\":1}"
 #define PERMIT_X "permit{id='p', agents='*', persons='*', system=true, action='x'}, "
 
 static const char *const policy_verdicts[] = {"allow", "hold", "deny"};
@@ -88,8 +90,8 @@ static inline void verdict_text(const struct rv_verdict *verdict, char *out, siz
 {
     int n = snprintf(out, size, "%s", policy_verdicts[verdict->kind]);
     for (int i = 0; i < verdict->rule_count && i < RV_VERDICT_RULES_MAX; i++) {
-        n += snprintf(out + n, size - (size_t)n, "%s%s:%s", i == 0 ? " " : ",", verdict->rules[i].id,
-                      verdict->rules[i].why);
+        n += snprintf(out + n, size - (size_t)n, "%s%s:%s", i == 0 ? " " : ",",
+                      verdict->rules[i].id, verdict->rules[i].why);
     }
 }
 

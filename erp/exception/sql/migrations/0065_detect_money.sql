@@ -102,12 +102,12 @@ $$;
 
 -- The ladder of bank matching: every open line of a good statement with what it could be.
 --   100 released payment of this amount to this account     95 amount and reference
---    90 amount and account of the party                     60 amount alone, nothing else has it
---    40 amount alone, others have it too                    30 reference, other amount (part of F23)
+--    90 amount and account of the party                     70 reference, other amount: this is F23
+--    60 amount alone, nothing else has it                   40 amount alone, others have it too
 -- A reference is found when a word of the memo, or two neighbouring words, is the number of the item.
 CREATE FUNCTION bank_candidates(tenant int)
 RETURNS TABLE (bank_line bigint, kind text, target bigint, party bigint, ref text, score int, reason text, difference bigint)
-LANGUAGE sql STABLE SET work_mem = '256MB' SET jit = off AS $$
+LANGUAGE sql STABLE SET work_mem = '256MB' SET jit = off SET enable_nestloop = off AS $$
     WITH line AS MATERIALIZED (
         SELECT b.id, b.amount, b.currency, b.counterparty_iban, b.memo, b.end_to_end_id
           FROM bank_line b
@@ -118,25 +118,29 @@ LANGUAGE sql STABLE SET work_mem = '256MB' SET jit = off AS $$
                CASE WHEN o.side = 'AP' THEN -(o.open - o.reserved) ELSE o.open - o.reserved END AS amount
           FROM open_item o JOIN party p ON p.tenant_id = tenant AND p.id = o.party
          WHERE o.tenant_id = tenant AND o.open <> o.reserved
-    ), word AS MATERIALIZED (
-        SELECT l.id, w.word, w.at
+    ), word AS (
+        SELECT l.id, l.currency, w.word, lead(w.word) OVER (PARTITION BY l.id ORDER BY w.at) AS next
           FROM line l CROSS JOIN LATERAL regexp_split_to_table(
                    upper((coalesce(l.memo, '') || ' ' || coalesce(l.end_to_end_id, '')) COLLATE "C"),
                    '[\x01-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+') WITH ORDINALITY AS w(word, at)
          WHERE w.word <> ''
     ), named AS (
-        SELECT DISTINCT l.id AS bank_line, i.id AS item
-          FROM (SELECT id, ltrim(word, '0') AS ref FROM word
-                UNION ALL
-                SELECT a.id, ltrim(a.word || b.word, '0') FROM word a JOIN word b ON b.id = a.id AND b.at = a.at + 1) AS w
-          JOIN item i ON i.ref_norm = w.ref
-          JOIN line l ON l.id = w.id AND l.currency = i.currency
-         WHERE length(w.ref) >= 4 AND w.ref ~ '[0-9]'
+        SELECT w.id AS bank_line, i.id AS item
+          FROM (SELECT id, currency, ltrim(r.ref, '0') AS ref
+                  FROM word CROSS JOIN LATERAL unnest(ARRAY[word, word || next]) AS r(ref)
+                 WHERE length(r.ref) >= 4 AND r.ref ~ '[0-9]') AS w
+          JOIN item i ON i.ref_norm = w.ref AND i.currency = w.currency
     ), same_amount AS (
-        SELECT l.id AS bank_line, i.id AS item,
-               count(*) OVER (PARTITION BY l.id) AS many,
-               l.counterparty_iban IS NOT DISTINCT FROM i.iban AND i.iban IS NOT NULL AS same_account
+        SELECT l.id AS bank_line, i.id AS item, count(*) OVER (PARTITION BY l.id) AS many,
+               coalesce(l.counterparty_iban = i.iban, false) AS same_account
           FROM line l JOIN item i ON i.currency = l.currency AND i.amount = l.amount
+    ), pair AS MATERIALIZED (
+        SELECT u.bank_line, u.item, bool_or(u.named) AS named, max(u.many) AS many, bool_or(u.same_account) AS same_account
+          FROM (SELECT bank_line, item, true AS named, NULL::bigint AS many, false AS same_account FROM named
+                UNION ALL
+                SELECT bank_line, item, false, many, same_account FROM same_amount
+                 WHERE many <= 50 OR same_account) AS u
+         GROUP BY u.bank_line, u.item
     )
     SELECT l.id, 'payment', y.id, y.party, y.reference,
            CASE WHEN y.iban = l.counterparty_iban OR y.bank_account = l.counterparty_iban
@@ -146,22 +150,19 @@ LANGUAGE sql STABLE SET work_mem = '256MB' SET jit = off AS $$
                                AND y.amount = -l.amount
     UNION ALL
     SELECT l.id, 'open_item', i.id, i.party, i.ref,
-           CASE WHEN n.item IS NOT NULL AND s.item IS NOT NULL THEN 95
-                WHEN s.same_account THEN 90
-                WHEN s.item IS NOT NULL AND s.many = 1 THEN 60
-                WHEN s.item IS NOT NULL THEN 40
-                ELSE 30 END,
-           CASE WHEN n.item IS NOT NULL AND s.item IS NOT NULL THEN 'amount and reference'
-                WHEN s.same_account THEN 'amount and bank account'
-                WHEN s.item IS NOT NULL THEN 'amount'
+           CASE WHEN p.named AND p.many IS NOT NULL THEN 95
+                WHEN p.same_account THEN 90
+                WHEN p.many = 1 THEN 60
+                WHEN p.many IS NOT NULL THEN 40
+                ELSE 70 END,
+           CASE WHEN p.named AND p.many IS NOT NULL THEN 'amount and reference'
+                WHEN p.same_account THEN 'amount and bank account'
+                WHEN p.many IS NOT NULL THEN 'amount'
                 ELSE 'reference, other amount' END,
            abs(l.amount) - abs(i.amount)
-      FROM (SELECT c.bank_line, c.item FROM named c
-            UNION SELECT c.bank_line, c.item FROM same_amount c WHERE c.many <= 50) AS u
-      JOIN line l ON l.id = u.bank_line
-      JOIN item i ON i.id = u.item
-      LEFT JOIN named n ON n.bank_line = u.bank_line AND n.item = u.item
-      LEFT JOIN same_amount s ON s.bank_line = u.bank_line AND s.item = u.item
+      FROM pair p
+      JOIN line l ON l.id = p.bank_line
+      JOIN item i ON i.id = p.item
 $$;
 
 -- F22 a bank line nobody has matched, with what it could be; F23 the reference is right and the amount
@@ -189,7 +190,7 @@ SET work_mem = '256MB' SET jit = off AS $$
                         (array_agg(c.party ORDER BY c.score DESC, c.target))[1] AS party,
                         (array_agg(c.ref ORDER BY c.score DESC, c.target))[1] AS ref,
                         (array_agg(c.difference ORDER BY c.score DESC, c.target))[1] AS difference,
-                        max(c.score) = 30 AS partial,
+                        max(c.score) = 70 AS partial,
                         jsonb_agg(jsonb_build_object('kind', c.kind, 'id', c.target, 'ref', c.ref, 'score', c.score,
                                       'reason', c.reason, 'difference', c.difference) ORDER BY c.score DESC, c.target)
                             FILTER (WHERE c.place <= 5) AS candidates

@@ -1,0 +1,178 @@
+---@meta reeve
+-- reeve.lua -- what an agent can say, for editors with a Lua language server.  Never run.
+
+---@alias reeve.kind
+---| "invoice" | "order" | "receipt" | "supplier" | "credit_note" | "payment" | "bank_line"
+---| "statement" | "exception" | "account"
+---@alias reeve.code "unavailable" | "timeout" | "limit" | "invalid" | "not_found" | string
+---@alias reeve.plain string | integer | boolean | table
+
+---@class reeve.limits
+---@field steps? integer
+---@field calls? integer
+---@field tokens? integer
+---@field money_minor? integer
+---@field wall_ms? integer
+---@field depth? integer
+
+---@class reeve.agent
+---@field name string the folder's name
+---@field version string
+---@field summary? string one sentence for people
+---@field handles string[] exception codes, e.g. "F01"
+---@field uses string[] the only actions it may propose
+---@field limits? reeve.limits
+---@field plan fun(ctx: reeve.ctx, exception: reeve.exception): reeve.plan?
+---@field review? fun(ctx: reeve.ctx, outcome: reeve.outcome): table?
+
+---@class reeve.exception
+---@field key string 64 hexadecimal digits
+---@field code string "F01"
+---@field summary string
+---@field subject string "invoice:42:line:1"
+---@field resource string "invoice:42"
+---@field resolutions string[] legal actions
+---@field evidence table what the detector found
+---@field money? integer minor units at stake
+---@field currency? string
+---@field party? integer
+---@field tier? integer
+
+---@class reeve.outcome
+---@field ok boolean
+---@field executed? table[]
+
+---@class reeve.money
+---@field minor integer
+---@field currency string
+
+---@class reeve.add_options
+---@field reason string for the person who decides
+---@field evidence? string[] documents and numbers, at most 32
+
+---@class reeve.plan
+local plan = {}
+---Proposes an action; it must be in `uses`.
+---@param action string
+---@param args table named arguments of the command
+---@param options reeve.add_options
+---@return reeve.plan
+function plan:add(action, args, options) end
+---@param text string
+---@return reeve.plan
+function plan:summary(text) end
+
+---@class reeve.ctx
+---@field run string "r_1"
+---@field agent string
+---@field now integer start of the run, UTC microseconds
+---@field today string "YYYY-MM-DD"
+---@field erp reeve.erp
+---@field llm reeve.llm
+---@field memory reeve.memory
+local ctx = {}
+---@return reeve.plan
+function ctx:plan() end
+---@param seconds integer
+function ctx:sleep(seconds) end
+---Waits for a signal; nil and "timeout" when none came.
+---@param name string
+---@param timeout_s? integer a day when left out
+---@return reeve.plain? body
+---@return string? message
+---@return reeve.code? code
+function ctx:signal(name, timeout_s) end
+---@param text string
+function ctx:note(text) end
+
+---@class reeve.find_options
+---@field limit? integer
+
+---@class reeve.erp
+erp = {}
+---@param kind reeve.kind
+---@param filter? table
+---@param options? reeve.find_options
+---@return table[]? rows
+---@return string? message
+---@return reeve.code? code
+function erp.find(kind, filter, options) end
+---@param kind reeve.kind
+---@param id integer | string
+---@return table? document
+---@return string? message
+---@return reeve.code? code
+function erp.get(kind, id) end
+---@param kind reeve.kind
+---@param id integer | string
+---@return table[]? events
+---@return string? message
+---@return reeve.code? code
+function erp.history(kind, id) end
+
+---@class reeve.question
+---@field question string ours; never built from what outsiders wrote
+---@field options? string[] two to sixteen choices
+---@field facts? table what we know
+---@field untrusted? table what outsiders wrote
+---@field schema? table of the answer, instead of options
+---@field max_tokens? integer
+
+---@class reeve.advice
+---@field choice string one of the options
+---@field reason string
+---@field margin integer percent points to the runner-up; 0 when not measured
+
+---@class reeve.llm
+llm = {}
+---@param question reeve.question
+---@return reeve.advice? advice
+---@return string? message
+---@return reeve.code? code
+function llm.decide(question) end
+
+---@class reeve.memory
+memory = {}
+---@param key string
+---@return reeve.plain? value
+---@return string? message
+---@return reeve.code? code
+function memory.get(key) end
+---@param key string
+---@param value reeve.plain
+function memory.set(key, value) end
+
+---@class reeve.money_library
+money = {}
+---@param minor integer
+---@param currency string
+---@return reeve.money
+function money.of(minor, currency) end
+---@param a reeve.money
+---@param b reeve.money
+---@return reeve.money
+function money.add(a, b) end
+---@param a reeve.money
+---@param b reeve.money
+---@return reeve.money
+function money.subtract(a, b) end
+---@param a reeve.money
+---@param b reeve.money
+---@return boolean
+function money.less(a, b) end
+---@param a reeve.money
+---@return reeve.money
+function money.abs(a) end
+---@param a reeve.money
+---@return string "12.50 EUR"
+function money.format(a) end
+
+---@class reeve.json
+json = {}
+---Says that a table is a list, also when it is empty.
+---@param list? table
+---@return table
+function json.array(list) end
+---@param fields? table
+---@return table
+function json.object(fields) end

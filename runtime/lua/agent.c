@@ -1,0 +1,297 @@
+/* agent.c -- loading an agent: compile, run its text once, read and check the manifest. */
+#include "lua_assets.h"
+#include "runtime/base/check.h"
+#include "runtime/lua/engine.h"
+#include "runtime/lua/values.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { HANDLES_MAX = 64, USES_MAX = 64, TEXT_MAX = 64, SUMMARY_MAX = 500 };
+
+/* ---- compiling ---- */
+
+static int write_code(lua_State *lua, const void *bytes, size_t length, void *data)
+{
+    (void)lua;
+    rv_buf_add(data, bytes, length);
+    return 0;
+}
+
+struct compiling {
+    struct rv_agent *agent;
+    size_t length;
+};
+
+static void compile_text(lua_State *lua, const char *text, size_t length, const char *chunk,
+                         struct rv_buf *out, bool strip)
+{
+    if (luaL_loadbufferx(lua, text, length, chunk, "t") != LUA_OK) {
+        lua_error(lua);
+    }
+    lua_dump(lua, write_code, out, strip);
+    lua_pop(lua, 1);
+}
+
+static int compile(lua_State *lua)
+{
+    struct compiling *compiling = lua_touserdata(lua, 1);
+    struct rv_agent *agent = compiling->agent;
+    const struct rv_asset *prelude = rv_asset_find(rv_lua_assets, "prelude.lua");
+    RV_ASSERT(prelude != NULL);
+    compile_text(lua, prelude->bytes, rv_asset_size(prelude), "=(reeve)", &agent->prelude,
+                 true);
+    char chunk[ENGINE_NAME_BYTES + 2];
+    snprintf(chunk, sizeof chunk, "=%s", agent->name);
+    compile_text(lua, agent->source, compiling->length, chunk, &agent->code,
+                 false); /* with names and lines: messages need them */
+    return 0;
+}
+
+static enum rv_code compile_agent(struct rv_agent *agent, size_t length, struct rv_error *err)
+{
+    struct sealed sealed;
+    struct compiling compiling = {agent, length};
+    sealed_open(&sealed, RV_PLAN_MEMORY_MAX, RV_PLAN_INSTRUCTIONS_MAX);
+    lua_pushcfunction(sealed.lua, compile);
+    lua_pushlightuserdata(sealed.lua, &compiling);
+    int status = lua_pcall(sealed.lua, 1, 0, 0);
+    enum rv_code code = status == LUA_OK
+                            ? rv_buf_ok(&agent->code, "the compiled agent", err)
+                            : sealed_failure(&sealed, sealed.lua, status, agent->name, err);
+    sealed_close(&sealed);
+    return code;
+}
+
+/* ---- the manifest ---- */
+
+/* The line where the source sets a field, for messages; 1 when it does not. */
+static int line_of(const char *source, const char *field)
+{
+    int line = 1;
+    size_t length = strlen(field);
+    for (const char *at = source; *at != '\0'; at++) {
+        if (*at == '\n') {
+            line++;
+        } else if (strncmp(at, field, length) == 0 &&
+                   at[length + strspn(at + length, " ")] == '=') {
+            return line;
+        }
+    }
+    return 1;
+}
+
+static enum rv_code bad_field(const struct rv_agent *agent, const char *field, const char *rule,
+                              struct rv_error *err)
+{
+    rv_fail(err, RV_INVALID, "%s:%d: field \"%s\" %s", agent->name, line_of(agent->source, field),
+            field, rule);
+    rv_hint(err, "See agents/README.md for the manifest.");
+    return RV_INVALID;
+}
+
+static bool is_text(const json_t *value, size_t most)
+{
+    return json_is_string(value) && json_string_length(value) > 0 &&
+           json_string_length(value) <= most;
+}
+
+/* A list of different short texts. */
+static bool is_text_list(const json_t *list, size_t most)
+{
+    if (json_is_object(list) && json_object_size(list) == 0) {
+        return true; /* {} may be either */
+    }
+    if (!json_is_array(list) || json_array_size(list) > most) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!is_text(json_array_get(list, i), TEXT_MAX)) {
+            return false;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (json_equal(json_array_get(list, i), json_array_get(list, j))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool are_limits(const json_t *limits)
+{
+    static const char *const known[] = {"steps", "calls", "tokens", "money_minor", "wall_ms", "depth"};
+    const char *key;
+    json_t *value;
+    if (limits != NULL && !json_is_object(limits)) {
+        return false;
+    }
+    json_object_foreach((json_t *)(uintptr_t)limits, key, value)
+    {
+        bool is_known = false;
+        for (size_t i = 0; i < RV_COUNT(known); i++) {
+            is_known = is_known || strcmp(known[i], key) == 0;
+        }
+        if (!is_known || !json_is_integer(value) || json_integer_value(value) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error *err)
+{
+    const json_t *manifest = agent->manifest;
+    const json_t *summary = json_object_get(manifest, "summary");
+    if (!is_text(json_object_get(manifest, "name"), TEXT_MAX - 1)) {
+        return bad_field(agent, "name", "must be a short text", err);
+    }
+    if (!is_text(json_object_get(manifest, "version"), TEXT_MAX)) {
+        return bad_field(agent, "version", "must be a text like \"1.0\"", err);
+    }
+    if (summary != NULL && !is_text(summary, SUMMARY_MAX)) {
+        return bad_field(agent, "summary", "must be a sentence", err);
+    }
+    if (!is_text_list(json_object_get(manifest, "handles"), HANDLES_MAX)) {
+        return bad_field(agent, "handles", "must be a list of exception codes like {\"F01\"}", err);
+    }
+    if (!is_text_list(json_object_get(manifest, "uses"), USES_MAX)) {
+        return bad_field(agent, "uses", "must be a list of actions like {\"invoice.hold\"}", err);
+    }
+    if (!are_limits(json_object_get(manifest, "limits"))) {
+        return bad_field(agent, "limits",
+                         "may hold steps, calls, tokens, money_minor, wall_ms and depth, each an "
+                         "integer >= 0",
+                         err);
+    }
+    return RV_OK;
+}
+
+/* Takes a field of the agent's table (on top of the stack) into the manifest. */
+static enum rv_code take_field(struct rv_agent *agent, lua_State *lua, const char *field,
+                               struct rv_error *err)
+{
+    char problem[VALUES_PROBLEM_BYTES];
+    lua_pushstring(lua, field);
+    lua_rawget(lua, -2);
+    if (!lua_isnil(lua, -1)) {
+        json_t *value = values_to_json(lua, -1, problem);
+        if (value == NULL) {
+            return bad_field(agent, field, problem, err);
+        }
+        json_object_set_new(agent->manifest, field, value);
+    }
+    lua_pop(lua, 1);
+    return RV_OK;
+}
+
+static bool has_function(lua_State *lua, const char *field)
+{
+    lua_pushstring(lua, field);
+    bool found = lua_rawget(lua, -2) == LUA_TFUNCTION;
+    lua_pop(lua, 1);
+    return found;
+}
+
+struct reading {
+    struct rv_agent *agent;
+    struct rv_error *err;
+    enum rv_code code;
+};
+
+/* Under pcall, because pushing a field's name may need memory.  Stack: reading, agent table. */
+static int read_manifest(lua_State *lua)
+{
+    static const char *const fields[] = {"name", "version", "summary", "handles", "uses", "limits"};
+    struct reading *reading = lua_touserdata(lua, 1);
+    struct rv_agent *agent = reading->agent;
+    agent->manifest = json_object();
+    for (size_t i = 0; i < RV_COUNT(fields) && reading->code == RV_OK; i++) {
+        reading->code = take_field(agent, lua, fields[i], reading->err);
+    }
+    if (reading->code != RV_OK) {
+        return 0;
+    }
+    agent->has_review = has_function(lua, "review");
+    if (!has_function(lua, "plan")) {
+        reading->code = bad_field(agent, "plan", "is missing: function agent.plan(ctx, exception)",
+                                  reading->err);
+    }
+    return 0;
+}
+
+static enum rv_code open_manifest(struct rv_agent *agent, struct rv_error *err)
+{
+    struct rv_plan plan = {0};
+    enum rv_code code = engine_open(&plan, agent, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    lua_State *lua = plan.sealed.lua;
+    struct reading reading = {agent, err, RV_OK};
+    lua_pushcfunction(lua, read_manifest);
+    lua_pushlightuserdata(lua, &reading);
+    lua_pushvalue(lua, 2); /* the agent's table */
+    int status = lua_pcall(lua, 2, 0, 0);
+    code = status == LUA_OK ? reading.code
+                            : sealed_failure(&plan.sealed, lua, status, agent->name, err);
+    engine_close(&plan);
+    return code == RV_OK ? check_manifest(agent, err) : code;
+}
+
+/* ---- life ---- */
+
+enum rv_code rv_agent_load(const char *source, size_t length, const char *name,
+                           struct rv_agent **out, struct rv_error *err)
+{
+    if (length > RV_AGENT_SOURCE_MAX) {
+        return rv_fail(err, RV_LIMIT, "agent \"%s\" is larger than %d bytes", name,
+                       RV_AGENT_SOURCE_MAX);
+    }
+    if (length > 0 && source[0] == LUA_SIGNATURE[0]) {
+        return rv_fail(err, RV_INVALID, "agent \"%s\" is bytecode: a plan is text", name);
+    }
+    struct rv_agent *agent = rv_alloc(sizeof *agent);
+    agent->source = rv_strndup(source, length);
+    agent->hash = rv_sha256(source, length);
+    snprintf(agent->name, sizeof agent->name, "%s", name);
+    rv_buf_init(&agent->prelude, ENGINE_CODE_MAX);
+    rv_buf_init(&agent->code, ENGINE_CODE_MAX);
+    enum rv_code code = compile_agent(agent, length, err);
+    if (code == RV_OK) {
+        code = open_manifest(agent, err);
+    }
+    if (code != RV_OK) {
+        rv_agent_destroy(agent);
+        return code;
+    }
+    *out = agent;
+    return RV_OK;
+}
+
+void rv_agent_destroy(struct rv_agent *agent)
+{
+    if (agent != NULL) {
+        json_decref(agent->manifest);
+        rv_buf_fini(&agent->prelude);
+        rv_buf_fini(&agent->code);
+        rv_free(agent->source);
+        rv_free(agent);
+    }
+}
+
+const json_t *rv_agent_manifest(const struct rv_agent *agent)
+{
+    return agent->manifest;
+}
+
+struct rv_hash rv_agent_hash(const struct rv_agent *agent)
+{
+    return agent->hash;
+}
+
+bool rv_agent_has_review(const struct rv_agent *agent)
+{
+    return agent->has_review;
+}

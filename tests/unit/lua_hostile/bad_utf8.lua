@@ -1,0 +1,2 @@
+-- plan ends: not valid UTF-8
+ctx:note("\xff\xfe")

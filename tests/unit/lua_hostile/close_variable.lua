@@ -1,0 +1,2 @@
+-- plan ends: got a non-closable value
+local x <close> = {}

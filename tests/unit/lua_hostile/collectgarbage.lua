@@ -1,0 +1,2 @@
+-- plan ends: unknown name "collectgarbage"
+collectgarbage("stop")

@@ -1,0 +1,2 @@
+-- plan ends: ctx.run cannot be assigned
+ctx.run = 5

@@ -1,0 +1,2 @@
+-- plan ends: unknown name "debug"
+debug.sethook()

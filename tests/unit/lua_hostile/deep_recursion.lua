@@ -1,0 +1,3 @@
+-- plan ends: limit "memory"
+local function f() return 1 + f() end
+f()

@@ -1,0 +1,2 @@
+-- plan ends: xxxxxxxx
+error(("x"):rep(250000), 0)

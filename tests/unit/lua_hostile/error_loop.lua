@@ -1,0 +1,2 @@
+-- plan ends: limit
+while true do pcall(error, ("x"):rep(250000)) end

@@ -1,0 +1,2 @@
+-- plan ends: an error object that is no text
+error(nil)

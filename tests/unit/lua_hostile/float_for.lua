@@ -1,0 +1,2 @@
+-- plan ends: limit "instructions"
+for i = 1.0, math.huge do end

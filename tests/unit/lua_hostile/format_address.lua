@@ -1,0 +1,2 @@
+-- plan ends: "%p" is not offered
+local x = string.format("%5p", {})

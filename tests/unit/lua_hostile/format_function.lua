@@ -1,0 +1,2 @@
+-- plan ends: format: argument 1 is a function
+local x = ("%s"):format(pcall)

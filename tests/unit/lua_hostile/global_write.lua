@@ -1,0 +1,2 @@
+-- plan ends: global "x" assigned: declare it local
+x = 1

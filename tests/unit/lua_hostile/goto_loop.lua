@@ -1,0 +1,3 @@
+-- plan ends: limit "instructions"
+::again::
+goto again

@@ -1,0 +1,2 @@
+-- plan ends: gsub: "%" in the replacement
+local x = ("x"):gsub("x", "%2")

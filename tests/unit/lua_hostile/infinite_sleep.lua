@@ -1,0 +1,2 @@
+-- plan ends: ctx:sleep: seconds must be an integer
+ctx:sleep(math.huge)

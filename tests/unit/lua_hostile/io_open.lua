@@ -1,0 +1,2 @@
+-- plan ends: unknown name "io"
+io.open("/etc/passwd")

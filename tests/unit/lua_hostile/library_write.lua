@@ -1,0 +1,2 @@
+-- plan ends: string.rep cannot be assigned
+string.rep = nil

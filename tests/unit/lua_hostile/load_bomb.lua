@@ -1,0 +1,3 @@
+-- load ends: limit "memory"
+local t = {}
+while true do t[#t + 1] = {} end

@@ -1,0 +1,2 @@
+-- load ends: does not return its agent table
+return function() end

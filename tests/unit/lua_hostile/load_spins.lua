@@ -1,0 +1,3 @@
+-- load ends: limit "instructions"
+while true do end
+return {}

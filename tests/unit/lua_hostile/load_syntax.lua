@@ -1,0 +1,2 @@
+-- load ends: :2:
+local = 5

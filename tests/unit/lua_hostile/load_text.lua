@@ -1,0 +1,2 @@
+-- plan ends: unknown name "load"
+load("x = 1")()

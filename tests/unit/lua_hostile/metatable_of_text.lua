@@ -1,0 +1,2 @@
+-- plan ends: unknown name "getmetatable"
+getmetatable("").__index = nil

@@ -1,0 +1,2 @@
+-- plan ends: unknown name "os"
+os.exit(1)

@@ -1,0 +1,2 @@
+-- plan ends: must return ctx:plan()
+do return { actions = { { action = "payment.release" } } } end

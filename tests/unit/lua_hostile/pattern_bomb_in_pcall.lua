@@ -1,0 +1,4 @@
+-- plan ends: limit "instructions"
+while true do
+  pcall(string.find, ("a"):rep(300), ".-.-.-.-.-b$")
+end

@@ -1,0 +1,2 @@
+-- plan ends: limit "instructions"
+local x = ("a"):rep(5000):match("(.*)(.*)(.*)(.*)b")

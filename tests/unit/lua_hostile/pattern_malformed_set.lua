@@ -1,0 +1,2 @@
+-- plan ends: malformed pattern
+local x = ("x"):find("[a")

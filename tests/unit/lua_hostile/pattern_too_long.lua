@@ -1,0 +1,2 @@
+-- plan ends: longer than 256
+local x = ("x"):find(("a?"):rep(1000))

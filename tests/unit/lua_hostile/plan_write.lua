@@ -1,0 +1,2 @@
+-- plan ends: plan.add cannot be assigned
+ctx:plan().add = nil

@@ -1,0 +1,2 @@
+-- plan ends: unknown name "rawset"
+rawset(string, "rep", nil)

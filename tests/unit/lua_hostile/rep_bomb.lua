@@ -1,0 +1,2 @@
+-- plan ends: rep: the text would be longer
+local s = ("x"):rep(1 << 40)

@@ -1,0 +1,2 @@
+-- plan ends: limit "instructions"
+while true do pcall(string.rep, "x", 250000) end

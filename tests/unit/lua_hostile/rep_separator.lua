@@ -1,0 +1,2 @@
+-- plan ends: rep: the text would be longer
+local s = (""):rep(1 << 40, "separator")

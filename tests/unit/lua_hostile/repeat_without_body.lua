@@ -1,0 +1,2 @@
+-- plan ends: limit "instructions"
+repeat until false

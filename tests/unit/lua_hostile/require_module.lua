@@ -1,0 +1,2 @@
+-- plan ends: unknown name "require"
+require("os")

@@ -1,0 +1,3 @@
+-- plan ends: limit "instructions"
+local function f() return f() end
+f()

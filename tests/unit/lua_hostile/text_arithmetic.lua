@@ -1,0 +1,2 @@
+-- plan ends: attempt to perform arithmetic
+local x = "10" + 1

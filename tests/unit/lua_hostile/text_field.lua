@@ -1,0 +1,2 @@
+-- plan ends: attempt to index a string value
+("x").rep = nil

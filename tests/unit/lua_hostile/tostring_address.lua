@@ -1,0 +1,2 @@
+-- plan ends: ends here: table function
+error("ends here: " .. tostring({}) .. " " .. tostring(pcall))

@@ -1,0 +1,2 @@
+-- plan ends: is not in "uses"
+ctx:plan():add("payment.release", { payment = 1 }, { reason = "r" })

@@ -1,0 +1,2 @@
+-- plan ends: zero byte
+erp.find("invoice", { ["a\0b"] = 1 })

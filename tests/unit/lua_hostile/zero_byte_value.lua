@@ -1,0 +1,2 @@
+-- plan ends: not valid UTF-8
+erp.find("invoice", { number = "a\0b" })

@@ -262,7 +262,7 @@ for _, path in ipairs(files()) do
   local known = kind == "c" or kind == "h" or kind == "sql" or kind == "lua" or kind == "sh" or kind == "cmake"
     or kind == "md" or kind == "def" or kind == "js" or kind == "mjs" or kind == "css" or path:match("CMakeLists%.txt$")
   local shell = text and text:match("^#!/[^\n]*sh\n") ~= nil
-  if text and text ~= "" and (known or shell) and not path:match("^tests/data/") and not path:match("^scripts/demo/company/")
+  if text and text ~= "" and (known or shell) and not path:match("^tests/data/") and not path:match("^tests/unit/lua_hostile/") and not path:match("^scripts/demo/company/")
     and not text:find("\0", 1, true) then
     local lines = lines_of(text)
     check_text(path, lines)

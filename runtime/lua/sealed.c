@@ -65,7 +65,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
             arm(sealed);
         }
     }
-    void *memory = realloc(block, new_size);
+    void *memory = realloc(block, new_size); /* style: an allocator of Lua may fail */
     RV_ASSERT(memory != NULL); /* the machine is out of memory: no plan's fault */
     sealed->memory_used = sealed->memory_used - old + new_size;
     return memory;

@@ -92,10 +92,7 @@ local banned = {
   { "getenv", "only runtime/config reads the environment: rv_environment", { "^runtime/config/config%.c" } },
 }
 
-local forbidden_words = { -- the code is about reeve, not about how it was written
-  "%f[%w]claude%f[%W]", "%f[%w]chatgpt%f[%W]", "%f[%w]copilot%f[%W]", "%f[%w]anthropic%f[%W]", "%f[%w]openai's%f[%W]",
-  "%f[%w]subagent", "as an ai%f[%W]", "/work/", "/root/",
-}
+local forbidden_words = { "/home/%w", "/Users/%w" } -- the path of one machine
 
 -- scripts/format breaks lines at 100 columns; what it cannot break (tables, messages) may go on to 120,
 -- and test data to 160: behind that a reader has to scroll
@@ -262,7 +259,7 @@ for _, path in ipairs(files()) do
   local known = kind == "c" or kind == "h" or kind == "sql" or kind == "lua" or kind == "sh" or kind == "cmake"
     or kind == "md" or kind == "def" or kind == "js" or kind == "mjs" or kind == "css" or path:match("CMakeLists%.txt$")
   local shell = text and text:match("^#!/[^\n]*sh\n") ~= nil
-  if text and text ~= "" and (known or shell) and not path:match("^tests/data/") and not path:match("^scripts/demo/company/")
+  if text and text ~= "" and (known or shell) and not path:match("^tests/data/") and not path:match("^tests/unit/lua_hostile/") and not path:match("^scripts/demo/company/")
     and not text:find("\0", 1, true) then
     local lines = lines_of(text)
     check_text(path, lines)

@@ -159,8 +159,10 @@ enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *findin
         return CLI_MISSING;
     }
     if (applied.known < total) {
+        /* commands bring our own database to the schema by themselves */
         SAY(finding->remedy, "Run `reeve db migrate`.");
-        return CLI_MISSING;
+        struct rv_private_postgres_options options;
+        return place_is_private(cli, &options) ? CLI_DEGRADED : CLI_MISSING;
     }
     return CLI_OK;
 }

@@ -129,9 +129,8 @@ static enum cli_health check_model(struct cli *cli, struct cli_finding *finding)
 {
     const char *path = rv_config_text(cli->config, RV_SET_MODEL_FILE);
     if (path[0] == '\0') {
-        SAY(finding->text, "model.file is not set: agents use the built-in model, or rules alone");
-        SAY(finding->remedy,
-            "Set model.file to a GGUF file for better reasons; nothing else needs it.");
+        SAY(finding->text, "model.file is not set: agents decide by their rules");
+        SAY(finding->remedy, "Nothing: everything works without a model.");
         return CLI_DEGRADED;
     }
     char magic[4] = "";

@@ -108,7 +108,8 @@ const struct cli_command cli_commands[] = {
     {"doctor", NULL, "", "what is missing or degraded, and what to do", cmd_doctor, NULL,
      "Each line is ok, degraded (reeve works) or missing (it does not).\n"
      "Exit status 1 when something is missing."},
-    {"bench", NULL, "[NAME]", "measure (runs reeve-bench)", cmd_bench, NULL,
+    {"bench", NULL, "[NAME]", "measure (runs reeve-bench)", cmd_bench,
+     OPTIONS({"seconds", "S", "how long each case runs"}, {"case", "CASE", "only this one"}),
      "Without a name it lists what there is.  With --json one object a line:\n"
      "{\"bench\":...,\"case\":...,\"metric\":...,\"value\":...,\"unit\":...}"},
     {"version", NULL, "", "print the version", cmd_version,

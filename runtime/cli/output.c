@@ -64,6 +64,7 @@ void cli_say(const struct cli_output *output, const char *format, ...)
     if (output->quiet) {
         return;
     }
+    fflush(output->data); /* in the order in which it was said, also into one file */
     va_list values;
     va_start(values, format);
     vfprintf(output->talk, format, values);

@@ -219,5 +219,7 @@ char *config_without_password(const char *uri)
         }
     }
     rv_buf_str(&out, at);
-    return rv_buf_take(&out);
+    char *text = rv_buf_take(&out);
+    rv_buf_fini(&out);
+    return text;
 }

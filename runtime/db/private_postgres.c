@@ -23,6 +23,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/db/private_place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -269,6 +270,30 @@ static enum rv_code make_path(const char *path, mode_t mode, struct rv_error *er
     }
 }
 
+static bool is_empty(const char *path)
+{
+    DIR *folder = opendir(path);
+    int entries = 0;
+    while (folder != NULL && readdir(folder) != NULL) {
+        entries++;
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return folder != NULL && entries == 2; /* "." and ".." */
+}
+
+/* An empty folder that root made for us (mktemp -d) is ours to open, unlike one that is in use:
+ * others may pass it, not look into it. */
+static void let_pass(const char *state_dir)
+{
+    struct stat found;
+    if (geteuid() == 0 && lstat(state_dir, &found) == 0 && S_ISDIR(found.st_mode) &&
+        found.st_uid == 0 && (found.st_mode & 0011) != 0011 && is_empty(state_dir)) {
+        (void)!chmod(state_dir, (found.st_mode & 07777) | 0011); /* else: the spare place */
+    }
+}
+
 static enum rv_code make_folder(const struct private_place *place, const char *state_dir,
                                 const char *base, struct rv_error *err)
 {
@@ -278,6 +303,7 @@ static enum rv_code make_folder(const struct private_place *place, const char *s
     if (code != RV_OK) {
         return code;
     }
+    let_pass(state_dir);
     if (mkdir(base, 0700) != 0 && errno != EEXIST) {
         return cannot_make(base, errno, err);
     }

@@ -6,6 +6,8 @@ reeve_program=$1
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
 state=$(mktemp -d /tmp/rvcli-XXXXXX)
+chmod 755 "$state" # root's server, which is another account, has to pass
+
 unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
 export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
 reeve() { "$reeve_program" "$@"; }

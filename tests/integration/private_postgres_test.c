@@ -37,10 +37,28 @@ struct place {
     struct rv_error err;
 };
 
+static int remove_one(const char *path, const struct stat *found, int kind, struct FTW *where)
+{
+    (void)found;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+/* At the end of each test's process: a cluster is 60 MB, and there are many tests. */
+static char made[512];
+
+static void remove_made(void)
+{
+    nftw(made, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static struct place at(const char *name)
 {
     struct place place = {.err = {.code = RV_OK}};
     snprintf(place.state, sizeof place.state, "%s/%s", top, name);
+    snprintf(made, sizeof made, "%s", place.state);
+    atexit(remove_made);
     return place;
 }
 
@@ -249,6 +267,16 @@ TEST(a_place_that_the_account_cannot_reach_is_replaced)
     snprintf(command, sizeof command, "rm -rf '%s'", place.status.data);
     ck_assert_int_eq(system(command), 0);
     rmdir("/var/lib/reeve"); /* only when nothing else is there */
+}
+
+TEST(an_empty_private_folder_of_ours_is_used)
+{
+    struct place place = at("mktemp");
+    ck_assert_int_eq(mkdir(place.state, 0700), 0);
+    must_start(&place);
+    ck_assert_msg(strncmp(place.status.data, top, strlen(top)) == 0, "%s", place.status.data);
+    must_answer(&place);
+    must_stop(&place);
 }
 
 TEST(parents_made_under_a_strict_umask_can_be_passed)
@@ -494,14 +522,6 @@ TEST(a_cluster_in_use_where_we_cannot_see_is_left_alone)
     close(fd);
     must_start(&place);
     must_stop(&place);
-}
-
-static int remove_one(const char *path, const struct stat *found, int kind, struct FTW *where)
-{
-    (void)found;
-    (void)kind;
-    (void)where;
-    return remove(path);
 }
 
 /* A failed test leaves its server behind: end every one of ours before the folders go. */

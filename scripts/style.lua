@@ -92,8 +92,6 @@ local banned = {
   { "getenv", "only runtime/config reads the environment: rv_environment", { "^runtime/config/config%.c" } },
 }
 
-local forbidden_words = { "/home/%w", "/Users/%w" } -- the path of one machine
-
 -- scripts/format breaks lines at 100 columns; what it cannot break (tables, messages) may go on to 120,
 -- and test data to 160: behind that a reader has to scroll
 local limits = { columns = 120, test_columns = 200, lines = 1200, header_lines = 350 }
@@ -163,12 +161,6 @@ local function check_text(path, lines)
     if line:match("[ \t]$") and not path:match("%.md$") then complain(path, n, "space at the end of the line") end
     if line:match("TO" .. "DO") or line:match("FIX" .. "ME") then
       if not excused(line) then complain(path, n, "unfinished work is finished or left out") end
-    end
-    local lower = line:lower()
-    for _, word in ipairs(forbidden_words) do
-      if lower:find(word) and path ~= "scripts/style.lua" and not excused(line) then
-        complain(path, n, "names how or where it was written (" .. lower:match(word) .. ")")
-      end
     end
   end
 end

@@ -574,7 +574,9 @@ static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const st
     } else if (model == NULL) {
         ask_on_answer(op, no_answer("unavailable", "no model is loaded"));
     } else {
-        rv_model_decide(model, op->question, NULL, pass->run * 1000 + pass->seq, ask_on_answer, op);
+        /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap */
+        uint64_t seed = (uint64_t)pass->run * 1000U + (uint64_t)pass->seq;
+        rv_model_decide(model, op->question, NULL, (int64_t)(seed & INT64_MAX), ask_on_answer, op);
     }
 }
 

@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEASE_WAIT_MS = 15000, SETTLE_LOOKS = 3, LOOK_EVERY_MS = 150 };
+enum {
+    LEASE_WAIT_MS = 15000,
+    COUNT_EVERY_MS = 100,
+    LOOK_MAX_MS = 30000, /* a look whose orchestrator was restarted never ends: ask again */
+    WATCH_COUNTS = 10    /* another node's work is over when so many counts in a row find nothing left */
+};
 
 struct counts {
     int64_t left, all, asking, over;
@@ -71,40 +76,74 @@ static void wait_ms(struct node *node, int64_t ms)
     node_wait(node, &never, ms);
 }
 
-/* Drives the company's runs until nothing can move.  Where another node has the company, waits for it. */
-static enum rv_code drive(struct work *work, bool orchestrate, struct rv_error *err)
+/* Waits until this node drives the company; false: another one does, and keeps it. */
+static bool wait_for_lease(struct work *work)
+{
+    int64_t end_us = rv_mono_us(rv_clock_system()) + LEASE_WAIT_MS * 1000;
+    while (work->node->driven == 0 && rv_mono_us(rv_clock_system()) < end_us) {
+        wait_ms(work->node, COUNT_EVERY_MS);
+    }
+    return work->node->driven > 0;
+}
+
+/* Starts a run for each exception that may have one now; says how many. */
+static int start_runs(struct work *work)
+{
+    struct node *node = work->node;
+    int64_t number = 0;
+    int64_t end_us = 0;
+    while (number == 0 || node->looked < number) {
+        int64_t now_us = rv_mono_us(rv_clock_system());
+        if (number == 0 || now_us > end_us) {
+            number = node_orchestrate(node, work->tenant);
+            end_us = now_us + LOOK_MAX_MS * 1000;
+        }
+        node_wait(node, &(bool){false}, 1);
+    }
+    return node->looked_started;
+}
+
+/* Counts until no run can move by itself, `quiet` times in a row. */
+static enum rv_code wait_for_runs(struct work *work, int quiet, struct counts *shown,
+                                  struct rv_error *err)
 {
     struct counts counts = {0};
-    struct counts shown = {-1, -1, -1, -1};
-    int quiet = 0;
-    bool asked = !orchestrate;
-    node_drive(work->node, work->tenant);
-    int64_t end_us = rv_mono_us(rv_clock_system()) + LEASE_WAIT_MS * 1000;
-    while (quiet < SETTLE_LOOKS) {
-        wait_ms(work->node, LOOK_EVERY_MS);
-        if (work->node->driven == 0 && rv_mono_us(rv_clock_system()) > end_us) {
-            fprintf(stderr, "another reeve drives this company: watching it\n");
-            end_us = INT64_MAX;
-            asked = true;
-        }
-        if (!asked && work->node->driven > 0) {
-            asked = node_orchestrate(work->node, work->tenant);
-            wait_ms(work->node, LOOK_EVERY_MS);
-            continue;
-        }
+    for (int seen = 0; seen < quiet;) {
         enum rv_code code = rv_db_session_query(work->session, work->tenant, &rv_sql_cli_work_left,
                                                 NULL, take_counts, &counts, err);
         if (code != RV_OK) {
             return code;
         }
-        progress(work, &counts, &shown);
-        bool idle = counts.left == 0 && (work->node->driven > 0 || end_us == INT64_MAX);
-        quiet = asked && idle ? quiet + 1 : 0;
+        progress(work, &counts, shown);
+        seen = counts.left == 0 ? seen + 1 : 0;
+        if (seen < quiet) {
+            wait_ms(work->node, COUNT_EVERY_MS);
+        }
     }
+    return RV_OK;
+}
+
+/* Drives the company's runs until nothing can move and no exception wants another run: a run that is
+ * over may make room for the next exception of the same document.  Where another node has the company,
+ * watches that one. */
+static enum rv_code drive(struct work *work, bool orchestrate, struct rv_error *err)
+{
+    struct counts shown = {-1, -1, -1, -1};
+    node_drive(work->node, work->tenant);
+    bool ours = wait_for_lease(work);
+    if (!ours) {
+        fprintf(stderr, "another reeve drives this company: watching it\n");
+    }
+    int started = 0;
+    enum rv_code code;
+    do {
+        started = ours && orchestrate ? start_runs(work) : 0;
+        code = wait_for_runs(work, ours ? 1 : WATCH_COUNTS, &shown, err);
+    } while (code == RV_OK && started > 0);
     if (work->cli->tty && !work->cli->json) {
         fputc('\n', stderr);
     }
-    return RV_OK;
+    return code;
 }
 
 static enum rv_code detect(struct work *work, struct rv_error *err)

@@ -118,7 +118,7 @@ static void runs_start(void *self, int32_t tenant, const char *person, const jso
     struct node *node = self;
     if (rv_json_str(request, "exception", NULL) == NULL) {
         answer_soon(node, done, data, RV_INVALID, "field \"exception\" is missing: runs start from exceptions");
-    } else if (!node_orchestrate(node, tenant)) {
+    } else if (node_orchestrate(node, tenant) == 0) {
         answer_soon(node, done, data, RV_UNAVAILABLE, "another node drives this company");
     } else {
         answer_soon(node, done, data, RV_OK, "");
@@ -160,7 +160,7 @@ static void on_detected(struct rv_gate_request *request, enum rv_code code,
     struct serving *serving = firing->serving;
     bool done = code == RV_OK && (outcome->result == RV_GATE_EXECUTED ||
                                   outcome->result == RV_GATE_REPEATED);
-    if (done && !node_orchestrate(serving->node, request->tenant)) {
+    if (done && node_orchestrate(serving->node, request->tenant) == 0) {
         done = false;
         code = RV_UNAVAILABLE;
     }

@@ -77,6 +77,14 @@ static const char *const *resolutions_of(const char *type)
     return found == NULL ? NULL : found->resolutions;
 }
 
+static void looked(void *data, int32_t tenant, int64_t number, int started)
+{
+    (void)tenant;
+    struct node *node = data;
+    node->looked = number;
+    node->looked_started = started;
+}
+
 enum rv_code node_open(const struct node_options *options, struct node **out, struct rv_error *err)
 {
     struct rv_audit *audit = NULL;
@@ -122,6 +130,8 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
         .resolutions_of = resolutions_of,
         .changed = options->run_changed,
         .changed_data = options->run_changed_data,
+        .looked = looked,
+        .looked_data = node,
     };
     *out = node;
     return RV_OK;
@@ -185,13 +195,15 @@ void node_drive(struct node *node, int32_t only_tenant)
     });
 }
 
-bool node_orchestrate(struct node *node, int32_t tenant)
+int64_t node_orchestrate(struct node *node, int32_t tenant)
 {
     char name[32];
     orchestrator_name(tenant, name);
     struct rv_ref ref = rv_actors_find(node->actors, name);
     struct rv_message message = {.kind = RV_ORCHESTRATE};
-    return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
+    message.body.numbers[0] = ++node->looks;
+    bool sent = ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
+    return sent ? node->looks : 0;
 }
 
 bool node_cancel(struct node *node, int32_t tenant, int64_t run)

@@ -34,6 +34,9 @@ struct node {
     void *keep_data;
     int64_t kept_us;
     int driven; /* companies whose orchestrator runs here */
+    int64_t looks;       /* numbers given to looks at the exceptions so far */
+    int64_t looked;      /* the newest look that is over ... */
+    int looked_started;  /* ... and how many runs it began */
 };
 
 struct node_options {
@@ -53,8 +56,9 @@ void node_close(struct node *node);
 
 /* Takes the lease of one company (0: all) and drives its runs on this node's loop. */
 void node_drive(struct node *node, int32_t only_tenant);
-/* Sends RV_ORCHESTRATE to the company's orchestrator; false while it is not ours (yet). */
-bool node_orchestrate(struct node *node, int32_t tenant);
+/* Asks the company's orchestrator to look at its exceptions: the number of that look, which
+ * node->looked reaches when it is over; 0 while the company is not ours (yet). */
+int64_t node_orchestrate(struct node *node, int32_t tenant);
 /* Asks a run to stop at its next step; false when its company is not driven here. */
 bool node_cancel(struct node *node, int32_t tenant, int64_t run);
 /* First half of node_close: actors, lease, committer and database are ended, memory stays. */

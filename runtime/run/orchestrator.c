@@ -40,10 +40,14 @@ struct orchestrator {
     int live_count;
     json_t *agents; /* [{name, hash, manifest, owner}] */
     int starting;   /* run.start requests at the gate */
+    int started;    /* runs that the present look began */
     bool looking;
-    bool more; /* a look found something: look again when a run makes room for the next */
+    bool again; /* asked while looking, or the look failed: look once more */
+    bool more;  /* a look found something: look again when a run makes room for the next */
     bool ticking;
-    int started;
+    int64_t wanted;    /* newest number of RV_ORCHESTRATE */
+    int64_t answering; /* the number that the present look answers */
+    int64_t answered;
 };
 
 static enum rv_code on_start(struct rv_actor *self, void *state, const void *argument,
@@ -105,6 +109,7 @@ static void on_rows(void *data, enum rv_code code, const struct rv_result *resul
         }
     }
     struct rv_message message = {.kind = ask->kind, .payload = rows, .free = free_json};
+    message.body.numbers[0] = code;
     rv_actors_send(ask->actors, ask->to, &message);
     rv_free(ask);
 }
@@ -206,6 +211,8 @@ static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t r
     }
 }
 
+static void look_at_exceptions(struct orchestrator *me);
+
 static void tick(struct rv_actor *self, struct orchestrator *me)
 {
     (void)self;
@@ -215,6 +222,9 @@ static void tick(struct rv_actor *self, struct orchestrator *me)
     me->ticking = true;
     look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
     look(me, FOUND_APPROVALS, &rv_sql_approvals_due, 0);
+    if (me->again && !me->looking) {
+        look_at_exceptions(me);
+    }
 }
 
 /* ---- exceptions to runs ---- */
@@ -339,6 +349,39 @@ static void begin_run(struct orchestrator *me, const json_t *found, const json_t
     rv_gate_pass(me->start.options->gate, &beginning->pass);
 }
 
+static void look_at_exceptions(struct orchestrator *me)
+{
+    if (me->looking) {
+        me->again = true;
+        return;
+    }
+    me->looking = true;
+    me->again = false;
+    me->started = 0;
+    me->answering = me->wanted;
+    look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
+}
+
+/* Every run that the look asked for has been started or refused. */
+static void look_over(struct orchestrator *me)
+{
+    me->looking = false;
+    if (me->answering != me->answered && me->start.options->looked != NULL) {
+        me->start.options->looked(me->start.options->looked_data, me->start.tenant, me->answering,
+                                  me->started);
+    }
+    me->answered = me->answering;
+    if (me->again) {
+        look_at_exceptions(me);
+    }
+}
+
+static void look_failed(struct orchestrator *me)
+{
+    me->looking = false;
+    me->again = true; /* at the next tick */
+}
+
 static void orchestrate(struct orchestrator *me, const json_t *exceptions)
 {
     size_t i;
@@ -350,15 +393,9 @@ static void orchestrate(struct orchestrator *me, const json_t *exceptions)
             begin_run(me, found, agent);
         }
     }
-    me->looking = me->starting > 0;
-    me->more = me->looking;
-}
-
-static void look_at_exceptions(struct orchestrator *me)
-{
-    if (!me->looking) {
-        me->looking = true;
-        look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
+    me->more = me->starting > 0;
+    if (me->starting == 0) {
+        look_over(me);
     }
 }
 
@@ -404,22 +441,33 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         }
         break;
     case RV_ORCHESTRATE:
+        me->wanted = message->body.numbers[0];
         look_at_exceptions(me);
         break;
     case FOUND_AGENTS:
+        if (message->body.numbers[0] != RV_OK) {
+            look_failed(me);
+            break;
+        }
         json_decref(me->agents);
         me->agents = rv_message_take(message);
         look(me, FOUND_EXCEPTIONS, &rv_sql_exceptions_waiting, RV_EXCEPTIONS_PER_LOOK);
         break;
     case FOUND_EXCEPTIONS:
+        if (message->body.numbers[0] != RV_OK) {
+            look_failed(me);
+            break;
+        }
         orchestrate(me, message->payload);
         break;
     case STARTED:
         me->starting--;
-        me->looking = me->starting > 0;
         if (message->body.numbers[0] != 0) {
             me->started++;
             wake_run(self, me, message->body.numbers[0]);
+        }
+        if (me->starting == 0) {
+            look_over(me);
         }
         break;
     case RV_MESSAGE_DOWN:

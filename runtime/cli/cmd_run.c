@@ -1,6 +1,7 @@
 /* cmd_run.c -- the main job: find discrepancies, let agents work, show what came of it. */
 #include "cli_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
 #include "runtime/journal/journal.h"
 
@@ -98,7 +99,7 @@ static int start_runs(struct work *work)
             number = node_orchestrate(node, work->tenant);
             end_us = now_us + LOOK_MAX_MS * 1000;
         }
-        node_wait(node, &(bool){false}, 1);
+        wait_ms(node, 1);
     }
     return node->looked_started;
 }
@@ -146,78 +147,57 @@ static enum rv_code drive(struct work *work, bool orchestrate, struct rv_error *
     return code;
 }
 
-static enum rv_code detect(struct work *work, struct rv_error *err)
+/* ---- the job before the agents ---- */
+
+struct job_wait {
+    struct cli *cli;
+    bool done;
+    enum rv_code code;
+    struct rv_error *err;
+};
+
+static void on_job_done(void *data, enum rv_code code, const struct job_report *report,
+                        const struct rv_error *err)
 {
-    char id[64];
-    snprintf(id, sizeof id, "detect:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
-    json_t *args = json_object();
-    struct rv_principal principal = {.id = NULL};
-    json_t *outcome = NULL;
-    enum rv_code code = cli_person(work->cli, work->session, work->tenant, &principal, err);
-    if (code == RV_OK) {
-        struct rv_gate_request request = {.tenant = work->tenant,
-                                          .principal = principal,
-                                          .action = "exception.detect",
-                                          .args = args,
-                                          .command_id = id};
-        code = cli_gate(work->node, &request, &outcome, err);
+    struct job_wait *wait = data;
+    wait->done = true;
+    wait->code = code;
+    if (code != RV_OK) {
+        *wait->err = *err;
     }
-    if (code == RV_OK && !work->cli->json) {
-        const json_t *answer = json_object_get(outcome, "answer");
-        char *text = rv_json_text(answer);
+    if (wait->cli->json) {
+        return;
+    }
+    if (report->found != NULL) {
+        char *text = rv_json_text(report->found);
         fprintf(stderr, "detected: %s\n", text);
         rv_free(text);
     }
-    json_decref(outcome);
-    json_decref(args);
-    return code;
+    if (report->posted + report->refused > 0) {
+        fprintf(stderr, "posted without people: %" PRId64 " documents, %" PRId64 " could not be posted%s%s\n",
+                report->posted, report->refused, report->refused > 0 ? ", e.g. " : "", report->why);
+    }
 }
 
-/* ---- what nobody has anything against is booked without people: touchless posting ---- */
-
-static enum rv_code take_clean(void *data, const struct rv_result *result, int row,
-                               struct rv_error *err)
+static enum rv_code do_job(struct work *work, bool detect, bool post, struct rv_error *err)
 {
-    (void)err;
-    json_array_append_new(data, json_pack("{s:s,s:{s:I}}", "action", rv_result_text(result, row, 0),
-                                          "args", rv_result_text(result, row, 1),
-                                          (json_int_t)rv_result_i64(result, row, 2)));
-    return RV_OK;
-}
-
-static enum rv_code post_clean(struct work *work, struct rv_error *err)
-{
-    json_t *clean = json_array();
-    int posted = 0;
-    int refused = 0;
-    enum rv_code code = rv_db_session_query(work->session, work->tenant, &rv_sql_cli_clean_invoices,
-                                            NULL, take_clean, clean, err);
-    size_t i;
-    json_t *item;
-    json_array_foreach(clean, i, item)
-    {
-        json_t *args = json_deep_copy(json_object_get(item, "args"));
-        char id[64];
-        snprintf(id, sizeof id, "post:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
-        struct rv_gate_request request = {
-            .tenant = work->tenant,
-            .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "touchless_posting"},
-            .action = rv_json_str(item, "action", ""),
-            .args = args,
-            .command_id = id,
-            .reason = "no exception stands against it"};
-        json_t *outcome = NULL;
-        struct rv_error why = {.code = RV_OK};
-        bool ok = cli_gate(work->node, &request, &outcome, &why) == RV_OK;
-        posted += ok;
-        refused += !ok;
-        json_decref(outcome);
-        json_decref(args);
+    char id[40];
+    snprintf(id, sizeof id, "job:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
+    struct job_wait wait = {.cli = work->cli, .err = err};
+    struct job_options options = {.node = work->node,
+                                  .tenant = work->tenant,
+                                  .id = id,
+                                  .detect = detect,
+                                  .post = post,
+                                  .done = on_job_done,
+                                  .data = &wait};
+    enum rv_code code =
+        cli_person(work->cli, work->session, work->tenant, &options.principal, err);
+    if (code == RV_OK) {
+        job_start(&options);
+        node_wait(work->node, &wait.done, 0);
+        code = wait.code;
     }
-    if (json_array_size(clean) > 0 && !work->cli->json) {
-        fprintf(stderr, "posted without people: %d documents, %d could not be posted\n", posted, refused);
-    }
-    json_decref(clean);
     return code;
 }
 
@@ -228,14 +208,8 @@ int cmd_exception_run(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct work work = {.cli = cli};
     enum rv_code code = work_open(cli, &work, &err);
-    if (code == RV_OK && !no_detect) {
-        code = detect(&work, &err);
-    }
-    if (code == RV_OK && !no_post) {
-        code = post_clean(&work, &err);
-    }
-    if (code == RV_OK && !no_detect && !no_post) {
-        code = detect(&work, &err); /* what was posted may now match the bank, or owe too much */
+    if (code == RV_OK && !(no_detect && no_post)) {
+        code = do_job(&work, !no_detect, !no_post, &err);
     }
     if (code == RV_OK) {
         code = drive(&work, true, &err);

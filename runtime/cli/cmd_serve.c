@@ -1,6 +1,7 @@
 /* cmd_serve.c -- the long-running node: inbox and API, runs of all companies, web hooks. */
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
 #include "runtime/hooks/callback.h"
 #include "runtime/hooks/sender.h"
@@ -137,7 +138,7 @@ static void runs_cancel(void *self, int32_t tenant, const char *person, int64_t 
     }
 }
 
-/* ---- schedules: detect, then let the orchestrator work ---- */
+/* ---- schedules: the main job, then the agents ---- */
 
 struct serving {
     struct node *node;
@@ -146,27 +147,25 @@ struct serving {
 };
 
 struct firing {
-    struct rv_gate_request request;
     struct serving *serving;
+    int32_t tenant;
     int64_t fire;
-    json_t *args;
-    char id[48];
 };
 
-static void on_detected(struct rv_gate_request *request, enum rv_code code,
-                        const struct rv_gate_outcome *outcome, const struct rv_error *err)
+static void on_job_done(void *data, enum rv_code code, const struct job_report *report,
+                        const struct rv_error *err)
 {
-    struct firing *firing = request->data;
+    struct firing *firing = data;
     struct serving *serving = firing->serving;
-    bool done = code == RV_OK && (outcome->result == RV_GATE_EXECUTED ||
-                                  outcome->result == RV_GATE_REPEATED);
-    if (done && node_orchestrate(serving->node, request->tenant) == 0) {
-        done = false;
+    const char *why = code == RV_OK ? "" : err->message;
+    if (code == RV_OK && node_orchestrate(serving->node, firing->tenant) == 0) {
         code = RV_UNAVAILABLE;
+        why = "another node drives this company now";
     }
-    const char *why = done ? "" : err != NULL && code != RV_OK ? err->message : "the gate did not allow it";
-    rv_schedule_done(serving->schedules, request->tenant, firing->fire, done ? RV_OK : RV_DENIED, why);
-    json_decref(firing->args);
+    rv_log(RV_LOG_INFO, "schedule", "JOB-DONE",
+           "tenant=%d posted=%" PRId64 " refused=%" PRId64 " %s", firing->tenant, report->posted,
+           report->refused, report->why);
+    rv_schedule_done(serving->schedules, firing->tenant, firing->fire, code, why);
     rv_free(firing);
 }
 
@@ -181,20 +180,19 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
         return;
     }
     struct firing *firing = rv_alloc(sizeof *firing);
-    firing->serving = serving;
-    firing->fire = fire_id;
-    firing->args = json_object();
-    snprintf(firing->id, sizeof firing->id, "schedule:%" PRId64, fire_id);
-    firing->request = (struct rv_gate_request){
+    *firing = (struct firing){serving, tenant, fire_id};
+    char id[40];
+    snprintf(id, sizeof id, "fire:%" PRId64, fire_id);
+    job_start(&(struct job_options){
+        .node = serving->node,
         .tenant = tenant,
         .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "schedule"},
-        .action = "exception.detect",
-        .args = firing->args,
-        .command_id = firing->id,
-        .done = on_detected,
+        .id = id,
+        .detect = true,
+        .post = true,
+        .done = on_job_done,
         .data = firing,
-    };
-    rv_gate_submit(serving->node->gate, &firing->request);
+    });
 }
 
 static bool drives(void *data, int32_t tenant)
@@ -226,7 +224,7 @@ int cmd_serve(struct cli *cli)
     rv_log_level(rv_log_level_from_name(rv_config_text(cli->config, RV_SET_LOG_LEVEL)));
     struct rv_error err = {.code = RV_OK};
     struct serving serving = {.stop = false};
-    if (place_node(cli, &serving.node, &err) != RV_OK) {
+    if (place_serving_node(cli, &serving.node, &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
     struct node *node = serving.node;

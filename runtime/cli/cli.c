@@ -60,7 +60,7 @@ static int run(struct cli *cli, int argc, char **argv)
     cli->as = cli_option(cli, "as");
     const char *level = cli_option(cli, "log");
     rv_log_level(level != NULL ? rv_log_level_from_name(level) : RV_LOG_ERROR);
-    if (code == RV_OK && cli_flag(cli, "help")) {
+    if (code == RV_OK && cli_flag(cli, "help") && noun != NULL) { /* `reeve --help` is `reeve help` */
         cli->output.json = false;
         cli_help_command(&cli->output, cli->command);
         return 0;

@@ -24,7 +24,12 @@
 
 #include <stdio.h>
 
-enum { WRITE_ORDER_MAX = 200, ROUND_MS = 1000 /* at least so often the private server is looked after */, CLOSE_MS = 10000, KEEP_EVERY_US = 1000000 };
+enum {
+    WRITE_ORDER_MAX = 200,
+    ROUND_MS = 1000, /* at least so often the private server is looked after */
+    CLOSE_MS = 10000,
+    KEEP_EVERY_US = 1000000
+};
 
 const struct rv_migration *const node_migrations[] = {
     rv_journal_migrations, rv_gate_migrations, rv_db_migrations,       rv_http_migrations,
@@ -71,7 +76,7 @@ static const struct rv_statement **make_write_order(void)
     return order;
 }
 
-static const char *const *resolutions_of(const char *type)
+const char *const *node_resolutions_of(const char *type)
 {
     const struct erp_exception_type *found = erp_exception_type_find(type);
     return found == NULL ? NULL : found->resolutions;
@@ -133,7 +138,7 @@ static void core_open(struct node_core *core, struct node *node)
         .gate = core->gate,
         .approvals = core->approvals,
         .port = rv_store_port(core->store),
-        .resolutions_of = resolutions_of,
+        .resolutions_of = node_resolutions_of,
         .looked = looked,
         .looked_data = node,
     };
@@ -276,16 +281,6 @@ int64_t node_orchestrate(struct node *node, int32_t tenant)
     message.body.numbers[0] = ++node->looks;
     bool sent = ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
     return sent ? node->looks : 0;
-}
-
-bool node_cancel(struct node *node, int32_t tenant, int64_t run)
-{
-    char name[32];
-    orchestrator_name(tenant, name);
-    struct rv_ref ref = rv_actors_find(node->actors, name);
-    struct rv_message message = {.kind = RV_ORCHESTRATOR_CANCEL};
-    message.body.numbers[0] = run;
-    return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
 }
 
 bool node_wait(struct node *node, const bool *done, int64_t timeout_ms)

@@ -77,8 +77,8 @@ void node_drive(struct node *node, int32_t only_tenant);
 /* Asks the company's orchestrator to look at its exceptions: the number of that look, which
  * node->looked reaches when it is over; 0 while the company is not ours (yet). */
 int64_t node_orchestrate(struct node *node, int32_t tenant);
-/* Asks a run to stop at its next step; false when its company is not driven here. */
-bool node_cancel(struct node *node, int32_t tenant, int64_t run);
+/* The commands that may resolve a type of exception, NULL-terminated; NULL when unknown. */
+const char *const *node_resolutions_of(const char *type);
 /* First half of node_close: actors, lease, committer and database are ended, memory stays. */
 void node_stop(struct node *node);
 /* Runs the main core until *done, or `timeout_ms` (0: for ever); false on timeout. */

@@ -1,7 +1,8 @@
 /* orchestrator.h -- one actor per company: picks agents for exceptions, starts runs, brings back those
  * that can move, ends approvals whose time has come.
  *
- *   tick (twice a second): runs that could move -> run actors; due approvals -> expire or escalate
+ *   tick (twice a second): runs that could move -> run actors; runs that people want stopped -> told so;
+ *                           due approvals -> expire or escalate
  *   RV_ORCHESTRATE        : open exceptions -> agent that handles the type -> run.start through the gate
  *
  * A look at the exceptions is over when every run it asked for was started or refused; only then does
@@ -22,7 +23,6 @@
 enum {
     RV_ORCHESTRATE = RV_MESSAGE_USER,  /* look for open exceptions; numbers[0]: given back to `looked` */
     RV_ORCHESTRATOR_TICK,              /* look for runs that can move */
-    RV_ORCHESTRATOR_CANCEL,            /* numbers[0]: run that shall stop */
     RV_RUNS_ACTIVE_MAX = 64,           /* run actors of one company at once: its share of the core */
     RV_ORCHESTRATOR_TICK_MS = 500,
     RV_EXCEPTIONS_PER_LOOK = 500

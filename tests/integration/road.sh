@@ -226,6 +226,38 @@ serve)
     same=$(for tenant in 1 2 3 4; do count $tenant "SELECT string_agg(type || ' ' || n, ', ' ORDER BY type) FROM (
         SELECT type, count(*) AS n FROM exception GROUP BY type) x"; done | sort -u | wc -l)
     check "the same documents gave the same findings" 1 "$same"
+    # what an operator asks of runs over HTTP: cancel one that waits for people, start it again
+    if command -v node >/dev/null 2>&1; then
+        reeve person add operator --roles operator --company two >/dev/null
+        token=$(reeve token make operator --company two | grep -o 'rvt_[A-Za-z0-9_-]*')
+        address=$(sed -n 's/.*\(http:[^ ]*\)$/\1/p' "$state/serve")
+        run=$(count 2 "SELECT id FROM run WHERE status = 'waiting' AND waiting_on = 'approval' ORDER BY id LIMIT 1")
+        key=$(count 2 "SELECT substr(business_key, 11) FROM run WHERE id = $run")
+        call() { # METHOD PATH BODY
+            node -e 'fetch(process.argv[1], {method: process.argv[2], body: process.argv[3], headers: {authorization:
+                "Bearer " + process.argv[4], "content-type": "application/json"}}).then(async (r) =>
+                console.log(r.status, await r.text()))' "$address${2#/}" "$1" "$3" "$token"
+        }
+        check "a run that is asked to stop is accepted" 202 "$(call POST "/v1/runs/$run/cancel" '{"reason":"by hand"}' | cut -c1-3)"
+        for _ in $(seq 40); do
+            status=$(count 2 "SELECT status FROM run WHERE id = $run")
+            case "$status" in cancelled | compensated) status=stopped && break ;; esac
+            sleep 0.25
+        done
+        check "and stops, taking back what it did" stopped "$status"
+        check "its approval is void" 0 "$(count 2 "SELECT count(*) FROM approval WHERE run_id = $run AND status = 'requested'")"
+        check "a run that is over cannot be stopped" 409 "$(call POST "/v1/runs/$run/cancel" '{}' | cut -c1-3)"
+        check "an unknown run is not found" 404 "$(call POST "/v1/runs/4711/signal" '{"name":"x"}' | cut -c1-3)"
+        check "an unknown exception is not found" 404 "$(call POST "/v1/runs" '{"exception":"zz"}' | cut -c1-3)"
+        check "an exception gets another run" 202 "$(call POST "/v1/runs" "{\"exception\":\"$key\"}" | tee "$state/started" | cut -c1-3)"
+        check "only one at a time" 409 "$(call POST "/v1/runs" "{\"exception\":\"$key\"}" | cut -c1-3)"
+        for _ in $(seq 40); do
+            waiting=$(count 2 "SELECT count(*) FROM run WHERE business_key = 'exception:$key' AND status = 'waiting'")
+            [ "$waiting" = 1 ] && break
+            sleep 0.25
+        done
+        check "which asks people again" 1 "$waiting"
+    fi
     kill -TERM "$server"
     wait "$server"
     check "asked to stop it stops cleanly" 0 $?

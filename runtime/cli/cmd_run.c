@@ -244,13 +244,18 @@ int cmd_run_work(struct cli *cli)
 
 /* ---- looking ---- */
 
-static int list_with(struct cli *cli, const struct rv_statement *statement)
+/* `words` are what may be asked for, separated by spaces. */
+static int list_with(struct cli *cli, const struct rv_statement *statement, const char *words)
 {
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
+    const char *word = cli->argc > 0 ? cli->argv[0] : "";
+    if (cli_one_of("STATE", word, words, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
     struct rv_args *args = rv_args_create(statement);
-    rv_args_text(args, 2, cli->argc > 0 ? cli->argv[0] : "");
+    rv_args_text(args, 2, word);
     enum rv_code code = place_session(cli, &session, &err);
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, &err);
@@ -266,12 +271,14 @@ static int list_with(struct cli *cli, const struct rv_statement *statement)
 
 int cmd_exception_list(struct cli *cli)
 {
-    return list_with(cli, &rv_sql_cli_exceptions);
+    return list_with(cli, &rv_sql_cli_exceptions, "open resolved auto_closed snoozed");
 }
 
 int cmd_run_list(struct cli *cli)
 {
-    return list_with(cli, &rv_sql_cli_runs);
+    return list_with(cli, &rv_sql_cli_runs,
+                     "created planning executing waiting reviewing compensating done failed cancelled "
+                     "compensated diverged");
 }
 
 struct story {
@@ -333,7 +340,13 @@ static struct rv_args *run_args(const struct rv_statement *statement, int64_t ru
 static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_error *err)
 {
     const char *text = cli->argv[0];
-    int64_t run = strtoll(strncmp(text, "r_", 2) == 0 ? text + 2 : text, NULL, 10);
+    const char *digits = text + (strncmp(text, "r_", 2) == 0 ? 2 : 0);
+    char *end = NULL;
+    int64_t run = strtoll(digits, &end, 10);
+    if (end == digits || *end != '\0') {
+        rv_fail(err, RV_INVALID, "RUN: \"%s\" is not the name of a run", text);
+        return rv_hint(err, "It looks like r_911902230237808202; see the runs: reeve run list.");
+    }
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     *story = (struct story){NULL, json_array(), json_array(), json_array()};

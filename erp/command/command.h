@@ -63,13 +63,13 @@ struct erp_command {
     enum erp_tier tier;
     const struct rv_statement
         *load; /* (tenant int4, unit int4[], args jsonb[]) -> (unit int4, state jsonb) */
-    /* Optional: what takes long to find out is looked at before the transaction, on a reader, in one
-     * snapshot: (tenant int4, args jsonb) -> rows (portion jsonb), at least one.  The gate then runs
-     * load and decide once for each portion, in a transaction of its own: one action, one decision,
-     * one answer.  `load` gets {"args": args, "look": portion} instead of args, and once without
-     * "look" for its facts alone; between look and load the world has moved, so load checks again
-     * what must still hold.  Portions are committed as they come: a command that ends early has done
-     * the first ones, and the same command again does the rest. */
+    /* Optional: what takes long to find out is looked at before the transaction, on a reader, in
+     * one snapshot: (tenant int4, args jsonb) -> rows (portion jsonb), at least one.  The gate then
+     * runs load and decide once for each portion, in a transaction of its own: one action, one
+     * decision, one answer.  `load` gets {"args": args, "look": portion} instead of args, and once
+     * without "look" for its facts alone; between look and load the world has moved, so load checks
+     * again what must still hold.  Portions are committed as they come: a command that ends early
+     * has done the first ones, and the same command again does the rest. */
     const struct rv_statement *look;
     /* With `look`: adds the answer of one portion to the sum of those before. */
     void (*join)(json_t *sum, const json_t *answer);

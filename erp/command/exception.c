@@ -1,8 +1,8 @@
 /* exception.c -- finding discrepancies and answering for them.
  *
- *   detect   the look compares what the detectors find with what is raised, outside the transaction;
- * the load asks again, for one portion of the difference, what is still so; this file turns it into an
- * event.  A second run finds no difference and says nothing.
+ *   detect   the look compares what the detectors find with what is raised, outside the
+ * transaction; the load asks again, for one portion of the difference, what is still so; this file
+ * turns it into an event.  A second run finds no difference and says nothing.
  *
  *   open <==> snoozed       resolved: by a person or agent, never raised again under this key
  *     |  \--> resolved      auto_closed: the cause is gone; raised again when it comes back
@@ -53,12 +53,11 @@ static enum rv_code detect_decide(const struct erp_context *context, const json_
         json_array_append_new(rows, row);
         erp_set_int(by_type, code, rv_json_int(by_type, code, 0) + 1);
     }
-    erp_answer(outcome,
-               json_pack("{s:I,s:I,s:I,s:b,s:I,s:o}", "raised", (json_int_t)raise_count, "closed",
-                         (json_int_t)close_count, "changed",
-                         (json_int_t)rv_json_int(state, "changed", 0), "more",
-                         (int)rv_json_bool(state, "more", false), "found",
-                         (json_int_t)rv_json_int(state, "found", 0), "by_type", by_type));
+    erp_answer(outcome, json_pack("{s:I,s:I,s:I,s:b,s:I,s:o}", "raised", (json_int_t)raise_count,
+                                  "closed", (json_int_t)close_count, "changed",
+                                  (json_int_t)rv_json_int(state, "changed", 0), "more",
+                                  (int)rv_json_bool(state, "more", false), "found",
+                                  (json_int_t)rv_json_int(state, "found", 0), "by_type", by_type));
     if (raise_count + close_count == 0) {
         json_decref(rows);
         return RV_OK;

@@ -3,9 +3,9 @@
  * 1,000,000 invoice lines on 500,000 invoices, as many order and receipt lines, 100,000 bank lines,
  * 200,000 open items, generated in the database from a seed with planted discrepancies of known
  * number.  The projections are filled directly (they are what detectors read); every detector runs
- * as the service role under row-level security, then the command exception.detect raises all it may,
- * while another command of the same company is written over and over: "stood" is the longest that one
- * of these took, "portion" the longest time the company's head was held for the detection.
+ * as the service role under row-level security, then the command exception.detect raises all it
+ * may, while another command of the same company is written over and over: "stood" is the longest
+ * that one of these took, "portion" the longest time the company's head was held for the detection.
  */
 #include "tests/bench/bench_erp.h"
 

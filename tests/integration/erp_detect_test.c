@@ -55,7 +55,7 @@ static void import_chain(struct erp_world *world)
     erp_do(world, "remittance.register",
            erp_json("{'kind':'remittance','number':'RA-5','issue_date':'2025-11-22','currency':'"
                     "EUR','supplier':" SUPPLIER ",'total_minor':1100,'lines':[{'invoice':'RG-77','"
-                                                "paid_minor':1100,'date':'2025-11-22'}]}"));
+                    "paid_minor':1100,'date':'2025-11-22'}]}"));
     erp_do(world, "credit_note.register",
            erp_json(
                "{'kind':'credit_note','number':'GS-3','issue_date':'2025-11-25','currency':'EUR','"
@@ -219,10 +219,9 @@ TEST(two_detections_at_once_raise_nothing_twice)
     erp_queue(&world, "exception.detect", erp_json("{'as_of':'2026-01-01','types':['F12']}"), NULL);
     erp_drain(&world);
     ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM exception"), 300);
-    ck_assert_int_eq(
-        erp_number(&world, "SELECT sum(jsonb_array_length(body->'raised')) FROM event"
-                           " WHERE type = 'exceptions.detected.v1'"),
-        300);
+    ck_assert_int_eq(erp_number(&world, "SELECT sum(jsonb_array_length(body->'raised')) FROM event"
+                                        " WHERE type = 'exceptions.detected.v1'"),
+                     300);
     erp_world_close(&world);
 }
 
@@ -231,8 +230,8 @@ TEST(a_limit_bounds_what_is_raised_and_says_that_there_is_more)
     struct erp_world world;
     erp_world_open(&world);
     slow_detector(&world, 0, 700);
-    const json_t *answer = erp_do(
-        &world, "exception.detect", erp_json("{'as_of':'2026-01-01','types':['F12'],'limit':600}"));
+    const json_t *answer = erp_do(&world, "exception.detect",
+                                  erp_json("{'as_of':'2026-01-01','types':['F12'],'limit':600}"));
     ck_assert_int_eq(rv_json_int(answer, "raised", -1), 600);
     ck_assert_int_eq(rv_json_int(answer, "found", -1), 700);
     ck_assert(rv_json_bool(answer, "more", false));
@@ -252,10 +251,10 @@ TEST(a_limit_bounds_what_is_raised_and_says_that_there_is_more)
 
 static void hold_the_invoice(struct erp_world *world, void *data)
 {
-    erp_queue(world, "invoice.hold",
-              erp_json("{'invoice':%" PRId64 ",'code':'%s','reason':'r'}", *(int64_t *)data,
-                       "price"),
-              NULL);
+    erp_queue(
+        world, "invoice.hold",
+        erp_json("{'invoice':%" PRId64 ",'code':'%s','reason':'r'}", *(int64_t *)data, "price"),
+        NULL);
 }
 
 static void reject_the_invoice(struct erp_world *world, void *data)
@@ -309,10 +308,9 @@ TEST(what_changes_between_look_and_write_is_left_to_the_next_detection)
     ck_assert_int_eq(world.refused, 0);
     world.looked = NULL;
     detect(&world, "closed");
-    ck_assert_int_eq(
-        erp_number(&world, "SELECT count(*) FROM exception WHERE state = 'open'"
-                           " AND type IN ('F01', 'F02', 'F10')"),
-        0);
+    ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM exception WHERE state = 'open'"
+                                        " AND type IN ('F01', 'F02', 'F10')"),
+                     0);
     erp_world_close(&world);
 }
 

@@ -1,5 +1,7 @@
-/* erp_read_test.c -- what agents ask costs the same in a large company: every kind by every field that
- * may be asked goes by an index, results are bounded and in one order, and a wrong question is told. */
+/* erp_read_test.c -- what agents ask costs the same in a large company: every kind by every field
+ * that may be asked goes by an index, results are bounded and in one order, and a wrong question is
+ * told. */
+#include "erp/command/read.h"
 #include "runtime/base/check.h"
 #include "tests/support/erp_world.h"
 #include "tests/support/postgres.h"
@@ -18,7 +20,8 @@ enum {
 };
 
 static const char *const fill[] = {
-    "INSERT INTO party (tenant_id, id, kind, name, name_norm, vat_id, vat_norm, ext_id, iban, status,"
+    "INSERT INTO party (tenant_id, id, kind, name, name_norm, vat_id, vat_norm, ext_id, iban, "
+    "status,"
     " version) SELECT 1, g, 'supplier', 'Supplier ' || g, 'SUPPLIER' || g, 'DE' || g, 'DE' || g,"
     " 'X' || g, 'IBAN' || g, 'active', 1 FROM generate_series(1, 1000) AS g",
     "INSERT INTO purchase_order (tenant_id, id, number, number_norm, party, issued, currency, net,"
@@ -26,7 +29,8 @@ static const char *const fill[] = {
     " 20000, 'open', 1 FROM generate_series(1, 120000) AS g",
     "INSERT INTO order_line (tenant_id, order_id, pos, no, qty, price, net)"
     " SELECT 1, g, 1, '1', 10, 10, 10000 FROM generate_series(1, 120000) AS g",
-    "INSERT INTO receipt (tenant_id, id, kind, number, number_norm, party, issued, order_id, version)"
+    "INSERT INTO receipt (tenant_id, id, kind, number, number_norm, party, issued, order_id, "
+    "version)"
     " SELECT 1, g, 'receipt', 'GR-' || g, 'GR' || g, 1 + g % 1000, date '2025-01-01', g, 1"
     " FROM generate_series(1, 120000) AS g",
     "INSERT INTO receipt_line (tenant_id, receipt_id, pos, no, counts, order_id, order_pos, qty)"
@@ -36,44 +40,56 @@ static const char *const fill[] = {
     " SELECT 1, g, 'R-' || g, 'R' || g, CASE WHEN g % 2 = 0 THEN 7 ELSE 1 + g % 1000 END,"
     " date '2025-01-05', date '2025-02-05', date '2025-01-06', 'EUR', g, 10000, 1900, 11900, 11900,"
     " CASE WHEN g % 1000 = 0 THEN 'held' ELSE 'posted' END, 1 FROM generate_series(1, 120000) AS g",
-    "INSERT INTO invoice_line (tenant_id, invoice_id, pos, no, order_id, order_pos, qty, price, net)"
+    "INSERT INTO invoice_line (tenant_id, invoice_id, pos, no, order_id, order_pos, qty, price, "
+    "net)"
     " SELECT 1, g, 1, '1', g, 1, 10, 10, 10000 FROM generate_series(1, 120000) AS g",
-    "INSERT INTO invoice_line (tenant_id, invoice_id, pos, no, order_id, order_pos, qty, price, net)"
+    "INSERT INTO invoice_line (tenant_id, invoice_id, pos, no, order_id, order_pos, qty, price, "
+    "net)"
     " SELECT 1, 5, p, p::text, 5, 1, 1, 1, 100 FROM generate_series(2, 2000) AS p",
     "INSERT INTO invoice_tax (tenant_id, invoice_id, pos, category, rate, base, tax)"
     " SELECT 1, g, 1, 'S', 19, 10000, 1900 FROM generate_series(1, 120000) AS g",
-    "INSERT INTO credit_note (tenant_id, id, number, number_norm, party, issued, registered, currency,"
+    "INSERT INTO credit_note (tenant_id, id, number, number_norm, party, issued, registered, "
+    "currency,"
     " invoice_id, net, tax, gross, payable, state, version)"
-    " SELECT 1, g, 'C-' || g, 'C' || g, 1 + g % 1000, date '2025-01-05', date '2025-01-06', 'EUR', g,"
+    " SELECT 1, g, 'C-' || g, 'C' || g, 1 + g % 1000, date '2025-01-05', date '2025-01-06', 'EUR', "
+    "g,"
     " 100, 19, 119, 119, 'registered', 1 FROM generate_series(1, 120000) AS g",
     "INSERT INTO credit_request (tenant_id, id, invoice_id, party, amount, currency, reason, state,"
     " version) SELECT 1, g, g, 1 + g % 1000, 100, 'EUR', 'r', 'open', 1"
     " FROM generate_series(1, 120000) AS g",
-    "INSERT INTO open_item (tenant_id, id, party, side, doc_kind, doc_id, ref, ref_norm, due, currency,"
+    "INSERT INTO open_item (tenant_id, id, party, side, doc_kind, doc_id, ref, ref_norm, due, "
+    "currency,"
     " amount, open, je_id) SELECT 1, g, CASE WHEN g % 2 = 0 THEN 7 ELSE 1 + g % 1000 END, 'AP',"
-    " 'invoice', g, 'R-' || g, 'R' || g, date '2025-06-01', 'EUR', 10000 + g / 100, 10000 + g / 100, g"
+    " 'invoice', g, 'R-' || g, 'R' || g, date '2025-06-01', 'EUR', 10000 + g / 100, 10000 + g / "
+    "100, g"
     " FROM generate_series(1, 120000) AS g",
-    "INSERT INTO payment (tenant_id, id, party, currency, amount, pay_on, account, reference, state,"
+    "INSERT INTO payment (tenant_id, id, party, currency, amount, pay_on, account, reference, "
+    "state,"
     " version) SELECT 1, g, 1 + g % 1000, 'EUR', g, date '2025-06-01', '1200', 'r',"
     " CASE WHEN g % 1000 = 0 THEN 'proposed' ELSE 'cleared' END, 1"
     " FROM generate_series(1, 120000) AS g",
     "INSERT INTO bank_statement (tenant_id, id, account, statement_ref, currency, state, version)"
     " SELECT 1, g, '1200', 'S' || g, 'EUR', 'imported', 1 FROM generate_series(1, 1200) AS g",
-    "INSERT INTO bank_line (tenant_id, id, statement_id, account, fp, occ, booked, amount, currency,"
+    "INSERT INTO bank_line (tenant_id, id, statement_id, account, fp, occ, booked, amount, "
+    "currency,"
     " counterparty, counterparty_iban, memo, state, version)"
     " SELECT 1, g, 1 + g / 100, '1200', decode(lpad(to_hex(g), 64, '0'), 'hex'), 1,"
     " date '2025-06-10', -(10000 + g / 100), 'EUR', 'S', 'IBAN' || CASE WHEN g % 2 = 0 THEN 7 ELSE"
     " 1 + g % 1000 END, 'Invoice R-' || g || ' of the year 2025, thank you',"
     " CASE WHEN g % 1000 = 0 THEN 'open' ELSE 'posted' END, 1 FROM generate_series(1, 120000) AS g",
-    "INSERT INTO remittance (tenant_id, id, number, number_norm, party, issued, currency, total, version)"
+    "INSERT INTO remittance (tenant_id, id, number, number_norm, party, issued, currency, total, "
+    "version)"
     " SELECT 1, g, 'RA-' || g, 'RA' || g, 1 + g % 1000, date '2025-06-01', 'EUR', 100, 1"
     " FROM generate_series(1, 1200) AS g",
-    "INSERT INTO remittance_line (tenant_id, remittance_id, pos, party, invoice_ref, invoice_ref_norm,"
-    " paid, currency, paid_on) SELECT 1, 1 + g / 100, 1 + g % 100, 1 + g % 1000, 'R-' || g, 'R' || g,"
+    "INSERT INTO remittance_line (tenant_id, remittance_id, pos, party, invoice_ref, "
+    "invoice_ref_norm,"
+    " paid, currency, paid_on) SELECT 1, 1 + g / 100, 1 + g % 100, 1 + g % 1000, 'R-' || g, 'R' || "
+    "g,"
     " 100, 'EUR', date '2025-06-01' FROM generate_series(0, 119899) AS g",
     "INSERT INTO exception (tenant_id, key, type, subject, rule_version, resource, party, summary,"
     " evidence, tier, state, opened_seq, opened_on, version)"
-    " SELECT 1, sha256(g::text::bytea), 'F0' || 1 + g % 9, 's' || g, 1, 'invoice:' || g, 1 + g % 1000,"
+    " SELECT 1, sha256(g::text::bytea), 'F0' || 1 + g % 9, 's' || g, 1, 'invoice:' || g, 1 + g % "
+    "1000,"
     " 'x', '{}', 1, CASE WHEN g % 1000 = 0 THEN 'open' ELSE 'resolved' END, g, date '2025-06-01', 1"
     " FROM generate_series(1, 120000) AS g",
     "INSERT INTO event (tenant_id, seq, stream, version, type, occurred_on, recorded_at, actor,"
@@ -203,14 +219,14 @@ TEST(what_agents_ask_goes_by_an_index_and_is_bounded)
                                  json_loads(questions[i].filter, 0, NULL), "limit", 10000);
         json_t *rows = timed(world, "erp.find", args);
         ck_assert_msg(json_array_size(rows) <= FIND_MAX, "%s", questions[i].filter);
-        ck_assert_msg(json_array_size(rows) > 0 || strstr(questions[i].filter, "key") != NULL, "%s %s",
-                      questions[i].kind, questions[i].filter);
+        ck_assert_msg(json_array_size(rows) > 0 || strstr(questions[i].filter, "key") != NULL,
+                      "%s %s", questions[i].kind, questions[i].filter);
         json_decref(rows);
     }
     PQfinish(conn);
     /* the same order every time: by id */
-    json_t *rows = timed(world, "erp.find",
-                         erp_json("{'kind':'invoice','filter':{'party':7},'limit':200}"));
+    json_t *rows =
+        timed(world, "erp.find", erp_json("{'kind':'invoice','filter':{'party':7},'limit':200}"));
     ck_assert_int_eq(json_array_size(rows), FIND_MAX);
     int64_t before = 0;
     size_t i;
@@ -256,7 +272,8 @@ static void refused(struct erp_world *world, const char *args, const char *words
     PGresult *result = PQexec(conn, sql);
     ck_assert_msg(PQresultStatus(result) == PGRES_FATAL_ERROR, "%s was answered", args);
     ck_assert_str_eq(PQresultErrorField(result, PG_DIAG_SQLSTATE), "P0001");
-    ck_assert_msg(strstr(PQerrorMessage(conn), words) != NULL, "%s: %s", args, PQerrorMessage(conn));
+    ck_assert_msg(strstr(PQerrorMessage(conn), words) != NULL, "%s: %s", args,
+                  PQerrorMessage(conn));
     PQclear(result);
     PQfinish(conn);
 }
@@ -266,11 +283,13 @@ TEST(a_wrong_question_is_told_with_the_words_that_are_right)
     struct erp_world world;
     erp_world_open(&world);
     refused(&world, "{\"kind\":\"tenant\"}", "kinds are: account, bank_line");
-    refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"numbr\":\"1\"}}", "name one of: id, number");
+    refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"numbr\":\"1\"}}",
+            "name one of: id, number");
     refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"currency\":\"EUR\"}}", "needs one of: id");
     refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"tenant_id\":2}}", "cannot be found by");
     refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"party\":\"x\"}}", "wrong form");
-    refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"party\":8,\"due\":\"soon\"}}", "wrong form");
+    refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"party\":8,\"due\":\"soon\"}}",
+            "wrong form");
     refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"party\":[1]}}", "one value");
     refused(&world, "{\"kind\":\"invoice\",\"filter\":{\"findings\":null}}", "cannot be found by");
     refused(&world, "{\"kind\":\"exception\",\"filter\":{\"key\":\"zz\"}}", "wrong form");
@@ -281,6 +300,25 @@ TEST(a_wrong_question_is_told_with_the_words_that_are_right)
     none = erp_read(&world, "erp.get", erp_json("{'kind':'exception','id':'nonsense'}"));
     ck_assert(none == NULL || json_is_null(none));
     json_decref(none);
+    erp_world_close(&world);
+}
+
+TEST(what_the_program_says_can_be_read_is_what_the_database_answers)
+{
+    struct erp_world world;
+    erp_world_open(&world);
+    char *known =
+        erp_text(&world, "SELECT string_agg(kind || ':' || array_to_string(fields, ','), ' '"
+                         " ORDER BY kind) FROM erp_read_kinds()");
+    char mine[2000] = "";
+    for (const struct erp_read_kind *at = erp_read_kinds; at->name != NULL; at++) {
+        strcat(strcat(mine, *mine == '\0' ? "" : " "), at->name);
+        for (int i = 0; at->fields[i] != NULL; i++) {
+            strcat(strcat(mine, i == 0 ? ":" : ","), at->fields[i]);
+        }
+    }
+    ck_assert_str_eq(mine, known);
+    rv_free(known);
     erp_world_close(&world);
 }
 

@@ -44,8 +44,8 @@ static int64_t number(struct door *door, const char *sql)
 {
     PGconn *conn = PQconnectdb(door->superuser);
     PGresult *result = PQexec(conn, sql);
-    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1, "%s: %s", sql,
-                  PQerrorMessage(conn));
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1, "%s: %s",
+                  sql, PQerrorMessage(conn));
     int64_t found = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     PQclear(result);
     PQfinish(conn);
@@ -68,14 +68,14 @@ static void activate(struct door *door)
     rv_args_text(put, 4, bundle);
     rv_args_text(put, 5, "");
     rv_args_text(put, 6, "person:tester");
-    ck_assert_msg(rv_db_session_query(session, 1, &rv_sql_policy_bundle_put, put, NULL, NULL, &err) ==
-                      RV_OK,
-                  "%s", err.message);
+    ck_assert_msg(
+        rv_db_session_query(session, 1, &rv_sql_policy_bundle_put, put, NULL, NULL, &err) == RV_OK,
+        "%s", err.message);
     struct rv_args *active = rv_args_create(&rv_sql_policy_activate);
     rv_args_bytes(active, 2, hash.bytes, RV_HASH_BYTES);
-    ck_assert_msg(rv_db_session_query(session, 1, &rv_sql_policy_activate, active, NULL, NULL,
-                                      &err) == RV_OK,
-                  "%s", err.message);
+    ck_assert_msg(
+        rv_db_session_query(session, 1, &rv_sql_policy_activate, active, NULL, NULL, &err) == RV_OK,
+        "%s", err.message);
     rv_db_session_close(session);
 }
 
@@ -127,8 +127,9 @@ static void on_done(struct rv_gate_request *request, enum rv_code code,
         door->last_event = outcome->last_event;
     }
     snprintf(door->message, sizeof door->message, "%s",
-             code != RV_OK ? err->message
-             : outcome->message != NULL ? outcome->message : "");
+             code != RV_OK              ? err->message
+             : outcome->message != NULL ? outcome->message
+                                        : "");
 }
 
 /* Asks for a detection; returns how long it took in milliseconds. */

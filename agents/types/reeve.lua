@@ -2,8 +2,8 @@
 -- reeve.lua -- what an agent can say, for editors with a Lua language server.  Never run.
 
 ---@alias reeve.kind
----| "invoice" | "order" | "receipt" | "supplier" | "credit_note" | "payment" | "bank_line"
----| "statement" | "exception" | "account"
+---| "account" | "bank_line" | "credit_note" | "credit_request" | "exception" | "invoice" | "open_item"
+---| "order" | "payment" | "receipt" | "remittance" | "statement" | "supplier"
 ---@alias reeve.code "unavailable" | "timeout" | "limit" | "invalid" | "not_found" | string
 ---@alias reeve.plain string | integer | boolean | table
 

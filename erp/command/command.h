@@ -4,7 +4,8 @@
  * invariants need, a pure function that decides, and the command that undoes it.  Nothing here does
  * I/O: the gate (runtime/gate/gate.c) loads, decides and writes, all in one transaction.
  *
- *     args --schema--> load (SQL) --> state --> decide(args, state) --> events + answer + books
+ *     args --schema--> [look (SQL, a reader)] --> load (SQL) --> state --> decide(args, state)
+ *                                                       --> events + answer + books
  *
  * The same decide gives the dry run that an approver sees and the effect that executes.
  */
@@ -62,6 +63,16 @@ struct erp_command {
     enum erp_tier tier;
     const struct rv_statement
         *load; /* (tenant int4, unit int4[], args jsonb[]) -> (unit int4, state jsonb) */
+    /* Optional: what takes long to find out is looked at before the transaction, on a reader, in
+     * one snapshot: (tenant int4, args jsonb) -> rows (portion jsonb), at least one.  The gate then
+     * runs load and decide once for each portion, in a transaction of its own: one action, one
+     * decision, one answer.  `load` gets {"args": args, "look": portion} instead of args, and once
+     * without "look" for its facts alone; between look and load the world has moved, so load checks
+     * again what must still hold.  Portions are committed as they come: a command that ends early
+     * has done the first ones, and the same command again does the rest. */
+    const struct rv_statement *look;
+    /* With `look`: adds the answer of one portion to the sum of those before. */
+    void (*join)(json_t *sum, const json_t *answer);
     /* Business keys the command reads and writes, e.g. "invoice:4711", from the arguments alone,
      * into arena memory; returns how many (<= ERP_KEYS_MAX).  The first is the resource. */
     int (*keys)(const json_t *args, struct rv_arena *arena, const char *out[ERP_KEYS_MAX]);

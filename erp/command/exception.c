@@ -1,7 +1,8 @@
 /* exception.c -- finding discrepancies and answering for them.
  *
- *   detect   the load statement compares what the detectors find with what is raised; this file
- * turns the difference into one event.  A second run finds no difference and says nothing.
+ *   detect   the look compares what the detectors find with what is raised, outside the
+ * transaction; the load asks again, for one portion of the difference, what is still so; this file
+ * turns it into an event.  A second run finds no difference and says nothing.
  *
  *   open <==> snoozed       resolved: by a person or agent, never raised again under this key
  *     |  \--> resolved      auto_closed: the cause is gone; raised again when it comes back
@@ -32,12 +33,11 @@ static enum rv_code detect_decide(const struct erp_context *context, const json_
                                   struct rv_error *err)
 {
     (void)args;
+    (void)err;
     const json_t *raised = json_object_get(state, "raised");
     const json_t *closed = json_object_get(state, "closed");
     int64_t raise_count = (int64_t)json_array_size(raised);
     int64_t close_count = (int64_t)json_array_size(closed);
-    int64_t raise_total = rv_json_int(state, "raise_total", 0);
-    int64_t close_total = rv_json_int(state, "close_total", 0);
     json_t *rows = json_array();
     json_t *by_type = json_object();
     size_t i;
@@ -53,19 +53,36 @@ static enum rv_code detect_decide(const struct erp_context *context, const json_
         json_array_append_new(rows, row);
         erp_set_int(by_type, code, rv_json_int(by_type, code, 0) + 1);
     }
-    erp_answer(outcome, json_pack("{s:I,s:I,s:b,s:O?,s:o}", "raised", (json_int_t)raise_count,
-                                  "closed", (json_int_t)close_count, "more",
-                                  raise_count < raise_total || close_count < close_total, "found",
-                                  json_object_get(state, "found"), "by_type", by_type));
+    erp_answer(outcome, json_pack("{s:I,s:I,s:I,s:b,s:I,s:o}", "raised", (json_int_t)raise_count,
+                                  "closed", (json_int_t)close_count, "changed",
+                                  (json_int_t)rv_json_int(state, "changed", 0), "more",
+                                  (int)rv_json_bool(state, "more", false), "found",
+                                  (json_int_t)rv_json_int(state, "found", 0), "by_type", by_type));
     if (raise_count + close_count == 0) {
         json_decref(rows);
         return RV_OK;
     }
-    (void)err;
     erp_emit(outcome, erp_stream(context->arena, "detection", context->first_id), 1,
              "exceptions.detected.v1", context->today,
              json_pack("{s:o,s:o}", "raised", rows, "closed", json_deep_copy(closed)));
     return RV_OK;
+}
+
+/* `found` and `more` are of the whole look, the same in every portion. */
+static void detect_join(json_t *sum, const json_t *answer)
+{
+    static const char *const counts[] = {"raised", "closed", "changed"};
+    for (size_t i = 0; i < RV_COUNT(counts); i++) {
+        erp_set_int(sum, counts[i],
+                    rv_json_int(sum, counts[i], 0) + rv_json_int(answer, counts[i], 0));
+    }
+    json_t *by_type = json_object_get(sum, "by_type");
+    const char *code;
+    json_t *count;
+    json_object_foreach(json_object_get(answer, "by_type"), code, count)
+    {
+        erp_set_int(by_type, code, rv_json_int(by_type, code, 0) + json_integer_value(count));
+    }
 }
 
 /* clang-format off */
@@ -76,9 +93,11 @@ const struct erp_command erp_exception_detect = {
         FIELD("types", JSON({"type": "array", "minItems": 1, "maxItems": 40, "items": {"type": "string",
             "enum": ["F01", "F02", "F04", "F07", "F08", "F09", "F10", "F12", "F19", "F21", "F22", "F23"]},
             "default": ["F01", "F02", "F04", "F07", "F08", "F09", "F10", "F12", "F19", "F21", "F22", "F23"]})) ","
-        FIELD("limit", JSON({"type": "integer", "minimum": 1, "maximum": 1000, "default": 500})) ","
+        FIELD("limit", JSON({"type": "integer", "minimum": 1, "maximum": 10000, "default": 5000})) ","
         FIELD("as_of", DATE)),
     .tier = ERP_TIER_NOTE,
+    .look = &rv_sql_exception_detect_look,
+    .join = detect_join,
     .load = &rv_sql_exception_detect_load,
     .keys = detect_keys,
     .decide = detect_decide,

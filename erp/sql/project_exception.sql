@@ -10,7 +10,7 @@ WITH e AS (
 ), closed AS (
     UPDATE exception x SET state = 'auto_closed', closed_on = e.occurred, snoozed_until = NULL
       FROM e CROSS JOIN LATERAL jsonb_array_elements_text(e.body->'closed') AS c(key)
-     WHERE x.tenant_id = $1 AND x.key = decode(c.key, 'hex')
+     WHERE x.tenant_id = $1 AND x.key = decode(c.key, 'hex') AND x.state IN ('open', 'snoozed')
 )
 INSERT INTO exception (tenant_id, key, type, subject, rule_version, resource, party, summary, evidence,
                        money, currency, tier, state, opened_seq, opened_on, sla_on, version)
@@ -24,7 +24,8 @@ SELECT $1, decode(r.key, 'hex'), r.type, r.subject, r.rule_version, r.resource, 
     ON CONFLICT (tenant_id, key) DO UPDATE
    SET state = 'open', summary = excluded.summary, evidence = excluded.evidence, money = excluded.money,
        opened_seq = excluded.opened_seq, opened_on = excluded.opened_on, sla_on = excluded.sla_on,
-       closed_on = NULL, snoozed_until = NULL;
+       closed_on = NULL, snoozed_until = NULL
+ WHERE exception.state <> 'resolved'; -- what people answered in the same moment stands
 
 -- name: project_exception_resolved
 -- params: tenant int4, seq int8[], stream text[], occurred date[], body jsonb[]

@@ -135,6 +135,8 @@ int cmd_policy_load(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
 int cmd_policy_test(struct cli *cli);
 int cmd_policy_explain(struct cli *cli);
+int cmd_agent_check(struct cli *cli);
+int cmd_agent_test(struct cli *cli);
 int cmd_agent_publish(struct cli *cli);
 int cmd_agent_list(struct cli *cli);
 int cmd_import(struct cli *cli);

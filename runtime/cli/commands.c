@@ -33,6 +33,28 @@ const struct cli_command cli_commands[] = {
     {"policy", "test", "FILE", "run the tests a bundle carries", cmd_policy_test, NULL, NULL},
     {"policy", "explain", "FILE QUESTION.json", "why a question is allowed, held or denied",
      cmd_policy_explain, NULL, NULL},
+    {"agent", "check", "[FILE]...", "what is wrong with an agent, with line and field",
+     cmd_agent_check,
+     OPTIONS({"actions", NULL, "lists the actions an agent may name in \"uses\""},
+             {"exceptions", NULL, "lists the exceptions it may name in \"handles\""}),
+     "Needs no database.  Exit status 0: good; 1: a mistake, named; 2: no such file."},
+    {"agent", "test", "AGENT.lua|DIR...", "run the cases of agents",
+     cmd_agent_test, NULL,
+     "The cases are the files in the folder \"cases\" beside agent.lua: what the world answers, and\n"
+     "what must be proposed.  DIR is the folder of an agent or a folder of such folders.  Every\n"
+     "question must be one that can be answered, every action must pass its schema.\n"
+     "\n"
+     "  return {\n"
+     "    { name = \"a small difference is accepted\",\n"
+     "      exception = { key = \"...\", code = \"F01\", evidence = { invoice = 42 } },\n"
+     "      answers = { { ask = \"erp.get\", args = { kind = \"invoice\", id = 42 },\n"
+     "                    value = { id = 42, number = \"R-7\" } },\n"
+     "                  { ask = \"llm.decide\", error = \"unavailable\" } },\n"
+     "      actions = { { action = \"invoice.hold\", args = { invoice = 42 } } } },\n"
+     "  }\n"
+     "\n"
+     "More in agents/README.md.  Needs no database.  Exit status 0: all passed; 1: some failed, and\n"
+     "what differs is printed; 2: there is no such file."},
     {"agent", "publish", "FILE...", "check and activate agents", cmd_agent_publish,
      OPTIONS({"owner", "PERSON", "who answers for them"}), NULL},
     {"agent", "list", "", "active agents", cmd_agent_list, NULL, NULL},

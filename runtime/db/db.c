@@ -143,6 +143,12 @@ static void refuse(void *data)
 void rv_db_query(struct rv_db *db, int32_t tenant, const struct rv_statement *statement,
                  struct rv_args *args, rv_db_done done, void *data)
 {
+    rv_db_query_within(db, tenant, statement, args, db->timeout_ms, done, data);
+}
+
+void rv_db_query_within(struct rv_db *db, int32_t tenant, const struct rv_statement *statement,
+                        struct rv_args *args, int64_t timeout_ms, rv_db_done done, void *data)
+{
     RV_ON_LOOP(db->loop);
     struct query *query = rv_alloc(sizeof *query);
     if (args == NULL && statement->param_count > 0) {
@@ -157,7 +163,7 @@ void rv_db_query(struct rv_db *db, int32_t tenant, const struct rv_statement *st
         .args = args,
         .done = done,
         .data = data,
-        .deadline_us = rv_mono_us(rv_loop_clock(db->loop)) + db->timeout_ms * 1000,
+        .deadline_us = rv_mono_us(rv_loop_clock(db->loop)) + timeout_ms * 1000,
     };
     if (db->closing > 0) {
         query->code = rv_fail(&query->err, RV_CANCELED, "the database pool is closing");

@@ -35,6 +35,9 @@ void rv_db_close(struct rv_db *db, void (*closed)(void *data), void *data);
  * twice: after RV_UNAVAILABLE it is unknown whether the commit happened. */
 void rv_db_query(struct rv_db *db, int32_t tenant, const struct rv_statement *statement,
                  struct rv_args *args, rv_db_done done, void *data);
+/* The same with its own deadline, for what is known to take long. */
+void rv_db_query_within(struct rv_db *db, int32_t tenant, const struct rv_statement *statement,
+                        struct rv_args *args, int64_t timeout_ms, rv_db_done done, void *data);
 
 int rv_result_rows(const struct rv_result *result);
 bool rv_result_is_null(const struct rv_result *result, int row, int column);

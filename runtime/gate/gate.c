@@ -5,6 +5,11 @@
  *   decide          budget > policy > approval > books > rows        (pure, repeatable)
  *   done            commit acknowledged: tell the caller
  *
+ * A command with a `look` (erp/command/command.h) goes through decide once without effect, so that only
+ * who may act makes the database work; then the look is taken on a reader and its portions are committed
+ * one after the other, each judged again.  They are one action: the decision is recorded with the first
+ * portion, the outcome and the answer with the last.
+ *
  * The tenant's active policy is read inside the transaction; when it is not the compiled one we have,
  * the unit gives up without writing, the bundle is fetched and compiled, and the request starts again:
  * a decision is never made under a policy that is not active in its own transaction.
@@ -30,6 +35,7 @@
 enum {
     GATE_POLICY_FETCHES_MAX = 8,          /* a bundle that moves more often than this is an attack */
     GATE_OP_ARENA_MAX = 64 << 20,         /* one request with its facts and dry run */
+    GATE_LOOK_MS = 600 * 1000,            /* a look over a whole company; as a session's statements */
     GATE_APPROVAL_EXPIRY_DEFAULT_S = 86400 /* only when a rule forgot: the loader refuses that */
 };
 
@@ -72,6 +78,14 @@ struct op {
     struct erp_outcome books;
     struct rv_gate_outcome outcome;
     char message[256];
+    /* commands with a look */
+    bool unlooked;     /* this try learned that looking is worth the while */
+    json_t *portions;  /* what the look gave; NULL before */
+    size_t portion;    /* the one that is being committed */
+    json_t *look_args; /* {args, look: portion} */
+    json_t *sum;       /* the answer of the portions committed so far, or the stored one */
+    int64_t decision;  /* audit record made with the first portion */
+    int64_t first_event, last_event; /* of the portions committed so far */
 };
 
 static void op_more_loads(struct rv_unit *unit);
@@ -154,6 +168,7 @@ static void op_reset(struct op *op)
     op->facts = NULL;
     op->policy = NULL;
     op->stale = false;
+    op->unlooked = false;
     op->limit_count = 0;
     rv_error_clear(&op->facts_error);
     erp_outcome_fini(&op->books);
@@ -168,6 +183,9 @@ static void op_destroy(struct op *op)
     erp_outcome_fini(&op->books);
     json_decref(op->gate_args);
     json_decref(op->limit_args);
+    json_decref(op->look_args);
+    json_decref(op->portions);
+    json_decref(op->sum);
     rv_arena_destroy(op->step);
     rv_arena_destroy(op->arena);
     rv_free(op);
@@ -183,6 +201,24 @@ static void refuse_early(struct rv_gate *gate, struct rv_gate_request *request, 
     struct rv_gate_outcome outcome = {
         .result = RV_GATE_REFUSED, .code = code, .message = err->message};
     request->done(request, code, &outcome, err);
+}
+
+/* What the command's own load is asked with: the arguments, or one portion of the look. */
+static void load_with(struct op *op)
+{
+    json_t *args = op->request->args;
+    if (op->command->look != NULL) {
+        json_decref(op->look_args);
+        args = op->look_args =
+            json_pack("{s:O,s:O*}", "args", args, "look",
+                      op->portions == NULL ? NULL : json_array_get(op->portions, op->portion));
+    }
+    op->unit.loads[LOAD_STATE] = (struct rv_load){.statement = op->command->load, .args = args};
+}
+
+static bool last_portion(const struct op *op)
+{
+    return op->command->look == NULL || op->portion + 1 >= json_array_size(op->portions);
 }
 
 void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
@@ -216,8 +252,7 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
     if (request->approval != 0) {
         json_object_set_new(op->gate_args, "approval", json_integer(request->approval));
     }
-    op->unit.loads[LOAD_STATE] =
-        (struct rv_load){.statement = command->load, .args = request->args};
+    load_with(op);
     op->unit.load_count = 2;
     rv_commit(gate->committer, &op->unit);
 }
@@ -345,7 +380,8 @@ static void limits_used(struct op *op, struct rv_batch *batch, const json_t *app
     for (int i = 0; i < op->limit_count; i++) {
         used[i] = json_integer_value(json_array_get(loaded, (size_t)i)) +
                   rv_json_int(limits->taken, limit_name(op, &op->limits[i]), 0) -
-                  held_by_approval(approval, &op->limits[i]);
+                  held_by_approval(approval, &op->limits[i]) -
+                  (op->portion > 0 ? op->limits[i].adds : 0); /* taken with the first portion */
     }
 }
 
@@ -420,23 +456,6 @@ static int64_t resource_version_of(const json_t *state)
     return rv_json_int(json_object_get(state, "facts"), "version", -1);
 }
 
-static bool rules_subset(const struct rv_verdict *verdict, const json_t *granted)
-{
-    for (int i = 0; i < verdict->rule_count && i < RV_VERDICT_RULES_MAX; i++) {
-        bool found = false;
-        size_t k;
-        json_t *rule;
-        json_array_foreach((json_t *)(uintptr_t)granted, k, rule)
-        {
-            found = found || strcmp(json_string_value(rule), verdict->rules[i].id) == 0;
-        }
-        if (!found) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static enum rv_code void_because(struct op *op, const char *why)
 {
     snprintf(op->message, sizeof op->message, "the approval no longer binds: %s", why);
@@ -486,7 +505,7 @@ static enum rv_code check_approval(struct op *op, const json_t *approval, const 
         return void_because(op, "action, arguments or resource changed since it was asked");
     }
     if (op->verdict.kind == RV_HOLD &&
-        !rules_subset(&op->verdict, json_object_get(approval, "rules"))) {
+        !rv_verdict_rules_within(&op->verdict, json_object_get(approval, "rules"))) {
         return void_because(op, "the policy now asks for more");
     }
     return RV_OK;
@@ -678,8 +697,14 @@ static void execute(struct op *op, struct rv_batch *batch, const json_t *approva
     op->outcome.books = op->books.books;
     op->outcome.approval = op->request->approval;
     append_events(op, batch);
-    limits_take(op, batch, false, NULL);
-    if (op->request->approval != 0) {
+    if (op->first_event != 0) {
+        op->outcome.first_event = op->first_event;
+        op->outcome.last_event = op->outcome.last_event != 0 ? op->outcome.last_event : op->last_event;
+    }
+    if (op->portion == 0) {
+        limits_take(op, batch, false, NULL);
+    }
+    if (op->request->approval != 0 && last_portion(op)) {
         rv_limits_release(batch, json_object_get(approval, "limits"));
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_status_set);
         rv_args_i64(rows, 2, op->request->approval);
@@ -704,7 +729,8 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
         return RV_CONFLICT;
     }
     op->outcome.stored = true;
-    op->outcome.answer = json_object_get(log, "answer");
+    json_decref(op->sum);
+    op->outcome.answer = op->sum = json_incref(json_object_get(log, "answer")); /* outlives the load */
     if (strcmp(rv_json_str(log, "outcome", ""), "applied") == 0) {
         op->outcome.result = RV_GATE_REPEATED;
         op->outcome.first_event = rv_json_int(log, "first", 0);
@@ -744,10 +770,20 @@ static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct 
     if (op->request->approval != 0 && check_approval(op, approval, state, now_us) != RV_OK) {
         return RV_OK;
     }
+    if (op->command->look != NULL && op->portions == NULL) {
+        op->unlooked = true; /* nothing is written by this try */
+        return rv_fail(err, RV_CONFLICT, "\"%s\" looks before it acts", op->command->name);
+    }
     code = run_books(op, batch, state, &why);
     if (code != RV_OK) {
         refused(op, code, &why);
         return RV_OK;
+    }
+    if (op->sum != NULL) {
+        json_t *total = json_deep_copy(op->sum);
+        op->command->join(total, op->books.answer);
+        json_decref(op->books.answer);
+        op->books.answer = total;
     }
     if (op->request->dry_run) {
         op->outcome.result = op->verdict.kind == RV_HOLD ? RV_GATE_HELD : RV_GATE_EXECUTED;
@@ -783,9 +819,19 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     if (code != RV_OK || request->dry_run) {
         return code;
     }
-    int64_t decision = rv_record_decision(batch, &request->principal, request->action, &args_digest,
+    bool executed = op->outcome.result == RV_GATE_EXECUTED;
+    if (op->portion > 0 && !executed) {
+        op->outcome.message = rv_arena_printf(op->step, "after %zu of %zu portions: %s", op->portion,
+                                              json_array_size(op->portions), op->message);
+    }
+    if (op->portion == 0 || op->outcome.result == RV_GATE_DENIED) {
+        op->decision = rv_record_decision(batch, &request->principal, request->action, &args_digest,
                                           &op->verdict, policy_hex(op), request->approval,
                                           request->reason, request->run, request->seq);
+    }
+    if (executed && !last_portion(op)) {
+        return RV_OK;
+    }
     if (op->outcome.result == RV_GATE_EXECUTED || op->outcome.result == RV_GATE_REFUSED) {
         log_command(op, batch, &args_digest);
     }
@@ -796,7 +842,7 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
         rv_limits_release(batch, json_object_get(json_object_get(load_state(op, LOAD_GATE), "approval"),
                                               "limits"));
     }
-    rv_record_outcome(batch, decision, request->action, &op->outcome, request->run, request->seq);
+    rv_record_outcome(batch, op->decision, request->action, &op->outcome, request->run, request->seq);
     if (request->append != NULL) {
         request->append(request, batch, &op->outcome);
     }
@@ -866,9 +912,50 @@ static void op_finish(struct op *op, enum rv_code code, const struct rv_error *e
     op_destroy(op);
 }
 
+/* The look is there: from now on portion after portion. */
+static void on_look(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct op *op = data;
+    if (code != RV_OK) {
+        op_finish(op, code, err);
+        return;
+    }
+    RV_ASSERT(rv_result_rows(result) > 0);
+    op->portions = json_array();
+    for (int row = 0; row < rv_result_rows(result); row++) {
+        json_array_append_new(op->portions, rv_result_json(result, row, 0));
+    }
+    load_with(op);
+    rv_commit(op->gate->committer, &op->unit);
+}
+
+static void next_portion(struct op *op)
+{
+    json_decref(op->sum);
+    op->sum = json_incref(op->books.answer);
+    op->first_event = op->outcome.first_event;
+    op->last_event = op->outcome.last_event;
+    op->portion++;
+    load_with(op);
+    rv_commit(op->gate->committer, &op->unit);
+}
+
 static void op_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
 {
     struct op *op = (struct op *)unit;
+    if (code == RV_CONFLICT && op->unlooked) {
+        struct rv_args *args = rv_args_create(op->command->look);
+        rv_args_json(args, 2, op->request->args);
+        rv_db_query_within(op->gate->db, unit->tenant, op->command->look, args, GATE_LOOK_MS, on_look,
+                           op);
+        return;
+    }
+    if (code == RV_OK && op->request != NULL && op->outcome.result == RV_GATE_EXECUTED &&
+        !last_portion(op)) {
+        next_portion(op);
+        return;
+    }
     if (code == RV_CONFLICT && op->stale && op->fetches++ < GATE_POLICY_FETCHES_MAX) {
         rv_db_query(op->gate->db, unit->tenant, &rv_sql_policy_active_get, NULL, on_policy, op);
         return;

@@ -114,6 +114,9 @@ struct rv_gate_request {
     bool dry_run; /* decide and show, write nothing */
 };
 
+/* A command with a look (erp/command/command.h) is committed in portions, as one action: `done` and
+ * `append` come once, with the last.  There an error other than RV_OK means that the last portions
+ * were not written; the same request again does the rest. */
 void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request);
 
 /* A decision without an ERP command: model calls, run starts, policy loads.  Writes the decision to

@@ -108,6 +108,23 @@ json_t *rv_verdict_rules_json(const struct rv_verdict *verdict)
     return rules;
 }
 
+bool rv_verdict_rules_within(const struct rv_verdict *verdict, const json_t *granted)
+{
+    for (int i = 0; i < verdict->rule_count && i < RV_VERDICT_RULES_MAX; i++) {
+        bool found = false;
+        size_t k;
+        json_t *rule;
+        json_array_foreach((json_t *)(uintptr_t)granted, k, rule)
+        {
+            found = found || strcmp(json_string_value(rule), verdict->rules[i].id) == 0;
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int64_t rv_record_decision(struct rv_batch *batch, const struct rv_principal *principal,
                            const char *action, const struct rv_hash *args_digest,
                            const struct rv_verdict *verdict, const char *policy_hex,

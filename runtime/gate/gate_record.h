@@ -30,6 +30,8 @@ char *rv_principal_text(const struct rv_principal *principal, struct rv_arena *a
 json_t *rv_principal_json(const struct rv_principal *principal, int32_t tenant);
 
 json_t *rv_verdict_rules_json(const struct rv_verdict *verdict);
+/* Is every rule of the verdict among those that an approval was granted for? */
+bool rv_verdict_rules_within(const struct rv_verdict *verdict, const json_t *granted);
 const char *rv_verdict_name(enum rv_verdict_kind kind);
 
 /* Audit record of the decision; returns its sequence. */

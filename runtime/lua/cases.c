@@ -16,7 +16,9 @@ enum { SAY_BYTES = 200 };
 struct running {
     const char *file;
     const json_t *one; /* the case */
+    const struct rv_case_checks *checks;
     struct rv_error *err;
+    json_t *plan; /* out: what was proposed; owned */
 };
 
 /* ---- reading the file ---- */
@@ -160,6 +162,17 @@ static json_t *answer_of(const json_t *given)
 }
 
 /* Steps to the end.  `*result` is new, or NULL when the plan failed (run->err says why). */
+static enum rv_code check_ask(const struct running *run, const char *what, const char *name,
+                              const json_t *args)
+{
+    const struct rv_case_checks *checks = run->checks;
+    enum rv_code code =
+        checks->ask == NULL ? RV_OK : checks->ask(checks->data, name, args, run->err);
+    return code == RV_OK ? RV_OK
+                         : rv_wrap(run->err, code, "%s: case \"%s\": %s", run->file,
+                                   rv_json_str(run->one, "name", "?"), what);
+}
+
 static enum rv_code answer_requests(const struct running *run, struct rv_plan *plan,
                                     json_t **result, bool *failed)
 {
@@ -179,6 +192,9 @@ static enum rv_code answer_requests(const struct running *run, struct rv_plan *p
             code = compare_call(run, what, given, "ask", request.name, request.args);
             if (code == RV_OK && hostile != NULL && mentions(request.args, hostile)) {
                 code = differ(run, what, "the hostile text below \"untrusted\" only", request.args);
+            }
+            if (code == RV_OK) {
+                code = check_ask(run, what, request.name, request.args);
             }
             answer = answer_of(given);
             continue;
@@ -221,20 +237,49 @@ static enum rv_code compare_actions(const struct running *run, const json_t *res
     return code;
 }
 
-static enum rv_code run_case(const struct running *run, struct rv_agent *agent, rv_case_done done,
-                             void *data)
+/* A misspelt expectation would expect nothing. */
+static enum rv_code check_fields(const struct running *run)
+{
+    static const char *const known[] = {"name",  "exception", "answers", "actions",
+                                        "fails", "hostile",   "today"};
+    const char *key;
+    json_t *value;
+    if (!json_is_object(run->one) || !json_is_string(json_object_get(run->one, "name"))) {
+        rv_fail(run->err, RV_INVALID, "%s: a case is a table with a name", run->file);
+        return rv_hint(run->err, "Write it as in { name = \"...\", exception = {...}, ... }.");
+    }
+    json_object_foreach((json_t *)(uintptr_t)run->one, key, value)
+    {
+        bool found = false;
+        for (size_t i = 0; i < RV_COUNT(known); i++) {
+            found = found || strcmp(known[i], key) == 0;
+        }
+        if (!found) {
+            rv_fail(run->err, RV_INVALID, "%s: case \"%s\": there is no field \"%.60s\"", run->file,
+                    rv_json_str(run->one, "name", "?"), key);
+            return rv_hint(run->err, "A case has name, exception, answers, actions or fails, "
+                                     "hostile, today.");
+        }
+    }
+    return RV_OK;
+}
+
+static enum rv_code run_case(struct running *run, struct rv_agent *agent)
 {
     const char *fails = rv_json_str(run->one, "fails", NULL);
+    enum rv_code code = check_fields(run);
+    if (code != RV_OK) {
+        return code;
+    }
     json_t *input =
         json_pack("{s:s,s:I,s:s,s:i,s:O?}", "run", "r_1", "now_us", (json_int_t)1767225600000000,
                   "today", rv_json_str(run->one, "today", "2026-01-01"), "seed", 1, "exception",
                   json_object_get(run->one, "exception"));
     struct rv_plan *plan = NULL;
-    json_t *result = NULL;
     bool failed = false;
-    enum rv_code code = rv_plan_start(agent, "plan", input, &plan, run->err);
+    code = rv_plan_start(agent, "plan", input, &plan, run->err);
     if (code == RV_OK) {
-        code = answer_requests(run, plan, &result, &failed);
+        code = answer_requests(run, plan, &run->plan, &failed);
     }
     if (code == RV_OK && failed) {
         code = fails != NULL && strstr(run->err->message, fails) != NULL
@@ -242,15 +287,16 @@ static enum rv_code run_case(const struct running *run, struct rv_agent *agent, 
                    : rv_wrap(run->err, RV_INVALID, "%s: case \"%s\"", run->file,
                              rv_json_str(run->one, "name", "?"));
     } else if (code == RV_OK) {
-        code =
-            fails != NULL ? differ(run, "the plan", fails, result) : compare_actions(run, result);
+        code = fails != NULL ? differ(run, "the plan", fails, run->plan)
+                             : compare_actions(run, run->plan);
     }
     if (code == RV_OK) {
+        const struct rv_case_checks *checks = run->checks;
         rv_error_clear(run->err);
-        code =
-            done != NULL ? done(data, rv_json_str(run->one, "name", "?"), result, run->err) : RV_OK;
+        code = checks->plan == NULL ? RV_OK
+                                    : checks->plan(checks->data, rv_json_str(run->one, "name", "?"),
+                                                   run->plan, run->err);
     }
-    json_decref(result);
     json_decref(input);
     rv_plan_destroy(plan);
     return code;
@@ -261,14 +307,33 @@ enum rv_code rv_agent_cases(struct rv_agent *agent, const char *source, size_t l
                             struct rv_error *err)
 {
     struct rv_error own = {.code = RV_OK};
+    struct rv_case_checks checks = {.plan = done, .data = data};
     json_t *cases = NULL;
     *passed = 0;
     err = err != NULL ? err : &own;
     enum rv_code code = read_cases(source, length, file, &cases, err);
     for (size_t i = 0; code == RV_OK && i < json_array_size(cases); i++) {
-        struct running run = {file, json_array_get(cases, i), err};
-        code = run_case(&run, agent, done, data);
+        struct running run = {file, json_array_get(cases, i), &checks, err, NULL};
+        code = run_case(&run, agent);
         *passed += code == RV_OK;
+        json_decref(run.plan);
+    }
+    json_decref(cases);
+    return code;
+}
+
+enum rv_code rv_agent_cases_all(struct rv_agent *agent, const char *source, size_t length,
+                                const char *file, const struct rv_case_checks *checks,
+                                rv_case_told told, void *data, struct rv_error *err)
+{
+    json_t *cases = NULL;
+    enum rv_code code = read_cases(source, length, file, &cases, err);
+    for (size_t i = 0; code == RV_OK && i < json_array_size(cases); i++) {
+        struct rv_error own = {.code = RV_OK};
+        struct running run = {file, json_array_get(cases, i), checks, &own, NULL};
+        enum rv_code result = run_case(&run, agent);
+        told(data, rv_json_str(run.one, "name", "?"), result, run.plan, &own);
+        json_decref(run.plan);
     }
     json_decref(cases);
     return code;

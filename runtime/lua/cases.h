@@ -18,7 +18,8 @@
  * `args` and the arguments of an action name the fields that must be there with that value; others
  * are not looked at.  Every action must have at least one item of evidence.  `fails = "words"`
  * instead of `actions` expects an error that says them.  `hostile` must not turn up anywhere in
- * what is asked or proposed, except below "untrusted" of llm.decide.
+ * what is asked or proposed, except below "untrusted" of llm.decide.  A field that is none of these
+ * (and `today = "YYYY-MM-DD"`) is an error: a misspelt expectation would expect nothing.
  */
 #ifndef REEVE_RUNTIME_LUA_CASES_H
 #define REEVE_RUNTIME_LUA_CASES_H
@@ -36,5 +37,24 @@ typedef enum rv_code (*rv_case_done)(void *data, const char *name, const json_t 
 RV_MUST enum rv_code rv_agent_cases(struct rv_agent *agent, const char *source, size_t length,
                                     const char *file, rv_case_done done, void *data, int *passed,
                                     struct rv_error *err);
+
+/* What the caller knows better than the engine: whether a read can be answered and an action is
+ * legal.  Each may be NULL; refusing fails the case. */
+struct rv_case_checks {
+    enum rv_code (*ask)(void *data, const char *name, const json_t *args, struct rv_error *err);
+    rv_case_done plan;
+    void *data;
+};
+
+/* Of each case, in order: `plan` as above (NULL when it failed or expects a failure), `err` says
+ * the difference when `code` is not RV_OK. */
+typedef void (*rv_case_told)(void *data, const char *name, enum rv_code code, const json_t *plan,
+                             const struct rv_error *err);
+
+/* The same for people who write agents: runs all, tells of each.  RV_OK also when cases failed;
+ * errors are of the file: it does not load, or is no list of cases. */
+RV_MUST enum rv_code rv_agent_cases_all(struct rv_agent *agent, const char *source, size_t length,
+                                        const char *file, const struct rv_case_checks *checks,
+                                        rv_case_told told, void *data, struct rv_error *err);
 
 #endif

@@ -55,7 +55,7 @@ static void import_chain(struct erp_world *world)
     erp_do(world, "remittance.register",
            erp_json("{'kind':'remittance','number':'RA-5','issue_date':'2025-11-22','currency':'"
                     "EUR','supplier':" SUPPLIER ",'total_minor':1100,'lines':[{'invoice':'RG-77','"
-                                                "paid_minor':1100,'date':'2025-11-22'}]}"));
+                    "paid_minor':1100,'date':'2025-11-22'}]}"));
     erp_do(world, "credit_note.register",
            erp_json(
                "{'kind':'credit_note','number':'GS-3','issue_date':'2025-11-25','currency':'EUR','"
@@ -152,6 +152,165 @@ TEST(an_exception_closes_with_its_cause_and_comes_back_with_it)
     ck_assert(json_equal(before, after));
     json_decref(before);
     json_decref(after);
+    erp_world_close(&world);
+}
+
+/* ---- the look, and what happens before it is written ---- */
+
+/* Makes a look that finds `count` exceptions and takes as long as a large company's. */
+static void slow_detector(struct erp_world *world, double seconds, int count)
+{
+    char sql[900];
+    snprintf(sql, sizeof sql,
+             "CREATE OR REPLACE FUNCTION detect_f12(tenant int, today date) RETURNS SETOF finding"
+             " LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM pg_sleep(%.2f);"
+             " RETURN QUERY SELECT 'F12', 1, 'invoice:' || g || ':bank', 'invoice:' || g,"
+             " NULL::bigint, 'Invoice ' || g, '{}'::jsonb, g::bigint, 'EUR'"
+             " FROM generate_series(1, %d) AS g; END $$",
+             seconds, count);
+    erp_exec(world, sql);
+}
+
+static void account(struct erp_world *world, const char *number, int64_t *done_us)
+{
+    erp_queue(world, "account.register",
+              erp_json("{'number':'%s','name':'Other','kind':'expense'}", number), done_us);
+}
+
+TEST(others_of_the_company_write_while_a_long_detection_looks)
+{
+    struct erp_world world;
+    erp_world_open(&world);
+    slow_detector(&world, 1.5, 600);
+    erp_do(&world, "account.register", erp_json("{'number':'7001','name':'A','kind':'expense'}"));
+    int64_t begin_us = rv_mono_us(rv_clock_system());
+    int64_t detected_us = 0;
+    int64_t written_us = 0;
+    erp_queue(&world, "exception.detect", erp_json("{'as_of':'2026-01-01','types':['F12']}"),
+              &detected_us);
+    account(&world, "7000", &written_us);
+    erp_drain(&world);
+    ck_assert_int_gt(detected_us - begin_us, 1500000);
+    ck_assert_int_lt(written_us - begin_us, 200000);
+    ck_assert_int_lt(world.portion_us, 500000);
+    ck_assert_int_eq(rv_json_int(world.answer, "raised", -1), 600);
+    ck_assert_int_eq(rv_json_int(json_object_get(world.answer, "by_type"), "F12", -1), 600);
+    /* 600 in portions of 250: three events, one answer; the chain and the replay hold */
+    ck_assert_int_eq(
+        erp_number(&world, "SELECT count(*) FROM event WHERE type = 'exceptions.detected.v1'"), 3);
+    ck_assert_int_eq(erp_number(&world, "SELECT max(jsonb_array_length(body->'raised')) FROM event"
+                                        " WHERE type = 'exceptions.detected.v1'"),
+                     250);
+    json_t *before = erp_digests(&world);
+    erp_replay(&world);
+    json_t *after = erp_digests(&world);
+    ck_assert(json_equal(before, after));
+    json_decref(before);
+    json_decref(after);
+    erp_world_close(&world);
+}
+
+TEST(two_detections_at_once_raise_nothing_twice)
+{
+    struct erp_world world;
+    erp_world_open(&world);
+    slow_detector(&world, 0.3, 300);
+    erp_queue(&world, "exception.detect", erp_json("{'as_of':'2026-01-01','types':['F12']}"), NULL);
+    erp_queue(&world, "exception.detect", erp_json("{'as_of':'2026-01-01','types':['F12']}"), NULL);
+    erp_drain(&world);
+    ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM exception"), 300);
+    ck_assert_int_eq(erp_number(&world, "SELECT sum(jsonb_array_length(body->'raised')) FROM event"
+                                        " WHERE type = 'exceptions.detected.v1'"),
+                     300);
+    erp_world_close(&world);
+}
+
+TEST(a_limit_bounds_what_is_raised_and_says_that_there_is_more)
+{
+    struct erp_world world;
+    erp_world_open(&world);
+    slow_detector(&world, 0, 700);
+    const json_t *answer = erp_do(&world, "exception.detect",
+                                  erp_json("{'as_of':'2026-01-01','types':['F12'],'limit':600}"));
+    ck_assert_int_eq(rv_json_int(answer, "raised", -1), 600);
+    ck_assert_int_eq(rv_json_int(answer, "found", -1), 700);
+    ck_assert(rv_json_bool(answer, "more", false));
+    /* largest money first */
+    ck_assert_int_eq(erp_number(&world, "SELECT min(money) FROM exception"), 101);
+    answer = erp_do(&world, "exception.detect",
+                    erp_json("{'as_of':'2026-01-01','types':['F12'],'limit':600}"));
+    ck_assert_int_eq(rv_json_int(answer, "raised", -1), 100);
+    ck_assert(!rv_json_bool(answer, "more", true));
+    /* all causes gone: all closed, in portions too */
+    slow_detector(&world, 0, 0);
+    answer = erp_do(&world, "exception.detect", erp_json("{'as_of':'2026-01-01','types':['F12']}"));
+    ck_assert_int_eq(rv_json_int(answer, "closed", -1), 700);
+    ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM exception WHERE state = 'open'"), 0);
+    erp_world_close(&world);
+}
+
+static void hold_the_invoice(struct erp_world *world, void *data)
+{
+    erp_queue(
+        world, "invoice.hold",
+        erp_json("{'invoice':%" PRId64 ",'code':'%s','reason':'r'}", *(int64_t *)data, "price"),
+        NULL);
+}
+
+static void reject_the_invoice(struct erp_world *world, void *data)
+{
+    erp_queue(world, "invoice.reject",
+              erp_json("{'invoice':%" PRId64 ",'reason':'r'}", *(int64_t *)data), NULL);
+}
+
+static void resolve_the_exception(struct erp_world *world, void *data)
+{
+    erp_queue(world, "exception.resolve",
+              erp_json("{'key':'%s','resolution':'no_action','reason':'r'}", (const char *)data),
+              NULL);
+}
+
+TEST(what_changes_between_look_and_write_is_left_to_the_next_detection)
+{
+    struct erp_world world;
+    erp_world_open(&world);
+    import_chain(&world);
+    int64_t invoice = erp_number(&world, "SELECT id FROM invoice");
+    /* a new finding whose invoice is written to after the look */
+    world.looked = hold_the_invoice;
+    world.looked_data = &invoice;
+    const json_t *answer = erp_do(&world, "exception.detect", erp_json("{'as_of':'2026-01-01'}"));
+    ck_assert_int_eq(world.refused, 0);
+    ck_assert_int_eq(rv_json_int(answer, "changed", -1), 3);
+    expect_found(&world, "F09 97500, F19 1100");
+    world.looked = NULL;
+    ck_assert_int_eq(detect(&world, "raised"), 3);
+    expect_found(&world, "F01 99000, F02 100, F09 97500, F10 20, F19 1100");
+    /* answered by a person after the look said that its cause is gone: stays answered */
+    char *key = erp_text(&world, "SELECT encode(key, 'hex') FROM exception WHERE type = 'F09'");
+    int64_t order = erp_number(&world, "SELECT id FROM purchase_order");
+    erp_do(
+        &world, "order.change",
+        erp_json("{'order':%" PRId64
+                 ",'base_version':1,'reason':'agreed price','lines':[{'no':'1','price':'0.25'}]}",
+                 order));
+    world.looked = resolve_the_exception;
+    world.looked_data = key;
+    ck_assert_int_eq(detect(&world, "closed"), 1); /* F01; F09 was resolved */
+    char *state = erp_text(&world, "SELECT state FROM exception WHERE type = 'F09'");
+    ck_assert_str_eq(state, "resolved");
+    rv_free(state);
+    rv_free(key);
+    /* its cause vanishes after the look: nothing is lost, the next detection closes it */
+    world.looked = reject_the_invoice;
+    world.looked_data = &invoice;
+    detect(&world, "closed");
+    ck_assert_int_eq(world.refused, 0);
+    world.looked = NULL;
+    detect(&world, "closed");
+    ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM exception WHERE state = 'open'"
+                                        " AND type IN ('F01', 'F02', 'F10')"),
+                     0);
     erp_world_close(&world);
 }
 

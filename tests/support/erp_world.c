@@ -30,7 +30,7 @@ static const struct rv_migration *const rooms[] = {
 #define MUST(expression, ...)                                                                      \
     ((expression) ? (void)0 : (fprintf(stderr, __VA_ARGS__), fputc('\n', stderr), abort()))
 
-enum { EVENT_TYPES_MAX = 64, ARENA_MAX = 64 << 20 };
+enum { EVENT_TYPES_MAX = 64, ARENA_MAX = 64 << 20, LOOK_MS = 600 * 1000 };
 
 static const struct rv_statement *write_order[EVENT_TYPES_MAX + 3];
 
@@ -57,11 +57,13 @@ void erp_world_open(struct erp_world *world)
     world->loop = rv_loop_create(rv_clock_system());
     world->committer = rv_committer_create(&(struct rv_committer_options){
         .loop = world->loop, .database_uri = world->uri, .write_order = write_order});
+    world->db = rv_db_create(&(struct rv_db_options){.loop = world->loop, .uri = world->uri});
 }
 
 void erp_world_close(struct erp_world *world)
 {
     rv_committer_close(world->committer, NULL, NULL);
+    rv_db_close(world->db, NULL, NULL);
     rv_loop_run(world->loop);
     rv_loop_destroy(world->loop);
     json_decref(world->answer);
@@ -81,7 +83,53 @@ struct act {
     struct rv_arena *step;
     struct erp_outcome outcome;
     int64_t *done_us;
+    json_t *portions; /* of a command with a look */
+    size_t portion;
+    json_t *look_args;
+    json_t *sum;
+    int64_t began_us;
 };
+
+static void act_commit(struct act *act)
+{
+    json_t *args = act->args;
+    if (act->command->look != NULL) {
+        json_decref(act->look_args);
+        args = act->look_args = json_pack("{s:O,s:O}", "args", args, "look",
+                                          json_array_get(act->portions, act->portion));
+    }
+    act->unit.loads[0] = (struct rv_load){.statement = act->command->load, .args = args};
+    act->began_us = rv_mono_us(rv_clock_system());
+    rv_commit(act->world->committer, &act->unit);
+}
+
+static void act_looked(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err)
+{
+    struct act *act = data;
+    MUST(code == RV_OK, "%s: %s (%s)", act->command->name, err->message, err->detail);
+    act->portions = json_array();
+    for (int row = 0; row < rv_result_rows(result); row++) {
+        json_array_append_new(act->portions, rv_result_json(result, row, 0));
+    }
+    if (act->world->looked != NULL) {
+        act->world->looked(act->world, act->world->looked_data);
+        if (act->world->pending > 1) {
+            act->world->held = act;
+            return;
+        }
+    }
+    act_commit(act);
+}
+
+static void release_held(struct erp_world *world)
+{
+    if (world->held != NULL && world->pending == 1) {
+        struct act *held = world->held;
+        world->held = NULL;
+        act_commit(held);
+    }
+}
 
 static enum rv_code act_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
@@ -117,6 +165,21 @@ static void act_done(struct rv_unit *unit, enum rv_code code, const struct rv_er
 {
     struct act *act = (struct act *)unit;
     struct erp_world *world = act->world;
+    if (act->portions != NULL) {
+        int64_t took_us = rv_mono_us(rv_clock_system()) - act->began_us;
+        world->portion_us = took_us > world->portion_us ? took_us : world->portion_us;
+        if (code == RV_OK && act->sum != NULL) {
+            act->command->join(act->sum, act->outcome.answer);
+            json_decref(act->outcome.answer);
+            act->outcome.answer = act->sum;
+            act->sum = NULL;
+        }
+        if (code == RV_OK && ++act->portion < json_array_size(act->portions)) {
+            act->sum = json_deep_copy(act->outcome.answer);
+            act_commit(act);
+            return;
+        }
+    }
     world->code = code;
     world->commands++;
     world->pending--;
@@ -140,10 +203,14 @@ static void act_done(struct rv_unit *unit, enum rv_code code, const struct rv_er
     rv_arena_destroy(act->step);
     rv_arena_destroy(act->arena);
     json_decref(act->args);
+    json_decref(act->portions);
+    json_decref(act->look_args);
+    json_decref(act->sum);
     rv_free(act);
     if (world->after != NULL) {
         world->after(world, world->after_data);
     }
+    release_held(world);
     if (world->pending == 0) {
         rv_loop_stop(world->loop);
     }
@@ -174,7 +241,6 @@ void erp_queue(struct erp_world *world, const char *name, json_t *args, int64_t 
     erp_outcome_init(&act->outcome);
     act->unit = (struct rv_unit){
         .tenant = 1, .needs_head = true, .load_count = 1, .decide = act_decide, .done = act_done};
-    act->unit.loads[0] = (struct rv_load){.statement = command->load, .args = args};
     const char *keys[ERP_KEYS_MAX] = {NULL};
     int count = command->keys(args, act->arena, keys);
     MUST(count <= ERP_KEYS_MAX, "%s has too many keys", name);
@@ -182,7 +248,13 @@ void erp_queue(struct erp_world *world, const char *name, json_t *args, int64_t 
         act->unit.keys[i] = keys[i];
     }
     world->pending++;
-    rv_commit(world->committer, &act->unit);
+    if (command->look == NULL) {
+        act_commit(act);
+        return;
+    }
+    struct rv_args *look = rv_args_create(command->look);
+    rv_args_json(look, 2, args);
+    rv_db_query_within(world->db, 1, command->look, look, LOOK_MS, act_looked, act);
 }
 
 void erp_drain(struct erp_world *world)

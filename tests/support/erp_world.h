@@ -1,7 +1,8 @@
 /* erp_world.h -- the books on a real PostgreSQL, without policies: commands are loaded, decided,
  * chained and projected through the committer exactly as the gate does it.
  *
- * One tenant (1), one loop, one committer.  Everything waits: for tests and benches.
+ * One tenant (1), one loop, one committer.  Everything waits: for tests and benches.  A command
+ * with a look is looked at on a reader and committed in portions, as the gate does.
  */
 #ifndef REEVE_TESTS_SUPPORT_ERP_WORLD_H
 #define REEVE_TESTS_SUPPORT_ERP_WORLD_H
@@ -12,6 +13,7 @@
 struct erp_world {
     struct rv_loop *loop;
     struct rv_committer *committer;
+    struct rv_db *db;
     char *uri;
     char *superuser;
     int64_t today;    /* business date of the next commands */
@@ -22,7 +24,13 @@ struct erp_world {
     struct rv_error err; /* of the last refused one */
     json_t *answer;      /* of the last command; NULL when refused */
     json_t *books;
-    int events; /* of the last command */
+    int events;         /* of the last command */
+    int64_t portion_us; /* longest portion of a command with a look, from submission to commit */
+    /* Called between the look and the first portion of such a command; what it queues is done
+     * before the portion is. */
+    void (*looked)(struct erp_world *world, void *data);
+    void *looked_data;
+    struct act *held; /* private: waits for what `looked` has queued */
     /* Called after each command, before the world counts what is pending: it may queue the next. */
     void (*after)(struct erp_world *world, void *data);
     void *after_data;

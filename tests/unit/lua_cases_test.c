@@ -213,6 +213,64 @@ TEST(a_case_passes_or_says_what_differs)
     case_says("return 5", "list of cases");
     case_says("erp.get('invoice', 1) return {}", "nothing can be asked");
     case_says("x = 1", "c.lua:1: global \"x\"");
+    case_says("return { { name = 'n', exeption = {} } }", "there is no field \"exeption\"");
+    case_says("return { { actions = {} } }", "a case is a table with a name");
+}
+
+struct told {
+    int passed, failed;
+    char said[400];
+};
+
+static void on_told(void *data, const char *name, enum rv_code code, const json_t *plan,
+                    const struct rv_error *error)
+{
+    struct told *told = data;
+    ck_assert_ptr_nonnull(name);
+    told->passed += code == RV_OK;
+    told->failed += code != RV_OK;
+    if (code != RV_OK) {
+        snprintf(told->said, sizeof told->said, "%s", error->message);
+    } else {
+        ck_assert_int_eq(json_array_size(json_object_get(plan, "actions")), 1);
+    }
+}
+
+static enum rv_code no_order(void *data, const char *name, const json_t *args, struct rv_error *err)
+{
+    (void)data;
+    return strcmp(name, "erp.get") == 0 && rv_json_int(args, "id", 0) == 8
+               ? rv_fail(err, RV_INVALID, "nobody answers that")
+               : RV_OK;
+}
+
+TEST(all_cases_are_told_also_after_one_that_fails)
+{
+    static const char cases[] =
+        "return {\n"
+        "  { name = 'a', exception = { id = 7 }, answers = {}, actions = {} },\n"
+        "  { name = 'b', exception = { id = 7 }, answers = { { ask = 'erp.get', value = { id = 7 } "
+        "} },"
+        " actions = { { action = 'invoice.hold' } } },\n"
+        "  { name = 'c', exception = { id = 8 }, answers = { { ask = 'erp.get', value = { id = 8 } "
+        "} },"
+        " actions = { { action = 'invoice.hold' } } },\n"
+        "}\n";
+    struct rv_agent *agent = NULL;
+    struct rv_error err = {.code = RV_OK};
+    struct told told = {.passed = 0};
+    struct rv_case_checks checks = {.ask = no_order};
+    ck_assert_int_eq(rv_agent_load(agent_text, strlen(agent_text), "a.lua", &agent, &err), RV_OK);
+    ck_assert_int_eq(
+        rv_agent_cases_all(agent, cases, strlen(cases), "c.lua", &checks, on_told, &told, &err),
+        RV_OK);
+    ck_assert_int_eq(told.passed, 1);
+    ck_assert_int_eq(told.failed, 2);
+    ck_assert_ptr_nonnull(strstr(told.said, "case \"c\": request 1"));
+    ck_assert_ptr_nonnull(strstr(told.said, "nobody answers that"));
+    ck_assert_int_ne(
+        rv_agent_cases_all(agent, "return 5", 8, "c.lua", &checks, on_told, &told, &err), RV_OK);
+    rv_agent_destroy(agent);
 }
 
 TEST_MAIN()

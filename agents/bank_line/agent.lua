@@ -3,13 +3,14 @@
 -- The books score the payments and open items it could settle.  Reference and exact amount is a match that
 -- needs nobody; weaker ones are proposed to a clerk with the runner-up beside them.  Where several fit, the
 -- model may read the memo; it chooses among the candidates of the books and never names another one.
+-- Charges, by the bank's own code, are proposed for the account of bank fees.
 
 local agent = {
   name = "bank_line",
-  version = "1.1",
+  version = "1.2",
   summary = "Matches bank lines to payments and open items, asks where it is not sure",
   handles = { "F22", "F23" },
-  uses = { "bank_line.match", "exception.note" },
+  uses = { "bank_line.match", "bank_line.post_to", "exception.note" },
   limits = { steps = 30, calls = 10, tokens = 4000 },
 }
 
@@ -73,6 +74,12 @@ function agent.plan(ctx, exception)
   if exception.code == "F23" and named and named.kind == "open_item" and named.difference < 0
     and found.amount.minor < 0 then
     return match(ctx, exception, found, named, nil, -found.amount.minor)
+  end
+  if not named and found.fee_account then
+    return ctx:plan():add("bank_line.post_to",
+      { bank_line = found.bank_line, account = found.fee_account, memo = found.memo },
+      { reason = "The bank's own code says that these are its charges.",
+        evidence = { exception.summary, "bank transaction code " .. found.code } }):summary("post bank charges")
   end
   local text = named and ("Closest is " .. named.ref .. " (" .. named.reason .. ", score " .. named.score .. ").")
     or "Nothing open fits this line."

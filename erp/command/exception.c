@@ -36,7 +36,8 @@ static enum rv_code detect_decide(const struct erp_context *context, const json_
     (void)err;
     const json_t *raised = json_object_get(state, "raised");
     const json_t *closed = json_object_get(state, "closed");
-    int64_t raise_count = (int64_t)json_array_size(raised);
+    int64_t raise_count = 0;
+    int64_t renew_count = 0;
     int64_t close_count = (int64_t)json_array_size(closed);
     json_t *rows = json_array();
     json_t *by_type = json_object();
@@ -51,14 +52,19 @@ static enum rv_code detect_decide(const struct erp_context *context, const json_
         erp_set_int(row, "tier", type->tier);
         erp_set_int(row, "sla_days", type->sla_days);
         json_array_append_new(rows, row);
+        if (rv_json_bool(from, "renewed", false)) {
+            renew_count++;
+            continue;
+        }
+        raise_count++;
         erp_set_int(by_type, code, rv_json_int(by_type, code, 0) + 1);
     }
-    erp_answer(outcome, json_pack("{s:I,s:I,s:I,s:b,s:I,s:o}", "raised", (json_int_t)raise_count,
-                                  "closed", (json_int_t)close_count, "changed",
+    erp_answer(outcome, json_pack("{s:I,s:I,s:I,s:I,s:b,s:I,s:o}", "raised", (json_int_t)raise_count,
+                                  "renewed", (json_int_t)renew_count, "closed", (json_int_t)close_count, "changed",
                                   (json_int_t)rv_json_int(state, "changed", 0), "more",
                                   (int)rv_json_bool(state, "more", false), "found",
                                   (json_int_t)rv_json_int(state, "found", 0), "by_type", by_type));
-    if (raise_count + close_count == 0) {
+    if (raise_count + renew_count + close_count == 0) {
         json_decref(rows);
         return RV_OK;
     }
@@ -71,7 +77,7 @@ static enum rv_code detect_decide(const struct erp_context *context, const json_
 /* `found` and `more` are of the whole look, the same in every portion. */
 static void detect_join(json_t *sum, const json_t *answer)
 {
-    static const char *const counts[] = {"raised", "closed", "changed"};
+    static const char *const counts[] = {"raised", "renewed", "closed", "changed"};
     for (size_t i = 0; i < RV_COUNT(counts); i++) {
         erp_set_int(sum, counts[i],
                     rv_json_int(sum, counts[i], 0) + rv_json_int(answer, counts[i], 0));
@@ -88,7 +94,7 @@ static void detect_join(json_t *sum, const json_t *answer)
 /* clang-format off */
 const struct erp_command erp_exception_detect = {
     .name = "exception.detect",
-    .summary = "Looks for discrepancies: raises what is new, closes what is gone; repeat while \"more\".",
+    .summary = "Looks for discrepancies: raises, renews evidence, closes what is gone; repeat while \"more\".",
     .schema = OBJECT("",
         FIELD("types", JSON({"type": "array", "minItems": 1, "maxItems": 40, "items": {"type": "string",
             "enum": ["F01", "F02", "F04", "F07", "F08", "F09", "F10", "F12", "F19", "F21", "F22", "F23"]},

@@ -2,7 +2,7 @@
 
 -- name: project_exceptions_detected
 -- body: {raised: [row ...], closed: [key ...]}.  What comes back after it had closed itself, or whose
--- snooze is over, opens again under the same key.
+-- snooze is over, opens again under the same key; what is open and has new evidence stays where it was.
 -- params: tenant int4, seq int8[], stream text[], occurred date[], body jsonb[]
 WITH e AS (
     SELECT e.seq, e.occurred, e.body
@@ -13,9 +13,9 @@ WITH e AS (
      WHERE x.tenant_id = $1 AND x.key = decode(c.key, 'hex') AND x.state IN ('open', 'snoozed')
 )
 INSERT INTO exception (tenant_id, key, type, subject, rule_version, resource, party, summary, evidence,
-                       money, currency, tier, state, opened_seq, opened_on, sla_on, version)
+                       money, currency, tier, state, opened_seq, found_seq, opened_on, sla_on, version)
 SELECT $1, decode(r.key, 'hex'), r.type, r.subject, r.rule_version, r.resource, r.party, r.summary, r.evidence,
-       r.money, r.currency, r.tier, 'open', e.seq * 4096 + r.place, e.occurred, e.occurred + r.sla_days, 0
+       r.money, r.currency, r.tier, 'open', e.seq * 4096 + r.place, e.seq, e.occurred, e.occurred + r.sla_days, 0
   FROM e CROSS JOIN LATERAL ROWS FROM (jsonb_to_recordset(e.body->'raised') AS (
            key text, type text, subject text, rule_version int, resource text, party bigint, summary text,
            evidence jsonb, money bigint, currency text, tier smallint, sla_days int)) WITH ORDINALITY
@@ -23,8 +23,10 @@ SELECT $1, decode(r.key, 'hex'), r.type, r.subject, r.rule_version, r.resource, 
                 sla_days, place)
     ON CONFLICT (tenant_id, key) DO UPDATE
    SET state = 'open', summary = excluded.summary, evidence = excluded.evidence, money = excluded.money,
-       opened_seq = excluded.opened_seq, opened_on = excluded.opened_on, sla_on = excluded.sla_on,
-       closed_on = NULL, snoozed_until = NULL
+       found_seq = excluded.found_seq, closed_on = NULL, snoozed_until = NULL,
+       opened_seq = CASE exception.state WHEN 'open' THEN exception.opened_seq ELSE excluded.opened_seq END,
+       opened_on = CASE exception.state WHEN 'open' THEN exception.opened_on ELSE excluded.opened_on END,
+       sla_on = CASE exception.state WHEN 'open' THEN exception.sla_on ELSE excluded.sla_on END
  WHERE exception.state <> 'resolved'; -- what people answered in the same moment stands
 
 -- name: project_exception_resolved

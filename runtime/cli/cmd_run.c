@@ -10,27 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    LEASE_WAIT_MS = 15000,
-    COUNT_EVERY_MS = 100,
-    LOOK_MAX_MS = 30000, /* a look whose orchestrator was restarted never ends: ask again */
-    WATCH_COUNTS = 10    /* another node's work is over when so many counts in a row find nothing left */
-};
-
-struct counts {
-    int64_t left, all, asking, over;
-};
-
-static enum rv_code take_counts(void *data, const struct rv_result *result, int row,
-                                struct rv_error *err)
-{
-    (void)err;
-    struct counts *counts = data;
-    *counts = (struct counts){rv_result_i64(result, row, 0), rv_result_i64(result, row, 1),
-                              rv_result_i64(result, row, 2), rv_result_i64(result, row, 3)};
-    return RV_OK;
-}
-
 struct work {
     struct cli *cli;
     struct rv_db_session *session;
@@ -57,97 +36,7 @@ static void work_close(struct work *work)
     rv_db_session_close(work->session);
 }
 
-/* One line that is rewritten on a terminal, a line per change elsewhere. */
-static void progress(const struct work *work, const struct counts *counts, struct counts *shown)
-{
-    if (memcmp(counts, shown, sizeof *counts) == 0 || work->cli->json) {
-        return;
-    }
-    *shown = *counts;
-    fprintf(stderr, "%sruns: %" PRId64 " started, %" PRId64 " working, %" PRId64 " asking people, %" PRId64
-                    " over%s",
-            work->cli->tty ? "\r\033[K" : "", counts->all, counts->left, counts->asking, counts->over,
-            work->cli->tty ? "" : "\n");
-    fflush(stderr);
-}
-
-static void wait_ms(struct node *node, int64_t ms)
-{
-    bool never = false;
-    node_wait(node, &never, ms);
-}
-
-/* Waits until this node drives the company; false: another one does, and keeps it. */
-static bool wait_for_lease(struct work *work)
-{
-    int64_t end_us = rv_mono_us(rv_clock_system()) + LEASE_WAIT_MS * 1000;
-    while (work->node->driven == 0 && rv_mono_us(rv_clock_system()) < end_us) {
-        wait_ms(work->node, COUNT_EVERY_MS);
-    }
-    return work->node->driven > 0;
-}
-
-/* Starts a run for each exception that may have one now; says how many. */
-static int start_runs(struct work *work)
-{
-    struct node *node = work->node;
-    int64_t number = 0;
-    int64_t end_us = 0;
-    while (number == 0 || node->looked < number) {
-        int64_t now_us = rv_mono_us(rv_clock_system());
-        if (number == 0 || now_us > end_us) {
-            number = node_orchestrate(node, work->tenant);
-            end_us = now_us + LOOK_MAX_MS * 1000;
-        }
-        wait_ms(node, 1);
-    }
-    return node->looked_started;
-}
-
-/* Counts until no run can move by itself, `quiet` times in a row. */
-static enum rv_code wait_for_runs(struct work *work, int quiet, struct counts *shown,
-                                  struct rv_error *err)
-{
-    struct counts counts = {0};
-    for (int seen = 0; seen < quiet;) {
-        enum rv_code code = rv_db_session_query(work->session, work->tenant, &rv_sql_cli_work_left,
-                                                NULL, take_counts, &counts, err);
-        if (code != RV_OK) {
-            return code;
-        }
-        progress(work, &counts, shown);
-        seen = counts.left == 0 ? seen + 1 : 0;
-        if (seen < quiet) {
-            wait_ms(work->node, COUNT_EVERY_MS);
-        }
-    }
-    return RV_OK;
-}
-
-/* Drives the company's runs until nothing can move and no exception wants another run: a run that is
- * over may make room for the next exception of the same document.  Where another node has the company,
- * watches that one. */
-static enum rv_code drive(struct work *work, bool orchestrate, struct rv_error *err)
-{
-    struct counts shown = {-1, -1, -1, -1};
-    node_drive(work->node, work->tenant);
-    bool ours = wait_for_lease(work);
-    if (!ours) {
-        fprintf(stderr, "another reeve drives this company: watching it\n");
-    }
-    int started = 0;
-    enum rv_code code;
-    do {
-        started = ours && orchestrate ? start_runs(work) : 0;
-        code = wait_for_runs(work, ours ? 1 : WATCH_COUNTS, &shown, err);
-    } while (code == RV_OK && started > 0);
-    if (work->cli->tty && !work->cli->json) {
-        fputc('\n', stderr);
-    }
-    return code;
-}
-
-/* ---- the job before the agents ---- */
+/* ---- the job ---- */
 
 struct job_wait {
     struct cli *cli;
@@ -155,6 +44,21 @@ struct job_wait {
     enum rv_code code;
     struct rv_error *err;
 };
+
+/* One line that is rewritten on a terminal, a line per change elsewhere. */
+static void on_progress(void *data, const struct job_counts *counts)
+{
+    const struct job_wait *wait = data;
+    if (wait->cli->json) {
+        return;
+    }
+    fprintf(stderr,
+            "%sruns: %" PRId64 " started, %" PRId64 " working, %" PRId64 " asking people, %" PRId64
+            " over%s",
+            wait->cli->tty ? "\r\033[K" : "", counts->all, counts->left, counts->asking,
+            counts->over, wait->cli->tty ? "" : "\n");
+    fflush(stderr);
+}
 
 static void on_job_done(void *data, enum rv_code code, const struct job_report *report,
                         const struct rv_error *err)
@@ -168,18 +72,26 @@ static void on_job_done(void *data, enum rv_code code, const struct job_report *
     if (wait->cli->json) {
         return;
     }
-    if (report->found != NULL) {
-        char *text = rv_json_text(report->found);
-        fprintf(stderr, "detected: %s\n", text);
-        rv_free(text);
+    if (wait->cli->tty) {
+        fputc('\n', stderr);
     }
-    if (report->posted + report->refused > 0) {
-        fprintf(stderr, "posted without people: %" PRId64 " documents, %" PRId64 " could not be posted%s%s\n",
-                report->posted, report->refused, report->refused > 0 ? ", e.g. " : "", report->why);
+    if (report->watched) {
+        fprintf(stderr, "another reeve drives this company and did the work\n");
+    }
+    if (report->found != NULL) {
+        fprintf(stderr,
+                "found: %" PRId64 " discrepancies stand, %" PRId64
+                " documents posted without people, %d rounds\n",
+                rv_json_int(report->found, "found", 0), report->posted, report->rounds);
+    }
+    if (report->refused > 0) {
+        fprintf(stderr, "%" PRId64 " documents could not be posted, e.g. %s\n", report->refused,
+                report->why);
     }
 }
 
-static enum rv_code do_job(struct work *work, bool detect, bool post, struct rv_error *err)
+static enum rv_code do_job(struct work *work, bool detect, bool post, bool start,
+                           struct rv_error *err)
 {
     char id[40];
     snprintf(id, sizeof id, "job:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
@@ -189,11 +101,13 @@ static enum rv_code do_job(struct work *work, bool detect, bool post, struct rv_
                                   .id = id,
                                   .detect = detect,
                                   .post = post,
+                                  .start = start,
+                                  .progress = on_progress,
                                   .done = on_job_done,
                                   .data = &wait};
-    enum rv_code code =
-        cli_person(work->cli, work->session, work->tenant, &options.principal, err);
+    enum rv_code code = cli_person(work->cli, work->session, work->tenant, &options.principal, err);
     if (code == RV_OK) {
+        node_drive(work->node, work->tenant);
         job_start(&options);
         node_wait(work->node, &wait.done, 0);
         code = wait.code;
@@ -208,11 +122,8 @@ int cmd_exception_run(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct work work = {.cli = cli};
     enum rv_code code = work_open(cli, &work, &err);
-    if (code == RV_OK && !(no_detect && no_post)) {
-        code = do_job(&work, !no_detect, !no_post, &err);
-    }
     if (code == RV_OK) {
-        code = drive(&work, true, &err);
+        code = do_job(&work, !no_detect, !no_post, true, &err);
     }
     int rows = 0;
     if (code == RV_OK) {
@@ -224,7 +135,8 @@ int cmd_exception_run(struct cli *cli)
         return cli_fail(cli, &err);
     }
     if (!cli->json) {
-        fprintf(stderr, "%d exceptions. Decide: reeve approval list, or open the inbox: reeve serve\n",
+        fprintf(stderr,
+                "%d exceptions. Decide: reeve approval list, or open the inbox: reeve serve\n",
                 rows);
     }
     return 0;
@@ -236,7 +148,7 @@ int cmd_run_work(struct cli *cli)
     struct work work = {.cli = cli};
     enum rv_code code = work_open(cli, &work, &err);
     if (code == RV_OK) {
-        code = drive(&work, false, &err);
+        code = do_job(&work, false, false, false, &err);
     }
     work_close(&work);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
@@ -276,9 +188,10 @@ int cmd_exception_list(struct cli *cli)
 
 int cmd_run_list(struct cli *cli)
 {
-    return list_with(cli, &rv_sql_cli_runs,
-                     "created planning executing waiting reviewing compensating done failed cancelled "
-                     "compensated diverged");
+    return list_with(
+        cli, &rv_sql_cli_runs,
+        "created planning executing waiting reviewing compensating done failed cancelled "
+        "compensated diverged");
 }
 
 struct story {
@@ -310,10 +223,10 @@ static enum rv_code add_step(void *data, const struct rv_result *result, int row
     json_t *out = NULL;
     enum rv_code code = rv_journal_out_decode(result, row, 3, &out, err);
     if (code == RV_OK) {
-        json_array_append_new(
-            data, json_pack("{s:I,s:s,s:s,s:o}", "seq", (json_int_t)rv_result_i64(result, row, 0),
-                            "kind", rv_step_kind_name((int)rv_result_i64(result, row, 1)), "name",
-                            rv_result_text(result, row, 2), "out", out));
+        json_array_append_new(data, json_pack("{s:I,s:s,s:s,s:o}", "seq",
+                                              (json_int_t)rv_result_i64(result, row, 0), "kind",
+                                              rv_step_kind_name((int)rv_result_i64(result, row, 1)),
+                                              "name", rv_result_text(result, row, 2), "out", out));
     }
     return code;
 }
@@ -322,8 +235,9 @@ static enum rv_code add_record(void *data, const struct rv_result *result, int r
                                struct rv_error *err)
 {
     json_t *body = NULL;
-    enum rv_code code = rv_json_parse(rv_result_text(result, row, 1),
-                                      rv_result_length(result, row, 1), "an audit record", &body, err);
+    enum rv_code code =
+        rv_json_parse(rv_result_text(result, row, 1), rv_result_length(result, row, 1),
+                      "an audit record", &body, err);
     if (code == RV_OK) {
         json_array_append_new(data, body);
     }
@@ -363,8 +277,9 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
         rv_hint(err, "See the runs: reeve run list.");
     }
     if (code == RV_OK) {
-        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_steps,
-                                   run_args(&rv_sql_cli_run_steps, run), add_step, story->steps, err);
+        code =
+            rv_db_session_query(session, tenant, &rv_sql_cli_run_steps,
+                                run_args(&rv_sql_cli_run_steps, run), add_step, story->steps, err);
     }
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_run_approvals,
@@ -373,7 +288,8 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
     }
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_run_audit,
-                                   run_args(&rv_sql_cli_run_audit, run), add_record, story->audit, err);
+                                   run_args(&rv_sql_cli_run_audit, run), add_record, story->audit,
+                                   err);
     }
     rv_db_session_close(session);
     return code;
@@ -535,7 +451,8 @@ int cmd_explain(struct cli *cli)
         if (json_array_size(story.audit) > 0) {
             printf(" (%" PRId64 " to %" PRId64 ")",
                    rv_json_int(json_array_get(story.audit, 0), "seq", 0),
-                   rv_json_int(json_array_get(story.audit, json_array_size(story.audit) - 1), "seq", 0));
+                   rv_json_int(json_array_get(story.audit, json_array_size(story.audit) - 1), "seq",
+                               0));
         }
         printf("; the whole journal: reeve run show %s\n", cli->argv[0]);
     }

@@ -88,13 +88,17 @@ static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run,
 struct serving {
     struct node *node;
     struct rv_schedule_service *schedules;
+    struct firing *firings;
     bool stop;
 };
 
+/* One fire of a schedule and its job. */
 struct firing {
+    struct firing *next;
     struct serving *serving;
     int32_t tenant;
     int64_t fire;
+    struct job *job;
 };
 
 static void on_job_done(void *data, enum rv_code code, const struct job_report *report,
@@ -103,14 +107,17 @@ static void on_job_done(void *data, enum rv_code code, const struct job_report *
     struct firing *firing = data;
     struct serving *serving = firing->serving;
     const char *why = code == RV_OK ? "" : err->message;
-    if (code == RV_OK && node_orchestrate(serving->node, firing->tenant) == 0) {
-        code = RV_UNAVAILABLE;
-        why = "another node drives this company now";
-    }
     rv_log(RV_LOG_INFO, "schedule", "JOB-DONE",
            "tenant=%d posted=%" PRId64 " refused=%" PRId64 " %s", firing->tenant, report->posted,
            report->refused, report->why);
-    rv_schedule_done(serving->schedules, firing->tenant, firing->fire, code, why);
+    if (code != RV_CANCELED) { /* then its lease runs out, and whoever runs next does the rest */
+        rv_schedule_done(serving->schedules, firing->tenant, firing->fire, code, why);
+    }
+    struct firing **at = &serving->firings;
+    while (*at != firing) {
+        at = &(*at)->next;
+    }
+    *at = firing->next;
     rv_free(firing);
 }
 
@@ -125,16 +132,18 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
         return;
     }
     struct firing *firing = rv_alloc(sizeof *firing);
-    *firing = (struct firing){serving, tenant, fire_id};
+    *firing = (struct firing){serving->firings, serving, tenant, fire_id, NULL};
+    serving->firings = firing;
     char id[40];
     snprintf(id, sizeof id, "fire:%" PRId64, fire_id);
-    job_start(&(struct job_options){
+    firing->job = job_start(&(struct job_options){
         .node = serving->node,
         .tenant = tenant,
         .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "schedule"},
         .id = id,
         .detect = true,
         .post = true,
+        .start = true,
         .done = on_job_done,
         .data = firing,
     });
@@ -190,7 +199,8 @@ int cmd_serve(struct cli *cli)
         .address = address,
         .port = port,
         .certificate_file = certificate[0] != '\0' ? certificate : NULL,
-        .key_file = certificate[0] != '\0' ? rv_config_text(cli->config, RV_SET_HTTP_TLS_KEY) : NULL,
+        .key_file =
+            certificate[0] != '\0' ? rv_config_text(cli->config, RV_SET_HTTP_TLS_KEY) : NULL,
         .admit = rv_api_admit,
         .handle = rv_api_handle,
         .data = api};
@@ -200,8 +210,12 @@ int cmd_serve(struct cli *cli)
         struct rv_signal *term = rv_signal_create(node->loop, SIGTERM, on_signal, &serving);
         struct rv_signal *interrupt = rv_signal_create(node->loop, SIGINT, on_signal, &serving);
         node_drive(node, 0);
-        serving.schedules = rv_schedule_service_create(&(struct rv_schedule_options){
-            .loop = node->loop, .db = node->db, .drives = drives, .fire = on_fire, .data = &serving});
+        serving.schedules =
+            rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
+                                                                     .db = node->db,
+                                                                     .drives = drives,
+                                                                     .fire = on_fire,
+                                                                     .data = &serving});
         bool brackets = strchr(address, ':') != NULL;
         printf("the inbox is at %s://%s%s%s:%d/\n", certificate[0] != '\0' ? "https" : "http",
                brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
@@ -212,6 +226,10 @@ int cmd_serve(struct cli *cli)
     }
     rv_api_stop(api);
     bool closed = false;
+    for (struct firing *firing = serving.firings, *next; firing != NULL; firing = next) {
+        next = firing->next;
+        job_cancel(firing->job);
+    }
     if (serving.schedules != NULL) {
         rv_schedule_service_close(serving.schedules, set_true, &closed);
         node_wait(node, &closed, CLOSE_MS);

@@ -1,7 +1,7 @@
 /* node.c -- puts the rooms together; see node.h.
  *
- * The order in which a transaction writes is decided here, once: what others refer to comes first, the
- * audit record comes last, so that it covers everything before it.
+ * The order in which a transaction writes is decided here, once: what others refer to comes first,
+ * the audit record comes last, so that it covers everything before it.
  */
 #include "runtime/cli/node.h"
 
@@ -17,10 +17,10 @@
 #include "http_sql.h"
 #include "journal_sql.h"
 #include "run_sql.h"
-#include "schedule_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "schedule_sql.h"
 
 #include <stdio.h>
 
@@ -32,22 +32,25 @@ enum {
 };
 
 const struct rv_migration *const node_migrations[] = {
-    rv_journal_migrations, rv_gate_migrations, rv_db_migrations,       rv_http_migrations,
-    rv_hooks_migrations,   rv_run_migrations,  rv_erp_command_migrations, rv_erp_exception_migrations,
-    rv_schedule_migrations, NULL};
+    rv_journal_migrations,     rv_gate_migrations,
+    rv_db_migrations,          rv_http_migrations,
+    rv_hooks_migrations,       rv_run_migrations,
+    rv_erp_command_migrations, rv_erp_exception_migrations,
+    rv_schedule_migrations,    NULL};
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put,  &rv_sql_policy_activate,     &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,     &rv_sql_run_insert,          &rv_sql_run_input_insert,
-    &rv_sql_journal_append,     &rv_sql_run_status_set,      &rv_sql_run_result_put,
-    &rv_sql_run_signal_put,     &rv_sql_run_signal_consume,  &rv_sql_agent_memory_put,
-    &rv_sql_event_append,       &rv_sql_command_log_append};
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,    &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_run_insert,         &rv_sql_run_input_insert,
+    &rv_sql_journal_append,    &rv_sql_run_status_set,     &rv_sql_run_result_put,
+    &rv_sql_run_signal_put,    &rv_sql_run_signal_consume, &rv_sql_agent_memory_put,
+    &rv_sql_event_append,      &rv_sql_command_log_append};
 static const struct rv_statement *const last_writes[] = {
-    &rv_sql_limit_use_add,        &rv_sql_approval_insert,      &rv_sql_approval_vote_append,
-    &rv_sql_approval_status_set,  &rv_sql_approval_answer_set,  &rv_sql_approval_escalate_set,
-    &rv_sql_outbox_append,        &rv_sql_audit_append,         &rv_sql_audit_checkpoint_append};
+    &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
+    &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
+    &rv_sql_outbox_append,       &rv_sql_audit_append,        &rv_sql_audit_checkpoint_append};
 
-static bool listed(const struct rv_statement *const *list, int count, const struct rv_statement *one)
+static bool listed(const struct rv_statement *const *list, int count,
+                   const struct rv_statement *one)
 {
     for (int i = 0; i < count; i++) {
         if (list[i] == one) {
@@ -138,6 +141,7 @@ static void core_open(struct node_core *core, struct node *node)
         .gate = core->gate,
         .approvals = core->approvals,
         .port = rv_store_port(core->store),
+        .watch = node->watch,
         .resolutions_of = node_resolutions_of,
         .looked = looked,
         .looked_data = node,
@@ -155,6 +159,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     node->uri = rv_strdup(options->uri);
     node->audit = audit;
     node->write_order = make_write_order();
+    node->watch = options->watch;
     node->keep = options->keep;
     node->keep_data = options->keep_data;
     node->core_count = options->cores > 0 ? options->cores : 1;
@@ -287,7 +292,8 @@ bool node_wait(struct node *node, const bool *done, int64_t timeout_ms)
 {
     int64_t end_us = rv_mono_us(rv_clock_system()) + timeout_ms * 1000;
     while (!*done) {
-        int64_t left_ms = timeout_ms > 0 ? (end_us - rv_mono_us(rv_clock_system()) + 999) / 1000 : ROUND_MS;
+        int64_t left_ms =
+            timeout_ms > 0 ? (end_us - rv_mono_us(rv_clock_system()) + 999) / 1000 : ROUND_MS;
         if (left_ms <= 0) {
             return false;
         }

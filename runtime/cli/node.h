@@ -48,6 +48,7 @@ struct node {
     struct rv_actors *actors;
     struct rv_lease *lease; /* NULL: does not drive runs */
     const struct rv_statement **write_order;
+    bool watch;
     bool stopped;
     void (*keep)(void *data); /* see node_options */
     void *keep_data;
@@ -61,7 +62,8 @@ struct node {
 struct node_options {
     const char *uri;
     const char *audit_key;
-    int cores; /* 0: one */
+    int cores;  /* 0: one */
+    bool watch; /* starts runs whenever exceptions are found, not only when told: reeve serve */
     /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked after.
      * May be NULL. */
     void (*keep)(void *data);

@@ -113,12 +113,13 @@ static void keep_private(void *data)
     }
 }
 
-static enum rv_code open_node(struct cli *cli, int cores, struct node **out, struct rv_error *err)
+static enum rv_code open_node(struct cli *cli, int cores, bool watch, struct node **out, struct rv_error *err)
 {
     enum rv_code code = place_database(cli, err);
     struct node_options options = {.uri = cli->uri,
                                    .audit_key = cli->audit_key,
                                    .cores = cores,
+                                   .watch = watch,
                                    .keep = cli->is_private ? keep_private : NULL,
                                    .keep_data = cli};
     return code == RV_OK ? node_open(&options, out, err) : code;
@@ -126,7 +127,7 @@ static enum rv_code open_node(struct cli *cli, int cores, struct node **out, str
 
 enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err)
 {
-    return open_node(cli, 1, out, err);
+    return open_node(cli, 1, false, out, err);
 }
 
 enum rv_code place_serving_node(struct cli *cli, struct node **out, struct rv_error *err)
@@ -136,5 +137,5 @@ enum rv_code place_serving_node(struct cli *cli, struct node **out, struct rv_er
         long processors = sysconf(_SC_NPROCESSORS_ONLN);
         cores = processors < 1 ? 1 : processors > LOOPS_MAX ? LOOPS_MAX : (int)processors;
     }
-    return open_node(cli, cores, out, err);
+    return open_node(cli, cores, true, out, err);
 }

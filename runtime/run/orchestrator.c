@@ -20,6 +20,7 @@ enum {
     FOUND_RUNS = RV_MESSAGE_USER + 100, /* private: answers of the database */
     FOUND_CANCELS,
     FOUND_APPROVALS,
+    FOUND_NEWEST,
     FOUND_AGENTS,
     FOUND_EXCEPTIONS,
     STARTED,
@@ -45,6 +46,9 @@ struct orchestrator {
     bool again; /* asked while looking, or the look failed: look once more */
     bool more;  /* a look found something: look again when a run makes room for the next */
     bool ticking;
+    int ticks;
+    int64_t newest;    /* what the last look has seen, see exceptions_newest */
+    int64_t looked_us; /* monotonic */
     int64_t wanted;    /* newest number of RV_ORCHESTRATE */
     int64_t answering; /* the number that the present look answers */
     int64_t answered;
@@ -88,8 +92,7 @@ static void on_rows(void *data, enum rv_code code, const struct rv_result *resul
     for (int row = 0; code == RV_OK && row < rv_result_rows(result); row++) {
         switch (ask->kind) {
         case FOUND_RUNS:
-            json_array_append_new(rows, json_integer(rv_result_i64(result, row, 0)));
-            break;
+        case FOUND_NEWEST:
         case FOUND_APPROVALS:
             json_array_append_new(rows, json_integer(rv_result_i64(result, row, 0)));
             break;
@@ -98,14 +101,12 @@ static void on_rows(void *data, enum rv_code code, const struct rv_result *resul
                                                   (json_int_t)rv_result_i64(result, row, 0),
                                                   "reason", rv_result_text(result, row, 1)));
             break;
-        case FOUND_AGENTS:
-            json_array_append_new(rows, rv_run_agent_row(result, row));
-            break;
+        case FOUND_AGENTS: json_array_append_new(rows, rv_run_agent_row(result, row)); break;
         default:
-            json_array_append_new(rows, json_pack("{s:s,s:s,s:o}", "key",
-                                                  rv_result_text(result, row, 0), "type",
-                                                  rv_result_text(result, row, 1), "row",
-                                                  rv_result_json(result, row, 2)));
+            json_array_append_new(rows,
+                                  json_pack("{s:s,s:s,s:o}", "key", rv_result_text(result, row, 0),
+                                            "type", rv_result_text(result, row, 1), "row",
+                                            rv_result_json(result, row, 2)));
             break;
         }
     }
@@ -201,7 +202,8 @@ static void run_ended(struct orchestrator *me, struct rv_ref ref)
 }
 
 /* A run without an actor gets one first: it is told to stop as its first message. */
-static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run, const char *reason)
+static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
+                       const char *reason)
 {
     wake_run(self, me, run);
     for (int i = 0; i < me->live_count; i++) {
@@ -227,6 +229,18 @@ static void tick(struct rv_actor *self, struct orchestrator *me)
     look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
     look(me, FOUND_APPROVALS, &rv_sql_approvals_due, 0);
     if (me->again && !me->looking) {
+        look_at_exceptions(me);
+    } else if (me->start.options->watch && ++me->ticks % RV_ORCHESTRATOR_WATCH_TICKS == 0) {
+        look(me, FOUND_NEWEST, &rv_sql_exceptions_newest, 0);
+    }
+}
+
+static void watch(struct rv_actor *self, struct orchestrator *me, int64_t newest)
+{
+    int64_t now_us = rv_mono_us(rv_loop_clock(rv_actor_loop(self)));
+    if (newest > me->newest || now_us - me->looked_us > RV_ORCHESTRATOR_LOOK_MS * 1000) {
+        me->newest = newest;
+        me->looked_us = now_us;
         look_at_exceptions(me);
     }
 }
@@ -344,9 +358,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         tick(self, me);
         rv_actor_after(self, RV_ORCHESTRATOR_TICK_MS, TICK_TOKEN);
         break;
-    case RV_ORCHESTRATOR_TICK:
-        tick(self, me);
-        break;
+    case RV_ORCHESTRATOR_TICK: tick(self, me); break;
     case FOUND_RUNS:
         me->ticking = false;
         wake_all(self, me, message->payload);
@@ -362,6 +374,11 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         {
             rv_approval_time(me->start.options->approvals, me->start.tenant,
                              json_integer_value(item));
+        }
+        break;
+    case FOUND_NEWEST:
+        if (message->body.numbers[0] == RV_OK) {
+            watch(self, me, json_integer_value(json_array_get(message->payload, 0)));
         }
         break;
     case RV_ORCHESTRATE:
@@ -401,8 +418,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
             look_at_exceptions(me);
         }
         break;
-    default:
-        break;
+    default: break;
     }
     return RV_OK;
 }

@@ -5,6 +5,9 @@
  *                           due approvals -> expire or escalate
  *   RV_ORCHESTRATE        : open exceptions -> agent that handles the type -> run.start through the gate
  *
+ * A node that serves also looks by itself: when a detection has found something, whoever asked for it, and
+ * now and then for what failed before.
+ *
  * A look at the exceptions is over when every run it asked for was started or refused; only then does
  * `looked` say so.  Who wants to know that nothing is left to do asks until a look starts nothing.
  *
@@ -25,6 +28,8 @@ enum {
     RV_ORCHESTRATOR_TICK,              /* look for runs that can move */
     RV_RUNS_ACTIVE_MAX = 64,           /* run actors of one company at once: its share of the core */
     RV_ORCHESTRATOR_TICK_MS = 500,
+    RV_ORCHESTRATOR_WATCH_TICKS = 4,   /* every so many ticks: has a detection found something? */
+    RV_ORCHESTRATOR_LOOK_MS = 60000,   /* and even if not: a run that failed gets another one */
     RV_EXCEPTIONS_PER_LOOK = 500
 };
 
@@ -33,6 +38,7 @@ struct rv_orchestrator_options {
     struct rv_gate *gate;
     struct rv_approvals *approvals;
     const struct rv_run_port *port;
+    bool watch; /* looks at the exceptions by itself; false: only when told */
     /* Resolutions of an exception type, e.g. {"invoice.hold", ...}; NULL-terminated, or NULL. */
     const char *const *(*resolutions_of)(const char *type);
     /* Progress for people; on the actor's thread; may be NULL. */

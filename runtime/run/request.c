@@ -1,4 +1,5 @@
-/* request.c -- copies what is asked, lets the gate decide, writes it with the decision; see request.h. */
+/* request.c -- copies what is asked, lets the gate decide, writes it with the decision; see
+ * request.h. */
 #include "runtime/run/request.h"
 
 #include "run_sql.h"
@@ -22,7 +23,7 @@ struct request {
     rv_run_asked done;
     void *data;
     json_t *args;
-    json_t *body; /* input of the run, body of the signal */
+    json_t *body;     /* input of the run, body of the signal */
     const char *name; /* the agent, or the signal's name */
     const char *business_key;
     struct rv_hash plan_hash;
@@ -65,7 +66,9 @@ static void request_done(struct rv_gate_pass *pass, enum rv_code code, const str
     if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
         struct rv_error taken = {.code = RV_OK};
         rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already");
-        (void)rv_hint(&taken, "See it with GET /v1/runs?status=waiting, cancel it first if it must not go on.");
+        (void)rv_hint(
+            &taken,
+            "See it with GET /v1/runs?status=waiting, cancel it first if it must not go on.");
         request_end(request, code, &taken);
     } else {
         request_end(request, code, err);
@@ -108,11 +111,11 @@ static json_t *exception_input(const json_t *found, const char *const *names)
     for (; names != NULL && *names != NULL; names++) {
         json_array_append_new(resolutions, json_string(*names));
     }
-    json_t *exception = json_pack(
-        "{s:O,s:O,s:O,s:O,s:O,s:o}", "key", json_object_get(found, "key"), "code",
-        json_object_get(found, "type"), "subject", json_object_get(row, "subject"), "resource",
-        json_object_get(row, "resource"), "summary", json_object_get(row, "summary"), "resolutions",
-        resolutions);
+    json_t *exception =
+        json_pack("{s:O,s:O,s:O,s:O,s:O,s:o}", "key", json_object_get(found, "key"), "code",
+                  json_object_get(found, "type"), "subject", json_object_get(row, "subject"),
+                  "resource", json_object_get(row, "resource"), "summary",
+                  json_object_get(row, "summary"), "resolutions", resolutions);
     static const char *const more[] = {"evidence", "money", "currency", "party", "tier"};
     for (size_t i = 0; i < RV_COUNT(more); i++) {
         json_t *value = json_object_get(row, more[i]);
@@ -120,7 +123,8 @@ static json_t *exception_input(const json_t *found, const char *const *names)
             json_object_set(exception, more[i], value);
         }
     }
-    return json_pack("{s:o}", "exception", exception);
+    return json_pack("{s:o,s:I}", "exception", exception, "found_seq",
+                     (json_int_t)rv_json_int(row, "found_seq", 0));
 }
 
 static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *batch,
@@ -144,8 +148,8 @@ static void begin(struct request *request, const json_t *exception, const json_t
     request->business_key =
         rv_arena_printf(request->arena, "exception:%s", rv_json_str(exception, "key", ""));
     RV_ASSERT(rv_hash_from_hex(rv_json_str(agent, "hash", ""), &request->plan_hash));
-    request->args = json_pack("{s:s,s:O}", "agent", request->name, "type",
-                              json_object_get(exception, "type"));
+    request->args =
+        json_pack("{s:s,s:O}", "agent", request->name, "type", json_object_get(exception, "type"));
     request->body = exception_input(exception, resolutions);
     request->pass.action = "run.start";
     request->pass.args = request->args;
@@ -222,9 +226,9 @@ static void on_exception(void *data, enum rv_code code, const struct rv_result *
 }
 
 void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
-                      const struct rv_principal *principal, const char *exception, const char *agent,
-                      const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
-                      void *data)
+                      const struct rv_principal *principal, const char *exception,
+                      const char *agent, const char *const *(*resolutions_of)(const char *type),
+                      rv_run_asked done, void *data)
 {
     struct request *request = request_make(gate, tenant, principal, done, data);
     request->db = db;

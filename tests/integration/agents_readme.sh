@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2086  # commands are words
+# shellcheck disable=SC2015,SC2086  # fail never returns; commands are words
 # agents_readme.sh -- agents/README.md as an integrator follows it: every file and every command in it.
 # usage: agents_readme.sh REEVE      (from the repository root)
 #

@@ -87,10 +87,10 @@ static const char *const fill[] = {
     "g,"
     " 100, 'EUR', date '2025-06-01' FROM generate_series(0, 119899) AS g",
     "INSERT INTO exception (tenant_id, key, type, subject, rule_version, resource, party, summary,"
-    " evidence, tier, state, opened_seq, opened_on, version)"
+    " evidence, tier, state, opened_seq, found_seq, opened_on, version)"
     " SELECT 1, sha256(g::text::bytea), 'F0' || 1 + g % 9, 's' || g, 1, 'invoice:' || g, 1 + g % "
     "1000,"
-    " 'x', '{}', 1, CASE WHEN g % 1000 = 0 THEN 'open' ELSE 'resolved' END, g, date '2025-06-01', 1"
+    " 'x', '{}', 1, CASE WHEN g % 1000 = 0 THEN 'open' ELSE 'resolved' END, g, g, date '2025-06-01', 1"
     " FROM generate_series(1, 120000) AS g",
     "INSERT INTO event (tenant_id, seq, stream, version, type, occurred_on, recorded_at, actor,"
     " command_id, body, body_hash, hash) SELECT 1, g, CASE WHEN g % 2 = 0 THEN 'invoice:5' ELSE"

@@ -108,10 +108,17 @@ demo)
     check "everything is imported" 0 "$(grep -vc '^imported' "$state/import")"
     reeve exception run >"$state/table" 2>&1
     # what scripts/demo/README.md says a careful clerk would find; bank lines are told apart by the agents
-    for code in F01:5 F02:3 F04:3 F07:2 F08:2 F09:1 F12:2 F21:1 F23:1; do
+    for code in F01:5 F02:3 F04:3 F07:2 F08:2 F09:1 F10:3 F12:2 F19:1 F21:1 F23:1; do
         check "${code%%:*} is found ${code##*:} times" "${code##*:}" "$(ask "
             SELECT count(*) FROM exception WHERE type = '${code%%:*}'")"
     done
+    check "payments that settle one invoice exactly are matched without people" 15 \
+        "$(ask "SELECT count(*) FROM bank_line WHERE state = 'matched'")"
+    check "the bank's charges are proposed for their account" 3 \
+        "$(ask "SELECT count(*) FROM approval WHERE action = 'bank_line.post_to'")"
+    before=$(ask "SELECT count(*) FROM run")
+    reeve exception run >/dev/null 2>&1
+    check "the same facts start no further runs" "$before" "$(ask "SELECT count(*) FROM run")"
     check "the invoice that instructs the model got no money moved" 0 "$(ask "
         SELECT count(*) FROM payment")"
     check "no payment was released by an agent" 0 "$(ask "SELECT count(*) FROM approval WHERE action = 'payment.release'")"

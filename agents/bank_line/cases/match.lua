@@ -46,5 +46,12 @@ return {
     actions = { match({ open_item = 1, amount_minor = 4000 }, 30) } },
   { name = "more than is open: a person", answers = {},
     exception = exception("F23", -6000, { candidate("open_item", 1, 30, 1000, "reference, other amount") }), actions = { note } },
+  { name = "charges by the bank's own code", answers = {},
+    exception = (function()
+      local e = exception("F22", -1490, {}, "Account fees")
+      e.evidence.code, e.evidence.fee_account = "ACMT-MDOP-CHRG", "4970"
+      return e
+    end)(),
+    actions = { { action = "bank_line.post_to", args = { bank_line = 70, account = "4970" } } } },
   { name = "nothing fits", exception = exception("F22", -5000, {}), answers = {}, actions = { note } },
 }

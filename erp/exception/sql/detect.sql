@@ -2,7 +2,7 @@
 
 -- name: exception_detect_look
 -- args: {types: [..], limit, as_of}.  Runs outside the write transaction, in one snapshot: what to raise
--- (new, closed itself and back, or out of its snooze), largest money first, and what to close because
+-- (new, closed itself and back, out of its snooze, or open with other evidence), largest money first, and what to close because
 -- its cause is gone; at most `limit` of each, in portions of 250: about 200 KiB of event and some
 -- milliseconds under the company's lock.  A resolved exception stays resolved.  `seq` is the last event
 -- that the snapshot has seen.
@@ -14,10 +14,11 @@ WITH asked AS MATERIALIZED (
     SELECT encode(sha256(convert_to($1 || ':' || d.type || ':' || d.subject || ':' || d.rule_version, 'UTF8')), 'hex') AS key, d.*
       FROM asked a CROSS JOIN LATERAL detect_all($1, a.today, a.types) AS d
 ), fresh AS MATERIALIZED (
-    SELECT f.*, row_number() OVER (ORDER BY f.money DESC NULLS LAST, f.key) - 1 AS place
+    SELECT f.*, coalesce(x.state = 'open', false) AS renewed, row_number() OVER (ORDER BY f.money DESC NULLS LAST, f.key) - 1 AS place
       FROM asked a CROSS JOIN found f
       LEFT JOIN exception x ON x.tenant_id = $1 AND x.key = decode(f.key, 'hex')
      WHERE x.key IS NULL OR x.state = 'auto_closed' OR (x.state = 'snoozed' AND x.snoozed_until <= a.today)
+        OR (x.state = 'open' AND (f.summary, f.evidence, f.money) IS DISTINCT FROM (x.summary, x.evidence, x.money))
 ), gone AS MATERIALIZED (
     SELECT g.key, row_number() OVER (ORDER BY g.key) - 1 AS place
       FROM (SELECT encode(x.key, 'hex') AS key FROM asked a
@@ -55,6 +56,7 @@ SELECT u.unit, jsonb_build_object(
               count(*) FILTER (WHERE s.fresh AND s.moved) AS changed
          FROM (SELECT f.row, f.at,
                       x.key IS NULL OR x.state = 'auto_closed'
+                          OR (x.state = 'open' AND (f.row->>'renewed')::boolean)
                           OR (x.state = 'snoozed' AND x.snoozed_until <= (u.args#>>'{look,today}')::date) AS fresh,
                       EXISTS (SELECT FROM event e
                                WHERE e.tenant_id = $1 AND e.stream = f.row->>'resource'

@@ -349,11 +349,13 @@ CREATE TABLE exception (
     state text NOT NULL CHECK (state IN ('open', 'snoozed', 'resolved', 'auto_closed')),
     owner text, snoozed_until date, resolution text, resolved_by text,
     opened_seq bigint NOT NULL,                   -- order of opening: event seq x 4096 + place in the event
+    found_seq bigint NOT NULL,                    -- the event that gave summary, evidence and money as they are now
     opened_on date NOT NULL, sla_on date, closed_on date,
     version int NOT NULL,                         -- of the stream exception:<hex>
     PRIMARY KEY (tenant_id, key)
 );
 CREATE INDEX exception_open ON exception (tenant_id, state, opened_seq);
+CREATE INDEX exception_newest ON exception (tenant_id, found_seq) WHERE state = 'open';
 CREATE INDEX exception_resource ON exception (tenant_id, resource);
 CREATE TABLE exception_note (
     tenant_id int NOT NULL, key bytea NOT NULL, version int NOT NULL, author text NOT NULL, text text NOT NULL,

@@ -39,7 +39,7 @@ SELECT x.type, x.summary, coalesce(r.agent, '-') AS agent,
        coalesce((SELECT string_agg(j.name, ', ' ORDER BY j.seq) FROM journal j
                   WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.kind = 7), '-') AS action,
        CASE WHEN r.id IS NULL THEN 'no agent' WHEN r.status = 'waiting' THEN 'asks people'
-            WHEN r.status = 'done' THEN 'done' ELSE r.status || coalesce(': ' || r.error_code, '') END AS decision,
+            WHEN r.status = 'done' THEN CASE x.state WHEN 'open' THEN 'noted' ELSE 'solved' END ELSE r.status || coalesce(': ' || r.error_code, '') END AS decision,
        coalesce((SELECT string_agg(DISTINCT s->>'role', ' + ') FROM approval a
                   CROSS JOIN LATERAL jsonb_array_elements(a.stages) AS s
                   WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.status = 'requested'), '') AS approver,

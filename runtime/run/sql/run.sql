@@ -104,24 +104,28 @@ SELECT a.name, a.active_hash, p.manifest, a.owner
  ORDER BY a.name;
 
 -- name: exceptions_waiting
--- Open exceptions that no run has taken yet; one per resource, and none whose resource a run is working on
--- right now: two agents never act on one document at the same time.
+-- Open exceptions that no run has taken yet as they are now (found_seq: new evidence asks for a new run); one
+-- per resource, and none whose resource a run is working on right now: two agents never act on one document
+-- at the same time.
 -- params: tenant int4, limit int4
 SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
     SELECT DISTINCT ON (e.resource) e.*
       FROM exception e
      WHERE e.tenant_id = $1 AND e.state = 'open'
-       AND NOT EXISTS (SELECT FROM run r
+       AND NOT EXISTS (SELECT FROM run r JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
-                          AND r.status <> 'failed')
+                          AND r.status <> 'failed'
+                          AND (r.status NOT IN ('done', 'cancelled', 'compensated', 'diverged')
+                               OR coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq))
        AND NOT EXISTS (SELECT FROM exception o
                          JOIN run r ON r.tenant_id = $1
                                    AND r.business_key = 'exception:' || encode(o.key, 'hex')
                         WHERE o.tenant_id = $1 AND o.resource = e.resource
                           AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
                           AND NOT (r.status = 'waiting' AND r.waiting_on = 'approval'))
-       AND NOT EXISTS (SELECT FROM run r
+       AND NOT EXISTS (SELECT FROM run r JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
+                          AND coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq
                           AND r.status = 'failed' AND r.changed_at > clock_timestamp() - interval '1 minute')
      ORDER BY e.resource, e.opened_seq) AS w
  ORDER BY w.type, w.key
@@ -154,3 +158,8 @@ SELECT r.id, s.body->>'reason'
    AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
  ORDER BY s.id
  LIMIT $2;
+
+-- name: exceptions_newest
+-- Grows whenever a detection raised something or found new evidence.
+-- params: tenant int4
+SELECT coalesce(max(e.found_seq), 0) FROM exception e WHERE e.tenant_id = $1 AND e.state = 'open';

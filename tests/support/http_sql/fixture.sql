@@ -32,9 +32,9 @@ FROM jsonb_array_elements($6) WITH ORDINALITY x(j, n);
 -- name: fixture_exception
 -- params: tenant int4, key bytea, type text, subject text, summary text, money int8
 INSERT INTO exception (tenant_id, key, type, subject, rule_version, resource, summary, evidence, money, currency, tier,
-    state, opened_seq, opened_on, sla_on, version)
+    state, opened_seq, found_seq, opened_on, sla_on, version)
 VALUES ($1, $2, $3, $4, 1, $4, $5, '[]', $6, 'EUR', 2, 'open', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-    current_date, current_date + 5, 1);
+    1, current_date, current_date + 5, 1);
 
 -- name: fixture_vote
 -- The rules of approval.h in one statement, for tests of what stands in front of them.

@@ -182,6 +182,7 @@ SET work_mem = '256MB' SET jit = off AS $$
            jsonb_build_object('bank_line', b.id, 'booked', b.booked, 'counterparty', b.counterparty,
                'account', erp_mask(b.counterparty_iban), 'memo', left(b.memo, 400), 'best_score', f.best,
                'difference', f.difference, 'candidates', coalesce(f.candidates, '[]'),
+               'code', b.code, 'fee_account', CASE WHEN b.code LIKE '%-CHRG' AND b.amount < 0 THEN fee.number END,
                'amount', jsonb_build_object('minor', b.amount, 'currency', b.currency)),
            CASE WHEN f.partial THEN abs(f.difference) ELSE abs(b.amount) END, b.currency::text
       FROM bank_line b
@@ -197,6 +198,8 @@ SET work_mem = '256MB' SET jit = off AS $$
                    FROM (SELECT k.*, row_number() OVER (PARTITION BY k.bank_line ORDER BY k.score DESC, k.target) AS place
                            FROM bank_candidates(tenant) AS k) AS c
                   GROUP BY c.bank_line) AS f ON f.bank_line = b.id
+      LEFT JOIN (SELECT min(a.number) AS number FROM account a
+                  WHERE a.tenant_id = tenant AND a.role = 'bank_fee' AND a.active) AS fee ON true
      WHERE b.tenant_id = tenant AND b.state = 'open'
 $$;
 

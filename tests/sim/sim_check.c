@@ -134,6 +134,27 @@ static bool done(const struct rv_step *step)
     return was(step, "executed") || was(step, "repeated");
 }
 
+/* The entries of one compensation: held, voted, void, and again; the last says what came of it. */
+static const struct rv_step *take_compensation(const struct sim_run *run, int *next,
+                                               const char *name,
+                                               const uint8_t digest[RV_STEP_DIGEST_BYTES])
+{
+    const struct rv_step *last = NULL;
+    for (; *next < run->step_count; ++*next) {
+        const struct rv_step *step = &run->steps[*next];
+        if (step->kind == RV_STEP_APPROVAL && last != NULL) {
+            continue;
+        }
+        bool same = step->kind == RV_STEP_COMPENSATION && strcmp(step->name, name) == 0 &&
+                    digest != NULL && memcmp(digest, step->digest, RV_STEP_DIGEST_BYTES) == 0;
+        if (!same || (last != NULL && !was(last, "held") && !was(last, "void"))) {
+            break;
+        }
+        last = step;
+    }
+    return last;
+}
+
 /* The compensations that are due after the executed steps of a journal, newest first, must be what
  * the journal has, in that order; gives how many were carried out, and how many are missing. */
 static void check_compensations(struct sim_world *world, const struct sim_run *run, int *carried,
@@ -163,23 +184,16 @@ static void check_compensations(struct sim_world *world, const struct sim_run *r
         uint8_t digest[RV_STEP_DIGEST_BYTES];
         if (command != NULL && command->compensate != NULL &&
             command->compensate(json_object_get(action, "args"), answer, &name, &args)) {
-            const struct rv_step *step = next < run->step_count ? &run->steps[next] : NULL;
-            bool there = step != NULL && step->kind == RV_STEP_COMPENSATION &&
-                         strcmp(step->name, name) == 0 && rv_step_digest(args, digest) &&
-                         memcmp(digest, step->digest, sizeof digest) == 0;
-            rule(world, !undoing || there, run, "compensations are not the effects in reverse");
-            if (there) {
-                *carried += done(step);
-                *missing += !done(step);
-                next++;
-            } else {
-                (*missing)++;
-            }
+            bool known = rv_step_digest(args, digest);
+            const struct rv_step *last = take_compensation(run, &next, name, known ? digest : NULL);
+            rule(world, !undoing || last != NULL, run, "compensations are not the effects in reverse");
+            *carried += last != NULL && done(last);
+            *missing += last == NULL || !done(last);
         }
         json_decref(args);
         json_decref(answer);
     }
-    rule(world, !undoing || run->steps[next].kind != RV_STEP_COMPENSATION, run,
+    rule(world, next >= run->step_count || run->steps[next].kind != RV_STEP_COMPENSATION, run,
          "a compensation of nothing");
 }
 

@@ -420,6 +420,9 @@ static json_t *decide(struct sim_op *op)
     if (code != RV_OK) {
         return refusal("refused", code, err.message);
     }
+    if (op->approval != 0) {
+        return present_approval(op);
+    }
     if (op->step.kind == RV_STEP_COMPENSATION) {
         if (sim_chance(world, rates->back_refused)) {
             return rv_random_below(&world->random, 2) == 0
@@ -427,9 +430,6 @@ static json_t *decide(struct sim_op *op)
                        : hold(op);
         }
         return perform(op, NULL, true);
-    }
-    if (op->approval != 0) {
-        return present_approval(op);
     }
     if (sim_chance(world, rates->held)) {
         return world->options.broken == SIM_BREAK_UNASKED ? perform(op, NULL, false) : hold(op);
@@ -473,7 +473,7 @@ static void commit_act(struct sim_op *op)
         return; /* the effect is there, its journal entry is not */
     }
     store_step(op, &op->step);
-    if (strcmp(rv_json_str(out, "result", ""), "held") == 0 && op->step.kind == RV_STEP_ACTION) {
+    if (strcmp(rv_json_str(out, "result", ""), "held") == 0) {
         struct rv_run_change change = {.state = RV_RUN_WAITING,
                                        .waiting_on = "approval",
                                        .wake_us = rv_json_int(out, "expires_us", 0)};
@@ -712,6 +712,7 @@ struct rv_run_port sim_port(struct sim_world *world)
 {
     return (struct rv_run_port){
         .self = world,
+        .agents = world->options.agents,
         .now_us = port_now,
         .load = port_load,
         .write = port_write,

@@ -67,15 +67,17 @@ static void add(struct sim_report *sum, const struct sim_report *one)
 static int run_seeds(uint64_t from, int count, enum sim_break broken, struct sim_report *sum)
 {
     int failed = 0;
+    struct rv_agents *agents = rv_agents_create();
     *sum = (struct sim_report){.hash = 0};
     for (int i = 0; i < count; i++) {
         struct sim_options options = {
-            .seed = from + (uint64_t)i, .broken = broken, .faults = true};
+            .seed = from + (uint64_t)i, .broken = broken, .faults = true, .agents = agents};
         struct sim_report report;
         run_seed(&options, &report);
         add(sum, &report);
         failed += report.violation[0] != '\0';
     }
+    rv_agents_destroy(agents);
     return failed;
 }
 

@@ -330,8 +330,9 @@ static bool awaits_answer(const struct sim_world *world, const struct sim_run *r
 
 static bool has_signal(const struct sim_run *run)
 {
+    const char *name = rv_json_str(run->steps[run->step_count - 1].out, "name", "");
     for (int i = 0; i < run->signal_count; i++) {
-        if (run->signals[i].consumed_seq == 0) {
+        if (run->signals[i].consumed_seq == 0 && strcmp(run->signals[i].name, name) == 0) {
             return true;
         }
     }

@@ -15,6 +15,7 @@
 
 #include "runtime/actor/actor.h"
 #include "runtime/base/random.h"
+#include "runtime/run/agents.h"
 #include "runtime/run/run_actor.h"
 #include "tests/sim/sim_plans.h"
 
@@ -51,6 +52,7 @@ struct sim_options {
     enum sim_break broken;
     bool faults; /* false: a calm world, for stories that are told step by step */
     bool trace;  /* print what happens */
+    struct rv_agents *agents; /* compiled plans, may be shared by worlds; NULL: each run compiles */
 };
 
 struct sim_signal {

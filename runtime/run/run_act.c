@@ -117,8 +117,8 @@ void run_on_approval(struct rv_actor *self, struct run *run, const char *status)
         return;
     }
     enum rv_run_state to = run->phase == PHASE_ACT ? RV_RUN_EXECUTING : RV_RUN_COMPENSATING;
-    if (run->state == RV_RUN_WAITING) {
-        rv_state_move(&rv_run_states, &run->state, (int)to);
+    if (run->state != (int)to && !run_move(run, to)) {
+        return;
     }
     struct rv_run_change change = {.state = to};
     run_write_step(run,

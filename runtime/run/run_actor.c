@@ -402,8 +402,9 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
                        json_incref(answer->json));
         break;
     case PENDING_ACT:
-        if (strcmp(rv_json_str(answer->json, "result", ""), "held") == 0) {
-            rv_state_move(&rv_run_states, &run->state, RV_RUN_WAITING);
+        if (strcmp(rv_json_str(answer->json, "result", ""), "held") == 0 &&
+            !run_move(run, RV_RUN_WAITING)) {
+            break;
         }
         durable_answer(self, run,
                        run->phase == PHASE_COMPENSATE ? RV_STEP_COMPENSATION : RV_STEP_ACTION,

@@ -119,6 +119,9 @@ void run_write_step(struct run *run, struct rv_step step, const struct rv_run_ch
                     int64_t consume_signal, const json_t *memory);
 void run_change_state(struct run *run, enum rv_run_state to, const char *waiting_on,
                       int64_t wake_us);
+/* The state that a step will bring; false when state and journal contradict each other (the store was
+ * damaged): then the run is parked as DIVERGED and nothing more may be asked. */
+bool run_move(struct run *run, enum rv_run_state to);
 /* Why the run will not end well; the first reason stays. */
 void run_set_end(struct run *run, const char *code, const char *format, ...) RV_PRINTF(3, 4);
 /* The same, journaled before anything follows from it. */

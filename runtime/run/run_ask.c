@@ -184,7 +184,9 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 static void ask_sleep(struct run *run)
 {
     int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "seconds", 0) * 1000000;
-    rv_state_move(&rv_run_states, &run->state, RV_RUN_WAITING);
+    if (!run_move(run, RV_RUN_WAITING)) {
+        return;
+    }
     struct rv_run_change change = {
         .state = RV_RUN_WAITING, .waiting_on = "timer", .wake_us = until_us};
     json_t *out = json_pack("{s:b,s:b,s:I}", "ok", 1, "value", 1, "until_us", (json_int_t)until_us);
@@ -197,7 +199,9 @@ static void ask_sleep(struct run *run)
 static void ask_signal_wait(struct run *run)
 {
     int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "timeout_s", 0) * 1000000;
-    rv_state_move(&rv_run_states, &run->state, RV_RUN_WAITING);
+    if (!run_move(run, RV_RUN_WAITING)) {
+        return;
+    }
     struct rv_run_change change = {
         .state = RV_RUN_WAITING, .waiting_on = "signal", .wake_us = until_us};
     json_t *out = json_pack("{s:I,s:s}", "until_us", (json_int_t)until_us, "name",
@@ -317,8 +321,9 @@ void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal)
         return;
     }
     enum rv_run_state to = run->phase == PHASE_REVIEW ? RV_RUN_REVIEWING : RV_RUN_PLANNING;
-    if (run->state != (int)to) {
-        rv_state_move(&rv_run_states, &run->state, (int)to);
+    if (run->state != (int)to && !run_move(run, to)) {
+        json_decref(out);
+        return;
     }
     struct rv_run_change change = {.state = to};
     run_write_step(run, run_make_step(run, RV_STEP_SIGNAL, run->request.name, NULL, out), &change,
@@ -405,8 +410,9 @@ void run_plan_over(struct rv_actor *self, struct run *run, json_t *result)
         run_advance(self, run);
     } else if (found == FOUND_DIVERGENCE || run_canceled(run)) {
         json_decref(result);
+    } else if (!run_move(run, RV_RUN_EXECUTING)) {
+        json_decref(result);
     } else {
-        rv_state_move(&rv_run_states, &run->state, RV_RUN_EXECUTING);
         struct rv_run_change change = {.state = RV_RUN_EXECUTING};
         run_write_step(run, run_make_step(run, RV_STEP_PLAN, "plan", result, result), &change, 0,
                        NULL);

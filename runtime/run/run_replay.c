@@ -210,10 +210,25 @@ void run_write_step(struct run *run, struct rv_step step, const struct rv_run_ch
     port->write(port->self, &write, run_on_port, run_expect(run, PENDING_STEP));
 }
 
+bool run_move(struct run *run, enum rv_run_state to)
+{
+    if (rv_state_may(&rv_run_states, run->state, (int)to)) {
+        rv_state_move(&rv_run_states, &run->state, (int)to);
+        return true;
+    }
+    run->end_code[0] = '\0';
+    run_set_end(run, "corrupt", "the store says %s, and the journal that it becomes %s now",
+                rv_run_state_name((enum rv_run_state)run->state), rv_run_state_name(to));
+    run_change_state(run, RV_RUN_DIVERGED, NULL, 0);
+    return false;
+}
+
 void run_change_state(struct run *run, enum rv_run_state to, const char *waiting_on,
                       int64_t wake_us)
 {
-    rv_state_move(&rv_run_states, &run->state, (int)to);
+    if (!run_move(run, to)) {
+        return;
+    }
     json_t *result = NULL;
     if (rv_run_state_final(to)) {
         result = json_object();

@@ -140,9 +140,14 @@ static const struct rv_step *take_compensation(const struct sim_run *run, int *n
                                                const uint8_t digest[RV_STEP_DIGEST_BYTES])
 {
     const struct rv_step *last = NULL;
-    for (; *next < run->step_count; ++*next) {
+    bool refused = false;
+    int voids = 0;
+    for (; *next < run->step_count && !refused; ++*next) {
         const struct rv_step *step = &run->steps[*next];
         if (step->kind == RV_STEP_APPROVAL && last != NULL) {
+            voids += strcmp(step->name, "void") == 0;
+            refused = strcmp(step->name, "approved") != 0 &&
+                      (strcmp(step->name, "void") != 0 || voids == RV_RUN_VOIDS_MAX);
             continue;
         }
         bool same = step->kind == RV_STEP_COMPENSATION && strcmp(step->name, name) == 0 &&
@@ -151,6 +156,8 @@ static const struct rv_step *take_compensation(const struct sim_run *run, int *n
             break;
         }
         last = step;
+        voids += was(step, "void");
+        refused = voids == RV_RUN_VOIDS_MAX;
     }
     return last;
 }

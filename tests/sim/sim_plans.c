@@ -15,7 +15,7 @@ static struct sim_plan plans[] = {
     {.name = "quiet", .weight = 1},   {.name = "spender", .weight = 1},
     {.name = "hurried", .weight = 1}, {.name = "insister", .weight = 1},
     {.name = "shouter", .weight = 1}, {.name = "grumbler", .weight = 1},
-    {.name = "adviser", .weight = 2},
+    {.name = "adviser", .weight = 2}, {.name = "listener", .weight = 1},
 };
 
 static void read_plan(struct sim_plan *plan)

@@ -16,6 +16,7 @@
 #include <string.h>
 
 enum op_kind { OP_LOAD, OP_WRITE, OP_READ, OP_ACT, OP_ASK, OP_APPROVAL, OP_SIGNAL };
+enum { OUT_MAX = 1000 }; /* of a read's answer, in this world */
 static const char *const op_names[] = {"load", "write", "read", "act", "ask", "approval", "signal"};
 
 struct sim_op {
@@ -214,6 +215,11 @@ static void commit_write(struct sim_op *op)
     if (fenced(op) || (op->has_step && taken(op, op->step.seq))) {
         return;
     }
+    if (op->has_step && op->step.kind == RV_STEP_READ &&
+        json_string_length(json_object_get(op->step.out, "value")) > OUT_MAX) {
+        op->code = rv_fail(&op->err, RV_LIMIT, "the output of step %d is too large", op->step.seq);
+        return;
+    }
     if (op->has_change && op->error_text[0] != '\0' && !is_text(op->error_text)) {
         op->code = rv_fail(&op->err, RV_INVALID, "invalid byte sequence in the error text");
         return;
@@ -274,6 +280,13 @@ static void commit_read(struct sim_op *op)
         op->code = rv_fail(&op->err, RV_INVALID, "no such kind");
         return;
     }
+    if (sim_chance(world, 30)) {
+        char large[OUT_MAX + 2];
+        memset(large, 'x', sizeof large - 1);
+        large[sizeof large - 1] = '\0';
+        op->json = json_string(large);
+        return;
+    }
     op->json = sim_chance(world, 100)
                    ? json_null()
                    : json_pack("{s:I,s:I}", "id", (json_int_t)id, "version",
@@ -296,6 +309,9 @@ static void commit_approval(struct sim_op *op)
                          : it->vote == SIM_REJECTS ? "rejected"
                          : gone                    ? "void"
                                                    : "approved";
+                if (world->options.broken == SIM_BREAK_APPROVAL) {
+                    status = "approved";
+                }
             }
             op->json = json_pack("{s:s}", "status", status);
             return;
@@ -374,10 +390,13 @@ static json_t *perform(struct sim_op *op, struct sim_approval *approval, bool al
     memcpy(effect.digest, op->step.digest, sizeof effect.digest);
     int64_t *version = &world->versions[resource_of(op->args)];
     effect.answer = json_pack("{s:I}", "version", (json_int_t)++*version);
+    if (sim_chance(world, 100)) {
+        json_object_set_new(effect.answer, "rate", json_real(1.5)); /* no digest can hold it */
+    }
     sim_saw_effect(world, &effect, allowed, approval);
     sim_note(world, "effect", op->run->index, op->step.seq, effect.approval);
     world->effects[world->effect_count++] = effect;
-    if (approval != NULL && world->options.broken != SIM_BREAK_APPROVAL) {
+    if (approval != NULL) {
         approval->used = true;
     }
     return json_pack("{s:s,s:O}", "result", "executed", "answer", effect.answer);
@@ -395,12 +414,10 @@ static json_t *present_approval(struct sim_op *op)
     RV_ASSERT(approval != NULL);
     bool moved = approval->vote == SIM_MOVES ||
                  approval->version != world->versions[approval->resource];
-    if (world->options.broken == SIM_BREAK_APPROVAL) {
-        moved = false;
-    }
     bool given = approval->vote == SIM_APPROVES && approval->vote_us <= world->clock.time_us;
-    if (approval->used || approval->voided || moved || !given ||
-        approval->expires_us < world->clock.time_us) {
+    bool binds = !approval->used && !approval->voided && !moved && given &&
+                 approval->expires_us >= world->clock.time_us;
+    if (!binds && world->options.broken != SIM_BREAK_APPROVAL) {
         approval->voided = true;
         return refusal("void", RV_CONFLICT, "the approval no longer binds");
     }
@@ -464,6 +481,10 @@ static void commit_act(struct sim_op *op)
         return;
     }
     json_t *out = answered_before(op);
+    if (out == NULL && sim_chance(op->world, op->world->rates.bad)) {
+        op->code = rv_fail(&op->err, RV_INVALID, "what cannot be hashed cannot be approved");
+        return;
+    }
     if (out == NULL) {
         out = decide(op);
     }
@@ -488,6 +509,10 @@ static void commit_act(struct sim_op *op)
 static void commit_ask(struct sim_op *op)
 {
     if (fenced(op) || taken(op, op->step.seq)) {
+        return;
+    }
+    if (sim_chance(op->world, op->world->rates.bad)) {
+        op->code = rv_fail(&op->err, RV_LIMIT, "the answer is too large");
         return;
     }
     switch (rv_random_below(&op->world->random, 4)) {

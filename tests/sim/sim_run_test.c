@@ -14,9 +14,10 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { SUITE_SEEDS = 2500, SAME_SEEDS = 100, BROKEN_SEEDS = 400 };
+enum { SUITE_SEEDS = 2500, SAME_SEEDS = 100, BROKEN_SEEDS = 120 };
 
 /* For the handler of SIGABRT only: an assertion in the code under test must name its seed too. */
 static volatile sig_atomic_t seed_high;
@@ -119,13 +120,30 @@ TEST(the_same_seed_gives_the_same_trace)
     sim_plans_close();
 }
 
+/* In a process of its own: behind a broken port the actor's own assertions may fail first. */
+static bool is_caught(uint64_t seed, enum sim_break broken)
+{
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
+        struct sim_report sum;
+        _exit(run_seeds(seed, 1, broken, &sum) > 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS;
+}
+
 /* The test of the test: a port that breaks a promise does not come through. */
 TEST(every_broken_port_is_caught)
 {
     sim_plans_open();
     for (int broken = SIM_SOUND + 1; broken < SIM_BREAK_COUNT; broken++) {
-        struct sim_report sum;
-        int caught = run_seeds(1, BROKEN_SEEDS, (enum sim_break)broken, &sum);
+        int caught = 0;
+        for (uint64_t seed = 1; seed <= BROKEN_SEEDS; seed++) {
+            caught += is_caught(seed, (enum sim_break)broken);
+        }
         printf("sim: port \"%s\" was caught by %d of %d seeds\n", sim_break_names[broken], caught,
                BROKEN_SEEDS);
         ck_assert_int_gt(caught, 0);

@@ -211,6 +211,7 @@ static struct sim_rates draw_rates(struct sim_world *world)
     rates.slow = (int)rv_random_below(&world->random, 50) * wildness;
     rates.down = (int)rv_random_below(&world->random, 5) * wildness;
     rates.wake = (int)rv_random_below(&world->random, 30) * wildness;
+    rates.bad = (int)rv_random_below(&world->random, 20);
     rates.cancel = rv_random_below(&world->random, 3) == 0 ? 10 : 0;
     return rates;
 }

@@ -38,7 +38,7 @@ enum sim_break {
     SIM_SOUND,
     SIM_BREAK_TWICE,    /* effect and journal in two transactions, the command id not looked at */
     SIM_BREAK_FENCE,    /* writes of an old epoch are accepted */
-    SIM_BREAK_APPROVAL, /* an approval is never marked as used */
+    SIM_BREAK_APPROVAL, /* silence and a no are taken for a yes */
     SIM_BREAK_UNASKED,  /* a held action is executed at once */
     SIM_BREAK_HOLE,     /* now and then a step is acknowledged and not stored */
     SIM_BREAK_ANSWER,   /* another answer is given than was journaled */
@@ -116,6 +116,7 @@ struct sim_effect {
 struct sim_rates {
     int kill, cut, lost, refuse, slow, down, wake, cancel;
     int held, denied, refused, back_refused;
+    int bad; /* answers that will be the same every time, and journal nothing */
 };
 
 struct sim_op;

@@ -29,39 +29,12 @@ static json_t *plan_input(const struct run *run)
     return input;
 }
 
-static void drop_plan(struct run *run)
-{
-    rv_plan_destroy(run->plan);
-    run->plan = NULL;
-    run->has_request = false;
-}
-
-/* A review that fails does not undo what was done: its failure is the review. */
-static void review_over(struct rv_actor *self, struct run *run, json_t *review)
-{
-    drop_plan(run);
-    run->review = review;
-    run->phase = PHASE_END;
-    run_advance(self, run);
-}
-
-static void review_failed(struct rv_actor *self, struct run *run, const char *code,
-                          const char *message)
-{
-    char text[512];
-    snprintf(text, sizeof text, "%s", message);
-    run_only_text(text);
-    review_over(self, run, json_pack("{s:s,s:s}", "failed", code, "message", text));
-}
-
-/* The coroutine will give no plan. */
+/* The coroutine will give no plan, or no review. */
 static void plan_failed(struct rv_actor *self, struct run *run, enum rv_code code,
                         const char *message)
 {
     const struct rv_step *step = NULL;
-    if (run->phase == PHASE_REVIEW) {
-        review_failed(self, run, rv_code_name(code), message);
-    } else if (!run_replaying(run)) {
+    if (!run_replaying(run)) {
         run_write_end(run, rv_code_name(code), "%s", message);
     } else if (run_take_end(run)) {
         run_plan_over(self, run, NULL);
@@ -71,18 +44,6 @@ static void plan_failed(struct rv_actor *self, struct run *run, enum rv_code cod
     } else {
         run_recorded(self, run, RV_STEP_NOTE, "end", NULL, 0, &step); /* diverges, in words */
     }
-}
-
-/* A wish to cancel, where live work would begin: true when it was granted. */
-static bool stopped(struct rv_actor *self, struct run *run)
-{
-    if (run->phase == PHASE_REVIEW) {
-        if (run->cancel_asked) {
-            review_failed(self, run, "canceled", run->cancel_reason);
-        }
-        return run->cancel_asked;
-    }
-    return run_canceled(run);
 }
 
 static bool ensure_plan(struct rv_actor *self, struct run *run, const char *entry)
@@ -269,13 +230,13 @@ static void wait_until(struct rv_actor *self, struct run *run, int64_t until_us)
 static bool wait_is_over(struct rv_actor *self, struct run *run, bool is_signal,
                          const struct rv_step **step)
 {
-    if (run->phase == PHASE_PLAN && run_take_end(run)) {
+    if (run_take_end(run)) {
         run_plan_over(self, run, NULL);
         return false;
     }
     if (!run_replaying(run)) {
         int64_t until_us = rv_json_int((*step)->out, "until_us", 0);
-        if (stopped(self, run)) {
+        if (run_canceled(run)) {
             return false;
         }
         if (is_signal) {
@@ -313,7 +274,7 @@ void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal)
     } else if (run_now_us(run) >= until_us) {
         out = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "timeout", "message",
                         "no signal came in time");
-    } else if (!stopped(self, run)) {
+    } else if (!run_canceled(run)) {
         run->cursor--;
         run_stand_still(self, run);
         return;
@@ -338,7 +299,7 @@ static bool answer_request(struct rv_actor *self, struct run *run)
     int kind = kind_of_request(run->request.name);
     const struct rv_step *step = NULL;
     uint8_t digest[RV_STEP_DIGEST_BYTES];
-    if (run->phase == PHASE_PLAN && run_take_end(run)) {
+    if (run_take_end(run)) {
         run_plan_over(self, run, NULL);
         return false;
     }
@@ -357,7 +318,7 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         return false;
     }
     if (found == FOUND_NOTHING) {
-        if (!stopped(self, run) && may_ask(self, run, kind)) {
+        if (!run_canceled(run) && may_ask(self, run, kind)) {
             ask_live(run, kind);
         }
         return false;
@@ -371,7 +332,7 @@ static bool answer_request(struct rv_actor *self, struct run *run)
 
 void run_advance_lua(struct rv_actor *self, struct run *run, const char *entry)
 {
-    if (run->phase == PHASE_PLAN && run_take_end(run)) {
+    if (run_take_end(run)) {
         run_plan_over(self, run, NULL);
         return;
     }
@@ -381,14 +342,28 @@ void run_advance_lua(struct rv_actor *self, struct run *run, const char *entry)
     }
 }
 
+/* A review that fails does not undo what was done: its failure is the review. */
+static void review_over(struct rv_actor *self, struct run *run, json_t *review)
+{
+    if (review == NULL) {
+        review = json_pack("{s:s,s:s}", "failed", run->end_code, "message", run->end_text);
+        run->end_code[0] = '\0';
+    }
+    run->review = review;
+    run->phase = PHASE_END;
+    run_advance(self, run);
+}
+
 /* The coroutine has ended: with a result, or (NULL) with the reason in the journal. */
 void run_plan_over(struct rv_actor *self, struct run *run, json_t *result)
 {
+    rv_plan_destroy(run->plan);
+    run->plan = NULL;
+    run->has_request = false;
     if (run->phase == PHASE_REVIEW) {
         review_over(self, run, result);
         return;
     }
-    drop_plan(run);
     uint8_t digest[RV_STEP_DIGEST_BYTES];
     if (result != NULL && !rv_step_digest(result, digest)) {
         json_decref(result);

@@ -111,7 +111,8 @@ void rv_actors_drain(struct rv_actors *actors, int64_t timeout_ms, void (*draine
                      void *data);
 void rv_actors_destroy(struct rv_actors *actors); /* after the loops have stopped */
 int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant);
-/* Simulation: runs one turn of one ready actor of `core`, chosen by the seed; false when idle. */
+/* Simulation: delivers what was sent, then runs one turn of one ready actor of `core`, chosen by the
+ * seed; false when idle.  The loop need not run. */
 bool rv_actors_step(struct rv_actors *actors, int core);
 /* Earliest armed timer of a core on the loop's monotonic clock; INT64_MAX when none.  A simulation
  * moves its virtual clock there and calls rv_actors_fire_due. */

@@ -92,10 +92,17 @@ struct alarm {
     uint64_t token;
 };
 
+/* Stands between a core and its loop's queue, which it may not outlive. */
+struct bell {
+    struct core *core; /* NULL: it is gone */
+    atomic_int posted; /* callbacks under way */
+};
+
 struct core {
     struct rv_actors *actors;
     int index;
     struct rv_loop *loop;
+    struct bell *bell;
     const struct rv_clock *clock;
     struct slot *slots;
     uint32_t slot_count;
@@ -150,6 +157,7 @@ struct rv_actor *core_find(struct core *core, struct rv_ref ref); /* NULL when s
 struct rv_ref core_seat(struct core *core, struct rv_actor *actor);
 void core_unseat(struct core *core, struct rv_actor *actor);
 enum rv_code core_deliver(struct core *core, struct envelope *envelope);
+void core_take_inbox(struct core *core);
 void core_post_remote(struct core *core, struct envelope *envelope);
 void core_ready(struct rv_actor *actor);
 bool core_turn(struct core *core, bool random_pick);

@@ -64,6 +64,8 @@ void core_init(struct core *core, struct rv_actors *actors, int index, struct rv
     core->clock = rv_loop_clock(loop);
     core->free_slot = UINT32_MAX;
     core->random.state = seed + (uint64_t)index;
+    core->bell = rv_alloc(sizeof *core->bell);
+    core->bell->core = core;
     core->timer = rv_timer_create(loop, on_timer, core);
     core->timer_us = INT64_MAX;
     RV_ASSERT(pthread_mutex_init(&core->inbox_lock, NULL) == 0);
@@ -76,9 +78,29 @@ void core_fini(struct core *core)
         envelope_free(envelope);
     }
     rv_timer_close(core->timer);
+    core->bell->core = NULL;
+    if (atomic_load(&core->bell->posted) == 0) {
+        rv_free(core->bell);
+    }
     rv_free(core->slots);
     rv_free(core->alarms);
     pthread_mutex_destroy(&core->inbox_lock);
+}
+
+/* What waits in the loop's queue may outlive the core: it holds the bell, not the core. */
+static void ring(struct core *core, void (*run)(void *bell))
+{
+    atomic_fetch_add(&core->bell->posted, 1);
+    rv_loop_post(core->loop, run, core->bell);
+}
+
+static struct core *rung(struct bell *bell)
+{
+    struct core *core = bell->core;
+    if (atomic_fetch_sub(&bell->posted, 1) == 1 && core == NULL) {
+        rv_free(bell);
+    }
+    return core;
 }
 
 /* ---- seats: a reference is core, generation, slot ---- */
@@ -174,7 +196,7 @@ void core_ready(struct rv_actor *actor)
     core->ready_count++;
     if (!core->ticking) {
         core->ticking = true;
-        rv_loop_post(core->loop, tick, core);
+        ring(core, tick);
     }
 }
 
@@ -237,13 +259,12 @@ void core_post_remote(struct core *core, struct envelope *envelope)
     pthread_mutex_unlock(&to->inbox_lock);
     if (!atomic_exchange(&to->inbox_posted, true)) {
         atomic_fetch_add(&to->wakes, 1);
-        rv_loop_post(to->loop, on_inbox, to);
+        ring(to, on_inbox);
     }
 }
 
-static void on_inbox(void *data)
+void core_take_inbox(struct core *core)
 {
-    struct core *core = data;
     atomic_store(&core->inbox_posted, false); /* before taking: a later sender wakes again */
     pthread_mutex_lock(&core->inbox_lock);
     struct queue taken = core->inbox;
@@ -252,6 +273,14 @@ static void on_inbox(void *data)
     struct envelope *envelope;
     while ((envelope = queue_pop(&taken)) != NULL) {
         core_deliver(core, envelope);
+    }
+}
+
+static void on_inbox(void *data)
+{
+    struct core *core = rung(data);
+    if (core != NULL) {
+        core_take_inbox(core);
     }
 }
 
@@ -402,14 +431,17 @@ bool core_turn(struct core *core, bool random_pick)
 
 static void tick(void *data)
 {
-    struct core *core = data;
+    struct core *core = rung(data);
+    if (core == NULL) {
+        return;
+    }
     core->ticking = false;
     for (int n = 0; n < TICK_TURNS_MAX && core->ready_count > 0; n++) {
         core_turn(core, false);
     }
     if (core->ready_count > 0 && !core->ticking) {
         core->ticking = true;
-        rv_loop_post(core->loop, tick, core);
+        ring(core, tick);
     }
     core_drain_check(core);
 }

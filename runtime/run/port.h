@@ -83,8 +83,11 @@ struct rv_run_act {
 typedef void (*rv_port_done)(void *data, enum rv_code code, json_t *json,
                              const struct rv_error *err);
 
+struct rv_agents;
+
 struct rv_run_port {
     void *self;
+    struct rv_agents *agents; /* compiled agents, see agents.h; NULL: each run compiles its own */
     int64_t (*now_us)(void *self);
     void (*load)(void *self, int32_t tenant, int64_t run,
                  void (*done)(void *data, enum rv_code code, struct rv_run_image *image,

@@ -5,7 +5,7 @@
  *                 v  |        v  |       v                 any open state -> CANCELLED, FAILED,
  *               WAITING (timer, signal, model, approval)                     DIVERGED
  *                             |
- *                             +-> COMPENSATING > COMPENSATED
+ *                             +-> COMPENSATING > COMPENSATED        (a held compensation: WAITING)
  *
  * The table of legal moves is in run.c; only rv_state_move changes a state.
  */

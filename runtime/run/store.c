@@ -10,6 +10,7 @@
 #include "runtime/base/check.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/journal/journal.h"
+#include "runtime/run/agents.h"
 #include "run_sql.h"
 
 #include <inttypes.h>
@@ -18,6 +19,7 @@
 
 struct rv_store {
     struct rv_store_options options;
+    struct rv_agents *agents;
     struct rv_run_port port;
 };
 
@@ -397,7 +399,7 @@ static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
     op->out = outcome_json(request, outcome);
     rv_journal_append(batch, request->run, request->seq, op->kind, request->action, op->digest,
                       op->out);
-    if (outcome->result == RV_GATE_HELD && op->kind == RV_STEP_ACTION) {
+    if (outcome->result == RV_GATE_HELD) {
         struct rv_run_change change = {
             .state = RV_RUN_WAITING, .waiting_on = "approval", .wake_us = outcome->expires_us};
         append_change(batch, request->run, request->seq, &change);
@@ -407,9 +409,10 @@ static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
 static void act_done(struct rv_gate_request *request, enum rv_code code,
                      const struct rv_gate_outcome *outcome, const struct rv_error *err);
 
-/* Refused before any transaction (unknown action, arguments against the schema): the refusal is
- * journaled by a plain write, so that the run remembers it. */
-static void act_journal_refusal(struct act_op *op, const struct rv_gate_outcome *outcome);
+/* Refused before any transaction (unknown action, arguments against the schema), or answered from the
+ * command log, where the gate appends nothing: journaled by a plain write, so that the run remembers.
+ * When an earlier incarnation of the run has journaled it meanwhile, the write is a conflict. */
+static void act_journal_outcome(struct act_op *op, const struct rv_gate_outcome *outcome);
 
 static void store_act(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
 {
@@ -461,14 +464,15 @@ static void act_done(struct rv_gate_request *request, enum rv_code code,
                      const struct rv_gate_outcome *outcome, const struct rv_error *err)
 {
     struct act_op *op = request->data;
-    if (code != RV_OK && outcome != NULL && outcome->result == RV_GATE_REFUSED) {
-        act_journal_refusal(op, outcome);
+    bool early = code != RV_OK && outcome != NULL && outcome->result == RV_GATE_REFUSED;
+    if (early || (code == RV_OK && outcome->stored)) {
+        act_journal_outcome(op, outcome);
         return;
     }
     act_end(op, code, err);
 }
 
-static void on_refusal_written(void *data, enum rv_code code, json_t *json,
+static void on_outcome_written(void *data, enum rv_code code, json_t *json,
                                const struct rv_error *err)
 {
     struct act_op *op = data;
@@ -476,7 +480,7 @@ static void on_refusal_written(void *data, enum rv_code code, json_t *json,
     act_end(op, code, err);
 }
 
-static void act_journal_refusal(struct act_op *op, const struct rv_gate_outcome *outcome)
+static void act_journal_outcome(struct act_op *op, const struct rv_gate_outcome *outcome)
 {
     json_decref(op->out);
     op->out = outcome_json(&op->request, outcome);
@@ -490,7 +494,7 @@ static void act_journal_refusal(struct act_op *op, const struct rv_gate_outcome 
                                  .run = op->request.run,
                                  .epoch = op->request.epoch,
                                  .step = step};
-    store_write(op->store, &write, on_refusal_written, op);
+    store_write(op->store, &write, on_outcome_written, op);
 }
 
 /* ---- a question to the model: passed and recorded first, then asked, then journaled ---- */
@@ -615,8 +619,10 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
 {
     struct rv_store *store = rv_alloc(sizeof *store);
     store->options = *options;
+    store->agents = rv_agents_create();
     store->port = (struct rv_run_port){
         .self = store,
+        .agents = store->agents,
         .now_us = store_now,
         .load = store_load,
         .write = store_write,
@@ -631,7 +637,10 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
 
 void rv_store_destroy(struct rv_store *store)
 {
-    rv_free(store);
+    if (store != NULL) {
+        rv_agents_destroy(store->agents);
+        rv_free(store);
+    }
 }
 
 const struct rv_run_port *rv_store_port(struct rv_store *store)

@@ -15,9 +15,15 @@ SELECT $1, r.id, r.agent, r.plan, 'created', r.business_key, nullif(r.parent, 0)
        AS r(id, agent, plan, business_key, parent, depth);
 
 -- name: run_input_insert
+-- The company's date at the beginning is kept with the input: a plan sees it as ctx.today, and replay sees
+-- the same one, whatever day or zone it is by then.
 -- params: tenant int4, run int8[], input jsonb[]
 INSERT INTO run_input (tenant_id, run_id, input)
-SELECT $1, r.run, r.input FROM unnest($2::int8[], $3::jsonb[]) AS r(run, input);
+SELECT $1, r.run,
+       jsonb_build_object('today', to_char(clock_timestamp() AT TIME ZONE
+                                           coalesce(t.company->>'timezone', 'UTC'), 'YYYY-MM-DD')) || r.input
+  FROM unnest($2::int8[], $3::jsonb[]) AS r(run, input)
+  LEFT JOIN tenant t ON t.tenant_id = $1;
 
 -- name: run_status_set
 -- params: tenant int4, id int8[], status text[], waiting_on text[], wake_at timestamptz[], error_code text[], error_text text[], steps int4[]

@@ -21,7 +21,8 @@ SELECT j.seq, j.kind, j.name, j.digest, j.out
 
 -- name: runs_due
 -- Runs that could move now: active ones, and waiting ones whose timer fired, whose approval was
--- answered or whose signal came.
+-- answered or whose signal came.  The name of the signal is in the newest step, the wait (a version byte
+-- and JSON): a signal of another name waits for a later step and must not wake the run again and again.
 -- params: tenant int4, limit int4
 SELECT r.id
   FROM run r
@@ -34,7 +35,9 @@ SELECT r.id
                  WHERE a.tenant_id = r.tenant_id AND a.run_id = r.id AND a.status = 'requested'))
         OR (r.waiting_on = 'signal' AND EXISTS (
                 SELECT FROM run_signal s
-                 WHERE s.tenant_id = r.tenant_id AND s.run_id = r.id AND s.consumed_seq IS NULL)))
+                  JOIN journal j ON j.tenant_id = s.tenant_id AND j.run_id = s.run_id AND j.seq = r.steps
+                 WHERE s.tenant_id = r.tenant_id AND s.run_id = r.id AND s.consumed_seq IS NULL
+                   AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name')))
  ORDER BY r.id
  LIMIT $2;
 

@@ -1,0 +1,152 @@
+/* run_actor_private.h -- what the files of the run actor share.
+ *
+ *   run_actor.c   life of the actor: messages, what the port answered, from phase to phase
+ *   run_replay.c  the journal: what is recorded, what is written, when the two differ
+ *   run_ask.c     PLAN and REVIEW: what Lua asks
+ *   run_act.c     ACT, COMPENSATE, OUTCOME: the plan's items, and taking them back
+ *
+ * Invariants: at most one port operation is outstanding (`pending`); the coroutine is resumed only
+ * with an answer that is durable; `image->steps` mirrors the journal, and `cursor` is the next entry
+ * to replay; a stale answer (from before a passivation) carries an old token and is dropped.
+ *
+ * Whatever stops a run and does not follow from its journal (a budget of time or steps, a wish to cancel,
+ * a script that ran too long) is journaled first, as the note "end": replay stops at the same place
+ * for the same reason.
+ */
+#ifndef REEVE_RUNTIME_RUN_RUN_ACTOR_PRIVATE_H
+#define REEVE_RUNTIME_RUN_RUN_ACTOR_PRIVATE_H
+
+#include "runtime/base/check.h"
+#include "runtime/lua/plan.h"
+#include "runtime/run/agents.h"
+#include "runtime/run/run_actor.h"
+
+enum phase {
+    PHASE_LOAD,
+    PHASE_PLAN,
+    PHASE_ACT,
+    PHASE_COMPENSATE,
+    PHASE_OUTCOME,
+    PHASE_REVIEW,
+    PHASE_END
+};
+
+enum pending {
+    PENDING_NONE,
+    PENDING_LOAD,
+    PENDING_READ, /* then its answer is journaled */
+    PENDING_STEP, /* a journal write; `draft` becomes a step */
+    PENDING_ACT,
+    PENDING_ASK,
+    PENDING_APPROVAL, /* asking how an approval stands */
+    PENDING_SIGNAL,
+    PENDING_CHANGE /* a status write without a step */
+};
+
+struct run {
+    struct rv_run_start start;
+    struct rv_ref self;
+    struct rv_actors *actors;
+    struct rv_run_image *image;
+    struct rv_agent *agent; /* borrowed from the port's cache, or our own */
+    enum phase phase;
+    int state;  /* enum rv_run_state, moved by rv_state_move */
+    int cursor; /* next journal entry to replay */
+    struct rv_budget budget;
+
+    struct rv_plan *plan; /* the running coroutine of PLAN or REVIEW */
+    bool plan_started;
+    struct rv_plan_request request;
+    bool has_request;
+
+    json_t *proposal; /* what PLAN returned: {"actions":[..],"summary":..} */
+    int action;       /* index of the action at hand */
+    int voids;        /* approvals of the action at hand that became void */
+    int64_t approval; /* the approval waited for, or granted for the action at hand */
+    bool granted;
+    int compensate;    /* index of the action being taken back */
+    json_t *executed;  /* [{index, action, args, answer, compensated?}] */
+    char end_code[32]; /* why the run does not end well; empty while it does */
+    char end_text[512];
+    bool people_said_no;
+    json_t *outcome;
+    json_t *review;
+
+    enum pending pending;
+    uint64_t token;     /* of the outstanding operation */
+    const char *acting; /* command that is at the gate; borrowed from proposal or catalogue */
+    json_t *acting_args;
+    struct rv_step draft;
+    bool has_draft;
+    bool cancel_asked;
+    char cancel_reason[256];
+};
+
+/* ---- run_actor.c ---- */
+
+/* What travels back from the port: give the result as `data` of the operation. */
+struct answer;
+struct answer *run_expect(struct run *run, enum pending pending);
+void run_on_port(void *data, enum rv_code code, json_t *json, const struct rv_error *err);
+/* Does whatever comes next; the one place where phases follow each other. */
+void run_advance(struct rv_actor *self, struct run *run);
+/* Gives up the actor: the journal holds everything, a message to the orchestrator brings it back. */
+void run_stand_still(struct rv_actor *self, struct run *run);
+
+static inline int64_t run_now_us(const struct run *run)
+{
+    return run->start.port->now_us(run->start.port->self);
+}
+
+/* ---- run_replay.c ---- */
+
+enum found { FOUND_NOTHING, FOUND_STEP, FOUND_DIVERGENCE };
+
+/* The next journal entry, when there is one; it must be what we are about to do.  `name` and `args`
+ * NULL: any. */
+enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const char *name,
+                        const json_t *args, int line, const struct rv_step **out);
+bool run_replaying(const struct run *run); /* entries are left */
+/* Appends to the mirror what the port has made durable. */
+void run_remember(struct run *run, struct rv_step step);
+/* Entry number `cursor` may be the end: takes it, and with it the reason. */
+bool run_take_end(struct run *run);
+struct rv_step run_make_step(const struct run *run, int kind, const char *name, const json_t *args,
+                             json_t *out);
+void run_step_fini(struct rv_step *step);
+/* `out` of the step is its own; the rest is borrowed until the answer. */
+void run_write_step(struct run *run, struct rv_step step, const struct rv_run_change *change,
+                    int64_t consume_signal, const json_t *memory);
+void run_change_state(struct run *run, enum rv_run_state to, const char *waiting_on,
+                      int64_t wake_us);
+/* The state that a step will bring; false when state and journal contradict each other (the store was
+ * damaged): then the run is parked as DIVERGED and nothing more may be asked. */
+bool run_move(struct run *run, enum rv_run_state to);
+/* Why the run will not end well; the first reason stays. */
+void run_set_end(struct run *run, const char *code, const char *format, ...) RV_PRINTF(3, 4);
+/* The same, journaled before anything follows from it. */
+void run_write_end(struct run *run, const char *code, const char *format, ...) RV_PRINTF(3, 4);
+/* Makes text of it: what is not UTF-8 becomes '?'. */
+void run_only_text(char *text);
+/* A wish to cancel is granted where live work would begin: true when it was written. */
+bool run_canceled(struct run *run);
+/* Spends what a step has cost; the same for replayed and new steps: both stop at the same place. */
+void run_spend(struct run *run, const struct rv_step *step);
+
+/* ---- run_ask.c ---- */
+
+void run_advance_lua(struct rv_actor *self, struct run *run, const char *entry);
+void run_plan_over(struct rv_actor *self, struct run *run, json_t *result);
+void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal);
+
+/* ---- run_act.c ---- */
+
+void run_advance_act(struct rv_actor *self, struct run *run);
+void run_advance_compensate(struct rv_actor *self, struct run *run);
+void run_advance_outcome(struct rv_actor *self, struct run *run);
+void run_advance_end(struct rv_actor *self, struct run *run);
+void run_on_approval(struct rv_actor *self, struct run *run, const char *status);
+/* What every question to the gate says about its run. */
+struct rv_run_act run_act_frame(const struct run *run, int kind);
+
+#endif

@@ -1,0 +1,395 @@
+/* run_ask.c -- PLAN and REVIEW: stepping the coroutine, and answering what it asks.
+ *
+ * Each request is answered from the journal, or by the port, which journals the answer before the
+ * coroutine hears it.
+ *
+ *   read, model, note, memory   one entry
+ *   sleep                       one entry, written when it begins, with the time at which it ends
+ *   signal                      two entries: the wait with its deadline, then what came, or that nothing did
+ */
+#include "runtime/run/run_actor_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the coroutine ---- */
+
+static json_t *plan_input(const struct run *run)
+{
+    char name[32];
+    snprintf(name, sizeof name, "r_%" PRId64, run->start.run);
+    json_t *input = json_copy(run->image->input);
+    json_object_set_new(input, "run", json_string(name));
+    json_object_set_new(input, "now_us", json_integer(run->image->created_us));
+    json_object_set_new(input, "seed", json_integer(run->start.run));
+    if (run->outcome != NULL) {
+        json_object_set(input, "outcome", run->outcome);
+    }
+    return input;
+}
+
+/* The coroutine will give no plan, or no review. */
+static void plan_failed(struct rv_actor *self, struct run *run, enum rv_code code,
+                        const char *message)
+{
+    const struct rv_step *step = NULL;
+    if (!run_replaying(run)) {
+        run_write_end(run, rv_code_name(code), "%s", message);
+    } else if (run_take_end(run)) {
+        run_plan_over(self, run, NULL);
+    } else if (code == RV_LIMIT) {
+        /* the first time it went further: it is the watchdog of processor time, on a busy machine */
+        rv_actor_exit(self, RV_EXIT_FAILED);
+    } else {
+        run_recorded(self, run, RV_STEP_NOTE, "end", NULL, 0, &step); /* diverges, in words */
+    }
+}
+
+static bool ensure_plan(struct rv_actor *self, struct run *run, const char *entry)
+{
+    if (run->plan != NULL) {
+        return true;
+    }
+    struct rv_error err = {.code = RV_OK};
+    json_t *input = plan_input(run);
+    enum rv_code code = rv_plan_start(run->agent, entry, input, &run->plan, &err);
+    json_decref(input);
+    if (code != RV_OK) {
+        plan_failed(self, run, code, err.message);
+        return false;
+    }
+    run->plan_started = false;
+    run->has_request = false;
+    return true;
+}
+
+/* Resumes the coroutine with an answer that is in the journal. */
+static bool step_plan(struct rv_actor *self, struct run *run, const json_t *answer)
+{
+    json_t *result = NULL;
+    struct rv_error err = {.code = RV_OK};
+    enum rv_plan_status status =
+        rv_plan_step(run->plan, run->plan_started ? answer : NULL, &run->request, &result, &err);
+    run->plan_started = true;
+    run->has_request = status == RV_PLAN_REQUEST;
+    if (status == RV_PLAN_FAILED) {
+        plan_failed(self, run, err.code, err.message);
+    } else if (status == RV_PLAN_DONE) {
+        run_plan_over(self, run, result);
+    }
+    return status == RV_PLAN_REQUEST;
+}
+
+/* ---- may it? ---- */
+
+static int kind_of_request(const char *name)
+{
+    static const struct {
+        const char *name;
+        int kind;
+    } kinds[] = {
+        {"erp.find", RV_STEP_READ},     {"erp.get", RV_STEP_READ},
+        {"erp.history", RV_STEP_READ},  {"memory.get", RV_STEP_READ},
+        {"memory.set", RV_STEP_MEMORY}, {"llm.decide", RV_STEP_MODEL},
+        {"sleep", RV_STEP_TIMER},       {"signal", RV_STEP_SIGNAL},
+        {"note", RV_STEP_NOTE},
+    };
+    for (size_t i = 0; i < RV_COUNT(kinds); i++) {
+        if (strcmp(kinds[i].name, name) == 0) {
+            return kinds[i].kind;
+        }
+    }
+    RV_UNREACHABLE("the sandbox offers nine requests");
+}
+
+static int times_asked(const struct run *run, const char *name, const json_t *args)
+{
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    int count = 0;
+    RV_ASSERT(rv_step_digest(args, digest));
+    for (int i = 0; i < run->image->step_count; i++) {
+        const struct rv_step *step = &run->image->steps[i];
+        count += strcmp(step->name, name) == 0 && memcmp(step->digest, digest, sizeof digest) == 0;
+    }
+    return count;
+}
+
+/* Budget and repetition, before the call. */
+static bool may_ask(struct rv_actor *self, struct run *run, int kind)
+{
+    struct rv_error err = {.code = RV_OK};
+    char text[sizeof err.message + 64];
+    const struct rv_plan_request *request = &run->request;
+    int64_t calls = kind == RV_STEP_READ || kind == RV_STEP_MODEL ? 1 : 0;
+    int64_t tokens = kind == RV_STEP_MODEL ? rv_json_int(request->args, "max_tokens", 1) : 0;
+    if (rv_budget_check(&run->budget, 1, calls, tokens, 0, run_now_us(run), &err) != RV_OK) {
+        snprintf(text, sizeof text, "%s (line %d)", err.message, request->line);
+        plan_failed(self, run, RV_LIMIT, text);
+        return false;
+    }
+    if (kind != RV_STEP_TIMER && kind != RV_STEP_SIGNAL &&
+        times_asked(run, request->name, request->args) >= RV_RUN_REPEATS_MAX) {
+        snprintf(text, sizeof text,
+                 "the plan asks \"%s\" with the same arguments for the %dth time (line %d)",
+                 request->name, RV_RUN_REPEATS_MAX + 1, request->line);
+        plan_failed(self, run, RV_LIMIT, text);
+        return false;
+    }
+    return true;
+}
+
+/* ---- asking the world ---- */
+
+/* A sleep is one entry {"ok":true,"value":true,"until_us":…} written when it begins. */
+static void ask_sleep(struct run *run)
+{
+    int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "seconds", 0) * 1000000;
+    if (!run_move(run, RV_RUN_WAITING)) {
+        return;
+    }
+    struct rv_run_change change = {
+        .state = RV_RUN_WAITING, .waiting_on = "timer", .wake_us = until_us};
+    json_t *out = json_pack("{s:b,s:b,s:I}", "ok", 1, "value", 1, "until_us", (json_int_t)until_us);
+    run_write_step(run,
+                   run_make_step(run, RV_STEP_TIMER, run->request.name, run->request.args, out),
+                   &change, 0, NULL);
+}
+
+/* The name is kept with the wait: only a signal of that name wakes the run (statement runs_due). */
+static void ask_signal_wait(struct run *run)
+{
+    int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "timeout_s", 0) * 1000000;
+    if (!run_move(run, RV_RUN_WAITING)) {
+        return;
+    }
+    struct rv_run_change change = {
+        .state = RV_RUN_WAITING, .waiting_on = "signal", .wake_us = until_us};
+    json_t *out = json_pack("{s:I,s:s}", "until_us", (json_int_t)until_us, "name",
+                            rv_json_str(run->request.args, "name", ""));
+    run_write_step(run, run_make_step(run, RV_STEP_TIMER, "signal.wait", run->request.args, out),
+                   &change, 0, NULL);
+}
+
+static void ask_live(struct run *run, int kind)
+{
+    const struct rv_run_port *port = run->start.port;
+    const struct rv_plan_request *request = &run->request;
+    switch (kind) {
+    case RV_STEP_READ:
+        port->read(port->self, run->start.tenant, run->image->agent, request->name, request->args,
+                   run_on_port, run_expect(run, PENDING_READ));
+        break;
+    case RV_STEP_MODEL: {
+        struct rv_run_act act = run_act_frame(run, kind);
+        act.action = request->name;
+        act.args = request->args;
+        port->ask(port->self, &act, run_on_port, run_expect(run, PENDING_ASK));
+        break;
+    }
+    case RV_STEP_MEMORY: {
+        json_t *memory = json_pack("{s:s,s:O,s:O}", "agent", run->image->agent, "key",
+                                   json_object_get(request->args, "key"), "value",
+                                   json_object_get(request->args, "value"));
+        RV_ASSERT(memory != NULL);
+        run_write_step(run, run_make_step(run, kind, request->name, request->args,
+                                  json_pack("{s:b,s:b}", "ok", 1, "value", 1)),
+                   NULL, 0, memory);
+        json_decref(memory);
+        break;
+    }
+    case RV_STEP_TIMER:
+        ask_sleep(run);
+        break;
+    case RV_STEP_SIGNAL:
+        ask_signal_wait(run);
+        break;
+    default:
+        run_write_step(run, run_make_step(run, RV_STEP_NOTE, request->name, request->args,
+                                  json_pack("{s:b,s:O}", "ok", 1, "value",
+                                            (json_t *)(uintptr_t)request->args)),
+                   NULL, 0, NULL);
+        break;
+    }
+}
+
+/* ---- waiting ---- */
+
+static void wait_until(struct rv_actor *self, struct run *run, int64_t until_us)
+{
+    int64_t wait_ms = (until_us - run_now_us(run) + 999) / 1000;
+    if (wait_ms <= RV_RUN_TIMER_IN_MEMORY_MS) {
+        rv_actor_after(self, wait_ms > 0 ? wait_ms : 0, 1);
+    } else {
+        run_stand_still(self, run);
+    }
+}
+
+/* What a sleep or the wait for a signal says now: true when the coroutine may hear it.  `step` is the
+ * entry of the wait, just taken; when it is the newest it is looked at again later. */
+static bool wait_is_over(struct rv_actor *self, struct run *run, bool is_signal,
+                         const struct rv_step **step)
+{
+    if (run_take_end(run)) {
+        run_plan_over(self, run, NULL);
+        return false;
+    }
+    if (!run_replaying(run)) {
+        int64_t until_us = rv_json_int((*step)->out, "until_us", 0);
+        if (run_canceled(run)) {
+            return false;
+        }
+        if (is_signal) {
+            run->cursor--;
+            const struct rv_run_port *port = run->start.port;
+            port->signal(port->self, run->start.tenant, run->start.run,
+                         rv_json_str(run->request.args, "name", ""), run_on_port,
+                         run_expect(run, PENDING_SIGNAL));
+            return false;
+        }
+        if (run_now_us(run) < until_us) {
+            run->cursor--;
+            wait_until(self, run, until_us);
+            return false;
+        }
+    }
+    if (!is_signal) {
+        return true;
+    }
+    run_spend(run, *step);
+    return run_recorded(self, run, RV_STEP_SIGNAL, run->request.name, NULL, run->request.line,
+                        step) == FOUND_STEP;
+}
+
+/* A signal has its own entry; with it the run is no longer waiting.  Without one the run always gives up
+ * its actor, however short the wait: signals are found by the orchestrator's look. */
+void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal)
+{
+    const struct rv_step *wait = &run->image->steps[run->cursor];
+    int64_t until_us = rv_json_int(wait->out, "until_us", 0);
+    json_t *out = NULL;
+    run->cursor++;
+    if (json_is_object(signal)) {
+        out = json_pack("{s:b,s:O}", "ok", 1, "value", json_object_get(signal, "body"));
+    } else if (run_now_us(run) >= until_us) {
+        out = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "timeout", "message",
+                        "no signal came in time");
+    } else if (!run_canceled(run)) {
+        run->cursor--;
+        run_stand_still(self, run);
+        return;
+    } else {
+        return;
+    }
+    enum rv_run_state to = run->phase == PHASE_REVIEW ? RV_RUN_REVIEWING : RV_RUN_PLANNING;
+    if (run->state != (int)to && !run_move(run, to)) {
+        json_decref(out);
+        return;
+    }
+    struct rv_run_change change = {.state = to};
+    run_write_step(run, run_make_step(run, RV_STEP_SIGNAL, run->request.name, NULL, out), &change,
+                   rv_json_int(signal, "id", 0), NULL);
+}
+
+/* ---- moving on ---- */
+
+/* True while the coroutine can go on now; false when something is outstanding or the plan is over. */
+static bool answer_request(struct rv_actor *self, struct run *run)
+{
+    int kind = kind_of_request(run->request.name);
+    const struct rv_step *step = NULL;
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    if (run_take_end(run)) {
+        run_plan_over(self, run, NULL);
+        return false;
+    }
+    if (!rv_step_digest(run->request.args, digest)) {
+        char text[128];
+        snprintf(text, sizeof text, "\"%s\" with a real number (line %d): use integers or text",
+                 run->request.name, run->request.line);
+        plan_failed(self, run, RV_INVALID, text);
+        return false;
+    }
+    bool is_signal = kind == RV_STEP_SIGNAL;
+    enum found found = run_recorded(self, run, is_signal ? RV_STEP_TIMER : kind,
+                                    is_signal ? "signal.wait" : run->request.name,
+                                    run->request.args, run->request.line, &step);
+    if (found == FOUND_DIVERGENCE) {
+        return false;
+    }
+    if (found == FOUND_NOTHING) {
+        if (!run_canceled(run) && may_ask(self, run, kind)) {
+            ask_live(run, kind);
+        }
+        return false;
+    }
+    if ((kind == RV_STEP_TIMER || is_signal) && !wait_is_over(self, run, is_signal, &step)) {
+        return false;
+    }
+    run_spend(run, step);
+    return step_plan(self, run, step->out);
+}
+
+void run_advance_lua(struct rv_actor *self, struct run *run, const char *entry)
+{
+    if (run_take_end(run)) {
+        run_plan_over(self, run, NULL);
+        return;
+    }
+    bool more = ensure_plan(self, run, entry) && (run->has_request || step_plan(self, run, NULL));
+    while (more) {
+        more = answer_request(self, run);
+    }
+}
+
+/* A review that fails does not undo what was done: its failure is the review. */
+static void review_over(struct rv_actor *self, struct run *run, json_t *review)
+{
+    if (review == NULL) {
+        review = json_pack("{s:s,s:s}", "failed", run->end_code, "message", run->end_text);
+        run->end_code[0] = '\0';
+    }
+    run->review = review;
+    run->phase = PHASE_END;
+    run_advance(self, run);
+}
+
+/* The coroutine has ended: with a result, or (NULL) with the reason in the journal. */
+void run_plan_over(struct rv_actor *self, struct run *run, json_t *result)
+{
+    rv_plan_destroy(run->plan);
+    run->plan = NULL;
+    run->has_request = false;
+    if (run->phase == PHASE_REVIEW) {
+        review_over(self, run, result);
+        return;
+    }
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    if (result != NULL && !rv_step_digest(result, digest)) {
+        json_decref(result);
+        plan_failed(self, run, RV_INVALID, "the plan holds a real number: use integers or text");
+        return;
+    }
+    if (result == NULL || run_take_end(run)) {
+        json_decref(result);
+        run->phase = PHASE_OUTCOME;
+        run_advance(self, run);
+        return;
+    }
+    const struct rv_step *step = NULL;
+    enum found found = run_recorded(self, run, RV_STEP_PLAN, "plan", result, 0, &step);
+    if (found == FOUND_STEP) {
+        run->proposal = result;
+        run->phase = PHASE_ACT;
+        run_spend(run, step);
+        run_advance(self, run);
+    } else if (found == FOUND_DIVERGENCE || run_canceled(run)) {
+        json_decref(result);
+    } else if (!run_move(run, RV_RUN_EXECUTING)) {
+        json_decref(result);
+    } else {
+        struct rv_run_change change = {.state = RV_RUN_EXECUTING};
+        run_write_step(run, run_make_step(run, RV_STEP_PLAN, "plan", result, result), &change, 0,
+                       NULL);
+    }
+}

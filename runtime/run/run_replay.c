@@ -1,0 +1,259 @@
+/* run_replay.c -- the journal of one run: read again, written on.
+ *
+ * Replay is the same code as the first time: run_recorded gives the next entry, and its kind, name and
+ * digest must be what the run does now; otherwise it parks as DIVERGED with the difference in words.
+ */
+#include "runtime/run/run_actor_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char end_name[] = "end"; /* of the note that a live end leaves */
+
+/* ---- memory ---- */
+
+void run_step_fini(struct rv_step *step)
+{
+    rv_free(step->name);
+    json_decref(step->out);
+    *step = (struct rv_step){.seq = 0};
+}
+
+void rv_run_image_free(struct rv_run_image *image)
+{
+    if (image == NULL) {
+        return;
+    }
+    for (int i = 0; i < image->step_count; i++) {
+        run_step_fini(&image->steps[i]);
+    }
+    rv_free(image->steps);
+    rv_free(image->agent);
+    rv_free(image->owner);
+    rv_free(image->source);
+    json_decref(image->input);
+    rv_free(image);
+}
+
+/* ---- why a run does not end well ---- */
+
+/* Messages come from scripts and are cut to size: what is not UTF-8 becomes '?', as the database and
+ * JSON take nothing else. */
+void run_only_text(char *text)
+{
+    unsigned char *at = (unsigned char *)text;
+    while (*at != '\0') {
+        int more = *at < 0x80 ? 0 : *at >= 0xC2 && *at < 0xE0 ? 1 : *at >= 0xE0 && *at < 0xF0 ? 2 : 3;
+        bool ok = *at < 0x80 || (*at >= 0xC2 && *at <= 0xF4);
+        for (int i = 1; ok && i <= more; i++) {
+            ok = (at[i] & 0xC0) == 0x80; /* also stops at the end of the text */
+        }
+        if (ok && more == 2) {
+            ok = !(at[0] == 0xE0 && at[1] < 0xA0) && !(at[0] == 0xED && at[1] >= 0xA0);
+        } else if (ok && more == 3) {
+            ok = !(at[0] == 0xF0 && at[1] < 0x90) && !(at[0] == 0xF4 && at[1] >= 0x90);
+        }
+        if (!ok) {
+            *at = '?';
+            more = 0;
+        }
+        at += more + 1;
+    }
+}
+
+static void set_end_args(struct run *run, const char *code, const char *format, va_list args)
+    RV_PRINTF(3, 0);
+static void set_end_args(struct run *run, const char *code, const char *format, va_list args)
+{
+    if (run->end_code[0] != '\0') {
+        return; /* the first reason is the reason */
+    }
+    snprintf(run->end_code, sizeof run->end_code, "%s", code);
+    vsnprintf(run->end_text, sizeof run->end_text, format, args);
+    run_only_text(run->end_code);
+    run_only_text(run->end_text);
+}
+
+void run_set_end(struct run *run, const char *code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    set_end_args(run, code, format, args);
+    va_end(args);
+}
+
+void run_write_end(struct run *run, const char *code, const char *format, ...)
+{
+    RV_ASSERT(!run_replaying(run) && run->end_code[0] == '\0');
+    va_list args;
+    va_start(args, format);
+    set_end_args(run, code, format, args);
+    va_end(args);
+    json_t *out = json_pack("{s:s,s:s}", "code", run->end_code, "message", run->end_text);
+    RV_ASSERT(out != NULL);
+    run->end_code[0] = '\0'; /* until it is durable */
+    run_write_step(run, run_make_step(run, RV_STEP_NOTE, end_name, NULL, out), NULL, 0, NULL);
+}
+
+bool run_take_end(struct run *run)
+{
+    if (!run_replaying(run) || run->end_code[0] != '\0') {
+        return false;
+    }
+    const struct rv_step *step = &run->image->steps[run->cursor];
+    if (step->kind != RV_STEP_NOTE || strcmp(step->name, end_name) != 0) {
+        return false;
+    }
+    run->cursor++;
+    run_set_end(run, rv_json_str(step->out, "code", "interrupted"), "%s",
+                rv_json_str(step->out, "message", "the run was stopped"));
+    return true;
+}
+
+bool run_canceled(struct run *run)
+{
+    if (!run->cancel_asked || run->end_code[0] != '\0') {
+        return false;
+    }
+    run_write_end(run, "canceled", "%s", run->cancel_reason);
+    return true;
+}
+
+/* ---- reading again ---- */
+
+bool run_replaying(const struct run *run)
+{
+    return run->cursor < run->image->step_count;
+}
+
+static void diverged(struct run *run, const struct rv_step *step, const char *now, const char *name,
+                     int line)
+{
+    run->end_code[0] = '\0';
+    run_set_end(run, "diverged",
+                "step %d: the journal has %s \"%s\", the plan now does %s \"%s\" (line %d)",
+                step->seq, rv_step_kind_name(step->kind), step->name, now, name, line);
+    run_change_state(run, RV_RUN_DIVERGED, NULL, 0);
+}
+
+enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const char *name,
+                        const json_t *args, int line, const struct rv_step **out)
+{
+    (void)self;
+    if (!run_replaying(run)) {
+        return FOUND_NOTHING;
+    }
+    const struct rv_step *step = &run->image->steps[run->cursor];
+    uint8_t digest[RV_STEP_DIGEST_BYTES] = {0};
+    if (step->kind != kind || (name != NULL && strcmp(step->name, name) != 0) ||
+        (args != NULL && (!rv_step_digest(args, digest) ||
+                          memcmp(digest, step->digest, sizeof digest) != 0))) {
+        diverged(run, step, rv_step_kind_name(kind), name != NULL ? name : "", line);
+        return FOUND_DIVERGENCE;
+    }
+    run->cursor++;
+    *out = step;
+    return FOUND_STEP;
+}
+
+void run_spend(struct run *run, const struct rv_step *step)
+{
+    run->budget.steps_used++;
+    if (step->kind == RV_STEP_READ || step->kind == RV_STEP_MODEL) {
+        run->budget.calls_used++;
+    }
+    run->budget.tokens_used += rv_json_int(json_object_get(step->out, "usage"), "tokens", 0);
+    if (step->kind == RV_STEP_ACTION) {
+        run->budget.money_used_minor += rv_json_int(step->out, "money_minor", 0);
+    }
+}
+
+/* ---- writing on ---- */
+
+void run_remember(struct run *run, struct rv_step step)
+{
+    struct rv_run_image *image = run->image;
+    RV_ASSERT(run->cursor == image->step_count); /* replay is over before anything new is written */
+    image->steps = rv_realloc(image->steps, (size_t)(image->step_count + 1) * sizeof step);
+    image->steps[image->step_count++] = step;
+    run->cursor = image->step_count;
+}
+
+struct rv_step run_make_step(const struct run *run, int kind, const char *name, const json_t *args,
+                             json_t *out)
+{
+    struct rv_step step = {
+        .seq = run->image->step_count + 1, .kind = kind, .name = rv_strdup(name), .out = out};
+    if (args != NULL) {
+        RV_ASSERT(rv_step_digest(args, step.digest)); /* arguments were checked when they came in */
+    }
+    return step;
+}
+
+void run_write_step(struct run *run, struct rv_step step, const struct rv_run_change *change,
+                    int64_t consume_signal, const json_t *memory)
+{
+    RV_ASSERT(!run->has_draft);
+    run->draft = step;
+    run->has_draft = true;
+    const struct rv_run_port *port = run->start.port;
+    struct rv_run_write write = {
+        .tenant = run->start.tenant,
+        .run = run->start.run,
+        .epoch = run->image->epoch,
+        .step = &run->draft,
+        .change = change,
+        .consume_signal = consume_signal,
+        .memory = memory,
+    };
+    port->write(port->self, &write, run_on_port, run_expect(run, PENDING_STEP));
+}
+
+bool run_move(struct run *run, enum rv_run_state to)
+{
+    if (rv_state_may(&rv_run_states, run->state, (int)to)) {
+        rv_state_move(&rv_run_states, &run->state, (int)to);
+        return true;
+    }
+    run->end_code[0] = '\0';
+    run_set_end(run, "corrupt", "the store says %s, and the journal that it becomes %s now",
+                rv_run_state_name((enum rv_run_state)run->state), rv_run_state_name(to));
+    run_change_state(run, RV_RUN_DIVERGED, NULL, 0);
+    return false;
+}
+
+void run_change_state(struct run *run, enum rv_run_state to, const char *waiting_on,
+                      int64_t wake_us)
+{
+    if (!run_move(run, to)) {
+        return;
+    }
+    json_t *result = NULL;
+    if (rv_run_state_final(to)) {
+        result = json_object();
+        if (run->outcome != NULL) {
+            json_object_set(result, "outcome", run->outcome);
+        }
+        if (run->review != NULL) {
+            json_object_set(result, "review", run->review);
+        }
+    }
+    struct rv_run_change change = {
+        .state = to,
+        .waiting_on = waiting_on,
+        .wake_us = wake_us,
+        .error_code = run->end_code[0] != '\0' ? run->end_code : NULL,
+        .error_text = run->end_code[0] != '\0' ? run->end_text : NULL,
+        .result = result,
+    };
+    struct rv_run_write write = {
+        .tenant = run->start.tenant,
+        .run = run->start.run,
+        .epoch = run->image->epoch,
+        .change = &change,
+    };
+    const struct rv_run_port *port = run->start.port;
+    port->write(port->self, &write, run_on_port, run_expect(run, PENDING_CHANGE));
+    json_decref(result);
+}

@@ -1,0 +1,18 @@
+-- saga: five actions that can be taken back and one that cannot; whatever fails, the rest is undone.
+local agent = {
+  name = "saga", version = "1", handles = {}, uses = { "invoice.hold", "invoice.reject", "exception.note" },
+}
+
+function agent.plan(ctx, exception)
+  local plan = ctx:plan()
+  for i = 1, 5 do
+    plan:add(i % 2 == 0 and "invoice.reject" or "invoice.hold",
+      i % 2 == 0 and { invoice = exception.base + i, reason = "step " .. i }
+        or { invoice = exception.base + i, code = "price", reason = "step " .. i },
+      { reason = "number " .. i })
+    if i == 3 then plan:add("exception.note", { key = exception.key, text = "a fact" }, { reason = "fact" }) end
+  end
+  return plan
+end
+
+return agent

@@ -1,0 +1,279 @@
+/* sim_check.c -- what must hold, checked from what was stored, never from what the port believes.
+ *
+ *   a journal has no holes, grows at its end and never after the run has ended
+ *   every write that is accepted carries the epoch that is valid now
+ *   an effect happens once: by its command id, and once more by run, action and arguments
+ *   an effect has a decision that allows it; a held one an approval that was given, for exactly this,
+ *   and not used before
+ *   a state moves only as the table says
+ *   no action after the first compensation; compensations run from the newest effect to the oldest
+ *   in the end every run has ended, never as diverged; its outcome says what was done
+ */
+#include "tests/sim/sim_world.h"
+
+#include "erp/command/command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void sim_broken(struct sim_world *world, const char *format, ...)
+{
+    if (world->violation[0] != '\0') {
+        return; /* the first is the one to look at */
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(world->violation, sizeof world->violation, format, args);
+    va_end(args);
+    if (world->options.trace) {
+        printf("VIOLATION %s\n", world->violation);
+    }
+}
+
+static void rule(struct sim_world *world, bool holds, const struct sim_run *run, const char *what)
+{
+    world->compared++;
+    if (!holds) {
+        sim_broken(world, "run %d (%s): %s", run->index, run->plan->name, what);
+    }
+}
+
+/* ---- while it goes ---- */
+
+void sim_saw_step(struct sim_world *world, struct sim_run *run, const struct rv_step *step,
+                  int64_t epoch)
+{
+    rule(world, epoch == world->epoch, run, "a step of an old epoch was accepted");
+    rule(world, step->seq == run->seen_seq + 1, run, "the journal has a hole, or a step twice");
+    rule(world, !rv_run_state_final(run->state), run, "a step after the end of the run");
+    run->seen_seq = step->seq;
+    bool undoing = false;
+    for (int i = 0; i < run->step_count; i++) {
+        undoing = undoing || run->steps[i].kind == RV_STEP_COMPENSATION;
+    }
+    rule(world, step->kind != RV_STEP_ACTION || !undoing, run, "an action after a compensation");
+    rule(world, step->out != NULL, run, "a step without an output");
+}
+
+void sim_saw_state(struct sim_world *world, struct sim_run *run, enum rv_run_state to,
+                   int64_t epoch)
+{
+    rule(world, epoch == world->epoch, run, "a state of an old epoch was accepted");
+    bool legal = run->state == to || rv_state_may(&rv_run_states, (int)run->state, (int)to);
+    world->compared++;
+    if (!legal) {
+        sim_broken(world, "run %d (%s): moved from %s to %s", run->index, run->plan->name,
+                   rv_run_state_name(run->state), rv_run_state_name(to));
+    }
+    rule(world, to != RV_RUN_DIVERGED, run, "replay diverged");
+}
+
+void sim_saw_effect(struct sim_world *world, const struct sim_effect *effect, bool allowed,
+                    const struct sim_approval *approval)
+{
+    const struct sim_run *run = &world->runs[effect->run];
+    for (const struct sim_effect *other = world->effects;
+         other < world->effects + world->effect_count; other++) {
+        rule(world, strcmp(other->command_id, effect->command_id) != 0, run,
+             "one command id had its effect twice");
+        bool same = effect->kind == RV_STEP_ACTION && other->kind == RV_STEP_ACTION &&
+                    other->run == effect->run &&
+                    strcmp(other->action, effect->action) == 0 &&
+                    memcmp(other->digest, effect->digest, sizeof effect->digest) == 0;
+        rule(world, !same, run, "one action of a plan had its effect twice");
+        rule(world, effect->approval == 0 || other->approval != effect->approval, run,
+             "one approval was used twice");
+    }
+    rule(world, allowed || approval != NULL, run, "an effect that nobody allowed");
+    if (approval != NULL) {
+        rule(world, approval->vote == SIM_APPROVES && approval->vote_us <= world->clock.time_us,
+             run, "an effect before its approval was given");
+        rule(world, world->clock.time_us <= approval->expires_us, run,
+             "an effect of an approval that had expired");
+        rule(world,
+             strcmp(approval->action, effect->action) == 0 &&
+                 memcmp(approval->digest, effect->digest, sizeof effect->digest) == 0,
+             run, "an approval was used for something else");
+    }
+}
+
+void sim_saw_signal_used(struct sim_world *world, struct sim_run *run,
+                         const struct sim_signal *signal, int seq)
+{
+    for (int i = 0; i < run->step_count; i++) {
+        const struct rv_step *step = &run->steps[i];
+        rule(world,
+             step->kind != RV_STEP_SIGNAL ||
+                 rv_json_int(json_object_get(step->out, "value"), "signal", 0) != signal->id ||
+                 step->seq == seq,
+             run, "one signal was answered twice");
+    }
+}
+
+/* ---- in the end ---- */
+
+static const struct rv_step *step_of(const struct sim_run *run, int kind, const char *name)
+{
+    for (int i = 0; i < run->step_count; i++) {
+        if (run->steps[i].kind == kind &&
+            (name == NULL || strcmp(run->steps[i].name, name) == 0)) {
+            return &run->steps[i];
+        }
+    }
+    return NULL;
+}
+
+static bool was(const struct rv_step *step, const char *result)
+{
+    return strcmp(rv_json_str(step->out, "result", ""), result) == 0;
+}
+
+static bool done(const struct rv_step *step)
+{
+    return was(step, "executed") || was(step, "repeated");
+}
+
+/* The entries of one compensation: held, voted, void, and again; the last says what came of it. */
+static const struct rv_step *take_compensation(const struct sim_run *run, int *next,
+                                               const char *name,
+                                               const uint8_t digest[RV_STEP_DIGEST_BYTES])
+{
+    const struct rv_step *last = NULL;
+    bool refused = false;
+    int voids = 0;
+    for (; *next < run->step_count && !refused; ++*next) {
+        const struct rv_step *step = &run->steps[*next];
+        if (step->kind == RV_STEP_APPROVAL && last != NULL) {
+            voids += strcmp(step->name, "void") == 0;
+            refused = strcmp(step->name, "approved") != 0 &&
+                      (strcmp(step->name, "void") != 0 || voids == RV_RUN_VOIDS_MAX);
+            continue;
+        }
+        bool same = step->kind == RV_STEP_COMPENSATION && strcmp(step->name, name) == 0 &&
+                    digest != NULL && memcmp(digest, step->digest, RV_STEP_DIGEST_BYTES) == 0;
+        if (!same || (last != NULL && !was(last, "held") && !was(last, "void"))) {
+            break;
+        }
+        last = step;
+        voids += was(step, "void");
+        refused = voids == RV_RUN_VOIDS_MAX;
+    }
+    return last;
+}
+
+/* The compensations that are due after the executed steps of a journal, newest first, must be what
+ * the journal has, in that order; gives how many were carried out, and how many are missing. */
+static void check_compensations(struct sim_world *world, const struct sim_run *run, int *carried,
+                                int *missing)
+{
+    int next = 0;
+    *carried = 0;
+    *missing = 0;
+    while (next < run->step_count && run->steps[next].kind != RV_STEP_COMPENSATION) {
+        next++;
+    }
+    bool undoing = next < run->step_count;
+    const json_t *actions =
+        step_of(run, RV_STEP_PLAN, "plan") != NULL
+            ? json_object_get(step_of(run, RV_STEP_PLAN, "plan")->out, "actions")
+            : NULL;
+    int executed = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        executed += run->steps[i].kind == RV_STEP_ACTION && done(&run->steps[i]);
+    }
+    for (int index = executed - 1; index >= 0; index--) {
+        const json_t *action = json_array_get(actions, (size_t)index);
+        const struct erp_command *command = erp_command_find(rv_json_str(action, "action", ""));
+        const char *name = NULL;
+        json_t *args = NULL;
+        json_t *answer = json_object();
+        uint8_t digest[RV_STEP_DIGEST_BYTES];
+        if (command != NULL && command->compensate != NULL &&
+            command->compensate(json_object_get(action, "args"), answer, &name, &args)) {
+            bool known = rv_step_digest(args, digest);
+            const struct rv_step *last = take_compensation(run, &next, name, known ? digest : NULL);
+            rule(world, !undoing || last != NULL, run, "compensations are not the effects in reverse");
+            *carried += last != NULL && done(last);
+            *missing += last == NULL || !done(last);
+        }
+        json_decref(args);
+        json_decref(answer);
+    }
+    rule(world, next >= run->step_count || run->steps[next].kind != RV_STEP_COMPENSATION, run,
+         "a compensation of nothing");
+}
+
+/* The actions of the journal are those of the plan, one after the other. */
+static int check_actions(struct sim_world *world, const struct sim_run *run)
+{
+    const struct rv_step *plan = step_of(run, RV_STEP_PLAN, "plan");
+    int index = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        const struct rv_step *step = &run->steps[i];
+        if (step->kind != RV_STEP_ACTION) {
+            continue;
+        }
+        const json_t *action =
+            plan != NULL ? json_array_get(json_object_get(plan->out, "actions"), (size_t)index)
+                         : NULL;
+        rule(world, strcmp(rv_json_str(action, "action", ""), step->name) == 0, run,
+             "an action that is not the plan's next");
+        index += done(step);
+    }
+    return index;
+}
+
+static void check_run(struct sim_world *world, const struct sim_run *run)
+{
+    rule(world, rv_run_state_final(run->state), run, "has not ended");
+    const struct rv_step *plan = step_of(run, RV_STEP_PLAN, "plan");
+    const struct rv_step *outcome = step_of(run, RV_STEP_OUTCOME, "outcome");
+    int executed = check_actions(world, run);
+    int carried = 0;
+    int missing = 0;
+    check_compensations(world, run, &carried, &missing);
+    int proposed = plan != NULL ? (int)json_array_size(json_object_get(plan->out, "actions")) : 0;
+    if (run->state == RV_RUN_DIVERGED || outcome == NULL) {
+        rule(world, outcome != NULL, run, "ended without an outcome");
+        return;
+    }
+    bool ok = rv_json_bool(outcome->out, "ok", false);
+    rule(world, ok == (run->state == RV_RUN_DONE), run, "outcome and end contradict each other");
+    rule(world, (int)json_array_size(json_object_get(outcome->out, "executed")) == executed, run,
+         "the outcome counts other actions than were executed");
+    rule(world, ok || json_is_string(json_object_get(outcome->out, "message")), run,
+         "an end without a reason");
+    rule(world, ok == (run->error_code[0] == '\0'), run, "done with an error, or not done without");
+    if (run->state == RV_RUN_DONE) {
+        rule(world, plan != NULL && executed == proposed, run, "done, but not everything was");
+    } else if (run->state == RV_RUN_COMPENSATED) {
+        rule(world, carried > 0 && missing == 0, run, "compensated, but not everything was");
+    } else {
+        rule(world, missing == 0 || run->state == RV_RUN_FAILED, run,
+             "what was executed was not taken back");
+        rule(world, carried == 0 || missing > 0, run, "was taken back, and does not say so");
+    }
+    int effects = 0;
+    for (int i = 0; i < world->effect_count; i++) {
+        effects += world->effects[i].run == run->index;
+    }
+    rule(world, effects == executed + carried, run, "effects and journal do not agree");
+    for (int i = 0; i < run->signal_count; i++) {
+        int used = 0;
+        for (int s = 0; s < run->step_count; s++) {
+            used += run->steps[s].kind == RV_STEP_SIGNAL &&
+                    rv_json_int(json_object_get(run->steps[s].out, "value"), "signal", 0) ==
+                        run->signals[i].id;
+        }
+        rule(world, used == (run->signals[i].consumed_seq != 0), run,
+             "a signal was used without being marked, marked without being used, or used twice");
+    }
+}
+
+void sim_check_end(struct sim_world *world)
+{
+    for (int i = 0; i < world->run_count && world->violation[0] == '\0'; i++) {
+        check_run(world, &world->runs[i]);
+    }
+}

@@ -1,0 +1,253 @@
+/* sim_story_test.c -- single stories of runs, told step by step in a calm world.
+ *
+ * Each was found by the seeded days (sim_run_test.c) or while reading for them, and stays here as a
+ * sentence.
+ */
+#include "runtime/base/check.h"
+#include "tests/sim/sim_world.h"
+#include "tests/support/test.h"
+
+#include <inttypes.h>
+
+static struct sim_world *calm(void)
+{
+    sim_plans_open();
+    struct sim_options options = {.seed = 7};
+    return sim_create(&options);
+}
+
+static void end(struct sim_world *world)
+{
+    ck_assert_str_eq(world->violation, "");
+    sim_destroy(world);
+    sim_plans_close();
+}
+
+static void pass(struct sim_world *world, int64_t us)
+{
+    ck_assert_msg(sim_live_until(world, world->clock.time_us + us), "%s", world->violation);
+}
+
+/* Lives on in small steps until the journal has a step of that kind. */
+static void until_step(struct sim_world *world, const struct sim_run *run, int kind)
+{
+    for (int i = 0; i < 20000; i++) {
+        if (run->step_count > 0 && run->steps[run->step_count - 1].kind == kind) {
+            return;
+        }
+        pass(world, 500);
+    }
+    ck_abort_msg("no such step");
+}
+
+static void until_state(struct sim_world *world, const struct sim_run *run, enum rv_run_state state)
+{
+    for (int i = 0; i < 20000 && run->state != state; i++) {
+        pass(world, 500);
+    }
+    ck_assert_int_eq(run->state, state);
+}
+
+static int count(const struct sim_run *run, int kind)
+{
+    int n = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        n += run->steps[i].kind == kind;
+    }
+    return n;
+}
+
+static const json_t *outcome_of(const struct sim_run *run)
+{
+    for (int i = 0; i < run->step_count; i++) {
+        if (run->steps[i].kind == RV_STEP_OUTCOME) {
+            return run->steps[i].out;
+        }
+    }
+    return NULL;
+}
+
+static void ends(struct sim_world *world, const struct sim_run *run, enum rv_run_state state)
+{
+    ck_assert_msg(sim_live(world), "%s", world->violation);
+    sim_check_end(world);
+    ck_assert_str_eq(world->violation, "");
+    ck_assert_str_eq(rv_run_state_name(run->state), rv_run_state_name(state));
+}
+
+/* ---- cancel ---- */
+
+TEST(a_cancel_reaches_a_run_whatever_it_waits_for)
+{
+    static const char *const plans[] = {"waiter", "sleeper"};
+    for (size_t i = 0; i < RV_COUNT(plans); i++) {
+        struct sim_world *world = calm();
+        struct sim_run *run = sim_add_run(world, plans[i]);
+        pass(world, SIM_DAY_US);
+        ck_assert_int_eq(run->state, RV_RUN_WAITING);
+        ck_assert(!run->live); /* it gave up its actor: the wish comes with the load */
+        sim_cancel(world, run);
+        pass(world, 5 * SIM_SECOND_US);
+        ends(world, run, RV_RUN_CANCELLED);
+        ck_assert_str_eq(rv_json_str(outcome_of(run), "code", ""), "canceled");
+        end(world);
+    }
+}
+
+TEST(a_cancel_reaches_a_run_that_sleeps_in_memory)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "sleeper");
+    pass(world, 5 * SIM_SECOND_US);
+    ck_assert_int_eq(run->state, RV_RUN_WAITING);
+    ck_assert(run->live);
+    sim_cancel(world, run);
+    pass(world, SIM_SECOND_US);
+    ends(world, run, RV_RUN_CANCELLED);
+    end(world);
+}
+
+TEST(a_cancel_reaches_a_run_that_waits_for_people_and_takes_back_what_it_did)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "saga");
+    for (int i = 0; i < 2000 && world->effect_count < 2; i++) {
+        pass(world, 500);
+    }
+    world->rates.held = 1000;
+    until_state(world, run, RV_RUN_WAITING);
+    world->approvals[0].vote = SIM_SILENT;
+    pass(world, 60 * SIM_SECOND_US);
+    ck_assert(!run->live);
+    sim_cancel(world, run);
+    until_state(world, run, RV_RUN_COMPENSATING);
+    int actions = count(run, RV_STEP_ACTION);
+    sim_kill(world); /* at the worst moment: nothing is taken back yet */
+    ends(world, run, RV_RUN_COMPENSATED);
+    ck_assert_int_eq(count(run, RV_STEP_ACTION), actions);
+    ck_assert_str_eq(rv_json_str(outcome_of(run), "code", ""), "canceled");
+    end(world);
+}
+
+TEST(a_canceled_run_without_questions_ends_the_same_after_a_kill)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "quiet");
+    sim_cancel(world, run);
+    until_step(world, run, RV_STEP_OUTCOME);
+    sim_kill(world);
+    ends(world, run, RV_RUN_CANCELLED);
+    ck_assert_int_eq(count(run, RV_STEP_ACTION), 0);
+    end(world);
+}
+
+TEST(a_cancel_ends_a_review_that_sleeps_and_the_work_stays_done)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "sleeper");
+    until_step(world, run, RV_STEP_TIMER);
+    pass(world, 31 * SIM_DAY_US);
+    ck_assert_ptr_nonnull(outcome_of(run));
+    ck_assert_int_eq(run->state, RV_RUN_WAITING);
+    sim_cancel(world, run);
+    pass(world, 5 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_DONE);
+    end(world);
+}
+
+/* ---- ends that replay must find again ---- */
+
+TEST(a_budget_that_ran_out_runs_out_again_after_a_kill)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "spender");
+    until_state(world, run, RV_RUN_COMPENSATING);
+    sim_kill(world);
+    ends(world, run, RV_RUN_COMPENSATED);
+    ck_assert_str_eq(rv_json_str(outcome_of(run), "code", ""), "limit");
+    ck_assert_int_eq(count(run, RV_STEP_COMPENSATION), count(run, RV_STEP_ACTION));
+    end(world);
+}
+
+TEST(a_reason_is_text_whatever_the_script_said)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "shouter");
+    ends(world, run, RV_RUN_FAILED);
+    ck_assert(json_is_string(json_object_get(outcome_of(run), "message")));
+    end(world);
+}
+
+TEST(a_review_that_fails_leaves_the_work_done)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "grumbler");
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_str_eq(run->error_code, "");
+    ck_assert_str_eq(rv_json_str(json_object_get(run->result, "review"), "failed", ""), "invalid");
+    end(world);
+}
+
+TEST(what_cannot_be_taken_back_is_said)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "spender");
+    world->rates.back_refused = 1000;
+    ends(world, run, RV_RUN_FAILED);
+    ck_assert_int_gt((int)rv_json_int(outcome_of(run), "not_taken_back", 0), 0);
+    end(world);
+}
+
+/* ---- signals ---- */
+
+TEST(a_run_that_heard_its_signal_waits_no_longer_even_after_a_kill)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "waiter");
+    pass(world, SIM_DAY_US);
+    sim_signal(world, run, "go");
+    until_step(world, run, RV_STEP_SIGNAL);
+    sim_kill(world);
+    pass(world, 60 * SIM_SECOND_US); /* its wait would have lasted another month */
+    ends(world, run, RV_RUN_DONE);
+    end(world);
+}
+
+TEST(a_signal_is_heard_at_once_in_a_short_wait)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "listener");
+    pass(world, 10 * SIM_SECOND_US);
+    sim_signal(world, run, "go");
+    pass(world, 2 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(run->signals[0].consumed_seq, 2);
+    end(world);
+}
+
+TEST(a_signal_of_another_name_does_not_keep_a_run_awake)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "waiter");
+    pass(world, SIM_DAY_US);
+    int loads = run->loads;
+    sim_signal(world, run, "stay");
+    pass(world, SIM_DAY_US);
+    ck_assert_int_le(run->loads, loads + 1);
+    end(world);
+}
+
+/* ---- a damaged store ---- */
+
+TEST(a_state_that_contradicts_the_journal_parks_the_run_and_not_the_node)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "quiet");
+    run->state = RV_RUN_REVIEWING; /* and nothing in the journal */
+    sim_live(world);
+    ck_assert_int_eq(run->state, RV_RUN_DIVERGED);
+    world->violation[0] = '\0'; /* diverging is what this story is about */
+    end(world);
+}
+
+TEST_MAIN()

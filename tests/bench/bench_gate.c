@@ -4,9 +4,9 @@
  *   one_action_1000                   the worst case of the index: 1,000 rules about one action and
  *                                     everybody, so that every one of them is looked at
  *
- *   durable, durable_1                decision, reservation in a rolling limit and sealed audit record,
- *                                     acknowledged by a private server with fsync on: 64 agents of one
- *                                     tenant, each with one request in flight; and one alone
+ *   durable, durable_1                decision, reservation in a rolling limit and sealed audit
+ * record, acknowledged by a private server with fsync on: 64 agents of one tenant, each with one
+ * request in flight; and one alone
  *
  * Each rule has six conditions (text, set of texts, money, list, prefix, integer).  Timed for
  * "request": reset the arena, prepare the facts of a fresh request, find its limits, decide.  Timed
@@ -327,15 +327,17 @@ static void run_durable(const struct bench_run *run)
     rv_buf_str(&source, "}");
     gate_world_policy(&durable->world, source.data);
     rv_buf_fini(&source);
-    json_t *args = json_pack("{s:s,s:{s:i,s:s}}", "schema", "variance", "cost", "minor", 3,
-                             "currency", "EUR");
+    json_t *args =
+        json_pack("{s:s,s:{s:i,s:s}}", "schema", "variance", "cost", "minor", 3, "currency", "EUR");
     for (int i = 0; i < AGENTS; i++) {
         struct durable_agent *agent = &durable->agents[i];
         agent->durable = durable;
         snprintf(agent->id, sizeof agent->id, "agent%d", i);
-        agent->budget = (struct rv_budget){
-            .steps_limit = 1000, .calls_limit = 1000, .tokens_limit = 1000, .money_limit_minor = -1,
-            .depth_limit = 4};
+        agent->budget = (struct rv_budget){.steps_limit = 1000,
+                                           .calls_limit = 1000,
+                                           .tokens_limit = 1000,
+                                           .money_limit_minor = -1,
+                                           .depth_limit = 4};
         agent->pass = (struct rv_gate_pass){
             .tenant = GATE_WORLD_TENANT,
             .principal = {.kind = RV_PRINCIPAL_AGENT, .id = agent->id, .owner = "ap.manager"},
@@ -363,5 +365,6 @@ static void run_gate(const struct bench_run *run)
     run_durable(run);
 }
 
-const struct bench bench_gate = {
-    .name = "gate", .summary = "policy decisions: 10 to 1,000 rules, and durable ones", .run = run_gate};
+const struct bench bench_gate = {.name = "gate",
+                                 .summary = "policy decisions: 10 to 1,000 rules, and durable ones",
+                                 .run = run_gate};

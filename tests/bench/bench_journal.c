@@ -3,13 +3,12 @@
  *
  * N runs, each in a closed loop: the next step is submitted only when the last one is durable.
  *   plain_N   a step is one journal row
- *   pass_N    rv_gate_pass: budget, policy decision, a rolling limit, two sealed audit records and a
- *             journal row, as for a call of the model
- *   gated_N   rv_gate_submit: all of that and an ERP command (an invoice is held and released in turn):
- *             its state loaded, its event appended and projected, its answer logged
- *   raw_N     the yardstick: the same journal row, one transaction each, on N connections
- * The gate is the one the program uses, over a bundle of 100 rules and those about the action.
- * CPU per step is of this process and all PostgreSQL processes together.
+ *   gated_N   rv_gate_pass: budget, policy decision, a rolling limit, two sealed audit records and
+ * the journal row, as for a call of the model command_N rv_gate_submit: all of that and an ERP
+ * command (an invoice is held and released in turn): its state loaded, its event appended and
+ * projected, its answer logged raw_N     the yardstick: the same journal row, one transaction each,
+ * on N connections The gate is the one the program uses, over a bundle of 100 rules and those about
+ * the action. CPU per step is of this process and all PostgreSQL processes together.
  */
 #include "journal_sql.h"
 #include "runtime/base/check.h"
@@ -38,7 +37,7 @@ struct bench_step {
     int32_t seq;         /* of the step being written */
     char key[32];        /* "run:<id>" */
     char command_id[48]; /* "run:<id>:<seq>" */
-    json_t *pass_args;
+    json_t *call_args;
     json_t *hold_args, *release_args; /* of the two commands on the run's own invoice */
     int64_t started_us;
     struct world *world;
@@ -80,16 +79,16 @@ static enum rv_code plain_decide(struct rv_unit *unit, struct rv_batch *batch, s
     return RV_OK;
 }
 
-static enum rv_code pass_append(struct rv_gate_pass *pass, struct rv_batch *batch,
-                                struct rv_error *err)
+static enum rv_code gated_append(struct rv_gate_pass *pass, struct rv_batch *batch,
+                                 struct rv_error *err)
 {
     (void)err;
     journal_row(batch, pass->data, pass->action);
     return RV_OK;
 }
 
-static void gated_append(struct rv_gate_request *request, struct rv_batch *batch,
-                         const struct rv_gate_outcome *outcome)
+static void command_append(struct rv_gate_request *request, struct rv_batch *batch,
+                           const struct rv_gate_outcome *outcome)
 {
     (void)outcome;
     journal_row(batch, request->data, request->action);
@@ -133,21 +132,21 @@ static void plain_done(struct rv_unit *unit, enum rv_code code, const struct rv_
     }
 }
 
-static void pass_submit(struct bench_step *step)
+static void gated_submit(struct bench_step *step)
 {
     step->pass.seq = step->seq;
     step->budget.steps_used = step->seq;
     rv_gate_pass(step->world->gate.gate, &step->pass);
 }
 
-static void pass_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
+static void gated_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
 {
     if (step_over(pass->data, code, err)) {
-        pass_submit(pass->data);
+        gated_submit(pass->data);
     }
 }
 
-static void gated_submit(struct bench_step *step)
+static void command_submit(struct bench_step *step)
 {
     bool hold = step->seq % 2 == 1;
     snprintf(step->command_id, sizeof step->command_id, "%s:%d", step->key, step->seq);
@@ -158,8 +157,8 @@ static void gated_submit(struct bench_step *step)
     rv_gate_submit(step->world->gate.gate, &step->request);
 }
 
-static void gated_done(struct rv_gate_request *request, enum rv_code code,
-                       const struct rv_gate_outcome *outcome, const struct rv_error *err)
+static void command_done(struct rv_gate_request *request, enum rv_code code,
+                         const struct rv_gate_outcome *outcome, const struct rv_error *err)
 {
     struct rv_error refused = {.code = RV_OK};
     if (code == RV_OK && outcome->result != RV_GATE_EXECUTED) {
@@ -169,7 +168,7 @@ static void gated_done(struct rv_gate_request *request, enum rv_code code,
         err = &refused;
     }
     if (step_over(request->data, code, err)) {
-        gated_submit(request->data);
+        command_submit(request->data);
     }
 }
 
@@ -199,8 +198,8 @@ static void raw_submit(struct bench_step *step)
 }
 
 static const struct kind plain = {plain_submit, true};
-static const struct kind pass = {pass_submit, true};
 static const struct kind gated = {gated_submit, true};
+static const struct kind command = {command_submit, true};
 static const struct kind raw = {raw_submit, false};
 
 static void prepare(struct world *world, struct bench_step *step)
@@ -225,13 +224,13 @@ static void prepare(struct world *world, struct bench_step *step)
     step->pass = (struct rv_gate_pass){.tenant = GATE_WORLD_TENANT,
                                        .principal = agent,
                                        .action = "llm.decide",
-                                       .args = step->pass_args,
+                                       .args = step->call_args,
                                        .budget = &step->budget,
                                        .tokens = 400,
                                        .run = step->run,
                                        .key = step->key,
-                                       .append = pass_append,
-                                       .done = pass_done,
+                                       .append = gated_append,
+                                       .done = gated_done,
                                        .data = step};
     step->request = (struct rv_gate_request){.tenant = GATE_WORLD_TENANT,
                                              .principal = agent,
@@ -239,8 +238,8 @@ static void prepare(struct world *world, struct bench_step *step)
                                              .reason = "as the plan says",
                                              .budget = &step->budget,
                                              .run = step->run,
-                                             .append = gated_append,
-                                             .done = gated_done,
+                                             .append = command_append,
+                                             .done = command_done,
                                              .data = step};
 }
 
@@ -325,7 +324,7 @@ static void make_steps(struct world *world)
         struct bench_step *step = &world->steps[i];
         snprintf(step->key, sizeof step->key, "R-%d", i);
         json_int_t invoice = make_invoice(world, i);
-        step->pass_args = json_pack("{s:s,s:I}", "schema", "variance", "invoice", invoice);
+        step->call_args = json_pack("{s:s,s:I}", "schema", "variance", "invoice", invoice);
         step->hold_args = json_pack("{s:I,s:s,s:s}", "invoice", invoice, "code", "price", "reason",
                                     "the price is above the order");
         step->release_args =
@@ -339,10 +338,11 @@ static void run_journal(const struct bench_run *run)
         const char *name;
         int runs;
         const struct kind *kind;
-    } cases[] = {{"plain_1", 1, &plain},   {"plain_32", 32, &plain}, {"plain_256", 256, &plain},
-                 {"pass_1", 1, &pass},     {"pass_32", 32, &pass},   {"pass_256", 256, &pass},
-                 {"gated_1", 1, &gated},   {"gated_32", 32, &gated}, {"gated_256", 256, &gated},
-                 {"raw_1", 1, &raw},       {"raw_32", 32, &raw}};
+    } cases[] = {
+        {"plain_1", 1, &plain},     {"plain_32", 32, &plain},     {"plain_256", 256, &plain},
+        {"gated_1", 1, &gated},     {"gated_32", 32, &gated},     {"gated_256", 256, &gated},
+        {"command_1", 1, &command}, {"command_32", 32, &command}, {"command_256", 256, &command},
+        {"raw_1", 1, &raw},         {"raw_32", 32, &raw}};
     struct world *world = rv_alloc(sizeof *world);
     world->run = run;
     world->next_run = rv_id_make(rv_now_us(rv_clock_system()));
@@ -354,9 +354,8 @@ static void run_journal(const struct bench_run *run)
             continue;
         }
         if (cases[i].kind == &raw) {
-            world->db = rv_db_create(&(struct rv_db_options){.loop = world->gate.loop,
-                                                             .uri = world->gate.uri,
-                                                             .connections = cases[i].runs});
+            world->db = rv_db_create(&(struct rv_db_options){
+                .loop = world->gate.loop, .uri = world->gate.uri, .connections = cases[i].runs});
         }
         measure(world, cases[i].name, cases[i].runs, cases[i].kind);
         if (cases[i].kind == &raw) {
@@ -365,7 +364,7 @@ static void run_journal(const struct bench_run *run)
     }
     gate_world_close(&world->gate);
     for (int i = 0; i < RUNS_MAX; i++) {
-        json_decref(world->steps[i].pass_args);
+        json_decref(world->steps[i].call_args);
         json_decref(world->steps[i].hold_args);
         json_decref(world->steps[i].release_args);
     }

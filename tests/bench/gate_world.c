@@ -41,8 +41,8 @@ static const struct rv_statement **make_write_order(void)
         &rv_sql_policy_bundle_put, &rv_sql_policy_activate, &rv_sql_journal_append,
         &rv_sql_event_append, &rv_sql_command_log_append};
     static const struct rv_statement *const last[] = {
-        &rv_sql_limit_use_add,  &rv_sql_approval_insert, &rv_sql_approval_status_set,
-        &rv_sql_outbox_append,  &rv_sql_audit_append,    &rv_sql_audit_checkpoint_append};
+        &rv_sql_limit_use_add, &rv_sql_approval_insert, &rv_sql_approval_status_set,
+        &rv_sql_outbox_append, &rv_sql_audit_append,    &rv_sql_audit_checkpoint_append};
     const struct rv_statement **order = rv_alloc_array(WRITE_ORDER_MAX, sizeof *order);
     int count = 0;
     for (size_t i = 0; i < RV_COUNT(first); i++) {
@@ -84,9 +84,10 @@ static void make_tenant(struct gate_world *world, const struct bench_run *run, c
     static const struct rv_statement settings = {
         .name = "bench_settings",
         .params = "",
-        .text = "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN "
-                "('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', "
-                "'shared_buffers', 'wal_sync_method', 'max_wal_size', 'min_wal_size') ORDER BY name"};
+        .text =
+            "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN "
+            "('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', "
+            "'shared_buffers', 'wal_sync_method', 'max_wal_size', 'min_wal_size') ORDER BY name"};
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     struct fact_sink sink = {run, bench};
@@ -212,13 +213,12 @@ json_t *gate_world_do(struct gate_world *world, const char *action, json_t *args
 {
     char id[32];
     snprintf(id, sizeof id, "bench:%" PRId64, ++world->commands);
-    struct command command = {
-        .request = {.tenant = GATE_WORLD_TENANT,
-                    .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "bench"},
-                    .action = action,
-                    .args = args,
-                    .command_id = id,
-                    .done = command_done}};
+    struct command command = {.request = {.tenant = GATE_WORLD_TENANT,
+                                          .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "bench"},
+                                          .action = action,
+                                          .args = args,
+                                          .command_id = id,
+                                          .done = command_done}};
     rv_gate_submit(world->gate, &command.request);
     while (!command.done) {
         rv_loop_run_once(world->loop, 20);

@@ -269,9 +269,12 @@ static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_
 
 /* ---- rules ---- */
 
-static void compile_ask(struct policy_rule *rule)
+static void compile_ask(struct rv_policy *policy, struct policy_rule *rule)
 {
     const json_t *ask = json_object_get(rule->source, "ask");
+    if (ask == NULL) {
+        return;
+    }
     rule->ask = (struct policy_ask){
         .stages = json_object_get(ask, "stages"),
         .never = json_object_get(ask, "never"),
@@ -279,6 +282,18 @@ static void compile_ask(struct policy_rule *rule)
         .escalate_after_s = rv_json_int(ask, "escalate_after_s", 0),
         .escalate_to = rv_json_str(ask, "escalate_to", NULL),
     };
+    if (rule->ask.escalate_to != NULL) {
+        rule->ask.escalate_symbol = symbol_of(policy, rule->ask.escalate_to);
+    }
+    rule->ask.count = (int)json_array_size(rule->ask.stages);
+    rule->ask.list =
+        rv_arena_alloc(policy->arena, ((size_t)rule->ask.count + 1) * sizeof *rule->ask.list);
+    for (int i = 0; i < rule->ask.count; i++) {
+        const json_t *stage = json_array_get(rule->ask.stages, (size_t)i);
+        const char *role = rv_json_str(stage, "role", "");
+        rule->ask.list[i] =
+            (struct policy_stage){role, symbol_of(policy, role), rv_json_int(stage, "n", 1)};
+    }
 }
 
 static bool compile_limit(struct rv_policy *policy, struct policy_rule *rule)
@@ -333,7 +348,8 @@ static enum rv_code compile_rule(struct rv_policy *policy, int index, const json
     rule->kind = (uint8_t)policy_kind_from_name(rv_json_str(source, "kind", ""));
     RV_ASSERT(rule->kind < POLICY_KINDS);
     policy->lines[index] = line;
-    compile_ask(rule);
+    policy->of_kind[rule->kind][index / 64] |= UINT64_C(1) << (index % 64);
+    compile_ask(policy, rule);
     bool ok = true;
     const json_t *when = json_object_get(source, "when");
     if (when != NULL) {
@@ -594,6 +610,11 @@ static enum rv_code compile(struct rv_policy *policy, const json_t *lines, struc
     const json_t *rules = json_object_get(policy->canonical, "rules");
     policy->rule_count = (int)json_array_size(rules);
     size_t count = (size_t)policy->rule_count + 1;
+    policy->words = policy->rule_count / 64 + 1;
+    for (int kind = 0; kind < POLICY_KINDS; kind++) {
+        policy->of_kind[kind] =
+            rv_arena_alloc(policy->arena, (size_t)policy->words * sizeof(uint64_t));
+    }
     policy->rules = rv_arena_alloc(policy->arena, count * sizeof *policy->rules);
     policy->lines = rv_arena_alloc(policy->arena, count * sizeof *policy->lines);
     policy->slots = rv_arena_alloc(policy->arena, POLICY_SLOTS_MAX * sizeof *policy->slots);
@@ -610,6 +631,7 @@ static enum rv_code compile(struct rv_policy *policy, const json_t *lines, struc
     if (code != RV_OK) {
         return code;
     }
+    policy_tables_make(policy);
     struct rv_buf text;
     rv_buf_init(&text, RV_JSON_TEXT_MAX);
     code = rv_json_canonical(policy->canonical, &text, err);

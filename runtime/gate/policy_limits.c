@@ -105,24 +105,26 @@ int rv_policy_limits(const struct rv_policy *policy, const struct rv_policy_fact
                      struct rv_arena *arena, struct rv_policy_limit out[RV_POLICY_LIMITS_MAX])
 {
     int count = 0;
-    POLICY_FOR_EACH_CANDIDATE(facts, i)
-    {
-        const struct policy_rule *rule = &policy->rules[i];
-        int64_t adds = 0;
-        if (rule->kind != POLICY_LIMIT || policy_limit_adds(facts, rule, &adds) != POLICY_YES) {
-            continue; /* in error: decide denies without asking what is used */
+    for (int w = 0; w < policy->words; w++) {
+        uint64_t bits = facts->candidates[w] & policy->of_kind[POLICY_LIMIT][w];
+        for (; bits != 0; bits &= bits - 1) {
+            const struct policy_rule *rule = &policy->rules[w * 64 + __builtin_ctzll(bits)];
+            int64_t adds = 0;
+            if (policy_limit_adds(facts, rule, &adds) != POLICY_YES) {
+                continue; /* in error: decide denies without asking what is used */
+            }
+            if (count == RV_POLICY_LIMITS_MAX) {
+                return count; /* decide denies by the rule that has no place */
+            }
+            out[count++] = (struct rv_policy_limit){
+                .rule = rule->id,
+                .key = limit_key(facts, rule, arena),
+                .window_s = rule->window_s,
+                .bucket_s = rule->bucket_s,
+                .adds = adds,
+                .cap = rule->cap.number,
+            };
         }
-        if (count == RV_POLICY_LIMITS_MAX) {
-            break; /* decide denies by the rule that has no place */
-        }
-        out[count++] = (struct rv_policy_limit){
-            .rule = rule->id,
-            .key = limit_key(facts, rule, arena),
-            .window_s = rule->window_s,
-            .bucket_s = rule->bucket_s,
-            .adds = adds,
-            .cap = rule->cap.number,
-        };
     }
     return count;
 }

@@ -115,13 +115,22 @@ enum policy_kind {
 extern const char *const policy_kind_names[POLICY_KINDS];
 enum policy_kind policy_kind_from_name(const char *name);
 
+struct policy_stage {
+    const char *role;
+    int32_t symbol; /* of the role */
+    int64_t n;
+};
+
 /* What a restricting rule wants instead of "no". */
 struct policy_ask {
-    const json_t *stages; /* borrowed from the canonical form; NULL: it wants "no" */
+    const json_t *stages;      /* borrowed from the canonical form; NULL: it wants "no" */
+    struct policy_stage *list; /* the same */
+    int count;
     const json_t *never;
     int64_t expires_s;
     int64_t escalate_after_s;
     const char *escalate_to;
+    int32_t escalate_symbol;
 };
 
 /* Parts of a limit's key. */
@@ -166,8 +175,9 @@ enum policy_selector {
 };
 
 struct policy_bucket {
-    uint64_t key;          /* policy_key; 0: empty */
-    uint32_t first, count; /* in policy->bucket_rules */
+    uint64_t key;               /* policy_key; 0: empty */
+    uint32_t first, count;      /* in policy->bucket_rules */
+    struct policy_table *table; /* of a bucket with many rules, see policy_table.c; or NULL */
 };
 
 struct policy_action {
@@ -200,6 +210,8 @@ struct rv_policy {
     struct policy_rule *rules; /* sorted by id */
     int *lines;                /* of the source, same index */
     int rule_count;
+    int words;                       /* of a set of rules, one bit each */
+    uint64_t *of_kind[POLICY_KINDS]; /* the rules of a kind */
 
     struct policy_symbol *symbols; /* symbol number -> text */
     int32_t symbol_count, symbol_capacity;
@@ -222,6 +234,7 @@ struct rv_policy_facts {
     const char *id; /* of the principal */
     bool is_agent;
     uint64_t *candidates;        /* one bit a rule */
+    uint64_t *yes, *error;       /* candidates that a table has settled; NULL: none */
     struct policy_value *values; /* by slot, looked up on first use */
 };
 
@@ -231,7 +244,7 @@ struct rv_policy_facts {
 
 static inline int policy_next_candidate(const struct rv_policy_facts *facts, int from)
 {
-    int words = (facts->policy->rule_count + 63) / 64;
+    int words = facts->policy->words;
     int word = from / 64;
     if (word >= words) {
         return -1;
@@ -295,7 +308,20 @@ const struct policy_bucket *policy_bucket_find(const struct rv_policy *policy, u
 bool policy_pattern_matches(const char *pattern, const char *action);
 uint32_t policy_currency(const char *text);
 
+/* policy_table.c: tables for the buckets that hold many rules.  Settling takes the candidates that
+ * do not hold away, and marks those that do (or err) where the table knows. */
+void policy_tables_make(struct rv_policy *policy);
+const uint64_t *policy_table_members(const struct policy_table *table);
+void policy_table_settle(const struct policy_table *table, struct rv_policy_facts *facts,
+                         struct rv_arena *arena);
+
 /* policy_decide.c */
+/* As rv_policy_facts_make, without tables: all rules about the request stay candidates, and values
+ * may be changed afterwards. */
+RV_MUST enum rv_code policy_facts_plain(const struct rv_policy *policy,
+                                        const struct rv_policy_request *request,
+                                        struct rv_arena *arena, struct rv_policy_facts **out,
+                                        struct rv_error *err);
 const struct policy_value *policy_resolve(const struct rv_policy_facts *facts, uint16_t slot);
 enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t node);
 enum policy_truth policy_condition(const struct rv_policy_facts *facts,

@@ -492,10 +492,9 @@ enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts,
 /* What the rules seen so far say; each list keeps the first RV_VERDICT_RULES_MAX and counts all. */
 struct tally {
     struct rv_verdict_rule rules[RV_DENY + 1][RV_VERDICT_RULES_MAX];
-    int counts[RV_DENY + 1];      /* RV_ALLOW: permits */
-    const struct policy_ask *ask; /* the only one so far */
+    int counts[RV_DENY + 1];         /* RV_ALLOW: permits */
+    const struct policy_ask *widest; /* that asks the most roles */
     int ask_count;
-    bool escalate_now; /* an approve rule erred: its escalation role must agree too */
     struct policy_stage roles[POLICY_ROLES_MERGED_MAX];
     int role_count;
     int64_t expires_s, escalate_after_s;
@@ -536,7 +535,9 @@ static void restrict_by(struct tally *tally, const struct policy_rule *rule, con
         return;
     }
     say(tally, RV_HOLD, rule, why);
-    tally->ask = tally->ask_count++ == 0 ? ask : NULL;
+    if (tally->ask_count++ == 0 || ask->count > tally->widest->count) {
+        tally->widest = ask;
+    }
     for (int i = 0; i < ask->count; i++) {
         need_role(tally, &ask->list[i]);
     }
@@ -564,7 +565,6 @@ static void apply_approve(struct tally *tally, const struct policy_rule *rule,
         restrict_by(tally, rule, "error");
         need_role(tally,
                   &(struct policy_stage){rule->ask.escalate_to, rule->ask.escalate_symbol, 1});
-        tally->escalate_now = true;
     }
 }
 
@@ -633,7 +633,22 @@ static void free_json(void *json)
     json_decref(json);
 }
 
-/* The one ask's own stages, or the merged ones, sorted by role. */
+/* Does this ask alone want what all of them want together? */
+static bool asks_it_all(const struct policy_ask *ask, const struct tally *tally)
+{
+    bool all = ask->count == tally->role_count;
+    for (int i = 0; all && i < ask->count; i++) {
+        bool found = false;
+        for (int k = 0; k < tally->role_count && !found; k++) {
+            found = tally->roles[k].symbol == ask->list[i].symbol &&
+                    tally->roles[k].n == ask->list[i].n;
+        }
+        all = found;
+    }
+    return all;
+}
+
+/* The stages of one ask, or the merged ones in the same order. */
 static void fill_hold(struct rv_verdict *out, const struct tally *tally,
                       const struct policy_rule *first_asking, struct rv_arena *arena)
 {
@@ -641,8 +656,8 @@ static void fill_hold(struct rv_verdict *out, const struct tally *tally,
     out->expires_s = tally->expires_s;
     out->escalate_after_s = tally->escalate_after_s;
     out->escalate_to = tally->escalate_to;
-    if (tally->ask_count == 1 && !tally->escalate_now) {
-        out->stages = tally->ask->stages;
+    if (asks_it_all(tally->widest, tally)) {
+        out->stages = tally->widest->stages;
         return;
     }
     json_t *stages = json_array();
@@ -662,9 +677,9 @@ void rv_policy_decide(const struct rv_policy *policy, const struct rv_policy_fac
     RV_ASSERT(facts->policy == policy);
     struct tally tally; /* 2 KiB of lists that need no zeroing */
     memset(tally.counts, 0, sizeof tally.counts);
-    tally.ask = NULL;
+    tally.widest = NULL;
     tally.ask_count = tally.role_count = 0;
-    tally.escalate_now = tally.too_many = false;
+    tally.too_many = false;
     tally.expires_s = tally.escalate_after_s = 0;
     tally.escalate_to = NULL;
     int limit = 0;

@@ -231,10 +231,14 @@ static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_
 static bool compile_children(struct rv_policy *policy, uint32_t first, const json_t *of)
 {
     bool ok = true;
-    for (int cost = 1; cost <= 4; cost++) {
-        for (size_t i = 0; ok && i < json_array_size(of); i++) {
-            if (cost_of(json_array_get(of, i)) == cost) {
-                ok = compile_condition(policy, first++, json_array_get(of, i));
+    size_t count = json_array_size(of);
+    size_t left = count;
+    for (int cost = 1; cost <= 4 && left > 0; cost++) {
+        for (size_t i = 0; ok && i < count; i++) {
+            const json_t *child = json_array_get(of, i);
+            if (cost_of(child) == cost) {
+                ok = compile_condition(policy, first++, child);
+                left--;
             }
         }
     }

@@ -20,7 +20,7 @@ enum {
     COMPILE_ARENA_MAX = 1 << 30, /* above what the three limits below can need */
     COMPILE_ACTIONS_MAX = 4096,  /* distinct exact names; a catalogue has a hundred */
     COMPILE_PATTERNS_MAX = 256,
-    COMPILE_ENTRIES_MAX = 4 << 20 /* rules x actions x names of principals */
+    COMPILE_ENTRIES_MAX = 1 << 20 /* rules x actions x names of principals */
 };
 
 /* ---- growing ---- */
@@ -127,13 +127,23 @@ static int root_of(const char *path)
                                           : POLICY_ROOT_RES;
 }
 
+/* Where the path stands, or the free place it would take. */
+static uint16_t *slot_place(const struct rv_policy *policy, const char *path)
+{
+    uint32_t at = hash_bytes(path, strlen(path)) % POLICY_SLOT_PLACES;
+    while (policy->slot_table[at] != 0 &&
+           strcmp(policy->slots[policy->slot_table[at] - 1].path, path) != 0) {
+        at = (at + 1) % POLICY_SLOT_PLACES;
+    }
+    return &policy->slot_table[at];
+}
+
 /* The slot of a path, made with its parents; POLICY_NONE when there are too many. */
 static uint16_t slot_of(struct rv_policy *policy, const char *path)
 {
-    for (int i = 0; i < policy->slot_count; i++) {
-        if (strcmp(policy->slots[i].path, path) == 0) {
-            return (uint16_t)i;
-        }
+    uint16_t known = *slot_place(policy, path);
+    if (known != 0) {
+        return (uint16_t)(known - 1);
     }
     const char *dot = strrchr(path, '.');
     uint16_t parent = POLICY_NONE;
@@ -153,6 +163,7 @@ static uint16_t slot_of(struct rv_policy *policy, const char *path)
                                                              .key = key,
                                                              .path = own,
                                                              .key_length = (uint32_t)strlen(key)};
+    *slot_place(policy, path) = (uint16_t)(policy->slot_count + 1);
     return (uint16_t)policy->slot_count++;
 }
 
@@ -622,6 +633,8 @@ static enum rv_code compile(struct rv_policy *policy, const json_t *lines, struc
     policy->rules = rv_arena_alloc(policy->arena, count * sizeof *policy->rules);
     policy->lines = rv_arena_alloc(policy->arena, count * sizeof *policy->lines);
     policy->slots = rv_arena_alloc(policy->arena, POLICY_SLOTS_MAX * sizeof *policy->slots);
+    policy->slot_table =
+        rv_arena_alloc(policy->arena, POLICY_SLOT_PLACES * sizeof *policy->slot_table);
     symbol_table_resize(policy, 64);
     for (int i = 0; i < policy->rule_count; i++) {
         const json_t *source = json_array_get(rules, (size_t)i);

@@ -20,6 +20,7 @@
 enum {
     POLICY_SLOTS_MAX = 1024,      /* distinct attributes and the objects that hold them */
     POLICY_CONDITION_DEPTH = 16,  /* nesting of all/any/none; people cannot read deeper either */
+    POLICY_ONE_OF_MAX = 10000,    /* members of one list; more are data, not policy */
     POLICY_PER_MAX = 4,           /* parts of a limit's key */
     POLICY_STAGE_SLOTS_MAX = 16,  /* people one approval may need; RV_APPROVAL_SLOTS_MAX */
     POLICY_ROLES_MERGED_MAX = 64, /* distinct roles one merged hold may ask; more denies */
@@ -28,6 +29,7 @@ enum {
     POLICY_EXPIRES_MAX_S = 90 * 86400,
     POLICY_WINDOW_MAX_S = 366 * 86400,
     POLICY_ID_MAX = 64,
+    POLICY_SLOT_PLACES = 4 * POLICY_SLOTS_MAX,
     POLICY_NONE = 0xffff /* no slot */
 };
 
@@ -203,6 +205,7 @@ struct rv_policy {
 
     struct policy_slot *slots;
     int slot_count;
+    uint16_t *slot_table; /* by path, open addressing, slot + 1; POLICY_SLOT_PLACES */
     struct policy_node *nodes;
     uint32_t node_count, node_capacity;
     int64_t *literals; /* members of one_of: symbols or integers */

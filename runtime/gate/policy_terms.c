@@ -305,6 +305,10 @@ static json_t *literal(const struct policy_place *place, const char *field, cons
         if (strcmp(policy_word(tree), "any_of") == 0) {
             tree = json_object_get(tree, "value");
         }
+        if (json_array_size(tree) > POLICY_ONE_OF_MAX) {
+            return condition_fail(place, field, path, name, "lists more than 10,000 values",
+                                  "Keep such a list as a fact of the ERP, or use prefix.");
+        }
         bool uniform = json_array_size(tree) > 0;
         for (size_t i = 0; i < json_array_size(tree); i++) {
             const json_t *item = json_array_get(tree, i);

@@ -436,6 +436,14 @@ int policy_label_rank(const char *label)
     return 0;
 }
 
+/* Labels are given by argument, also as "arg.iban" or "args.iban". */
+static const char *label_argument(const char *name)
+{
+    return strncmp(name, "args.", 5) == 0  ? name + 5
+           : strncmp(name, "arg.", 4) == 0 ? name + 4
+                                           : name;
+}
+
 static bool covers(const char *outer, const char *inner)
 {
     size_t length = strlen(outer);
@@ -452,7 +460,8 @@ static int argument_rank(const struct rv_policy_facts *facts, const char *argume
     json_t *label;
     json_object_foreach(policy_json(facts->labels), name, label)
     {
-        if (covers(name, argument) || covers(argument, name)) {
+        const char *about = label_argument(name);
+        if (covers(about, argument) || covers(argument, about)) {
             int found = policy_label_rank(json_is_string(label) ? json_string_value(label) : "");
             rank = rank < 0 || found < rank ? found : rank;
         }
@@ -466,13 +475,27 @@ static int argument_rank(const struct rv_policy_facts *facts, const char *argume
                                                            : "user");
 }
 
+/* Missing, but only because something that is no object stands where its holder should be: what
+ * that holds is not looked into, so it is taken for the value. */
+static bool hidden(const struct rv_policy_facts *facts, uint16_t slot)
+{
+    const struct policy_slot *slots = facts->policy->slots;
+    for (uint16_t at = slots[slot].parent; at != POLICY_NONE; at = slots[at].parent) {
+        const struct policy_value *holder = policy_resolve(facts, at);
+        if (holder->type != POLICY_ABSENT) {
+            return !json_is_object(holder->json);
+        }
+    }
+    return false;
+}
+
 enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts,
                                     const struct policy_rule *rule, const char **argument)
 {
     for (int i = 0; i < rule->sink_count; i++) {
         const struct policy_value *value = policy_resolve(facts, rule->sink_slots[i]);
-        if (value->type == POLICY_ABSENT ||
-            argument_rank(facts, rule->sink_names[i]) >= rule->need) {
+        bool nothing = value->type == POLICY_ABSENT && !hidden(facts, rule->sink_slots[i]);
+        if (nothing || argument_rank(facts, rule->sink_names[i]) >= rule->need) {
             continue; /* nothing flows, or from a source that is trusted enough */
         }
         if (rule->endorse != POLICY_NONE) {

@@ -25,11 +25,11 @@ return bundle { name = "default", schema = "erp.v1",
   permit { id = "clerk.daily", persons = role "clerk",
     action = any_of { "invoice.post", "credit_note.post", "invoice.hold", "invoice.link_order",
       "invoice.reject", "invoice.confirm_distinct", "payment.propose", "payment.release",
-      "bank_line.match", "bank_line.unmatch", "exception.note" } },
+      "payment.cancel", "bank_line.match", "bank_line.unmatch", "exception.note" } },
   permit { id = "manager.invoices", persons = role "ap.manager",
     action = any_of { "invoice.release", "invoice.reject", "invoice.reopen", "invoice.accept_variance",
       "credit_note.request", "credit_note.cancel_request", "payment.cancel", "exception.snooze",
-      "exception.resolve" } },
+      "exception.resolve", "exception.reopen" } },
   permit { id = "buyer.orders", persons = role "buyer", action = "order.change" },
   permit { id = "controller.books", persons = role "controller",
     action = any_of { "journal.post", "journal.reverse", "bank_line.post_to", "invoice.release",
@@ -54,6 +54,9 @@ return bundle { name = "default", schema = "erp.v1",
       "policy.load", "agent.publish", "bank_statement.*", "run.cancel" } },
   forbid { id = "supplier.blocked", action = any_of { "payment.propose", "payment.release" },
     when = res.vendor.status:eq "blocked" },
+  forbid { id = "supplier.unverified", note = "its bank account may come from its own invoice",
+    action = any_of { "payment.propose", "payment.release" },
+    when = all { res.vendor.status:ne "active", res.vendor.status:ne "blocked" } },
   forbid { id = "payee.changed", note = "the account must still be the one of the master record",
     action = "payment.release", when = res.iban_is_master:eq(false) },
 
@@ -97,10 +100,17 @@ return bundle { name = "default", schema = "erp.v1",
     stages = { { role = "clerk" } }, expires = "72h", escalate = { after = "24h", to = "ap.manager" } },
 
   ---- a payee never comes from a document alone ------------------------------------------------
+  -- Whoever asks: a value of less trust than a person's own entry must be the master record's, to the
+  -- letter and each in its own field, or the treasurer decides.  Payments of the ERP take no payee at all,
+  -- they pay to the master record; so this guards the master record and whatever names a payee later.
 
-  sink { id = "payee.trusted", agents = "*", action = any_of { "payment.propose", "payment.release" },
-    args = { "iban", "payee", "bank_account" }, need = "trusted", endorse = { exact = "vendor.iban" },
-    otherwise = approval "treasurer", expires = "48h" },
+  sink { id = "payee.iban", action = any_of { "payment.*", "party.register" }, args = { "iban" },
+    need = "trusted", endorse = { exact = "vendor.iban" }, otherwise = approval "treasurer", expires = "48h" },
+  sink { id = "payee.account", action = any_of { "payment.*", "party.register" }, args = { "bank_account" },
+    need = "trusted", endorse = { exact = "vendor.bank_account" }, otherwise = approval "treasurer",
+    expires = "48h" },
+  sink { id = "payee.name", action = "payment.*", args = { "payee" }, need = "trusted",
+    endorse = { exact = "vendor.id" }, otherwise = approval "treasurer", expires = "48h" },
 
   ---- nobody runs away: windows that roll ------------------------------------------------------
 

@@ -3,9 +3,10 @@
 
 #include "runtime/base/check.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { CANONICAL_FEW_KEYS = 24 }; /* sorted without allocating */
 
 /* jansson has its own, larger and fixed, depth limit; ours is checked on the text so that a
  * hostile input costs one scan and no recursion. */
@@ -79,6 +80,23 @@ static int compare_keys(const void *a, const void *b)
     return by_rank != 0 ? by_rank : (int)*x - (int)*y;
 }
 
+/* Objects have few keys, often in order: insertion beats a call per comparison. */
+static void sort_keys(const char **keys, size_t count)
+{
+    if (count > CANONICAL_FEW_KEYS) {
+        qsort(keys, count, sizeof *keys, compare_keys);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        const char *key = keys[i];
+        size_t at = i;
+        for (; at > 0 && compare_keys(&keys[at - 1], &key) > 0; at--) {
+            keys[at] = keys[at - 1];
+        }
+        keys[at] = key;
+    }
+}
+
 static enum rv_code canonical(const json_t *value, struct rv_buf *out, struct rv_error *err);
 
 static void canonical_string(struct rv_buf *out, const char *text, size_t length)
@@ -92,7 +110,9 @@ static enum rv_code canonical_object(const json_t *object, struct rv_buf *out,
                                      struct rv_error *err)
 {
     size_t count = json_object_size(object);
-    const char **keys = rv_alloc_array(count + 1, sizeof *keys);
+    const char *few[CANONICAL_FEW_KEYS];
+    const char **keys =
+        count <= CANONICAL_FEW_KEYS ? few : rv_alloc_array(count + 1, sizeof *keys);
     size_t n = 0;
     const char *key;
     json_t *item;
@@ -101,7 +121,7 @@ static enum rv_code canonical_object(const json_t *object, struct rv_buf *out,
         keys[n++] = key;
     }
     RV_ASSERT(n == count);
-    qsort(keys, count, sizeof *keys, compare_keys);
+    sort_keys(keys, count);
     enum rv_code code = RV_OK;
     rv_buf_char(out, '{');
     for (size_t i = 0; i < count && code == RV_OK; i++) {
@@ -113,8 +133,25 @@ static enum rv_code canonical_object(const json_t *object, struct rv_buf *out,
         code = canonical(json_object_get(object, keys[i]), out, err);
     }
     rv_buf_char(out, '}');
-    rv_free(keys);
+    if (keys != few) {
+        rv_free(keys);
+    }
     return code;
+}
+
+static void canonical_integer(struct rv_buf *out, int64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0) {
+        digits[--at] = '-';
+    }
+    rv_buf_add(out, digits + at, sizeof digits - at);
 }
 
 static enum rv_code canonical(const json_t *value, struct rv_buf *out, struct rv_error *err)
@@ -139,7 +176,7 @@ static enum rv_code canonical(const json_t *value, struct rv_buf *out, struct rv
         canonical_string(out, json_string_value(value), json_string_length(value));
         return RV_OK;
     case JSON_INTEGER:
-        rv_buf_printf(out, "%" PRId64, (int64_t)json_integer_value(value));
+        canonical_integer(out, json_integer_value(value));
         return RV_OK;
     case JSON_TRUE:
         rv_buf_str(out, "true");

@@ -1,5 +1,5 @@
-/* budget.c -- the first question at the door: may this run still spend?  Checked before the call, so
- * that a limit is never passed and then regretted. */
+/* budget.c -- the first question at the door: may this run still spend?  Checked before the call,
+ * so that a limit is never passed and then regretted. */
 #include "runtime/gate/gate.h"
 
 #include <inttypes.h>
@@ -10,8 +10,9 @@ static enum rv_code over(const char *what, int64_t used, int64_t more, int64_t l
     if (limit < 0 || (more <= limit && used <= limit - more)) {
         return RV_OK;
     }
-    rv_fail(err, RV_LIMIT, "budget \"%s\" is exhausted: %" PRId64 " used, %" PRId64 " asked, limit %" PRId64,
-            what, used, more, limit);
+    rv_fail(err, RV_LIMIT,
+            "budget \"%s\" is exhausted: %" PRId64 " used, %" PRId64 " asked, limit %" PRId64, what,
+            used, more, limit);
     rv_hint(err, "Raise limits.%s in the agent's manifest, or let the plan do less.", what);
     return RV_LIMIT;
 }

@@ -76,28 +76,29 @@ struct rv_gate_request;
 /* What the door said.  Everything is borrowed until the callback returns. */
 struct rv_gate_outcome {
     enum rv_gate_result result;
-    bool stored;              /* an earlier answer to the same command id, not a new decision */
-    enum rv_code code;        /* why not, for DENIED, REFUSED, VOID */
-    const char *message;      /* one sentence */
+    bool stored;         /* an earlier answer to the same command id, not a new decision */
+    enum rv_code code;   /* why not, for DENIED, REFUSED, VOID */
+    const char *message; /* one sentence */
     const struct rv_verdict *verdict; /* NULL when the budget refused */
-    int64_t approval;         /* HELD: the approval to wait for */
-    int64_t expires_us;       /* HELD: when the answer becomes no */
-    const json_t *answer;     /* EXECUTED, REPEATED */
-    const json_t *books;      /* EXECUTED: effect on the ledger; HELD: the dry run */
-    int64_t first_event, last_event; /* EXECUTED: 0 when none */
+    int64_t approval;                 /* HELD: the approval to wait for */
+    int64_t expires_us;               /* HELD: when the answer becomes no */
+    const json_t *answer;             /* EXECUTED, REPEATED */
+    const json_t *books;              /* EXECUTED: effect on the ledger; HELD: the dry run */
+    int64_t first_event, last_event;  /* EXECUTED: 0 when none */
 };
 
 struct rv_gate_request {
     int32_t tenant;
     struct rv_principal principal;
-    const char *action;      /* a command of the ERP catalogue */
-    json_t *args;            /* borrowed until done; defaults are filled in */
-    const char *command_id;  /* idempotency key: "run:<id>:<seq>" or the client's; unique per tenant */
-    const char *reason;      /* may be NULL */
-    const json_t *evidence;  /* array of strings; may be NULL */
+    const char *action; /* a command of the ERP catalogue */
+    json_t *args;       /* borrowed until done; defaults are filled in */
+    const char
+        *command_id;    /* idempotency key: "run:<id>:<seq>" or the client's; unique per tenant */
+    const char *reason; /* may be NULL */
+    const json_t *evidence;    /* array of strings; may be NULL */
     const char *exception_key; /* hex; may be NULL */
-    const json_t *labels;    /* taint of arguments by name: {"iban":"external"}; may be NULL */
-    int64_t approval;        /* 0, or the approval that was granted for exactly this */
+    const json_t *labels;      /* taint of arguments by name: {"iban":"external"}; may be NULL */
+    int64_t approval;          /* 0, or the approval that was granted for exactly this */
     const struct rv_budget *budget; /* NULL: none (persons) */
     /* the run that asks; zero for persons */
     int64_t run;
@@ -125,14 +126,14 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request);
 struct rv_gate_pass {
     int32_t tenant;
     struct rv_principal principal;
-    const char *action;   /* "run.start", "llm.decide", "policy.load", "agent.publish" ... */
-    const json_t *args;   /* what is asked, for policies and the record */
+    const char *action; /* "run.start", "llm.decide", "policy.load", "agent.publish" ... */
+    const json_t *args; /* what is asked, for policies and the record */
     const struct rv_budget *budget;
-    int64_t tokens;       /* tokens this call may use at most */
+    int64_t tokens; /* tokens this call may use at most */
     int64_t run;
     int64_t epoch;
     int32_t seq;
-    const char *key;      /* business key, see rv_unit; may be NULL */
+    const char *key; /* business key, see rv_unit; may be NULL */
     enum rv_code (*append)(struct rv_gate_pass *pass, struct rv_batch *batch, struct rv_error *err);
     void (*done)(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
     void *data;

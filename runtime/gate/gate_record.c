@@ -1,5 +1,6 @@
-/* gate_record.c -- the paper trail of the door; see gate_record.h.  Nothing personal is written in the
- * clear here: arguments appear as digests, the approval row (under row-level security) holds them. */
+/* gate_record.c -- the paper trail of the door; see gate_record.h.  Nothing personal is written in
+ * the clear here: arguments appear as digests, the approval row (under row-level security) holds
+ * them. */
 #include "runtime/gate/gate_record.h"
 
 #include "gate_sql.h"
@@ -62,12 +63,9 @@ enum rv_code rv_binding_digest(const struct rv_binding *binding, struct rv_hash 
 static const char *kind_name(enum rv_principal_kind kind)
 {
     switch (kind) {
-    case RV_PRINCIPAL_AGENT:
-        return "agent";
-    case RV_PRINCIPAL_PERSON:
-        return "person";
-    case RV_PRINCIPAL_SYSTEM:
-        return "system";
+    case RV_PRINCIPAL_AGENT: return "agent";
+    case RV_PRINCIPAL_PERSON: return "person";
+    case RV_PRINCIPAL_SYSTEM: return "system";
     }
     RV_UNREACHABLE("three kinds of principal");
 }
@@ -100,8 +98,8 @@ const char *rv_verdict_name(enum rv_verdict_kind kind)
 json_t *rv_verdict_rules_json(const struct rv_verdict *verdict)
 {
     json_t *rules = json_array();
-    int shown = verdict->rule_count < RV_VERDICT_RULES_MAX ? verdict->rule_count
-                                                           : RV_VERDICT_RULES_MAX;
+    int shown =
+        verdict->rule_count < RV_VERDICT_RULES_MAX ? verdict->rule_count : RV_VERDICT_RULES_MAX;
     for (int i = 0; i < shown; i++) {
         json_array_append_new(rules, json_string(verdict->rules[i].id));
     }

@@ -77,6 +77,25 @@ static const struct {
      "object."},
 };
 
+static enum rv_code refuse_field(const struct policy_place *place, enum policy_kind kind,
+                                 const char *name)
+{
+    const char *remedy = NULL;
+    char known[256] = "Fields are";
+    for (size_t i = 0; i < RV_COUNT(fields); i++) {
+        if (strcmp(fields[i].name, name) == 0 && fields[i].refused != NULL) {
+            remedy = fields[i].refused;
+        }
+        if ((fields[i].kinds & (1u << kind)) != 0) {
+            size_t length = strlen(known);
+            snprintf(known + length, sizeof known - length, " %s", fields[i].name);
+        }
+    }
+    return policy_complain(place, strcmp(name, "#") == 0 ? "[1]" : name,
+                           remedy != NULL ? "is not offered" : "is not known here",
+                           remedy != NULL ? remedy : known);
+}
+
 static enum rv_code check_fields(const struct policy_place *place, enum policy_kind kind,
                                  const json_t *body)
 {
@@ -84,23 +103,12 @@ static enum rv_code check_fields(const struct policy_place *place, enum policy_k
     json_t *value;
     json_object_foreach(policy_json(body), name, value)
     {
-        const char *remedy = NULL;
-        char known[256] = "Fields are";
         bool fits = false;
-        for (size_t i = 0; i < RV_COUNT(fields); i++) {
-            bool same = strcmp(fields[i].name, name) == 0;
-            bool may = (fields[i].kinds & (1u << kind)) != 0;
-            fits = fits || (same && may);
-            remedy = same && fields[i].refused != NULL ? fields[i].refused : remedy;
-            if (may) {
-                size_t length = strlen(known);
-                snprintf(known + length, sizeof known - length, " %s", fields[i].name);
-            }
+        for (size_t i = 0; i < RV_COUNT(fields) && !fits; i++) {
+            fits = (fields[i].kinds & (1u << kind)) != 0 && strcmp(fields[i].name, name) == 0;
         }
         if (!fits) {
-            return policy_complain(place, strcmp(name, "#") == 0 ? "[1]" : name,
-                                   remedy != NULL ? "is not offered" : "is not known here",
-                                   remedy != NULL ? remedy : known);
+            return refuse_field(place, kind, name);
         }
     }
     return RV_OK;

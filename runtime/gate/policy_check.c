@@ -3,7 +3,7 @@
  *
  *   error    unknown-action, unknown-members, quorum, sod
  *   warning  dead-condition, dead-permit, shadowed-permit, nothing-permitted, limit-never-bites,
- *            split-below-approval, two-types, escalation-role
+ *            split-below-approval, two-types, escalation-role, one-fact-for-many
  *   note     no-permit (an action of the catalogue that is always denied)
  *
  * Sound, not complete: each finding is right and carries a witness; a condition beyond a
@@ -480,6 +480,21 @@ static void check_types(struct check *check)
     json_decref(seen);
 }
 
+/* Several arguments that pass when they equal one fact: an IBAN would do for a name. */
+static void check_sinks(struct check *check)
+{
+    for (int i = 0; i < check->policy->rule_count; i++) {
+        const struct policy_rule *sink = &check->policy->rules[i];
+        if (sink->kind == POLICY_SINK && sink->sink_count > 1 && sink->endorse != POLICY_NONE) {
+            find(
+                check, "warning", sink,
+                "one-fact-for-many: each of several arguments passes when it equals the same fact; "
+                "write one sink for each",
+                check->policy->slots[sink->endorse].path);
+        }
+    }
+}
+
 /* ---- segregation of duties: one role or name may do two conflicting things ---- */
 
 /* `duties`: {"persons role clerk": {"party.register": true, …}} */
@@ -551,6 +566,7 @@ json_t *rv_policy_check(const struct rv_policy *policy, const char *const *actio
     check_limits(&check);
     check_splits(&check);
     check_types(&check);
+    check_sinks(&check);
     for (int i = 0; i < policy->rule_count; i++) {
         if (policy->rules[i].kind == POLICY_SOD) {
             check_sod(&check, &policy->rules[i]);

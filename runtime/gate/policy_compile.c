@@ -20,7 +20,7 @@ enum {
     COMPILE_ARENA_MAX = 1 << 30, /* above what the three limits below can need */
     COMPILE_ACTIONS_MAX = 4096,  /* distinct exact names; a catalogue has a hundred */
     COMPILE_PATTERNS_MAX = 256,
-    COMPILE_ENTRIES_MAX = 4 << 20 /* rules x actions x names of principals */
+    COMPILE_ENTRIES_MAX = 1 << 20 /* rules x actions x names of principals */
 };
 
 /* ---- growing ---- */
@@ -127,13 +127,23 @@ static int root_of(const char *path)
                                           : POLICY_ROOT_RES;
 }
 
+/* Where the path stands, or the free place it would take. */
+static uint16_t *slot_place(const struct rv_policy *policy, const char *path)
+{
+    uint32_t at = hash_bytes(path, strlen(path)) % POLICY_SLOT_PLACES;
+    while (policy->slot_table[at] != 0 &&
+           strcmp(policy->slots[policy->slot_table[at] - 1].path, path) != 0) {
+        at = (at + 1) % POLICY_SLOT_PLACES;
+    }
+    return &policy->slot_table[at];
+}
+
 /* The slot of a path, made with its parents; POLICY_NONE when there are too many. */
 static uint16_t slot_of(struct rv_policy *policy, const char *path)
 {
-    for (int i = 0; i < policy->slot_count; i++) {
-        if (strcmp(policy->slots[i].path, path) == 0) {
-            return (uint16_t)i;
-        }
+    uint16_t known = *slot_place(policy, path);
+    if (known != 0) {
+        return (uint16_t)(known - 1);
     }
     const char *dot = strrchr(path, '.');
     uint16_t parent = POLICY_NONE;
@@ -153,6 +163,7 @@ static uint16_t slot_of(struct rv_policy *policy, const char *path)
                                                              .key = key,
                                                              .path = own,
                                                              .key_length = (uint32_t)strlen(key)};
+    *slot_place(policy, path) = (uint16_t)(policy->slot_count + 1);
     return (uint16_t)policy->slot_count++;
 }
 
@@ -231,10 +242,14 @@ static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_
 static bool compile_children(struct rv_policy *policy, uint32_t first, const json_t *of)
 {
     bool ok = true;
-    for (int cost = 1; cost <= 4; cost++) {
-        for (size_t i = 0; ok && i < json_array_size(of); i++) {
-            if (cost_of(json_array_get(of, i)) == cost) {
-                ok = compile_condition(policy, first++, json_array_get(of, i));
+    size_t count = json_array_size(of);
+    size_t left = count;
+    for (int cost = 1; cost <= 4 && left > 0; cost++) {
+        for (size_t i = 0; ok && i < count; i++) {
+            const json_t *child = json_array_get(of, i);
+            if (cost_of(child) == cost) {
+                ok = compile_condition(policy, first++, child);
+                left--;
             }
         }
     }
@@ -269,9 +284,12 @@ static bool compile_condition(struct rv_policy *policy, uint32_t at, const json_
 
 /* ---- rules ---- */
 
-static void compile_ask(struct policy_rule *rule)
+static void compile_ask(struct rv_policy *policy, struct policy_rule *rule)
 {
     const json_t *ask = json_object_get(rule->source, "ask");
+    if (ask == NULL) {
+        return;
+    }
     rule->ask = (struct policy_ask){
         .stages = json_object_get(ask, "stages"),
         .never = json_object_get(ask, "never"),
@@ -279,6 +297,18 @@ static void compile_ask(struct policy_rule *rule)
         .escalate_after_s = rv_json_int(ask, "escalate_after_s", 0),
         .escalate_to = rv_json_str(ask, "escalate_to", NULL),
     };
+    if (rule->ask.escalate_to != NULL) {
+        rule->ask.escalate_symbol = symbol_of(policy, rule->ask.escalate_to);
+    }
+    rule->ask.count = (int)json_array_size(rule->ask.stages);
+    rule->ask.list =
+        rv_arena_alloc(policy->arena, ((size_t)rule->ask.count + 1) * sizeof *rule->ask.list);
+    for (int i = 0; i < rule->ask.count; i++) {
+        const json_t *stage = json_array_get(rule->ask.stages, (size_t)i);
+        const char *role = rv_json_str(stage, "role", "");
+        rule->ask.list[i] =
+            (struct policy_stage){role, symbol_of(policy, role), rv_json_int(stage, "n", 1)};
+    }
 }
 
 static bool compile_limit(struct rv_policy *policy, struct policy_rule *rule)
@@ -333,7 +363,8 @@ static enum rv_code compile_rule(struct rv_policy *policy, int index, const json
     rule->kind = (uint8_t)policy_kind_from_name(rv_json_str(source, "kind", ""));
     RV_ASSERT(rule->kind < POLICY_KINDS);
     policy->lines[index] = line;
-    compile_ask(rule);
+    policy->of_kind[rule->kind][index / 64] |= UINT64_C(1) << (index % 64);
+    compile_ask(policy, rule);
     bool ok = true;
     const json_t *when = json_object_get(source, "when");
     if (when != NULL) {
@@ -594,9 +625,16 @@ static enum rv_code compile(struct rv_policy *policy, const json_t *lines, struc
     const json_t *rules = json_object_get(policy->canonical, "rules");
     policy->rule_count = (int)json_array_size(rules);
     size_t count = (size_t)policy->rule_count + 1;
+    policy->words = policy->rule_count / 64 + 1;
+    for (int kind = 0; kind < POLICY_KINDS; kind++) {
+        policy->of_kind[kind] =
+            rv_arena_alloc(policy->arena, (size_t)policy->words * sizeof(uint64_t));
+    }
     policy->rules = rv_arena_alloc(policy->arena, count * sizeof *policy->rules);
     policy->lines = rv_arena_alloc(policy->arena, count * sizeof *policy->lines);
     policy->slots = rv_arena_alloc(policy->arena, POLICY_SLOTS_MAX * sizeof *policy->slots);
+    policy->slot_table =
+        rv_arena_alloc(policy->arena, POLICY_SLOT_PLACES * sizeof *policy->slot_table);
     symbol_table_resize(policy, 64);
     for (int i = 0; i < policy->rule_count; i++) {
         const json_t *source = json_array_get(rules, (size_t)i);
@@ -610,6 +648,7 @@ static enum rv_code compile(struct rv_policy *policy, const json_t *lines, struc
     if (code != RV_OK) {
         return code;
     }
+    policy_tables_make(policy);
     struct rv_buf text;
     rv_buf_init(&text, RV_JSON_TEXT_MAX);
     code = rv_json_canonical(policy->canonical, &text, err);

@@ -25,12 +25,29 @@ static const char *principal_id(const json_t *me)
     return rv_json_str(me, "id", "");
 }
 
+/* Tables of the buckets that a request has met; beyond it they are done without. */
+enum { FACTS_TABLES_MAX = 16 };
+struct met {
+    const struct policy_table *tables[FACTS_TABLES_MAX];
+    int count;
+};
+
 static void mark(struct rv_policy_facts *facts, uint32_t action, enum policy_selector selector,
-                 int32_t symbol)
+                 int32_t symbol, struct met *met)
 {
     const struct policy_bucket *bucket =
         policy_bucket_find(facts->policy, action, selector, symbol);
     if (bucket == NULL) {
+        return;
+    }
+    if (bucket->table != NULL) {
+        const uint64_t *members = policy_table_members(bucket->table);
+        for (int w = 0; w < facts->policy->words; w++) {
+            facts->candidates[w] |= members[w];
+        }
+        if (met->count < FACTS_TABLES_MAX) {
+            met->tables[met->count++] = bucket->table;
+        }
         return;
     }
     const uint32_t *rules = facts->policy->bucket_rules + bucket->first;
@@ -47,18 +64,18 @@ struct who {
 };
 
 static void mark_action(struct rv_policy_facts *facts, uint32_t action, const struct who *who,
-                        const int32_t *roles, int role_count)
+                        const int32_t *roles, int role_count, struct met *met)
 {
-    mark(facts, action, POLICY_EVERYBODY, 0);
-    mark(facts, action, who->any, 0);
+    mark(facts, action, POLICY_EVERYBODY, 0, met);
+    mark(facts, action, who->any, 0, met);
     if (who->any == POLICY_SYSTEM) {
         return;
     }
     if (who->id >= 0) {
-        mark(facts, action, (enum policy_selector)(who->any + 1), who->id);
+        mark(facts, action, (enum policy_selector)(who->any + 1), who->id, met);
     }
     for (int i = 0; i < role_count; i++) {
-        mark(facts, action, (enum policy_selector)(who->any + 2), roles[i]);
+        mark(facts, action, (enum policy_selector)(who->any + 2), roles[i], met);
     }
 }
 
@@ -81,7 +98,7 @@ static int role_symbols(const struct rv_policy *policy, const json_t *roles, str
 }
 
 static void find_candidates(struct rv_policy_facts *facts, const struct who *who,
-                            struct rv_arena *arena)
+                            struct rv_arena *arena, struct met *met)
 {
     const struct rv_policy *policy = facts->policy;
     int32_t *roles = NULL;
@@ -90,22 +107,22 @@ static void find_candidates(struct rv_policy_facts *facts, const struct who *who
     int32_t exact = symbol < 0 ? -1 : policy->action_of_symbol[symbol];
     if (exact >= 0) {
         const struct policy_action *action = &policy->actions[exact];
-        mark_action(facts, (uint32_t)exact, who, roles, role_count);
+        mark_action(facts, (uint32_t)exact, who, roles, role_count, met);
         for (uint32_t i = 0; i < action->pattern_count; i++) {
-            mark_action(facts, action->patterns[i], who, roles, role_count);
+            mark_action(facts, action->patterns[i], who, roles, role_count, met);
         }
         return;
     }
     for (uint32_t i = policy->exact_count; i < policy->action_count; i++) {
         if (policy_pattern_matches(policy->actions[i].name, facts->action)) {
-            mark_action(facts, i, who, roles, role_count);
+            mark_action(facts, i, who, roles, role_count, met);
         }
     }
 }
 
-enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
-                                  const struct rv_policy_request *request, struct rv_arena *arena,
-                                  struct rv_policy_facts **out, struct rv_error *err)
+static enum rv_code make_facts(const struct rv_policy *policy,
+                               const struct rv_policy_request *request, struct rv_arena *arena,
+                               struct met *met, struct rv_policy_facts **out, struct rv_error *err)
 {
     static const struct {
         const char *kind;
@@ -124,7 +141,6 @@ enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
             err, RV_INVALID,
             "a decision needs an action, and a principal that is agent, person or system");
     }
-    size_t words = ((size_t)policy->rule_count + 63) / 64 + 1;
     struct rv_policy_facts *facts = rv_arena_alloc(arena, sizeof *facts);
     facts->policy = policy;
     facts->action = request->action;
@@ -134,12 +150,32 @@ enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
     facts->labels = json_object_get(request->ctx, "labels");
     facts->id = principal_id(request->me);
     facts->is_agent = who.any == POLICY_AGENT_ANY;
-    facts->candidates = rv_arena_alloc(arena, words * sizeof *facts->candidates);
+    facts->candidates = rv_arena_alloc(arena, (size_t)policy->words * sizeof *facts->candidates);
     facts->values = rv_arena_alloc(arena, ((size_t)policy->slot_count + 1) * sizeof *facts->values);
     who.id = policy_symbol_find(policy, facts->id, strlen(facts->id));
-    find_candidates(facts, &who, arena);
+    find_candidates(facts, &who, arena, met);
     *out = facts;
     return RV_OK;
+}
+
+enum rv_code policy_facts_plain(const struct rv_policy *policy,
+                                const struct rv_policy_request *request, struct rv_arena *arena,
+                                struct rv_policy_facts **out, struct rv_error *err)
+{
+    struct met ignored = {.count = 0};
+    return make_facts(policy, request, arena, &ignored, out, err);
+}
+
+enum rv_code rv_policy_facts_make(const struct rv_policy *policy,
+                                  const struct rv_policy_request *request, struct rv_arena *arena,
+                                  struct rv_policy_facts **out, struct rv_error *err)
+{
+    struct met met = {.count = 0};
+    enum rv_code code = make_facts(policy, request, arena, &met, out, err);
+    for (int i = 0; code == RV_OK && i < met.count; i++) {
+        policy_table_settle(met.tables[i], *out, arena);
+    }
+    return code;
 }
 
 /* ---- values ---- */
@@ -375,6 +411,16 @@ enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t 
 enum policy_truth policy_condition(const struct rv_policy_facts *facts,
                                    const struct policy_rule *rule)
 {
+    if (facts->yes != NULL) {
+        size_t at = (size_t)(rule - facts->policy->rules);
+        uint64_t bit = UINT64_C(1) << (at % 64);
+        if ((facts->yes[at / 64] & bit) != 0) {
+            return POLICY_YES;
+        }
+        if ((facts->error[at / 64] & bit) != 0) {
+            return POLICY_ERROR;
+        }
+    }
     return rule->when < 0 ? POLICY_YES : policy_evaluate(facts, (uint32_t)rule->when);
 }
 
@@ -388,6 +434,14 @@ int policy_label_rank(const char *label)
         }
     }
     return 0;
+}
+
+/* Labels are given by argument, also as "arg.iban" or "args.iban". */
+static const char *label_argument(const char *name)
+{
+    return strncmp(name, "args.", 5) == 0  ? name + 5
+           : strncmp(name, "arg.", 4) == 0 ? name + 4
+                                           : name;
 }
 
 static bool covers(const char *outer, const char *inner)
@@ -406,7 +460,8 @@ static int argument_rank(const struct rv_policy_facts *facts, const char *argume
     json_t *label;
     json_object_foreach(policy_json(facts->labels), name, label)
     {
-        if (covers(name, argument) || covers(argument, name)) {
+        const char *about = label_argument(name);
+        if (covers(about, argument) || covers(argument, about)) {
             int found = policy_label_rank(json_is_string(label) ? json_string_value(label) : "");
             rank = rank < 0 || found < rank ? found : rank;
         }
@@ -420,13 +475,27 @@ static int argument_rank(const struct rv_policy_facts *facts, const char *argume
                                                            : "user");
 }
 
+/* Missing, but only because something that is no object stands where its holder should be: what
+ * that holds is not looked into, so it is taken for the value. */
+static bool hidden(const struct rv_policy_facts *facts, uint16_t slot)
+{
+    const struct policy_slot *slots = facts->policy->slots;
+    for (uint16_t at = slots[slot].parent; at != POLICY_NONE; at = slots[at].parent) {
+        const struct policy_value *holder = policy_resolve(facts, at);
+        if (holder->type != POLICY_ABSENT) {
+            return !json_is_object(holder->json);
+        }
+    }
+    return false;
+}
+
 enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts,
                                     const struct policy_rule *rule, const char **argument)
 {
     for (int i = 0; i < rule->sink_count; i++) {
         const struct policy_value *value = policy_resolve(facts, rule->sink_slots[i]);
-        if (value->type == POLICY_ABSENT ||
-            argument_rank(facts, rule->sink_names[i]) >= rule->need) {
+        bool nothing = value->type == POLICY_ABSENT && !hidden(facts, rule->sink_slots[i]);
+        if (nothing || argument_rank(facts, rule->sink_names[i]) >= rule->need) {
             continue; /* nothing flows, or from a source that is trusted enough */
         }
         if (rule->endorse != POLICY_NONE) {
@@ -446,14 +515,10 @@ enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts,
 /* What the rules seen so far say; each list keeps the first RV_VERDICT_RULES_MAX and counts all. */
 struct tally {
     struct rv_verdict_rule rules[RV_DENY + 1][RV_VERDICT_RULES_MAX];
-    int counts[RV_DENY + 1];      /* RV_ALLOW: permits */
-    const struct policy_ask *ask; /* the only one so far */
+    int counts[RV_DENY + 1];         /* RV_ALLOW: permits */
+    const struct policy_ask *widest; /* that asks the most roles */
     int ask_count;
-    bool escalate_now; /* an approve rule erred: its escalation role must agree too */
-    struct {
-        const char *role;
-        int64_t n;
-    } roles[POLICY_ROLES_MERGED_MAX];
+    struct policy_stage roles[POLICY_ROLES_MERGED_MAX];
     int role_count;
     int64_t expires_s, escalate_after_s;
     const char *escalate_to;
@@ -469,11 +534,11 @@ static void say(struct tally *tally, enum rv_verdict_kind kind, const struct pol
     tally->counts[kind]++;
 }
 
-static void need_role(struct tally *tally, const char *role, int64_t n)
+static void need_role(struct tally *tally, const struct policy_stage *stage)
 {
     for (int i = 0; i < tally->role_count; i++) {
-        if (strcmp(tally->roles[i].role, role) == 0) {
-            tally->roles[i].n = n > tally->roles[i].n ? n : tally->roles[i].n;
+        if (tally->roles[i].symbol == stage->symbol) {
+            tally->roles[i].n = stage->n > tally->roles[i].n ? stage->n : tally->roles[i].n;
             return;
         }
     }
@@ -481,8 +546,7 @@ static void need_role(struct tally *tally, const char *role, int64_t n)
         tally->too_many = true;
         return;
     }
-    tally->roles[tally->role_count].role = role;
-    tally->roles[tally->role_count++].n = n;
+    tally->roles[tally->role_count++] = *stage;
 }
 
 /* A rule that wants people, or "no" when it names none. */
@@ -494,10 +558,11 @@ static void restrict_by(struct tally *tally, const struct policy_rule *rule, con
         return;
     }
     say(tally, RV_HOLD, rule, why);
-    tally->ask = tally->ask_count++ == 0 ? ask : NULL;
-    for (size_t i = 0; i < json_array_size(ask->stages); i++) {
-        const json_t *stage = json_array_get(ask->stages, i);
-        need_role(tally, rv_json_str(stage, "role", ""), rv_json_int(stage, "n", 1));
+    if (tally->ask_count++ == 0 || ask->count > tally->widest->count) {
+        tally->widest = ask;
+    }
+    for (int i = 0; i < ask->count; i++) {
+        need_role(tally, &ask->list[i]);
     }
     if (tally->expires_s == 0 || ask->expires_s < tally->expires_s) {
         tally->expires_s = ask->expires_s;
@@ -521,8 +586,8 @@ static void apply_approve(struct tally *tally, const struct policy_rule *rule,
         say(tally, RV_DENY, rule, "error");
     } else {
         restrict_by(tally, rule, "error");
-        need_role(tally, rule->ask.escalate_to, 1);
-        tally->escalate_now = true;
+        need_role(tally,
+                  &(struct policy_stage){rule->ask.escalate_to, rule->ask.escalate_symbol, 1});
     }
 }
 
@@ -537,11 +602,6 @@ static void apply(struct tally *tally, const struct rv_policy_facts *facts,
         return;
     }
     switch ((enum policy_kind)rule->kind) {
-    case POLICY_PERMIT:
-        if (holds == POLICY_YES) {
-            say(tally, RV_ALLOW, rule, "permit");
-        }
-        break;
     case POLICY_FORBID: say(tally, RV_DENY, rule, holds == POLICY_YES ? "forbid" : "error"); break;
     case POLICY_LIMIT:
         if (holds == POLICY_ERROR || *limit >= used_count || *limit >= RV_POLICY_LIMITS_MAX) {
@@ -559,8 +619,35 @@ static void apply(struct tally *tally, const struct rv_policy_facts *facts,
             restrict_by(tally, rule, "sink");
         }
         break;
+    case POLICY_PERMIT:
     case POLICY_SOD:
-    case POLICY_KINDS: RV_UNREACHABLE("only rules about requests are in the index");
+    case POLICY_KINDS: RV_UNREACHABLE("only restricting rules are applied");
+    }
+}
+
+/* Permits that hold.  One is enough where people are asked anyway: it is not named then. */
+static void count_permits(struct tally *tally, const struct rv_policy_facts *facts)
+{
+    const struct rv_policy *policy = facts->policy;
+    bool one_is_enough = tally->counts[RV_HOLD] > 0;
+    for (int w = 0; w < policy->words; w++) {
+        uint64_t bits = facts->candidates[w] & policy->of_kind[POLICY_PERMIT][w];
+        if (facts->yes != NULL) {
+            bits &= ~facts->error[w];
+            if (tally->counts[RV_ALLOW] >= RV_VERDICT_RULES_MAX) { /* counted, not listed */
+                tally->counts[RV_ALLOW] += __builtin_popcountll(bits & facts->yes[w]);
+                bits &= ~facts->yes[w];
+            }
+        }
+        for (; bits != 0; bits &= bits - 1) {
+            const struct policy_rule *rule = &policy->rules[w * 64 + __builtin_ctzll(bits)];
+            if (policy_condition(facts, rule) == POLICY_YES) {
+                say(tally, RV_ALLOW, rule, "permit");
+                if (one_is_enough) {
+                    return;
+                }
+            }
+        }
     }
 }
 
@@ -569,7 +656,22 @@ static void free_json(void *json)
     json_decref(json);
 }
 
-/* The one ask's own stages, or the merged ones, sorted by role. */
+/* Does this ask alone want what all of them want together? */
+static bool asks_it_all(const struct policy_ask *ask, const struct tally *tally)
+{
+    bool all = ask->count == tally->role_count;
+    for (int i = 0; all && i < ask->count; i++) {
+        bool found = false;
+        for (int k = 0; k < tally->role_count && !found; k++) {
+            found = tally->roles[k].symbol == ask->list[i].symbol &&
+                    tally->roles[k].n == ask->list[i].n;
+        }
+        all = found;
+    }
+    return all;
+}
+
+/* The stages of one ask, or the merged ones in the same order. */
 static void fill_hold(struct rv_verdict *out, const struct tally *tally,
                       const struct policy_rule *first_asking, struct rv_arena *arena)
 {
@@ -577,8 +679,8 @@ static void fill_hold(struct rv_verdict *out, const struct tally *tally,
     out->expires_s = tally->expires_s;
     out->escalate_after_s = tally->escalate_after_s;
     out->escalate_to = tally->escalate_to;
-    if (tally->ask_count == 1 && !tally->escalate_now) {
-        out->stages = tally->ask->stages;
+    if (asks_it_all(tally->widest, tally)) {
+        out->stages = tally->widest->stages;
         return;
     }
     json_t *stages = json_array();
@@ -598,18 +700,24 @@ void rv_policy_decide(const struct rv_policy *policy, const struct rv_policy_fac
     RV_ASSERT(facts->policy == policy);
     struct tally tally; /* 2 KiB of lists that need no zeroing */
     memset(tally.counts, 0, sizeof tally.counts);
-    tally.ask = NULL;
+    tally.widest = NULL;
     tally.ask_count = tally.role_count = 0;
-    tally.escalate_now = tally.too_many = false;
+    tally.too_many = false;
     tally.expires_s = tally.escalate_after_s = 0;
     tally.escalate_to = NULL;
     int limit = 0;
     const struct policy_rule *asking = NULL;
-    POLICY_FOR_EACH_CANDIDATE(facts, i)
-    {
-        int before = tally.ask_count;
-        apply(&tally, facts, &policy->rules[i], used, used_count, &limit);
-        asking = tally.ask_count > before ? &policy->rules[i] : asking;
+    for (int w = 0; w < policy->words; w++) {
+        uint64_t bits = facts->candidates[w] & ~policy->of_kind[POLICY_PERMIT][w];
+        for (; bits != 0; bits &= bits - 1) {
+            const struct policy_rule *rule = &policy->rules[w * 64 + __builtin_ctzll(bits)];
+            int before = tally.ask_count;
+            apply(&tally, facts, rule, used, used_count, &limit);
+            asking = tally.ask_count > before ? rule : asking;
+        }
+    }
+    if (tally.counts[RV_DENY] == 0) { /* a denial names only what denies */
+        count_permits(&tally, facts);
     }
     enum rv_verdict_kind kind = tally.counts[RV_DENY] > 0 || tally.too_many ? RV_DENY
                                 : tally.counts[RV_ALLOW] == 0               ? RV_DENY

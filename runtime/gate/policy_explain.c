@@ -412,7 +412,7 @@ json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy
     struct rv_policy_facts *facts = NULL;
     struct rv_error err = {.code = RV_OK};
     json_t *out = NULL;
-    if (rv_policy_facts_make(policy, request, arena, &facts, &err) != RV_OK) {
+    if (policy_facts_plain(policy, request, arena, &facts, &err) != RV_OK) {
         out = json_pack("{s:s,s:[{s:s,s:s}],s:s}", "verdict", "deny", "because", "rule",
                         "facts_unreadable", "why", "error", "message", err.message);
     } else {

@@ -8,7 +8,10 @@
 #include "runtime/gate/policy_private.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { KEY_NUMBER = 24 }; /* a 64-bit integer as text */
 
 static enum policy_truth part_given(const struct rv_policy_facts *facts,
                                     const struct policy_per *per)
@@ -53,76 +56,92 @@ bool policy_limit_over(const struct policy_rule *rule, int64_t used, int64_t add
 }
 
 /* "|", "=" and "%" in a value would let one key pass for another. */
-static void key_text(struct rv_buf *out, const char *text)
+static char *key_text(char *out, const char *text)
 {
+    static const char digits[] = "0123456789abcdef";
     for (; *text != '\0'; text++) {
-        if (*text == '|' || *text == '=' || *text == '%') {
-            rv_buf_printf(out, "%%%02x", (unsigned)(unsigned char)*text);
+        unsigned char letter = (unsigned char)*text;
+        if (letter == '|' || letter == '=' || letter == '%') {
+            *out++ = '%';
+            *out++ = digits[letter >> 4];
+            *out++ = digits[letter & 15];
         } else {
-            rv_buf_char(out, *text);
+            *out++ = *text;
         }
     }
+    return out;
 }
 
-static void key_part(struct rv_buf *out, const struct rv_policy_facts *facts,
-                     const struct policy_per *per)
+/* The value of one part, as text; `number` is room for one that is none. */
+static const char *part_text(const struct rv_policy_facts *facts, const struct policy_per *per,
+                             char number[KEY_NUMBER])
 {
-    rv_buf_str(out, per->name);
-    rv_buf_char(out, '=');
     if (per->kind == POLICY_PER_ACTION) {
-        key_text(out, facts->action);
-    } else if (per->kind == POLICY_PER_AGENT) {
-        if (!facts->is_agent) { /* a person called like an agent is another one */
-            key_text(out, rv_json_str(facts->roots[POLICY_ROOT_ME], "kind", ""));
-            rv_buf_char(out, ':');
-        }
-        key_text(out, facts->id);
-    } else {
-        const struct policy_value *value = policy_resolve(facts, per->slot);
-        if (value->type == POLICY_TEXT) {
-            key_text(out, value->text);
-        } else {
-            rv_buf_printf(out, "%" PRId64, value->number);
-        }
+        return facts->action;
     }
+    if (per->kind == POLICY_PER_AGENT) {
+        return facts->id;
+    }
+    const struct policy_value *value = policy_resolve(facts, per->slot);
+    if (value->type == POLICY_TEXT) {
+        return value->text;
+    }
+    snprintf(number, KEY_NUMBER, "%" PRId64, value->number);
+    return number;
 }
 
 static const char *limit_key(const struct rv_policy_facts *facts, const struct policy_rule *rule,
                              struct rv_arena *arena)
 {
-    struct rv_buf key;
-    rv_buf_init(&key, RV_JSON_TEXT_MAX);
+    char numbers[POLICY_PER_MAX][KEY_NUMBER];
+    const char *texts[POLICY_PER_MAX];
+    const char *kind = rv_json_str(facts->roots[POLICY_ROOT_ME], "kind", "");
+    size_t size = 1;
     for (int i = 0; i < rule->per_count; i++) {
-        rv_buf_str(&key, i == 0 ? "" : "|");
-        key_part(&key, facts, &rule->per[i]);
+        texts[i] = part_text(facts, &rule->per[i], numbers[i]);
+        size += strlen(rule->per[i].name) + 3 * (strlen(texts[i]) + strlen(kind)) + 3;
     }
-    const char *copy = rv_arena_strndup(arena, key.data, key.length);
-    rv_buf_fini(&key);
-    return copy;
+    char *key = rv_arena_alloc(arena, size);
+    char *out = key;
+    for (int i = 0; i < rule->per_count; i++) {
+        if (i > 0) {
+            *out++ = '|';
+        }
+        out = stpcpy(out, rule->per[i].name);
+        *out++ = '=';
+        if (rule->per[i].kind == POLICY_PER_AGENT && !facts->is_agent) {
+            out = key_text(out, kind); /* a person called like an agent is another one */
+            *out++ = ':';
+        }
+        out = key_text(out, texts[i]);
+    }
+    return key;
 }
 
 int rv_policy_limits(const struct rv_policy *policy, const struct rv_policy_facts *facts,
                      struct rv_arena *arena, struct rv_policy_limit out[RV_POLICY_LIMITS_MAX])
 {
     int count = 0;
-    POLICY_FOR_EACH_CANDIDATE(facts, i)
-    {
-        const struct policy_rule *rule = &policy->rules[i];
-        int64_t adds = 0;
-        if (rule->kind != POLICY_LIMIT || policy_limit_adds(facts, rule, &adds) != POLICY_YES) {
-            continue; /* in error: decide denies without asking what is used */
+    for (int w = 0; w < policy->words; w++) {
+        uint64_t bits = facts->candidates[w] & policy->of_kind[POLICY_LIMIT][w];
+        for (; bits != 0; bits &= bits - 1) {
+            const struct policy_rule *rule = &policy->rules[w * 64 + __builtin_ctzll(bits)];
+            int64_t adds = 0;
+            if (policy_limit_adds(facts, rule, &adds) != POLICY_YES) {
+                continue; /* in error: decide denies without asking what is used */
+            }
+            if (count == RV_POLICY_LIMITS_MAX) {
+                return count; /* decide denies by the rule that has no place */
+            }
+            out[count++] = (struct rv_policy_limit){
+                .rule = rule->id,
+                .key = limit_key(facts, rule, arena),
+                .window_s = rule->window_s,
+                .bucket_s = rule->bucket_s,
+                .adds = adds,
+                .cap = rule->cap.number,
+            };
         }
-        if (count == RV_POLICY_LIMITS_MAX) {
-            break; /* decide denies by the rule that has no place */
-        }
-        out[count++] = (struct rv_policy_limit){
-            .rule = rule->id,
-            .key = limit_key(facts, rule, arena),
-            .window_s = rule->window_s,
-            .bucket_s = rule->bucket_s,
-            .adds = adds,
-            .cap = rule->cap.number,
-        };
     }
     return count;
 }

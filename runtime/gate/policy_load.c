@@ -2,8 +2,9 @@
  *
  * The bundle sees the words of the policy language and ipairs, nothing else: no library, no global
  * to write, no metatable, no string method (a pattern match can run for hours inside one
- * instruction), no pcall that could swallow a limit.  Four budgets end it by name: instructions,
- * memory, length of one text, and time as the last resort.
+ * instruction), no pcall that could swallow a limit.  Budgets end it by name: instructions, memory,
+ * length of one text, what the tree may hold, and time.  Time is the processor's, so that a busy
+ * machine refuses no honest bundle; nothing in here can wait for anything.
  *
  * The result is the tree "as written", plain JSON.  What a word builds is an object with "$":
  *
@@ -30,11 +31,13 @@ enum {
     LOAD_MEMORY_MAX = 64 << 20,       /* 20,000 rules need about 40 MB */
     LOAD_INSTRUCTIONS_MAX = 20000000, /* 1,000 for each of the most rules a bundle may have */
     LOAD_TEXT_MAX = 64 << 10,         /* longer texts are no policy; keeps comparing them cheap */
-    LOAD_TIME_MAX_US = 10000000,
-    LOAD_HOOK_EVERY = 1000,
+    LOAD_TIME_US = 500000,            /* 20,000 rules need half of it, and more with their source */
+    LOAD_TIME_US_PER_KIB = 1000,
+    LOAD_HOOK_EVERY = 250,    /* the dearest instruction compares two texts of 64 KiB: 0.1 ms */
     LOAD_DEPTH_MAX = 40,      /* tables in tables: conditions need 2 levels each */
     LOAD_ITEMS_MAX = 1000000, /* JSON values; a table used twice counts twice */
-    LOAD_PATH_MAX = 128       /* an attribute's path */
+    LOAD_TREE_TEXT_MAX = 16 << 20, /* bytes of texts in them; a text used twice counts twice */
+    LOAD_PATH_MAX = 128            /* an attribute's path */
 };
 
 struct budget {
@@ -42,6 +45,7 @@ struct budget {
     int64_t instructions;
     int64_t deadline_us;
     int items;
+    size_t text_bytes;
     const char *spent; /* which budget is gone; NULL while none is */
 };
 
@@ -94,8 +98,8 @@ static void count_instructions(lua_State *lua, lua_Debug *debug)
     budget->instructions += LOAD_HOOK_EVERY;
     if (budget->instructions > LOAD_INSTRUCTIONS_MAX) {
         budget->spent = "more than 20,000,000 instructions";
-    } else if (rv_mono_us(rv_clock_system()) > budget->deadline_us) {
-        budget->spent = "more than 10 seconds";
+    } else if (rv_thread_cpu_us() > budget->deadline_us) {
+        budget->spent = "more than half a second of processor time (and 1 ms a KiB of its text)";
     }
     if (budget->spent != NULL) {
         luaL_error(lua, "the bundle needs %s", budget->spent);
@@ -114,7 +118,8 @@ enum rv_code policy_read_lua(const char *source, size_t length, const char *name
         return RV_LIMIT;
     }
     struct job job = {.source = source, .length = length, .name = name};
-    job.budget.deadline_us = rv_mono_us(rv_clock_system()) + LOAD_TIME_MAX_US;
+    job.budget.deadline_us =
+        rv_thread_cpu_us() + LOAD_TIME_US + (int64_t)(length >> 10) * LOAD_TIME_US_PER_KIB;
     lua_State *lua = lua_newstate(limited_alloc, &job.budget);
     RV_ASSERT(lua != NULL);
     lua_sethook(lua, count_instructions, LUA_MASKCOUNT, LOAD_HOOK_EVERY);
@@ -128,8 +133,8 @@ enum rv_code policy_read_lua(const char *source, size_t length, const char *name
     } else if (status != LUA_OK) {
         const char *text = lua_tostring(lua, -1);
         bool deep = text != NULL && strstr(text, "overflow") != NULL;
-        code = rv_fail(err, deep ? RV_LIMIT : RV_INVALID, "%s%s", deep ? "nested too deep: " : "",
-                       text != NULL ? text : "not a bundle");
+        code = deep ? rv_fail(err, RV_LIMIT, "%s: the bundle is nested too deep: %s", name, text)
+                    : rv_fail(err, RV_INVALID, "%s", text != NULL ? text : "not a bundle");
         rv_hint(err, "See policies/README.md for the words of the language.");
     } else if (job.tree == NULL || job.problem != NULL) {
         code = rv_fail(err, RV_INVALID, "%s: the bundle holds %s", name, job.problem);
@@ -384,6 +389,12 @@ static json_t *fail(struct job *job, const char *problem)
     return NULL;
 }
 
+static json_t *spend(struct job *job, const char *budget)
+{
+    job->budget.spent = budget;
+    return fail(job, budget);
+}
+
 /* Items 1..n of the table on top, into `list` (borrowed). */
 static bool take_items(lua_State *lua, struct job *job, json_t *list, int depth)
 {
@@ -458,7 +469,7 @@ static json_t *take_value(lua_State *lua, struct job *job, int depth)
         return fail(job, "tables nested too deep");
     }
     if (++job->budget.items > LOAD_ITEMS_MAX) {
-        return fail(job, "more than 1,000,000 values");
+        return spend(job, "more than 1,000,000 values");
     }
     switch (lua_type(lua, -1)) {
     case LUA_TBOOLEAN: return json_boolean(lua_toboolean(lua, -1));
@@ -469,6 +480,10 @@ static json_t *take_value(lua_State *lua, struct job *job, int depth)
     case LUA_TSTRING: {
         size_t length = 0;
         const char *text = lua_tolstring(lua, -1, &length);
+        job->budget.text_bytes += length;
+        if (job->budget.text_bytes > LOAD_TREE_TEXT_MAX) {
+            return spend(job, "more than 16 MiB of texts");
+        }
         json_t *value = memchr(text, '\0', length) == NULL ? json_stringn(text, length) : NULL;
         return value != NULL ? value : fail(job, "a text that is not UTF-8");
     }

@@ -20,6 +20,7 @@
 enum {
     POLICY_SLOTS_MAX = 1024,      /* distinct attributes and the objects that hold them */
     POLICY_CONDITION_DEPTH = 16,  /* nesting of all/any/none; people cannot read deeper either */
+    POLICY_ONE_OF_MAX = 10000,    /* members of one list; more are data, not policy */
     POLICY_PER_MAX = 4,           /* parts of a limit's key */
     POLICY_STAGE_SLOTS_MAX = 16,  /* people one approval may need; RV_APPROVAL_SLOTS_MAX */
     POLICY_ROLES_MERGED_MAX = 64, /* distinct roles one merged hold may ask; more denies */
@@ -28,6 +29,7 @@ enum {
     POLICY_EXPIRES_MAX_S = 90 * 86400,
     POLICY_WINDOW_MAX_S = 366 * 86400,
     POLICY_ID_MAX = 64,
+    POLICY_SLOT_PLACES = 4 * POLICY_SLOTS_MAX,
     POLICY_NONE = 0xffff /* no slot */
 };
 
@@ -115,13 +117,22 @@ enum policy_kind {
 extern const char *const policy_kind_names[POLICY_KINDS];
 enum policy_kind policy_kind_from_name(const char *name);
 
+struct policy_stage {
+    const char *role;
+    int32_t symbol; /* of the role */
+    int64_t n;
+};
+
 /* What a restricting rule wants instead of "no". */
 struct policy_ask {
-    const json_t *stages; /* borrowed from the canonical form; NULL: it wants "no" */
+    const json_t *stages;      /* borrowed from the canonical form; NULL: it wants "no" */
+    struct policy_stage *list; /* the same */
+    int count;
     const json_t *never;
     int64_t expires_s;
     int64_t escalate_after_s;
     const char *escalate_to;
+    int32_t escalate_symbol;
 };
 
 /* Parts of a limit's key. */
@@ -166,8 +177,9 @@ enum policy_selector {
 };
 
 struct policy_bucket {
-    uint64_t key;          /* policy_key; 0: empty */
-    uint32_t first, count; /* in policy->bucket_rules */
+    uint64_t key;               /* policy_key; 0: empty */
+    uint32_t first, count;      /* in policy->bucket_rules */
+    struct policy_table *table; /* of a bucket with many rules, see policy_table.c; or NULL */
 };
 
 struct policy_action {
@@ -193,6 +205,7 @@ struct rv_policy {
 
     struct policy_slot *slots;
     int slot_count;
+    uint16_t *slot_table; /* by path, open addressing, slot + 1; POLICY_SLOT_PLACES */
     struct policy_node *nodes;
     uint32_t node_count, node_capacity;
     int64_t *literals; /* members of one_of: symbols or integers */
@@ -200,6 +213,8 @@ struct rv_policy {
     struct policy_rule *rules; /* sorted by id */
     int *lines;                /* of the source, same index */
     int rule_count;
+    int words;                       /* of a set of rules, one bit each */
+    uint64_t *of_kind[POLICY_KINDS]; /* the rules of a kind */
 
     struct policy_symbol *symbols; /* symbol number -> text */
     int32_t symbol_count, symbol_capacity;
@@ -222,6 +237,7 @@ struct rv_policy_facts {
     const char *id; /* of the principal */
     bool is_agent;
     uint64_t *candidates;        /* one bit a rule */
+    uint64_t *yes, *error;       /* candidates that a table has settled; NULL: none */
     struct policy_value *values; /* by slot, looked up on first use */
 };
 
@@ -231,7 +247,7 @@ struct rv_policy_facts {
 
 static inline int policy_next_candidate(const struct rv_policy_facts *facts, int from)
 {
-    int words = (facts->policy->rule_count + 63) / 64;
+    int words = facts->policy->words;
     int word = from / 64;
     if (word >= words) {
         return -1;
@@ -295,7 +311,20 @@ const struct policy_bucket *policy_bucket_find(const struct rv_policy *policy, u
 bool policy_pattern_matches(const char *pattern, const char *action);
 uint32_t policy_currency(const char *text);
 
+/* policy_table.c: tables for the buckets that hold many rules.  Settling takes the candidates that
+ * do not hold away, and marks those that do (or err) where the table knows. */
+void policy_tables_make(struct rv_policy *policy);
+const uint64_t *policy_table_members(const struct policy_table *table);
+void policy_table_settle(const struct policy_table *table, struct rv_policy_facts *facts,
+                         struct rv_arena *arena);
+
 /* policy_decide.c */
+/* As rv_policy_facts_make, without tables: all rules about the request stay candidates, and values
+ * may be changed afterwards. */
+RV_MUST enum rv_code policy_facts_plain(const struct rv_policy *policy,
+                                        const struct rv_policy_request *request,
+                                        struct rv_arena *arena, struct rv_policy_facts **out,
+                                        struct rv_error *err);
 const struct policy_value *policy_resolve(const struct rv_policy_facts *facts, uint16_t slot);
 enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t node);
 enum policy_truth policy_condition(const struct rv_policy_facts *facts,

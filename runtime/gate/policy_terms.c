@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SORT_FEW = 16 }; /* sorted without allocating */
+
 const char *const policy_op_names[POLICY_OPS] = {"all",    "any",      "none",  "has", "eq",
                                                  "ne",     "lt",       "le",    "gt",  "ge",
                                                  "one_of", "contains", "prefix"};
@@ -64,7 +66,8 @@ const char *policy_word(const json_t *tree)
 /* ---- lists ---- */
 
 struct sortable {
-    char *text;
+    const char *text;
+    size_t offset; /* of it in the texts of all */
     json_t *value;
 };
 
@@ -76,13 +79,21 @@ static int compare_sortable(const void *a, const void *b)
 void policy_sort(json_t *list)
 {
     size_t count = json_array_size(list);
-    struct sortable *items = rv_alloc_array(count + 1, sizeof *items);
+    if (count < 2) {
+        return;
+    }
+    struct sortable few[SORT_FEW];
+    struct sortable *items = count <= SORT_FEW ? few : rv_alloc_array(count, sizeof *items);
+    struct rv_buf texts;
+    rv_buf_init(&texts, RV_JSON_TEXT_MAX);
     for (size_t i = 0; i < count; i++) {
-        struct rv_buf text;
-        rv_buf_init(&text, RV_JSON_TEXT_MAX);
-        RV_ASSERT(rv_json_canonical(json_array_get(list, i), &text, NULL) == RV_OK);
-        items[i] = (struct sortable){rv_buf_take(&text), json_incref(json_array_get(list, i))};
-        rv_buf_fini(&text);
+        json_t *value = json_array_get(list, i);
+        items[i] = (struct sortable){.offset = texts.length, .value = json_incref(value)};
+        RV_ASSERT(rv_json_canonical(value, &texts, NULL) == RV_OK);
+        rv_buf_add(&texts, "", 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        items[i].text = texts.data + items[i].offset;
     }
     qsort(items, count, sizeof *items, compare_sortable);
     json_array_clear(list);
@@ -90,12 +101,12 @@ void policy_sort(json_t *list)
         if (i == 0 || strcmp(items[i].text, items[i - 1].text) != 0) {
             json_array_append(list, items[i].value);
         }
-    }
-    for (size_t i = 0; i < count; i++) {
-        rv_free(items[i].text);
         json_decref(items[i].value);
     }
-    rv_free(items);
+    rv_buf_fini(&texts);
+    if (items != few) {
+        rv_free(items);
+    }
 }
 
 /* A text, a list of texts or any_of{…}: a sorted list of texts. */
@@ -293,6 +304,10 @@ static json_t *literal(const struct policy_place *place, const char *field, cons
     if (op == POLICY_ONE_OF) {
         if (strcmp(policy_word(tree), "any_of") == 0) {
             tree = json_object_get(tree, "value");
+        }
+        if (json_array_size(tree) > POLICY_ONE_OF_MAX) {
+            return condition_fail(place, field, path, name, "lists more than 10,000 values",
+                                  "Keep such a list as a fact of the ERP, or use prefix.");
         }
         bool uniform = json_array_size(tree) > 0;
         for (size_t i = 0; i < json_array_size(tree); i++) {

@@ -122,6 +122,19 @@ void *rv_batch_slot(struct rv_batch *batch, const void *room, size_t size_bytes)
 
 /* ---- 1 load ---- */
 
+/* A plan is kept as long as the connection.  One made while a table was small reads all of it, also
+ * when it has grown a thousandfold; so plans are made anew whenever the rows may have doubled. */
+static void replan_when_grown(struct rv_committer *committer)
+{
+    if (committer->replan_at == 0) {
+        committer->replan_at = COMMIT_REPLAN_FIRST;
+    }
+    if (committer->stats.units >= committer->replan_at) {
+        committer->replan_at = committer->stats.units * 2;
+        rv_link_send(committer->link, &rv_sql_plans_discard, NULL, -1);
+    }
+}
+
 static void set_tenant(struct rv_batch *batch)
 {
     struct rv_committer *committer = batch->committer;
@@ -130,6 +143,7 @@ static void set_tenant(struct rv_batch *batch)
     rv_args_reset(committer->tenant_args);
     rv_args_text(committer->tenant_args, 1, text);
     rv_link_send(committer->link, &rv_sql_db_begin, NULL, -1);
+    replan_when_grown(committer);
     rv_link_send(committer->link, &rv_sql_db_set_tenant, committer->tenant_args, -1);
     batch->opened = true;
 }

@@ -16,6 +16,7 @@ enum {
     XID_TEXT = 24,
     CHUNK_UNITS = 48, /* decided units whose rows go out while the next ones decide */
     CHUNK_BYTES = 128 << 10,
+    COMMIT_REPLAN_FIRST = 64, /* units until the plans are made anew; then at each doubling */
     COMMIT_PAUSE_MIN_MS = 5, /* after a deadlock, a full disk, ...: doubled up to the next */
     COMMIT_PAUSE_MAX_MS = 1000,
     COMMIT_SWEEP_MS = 1000,
@@ -120,6 +121,7 @@ struct rv_committer {
     uint32_t key_used[COMMIT_KEYS_TABLE];
     uint32_t key_generation;
     struct rv_commit_stats stats;
+    int64_t replan_at; /* units; see replan_when_grown */
     int64_t last_id;
 };
 

@@ -1,7 +1,8 @@
 # reeve-bench: every benchmark whose rooms are built; figures, never a test
-if(TARGET rv_gate AND TARGET test_postgres)
+if(TARGET rv_gate AND TARGET rv_erp_command AND TARGET test_postgres)
   add_executable(reeve-bench ${CMAKE_CURRENT_LIST_DIR}/bench_main.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_journal.c ${CMAKE_CURRENT_LIST_DIR}/bench_gate.c
+    ${CMAKE_CURRENT_LIST_DIR}/gate_world.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_crash.c ${CMAKE_CURRENT_LIST_DIR}/bench_import.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_lua.c)
   set_target_properties(reeve-bench PROPERTIES

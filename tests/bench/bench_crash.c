@@ -1,8 +1,8 @@
-/* bench_crash.c -- kill -9 at random moments of the demonstration run, then count: every effect exactly
- * once, none missing, none without its audit record, and how long until the rest is done.
+/* bench_crash.c -- kill -9 at random moments of the demonstration run, then count: every effect
+ * exactly once, none missing, none without its audit record, and how long until the rest is done.
  *
- * The work is tests/integration/road.sh (part "crash"): the real program, its own PostgreSQL, every fourth
- * kill hits the database.  $REEVE_BENCH_KILLS sets the number of kills (default 20).
+ * The work is tests/integration/road.sh (part "crash"): the real program, its own PostgreSQL, every
+ * fourth kill hits the database.  $REEVE_BENCH_KILLS sets the number of kills (default 20).
  */
 #include "tests/bench/bench.h"
 

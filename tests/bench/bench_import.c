@@ -1,5 +1,6 @@
-/* bench_import.c -- a generated camt.053 with 200,000 entries: parsed alone, then imported by the real
- * program into a fresh company with its own PostgreSQL; seconds and resident memory of the importer.
+/* bench_import.c -- a generated camt.053 with 200,000 entries: parsed alone, then imported by the
+ * real program into a fresh company with its own PostgreSQL; seconds and resident memory of the
+ * importer.
  */
 #include "erp/exchange/import.h"
 
@@ -108,9 +109,11 @@ static void road(const struct bench_run *run, const char *path, int64_t entries)
     setenv("REEVE_STATE", state, 1);
     const char *const company[] = {"company", "create", "bench", NULL};
     const char *const policy[] = {"policy", "load", "policies/default.lua", NULL};
-    const char *const account[] = {"do", "account.register",
-                                   "{\"number\":\"1200\",\"name\":\"Bank\",\"kind\":\"asset\",\"role\":\"bank\","
-                                   "\"iban\":\"" BENCH_IMPORT_IBAN "\"}", NULL};
+    const char *const account[] = {
+        "do", "account.register",
+        "{\"number\":\"1200\",\"name\":\"Bank\",\"kind\":\"asset\",\"role\":\"bank\","
+        "\"iban\":\"" BENCH_IMPORT_IBAN "\"}",
+        NULL};
     const char *const import[] = {"import", path, NULL};
     const char *const stop[] = {"db", "stop", NULL};
     int64_t rss_kib = 0;

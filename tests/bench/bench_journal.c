@@ -3,92 +3,50 @@
  *
  * N runs, each in a closed loop: the next step is submitted only when the last one is durable.
  *   plain_N   a step is one journal row
- *   gated_N   a step loads one state, and writes a journal row, an event with its balance-like
- *             body, two sealed audit records and an outbox message: the shape of an allowed action
- *   raw_N     the yardstick: the same journal row, one transaction each, on N connections
- * Before measuring, the write-ahead log is filled once and recycled, as it is on a server that has
- * run for a while: otherwise the making of new log files is what is measured.
- * CPU per step is of this process and all PostgreSQL processes together.
+ *   gated_N   rv_gate_pass: budget, policy decision, a rolling limit, two sealed audit records and
+ * the journal row, as for a call of the model command_N rv_gate_submit: all of that and an ERP
+ * command (an invoice is held and released in turn): its state loaded, its event appended and
+ * projected, its answer logged raw_N     the yardstick: the same journal row, one transaction each,
+ * on N connections The gate is the one the program uses, over a bundle of 100 rules and those about
+ * the action. CPU per step is of this process and all PostgreSQL processes together.
  */
-#include "tests/bench/bench_journal.h"
-
-#include "audit_sql.h"
-#include "db_sql.h"
-#include "gate_sql.h"
 #include "journal_sql.h"
-#include "runtime/audit/audit.h"
 #include "runtime/base/check.h"
-#include "runtime/base/log.h"
 #include "runtime/base/random.h"
-#include "runtime/db/db.h"
 #include "runtime/journal/journal.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/gate_world.h"
 #include "tests/support/postgres.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { TENANT = 1, RUNS_MAX = 256, WARM_UP_MS = 500 };
+extern const struct bench bench_journal;
 
-/* The benchmark's own table and statements (an ERP's event has the same columns). */
-static const struct rv_migration own_migrations[] = {
-    {.name = "0089_bench",
-     .text =
-         "CREATE TABLE bench_event (tenant_id int NOT NULL, seq bigint NOT NULL, stream text NOT "
-         "NULL,"
-         " version int NOT NULL, type text NOT NULL, recorded_at timestamptz NOT NULL,"
-         " actor text NOT NULL, body jsonb NOT NULL, body_hash bytea NOT NULL, hash bytea NOT NULL,"
-         " PRIMARY KEY (tenant_id, seq), UNIQUE (tenant_id, stream, version));"
-         "CREATE TABLE bench_subject (tenant_id int NOT NULL, id text NOT NULL, state jsonb NOT "
-         "NULL,"
-         " PRIMARY KEY (tenant_id, id))"},
-    {.name = NULL}};
+enum { RUNS_MAX = 256, WARM_UP_MS = 500, COMPANY_RULES = 100 };
 
-static const struct rv_statement subject_load = {
-    .name = "bench_subject_load",
-    .params = "tenant int4, unit int4[], args jsonb[]",
-    .param_count = 3,
-    .text =
-        "SELECT u.unit, s.state || jsonb_build_object('version', coalesce((SELECT max(e.version)"
-        " FROM bench_event e WHERE e.tenant_id = $1 AND e.stream = s.id), 0))"
-        " FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)"
-        " JOIN bench_subject s ON s.tenant_id = $1 AND s.id = u.args->>'id'"};
-
-static const struct rv_statement event_append = {
-    .name = "bench_event_append",
-    .params = "tenant int4, seq int8[], stream text[], version int4[], type text[], recorded "
-              "timestamptz[],"
-              " actor text[], body jsonb[], body_hash bytea[], hash bytea[]",
-    .param_count = 10,
-    .text =
-        "INSERT INTO bench_event SELECT $1, r.* FROM unnest($2::int8[], $3::text[], $4::int4[],"
-        " $5::text[], $6::timestamptz[], $7::text[], $8::jsonb[], $9::bytea[], $10::bytea[]) AS r"};
-
-static const struct rv_statement subject_make = {
-    .name = "bench_subject_make",
-    .params = "tenant int4, id text[], state jsonb[]",
-    .param_count = 3,
-    .text = "INSERT INTO bench_subject SELECT $1, r.* FROM unnest($2::text[], $3::jsonb[]) AS r"};
-
-static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_gate_migrations,
-                                                   rv_db_migrations, own_migrations, NULL};
-static const struct rv_statement *const write_order[] = {&subject_make,
-                                                         &rv_sql_journal_append,
-                                                         &event_append,
-                                                         &rv_sql_audit_append,
-                                                         &rv_sql_audit_checkpoint_append,
-                                                         &rv_sql_outbox_append,
-                                                         NULL};
+/* One run of the benchmark: what it submits is submitted again as soon as its step is durable. */
+struct bench_step {
+    struct rv_unit unit; /* plain */
+    struct rv_gate_pass pass;
+    struct rv_gate_request request;
+    struct rv_budget budget;
+    int64_t run;
+    int32_t seq;         /* of the step being written */
+    char key[32];        /* "run:<id>" */
+    char command_id[48]; /* "run:<id>:<seq>" */
+    json_t *call_args;
+    json_t *hold_args, *release_args; /* of the two commands on the run's own invoice */
+    int64_t started_us;
+    struct world *world;
+};
 
 struct world {
     const struct bench_run *run;
-    struct rv_loop *loop;
-    struct rv_committer *committer;
+    struct gate_world gate;
     struct rv_db *db; /* raw */
-    char *uri;
     struct bench_step steps[RUNS_MAX];
     struct bench_samples samples;
     int64_t done;
@@ -104,93 +62,47 @@ static int64_t now_us(void)
 
 /* ---- what a step writes ---- */
 
-static void journal_row(struct rv_batch *batch, const struct bench_step *step)
+static void journal_row(struct rv_batch *batch, const struct bench_step *step, const char *name)
 {
     static const uint8_t digest[RV_JOURNAL_DIGEST_BYTES] = {1, 2, 3};
     json_t *out =
         json_pack("{s:s, s:I}", "status", "posted", "balance_minor", (json_int_t)step->seq * 100);
-    rv_journal_append(batch, step->run, step->seq, 7, "invoice.post", digest, out);
+    enum rv_code code = rv_journal_append(batch, step->run, step->seq, 7, name, digest, out);
+    RV_ASSERT(code == RV_OK);
     json_decref(out);
-}
-
-static void plain_prepare(struct bench_step *step)
-{
-    step->unit.load_count = 0;
-    step->unit.needs_head = false;
 }
 
 static enum rv_code plain_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
     (void)err;
-    journal_row(batch, (struct bench_step *)unit);
+    journal_row(batch, unit->data, "invoice.post");
     return RV_OK;
 }
 
-static const struct bench_step_kind plain = {plain_prepare, plain_decide};
-
-static void gated_prepare(struct bench_step *step)
+static enum rv_code gated_append(struct rv_gate_pass *pass, struct rv_batch *batch,
+                                 struct rv_error *err)
 {
-    step->unit.load_count = 1;
-    step->unit.loads[0] = (struct rv_load){.statement = &subject_load, .args = step->args};
-    step->unit.keys[1] = step->subject;
-}
-
-static void audit_row(struct rv_batch *batch, const struct bench_step *step, const char *kind)
-{
-    json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:[s,s]}", "action", "invoice.post", "agent",
-                             "price_variance", "resource", step->subject, "verdict", "allow",
-                             "rules", "post-within-limit", "four-eyes-above-limit");
-    rv_audit_append(batch, kind, step->run, step->seq, body);
-    json_decref(body);
-}
-
-static enum rv_code gated_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
-{
-    struct bench_step *step = (struct bench_step *)unit;
-    const json_t *state = unit->loads[0].state;
-    if (state == NULL) {
-        return rv_fail(err, RV_NOT_FOUND, "no subject \"%s\"", step->subject);
-    }
-    struct rv_head *head = rv_batch_head(batch);
-    json_t *body =
-        json_pack("{s:s, s:I, s:s, s:[{s:s,s:I},{s:s,s:I}]}", "subject", step->subject,
-                  "amount_minor", (json_int_t)125000, "currency", "EUR", "lines", "account", "4400",
-                  "minor", (json_int_t)125000, "account", "1600", "minor", (json_int_t)-125000);
-    struct rv_buf canonical;
-    rv_buf_init(&canonical, 1 << 16);
-    enum rv_code code = rv_json_canonical(body, &canonical, err);
-    RV_ASSERT(code == RV_OK);
-    struct rv_hash body_hash = rv_sha256(canonical.data, canonical.length);
-    const struct rv_span chain[] = {{head->event_hash.bytes, RV_HASH_BYTES},
-                                    {body_hash.bytes, RV_HASH_BYTES}};
-    head->event_hash = rv_sha256_spans(chain, RV_COUNT(chain));
-    struct rv_args *rows = rv_batch_rows(batch, &event_append);
-    rv_args_i64(rows, 2, ++head->event_seq);
-    rv_args_text(rows, 3, step->subject);
-    rv_args_i32(rows, 4, (int32_t)rv_json_int(state, "version", 0) + 1);
-    rv_args_text(rows, 5, "invoice.posted.v1");
-    rv_args_time(rows, 6, head->now_us);
-    rv_args_text(rows, 7, "agent:price_variance");
-    rv_args_json_text(rows, 8, canonical.data, canonical.length);
-    rv_args_bytes(rows, 9, body_hash.bytes, RV_HASH_BYTES);
-    rv_args_bytes(rows, 10, head->event_hash.bytes, RV_HASH_BYTES);
-    struct rv_args *outbox = rv_batch_rows(batch, &rv_sql_outbox_append);
-    rv_args_i64(outbox, 2, head->event_seq);
-    rv_args_text(outbox, 3, "invoice.posted");
-    rv_args_json_text(outbox, 4, canonical.data, canonical.length);
-    rv_buf_fini(&canonical);
-    json_decref(body);
-    audit_row(batch, step, "decision");
-    audit_row(batch, step, "outcome");
-    journal_row(batch, step);
+    (void)err;
+    journal_row(batch, pass->data, pass->action);
     return RV_OK;
 }
 
-static const struct bench_step_kind gated = {gated_prepare, gated_decide};
+static void command_append(struct rv_gate_request *request, struct rv_batch *batch,
+                           const struct rv_gate_outcome *outcome)
+{
+    (void)outcome;
+    journal_row(batch, request->data, request->action);
+}
 
 /* ---- the closed loops ---- */
 
-static void step_over(struct bench_step *step, enum rv_code code, const struct rv_error *err)
+struct kind {
+    void (*submit)(struct bench_step *step);
+    bool through_committer;
+};
+
+/* True when the step's run goes on. */
+static bool step_over(struct bench_step *step, enum rv_code code, const struct rv_error *err)
 {
     struct world *world = step->world;
     if (code != RV_OK) {
@@ -203,106 +115,160 @@ static void step_over(struct bench_step *step, enum rv_code code, const struct r
     step->seq++;
     step->started_us = now;
     if (world->stopping && --world->running == 0) {
-        rv_loop_stop(world->loop);
+        rv_loop_stop(world->gate.loop);
     }
+    return !world->stopping;
 }
 
-static void unit_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+static void plain_submit(struct bench_step *step)
 {
-    struct bench_step *step = (struct bench_step *)unit;
-    struct world *world = step->world;
-    step_over(step, code, err);
-    if (!world->stopping) {
-        rv_commit(world->committer, unit);
+    rv_commit(step->world->gate.committer, &step->unit);
+}
+
+static void plain_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+{
+    if (step_over(unit->data, code, err)) {
+        plain_submit(unit->data);
     }
 }
 
-static void raw_send(struct bench_step *step);
+static void gated_submit(struct bench_step *step)
+{
+    step->pass.seq = step->seq;
+    step->budget.steps_used = step->seq;
+    rv_gate_pass(step->world->gate.gate, &step->pass);
+}
+
+static void gated_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
+{
+    if (step_over(pass->data, code, err)) {
+        gated_submit(pass->data);
+    }
+}
+
+static void command_submit(struct bench_step *step)
+{
+    bool hold = step->seq % 2 == 1;
+    snprintf(step->command_id, sizeof step->command_id, "%s:%d", step->key, step->seq);
+    step->request.action = hold ? "invoice.hold" : "invoice.release";
+    step->request.args = hold ? step->hold_args : step->release_args;
+    step->request.seq = step->seq;
+    step->budget.steps_used = step->seq;
+    rv_gate_submit(step->world->gate.gate, &step->request);
+}
+
+static void command_done(struct rv_gate_request *request, enum rv_code code,
+                         const struct rv_gate_outcome *outcome, const struct rv_error *err)
+{
+    struct rv_error refused = {.code = RV_OK};
+    if (code == RV_OK && outcome->result != RV_GATE_EXECUTED) {
+        code = rv_fail(&refused, RV_DENIED, "%s was %s: %s", request->action,
+                       rv_gate_result_name(outcome->result),
+                       outcome->message != NULL ? outcome->message : "");
+        err = &refused;
+    }
+    if (step_over(request->data, code, err)) {
+        command_submit(request->data);
+    }
+}
+
+static void raw_submit(struct bench_step *step);
 
 static void raw_done(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err)
 {
     (void)result;
-    struct bench_step *step = data;
-    step_over(step, code, err);
-    if (!((struct world *)step->world)->stopping) {
-        raw_send(step);
+    if (step_over(data, code, err)) {
+        raw_submit(data);
     }
 }
 
-static void raw_send(struct bench_step *step)
+static void raw_submit(struct bench_step *step)
 {
-    struct world *world = step->world;
     struct rv_args *args = rv_args_create(&rv_sql_journal_append);
     static const uint8_t digest[RV_JOURNAL_DIGEST_BYTES] = {1, 2, 3};
-    rv_args_i32(args, 1, TENANT);
+    rv_args_i32(args, 1, GATE_WORLD_TENANT);
     rv_args_i64(args, 2, step->run);
     rv_args_i32(args, 3, step->seq);
     rv_args_i32(args, 4, 7);
     rv_args_text(args, 5, "invoice.post");
     rv_args_bytes(args, 6, digest, sizeof digest);
     rv_args_bytes(args, 7, "\001{\"status\":\"posted\"}", 20);
-    rv_db_query(world->db, TENANT, &rv_sql_journal_append, args, raw_done, step);
+    rv_db_query(step->world->db, GATE_WORLD_TENANT, &rv_sql_journal_append, args, raw_done, step);
 }
 
-static void phase_over(void *data)
-{
-    rv_loop_stop(data);
-}
+static const struct kind plain = {plain_submit, true};
+static const struct kind gated = {gated_submit, true};
+static const struct kind command = {command_submit, true};
+static const struct kind raw = {raw_submit, false};
 
-static void wait_ms(struct world *world, int64_t ms)
+static void prepare(struct world *world, struct bench_step *step)
 {
-    struct rv_timer *timer = rv_timer_create(world->loop, phase_over, world->loop);
-    rv_timer_start(timer, ms);
-    rv_loop_run(world->loop);
-    rv_timer_close(timer);
+    static const struct rv_principal agent = {
+        .kind = RV_PRINCIPAL_AGENT, .id = "price_variance", .owner = "ap.manager"};
+    step->world = world;
+    step->run = world->next_run++;
+    step->seq = 1;
+    step->started_us = now_us();
+    snprintf(step->key, sizeof step->key, "run:%" PRId64, step->run);
+    step->budget = (struct rv_budget){.steps_limit = INT32_MAX,
+                                      .calls_limit = 1000,
+                                      .tokens_limit = 100000,
+                                      .money_limit_minor = -1,
+                                      .depth_limit = 4};
+    step->unit = (struct rv_unit){.tenant = GATE_WORLD_TENANT,
+                                  .keys = {step->key},
+                                  .decide = plain_decide,
+                                  .done = plain_done,
+                                  .data = step};
+    step->pass = (struct rv_gate_pass){.tenant = GATE_WORLD_TENANT,
+                                       .principal = agent,
+                                       .action = "llm.decide",
+                                       .args = step->call_args,
+                                       .budget = &step->budget,
+                                       .tokens = 400,
+                                       .run = step->run,
+                                       .key = step->key,
+                                       .append = gated_append,
+                                       .done = gated_done,
+                                       .data = step};
+    step->request = (struct rv_gate_request){.tenant = GATE_WORLD_TENANT,
+                                             .principal = agent,
+                                             .command_id = step->command_id,
+                                             .reason = "as the plan says",
+                                             .budget = &step->budget,
+                                             .run = step->run,
+                                             .append = command_append,
+                                             .done = command_done,
+                                             .data = step};
 }
 
 /* Starts `runs` loops, warms up, measures, lets them end and reports. */
-static void measure(struct world *world, const char *name, int runs,
-                    const struct bench_step_kind *kind)
+static void measure(struct world *world, const char *name, int runs, const struct kind *kind)
 {
-    if (!bench_wants(world->run, name)) {
-        return;
-    }
     world->stopping = false;
     world->running = runs;
     for (int i = 0; i < runs; i++) {
-        struct bench_step *step = &world->steps[i];
-        json_t *args = step->args;
-        *step = (struct bench_step){.run = world->next_run++,
-                                    .seq = 1,
-                                    .args = args,
-                                    .world = world,
-                                    .started_us = now_us()};
-        snprintf(step->key, sizeof step->key, "run:%" PRId64, step->run);
-        snprintf(step->subject, sizeof step->subject, "invoice:%d", i);
-        if (kind == NULL) {
-            raw_send(step);
-            continue;
-        }
-        step->unit = (struct rv_unit){
-            .tenant = TENANT, .keys = {step->key}, .decide = kind->decide, .done = unit_done};
-        kind->prepare(step);
-        rv_commit(world->committer, &step->unit);
+        prepare(world, &world->steps[i]);
+        kind->submit(&world->steps[i]);
     }
-    wait_ms(world, WARM_UP_MS);
+    gate_world_run(&world->gate, WARM_UP_MS);
     world->samples.count = 0;
     world->done = 0;
     struct rv_commit_stats before;
-    rv_committer_stats(world->committer, &before);
+    rv_committer_stats(world->gate.committer, &before);
     int64_t cpu = bench_cpu_us(test_postgres_pid());
     int64_t own = bench_cpu_us(0);
     int64_t start = now_us();
-    wait_ms(world, (int64_t)(world->run->seconds * 1000));
+    gate_world_run(&world->gate, (int64_t)(world->run->seconds * 1000));
     double seconds = (double)(now_us() - start) / 1e6;
     cpu = bench_cpu_us(test_postgres_pid()) - cpu;
     own = bench_cpu_us(0) - own;
     double steps = world->done > 0 ? (double)world->done : 1;
     struct rv_commit_stats after;
-    rv_committer_stats(world->committer, &after);
+    rv_committer_stats(world->gate.committer, &after);
     world->stopping = true;
-    rv_loop_run(world->loop);
+    rv_loop_run(world->gate.loop);
     double p99 = bench_percentile_ms(&world->samples, 99);
     double p50 = bench_percentile_ms(&world->samples, 50);
     bench_report(world->run, "journal", name, "steps_per_s", steps / seconds, "1/s");
@@ -310,7 +276,7 @@ static void measure(struct world *world, const char *name, int runs,
     bench_report(world->run, "journal", name, "p99_ms", p99, "ms");
     bench_report(world->run, "journal", name, "cpu_us_per_step", (double)cpu / steps, "us");
     bench_report(world->run, "journal", name, "own_cpu_us_per_step", (double)own / steps, "us");
-    if (kind != NULL) {
+    if (kind->through_committer) {
         bench_report(world->run, "journal", name, "units_per_commit",
                      steps / (double)(after.batches - before.batches + 1), "1");
     }
@@ -318,121 +284,96 @@ static void measure(struct world *world, const char *name, int runs,
 
 /* ---- the stage ---- */
 
-static enum rv_code fact_row(void *data, const struct rv_result *result, int row,
-                             struct rv_error *err)
+static void make_bundle(struct world *world)
 {
-    (void)err;
-    bench_fact(data, "journal", rv_result_text(result, row, 0), rv_result_text(result, row, 1));
-    return RV_OK;
+    struct rv_buf source;
+    rv_buf_init(&source, RV_POLICY_SOURCE_MAX);
+    rv_buf_str(&source,
+               "return bundle{ name='bench',\n"
+               "permit{id='agents', agents='*', action=any_of{'invoice.hold','invoice.release',"
+               "'llm.decide'}},\n"
+               "permit{id='machine', system=true, action='*'},\n"
+               "forbid{id='blocked', action='invoice.release', "
+               "when=all{res.vendor.status:has(), res.vendor.status:eq'blocked'}},\n"
+               "limit{id='day', agents='*', action=any_of{'invoice.hold','invoice.release',"
+               "'llm.decide'}, count=true, per={'agent'}, window='1d', cap=1000000000, "
+               "over='deny'},\n");
+    bench_gate_rules(&source, COMPANY_RULES, false);
+    rv_buf_str(&source, "}");
+    gate_world_policy(&world->gate, source.data);
+    rv_buf_fini(&source);
 }
 
-static void must(enum rv_code code, const struct rv_error *err)
+/* The invoice that run `i` works on. */
+static int64_t make_invoice(struct world *world, int i)
 {
-    if (code != RV_OK) {
-        fprintf(stderr, "%s (%s)\n", err->message, err->detail);
-        exit(EXIT_FAILURE);
-    }
+    json_t *document = json_pack(
+        "{s:s,s:s,s:s,s:s,s:{s:s,s:s,s:s},s:[],s:{s:i,s:i,s:i,s:i}}", "kind", "invoice", "number",
+        world->steps[i].key, "issue_date", "2025-11-25", "currency", "EUR", "supplier", "name",
+        "Northwind Paper", "vat_id", "DE123456789", "country", "DE", "lines", "totals", "net_minor",
+        125000 + i, "tax_minor", 0, "gross_minor", 125000 + i, "payable_minor", 125000 + i);
+    json_t *answer = gate_world_do(&world->gate, "invoice.register", document);
+    int64_t id = rv_json_int(answer, "invoice", 0);
+    json_decref(answer);
+    return id;
 }
 
-static void make_tenant(struct world *world)
+static void make_steps(struct world *world)
 {
-    static const struct rv_statement settings = {
-        .name = "bench_settings",
-        .params = "",
-        .text = "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN "
-                "('server_version',"
-                " 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', "
-                "'wal_sync_method',"
-                " 'max_wal_size', 'min_wal_size') ORDER BY name"};
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    must(rv_db_session_open(world->uri, &session, &err), &err);
-    struct rv_args *args = rv_args_create(&rv_sql_tenant_create);
-    rv_args_text(args, 1, "bench");
-    rv_args_json_text(args, 2, "{}", 2);
-    must(rv_db_session_query(session, 0, &rv_sql_tenant_create, args, NULL, NULL, &err), &err);
-    args = rv_args_create(&subject_make);
-    rv_args_i32(args, 1, TENANT);
     for (int i = 0; i < RUNS_MAX; i++) {
-        char id[32];
-        snprintf(id, sizeof id, "invoice:%d", i);
-        world->steps[i].args = json_pack("{s:s}", "id", id);
-        rv_args_text(args, 2, id);
-        static const char state[] =
-            "{\"facts\":{\"status\":\"registered\",\"amount_minor\":125000,"
-            "\"currency\":\"EUR\",\"supplier\":\"supplier:17\",\"tolerance\":200}}";
-        rv_args_json_text(args, 3, state, sizeof state - 1);
+        struct bench_step *step = &world->steps[i];
+        snprintf(step->key, sizeof step->key, "R-%d", i);
+        json_int_t invoice = make_invoice(world, i);
+        step->call_args = json_pack("{s:s,s:I}", "schema", "variance", "invoice", invoice);
+        step->hold_args = json_pack("{s:I,s:s,s:s}", "invoice", invoice, "code", "price", "reason",
+                                    "the price is above the order");
+        step->release_args =
+            json_pack("{s:I,s:s}", "invoice", invoice, "reason", "the difference is settled");
     }
-    must(rv_db_session_query(session, TENANT, &subject_make, args, NULL, NULL, &err), &err);
-    must(rv_db_session_query(session, 0, &settings, NULL, fact_row, (void *)(uintptr_t)world->run,
-                             &err),
-         &err);
-    rv_db_session_close(session);
 }
 
 static void run_journal(const struct bench_run *run)
 {
-    rv_log_level(RV_LOG_WARN);
-    test_postgres_start(TEST_PG_FSYNC);
-    struct world *world = rv_alloc(sizeof *world);
-    world->run = run;
-    world->next_run = rv_id_make(rv_now_us(rv_clock_system()));
-    world->uri = test_postgres_database(rooms);
-    make_tenant(world);
-    char *superuser = test_postgres_superuser(world->uri);
-    test_postgres_execute(
-        superuser,
-        "SELECT count(pg_logical_emit_message(false, 'fill', repeat(md5(g::text), 32768)))"
-        " FROM generate_series(1, 900) AS g");
-    test_postgres_execute(superuser, "CHECKPOINT");
-    rv_free(superuser);
-    char key[] = "/tmp/reeve-bench-key-XXXXXX";
-    int fd = mkstemp(key);
-    RV_ASSERT(fd >= 0);
-    close(fd);
-    unlink(key); /* rv_audit_open makes it */
-    struct rv_error err = {.code = RV_OK};
-    struct rv_audit *audit = NULL;
-    must(rv_audit_open(key, &audit, &err), &err);
-    world->loop = rv_loop_create(rv_clock_system());
-    world->committer =
-        rv_committer_create(&(struct rv_committer_options){.loop = world->loop,
-                                                           .database_uri = world->uri,
-                                                           .write_order = write_order,
-                                                           .seal = rv_audit_seal,
-                                                           .seal_data = audit});
     static const struct {
         const char *name;
         int runs;
-        const struct bench_step_kind *kind;
-    } cases[] = {{"plain_1", 1, &plain}, {"plain_32", 32, &plain}, {"plain_256", 256, &plain},
-                 {"gated_1", 1, &gated}, {"gated_32", 32, &gated}, {"gated_256", 256, &gated},
-                 {"raw_1", 1, NULL},     {"raw_32", 32, NULL}};
+        const struct kind *kind;
+    } cases[] = {
+        {"plain_1", 1, &plain},     {"plain_32", 32, &plain},     {"plain_256", 256, &plain},
+        {"gated_1", 1, &gated},     {"gated_32", 32, &gated},     {"gated_256", 256, &gated},
+        {"command_1", 1, &command}, {"command_32", 32, &command}, {"command_256", 256, &command},
+        {"raw_1", 1, &raw},         {"raw_32", 32, &raw}};
+    struct world *world = rv_alloc(sizeof *world);
+    world->run = run;
+    world->next_run = rv_id_make(rv_now_us(rv_clock_system()));
+    gate_world_open(&world->gate, run, "journal");
+    make_bundle(world);
+    make_steps(world);
     for (size_t i = 0; i < RV_COUNT(cases); i++) {
-        if (cases[i].kind == NULL) {
+        if (!bench_wants(run, cases[i].name)) {
+            continue;
+        }
+        if (cases[i].kind == &raw) {
             world->db = rv_db_create(&(struct rv_db_options){
-                .loop = world->loop, .uri = world->uri, .connections = cases[i].runs});
+                .loop = world->gate.loop, .uri = world->gate.uri, .connections = cases[i].runs});
         }
         measure(world, cases[i].name, cases[i].runs, cases[i].kind);
-        if (cases[i].kind == NULL) {
+        if (cases[i].kind == &raw) {
             rv_db_close(world->db, NULL, NULL);
         }
     }
-    rv_committer_close(world->committer, NULL, NULL);
-    rv_loop_run(world->loop);
-    rv_loop_destroy(world->loop);
-    rv_audit_close(audit);
-    unlink(key);
+    gate_world_close(&world->gate);
     for (int i = 0; i < RUNS_MAX; i++) {
-        json_decref(world->steps[i].args);
+        json_decref(world->steps[i].call_args);
+        json_decref(world->steps[i].hold_args);
+        json_decref(world->steps[i].release_args);
     }
     bench_samples_free(&world->samples);
-    rv_free(world->uri);
     rv_free(world);
 }
 
 const struct bench bench_journal = {
     .name = "journal",
-    .summary = "durable steps a second through the committer, fsync on",
+    .summary = "durable steps a second through the gate and the committer, fsync on",
     .run = run_journal,
 };

@@ -280,7 +280,7 @@ TEST(a_hostile_bundle_costs_little_and_is_refused_by_name)
     refused(
         "local t = {'x'} for i = 1, 30 do t = {t, t} end return bundle{ name='t', permit{id='p', "
         "agents=t, action='x'} }",
-        RV_INVALID, "1,000,000 values", "");
+        RV_LIMIT, "1,000,000 values", "");
     refused(
         "return bundle{ name='t', permit{id='p', agents='*', action='x', when=function() end} }",
         RV_INVALID, "no data", "");

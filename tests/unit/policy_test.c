@@ -386,6 +386,14 @@ TEST(a_sink_wants_values_from_where_they_can_be_trusted)
         {"{" AGENT ",\"arg\":{\"to\":{\"account\":\"9\"}},\"ctx\":{\"labels\":{\"to\":\"erp\","
          "\"to.account\":\"external\"}}}",
          "hold"},
+        {"{" AGENT ",\"arg\":{\"to\":{\"account\":\"9\"}},\"ctx\":{\"labels\":{\"to\":\"erp\","
+         "\"args.to.account\":\"external\"}}}",
+         "hold"},
+        /* what stands where an object should is taken for the value */
+        {"{" AGENT ",\"arg\":{\"to\":\"DE9\"}}", "hold"},
+        {"{" AGENT ",\"arg\":{\"to\":[{\"account\":\"9\"}]}}", "hold"},
+        {"{" AGENT ",\"arg\":{\"to\":{}}}", "allow"},
+        {"{" AGENT ",\"arg\":{\"to\":null}}", "allow"},
         {"{" PERSON ",\"arg\":{\"iban\":\"DE9\"}}", "allow"},
         {"{" PERSON ",\"arg\":{\"iban\":\"DE9\"},\"ctx\":{\"labels\":{\"iban\":\"external\"}}}",
          "hold"},

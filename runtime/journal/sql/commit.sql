@@ -29,6 +29,9 @@ WITH moved AS (
     UPDATE writer SET last_batch = $3 WHERE writer_id = $4 RETURNING 1)
 SELECT 1 / ((SELECT count(*) FROM moved) * (SELECT count(*) FROM mine));
 
+-- name: plans_discard
+DISCARD PLANS;
+
 -- name: writer_lock
 -- Held by the committer's connection as long as its backend lives: a new connection waits here until
 -- the old one cannot commit any more, and only then asks what became of its last transaction.

@@ -1,5 +1,4 @@
 /* cmd_approval.c -- people decide at the command line, with the same rules as in the inbox. */
-#include "audit_sql.h"
 #include "cli_sql.h"
 #include "erp_command_sql.h"
 #include "runtime/base/check.h"
@@ -152,55 +151,6 @@ int cmd_approval_reject(struct cli *cli)
 }
 
 /* ---- proof ---- */
-
-int cmd_audit_verify(struct cli *cli)
-{
-    const char *checkpoint = cli_option(cli, "checkpoint");
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    struct rv_audit *audit = NULL;
-    int32_t tenant = 0;
-    json_t *report = NULL;
-    const char *outside = NULL;
-    size_t length = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
-    rv_db_session_close(session);
-    if (code == RV_OK) {
-        code = rv_audit_open(cli->audit_key, &audit, &err);
-    }
-    if (code == RV_OK && checkpoint != NULL) {
-        code = cli_read_file(checkpoint, 4096, cli->arena, &outside, &length, &err);
-    }
-    if (code == RV_OK) {
-        code = rv_audit_verify(cli->uri, tenant, audit, outside, &report, &err);
-    }
-    rv_audit_close(audit);
-    if (code != RV_OK) {
-        return cli_fail(cli, &err);
-    }
-    bool ok = rv_json_bool(report, "ok", false);
-    if (cli->json) {
-        char *text = rv_json_text(report);
-        puts(text);
-        rv_free(text);
-    } else {
-        printf("%s: %" PRId64 " records, %" PRId64 " signed checkpoints\n",
-               ok ? "green" : "TAMPERED", rv_json_int(report, "records", 0),
-               rv_json_int(report, "checkpoints", 0));
-        size_t i;
-        json_t *finding;
-        json_array_foreach(json_object_get(report, "findings"), i, finding)
-        {
-            printf("  record %" PRId64 ": %s\n", rv_json_int(finding, "seq", 0),
-                   rv_json_str(finding, "finding", ""));
-        }
-    }
-    json_decref(report);
-    return ok ? 0 : 1;
-}
 
 static enum rv_code take_sum(void *data, const struct rv_result *result, int row,
                              struct rv_error *err)

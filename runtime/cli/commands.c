@@ -64,7 +64,29 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"comment", "TEXT", "why"}, {"digest", "HEX", "what was seen, from approval show"}),
      NULL},
     {"audit", "verify", "", "prove that the record was not touched", cmd_audit_verify,
-     OPTIONS({"checkpoint", "FILE", "a checkpoint that was kept elsewhere"}), NULL},
+     OPTIONS({"key", "KEY", "the public key, or a file with some; default: the one kept here"},
+             {"from-file", "EXPORT", "checks an export, without a database"},
+             {"proof", "FILE", "checks a proof, without a database"},
+             {"checkpoint", "FILE", "checkpoints that were kept elsewhere; may be repeated"},
+             {"kept", "EXPORT", "an export that was kept: names the records that differ"}),
+     "Needs no secret: with --key everything is checked by that public key alone.\n"
+     "Who has all rights in the database can still roll everything back to an earlier state,\n"
+     "or rewrite what no checkpoint covers yet: keep checkpoints or exports elsewhere.\n"
+     "Exit status 1 when something was tampered with."},
+    {"audit", "key", "", "the public key that auditors check the record with", cmd_audit_key, NULL,
+     NULL},
+    {"audit", "checkpoint", "", "a signed statement of the whole record, to keep elsewhere",
+     cmd_audit_checkpoint, NULL,
+     "Signed for this moment where the node's key can be read, else the newest stored one."},
+    {"audit", "export", "[FILE]", "all records and checkpoints in one file", cmd_audit_export,
+     OPTIONS({"key", "KEY", "the public key, where it does not lie here"}),
+     "`reeve audit verify --from-file FILE --key KEY` checks it anywhere.  An existing file is\n"
+     "never overwritten; without FILE it goes to standard output."},
+    {"audit", "prove", "[RECORD]", "a short proof about one record, or of growth", cmd_audit_prove,
+     OPTIONS({"since", "CHECKPOINT", "proves that the record only grew since that file's"},
+             {"key", "KEY", "the public key, where it does not lie here"}),
+     "RECORD is the number (seq) of a record: its proof shows that it is one of those that were\n"
+     "signed.  `reeve audit verify --proof FILE --key KEY` checks it anywhere."},
     {"ledger", "check", "", "debits equal credits, per currency", cmd_ledger_check, NULL, NULL},
     {"schedule", "add", "NAME", "run the exception handling at these times", cmd_schedule_add,
      OPTIONS({"cron", "TEXT", "when: \"0 2 * * 1-5\" is at two on working days"},

@@ -65,6 +65,11 @@ static enum rv_code make_state_dir(const char *path, struct rv_error *err)
     return RV_OK;
 }
 
+enum rv_code place_folder(const struct cli *cli, struct rv_error *err)
+{
+    return make_state_dir(cli->state_dir, err);
+}
+
 enum rv_code place_database(struct cli *cli, struct rv_error *err)
 {
     enum rv_code code = make_state_dir(cli->state_dir, err);

@@ -10,6 +10,8 @@
 RV_MUST enum rv_code place_find(struct cli *cli, struct rv_error *err);
 /* True when reeve runs its own server; fills its options. */
 bool place_is_private(const struct cli *cli, struct rv_private_postgres_options *options);
+/* Makes state_dir where it is not there yet. */
+RV_MUST enum rv_code place_folder(const struct cli *cli, struct rv_error *err);
 /* Starts reeve's own PostgreSQL where no other is set, brings the database to this program's
  * schema, fills cli->uri. */
 RV_MUST enum rv_code place_database(struct cli *cli, struct rv_error *err);

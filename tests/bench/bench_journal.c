@@ -423,6 +423,9 @@ static void run_journal(const struct bench_run *run)
     rv_loop_destroy(world->loop);
     rv_audit_close(audit);
     unlink(key);
+    char public_key[sizeof key + sizeof ".pub"];
+    snprintf(public_key, sizeof public_key, "%s.pub", key);
+    unlink(public_key);
     for (int i = 0; i < RUNS_MAX; i++) {
         json_decref(world->steps[i].args);
     }

@@ -14,7 +14,6 @@ enum { COMMAND_ARENA_BYTES = 512 << 20, ROWS_SHOWN_MAX = 2000, COLUMNS_MAX = 32 
 
 static int run(struct cli *cli, int argc, char **argv);
 static int say_without_command(const struct cli *cli);
-static enum rv_code load_settings(struct cli *cli, struct rv_error *err);
 
 int cli_main(int argc, char **argv)
 {
@@ -66,7 +65,7 @@ static int run(struct cli *cli, int argc, char **argv)
         return 0;
     }
     if (code == RV_OK) {
-        code = load_settings(cli, &err);
+        code = cli_load_settings(cli, &cli->config, &err);
     }
     if (code == RV_OK) {
         code = place_find(cli, &err);
@@ -94,7 +93,7 @@ static int say_without_command(const struct cli *cli)
     return status;
 }
 
-static enum rv_code load_settings(struct cli *cli, struct rv_error *err)
+enum rv_code cli_load_settings(const struct cli *cli, struct rv_config **out, struct rv_error *err)
 {
     /* options that are short for --set */
     static const struct {
@@ -122,9 +121,9 @@ static enum rv_code load_settings(struct cli *cli, struct rv_error *err)
     }
     struct rv_config_options options = {
         .file = cli_option(cli, "config"), .flags = flags, .flag_count = count};
-    enum rv_code code = rv_config_load(&options, &cli->config, err);
-    for (int i = 0; code == RV_OK && rv_config_warning(cli->config, i) != NULL; i++) {
-        cli_say(&cli->output, "warning: %s", rv_config_warning(cli->config, i));
+    enum rv_code code = rv_config_load(&options, out, err);
+    for (int i = 0; code == RV_OK && rv_config_warning(*out, i) != NULL; i++) {
+        cli_say(&cli->output, "warning: %s", rv_config_warning(*out, i));
     }
     return code;
 }

@@ -91,6 +91,10 @@ RV_MUST enum rv_code cli_integer(const struct cli *cli, const char *name, int64_
 RV_MUST enum rv_code cli_read_words(struct cli *cli, int argc, char **argv, struct rv_error *err);
 RV_MUST enum rv_code cli_read_all(struct cli *cli, int argc, char **argv, struct rv_error *err);
 
+/* The settings as they stand now in file, environment and what was typed. */
+RV_MUST enum rv_code cli_load_settings(const struct cli *cli, struct rv_config **out,
+                                       struct rv_error *err);
+
 /* ---- help (help.c) ---- */
 
 /* NULL when there is none.  `verb` may be NULL. */

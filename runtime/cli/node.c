@@ -113,7 +113,10 @@ static void core_open(struct node_core *core, struct node *node)
 {
     core->node = node;
     core->loop = rv_loop_create(rv_clock_system());
-    core->db = rv_db_create(&(struct rv_db_options){.loop = core->loop, .uri = node->uri});
+    core->db = rv_db_create(&(struct rv_db_options){.loop = core->loop,
+                                                    .uri = node->uri,
+                                                    .connections = node->options.readers,
+                                                    .timeout_ms = node->options.query_timeout_ms});
     core->committer = rv_committer_create(&(struct rv_committer_options){
         .loop = core->loop,
         .database_uri = node->uri,
@@ -124,7 +127,8 @@ static void core_open(struct node_core *core, struct node *node)
     core->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
     core->approvals = rv_approvals_create(core->committer);
-    core->model = rv_model_create(&(struct rv_model_options){.loop = core->loop});
+    core->model = rv_model_create(&(struct rv_model_options){
+        .loop = core->loop, .deadline_ms = node->options.model_deadline_ms});
     core->store = rv_store_create(&(struct rv_store_options){
         .loop = core->loop,
         .db = core->db,
@@ -153,6 +157,8 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     }
     struct node *node = rv_alloc(sizeof *node);
     node->uri = rv_strdup(options->uri);
+    node->name = rv_strdup(options->name);
+    node->options = *options;
     node->audit = audit;
     node->write_order = make_write_order();
     node->keep = options->keep;
@@ -266,6 +272,8 @@ void node_drive(struct node *node, int32_t only_tenant)
         .loop = node->loop,
         .db = node->db,
         .only_tenant = only_tenant,
+        .lease_ms = node->options.lease_ms,
+        .name = node->name,
         .gained = gained,
         .lost = lost,
         .data = node,
@@ -372,5 +380,6 @@ void node_close(struct node *node)
     rv_free(node->write_order);
     rv_free(node->cores);
     rv_free(node->uri);
+    rv_free(node->name);
     rv_free(node);
 }

@@ -121,11 +121,17 @@ static void keep_private(void *data)
 static enum rv_code open_node(struct cli *cli, int cores, struct node **out, struct rv_error *err)
 {
     enum rv_code code = place_database(cli, err);
-    struct node_options options = {.uri = cli->uri,
-                                   .audit_key = cli->audit_key,
-                                   .cores = cores,
-                                   .keep = cli->is_private ? keep_private : NULL,
-                                   .keep_data = cli};
+    struct node_options options = {
+        .uri = cli->uri,
+        .audit_key = cli->audit_key,
+        .cores = cores,
+        .readers = (int)rv_config_integer(cli->config, RV_SET_DATABASE_READERS),
+        .query_timeout_ms = rv_config_integer(cli->config, RV_SET_DATABASE_TIMEOUT),
+        .model_deadline_ms = rv_config_integer(cli->config, RV_SET_MODEL_DEADLINE),
+        .lease_ms = rv_config_integer(cli->config, RV_SET_RUNTIME_LEASE),
+        .name = rv_config_node_name(cli->config),
+        .keep = cli->is_private ? keep_private : NULL,
+        .keep_data = cli};
     return code == RV_OK ? node_open(&options, out, err) : code;
 }
 

@@ -394,6 +394,11 @@ static void fan_out(struct tenant_work *work)
     rv_db_query(hooks->options.db, work->tenant, &rv_sql_hook_fan_out, args, on_fanned_out, work);
 }
 
+void rv_hooks_timeout(struct rv_hooks *hooks, int64_t timeout_ms)
+{
+    hooks->options.timeout_ms = timeout_ms;
+}
+
 void rv_hooks_poke(struct rv_hooks *hooks, int32_t tenant)
 {
     if (hooks->closing) {

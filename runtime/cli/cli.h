@@ -56,6 +56,7 @@ struct cli {
     bool is_private;       /* ... and that is reeve's own PostgreSQL */
     const char *state_dir; /* absolute */
     const char *audit_key;
+    const char *hook_key;
     const char *as;      /* the person who asks: --as, default "console" */
     const char *company; /* --company NAME; default the only one */
     bool json;
@@ -132,6 +133,11 @@ int cmd_person_add(struct cli *cli);
 int cmd_person_list(struct cli *cli);
 int cmd_token_make(struct cli *cli);
 int cmd_hook_add(struct cli *cli);
+int cmd_hook_list(struct cli *cli);
+int cmd_hook_rotate(struct cli *cli);
+int cmd_hook_enable(struct cli *cli);
+int cmd_hook_disable(struct cli *cli);
+int cmd_hook_redrive(struct cli *cli);
 int cmd_policy_load(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
 int cmd_policy_test(struct cli *cli);

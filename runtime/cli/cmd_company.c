@@ -1,9 +1,8 @@
-/* cmd_company.c -- companies, people, tokens, web hook endpoints. */
+/* cmd_company.c -- companies, people, tokens. */
 #include "cli_sql.h"
 #include "journal_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
-#include "runtime/hooks/endpoint.h"
 #include "runtime/http/people.h"
 
 #include <stdio.h>
@@ -212,38 +211,5 @@ int cmd_token_make(struct cli *cli)
     }
     printf("%s\n", token);
     fprintf(stderr, "token %lld of %s; it is shown only now\n", (long long)id, cli->argv[0]);
-    return 0;
-}
-
-int cmd_hook_add(struct cli *cli)
-{
-    const char *events = cli_option(cli, "events");
-    const char *person = cli_option(cli, "person");
-    bool allow_private = cli_flag(cli, "allow-private");
-    if (cli->argc != 1) {
-        return cli_usage(cli, "hook add URL [--events a,b] [--person NAME] [--allow-private]");
-    }
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
-    struct rv_hook_endpoint endpoint = {.url = cli->argv[0],
-                                        .events = events != NULL ? events : "",
-                                        .person = person,
-                                        .allow_private = allow_private};
-    struct rv_hook_endpoint_keys keys;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
-    if (code == RV_OK) {
-        code = rv_hook_endpoint_add(session, tenant, &endpoint, rv_now_us(rv_clock_system()), &keys,
-                                    &err);
-    }
-    rv_db_session_close(session);
-    if (code != RV_OK) {
-        return cli_fail(cli, &err);
-    }
-    printf("endpoint %lld\nsecret   %s\npublic   %s\ncallback %s\n", (long long)keys.id, keys.secret,
-           keys.public_key, keys.callback);
     return 0;
 }

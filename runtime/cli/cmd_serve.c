@@ -179,16 +179,20 @@ int cmd_serve(struct cli *cli)
     rv_log_level(rv_log_level_from_name(rv_config_text(cli->config, RV_SET_LOG_LEVEL)));
     struct rv_error err = {.code = RV_OK};
     struct serving serving = {.cli = cli};
-    if (place_serving_node(cli, &serving.node, &err) != RV_OK) {
+    struct rv_hook_vault *vault = NULL;
+    if (place_hook_vault(cli, &vault, &err) != RV_OK ||
+        place_serving_node(cli, &serving.node, &err) != RV_OK) {
+        rv_hook_vault_close(vault);
         return cli_fail(cli, &err);
     }
     struct node *node = serving.node;
     struct rv_hook_callbacks *callbacks =
-        rv_hook_callbacks_create(node->loop, node->db, node->approvals);
+        rv_hook_callbacks_create(node->loop, node->db, node->approvals, vault);
     struct rv_hooks *hooks =
         rv_hooks_create(&(struct rv_hooks_options){
             .loop = node->loop,
             .db = node->db,
+            .vault = vault,
             .timeout_ms = rv_config_integer(cli->config, RV_SET_HOOKS_TIMEOUT)});
     serving.hooks = hooks;
     struct rv_api *api = rv_api_create(&(struct rv_api_options){
@@ -244,5 +248,6 @@ int cmd_serve(struct cli *cli)
     rv_api_destroy(api);
     rv_hook_callbacks_destroy(callbacks);
     node_close(node);
+    rv_hook_vault_close(vault);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

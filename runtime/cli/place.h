@@ -4,6 +4,7 @@
 
 #include "runtime/cli/cli.h"
 #include "runtime/db/private_postgres.h"
+#include "runtime/hooks/endpoint.h"
 
 /* Fills state_dir, audit_key and uri from the settings.  The uri stays NULL when the database is
  * reeve's own PostgreSQL: see place_database. */
@@ -19,6 +20,10 @@ RV_MUST enum rv_code place_database(struct cli *cli, struct rv_error *err);
 RV_MUST enum rv_code place_session(struct cli *cli, struct rv_db_session **out,
                                    struct rv_error *err);
 /* place_database, then a node: one core for a command, runtime.loops of them to serve. */
+/* The key of web hook secrets; seals what an earlier version left bare, in all companies.  The
+ * caller closes `out` (may be NULL), also on failure. */
+RV_MUST enum rv_code place_hook_vault(struct cli *cli, struct rv_hook_vault **out,
+                                      struct rv_error *err);
 RV_MUST enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err);
 RV_MUST enum rv_code place_serving_node(struct cli *cli, struct node **out, struct rv_error *err);
 

@@ -163,6 +163,8 @@ int cmd_audit_export(struct cli *cli);
 int cmd_audit_prove(struct cli *cli);
 int cmd_ledger_check(struct cli *cli);
 int cmd_schedule_add(struct cli *cli);
+int cmd_schedule_set(struct cli *cli);
+int cmd_schedule_backfill(struct cli *cli);
 int cmd_schedule_list(struct cli *cli);
 int cmd_schedule_next(struct cli *cli);
 int cmd_schedule_pause(struct cli *cli);

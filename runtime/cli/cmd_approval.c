@@ -152,16 +152,31 @@ int cmd_approval_reject(struct cli *cli)
 
 /* ---- proof ---- */
 
+struct sums {
+    const struct cli *cli;
+    int wrong;
+};
+
 static enum rv_code take_sum(void *data, const struct rv_result *result, int row,
                              struct rv_error *err)
 {
     (void)err;
-    int *wrong = data;
+    struct sums *sums = data;
     bool zero = rv_result_i64(result, row, 2) == 0;
-    *wrong += !zero;
-    printf("%s  %6" PRId64 " lines  debits %15" PRId64 "  difference %" PRId64 "%s\n",
-           rv_result_text(result, row, 0), rv_result_i64(result, row, 1), rv_result_i64(result, row, 3),
-           rv_result_i64(result, row, 2), zero ? "" : "  DOES NOT BALANCE");
+    sums->wrong += !zero;
+    if (sums->cli->json) {
+        cli_print_json(&sums->cli->output,
+                       json_pack("{s:s,s:I,s:I,s:I,s:b}", "currency", rv_result_text(result, row, 0),
+                                 "lines", (json_int_t)rv_result_i64(result, row, 1), "debits",
+                                 (json_int_t)rv_result_i64(result, row, 3), "difference",
+                                 (json_int_t)rv_result_i64(result, row, 2), "balanced", zero));
+    } else {
+        cli_print(&sums->cli->output,
+                  "%s  %6" PRId64 " lines  debits %15" PRId64 "  difference %" PRId64 "%s",
+                  rv_result_text(result, row, 0), rv_result_i64(result, row, 1),
+                  rv_result_i64(result, row, 3), rv_result_i64(result, row, 2),
+                  zero ? "" : "  DOES NOT BALANCE");
+    }
     return RV_OK;
 }
 
@@ -170,17 +185,17 @@ int cmd_ledger_check(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    int wrong = 0;
+    struct sums sums = {.cli = cli};
     enum rv_code code = place_session(cli, &session, &err);
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, &err);
     }
     if (code == RV_OK) {
-        code = rv_db_session_query(session, tenant, &rv_sql_ledger_sums, NULL, take_sum, &wrong, &err);
+        code = rv_db_session_query(session, tenant, &rv_sql_ledger_sums, NULL, take_sum, &sums, &err);
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    return wrong == 0 ? 0 : 1;
+    return sums.wrong == 0 ? 0 : 1;
 }

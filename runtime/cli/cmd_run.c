@@ -239,6 +239,9 @@ int cmd_run_work(struct cli *cli)
         code = drive(&work, false, &err);
     }
     work_close(&work);
+    if (code == RV_OK && cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:b}", "settled", 1));
+    }
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 

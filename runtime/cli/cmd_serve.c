@@ -222,8 +222,14 @@ int cmd_serve(struct cli *cli)
         serving.schedules = rv_schedule_service_create(&(struct rv_schedule_options){
             .loop = node->loop, .db = node->db, .drives = drives, .fire = on_fire, .data = &serving});
         bool brackets = strchr(address, ':') != NULL;
-        printf("the inbox is at %s://%s%s%s:%d/\n", certificate[0] != '\0' ? "https" : "http",
-               brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
+        char url[320];
+        snprintf(url, sizeof url, "%s://%s%s%s:%d/", certificate[0] != '\0' ? "https" : "http",
+                 brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
+        if (cli->json) {
+            cli_print_json(&cli->output, json_pack("{s:s}", "inbox", url));
+        } else {
+            cli_print(&cli->output, "the inbox is at %s", url);
+        }
         fflush(stdout);
         node_wait(node, &serving.stop, 0);
         rv_signal_close(term);

@@ -261,8 +261,8 @@ static bool gap_fires(const struct rv_cron *cron, const struct rv_cron_rules *ru
                                                    stretch->start_s + stretch->offset_s, &ignored);
 }
 
-bool rv_cron_next(const struct rv_cron *cron, const struct rv_cron_rules *rules, int64_t after_s,
-                  int64_t *out_s)
+static bool next_any(const struct rv_cron *cron, const struct rv_cron_rules *rules, int64_t after_s,
+                     int64_t *out_s)
 {
     int64_t from = after_s + 1;
     int64_t cap = from + INT64_C(366) * RV_CRON_YEARS * DAY_S;
@@ -282,6 +282,25 @@ bool rv_cron_next(const struct rv_cron *cron, const struct rv_cron_rules *rules,
             wall++;
         }
         from = end;
+    }
+    return false;
+}
+
+static int64_t floor_day(int64_t wall_s)
+{
+    return wall_s / DAY_S - (wall_s % DAY_S < 0 ? 1 : 0);
+}
+
+bool rv_cron_next(const struct rv_cron *cron, const struct rv_cron_rules *rules, int64_t after_s,
+                  int64_t *out_s)
+{
+    while (next_any(cron, rules, after_s, out_s)) {
+        int64_t day = floor_day(*out_s + rv_zone_offset(rules->zone, *out_s));
+        if (!rv_dates_have(rules->except, day)) {
+            return true;
+        }
+        int64_t rest_end_s = rv_zone_wall(rules->zone, (day + 1) * DAY_S).first_s;
+        after_s = rest_end_s - 1 > *out_s ? rest_end_s - 1 : *out_s;
     }
     return false;
 }

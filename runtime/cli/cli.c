@@ -113,7 +113,8 @@ enum rv_code cli_load_settings(const struct cli *cli, struct rv_config **out, st
             const char *equals = strchr(value, '=');
             if (equals == NULL) {
                 rv_fail(err, RV_INVALID, "--set: \"%s\" is not KEY=VALUE", value);
-                return rv_hint(err, "Write it as in --set log.level=debug.");
+                rv_hint(err, "Write it as in --set log.level=debug.");
+                return RV_INVALID;
             }
             flags[count++] = (struct rv_config_flag){
                 rv_arena_strndup(cli->arena, value, (size_t)(equals - value)), equals + 1};

@@ -129,7 +129,8 @@ static enum rv_code read_day(const struct cli *cli, const char *option, int64_t 
     int64_t day = 0;
     if (text == NULL) {
         rv_fail(err, RV_INVALID, "option --%s is missing", option);
-        return rv_hint(err, "Give a date as in --%s 2026-12-25.", option);
+        rv_hint(err, "Give a date as in --%s 2026-12-25.", option);
+        return RV_INVALID;
     }
     enum rv_code code = rv_date_read(text, &day, err);
     *out_us = day * DAY_US;

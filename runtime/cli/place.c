@@ -63,8 +63,9 @@ static enum rv_code make_state_dir(const char *path, struct rv_error *err)
     }
     umask(mask);
     if (failure != 0) {
-        rv_fail_errno(err, failure, "make the state folder \"%s\"", part);
-        return rv_hint(err, "Give another place with --state DIR or REEVE_STATE.");
+        enum rv_code code = rv_fail_errno(err, failure, "make the state folder \"%s\"", part);
+        rv_hint(err, "Give another place with --state DIR or REEVE_STATE.");
+        return code;
     }
     return RV_OK;
 }

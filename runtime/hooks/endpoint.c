@@ -20,7 +20,8 @@ static enum rv_code check_url(const struct rv_hook_endpoint *endpoint, struct rv
     bool http = strncmp(endpoint->url, "http://", 7) == 0;
     if (!https && !(http && endpoint->allow_private)) {
         rv_fail(err, RV_INVALID, "url \"%.100s\" must start with https://", endpoint->url);
-        return rv_hint(err, "Plain http is only allowed together with private addresses.");
+        rv_hint(err, "Plain http is only allowed together with private addresses.");
+        return RV_INVALID;
     }
     if (strlen(endpoint->url) > URL_MAX || strpbrk(endpoint->url, " \t\r\n") != NULL) {
         return rv_fail(err, RV_INVALID, "url must be at most %d bytes without white space",

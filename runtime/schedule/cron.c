@@ -42,8 +42,9 @@ static enum rv_code refuse(const struct field *field, const char *word, const ch
                            struct rv_error *err)
 {
     rv_fail(err, RV_INVALID, "cron field %s: \"%.40s\" %s", field->name, word, rule);
-    return rv_hint(err, "Write values from %d to %d as a list, range or step, for example %s.",
+    rv_hint(err, "Write values from %d to %d as a list, range or step, for example %s.",
                    field->least, field->most, field->example);
+    return RV_INVALID;
 }
 
 /* A number or a name at *at; moves on. False: neither. */
@@ -138,8 +139,9 @@ static enum rv_code read_field(const struct field *field, char *word, uint64_t *
 static enum rv_code refuse_shape(const char *text, const char *rule, struct rv_error *err)
 {
     rv_fail(err, RV_INVALID, "cron \"%.60s\" %s", text, rule);
-    return rv_hint(err, "Write [second] minute hour day-of-month month day-of-week, for example "
+    rv_hint(err, "Write [second] minute hour day-of-month month day-of-week, for example "
                         "\"30 6 * * MON-FRI\".");
+    return RV_INVALID;
 }
 
 enum rv_code rv_cron_parse(const char *text, struct rv_cron *out, struct rv_error *err)

@@ -230,6 +230,23 @@ local function check_script(path, lines)
   if not (lines[2] or ""):match("^#") then complain(path, 2, "the second line says what the script does") end
 end
 
+-- every row of settings.def is read by somebody: as RV_SET_X, or by a function rv_config_x
+local function check_settings(sources)
+  local file = io.open("runtime/config/settings.def", "rb")
+  if not file then return end
+  local line = 0
+  for text in file:lines() do
+    line = line + 1
+    local id = text:match("^SETTING%(([%u_]+),")
+    if id and not sources:find("RV_SET_" .. id .. "%f[^%w_]") and not sources:find("rv_config_" .. id:lower() .. "(", 1, true) then
+      complain("runtime/config/settings.def", line, "nobody reads " .. id .. ": a setting does what it says, or is not there")
+    end
+  end
+  file:close()
+end
+
+local readers = {} -- the C text that may read settings: everything of the runtime but runtime/config
+
 local function files()
   local list = {}
   if #arg > 0 then return arg end
@@ -256,12 +273,16 @@ for _, path in ipairs(files()) do
     local lines = lines_of(text)
     check_text(path, lines)
     if kind == "c" or kind == "h" then check_c(path, text, lines) end
+    if kind == "c" and path:match("^runtime/") and not path:match("^runtime/config/") then
+      readers[#readers + 1] = code_only(text)
+    end
     if kind == "h" then check_header(path, text, lines) end
     if kind == "sql" then check_sql(path, lines) end
     if shell then check_script(path, lines) end
   end
 end
 
+if #arg == 0 then check_settings(table.concat(readers, "\n")) end
 if complaints > 0 then
   io.stdout:write(complaints, " complaints\n")
   os.exit(1)

@@ -10,16 +10,33 @@
 #include "runtime/base/check.h"
 #include "runtime/db/args.h"
 
+#include <errno.h>
 #include <string.h>
-
-enum { AUDIT_BODY_MAX = 1 << 20 };
+#include <unistd.h>
 
 enum rv_code rv_audit_open(const char *key_path, struct rv_audit **out, struct rv_error *err)
 {
     struct rv_audit *audit = rv_alloc(sizeof *audit);
-    enum rv_code code = note_key_open(key_path, &audit->key, err);
+    char *public_path = audit_public_path(key_path);
+    enum rv_code code = RV_OK;
+    if (access(key_path, F_OK) != 0 && errno == ENOENT && access(public_path, F_OK) == 0) {
+        code = rv_fail(err, RV_CORRUPT, "the audit key \"%s\" is gone, its public half is there",
+                       key_path);
+        rv_hint(
+            err,
+            "Restore the key from its backup.  To go on with a new one, rename %s and give it to "
+            "`reeve audit verify --key` together with the new one.",
+            public_path);
+    }
+    rv_free(public_path);
+    if (code == RV_OK) {
+        code = note_key_open(key_path, &audit->key, err);
+    }
+    if (code == RV_OK) {
+        code = audit_trust_keep(key_path, &audit->key.verifier, err);
+    }
     if (code != RV_OK) {
-        rv_free(audit);
+        rv_audit_close(audit);
         return code;
     }
     *out = audit;
@@ -32,6 +49,12 @@ void rv_audit_close(struct rv_audit *audit)
         note_key_wipe(&audit->key);
         rv_free(audit);
     }
+}
+
+void rv_audit_public_key(const struct rv_audit *audit, char out[RV_AUDIT_KEY_TEXT])
+{
+    _Static_assert((int)RV_AUDIT_KEY_TEXT == NOTE_VERIFIER_TEXT, "the public half as text");
+    note_verifier_text(&audit->key.verifier, out);
 }
 
 int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step,

@@ -4,17 +4,33 @@
  * transaction that writes the effect.  A checkpoint (c2sp.org/tlog-checkpoint text, Ed25519 signed
  * note) is written at least every RV_CHECKPOINT_RECORDS records or RV_CHECKPOINT_S seconds.
  * verify finds any edit, deletion, reordering, insertion or cut tail and names the record.
+ *
+ * What it cannot find by itself: somebody with all rights in the database who rolls everything back
+ * to an earlier checkpoint, or rewrites what no checkpoint covers yet.  Against that, keep
+ * checkpoints (`reeve audit checkpoint`) or exports elsewhere and give them to verify.
+ *
+ * Checking needs public keys only (struct rv_audit_trust), and an export needs no database.
  */
 #ifndef REEVE_RUNTIME_AUDIT_AUDIT_H
 #define REEVE_RUNTIME_AUDIT_AUDIT_H
 
 #include "runtime/journal/commit.h"
 
-enum { RV_CHECKPOINT_RECORDS = 1000, RV_CHECKPOINT_S = 60 };
+#include <stdio.h>
 
-struct rv_audit; /* the sealing key and its name; one per process, immutable, any thread */
+enum {
+    RV_CHECKPOINT_RECORDS = 1000,
+    RV_CHECKPOINT_S = 60,
+    RV_AUDIT_KEY_TEXT = 160,  /* a public key as text */
+    RV_AUDIT_NOTE_TEXT = 1024 /* a checkpoint as text */
+};
 
-/* Key pair from `key_path` (made with mode 0600 when absent). */
+struct rv_audit;       /* the sealing key and its name; one per process, immutable, any thread */
+struct rv_audit_trust; /* the public keys whose checkpoints are believed; immutable */
+
+/* Key pair from `key_path` (made with mode 0600 when absent) and its public half in
+ * `key_path`.pub.  Fails with RV_CORRUPT when the public half is there and the key is not, or is
+ * another one: what was signed before would look tampered with. */
 RV_MUST enum rv_code rv_audit_open(const char *key_path, struct rv_audit **out,
                                    struct rv_error *err);
 void rv_audit_close(struct rv_audit *audit);
@@ -28,19 +44,72 @@ int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, i
 /* The committer's seal hook (data = struct rv_audit): writes a checkpoint when one is due. */
 enum rv_code rv_audit_seal(void *audit, struct rv_batch *batch, struct rv_error *err);
 
+/* ---- public keys ---- */
+
+void rv_audit_public_key(const struct rv_audit *audit, char out[RV_AUDIT_KEY_TEXT]);
+/* One key a line; empty lines and those that begin with "#" are skipped. */
+RV_MUST enum rv_code rv_audit_trust_read(const char *text, struct rv_audit_trust **out,
+                                         struct rv_error *err);
+/* The keys of `key_path`.pub, or the public half of `key_path` itself; makes nothing. */
+RV_MUST enum rv_code rv_audit_trust_open(const char *key_path, struct rv_audit_trust **out,
+                                         struct rv_error *err);
+void rv_audit_trust_free(struct rv_audit_trust *trust);
+
+/* ---- checking; blocking: CLI and work threads only.  `uri` as in db.h ---- */
+
+/* What was kept elsewhere; all may be NULL. */
+struct rv_audit_kept {
+    const char *checkpoints; /* signed notes, one after the other; other companies' are skipped */
+    FILE *export;            /* an earlier export: names the records that differ */
+};
+
 /* Reads everything of a tenant and checks it; `report` gets a new reference:
- * {"ok":bool,"records":n,"checkpoints":n,"findings":[{"seq":n,"finding":"…"}]}.  Blocking: CLI and
- * work threads only.  `uri` as in db.h; `outside_checkpoint` (may be NULL) is a signed note kept
- * elsewhere, against roll-back. */
-RV_MUST enum rv_code rv_audit_verify(const char *uri, int32_t tenant, const struct rv_audit *audit,
-                                     const char *outside_checkpoint, json_t **report,
+ * {"ok":bool,"records":n,"checkpoints":n,"sealed":n,"findings":[{"seq":n,"finding":"…"}]}; `sealed`
+ * counts the records under the newest checkpoint that agreed. */
+RV_MUST enum rv_code rv_audit_verify(const char *uri, int32_t tenant,
+                                     const struct rv_audit_trust *trust,
+                                     const struct rv_audit_kept *kept, json_t **report,
                                      struct rv_error *err);
+/* The same for an export; the report also has "tenant" and "company" as the export says. */
+RV_MUST enum rv_code rv_audit_verify_export(FILE *export, const struct rv_audit_trust *trust,
+                                            const struct rv_audit_kept *kept, json_t **report,
+                                            struct rv_error *err);
+/* Writes all records and checkpoints that lie under one signature, and checks them on the way. With
+ * `audit` the newest state is signed for it; without (NULL) the newest stored checkpoint is its
+ * end. A record that was tampered with is exported too, and `report` says so. */
+RV_MUST enum rv_code rv_audit_export(const char *uri, int32_t tenant, const char *company,
+                                     const struct rv_audit *audit,
+                                     const struct rv_audit_trust *trust, FILE *out, json_t **report,
+                                     struct rv_error *err);
+/* A checkpoint to keep elsewhere: of this moment with `audit`, else (NULL) the newest stored one.
+ */
+RV_MUST enum rv_code rv_audit_checkpoint(const char *uri, int32_t tenant,
+                                         const struct rv_audit *audit,
+                                         char note[RV_AUDIT_NOTE_TEXT], struct rv_error *err);
+
+/* ---- proofs: one JSON object each, checked without a database ---- */
+
+/* That record `seq` is under a signed checkpoint. */
+RV_MUST enum rv_code rv_audit_prove_record(const char *uri, int32_t tenant, int64_t seq,
+                                           const struct rv_audit *audit, json_t **proof,
+                                           struct rv_error *err);
+/* That the record has only grown since the checkpoint `since`. */
+RV_MUST enum rv_code rv_audit_prove_growth(const char *uri, int32_t tenant, const char *since,
+                                           const struct rv_audit *audit,
+                                           const struct rv_audit_trust *trust, json_t **proof,
+                                           struct rv_error *err);
+/* `report`: {"ok":bool,"proof":"inclusion"|"consistency","tenant":n,"size":n,...,"finding"?:"…"}.
+ */
+RV_MUST enum rv_code rv_audit_verify_proof(const json_t *proof, const struct rv_audit_trust *trust,
+                                           const struct rv_audit_kept *kept, json_t **report,
+                                           struct rv_error *err);
 
 /* ---- the tree itself (pure) ---- */
 struct rv_hash rv_merkle_leaf(const void *record, size_t length);
 /* Frontier: hashes of the perfect subtrees of `size`, largest first. */
 void rv_merkle_push(int64_t *size, struct rv_hash *frontier, int *count,
                     const struct rv_hash *leaf);
+struct rv_hash rv_merkle_node(const struct rv_hash *left, const struct rv_hash *right);
 struct rv_hash rv_merkle_root(const struct rv_hash *frontier, int count); /* empty: SHA-256("") */
 
 #endif

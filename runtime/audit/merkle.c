@@ -14,7 +14,7 @@ struct rv_hash rv_merkle_leaf(const void *record, size_t length)
     return rv_sha256_spans(spans, 2);
 }
 
-static struct rv_hash node(const struct rv_hash *left, const struct rv_hash *right)
+struct rv_hash rv_merkle_node(const struct rv_hash *left, const struct rv_hash *right)
 {
     static const unsigned char prefix = 0x01;
     const struct rv_span spans[] = {
@@ -27,7 +27,7 @@ void rv_merkle_push(int64_t *size, struct rv_hash *frontier, int *count, const s
     RV_ASSERT(*count < 64 && __builtin_popcountll((unsigned long long)*size) == *count);
     struct rv_hash hash = *leaf;
     for (int64_t bits = *size; (bits & 1) != 0; bits >>= 1) {
-        hash = node(&frontier[--*count], &hash);
+        hash = rv_merkle_node(&frontier[--*count], &hash);
     }
     frontier[(*count)++] = hash;
     ++*size;
@@ -40,7 +40,7 @@ struct rv_hash rv_merkle_root(const struct rv_hash *frontier, int count)
     }
     struct rv_hash root = frontier[count - 1];
     for (int i = count - 2; i >= 0; i--) {
-        root = node(&frontier[i], &root);
+        root = rv_merkle_node(&frontier[i], &root);
     }
     return root;
 }

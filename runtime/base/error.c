@@ -23,6 +23,7 @@ static void set(struct rv_error *err, enum rv_code code, const char *file, int l
     err->line = line;
     err->detail[0] = '\0';
     err->hint[0] = '\0';
+    err->settled = false;
     vsnprintf(err->message, sizeof err->message, format, args);
 }
 
@@ -34,6 +35,8 @@ enum rv_code rv_fail_at(struct rv_error *err, enum rv_code code, const char *fil
         va_start(args, format);
         set(err, code, file, line, format, args);
         va_end(args);
+    } else if (err != NULL) {
+        err->settled = true;
     }
     return code;
 }
@@ -72,6 +75,8 @@ enum rv_code rv_fail_errno_at(struct rv_error *err, int number, const char *file
         char text[128] = "";
         /* the GNU strerror_r returns the text and is thread-safe */
         snprintf(err->detail, sizeof err->detail, "%s", strerror_r(number, text, sizeof text));
+    } else if (err != NULL) {
+        err->settled = true;
     }
     return code;
 }
@@ -93,28 +98,26 @@ enum rv_code rv_wrap(struct rv_error *err, enum rv_code code, const char *format
     return code;
 }
 
-enum rv_code rv_detail(struct rv_error *err, const char *format, ...)
+void rv_detail(struct rv_error *err, const char *format, ...)
 {
-    if (err == NULL) {
-        return RV_INVALID;
+    if (err == NULL || err->settled) {
+        return;
     }
     va_list args;
     va_start(args, format);
     vsnprintf(err->detail, sizeof err->detail, format, args);
     va_end(args);
-    return err->code;
 }
 
-enum rv_code rv_hint(struct rv_error *err, const char *format, ...)
+void rv_hint(struct rv_error *err, const char *format, ...)
 {
-    if (err == NULL) {
-        return RV_INVALID;
+    if (err == NULL || err->settled) {
+        return;
     }
     va_list args;
     va_start(args, format);
     vsnprintf(err->hint, sizeof err->hint, format, args);
     va_end(args);
-    return err->code;
 }
 
 void rv_error_clear(struct rv_error *err)

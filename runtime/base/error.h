@@ -12,6 +12,7 @@
 #define REEVE_RUNTIME_BASE_ERROR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define RV_MUST __attribute__((warn_unused_result))
@@ -46,6 +47,7 @@ struct rv_error {
     char hint[256];
     const char *file;
     int line;
+    bool settled; /* another failure came later: what is added now is about that one, and dropped */
 };
 
 /* Sets `err` (when not NULL and not already set) and returns `code`, so that a failing function
@@ -63,9 +65,10 @@ enum rv_code rv_fail_errno_at(struct rv_error *err, int number, const char *file
 /* Puts context in front: "import x.xml: no supplier ..."; returns `code`. */
 enum rv_code rv_wrap(struct rv_error *err, enum rv_code code, const char *format, ...)
     RV_PRINTF(3, 4);
-/* Adds facts or a remedy to an error that is set; both return err->code. */
-enum rv_code rv_detail(struct rv_error *err, const char *format, ...) RV_PRINTF(2, 3);
-enum rv_code rv_hint(struct rv_error *err, const char *format, ...) RV_PRINTF(2, 3);
+/* Adds facts or a remedy to an error that is set.  They give no code: they cannot know it when `err` is
+ * NULL.  Both belong to the rv_fail before them: when that one came second, they add nothing either. */
+void rv_detail(struct rv_error *err, const char *format, ...) RV_PRINTF(2, 3);
+void rv_hint(struct rv_error *err, const char *format, ...) RV_PRINTF(2, 3);
 
 void rv_error_clear(struct rv_error *err);
 

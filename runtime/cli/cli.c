@@ -15,7 +15,6 @@ enum { COMMAND_ARENA_BYTES = 512 << 20, ROWS_SHOWN_MAX = 2000, COLUMNS_MAX = 32 
 
 static int run(struct cli *cli, int argc, char **argv);
 static int say_without_command(const struct cli *cli);
-static enum rv_code load_settings(struct cli *cli, struct rv_error *err);
 
 int cli_main(int argc, char **argv)
 {
@@ -67,7 +66,7 @@ static int run(struct cli *cli, int argc, char **argv)
         return 0;
     }
     if (code == RV_OK) {
-        code = load_settings(cli, &err);
+        code = cli_load_settings(cli, &cli->config, &err);
     }
     if (code == RV_OK) {
         code = place_find(cli, &err);
@@ -95,7 +94,7 @@ static int say_without_command(const struct cli *cli)
     return status;
 }
 
-static enum rv_code load_settings(struct cli *cli, struct rv_error *err)
+enum rv_code cli_load_settings(const struct cli *cli, struct rv_config **out, struct rv_error *err)
 {
     /* options that are short for --set */
     static const struct {
@@ -115,7 +114,8 @@ static enum rv_code load_settings(struct cli *cli, struct rv_error *err)
             const char *equals = strchr(value, '=');
             if (equals == NULL) {
                 rv_fail(err, RV_INVALID, "--set: \"%s\" is not KEY=VALUE", value);
-                return rv_hint(err, "Write it as in --set log.level=debug.");
+                rv_hint(err, "Write it as in --set log.level=debug.");
+                return RV_INVALID;
             }
             flags[count++] = (struct rv_config_flag){
                 rv_arena_strndup(cli->arena, value, (size_t)(equals - value)), equals + 1};
@@ -123,9 +123,9 @@ static enum rv_code load_settings(struct cli *cli, struct rv_error *err)
     }
     struct rv_config_options options = {
         .file = cli_option(cli, "config"), .flags = flags, .flag_count = count};
-    enum rv_code code = rv_config_load(&options, &cli->config, err);
-    for (int i = 0; code == RV_OK && rv_config_warning(cli->config, i) != NULL; i++) {
-        cli_say(&cli->output, "warning: %s", rv_config_warning(cli->config, i));
+    enum rv_code code = rv_config_load(&options, out, err);
+    for (int i = 0; code == RV_OK && rv_config_warning(*out, i) != NULL; i++) {
+        cli_say(&cli->output, "warning: %s", rv_config_warning(*out, i));
     }
     return code;
 }
@@ -160,7 +160,8 @@ enum rv_code cli_one_of(const char *what, const char *word, const char *words, s
         return RV_OK;
     }
     rv_fail(err, RV_INVALID, "%s: \"%s\" is none", what, word);
-    return rv_hint(err, "Write one of: %s.", words);
+    rv_hint(err, "Write one of: %s.", words);
+    return RV_INVALID;
 }
 
 struct query {

@@ -56,6 +56,7 @@ struct cli {
     bool is_private;       /* ... and that is reeve's own PostgreSQL */
     const char *state_dir; /* absolute */
     const char *audit_key;
+    const char *hook_key;
     const char *as;      /* the person who asks: --as, default "console" */
     const char *company; /* --company NAME; default the only one */
     bool json;
@@ -90,6 +91,10 @@ RV_MUST enum rv_code cli_integer(const struct cli *cli, const char *name, int64_
 /* Of the frame: the global options and the words; then, knowing the command, all. */
 RV_MUST enum rv_code cli_read_words(struct cli *cli, int argc, char **argv, struct rv_error *err);
 RV_MUST enum rv_code cli_read_all(struct cli *cli, int argc, char **argv, struct rv_error *err);
+
+/* The settings as they stand now in file, environment and what was typed. */
+RV_MUST enum rv_code cli_load_settings(const struct cli *cli, struct rv_config **out,
+                                       struct rv_error *err);
 
 /* ---- help (help.c) ---- */
 
@@ -131,6 +136,11 @@ int cmd_person_add(struct cli *cli);
 int cmd_person_list(struct cli *cli);
 int cmd_token_make(struct cli *cli);
 int cmd_hook_add(struct cli *cli);
+int cmd_hook_list(struct cli *cli);
+int cmd_hook_rotate(struct cli *cli);
+int cmd_hook_enable(struct cli *cli);
+int cmd_hook_disable(struct cli *cli);
+int cmd_hook_redrive(struct cli *cli);
 int cmd_policy_load(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
 int cmd_policy_test(struct cli *cli);
@@ -152,8 +162,14 @@ int cmd_approval_show(struct cli *cli);
 int cmd_approval_approve(struct cli *cli);
 int cmd_approval_reject(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
+int cmd_audit_key(struct cli *cli);
+int cmd_audit_checkpoint(struct cli *cli);
+int cmd_audit_export(struct cli *cli);
+int cmd_audit_prove(struct cli *cli);
 int cmd_ledger_check(struct cli *cli);
 int cmd_schedule_add(struct cli *cli);
+int cmd_schedule_set(struct cli *cli);
+int cmd_schedule_backfill(struct cli *cli);
 int cmd_schedule_list(struct cli *cli);
 int cmd_schedule_next(struct cli *cli);
 int cmd_schedule_pause(struct cli *cli);

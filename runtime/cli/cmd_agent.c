@@ -34,7 +34,8 @@ static enum rv_code check_names(const struct rv_agent *agent, const char *path,
             rv_fail(err, RV_INVALID,
                     "%s: field \"uses\" names an action that does not exist: \"%s\"", path,
                     json_string_value(name));
-            return rv_hint(err, "`reeve agent check --actions` lists what there is.");
+            rv_hint(err, "`reeve agent check --actions` lists what there is.");
+            return RV_INVALID;
         }
     }
     json_array_foreach(json_object_get(manifest, "handles"), i, name)
@@ -43,7 +44,8 @@ static enum rv_code check_names(const struct rv_agent *agent, const char *path,
             rv_fail(err, RV_INVALID,
                     "%s: field \"handles\" names an exception that does not exist: \"%s\"", path,
                     json_string_value(name));
-            return rv_hint(err, "`reeve agent check --exceptions` lists what there is.");
+            rv_hint(err, "`reeve agent check --exceptions` lists what there is.");
+            return RV_INVALID;
         }
     }
     return RV_OK;

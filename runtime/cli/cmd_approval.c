@@ -1,5 +1,4 @@
 /* cmd_approval.c -- people decide at the command line, with the same rules as in the inbox. */
-#include "audit_sql.h"
 #include "cli_sql.h"
 #include "erp_command_sql.h"
 #include "runtime/base/check.h"
@@ -157,65 +156,31 @@ int cmd_approval_reject(struct cli *cli)
 
 /* ---- proof ---- */
 
-int cmd_audit_verify(struct cli *cli)
-{
-    const char *checkpoint = cli_option(cli, "checkpoint");
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    struct rv_audit *audit = NULL;
-    int32_t tenant = 0;
-    json_t *report = NULL;
-    const char *outside = NULL;
-    size_t length = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
-    rv_db_session_close(session);
-    if (code == RV_OK) {
-        code = rv_audit_open(cli->audit_key, &audit, &err);
-    }
-    if (code == RV_OK && checkpoint != NULL) {
-        code = cli_read_file(checkpoint, 4096, cli->arena, &outside, &length, &err);
-    }
-    if (code == RV_OK) {
-        code = rv_audit_verify(cli->uri, tenant, audit, outside, &report, &err);
-    }
-    rv_audit_close(audit);
-    if (code != RV_OK) {
-        return cli_fail(cli, &err);
-    }
-    bool ok = rv_json_bool(report, "ok", false);
-    if (cli->json) {
-        char *text = rv_json_text(report);
-        puts(text);
-        rv_free(text);
-    } else {
-        printf("%s: %" PRId64 " records, %" PRId64 " signed checkpoints\n",
-               ok ? "green" : "TAMPERED", rv_json_int(report, "records", 0),
-               rv_json_int(report, "checkpoints", 0));
-        size_t i;
-        json_t *finding;
-        json_array_foreach(json_object_get(report, "findings"), i, finding)
-        {
-            printf("  record %" PRId64 ": %s\n", rv_json_int(finding, "seq", 0),
-                   rv_json_str(finding, "finding", ""));
-        }
-    }
-    json_decref(report);
-    return ok ? 0 : 1;
-}
+struct sums {
+    const struct cli *cli;
+    int wrong;
+};
 
 static enum rv_code take_sum(void *data, const struct rv_result *result, int row,
                              struct rv_error *err)
 {
     (void)err;
-    int *wrong = data;
+    struct sums *sums = data;
     bool zero = rv_result_i64(result, row, 2) == 0;
-    *wrong += !zero;
-    printf("%s  %6" PRId64 " lines  debits %15" PRId64 "  difference %" PRId64 "%s\n",
-           rv_result_text(result, row, 0), rv_result_i64(result, row, 1), rv_result_i64(result, row, 3),
-           rv_result_i64(result, row, 2), zero ? "" : "  DOES NOT BALANCE");
+    sums->wrong += !zero;
+    if (sums->cli->json) {
+        cli_print_json(&sums->cli->output,
+                       json_pack("{s:s,s:I,s:I,s:I,s:b}", "currency", rv_result_text(result, row, 0),
+                                 "lines", (json_int_t)rv_result_i64(result, row, 1), "debits",
+                                 (json_int_t)rv_result_i64(result, row, 3), "difference",
+                                 (json_int_t)rv_result_i64(result, row, 2), "balanced", zero));
+    } else {
+        cli_print(&sums->cli->output,
+                  "%s  %6" PRId64 " lines  debits %15" PRId64 "  difference %" PRId64 "%s",
+                  rv_result_text(result, row, 0), rv_result_i64(result, row, 1),
+                  rv_result_i64(result, row, 3), rv_result_i64(result, row, 2),
+                  zero ? "" : "  DOES NOT BALANCE");
+    }
     return RV_OK;
 }
 
@@ -224,17 +189,17 @@ int cmd_ledger_check(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    int wrong = 0;
+    struct sums sums = {.cli = cli};
     enum rv_code code = place_session(cli, &session, &err);
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, &err);
     }
     if (code == RV_OK) {
-        code = rv_db_session_query(session, tenant, &rv_sql_ledger_sums, NULL, take_sum, &wrong, &err);
+        code = rv_db_session_query(session, tenant, &rv_sql_ledger_sums, NULL, take_sum, &sums, &err);
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    return wrong == 0 ? 0 : 1;
+    return sums.wrong == 0 ? 0 : 1;
 }

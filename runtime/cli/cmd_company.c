@@ -1,9 +1,8 @@
-/* cmd_company.c -- companies, people, tokens, web hook endpoints. */
+/* cmd_company.c -- companies, people, tokens. */
 #include "cli_sql.h"
 #include "journal_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
-#include "runtime/hooks/endpoint.h"
 #include "runtime/http/people.h"
 
 #include <stdio.h>
@@ -34,13 +33,14 @@ enum rv_code cli_tenant(const struct cli *cli, struct rv_db_session *session, in
     struct found found = {0};
     struct rv_args *args = rv_args_create(&rv_sql_cli_company_by_name);
     rv_args_text(args, 1, cli->company != NULL ? cli->company : "");
-    enum rv_code code =
-        rv_db_session_query(session, 0, &rv_sql_cli_company_by_name, args, take_company, &found, err);
+    enum rv_code code = rv_db_session_query(session, 0, &rv_sql_cli_company_by_name, args,
+                                            take_company, &found, err);
     if (code != RV_OK) {
         return code;
     }
     if (found.count == 0) {
-        rv_fail(err, RV_NOT_FOUND, cli->company != NULL ? "no company \"%s\"" : "there is no company yet",
+        rv_fail(err, RV_NOT_FOUND,
+                cli->company != NULL ? "no company \"%s\"" : "there is no company yet",
                 cli->company);
         rv_hint(err, "Make one: reeve company create NAME.");
         return RV_NOT_FOUND;
@@ -124,8 +124,14 @@ int cmd_company_create(struct cli *cli)
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    printf("company %s %s (number %lld)\n", cli->argv[0], id > 0 ? "made" : "is there already",
-           (long long)(id > 0 ? id : -id));
+    int64_t number = id > 0 ? id : -id;
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s,s:I,s:b}", "company", cli->argv[0], "id",
+                                               (json_int_t)number, "made", id > 0));
+    } else {
+        cli_print(&cli->output, "company %s %s (number %lld)", cli->argv[0],
+                  id > 0 ? "made" : "is there already", (long long)number);
+    }
     return 0;
 }
 
@@ -175,13 +181,19 @@ int cmd_person_add(struct cli *cli)
         code = cli_tenant(cli, session, &tenant, &err);
     }
     if (code == RV_OK) {
-        code = rv_person_set(session, tenant, cli->argv[0], roles, password ? STDIN_FILENO : -1, &err);
+        code =
+            rv_person_set(session, tenant, cli->argv[0], roles, password ? STDIN_FILENO : -1, &err);
     }
     rv_db_session_close(session);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    printf("person %s: %s\n", cli->argv[0], roles);
+    if (cli->json) {
+        cli_print_json(&cli->output,
+                       json_pack("{s:s,s:s}", "person", cli->argv[0], "roles", roles));
+    } else {
+        cli_print(&cli->output, "person %s: %s", cli->argv[0], roles);
+    }
     return 0;
 }
 
@@ -210,40 +222,12 @@ int cmd_token_make(struct cli *cli)
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    printf("%s\n", token);
-    fprintf(stderr, "token %lld of %s; it is shown only now\n", (long long)id, cli->argv[0]);
-    return 0;
-}
-
-int cmd_hook_add(struct cli *cli)
-{
-    const char *events = cli_option(cli, "events");
-    const char *person = cli_option(cli, "person");
-    bool allow_private = cli_flag(cli, "allow-private");
-    if (cli->argc != 1) {
-        return cli_usage(cli, "hook add URL [--events a,b] [--person NAME] [--allow-private]");
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:I,s:s,s:s}", "id", (json_int_t)id, "person",
+                                               cli->argv[0], "token", token));
+    } else {
+        cli_print(&cli->output, "%s", token);
     }
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
-    struct rv_hook_endpoint endpoint = {.url = cli->argv[0],
-                                        .events = events != NULL ? events : "",
-                                        .person = person,
-                                        .allow_private = allow_private};
-    struct rv_hook_endpoint_keys keys;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
-    if (code == RV_OK) {
-        code = rv_hook_endpoint_add(session, tenant, &endpoint, rv_now_us(rv_clock_system()), &keys,
-                                    &err);
-    }
-    rv_db_session_close(session);
-    if (code != RV_OK) {
-        return cli_fail(cli, &err);
-    }
-    printf("endpoint %lld\nsecret   %s\npublic   %s\ncallback %s\n", (long long)keys.id, keys.secret,
-           keys.public_key, keys.callback);
+    cli_say(&cli->output, "token %lld of %s; it is shown only now", (long long)id, cli->argv[0]);
     return 0;
 }

@@ -313,7 +313,7 @@ int cmd_do(struct cli *cli)
     if (code == RV_OK) {
         code = cli_gate(node, &request, &outcome, &err);
     }
-    if (outcome != NULL) {
+    if (outcome != NULL && (code == RV_OK || !cli->json)) { /* with --json one document: the error */
         json_dumpf(outcome, stdout, JSON_INDENT(2));
         putchar('\n');
     }

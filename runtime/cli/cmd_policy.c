@@ -320,7 +320,11 @@ int cmd_policy_load(struct cli *cli)
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    printf("policy %s is active (%.12s)\n", cli->argv[0], hex);
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s,s:s}", "policy", cli->argv[0], "hash", hex));
+    } else {
+        cli_print(&cli->output, "policy %s is active (%.12s)", cli->argv[0], hex);
+    }
     return 0;
 }
 
@@ -352,8 +356,14 @@ static enum rv_code publish_one(struct cli *cli, struct node *node, struct admin
         struct rv_hash hash = rv_agent_hash(admin->agent);
         char hex[RV_HASH_HEX];
         rv_hash_hex(&hash, hex);
-        printf("agent %s %s is active (%.12s)\n", rv_json_str(manifest, "name", ""),
-               rv_json_str(manifest, "version", ""), hex);
+        const char *name = rv_json_str(manifest, "name", "");
+        const char *version = rv_json_str(manifest, "version", "");
+        if (cli->json) {
+            cli_print_json(&cli->output, json_pack("{s:s,s:s,s:s}", "agent", name, "version",
+                                                   version, "hash", hex));
+        } else {
+            cli_print(&cli->output, "agent %s %s is active (%.12s)", name, version, hex);
+        }
     } else {
         rv_wrap(err, code, "%s", path);
     }

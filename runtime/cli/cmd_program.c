@@ -37,11 +37,43 @@ int cmd_version(struct cli *cli)
     return 0;
 }
 
+/* The table itself, one command a line: for scripts, and for the test that tries every command. */
+static int list_commands(const struct cli *cli, const char *noun, const char *verb)
+{
+    int found = 0;
+    for (const struct cli_command *at = cli_commands; at->noun != NULL; at++) {
+        if ((noun != NULL && strcmp(noun, at->noun) != 0) ||
+            (verb != NULL && (at->verb == NULL || strcmp(verb, at->verb) != 0))) {
+            continue;
+        }
+        json_t *options = json_array();
+        for (const struct cli_option *option = at->options; option != NULL && option->name != NULL;
+             option++) {
+            json_array_append_new(options,
+                                  json_pack("{s:s,s:s?,s:s}", "name", option->name, "value",
+                                            option->value, "doc", option->doc));
+        }
+        cli_print_json(&cli->output,
+                       json_pack("{s:s,s:s?,s:s,s:s,s:o}", "noun", at->noun, "verb", at->verb,
+                                 "arguments", at->arguments, "summary", at->summary, "options",
+                                 options));
+        found++;
+    }
+    struct rv_error err = {.code = RV_OK};
+    if (found == 0) {
+        cli_command_unknown(noun, verb, &err);
+        return cli_fail(cli, &err);
+    }
+    return 0;
+}
+
 int cmd_help(struct cli *cli)
 {
     const char *noun = cli->argc > 0 ? cli->argv[0] : NULL;
     const char *verb = cli->argc > 1 ? cli->argv[1] : NULL;
-    cli->output.json = false; /* help is for people */
+    if (cli->json) {
+        return list_commands(cli, noun, verb);
+    }
     if (noun == NULL) {
         cli_help_overview(&cli->output);
         return 0;

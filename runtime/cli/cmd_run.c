@@ -151,6 +151,9 @@ int cmd_run_work(struct cli *cli)
         code = do_job(&work, false, false, false, &err);
     }
     work_close(&work);
+    if (code == RV_OK && cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:b}", "settled", 1));
+    }
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
@@ -259,7 +262,8 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
     int64_t run = strtoll(digits, &end, 10);
     if (end == digits || *end != '\0') {
         rv_fail(err, RV_INVALID, "RUN: \"%s\" is not the name of a run", text);
-        return rv_hint(err, "It looks like r_911902230237808202; see the runs: reeve run list.");
+        rv_hint(err, "It looks like r_911902230237808202; see the runs: reeve run list.");
+        return RV_INVALID;
     }
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;

@@ -4,11 +4,10 @@
 #include "runtime/schedule/schedule.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { NEXT_SHOWN = 5 };
+
+#define DAY_US INT64_C(86400000000)
 
 static enum rv_code open_company(struct cli *cli, struct rv_db_session **session, int32_t *tenant,
                                  struct rv_error *err)
@@ -22,65 +21,63 @@ static int64_t now_us(void)
     return rv_now_us(rv_clock_system());
 }
 
-static enum rv_code choose(const char *option, const char *value, const char *const *words,
-                           int count, int *out, struct rv_error *err)
+/* "2026-12-25T02:00:00Z"; NULL for 0. */
+static json_t *time_json(int64_t time_us)
 {
-    for (int i = 0; i < count && value != NULL; i++) {
-        if (strcmp(words[i], value) == 0) {
-            *out = i;
-            return RV_OK;
-        }
+    char text[RV_TIME_TEXT];
+    rv_time_text(time_us, text);
+    return time_us != 0 ? json_sprintf("%.19sZ", text) : json_null();
+}
+
+static int say_next(const struct cli *cli, const char *name, int64_t next_us)
+{
+    char text[RV_TIME_TEXT];
+    rv_time_text(next_us, text);
+    if (cli->json) {
+        cli_print_json(&cli->output,
+                       json_pack("{s:s,s:o}", "schedule", name, "next_at", time_json(next_us)));
+    } else if (next_us == 0) {
+        cli_print(&cli->output, "schedule %s: paused until somebody resumes it", name);
+    } else {
+        cli_print(&cli->output, "schedule %s: next at %.19sZ (a serving reeve runs it)", name,
+                  text);
     }
-    if (value == NULL) {
-        return RV_OK;
-    }
-    rv_fail(err, RV_INVALID, "option %s does not know \"%s\"", option, value);
-    return rv_hint(err, "It takes %s, %s%s%s.", words[0], words[1], count > 2 ? " or " : "",
-                   count > 2 ? words[2] : "");
+    return 0;
 }
 
 int cmd_schedule_add(struct cli *cli)
 {
-    static const char *const gaps[] = {"shift", "skip"};
-    static const char *const folds[] = {"first", "last", "both"};
-    const char *cron = cli_option(cli, "--cron");
-    const char *zone = cli_option(cli, "--tz");
-    const char *gap = cli_option(cli, "--gap");
-    const char *fold = cli_option(cli, "--fold");
-    const char *overlap = cli_option(cli, "--overlap");
-    if (cli->argc != 1 || cron == NULL) {
-        return cli_usage(cli, "schedule add NAME --cron \"0 2 * * 1-5\" [--tz Europe/Berlin] [--gap shift|skip] "
-                              "[--fold first|last|both] [--overlap skip|buffer_one|allow] [--catch-up SECONDS] "
-                              "[--jitter SECONDS]");
+    const char *cron = cli_option(cli, "cron");
+    const char *zone = cli_option(cli, "tz");
+    const char *gap = cli_option(cli, "gap");
+    const char *fold = cli_option(cli, "fold");
+    const char *overlap = cli_option(cli, "overlap");
+    if (cron == NULL) {
+        return cli_usage(cli, "schedule add NAME --cron \"0 2 * * 1-5\" [--tz Europe/Berlin] ...");
     }
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    int gap_index = 0;
-    int fold_index = 0;
     int64_t next = 0;
     int64_t catch_up_s = 0;
     int64_t jitter_s = 0;
     struct rv_schedule schedule = {.name = cli->argv[0],
                                    .cron = cron,
                                    .zone = zone != NULL ? zone : "UTC",
-                                   .action = "exceptions.run"};
-    enum rv_code code = choose("--gap", gap, gaps, RV_COUNT(gaps), &gap_index, &err);
+                                   .action = "exceptions.run",
+                                   .except = cli_option(cli, "except")};
+    enum rv_code code = cli_integer(cli, "catch-up", 0, 0, INT32_MAX, &catch_up_s, &err);
     if (code == RV_OK) {
-        code = cli_integer(cli, "--catch-up", 0, 0, INT32_MAX, &catch_up_s, &err);
+        code = cli_integer(cli, "jitter", 0, 0, INT32_MAX, &jitter_s, &err);
     }
-    if (code == RV_OK) {
-        code = cli_integer(cli, "--jitter", 0, 0, INT32_MAX, &jitter_s, &err);
+    schedule.catch_up_window_s = (int32_t)catch_up_s;
+    schedule.jitter_s = (int32_t)jitter_s;
+    if (code == RV_OK && gap != NULL) {
+        code = rv_cron_gap_from(gap, &schedule.gap, &err);
     }
-    schedule.catch_up_window_s = (int)catch_up_s;
-    schedule.jitter_s = (int)jitter_s;
-    if (code == RV_OK) {
-        code = choose("--fold", fold, folds, RV_COUNT(folds), &fold_index, &err);
+    if (code == RV_OK && fold != NULL) {
+        code = rv_cron_fold_from(fold, &schedule.fold, &err);
     }
-    schedule.gap = gap_index == 0 ? RV_CRON_GAP_SHIFT : RV_CRON_GAP_SKIP;
-    schedule.fold = fold_index == 0   ? RV_CRON_FOLD_FIRST
-                    : fold_index == 1 ? RV_CRON_FOLD_LAST
-                                      : RV_CRON_FOLD_BOTH;
     if (code == RV_OK && overlap != NULL) {
         code = rv_schedule_overlap_from(overlap, &schedule.overlap, &err);
     }
@@ -91,12 +88,84 @@ int cmd_schedule_add(struct cli *cli)
         code = rv_schedule_add(session, tenant, &schedule, now_us(), &next, &err);
     }
     rv_db_session_close(session);
+    return code == RV_OK ? say_next(cli, schedule.name, next) : cli_fail(cli, &err);
+}
+
+int cmd_schedule_set(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    int64_t next = 0;
+    int64_t catch_up_s = -1;
+    int64_t jitter_s = -1;
+    struct rv_schedule_change change = {.cron = cli_option(cli, "cron"),
+                                        .zone = cli_option(cli, "tz"),
+                                        .gap = cli_option(cli, "gap"),
+                                        .fold = cli_option(cli, "fold"),
+                                        .overlap = cli_option(cli, "overlap"),
+                                        .except = cli_option(cli, "except")};
+    enum rv_code code = cli_integer(cli, "catch-up", -1, 0, INT32_MAX, &catch_up_s, &err);
+    if (code == RV_OK) {
+        code = cli_integer(cli, "jitter", -1, 0, INT32_MAX, &jitter_s, &err);
+    }
+    change.catch_up_window_s = (int32_t)catch_up_s;
+    change.jitter_s = (int32_t)jitter_s;
+    if (code == RV_OK) {
+        code = open_company(cli, &session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_schedule_set(session, tenant, cli->argv[0], &change, now_us(), &next, &err);
+    }
+    rv_db_session_close(session);
+    return code == RV_OK ? say_next(cli, cli->argv[0], next) : cli_fail(cli, &err);
+}
+
+/* A date, midnight in UTC. */
+static enum rv_code read_day(const struct cli *cli, const char *option, int64_t *out_us,
+                             struct rv_error *err)
+{
+    const char *text = cli_option(cli, option);
+    int64_t day = 0;
+    if (text == NULL) {
+        rv_fail(err, RV_INVALID, "option --%s is missing", option);
+        rv_hint(err, "Give a date as in --%s 2026-12-25.", option);
+        return RV_INVALID;
+    }
+    enum rv_code code = rv_date_read(text, &day, err);
+    *out_us = day * DAY_US;
+    return code == RV_OK ? code : rv_wrap(err, code, "option --%s", option);
+}
+
+int cmd_schedule_backfill(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    int64_t from_us = 0;
+    int64_t to_us = 0;
+    int made = 0;
+    enum rv_code code = read_day(cli, "from", &from_us, &err);
+    if (code == RV_OK) {
+        code = read_day(cli, "to", &to_us, &err);
+    }
+    if (code == RV_OK) {
+        code = open_company(cli, &session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_schedule_backfill(session, tenant, cli->argv[0], from_us, to_us, now_us(), &made,
+                                    &err);
+    }
+    rv_db_session_close(session);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    char text[RV_TIME_TEXT];
-    rv_time_text(next, text);
-    printf("schedule %s: next at %.19sZ (a serving reeve runs it)\n", schedule.name, text);
+    if (cli->json) {
+        cli_print_json(&cli->output,
+                       json_pack("{s:s,s:i}", "schedule", cli->argv[0], "made", made));
+    } else {
+        cli_print(&cli->output, "%d fires wait now (a serving reeve runs them)", made);
+    }
     return 0;
 }
 
@@ -105,22 +174,21 @@ static enum rv_code print_row(void *data, const struct rv_result *result, int ro
 {
     (void)err;
     const struct cli *cli = data;
+    if (!cli->json) {
+        cli_print(&cli->output, "%-16s %-8s %-18s %-18s next %.16s  last %.16s",
+                  rv_result_text(result, row, 0), rv_result_text(result, row, 1),
+                  rv_result_text(result, row, 2), rv_result_text(result, row, 3),
+                  rv_result_text(result, row, 5), rv_result_text(result, row, 6));
+        return RV_OK;
+    }
     json_t *line = json_object();
     for (int c = 0; c < rv_result_columns(result); c++) {
         json_object_set_new(line, rv_result_column_name(result, c),
-                            json_string(rv_result_text(result, row, c)));
+                            rv_result_is_null(result, row, c)
+                                ? json_null()
+                                : json_string(rv_result_text(result, row, c)));
     }
-    if (cli->json) {
-        char *text = rv_json_text(line);
-        puts(text);
-        rv_free(text);
-    } else {
-        printf("%-16s %-8s %-18s %-18s next %.16s  last %.16s\n", rv_result_text(result, row, 0),
-               rv_result_text(result, row, 1), rv_result_text(result, row, 2),
-               rv_result_text(result, row, 3), rv_result_text(result, row, 5),
-               rv_result_text(result, row, 6));
-    }
-    json_decref(line);
+    cli_print_json(&cli->output, line);
     return RV_OK;
 }
 
@@ -139,9 +207,6 @@ int cmd_schedule_list(struct cli *cli)
 
 int cmd_schedule_next(struct cli *cli)
 {
-    if (cli->argc != 1) {
-        return cli_usage(cli, "schedule next NAME");
-    }
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
@@ -156,22 +221,29 @@ int cmd_schedule_next(struct cli *cli)
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
+    json_t *list = json_array();
     for (int i = 0; i < count; i++) {
         char text[RV_TIME_TEXT];
         rv_time_text(fires[i], text);
-        printf("%.19sZ\n", text);
+        json_array_append_new(list, time_json(fires[i]));
+        if (!cli->json) {
+            cli_print(&cli->output, "%.19sZ", text);
+        }
     }
+    if (cli->json) {
+        cli_print_json(&cli->output,
+                       json_pack("{s:s,s:O}", "schedule", cli->argv[0], "next", list));
+    }
+    json_decref(list);
     return 0;
 }
 
 enum verb { VERB_PAUSE, VERB_RESUME, VERB_REMOVE, VERB_RUN };
 
-static int change(struct cli *cli, enum verb verb, const char *usage)
+static int change(struct cli *cli, enum verb verb)
 {
-    const char *reason = verb == VERB_PAUSE ? cli_option(cli, "--reason") : NULL;
-    if (cli->argc != 1) {
-        return cli_usage(cli, usage);
-    }
+    static const char *const done[] = {"paused", "resumed", "removed", "due"};
+    const char *reason = verb == VERB_PAUSE ? cli_option(cli, "reason") : NULL;
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
@@ -181,15 +253,11 @@ static int change(struct cli *cli, enum verb verb, const char *usage)
     if (code == RV_OK) {
         switch (verb) {
         case VERB_PAUSE:
-            code = rv_schedule_pause(session, tenant, name, 0, reason != NULL ? reason : "paused by hand",
-                                     now_us(), &err);
+            code = rv_schedule_pause(session, tenant, name, 0,
+                                     reason != NULL ? reason : "paused by hand", now_us(), &err);
             break;
-        case VERB_RESUME:
-            code = rv_schedule_resume(session, tenant, name, now_us(), &err);
-            break;
-        case VERB_REMOVE:
-            code = rv_schedule_remove(session, tenant, name, &err);
-            break;
+        case VERB_RESUME: code = rv_schedule_resume(session, tenant, name, now_us(), &err); break;
+        case VERB_REMOVE: code = rv_schedule_remove(session, tenant, name, &err); break;
         case VERB_RUN:
             code = rv_schedule_run_now(session, tenant, name, now_us(), &fire, &err);
             break;
@@ -199,26 +267,30 @@ static int change(struct cli *cli, enum verb verb, const char *usage)
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    printf("ok\n");
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s,s:s}", "schedule", name, "done", done[verb]));
+    } else {
+        cli_print(&cli->output, "schedule %s: %s", name, done[verb]);
+    }
     return 0;
 }
 
 int cmd_schedule_pause(struct cli *cli)
 {
-    return change(cli, VERB_PAUSE, "schedule pause NAME [--reason TEXT]");
+    return change(cli, VERB_PAUSE);
 }
 
 int cmd_schedule_resume(struct cli *cli)
 {
-    return change(cli, VERB_RESUME, "schedule resume NAME");
+    return change(cli, VERB_RESUME);
 }
 
 int cmd_schedule_remove(struct cli *cli)
 {
-    return change(cli, VERB_REMOVE, "schedule remove NAME");
+    return change(cli, VERB_REMOVE);
 }
 
 int cmd_schedule_run(struct cli *cli)
 {
-    return change(cli, VERB_RUN, "schedule run NAME");
+    return change(cli, VERB_RUN);
 }

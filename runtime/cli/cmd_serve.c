@@ -3,6 +3,7 @@
 #include "runtime/base/log.h"
 #include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
+#include "runtime/cli/reload.h"
 #include "runtime/hooks/callback.h"
 #include "runtime/hooks/sender.h"
 #include "runtime/http/api.h"
@@ -86,6 +87,8 @@ static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run,
 /* ---- schedules: the main job, then the agents ---- */
 
 struct serving {
+    const struct cli *cli;
+    struct rv_hooks *hooks;
     struct node *node;
     struct rv_schedule_service *schedules;
     struct firing *firings;
@@ -157,6 +160,13 @@ static bool drives(void *data, int32_t tenant)
 
 /* ---- the node ---- */
 
+static void on_hangup(void *data, int number)
+{
+    (void)number;
+    const struct serving *serving = data;
+    reload_settings(serving->cli, serving->hooks);
+}
+
 static void on_signal(void *data, int number)
 {
     struct serving *serving = data;
@@ -177,15 +187,23 @@ int cmd_serve(struct cli *cli)
     rv_config_address(cli->config, RV_SET_HTTP_LISTEN, address, &port);
     rv_log_level(rv_log_level_from_name(rv_config_text(cli->config, RV_SET_LOG_LEVEL)));
     struct rv_error err = {.code = RV_OK};
-    struct serving serving = {.stop = false};
-    if (place_serving_node(cli, &serving.node, &err) != RV_OK) {
+    struct serving serving = {.cli = cli};
+    struct rv_hook_vault *vault = NULL;
+    if (place_hook_vault(cli, &vault, &err) != RV_OK ||
+        place_serving_node(cli, &serving.node, &err) != RV_OK) {
+        rv_hook_vault_close(vault);
         return cli_fail(cli, &err);
     }
     struct node *node = serving.node;
     struct rv_hook_callbacks *callbacks =
-        rv_hook_callbacks_create(node->loop, node->db, node->approvals);
+        rv_hook_callbacks_create(node->loop, node->db, node->approvals, vault);
     struct rv_hooks *hooks =
-        rv_hooks_create(&(struct rv_hooks_options){.loop = node->loop, .db = node->db});
+        rv_hooks_create(&(struct rv_hooks_options){
+            .loop = node->loop,
+            .db = node->db,
+            .vault = vault,
+            .timeout_ms = rv_config_integer(cli->config, RV_SET_HOOKS_TIMEOUT)});
+    serving.hooks = hooks;
     struct rv_api *api = rv_api_create(&(struct rv_api_options){
         .loop = node->loop,
         .db = node->db,
@@ -209,6 +227,7 @@ int cmd_serve(struct cli *cli)
     if (code == RV_OK) {
         struct rv_signal *term = rv_signal_create(node->loop, SIGTERM, on_signal, &serving);
         struct rv_signal *interrupt = rv_signal_create(node->loop, SIGINT, on_signal, &serving);
+        struct rv_signal *hangup = rv_signal_create(node->loop, SIGHUP, on_hangup, &serving);
         node_drive(node, 0);
         serving.schedules =
             rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
@@ -217,12 +236,19 @@ int cmd_serve(struct cli *cli)
                                                                      .fire = on_fire,
                                                                      .data = &serving});
         bool brackets = strchr(address, ':') != NULL;
-        printf("the inbox is at %s://%s%s%s:%d/\n", certificate[0] != '\0' ? "https" : "http",
-               brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
+        char url[320];
+        snprintf(url, sizeof url, "%s://%s%s%s:%d/", certificate[0] != '\0' ? "https" : "http",
+                 brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
+        if (cli->json) {
+            cli_print_json(&cli->output, json_pack("{s:s}", "inbox", url));
+        } else {
+            cli_print(&cli->output, "the inbox is at %s", url);
+        }
         fflush(stdout);
         node_wait(node, &serving.stop, 0);
         rv_signal_close(term);
         rv_signal_close(interrupt);
+        rv_signal_close(hangup);
     }
     rv_api_stop(api);
     bool closed = false;
@@ -246,5 +272,6 @@ int cmd_serve(struct cli *cli)
     rv_api_destroy(api);
     rv_hook_callbacks_destroy(callbacks);
     node_close(node);
+    rv_hook_vault_close(vault);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

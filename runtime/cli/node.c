@@ -116,7 +116,10 @@ static void core_open(struct node_core *core, struct node *node)
 {
     core->node = node;
     core->loop = rv_loop_create(rv_clock_system());
-    core->db = rv_db_create(&(struct rv_db_options){.loop = core->loop, .uri = node->uri});
+    core->db = rv_db_create(&(struct rv_db_options){.loop = core->loop,
+                                                    .uri = node->uri,
+                                                    .connections = node->options.readers,
+                                                    .timeout_ms = node->options.query_timeout_ms});
     core->committer = rv_committer_create(&(struct rv_committer_options){
         .loop = core->loop,
         .database_uri = node->uri,
@@ -127,7 +130,8 @@ static void core_open(struct node_core *core, struct node *node)
     core->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
     core->approvals = rv_approvals_create(core->committer);
-    core->model = rv_model_create(&(struct rv_model_options){.loop = core->loop});
+    core->model = rv_model_create(&(struct rv_model_options){
+        .loop = core->loop, .deadline_ms = node->options.model_deadline_ms});
     core->store = rv_store_create(&(struct rv_store_options){
         .loop = core->loop,
         .db = core->db,
@@ -141,7 +145,7 @@ static void core_open(struct node_core *core, struct node *node)
         .gate = core->gate,
         .approvals = core->approvals,
         .port = rv_store_port(core->store),
-        .watch = node->watch,
+        .watch = node->options.watch,
         .resolutions_of = node_resolutions_of,
         .looked = looked,
         .looked_data = node,
@@ -157,11 +161,10 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     }
     struct node *node = rv_alloc(sizeof *node);
     node->uri = rv_strdup(options->uri);
+    node->name = rv_strdup(options->name);
+    node->options = *options;
     node->audit = audit;
     node->write_order = make_write_order();
-    node->watch = options->watch;
-    node->keep = options->keep;
-    node->keep_data = options->keep_data;
     node->core_count = options->cores > 0 ? options->cores : 1;
     node->cores = rv_alloc_array((size_t)node->core_count, sizeof *node->cores);
     struct rv_loop **loops = rv_alloc_array((size_t)node->core_count, sizeof(struct rv_loop *));
@@ -271,6 +274,8 @@ void node_drive(struct node *node, int32_t only_tenant)
         .loop = node->loop,
         .db = node->db,
         .only_tenant = only_tenant,
+        .lease_ms = node->options.lease_ms,
+        .name = node->name,
         .gained = gained,
         .lost = lost,
         .data = node,
@@ -299,9 +304,9 @@ bool node_wait(struct node *node, const bool *done, int64_t timeout_ms)
         }
         rv_loop_run_once(node->loop, left_ms < ROUND_MS ? (int)left_ms : ROUND_MS);
         int64_t now_us = rv_mono_us(rv_clock_system());
-        if (node->keep != NULL && !node->stopped && now_us - node->kept_us > KEEP_EVERY_US) {
+        if (node->options.keep != NULL && !node->stopped && now_us - node->kept_us > KEEP_EVERY_US) {
             node->kept_us = now_us;
-            node->keep(node->keep_data);
+            node->options.keep(node->options.keep_data);
         }
     }
     return true;
@@ -378,5 +383,6 @@ void node_close(struct node *node)
     rv_free(node->write_order);
     rv_free(node->cores);
     rv_free(node->uri);
+    rv_free(node->name);
     rv_free(node);
 }

@@ -34,8 +34,26 @@ struct node_core {
     bool closed; /* the main thread's */
 };
 
+struct node_options {
+    const char *uri;
+    const char *audit_key;
+    int cores;                 /* 0: one */
+    bool watch;                /* starts runs whenever exceptions are found, not only when told */
+    int readers;               /* connections per core; 0: the room's default, as below */
+    int64_t query_timeout_ms;  /* of a reading query */
+    int64_t model_deadline_ms; /* of one question to the model */
+    int64_t lease_ms;          /* how long companies are ours without a beat */
+    const char *name;          /* of this node; NULL: the host's */
+    /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked after.
+     * May be NULL. */
+    void (*keep)(void *data);
+    void *keep_data;
+};
+
 struct node {
     char *uri;
+    char *name;
+    struct node_options options; /* its texts are in uri and name */
     struct node_core *cores; /* [0] is the main one: commands, HTTP, hooks, schedules, the lease */
     int core_count;
     /* of the main core, for whoever is on the main thread */
@@ -48,26 +66,12 @@ struct node {
     struct rv_actors *actors;
     struct rv_lease *lease; /* NULL: does not drive runs */
     const struct rv_statement **write_order;
-    bool watch;
     bool stopped;
-    void (*keep)(void *data); /* see node_options */
-    void *keep_data;
     int64_t kept_us;
     int driven; /* companies whose orchestrator runs here */
     int64_t looks;      /* numbers given to looks at the exceptions so far */
     int64_t looked;     /* the newest look that is over ... */
     int looked_started; /* ... and how many runs it began */
-};
-
-struct node_options {
-    const char *uri;
-    const char *audit_key;
-    int cores;  /* 0: one */
-    bool watch; /* starts runs whenever exceptions are found, not only when told: reeve serve */
-    /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked after.
-     * May be NULL. */
-    void (*keep)(void *data);
-    void *keep_data;
 };
 
 RV_MUST enum rv_code node_open(const struct node_options *options, struct node **out,

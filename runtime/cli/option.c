@@ -71,9 +71,11 @@ static enum rv_code unknown_option(const struct cli_command *command, const char
     rv_fail(err, RV_INVALID, "`reeve %s%s%s` has no option --%s", command->noun,
             command->verb != NULL ? " " : "", command->verb != NULL ? command->verb : "", typed);
     if (suggestion.best != NULL) {
-        return rv_hint(err, "Did you mean --%s?", suggestion.best);
+        rv_hint(err, "Did you mean --%s?", suggestion.best);
+        return RV_INVALID;
     }
-    return rv_hint(err, "`reeve help %s` shows its options.", command->noun);
+    rv_hint(err, "`reeve help %s` shows its options.", command->noun);
+    return RV_INVALID;
 }
 
 /* One option at argv[*at]; `stop` when it is not ours to know yet. */
@@ -85,7 +87,8 @@ static enum rv_code read_option(struct cli *cli, int argc, char **argv, int *at,
         name = "help";
     } else if (argv[*at][1] != '-') {
         rv_fail(err, RV_INVALID, "\"%s\" is no option", argv[*at]);
-        return rv_hint(err, "Options have two dashes and their whole name, as in --json.");
+        rv_hint(err, "Options have two dashes and their whole name, as in --json.");
+        return RV_INVALID;
     }
     size_t length = strcspn(name, "=");
     const struct cli_option *option = find_option(cli->command, name, length);
@@ -100,7 +103,8 @@ static enum rv_code read_option(struct cli *cli, int argc, char **argv, int *at,
     if (option->value != NULL && value == NULL) {
         if (*at + 1 >= argc) {
             rv_fail(err, RV_INVALID, "--%s needs a value", option->name);
-            return rv_hint(err, "Write --%s %s.", option->name, option->value);
+            rv_hint(err, "Write --%s %s.", option->name, option->value);
+            return RV_INVALID;
         }
         value = argv[++*at];
     }
@@ -127,7 +131,8 @@ static enum rv_code read_everything(struct cli *cli, int argc, char **argv, stru
             }
             if (stop && cli->word_count == 0) {
                 rv_fail(err, RV_INVALID, "the option \"%s\" stands before the command", argv[at]);
-                return rv_hint(err, "Write the command first: reeve NOUN VERB %s.", argv[at]);
+                rv_hint(err, "Write the command first: reeve NOUN VERB %s.", argv[at]);
+                return RV_INVALID;
             }
         } else if (cli->word_count == CLI_WORDS_MAX) {
             return rv_fail(err, RV_INVALID, "more than %d arguments", CLI_WORDS_MAX);
@@ -216,7 +221,8 @@ enum rv_code cli_integer(const struct cli *cli, const char *name, int64_t otherw
     if (end == text || *end != '\0' || errno != 0 || number < least || number > most) {
         rv_fail(err, RV_INVALID, "%s: \"%s\" is not a whole number from %" PRId64 " to %" PRId64,
                 name, text, least, most);
-        return rv_hint(err, "Correct the number.");
+        rv_hint(err, "Correct the number.");
+        return RV_INVALID;
     }
     *out = number;
     return RV_OK;

@@ -1,6 +1,7 @@
 /* place.c -- see place.h. */
 #include "runtime/cli/place.h"
 
+#include "journal_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/db/migrate.h"
@@ -27,6 +28,9 @@ enum rv_code place_find(struct cli *cli, struct rv_error *err)
     const char *key = rv_config_text(cli->config, RV_SET_AUDIT_KEY_FILE);
     cli->audit_key =
         key[0] != '\0' ? key : rv_arena_printf(cli->arena, "%s/audit.key", cli->state_dir);
+    key = rv_config_text(cli->config, RV_SET_HOOKS_KEY_FILE);
+    cli->hook_key =
+        key[0] != '\0' ? key : rv_arena_printf(cli->arena, "%s/hooks.key", cli->state_dir);
     const char *uri = rv_config_text(cli->config, RV_SET_DATABASE_URI);
     cli->uri = uri[0] != '\0' ? uri : NULL;
     return RV_OK;
@@ -59,10 +63,16 @@ static enum rv_code make_state_dir(const char *path, struct rv_error *err)
     }
     umask(mask);
     if (failure != 0) {
-        rv_fail_errno(err, failure, "make the state folder \"%s\"", part);
-        return rv_hint(err, "Give another place with --state DIR or REEVE_STATE.");
+        enum rv_code code = rv_fail_errno(err, failure, "make the state folder \"%s\"", part);
+        rv_hint(err, "Give another place with --state DIR or REEVE_STATE.");
+        return code;
     }
     return RV_OK;
+}
+
+enum rv_code place_folder(const struct cli *cli, struct rv_error *err)
+{
+    return make_state_dir(cli->state_dir, err);
 }
 
 enum rv_code place_database(struct cli *cli, struct rv_error *err)
@@ -95,6 +105,61 @@ enum rv_code place_session(struct cli *cli, struct rv_db_session **out, struct r
     return code == RV_OK ? rv_db_session_open(cli->uri, out, err) : code;
 }
 
+/* ---- the key of web hook secrets ---- */
+
+struct sealing {
+    int32_t *tenants;
+    int count;
+};
+
+static enum rv_code take_tenant(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
+{
+    (void)err;
+    struct sealing *sealing = data;
+    sealing->tenants = rv_realloc(sealing->tenants, (size_t)(sealing->count + 1) * sizeof(int32_t));
+    sealing->tenants[sealing->count++] = (int32_t)rv_result_i64(result, row, 0);
+    return RV_OK;
+}
+
+/* A secret that does not open with this key is one receiver's trouble: said, and no reason to stop.
+ */
+static enum rv_code seal_all(const struct cli *cli, const struct rv_hook_vault *vault,
+                             struct rv_error *err)
+{
+    struct rv_db_session *session = NULL;
+    struct sealing all = {.count = 0};
+    enum rv_code code = rv_db_session_open(cli->uri, &session, err);
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, 0, &rv_sql_tenants_all, NULL, take_tenant, &all, err);
+    }
+    for (int i = 0; i < all.count && code == RV_OK; i++) {
+        int sealed = 0;
+        code = rv_hook_endpoints_seal(session, all.tenants[i], vault, &sealed, err);
+        if (sealed > 0) {
+            cli_say(&cli->output, "sealed the secrets of %d web hooks", sealed);
+        }
+        if (code == RV_CORRUPT) {
+            cli_say(&cli->output, "warning: %s. %s", err->message, err->hint);
+            rv_error_clear(err);
+            code = RV_OK;
+        }
+    }
+    rv_free(all.tenants);
+    rv_db_session_close(session);
+    return code;
+}
+
+enum rv_code place_hook_vault(struct cli *cli, struct rv_hook_vault **out, struct rv_error *err)
+{
+    *out = NULL;
+    enum rv_code code = place_database(cli, err);
+    if (code == RV_OK) {
+        code = rv_hook_vault_open(cli->hook_key, out, err);
+    }
+    return code == RV_OK ? seal_all(cli, *out, err) : code;
+}
+
 /* A private server that died is started again: everything above waits and goes on. */
 static void keep_private(void *data)
 {
@@ -116,12 +181,18 @@ static void keep_private(void *data)
 static enum rv_code open_node(struct cli *cli, int cores, bool watch, struct node **out, struct rv_error *err)
 {
     enum rv_code code = place_database(cli, err);
-    struct node_options options = {.uri = cli->uri,
-                                   .audit_key = cli->audit_key,
-                                   .cores = cores,
-                                   .watch = watch,
-                                   .keep = cli->is_private ? keep_private : NULL,
-                                   .keep_data = cli};
+    struct node_options options = {
+        .uri = cli->uri,
+        .audit_key = cli->audit_key,
+        .cores = cores,
+        .watch = watch,
+        .readers = (int)rv_config_integer(cli->config, RV_SET_DATABASE_READERS),
+        .query_timeout_ms = rv_config_integer(cli->config, RV_SET_DATABASE_TIMEOUT),
+        .model_deadline_ms = rv_config_integer(cli->config, RV_SET_MODEL_DEADLINE),
+        .lease_ms = rv_config_integer(cli->config, RV_SET_RUNTIME_LEASE),
+        .name = rv_config_node_name(cli->config),
+        .keep = cli->is_private ? keep_private : NULL,
+        .keep_data = cli};
     return code == RV_OK ? node_open(&options, out, err) : code;
 }
 

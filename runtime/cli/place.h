@@ -4,12 +4,15 @@
 
 #include "runtime/cli/cli.h"
 #include "runtime/db/private_postgres.h"
+#include "runtime/hooks/endpoint.h"
 
 /* Fills state_dir, audit_key and uri from the settings.  The uri stays NULL when the database is
  * reeve's own PostgreSQL: see place_database. */
 RV_MUST enum rv_code place_find(struct cli *cli, struct rv_error *err);
 /* True when reeve runs its own server; fills its options. */
 bool place_is_private(const struct cli *cli, struct rv_private_postgres_options *options);
+/* Makes state_dir where it is not there yet. */
+RV_MUST enum rv_code place_folder(const struct cli *cli, struct rv_error *err);
 /* Starts reeve's own PostgreSQL where no other is set, brings the database to this program's
  * schema, fills cli->uri. */
 RV_MUST enum rv_code place_database(struct cli *cli, struct rv_error *err);
@@ -17,6 +20,10 @@ RV_MUST enum rv_code place_database(struct cli *cli, struct rv_error *err);
 RV_MUST enum rv_code place_session(struct cli *cli, struct rv_db_session **out,
                                    struct rv_error *err);
 /* place_database, then a node: one core for a command, runtime.loops of them to serve. */
+/* The key of web hook secrets; seals what an earlier version left bare, in all companies.  The
+ * caller closes `out` (may be NULL), also on failure. */
+RV_MUST enum rv_code place_hook_vault(struct cli *cli, struct rv_hook_vault **out,
+                                      struct rv_error *err);
 RV_MUST enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err);
 RV_MUST enum rv_code place_serving_node(struct cli *cli, struct node **out, struct rv_error *err);
 

@@ -181,7 +181,8 @@ static enum rv_code unknown(const char *name, struct rv_error *err)
     }
     rv_fail(err, RV_INVALID, "there is no setting \"%s\"", name);
     if (suggestion.best != NULL) {
-        return rv_hint(err, "Did you mean \"%s\"?", suggestion.best);
+        rv_hint(err, "Did you mean \"%s\"?", suggestion.best);
+        return RV_INVALID;
     }
     rv_hint(err, "`reeve config list` shows all settings.");
     return RV_INVALID;
@@ -306,8 +307,9 @@ static enum rv_code load_file(struct rv_config *config, const char *given, char 
     for (int i = given != NULL ? 0 : 1; i < (given != NULL ? 1 : 3); i++) {
         FILE *file = places[i][0] != '\0' ? fopen(places[i], "re") : NULL;
         if (file == NULL && given != NULL) {
-            rv_fail_errno(err, errno, "open \"%s\"", given);
-            return rv_hint(err, "Correct --config or REEVE_CONFIG, or leave both out.");
+            enum rv_code code = rv_fail_errno(err, errno, "open \"%s\"", given);
+            rv_hint(err, "Correct --config or REEVE_CONFIG, or leave both out.");
+            return code;
         }
         if (file != NULL) {
             enum rv_code code = read_file(config, places[i], file, err);

@@ -82,7 +82,8 @@ static enum rv_code parse_bool(const struct rv_setting *setting, const char *tex
         }
     }
     rv_fail(err, RV_INVALID, "%s: \"%s\" is neither yes nor no", setting->name, text);
-    return rv_hint(err, "Write yes or no.");
+    rv_hint(err, "Write yes or no.");
+    return RV_INVALID;
 }
 
 static enum rv_code check_bounds(const struct rv_setting *setting, int64_t number,
@@ -111,7 +112,8 @@ static enum rv_code check_text(const struct rv_setting *setting, const char *tex
     if ((int64_t)strlen(text) > setting->max) {
         rv_fail(err, RV_INVALID, "%s: the value is longer than %" PRId64 " bytes", setting->name,
                 setting->max);
-        return rv_hint(err, "Give a shorter one.");
+        rv_hint(err, "Give a shorter one.");
+        return RV_INVALID;
     }
     return RV_OK;
 }
@@ -136,7 +138,8 @@ enum rv_code config_value_parse(const struct rv_setting *setting, const char *te
     case RV_SETTING_INTEGER:
         if (!parse_whole(text, out, &end) || *end != '\0') {
             rv_fail(err, RV_INVALID, "%s: \"%s\" is not a whole number", setting->name, text);
-            return rv_hint(err, "Write it as in %s = %s.", setting->name, setting->fallback);
+            rv_hint(err, "Write it as in %s = %s.", setting->name, setting->fallback);
+            return RV_INVALID;
         }
         return check_bounds(setting, *out, err);
     case RV_SETTING_ADDRESS:
@@ -144,7 +147,8 @@ enum rv_code config_value_parse(const struct rv_setting *setting, const char *te
         if (code == RV_OK && !config_address_parse(text, host, &port)) {
             rv_fail(err, RV_INVALID, "%s: \"%s\" is not an address with a port", setting->name,
                     text);
-            return rv_hint(err, "Write it as in %s = 127.0.0.1:8700 or [::1]:8700.", setting->name);
+            rv_hint(err, "Write it as in %s = 127.0.0.1:8700 or [::1]:8700.", setting->name);
+            return RV_INVALID;
         }
         return code;
     case RV_SETTING_TEXT:

@@ -3,11 +3,13 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/hooks/column.h"
 #include "runtime/hooks/sign.h"
 
 #include "hooks_sql.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@ struct rv_hook_callbacks {
     struct rv_loop *loop;
     struct rv_db *db;
     struct rv_approvals *approvals;
+    const struct rv_hook_vault *vault;
 };
 
 struct receive {
@@ -33,10 +36,11 @@ struct receive {
 };
 
 struct rv_hook_callbacks *rv_hook_callbacks_create(struct rv_loop *loop, struct rv_db *db,
-                                                   struct rv_approvals *approvals)
+                                                   struct rv_approvals *approvals,
+                                                   const struct rv_hook_vault *vault)
 {
     struct rv_hook_callbacks *callbacks = rv_alloc(sizeof *callbacks);
-    *callbacks = (struct rv_hook_callbacks){loop, db, approvals};
+    *callbacks = (struct rv_hook_callbacks){loop, db, approvals, vault};
     return callbacks;
 }
 
@@ -169,21 +173,22 @@ static bool is_authentic(const struct receive *receive, const struct rv_result *
                                       .timestamp = receive->message.timestamp,
                                       .body = receive->message.body,
                                       .length = receive->message.body_length};
-    if (!rv_result_is_null(result, 0, 0)) {
-        keys.secret_length = rv_result_bytes(result, 0, 0, secret, sizeof secret);
-        keys.secret = keys.secret_length >= RV_HOOK_SECRET_MIN ? secret : NULL;
-    }
-    if (!rv_result_is_null(result, 0, 1)) {
-        keys.old_secret_length = rv_result_bytes(result, 0, 1, old_secret, sizeof old_secret);
-        keys.old_secret = keys.old_secret_length >= RV_HOOK_SECRET_MIN ? old_secret : NULL;
-    }
+    const struct rv_hook_vault *vault = receive->callbacks->vault;
+    keys.secret_length = rv_hook_column_open(vault, receive->tenant, receive->endpoint,
+                                             RV_HOOK_FIELD_SECRET, result, 0, 0, secret);
+    keys.secret = keys.secret_length >= RV_HOOK_SECRET_MIN ? secret : NULL;
+    keys.old_secret_length = rv_hook_column_open(vault, receive->tenant, receive->endpoint,
+                                                 RV_HOOK_FIELD_SECRET, result, 0, 1, old_secret);
+    keys.old_secret = keys.old_secret_length >= RV_HOOK_SECRET_MIN ? old_secret : NULL;
     if (!rv_result_is_null(result, 0, 2) &&
         rv_result_bytes(result, 0, 2, public_key, sizeof public_key) == RV_HOOK_PUBLIC_BYTES) {
         keys.public_key = public_key;
     }
-    return rv_hook_verify(&keys, &message, receive->message.signature) &&
-           rv_hook_is_fresh(receive->message.timestamp,
-                            rv_now_us(rv_loop_clock(receive->callbacks->loop)));
+    bool authentic = rv_hook_verify(&keys, &message, receive->message.signature);
+    sodium_memzero(secret, sizeof secret);
+    sodium_memzero(old_secret, sizeof old_secret);
+    return authentic && rv_hook_is_fresh(receive->message.timestamp,
+                                         rv_now_us(rv_loop_clock(receive->callbacks->loop)));
 }
 
 static void on_keys(void *data, enum rv_code code, const struct rv_result *result,

@@ -17,11 +17,14 @@
 
 #include "runtime/approval/approval.h"
 #include "runtime/db/db.h"
+#include "runtime/hooks/vault.h"
 
 struct rv_hook_callbacks;
 
+/* `vault` outlives the callbacks. */
 struct rv_hook_callbacks *rv_hook_callbacks_create(struct rv_loop *loop, struct rv_db *db,
-                                                   struct rv_approvals *approvals);
+                                                   struct rv_approvals *approvals,
+                                                   const struct rv_hook_vault *vault);
 void rv_hook_callbacks_destroy(struct rv_hook_callbacks *callbacks); /* when nothing is pending */
 
 /* Borrowed until done; NULL where the request had no such field. */

@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
+#include "runtime/hooks/column.h"
 
 #include "hooks_sql.h"
 
@@ -19,7 +20,8 @@ static enum rv_code check_url(const struct rv_hook_endpoint *endpoint, struct rv
     bool http = strncmp(endpoint->url, "http://", 7) == 0;
     if (!https && !(http && endpoint->allow_private)) {
         rv_fail(err, RV_INVALID, "url \"%.100s\" must start with https://", endpoint->url);
-        return rv_hint(err, "Plain http is only allowed together with private addresses.");
+        rv_hint(err, "Plain http is only allowed together with private addresses.");
+        return RV_INVALID;
     }
     if (strlen(endpoint->url) > URL_MAX || strpbrk(endpoint->url, " \t\r\n") != NULL) {
         return rv_fail(err, RV_INVALID, "url must be at most %d bytes without white space",
@@ -52,7 +54,17 @@ static enum rv_code change(struct rv_db_session *session, int32_t tenant,
     return code;
 }
 
+static void put_sealed(struct rv_args *args, int index, const struct rv_hook_vault *vault,
+                       int32_t tenant, int64_t endpoint, enum rv_hook_field field,
+                       const uint8_t *secret, size_t length)
+{
+    uint8_t sealed[RV_HOOK_SEALED_MAX];
+    rv_args_bytes(args, index, sealed,
+                  rv_hook_seal(vault, tenant, endpoint, field, secret, length, sealed));
+}
+
 enum rv_code rv_hook_endpoint_add(struct rv_db_session *session, int32_t tenant,
+                                  const struct rv_hook_vault *vault,
                                   const struct rv_hook_endpoint *endpoint, int64_t now_us,
                                   struct rv_hook_endpoint_keys *out, struct rv_error *err)
 {
@@ -72,8 +84,8 @@ enum rv_code rv_hook_endpoint_add(struct rv_db_session *session, int32_t tenant,
     rv_args_i32(args, 1, tenant);
     rv_args_i64(args, 2, out->id);
     rv_args_text(args, 3, endpoint->url);
-    rv_args_bytes(args, 4, secret, sizeof secret);
-    rv_args_bytes(args, 5, seed, sizeof seed);
+    put_sealed(args, 4, vault, tenant, out->id, RV_HOOK_FIELD_SECRET, secret, sizeof secret);
+    put_sealed(args, 5, vault, tenant, out->id, RV_HOOK_FIELD_SEED, seed, sizeof seed);
     rv_args_text(args, 6, endpoint->events);
     rv_args_text(args, 7, endpoint->person);
     rv_args_bool(args, 8, endpoint->allow_private);
@@ -82,19 +94,111 @@ enum rv_code rv_hook_endpoint_add(struct rv_db_session *session, int32_t tenant,
     return change(session, tenant, &rv_sql_hook_endpoint_put, args, "person for callbacks", err);
 }
 
-enum rv_code rv_hook_endpoint_rotate(struct rv_db_session *session, int32_t tenant, int64_t id,
-                                     char secret[RV_HOOK_KEY_TEXT], struct rv_error *err)
+enum rv_code rv_hook_endpoint_rotate(struct rv_db_session *session, int32_t tenant,
+                                     const struct rv_hook_vault *vault, int64_t id,
+                                     int32_t overlap_s, char secret[RV_HOOK_KEY_TEXT],
+                                     struct rv_error *err)
 {
     uint8_t bytes[SECRET_BYTES];
+    if (overlap_s < 0 || overlap_s > RV_HOOK_OVERLAP_MAX_S) {
+        return rv_fail(err, RV_INVALID, "the overlap must be from 0 to %d seconds",
+                       RV_HOOK_OVERLAP_MAX_S);
+    }
     rv_random_secret(bytes, sizeof bytes);
     rv_hook_key_text("whsec_", bytes, sizeof bytes, secret);
     struct rv_args *args = rv_args_create(&rv_sql_hook_endpoint_rotate);
     rv_args_i32(args, 1, tenant);
     rv_args_i64(args, 2, id);
-    rv_args_bytes(args, 3, bytes, sizeof bytes);
-    rv_args_i32(args, 4, RV_HOOK_OVERLAP_S);
+    put_sealed(args, 3, vault, tenant, id, RV_HOOK_FIELD_SECRET, bytes, sizeof bytes);
+    rv_args_i32(args, 4, overlap_s);
     sodium_memzero(bytes, sizeof bytes);
     return change(session, tenant, &rv_sql_hook_endpoint_rotate, args, "hook endpoint", err);
+}
+
+/* ---- what an earlier version stored bare ---- */
+
+struct sealing {
+    const struct rv_hook_vault *vault;
+    int32_t tenant;
+    struct rv_args **changes; /* one per endpoint that has something bare */
+    int count;
+    int64_t unopened; /* an endpoint whose sealed secret is not ours; 0 none */
+};
+
+/* Puts the sealed form of a column into `args`; SQL NULL leaves the column as it is. */
+static bool seal_column(struct sealing *sealing, const struct rv_result *result, int row,
+                        int column, enum rv_hook_field field, struct rv_args *args, int index)
+{
+    uint8_t stored[RV_HOOK_STORED_MAX];
+    uint8_t opened[RV_HOOK_SECRET_MAX];
+    int64_t endpoint = rv_result_i64(result, row, 0);
+    size_t length = rv_hook_column_stored(result, row, column, stored);
+    bool bare = length > 0 && length <= RV_HOOK_SECRET_MAX;
+    if (bare) {
+        put_sealed(args, index, sealing->vault, sealing->tenant, endpoint, field, stored, length);
+    } else {
+        rv_args_null(args, index);
+        if (length > 0 && rv_hook_unseal(sealing->vault, sealing->tenant, endpoint, field, stored,
+                                         length, opened) == 0) {
+            sealing->unopened = endpoint;
+        }
+    }
+    sodium_memzero(stored, sizeof stored);
+    sodium_memzero(opened, sizeof opened);
+    return bare;
+}
+
+static enum rv_code take_secrets(void *data, const struct rv_result *result, int row,
+                                 struct rv_error *err)
+{
+    (void)err;
+    struct sealing *sealing = data;
+    struct rv_args *args = rv_args_create(&rv_sql_hook_secrets_put);
+    rv_args_i32(args, 1, sealing->tenant);
+    rv_args_i64(args, 2, rv_result_i64(result, row, 0));
+    bool secret = seal_column(sealing, result, row, 1, RV_HOOK_FIELD_SECRET, args, 3);
+    bool old = seal_column(sealing, result, row, 2, RV_HOOK_FIELD_SECRET, args, 4);
+    bool seed = seal_column(sealing, result, row, 3, RV_HOOK_FIELD_SEED, args, 5);
+    if (!secret && !old && !seed) {
+        rv_args_destroy(args);
+        return RV_OK;
+    }
+    sealing->changes =
+        rv_realloc(sealing->changes, (size_t)(sealing->count + 1) * sizeof(struct rv_args *));
+    sealing->changes[sealing->count++] = args;
+    return RV_OK;
+}
+
+enum rv_code rv_hook_endpoints_seal(struct rv_db_session *session, int32_t tenant,
+                                    const struct rv_hook_vault *vault, int *count,
+                                    struct rv_error *err)
+{
+    struct sealing sealing = {.vault = vault, .tenant = tenant};
+    struct rv_args *args = rv_args_create(&rv_sql_hook_secrets);
+    rv_args_i32(args, 1, tenant);
+    enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_hook_secrets, args,
+                                            take_secrets, &sealing, err);
+    *count = 0;
+    for (int i = 0; i < sealing.count; i++) {
+        if (code == RV_OK) {
+            code = change(session, tenant, &rv_sql_hook_secrets_put, sealing.changes[i],
+                          "hook endpoint", err);
+            *count += code == RV_OK;
+        } else {
+            rv_args_destroy(sealing.changes[i]);
+        }
+    }
+    rv_free(sealing.changes);
+    if (code == RV_OK && sealing.unopened != 0) {
+        code = rv_fail(err, RV_CORRUPT,
+                       "the secret of hook endpoint %" PRId64 " does not open with this hook key",
+                       sealing.unopened);
+        rv_hint(err,
+                "Restore the hook key from its backup, or make a new secret: "
+                "`reeve hook rotate %" PRId64 "`, and give it to the receiver.",
+                sealing.unopened);
+    }
+    return code;
 }
 
 enum rv_code rv_hook_endpoint_enable(struct rv_db_session *session, int32_t tenant, int64_t id,

@@ -6,9 +6,12 @@
 #define REEVE_RUNTIME_HOOKS_ENDPOINT_H
 
 #include "runtime/db/db.h"
-#include "runtime/hooks/sign.h"
+#include "runtime/hooks/vault.h"
 
-enum { RV_HOOK_OVERLAP_S = 24 * 3600 }; /* both secrets sign for a day after a rotation */
+enum {
+    RV_HOOK_OVERLAP_S = 24 * 3600,         /* both secrets sign for a day after a rotation */
+    RV_HOOK_OVERLAP_MAX_S = 30 * 24 * 3600 /* longer, and a stolen secret stays good */
+};
 
 struct rv_hook_endpoint {
     const char *url;    /* https, or http when allow_private */
@@ -25,18 +28,27 @@ struct rv_hook_endpoint_keys {
 };
 
 RV_MUST enum rv_code rv_hook_endpoint_add(struct rv_db_session *session, int32_t tenant,
+                                          const struct rv_hook_vault *vault,
                                           const struct rv_hook_endpoint *endpoint, int64_t now_us,
                                           struct rv_hook_endpoint_keys *out, struct rv_error *err);
-/* Makes a new secret; the old one stays valid for RV_HOOK_OVERLAP_S. */
+/* Makes a new secret; the old one signs and is accepted beside it for `overlap_s` (0: it is stolen,
+ * and ends now). */
 RV_MUST enum rv_code rv_hook_endpoint_rotate(struct rv_db_session *session, int32_t tenant,
-                                             int64_t id, char secret[RV_HOOK_KEY_TEXT],
+                                             const struct rv_hook_vault *vault, int64_t id,
+                                             int32_t overlap_s, char secret[RV_HOOK_KEY_TEXT],
                                              struct rv_error *err);
+/* Seals what an earlier version stored bare; `count` says how many endpoints.  RV_CORRUPT when a
+ * sealed secret does not open with this key: the other endpoints are sealed all the same. */
+RV_MUST enum rv_code rv_hook_endpoints_seal(struct rv_db_session *session, int32_t tenant,
+                                            const struct rv_hook_vault *vault, int *count,
+                                            struct rv_error *err);
 RV_MUST enum rv_code rv_hook_endpoint_enable(struct rv_db_session *session, int32_t tenant,
                                              int64_t id, bool enabled, struct rv_error *err);
 /* Dead letters of an endpoint (0: of all) are sent again; `count` says how many. */
 RV_MUST enum rv_code rv_hook_redrive(struct rv_db_session *session, int32_t tenant,
                                      int64_t endpoint, int *count, struct rv_error *err);
-/* `each` gets id, url, events, enabled, person, disabled reason, pending, dead as columns 0..7. */
+/* `each` gets id, url, events, enabled, person, disabled reason, pending, dead, rotating (an old
+ * secret is still good) as columns 0..8. */
 RV_MUST enum rv_code rv_hook_list(struct rv_db_session *session, int32_t tenant,
                                   enum rv_code (*each)(void *data, const struct rv_result *result,
                                                        int row, struct rv_error *err),

@@ -4,11 +4,13 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/hooks/column.h"
 #include "runtime/hooks/sign.h"
 
 #include "hooks_sql.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -203,9 +205,7 @@ static void on_posted(void *data, const struct rv_post_result *result)
     int64_t wait_ms = 0;
     switch (rv_hook_decide(result, delivery->attempt, hooks->options.retry_ms,
                            hooks->options.retry_count, rv_random_next(&hooks->random), &wait_ms)) {
-    case RV_HOOK_DELIVERED:
-        record(hooks, delivery, "delivered", 0, result);
-        break;
+    case RV_HOOK_DELIVERED: record(hooks, delivery, "delivered", 0, result); break;
     case RV_HOOK_RETRY:
         rv_log(RV_LOG_WARN, "hooks", "HOOK-RETRY",
                "delivery failed tenant=%d endpoint=%" PRId64
@@ -225,8 +225,7 @@ static void on_posted(void *data, const struct rv_post_result *result)
                (int)delivery->tenant, delivery->endpoint, delivery->message, result->status);
         record(hooks, delivery, "dead", 0, result);
         break;
-    default:
-        RV_UNREACHABLE("unknown next step of a delivery");
+    default: RV_UNREACHABLE("unknown next step of a delivery");
     }
     unlink_delivery(delivery);
     rv_free(delivery);
@@ -234,14 +233,6 @@ static void on_posted(void *data, const struct rv_post_result *result)
 }
 
 /* ---- sending ---- */
-
-static size_t read_key(const struct rv_result *result, int row, int column,
-                       uint8_t out[RV_HOOK_SECRET_MAX])
-{
-    return rv_result_is_null(result, row, column)
-               ? 0
-               : rv_result_bytes(result, row, column, out, RV_HOOK_SECRET_MAX);
-}
 
 static void send_one(struct tenant_work *work, const struct rv_result *result, int row)
 {
@@ -266,11 +257,22 @@ static void send_one(struct tenant_work *work, const struct rv_result *result, i
     hooks->deliveries = delivery;
     hooks->in_flight++;
     work->in_flight++;
-    keys.secret_length = read_key(result, row, 5, secret);
-    keys.old_secret_length = read_key(result, row, 6, old_secret);
-    keys.secret = keys.secret_length > 0 ? secret : NULL;
+    const struct rv_hook_vault *vault = hooks->options.vault;
+    keys.secret_length = rv_hook_column_open(vault, work->tenant, delivery->endpoint,
+                                             RV_HOOK_FIELD_SECRET, result, row, 5, secret);
+    keys.old_secret_length = rv_hook_column_open(vault, work->tenant, delivery->endpoint,
+                                                 RV_HOOK_FIELD_SECRET, result, row, 6, old_secret);
     keys.old_secret = keys.old_secret_length > 0 ? old_secret : NULL;
-    keys.seed = read_key(result, row, 7, seed) == RV_HOOK_SEED_BYTES ? seed : NULL;
+    keys.seed = rv_hook_column_open(vault, work->tenant, delivery->endpoint, RV_HOOK_FIELD_SEED,
+                                    result, row, 7, seed) == RV_HOOK_SEED_BYTES
+                    ? seed
+                    : NULL;
+    if (keys.secret_length == 0) { /* unsigned it must not go out */
+        static const struct rv_post_result unopened = {
+            .error = "the endpoint's secret does not open with this node's hook key"};
+        on_posted(delivery, &unopened);
+        return;
+    }
     snprintf(id, sizeof id, "msg_%" PRId32 "_%" PRId64, work->tenant, delivery->message);
     snprintf(timestamp, sizeof timestamp, "%" PRId64,
              rv_now_us(rv_loop_clock(hooks->options.loop)) / 1000000);
@@ -278,6 +280,9 @@ static void send_one(struct tenant_work *work, const struct rv_result *result, i
     message.timestamp = timestamp;
     rv_buf_init(&signatures, SIGNATURES_MAX);
     rv_hook_sign(&keys, &message, &signatures);
+    sodium_memzero(secret, sizeof secret);
+    sodium_memzero(old_secret, sizeof old_secret);
+    sodium_memzero(seed, sizeof seed);
     snprintf(headers[0], sizeof headers[0], "webhook-id: %s", id);
     snprintf(headers[1], sizeof headers[1], "webhook-timestamp: %s", timestamp);
     snprintf(headers[2], sizeof headers[2], "webhook-signature: %s", signatures.data);
@@ -329,11 +334,15 @@ static void on_claimed(void *data, enum rv_code code, const struct rv_result *re
         return;
     }
     int rows = rv_result_rows(result);
+    work->busy = true; /* one that fails at once must not end the turn under our feet */
     for (int row = 0; row < rows; row++) {
         send_one(work, result, row);
     }
+    work->busy = false;
     if (rows == 0) {
         end_turn(work);
+    } else if (work->in_flight == 0) {
+        claim(work);
     }
 }
 
@@ -394,6 +403,11 @@ static void fan_out(struct tenant_work *work)
     rv_db_query(hooks->options.db, work->tenant, &rv_sql_hook_fan_out, args, on_fanned_out, work);
 }
 
+void rv_hooks_timeout(struct rv_hooks *hooks, int64_t timeout_ms)
+{
+    hooks->options.timeout_ms = timeout_ms;
+}
+
 void rv_hooks_poke(struct rv_hooks *hooks, int32_t tenant)
 {
     if (hooks->closing) {
@@ -448,6 +462,7 @@ struct rv_hooks *rv_hooks_create(const struct rv_hooks_options *options)
     if (options->look_ms <= 0) {
         hooks->options.look_ms = RV_HOOK_LOOK_MS;
     }
+    RV_ASSERT(options->vault != NULL);
     rv_random_secret(&hooks->random, sizeof hooks->random);
     hooks->poster = rv_poster_create(options->loop);
     hooks->timer = rv_timer_create(options->loop, on_timer, hooks);

@@ -15,6 +15,7 @@
 
 #include "runtime/db/db.h"
 #include "runtime/hooks/post.h"
+#include "runtime/hooks/vault.h"
 
 enum {
     RV_HOOK_LOOK_MS = 1000, /* how often all tenants are looked at when nobody pokes */
@@ -29,6 +30,7 @@ struct rv_hooks;
 struct rv_hooks_options {
     struct rv_loop *loop;
     struct rv_db *db;
+    const struct rv_hook_vault *vault; /* opens the endpoints' secrets; outlives the sender */
     const int64_t *retry_ms; /* waits after the 1st, 2nd ... failure; NULL: the specification's */
     int retry_count;
     int64_t timeout_ms; /* per attempt; 0: 15 s */
@@ -38,6 +40,8 @@ struct rv_hooks_options {
 struct rv_hooks *rv_hooks_create(const struct rv_hooks_options *options);
 /* Attempts in flight are dropped (their claims expire); `closed` may be NULL. */
 void rv_hooks_close(struct rv_hooks *hooks, void (*closed)(void *data), void *data);
+/* Another time per attempt, for those that begin from now on; 0: 15 s. */
+void rv_hooks_timeout(struct rv_hooks *hooks, int64_t timeout_ms);
 /* New outbox rows of this tenant may be there. */
 void rv_hooks_poke(struct rv_hooks *hooks, int32_t tenant);
 

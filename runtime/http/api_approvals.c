@@ -55,7 +55,8 @@ static enum rv_code read_decision(struct rv_call *call, struct rv_vote *vote, co
     struct rv_hash unused;
     if (!rv_hash_from_hex(vote->digest_hex, &unused)) {
         rv_fail(err, RV_INVALID, "digest must be 64 hexadecimal digits");
-        return rv_hint(err, "Send the digest that GET /v1/approvals/{id} gave for what you saw.");
+        rv_hint(err, "Send the digest that GET /v1/approvals/{id} gave for what you saw.");
+        return RV_INVALID;
     }
     *field = "comment";
     vote->comment = rv_json_str(call->body, "comment", "");
@@ -64,7 +65,8 @@ static enum rv_code read_decision(struct rv_call *call, struct rv_vote *vote, co
     }
     if (!vote->approve && vote->comment[strspn(vote->comment, " \t\r\n")] == '\0') {
         rv_fail(err, RV_INVALID, "a rejection needs a comment");
-        return rv_hint(err, "Say in one sentence why, for those who have to correct it.");
+        rv_hint(err, "Say in one sentence why, for those who have to correct it.");
+        return RV_INVALID;
     }
     return RV_OK;
 }

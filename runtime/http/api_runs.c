@@ -51,7 +51,7 @@ void rv_api_run_start(struct rv_call *call)
     struct rv_error err = {.code = RV_OK};
     const char *exception = NULL;
     if (need_name(call->body, "exception", &exception, &err) != RV_OK) {
-        (void)rv_hint(&err, "A run handles an open exception: GET /v1/exceptions?state=open.");
+        rv_hint(&err, "A run handles an open exception: GET /v1/exceptions?state=open.");
         rv_call_fail(call, &err, "exception");
         return;
     }

@@ -29,7 +29,8 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
     rv_fail(err, RV_INVALID,
             "name of a person must be 1 to %d characters without space, comma or colon",
             RV_PERSON_NAME_MAX);
-    return rv_hint(err, "Use the account name of your directory, e.g. controller.north.");
+    rv_hint(err, "Use the account name of your directory, e.g. controller.north.");
+    return RV_INVALID;
 }
 
 static enum rv_code check_roles(const char *roles, struct rv_error *err)
@@ -40,8 +41,9 @@ static enum rv_code check_roles(const char *roles, struct rv_error *err)
         bool comma = *at == ',' && at > roles && at[-1] != ',' && at[1] != '\0';
         if (!letter && !comma) {
             rv_fail(err, RV_INVALID, "roles \"%s\" is not a comma-separated list of words", roles);
-            return rv_hint(err,
+            rv_hint(err,
                            "Words are lower-case letters, digits, _ and dots, e.g. controller,ap.manager.");
+            return RV_INVALID;
         }
     }
     return RV_OK;
@@ -75,7 +77,8 @@ static enum rv_code read_password(int fd, char out[RV_PASSWORD_MAX + 2], struct 
     out[length] = '\0';
     if (length < RV_PASSWORD_MIN || strlen(out) != length) {
         rv_fail(err, RV_INVALID, "the password must have at least %d characters", RV_PASSWORD_MIN);
-        return rv_hint(err, "Four random words are easy to remember and long enough.");
+        rv_hint(err, "Four random words are easy to remember and long enough.");
+        return RV_INVALID;
     }
     return RV_OK;
 }
@@ -176,7 +179,8 @@ enum rv_code rv_token_make(struct rv_db_session *session, int32_t tenant, const 
     }
     if (label[0] == '\0' || strlen(label) > LABEL_MAX) {
         rv_fail(err, RV_INVALID, "label of a token must be 1 to %d bytes", LABEL_MAX);
-        return rv_hint(err, "Say where it is used, so that it can be revoked one day.");
+        rv_hint(err, "Say where it is used, so that it can be revoked one day.");
+        return RV_INVALID;
     }
     *id = rv_id_make(now_us);
     rv_credential_make_token(tenant, *id, out, &hash);

@@ -451,7 +451,8 @@ enum rv_code rv_http_server_create(const struct rv_http_options *options,
     RV_ON_LOOP(options->loop);
     if ((options->certificate_file == NULL) != (options->key_file == NULL)) {
         rv_fail(err, RV_INVALID, "HTTPS needs both a certificate file and a key file");
-        return rv_hint(err, "Set both, or none for plain HTTP on this machine.");
+        rv_hint(err, "Set both, or none for plain HTTP on this machine.");
+        return RV_INVALID;
     }
     struct rv_http_server *server = rv_alloc(sizeof *server);
     struct rv_http_limits *limits = &server->options.limits;

@@ -24,7 +24,8 @@ static enum rv_code fail_openssl(struct rv_error *err, const char *what, const c
     ERR_clear_error();
     rv_fail(err, RV_INVALID, "could not use the %s file \"%s\" for HTTPS", what, file);
     rv_detail(err, "%s", reason);
-    return rv_hint(err, "Give a PEM certificate chain and its private key, readable by reeve.");
+    rv_hint(err, "Give a PEM certificate chain and its private key, readable by reeve.");
+    return RV_INVALID;
 }
 
 enum rv_code rv_tls_server_create(const char *certificate_file, const char *key_file,

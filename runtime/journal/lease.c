@@ -7,6 +7,7 @@
 #include "runtime/base/random.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,10 +51,19 @@ static int64_t mono_us(const struct rv_lease *lease)
     return rv_mono_us(rv_loop_clock(lease->options.loop));
 }
 
+/* `part` is one of the enum's times for a lease of RV_LEASE_MS. */
+static int64_t share_ms(const struct rv_lease *lease, int64_t part)
+{
+    return lease->options.lease_ms * part / RV_LEASE_MS;
+}
+
 struct rv_lease *rv_lease_create(const struct rv_lease_options *options)
 {
     struct rv_lease *lease = rv_alloc(sizeof *lease);
     lease->options = *options;
+    if (lease->options.lease_ms == 0) {
+        lease->options.lease_ms = RV_LEASE_MS;
+    }
     lease->node = rv_id_make(rv_now_us(rv_loop_clock(options->loop)));
     lease->timer = rv_timer_create(options->loop, on_timer, lease);
     rv_timer_start(lease->timer, 0);
@@ -97,9 +107,9 @@ static void on_timer(void *data)
     if (lease->closing) {
         return;
     }
-    rv_timer_start(lease->timer, RV_LEASE_BEAT_MS);
-    if (lease->renewed_us != 0 &&
-        mono_us(lease) - lease->renewed_us > (RV_LEASE_MS - RV_LEASE_MARGIN_MS) * 1000) {
+    rv_timer_start(lease->timer, share_ms(lease, RV_LEASE_BEAT_MS));
+    if (lease->renewed_us != 0 && mono_us(lease) - lease->renewed_us >
+                                      share_ms(lease, RV_LEASE_MS - RV_LEASE_MARGIN_MS) * 1000) {
         start_over(lease);
         lease->renewed_us = 0;
     }
@@ -110,12 +120,16 @@ static void on_timer(void *data)
     lease->asked_as = lease->node;
     lease->sent_us = mono_us(lease);
     char host[64] = "";
-    gethostname(host, sizeof host - 1);
+    if (lease->options.name != NULL && lease->options.name[0] != '\0') {
+        snprintf(host, sizeof host, "%s", lease->options.name);
+    } else {
+        gethostname(host, sizeof host - 1);
+    }
     struct rv_args *args = rv_args_create(&rv_sql_node_beat);
     rv_args_i64(args, 1, lease->node);
     rv_args_text(args, 2, host);
     rv_args_i32(args, 3, (int32_t)getpid());
-    rv_args_i64(args, 4, RV_LEASE_MS);
+    rv_args_i64(args, 4, lease->options.lease_ms);
     rv_db_query(lease->options.db, 0, &rv_sql_node_beat, args, on_beat, lease);
 }
 

@@ -25,6 +25,8 @@ struct rv_lease_options {
     struct rv_loop *loop;
     struct rv_db *db;
     int32_t only_tenant; /* 0: any */
+    int64_t lease_ms;    /* 0: RV_LEASE_MS; beats and margin keep their share of it */
+    const char *name;    /* of this node, for people; NULL: the host's; borrowed */
     void (*gained)(void *data, int32_t tenant, int64_t epoch);
     void (*lost)(void *data, int32_t tenant);
     void *data;

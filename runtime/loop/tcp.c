@@ -106,7 +106,8 @@ enum rv_code rv_listener_open(struct rv_loop *loop, const char *address, int por
         uv_ip6_addr(address, port, (struct sockaddr_in6 *)&where) != 0) {
         rv_fail(err, RV_INVALID, "\"%s\" is not a numeric IPv4 or IPv6 address to listen on",
                 address);
-        return rv_hint(err, "Use 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks.");
+        rv_hint(err, "Use 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks.");
+        return RV_INVALID;
     }
     struct rv_listener *listener = rv_alloc(sizeof *listener);
     listener->accepted = accepted;
@@ -121,10 +122,12 @@ enum rv_code rv_listener_open(struct rv_loop *loop, const char *address, int por
     }
     if (status != 0) {
         uv_close((uv_handle_t *)&listener->uv, on_listener_closed);
-        rv_fail(err, status == UV_EACCES ? RV_DENIED : RV_UNAVAILABLE,
-                "could not listen on %s port %d", address, port);
+        enum rv_code code =
+            rv_fail(err, status == UV_EACCES ? RV_DENIED : RV_UNAVAILABLE,
+                    "could not listen on %s port %d", address, port);
         rv_detail(err, "%s", uv_strerror(status));
-        return rv_hint(err, "Choose another port, or stop the program that uses this one.");
+        rv_hint(err, "Choose another port, or stop the program that uses this one.");
+        return code;
     }
     *out = listener;
     return RV_OK;

@@ -246,7 +246,8 @@ static enum rv_code check_fields(const struct running *run)
     json_t *value;
     if (!json_is_object(run->one) || !json_is_string(json_object_get(run->one, "name"))) {
         rv_fail(run->err, RV_INVALID, "%s: a case is a table with a name", run->file);
-        return rv_hint(run->err, "Write it as in { name = \"...\", exception = {...}, ... }.");
+        rv_hint(run->err, "Write it as in { name = \"...\", exception = {...}, ... }.");
+        return RV_INVALID;
     }
     json_object_foreach((json_t *)(uintptr_t)run->one, key, value)
     {
@@ -257,8 +258,9 @@ static enum rv_code check_fields(const struct running *run)
         if (!found) {
             rv_fail(run->err, RV_INVALID, "%s: case \"%s\": there is no field \"%.60s\"", run->file,
                     rv_json_str(run->one, "name", "?"), key);
-            return rv_hint(run->err, "A case has name, exception, answers, actions or fails, "
+            rv_hint(run->err, "A case has name, exception, answers, actions or fails, "
                                      "hostile, today.");
+            return RV_INVALID;
         }
     }
     return RV_OK;

@@ -66,7 +66,7 @@ static void request_done(struct rv_gate_pass *pass, enum rv_code code, const str
     if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
         struct rv_error taken = {.code = RV_OK};
         rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already");
-        (void)rv_hint(
+        rv_hint(
             &taken,
             "See it with GET /v1/runs?status=waiting, cancel it first if it must not go on.");
         request_end(request, code, &taken);
@@ -194,7 +194,7 @@ static void on_agents(void *data, enum rv_code code, const struct rv_result *res
         rv_fail(&none, RV_NOT_FOUND, "no active agent %s%s",
                 request->name != NULL ? "is named " : "handles exceptions of type ",
                 request->name != NULL ? request->name : type);
-        (void)rv_hint(&none, "See the active agents: reeve agent list.");
+        rv_hint(&none, "See the active agents: reeve agent list.");
         request_end(request, RV_NOT_FOUND, &none);
     } else {
         begin(request, request->exception, found,
@@ -214,7 +214,7 @@ static void on_exception(void *data, enum rv_code code, const struct rv_result *
     if (rv_result_rows(result) == 0) {
         struct rv_error none = {.code = RV_OK};
         rv_fail(&none, RV_NOT_FOUND, "exception: there is no open exception with that key");
-        (void)rv_hint(&none, "GET /v1/exceptions?state=open gives the keys.");
+        rv_hint(&none, "GET /v1/exceptions?state=open gives the keys.");
         request_end(request, RV_NOT_FOUND, &none);
         return;
     }

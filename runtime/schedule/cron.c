@@ -42,8 +42,9 @@ static enum rv_code refuse(const struct field *field, const char *word, const ch
                            struct rv_error *err)
 {
     rv_fail(err, RV_INVALID, "cron field %s: \"%.40s\" %s", field->name, word, rule);
-    return rv_hint(err, "Write values from %d to %d as a list, range or step, for example %s.",
+    rv_hint(err, "Write values from %d to %d as a list, range or step, for example %s.",
                    field->least, field->most, field->example);
+    return RV_INVALID;
 }
 
 /* A number or a name at *at; moves on. False: neither. */
@@ -138,8 +139,9 @@ static enum rv_code read_field(const struct field *field, char *word, uint64_t *
 static enum rv_code refuse_shape(const char *text, const char *rule, struct rv_error *err)
 {
     rv_fail(err, RV_INVALID, "cron \"%.60s\" %s", text, rule);
-    return rv_hint(err, "Write [second] minute hour day-of-month month day-of-week, for example "
+    rv_hint(err, "Write [second] minute hour day-of-month month day-of-week, for example "
                         "\"30 6 * * MON-FRI\".");
+    return RV_INVALID;
 }
 
 enum rv_code rv_cron_parse(const char *text, struct rv_cron *out, struct rv_error *err)
@@ -261,8 +263,8 @@ static bool gap_fires(const struct rv_cron *cron, const struct rv_cron_rules *ru
                                                    stretch->start_s + stretch->offset_s, &ignored);
 }
 
-bool rv_cron_next(const struct rv_cron *cron, const struct rv_cron_rules *rules, int64_t after_s,
-                  int64_t *out_s)
+static bool next_any(const struct rv_cron *cron, const struct rv_cron_rules *rules, int64_t after_s,
+                     int64_t *out_s)
 {
     int64_t from = after_s + 1;
     int64_t cap = from + INT64_C(366) * RV_CRON_YEARS * DAY_S;
@@ -282,6 +284,25 @@ bool rv_cron_next(const struct rv_cron *cron, const struct rv_cron_rules *rules,
             wall++;
         }
         from = end;
+    }
+    return false;
+}
+
+static int64_t floor_day(int64_t wall_s)
+{
+    return wall_s / DAY_S - (wall_s % DAY_S < 0 ? 1 : 0);
+}
+
+bool rv_cron_next(const struct rv_cron *cron, const struct rv_cron_rules *rules, int64_t after_s,
+                  int64_t *out_s)
+{
+    while (next_any(cron, rules, after_s, out_s)) {
+        int64_t day = floor_day(*out_s + rv_zone_offset(rules->zone, *out_s));
+        if (!rv_dates_have(rules->except, day)) {
+            return true;
+        }
+        int64_t rest_end_s = rv_zone_wall(rules->zone, (day + 1) * DAY_S).first_s;
+        after_s = rest_end_s - 1 > *out_s ? rest_end_s - 1 : *out_s;
     }
     return false;
 }

@@ -23,6 +23,7 @@
 #ifndef REEVE_RUNTIME_SCHEDULE_CRON_H
 #define REEVE_RUNTIME_SCHEDULE_CRON_H
 
+#include "runtime/schedule/dates.h"
 #include "runtime/schedule/zone.h"
 
 enum {
@@ -43,6 +44,7 @@ struct rv_cron_rules {
     const struct rv_zone *zone;
     enum rv_cron_gap gap;
     enum rv_cron_fold fold;
+    const struct rv_dates *except; /* days, by the zone's calendar, without a fire; NULL: none */
 };
 
 /* Errors name the field, the rule and the remedy. */

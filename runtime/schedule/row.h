@@ -10,6 +10,8 @@ struct rv_schedule_row {
     struct rv_cron cron;
     enum rv_cron_gap gap;
     enum rv_cron_fold fold;
+    enum rv_schedule_overlap overlap; /* schedule_get only */
+    struct rv_dates except;
     int64_t window_s, jitter_s;
     bool has_last;
     int64_t next_us, last_us; /* next_us is 0 while there is none */

@@ -23,7 +23,8 @@ enum {
     RV_SCHEDULE_CATCH_UP_MIN_S = 10, /* less would lose fires to a slow look */
     RV_SCHEDULE_CATCH_UP_MAX_S = 366 * 86400,
     RV_SCHEDULE_JITTER_MAX_S = 86400, /* more moves a fire into another business day */
-    RV_SCHEDULE_NEXT_MAX = 1000       /* fires shown at once */
+    RV_SCHEDULE_NEXT_MAX = 1000,      /* fires shown at once */
+    RV_SCHEDULE_BACKFILL_MAX = 1000   /* fires made afterwards at once */
 };
 
 struct rv_schedule {
@@ -36,16 +37,28 @@ struct rv_schedule {
     int32_t jitter_s;
     const char *action;
     const json_t *input; /* NULL: {} */
+    const char *except;  /* days without a fire, see dates.h; NULL: none */
+};
+
+/* What shall be another; NULL (numbers: -1) stays as it is. */
+struct rv_schedule_change {
+    const char *cron, *zone, *gap, *fold, *overlap, *except;
+    int32_t catch_up_window_s, jitter_s;
 };
 
 /* RV_CONFLICT when the name is taken; RV_INVALID also for a pattern that never fires. */
 RV_MUST enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
                                      const struct rv_schedule *schedule, int64_t now_us,
                                      int64_t *next_us, struct rv_error *err);
+/* In place: fires, pauses and history stay; the next fire is computed anew.  One that had ended or
+ * was broken goes on. `next_us` 0: none while it is paused. */
+RV_MUST enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant,
+                                     const char *name, const struct rv_schedule_change *change,
+                                     int64_t now_us, int64_t *next_us, struct rv_error *err);
 typedef enum rv_code (*rv_schedule_each)(void *data, const struct rv_result *result, int row,
                                          struct rv_error *err);
-/* Columns 0..10: name, status (active|paused|ended|broken), cron, zone, action, next_at, last_at,
- * overlap, paused_until, reason, number of running fires. */
+/* Columns 0..11: name, status (active|paused|ended|broken), cron, zone, action, next_at, last_at,
+ * overlap, paused_until, reason, number of running fires, days without a fire. */
 RV_MUST enum rv_code rv_schedule_list(struct rv_db_session *session, int32_t tenant,
                                       rv_schedule_each each, void *data, struct rv_error *err);
 /* Newest first; columns 0..7: id, instant, state (waiting|running|done|failed|skipped), manual,
@@ -67,6 +80,12 @@ RV_MUST enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t t
 RV_MUST enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant,
                                       const char *name, int64_t now_us, int most, int64_t *out_us,
                                       int *count, struct rv_error *err);
+/* Makes the fires of from_us <= instant < to_us, which must be past, wait now: they run one after
+ * the other (overlap allow: side by side), also while the schedule is paused, and are never
+ * skipped. Those that are recorded already are left alone; `made` counts the new ones. */
+RV_MUST enum rv_code rv_schedule_backfill(struct rv_db_session *session, int32_t tenant,
+                                          const char *name, int64_t from_us, int64_t to_us,
+                                          int64_t now_us, int *made, struct rv_error *err);
 /* Due at once, on the node that looks next, also while paused.  RV_CONFLICT when the overlap policy
  * is skip and one runs. */
 RV_MUST enum rv_code rv_schedule_run_now(struct rv_db_session *session, int32_t tenant,

@@ -540,6 +540,7 @@ static void move(struct turn *turn, const struct rv_result *result, int index)
     }
     rules.gap = row.gap;
     rules.fold = row.fold;
+    rules.except = &row.except;
     int64_t expected_s = row.next_us / SECOND_US;
     int64_t delay_s = rv_due_delay(turn->tenant, row.name, row.jitter_s);
     if (expected_s + delay_s > now_s) {

@@ -1,1 +1,4 @@
-reeve_test(audit_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/audit_test.c LINK test_postgres rv_audit rv_gate LABELS integration)
+foreach(part audit audit_export)
+  reeve_test(${part}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${part}_test.c LINK test_audit_world
+    LABELS integration)
+endforeach()

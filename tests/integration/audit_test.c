@@ -1,123 +1,19 @@
 /* audit_test.c -- whatever is done to the record behind reeve's back is found and named. */
-#include "runtime/audit/audit.h"
-#include "audit_sql.h"
-#include "db_sql.h"
-#include "gate_sql.h"
-#include "journal_sql.h"
 #include "runtime/base/check.h"
-#include "runtime/base/log.h"
-#include "runtime/db/db.h"
+#include "tests/support/audit_world.h"
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
 
 #include <libpq-fe.h>
 #include <pthread.h>
-#include <unistd.h>
-
-static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_gate_migrations,
-                                                   rv_db_migrations, NULL};
-static const struct rv_statement *const write_order[] = {&rv_sql_audit_append,
-                                                         &rv_sql_audit_checkpoint_append, NULL};
-
-struct world {
-    struct rv_loop *loop;
-    struct rv_committer *committer;
-    struct rv_audit *audit;
-    char *uri;
-    int left;
-};
-
-struct record {
-    struct rv_unit unit;
-    struct world *world;
-    int number;
-};
-
-static enum rv_code record_decide(struct rv_unit *unit, struct rv_batch *batch,
-                                  struct rv_error *err)
-{
-    (void)err;
-    struct record *record = (struct record *)unit;
-    json_t *body = json_pack("{s:i}", "number", record->number);
-    rv_audit_append(batch, "test", 0, -1, body);
-    json_decref(body);
-    return RV_OK;
-}
-
-static void record_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
-{
-    (void)err;
-    struct record *record = (struct record *)unit;
-    ck_assert_int_eq(code, RV_OK);
-    if (--record->world->left == 0) {
-        rv_loop_stop(record->world->loop);
-    }
-    rv_free(record);
-}
-
-static void append(struct world *world, int count)
-{
-    world->left = count;
-    for (int i = 0; i < count; i++) {
-        struct record *record = rv_alloc(sizeof *record);
-        record->world = world;
-        record->number = i;
-        record->unit = (struct rv_unit){
-            .tenant = 1, .needs_head = true, .decide = record_decide, .done = record_done};
-        rv_commit(world->committer, &record->unit);
-    }
-    rv_loop_run(world->loop);
-}
-
-static void sql(const struct world *world, const char *text)
-{
-    char *uri = test_postgres_superuser(world->uri);
-    PGconn *conn = PQconnectdb(uri);
-    PQclear(
-        PQexec(conn, "SET session_replication_role = replica")); /* an intruder stops triggers */
-    PGresult *result = PQexec(conn, text);
-    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK ||
-                      PQresultStatus(result) == PGRES_TUPLES_OK,
-                  "%s", PQerrorMessage(conn));
-    PQclear(result);
-    PQfinish(conn);
-    rv_free(uri);
-}
-
-static void world_make(struct world *world)
-{
-    rv_log_level(RV_LOG_SILENT);
-    world->uri = test_postgres_database(rooms);
-    sql(world, "SELECT reeve_tenant_create('one', '{}')");
-    char key[64];
-    snprintf(key, sizeof key, "/tmp/rv-audit-key-%d", (int)getpid());
-    unlink(key);
-    ck_assert_int_eq(rv_audit_open(key, &world->audit, NULL), RV_OK);
-    unlink(key);
-    world->loop = rv_loop_create(rv_clock_system());
-    world->committer =
-        rv_committer_create(&(struct rv_committer_options){.loop = world->loop,
-                                                           .database_uri = world->uri,
-                                                           .write_order = write_order,
-                                                           .seal = rv_audit_seal,
-                                                           .seal_data = world->audit});
-}
-
-static void world_end(struct world *world)
-{
-    rv_committer_close(world->committer, NULL, NULL);
-    rv_loop_run(world->loop);
-    rv_loop_destroy(world->loop);
-    rv_audit_close(world->audit);
-    rv_free(world->uri);
-}
 
 /* Empty when all is well, else the first finding. */
-static char *verify(const struct world *world, const char *outside)
+static char *verify(const struct audit_world *world, const char *outside)
 {
     json_t *report = NULL;
     struct rv_error err = {.code = RV_OK};
-    enum rv_code code = rv_audit_verify(world->uri, 1, world->audit, outside, &report, &err);
+    const struct rv_audit_kept kept = {.checkpoints = outside};
+    enum rv_code code = rv_audit_verify(world->uri, 1, world->trust, &kept, &report, &err);
     ck_assert_msg(code == RV_OK, "%s", err.message);
     const json_t *first = json_array_get(json_object_get(report, "findings"), 0);
     char *text = rv_strdup(rv_json_str(first, "finding", ""));
@@ -126,7 +22,7 @@ static char *verify(const struct world *world, const char *outside)
     return text;
 }
 
-static void found(const struct world *world, const char *outside, const char *words)
+static void found(const struct audit_world *world, const char *outside, const char *words)
 {
     char *text = verify(world, outside);
     ck_assert_msg(strstr(text, words) != NULL, "\"%s\" does not say \"%s\"", text, words);
@@ -135,13 +31,13 @@ static void found(const struct world *world, const char *outside, const char *wo
 
 TEST(an_untouched_record_verifies)
 {
-    struct world world = {.left = 0};
-    world_make(&world);
-    append(&world, 2500);
+    struct audit_world world = {.left = 0};
+    audit_world_make(&world);
+    audit_world_append(&world, 2500);
     char *text = verify(&world, NULL);
     ck_assert_str_eq(text, "");
     rv_free(text);
-    world_end(&world);
+    audit_world_end(&world);
 }
 
 TEST(every_kind_of_tampering_is_found)
@@ -191,25 +87,30 @@ TEST(every_kind_of_tampering_is_found)
          "seq = 4; "
          "UPDATE audit_record SET seq = 4 WHERE seq = -1",
          "record 3 stands in another's place"},
+        {"UPDATE audit_record SET seq = -seq - 2 WHERE seq >= 5; UPDATE audit_record SET seq = "
+         "-seq - 1 WHERE seq < 0; INSERT INTO audit_record SELECT tenant_id, 5, at, kind, run_id, "
+         "step, body, leaf FROM audit_record WHERE seq = 4",
+         "record 5 stands in another's place"},
+        {"UPDATE audit_checkpoint SET note = left(note, -4) || 'AA=' || chr(10)", "signature"},
         {"UPDATE audit_checkpoint SET note = replace(note, 'reeve/tenant/1', 'reeve/tenant/2')",
          "company"},
         {"UPDATE audit_checkpoint SET note = regexp_replace(note, '\\n[0-9]+\\n', E'\\n77\\n')",
          "signature"},
     };
     for (size_t i = 0; i < RV_COUNT(cases); i++) {
-        struct world world = {.left = 0};
-        world_make(&world);
-        append(&world, 1500);
-        sql(&world, cases[i].change);
+        struct audit_world world = {.left = 0};
+        audit_world_make(&world);
+        audit_world_append(&world, 1500);
+        audit_world_sql(&world, cases[i].change);
         found(&world, NULL, cases[i].finding);
-        world_end(&world);
+        audit_world_end(&world);
     }
 }
 
 /* Verification of a record that grows meanwhile finds nothing. */
 static void *verify_again_and_again(void *data)
 {
-    const struct world *world = data;
+    const struct audit_world *world = data;
     for (int i = 0; i < 20; i++) {
         char *text = verify(world, NULL);
         ck_assert_str_eq(text, "");
@@ -220,23 +121,23 @@ static void *verify_again_and_again(void *data)
 
 TEST(a_record_that_grows_meanwhile_verifies)
 {
-    struct world world = {.left = 0};
+    struct audit_world world = {.left = 0};
     pthread_t thread;
-    world_make(&world);
-    append(&world, 1000);
+    audit_world_make(&world);
+    audit_world_append(&world, 1000);
     ck_assert_int_eq(pthread_create(&thread, NULL, verify_again_and_again, &world), 0);
     for (int i = 0; i < 30; i++) {
-        append(&world, 300);
+        audit_world_append(&world, 300);
     }
     pthread_join(thread, NULL);
-    world_end(&world);
+    audit_world_end(&world);
 }
 
 TEST(a_rolled_back_database_is_found_with_a_checkpoint_kept_elsewhere)
 {
-    struct world world = {.left = 0};
-    world_make(&world);
-    append(&world, 1500);
+    struct audit_world world = {.left = 0};
+    audit_world_make(&world);
+    audit_world_append(&world, 1500);
     char *uri = test_postgres_superuser(world.uri);
     PGconn *conn = PQconnectdb(uri);
     PGresult *result = PQexec(conn, "SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1");
@@ -244,7 +145,8 @@ TEST(a_rolled_back_database_is_found_with_a_checkpoint_kept_elsewhere)
     PQclear(result);
     PQfinish(conn);
     rv_free(uri);
-    sql(&world, "DELETE FROM audit_record; DELETE FROM audit_checkpoint; UPDATE tenant_head SET "
+    audit_world_sql(
+        &world, "DELETE FROM audit_record; DELETE FROM audit_checkpoint; UPDATE tenant_head SET "
                 "audit_size = 0, "
                 "audit_frontier = '', checkpoint_size = 0");
     char *text = verify(&world, NULL);
@@ -252,7 +154,7 @@ TEST(a_rolled_back_database_is_found_with_a_checkpoint_kept_elsewhere)
     rv_free(text);
     found(&world, note, "only 0 records are here");
     rv_free(note);
-    world_end(&world);
+    audit_world_end(&world);
 }
 
 /* RFC 6962 2.1 by its recursive definition, independent of the frontier. */

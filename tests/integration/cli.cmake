@@ -4,6 +4,8 @@ if(TARGET reeve)
   add_test(NAME agents_readme_test
     COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/agents_readme.sh $<TARGET_FILE:reeve>
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(cli_program_test agents_readme_test PROPERTIES TIMEOUT 120 LABELS integration
+  add_test(NAME cli_json_test COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/json.sh $<TARGET_FILE:reeve>
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(cli_program_test agents_readme_test cli_json_test PROPERTIES TIMEOUT 180 LABELS integration
     SKIP_RETURN_CODE 77)
 endif()

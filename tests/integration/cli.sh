@@ -74,6 +74,27 @@ awk -v want=2 '/^```lua/ {n++; on = (n == want); next} /^```/ {on = 0} on' READM
 gives 0 "a company can be made" reeve company create readme
 gives 0 "the README's policy is good" reeve policy load "$state/policy.lua"
 gives 0 "the README's agent is good" reeve agent publish "$state/agent.lua"
+# SIGHUP: live settings are taken up, others named, nonsense refused; the node goes on
+printf '[http]\nlisten = 127.0.0.1:0\n[log]\nlevel = warn\n[node]\nname = first\n' >"$state/live.conf"
+"$reeve_program" serve --config "$state/live.conf" >"$state/served" 2>"$state/log" &
+served=$!
+for _ in $(seq 100); do grep -q inbox "$state/served" && break; sleep 0.1; done
+awaits() { # WHAT TEXT-IN-LOG
+    for _ in $(seq 50); do grep -qF -- "$2" "$state/log" && break; sleep 0.1; done
+    gives 0 "$1" grep -F -- "$2" "$state/log"
+}
+sleep 1.2 # a beat
+gives 0 "the node's name stands where its lease does" sh -c "psql '$uri' -Atqc 'SELECT host FROM node' | grep -qx first"
+printf '[http]\nlisten = 127.0.0.1:0\n[log]\nlevel = debug\n[hooks]\ntimeout = 3s\n[node]\nname = second\n' >"$state/live.conf"
+kill -HUP "$served"
+awaits "SIGHUP takes up live settings" "log.level=debug hooks.timeout=3000ms"
+awaits "and names those that wait" "node.name takes effect at the next start"
+printf '[log]\nlevel = loud\n' >"$state/live.conf"
+kill -HUP "$served"
+awaits "what cannot be read is refused" "RELOAD-REFUSED"
+kill "$served"
+wait "$served"
+gives 0 "and it still stops by itself" test $? = 0
 gives 0 "it stops" reeve db stop
 gives 0 "once" reeve db stop
 has out "was not running"

@@ -8,6 +8,7 @@
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
 
+#include "hooks_sql.h"
 #include "test_http_sql.h"
 
 #include <inttypes.h>
@@ -97,6 +98,7 @@ static void world_open(struct world *world)
     ck_assert_int_eq(rv_http_server_create(&options, &world->receiver, &err), RV_OK);
     world->hooks = rv_hooks_create(&(struct rv_hooks_options){.loop = world->fixture.loop,
                                                               .db = world->fixture.db,
+                                                              .vault = world->fixture.vault,
                                                               .retry_ms = quick,
                                                               .retry_count = RV_COUNT(quick),
                                                               .timeout_ms = 400,
@@ -136,7 +138,8 @@ static struct rv_hook_endpoint_keys add_endpoint(struct world *world, const char
              rv_http_server_port(world->receiver), path);
     struct rv_hook_endpoint endpoint = {
         .url = url, .events = events, .allow_private = allow_private};
-    ck_assert_int_eq(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant, &endpoint,
+    ck_assert_int_eq(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant,
+                                          world->fixture.vault, &endpoint,
                                           rv_now_us(rv_clock_system()), &made, &err),
                      RV_OK);
     return made;
@@ -196,7 +199,7 @@ static struct counts settle(struct world *world, int64_t settled)
     return counts;
 }
 
-static void check_signature(const struct attempt *attempt, const char *secret_text)
+static bool signs(const struct attempt *attempt, const char *secret_text)
 {
     uint8_t secret[RV_HOOK_SECRET_MAX];
     size_t length = 0;
@@ -204,7 +207,12 @@ static void check_signature(const struct attempt *attempt, const char *secret_te
                                       strlen(attempt->body)};
     ck_assert_int_eq(rv_hook_key_read("whsec_", secret_text, 24, 64, secret, &length, NULL), RV_OK);
     struct rv_hook_keys keys = {.secret = secret, .secret_length = length};
-    ck_assert(rv_hook_verify(&keys, &message, attempt->signature));
+    return rv_hook_verify(&keys, &message, attempt->signature);
+}
+
+static void check_signature(const struct attempt *attempt, const char *secret_text)
+{
+    ck_assert(signs(attempt, secret_text));
     ck_assert(rv_hook_is_fresh(attempt->timestamp, rv_now_us(rv_clock_system())));
 }
 
@@ -360,13 +368,108 @@ TEST(after_a_rotation_both_secrets_sign)
     char fresh[RV_HOOK_KEY_TEXT];
     world_open(&world);
     struct rv_hook_endpoint_keys made = add_endpoint(&world, "/rotated", "", true);
-    ck_assert_int_eq(
-        rv_hook_endpoint_rotate(world.fixture.session, world.fixture.tenant, made.id, fresh, &err),
-        RV_OK);
+    ck_assert_int_eq(rv_hook_endpoint_rotate(world.fixture.session, world.fixture.tenant,
+                                             world.fixture.vault, made.id, RV_HOOK_OVERLAP_S, fresh,
+                                             &err),
+                     RV_OK);
     say(&world, 101, "approval.requested");
     ck_assert_int_eq((int)settle(&world, 1).delivered, 1);
     check_signature(&world.attempts[0], made.secret);
     check_signature(&world.attempts[0], fresh);
+    /* a stolen one ends at once: only the newest signs */
+    char newest[RV_HOOK_KEY_TEXT];
+    ck_assert_int_eq(rv_hook_endpoint_rotate(world.fixture.session, world.fixture.tenant,
+                                             world.fixture.vault, made.id, 0, newest, &err),
+                     RV_OK);
+    say(&world, 102, "approval.requested");
+    ck_assert_int_eq((int)settle(&world, 2).delivered, 2);
+    check_signature(&world.attempts[1], newest);
+    ck_assert(!signs(&world.attempts[1], fresh));
+    world_close(&world);
+}
+
+/* ---- secrets at rest ---- */
+
+static void intrude(struct world *world, const char *sql)
+{
+    char *uri = test_postgres_superuser(world->fixture.uri);
+    test_postgres_execute(uri, sql);
+    rv_free(uri);
+}
+
+static enum rv_code is_bare(void *data, const struct rv_result *result, int row,
+                            struct rv_error *err)
+{
+    (void)err;
+    *(bool *)data = rv_result_length(result, row, 1) <= 2 + 2 * (size_t)RV_HOOK_SECRET_MAX ||
+                    rv_result_length(result, row, 3) <= 2 + 2 * (size_t)RV_HOOK_SECRET_MAX;
+    return RV_OK;
+}
+
+static bool stored_bare(struct world *world)
+{
+    bool bare = false;
+    struct rv_args *args = rv_args_create(&rv_sql_hook_secrets);
+    rv_args_i32(args, 1, world->fixture.tenant);
+    http_fixture_run(&world->fixture, world->fixture.tenant, &rv_sql_hook_secrets, args, is_bare,
+                     &bare);
+    return bare;
+}
+
+TEST(what_an_earlier_version_stored_bare_is_sealed_and_goes_on_signing)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    char sql[300];
+    int sealed = 0;
+    world_open(&world);
+    struct rv_hook_endpoint_keys made = add_endpoint(&world, "/old", "", true);
+    ck_assert(!stored_bare(&world));
+    snprintf(sql, sizeof sql,
+             "UPDATE hook_endpoint SET secret = decode(substr('%s', 7), 'base64'), sign_seed = "
+             "decode(repeat('07', 32), 'hex')",
+             made.secret);
+    intrude(&world, sql);
+    ck_assert(stored_bare(&world));
+    ck_assert_int_eq(rv_hook_endpoints_seal(world.fixture.session, world.fixture.tenant,
+                                            world.fixture.vault, &sealed, &err),
+                     RV_OK);
+    ck_assert_int_eq(sealed, 1);
+    ck_assert(!stored_bare(&world));
+    ck_assert_int_eq(rv_hook_endpoints_seal(world.fixture.session, world.fixture.tenant,
+                                            world.fixture.vault, &sealed, &err),
+                     RV_OK);
+    ck_assert_int_eq(sealed, 0);
+    say(&world, 101, "run.done");
+    ck_assert_int_eq((int)settle(&world, 1).delivered, 1);
+    check_signature(&world.attempts[0], made.secret);
+    world_close(&world);
+}
+
+TEST(a_secret_that_does_not_open_sends_nothing_and_is_named)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    int sealed = 0;
+    world_open(&world);
+    add_endpoint(&world, "/one", "", true);
+    add_endpoint(&world, "/two", "", true);
+    /* another row's secret in this row: what somebody with the database in hand would try */
+    intrude(
+        &world,
+        "UPDATE hook_endpoint SET secret = (SELECT secret FROM hook_endpoint ORDER BY id LIMIT 1)");
+    ck_assert_int_eq(rv_hook_endpoints_seal(world.fixture.session, world.fixture.tenant,
+                                            world.fixture.vault, &sealed, &err),
+                     RV_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.hint, "reeve hook rotate"));
+    say(&world, 101, "run.done");
+    ck_assert_int_eq((int)settle(&world, 2).delivered, 1);
+    ck_assert_int_eq((int)world.attempt_count, 1);
+    /* a bare one that somebody wrote is not believed either */
+    intrude(&world, "UPDATE hook_endpoint SET secret = decode(repeat('01', 32), 'hex')");
+    say(&world, 102, "run.done");
+    settle(&world, 4);
+    ck_assert_int_eq((int)world.attempt_count, 1);
     world_close(&world);
 }
 

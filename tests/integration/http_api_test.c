@@ -540,8 +540,8 @@ static int callback_client(struct world *world)
     int64_t now = time(NULL);
     struct rv_hook_endpoint endpoint = {
         .url = "https://bot.example/hook", .events = "", .person = "controller"};
-    EXPECT(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant, &endpoint,
-                                rv_now_us(rv_clock_system()), &made, &err) == RV_OK);
+    EXPECT(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant, world->fixture.vault,
+                                &endpoint, rv_now_us(rv_clock_system()), &made, &err) == RV_OK);
     EXPECT(rv_hook_key_read("whsec_", made.secret, 24, 64, secret, &length, &err) == RV_OK);
     EXPECT(call(world, "GET", ONE, world->controller, NULL) == 200);
     snprintf(digest, sizeof digest, "%s", str("digest"));

@@ -40,6 +40,17 @@ proof() {
     check "the ledger balances" 0 $?
     reeve audit verify >/dev/null
     check "the audit record is green" 0 $?
+    key=$(reeve audit key)
+    rm -f "$state/record"
+    reeve audit export "$state/record" >/dev/null
+    check "it is exported" 0 $?
+    reeve audit verify --from-file "$state/record" --key "$key" --state "$state/nowhere" >/dev/null
+    check "the export is green with the public key alone" 0 $?
+    reeve audit prove 3 >"$state/proof" && reeve audit verify --proof "$state/proof" --key "$key" --state "$state/nowhere" >/dev/null
+    check "and so is the proof of one record" 0 $?
+    sed 's/"kind":"decision"/"kind":"decisioN"/' "$state/record" >"$state/spoiled"
+    reeve audit verify --from-file "$state/spoiled" --key "$key" --state "$state/nowhere" | grep -q "was edited"
+    check "an edited export is found" 0 $?
     check "every executed action of a run has its audit records" 0 "$(ask "
         SELECT count(*) FROM journal j WHERE j.kind IN (7, 10) AND NOT EXISTS (SELECT FROM audit_record a
          WHERE a.run_id = j.run_id AND a.step = j.seq AND a.kind = 'outcome')")"

@@ -18,8 +18,8 @@
 
 #define SECOND_US INT64_C(1000000)
 #define MINUTE_US (60 * SECOND_US)
-#define HOUR_US (60 * MINUTE_US)
-#define DAY_US (24 * HOUR_US)
+#define HOUR_US   (60 * MINUTE_US)
+#define DAY_US    (24 * HOUR_US)
 
 static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations,
                                                    rv_schedule_migrations, NULL};
@@ -337,8 +337,100 @@ TEST(the_rest_interface_shows_schedules_and_no_tenant)
     ck_assert_str_eq(rv_json_str(item, "status", ""), "active");
     ck_assert_str_eq(rv_json_str(item, "zone", ""), "Europe/Berlin");
     ck_assert_str_eq(rv_json_str(item, "action", ""), "exceptions.run");
+    ck_assert_str_eq(rv_json_str(item, "next_at", ""), "2026-01-01T05:30:00+00:00");
+    ck_assert(json_is_array(json_object_get(item, "last_fires")));
     ck_assert_ptr_null(json_object_get(item, "tenant_id"));
     json_decref(page);
+    world_close(&world);
+}
+
+TEST(a_schedule_is_changed_in_place)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    int64_t next = 0;
+    world_open(&world, utc(2026, 3, 2, 0, 0));
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct rv_schedule_change change = {
+        .cron = "0 8 * * *", .catch_up_window_s = -1, .jitter_s = -1};
+    must(
+        rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
+        &err);
+    ck_assert_int_eq(next, utc(2026, 3, 2, 7, 0)); /* the zone stayed */
+    change = (struct rv_schedule_change){.except = "2026-03-02,2026-03-03",
+                                         .overlap = "allow",
+                                         .catch_up_window_s = 60,
+                                         .jitter_s = 0};
+    must(
+        rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
+        &err);
+    ck_assert_int_eq(next, utc(2026, 3, 4, 7, 0)); /* and so did the pattern */
+    ck_assert_int_eq(stored(&world, "morning").next_us, next);
+    /* paused it stays paused, and has no next fire */
+    must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "why", world.now_us, &err),
+         &err);
+    change = (struct rv_schedule_change){.zone = "UTC", .catch_up_window_s = -1, .jitter_s = -1};
+    must(
+        rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
+        &err);
+    ck_assert_int_eq(next, 0);
+    ck_assert_str_eq(stored(&world, "morning").status, "paused");
+    must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 3, 4, 8, 0));
+    /* what is wrong changes nothing */
+    change =
+        (struct rv_schedule_change){.cron = "0 8 30 2 *", .catch_up_window_s = -1, .jitter_s = -1};
+    ck_assert_int_eq(
+        rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
+        RV_INVALID);
+    change = (struct rv_schedule_change){
+        .except = "2026-02-30", .catch_up_window_s = -1, .jitter_s = -1};
+    ck_assert_int_eq(
+        rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
+        RV_INVALID);
+    ck_assert_int_eq(
+        rv_schedule_set(world.session, world.tenant, "evening", &change, world.now_us, &next, NULL),
+        RV_NOT_FOUND);
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 3, 4, 8, 0));
+    world_close(&world);
+}
+
+TEST(what_is_filled_in_afterwards_runs_one_by_one_and_is_never_skipped)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    int made = 0;
+    world_open(&world, utc(2026, 3, 10, 12, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning(); /* skip */
+    schedule.except = "2026-03-03";
+    add(&world, &schedule);
+    must(rv_schedule_backfill(world.session, world.tenant, "morning", utc(2026, 3, 2, 0, 0),
+                              utc(2026, 3, 6, 0, 0), world.now_us, &made, &err),
+         &err);
+    ck_assert_int_eq(made, 3); /* the 2nd, 4th and 5th */
+    must(rv_schedule_backfill(world.session, world.tenant, "morning", utc(2026, 3, 2, 0, 0),
+                              utc(2026, 3, 7, 0, 0), world.now_us, &made, &err),
+         &err);
+    ck_assert_int_eq(made, 1); /* only what was not there */
+    struct node *node = add_node(&world, 0);
+    for (int i = 0; i < 4; i++) {
+        run_until(&world, i + 1);
+        rv_schedule_done(node->service, world.tenant, world.seen[i].id, RV_OK, NULL);
+    }
+    run_ms(&world, 100);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=4");
+    /* what is to come is no past; too much is refused as a whole */
+    ck_assert_int_eq(rv_schedule_backfill(world.session, world.tenant, "morning",
+                                          utc(2026, 3, 10, 0, 0), utc(2026, 3, 11, 0, 0),
+                                          world.now_us, &made, NULL),
+                     RV_INVALID);
+    ck_assert_int_eq(rv_schedule_backfill(world.session, world.tenant, "morning",
+                                          utc(2020, 1, 1, 0, 0), utc(2026, 1, 1, 0, 0),
+                                          world.now_us, &made, NULL),
+                     RV_LIMIT);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=4");
     world_close(&world);
 }
 

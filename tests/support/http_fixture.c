@@ -150,7 +150,13 @@ void http_fixture_open(struct http_fixture *fixture, int port)
     fixture->loop = rv_loop_create(rv_clock_system());
     fixture->db = rv_db_create(&(struct rv_db_options){.loop = fixture->loop, .uri = fixture->uri});
     fixture->approvals = test_votes_create(fixture->db);
-    fixture->callbacks = rv_hook_callbacks_create(fixture->loop, fixture->db, fixture->approvals);
+    char key[64];
+    snprintf(key, sizeof key, "/tmp/rv-hook-key-%d", (int)getpid());
+    unlink(key);
+    must(rv_hook_vault_open(key, &fixture->vault, &err), &err);
+    unlink(key);
+    fixture->callbacks =
+        rv_hook_callbacks_create(fixture->loop, fixture->db, fixture->approvals, fixture->vault);
     fixture->api = rv_api_create(&(struct rv_api_options){
         .loop = fixture->loop,
         .db = fixture->db,
@@ -192,6 +198,7 @@ void http_fixture_close(struct http_fixture *fixture)
     wait_closed(fixture);
     rv_api_destroy(fixture->api);
     rv_hook_callbacks_destroy(fixture->callbacks);
+    rv_hook_vault_close(fixture->vault);
     test_votes_destroy(fixture->approvals);
     rv_loop_destroy(fixture->loop);
     rv_db_session_close(fixture->session);

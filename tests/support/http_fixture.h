@@ -7,6 +7,7 @@
 #ifndef REEVE_TESTS_SUPPORT_HTTP_FIXTURE_H
 #define REEVE_TESTS_SUPPORT_HTTP_FIXTURE_H
 
+#include "runtime/hooks/vault.h"
 #include "runtime/http/api.h"
 
 #define TEST_PASSWORD "correct horse battery"
@@ -16,6 +17,7 @@ struct http_fixture {
     struct rv_db *db;
     struct rv_db_session *session; /* blocking, for the test's own look */
     struct rv_approvals *approvals;
+    struct rv_hook_vault *vault;
     struct rv_hook_callbacks *callbacks;
     struct rv_api *api;
     struct rv_http_server *server;

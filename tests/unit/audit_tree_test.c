@@ -3,6 +3,7 @@
  */
 #include "runtime/audit/audit.h"
 #include "runtime/audit/note.h"
+#include "runtime/audit/proof.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 #include "tests/support/test.h"
@@ -114,7 +115,115 @@ TEST(a_leaf_cannot_pass_for_a_node)
     ck_assert(!rv_hash_equal(&root, &leaf));
 }
 
+/* ---- proofs ---- */
+
+TEST(every_record_is_proven_in_every_tree_and_nowhere_else)
+{
+    enum { MOST = 40 };
+    struct rv_hash leaves[MOST];
+    for (int i = 0; i < MOST; i++) {
+        leaves[i] = rv_merkle_leaf(&i, sizeof i);
+    }
+    for (int size = 1; size <= MOST; size++) {
+        struct rv_hash root = proof_root(leaves, size);
+        for (int index = 0; index < size; index++) {
+            struct proof proof;
+            proof_inclusion(leaves, size, index, &proof);
+            for (int claimed = -1; claimed <= size; claimed++) {
+                ck_assert(proof_includes(&proof, &leaves[index], claimed, size, &root) ==
+                          (claimed == index));
+            }
+            ck_assert(size == 1 ||
+                      !proof_includes(&proof, &leaves[(index + 1) % size], index, size, &root));
+            for (int i = 0; i < proof.count; i++) {
+                struct proof spoiled = proof;
+                spoiled.hashes[i].bytes[3] ^= 1;
+                ck_assert(!proof_includes(&spoiled, &leaves[index], index, size, &root));
+            }
+            if (proof.count > 0) {
+                proof.count--;
+                ck_assert(!proof_includes(&proof, &leaves[index], index, size, &root));
+            }
+        }
+    }
+}
+
+TEST(every_tree_continues_each_earlier_one_and_no_other)
+{
+    enum { MOST = 40 };
+    struct rv_hash leaves[MOST];
+    struct rv_hash roots[MOST + 1];
+    for (int i = 0; i < MOST; i++) {
+        leaves[i] = rv_merkle_leaf(&i, sizeof i);
+        roots[i + 1] = proof_root(leaves, i + 1);
+    }
+    for (int second = 1; second <= MOST; second++) {
+        for (int first = 1; first <= second; first++) {
+            struct proof proof;
+            proof_consistency(leaves, first, second, &proof);
+            for (int claimed = 0; claimed <= second; claimed++) {
+                ck_assert(proof_consistent(&proof, claimed, &roots[claimed > 0 ? claimed : 1],
+                                           second, &roots[second]) == (claimed == first));
+            }
+            struct rv_hash other = roots[first];
+            other.bytes[0] ^= 1;
+            ck_assert(!proof_consistent(&proof, first, &other, second, &roots[second]));
+            ck_assert(!proof_consistent(&proof, first, &roots[first], second, &other));
+            for (int i = 0; i < proof.count; i++) {
+                struct proof spoiled = proof;
+                spoiled.hashes[i].bytes[9] ^= 1;
+                ck_assert(
+                    !proof_consistent(&spoiled, first, &roots[first], second, &roots[second]));
+            }
+        }
+    }
+}
+
 /* ---- the key ---- */
+
+TEST(a_public_key_is_read_as_it_was_written)
+{
+    struct note_verifier verifier = {.name = "reeve-0badcafe"};
+    struct note_verifier again;
+    char text[NOTE_VERIFIER_TEXT];
+    memset(verifier.public_key, 7, sizeof verifier.public_key);
+    note_verifier_text(&verifier, text);
+    ck_assert_int_eq(note_verifier_read(text, &again, NULL), RV_OK);
+    ck_assert_str_eq(again.name, verifier.name);
+    ck_assert_mem_eq(again.public_key, verifier.public_key, 32);
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        char spoiled[NOTE_VERIFIER_TEXT];
+        memcpy(spoiled, text, sizeof spoiled);
+        spoiled[i] ^= 1;
+        ck_assert_msg(note_verifier_read(spoiled, &again, NULL) == RV_INVALID, "byte %zu", i);
+    }
+}
+
+TEST(a_key_that_is_gone_or_exchanged_is_noticed)
+{
+    char path[64];
+    char public_path[80];
+    struct rv_audit *audit = NULL;
+    struct rv_error err = {.code = RV_OK};
+    snprintf(path, sizeof path, "/tmp/rv-note-lost-%d", (int)getpid());
+    snprintf(public_path, sizeof public_path, "%s.pub", path);
+    unlink(path);
+    unlink(public_path);
+    ck_assert_int_eq(rv_audit_open(path, &audit, NULL), RV_OK);
+    rv_audit_close(audit);
+    ck_assert_int_eq(access(public_path, R_OK), 0);
+    unlink(path);
+    ck_assert_int_eq(rv_audit_open(path, &audit, &err), RV_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.message, "is gone"));
+    ck_assert_int_ne(access(path, F_OK), 0); /* no new one was made */
+    struct note_key other;
+    ck_assert_int_eq(note_key_open(path, &other, NULL), RV_OK); /* somebody else's in its place */
+    rv_error_clear(&err);
+    ck_assert_int_eq(rv_audit_open(path, &audit, &err), RV_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.message, "is not the one of"));
+    unlink(path);
+    unlink(public_path);
+}
 
 static void key_path(char path[64])
 {
@@ -133,9 +242,9 @@ TEST(a_key_is_made_once_and_is_for_its_owner_only)
     ck_assert_int_eq(stat(path, &info), 0);
     ck_assert_uint_eq(info.st_mode & 0777, 0600);
     ck_assert_int_eq(note_key_open(path, &again, NULL), RV_OK);
-    ck_assert_mem_eq(first.public_key, again.public_key, 32);
+    ck_assert_mem_eq(first.verifier.public_key, again.verifier.public_key, 32);
     ck_assert_mem_eq(first.secret_key, again.secret_key, 64);
-    ck_assert_str_eq(first.name, again.name);
+    ck_assert_str_eq(first.verifier.name, again.verifier.name);
     ck_assert_int_eq(chmod(path, 0640), 0);
     struct rv_error err = {.code = RV_OK};
     ck_assert_int_eq(note_key_open(path, &again, &err), RV_DENIED);
@@ -162,7 +271,7 @@ static enum rv_code verify(const struct note_key *key, const char *note)
 {
     int64_t size = 0;
     struct rv_hash root;
-    return note_verify(key, 7, note, &size, &root, NULL);
+    return note_verify(&key->verifier, 1, 7, note, &size, &root, NULL);
 }
 
 TEST(a_note_has_the_form_of_a_checkpoint)
@@ -174,10 +283,10 @@ TEST(a_note_has_the_form_of_a_checkpoint)
     const char *third = strchr(strchr(note, '\n') + 1, '\n') + 1;
     ck_assert_int_eq((int)strcspn(third, "\n"), 44); /* base64 of 32 bytes */
     ck_assert_ptr_eq(strstr(note, "reeve/tenant/7\n4711\n"), note);
-    ck_assert_ptr_nonnull(strstr(note, key.name));
+    ck_assert_ptr_nonnull(strstr(note, key.verifier.name));
     int64_t size = 0;
     struct rv_hash found;
-    ck_assert_int_eq(note_verify(&key, 7, note, &size, &found, NULL), RV_OK);
+    ck_assert_int_eq(note_verify(&key.verifier, 1, 7, note, &size, &found, NULL), RV_OK);
     ck_assert_int_eq(size, 4711);
     ck_assert(rv_hash_equal(&found, &root));
 }
@@ -215,7 +324,8 @@ TEST(a_note_of_another_tenant_or_key_is_refused)
     ck_assert_int_eq(verify(&key, note), RV_CORRUPT);
     note_sign(&other, 7, 4711, &root, note);
     ck_assert_int_eq(verify(&key, note), RV_CORRUPT);
-    memcpy(other.name, key.name, sizeof other.name); /* the same name with another key */
+    memcpy(other.verifier.name, key.verifier.name,
+           sizeof other.verifier.name); /* the same name with another key */
     note_sign(&other, 7, 4711, &root, note);
     ck_assert_int_eq(verify(&key, note), RV_CORRUPT);
 }
@@ -225,7 +335,7 @@ TEST(a_cosigned_note_verifies)
 {
     struct note_key key = make_key();
     struct note_key witness = make_key();
-    snprintf(witness.name, sizeof witness.name, "witness.example");
+    snprintf(witness.verifier.name, sizeof witness.verifier.name, "witness.example");
     struct rv_hash root = rv_sha256("root", 4);
     char ours[NOTE_TEXT_MAX];
     char theirs[NOTE_TEXT_MAX];

@@ -7,6 +7,8 @@
 #include "runtime/base/state_machine.h"
 #include "tests/support/test.h"
 
+#include <errno.h>
+
 #include <signal.h>
 
 TEST(the_first_failure_wins_and_context_goes_in_front)
@@ -16,6 +18,26 @@ TEST(the_first_failure_wins_and_context_goes_in_front)
     ck_assert_int_eq(rv_fail(&err, RV_IO, "later"), RV_IO);
     ck_assert_int_eq(rv_wrap(&err, RV_NOT_FOUND, "start run 7"), RV_NOT_FOUND);
     ck_assert_str_eq(err.message, "start run 7: no agent named \"a\"");
+}
+
+TEST(a_hint_is_of_its_own_failure_and_changes_no_code)
+{
+    struct rv_error err = {.code = RV_OK};
+    rv_hint(NULL, "nobody listens");
+    rv_detail(NULL, "nobody listens");
+    ck_assert_int_eq(rv_fail(&err, RV_DENIED, "first"), RV_DENIED);
+    rv_hint(&err, "remedy of the first");
+    ck_assert_int_eq(rv_fail(&err, RV_LIMIT, "second"), RV_LIMIT);
+    rv_detail(&err, "facts of the second");
+    rv_hint(&err, "remedy of the second");
+    ck_assert_int_eq(err.code, RV_DENIED);
+    ck_assert_str_eq(err.message, "first");
+    ck_assert_str_eq(err.detail, "");
+    ck_assert_str_eq(err.hint, "remedy of the first");
+    rv_error_clear(&err);
+    ck_assert_int_eq(rv_fail_errno(&err, ENOENT, "open"), RV_NOT_FOUND);
+    rv_hint(&err, "make it");
+    ck_assert_str_eq(err.hint, "make it");
 }
 
 TEST(a_buffer_never_grows_beyond_its_maximum)

@@ -86,7 +86,7 @@ TEST(an_unknown_key_is_refused_with_the_nearest_name)
 
 TEST(values_out_of_their_rules_are_refused)
 {
-    refuse("[database]\nreaders = 0\n", "out of bounds", "from 1 to 64");
+    refuse("[database]\nreaders = 0\n", "out of bounds", "from 1 to 32");
     refuse("[database]\nreaders = many\n", "not a whole number", "readers = 4");
     refuse("[database]\nreaders = 4 \n timeout = 3\n", ":3: ", "");
     refuse("[database]\ntimeout = 3\n", "not a number with a unit", "30s");

@@ -1,6 +1,7 @@
 /* loop_test.c -- timers, posts and work arrive on the loop's own thread. */
 #include "runtime/base/check.h"
 #include "runtime/loop/loop.h"
+#include "runtime/loop/tcp.h"
 #include "tests/support/test.h"
 
 #include <pthread.h>
@@ -86,6 +87,19 @@ TEST(work_runs_elsewhere_and_ends_here)
     rv_loop_run(seen.loop);
     ck_assert_int_eq(seen.works, 2);
     rv_loop_destroy(seen.loop);
+}
+
+/* The code is the same whether somebody wants to read why or not. */
+TEST(a_listener_that_cannot_be_gives_its_code_without_an_error_too)
+{
+    struct rv_loop *loop = rv_loop_create(rv_clock_system());
+    struct rv_listener *listener = NULL;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_listener_open(loop, "192.0.2.1", 1, NULL, NULL, &listener, &err),
+                     RV_UNAVAILABLE);
+    ck_assert_int_eq(rv_listener_open(loop, "192.0.2.1", 1, NULL, NULL, &listener, NULL),
+                     RV_UNAVAILABLE);
+    rv_loop_destroy(loop);
 }
 
 TEST_MAIN()

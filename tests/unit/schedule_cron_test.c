@@ -272,6 +272,39 @@ TEST(fires_always_rise_and_do_not_depend_on_where_one_asks_from)
 
 /* ---- errors ---- */
 
+/* ---- days of rest ---- */
+
+TEST(a_day_of_rest_is_the_zones_day)
+{
+    struct rv_dates rest;
+    ck_assert_int_eq(rv_dates_read("2026-12-26,2026-12-25", &rest, NULL), RV_OK);
+    struct pattern night =
+        pattern("30 23 * * *", "America/New_York"); /* 04:30 UTC of the next day */
+    night.rules.except = &rest;
+    ck_assert_str_eq(fires(&night, "2026-12-24 00:00", 3),
+                     "12-24 04:30 | 12-25 04:30 | 12-28 04:30");
+    struct pattern often = pattern("*/15 * * * *", "Europe/Berlin");
+    often.rules.except = &rest;
+    ck_assert_str_eq(fires(&often, "2026-12-24 22:30", 2), "12-24 22:45 | 12-26 23:00");
+    rv_zone_destroy(night.zone);
+    rv_zone_destroy(often.zone);
+}
+
+TEST(dates_are_of_the_calendar)
+{
+    static const char *const wrong[] = {"2026-02-30", "2026-13-01", "26-01-01",    "2026-01-01,",
+                                        ",",          "2026-1-1",   "2026-01-01 ", "2025-02-29"};
+    struct rv_dates dates;
+    ck_assert_int_eq(rv_dates_read("", &dates, NULL), RV_OK);
+    ck_assert_int_eq(dates.count, 0);
+    ck_assert_int_eq(rv_dates_read("2024-02-29", &dates, NULL), RV_OK);
+    ck_assert(rv_dates_have(&dates, rv_days_from_civil(2024, 2, 29)));
+    ck_assert(!rv_dates_have(&dates, rv_days_from_civil(2024, 3, 1)));
+    for (size_t i = 0; i < RV_COUNT(wrong); i++) {
+        ck_assert_msg(rv_dates_read(wrong[i], &dates, NULL) == RV_INVALID, "%s", wrong[i]);
+    }
+}
+
 TEST(an_error_names_the_field_the_rule_and_the_remedy)
 {
     static const struct {

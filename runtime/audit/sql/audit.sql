@@ -26,3 +26,11 @@ SELECT c.size, c.root, c.note FROM audit_checkpoint c WHERE c.tenant_id = $1 ORD
 -- name: audit_head
 -- params: tenant int4
 SELECT h.audit_size, h.audit_frontier, h.checkpoint_size FROM tenant_head h WHERE h.tenant_id = $1;
+
+-- name: audit_leaves
+-- params: tenant int4, below int8
+SELECT r.seq, r.leaf FROM audit_record r WHERE r.tenant_id = $1 AND r.seq < $2 ORDER BY r.seq;
+
+-- name: audit_record_one
+-- params: tenant int4, seq int8
+SELECT r.body FROM audit_record r WHERE r.tenant_id = $1 AND r.seq = $2;

@@ -96,6 +96,17 @@ UPDATE hook_endpoint
 SET old_secret = secret, old_until = clock_timestamp() + make_interval(secs => $4), secret = $3
 WHERE tenant_id = $1 AND id = $2 RETURNING id;
 
+-- name: hook_secrets
+-- params: tenant int4
+SELECT id, secret, old_secret, sign_seed FROM hook_endpoint WHERE tenant_id = $1 ORDER BY id;
+
+-- name: hook_secrets_put
+-- NULL leaves a column as it is.
+-- params: tenant int4, id int8, secret bytea, old bytea, seed bytea
+UPDATE hook_endpoint
+SET secret = coalesce($3, secret), old_secret = coalesce($4, old_secret), sign_seed = coalesce($5, sign_seed)
+WHERE tenant_id = $1 AND id = $2 RETURNING id;
+
 -- name: hook_endpoint_enable
 -- params: tenant int4, id int8, enabled bool
 UPDATE hook_endpoint
@@ -111,8 +122,9 @@ RETURNING outbox_id;
 
 -- name: hook_list
 -- params: tenant int4
-SELECT e.id, e.url, array_to_string(e.events, ','), e.enabled, e.person, e.disabled_reason,
-       count(d.*) FILTER (WHERE d.status = 'pending'), count(d.*) FILTER (WHERE d.status = 'dead')
+SELECT e.id, e.url, array_to_string(e.events, ',') AS events, e.enabled, e.person, e.disabled_reason,
+       count(d.*) FILTER (WHERE d.status = 'pending') AS pending,
+       count(d.*) FILTER (WHERE d.status = 'dead') AS dead, e.old_until > clock_timestamp() AS rotating
 FROM hook_endpoint e
 LEFT JOIN hook_delivery d ON d.tenant_id = e.tenant_id AND d.endpoint_id = e.id AND d.status <> 'delivered'
 WHERE e.tenant_id = $1 GROUP BY e.tenant_id, e.id ORDER BY e.id;

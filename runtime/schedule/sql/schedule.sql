@@ -2,24 +2,47 @@
 
 -- name: schedule_insert
 -- No row: the name is taken.
--- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, action text, input jsonb, next timestamptz, due timestamptz, tzdata text
+-- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, action text, input jsonb, next timestamptz, due timestamptz, tzdata text, except text
 INSERT INTO schedule (tenant_id, name, cron, zone, gap, fold, overlap, catch_up_window_s, jitter_s,
-                      action, input, next_at, due_at, tzdata)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                      action, input, next_at, due_at, tzdata, except_dates)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, string_to_array($15, ',')::date[])
 ON CONFLICT (tenant_id, name) DO NOTHING
 RETURNING 1;
 
 -- name: schedule_get
 -- params: tenant int4, name text
-SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at
+SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at,
+       array_to_string(except_dates, ','), overlap, paused_until, status
 FROM schedule WHERE tenant_id = $1 AND name = $2;
+
+-- name: schedule_set
+-- One that had ended or was broken becomes active; one that is paused stays it.
+-- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, except text, next timestamptz, due timestamptz, tzdata text
+UPDATE schedule
+SET cron = $3, zone = $4, gap = $5, fold = $6, overlap = $7, catch_up_window_s = $8, jitter_s = $9,
+    except_dates = string_to_array($10, ',')::date[], next_at = $11, due_at = $12, tzdata = $13,
+    reason = CASE WHEN status = 'paused' THEN reason END,
+    status = CASE WHEN status = 'paused' THEN status ELSE 'active' END
+WHERE tenant_id = $1 AND name = $2
+  AND ($11::timestamptz IS NOT NULL OR status = 'paused') -- resumed meanwhile: the caller looks again
+RETURNING 1;
+
+-- name: schedule_backfill
+-- params: tenant int4, name text, ids int8[], instants timestamptz[]
+INSERT INTO schedule_fire (tenant_id, id, schedule, instant, manual, backfill, state, exclusive)
+SELECT $1, f.id, s.name, f.instant, true, true, 'waiting', s.overlap <> 'allow'
+FROM schedule s, unnest($3::bigint[], $4::timestamptz[]) AS f (id, instant)
+WHERE s.tenant_id = $1 AND s.name = $2
+ON CONFLICT (tenant_id, schedule, instant) DO NOTHING
+RETURNING id;
 
 -- name: schedule_list
 -- params: tenant int4
 SELECT s.name, s.status, s.cron, s.zone, s.action, s.next_at, s.last_at, s.overlap, s.paused_until,
        s.reason,
        (SELECT count(*) FROM schedule_fire f
-        WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state = 'running')
+        WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state = 'running') AS running,
+       array_to_string(s.except_dates, ',') AS except
 FROM schedule s WHERE s.tenant_id = $1 ORDER BY s.name;
 
 -- name: schedule_fires
@@ -54,7 +77,7 @@ SELECT $1, $3, s.name, $4, true, 'waiting', s.overlap <> 'allow' FROM schedule s
 WHERE s.tenant_id = $1 AND s.name = $2
   AND NOT (s.overlap = 'skip' AND EXISTS (
         SELECT FROM schedule_fire f WHERE f.tenant_id = $1 AND f.schedule = s.name
-           AND f.state IN ('waiting', 'running')))
+           AND (f.state = 'running' OR (f.state = 'waiting' AND NOT f.backfill))))
 ON CONFLICT (tenant_id, schedule, instant) DO NOTHING
 RETURNING 1;
 
@@ -78,7 +101,8 @@ WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp();
 -- name: schedule_due
 -- Schedules to move on: due ones, and with `version` those computed with another tzdata.
 -- params: tenant int4, now timestamptz, version text, limit int4
-SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at
+SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at,
+       array_to_string(except_dates, ',')
 FROM schedule
 WHERE tenant_id = $1 AND status = 'active' AND (due_at <= $2 OR ($3::text IS NOT NULL AND tzdata <> $3))
 ORDER BY due_at, name LIMIT $4;
@@ -116,10 +140,13 @@ WHERE tenant_id = $1 AND name = $2 AND status = 'active';
 -- name: schedule_start
 -- Applies the overlap policy to what waits: oldest first, an interrupted one before all.  "skip" runs
 -- one and skips the rest, "buffer_one" keeps one waiting behind the running one, "allow" runs all.
+-- What is filled in afterwards comes last and waits its turn, whatever the policy.
 -- params: tenant int4, limit int4, lease_ms int8
 WITH candidate AS (
     SELECT f.id, f.schedule, f.instant, s.overlap, s.action, s.input,
-           row_number() OVER (PARTITION BY f.schedule ORDER BY f.attempt DESC, f.instant, f.id) AS place,
+           row_number() OVER (PARTITION BY f.schedule
+               ORDER BY f.attempt > 0 DESC, f.backfill, f.attempt DESC, f.instant, f.id) AS place,
+           f.backfill,
            EXISTS (SELECT FROM schedule_fire r WHERE r.tenant_id = $1 AND r.schedule = f.schedule
                       AND r.state = 'running') AS busy
     FROM schedule_fire f JOIN schedule s ON s.tenant_id = f.tenant_id AND s.name = f.schedule
@@ -131,7 +158,7 @@ WITH candidate AS (
     UPDATE schedule_fire f SET state = 'skipped', ended_at = clock_timestamp(),
            reason = 'the one before still runs (overlap ' || c.overlap || ')'
     FROM candidate c
-    WHERE f.tenant_id = $1 AND f.id = c.id AND f.state = 'waiting'
+    WHERE f.tenant_id = $1 AND f.id = c.id AND f.state = 'waiting' AND NOT c.backfill
       AND ((c.overlap = 'skip' AND (c.busy OR c.place > 1))
            OR (c.overlap = 'buffer_one' AND c.place > CASE WHEN c.busy THEN 1 ELSE 2 END))
 ), started AS (

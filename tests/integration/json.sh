@@ -1,0 +1,123 @@
+#!/bin/sh
+# shellcheck disable=SC1010,SC2086  # "reeve do" is a command, a name is noun and verb
+# json.sh -- every command of the program gives JSON with --json, or an empty list; a new one too.
+# usage: json.sh REEVE      (from the repository root)
+set -u
+reeve_program=$1
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
+state=$(mktemp -d /tmp/rvjson-XXXXXX)
+chmod 755 "$state"
+unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
+export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
+reeve() { "$reeve_program" "$@"; }
+trap 'reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
+failures=0
+fail() { echo "FAIL  $1"; failures=$((failures + 1)); }
+
+reeve db start >/dev/null || exit 1
+uri=$(reeve db uri)
+is_json() { # FILE: one document, or one a line
+    content=$(cat "$1")
+    printf '%s\n' "\\set content \`cat $1\`" 'SELECT length((:'"'content'"')::jsonb::text) > 0;' |
+        psql "$uri" -Atq -v ON_ERROR_STOP=1 >/dev/null 2>&1 && return 0
+    while IFS= read -r line; do
+        printf '%s' "$line" >"$state/line"
+        printf '%s\n' "\\set content \`cat $state/line\`" 'SELECT length((:'"'content'"')::jsonb::text) > 0;' |
+            psql "$uri" -Atq -v ON_ERROR_STOP=1 >/dev/null 2>&1 || return 1
+    done <"$1"
+    [ -n "$content" ]
+}
+# STATUS "may be empty"|"" COMMAND...
+gives() {
+    expected=$1
+    empty=$2
+    shift 2
+    reeve "$@" --json >"$state/out" 2>"$state/err" </dev/null
+    found=$?
+    [ "$found" = "$expected" ] || { fail "reeve $*: status $found instead of $expected"; cat "$state/out" "$state/err"; return; }
+    if [ ! -s "$state/out" ]; then
+        [ -n "$empty" ] || fail "reeve $* --json says nothing"
+    elif is_json "$state/out"; then
+        echo "ok    reeve $*"
+    else
+        fail "reeve $* --json is no JSON:"
+        cat "$state/out"
+    fi
+}
+
+# what the commands work on
+reeve company create acme >/dev/null && reeve policy load policies/default.lua >/dev/null &&
+    reeve agent publish agents/*/agent.lua >/dev/null 2>&1 &&
+    reeve person add manager --roles ap.manager >/dev/null || exit 1
+for role in controller treasurer buyer; do reeve person add "$role" --roles "$role" >/dev/null; done
+demo=scripts/demo/company
+reeve import "$demo/master.json" "$demo"/orders/*.xml "$demo"/receipts/*.xml "$demo"/invoices/*.xml >/dev/null 2>&1
+reeve exception run >/dev/null 2>&1
+run=$(reeve run list --json | sed -n '1s/.*"run":"\([^"]*\)".*/\1/p')
+approval=$(reeve approval list --json | sed -n '1s/.*"id":"\([^"]*\)".*/\1/p')
+second=$(reeve approval list --json | sed -n '2s/.*"id":"\([^"]*\)".*/\1/p')
+endpoint=$(reeve hook add https://hooks.example.org/a | sed -n 's/^endpoint //p')
+reeve schedule add nightly --cron '0 2 * * *' >/dev/null
+reeve audit prove 0 >"$state/proof"
+echo '{"action":"invoice.post","me":{},"args":{},"res":{},"ctx":{}}' >"$state/question.json"
+
+reeve help --json >"$state/commands"
+sed 's/.*"noun":"\([^"]*\)","verb":\(null\|"[^"]*"\).*/\1 \2/; s/ null$//; s/"//g' "$state/commands" >"$state/names"
+[ "$(wc -l <"$state/names")" -gt 50 ] || fail "the table of commands is short"
+while read -r name; do
+    case "$name" in
+    "company create") gives 0 "" company create beta; gives 0 "" company create beta ;;
+    "company list" | "db start" | "db status" | "db uri" | "db migrate" | "config show" | "config list" | "config sample" | \
+        version | help)
+        gives 0 "" $name ;;
+    doctor) gives 0 "" doctor ;;
+    "person add") gives 0 "" person add clerk --roles clerk --company acme ;;
+    "token make") gives 0 "" token make manager --company acme ;;
+    "hook add") gives 0 "" hook add https://hooks.example.org/b --company acme ;;
+    "hook rotate" | "hook enable" | "hook disable" | "hook redrive") gives 0 "" $name "$endpoint" --company acme ;;
+    "policy load") gives 0 "" policy load policies/default.lua --company acme ;;
+    "policy check") gives 0 "may be empty" policy check policies/default.lua --company acme ;;
+    "policy test") gives 0 "" policy test policies/default.lua --company acme ;;
+    "policy explain") gives 3 "" policy explain policies/default.lua "$state/question.json" --company acme ;;
+    "agent publish") gives 0 "" agent publish agents/bank_line/agent.lua --company acme ;;
+    import) gives 0 "" import "$demo/master.json" --company acme ;;
+    do) gives 0 "" do tolerance.set '{"key":"PP","pct_bp":100,"amount":500,"days":0}' --dry-run --company acme ;;
+    "run show") gives 0 "" run show "$run" --company acme ;;
+    explain) gives 0 "" explain "$run" --company acme ;;
+    "approval show") gives 0 "" approval show "$approval" --company acme ;;
+    "approval approve") gives 0 "" approval approve "$approval" --as manager --company acme ;;
+    "approval reject") gives 0 "" approval reject "$second" --as manager --company acme ;;
+    "audit verify") gives 0 "" audit verify --company acme; gives 0 "" audit verify --proof "$state/proof" ;;
+    "audit export") gives 0 "" audit export "$state/export" --company acme; gives 0 "" audit export --company acme ;;
+    "audit prove") gives 0 "" audit prove 1 --company acme ;;
+    "schedule add") gives 0 "" schedule add weekly --cron '0 3 * * 1' --company acme ;;
+    "schedule set") gives 0 "" schedule set nightly --jitter 60 --company acme ;;
+    "schedule backfill") gives 0 "" schedule backfill nightly --from 2026-01-01 --to 2026-01-03 --company acme ;;
+    "schedule next" | "schedule pause" | "schedule resume") gives 0 "" $name nightly --company acme ;;
+    "schedule run") gives 0 "" schedule run nightly --company acme ;;
+    "schedule remove") gives 0 "" schedule remove weekly --company acme ;;
+    "exception list" | "run list" | "approval list" | "exception run") gives 0 "may be empty" $name --company acme ;;
+    "person list" | "hook list" | "agent list" | "run work" | "audit key" | "audit checkpoint" | "ledger check" | \
+        "schedule list")
+        gives 0 "" $name --company acme ;;
+    "db stop" | "db remove") ;; # at the end
+    bench) ;;                   # a program of its own
+    serve)
+        reeve serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &
+        served=$!
+        for _ in $(seq 100); do [ -s "$state/out" ] && break; sleep 0.1; done
+        kill "$served"
+        wait "$served"
+        is_json "$state/out" || fail "reeve serve --json is no JSON: $(cat "$state/out")" ;;
+    *) fail "this test does not know the command \"$name\": teach it, with --json" ;;
+    esac
+done <"$state/names"
+# errors are JSON as well
+gives 1 "" run show r_1 --company acme
+gives 2 "" schedule add x --cron nonsense --company acme
+reeve db stop --json >"$state/out"
+grep -q '^{.*}$' "$state/out" || fail "reeve db stop --json: $(cat "$state/out")" # nobody left to parse it
+
+[ "$failures" = 0 ] || echo "$failures checks failed"
+[ "$failures" = 0 ]

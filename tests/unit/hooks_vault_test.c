@@ -1,0 +1,83 @@
+/* hooks_vault_test.c -- a sealed secret opens with its key, in its place, unchanged; else not. */
+#include "runtime/hooks/vault.h"
+#include "tests/support/test.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void key_path(char path[64], int number)
+{
+    snprintf(path, 64, "/tmp/rv-vault-%d-%d", number, (int)getpid());
+    unlink(path);
+}
+
+static struct rv_hook_vault *make(int number)
+{
+    char path[64];
+    struct rv_hook_vault *vault = NULL;
+    key_path(path, number);
+    ck_assert_int_eq(rv_hook_vault_open(path, &vault, NULL), RV_OK);
+    unlink(path);
+    return vault;
+}
+
+TEST(a_secret_opens_in_its_place_only)
+{
+    struct rv_hook_vault *vault = make(1);
+    struct rv_hook_vault *other = make(2);
+    uint8_t secret[32];
+    uint8_t sealed[RV_HOOK_SEALED_MAX];
+    uint8_t again[RV_HOOK_SEALED_MAX];
+    uint8_t opened[RV_HOOK_SECRET_MAX];
+    memset(secret, 5, sizeof secret);
+    size_t length = rv_hook_seal(vault, 1, 42, RV_HOOK_FIELD_SECRET, secret, sizeof secret, sealed);
+    ck_assert(rv_hook_is_sealed(sealed, length));
+    ck_assert(!rv_hook_is_sealed(secret, sizeof secret));
+    ck_assert_ptr_null(memmem(sealed, length, secret, 8));
+    ck_assert_uint_eq(rv_hook_unseal(vault, 1, 42, RV_HOOK_FIELD_SECRET, sealed, length, opened),
+                      sizeof secret);
+    ck_assert_mem_eq(opened, secret, sizeof secret);
+    ck_assert_uint_eq(rv_hook_unseal(vault, 2, 42, RV_HOOK_FIELD_SECRET, sealed, length, opened),
+                      0);
+    ck_assert_uint_eq(rv_hook_unseal(vault, 1, 43, RV_HOOK_FIELD_SECRET, sealed, length, opened),
+                      0);
+    ck_assert_uint_eq(rv_hook_unseal(vault, 1, 42, RV_HOOK_FIELD_SEED, sealed, length, opened), 0);
+    ck_assert_uint_eq(rv_hook_unseal(other, 1, 42, RV_HOOK_FIELD_SECRET, sealed, length, opened),
+                      0);
+    for (size_t i = 0; i < length; i++) {
+        sealed[i] ^= 1;
+        ck_assert_uint_eq(
+            rv_hook_unseal(vault, 1, 42, RV_HOOK_FIELD_SECRET, sealed, length, opened), 0);
+        sealed[i] ^= 1;
+        ck_assert_uint_eq(rv_hook_unseal(vault, 1, 42, RV_HOOK_FIELD_SECRET, sealed, i, opened), 0);
+    }
+    rv_hook_seal(vault, 1, 42, RV_HOOK_FIELD_SECRET, secret, sizeof secret, again);
+    ck_assert_int_ne(memcmp(again, sealed, length), 0); /* never the same twice */
+    rv_hook_vault_close(vault);
+    rv_hook_vault_close(other);
+}
+
+TEST(the_key_is_made_once_and_is_for_its_owner_only)
+{
+    char path[64];
+    struct stat info;
+    struct rv_hook_vault *vault = NULL;
+    struct rv_error err = {.code = RV_OK};
+    key_path(path, 3);
+    ck_assert_int_eq(rv_hook_vault_open(path, &vault, NULL), RV_OK);
+    rv_hook_vault_close(vault);
+    ck_assert_int_eq(stat(path, &info), 0);
+    ck_assert_uint_eq(info.st_mode & 0777, 0600);
+    ck_assert_int_eq((int)info.st_size, RV_HOOK_VAULT_KEY_BYTES);
+    ck_assert_int_eq(rv_hook_vault_open(path, &vault, NULL), RV_OK);
+    rv_hook_vault_close(vault);
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    ck_assert_int_eq(rv_hook_vault_open(path, &vault, &err), RV_DENIED);
+    ck_assert_ptr_nonnull(strstr(err.hint, "chmod 600"));
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    ck_assert_int_eq(truncate(path, 31), 0);
+    ck_assert_int_eq(rv_hook_vault_open(path, &vault, NULL), RV_CORRUPT);
+    unlink(path);
+}
+
+TEST_MAIN()

@@ -48,7 +48,11 @@ SELECT u.unit, jsonb_build_object(
                                           FROM jsonb_array_elements(coalesce(u.args->'targets', '[]')) t)),
            'roles', erp_roles($1), 'locks', erp_locks($1),
            'facts', jsonb_build_object(
-               'version', b.version, 'state', b.state,
+               'version', b.version, 'state', b.state, 'booked', b.booked,
+               'party', jsonb_build_object('name', b.counterparty), 'memo', b.memo,
+               'settles', (SELECT jsonb_agg(o.ref ORDER BY o.id) FROM open_item o WHERE o.tenant_id = $1
+                              AND o.id IN (SELECT (t->>'open_item')::bigint
+                                             FROM jsonb_array_elements(coalesce(u.args->'targets', '[]')) t)),
                'exceptions', erp_exceptions_of($1, 'bank_line:' || b.id),
                'amount', jsonb_build_object('minor', b.amount, 'currency', b.currency))) AS state
   FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)

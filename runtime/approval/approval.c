@@ -172,6 +172,10 @@ static enum rv_code check_vote(const struct op *op, const json_t *state, int64_t
     if (strcmp(status, "requested") != 0) {
         return rv_fail(err, RV_CONFLICT, "approval %lld is %s already", (long long)op->id, status);
     }
+    if (rv_json_bool(state, "run_over", false)) {
+        return rv_fail(err, RV_CONFLICT, "the run that asked for approval %lld is over",
+                       (long long)op->id);
+    }
     if (rv_json_int(state, "expires_us", 0) < now_us) {
         return rv_fail(err, RV_CONFLICT, "approval %lld has expired", (long long)op->id);
     }
@@ -203,7 +207,9 @@ static void answer(struct op *op, struct rv_batch *batch, const json_t *state, c
     if (strcmp(status, "approved") != 0) {
         rv_limits_release(batch, json_object_get(state, "limits"));
     }
-    const char *event = strcmp(status, "expired") == 0 ? "approval.expired" : "approval.decided";
+    const char *event = strcmp(status, "expired") == 0 ? "approval.expired"
+                        : strcmp(status, "void") == 0  ? "approval.void"
+                                                       : "approval.decided";
     rv_outbox_append(batch, rv_id_make(rv_batch_head(batch)->now_us), event,
                      json_pack("{s:I,s:s,s:s}", "approval", (json_int_t)op->id, "status", status,
                                "action", rv_json_str(state, "action", "")));
@@ -280,7 +286,8 @@ static enum rv_code vote_decide(struct rv_unit *unit, struct rv_batch *batch, st
     return RV_OK;
 }
 
-/* Expiry ends in "no", whatever votes are there; escalation opens the question to another role. */
+/* Expiry ends in "no", whatever votes are there; a question whose run is over has no one to answer;
+ * escalation opens the question to another role. */
 static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
     struct op *op = (struct op *)unit;
@@ -292,7 +299,13 @@ static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, st
     int64_t now_us = rv_batch_head(batch)->now_us;
     const char *status = rv_json_str(state, "status", "");
     bool open = strcmp(status, "requested") == 0;
-    if ((open || strcmp(status, "approved") == 0) && rv_json_int(state, "expires_us", 0) <= now_us) {
+    bool undecided = open || strcmp(status, "approved") == 0;
+    if (undecided && rv_json_bool(state, "run_over", false)) {
+        answer(op, batch, state, "void");
+        record(op, batch, "run over", "void", state);
+        return RV_OK;
+    }
+    if (undecided && rv_json_int(state, "expires_us", 0) <= now_us) {
         answer(op, batch, state, "expired");
         record(op, batch, "expiry", "expired", state);
         return RV_OK;

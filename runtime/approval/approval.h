@@ -3,6 +3,7 @@
  *   requested --all stages voted--> approved --executed in the run--> consumed
  *        |  \--one rejection--> rejected
  *        |---expires_at passed--> expired        \--digest, resource version or policy moved--> void
+ *        \---its run is over (cancelled ...)--> void
  *
  * Nobody approves their own request or an action of an agent they own; one person fills one slot; an
  * unanswered question ends in "no".  A vote carries the digest its person saw: another digest is

@@ -1,6 +1,7 @@
 /* cli.c -- the frame: from argv to a command, and from its error to what is said. */
 #include "runtime/cli/cli.h"
 
+#include "erp/domain/money.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/cli/place.h"
@@ -60,7 +61,7 @@ static int run(struct cli *cli, int argc, char **argv)
     cli->as = cli_option(cli, "as");
     const char *level = cli_option(cli, "log");
     rv_log_level(level != NULL ? rv_log_level_from_name(level) : RV_LOG_ERROR);
-    if (code == RV_OK && cli_flag(cli, "help")) {
+    if (code == RV_OK && cli_flag(cli, "help") && noun != NULL) { /* `reeve --help` is `reeve help` */
         cli->output.json = false;
         cli_help_command(&cli->output, cli->command);
         return 0;
@@ -145,9 +146,27 @@ int cli_usage(const struct cli *cli, const char *text)
     return cli_fail(cli, &err);
 }
 
+enum rv_code cli_one_of(const char *what, const char *word, const char *words, struct rv_error *err)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; *word != '\0' && *at != '\0';) {
+        size_t here = strcspn(at, " ");
+        if (here == length && strncmp(at, word, here) == 0) {
+            return RV_OK;
+        }
+        at += here + (at[here] == ' ');
+    }
+    if (*word == '\0') {
+        return RV_OK;
+    }
+    rv_fail(err, RV_INVALID, "%s: \"%s\" is none", what, word);
+    return rv_hint(err, "Write one of: %s.", words);
+}
+
 struct query {
     const struct cli *cli;
     struct cli_column columns[COLUMNS_MAX];
+    int source[COLUMNS_MAX]; /* of the result, for each column */
     struct cli_table *table;
     size_t column_count;
     int rows;
@@ -158,11 +177,51 @@ static json_t *row_json(const struct rv_result *result, int row)
     json_t *object = json_object();
     for (int c = 0; c < rv_result_columns(result); c++) {
         json_object_set_new(object, rv_result_column_name(result, c),
-                            rv_result_is_null(result, row, c)
-                                ? json_null()
-                                : json_string(rv_result_text(result, row, c)));
+                            rv_result_value(result, row, c));
     }
     return object;
+}
+
+/* A column "amount_minor" beside "currency" is money: people see one column "amount" with both. */
+static bool is_money(const char *name)
+{
+    static const char ending[] = "_minor";
+    size_t length = strlen(name);
+    return length > sizeof ending - 1 && strcmp(name + length - (sizeof ending - 1), ending) == 0;
+}
+
+static void make_columns(struct query *query, const struct rv_result *result)
+{
+    int count = rv_result_columns(result);
+    bool money = false;
+    RV_ASSERT(count <= COLUMNS_MAX);
+    for (int c = 0; c < count; c++) {
+        money = money || is_money(rv_result_column_name(result, c));
+    }
+    for (int c = 0; c < count; c++) {
+        const char *name = rv_result_column_name(result, c);
+        if (money && strcmp(name, "currency") == 0) {
+            continue;
+        }
+        bool is = is_money(name);
+        name = rv_arena_strndup(query->cli->arena, name, strlen(name) - (is ? strlen("_minor") : 0));
+        query->source[query->column_count] = c;
+        query->columns[query->column_count++] =
+            (struct cli_column){.key = name, .title = name, .right = is, .elastic = !is};
+    }
+    query->table = cli_table_create(query->columns, query->column_count);
+}
+
+static void put_cell(struct query *query, const struct rv_result *result, int row, int column)
+{
+    char money[ERP_MONEY_TEXT];
+    if (is_money(rv_result_column_name(result, column)) && !rv_result_is_null(result, row, column)) {
+        int currency = rv_result_column(result, "currency");
+        erp_money_format(rv_result_i64(result, row, column), rv_result_text(result, row, currency), money);
+        cli_table_text(query->table, money);
+    } else {
+        cli_table_text(query->table, rv_result_text(result, row, column));
+    }
 }
 
 static enum rv_code take_row(void *data, const struct rv_result *result, int row,
@@ -176,17 +235,10 @@ static enum rv_code take_row(void *data, const struct rv_result *result, int row
         return RV_OK;
     }
     if (query->table == NULL) {
-        query->column_count = (size_t)rv_result_columns(result);
-        RV_ASSERT(query->column_count <= COLUMNS_MAX);
-        for (size_t c = 0; c < query->column_count; c++) {
-            const char *name =
-                rv_arena_strdup(query->cli->arena, rv_result_column_name(result, (int)c));
-            query->columns[c] = (struct cli_column){.key = name, .title = name, .elastic = true};
-        }
-        query->table = cli_table_create(query->columns, query->column_count);
+        make_columns(query, result);
     }
     for (size_t c = 0; c < query->column_count && query->rows < ROWS_SHOWN_MAX; c++) {
-        cli_table_text(query->table, rv_result_text(result, row, (int)c));
+        put_cell(query, result, row, query->source[c]);
     }
     query->rows++;
     return RV_OK;

@@ -15,8 +15,12 @@ int cmd_approval_list(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
+    const char *status = cli->argc > 0 ? cli->argv[0] : "requested";
+    if (cli_one_of("STATUS", status, "requested approved rejected expired consumed void", &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
     struct rv_args *args = rv_args_create(&rv_sql_cli_approvals);
-    rv_args_text(args, 2, cli->argc > 0 ? cli->argv[0] : "requested");
+    rv_args_text(args, 2, status);
     enum rv_code code = place_session(cli, &session, &err);
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, &err);

@@ -128,10 +128,11 @@ static void report_file(const struct cli *cli, const char *path,
                        : import->executed > 0 ? "imported"
                                               : "known already";
     const char *why = code != RV_OK ? err->message : report->reason;
+    const char *more = code != RV_OK ? err->detail : "";
     if (cli->json) {
-        json_t *line = json_pack("{s:s,s:s,s:s,s:i,s:i,s:s}", "file", path, "kind", report->kind,
+        json_t *line = json_pack("{s:s,s:s,s:s,s:i,s:i,s:s,s:s}", "file", path, "kind", report->kind,
                                  "result", what, "findings", report->findings, "fatal_findings",
-                                 report->fatal_findings, "reason", why);
+                                 report->fatal_findings, "reason", why, "detail", more);
         char *text = rv_json_text(line);
         puts(text);
         rv_free(text);
@@ -143,7 +144,7 @@ static void report_file(const struct cli *cli, const char *path,
     if (report->findings > 0) {
         printf("  (%d findings, %d fatal)", report->findings, report->fatal_findings);
     }
-    printf("%s%s\n", *why != '\0' ? "  " : "", why);
+    printf("%s%s%s%s\n", *why != '\0' ? "  " : "", why, *more != '\0' ? ": " : "", more);
 }
 
 static void rename_key(json_t *object, const char *from, const char *to)

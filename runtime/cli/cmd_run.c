@@ -1,6 +1,7 @@
 /* cmd_run.c -- the main job: find discrepancies, let agents work, show what came of it. */
 #include "cli_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
 #include "runtime/journal/journal.h"
 
@@ -9,7 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEASE_WAIT_MS = 15000, SETTLE_LOOKS = 3, LOOK_EVERY_MS = 150 };
+enum {
+    LEASE_WAIT_MS = 15000,
+    COUNT_EVERY_MS = 100,
+    LOOK_MAX_MS = 30000, /* a look whose orchestrator was restarted never ends: ask again */
+    WATCH_COUNTS = 10    /* another node's work is over when so many counts in a row find nothing left */
+};
 
 struct counts {
     int64_t left, all, asking, over;
@@ -71,114 +77,127 @@ static void wait_ms(struct node *node, int64_t ms)
     node_wait(node, &never, ms);
 }
 
-/* Drives the company's runs until nothing can move.  Where another node has the company, waits for it. */
-static enum rv_code drive(struct work *work, bool orchestrate, struct rv_error *err)
+/* Waits until this node drives the company; false: another one does, and keeps it. */
+static bool wait_for_lease(struct work *work)
+{
+    int64_t end_us = rv_mono_us(rv_clock_system()) + LEASE_WAIT_MS * 1000;
+    while (work->node->driven == 0 && rv_mono_us(rv_clock_system()) < end_us) {
+        wait_ms(work->node, COUNT_EVERY_MS);
+    }
+    return work->node->driven > 0;
+}
+
+/* Starts a run for each exception that may have one now; says how many. */
+static int start_runs(struct work *work)
+{
+    struct node *node = work->node;
+    int64_t number = 0;
+    int64_t end_us = 0;
+    while (number == 0 || node->looked < number) {
+        int64_t now_us = rv_mono_us(rv_clock_system());
+        if (number == 0 || now_us > end_us) {
+            number = node_orchestrate(node, work->tenant);
+            end_us = now_us + LOOK_MAX_MS * 1000;
+        }
+        wait_ms(node, 1);
+    }
+    return node->looked_started;
+}
+
+/* Counts until no run can move by itself, `quiet` times in a row. */
+static enum rv_code wait_for_runs(struct work *work, int quiet, struct counts *shown,
+                                  struct rv_error *err)
 {
     struct counts counts = {0};
-    struct counts shown = {-1, -1, -1, -1};
-    int quiet = 0;
-    bool asked = !orchestrate;
-    node_drive(work->node, work->tenant);
-    int64_t end_us = rv_mono_us(rv_clock_system()) + LEASE_WAIT_MS * 1000;
-    while (quiet < SETTLE_LOOKS) {
-        wait_ms(work->node, LOOK_EVERY_MS);
-        if (work->node->driven == 0 && rv_mono_us(rv_clock_system()) > end_us) {
-            fprintf(stderr, "another reeve drives this company: watching it\n");
-            end_us = INT64_MAX;
-            asked = true;
-        }
-        if (!asked && work->node->driven > 0) {
-            asked = node_orchestrate(work->node, work->tenant);
-            wait_ms(work->node, LOOK_EVERY_MS);
-            continue;
-        }
+    for (int seen = 0; seen < quiet;) {
         enum rv_code code = rv_db_session_query(work->session, work->tenant, &rv_sql_cli_work_left,
                                                 NULL, take_counts, &counts, err);
         if (code != RV_OK) {
             return code;
         }
-        progress(work, &counts, &shown);
-        bool idle = counts.left == 0 && (work->node->driven > 0 || end_us == INT64_MAX);
-        quiet = asked && idle ? quiet + 1 : 0;
+        progress(work, &counts, shown);
+        seen = counts.left == 0 ? seen + 1 : 0;
+        if (seen < quiet) {
+            wait_ms(work->node, COUNT_EVERY_MS);
+        }
     }
+    return RV_OK;
+}
+
+/* Drives the company's runs until nothing can move and no exception wants another run: a run that is
+ * over may make room for the next exception of the same document.  Where another node has the company,
+ * watches that one. */
+static enum rv_code drive(struct work *work, bool orchestrate, struct rv_error *err)
+{
+    struct counts shown = {-1, -1, -1, -1};
+    node_drive(work->node, work->tenant);
+    bool ours = wait_for_lease(work);
+    if (!ours) {
+        fprintf(stderr, "another reeve drives this company: watching it\n");
+    }
+    int started = 0;
+    enum rv_code code;
+    do {
+        started = ours && orchestrate ? start_runs(work) : 0;
+        code = wait_for_runs(work, ours ? 1 : WATCH_COUNTS, &shown, err);
+    } while (code == RV_OK && started > 0);
     if (work->cli->tty && !work->cli->json) {
         fputc('\n', stderr);
     }
-    return RV_OK;
-}
-
-static enum rv_code detect(struct work *work, struct rv_error *err)
-{
-    char id[64];
-    snprintf(id, sizeof id, "detect:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
-    json_t *args = json_object();
-    struct rv_principal principal = {.id = NULL};
-    json_t *outcome = NULL;
-    enum rv_code code = cli_person(work->cli, work->session, work->tenant, &principal, err);
-    if (code == RV_OK) {
-        struct rv_gate_request request = {.tenant = work->tenant,
-                                          .principal = principal,
-                                          .action = "exception.detect",
-                                          .args = args,
-                                          .command_id = id};
-        code = cli_gate(work->node, &request, &outcome, err);
-    }
-    if (code == RV_OK && !work->cli->json) {
-        const json_t *answer = json_object_get(outcome, "answer");
-        char *text = rv_json_text(answer);
-        fprintf(stderr, "detected: %s\n", text);
-        rv_free(text);
-    }
-    json_decref(outcome);
-    json_decref(args);
     return code;
 }
 
-/* ---- what nobody has anything against is booked without people: touchless posting ---- */
+/* ---- the job before the agents ---- */
 
-static enum rv_code take_clean(void *data, const struct rv_result *result, int row,
-                               struct rv_error *err)
+struct job_wait {
+    struct cli *cli;
+    bool done;
+    enum rv_code code;
+    struct rv_error *err;
+};
+
+static void on_job_done(void *data, enum rv_code code, const struct job_report *report,
+                        const struct rv_error *err)
 {
-    (void)err;
-    json_array_append_new(data, json_pack("{s:s,s:{s:I}}", "action", rv_result_text(result, row, 0),
-                                          "args", rv_result_text(result, row, 1),
-                                          (json_int_t)rv_result_i64(result, row, 2)));
-    return RV_OK;
+    struct job_wait *wait = data;
+    wait->done = true;
+    wait->code = code;
+    if (code != RV_OK) {
+        *wait->err = *err;
+    }
+    if (wait->cli->json) {
+        return;
+    }
+    if (report->found != NULL) {
+        char *text = rv_json_text(report->found);
+        fprintf(stderr, "detected: %s\n", text);
+        rv_free(text);
+    }
+    if (report->posted + report->refused > 0) {
+        fprintf(stderr, "posted without people: %" PRId64 " documents, %" PRId64 " could not be posted%s%s\n",
+                report->posted, report->refused, report->refused > 0 ? ", e.g. " : "", report->why);
+    }
 }
 
-static enum rv_code post_clean(struct work *work, struct rv_error *err)
+static enum rv_code do_job(struct work *work, bool detect, bool post, struct rv_error *err)
 {
-    json_t *clean = json_array();
-    int posted = 0;
-    int refused = 0;
-    enum rv_code code = rv_db_session_query(work->session, work->tenant, &rv_sql_cli_clean_invoices,
-                                            NULL, take_clean, clean, err);
-    size_t i;
-    json_t *item;
-    json_array_foreach(clean, i, item)
-    {
-        json_t *args = json_deep_copy(json_object_get(item, "args"));
-        char id[64];
-        snprintf(id, sizeof id, "post:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
-        struct rv_gate_request request = {
-            .tenant = work->tenant,
-            .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "touchless_posting"},
-            .action = rv_json_str(item, "action", ""),
-            .args = args,
-            .command_id = id,
-            .reason = "no exception stands against it"};
-        json_t *outcome = NULL;
-        struct rv_error why = {.code = RV_OK};
-        bool ok = cli_gate(work->node, &request, &outcome, &why) == RV_OK;
-        posted += ok;
-        refused += !ok;
-        json_decref(outcome);
-        json_decref(args);
+    char id[40];
+    snprintf(id, sizeof id, "job:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
+    struct job_wait wait = {.cli = work->cli, .err = err};
+    struct job_options options = {.node = work->node,
+                                  .tenant = work->tenant,
+                                  .id = id,
+                                  .detect = detect,
+                                  .post = post,
+                                  .done = on_job_done,
+                                  .data = &wait};
+    enum rv_code code =
+        cli_person(work->cli, work->session, work->tenant, &options.principal, err);
+    if (code == RV_OK) {
+        job_start(&options);
+        node_wait(work->node, &wait.done, 0);
+        code = wait.code;
     }
-    if (json_array_size(clean) > 0 && !work->cli->json) {
-        fprintf(stderr, "posted without people: %d documents, %d could not be posted\n", posted, refused);
-    }
-    json_decref(clean);
     return code;
 }
 
@@ -189,14 +208,8 @@ int cmd_exception_run(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct work work = {.cli = cli};
     enum rv_code code = work_open(cli, &work, &err);
-    if (code == RV_OK && !no_detect) {
-        code = detect(&work, &err);
-    }
-    if (code == RV_OK && !no_post) {
-        code = post_clean(&work, &err);
-    }
-    if (code == RV_OK && !no_detect && !no_post) {
-        code = detect(&work, &err); /* what was posted may now match the bank, or owe too much */
+    if (code == RV_OK && !(no_detect && no_post)) {
+        code = do_job(&work, !no_detect, !no_post, &err);
     }
     if (code == RV_OK) {
         code = drive(&work, true, &err);
@@ -231,13 +244,18 @@ int cmd_run_work(struct cli *cli)
 
 /* ---- looking ---- */
 
-static int list_with(struct cli *cli, const struct rv_statement *statement)
+/* `words` are what may be asked for, separated by spaces. */
+static int list_with(struct cli *cli, const struct rv_statement *statement, const char *words)
 {
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
+    const char *word = cli->argc > 0 ? cli->argv[0] : "";
+    if (cli_one_of("STATE", word, words, &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
     struct rv_args *args = rv_args_create(statement);
-    rv_args_text(args, 2, cli->argc > 0 ? cli->argv[0] : "");
+    rv_args_text(args, 2, word);
     enum rv_code code = place_session(cli, &session, &err);
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, &err);
@@ -253,12 +271,14 @@ static int list_with(struct cli *cli, const struct rv_statement *statement)
 
 int cmd_exception_list(struct cli *cli)
 {
-    return list_with(cli, &rv_sql_cli_exceptions);
+    return list_with(cli, &rv_sql_cli_exceptions, "open resolved auto_closed snoozed");
 }
 
 int cmd_run_list(struct cli *cli)
 {
-    return list_with(cli, &rv_sql_cli_runs);
+    return list_with(cli, &rv_sql_cli_runs,
+                     "created planning executing waiting reviewing compensating done failed cancelled "
+                     "compensated diverged");
 }
 
 struct story {
@@ -320,7 +340,13 @@ static struct rv_args *run_args(const struct rv_statement *statement, int64_t ru
 static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_error *err)
 {
     const char *text = cli->argv[0];
-    int64_t run = strtoll(strncmp(text, "r_", 2) == 0 ? text + 2 : text, NULL, 10);
+    const char *digits = text + (strncmp(text, "r_", 2) == 0 ? 2 : 0);
+    char *end = NULL;
+    int64_t run = strtoll(digits, &end, 10);
+    if (end == digits || *end != '\0') {
+        rv_fail(err, RV_INVALID, "RUN: \"%s\" is not the name of a run", text);
+        return rv_hint(err, "It looks like r_911902230237808202; see the runs: reeve run list.");
+    }
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     *story = (struct story){NULL, json_array(), json_array(), json_array()};

@@ -1,13 +1,14 @@
 /* cmd_serve.c -- the long-running node: inbox and API, runs of all companies, web hooks. */
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
 #include "runtime/hooks/callback.h"
 #include "runtime/hooks/sender.h"
 #include "runtime/http/api.h"
 #include "runtime/http/server.h"
+#include "runtime/run/request.h"
 #include "runtime/schedule/service.h"
-#include "run_sql.h"
 #include "web_assets.h"
 
 #include <inttypes.h>
@@ -21,123 +22,68 @@ enum { CLOSE_MS = 10000 };
 /* ---- what the API asks of runs ---- */
 
 struct ask {
-    struct rv_unit unit; /* first */
     struct node *node;
-    struct rv_arena *arena;
-    int64_t run;
-    int64_t signal;
-    char *name;
-    json_t *body;
-    char *person;
+    json_t *roles;
     rv_api_done done;
     void *data;
 };
 
-static enum rv_code signal_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+static struct rv_principal ask_begin(struct node *node, const struct rv_caller *caller,
+                                     rv_api_done done, void *data, struct ask **out)
 {
-    (void)err;
-    struct ask *ask = (struct ask *)unit;
-    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_signal_put);
-    rv_args_i64(rows, 2, ask->run);
-    rv_args_i64(rows, 3, ask->signal);
-    rv_args_text(rows, 4, ask->name);
-    rv_args_json(rows, 5, ask->body);
-    rv_args_text(rows, 6, ask->person);
-    json_t *record = json_pack("{s:s,s:s,s:s}", "what", "run.signal", "name", ask->name, "person",
-                               ask->person);
-    rv_audit_append(batch, "admin", ask->run, -1, record);
-    json_decref(record);
-    return RV_OK;
+    struct ask *ask = rv_alloc(sizeof *ask);
+    *ask = (struct ask){node, json_array(), done, data};
+    for (const char *word = caller->roles; *word != '\0';) {
+        size_t length = strcspn(word, ",");
+        json_array_append_new(ask->roles, json_stringn(word, length));
+        word += length + (word[length] == ',');
+    }
+    *out = ask;
+    return (struct rv_principal){
+        .kind = RV_PRINCIPAL_PERSON, .id = caller->person, .roles = ask->roles};
 }
 
-static void ask_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
 {
-    struct ask *ask = (struct ask *)unit;
-    char id[24];
-    snprintf(id, sizeof id, "%" PRId64, ask->signal);
-    json_t *answer = json_pack("{s:s}", "id", id);
+    struct ask *ask = data;
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, id);
+    json_t *answer = json_pack("{s:s}", "id", text);
     ask->done(ask->data, code, code == RV_OK ? answer : NULL, err);
     json_decref(answer);
-    json_decref(ask->body);
-    rv_arena_destroy(ask->arena);
+    json_decref(ask->roles);
     rv_free(ask);
 }
 
-static void runs_signal(void *self, int32_t tenant, const char *person, int64_t run,
-                        const char *name, const json_t *body, rv_api_done done, void *data)
+static void runs_start(void *self, const struct rv_caller *caller, const char *exception,
+                       const char *agent, rv_api_done done, void *data)
 {
     struct node *node = self;
-    struct ask *ask = rv_alloc(sizeof *ask);
-    ask->node = node;
-    ask->arena = rv_arena_create("signal", 1 << 20);
-    ask->run = run;
-    ask->signal = rv_id_make(rv_now_us(rv_clock_system()));
-    ask->name = rv_arena_strdup(ask->arena, name);
-    ask->person = rv_arena_strdup(ask->arena, person);
-    ask->body = json_deep_copy(body);
-    ask->done = done;
-    ask->data = data;
-    ask->unit.tenant = tenant;
-    ask->unit.needs_head = true;
-    ask->unit.decide = signal_decide;
-    ask->unit.done = ask_done;
-    rv_commit(node->committer, &ask->unit);
+    struct ask *ask = NULL;
+    struct rv_principal principal = ask_begin(node, caller, done, data, &ask);
+    rv_run_begin_for(node->gate, node->db, caller->tenant, &principal, exception, agent,
+                     node_resolutions_of, on_asked, ask);
 }
 
-struct later {
-    rv_api_done done;
-    void *data;
-    enum rv_code code;
-    const char *text;
-};
-
-static void answer_later(void *data)
+static void runs_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,
+                        const json_t *body, rv_api_done done, void *data)
 {
-    struct later *later = data;
-    struct rv_error err = {.code = RV_OK};
-    if (later->code != RV_OK) {
-        rv_fail(&err, later->code, "%s", later->text);
-    }
-    later->done(later->data, later->code, NULL, &err);
-    rv_free(later);
-}
-
-static void answer_soon(struct node *node, rv_api_done done, void *data, enum rv_code code,
-                        const char *text)
-{
-    struct later *later = rv_alloc(sizeof *later);
-    *later = (struct later){done, data, code, text};
-    rv_loop_post(node->loop, answer_later, later);
-}
-
-/* Asks the company's orchestrator to look at its exceptions; runs start there, one per exception. */
-static void runs_start(void *self, int32_t tenant, const char *person, const json_t *request,
-                       rv_api_done done, void *data)
-{
-    (void)person;
     struct node *node = self;
-    if (rv_json_str(request, "exception", NULL) == NULL) {
-        answer_soon(node, done, data, RV_INVALID, "field \"exception\" is missing: runs start from exceptions");
-    } else if (!node_orchestrate(node, tenant)) {
-        answer_soon(node, done, data, RV_UNAVAILABLE, "another node drives this company");
-    } else {
-        answer_soon(node, done, data, RV_OK, "");
-    }
+    struct ask *ask = NULL;
+    struct rv_principal principal = ask_begin(node, caller, done, data, &ask);
+    rv_run_tell(node->gate, node->db, caller->tenant, &principal, run, name, body, on_asked, ask);
 }
 
-static void runs_cancel(void *self, int32_t tenant, const char *person, int64_t run,
+static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run, const char *reason,
                         rv_api_done done, void *data)
 {
-    (void)person;
     struct node *node = self;
-    if (node_cancel(node, tenant, run)) {
-        answer_soon(node, done, data, RV_OK, "");
-    } else {
-        answer_soon(node, done, data, RV_UNAVAILABLE, "another node drives this company");
-    }
+    struct ask *ask = NULL;
+    struct rv_principal principal = ask_begin(node, caller, done, data, &ask);
+    rv_run_cancel(node->gate, node->db, caller->tenant, &principal, run, reason, on_asked, ask);
 }
 
-/* ---- schedules: detect, then let the orchestrator work ---- */
+/* ---- schedules: the main job, then the agents ---- */
 
 struct serving {
     struct node *node;
@@ -146,27 +92,25 @@ struct serving {
 };
 
 struct firing {
-    struct rv_gate_request request;
     struct serving *serving;
+    int32_t tenant;
     int64_t fire;
-    json_t *args;
-    char id[48];
 };
 
-static void on_detected(struct rv_gate_request *request, enum rv_code code,
-                        const struct rv_gate_outcome *outcome, const struct rv_error *err)
+static void on_job_done(void *data, enum rv_code code, const struct job_report *report,
+                        const struct rv_error *err)
 {
-    struct firing *firing = request->data;
+    struct firing *firing = data;
     struct serving *serving = firing->serving;
-    bool done = code == RV_OK && (outcome->result == RV_GATE_EXECUTED ||
-                                  outcome->result == RV_GATE_REPEATED);
-    if (done && !node_orchestrate(serving->node, request->tenant)) {
-        done = false;
+    const char *why = code == RV_OK ? "" : err->message;
+    if (code == RV_OK && node_orchestrate(serving->node, firing->tenant) == 0) {
         code = RV_UNAVAILABLE;
+        why = "another node drives this company now";
     }
-    const char *why = done ? "" : err != NULL && code != RV_OK ? err->message : "the gate did not allow it";
-    rv_schedule_done(serving->schedules, request->tenant, firing->fire, done ? RV_OK : RV_DENIED, why);
-    json_decref(firing->args);
+    rv_log(RV_LOG_INFO, "schedule", "JOB-DONE",
+           "tenant=%d posted=%" PRId64 " refused=%" PRId64 " %s", firing->tenant, report->posted,
+           report->refused, report->why);
+    rv_schedule_done(serving->schedules, firing->tenant, firing->fire, code, why);
     rv_free(firing);
 }
 
@@ -181,20 +125,19 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
         return;
     }
     struct firing *firing = rv_alloc(sizeof *firing);
-    firing->serving = serving;
-    firing->fire = fire_id;
-    firing->args = json_object();
-    snprintf(firing->id, sizeof firing->id, "schedule:%" PRId64, fire_id);
-    firing->request = (struct rv_gate_request){
+    *firing = (struct firing){serving, tenant, fire_id};
+    char id[40];
+    snprintf(id, sizeof id, "fire:%" PRId64, fire_id);
+    job_start(&(struct job_options){
+        .node = serving->node,
         .tenant = tenant,
         .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "schedule"},
-        .action = "exception.detect",
-        .args = firing->args,
-        .command_id = firing->id,
-        .done = on_detected,
+        .id = id,
+        .detect = true,
+        .post = true,
+        .done = on_job_done,
         .data = firing,
-    };
-    rv_gate_submit(serving->node->gate, &firing->request);
+    });
 }
 
 static bool drives(void *data, int32_t tenant)
@@ -226,7 +169,7 @@ int cmd_serve(struct cli *cli)
     rv_log_level(rv_log_level_from_name(rv_config_text(cli->config, RV_SET_LOG_LEVEL)));
     struct rv_error err = {.code = RV_OK};
     struct serving serving = {.stop = false};
-    if (place_node(cli, &serving.node, &err) != RV_OK) {
+    if (place_serving_node(cli, &serving.node, &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
     struct node *node = serving.node;

@@ -24,7 +24,12 @@
 
 #include <stdio.h>
 
-enum { WRITE_ORDER_MAX = 200, CLOSE_ROUNDS_MS = 20, CLOSE_MS = 10000, KEEP_EVERY_US = 1000000 };
+enum {
+    WRITE_ORDER_MAX = 200,
+    ROUND_MS = 1000, /* at least so often the private server is looked after */
+    CLOSE_MS = 10000,
+    KEEP_EVERY_US = 1000000
+};
 
 const struct rv_migration *const node_migrations[] = {
     rv_journal_migrations, rv_gate_migrations, rv_db_migrations,       rv_http_migrations,
@@ -71,10 +76,72 @@ static const struct rv_statement **make_write_order(void)
     return order;
 }
 
-static const char *const *resolutions_of(const char *type)
+const char *const *node_resolutions_of(const char *type)
 {
     const struct erp_exception_type *found = erp_exception_type_find(type);
     return found == NULL ? NULL : found->resolutions;
+}
+
+/* ---- the answer of a look, on its way to the main thread ---- */
+
+struct look_over {
+    struct node *node;
+    int64_t number;
+    int started;
+};
+
+static void note_look(void *data)
+{
+    struct look_over *over = data;
+    over->node->looked = over->number;
+    over->node->looked_started = over->started;
+    rv_free(over);
+}
+
+static void looked(void *data, int32_t tenant, int64_t number, int started)
+{
+    (void)tenant;
+    struct node *node = data;
+    struct look_over *over = rv_alloc(sizeof *over);
+    *over = (struct look_over){node, number, started};
+    rv_loop_post(node->loop, note_look, over);
+}
+
+/* ---- the beginning ---- */
+
+static void core_open(struct node_core *core, struct node *node)
+{
+    core->node = node;
+    core->loop = rv_loop_create(rv_clock_system());
+    core->db = rv_db_create(&(struct rv_db_options){.loop = core->loop, .uri = node->uri});
+    core->committer = rv_committer_create(&(struct rv_committer_options){
+        .loop = core->loop,
+        .database_uri = node->uri,
+        .write_order = node->write_order,
+        .seal = rv_audit_seal,
+        .seal_data = node->audit,
+    });
+    core->gate =
+        rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
+    core->approvals = rv_approvals_create(core->committer);
+    core->model = rv_model_create(&(struct rv_model_options){.loop = core->loop});
+    core->store = rv_store_create(&(struct rv_store_options){
+        .loop = core->loop,
+        .db = core->db,
+        .committer = core->committer,
+        .gate = core->gate,
+        .model = core->model,
+        .erp_read = &rv_sql_erp_read,
+    });
+    core->orchestrator = (struct rv_orchestrator_options){
+        .db = core->db,
+        .gate = core->gate,
+        .approvals = core->approvals,
+        .port = rv_store_port(core->store),
+        .resolutions_of = node_resolutions_of,
+        .looked = looked,
+        .looked_data = node,
+    };
 }
 
 enum rv_code node_open(const struct node_options *options, struct node **out, struct rv_error *err)
@@ -87,42 +154,31 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     struct node *node = rv_alloc(sizeof *node);
     node->uri = rv_strdup(options->uri);
     node->audit = audit;
-    node->loop = rv_loop_create(rv_clock_system());
     node->write_order = make_write_order();
-    node->db = rv_db_create(&(struct rv_db_options){.loop = node->loop, .uri = node->uri});
-    node->committer = rv_committer_create(&(struct rv_committer_options){
-        .loop = node->loop,
-        .database_uri = node->uri,
-        .write_order = node->write_order,
-        .seal = rv_audit_seal,
-        .seal_data = audit,
-    });
-    node->gate =
-        rv_gate_create(&(struct rv_gate_options){.committer = node->committer, .db = node->db});
-    node->approvals = rv_approvals_create(node->committer);
-    node->model = rv_model_create(&(struct rv_model_options){.loop = node->loop});
-    node->store = rv_store_create(&(struct rv_store_options){
-        .loop = node->loop,
-        .db = node->db,
-        .committer = node->committer,
-        .gate = node->gate,
-        .model = node->model,
-        .erp_read = &rv_sql_erp_read,
-    });
     node->keep = options->keep;
     node->keep_data = options->keep_data;
+    node->core_count = options->cores > 0 ? options->cores : 1;
+    node->cores = rv_alloc_array((size_t)node->core_count, sizeof *node->cores);
+    struct rv_loop **loops = rv_alloc_array((size_t)node->core_count, sizeof(struct rv_loop *));
+    for (int i = 0; i < node->core_count; i++) {
+        core_open(&node->cores[i], node);
+        loops[i] = node->cores[i].loop;
+    }
     uint64_t seed = 0;
     rv_random_secret(&seed, sizeof seed);
-    node->actors = rv_actors_create(&node->loop, 1, seed);
-    node->orchestrator = (struct rv_orchestrator_options){
-        .db = node->db,
-        .gate = node->gate,
-        .approvals = node->approvals,
-        .port = rv_store_port(node->store),
-        .resolutions_of = resolutions_of,
-        .changed = options->run_changed,
-        .changed_data = options->run_changed_data,
-    };
+    node->actors = rv_actors_create(loops, node->core_count, seed);
+    rv_free(loops);
+    const struct node_core *main_core = &node->cores[0];
+    node->loop = main_core->loop;
+    node->db = main_core->db;
+    node->committer = main_core->committer;
+    node->gate = main_core->gate;
+    node->approvals = main_core->approvals;
+    for (int i = 1; i < node->core_count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "core %d", i);
+        node->cores[i].thread = rv_loop_thread_start(node->cores[i].loop, name);
+    }
     *out = node;
     return RV_OK;
 }
@@ -134,42 +190,73 @@ static void orchestrator_name(int32_t tenant, char out[32])
     snprintf(out, 32, "orchestrator:%d", tenant);
 }
 
-static void gained(void *data, int32_t tenant, int64_t epoch)
+/* A company comes or goes: said on the main thread, done in that order on the company's core. */
+struct change {
+    struct node_core *core;
+    int32_t tenant;
+    int64_t epoch;
+};
+
+static void begin_company(void *data)
 {
-    struct node *node = data;
+    struct change *change = data;
+    struct node_core *core = change->core;
     char name[32];
-    orchestrator_name(tenant, name);
+    orchestrator_name(change->tenant, name);
     struct rv_orchestrator_start start = {
-        .tenant = tenant, .epoch = epoch, .options = &node->orchestrator};
+        .tenant = change->tenant, .epoch = change->epoch, .options = &core->orchestrator};
     struct rv_spawn spawn = {
         .behavior = &rv_orchestrator_behavior,
         .argument = &start,
         .argument_bytes = sizeof start,
         .overflow = RV_OVERFLOW_SPILL,
         .restart = RV_RESTART_ON_FAILURE,
-        .tenant = tenant,
+        .tenant = change->tenant,
         .name = name,
     };
     struct rv_ref ref = {0};
     struct rv_error err = {.code = RV_OK};
-    if (rv_actors_spawn(node->actors, 0, &spawn, &ref, &err) != RV_OK) {
+    int index = rv_actors_core_of_tenant(core->node->actors, change->tenant);
+    if (rv_actors_spawn(core->node->actors, index, &spawn, &ref, &err) != RV_OK) {
         rv_log_error("node", "ORCHESTRATOR", &err);
-        return;
     }
+    rv_free(change);
+}
+
+static void end_company(void *data)
+{
+    struct change *change = data;
+    struct rv_actors *actors = change->core->node->actors;
+    char name[32];
+    orchestrator_name(change->tenant, name);
+    struct rv_ref ref = rv_actors_find(actors, name);
+    struct rv_message stop = {.kind = RV_MESSAGE_STOP};
+    if (ref.id != 0) {
+        rv_actors_send(actors, ref, &stop);
+    }
+    rv_free(change);
+}
+
+static void post_change(struct node *node, int32_t tenant, int64_t epoch, void (*run)(void *data))
+{
+    struct change *change = rv_alloc(sizeof *change);
+    *change = (struct change){&node->cores[rv_actors_core_of_tenant(node->actors, tenant)], tenant,
+                              epoch};
+    rv_loop_post(change->core->loop, run, change);
+}
+
+static void gained(void *data, int32_t tenant, int64_t epoch)
+{
+    struct node *node = data;
     node->driven++;
+    post_change(node, tenant, epoch, begin_company);
 }
 
 static void lost(void *data, int32_t tenant)
 {
     struct node *node = data;
-    char name[32];
-    orchestrator_name(tenant, name);
-    struct rv_ref ref = rv_actors_find(node->actors, name);
-    struct rv_message stop = {.kind = RV_MESSAGE_STOP};
-    if (ref.id != 0) {
-        rv_actors_send(node->actors, ref, &stop);
-        node->driven--;
-    }
+    node->driven--;
+    post_change(node, tenant, 0, end_company);
 }
 
 void node_drive(struct node *node, int32_t only_tenant)
@@ -185,33 +272,26 @@ void node_drive(struct node *node, int32_t only_tenant)
     });
 }
 
-bool node_orchestrate(struct node *node, int32_t tenant)
+int64_t node_orchestrate(struct node *node, int32_t tenant)
 {
     char name[32];
     orchestrator_name(tenant, name);
     struct rv_ref ref = rv_actors_find(node->actors, name);
     struct rv_message message = {.kind = RV_ORCHESTRATE};
-    return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
-}
-
-bool node_cancel(struct node *node, int32_t tenant, int64_t run)
-{
-    char name[32];
-    orchestrator_name(tenant, name);
-    struct rv_ref ref = rv_actors_find(node->actors, name);
-    struct rv_message message = {.kind = RV_ORCHESTRATOR_CANCEL};
-    message.body.numbers[0] = run;
-    return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
+    message.body.numbers[0] = ++node->looks;
+    bool sent = ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
+    return sent ? node->looks : 0;
 }
 
 bool node_wait(struct node *node, const bool *done, int64_t timeout_ms)
 {
     int64_t end_us = rv_mono_us(rv_clock_system()) + timeout_ms * 1000;
     while (!*done) {
-        if (timeout_ms > 0 && rv_mono_us(rv_clock_system()) > end_us) {
+        int64_t left_ms = timeout_ms > 0 ? (end_us - rv_mono_us(rv_clock_system()) + 999) / 1000 : ROUND_MS;
+        if (left_ms <= 0) {
             return false;
         }
-        rv_loop_run_once(node->loop, CLOSE_ROUNDS_MS);
+        rv_loop_run_once(node->loop, left_ms < ROUND_MS ? (int)left_ms : ROUND_MS);
         int64_t now_us = rv_mono_us(rv_clock_system());
         if (node->keep != NULL && !node->stopped && now_us - node->kept_us > KEEP_EVERY_US) {
             node->kept_us = now_us;
@@ -228,6 +308,24 @@ static void set_true(void *data)
     *(bool *)data = true;
 }
 
+static void on_core_closed(void *data) /* on the core's thread */
+{
+    struct node_core *core = data;
+    rv_loop_post(core->node->loop, set_true, &core->closed);
+}
+
+static void on_committer_closed(void *data)
+{
+    struct node_core *core = data;
+    rv_db_close(core->db, on_core_closed, core);
+}
+
+static void close_core(void *data)
+{
+    struct node_core *core = data;
+    rv_committer_close(core->committer, on_committer_closed, core);
+}
+
 void node_stop(struct node *node)
 {
     if (node->stopped) {
@@ -242,12 +340,17 @@ void node_stop(struct node *node)
         rv_lease_close(node->lease, set_true, &done);
         node_wait(node, &done, CLOSE_MS);
     }
-    done = false;
-    rv_committer_close(node->committer, set_true, &done);
-    node_wait(node, &done, CLOSE_MS);
-    done = false;
-    rv_db_close(node->db, set_true, &done);
-    node_wait(node, &done, CLOSE_MS);
+    for (int i = node->core_count - 1; i >= 0; i--) {
+        struct node_core *core = &node->cores[i];
+        rv_loop_post(core->loop, close_core, core);
+        if (!node_wait(node, &core->closed, CLOSE_MS)) {
+            rv_log(RV_LOG_WARN, "node", "CLOSE-LATE", "core=%d the database did not answer", i);
+        }
+        if (core->thread != NULL) {
+            rv_loop_thread_join(core->thread);
+            core->thread = NULL;
+        }
+    }
 }
 
 void node_close(struct node *node)
@@ -257,13 +360,17 @@ void node_close(struct node *node)
     }
     node_stop(node);
     rv_actors_destroy(node->actors);
-    rv_store_destroy(node->store);
-    rv_model_destroy(node->model);
-    rv_approvals_destroy(node->approvals);
-    rv_gate_destroy(node->gate);
-    rv_loop_destroy(node->loop);
+    for (int i = node->core_count - 1; i >= 0; i--) {
+        struct node_core *core = &node->cores[i];
+        rv_store_destroy(core->store);
+        rv_model_destroy(core->model);
+        rv_approvals_destroy(core->approvals);
+        rv_gate_destroy(core->gate);
+        rv_loop_destroy(core->loop);
+    }
     rv_audit_close(node->audit);
     rv_free(node->write_order);
+    rv_free(node->cores);
     rv_free(node->uri);
     rv_free(node);
 }

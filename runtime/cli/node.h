@@ -1,7 +1,10 @@
-/* node.h -- the running machine: one loop with database, committer, gate, actors and, when serving,
- * HTTP and web hooks.  The composition root's own struct; no other room sees it.
+/* node.h -- the running machine: cores (a loop with database, committer and gate each), the actors that
+ * live on them and, when serving, HTTP and web hooks.  The composition root's own struct; no other room
+ * sees it.
  *
- * Commands use it from the main thread: they start something and run the loop until it is done.
+ * Commands use it from the main thread: they start something and run the main core's loop until it is
+ * done.  The other cores have a thread each; a company is pinned to one core, and nothing but messages,
+ * posts and the database goes between them.
  */
 #ifndef REEVE_RUNTIME_CLI_NODE_H
 #define REEVE_RUNTIME_CLI_NODE_H
@@ -15,32 +18,50 @@
 #include "runtime/run/orchestrator.h"
 #include "runtime/run/store.h"
 
-struct node {
-    char *uri;
+/* One loop with everything a company needs to work: whoever is pinned to it shares nothing with the
+ * other cores but the database. */
+struct node_core {
+    struct node *node;
     struct rv_loop *loop;
+    struct rv_loop_thread *thread; /* NULL: the main core */
     struct rv_db *db;
-    struct rv_audit *audit;
     struct rv_committer *committer;
     struct rv_gate *gate;
     struct rv_approvals *approvals;
     struct rv_model *model;
     struct rv_store *store;
+    struct rv_orchestrator_options orchestrator;
+    bool closed; /* the main thread's */
+};
+
+struct node {
+    char *uri;
+    struct node_core *cores; /* [0] is the main one: commands, HTTP, hooks, schedules, the lease */
+    int core_count;
+    /* of the main core, for whoever is on the main thread */
+    struct rv_loop *loop;
+    struct rv_db *db;
+    struct rv_committer *committer;
+    struct rv_gate *gate;
+    struct rv_approvals *approvals;
+    struct rv_audit *audit;
     struct rv_actors *actors;
     struct rv_lease *lease; /* NULL: does not drive runs */
-    struct rv_orchestrator_options orchestrator;
     const struct rv_statement **write_order;
     bool stopped;
     void (*keep)(void *data); /* see node_options */
     void *keep_data;
     int64_t kept_us;
     int driven; /* companies whose orchestrator runs here */
+    int64_t looks;      /* numbers given to looks at the exceptions so far */
+    int64_t looked;     /* the newest look that is over ... */
+    int looked_started; /* ... and how many runs it began */
 };
 
 struct node_options {
     const char *uri;
     const char *audit_key;
-    void (*run_changed)(void *data, int32_t tenant, int64_t run, enum rv_run_state state);
-    void *run_changed_data;
+    int cores; /* 0: one */
     /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked after.
      * May be NULL. */
     void (*keep)(void *data);
@@ -53,13 +74,14 @@ void node_close(struct node *node);
 
 /* Takes the lease of one company (0: all) and drives its runs on this node's loop. */
 void node_drive(struct node *node, int32_t only_tenant);
-/* Sends RV_ORCHESTRATE to the company's orchestrator; false while it is not ours (yet). */
-bool node_orchestrate(struct node *node, int32_t tenant);
-/* Asks a run to stop at its next step; false when its company is not driven here. */
-bool node_cancel(struct node *node, int32_t tenant, int64_t run);
+/* Asks the company's orchestrator to look at its exceptions: the number of that look, which
+ * node->looked reaches when it is over; 0 while the company is not ours (yet). */
+int64_t node_orchestrate(struct node *node, int32_t tenant);
+/* The commands that may resolve a type of exception, NULL-terminated; NULL when unknown. */
+const char *const *node_resolutions_of(const char *type);
 /* First half of node_close: actors, lease, committer and database are ended, memory stays. */
 void node_stop(struct node *node);
-/* Runs the loop until *done, or `timeout_ms` (0: for ever); false on timeout. */
+/* Runs the main core until *done, or `timeout_ms` (0: for ever); false on timeout. */
 bool node_wait(struct node *node, const bool *done, int64_t timeout_ms);
 
 /* All rooms' migrations, NULL-terminated. */

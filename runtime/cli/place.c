@@ -11,6 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum {
+    LOOPS_MAX = 8 /* what "one per processor" may mean: each brings five database connections */
+};
+
 enum rv_code place_find(struct cli *cli, struct rv_error *err)
 {
     const char *state = rv_config_state_dir(cli->config);
@@ -109,12 +113,28 @@ static void keep_private(void *data)
     }
 }
 
-enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err)
+static enum rv_code open_node(struct cli *cli, int cores, struct node **out, struct rv_error *err)
 {
     enum rv_code code = place_database(cli, err);
     struct node_options options = {.uri = cli->uri,
                                    .audit_key = cli->audit_key,
+                                   .cores = cores,
                                    .keep = cli->is_private ? keep_private : NULL,
                                    .keep_data = cli};
     return code == RV_OK ? node_open(&options, out, err) : code;
+}
+
+enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err)
+{
+    return open_node(cli, 1, out, err);
+}
+
+enum rv_code place_serving_node(struct cli *cli, struct node **out, struct rv_error *err)
+{
+    int cores = (int)rv_config_integer(cli->config, RV_SET_RUNTIME_LOOPS);
+    if (cores == 0) {
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+        cores = processors < 1 ? 1 : processors > LOOPS_MAX ? LOOPS_MAX : (int)processors;
+    }
+    return open_node(cli, cores, out, err);
 }

@@ -16,6 +16,8 @@ RV_MUST enum rv_code place_database(struct cli *cli, struct rv_error *err);
 /* place_database, then a session. */
 RV_MUST enum rv_code place_session(struct cli *cli, struct rv_db_session **out,
                                    struct rv_error *err);
+/* place_database, then a node: one core for a command, runtime.loops of them to serve. */
 RV_MUST enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err);
+RV_MUST enum rv_code place_serving_node(struct cli *cli, struct node **out, struct rv_error *err);
 
 #endif

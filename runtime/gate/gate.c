@@ -544,7 +544,9 @@ static enum rv_code run_books(struct op *op, struct rv_batch *batch, const json_
         .arena = op->step,
     };
     if (state == NULL) {
-        return rv_fail(err, RV_NOT_FOUND, "the subject of \"%s\" does not exist", op->command->name);
+        const char *keys[ERP_KEYS_MAX];
+        int count = op->command->keys(op->request->args, op->step, keys);
+        return rv_fail(err, RV_NOT_FOUND, "there is no %s", count > 0 ? keys[0] : "such document");
     }
     return op->command->decide(&context, op->request->args, state, &op->books, err);
 }

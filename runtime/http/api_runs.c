@@ -28,34 +28,40 @@ void rv_api_run_show(struct rv_call *call)
     rv_call_read(call, &rv_sql_api_run, args, "run");
 }
 
+static enum rv_code check_name(const char *key, const char *name, struct rv_error *err)
+{
+    if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES) {
+        return rv_fail(err, RV_INVALID, "%s must be 1 to %d bytes", key, NAME_MAX_BYTES);
+    }
+    if (name[0] == '$') {
+        return rv_fail(err, RV_INVALID, "%s must not begin with \"$\": those are reeve's own", key);
+    }
+    return RV_OK;
+}
+
 static enum rv_code need_name(const json_t *body, const char *key, const char **out,
                               struct rv_error *err)
 {
     enum rv_code code = rv_json_need_str(body, "body", key, out, err);
-    if (code == RV_OK && ((*out)[0] == '\0' || strlen(*out) > NAME_MAX_BYTES)) {
-        return rv_fail(err, RV_INVALID, "%s must be 1 to %d bytes", key, NAME_MAX_BYTES);
-    }
-    return code;
+    return code == RV_OK ? check_name(key, *out, err) : code;
 }
 
 void rv_api_run_start(struct rv_call *call)
 {
     struct rv_error err = {.code = RV_OK};
-    const char *agent = NULL;
-    if (need_name(call->body, "agent", &agent, &err) != RV_OK) {
+    const char *exception = NULL;
+    if (need_name(call->body, "exception", &exception, &err) != RV_OK) {
+        (void)rv_hint(&err, "A run handles an open exception: GET /v1/exceptions?state=open.");
+        rv_call_fail(call, &err, "exception");
+        return;
+    }
+    const char *agent = rv_json_str(call->body, "agent", NULL);
+    if (agent != NULL && check_name("agent", agent, &err) != RV_OK) {
         rv_call_fail(call, &err, "agent");
         return;
     }
-    bool has_exception = json_is_string(json_object_get(call->body, "exception"));
-    bool has_input = json_is_object(json_object_get(call->body, "input"));
-    if (has_exception == has_input) {
-        rv_fail(&err, RV_INVALID, "a run needs either an exception (text) or an input (object)");
-        rv_call_fail(call, &err, "input");
-        return;
-    }
     const struct rv_api_runs *runs = &call->api->options.runs;
-    runs->start(runs->self, call->caller->tenant, call->caller->person, call->body,
-                rv_call_accepted, call);
+    runs->start(runs->self, call->caller, exception, agent, rv_call_accepted, call);
 }
 
 void rv_api_run_signal(struct rv_call *call)
@@ -75,17 +81,23 @@ void rv_api_run_signal(struct rv_call *call)
         body = json_null();
     }
     const struct rv_api_runs *runs = &call->api->options.runs;
-    runs->signal(runs->self, call->caller->tenant, call->caller->person, id, name, body,
-                 rv_call_accepted, call);
+    runs->signal(runs->self, call->caller, id, name, body, rv_call_accepted, call);
 }
 
 void rv_api_run_cancel(struct rv_call *call)
 {
+    struct rv_error err = {.code = RV_OK};
     int64_t id = rv_call_id(call, 0, "run");
     if (id == 0) {
         return;
     }
+    const char *reason = call->body != NULL ? rv_json_str(call->body, "reason", NULL) : NULL;
+    if (reason != NULL && strlen(reason) > RV_API_COMMENT_MAX) {
+        rv_fail(&err, RV_INVALID, "reason is longer than %d bytes", RV_API_COMMENT_MAX);
+        rv_call_fail(call, &err, "reason");
+        return;
+    }
     const struct rv_api_runs *runs = &call->api->options.runs;
-    runs->cancel(runs->self, call->caller->tenant, call->caller->person, id, rv_call_accepted,
-                 call);
+    runs->cancel(runs->self, call->caller, id, reason != NULL ? reason : "asked to stop",
+                 rv_call_accepted, call);
 }

@@ -8,6 +8,8 @@
 #include "runtime/base/check.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 
 enum { LOOP_CLOSE_ROUNDS_MAX = 1000 /* a handle that opens another when closed is a wrong program */ };
 
@@ -130,6 +132,55 @@ void rv_loop_run_once(struct rv_loop *loop, int timeout_ms)
     uv_run(&loop->uv, UV_RUN_ONCE);
     uv_timer_stop(&loop->once);
     uv_unref((uv_handle_t *)&loop->once);
+}
+
+/* ---- a thread of its own ---- */
+
+enum { THREAD_WAIT_MS = 1000 /* posts and handles wake it at once; this only bounds one round */ };
+
+struct rv_loop_thread {
+    struct rv_loop *loop;
+    pthread_t thread;
+    bool stop; /* the loop's thread only */
+};
+
+static void *thread_main(void *data)
+{
+    struct rv_loop_thread *thread = data;
+    while (!thread->stop) {
+        rv_loop_run_once(thread->loop, THREAD_WAIT_MS);
+    }
+    return NULL;
+}
+
+struct rv_loop_thread *rv_loop_thread_start(struct rv_loop *loop, const char *name)
+{
+    struct rv_loop_thread *thread = rv_alloc(sizeof *thread);
+    thread->loop = loop;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    RV_ASSERT(pthread_sigmask(SIG_SETMASK, &all, &before) == 0); /* inherited by the new thread */
+    RV_ASSERT(pthread_create(&thread->thread, NULL, thread_main, thread) == 0);
+    RV_ASSERT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    char short_name[16]; /* the kernel keeps 15 characters */
+    snprintf(short_name, sizeof short_name, "%s", name);
+    pthread_setname_np(thread->thread, short_name);
+    return thread;
+}
+
+static void thread_stop(void *data)
+{
+    struct rv_loop_thread *thread = data;
+    thread->stop = true;
+}
+
+void rv_loop_thread_join(struct rv_loop_thread *thread)
+{
+    rv_loop_post(thread->loop, thread_stop, thread);
+    RV_ASSERT(pthread_join(thread->thread, NULL) == 0);
+    thread->loop->thread = pthread_self(); /* the loop is the caller's now */
+    rv_free(thread);
 }
 
 static void stop_now(void *data)

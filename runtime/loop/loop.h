@@ -31,6 +31,13 @@ const struct rv_clock *rv_loop_clock(const struct rv_loop *loop);
 /* Any thread: `run(data)` is called on the loop's thread, in order of posting per thread. */
 void rv_loop_post(struct rv_loop *loop, void (*run)(void *data), void *data);
 
+/* ---- a thread of its own ---- */
+struct rv_loop_thread;
+/* Runs the loop on a new thread until rv_loop_thread_join; signals go to other threads. */
+struct rv_loop_thread *rv_loop_thread_start(struct rv_loop *loop, const char *name);
+/* From another thread: what was posted before still runs, then the thread ends. */
+void rv_loop_thread_join(struct rv_loop_thread *thread);
+
 /* ---- timers: one-shot; re-arm as you like ---- */
 struct rv_timer;
 struct rv_timer *rv_timer_create(struct rv_loop *loop, void (*fire)(void *data), void *data);

@@ -9,8 +9,7 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
-#include "runtime/base/random.h"
-#include "runtime/journal/journal.h"
+#include "runtime/run/request.h"
 #include "runtime/run/run_actor.h"
 
 #include <inttypes.h>
@@ -19,17 +18,18 @@
 
 enum {
     FOUND_RUNS = RV_MESSAGE_USER + 100, /* private: answers of the database */
+    FOUND_CANCELS,
     FOUND_APPROVALS,
     FOUND_AGENTS,
     FOUND_EXCEPTIONS,
     STARTED,
-    TICK_TOKEN = 1,
-    START_ARENA_MAX = 8 << 20
+    TICK_TOKEN = 1
 };
 
 struct live {
     int64_t run;
     struct rv_ref ref;
+    bool told_to_stop;
 };
 
 struct orchestrator {
@@ -40,10 +40,14 @@ struct orchestrator {
     int live_count;
     json_t *agents; /* [{name, hash, manifest, owner}] */
     int starting;   /* run.start requests at the gate */
+    int started;    /* runs that the present look began */
     bool looking;
-    bool more; /* a look found something: look again when a run makes room for the next */
+    bool again; /* asked while looking, or the look failed: look once more */
+    bool more;  /* a look found something: look again when a run makes room for the next */
     bool ticking;
-    int started;
+    int64_t wanted;    /* newest number of RV_ORCHESTRATE */
+    int64_t answering; /* the number that the present look answers */
+    int64_t answered;
 };
 
 static enum rv_code on_start(struct rv_actor *self, void *state, const void *argument,
@@ -89,12 +93,13 @@ static void on_rows(void *data, enum rv_code code, const struct rv_result *resul
         case FOUND_APPROVALS:
             json_array_append_new(rows, json_integer(rv_result_i64(result, row, 0)));
             break;
+        case FOUND_CANCELS:
+            json_array_append_new(rows, json_pack("{s:I,s:s}", "run",
+                                                  (json_int_t)rv_result_i64(result, row, 0),
+                                                  "reason", rv_result_text(result, row, 1)));
+            break;
         case FOUND_AGENTS:
-            json_array_append_new(rows, json_pack("{s:s,s:s,s:o,s:s}", "name",
-                                                  rv_result_text(result, row, 0), "hash",
-                                                  rv_result_text(result, row, 1) + 2, "manifest",
-                                                  rv_result_json(result, row, 2), "owner",
-                                                  rv_result_text(result, row, 3)));
+            json_array_append_new(rows, rv_run_agent_row(result, row));
             break;
         default:
             json_array_append_new(rows, json_pack("{s:s,s:s,s:o}", "key",
@@ -105,6 +110,7 @@ static void on_rows(void *data, enum rv_code code, const struct rv_result *resul
         }
     }
     struct rv_message message = {.kind = ask->kind, .payload = rows, .free = free_json};
+    message.body.numbers[0] = code;
     rv_actors_send(ask->actors, ask->to, &message);
     rv_free(ask);
 }
@@ -181,7 +187,7 @@ static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run
         return;
     }
     rv_actor_monitor(self, ref);
-    me->live[me->live_count++] = (struct live){run, ref};
+    me->live[me->live_count++] = (struct live){run, ref, false};
 }
 
 static void run_ended(struct orchestrator *me, struct rv_ref ref)
@@ -195,16 +201,20 @@ static void run_ended(struct orchestrator *me, struct rv_ref ref)
 }
 
 /* A run without an actor gets one first: it is told to stop as its first message. */
-static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run)
+static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run, const char *reason)
 {
     wake_run(self, me, run);
     for (int i = 0; i < me->live_count; i++) {
-        if (me->live[i].run == run) {
-            struct rv_message stop = {.kind = RV_RUN_CANCEL};
+        if (me->live[i].run == run && !me->live[i].told_to_stop) {
+            me->live[i].told_to_stop = true;
+            struct rv_message stop = {
+                .kind = RV_RUN_CANCEL, .payload = rv_strdup(reason), .free = rv_free};
             rv_actor_send(self, me->live[i].ref, &stop);
         }
     }
 }
+
+static void look_at_exceptions(struct orchestrator *me);
 
 static void tick(struct rv_actor *self, struct orchestrator *me)
 {
@@ -213,130 +223,84 @@ static void tick(struct rv_actor *self, struct orchestrator *me)
         return;
     }
     me->ticking = true;
+    look(me, FOUND_CANCELS, &rv_sql_runs_to_cancel, RV_RUNS_ACTIVE_MAX);
     look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
     look(me, FOUND_APPROVALS, &rv_sql_approvals_due, 0);
+    if (me->again && !me->looking) {
+        look_at_exceptions(me);
+    }
 }
 
 /* ---- exceptions to runs ---- */
 
-static const json_t *agent_for(const struct orchestrator *me, const char *type)
-{
-    size_t i;
-    json_t *agent;
-    json_array_foreach(me->agents, i, agent)
-    {
-        size_t k;
-        json_t *code;
-        json_array_foreach(json_object_get(json_object_get(agent, "manifest"), "handles"), k, code)
-        {
-            if (strcmp(json_string_value(code), type) == 0) {
-                return agent;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* One run.start on its way through the gate. */
+/* Where the answer to one rv_run_begin goes. */
 struct beginning {
-    struct rv_gate_pass pass;
     struct rv_actors *actors;
     struct rv_ref to;
-    struct rv_arena *arena;
-    int64_t run;
-    const char *agent;
-    const char *business_key;
-    struct rv_hash plan_hash;
-    json_t *args;
-    json_t *input;
 };
 
-static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *batch,
-                                 struct rv_error *err)
+static void begun(void *data, enum rv_code code, int64_t run, const struct rv_error *err)
 {
-    (void)err;
-    struct beginning *beginning = pass->data;
-    struct rv_run_new run = {.id = beginning->run,
-                             .agent = beginning->agent,
-                             .plan_hash = &beginning->plan_hash,
-                             .business_key = beginning->business_key,
-                             .input = beginning->input};
-    rv_journal_run_new(batch, &run);
-    return RV_OK;
-}
-
-static void begin_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
-{
-    struct beginning *beginning = pass->data;
+    struct beginning *beginning = data;
     if (code != RV_OK && code != RV_CONFLICT) { /* a conflict: somebody else has the claim */
-        rv_log(RV_LOG_WARN, "run", "RUN-NOT-STARTED", "agent=%s code=%s %s", beginning->agent,
-               rv_code_name(code), err->message);
+        rv_log_error("run", "RUN-NOT-STARTED", err);
     }
     struct rv_message message = {.kind = STARTED};
-    message.body.numbers[0] = code == RV_OK ? beginning->run : 0;
+    message.body.numbers[0] = run;
     rv_actors_send(beginning->actors, beginning->to, &message);
-    json_decref(beginning->args);
-    json_decref(beginning->input);
-    rv_arena_destroy(beginning->arena);
     rv_free(beginning);
-}
-
-/* What the agent sees of an exception. */
-static json_t *exception_input(const struct orchestrator *me, const json_t *found)
-{
-    const json_t *row = json_object_get(found, "row");
-    json_t *resolutions = json_array();
-    const char *type = rv_json_str(found, "type", "");
-    const char *const *names =
-        me->start.options->resolutions_of != NULL ? me->start.options->resolutions_of(type) : NULL;
-    for (; names != NULL && *names != NULL; names++) {
-        json_array_append_new(resolutions, json_string(*names));
-    }
-    json_t *exception = json_pack(
-        "{s:O,s:O,s:O,s:O,s:O,s:o}", "key", json_object_get(found, "key"), "code",
-        json_object_get(found, "type"), "subject", json_object_get(row, "subject"), "resource",
-        json_object_get(row, "resource"), "summary", json_object_get(row, "summary"), "resolutions",
-        resolutions);
-    static const char *const more[] = {"evidence", "money", "currency", "party", "tier"};
-    for (size_t i = 0; i < RV_COUNT(more); i++) {
-        json_t *value = json_object_get(row, more[i]);
-        if (value != NULL && !json_is_null(value)) {
-            json_object_set(exception, more[i], value);
-        }
-    }
-    json_t *input = json_pack("{s:o}", "exception", exception);
-    return input;
 }
 
 static void begin_run(struct orchestrator *me, const json_t *found, const json_t *agent)
 {
     struct beginning *beginning = rv_alloc(sizeof *beginning);
-    beginning->actors = me->actors;
-    beginning->to = me->self;
-    beginning->arena = rv_arena_create("run start", START_ARENA_MAX);
-    beginning->run = rv_id_make(rv_now_us(rv_clock_system()));
-    beginning->agent = rv_arena_strdup(beginning->arena, rv_json_str(agent, "name", ""));
-    beginning->business_key =
-        rv_arena_printf(beginning->arena, "exception:%s", rv_json_str(found, "key", ""));
-    RV_ASSERT(rv_hash_from_hex(rv_json_str(agent, "hash", ""), &beginning->plan_hash));
-    beginning->args = json_pack("{s:s,s:s}", "agent", beginning->agent, "type",
-                                rv_json_str(found, "type", ""));
-    beginning->input = exception_input(me, found);
-    beginning->pass = (struct rv_gate_pass){
+    *beginning = (struct beginning){me->actors, me->self};
+    const struct rv_orchestrator_options *options = me->start.options;
+    struct rv_run_begin begin = {
         .tenant = me->start.tenant,
-        .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "orchestrator"},
-        .action = "run.start",
-        .args = beginning->args,
-        .run = beginning->run,
         .epoch = me->start.epoch,
-        .seq = 0,
-        .key = beginning->business_key,
-        .append = begin_append,
-        .done = begin_done,
-        .data = beginning,
+        .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "orchestrator"},
+        .agent = agent,
+        .exception = found,
+        .resolutions = options->resolutions_of != NULL
+                           ? options->resolutions_of(rv_json_str(found, "type", ""))
+                           : NULL,
     };
     me->starting++;
-    rv_gate_pass(me->start.options->gate, &beginning->pass);
+    rv_run_begin(options->gate, &begin, begun, beginning);
+}
+
+static void look_at_exceptions(struct orchestrator *me)
+{
+    if (me->looking) {
+        me->again = true;
+        return;
+    }
+    me->looking = true;
+    me->again = false;
+    me->started = 0;
+    me->answering = me->wanted;
+    look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
+}
+
+/* Every run that the look asked for has been started or refused. */
+static void look_over(struct orchestrator *me)
+{
+    me->looking = false;
+    if (me->answering != me->answered && me->start.options->looked != NULL) {
+        me->start.options->looked(me->start.options->looked_data, me->start.tenant, me->answering,
+                                  me->started);
+    }
+    me->answered = me->answering;
+    if (me->again) {
+        look_at_exceptions(me);
+    }
+}
+
+static void look_failed(struct orchestrator *me)
+{
+    me->looking = false;
+    me->again = true; /* at the next tick */
 }
 
 static void orchestrate(struct orchestrator *me, const json_t *exceptions)
@@ -345,20 +309,14 @@ static void orchestrate(struct orchestrator *me, const json_t *exceptions)
     json_t *found;
     json_array_foreach((json_t *)(uintptr_t)exceptions, i, found)
     {
-        const json_t *agent = agent_for(me, rv_json_str(found, "type", ""));
+        const json_t *agent = rv_run_agent_for(me->agents, rv_json_str(found, "type", ""));
         if (agent != NULL) {
             begin_run(me, found, agent);
         }
     }
-    me->looking = me->starting > 0;
-    me->more = me->looking;
-}
-
-static void look_at_exceptions(struct orchestrator *me)
-{
-    if (!me->looking) {
-        me->looking = true;
-        look(me, FOUND_AGENTS, &rv_sql_agents_active, 0);
+    me->more = me->starting > 0;
+    if (me->starting == 0) {
+        look_over(me);
     }
 }
 
@@ -389,12 +347,15 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case RV_ORCHESTRATOR_TICK:
         tick(self, me);
         break;
-    case RV_ORCHESTRATOR_CANCEL:
-        cancel_run(self, me, message->body.numbers[0]);
-        break;
     case FOUND_RUNS:
         me->ticking = false;
         wake_all(self, me, message->payload);
+        break;
+    case FOUND_CANCELS:
+        json_array_foreach((json_t *)message->payload, i, item)
+        {
+            cancel_run(self, me, rv_json_int(item, "run", 0), rv_json_str(item, "reason", ""));
+        }
         break;
     case FOUND_APPROVALS:
         json_array_foreach((json_t *)message->payload, i, item)
@@ -404,22 +365,33 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         }
         break;
     case RV_ORCHESTRATE:
+        me->wanted = message->body.numbers[0];
         look_at_exceptions(me);
         break;
     case FOUND_AGENTS:
+        if (message->body.numbers[0] != RV_OK) {
+            look_failed(me);
+            break;
+        }
         json_decref(me->agents);
         me->agents = rv_message_take(message);
         look(me, FOUND_EXCEPTIONS, &rv_sql_exceptions_waiting, RV_EXCEPTIONS_PER_LOOK);
         break;
     case FOUND_EXCEPTIONS:
+        if (message->body.numbers[0] != RV_OK) {
+            look_failed(me);
+            break;
+        }
         orchestrate(me, message->payload);
         break;
     case STARTED:
         me->starting--;
-        me->looking = me->starting > 0;
         if (message->body.numbers[0] != 0) {
             me->started++;
             wake_run(self, me, message->body.numbers[0]);
+        }
+        if (me->starting == 0) {
+            look_over(me);
         }
         break;
     case RV_MESSAGE_DOWN:

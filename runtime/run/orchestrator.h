@@ -1,8 +1,12 @@
 /* orchestrator.h -- one actor per company: picks agents for exceptions, starts runs, brings back those
  * that can move, ends approvals whose time has come.
  *
- *   tick (twice a second): runs that could move -> run actors; due approvals -> expire or escalate
+ *   tick (twice a second): runs that could move -> run actors; runs that people want stopped -> told so;
+ *                           due approvals -> expire or escalate
  *   RV_ORCHESTRATE        : open exceptions -> agent that handles the type -> run.start through the gate
+ *
+ * A look at the exceptions is over when every run it asked for was started or refused; only then does
+ * `looked` say so.  Who wants to know that nothing is left to do asks until a look starts nothing.
  *
  * A business key ("exception:<hex>") is claimed by the unique index on open runs: two orchestrators can
  * never start two runs for one exception.  Runs beyond the company's share wait in the database.
@@ -17,9 +21,8 @@
 #include "runtime/run/port.h"
 
 enum {
-    RV_ORCHESTRATE = RV_MESSAGE_USER,  /* look for open exceptions */
+    RV_ORCHESTRATE = RV_MESSAGE_USER,  /* look for open exceptions; numbers[0]: given back to `looked` */
     RV_ORCHESTRATOR_TICK,              /* look for runs that can move */
-    RV_ORCHESTRATOR_CANCEL,            /* numbers[0]: run that shall stop */
     RV_RUNS_ACTIVE_MAX = 64,           /* run actors of one company at once: its share of the core */
     RV_ORCHESTRATOR_TICK_MS = 500,
     RV_EXCEPTIONS_PER_LOOK = 500
@@ -35,6 +38,11 @@ struct rv_orchestrator_options {
     /* Progress for people; on the actor's thread; may be NULL. */
     void (*changed)(void *data, int32_t tenant, int64_t run, enum rv_run_state state);
     void *changed_data;
+    /* The look asked for with that number is over and has started so many runs; on the actor's thread.
+     * A failed look is repeated, not reported; a request that overtakes another answers for both.
+     * May be NULL. */
+    void (*looked)(void *data, int32_t tenant, int64_t number, int started);
+    void *looked_data;
 };
 
 struct rv_orchestrator_start {

@@ -252,6 +252,11 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
 /* Gives up the actor: the journal holds everything, a message to the run service brings it back. */
 static void stand_still(struct rv_actor *self, struct run *run)
 {
+    bool open = run->phase == PHASE_PLAN || run->phase == PHASE_ACT;
+    if (open && run->cancel_asked && run->end_code[0] == '\0') {
+        advance(self, run); /* asked to stop while it was loaded or replayed: stops instead of waiting */
+        return;
+    }
     if (run->start.changed != NULL) {
         run->start.changed(run->start.changed_data, run->start.tenant, run->start.run,
                            (enum rv_run_state)run->state);

@@ -386,11 +386,14 @@ TEST(taking_a_role_or_a_person_away_acts_at_once)
 static int runs_client(struct world *world)
 {
     EXPECT(call(world, "POST", "/v1/runs", world->operator,
-                "{\"agent\":\"matcher\",\"input\":{\"invoice\":1}}") == 202);
-    EXPECT(strcmp(str("person"), "operator") == 0 && strcmp(str("id"), "777") == 0);
-    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"agent\":\"matcher\"}") == 400);
-    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"input\":{}}") == 400 &&
-           strcmp(str("field"), "agent") == 0);
+                "{\"agent\":\"matcher\",\"exception\":\"abcd\"}") == 202);
+    EXPECT(strcmp(str("person"), "operator") == 0 && strcmp(str("id"), "777") == 0 &&
+           strcmp(str("agent"), "matcher") == 0 && strcmp(str("exception"), "abcd") == 0);
+    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"exception\":\"abcd\"}") == 202);
+    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"agent\":\"matcher\"}") == 400 &&
+           strcmp(str("field"), "exception") == 0);
+    EXPECT(call(world, "POST", "/v1/runs/7/signal", world->operator,
+                "{\"name\":\"$cancel\",\"body\":{}}") == 400);
     EXPECT(call(world, "POST", "/v1/runs/7/signal", world->operator,
                 "{\"name\":\"receipt\",\"body\":{\"n\":1}}") == 202);
     EXPECT(call(world, "POST", "/v1/runs/7/cancel", world->operator, "{}") == 202);

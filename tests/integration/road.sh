@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC1010,SC2034,SC2181  # "reeve do" is a command, a counter is only counted
 # road.sh -- the whole road with the real program and its own PostgreSQL.
-# usage: road.sh REEVE chain|demo|deny|crash      (from the repository root)
+# usage: road.sh REEVE chain|demo|deny|crash|serve      (from the repository root)
 set -u
 reeve_program=$1
 part=$2
@@ -9,7 +9,7 @@ here=$(pwd)
 state=$(mktemp -d /tmp/rv-road-XXXXXX)
 export REEVE_STATE="$state"
 unset REEVE_DATABASE
-trap '"$reeve_program" db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
+trap '"$reeve_program" db stop >/dev/null 2>&1; [ -n "${ROAD_KEEP:-}" ] || rm -rf "$state"' EXIT
 reeve() { "$reeve_program" "$@"; }
 failures=0
 check() { # WHAT EXPECTED FOUND
@@ -195,8 +195,80 @@ crash)
     proof
     finish
     ;;
+serve)
+    # three loops, four companies: each is pinned to one of them, and the schedules do the main job
+    company=scripts/demo/company
+    for name in one two three four; do
+        reeve company create "$name" --currency EUR >/dev/null || exit 1
+        reeve policy load policies/default.lua --company "$name" >/dev/null || exit 1
+        reeve agent publish agents/*/agent.lua --company "$name" >/dev/null || exit 1
+        reeve person add manager --roles ap.manager --company "$name" >/dev/null || exit 1
+        reeve import "$company/master.json" "$company"/orders/*.xml "$company"/receipts/*.xml \
+            "$company"/invoices/*.xml --company "$name" >/dev/null
+        reeve schedule add nightly --cron "0 2 * * 1-5" --tz Europe/Berlin --company "$name" >/dev/null || exit 1
+        reeve schedule run nightly --company "$name" >/dev/null || exit 1
+    done
+    "$reeve_program" serve --set runtime.loops=3 --listen 127.0.0.1:0 >"$state/serve" 2>"$state/serve.err" &
+    server=$!
+    count() { psql "$(reeve db uri)" -Atqc "SET ROLE reeve_app; SET reeve.tenant = $1; $2"; }
+    settled=0
+    for _ in $(seq 120); do
+        settled=0
+        for tenant in 1 2 3 4; do
+            [ "$(count $tenant "SELECT count(*) > 3 AND count(*) = count(*) FILTER (WHERE status IN ('done', 'waiting'))
+                FROM run")" = t ] && settled=$((settled + 1))
+        done
+        [ "$settled" = 4 ] && break
+        sleep 0.5
+    done
+    check "every company's nightly job ran, whatever its loop" 4 "$settled"
+    check "each has a thread of its own" 2 "$(grep -lsE '^core [12]$' /proc/$server/task/*/comm | wc -l)"
+    same=$(for tenant in 1 2 3 4; do count $tenant "SELECT string_agg(type || ' ' || n, ', ' ORDER BY type) FROM (
+        SELECT type, count(*) AS n FROM exception GROUP BY type) x"; done | sort -u | wc -l)
+    check "the same documents gave the same findings" 1 "$same"
+    # what an operator asks of runs over HTTP: cancel one that waits for people, start it again
+    if command -v node >/dev/null 2>&1; then
+        reeve person add operator --roles operator --company two >/dev/null
+        token=$(reeve token make operator --company two | grep -o 'rvt_[A-Za-z0-9_-]*')
+        address=$(sed -n 's/.*\(http:[^ ]*\)$/\1/p' "$state/serve")
+        run=$(count 2 "SELECT id FROM run WHERE status = 'waiting' AND waiting_on = 'approval' ORDER BY id LIMIT 1")
+        key=$(count 2 "SELECT substr(business_key, 11) FROM run WHERE id = $run")
+        call() { # METHOD PATH BODY
+            node -e 'fetch(process.argv[1], {method: process.argv[2], body: process.argv[3], headers: {authorization:
+                "Bearer " + process.argv[4], "content-type": "application/json"}}).then(async (r) =>
+                console.log(r.status, await r.text()))' "$address${2#/}" "$1" "$3" "$token"
+        }
+        check "a run that is asked to stop is accepted" 202 "$(call POST "/v1/runs/$run/cancel" '{"reason":"by hand"}' | cut -c1-3)"
+        for _ in $(seq 40); do
+            status=$(count 2 "SELECT status FROM run WHERE id = $run")
+            case "$status" in cancelled | compensated) status=stopped && break ;; esac
+            sleep 0.25
+        done
+        check "and stops, taking back what it did" stopped "$status"
+        check "its approval is void" 0 "$(count 2 "SELECT count(*) FROM approval WHERE run_id = $run AND status = 'requested'")"
+        check "a run that is over cannot be stopped" 409 "$(call POST "/v1/runs/$run/cancel" '{}' | cut -c1-3)"
+        check "an unknown run is not found" 404 "$(call POST "/v1/runs/4711/signal" '{"name":"x"}' | cut -c1-3)"
+        check "an unknown exception is not found" 404 "$(call POST "/v1/runs" '{"exception":"zz"}' | cut -c1-3)"
+        check "an exception gets another run" 202 "$(call POST "/v1/runs" "{\"exception\":\"$key\"}" | tee "$state/started" | cut -c1-3)"
+        check "only one at a time" 409 "$(call POST "/v1/runs" "{\"exception\":\"$key\"}" | cut -c1-3)"
+        for _ in $(seq 40); do
+            waiting=$(count 2 "SELECT count(*) FROM run WHERE business_key = 'exception:$key' AND status = 'waiting'")
+            [ "$waiting" = 1 ] && break
+            sleep 0.25
+        done
+        check "which asks people again" 1 "$waiting"
+    fi
+    kill -TERM "$server"
+    wait "$server"
+    check "asked to stop it stops cleanly" 0 $?
+    for name in one two three four; do
+        reeve audit verify --company "$name" >/dev/null
+        check "the audit record of $name is green" 0 $?
+    done
+    finish
+    ;;
 *)
-    echo "usage: road.sh REEVE chain|demo|deny|crash"
+    echo "usage: road.sh REEVE chain|demo|deny|crash|serve"
     exit 2
     ;;
 esac

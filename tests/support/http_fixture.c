@@ -110,30 +110,29 @@ static void echo_later(struct http_fixture *fixture, json_t *answer, rv_api_done
     rv_loop_post(fixture->loop, echo_back, echo);
 }
 
-static void echo_start(void *self, int32_t tenant, const char *person, const json_t *request,
-                       rv_api_done done, void *data)
+static void echo_start(void *self, const struct rv_caller *caller, const char *exception,
+                       const char *agent, rv_api_done done, void *data)
 {
     echo_later(self,
-               json_pack("{s:s, s:i, s:s, s:s}", "id", "777", "tenant", (int)tenant, "person",
-                         person, "agent", rv_json_str(request, "agent", "")),
+               json_pack("{s:s, s:i, s:s, s:s, s:s}", "id", "777", "tenant", (int)caller->tenant,
+                         "person", caller->person, "exception", exception, "agent",
+                         agent != NULL ? agent : ""),
                done, data);
 }
 
-static void echo_signal(void *self, int32_t tenant, const char *person, int64_t run,
-                        const char *name, const json_t *body, rv_api_done done, void *data)
+static void echo_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,
+                        const json_t *body, rv_api_done done, void *data)
 {
-    (void)tenant;
-    (void)person;
+    (void)caller;
     (void)body;
     echo_later(self, json_pack("{s:I, s:s}", "run", (json_int_t)run, "name", name), done, data);
 }
 
-static void echo_cancel(void *self, int32_t tenant, const char *person, int64_t run,
+static void echo_cancel(void *self, const struct rv_caller *caller, int64_t run, const char *reason,
                         rv_api_done done, void *data)
 {
-    (void)tenant;
-    (void)person;
-    echo_later(self, json_pack("{s:I}", "run", (json_int_t)run), done, data);
+    (void)caller;
+    echo_later(self, json_pack("{s:I, s:s}", "run", (json_int_t)run, "reason", reason), done, data);
 }
 
 void http_fixture_open(struct http_fixture *fixture, int port)

@@ -4,7 +4,7 @@
 #include "db_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/db/migrate.h"
-#include "tests/support/test.h"
+#include "tests/support/skip.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,9 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -10,12 +10,14 @@
 #ifndef REEVE_TESTS_SUPPORT_TEST_H
 #define REEVE_TESTS_SUPPORT_TEST_H
 
+#include "tests/support/skip.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEST_SKIP_STATUS = 77, TEST_TIMEOUT_S = 60, TEST_MAX = 512 };
+enum { TEST_TIMEOUT_S = 60, TEST_MAX = 512 };
 
 struct test_entry {
     const char *name;

@@ -6,7 +6,10 @@
 SELECT u.unit,
        jsonb_build_object(
            'status', a.status, 'digest', encode(a.digest, 'hex'), 'stages', a.stages,
-           'never', a.never, 'run', a.run_id, 'action', a.action, 'limits', a.limits,
+           'never', a.never, 'run', a.run_id,
+           'run_over', coalesce((SELECT r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+                                   FROM run r WHERE r.tenant_id = $1 AND r.id = a.run_id), false),
+            'action', a.action, 'limits', a.limits,
            'requested_by', a.requested_by, 'exception', encode(a.exception_key, 'hex'),
            'escalate_to', CASE WHEN a.escalated THEN a.escalate_to END,
            'pending_escalate_to', a.escalate_to, 'escalated', a.escalated,
@@ -44,12 +47,14 @@ UPDATE approval a SET escalated = true
  WHERE a.tenant_id = $1 AND a.id = r.id;
 
 -- name: approvals_due
--- Open questions whose time has come: to expire or to escalate.
+-- Open questions whose time has come, to expire or to escalate, and those that no run waits for any more.
 -- params: tenant int4
 SELECT a.id, a.expires_at <= clock_timestamp() AS expired
   FROM approval a
  WHERE a.tenant_id = $1 AND a.status IN ('requested', 'approved')
    AND (a.expires_at <= clock_timestamp()
+        OR EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = a.run_id
+                      AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
         OR (a.status = 'requested' AND NOT a.escalated AND a.escalate_at <= clock_timestamp()))
  ORDER BY a.expires_at
  LIMIT 500;

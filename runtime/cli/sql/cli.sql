@@ -27,7 +27,7 @@ SELECT a.name, p.version, p.manifest->>'summary' AS summary,
 
 -- name: cli_exceptions
 -- params: tenant int4, state text
-SELECT x.type, x.resource, x.summary, x.money, x.currency, x.tier, x.state, left(encode(x.key, 'hex'), 12) AS key
+SELECT x.type, x.resource, x.summary, x.money AS money_minor, x.currency, x.tier, x.state, left(encode(x.key, 'hex'), 12) AS key
   FROM exception x
  WHERE x.tenant_id = $1 AND ($2 = '' OR x.state = $2)
  ORDER BY x.type, x.opened_seq;
@@ -87,7 +87,7 @@ SELECT r.seq, r.body FROM audit_record r WHERE r.tenant_id = $1 AND r.run_id = $
 
 -- name: cli_approvals
 -- params: tenant int4, status text
-SELECT a.id, a.action, a.resource, a.amount, a.currency, a.agent, left(a.reason, 60) AS reason,
+SELECT a.id, a.action, a.resource, a.amount AS amount_minor, a.currency, a.agent, left(a.reason, 60) AS reason,
        (SELECT string_agg(s->>'role', ' + ') FROM jsonb_array_elements(a.stages) AS s) AS approvers, a.status,
        to_char(a.expires_at, 'YYYY-MM-DD HH24:MI') AS expires
   FROM approval a WHERE a.tenant_id = $1 AND ($2 = '' OR a.status = $2)

@@ -132,3 +132,25 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
                           AND NOT (r.status = 'waiting' AND r.waiting_on = 'approval'))
   FROM run r WHERE r.tenant_id = $1;
+
+-- name: exception_open
+-- One open exception as exceptions_waiting gives it; the key is hexadecimal.
+-- params: tenant int4, key text
+SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
+  FROM exception e
+ WHERE e.tenant_id = $1 AND e.state = 'open'
+   AND e.key = CASE WHEN $2 ~ '^([0-9a-f]{2})+$' THEN decode($2, 'hex') END;
+
+-- name: run_status
+-- params: tenant int4, run int8
+SELECT r.status FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
+
+-- name: runs_to_cancel
+-- Open runs that somebody asked to stop.
+-- params: tenant int4, limit int4
+SELECT r.id, s.body->>'reason'
+  FROM run_signal s JOIN run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
+ WHERE s.tenant_id = $1 AND s.name = '$cancel' AND s.consumed_seq IS NULL
+   AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+ ORDER BY s.id
+ LIMIT $2;

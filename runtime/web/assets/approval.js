@@ -16,6 +16,7 @@ function value(key, thing, currency) {
     if (thing.every((one) => typeof one !== 'object')) return thing.join(', ');
     return el('ul', { class: 'plain' }, thing.map((one) => el('li', {}, value('', one, currency))));
   }
+  if (typeof thing === 'object' && typeof thing.minor === 'number') return money(thing.minor, thing.currency || currency);
   if (typeof thing === 'object') return pairs(thing, currency);
   return String(thing);
 }

@@ -62,7 +62,7 @@ export function actionName(action) {
 }
 
 export function label(key) {
-  const words = String(key).replace(/_minor$/, '').replaceAll('_', ' ').replace(/\b(iban|bic|vat|id|url|po)\b/g, (word) => word.toUpperCase());
+  const words = String(key).replace(/_minor$/, '').replace(/[_.]/g, ' ').replace(/\b(iban|bic|vat|id|url|po|ap|gl)\b/g, (word) => word.toUpperCase());
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

@@ -98,6 +98,7 @@ CREATE TABLE run_signal (
     consumed_seq int,
     PRIMARY KEY (tenant_id, run_id, id)
 );
+CREATE INDEX run_signal_cancel ON run_signal (tenant_id, id) WHERE name = '$cancel' AND consumed_seq IS NULL;
 
 CREATE TABLE agent_memory (
     tenant_id int NOT NULL, agent text NOT NULL, key text NOT NULL, value jsonb NOT NULL,

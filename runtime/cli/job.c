@@ -1,0 +1,199 @@
+/* job.c -- one step after the other, each a request at the gate; see job.h. */
+#include "runtime/cli/job.h"
+
+#include "cli_sql.h"
+#include "runtime/base/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ID_MAX = 128, ARENA_MAX = 1 << 20 };
+
+struct job {
+    struct job_options options;
+    struct rv_arena *arena; /* copies of the principal and the id */
+    int detections;
+    json_t *found;
+    json_t *clean; /* [{action, args}] */
+    size_t next;
+    int in_flight;
+    struct job_report report;
+    struct rv_error why; /* of one refusal */
+};
+
+struct posting {
+    struct rv_gate_request request;
+    struct job *job;
+    char id[ID_MAX];
+};
+
+static void detect(struct job *job);
+static void after_detect(struct rv_gate_request *request, enum rv_code code,
+                         const struct rv_gate_outcome *outcome, const struct rv_error *err);
+static void look_for_clean(struct job *job);
+static void after_look(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err);
+static void post_more(struct job *job);
+static void after_post(struct rv_gate_request *request, enum rv_code code,
+                       const struct rv_gate_outcome *outcome, const struct rv_error *err);
+static void end(struct job *job, enum rv_code code, const struct rv_error *err);
+
+void job_start(const struct job_options *options)
+{
+    RV_ASSERT(options->detect || options->post);
+    struct job *job = rv_alloc(sizeof *job);
+    job->options = *options;
+    job->arena = rv_arena_create("job", ARENA_MAX);
+    job->options.id = rv_arena_strdup(job->arena, options->id);
+    struct rv_principal *principal = &job->options.principal;
+    principal->id = rv_arena_strdup(job->arena, options->principal.id);
+    principal->roles = json_incref((json_t *)(uintptr_t)options->principal.roles);
+    if (job->options.detect) {
+        detect(job);
+    } else {
+        look_for_clean(job);
+    }
+}
+
+static struct posting *posting_make(struct job *job, const char *action, json_t *args)
+{
+    struct posting *posting = rv_alloc(sizeof *posting);
+    posting->job = job;
+    posting->request = (struct rv_gate_request){.tenant = job->options.tenant,
+                                                .principal = job->options.principal,
+                                                .action = action,
+                                                .args = args,
+                                                .command_id = posting->id,
+                                                .data = posting};
+    return posting;
+}
+
+static bool passed(enum rv_code code, const struct rv_gate_outcome *outcome)
+{
+    return code == RV_OK && (outcome->result == RV_GATE_EXECUTED || outcome->result == RV_GATE_REPEATED);
+}
+
+/* The reason, whichever side said no. */
+static void why_not(enum rv_code code, const struct rv_gate_outcome *outcome,
+                    const struct rv_error *err, struct rv_error *out)
+{
+    if (code != RV_OK) {
+        *out = *err;
+    } else {
+        rv_fail(out, outcome->code != RV_OK ? outcome->code : RV_DENIED, "%s: %s",
+                rv_gate_result_name(outcome->result),
+                outcome->message != NULL ? outcome->message : "a person has to decide");
+    }
+}
+
+static void detect(struct job *job)
+{
+    struct posting *posting = posting_make(job, "exception.detect", json_object());
+    snprintf(posting->id, sizeof posting->id, "%s:detect:%d", job->options.id, ++job->detections);
+    posting->request.done = after_detect;
+    rv_gate_submit(job->options.node->gate, &posting->request);
+}
+
+static void after_detect(struct rv_gate_request *request, enum rv_code code,
+                         const struct rv_gate_outcome *outcome, const struct rv_error *err)
+{
+    struct posting *posting = request->data;
+    struct job *job = posting->job;
+    json_decref((json_t *)(uintptr_t)request->args);
+    rv_free(posting);
+    if (!passed(code, outcome)) {
+        struct rv_error why = {.code = RV_OK};
+        why_not(code, outcome, err, &why);
+        end(job, why.code, &why);
+        return;
+    }
+    json_decref(job->found);
+    job->found = outcome->answer != NULL ? json_deep_copy(outcome->answer) : NULL;
+    if (job->options.post && job->detections == 1) {
+        look_for_clean(job);
+    } else {
+        end(job, RV_OK, NULL);
+    }
+}
+
+/* ---- what nobody has anything against is booked without people: touchless posting ---- */
+
+static void look_for_clean(struct job *job)
+{
+    rv_db_query(job->options.node->db, job->options.tenant, &rv_sql_cli_clean_invoices,
+                rv_args_create(&rv_sql_cli_clean_invoices), after_look, job);
+}
+
+static void after_look(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err)
+{
+    struct job *job = data;
+    if (code != RV_OK) {
+        end(job, code, err);
+        return;
+    }
+    job->clean = json_array();
+    for (int row = 0; row < rv_result_rows(result); row++) {
+        json_array_append_new(job->clean, json_pack("{s:s,s:{s:I}}", "action",
+                                                    rv_result_text(result, row, 0), "args",
+                                                    rv_result_text(result, row, 1),
+                                                    (json_int_t)rv_result_i64(result, row, 2)));
+    }
+    post_more(job);
+}
+
+static void post_more(struct job *job)
+{
+    while (job->in_flight < JOB_POSTS_AT_ONCE && job->next < json_array_size(job->clean)) {
+        const json_t *item = json_array_get(job->clean, job->next++);
+        json_t *args = json_deep_copy(json_object_get(item, "args"));
+        struct posting *posting = posting_make(job, rv_json_str(item, "action", ""), args);
+        const char *document = json_object_iter_key(json_object_iter(args));
+        snprintf(posting->id, sizeof posting->id, "%s:post:%s:%" PRId64, job->options.id, document,
+                 rv_json_int(args, document, 0));
+        posting->request.principal =
+            (struct rv_principal){.kind = RV_PRINCIPAL_SYSTEM, .id = "touchless_posting"};
+        posting->request.reason = "no exception stands against it";
+        posting->request.done = after_post;
+        job->in_flight++;
+        rv_gate_submit(job->options.node->gate, &posting->request);
+    }
+    if (job->in_flight > 0) {
+        return;
+    }
+    if (job->options.detect && job->report.posted > 0) {
+        detect(job);
+    } else {
+        end(job, RV_OK, NULL);
+    }
+}
+
+static void after_post(struct rv_gate_request *request, enum rv_code code,
+                       const struct rv_gate_outcome *outcome, const struct rv_error *err)
+{
+    struct posting *posting = request->data;
+    struct job *job = posting->job;
+    if (passed(code, outcome)) {
+        job->report.posted++;
+    } else {
+        job->report.refused++;
+        why_not(code, outcome, err, &job->why);
+    }
+    json_decref((json_t *)(uintptr_t)request->args);
+    rv_free(posting);
+    job->in_flight--;
+    post_more(job);
+}
+
+static void end(struct job *job, enum rv_code code, const struct rv_error *err)
+{
+    job->report.found = job->found;
+    job->report.why = job->why.message;
+    job->options.done(job->options.data, code, &job->report, err);
+    json_decref(job->found);
+    json_decref(job->clean);
+    json_decref((json_t *)(uintptr_t)job->options.principal.roles);
+    rv_arena_destroy(job->arena);
+    rv_free(job);
+}

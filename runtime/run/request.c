@@ -1,0 +1,307 @@
+/* request.c -- copies what is asked, lets the gate decide, writes it with the decision; see request.h. */
+#include "runtime/run/request.h"
+
+#include "run_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/base/random.h"
+#include "runtime/journal/journal.h"
+#include "runtime/run/run.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { REQUEST_ARENA_MAX = 8 << 20 };
+
+/* One request on its way; the pass refers to its copies. */
+struct request {
+    struct rv_gate_pass pass;
+    struct rv_gate *gate;
+    struct rv_db *db;
+    struct rv_arena *arena;
+    int64_t id; /* of the new run or signal */
+    rv_run_asked done;
+    void *data;
+    json_t *args;
+    json_t *body; /* input of the run, body of the signal */
+    const char *name; /* the agent, or the signal's name */
+    const char *business_key;
+    struct rv_hash plan_hash;
+    const char *const *(*resolutions_of)(const char *type);
+    json_t *exception;
+};
+
+static struct request *request_make(struct rv_gate *gate, int32_t tenant,
+                                    const struct rv_principal *principal, rv_run_asked done,
+                                    void *data)
+{
+    struct request *request = rv_alloc(sizeof *request);
+    request->gate = gate;
+    request->arena = rv_arena_create("run request", REQUEST_ARENA_MAX);
+    request->id = rv_id_make(rv_now_us(rv_clock_system()));
+    request->done = done;
+    request->data = data;
+    request->pass.tenant = tenant;
+    request->pass.principal = *principal;
+    request->pass.principal.id = rv_arena_strdup(request->arena, principal->id);
+    request->pass.principal.roles = json_incref((json_t *)(uintptr_t)principal->roles);
+    request->pass.data = request;
+    return request;
+}
+
+static void request_end(struct request *request, enum rv_code code, const struct rv_error *err)
+{
+    request->done(request->data, code, code == RV_OK ? request->id : 0, err);
+    json_decref((json_t *)(uintptr_t)request->pass.principal.roles);
+    json_decref(request->args);
+    json_decref(request->body);
+    json_decref(request->exception);
+    rv_arena_destroy(request->arena);
+    rv_free(request);
+}
+
+static void request_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
+{
+    struct request *request = pass->data;
+    if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
+        struct rv_error taken = {.code = RV_OK};
+        rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already");
+        (void)rv_hint(&taken, "See it with GET /v1/runs?status=waiting, cancel it first if it must not go on.");
+        request_end(request, code, &taken);
+    } else {
+        request_end(request, code, err);
+    }
+}
+
+/* ---- begin ---- */
+
+const json_t *rv_run_agent_for(const json_t *agents, const char *type)
+{
+    size_t i;
+    json_t *agent;
+    json_array_foreach((json_t *)(uintptr_t)agents, i, agent)
+    {
+        size_t k;
+        json_t *code;
+        json_array_foreach(json_object_get(json_object_get(agent, "manifest"), "handles"), k, code)
+        {
+            if (strcmp(json_string_value(code), type) == 0) {
+                return agent;
+            }
+        }
+    }
+    return NULL;
+}
+
+json_t *rv_run_agent_row(const struct rv_result *result, int row)
+{
+    return json_pack("{s:s,s:s,s:o,s:s}", "name", rv_result_text(result, row, 0), "hash",
+                     rv_result_text(result, row, 1) + 2, /* after \x */
+                     "manifest", rv_result_json(result, row, 2), "owner",
+                     rv_result_text(result, row, 3));
+}
+
+/* What the agent sees of an exception. */
+static json_t *exception_input(const json_t *found, const char *const *names)
+{
+    const json_t *row = json_object_get(found, "row");
+    json_t *resolutions = json_array();
+    for (; names != NULL && *names != NULL; names++) {
+        json_array_append_new(resolutions, json_string(*names));
+    }
+    json_t *exception = json_pack(
+        "{s:O,s:O,s:O,s:O,s:O,s:o}", "key", json_object_get(found, "key"), "code",
+        json_object_get(found, "type"), "subject", json_object_get(row, "subject"), "resource",
+        json_object_get(row, "resource"), "summary", json_object_get(row, "summary"), "resolutions",
+        resolutions);
+    static const char *const more[] = {"evidence", "money", "currency", "party", "tier"};
+    for (size_t i = 0; i < RV_COUNT(more); i++) {
+        json_t *value = json_object_get(row, more[i]);
+        if (value != NULL && !json_is_null(value)) {
+            json_object_set(exception, more[i], value);
+        }
+    }
+    return json_pack("{s:o}", "exception", exception);
+}
+
+static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *batch,
+                                 struct rv_error *err)
+{
+    (void)err;
+    struct request *request = pass->data;
+    struct rv_run_new run = {.id = request->id,
+                             .agent = request->name,
+                             .plan_hash = &request->plan_hash,
+                             .business_key = request->business_key,
+                             .input = request->body};
+    rv_journal_run_new(batch, &run);
+    return RV_OK;
+}
+
+static void begin(struct request *request, const json_t *exception, const json_t *agent,
+                  const char *const *resolutions)
+{
+    request->name = rv_arena_strdup(request->arena, rv_json_str(agent, "name", ""));
+    request->business_key =
+        rv_arena_printf(request->arena, "exception:%s", rv_json_str(exception, "key", ""));
+    RV_ASSERT(rv_hash_from_hex(rv_json_str(agent, "hash", ""), &request->plan_hash));
+    request->args = json_pack("{s:s,s:O}", "agent", request->name, "type",
+                              json_object_get(exception, "type"));
+    request->body = exception_input(exception, resolutions);
+    request->pass.action = "run.start";
+    request->pass.args = request->args;
+    request->pass.run = request->id;
+    request->pass.key = request->business_key;
+    request->pass.append = begin_append;
+    request->pass.done = request_done;
+    rv_gate_pass(request->gate, &request->pass);
+}
+
+void rv_run_begin(struct rv_gate *gate, const struct rv_run_begin *asked, rv_run_asked done,
+                  void *data)
+{
+    struct request *request = request_make(gate, asked->tenant, &asked->principal, done, data);
+    request->pass.epoch = asked->epoch;
+    begin(request, asked->exception, asked->agent, asked->resolutions);
+}
+
+static void on_agents(void *data, enum rv_code code, const struct rv_result *result,
+                      const struct rv_error *err)
+{
+    struct request *request = data;
+    if (code != RV_OK) {
+        request_end(request, code, err);
+        return;
+    }
+    const char *type = rv_json_str(request->exception, "type", "");
+    const json_t *found = NULL;
+    json_t *agents = json_array();
+    for (int row = 0; row < rv_result_rows(result); row++) {
+        json_t *agent = rv_run_agent_row(result, row);
+        json_array_append_new(agents, agent);
+        if (request->name != NULL && strcmp(request->name, rv_json_str(agent, "name", "")) == 0) {
+            found = agent;
+        }
+    }
+    if (request->name == NULL) {
+        found = rv_run_agent_for(agents, type);
+    }
+    if (found == NULL) {
+        struct rv_error none = {.code = RV_OK};
+        rv_fail(&none, RV_NOT_FOUND, "no active agent %s%s",
+                request->name != NULL ? "is named " : "handles exceptions of type ",
+                request->name != NULL ? request->name : type);
+        (void)rv_hint(&none, "See the active agents: reeve agent list.");
+        request_end(request, RV_NOT_FOUND, &none);
+    } else {
+        begin(request, request->exception, found,
+              request->resolutions_of != NULL ? request->resolutions_of(type) : NULL);
+    }
+    json_decref(agents);
+}
+
+static void on_exception(void *data, enum rv_code code, const struct rv_result *result,
+                         const struct rv_error *err)
+{
+    struct request *request = data;
+    if (code != RV_OK) {
+        request_end(request, code, err);
+        return;
+    }
+    if (rv_result_rows(result) == 0) {
+        struct rv_error none = {.code = RV_OK};
+        rv_fail(&none, RV_NOT_FOUND, "exception: there is no open exception with that key");
+        (void)rv_hint(&none, "GET /v1/exceptions?state=open gives the keys.");
+        request_end(request, RV_NOT_FOUND, &none);
+        return;
+    }
+    request->exception =
+        json_pack("{s:s,s:s,s:o}", "key", rv_result_text(result, 0, 0), "type",
+                  rv_result_text(result, 0, 1), "row", rv_result_json(result, 0, 2));
+    rv_db_query(request->db, request->pass.tenant, &rv_sql_agents_active,
+                rv_args_create(&rv_sql_agents_active), on_agents, request);
+}
+
+void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                      const struct rv_principal *principal, const char *exception, const char *agent,
+                      const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
+                      void *data)
+{
+    struct request *request = request_make(gate, tenant, principal, done, data);
+    request->db = db;
+    request->name = agent != NULL ? rv_arena_strdup(request->arena, agent) : NULL;
+    request->resolutions_of = resolutions_of;
+    struct rv_args *args = rv_args_create(&rv_sql_exception_open);
+    rv_args_text(args, 2, exception);
+    rv_db_query(db, tenant, &rv_sql_exception_open, args, on_exception, request);
+}
+
+/* ---- tell and cancel ---- */
+
+static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batch,
+                                struct rv_error *err)
+{
+    (void)err;
+    struct request *request = pass->data;
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_signal_put);
+    rv_args_i64(rows, 2, pass->run);
+    rv_args_i64(rows, 3, request->id);
+    rv_args_text(rows, 4, request->name);
+    rv_args_json(rows, 5, request->body);
+    rv_args_text(rows, 6, pass->principal.id);
+    return RV_OK;
+}
+
+static void on_run(void *data, enum rv_code code, const struct rv_result *result,
+                   const struct rv_error *err)
+{
+    struct request *request = data;
+    struct rv_error why = {.code = RV_OK};
+    if (code != RV_OK) {
+        request_end(request, code, err);
+    } else if (rv_result_rows(result) == 0) {
+        code = rv_fail(&why, RV_NOT_FOUND, "there is no run r_%" PRId64, request->pass.run);
+        request_end(request, code, &why);
+    } else if (rv_run_state_final(rv_run_state_from_name(rv_result_text(result, 0, 0)))) {
+        code = rv_fail(&why, RV_CONFLICT, "run r_%" PRId64 " is over: %s", request->pass.run,
+                       rv_result_text(result, 0, 0));
+        request_end(request, code, &why);
+    } else {
+        rv_gate_pass(request->gate, &request->pass);
+    }
+}
+
+static void tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                 const struct rv_principal *principal, int64_t run, const char *action,
+                 const char *name, json_t *body, rv_run_asked done, void *data)
+{
+    struct request *request = request_make(gate, tenant, principal, done, data);
+    request->db = db;
+    request->name = rv_arena_strdup(request->arena, name);
+    request->body = body;
+    request->args = json_pack("{s:s}", "name", name);
+    request->pass.action = action;
+    request->pass.args = request->args;
+    request->pass.run = run;
+    request->pass.seq = -1; /* no step of the run's own journal */
+    request->pass.append = tell_append;
+    request->pass.done = request_done;
+    struct rv_args *args = rv_args_create(&rv_sql_run_status);
+    rv_args_i64(args, 2, run);
+    rv_db_query(db, tenant, &rv_sql_run_status, args, on_run, request);
+}
+
+void rv_run_tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                 const struct rv_principal *principal, int64_t run, const char *name,
+                 const json_t *body, rv_run_asked done, void *data)
+{
+    RV_ASSERT(name[0] != '\0' && name[0] != '$' && strlen(name) <= RV_SIGNAL_NAME_MAX);
+    tell(gate, db, tenant, principal, run, "run.signal", name, json_deep_copy(body), done, data);
+}
+
+void rv_run_cancel(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                   const struct rv_principal *principal, int64_t run, const char *reason,
+                   rv_run_asked done, void *data)
+{
+    tell(gate, db, tenant, principal, run, "run.cancel", RV_RUN_CANCEL_SIGNAL,
+         json_pack("{s:s}", "reason", reason), done, data);
+}

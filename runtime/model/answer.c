@@ -13,10 +13,11 @@ enum { SCHEMA_DEPTH_MAX = 8, PLACE_BYTES = 96 };
 
 static enum rv_code schema_known(const json_t *schema, int depth, struct rv_error *err)
 {
-    static const char *const known[] = {"type",      "properties", "required", "additionalProperties",
-                                        "items",     "minItems",   "maxItems", "enum",
-                                        "minLength", "maxLength",  "minimum",  "maximum",
-                                        "description"};
+    static const char *const known[] = {
+        "type",       "properties", "required", "additionalProperties",
+        "items",      "minItems",   "maxItems", "enum",
+        "minLength",  "maxLength",  "minimum",  "maximum",
+        "description"};
     if (!json_is_object(schema) || depth > SCHEMA_DEPTH_MAX) {
         return rv_fail(err, RV_INVALID, "a schema is an object, at most %d levels deep",
                        SCHEMA_DEPTH_MAX);
@@ -30,7 +31,8 @@ static enum rv_code schema_known(const json_t *schema, int depth, struct rv_erro
             found = found || strcmp(known[i], key) == 0;
         }
         if (!found) {
-            rv_fail(err, RV_INVALID, "the keyword \"%.40s\" is not known in a schema of an answer", key);
+            rv_fail(err, RV_INVALID, "the keyword \"%.40s\" is not known in a schema of an answer",
+                    key);
             return rv_hint(err, "Use type, properties, required, items, enum and bounds.");
         }
     }
@@ -51,9 +53,9 @@ enum rv_code rv_answer_schema_known(const json_t *schema, struct rv_error *err)
 json_t *rv_answer_options_schema(const json_t *options)
 {
     return json_pack("{s:s,s:b,s:[s,s],s:{s:{s:s,s:O},s:{s:s,s:i}}}", "type", "object",
-                     "additionalProperties", 0, "required", "choice", "reason", "properties", "choice",
-                     "type", "string", "enum", (json_t *)(uintptr_t)options, "reason", "type", "string",
-                     "maxLength", RV_MODEL_REASON_MAX);
+                     "additionalProperties", 0, "required", "choice", "reason", "properties",
+                     "choice", "type", "string", "enum", (json_t *)(uintptr_t)options, "reason",
+                     "type", "string", "maxLength", RV_MODEL_REASON_MAX);
 }
 
 /* ---- does the answer satisfy it? ---- */
@@ -167,7 +169,8 @@ static enum rv_code check(const json_t *schema, const json_t *value, const char 
     if (json_is_string(value) && !within(schema, "minLength", "maxLength", characters(value))) {
         return broken(place, "is too long or too short", err);
     }
-    if (json_is_integer(value) && !within(schema, "minimum", "maximum", json_integer_value(value))) {
+    if (json_is_integer(value) &&
+        !within(schema, "minimum", "maximum", json_integer_value(value))) {
         return broken(place, "is out of its bounds", err);
     }
     if (json_is_object(value)) {

@@ -3,11 +3,11 @@
  *   closed --N failures in a row--> open --pause over--> half-open --answer--> closed
  *                                     ^------------------failure-----'
  *
- * A question lives until it has been answered to its caller and the engine has given back what it was
- * asked: after the deadline the engine still owes its callback.
+ * A question lives until it has been answered to its caller and the engine has given back what it
+ * was asked: after the deadline the engine still owes its callback.
  *
- * What is not here: the text of a prompt (prompt.c), what must be hidden (redact.c), what a good answer
- * is (answer.c).
+ * What is not here: the text of a prompt (prompt.c), what must be hidden (redact.c), what a good
+ * answer is (answer.c).
  */
 #include "runtime/model/model.h"
 
@@ -307,7 +307,8 @@ void rv_model_decide(struct rv_model *model, const json_t *question, const json_
     } else if (prepare(ask, question, &err) != RV_OK) {
         answer(ask, failure(ask, rv_code_name(err.code), err.message));
     } else if (!may_ask(model)) {
-        answer(ask, failure(ask, "unavailable", "the model failed repeatedly and is given a pause"));
+        answer(ask,
+               failure(ask, "unavailable", "the model failed repeatedly and is given a pause"));
     } else {
         model->asked++;
         ask->deadline_us = mono_us(model) + model->options.deadline_ms * 1000;
@@ -405,9 +406,9 @@ static enum rv_code read_reply(const struct ask *ask, const struct rv_model_repl
             code = rv_fail(err, RV_INVALID, "the answer names one option and the engine another");
         } else {
             int margin = reply->margin > 0 && reply->margin <= 100 ? reply->margin : 0;
-            *value = json_pack("{s:O,s:o,s:i}", "choice", json_array_get(ask->options, (size_t)index),
-                               "reason", restored(ask->redaction, json_object_get(raw, "reason")),
-                               "margin", margin);
+            *value = json_pack(
+                "{s:O,s:o,s:i}", "choice", json_array_get(ask->options, (size_t)index), "reason",
+                restored(ask->redaction, json_object_get(raw, "reason")), "margin", margin);
         }
     } else if (code == RV_OK) {
         *value = restored(ask->redaction, raw);
@@ -446,8 +447,8 @@ static void on_reply(struct ask *ask, const struct rv_model_reply *reply)
     rv_hash_hex(&ask->hash, hex);
     const struct rv_model_engine *engine = model->options.engine;
     answer(ask, json_pack("{s:b,s:o,s:o,s:{s:s,s:s,s:I},s:s}", "ok", 1, "value", value, "usage",
-                          usage_of(ask), "model", "name", engine->name, "hash", engine->hash, "seed",
-                          (json_int_t)ask->seed, "prompt", hex));
+                          usage_of(ask), "model", "name", engine->name, "hash", engine->hash,
+                          "seed", (json_int_t)ask->seed, "prompt", hex));
 }
 
 static void on_answer(void *data, enum rv_code code, const struct rv_model_reply *reply,
@@ -487,8 +488,9 @@ json_t *rv_model_status(const struct rv_model *model)
 {
     const struct rv_model_engine *engine = model->options.engine;
     return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "state", breaker_names[model->breaker],
-                     "asked", (json_int_t)model->asked, "failed", (json_int_t)model->failed, "refused",
-                     (json_int_t)model->refused, "late", (json_int_t)model->late, "tokens_in",
-                     (json_int_t)model->tokens_in, "tokens_out", (json_int_t)model->tokens_out,
-                     "engine", engine != NULL ? engine->name : "none");
+                     "asked", (json_int_t)model->asked, "failed", (json_int_t)model->failed,
+                     "refused", (json_int_t)model->refused, "late", (json_int_t)model->late,
+                     "tokens_in", (json_int_t)model->tokens_in, "tokens_out",
+                     (json_int_t)model->tokens_out, "engine",
+                     engine != NULL ? engine->name : "none");
 }

@@ -5,15 +5,16 @@
  *     question --redact--> prompt --engine--> text --schema, options--> restore --> answer
  *                                     ^-- at most twice more, told why --'
  *
- *  - Personal data never leaves: IBANs, cards, e-mail addresses, telephone numbers by their form, names
- *    by the caller's list; each becomes a token (<IBAN_1>) and is put back in what comes out (redact.h).
- *  - What outsiders wrote stands in one block between two lines that carry a number nobody outside can
- *    know, one JSON value a line: no text in it can end the block or begin a line (prompt.h).
- *  - The answer is checked here, whatever the engine promises: against the schema, and that the choice
- *    was offered.  Only then it is restored and handed on.
+ *  - Personal data never leaves: IBANs, cards, e-mail addresses, telephone numbers by their form,
+ * names by the caller's list; each becomes a token (<IBAN_1>) and is put back in what comes out
+ * (redact.h).
+ *  - What outsiders wrote stands in one block between two lines that carry a number nobody outside
+ * can know, one JSON value a line: no text in it can end the block or begin a line (prompt.h).
+ *  - The answer is checked here, whatever the engine promises: against the schema, and that the
+ * choice was offered.  Only then it is restored and handed on.
  *  - One deadline for a question with all its tries; one allowance of answer tokens too.
- *  - A circuit breaker: an engine that does not answer several times in a row is given a pause, then one
- *    trial.  Wrong answers do not count: no document can talk the company out of its adviser.
+ *  - A circuit breaker: an engine that does not answer several times in a row is given a pause,
+ * then one trial.  Wrong answers do not count: no document can talk the company out of its adviser.
  *
  * The engine is behind `struct rv_model_engine`; kernels/kernel.h fits it field by field.
  *
@@ -35,8 +36,8 @@ enum {
     RV_MODEL_PROMPT_MAX = 64 << 10,
     RV_MODEL_ANSWER_MAX = 64 << 10, /* bytes of an answer that are looked at */
     RV_MODEL_TOKENS_DEFAULT = 256,
-    RV_MODEL_TRIES_MAX = 3,        /* the first and two repairs */
-    RV_MODEL_TRY_TOKENS_MIN = 16,  /* no repair with fewer answer tokens left */
+    RV_MODEL_TRIES_MAX = 3,       /* the first and two repairs */
+    RV_MODEL_TRY_TOKENS_MIN = 16, /* no repair with fewer answer tokens left */
     RV_MODEL_REASON_MAX = 1000
 };
 
@@ -47,8 +48,9 @@ struct rv_model_request {
     const char *untrusted;    /* the block with its fence; "" when there is none.  An engine with
                                  special tokens must not read any in here */
     const char *text;         /* the three together, for engines that take one text */
-    const json_t *options;    /* the choices as they stand in the prompt; NULL where a schema says all */
-    const json_t *schema;     /* of the answer */
+    const json_t
+        *options; /* the choices as they stand in the prompt; NULL where a schema says all */
+    const json_t *schema; /* of the answer */
     int64_t seed;
     int max_tokens;
     int64_t deadline_ms; /* what is left */
@@ -86,15 +88,17 @@ struct rv_model *rv_model_create(const struct rv_model_options *options);
 /* Questions that are still open are never answered. */
 void rv_model_destroy(struct rv_model *model);
 
-/* `question`: {"question","options":[..] | "schema":{..},"facts":{..},"untrusted":{..},"max_tokens"?}
- * (borrowed for the call).  `names` lists texts to hide beside what is found by form: names of the
- * company's parties (array of strings, borrowed for the call, may be NULL).  `done` is called exactly
- * once, on the loop, never inside the call.  The answer (new reference) is journaled as it is:
+/* `question`: {"question","options":[..] |
+ * "schema":{..},"facts":{..},"untrusted":{..},"max_tokens"?} (borrowed for the call).  `names`
+ * lists texts to hide beside what is found by form: names of the company's parties (array of
+ * strings, borrowed for the call, may be NULL).  `done` is called exactly once, on the loop, never
+ * inside the call.  The answer (new reference) is journaled as it is:
  *   {"ok":true,"value":{"choice":"..","reason":"..","margin":..} | what the schema says,
  *    "usage":{"tokens":n,"in":n,"out":n,"tries":n},"model":{"name","hash","seed"},"prompt":"<sha256>"}
  *   {"ok":false,"code":"unavailable|limit|invalid","message":"..","usage":{..}?}
- * code "unavailable": no engine, engine failed, breaker open, or the message begins with "deadline";
- * "limit": the prompt is too long; "invalid": the question is wrong, or so was every answer. */
+ * code "unavailable": no engine, engine failed, breaker open, or the message begins with
+ * "deadline"; "limit": the prompt is too long; "invalid": the question is wrong, or so was every
+ * answer. */
 void rv_model_decide(struct rv_model *model, const json_t *question, const json_t *names,
                      int64_t seed, void (*done)(void *data, json_t *answer), void *data);
 

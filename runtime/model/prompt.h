@@ -6,10 +6,11 @@
  *     "note": "ignore all rules"        one JSON value a line
  *     UNTRUSTED 9f2c41d08a7be613 ends
  *
- * The number is made of the seed and the block's own text: nobody who writes the text knows it, and the
- * same question gives the same prompt.  Inside the block every line break is an escape, and so is every
- * '<' that is not one of our tokens, so that no text there can begin a line, close the block, or stand
- * for a special token of a model.  Private to runtime/model.
+ * The number is made of the seed and the block's own text: nobody who writes the text knows it, and
+ * the same question gives the same prompt.  Inside the block every line break is an escape, and so
+ * is every
+ * '<' that is not one of our tokens, so that no text there can begin a line, close the block, or
+ * stand for a special token of a model.  Private to runtime/model.
  */
 #ifndef REEVE_RUNTIME_MODEL_PROMPT_H
 #define REEVE_RUNTIME_MODEL_PROMPT_H

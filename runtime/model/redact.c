@@ -19,7 +19,8 @@ enum {
     PHONE_DIGITS_MAX = 15, /* E.164 */
     TOKEN_MAX = 24,
     TOKEN_LETTERS_MAX = 8,
-    NAME_BUCKETS = 1024
+    NAME_BYTES_MAX = 256,
+    NAME_WORDS_MAX = 8 /* of a name; also what keeps looking for names linear */
 };
 
 struct entry {
@@ -30,12 +31,14 @@ struct entry {
 /* A name as it is compared: letters and digits only, small. */
 struct name {
     struct name *next; /* of the same bucket */
+    uint32_t hash;
     size_t length;
     char text[];
 };
 
 struct rv_redaction {
-    struct name *names[NAME_BUCKETS]; /* by their first three bytes */
+    struct name **buckets;
+    size_t bucket_count; /* a power of two, or 0 */
     struct entry entries[RV_REDACTIONS_MAX];
     int count;
 };
@@ -55,21 +58,23 @@ static char small(char before, char c)
     return (char)(byte < 0x80 ? tolower(byte) : byte);
 }
 
-static size_t bucket_of(const char *three)
-{
-    return ((size_t)(unsigned char)three[0] * 961 + (size_t)(unsigned char)three[1] * 31 +
-            (unsigned char)three[2]) %
-           NAME_BUCKETS;
-}
+static const uint32_t HASH_FIRST = 0x811c9dc5U;
 
+static uint32_t hash_more(uint32_t hash, char c)
+{
+    return (hash ^ (unsigned char)c) * 16777619U; /* FNV-1a */
+}
 static void add_name(struct rv_redaction *redaction, const char *text)
 {
     size_t length = 0;
     struct name *name = rv_alloc(sizeof *name + strlen(text) + 1);
+    name->hash = HASH_FIRST;
     char before = 0;
     for (const char *at = text; *at != '\0'; before = *at++) {
         if (word_char(*at)) {
-            name->text[length++] = small(before, *at);
+            name->text[length] = small(before, *at);
+            name->hash = hash_more(name->hash, name->text[length]);
+            length++;
         }
     }
     name->length = length;
@@ -77,7 +82,7 @@ static void add_name(struct rv_redaction *redaction, const char *text)
         rv_free(name);
         return;
     }
-    struct name **bucket = &redaction->names[bucket_of(name->text)];
+    struct name **bucket = &redaction->buckets[name->hash & (redaction->bucket_count - 1)];
     name->next = *bucket;
     *bucket = name;
 }
@@ -87,6 +92,13 @@ struct rv_redaction *rv_redaction_create(const json_t *names)
     struct rv_redaction *redaction = rv_alloc(sizeof *redaction);
     size_t i;
     json_t *item;
+    if (json_array_size(names) > 0) {
+        redaction->bucket_count = 1;
+        while (redaction->bucket_count < 2 * json_array_size(names)) {
+            redaction->bucket_count *= 2;
+        }
+        redaction->buckets = rv_alloc_array(redaction->bucket_count, sizeof(struct name *));
+    }
     json_array_foreach((json_t *)(uintptr_t)names, i, item)
     {
         if (json_is_string(item)) {
@@ -101,13 +113,14 @@ void rv_redaction_destroy(struct rv_redaction *redaction)
     if (redaction == NULL) {
         return;
     }
-    for (int i = 0; i < NAME_BUCKETS; i++) {
-        while (redaction->names[i] != NULL) {
-            struct name *name = redaction->names[i];
-            redaction->names[i] = name->next;
+    for (size_t i = 0; i < redaction->bucket_count; i++) {
+        while (redaction->buckets[i] != NULL) {
+            struct name *name = redaction->buckets[i];
+            redaction->buckets[i] = name->next;
             rv_free(name);
         }
     }
+    rv_free(redaction->buckets);
     for (int i = 0; i < redaction->count; i++) {
         rv_free(redaction->entries[i].text);
     }
@@ -143,14 +156,16 @@ static bool iban_valid(const char *digits, size_t length)
     unsigned int rest = 0;
     for (size_t i = 0; i < length; i++) {
         char c = digits[(i + 4) % length];
-        unsigned int value = isdigit((unsigned char)c) ? (unsigned int)(c - '0')
-                                                       : (unsigned int)(toupper((unsigned char)c) - 'A' + 10);
+        unsigned int value = isdigit((unsigned char)c)
+                                 ? (unsigned int)(c - '0')
+                                 : (unsigned int)(toupper((unsigned char)c) - 'A' + 10);
         rest = (value >= 10 ? rest * 100 + value : rest * 10 + value) % 97;
     }
     return rest == 1;
 }
 
-/* Length in the text of the longest valid IBAN that starts here, spaces in groups allowed; 0 none. */
+/* Length in the text of the longest valid IBAN that starts here, spaces in groups allowed; 0 none.
+ */
 static size_t iban_at(const char *text, size_t length)
 {
     char compact[IBAN_MAX];
@@ -272,40 +287,53 @@ static size_t phone_at(const char *text, size_t length)
         is_date(text, end)) {
         return 0;
     }
-    return plus || (abroad && (breaks > 0 || digits >= PHONE_DIGITS_MIN + 4)) || breaks > 0 ? end : 0;
+    return plus || (abroad && (breaks > 0 || digits >= PHONE_DIGITS_MIN + 4)) || breaks > 0 ? end
+                                                                                            : 0;
 }
 
-/* Length in the text of the longest listed name that starts here; punctuation is stepped over. */
-static size_t name_at(const struct rv_redaction *redaction, const char *text, size_t length)
+static bool is_name(const struct rv_redaction *redaction, const char *norm, size_t length,
+                    uint32_t hash)
 {
-    char three[NAME_MIN];
-    size_t count = 0;
-    char before = 0;
-    for (size_t i = 0; i < length && count < NAME_MIN; before = text[i++]) {
-        if (word_char(text[i])) {
-            three[count++] = small(before, text[i]);
+    const struct name *name = redaction->buckets[hash & (redaction->bucket_count - 1)];
+    for (; name != NULL; name = name->next) {
+        if (name->hash == hash && name->length == length && memcmp(name->text, norm, length) == 0) {
+            return true;
         }
     }
+    return false;
+}
+
+/* Length in the text of the longest listed name that starts here: looked up after each of its
+ * words; punctuation is stepped over, a line break is not. */
+static size_t name_at(const struct rv_redaction *redaction, const char *text, size_t length)
+{
+    char norm[NAME_BYTES_MAX];
+    uint32_t hash = HASH_FIRST;
+    size_t count = 0;
     size_t best = 0;
-    const struct name *name = count == NAME_MIN && word_char(text[0])
-                                  ? redaction->names[bucket_of(three)]
-                                  : NULL;
-    for (; name != NULL; name = name->next) {
-        size_t at = 0;
-        size_t i = 0;
-        before = 0;
-        for (; i < length && at < name->length; before = text[i++]) {
-            if (word_char(text[i])) {
-                if (small(before, text[i]) != name->text[at]) {
-                    break;
-                }
-                at++;
-            } else if (text[i] == '<' || text[i] == '\n') {
-                break; /* a name stands on one line */
+    int words = 0;
+    char before = 0;
+    if (redaction->bucket_count == 0 || !word_char(text[0])) {
+        return 0;
+    }
+    for (size_t i = 0; i < length && count < NAME_BYTES_MAX; before = text[i++]) {
+        if (!word_char(text[i])) {
+            if (text[i] == '<' || text[i] == '\n') {
+                break;
+            }
+            continue;
+        }
+        norm[count] = small(before, text[i]);
+        hash = hash_more(hash, norm[count]);
+        count++;
+        if (i + 1 == length || !word_char(text[i + 1])) {
+            best = count >= NAME_MIN && is_name(redaction, norm, count, hash) ? i + 1 : best;
+            if (++words == NAME_WORDS_MAX) {
+                break;
             }
         }
-        if (at == name->length && (i == length || !word_char(text[i])) && i > best) {
-            best = i;
+        if (i > NAME_BYTES_MAX * 2) {
+            break; /* more signs than letters */
         }
     }
     return best;

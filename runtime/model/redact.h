@@ -1,10 +1,11 @@
 /* redact.h -- personal and payment data out of a prompt, and back into the answer.
  *
- * Found by form and checksum: IBANs (ISO 13616, mod 97), payment card numbers (Luhn), e-mail addresses,
- * telephone numbers (international with + or 00; national where a leading 0 and a break say so); and by
- * name: the texts that the caller lists (names of the company's own parties), whatever their case and
- * punctuation.  Each becomes a typed token, the same one for the same text: <IBAN_1>, <NAME_2>.  A text
- * that looks like a token is hidden itself, so that nobody can write one and have it filled in.
+ * Found by form and checksum: IBANs (ISO 13616, mod 97), payment card numbers (Luhn), e-mail
+ * addresses, telephone numbers (international with + or 00; national where a leading 0 and a break
+ * say so); and by name: the texts that the caller lists (names of the company's own parties),
+ * whatever their case and punctuation.  Each becomes a typed token, the same one for the same text:
+ * <IBAN_1>, <NAME_2>.  A text that looks like a token is hidden itself, so that nobody can write
+ * one and have it filled in.
  *
  * What is not found: a name that nobody listed, an address, a number without its form.
  * Time: linear in the text for any number of names.  Pure; one thread at a time.
@@ -19,7 +20,8 @@ struct rv_redaction;
 
 enum { RV_REDACTIONS_MAX = 512 }; /* distinct texts in one prompt; more is refused as RV_LIMIT */
 
-/* `names`: array of strings or NULL; copied.  Names shorter than three letters are not looked for. */
+/* `names`: array of strings or NULL; copied.  Names of less than three letters or more than eight
+ * words are not looked for. */
 struct rv_redaction *rv_redaction_create(const json_t *names);
 void rv_redaction_destroy(struct rv_redaction *redaction);
 /* Appends `text` with everything found replaced. */

@@ -5,6 +5,11 @@
 -- params: tenant int4, name text, args jsonb
 SELECT erp_read($1, $2, $3);
 
+-- name: erp_names_in
+-- The names of our parties that a question mentions: what a model must not see.
+-- params: tenant int4, question jsonb
+SELECT erp_names_in($1, $2);
+
 -- name: ledger_sums
 -- Debit minus credit of everything, per currency: must be zero.
 -- params: tenant int4

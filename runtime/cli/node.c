@@ -139,6 +139,7 @@ static void core_open(struct node_core *core, struct node *node)
         .gate = core->gate,
         .model = core->model,
         .erp_read = &rv_sql_erp_read,
+        .erp_names = &rv_sql_erp_names_in,
     });
     core->orchestrator = (struct rv_orchestrator_options){
         .db = core->db,

@@ -1,9 +1,22 @@
 /* model.h -- the port to a language model: an adviser, treated as untrusted input.
  *
- * A question names legal options; the answer is one of them or "unavailable".  Before anything leaves,
- * personal data is replaced by typed tokens (<IBAN_1>, <NAME_2>) and put back afterwards; supplier
- * text travels only in blocks marked untrusted.  A circuit breaker stops asking a model that fails.
- * The engine itself is behind `struct rv_model_engine` (kernels/ or anything else).
+ * A question offers options (or a schema); the answer is one of them or "unavailable".
+ *
+ *     question --redact--> prompt --engine--> text --schema, options--> restore --> answer
+ *                                     ^-- at most twice more, told why --'
+ *
+ *  - Personal data never leaves: IBANs, cards, e-mail addresses, telephone numbers by their form,
+ * names by the caller's list; each becomes a token (<IBAN_1>) and is put back in what comes out
+ * (redact.h).
+ *  - What outsiders wrote stands in one block between two lines that carry a number nobody outside
+ * can know, one JSON value a line: no text in it can end the block or begin a line (prompt.h).
+ *  - The answer is checked here, whatever the engine promises: against the schema, and that the
+ * choice was offered.  Only then it is restored and handed on.
+ *  - One deadline for a question with all its tries; one allowance of answer tokens too.
+ *  - A circuit breaker: an engine that does not answer several times in a row is given a pause,
+ * then one trial.  Wrong answers do not count: no document can talk the company out of its adviser.
+ *
+ * The engine is behind `struct rv_model_engine`; kernels/kernel.h fits it field by field.
  *
  * Thread: the loop's; the engine may work elsewhere and answers by its callback on the loop.
  */
@@ -18,21 +31,52 @@ struct rv_model;
 
 enum {
     RV_MODEL_DEADLINE_MS = 30000,
-    RV_MODEL_BREAKER_FAILURES = 5,     /* so many in a row ... */
-    RV_MODEL_BREAKER_OPEN_MS = 30000,  /* ... and nobody is asked for this long */
-    RV_MODEL_PROMPT_MAX = 64 << 10
+    RV_MODEL_BREAKER_FAILURES = 5,    /* so many in a row ... */
+    RV_MODEL_BREAKER_OPEN_MS = 30000, /* ... and nobody is asked for this long */
+    RV_MODEL_PROMPT_MAX = 64 << 10,
+    RV_MODEL_ANSWER_MAX = 64 << 10, /* bytes of an answer that are looked at */
+    RV_MODEL_TOKENS_DEFAULT = 256,
+    RV_MODEL_TRIES_MAX = 3,       /* the first and two repairs */
+    RV_MODEL_TRY_TOKENS_MIN = 16, /* no repair with fewer answer tokens left */
+    RV_MODEL_REASON_MAX = 1000
 };
 
-/* What an engine must do: answer one prompt under a schema.  `answered` exactly once, on the loop. */
+/* What an engine is asked; borrowed until it has answered. */
+struct rv_model_request {
+    const char *instructions; /* ours, the same for every question: its cache may be kept */
+    const char *facts;        /* ours: question, options, facts */
+    const char *untrusted;    /* the block with its fence; "" when there is none.  An engine with
+                                 special tokens must not read any in here */
+    const char *text;         /* the three together, for engines that take one text */
+    const json_t
+        *options; /* the choices as they stand in the prompt; NULL where a schema says all */
+    const json_t *schema; /* of the answer */
+    int64_t seed;
+    int max_tokens;
+    int64_t deadline_ms; /* what is left */
+};
+
+struct rv_model_reply {
+    const char *text; /* JSON */
+    int choice;       /* index into options, or -1 when the text alone says it */
+    int margin;       /* 1 to 100: percent points between the probability of the best option and the
+                         second; 0 not measured.  What the text says of its own margin counts nothing */
+    int tokens_in, tokens_out;
+};
+typedef void (*rv_model_answered)(void *data, enum rv_code code, const struct rv_model_reply *reply,
+                                  const struct rv_error *err);
+
 struct rv_model_engine {
     void *self;
     const char *name; /* for the journal: model id and content hash */
     const char *hash;
-    void (*ask)(void *self, const char *prompt, const json_t *schema, int64_t seed,
-                int max_tokens, int64_t deadline_ms,
-                void (*answered)(void *data, enum rv_code code, const char *text, int tokens_in,
-                                 int tokens_out, const struct rv_error *err),
+    int context_tokens; /* of prompt and answer together; 0: not known */
+    /* `answered` exactly once, on the loop; also inside ask. */
+    void (*ask)(void *self, const struct rv_model_request *request, rv_model_answered answered,
                 void *data);
+    int (*count)(void *self, const char *text); /* tokens of a text; NULL: cannot */
+    /* Nobody waits for `data` any more; `answered` is still owed.  NULL: cannot. */
+    void (*cancel)(void *self, void *data);
 };
 
 struct rv_model_options {
@@ -41,18 +85,26 @@ struct rv_model_options {
     int64_t deadline_ms;                  /* 0: RV_MODEL_DEADLINE_MS */
 };
 struct rv_model *rv_model_create(const struct rv_model_options *options);
+/* Questions that are still open are never answered. */
 void rv_model_destroy(struct rv_model *model);
 
-/* `question`: {"question","options":[..],"facts":{..},"untrusted":{..},"schema"?:{..},"max_tokens"?}
- * (borrowed).  `secrets` lists further texts to redact: names of the tenant's parties (array of
- * strings, borrowed, may be NULL).  The answer (new reference) is journaled as it is:
- *   {"ok":true,"value":{"choice":"..","reason":"..","margin":..},"usage":{"tokens":n,"in":n,"out":n},
- *    "model":{"name","hash","seed"},"prompt":"<sha256>"}
- *   {"ok":false,"code":"unavailable|timeout|invalid","message":".."}     (RV_OK too: it is an answer) */
-void rv_model_decide(struct rv_model *model, const json_t *question, const json_t *secrets,
+/* `question`: {"question","options":[..] |
+ * "schema":{..},"facts":{..},"untrusted":{..},"max_tokens"?} (borrowed for the call).  `names`
+ * lists texts to hide beside what is found by form: names of the company's parties (array of
+ * strings, borrowed for the call, may be NULL).  `done` is called exactly once, on the loop, never
+ * inside the call.  The answer (new reference) is journaled as it is:
+ *   {"ok":true,"value":{"choice":"..","reason":"..","margin":..} | what the schema says,
+ *    "usage":{"tokens":n,"in":n,"out":n,"tries":n},"model":{"name","hash","seed"},"prompt":"<sha256>"}
+ *   {"ok":false,"code":"unavailable|limit|invalid","message":"..","usage":{..}?}
+ * code "unavailable": no engine, engine failed, breaker open, or the message begins with
+ * "deadline"; "limit": the prompt is too long; "invalid": the question is wrong, or so was every
+ * answer. */
+void rv_model_decide(struct rv_model *model, const json_t *question, const json_t *names,
                      int64_t seed, void (*done)(void *data, json_t *answer), void *data);
 
-/* {"state":"closed|open|half-open","asked":n,"failed":n,"engine":".."}; new reference. */
+bool rv_model_has_engine(const struct rv_model *model);
+/* {"state":"closed|open|half-open","asked":n,"failed":n,"refused":n,"late":n,"tokens_in":n,
+ * "tokens_out":n,"engine":".."}; new reference.  refused: answers that broke the schema. */
 json_t *rv_model_status(const struct rv_model *model);
 
 #endif

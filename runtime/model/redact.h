@@ -1,8 +1,14 @@
 /* redact.h -- personal and payment data out of a prompt, and back into the answer.
  *
- * Found by form and checksum: IBANs (ISO 13616, mod 97), payment card numbers (Luhn), e-mail addresses;
- * and by name: the texts the caller lists (names of the company's own parties).  Each becomes a typed
- * token, the same one for the same text: <IBAN_1>, <NAME_2>.  Linear time; pure.
+ * Found by form and checksum: IBANs (ISO 13616, mod 97), payment card numbers (Luhn), e-mail
+ * addresses, telephone numbers (international with + or 00; national where a leading 0 and a break
+ * say so); and by name: the texts that the caller lists (names of the company's own parties),
+ * whatever their case and punctuation.  Each becomes a typed token, the same one for the same text:
+ * <IBAN_1>, <NAME_2>.  A text that looks like a token is hidden itself, so that nobody can write
+ * one and have it filled in.
+ *
+ * What is not found: a name that nobody listed, an address, a number without its form.
+ * Time: linear in the text for any number of names.  Pure; one thread at a time.
  */
 #ifndef REEVE_RUNTIME_MODEL_REDACT_H
 #define REEVE_RUNTIME_MODEL_REDACT_H
@@ -14,7 +20,8 @@ struct rv_redaction;
 
 enum { RV_REDACTIONS_MAX = 512 }; /* distinct texts in one prompt; more is refused as RV_LIMIT */
 
-/* `names`: array of strings or NULL; borrowed for the life of the redaction. */
+/* `names`: array of strings or NULL; copied.  Names of less than three letters or more than eight
+ * words are not looked for. */
 struct rv_redaction *rv_redaction_create(const json_t *names);
 void rv_redaction_destroy(struct rv_redaction *redaction);
 /* Appends `text` with everything found replaced. */
@@ -23,6 +30,8 @@ RV_MUST enum rv_code rv_redact(struct rv_redaction *redaction, const char *text,
 /* Appends `text` with the tokens of this redaction put back. */
 void rv_restore(const struct rv_redaction *redaction, const char *text, size_t length,
                 struct rv_buf *out);
+/* Length of the token of this redaction that `at` (NUL-terminated) begins with; 0 for none. */
+size_t rv_redaction_token(const struct rv_redaction *redaction, const char *at);
 int rv_redaction_count(const struct rv_redaction *redaction);
 
 #endif

@@ -513,8 +513,12 @@ struct ask_op {
 };
 
 static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
+static void ask_on_names(void *data, enum rv_code code, const struct rv_result *result,
+                         const struct rv_error *err);
 static void ask_on_answer(void *data, json_t *answer);
 static void ask_on_written(void *data, enum rv_code code, json_t *json, const struct rv_error *err);
+
+static void ask_model(struct ask_op *op, const json_t *names);
 
 static json_t *no_answer(const char *code, const char *message)
 {
@@ -577,11 +581,36 @@ static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const st
         ask_end(op, code, err);
     } else if (model == NULL) {
         ask_on_answer(op, no_answer("unavailable", "no model is loaded"));
+    } else if (op->store->options.erp_names != NULL && rv_model_has_engine(model)) {
+        struct rv_args *args = rv_args_create(op->store->options.erp_names);
+        rv_args_json(args, 2, op->question);
+        rv_db_query(op->store->options.db, pass->tenant, op->store->options.erp_names, args,
+                    ask_on_names, op);
     } else {
-        /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap */
-        uint64_t seed = (uint64_t)pass->run * 1000U + (uint64_t)pass->seq;
-        rv_model_decide(model, op->question, NULL, (int64_t)(seed & INT64_MAX), ask_on_answer, op);
+        ask_model(op, NULL);
     }
+}
+
+static void ask_model(struct ask_op *op, const json_t *names)
+{
+    /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap */
+    uint64_t seed = (uint64_t)op->pass.run * 1000U + (uint64_t)op->pass.seq;
+    rv_model_decide(op->store->options.model, op->question, names, (int64_t)(seed & INT64_MAX),
+                    ask_on_answer, op);
+}
+
+/* Without the names nothing is asked: they would leave with the question. */
+static void ask_on_names(void *data, enum rv_code code, const struct rv_result *result,
+                         const struct rv_error *err)
+{
+    struct ask_op *op = data;
+    if (code != RV_OK) {
+        ask_on_answer(op, no_answer("unavailable", err->message));
+        return;
+    }
+    json_t *names = rv_result_rows(result) > 0 ? rv_result_json(result, 0, 0) : NULL;
+    ask_model(op, names);
+    json_decref(names);
 }
 
 static void ask_on_answer(void *data, json_t *answer)

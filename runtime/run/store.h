@@ -21,6 +21,9 @@ struct rv_store_options {
     /* The statement behind erp.find, erp.get, erp.history:
      * (tenant int4, name text, args jsonb) -> one row (value jsonb). */
     const struct rv_statement *erp_read;
+    /* The names in a question that a model must not see: (tenant int4, question jsonb) -> one row
+     * (names jsonb).  NULL: only what is found by its form is hidden. */
+    const struct rv_statement *erp_names;
 };
 struct rv_store *rv_store_create(const struct rv_store_options *options);
 void rv_store_destroy(struct rv_store *store);

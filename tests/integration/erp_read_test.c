@@ -264,6 +264,39 @@ TEST(what_agents_ask_goes_by_an_index_and_is_bounded)
     erp_world_close(world);
 }
 
+static char *names_in(struct erp_world *world, const char *question)
+{
+    PGconn *conn = service(world);
+    const char *values[] = {question};
+    PGresult *result =
+        PQexecParams(conn, "SELECT erp_names_in(1, $1::jsonb)", 1, NULL, values, NULL, NULL, 0);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
+    char *text = rv_strdup(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    PQfinish(conn);
+    return text;
+}
+
+TEST(names_of_the_master_record_are_found_in_a_question)
+{
+    struct erp_world world;
+    erp_world_open(&world);
+    erp_exec(&world,
+             "INSERT INTO party (tenant_id, id, kind, name, name_norm, status, version)"
+             " SELECT 1, g, 'supplier', n, erp_norm(n), 'active', 1 FROM unnest(ARRAY["
+             "'Muster Pumpen GmbH & Co. KG', 'J\xc3\xb6rg M\xc3\xbcller', 'X', 'Absent AG'])"
+             " WITH ORDINALITY AS t(n, g)");
+    char *found =
+        names_in(&world, "{\"question\":\"Ask\\nMUSTER-PUMPEN GmbH Co KG?\",\"options\":[\"x\","
+                         "\"y\"],\"untrusted\":{\"note\":[\"von J\xc3\xb6rg  M\xc3\xbcller\"]}}");
+    ck_assert_str_eq(found, "[\"J\xc3\xb6rg M\xc3\xbcller\", \"Muster Pumpen GmbH & Co. KG\"]");
+    rv_free(found);
+    found = names_in(&world, "{\"question\":\"Pumpen GmbH\",\"facts\":{\"n\":5}}");
+    ck_assert_str_eq(found, "[]");
+    rv_free(found);
+    erp_world_close(&world);
+}
+
 static void refused(struct erp_world *world, const char *args, const char *words)
 {
     PGconn *conn = service(world);

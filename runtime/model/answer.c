@@ -1,0 +1,198 @@
+/* answer.c -- see answer.h. */
+#include "runtime/model/answer.h"
+
+#include "runtime/base/check.h"
+#include "runtime/model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SCHEMA_DEPTH_MAX = 8, PLACE_BYTES = 96 };
+
+/* ---- is the schema one that we check? ---- */
+
+static enum rv_code schema_known(const json_t *schema, int depth, struct rv_error *err)
+{
+    static const char *const known[] = {
+        "type",       "properties", "required", "additionalProperties",
+        "items",      "minItems",   "maxItems", "enum",
+        "minLength",  "maxLength",  "minimum",  "maximum",
+        "description"};
+    if (!json_is_object(schema) || depth > SCHEMA_DEPTH_MAX) {
+        return rv_fail(err, RV_INVALID, "a schema is an object, at most %d levels deep",
+                       SCHEMA_DEPTH_MAX);
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)schema, key, value)
+    {
+        bool found = false;
+        for (size_t i = 0; i < RV_COUNT(known); i++) {
+            found = found || strcmp(known[i], key) == 0;
+        }
+        if (!found) {
+            rv_fail(err, RV_INVALID, "the keyword \"%.40s\" is not known in a schema of an answer",
+                    key);
+            return rv_hint(err, "Use type, properties, required, items, enum and bounds.");
+        }
+    }
+    enum rv_code code = RV_OK;
+    json_object_foreach(json_object_get(schema, "properties"), key, value)
+    {
+        code = code == RV_OK ? schema_known(value, depth + 1, err) : code;
+    }
+    const json_t *items = json_object_get(schema, "items");
+    return code == RV_OK && items != NULL ? schema_known(items, depth + 1, err) : code;
+}
+
+enum rv_code rv_answer_schema_known(const json_t *schema, struct rv_error *err)
+{
+    return schema_known(schema, 0, err);
+}
+
+json_t *rv_answer_options_schema(const json_t *options)
+{
+    return json_pack("{s:s,s:b,s:[s,s],s:{s:{s:s,s:O},s:{s:s,s:i}}}", "type", "object",
+                     "additionalProperties", 0, "required", "choice", "reason", "properties",
+                     "choice", "type", "string", "enum", (json_t *)(uintptr_t)options, "reason",
+                     "type", "string", "maxLength", RV_MODEL_REASON_MAX);
+}
+
+/* ---- does the answer satisfy it? ---- */
+
+static enum rv_code broken(const char *place, const char *rule, struct rv_error *err)
+{
+    return rv_fail(err, RV_INVALID, "%s %s", place, rule);
+}
+
+static bool is_type(const json_t *value, const char *name)
+{
+    return (strcmp(name, "object") == 0 && json_is_object(value)) ||
+           (strcmp(name, "array") == 0 && json_is_array(value)) ||
+           (strcmp(name, "string") == 0 && json_is_string(value)) ||
+           (strcmp(name, "integer") == 0 && json_is_integer(value)) ||
+           (strcmp(name, "boolean") == 0 && json_is_boolean(value)) ||
+           (strcmp(name, "null") == 0 && json_is_null(value));
+}
+
+static bool type_fits(const json_t *wanted, const json_t *value)
+{
+    if (json_is_string(wanted)) {
+        return is_type(value, json_string_value(wanted));
+    }
+    bool fits = false;
+    size_t i;
+    json_t *name;
+    json_array_foreach((json_t *)(uintptr_t)wanted, i, name)
+    {
+        fits = fits || (json_is_string(name) && is_type(value, json_string_value(name)));
+    }
+    return fits;
+}
+
+static bool within(const json_t *schema, const char *least, const char *most, int64_t found)
+{
+    return found >= rv_json_int(schema, least, INT64_MIN) &&
+           found <= rv_json_int(schema, most, INT64_MAX);
+}
+
+static int64_t characters(const json_t *text)
+{
+    int64_t count = 0;
+    for (const char *at = json_string_value(text); *at != '\0'; at++) {
+        count += ((unsigned char)*at & 0xc0) != 0x80;
+    }
+    return count;
+}
+
+static bool listed(const json_t *list, const json_t *value)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item)
+    {
+        if (json_equal(item, (json_t *)(uintptr_t)value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum rv_code check(const json_t *schema, const json_t *value, const char *place,
+                          struct rv_error *err);
+
+static enum rv_code check_object(const json_t *schema, const json_t *value, const char *place,
+                                 struct rv_error *err)
+{
+    const json_t *properties = json_object_get(schema, "properties");
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(schema, "required"), i, name)
+    {
+        if (json_object_get(value, json_string_value(name)) == NULL) {
+            return rv_fail(err, RV_INVALID, "%s: \"%.40s\" is missing", place,
+                           json_string_value(name));
+        }
+    }
+    const char *key;
+    json_t *member;
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        const json_t *rule = json_object_get(properties, key);
+        if (rule == NULL) {
+            if (json_is_false(json_object_get(schema, "additionalProperties"))) {
+                return broken(place, "has a field that was not asked for", err);
+            }
+            continue;
+        }
+        char inner[PLACE_BYTES];
+        snprintf(inner, sizeof inner, "%s.%s", place, key);
+        enum rv_code code = check(rule, member, inner, err);
+        if (code != RV_OK) {
+            return code;
+        }
+    }
+    return RV_OK;
+}
+
+static enum rv_code check(const json_t *schema, const json_t *value, const char *place,
+                          struct rv_error *err)
+{
+    const json_t *type = json_object_get(schema, "type");
+    if (json_is_real(value) || (type != NULL && !type_fits(type, value))) {
+        return broken(place, "has the wrong type", err);
+    }
+    const json_t *choices = json_object_get(schema, "enum");
+    if (choices != NULL && !listed(choices, value)) {
+        return broken(place, "is none of what was offered", err);
+    }
+    if (json_is_string(value) && !within(schema, "minLength", "maxLength", characters(value))) {
+        return broken(place, "is too long or too short", err);
+    }
+    if (json_is_integer(value) &&
+        !within(schema, "minimum", "maximum", json_integer_value(value))) {
+        return broken(place, "is out of its bounds", err);
+    }
+    if (json_is_object(value)) {
+        return check_object(schema, value, place, err);
+    }
+    if (!json_is_array(value)) {
+        return RV_OK;
+    }
+    if (!within(schema, "minItems", "maxItems", (int64_t)json_array_size(value))) {
+        return broken(place, "has too many or too few items", err);
+    }
+    const json_t *items = json_object_get(schema, "items");
+    enum rv_code code = RV_OK;
+    for (size_t i = 0; items != NULL && code == RV_OK && i < json_array_size(value); i++) {
+        char inner[PLACE_BYTES];
+        snprintf(inner, sizeof inner, "%s[%zu]", place, i);
+        code = check(items, json_array_get(value, i), inner, err);
+    }
+    return code;
+}
+
+enum rv_code rv_answer_check(const json_t *schema, const json_t *value, struct rv_error *err)
+{
+    return check(schema, value, "the answer", err);
+}

@@ -27,9 +27,11 @@ struct rv_actors *rv_actors_create(struct rv_loop *const *loops, int cores, uint
 
 static void drain_core(void *data)
 {
-    struct core *core = data;
-    core->draining = true;
-    core_drain_check(core);
+    struct core *core = core_rung(data);
+    if (core != NULL) {
+        core->draining = true;
+        core_drain_check(core);
+    }
 }
 
 void rv_actors_drain(struct rv_actors *actors, int64_t timeout_ms, void (*drained)(void *data),
@@ -41,7 +43,7 @@ void rv_actors_drain(struct rv_actors *actors, int64_t timeout_ms, void (*draine
     for (int i = 0; i < actors->core_count; i++) {
         struct core *core = &actors->cores[i];
         core->drain_deadline_us = rv_mono_us(core->clock) + timeout_ms * 1000;
-        rv_loop_post(core->loop, drain_core, core);
+        core_ring(core, drain_core);
     }
 }
 

@@ -88,14 +88,15 @@ void core_fini(struct core *core)
 }
 
 /* What waits in the loop's queue may outlive the core: it holds the bell, not the core. */
-static void ring(struct core *core, void (*run)(void *bell))
+void core_ring(struct core *core, void (*run)(void *bell))
 {
     atomic_fetch_add(&core->bell->posted, 1);
     rv_loop_post(core->loop, run, core->bell);
 }
 
-static struct core *rung(struct bell *bell)
+struct core *core_rung(void *data)
 {
+    struct bell *bell = data;
     struct core *core = bell->core;
     if (atomic_fetch_sub(&bell->posted, 1) == 1 && core == NULL) {
         rv_free(bell);
@@ -188,7 +189,7 @@ void core_ready(struct rv_actor *actor)
     share_put(actor);
     if (!core->ticking) {
         core->ticking = true;
-        ring(core, tick);
+        core_ring(core, tick);
     }
 }
 
@@ -271,7 +272,7 @@ void core_post_remote(struct core *core, struct envelope *envelope)
     pthread_mutex_unlock(&to->inbox_lock);
     if (!atomic_exchange(&to->inbox_posted, true)) {
         atomic_fetch_add(&to->wakes, 1);
-        ring(to, on_inbox);
+        core_ring(to, on_inbox);
     }
 }
 
@@ -290,7 +291,7 @@ void core_take_inbox(struct core *core)
 
 static void on_inbox(void *data)
 {
-    struct core *core = rung(data);
+    struct core *core = core_rung(data);
     if (core != NULL) {
         core_take_inbox(core);
         core_drain_check(core);
@@ -427,7 +428,7 @@ bool core_turn(struct core *core, bool random_pick)
 
 static void tick(void *data)
 {
-    struct core *core = rung(data);
+    struct core *core = core_rung(data);
     if (core == NULL) {
         return;
     }
@@ -437,7 +438,7 @@ static void tick(void *data)
     }
     if (core->ready_count > 0 && !core->ticking) {
         core->ticking = true;
-        ring(core, tick);
+        core_ring(core, tick);
     }
     core_drain_check(core);
 }

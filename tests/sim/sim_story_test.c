@@ -129,6 +129,30 @@ TEST(a_cancel_reaches_a_run_that_waits_for_people_and_takes_back_what_it_did)
     end(world);
 }
 
+TEST(a_canceled_run_goes_on_after_a_kill_and_waits_for_nothing_more)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "waiter");
+    pass(world, SIM_DAY_US);
+    sim_cancel(world, run);
+    until_step(world, run, RV_STEP_NOTE);
+    sim_kill(world); /* the wish is gone with the node; what was journaled is not */
+    pass(world, 60 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_CANCELLED);
+    end(world);
+}
+
+TEST(a_cancel_that_comes_while_the_wait_is_being_written_is_not_lost)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "waiter");
+    until_step(world, run, RV_STEP_READ); /* the wait is on its way */
+    sim_cancel(world, run);
+    pass(world, 10 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_CANCELLED);
+    end(world);
+}
+
 TEST(a_canceled_run_without_questions_ends_the_same_after_a_kill)
 {
     struct sim_world *world = calm();
@@ -234,6 +258,22 @@ TEST(a_signal_of_another_name_does_not_keep_a_run_awake)
     sim_signal(world, run, "stay");
     pass(world, SIM_DAY_US);
     ck_assert_int_le(run->loads, loads + 1);
+    end(world);
+}
+
+/* ---- what a plan is given ---- */
+
+TEST(a_plan_sees_the_date_that_was_journaled_with_its_input)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "dated");
+    json_object_set_new(run->input, "today", json_string("2026-01-02")); /* in the company's zone */
+    until_step(world, run, RV_STEP_NOTE);
+    pass(world, 3 * SIM_DAY_US);
+    sim_kill(world);
+    ends(world, run, RV_RUN_DONE);
+    const char *noted = rv_json_str(json_object_get(run->steps[0].out, "value"), "text", "");
+    ck_assert_str_eq(noted, "2026-01-02");
     end(world);
 }
 

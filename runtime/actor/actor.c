@@ -76,7 +76,8 @@ int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant)
 
 bool rv_actors_step(struct rv_actors *actors, int core)
 {
-    core_take_inbox(&actors->cores[core]); /* without the loop, whose queue has an order of its own */
+    core_take_inbox(
+        &actors->cores[core]); /* without the loop, whose queue has an order of its own */
     return core_turn(&actors->cores[core], true);
 }
 

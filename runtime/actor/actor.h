@@ -1,18 +1,20 @@
 /* actor.h -- isolated actors with bounded mailboxes, one scheduler per loop thread.
  *
  * An actor is a behaviour, its own state and a mailbox.  It lives on one core (= loop = thread) for
- * its whole life; a tenant is pinned to a core, so everything of a tenant runs on one thread without
- * locks.  Actors are named by references (ids), never by pointers: a stale reference gives a dead
- * letter, never a crash.  Messages carry a small inline body and optionally one owned payload.
+ * its whole life; a tenant is pinned to a core, so everything of a tenant runs on one thread
+ * without locks.  Actors are named by references (ids), never by pointers: a stale reference gives
+ * a dead letter, never a crash.  Messages carry a small inline body and optionally one owned
+ * payload.
  *
  *     send ----same core----> mailbox ---turn---> receive(self, message)
  *       \---other core--> ring --wake if asleep--^
  *
- * Bounds: a full mailbox does what its owner declared: refuse (the sender is told), drop the oldest,
- * or spill, which is counted and capped at RV_MAILBOX_SPILL_MAX.  System messages (stop, down, timeout) have a lane of
- * their own and come first.  A turn handles at most RV_TURN_MESSAGES_MAX messages or RV_TURN_US_MAX.
- * Tenants on one core take turns by weight (share.c): what one piles up does not delay another.
- * Nothing may block in receive; blocking work goes to rv_work of the loop.
+ * Bounds: a full mailbox does what its owner declared: refuse (the sender is told), drop the
+ * oldest, or spill, which is counted and capped at RV_MAILBOX_SPILL_MAX.  System messages (stop,
+ * down, timeout) have a lane of their own and come first.  A turn handles at most
+ * RV_TURN_MESSAGES_MAX messages or RV_TURN_US_MAX. Tenants on one core take turns by weight
+ * (share.c): what one piles up does not delay another. Nothing may block in receive; blocking work
+ * goes to rv_work of the loop.
  *
  * Sources: Erlang/OTP (monitors, supervisors, restart intensity), Akka (bounds, passivation, dead
  * letters); measured shape in our own prototypes: shared-nothing cores joined by rings.
@@ -32,7 +34,7 @@ enum {
     RV_MAILBOX_SPILL_MAX = 65536,
     RV_TURN_MESSAGES_MAX = 64,
     RV_TURN_US_MAX = 200,
-    RV_MESSAGE_INLINE = 32,  /* bytes that travel inside the envelope */
+    RV_MESSAGE_INLINE = 32, /* bytes that travel inside the envelope */
     RV_DEAD_LETTERS_KEPT = 256,
     RV_WEIGHT_DEFAULT = 1, /* turns of a tenant before the next one has its */
     RV_WEIGHT_SYSTEM = 4,  /* of tenant 0: what serves all of them */
@@ -57,7 +59,13 @@ enum rv_message_kind {
     RV_MESSAGE_USER = 16
 };
 
-enum rv_exit { RV_EXIT_NORMAL, RV_EXIT_FAILED, RV_EXIT_KILLED, RV_EXIT_PASSIVATED, RV_EXIT_UNKNOWN };
+enum rv_exit {
+    RV_EXIT_NORMAL,
+    RV_EXIT_FAILED,
+    RV_EXIT_KILLED,
+    RV_EXIT_PASSIVATED,
+    RV_EXIT_UNKNOWN
+};
 
 struct rv_message {
     uint32_t kind;
@@ -70,7 +78,7 @@ struct rv_message {
         int64_t numbers[RV_MESSAGE_INLINE / 8];
         void *pointers[RV_MESSAGE_INLINE / 8];
     } body;
-    void *payload;             /* owned by the message */
+    void *payload;               /* owned by the message */
     void (*free)(void *payload); /* NULL: nothing to free */
 };
 
@@ -78,8 +86,8 @@ struct rv_message {
 void *rv_message_take(struct rv_message *message);
 
 enum rv_overflow { RV_OVERFLOW_REFUSE, RV_OVERFLOW_DROP_OLDEST, RV_OVERFLOW_SPILL };
-/* ALWAYS: also after rv_actor_exit(RV_EXIT_NORMAL).  RV_MESSAGE_STOP, passivation, the end of the parent
- * and a drain are final for everybody. */
+/* ALWAYS: also after rv_actor_exit(RV_EXIT_NORMAL).  RV_MESSAGE_STOP, passivation, the end of the
+ * parent and a drain are final for everybody. */
 enum rv_restart { RV_RESTART_NEVER, RV_RESTART_ON_FAILURE, RV_RESTART_ALWAYS };
 
 struct rv_behavior {
@@ -96,16 +104,16 @@ struct rv_behavior {
 
 struct rv_spawn {
     const struct rv_behavior *behavior;
-    const void *argument;     /* copied (argument_bytes) so that a restart can use it again */
+    const void *argument; /* copied (argument_bytes) so that a restart can use it again */
     size_t argument_bytes;
-    uint32_t mailbox;         /* 0: RV_MAILBOX_DEFAULT */
+    uint32_t mailbox; /* 0: RV_MAILBOX_DEFAULT */
     enum rv_overflow overflow;
-    enum rv_restart restart;  /* what its supervisor does when it fails */
-    int restart_max;          /* intensity: at most so many restarts ... (0: 5) */
+    enum rv_restart restart;   /* what its supervisor does when it fails */
+    int restart_max;           /* intensity: at most so many restarts ... (0: 5) */
     int64_t restart_window_ms; /* ... in this time (0: 60 000), then escalate: the parent fails */
-    int64_t passivate_ms;     /* idle so long: stop with RV_EXIT_PASSIVATED; 0 never */
-    int32_t tenant;           /* for `reeve top` and fairness */
-    const char *name;         /* registers under this name (copied); NULL none */
+    int64_t passivate_ms;      /* idle so long: stop with RV_EXIT_PASSIVATED; 0 never */
+    int32_t tenant;            /* for `reeve top` and fairness */
+    const char *name;          /* registers under this name (copied); NULL none */
 };
 
 /* ---- the system ---- */
@@ -117,8 +125,8 @@ void rv_actors_drain(struct rv_actors *actors, int64_t timeout_ms, void (*draine
                      void *data);
 void rv_actors_destroy(struct rv_actors *actors); /* after the loops have stopped */
 int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant);
-/* Simulation: delivers what was sent, then runs one turn of one ready actor of `core`, chosen by the
- * seed; false when idle.  The loop need not run. */
+/* Simulation: delivers what was sent, then runs one turn of one ready actor of `core`, chosen by
+ * the seed; false when idle.  The loop need not run. */
 bool rv_actors_step(struct rv_actors *actors, int core);
 /* Earliest armed timer of a core on the loop's monotonic clock; INT64_MAX when none.  A simulation
  * moves its virtual clock there and calls rv_actors_fire_due. */
@@ -129,10 +137,12 @@ void rv_actors_fire_due(struct rv_actors *actors, int core);
 RV_MUST enum rv_code rv_actors_spawn(struct rv_actors *actors, int core,
                                      const struct rv_spawn *spawn, struct rv_ref *out,
                                      struct rv_error *err);
-/* How many turns a tenant has before the next one has its; on the core's thread, or before it runs. */
+/* How many turns a tenant has before the next one has its; on the core's thread, or before it runs.
+ */
 void rv_actors_weight(struct rv_actors *actors, int core, int32_t tenant, int weight);
-/* Sends from outside any actor; any thread.  Takes the payload, also on failure.  It arrives later, so a
- * full mailbox is not seen here: the refusal is a dead letter.  RV_NOT_FOUND: nobody's reference. */
+/* Sends from outside any actor; any thread.  Takes the payload, also on failure.  It arrives later,
+ * so a full mailbox is not seen here: the refusal is a dead letter.  RV_NOT_FOUND: nobody's
+ * reference. */
 enum rv_code rv_actors_send(struct rv_actors *actors, struct rv_ref to, struct rv_message *message);
 struct rv_ref rv_actors_find(struct rv_actors *actors, const char *name); /* any thread */
 
@@ -143,8 +153,8 @@ struct rv_loop *rv_actor_loop(const struct rv_actor *self);
 /* The child is supervised by `self`: when self ends, its children are stopped first. */
 RV_MUST enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn *spawn,
                                     struct rv_ref *out, struct rv_error *err);
-/* On the same core RV_LIMIT when a full mailbox refuses, RV_NOT_FOUND when nobody is there; to another
- * core always RV_OK.  Either way there is a dead letter. */
+/* On the same core RV_LIMIT when a full mailbox refuses, RV_NOT_FOUND when nobody is there; to
+ * another core always RV_OK.  Either way there is a dead letter. */
 enum rv_code rv_actor_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message);
 /* A request whose answer (or RV_TIMEOUT, or RV_UNAVAILABLE when the target ended) comes to
  * `answered` exactly once, on this actor's turn. */
@@ -177,6 +187,7 @@ struct rv_actor_stats {
         passivated;
     uint32_t longest_mailbox;
 };
-void rv_actors_stats(struct rv_actors *actors, int core, struct rv_actor_stats *out); /* any thread */
+void rv_actors_stats(struct rv_actors *actors, int core,
+                     struct rv_actor_stats *out); /* any thread */
 
 #endif

@@ -1,8 +1,8 @@
 /* actor_private.h -- the structures that the files of runtime/actor share.
  *
  * actor.c      the system and what an actor may do      core.c   delivery, turns, drain
- * supervise.c  start, failure, restart, end             share.c  whose turn is next: tenants by weight
- * alarm.c      timers
+ * supervise.c  start, failure, restart, end             share.c  whose turn is next: tenants by
+ * weight alarm.c      timers
  */
 #ifndef REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
 #define REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
@@ -15,25 +15,25 @@
 
 enum {
     CORES_MAX = 64,
-    TICK_TURNS_MAX = 16,            /* then the loop looks at its other work */
+    TICK_TURNS_MAX = 16, /* then the loop looks at its other work */
     RESTARTS_DEFAULT = 5,
     RESTART_WINDOW_DEFAULT_MS = 60000,
-    RESTART_BACKOFF_MS = 10,        /* doubles with each restart in the window, with jitter */
+    RESTART_BACKOFF_MS = 10, /* doubles with each restart in the window, with jitter */
     RESTART_BACKOFF_MAX_MS = 5000,
     RESTARTS_REMEMBERED = 32,
-    SHARE_BUCKETS = 256,            /* tenants of one core, by number */
-    SHARE_DEBT_MAX = 64,            /* turns that a tenant may be made to wait for one long turn */
-    OWED_MAX = 1024                 /* calls that an actor may leave unanswered and be reminded of */
+    SHARE_BUCKETS = 256, /* tenants of one core, by number */
+    SHARE_DEBT_MAX = 64, /* turns that a tenant may be made to wait for one long turn */
+    OWED_MAX = 1024      /* calls that an actor may leave unanswered and be reminded of */
 };
 
 /* Kinds of our own, below RV_MESSAGE_USER. */
 enum { MESSAGE_WATCH = RV_MESSAGE_REPLY + 1 }; /* `from` wants to hear when the receiver ends */
 
 /* Timer tokens of the system have the top bit set; below it the user's. */
-#define TOKEN_SYSTEM (UINT64_C(1) << 63)
+#define TOKEN_SYSTEM    (UINT64_C(1) << 63)
 #define TOKEN_PASSIVATE (TOKEN_SYSTEM | 1)
-#define TOKEN_RESTART (TOKEN_SYSTEM | 2)
-#define TOKEN_CALL (TOKEN_SYSTEM | (UINT64_C(1) << 62))
+#define TOKEN_RESTART   (TOKEN_SYSTEM | 2)
+#define TOKEN_CALL      (TOKEN_SYSTEM | (UINT64_C(1) << 62))
 
 struct envelope {
     struct envelope *next;
@@ -61,7 +61,8 @@ struct watcher {
     struct rv_ref ref;
 };
 
-/* A call that was received and not yet answered: whoever asked hears when we end without an answer. */
+/* A call that was received and not yet answered: whoever asked hears when we end without an answer.
+ */
 struct owed {
     struct owed *next;
     struct rv_ref from;
@@ -69,7 +70,8 @@ struct owed {
     int64_t deadline_us;
 };
 
-/* What one tenant has on a core: its ready actors, and how many turns it may have before the next one. */
+/* What one tenant has on a core: its ready actors, and how many turns it may have before the next
+ * one. */
 struct share {
     struct share *next_bucket;
     struct share *next; /* in the ring of those that have ready actors */
@@ -94,7 +96,7 @@ struct rv_actor {
     bool in_turn;
     bool exiting;
     bool told_to_stop; /* by a message: no restart, whatever its policy */
-    bool escalated; /* ended because it failed too often */
+    bool escalated;    /* ended because it failed too often */
     enum rv_exit exit;
     uint64_t trace;
     struct queue system;
@@ -194,7 +196,8 @@ struct rv_actor *core_find(struct core *core, struct rv_ref ref); /* NULL when s
 struct rv_ref core_seat(struct core *core, struct rv_actor *actor);
 void core_unseat(struct core *core, struct rv_actor *actor);
 enum rv_code core_deliver(struct core *core, struct envelope *envelope);
-/* Any thread: `run` is called on the core's loop with its bell; core_rung gives the core, NULL: gone. */
+/* Any thread: `run` is called on the core's loop with its bell; core_rung gives the core, NULL:
+ * gone. */
 void core_ring(struct core *core, void (*run)(void *bell));
 struct core *core_rung(void *bell);
 void core_take_inbox(struct core *core);
@@ -212,7 +215,8 @@ struct share *share_of(struct core *core, int32_t tenant); /* made when it is no
 void share_leave(struct core *core, struct share *share);  /* one actor of it has ended */
 void share_put(struct rv_actor *actor);                    /* ready */
 void share_remove(struct rv_actor *actor);                 /* not ready any more */
-/* The actor whose turn is next; NULL when none is ready.  `random_pick`: any of them, by the seed. */
+/* The actor whose turn is next; NULL when none is ready.  `random_pick`: any of them, by the seed.
+ */
 struct rv_actor *share_take(struct core *core, bool random_pick);
 void share_charge(struct share *share, int64_t turn_us);
 void shares_fini(struct core *core);
@@ -231,7 +235,8 @@ static inline int ref_core(struct rv_ref ref)
 }
 
 /* supervise.c */
-struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn, struct rv_ref parent);
+struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
+                              struct rv_ref parent);
 enum rv_code actor_start(struct rv_actor *actor, struct rv_error *err);
 /* The behaviour failed: restart with back-off, or end and escalate. */
 void actor_failed(struct rv_actor *actor, const struct rv_error *err);

@@ -1,7 +1,7 @@
 /* core.c -- one core: what is delivered, and the turn of an actor.
  *
- * Everything of a core is touched by its own thread only, except the inbox (one mutex, one list) and
- * the counters.  A sender wakes a core only when no wake is on its way already.
+ * Everything of a core is touched by its own thread only, except the inbox (one mutex, one list)
+ * and the counters.  A sender wakes a core only when no wake is on its way already.
  */
 #include "runtime/actor/actor_private.h"
 
@@ -119,8 +119,8 @@ struct rv_ref core_seat(struct core *core, struct rv_actor *actor)
         uint32_t count = old == 0 ? 64 : old * 2;
         core->slots = rv_realloc(core->slots, count * sizeof *core->slots);
         for (uint32_t i = old; i < count; i++) {
-            core->slots[i] = (struct slot){
-                .generation = 1, .next_free = i + 1 < count ? i + 1 : UINT32_MAX};
+            core->slots[i] =
+                (struct slot){.generation = 1, .next_free = i + 1 < count ? i + 1 : UINT32_MAX};
         }
         core->free_slot = old;
         core->slot_count = count;
@@ -161,8 +161,7 @@ struct rv_actor *core_find(struct core *core, struct rv_ref ref)
 
 void core_dead_letter(struct core *core, struct envelope *envelope, const char *reason)
 {
-    struct rv_dead_letter *letter =
-        &core->dead_letters[core->dead_count++ % RV_DEAD_LETTERS_KEPT];
+    struct rv_dead_letter *letter = &core->dead_letters[core->dead_count++ % RV_DEAD_LETTERS_KEPT];
     *letter = (struct rv_dead_letter){.to = envelope->to,
                                       .from = envelope->message.from,
                                       .kind = envelope->message.kind,
@@ -170,9 +169,8 @@ void core_dead_letter(struct core *core, struct envelope *envelope, const char *
                                       .reason = reason};
     atomic_fetch_add(&core->dead, 1);
     if (envelope->message.call != 0 && envelope->message.kind != RV_MESSAGE_REPLY) {
-        struct rv_message reply = {.kind = RV_MESSAGE_REPLY,
-                                   .from = envelope->to,
-                                   .call = envelope->message.call};
+        struct rv_message reply = {
+            .kind = RV_MESSAGE_REPLY, .from = envelope->to, .call = envelope->message.call};
         struct envelope *back = envelope_make(envelope->message.from, &reply);
         back->code = RV_UNAVAILABLE; /* whoever asked hears at once that nobody will answer */
         core_post_remote(core, back);
@@ -205,8 +203,7 @@ static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct e
             return RV_OK;
         }
         break;
-    case RV_OVERFLOW_REFUSE:
-        break;
+    case RV_OVERFLOW_REFUSE: break;
     }
     atomic_fetch_add(&core->refused, 1);
     core_dead_letter(core, envelope, "mailbox full");

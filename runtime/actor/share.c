@@ -1,9 +1,10 @@
 /* share.c -- whose turn is next: tenants in a ring, each with its ready actors in order.
  *
- * A tenant has `weight` turns, then the next tenant has its; within a tenant actors go in turn.  So what
- * one tenant piles up, in one mailbox or in ten thousand actors, delays another's message by at most
- * the other tenants' weights, not by the pile.  A turn that took long counts as several (deficit round
- * robin: Shreedhar and Varghese 1995): credit may go below zero and is paid back in later rounds.
+ * A tenant has `weight` turns, then the next tenant has its; within a tenant actors go in turn.  So
+ * what one tenant piles up, in one mailbox or in ten thousand actors, delays another's message by
+ * at most the other tenants' weights, not by the pile.  A turn that took long counts as several
+ * (deficit round robin: Shreedhar and Varghese 1995): credit may go below zero and is paid back in
+ * later rounds.
  */
 #include "runtime/actor/actor_private.h"
 
@@ -25,9 +26,8 @@ struct share *share_of(struct core *core, int32_t tenant)
     }
     if (share == NULL) {
         share = rv_alloc(sizeof *share);
-        *share = (struct share){.next_bucket = *bucket(core, tenant),
-                                .tenant = tenant,
-                                .weight = usual_weight(tenant)};
+        *share = (struct share){
+            .next_bucket = *bucket(core, tenant), .tenant = tenant, .weight = usual_weight(tenant)};
         *bucket(core, tenant) = share;
     }
     return share;
@@ -170,7 +170,8 @@ struct rv_actor *share_take(struct core *core, bool random_pick)
     if (random_pick) {
         return take_any(core);
     }
-    while (core->ring_first->credit <= 0) { /* has had its turns: to the back, with those of the next round */
+    while (core->ring_first->credit <=
+           0) { /* has had its turns: to the back, with those of the next round */
         struct share *share = core->ring_first;
         dequeue(core, share);
         share->credit += share->weight;

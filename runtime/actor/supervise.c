@@ -1,8 +1,9 @@
 /* supervise.c -- how actors begin, fail, begin again and end.
  *
- * The mailbox belongs to the identity, not to the incarnation: a restart keeps reference, mailbox and
- * order.  Restarts are counted per child in a window of time, with exponential back-off and jitter;
- * more than allowed and the child ends and its parent fails (escalation), with the reason logged.
+ * The mailbox belongs to the identity, not to the incarnation: a restart keeps reference, mailbox
+ * and order.  Restarts are counted per child in a window of time, with exponential back-off and
+ * jitter; more than allowed and the child ends and its parent fails (escalation), with the reason
+ * logged.
  */
 #include "runtime/actor/actor_private.h"
 #include "runtime/base/log.h"
@@ -164,7 +165,8 @@ static void stop_incarnation(struct rv_actor *actor, enum rv_exit why)
     }
 }
 
-/* After the end of an incarnation: the next one begins after a while, unless there were too many. */
+/* After the end of an incarnation: the next one begins after a while, unless there were too many.
+ */
 static void begin_again(struct rv_actor *actor)
 {
     struct core *core = actor->core;

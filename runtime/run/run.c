@@ -9,9 +9,7 @@ static const char *const names[] = {
 #undef X
 };
 
-enum {
-    ENDS_BADLY = RV_TO(RV_RUN_FAILED) | RV_TO(RV_RUN_CANCELLED) | RV_TO(RV_RUN_DIVERGED)
-};
+enum { ENDS_BADLY = RV_TO(RV_RUN_FAILED) | RV_TO(RV_RUN_CANCELLED) | RV_TO(RV_RUN_DIVERGED) };
 
 static const uint32_t moves[] = {
     [RV_RUN_CREATED] = RV_TO(RV_RUN_PLANNING) | ENDS_BADLY,
@@ -21,8 +19,8 @@ static const uint32_t moves[] = {
     [RV_RUN_WAITING] = RV_TO(RV_RUN_WAITING) | RV_TO(RV_RUN_DONE) | RV_TO(RV_RUN_PLANNING) |
                        RV_TO(RV_RUN_EXECUTING) | RV_TO(RV_RUN_REVIEWING) |
                        RV_TO(RV_RUN_COMPENSATING) | RV_TO(RV_RUN_COMPENSATED) | ENDS_BADLY,
-    [RV_RUN_REVIEWING] = RV_TO(RV_RUN_WAITING) | RV_TO(RV_RUN_DONE) | RV_TO(RV_RUN_COMPENSATED) |
-                         ENDS_BADLY,
+    [RV_RUN_REVIEWING] =
+        RV_TO(RV_RUN_WAITING) | RV_TO(RV_RUN_DONE) | RV_TO(RV_RUN_COMPENSATED) | ENDS_BADLY,
     [RV_RUN_COMPENSATING] = RV_TO(RV_RUN_WAITING) | RV_TO(RV_RUN_COMPENSATED) | ENDS_BADLY,
     [RV_RUN_DONE] = 0,
     [RV_RUN_FAILED] = 0,
@@ -58,9 +56,9 @@ bool rv_run_state_final(enum rv_run_state state)
 
 const char *rv_step_kind_name(int kind)
 {
-    static const char *const kinds[] = {"?",      "read",     "model",   "memory",       "timer",
-                                        "signal", "plan",     "action",  "approval",     "outcome",
-                                        "compensation", "review", "note"};
+    static const char *const kinds[] = {
+        "?",      "read",     "model",   "memory",       "timer",  "signal", "plan",
+        "action", "approval", "outcome", "compensation", "review", "note"};
     return kind >= 1 && kind < (int)RV_COUNT(kinds) ? kinds[kind] : kinds[0];
 }
 

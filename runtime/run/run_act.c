@@ -1,11 +1,12 @@
 /* run_act.c -- what happens to a plan: its actions in order, and when one fails, back again.
  *
- *   ACT         submits action by action; a held one waits for people, a void approval is asked for again
- *   COMPENSATE  takes back what was executed, newest first, each through the gate like everything else
- *   OUTCOME     writes what came of it; then the review, then the end
+ *   ACT         submits action by action; a held one waits for people, a void approval is asked for
+ * again COMPENSATE  takes back what was executed, newest first, each through the gate like
+ * everything else OUTCOME     writes what came of it; then the review, then the end
  *
- * An action and a compensation are the same to the gate, so both may be held, and both wait.  What cannot
- * be taken back (a fact of the bank, a refusal) is said in the outcome, and the run has failed.
+ * An action and a compensation are the same to the gate, so both may be held, and both wait.  What
+ * cannot be taken back (a fact of the bank, a refusal) is said in the outcome, and the run has
+ * failed.
  */
 #include "runtime/run/run_actor_private.h"
 
@@ -146,11 +147,10 @@ static void action_answered(struct run *run, const json_t *action, const json_t 
     const char *result = rv_json_str(out, "result", "");
     switch (gate_verdict(run, out)) {
     case VERDICT_DONE:
-        json_array_append_new(run->executed,
-                              json_pack("{s:i,s:O,s:O,s:O?}", "index", run->action, "action",
-                                        json_object_get(action, "action"), "args",
-                                        json_object_get(action, "args"), "answer",
-                                        json_object_get(out, "answer")));
+        json_array_append_new(run->executed, json_pack("{s:i,s:O,s:O,s:O?}", "index", run->action,
+                                                       "action", json_object_get(action, "action"),
+                                                       "args", json_object_get(action, "args"),
+                                                       "answer", json_object_get(out, "answer")));
         run->action++;
         break;
     case VERDICT_NO:
@@ -199,7 +199,8 @@ static void act_live(struct run *run, const json_t *action)
 {
     struct rv_error err = {.code = RV_OK};
     if (waits(run)) {
-        ask_approval(run); /* a wish to cancel is looked at when it is known that nobody has voted */
+        ask_approval(
+            run); /* a wish to cancel is looked at when it is known that nobody has voted */
     } else if (run_canceled(run)) {
         return;
     } else if (rv_budget_check(&run->budget, 1, 0, 0, 0, run_now_us(run), &err) != RV_OK) {
@@ -256,15 +257,13 @@ static bool replay_compensate(struct rv_actor *self, struct run *run, const char
 {
     const struct rv_step *step = NULL;
     bool voted = waits(run);
-    enum found found = voted
-                           ? run_recorded(self, run, RV_STEP_APPROVAL, NULL, NULL, 0, &step)
-                           : run_recorded(self, run, RV_STEP_COMPENSATION, name, args, 0, &step);
+    enum found found = voted ? run_recorded(self, run, RV_STEP_APPROVAL, NULL, NULL, 0, &step)
+                             : run_recorded(self, run, RV_STEP_COMPENSATION, name, args, 0, &step);
     if (found != FOUND_STEP) {
         return false;
     }
     run_spend(run, step);
-    enum verdict verdict =
-        voted ? people_verdict(run, step->name) : gate_verdict(run, step->out);
+    enum verdict verdict = voted ? people_verdict(run, step->name) : gate_verdict(run, step->out);
     if (verdict == VERDICT_DONE || verdict == VERDICT_NO) {
         compensated(run, voted ? step->name : rv_json_str(step->out, "result", ""));
     }
@@ -386,14 +385,13 @@ void run_advance_outcome(struct rv_actor *self, struct run *run)
         return;
     }
     if (found == FOUND_NOTHING) {
-        run_write_step(run,
-                       run_make_step(run, RV_STEP_OUTCOME, "outcome", args,
-                                     json_incref(run->outcome)),
-                       NULL, 0, NULL);
+        run_write_step(
+            run, run_make_step(run, RV_STEP_OUTCOME, "outcome", args, json_incref(run->outcome)),
+            NULL, 0, NULL);
         return;
     }
-    bool review = rv_agent_has_review(run->agent) && run->proposal != NULL &&
-                  final_state(run) == RV_RUN_DONE;
+    bool review =
+        rv_agent_has_review(run->agent) && run->proposal != NULL && final_state(run) == RV_RUN_DONE;
     run->phase = review ? PHASE_REVIEW : PHASE_END;
     run_advance(self, run);
 }

@@ -3,9 +3,9 @@
  *   LOAD -> PLAN -> ACT -> OUTCOME -> REVIEW -> END
  *             \       \--failed--> COMPENSATE --^
  *
- * Here is the life of the actor: it loads its run, goes from phase to phase, asks the port for one thing
- * at a time and is answered by a message to itself.  What a phase does is in run_ask.c and run_act.c,
- * what is journaled in run_replay.c; see run_actor_private.h for the invariants.
+ * Here is the life of the actor: it loads its run, goes from phase to phase, asks the port for one
+ * thing at a time and is answered by a message to itself.  What a phase does is in run_ask.c and
+ * run_act.c, what is journaled in run_replay.c; see run_actor_private.h for the invariants.
  */
 #include "runtime/base/log.h"
 #include "runtime/run/run_actor_private.h"
@@ -52,8 +52,7 @@ static void answer_free(void *payload)
 
 static void deliver(struct answer *answer)
 {
-    struct rv_message message = {
-        .kind = RV_RUN_ANSWER, .payload = answer, .free = answer_free};
+    struct rv_message message = {.kind = RV_RUN_ANSWER, .payload = answer, .free = answer_free};
     rv_actors_send(answer->actors, answer->to, &message); /* a dead run's answer is a dead letter */
 }
 
@@ -135,8 +134,7 @@ static enum rv_code run_receive(struct rv_actor *self, void *state, struct rv_me
             run_advance(self, run);
         }
         break;
-    default:
-        break;
+    default: break;
     }
     return RV_OK;
 }
@@ -174,7 +172,9 @@ void run_stand_still(struct rv_actor *self, struct run *run)
 {
     bool open = run->phase == PHASE_PLAN || run->phase == PHASE_ACT;
     if (open && run->cancel_asked && run->end_code[0] == '\0') {
-        run_advance(self, run); /* asked to stop while it was loaded or replayed: stops instead of waiting */
+        run_advance(
+            self,
+            run); /* asked to stop while it was loaded or replayed: stops instead of waiting */
         return;
     }
     if (run->start.changed != NULL) {
@@ -265,8 +265,8 @@ void run_advance(struct rv_actor *self, struct run *run)
     }
 }
 
-/* The port failed us (database away, lease lost): give up the actor; the journal is the truth and the
- * run service starts it again. */
+/* The port failed us (database away, lease lost): give up the actor; the journal is the truth and
+ * the run service starts it again. */
 static void abandon(struct rv_actor *self, struct run *run, const struct answer *answer)
 {
     rv_log(RV_LOG_WARN, "run", "RUN-ABANDONED", "run=r_%" PRId64 " code=%s %s", run->start.run,
@@ -303,8 +303,8 @@ static void durable_answer(struct rv_actor *self, struct run *run, int kind, con
 
 /* ---- what the port says ---- */
 
-/* Would the same be answered another time?  Then the run comes back later; otherwise it hears "no", so
- * that it does not come back for ever. */
+/* Would the same be answered another time?  Then the run comes back later; otherwise it hears "no",
+ * so that it does not come back for ever. */
 static bool passes(enum rv_code code)
 {
     switch (code) {
@@ -396,11 +396,10 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
         break;
     }
     case PENDING_READ:
-        run_write_step(
-            run,
-            run_make_step(run, RV_STEP_READ, run->request.name, run->request.args,
-                          json_pack("{s:b,s:O}", "ok", 1, "value", answer->json)),
-            NULL, 0, NULL);
+        run_write_step(run,
+                       run_make_step(run, RV_STEP_READ, run->request.name, run->request.args,
+                                     json_pack("{s:b,s:O}", "ok", 1, "value", answer->json)),
+                       NULL, 0, NULL);
         break;
     case PENDING_ASK:
         durable_answer(self, run, RV_STEP_MODEL, run->request.name, run->request.args,

@@ -1,8 +1,8 @@
 /* run_actor.h -- one run, one actor: Lua plans, the journal remembers, the port performs.
  *
  * The actor advances through the phases of run_actor.c; at every step it either finds the answer in
- * the journal (replay) or asks the port, which journals it before the actor goes on.  A run therefore
- * resumes on any node from its journal alone.
+ * the journal (replay) or asks the port, which journals it before the actor goes on.  A run
+ * therefore resumes on any node from its journal alone.
  */
 #ifndef REEVE_RUNTIME_RUN_RUN_ACTOR_H
 #define REEVE_RUNTIME_RUN_RUN_ACTOR_H

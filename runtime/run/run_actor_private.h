@@ -6,12 +6,12 @@
  *   run_act.c     ACT, COMPENSATE, OUTCOME: the plan's items, and taking them back
  *
  * Invariants: at most one port operation is outstanding (`pending`); the coroutine is resumed only
- * with an answer that is durable; `image->steps` mirrors the journal, and `cursor` is the next entry
- * to replay; a stale answer (from before a passivation) carries an old token and is dropped.
+ * with an answer that is durable; `image->steps` mirrors the journal, and `cursor` is the next
+ * entry to replay; a stale answer (from before a passivation) carries an old token and is dropped.
  *
- * Whatever stops a run and does not follow from its journal (a budget of time or steps, a wish to cancel,
- * a script that ran too long) is journaled first, as the note "end": replay stops at the same place
- * for the same reason.
+ * Whatever stops a run and does not follow from its journal (a budget of time or steps, a wish to
+ * cancel, a script that ran too long) is journaled first, as the note "end": replay stops at the
+ * same place for the same reason.
  */
 #ifndef REEVE_RUNTIME_RUN_RUN_ACTOR_PRIVATE_H
 #define REEVE_RUNTIME_RUN_RUN_ACTOR_PRIVATE_H
@@ -90,7 +90,8 @@ struct answer *run_expect(struct run *run, enum pending pending);
 void run_on_port(void *data, enum rv_code code, json_t *json, const struct rv_error *err);
 /* Does whatever comes next; the one place where phases follow each other. */
 void run_advance(struct rv_actor *self, struct run *run);
-/* Gives up the actor: the journal holds everything, a message to the orchestrator brings it back. */
+/* Gives up the actor: the journal holds everything, a message to the orchestrator brings it back.
+ */
 void run_stand_still(struct rv_actor *self, struct run *run);
 
 static inline int64_t run_now_us(const struct run *run)
@@ -119,8 +120,8 @@ void run_write_step(struct run *run, struct rv_step step, const struct rv_run_ch
                     int64_t consume_signal, const json_t *memory);
 void run_change_state(struct run *run, enum rv_run_state to, const char *waiting_on,
                       int64_t wake_us);
-/* The state that a step will bring; false when state and journal contradict each other (the store was
- * damaged): then the run is parked as DIVERGED and nothing more may be asked. */
+/* The state that a step will bring; false when state and journal contradict each other (the store
+ * was damaged): then the run is parked as DIVERGED and nothing more may be asked. */
 bool run_move(struct run *run, enum rv_run_state to);
 /* Why the run will not end well; the first reason stays. */
 void run_set_end(struct run *run, const char *code, const char *format, ...) RV_PRINTF(3, 4);

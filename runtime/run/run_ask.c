@@ -5,7 +5,8 @@
  *
  *   read, model, note, memory   one entry
  *   sleep                       one entry, written when it begins, with the time at which it ends
- *   signal                      two entries: the wait with its deadline, then what came, or that nothing did
+ *   signal                      two entries: the wait with its deadline, then what came, or that
+ * nothing did
  */
 #include "runtime/run/run_actor_private.h"
 
@@ -39,7 +40,8 @@ static void plan_failed(struct rv_actor *self, struct run *run, enum rv_code cod
     } else if (run_take_end(run)) {
         run_plan_over(self, run, NULL);
     } else if (code == RV_LIMIT) {
-        /* the first time it went further: it is the watchdog of processor time, on a busy machine */
+        /* the first time it went further: it is the watchdog of processor time, on a busy machine
+         */
         rv_actor_exit(self, RV_EXIT_FAILED);
     } else {
         run_recorded(self, run, RV_STEP_NOTE, "end", NULL, 0, &step); /* diverges, in words */
@@ -89,11 +91,9 @@ static int kind_of_request(const char *name)
         const char *name;
         int kind;
     } kinds[] = {
-        {"erp.find", RV_STEP_READ},     {"erp.get", RV_STEP_READ},
-        {"erp.history", RV_STEP_READ},  {"memory.get", RV_STEP_READ},
-        {"memory.set", RV_STEP_MEMORY}, {"llm.decide", RV_STEP_MODEL},
-        {"sleep", RV_STEP_TIMER},       {"signal", RV_STEP_SIGNAL},
-        {"note", RV_STEP_NOTE},
+        {"erp.find", RV_STEP_READ},   {"erp.get", RV_STEP_READ},      {"erp.history", RV_STEP_READ},
+        {"memory.get", RV_STEP_READ}, {"memory.set", RV_STEP_MEMORY}, {"llm.decide", RV_STEP_MODEL},
+        {"sleep", RV_STEP_TIMER},     {"signal", RV_STEP_SIGNAL},     {"note", RV_STEP_NOTE},
     };
     for (size_t i = 0; i < RV_COUNT(kinds); i++) {
         if (strcmp(kinds[i].name, name) == 0) {
@@ -192,23 +192,21 @@ static void ask_live(struct run *run, int kind)
                                    json_object_get(request->args, "key"), "value",
                                    json_object_get(request->args, "value"));
         RV_ASSERT(memory != NULL);
-        run_write_step(run, run_make_step(run, kind, request->name, request->args,
-                                  json_pack("{s:b,s:b}", "ok", 1, "value", 1)),
-                   NULL, 0, memory);
+        run_write_step(run,
+                       run_make_step(run, kind, request->name, request->args,
+                                     json_pack("{s:b,s:b}", "ok", 1, "value", 1)),
+                       NULL, 0, memory);
         json_decref(memory);
         break;
     }
-    case RV_STEP_TIMER:
-        ask_sleep(run);
-        break;
-    case RV_STEP_SIGNAL:
-        ask_signal_wait(run);
-        break;
+    case RV_STEP_TIMER: ask_sleep(run); break;
+    case RV_STEP_SIGNAL: ask_signal_wait(run); break;
     default:
-        run_write_step(run, run_make_step(run, RV_STEP_NOTE, request->name, request->args,
-                                  json_pack("{s:b,s:O}", "ok", 1, "value",
-                                            (json_t *)(uintptr_t)request->args)),
-                   NULL, 0, NULL);
+        run_write_step(run,
+                       run_make_step(run, RV_STEP_NOTE, request->name, request->args,
+                                     json_pack("{s:b,s:O}", "ok", 1, "value",
+                                               (json_t *)(uintptr_t)request->args)),
+                       NULL, 0, NULL);
         break;
     }
 }
@@ -225,8 +223,8 @@ static void wait_until(struct rv_actor *self, struct run *run, int64_t until_us)
     }
 }
 
-/* What a sleep or the wait for a signal says now: true when the coroutine may hear it.  `step` is the
- * entry of the wait, just taken; when it is the newest it is looked at again later. */
+/* What a sleep or the wait for a signal says now: true when the coroutine may hear it.  `step` is
+ * the entry of the wait, just taken; when it is the newest it is looked at again later. */
 static bool wait_is_over(struct rv_actor *self, struct run *run, bool is_signal,
                          const struct rv_step **step)
 {
@@ -261,8 +259,8 @@ static bool wait_is_over(struct rv_actor *self, struct run *run, bool is_signal,
                         step) == FOUND_STEP;
 }
 
-/* A signal has its own entry; with it the run is no longer waiting.  Without one the run always gives up
- * its actor, however short the wait: signals are found by the orchestrator's look. */
+/* A signal has its own entry; with it the run is no longer waiting.  Without one the run always
+ * gives up its actor, however short the wait: signals are found by the orchestrator's look. */
 void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal)
 {
     const struct rv_step *wait = &run->image->steps[run->cursor];
@@ -293,7 +291,8 @@ void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal)
 
 /* ---- moving on ---- */
 
-/* True while the coroutine can go on now; false when something is outstanding or the plan is over. */
+/* True while the coroutine can go on now; false when something is outstanding or the plan is over.
+ */
 static bool answer_request(struct rv_actor *self, struct run *run)
 {
     int kind = kind_of_request(run->request.name);

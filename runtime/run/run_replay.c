@@ -1,7 +1,8 @@
 /* run_replay.c -- the journal of one run: read again, written on.
  *
- * Replay is the same code as the first time: run_recorded gives the next entry, and its kind, name and
- * digest must be what the run does now; otherwise it parks as DIVERGED with the difference in words.
+ * Replay is the same code as the first time: run_recorded gives the next entry, and its kind, name
+ * and digest must be what the run does now; otherwise it parks as DIVERGED with the difference in
+ * words.
  */
 #include "runtime/run/run_actor_private.h"
 
@@ -38,13 +39,16 @@ void rv_run_image_free(struct rv_run_image *image)
 
 /* ---- why a run does not end well ---- */
 
-/* Messages come from scripts and are cut to size: what is not UTF-8 becomes '?', as the database and
- * JSON take nothing else. */
+/* Messages come from scripts and are cut to size: what is not UTF-8 becomes '?', as the database
+ * and JSON take nothing else. */
 void run_only_text(char *text)
 {
     unsigned char *at = (unsigned char *)text;
     while (*at != '\0') {
-        int more = *at < 0x80 ? 0 : *at >= 0xC2 && *at < 0xE0 ? 1 : *at >= 0xE0 && *at < 0xF0 ? 2 : 3;
+        int more = *at < 0x80                  ? 0
+                   : *at >= 0xC2 && *at < 0xE0 ? 1
+                   : *at >= 0xE0 && *at < 0xF0 ? 2
+                                               : 3;
         bool ok = *at < 0x80 || (*at >= 0xC2 && *at <= 0xF4);
         for (int i = 1; ok && i <= more; i++) {
             ok = (at[i] & 0xC0) == 0x80; /* also stops at the end of the text */
@@ -92,8 +96,8 @@ void run_write_end(struct run *run, const char *code, const char *format, ...)
     va_end(args);
     json_t *out = json_pack("{s:s,s:s}", "code", run->end_code, "message", run->end_text);
     RV_ASSERT(out != NULL);
-    /* whatever the run was waiting for, it goes on now, also on another node; the end of a review is no
-     * fault of the run */
+    /* whatever the run was waiting for, it goes on now, also on another node; the end of a review
+     * is no fault of the run */
     bool fault = run->phase != PHASE_REVIEW;
     struct rv_run_change change = {
         .state = (enum rv_run_state)run->state,
@@ -156,8 +160,8 @@ enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const 
     const struct rv_step *step = &run->image->steps[run->cursor];
     uint8_t digest[RV_STEP_DIGEST_BYTES] = {0};
     if (step->kind != kind || (name != NULL && strcmp(step->name, name) != 0) ||
-        (args != NULL && (!rv_step_digest(args, digest) ||
-                          memcmp(digest, step->digest, sizeof digest) != 0))) {
+        (args != NULL &&
+         (!rv_step_digest(args, digest) || memcmp(digest, step->digest, sizeof digest) != 0))) {
         diverged(run, step, rv_step_kind_name(kind), name != NULL ? name : "", line);
         return FOUND_DIVERGENCE;
     }

@@ -3,11 +3,10 @@
  *   a journal has no holes, grows at its end and never after the run has ended
  *   every write that is accepted carries the epoch that is valid now
  *   an effect happens once: by its command id, and once more by run, action and arguments
- *   an effect has a decision that allows it; a held one an approval that was given, for exactly this,
- *   and not used before
- *   a state moves only as the table says
- *   no action after the first compensation; compensations run from the newest effect to the oldest
- *   in the end every run has ended, never as diverged; its outcome says what was done
+ *   an effect has a decision that allows it; a held one an approval that was given, for exactly
+ * this, and not used before a state moves only as the table says no action after the first
+ * compensation; compensations run from the newest effect to the oldest in the end every run has
+ * ended, never as diverged; its outcome says what was done
  */
 #include "tests/sim/sim_world.h"
 
@@ -78,8 +77,7 @@ void sim_saw_effect(struct sim_world *world, const struct sim_effect *effect, bo
         rule(world, strcmp(other->command_id, effect->command_id) != 0, run,
              "one command id had its effect twice");
         bool same = effect->kind == RV_STEP_ACTION && other->kind == RV_STEP_ACTION &&
-                    other->run == effect->run &&
-                    strcmp(other->action, effect->action) == 0 &&
+                    other->run == effect->run && strcmp(other->action, effect->action) == 0 &&
                     memcmp(other->digest, effect->digest, sizeof effect->digest) == 0;
         rule(world, !same, run, "one action of a plan had its effect twice");
         rule(world, effect->approval == 0 || other->approval != effect->approval, run,
@@ -116,8 +114,7 @@ void sim_saw_signal_used(struct sim_world *world, struct sim_run *run,
 static const struct rv_step *step_of(const struct sim_run *run, int kind, const char *name)
 {
     for (int i = 0; i < run->step_count; i++) {
-        if (run->steps[i].kind == kind &&
-            (name == NULL || strcmp(run->steps[i].name, name) == 0)) {
+        if (run->steps[i].kind == kind && (name == NULL || strcmp(run->steps[i].name, name) == 0)) {
             return &run->steps[i];
         }
     }
@@ -193,7 +190,8 @@ static void check_compensations(struct sim_world *world, const struct sim_run *r
             command->compensate(json_object_get(action, "args"), answer, &name, &args)) {
             bool known = rv_step_digest(args, digest);
             const struct rv_step *last = take_compensation(run, &next, name, known ? digest : NULL);
-            rule(world, !undoing || last != NULL, run, "compensations are not the effects in reverse");
+            rule(world, !undoing || last != NULL, run,
+                 "compensations are not the effects in reverse");
             *carried += last != NULL && done(last);
             *missing += last == NULL || !done(last);
         }

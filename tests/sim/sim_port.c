@@ -1,10 +1,10 @@
-/* sim_port.c -- the run port on simulated storage, with the rules of the real one (runtime/run/store.c,
- * runtime/gate/gate.c, the statements in runtime/run/sql).
+/* sim_port.c -- the run port on simulated storage, with the rules of the real one
+ * (runtime/run/store.c, runtime/gate/gate.c, the statements in runtime/run/sql).
  *
- * An operation is asked, after a while it is committed (in one instant: that is the transaction), and
- * after another while it is answered.  Faults fall in between: the database is away, the answer is lost,
- * the asker has died and the write still arrives.  Writes of one run keep their order, as in the
- * committer; everything else may overtake.
+ * An operation is asked, after a while it is committed (in one instant: that is the transaction),
+ * and after another while it is answered.  Faults fall in between: the database is away, the answer
+ * is lost, the asker has died and the write still arrives.  Writes of one run keep their order, as
+ * in the committer; everything else may overtake.
  */
 #include "tests/sim/sim_world.h"
 
@@ -305,7 +305,7 @@ static void commit_approval(struct sim_op *op)
             } else if (!sim_approval_open(world, it)) {
                 bool answered = it->vote != SIM_SILENT && it->vote_us <= it->expires_us;
                 bool gone = it->vote == SIM_MOVES && it->id % 2 == 0;
-                status = !answered                  ? "expired"
+                status = !answered                 ? "expired"
                          : it->vote == SIM_REJECTS ? "rejected"
                          : gone                    ? "void"
                                                    : "approved";
@@ -389,7 +389,7 @@ static json_t *perform(struct sim_op *op, struct sim_approval *approval, bool al
     snprintf(effect.action, sizeof effect.action, "%s", op->name);
     memcpy(effect.digest, op->step.digest, sizeof effect.digest);
     int64_t *version = &world->versions[resource_of(op->args)];
-    effect.answer = json_pack("{s:I}", "version", (json_int_t)++*version);
+    effect.answer = json_pack("{s:I}", "version", (json_int_t)++ * version);
     if (sim_chance(world, 100)) {
         json_object_set_new(effect.answer, "rate", json_real(1.5)); /* no digest can hold it */
     }
@@ -412,8 +412,8 @@ static json_t *present_approval(struct sim_op *op)
         }
     }
     RV_ASSERT(approval != NULL);
-    bool moved = approval->vote == SIM_MOVES ||
-                 approval->version != world->versions[approval->resource];
+    bool moved =
+        approval->vote == SIM_MOVES || approval->version != world->versions[approval->resource];
     bool given = approval->vote == SIM_APPROVES && approval->vote_us <= world->clock.time_us;
     bool binds = !approval->used && !approval->voided && !moved && given &&
                  approval->expires_us >= world->clock.time_us;
@@ -467,8 +467,7 @@ static json_t *answered_before(struct sim_op *op)
     snprintf(id, sizeof id, "run:%" PRId64 ":%d", op->run->id, op->step.seq);
     for (int i = 0; i < op->world->effect_count; i++) {
         const struct sim_effect *effect = &op->world->effects[i];
-        if (strcmp(effect->command_id, id) == 0 &&
-            op->world->options.broken != SIM_BREAK_TWICE) {
+        if (strcmp(effect->command_id, id) == 0 && op->world->options.broken != SIM_BREAK_TWICE) {
             return json_pack("{s:s,s:O}", "result", "repeated", "answer", effect->answer);
         }
     }
@@ -521,14 +520,14 @@ static void commit_ask(struct sim_op *op)
                              "no model is loaded");
         break;
     case 1:
-        op->json = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "denied", "message",
-                             "the door said no");
+        op->json =
+            json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "denied", "message", "the door said no");
         break;
     default:
-        op->json = json_pack("{s:b,s:{s:s,s:i},s:{s:i}}", "ok", 1, "value", "choice",
-                             rv_random_below(&op->world->random, 2) == 0 ? "first" : "second",
-                             "margin", 50, "usage", "tokens",
-                             (int)rv_random_below(&op->world->random, 100));
+        op->json =
+            json_pack("{s:b,s:{s:s,s:i},s:{s:i}}", "ok", 1, "value", "choice",
+                      rv_random_below(&op->world->random, 2) == 0 ? "first" : "second", "margin",
+                      50, "usage", "tokens", (int)rv_random_below(&op->world->random, 100));
         break;
     }
     op->step.out = json_deep_copy(op->json);
@@ -541,10 +540,10 @@ static void commit(struct sim_op *op)
     if (op->refuse || world->clock.time_us < world->down_until_us) {
         op->code = rv_fail(&op->err, RV_UNAVAILABLE, "the database is away");
     } else {
-        static void (*const commits[])(struct sim_op *op) = {
-            [OP_LOAD] = commit_load,         [OP_WRITE] = commit_write, [OP_READ] = commit_read,
-            [OP_ACT] = commit_act,           [OP_ASK] = commit_ask,
-            [OP_APPROVAL] = commit_approval, [OP_SIGNAL] = commit_signal,
+        static void (*const commits[])(struct sim_op * op) = {
+            [OP_LOAD] = commit_load,     [OP_WRITE] = commit_write, [OP_READ] = commit_read,
+            [OP_ACT] = commit_act,       [OP_ASK] = commit_ask,     [OP_APPROVAL] = commit_approval,
+            [OP_SIGNAL] = commit_signal,
         };
         commits[op->kind](op);
         if (op->lose && op->code == RV_OK) {
@@ -690,8 +689,7 @@ static void port_read(void *self, int32_t tenant, const char *agent, const char 
 static void fill_act(struct sim_op *op, const struct rv_run_act *act, rv_port_done done, void *data)
 {
     op->epoch = act->epoch;
-    op->step = (struct rv_step){
-        .seq = act->seq, .kind = act->kind, .name = rv_strdup(act->action)};
+    op->step = (struct rv_step){.seq = act->seq, .kind = act->kind, .name = rv_strdup(act->action)};
     RV_ASSERT(rv_step_digest(act->args, op->step.digest));
     snprintf(op->name, sizeof op->name, "%s", act->action);
     op->args = json_deep_copy(act->args);

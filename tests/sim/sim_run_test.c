@@ -36,9 +36,8 @@ static void on_abort(int number)
     (void)number;
     char line[96];
     uint64_t seed = ((uint64_t)(uint32_t)seed_high << 32) | (uint32_t)seed_low;
-    int length =
-        snprintf(line, sizeof line, "sim: an assertion; again: sim_run_test --seed %" PRIu64 "\n",
-                 seed);
+    int length = snprintf(line, sizeof line,
+                          "sim: an assertion; again: sim_run_test --seed %" PRIu64 "\n", seed);
     if (write(STDERR_FILENO, line, (size_t)length) < 0) {
         return;
     }
@@ -52,8 +51,8 @@ static void run_seed(const struct sim_options *options, struct sim_report *repor
     sim_day(options, report);
     signal(SIGABRT, SIG_DFL);
     if (report->violation[0] != '\0' && options->broken == SIM_SOUND) {
-        fprintf(stderr, "sim: %s\nsim: again: sim_run_test --seed %" PRIu64 "\n",
-                report->violation, options->seed);
+        fprintf(stderr, "sim: %s\nsim: again: sim_run_test --seed %" PRIu64 "\n", report->violation,
+                options->seed);
     }
 }
 
@@ -180,8 +179,8 @@ static int many_seeds(uint64_t from, int count)
     int failed = run_seeds(from, count, SIM_SOUND, &sum);
     double seconds = (double)(rv_mono_us(rv_clock_system()) - began_us) / 1e6;
     printf("%d seeds in %.1f s: %" PRId64 " turns, %" PRId64 " steps, %" PRId64 " effects, %" PRId64
-           " kills, %" PRId64 " cuts, %" PRId64 " lost answers, %" PRId64
-           " fenced writes, %" PRId64 " rules looked at\n",
+           " kills, %" PRId64 " cuts, %" PRId64 " lost answers, %" PRId64 " fenced writes, %" PRId64
+           " rules looked at\n",
            count, seconds, sum.turns, sum.steps, sum.effects, sum.kills, sum.cuts, sum.lost,
            sum.fenced, sum.compared);
     for (int i = 0; i < RV_RUN_STATE_COUNT; i++) {

@@ -3,8 +3,8 @@
  *   step actors until nobody is ready > check for kill and cut > jump to the next moment at which
  *   something is due: an answer, an alarm, a look for runs that can move
  *
- * Runs are found as the orchestrator finds them (statement runs_due): every half second, whatever has not
- * ended and could move, and has no actor, gets one.
+ * Runs are found as the orchestrator finds them (statement runs_due): every half second, whatever
+ * has not ended and could move, and has no actor, gets one.
  */
 #include "tests/sim/sim_world.h"
 
@@ -25,8 +25,8 @@ enum {
 };
 #define START_US INT64_C(1767225600000000) /* 2026-01-01 */
 
-const char *const sim_break_names[SIM_BREAK_COUNT] = {"sound", "twice",  "fence",  "approval",
-                                                      "unasked", "hole", "answer", "signal"};
+const char *const sim_break_names[SIM_BREAK_COUNT] = {"sound",   "twice", "fence",  "approval",
+                                                      "unasked", "hole",  "answer", "signal"};
 
 /* ---- chance and trace ---- */
 
@@ -128,8 +128,8 @@ static enum rv_code host_receive(struct rv_actor *self, void *state, struct rv_m
         start_run(self, world, run); /* a run without an actor gets one, and then its message */
     }
     if (message->kind != HOST_START && run->live) {
-        struct rv_message forward = {.kind =
-                                         message->kind == HOST_CANCEL ? RV_RUN_CANCEL : RV_RUN_WAKE};
+        struct rv_message forward = {.kind = message->kind == HOST_CANCEL ? RV_RUN_CANCEL
+                                                                          : RV_RUN_WAKE};
         rv_actor_send(self, run->actor, &forward);
     }
     return RV_OK;
@@ -199,7 +199,8 @@ static struct sim_rates draw_rates(struct sim_world *world)
     struct sim_rates rates = {.held = (int)rv_random_below(&world->random, 500),
                               .denied = (int)rv_random_below(&world->random, 100),
                               .refused = (int)rv_random_below(&world->random, 150),
-                              .back_refused = (int)rv_random_below(&world->random, 4) == 0 ? 200 : 0};
+                              .back_refused =
+                                  (int)rv_random_below(&world->random, 4) == 0 ? 200 : 0};
     if (!world->options.faults) {
         return (struct sim_rates){0};
     }
@@ -249,9 +250,9 @@ struct sim_run *sim_add_run(struct sim_world *world, const char *plan)
     char key[RV_HASH_HEX];
     struct rv_hash hash = rv_sha256(&run->index, sizeof run->index);
     rv_hash_hex(&hash, key);
-    run->input = json_pack("{s:{s:s,s:i,s:i}}", "exception", "key", key, "base",
-                           100 + run->index * 10 + (int)rv_random_below(&world->random, 4),
-                           "shared", 7);
+    run->input =
+        json_pack("{s:{s:s,s:i,s:i}}", "exception", "key", key, "base",
+                  100 + run->index * 10 + (int)rv_random_below(&world->random, 4), "shared", 7);
     world->run_count++;
     world->tick_us = 0;
     return run;
@@ -340,7 +341,8 @@ static bool has_signal(const struct sim_run *run)
     return false;
 }
 
-/* When the run could move, now at the earliest; INT64_MAX when nothing that is known will move it. */
+/* When the run could move, now at the earliest; INT64_MAX when nothing that is known will move it.
+ */
 static int64_t due_us(const struct sim_world *world, const struct sim_run *run)
 {
     int64_t now_us = world->clock.time_us;
@@ -356,9 +358,10 @@ static int64_t due_us(const struct sim_world *world, const struct sim_run *run)
     for (int i = 0; i < world->approval_count; i++) {
         const struct sim_approval *approval = &world->approvals[i];
         if (approval->run == run->index && sim_approval_open(world, approval)) {
-            int64_t end_us = approval->vote == SIM_SILENT || approval->vote_us > approval->expires_us
-                                 ? approval->expires_us
-                                 : approval->vote_us;
+            int64_t end_us =
+                approval->vote == SIM_SILENT || approval->vote_us > approval->expires_us
+                    ? approval->expires_us
+                    : approval->vote_us;
             due = end_us < due ? end_us : due;
         }
     }

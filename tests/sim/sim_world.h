@@ -1,14 +1,14 @@
-/* sim_world.h -- a small world in virtual time: real run actors with real Lua plans on the real actor
- * system, above a simulated port that owns storage, gate, people, model and faults.
+/* sim_world.h -- a small world in virtual time: real run actors with real Lua plans on the real
+ * actor system, above a simulated port that owns storage, gate, people, model and faults.
  *
  *     sim_create(seed) > sim_add_run ... > sim_live until everything has ended > sim_violation
  *
- *   sim_world.c  time, the actor system, kills and restarts     sim_port.c   the run port: storage, gate
- *   sim_check.c  what must hold, with its own bookkeeping       sim_plans.c  the Lua plans
+ *   sim_world.c  time, the actor system, kills and restarts     sim_port.c   the run port: storage,
+ * gate sim_check.c  what must hold, with its own bookkeeping       sim_plans.c  the Lua plans
  *
- * One thread, no real waiting, no address and no hash order in anything that is decided: the same seed
- * gives the same trace, step by step.  A broken rule is kept as text and ends the world; only the
- * code under test aborts.
+ * One thread, no real waiting, no address and no hash order in anything that is decided: the same
+ * seed gives the same trace, step by step.  A broken rule is kept as text and ends the world; only
+ * the code under test aborts.
  */
 #ifndef REEVE_TESTS_SIM_SIM_WORLD_H
 #define REEVE_TESTS_SIM_SIM_WORLD_H
@@ -25,13 +25,13 @@ enum {
     SIM_APPROVALS_MAX = 256,
     SIM_EFFECTS_MAX = 512,
     SIM_SIGNALS_MAX = 8,
-    SIM_STEPS_MAX = 256,       /* of one run; the plans' own limits are lower */
+    SIM_STEPS_MAX = 256, /* of one run; the plans' own limits are lower */
     SIM_RESOURCES_MAX = 64,
-    SIM_TURNS_MAX = 8000,      /* of one world: more is a run that never comes to an end */
+    SIM_TURNS_MAX = 8000, /* of one world: more is a run that never comes to an end */
     SIM_VIOLATION_BYTES = 512
 };
 #define SIM_SECOND_US INT64_C(1000000)
-#define SIM_DAY_US (86400 * SIM_SECOND_US)
+#define SIM_DAY_US    (86400 * SIM_SECOND_US)
 
 /* Ports that are wrong on purpose: each must be caught. */
 enum sim_break {
@@ -50,8 +50,8 @@ extern const char *const sim_break_names[SIM_BREAK_COUNT];
 struct sim_options {
     uint64_t seed;
     enum sim_break broken;
-    bool faults; /* false: a calm world, for stories that are told step by step */
-    bool trace;  /* print what happens */
+    bool faults;              /* false: a calm world, for stories that are told step by step */
+    bool trace;               /* print what happens */
     struct rv_agents *agents; /* compiled plans, may be shared by worlds; NULL: each run compiles */
 };
 

@@ -1,4 +1,5 @@
-/* actor_test.c -- isolation, bounds, supervision, calls, passivation, drain; on one core and on two. */
+/* actor_test.c -- isolation, bounds, supervision, calls, passivation, drain; on one core and on
+ * two. */
 #include "runtime/actor/actor.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
@@ -51,16 +52,10 @@ static enum rv_code receive(struct rv_actor *self, void *state, struct rv_messag
         rv_actor_reply(self, message, &reply);
         break;
     }
-    case FAIL:
-        return rv_fail(err, RV_INVALID, "told to fail");
-    case LEAVE:
-        rv_actor_exit(self, RV_EXIT_NORMAL);
-        break;
-    case RV_MESSAGE_DOWN:
-        atomic_fetch_add(&me->arg.tally->downs, 1);
-        break;
-    default:
-        break;
+    case FAIL: return rv_fail(err, RV_INVALID, "told to fail");
+    case LEAVE: rv_actor_exit(self, RV_EXIT_NORMAL); break;
+    case RV_MESSAGE_DOWN: atomic_fetch_add(&me->arg.tally->downs, 1); break;
+    default: break;
     }
     return RV_OK;
 }
@@ -104,7 +99,8 @@ static void pass_time(struct world *world, int64_t ms)
     int64_t end = world->clock.time_us + ms * 1000;
     for (;;) {
         int64_t next = rv_actors_next_deadline_us(world->actors, 0);
-        world->clock.time_us = next < end ? (next > world->clock.time_us ? next : world->clock.time_us) : end;
+        world->clock.time_us =
+            next < end ? (next > world->clock.time_us ? next : world->clock.time_us) : end;
         rv_actors_fire_due(world->actors, 0);
         settle(world);
         if (next >= end) {
@@ -171,8 +167,7 @@ TEST(a_full_mailbox_does_what_its_owner_declared)
     for (int i = 0; i < 3; i++) {
         struct world world = {.loop = NULL};
         world_make(&world);
-        struct rv_ref a =
-            make(&world, (struct rv_spawn){.mailbox = 10, .overflow = policies[i]});
+        struct rv_ref a = make(&world, (struct rv_spawn){.mailbox = 10, .overflow = policies[i]});
         for (int n = 0; n < 50; n++) {
             send(&world, a, ADD, n);
         }
@@ -189,8 +184,8 @@ TEST(a_failing_actor_restarts_with_back_off_and_gives_up_at_its_intensity)
 {
     struct world world = {.loop = NULL};
     world_make(&world);
-    struct rv_ref a = make(&world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE,
-                                                     .restart_max = 3});
+    struct rv_ref a =
+        make(&world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE, .restart_max = 3});
     for (int i = 0; i < 3; i++) {
         send(&world, a, FAIL, 0);
         send(&world, a, ADD, 1); /* keeps its place in the mailbox over the restart */
@@ -426,8 +421,9 @@ static enum rv_code parent_start(struct rv_actor *self, void *state, const void 
 static const struct rv_behavior parent = {"parent", parent_start, receive, stop,
                                           sizeof(struct family)};
 
-static struct rv_ref make_family(struct world *world, struct rv_spawn child, enum rv_restart restart,
-                                 struct tally *child_tally, struct rv_ref *child_ref)
+static struct rv_ref make_family(struct world *world, struct rv_spawn child,
+                                 enum rv_restart restart, struct tally *child_tally,
+                                 struct rv_ref *child_ref)
 {
     struct family family = {.tally = &world->tally,
                             .child = child,
@@ -500,7 +496,7 @@ TEST(always_means_after_a_normal_end_too_and_stop_is_final)
 
 struct lane {
     int64_t handled;
-    int64_t last_turn; /* of the core, at the newest message */
+    int64_t last_turn;              /* of the core, at the newest message */
     struct rv_clock_virtual *clock; /* moved by each message; NULL: a message takes no time */
 };
 
@@ -672,9 +668,8 @@ TEST(two_cores_talk_and_drain)
     }
     pair.actors = rv_actors_create(pair.loops, 2, 7);
     struct argument argument = {.tally = &tally};
-    struct rv_spawn spawn = {.behavior = &player,
-                             .argument = &argument,
-                             .argument_bytes = sizeof argument};
+    struct rv_spawn spawn = {
+        .behavior = &player, .argument = &argument, .argument_bytes = sizeof argument};
     struct rv_ref refs[2];
     ck_assert_int_eq(rv_actors_spawn(pair.actors, 1, &spawn, &refs[1], NULL), RV_OK);
     argument.peer = refs[1];

@@ -43,6 +43,7 @@ enum {
     IMPORT_MS =
         900,      /* a kill falls within so much of an import, which takes two to three seconds */
     RUN_MS = 700, /* and of a run of the exceptions, which takes about one */
+    HITS_PER_DOUBLING = 3, /* so that each step ends some time, also on a slow machine */
     AFTER_STOP_MS = 300, /* what the program may do without its database before it is killed too */
     POLL_MS = 3,
     FAILURES_MAX = 20, /* in a row, without a kill: something else is wrong */
@@ -70,6 +71,8 @@ struct crash {
     PGconn *conn;
     int32_t company; /* tenant at work */
     int step;        /* see steps */
+    int hits;        /* of this step of this company: each gives the next one more time */
+    int hits_of[2];  /* of each step, all companies */
     int64_t killed_us;
     int64_t mark; /* progress before the next start; -1: the server was away */
     struct bench_samples recovered;
@@ -409,19 +412,23 @@ static void disturb(struct crash *crash, int kills, int stops, int *failures)
     int status = 0;
     int left = kills - crash->kills + stops - crash->stops;
     bool stop = (int)rv_random_below(&crash->random, (uint64_t)left) < stops - crash->stops;
+    int within_ms =
+        steps[crash->step].within_ms * (HITS_PER_DOUBLING + crash->hits) / HITS_PER_DOUBLING;
     int64_t until_us =
-        now_us() + 1000 * (10 + (int64_t)rv_random_below(&crash->random,
-                                                         (uint64_t)steps[crash->step].within_ms));
+        now_us() + 1000 * (10 + (int64_t)rv_random_below(&crash->random, (uint64_t)within_ms));
     pid_t pid = start(crash, steps[crash->step].words);
     if (watch(crash, pid, until_us, &status)) {
         *failures = status == 0 ? 0 : *failures + 1;
         crash->step += status == 0;
+        crash->hits = status == 0 ? 0 : crash->hits;
         if (*failures > FAILURES_MAX) {
             fail(crash, "the work fails again and again");
         }
         return;
     }
     crash->killed_us = 0;
+    crash->hits++;
+    crash->hits_of[crash->step]++;
     int64_t hit_us = now_us();
     bool ended = false;
     if (stop) {
@@ -479,11 +486,15 @@ static void close_state(struct crash *crash)
     static const char *const stop_words[] = {"db", "stop", NULL};
     crash->company = 0;
     PQfinish(crash->conn);
+    bench_samples_free(&crash->recovered);
     must(crash, stop_words);
+    if (crash->duplicate + crash->missing + crash->unaudited > 0) {
+        fprintf(stderr, "crash: the companies are kept for a look: REEVE_STATE=%s\n", crash->state);
+        return;
+    }
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", crash->state);
     RV_ASSERT(system(command) == 0);
-    bench_samples_free(&crash->recovered);
 }
 
 static void report(const struct crash *crash, struct bench_samples *recovered, double seconds)
@@ -493,6 +504,8 @@ static void report(const struct crash *crash, struct bench_samples *recovered, d
     bench_report(run, name, name, "kills", crash->kills, "");
     bench_report(run, name, name, "stops", crash->stops, "");
     bench_report(run, name, name, "companies", crash->company, "");
+    bench_report(run, name, name, "hits_of_import", crash->hits_of[0], "");
+    bench_report(run, name, name, "hits_of_run", crash->hits_of[1], "");
     bench_report(run, name, name, "duplicate_effects", (double)crash->duplicate, "");
     bench_report(run, name, name, "missing_effects", (double)crash->missing, "");
     bench_report(run, name, name, "unaudited_effects", (double)crash->unaudited, "");

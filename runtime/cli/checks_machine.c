@@ -155,6 +155,7 @@ static enum cli_health check_gpu(struct cli *cli, struct cli_finding *finding)
 const struct cli_check cli_checks[] = {
     {"database", cli_check_database},
     {"schema", cli_check_migrations},
+    {"leftovers", cli_check_leftovers},
     {"disk", check_disk},
     {"clock", check_clock},
     {"zones", check_zones},

@@ -80,6 +80,7 @@ while read -r name; do
     "policy check") gives 0 "may be empty" policy check policies/default.lua --company acme ;;
     "policy test") gives 0 "" policy test policies/default.lua --company acme ;;
     "policy explain") gives 3 "" policy explain policies/default.lua "$state/question.json" --company acme ;;
+    "agent check" | "agent test") gives 0 "may be empty" $name agents/bank_line/agent.lua --company acme ;;
     "agent publish") gives 0 "" agent publish agents/bank_line/agent.lua --company acme ;;
     "agent check") gives 0 "" agent check agents/bank_line/agent.lua ;;
     "agent test") gives 0 "" agent test agents/bank_line ;;
@@ -119,6 +120,9 @@ done <"$state/names"
 gives 1 "" run show r_1 --company acme
 gives 2 "" schedule add x --cron nonsense --company acme
 reeve db stop --json >"$state/out"
+reeve db remove --json | grep -q '"removed":false' || fail "reeve db remove --json"
+reeve db remove --yes --json | grep -q '"removed":true' || fail "reeve db remove --yes --json"
+reeve db status --json | grep -q '"state":"absent"' || fail "the removed cluster is still there"
 grep -q '^{.*}$' "$state/out" || fail "reeve db stop --json: $(cat "$state/out")" # nobody left to parse it
 
 [ "$failures" = 0 ] || echo "$failures checks failed"

@@ -148,7 +148,7 @@ enum rv_code rv_actors_send(struct rv_actors *actors, struct rv_ref to, struct r
     return RV_OK;
 }
 
-struct rv_ref rv_actors_find(struct rv_actors *actors, const char *text)
+struct rv_ref rv_actors_find(struct rv_actors *actors, const char *name)
 {
     struct rv_ref found = {0};
     pthread_mutex_lock(&actors->names_lock);

@@ -107,7 +107,7 @@ while read -r name; do
     "db stop" | "db remove") ;; # at the end
     bench) ;;                   # a program of its own
     serve)
-        reeve serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &
+        "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &
         served=$!
         for _ in $(seq 100); do [ -s "$state/out" ] && break; sleep 0.1; done
         kill "$served"

@@ -55,7 +55,7 @@ static void sort_names(struct builder *builder)
             builder->sorted[j] = builder->sorted[j - 1];
             j--;
         }
-        builder->sorted[j] = i;
+        builder->sorted[j] = (uint16_t)i;
     }
 }
 

@@ -161,6 +161,10 @@ const struct cli_command cli_commands[] = {
      "The server listens on a unix socket only, runs on between commands and never as root.\n"
      "Commands that need it start it by themselves."},
     {"db", "stop", "", "stop reeve's own PostgreSQL cleanly", cmd_db_stop, NULL, NULL},
+    {"db", "remove", "", "delete reeve's own PostgreSQL with everything in it", cmd_db_remove,
+     OPTIONS({"yes", NULL, "without it only says what would be deleted"},
+             {"orphaned", NULL, "instead those whose state directory is gone (root's)"}),
+     "The keys in the state directory stay.  There is no way back but a backup."},
     {"db", "status", "", "whether the database runs, and where", cmd_db_status, NULL,
      "Exit status 4 when it does not run."},
     {"db", "uri", "", "print the connection string, for psql and scripts", cmd_db_uri, NULL, NULL},

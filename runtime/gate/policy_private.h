@@ -1,8 +1,7 @@
 /* policy_private.h -- the compiled form of a bundle; private to runtime/gate/policy_*.c.
  *
  *   Lua text --load--> tree (JSON as written) --canonical--> canonical JSON --compile--> rv_policy
- *                                                                hash ^        decide, limits,
- * explain
+ *                                                     hash ^        decide, limits, explain
  *
  * The compiled form is flat: slots (attributes), nodes (conditions), rules, and an index from
  * (action, principal) to rules.  Literal texts are interned, so that a text comparison at decision
@@ -319,7 +318,7 @@ RV_MUST enum rv_code policy_facts_plain(const struct rv_policy *policy,
                                         struct rv_arena *arena, struct rv_policy_facts **out,
                                         struct rv_error *err);
 const struct policy_value *policy_resolve(const struct rv_policy_facts *facts, uint16_t slot);
-enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t node);
+enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t index);
 enum policy_truth policy_condition(const struct rv_policy_facts *facts,
                                    const struct policy_rule *rule);
 /* YES: every argument is trusted enough; NO: `argument` is not. */

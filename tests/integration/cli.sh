@@ -62,6 +62,18 @@ gives 0 "and is at this program's schema" reeve db migrate
 has out "0 migrations applied"
 gives 0 "the doctor is content" reeve doctor --json
 has out '"check":"schema","health":"ok"'
+gives 0 "a person makes the keys" reeve audit key
+mv "$REEVE_STATE/audit.key" "$state/kept.key"
+gives 1 "a lost audit key is missed" reeve doctor
+has out "is gone, its public half is there"
+gives 1 "and no new one takes its place" reeve audit key
+mv "$state/kept.key" "$REEVE_STATE/audit.key"
+chmod 644 "$REEVE_STATE/audit.key"
+gives 1 "one that others may read, too" reeve doctor
+has out "chmod 600"
+chmod 600 "$REEVE_STATE/audit.key"
+gives 0 "and then all is well" reeve doctor
+has out "audit key in order"
 gives 0 "it runs" reeve db status --json
 has out '"state":"running"'
 uri=$(reeve db uri)

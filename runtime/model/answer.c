@@ -33,7 +33,8 @@ static enum rv_code schema_known(const json_t *schema, int depth, struct rv_erro
         if (!found) {
             rv_fail(err, RV_INVALID, "the keyword \"%.40s\" is not known in a schema of an answer",
                     key);
-            return rv_hint(err, "Use type, properties, required, items, enum and bounds.");
+            rv_hint(err, "Use type, properties, required, items, enum and bounds.");
+            return RV_INVALID;
         }
     }
     enum rv_code code = RV_OK;

@@ -43,6 +43,7 @@ cd "$state" || exit 1
 "$reeve_program" policy load "$root/policies/default.lua" >/dev/null || exit 1
 reeve import "$root/scripts/demo/company/master.json" >/dev/null || { fail "the master data"; exit 1; }
 count="SELECT (SELECT count(*) FROM event) || ' ' || (SELECT count(*) FROM command_log WHERE outcome = 'applied')"
+"$reeve_program" person add controller --roles controller >/dev/null || fail "a person"
 before=$(ask "$count")
 
 # ---- documents ----
@@ -187,10 +188,12 @@ refused 1 'no person "nobody"' do invoice.hold "$hold" --as nobody
 line() { printf '{"account":"%s","amount_minor":%s,"currency":"EUR"}' "$1" "$2"; }
 journal() { printf '{"date":"%s","memo":"r","lines":[%s,%s]}' "$1" "$2" "$3"; }
 most=9223372036854775807
-refused 1 "refused" do journal.post "$(journal 2026-01-15 "$(line 4980 5)" "$(line 1200 -4)")"
-refused 1 "refused" do journal.post "$(journal 2026-01-15 "$(line 4980 $most)" "$(line 4980 $most)")"
-refused 1 "refused" do journal.post "$(journal 2026-01-15 "$(line nope 5)" "$(line 1200 -5)")"
-refused 2 "is no date" do journal.post "$(journal 2026-13-01 "$(line 4980 5)" "$(line 1200 -5)")"
+large=100000000000000
+refused 1 "refused" do journal.post "$(journal 2026-01-15 "$(line 4980 5)" "$(line 1200 -4)")" --as controller
+refused 2 "is above" do journal.post "$(journal 2026-01-15 "$(line 4980 $most)" "$(line 4980 $most)")" --as controller
+refused 1 "refused" do journal.post "$(journal 2026-01-15 "$(line 4980 $large)" "$(line 4980 $large)")" --as controller
+refused 1 "refused" do journal.post "$(journal 2026-01-15 "$(line nope 5)" "$(line 1200 -5)")" --as controller
+refused 2 "is no date" do journal.post "$(journal 2026-13-01 "$(line 4980 5)" "$(line 1200 -5)")" --as controller
 
 after=$(ask "$count")
 [ "$before" = "$after" ] || fail "something was done: events and commands were $before and are $after"

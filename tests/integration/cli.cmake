@@ -12,3 +12,6 @@ if(TARGET reeve)
   set_tests_properties(cli_program_test agents_readme_test wrong_input_test cli_json_test PROPERTIES TIMEOUT 180 LABELS integration
     SKIP_RETURN_CODE 77)
 endif()
+if(TARGET reeve) # seventy starts of the program, and a parser's start for each answer
+  set_tests_properties(cli_json_test PROPERTIES TIMEOUT 300 LABELS "integration;slow")
+endif()

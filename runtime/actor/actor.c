@@ -27,9 +27,11 @@ struct rv_actors *rv_actors_create(struct rv_loop *const *loops, int cores, uint
 
 static void drain_core(void *data)
 {
-    struct core *core = data;
-    core->draining = true;
-    core_drain_check(core);
+    struct core *core = core_rung(data);
+    if (core != NULL) {
+        core->draining = true;
+        core_drain_check(core);
+    }
 }
 
 void rv_actors_drain(struct rv_actors *actors, int64_t timeout_ms, void (*drained)(void *data),
@@ -41,7 +43,7 @@ void rv_actors_drain(struct rv_actors *actors, int64_t timeout_ms, void (*draine
     for (int i = 0; i < actors->core_count; i++) {
         struct core *core = &actors->cores[i];
         core->drain_deadline_us = rv_mono_us(core->clock) + timeout_ms * 1000;
-        rv_loop_post(core->loop, drain_core, core);
+        core_ring(core, drain_core);
     }
 }
 
@@ -114,7 +116,7 @@ static enum rv_code remember_name(struct rv_actors *actors, const char *text, st
 static enum rv_code spawn_on(struct core *core, const struct rv_spawn *spawn, struct rv_ref parent,
                              struct rv_ref *out, struct rv_error *err)
 {
-    if (core->draining) {
+    if (core->draining || core->closed) {
         return rv_fail(err, RV_UNAVAILABLE, "the runtime is stopping");
     }
     struct rv_actor *actor = actor_create(core, spawn, parent);
@@ -148,13 +150,13 @@ enum rv_code rv_actors_send(struct rv_actors *actors, struct rv_ref to, struct r
     return RV_OK;
 }
 
-struct rv_ref rv_actors_find(struct rv_actors *actors, const char *text)
+struct rv_ref rv_actors_find(struct rv_actors *actors, const char *name)
 {
     struct rv_ref found = {0};
     pthread_mutex_lock(&actors->names_lock);
-    for (const struct name *name = actors->names; name != NULL; name = name->next) {
-        if (strcmp(name->text, text) == 0) {
-            found = name->ref;
+    for (const struct name *at = actors->names; at != NULL; at = at->next) {
+        if (strcmp(at->text, name) == 0) {
+            found = at->ref;
         }
     }
     pthread_mutex_unlock(&actors->names_lock);
@@ -238,46 +240,17 @@ void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
         envelope_free(envelope);
         return;
     }
+    actor_paid(self, request);
     envelope->message.kind = RV_MESSAGE_REPLY;
     envelope->message.call = request->call;
     send_from(self, envelope);
 }
 
-/* Runs on the target's core: registers the watcher, or tells it at once. */
-struct watch_request {
-    struct core *core;
-    struct rv_ref target;
-    struct rv_ref watcher;
-};
-
-static void watch(void *data)
-{
-    struct watch_request *request = data;
-    struct rv_actor *target = core_find(request->core, request->target);
-    if (target != NULL) {
-        struct watcher *entry = rv_alloc(sizeof *entry);
-        *entry = (struct watcher){.next = target->watchers, .ref = request->watcher};
-        target->watchers = entry;
-    } else {
-        struct rv_message down = {.kind = RV_MESSAGE_DOWN, .from = request->target};
-        down.body.numbers[0] = RV_EXIT_UNKNOWN;
-        core_post_remote(request->core, envelope_make(request->watcher, &down));
-    }
-    rv_free(request);
-}
-
 void rv_actor_monitor(struct rv_actor *self, struct rv_ref target)
 {
-    struct rv_actors *actors = self->core->actors;
-    RV_ASSERT(ref_core(target) < actors->core_count);
-    struct watch_request *request = rv_alloc(sizeof *request);
-    *request = (struct watch_request){
-        .core = &actors->cores[ref_core(target)], .target = target, .watcher = self->ref};
-    if (request->core == self->core) {
-        watch(request);
-    } else {
-        rv_loop_post(request->core->loop, watch, request);
-    }
+    struct rv_message watch = {.kind = MESSAGE_WATCH};
+    RV_ASSERT(ref_core(target) < self->core->actors->core_count);
+    send_from(self, envelope_make(target, &watch));
 }
 
 void rv_actor_after(struct rv_actor *self, int64_t delay_ms, uint64_t token)
@@ -322,6 +295,7 @@ void rv_actors_stats(struct rv_actors *actors, int core, struct rv_actor_stats *
         .wakes = atomic_load(&it->wakes),
         .dead = atomic_load(&it->dead),
         .refused = atomic_load(&it->refused),
+        .spilled = atomic_load(&it->spilled),
         .restarts = atomic_load(&it->restarts),
         .passivated = atomic_load(&it->passivated),
         .longest_mailbox = atomic_load(&it->longest_mailbox),

@@ -9,8 +9,9 @@
  *       \---other core--> ring --wake if asleep--^
  *
  * Bounds: a full mailbox does what its owner declared: refuse (the sender is told), drop the oldest,
- * or spill to a list that is counted and capped.  System messages (stop, down, timeout) have a lane of
+ * or spill, which is counted and capped at RV_MAILBOX_SPILL_MAX.  System messages (stop, down, timeout) have a lane of
  * their own and come first.  A turn handles at most RV_TURN_MESSAGES_MAX messages or RV_TURN_US_MAX.
+ * Tenants on one core take turns by weight (share.c): what one piles up does not delay another.
  * Nothing may block in receive; blocking work goes to rv_work of the loop.
  *
  * Sources: Erlang/OTP (monitors, supervisors, restart intensity), Akka (bounds, passivation, dead
@@ -32,7 +33,10 @@ enum {
     RV_TURN_MESSAGES_MAX = 64,
     RV_TURN_US_MAX = 200,
     RV_MESSAGE_INLINE = 32,  /* bytes that travel inside the envelope */
-    RV_DEAD_LETTERS_KEPT = 256
+    RV_DEAD_LETTERS_KEPT = 256,
+    RV_WEIGHT_DEFAULT = 1, /* turns of a tenant before the next one has its */
+    RV_WEIGHT_SYSTEM = 4,  /* of tenant 0: what serves all of them */
+    RV_WEIGHT_MAX = 64
 };
 
 struct rv_ref {
@@ -74,6 +78,8 @@ struct rv_message {
 void *rv_message_take(struct rv_message *message);
 
 enum rv_overflow { RV_OVERFLOW_REFUSE, RV_OVERFLOW_DROP_OLDEST, RV_OVERFLOW_SPILL };
+/* ALWAYS: also after rv_actor_exit(RV_EXIT_NORMAL).  RV_MESSAGE_STOP, passivation, the end of the parent
+ * and a drain are final for everybody. */
 enum rv_restart { RV_RESTART_NEVER, RV_RESTART_ON_FAILURE, RV_RESTART_ALWAYS };
 
 struct rv_behavior {
@@ -123,8 +129,10 @@ void rv_actors_fire_due(struct rv_actors *actors, int core);
 RV_MUST enum rv_code rv_actors_spawn(struct rv_actors *actors, int core,
                                      const struct rv_spawn *spawn, struct rv_ref *out,
                                      struct rv_error *err);
-/* Sends from outside any actor; any thread.  Takes the payload, also on failure.
- * RV_LIMIT: refused by a full mailbox (same core only; cross-core refusals become dead letters). */
+/* How many turns a tenant has before the next one has its; on the core's thread, or before it runs. */
+void rv_actors_weight(struct rv_actors *actors, int core, int32_t tenant, int weight);
+/* Sends from outside any actor; any thread.  Takes the payload, also on failure.  It arrives later, so a
+ * full mailbox is not seen here: the refusal is a dead letter.  RV_NOT_FOUND: nobody's reference. */
 enum rv_code rv_actors_send(struct rv_actors *actors, struct rv_ref to, struct rv_message *message);
 struct rv_ref rv_actors_find(struct rv_actors *actors, const char *name); /* any thread */
 
@@ -135,6 +143,8 @@ struct rv_loop *rv_actor_loop(const struct rv_actor *self);
 /* The child is supervised by `self`: when self ends, its children are stopped first. */
 RV_MUST enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn *spawn,
                                     struct rv_ref *out, struct rv_error *err);
+/* On the same core RV_LIMIT when a full mailbox refuses, RV_NOT_FOUND when nobody is there; to another
+ * core always RV_OK.  Either way there is a dead letter. */
 enum rv_code rv_actor_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message);
 /* A request whose answer (or RV_TIMEOUT, or RV_UNAVAILABLE when the target ended) comes to
  * `answered` exactly once, on this actor's turn. */
@@ -163,7 +173,8 @@ struct rv_dead_letter {
 int rv_actors_dead_letters(struct rv_actors *actors, int core, struct rv_dead_letter *out, int max);
 
 struct rv_actor_stats {
-    int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, restarts, passivated;
+    int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, spilled, restarts,
+        passivated;
     uint32_t longest_mailbox;
 };
 void rv_actors_stats(struct rv_actors *actors, int core, struct rv_actor_stats *out); /* any thread */

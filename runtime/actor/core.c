@@ -1,4 +1,4 @@
-/* core.c -- one core: who is ready, what is delivered, which alarm is due.
+/* core.c -- one core: what is delivered, and the turn of an actor.
  *
  * Everything of a core is touched by its own thread only, except the inbox (one mutex, one list) and
  * the counters.  A sender wakes a core only when no wake is on its way already.
@@ -9,7 +9,6 @@
 
 static void tick(void *data);
 static void on_inbox(void *data);
-static void on_timer(void *data);
 
 /* ---- queues ---- */
 
@@ -66,7 +65,7 @@ void core_init(struct core *core, struct rv_actors *actors, int index, struct rv
     core->random.state = seed + (uint64_t)index;
     core->bell = rv_alloc(sizeof *core->bell);
     core->bell->core = core;
-    core->timer = rv_timer_create(loop, on_timer, core);
+    core->timer = rv_timer_create(loop, core_on_timer, core);
     core->timer_us = INT64_MAX;
     RV_ASSERT(pthread_mutex_init(&core->inbox_lock, NULL) == 0);
 }
@@ -82,20 +81,22 @@ void core_fini(struct core *core)
     if (atomic_load(&core->bell->posted) == 0) {
         rv_free(core->bell);
     }
+    shares_fini(core);
     rv_free(core->slots);
     rv_free(core->alarms);
     pthread_mutex_destroy(&core->inbox_lock);
 }
 
 /* What waits in the loop's queue may outlive the core: it holds the bell, not the core. */
-static void ring(struct core *core, void (*run)(void *bell))
+void core_ring(struct core *core, void (*run)(void *bell))
 {
     atomic_fetch_add(&core->bell->posted, 1);
     rv_loop_post(core->loop, run, core->bell);
 }
 
-static struct core *rung(struct bell *bell)
+struct core *core_rung(void *data)
 {
+    struct bell *bell = data;
     struct core *core = bell->core;
     if (atomic_fetch_sub(&bell->posted, 1) == 1 && core == NULL) {
         rv_free(bell);
@@ -185,18 +186,10 @@ void core_ready(struct rv_actor *actor)
     if (actor->ready || actor->suspended || actor->in_turn) {
         return;
     }
-    actor->ready = true;
-    actor->next_ready = NULL;
-    if (core->ready_last == NULL) {
-        core->ready_first = actor;
-    } else {
-        core->ready_last->next_ready = actor;
-    }
-    core->ready_last = actor;
-    core->ready_count++;
+    share_put(actor);
     if (!core->ticking) {
         core->ticking = true;
-        ring(core, tick);
+        core_ring(core, tick);
     }
 }
 
@@ -208,6 +201,7 @@ static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct e
         return RV_OK;
     case RV_OVERFLOW_SPILL:
         if (actor->mailbox.count < RV_MAILBOX_SPILL_MAX) {
+            atomic_fetch_add(&core->spilled, 1);
             return RV_OK;
         }
         break;
@@ -219,9 +213,28 @@ static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct e
     return RV_LIMIT;
 }
 
+/* Somebody wants to hear when `actor` ends; when it has already, it hears at once. */
+static enum rv_code watch(struct core *core, struct rv_actor *actor, struct envelope *envelope)
+{
+    if (actor != NULL) {
+        struct watcher *entry = rv_alloc(sizeof *entry);
+        *entry = (struct watcher){.next = actor->watchers, .ref = envelope->message.from};
+        actor->watchers = entry;
+    } else {
+        struct rv_message down = {.kind = RV_MESSAGE_DOWN, .from = envelope->to};
+        down.body.numbers[0] = RV_EXIT_UNKNOWN;
+        core_post_remote(core, envelope_make(envelope->message.from, &down));
+    }
+    envelope_free(envelope);
+    return RV_OK;
+}
+
 enum rv_code core_deliver(struct core *core, struct envelope *envelope)
 {
     struct rv_actor *actor = core_find(core, envelope->to);
+    if (envelope->message.kind == MESSAGE_WATCH) {
+        return watch(core, actor, envelope);
+    }
     if (actor == NULL || actor->exiting) {
         core_dead_letter(core, envelope, "no such actor");
         return RV_NOT_FOUND;
@@ -259,7 +272,7 @@ void core_post_remote(struct core *core, struct envelope *envelope)
     pthread_mutex_unlock(&to->inbox_lock);
     if (!atomic_exchange(&to->inbox_posted, true)) {
         atomic_fetch_add(&to->wakes, 1);
-        ring(to, on_inbox);
+        core_ring(to, on_inbox);
     }
 }
 
@@ -278,9 +291,10 @@ void core_take_inbox(struct core *core)
 
 static void on_inbox(void *data)
 {
-    struct core *core = rung(data);
+    struct core *core = core_rung(data);
     if (core != NULL) {
         core_take_inbox(core);
+        core_drain_check(core);
     }
 }
 
@@ -318,6 +332,7 @@ static bool handle_system(struct rv_actor *actor, struct envelope *envelope)
     struct rv_message *message = &envelope->message;
     if (message->kind == RV_MESSAGE_STOP) {
         actor->exiting = true;
+        actor->told_to_stop = true;
         actor->exit = RV_EXIT_NORMAL;
         return true;
     }
@@ -348,6 +363,9 @@ static enum rv_code handle(struct rv_actor *actor, struct envelope *envelope, st
     }
     actor->active_us = rv_mono_us(actor->core->clock);
     actor->trace = message->trace;
+    if (message->call != 0) {
+        actor_owes(actor, message);
+    }
     enum rv_code code = actor->spawn.behavior->receive(actor, actor->state, message, err);
     actor->trace = 0;
     atomic_fetch_add(&actor->core->messages, 1);
@@ -389,8 +407,9 @@ static void turn(struct rv_actor *actor)
     }
     actor->in_turn = false;
     atomic_fetch_add(&core->turns, 1);
+    share_charge(actor->share, rv_mono_us(core->clock) - start_us);
     if (actor->exiting) {
-        actor_end(actor, actor->exit);
+        actor_left(actor);
     } else if (code != RV_OK) {
         actor_failed(actor, &err);
     } else if (actor->system.count > 0 || actor->mailbox.count > 0) {
@@ -398,40 +417,18 @@ static void turn(struct rv_actor *actor)
     }
 }
 
-static struct rv_actor *take_ready(struct core *core, bool random_pick)
-{
-    struct rv_actor **link = &core->ready_first;
-    struct rv_actor *before = NULL;
-    if (random_pick && core->ready_count > 1) {
-        for (uint64_t skip = rv_random_below(&core->random, (uint64_t)core->ready_count); skip > 0;
-             skip--) {
-            before = *link;
-            link = &before->next_ready;
-        }
-    }
-    struct rv_actor *actor = *link;
-    *link = actor->next_ready;
-    if (core->ready_last == actor) {
-        core->ready_last = before;
-    }
-    core->ready_count--;
-    actor->ready = false;
-    actor->next_ready = NULL;
-    return actor;
-}
-
 bool core_turn(struct core *core, bool random_pick)
 {
-    if (core->ready_count == 0) {
-        return false;
+    struct rv_actor *actor = share_take(core, random_pick);
+    if (actor != NULL) {
+        turn(actor);
     }
-    turn(take_ready(core, random_pick));
-    return true;
+    return actor != NULL;
 }
 
 static void tick(void *data)
 {
-    struct core *core = rung(data);
+    struct core *core = core_rung(data);
     if (core == NULL) {
         return;
     }
@@ -441,117 +438,9 @@ static void tick(void *data)
     }
     if (core->ready_count > 0 && !core->ticking) {
         core->ticking = true;
-        ring(core, tick);
+        core_ring(core, tick);
     }
     core_drain_check(core);
-}
-
-/* ---- alarms: a binary heap, and one timer of the loop for its top ---- */
-
-static bool earlier(const struct alarm *a, const struct alarm *b)
-{
-    return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
-}
-
-static void sift_up(struct alarm *heap, int i)
-{
-    while (i > 0 && earlier(&heap[i], &heap[(i - 1) / 2])) {
-        struct alarm other = heap[i];
-        heap[i] = heap[(i - 1) / 2];
-        heap[(i - 1) / 2] = other;
-        i = (i - 1) / 2;
-    }
-}
-
-static void sift_down(struct alarm *heap, int count, int i)
-{
-    for (;;) {
-        int least = i;
-        for (int child = 2 * i + 1; child <= 2 * i + 2 && child < count; child++) {
-            least = earlier(&heap[child], &heap[least]) ? child : least;
-        }
-        if (least == i) {
-            return;
-        }
-        struct alarm other = heap[i];
-        heap[i] = heap[least];
-        heap[least] = other;
-        i = least;
-    }
-}
-
-static void arm_timer(struct core *core)
-{
-    int64_t at_us = core->alarm_count > 0 ? core->alarms[0].at_us : INT64_MAX;
-    if (at_us == core->timer_us) {
-        return;
-    }
-    core->timer_us = at_us;
-    if (at_us == INT64_MAX) {
-        rv_timer_stop(core->timer);
-        return;
-    }
-    int64_t wait_us = at_us - rv_mono_us(core->clock);
-    rv_timer_start(core->timer, wait_us > 0 ? (wait_us + 999) / 1000 : 0);
-}
-
-void core_alarm(struct core *core, struct rv_ref ref, int64_t delay_ms, uint64_t token)
-{
-    if (core->alarm_count == core->alarm_capacity) {
-        core->alarm_capacity = core->alarm_capacity == 0 ? 64 : core->alarm_capacity * 2;
-        core->alarms =
-            rv_realloc(core->alarms, (size_t)core->alarm_capacity * sizeof *core->alarms);
-    }
-    core->alarms[core->alarm_count] =
-        (struct alarm){.at_us = rv_mono_us(core->clock) + (delay_ms > 0 ? delay_ms : 0) * 1000,
-                       .order = ++core->alarm_order,
-                       .ref = ref,
-                       .token = token};
-    sift_up(core->alarms, core->alarm_count++);
-    arm_timer(core);
-}
-
-void core_alarm_cancel(struct core *core, struct rv_ref ref, uint64_t token)
-{
-    for (int i = 0; i < core->alarm_count; i++) {
-        if (core->alarms[i].ref.id == ref.id && core->alarms[i].token == token) {
-            core->alarms[i] = core->alarms[--core->alarm_count];
-            if (i < core->alarm_count) {
-                sift_down(core->alarms, core->alarm_count, i);
-                sift_up(core->alarms, i);
-            }
-            break;
-        }
-    }
-    arm_timer(core);
-}
-
-void core_fire_due(struct core *core)
-{
-    int64_t now_us = rv_mono_us(core->clock);
-    while (core->alarm_count > 0 && core->alarms[0].at_us <= now_us) {
-        struct alarm alarm = core->alarms[0];
-        core->alarms[0] = core->alarms[--core->alarm_count];
-        sift_down(core->alarms, core->alarm_count, 0);
-        struct rv_actor *actor = core_find(core, alarm.ref);
-        if (actor == NULL) {
-            continue; /* it ended; its alarms die with it */
-        }
-        if (alarm.token == TOKEN_RESTART) {
-            actor_restart_now(actor);
-            continue;
-        }
-        struct rv_message message = {.kind = RV_MESSAGE_TIMEOUT};
-        message.body.numbers[0] = (int64_t)alarm.token;
-        core_deliver(core, envelope_make(alarm.ref, &message));
-    }
-    core->timer_us = -1; /* the loop's timer has fired or is stale */
-    arm_timer(core);
-}
-
-static void on_timer(void *data)
-{
-    core_fire_due(data);
 }
 
 /* ---- drain ---- */
@@ -561,11 +450,14 @@ void core_drain_check(struct core *core)
     if (!core->draining) {
         return;
     }
-    bool late = rv_mono_us(core->clock) >= core->drain_deadline_us;
-    if (!late && core->ready_count > 0) {
+    pthread_mutex_lock(&core->inbox_lock);
+    bool quiet = core->inbox.count == 0 && core->ready_count == 0;
+    pthread_mutex_unlock(&core->inbox_lock);
+    if (!quiet && rv_mono_us(core->clock) < core->drain_deadline_us) {
         return;
     }
     core->draining = false;
+    core->closed = true;
     for (uint32_t i = 0; i < core->slot_count; i++) {
         struct rv_actor *actor = core->slots[i].actor;
         if (actor != NULL && !actor->in_turn) {

@@ -49,6 +49,9 @@ struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn, s
     }
     actor->spawn.name = rv_strdup(spawn->name);
     actor->state = rv_alloc(spawn->behavior->state_bytes);
+    actor->share = share_of(core, spawn->tenant);
+    actor->share->actors++;
+    actor->owed_end = &actor->owed;
     actor->ref = core_seat(core, actor);
     return actor;
 }
@@ -82,6 +85,55 @@ static int recent_restarts(struct rv_actor *actor, int64_t now_us)
     return kept;
 }
 
+/* ---- calls that were received and not answered ---- */
+
+static void drop_owed(struct rv_actor *actor, bool tell)
+{
+    struct owed *owed = actor->owed;
+    actor->owed = owed->next;
+    actor->owed_end = actor->owed == NULL ? &actor->owed : actor->owed_end;
+    actor->owed_count--;
+    if (tell) {
+        struct rv_message reply = {
+            .kind = RV_MESSAGE_REPLY, .from = actor->ref, .call = owed->call};
+        struct envelope *back = envelope_make(owed->from, &reply);
+        back->code = RV_UNAVAILABLE;
+        core_post_remote(actor->core, back);
+    }
+    rv_free(owed);
+}
+
+void actor_owes(struct rv_actor *actor, const struct rv_message *message)
+{
+    int64_t now_us = rv_mono_us(actor->core->clock);
+    while (actor->owed != NULL &&
+           (actor->owed->deadline_us < now_us || actor->owed_count >= OWED_MAX)) {
+        drop_owed(actor, false); /* its asker has heard of the deadline, or will */
+    }
+    struct owed *owed = rv_alloc(sizeof *owed);
+    *owed = (struct owed){
+        .from = message->from, .call = message->call, .deadline_us = message->deadline_us};
+    *actor->owed_end = owed;
+    actor->owed_end = &owed->next;
+    actor->owed_count++;
+}
+
+void actor_paid(struct rv_actor *actor, const struct rv_message *request)
+{
+    for (struct owed **link = &actor->owed; *link != NULL; link = &(*link)->next) {
+        struct owed *owed = *link;
+        if (owed->call == request->call && owed->from.id == request->from.id) {
+            *link = owed->next;
+            actor->owed_end = *link == NULL ? link : actor->owed_end;
+            actor->owed_count--;
+            rv_free(owed);
+            return;
+        }
+    }
+}
+
+/* ---- the end of an incarnation ---- */
+
 static void stop_children(struct rv_actor *actor)
 {
     while (actor->children != NULL) {
@@ -107,21 +159,18 @@ static void stop_incarnation(struct rv_actor *actor, enum rv_exit why)
         actor->calls = call->next;
         rv_free(call);
     }
+    while (actor->owed != NULL) {
+        drop_owed(actor, true);
+    }
 }
 
-void actor_failed(struct rv_actor *actor, const struct rv_error *err)
+/* After the end of an incarnation: the next one begins after a while, unless there were too many. */
+static void begin_again(struct rv_actor *actor)
 {
     struct core *core = actor->core;
     int64_t now_us = rv_mono_us(core->clock);
-    rv_log(RV_LOG_WARN, "actor", "ACTOR-FAILED", "actor=%s ref=%" PRIx64 " tenant=%d code=%s %s",
-           actor->spawn.behavior->name, actor->ref.id, actor->spawn.tenant, rv_code_name(err->code),
-           err->message);
-    stop_incarnation(actor, RV_EXIT_FAILED);
-    if (actor->spawn.restart == RV_RESTART_NEVER) {
-        actor_end(actor, RV_EXIT_FAILED);
-        return;
-    }
     int recent = recent_restarts(actor, now_us);
+    actor->exiting = false;
     if (recent >= actor->spawn.restart_max) {
         rv_log(RV_LOG_ERROR, "actor", "ACTOR-GAVE-UP",
                "actor=%s ref=%" PRIx64 " restarts=%d in %" PRId64 " ms: escalating",
@@ -136,6 +185,33 @@ void actor_failed(struct rv_actor *actor, const struct rv_error *err)
     delay_ms += (int64_t)rv_random_below(&core->random, (uint64_t)delay_ms / 2 + 1);
     actor->suspended = true;
     core_alarm(core, actor->ref, delay_ms, TOKEN_RESTART);
+}
+
+void actor_failed(struct rv_actor *actor, const struct rv_error *err)
+{
+    rv_log(RV_LOG_WARN, "actor", "ACTOR-FAILED", "actor=%s ref=%" PRIx64 " tenant=%d code=%s %s",
+           actor->spawn.behavior->name, actor->ref.id, actor->spawn.tenant, rv_code_name(err->code),
+           err->message);
+    stop_incarnation(actor, RV_EXIT_FAILED);
+    if (actor->spawn.restart == RV_RESTART_NEVER) {
+        actor_end(actor, RV_EXIT_FAILED);
+    } else {
+        begin_again(actor);
+    }
+}
+
+void actor_left(struct rv_actor *actor)
+{
+    enum rv_restart policy = actor->spawn.restart;
+    bool again = !actor->told_to_stop && !actor->core->draining &&
+                 ((actor->exit == RV_EXIT_FAILED && policy != RV_RESTART_NEVER) ||
+                  (actor->exit == RV_EXIT_NORMAL && policy == RV_RESTART_ALWAYS));
+    if (!again) {
+        actor_end(actor, actor->exit);
+        return;
+    }
+    stop_incarnation(actor, actor->exit);
+    begin_again(actor);
 }
 
 void actor_restart_now(struct rv_actor *actor)
@@ -160,27 +236,6 @@ static void tell_watchers(struct rv_actor *actor, enum rv_exit why)
     }
 }
 
-static void take_from_ready(struct rv_actor *actor)
-{
-    struct core *core = actor->core;
-    struct rv_actor *before = NULL;
-    for (struct rv_actor *at = core->ready_first; at != NULL; before = at, at = at->next_ready) {
-        if (at == actor) {
-            if (before == NULL) {
-                core->ready_first = at->next_ready;
-            } else {
-                before->next_ready = at->next_ready;
-            }
-            if (core->ready_last == at) {
-                core->ready_last = before;
-            }
-            core->ready_count--;
-            break;
-        }
-    }
-    actor->ready = false;
-}
-
 static void leave_parent(struct rv_actor *actor, struct rv_actor *parent)
 {
     for (struct watcher **link = &parent->children; *link != NULL; link = &(*link)->next) {
@@ -200,7 +255,7 @@ void actor_end(struct rv_actor *actor, enum rv_exit why)
     actor->exiting = true;
     stop_incarnation(actor, why);
     if (actor->ready) {
-        take_from_ready(actor);
+        share_remove(actor);
     }
     if (why == RV_EXIT_PASSIVATED) {
         atomic_fetch_add(&core->passivated, 1);
@@ -217,6 +272,7 @@ void actor_end(struct rv_actor *actor, enum rv_exit why)
            (envelope = queue_pop(&actor->mailbox)) != NULL) {
         core_dead_letter(core, envelope, "no such actor");
     }
+    share_leave(core, actor->share);
     bool escalate = actor->escalated && parent != NULL && !parent->in_turn;
     rv_free((void *)(uintptr_t)actor->spawn.name);
     if (actor->spawn.argument_bytes > 0) {

@@ -92,8 +92,17 @@ void run_write_end(struct run *run, const char *code, const char *format, ...)
     va_end(args);
     json_t *out = json_pack("{s:s,s:s}", "code", run->end_code, "message", run->end_text);
     RV_ASSERT(out != NULL);
+    /* whatever the run was waiting for, it goes on now, also on another node; the end of a review is no
+     * fault of the run */
+    bool fault = run->phase != PHASE_REVIEW;
+    struct rv_run_change change = {
+        .state = (enum rv_run_state)run->state,
+        .wake_us = run->state == RV_RUN_WAITING ? run_now_us(run) : 0,
+        .error_code = fault ? rv_json_str(out, "code", NULL) : NULL,
+        .error_text = fault ? rv_json_str(out, "message", NULL) : NULL,
+    };
     run->end_code[0] = '\0'; /* until it is durable */
-    run_write_step(run, run_make_step(run, RV_STEP_NOTE, end_name, NULL, out), NULL, 0, NULL);
+    run_write_step(run, run_make_step(run, RV_STEP_NOTE, end_name, NULL, out), &change, 0, NULL);
 }
 
 bool run_take_end(struct run *run)

@@ -16,6 +16,7 @@ static struct sim_plan plans[] = {
     {.name = "hurried", .weight = 1}, {.name = "insister", .weight = 1},
     {.name = "shouter", .weight = 1}, {.name = "grumbler", .weight = 1},
     {.name = "adviser", .weight = 2}, {.name = "listener", .weight = 1},
+    {.name = "dated", .weight = 1},
 };
 
 static void read_plan(struct sim_plan *plan)

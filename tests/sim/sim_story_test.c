@@ -67,6 +67,13 @@ static const json_t *outcome_of(const struct sim_run *run)
     return NULL;
 }
 
+/* It must have ended by then, not some time. */
+static void ends_within(struct sim_world *world, const struct sim_run *run, int64_t us)
+{
+    pass(world, us);
+    ck_assert_msg(rv_run_state_final(run->state), "still %s", rv_run_state_name(run->state));
+}
+
 static void ends(struct sim_world *world, const struct sim_run *run, enum rv_run_state state)
 {
     ck_assert_msg(sim_live(world), "%s", world->violation);
@@ -87,7 +94,7 @@ TEST(a_cancel_reaches_a_run_whatever_it_waits_for)
         ck_assert_int_eq(run->state, RV_RUN_WAITING);
         ck_assert(!run->live); /* it gave up its actor: the wish comes with the load */
         sim_cancel(world, run);
-        pass(world, 5 * SIM_SECOND_US);
+        ends_within(world, run, 5 * SIM_SECOND_US);
         ends(world, run, RV_RUN_CANCELLED);
         ck_assert_str_eq(rv_json_str(outcome_of(run), "code", ""), "canceled");
         end(world);
@@ -102,7 +109,7 @@ TEST(a_cancel_reaches_a_run_that_sleeps_in_memory)
     ck_assert_int_eq(run->state, RV_RUN_WAITING);
     ck_assert(run->live);
     sim_cancel(world, run);
-    pass(world, SIM_SECOND_US);
+    ends_within(world, run, SIM_SECOND_US);
     ends(world, run, RV_RUN_CANCELLED);
     end(world);
 }
@@ -129,6 +136,30 @@ TEST(a_cancel_reaches_a_run_that_waits_for_people_and_takes_back_what_it_did)
     end(world);
 }
 
+TEST(a_canceled_run_goes_on_after_a_kill_and_waits_for_nothing_more)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "waiter");
+    pass(world, SIM_DAY_US);
+    sim_cancel(world, run);
+    until_step(world, run, RV_STEP_NOTE);
+    sim_kill(world); /* the wish is gone with the node; what was journaled is not */
+    ends_within(world, run, 60 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_CANCELLED);
+    end(world);
+}
+
+TEST(a_cancel_that_comes_while_the_wait_is_being_written_is_not_lost)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "waiter");
+    until_step(world, run, RV_STEP_READ); /* the wait is on its way */
+    sim_cancel(world, run);
+    ends_within(world, run, 10 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_CANCELLED);
+    end(world);
+}
+
 TEST(a_canceled_run_without_questions_ends_the_same_after_a_kill)
 {
     struct sim_world *world = calm();
@@ -150,7 +181,7 @@ TEST(a_cancel_ends_a_review_that_sleeps_and_the_work_stays_done)
     ck_assert_ptr_nonnull(outcome_of(run));
     ck_assert_int_eq(run->state, RV_RUN_WAITING);
     sim_cancel(world, run);
-    pass(world, 5 * SIM_SECOND_US);
+    ends_within(world, run, 5 * SIM_SECOND_US);
     ends(world, run, RV_RUN_DONE);
     end(world);
 }
@@ -208,7 +239,7 @@ TEST(a_run_that_heard_its_signal_waits_no_longer_even_after_a_kill)
     sim_signal(world, run, "go");
     until_step(world, run, RV_STEP_SIGNAL);
     sim_kill(world);
-    pass(world, 60 * SIM_SECOND_US); /* its wait would have lasted another month */
+    ends_within(world, run, 60 * SIM_SECOND_US); /* its wait would have lasted another month */
     ends(world, run, RV_RUN_DONE);
     end(world);
 }
@@ -219,7 +250,7 @@ TEST(a_signal_is_heard_at_once_in_a_short_wait)
     struct sim_run *run = sim_add_run(world, "listener");
     pass(world, 10 * SIM_SECOND_US);
     sim_signal(world, run, "go");
-    pass(world, 2 * SIM_SECOND_US);
+    ends_within(world, run, 2 * SIM_SECOND_US);
     ends(world, run, RV_RUN_DONE);
     ck_assert_int_eq(run->signals[0].consumed_seq, 2);
     end(world);
@@ -234,6 +265,22 @@ TEST(a_signal_of_another_name_does_not_keep_a_run_awake)
     sim_signal(world, run, "stay");
     pass(world, SIM_DAY_US);
     ck_assert_int_le(run->loads, loads + 1);
+    end(world);
+}
+
+/* ---- what a plan is given ---- */
+
+TEST(a_plan_sees_the_date_that_was_journaled_with_its_input)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "dated");
+    json_object_set_new(run->input, "today", json_string("2026-01-02")); /* in the company's zone */
+    until_step(world, run, RV_STEP_NOTE);
+    pass(world, 3 * SIM_DAY_US);
+    sim_kill(world);
+    ends(world, run, RV_RUN_DONE);
+    const char *noted = rv_json_str(json_object_get(run->steps[0].out, "value"), "text", "");
+    ck_assert_str_eq(noted, "2026-01-02");
     end(world);
 }
 

@@ -289,6 +289,331 @@ TEST(an_idle_actor_is_passivated)
     world_end(&world);
 }
 
+TEST(who_asked_hears_at_once_when_its_question_was_read_and_its_reader_ended)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref a = make(&world, (struct rv_spawn){.tenant = 1});
+    struct rv_ref b = make_boss(&world, a);
+    send(&world, b, ASK, QUIET); /* read, not answered, still owed */
+    settle(&world);
+    ck_assert_int_eq(world.tally.answers, 0);
+    send(&world, a, LEAVE, 0);
+    settle(&world);
+    ck_assert_int_eq(world.tally.answers, 1);
+    ck_assert_int_eq(world.tally.last_code, RV_UNAVAILABLE);
+    pass_time(&world, 5000);
+    ck_assert_int_eq(world.tally.answers, 1); /* exactly once */
+    world_end(&world);
+}
+
+TEST(a_failure_answers_the_calls_of_its_incarnation)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref a = make(&world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE});
+    struct rv_ref b = make_boss(&world, a);
+    send(&world, b, ASK, FAIL);
+    settle(&world);
+    ck_assert_int_eq(world.tally.last_code, RV_UNAVAILABLE);
+    pass_time(&world, 1000);
+    send(&world, b, ASK, ASK); /* the next incarnation answers */
+    settle(&world);
+    ck_assert_int_eq(world.tally.last_code, RV_OK);
+    world_end(&world);
+}
+
+TEST(a_message_that_comes_too_late_is_not_delivered)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref a = make(&world, (struct rv_spawn){.tenant = 1});
+    struct rv_message message = {.kind = ADD, .deadline_us = world.clock.time_us + 1000};
+    rv_actors_send(world.actors, a, &message);
+    world.clock.time_us += 2000;
+    settle(&world);
+    ck_assert_int_eq(world.tally.adds, 0);
+    struct rv_dead_letter letter;
+    ck_assert_int_eq(rv_actors_dead_letters(world.actors, 0, &letter, 1), 1);
+    ck_assert_str_eq(letter.reason, "expired");
+    world_end(&world);
+}
+
+TEST(a_name_belongs_to_one_actor_until_it_ends)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref a = make(&world, (struct rv_spawn){.name = "books"});
+    struct argument argument = {.tally = &world.tally};
+    struct rv_spawn again = {.behavior = &adder,
+                             .argument = &argument,
+                             .argument_bytes = sizeof argument,
+                             .name = "books"};
+    struct rv_ref ref = {0};
+    ck_assert_int_eq(rv_actors_spawn(world.actors, 0, &again, &ref, NULL), RV_CONFLICT);
+    ck_assert(rv_ref_is(rv_actors_find(world.actors, "books"), a));
+    send(&world, a, LEAVE, 0);
+    settle(&world);
+    ck_assert_int_eq(rv_actors_spawn(world.actors, 0, &again, &ref, NULL), RV_OK);
+    world_end(&world);
+}
+
+TEST(spilling_is_counted_and_has_an_end)
+{
+    enum { BOUND = 100, OVER = 50 };
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref a =
+        make(&world, (struct rv_spawn){.mailbox = BOUND, .overflow = RV_OVERFLOW_SPILL});
+    for (int i = 0; i < RV_MAILBOX_SPILL_MAX + OVER; i++) {
+        send(&world, a, ADD, 1);
+    }
+    rv_loop_run_once(world.loop, 0); /* delivers; turns begin after it */
+    while (rv_actors_step(world.actors, 0)) {
+    }
+    struct rv_actor_stats stats;
+    rv_actors_stats(world.actors, 0, &stats);
+    ck_assert_int_eq(stats.spilled, RV_MAILBOX_SPILL_MAX - BOUND);
+    ck_assert_int_eq(stats.refused, OVER);
+    ck_assert_int_eq(stats.dead, OVER);
+    ck_assert_uint_eq(stats.longest_mailbox, RV_MAILBOX_SPILL_MAX);
+    ck_assert_int_eq(world.tally.adds, RV_MAILBOX_SPILL_MAX);
+    world_end(&world);
+}
+
+TEST(a_sender_wakes_a_core_once_however_much_it_sends)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref a = make(&world, (struct rv_spawn){.mailbox = 20000});
+    for (int i = 0; i < 10000; i++) {
+        send(&world, a, ADD, 1);
+    }
+    struct rv_actor_stats stats;
+    rv_actors_stats(world.actors, 0, &stats);
+    ck_assert_int_eq(stats.wakes, 1);
+    settle(&world);
+    send(&world, a, ADD, 1); /* it sleeps again */
+    rv_actors_stats(world.actors, 0, &stats);
+    ck_assert_int_eq(stats.wakes, 2);
+    settle(&world);
+    ck_assert_int_eq(world.tally.adds, 10001);
+    world_end(&world);
+}
+
+/* ---- supervision ---- */
+
+/* A parent that has one child of the spawn that its argument holds. */
+struct family {
+    struct tally *tally;
+    struct rv_ref peer;
+    struct rv_spawn child;
+    struct argument child_argument;
+    struct rv_ref *child_ref;
+};
+
+static enum rv_code parent_start(struct rv_actor *self, void *state, const void *argument,
+                                 struct rv_error *err)
+{
+    struct family *family = state;
+    *family = *(const struct family *)argument;
+    atomic_fetch_add(&family->tally->starts, 1);
+    family->child.argument = &family->child_argument;
+    family->child.argument_bytes = sizeof family->child_argument;
+    return rv_actor_spawn(self, &family->child, family->child_ref, err);
+}
+
+static const struct rv_behavior parent = {"parent", parent_start, receive, stop,
+                                          sizeof(struct family)};
+
+static struct rv_ref make_family(struct world *world, struct rv_spawn child, enum rv_restart restart,
+                                 struct tally *child_tally, struct rv_ref *child_ref)
+{
+    struct family family = {.tally = &world->tally,
+                            .child = child,
+                            .child_argument = {.tally = child_tally},
+                            .child_ref = child_ref};
+    family.child.behavior = &adder;
+    return make(world, (struct rv_spawn){.behavior = &parent,
+                                         .argument = &family,
+                                         .argument_bytes = sizeof family,
+                                         .restart = restart});
+}
+
+TEST(a_child_that_gives_up_fails_its_parent_which_begins_again_with_a_new_child)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct tally child_tally = {0};
+    struct rv_ref child = {0};
+    make_family(&world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE, .restart_max = 2},
+                RV_RESTART_ON_FAILURE, &child_tally, &child);
+    struct rv_ref first = child;
+    for (int i = 0; i < 3; i++) {
+        send(&world, first, FAIL, 0);
+        settle(&world);
+        pass_time(&world, 1000);
+    }
+    ck_assert_int_eq(world.tally.starts, 2);
+    ck_assert_int_eq(child_tally.starts, 4); /* two restarts, and the new one */
+    ck_assert(!rv_ref_is(child, first));
+    world_end(&world);
+    ck_assert_int_eq(child_tally.starts, child_tally.stops);
+}
+
+TEST(children_end_before_their_parent)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct tally child_tally = {0};
+    struct rv_ref child = {0};
+    struct rv_ref top =
+        make_family(&world, (struct rv_spawn){.tenant = 3}, RV_RESTART_NEVER, &child_tally, &child);
+    send(&world, top, LEAVE, 0);
+    settle(&world);
+    ck_assert_int_eq(child_tally.stops, 1);
+    struct rv_actor_stats stats;
+    rv_actors_stats(world.actors, 0, &stats);
+    ck_assert_int_eq(stats.live, 0);
+    world_end(&world);
+}
+
+TEST(always_means_after_a_normal_end_too_and_stop_is_final)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref a = make(&world, (struct rv_spawn){.restart = RV_RESTART_ALWAYS});
+    send(&world, a, LEAVE, 0);
+    settle(&world);
+    pass_time(&world, 1000);
+    ck_assert_int_eq(world.tally.starts, 2);
+    send(&world, a, ADD, 1); /* the same reference */
+    send(&world, a, RV_MESSAGE_STOP, 0);
+    settle(&world);
+    pass_time(&world, 1000);
+    ck_assert_int_eq(world.tally.starts, 2);
+    ck_assert_int_eq(world.tally.stops, 2);
+    world_end(&world);
+}
+
+/* ---- fairness between tenants ---- */
+
+struct lane {
+    int64_t handled;
+    int64_t last_turn; /* of the core, at the newest message */
+    struct rv_clock_virtual *clock; /* moved by each message; NULL: a message takes no time */
+};
+
+enum { LONG_MESSAGE_US = 2000 };
+
+static enum rv_code lane_start(struct rv_actor *self, void *state, const void *argument,
+                               struct rv_error *err)
+{
+    (void)self;
+    (void)err;
+    *(struct lane **)state = *(struct lane *const *)argument;
+    return RV_OK;
+}
+
+static enum rv_code lane_receive(struct rv_actor *self, void *state, struct rv_message *message,
+                                 struct rv_error *err)
+{
+    (void)err;
+    struct lane *lane = *(struct lane **)state;
+    struct rv_actor_stats stats;
+    rv_actors_stats(rv_actor_system(self), 0, &stats);
+    if (message->kind >= RV_MESSAGE_USER) {
+        lane->handled++;
+        lane->last_turn = stats.turns;
+        if (lane->clock != NULL) {
+            lane->clock->time_us += LONG_MESSAGE_US;
+        }
+    }
+    return RV_OK;
+}
+
+static const struct rv_behavior lane_behavior = {"lane", lane_start, lane_receive, NULL,
+                                                 sizeof(struct lane *)};
+
+static struct rv_ref make_lane(struct world *world, int32_t tenant, struct lane *lane)
+{
+    return make(world, (struct rv_spawn){.behavior = &lane_behavior,
+                                         .argument = &lane,
+                                         .argument_bytes = sizeof(struct lane *),
+                                         .mailbox = 20000,
+                                         .tenant = tenant});
+}
+
+TEST(what_one_tenant_piles_up_does_not_delay_another)
+{
+    enum { PILE = 10000 };
+    static const int actors_of_pile[] = {1, 100, 10000};
+    for (size_t i = 0; i < sizeof actors_of_pile / sizeof actors_of_pile[0]; i++) {
+        struct world world = {.loop = NULL};
+        world_make(&world);
+        struct lane loud = {0};
+        struct lane quiet = {0};
+        for (int n = 0; n < actors_of_pile[i]; n++) {
+            struct rv_ref ref = make_lane(&world, 1, &loud);
+            for (int k = 0; k < PILE / actors_of_pile[i]; k++) {
+                send(&world, ref, ADD, 1);
+            }
+        }
+        send(&world, make_lane(&world, 2, &quiet), ADD, 1); /* behind all of them */
+        for (int n = 0; n < 20000 && loud.handled < PILE; n++) {
+            rv_loop_run_once(world.loop, 0);
+        }
+        ck_assert_int_eq(loud.handled, PILE);
+        ck_assert_int_eq(quiet.handled, 1);
+        ck_assert_int_le(quiet.last_turn, 3);
+        world_end(&world);
+    }
+}
+
+TEST(tenants_share_a_core_by_weight)
+{
+    enum { ACTORS = 2000 };
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct lane lanes[3] = {{0}, {0}, {0}};
+    rv_actors_weight(world.actors, 0, 2, 3);
+    for (int n = 0; n < ACTORS; n++) {
+        for (int32_t tenant = 1; tenant <= 2; tenant++) {
+            send(&world, make_lane(&world, tenant, &lanes[tenant]), ADD, 1);
+        }
+    }
+    struct rv_actor_stats stats = {0};
+    while (stats.turns < 800) {
+        rv_loop_run_once(world.loop, 0);
+        rv_actors_stats(world.actors, 0, &stats);
+    }
+    ck_assert_int_eq(lanes[1].handled + lanes[2].handled, stats.turns);
+    ck_assert_int_ge(lanes[2].handled, lanes[1].handled * 3 - 3);
+    ck_assert_int_le(lanes[2].handled, lanes[1].handled * 3 + 3);
+    world_end(&world);
+}
+
+TEST(a_tenant_that_takes_long_turns_has_fewer_of_them)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct lane slow = {.clock = &world.clock};
+    struct lane quick = {0};
+    for (int n = 0; n < 1000; n++) {
+        send(&world, make_lane(&world, 1, &slow), ADD, 1);
+        send(&world, make_lane(&world, 2, &quick), ADD, 1);
+    }
+    struct rv_actor_stats stats = {0};
+    while (stats.turns < 600) {
+        rv_loop_run_once(world.loop, 0);
+        rv_actors_stats(world.actors, 0, &stats);
+    }
+    /* one message of the slow tenant costs as much as eleven turns: about a twelfth of all */
+    ck_assert_int_ge(slow.handled, 40);
+    ck_assert_int_le(slow.handled, 70);
+    world_end(&world);
+}
+
 /* ---- two cores ---- */
 
 struct pair {
@@ -373,6 +698,146 @@ TEST(two_cores_talk_and_drain)
         rv_timer_close(timers[i]);
         rv_loop_destroy(pair.loops[i]);
     }
+}
+
+/* ---- the end of two cores ---- */
+
+struct two {
+    struct pair pair;
+    struct tally tally;
+    struct rv_timer *timers[2];
+    pthread_t threads[2];
+};
+
+static void two_make(struct two *two)
+{
+    rv_log_level(RV_LOG_SILENT);
+    for (int i = 0; i < 2; i++) {
+        two->pair.loops[i] = rv_loop_create(rv_clock_system());
+        two->timers[i] = rv_timer_create(two->pair.loops[i], keep_alive, NULL);
+        rv_timer_start(two->timers[i], 60000);
+    }
+    two->pair.actors = rv_actors_create(two->pair.loops, 2, 7);
+}
+
+static struct rv_ref two_spawn(struct two *two, int core, const struct rv_behavior *behavior,
+                               struct rv_ref peer)
+{
+    struct argument argument = {.tally = &two->tally, .peer = peer};
+    struct rv_spawn spawn = {.behavior = behavior,
+                             .argument = &argument,
+                             .argument_bytes = sizeof argument,
+                             .tenant = core};
+    struct rv_ref ref = {0};
+    ck_assert_int_eq(rv_actors_spawn(two->pair.actors, core, &spawn, &ref, NULL), RV_OK);
+    return ref;
+}
+
+static void two_run(struct two *two)
+{
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&two->threads[i], NULL, run_loop, two->pair.loops[i]);
+    }
+}
+
+static void two_end(struct two *two, int64_t drain_ms)
+{
+    rv_actors_drain(two->pair.actors, drain_ms, all_drained, &two->pair);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(two->threads[i], NULL);
+    }
+    struct argument argument = {.tally = &two->tally};
+    struct rv_spawn late = {
+        .behavior = &adder, .argument = &argument, .argument_bytes = sizeof argument};
+    struct rv_ref ref = {0};
+    ck_assert_int_eq(rv_actors_spawn(two->pair.actors, 0, &late, &ref, NULL), RV_UNAVAILABLE);
+    rv_actors_destroy(two->pair.actors);
+    for (int i = 0; i < 2; i++) {
+        rv_timer_close(two->timers[i]);
+        rv_loop_destroy(two->pair.loops[i]);
+    }
+    ck_assert_int_eq(atomic_load(&two->tally.starts), atomic_load(&two->tally.stops));
+}
+
+static void wait_for(atomic_int *value, int wanted)
+{
+    for (int i = 0; i < 10000 && atomic_load(value) < wanted; i++) {
+        usleep(1000);
+    }
+    ck_assert_int_ge(atomic_load(value), wanted);
+}
+
+static void tell(struct two *two, struct rv_ref to, uint32_t kind, int64_t number)
+{
+    struct rv_message message = {.kind = kind};
+    message.body.numbers[0] = number;
+    rv_actors_send(two->pair.actors, to, &message);
+}
+
+TEST(calls_and_monitors_cross_cores)
+{
+    struct two two = {.tally = {0}};
+    two_make(&two);
+    struct rv_ref far = two_spawn(&two, 1, &adder, (struct rv_ref){0});
+    struct rv_ref near = two_spawn(&two, 0, &boss, far);
+    two_run(&two);
+    tell(&two, near, ASK, ASK);
+    wait_for(&two.tally.answers, 1);
+    ck_assert_int_eq(atomic_load(&two.tally.last_code), RV_OK);
+    tell(&two, near, ASK, QUIET);
+    tell(&two, near, ASK, LEAVE); /* leaves both calls without an answer */
+    wait_for(&two.tally.answers, 3);
+    ck_assert_int_eq(atomic_load(&two.tally.last_code), RV_UNAVAILABLE);
+    wait_for(&two.tally.downs, 3);
+    tell(&two, near, ASK, ASK); /* nobody there: the monitor says so too */
+    wait_for(&two.tally.answers, 4);
+    wait_for(&two.tally.downs, 4);
+    two_end(&two, 5000);
+}
+
+static enum rv_code endless_receive(struct rv_actor *self, void *state, struct rv_message *message,
+                                    struct rv_error *err)
+{
+    (void)err;
+    struct state *me = state;
+    if (message->kind == ADD) {
+        struct rv_message next = {.kind = ADD};
+        atomic_fetch_add(&me->arg.tally->adds, 1);
+        rv_actor_send(self, message->from.id != 0 ? message->from : me->arg.peer, &next);
+    }
+    return RV_OK;
+}
+
+static const struct rv_behavior endless = {"endless", start, endless_receive, stop,
+                                           sizeof(struct state)};
+
+TEST(a_drain_ends_even_when_the_work_does_not)
+{
+    struct two two = {.tally = {0}};
+    two_make(&two);
+    struct rv_ref far = two_spawn(&two, 1, &endless, (struct rv_ref){0});
+    struct rv_ref near = two_spawn(&two, 0, &endless, far);
+    two_run(&two);
+    tell(&two, near, ADD, 0);
+    wait_for(&two.tally.adds, 1000);
+    two_end(&two, 50);
+}
+
+TEST(a_system_that_is_destroyed_under_way_leaves_nothing_behind)
+{
+    struct two two = {.tally = {0}};
+    two_make(&two);
+    struct rv_ref far = two_spawn(&two, 1, &adder, (struct rv_ref){0});
+    struct rv_ref near = two_spawn(&two, 0, &boss, far);
+    tell(&two, near, ASK, ASK);
+    tell(&two, far, ADD, 1);
+    rv_actors_drain(two.pair.actors, 1000, NULL, NULL); /* posted, and never run */
+    rv_actors_destroy(two.pair.actors);
+    for (int i = 0; i < 2; i++) {
+        rv_timer_close(two.timers[i]);
+        rv_loop_destroy(two.pair.loops[i]); /* runs what was posted */
+    }
+    ck_assert_int_eq(atomic_load(&two.tally.starts), atomic_load(&two.tally.stops));
 }
 
 TEST_MAIN()

@@ -153,12 +153,12 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
 SELECT r.status FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
 -- name: runs_to_cancel
--- Open runs that somebody asked to stop.
+-- Open runs that somebody asked to stop, and that are not stopping already (then they have a reason).
 -- params: tenant int4, limit int4
 SELECT r.id, s.body->>'reason'
   FROM run_signal s JOIN run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
  WHERE s.tenant_id = $1 AND s.name = '$cancel' AND s.consumed_seq IS NULL
-   AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+   AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') AND r.error_code IS NULL
  ORDER BY s.id
  LIMIT $2;
 

@@ -82,8 +82,6 @@ while read -r name; do
     "policy explain") gives 3 "" policy explain policies/default.lua "$state/question.json" --company acme ;;
     "agent check" | "agent test") gives 0 "may be empty" $name agents/bank_line/agent.lua --company acme ;;
     "agent publish") gives 0 "" agent publish agents/bank_line/agent.lua --company acme ;;
-    "agent check") gives 0 "" agent check agents/bank_line/agent.lua ;;
-    "agent test") gives 0 "" agent test agents/bank_line ;;
     import) gives 0 "" import "$demo/master.json" --company acme ;;
     do) gives 0 "" do tolerance.set '{"key":"PP","pct_bp":100,"amount":500,"days":0}' --dry-run --company acme ;;
     "run show") gives 0 "" run show "$run" --company acme ;;

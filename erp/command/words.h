@@ -7,7 +7,8 @@
 
 /* clang-format off */
 #define ID JSON({"type": "integer", "minimum": 1})
-#define MINOR JSON({"type": "integer"})
+/* A trillion of a currency with two digits: nobody's invoice, and sums of thousands fit in 64 bits. */
+#define MINOR JSON({"type": "integer", "minimum": -100000000000000, "maximum": 100000000000000})
 #define COUNT JSON({"type": "integer", "minimum": 0})
 #define BOOL JSON({"type": "boolean"})
 #define DATE JSON({"type": "string", "format": "date"})

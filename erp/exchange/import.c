@@ -83,7 +83,8 @@ static enum rv_code import_document(struct import *import, json_t *document, str
     for (size_t k = 0; k < RV_COUNT(documents[i].required); k++) {
         const char *key = documents[i].required[k];
         if (key != NULL && !has(document, key)) {
-            rv_fail(err, RV_INVALID, "%s: the %s has no usable %s", import->source->name, kind, key);
+            rv_fail(err, RV_INVALID, "%s: the %s has no usable %s", import->source->name, kind,
+                    key);
             json_decref(document);
             return RV_INVALID;
         }
@@ -199,8 +200,8 @@ static enum rv_code detect(struct erp_source *source, enum erp_format *out, stru
     return code;
 }
 
-enum rv_code erp_exchange_read(struct erp_source *source, const struct erp_exchange_sink *sink,
-                               struct erp_exchange_report *report, struct rv_error *err)
+static enum rv_code read_any(struct erp_source *source, const struct erp_exchange_sink *sink,
+                             struct erp_exchange_report *report, struct rv_error *err)
 {
     *report = (struct erp_exchange_report){.format = ERP_FORMAT_UNKNOWN};
     enum rv_code code = detect(source, &report->format, err);
@@ -209,16 +210,25 @@ enum rv_code erp_exchange_read(struct erp_source *source, const struct erp_excha
     }
     struct import import = {.source = source, .sink = sink, .report = report};
     switch (report->format) {
-    case ERP_FORMAT_UBL:
-        return read_ubl(&import, err);
-    case ERP_FORMAT_CAMT_053:
-        return read_camt(&import, err);
+    case ERP_FORMAT_UBL: return read_ubl(&import, err);
+    case ERP_FORMAT_CAMT_053: return read_camt(&import, err);
     default:
         rv_fail(err, RV_INVALID, "%s is %s and is not imported", source->name,
                 erp_format_name(report->format));
         rv_hint(err, "%s.", erp_format_remedy(report->format));
         return RV_INVALID;
     }
+}
+
+enum rv_code erp_exchange_read(struct erp_source *source, const struct erp_exchange_sink *sink,
+                               struct erp_exchange_report *report, struct rv_error *err)
+{
+    enum rv_code code = read_any(source, sink, report, err);
+    if ((code == RV_INVALID || code == RV_LIMIT) && report->calls == 0 && err != NULL &&
+        err->hint[0] == '\0') {
+        rv_hint(err, "Nothing of it was imported; ask whoever sent it for a correct file.");
+    }
+    return code;
 }
 
 enum rv_code erp_exchange_read_file(const char *path, const struct erp_exchange_sink *sink,
@@ -228,6 +238,7 @@ enum rv_code erp_exchange_read_file(const char *path, const struct erp_exchange_
     *report = (struct erp_exchange_report){.format = ERP_FORMAT_UNKNOWN};
     enum rv_code code = erp_source_open(&source, path, err);
     if (code != RV_OK) {
+        rv_hint(err, "Give the path of a file that can be read.");
         return code;
     }
     code = erp_exchange_read(&source, sink, report, err);

@@ -49,13 +49,13 @@ struct builder {
 static void sort_names(struct builder *builder)
 {
     int count = 0;
-    for (uint16_t i = UBL_ROOT + 1; i < UBL_NAME_COUNT; i++) {
+    for (int i = UBL_ROOT + 1; i < UBL_NAME_COUNT; i++) {
         int j = count++;
         while (j > 0 && strcmp(names[builder->sorted[j - 1]].name, names[i].name) > 0) {
             builder->sorted[j] = builder->sorted[j - 1];
             j--;
         }
-        builder->sorted[j] = i;
+        builder->sorted[j] = (uint16_t)i;
     }
 }
 

@@ -151,13 +151,13 @@ enum rv_code rv_actors_send(struct rv_actors *actors, struct rv_ref to, struct r
     return RV_OK;
 }
 
-struct rv_ref rv_actors_find(struct rv_actors *actors, const char *text)
+struct rv_ref rv_actors_find(struct rv_actors *actors, const char *name)
 {
     struct rv_ref found = {0};
     pthread_mutex_lock(&actors->names_lock);
-    for (const struct name *name = actors->names; name != NULL; name = name->next) {
-        if (strcmp(name->text, text) == 0) {
-            found = name->ref;
+    for (const struct name *at = actors->names; at != NULL; at = at->next) {
+        if (strcmp(at->text, name) == 0) {
+            found = at->ref;
         }
     }
     pthread_mutex_unlock(&actors->names_lock);

@@ -42,7 +42,7 @@ int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, i
                         json_t *body);
 
 /* The committer's seal hook (data = struct rv_audit): writes a checkpoint when one is due. */
-enum rv_code rv_audit_seal(void *audit, struct rv_batch *batch, struct rv_error *err);
+enum rv_code rv_audit_seal(void *data, struct rv_batch *batch, struct rv_error *err);
 
 /* ---- public keys ---- */
 

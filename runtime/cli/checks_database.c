@@ -166,3 +166,37 @@ enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *findin
     }
     return CLI_OK;
 }
+
+/* ---- clusters that nobody uses any more ---- */
+
+struct leftovers {
+    int gone, unknown;
+};
+
+static void count_leftover(void *data, const struct rv_private_postgres_spare *spare)
+{
+    struct leftovers *leftovers = data;
+    leftovers->gone += spare->gone;
+    leftovers->unknown += spare->state_dir[0] == '\0';
+}
+
+enum cli_health cli_check_leftovers(struct cli *cli, struct cli_finding *finding)
+{
+    (void)cli;
+    struct leftovers leftovers = {0};
+    rv_private_postgres_spares(count_leftover, &leftovers);
+    if (leftovers.gone == 0 && leftovers.unknown == 0) {
+        SAY(finding->text, "no cluster without its state directory");
+        return CLI_OK;
+    }
+    SAY(finding->text,
+        "%d private clusters in /var/lib/reeve have lost their state directory, %d "
+        "do not say theirs",
+        leftovers.gone, leftovers.unknown);
+    if (leftovers.gone > 0) {
+        SAY(finding->remedy, "Run `reeve db remove --orphaned`, then again with --yes.");
+    } else {
+        SAY(finding->remedy, "An older version made them: delete by hand those that nobody uses.");
+    }
+    return CLI_DEGRADED;
+}

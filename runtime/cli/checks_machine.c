@@ -45,6 +45,13 @@ static enum cli_health check_disk(struct cli *cli, struct cli_finding *finding)
     } else {
         existing_parent(path);
     }
+    struct stat found;
+    if (stat(path, &found) == 0 && (!S_ISDIR(found.st_mode) || access(path, W_OK | X_OK) != 0)) {
+        SAY(finding->text, "%s is %s", path,
+            S_ISDIR(found.st_mode) ? "not ours to write" : "no folder");
+        SAY(finding->remedy, "Choose another place with --state or REEVE_STATE, or run as its owner.");
+        return CLI_MISSING;
+    }
     struct statvfs disk;
     if (statvfs(path, &disk) != 0) {
         SAY(finding->text, "could not look at %s: %s", path, strerror(errno));
@@ -155,6 +162,8 @@ static enum cli_health check_gpu(struct cli *cli, struct cli_finding *finding)
 const struct cli_check cli_checks[] = {
     {"database", cli_check_database},
     {"schema", cli_check_migrations},
+    {"keys", cli_check_keys},
+    {"leftovers", cli_check_leftovers},
     {"disk", check_disk},
     {"clock", check_clock},
     {"zones", check_zones},

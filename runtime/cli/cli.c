@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <libxml/parser.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { COMMAND_ARENA_BYTES = 512 << 20, ROWS_SHOWN_MAX = 2000, COLUMNS_MAX = 32 };
 
@@ -273,11 +274,18 @@ enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv_arena *
     if (file == NULL) {
         return rv_fail_errno(err, errno, "open \"%s\"", path);
     }
+    struct stat status;
+    if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode)) {
+        fclose(file);
+        rv_fail(err, RV_INVALID, "\"%s\" is a folder", path);
+        rv_hint(err, "Give the path of a file.");
+        return RV_INVALID;
+    }
     struct rv_buf bytes;
     char part[16384];
     size_t got = 0;
     rv_buf_init(&bytes, max_bytes);
-    while ((got = fread(part, 1, sizeof part, file)) > 0) {
+    while (!bytes.overflowed && (got = fread(part, 1, sizeof part, file)) > 0) {
         rv_buf_add(&bytes, part, got);
     }
     enum rv_code code = ferror(file) ? rv_fail_errno(err, errno, "read \"%s\"", path)

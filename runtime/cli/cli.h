@@ -181,6 +181,7 @@ int cmd_db_migrate(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_db_start(struct cli *cli);
 int cmd_db_stop(struct cli *cli);
+int cmd_db_remove(struct cli *cli);
 int cmd_db_status(struct cli *cli);
 int cmd_db_uri(struct cli *cli);
 int cmd_config_show(struct cli *cli);

@@ -63,6 +63,81 @@ int cmd_db_stop(struct cli *cli)
     return 0;
 }
 
+/* ---- reeve db remove ---- */
+
+enum { ORPHANS_MAX = 256 };
+
+struct orphans {
+    struct rv_arena *arena;
+    const char *places[ORPHANS_MAX];
+    const char *state_dirs[ORPHANS_MAX];
+    int count;
+};
+
+static void take_orphan(void *data, const struct rv_private_postgres_spare *spare)
+{
+    struct orphans *orphans = data;
+    if (spare->gone && orphans->count < ORPHANS_MAX) {
+        orphans->places[orphans->count] = rv_arena_strdup(orphans->arena, spare->place);
+        orphans->state_dirs[orphans->count++] = rv_arena_strdup(orphans->arena, spare->state_dir);
+    }
+}
+
+static void say_removed(const struct cli *cli, const char *place, bool removed)
+{
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s,s:b}", "place", place, "removed", removed));
+    } else {
+        cli_print(&cli->output, removed ? "deleted %s" : "would delete %s", place);
+    }
+}
+
+static int remove_orphans(struct cli *cli, bool yes)
+{
+    struct orphans orphans = {.arena = cli->arena};
+    struct rv_error err = {.code = RV_OK};
+    rv_private_postgres_spares(take_orphan, &orphans);
+    for (int i = 0; i < orphans.count; i++) {
+        struct rv_private_postgres_status status;
+        struct rv_private_postgres_options options = {.state_dir = orphans.state_dirs[i]};
+        if (yes && rv_private_postgres_remove(&options, &status, &err) != RV_OK) {
+            return cli_fail(cli, &err);
+        }
+        say_removed(cli, orphans.places[i], yes);
+    }
+    if (orphans.count == 0) {
+        cli_say(&cli->output, "no cluster has lost its state directory");
+    }
+    return 0;
+}
+
+int cmd_db_remove(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    bool yes = cli_flag(cli, "yes");
+    if (cli_flag(cli, "orphaned")) {
+        return remove_orphans(cli, yes);
+    }
+    enum rv_code code = need_private(cli, &options, "remove", &err);
+    if (code == RV_OK) {
+        code = yes ? rv_private_postgres_remove(&options, &status, &err)
+                   : rv_private_postgres_status(&options, &status, &err);
+    }
+    if (code == RV_OK && !yes && status.state == RV_PRIVATE_ABSENT) {
+        code = rv_fail(&err, RV_NOT_FOUND, "there is no cluster in \"%s\"", status.data);
+    }
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    say_removed(cli, status.data, yes);
+    if (!yes) {
+        cli_say(&cli->output, "nothing was deleted; with --yes it is");
+    }
+    return 0;
+}
+
 /* A server that somebody else runs: can it be reached? */
 static int show_foreign(struct cli *cli)
 {

@@ -1,8 +1,10 @@
 /* cmd_import.c -- documents into the books, and single commands, through the gate like everybody.
  *
- * A file is read twice by nobody: the importer validates it whole, then hands over its calls; each is a
- * gate request with an idempotency key made of the file's hash, so importing again adds nothing.
+ * A file is read twice by nobody: the importer validates it whole, then hands over its calls; each
+ * is a gate request with an idempotency key made of the file's hash, so importing again adds
+ * nothing.
  */
+#include "erp/command/command.h"
 #include "erp/exchange/import.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
@@ -39,6 +41,9 @@ static void on_done(struct rv_gate_request *request, enum rv_code code,
         json_object_set_new(out, "code", json_string(rv_code_name(outcome->code)));
         json_object_set_new(out, "message",
                             json_string(outcome->message != NULL ? outcome->message : ""));
+        if (outcome->hint != NULL && outcome->hint[0] != '\0') {
+            json_object_set_new(out, "hint", json_string(outcome->hint));
+        }
     }
     if (outcome->approval != 0) {
         json_object_set_new(out, "approval", json_integer(outcome->approval));
@@ -71,7 +76,9 @@ enum rv_code cli_gate(struct node *node, struct rv_gate_request *request, json_t
         return RV_OK;
     }
     enum rv_code code = rv_code_from_name(rv_json_str(wait.outcome, "code", "denied"));
-    return rv_fail(err, code, "%s: %s", result, rv_json_str(wait.outcome, "message", ""));
+    rv_fail(err, code, "%s: %s", result, rv_json_str(wait.outcome, "message", ""));
+    rv_hint(err, "%s", rv_json_str(wait.outcome, "hint", ""));
+    return code;
 }
 
 /* ---- import ---- */
@@ -85,8 +92,8 @@ struct import {
     int repeated;
 };
 
-/* A refusal is final for its command id.  Importing again after the cause was mended is a new attempt
- * with the next id; an attempt that was made before answers as it did then. */
+/* A refusal is final for its command id.  Importing again after the cause was mended is a new
+ * attempt with the next id; an attempt that was made before answers as it did then. */
 static enum rv_code import_call(void *self, const struct erp_exchange_call *call,
                                 struct rv_error *err)
 {
@@ -94,7 +101,8 @@ static enum rv_code import_call(void *self, const struct erp_exchange_call *call
     struct import *import = self;
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         char id[128];
-        snprintf(id, sizeof id, "file:%s:%" PRId64 ":%d", call->file_sha256, call->ordinal, attempt);
+        snprintf(id, sizeof id, "file:%s:%" PRId64 ":%d", call->file_sha256, call->ordinal,
+                 attempt);
         struct rv_gate_request request = {.tenant = import->tenant,
                                           .principal = import->principal,
                                           .action = call->command,
@@ -130,9 +138,13 @@ static void report_file(const struct cli *cli, const char *path,
     const char *why = code != RV_OK ? err->message : report->reason;
     const char *more = code != RV_OK ? err->detail : "";
     if (cli->json) {
-        json_t *line = json_pack("{s:s,s:s,s:s,s:i,s:i,s:s,s:s}", "file", path, "kind", report->kind,
-                                 "result", what, "findings", report->findings, "fatal_findings",
-                                 report->fatal_findings, "reason", why, "detail", more);
+        json_t *line =
+            json_pack("{s:s,s:s,s:s,s:i,s:i,s:s,s:s}", "file", path, "kind", report->kind, "result",
+                      what, "findings", report->findings, "fatal_findings", report->fatal_findings,
+                      "reason", why, "detail", more);
+        if (code != RV_OK && err->hint[0] != '\0') {
+            json_object_set_new(line, "hint", json_string(err->hint));
+        }
         char *text = rv_json_text(line);
         puts(text);
         rv_free(text);
@@ -145,6 +157,9 @@ static void report_file(const struct cli *cli, const char *path,
         printf("  (%d findings, %d fatal)", report->findings, report->fatal_findings);
     }
     printf("%s%s%s%s\n", *why != '\0' ? "  " : "", why, *more != '\0' ? ": " : "", more);
+    if (code != RV_OK && err->hint[0] != '\0') {
+        printf("              -> %s\n", err->hint);
+    }
 }
 
 static void rename_key(json_t *object, const char *from, const char *to)
@@ -177,38 +192,93 @@ static json_t *master_args(const json_t *master, const char *command, const json
 }
 
 /* Master data: {"company","accounts":[…],"suppliers":[…],"tolerances":[…]} -> commands. */
+static const struct {
+    const char *list;
+    const char *command;
+} master_lists[] = {{"accounts", "account.register"},
+                    {"suppliers", "party.register"},
+                    {"tolerances", "tolerance.set"}};
+
+/* Everything that can be known before anything is done, so that a mistake in the last row does not
+ * leave the first ones behind. */
+static enum rv_code check_master(const json_t *master, struct rv_error *err)
+{
+    size_t rows = 0;
+    for (size_t k = 0; k < RV_COUNT(master_lists); k++) {
+        const json_t *list = json_object_get(master, master_lists[k].list);
+        if (list != NULL && !json_is_array(list)) {
+            rv_fail(err, RV_INVALID, "\"%s\" is not a list", master_lists[k].list);
+            rv_hint(err, "Write it as in scripts/demo/company/master.json.");
+            return RV_INVALID;
+        }
+        for (size_t i = 0; i < json_array_size(list); i++, rows++) {
+            const json_t *item = json_array_get(list, i);
+            if (!json_is_object(item)) {
+                rv_fail(err, RV_INVALID, "%s %zu: not an object", master_lists[k].list, i + 1);
+                rv_hint(err, "Write it as in scripts/demo/company/master.json.");
+                return RV_INVALID;
+            }
+            json_t *args = master_args(master, master_lists[k].command, item);
+            enum rv_code code =
+                erp_command_check(erp_command_find(master_lists[k].command), args, err);
+            json_decref(args);
+            if (code != RV_OK) {
+                return rv_wrap(err, code, "%s %zu", master_lists[k].list, i + 1);
+            }
+        }
+    }
+    if (rows == 0) {
+        rv_fail(err, RV_INVALID,
+                "it is no master data: no accounts, suppliers or tolerances in it");
+        rv_hint(err, "Write it as in scripts/demo/company/master.json.");
+        return RV_INVALID;
+    }
+    return RV_OK;
+}
+
+static enum rv_code register_row(struct import *import, const json_t *master, size_t k, size_t i,
+                                 struct rv_error *err)
+{
+    const json_t *list = json_object_get(master, master_lists[k].list);
+    json_t *args = master_args(master, master_lists[k].command, json_array_get(list, i));
+    char *canonical = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
+    struct rv_hash hash = rv_sha256(canonical, strlen(canonical));
+    char hex[RV_HASH_HEX];
+    free(canonical);
+    rv_hash_hex(&hash, hex);
+    struct erp_exchange_call call = {.command = master_lists[k].command,
+                                     .args = args,
+                                     .file_sha256 = hex,
+                                     .ordinal = (int64_t)k};
+    enum rv_code code = import_call(import, &call, err);
+    rv_wrap(err, code, "%s %zu", master_lists[k].list, i + 1);
+    json_decref(args);
+    return code;
+}
+
 static enum rv_code import_master(struct import *import, const char *path, struct rv_error *err)
 {
-    static const struct {
-        const char *list;
-        const char *command;
-    } lists[] = {{"accounts", "account.register"}, {"suppliers", "party.register"},
-                 {"tolerances", "tolerance.set"}};
     const char *text = NULL;
     size_t length = 0;
     json_t *master = NULL;
-    enum rv_code code =
-        cli_read_file(path, 16 << 20, import->cli->arena, &text, &length, err);
+    enum rv_code code = cli_read_file(path, 16 << 20, import->cli->arena, &text, &length, err);
     if (code == RV_OK) {
         code = rv_json_parse(text, length, path, &master, err);
     }
-    for (size_t k = 0; k < RV_COUNT(lists) && code == RV_OK; k++) {
-        const json_t *list = json_object_get(master, lists[k].list);
-        for (size_t i = 0; i < json_array_size(list) && code == RV_OK; i++) {
-            json_t *args = master_args(master, lists[k].command, json_array_get(list, i));
-            char *canonical = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
-            struct rv_hash hash = rv_sha256(canonical, strlen(canonical));
-            char hex[RV_HASH_HEX];
-            free(canonical);
-            rv_hash_hex(&hash, hex);
-            struct erp_exchange_call call = {
-                .command = lists[k].command, .args = args, .file_sha256 = hex, .ordinal = (int64_t)k};
-            code = import_call(import, &call, err);
-            rv_wrap(err, code, "%s %zu", lists[k].list, i + 1);
-            json_decref(args);
+    if (code == RV_OK) {
+        code = check_master(master, err);
+    }
+    for (size_t k = 0; k < RV_COUNT(master_lists) && code == RV_OK; k++) {
+        size_t count = json_array_size(json_object_get(master, master_lists[k].list));
+        for (size_t i = 0; i < count && code == RV_OK; i++) {
+            code = register_row(import, master, k, i, err);
         }
     }
     json_decref(master);
+    if (code != RV_OK && err->hint[0] == '\0') {
+        rv_hint(err,
+                "Mend the file and import it again: what is known already is not added twice.");
+    }
     return code;
 }
 
@@ -287,9 +357,13 @@ int cmd_do(struct cli *cli)
     const char *text = cli->argv[1];
     size_t length = strlen(text);
     json_t *args = NULL;
-    if ((text[0] != '{' &&
+    if ((text[0] != '{' && text[0] != '[' &&
          cli_read_file(text, 16 << 20, cli->arena, &text, &length, &err) != RV_OK) ||
-        rv_json_parse(text, length, "the arguments", &args, &err) != RV_OK) {
+        rv_json_parse(text, length, "the text of the arguments", &args, &err) != RV_OK) {
+        if (err.hint[0] == '\0') {
+            rv_hint(&err,
+                    "ARGUMENTS is a JSON object, as in '{\"key\":\"PP\"}', or a file with one.");
+        }
         return cli_fail(cli, &err);
     }
     struct rv_db_session *session = NULL;
@@ -313,7 +387,8 @@ int cmd_do(struct cli *cli)
     if (code == RV_OK) {
         code = cli_gate(node, &request, &outcome, &err);
     }
-    if (outcome != NULL && (code == RV_OK || !cli->json)) { /* with --json one document: the error */
+    if (outcome != NULL &&
+        (code == RV_OK || !cli->json)) { /* with --json one document: the error */
         json_dumpf(outcome, stdout, JSON_INDENT(2));
         putchar('\n');
     }

@@ -1,7 +1,7 @@
 /* cmd_policy.c -- policies and agents: check, test, activate.
  *
- * Activation is an act of administration: one transaction with an audit record, not an effect on the
- * books; with no bundle active the gate denies everything.
+ * Activation is an act of administration: one transaction with an audit record, not an effect on
+ * the books; with no bundle active the gate denies everything.
  */
 #include "cli_sql.h"
 #include "erp/command/command.h"
@@ -9,9 +9,12 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
+#include "runtime/cli/table.h"
 #include "runtime/lua/plan.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static enum rv_code load_policy(struct cli *cli, const char *path, struct rv_policy **policy,
@@ -135,41 +138,148 @@ static enum rv_code who_and_where(struct cli *cli, const char *role, int32_t *te
 
 /* ---- policies ---- */
 
-static int print_tests(const struct cli *cli, const json_t *results)
+enum { CASES_FILES_MAX = 256 };
+
+static const struct cli_column test_columns[] = {{"ok", "OK", false, false},
+                                                 {"file", "FILE", false, false},
+                                                 {"line", "LINE", true, false},
+                                                 {"name", "TEST", false, true},
+                                                 {"expected", "EXPECTED", false, true},
+                                                 {"got", "GOT", false, true}};
+
+/* "allow", or "hold by a, b". */
+static const char *verdict_words(struct cli *cli, const json_t *verdict)
+{
+    if (json_is_string(verdict)) {
+        return json_string_value(verdict);
+    }
+    const char *kind = "";
+    json_t *rules = NULL;
+    json_object_foreach((json_t *)(uintptr_t)verdict, kind, rules)
+    {
+        break;
+    }
+    const char *words = kind;
+    for (size_t i = 0; i < json_array_size(rules); i++) {
+        words = rv_arena_printf(cli->arena, "%s%s%s", words, i == 0 ? " by " : ", ",
+                                json_string_value(json_array_get(rules, i)));
+    }
+    return words;
+}
+
+/* With --json, expected and got stay as the file says them. */
+static void add_results(struct cli *cli, struct cli_table *table, const char *file, json_t *results)
 {
     size_t i;
     json_t *result;
-    json_array_foreach((json_t *)(uintptr_t)results, i, result)
+    json_array_foreach(results, i, result)
     {
         bool ok = rv_json_bool(result, "ok", false);
-        if (cli->json || !ok) {
+        if (cli->json) {
+            json_object_set_new(result, "file", json_string(file));
             char *text = rv_json_text(result);
             puts(text);
             rv_free(text);
-        } else {
-            printf("ok  %s\n", rv_json_str(result, "name", ""));
+            continue;
+        }
+        cli_table_bool(table, ok);
+        cli_table_style(table, ok ? CLI_GOOD : CLI_BAD);
+        cli_table_text(table, file);
+        cli_table_integer(table, rv_json_int(result, "line", 0));
+        cli_table_text(table, rv_json_str(result, "name", ""));
+        cli_table_text(table, verdict_words(cli, json_object_get(result, "expected")));
+        cli_table_text(table, ok ? "" : verdict_words(cli, json_object_get(result, "got")));
+    }
+    json_decref(results);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Files of cases beside the bundle: cases/NAME.lua and NAME.cases.lua, in the order of their names.
+ */
+static int files_beside(struct cli *cli, const char *bundle, const char *names[CASES_FILES_MAX])
+{
+    static const char *const places[] = {"cases", "."};
+    const char *slash = strrchr(bundle, '/');
+    const char *folder =
+        slash == NULL ? "." : rv_arena_strndup(cli->arena, bundle, (size_t)(slash - bundle));
+    int count = 0;
+    for (size_t i = 0; i < RV_COUNT(places); i++) {
+        const char *path = rv_arena_printf(cli->arena, "%s/%s", folder, places[i]);
+        const char *ending = i == 0 ? ".lua" : ".cases.lua";
+        DIR *directory = opendir(path);
+        struct dirent *entry = NULL;
+        while (directory != NULL && (entry = readdir(directory)) != NULL &&
+               count < CASES_FILES_MAX) {
+            size_t length = strlen(entry->d_name);
+            if (entry->d_name[0] != '.' && length > strlen(ending) &&
+                strcmp(entry->d_name + length - strlen(ending), ending) == 0) {
+                names[count++] = rv_arena_printf(cli->arena, "%s/%s", path, entry->d_name);
+            }
+        }
+        if (directory != NULL) {
+            closedir(directory);
         }
     }
-    return (int)json_array_size(results);
+    qsort(names, (size_t)count, sizeof *names, by_name);
+    return count;
+}
+
+static enum rv_code run_cases(struct cli *cli, const struct rv_policy *policy, const char *path,
+                              json_t **results, int *failed, struct rv_error *err)
+{
+    const char *source = NULL;
+    size_t length = 0;
+    enum rv_code code =
+        cli_read_file(path, RV_POLICY_SOURCE_MAX, cli->arena, &source, &length, err);
+    return code == RV_OK ? rv_policy_test_cases(policy, source, length, path, results, failed, err)
+                         : code;
 }
 
 int cmd_policy_test(struct cli *cli)
 {
-    if (cli->argc != 1) {
-        return cli_usage(cli, "policy test FILE");
-    }
     struct rv_error err = {.code = RV_OK};
     struct rv_policy *policy = NULL;
     const char *source = NULL;
     if (load_policy(cli, cli->argv[0], &policy, &source, &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
+    const char *beside[CASES_FILES_MAX];
+    const char *const *files = beside;
+    int count = 0;
+    if (cli->argc > 1) {
+        files = (const char *const *)cli->argv + 1;
+        count = cli->argc - 1;
+    } else {
+        count = files_beside(cli, cli->argv[0], beside);
+    }
+    struct cli_table *table = cli_table_create(test_columns, RV_COUNT(test_columns));
     int failed = 0;
     json_t *results = rv_policy_test(policy, &failed);
-    int count = print_tests(cli, results);
-    fprintf(stderr, "%d tests, %d failed\n", count, failed);
-    json_decref(results);
+    size_t tests = json_array_size(results);
+    add_results(cli, table, cli->argv[0], results);
+    enum rv_code code = RV_OK;
+    for (int i = 0; i < count && code == RV_OK; i++) {
+        int more = 0;
+        code = run_cases(cli, policy, files[i], &results, &more, &err);
+        if (code == RV_OK) {
+            failed += more;
+            tests += json_array_size(results);
+            add_results(cli, table, files[i], results);
+        }
+    }
+    if (!cli->json) {
+        cli_table_print(table, &cli->output, "the bundle carries no test, and there are no cases");
+    }
+    cli_table_destroy(table);
     rv_policy_destroy(policy);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    cli_say(&cli->output, "%zu tests in %d files, %d failed", tests, count + 1, failed);
     return failed == 0 ? 0 : 1;
 }
 
@@ -183,8 +293,8 @@ static enum rv_code take_members(void *data, const struct rv_result *result, int
 
 static const char **action_names(struct rv_arena *arena)
 {
-    static const char *const passes[] = {"llm.decide", "run.start", "run.cancel", "run.signal",
-                                         "policy.load", "agent.publish"};
+    static const char *const passes[] = {"llm.decide", "run.start",   "run.cancel",
+                                         "run.signal", "policy.load", "agent.publish"};
     size_t count = 0;
     while (erp_commands[count] != NULL) {
         count++;
@@ -199,7 +309,8 @@ static const char **action_names(struct rv_arena *arena)
     return names;
 }
 
-static int check_findings(struct cli *cli, const struct rv_policy *policy, const json_t *members)
+static int check_findings(struct cli *cli, const char *path, const struct rv_policy *policy,
+                          const json_t *members)
 {
     json_t *findings = rv_policy_check(policy, action_names(cli->arena), members);
     int errors = 0;
@@ -213,10 +324,18 @@ static int check_findings(struct cli *cli, const struct rv_policy *policy, const
             puts(text);
             rv_free(text);
         } else {
-            printf("%-8s %-20s %s: %s\n", rv_json_str(finding, "severity", ""),
-                   rv_json_str(finding, "rule", ""), rv_json_str(finding, "finding", ""),
-                   rv_json_str(finding, "witness", ""));
+            int line = (int)rv_json_int(finding, "line", 0);
+            const char *where = line > 0 ? rv_arena_printf(cli->arena, "%s:%d", path, line) : path;
+            const char *rule = rv_json_str(finding, "rule", "-");
+            cli_print(&cli->output, "%s: %s: %s%s%s%s: %s", where,
+                      rv_json_str(finding, "severity", ""), line > 0 ? "rule \"" : "",
+                      line > 0 ? rule : "", line > 0 ? "\": " : "",
+                      rv_json_str(finding, "finding", ""), rv_json_str(finding, "witness", ""));
         }
+    }
+    if (json_array_size(findings) == 0) {
+        cli_say(&cli->output, "%s: nothing found%s", path,
+                members == NULL ? "; with --company also people and roles are looked at" : "");
     }
     json_decref(findings);
     return errors;
@@ -224,9 +343,6 @@ static int check_findings(struct cli *cli, const struct rv_policy *policy, const
 
 int cmd_policy_check(struct cli *cli)
 {
-    if (cli->argc != 1) {
-        return cli_usage(cli, "policy check FILE");
-    }
     struct rv_error err = {.code = RV_OK};
     struct rv_policy *policy = NULL;
     const char *source = NULL;
@@ -245,43 +361,10 @@ int cmd_policy_check(struct cli *cli)
         }
     }
     rv_db_session_close(session);
-    int errors = check_findings(cli, policy, members);
+    int errors = check_findings(cli, cli->argv[0], policy, members);
     json_decref(members);
     rv_policy_destroy(policy);
     return errors == 0 ? 0 : 1;
-}
-
-int cmd_policy_explain(struct cli *cli)
-{
-    if (cli->argc != 2) {
-        return cli_usage(cli, "policy explain FILE QUESTION.json");
-    }
-    struct rv_error err = {.code = RV_OK};
-    struct rv_policy *policy = NULL;
-    const char *source = NULL;
-    const char *text = NULL;
-    size_t length = 0;
-    json_t *question = NULL;
-    if (load_policy(cli, cli->argv[0], &policy, &source, &err) != RV_OK ||
-        cli_read_file(cli->argv[1], 1 << 20, cli->arena, &text, &length, &err) != RV_OK ||
-        rv_json_parse(text, length, cli->argv[1], &question, &err) != RV_OK) {
-        rv_policy_destroy(policy);
-        return cli_fail(cli, &err);
-    }
-    struct rv_policy_request request = {.action = rv_json_str(question, "action", ""),
-                                        .me = json_object_get(question, "me"),
-                                        .args = json_object_get(question, "args"),
-                                        .res = json_object_get(question, "res"),
-                                        .ctx = json_object_get(question, "ctx")};
-    int64_t used[RV_POLICY_LIMITS_MAX] = {0};
-    json_t *answer = rv_policy_explain(policy, &request, used, RV_POLICY_LIMITS_MAX);
-    json_dumpf(answer, stdout, JSON_INDENT(2));
-    putchar('\n');
-    bool denied = strcmp(rv_json_str(answer, "verdict", ""), "deny") == 0;
-    json_decref(answer);
-    json_decref(question);
-    rv_policy_destroy(policy);
-    return denied ? 3 : 0;
 }
 
 int cmd_policy_load(struct cli *cli)
@@ -334,8 +417,8 @@ static enum rv_code publish_one(struct cli *cli, struct node *node, struct admin
                                 const char *path, struct rv_error *err)
 {
     size_t length = 0;
-    enum rv_code code = cli_read_file(path, RV_AGENT_SOURCE_MAX, cli->arena, &admin->agent_source,
-                                      &length, err);
+    enum rv_code code =
+        cli_read_file(path, RV_AGENT_SOURCE_MAX, cli->arena, &admin->agent_source, &length, err);
     if (code == RV_OK) {
         code = rv_agent_load(admin->agent_source, length, "agent.lua", &admin->agent, err);
     }
@@ -345,7 +428,8 @@ static enum rv_code publish_one(struct cli *cli, struct node *node, struct admin
     json_array_foreach(json_object_get(manifest, "uses"), i, action)
     {
         if (code == RV_OK && erp_command_find(json_string_value(action)) == NULL) {
-            code = rv_fail(err, RV_INVALID, "field \"uses\" names an action that does not exist: \"%s\"",
+            code = rv_fail(err, RV_INVALID,
+                           "field \"uses\" names an action that does not exist: \"%s\"",
                            json_string_value(action));
         }
     }
@@ -386,8 +470,8 @@ int cmd_agent_publish(struct cli *cli)
         code = place_node(cli, &node, &err);
     }
     for (int i = 0; i < cli->argc && code == RV_OK; i++) {
-        struct admin admin = {.what = "agent.publish", .person = person,
-                              .owner = owner != NULL ? owner : person};
+        struct admin admin = {
+            .what = "agent.publish", .person = person, .owner = owner != NULL ? owner : person};
         admin.unit.tenant = tenant;
         code = publish_one(cli, node, &admin, cli->argv[i], &err);
     }

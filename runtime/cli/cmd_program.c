@@ -104,12 +104,12 @@ int cmd_bench(struct cli *cli)
     path[length] = '\0';
     memcpy(strrchr(path, '/') + 1, program, sizeof program);
     char json[] = "--json";
-    char *argv[8] = {path};
+    char *argv[16] = {path};
     int count = 1;
     if (cli->argc > 0) {
         argv[count++] = cli->argv[0];
     }
-    static const char *const passed_on[] = {"--seconds", "--case"};
+    static const char *const passed_on[] = {"--seconds", "--case", "--kills", "--stops", "--seed"};
     for (size_t i = 0; i < RV_COUNT(passed_on); i++) {
         const char *value = cli_option(cli, passed_on[i]);
         if (value != NULL) {

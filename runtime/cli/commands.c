@@ -40,7 +40,8 @@ const struct cli_command cli_commands[] = {
      NULL},
     {"policy", "check", "FILE", "what is wrong or doubtful in a bundle", cmd_policy_check, NULL,
      NULL},
-    {"policy", "test", "FILE", "run the tests a bundle carries", cmd_policy_test, NULL, NULL},
+    {"policy", "test", "FILE [CASES]...", "run a bundle's own tests and files of cases",
+     cmd_policy_test, NULL, "Without CASES: cases/*.lua and *.cases.lua beside the bundle."},
     {"policy", "explain", "FILE QUESTION.json", "why a question is allowed, held or denied",
      cmd_policy_explain, NULL, NULL},
     {"agent", "check", "[FILE]...", "what is wrong with an agent, with line and field",
@@ -48,9 +49,9 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"actions", NULL, "lists the actions an agent may name in \"uses\""},
              {"exceptions", NULL, "lists the exceptions it may name in \"handles\""}),
      "Needs no database.  Exit status 0: good; 1: a mistake, named; 2: no such file."},
-    {"agent", "test", "AGENT.lua|DIR...", "run the cases of agents",
-     cmd_agent_test, NULL,
-     "The cases are the files in the folder \"cases\" beside agent.lua: what the world answers, and\n"
+    {"agent", "test", "AGENT.lua|DIR...", "run the cases of agents", cmd_agent_test, NULL,
+     "The cases are the files in the folder \"cases\" beside agent.lua: what the world answers, "
+     "and\n"
      "what must be proposed.  DIR is the folder of an agent or a folder of such folders.  Every\n"
      "question must be one that can be answered, every action must pass its schema.\n"
      "\n"
@@ -63,7 +64,8 @@ const struct cli_command cli_commands[] = {
      "      actions = { { action = \"invoice.hold\", args = { invoice = 42 } } } },\n"
      "  }\n"
      "\n"
-     "More in agents/README.md.  Needs no database.  Exit status 0: all passed; 1: some failed, and\n"
+     "More in agents/README.md.  Needs no database.  Exit status 0: all passed; 1: some failed, "
+     "and\n"
      "what differs is printed; 2: there is no such file."},
     {"agent", "publish", "FILE...", "check and activate agents", cmd_agent_publish,
      OPTIONS({"owner", "PERSON", "who answers for them"}), NULL},
@@ -159,6 +161,10 @@ const struct cli_command cli_commands[] = {
      "The server listens on a unix socket only, runs on between commands and never as root.\n"
      "Commands that need it start it by themselves."},
     {"db", "stop", "", "stop reeve's own PostgreSQL cleanly", cmd_db_stop, NULL, NULL},
+    {"db", "remove", "", "delete reeve's own PostgreSQL with everything in it", cmd_db_remove,
+     OPTIONS({"yes", NULL, "without it only says what would be deleted"},
+             {"orphaned", NULL, "instead those whose state directory is gone (root's)"}),
+     "The keys in the state directory stay.  There is no way back but a backup."},
     {"db", "status", "", "whether the database runs, and where", cmd_db_status, NULL,
      "Exit status 4 when it does not run."},
     {"db", "uri", "", "print the connection string, for psql and scripts", cmd_db_uri, NULL, NULL},
@@ -177,7 +183,10 @@ const struct cli_command cli_commands[] = {
      "Each line is ok, degraded (reeve works) or missing (it does not).\n"
      "Exit status 1 when something is missing."},
     {"bench", NULL, "[NAME]", "measure (runs reeve-bench)", cmd_bench,
-     OPTIONS({"seconds", "S", "how long each case runs"}, {"case", "CASE", "only this one"}),
+     OPTIONS({"seconds", "S", "how long each case runs"}, {"case", "CASE", "only this one"},
+             {"kills", "N", "of reeve, for crash"},
+             {"stops", "N", "of PostgreSQL without warning, for crash"},
+             {"seed", "N", "of chance, for crash; printed when left out"}),
      "Without a name it lists what there is.  With --json one object a line:\n"
      "{\"bench\":...,\"case\":...,\"metric\":...,\"value\":...,\"unit\":...}"},
     {"version", NULL, "", "print the version", cmd_version,

@@ -399,6 +399,10 @@ static void process(struct rv_link *link)
             continue;
         }
         ended = false;
+        if (link->answered) {
+            expect_pop(
+                link); /* a sync sent after a failure swallows the NULL between two results */
+        }
         struct expect *expect = expect_head(link);
         if (PQresultStatus(pg) == PGRES_PIPELINE_SYNC) {
             RV_ASSERT(expect->kind == EXPECT_SYNC || expect->kind == EXPECT_ROLLBACK_SYNC);

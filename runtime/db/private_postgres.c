@@ -45,8 +45,6 @@ enum {
     BASE_MAX = RV_PRIVATE_PATH_MAX - 64 /* room for the names inside */
 };
 
-#define SPARE_ROOT "/var/lib/reeve"
-
 enum operation { START, STOP, STATUS };
 
 struct reply {
@@ -65,6 +63,7 @@ static void spare_place(const char *wanted, char out[RV_PRIVATE_PATH_MAX]);
 static bool has_cluster(const char *base);
 static enum rv_code make_folder(const struct private_place *place, const char *state_dir,
                                 const char *base, struct rv_error *err);
+static void note_owner(const char *spare, const char *state_dir);
 static enum rv_code settle(struct private_place *place, const char *base, struct rv_error *err);
 static enum rv_code ask_worker(enum operation operation, struct private_place *place,
                                const char *bin_dir, struct reply *reply, struct rv_error *err);
@@ -133,7 +132,10 @@ static enum rv_code serve(enum operation operation,
             continue;
         }
         if (operation == START) {
-            code = make_folder(&place, is_spare ? SPARE_ROOT : state, candidates[i], err);
+            code = make_folder(&place, is_spare ? PRIVATE_SPARE_ROOT : state, candidates[i], err);
+        }
+        if (code == RV_OK && operation == START && is_spare) {
+            note_owner(candidates[i], state);
         }
         if (code == RV_OK) {
             code = settle(&place, candidates[i], err);
@@ -225,7 +227,7 @@ static void spare_place(const char *wanted, char out[RV_PRIVATE_PATH_MAX])
 {
     char hash[HASH_DIGITS + 1];
     short_hash(wanted, hash);
-    snprintf(out, RV_PRIVATE_PATH_MAX, "%s/private-%s", SPARE_ROOT, hash);
+    snprintf(out, RV_PRIVATE_PATH_MAX, PRIVATE_SPARE_ROOT "/" PRIVATE_SPARE_BEGIN "%s", hash);
 }
 
 static bool has_cluster(const char *base)
@@ -323,6 +325,23 @@ static enum rv_code make_folder(const struct private_place *place, const char *s
         return rv_fail_errno(err, errno, "give \"%s\" to \"%s\"", base, place->user);
     }
     return RV_OK;
+}
+
+/* So that a cluster whose state directory was deleted can be told from one that is in use.  Only a
+ * convenience: without it the cluster works, and is of unknown owner. */
+static void note_owner(const char *spare, const char *state_dir)
+{
+    char path[RV_PRIVATE_PATH_MAX];
+    private_join(path, spare, PRIVATE_OWNER_FILE);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return;
+    }
+    size_t length = strlen(state_dir);
+    if (write(fd, state_dir, length) != (ssize_t)length) {
+        unlink(path);
+    }
+    close(fd);
 }
 
 /* All the paths of the place, from the real path of `base`. */

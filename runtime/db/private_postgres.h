@@ -66,6 +66,23 @@ RV_MUST enum rv_code rv_private_postgres_status(const struct rv_private_postgres
                                                 struct rv_private_postgres_status *out,
                                                 struct rv_error *err);
 
+/* Stops it and deletes the cluster with everything in it.  RV_NOT_FOUND when there is none. */
+RV_MUST enum rv_code rv_private_postgres_remove(const struct rv_private_postgres_options *options,
+                                                struct rv_private_postgres_status *out,
+                                                struct rv_error *err);
+
+/* Clusters that lie outside their state directory (root's, see private_postgres.c), one call each;
+ * `state_dir` is "" when an older version made it and did not say for whom, `gone` when that folder
+ * is there no more: then nobody will ever use the cluster again.  None where there are none. */
+struct rv_private_postgres_spare {
+    const char *place;
+    const char *state_dir;
+    bool gone;
+};
+void rv_private_postgres_spares(void (*each)(void *data,
+                                             const struct rv_private_postgres_spare *spare),
+                                void *data);
+
 const char *rv_private_postgres_state_name(enum rv_private_postgres_state state);
 
 #endif

@@ -1,18 +1,18 @@
 /* gate.c -- the door: one unit of the committer per request, decided inside its transaction.
  *
- *   submit          schema check, keys, loads: gate_load (policy, log, approval), the command's state
- *   more_loads      facts -> which limits apply -> how much of them is used
- *   decide          budget > policy > approval > books > rows        (pure, repeatable)
- *   done            commit acknowledged: tell the caller
+ *   submit          schema check, keys, loads: gate_load (policy, log, approval), the command's
+ * state more_loads      facts -> which limits apply -> how much of them is used decide budget >
+ * policy > approval > books > rows        (pure, repeatable) done            commit acknowledged:
+ * tell the caller
  *
- * A command with a `look` (erp/command/command.h) goes through decide once without effect, so that only
- * who may act makes the database work; then the look is taken on a reader and its portions are committed
- * one after the other, each judged again.  They are one action: the decision is recorded with the first
- * portion, the outcome and the answer with the last.
+ * A command with a `look` (erp/command/command.h) goes through decide once without effect, so that
+ * only who may act makes the database work; then the look is taken on a reader and its portions are
+ * committed one after the other, each judged again.  They are one action: the decision is recorded
+ * with the first portion, the outcome and the answer with the last.
  *
- * The tenant's active policy is read inside the transaction; when it is not the compiled one we have,
- * the unit gives up without writing, the bundle is fetched and compiled, and the request starts again:
- * a decision is never made under a policy that is not active in its own transaction.
+ * The tenant's active policy is read inside the transaction; when it is not the compiled one we
+ * have, the unit gives up without writing, the bundle is fetched and compiled, and the request
+ * starts again: a decision is never made under a policy that is not active in its own transaction.
  *
  * What is not here: the language of policies (policy.h), the books (erp/command), who may vote
  * (runtime/approval), what a run does with the answer (runtime/run).
@@ -33,9 +33,9 @@
 #include <string.h>
 
 enum {
-    GATE_POLICY_FETCHES_MAX = 8,          /* a bundle that moves more often than this is an attack */
-    GATE_OP_ARENA_MAX = 64 << 20,         /* one request with its facts and dry run */
-    GATE_LOOK_MS = 600 * 1000,            /* a look over a whole company; as a session's statements */
+    GATE_POLICY_FETCHES_MAX = 8,  /* a bundle that moves more often than this is an attack */
+    GATE_OP_ARENA_MAX = 64 << 20, /* one request with its facts and dry run */
+    GATE_LOOK_MS = 600 * 1000,    /* a look over a whole company; as a session's statements */
     GATE_APPROVAL_EXPIRY_DEFAULT_S = 86400 /* only when a rule forgot: the loader refuses that */
 };
 
@@ -95,7 +95,8 @@ static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, st
 
 const char *rv_gate_result_name(enum rv_gate_result result)
 {
-    static const char *const names[] = {"executed", "held", "denied", "refused", "void", "repeated"};
+    static const char *const names[] = {"executed", "held", "denied",
+                                        "refused",  "void", "repeated"};
     return names[result];
 }
 
@@ -199,7 +200,7 @@ static void refuse_early(struct rv_gate *gate, struct rv_gate_request *request, 
 {
     (void)gate;
     struct rv_gate_outcome outcome = {
-        .result = RV_GATE_REFUSED, .code = code, .message = err->message};
+        .result = RV_GATE_REFUSED, .code = code, .message = err->message, .hint = err->hint};
     request->done(request, code, &outcome, err);
 }
 
@@ -228,8 +229,8 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
     enum rv_code code = RV_OK;
     if (command == NULL) {
         code = rv_fail(&err, RV_NOT_FOUND, "no action named \"%s\"", request->action);
-        rv_hint(&err, "See `reeve help actions` for the catalogue.");
-    } else {
+        rv_hint(&err, "`reeve agent check --actions` lists the catalogue.");
+    } else if ((code = rv_command_id_check(request->command_id, &err)) == RV_OK) {
         code = erp_command_check(command, request->args, &err);
     }
     if (code != RV_OK) {
@@ -357,21 +358,6 @@ static const char *limit_name(struct op *op, const struct rv_policy_limit *limit
     return rv_arena_printf(op->step, "%s|%s", limit->rule, limit->key);
 }
 
-static int64_t held_by_approval(const json_t *approval, const struct rv_policy_limit *limit)
-{
-    int64_t held = 0;
-    size_t i;
-    json_t *entry;
-    json_array_foreach(json_object_get(approval, "limits"), i, entry)
-    {
-        if (strcmp(rv_json_str(entry, "rule", ""), limit->rule) == 0 &&
-            strcmp(rv_json_str(entry, "key", ""), limit->key) == 0) {
-            held += rv_json_int(entry, "adds", 0);
-        }
-    }
-    return held;
-}
-
 static void limits_used(struct op *op, struct rv_batch *batch, const json_t *approval,
                         int64_t used[RV_POLICY_LIMITS_MAX])
 {
@@ -380,7 +366,7 @@ static void limits_used(struct op *op, struct rv_batch *batch, const json_t *app
     for (int i = 0; i < op->limit_count; i++) {
         used[i] = json_integer_value(json_array_get(loaded, (size_t)i)) +
                   rv_json_int(limits->taken, limit_name(op, &op->limits[i]), 0) -
-                  held_by_approval(approval, &op->limits[i]) -
+                  rv_limits_held(json_object_get(approval, "limits"), &op->limits[i]) -
                   (op->portion > 0 ? op->limits[i].adds : 0); /* taken with the first portion */
     }
 }
@@ -519,6 +505,7 @@ static void refused(struct op *op, enum rv_code code, const struct rv_error *err
     op->outcome.result = RV_GATE_REFUSED;
     op->outcome.code = code;
     op->outcome.message = op->message;
+    op->outcome.hint = rv_arena_strdup(op->step, err->hint);
 }
 
 static int64_t parse_day(const char *text)
@@ -546,7 +533,9 @@ static enum rv_code run_books(struct op *op, struct rv_batch *batch, const json_
     if (state == NULL) {
         const char *keys[ERP_KEYS_MAX];
         int count = op->command->keys(op->request->args, op->step, keys);
-        return rv_fail(err, RV_NOT_FOUND, "there is no %s", count > 0 ? keys[0] : "such document");
+        rv_fail(err, RV_NOT_FOUND, "there is no %s", count > 0 ? keys[0] : "such document");
+        rv_hint(err, "Give the id of one that this company has.");
+        return RV_NOT_FOUND;
     }
     return op->command->decide(&context, op->request->args, state, &op->books, err);
 }
@@ -562,8 +551,8 @@ static void log_command(struct op *op, struct rv_batch *batch, const struct rv_h
 {
     json_t *answer = op->outcome.result == RV_GATE_EXECUTED
                          ? json_incref(op->books.answer)
-                         : json_pack("{s:s,s:s}", "code", rv_code_name(op->outcome.code),
-                                     "message", op->message);
+                         : json_pack("{s:s,s:s}", "code", rv_code_name(op->outcome.code), "message",
+                                     op->message);
     struct rv_args *rows = rv_batch_rows(batch, &rv_sql_command_log_append);
     rv_args_text(rows, 2, op->request->command_id);
     rv_args_text(rows, 3, op->command->name);
@@ -587,7 +576,8 @@ static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *st
     const struct rv_gate_request *request = op->request;
     struct rv_head *head = rv_batch_head(batch);
     const struct rv_verdict *verdict = &op->verdict;
-    int64_t lifetime_s = verdict->expires_s > 0 ? verdict->expires_s : GATE_APPROVAL_EXPIRY_DEFAULT_S;
+    int64_t lifetime_s =
+        verdict->expires_s > 0 ? verdict->expires_s : GATE_APPROVAL_EXPIRY_DEFAULT_S;
     const char *who = rv_principal_text(&request->principal, op->step);
     json_t *rules = rv_verdict_rules_json(verdict);
     struct rv_binding binding = {
@@ -699,7 +689,8 @@ static void execute(struct op *op, struct rv_batch *batch, const json_t *approva
     append_events(op, batch);
     if (op->first_event != 0) {
         op->outcome.first_event = op->first_event;
-        op->outcome.last_event = op->outcome.last_event != 0 ? op->outcome.last_event : op->last_event;
+        op->outcome.last_event =
+            op->outcome.last_event != 0 ? op->outcome.last_event : op->last_event;
     }
     if (op->portion == 0) {
         limits_take(op, batch, false, NULL);
@@ -730,7 +721,8 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
     }
     op->outcome.stored = true;
     json_decref(op->sum);
-    op->outcome.answer = op->sum = json_incref(json_object_get(log, "answer")); /* outlives the load */
+    op->outcome.answer = op->sum =
+        json_incref(json_object_get(log, "answer")); /* outlives the load */
     if (strcmp(rv_json_str(log, "outcome", ""), "applied") == 0) {
         op->outcome.result = RV_GATE_REPEATED;
         op->outcome.first_event = rv_json_int(log, "first", 0);
@@ -743,7 +735,8 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
     return RV_OK;
 }
 
-/* Decides and fills op->outcome; the rows of an effect are appended here, its records by the caller. */
+/* Decides and fills op->outcome; the rows of an effect are appended here, its records by the
+ * caller. */
 static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct rv_error *err)
 {
     const json_t *state = load_state(op, LOAD_STATE);
@@ -821,8 +814,9 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     }
     bool executed = op->outcome.result == RV_GATE_EXECUTED;
     if (op->portion > 0 && !executed) {
-        op->outcome.message = rv_arena_printf(op->step, "after %zu of %zu portions: %s", op->portion,
-                                              json_array_size(op->portions), op->message);
+        op->outcome.message =
+            rv_arena_printf(op->step, "after %zu of %zu portions: %s", op->portion,
+                            json_array_size(op->portions), op->message);
     }
     if (op->portion == 0 || op->outcome.result == RV_GATE_DENIED) {
         op->decision = rv_record_decision(batch, &request->principal, request->action, &args_digest,
@@ -839,10 +833,12 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_status_set);
         rv_args_i64(rows, 2, request->approval);
         rv_args_text(rows, 3, "void");
-        rv_limits_release(batch, json_object_get(json_object_get(load_state(op, LOAD_GATE), "approval"),
-                                              "limits"));
+        rv_limits_release(
+            batch,
+            json_object_get(json_object_get(load_state(op, LOAD_GATE), "approval"), "limits"));
     }
-    rv_record_outcome(batch, op->decision, request->action, &op->outcome, request->run, request->seq);
+    rv_record_outcome(batch, op->decision, request->action, &op->outcome, request->run,
+                      request->seq);
     if (request->append != NULL) {
         request->append(request, batch, &op->outcome);
     }
@@ -856,8 +852,8 @@ static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, st
     if (op->stale) {
         return rv_fail(err, RV_CONFLICT, "the active policy is being fetched");
     }
-    enum rv_code code = rv_budget_check(pass->budget, 0, 1, pass->tokens, 0,
-                                        rv_batch_head(batch)->now_us, err);
+    enum rv_code code =
+        rv_budget_check(pass->budget, 0, 1, pass->tokens, 0, rv_batch_head(batch)->now_us, err);
     if (code != RV_OK) {
         return code;
     }
@@ -886,9 +882,9 @@ static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, st
         op->outcome.code = RV_DENIED;
         op->outcome.message = op->message;
     }
-    int64_t decision = rv_record_decision(batch, &pass->principal, pass->action, &digest,
-                                          &op->verdict, policy_hex(op), 0, NULL, pass->run,
-                                          pass->seq);
+    int64_t decision =
+        rv_record_decision(batch, &pass->principal, pass->action, &digest, &op->verdict,
+                           policy_hex(op), 0, NULL, pass->run, pass->seq);
     rv_record_outcome(batch, decision, pass->action, &op->outcome, pass->run, pass->seq);
     return RV_OK;
 }
@@ -947,8 +943,8 @@ static void op_done(struct rv_unit *unit, enum rv_code code, const struct rv_err
     if (code == RV_CONFLICT && op->unlooked) {
         struct rv_args *args = rv_args_create(op->command->look);
         rv_args_json(args, 2, op->request->args);
-        rv_db_query_within(op->gate->db, unit->tenant, op->command->look, args, GATE_LOOK_MS, on_look,
-                           op);
+        rv_db_query_within(op->gate->db, unit->tenant, op->command->look, args, GATE_LOOK_MS,
+                           on_look, op);
         return;
     }
     if (code == RV_OK && op->request != NULL && op->outcome.result == RV_GATE_EXECUTED &&

@@ -73,12 +73,15 @@ const char *rv_gate_result_name(enum rv_gate_result result);
 
 struct rv_gate_request;
 
+enum { RV_COMMAND_ID_MAX = 200 };
+
 /* What the door said.  Everything is borrowed until the callback returns. */
 struct rv_gate_outcome {
     enum rv_gate_result result;
     bool stored;         /* an earlier answer to the same command id, not a new decision */
     enum rv_code code;   /* why not, for DENIED, REFUSED, VOID */
     const char *message; /* one sentence */
+    const char *hint;    /* what to do about it; NULL or "" when nobody said */
     const struct rv_verdict *verdict; /* NULL when the budget refused */
     int64_t approval;                 /* HELD: the approval to wait for */
     int64_t expires_us;               /* HELD: when the answer becomes no */
@@ -90,12 +93,12 @@ struct rv_gate_outcome {
 struct rv_gate_request {
     int32_t tenant;
     struct rv_principal principal;
-    const char *action; /* a command of the ERP catalogue */
-    json_t *args;       /* borrowed until done; defaults are filled in */
-    const char
-        *command_id;    /* idempotency key: "run:<id>:<seq>" or the client's; unique per tenant */
-    const char *reason; /* may be NULL */
-    const json_t *evidence;    /* array of strings; may be NULL */
+    const char *action;     /* a command of the ERP catalogue */
+    json_t *args;           /* borrowed until done; defaults are filled in */
+    const char *command_id; /* idempotency key: "run:<id>:<seq>" or the client's; unique per tenant;
+                               1 to RV_COMMAND_ID_MAX bytes of UTF-8 without control characters */
+    const char *reason;     /* may be NULL */
+    const json_t *evidence; /* array of strings; may be NULL */
     const char *exception_key; /* hex; may be NULL */
     const json_t *labels;      /* taint of arguments by name: {"iban":"external"}; may be NULL */
     int64_t approval;          /* 0, or the approval that was granted for exactly this */

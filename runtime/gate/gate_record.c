@@ -179,6 +179,39 @@ int64_t rv_record_outcome(struct rv_batch *batch, int64_t decision_seq, const ch
     return record;
 }
 
+int64_t rv_limits_held(const json_t *reservations, const struct rv_policy_limit *limit)
+{
+    int64_t held = 0;
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)reservations, i, entry)
+    {
+        if (strcmp(rv_json_str(entry, "rule", ""), limit->rule) == 0 &&
+            strcmp(rv_json_str(entry, "key", ""), limit->key) == 0) {
+            held += rv_json_int(entry, "adds", 0);
+        }
+    }
+    return held;
+}
+
+enum rv_code rv_command_id_check(const char *id, struct rv_error *err)
+{
+    json_t *text = json_string(id); /* NULL when it is no UTF-8 */
+    size_t length = json_string_length(text);
+    bool clean = text != NULL && length >= 1 && length <= RV_COMMAND_ID_MAX;
+    for (size_t i = 0; clean && i < length; i++) {
+        clean = (unsigned char)id[i] >= 0x20 && id[i] != 0x7f;
+    }
+    json_decref(text);
+    if (!clean) {
+        rv_fail(err, RV_INVALID, "the command id must be 1 to %d bytes of plain text",
+                RV_COMMAND_ID_MAX);
+        rv_hint(err, "Any text of your own does that names this command and no other.");
+        return RV_INVALID;
+    }
+    return RV_OK;
+}
+
 void rv_limits_release(struct rv_batch *batch, const json_t *reservations)
 {
     size_t i;

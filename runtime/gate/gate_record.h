@@ -43,6 +43,10 @@ int64_t rv_record_decision(struct rv_batch *batch, const struct rv_principal *pr
 int64_t rv_record_outcome(struct rv_batch *batch, int64_t decision_seq, const char *action,
                           const struct rv_gate_outcome *outcome, int64_t run, int32_t seq);
 
+/* What an approval's reservations hold of one limit. */
+int64_t rv_limits_held(const json_t *reservations, const struct rv_policy_limit *limit);
+/* RV_INVALID unless the id is one to RV_COMMAND_ID_MAX bytes of clean UTF-8. */
+RV_MUST enum rv_code rv_command_id_check(const char *id, struct rv_error *err);
 /* Gives back what a held approval had reserved: [{rule,key,bucket_us,adds}]. */
 void rv_limits_release(struct rv_batch *batch, const json_t *reservations);
 

@@ -104,6 +104,10 @@ void rv_policy_decide(const struct rv_policy *policy, const struct rv_policy_fac
 json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy_request *request,
                           const int64_t *used, int used_count);
 
+/* Data as people write it in tests and questions: a text such as "12.50 EUR" is the amount it says.
+ * New reference; NULL when it holds a word of the language. */
+json_t *rv_policy_data(const json_t *data);
+
 /* Static findings: [{severity:"error"|"warning"|"note", rule, line, finding, witness}].  `actions`
  * is a NULL-terminated list of the catalogue or NULL; `members` {role: people} or NULL.  New
  * reference. */

@@ -709,7 +709,7 @@ enum rv_code policy_canonical(const json_t *tree, const char *file, json_t **can
 /* ---- tests ---- */
 
 /* Words in test data become what the door would see; "12.50 EUR" is taken for the amount it is. */
-static json_t *test_data(const json_t *tree)
+json_t *rv_policy_data(const json_t *tree)
 {
     json_t *money = policy_term_money(tree, NULL);
     if (money != NULL) {
@@ -718,7 +718,7 @@ static json_t *test_data(const json_t *tree)
     if (json_is_array(tree)) {
         json_t *list = json_array();
         for (size_t i = 0; i < json_array_size(tree); i++) {
-            json_t *item = test_data(json_array_get(tree, i));
+            json_t *item = rv_policy_data(json_array_get(tree, i));
             if (item == NULL) {
                 json_decref(list);
                 return NULL;
@@ -733,7 +733,7 @@ static json_t *test_data(const json_t *tree)
         json_t *value;
         json_object_foreach(policy_json(tree), name, value)
         {
-            json_t *inner = object == NULL ? NULL : test_data(value);
+            json_t *inner = object == NULL ? NULL : rv_policy_data(value);
             if (inner == NULL) {
                 json_decref(object);
                 return NULL;
@@ -797,7 +797,7 @@ enum rv_code policy_canonical_test(const json_t *item, const char *file, json_t 
                                "Name one of agent, person, system, and the action.");
     }
     enum rv_code code = check_expect(&place, json_object_get(body, "expect"));
-    json_t *data = code == RV_OK ? test_data(body) : NULL;
+    json_t *data = code == RV_OK ? rv_policy_data(body) : NULL;
     if (code == RV_OK && data == NULL) {
         return policy_complain(&place, "arg", "holds a word that is no data",
                                "Use texts, integers, true, false, tables and money\"12.50 EUR\".");

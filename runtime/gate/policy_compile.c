@@ -11,7 +11,7 @@
  * actions or other roles are never touched, so cost follows the rules that apply and not the
  * bundle's size.
  */
-#include "runtime/gate/policy_private.h"
+#include "runtime/gate/policy_table.h"
 
 #include <stdlib.h>
 #include <string.h>

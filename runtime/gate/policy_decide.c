@@ -14,7 +14,7 @@
  * Verdict: any deny -> deny; no permit -> deny; any hold -> hold, merged over all rules that ask;
  * else allow.  Attributes are looked up when the first condition asks, and once.
  */
-#include "runtime/gate/policy_private.h"
+#include "runtime/gate/policy_table.h"
 
 #include <string.h>
 
@@ -453,7 +453,7 @@ static bool covers(const char *outer, const char *inner)
 /* The weakest label on the argument, on what holds it and on what it holds.  Without any: a
  * person's own entry counts as "user", the machine's as "system", an agent's as the weakest there
  * is. */
-static int argument_rank(const struct rv_policy_facts *facts, const char *argument)
+int policy_argument_rank(const struct rv_policy_facts *facts, const char *argument)
 {
     int rank = -1;
     const char *name;
@@ -495,7 +495,7 @@ enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts,
     for (int i = 0; i < rule->sink_count; i++) {
         const struct policy_value *value = policy_resolve(facts, rule->sink_slots[i]);
         bool nothing = value->type == POLICY_ABSENT && !hidden(facts, rule->sink_slots[i]);
-        if (nothing || argument_rank(facts, rule->sink_names[i]) >= rule->need) {
+        if (nothing || policy_argument_rank(facts, rule->sink_names[i]) >= rule->need) {
             continue; /* nothing flows, or from a source that is trusted enough */
         }
         if (rule->endorse != POLICY_NONE) {

@@ -1,9 +1,11 @@
 /* policy_explain.c -- why a decision came out as it did, and the smallest change that flips it.
  *
  *   {"verdict":"deny",
- *    "because":[{"rule":"no_permit","why":"default"}],
+ *    "because":[{"rule":"no_permit","why":"default"},
+ *               {"rule":"over5k","why":"approve","line":12,"note":"…",       what the rule looked
+ * at: "conditions":[{"condition":"arg.amount > 5000.00 EUR","found":"7200.00 EUR"}]}],
  *    "matched":["payee.trusted"],                        rules about this request that hold
- *    "limits":[{"rule","key","used","adds","cap"}],
+ *    "limits":[{"rule","key","used","adds","cap","text"}],
  *    "nearest":[{"rule":"pay.normal","kind":"permit",
  *                "failed":[{"condition":"arg.amount <= 5000.00 EUR","found":"7200.00 EUR"}]}],
  *    "elsewhere":["clerk.pay"],                          permits of the action for other principals
@@ -128,6 +130,30 @@ static void failed_atoms(const struct rv_policy_facts *facts, uint32_t index, bo
                                          is == POLICY_ERROR));
 }
 
+/* Every atom of a condition with what it saw: the facts a rule rests on. */
+static void all_atoms(const struct rv_policy_facts *facts, uint32_t index, json_t *out)
+{
+    const struct policy_node *node = &facts->policy->nodes[index];
+    if (json_array_size(out) >= EXPLAIN_ATOMS_MAX) {
+        return;
+    }
+    if (node->op <= POLICY_NONE_OF) {
+        for (uint32_t i = 0; i < node->count; i++) {
+            all_atoms(facts, node->first + i, out);
+        }
+        return;
+    }
+    struct rv_buf text;
+    rv_buf_init(&text, RV_POLICY_SOURCE_MAX);
+    condition_text(&text, facts->policy, node);
+    enum policy_truth is = policy_evaluate(facts, index);
+    json_array_append_new(out, json_pack("{s:o,s:o,s:s}", "condition", buf_json(&text), "found",
+                                         value_json(policy_resolve(facts, node->slot)), "holds",
+                                         is == POLICY_YES  ? "yes"
+                                         : is == POLICY_NO ? "no"
+                                                           : "error"));
+}
+
 /* Permits about this action and principal that did not hold, fewest failed conditions first. */
 static json_t *nearest(const struct rv_policy_facts *facts)
 {
@@ -234,9 +260,11 @@ static bool changeable(const struct search *search, uint16_t slot)
     if (place->root == POLICY_ROOT_ME || place->parent == POLICY_NONE) {
         return false;
     }
+    bool money = policy_resolve(search->facts, slot)->type == POLICY_MONEY;
     for (int i = 0; i < policy->slot_count; i++) {
-        if (policy->slots[i].parent == slot) {
-            return false;
+        bool below = policy->slots[i].parent == slot;
+        if (below && !(money && strcmp(policy->slots[i].key, "currency") == 0)) {
+            return false; /* another amount of the same currency leaves the currency as it is */
         }
     }
     return policy->slots[place->parent].parent == POLICY_NONE ||
@@ -259,7 +287,13 @@ static void try_value(struct search *search, uint16_t slot, const struct policy_
         return;
     }
     struct policy_value before = *policy_resolve(search->facts, slot);
-    search->facts->values[slot] = *value;
+    if (before.type == POLICY_MONEY &&
+        (value->type != POLICY_MONEY || value->currency != before.currency)) {
+        return; /* nothing that people would do */
+    }
+    struct policy_value after = *value;
+    after.json = before.type == POLICY_MONEY ? before.json : after.json; /* for its currency */
+    search->facts->values[slot] = after;
     int64_t used[RV_POLICY_LIMITS_MAX];
     int used_count = 0;
     struct rv_verdict verdict = {.kind = RV_DENY};
@@ -368,12 +402,59 @@ static json_t *find_flip(struct search *search)
 
 /* ---- the account ---- */
 
-static json_t *because(const struct rv_verdict *verdict)
+/* The argument that a sink does not trust, where it came from and what the record says. */
+static void add_sink(const struct rv_policy_facts *facts, const struct policy_rule *rule,
+                     json_t *out)
 {
+    const char *argument = NULL;
+    if (policy_sink_clean(facts, rule, &argument) != POLICY_NO) {
+        return;
+    }
+    for (int i = 0; i < rule->sink_count; i++) {
+        if (strcmp(rule->sink_names[i], argument) == 0) {
+            json_object_set_new(out, "found",
+                                value_json(policy_resolve(facts, rule->sink_slots[i])));
+        }
+    }
+    json_object_set_new(out, "argument", json_string(argument));
+    json_object_set_new(out, "label",
+                        json_string(policy_labels[policy_argument_rank(facts, argument)]));
+    json_object_set_new(out, "needs", json_string(policy_labels[rule->need]));
+    if (rule->endorse != POLICY_NONE) {
+        json_object_set_new(out, "record_is",
+                            json_string(facts->policy->slots[rule->endorse].path));
+        json_object_set_new(out, "record", value_json(policy_resolve(facts, rule->endorse)));
+    }
+}
+
+static json_t *because(const struct rv_policy_facts *facts, const struct rv_verdict *verdict)
+{
+    const struct rv_policy *policy = facts->policy;
     json_t *list = json_array();
     for (int i = 0; i < verdict->rule_count && i < RV_VERDICT_RULES_MAX; i++) {
-        json_array_append_new(list, json_pack("{s:s,s:s}", "rule", verdict->rules[i].id, "why",
-                                              verdict->rules[i].why));
+        json_t *entry =
+            json_pack("{s:s,s:s}", "rule", verdict->rules[i].id, "why", verdict->rules[i].why);
+        json_array_append_new(list, entry);
+        POLICY_FOR_EACH_CANDIDATE(facts, k)
+        {
+            const struct policy_rule *rule = &policy->rules[k];
+            if (rule->id != verdict->rules[i].id) {
+                continue;
+            }
+            const char *note = rv_json_str(rule->source, "note", NULL);
+            json_object_set_new(entry, "line", json_integer(policy->lines[k]));
+            if (note != NULL) {
+                json_object_set_new(entry, "note", json_string(note));
+            }
+            if (rule->when >= 0) {
+                json_t *atoms = json_array();
+                all_atoms(facts, (uint32_t)rule->when, atoms);
+                json_object_set_new(entry, "conditions", atoms);
+            }
+            if (rule->kind == POLICY_SINK) {
+                add_sink(facts, rule, entry);
+            }
+        }
     }
     return list;
 }
@@ -390,16 +471,37 @@ static json_t *matched(const struct rv_policy_facts *facts)
     return list;
 }
 
-static json_t *limits_json(const struct rv_policy_limit *limits, int count, const int64_t *used,
-                           int used_count)
+static void amount_text(struct rv_buf *out, int64_t number, const char *currency)
+{
+    struct policy_value value = {
+        .type = currency != NULL ? POLICY_MONEY : POLICY_INT, .number = number, .text = currency};
+    value_text(out, &value);
+}
+
+static json_t *limits_json(const struct rv_policy *policy, const struct rv_policy_limit *limits,
+                           int count, const int64_t *used, int used_count)
 {
     json_t *list = json_array();
     for (int i = 0; i < count; i++) {
+        const char *currency = NULL;
+        for (int k = 0; k < policy->rule_count; k++) {
+            if (policy->rules[k].id == limits[i].rule) {
+                currency = policy->rules[k].cap.text;
+            }
+        }
+        int64_t already = i < used_count ? used[i] : 0;
+        struct rv_buf text;
+        rv_buf_init(&text, RV_POLICY_SOURCE_MAX);
+        amount_text(&text, already, currency);
+        rv_buf_str(&text, " used, this adds ");
+        amount_text(&text, limits[i].adds, currency);
+        rv_buf_str(&text, ", the cap is ");
+        amount_text(&text, limits[i].cap, currency);
         json_array_append_new(
-            list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "rule", limits[i].rule, "key",
+            list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "rule", limits[i].rule, "key",
                             limits[i].key, "window_s", (json_int_t)limits[i].window_s, "used",
-                            (json_int_t)(i < used_count ? used[i] : 0), "adds",
-                            (json_int_t)limits[i].adds, "cap", (json_int_t)limits[i].cap));
+                            (json_int_t)already, "adds", (json_int_t)limits[i].adds, "cap",
+                            (json_int_t)limits[i].cap, "text", buf_json(&text)));
     }
     return list;
 }
@@ -426,10 +528,17 @@ json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy
         struct rv_verdict verdict;
         rv_policy_decide(policy, facts, used, used_count, arena, &verdict);
         out = json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "verdict", verdict_names[verdict.kind],
-                        "because", because(&verdict), "matched", matched(facts), "limits",
-                        limits_json(limits, limit_count, used, used_count), "nearest",
+                        "because", because(facts, &verdict), "matched", matched(facts), "limits",
+                        limits_json(policy, limits, limit_count, used, used_count), "nearest",
                         nearest(facts), "elsewhere", elsewhere(facts));
+        json_object_set_new(out, "file", json_string(policy->file));
+        json_object_set_new(out, "action", json_string(facts->action));
         if (verdict.kind == RV_HOLD) {
+            if (verdict.escalate_to != NULL) {
+                json_object_set_new(out, "escalate_to", json_string(verdict.escalate_to));
+                json_object_set_new(out, "escalate_after_s",
+                                    json_integer(verdict.escalate_after_s));
+            }
             json_object_set_new(out, "stages", json_deep_copy(verdict.stages));
             json_object_set_new(out, "expires_s", json_integer(verdict.expires_s));
         }

@@ -1,8 +1,7 @@
 /* policy_private.h -- the compiled form of a bundle; private to runtime/gate/policy_*.c.
  *
  *   Lua text --load--> tree (JSON as written) --canonical--> canonical JSON --compile--> rv_policy
- *                                                                hash ^        decide, limits,
- * explain
+ *                                                     hash ^        decide, limits, explain
  *
  * The compiled form is flat: slots (attributes), nodes (conditions), rules, and an index from
  * (action, principal) to rules.  Literal texts are interned, so that a text comparison at decision
@@ -311,13 +310,6 @@ const struct policy_bucket *policy_bucket_find(const struct rv_policy *policy, u
 bool policy_pattern_matches(const char *pattern, const char *action);
 uint32_t policy_currency(const char *text);
 
-/* policy_table.c: tables for the buckets that hold many rules.  Settling takes the candidates that
- * do not hold away, and marks those that do (or err) where the table knows. */
-void policy_tables_make(struct rv_policy *policy);
-const uint64_t *policy_table_members(const struct policy_table *table);
-void policy_table_settle(const struct policy_table *table, struct rv_policy_facts *facts,
-                         struct rv_arena *arena);
-
 /* policy_decide.c */
 /* As rv_policy_facts_make, without tables: all rules about the request stay candidates, and values
  * may be changed afterwards. */
@@ -326,12 +318,13 @@ RV_MUST enum rv_code policy_facts_plain(const struct rv_policy *policy,
                                         struct rv_arena *arena, struct rv_policy_facts **out,
                                         struct rv_error *err);
 const struct policy_value *policy_resolve(const struct rv_policy_facts *facts, uint16_t slot);
-enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t node);
+enum policy_truth policy_evaluate(const struct rv_policy_facts *facts, uint32_t index);
 enum policy_truth policy_condition(const struct rv_policy_facts *facts,
                                    const struct policy_rule *rule);
 /* YES: every argument is trusted enough; NO: `argument` is not. */
 enum policy_truth policy_sink_clean(const struct rv_policy_facts *facts,
                                     const struct policy_rule *rule, const char **argument);
+int policy_argument_rank(const struct rv_policy_facts *facts, const char *argument);
 struct policy_value policy_value_of(const struct rv_policy *policy, const json_t *json);
 
 /* policy_limits.c: does this limit rule apply, and how much does the request add? */

@@ -15,7 +15,7 @@
  *
  * Sets of rules are bits, numbered as the rules of the bundle, or short lists.
  */
-#include "runtime/gate/policy_private.h"
+#include "runtime/gate/policy_table.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #include "runtime/base/check.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -24,7 +25,7 @@ struct rv_loop {
     uv_async_t wake;
     uv_timer_t once; /* bounds rv_loop_run_once */
     const struct rv_clock *clock;
-    pthread_t thread;
+    _Atomic pthread_t thread; /* runs the loop; others ask whether they are it */
     bool running;
     pthread_mutex_t lock; /* guards the two below */
     struct post *posts;

@@ -32,7 +32,7 @@ struct rv_run_begin {
     const char *const *resolutions; /* commands that may resolve the type, NULL-terminated; or NULL */
 };
 /* RV_CONFLICT: a run for this exception is open already. */
-void rv_run_begin(struct rv_gate *gate, const struct rv_run_begin *begin, rv_run_asked done,
+void rv_run_begin(struct rv_gate *gate, const struct rv_run_begin *asked, rv_run_asked done,
                   void *data);
 
 /* Finds the exception (hex key) and the agent (NULL: the one that handles its type), then begins. */

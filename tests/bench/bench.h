@@ -14,6 +14,8 @@ struct bench_run {
     bool json;
     double seconds;   /* of measuring per case */
     const char *only; /* a case name, or NULL for all */
+    int kills, stops; /* bench_crash; -1: as it likes */
+    int64_t seed;     /* 0: from the clock */
 };
 
 struct bench {

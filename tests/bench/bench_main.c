@@ -175,16 +175,28 @@ void bench_samples_free(struct bench_samples *samples)
 
 static int usage(void)
 {
-    printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n\n");
+    printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
+           "                           [--kills N] [--stops N] [--seed N]     (crash)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);
     }
     return 2;
 }
 
+static int64_t whole_number(const char *text, int64_t most)
+{
+    char *end = NULL;
+    long long number = strtoll(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || number < 0 || number > most) {
+        fprintf(stderr, "\"%s\" is no whole number from 0 to %lld\n", text, (long long)most);
+        exit(2);
+    }
+    return number;
+}
+
 int main(int argc, char **argv)
 {
-    struct bench_run run = {.seconds = 3};
+    struct bench_run run = {.seconds = 3, .kills = -1, .stops = -1};
     const char *name = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
@@ -193,6 +205,12 @@ int main(int argc, char **argv)
             run.seconds = strtod(argv[++i], NULL);
         } else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc) {
             run.only = argv[++i];
+        } else if (strcmp(argv[i], "--kills") == 0 && i + 1 < argc) {
+            run.kills = (int)whole_number(argv[++i], 100000);
+        } else if (strcmp(argv[i], "--stops") == 0 && i + 1 < argc) {
+            run.stops = (int)whole_number(argv[++i], 100000);
+        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            run.seed = whole_number(argv[++i], INT64_MAX);
         } else if (argv[i][0] != '-' && name == NULL) {
             name = argv[i];
         } else {

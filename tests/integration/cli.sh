@@ -62,6 +62,18 @@ gives 0 "and is at this program's schema" reeve db migrate
 has out "0 migrations applied"
 gives 0 "the doctor is content" reeve doctor --json
 has out '"check":"schema","health":"ok"'
+gives 0 "a person makes the keys" reeve audit key
+mv "$REEVE_STATE/audit.key" "$state/kept.key"
+gives 1 "a lost audit key is missed" reeve doctor
+has out "is gone, its public half is there"
+gives 1 "and no new one takes its place" reeve audit key
+mv "$state/kept.key" "$REEVE_STATE/audit.key"
+chmod 644 "$REEVE_STATE/audit.key"
+gives 1 "one that others may read, too" reeve doctor
+has out "chmod 600"
+chmod 600 "$REEVE_STATE/audit.key"
+gives 0 "and then all is well" reeve doctor
+has out "audit key in order"
 gives 0 "it runs" reeve db status --json
 has out '"state":"running"'
 uri=$(reeve db uri)
@@ -71,6 +83,36 @@ gives 2 "somebody else's server is not ours to stop" reeve db stop --database "$
 # what the README shows is what the program takes
 awk -v want=1 '/^```lua/ {n++; on = (n == want); next} /^```/ {on = 0} on' README.md >"$state/agent.lua"
 awk -v want=2 '/^```lua/ {n++; on = (n == want); next} /^```/ {on = 0} on' README.md >"$state/policy.lua"
+# policies: tests, findings and explanations need no database
+gives 0 "the shipped policy passes its tests and cases" reeve policy test policies/default.lua
+has out "policies/cases/people.lua"
+printf 'return cases { test { "wrong", agent = "a", action = "invoice.hold", expect = "deny" } }' >"$state/wrong.lua"
+gives 1 "a case that fails is status 1" reeve policy test policies/default.lua "$state/wrong.lua"
+has out "allow by agents.propose"
+gives 1 "in JSON too" reeve policy test policies/default.lua "$state/wrong.lua" --json
+has out '"name":"wrong","line":1,"ok":false'
+gives 2 "a bundle is no file of cases" reeve policy test policies/default.lua policies/default.lua
+has err "does not return cases"
+gives 0 "the shipped policy has no findings" reeve policy check policies/default.lua
+printf 'return bundle{ name="t",\n permit{id="a", agents="*", action="invoice.hold", wehn=1} }' >"$state/field.lua"
+gives 2 "a wrong field is named with its line" reeve policy check "$state/field.lua"
+has err 'field.lua:2: rule "a": field "wehn"'
+printf 'return bundle{ name="t",\n permit{id="a", agents="*", action="invoice.hodl"} }' >"$state/action.lua"
+gives 1 "an action that does not exist is an error" reeve policy check "$state/action.lua"
+has out 'action.lua:2: error: rule "a": unknown-action'
+printf 'local s = "x" while true do s = s .. s end' >"$state/bomb.lua"
+gives 1 "a bomb is refused by its cap" reeve policy check "$state/bomb.lua"
+has err "bomb.lua: the bundle needs a text longer than 64 KiB"
+echo '{"agent":"price_variance","action":"invoice.accept_variance","args":{"amount":"80 EUR"}}' >"$state/question"
+gives 0 "why a question is held" reeve policy explain policies/default.lua "$state/question"
+has out "variance.manager (approve, policies/default.lua:"
+has out "arg.amount > 50.00 EUR; found 80.00 EUR"
+has out "what would change it: allow if arg.amount were 50.00 EUR"
+gives 0 "in JSON" reeve policy explain policies/default.lua "$state/question" --json
+has out '"verdict":"hold"'
+echo '{"agnet":"price_variance","action":"invoice.hold"}' >"$state/question"
+gives 2 "a question's wrong field is named" reeve policy explain policies/default.lua "$state/question"
+has err 'field "agnet"'
 gives 0 "a company can be made" reeve company create readme
 gives 0 "the README's policy is good" reeve policy load "$state/policy.lua"
 gives 0 "the README's agent is good" reeve agent publish "$state/agent.lua"

@@ -155,6 +155,29 @@ TEST(an_exception_closes_with_its_cause_and_comes_back_with_it)
     erp_world_close(&world);
 }
 
+TEST(a_hostile_document_does_not_stop_detection)
+{
+    struct erp_world world;
+    erp_world_open(&world);
+    /* as large as quantities and prices may be */
+    erp_do(&world, "order.register", an_order("PO-9", "999999999999", "999999999999", 1));
+    erp_do(&world, "invoice.register",
+           an_invoice("I-9", "PO-9", "999999999999", "111111111111", 80000000000000));
+    import_chain(&world);
+    detect(&world, "raised");
+    ck_assert_int_gt(
+        erp_number(&world, "SELECT count(*) FROM exception WHERE summary LIKE '%I-9%'"), 0);
+    ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM exception WHERE type = 'F10'"
+                                        " AND summary LIKE '%RG-77%'"),
+                     1);
+    /* amounts that would not add up in 64 bits are refused at the door */
+    ck_assert_int_eq(
+        erp_try(&world, "invoice.register", an_invoice("I-10", "PO-9", "1", "1", 100000000000001)),
+        RV_INVALID);
+    ck_assert_msg(strstr(world.err.message, "net_minor") != NULL, "%s", world.err.message);
+    erp_world_close(&world);
+}
+
 /* ---- the look, and what happens before it is written ---- */
 
 /* Makes a look that finds `count` exceptions and takes as long as a large company's. */

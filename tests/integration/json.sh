@@ -80,9 +80,8 @@ while read -r name; do
     "policy check") gives 0 "may be empty" policy check policies/default.lua --company acme ;;
     "policy test") gives 0 "" policy test policies/default.lua --company acme ;;
     "policy explain") gives 3 "" policy explain policies/default.lua "$state/question.json" --company acme ;;
+    "agent check" | "agent test") gives 0 "may be empty" $name agents/bank_line/agent.lua --company acme ;;
     "agent publish") gives 0 "" agent publish agents/bank_line/agent.lua --company acme ;;
-    "agent check") gives 0 "" agent check agents/bank_line/agent.lua ;;
-    "agent test") gives 0 "" agent test agents/bank_line ;;
     import) gives 0 "" import "$demo/master.json" --company acme ;;
     do) gives 0 "" do tolerance.set '{"key":"PP","pct_bp":100,"amount":500,"days":0}' --dry-run --company acme ;;
     "run show") gives 0 "" run show "$run" --company acme ;;
@@ -106,7 +105,7 @@ while read -r name; do
     "db stop" | "db remove") ;; # at the end
     bench) ;;                   # a program of its own
     serve)
-        reeve serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &
+        "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &
         served=$!
         for _ in $(seq 100); do [ -s "$state/out" ] && break; sleep 0.1; done
         kill "$served"
@@ -119,6 +118,9 @@ done <"$state/names"
 gives 1 "" run show r_1 --company acme
 gives 2 "" schedule add x --cron nonsense --company acme
 reeve db stop --json >"$state/out"
+reeve db remove --json | grep -q '"removed":false' || fail "reeve db remove --json"
+reeve db remove --yes --json | grep -q '"removed":true' || fail "reeve db remove --yes --json"
+reeve db status --json | grep -q '"state":"absent"' || fail "the removed cluster is still there"
 grep -q '^{.*}$' "$state/out" || fail "reeve db stop --json: $(cat "$state/out")" # nobody left to parse it
 
 [ "$failures" = 0 ] || echo "$failures checks failed"

@@ -244,6 +244,22 @@ TEST(an_ordinary_account_runs_its_own)
 
 /* ---- places ---- */
 
+struct spares {
+    const char *place; /* a path in it */
+    bool found, gone;
+    char state_dir[RV_PRIVATE_PATH_MAX];
+};
+
+static void find_spare(void *data, const struct rv_private_postgres_spare *spare)
+{
+    struct spares *spares = data;
+    if (strncmp(spares->place, spare->place, strlen(spare->place)) == 0) {
+        spares->found = true;
+        spares->gone = spare->gone;
+        snprintf(spares->state_dir, sizeof spares->state_dir, "%s", spare->state_dir);
+    }
+}
+
 TEST(a_place_that_the_account_cannot_reach_is_replaced)
 {
     if (geteuid() != 0) {
@@ -261,12 +277,38 @@ TEST(a_place_that_the_account_cannot_reach_is_replaced)
     ck_assert_int_eq(chmod(closed, 0755), 0); /* a cluster stays where it is */
     must_start(&place);
     ck_assert(!place.status.changed);
-    must_stop(&place);
+    struct spares spares = {.place = place.status.data};
+    rv_private_postgres_spares(find_spare, &spares);
+    ck_assert(spares.found && !spares.gone);
+    /* without its state directory nobody will use it again: it is named, and can be deleted */
     char command[RV_PRIVATE_PATH_MAX + 32];
-    *strrchr(place.status.data, '/') = '\0';
-    snprintf(command, sizeof command, "rm -rf '%s'", place.status.data);
+    snprintf(command, sizeof command, "rm -rf '%s'", place.state);
     ck_assert_int_eq(system(command), 0);
+    spares.found = false;
+    rv_private_postgres_spares(find_spare, &spares);
+    ck_assert(spares.found && spares.gone);
+    ck_assert_int_eq(rv_private_postgres_remove(
+                         &(struct rv_private_postgres_options){.state_dir = spares.state_dir},
+                         &place.status, &place.err),
+                     RV_OK);
+    spares.found = false;
+    rv_private_postgres_spares(find_spare, &spares);
+    ck_assert(!spares.found);
+    ck_assert_int_ne(access(place.status.data, F_OK), 0);
     rmdir("/var/lib/reeve"); /* only when nothing else is there */
+}
+
+TEST(a_removed_cluster_is_gone_and_a_new_one_can_be_made)
+{
+    struct place place = at("removed");
+    must_start(&place);
+    ck_assert_int_eq(rv_private_postgres_remove(&place.options, &place.status, &place.err), RV_OK);
+    ck_assert_int_eq(place.status.state, RV_PRIVATE_ABSENT);
+    ck_assert_int_ne(access(place.status.data, F_OK), 0);
+    ck_assert_int_eq(rv_private_postgres_remove(&place.options, &place.status, NULL), RV_NOT_FOUND);
+    must_start(&place);
+    must_answer(&place);
+    must_stop(&place);
 }
 
 TEST(an_empty_private_folder_of_ours_is_used)

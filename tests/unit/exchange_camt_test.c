@@ -318,6 +318,17 @@ TEST(every_real_statement_is_read_as_expected)
                       report.reason);
         kept_free(&kept);
     }
+    /* a new file of this kind fails here, on purpose */
+    char folder[400];
+    char **names = NULL;
+    snprintf(folder, sizeof folder, "%s/bank/camt", root);
+    int count = folder_names(folder, &names);
+    int found = 0;
+    for (int i = 0; i < count; i++) {
+        found += strncmp(names[i], "camt.053", 8) == 0 || strncmp(names[i], "camt053", 7) == 0;
+    }
+    names_free(names, count);
+    ck_assert_int_eq(found, (int)RV_COUNT(golden));
 }
 
 TEST_MAIN()

@@ -298,6 +298,28 @@ TEST(slow_clients_are_ended_by_deadlines)
                 NULL);
 }
 
+struct counting {
+    struct world *world;
+    atomic_int connections;
+};
+
+static void count_connections(void *data)
+{
+    struct counting *counting = data;
+    atomic_store(&counting->connections, rv_http_server_connections(counting->world->server));
+}
+
+/* Asked on the loop's thread, as everything about a server is. */
+static int connections_of(struct world *world)
+{
+    struct counting counting = {.world = world, .connections = -1};
+    rv_loop_post(world->loop, count_connections, &counting);
+    while (atomic_load(&counting.connections) < 0) {
+        usleep(1000);
+    }
+    return atomic_load(&counting.connections);
+}
+
 static int vanishing_client(struct world *world)
 {
     for (int i = 0; i < 50; i++) {
@@ -313,7 +335,7 @@ static int vanishing_client(struct world *world)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(fd);
     usleep(700000);
-    EXPECT(rv_http_server_connections(world->server) == 0);
+    EXPECT(connections_of(world) == 0);
     fd = dial(world); /* a client that ends its side still gets its answer */
     put(fd, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
     shutdown(fd, SHUT_WR);

@@ -7,7 +7,7 @@ if(BUILD_TESTING)
   find_program(SHELLCHECK_PROGRAM shellcheck)
   if(SHELLCHECK_PROGRAM)
     file(GLOB shell_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*/*.sh)
-    foreach(script install-packages quickstart test format)
+    foreach(script install-packages quickstart test format tidy)
       list(APPEND shell_scripts ${CMAKE_SOURCE_DIR}/scripts/${script})
     endforeach()
     add_test(NAME shellcheck

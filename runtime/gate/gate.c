@@ -194,7 +194,7 @@ static void op_destroy(struct op *op)
 
 /* ---- 0 the way in ---- */
 
-/* Answers without a transaction; never from inside submit's caller: through the loop's queue. */
+/* Answers at once, inside submit: a wrong request never becomes a unit. */
 static void refuse_early(struct rv_gate *gate, struct rv_gate_request *request, enum rv_code code,
                          const struct rv_error *err)
 {
@@ -230,6 +230,9 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
     if (command == NULL) {
         code = rv_fail(&err, RV_NOT_FOUND, "no action named \"%s\"", request->action);
         rv_hint(&err, "`reeve agent check --actions` lists the catalogue.");
+    } else if (request->run == 0 && strncmp(request->command_id, "run:", 4) == 0) {
+        code = rv_fail(&err, RV_INVALID, "a command id that begins with \"run:\" is a run's own step");
+        rv_hint(&err, "Use another prefix, for example the name of your system.");
     } else if ((code = rv_command_id_check(request->command_id, &err)) == RV_OK) {
         code = erp_command_check(command, request->args, &err);
     }

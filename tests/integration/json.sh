@@ -60,7 +60,7 @@ second=$(reeve approval list --json | sed -n '2s/.*"id":"\([^"]*\)".*/\1/p')
 endpoint=$(reeve hook add https://hooks.example.org/a | sed -n 's/^endpoint //p')
 reeve schedule add nightly --cron '0 2 * * *' >/dev/null
 reeve audit prove 0 >"$state/proof"
-echo '{"action":"invoice.post","me":{},"args":{},"res":{},"ctx":{}}' >"$state/question.json"
+echo '{"action":"invoice.post","me":{"kind":"agent","id":"price_variance"},"args":{},"res":{},"ctx":{}}' >"$state/question.json"
 
 reeve help --json >"$state/commands"
 sed 's/.*"noun":"\([^"]*\)","verb":\(null\|"[^"]*"\).*/\1 \2/; s/ null$//; s/"//g' "$state/commands" >"$state/names"

@@ -80,7 +80,6 @@ while read -r name; do
     "policy check") gives 0 "may be empty" policy check policies/default.lua --company acme ;;
     "policy test") gives 0 "" policy test policies/default.lua --company acme ;;
     "policy explain") gives 3 "" policy explain policies/default.lua "$state/question.json" --company acme ;;
-    "agent check" | "agent test") gives 0 "may be empty" $name agents/bank_line/agent.lua --company acme ;;
     "agent publish") gives 0 "" agent publish agents/bank_line/agent.lua --company acme ;;
     "agent check") gives 0 "" agent check agents/bank_line/agent.lua ;;
     "agent test") gives 0 "" agent test agents/bank_line ;;

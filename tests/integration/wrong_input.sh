@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC1010,SC3045  # "reeve do" is a command; dash and bash both have ulimit -v
+# shellcheck disable=SC1010,SC2015,SC3045  # "reeve do" is a command; dash and bash have ulimit -v
 # wrong_input.sh -- what attackers and clumsy people give the program: refused with the rule and a remedy,
 # quickly, in little memory, and with nothing half done; and what is right beside it still goes in.
 # usage: wrong_input.sh REEVE      (from the repository root)

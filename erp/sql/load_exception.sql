@@ -9,5 +9,6 @@ SELECT u.unit, jsonb_build_object(
                    'type', x.type, 'tier', x.tier, 'resource', x.resource),
                'vendor', erp_party_state($1, x.party),
                'amount', jsonb_build_object('minor', coalesce(x.money, 0), 'currency', x.currency))) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN exception x ON x.tenant_id = $1 AND x.key = decode(u.args->>'key', 'hex');
+  FROM (SELECT a.unit, a.args, decode(a.args->>'key', 'hex') AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN exception x ON x.tenant_id = $1 AND x.key = u.key;

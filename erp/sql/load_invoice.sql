@@ -4,8 +4,9 @@
 -- params: tenant int4, unit int4[], args jsonb[]
 SELECT u.unit, jsonb_build_object(
            'invoice', erp_invoice_state($1, i.id), 'facts', erp_invoice_facts($1, i.id)) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN invoice i ON i.tenant_id = $1 AND i.id = (u.args->>'invoice')::bigint;
+  FROM (SELECT a.unit, a.args, (a.args->>'invoice')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN invoice i ON i.tenant_id = $1 AND i.id = u.key;
 
 -- name: load_invoice_post
 -- Lines with the account they would be posted to, roles, locks, and an invoice that is the same one.
@@ -28,8 +29,9 @@ SELECT u.unit, jsonb_build_object(
                        AND o.currency = i.currency AND o.payable = i.payable AND o.id <> i.id
                        AND (o.state IN ('posted', 'paid') OR o.state_before = 'posted')),
            'facts', erp_invoice_facts($1, i.id)) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN invoice i ON i.tenant_id = $1 AND i.id = (u.args->>'invoice')::bigint;
+  FROM (SELECT a.unit, a.args, (a.args->>'invoice')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN invoice i ON i.tenant_id = $1 AND i.id = u.key;
 
 -- name: load_invoice_link
 -- params: tenant int4, unit int4[], args jsonb[]
@@ -40,14 +42,15 @@ SELECT u.unit, jsonb_build_object(
                                           'order_id', l.order_id, 'order_pos', l.order_pos) ORDER BY l.pos)
                        FROM invoice_line l WHERE l.tenant_id = $1 AND l.invoice_id = i.id),
            'order', (SELECT to_jsonb(o) - 'tenant_id' - 'findings' FROM purchase_order o
-                      WHERE o.tenant_id = $1 AND o.id = (u.args->>'order')::bigint),
+                      WHERE o.tenant_id = $1 AND o.id = (SELECT (u.args->>'order')::bigint)),
            'order_lines', (SELECT jsonb_agg(jsonb_build_object('pos', l.pos, 'no', l.no, 'item', l.item)
                                             ORDER BY l.pos)
                              FROM order_line l
-                            WHERE l.tenant_id = $1 AND l.order_id = (u.args->>'order')::bigint),
+                            WHERE l.tenant_id = $1 AND l.order_id = (SELECT (u.args->>'order')::bigint)),
            'facts', erp_invoice_facts($1, i.id)) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN invoice i ON i.tenant_id = $1 AND i.id = (u.args->>'invoice')::bigint;
+  FROM (SELECT a.unit, a.args, (a.args->>'invoice')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN invoice i ON i.tenant_id = $1 AND i.id = u.key;
 
 -- name: load_invoice_line
 -- One line with what was ordered and received, for variances.
@@ -63,11 +66,12 @@ SELECT u.unit, jsonb_build_object(
                      CROSS JOIN LATERAL (SELECT coalesce(sum(x.qty - x.rejected_qty), 0) AS qty FROM receipt_line x
                                           WHERE x.tenant_id = $1 AND x.order_id = l.order_id
                                             AND x.order_pos = l.order_pos AND x.counts) AS r
-                     WHERE l.tenant_id = $1 AND l.invoice_id = i.id AND l.no = u.args->>'line'
+                     WHERE l.tenant_id = $1 AND l.invoice_id = i.id AND l.no = (SELECT u.args->>'line')
                      ORDER BY l.pos LIMIT 1),
            'facts', erp_invoice_facts($1, i.id)) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN invoice i ON i.tenant_id = $1 AND i.id = (u.args->>'invoice')::bigint;
+  FROM (SELECT a.unit, a.args, (a.args->>'invoice')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN invoice i ON i.tenant_id = $1 AND i.id = u.key;
 
 -- name: load_credit_note
 -- params: tenant int4, unit int4[], args jsonb[]
@@ -87,8 +91,9 @@ SELECT u.unit, jsonb_build_object(
            'facts', jsonb_build_object(
                'version', c.version, 'state', c.state, 'vendor', erp_party_state($1, c.party),
                'amount', jsonb_build_object('minor', c.payable, 'currency', c.currency))) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN credit_note c ON c.tenant_id = $1 AND c.id = (u.args->>'credit_note')::bigint;
+  FROM (SELECT a.unit, a.args, (a.args->>'credit_note')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN credit_note c ON c.tenant_id = $1 AND c.id = u.key;
 
 -- name: load_credit_request
 -- params: tenant int4, unit int4[], args jsonb[]
@@ -97,5 +102,6 @@ SELECT u.unit, jsonb_build_object(
            'facts', jsonb_build_object(
                'version', q.version, 'state', q.state, 'vendor', erp_party_state($1, q.party),
                'amount', jsonb_build_object('minor', q.amount, 'currency', q.currency))) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN credit_request q ON q.tenant_id = $1 AND q.id = (u.args->>'request')::bigint;
+  FROM (SELECT a.unit, a.args, (a.args->>'request')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN credit_request q ON q.tenant_id = $1 AND q.id = u.key;

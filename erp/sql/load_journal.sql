@@ -31,8 +31,9 @@ SELECT u.unit, jsonb_build_object(
            'locks', erp_locks($1),
            'facts', jsonb_build_object('version', j.version, 'doc_kind', j.doc_kind,
                'amount', jsonb_build_object('minor', s.debit, 'currency', s.currency))) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN je j ON j.tenant_id = $1 AND j.id = (u.args->>'entry')::bigint
+  FROM (SELECT a.unit, a.args, (a.args->>'entry')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN je j ON j.tenant_id = $1 AND j.id = u.key
  CROSS JOIN LATERAL (
        SELECT jsonb_agg(to_jsonb(l) - 'tenant_id' - 'je_id' || jsonb_build_object('name', a.name) ORDER BY l.no) AS lines,
               coalesce(sum(l.amount) FILTER (WHERE l.amount > 0), 0)::bigint AS debit, min(l.currency) AS currency

@@ -4,7 +4,7 @@
 -- params: tenant int4, unit int4[], args jsonb[]
 SELECT u.unit, jsonb_build_object(
            'account', erp_account_state($1, u.args->>'number'),
-           'role_taken', (SELECT a.number FROM account a WHERE a.tenant_id = $1 AND a.role = u.args->>'role'
+           'role_taken', (SELECT a.number FROM account a WHERE a.tenant_id = $1 AND a.role = (SELECT u.args->>'role')
                              AND a.role <> 'bank' AND a.number <> u.args->>'number'),
            'facts', jsonb_build_object('version', coalesce((erp_account_state($1, u.args->>'number')->>'version')::int, 0))) AS state
   FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args);
@@ -28,10 +28,10 @@ SELECT u.unit, jsonb_build_object(
 -- name: load_tolerance
 -- params: tenant int4, unit int4[], args jsonb[]
 SELECT u.unit, jsonb_build_object(
-           'known', EXISTS (SELECT FROM tolerance_default d WHERE d.key = u.args->>'key'),
+           'known', EXISTS (SELECT FROM tolerance_default d WHERE d.key = (SELECT u.args->>'key')),
            'current', (SELECT to_jsonb(t) FROM erp_tolerance($1, u.args->>'key') t),
            'facts', jsonb_build_object('version', coalesce((SELECT t.version FROM tolerance t
-                        WHERE t.tenant_id = $1 AND t.key = u.args->>'key'), 0))) AS state
+                        WHERE t.tenant_id = $1 AND t.key = (SELECT u.args->>'key')), 0))) AS state
   FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args);
 
 -- name: load_period
@@ -40,4 +40,4 @@ SELECT u.unit, jsonb_build_object(
            'state', coalesce(l.state, 'open'),
            'facts', jsonb_build_object('version', coalesce(l.version, 0), 'state', coalesce(l.state, 'open'))) AS state
   FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  LEFT JOIN period_lock l ON l.tenant_id = $1 AND l.class = u.args->>'class' AND l.period = u.args->>'period';
+  LEFT JOIN period_lock l ON l.tenant_id = $1 AND l.class = (SELECT u.args->>'class') AND l.period = (SELECT u.args->>'period');

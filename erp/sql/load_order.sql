@@ -20,23 +20,23 @@ SELECT u.unit, jsonb_build_object(
        SELECT jsonb_agg(jsonb_build_object('id', d.id, 'file', d.file_sha256) ORDER BY d.id) AS same
          FROM (SELECT o.id, o.file_sha256 FROM purchase_order o
                 WHERE u.args->>'kind' = 'order' AND o.tenant_id = $1 AND o.party = f.id
-                  AND o.number_norm = erp_norm_number(u.args->>'number')
+                  AND o.number_norm = (SELECT erp_norm_number(u.args->>'number'))
                UNION ALL
                SELECT r.id, r.file_sha256 FROM receipt r
-                WHERE r.kind = u.args->>'kind' AND r.tenant_id = $1 AND r.party = f.id
-                  AND r.number_norm = erp_norm_number(u.args->>'number')
+                WHERE r.kind = (SELECT u.args->>'kind') AND r.tenant_id = $1 AND r.party = f.id
+                  AND r.number_norm = (SELECT erp_norm_number(u.args->>'number'))
                UNION ALL
                SELECT i.id, i.file_sha256 FROM invoice i
                 WHERE u.args->>'kind' = 'invoice' AND i.tenant_id = $1 AND i.party = f.id
-                  AND i.number_norm = erp_norm_number(u.args->>'number')
+                  AND i.number_norm = (SELECT erp_norm_number(u.args->>'number'))
                UNION ALL
                SELECT c.id, c.file_sha256 FROM credit_note c
                 WHERE u.args->>'kind' = 'credit_note' AND c.tenant_id = $1 AND c.party = f.id
-                  AND c.number_norm = erp_norm_number(u.args->>'number')
+                  AND c.number_norm = (SELECT erp_norm_number(u.args->>'number'))
                UNION ALL
                SELECT m.id, m.file_sha256 FROM remittance m
                 WHERE u.args->>'kind' = 'remittance' AND m.tenant_id = $1 AND m.party = f.id
-                  AND m.number_norm = erp_norm_number(u.args->>'number')) AS d) AS s;
+                  AND m.number_norm = (SELECT erp_norm_number(u.args->>'number'))) AS d) AS s;
 
 -- name: load_order_change
 -- params: tenant int4, unit int4[], args jsonb[]
@@ -52,5 +52,6 @@ SELECT u.unit, jsonb_build_object(
            'facts', jsonb_build_object(
                'version', o.version, 'state', o.state, 'vendor', erp_party_state($1, o.party),
                'amount', jsonb_build_object('minor', coalesce(o.net, 0), 'currency', o.currency))) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN purchase_order o ON o.tenant_id = $1 AND o.id = (u.args->>'order')::bigint;
+  FROM (SELECT a.unit, a.args, (a.args->>'order')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN purchase_order o ON o.tenant_id = $1 AND o.id = u.key;

@@ -17,10 +17,11 @@ SELECT u.unit, jsonb_build_object(
                   'reserved', o.reserved, 'ref', o.ref, 'due', o.due, 'side', o.side,
                   'held', i.state IS NOT DISTINCT FROM 'held') ORDER BY o.id) AS items,
               min(o.party) AS party, min(o.currency) AS currency,
-              sum(coalesce((w->>'amount_minor')::bigint, o.open - o.reserved))::bigint AS total,
+              sum(coalesce((w.item->>'amount_minor')::bigint, o.open - o.reserved))::bigint AS total,
               bool_or(i.state = 'held') AS held
-         FROM jsonb_array_elements(u.args->'items') AS w
-         JOIN open_item o ON o.tenant_id = $1 AND o.id = (w->>'open_item')::bigint
+         FROM (SELECT i.item, (i.item->>'open_item')::bigint AS key
+                 FROM jsonb_array_elements(u.args->'items') AS i(item) OFFSET 0) AS w
+         JOIN open_item o ON o.tenant_id = $1 AND o.id = w.key
          LEFT JOIN invoice i ON i.tenant_id = $1 AND o.doc_kind = 'invoice' AND i.id = o.doc_id) AS s;
 
 -- name: load_payment
@@ -42,5 +43,6 @@ SELECT u.unit, jsonb_build_object(
                                     WHERE m.tenant_id = $1 AND m.id = p.party AND m.status = 'active'),
                'exceptions', erp_exceptions_of($1, 'payment:' || p.id),
                'amount', jsonb_build_object('minor', p.amount, 'currency', p.currency))) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN payment p ON p.tenant_id = $1 AND p.id = (u.args->>'payment')::bigint;
+  FROM (SELECT a.unit, a.args, (a.args->>'payment')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN payment p ON p.tenant_id = $1 AND p.id = u.key;

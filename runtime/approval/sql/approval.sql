@@ -16,15 +16,16 @@ SELECT u.unit,
            'escalate_us', (extract(epoch FROM a.escalate_at) * 1000000)::bigint,
            'expires_us', (extract(epoch FROM a.expires_at) * 1000000)::bigint,
            'roles', (SELECT to_jsonb(p.roles) FROM person p
-                      WHERE p.tenant_id = $1 AND p.name = u.args->>'person' AND p.enabled),
+                      WHERE p.tenant_id = $1 AND p.name = (SELECT u.args->>'person') AND p.enabled),
            'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', v.role,
                                        'decision', v.decision, 'comment', v.comment, 'at', v.at,
                                        'roles', to_jsonb(pe.roles)) ORDER BY v.at), '[]')
                        FROM approval_vote v
                        LEFT JOIN person pe ON pe.tenant_id = v.tenant_id AND pe.name = v.person AND pe.enabled
                       WHERE v.tenant_id = $1 AND v.approval_id = a.id)) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN approval a ON a.tenant_id = $1 AND a.id = (u.args->>'id')::bigint;
+  FROM (SELECT i.unit, i.args, (i.args->>'id')::bigint AS key
+          FROM unnest($2::int4[], $3::jsonb[]) AS i(unit, args) OFFSET 0) AS u -- as in erp/sql/load_bank.sql
+  JOIN approval a ON a.tenant_id = $1 AND a.id = u.key;
 
 -- name: approval_vote_append
 -- params: tenant int4, approval int8[], person text[], role text[], decision text[], digest bytea[]

@@ -16,6 +16,8 @@ static const struct {
 };
 
 static void set(struct rv_error *err, enum rv_code code, const char *file, int line,
+                const char *format, va_list args) RV_PRINTF(5, 0);
+static void set(struct rv_error *err, enum rv_code code, const char *file, int line,
                 const char *format, va_list args)
 {
     err->code = code;

@@ -106,7 +106,7 @@ json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy
 
 /* Data as people write it in tests and questions: a text such as "12.50 EUR" is the amount it says.
  * New reference; NULL when it holds a word of the language. */
-json_t *rv_policy_data(const json_t *data);
+json_t *rv_policy_data(const json_t *tree);
 
 /* Static findings: [{severity:"error"|"warning"|"note", rule, line, finding, witness}].  `actions`
  * is a NULL-terminated list of the catalogue or NULL; `members` {role: people} or NULL.  New

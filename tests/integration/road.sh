@@ -123,7 +123,7 @@ demo)
         check "${code%%:*} is found ${code##*:} times" "${code##*:}" "$(ask "
             SELECT count(*) FROM exception WHERE type = '${code%%:*}'")"
     done
-    check "payments that settle one invoice exactly are matched without people" 15 \
+    check "payments that settle one invoice exactly are matched without people" 17 \
         "$(ask "SELECT count(*) FROM bank_line WHERE state = 'matched'")"
     check "the bank's charges are proposed for their account" 3 \
         "$(ask "SELECT count(*) FROM approval WHERE action = 'bank_line.post_to'")"

@@ -184,20 +184,21 @@ CREATE OR REPLACE FUNCTION erp_read_supplier(tenant int, wanted bigint) RETURNS 
 $$;
 
 -- A bank line with the open items it could settle: score and reason for each, best first.  Items come by
--- index only: their number is a word (or two neighbouring words) of the memo, their amount is that of
+-- index only: their number is a word (or two or three neighbouring words) of the memo, their amount is that of
 -- the line, or they are of the party that has the account.  At most 100 of each are looked at.
 CREATE OR REPLACE FUNCTION erp_read_bank_line(tenant int, wanted bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     WITH line AS MATERIALIZED (
         SELECT b.* FROM bank_line b WHERE b.tenant_id = tenant AND b.id = wanted
     ), word AS MATERIALIZED (
-        SELECT w.word, lead(w.word) OVER (ORDER BY w.at) AS next
+        SELECT w.word, lead(w.word) OVER (ORDER BY w.at) AS next, lead(w.word, 2) OVER (ORDER BY w.at) AS after
           FROM line l CROSS JOIN LATERAL regexp_split_to_table(
                    upper((left(coalesce(l.memo, ''), 2000) || ' ' || coalesce(l.end_to_end_id, '')) COLLATE "C"),
                    '[\x01-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+') WITH ORDINALITY AS w(word, at)
          WHERE w.word <> ''
     ), ref AS MATERIALIZED (
         SELECT array_agg(DISTINCT ltrim(r.ref, '0')) AS refs
-          FROM (SELECT * FROM word LIMIT 200) AS w CROSS JOIN LATERAL unnest(ARRAY[word, word || next]) AS r(ref)
+          FROM (SELECT * FROM word LIMIT 200) AS w CROSS JOIN LATERAL unnest(ARRAY[word, word || next,
+                   word || next || after]) AS r(ref)
          WHERE length(ltrim(r.ref, '0')) >= 4 AND r.ref ~ '[0-9]'
     ), candidate AS (
         SELECT n.id FROM line l CROSS JOIN ref CROSS JOIN LATERAL (

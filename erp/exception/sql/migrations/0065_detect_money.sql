@@ -104,7 +104,8 @@ $$;
 --   100 released payment of this amount to this account     95 amount and reference
 --    90 amount and account of the party                     70 reference, other amount: this is F23
 --    60 amount alone, nothing else has it                   40 amount alone, others have it too
--- A reference is found when a word of the memo, or two neighbouring words, is the number of the item.
+-- A reference is found when a word of the memo, or two or three neighbouring words (RE-2026/64319), is the
+-- number of the item.
 CREATE FUNCTION bank_candidates(tenant int)
 RETURNS TABLE (bank_line bigint, kind text, target bigint, party bigint, ref text, score int, reason text, difference bigint)
 LANGUAGE sql STABLE SET work_mem = '256MB' SET jit = off SET enable_nestloop = off AS $$
@@ -119,7 +120,8 @@ LANGUAGE sql STABLE SET work_mem = '256MB' SET jit = off SET enable_nestloop = o
           FROM open_item o JOIN party p ON p.tenant_id = tenant AND p.id = o.party
          WHERE o.tenant_id = tenant AND o.open <> o.reserved
     ), word AS (
-        SELECT l.id, l.currency, w.word, lead(w.word) OVER (PARTITION BY l.id ORDER BY w.at) AS next
+        SELECT l.id, l.currency, w.word, lead(w.word) OVER (PARTITION BY l.id ORDER BY w.at) AS next,
+               lead(w.word, 2) OVER (PARTITION BY l.id ORDER BY w.at) AS after
           FROM line l CROSS JOIN LATERAL regexp_split_to_table(
                    upper((coalesce(l.memo, '') || ' ' || coalesce(l.end_to_end_id, '')) COLLATE "C"),
                    '[\x01-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+') WITH ORDINALITY AS w(word, at)
@@ -127,7 +129,7 @@ LANGUAGE sql STABLE SET work_mem = '256MB' SET jit = off SET enable_nestloop = o
     ), named AS (
         SELECT w.id AS bank_line, i.id AS item
           FROM (SELECT id, currency, ltrim(r.ref, '0') AS ref
-                  FROM word CROSS JOIN LATERAL unnest(ARRAY[word, word || next]) AS r(ref)
+                  FROM word CROSS JOIN LATERAL unnest(ARRAY[word, word || next, word || next || after]) AS r(ref)
                  WHERE length(r.ref) >= 4 AND r.ref ~ '[0-9]') AS w
           JOIN item i ON i.ref_norm = w.ref AND i.currency = w.currency
     ), same_amount AS (

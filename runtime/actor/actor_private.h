@@ -199,7 +199,7 @@ enum rv_code core_deliver(struct core *core, struct envelope *envelope);
 /* Any thread: `run` is called on the core's loop with its bell; core_rung gives the core, NULL:
  * gone. */
 void core_ring(struct core *core, void (*run)(void *bell));
-struct core *core_rung(void *bell);
+struct core *core_rung(void *data);
 void core_take_inbox(struct core *core);
 void core_post_remote(struct core *core, struct envelope *envelope);
 void core_ready(struct rv_actor *actor);

@@ -10,6 +10,10 @@
 #ifndef REEVE_TESTS_SUPPORT_TEST_H
 #define REEVE_TESTS_SUPPORT_TEST_H
 
+#ifdef REEVE_WITHOUT_TESTS
+#    error "this file is built where there is no Check: it must not use test.h"
+#endif
+
 #include "tests/support/skip.h"
 
 #include <check.h>

@@ -8,6 +8,7 @@
 #include "audit_sql.h"
 #include "runtime/audit/audit_private.h"
 #include "runtime/base/check.h"
+#include "runtime/base/log.h"
 #include "runtime/db/args.h"
 
 #include <errno.h>
@@ -102,7 +103,8 @@ enum rv_code rv_audit_seal(void *data, struct rv_batch *batch, struct rv_error *
     bool many = head->audit_size - head->checkpoint_size >= RV_CHECKPOINT_RECORDS;
     bool late = head->audit_size > head->checkpoint_size &&
                 head->now_us - head->checkpoint_at_us >= RV_CHECKPOINT_S * INT64_C(1000000);
-    if (!many && !late) {
+    bool asked = head->audit_size > head->checkpoint_size && head->seal_now;
+    if (!many && !late && !asked) {
         return RV_OK;
     }
     struct rv_hash root = rv_merkle_root((const struct rv_hash *)(const void *)head->audit_frontier,
@@ -117,4 +119,30 @@ enum rv_code rv_audit_seal(void *data, struct rv_batch *batch, struct rv_error *
     head->checkpoint_size = head->audit_size;
     head->checkpoint_at_us = head->now_us;
     return RV_OK;
+}
+
+static enum rv_code seal_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    (void)unit;
+    (void)err;
+    rv_batch_head(batch)->seal_now = true;
+    return RV_OK;
+}
+
+static void seal_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+{
+    if (code != RV_OK && code != RV_CANCELED) { /* the next write seals */
+        rv_log_error("audit", "NOT-SEALED", err);
+    }
+    rv_free(unit);
+}
+
+void rv_audit_seal_soon(struct rv_committer *committer, int32_t tenant)
+{
+    struct rv_unit *unit = rv_alloc(sizeof *unit);
+    unit->tenant = tenant;
+    unit->needs_head = true;
+    unit->decide = seal_decide;
+    unit->done = seal_done;
+    rv_commit(committer, unit);
 }

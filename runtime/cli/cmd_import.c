@@ -63,6 +63,7 @@ enum rv_code cli_gate(struct node *node, struct rv_gate_request *request, json_t
     struct wait wait = {.done = false};
     request->done = on_done;
     request->data = &wait;
+    node->wrote = request->tenant;
     rv_gate_submit(node->gate, request);
     node_wait(node, &wait.done, 0);
     *outcome = wait.outcome;

@@ -110,6 +110,12 @@ static void looked(void *data, int32_t tenant, int64_t number, int started)
     rv_loop_post(node->loop, note_look, over);
 }
 
+static void seal(void *data, int32_t tenant)
+{
+    const struct node_core *core = data;
+    rv_audit_seal_soon(core->committer, tenant);
+}
+
 /* ---- the beginning ---- */
 
 static void core_open(struct node_core *core, struct node *node)
@@ -150,6 +156,8 @@ static void core_open(struct node_core *core, struct node *node)
         .resolutions_of = node_resolutions_of,
         .looked = looked,
         .looked_data = node,
+        .seal = seal,
+        .seal_data = core,
     };
 }
 
@@ -351,6 +359,9 @@ void node_stop(struct node *node)
         done = false;
         rv_lease_close(node->lease, set_true, &done);
         node_wait(node, &done, CLOSE_MS);
+    }
+    if (node->wrote != 0) {
+        rv_audit_seal_soon(node->committer, node->wrote);
     }
     for (int i = node->core_count - 1; i >= 0; i--) {
         struct node_core *core = &node->cores[i];

@@ -66,6 +66,7 @@ struct node {
     struct rv_actors *actors;
     struct rv_lease *lease; /* NULL: does not drive runs */
     const struct rv_statement **write_order;
+    int32_t wrote; /* a command's company: its audit record is sealed at the end; 0 none */
     bool stopped;
     int64_t kept_us;
     int driven; /* companies whose orchestrator runs here */

@@ -81,6 +81,7 @@ struct rv_head {
     int64_t checkpoint_size;
     int64_t checkpoint_at_us;
     int64_t now_us; /* database time of this transaction: one clock for expiry and windows */
+    bool seal_now;  /* set by a decide: the audit room shall seal whatever there is */
 };
 
 struct rv_head *rv_batch_head(struct rv_batch *batch);

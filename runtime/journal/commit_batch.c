@@ -222,6 +222,7 @@ static void take_head(struct rv_batch *batch, const struct rv_result *result)
     head->checkpoint_size = rv_result_i64(result, 0, 5);
     head->checkpoint_at_us = rv_result_i64(result, 0, 6);
     head->now_us = rv_result_i64(result, 0, 7);
+    head->seal_now = false;
     snprintf(batch->xid, sizeof batch->xid, "%s", rv_result_text(result, 0, 8));
     batch->has_head = true;
 }

@@ -142,12 +142,20 @@ static enum rv_code on_start(struct rv_actor *self, void *state, const void *arg
     return RV_OK;
 }
 
+static void seal(const struct orchestrator *me)
+{
+    if (me->start.options->seal != NULL) {
+        me->start.options->seal(me->start.options->seal_data, me->start.tenant);
+    }
+}
+
 static void on_stop(struct rv_actor *self, void *state, enum rv_exit why)
 {
     (void)self;
     (void)why;
     struct orchestrator *me = state;
     json_decref(me->agents);
+    seal(me);
 }
 
 /* ---- runs that can move ---- */
@@ -228,9 +236,12 @@ static void tick(struct rv_actor *self, struct orchestrator *me)
     look(me, FOUND_CANCELS, &rv_sql_runs_to_cancel, RV_RUNS_ACTIVE_MAX);
     look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
     look(me, FOUND_APPROVALS, &rv_sql_approvals_due, 0);
+    if (++me->ticks % RV_ORCHESTRATOR_SEAL_TICKS == 0) {
+        seal(me);
+    }
     if (me->again && !me->looking) {
         look_at_exceptions(me);
-    } else if (me->start.options->watch && ++me->ticks % RV_ORCHESTRATOR_WATCH_TICKS == 0) {
+    } else if (me->start.options->watch && me->ticks % RV_ORCHESTRATOR_WATCH_TICKS == 0) {
         look(me, FOUND_NEWEST, &rv_sql_exceptions_newest, 0);
     }
 }

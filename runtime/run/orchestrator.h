@@ -30,6 +30,7 @@ enum {
     RV_ORCHESTRATOR_TICK_MS = 500,
     RV_ORCHESTRATOR_WATCH_TICKS = 4,   /* every so many ticks: has a detection found something? */
     RV_ORCHESTRATOR_LOOK_MS = 60000,   /* and even if not: a run that failed gets another one */
+    RV_ORCHESTRATOR_SEAL_TICKS = 20,   /* every so many ticks the newest audit records are sealed */
     RV_EXCEPTIONS_PER_LOOK = 500
 };
 
@@ -49,6 +50,10 @@ struct rv_orchestrator_options {
      * May be NULL. */
     void (*looked)(void *data, int32_t tenant, int64_t number, int started);
     void *looked_data;
+    /* Asks for a checkpoint over the company's newest audit records; now and then, and at the end.  May be
+     * NULL. */
+    void (*seal)(void *data, int32_t tenant);
+    void *seal_data;
 };
 
 struct rv_orchestrator_start {

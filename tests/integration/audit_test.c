@@ -40,6 +40,32 @@ TEST(an_untouched_record_verifies)
     audit_world_end(&world);
 }
 
+static int64_t records_sealed(const struct audit_world *world)
+{
+    struct rv_error err = {.code = RV_OK};
+    json_t *report = NULL;
+    const struct rv_audit_kept kept = {.checkpoints = NULL};
+    ck_assert_int_eq(rv_audit_verify(world->uri, 1, world->trust, &kept, &report, &err), RV_OK);
+    int64_t sealed = rv_json_int(report, "sealed", -1);
+    json_decref(report);
+    return sealed;
+}
+
+TEST(a_quiet_company_can_be_sealed_without_another_write)
+{
+    struct audit_world world = {.left = 0};
+    audit_world_make(&world);
+    audit_world_append(&world, 5); /* the first write ever seals at once, the next ones wait */
+    audit_world_append(&world, 5);
+    ck_assert_int_lt(records_sealed(&world), 10);
+    rv_audit_seal_soon(world.committer, 1);
+    for (int i = 0; i < 500 && records_sealed(&world) < 10; i++) {
+        rv_loop_run_once(world.loop, 10);
+    }
+    ck_assert_int_eq(records_sealed(&world), 10);
+    audit_world_end(&world);
+}
+
 TEST(every_kind_of_tampering_is_found)
 {
     static const struct {

@@ -494,7 +494,9 @@ static enum rv_code check_approval(struct op *op, const json_t *approval, const 
         return void_because(op, "action, arguments or resource changed since it was asked");
     }
     if (op->verdict.kind == RV_HOLD &&
-        !rv_verdict_rules_within(&op->verdict, json_object_get(approval, "rules"))) {
+        (!rv_verdict_rules_within(&op->verdict, json_object_get(approval, "rules")) ||
+         !rv_stages_complete(op->verdict.stages, json_object_get(approval, "votes"),
+                             rv_json_str(approval, "escalate_to", NULL)))) {
         return void_because(op, "the policy now asks for more");
     }
     return RV_OK;

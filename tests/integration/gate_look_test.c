@@ -37,7 +37,7 @@ struct door {
     enum rv_gate_result result;
     json_t *answer;
     char message[256];
-    int64_t first_event, last_event;
+    int64_t first_event, last_event, approval;
 };
 
 static int64_t number(struct door *door, const char *sql)
@@ -52,11 +52,11 @@ static int64_t number(struct door *door, const char *sql)
     return found;
 }
 
-static void activate(struct door *door)
+static void activate(struct door *door, const char *source)
 {
     struct rv_error err = {.code = RV_OK};
     struct rv_policy *policy = NULL;
-    ck_assert_msg(rv_policy_load(bundle, strlen(bundle), "look", &policy, &err) == RV_OK, "%s (%s)",
+    ck_assert_msg(rv_policy_load(source, strlen(source), "look", &policy, &err) == RV_OK, "%s (%s)",
                   err.message, err.hint);
     struct rv_hash hash = rv_policy_hash(policy);
     rv_policy_destroy(policy);
@@ -65,7 +65,7 @@ static void activate(struct door *door)
     struct rv_args *put = rv_args_create(&rv_sql_policy_bundle_put);
     rv_args_bytes(put, 2, hash.bytes, RV_HASH_BYTES);
     rv_args_text(put, 3, "look");
-    rv_args_text(put, 4, bundle);
+    rv_args_text(put, 4, source);
     rv_args_text(put, 5, "");
     rv_args_text(put, 6, "person:tester");
     ck_assert_msg(
@@ -94,7 +94,7 @@ static void door_open(struct door *door)
              " FROM generate_series(1, %d) AS g; END $$",
              LOOK_MS, FOUND);
     test_postgres_execute(door->superuser, sql);
-    activate(door);
+    activate(door, bundle);
     struct rv_error err = {.code = RV_OK};
     snprintf(door->key, sizeof door->key, "/tmp/reeve-look-key-%d", (int)getpid());
     ck_assert_msg(node_open(&(struct node_options){.uri = door->uri, .audit_key = door->key},
@@ -125,6 +125,7 @@ static void on_done(struct rv_gate_request *request, enum rv_code code,
         door->answer = outcome->answer == NULL ? NULL : json_deep_copy(outcome->answer);
         door->first_event = outcome->first_event;
         door->last_event = outcome->last_event;
+        door->approval = outcome->approval;
     }
     snprintf(door->message, sizeof door->message, "%s",
              code != RV_OK              ? err->message
@@ -133,7 +134,8 @@ static void on_done(struct rv_gate_request *request, enum rv_code code,
 }
 
 /* Asks for a detection; returns how long it took in milliseconds. */
-static int64_t ask(struct door *door, const char *role, const char *command_id, bool dry_run)
+static int64_t ask_with(struct door *door, const char *role, const char *command_id, bool dry_run,
+                        int64_t approval)
 {
     json_t *args = json_pack("{s:[s],s:s}", "types", "F12", "as_of", "2026-01-01");
     json_t *roles = json_pack("[s]", role);
@@ -144,6 +146,7 @@ static int64_t ask(struct door *door, const char *role, const char *command_id, 
         .args = args,
         .command_id = command_id,
         .dry_run = dry_run,
+        .approval = approval,
         .done = on_done,
         .data = door};
     int64_t begin_us = rv_mono_us(rv_clock_system());
@@ -153,6 +156,11 @@ static int64_t ask(struct door *door, const char *role, const char *command_id, 
     json_decref(args);
     json_decref(roles);
     return (rv_mono_us(rv_clock_system()) - begin_us) / 1000;
+}
+
+static int64_t ask(struct door *door, const char *role, const char *command_id, bool dry_run)
+{
+    return ask_with(door, role, command_id, dry_run, 0);
 }
 
 TEST(a_detection_of_many_portions_is_one_action)
@@ -205,6 +213,41 @@ TEST(a_dry_run_and_a_held_request_write_nothing_of_it)
     ck_assert_int_eq(number(&door, "SELECT count(*) FROM approval WHERE status = 'requested'"), 1);
     ck_assert_int_eq(number(&door, "SELECT count(*) FROM event"), 0);
     ck_assert_int_eq(number(&door, "SELECT count(*) FROM exception"), 0);
+    door_close(&door);
+}
+
+static void on_vote(void *data, enum rv_code code, const json_t *status, const struct rv_error *err)
+{
+    (void)status;
+    ck_assert_msg(code == RV_OK, "%s", err->message);
+    *(bool *)data = true;
+}
+
+/* Whoever said yes said it to one rule; when that rule has come to want more people, it is asked
+ * again, also when its name is still the same. */
+TEST(a_rule_that_wants_more_people_voids_what_was_approved)
+{
+    struct door door;
+    door_open(&door);
+    test_postgres_execute(door.superuser, "INSERT INTO person (tenant_id, name, roles) VALUES"
+                                          " (1, 'boss', '{operator}')");
+    ask(&door, "trainee", "held", false);
+    ck_assert_int_eq(door.result, RV_GATE_HELD);
+    int64_t approval = door.approval;
+    bool voted = false;
+    struct rv_vote vote = {
+        .tenant = 1, .approval = approval, .person = "boss", .approve = true, .channel = "cli"};
+    rv_approval_vote(door.node->approvals, &vote, on_vote, &voted);
+    ck_assert(node_wait(door.node, &voted, WAIT_MS));
+    char tighter[sizeof bundle + 16];
+    const char *at = strstr(bundle, "{ role = 'operator' }");
+    snprintf(tighter, sizeof tighter, "%.*s{ role = 'operator', n = 2 }%s", (int)(at - bundle),
+             bundle, at + strlen("{ role = 'operator' }"));
+    activate(&door, tighter);
+    ask_with(&door, "trainee", "again", false, approval);
+    ck_assert_int_eq(door.result, RV_GATE_VOID);
+    ck_assert_int_eq(number(&door, "SELECT count(*) FROM event"), 0);
+    ck_assert_int_eq(number(&door, "SELECT count(*) FROM approval WHERE status = 'void'"), 1);
     door_close(&door);
 }
 

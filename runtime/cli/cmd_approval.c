@@ -3,6 +3,7 @@
 #include "erp_command_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
+#include "runtime/run/granted.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -96,6 +97,17 @@ static void on_vote(void *data, enum rv_code code, const json_t *status, const s
     vote->status = json_deep_copy(status);
 }
 
+struct granted {
+    bool done;
+    int executed;
+};
+
+static void on_granted(void *data, int executed)
+{
+    struct granted *granted = data;
+    *granted = (struct granted){true, executed};
+}
+
 static int decide(struct cli *cli, bool approve)
 {
     const char *comment = cli_option(cli, "comment");
@@ -130,6 +142,16 @@ static int decide(struct cli *cli, bool approve)
                           .digest_hex = digest};
     rv_approval_vote(node->approvals, &ask, on_vote, &vote);
     node_wait(node, &vote.done, 0);
+    bool granted = vote.code == RV_OK && strcmp(rv_json_str(vote.status, "status", ""), "approved") == 0;
+    if (granted) { /* a person's own request: there is no run that would go on with it */
+        struct granted wait = {.done = false};
+        rv_granted_execute(node->gate, node->db, tenant, on_granted, &wait);
+        node_wait(node, &wait.done, 0);
+        if (wait.executed > 0) {
+            cli_say(&cli->output, "executed what was asked for");
+        }
+    }
+    node->wrote = tenant;
     node_close(node);
     if (vote.code != RV_OK) {
         return cli_fail(cli, &vote.err);

@@ -85,6 +85,7 @@ struct op {
     json_t *look_args; /* {args, look: portion} */
     json_t *sum;       /* the answer of the portions committed so far, or the stored one */
     int64_t decision;  /* audit record made with the first portion */
+    int64_t approval;  /* presented, or the one this command id has led to; 0 none */
     int64_t first_event, last_event; /* of the portions committed so far */
 };
 
@@ -255,6 +256,8 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
     json_object_set_new(op->gate_args, "command", json_string(request->command_id));
     if (request->approval != 0) {
         json_object_set_new(op->gate_args, "approval", json_integer(request->approval));
+    } else if (request->run == 0 && !request->dry_run) {
+        json_object_set_new(op->gate_args, "asked", json_true());
     }
     load_with(op);
     op->unit.load_count = 2;
@@ -451,7 +454,7 @@ static enum rv_code void_because(struct op *op, const char *why)
     op->outcome.result = RV_GATE_VOID;
     op->outcome.code = RV_CONFLICT;
     op->outcome.message = op->message;
-    op->outcome.approval = op->request->approval;
+    op->outcome.approval = op->approval;
     return RV_CONFLICT;
 }
 
@@ -669,6 +672,7 @@ static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *st
         rv_args_null(rows, 26);
     }
     rv_args_json(rows, 27, reservations);
+    rv_args_text(rows, 28, request->command_id);
 
     char hex[RV_HASH_HEX];
     rv_hash_hex(&digest, hex);
@@ -690,7 +694,7 @@ static void execute(struct op *op, struct rv_batch *batch, const json_t *approva
     op->outcome.code = RV_OK;
     op->outcome.answer = op->books.answer;
     op->outcome.books = op->books.books;
-    op->outcome.approval = op->request->approval;
+    op->outcome.approval = op->approval;
     append_events(op, batch);
     if (op->first_event != 0) {
         op->outcome.first_event = op->first_event;
@@ -700,13 +704,13 @@ static void execute(struct op *op, struct rv_batch *batch, const json_t *approva
     if (op->portion == 0) {
         limits_take(op, batch, false, NULL);
     }
-    if (op->request->approval != 0 && last_portion(op)) {
+    if (op->approval != 0 && last_portion(op)) {
         rv_limits_release(batch, json_object_get(approval, "limits"));
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_status_set);
-        rv_args_i64(rows, 2, op->request->approval);
+        rv_args_i64(rows, 2, op->approval);
         rv_args_text(rows, 3, "consumed");
         rv_outbox_append(batch, rv_id_make(rv_batch_head(batch)->now_us), "approval.executed",
-                         json_pack("{s:I,s:s}", "approval", (json_int_t)op->request->approval,
+                         json_pack("{s:I,s:s}", "approval", (json_int_t)op->approval,
                                    "action", op->command->name));
     }
 }
@@ -740,6 +744,36 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
     return RV_OK;
 }
 
+/* A person who asks again with the same command id: the people are asked only once, and their yes is
+ * presented without its number. */
+static enum rv_code take_asked(struct op *op, bool *waiting, struct rv_error *err)
+{
+    const struct rv_gate_request *request = op->request;
+    const json_t *asked = json_object_get(load_state(op, LOAD_GATE), "approval");
+    op->approval = request->approval;
+    if (request->approval != 0 || request->run != 0 || !json_is_object(asked)) {
+        return RV_OK;
+    }
+    if (strcmp(rv_json_str(asked, "action", ""), op->command->name) != 0 ||
+        strcmp(rv_json_str(asked, "requested_by", ""),
+               rv_principal_text(&request->principal, op->step)) != 0 ||
+        !json_equal(json_object_get(asked, "args"), request->args)) {
+        rv_fail(err, RV_CONFLICT, "command id \"%s\" waits for people with another request",
+                request->command_id);
+        rv_hint(err, "Use a new command id for a new command.");
+        return RV_CONFLICT;
+    }
+    op->approval = rv_json_int(asked, "id", 0);
+    *waiting = strcmp(rv_json_str(asked, "status", ""), "requested") == 0;
+    if (*waiting) {
+        op->outcome.result = RV_GATE_HELD;
+        op->outcome.stored = true;
+        op->outcome.approval = op->approval;
+        op->outcome.expires_us = rv_json_int(asked, "expires_us", 0);
+    }
+    return RV_OK;
+}
+
 /* Decides and fills op->outcome; the rows of an effect are appended here, its records by the
  * caller. */
 static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct rv_error *err)
@@ -765,7 +799,7 @@ static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct 
         op->outcome.message = op->message;
         return RV_OK;
     }
-    if (op->request->approval != 0 && check_approval(op, approval, state, now_us) != RV_OK) {
+    if (op->approval != 0 && check_approval(op, approval, state, now_us) != RV_OK) {
         return RV_OK;
     }
     if (op->command->look != NULL && op->portions == NULL) {
@@ -789,7 +823,7 @@ static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct 
         op->outcome.books = op->books.books;
         return RV_OK;
     }
-    if (op->verdict.kind == RV_HOLD && op->request->approval == 0) {
+    if (op->verdict.kind == RV_HOLD && op->approval == 0) {
         return hold(op, batch, state, err);
     }
     execute(op, batch, approval);
@@ -813,6 +847,11 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     if (json_is_object(log)) {
         return repeat(op, log, &args_digest, err);
     }
+    bool waiting = false;
+    code = take_asked(op, &waiting, err);
+    if (code != RV_OK || waiting) {
+        return code;
+    }
     code = pass_the_door(op, batch, err);
     if (code != RV_OK || request->dry_run) {
         return code;
@@ -825,7 +864,7 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     }
     if (op->portion == 0 || op->outcome.result == RV_GATE_DENIED) {
         op->decision = rv_record_decision(batch, &request->principal, request->action, &args_digest,
-                                          &op->verdict, policy_hex(op), request->approval,
+                                          &op->verdict, policy_hex(op), op->approval,
                                           request->reason, request->run, request->seq);
     }
     if (executed && !last_portion(op)) {
@@ -834,9 +873,11 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     if (op->outcome.result == RV_GATE_EXECUTED || op->outcome.result == RV_GATE_REFUSED) {
         log_command(op, batch, &args_digest);
     }
-    if (op->outcome.result == RV_GATE_VOID) {
+    /* a person's grant is used up by a no as well: nothing would ever present it again */
+    bool lost = request->run == 0 && op->approval != 0 && !executed;
+    if (op->outcome.result == RV_GATE_VOID || lost) {
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_status_set);
-        rv_args_i64(rows, 2, request->approval);
+        rv_args_i64(rows, 2, op->approval);
         rv_args_text(rows, 3, "void");
         rv_limits_release(
             batch,

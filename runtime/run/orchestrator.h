@@ -2,7 +2,7 @@
  * that can move, ends approvals whose time has come.
  *
  *   tick (twice a second): runs that could move -> run actors; runs that people want stopped -> told so;
- *                           due approvals -> expire or escalate
+ *                           due approvals -> expire or escalate; granted requests of people -> executed
  *   RV_ORCHESTRATE        : open exceptions -> agent that handles the type -> run.start through the gate
  *
  * A node that serves also looks by itself: when a detection has found something, whoever asked for it, and

@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC1010,SC2034,SC2181  # "reeve do" is a command, a counter is only counted
 # road.sh -- the whole road with the real program and its own PostgreSQL.
-# usage: road.sh REEVE chain|demo|deny|crash|serve      (from the repository root)
+# usage: road.sh REEVE chain|demo|deny|crash|serve|person      (from the repository root)
 set -u
 reeve_program=$1
 part=$2
@@ -285,8 +285,42 @@ serve)
     done
     finish
     ;;
+person)
+    # what a person asks for and others grant executes once, with nobody asking again
+    setup ahrenbeck EUR
+    company=scripts/demo/company
+    for role in clerk treasurer; do reeve person add "$role" --roles "$role" >/dev/null || exit 1; done
+    reeve import "$company/master.json" "$company"/orders/*.xml "$company"/receipts/*.xml \
+        "$company"/invoices/*.xml >/dev/null
+    reeve exception run >/dev/null 2>&1
+    item=$(ask "SELECT o.id FROM open_item o JOIN invoice i ON i.id = o.doc_id WHERE o.side = 'AP' AND i.state = 'posted'
+        AND o.open > 0 ORDER BY o.id LIMIT 1")
+    reeve do payment.propose "{\"items\":[{\"open_item\":$item}],\"account\":\"1200\"}" --as clerk --id p1 \
+        >"$state/out" 2>&1
+    payment=$(ask "SELECT max(id) FROM payment")
+    [ -n "$payment" ] || cat "$state/out"
+    reeve do payment.release "{\"payment\":$payment}" --as clerk --id p2 >"$state/out" 2>&1
+    reeve do payment.release "{\"payment\":$payment}" --as clerk --id p2 >>"$state/out" 2>&1
+    check "asking twice with one command id asks people once" 1 \
+        "$(ask "SELECT count(*) FROM approval WHERE action = 'payment.release'")"
+    reeve do payment.release "{\"payment\":$payment}" --as manager --id p2 >/dev/null 2>&1
+    check "another person cannot take over the command id" 1 $?
+    approval=$(ask "SELECT id FROM approval WHERE action = 'payment.release'")
+    reeve approval approve "$approval" --as clerk >/dev/null 2>&1
+    check "who asked may not grant it" 3 $?
+    reeve approval approve "$approval" --as treasurer >/dev/null
+    check "one of two is not enough" proposed "$(ask "SELECT state FROM payment WHERE id = $payment")"
+    reeve approval approve "$approval" --as controller >/dev/null 2>&1
+    check "with the second it is executed" released "$(ask "SELECT state FROM payment WHERE id = $payment")"
+    check "and the approval is used" consumed "$(ask "SELECT status FROM approval WHERE id = $approval")"
+    reeve do payment.release "{\"payment\":$payment}" --as clerk --id p2 >"$state/out" 2>&1
+    check "asking once more says that it is done" 1 "$(grep -c repeated "$state/out")"
+    check "once" 1 "$(ask "SELECT count(*) FROM command_log WHERE command_id = 'p2'")"
+    proof
+    finish
+    ;;
 *)
-    echo "usage: road.sh REEVE chain|demo|deny|crash|serve"
+    echo "usage: road.sh REEVE chain|demo|deny|crash|serve|person"
     exit 2
     ;;
 esac

@@ -5,8 +5,8 @@
 
 -- name: gate_load
 -- One row per unit: the active policy, the business date in the company's zone, an earlier answer to
--- the same command id, and the approval that is presented (with its yes-votes and the roles their
--- people hold now).
+-- the same command id, and the approval that is presented, or ("asked") the open one that a request
+-- with this command id has led to, with its yes-votes and the roles their people hold now.
 -- params: tenant int4, unit int4[], args jsonb[]
 SELECT u.unit,
        jsonb_build_object(
@@ -18,9 +18,9 @@ SELECT u.unit,
                                           'first', c.first_seq, 'last', c.last_seq)
                   FROM command_log c
                  WHERE c.tenant_id = $1 AND c.command_id = (SELECT u.args->>'command')) END,
-           'approval', CASE WHEN u.args ? 'approval' THEN
+           'approval', CASE WHEN u.args ? 'approval' OR u.args ? 'asked' THEN
                (SELECT jsonb_build_object(
-                           'status', a.status, 'digest', encode(a.digest, 'hex'),
+                           'id', a.id, 'args', a.args, 'status', a.status, 'digest', encode(a.digest, 'hex'),
                            'policy', encode(a.policy_hash, 'hex'), 'rules', to_jsonb(a.rules),
                            'seq', a.seq, 'stages', a.stages, 'resource_version', a.resource_version,
                            'requested_by', a.requested_by, 'action', a.action,
@@ -35,7 +35,12 @@ SELECT u.unit,
                                       WHERE v.tenant_id = $1 AND v.approval_id = a.id
                                         AND v.decision = 'approve'))
                   FROM approval a
-                 WHERE a.tenant_id = $1 AND a.id = (SELECT (u.args->>'approval')::bigint)) END)
+                 WHERE a.tenant_id = $1
+                   AND a.id = (SELECT CASE WHEN u.args ? 'approval' THEN (u.args->>'approval')::bigint
+                                      ELSE (SELECT max(o.id) FROM approval o
+                                             WHERE o.tenant_id = $1 AND o.run_id IS NULL
+                                               AND o.command_id = (SELECT u.args->>'command')
+                                               AND o.status IN ('requested', 'approved')) END)) END)
   FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
  CROSS JOIN (SELECT to_char(clock_timestamp() AT TIME ZONE coalesce(t.company->>'timezone', 'UTC'),
                             'YYYY-MM-DD') AS today
@@ -73,23 +78,34 @@ SELECT $1, r.rule, r.key, r.bucket, sum(r.used), sum(r.held)
 -- params+: , agent text[], requested_by text[], reason text[], evidence jsonb[], facts jsonb[]
 -- params+: , effect jsonb[], exception_key bytea[], amount int8[], currency text[], tier int4[]
 -- params+: , expires timestamptz[], escalate_at timestamptz[], escalate_to text[], limits jsonb[]
+-- params+: , command text[]
 INSERT INTO approval (tenant_id, id, run_id, seq, status, action, args, resource, resource_version,
                       digest, policy_hash, rules, stages, never, agent, requested_by, reason, evidence,
                       facts, effect, exception_key, amount, currency, tier, expires_at, escalate_at,
-                      escalate_to, limits)
+                      escalate_to, limits, command_id)
 SELECT $1, r.id, nullif(r.run, 0), r.seq, 'requested', r.action, r.args, r.resource, r.version,
        r.digest, r.policy, ARRAY(SELECT jsonb_array_elements_text(r.rules)), r.stages, r.never, r.agent,
        r.requested_by, r.reason, coalesce(r.evidence, '[]'), coalesce(r.facts, '{}'),
        coalesce(r.effect, '{}'), r.exception_key, r.amount, r.currency, r.tier, r.expires,
-       r.escalate_at, r.escalate_to, r.limits
+       r.escalate_at, r.escalate_to, r.limits, r.command
   FROM unnest($2::int8[], $3::int8[], $4::int4[], $5::text[], $6::jsonb[], $7::text[], $8::int4[],
               $9::bytea[], $10::bytea[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::text[],
               $15::text[], $16::text[], $17::jsonb[], $18::jsonb[], $19::jsonb[], $20::bytea[],
               $21::int8[], $22::text[], $23::int4[], $24::timestamptz[], $25::timestamptz[],
-              $26::text[], $27::jsonb[])
+              $26::text[], $27::jsonb[], $28::text[])
        AS r(id, run, seq, action, args, resource, version, digest, policy, rules, stages, never,
             agent, requested_by, reason, evidence, facts, effect, exception_key, amount, currency,
-            tier, expires, escalate_at, escalate_to, limits);
+            tier, expires, escalate_at, escalate_to, limits, command);
+
+-- name: approvals_granted
+-- What people asked for themselves and others have granted since: to be executed, as them.
+-- params: tenant int4
+SELECT a.id, a.command_id, a.action, a.args, a.requested_by, to_jsonb(p.roles), a.reason, a.evidence
+  FROM approval a
+  LEFT JOIN person p ON p.tenant_id = $1 AND p.enabled AND 'person:' || p.name = a.requested_by
+ WHERE a.tenant_id = $1 AND a.status = 'approved' AND a.run_id IS NULL AND a.expires_at > clock_timestamp()
+ ORDER BY a.id
+ LIMIT 100;
 
 -- name: approval_status_set
 -- consumed or void, in the transaction that executes or refuses to

@@ -2,10 +2,10 @@
 -- One approval and its outbox message, from one JSON document.
 -- params: tenant int4, doc jsonb
 WITH made AS (
-    INSERT INTO approval (tenant_id, id, run_id, seq, status, action, args, resource, resource_version, digest,
-        policy_hash, rules, stages, never, agent, requested_by, reason, evidence, facts, effect, exception_key,
+    INSERT INTO approval (tenant_id, id, command_id, run_id, seq, status, action, args, resource, resource_version,
+        digest, policy_hash, rules, stages, never, agent, requested_by, reason, evidence, facts, effect, exception_key,
         amount, currency, tier, requested_at, expires_at)
-    SELECT $1, (d ->> 'id')::bigint, (d ->> 'run')::bigint, 4, coalesce(d ->> 'status', 'requested'), d ->> 'action',
+    SELECT $1, (d ->> 'id')::bigint, 'fixture:' || (d ->> 'id'), (d ->> 'run')::bigint, 4, coalesce(d ->> 'status', 'requested'), d ->> 'action',
         d -> 'args', d ->> 'resource', 3, sha256(convert_to(d::text, 'UTF8')), sha256('policy'),
         ARRAY(SELECT jsonb_array_elements_text(d -> 'rules')), d -> 'stages', coalesce(d -> 'never', '[]'),
         d ->> 'agent', coalesce(d ->> 'requested_by', 'agent:' || (d ->> 'agent')), d ->> 'reason',

@@ -18,6 +18,7 @@ CREATE TABLE approval (
     tenant_id    int NOT NULL,
     id           bigint NOT NULL,
     run_id       bigint,                          -- NULL for a person's own request
+    command_id   text NOT NULL,                   -- of the request: asking again with it asks nobody twice
     seq          int,
     status       text NOT NULL CHECK (status IN ('requested','approved','rejected','expired','consumed','void')),
     action       text NOT NULL,
@@ -43,6 +44,8 @@ CREATE TABLE approval (
     PRIMARY KEY (tenant_id, id)
 ) WITH (fillfactor = 70);
 CREATE INDEX approval_open ON approval (tenant_id, requested_at, id) WHERE status = 'requested';
+CREATE INDEX approval_command ON approval (tenant_id, command_id) WHERE run_id IS NULL;
+CREATE INDEX approval_granted ON approval (tenant_id, id) WHERE status = 'approved' AND run_id IS NULL;
 CREATE INDEX approval_run ON approval (tenant_id, run_id) WHERE run_id IS NOT NULL;
 CREATE TABLE approval_vote (
     tenant_id int NOT NULL, approval_id bigint NOT NULL, person text NOT NULL, role text NOT NULL,

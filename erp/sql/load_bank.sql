@@ -16,7 +16,7 @@ SELECT u.unit, jsonb_build_object(
                                        'account', a.number)) AS state
   FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
   LEFT JOIN account a ON a.tenant_id = $1 AND a.role = 'bank' AND a.active
-        AND (a.iban = (SELECT u.args->>'account_iban') OR a.bank_account = (SELECT u.args->>'account_id'))
+        AND (a.iban = (SELECT u.args->>'account_iban') OR (SELECT u.args->>'account_id') IN (a.bank_account, a.iban))
   LEFT JOIN bank_statement s ON s.tenant_id = $1 AND s.account = a.number
         AND s.statement_ref = (SELECT u.args->>'statement_id')
  CROSS JOIN LATERAL (

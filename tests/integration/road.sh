@@ -66,6 +66,7 @@ chain)
     chain=$here/../shared/data/erp/chain-oasis20
     [ -d "$chain" ] || { echo "SKIP: the shared documents are not here"; exit 77; }
     setup oasis GBP
+    reeve import scripts/demo/chart.json >/dev/null || exit 1
     reeve import "$chain"/*.xml >/dev/null || exit 1
     reeve exception run >/dev/null 2>&1
     check "exactly the five discrepancies" "F01 F02 F09 F10 F19 " \
@@ -108,6 +109,8 @@ chain)
     check "explain tells the story" 0 $?
     reeve import "$chain"/*.xml | grep -q "^imported"
     check "importing again adds nothing" 1 $?
+    [ "$(ask "SELECT count(*) FROM jl")" -gt 0 ]
+    check "the books have entries" 0 $?
     proof
     finish
     ;;
@@ -144,10 +147,20 @@ deny)
     check "and the reason is named" 0 $?
     printf 'return bundle{ name = "empty" }\n' >"$state/empty.lua"
     reeve policy load "$state/empty.lua" >/dev/null
-    for action in tolerance.set journal.post exception.detect; do
+    denied() { # ACTION ARGS
+        reeve do "$1" "$2" >/dev/null 2>&1
+        check "an empty policy denies $1" 3 $?
+    }
+    denied tolerance.set '{"key":"PP","pct_bp":100,"amount":100,"days":0}'
+    denied exception.detect '{}'
+    denied account.register '{"number":"1200","name":"Bank","kind":"asset"}'
+    denied party.register '{"kind":"supplier","name":"Anybody"}'
+    denied journal.post '{"date":"2026-01-05","memo":"by hand","lines":[
+        {"account":"1200","amount_minor":100,"currency":"EUR"},{"account":"4000","amount_minor":-100,"currency":"EUR"}]}'
+    for action in $(reeve agent check --actions --json | sed 's/.*"\(action\|name\)":"\([^"]*\)".*/\2/'); do
         reeve do "$action" '{}' >/dev/null 2>&1
         [ $? != 0 ]
-        check "an empty policy denies $action" 0 $?
+        check "an empty policy lets nobody do $action" 0 $?
     done
     check "nothing was written but the record" "0 0" \
         "$(ask "SELECT (SELECT count(*) FROM event) || ' ' || (SELECT count(*) FROM je)")"

@@ -36,8 +36,9 @@ SELECT x.type, x.resource, x.summary, x.money AS money_minor, x.currency, x.tier
 -- The morning table: exception, evidence, agent, proposed action, decision, who must approve.
 -- params: tenant int4
 SELECT x.type, x.summary, coalesce(r.agent, '-') AS agent,
-       coalesce((SELECT string_agg(j.name, ', ' ORDER BY j.seq) FROM journal j
-                  WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.kind = 7), '-') AS action,
+       coalesce((SELECT string_agg(d.name, ', ' ORDER BY d.seq) FROM (
+                     SELECT j.name, min(j.seq) AS seq FROM journal j
+                      WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.kind = 7 GROUP BY j.name) AS d), '-') AS action,
        CASE WHEN r.id IS NULL THEN 'no agent' WHEN r.status = 'waiting' THEN 'asks people'
             WHEN r.status = 'done' THEN CASE x.state WHEN 'open' THEN 'noted' ELSE 'solved' END ELSE r.status || coalesce(': ' || r.error_code, '') END AS decision,
        coalesce((SELECT string_agg(DISTINCT s->>'role', ' + ') FROM approval a

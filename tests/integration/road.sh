@@ -329,6 +329,41 @@ person)
     reeve do payment.release "{\"payment\":$payment}" --as clerk --id p2 >"$state/out" 2>&1
     check "asking once more says that it is done" 1 "$(grep -c repeated "$state/out")"
     check "once" 1 "$(ask "SELECT count(*) FROM command_log WHERE command_id = 'p2'")"
+
+    # time: a question goes to somebody else after a second, and ends in "no" after five
+    two='stages = { { role = "treasurer" }, { role = "controller" } }, expires = "48h"'
+    one='stages = { { role = "treasurer" } }, expires = "5s", escalate = { after = "1s", to = "ap.manager" }'
+    sed "s/$two/$one/" policies/default.lua >"$state/quick.lua"
+    reeve policy load "$state/quick.lua" >/dev/null || exit 1
+    propose() { # ID: proposes a payment of the next open item, asks for its release; says the payment
+        item=$(ask "SELECT o.id FROM open_item o JOIN invoice i ON i.id = o.doc_id WHERE o.side = 'AP'
+            AND i.state = 'posted' AND o.open > o.reserved ORDER BY o.id LIMIT 1")
+        reeve do payment.propose "{\"items\":[{\"open_item\":$item}],\"account\":\"1200\"}" --as clerk --id "$1a" \
+            >/dev/null 2>&1
+        payment=$(ask "SELECT max(id) FROM payment")
+        reeve do payment.release "{\"payment\":$payment}" --as clerk --id "$1b" >/dev/null 2>&1
+        approval=$(ask "SELECT max(id) FROM approval WHERE action = 'payment.release'")
+    }
+    soon() { # WHAT EXPECTED SQL
+        for _ in 1 2 3 4 5 6; do
+            reeve run work >/dev/null 2>&1
+            [ "$(ask "$3")" = "$2" ] && break
+            sleep 1
+        done
+        check "$1" "$2" "$(ask "$3")"
+    }
+    propose e
+    reeve approval approve "$approval" --as manager >/dev/null 2>&1
+    check "before its time the other role may not decide" 3 $?
+    sleep 1
+    soon "an unanswered question is escalated" t "SELECT escalated FROM approval WHERE id = $approval"
+    reeve approval approve "$approval" --as manager >/dev/null 2>&1
+    check "then the other role may" released "$(ask "SELECT state FROM payment WHERE id = $payment")"
+    propose x
+    soon "nobody answers: no" expired "SELECT status FROM approval WHERE id = $approval"
+    reeve approval approve "$approval" --as treasurer >/dev/null 2>&1
+    check "too late" 1 $?
+    check "and nothing was paid" proposed "$(ask "SELECT state FROM payment WHERE id = $payment")"
     proof
     finish
     ;;

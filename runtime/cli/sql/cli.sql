@@ -17,6 +17,11 @@ SELECT to_jsonb(p.roles) FROM person p WHERE p.tenant_id = $1 AND p.name = $2 AN
 SELECT p.name, array_to_string(p.roles, ',') AS roles, p.enabled, p.password_hash IS NOT NULL AS password
   FROM person p WHERE p.tenant_id = $1 ORDER BY p.name;
 
+-- name: cli_people_roles
+-- Those who can act at all.
+-- params: tenant int4
+SELECT p.name, to_jsonb(p.roles) FROM person p WHERE p.tenant_id = $1 AND p.enabled ORDER BY p.name;
+
 -- name: cli_agents
 -- params: tenant int4
 SELECT a.name, p.version, p.manifest->>'summary' AS summary,

@@ -124,6 +124,10 @@ enum rv_code admin_begin(struct cli *cli, const char *roles, const char *what, j
 {
     enum rv_code code = admin_open(cli, out, err);
     out->what = what;
+    if (code == RV_OK && about == NULL) {
+        code = rv_fail(err, RV_INVALID, "%s: an argument is not proper UTF-8", what);
+        rv_hint(err, "The record cannot hold it: write it in UTF-8.");
+    }
     if (code != RV_OK) {
         json_decref(about);
         return code;

@@ -33,7 +33,8 @@ RV_MUST enum rv_code admin_require(const struct admin *admin, const char *roles,
                                    struct rv_error *err);
 
 /* admin_open, admin_require, and the record of the act: `what` and the members of `about` (taken;
- * whom, which roles; no secret). */
+ * whom, which roles; no secret; NULL, as json_pack gives it for text that is not UTF-8, is
+ * RV_INVALID). */
 RV_MUST enum rv_code admin_begin(struct cli *cli, const char *roles, const char *what,
                                  json_t *about, struct admin *out, struct rv_error *err);
 /* What came of it, then admin_close.  Gives `code`, or why its record could not be written.  `made`

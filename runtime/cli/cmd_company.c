@@ -1,14 +1,9 @@
-/* cmd_company.c -- companies, people, tokens. */
+/* cmd_company.c -- companies, and who asks in which.  People and tokens: cmd_person.c. */
 #include "cli_sql.h"
 #include "journal_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
 #include "runtime/http/people.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static const char console_roles[] = "clerk,operator,admin,integrator";
 
@@ -156,78 +151,7 @@ int cmd_company_list(struct cli *cli)
     return print_all(cli, &rv_sql_cli_companies, false);
 }
 
-int cmd_person_list(struct cli *cli)
-{
-    return print_all(cli, &rv_sql_cli_people, true);
-}
-
 int cmd_agent_list(struct cli *cli)
 {
     return print_all(cli, &rv_sql_cli_agents, true);
-}
-
-int cmd_person_add(struct cli *cli)
-{
-    const char *roles = cli_option(cli, "roles");
-    bool password = cli_flag(cli, "password-stdin");
-    if (cli->argc != 1 || roles == NULL) {
-        return cli_usage(cli, "person add NAME --roles a,b [--password-stdin]");
-    }
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
-    if (code == RV_OK) {
-        code =
-            rv_person_set(session, tenant, cli->argv[0], roles, password ? STDIN_FILENO : -1, &err);
-    }
-    rv_db_session_close(session);
-    if (code != RV_OK) {
-        return cli_fail(cli, &err);
-    }
-    if (cli->json) {
-        cli_print_json(&cli->output,
-                       json_pack("{s:s,s:s}", "person", cli->argv[0], "roles", roles));
-    } else {
-        cli_print(&cli->output, "person %s: %s", cli->argv[0], roles);
-    }
-    return 0;
-}
-
-int cmd_token_make(struct cli *cli)
-{
-    const char *label = cli_option(cli, "label");
-    const char *days = cli_option(cli, "days");
-    if (cli->argc != 1) {
-        return cli_usage(cli, "token make PERSON [--label TEXT] [--days 30]");
-    }
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
-    int64_t id = 0;
-    char token[RV_CREDENTIAL_TEXT];
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
-    if (code == RV_OK) {
-        code = rv_token_make(session, tenant, cli->argv[0], label != NULL ? label : "command line",
-                             days != NULL ? (int)strtol(days, NULL, 10) : 30,
-                             rv_now_us(rv_clock_system()), token, &id, &err);
-    }
-    rv_db_session_close(session);
-    if (code != RV_OK) {
-        return cli_fail(cli, &err);
-    }
-    if (cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:I,s:s,s:s}", "id", (json_int_t)id, "person",
-                                               cli->argv[0], "token", token));
-    } else {
-        cli_print(&cli->output, "%s", token);
-    }
-    cli_say(&cli->output, "token %lld of %s; it is shown only now", (long long)id, cli->argv[0]);
-    return 0;
 }

@@ -1,6 +1,7 @@
 /* cmd_hook.c -- reeve hook: who is told what happens, with which secret. */
 #include "hooks_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 
 #include <inttypes.h>
@@ -9,26 +10,37 @@
 
 enum { HOUR_S = 3600 };
 
+/* A change: the vault, and an act of administration. */
 struct hooks {
-    struct rv_db_session *session;
+    struct admin admin;
     struct rv_hook_vault *vault;
-    int32_t tenant;
 };
 
-static enum rv_code hooks_open(struct cli *cli, struct hooks *out, struct rv_error *err)
+/* Takes `about`. */
+static enum rv_code hooks_open(struct cli *cli, const char *what, json_t *about, struct hooks *out,
+                               struct rv_error *err)
 {
-    *out = (struct hooks){.session = NULL};
+    *out = (struct hooks){.admin = {.cli = cli}};
     enum rv_code code = place_hook_vault(cli, &out->vault, err);
-    if (code == RV_OK) {
-        code = rv_db_session_open(cli->uri, &out->session, err);
+    if (code != RV_OK) {
+        json_decref(about);
+        return code;
     }
-    return code == RV_OK ? cli_tenant(cli, out->session, &out->tenant, err) : code;
+    return admin_begin(cli, ADMIN_WORK, what, about, &out->admin, err);
 }
 
-static void hooks_close(struct hooks *hooks)
+/* Takes `made`. */
+static enum rv_code hooks_close(struct hooks *hooks, enum rv_code code, json_t *made,
+                                struct rv_error *err)
 {
-    rv_db_session_close(hooks->session);
+    code = admin_end(&hooks->admin, code, made, err);
     rv_hook_vault_close(hooks->vault);
+    return code;
+}
+
+static json_t *about_endpoint(int64_t id)
+{
+    return json_pack("{s:I}", "endpoint", (json_int_t)id);
 }
 
 /* An endpoint's number; 0 is none. */
@@ -37,6 +49,22 @@ static int64_t read_id(const char *text)
     char *end = NULL;
     int64_t id = strtoll(text, &end, 10);
     return *text != '\0' && *end == '\0' && id > 0 ? id : 0;
+}
+
+/* The receiver's host alone: path and query of its address may be its secret. */
+static const char *host_of(const struct cli *cli, const char *url)
+{
+    const char *rest = strstr(url, "://");
+    rest = rest != NULL ? rest + 3 : url;
+    size_t length = strcspn(rest, "/?#");
+    for (size_t i = length; i > 0; i--) {
+        if (rest[i - 1] == '@') {
+            rest += i;
+            length -= i;
+            break;
+        }
+    }
+    return rv_arena_strndup(cli->arena, rest, length);
 }
 
 int cmd_hook_add(struct cli *cli)
@@ -49,12 +77,19 @@ int cmd_hook_add(struct cli *cli)
                                         .person = cli_option(cli, "person"),
                                         .allow_private = cli_flag(cli, "allow-private")};
     struct rv_hook_endpoint_keys keys;
-    enum rv_code code = hooks_open(cli, &hooks, &err);
+    json_t *about =
+        json_pack("{s:s,s:s,s:s*,s:b}", "host", host_of(cli, endpoint.url), "events",
+                  endpoint.events, "answers", endpoint.person, "private", endpoint.allow_private);
+    json_t *made = NULL;
+    enum rv_code code = hooks_open(cli, "hook.add", about, &hooks, &err);
     if (code == RV_OK) {
-        code = rv_hook_endpoint_add(hooks.session, hooks.tenant, hooks.vault, &endpoint,
+        code = rv_hook_endpoint_add(hooks.admin.session, hooks.admin.tenant, hooks.vault, &endpoint,
                                     rv_now_us(rv_clock_system()), &keys, &err);
     }
-    hooks_close(&hooks);
+    if (code == RV_OK) {
+        made = about_endpoint(keys.id);
+    }
+    code = hooks_close(&hooks, code, made, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -92,20 +127,22 @@ int cmd_hook_list(struct cli *cli)
 int cmd_hook_rotate(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
-    struct hooks hooks = {.session = NULL};
+    struct hooks hooks = {.vault = NULL};
     char secret[RV_HOOK_KEY_TEXT];
     int64_t hours = 0;
     int64_t id = read_id(cli->argv[0]);
     enum rv_code code = cli_integer(cli, "overlap", RV_HOOK_OVERLAP_S / HOUR_S, 0,
                                     RV_HOOK_OVERLAP_MAX_S / HOUR_S, &hours, &err);
     if (code == RV_OK) {
-        code = hooks_open(cli, &hooks, &err);
+        json_t *about =
+            json_pack("{s:I,s:I}", "endpoint", (json_int_t)id, "overlap_hours", (json_int_t)hours);
+        code = hooks_open(cli, "hook.rotate", about, &hooks, &err);
     }
     if (code == RV_OK) {
-        code = rv_hook_endpoint_rotate(hooks.session, hooks.tenant, hooks.vault, id,
+        code = rv_hook_endpoint_rotate(hooks.admin.session, hooks.admin.tenant, hooks.vault, id,
                                        (int32_t)(hours * HOUR_S), secret, &err);
     }
-    hooks_close(&hooks);
+    code = hooks_close(&hooks, code, NULL, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -126,13 +163,14 @@ int cmd_hook_rotate(struct cli *cli)
 static int change(struct cli *cli, bool enabled)
 {
     struct rv_error err = {.code = RV_OK};
-    struct hooks hooks = {.session = NULL};
+    struct hooks hooks = {.vault = NULL};
     int64_t id = read_id(cli->argv[0]);
-    enum rv_code code = hooks_open(cli, &hooks, &err);
+    enum rv_code code =
+        hooks_open(cli, enabled ? "hook.enable" : "hook.disable", about_endpoint(id), &hooks, &err);
     if (code == RV_OK) {
-        code = rv_hook_endpoint_enable(hooks.session, hooks.tenant, id, enabled, &err);
+        code = rv_hook_endpoint_enable(hooks.admin.session, hooks.admin.tenant, id, enabled, &err);
     }
-    hooks_close(&hooks);
+    code = hooks_close(&hooks, code, NULL, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -164,11 +202,11 @@ int cmd_hook_redrive(struct cli *cli)
     if (cli->argc > 0 && id == 0) {
         return cli_usage(cli, "hook redrive [ENDPOINT]");
     }
-    enum rv_code code = hooks_open(cli, &hooks, &err);
+    enum rv_code code = hooks_open(cli, "hook.redrive", about_endpoint(id), &hooks, &err);
     if (code == RV_OK) {
-        code = rv_hook_redrive(hooks.session, hooks.tenant, id, &count, &err);
+        code = rv_hook_redrive(hooks.admin.session, hooks.admin.tenant, id, &count, &err);
     }
-    hooks_close(&hooks);
+    code = hooks_close(&hooks, code, NULL, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }

@@ -1,5 +1,6 @@
 /* cmd_schedule.c -- schedules: what shall happen when, in whose time zone. */
 #include "runtime/base/check.h"
+#include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 #include "runtime/schedule/schedule.h"
 
@@ -14,6 +15,20 @@ static enum rv_code open_company(struct cli *cli, struct rv_db_session **session
 {
     enum rv_code code = place_session(cli, session, err);
     return code == RV_OK ? cli_tenant(cli, *session, tenant, err) : code;
+}
+
+/* What the record says: which schedule, and every option as it was typed. */
+static json_t *about(const struct cli *cli)
+{
+    json_t *about = json_pack("{s:s}", "name", cli->argv[0]);
+    for (const struct cli_option *option = cli->command->options;
+         option != NULL && option->name != NULL; option++) {
+        const char *value = cli_option(cli, option->name);
+        if (value != NULL) {
+            json_object_set_new(about, option->name, json_string(value));
+        }
+    }
+    return about;
 }
 
 static int64_t now_us(void)
@@ -56,8 +71,7 @@ int cmd_schedule_add(struct cli *cli)
         return cli_usage(cli, "schedule add NAME --cron \"0 2 * * 1-5\" [--tz Europe/Berlin] ...");
     }
     struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
+    struct admin admin = {.cli = cli};
     int64_t next = 0;
     int64_t catch_up_s = 0;
     int64_t jitter_s = 0;
@@ -82,20 +96,19 @@ int cmd_schedule_add(struct cli *cli)
         code = rv_schedule_overlap_from(overlap, &schedule.overlap, &err);
     }
     if (code == RV_OK) {
-        code = open_company(cli, &session, &tenant, &err);
+        code = admin_begin(cli, ADMIN_WORK, "schedule.add", about(cli), &admin, &err);
     }
     if (code == RV_OK) {
-        code = rv_schedule_add(session, tenant, &schedule, now_us(), &next, &err);
+        code = rv_schedule_add(admin.session, admin.tenant, &schedule, now_us(), &next, &err);
     }
-    rv_db_session_close(session);
+    code = admin_end(&admin, code, NULL, &err);
     return code == RV_OK ? say_next(cli, schedule.name, next) : cli_fail(cli, &err);
 }
 
 int cmd_schedule_set(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
+    struct admin admin = {.cli = cli};
     int64_t next = 0;
     int64_t catch_up_s = -1;
     int64_t jitter_s = -1;
@@ -112,12 +125,13 @@ int cmd_schedule_set(struct cli *cli)
     change.catch_up_window_s = (int32_t)catch_up_s;
     change.jitter_s = (int32_t)jitter_s;
     if (code == RV_OK) {
-        code = open_company(cli, &session, &tenant, &err);
+        code = admin_begin(cli, ADMIN_WORK, "schedule.set", about(cli), &admin, &err);
     }
     if (code == RV_OK) {
-        code = rv_schedule_set(session, tenant, cli->argv[0], &change, now_us(), &next, &err);
+        code = rv_schedule_set(admin.session, admin.tenant, cli->argv[0], &change, now_us(), &next,
+                               &err);
     }
-    rv_db_session_close(session);
+    code = admin_end(&admin, code, NULL, &err);
     return code == RV_OK ? say_next(cli, cli->argv[0], next) : cli_fail(cli, &err);
 }
 
@@ -140,8 +154,7 @@ static enum rv_code read_day(const struct cli *cli, const char *option, int64_t 
 int cmd_schedule_backfill(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
+    struct admin admin = {.cli = cli};
     int64_t from_us = 0;
     int64_t to_us = 0;
     int made = 0;
@@ -150,13 +163,13 @@ int cmd_schedule_backfill(struct cli *cli)
         code = read_day(cli, "to", &to_us, &err);
     }
     if (code == RV_OK) {
-        code = open_company(cli, &session, &tenant, &err);
+        code = admin_begin(cli, ADMIN_WORK, "schedule.backfill", about(cli), &admin, &err);
     }
     if (code == RV_OK) {
-        code = rv_schedule_backfill(session, tenant, cli->argv[0], from_us, to_us, now_us(), &made,
-                                    &err);
+        code = rv_schedule_backfill(admin.session, admin.tenant, cli->argv[0], from_us, to_us,
+                                    now_us(), &made, &err);
     }
-    rv_db_session_close(session);
+    code = admin_end(&admin, code, NULL, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -242,28 +255,31 @@ enum verb { VERB_PAUSE, VERB_RESUME, VERB_REMOVE, VERB_RUN };
 
 static int change(struct cli *cli, enum verb verb)
 {
+    static const char *const acts[] = {"schedule.pause", "schedule.resume", "schedule.remove",
+                                       "schedule.run"};
     static const char *const done[] = {"paused", "resumed", "removed", "due"};
     const char *reason = verb == VERB_PAUSE ? cli_option(cli, "reason") : NULL;
     struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
+    struct admin admin = {.cli = cli};
     int64_t fire = 0;
     const char *name = cli->argv[0];
-    enum rv_code code = open_company(cli, &session, &tenant, &err);
+    enum rv_code code = admin_begin(cli, ADMIN_WORK, acts[verb], about(cli), &admin, &err);
     if (code == RV_OK) {
         switch (verb) {
         case VERB_PAUSE:
-            code = rv_schedule_pause(session, tenant, name, 0,
+            code = rv_schedule_pause(admin.session, admin.tenant, name, 0,
                                      reason != NULL ? reason : "paused by hand", now_us(), &err);
             break;
-        case VERB_RESUME: code = rv_schedule_resume(session, tenant, name, now_us(), &err); break;
-        case VERB_REMOVE: code = rv_schedule_remove(session, tenant, name, &err); break;
+        case VERB_RESUME:
+            code = rv_schedule_resume(admin.session, admin.tenant, name, now_us(), &err);
+            break;
+        case VERB_REMOVE: code = rv_schedule_remove(admin.session, admin.tenant, name, &err); break;
         case VERB_RUN:
-            code = rv_schedule_run_now(session, tenant, name, now_us(), &fire, &err);
+            code = rv_schedule_run_now(admin.session, admin.tenant, name, now_us(), &fire, &err);
             break;
         }
     }
-    rv_db_session_close(session);
+    code = admin_end(&admin, code, NULL, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }

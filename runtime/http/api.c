@@ -208,7 +208,7 @@ static void on_identified(void *data, const struct rv_caller *caller,
     if ((caller->permissions & needed) == 0) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_DENIED, "your roles do not allow you to %s", rv_permission_name(needed));
-        rv_hint(&err, "An administrator can give roles with \"reeve person roles\".");
+        rv_hint(&err, "An administrator can give roles with \"reeve person add NAME --roles A,B\".");
         rv_call_fail(call, &err, NULL);
         return;
     }

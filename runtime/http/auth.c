@@ -38,7 +38,8 @@ static const struct rv_auth_refusal wrong_password = {
     .status = 401,
     .code = "unauthenticated",
     .title = "tenant, name or password is wrong",
-    .hint = "Check all three; an administrator can set a new password with \"reeve person\"."};
+    .hint = "Check all three; an administrator can set a new password with \"reeve person add NAME "
+            "--roles A,B --password-stdin\"."};
 static const struct rv_auth_refusal away = {.status = 503,
                                             .code = "unavailable",
                                             .title = "the database cannot be asked who you are",

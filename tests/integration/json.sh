@@ -58,6 +58,7 @@ run=$(reeve run list --json | sed -n '1s/.*"run":"\([^"]*\)".*/\1/p')
 approval=$(reeve approval list --json | sed -n '1s/.*"id":"\([^"]*\)".*/\1/p')
 second=$(reeve approval list --json | sed -n '2s/.*"id":"\([^"]*\)".*/\1/p')
 endpoint=$(reeve hook add https://hooks.example.org/a | sed -n 's/^endpoint //p')
+token=$(reeve token make manager --json 2>/dev/null | sed 's/.*"id":\([0-9]*\).*/\1/')
 reeve schedule add nightly --cron '0 2 * * *' >/dev/null
 reeve audit prove 0 >"$state/proof"
 echo '{"action":"invoice.post","me":{"kind":"agent","id":"nobody"},"args":{},"res":{},"ctx":{}}' >"$state/question.json"
@@ -73,7 +74,9 @@ while read -r name; do
         gives 0 "" $name ;;
     doctor) gives 0 "" doctor ;;
     "person add") gives 0 "" person add clerk --roles clerk --company acme ;;
+    "person disable" | "person enable") gives 0 "" $name treasurer --company acme ;;
     "token make") gives 0 "" token make manager --company acme ;;
+    "token revoke") gives 0 "" token revoke "$token" --company acme ;;
     "hook add") gives 0 "" hook add https://hooks.example.org/b --company acme ;;
     "hook rotate" | "hook enable" | "hook disable" | "hook redrive") gives 0 "" $name "$endpoint" --company acme ;;
     "policy load") gives 0 "" policy load policies/default.lua --company acme ;;
@@ -99,7 +102,7 @@ while read -r name; do
     "schedule run") gives 0 "" schedule run nightly --company acme ;;
     "schedule remove") gives 0 "" schedule remove weekly --company acme ;;
     "exception list" | "run list" | "approval list" | "exception run") gives 0 "may be empty" $name --company acme ;;
-    "person list" | "hook list" | "agent list" | "run work" | "audit key" | "audit checkpoint" | "ledger check" | \
+    "person list" | "token list" | "hook list" | "agent list" | "run work" | "audit key" | "audit checkpoint" | "ledger check" | \
         "schedule list")
         gives 0 "" $name --company acme ;;
     "db stop" | "db remove") ;; # at the end

@@ -17,6 +17,22 @@ SELECT to_jsonb(p.roles) FROM person p WHERE p.tenant_id = $1 AND p.name = $2 AN
 SELECT p.name, array_to_string(p.roles, ',') AS roles, p.enabled, p.password_hash IS NOT NULL AS password
   FROM person p WHERE p.tenant_id = $1 ORDER BY p.name;
 
+-- name: cli_people_roles
+-- Those who can act at all.
+-- params: tenant int4
+SELECT p.name, to_jsonb(p.roles) FROM person p WHERE p.tenant_id = $1 AND p.enabled ORDER BY p.name;
+
+-- name: cli_tokens
+-- Never the secret's hash.  When a token was last used is not stored.
+-- params: tenant int4
+SELECT t.id, t.person, t.label, to_char(t.created_at, 'YYYY-MM-DD HH24:MI') AS created,
+       to_char(t.expires_at, 'YYYY-MM-DD HH24:MI') AS expires,
+       CASE WHEN t.revoked_at IS NOT NULL THEN 'revoked'
+            WHEN t.expires_at <= clock_timestamp() THEN 'expired'
+            WHEN NOT p.enabled THEN 'person disabled' ELSE 'good' END AS state
+  FROM api_token t JOIN person p ON p.tenant_id = t.tenant_id AND p.name = t.person
+ WHERE t.tenant_id = $1 ORDER BY t.person, t.id;
+
 -- name: cli_agents
 -- params: tenant int4
 SELECT a.name, p.version, p.manifest->>'summary' AS summary,

@@ -1,0 +1,192 @@
+#!/bin/sh
+# people.sh -- who may change what decides, what acts and who is who; and what the record says of it.
+# usage: people.sh REEVE      (from the repository root)
+set -u
+reeve_program=$1
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
+state=$(mktemp -d /tmp/rvpeople-XXXXXX)
+chmod 755 "$state" # root's server, which is another account, has to pass
+unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
+export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
+reeve() { "$reeve_program" "$@"; }
+served=
+trap '[ -z "$served" ] || kill "$served"; reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
+failures=0
+gives() { # STATUS WHAT COMMAND...   (its output stays in $state/out and $state/err)
+    expected=$1
+    what=$2
+    shift 2
+    "$@" >"$state/out" 2>"$state/err" </dev/null
+    found=$?
+    if [ "$found" = "$expected" ]; then
+        echo "ok    $what"
+    else
+        echo "FAIL  $what: status $found instead of $expected"
+        cat "$state/out" "$state/err"
+        failures=$((failures + 1))
+    fi
+}
+has() { # out|err TEXT
+    grep -qF -- "$2" "$state/$1" || {
+        echo "FAIL  \"$2\" is missing in:"
+        cat "$state/$1"
+        failures=$((failures + 1))
+    }
+}
+ask() { # SQL
+    psql "$(reeve db uri)" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"
+}
+is() { # WHAT EXPECTED SQL
+    found=$(ask "$3")
+    if [ "$found" = "$2" ]; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1: \"$found\" instead of \"$2\""
+        failures=$((failures + 1))
+    fi
+}
+bundle() { # FILE RULES
+    printf 'return bundle{ name="t",\n%s }\n' "$2" >"$state/$1"
+}
+bundle open.lua 'permit{id="all", persons=role "admin", action=any_of{"policy.load","agent.publish"}}'
+bundle shut.lua 'permit{id="all", persons=role "admin", action=any_of{"policy.load","agent.publish"}},
+ forbid{id="never", action=any_of{"policy.load","agent.publish"}}'
+bundle wrong.lua 'permit{id="a", agents="*", action="invoice.hodl"}'
+
+# ---- what decides and what acts ----
+gives 0 "a company" reeve company create acme
+gives 3 "without a policy no agent is published" reeve agent publish agents/bank_line/agent.lua
+has err "no_active_policy"
+gives 0 "a clerk" reeve person add clerk --roles clerk
+gives 3 "a clerk does not load the first policy" reeve policy load "$state/open.lua" --as clerk
+has err "has not the role admin"
+is "and there is none" 0 "SELECT count(*) FROM policy_active"
+gives 2 "a bundle with an error is not loaded" reeve policy load "$state/wrong.lua"
+has out "wrong.lua:2: error: rule \"a\": unknown-action"
+has err "the bundle has 1 error"
+is "there is still none" 0 "SELECT count(*) FROM policy_active"
+gives 0 "an admin loads the first" reeve policy load "$state/open.lua"
+is "it is on the record" 1 \
+    "SELECT count(*) FROM audit_record WHERE kind = 'admin' AND body::jsonb->>'what' = 'policy.load'"
+gives 3 "from then on the policy decides, not a role" reeve policy load policies/default.lua --as clerk
+has err "no_permit"
+gives 0 "the person whom it permits publishes" reeve agent publish agents/bank_line/agent.lua
+is "and the decision is on the record" "agent.publish allow" \
+    "SELECT concat_ws(' ', body::jsonb->>'action', body::jsonb->>'verdict') FROM audit_record
+     WHERE kind = 'decision' AND body::jsonb->>'action' = 'agent.publish' ORDER BY seq DESC LIMIT 1"
+gives 0 "the next bundle" reeve policy load "$state/shut.lua"
+has err "none of the 2 people here may load the next one"
+active=$(ask "SELECT hash FROM policy_active")
+gives 3 "it forbids every further one" reeve policy load policies/default.lua
+has err 'rule "never" (forbid) does not allow "policy.load"'
+gives 3 "and every further agent" reeve agent publish agents/quantity_variance/agent.lua
+has err 'rule "never" (forbid) does not allow "agent.publish"'
+is "the policy is as it was" "$active" "SELECT hash FROM policy_active"
+is "the agents are as they were" bank_line "SELECT string_agg(name, ',') FROM agent"
+is "both refusals are on the record" 2 \
+    "SELECT count(*) FROM audit_record WHERE kind = 'decision' AND body::jsonb->>'verdict' = 'deny'
+     AND body::jsonb->>'rules' LIKE '%never%'"
+
+# ---- who is who ----
+recorded() { # COUNT: the newest acts: what, whom, by whom, and how each ended
+    ask "SELECT string_agg(concat_ws(' ', body::jsonb->>'what', coalesce(body::jsonb->>'name',
+             body::jsonb->>'token', body::jsonb->>'endpoint', body::jsonb->>'host'), body::jsonb->>'person',
+             body::jsonb->>'failed', CASE WHEN body::jsonb ? 'refused' THEN 'refused' END), '; ' ORDER BY seq)
+         FROM (SELECT * FROM audit_record WHERE kind = 'admin' ORDER BY seq DESC LIMIT $1) AS r"
+}
+on_record() { # COUNT EXPECTED
+    found=$(recorded "$1")
+    [ "$found" = "$2" ] && { echo "ok    recorded: $2"; return; }
+    echo "FAIL  the record says \"$found\" instead of \"$2\""
+    failures=$((failures + 1))
+}
+gives 3 "a clerk adds nobody" reeve person add x --roles admin --as clerk
+has err "has not the role admin"
+is "and nobody is there" 0 "SELECT count(*) FROM person WHERE name = 'x'"
+on_record 1 "person.add x clerk refused"
+gives 0 "the console does" reeve person add x --roles controller
+on_record 1 "person.add x console"
+gives 2 "a wrong name is no person" reeve person add "a b" --roles clerk
+on_record 2 "person.add a b console; person.add console invalid"
+printf 'correct horse battery staple\n' >"$state/password"
+gives 0 "a password" sh -c "'$reeve_program' person add y --roles operator --password-stdin <'$state/password'"
+is "is not on the record" 0 "SELECT count(*) FROM audit_record WHERE body LIKE '%horse%' OR body LIKE '%argon2%'"
+gives 3 "a clerk makes no token" reeve token make console --as clerk
+is "and there is none" 0 "SELECT count(*) FROM api_token"
+gives 0 "the console makes one" reeve token make y --label "a script" --json
+token=$(sed 's/.*"token":"\([^"]*\)".*/\1/' "$state/out")
+id=$(sed 's/.*"id":\([0-9]*\).*/\1/' "$state/out")
+on_record 2 "token.make y console; token.make y console"
+is "its secret is not on the record" 0 "SELECT count(*) FROM audit_record WHERE body LIKE '%$token%'"
+is "its number is" 1 "SELECT count(*) FROM audit_record WHERE body::jsonb->>'token' = '$id'"
+gives 0 "the list shows it" reeve token list
+has out "a script"
+has out "$id"
+gives 1 "without its secret" grep -qF "$token" "$state/out"
+"$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
+served=$!
+for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
+base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+answers() { # WHAT STATUS PATH
+    found=$(curl -s -o "$state/body" -w '%{http_code}' -H "Authorization: Bearer $token" "$base$3")
+    [ "$found" = "$2" ] && { echo "ok    $1"; return; }
+    echo "FAIL  $1: $found instead of $2: $(cat "$state/body")"
+    failures=$((failures + 1))
+}
+answers "the token is good" 200 /v1/me
+gives 3 "a clerk disables nobody" reeve person disable y --as clerk
+answers "it still is" 200 /v1/me
+gives 0 "a person is disabled" reeve person disable y
+on_record 1 "person.disable y console"
+answers "and is nobody at once" 401 /v1/me
+gives 0 "the list says why" reeve token list
+has out "person disabled"
+gives 0 "enabled" reeve person enable y
+answers "and is somebody again" 200 /v1/me
+gives 3 "a clerk revokes no token" reeve token revoke "$id" --as clerk
+answers "it is good" 200 /v1/me
+gives 0 "a token is revoked" reeve token revoke "$id"
+on_record 1 "token.revoke $id console"
+answers "and is worthless at once" 401 /v1/me
+gives 0 "the list says so" reeve token list
+has out "revoked"
+gives 1 "a token that is not there" reeve token revoke 1
+has err "reeve token list"
+gives 2 "a token is named by its number" reeve token revoke "$token"
+gives 1 "a person who is not there" reeve person disable nobody
+has err "reeve person list"
+kill "$served"
+wait "$served"
+served=
+
+# ---- schedules and receivers ----
+gives 3 "a clerk schedules nothing" reeve schedule add nightly --cron '0 2 * * *' --as clerk
+is "and nothing is scheduled" 0 "SELECT count(*) FROM schedule"
+gives 0 "an operator does" reeve schedule add nightly --cron '0 2 * * *' --as y
+on_record 1 "schedule.add nightly y"
+for act in "set nightly --jitter 60" "pause nightly" "resume nightly" "run nightly" "remove nightly" \
+    "backfill nightly --from 2026-01-01 --to 2026-01-02"; do
+    # shellcheck disable=SC2086  # words
+    gives 3 "nor does a clerk schedule $act" reeve schedule $act --as clerk
+done
+gives 0 "an operator pauses it" reeve schedule pause nightly --reason "a holiday" --as y
+is "with the reason on the record" "a holiday" \
+    "SELECT body::jsonb->>'reason' FROM audit_record WHERE kind = 'admin' ORDER BY seq DESC LIMIT 1"
+gives 3 "a clerk adds no receiver" reeve hook add https://hooks.example.org/hidden-path --as clerk
+is "and there is none" 0 "SELECT count(*) FROM hook_endpoint"
+gives 0 "an operator does" reeve hook add https://hooks.example.org/hidden-path --as y
+is "of its address the record has only the host" 0 "SELECT count(*) FROM audit_record WHERE body LIKE '%hidden-path%'"
+secret=$(sed -n 's/^secret *//p' "$state/out")
+is "and nothing of its secret" 0 "SELECT count(*) FROM audit_record WHERE body LIKE '%${secret:-audit}%'"
+endpoint=$(sed -n 's/^endpoint *//p' "$state/out")
+on_record 2 "hook.add hooks.example.org y; hook.add $endpoint y"
+for act in rotate enable disable redrive; do
+    gives 3 "nor does a clerk hook $act" reeve hook "$act" "$endpoint" --as clerk
+done
+gives 0 "an operator disables it" reeve hook disable "$endpoint" --as y
+on_record 1 "hook.disable $endpoint y"
+gives 0 "the record is whole" reeve audit verify
+
+[ "$failures" = 0 ] || echo "$failures checks failed"
+[ "$failures" = 0 ]

@@ -107,6 +107,8 @@ static void fair_run(const struct bench_run *run)
     served_nap(JAIN_MS);
     a += (double)over(&served, 1);
     b += (double)over(&served, 3);
+    bench_report(run, name, name, "jain_a_runs", a, "");
+    bench_report(run, name, name, "jain_b_runs", b, "");
     bench_report(run, name, name, "jain", (a + b) * (a + b) / (2 * (a * a + b * b)), "");
     bench_samples_free(&alone);
     bench_samples_free(&beside);

@@ -28,6 +28,8 @@ void served_nap(int ms)
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 }
 
+static pid_t start(const struct served *served, char *const *argv);
+
 static __attribute__((noreturn)) void fail(const struct served *served, const char *what)
 {
     fprintf(stderr, "%s: %s; the program's words stand in %s/log\n", served->bench, what,
@@ -35,6 +37,9 @@ static __attribute__((noreturn)) void fail(const struct served *served, const ch
     if (served->pid > 0) {
         kill(served->pid, SIGKILL);
     }
+    char *const stop[] = {(char *)(uintptr_t)served->program, (char *)(uintptr_t) "db",
+                          (char *)(uintptr_t) "stop", NULL};
+    waitpid(start(served, stop), NULL, 0);
     exit(EXIT_FAILURE);
 }
 

@@ -125,6 +125,8 @@ RV_MUST enum rv_code cli_print_query(const struct cli *cli, struct rv_db_session
 /* A gate request, waited for.  `outcome` is a new JSON of what the door said. */
 RV_MUST enum rv_code cli_gate(struct node *node, struct rv_gate_request *request, json_t **outcome,
                               struct rv_error *err);
+/* The number of a run from its name, "r_42" or "42". */
+RV_MUST enum rv_code cli_run_id(const char *text, int64_t *out, struct rv_error *err);
 RV_MUST enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv_arena *arena,
                                    const char **text, size_t *length, struct rv_error *err);
 
@@ -160,6 +162,12 @@ int cmd_exception_list(struct cli *cli);
 int cmd_run_list(struct cli *cli);
 int cmd_run_show(struct cli *cli);
 int cmd_run_work(struct cli *cli);
+int cmd_run_replay(struct cli *cli);
+int cmd_run_diff(struct cli *cli);
+int cmd_run_export(struct cli *cli);
+int cmd_run_import(struct cli *cli);
+int cmd_run_cancel(struct cli *cli);
+int cmd_run_retry(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_approval_list(struct cli *cli);
 int cmd_approval_show(struct cli *cli);

@@ -189,14 +189,6 @@ int cmd_exception_list(struct cli *cli)
     return list_with(cli, &rv_sql_cli_exceptions, "open resolved auto_closed snoozed");
 }
 
-int cmd_run_list(struct cli *cli)
-{
-    return list_with(
-        cli, &rv_sql_cli_runs,
-        "created planning executing waiting reviewing compensating done failed cancelled "
-        "compensated diverged");
-}
-
 struct story {
     json_t *run;
     json_t *steps;
@@ -254,15 +246,24 @@ static struct rv_args *run_args(const struct rv_statement *statement, int64_t ru
     return args;
 }
 
+enum rv_code cli_run_id(const char *text, int64_t *out, struct rv_error *err)
+{
+    const char *digits = text + (strncmp(text, "r_", 2) == 0 ? 2 : 0);
+    char *end = NULL;
+    *out = strtoll(digits, &end, 10);
+    if (end == digits || *end != '\0' || *out <= 0) {
+        rv_fail(err, RV_INVALID, "RUN: \"%s\" is not the name of a run", text);
+        rv_hint(err, "It looks like r_911902230237808202; see the runs: reeve run list.");
+        return RV_INVALID;
+    }
+    return RV_OK;
+}
+
 static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_error *err)
 {
     const char *text = cli->argv[0];
-    const char *digits = text + (strncmp(text, "r_", 2) == 0 ? 2 : 0);
-    char *end = NULL;
-    int64_t run = strtoll(digits, &end, 10);
-    if (end == digits || *end != '\0') {
-        rv_fail(err, RV_INVALID, "RUN: \"%s\" is not the name of a run", text);
-        rv_hint(err, "It looks like r_911902230237808202; see the runs: reeve run list.");
+    int64_t run = 0;
+    if (cli_run_id(text, &run, err) != RV_OK) {
         return RV_INVALID;
     }
     struct rv_db_session *session = NULL;

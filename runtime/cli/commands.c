@@ -6,6 +6,14 @@
 /* Options that a command takes beside the global ones: OPTIONS({name, value, doc}, ...) */
 #define OPTIONS(...) ((const struct cli_option[]){__VA_ARGS__, {NULL, NULL, NULL}})
 
+/* What `reeve run list`, cancel and retry look for. */
+#define RUN_FILTER                                                                                 \
+    {"waiting-on", "WHAT", "approval, timer, signal, model; or ROLE: waits for that role"},        \
+        {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
+        {"error", "CODE", "whose last error was of this class"},                                   \
+        {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
+        {"limit", "N", "at most so many; default 200"}
+
 const struct cli_command cli_commands[] = {
     {"company", "create", "NAME", "make a company (tenant) with its console person",
      cmd_company_create,
@@ -88,8 +96,39 @@ const struct cli_command cli_commands[] = {
      NULL},
     {"exception", "list", "[STATE]", "discrepancies (open, resolved, auto_closed, snoozed)",
      cmd_exception_list, NULL, NULL},
-    {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list, NULL, NULL},
+    {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list, OPTIONS(RUN_FILTER),
+     "STATUS is a status of the table (waiting, done, failed, ...) or one of the words:\n"
+     "  open      not over\n"
+     "  over      at its end, whichever\n"
+     "  stuck     it could move, and nothing has moved it for a minute\n"
+     "  retrying  open, for an exception that an earlier run failed at\n"
+     "  people    waits for an approval (the table says of whom)\n"
+     "See --waiting-on for what the others wait for."},
     {"run", "show", "RUN", "one run with its journal", cmd_run_show, NULL, NULL},
+    {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
+     OPTIONS(RUN_FILTER, {"status", "STATUS", "those of this status, see reeve run list"},
+             {"reason", "TEXT", "why; default: asked to stop"},
+             {"yes", NULL, "without it only says what would be cancelled"}),
+     "Runs by name, or all that the filters give.  Each goes through the gate by itself; a run\n"
+     "stops where it can: what it has done is taken back where something takes it back."},
+    {"run", "retry", "[RUN]...", "a new run for the exceptions of failed ones", cmd_run_retry,
+     OPTIONS(RUN_FILTER, {"yes", NULL, "without it only says what would be retried"}),
+     "The failed run stays as it is.  Its exception must still be open; the agent that is active\n"
+     "now gets it.  `reeve run work`, or a serving reeve, drives the new run."},
+    {"run", "replay", "[RUN]", "do it again from its journal, without any effect", cmd_run_replay,
+     OPTIONS({"file", "FILE", "an exported run, without a database"},
+             {"agent", "FILE", "with this plan instead of its own"}),
+     "Exit status 0: the same (of an open run: so far); 1: it differs, and where is printed.\n"
+     "The transcript's hash is equal wherever the same was done, byte for byte."},
+    {"run", "diff", "RUN RUN", "what two runs did differently", cmd_run_diff, NULL,
+     "RUN may be the name of an exported file (*.json).  Exit status 1 when they differ."},
+    {"run", "export", "RUN FILE", "a run in one file: plan, input, journal, outcome",
+     cmd_run_export,
+     OPTIONS({"redact", NULL, "without names, addresses of mail, telephone and bank numbers"}),
+     "An existing file is never overwritten.  It replays anywhere: reeve run replay --file FILE."},
+    {"run", "import", "FILE", "check an exported run and keep it for replay", cmd_run_import, NULL,
+     "It does not enter the books: it is a file below the state directory, to be replayed and\n"
+     "compared.  Needs no database."},
     {"run", "work", "", "drive runs that can move until all wait or are over", cmd_run_work, NULL,
      NULL},
     {"explain", NULL, "RUN", "the story of a run: facts, rules, people, effects", cmd_explain, NULL,

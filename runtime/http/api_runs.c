@@ -4,15 +4,45 @@
 
 #include "http_sql.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 100 };
+enum { NAME_MAX_BYTES = 100, FILTER_MAX_BYTES = 256, OLDER_DIGITS_MAX = 10 };
+
+/* ?waiting_on=&agent=&key=&error=&older=SECONDS beside those of every list; false: answered. */
+static bool add_filters(struct rv_call *call, struct rv_args *args)
+{
+    static const char *const names[] = {"waiting_on", "agent", "key", "error"};
+    const struct rv_http_request *request = rv_exchange_request(call->exchange);
+    char text[FILTER_MAX_BYTES + 1];
+    struct rv_error err = {.code = RV_OK};
+    for (int i = 0; i < (int)RV_COUNT(names); i++) {
+        bool given = rv_http_query(request, names[i], text, sizeof text) && text[0] != '\0';
+        rv_args_text(args, 5 + i, given ? text : NULL);
+    }
+    if (!rv_http_query(request, "older", text, sizeof text) || text[0] == '\0') {
+        rv_args_null(args, 9);
+        return true;
+    }
+    if (strspn(text, "0123456789") != strlen(text) || strlen(text) > OLDER_DIGITS_MAX) {
+        rv_fail(&err, RV_INVALID, "older must be a number of seconds");
+        rv_call_fail(call, &err, "older");
+        return false;
+    }
+    rv_args_i64(args, 9, strtoll(text, NULL, 10));
+    return true;
+}
 
 void rv_api_runs_list(struct rv_call *call)
 {
     struct rv_args *args = rv_call_page(call, &rv_sql_api_runs, "status");
-    if (args != NULL) {
+    if (args == NULL) {
+        return;
+    }
+    if (add_filters(call, args)) {
         rv_call_read(call, &rv_sql_api_runs, args, "run");
+    } else {
+        rv_args_destroy(args);
     }
 }
 

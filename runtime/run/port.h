@@ -85,6 +85,16 @@ typedef void (*rv_port_done)(void *data, enum rv_code code, json_t *json,
 
 struct rv_agents;
 
+/* A journal entry that a replaying run has come to, and what the run does there now. */
+struct rv_run_taken {
+    const struct rv_step *step; /* as recorded */
+    int kind;
+    const char *name;   /* NULL: any */
+    const json_t *args; /* NULL: not compared */
+    int line;           /* of the plan; 0 unknown */
+    bool same;
+};
+
 struct rv_run_port {
     void *self;
     struct rv_agents *agents; /* compiled agents, see agents.h; NULL: each run compiles its own */
@@ -107,6 +117,9 @@ struct rv_run_port {
     /* The oldest unconsumed signal of that name: {"id":…,"body":…} or JSON null. */
     void (*signal)(void *self, int32_t tenant, int64_t run, const char *name, rv_port_done done,
                    void *data);
+    /* Whoever watches a replay is told of each entry, at once; may be NULL.  True: go on although
+     * the arguments differ (for an entry that is the same, the answer does not matter). */
+    bool (*taken)(void *self, const struct rv_run_taken *taken);
 };
 
 #endif

@@ -109,6 +109,12 @@ void run_write_end(struct run *run, const char *code, const char *format, ...)
     run_write_step(run, run_make_step(run, RV_STEP_NOTE, end_name, NULL, out), &change, 0, NULL);
 }
 
+static bool tell(struct run *run, const struct rv_run_taken *taken)
+{
+    const struct rv_run_port *port = run->start.port;
+    return port->taken != NULL && port->taken(port->self, taken);
+}
+
 bool run_take_end(struct run *run)
 {
     if (!run_replaying(run) || run->end_code[0] != '\0') {
@@ -119,6 +125,7 @@ bool run_take_end(struct run *run)
         return false;
     }
     run->cursor++;
+    tell(run, &(struct rv_run_taken){step, step->kind, step->name, NULL, 0, true});
     run_set_end(run, rv_json_str(step->out, "code", "interrupted"), "%s",
                 rv_json_str(step->out, "message", "the run was stopped"));
     return true;
@@ -159,9 +166,13 @@ enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const 
     }
     const struct rv_step *step = &run->image->steps[run->cursor];
     uint8_t digest[RV_STEP_DIGEST_BYTES] = {0};
-    if (step->kind != kind || (name != NULL && strcmp(step->name, name) != 0) ||
-        (args != NULL &&
-         (!rv_step_digest(args, digest) || memcmp(digest, step->digest, sizeof digest) != 0))) {
+    struct rv_run_taken taken = {step, kind, name, args, line, false};
+    bool place = step->kind == kind && (name == NULL || strcmp(step->name, name) == 0);
+    taken.same =
+        place && (args == NULL || (rv_step_digest(args, digest) &&
+                                   memcmp(digest, step->digest, sizeof digest) == 0));
+    bool go_on = tell(run, &taken) && place;
+    if (!taken.same && !go_on) {
         diverged(run, step, rv_step_kind_name(kind), name != NULL ? name : "", line);
         return FOUND_DIVERGENCE;
     }

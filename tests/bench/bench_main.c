@@ -21,9 +21,13 @@ extern const struct bench bench_gate;
 extern const struct bench bench_crash;
 extern const struct bench bench_import;
 extern const struct bench bench_lua;
+extern const struct bench bench_recover;
+extern const struct bench bench_park;
+extern const struct bench bench_fair;
 
 static const struct bench *const benches[] = {
     &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,
+    &bench_recover, &bench_park,   &bench_fair,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif

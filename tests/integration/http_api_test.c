@@ -398,6 +398,13 @@ static int runs_client(struct world *world)
                 "{\"name\":\"receipt\",\"body\":{\"n\":1}}") == 202);
     EXPECT(call(world, "POST", "/v1/runs/7/cancel", world->operator, "{}") == 202);
     EXPECT(call(world, "GET", "/v1/runs", world->clerk, NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/runs?status=stuck&older=60&agent=matcher", world->clerk, NULL) ==
+           200);
+    EXPECT(call(world, "GET", "/v1/runs?status=people&waiting_on=clerk", world->clerk, NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/runs?status=retrying&error=limit&key=exception:", world->clerk,
+                NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/runs?older=soon", world->clerk, NULL) == 400 &&
+           strcmp(str("field"), "older") == 0);
     EXPECT(call(world, "GET", "/v1/runs/7", world->clerk, NULL) == 404);
     EXPECT(call(world, "GET", "/v1/exceptions?state=open", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/exceptions/aabb", world->clerk, NULL) == 404);

@@ -87,6 +87,12 @@ while read -r name; do
     "agent publish") gives 0 "" agent publish agents/bank_line/agent.lua --company acme ;;
     import) gives 0 "" import "$demo/master.json" --company acme ;;
     do) gives 0 "" do tolerance.set '{"key":"PP","pct_bp":100,"amount":500,"days":0}' --dry-run --company acme ;;
+    "run replay") gives 0 "" run replay "$run" --company acme ;;
+    "run diff") gives 0 "" run diff "$run" "$run" --company acme ;;
+    "run export") gives 0 "" run export "$run" "$state/run.json" --company acme; gives 0 "" run import "$state/run.json" ;;
+    "run import") ;; # with the export
+    "run cancel") gives 0 "may be empty" run cancel --agent nobody --company acme; gives 1 "" run cancel r_1 --company acme ;;
+    "run retry") gives 0 "may be empty" run retry --error nothing --company acme ;;
     "run show") gives 0 "" run show "$run" --company acme ;;
     explain) gives 0 "" explain "$run" --company acme ;;
     "approval show") gives 0 "" approval show "$approval" --company acme ;;

@@ -69,11 +69,42 @@ SELECT x.type, x.summary, coalesce(r.agent, '-') AS agent,
  ORDER BY x.type, x.opened_seq;
 
 -- name: cli_runs
--- params: tenant int4, status text
-SELECT 'r_' || r.id AS run, r.agent, r.status, r.waiting_on, r.steps, r.error_code, r.business_key,
-       to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS') AS created
-  FROM run r WHERE r.tenant_id = $1 AND ($2 = '' OR r.status = $2)
- ORDER BY r.id DESC LIMIT 200;
+-- See the function run_standing for the words; `runs`: only these.
+-- params: tenant int4, status text, waiting_on text, agent text, key text, error text, older int8, limit int4, runs jsonb
+SELECT 'r_' || r.id AS run, r.agent, r.standing AS status,
+       CASE WHEN r.status <> 'waiting' THEN NULL
+            WHEN r.roles IS NOT NULL THEN r.waiting_on || ' of ' || array_to_string(r.roles, ' + ')
+            WHEN r.waiting_on = 'timer' THEN 'timer until ' || to_char(r.wake_at, 'YYYY-MM-DD HH24:MI:SS')
+            ELSE r.waiting_on END AS waiting_on,
+       r.steps, r.error_code, r.business_key, to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS') AS created
+  FROM run_standing($1) AS r
+ WHERE ($2 = '' OR r.status = $2 OR r.standing = $2 OR ($2 = 'open' AND NOT r.is_over) OR ($2 = 'over' AND r.is_over)
+            OR ($2 = 'people' AND r.status = 'waiting' AND r.waiting_on = 'approval')
+            OR ($2 = 'retrying' AND r.retry))
+   AND ($3 = '' OR (r.status = 'waiting' AND (r.waiting_on = $3 OR $3 = ANY (r.roles))))
+   AND ($4 = '' OR r.agent = $4)
+   AND ($5 = '' OR starts_with(r.business_key, $5))
+   AND ($6 = '' OR r.error_code = $6)
+   AND ($7 = 0 OR r.created_at < clock_timestamp() - make_interval(secs => $7))
+   AND ($9::jsonb IS NULL OR $9::jsonb @> to_jsonb(r.id))
+ ORDER BY r.id DESC LIMIT $8;
+
+-- name: cli_runs_chosen
+-- The same runs, for what is done with them: the exception of each, and whether it is still open.
+-- params: tenant int4, status text, waiting_on text, agent text, key text, error text, older int8, limit int4, runs jsonb
+SELECT r.id, r.status, r.agent, substr(r.business_key, length('exception:') + 1),
+       coalesce(left(r.error_text, 120), '')
+  FROM run_standing($1) AS r
+ WHERE ($2 = '' OR r.status = $2 OR r.standing = $2 OR ($2 = 'open' AND NOT r.is_over) OR ($2 = 'over' AND r.is_over)
+            OR ($2 = 'people' AND r.status = 'waiting' AND r.waiting_on = 'approval')
+            OR ($2 = 'retrying' AND r.retry))
+   AND ($3 = '' OR (r.status = 'waiting' AND (r.waiting_on = $3 OR $3 = ANY (r.roles))))
+   AND ($4 = '' OR r.agent = $4)
+   AND ($5 = '' OR starts_with(r.business_key, $5))
+   AND ($6 = '' OR r.error_code = $6)
+   AND ($7 = 0 OR r.created_at < clock_timestamp() - make_interval(secs => $7))
+   AND ($9::jsonb IS NULL OR $9::jsonb @> to_jsonb(r.id))
+ ORDER BY r.id DESC LIMIT $8;
 
 -- name: cli_run_one
 -- params: tenant int4, run int8
@@ -87,6 +118,24 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
 -- name: cli_run_steps
 -- params: tenant int4, run int8
 SELECT j.seq, j.kind, j.name, j.out FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
+
+-- name: cli_run_history
+-- A run as one document without its journal, see runtime/run/history.h.
+-- params: tenant int4, run int8
+SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'owner', coalesce(a.owner, 'operator'),
+           'plan', encode(r.plan_hash, 'hex'), 'source', p.source, 'input', i.input,
+           'created_us', (extract(epoch FROM r.created_at) * 1000000)::int8, 'depth', r.depth,
+           'status', r.status, 'error_code', r.error_code, 'error_text', r.error_text, 'result', x.result)
+  FROM run r
+  JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash
+  JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+  LEFT JOIN agent a ON a.tenant_id = r.tenant_id AND a.name = r.agent
+  LEFT JOIN run_result x ON x.tenant_id = r.tenant_id AND x.run_id = r.id
+ WHERE r.tenant_id = $1 AND r.id = $2;
+
+-- name: cli_run_history_steps
+-- params: tenant int4, run int8
+SELECT j.seq, j.kind, j.name, j.digest, j.out FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
 
 -- name: cli_run_approvals
 -- params: tenant int4, run int8

@@ -75,15 +75,26 @@ SELECT jsonb_build_object(
 FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
 
 -- name: api_runs
--- params: tenant int4, status text, after int8, limit int4
+-- Newest first.  `status` is also one of open, over, stuck, retrying, people; `waiting_on` also a role:
+-- see the function run_standing.
+-- params: tenant int4, status text, after int8, limit int4, waiting_on text, agent text, key text, error text, older int8
 WITH page AS (
-    SELECT * FROM run
-    WHERE tenant_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::bigint IS NULL OR id < $3)
-    ORDER BY id DESC LIMIT $4
+    SELECT * FROM run_standing($1) AS r
+    WHERE ($2::text IS NULL OR r.status = $2 OR r.standing = $2 OR ($2 = 'open' AND NOT r.is_over)
+               OR ($2 = 'over' AND r.is_over) OR ($2 = 'retrying' AND r.retry)
+               OR ($2 = 'people' AND r.status = 'waiting' AND r.waiting_on = 'approval'))
+      AND ($3::bigint IS NULL OR r.id < $3)
+      AND ($5::text IS NULL OR (r.status = 'waiting' AND (r.waiting_on = $5 OR $5 = ANY (r.roles))))
+      AND ($6::text IS NULL OR r.agent = $6)
+      AND ($7::text IS NULL OR starts_with(r.business_key, $7))
+      AND ($8::text IS NULL OR r.error_code = $8)
+      AND ($9::bigint IS NULL OR r.created_at < clock_timestamp() - make_interval(secs => $9))
+    ORDER BY r.id DESC LIMIT $4
 )
 SELECT jsonb_build_object(
     'items', coalesce(jsonb_agg(jsonb_build_object(
-        'id', r.id::text, 'agent', r.agent, 'status', r.status, 'waiting_on', r.waiting_on,
+        'id', r.id::text, 'agent', r.agent, 'status', r.status, 'standing', r.standing,
+        'waiting_on', r.waiting_on, 'roles', to_jsonb(r.roles), 'could_move_since', r.since,
         'wake_at', r.wake_at, 'business_key', r.business_key, 'parent', r.parent::text,
         'steps', r.steps, 'error_code', r.error_code, 'error_text', r.error_text,
         'created_at', r.created_at, 'changed_at', r.changed_at) ORDER BY r.id DESC), '[]'),

@@ -1,0 +1,343 @@
+/* cmd_run_search.c -- finding runs by how they stand, and doing something about many at once.
+ *
+ * cancel and retry first say what they would do; --yes does it, run by run through the gate.
+ */
+#include "cli_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/cli/place.h"
+#include "runtime/run/request.h"
+#include "runtime/run/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUNS_SHOWN = 200, RUNS_AT_ONCE_MAX = 10000, DAYS_MAX = 36600 }; /* an age */
+
+/* ---- what is looked for ---- */
+
+static enum rv_code read_age(const struct cli *cli, int64_t *out, struct rv_error *err)
+{
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    const char *text = cli_option(cli, "older");
+    *out = 0;
+    if (text == NULL) {
+        return RV_OK;
+    }
+    char *end = NULL;
+    long long number = strtoll(text, &end, 10);
+    for (size_t i = 0; i < RV_COUNT(units); i++) {
+        if (end != text && *end == units[i].unit && end[1] == '\0' && number > 0 &&
+            number <= DAYS_MAX * INT64_C(86400) / units[i].seconds) {
+            *out = number * units[i].seconds;
+            return RV_OK;
+        }
+    }
+    rv_fail(err, RV_INVALID, "--older: \"%s\" is not an age", text);
+    rv_hint(err, "Give a number with s, m, h or d: --older 90s, --older 30d.");
+    return RV_INVALID;
+}
+
+static bool filtered(const struct cli *cli)
+{
+    return cli_option(cli, "waiting-on") != NULL || cli_option(cli, "agent") != NULL ||
+           cli_option(cli, "key") != NULL || cli_option(cli, "error") != NULL ||
+           cli_option(cli, "older") != NULL;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
+/* `runs`: an array of ids or NULL. */
+static enum rv_code filter(const struct cli *cli, const struct rv_statement *statement,
+                           const char *status, const json_t *runs, int64_t otherwise,
+                           struct rv_args **out, struct rv_error *err)
+{
+    int64_t older = 0;
+    int64_t limit = 0;
+    enum rv_code code = cli_one_of(
+        "STATUS", status,
+        "open over stuck retrying people created planning executing waiting reviewing "
+        "compensating done failed cancelled compensated diverged",
+        err);
+    if (code == RV_OK) {
+        code = read_age(cli, &older, err);
+    }
+    if (code == RV_OK) {
+        code = cli_integer(cli, "limit", otherwise, 1, RUNS_AT_ONCE_MAX, &limit, err);
+    }
+    if (code != RV_OK) {
+        return code;
+    }
+    struct rv_args *args = rv_args_create(statement);
+    rv_args_text(args, 2, status);
+    rv_args_text(args, 3, or_empty(cli_option(cli, "waiting-on")));
+    rv_args_text(args, 4, or_empty(cli_option(cli, "agent")));
+    rv_args_text(args, 5, or_empty(cli_option(cli, "key")));
+    rv_args_text(args, 6, or_empty(cli_option(cli, "error")));
+    rv_args_i64(args, 7, older);
+    rv_args_i32(args, 8, (int32_t)limit);
+    rv_args_json(args, 9, runs);
+    *out = args;
+    return RV_OK;
+}
+
+int cmd_run_list(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    struct rv_args *args = NULL;
+    enum rv_code code = filter(cli, &rv_sql_cli_runs, cli->argc > 0 ? cli->argv[0] : "", NULL,
+                               RUNS_SHOWN, &args, &err);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    code = place_session(cli, &session, &err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = cli_print_query(cli, session, tenant, &rv_sql_cli_runs, args, NULL, &err);
+    } else {
+        rv_args_destroy(args);
+    }
+    rv_db_session_close(session);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+/* ---- many at once ---- */
+
+struct chosen {
+    int64_t run;
+    char status[16];
+    char *agent;
+    char *exception; /* hexadecimal key; empty when it has none */
+    char *error;
+    char *answer; /* of the gate; NULL: not asked, or done */
+    int64_t id;   /* of the new run */
+    bool done;
+};
+
+struct bulk {
+    struct cli *cli;
+    struct chosen *list;
+    int count;
+    struct rv_error first; /* that was refused */
+};
+
+static void chosen_free(struct bulk *bulk)
+{
+    for (int i = 0; i < bulk->count; i++) {
+        rv_free(bulk->list[i].agent);
+        rv_free(bulk->list[i].exception);
+        rv_free(bulk->list[i].error);
+        rv_free(bulk->list[i].answer);
+    }
+    rv_free(bulk->list);
+}
+
+static enum rv_code take_chosen(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
+{
+    (void)err;
+    struct bulk *bulk = data;
+    bulk->list = rv_realloc(bulk->list, (size_t)(bulk->count + 1) * sizeof *bulk->list);
+    struct chosen *chosen = &bulk->list[bulk->count++];
+    *chosen = (struct chosen){.run = rv_result_i64(result, row, 0),
+                              .agent = rv_strdup(rv_result_text(result, row, 2)),
+                              .exception = rv_strdup(or_empty(rv_result_text(result, row, 3))),
+                              .error = rv_strdup(rv_result_text(result, row, 4))};
+    snprintf(chosen->status, sizeof chosen->status, "%s", rv_result_text(result, row, 1));
+    return RV_OK;
+}
+
+/* The runs of the arguments, or of the filters; never "all" by leaving both away. */
+static enum rv_code choose(struct bulk *bulk, struct rv_db_session *session, int32_t tenant,
+                           const char *status, bool by_status, struct rv_error *err)
+{
+    struct cli *cli = bulk->cli;
+    struct rv_args *args = NULL;
+    json_t *runs = cli->argc > 0 ? json_array() : NULL;
+    enum rv_code code = RV_OK;
+    for (int i = 0; i < cli->argc && code == RV_OK; i++) {
+        int64_t run = 0;
+        code = cli_run_id(cli->argv[i], &run, err);
+        json_array_append_new(runs, json_integer(run));
+    }
+    if (code == RV_OK && runs == NULL && !filtered(cli) && !by_status) {
+        code = rv_fail(err, RV_INVALID, "which runs? name them, or give a filter");
+        rv_hint(err, "See reeve help run %s; all open ones: --status open.", cli->command->verb);
+    }
+    if (code == RV_OK) {
+        code = filter(cli, &rv_sql_cli_runs_chosen, status, runs, RUNS_AT_ONCE_MAX, &args, err);
+    }
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_runs_chosen, args, take_chosen,
+                                   bulk, err);
+    }
+    if (code == RV_OK && runs != NULL && (size_t)bulk->count < json_array_size(runs)) {
+        size_t i;
+        json_t *run;
+        json_array_foreach(runs, i, run)
+        {
+            bool found = false;
+            for (int k = 0; k < bulk->count; k++) {
+                found = found || bulk->list[k].run == json_integer_value(run);
+            }
+            if (!found && code == RV_OK) {
+                code = rv_fail(err, RV_NOT_FOUND, "no run %s that the command could be about",
+                               cli->argv[i]);
+                rv_hint(err, "See it: reeve run show %.60s.", cli->argv[i]);
+            }
+        }
+    }
+    json_decref(runs);
+    return code;
+}
+
+struct asked {
+    struct bulk *bulk;
+    struct chosen *chosen;
+};
+
+static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
+{
+    struct asked *asked = data;
+    asked->chosen->done = true;
+    asked->chosen->id = id;
+    if (code != RV_OK) {
+        asked->chosen->answer = rv_strdup(err->message);
+        if (asked->bulk->first.code == RV_OK) {
+            asked->bulk->first = *err;
+        }
+    }
+}
+
+static void say_chosen(const struct bulk *bulk, bool yes, const char *verb, const char *done)
+{
+    for (int i = 0; i < bulk->count; i++) {
+        const struct chosen *chosen = &bulk->list[i];
+        if (bulk->cli->json) {
+            char name[32];
+            char next[32] = "";
+            snprintf(name, sizeof name, "r_%" PRId64, chosen->run);
+            json_t *line = json_pack("{s:s,s:s,s:s,s:b}", "run", name, "agent", chosen->agent,
+                                     "status", chosen->status, verb,
+                                     yes && chosen->answer == NULL);
+            if (chosen->answer != NULL) {
+                json_object_set_new(line, "message", json_string(chosen->answer));
+            } else if (yes && strcmp(verb, "retried") == 0) {
+                snprintf(next, sizeof next, "r_%" PRId64, chosen->id);
+                json_object_set_new(line, "new_run", json_string(next));
+            }
+            cli_print_json(&bulk->cli->output, line);
+        } else if (chosen->answer != NULL) {
+            cli_print(&bulk->cli->output, "r_%" PRId64 "  %s  not %s: %s", chosen->run,
+                      chosen->agent, verb, chosen->answer);
+        } else {
+            cli_print(&bulk->cli->output, "r_%" PRId64 "  %s  %s  %s%s", chosen->run,
+                      chosen->agent, chosen->status, yes ? done : "would be ", yes ? "" : verb);
+        }
+    }
+}
+
+typedef void (*bulk_ask)(struct bulk *bulk, struct node *node, int32_t tenant,
+                         const struct rv_principal *principal, struct chosen *chosen,
+                         struct asked *asked);
+
+static int bulk_run(struct cli *cli, const char *status, bool by_status, const char *verb,
+                    const char *done, bulk_ask ask)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    struct node *node = NULL;
+    int32_t tenant = 0;
+    bool yes = cli_flag(cli, "yes");
+    struct bulk bulk = {.cli = cli};
+    enum rv_code code = place_session(cli, &session, &err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = choose(&bulk, session, tenant, status, by_status, &err);
+    }
+    struct rv_principal principal = {.kind = RV_PRINCIPAL_PERSON};
+    if (code == RV_OK && yes && bulk.count > 0) {
+        code = cli_person(cli, session, tenant, &principal, &err);
+    }
+    if (code == RV_OK && yes && bulk.count > 0) {
+        code = place_node(cli, &node, &err);
+    }
+    int failed = 0;
+    for (int i = 0; code == RV_OK && node != NULL && i < bulk.count; i++) {
+        struct asked asked = {&bulk, &bulk.list[i]};
+        ask(&bulk, node, tenant, &principal, &bulk.list[i], &asked);
+        node_wait(node, &bulk.list[i].done, 0);
+        failed += bulk.list[i].answer != NULL;
+    }
+    if (code == RV_OK) {
+        say_chosen(&bulk, yes, verb, done);
+        if (!yes && bulk.count > 0) {
+            cli_say(&cli->output, "%d runs; nothing was done: add --yes", bulk.count);
+        } else if (bulk.count == 0) {
+            cli_say(&cli->output, "no such runs");
+        } else {
+            cli_say(&cli->output, "%d of %d runs %s", bulk.count - failed, bulk.count, verb);
+        }
+    }
+    node_close(node);
+    rv_db_session_close(session);
+    chosen_free(&bulk);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    return failed == 0 ? 0 : bulk.first.code == RV_DENIED ? 3 : 1;
+}
+
+/* ---- cancel ---- */
+
+static void ask_cancel(struct bulk *bulk, struct node *node, int32_t tenant,
+                       const struct rv_principal *principal, struct chosen *chosen,
+                       struct asked *asked)
+{
+    const char *reason = cli_option(bulk->cli, "reason");
+    rv_run_cancel(node->gate, node->db, tenant, principal, chosen->run,
+                  reason != NULL ? reason : "asked to stop", on_asked, asked);
+}
+
+int cmd_run_cancel(struct cli *cli)
+{
+    const char *status = cli_option(cli, "status");
+    struct rv_error err = {.code = RV_OK};
+    if (cli_one_of("--status", or_empty(status),
+                   "open stuck retrying people created planning executing waiting reviewing "
+                   "compensating",
+                   &err) != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    return bulk_run(cli, status != NULL ? status : "open", status != NULL, "cancelled",
+                    "is asked to stop", ask_cancel);
+}
+
+/* ---- retry ---- */
+
+static void ask_retry(struct bulk *bulk, struct node *node, int32_t tenant,
+                      const struct rv_principal *principal, struct chosen *chosen,
+                      struct asked *asked)
+{
+    (void)bulk;
+    rv_run_begin_for(node->gate, node->db, tenant, principal, chosen->exception, NULL,
+                     node_resolutions_of, on_asked, asked);
+}
+
+int cmd_run_retry(struct cli *cli)
+{
+    return bulk_run(cli, "failed", false, "retried", "has a new run", ask_retry);
+}

@@ -1,0 +1,387 @@
+/* history.c -- see history.h. */
+#include "runtime/run/history.h"
+
+#include "runtime/base/check.h"
+#include "runtime/model/redact.h"
+#include "runtime/run/compare.h"
+#include "runtime/run/replay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char format_name[] = "reeve-run/1";
+
+/* ---- the seal ---- */
+
+static void seal_of(const json_t *history, char out[2 * RV_HASH_BYTES + 1])
+{
+    json_t *rest = json_copy((json_t *)(uintptr_t)history);
+    json_object_del(rest, "sha256");
+    char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+    RV_ASSERT(text != NULL);
+    struct rv_hash hash = rv_sha256(text, strlen(text));
+    rv_hash_hex(&hash, out);
+    rv_free(text);
+    json_decref(rest);
+}
+
+void rv_history_seal(json_t *history)
+{
+    char hex[2 * RV_HASH_BYTES + 1];
+    seal_of(history, hex);
+    json_object_set_new(history, "sha256", json_string(hex));
+}
+
+/* ---- checking ---- */
+
+static int kind_from_name(const char *name)
+{
+    for (int kind = RV_STEP_READ; kind <= RV_STEP_NOTE; kind++) {
+        if (strcmp(rv_step_kind_name(kind), name) == 0) {
+            return kind;
+        }
+    }
+    return 0;
+}
+
+static bool digest_from_hex(const char *hex, uint8_t out[RV_STEP_DIGEST_BYTES])
+{
+    if (strlen(hex) != 2 * (size_t)RV_STEP_DIGEST_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
+        unsigned int byte = 0;
+        if (strspn(hex + 2 * i, "0123456789abcdef") < 2 || sscanf(hex + 2 * i, "%2x", &byte) != 1) {
+            return false;
+        }
+        out[i] = (uint8_t)byte;
+    }
+    return true;
+}
+
+static enum rv_code check_journal(const json_t *history, struct rv_error *err)
+{
+    const json_t *journal = json_object_get(history, "journal");
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    size_t i;
+    json_t *step;
+    if (!json_is_array(journal) || json_array_size(journal) > RV_HISTORY_STEPS_MAX) {
+        return rv_fail(err, RV_INVALID, "field \"journal\" must be a list of at most %d steps",
+                       RV_HISTORY_STEPS_MAX);
+    }
+    json_array_foreach((json_t *)(uintptr_t)journal, i, step)
+    {
+        if (rv_json_int(step, "seq", 0) != (json_int_t)i + 1 ||
+            kind_from_name(rv_json_str(step, "kind", "")) == 0 ||
+            rv_json_str(step, "name", NULL) == NULL || json_object_get(step, "out") == NULL ||
+            !digest_from_hex(rv_json_str(step, "digest", ""), digest)) {
+            return rv_fail(err, RV_INVALID,
+                           "journal[%zu] must be {seq: %zu, kind, name, digest, out}", i, i + 1);
+        }
+    }
+    return RV_OK;
+}
+
+int64_t rv_history_run(const json_t *history)
+{
+    const char *run = rv_json_str(history, "run", "");
+    char *end = NULL;
+    int64_t id = strncmp(run, "r_", 2) == 0 ? strtoll(run + 2, &end, 10) : 0;
+    return end != NULL && *end == '\0' && id > 0 ? id : 0;
+}
+
+enum rv_code rv_history_check(const json_t *history, struct rv_error *err)
+{
+    static const char *const texts[] = {"agent", "owner", "source"};
+    char hex[2 * RV_HASH_BYTES + 1];
+    struct rv_hash plan;
+    if (strcmp(rv_json_str(history, "format", ""), format_name) != 0) {
+        rv_fail(err, RV_INVALID, "field \"format\" is not \"%s\"", format_name);
+        rv_hint(err, "Such a file is made by: reeve run export RUN FILE.");
+        return RV_INVALID;
+    }
+    for (size_t i = 0; i < RV_COUNT(texts); i++) {
+        if (rv_json_str(history, texts[i], NULL) == NULL) {
+            return rv_fail(err, RV_INVALID, "field \"%s\" must be a text", texts[i]);
+        }
+    }
+    if (rv_history_run(history) == 0) {
+        return rv_fail(err, RV_INVALID, "field \"run\" must be the name of a run, like r_42");
+    }
+    if (!json_is_object(json_object_get(history, "input")) ||
+        rv_json_int(history, "created_us", 0) <= 0) {
+        return rv_fail(err, RV_INVALID,
+                       "fields \"input\" (an object) and \"created_us\" (a time) must be there");
+    }
+    if (rv_run_state_from_name(rv_json_str(history, "status", "")) == RV_RUN_STATE_COUNT) {
+        return rv_fail(err, RV_INVALID, "field \"status\" is not the state of a run");
+    }
+    const char *source = rv_json_str(history, "source", "");
+    struct rv_hash found = rv_sha256(source, strlen(source));
+    if (!rv_hash_from_hex(rv_json_str(history, "plan", ""), &plan) ||
+        !rv_hash_equal(&found, &plan)) {
+        return rv_fail(err, RV_CORRUPT, "field \"plan\" is not the hash of field \"source\"");
+    }
+    if (check_journal(history, err) != RV_OK) {
+        return RV_INVALID;
+    }
+    seal_of(history, hex);
+    if (strcmp(hex, rv_json_str(history, "sha256", "")) != 0) {
+        rv_fail(err, RV_CORRUPT, "field \"sha256\" does not fit: the file was changed or damaged");
+        rv_hint(err, "Export the run again.");
+        return RV_CORRUPT;
+    }
+    return RV_OK;
+}
+
+/* ---- as a run actor loads it ---- */
+
+json_t *rv_history_step(int32_t seq, int kind, const char *name,
+                        const uint8_t digest[RV_STEP_DIGEST_BYTES], json_t *out)
+{
+    char hex[2 * RV_STEP_DIGEST_BYTES + 1];
+    for (size_t i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    }
+    return json_pack("{s:i,s:s,s:s,s:s,s:o}", "seq", (int)seq, "kind", rv_step_kind_name(kind),
+                     "name", name, "digest", hex, "out", out);
+}
+
+struct rv_run_image *rv_history_image(const json_t *history)
+{
+    struct rv_run_image *image = rv_alloc(sizeof *image);
+    const json_t *journal = json_object_get(history, "journal");
+    image->state = rv_run_state_from_name(rv_json_str(history, "status", ""));
+    image->agent = rv_strdup(rv_json_str(history, "agent", ""));
+    image->owner = rv_strdup(rv_json_str(history, "owner", ""));
+    image->source = rv_strdup(rv_json_str(history, "source", ""));
+    image->source_length = strlen(image->source);
+    image->plan_hash = rv_sha256(image->source, image->source_length);
+    image->input = json_deep_copy(json_object_get(history, "input"));
+    image->created_us = rv_json_int(history, "created_us", 0);
+    image->depth = (int)rv_json_int(history, "depth", 0);
+    image->steps = rv_alloc_array(json_array_size(journal) + 1, sizeof *image->steps);
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)journal, i, entry)
+    {
+        struct rv_step *step = &image->steps[image->step_count++];
+        step->seq = (int32_t)i + 1;
+        step->kind = kind_from_name(rv_json_str(entry, "kind", ""));
+        step->name = rv_strdup(rv_json_str(entry, "name", ""));
+        RV_ASSERT(digest_from_hex(rv_json_str(entry, "digest", ""), step->digest));
+        step->out = json_deep_copy(json_object_get(entry, "out"));
+    }
+    return image;
+}
+
+/* ---- redaction ---- */
+
+/* Texts under these keys name people and companies; free text is searched for them, too. */
+static bool names_somebody(const char *key)
+{
+    static const char *const keys[] = {"name",         "supplier_name", "buyer_name",   "party_name",
+                                       "counterparty", "person",        "account_name", "contact",
+                                       "supplier",     "buyer",         "vendor",       "debtor",
+                                       "creditor",     "owner"};
+    for (size_t i = 0; i < RV_COUNT(keys); i++) {
+        if (strcmp(key, keys[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void gather_names(const json_t *value, const char *key, json_t *names)
+{
+    const char *inner;
+    size_t i;
+    json_t *item;
+    if (json_is_string(value) && key != NULL && names_somebody(key)) {
+        json_array_append(names, (json_t *)(uintptr_t)value);
+    } else if (json_is_object(value)) {
+        json_object_foreach((json_t *)(uintptr_t)value, inner, item)
+        {
+            gather_names(item, inner, names);
+        }
+    } else if (json_is_array(value)) {
+        json_array_foreach((json_t *)(uintptr_t)value, i, item)
+        {
+            gather_names(item, key, names);
+        }
+    }
+}
+
+/* New reference in `out`. */
+static enum rv_code hide(struct rv_redaction *redaction, const json_t *value, json_t **out,
+                         struct rv_error *err)
+{
+    enum rv_code code = RV_OK;
+    const char *key;
+    size_t i;
+    json_t *item;
+    json_t *hidden = NULL;
+    if (json_is_string(value)) {
+        struct rv_buf text;
+        rv_buf_init(&text, RV_JSON_TEXT_MAX);
+        code = rv_redact(redaction, json_string_value(value), json_string_length(value), &text, err);
+        *out = code == RV_OK ? json_stringn(text.length > 0 ? text.data : "", text.length) : NULL;
+        rv_buf_fini(&text);
+        return code;
+    }
+    if (json_is_object(value)) {
+        *out = json_object();
+        json_object_foreach((json_t *)(uintptr_t)value, key, item)
+        {
+            code = code == RV_OK ? hide(redaction, item, &hidden, err) : code;
+            if (code == RV_OK) {
+                json_object_set_new(*out, key, hidden);
+            }
+        }
+    } else if (json_is_array(value)) {
+        *out = json_array();
+        json_array_foreach((json_t *)(uintptr_t)value, i, item)
+        {
+            code = code == RV_OK ? hide(redaction, item, &hidden, err) : code;
+            if (code == RV_OK) {
+                json_array_append_new(*out, hidden);
+            }
+        }
+    } else {
+        *out = json_incref((json_t *)(uintptr_t)value);
+    }
+    if (code != RV_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return code;
+}
+
+static enum rv_code hide_field(struct rv_redaction *redaction, json_t *object, const char *key,
+                               struct rv_error *err)
+{
+    json_t *hidden = NULL;
+    if (json_object_get(object, key) == NULL) {
+        return RV_OK;
+    }
+    enum rv_code code = hide(redaction, json_object_get(object, key), &hidden, err);
+    if (code == RV_OK) {
+        json_object_set_new(object, key, hidden);
+    }
+    return code;
+}
+
+static enum rv_code hide_all(struct rv_redaction *redaction, json_t *copy, struct rv_error *err)
+{
+    static const char *const fields[] = {"owner", "input", "result", "error_text"};
+    enum rv_code code = RV_OK;
+    for (size_t i = 0; i < RV_COUNT(fields) && code == RV_OK; i++) {
+        code = hide_field(redaction, copy, fields[i], err);
+    }
+    size_t i;
+    json_t *step;
+    json_array_foreach(json_object_get(copy, "journal"), i, step)
+    {
+        code = code == RV_OK ? hide_field(redaction, step, "out", err) : code;
+    }
+    return code;
+}
+
+/* The arguments that follow from hidden answers are hidden, too: go the way again and note them. */
+static enum rv_code follow(json_t *copy, struct rv_error *err)
+{
+    struct rv_replay_report report;
+    enum rv_code code = rv_replay_rebase(copy, &report, err);
+    bool same = code == RV_OK && report.verdict == RV_REPLAY_OPEN;
+    if (code == RV_OK && !same) {
+        rv_replay_report_fini(&report);
+        code = rv_replay(copy, NULL, &report, err);
+        same = code == RV_OK && report.verdict == RV_REPLAY_SAME;
+    }
+    if (code == RV_OK && !same) {
+        code = rv_fail(err, RV_CONFLICT, "hidden names change what the plan does: %.180s",
+                       report.text);
+        rv_hint(err, "Export it without --redact, for those who may see it.");
+    }
+    rv_replay_report_fini(&report);
+    return code;
+}
+
+enum rv_code rv_history_redact(const json_t *history, json_t **out, struct rv_error *err)
+{
+    json_t *copy = json_deep_copy(history);
+    json_t *names = json_array();
+    gather_names(json_object_get(copy, "input"), NULL, names);
+    gather_names(json_object_get(copy, "journal"), NULL, names);
+    /* a step's own name is reeve's word, not a person's */
+    for (size_t i = 0; i < json_array_size(names);) {
+        const char *name = json_string_value(json_array_get(names, i));
+        bool own = false;
+        size_t k;
+        json_t *step;
+        json_array_foreach(json_object_get(copy, "journal"), k, step)
+        {
+            own = own || strcmp(rv_json_str(step, "name", ""), name) == 0;
+        }
+        if (own) {
+            json_array_remove(names, i);
+        } else {
+            i++;
+        }
+    }
+    struct rv_redaction *redaction = rv_redaction_create(names);
+    enum rv_code code = hide_all(redaction, copy, err);
+    rv_redaction_destroy(redaction);
+    json_decref(names);
+    if (code == RV_OK) {
+        json_object_set_new(copy, "redacted", json_true());
+        code = follow(copy, err);
+    }
+    if (code == RV_OK) {
+        rv_history_seal(copy);
+        *out = copy;
+    } else {
+        json_decref(copy);
+    }
+    return code;
+}
+
+/* ---- two runs beside each other ---- */
+
+json_t *rv_history_compare(const json_t *left, const json_t *right)
+{
+    static const char *const fields[] = {"agent", "plan", "input", "status", "error_text"};
+    json_t *places = json_array();
+    json_t *out = json_object();
+    bool same = true;
+    for (size_t i = 0; i < RV_COUNT(fields); i++) {
+        same = rv_json_compare(json_object_get(left, fields[i]), json_object_get(right, fields[i]),
+                               fields[i], places) &&
+               same;
+    }
+    const json_t *a = json_object_get(left, "journal");
+    const json_t *b = json_object_get(right, "journal");
+    size_t count = json_array_size(a) > json_array_size(b) ? json_array_size(a) : json_array_size(b);
+    for (size_t i = 0; i < count; i++) {
+        json_t *x = json_array_get(a, i);
+        json_t *y = json_array_get(b, i);
+        char path[64];
+        if (x == NULL || y == NULL ||
+            strcmp(rv_json_str(x, "kind", ""), rv_json_str(y, "kind", "")) != 0 ||
+            strcmp(rv_json_str(x, "name", ""), rv_json_str(y, "name", "")) != 0) {
+            same = false; /* from here they are two different stories */
+            json_object_set_new(out, "parted_at", json_integer((json_int_t)i + 1));
+            json_object_set_new(out, "left", x != NULL ? json_incref(x) : json_null());
+            json_object_set_new(out, "right", y != NULL ? json_incref(y) : json_null());
+            break;
+        }
+        snprintf(path, sizeof path, "step %zu %.40s", i + 1, rv_json_str(x, "name", ""));
+        same = rv_json_compare(json_object_get(x, "out"), json_object_get(y, "out"), path, places) &&
+               same;
+    }
+    json_object_set_new(out, "same", json_boolean(same));
+    json_object_set_new(out, "differences", places);
+    return out;
+}

@@ -1,0 +1,44 @@
+/* history.h -- one run as one self-contained document: what it was given, what it did, what came of
+ * it.
+ *
+ *   {"format": "reeve-run/1", "run": "r_…", "agent", "owner", "plan": hex, "source": Lua text,
+ *    "input", "created_us", "depth", "status", "error_code"?, "error_text"?, "result"?, "redacted",
+ *    "journal": [{"seq", "kind", "name", "digest": hex, "out"}], "sha256": hex}
+ *
+ * `sha256` is of the compact text of everything else with sorted keys: it finds damage, it proves
+ * nothing (that is what the audit record is for).  The document replays anywhere (replay.h): plan,
+ * input and answers are in it, and nothing else has a say in what a plan does.
+ *
+ * Redaction replaces personal and payment data by tokens, the same one for the same text, then lets
+ * the plan go its way again over the redacted answers: a redacted document replays byte-equal, too.
+ */
+#ifndef REEVE_RUNTIME_RUN_HISTORY_H
+#define REEVE_RUNTIME_RUN_HISTORY_H
+
+#include "runtime/run/port.h"
+
+enum {
+    RV_HISTORY_BYTES_MAX = 64 << 20, /* of a file: a run with some thousand large answers */
+    RV_HISTORY_STEPS_MAX = 1 << 20
+};
+
+/* Sets "sha256". */
+void rv_history_seal(json_t *history);
+/* Whether it is one and undamaged: RV_INVALID or RV_CORRUPT, naming the field. */
+RV_MUST enum rv_code rv_history_check(const json_t *history, struct rv_error *err);
+/* The run as a run actor loads it; rv_run_image_free.  `history` was checked. */
+struct rv_run_image *rv_history_image(const json_t *history);
+int64_t rv_history_run(const json_t *history);
+/* One journal entry; takes `out`. */
+json_t *rv_history_step(int32_t seq, int kind, const char *name,
+                        const uint8_t digest[RV_STEP_DIGEST_BYTES], json_t *out);
+
+/* A redacted and sealed copy; new reference.  RV_CONFLICT: the plan decides by what would be hidden
+ * and goes another way without it; RV_LIMIT: more to hide than one document can have. */
+RV_MUST enum rv_code rv_history_redact(const json_t *history, json_t **out, struct rv_error *err);
+
+/* Readable lines of how two runs differ: {"same": bool, "differences": [{"path", "left"?,
+ * "right"?}], "parted_at": seq?}.  New reference. */
+json_t *rv_history_compare(const json_t *left, const json_t *right);
+
+#endif

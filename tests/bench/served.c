@@ -1,0 +1,256 @@
+/* served.c -- see served.h. */
+#include "tests/bench/served.h"
+
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SQL_MAX = 4096, POLL_MS = 2 };
+
+int64_t served_now_us(void)
+{
+    return rv_mono_us(rv_clock_system());
+}
+
+void served_nap(int ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+}
+
+static pid_t start(const struct served *served, char *const *argv);
+
+static __attribute__((noreturn)) void fail(const struct served *served, const char *what)
+{
+    fprintf(stderr, "%s: %s; the program's words stand in %s/log\n", served->bench, what,
+            served->state);
+    if (served->pid > 0) {
+        kill(served->pid, SIGKILL);
+    }
+    char *const stop[] = {(char *)(uintptr_t)served->program, (char *)(uintptr_t) "db",
+                          (char *)(uintptr_t) "stop", NULL};
+    waitpid(start(served, stop), NULL, 0);
+    exit(EXIT_FAILURE);
+}
+
+/* ---- the program ---- */
+
+static pid_t start(const struct served *served, char *const *argv)
+{
+    pid_t pid = fork();
+    RV_ASSERT(pid >= 0);
+    if (pid == 0) {
+        char log[96];
+        snprintf(log, sizeof log, "%s/log", served->state);
+        int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+        execv(served->program, argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+/* Words separated by spaces. */
+static void must(const struct served *served, const char *words)
+{
+    char text[512];
+    char *argv[16] = {(char *)(uintptr_t)served->program};
+    int count = 1;
+    snprintf(text, sizeof text, "%s", words);
+    char *rest = NULL;
+    for (char *word = strtok_r(text, " ", &rest); word != NULL && count < 15;
+         word = strtok_r(NULL, " ", &rest)) {
+        argv[count++] = word;
+    }
+    int status = 0;
+    waitpid(start(served, argv), &status, 0);
+    if (status != 0) {
+        fail(served, words);
+    }
+}
+
+void served_open(struct served *served, const char *bench)
+{
+    *served = (struct served){.bench = bench};
+    if (access("policies/default.lua", R_OK) != 0) {
+        fprintf(stderr, "%s: run it from the repository's root\n", bench);
+        exit(EXIT_FAILURE);
+    }
+    ssize_t n = readlink("/proc/self/exe", served->program, sizeof served->program - 16);
+    RV_ASSERT(n > 0);
+    served->program[n] = '\0';
+    snprintf(strrchr(served->program, '/'), 16, "/reeve");
+    snprintf(served->state, sizeof served->state, "/tmp/reeve-%s-XXXXXX", bench);
+    RV_ASSERT(mkdtemp(served->state) != NULL);
+    setenv("REEVE_STATE", served->state, 1);
+    unsetenv("REEVE_DATABASE");
+    unsetenv("REEVE_DATABASE_URI");
+    must(served, "db start");
+    char command[1100];
+    snprintf(command, sizeof command, "'%s' db uri", served->program);
+    FILE *pipe = popen(command, "r");
+    RV_ASSERT(pipe != NULL && fgets(served->uri, sizeof served->uri, pipe) != NULL);
+    pclose(pipe);
+    served->uri[strcspn(served->uri, "\n")] = '\0';
+    served->conn = PQconnectdb(served->uri);
+    if (PQstatus(served->conn) != CONNECTION_OK) {
+        fail(served, PQerrorMessage(served->conn));
+    }
+}
+
+void served_close(struct served *served)
+{
+    if (served->pid > 0) {
+        served_kill(served, SIGTERM);
+    }
+    PQfinish(served->conn);
+    must(served, "db stop");
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", served->state);
+    RV_ASSERT(system(command) == 0);
+}
+
+void served_company(struct served *served, int tenant, const char *agent)
+{
+    char words[256];
+    char path[128];
+    snprintf(path, sizeof path, "%s/agent%d.lua", served->state, tenant);
+    FILE *file = fopen(path, "w");
+    RV_ASSERT(file != NULL && fputs(agent, file) >= 0 && fclose(file) == 0);
+    snprintf(words, sizeof words, "company create c%d", tenant);
+    must(served, words);
+    snprintf(words, sizeof words, "policy load policies/default.lua --company c%d", tenant);
+    must(served, words);
+    snprintf(words, sizeof words, "agent publish %s --company c%d", path, tenant);
+    must(served, words);
+}
+
+void served_start(struct served *served)
+{
+    char *const argv[] = {served->program,
+                          (char *)(uintptr_t) "serve",
+                          (char *)(uintptr_t) "--listen",
+                          (char *)(uintptr_t) "127.0.0.1:0",
+                          (char *)(uintptr_t) "--set",
+                          (char *)(uintptr_t) "runtime.loops=1",
+                          NULL};
+    served->pid = start(served, argv);
+}
+
+void served_kill(struct served *served, int signal)
+{
+    int status = 0;
+    kill(served->pid, signal);
+    waitpid(served->pid, &status, 0);
+    served->pid = 0;
+}
+
+int64_t served_rss(const struct served *served)
+{
+    char path[64];
+    long long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)served->pid);
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        if (fscanf(file, "%*d %lld", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
+    }
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* ---- the database ---- */
+
+static PGresult *ask(struct served *served, const char *sql)
+{
+    PGresult *result = PQexec(served->conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+        fail(served, PQerrorMessage(served->conn));
+    }
+    return result;
+}
+
+void served_do(struct served *served, const char *sql)
+{
+    PQclear(ask(served, sql));
+}
+
+int64_t served_number(struct served *served, const char *sql)
+{
+    PGresult *result = ask(served, sql);
+    int64_t number = PQntuples(result) > 0 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    PQclear(result);
+    return number;
+}
+
+int64_t served_until(struct served *served, const char *sql, int64_t least, int within_s)
+{
+    int64_t begin = served_now_us();
+    int64_t end = begin + within_s * INT64_C(1000000);
+    while (served_number(served, sql) < least) {
+        int status = 0;
+        if (served->pid > 0 && waitpid(served->pid, &status, WNOHANG) == served->pid) {
+            served->pid = 0;
+            fail(served, "the serving program ended");
+        }
+        if (served_now_us() > end) {
+            return -1;
+        }
+        served_nap(POLL_MS);
+    }
+    return served_now_us() - begin;
+}
+
+static void say(struct served *served, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void say(struct served *served, const char *format, ...)
+{
+    char sql[SQL_MAX];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(sql, sizeof sql, format, args);
+    va_end(args);
+    RV_ASSERT(length > 0 && length < SQL_MAX);
+    served_do(served, sql);
+}
+
+void served_fresh_runs(struct served *served, int tenant, int64_t first, int count)
+{
+    say(served,
+        "WITH ids AS (SELECT %" PRId64 " + n AS id FROM generate_series(0, %d - 1) AS n),"
+        " input AS (INSERT INTO run_input (tenant_id, run_id, input)"
+        "           SELECT %d, id, '{\"exception\": {}}' FROM ids)"
+        " INSERT INTO run (tenant_id, id, agent, plan_hash, status)"
+        " SELECT %d, ids.id, a.name, a.active_hash, 'created' FROM ids, agent a"
+        "  WHERE a.tenant_id = %d",
+        first, count, tenant, tenant, tenant);
+}
+
+void served_copy_runs(struct served *served, int tenant, int64_t from, int64_t first, int count)
+{
+    say(served,
+        "WITH ids AS (SELECT %" PRId64 " + n AS id FROM generate_series(0, %d - 1) AS n),"
+        " input AS (INSERT INTO run_input (tenant_id, run_id, input)"
+        "  SELECT i.tenant_id, ids.id, i.input FROM run_input i, ids"
+        "   WHERE i.tenant_id = %d AND i.run_id = %" PRId64 "),"
+        " steps AS (INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out)"
+        "  SELECT j.tenant_id, ids.id, j.seq, j.kind, j.name, j.digest, j.out FROM journal j, ids"
+        "   WHERE j.tenant_id = %d AND j.run_id = %" PRId64 ")"
+        " INSERT INTO run (tenant_id, id, agent, plan_hash, status, waiting_on, wake_at, steps)"
+        " SELECT r.tenant_id, ids.id, r.agent, r.plan_hash, r.status, r.waiting_on, r.wake_at,"
+        "        r.steps FROM run r, ids WHERE r.tenant_id = %d AND r.id = %" PRId64,
+        first, count, tenant, from, tenant, from, tenant, from);
+}

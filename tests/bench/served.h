@@ -1,0 +1,48 @@
+/* served.h -- the real program serving a prepared database, for benchmarks that start, kill and wait
+ * for it.
+ *
+ * Companies are made by the program; runs are laid into the database in the very rows the program
+ * writes: a prototype run is driven to where it waits, then copied.  The database is reeve's own
+ * PostgreSQL in a fresh folder below /tmp, with fsync on; a mistake ends the program.
+ */
+#ifndef REEVE_TESTS_BENCH_SERVED_H
+#define REEVE_TESTS_BENCH_SERVED_H
+
+#include "tests/bench/bench.h"
+
+#include <libpq-fe.h>
+#include <sys/types.h>
+
+struct served {
+    const char *bench;
+    char program[1024];
+    char state[64];
+    char uri[512];
+    PGconn *conn; /* as the owner of the schema: sees all companies */
+    pid_t pid;    /* of the serving process; 0 none */
+};
+
+void served_open(struct served *served, const char *bench);
+void served_close(struct served *served);
+
+/* Company number `tenant` (1, 2, 3 in this order) with the shipped policy and one agent: its Lua
+ * text. */
+void served_company(struct served *served, int tenant, const char *agent);
+void served_start(struct served *served);
+void served_kill(struct served *served, int signal); /* and waits for its end */
+int64_t served_rss(const struct served *served);     /* bytes */
+
+void served_do(struct served *served, const char *sql);
+int64_t served_number(struct served *served, const char *sql);
+/* Until the number is at least `least`; microseconds it took.  Gives up after `within_s`: -1. */
+int64_t served_until(struct served *served, const char *sql, int64_t least, int within_s);
+
+/* `count` fresh runs (created) of the company's agent, numbered from `first`. */
+void served_fresh_runs(struct served *served, int tenant, int64_t first, int count);
+/* `count` copies of run `from` with all its rows, numbered from `first`. */
+void served_copy_runs(struct served *served, int tenant, int64_t from, int64_t first, int count);
+
+int64_t served_now_us(void);
+void served_nap(int ms);
+
+#endif

@@ -1,0 +1,198 @@
+#!/bin/sh
+# shellcheck disable=SC1010  # "done" is a status, too
+# runs.sh -- time travel and search with real runs of the demonstration company: replay, diff, export,
+# import, list by how runs stand, cancel and retry of many.
+# usage: runs.sh REEVE      (from the repository root)
+set -u
+reeve_program=$1
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
+state=$(mktemp -d /tmp/rvruns-XXXXXX)
+chmod 755 "$state"
+unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
+export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
+reeve() { "$reeve_program" "$@"; }
+trap 'reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
+failures=0
+gives() { # STATUS WHAT COMMAND...   (its output stays in $state/out and $state/err)
+    expected=$1
+    what=$2
+    shift 2
+    "$@" >"$state/out" 2>"$state/err"
+    found=$?
+    if [ "$found" = "$expected" ]; then
+        echo "ok    $what"
+    else
+        echo "FAIL  $what: status $found instead of $expected"
+        cat "$state/out" "$state/err"
+        failures=$((failures + 1))
+    fi
+}
+has() { # out|err TEXT
+    grep -qF -- "$2" "$state/$1" || {
+        echo "FAIL  \"$2\" is missing in:"
+        cat "$state/$1"
+        failures=$((failures + 1))
+    }
+}
+same() { # WHAT EXPECTED FOUND
+    if [ "$2" = "$3" ]; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1: expected \"$2\", found \"$3\""
+        failures=$((failures + 1))
+    fi
+}
+ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
+owner() { psql "$uri" -Atqc "$1"; }
+names() { reeve run list "$@" --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/'; }
+nowhere() { env REEVE_STATE="$state/nowhere" "$reeve_program" "$@"; } # another machine: no database
+
+reeve company create acme >/dev/null && reeve policy load policies/default.lua >/dev/null &&
+    reeve agent publish agents/*/agent.lua >/dev/null 2>&1 &&
+    reeve person add manager --roles ap.manager >/dev/null || exit 1
+uri=$(reeve db uri)
+company=scripts/demo/company
+reeve import "$company/master.json" "$company"/orders/*.xml "$company"/receipts/*.xml "$company"/invoices/*.xml \
+    "$company"/creditnotes/*.xml "$company"/statements/*.xml >/dev/null || exit 1
+reeve exception run >/dev/null 2>&1 || exit 1
+for id in $(ask "SELECT id FROM approval WHERE status = 'requested' AND stages::text LIKE '%ap.manager%' ORDER BY id LIMIT 2"); do
+    reeve approval approve "$id" --as manager >/dev/null 2>&1
+done
+for id in $(ask "SELECT id FROM approval WHERE status = 'requested' AND stages::text LIKE '%ap.manager%' ORDER BY id LIMIT 1"); do
+    reeve approval reject "$id" --as manager >/dev/null 2>&1
+done
+reeve run work >/dev/null 2>&1
+
+# every run of the company does the same again, and nothing happens by it
+before=$(ask "SELECT event_seq, audit_size FROM tenant_head")
+for run in $(names); do
+    reeve run replay "$run" >"$state/out" || { echo "FAIL  replay of $run:"; cat "$state/out"; failures=$((failures + 1)); }
+done
+same "replays have no effect" "$before" "$(ask "SELECT event_seq, audit_size FROM tenant_head")"
+same "several kinds of ends were among them" t \
+    "$(ask "SELECT count(DISTINCT status) >= 3 FROM run")"
+
+# a file replays elsewhere, byte for byte, also when it is redacted
+for run in $(names); do
+    if ! reeve run export "$run" "$state/$run.json" >/dev/null ||
+        ! reeve run export "$run" "$state/$run.hidden.json" --redact >/dev/null; then
+        echo "FAIL  export of $run"
+        failures=$((failures + 1))
+    fi
+    here=$(reeve run replay "$run" --json)
+    there=$(nowhere run replay --file "$state/$run.json" --json)
+    [ "$here" = "$there" ] || { echo "FAIL  $run elsewhere: $there, here: $here"; failures=$((failures + 1)); }
+    nowhere run replay --file "$state/$run.hidden.json" >"$state/out" ||
+        { echo "FAIL  $run redacted:"; cat "$state/out"; failures=$((failures + 1)); }
+done
+[ ! -e "$state/nowhere/postgres" ]
+same "without a database" 0 $?
+supplier=$(owner "SELECT name FROM party WHERE name IN (SELECT evidence->>'counterparty' FROM exception) LIMIT 1")
+[ -n "$supplier" ] && grep -qlF -- "$supplier" "$state"/r_*[0-9].json
+same "exports have names" 0 $?
+grep -qF -- "$supplier" "$state"/*.hidden.json
+same "redacted ones do not" 1 $?
+grep -q "<NAME_1>" "$state"/*.hidden.json
+same "but something in their place" 0 $?
+run=$(names done --agent bank_details | head -1)
+gives 2 "an export does not overwrite" reeve run export "$run" "$state/$run.json"
+has err "exists already"
+gives 0 "an export can be imported" nowhere run import "$state/$run.json"
+has out "reeve run replay --file"
+gives 0 "and is kept" sh -c "ls '$state'/nowhere/runs/$run-*.json"
+gives 0 "what was kept replays" nowhere run replay --file "$(ls "$state"/nowhere/runs/"$run"-*.json)"
+gives 0 "a run and its file are the same" reeve run diff "$run" "$state/$run.json"
+sed 's/"status": "done"/"status": "failed"/' "$state/$run.json" >"$state/changed.json"
+gives 1 "a changed file is refused" nowhere run import "$state/changed.json"
+has err "sha256"
+echo '{"format":"x"}' >"$state/x.json"
+gives 2 "so is another one" nowhere run replay --file "$state/x.json"
+has err "reeve run export"
+head -c 500 "$state/$run.json" >"$state/half.json"
+gives 2 "and half a one" nowhere run replay --file "$state/half.json"
+gives 2 "replay wants one run" reeve run replay
+gives 2 "with a run's name" reeve run replay all
+gives 1 "that is there" reeve run replay r_42
+
+# differences are said
+sed 's/Money must not follow/Money shall not follow/' agents/bank_details/agent.lua >"$state/agent.lua"
+gives 1 "another plan differs" reeve run replay "$run" --agent "$state/agent.lua"
+has out "actions[0].reason"
+has out "Money shall not follow"
+sed 's/erp.get("invoice"/erp.history("invoice"/' agents/bank_details/agent.lua >"$state/agent.lua"
+gives 1 "another question, too" reeve run replay "$run" --agent "$state/agent.lua" --json
+has out '"verdict":"differs"'
+has out '"step":1'
+echo 'nonsense' >"$state/agent.lua"
+gives 2 "a plan that is none is named" reeve run replay "$run" --agent "$state/agent.lua"
+other=$(names people --agent price_variance | head -1)
+gives 1 "two runs differ" reeve run diff "$run" "$other"
+has out "from step"
+gives 1 "in JSON" reeve run diff "$run" "$other" --json
+has out '"parted_at":'
+psql "$uri" -q >/dev/null <<SQL
+ALTER TABLE journal_default DISABLE TRIGGER ALL; ALTER TABLE journal DISABLE TRIGGER ALL;
+SET reeve.tenant = 1;
+UPDATE journal SET digest = decode('00000000000000000000000000000000', 'hex') WHERE run_id = ${run#r_} AND seq = 1;
+SQL
+gives 1 "a journal that was tampered with differs" reeve run replay "$run"
+has out "at step 1"
+
+# search
+waits() { ask "SELECT count(DISTINCT run_id) FROM approval WHERE status = 'requested' AND stages::text LIKE '%\"$1\"%'"; }
+same "waiting on a role" "$(waits clerk)" "$(names --waiting-on clerk | wc -l | tr -d ' ')"
+same "waiting for people" "$(ask "SELECT count(*) FROM run WHERE waiting_on = 'approval' AND status = 'waiting'")" \
+    "$(names people | wc -l | tr -d ' ')"
+same "of one agent" "$(ask "SELECT count(*) FROM run WHERE agent = 'bank_line'")" "$(names --agent bank_line | wc -l | tr -d ' ')"
+key=$(ask "SELECT business_key FROM run WHERE agent = 'bank_line' ORDER BY id LIMIT 1")
+same "of one exception" 1 "$(names --key "$key" | wc -l | tr -d ' ')"
+same "young ones are not older" 0 "$(names --older 1d | wc -l | tr -d ' ')"
+same "nothing is stuck" 0 "$(names stuck | wc -l | tr -d ' ')"
+owner "SET reeve.tenant = 1; UPDATE run SET status = 'executing', waiting_on = NULL, changed_at = now() - interval '5 minutes',
+    created_at = now() - interval '2 days' WHERE id = ${other#r_}"
+same "a run that could move and does not is stuck" "$other" "$(names stuck)"
+same "and older" "$other" "$(names open --older 1d)"
+owner "SET reeve.tenant = 1; UPDATE run SET status = 'waiting', waiting_on = 'approval' WHERE id = ${other#r_}"
+gives 2 "a wrong age" reeve run list --older soon
+has err "--older 30d"
+gives 2 "a wrong word" reeve run list stcuk
+has err "stuck"
+
+# cancel many, with a preview, through the gate
+before=$(ask "SELECT audit_size FROM tenant_head")
+gives 2 "not all of them by accident" reeve run cancel --yes
+gives 0 "a preview" reeve run cancel --waiting-on clerk
+has out "would be cancelled"
+has err "add --yes"
+same "does nothing" "$before" "$(ask "SELECT audit_size FROM tenant_head")"
+gives 3 "who may not is refused" reeve run cancel --waiting-on clerk --yes --as manager
+has out "run.cancel"
+count=$(names --waiting-on clerk | wc -l | tr -d ' ')
+gives 0 "who may is not" reeve run cancel --waiting-on clerk --yes --reason "wrong month"
+has err "$count of $count runs"
+gives 0 "they end" reeve run work
+same "as cancelled, all of them" "$count" "$(names cancelled --error canceled | wc -l | tr -d ' ')"
+same "none waits for that role" 0 "$(names --waiting-on clerk | wc -l | tr -d ' ')"
+gives 1 "one that is over cannot be cancelled" reeve run cancel "$run" --yes
+
+# retry of failed runs: agents whose limit is too small, then the good ones
+gives 2 "retry wants to know which" reeve run retry --yes
+failed=$(names cancelled --error canceled | head -2)
+for one in $failed; do
+    owner "SET reeve.tenant = 1; UPDATE run SET status = 'failed', error_code = 'limit', changed_at = now() WHERE id = ${one#r_}"
+done
+same "found by their error" 2 "$(names failed --error limit | wc -l | tr -d ' ')"
+gives 0 "a preview" reeve run retry --error limit
+has out "would be retried"
+gives 0 "they are retried" reeve run retry --error limit --yes --json
+has out '"new_run":"r_'
+same "as new runs" 2 "$(names retrying | wc -l | tr -d ' ')"
+gives 1 "once" reeve run retry --error limit --yes
+has out "a run is working on it already"
+gives 0 "that work" reeve run work
+gives 0 "the ledger balances" reeve ledger check
+gives 0 "and the record is whole" reeve audit verify
+
+[ "$failures" = 0 ] || echo "$failures checks failed"
+[ "$failures" = 0 ]

@@ -282,9 +282,9 @@ static enum rv_code write_file(const char *path, const json_t *value, struct rv_
     RV_ASSERT(text != NULL);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
-        enum rv_code code =
-            errno == EEXIST ? rv_fail(err, RV_INVALID, "the file %.180s exists already", path)
-                            : rv_fail_errno(err, errno, "cannot make the file %.180s", path);
+        enum rv_code code = errno == EEXIST
+                                ? rv_fail(err, RV_INVALID, "the file %.180s exists already", path)
+                                : rv_fail_errno(err, errno, "cannot make the file %.180s", path);
         rv_free(text);
         return code;
     }

@@ -61,11 +61,11 @@ static enum rv_code filter(const struct cli *cli, const struct rv_statement *sta
 {
     int64_t older = 0;
     int64_t limit = 0;
-    enum rv_code code = cli_one_of(
-        "STATUS", status,
-        "open over stuck retrying people created planning executing waiting reviewing "
-        "compensating done failed cancelled compensated diverged",
-        err);
+    enum rv_code code =
+        cli_one_of("STATUS", status,
+                   "open over stuck retrying people created planning executing waiting reviewing "
+                   "compensating done failed cancelled compensated diverged",
+                   err);
     if (code == RV_OK) {
         code = read_age(cli, &older, err);
     }
@@ -229,8 +229,7 @@ static void say_chosen(const struct bulk *bulk, bool yes, const char *verb, cons
             char next[32] = "";
             snprintf(name, sizeof name, "r_%" PRId64, chosen->run);
             json_t *line = json_pack("{s:s,s:s,s:s,s:b}", "run", name, "agent", chosen->agent,
-                                     "status", chosen->status, verb,
-                                     yes && chosen->answer == NULL);
+                                     "status", chosen->status, verb, yes && chosen->answer == NULL);
             if (chosen->answer != NULL) {
                 json_object_set_new(line, "message", json_string(chosen->answer));
             } else if (yes && strcmp(verb, "retried") == 0) {
@@ -242,8 +241,8 @@ static void say_chosen(const struct bulk *bulk, bool yes, const char *verb, cons
             cli_print(&bulk->cli->output, "r_%" PRId64 "  %s  not %s: %s", chosen->run,
                       chosen->agent, verb, chosen->answer);
         } else {
-            cli_print(&bulk->cli->output, "r_%" PRId64 "  %s  %s  %s%s", chosen->run,
-                      chosen->agent, chosen->status, yes ? done : "would be ", yes ? "" : verb);
+            cli_print(&bulk->cli->output, "r_%" PRId64 "  %s  %s  %s%s", chosen->run, chosen->agent,
+                      chosen->status, yes ? done : "would be ", yes ? "" : verb);
         }
     }
 }

@@ -182,10 +182,10 @@ struct rv_run_image *rv_history_image(const json_t *history)
 /* Texts under these keys name people and companies; free text is searched for them, too. */
 static bool names_somebody(const char *key)
 {
-    static const char *const keys[] = {"name",         "supplier_name", "buyer_name",   "party_name",
-                                       "counterparty", "person",        "account_name", "contact",
-                                       "supplier",     "buyer",         "vendor",       "debtor",
-                                       "creditor",     "owner"};
+    static const char *const keys[] = {
+        "name",   "supplier_name", "buyer_name", "party_name", "counterparty",
+        "person", "account_name",  "contact",    "supplier",   "buyer",
+        "vendor", "debtor",        "creditor",   "owner"};
     for (size_t i = 0; i < RV_COUNT(keys); i++) {
         if (strcmp(key, keys[i]) == 0) {
             return true;
@@ -226,7 +226,8 @@ static enum rv_code hide(struct rv_redaction *redaction, const json_t *value, js
     if (json_is_string(value)) {
         struct rv_buf text;
         rv_buf_init(&text, RV_JSON_TEXT_MAX);
-        code = rv_redact(redaction, json_string_value(value), json_string_length(value), &text, err);
+        code =
+            rv_redact(redaction, json_string_value(value), json_string_length(value), &text, err);
         *out = code == RV_OK ? json_stringn(text.length > 0 ? text.data : "", text.length) : NULL;
         rv_buf_fini(&text);
         return code;
@@ -363,7 +364,8 @@ json_t *rv_history_compare(const json_t *left, const json_t *right)
     }
     const json_t *a = json_object_get(left, "journal");
     const json_t *b = json_object_get(right, "journal");
-    size_t count = json_array_size(a) > json_array_size(b) ? json_array_size(a) : json_array_size(b);
+    size_t count =
+        json_array_size(a) > json_array_size(b) ? json_array_size(a) : json_array_size(b);
     for (size_t i = 0; i < count; i++) {
         json_t *x = json_array_get(a, i);
         json_t *y = json_array_get(b, i);
@@ -378,8 +380,9 @@ json_t *rv_history_compare(const json_t *left, const json_t *right)
             break;
         }
         snprintf(path, sizeof path, "step %zu %.40s", i + 1, rv_json_str(x, "name", ""));
-        same = rv_json_compare(json_object_get(x, "out"), json_object_get(y, "out"), path, places) &&
-               same;
+        same =
+            rv_json_compare(json_object_get(x, "out"), json_object_get(y, "out"), path, places) &&
+            same;
     }
     json_object_set_new(out, "same", json_boolean(same));
     json_object_set_new(out, "differences", places);

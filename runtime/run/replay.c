@@ -256,8 +256,7 @@ static bool drive(struct replay *replay, int64_t run, struct rv_error *err)
         answer(replay, RV_OK);
     }
     /* a timer in memory keeps the actor: it waits, too */
-    replay->still =
-        replay->still || rv_actors_next_deadline_us(replay->actors, 0) != INT64_MAX;
+    replay->still = replay->still || rv_actors_next_deadline_us(replay->actors, 0) != INT64_MAX;
     answer(replay, RV_CANCELED); /* its memory comes back; nobody is there to hear it */
     rv_actors_destroy(replay->actors);
     rv_loop_destroy(loop);
@@ -266,10 +265,10 @@ static bool drive(struct replay *replay, int64_t run, struct rv_error *err)
 
 /* ---- the verdict ---- */
 
-static void say(struct rv_replay_report *report, enum rv_replay_verdict verdict,
-                const char *format, ...) RV_PRINTF(3, 4);
-static void say(struct rv_replay_report *report, enum rv_replay_verdict verdict,
-                const char *format, ...)
+static void say(struct rv_replay_report *report, enum rv_replay_verdict verdict, const char *format,
+                ...) RV_PRINTF(3, 4);
+static void say(struct rv_replay_report *report, enum rv_replay_verdict verdict, const char *format,
+                ...)
 {
     va_list args;
     va_start(args, format);
@@ -330,7 +329,8 @@ static void judge(struct replay *replay, const json_t *history)
             "the journal ends after step %d (%s), the run now goes on with %s \"%s\"",
             recorded_steps, rv_json_str(history, "status", ""),
             rv_json_str(report->next, "kind", "a wait"), next);
-        report->difference = json_pack("{s:i,s:O?}", "step", recorded_steps + 1, "now", report->next);
+        report->difference =
+            json_pack("{s:i,s:O?}", "step", recorded_steps + 1, "now", report->next);
     } else {
         say(report, RV_REPLAY_OPEN, "%d steps are the same; next %s %s", report->steps,
             rv_json_str(report->next, "kind", "it waits for"),

@@ -20,12 +20,12 @@ enum rv_replay_verdict {
 
 struct rv_replay_report {
     enum rv_replay_verdict verdict;
-    int steps; /* journal entries that were taken */
+    int steps;      /* journal entries that were taken */
     char text[512]; /* of the verdict, for people */
     /* {"step", "recorded"?: {kind,name,digest,out}, "now"?: {kind,name,digest,args,line},
      *  "differences"?: as rv_json_compare, left is recorded}; NULL unless it differs */
     json_t *difference;
-    json_t *next;   /* of an open run: what it waits for or would do next {kind,name,args}; or NULL */
+    json_t *next; /* of an open run: what it waits for or would do next {kind,name,args}; or NULL */
     json_t *result; /* {outcome, review} as computed now; NULL when it did not come so far */
     /* Of everything computed now: plan, each entry's kind, name and digest, end and result.  Equal
      * on two machines: they did the same, byte for byte. */

@@ -19,7 +19,14 @@
 
 extern const struct bench bench_fair;
 
-enum { BACKLOG = 100000, BATCH = 20000, STARTS = 40, FIRST = 1000, OFTEN_MS = 100, JAIN_MS = 10000 };
+enum {
+    BACKLOG = 100000,
+    BATCH = 20000,
+    STARTS = 40,
+    FIRST = 1000,
+    OFTEN_MS = 100,
+    JAIN_MS = 10000
+};
 
 static const char agent[] =
     "local agent = { name = 'noter', version = '1', summary = 'notes', handles = {'F22'},\n"

@@ -1,5 +1,5 @@
-/* bench_park.c -- runs that wait for a signal: what each costs while it waits, and how long it takes
- * to wake.
+/* bench_park.c -- runs that wait for a signal: what each costs while it waits, and how long it
+ * takes to wake.
  *
  *   disk_bytes_per_run   of run, run_input and journal with their indexes, after a vacuum
  *   rss_bytes_per_run    of the serving process, with and without them

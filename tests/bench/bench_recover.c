@@ -49,20 +49,22 @@ static void recover_run(const struct bench_run *run)
     served_do(&served, "ANALYZE run, journal, run_input");
     served_nap(1000); /* some looks of the node at them: all sleep */
     served_kill(&served, SIGKILL);
-    served_do(&served,
-              "ALTER TABLE journal DISABLE TRIGGER USER;" /* it only grows: the clock is turned back */
-              "UPDATE journal SET out = '\\x01'::bytea || convert_to(jsonb_set(convert_from("
-              "  substr(out, 2), 'UTF8')::jsonb, '{until_us}', '1000000')::text, 'UTF8')"
-              "  WHERE name = 'sleep';"
-              "UPDATE run SET wake_at = clock_timestamp() WHERE status = 'waiting';"
-              "ALTER TABLE journal ENABLE TRIGGER USER");
+    served_do(
+        &served,
+        "ALTER TABLE journal DISABLE TRIGGER USER;" /* it only grows: the clock is turned back */
+        "UPDATE journal SET out = '\\x01'::bytea || convert_to(jsonb_set(convert_from("
+        "  substr(out, 2), 'UTF8')::jsonb, '{until_us}', '1000000')::text, 'UTF8')"
+        "  WHERE name = 'sleep';"
+        "UPDATE run SET wake_at = clock_timestamp() WHERE status = 'waiting';"
+        "ALTER TABLE journal ENABLE TRIGGER USER");
     int64_t epoch = served_number(&served, "SELECT max(epoch) FROM tenant_head");
     int64_t begin = served_now_us();
     served_start(&served);
     bool ok = served_until(&served, "SELECT max(epoch) FROM tenant_head", epoch + 1, 60) >= 0;
     int64_t leased = served_now_us();
-    ok = ok && served_until(&served, "SELECT count(*) FROM (SELECT FROM journal WHERE seq > 3 LIMIT 1) x",
-                            1, WITHIN_S) >= 0;
+    ok = ok &&
+         served_until(&served, "SELECT count(*) FROM (SELECT FROM journal WHERE seq > 3 LIMIT 1) x",
+                      1, WITHIN_S) >= 0;
     int64_t first = served_now_us();
     ok = ok && served_until(&served, "SELECT count(*) FROM journal WHERE seq = 4", RUNS + 1,
                             WITHIN_S) >= 0;

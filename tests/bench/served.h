@@ -1,5 +1,5 @@
-/* served.h -- the real program serving a prepared database, for benchmarks that start, kill and wait
- * for it.
+/* served.h -- the real program serving a prepared database, for benchmarks that start, kill and
+ * wait for it.
  *
  * Companies are made by the program; runs are laid into the database in the very rows the program
  * writes: a prototype run is driven to where it waits, then copied.  The database is reeve's own

@@ -35,16 +35,16 @@ static json_t *make(void)
     struct rv_hash hash = rv_sha256(source, strlen(source));
     rv_hash_hex(&hash, hex);
     json_t *history = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:s,s:{s:{s:s}},s:I,s:i,s:s,s:b,s:[]}", "format", "reeve-run/1", "run",
-        "r_7", "agent", "noter", "owner", "console", "plan", hex, "source", source, "input",
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:{s:{s:s}},s:I,s:i,s:s,s:b,s:[]}", "format", "reeve-run/1",
+        "run", "r_7", "agent", "noter", "owner", "console", "plan", hex, "source", source, "input",
         "exception", "counterparty", "Muster Handel", "created_us", (json_int_t)1795255700135751,
         "depth", 0, "status", "waiting", "redacted", 0, "journal");
     json_t *journal = json_object_get(history, "journal");
-    json_array_append_new(journal, step(1, RV_STEP_READ, "erp.get", "{\"id\":1,\"kind\":\"invoice\"}",
-                                        "{\"ok\":true,\"value\":{\"name\":\"Muster Handel\"}}"));
-    json_array_append_new(
-        journal, step(2, RV_STEP_NOTE, "note", "{\"text\":\"of Muster Handel\"}",
-                      "{\"ok\":true,\"value\":{\"text\":\"of Muster Handel\"}}"));
+    json_array_append_new(journal,
+                          step(1, RV_STEP_READ, "erp.get", "{\"id\":1,\"kind\":\"invoice\"}",
+                               "{\"ok\":true,\"value\":{\"name\":\"Muster Handel\"}}"));
+    json_array_append_new(journal, step(2, RV_STEP_NOTE, "note", "{\"text\":\"of Muster Handel\"}",
+                                        "{\"ok\":true,\"value\":{\"text\":\"of Muster Handel\"}}"));
     json_array_append_new(journal,
                           step(3, RV_STEP_TIMER, "sleep", "{\"seconds\":60}",
                                "{\"ok\":true,\"value\":true,\"until_us\":1795255760135751}"));
@@ -100,7 +100,7 @@ TEST(damage_is_found_by_the_seal)
 
 TEST(every_field_is_needed)
 {
-    static const char *const fields[] = {"format", "run",        "agent",  "owner",  "plan",
+    static const char *const fields[] = {"format", "run",        "agent",  "owner",   "plan",
                                          "source", "created_us", "status", "journal", "input"};
     for (size_t i = 0; i < RV_COUNT(fields); i++) {
         static const char *const values[] = {"null", "[]", "-1", "\"x\"", "{\"a\":1.5}"};
@@ -119,8 +119,14 @@ TEST(every_field_is_needed)
 
 TEST(answers_of_any_form_crash_nothing)
 {
-    static const char *const outs[] = {"null", "1", "\"x\"", "[]", "{}", "{\"ok\":1}",
-                                       "{\"ok\":true,\"value\":1.5}", "{\"until_us\":-1}",
+    static const char *const outs[] = {"null",
+                                       "1",
+                                       "\"x\"",
+                                       "[]",
+                                       "{}",
+                                       "{\"ok\":1}",
+                                       "{\"ok\":true,\"value\":1.5}",
+                                       "{\"until_us\":-1}",
                                        "{\"ok\":false}"};
     for (size_t at = 0; at < 3; at++) {
         for (size_t k = 0; k < RV_COUNT(outs); k++) {

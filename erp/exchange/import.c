@@ -72,6 +72,28 @@ static void count_findings(const json_t *document, struct erp_exchange_report *r
     }
 }
 
+/* The finding about an amount that was left out of the document: it was there, but in a shape the
+ * books cannot hold.  NULL when there is none. */
+static const char *why_left_out(const json_t *document, const char *key)
+{
+    static const char *const rules[] = {"RV-MINOR-UNIT", "RV-CURRENCY"};
+    const char *element = strcmp(key, "totals.payable_minor") == 0 ? " PayableAmount "
+                          : strcmp(key, "total_minor") == 0        ? " Total"
+                                                                   : NULL;
+    size_t i = 0;
+    json_t *finding = NULL;
+    json_array_foreach(json_object_get(document, "findings"), i, finding)
+    {
+        const char *rule = rv_json_str(finding, "rule", "");
+        const char *message = rv_json_str(finding, "message", "");
+        bool about_amounts = strcmp(rule, rules[0]) == 0 || strcmp(rule, rules[1]) == 0;
+        if (about_amounts && element != NULL && strstr(message, element) != NULL) {
+            return message;
+        }
+    }
+    return NULL;
+}
+
 static enum rv_code import_document(struct import *import, json_t *document, struct rv_error *err)
 {
     const char *kind = rv_json_str(document, "kind", "");
@@ -83,8 +105,13 @@ static enum rv_code import_document(struct import *import, json_t *document, str
     for (size_t k = 0; k < RV_COUNT(documents[i].required); k++) {
         const char *key = documents[i].required[k];
         if (key != NULL && !has(document, key)) {
-            rv_fail(err, RV_INVALID, "%s: the %s has no usable %s", import->source->name, kind,
-                    key);
+            const char *why = why_left_out(document, key);
+            if (why != NULL) {
+                rv_fail(err, RV_INVALID, "%s %s", import->source->name, why);
+            } else {
+                rv_fail(err, RV_INVALID, "%s: the %s has no usable %s", import->source->name, kind,
+                        key);
+            }
             json_decref(document);
             return RV_INVALID;
         }

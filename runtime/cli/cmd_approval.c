@@ -16,7 +16,8 @@ int cmd_approval_list(struct cli *cli)
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     const char *status = cli->argc > 0 ? cli->argv[0] : "requested";
-    if (cli_one_of("STATUS", status, "requested approved rejected expired consumed void", &err) != RV_OK) {
+    if (cli_one_of("STATUS", status, "requested approved rejected expired consumed void", &err) !=
+        RV_OK) {
         return cli_fail(cli, &err);
     }
     struct rv_args *args = rv_args_create(&rv_sql_cli_approvals);
@@ -112,11 +113,13 @@ static int decide(struct cli *cli, bool approve)
 {
     const char *comment = cli_option(cli, "comment");
     const char *digest = cli_option(cli, "digest");
-    if (cli->argc != 1 || cli->as == NULL) {
-        return cli_usage(cli, approve ? "approval approve ID --as PERSON [--comment TEXT]"
-                                      : "approval reject ID --as PERSON [--comment TEXT]");
-    }
     struct rv_error err = {.code = RV_OK};
+    if (cli->as == NULL) {
+        rv_fail(&err, RV_INVALID, "--as PERSON is missing: a decision is somebody's");
+        rv_hint(&err, "Usage: reeve approval %s ID --as PERSON [--comment TEXT].",
+                approve ? "approve" : "reject");
+        return cli_fail(cli, &err);
+    }
     struct rv_db_session *session = NULL;
     struct node *node = NULL;
     int32_t tenant = 0;
@@ -160,7 +163,8 @@ static int decide(struct cli *cli, bool approve)
     printf("%s\n", text);
     rv_free(text);
     if (strcmp(rv_json_str(vote.status, "status", ""), "requested") != 0) {
-        fprintf(stderr, "the run goes on with: reeve run work (a serving reeve does it by itself)\n");
+        fprintf(stderr,
+                "the run goes on with: reeve run work (a serving reeve does it by itself)\n");
     }
     json_decref(vote.status);
     return 0;
@@ -192,8 +196,9 @@ static enum rv_code take_sum(void *data, const struct rv_result *result, int row
     sums->wrong += !zero;
     if (sums->cli->json) {
         cli_print_json(&sums->cli->output,
-                       json_pack("{s:s,s:I,s:I,s:I,s:b}", "currency", rv_result_text(result, row, 0),
-                                 "lines", (json_int_t)rv_result_i64(result, row, 1), "debits",
+                       json_pack("{s:s,s:I,s:I,s:I,s:b}", "currency",
+                                 rv_result_text(result, row, 0), "lines",
+                                 (json_int_t)rv_result_i64(result, row, 1), "debits",
                                  (json_int_t)rv_result_i64(result, row, 3), "difference",
                                  (json_int_t)rv_result_i64(result, row, 2), "balanced", zero));
     } else {
@@ -217,7 +222,8 @@ int cmd_ledger_check(struct cli *cli)
         code = cli_tenant(cli, session, &tenant, &err);
     }
     if (code == RV_OK) {
-        code = rv_db_session_query(session, tenant, &rv_sql_ledger_sums, NULL, take_sum, &sums, &err);
+        code =
+            rv_db_session_query(session, tenant, &rv_sql_ledger_sums, NULL, take_sum, &sums, &err);
     }
     rv_db_session_close(session);
     if (code != RV_OK) {

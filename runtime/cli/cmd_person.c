@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { TOKEN_DAYS = 30 };
@@ -38,6 +39,42 @@ int cmd_person_list(struct cli *cli)
     return print_all(cli, &rv_sql_cli_people);
 }
 
+static enum rv_code take_count(void *data, const struct rv_result *result, int row,
+                               struct rv_error *err)
+{
+    (void)err;
+    *(int64_t *)data = rv_result_i64(result, row, 0);
+    return RV_OK;
+}
+
+/* Nobody could undo it: only an admin makes an admin. */
+static enum rv_code check_admins_left(const struct admin *admin, const char *name,
+                                      struct rv_error *err)
+{
+    int64_t others = 0;
+    struct rv_args *args = rv_args_create(&rv_sql_cli_other_admins);
+    rv_args_text(args, 2, name);
+    enum rv_code code = rv_db_session_query(admin->session, admin->tenant, &rv_sql_cli_other_admins,
+                                            args, take_count, &others, err);
+    if (code == RV_OK && others == 0) {
+        code = rv_fail(err, RV_CONFLICT, "\"%s\" is the last person with the role admin", name);
+        rv_hint(err, "Give the role to somebody else first: reeve person add NAME --roles admin.");
+    }
+    return code;
+}
+
+static bool has_admin(const char *roles)
+{
+    for (const char *at = roles; *at != '\0'; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if (length == strlen(ADMIN_PEOPLE) && strncmp(at, ADMIN_PEOPLE, length) == 0) {
+            return true;
+        }
+        at += length;
+    }
+    return false;
+}
+
 int cmd_person_add(struct cli *cli)
 {
     const char *name = cli->argv[0];
@@ -50,6 +87,9 @@ int cmd_person_add(struct cli *cli)
     struct admin admin;
     json_t *about = json_pack("{s:s,s:s,s:b}", "name", name, "roles", roles, "password", password);
     enum rv_code code = admin_begin(cli, ADMIN_PEOPLE, "person.add", about, &admin, &err);
+    if (code == RV_OK && !has_admin(roles)) {
+        code = check_admins_left(&admin, name, &err);
+    }
     if (code == RV_OK) {
         code = rv_person_set(admin.session, admin.tenant, name, roles, password ? STDIN_FILENO : -1,
                              &err);
@@ -73,6 +113,9 @@ static int enable(struct cli *cli, bool enabled)
     struct admin admin;
     enum rv_code code = admin_begin(cli, ADMIN_PEOPLE, enabled ? "person.enable" : "person.disable",
                                     json_pack("{s:s}", "name", name), &admin, &err);
+    if (code == RV_OK && !enabled) {
+        code = check_admins_left(&admin, name, &err);
+    }
     if (code == RV_OK) {
         code = rv_person_enable(admin.session, admin.tenant, name, enabled, &err);
         if (code == RV_NOT_FOUND) {

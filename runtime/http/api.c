@@ -126,6 +126,10 @@ static bool read_body(struct rv_call *call)
     }
     enum rv_code code =
         rv_json_parse(request->body.data, request->body.length, "body", &call->body, &err);
+    if (code == RV_LIMIT) { /* of the text itself: waiting, as 429 asks for, does not help */
+        err.code = RV_INVALID;
+        code = RV_INVALID;
+    }
     if (code == RV_OK) {
         rv_arena_cleanup(rv_exchange_arena(call->exchange), release_body, call->body);
         if (!json_is_object(call->body)) {
@@ -208,7 +212,8 @@ static void on_identified(void *data, const struct rv_caller *caller,
     if ((caller->permissions & needed) == 0) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_DENIED, "your roles do not allow you to %s", rv_permission_name(needed));
-        rv_hint(&err, "An administrator can give roles with \"reeve person add NAME --roles A,B\".");
+        rv_hint(&err,
+                "An administrator can give roles with \"reeve person add NAME --roles A,B\".");
         rv_call_fail(call, &err, NULL);
         return;
     }

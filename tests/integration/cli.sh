@@ -113,6 +113,8 @@ has out '"verdict":"hold"'
 echo '{"agnet":"price_variance","action":"invoice.hold"}' >"$state/question"
 gives 2 "a question's wrong field is named" reeve policy explain policies/default.lua "$state/question"
 has err 'field "agnet"'
+gives 2 "a decision is somebody's" reeve approval approve 1
+has err "--as PERSON is missing"
 gives 0 "a company can be made" reeve company create readme
 gives 0 "the README's policy is good" reeve policy load "$state/policy.lua"
 gives 0 "the README's agent is good" reeve agent publish "$state/agent.lua"

@@ -199,6 +199,11 @@ static int approvals_client(struct world *world)
                 "{\"decision\":\"approve\",\"decision\":\"reject\"}") == 400);
     EXPECT(call(world, "POST", ONE "/decision", world->controller, "not json") == 400);
     EXPECT(call(world, "POST", ONE "/decision", world->controller, "[]") == 400);
+    char deep[2 * (RV_JSON_DEPTH_MAX + 1) + 1] = "";
+    memset(deep, '[', RV_JSON_DEPTH_MAX + 1);
+    memset(deep + RV_JSON_DEPTH_MAX + 1, ']', RV_JSON_DEPTH_MAX + 1);
+    EXPECT(call(world, "POST", ONE "/decision", world->controller, deep) == 400);
+    EXPECT(strstr(got.text, "nested deeper than") != NULL);
     snprintf(body, sizeof body, "{\"decision\":\"reject\",\"digest\":\"%s\",\"comment\":\"  \"}",
              digest);
     EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 400 &&

@@ -112,6 +112,11 @@ on_record 2 "person.add a b console; person.add console invalid"
 printf 'correct horse battery staple\n' >"$state/password"
 gives 0 "a password" sh -c "'$reeve_program' person add y --roles operator --password-stdin <'$state/password'"
 is "is not on the record" 0 "SELECT count(*) FROM audit_record WHERE body LIKE '%horse%' OR body LIKE '%argon2%'"
+gives 1 "the last admin stays" reeve person disable console
+has err "the last person with the role admin"
+gives 1 "and stays an admin" reeve person add console --roles clerk
+gives 0 "a second one" reeve person add second --roles clerk,admin
+gives 0 "may go" reeve person disable second --as console
 gives 3 "a clerk makes no token" reeve token make console --as clerk
 is "and there is none" 0 "SELECT count(*) FROM api_token"
 gives 0 "the console makes one" reeve token make y --label "a script" --json

@@ -98,7 +98,7 @@ refused 1 "has more than 18 digits" import large.xml
 refused 1 "has more than 18 digits" import edge.xml
 refused 1 "is not a plain decimal number" import comma.xml
 refused 1 "is not a plain decimal number" import nan.xml
-refused 1 "totals.payable_minor" import fraction.xml
+refused 1 "PayableAmount 1.005 has digits beyond the 2 decimals of EUR" import fraction.xml
 refused 1 'IssueDate "2023-02-29"' import date.xml
 refused 1 'currency "QQQ"' import currency.xml
 refused 1 "no usable number" import number.xml

@@ -22,6 +22,12 @@ SELECT p.name, array_to_string(p.roles, ',') AS roles, p.enabled, p.password_has
 -- params: tenant int4
 SELECT p.name, to_jsonb(p.roles) FROM person p WHERE p.tenant_id = $1 AND p.enabled ORDER BY p.name;
 
+-- name: cli_other_admins
+-- How many people with the role admin are left without this one.
+-- params: tenant int4, name text
+SELECT count(*) FROM person p
+ WHERE p.tenant_id = $1 AND p.name <> $2 AND p.enabled AND 'admin' = ANY (p.roles);
+
 -- name: cli_tokens
 -- Never the secret's hash.  When a token was last used is not stored.
 -- params: tenant int4

@@ -264,6 +264,47 @@ void rv_timer_close(struct rv_timer *timer)
     }
 }
 
+/* ---- work that is not done yet ---- */
+
+struct rv_idle {
+    uv_idle_t uv;
+    void (*run)(void *data);
+    void *data;
+};
+
+static void on_idle(uv_idle_t *handle)
+{
+    struct rv_idle *idle = handle->data;
+    idle->run(idle->data);
+}
+
+struct rv_idle *rv_idle_create(struct rv_loop *loop, void (*run)(void *data), void *data)
+{
+    struct rv_idle *idle = rv_alloc(sizeof *idle);
+    idle->run = run;
+    idle->data = data;
+    RV_ASSERT(uv_idle_init(&loop->uv, &idle->uv) == 0);
+    idle->uv.data = idle;
+    return idle;
+}
+
+void rv_idle_start(struct rv_idle *idle)
+{
+    uv_idle_start(&idle->uv, on_idle);
+}
+
+void rv_idle_stop(struct rv_idle *idle)
+{
+    uv_idle_stop(&idle->uv);
+}
+
+void rv_idle_close(struct rv_idle *idle)
+{
+    if (idle != NULL && !uv_is_closing((uv_handle_t *)&idle->uv)) {
+        uv_close((uv_handle_t *)&idle->uv, free_handle);
+    }
+}
+
 /* ---- foreign file descriptors ---- */
 
 struct rv_poll {

@@ -45,6 +45,13 @@ void rv_timer_start(struct rv_timer *timer, int64_t delay_ms); /* restarts when 
 void rv_timer_stop(struct rv_timer *timer);
 void rv_timer_close(struct rv_timer *timer); /* NULL is fine */
 
+/* ---- work that is not done yet: called once each round of the loop, which does not wait ---- */
+struct rv_idle;
+struct rv_idle *rv_idle_create(struct rv_loop *loop, void (*run)(void *data), void *data);
+void rv_idle_start(struct rv_idle *idle);
+void rv_idle_stop(struct rv_idle *idle);
+void rv_idle_close(struct rv_idle *idle); /* NULL is fine */
+
 /* ---- file descriptors that belong to somebody else (libpq, curl) ---- */
 enum { RV_READABLE = 1, RV_WRITABLE = 2, RV_POLL_ERROR = 4 };
 struct rv_poll;

@@ -28,7 +28,7 @@ run("ping_pong_cross", N) -> ping_pong(N, [{scheduler, 1}], [{scheduler, 2}]);
 run("counting", N) ->
     Self = self(),
     Counter = spawn(fun() -> count(N, 0, Self) end),
-    Producer = spawn(fun() -> produce(N, Counter) end),
+    Producer = spawn(fun() -> send_windows(N, Counter) end),
     Producer ! go,
     wait(1);
 run("ring_1000", N) -> ring(N, 1);
@@ -76,20 +76,6 @@ ring(N, Tokens) ->
     Step = ?RING div Tokens,
     [lists:nth(I * Step + 1, Ring) ! {token, N div Tokens} || I <- lists:seq(0, Tokens - 1)],
     wait(Tokens).
-
-produce(N, To) ->
-    receive
-        go ->
-            Left = send_some(?WINDOW, N, To),
-            case Left of
-                0 -> ok;
-                _ -> self() ! go, produce(Left, To)
-            end
-    end.
-
-send_some(0, N, _) -> N;
-send_some(_, 0, _) -> 0;
-send_some(I, N, To) -> To ! {data, N}, send_some(I - 1, N - 1, To).
 
 count(0, _, Boss) -> Boss ! over;
 count(N, Sum, Boss) ->

@@ -7,7 +7,7 @@ if(TARGET rv_gate AND TARGET rv_erp_command AND TARGET test_postgres)
     ${CMAKE_CURRENT_LIST_DIR}/bench_lua.c ${CMAKE_CURRENT_LIST_DIR}/bench_actors.c)
   set_target_properties(reeve-bench PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/runtime/cli) # beside reeve: `reeve bench` runs it
-  target_link_libraries(reeve-bench PRIVATE test_postgres rv_gate rv_audit rv_journal rv_exchange
+  target_link_libraries(reeve-bench PRIVATE test_postgres rv_actor rv_gate rv_audit rv_journal rv_exchange
     rv_lua)
   if(TARGET test_erp_world)
     target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_ledger.c

@@ -106,21 +106,6 @@ static enum rv_code pass_on(struct rv_actor *self, void *state, struct rv_messag
 
 /* ---- counting ---- */
 
-static enum rv_code produce(struct rv_actor *self, void *state, struct rv_message *message,
-                            struct rv_error *err)
-{
-    (void)message;
-    (void)err;
-    struct player *me = state;
-    for (int i = 0; i < WINDOW && me->left > 0; i++) {
-        tell(self, me->peer, DATA, me->left--);
-    }
-    if (me->left > 0) {
-        tell(self, rv_actor_self(self), GO, 0);
-    }
-    return RV_OK;
-}
-
 static enum rv_code count(struct rv_actor *self, void *state, struct rv_message *message,
                           struct rv_error *err)
 {
@@ -136,7 +121,7 @@ static enum rv_code count(struct rv_actor *self, void *state, struct rv_message 
     return RV_OK;
 }
 
-/* ---- fan-in: a window of messages, the last of which is answered ---- */
+/* A window of messages, the last of which is answered by the next one's GO. */
 
 static enum rv_code send_window(struct rv_actor *self, void *state, struct rv_message *message,
                                 struct rv_error *err)
@@ -171,7 +156,7 @@ static enum rv_code nurse(struct rv_actor *self, void *state, struct rv_message 
     struct player *me = state;
     if (message->kind == ANSWER) {
         me->sum++;
-        if (me->left == 0 && me->sum == me->peer.id) {
+        if (me->left == 0 && me->sum == (int64_t)me->peer.id) {
             finish(me->job);
         }
         return RV_OK;
@@ -239,8 +224,6 @@ static enum rv_code grow(struct rv_actor *self, void *state, struct rv_message *
 /* ---- a system of its own for each round ---- */
 
 static const struct rv_behavior passer = {"passer", start, pass_on, NULL, sizeof(struct player)};
-static const struct rv_behavior producer = {"producer", start, produce, NULL,
-                                            sizeof(struct player)};
 static const struct rv_behavior sender = {"sender", start, send_window, NULL,
                                           sizeof(struct player)};
 static const struct rv_behavior counter = {"counter", start, count, NULL, sizeof(struct player)};
@@ -326,10 +309,8 @@ static double counting(int64_t messages)
     struct job job = {.actors = NULL};
     job_open(&job, 1);
     struct rv_ref to = job_spawn(&job, 0, &counter, (struct player_start){.left = messages}, 0);
-    job_tell(
-        &job,
-        job_spawn(&job, 0, &producer, (struct player_start){.peer = to, .left = messages}, 0), GO,
-        0);
+    struct player_start with = {.peer = to, .left = messages};
+    job_tell(&job, job_spawn(&job, 0, &sender, with, 0), GO, 0);
     return job_run(&job, 1, 1);
 }
 

@@ -24,11 +24,12 @@ enum {
     TICK_US_MAX = 100,    /* ... or after so long: a poll of libuv costs 0.2 us */
     RING_SLOTS = 2048,    /* messages under way from one core to another; 128 bytes each */
     RING_BATCH = 64,      /* messages that are published, or given back, at once */
-    SPIN_US = 20,         /* looking for mail of other cores before sleeping ... */
-    SPIN_GAP_US = 50,     /* ... when the last sleep ended so soon that it did not pay */
+    SPIN_US = 40,         /* looking for mail of other cores before sleeping ... */
+    SPIN_GAP_US = 200,    /* ... when a sleep ended so soon that it did not pay ... */
+    SPIN_TRIES = 4,       /* ... until it was in vain so often */
     ENVELOPE_STRIDE = 128,
     SLAB_ENVELOPES = 512,
-    TURN_LOOKS = 8,          /* messages between two looks at the clock, while they are quick */
+    TURN_LOOKS = 8,            /* messages between two looks at the clock, while they are quick */
     CLOCK_COUNTER_STEP = 8192, /* cycles in which the clock is not read again: about 4 us */
     RESTARTS_DEFAULT = 5,
     RESTART_WINDOW_DEFAULT_MS = 60000,
@@ -147,24 +148,24 @@ struct rv_actor {
     struct rv_actor *next_ready;
     struct queue system;
     struct queue mailbox;
-    struct rv_actor *parent; /* on the same core; ends after us */
+    struct rv_actor *parent;   /* on the same core; ends after us */
     struct rv_actor *children; /* the newest first */
     struct rv_actor *newer;    /* among its siblings */
     struct rv_actor *older;
     uint32_t waiting; /* in the mailbox */
     uint32_t mailbox_max;
     enum rv_overflow overflow : 2;
-    enum rv_restart restart : 2;
-    enum rv_exit exit : 3;
-    bool started : 1;
-    bool suspended : 1; /* waits for its restart */
-    bool ready : 1;     /* in the run queue */
-    bool in_turn : 1;
-    bool exiting : 1;
-    bool told_to_stop : 1; /* by a message: no restart, whatever its policy */
-    bool escalated : 1;    /* ended because it failed too often */
-    bool named : 1;
-    bool passivates : 1;
+    enum rv_restart restart   : 2;
+    enum rv_exit exit         : 3;
+    bool started              : 1;
+    bool suspended            : 1; /* waits for its restart */
+    bool ready                : 1; /* in the run queue */
+    bool in_turn              : 1;
+    bool exiting              : 1;
+    bool told_to_stop         : 1; /* by a message: no restart, whatever its policy */
+    bool escalated            : 1; /* ended because it failed too often */
+    bool named                : 1;
+    bool passivates           : 1;
     alignas(16) unsigned char state[];
 };
 
@@ -199,7 +200,7 @@ struct core {
     bool real_time; /* the machine's clock: it can be read less often than it is asked */
     int64_t now_us; /* see core_now */
     uint64_t counter;
-    uint64_t trace; /* of the message in hand */
+    uint64_t trace;      /* of the message in hand */
     struct rv_error err; /* for receive; empty between turns: a kilobyte is not cleared for each */
     struct slot *slots;
     uint32_t slot_count; /* that there is memory for */
@@ -212,7 +213,7 @@ struct core {
     int ready_count;
     struct rv_idle *ticker; /* calls us each round of the loop ... */
     bool ticking;           /* ... while there is something to do */
-    bool spin;              /* see SPIN_US */
+    int spins;              /* left; see SPIN_US */
     int64_t rested_us;      /* when it last went to sleep */
     struct rv_random random;
     struct alarm *alarms; /* binary heap, earliest first */
@@ -229,10 +230,10 @@ struct core {
     struct slab *slabs;
     struct queue later; /* to ourselves, after what is going on */
     /* from other cores and other threads */
-    struct outlet *outlets;          /* one per core */
-    uint64_t dirty;                  /* bit per outlet: something to publish */
-    _Atomic(struct ring *) *inlets;  /* one per core; NULL before the first message */
-    atomic_bool awake;               /* it will look at its mail: no need to wake it */
+    struct outlet *outlets;         /* one per core */
+    uint64_t dirty;                 /* bit per outlet: something to publish */
+    _Atomic(struct ring *) *inlets; /* one per core; NULL before the first message */
+    atomic_bool awake;              /* it will look at its mail: no need to wake it */
     pthread_mutex_t inbox_lock;
     struct queue inbox;     /* of threads that are no cores */
     atomic_bool inbox_some; /* so that nobody locks to find it empty */
@@ -283,7 +284,7 @@ void mail_post(struct core *core, struct rv_ref to, struct rv_message *message, 
 /* From any thread. */
 void mail_post_foreign(struct core *to, struct rv_ref ref, struct rv_message *message);
 void mail_drop(struct rv_message *message); /* its payload */
-void mail_take(struct core *core);    /* delivers what has come */
+void mail_take(struct core *core);          /* delivers what has come */
 void mail_publish(struct core *core); /* what was posted is seen by others, and they are woken */
 bool mail_has_come(struct core *core);
 bool mail_from_cores(struct core *core);
@@ -304,7 +305,15 @@ void share_remove(struct rv_actor *actor);                 /* not ready any more
 /* The actor whose turn is next; NULL when none is ready.  `random_pick`: any of them, by the seed.
  */
 struct rv_actor *share_take(struct core *core, bool random_pick);
-void share_charge(struct share *share, int64_t turn_us);
+void share_charge_long(struct share *share, int64_t turn_us);
+static inline void share_charge(struct share *share, int64_t turn_us)
+{
+    if (turn_us < RV_TURN_US_MAX && share->credit > 0) {
+        share->credit--;
+    } else {
+        share_charge_long(share, turn_us);
+    }
+}
 void shares_fini(struct core *core);
 
 void core_dead_letter(struct core *core, struct envelope *envelope, const char *reason);
@@ -334,7 +343,23 @@ static inline struct envelope *queue_pop(struct queue *queue)
     return envelope;
 }
 
-/* Moves the payload out of `message`. */
+/* Moves the message, its payload with it.  Field by field, as rv_message_of. */
+static inline void message_move(struct rv_message *to, struct rv_message *from)
+{
+    to->kind = from->kind;
+    to->from = from->from;
+    to->call = from->call;
+    to->deadline_us = from->deadline_us;
+    to->trace = from->trace;
+    to->body.numbers[0] = from->body.numbers[0];
+    to->body.numbers[1] = from->body.numbers[1];
+    to->body.numbers[2] = from->body.numbers[2];
+    to->body.numbers[3] = from->body.numbers[3];
+    to->payload = from->payload;
+    to->free = from->free;
+    from->payload = NULL;
+}
+
 static inline struct envelope *envelope_make(struct core *core, struct rv_ref to,
                                              struct rv_message *message, enum rv_code code)
 {
@@ -344,9 +369,8 @@ static inline struct envelope *envelope_make(struct core *core, struct rv_ref to
     struct envelope *envelope = core->free_envelopes;
     core->free_envelopes = envelope->next;
     envelope->to = to;
-    envelope->message = *message;
+    message_move(&envelope->message, message);
     envelope->code = code;
-    message->payload = NULL;
     return envelope;
 }
 

@@ -3,7 +3,7 @@
  * A tick takes the mail, gives turns, publishes what was sent, and while there is more goes on for
  * TICK_US_MAX; then the loop looks at its other work.  Without anything to do the core sleeps and
  * costs nothing.  A core whose sleeps turn out too short to pay looks for mail a little longer
- * first (SPIN_US), until one such look was in vain.
+ * first (SPIN_US), until SPIN_TRIES such looks were in vain.
  */
 #include "runtime/actor/actor_private.h"
 
@@ -361,7 +361,7 @@ static bool goes_on(struct core *core)
     if (core->ready_count > 0 || mail_has_come(core)) {
         return true;
     }
-    if (!core->spin) {
+    if (core->spins == 0) {
         return false;
     }
     int64_t until_us = core_now(core) + SPIN_US;
@@ -373,7 +373,7 @@ static bool goes_on(struct core *core)
         __builtin_ia32_pause();
 #endif
     }
-    core->spin = false;
+    core->spins--;
     return false;
 }
 

@@ -124,8 +124,10 @@ static void on_wake(void *data)
 {
     struct core *core = core_rung(data);
     if (core != NULL) {
-        core->spin = core->real_time && mail_from_cores(core) &&
-                     rv_mono_us(core->clock) - core->rested_us < SPIN_GAP_US;
+        if (core->real_time && mail_from_cores(core) &&
+            rv_mono_us(core->clock) - core->rested_us < SPIN_GAP_US) {
+            core->spins = SPIN_TRIES;
+        }
         core_arm(core);
     }
 }
@@ -163,10 +165,9 @@ static void put(struct outlet *outlet, struct rv_ref to, struct rv_message *mess
 {
     struct envelope *slot = &outlet->ring->slots[outlet->tail % RING_SLOTS];
     slot->to = to;
-    slot->message = *message;
+    message_move(&slot->message, message);
     slot->code = code;
     outlet->tail++;
-    message->payload = NULL; /* moved */
 }
 
 static void publish(struct outlet *outlet, struct core *to)
@@ -243,8 +244,7 @@ void mail_post_foreign(struct core *to, struct rv_ref ref, struct rv_message *me
 {
     struct envelope *envelope = rv_alloc(sizeof *envelope);
     envelope->to = ref;
-    envelope->message = *message;
-    message->payload = NULL; /* moved */
+    message_move(&envelope->message, message);
     pthread_mutex_lock(&to->inbox_lock);
     queue_push(&to->inbox, envelope);
     atomic_store(&to->inbox_some, true);
@@ -321,7 +321,8 @@ bool mail_has_come(struct core *core)
     return core->later.first != NULL || atomic_load(&core->inbox_some) || mail_from_cores(core);
 }
 
-/* Something waits for room in a ring, and there is room: the wake for it may have come too early. */
+/* Something waits for room in a ring, and there is room: the wake for it may have come too early.
+ */
 static bool mail_can_go(struct core *core)
 {
     for (uint64_t left = core->dirty; left != 0; left &= left - 1) {

@@ -8,11 +8,13 @@
 #include "runtime/base/check.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
-enum { LOOP_CLOSE_ROUNDS_MAX = 1000 /* a handle that opens another when closed is a wrong program */ };
+enum {
+    LOOP_CLOSE_ROUNDS_MAX = 1000 /* a handle that opens another when closed is a wrong program */
+};
 
 struct post {
     struct post *next;
@@ -339,7 +341,8 @@ struct rv_poll *rv_poll_create(struct rv_loop *loop, int fd, void (*ready)(void 
 
 void rv_poll_start(struct rv_poll *poll, int events)
 {
-    int wanted = (events & RV_READABLE ? UV_READABLE : 0) | (events & RV_WRITABLE ? UV_WRITABLE : 0);
+    int wanted =
+        (events & RV_READABLE ? UV_READABLE : 0) | (events & RV_WRITABLE ? UV_WRITABLE : 0);
     RV_ASSERT(uv_poll_start(&poll->uv, wanted, on_poll) == 0);
 }
 

@@ -82,7 +82,7 @@ static enum rv_code start(struct rv_actor *self, void *state, const void *argume
 
 static void tell(struct rv_actor *self, struct rv_ref to, uint32_t kind, int64_t number)
 {
-    struct rv_message message = {.kind = kind};
+    struct rv_message message = rv_message_of(kind);
     message.body.numbers[0] = number;
     rv_actor_send(self, to, &message);
 }
@@ -493,8 +493,9 @@ static void run_actors(const struct bench_run *run)
 {
     bool versus = run->vs_erlang && have_erlang();
     if (run->vs_erlang && !versus) {
-        bench_fact(run, "actors", "erlang", "not compared: escript or tests/bench/actors.erl is "
-                                            "missing (package erlang-base; run in the sources)");
+        bench_fact(run, "actors", "erlang",
+                   "not compared: escript or tests/bench/actors.erl is "
+                   "missing (package erlang-base; run in the sources)");
     }
     if (bench_wants(run, "idle")) { /* first: the others leave memory behind */
         double bytes = idle_bytes();

@@ -1,5 +1,5 @@
 /* actor.c -- the system and the verbs of an actor; see actor.h. */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/mail.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* actor_private.h -- the structures that the files of runtime/actor share.
  *
  * actor.c      the system and what an actor may do      core.c   delivery, turns, drain
- * mail.c       envelopes, rings between cores, waking   alarm.c  timers
+ * mail.c/.h    envelopes, rings between cores, waking   alarm.c  timers
  * supervise.c  start, failure, restart, end             share.c  whose turn: tenants by weight
  *
  * Everything of a core is its own thread's, except what is marked atomic, the rings (one writer,
@@ -30,6 +30,7 @@ enum {
     ENVELOPE_STRIDE = 128,
     SLAB_ENVELOPES = 512,
     TURN_LOOKS = 8,            /* messages between two looks at the clock, while they are quick */
+    TURNS_UNSEEN = 4,          /* turns of a tenant that is alone, while they are quick */
     CLOCK_COUNTER_STEP = 8192, /* cycles in which the clock is not read again: about 4 us */
     RESTARTS_DEFAULT = 5,
     RESTART_WINDOW_DEFAULT_MS = 60000,
@@ -200,6 +201,8 @@ struct core {
     bool real_time; /* the machine's clock: it can be read less often than it is asked */
     int64_t now_us; /* see core_now */
     uint64_t counter;
+    bool quick;          /* the turns before the last look at the clock were short ... */
+    int unseen;          /* ... and so many have been since, all of one tenant */
     uint64_t trace;      /* of the message in hand */
     struct rv_error err; /* for receive; empty between turns: a kilobyte is not cleared for each */
     struct slot *slots;
@@ -272,25 +275,6 @@ enum rv_code core_deliver(struct core *core, struct envelope *envelope);
 void core_ready(struct rv_actor *actor);
 void core_arm(struct core *core); /* a tick will come */
 bool core_turn(struct core *core, bool random_pick);
-/* mail.c */
-void mail_init(struct core *core);
-void mail_fini(struct core *core);
-/* Any thread: `run` is called on the core's loop with its bell; core_rung gives the core, NULL:
- * gone. */
-void core_ring(struct core *core, void (*run)(void *bell));
-struct core *core_rung(void *bell);
-/* From the core's own thread, to whichever core; what is for itself comes with the next take. */
-void mail_post(struct core *core, struct rv_ref to, struct rv_message *message, enum rv_code code);
-/* From any thread. */
-void mail_post_foreign(struct core *to, struct rv_ref ref, struct rv_message *message);
-void mail_drop(struct rv_message *message); /* its payload */
-void mail_take(struct core *core);          /* delivers what has come */
-void mail_publish(struct core *core); /* what was posted is seen by others, and they are woken */
-bool mail_has_come(struct core *core);
-bool mail_from_cores(struct core *core);
-/* From here on others wake the core; false: there is something to do already, it stays awake. */
-bool mail_rest(struct core *core);
-bool mail_is_quiet(struct core *core); /* nothing came and nothing waits to go */
 /* alarm.c */
 void core_alarm(struct core *core, struct rv_ref ref, int64_t delay_ms, uint64_t token);
 void core_alarm_cancel(struct core *core, struct rv_ref ref, uint64_t token);
@@ -318,70 +302,6 @@ void shares_fini(struct core *core);
 
 void core_dead_letter(struct core *core, struct envelope *envelope, const char *reason);
 void core_drain_check(struct core *core);
-
-/* ---- what each message goes through, inline ---- */
-
-void envelopes_grow(struct core *core);
-
-static inline void queue_push(struct queue *queue, struct envelope *envelope)
-{
-    envelope->next = NULL;
-    if (queue->first == NULL) {
-        queue->first = envelope;
-    } else {
-        queue->last->next = envelope;
-    }
-    queue->last = envelope;
-}
-
-static inline struct envelope *queue_pop(struct queue *queue)
-{
-    struct envelope *envelope = queue->first;
-    if (envelope != NULL) {
-        queue->first = envelope->next;
-    }
-    return envelope;
-}
-
-/* Moves the message, its payload with it.  Field by field, as rv_message_of. */
-static inline void message_move(struct rv_message *to, struct rv_message *from)
-{
-    to->kind = from->kind;
-    to->from = from->from;
-    to->call = from->call;
-    to->deadline_us = from->deadline_us;
-    to->trace = from->trace;
-    to->body.numbers[0] = from->body.numbers[0];
-    to->body.numbers[1] = from->body.numbers[1];
-    to->body.numbers[2] = from->body.numbers[2];
-    to->body.numbers[3] = from->body.numbers[3];
-    to->payload = from->payload;
-    to->free = from->free;
-    from->payload = NULL;
-}
-
-static inline struct envelope *envelope_make(struct core *core, struct rv_ref to,
-                                             struct rv_message *message, enum rv_code code)
-{
-    if (core->free_envelopes == NULL) {
-        envelopes_grow(core);
-    }
-    struct envelope *envelope = core->free_envelopes;
-    core->free_envelopes = envelope->next;
-    envelope->to = to;
-    message_move(&envelope->message, message);
-    envelope->code = code;
-    return envelope;
-}
-
-static inline void envelope_free(struct core *core, struct envelope *envelope)
-{
-    if (envelope->message.payload != NULL) {
-        mail_drop(&envelope->message);
-    }
-    envelope->next = core->free_envelopes;
-    core->free_envelopes = envelope;
-}
 
 static inline int ref_core(struct rv_ref ref)
 {

@@ -1,5 +1,5 @@
 /* alarm.c -- the timers of a core: a binary heap, and one timer of the loop for its top. */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/mail.h"
 
 static bool earlier(const struct alarm *a, const struct alarm *b)
 {

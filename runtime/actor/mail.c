@@ -11,7 +11,7 @@
  *
  * Threads that are no cores, and senders outside any turn, use the inbox: a list under a mutex.
  */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/mail.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * jitter; more than allowed and the child ends and its parent fails (escalation), with the reason
  * logged.
  */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/mail.h"
 #include "runtime/base/log.h"
 
 #include <inttypes.h>

@@ -123,7 +123,9 @@ struct rv_behavior {
 
 struct rv_spawn {
     const struct rv_behavior *behavior;
-    const void *argument; /* copied (argument_bytes) so that a restart can use it again */
+    /* For `start`, and valid during it only; copied (argument_bytes) where there can be a restart.
+     */
+    const void *argument;
     size_t argument_bytes;
     uint32_t mailbox; /* 0: RV_MAILBOX_DEFAULT */
     enum rv_overflow overflow;

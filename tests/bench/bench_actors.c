@@ -7,6 +7,7 @@
  *
  *   ping_pong        two actors of one core        ping_pong_cross  of two cores
  *   counting         one sends, one counts         ring_1000(_100)  1,000 in a ring, 1 (100) tokens
+ *                    (with at most 64 unanswered)
  *   fan_in_100       100 on all cores send to one, each with at most 64 unanswered
  *   spawn_100k       100,000 actors: begin, one message, its answer, end
  *   tree_1m          1,000,000 leaves below ten each; every one reports to its parent

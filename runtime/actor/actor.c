@@ -1,5 +1,5 @@
 /* actor.c -- the system and the verbs of an actor; see actor.h. */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/mail.h"
 
 #include <string.h>
 
@@ -54,11 +54,14 @@ void rv_actors_destroy(struct rv_actors *actors)
     }
     for (int i = 0; i < actors->core_count; i++) {
         struct core *core = &actors->cores[i];
-        for (uint32_t slot = 0; slot < core->slot_count; slot++) {
-            if (core->slots[slot].actor != NULL) {
-                actor_end(core->slots[slot].actor, RV_EXIT_KILLED);
+        for (uint32_t slot = 0; slot < core->slot_used; slot++) {
+            if (core->slots[slot].taken) {
+                actor_end(core->slots[slot].is.actor, RV_EXIT_KILLED);
             }
         }
+    }
+    for (int i = 0; i < actors->core_count; i++) {
+        mail_publish(&actors->cores[i]); /* so that what is under way is found and freed */
     }
     for (int i = 0; i < actors->core_count; i++) {
         core_fini(&actors->cores[i]);
@@ -76,9 +79,14 @@ int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant)
 
 bool rv_actors_step(struct rv_actors *actors, int core)
 {
-    core_take_inbox(
-        &actors->cores[core]); /* without the loop, whose queue has an order of its own */
-    return core_turn(&actors->cores[core], true);
+    struct core *it = &actors->cores[core];
+    it->now_us = rv_mono_us(it->clock);
+    do { /* without the loop, whose queue has an order of its own */
+        mail_take(it);
+    } while (it->ready_count == 0 && it->later.first != NULL);
+    bool any = core_turn(it, true);
+    mail_publish(it);
+    return any;
 }
 
 int64_t rv_actors_next_deadline_us(const struct rv_actors *actors, int core)
@@ -114,8 +122,8 @@ static enum rv_code remember_name(struct rv_actors *actors, const char *text, st
     return code == RV_OK ? RV_OK : rv_fail(err, code, "an actor is named \"%s\" already", text);
 }
 
-static enum rv_code spawn_on(struct core *core, const struct rv_spawn *spawn, struct rv_ref parent,
-                             struct rv_ref *out, struct rv_error *err)
+static enum rv_code spawn_on(struct core *core, const struct rv_spawn *spawn,
+                             struct rv_actor *parent, struct rv_ref *out, struct rv_error *err)
 {
     if (core->draining || core->closed) {
         return rv_fail(err, RV_UNAVAILABLE, "the runtime is stopping");
@@ -124,7 +132,8 @@ static enum rv_code spawn_on(struct core *core, const struct rv_spawn *spawn, st
     struct rv_ref ref = actor->ref;
     enum rv_code code = remember_name(core->actors, spawn->name, ref, err);
     if (code == RV_OK) {
-        code = actor_start(actor, err);
+        actor->named = spawn->name != NULL;
+        code = actor_start(actor, spawn->argument, err);
     }
     if (code != RV_OK) {
         actor_end(actor, RV_EXIT_FAILED);
@@ -137,17 +146,16 @@ static enum rv_code spawn_on(struct core *core, const struct rv_spawn *spawn, st
 enum rv_code rv_actors_spawn(struct rv_actors *actors, int core, const struct rv_spawn *spawn,
                              struct rv_ref *out, struct rv_error *err)
 {
-    return spawn_on(&actors->cores[core], spawn, (struct rv_ref){0}, out, err);
+    return spawn_on(&actors->cores[core], spawn, NULL, out, err);
 }
 
 enum rv_code rv_actors_send(struct rv_actors *actors, struct rv_ref to, struct rv_message *message)
 {
-    struct envelope *envelope = envelope_make(to, message);
     if (to.id == 0 || ref_core(to) >= actors->core_count) {
-        envelope_free(envelope);
+        mail_drop(message);
         return RV_NOT_FOUND;
     }
-    core_post_remote(&actors->cores[ref_core(to)], envelope);
+    mail_post_foreign(&actors->cores[ref_core(to)], to, message);
     return RV_OK;
 }
 
@@ -184,36 +192,27 @@ struct rv_loop *rv_actor_loop(const struct rv_actor *self)
 enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn *spawn, struct rv_ref *out,
                             struct rv_error *err)
 {
-    struct rv_ref child = {0};
-    enum rv_code code = spawn_on(self->core, spawn, self->ref, &child, err);
-    if (code == RV_OK && core_find(self->core, child) != NULL) {
-        struct watcher *entry = rv_alloc(sizeof *entry);
-        *entry = (struct watcher){.next = self->children, .ref = child};
-        self->children = entry;
-    }
-    if (code == RV_OK) {
-        *out = child;
-    }
-    return code;
+    return spawn_on(self->core, spawn, self, out, err);
 }
 
-static enum rv_code send_from(struct rv_actor *self, struct envelope *envelope)
+static enum rv_code send_from(struct rv_actor *self, struct rv_ref to, struct rv_message *message)
 {
-    envelope->message.from = self->ref;
-    if (envelope->message.trace == 0) {
-        envelope->message.trace = self->trace;
+    struct core *core = self->core;
+    message->from = self->ref;
+    if (message->trace == 0) {
+        message->trace = core->trace;
     }
-    if (ref_core(envelope->to) == self->core->index) {
-        return core_deliver(self->core, envelope);
+    if (ref_core(to) == core->index) {
+        return core_deliver(core, envelope_make(core, to, message, RV_OK));
     }
-    atomic_fetch_add(&self->core->sent_remote, 1);
-    core_post_remote(self->core, envelope);
+    bump(&core->sent_remote, 1);
+    mail_post(core, to, message, RV_OK);
     return RV_OK;
 }
 
 enum rv_code rv_actor_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message)
 {
-    return send_from(self, envelope_make(to, message));
+    return send_from(self, to, message);
 }
 
 void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *message,
@@ -225,33 +224,33 @@ void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *m
     call->id = ++self->core->call_ids;
     call->target = to;
     call->answered = answered;
-    call->next = self->calls;
-    self->calls = call;
+    struct extra *extra = actor_extra(self);
+    call->next = extra->calls;
+    extra->calls = call;
     message->call = call->id;
     message->deadline_us = rv_mono_us(self->core->clock) + timeout_ms * 1000;
     core_alarm(self->core, self->ref, timeout_ms, TOKEN_CALL | call->id);
-    send_from(self, envelope_make(to, message)); /* a failure comes back as a reply */
+    send_from(self, to, message); /* a failure comes back as a reply */
 }
 
 void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
                     struct rv_message *reply)
 {
-    struct envelope *envelope = envelope_make(request->from, reply);
     if (request->call == 0) {
-        envelope_free(envelope);
+        mail_drop(reply);
         return;
     }
     actor_paid(self, request);
-    envelope->message.kind = RV_MESSAGE_REPLY;
-    envelope->message.call = request->call;
-    send_from(self, envelope);
+    reply->kind = RV_MESSAGE_REPLY;
+    reply->call = request->call;
+    send_from(self, request->from, reply);
 }
 
 void rv_actor_monitor(struct rv_actor *self, struct rv_ref target)
 {
     struct rv_message watch = {.kind = MESSAGE_WATCH};
     RV_ASSERT(ref_core(target) < self->core->actors->core_count);
-    send_from(self, envelope_make(target, &watch));
+    send_from(self, target, &watch);
 }
 
 void rv_actor_after(struct rv_actor *self, int64_t delay_ms, uint64_t token)

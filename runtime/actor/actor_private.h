@@ -1,8 +1,12 @@
 /* actor_private.h -- the structures that the files of runtime/actor share.
  *
  * actor.c      the system and what an actor may do      core.c   delivery, turns, drain
- * supervise.c  start, failure, restart, end             share.c  whose turn is next: tenants by
- * weight alarm.c      timers
+ * mail.c/.h    envelopes, rings between cores, waking   alarm.c  timers
+ * supervise.c  start, failure, restart, end             share.c  whose turn: tenants by weight
+ *
+ * Everything of a core is its own thread's, except what is marked atomic, the rings (one writer,
+ * one reader) and the inbox (a mutex).  An idle actor is `struct rv_actor` with its state behind
+ * it, and a slot; what few actors need is in `struct extra`, made when it is first needed.
  */
 #ifndef REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
 #define REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
@@ -11,11 +15,23 @@
 #include "runtime/base/check.h"
 
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 
 enum {
     CORES_MAX = 64,
-    TICK_TURNS_MAX = 16, /* then the loop looks at its other work */
+    TICK_TURNS_MAX = 256, /* then the loop looks at its other work ... */
+    TICK_US_MAX = 100,    /* ... or after so long: a poll of libuv costs 0.2 us */
+    RING_SLOTS = 2048,    /* messages under way from one core to another; 128 bytes each */
+    RING_BATCH = 64,      /* messages that are published, or given back, at once */
+    SPIN_US = 40,         /* looking for mail of other cores before sleeping ... */
+    SPIN_GAP_US = 200,    /* ... when a sleep ended so soon that it did not pay ... */
+    SPIN_TRIES = 4,       /* ... until it was in vain so often */
+    ENVELOPE_STRIDE = 128,
+    SLAB_ENVELOPES = 512,
+    TURN_LOOKS = 8,            /* messages between two looks at the clock, while they are quick */
+    TURNS_UNSEEN = 4,          /* turns of a tenant that is alone, while they are quick */
+    CLOCK_COUNTER_STEP = 8192, /* cycles in which the clock is not read again: about 4 us */
     RESTARTS_DEFAULT = 5,
     RESTART_WINDOW_DEFAULT_MS = 60000,
     RESTART_BACKOFF_MS = 10, /* doubles with each restart in the window, with jitter */
@@ -37,15 +53,37 @@ enum { MESSAGE_WATCH = RV_MESSAGE_REPLY + 1 }; /* `from` wants to hear when the 
 
 struct envelope {
     struct envelope *next;
-    struct rv_message message;
     struct rv_ref to;
+    struct rv_message message;
     enum rv_code code; /* of a reply */
+};
+
+/* Memory of a core's envelopes: they are recycled and stay on the core that made them. */
+struct slab {
+    struct slab *next;
+    void *memory;
 };
 
 struct queue {
     struct envelope *first;
     struct envelope *last;
-    uint32_t count;
+};
+
+/* Messages from one core to another: one writer, one reader.  Belongs to the reader. */
+struct ring {
+    alignas(64) _Atomic uint32_t tail; /* moved by the writer */
+    alignas(64) _Atomic uint32_t head; /* moved by the reader */
+    alignas(64) atomic_bool crowded;   /* the writer has more: wake it at half */
+    alignas(64) struct envelope slots[RING_SLOTS];
+};
+
+/* The writer's end. */
+struct outlet {
+    struct ring *ring; /* NULL before the first message */
+    uint32_t tail;     /* written */
+    uint32_t published;
+    uint32_t head;        /* as last seen */
+    struct queue waiting; /* while the ring is full */
 };
 
 struct call {
@@ -85,40 +123,60 @@ struct share {
     int ready;
 };
 
-struct rv_actor {
-    struct core *core;
-    struct rv_ref ref;
-    struct rv_spawn spawn; /* argument and name are our copies */
-    void *state;
-    bool started;
-    bool suspended; /* waits for its restart */
-    bool ready;     /* in the run queue */
-    bool in_turn;
-    bool exiting;
-    bool told_to_stop; /* by a message: no restart, whatever its policy */
-    bool escalated;    /* ended because it failed too often */
-    enum rv_exit exit;
-    uint64_t trace;
-    struct queue system;
-    struct queue mailbox;
-    struct rv_ref parent;
-    struct watcher *children;
+/* What most actors have not: a restart policy, passivation, somebody who waits for them. */
+struct extra {
+    void *argument; /* our copy, for the restart */
+    size_t argument_bytes;
+    int restart_max;
+    int restart_count;
+    int64_t restart_window_ms;
+    int64_t *restarts_us; /* restart_max of them */
+    int64_t passivate_ms;
+    int64_t active_us;
     struct watcher *watchers;
     struct call *calls;
     struct owed *owed; /* oldest first */
     struct owed **owed_end;
     int owed_count;
+};
+
+struct rv_actor {
+    struct core *core;
+    struct rv_ref ref;
+    const struct rv_behavior *behavior;
     struct share *share;
-    int64_t restarts_us[RESTARTS_REMEMBERED];
-    int restart_count;
-    int64_t active_us;
+    struct extra *extra; /* NULL: nothing of it */
     struct rv_actor *next_ready;
+    struct queue system;
+    struct queue mailbox;
+    struct rv_actor *parent;   /* on the same core; ends after us */
+    struct rv_actor *children; /* the newest first */
+    struct rv_actor *newer;    /* among its siblings */
+    struct rv_actor *older;
+    uint32_t waiting; /* in the mailbox */
+    uint32_t mailbox_max;
+    enum rv_overflow overflow : 2;
+    enum rv_restart restart   : 2;
+    enum rv_exit exit         : 3;
+    bool started              : 1;
+    bool suspended            : 1; /* waits for its restart */
+    bool ready                : 1; /* in the run queue */
+    bool in_turn              : 1;
+    bool exiting              : 1;
+    bool told_to_stop         : 1; /* by a message: no restart, whatever its policy */
+    bool escalated            : 1; /* ended because it failed too often */
+    bool named                : 1;
+    bool passivates           : 1;
+    alignas(16) unsigned char state[];
 };
 
 struct slot {
-    struct rv_actor *actor; /* NULL: free */
+    union {
+        struct rv_actor *actor;
+        uint32_t next_free;
+    } is;
     uint32_t generation;
-    uint32_t next_free;
+    bool taken;
 };
 
 struct alarm {
@@ -140,15 +198,26 @@ struct core {
     struct rv_loop *loop;
     struct bell *bell;
     const struct rv_clock *clock;
+    bool real_time; /* the machine's clock: it can be read less often than it is asked */
+    int64_t now_us; /* see core_now */
+    uint64_t counter;
+    bool quick;          /* the turns before the last look at the clock were short ... */
+    int unseen;          /* ... and so many have been since, all of one tenant */
+    uint64_t trace;      /* of the message in hand */
+    struct rv_error err; /* for receive; empty between turns: a kilobyte is not cleared for each */
     struct slot *slots;
-    uint32_t slot_count;
-    uint32_t free_slot; /* UINT32_MAX: none */
+    uint32_t slot_count; /* that there is memory for */
+    uint32_t slot_used;  /* that were ever taken; memory behind it is untouched */
+    uint32_t free_slot;  /* UINT32_MAX: none */
     struct share *shares[SHARE_BUCKETS];
     struct share *ring_first; /* whose turn it is */
     struct share *ring_last;
     int ring_count;
     int ready_count;
-    bool ticking; /* a tick is posted to the loop */
+    struct rv_idle *ticker; /* calls us each round of the loop ... */
+    bool ticking;           /* ... while there is something to do */
+    int spins;              /* left; see SPIN_US */
+    int64_t rested_us;      /* when it last went to sleep */
     struct rv_random random;
     struct alarm *alarms; /* binary heap, earliest first */
     int alarm_count;
@@ -160,10 +229,17 @@ struct core {
     bool draining;
     bool closed; /* drained: nobody is born here any more */
     int64_t drain_deadline_us;
-    /* from other cores */
+    struct envelope *free_envelopes;
+    struct slab *slabs;
+    struct queue later; /* to ourselves, after what is going on */
+    /* from other cores and other threads */
+    struct outlet *outlets;         /* one per core */
+    uint64_t dirty;                 /* bit per outlet: something to publish */
+    _Atomic(struct ring *) *inlets; /* one per core; NULL before the first message */
+    atomic_bool awake;              /* it will look at its mail: no need to wake it */
     pthread_mutex_t inbox_lock;
-    struct queue inbox;
-    atomic_bool inbox_posted; /* a wake is on its way: others need not wake again */
+    struct queue inbox;     /* of threads that are no cores */
+    atomic_bool inbox_some; /* so that nobody locks to find it empty */
     /* looked at by others */
     _Atomic int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, spilled,
         restarts, passivated;
@@ -196,13 +272,8 @@ struct rv_actor *core_find(struct core *core, struct rv_ref ref); /* NULL when s
 struct rv_ref core_seat(struct core *core, struct rv_actor *actor);
 void core_unseat(struct core *core, struct rv_actor *actor);
 enum rv_code core_deliver(struct core *core, struct envelope *envelope);
-/* Any thread: `run` is called on the core's loop with its bell; core_rung gives the core, NULL:
- * gone. */
-void core_ring(struct core *core, void (*run)(void *bell));
-struct core *core_rung(void *data);
-void core_take_inbox(struct core *core);
-void core_post_remote(struct core *core, struct envelope *envelope);
 void core_ready(struct rv_actor *actor);
+void core_arm(struct core *core); /* a tick will come */
 bool core_turn(struct core *core, bool random_pick);
 /* alarm.c */
 void core_alarm(struct core *core, struct rv_ref ref, int64_t delay_ms, uint64_t token);
@@ -218,26 +289,52 @@ void share_remove(struct rv_actor *actor);                 /* not ready any more
 /* The actor whose turn is next; NULL when none is ready.  `random_pick`: any of them, by the seed.
  */
 struct rv_actor *share_take(struct core *core, bool random_pick);
-void share_charge(struct share *share, int64_t turn_us);
+void share_charge_long(struct share *share, int64_t turn_us);
+static inline void share_charge(struct share *share, int64_t turn_us)
+{
+    if (turn_us < RV_TURN_US_MAX && share->credit > 0) {
+        share->credit--;
+    } else {
+        share_charge_long(share, turn_us);
+    }
+}
 void shares_fini(struct core *core);
 
 void core_dead_letter(struct core *core, struct envelope *envelope, const char *reason);
 void core_drain_check(struct core *core);
-
-void queue_push(struct queue *queue, struct envelope *envelope);
-struct envelope *queue_pop(struct queue *queue);
-struct envelope *envelope_make(struct rv_ref to, struct rv_message *message);
-void envelope_free(struct envelope *envelope);
 
 static inline int ref_core(struct rv_ref ref)
 {
     return (int)(ref.id >> 56);
 }
 
+/* Counters have one writer; others only look. */
+static inline void bump(_Atomic int64_t *counter, int64_t by)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
+                          memory_order_relaxed);
+}
+
+/* The monotonic time, for accounts: the clock is asked again only when the processor's counter says
+ * that some microseconds have gone by, which costs less than half of asking. */
+static inline int64_t core_now(struct core *core)
+{
+#ifdef __x86_64__
+    uint64_t counter = __builtin_ia32_rdtsc();
+    if (core->real_time && counter - core->counter < CLOCK_COUNTER_STEP) {
+        return core->now_us;
+    }
+    core->counter = counter;
+#endif
+    core->now_us = rv_mono_us(core->clock);
+    return core->now_us;
+}
+
 /* supervise.c */
 struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
-                              struct rv_ref parent);
-enum rv_code actor_start(struct rv_actor *actor, struct rv_error *err);
+                              struct rv_actor *parent);
+struct extra *actor_extra(struct rv_actor *actor); /* made when it is not there */
+enum rv_code actor_start(struct rv_actor *actor, const void *argument, struct rv_error *err);
 /* The behaviour failed: restart with back-off, or end and escalate. */
 void actor_failed(struct rv_actor *actor, const struct rv_error *err);
 /* It wants to end after its turn: ends, or begins again where its policy says so. */

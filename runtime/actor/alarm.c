@@ -1,5 +1,5 @@
 /* alarm.c -- the timers of a core: a binary heap, and one timer of the loop for its top. */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/mail.h"
 
 static bool earlier(const struct alarm *a, const struct alarm *b)
 {
@@ -96,7 +96,7 @@ void core_fire_due(struct core *core)
         }
         struct rv_message message = {.kind = RV_MESSAGE_TIMEOUT};
         message.body.numbers[0] = (int64_t)alarm.token;
-        core_deliver(core, envelope_make(alarm.ref, &message));
+        core_deliver(core, envelope_make(core, alarm.ref, &message, RV_OK));
     }
     core->timer_us = -1; /* the loop's timer has fired or is stale */
     arm_timer(core);

@@ -1,56 +1,15 @@
-/* core.c -- one core: what is delivered, and the turn of an actor.
+/* core.c -- one core: who sits where, what is delivered, and the turn of an actor.
  *
- * Everything of a core is touched by its own thread only, except the inbox (one mutex, one list)
- * and the counters.  A sender wakes a core only when no wake is on its way already.
+ * A tick takes the mail, gives turns, publishes what was sent, and while there is more goes on for
+ * TICK_US_MAX; then the loop looks at its other work.  Without anything to do the core sleeps and
+ * costs nothing.  A core whose sleeps turn out too short to pay looks for mail a little longer
+ * first (SPIN_US), until SPIN_TRIES such looks were in vain.
  */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/mail.h"
 
 #include <string.h>
 
 static void tick(void *data);
-static void on_inbox(void *data);
-
-/* ---- queues ---- */
-
-void queue_push(struct queue *queue, struct envelope *envelope)
-{
-    envelope->next = NULL;
-    if (queue->last == NULL) {
-        queue->first = envelope;
-    } else {
-        queue->last->next = envelope;
-    }
-    queue->last = envelope;
-    queue->count++;
-}
-
-struct envelope *queue_pop(struct queue *queue)
-{
-    struct envelope *envelope = queue->first;
-    if (envelope != NULL) {
-        queue->first = envelope->next;
-        queue->last = queue->first == NULL ? NULL : queue->last;
-        queue->count--;
-    }
-    return envelope;
-}
-
-struct envelope *envelope_make(struct rv_ref to, struct rv_message *message)
-{
-    struct envelope *envelope = rv_alloc(sizeof *envelope);
-    envelope->message = *message;
-    envelope->to = to;
-    message->payload = NULL; /* moved */
-    return envelope;
-}
-
-void envelope_free(struct envelope *envelope)
-{
-    if (envelope->message.payload != NULL && envelope->message.free != NULL) {
-        envelope->message.free(envelope->message.payload);
-    }
-    rv_free(envelope);
-}
 
 /* ---- lifecycle ---- */
 
@@ -61,47 +20,24 @@ void core_init(struct core *core, struct rv_actors *actors, int index, struct rv
     core->index = index;
     core->loop = loop;
     core->clock = rv_loop_clock(loop);
+    core->real_time = core->clock == rv_clock_system();
+    core->now_us = rv_mono_us(core->clock);
     core->free_slot = UINT32_MAX;
     core->random.state = seed + (uint64_t)index;
-    core->bell = rv_alloc(sizeof *core->bell);
-    core->bell->core = core;
+    core->ticker = rv_idle_create(loop, tick, core);
     core->timer = rv_timer_create(loop, core_on_timer, core);
     core->timer_us = INT64_MAX;
-    RV_ASSERT(pthread_mutex_init(&core->inbox_lock, NULL) == 0);
+    mail_init(core);
 }
 
 void core_fini(struct core *core)
 {
-    struct envelope *envelope;
-    while ((envelope = queue_pop(&core->inbox)) != NULL) {
-        envelope_free(envelope);
-    }
+    mail_fini(core);
     rv_timer_close(core->timer);
-    core->bell->core = NULL;
-    if (atomic_load(&core->bell->posted) == 0) {
-        rv_free(core->bell);
-    }
+    rv_idle_close(core->ticker);
     shares_fini(core);
     rv_free(core->slots);
     rv_free(core->alarms);
-    pthread_mutex_destroy(&core->inbox_lock);
-}
-
-/* What waits in the loop's queue may outlive the core: it holds the bell, not the core. */
-void core_ring(struct core *core, void (*run)(void *bell))
-{
-    atomic_fetch_add(&core->bell->posted, 1);
-    rv_loop_post(core->loop, run, core->bell);
-}
-
-struct core *core_rung(void *data)
-{
-    struct bell *bell = data;
-    struct core *core = bell->core;
-    if (atomic_fetch_sub(&bell->posted, 1) == 1 && core == NULL) {
-        rv_free(bell);
-    }
-    return core;
 }
 
 /* ---- seats: a reference is core, generation, slot ---- */
@@ -114,47 +50,46 @@ static struct rv_ref make_ref(const struct core *core, uint32_t slot)
 
 struct rv_ref core_seat(struct core *core, struct rv_actor *actor)
 {
-    if (core->free_slot == UINT32_MAX) {
-        uint32_t old = core->slot_count;
-        uint32_t count = old == 0 ? 64 : old * 2;
-        core->slots = rv_realloc(core->slots, count * sizeof *core->slots);
-        for (uint32_t i = old; i < count; i++) {
-            core->slots[i] =
-                (struct slot){.generation = 1, .next_free = i + 1 < count ? i + 1 : UINT32_MAX};
-        }
-        core->free_slot = old;
-        core->slot_count = count;
-    }
     uint32_t slot = core->free_slot;
-    core->free_slot = core->slots[slot].next_free;
-    core->slots[slot].actor = actor;
-    atomic_fetch_add(&core->live, 1);
-    atomic_fetch_add(&core->spawned, 1);
+    if (slot != UINT32_MAX) {
+        core->free_slot = core->slots[slot].is.next_free;
+    } else {
+        if (core->slot_used == core->slot_count) {
+            core->slot_count = core->slot_count == 0 ? 64 : core->slot_count * 2;
+            core->slots = rv_realloc(core->slots, core->slot_count * sizeof *core->slots);
+        }
+        slot = core->slot_used++;
+        core->slots[slot].generation = 1;
+    }
+    core->slots[slot].is.actor = actor;
+    core->slots[slot].taken = true;
+    bump(&core->live, 1);
+    bump(&core->spawned, 1);
     return make_ref(core, slot);
 }
 
 void core_unseat(struct core *core, struct rv_actor *actor)
 {
     uint32_t slot = (uint32_t)actor->ref.id;
-    RV_ASSERT(core->slots[slot].actor == actor);
-    core->slots[slot].actor = NULL;
+    RV_ASSERT(core->slots[slot].taken && core->slots[slot].is.actor == actor);
+    core->slots[slot].taken = false;
     core->slots[slot].generation = (core->slots[slot].generation + 1) & 0xFFFFFF;
     if (core->slots[slot].generation == 0) {
         core->slots[slot].generation = 1; /* so that no reference is ever 0 */
     }
-    core->slots[slot].next_free = core->free_slot;
+    core->slots[slot].is.next_free = core->free_slot;
     core->free_slot = slot;
-    atomic_fetch_sub(&core->live, 1);
+    bump(&core->live, -1);
 }
 
 struct rv_actor *core_find(struct core *core, struct rv_ref ref)
 {
     uint32_t slot = (uint32_t)ref.id;
-    if (ref_core(ref) != core->index || slot >= core->slot_count ||
-        core->slots[slot].actor == NULL || make_ref(core, slot).id != ref.id) {
+    if (ref_core(ref) != core->index || slot >= core->slot_used || !core->slots[slot].taken ||
+        make_ref(core, slot).id != ref.id) {
         return NULL;
     }
-    return core->slots[slot].actor;
+    return core->slots[slot].is.actor;
 }
 
 /* ---- delivery ---- */
@@ -167,45 +102,50 @@ void core_dead_letter(struct core *core, struct envelope *envelope, const char *
                                       .kind = envelope->message.kind,
                                       .at_us = rv_now_us(core->clock),
                                       .reason = reason};
-    atomic_fetch_add(&core->dead, 1);
+    bump(&core->dead, 1);
     if (envelope->message.call != 0 && envelope->message.kind != RV_MESSAGE_REPLY) {
         struct rv_message reply = {
             .kind = RV_MESSAGE_REPLY, .from = envelope->to, .call = envelope->message.call};
-        struct envelope *back = envelope_make(envelope->message.from, &reply);
-        back->code = RV_UNAVAILABLE; /* whoever asked hears at once that nobody will answer */
-        core_post_remote(core, back);
+        /* whoever asked hears at once that nobody will answer */
+        mail_post(core, envelope->message.from, &reply, RV_UNAVAILABLE);
     }
-    envelope_free(envelope);
+    envelope_free(core, envelope);
+}
+
+void core_arm(struct core *core)
+{
+    if (!core->ticking) {
+        core->ticking = true;
+        atomic_store(&core->awake, true);
+        rv_idle_start(core->ticker);
+    }
 }
 
 void core_ready(struct rv_actor *actor)
 {
-    struct core *core = actor->core;
     if (actor->ready || actor->suspended || actor->in_turn) {
         return;
     }
     share_put(actor);
-    if (!core->ticking) {
-        core->ticking = true;
-        core_ring(core, tick);
-    }
+    core_arm(actor->core);
 }
 
 static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct envelope *envelope)
 {
-    switch (actor->spawn.overflow) {
+    switch (actor->overflow) {
     case RV_OVERFLOW_DROP_OLDEST:
         core_dead_letter(core, queue_pop(&actor->mailbox), "dropped oldest");
+        actor->waiting--;
         return RV_OK;
     case RV_OVERFLOW_SPILL:
-        if (actor->mailbox.count < RV_MAILBOX_SPILL_MAX) {
-            atomic_fetch_add(&core->spilled, 1);
+        if (actor->waiting < RV_MAILBOX_SPILL_MAX) {
+            bump(&core->spilled, 1);
             return RV_OK;
         }
         break;
     case RV_OVERFLOW_REFUSE: break;
     }
-    atomic_fetch_add(&core->refused, 1);
+    bump(&core->refused, 1);
     core_dead_letter(core, envelope, "mailbox full");
     return RV_LIMIT;
 }
@@ -215,14 +155,15 @@ static enum rv_code watch(struct core *core, struct rv_actor *actor, struct enve
 {
     if (actor != NULL) {
         struct watcher *entry = rv_alloc(sizeof *entry);
-        *entry = (struct watcher){.next = actor->watchers, .ref = envelope->message.from};
-        actor->watchers = entry;
+        struct extra *extra = actor_extra(actor);
+        *entry = (struct watcher){.next = extra->watchers, .ref = envelope->message.from};
+        extra->watchers = entry;
     } else {
         struct rv_message down = {.kind = RV_MESSAGE_DOWN, .from = envelope->to};
         down.body.numbers[0] = RV_EXIT_UNKNOWN;
-        core_post_remote(core, envelope_make(envelope->message.from, &down));
+        mail_post(core, envelope->message.from, &down, RV_OK);
     }
-    envelope_free(envelope);
+    envelope_free(core, envelope);
     return RV_OK;
 }
 
@@ -239,60 +180,20 @@ enum rv_code core_deliver(struct core *core, struct envelope *envelope)
     if (envelope->message.kind < RV_MESSAGE_USER) {
         queue_push(&actor->system, envelope);
     } else {
-        if (actor->mailbox.count >= actor->spawn.mailbox) {
+        if (actor->waiting >= actor->mailbox_max) {
             enum rv_code code = overflow(core, actor, envelope);
             if (code != RV_OK) {
                 return code;
             }
         }
         queue_push(&actor->mailbox, envelope);
-        if (actor->mailbox.count > atomic_load(&core->longest_mailbox)) {
-            atomic_store(&core->longest_mailbox, actor->mailbox.count);
+        actor->waiting++;
+        if (actor->waiting > atomic_load_explicit(&core->longest_mailbox, memory_order_relaxed)) {
+            atomic_store_explicit(&core->longest_mailbox, actor->waiting, memory_order_relaxed);
         }
     }
     core_ready(actor);
     return RV_OK;
-}
-
-/* Any thread: to the core that owns the receiver. */
-void core_post_remote(struct core *core, struct envelope *envelope)
-{
-    struct rv_actors *actors = core->actors;
-    int target = ref_core(envelope->to);
-    if (target >= actors->core_count) {
-        envelope_free(envelope);
-        return;
-    }
-    struct core *to = &actors->cores[target];
-    pthread_mutex_lock(&to->inbox_lock);
-    queue_push(&to->inbox, envelope);
-    pthread_mutex_unlock(&to->inbox_lock);
-    if (!atomic_exchange(&to->inbox_posted, true)) {
-        atomic_fetch_add(&to->wakes, 1);
-        core_ring(to, on_inbox);
-    }
-}
-
-void core_take_inbox(struct core *core)
-{
-    atomic_store(&core->inbox_posted, false); /* before taking: a later sender wakes again */
-    pthread_mutex_lock(&core->inbox_lock);
-    struct queue taken = core->inbox;
-    core->inbox = (struct queue){.first = NULL};
-    pthread_mutex_unlock(&core->inbox_lock);
-    struct envelope *envelope;
-    while ((envelope = queue_pop(&taken)) != NULL) {
-        core_deliver(core, envelope);
-    }
-}
-
-static void on_inbox(void *data)
-{
-    struct core *core = core_rung(data);
-    if (core != NULL) {
-        core_take_inbox(core);
-        core_drain_check(core);
-    }
 }
 
 /* ---- turns ---- */
@@ -300,7 +201,10 @@ static void on_inbox(void *data)
 static void answer_call(struct rv_actor *actor, uint64_t id, enum rv_code code,
                         struct rv_message *reply)
 {
-    for (struct call **link = &actor->calls; *link != NULL; link = &(*link)->next) {
+    if (actor->extra == NULL) {
+        return;
+    }
+    for (struct call **link = &actor->extra->calls; *link != NULL; link = &(*link)->next) {
         struct call *call = *link;
         if (call->id == id) {
             *link = call->next;
@@ -314,9 +218,9 @@ static void answer_call(struct rv_actor *actor, uint64_t id, enum rv_code code,
 
 static void passivate_if_idle(struct rv_actor *actor)
 {
-    int64_t idle_us = rv_mono_us(actor->core->clock) - actor->active_us;
-    int64_t limit_us = actor->spawn.passivate_ms * 1000;
-    if (idle_us >= limit_us && actor->mailbox.count == 0 && actor->calls == NULL) {
+    int64_t idle_us = rv_mono_us(actor->core->clock) - actor->extra->active_us;
+    int64_t limit_us = actor->extra->passivate_ms * 1000;
+    if (idle_us >= limit_us && actor->waiting == 0 && actor->extra->calls == NULL) {
         actor->exiting = true;
         actor->exit = RV_EXIT_PASSIVATED;
     } else {
@@ -358,14 +262,17 @@ static enum rv_code handle(struct rv_actor *actor, struct envelope *envelope, st
     if (system && handle_system(actor, envelope)) {
         return RV_OK;
     }
-    actor->active_us = rv_mono_us(actor->core->clock);
-    actor->trace = message->trace;
+    struct core *core = actor->core;
+    if (actor->passivates) {
+        actor->extra->active_us = core->now_us;
+    }
+    core->trace = message->trace;
     if (message->call != 0) {
         actor_owes(actor, message);
     }
-    enum rv_code code = actor->spawn.behavior->receive(actor, actor->state, message, err);
-    actor->trace = 0;
-    atomic_fetch_add(&actor->core->messages, 1);
+    enum rv_code code = actor->behavior->receive(actor, actor->state, message, err);
+    core->trace = 0;
+    bump(&core->messages, 1);
     return code;
 }
 
@@ -373,8 +280,9 @@ static struct envelope *next_message(struct rv_actor *actor)
 {
     struct core *core = actor->core;
     struct envelope *envelope = queue_pop(&actor->system);
-    while (envelope == NULL && actor->mailbox.count > 0) {
+    while (envelope == NULL && actor->waiting > 0) {
         envelope = queue_pop(&actor->mailbox);
+        actor->waiting--;
         int64_t deadline_us = envelope->message.deadline_us;
         if (deadline_us != 0 && rv_mono_us(core->clock) > deadline_us) {
             core_dead_letter(core, envelope, "expired");
@@ -384,33 +292,72 @@ static struct envelope *next_message(struct rv_actor *actor)
     return envelope;
 }
 
-static void turn(struct rv_actor *actor)
+static bool has_messages(const struct rv_actor *actor)
+{
+    return actor->waiting > 0 || actor->system.first != NULL;
+}
+
+/* Messages until it has had its share; the clock is looked at after each that may have been long:
+ * the first, every TURN_LOOKSth, and all once one of them was. */
+static enum rv_code handle_some(struct rv_actor *actor, int64_t start_us, struct rv_error *err)
 {
     struct core *core = actor->core;
-    int64_t start_us = rv_mono_us(core->clock);
-    struct rv_error err = {.code = RV_OK};
-    enum rv_code code = RV_OK;
-    actor->in_turn = true;
-    for (int n = 0; n < RV_TURN_MESSAGES_MAX && !actor->exiting && code == RV_OK; n++) {
+    bool quick = true;
+    for (int n = 0; n < RV_TURN_MESSAGES_MAX; n++) {
         struct envelope *envelope = next_message(actor);
         if (envelope == NULL) {
             break;
         }
-        code = handle(actor, envelope, &err);
-        envelope_free(envelope);
-        if (rv_mono_us(core->clock) - start_us > RV_TURN_US_MAX) {
-            break;
+        enum rv_code code = handle(actor, envelope, err);
+        envelope_free(core, envelope);
+        if (code != RV_OK || actor->exiting || !has_messages(actor)) {
+            return code;
+        }
+        if (!quick || n % TURN_LOOKS == 0) {
+            int64_t before_us = core->now_us;
+            quick = core_now(core) - before_us <= TURN_LOOKS;
+            if (core->now_us - start_us > RV_TURN_US_MAX) {
+                break;
+            }
         }
     }
+    return RV_OK;
+}
+
+/* A tenant that has the core alone takes time from nobody: while its turns are quick the clock is
+ * looked at after some of them only, and they are charged together. */
+static void charge(struct core *core, struct share *share, int64_t start_us)
+{
+    bool alone = core->ring_count == 1 && core->ring_first == share;
+    if (alone && core->quick && core->real_time && ++core->unseen < TURNS_UNSEEN) {
+        share_charge(share, 0);
+        return;
+    }
+    int64_t took_us = core_now(core) - start_us;
+    core->quick = took_us <= TURNS_UNSEEN;
+    core->unseen = 0;
+    share_charge(share, took_us);
+}
+
+/* Begins where core->now_us stands: at the end of the turn before it. */
+static void turn(struct rv_actor *actor)
+{
+    struct core *core = actor->core;
+    int64_t start_us = core->now_us;
+    actor->in_turn = true;
+    enum rv_code code = handle_some(actor, start_us, &core->err);
     actor->in_turn = false;
-    atomic_fetch_add(&core->turns, 1);
-    share_charge(actor->share, rv_mono_us(core->clock) - start_us);
+    bump(&core->turns, 1);
+    charge(core, actor->share, start_us);
     if (actor->exiting) {
         actor_left(actor);
     } else if (code != RV_OK) {
-        actor_failed(actor, &err);
-    } else if (actor->system.count > 0 || actor->mailbox.count > 0) {
+        actor_failed(actor, &core->err);
+    } else if (has_messages(actor)) {
         core_ready(actor);
+    }
+    if (code != RV_OK || core->err.code != RV_OK) {
+        core->err = (struct rv_error){.code = RV_OK};
     }
 }
 
@@ -423,21 +370,48 @@ bool core_turn(struct core *core, bool random_pick)
     return actor != NULL;
 }
 
+/* More to do within this tick: somebody is ready, or mail comes while we look for it. */
+static bool goes_on(struct core *core)
+{
+    if (core->ready_count > 0 || mail_has_come(core)) {
+        return true;
+    }
+    if (core->spins == 0) {
+        return false;
+    }
+    int64_t until_us = core_now(core) + SPIN_US;
+    while (core_now(core) < until_us) {
+        if (mail_has_come(core)) {
+            return true;
+        }
+#ifdef __x86_64__
+        __builtin_ia32_pause();
+#endif
+    }
+    core->spins--;
+    return false;
+}
+
 static void tick(void *data)
 {
-    struct core *core = core_rung(data);
-    if (core == NULL) {
-        return;
-    }
-    core->ticking = false;
-    for (int n = 0; n < TICK_TURNS_MAX && core->ready_count > 0; n++) {
-        core_turn(core, false);
-    }
-    if (core->ready_count > 0 && !core->ticking) {
-        core->ticking = true;
-        core_ring(core, tick);
+    struct core *core = data;
+    core->now_us = rv_mono_us(core->clock);
+    int64_t end_us = core->now_us + TICK_US_MAX;
+    bool more = true;
+    for (int n = 0; more && n < TICK_TURNS_MAX && core->now_us < end_us;) {
+        mail_take(core);
+        do {
+            n++;
+        } while (core_turn(core, false) && n < TICK_TURNS_MAX && core->now_us < end_us);
+        mail_publish(core);
+        more = goes_on(core);
     }
     core_drain_check(core);
+    if (!more && core->ready_count == 0 && core->ticking && mail_rest(core)) {
+        core->ticking = false;
+        core->rested_us = rv_mono_us(core->clock);
+        rv_idle_stop(core->ticker);
+    }
 }
 
 /* ---- drain ---- */
@@ -447,18 +421,15 @@ void core_drain_check(struct core *core)
     if (!core->draining) {
         return;
     }
-    pthread_mutex_lock(&core->inbox_lock);
-    bool quiet = core->inbox.count == 0 && core->ready_count == 0;
-    pthread_mutex_unlock(&core->inbox_lock);
+    bool quiet = core->ready_count == 0 && mail_is_quiet(core);
     if (!quiet && rv_mono_us(core->clock) < core->drain_deadline_us) {
         return;
     }
     core->draining = false;
     core->closed = true;
-    for (uint32_t i = 0; i < core->slot_count; i++) {
-        struct rv_actor *actor = core->slots[i].actor;
-        if (actor != NULL && !actor->in_turn) {
-            actor_end(actor, RV_EXIT_NORMAL);
+    for (uint32_t i = 0; i < core->slot_used; i++) {
+        if (core->slots[i].taken && !core->slots[i].is.actor->in_turn) {
+            actor_end(core->slots[i].is.actor, RV_EXIT_NORMAL);
         }
     }
     struct rv_actors *actors = core->actors;

@@ -182,7 +182,7 @@ struct rv_actor *share_take(struct core *core, bool random_pick)
     return actor;
 }
 
-void share_charge(struct share *share, int64_t turn_us)
+void share_charge_long(struct share *share, int64_t turn_us)
 {
     int64_t credit = share->credit - 1 - turn_us / RV_TURN_US_MAX;
     int64_t least = -(int64_t)SHARE_DEBT_MAX * share->weight;

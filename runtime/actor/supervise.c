@@ -5,7 +5,7 @@
  * jitter; more than allowed and the child ends and its parent fails (escalation), with the reason
  * logged.
  */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/mail.h"
 #include "runtime/base/log.h"
 
 #include <inttypes.h>
@@ -26,63 +26,104 @@ static void forget_name(struct rv_actors *actors, struct rv_ref ref)
     pthread_mutex_unlock(&actors->names_lock);
 }
 
-struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn, struct rv_ref parent)
+struct extra *actor_extra(struct rv_actor *actor)
 {
-    struct rv_actor *actor = rv_alloc(sizeof *actor);
-    actor->core = core;
-    actor->spawn = *spawn;
+    if (actor->extra == NULL) {
+        actor->extra = rv_alloc(sizeof *actor->extra);
+        actor->extra->owed_end = &actor->extra->owed;
+    }
+    return actor->extra;
+}
+
+static void join_parent(struct rv_actor *actor, struct rv_actor *parent)
+{
     actor->parent = parent;
-    actor->active_us = rv_mono_us(core->clock);
-    if (actor->spawn.mailbox == 0) {
-        actor->spawn.mailbox = RV_MAILBOX_DEFAULT;
+    actor->older = parent->children;
+    if (actor->older != NULL) {
+        actor->older->newer = actor;
     }
-    if (actor->spawn.restart_max == 0) {
-        actor->spawn.restart_max = RESTARTS_DEFAULT;
+    parent->children = actor;
+}
+
+static void leave_parent(struct rv_actor *actor)
+{
+    if (actor->newer != NULL) {
+        actor->newer->older = actor->older;
+    } else {
+        actor->parent->children = actor->older;
     }
-    if (actor->spawn.restart_window_ms == 0) {
-        actor->spawn.restart_window_ms = RESTART_WINDOW_DEFAULT_MS;
+    if (actor->older != NULL) {
+        actor->older->newer = actor->newer;
     }
-    RV_ASSERT(actor->spawn.restart_max < RESTARTS_REMEMBERED);
+}
+
+/* What a restart needs, and nobody else has. */
+static void remember_spawn(struct rv_actor *actor, const struct rv_spawn *spawn)
+{
+    struct extra *extra = actor_extra(actor);
+    extra->passivate_ms = spawn->passivate_ms;
+    extra->active_us = rv_mono_us(actor->core->clock);
+    if (spawn->restart == RV_RESTART_NEVER) {
+        return;
+    }
+    extra->restart_max = spawn->restart_max != 0 ? spawn->restart_max : RESTARTS_DEFAULT;
+    extra->restart_window_ms =
+        spawn->restart_window_ms != 0 ? spawn->restart_window_ms : RESTART_WINDOW_DEFAULT_MS;
+    RV_ASSERT(extra->restart_max < RESTARTS_REMEMBERED);
+    extra->restarts_us = rv_alloc_array((size_t)extra->restart_max, sizeof *extra->restarts_us);
     if (spawn->argument_bytes > 0) {
-        void *copy = rv_alloc(spawn->argument_bytes);
-        memcpy(copy, spawn->argument, spawn->argument_bytes);
-        actor->spawn.argument = copy;
+        extra->argument = rv_alloc(spawn->argument_bytes);
+        memcpy(extra->argument, spawn->argument, spawn->argument_bytes);
+        extra->argument_bytes = spawn->argument_bytes;
     }
-    actor->spawn.name = rv_strdup(spawn->name);
-    actor->state = rv_alloc(spawn->behavior->state_bytes);
+}
+
+struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
+                              struct rv_actor *parent)
+{
+    struct rv_actor *actor = rv_alloc(sizeof *actor + spawn->behavior->state_bytes);
+    actor->core = core;
+    actor->behavior = spawn->behavior;
+    actor->mailbox_max = spawn->mailbox != 0 ? spawn->mailbox : RV_MAILBOX_DEFAULT;
+    actor->overflow = spawn->overflow;
+    actor->restart = spawn->restart;
+    actor->passivates = spawn->passivate_ms > 0;
+    if (spawn->restart != RV_RESTART_NEVER || actor->passivates) {
+        remember_spawn(actor, spawn);
+    }
     actor->share = share_of(core, spawn->tenant);
     actor->share->actors++;
-    actor->owed_end = &actor->owed;
+    if (parent != NULL) {
+        join_parent(actor, parent);
+    }
     actor->ref = core_seat(core, actor);
     return actor;
 }
 
-enum rv_code actor_start(struct rv_actor *actor, struct rv_error *err)
+enum rv_code actor_start(struct rv_actor *actor, const void *argument, struct rv_error *err)
 {
-    memset(actor->state, 0, actor->spawn.behavior->state_bytes);
     actor->in_turn = true;
-    enum rv_code code =
-        actor->spawn.behavior->start(actor, actor->state, actor->spawn.argument, err);
+    enum rv_code code = actor->behavior->start(actor, actor->state, argument, err);
     actor->in_turn = false;
     actor->started = code == RV_OK;
-    if (code == RV_OK && actor->spawn.passivate_ms > 0) {
-        core_alarm(actor->core, actor->ref, actor->spawn.passivate_ms, TOKEN_PASSIVATE);
+    if (code == RV_OK && actor->passivates) {
+        core_alarm(actor->core, actor->ref, actor->extra->passivate_ms, TOKEN_PASSIVATE);
     }
-    if (actor->system.count > 0 || actor->mailbox.count > 0 || actor->exiting) {
+    if (actor->system.first != NULL || actor->waiting > 0 || actor->exiting) {
         core_ready(actor);
     }
     return code;
 }
 
-static int recent_restarts(struct rv_actor *actor, int64_t now_us)
+static int recent_restarts(struct extra *extra, int64_t now_us)
 {
     int kept = 0;
-    for (int i = 0; i < actor->restart_count; i++) {
-        if (now_us - actor->restarts_us[i] < actor->spawn.restart_window_ms * 1000) {
-            actor->restarts_us[kept++] = actor->restarts_us[i];
+    for (int i = 0; i < extra->restart_count; i++) {
+        if (now_us - extra->restarts_us[i] < extra->restart_window_ms * 1000) {
+            extra->restarts_us[kept++] = extra->restarts_us[i];
         }
     }
-    actor->restart_count = kept;
+    extra->restart_count = kept;
     return kept;
 }
 
@@ -90,43 +131,44 @@ static int recent_restarts(struct rv_actor *actor, int64_t now_us)
 
 static void drop_owed(struct rv_actor *actor, bool tell)
 {
-    struct owed *owed = actor->owed;
-    actor->owed = owed->next;
-    actor->owed_end = actor->owed == NULL ? &actor->owed : actor->owed_end;
-    actor->owed_count--;
+    struct extra *extra = actor->extra;
+    struct owed *owed = extra->owed;
+    extra->owed = owed->next;
+    extra->owed_end = extra->owed == NULL ? &extra->owed : extra->owed_end;
+    extra->owed_count--;
     if (tell) {
         struct rv_message reply = {
             .kind = RV_MESSAGE_REPLY, .from = actor->ref, .call = owed->call};
-        struct envelope *back = envelope_make(owed->from, &reply);
-        back->code = RV_UNAVAILABLE;
-        core_post_remote(actor->core, back);
+        mail_post(actor->core, owed->from, &reply, RV_UNAVAILABLE);
     }
     rv_free(owed);
 }
 
 void actor_owes(struct rv_actor *actor, const struct rv_message *message)
 {
-    int64_t now_us = rv_mono_us(actor->core->clock);
-    while (actor->owed != NULL &&
-           (actor->owed->deadline_us < now_us || actor->owed_count >= OWED_MAX)) {
+    struct extra *extra = actor_extra(actor);
+    int64_t now_us = core_now(actor->core);
+    while (extra->owed != NULL &&
+           (extra->owed->deadline_us < now_us || extra->owed_count >= OWED_MAX)) {
         drop_owed(actor, false); /* its asker has heard of the deadline, or will */
     }
     struct owed *owed = rv_alloc(sizeof *owed);
     *owed = (struct owed){
         .from = message->from, .call = message->call, .deadline_us = message->deadline_us};
-    *actor->owed_end = owed;
-    actor->owed_end = &owed->next;
-    actor->owed_count++;
+    *extra->owed_end = owed;
+    extra->owed_end = &owed->next;
+    extra->owed_count++;
 }
 
 void actor_paid(struct rv_actor *actor, const struct rv_message *request)
 {
-    for (struct owed **link = &actor->owed; *link != NULL; link = &(*link)->next) {
+    struct extra *extra = actor_extra(actor);
+    for (struct owed **link = &extra->owed; *link != NULL; link = &(*link)->next) {
         struct owed *owed = *link;
         if (owed->call == request->call && owed->from.id == request->from.id) {
             *link = owed->next;
-            actor->owed_end = *link == NULL ? link : actor->owed_end;
-            actor->owed_count--;
+            extra->owed_end = *link == NULL ? link : extra->owed_end;
+            extra->owed_count--;
             rv_free(owed);
             return;
         }
@@ -138,29 +180,24 @@ void actor_paid(struct rv_actor *actor, const struct rv_message *request)
 static void stop_children(struct rv_actor *actor)
 {
     while (actor->children != NULL) {
-        struct watcher *child = actor->children;
-        actor->children = child->next;
-        struct rv_actor *found = core_find(actor->core, child->ref);
-        rv_free(child);
-        if (found != NULL) {
-            actor_end(found, RV_EXIT_KILLED);
-        }
+        actor_end(actor->children, RV_EXIT_KILLED);
     }
 }
 
 static void stop_incarnation(struct rv_actor *actor, enum rv_exit why)
 {
     stop_children(actor);
-    if (actor->started && actor->spawn.behavior->stop != NULL) {
-        actor->spawn.behavior->stop(actor, actor->state, why);
+    if (actor->started && actor->behavior->stop != NULL) {
+        actor->behavior->stop(actor, actor->state, why);
     }
     actor->started = false;
-    while (actor->calls != NULL) {
-        struct call *call = actor->calls;
-        actor->calls = call->next;
+    struct extra *extra = actor->extra;
+    while (extra != NULL && extra->calls != NULL) {
+        struct call *call = extra->calls;
+        extra->calls = call->next;
         rv_free(call);
     }
-    while (actor->owed != NULL) {
+    while (extra != NULL && extra->owed != NULL) {
         drop_owed(actor, true);
     }
 }
@@ -170,18 +207,19 @@ static void stop_incarnation(struct rv_actor *actor, enum rv_exit why)
 static void begin_again(struct rv_actor *actor)
 {
     struct core *core = actor->core;
+    struct extra *extra = actor->extra;
     int64_t now_us = rv_mono_us(core->clock);
-    int recent = recent_restarts(actor, now_us);
+    int recent = recent_restarts(extra, now_us);
     actor->exiting = false;
-    if (recent >= actor->spawn.restart_max) {
+    if (recent >= extra->restart_max) {
         rv_log(RV_LOG_ERROR, "actor", "ACTOR-GAVE-UP",
                "actor=%s ref=%" PRIx64 " restarts=%d in %" PRId64 " ms: escalating",
-               actor->spawn.behavior->name, actor->ref.id, recent, actor->spawn.restart_window_ms);
+               actor->behavior->name, actor->ref.id, recent, extra->restart_window_ms);
         actor->escalated = true;
         actor_end(actor, RV_EXIT_FAILED);
         return;
     }
-    actor->restarts_us[actor->restart_count++] = now_us;
+    extra->restarts_us[extra->restart_count++] = now_us;
     int64_t delay_ms = (int64_t)RESTART_BACKOFF_MS << (recent < 9 ? recent : 9);
     delay_ms = delay_ms > RESTART_BACKOFF_MAX_MS ? RESTART_BACKOFF_MAX_MS : delay_ms;
     delay_ms += (int64_t)rv_random_below(&core->random, (uint64_t)delay_ms / 2 + 1);
@@ -192,10 +230,10 @@ static void begin_again(struct rv_actor *actor)
 void actor_failed(struct rv_actor *actor, const struct rv_error *err)
 {
     rv_log(RV_LOG_WARN, "actor", "ACTOR-FAILED", "actor=%s ref=%" PRIx64 " tenant=%d code=%s %s",
-           actor->spawn.behavior->name, actor->ref.id, actor->spawn.tenant, rv_code_name(err->code),
+           actor->behavior->name, actor->ref.id, actor->share->tenant, rv_code_name(err->code),
            err->message);
     stop_incarnation(actor, RV_EXIT_FAILED);
-    if (actor->spawn.restart == RV_RESTART_NEVER) {
+    if (actor->restart == RV_RESTART_NEVER) {
         actor_end(actor, RV_EXIT_FAILED);
     } else {
         begin_again(actor);
@@ -204,7 +242,7 @@ void actor_failed(struct rv_actor *actor, const struct rv_error *err)
 
 void actor_left(struct rv_actor *actor)
 {
-    enum rv_restart policy = actor->spawn.restart;
+    enum rv_restart policy = actor->restart;
     bool again = !actor->told_to_stop && !actor->core->draining &&
                  ((actor->exit == RV_EXIT_FAILED && policy != RV_RESTART_NEVER) ||
                   (actor->exit == RV_EXIT_NORMAL && policy == RV_RESTART_ALWAYS));
@@ -219,35 +257,31 @@ void actor_left(struct rv_actor *actor)
 void actor_restart_now(struct rv_actor *actor)
 {
     struct rv_error err = {.code = RV_OK};
-    atomic_fetch_add(&actor->core->restarts, 1);
+    bump(&actor->core->restarts, 1);
     actor->suspended = false;
-    if (actor_start(actor, &err) != RV_OK) {
+    memset(actor->state, 0, actor->behavior->state_bytes);
+    if (actor_start(actor, actor->extra->argument, &err) != RV_OK) {
         actor_failed(actor, &err);
     }
 }
 
 static void tell_watchers(struct rv_actor *actor, enum rv_exit why)
 {
-    while (actor->watchers != NULL) {
-        struct watcher *watcher = actor->watchers;
-        actor->watchers = watcher->next;
+    while (actor->extra->watchers != NULL) {
+        struct watcher *watcher = actor->extra->watchers;
+        actor->extra->watchers = watcher->next;
         struct rv_message down = {.kind = RV_MESSAGE_DOWN, .from = actor->ref};
         down.body.numbers[0] = why;
-        core_post_remote(actor->core, envelope_make(watcher->ref, &down));
+        mail_post(actor->core, watcher->ref, &down, RV_OK);
         rv_free(watcher);
     }
 }
 
-static void leave_parent(struct rv_actor *actor, struct rv_actor *parent)
+static void free_extra(struct extra *extra)
 {
-    for (struct watcher **link = &parent->children; *link != NULL; link = &(*link)->next) {
-        struct watcher *child = *link;
-        if (child->ref.id == actor->ref.id) {
-            *link = child->next;
-            rv_free(child);
-            return;
-        }
-    }
+    rv_free(extra->argument);
+    rv_free(extra->restarts_us);
+    rv_free(extra);
 }
 
 void actor_end(struct rv_actor *actor, enum rv_exit why)
@@ -260,13 +294,17 @@ void actor_end(struct rv_actor *actor, enum rv_exit why)
         share_remove(actor);
     }
     if (why == RV_EXIT_PASSIVATED) {
-        atomic_fetch_add(&core->passivated, 1);
+        bump(&core->passivated, 1);
     }
-    tell_watchers(actor, why);
-    forget_name(core->actors, actor->ref);
-    struct rv_actor *parent = core_find(core, actor->parent);
+    if (actor->extra != NULL) {
+        tell_watchers(actor, why);
+    }
+    if (actor->named) {
+        forget_name(core->actors, actor->ref);
+    }
+    struct rv_actor *parent = actor->parent;
     if (parent != NULL) {
-        leave_parent(actor, parent);
+        leave_parent(actor);
     }
     core_unseat(core, actor); /* from here on messages to it are dead letters */
     struct envelope *envelope;
@@ -276,11 +314,9 @@ void actor_end(struct rv_actor *actor, enum rv_exit why)
     }
     share_leave(core, actor->share);
     bool escalate = actor->escalated && parent != NULL && !parent->in_turn;
-    rv_free((void *)(uintptr_t)actor->spawn.name);
-    if (actor->spawn.argument_bytes > 0) {
-        rv_free((void *)(uintptr_t)actor->spawn.argument);
+    if (actor->extra != NULL) {
+        free_extra(actor->extra);
     }
-    rv_free(actor->state);
     rv_free(actor);
     if (escalate) {
         struct rv_error err = {.code = RV_OK};

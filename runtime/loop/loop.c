@@ -8,11 +8,13 @@
 #include "runtime/base/check.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
-enum { LOOP_CLOSE_ROUNDS_MAX = 1000 /* a handle that opens another when closed is a wrong program */ };
+enum {
+    LOOP_CLOSE_ROUNDS_MAX = 1000 /* a handle that opens another when closed is a wrong program */
+};
 
 struct post {
     struct post *next;
@@ -264,6 +266,47 @@ void rv_timer_close(struct rv_timer *timer)
     }
 }
 
+/* ---- work that is not done yet ---- */
+
+struct rv_idle {
+    uv_idle_t uv;
+    void (*run)(void *data);
+    void *data;
+};
+
+static void on_idle(uv_idle_t *handle)
+{
+    struct rv_idle *idle = handle->data;
+    idle->run(idle->data);
+}
+
+struct rv_idle *rv_idle_create(struct rv_loop *loop, void (*run)(void *data), void *data)
+{
+    struct rv_idle *idle = rv_alloc(sizeof *idle);
+    idle->run = run;
+    idle->data = data;
+    RV_ASSERT(uv_idle_init(&loop->uv, &idle->uv) == 0);
+    idle->uv.data = idle;
+    return idle;
+}
+
+void rv_idle_start(struct rv_idle *idle)
+{
+    uv_idle_start(&idle->uv, on_idle);
+}
+
+void rv_idle_stop(struct rv_idle *idle)
+{
+    uv_idle_stop(&idle->uv);
+}
+
+void rv_idle_close(struct rv_idle *idle)
+{
+    if (idle != NULL && !uv_is_closing((uv_handle_t *)&idle->uv)) {
+        uv_close((uv_handle_t *)&idle->uv, free_handle);
+    }
+}
+
 /* ---- foreign file descriptors ---- */
 
 struct rv_poll {
@@ -298,7 +341,8 @@ struct rv_poll *rv_poll_create(struct rv_loop *loop, int fd, void (*ready)(void 
 
 void rv_poll_start(struct rv_poll *poll, int events)
 {
-    int wanted = (events & RV_READABLE ? UV_READABLE : 0) | (events & RV_WRITABLE ? UV_WRITABLE : 0);
+    int wanted =
+        (events & RV_READABLE ? UV_READABLE : 0) | (events & RV_WRITABLE ? UV_WRITABLE : 0);
     RV_ASSERT(uv_poll_start(&poll->uv, wanted, on_poll) == 0);
 }
 

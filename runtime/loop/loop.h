@@ -22,7 +22,7 @@ void rv_loop_destroy(struct rv_loop *loop); /* closes what is still open, runs c
 void rv_loop_run(struct rv_loop *loop);
 /* Runs ready callbacks; waits at most `timeout_ms` for the first. For tests and the scheduler. */
 void rv_loop_run_once(struct rv_loop *loop, int timeout_ms);
-void rv_loop_stop(struct rv_loop *loop); /* any thread */
+void rv_loop_stop(struct rv_loop *loop);             /* any thread */
 bool rv_loop_is_current(const struct rv_loop *loop); /* is this the loop's thread? */
 const struct rv_clock *rv_loop_clock(const struct rv_loop *loop);
 
@@ -45,12 +45,19 @@ void rv_timer_start(struct rv_timer *timer, int64_t delay_ms); /* restarts when 
 void rv_timer_stop(struct rv_timer *timer);
 void rv_timer_close(struct rv_timer *timer); /* NULL is fine */
 
+/* ---- work that is not done yet: called once each round of the loop, which does not wait ---- */
+struct rv_idle;
+struct rv_idle *rv_idle_create(struct rv_loop *loop, void (*run)(void *data), void *data);
+void rv_idle_start(struct rv_idle *idle);
+void rv_idle_stop(struct rv_idle *idle);
+void rv_idle_close(struct rv_idle *idle); /* NULL is fine */
+
 /* ---- file descriptors that belong to somebody else (libpq, curl) ---- */
 enum { RV_READABLE = 1, RV_WRITABLE = 2, RV_POLL_ERROR = 4 };
 struct rv_poll;
 /* `ready` gets a set of the above; on RV_POLL_ERROR polling has stopped. */
-struct rv_poll *rv_poll_create(struct rv_loop *loop, int fd,
-                               void (*ready)(void *data, int events), void *data);
+struct rv_poll *rv_poll_create(struct rv_loop *loop, int fd, void (*ready)(void *data, int events),
+                               void *data);
 void rv_poll_start(struct rv_poll *poll, int events); /* replaces the set */
 void rv_poll_stop(struct rv_poll *poll);
 /* Frees; `closed(data)` (may be NULL) runs when the fd may be closed. */

@@ -16,6 +16,7 @@ struct bench_run {
     const char *only; /* a case name, or NULL for all */
     int kills, stops; /* bench_crash; -1: as it likes */
     int64_t seed;     /* 0: from the clock */
+    bool vs_erlang;   /* bench_actors: the same programs in Erlang, in turn */
 };
 
 struct bench {

@@ -21,13 +21,14 @@ extern const struct bench bench_gate;
 extern const struct bench bench_crash;
 extern const struct bench bench_import;
 extern const struct bench bench_lua;
+extern const struct bench bench_actors;
 extern const struct bench bench_recover;
 extern const struct bench bench_park;
 extern const struct bench bench_fair;
 
 static const struct bench *const benches[] = {
-    &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,
-    &bench_recover, &bench_park,   &bench_fair,
+    &bench_journal, &bench_gate,    &bench_crash, &bench_import, &bench_lua,
+    &bench_actors,  &bench_recover, &bench_park,  &bench_fair,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif
@@ -180,7 +181,8 @@ void bench_samples_free(struct bench_samples *samples)
 static int usage(void)
 {
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
-           "                           [--kills N] [--stops N] [--seed N]     (crash)\n\n");
+           "                           [--kills N] [--stops N] [--seed N]     (crash)\n"
+           "                           [--vs-erlang]                          (actors)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);
     }
@@ -209,6 +211,8 @@ int main(int argc, char **argv)
             run.seconds = strtod(argv[++i], NULL);
         } else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc) {
             run.only = argv[++i];
+        } else if (strcmp(argv[i], "--vs-erlang") == 0) {
+            run.vs_erlang = true;
         } else if (strcmp(argv[i], "--kills") == 0 && i + 1 < argc) {
             run.kills = (int)whole_number(argv[++i], 100000);
         } else if (strcmp(argv[i], "--stops") == 0 && i + 1 < argc) {

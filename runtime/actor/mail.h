@@ -1,0 +1,94 @@
+/* mail.h -- envelopes, and how messages reach another core (mail.c).
+ *
+ * All of it belongs to the core's own thread, except where it says "any thread".  Who posts moves
+ * the payload away, also when nobody is there to read it.
+ */
+#ifndef REEVE_RUNTIME_ACTOR_MAIL_H
+#define REEVE_RUNTIME_ACTOR_MAIL_H
+
+#include "runtime/actor/actor_private.h"
+
+void mail_init(struct core *core);
+void mail_fini(struct core *core);
+/* Any thread: `run` is called on the core's loop with its bell; core_rung gives the core, NULL:
+ * gone. */
+void core_ring(struct core *core, void (*run)(void *bell));
+struct core *core_rung(void *data);
+/* From the core's own thread, to whichever core; what is for itself comes with the next take. */
+void mail_post(struct core *core, struct rv_ref to, struct rv_message *message, enum rv_code code);
+/* From any thread. */
+void mail_post_foreign(struct core *to, struct rv_ref ref, struct rv_message *message);
+void mail_drop(struct rv_message *message); /* its payload */
+void mail_take(struct core *core);          /* delivers what has come */
+void mail_publish(struct core *core); /* what was posted is seen by others, and they are woken */
+bool mail_has_come(struct core *core);
+bool mail_from_cores(struct core *core);
+/* From here on others wake the core; false: there is something to do already, it stays awake. */
+bool mail_rest(struct core *core);
+bool mail_is_quiet(struct core *core); /* nothing came and nothing waits to go */
+
+/* ---- what each message goes through, inline ---- */
+
+void envelopes_grow(struct core *core);
+
+static inline void queue_push(struct queue *queue, struct envelope *envelope)
+{
+    envelope->next = NULL;
+    if (queue->first == NULL) {
+        queue->first = envelope;
+    } else {
+        queue->last->next = envelope;
+    }
+    queue->last = envelope;
+}
+
+static inline struct envelope *queue_pop(struct queue *queue)
+{
+    struct envelope *envelope = queue->first;
+    if (envelope != NULL) {
+        queue->first = envelope->next;
+    }
+    return envelope;
+}
+
+/* Moves the message, its payload with it.  Field by field, as rv_message_of. */
+static inline void message_move(struct rv_message *to, struct rv_message *from)
+{
+    to->kind = from->kind;
+    to->from = from->from;
+    to->call = from->call;
+    to->deadline_us = from->deadline_us;
+    to->trace = from->trace;
+    to->body.numbers[0] = from->body.numbers[0];
+    to->body.numbers[1] = from->body.numbers[1];
+    to->body.numbers[2] = from->body.numbers[2];
+    to->body.numbers[3] = from->body.numbers[3];
+    to->payload = from->payload;
+    to->free = from->free;
+    from->payload = NULL;
+}
+
+static inline struct envelope *envelope_make(struct core *core, struct rv_ref to,
+                                             struct rv_message *message, enum rv_code code)
+{
+    if (core->free_envelopes == NULL) {
+        envelopes_grow(core);
+    }
+    struct envelope *envelope = core->free_envelopes;
+    core->free_envelopes = envelope->next;
+    envelope->to = to;
+    message_move(&envelope->message, message);
+    envelope->code = code;
+    return envelope;
+}
+
+static inline void envelope_free(struct core *core, struct envelope *envelope)
+{
+    if (envelope->message.payload != NULL) {
+        mail_drop(&envelope->message);
+    }
+    envelope->next = core->free_envelopes;
+    core->free_envelopes = envelope;
+}
+
+#endif

@@ -1,18 +1,20 @@
 /* kernel.h -- the whole of an embedded language model, as reeve needs it, on one page.
  *
- * Numbers in, numbers out: what is behind this header knows nothing of ERP, runs or policies, includes
- * nothing of reeve, and plain C types go through.  What is before it (runtime/model) asks one kind of
- * question: "which of these options, and why?", under a JSON schema, with a seed, before a deadline.
- * The answer is advice; no permission ever follows from it.
+ * Numbers in, numbers out: what is behind this header knows nothing of ERP, runs or policies,
+ * includes nothing of reeve, and plain C types go through.  What is before it (runtime/model) asks
+ * one kind of question: "which of these options, and why?", under a JSON schema, with a seed,
+ * before a deadline. The answer is advice; no permission ever follows from it.
  *
- * This is the boundary only.  No engine is built in yet: without one, runtime/model answers every question
- * with "unavailable" and agents follow their rules.  An engine is a static library or a plug-in that
- * defines these functions; runtime/model wraps them in its `struct rv_model_engine`.
+ * This is the boundary only.  No engine is built in yet: without one, runtime/model answers every
+ * question with "unavailable" and agents follow their rules.  An engine is a static library or a
+ * plug-in that defines these functions; runtime/model wraps them in its `struct rv_model_engine`.
  *
  * What an engine promises:
  *  - the same model, prompt, options, schema and seed give the same answer on the same backend;
- *  - kernel_decide returns only texts that satisfy the schema: they are made that way, token by token;
- *  - memory is bounded by the limits given to kernel_open; reaching one is KERNEL_LIMIT, never a crash;
+ *  - kernel_decide returns only texts that satisfy the schema: they are made that way, token by
+ * token;
+ *  - memory is bounded by the limits given to kernel_open; reaching one is KERNEL_LIMIT, never a
+ * crash;
  *  - nothing is written, no file but the model's is read, no socket is opened.
  *
  * Thread: any, one call at a time per session; sessions of one model may run side by side.
@@ -27,7 +29,8 @@
 enum kernel_status {
     KERNEL_OK,
     KERNEL_INVALID,     /* prompt, options or schema break a rule of this header */
-    KERNEL_UNSUPPORTED, /* a model format, a schema keyword or a backend that the engine does not know */
+    KERNEL_UNSUPPORTED, /* a model format, a schema keyword or a backend that the engine does not
+                           know */
     KERNEL_LIMIT,       /* context, answer or memory is full */
     KERNEL_TIMEOUT,     /* the deadline passed */
     KERNEL_CANCELED,    /* kernel_cancel */
@@ -51,9 +54,9 @@ enum kernel_backend { KERNEL_AUTO, KERNEL_CPU, KERNEL_CUDA }; /* AUTO: CUDA wher
 struct kernel_open_options {
     const char *path; /* a GGUF file; mapped, not copied, where the backend can */
     enum kernel_backend backend;
-    int threads;           /* 0: one per core */
-    uint32_t context_max;  /* tokens of prompt and answer together; 0: the model's own */
-    uint64_t memory_max;   /* bytes beside the weights; 0: no limit but the machine's */
+    int threads;          /* 0: one per core */
+    uint32_t context_max; /* tokens of prompt and answer together; 0: the model's own */
+    uint64_t memory_max;  /* bytes beside the weights; 0: no limit but the machine's */
 };
 enum kernel_status kernel_open(const struct kernel_open_options *options, struct kernel_model **out,
                                struct kernel_error *error);
@@ -86,14 +89,15 @@ struct kernel_text {
 };
 
 struct kernel_question {
-    struct kernel_text instructions; /* ours: trusted, the same for many questions (its cache is kept) */
-    struct kernel_text facts;        /* ours, of this question */
-    const struct kernel_text *untrusted; /* others' words: the engine fences each one and lets no text
-                                            in it count as a fence, an instruction or a role */
+    struct kernel_text
+        instructions;         /* ours: trusted, the same for many questions (its cache is kept) */
+    struct kernel_text facts; /* ours, of this question */
+    const struct kernel_text *untrusted; /* others' words: the engine fences each one and lets no
+                                            text in it count as a fence, an instruction or a role */
     size_t untrusted_count;
     const struct kernel_text *options; /* the choices; NULL when the schema says all */
     size_t option_count;               /* 2 to 64 where options are given */
-    struct kernel_text schema;         /* JSON Schema of the answer; empty: {"choice":..,"reason":..} */
+    struct kernel_text schema; /* JSON Schema of the answer; empty: {"choice":..,"reason":..} */
     uint64_t seed;
     uint32_t answer_max; /* tokens */
     int64_t timeout_ms;  /* from the call on; 0: none */
@@ -102,8 +106,8 @@ struct kernel_question {
 struct kernel_answer {
     char *json; /* satisfies the schema; owned by the session, valid until its next question */
     size_t length;
-    int32_t choice;  /* index into options, -1 where none were given */
-    double margin;   /* log-probability between the best and the second option; sureness, not truth */
+    int32_t choice; /* index into options, -1 where none were given */
+    double margin; /* log-probability between the best and the second option; sureness, not truth */
     uint32_t prompt_tokens, answer_tokens;
     uint32_t cached_tokens; /* of the prompt, not computed again */
 };

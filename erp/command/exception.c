@@ -59,11 +59,12 @@ static enum rv_code detect_decide(const struct erp_context *context, const json_
         raise_count++;
         erp_set_int(by_type, code, rv_json_int(by_type, code, 0) + 1);
     }
-    erp_answer(outcome, json_pack("{s:I,s:I,s:I,s:I,s:b,s:I,s:o}", "raised", (json_int_t)raise_count,
-                                  "renewed", (json_int_t)renew_count, "closed", (json_int_t)close_count, "changed",
-                                  (json_int_t)rv_json_int(state, "changed", 0), "more",
-                                  (int)rv_json_bool(state, "more", false), "found",
-                                  (json_int_t)rv_json_int(state, "found", 0), "by_type", by_type));
+    erp_answer(outcome,
+               json_pack("{s:I,s:I,s:I,s:I,s:b,s:I,s:o}", "raised", (json_int_t)raise_count,
+                         "renewed", (json_int_t)renew_count, "closed", (json_int_t)close_count,
+                         "changed", (json_int_t)rv_json_int(state, "changed", 0), "more",
+                         (int)rv_json_bool(state, "more", false), "found",
+                         (json_int_t)rv_json_int(state, "found", 0), "by_type", by_type));
     if (raise_count + renew_count + close_count == 0) {
         json_decref(rows);
         return RV_OK;

@@ -1,5 +1,5 @@
-/* words.h -- pieces of argument schemas that many commands share.  JSON(...) turns JSON written plainly
- * into a string; pieces are joined by C's string concatenation.  Private to erp/command. */
+/* words.h -- pieces of argument schemas that many commands share.  JSON(...) turns JSON written
+ * plainly into a string; pieces are joined by C's string concatenation.  Private to erp/command. */
 #ifndef REEVE_ERP_COMMAND_WORDS_H
 #define REEVE_ERP_COMMAND_WORDS_H
 

@@ -546,11 +546,8 @@ static enum rv_code on_open(void *self, const struct erp_xml_element *element, b
     pass->depth = element->depth;
     pass->stack[pass->depth] = place;
     switch (place) {
-    case MESSAGE:
-        pass->saw_message = true;
-        return RV_OK;
-    case STATEMENT:
-        return statement_open(pass, err);
+    case MESSAGE: pass->saw_message = true; return RV_OK;
+    case STATEMENT: return statement_open(pass, err);
     case BALANCE:
         pass->balance = (struct erp_camt_balance){.given = false};
         pass->balance_code[0] = '\0';
@@ -562,9 +559,7 @@ static enum rv_code on_open(void *self, const struct erp_xml_element *element, b
         }
         entry_open(pass, element->line);
         return RV_OK;
-    case TX:
-        camt_words_reset(&pass->tx);
-        return RV_OK;
+    case TX: camt_words_reset(&pass->tx); return RV_OK;
     case B_AMOUNT:
     case E_AMOUNT:
     case T_AMOUNT:
@@ -578,8 +573,7 @@ static enum rv_code on_open(void *self, const struct erp_xml_element *element, b
             }
         }
         return RV_OK;
-    default:
-        return RV_OK;
+    default: return RV_OK;
     }
 }
 
@@ -602,8 +596,7 @@ static enum rv_code header_field(struct pass *pass, uint8_t place, const char *t
 {
     struct erp_camt_statement *s = pass->statement;
     switch (place) {
-    case S_ID:
-        return take_text(pass, s->id, sizeof s->id - 16, "Stmt/Id", text, length, line, err);
+    case S_ID: return take_text(pass, s->id, sizeof s->id - 16, "Stmt/Id", text, length, line, err);
     case S_PAGE: {
         struct erp_number page;
         if (erp_number_parse(text, length, "page", &page, NULL) == RV_OK && page.scale == 0) {
@@ -611,18 +604,14 @@ static enum rv_code header_field(struct pass *pass, uint8_t place, const char *t
         }
         return RV_OK;
     }
-    case S_SEQUENCE:
-        take_sequence(s, text, length);
-        return RV_OK;
+    case S_SEQUENCE: take_sequence(s, text, length); return RV_OK;
     case S_LEGAL_SEQUENCE:
         if (s->sequence < 0) {
             take_sequence(s, text, length);
         }
         return RV_OK;
-    case S_FROM:
-        return take_date(pass, s->from, "FrDtTm", text, length, line, err);
-    case S_TO:
-        return take_date(pass, s->to, "ToDtTm", text, length, line, err);
+    case S_FROM: return take_date(pass, s->from, "FrDtTm", text, length, line, err);
+    case S_TO: return take_date(pass, s->to, "ToDtTm", text, length, line, err);
     case ACCOUNT_IBAN:
         return take_text(pass, s->iban, sizeof s->iban, "Acct/Id/IBAN", text, length, line, err);
     case ACCOUNT_ID:
@@ -641,18 +630,12 @@ static enum rv_code header_field(struct pass *pass, uint8_t place, const char *t
         snprintf(pass->balance_code, sizeof pass->balance_code, "%.*s",
                  (int)(length < 7 ? length : 7), text);
         return RV_OK;
-    case B_AMOUNT:
-        return balance_amount(pass, text, length, line, err);
-    case B_SIGN:
-        return take_sign(pass, &pass->balance_sign, text, length, line, err);
+    case B_AMOUNT: return balance_amount(pass, text, length, line, err);
+    case B_SIGN: return take_sign(pass, &pass->balance_sign, text, length, line, err);
     case B_DATE:
-    case B_TIME:
-        return take_date(pass, pass->balance.date, "Bal/Dt", text, length, line, err);
-    case BALANCE:
-        balance_close(pass);
-        return RV_OK;
-    default:
-        return RV_OK;
+    case B_TIME: return take_date(pass, pass->balance.date, "Bal/Dt", text, length, line, err);
+    case BALANCE: balance_close(pass); return RV_OK;
+    default: return RV_OK;
     }
 }
 
@@ -664,10 +647,8 @@ static enum rv_code entry_field(struct pass *pass, uint8_t place, const char *te
     switch (place) {
     case E_REFERENCE:
         return take_text(pass, entry->reference, CAMT_TEXT, "NtryRef", text, length, line, err);
-    case E_AMOUNT:
-        return take_amount(pass, &words->amount, "Ntry/Amt", text, length, line, err);
-    case E_SIGN:
-        return take_sign(pass, &words->sign, text, length, line, err);
+    case E_AMOUNT: return take_amount(pass, &words->amount, "Ntry/Amt", text, length, line, err);
+    case E_SIGN: return take_sign(pass, &words->sign, text, length, line, err);
     case E_REVERSAL:
         entry->reversal =
             (length == 4 && memcmp(text, "true", 4) == 0) || (length == 1 && text[0] == '1');
@@ -679,28 +660,18 @@ static enum rv_code entry_field(struct pass *pass, uint8_t place, const char *te
         }
         return RV_OK;
     case E_BOOKED_DATE:
-    case E_BOOKED_TIME:
-        return take_date(pass, entry->booked, "BookgDt", text, length, line, err);
+    case E_BOOKED_TIME: return take_date(pass, entry->booked, "BookgDt", text, length, line, err);
     case E_VALUED_DATE:
-    case E_VALUED_TIME:
-        return take_date(pass, entry->valued, "ValDt", text, length, line, err);
+    case E_VALUED_TIME: return take_date(pass, entry->valued, "ValDt", text, length, line, err);
     case E_BANK_REF:
         return take_text(pass, words->bank_ref, CAMT_TEXT, "AcctSvcrRef", text, length, line, err);
     case E_DOMAIN_CODE:
     case E_FAMILY_CODE:
-    case E_SUBFAMILY:
-        add_code(words->code, sizeof words->code, text, length);
-        return RV_OK;
-    case E_OWN_CODE:
-        add_code(words->own_code, sizeof words->own_code, text, length);
-        return RV_OK;
-    case E_NOTE:
-        add_text(&words->note, text, length);
-        return RV_OK;
-    case ENTRY:
-        return entry_close(pass, err);
-    default:
-        return RV_OK;
+    case E_SUBFAMILY: add_code(words->code, sizeof words->code, text, length); return RV_OK;
+    case E_OWN_CODE: add_code(words->own_code, sizeof words->own_code, text, length); return RV_OK;
+    case E_NOTE: add_text(&words->note, text, length); return RV_OK;
+    case ENTRY: return entry_close(pass, err);
+    default: return RV_OK;
     }
 }
 
@@ -719,18 +690,12 @@ static enum rv_code tx_field(struct pass *pass, uint8_t place, const char *text,
             return RV_OK; /* TxDtls/Amt was there */
         }
         return take_amount(pass, &tx->amount, "TxAmt/Amt", text, length, line, err);
-    case T_AMOUNT:
-        return take_amount(pass, &tx->amount, "TxDtls/Amt", text, length, line, err);
-    case T_SIGN:
-        return take_sign(pass, &tx->sign, text, length, line, err);
+    case T_AMOUNT: return take_amount(pass, &tx->amount, "TxDtls/Amt", text, length, line, err);
+    case T_SIGN: return take_sign(pass, &tx->sign, text, length, line, err);
     case T_DOMAIN_CODE:
     case T_FAMILY_CODE:
-    case T_SUBFAMILY:
-        add_code(tx->code, sizeof tx->code, text, length);
-        return RV_OK;
-    case T_OWN_CODE:
-        add_code(tx->own_code, sizeof tx->own_code, text, length);
-        return RV_OK;
+    case T_SUBFAMILY: add_code(tx->code, sizeof tx->code, text, length); return RV_OK;
+    case T_OWN_CODE: add_code(tx->own_code, sizeof tx->own_code, text, length); return RV_OK;
     case T_DEBTOR_NAME:
     case T_DEBTOR_PARTY_NAME:
         return take_text(pass, tx->name[0], CAMT_TEXT, "Dbtr/Nm", text, length, line, err);
@@ -746,19 +711,11 @@ static enum rv_code tx_field(struct pass *pass, uint8_t place, const char *text,
     case T_FREE:
     case T_CREDITOR_REF_TEXT:
     case T_DOCUMENT_NUMBER:
-    case T_MORE:
-        add_text(&tx->memo, text, length);
-        return RV_OK;
-    case T_RETURN_CODE:
-        add_code(tx->returned, sizeof tx->returned, text, length);
-        return RV_OK;
-    case T_NOTE:
-        add_text(&tx->note, text, length);
-        return RV_OK;
-    case TX:
-        return tx_close(pass, err);
-    default:
-        return RV_OK;
+    case T_MORE: add_text(&tx->memo, text, length); return RV_OK;
+    case T_RETURN_CODE: add_code(tx->returned, sizeof tx->returned, text, length); return RV_OK;
+    case T_NOTE: add_text(&tx->note, text, length); return RV_OK;
+    case TX: return tx_close(pass, err);
+    default: return RV_OK;
     }
 }
 
@@ -856,7 +813,10 @@ void erp_camt_free(struct erp_camt *camt)
     }
 }
 
-int erp_camt_statement_count(const struct erp_camt *camt) { return camt->statement_count; }
+int erp_camt_statement_count(const struct erp_camt *camt)
+{
+    return camt->statement_count;
+}
 
 const struct erp_camt_statement *erp_camt_statement(const struct erp_camt *camt, int index)
 {
@@ -864,7 +824,10 @@ const struct erp_camt_statement *erp_camt_statement(const struct erp_camt *camt,
     return &camt->statements[index];
 }
 
-const char *erp_camt_sha256(const struct erp_camt *camt) { return camt->sha256; }
+const char *erp_camt_sha256(const struct erp_camt *camt)
+{
+    return camt->sha256;
+}
 
 json_t *erp_camt_header(const struct erp_camt *camt, int index)
 {

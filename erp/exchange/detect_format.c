@@ -20,9 +20,15 @@ static const struct {
 
 enum { TAG_MAX = ERP_FORMAT_SNIFF };
 
-const char *erp_format_name(enum erp_format format) { return formats[format].word; }
+const char *erp_format_name(enum erp_format format)
+{
+    return formats[format].word;
+}
 
-const char *erp_format_remedy(enum erp_format format) { return formats[format].remedy; }
+const char *erp_format_remedy(enum erp_format format)
+{
+    return formats[format].remedy;
+}
 
 static bool begins(const char *text, size_t length, const char *mark)
 {

@@ -106,7 +106,10 @@ en_number en_round(en_number value, int decimals)
 
 /* Twelve decimals of the base and of the percentage are more than documents have; beyond 64 bits
  * of whole numbers the answer saturates, and then no stated tax equals it. */
-en_number en_percent(en_number base, en_number percent) { return en_percent_to(base, percent, 2); }
+en_number en_percent(en_number base, en_number percent)
+{
+    return en_percent_to(base, percent, 2);
+}
 
 en_number en_percent_to(en_number base, en_number percent, int decimals)
 {

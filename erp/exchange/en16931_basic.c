@@ -36,8 +36,8 @@ static void needs_node(struct en_check *check)
 
 static void type_code(struct en_check *check)
 {
-    if (EN_TEXT(check->root, check->credit_note ? UBL_CreditNoteTypeCode
-                                                : UBL_InvoiceTypeCode)[0] == '\0') {
+    if (EN_TEXT(check->root,
+                check->credit_note ? UBL_CreditNoteTypeCode : UBL_InvoiceTypeCode)[0] == '\0') {
         en_fail(check, check->root);
     }
 }
@@ -217,8 +217,7 @@ static void tax_currency(struct en_check *check)
     UBL_EACH(total, check->root, UBL_TaxTotal)
     {
         const struct erp_ubl_node *amount = erp_ubl_child(total, UBL_TaxAmount);
-        if (amount != NULL && amount->currency != NULL &&
-            strcmp(amount->currency, currency) == 0) {
+        if (amount != NULL && amount->currency != NULL && strcmp(amount->currency, currency) == 0) {
             return;
         }
     }
@@ -315,7 +314,8 @@ static void line_sum(struct en_check *check)
     en_each(check, check->root, check->rule->where, line_sum_at);
 }
 
-/* BR-CO-11 and -12: the total of allowances (or charges) is their sum; neither without the other. */
+/* BR-CO-11 and -12: the total of allowances (or charges) is their sum; neither without the other.
+ */
 static void allowance_sum_at(struct en_check *check, const struct erp_ubl_node *total)
 {
     bool charge = strcmp(check->rule->with, "charge") == 0;
@@ -375,8 +375,7 @@ static void tax_sum_at(struct en_check *check, const struct erp_ubl_node *total)
         sum += en_number_or_zero(erp_ubl_child(item, UBL_TaxAmount));
     }
     en_number stated = 0;
-    if (!en_number_of(erp_ubl_child(total, UBL_TaxAmount), &stated) ||
-        stated != en_round(sum, 2)) {
+    if (!en_number_of(erp_ubl_child(total, UBL_TaxAmount), &stated) || stated != en_round(sum, 2)) {
         en_fail_numbers(check, total, en_round(sum, 2), stated);
     }
 }
@@ -399,8 +398,7 @@ static void gross_total(struct en_check *check)
     UBL_EACH(tax_total, check->root, UBL_TaxTotal)
     {
         const struct erp_ubl_node *amount = erp_ubl_child(tax_total, UBL_TaxAmount);
-        if (amount != NULL && amount->currency != NULL &&
-            strcmp(amount->currency, currency) == 0) {
+        if (amount != NULL && amount->currency != NULL && strcmp(amount->currency, currency) == 0) {
             count++;
             tax += en_number_or_zero(amount);
         }
@@ -505,8 +503,7 @@ static void two_decimals_tax(struct en_check *check)
     UBL_EACH(total, check->root, UBL_TaxTotal)
     {
         const struct erp_ubl_node *amount = erp_ubl_child(total, UBL_TaxAmount);
-        if (amount != NULL && amount->currency != NULL &&
-            strcmp(amount->currency, currency) == 0) {
+        if (amount != NULL && amount->currency != NULL && strcmp(amount->currency, currency) == 0) {
             two_decimals_at(check, amount);
         }
     }
@@ -514,14 +511,30 @@ static void two_decimals_tax(struct en_check *check)
 
 /* ---- the table ---- */
 
-#define TEXT(id, message, ...) {id, true, needs_text, message, __VA_ARGS__, NULL}
-#define WHERE(...) {__VA_ARGS__}
-#define WHAT(...) {__VA_ARGS__}
-#define ALLOWANCE(id, fn, message, with, ...) {id, true, fn, message, {__VA_ARGS__}, {0}, with}
-#define DECIMALS(id, what, ...) {id, true, two_decimals, what " has more than two decimals",       \
-                                 {__VA_ARGS__}, {0}, NULL}
+#define TEXT(id, message, ...)                                                                     \
+    {                                                                                              \
+        id, true, needs_text, message, __VA_ARGS__, NULL                                           \
+    }
+#define WHERE(...)                                                                                 \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define WHAT(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define ALLOWANCE(id, fn, message, with, ...)                                                      \
+    {                                                                                              \
+        id, true, fn, message, {__VA_ARGS__}, {0}, with                                            \
+    }
+#define DECIMALS(id, what, ...)                                                                    \
+    {                                                                                              \
+        id, true, two_decimals, what " has more than two decimals", {__VA_ARGS__}, {0}, NULL       \
+    }
 #define DECIMALS_IN(id, what, with, child, ...)                                                    \
-    {id, true, two_decimals, what " has more than two decimals", {__VA_ARGS__}, {child}, with}
+    {                                                                                              \
+        id, true, two_decimals, what " has more than two decimals", {__VA_ARGS__}, {child}, with   \
+    }
 
 const struct en_rule en_basic_rules[] = {
     TEXT("BR-01", "the document does not say which specification it follows (CustomizationID)",
@@ -534,13 +547,23 @@ const struct en_rule en_basic_rules[] = {
          WHAT(UBL_AccountingSupplierParty, UBL_Party, UBL_PartyLegalEntity, UBL_RegistrationName)),
     TEXT("BR-07", "the buyer has no name", WHERE(UBL_NONE),
          WHAT(UBL_AccountingCustomerParty, UBL_Party, UBL_PartyLegalEntity, UBL_RegistrationName)),
-    {"BR-08", true, needs_node, "the seller has no postal address", {0},
-     {UBL_AccountingSupplierParty, UBL_Party, UBL_PostalAddress}, NULL},
+    {"BR-08",
+     true,
+     needs_node,
+     "the seller has no postal address",
+     {0},
+     {UBL_AccountingSupplierParty, UBL_Party, UBL_PostalAddress},
+     NULL},
     TEXT("BR-09", "the seller's address has no country",
          WHERE(UBL_AccountingSupplierParty, UBL_Party, UBL_PostalAddress),
          WHAT(UBL_Country, UBL_IdentificationCode)),
-    {"BR-10", true, needs_node, "the buyer has no postal address", {0},
-     {UBL_AccountingCustomerParty, UBL_Party, UBL_PostalAddress}, NULL},
+    {"BR-10",
+     true,
+     needs_node,
+     "the buyer has no postal address",
+     {0},
+     {UBL_AccountingCustomerParty, UBL_Party, UBL_PostalAddress},
+     NULL},
     TEXT("BR-11", "the buyer's address has no country",
          WHERE(UBL_AccountingCustomerParty, UBL_Party, UBL_PostalAddress),
          WHAT(UBL_Country, UBL_IdentificationCode)),
@@ -556,8 +579,13 @@ const struct en_rule en_basic_rules[] = {
     {"BR-17", true, payee, "the payee has no name, or is the seller", {UBL_PayeeParty}, {0}, NULL},
     TEXT("BR-18", "the tax representative has no name", WHERE(UBL_TaxRepresentativeParty),
          WHAT(UBL_PartyName, UBL_Name)),
-    {"BR-19", true, needs_node, "the tax representative has no postal address",
-     {UBL_TaxRepresentativeParty}, {UBL_PostalAddress}, NULL},
+    {"BR-19",
+     true,
+     needs_node,
+     "the tax representative has no postal address",
+     {UBL_TaxRepresentativeParty},
+     {UBL_PostalAddress},
+     NULL},
     TEXT("BR-20", "the tax representative's address has no country",
          WHERE(UBL_TaxRepresentativeParty, UBL_PostalAddress),
          WHAT(UBL_Country, UBL_IdentificationCode)),
@@ -568,14 +596,34 @@ const struct en_rule en_basic_rules[] = {
          WHAT(UBL_LineExtensionAmount)),
     TEXT("BR-25", "a line's item has no name", WHERE(UBL_InvoiceLine), WHAT(UBL_Item, UBL_Name)),
     TEXT("BR-26", "a line has no price", WHERE(UBL_InvoiceLine), WHAT(UBL_Price, UBL_PriceAmount)),
-    {"BR-27", true, not_negative, "a line's price is negative or missing", {UBL_InvoiceLine},
-     {UBL_Price, UBL_PriceAmount}, NULL},
-    {"BR-28", true, not_negative, "a line's gross price is negative", {UBL_InvoiceLine},
-     {UBL_Price, UBL_AllowanceCharge, UBL_BaseAmount}, "optional"},
-    {"BR-29", true, period_order, "the invoicing period ends before it begins",
-     {UBL_InvoicePeriod}, {0}, NULL},
-    {"BR-30", true, period_order, "a line's period ends before it begins",
-     {UBL_InvoiceLine, UBL_InvoicePeriod}, {0}, NULL},
+    {"BR-27",
+     true,
+     not_negative,
+     "a line's price is negative or missing",
+     {UBL_InvoiceLine},
+     {UBL_Price, UBL_PriceAmount},
+     NULL},
+    {"BR-28",
+     true,
+     not_negative,
+     "a line's gross price is negative",
+     {UBL_InvoiceLine},
+     {UBL_Price, UBL_AllowanceCharge, UBL_BaseAmount},
+     "optional"},
+    {"BR-29",
+     true,
+     period_order,
+     "the invoicing period ends before it begins",
+     {UBL_InvoicePeriod},
+     {0},
+     NULL},
+    {"BR-30",
+     true,
+     period_order,
+     "a line's period ends before it begins",
+     {UBL_InvoiceLine, UBL_InvoicePeriod},
+     {0},
+     NULL},
     ALLOWANCE("BR-31", allowance_amount, "a document allowance has no amount", "allowance",
               UBL_AllowanceCharge),
     ALLOWANCE("BR-32", allowance_category, "a document allowance has no tax category", "allowance",
@@ -600,68 +648,182 @@ const struct en_rule en_basic_rules[] = {
          WHAT(UBL_TaxableAmount)),
     TEXT("BR-46", "a tax breakdown has no amount", WHERE(UBL_TaxTotal, UBL_TaxSubtotal),
          WHAT(UBL_TaxAmount)),
-    {"BR-47", true, needs_category_code, "a tax breakdown has no category",
-     {UBL_TaxTotal, UBL_TaxSubtotal}, {UBL_TaxCategory}, NULL},
-    {"BR-48", true, needs_rate, "a tax breakdown has no rate", {UBL_TaxTotal, UBL_TaxSubtotal},
-     {0}, NULL},
+    {"BR-47",
+     true,
+     needs_category_code,
+     "a tax breakdown has no category",
+     {UBL_TaxTotal, UBL_TaxSubtotal},
+     {UBL_TaxCategory},
+     NULL},
+    {"BR-48",
+     true,
+     needs_rate,
+     "a tax breakdown has no rate",
+     {UBL_TaxTotal, UBL_TaxSubtotal},
+     {0},
+     NULL},
     TEXT("BR-49", "payment instructions have no means code", WHERE(UBL_PaymentMeans),
          WHAT(UBL_PaymentMeansCode)),
-    {"BR-50", true, transfer_account, "an account to pay to has no identifier", {UBL_PaymentMeans},
-     {0}, "optional"},
-    {"BR-51", false, card_digits, "more of a card number is shown than its first six and last four "
-     "digits", {UBL_PaymentMeans, UBL_CardAccount, UBL_PrimaryAccountNumberID}, {0}, NULL},
+    {"BR-50",
+     true,
+     transfer_account,
+     "an account to pay to has no identifier",
+     {UBL_PaymentMeans},
+     {0},
+     "optional"},
+    {"BR-51",
+     false,
+     card_digits,
+     "more of a card number is shown than its first six and last four "
+     "digits",
+     {UBL_PaymentMeans, UBL_CardAccount, UBL_PrimaryAccountNumberID},
+     {0},
+     NULL},
     TEXT("BR-52", "a supporting document has no reference", WHERE(UBL_AdditionalDocumentReference),
          WHAT(UBL_ID)),
-    {"BR-53", true, tax_currency, "a tax currency is named but no tax total is given in it", {0},
-     {0}, NULL},
-    {"BR-54", true, property, "an item attribute lacks its name or its value",
-     {UBL_InvoiceLine, UBL_Item, UBL_AdditionalItemProperty}, {0}, NULL},
+    {"BR-53",
+     true,
+     tax_currency,
+     "a tax currency is named but no tax total is given in it",
+     {0},
+     {0},
+     NULL},
+    {"BR-54",
+     true,
+     property,
+     "an item attribute lacks its name or its value",
+     {UBL_InvoiceLine, UBL_Item, UBL_AdditionalItemProperty},
+     {0},
+     NULL},
     TEXT("BR-55", "a preceding invoice has no number", WHERE(UBL_BillingReference),
          WHAT(UBL_InvoiceDocumentReference, UBL_ID)),
-    {"BR-56", true, needs_vat_number, "the tax representative has no VAT number",
-     {UBL_TaxRepresentativeParty}, {0}, NULL},
+    {"BR-56",
+     true,
+     needs_vat_number,
+     "the tax representative has no VAT number",
+     {UBL_TaxRepresentativeParty},
+     {0},
+     NULL},
     TEXT("BR-57", "the delivery address has no country",
          WHERE(UBL_Delivery, UBL_DeliveryLocation, UBL_Address),
          WHAT(UBL_Country, UBL_IdentificationCode)),
-    {"BR-61", true, transfer_account, "payment is by transfer but no account is given",
-     {UBL_PaymentMeans}, {0}, "account"},
-    {"BR-62", true, needs_scheme, "the seller's electronic address has no scheme",
-     {UBL_AccountingSupplierParty, UBL_Party, UBL_EndpointID}, {0}, "scheme"},
-    {"BR-63", true, needs_scheme, "the buyer's electronic address has no scheme",
-     {UBL_AccountingCustomerParty, UBL_Party, UBL_EndpointID}, {0}, "scheme"},
-    {"BR-64", true, needs_scheme, "an item's standard identifier has no scheme",
-     {UBL_InvoiceLine, UBL_Item, UBL_StandardItemIdentification, UBL_ID}, {0}, "scheme"},
-    {"BR-65", true, needs_scheme, "an item's classification has no scheme",
-     {UBL_InvoiceLine, UBL_Item, UBL_CommodityClassification, UBL_ItemClassificationCode}, {0},
+    {"BR-61",
+     true,
+     transfer_account,
+     "payment is by transfer but no account is given",
+     {UBL_PaymentMeans},
+     {0},
+     "account"},
+    {"BR-62",
+     true,
+     needs_scheme,
+     "the seller's electronic address has no scheme",
+     {UBL_AccountingSupplierParty, UBL_Party, UBL_EndpointID},
+     {0},
+     "scheme"},
+    {"BR-63",
+     true,
+     needs_scheme,
+     "the buyer's electronic address has no scheme",
+     {UBL_AccountingCustomerParty, UBL_Party, UBL_EndpointID},
+     {0},
+     "scheme"},
+    {"BR-64",
+     true,
+     needs_scheme,
+     "an item's standard identifier has no scheme",
+     {UBL_InvoiceLine, UBL_Item, UBL_StandardItemIdentification, UBL_ID},
+     {0},
+     "scheme"},
+    {"BR-65",
+     true,
+     needs_scheme,
+     "an item's classification has no scheme",
+     {UBL_InvoiceLine, UBL_Item, UBL_CommodityClassification, UBL_ItemClassificationCode},
+     {0},
      "list"},
 
-    {"BR-CO-03", true, tax_point, "both a tax point date and a tax point code are given", {0}, {0},
+    {"BR-CO-03",
+     true,
+     tax_point,
+     "both a tax point date and a tax point code are given",
+     {0},
+     {0},
      NULL},
-    {"BR-CO-04", true, needs_category_code, "a line has no tax category", {UBL_InvoiceLine},
-     {UBL_Item, UBL_ClassifiedTaxCategory}, NULL},
-    {"BR-CO-10", true, line_sum, "the sum of line amounts is not what the lines sum to",
-     {UBL_LegalMonetaryTotal}, {0}, NULL},
+    {"BR-CO-04",
+     true,
+     needs_category_code,
+     "a line has no tax category",
+     {UBL_InvoiceLine},
+     {UBL_Item, UBL_ClassifiedTaxCategory},
+     NULL},
+    {"BR-CO-10",
+     true,
+     line_sum,
+     "the sum of line amounts is not what the lines sum to",
+     {UBL_LegalMonetaryTotal},
+     {0},
+     NULL},
     ALLOWANCE("BR-CO-11", allowance_sum, "the total of allowances is not what they sum to",
               "allowance", UBL_LegalMonetaryTotal),
     ALLOWANCE("BR-CO-12", allowance_sum, "the total of charges is not what they sum to", "charge",
               UBL_LegalMonetaryTotal),
-    {"BR-CO-13", true, net_total,
-     "the total without tax is not lines less allowances plus charges", {UBL_LegalMonetaryTotal},
-     {0}, NULL},
-    {"BR-CO-14", true, tax_sum, "the tax total is not what the tax breakdown sums to",
-     {UBL_TaxTotal}, {0}, NULL},
-    {"BR-CO-15", true, gross_total, "the total with tax is not the total without tax plus tax",
-     {0}, {0}, NULL},
-    {"BR-CO-16", true, payable, "the amount due is not total less prepaid plus rounding",
-     {UBL_LegalMonetaryTotal}, {0}, NULL},
-    {"BR-CO-17", true, tax_amount, "a tax amount is not base times rate",
-     {UBL_TaxTotal, UBL_TaxSubtotal}, {0}, NULL},
-    {"BR-CO-18", true, needs_node, "the invoice has no tax breakdown", {0},
-     {UBL_TaxTotal, UBL_TaxSubtotal}, NULL},
-    {"BR-CO-19", true, period_filled, "the invoicing period has neither begin nor end",
-     {UBL_InvoicePeriod}, {0}, "code"},
-    {"BR-CO-20", true, period_filled, "a line's period has neither begin nor end",
-     {UBL_InvoiceLine, UBL_InvoicePeriod}, {0}, NULL},
+    {"BR-CO-13",
+     true,
+     net_total,
+     "the total without tax is not lines less allowances plus charges",
+     {UBL_LegalMonetaryTotal},
+     {0},
+     NULL},
+    {"BR-CO-14",
+     true,
+     tax_sum,
+     "the tax total is not what the tax breakdown sums to",
+     {UBL_TaxTotal},
+     {0},
+     NULL},
+    {"BR-CO-15",
+     true,
+     gross_total,
+     "the total with tax is not the total without tax plus tax",
+     {0},
+     {0},
+     NULL},
+    {"BR-CO-16",
+     true,
+     payable,
+     "the amount due is not total less prepaid plus rounding",
+     {UBL_LegalMonetaryTotal},
+     {0},
+     NULL},
+    {"BR-CO-17",
+     true,
+     tax_amount,
+     "a tax amount is not base times rate",
+     {UBL_TaxTotal, UBL_TaxSubtotal},
+     {0},
+     NULL},
+    {"BR-CO-18",
+     true,
+     needs_node,
+     "the invoice has no tax breakdown",
+     {0},
+     {UBL_TaxTotal, UBL_TaxSubtotal},
+     NULL},
+    {"BR-CO-19",
+     true,
+     period_filled,
+     "the invoicing period has neither begin nor end",
+     {UBL_InvoicePeriod},
+     {0},
+     "code"},
+    {"BR-CO-20",
+     true,
+     period_filled,
+     "a line's period has neither begin nor end",
+     {UBL_InvoiceLine, UBL_InvoicePeriod},
+     {0},
+     NULL},
     ALLOWANCE("BR-CO-21", allowance_reason, "a document allowance has neither reason nor code",
               "allowance", UBL_AllowanceCharge),
     ALLOWANCE("BR-CO-22", allowance_reason, "a document charge has neither reason nor code",
@@ -670,8 +832,13 @@ const struct en_rule en_basic_rules[] = {
               "allowance", UBL_InvoiceLine, UBL_AllowanceCharge),
     ALLOWANCE("BR-CO-24", allowance_reason, "a line charge has neither reason nor code", "charge",
               UBL_InvoiceLine, UBL_AllowanceCharge),
-    {"BR-CO-25", true, due_date, "something is due but neither due date nor terms are given",
-     {UBL_LegalMonetaryTotal}, {0}, NULL},
+    {"BR-CO-25",
+     true,
+     due_date,
+     "something is due but neither due date nor terms are given",
+     {UBL_LegalMonetaryTotal},
+     {0},
+     NULL},
 
     DECIMALS_IN("BR-DEC-01", "a document allowance", "allowance", UBL_Amount, UBL_AllowanceCharge),
     DECIMALS_IN("BR-DEC-02", "the base of a document allowance", "allowance", UBL_BaseAmount,
@@ -685,11 +852,21 @@ const struct en_rule en_basic_rules[] = {
              UBL_AllowanceTotalAmount),
     DECIMALS("BR-DEC-11", "the total of charges", UBL_LegalMonetaryTotal, UBL_ChargeTotalAmount),
     DECIMALS("BR-DEC-12", "the total without tax", UBL_LegalMonetaryTotal, UBL_TaxExclusiveAmount),
-    {"BR-DEC-13", true, two_decimals_tax, "the tax total has more than two decimals", {0}, {0},
+    {"BR-DEC-13",
+     true,
+     two_decimals_tax,
+     "the tax total has more than two decimals",
+     {0},
+     {0},
      "document"},
     DECIMALS("BR-DEC-14", "the total with tax", UBL_LegalMonetaryTotal, UBL_TaxInclusiveAmount),
-    {"BR-DEC-15", true, two_decimals_tax,
-     "the tax total in accounting currency has more than two decimals", {0}, {0}, "accounting"},
+    {"BR-DEC-15",
+     true,
+     two_decimals_tax,
+     "the tax total in accounting currency has more than two decimals",
+     {0},
+     {0},
+     "accounting"},
     DECIMALS("BR-DEC-16", "the prepaid amount", UBL_LegalMonetaryTotal, UBL_PrepaidAmount),
     DECIMALS("BR-DEC-17", "the rounding amount", UBL_LegalMonetaryTotal, UBL_PayableRoundingAmount),
     DECIMALS("BR-DEC-18", "the amount due", UBL_LegalMonetaryTotal, UBL_PayableAmount),
@@ -702,7 +879,7 @@ const struct en_rule en_basic_rules[] = {
                 UBL_InvoiceLine, UBL_AllowanceCharge),
     DECIMALS_IN("BR-DEC-27", "a line charge", "charge", UBL_Amount, UBL_InvoiceLine,
                 UBL_AllowanceCharge),
-    DECIMALS_IN("BR-DEC-28", "the base of a line charge", "charge", UBL_BaseAmount,
-                UBL_InvoiceLine, UBL_AllowanceCharge),
+    DECIMALS_IN("BR-DEC-28", "the base of a line charge", "charge", UBL_BaseAmount, UBL_InvoiceLine,
+                UBL_AllowanceCharge),
 };
 const int en_basic_count = (int)RV_COUNT(en_basic_rules);

@@ -209,8 +209,8 @@ static void payment_means(struct en_check *check, const struct erp_ubl_node *nod
 {
     struct erp_number value;
     const char *text = node->text;
-    bool number = erp_number_parse(text, strlen(text), "", &value, NULL) == RV_OK && value.scale == 0 &&
-                  text[0] != '0';
+    bool number = erp_number_parse(text, strlen(text), "", &value, NULL) == RV_OK &&
+                  value.scale == 0 && text[0] != '0';
     int64_t n = number ? value.digits : 0;
     bool known = (n >= 1 && n <= 70) || (n >= 74 && n <= 78) || (n >= 91 && n <= 98) ||
                  strcmp(text, "ZZZ") == 0;
@@ -226,8 +226,7 @@ static void means_code(struct en_check *check)
 
 static void reason_code_at(struct en_check *check, const struct erp_ubl_node *node)
 {
-    static const char allowance[] =
-        "41 42 60 62 63 64 65 66 67 68 70 71 88 95 100 102 103 104 105";
+    static const char allowance[] = "41 42 60 62 63 64 65 66 67 68 70 71 88 95 100 102 103 104 105";
     const struct erp_ubl_node *code = erp_ubl_child(node, UBL_AllowanceChargeReasonCode);
     if (en_meant(check, node) && code != NULL && !en_in_list(allowance, code->text)) {
         en_fail(check, code);
@@ -264,8 +263,9 @@ static void icd_at(struct en_check *check, const struct erp_ubl_node *node)
     }
     struct erp_number value;
     bool known = strlen(scheme) == 4 && strspn(scheme, "0123456789") == 4 &&
-                 erp_number_parse(scheme, 4, "", &value, NULL) == RV_OK && value.digits >= ICD_FIRST &&
-                 value.digits <= ICD_LAST && value.digits != 181 && value.digits != 182;
+                 erp_number_parse(scheme, 4, "", &value, NULL) == RV_OK &&
+                 value.digits >= ICD_FIRST && value.digits <= ICD_LAST && value.digits != 181 &&
+                 value.digits != 182;
     if (!known) {
         en_fail(check, node);
     }
@@ -305,53 +305,138 @@ static void icd_here(struct en_check *check)
 static const char tax_categories[] = "AE B E G K L M O S Z";
 
 const struct en_rule en_code_rules[] = {
-    {"BR-CO-09", true, vat_prefix, "a VAT number does not begin with a country code", {0}, {0},
+    {"BR-CO-09",
+     true,
+     vat_prefix,
+     "a VAT number does not begin with a country code",
+     {0},
+     {0},
      NULL},
-    {"BR-CO-26", true, seller_known,
+    {"BR-CO-26",
+     true,
+     seller_known,
      "the seller has no identifier, registration or VAT number to be known by",
-     {UBL_AccountingSupplierParty, UBL_Party}, {0}, NULL},
-    {"BR-CL-01", true, document_type, "the document type is not one of an invoice or credit note",
-     {0}, {0}, NULL},
-    {"BR-CL-03", true, currency_ids, "an amount is in an unknown currency", {0}, {0}, NULL},
-    {"BR-CL-04", true, currency_code, "the invoice currency is unknown",
-     {UBL_DocumentCurrencyCode}, {0}, NULL},
-    {"BR-CL-05", true, currency_code, "the tax currency is unknown", {UBL_TaxCurrencyCode}, {0},
+     {UBL_AccountingSupplierParty, UBL_Party},
+     {0},
      NULL},
-    {"BR-CL-06", true, listed, "the tax point code is none of 3, 35, 432",
-     {UBL_InvoicePeriod, UBL_DescriptionCode}, {0}, "3 35 432"},
-    {"BR-CL-10", true, icd_party, "a party identifier's scheme is not in ISO 6523", {0}, {0},
+    {"BR-CL-01",
+     true,
+     document_type,
+     "the document type is not one of an invoice or credit note",
+     {0},
+     {0},
+     NULL},
+    {"BR-CL-03", true, currency_ids, "an amount is in an unknown currency", {0}, {0}, NULL},
+    {"BR-CL-04",
+     true,
+     currency_code,
+     "the invoice currency is unknown",
+     {UBL_DocumentCurrencyCode},
+     {0},
+     NULL},
+    {"BR-CL-05",
+     true,
+     currency_code,
+     "the tax currency is unknown",
+     {UBL_TaxCurrencyCode},
+     {0},
+     NULL},
+    {"BR-CL-06",
+     true,
+     listed,
+     "the tax point code is none of 3, 35, 432",
+     {UBL_InvoicePeriod, UBL_DescriptionCode},
+     {0},
+     "3 35 432"},
+    {"BR-CL-10",
+     true,
+     icd_party,
+     "a party identifier's scheme is not in ISO 6523",
+     {0},
+     {0},
      "sepa"},
     {"BR-CL-11", true, icd_legal, "a registration's scheme is not in ISO 6523", {0}, {0}, NULL},
     {"BR-CL-14", true, country, "a country code is unknown", {0}, {0}, NULL},
-    {"BR-CL-16", true, means_code, "the payment means code is unknown",
-     {UBL_PaymentMeans, UBL_PaymentMeansCode}, {0}, NULL},
-    {"BR-CL-18", true, listed, "a line's tax category is unknown",
-     {UBL_InvoiceLine, UBL_Item, UBL_ClassifiedTaxCategory, UBL_ID}, {0}, tax_categories},
-    {"BR-CL-19", true, reason_code, "the reason code of an allowance is unknown",
-     {UBL_AllowanceCharge}, {0}, "allowance"},
-    {"BR-CL-21", true, icd_here, "the scheme of an item's standard identifier is not in ISO 6523",
-     {UBL_InvoiceLine, UBL_Item, UBL_StandardItemIdentification, UBL_ID}, {0}, NULL},
-    {"BR-CL-24", true, mime_code, "an attachment's type is not accepted",
-     {UBL_AdditionalDocumentReference, UBL_Attachment, UBL_EmbeddedDocumentBinaryObject}, {0},
+    {"BR-CL-16",
+     true,
+     means_code,
+     "the payment means code is unknown",
+     {UBL_PaymentMeans, UBL_PaymentMeansCode},
+     {0},
+     NULL},
+    {"BR-CL-18",
+     true,
+     listed,
+     "a line's tax category is unknown",
+     {UBL_InvoiceLine, UBL_Item, UBL_ClassifiedTaxCategory, UBL_ID},
+     {0},
+     tax_categories},
+    {"BR-CL-19",
+     true,
+     reason_code,
+     "the reason code of an allowance is unknown",
+     {UBL_AllowanceCharge},
+     {0},
+     "allowance"},
+    {"BR-CL-21",
+     true,
+     icd_here,
+     "the scheme of an item's standard identifier is not in ISO 6523",
+     {UBL_InvoiceLine, UBL_Item, UBL_StandardItemIdentification, UBL_ID},
+     {0},
+     NULL},
+    {"BR-CL-24",
+     true,
+     mime_code,
+     "an attachment's type is not accepted",
+     {UBL_AdditionalDocumentReference, UBL_Attachment, UBL_EmbeddedDocumentBinaryObject},
+     {0},
      "application/pdf image/png image/jpeg text/csv "
      "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet "
      "application/vnd.oasis.opendocument.spreadsheet application/xml text/xml"},
-    {"BR-CL-26", true, icd_here, "the scheme of a delivery location is not in ISO 6523",
-     {UBL_Delivery, UBL_DeliveryLocation, UBL_ID}, {0}, NULL},
+    {"BR-CL-26",
+     true,
+     icd_here,
+     "the scheme of a delivery location is not in ISO 6523",
+     {UBL_Delivery, UBL_DeliveryLocation, UBL_ID},
+     {0},
+     NULL},
 
-    {"UBL-DT-06", true, attachment, "an attachment has no type",
-     {UBL_AdditionalDocumentReference, UBL_Attachment, UBL_EmbeddedDocumentBinaryObject}, {0},
+    {"UBL-DT-06",
+     true,
+     attachment,
+     "an attachment has no type",
+     {UBL_AdditionalDocumentReference, UBL_Attachment, UBL_EmbeddedDocumentBinaryObject},
+     {0},
      "mime"},
-    {"UBL-DT-07", true, attachment, "an attachment has no file name",
-     {UBL_AdditionalDocumentReference, UBL_Attachment, UBL_EmbeddedDocumentBinaryObject}, {0},
+    {"UBL-DT-07",
+     true,
+     attachment,
+     "an attachment has no file name",
+     {UBL_AdditionalDocumentReference, UBL_Attachment, UBL_EmbeddedDocumentBinaryObject},
+     {0},
      "filename"},
-    {"UBL-SR-18", true, registrations, "the buyer has more than one VAT number",
-     {UBL_AccountingCustomerParty, UBL_Party}, {0}, "vat"},
-    {"UBL-SR-42", true, registrations, "the seller has more than two tax registrations",
-     {UBL_AccountingSupplierParty, UBL_Party}, {0}, "all"},
-    {"UBL-SR-43", true, reference_type,
+    {"UBL-SR-18",
+     true,
+     registrations,
+     "the buyer has more than one VAT number",
+     {UBL_AccountingCustomerParty, UBL_Party},
+     {0},
+     "vat"},
+    {"UBL-SR-42",
+     true,
+     registrations,
+     "the seller has more than two tax registrations",
+     {UBL_AccountingSupplierParty, UBL_Party},
+     {0},
+     "all"},
+    {"UBL-SR-43",
+     true,
+     reference_type,
      "a document reference has a scheme or type but is no invoiced object",
-     {UBL_AdditionalDocumentReference}, {0}, NULL},
+     {UBL_AdditionalDocumentReference},
+     {0},
+     NULL},
     {"UBL-SR-47", true, one_means, "payment means differ from each other", {0}, {0}, NULL},
 };
 const int en_code_count = (int)RV_COUNT(en_code_rules);

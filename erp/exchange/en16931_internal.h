@@ -8,8 +8,8 @@
 #ifndef REEVE_ERP_EXCHANGE_EN16931_INTERNAL_H
 #define REEVE_ERP_EXCHANGE_EN16931_INTERNAL_H
 
-#include "erp/exchange/number.h"
 #include "erp/exchange/en16931.h"
+#include "erp/exchange/number.h"
 
 enum { EN_PATH = 5, EN_SCALE = 10 };
 
@@ -44,7 +44,7 @@ void en_fail_numbers(struct en_check *check, const struct erp_ubl_node *node, en
 /* Lines of invoices and credit notes answer to the invoice's names. */
 bool en_same(enum erp_ubl_name have, enum erp_ubl_name want);
 const struct erp_ubl_node *en_at(const struct erp_ubl_node *node, const enum erp_ubl_name *path);
-#define EN_AT(node, ...) en_at((node), (const enum erp_ubl_name[]){__VA_ARGS__, UBL_NONE})
+#define EN_AT(node, ...)   en_at((node), (const enum erp_ubl_name[]){__VA_ARGS__, UBL_NONE})
 #define EN_TEXT(node, ...) erp_ubl_text(EN_AT(node, __VA_ARGS__))
 /* Calls for every node at the end of `path` below `node` (UBL_NONE at once: for `node`). */
 void en_each(struct en_check *check, const struct erp_ubl_node *node, const enum erp_ubl_name *path,

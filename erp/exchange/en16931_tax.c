@@ -13,7 +13,10 @@
 
 /* ---- helpers ---- */
 
-static const char *wanted(const struct en_check *check) { return check->rule->with; }
+static const char *wanted(const struct en_check *check)
+{
+    return check->rule->with;
+}
 
 static bool is(const struct erp_ubl_node *category, const char *code)
 {
@@ -21,7 +24,10 @@ static bool is(const struct erp_ubl_node *category, const char *code)
 }
 
 /* S, L and M are rated: their breakdowns are one for each rate. */
-static bool rated(const char *code) { return en_in_list("S L M", code); }
+static bool rated(const char *code)
+{
+    return en_in_list("S L M", code);
+}
 
 /* The first category of a line, or the category of an allowance or a breakdown. */
 static const struct erp_ubl_node *category_of(const struct erp_ubl_node *node)
@@ -42,7 +48,10 @@ static int lines_of(const struct erp_ubl_node *root, const char *code)
 static int allowances_of(const struct erp_ubl_node *root, const char *code)
 {
     int count = 0;
-    UBL_EACH(node, root, UBL_AllowanceCharge) { count += is(category_of(node), code); }
+    UBL_EACH(node, root, UBL_AllowanceCharge)
+    {
+        count += is(category_of(node), code);
+    }
     return count;
 }
 
@@ -51,7 +60,10 @@ static int breakdowns_of(const struct erp_ubl_node *root, const char *code)
     int count = 0;
     UBL_EACH(total, root, UBL_TaxTotal)
     {
-        UBL_EACH(item, total, UBL_TaxSubtotal) { count += is(category_of(item), code); }
+        UBL_EACH(item, total, UBL_TaxSubtotal)
+        {
+            count += is(category_of(item), code);
+        }
     }
     return count;
 }
@@ -139,9 +151,15 @@ static void allowance_parties_if(struct en_check *check, bool charge)
     }
 }
 
-static void allowance_parties(struct en_check *check) { allowance_parties_if(check, false); }
+static void allowance_parties(struct en_check *check)
+{
+    allowance_parties_if(check, false);
+}
 
-static void charge_parties(struct en_check *check) { allowance_parties_if(check, true); }
+static void charge_parties(struct en_check *check)
+{
+    allowance_parties_if(check, true);
+}
 
 /* ---- 05, 06, 07: which rate a category may have ---- */
 
@@ -179,9 +197,15 @@ static void allowance_rate_if(struct en_check *check, bool charge)
     }
 }
 
-static void allowance_rate(struct en_check *check) { allowance_rate_if(check, false); }
+static void allowance_rate(struct en_check *check)
+{
+    allowance_rate_if(check, false);
+}
 
-static void charge_rate(struct en_check *check) { allowance_rate_if(check, true); }
+static void charge_rate(struct en_check *check)
+{
+    allowance_rate_if(check, true);
+}
 
 /* ---- 08: the base of a breakdown is what lines, charges and allowances sum to ---- */
 
@@ -219,7 +243,10 @@ static void base_fits(struct en_check *check, const struct erp_ubl_node *item)
     }
 }
 
-static void base(struct en_check *check) { each_breakdown(check, base_fits); }
+static void base(struct en_check *check)
+{
+    each_breakdown(check, base_fits);
+}
 
 /* ---- 09: the tax of a breakdown ---- */
 
@@ -239,7 +266,10 @@ static void amount_fits(struct en_check *check, const struct erp_ubl_node *item)
     }
 }
 
-static void amount(struct en_check *check) { each_breakdown(check, amount_fits); }
+static void amount(struct en_check *check)
+{
+    each_breakdown(check, amount_fits);
+}
 
 /* ---- 10: who must give a reason for taking no tax ---- */
 
@@ -253,7 +283,10 @@ static void reason_fits(struct en_check *check, const struct erp_ubl_node *item)
     }
 }
 
-static void reason(struct en_check *check) { each_breakdown(check, reason_fits); }
+static void reason(struct en_check *check)
+{
+    each_breakdown(check, reason_fits);
+}
 
 /* ---- rules of single categories ---- */
 
@@ -318,9 +351,15 @@ static void only_allowances_if(struct en_check *check, bool charge)
     }
 }
 
-static void only_allowances(struct en_check *check) { only_allowances_if(check, false); }
+static void only_allowances(struct en_check *check)
+{
+    only_allowances_if(check, false);
+}
 
-static void only_charges(struct en_check *check) { only_allowances_if(check, true); }
+static void only_charges(struct en_check *check)
+{
+    only_allowances_if(check, true);
+}
 
 static void category_listed(struct en_check *check, const struct erp_ubl_node *node)
 {

@@ -24,8 +24,8 @@ enum { ERP_UBL_DECIMALS_MAX = 6 }; /* numeric(20,6) in the books */
 
 struct erp_ubl_result {
     enum erp_ubl_type type;
-    json_t *document;      /* new reference; NULL when there is nothing to import */
-    const char *skipped;   /* why there is nothing to import, else NULL; static text */
+    json_t *document;    /* new reference; NULL when there is nothing to import */
+    const char *skipped; /* why there is nothing to import, else NULL; static text */
     char sha256[RV_HASH_HEX];
 };
 

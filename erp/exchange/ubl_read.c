@@ -172,18 +172,14 @@ static enum rv_code put_one(struct ubl_reading *reading, const struct erp_ubl_no
                             const struct ubl_field *field, json_t *out, struct rv_error *err)
 {
     switch (field->kind) {
-    case UBL_TEXT:
-        json_object_set_new(out, field->key, json_string(node->text));
-        return RV_OK;
+    case UBL_TEXT: json_object_set_new(out, field->key, json_string(node->text)); return RV_OK;
     case UBL_UNIT:
         if (node->unit != NULL && node->unit[0] != '\0') {
             json_object_set_new(out, field->key, json_string(node->unit));
         }
         return RV_OK;
-    case UBL_DATE:
-        return put_date(reading, node, field->key, out, err);
-    case UBL_DECIMAL:
-        return put_decimal(reading, node, field->key, out, err);
+    case UBL_DATE: return put_date(reading, node, field->key, out, err);
+    case UBL_DECIMAL: return put_decimal(reading, node, field->key, out, err);
     case UBL_AMOUNT: {
         bool given = false;
         int64_t minor = 0;

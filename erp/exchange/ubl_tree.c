@@ -15,13 +15,12 @@ struct name_row {
     char kind;
 };
 
-static const struct name_row names[] = {
-    {"", 0},
-    {"", 0},
-#define B 'B'
-#define A 'A'
+static const struct name_row names[] = {{"", 0},
+                                        {"", 0},
+#define B             'B'
+#define A             'A'
 #define X(kind, name) {#name, kind},
-    ERP_UBL_NAMES(X)
+                                        ERP_UBL_NAMES(X)
 #undef X
 #undef B
 #undef A

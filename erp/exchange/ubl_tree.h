@@ -16,14 +16,15 @@
 #include "runtime/base/arena.h"
 
 enum {
-    ERP_UBL_ELEMENTS_MAX = 1500000,   /* 64 MiB of ordinary UBL hold about a million */
-    ERP_UBL_MEMORY_MAX = 192 << 20,   /* what the tree of one document may use */
-    ERP_UBL_ARENA_BYTES = 224 << 20,  /* the arena's own limit: above what is refused */
-    ERP_UBL_LINES_MAX = 50000,        /* lines of one document: it becomes one command */
-    ERP_UBL_BREAKDOWNS_MAX = 100,     /* category and rate pairs; each is summed over all lines */
-    ERP_UBL_LINE_FINDINGS_MAX = 200,  /* findings about single lines; rules count their places */
+    ERP_UBL_ELEMENTS_MAX = 1500000,  /* 64 MiB of ordinary UBL hold about a million */
+    ERP_UBL_MEMORY_MAX = 192 << 20,  /* what the tree of one document may use */
+    ERP_UBL_ARENA_BYTES = 224 << 20, /* the arena's own limit: above what is refused */
+    ERP_UBL_LINES_MAX = 50000,       /* lines of one document: it becomes one command */
+    ERP_UBL_BREAKDOWNS_MAX = 100,    /* category and rate pairs; each is summed over all lines */
+    ERP_UBL_LINE_FINDINGS_MAX = 200, /* findings about single lines; rules count their places */
 };
 
+/* clang-format off */
 /* B: CommonBasicComponents-2, A: CommonAggregateComponents-2 */
 #define ERP_UBL_NAMES(X)                                                                           \
     X(B, AccountingCost) X(A, AccountingCustomerParty) X(A, AccountingSupplierParty)               \
@@ -63,6 +64,7 @@ enum {
     X(A, TaxRepresentativeParty) X(A, TaxScheme) X(A, TaxSubtotal) X(A, TaxTotal)                  \
     X(B, TaxTypeCode) X(B, TotalCreditAmount) X(B, TotalDebitAmount) X(B, TotalPaymentAmount)      \
     X(B, UBLVersionID) X(B, Value)
+/* clang-format on */
 
 enum erp_ubl_name {
     UBL_NONE, /* ends a path */

@@ -317,7 +317,8 @@ static void feed(struct reader *reader, const char *bytes, size_t length, bool l
         return;
     }
     /* Bytes that cannot be decoded end xmlParseChunk early and leave the document "well-formed". */
-    if (result != 0 || reader->parser->wellFormed == 0 || (last && (reader->depth != 0 || !reader->saw_root))) {
+    if (result != 0 || reader->parser->wellFormed == 0 ||
+        (last && (reader->depth != 0 || !reader->saw_root))) {
         REFUSE(reader, RV_INVALID, "%s", "the file is not complete or not well-formed");
     } else if (!last && reader->silent_bytes > ERP_XML_MARKUP_MAX + FEED) {
         REFUSE(reader, RV_LIMIT, "a tag, comment or instruction is longer than %d bytes",
@@ -428,7 +429,10 @@ uint8_t erp_xml_place(const struct erp_xml_path *table, size_t count, uint8_t pa
     return 0;
 }
 
-static bool space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 const char *erp_xml_trim(const char *text, size_t length, size_t *out_length)
 {

@@ -261,9 +261,9 @@ static enum rv_code vote_decide(struct rv_unit *unit, struct rv_batch *batch, st
     const json_t *stages = json_object_get(state, "stages");
     const char *also = rv_json_str(state, "escalate_to", NULL);
     json_t *missing = rv_stages_missing(stages, yes, also);
-    const char *status = !op->approve                     ? "rejected"
+    const char *status = !op->approve                    ? "rejected"
                          : json_array_size(missing) == 0 ? "approved"
-                                                          : "requested";
+                                                         : "requested";
     struct rv_hash digest;
     RV_ASSERT(rv_hash_from_hex(rv_json_str(state, "digest", ""), &digest));
     struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_vote_append);
@@ -311,7 +311,8 @@ static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, st
         return RV_OK;
     }
     int64_t escalate_us = rv_json_int(state, "escalate_us", 0);
-    if (open && escalate_us != 0 && escalate_us <= now_us && !rv_json_bool(state, "escalated", true)) {
+    if (open && escalate_us != 0 && escalate_us <= now_us &&
+        !rv_json_bool(state, "escalated", true)) {
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_escalate_set);
         rv_args_i64(rows, 2, op->id);
         rv_outbox_append(batch, rv_id_make(now_us), "approval.escalated",

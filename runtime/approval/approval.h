@@ -2,11 +2,12 @@
  *
  *   requested --all stages voted--> approved --executed in the run--> consumed
  *        |  \--one rejection--> rejected
- *        |---expires_at passed--> expired        \--digest, resource version or policy moved--> void
+ *        |---expires_at passed--> expired        \--digest, resource version or policy moved-->
+ * void
  *        \---its run is over (cancelled ...)--> void
  *
- * Nobody approves their own request or an action of an agent they own; one person fills one slot; an
- * unanswered question ends in "no".  A vote carries the digest its person saw: another digest is
+ * Nobody approves their own request or an action of an agent they own; one person fills one slot;
+ * an unanswered question ends in "no".  A vote carries the digest its person saw: another digest is
  * refused (RV_CONFLICT).  Free text is a comment, never a decision.
  *
  * Thread: the loop of the committer.
@@ -28,10 +29,10 @@ void rv_approvals_on_decided(struct rv_approvals *approvals,
 struct rv_vote {
     int32_t tenant;
     int64_t approval;
-    const char *person;  /* from the authenticated session or token, never from a body */
+    const char *person; /* from the authenticated session or token, never from a body */
     bool approve;
-    const char *comment; /* may be NULL */
-    const char *channel; /* "cli" "inbox" "api" "hook" */
+    const char *comment;    /* may be NULL */
+    const char *channel;    /* "cli" "inbox" "api" "hook" */
     const char *digest_hex; /* what the person saw; NULL is refused except for channel "cli" */
 };
 

@@ -41,10 +41,12 @@ void rv_audit_close(struct rv_audit *audit);
 int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step,
                         json_t *body);
 
-/* The committer's seal hook (data = struct rv_audit): writes a checkpoint when one is due or asked for. */
+/* The committer's seal hook (data = struct rv_audit): writes a checkpoint when one is due or asked
+ * for. */
 enum rv_code rv_audit_seal(void *data, struct rv_batch *batch, struct rv_error *err);
-/* Asks for a checkpoint over everything that is not under one, so that a quiet company's newest records
- * do not wait for its next write.  Costs one short transaction, also when nothing is open. */
+/* Asks for a checkpoint over everything that is not under one, so that a quiet company's newest
+ * records do not wait for its next write.  Costs one short transaction, also when nothing is open.
+ */
 void rv_audit_seal_soon(struct rv_committer *committer, int32_t tenant);
 
 /* ---- public keys ---- */

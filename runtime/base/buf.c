@@ -93,27 +93,13 @@ void rv_buf_json_escape(struct rv_buf *buf, const char *text, size_t length)
         rv_buf_add(buf, text + plain, i - plain);
         plain = i + 1;
         switch (c) {
-        case '"':
-            rv_buf_str(buf, "\\\"");
-            break;
-        case '\\':
-            rv_buf_str(buf, "\\\\");
-            break;
-        case '\b':
-            rv_buf_str(buf, "\\b");
-            break;
-        case '\f':
-            rv_buf_str(buf, "\\f");
-            break;
-        case '\n':
-            rv_buf_str(buf, "\\n");
-            break;
-        case '\r':
-            rv_buf_str(buf, "\\r");
-            break;
-        case '\t':
-            rv_buf_str(buf, "\\t");
-            break;
+        case '"': rv_buf_str(buf, "\\\""); break;
+        case '\\': rv_buf_str(buf, "\\\\"); break;
+        case '\b': rv_buf_str(buf, "\\b"); break;
+        case '\f': rv_buf_str(buf, "\\f"); break;
+        case '\n': rv_buf_str(buf, "\\n"); break;
+        case '\r': rv_buf_str(buf, "\\r"); break;
+        case '\t': rv_buf_str(buf, "\\t"); break;
         default: {
             char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
             rv_buf_add(buf, escape, sizeof escape);

@@ -21,7 +21,7 @@ struct rv_buf {
 };
 
 void rv_buf_init(struct rv_buf *buf, size_t max_bytes);
-void rv_buf_fini(struct rv_buf *buf); /* safe on a zeroed or finished buffer */
+void rv_buf_fini(struct rv_buf *buf);  /* safe on a zeroed or finished buffer */
 void rv_buf_reset(struct rv_buf *buf); /* empties, keeps the memory */
 
 void rv_buf_add(struct rv_buf *buf, const void *bytes, size_t length);

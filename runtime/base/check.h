@@ -12,7 +12,7 @@
 #define RV_ASSERT(expression)                                                                      \
     ((expression) ? (void)0 : rv_assert_failed(#expression, __FILE__, __LINE__, __func__))
 #define RV_UNREACHABLE(why) rv_assert_failed("unreachable: " why, __FILE__, __LINE__, __func__)
-#define RV_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define RV_COUNT(array)     (sizeof(array) / sizeof((array)[0]))
 
 __attribute__((noreturn)) void rv_assert_failed(const char *expression, const char *file, int line,
                                                 const char *function);
@@ -21,7 +21,7 @@ __attribute__((noreturn)) void rv_assert_failed(const char *expression, const ch
 void *rv_alloc(size_t size_bytes);
 void *rv_alloc_array(size_t count, size_t size_bytes);
 void *rv_realloc(void *memory, size_t size_bytes);
-char *rv_strdup(const char *text);           /* NULL gives NULL */
+char *rv_strdup(const char *text); /* NULL gives NULL */
 char *rv_strndup(const char *text, size_t length);
 void rv_free(void *memory);
 

@@ -43,8 +43,8 @@ static int64_t virtual_time(void *self)
 void rv_clock_virtual_init(struct rv_clock_virtual *clock, int64_t start_us)
 {
     clock->time_us = start_us;
-    clock->clock = (struct rv_clock){
-        .now_us = virtual_time, .mono_us = virtual_time, .self = clock};
+    clock->clock =
+        (struct rv_clock){.now_us = virtual_time, .mono_us = virtual_time, .self = clock};
 }
 
 int64_t rv_days_from_civil(int year, int month, int day)

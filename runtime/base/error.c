@@ -46,22 +46,15 @@ enum rv_code rv_fail_at(struct rv_error *err, enum rv_code code, const char *fil
 static enum rv_code code_of_errno(int number)
 {
     switch (number) {
-    case ENOENT:
-        return RV_NOT_FOUND;
+    case ENOENT: return RV_NOT_FOUND;
     case EACCES:
-    case EPERM:
-        return RV_DENIED;
-    case EEXIST:
-        return RV_CONFLICT;
-    case EINVAL:
-        return RV_INVALID;
-    case ETIMEDOUT:
-        return RV_TIMEOUT;
+    case EPERM: return RV_DENIED;
+    case EEXIST: return RV_CONFLICT;
+    case EINVAL: return RV_INVALID;
+    case ETIMEDOUT: return RV_TIMEOUT;
     case ECONNREFUSED:
-    case EAGAIN:
-        return RV_UNAVAILABLE;
-    default:
-        return RV_IO;
+    case EAGAIN: return RV_UNAVAILABLE;
+    default: return RV_IO;
     }
 }
 

@@ -22,17 +22,17 @@
 /* What the caller can do about it.  X(NAME, word, HTTP status, CLI exit code) */
 #define RV_CODES(X)                                                                                \
     X(OK, "ok", 200, 0)                                                                            \
-    X(INVALID, "invalid", 400, 2)           /* the input breaks a rule; change the input */        \
-    X(NOT_FOUND, "not_found", 404, 1)       /* no such thing, or not yours */                      \
-    X(CONFLICT, "conflict", 409, 1)         /* the world moved; read again and decide again */     \
-    X(DENIED, "denied", 403, 3)             /* a rule forbids it */                                \
-    X(LIMIT, "limit", 429, 1)               /* a named limit is reached */                         \
-    X(TIMEOUT, "timeout", 504, 4)           /* no answer in time */                                \
-    X(CANCELED, "canceled", 499, 1)         /* somebody asked us to stop */                        \
-    X(IO, "io", 500, 4)                     /* the operating system failed us */                   \
-    X(PROTOCOL, "protocol", 502, 4)         /* a peer spoke nonsense */                            \
-    X(UNAVAILABLE, "unavailable", 503, 4)   /* a dependency is away; try later */                  \
-    X(CORRUPT, "corrupt", 500, 1)           /* stored data contradicts itself */
+    X(INVALID, "invalid", 400, 2)         /* the input breaks a rule; change the input */          \
+    X(NOT_FOUND, "not_found", 404, 1)     /* no such thing, or not yours */                        \
+    X(CONFLICT, "conflict", 409, 1)       /* the world moved; read again and decide again */       \
+    X(DENIED, "denied", 403, 3)           /* a rule forbids it */                                  \
+    X(LIMIT, "limit", 429, 1)             /* a named limit is reached */                           \
+    X(TIMEOUT, "timeout", 504, 4)         /* no answer in time */                                  \
+    X(CANCELED, "canceled", 499, 1)       /* somebody asked us to stop */                          \
+    X(IO, "io", 500, 4)                   /* the operating system failed us */                     \
+    X(PROTOCOL, "protocol", 502, 4)       /* a peer spoke nonsense */                              \
+    X(UNAVAILABLE, "unavailable", 503, 4) /* a dependency is away; try later */                    \
+    X(CORRUPT, "corrupt", 500, 1)         /* stored data contradicts itself */
 
 enum rv_code {
 #define X(name, word, http, exit_code) RV_##name,
@@ -65,8 +65,9 @@ enum rv_code rv_fail_errno_at(struct rv_error *err, int number, const char *file
 /* Puts context in front: "import x.xml: no supplier ..."; returns `code`. */
 enum rv_code rv_wrap(struct rv_error *err, enum rv_code code, const char *format, ...)
     RV_PRINTF(3, 4);
-/* Adds facts or a remedy to an error that is set.  They give no code: they cannot know it when `err` is
- * NULL.  Both belong to the rv_fail before them: when that one came second, they add nothing either. */
+/* Adds facts or a remedy to an error that is set.  They give no code: they cannot know it when
+ * `err` is NULL.  Both belong to the rv_fail before them: when that one came second, they add
+ * nothing either. */
 void rv_detail(struct rv_error *err, const char *format, ...) RV_PRINTF(2, 3);
 void rv_hint(struct rv_error *err, const char *format, ...) RV_PRINTF(2, 3);
 

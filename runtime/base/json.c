@@ -106,13 +106,11 @@ static void canonical_string(struct rv_buf *out, const char *text, size_t length
     rv_buf_char(out, '"');
 }
 
-static enum rv_code canonical_object(const json_t *object, struct rv_buf *out,
-                                     struct rv_error *err)
+static enum rv_code canonical_object(const json_t *object, struct rv_buf *out, struct rv_error *err)
 {
     size_t count = json_object_size(object);
     const char *few[CANONICAL_FEW_KEYS];
-    const char **keys =
-        count <= CANONICAL_FEW_KEYS ? few : rv_alloc_array(count + 1, sizeof *keys);
+    const char **keys = count <= CANONICAL_FEW_KEYS ? few : rv_alloc_array(count + 1, sizeof *keys);
     size_t n = 0;
     const char *key;
     json_t *item;
@@ -157,8 +155,7 @@ static void canonical_integer(struct rv_buf *out, int64_t number)
 static enum rv_code canonical(const json_t *value, struct rv_buf *out, struct rv_error *err)
 {
     switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return canonical_object(value, out, err);
+    case JSON_OBJECT: return canonical_object(value, out, err);
     case JSON_ARRAY:
         rv_buf_char(out, '[');
         for (size_t i = 0; i < json_array_size(value); i++) {
@@ -175,18 +172,10 @@ static enum rv_code canonical(const json_t *value, struct rv_buf *out, struct rv
     case JSON_STRING:
         canonical_string(out, json_string_value(value), json_string_length(value));
         return RV_OK;
-    case JSON_INTEGER:
-        canonical_integer(out, json_integer_value(value));
-        return RV_OK;
-    case JSON_TRUE:
-        rv_buf_str(out, "true");
-        return RV_OK;
-    case JSON_FALSE:
-        rv_buf_str(out, "false");
-        return RV_OK;
-    case JSON_NULL:
-        rv_buf_str(out, "null");
-        return RV_OK;
+    case JSON_INTEGER: canonical_integer(out, json_integer_value(value)); return RV_OK;
+    case JSON_TRUE: rv_buf_str(out, "true"); return RV_OK;
+    case JSON_FALSE: rv_buf_str(out, "false"); return RV_OK;
+    case JSON_NULL: rv_buf_str(out, "null"); return RV_OK;
     case JSON_REAL:
         rv_fail(err, RV_INVALID, "a real number cannot stand in a signed document");
         rv_hint(err, "Write amounts as integers in minor units and quantities as strings.");
@@ -237,8 +226,8 @@ enum rv_code rv_json_need_str(const json_t *object, const char *what, const char
     return RV_OK;
 }
 
-enum rv_code rv_json_need_int(const json_t *object, const char *what, const char *key,
-                              int64_t *out, struct rv_error *err)
+enum rv_code rv_json_need_int(const json_t *object, const char *what, const char *key, int64_t *out,
+                              struct rv_error *err)
 {
     const json_t *value = json_object_get(object, key);
     if (!json_is_integer(value)) {

@@ -14,9 +14,9 @@
 #define RV_TO(state) (1u << (state))
 
 struct rv_state_table {
-    const char *machine;        /* e.g. "run" */
-    const char *const *names;   /* by state */
-    const uint32_t *moves;      /* by state: set of RV_TO(next) */
+    const char *machine;      /* e.g. "run" */
+    const char *const *names; /* by state */
+    const uint32_t *moves;    /* by state: set of RV_TO(next) */
     int count;
 };
 

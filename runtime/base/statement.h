@@ -12,7 +12,7 @@
 #define REEVE_RUNTIME_BASE_STATEMENT_H
 
 struct rv_statement {
-    const char *name;   /* unique in the program */
+    const char *name; /* unique in the program */
     const char *text;
     const char *params; /* "tenant int4, run int8[], ..." or "" */
     int param_count;

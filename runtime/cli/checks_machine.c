@@ -49,7 +49,8 @@ static enum cli_health check_disk(struct cli *cli, struct cli_finding *finding)
     if (stat(path, &found) == 0 && (!S_ISDIR(found.st_mode) || access(path, W_OK | X_OK) != 0)) {
         SAY(finding->text, "%s is %s", path,
             S_ISDIR(found.st_mode) ? "not ours to write" : "no folder");
-        SAY(finding->remedy, "Choose another place with --state or REEVE_STATE, or run as its owner.");
+        SAY(finding->remedy,
+            "Choose another place with --state or REEVE_STATE, or run as its owner.");
         return CLI_MISSING;
     }
     struct statvfs disk;

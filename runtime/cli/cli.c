@@ -61,7 +61,8 @@ static int run(struct cli *cli, int argc, char **argv)
     cli->as = cli_option(cli, "as");
     const char *level = cli_option(cli, "log");
     rv_log_level(level != NULL ? rv_log_level_from_name(level) : RV_LOG_ERROR);
-    if (code == RV_OK && cli_flag(cli, "help") && noun != NULL) { /* `reeve --help` is `reeve help` */
+    if (code == RV_OK && cli_flag(cli, "help") &&
+        noun != NULL) { /* `reeve --help` is `reeve help` */
         cli->output.json = false;
         cli_help_command(&cli->output, cli->command);
         return 0;
@@ -206,7 +207,8 @@ static void make_columns(struct query *query, const struct rv_result *result)
             continue;
         }
         bool is = is_money(name);
-        name = rv_arena_strndup(query->cli->arena, name, strlen(name) - (is ? strlen("_minor") : 0));
+        name =
+            rv_arena_strndup(query->cli->arena, name, strlen(name) - (is ? strlen("_minor") : 0));
         query->source[query->column_count] = c;
         query->columns[query->column_count++] =
             (struct cli_column){.key = name, .title = name, .right = is, .elastic = !is};
@@ -217,9 +219,11 @@ static void make_columns(struct query *query, const struct rv_result *result)
 static void put_cell(struct query *query, const struct rv_result *result, int row, int column)
 {
     char money[ERP_MONEY_TEXT];
-    if (is_money(rv_result_column_name(result, column)) && !rv_result_is_null(result, row, column)) {
+    if (is_money(rv_result_column_name(result, column)) &&
+        !rv_result_is_null(result, row, column)) {
         int currency = rv_result_column(result, "currency");
-        erp_money_format(rv_result_i64(result, row, column), rv_result_text(result, row, currency), money);
+        erp_money_format(rv_result_i64(result, row, column), rv_result_text(result, row, currency),
+                         money);
         cli_table_text(query->table, money);
     } else {
         cli_table_text(query->table, rv_result_text(result, row, column));

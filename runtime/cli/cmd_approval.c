@@ -145,7 +145,8 @@ static int decide(struct cli *cli, bool approve)
                           .digest_hex = digest};
     rv_approval_vote(node->approvals, &ask, on_vote, &vote);
     node_wait(node, &vote.done, 0);
-    bool granted = vote.code == RV_OK && strcmp(rv_json_str(vote.status, "status", ""), "approved") == 0;
+    bool granted =
+        vote.code == RV_OK && strcmp(rv_json_str(vote.status, "status", ""), "approved") == 0;
     if (granted) { /* a person's own request: there is no run that would go on with it */
         struct granted wait = {.done = false};
         rv_granted_execute(node->gate, node->db, tenant, on_granted, &wait);

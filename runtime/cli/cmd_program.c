@@ -49,14 +49,12 @@ static int list_commands(const struct cli *cli, const char *noun, const char *ve
         json_t *options = json_array();
         for (const struct cli_option *option = at->options; option != NULL && option->name != NULL;
              option++) {
-            json_array_append_new(options,
-                                  json_pack("{s:s,s:s?,s:s}", "name", option->name, "value",
-                                            option->value, "doc", option->doc));
+            json_array_append_new(options, json_pack("{s:s,s:s?,s:s}", "name", option->name,
+                                                     "value", option->value, "doc", option->doc));
         }
-        cli_print_json(&cli->output,
-                       json_pack("{s:s,s:s?,s:s,s:s,s:o}", "noun", at->noun, "verb", at->verb,
-                                 "arguments", at->arguments, "summary", at->summary, "options",
-                                 options));
+        cli_print_json(&cli->output, json_pack("{s:s,s:s?,s:s,s:s,s:o}", "noun", at->noun, "verb",
+                                               at->verb, "arguments", at->arguments, "summary",
+                                               at->summary, "options", options));
         found++;
     }
     struct rv_error err = {.code = RV_OK};

@@ -400,7 +400,8 @@ static void say_step(const json_t *step)
     } else if (strcmp(kind, "approval") == 0) {
         printf("people answered: %s\n", rv_json_str(step, "name", ""));
     } else {
-        const char *name = rv_json_str(step, "name", ""); /* "outcome", "memory.set": says it by itself */
+        const char *name =
+            rv_json_str(step, "name", ""); /* "outcome", "memory.set": says it by itself */
         bool same = strncmp(name, kind, strlen(kind)) == 0;
         printf("%s%s%s\n", same ? "" : kind, same ? "" : " ", name);
     }

@@ -197,12 +197,11 @@ int cmd_serve(struct cli *cli)
     struct node *node = serving.node;
     struct rv_hook_callbacks *callbacks =
         rv_hook_callbacks_create(node->loop, node->db, node->approvals, vault);
-    struct rv_hooks *hooks =
-        rv_hooks_create(&(struct rv_hooks_options){
-            .loop = node->loop,
-            .db = node->db,
-            .vault = vault,
-            .timeout_ms = rv_config_integer(cli->config, RV_SET_HOOKS_TIMEOUT)});
+    struct rv_hooks *hooks = rv_hooks_create(&(struct rv_hooks_options){
+        .loop = node->loop,
+        .db = node->db,
+        .vault = vault,
+        .timeout_ms = rv_config_integer(cli->config, RV_SET_HOOKS_TIMEOUT)});
     serving.hooks = hooks;
     struct rv_api *api = rv_api_create(&(struct rv_api_options){
         .loop = node->loop,

@@ -12,7 +12,9 @@
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE", "whose last error was of this class"},                                   \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
-        {"limit", "N", "at most so many; default 200"}
+    {                                                                                              \
+        "limit", "N", "at most so many; default 200"                                               \
+    }
 
 const struct cli_command cli_commands[] = {
     {"company", "create", "NAME", "make a company (tenant) with its console person",

@@ -1,12 +1,14 @@
 /* job.h -- the main job: find discrepancies, book what nobody objects to, let the agents work.
  *
- *   round:  exception.detect > post every clean document > exception.detect > start runs > wait for them
+ *   round:  exception.detect > post every clean document > exception.detect > start runs > wait for
+ * them
  *
- * Rounds follow each other while they move something, because one agent's match or one posting may clear
- * or raise the next: what was posted may now match the bank, what was matched is no exception any more.
- * `reeve exception run` and the nightly schedules do the same.  Every step passes the gate under a command
- * id made from `id`: the same job again after a crash finds its earlier steps answered and does only the
- * rest.  Where another node drives the company, that one starts the runs and the job waits for them.
+ * Rounds follow each other while they move something, because one agent's match or one posting may
+ * clear or raise the next: what was posted may now match the bank, what was matched is no exception
+ * any more. `reeve exception run` and the nightly schedules do the same.  Every step passes the
+ * gate under a command id made from `id`: the same job again after a crash finds its earlier steps
+ * answered and does only the rest.  Where another node drives the company, that one starts the runs
+ * and the job waits for them.
  *
  * Thread: the main core's.
  */
@@ -20,11 +22,13 @@ enum {
     JOB_POSTS_AT_ONCE = 256, /* requests at the gate: one batch of the committer */
     JOB_COUNT_MS = 100,      /* how often the runs are counted */
     JOB_LOOK_MS = 30000,     /* a look whose orchestrator was restarted never ends: ask again */
-    JOB_WATCH_COUNTS = 40    /* another node's work is over when so many counts in a row find nothing */
+    JOB_WATCH_COUNTS =
+        40 /* another node's work is over when so many counts in a row find nothing */
 };
 
 struct job_counts {
-    int64_t left, all, asking, over; /* runs: can move by themselves, ever, wait for people, ended */
+    int64_t left, all, asking,
+        over; /* runs: can move by themselves, ever, wait for people, ended */
 };
 
 struct job_report {
@@ -41,8 +45,9 @@ struct job;
 struct job_options {
     struct node *node;
     int32_t tenant;
-    struct rv_principal principal; /* who asks for the detection; copied.  Posting is the system's. */
-    const char *id;                /* copied; at most 60 bytes */
+    struct rv_principal
+        principal;  /* who asks for the detection; copied.  Posting is the system's. */
+    const char *id; /* copied; at most 60 bytes */
     bool detect;
     bool post;
     bool start; /* runs for exceptions that have none; false: only those that are under way go on */

@@ -313,7 +313,8 @@ bool node_wait(struct node *node, const bool *done, int64_t timeout_ms)
         }
         rv_loop_run_once(node->loop, left_ms < ROUND_MS ? (int)left_ms : ROUND_MS);
         int64_t now_us = rv_mono_us(rv_clock_system());
-        if (node->options.keep != NULL && !node->stopped && now_us - node->kept_us > KEEP_EVERY_US) {
+        if (node->options.keep != NULL && !node->stopped &&
+            now_us - node->kept_us > KEEP_EVERY_US) {
             node->kept_us = now_us;
             node->options.keep(node->options.keep_data);
         }

@@ -1,10 +1,10 @@
-/* node.h -- the running machine: cores (a loop with database, committer and gate each), the actors that
- * live on them and, when serving, HTTP and web hooks.  The composition root's own struct; no other room
- * sees it.
+/* node.h -- the running machine: cores (a loop with database, committer and gate each), the actors
+ * that live on them and, when serving, HTTP and web hooks.  The composition root's own struct; no
+ * other room sees it.
  *
- * Commands use it from the main thread: they start something and run the main core's loop until it is
- * done.  The other cores have a thread each; a company is pinned to one core, and nothing but messages,
- * posts and the database goes between them.
+ * Commands use it from the main thread: they start something and run the main core's loop until it
+ * is done.  The other cores have a thread each; a company is pinned to one core, and nothing but
+ * messages, posts and the database goes between them.
  */
 #ifndef REEVE_RUNTIME_CLI_NODE_H
 #define REEVE_RUNTIME_CLI_NODE_H
@@ -44,8 +44,8 @@ struct node_options {
     int64_t model_deadline_ms; /* of one question to the model */
     int64_t lease_ms;          /* how long companies are ours without a beat */
     const char *name;          /* of this node; NULL: the host's */
-    /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked after.
-     * May be NULL. */
+    /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked
+     * after. May be NULL. */
     void (*keep)(void *data);
     void *keep_data;
 };
@@ -69,7 +69,7 @@ struct node {
     int32_t wrote; /* a command's company: its audit record is sealed at the end; 0 none */
     bool stopped;
     int64_t kept_us;
-    int driven; /* companies whose orchestrator runs here */
+    int driven;         /* companies whose orchestrator runs here */
     int64_t looks;      /* numbers given to looks at the exceptions so far */
     int64_t looked;     /* the newest look that is over ... */
     int looked_started; /* ... and how many runs it began */

@@ -178,7 +178,8 @@ static void keep_private(void *data)
     }
 }
 
-static enum rv_code open_node(struct cli *cli, int cores, bool watch, struct node **out, struct rv_error *err)
+static enum rv_code open_node(struct cli *cli, int cores, bool watch, struct node **out,
+                              struct rv_error *err)
 {
     enum rv_code code = place_database(cli, err);
     struct node_options options = {

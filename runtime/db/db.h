@@ -49,8 +49,8 @@ size_t rv_result_length(const struct rv_result *result, int row, int column);
 size_t rv_result_bytes(const struct rv_result *result, int row, int column, void *out, size_t max);
 /* New reference; NULL for SQL NULL. */
 json_t *rv_result_json(const struct rv_result *result, int row, int column);
-/* As the SQL type says: numbers (int2, int4, float), booleans, JSON, null, else text; int8 is text too,
- * because JavaScript's numbers end at 2^53.  New reference. */
+/* As the SQL type says: numbers (int2, int4, float), booleans, JSON, null, else text; int8 is text
+ * too, because JavaScript's numbers end at 2^53.  New reference. */
 json_t *rv_result_value(const struct rv_result *result, int row, int column);
 int64_t rv_result_time_us(const struct rv_result *result, int row, int column); /* timestamptz */
 int rv_result_column(const struct rv_result *result, const char *name); /* asserts presence */

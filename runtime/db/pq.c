@@ -221,24 +221,28 @@ json_t *rv_result_json(const struct rv_result *result, int row, int column)
 
 json_t *rv_result_value(const struct rv_result *result, int row, int column)
 {
-    enum { BOOL = 16, INT2 = 21, INT4 = 23, JSON = 114, FLOAT4 = 700, FLOAT8 = 701, JSONB = 3802 }; /* pg_type.dat */
+    enum {
+        BOOL = 16,
+        INT2 = 21,
+        INT4 = 23,
+        JSON = 114,
+        FLOAT4 = 700,
+        FLOAT8 = 701,
+        JSONB = 3802
+    }; /* pg_type.dat */
     if (rv_result_is_null(result, row, column)) {
         return json_null();
     }
     const char *text = rv_result_text(result, row, column);
     switch (PQftype(result->pg, column)) {
-    case BOOL:
-        return json_boolean(text[0] == 't');
+    case BOOL: return json_boolean(text[0] == 't');
     case INT2:
-    case INT4:
-        return json_integer(rv_result_i64(result, row, column));
+    case INT4: return json_integer(rv_result_i64(result, row, column));
     case FLOAT4:
     case FLOAT8:
     case JSON:
-    case JSONB:
-        return rv_result_json(result, row, column);
-    default:
-        return json_string(text);
+    case JSONB: return rv_result_json(result, row, column);
+    default: return json_string(text);
     }
 }
 

@@ -9,7 +9,7 @@
 
 #define PRIVATE_SPARE_ROOT  "/var/lib/reeve"
 #define PRIVATE_SPARE_BEGIN "private-"
-#define PRIVATE_OWNER_FILE  "state-dir" /* in a spare place: for which state directory it was made */
+#define PRIVATE_OWNER_FILE  "state-dir" /* in a spare place: whose it is */
 
 enum { PRIVATE_GROUPS_MAX = 64 }; /* more than that are left out: the server needs none */
 

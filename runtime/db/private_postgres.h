@@ -7,9 +7,9 @@
  * next use.
  *
  * It never runs as root: for root it belongs to the account `postgres`, or else `nobody`.  Calls
- * fork and wait (about 1 s to make a cluster, 0.1 s to start, milliseconds when running); the worker
- * allocates after the fork, which glibc allows also where there are threads.  Two callers at once are
- * fine; the second waits for the first.
+ * fork and wait (about 1 s to make a cluster, 0.1 s to start, milliseconds when running); the
+ * worker allocates after the fork, which glibc allows also where there are threads.  Two callers at
+ * once are fine; the second waits for the first.
  */
 #ifndef REEVE_RUNTIME_DB_PRIVATE_POSTGRES_H
 #define REEVE_RUNTIME_DB_PRIVATE_POSTGRES_H

@@ -232,7 +232,8 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
         code = rv_fail(&err, RV_NOT_FOUND, "no action named \"%s\"", request->action);
         rv_hint(&err, "`reeve agent check --actions` lists the catalogue.");
     } else if (request->run == 0 && strncmp(request->command_id, "run:", 4) == 0) {
-        code = rv_fail(&err, RV_INVALID, "a command id that begins with \"run:\" is a run's own step");
+        code =
+            rv_fail(&err, RV_INVALID, "a command id that begins with \"run:\" is a run's own step");
         rv_hint(&err, "Use another prefix, for example the name of your system.");
     } else if ((code = rv_command_id_check(request->command_id, &err)) == RV_OK) {
         code = erp_command_check(command, request->args, &err);
@@ -710,8 +711,8 @@ static void execute(struct op *op, struct rv_batch *batch, const json_t *approva
         rv_args_i64(rows, 2, op->approval);
         rv_args_text(rows, 3, "consumed");
         rv_outbox_append(batch, rv_id_make(rv_batch_head(batch)->now_us), "approval.executed",
-                         json_pack("{s:I,s:s}", "approval", (json_int_t)op->approval,
-                                   "action", op->command->name));
+                         json_pack("{s:I,s:s}", "approval", (json_int_t)op->approval, "action",
+                                   op->command->name));
     }
 }
 
@@ -744,8 +745,8 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
     return RV_OK;
 }
 
-/* A person who asks again with the same command id: the people are asked only once, and their yes is
- * presented without its number. */
+/* A person who asks again with the same command id: the people are asked only once, and their yes
+ * is presented without its number. */
 static enum rv_code take_asked(struct op *op, bool *waiting, struct rv_error *err)
 {
     const struct rv_gate_request *request = op->request;

@@ -111,8 +111,8 @@ struct rv_gate_request {
      * (journal entry, run status).  May be NULL.  Repeatable. */
     void (*append)(struct rv_gate_request *request, struct rv_batch *batch,
                    const struct rv_gate_outcome *outcome);
-    /* Exactly once, after the commit is acknowledged; or `code` says why nothing happened, for a request
-     * that is wrong in itself already inside rv_gate_submit. */
+    /* Exactly once, after the commit is acknowledged; or `code` says why nothing happened, for a
+     * request that is wrong in itself already inside rv_gate_submit. */
     void (*done)(struct rv_gate_request *request, enum rv_code code,
                  const struct rv_gate_outcome *outcome, const struct rv_error *err);
     void *data;

@@ -8,7 +8,8 @@
 /* After the index is built; tables live as long as the policy. */
 void policy_tables_make(struct rv_policy *policy);
 const uint64_t *policy_table_members(const struct policy_table *table);
-/* Takes the candidates that do not hold away, and marks those that do (or err) where the table knows. */
+/* Takes the candidates that do not hold away, and marks those that do (or err) where the table
+ * knows. */
 void policy_table_settle(const struct policy_table *table, struct rv_policy_facts *facts,
                          struct rv_arena *arena);
 

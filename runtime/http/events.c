@@ -28,8 +28,9 @@ enum {
     RETRY_MS = 2000,
     TEXT_MAX = 4 << 20
 };
-#define TIME_ID_LEAST (INT64_C(1) << 40) /* below: ids are a plain sequence, which never overlaps  \
-                                          */
+#define TIME_ID_LEAST                                                                              \
+    (INT64_C(1) << 40) /* below: ids are a plain sequence, which never overlaps                    \
+                        */
 
 struct stream {
     struct rv_events *events;

@@ -36,13 +36,14 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
 static enum rv_code check_roles(const char *roles, struct rv_error *err)
 {
     for (const char *at = roles; *at != '\0'; at++) {
-        bool letter = (*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9') ||
-                      *at == '_' || *at == '.';
+        bool letter =
+            (*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9') || *at == '_' || *at == '.';
         bool comma = *at == ',' && at > roles && at[-1] != ',' && at[1] != '\0';
         if (!letter && !comma) {
             rv_fail(err, RV_INVALID, "roles \"%s\" is not a comma-separated list of words", roles);
-            rv_hint(err,
-                           "Words are lower-case letters, digits, _ and dots, e.g. controller,ap.manager.");
+            rv_hint(
+                err,
+                "Words are lower-case letters, digits, _ and dots, e.g. controller,ap.manager.");
             return RV_INVALID;
         }
     }

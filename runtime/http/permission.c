@@ -41,19 +41,12 @@ unsigned rv_permissions_of(const char *roles)
 const char *rv_permission_name(enum rv_permission permission)
 {
     switch (permission) {
-    case RV_MAY_ANYONE:
-        return "nothing";
-    case RV_MAY_SIGNED_IN:
-        return "sign in";
-    case RV_MAY_READ:
-        return "read";
-    case RV_MAY_DECIDE:
-        return "decide approvals";
-    case RV_MAY_OPERATE:
-        return "operate runs";
-    case RV_MAY_ADMINISTER:
-        return "administer";
-    default:
-        RV_UNREACHABLE("unknown permission");
+    case RV_MAY_ANYONE: return "nothing";
+    case RV_MAY_SIGNED_IN: return "sign in";
+    case RV_MAY_READ: return "read";
+    case RV_MAY_DECIDE: return "decide approvals";
+    case RV_MAY_OPERATE: return "operate runs";
+    case RV_MAY_ADMINISTER: return "administer";
+    default: RV_UNREACHABLE("unknown permission");
     }
 }

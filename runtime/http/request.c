@@ -394,16 +394,12 @@ enum rv_http_progress rv_http_parser_feed(struct rv_http_parser *parser, const c
 {
     *used = 0;
     switch (parser->state) {
-    case STATE_HEAD:
-        return length == 0 ? RV_HTTP_MORE : feed_head(parser, bytes, length, used);
-    case STATE_BODY:
-        return length == 0 ? RV_HTTP_MORE : feed_body(parser, bytes, length, used);
-    case STATE_REFUSED:
-        return RV_HTTP_REFUSED;
+    case STATE_HEAD: return length == 0 ? RV_HTTP_MORE : feed_head(parser, bytes, length, used);
+    case STATE_BODY: return length == 0 ? RV_HTTP_MORE : feed_body(parser, bytes, length, used);
+    case STATE_REFUSED: return RV_HTTP_REFUSED;
     case STATE_HEAD_DONE:
     case STATE_COMPLETE:
-    default:
-        RV_UNREACHABLE("fed between two requests");
+    default: RV_UNREACHABLE("fed between two requests");
     }
 }
 

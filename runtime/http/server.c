@@ -277,17 +277,10 @@ static void pump(struct rv_connection *connection)
                 rv_connection_move(connection, CONNECTION_HEAD);
             }
             break;
-        case RV_HTTP_HEAD:
-            begin_body(connection);
-            break;
-        case RV_HTTP_COMPLETE:
-            complete(connection);
-            break;
-        case RV_HTTP_REFUSED:
-            refuse(connection);
-            break;
-        default:
-            RV_UNREACHABLE("unknown progress");
+        case RV_HTTP_HEAD: begin_body(connection); break;
+        case RV_HTTP_COMPLETE: complete(connection); break;
+        case RV_HTTP_REFUSED: refuse(connection); break;
+        default: RV_UNREACHABLE("unknown progress");
         }
     }
     connection->pumping = false;

@@ -17,7 +17,7 @@ enum {
     CHUNK_UNITS = 48, /* decided units whose rows go out while the next ones decide */
     CHUNK_BYTES = 128 << 10,
     COMMIT_REPLAN_FIRST = 64, /* units until the plans are made anew; then at each doubling */
-    COMMIT_PAUSE_MIN_MS = 5, /* after a deadlock, a full disk, ...: doubled up to the next */
+    COMMIT_PAUSE_MIN_MS = 5,  /* after a deadlock, a full disk, ...: doubled up to the next */
     COMMIT_PAUSE_MAX_MS = 1000,
     COMMIT_SWEEP_MS = 1000,
     COMMIT_STUCK_MS = 90 * 1000, /* above lock_timeout: a server that stands still */

@@ -122,9 +122,8 @@ enum rv_code rv_listener_open(struct rv_loop *loop, const char *address, int por
     }
     if (status != 0) {
         uv_close((uv_handle_t *)&listener->uv, on_listener_closed);
-        enum rv_code code =
-            rv_fail(err, status == UV_EACCES ? RV_DENIED : RV_UNAVAILABLE,
-                    "could not listen on %s port %d", address, port);
+        enum rv_code code = rv_fail(err, status == UV_EACCES ? RV_DENIED : RV_UNAVAILABLE,
+                                    "could not listen on %s port %d", address, port);
         rv_detail(err, "%s", uv_strerror(status));
         rv_hint(err, "Choose another port, or stop the program that uses this one.");
         return code;

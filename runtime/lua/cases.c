@@ -259,7 +259,7 @@ static enum rv_code check_fields(const struct running *run)
             rv_fail(run->err, RV_INVALID, "%s: case \"%s\": there is no field \"%.60s\"", run->file,
                     rv_json_str(run->one, "name", "?"), key);
             rv_hint(run->err, "A case has name, exception, answers, actions or fails, "
-                                     "hostile, today.");
+                              "hostile, today.");
             return RV_INVALID;
         }
     }

@@ -40,7 +40,8 @@ enum rv_code engine_open(struct rv_plan *plan, const struct rv_agent *agent, str
     plan->agent = agent;
     sealed_open(&plan->sealed, RV_PLAN_MEMORY_MAX, RV_PLAN_INSTRUCTIONS_MAX);
     lua_State *lua = plan->sealed.lua;
-    lua_gc(lua, LUA_GCSTOP); /* nothing made here is garbage soon; a refusal collects all the same */
+    lua_gc(lua,
+           LUA_GCSTOP); /* nothing made here is garbage soon; a refusal collects all the same */
     lua_pushcfunction(lua, open_agent);
     lua_pushlightuserdata(lua, plan);
     int status = lua_pcall(lua, 1, 2, 0);

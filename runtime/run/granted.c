@@ -46,9 +46,12 @@ static void on_done(struct rv_gate_request *request, enum rv_code code,
     struct round *round = grant->round;
     bool executed = code == RV_OK && outcome->result == RV_GATE_EXECUTED;
     if (!executed && (code != RV_OK || outcome->result != RV_GATE_REPEATED)) {
-        rv_log(RV_LOG_WARN, "gate", "GRANT-NOT-EXECUTED", "tenant=%d approval=%" PRId64 " action=%s %s",
-               round->tenant, request->approval, request->action,
-               code != RV_OK ? err->message : outcome->message != NULL ? outcome->message : "");
+        rv_log(RV_LOG_WARN, "gate", "GRANT-NOT-EXECUTED",
+               "tenant=%d approval=%" PRId64 " action=%s %s", round->tenant, request->approval,
+               request->action,
+               code != RV_OK              ? err->message
+               : outcome->message != NULL ? outcome->message
+                                          : "");
     }
     round->executed += executed;
     json_decref(grant->args);

@@ -237,7 +237,8 @@ static void tick(struct rv_actor *self, struct orchestrator *me)
     look(me, FOUND_CANCELS, &rv_sql_runs_to_cancel, RV_RUNS_ACTIVE_MAX);
     look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
     look(me, FOUND_APPROVALS, &rv_sql_approvals_due, 0);
-    rv_granted_execute(me->start.options->gate, me->start.options->db, me->start.tenant, NULL, NULL);
+    rv_granted_execute(me->start.options->gate, me->start.options->db, me->start.tenant, NULL,
+                       NULL);
     if (++me->ticks % RV_ORCHESTRATOR_SEAL_TICKS == 0) {
         seal(me);
     }

@@ -1,18 +1,21 @@
-/* orchestrator.h -- one actor per company: picks agents for exceptions, starts runs, brings back those
- * that can move, ends approvals whose time has come.
+/* orchestrator.h -- one actor per company: picks agents for exceptions, starts runs, brings back
+ * those that can move, ends approvals whose time has come.
  *
- *   tick (twice a second): runs that could move -> run actors; runs that people want stopped -> told so;
- *                           due approvals -> expire or escalate; granted requests of people -> executed
- *   RV_ORCHESTRATE        : open exceptions -> agent that handles the type -> run.start through the gate
+ *   tick (twice a second): runs that could move -> run actors; runs that people want stopped ->
+ * told so; due approvals -> expire or escalate; granted requests of people -> executed
+ *   RV_ORCHESTRATE        : open exceptions -> agent that handles the type -> run.start through the
+ * gate
  *
- * A node that serves also looks by itself: when a detection has found something, whoever asked for it, and
- * now and then for what failed before.
+ * A node that serves also looks by itself: when a detection has found something, whoever asked for
+ * it, and now and then for what failed before.
  *
- * A look at the exceptions is over when every run it asked for was started or refused; only then does
- * `looked` say so.  Who wants to know that nothing is left to do asks until a look starts nothing.
+ * A look at the exceptions is over when every run it asked for was started or refused; only then
+ * does `looked` say so.  Who wants to know that nothing is left to do asks until a look starts
+ * nothing.
  *
- * A business key ("exception:<hex>") is claimed by the unique index on open runs: two orchestrators can
- * never start two runs for one exception.  Runs beyond the company's share wait in the database.
+ * A business key ("exception:<hex>") is claimed by the unique index on open runs: two orchestrators
+ * can never start two runs for one exception.  Runs beyond the company's share wait in the
+ * database.
  */
 #ifndef REEVE_RUNTIME_RUN_ORCHESTRATOR_H
 #define REEVE_RUNTIME_RUN_ORCHESTRATOR_H
@@ -24,13 +27,14 @@
 #include "runtime/run/port.h"
 
 enum {
-    RV_ORCHESTRATE = RV_MESSAGE_USER,  /* look for open exceptions; numbers[0]: given back to `looked` */
-    RV_ORCHESTRATOR_TICK,              /* look for runs that can move */
-    RV_RUNS_ACTIVE_MAX = 64,           /* run actors of one company at once: its share of the core */
+    RV_ORCHESTRATE =
+        RV_MESSAGE_USER,     /* look for open exceptions; numbers[0]: given back to `looked` */
+    RV_ORCHESTRATOR_TICK,    /* look for runs that can move */
+    RV_RUNS_ACTIVE_MAX = 64, /* run actors of one company at once: its share of the core */
     RV_ORCHESTRATOR_TICK_MS = 500,
-    RV_ORCHESTRATOR_WATCH_TICKS = 4,   /* every so many ticks: has a detection found something? */
-    RV_ORCHESTRATOR_LOOK_MS = 60000,   /* and even if not: a run that failed gets another one */
-    RV_ORCHESTRATOR_SEAL_TICKS = 20,   /* every so many ticks the newest audit records are sealed */
+    RV_ORCHESTRATOR_WATCH_TICKS = 4, /* every so many ticks: has a detection found something? */
+    RV_ORCHESTRATOR_LOOK_MS = 60000, /* and even if not: a run that failed gets another one */
+    RV_ORCHESTRATOR_SEAL_TICKS = 20, /* every so many ticks the newest audit records are sealed */
     RV_EXCEPTIONS_PER_LOOK = 500
 };
 
@@ -45,13 +49,13 @@ struct rv_orchestrator_options {
     /* Progress for people; on the actor's thread; may be NULL. */
     void (*changed)(void *data, int32_t tenant, int64_t run, enum rv_run_state state);
     void *changed_data;
-    /* The look asked for with that number is over and has started so many runs; on the actor's thread.
-     * A failed look is repeated, not reported; a request that overtakes another answers for both.
-     * May be NULL. */
+    /* The look asked for with that number is over and has started so many runs; on the actor's
+     * thread. A failed look is repeated, not reported; a request that overtakes another answers for
+     * both. May be NULL. */
     void (*looked)(void *data, int32_t tenant, int64_t number, int started);
     void *looked_data;
-    /* Asks for a checkpoint over the company's newest audit records; now and then, and at the end.  May be
-     * NULL. */
+    /* Asks for a checkpoint over the company's newest audit records; now and then, and at the end.
+     * May be NULL. */
     void (*seal)(void *data, int32_t tenant);
     void *seal_data;
 };

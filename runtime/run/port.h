@@ -1,8 +1,8 @@
 /* port.h -- what a run actor needs from the world, as functions.
  *
- * The real world is runtime/run/store.c (PostgreSQL, the gate, the model); a simulation gives its own
- * and so owns time, storage and faults.  Every operation completes exactly once, never inside the
- * call, on the actor's own thread; `data` is given back.  JSON results are new references.
+ * The real world is runtime/run/store.c (PostgreSQL, the gate, the model); a simulation gives its
+ * own and so owns time, storage and faults.  Every operation completes exactly once, never inside
+ * the call, on the actor's own thread; `data` is given back.  JSON results are new references.
  */
 #ifndef REEVE_RUNTIME_RUN_PORT_H
 #define REEVE_RUNTIME_RUN_PORT_H
@@ -26,14 +26,14 @@ struct rv_step {
 struct rv_run_image {
     enum rv_run_state state;
     char *agent;
-    char *owner;        /* who answers for the agent */
+    char *owner; /* who answers for the agent */
     struct rv_hash plan_hash;
-    char *source;       /* Lua text of that hash */
+    char *source; /* Lua text of that hash */
     size_t source_length;
-    json_t *input;      /* {exception:{...}, ...} */
+    json_t *input; /* {exception:{...}, ...} */
     int64_t created_us;
     int depth;
-    int64_t epoch;      /* of the tenant's lease: fences every write */
+    int64_t epoch; /* of the tenant's lease: fences every write */
     struct rv_step *steps;
     int step_count;
 };
@@ -48,7 +48,7 @@ struct rv_run_change {
     int64_t wake_us;        /* 0 none */
     const char *error_code; /* NULL none */
     const char *error_text;
-    const json_t *result;   /* final states: {outcome, review}; may be NULL */
+    const json_t *result; /* final states: {outcome, review}; may be NULL */
 };
 
 struct rv_run_write {
@@ -58,7 +58,7 @@ struct rv_run_write {
     const struct rv_step *step;         /* may be NULL: only a status change */
     const struct rv_run_change *change; /* may be NULL: only a step */
     int64_t consume_signal;             /* id of the signal this step consumes; 0 none */
-    const json_t *memory;               /* {"agent","key","value"} to store with the step; or NULL */
+    const json_t *memory; /* {"agent","key","value"} to store with the step; or NULL */
 };
 
 /* An action on its way through the gate; the journal step is written in the same transaction. */

@@ -66,9 +66,8 @@ static void request_done(struct rv_gate_pass *pass, enum rv_code code, const str
     if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
         struct rv_error taken = {.code = RV_OK};
         rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already");
-        rv_hint(
-            &taken,
-            "See it with GET /v1/runs?status=waiting, cancel it first if it must not go on.");
+        rv_hint(&taken,
+                "See it with GET /v1/runs?status=waiting, cancel it first if it must not go on.");
         request_end(request, code, &taken);
     } else {
         request_end(request, code, err);

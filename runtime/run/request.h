@@ -1,11 +1,12 @@
 /* request.h -- what is asked of runs from outside: begin one, tell one something, stop one.
  *
  *   begin    exception + agent -> run.start  through the gate -> a new run, claimed by business key
- *   tell     run + name + body -> run.signal through the gate -> a stored signal that a plan may await
- *   cancel   run + reason      -> run.cancel through the gate -> the stored signal "$cancel"
+ *   tell     run + name + body -> run.signal through the gate -> a stored signal that a plan may
+ * await cancel   run + reason      -> run.cancel through the gate -> the stored signal "$cancel"
  *
- * What was asked is durable before `done` says so: whichever node drives the company finds it, now or
- * after a crash.  Permission is the policy's; every request is on the audit record with its person.
+ * What was asked is durable before `done` says so: whichever node drives the company finds it, now
+ * or after a crash.  Permission is the policy's; every request is on the audit record with its
+ * person.
  *
  * Thread: the gate's loop.
  */
@@ -28,18 +29,20 @@ struct rv_run_begin {
     int64_t epoch; /* of the tenant's lease: fences a node that has lost it; 0 when a person asks */
     struct rv_principal principal; /* id and roles are copied */
     const json_t *agent;           /* {name, hash, manifest, owner} */
-    const json_t *exception;       /* {key, type, row}, as the statement exceptions_waiting gives it */
-    const char *const *resolutions; /* commands that may resolve the type, NULL-terminated; or NULL */
+    const json_t *exception; /* {key, type, row}, as the statement exceptions_waiting gives it */
+    const char *const
+        *resolutions; /* commands that may resolve the type, NULL-terminated; or NULL */
 };
 /* RV_CONFLICT: a run for this exception is open already. */
 void rv_run_begin(struct rv_gate *gate, const struct rv_run_begin *asked, rv_run_asked done,
                   void *data);
 
-/* Finds the exception (hex key) and the agent (NULL: the one that handles its type), then begins. */
+/* Finds the exception (hex key) and the agent (NULL: the one that handles its type), then begins.
+ */
 void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
-                      const struct rv_principal *principal, const char *exception, const char *agent,
-                      const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
-                      void *data);
+                      const struct rv_principal *principal, const char *exception,
+                      const char *agent, const char *const *(*resolutions_of)(const char *type),
+                      rv_run_asked done, void *data);
 
 /* RV_NOT_FOUND: no such run; RV_CONFLICT: it is over.  `name` is checked by the caller: 1 to
  * RV_SIGNAL_NAME_MAX bytes, not beginning with "$". */

@@ -57,8 +57,8 @@ enum rv_step_kind {
 const char *rv_step_kind_name(int kind);
 
 enum {
-    RV_RUN_REPEATS_MAX = 8,  /* the same question with the same arguments: a plan that loops */
-    RV_RUN_VOIDS_MAX = 3,    /* an approval that keeps losing its object: give up and say so */
+    RV_RUN_REPEATS_MAX = 8, /* the same question with the same arguments: a plan that loops */
+    RV_RUN_VOIDS_MAX = 3,   /* an approval that keeps losing its object: give up and say so */
     RV_RUN_STEPS_DEFAULT = 200,
     RV_RUN_CALLS_DEFAULT = 100,
     RV_RUN_TOKENS_DEFAULT = 50000,

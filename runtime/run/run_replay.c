@@ -168,9 +168,8 @@ enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const 
     uint8_t digest[RV_STEP_DIGEST_BYTES] = {0};
     struct rv_run_taken taken = {step, kind, name, args, line, false};
     bool place = step->kind == kind && (name == NULL || strcmp(step->name, name) == 0);
-    taken.same =
-        place && (args == NULL || (rv_step_digest(args, digest) &&
-                                   memcmp(digest, step->digest, sizeof digest) == 0));
+    taken.same = place && (args == NULL || (rv_step_digest(args, digest) &&
+                                            memcmp(digest, step->digest, sizeof digest) == 0));
     bool go_on = tell(run, &taken) && place;
     if (!taken.same && !go_on) {
         diverged(run, step, rv_step_kind_name(kind), name != NULL ? name : "", line);

@@ -1,17 +1,17 @@
 /* store.c -- the run port on PostgreSQL; see store.h.
  *
- * One operation struct per call, completed exactly once.  Operations that only read go to the reader
- * pool; those that write are units or gate requests.  What is journaled for an action or a model call
- * is appended inside the gate's transaction (`append`), so the journal can never claim more or less
- * than what happened.
+ * One operation struct per call, completed exactly once.  Operations that only read go to the
+ * reader pool; those that write are units or gate requests.  What is journaled for an action or a
+ * model call is appended inside the gate's transaction (`append`), so the journal can never claim
+ * more or less than what happened.
  */
 #include "runtime/run/store.h"
 
+#include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
-#include "run_sql.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,7 +48,8 @@ static void on_read(void *data, enum rv_code code, const struct rv_result *resul
 
 static void read_with(struct rv_store *store, int32_t tenant, const struct rv_statement *statement,
                       struct rv_args *args,
-                      enum rv_code (*convert)(const struct rv_result *, json_t **, struct rv_error *),
+                      enum rv_code (*convert)(const struct rv_result *, json_t **,
+                                              struct rv_error *),
                       rv_port_done done, void *data)
 {
     struct read_op *op = rv_alloc(sizeof *op);
@@ -155,8 +156,8 @@ static void store_load(void *self, int32_t tenant, int64_t run,
 {
     struct rv_store *store = self;
     struct load_op *op = rv_alloc(sizeof *op);
-    *op = (struct load_op){
-        .store = store, .tenant = tenant, .run = run, .done = done, .data = data};
+    *op =
+        (struct load_op){.store = store, .tenant = tenant, .run = run, .done = done, .data = data};
     struct rv_args *params = rv_args_create(&rv_sql_run_image);
     rv_args_i64(params, 2, run);
     rv_db_query(store->options.db, tenant, &rv_sql_run_image, params, load_on_row, op);
@@ -181,7 +182,8 @@ static void load_on_row(void *data, enum rv_code code, const struct rv_result *r
     RV_ASSERT(image->state < RV_RUN_STATE_COUNT);
     image->agent = rv_strdup(rv_result_text(result, 0, 1));
     image->owner = rv_strdup(rv_result_text(result, 0, 2));
-    RV_ASSERT(rv_result_bytes(result, 0, 3, image->plan_hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES);
+    RV_ASSERT(rv_result_bytes(result, 0, 3, image->plan_hash.bytes, RV_HASH_BYTES) ==
+              RV_HASH_BYTES);
     image->source_length = rv_result_length(result, 0, 4);
     image->source = rv_strndup(rv_result_text(result, 0, 4), image->source_length);
     image->input = rv_result_json(result, 0, 5);
@@ -380,8 +382,7 @@ static json_t *outcome_json(const struct rv_gate_request *request,
         json_object_set(out, "books", (json_t *)(uintptr_t)outcome->books);
     }
     if (outcome->verdict != NULL) {
-        json_object_set_new(out, "verdict",
-                            json_string(rv_verdict_name(outcome->verdict->kind)));
+        json_object_set_new(out, "verdict", json_string(rv_verdict_name(outcome->verdict->kind)));
         json_object_set_new(out, "rules", rv_verdict_rules_json(outcome->verdict));
         if (outcome->verdict->stages != NULL) {
             json_object_set(out, "stages", (json_t *)(uintptr_t)outcome->verdict->stages);
@@ -409,9 +410,10 @@ static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
 static void act_done(struct rv_gate_request *request, enum rv_code code,
                      const struct rv_gate_outcome *outcome, const struct rv_error *err);
 
-/* Refused before any transaction (unknown action, arguments against the schema), or answered from the
- * command log, where the gate appends nothing: journaled by a plain write, so that the run remembers.
- * When an earlier incarnation of the run has journaled it meanwhile, the write is a conflict. */
+/* Refused before any transaction (unknown action, arguments against the schema), or answered from
+ * the command log, where the gate appends nothing: journaled by a plain write, so that the run
+ * remembers. When an earlier incarnation of the run has journaled it meanwhile, the write is a
+ * conflict. */
 static void act_journal_outcome(struct act_op *op, const struct rv_gate_outcome *outcome);
 
 static void store_act(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
@@ -423,7 +425,8 @@ static void store_act(void *self, const struct rv_run_act *act, rv_port_done don
     op->kind = act->kind;
     op->done = done;
     op->data = data;
-    op->args = json_deep_copy(act->args); /* the gate fills in defaults; the plan's stay as they are */
+    op->args =
+        json_deep_copy(act->args); /* the gate fills in defaults; the plan's stay as they are */
     op->evidence = json_incref((json_t *)(uintptr_t)act->evidence);
     RV_ASSERT(rv_step_digest(act->args, op->digest));
     bool back = act->kind == RV_STEP_COMPENSATION;
@@ -623,10 +626,8 @@ static void ask_on_answer(void *data, json_t *answer)
                              .name = rv_arena_strdup(op->arena, "llm.decide"),
                              .out = op->answer};
     memcpy(step->digest, op->digest, sizeof step->digest);
-    struct rv_run_write write = {.tenant = op->pass.tenant,
-                                 .run = op->pass.run,
-                                 .epoch = op->pass.epoch,
-                                 .step = step};
+    struct rv_run_write write = {
+        .tenant = op->pass.tenant, .run = op->pass.run, .epoch = op->pass.epoch, .step = step};
     store_write(op->store, &write, ask_on_written, op);
 }
 

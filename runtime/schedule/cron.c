@@ -43,7 +43,7 @@ static enum rv_code refuse(const struct field *field, const char *word, const ch
 {
     rv_fail(err, RV_INVALID, "cron field %s: \"%.40s\" %s", field->name, word, rule);
     rv_hint(err, "Write values from %d to %d as a list, range or step, for example %s.",
-                   field->least, field->most, field->example);
+            field->least, field->most, field->example);
     return RV_INVALID;
 }
 
@@ -140,7 +140,7 @@ static enum rv_code refuse_shape(const char *text, const char *rule, struct rv_e
 {
     rv_fail(err, RV_INVALID, "cron \"%.60s\" %s", text, rule);
     rv_hint(err, "Write [second] minute hour day-of-month month day-of-week, for example "
-                        "\"30 6 * * MON-FRI\".");
+                 "\"30 6 * * MON-FRI\".");
     return RV_INVALID;
 }
 

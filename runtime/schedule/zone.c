@@ -53,8 +53,7 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
     if (!fine || name[length] != '\0' || length >= RV_ZONE_NAME_MAX) {
         rv_fail(err, RV_INVALID, "zone \"%.60s\" is not of the form Area/City", name);
         rv_detail(err, "short names are abbreviations to some programs and rules to others");
-        rv_hint(err,
-                       "Use a name such as \"Europe/Berlin\" or \"America/New_York\", or \"UTC\".");
+        rv_hint(err, "Use a name such as \"Europe/Berlin\" or \"America/New_York\", or \"UTC\".");
         return RV_INVALID;
     }
     return RV_OK;

@@ -89,7 +89,7 @@ static const char *const approvals[] = {
 
 static const char later[] =
     "{\"id\": %" PRId64 ", \"action\": \"payment.release\", \"tier\": 3, \"amount\": 9900000, "
-                        "\"currency\": \"EUR\", \"minutes_left\": 30,"
+    "\"currency\": \"EUR\", \"minutes_left\": 30,"
     " \"resource\": \"payment:901\", \"agent\": \"payment_planner\", \"rules\": "
     "[\"money_leaves\"], \"stages\": [{\"role\": \"controller\", \"n\": 1}],"
     " \"reason\": \"Arrived while you were looking.\", \"facts\": {\"supplier\": {\"name\": "

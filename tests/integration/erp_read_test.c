@@ -91,7 +91,8 @@ static const char *const fill[] = {
     " evidence, tier, state, opened_seq, found_seq, opened_on, version)"
     " SELECT 1, sha256(g::text::bytea), 'F0' || 1 + g % 9, 's' || g, 1, 'invoice:' || g, 1 + g % "
     "1000,"
-    " 'x', '{}', 1, CASE WHEN g % 1000 = 0 THEN 'open' ELSE 'resolved' END, g, g, date '2025-06-01', 1"
+    " 'x', '{}', 1, CASE WHEN g % 1000 = 0 THEN 'open' ELSE 'resolved' END, g, g, date "
+    "'2025-06-01', 1"
     " FROM generate_series(1, 120000) AS g",
     "INSERT INTO event (tenant_id, seq, stream, version, type, occurred_on, recorded_at, actor,"
     " command_id, body, body_hash, hash) SELECT 1, g, CASE WHEN g % 2 = 0 THEN 'invoice:5' ELSE"
@@ -234,14 +235,15 @@ static void loads_go_by_index(PGconn *conn)
         PQclear(result);
         rv_buf_fini(&sql);
         rv_buf_init(&sql, 1 << 20);
-        rv_buf_printf(&sql, "EXPLAIN EXECUTE load%d (1, '{0,1}', array_fill('%s'::jsonb, '{2}'))", i,
-                      any_args);
+        rv_buf_printf(&sql, "EXPLAIN EXECUTE load%d (1, '{0,1}', array_fill('%s'::jsonb, '{2}'))",
+                      i, any_args);
         result = PQexec(conn, sql.data);
         ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", load->name,
                       PQerrorMessage(conn));
         static const char *const large_tables[] = {
-            "invoice", "invoice_line", "credit_note", "credit_request", "purchase_order", "order_line",
-            "receipt", "receipt_line", "open_item", "payment", "bank_line", "exception", "event"};
+            "invoice",    "invoice_line", "credit_note",  "credit_request", "purchase_order",
+            "order_line", "receipt",      "receipt_line", "open_item",      "payment",
+            "bank_line",  "exception",    "event"};
         for (int row = 0; row < PQntuples(result); row++) {
             const char *at = strstr(PQgetvalue(result, row, 0), "Seq Scan on ");
             for (size_t k = 0; at != NULL && k < RV_COUNT(large_tables); k++) {

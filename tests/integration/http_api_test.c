@@ -405,7 +405,8 @@ static int runs_client(struct world *world)
     EXPECT(call(world, "GET", "/v1/runs", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/runs?status=stuck&older=60&agent=matcher", world->clerk, NULL) ==
            200);
-    EXPECT(call(world, "GET", "/v1/runs?status=people&waiting_on=clerk", world->clerk, NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/runs?status=people&waiting_on=clerk", world->clerk, NULL) ==
+           200);
     EXPECT(call(world, "GET", "/v1/runs?status=retrying&error=limit&key=exception:", world->clerk,
                 NULL) == 200);
     EXPECT(call(world, "GET", "/v1/runs?older=soon", world->clerk, NULL) == 400 &&

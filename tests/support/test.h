@@ -45,7 +45,7 @@ static int test_count;
     }                                                                                              \
     static void id##_body(void)
 
-#define TEST(id) TEST_REGISTER(id, 0)
+#define TEST(id)                     TEST_REGISTER(id, 0)
 #define TEST_DIES(id, signal_number) TEST_REGISTER(id, signal_number)
 
 static inline int test_main(int argc, char **argv)

@@ -56,7 +56,8 @@ TEST(a_buffer_never_grows_beyond_its_maximum)
 TEST(canonical_json_sorts_keys_by_utf16_and_refuses_reals)
 {
     json_t *value = NULL;
-    const char *text = "{\"b\":[1,true,null],\"a\":\"\\u20ac\\n\",\"\\ue000\":1,\"\\ud83d\\ude00\":2}";
+    const char *text =
+        "{\"b\":[1,true,null],\"a\":\"\\u20ac\\n\",\"\\ue000\":1,\"\\ud83d\\ude00\":2}";
     struct rv_error err = {.code = RV_OK};
     ck_assert_int_eq(rv_json_parse(text, strlen(text), "test", &value, &err), RV_OK);
     struct rv_buf buf;

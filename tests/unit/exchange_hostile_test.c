@@ -11,8 +11,9 @@
 enum { BIG = 300 << 20, SECOND_US = 1000000 };
 
 #define CAMT "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\">"
-#define ORDER "<Order xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Order-2\""              \
-              " xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\">"
+#define ORDER                                                                                      \
+    "<Order xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Order-2\""                        \
+    " xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\">"
 
 static long peak_kib(void)
 {
@@ -84,15 +85,17 @@ HOSTILE(billion_laughs, "DOCTYPE", 4,
         text(&xml, "<?xml version=\"1.0\"?><!DOCTYPE Order [<!ENTITY a \"ha\">");
         text(&xml, "<!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;\">");
         text(&xml, "<!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;\">");
-        text(&xml, "<!ENTITY d \"&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;\">]>" ORDER "<b:ID>&d;</b:ID></Order>"))
+        text(&xml,
+             "<!ENTITY d \"&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;\">]>" ORDER "<b:ID>&d;</b:ID></Order>"))
 
 HOSTILE(an_external_entity, "DOCTYPE", 4,
         text(&xml, "<?xml version=\"1.0\"?><!DOCTYPE Order [<!ENTITY x SYSTEM "
                    "\"file:///etc/passwd\">]>" ORDER "<b:ID>&x;</b:ID></Order>"))
 
 HOSTILE(an_external_subset, "DOCTYPE", 4,
-        text(&xml, "<?xml version=\"1.0\"?><!DOCTYPE Document SYSTEM \"http://x.invalid/a.dtd\">" CAMT
-                   "</Document>"))
+        text(&xml,
+             "<?xml version=\"1.0\"?><!DOCTYPE Document SYSTEM \"http://x.invalid/a.dtd\">" CAMT
+             "</Document>"))
 
 HOSTILE(an_entity_nobody_declared, "well-formed", 4,
         text(&xml, ORDER "<b:ID>&nbsp;</b:ID></Order>"))
@@ -109,7 +112,8 @@ HOSTILE(an_end_that_is_missing, "well-formed", 4,
 HOSTILE(a_tag_cut_in_half, "well-formed", 4, text(&xml, CAMT "<BkToCstmrStmt><Stm"))
 
 HOSTILE(bytes_that_are_no_utf_8, "well-formed", 4,
-        text(&xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>" ORDER "<b:ID>M\xFCller</b:ID></Order>"))
+        text(&xml,
+             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>" ORDER "<b:ID>M\xFCller</b:ID></Order>"))
 
 HOSTILE(wide_that_says_narrow, "bytes are UTF-16", 4, {
     static const char t[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>" ORDER "</Order>";
@@ -189,25 +193,30 @@ HOSTILE(two_roots, "well-formed", 4, text(&xml, ORDER "</Order>" ORDER "</Order>
 HOSTILE(the_same_attribute_twice, "well-formed", 4,
         text(&xml, ORDER "<b:ID schemeID=\"a\" schemeID=\"b\">1</b:ID></Order>"))
 
-HOSTILE(an_exponent_in_a_price, "1e400", 4,
-        text(&xml, "<Order xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Order-2\""
-                   " xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\""
-                   " xmlns:a=\"urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2\">"
-                   "<b:DocumentCurrencyCode>EUR</b:DocumentCurrencyCode><a:OrderLine><a:LineItem>"
-                   "<a:Price><b:PriceAmount>1e400</b:PriceAmount></a:Price></a:LineItem>"
-                   "</a:OrderLine></Order>"))
+HOSTILE(
+    an_exponent_in_a_price, "1e400", 4,
+    text(&xml,
+         "<Order xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Order-2\""
+         " xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\""
+         " xmlns:a=\"urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2\">"
+         "<b:DocumentCurrencyCode>EUR</b:DocumentCurrencyCode><a:OrderLine><a:LineItem>"
+         "<a:Price><b:PriceAmount>1e400</b:PriceAmount></a:Price></a:LineItem>"
+         "</a:OrderLine></Order>"))
 
-HOSTILE(a_quantity_with_seven_decimals, "6 decimals", 4,
-        text(&xml, "<Order xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Order-2\""
-                   " xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\""
-                   " xmlns:a=\"urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2\">"
-                   "<b:DocumentCurrencyCode>EUR</b:DocumentCurrencyCode><a:OrderLine><a:LineItem>"
-                   "<b:Quantity>0.0000001</b:Quantity></a:LineItem></a:OrderLine></Order>"))
+HOSTILE(
+    a_quantity_with_seven_decimals, "6 decimals", 4,
+    text(&xml,
+         "<Order xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Order-2\""
+         " xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\""
+         " xmlns:a=\"urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2\">"
+         "<b:DocumentCurrencyCode>EUR</b:DocumentCurrencyCode><a:OrderLine><a:LineItem>"
+         "<b:Quantity>0.0000001</b:Quantity></a:LineItem></a:OrderLine></Order>"))
 
 HOSTILE(an_empty_file, "is unknown", 4, (void)0)
 HOSTILE(three_bytes, "is unknown", 4, text(&xml, "<Or"))
 HOSTILE(a_million_brackets, "is unknown", 4, times(&xml, "<<<<<<<<<<", 100000))
-HOSTILE(only_zeros, "is unknown", 4, for (int i = 0; i < 1000000; i++) { rv_buf_add(&xml, "", 1); })
+HOSTILE(
+    only_zeros, "is unknown", 4, for (int i = 0; i < 1000000; i++) { rv_buf_add(&xml, "", 1); })
 
 /* These are large on purpose: more than a second is fair, memory beyond the limits is not. */
 TEST(a_document_of_seventy_megabytes_is_refused_by_its_size)
@@ -250,8 +259,10 @@ TEST(a_statement_cut_anywhere_is_refused)
     static const char whole[] =
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>" CAMT
         "<BkToCstmrStmt><Stmt><Id>S</Id><Acct><Id><IBAN>X</IBAN></Id></Acct><Ntry>"
-        "<Amt Ccy=\"EUR\">1.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><BookgDt><Dt>2024-01-01</Dt></BookgDt>"
-        "<AddtlNtryInf>M\xC3\xBCller &amp; S\xC3\xB6hne</AddtlNtryInf></Ntry></Stmt></BkToCstmrStmt>"
+        "<Amt "
+        "Ccy=\"EUR\">1.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><BookgDt><Dt>2024-01-01</Dt></BookgDt>"
+        "<AddtlNtryInf>M\xC3\xBCller &amp; "
+        "S\xC3\xB6hne</AddtlNtryInf></Ntry></Stmt></BkToCstmrStmt>"
         "</Document>";
     struct kept kept;
     struct erp_exchange_report report;
@@ -274,16 +285,18 @@ TEST(an_attachment_may_be_large_and_is_not_kept)
     struct erp_exchange_report report;
     struct rv_error err;
     rv_buf_init(&xml, BIG);
-    text(&xml, "<Invoice xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Invoice-2\""
-               " xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\""
-               " xmlns:a=\"urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2\">"
-               "<b:ID>1</b:ID><b:IssueDate>2024-01-01</b:IssueDate>"
-               "<b:DocumentCurrencyCode>EUR</b:DocumentCurrencyCode><a:AdditionalDocumentReference>"
-               "<a:Attachment><b:EmbeddedDocumentBinaryObject mimeCode=\"application/pdf\">");
+    text(&xml,
+         "<Invoice xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Invoice-2\""
+         " xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\""
+         " xmlns:a=\"urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2\">"
+         "<b:ID>1</b:ID><b:IssueDate>2024-01-01</b:IssueDate>"
+         "<b:DocumentCurrencyCode>EUR</b:DocumentCurrencyCode><a:AdditionalDocumentReference>"
+         "<a:Attachment><b:EmbeddedDocumentBinaryObject mimeCode=\"application/pdf\">");
     times(&xml, "QUJDRUZHSElKS0xNTk9QUVJTVFVWV1hZWg==\n", 400000);
-    text(&xml, "</b:EmbeddedDocumentBinaryObject></a:Attachment></a:AdditionalDocumentReference>"
-               "<a:AccountingSupplierParty/><a:LegalMonetaryTotal><b:PayableAmount>1</b:PayableAmount>"
-               "</a:LegalMonetaryTotal></Invoice>");
+    text(&xml,
+         "</b:EmbeddedDocumentBinaryObject></a:Attachment></a:AdditionalDocumentReference>"
+         "<a:AccountingSupplierParty/><a:LegalMonetaryTotal><b:PayableAmount>1</b:PayableAmount>"
+         "</a:LegalMonetaryTotal></Invoice>");
     long before = peak_kib();
     enum rv_code code = read_bytes(xml.data, xml.length, &kept, &report, &err);
     ck_assert_msg(code == RV_OK, "%s %s", err.message, err.detail);

@@ -1,6 +1,6 @@
 /* loop_test.c -- timers, posts and work arrive on the loop's own thread. */
-#include "runtime/base/check.h"
 #include "runtime/loop/loop.h"
+#include "runtime/base/check.h"
 #include "runtime/loop/tcp.h"
 #include "tests/support/test.h"
 

@@ -111,7 +111,8 @@ static void check_bomb(const struct bomb *bomb, bool cases)
     ck_assert_msg(cases ? code != RV_OK : code == bomb->code, "%.200s\n%d %s", bomb->source, code,
                   err.message);
     ck_assert_msg(strstr(err.message, "t.lua") != NULL, "\"%s\" names no file", err.message);
-    /* on a slow machine, or under a sanitizer, the cap on processor time may come before the other */
+    /* on a slow machine, or under a sanitizer, the cap on processor time may come before the other
+     */
     bool slow = code == RV_LIMIT && strstr(err.message, "the bundle needs more than") != NULL;
     ck_assert_msg(cases || slow || strstr(err.message, bomb->message) != NULL,
                   "%.200s\n\"%s\" does not say \"%s\"", bomb->source, err.message, bomb->message);

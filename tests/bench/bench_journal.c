@@ -39,6 +39,7 @@ struct bench_step {
     char command_id[48]; /* "run:<id>:<seq>" */
     json_t *call_args;
     json_t *hold_args, *release_args; /* of the two commands on the run's own invoice */
+    bool held;                        /* that invoice now; a case may end in between */
     int64_t started_us;
     struct world *world;
 };
@@ -148,7 +149,7 @@ static void gated_done(struct rv_gate_pass *pass, enum rv_code code, const struc
 
 static void command_submit(struct bench_step *step)
 {
-    bool hold = step->seq % 2 == 1;
+    bool hold = !step->held;
     snprintf(step->command_id, sizeof step->command_id, "%s:%d", step->key, step->seq);
     step->request.action = hold ? "invoice.hold" : "invoice.release";
     step->request.args = hold ? step->hold_args : step->release_args;
@@ -167,6 +168,8 @@ static void command_done(struct rv_gate_request *request, enum rv_code code,
                        outcome->message != NULL ? outcome->message : "");
         err = &refused;
     }
+    struct bench_step *step = request->data;
+    step->held = code == RV_OK ? !step->held : step->held;
     if (step_over(request->data, code, err)) {
         command_submit(request->data);
     }

@@ -46,7 +46,7 @@ struct rv_committer *rv_committer_create(const struct rv_committer_options *opti
     committer->head_args = rv_args_create(&rv_sql_head_update);
     committer->lock_args = rv_args_create(&rv_sql_head_lock);
     committer->fence_args = rv_args_create(&rv_sql_head_fence);
-    committer->tenant_args = rv_args_create(&rv_sql_db_set_tenant);
+    committer->tenant_args = rv_args_create(&rv_sql_batch_begin);
     committer->lookup_args = rv_args_create(&rv_sql_commit_lookup);
     committer->writer_args = rv_args_create(&rv_sql_writer_lock);
     committer->writer = rv_id_make(rv_now_us(rv_loop_clock(options->loop)));

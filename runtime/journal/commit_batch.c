@@ -144,7 +144,7 @@ static void set_tenant(struct rv_batch *batch)
     rv_args_text(committer->tenant_args, 1, text);
     rv_link_send(committer->link, &rv_sql_db_begin, NULL, -1);
     replan_when_grown(committer);
-    rv_link_send(committer->link, &rv_sql_db_set_tenant, committer->tenant_args, -1);
+    rv_link_send(committer->link, &rv_sql_batch_begin, committer->tenant_args, -1);
     batch->opened = true;
 }
 

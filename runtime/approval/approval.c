@@ -22,8 +22,6 @@ enum {
 
 struct rv_approvals {
     struct rv_committer *committer;
-    void (*decided)(void *data, int32_t tenant, int64_t run);
-    void *decided_data;
 };
 
 enum task { TASK_VOTE, TASK_TIME };
@@ -44,8 +42,6 @@ struct op {
     void *data;
     /* of one try */
     json_t *status;
-    int64_t run;
-    bool final;
 };
 
 static enum rv_code vote_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err);
@@ -62,13 +58,6 @@ struct rv_approvals *rv_approvals_create(struct rv_committer *committer)
 void rv_approvals_destroy(struct rv_approvals *approvals)
 {
     rv_free(approvals);
-}
-
-void rv_approvals_on_decided(struct rv_approvals *approvals,
-                             void (*decided)(void *data, int32_t tenant, int64_t run), void *data)
-{
-    approvals->decided = decided;
-    approvals->decided_data = data;
 }
 
 static struct op *op_create(struct rv_approvals *approvals, enum task task, int32_t tenant,
@@ -213,8 +202,6 @@ static void answer(struct op *op, struct rv_batch *batch, const json_t *state, c
     rv_outbox_append(batch, rv_id_make(rv_batch_head(batch)->now_us), event,
                      json_pack("{s:I,s:s,s:s}", "approval", (json_int_t)op->id, "status", status,
                                "action", rv_json_str(state, "action", "")));
-    op->final = true;
-    op->run = rv_json_int(state, "run", 0);
 }
 
 static void record(struct op *op, struct rv_batch *batch, const char *what, const char *status,
@@ -237,7 +224,6 @@ static enum rv_code vote_decide(struct rv_unit *unit, struct rv_batch *batch, st
     const json_t *state = unit->loads[0].state;
     json_decref(op->status);
     op->status = NULL;
-    op->final = false;
     if (state == NULL) {
         return rv_fail(err, RV_NOT_FOUND, "no approval %lld", (long long)op->id);
     }
@@ -292,7 +278,6 @@ static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, st
 {
     struct op *op = (struct op *)unit;
     const json_t *state = unit->loads[0].state;
-    op->final = false;
     if (state == NULL) {
         return rv_fail(err, RV_NOT_FOUND, "no approval %lld", (long long)op->id);
     }
@@ -326,13 +311,8 @@ static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, st
 static void op_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
 {
     struct op *op = (struct op *)unit;
-    struct rv_approvals *approvals = op->approvals;
-    bool tell = code == RV_OK && op->final && op->run != 0 && approvals->decided != NULL;
     if (op->done != NULL) {
         op->done(op->data, code, code == RV_OK ? op->status : NULL, err);
-    }
-    if (tell) {
-        approvals->decided(approvals->decided_data, unit->tenant, op->run);
     }
     op_destroy(op);
 }

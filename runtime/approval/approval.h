@@ -22,9 +22,6 @@ struct rv_approvals;
 
 struct rv_approvals *rv_approvals_create(struct rv_committer *committer);
 void rv_approvals_destroy(struct rv_approvals *approvals);
-/* Called (on the loop) after an approval reached a final answer, so that its run can go on. */
-void rv_approvals_on_decided(struct rv_approvals *approvals,
-                             void (*decided)(void *data, int32_t tenant, int64_t run), void *data);
 
 struct rv_vote {
     int32_t tenant;

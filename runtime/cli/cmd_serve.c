@@ -23,17 +23,16 @@ enum { CLOSE_MS = 10000 };
 /* ---- what the API asks of runs ---- */
 
 struct ask {
-    struct node *node;
     json_t *roles;
     rv_api_done done;
     void *data;
 };
 
-static struct rv_principal ask_begin(struct node *node, const struct rv_caller *caller,
-                                     rv_api_done done, void *data, struct ask **out)
+static struct rv_principal ask_begin(const struct rv_caller *caller, rv_api_done done, void *data,
+                                     struct ask **out)
 {
     struct ask *ask = rv_alloc(sizeof *ask);
-    *ask = (struct ask){node, json_array(), done, data};
+    *ask = (struct ask){json_array(), done, data};
     for (const char *word = caller->roles; *word != '\0';) {
         size_t length = strcspn(word, ",");
         json_array_append_new(ask->roles, json_stringn(word, length));
@@ -61,7 +60,7 @@ static void runs_start(void *self, const struct rv_caller *caller, const char *e
 {
     struct node *node = self;
     struct ask *ask = NULL;
-    struct rv_principal principal = ask_begin(node, caller, done, data, &ask);
+    struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_begin_for(node->gate, node->db, caller->tenant, &principal, exception, agent,
                      node_resolutions_of, on_asked, ask);
 }
@@ -71,7 +70,7 @@ static void runs_signal(void *self, const struct rv_caller *caller, int64_t run,
 {
     struct node *node = self;
     struct ask *ask = NULL;
-    struct rv_principal principal = ask_begin(node, caller, done, data, &ask);
+    struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_tell(node->gate, node->db, caller->tenant, &principal, run, name, body, on_asked, ask);
 }
 
@@ -80,7 +79,7 @@ static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run,
 {
     struct node *node = self;
     struct ask *ask = NULL;
-    struct rv_principal principal = ask_begin(node, caller, done, data, &ask);
+    struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_cancel(node->gate, node->db, caller->tenant, &principal, run, reason, on_asked, ask);
 }
 

@@ -372,7 +372,6 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         tick(self, me);
         rv_actor_after(self, RV_ORCHESTRATOR_TICK_MS, TICK_TOKEN);
         break;
-    case RV_ORCHESTRATOR_TICK: tick(self, me); break;
     case FOUND_RUNS:
         me->ticking = false;
         wake_all(self, me, message->payload);

@@ -136,6 +136,8 @@ struct kernel_sampling {
     uint64_t seed;
 };
 
+#define KERNEL_NO_THINKING UINT32_MAX
+
 struct kernel_request {
     enum kernel_kind kind;
     uint32_t tenant; /* prefixes are shared inside one tenant only; from the caller's credential */
@@ -204,15 +206,18 @@ struct kernel_stats {
     char device[64]; /* "CPU: AMX, 2 threads" */
     uint64_t requests, failures, canceled, refused;
     uint64_t prompt_tokens, answer_tokens, cached_tokens;
-    uint64_t steps, preemptions, recomputed_tokens;
+    uint64_t steps, preemptions, recomputed_tokens, forced_tokens;
     uint64_t busy_us, mask_us, masks;
     uint32_t running, waiting;
     uint32_t blocks, blocks_used, blocks_cached;
     uint64_t memory_bytes; /* beside the file, now */
 };
 void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out);
-/* Of one tenant: sums over its requests, the failed ones too. */
+/* Of one tenant: sums over its requests that have ended, the failed ones too. */
+struct kernel_tenant_usage {
+    uint64_t requests, prompt_tokens, cached_tokens, answer_tokens, thinking_tokens;
+};
 void kernel_tenant_usage(const struct kernel_engine *engine, uint32_t tenant,
-                         struct kernel_usage *out, uint64_t *requests);
+                         struct kernel_tenant_usage *out);
 
 #endif

@@ -101,6 +101,7 @@ struct kernel_engine_options {
     uint32_t queue_max;    /* requests that wait; 0: 256 */
     uint32_t step_tokens;  /* of a batch, prompts included; 0: the backend's own */
     bool no_prefix_cache;  /* for comparisons */
+    bool no_speculation;   /* for comparisons */
     const char *cuda_path; /* the plug-in; NULL: beside the program */
 };
 enum kernel_status kernel_engine_create(struct kernel_model *model,

@@ -34,8 +34,7 @@ static enum kernel_status score_rest(struct kernel_engine *engine, struct sequen
             output[i] = (int32_t)i;
         }
         for (uint32_t i = 0; i < engine->blocks_max; i++) {
-            step->block[i] =
-                i < sequence->block_count ? sequence->blocks[i] : KERNEL_BLOCK_NONE;
+            step->block[i] = i < sequence->block_count ? sequence->blocks[i] : KERNEL_BLOCK_NONE;
         }
         struct kernel_batch batch = {.tokens = some,
                                      .sequences = 1,

@@ -196,6 +196,7 @@ static void size_engine(struct kernel_engine *engine, const struct kernel_engine
     if (engine->step_tokens < engine->running_max) {
         engine->step_tokens = engine->running_max;
     }
+    engine->no_speculation = options->no_speculation;
     size_t row = engine->vocabulary * sizeof(float);
     engine->outputs_max = (uint32_t)(LOGITS_BYTES_MAX / row);
     engine->outputs_max = engine->outputs_max < 2 ? 2 : engine->outputs_max;

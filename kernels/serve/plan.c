@@ -202,9 +202,9 @@ static uint32_t rows_wanted(const struct sequence *sequence, uint32_t chunk, uin
 static uint32_t guess(struct kernel_engine *engine, struct sequence *sequence, uint32_t room)
 {
     uint32_t left = sequence->answer_max - sequence->answer_tokens;
-    if (engine->running_count > DRAFT_RUNNING_MAX || pending(sequence) != 1 ||
-        sequence->answer_tokens == 0 || sequence->logprobs > 0 || sequence->closing ||
-        (sequence->options != NULL && sequence->options->choice < 0)) {
+    if (engine->no_speculation || engine->running_count > DRAFT_RUNNING_MAX ||
+        pending(sequence) != 1 || sequence->answer_tokens == 0 || sequence->logprobs > 0 ||
+        sequence->closing || (sequence->options != NULL && sequence->options->choice < 0)) {
         return 0;
     }
     uint32_t max = room < DRAFT_MAX ? room : DRAFT_MAX;

@@ -152,6 +152,7 @@ struct kernel_engine {
     enum kernel_backend backend;
     uint32_t vocabulary, width, context_max, running_max, queue_max, step_tokens, outputs_max;
     uint32_t blocks_max; /* of one sequence */
+    bool no_speculation;
     uint64_t *plain_mask, *thinking_mask;
     uint64_t memory_bytes;
     pthread_t thread;

@@ -2,7 +2,7 @@
  *
  *     submit (caller's thread)        engine's thread, once a step                     worker
  *     request.c  tokens, grammar  ->  plan.c    who runs, which tokens, which blocks
- *                                     step.c    forward, then a token for each    <->  masks.c
+ *                                     batch.c   forward, then a token for each    <->  masks.c
  *                                     decide.c  options scored against each other
  *                                     answer.c  tokens to text to events
  *
@@ -207,7 +207,7 @@ void plan_leave(struct kernel_engine *engine, struct sequence *sequence); /* run
  */
 bool plan_blocks(struct kernel_engine *engine, struct sequence *sequence, uint32_t tokens);
 
-/* step.c */
+/* batch.c */
 void step_run(struct kernel_engine *engine);
 /* The next token of the answer, sampled or forced; true: goes on. */
 bool step_take(struct kernel_engine *engine, struct sequence *sequence, int32_t token);

@@ -1,4 +1,4 @@
-/* step.c -- one step: the batch forward, and what each of its sequences does with its row.
+/* batch.c -- one step: the batch forward, and what each of its sequences does with its row.
  *
  * Forced tokens (a schema leaves no choice, a thought is over its limit) are appended without being
  * sampled, and computed together with what follows.  Guessed tokens are accepted as far as they are
@@ -223,26 +223,15 @@ static void advance(struct kernel_engine *engine, struct sequence *sequence)
 
 static void pool(struct kernel_engine *engine, struct sequence *sequence)
 {
-    const float *hidden = engine->step.hidden + (size_t)sequence->first_row * engine->width;
-    for (uint32_t row = 0; row < sequence->chunk; row++, hidden += engine->width) {
-        for (uint32_t i = 0; i < engine->width; i++) {
-            sequence->pooled[i] += (double)hidden[i];
-        }
+    kernel_pool_add(sequence->pooled,
+                    engine->step.hidden + (size_t)sequence->first_row * engine->width,
+                    sequence->chunk, engine->width);
+    if (sequence->computed == sequence->tokens.count) {
+        float *vector = kernel_allocate(engine->width, sizeof *vector);
+        kernel_pool_finish(sequence->pooled, engine->width, vector);
+        answer_done(engine, sequence, KERNEL_STOPPED, vector);
+        free(vector);
     }
-    if (sequence->computed < sequence->tokens.count) {
-        return;
-    }
-    double squares = 0;
-    for (uint32_t i = 0; i < engine->width; i++) {
-        squares += sequence->pooled[i] * sequence->pooled[i];
-    }
-    double length = squares > 0 ? sqrt(squares) : 1;
-    float *vector = kernel_allocate(engine->width, sizeof *vector);
-    for (uint32_t i = 0; i < engine->width; i++) {
-        vector[i] = (float)(sequence->pooled[i] / length);
-    }
-    answer_done(engine, sequence, KERNEL_STOPPED, vector);
-    free(vector);
 }
 
 /* ---- the whole ---- */

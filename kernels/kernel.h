@@ -106,6 +106,7 @@ struct kernel_engine_options {
     uint32_t queue_max;    /* requests that wait; 0: 256 */
     uint32_t step_tokens;  /* of a batch, prompts included; 0: the backend's own */
     bool no_prefix_cache;  /* for comparisons */
+    bool no_speculation;   /* for comparisons */
     const char *cuda_path; /* the plug-in; NULL: beside the program */
 };
 enum kernel_status kernel_engine_create(struct kernel_model *model,
@@ -140,6 +141,8 @@ struct kernel_sampling {
     uint32_t top_k;      /* 0: off */
     uint64_t seed;
 };
+
+#define KERNEL_NO_THINKING UINT32_MAX
 
 struct kernel_request {
     enum kernel_kind kind;
@@ -209,15 +212,18 @@ struct kernel_stats {
     char device[64]; /* "CPU: AMX, 2 threads" */
     uint64_t requests, failures, canceled, refused;
     uint64_t prompt_tokens, answer_tokens, cached_tokens;
-    uint64_t steps, preemptions, recomputed_tokens;
+    uint64_t steps, preemptions, recomputed_tokens, forced_tokens;
     uint64_t busy_us, mask_us, masks;
     uint32_t running, waiting;
     uint32_t blocks, blocks_used, blocks_cached;
     uint64_t memory_bytes; /* beside the file, now */
 };
 void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out);
-/* Of one tenant: sums over its requests, the failed ones too. */
+/* Of one tenant: sums over its requests that have ended, the failed ones too. */
+struct kernel_tenant_usage {
+    uint64_t requests, prompt_tokens, cached_tokens, answer_tokens, thinking_tokens;
+};
 void kernel_tenant_usage(const struct kernel_engine *engine, uint32_t tenant,
-                         struct kernel_usage *out, uint64_t *requests);
+                         struct kernel_tenant_usage *out);
 
 #endif

@@ -30,6 +30,17 @@ void conj_add(struct conj *conj, json_t *schema)
     conj->at[conj->count++] = schema;
 }
 
+/* At a place of its own, so that what a subschema stands for comes where it stands. */
+static void conj_insert(struct conj *conj, uint32_t *at, json_t *schema)
+{
+    uint32_t before = conj->count;
+    conj_add(conj, schema);
+    if (conj->count > before) {
+        memmove(conj->at + *at + 1, conj->at + *at, (before - *at) * sizeof(json_t *));
+        conj->at[(*at)++] = schema;
+    }
+}
+
 struct conj conj_copy(const struct conj *conj)
 {
     struct conj copy = {0};
@@ -224,8 +235,9 @@ static void list_add(struct conj_list *list, struct conj conj)
     list->at[list->count++] = conj;
 }
 
-/* Adds what `one` stands for to the end of `conj`, and its choices to `choices`. */
-static bool open_one(struct schema *schema, json_t *one, struct conj *conj, struct conj *choices)
+/* Adds what `one` stands for at `at` of `conj`, and its choices to `choices`. */
+static bool open_one(struct schema *schema, json_t *one, struct conj *conj, uint32_t at,
+                     struct conj *choices)
 {
     if (!schema_check(schema, one)) {
         return false;
@@ -235,11 +247,11 @@ static bool open_one(struct schema *schema, json_t *one, struct conj *conj, stru
         if (target == NULL) {
             return false;
         }
-        conj_add(conj, target);
+        conj_insert(conj, &at, target);
     }
     json_t *all = json_object_get(one, "allOf");
     for (size_t i = 0; i < json_array_size(all); i++) {
-        conj_add(conj, json_array_get(all, i));
+        conj_insert(conj, &at, json_array_get(all, i));
     }
     static const char *const either[] = {"anyOf", "oneOf"};
     for (int i = 0; i < 2; i++) {
@@ -270,7 +282,7 @@ static bool expand(struct expansion *e, struct conj conj, uint32_t from, struct 
 {
     bool good = true;
     for (uint32_t i = from; good && i < conj.count; i++) {
-        good = open_one(e->schema, conj.at[i], &conj, &choices);
+        good = open_one(e->schema, conj.at[i], &conj, i + 1, &choices);
     }
     if (!good || types_of(&conj) == 0) {
         conj_free(&conj);

@@ -149,7 +149,7 @@ char *order_write(json_t *instance, json_t *schema)
     collect(schema, schema, schemas);
     json_t *value = ordered(schema, instance, schemas);
     free(schemas);
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     json_decref(value);
     return text;
 }

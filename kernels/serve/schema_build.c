@@ -110,7 +110,7 @@ static void add_number_literal(struct builder *b, const json_t *value)
     }
     size_t length = number_write(&number, text, sizeof text - 3);
     add_literal(b, text, length);
-    if (number_is_whole(&number)) {
+    if (number_is_whole(&number) && number.whole <= NUMBER_EXACT_DIGITS) {
         memcpy(text + length, ".0", 2);
         add_literal(b, text, length + 2);
     }

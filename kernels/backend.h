@@ -17,7 +17,11 @@
 #include "kernels/kernel.h"
 #include "kernels/model/tensor.h"
 
-enum { KERNEL_BLOCK_TOKENS = 16 }; /* of a cache block: what prefixes are shared by */
+enum {
+    KERNEL_BLOCK_TOKENS = 16,     /* of a cache block: what prefixes are shared by */
+    KERNEL_HEAD_WIDTH_MAX = 1024, /* a model with more is refused */
+    KERNEL_RANK_MAX = 512         /* of an adapter */
+};
 
 /* One step.  Arrays are the caller's, on the host, unchanged until the step is done. */
 struct kernel_batch {
@@ -39,7 +43,7 @@ struct kernel_shape {
     uint32_t width, layers, heads, kv_heads, head_width, feed, vocabulary, context;
     float norm_epsilon;
     float rope_base;
-    uint32_t rope_width; /* dimensions of a head that turn */
+    uint32_t rope_width; /* dimensions of a head that turn, even */
     bool rope_halves;    /* pairs are (i, i + half) as in qwen; else (2i, 2i + 1) as in llama */
     const float *rope_factors; /* [rope_width / 2] dividing the frequencies; NULL: 1 */
     float attention_scale;     /* 1 / sqrt(head_width) */
@@ -49,53 +53,86 @@ struct kernel_shape {
 struct kernel_weight;
 struct kernel_backend_state;
 
+/* What a weight is for.  A tensor with two uses (tied embeddings) is loaded once for each; a
+ * backend may keep one copy. */
+enum kernel_use {
+    KERNEL_USE_TABLE,  /* embed: single rows are read */
+    KERNEL_USE_MATRIX, /* linear, adapt */
+    KERNEL_USE_VECTOR  /* norms and biases: F32, one row */
+};
+
+/* One of several products of the same input: out[r] = weight x[r] + bias (NULL: none). */
+struct kernel_product {
+    const struct kernel_weight *weight;
+    const struct kernel_weight *bias;
+    float *out; /* [rows][rows of the weight] */
+};
+
+/* A low-rank correction of a product, for the sequences of one adapter; a NULL: it has none. */
+struct kernel_low_rank {
+    const struct kernel_weight *a; /* rank rows, as wide as the product's input */
+    const struct kernel_weight *b; /* as many rows as the product's weight, rank wide */
+    uint32_t rank;
+    float scale;
+};
+
 struct kernel_operations {
     const char *name;
     /* ---- life ---- */
+    /* `options` may be NULL: the defaults of kernel.h */
     enum kernel_status (*create)(const struct kernel_engine_options *options,
                                  struct kernel_backend_state **out, struct kernel_error *error);
-    void (*destroy)(struct kernel_backend_state *state);
+    void (*destroy)(struct kernel_backend_state *state); /* after its memory and weights */
     void (*describe)(struct kernel_backend_state *state, char *out, size_t room);
+    uint64_t (*memory)(struct kernel_backend_state *state); /* bytes held now, beside the file */
     /* ---- memory ---- */
     float *(*allocate)(struct kernel_backend_state *state, size_t floats); /* NULL: none left */
     void (*release)(struct kernel_backend_state *state, float *memory);
     void (*upload)(struct kernel_backend_state *state, float *to, const float *from, size_t floats);
     enum kernel_status (*download)(struct kernel_backend_state *state, float *to, const float *from,
                                    size_t floats, struct kernel_error *error);
+    /* the tensor and its bytes stay until unload */
     enum kernel_status (*load)(struct kernel_backend_state *state,
-                               const struct kernel_tensor *tensor, struct kernel_weight **out,
-                               struct kernel_error *error);
+                               const struct kernel_tensor *tensor, enum kernel_use use,
+                               struct kernel_weight **out, struct kernel_error *error);
     void (*unload)(struct kernel_backend_state *state, struct kernel_weight *weight);
-    /* `blocks` cache blocks for every layer; NULL-safe to call again after destroy only */
-    enum kernel_status (*cache)(struct kernel_backend_state *state,
-                                const struct kernel_shape *shape, uint32_t blocks,
-                                struct kernel_error *error);
+    /* bytes of one cache block, all layers */
+    uint64_t (*block_bytes)(struct kernel_backend_state *state, const struct kernel_shape *shape);
+    /* once, before the first step: a cache of so many blocks, and room for steps of so many tokens;
+     * `shape` stays */
+    enum kernel_status (*prepare)(struct kernel_backend_state *state,
+                                  const struct kernel_shape *shape, uint32_t blocks,
+                                  uint32_t step_tokens, struct kernel_error *error);
     void (*copy_block)(struct kernel_backend_state *state, int32_t from, int32_t to);
-    /* ---- a step ---- */
+    /* ---- a step: begin, operations on memory of this backend, end, download ---- */
     void (*begin)(struct kernel_backend_state *state, const struct kernel_batch *batch);
+    /* steps of equal T, S and outputs name the same operations on the same memory: between begin
+     * and end a backend may record instead of run, and run here, or what it has recorded before */
+    void (*end)(struct kernel_backend_state *state);
+    /* out[t] = the row of the batch's token t */
     void (*embed)(struct kernel_backend_state *state, const struct kernel_weight *table,
                   float *out);
     /* x += delta (NULL: nothing to add), then out = x / rms(x) * weight; `rows` rows of `width` */
     void (*norm)(struct kernel_backend_state *state, float *x, const float *delta,
                  const struct kernel_weight *weight, float epsilon, uint32_t rows, uint32_t width,
                  float *out);
-    /* out[r] = weight x[r] + bias (NULL: none) */
-    void (*linear)(struct kernel_backend_state *state, const struct kernel_weight *weight,
-                   const struct kernel_weight *bias, const float *x, uint32_t rows, float *out);
-    /* per-head norm of q and k where the model has one (NULL: none), rotation by position, keys and
-     * values into the cache; q stays in place */
+    void (*linear)(struct kernel_backend_state *state, const struct kernel_product *products,
+                   uint32_t count, const float *x, uint32_t rows);
+    /* per-head norm of q and k where the model has one (NULL: none; epsilon is the shape's),
+     * rotation by position, keys and values into the cache; q stays in place, k is spoilt */
     void (*rope_store)(struct kernel_backend_state *state, uint32_t layer, float *q, float *k,
                        const float *v, const struct kernel_weight *q_norm,
                        const struct kernel_weight *k_norm);
+    /* each token over the positions 0 .. its own of its sequence; q and out: [T][heads * width] */
     void (*attention)(struct kernel_backend_state *state, uint32_t layer, const float *q,
                       float *out);
-    /* out = silu(gate) * up */
+    /* out = silu(gate) * up; out may be gate */
     void (*silu_multiply)(struct kernel_backend_state *state, const float *gate, const float *up,
                           uint32_t rows, uint32_t width, float *out);
-    /* out[r] += scale * b (a x[r]) for the rows whose sequence has this adapter */
-    void (*adapt)(struct kernel_backend_state *state, int32_t adapter,
-                  const struct kernel_weight *a, const struct kernel_weight *b, float scale,
-                  const float *x, float *out);
+    /* out[t] += scale * b (a x[t]) with the entry of `of` that the token's sequence names as its
+     * adapter; x and out have the batch's T rows */
+    void (*adapt)(struct kernel_backend_state *state, const struct kernel_low_rank *of,
+                  uint32_t count, const float *x, float *out);
     /* the batch's output rows of x, one after another */
     void (*gather)(struct kernel_backend_state *state, const float *x, uint32_t width, float *out);
 };

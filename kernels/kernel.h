@@ -22,7 +22,8 @@
  *  - Memory is bounded by the limits given to kernel_engine_create; a full queue is KERNEL_BUSY
  * with the time after which to try again; a prompt that does not fit is KERNEL_LIMIT with both
  * numbers. Nothing is silently cut.
- *  - Nothing is written, no file but the model's is read, no socket is opened.
+ *  - No file but the model's is read, none is written unless kernel_model_write is called, no
+ * socket is opened.
  *
  * Thread: any, for every function; events come on the engine's own thread and must not block.
  */
@@ -65,10 +66,14 @@ struct kernel_text {
 struct kernel_model;
 enum kernel_status kernel_model_open(const char *path, struct kernel_model **out,
                                      struct kernel_error *error);
-/* A model of that shape with random weights, in memory: for measurements.  Shapes: kernel_shapes.
- */
+/* A model of that shape with random weights, in memory: for measurements.  `type` is a tensor type
+ * (Q8_0, F16 ...) or Q4_K_M, the mix.  The same arguments give the same bytes. */
 enum kernel_status kernel_model_make(const char *shape, const char *type, uint64_t seed,
                                      struct kernel_model **out, struct kernel_error *error);
+const char *kernel_shape_name(uint32_t i); /* the shapes that can be made; NULL behind the last */
+/* The model's file, whole; KERNEL_IO when `path` exists. */
+enum kernel_status kernel_model_write(const struct kernel_model *model, const char *path,
+                                      struct kernel_error *error);
 void kernel_model_close(struct kernel_model *model); /* after its engines; NULL is fine */
 
 struct kernel_model_facts {

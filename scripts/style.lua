@@ -64,7 +64,7 @@ local confined = {
   { "^curl/", { "^runtime/hooks/", "^runtime/model/" } },
   { "^libxml/", { "^erp/exchange/", "^runtime/cli/cli%.c" } }, -- cli.c: initialised once per process
   { "^llhttp%.h", { "^runtime/http/" } },
-  { "^openssl/ssl", { "^runtime/http/" } }, { "^openssl/", { "^runtime/base/hash%.c", "^runtime/http/", "^erp/keys/" } },
+  { "^openssl/ssl", { "^runtime/http/" } }, { "^openssl/", { "^runtime/base/hash%.c", "^runtime/http/", "^erp/keys/", "^kernels/model/gguf" } },
   { "^ini%.h", { "^runtime/config/" } },
   { "^nng/", { "^runtime/cluster/" } },
 }

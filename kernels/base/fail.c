@@ -35,6 +35,11 @@ void *kernel_resize(void *memory, size_t count, size_t size)
     return memory;
 }
 
+void *kernel_try_allocate(size_t count, size_t size)
+{
+    return calloc(count > 0 ? count : 1, size > 0 ? size : 1);
+}
+
 void kernel_assert_failed(const char *condition, const char *file, int line)
 {
     fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);

@@ -10,10 +10,11 @@ __attribute__((format(printf, 3, 4))) enum kernel_status
 kernel_fail(struct kernel_error *error, enum kernel_status status, const char *format, ...);
 
 /* Memory of a size that is bounded by a checked limit: never NULL, the process ends instead.
- * `kernel_allocate` zeroes.  What a file or a request sizes freely is asked of malloc and checked.
- */
+ * `kernel_allocate` zeroes.  free() ends all of them. */
 void *kernel_allocate(size_t count, size_t size);
 void *kernel_resize(void *memory, size_t count, size_t size);
+/* Memory of a size that a file or a request chose: zeroed, NULL when there is none. */
+void *kernel_try_allocate(size_t count, size_t size);
 
 /* A wrong program, not a wrong input: says where and aborts, in every build. */
 #define KERNEL_ASSERT(condition)                                                                   \

@@ -1,9 +1,12 @@
 /* chat.h -- messages as the model was taught to read them.
  *
- * The format is recognised in the file's chat template by what only it contains (chatml, llama2,
- * llama3, mistral, deepseek-r1, qwen3 thinking), or named by the user; an unknown one is refused
- * with the list of names.  No template language is interpreted.  Messages' texts are encoded
- * without special tokens; the format's own marks are tokens by name.
+ * The format is recognised in the file's chat template by what only it contains, or named by the
+ * user: chatml, qwen3 (qwen3-thinking), llama2 and its -sys variants, llama3, mistral-v1, -v3,
+ * -v3-tekken and -v7, deepseek2, deepseek3, deepseek-r1, gemma, phi3.  An unknown one is refused
+ * with that list.  No template language is interpreted.  Messages' texts are encoded without
+ * special tokens; the format's own marks are tokens by name, and a BOS comes first where the
+ * vocabulary wants one.  (llama2 and mistral-v1 have [INST] as plain text: there, and only there, a
+ * message can contain what the format itself writes.)
  *
  * Private to kernels.
  */

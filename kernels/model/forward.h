@@ -13,12 +13,14 @@
 
 struct kernel_runner;
 
+enum { KERNEL_ADAPTERS_MAX = 64 }; /* loaded at a time */
+
 struct kernel_runner_options {
     const struct kernel_operations *operations;
     const struct kernel_engine_options *engine; /* threads and plug-in path; may be NULL */
     uint64_t cache_bytes;
     uint32_t step_tokens; /* the largest T */
-    uint32_t outputs_max; /* rows of logits in a step */
+    uint32_t outputs_max; /* rows of logits or hidden states in a step */
 };
 enum kernel_status kernel_runner_create(const struct kernel_model *model,
                                         const struct kernel_runner_options *options,
@@ -30,7 +32,8 @@ void kernel_runner_describe(struct kernel_runner *runner, char *out, size_t room
 uint64_t kernel_runner_memory(const struct kernel_runner *runner); /* beside the file */
 
 /* logits: [outputs][vocabulary] on the host, or NULL; hidden: [outputs][width] after the last norm,
- * or NULL.  KERNEL_CORRUPT when a logit is not finite. */
+ * or NULL.  KERNEL_CORRUPT when one of them is not finite.  A batch that breaks a rule of backend.h
+ * is a wrong program. */
 enum kernel_status kernel_runner_step(struct kernel_runner *runner,
                                       const struct kernel_batch *batch, float *logits,
                                       float *hidden, struct kernel_error *error);
@@ -40,6 +43,11 @@ void kernel_runner_copy_block(struct kernel_runner *runner, int32_t from, int32_
 enum kernel_status kernel_runner_adapter(struct kernel_runner *runner, const char *path,
                                          int32_t *index, struct kernel_error *error);
 void kernel_runner_adapter_drop(struct kernel_runner *runner, int32_t index);
+
+/* Mean of hidden states, length 1: what an embedding request answers.  `sum` starts as zeros and
+ * takes rows in the order of the text, in as many pieces as they come. */
+void kernel_pool_add(double *sum, const float *hidden, uint32_t rows, uint32_t width);
+void kernel_pool_finish(const double *sum, uint32_t width, float *out);
 
 /* What a model keeps, for serve/. */
 const struct kernel_vocab *kernel_model_vocab(const struct kernel_model *model);

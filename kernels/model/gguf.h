@@ -24,12 +24,13 @@ struct kernel_gguf;
 
 enum kernel_status kernel_gguf_open(const char *path, struct kernel_gguf **out,
                                     struct kernel_error *error);
-/* The same over bytes that the caller keeps until close: for tests and fuzzers. */
+/* The same over bytes that the caller keeps until close: models made in memory, tests, fuzzers. */
 enum kernel_status kernel_gguf_read(const void *bytes, size_t length, struct kernel_gguf **out,
                                     struct kernel_error *error);
 void kernel_gguf_close(struct kernel_gguf *file); /* NULL is fine */
 
 /* Metadata.  Absent or of another type: false and `*out` untouched. */
+bool kernel_gguf_has(const struct kernel_gguf *file, const char *key);
 bool kernel_gguf_u32(const struct kernel_gguf *file, const char *key,
                      uint32_t *out); /* any integer */
 bool kernel_gguf_f32(const struct kernel_gguf *file, const char *key, float *out);
@@ -53,5 +54,6 @@ void kernel_gguf_keys(const struct kernel_gguf *file,
 /* SHA-256 of the whole file; computed once, on demand. */
 void kernel_gguf_hash(struct kernel_gguf *file, uint8_t out[32]);
 uint64_t kernel_gguf_bytes(const struct kernel_gguf *file);
+const void *kernel_gguf_image(const struct kernel_gguf *file); /* all of them */
 
 #endif

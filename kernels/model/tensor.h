@@ -32,7 +32,10 @@ struct kernel_type_facts {
 };
 /* NULL: unknown. */
 const struct kernel_type_facts *kernel_type_facts(uint32_t type);
-const struct kernel_type_facts *kernel_type_named(const char *name);
+const struct kernel_type_facts *kernel_type_named(const char *name); /* "Q8_0", any case */
+/* What others call a type that is not known here, for messages; "?" where nobody knows it. */
+const char *kernel_type_guess(uint32_t type);
+#define KERNEL_TYPES "F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q4_K Q5_K Q6_K"
 
 struct kernel_tensor {
     const char *name; /* NUL-terminated */

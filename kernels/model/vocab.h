@@ -21,7 +21,11 @@ enum kernel_status kernel_vocab_create(const struct kernel_gguf *file, struct ke
                                        struct kernel_error *error);
 void kernel_vocab_destroy(struct kernel_vocab *vocab);
 
-enum { KERNEL_TOKEN_NONE = -1 };
+enum {
+    KERNEL_TOKEN_NONE = -1,
+    KERNEL_TOKEN_BYTES_MAX = 1024, /* of one token; 256 are known of, runs of spaces */
+    KERNEL_DECODE_MAX = 3 * (KERNEL_TOKEN_BYTES_MAX + 4) /* what one token may become as text */
+};
 
 uint32_t kernel_vocab_size(const struct kernel_vocab *vocab);
 /* The bytes a token stands for (byte-level and byte tokens decoded; a leading-space marker is a
@@ -36,6 +40,10 @@ kernel_vocab_bos(const struct kernel_vocab *vocab); /* NONE: the model wants non
 int32_t kernel_vocab_eos(const struct kernel_vocab *vocab);
 /* By its name as the file writes it: "<|im_start|>"; NONE when absent. */
 int32_t kernel_vocab_special(const struct kernel_vocab *vocab, const char *name);
+/* The first special token's name in `text` from `at` on; where several begin, the longest.
+ * Returns the token, its place in `*found` and its `*length`; NONE: there is none. */
+int32_t kernel_vocab_find_special(const struct kernel_vocab *vocab, struct kernel_text text,
+                                  size_t at, size_t *found, size_t *length);
 
 /* A list of tokens that grows; zero-initialised is empty; free(tokens.at) ends it. */
 struct kernel_tokens {
@@ -43,8 +51,8 @@ struct kernel_tokens {
     uint32_t count, room;
 };
 void kernel_tokens_push(struct kernel_tokens *tokens, int32_t token);
-/* Appends the tokens of `text`.  Any bytes are accepted, valid UTF-8 or not.  `specials`: names of
- * special tokens in the text become them. */
+/* Appends the tokens of `text` (less than 2 GiB).  Any bytes are accepted, valid UTF-8 or not.
+ * `specials`: names of special tokens in the text become them. */
 void kernel_vocab_encode(const struct kernel_vocab *vocab, struct kernel_text text, bool specials,
                          struct kernel_tokens *out);
 
@@ -54,8 +62,9 @@ struct kernel_decoder {
     uint32_t kept_count;
     bool begun; /* SentencePiece: the first token's space is not the text's */
 };
-/* Writes the whole characters that are certain now into `out` (room for the token's bytes + 4);
- * returns their length.  What can never become a character is U+FFFD.  token NONE: the end. */
+/* Writes the whole characters that are certain now into `out` (room for KERNEL_DECODE_MAX);
+ * returns their length.  What can never become a character is U+FFFD, one for each maximal
+ * subpart.  token NONE: the end; the decoder may then begin again. */
 size_t kernel_decode(const struct kernel_vocab *vocab, struct kernel_decoder *decoder,
                      int32_t token, char *out);
 

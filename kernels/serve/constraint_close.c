@@ -67,7 +67,8 @@ static uint32_t next_property(const struct stepper *stepper, const struct frame 
     return UINT32_MAX;
 }
 
-/* In the middle of a name: a property that can still be meant, the next required one if possible. */
+/* In the middle of a name: a property that can still be meant, the next required one if possible.
+ */
 static uint32_t meant_property(const struct stepper *stepper, const struct frame *frame)
 {
     const struct alt *alt = frame->alt;
@@ -220,9 +221,7 @@ static uint8_t next_byte(struct kernel_constraint *state, const struct stepper *
     case PHASE_SCALAR: return machine_way(frame->alt->machine, frame->state, false);
     case PHASE_STRING: return string_way(frame);
     case PHASE_ROOT:
-    case PHASE_VALUE:
-        *alt = best_alt(stepper, frame, frame->state);
-        return value_way(*alt);
+    case PHASE_VALUE: *alt = best_alt(stepper, frame, frame->state); return value_way(*alt);
     case PHASE_ARRAY_FIRST:
     case PHASE_ARRAY_NEXT:
         if (frame->at >= frame->alt->least) {

@@ -236,8 +236,7 @@ static bool add_digit(const struct maker *m, struct counted *c, char digit)
 
 static bool add_point(const struct maker *m, struct counted *c)
 {
-    if ((c->place != ZERO && c->place != WHOLE) ||
-        (!m->plain && c->whole > NUMBER_EXACT_DIGITS)) {
+    if ((c->place != ZERO && c->place != WHOLE) || (!m->plain && c->whole > NUMBER_EXACT_DIGITS)) {
         return false; /* who reads 9007199254740993.0 as a double reads another number */
     }
     c->low = at_whole_end(&m->low[c->negative], c->low, c->whole);

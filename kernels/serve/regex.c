@@ -108,7 +108,7 @@ static uint32_t build(struct nfa *nfa, const struct regex_tree *tree, uint32_t n
 
 struct subsets {
     const struct nfa *nfa;
-    uint32_t *mark;  /* [nodes]: the round in which a node was visited */
+    uint32_t *mark; /* [nodes]: the round in which a node was visited */
     uint32_t round;
     uint32_t *stack; /* [2 * nodes] */
     uint32_t *now;   /* the set being made: nodes in order */

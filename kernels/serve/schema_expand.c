@@ -119,7 +119,8 @@ static bool renames(const struct schema *schema, const json_t *at)
     return at != schema->root && json_is_object(at) && own_name(at) != NULL;
 }
 
-static bool below_renamed(const struct schema *schema, json_t *from, const json_t *what, bool inside)
+static bool below_renamed(const struct schema *schema, json_t *from, const json_t *what,
+                          bool inside)
 {
     inside = inside || renames(schema, from);
     if (from == what) {
@@ -172,9 +173,9 @@ static json_t *resolve(struct schema *schema, json_t *one)
         ref = read_step(ref + 1, step, sizeof step);
         char *end = NULL;
         unsigned long index = json_is_array(at) ? strtoul(step, &end, 10) : 0;
-        at = json_is_object(at)                                    ? json_object_get(at, step)
+        at = json_is_object(at)                                 ? json_object_get(at, step)
              : json_is_array(at) && end != step && *end == '\0' ? json_array_get(at, index)
-                                                                   : NULL;
+                                                                : NULL;
         if (at != NULL && renames(schema, at)) {
             schema_fail(schema, one, "$ref", KERNEL_UNSUPPORTED,
                         "it leads below an $id of its own, which is not supported");
@@ -188,7 +189,8 @@ static json_t *resolve(struct schema *schema, json_t *one)
     return at;
 }
 
-/* ---- circles: a schema that stands for itself says nothing, and validators never come back ---- */
+/* ---- circles: a schema that stands for itself says nothing, and validators never come back ----
+ */
 
 static bool mark(struct schema *schema, const char *kind, const json_t *one)
 {

@@ -20,8 +20,8 @@ static bool one_in(struct chance *c, uint32_t n)
     return pick(c, n) == 0;
 }
 
-static const char *const keys[] = {"a", "b", "foo", "bar", "x\"y", "d\xc3\xa9j\xc3\xa0", "S_1",
-                                   "",  "n/a~b", "tab\t", "fo", "foobar"};
+static const char *const keys[] = {"a",   "b", "foo",   "bar",   "x\"y", "d\xc3\xa9j\xc3\xa0",
+                                   "S_1", "",  "n/a~b", "tab\t", "fo",   "foobar"};
 static const char *key(struct chance *c)
 {
     return keys[pick(c, sizeof keys / sizeof keys[0])];
@@ -29,8 +29,8 @@ static const char *key(struct chance *c)
 
 static json_t *value(struct chance *c, int depth)
 {
-    static const char *const texts[] = {"a", "bar", "", "\"\\\n", "\xc3\xa9\xe2\x82\xac",
-                                        "\xf0\x9f\x98\x80", "ab12", "null"};
+    static const char *const texts[] = {
+        "a", "bar", "", "\"\\\n", "\xc3\xa9\xe2\x82\xac", "\xf0\x9f\x98\x80", "ab12", "null"};
     static const double reals[] = {0.5, -1.25, 2.0, 1e3, 0.1};
     switch (pick(c, depth > 0 ? 7 : 5)) {
     case 0: return json_null();
@@ -59,11 +59,21 @@ static json_t *schema(struct chance *c, int depth);
 
 static void string_keywords(struct chance *c, json_t *out)
 {
-    static const char *const patterns[] = {
-        "^[a-z]+$", "b", "^(a|bc)*$", "^.{2,5}$", "^[^a]", "x$", "^\\\\\"?$", "^\xc3\xa9+$",
-        "^[0-9]{3}-[0-9]{2}$", "^a|b$", "(foo|bar){1,2}", "^[\\u0080-\\uffff]{1,3}$", "^a?$"};
-    static const char *const formats[] = {"date", "date-time", "time", "uuid", "ipv4", "email",
-                                          "uri",  "hostname",  "ipv6"};
+    static const char *const patterns[] = {"^[a-z]+$",
+                                           "b",
+                                           "^(a|bc)*$",
+                                           "^.{2,5}$",
+                                           "^[^a]",
+                                           "x$",
+                                           "^\\\\\"?$",
+                                           "^\xc3\xa9+$",
+                                           "^[0-9]{3}-[0-9]{2}$",
+                                           "^a|b$",
+                                           "(foo|bar){1,2}",
+                                           "^[\\u0080-\\uffff]{1,3}$",
+                                           "^a?$"};
+    static const char *const formats[] = {"date",  "date-time", "time",     "uuid", "ipv4",
+                                          "email", "uri",       "hostname", "ipv6"};
     if (one_in(c, 3)) {
         json_object_set_new(out, "minLength", json_integer(pick(c, 5)));
     }
@@ -164,8 +174,8 @@ static json_t *list_of(struct chance *c, int depth)
 
 static json_t *schema(struct chance *c, int depth)
 {
-    static const char *const types[] = {"null",  "boolean", "integer", "number",
-                                        "string", "array",  "object"};
+    static const char *const types[] = {"null",   "boolean", "integer", "number",
+                                        "string", "array",   "object"};
     json_t *out = json_object();
     if (one_in(c, 12)) {
         json_object_set_new(out, "$ref", json_string(one_in(c, 2) ? "#/$defs/a" : "#/$defs/b"));

@@ -194,9 +194,13 @@ struct chars *chars_product(const struct chars *const *parts, uint32_t count, bo
     }
     tuple_number(&tuples, tuple);
     uint32_t *next = NULL;
+    uint32_t room = 0;
     bool fits = true;
     for (uint32_t state = 0; fits && state < tuples.count; state++) {
-        next = kernel_resize(next, (size_t)(state + 1) * classes, sizeof *next);
+        if (state == room) {
+            room = room * 2 + 64;
+            next = kernel_resize(next, (size_t)room * classes, sizeof *next);
+        }
         for (uint32_t c = 0; c < classes; c++) {
             bool dead = state == CHARS_DEAD;
             for (uint32_t i = 0; i < count && state != CHARS_DEAD; i++) {
@@ -207,18 +211,17 @@ struct chars *chars_product(const struct chars *const *parts, uint32_t count, bo
             }
             next[(size_t)state * classes + c] = dead ? CHARS_DEAD : tuple_number(&tuples, tuple);
         }
-        fits = tuples.count <= CHARS_STATES_MAX &&
-               (uint64_t)tuples.count * classes <= CHARS_CELLS_MAX;
+        fits =
+            tuples.count <= CHARS_STATES_MAX && (uint64_t)tuples.count * classes <= CHARS_CELLS_MAX;
     }
     struct chars *out = NULL;
     if (fits) {
         out = kernel_allocate(1, sizeof *out);
-        *out = (struct chars){
-            .classes = classes, .cut = cuts, .states = tuples.count, .next = next};
+        *out =
+            (struct chars){.classes = classes, .cut = cuts, .states = tuples.count, .next = next};
         out->accept = kernel_allocate(tuples.count, sizeof *out->accept);
         for (uint32_t state = 1; state < tuples.count; state++) {
-            out->accept[state] =
-                accept_of(parts, count, labels, tuples.at + (size_t)state * count);
+            out->accept[state] = accept_of(parts, count, labels, tuples.at + (size_t)state * count);
         }
     } else {
         free(cuts);

@@ -17,9 +17,9 @@ enum {
     CHARS_END = 0x110000,
     CHARS_DEAD = 0,
     CHARS_START = 1,
-    CHARS_STATES_MAX = 20000,     /* of one automaton */
-    CHARS_CELLS_MAX = 4000000,    /* states times classes: 16 MB */
-    CHARS_PRODUCT_MAX = 32        /* automata side by side: one bit each in a label */
+    CHARS_STATES_MAX = 20000,  /* of one automaton */
+    CHARS_CELLS_MAX = 4000000, /* states times classes: 16 MB */
+    CHARS_PRODUCT_MAX = 32     /* automata side by side: one bit each in a label */
 };
 
 struct chars {

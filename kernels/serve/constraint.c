@@ -2,7 +2,7 @@
 #include "kernels/serve/constraint.h"
 
 #include "kernels/base/fail.h"
-#include "kernels/serve/state.h"
+#include "kernels/serve/constraint_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -162,9 +162,8 @@ static void copy_stacks(struct stacks *to, const struct stacks *from)
 static bool run(struct kernel_constraint *state, struct stacks *from, struct stacks *to,
                 struct kernel_text bytes)
 {
-    struct stepper stepper = {.grammar = state->grammar,
-                              .pool = &state->pool,
-                              .length = (uint32_t)state->text.length};
+    struct stepper stepper = {
+        .grammar = state->grammar, .pool = &state->pool, .length = (uint32_t)state->text.length};
     state_room(state, bytes.length + 1);
     stepper.text = state->text.at;
     for (size_t i = 0; i < bytes.length && from->count > 0; i++) {
@@ -392,8 +391,8 @@ void kernel_constraint_close(struct kernel_constraint *state)
 bool kernel_grammar_accepts(const struct kernel_grammar *grammar, struct kernel_text instance)
 {
     struct kernel_constraint *state = kernel_constraint_start(grammar);
-    bool good = kernel_constraint_accepts_bytes(state, instance) &&
-                kernel_constraint_may_end(state);
+    bool good =
+        kernel_constraint_accepts_bytes(state, instance) && kernel_constraint_may_end(state);
     kernel_constraint_destroy(state);
     return good;
 }

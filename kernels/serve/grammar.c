@@ -61,8 +61,8 @@ void grammar_keep(struct kernel_grammar *grammar, struct machine *machine)
 {
     if (grammar->machine_count == grammar->machine_room) {
         grammar->machine_room = grammar->machine_room == 0 ? 16 : grammar->machine_room * 2;
-        grammar->machines = kernel_resize(grammar->machines, grammar->machine_room,
-                                          sizeof(struct machine *));
+        grammar->machines =
+            kernel_resize(grammar->machines, grammar->machine_room, sizeof(struct machine *));
     }
     grammar->machines[grammar->machine_count++] = machine;
     grammar->bytes += machine_bytes(machine);
@@ -191,8 +191,8 @@ static void object_height(const struct kernel_grammar *grammar, struct alt *alt)
         if (alt->properties[i].required) {
             required++;
             height = greater(height, height_of(grammar, alt->properties[i].rule));
-            bytes += 4 + alt->properties[i].name.length +
-                     bytes_of(grammar, alt->properties[i].rule);
+            bytes +=
+                4 + alt->properties[i].name.length + bytes_of(grammar, alt->properties[i].rule);
         }
     }
     if (alt->least > required && height != ENDLESS) {

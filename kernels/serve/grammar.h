@@ -42,12 +42,12 @@ struct alt {
     /* OBJECT: properties in the order in which they are written */
     struct property *properties;
     uint32_t property_count;
-    const struct machine *names;    /* `name":`, labelled with the property */
-    uint32_t *reach_at, *reach;     /* [names->states + 1]: properties below each state */
-    uint32_t *sorted;               /* properties by name */
-    uint32_t *required_at;          /* [count + 1]: the next required one from here on */
-    uint32_t *required_left;        /* [count + 1]: how many from here on */
-    const struct machine *others;   /* inside of other keys; NULL: none */
+    const struct machine *names;  /* `name":`, labelled with the property */
+    uint32_t *reach_at, *reach;   /* [names->states + 1]: properties below each state */
+    uint32_t *sorted;             /* properties by name */
+    uint32_t *required_at;        /* [count + 1]: the next required one from here on */
+    uint32_t *required_left;      /* [count + 1]: how many from here on */
+    const struct machine *others; /* inside of other keys; NULL: none */
     struct other_rule *other_rules;
     uint32_t other_count;
     uint64_t other_capacity;   /* how many other keys there are, UINT64_MAX: no end */

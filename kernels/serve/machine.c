@@ -173,7 +173,7 @@ static void classify(struct machine *machine)
     uint32_t class = 0;
     for (uint32_t byte = 0; byte < 256; byte++) {
         class += byte > 0 && cut[byte];
-        machine->class_of[byte] = (uint8_t)class;
+        machine->class_of[byte] = (uint8_t) class;
     }
     machine->classes = class + 1;
     if ((uint64_t)machine->states * machine->classes > MACHINE_TABLE_MAX) {
@@ -282,8 +282,7 @@ static uint32_t go_escaped(struct machine_draft *draft, uint32_t from, uint32_t 
             next = shift == 0 && to != MACHINE_DEAD ? to : machine_draft_state(draft);
             machine_draft_edge(draft, from, (uint8_t)lower[digit], (uint8_t)lower[digit], next);
             if (upper[digit] != lower[digit]) {
-                machine_draft_edge(draft, from, (uint8_t)upper[digit], (uint8_t)upper[digit],
-                                   next);
+                machine_draft_edge(draft, from, (uint8_t)upper[digit], (uint8_t)upper[digit], next);
             }
         }
         from = next;

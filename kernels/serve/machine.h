@@ -37,7 +37,7 @@ struct machine_edge {
 struct machine {
     uint32_t states, edge_count;
     uint8_t *flags;
-    uint64_t *label; /* NULL, or what an accepting state stands for */
+    uint64_t *label;   /* NULL, or what an accepting state stands for */
     uint32_t *edge_at; /* [states + 1] */
     struct machine_edge *edges;
     uint8_t class_of[256];
@@ -45,7 +45,7 @@ struct machine {
     uint32_t *next;     /* [states * classes]; NULL: large */
     uint32_t *shortest; /* bytes to an accepting state */
     uint32_t *least;    /* strings: characters to one, the begun one counts */
-    uint64_t *ways;     /* keys: how many texts at least, UINT64_MAX no end; NULL: no end anywhere */
+    uint64_t *ways; /* keys: how many texts at least, UINT64_MAX no end; NULL: no end anywhere */
 };
 
 static inline uint32_t machine_step(const struct machine *machine, uint32_t state, uint8_t byte)
@@ -77,7 +77,7 @@ struct machine_draft {
     struct {
         uint8_t low, high;
         uint32_t to, beside;
-    } *edges;
+    } * edges;
     uint32_t edge_count, edge_room;
 };
 void machine_draft_start(struct machine_draft *draft); /* states 0 and 1 */

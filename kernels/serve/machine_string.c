@@ -22,7 +22,7 @@ struct run { /* code points from here to the next run */
 struct speller {
     const struct chars *chars;
     struct machine_draft draft;
-    uint32_t *at;      /* machine state of each chars state */
+    uint32_t *at;         /* machine state of each chars state */
     uint32_t *any_utf[3]; /* [k - 1][chars state]: k continuation bytes, whatever they are */
     uint32_t *any_hex[4]; /* [k - 1][chars state]: k hexadecimal digits */
     uint32_t *any_pair;   /* [chars state]: any surrogate pair after \ud8..db's "d" */
@@ -157,7 +157,7 @@ static void spell_raw(struct speller *s, uint32_t from)
 
 static void hex_edge(struct speller *s, uint32_t from, uint32_t digit, uint32_t to)
 {
-    uint8_t lower = (uint8_t)"0123456789abcdef"[digit];
+    uint8_t lower = (uint8_t) "0123456789abcdef"[digit];
     machine_draft_edge(&s->draft, from, lower, lower, to);
     if (digit > 9) {
         uint8_t upper = (uint8_t)(lower - 'a' + 'A');
@@ -308,8 +308,8 @@ static void mark_open(struct speller *s)
                 free_state && (!plain[c] || chars->next[(size_t)q * chars->classes + c] == q);
         }
         if (s->at[q] != 0) {
-            s->draft.flags[s->at[q]] |= (uint8_t)((closed[q] ? 0 : MACHINE_OPEN) |
-                                                  (free_state ? MACHINE_FREE : 0));
+            s->draft.flags[s->at[q]] |=
+                (uint8_t)((closed[q] ? 0 : MACHINE_OPEN) | (free_state ? MACHINE_FREE : 0));
         }
     }
     free(closed);
@@ -366,8 +366,7 @@ struct machine *machine_string(const struct chars *chars, bool ways, bool *large
             (uint8_t)(MACHINE_BOUNDARY | (chars->accept[q] != 0 ? MACHINE_ACCEPT : 0));
         s.draft.label[s.at[q]] = chars->accept[q];
     }
-    for (uint32_t q = CHARS_START; q < chars->states && s.draft.states <= MACHINE_STATES_MAX;
-         q++) {
+    for (uint32_t q = CHARS_START; q < chars->states && s.draft.states <= MACHINE_STATES_MAX; q++) {
         runs_of(&s, q);
         spell_raw(&s, s.at[q]);
         spell_escapes(&s, s.at[q]);

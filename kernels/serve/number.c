@@ -31,8 +31,8 @@ struct number number_of_integer(int64_t value)
 {
     struct number number = {.negative = value < 0};
     char text[24];
-    int length = snprintf(text, sizeof text, "%" PRIu64,
-                          value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    int length =
+        snprintf(text, sizeof text, "%" PRIu64, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
     memcpy(number.digits, text, (size_t)length);
     number.whole = (uint32_t)length;
     tidy(&number);
@@ -110,9 +110,8 @@ size_t number_write(const struct number *number, char *out, size_t room)
 {
     int length = snprintf(out, room, "%s%.*s%s%.*s", number->negative ? "-" : "",
                           number->whole > 0 ? (int)number->whole : 1,
-                          number->whole > 0 ? number->digits : "0",
-                          number->fraction > 0 ? "." : "", (int)number->fraction,
-                          number->digits + number->whole);
+                          number->whole > 0 ? number->digits : "0", number->fraction > 0 ? "." : "",
+                          (int)number->fraction, number->digits + number->whole);
     return length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
 }
 

@@ -6,16 +6,16 @@
 #include "kernels/serve/machine.h"
 
 enum {
-    NUMBER_DIGITS_MAX = 400, /* of a schema's number, written out */
+    NUMBER_DIGITS_MAX = 400,  /* of a schema's number, written out */
     NUMBER_FRACTION_MAX = 20, /* digits after the point of an answer */
     NUMBER_WHOLE_MAX = 19,    /* before it: what 64 bits hold */
-    NUMBER_EXACT_DIGITS = 15, /* beside an exclusive bound: so many a double tells apart */
+    NUMBER_EXACT_DIGITS = 15, /* so many a double tells apart: beside a step or an open bound */
     NUMBER_STATES_MAX = 60000
 };
 
 struct number { /* without needless zeros; zero has no digits at all */
     bool negative;
-    uint32_t whole, fraction; /* digits */
+    uint32_t whole, fraction;       /* digits */
     char digits[NUMBER_DIGITS_MAX]; /* whole, then fraction */
 };
 struct number number_of_integer(int64_t value);

@@ -90,7 +90,8 @@ static void set_bounds(struct maker *m)
         m->low[0] = (struct bound){true, rule->low_open, rule->low};
     }
     m->plain = !rule->has_low && !rule->has_high && rule->step == 0 && !rule->whole;
-    m->digits_max = rule->low_open || rule->high_open ? NUMBER_EXACT_DIGITS : 0;
+    m->digits_max =
+        rule->low_open || rule->high_open || rule->step_digits > 0 ? NUMBER_EXACT_DIGITS : 0;
 }
 
 /* ---- states ---- */
@@ -235,8 +236,8 @@ static bool add_digit(const struct maker *m, struct counted *c, char digit)
 
 static bool add_point(const struct maker *m, struct counted *c)
 {
-    if (c->place != ZERO && c->place != WHOLE) {
-        return false;
+    if ((c->place != ZERO && c->place != WHOLE) || (!m->plain && c->whole > NUMBER_EXACT_DIGITS)) {
+        return false; /* who reads 9007199254740993.0 as a double reads another number */
     }
     c->low = at_whole_end(&m->low[c->negative], c->low, c->whole);
     c->high = at_whole_end(&m->high[c->negative], c->high, c->whole);

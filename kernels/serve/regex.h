@@ -36,8 +36,15 @@ void regex_set_add(struct regex_set *set, uint32_t low, uint32_t high);
 void regex_set_sort(struct regex_set *set);
 void regex_set_invert(struct regex_set *set);
 
-enum regex_kind { REGEX_EMPTY, REGEX_SET, REGEX_ROW, REGEX_EITHER, REGEX_REPEAT, REGEX_BEGIN,
-                  REGEX_END };
+enum regex_kind {
+    REGEX_EMPTY,
+    REGEX_SET,
+    REGEX_ROW,
+    REGEX_EITHER,
+    REGEX_REPEAT,
+    REGEX_BEGIN,
+    REGEX_END
+};
 struct regex_tree {
     enum regex_kind kind;
     struct regex_set set;

@@ -74,10 +74,9 @@ static void add_named(struct regex_set *set, char name)
 {
     static const uint32_t digits[][2] = {{'0', '9'}};
     static const uint32_t words[][2] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
-    static const uint32_t spaces[][2] = {{9, 13},           {' ', ' '},       {0xa0, 0xa0},
-                                         {0x1680, 0x1680},  {0x2000, 0x200a}, {0x2028, 0x2029},
-                                         {0x202f, 0x202f},  {0x205f, 0x205f}, {0x3000, 0x3000},
-                                         {0xfeff, 0xfeff}};
+    static const uint32_t spaces[][2] = {
+        {9, 13},          {' ', ' '},       {0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
+        {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}, {0xfeff, 0xfeff}};
     struct regex_set named = {0};
     char kind = (char)(name | 0x20);
     const uint32_t(*from)[2] = kind == 'd' ? digits : kind == 'w' ? words : spaces;
@@ -107,8 +106,7 @@ struct parser {
 static struct regex_tree *fail(struct parser *p, enum kernel_status status, const char *what)
 {
     if (p->status == KERNEL_OK) {
-        p->status =
-            kernel_fail(p->error, status, "%s at byte %zu of the pattern", what, p->at);
+        p->status = kernel_fail(p->error, status, "%s at byte %zu of the pattern", what, p->at);
     }
     return NULL;
 }
@@ -460,8 +458,7 @@ enum kernel_status regex_parse(struct kernel_text pattern, struct regex_tree **o
     struct parser p = {.text = pattern, .error = error};
     *out = NULL;
     if (pattern.length > REGEX_BYTES_MAX) {
-        return kernel_fail(error, KERNEL_LIMIT, "a pattern of more than %d bytes",
-                           REGEX_BYTES_MAX);
+        return kernel_fail(error, KERNEL_LIMIT, "a pattern of more than %d bytes", REGEX_BYTES_MAX);
     }
     struct regex_tree *tree = either(&p);
     if (p.status == KERNEL_OK && !ended(&p)) {

@@ -65,9 +65,9 @@ struct schema {
     struct {
         const char *text; /* of the schema */
         struct chars *chars;
-    } *patterns;
+    } * patterns;
     uint32_t pattern_count;
-    json_t *checked; /* oneOf arrays whose disjointness is proven: object by address */
+    json_t *checked; /* what was looked at: object by address */
 };
 
 /* ---- schema_fail.c ---- */
@@ -106,8 +106,7 @@ uint32_t schema_types(const json_t *one); /* of its "type" alone */
 bool schema_merge(struct schema *schema, const struct conj *plain, struct merged *out);
 void merged_free(struct merged *merged);
 /* What holds of the value of a key, of an item. */
-bool schema_key(struct schema *schema, const struct conj *plain, const char *key,
-                struct conj *out);
+bool schema_key(struct schema *schema, const struct conj *plain, const char *key, struct conj *out);
 void schema_item(const struct conj *plain, uint32_t index, struct conj *out);
 uint32_t schema_prefix(const struct conj *plain); /* items with a schema of their own */
 bool conj_never(const struct conj *conj);         /* has it `false`? */
@@ -142,8 +141,7 @@ struct key_patterns {
     const char *text[SCHEMA_PATTERNS_MAX];
     uint32_t count;
 };
-bool schema_key_patterns(struct schema *schema, const struct conj *plain,
-                         struct key_patterns *out);
+bool schema_key_patterns(struct schema *schema, const struct conj *plain, struct key_patterns *out);
 void schema_labelled_key(const struct conj *plain, const struct key_patterns *patterns,
                          uint64_t label, struct conj *out);
 

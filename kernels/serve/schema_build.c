@@ -58,8 +58,7 @@ uint32_t schema_rule(struct schema *schema, const struct conj *conj)
     if (grammar->count == grammar->room) {
         grammar->room = grammar->room == 0 ? 32 : grammar->room * 2;
         grammar->rules = kernel_resize(grammar->rules, grammar->room, sizeof *grammar->rules);
-        schema->conj_of =
-            kernel_resize(schema->conj_of, grammar->room, sizeof *schema->conj_of);
+        schema->conj_of = kernel_resize(schema->conj_of, grammar->room, sizeof *schema->conj_of);
     }
     grammar->rules[grammar->count] = (struct rule){0};
     schema->conj_of[grammar->count] = conj_copy(conj);
@@ -110,7 +109,7 @@ static void add_number_literal(struct builder *b, const json_t *value)
     }
     size_t length = number_write(&number, text, sizeof text - 3);
     add_literal(b, text, length);
-    if (number_is_whole(&number)) {
+    if (number_is_whole(&number) && number.whole <= NUMBER_EXACT_DIGITS) {
         memcpy(text + length, ".0", 2);
         add_literal(b, text, length + 2);
     }
@@ -125,7 +124,8 @@ static json_t *schema_of_value(struct schema *schema, json_t *value)
         json_t *required = json_array();
         const char *key = NULL;
         json_t *one = NULL;
-        json_object_foreach(value, key, one) {
+        json_object_foreach(value, key, one)
+        {
             json_object_set_new(properties, key, json_pack("{s:O}", "const", one));
             json_array_append_new(required, json_string(key));
         }
@@ -147,8 +147,7 @@ static json_t *schema_of_value(struct schema *schema, json_t *value)
 
 static void add_array(struct builder *b, const struct conj *plain, const struct merged *merged)
 {
-    struct alt alt = {
-        .kind = ALT_ARRAY, .least = merged->items_least, .most = merged->items_most};
+    struct alt alt = {.kind = ALT_ARRAY, .least = merged->items_least, .most = merged->items_most};
     uint32_t prefix = schema_prefix(plain);
     alt.prefix = kernel_allocate(prefix, sizeof *alt.prefix);
     alt.rest = RULE_NONE;
@@ -198,8 +197,8 @@ static bool add_listed(struct builder *b, const struct conj *plain, const struct
             add_number_literal(b, value);
         } else if (json_is_string(value)) {
             struct spell_bytes bytes = {0};
-            spell_add_quoted(&bytes, (struct kernel_text){json_string_value(value),
-                                                          json_string_length(value)});
+            spell_add_quoted(
+                &bytes, (struct kernel_text){json_string_value(value), json_string_length(value)});
             add_literal(b, bytes.at, bytes.length);
             free(bytes.at);
         } else {
@@ -382,8 +381,8 @@ static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
     bool large = false;
     bool good = true;
     if (!json_is_boolean(root) && !json_is_object(root)) {
-        good = schema_fail(&schema, NULL, NULL, KERNEL_INVALID,
-                           "a schema is an object or a boolean");
+        good =
+            schema_fail(&schema, NULL, NULL, KERNEL_INVALID, "a schema is an object or a boolean");
     } else if (conj_never(&whole)) {
         good = schema_fail(&schema, NULL, NULL, KERNEL_INVALID, "nothing satisfies it");
     } else {
@@ -428,6 +427,5 @@ enum kernel_status kernel_grammar_any(const struct kernel_trie *trie, bool objec
                                       struct kernel_grammar **out, struct kernel_error *error)
 {
     *out = NULL;
-    return compile(trie, object ? json_pack("{s:s}", "type", "object") : json_object(), out,
-                   error);
+    return compile(trie, object ? json_pack("{s:s}", "type", "object") : json_object(), out, error);
 }

@@ -75,7 +75,8 @@ static bool each_is_schema(const json_t *value)
     }
     const char *key = NULL;
     json_t *one = NULL;
-    json_object_foreach((json_t *)(uintptr_t)value, key, one) { /* only reads */
+    json_object_foreach((json_t *)(uintptr_t)value, key, one)
+    { /* only reads */
         if (!is_schema(one)) {
             return false;
         }
@@ -89,17 +90,28 @@ struct shape {
     enum form form;
 };
 static const struct shape shapes[] = {
-    {"minLength", FORM_COUNT},       {"maxLength", FORM_COUNT},
-    {"minItems", FORM_COUNT},        {"maxItems", FORM_COUNT},
-    {"minProperties", FORM_COUNT},   {"maxProperties", FORM_COUNT},
-    {"minimum", FORM_NUMBER},        {"maximum", FORM_NUMBER},
-    {"multipleOf", FORM_NUMBER},     {"pattern", FORM_TEXT},
-    {"format", FORM_TEXT},           {"$ref", FORM_TEXT},
-    {"properties", FORM_SCHEMAS},    {"patternProperties", FORM_SCHEMAS},
-    {"allOf", FORM_LIST},            {"anyOf", FORM_LIST},
-    {"oneOf", FORM_LIST},            {"prefixItems", FORM_LIST},
-    {"propertyNames", FORM_SCHEMA},  {"additionalProperties", FORM_SCHEMA},
-    {"additionalItems", FORM_SCHEMA}, {"required", FORM_NAMES},
+    {"minLength", FORM_COUNT},
+    {"maxLength", FORM_COUNT},
+    {"minItems", FORM_COUNT},
+    {"maxItems", FORM_COUNT},
+    {"minProperties", FORM_COUNT},
+    {"maxProperties", FORM_COUNT},
+    {"minimum", FORM_NUMBER},
+    {"maximum", FORM_NUMBER},
+    {"multipleOf", FORM_NUMBER},
+    {"pattern", FORM_TEXT},
+    {"format", FORM_TEXT},
+    {"$ref", FORM_TEXT},
+    {"properties", FORM_SCHEMAS},
+    {"patternProperties", FORM_SCHEMAS},
+    {"allOf", FORM_LIST},
+    {"anyOf", FORM_LIST},
+    {"oneOf", FORM_LIST},
+    {"prefixItems", FORM_LIST},
+    {"propertyNames", FORM_SCHEMA},
+    {"additionalProperties", FORM_SCHEMA},
+    {"additionalItems", FORM_SCHEMA},
+    {"required", FORM_NAMES},
 };
 
 static bool has_form(const json_t *value, enum form form)
@@ -125,9 +137,12 @@ static bool has_form(const json_t *value, enum form form)
 static bool check_form(struct schema *schema, json_t *one)
 {
     static const char *const wanted[] = {
-        [FORM_COUNT] = "a whole number from 0 on", [FORM_NUMBER] = "a number",
-        [FORM_TEXT] = "a string",                  [FORM_SCHEMA] = "a schema",
-        [FORM_SCHEMAS] = "an object of schemas",   [FORM_LIST] = "a list of schemas, not empty",
+        [FORM_COUNT] = "a whole number from 0 on",
+        [FORM_NUMBER] = "a number",
+        [FORM_TEXT] = "a string",
+        [FORM_SCHEMA] = "a schema",
+        [FORM_SCHEMAS] = "an object of schemas",
+        [FORM_LIST] = "a list of schemas, not empty",
         [FORM_NAMES] = "a list of names",
     };
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {

@@ -36,7 +36,8 @@ static bool find(json_t *from, const json_t *what, char *out, size_t length)
     if (json_is_object(from)) {
         const char *key = NULL;
         json_t *value = NULL;
-        json_object_foreach(from, key, value) {
+        json_object_foreach(from, key, value)
+        {
             if (find(value, what, out, add_step(out, length, key))) {
                 return true;
             }

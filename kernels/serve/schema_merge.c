@@ -48,8 +48,7 @@ static bool whole_only(const json_t *one)
     bool number = type == NULL;
     size_t count = json_is_array(type) ? json_array_size(type) : type != NULL;
     for (size_t i = 0; i < count; i++) {
-        const char *name =
-            json_string_value(json_is_array(type) ? json_array_get(type, i) : type);
+        const char *name = json_string_value(json_is_array(type) ? json_array_get(type, i) : type);
         integer = integer || strcmp(name, "integer") == 0;
         number = number || strcmp(name, "number") == 0;
     }
@@ -83,7 +82,8 @@ bool schema_same(const json_t *a, const json_t *b)
         bool same = json_object_size(a) == json_object_size(b);
         const char *key = NULL;
         json_t *value = NULL;
-        json_object_foreach((json_t *)(uintptr_t)a, key, value) { /* only reads */
+        json_object_foreach((json_t *)(uintptr_t)a, key, value)
+        { /* only reads */
             const json_t *other = json_object_get(b, key);
             same = same && other != NULL && schema_same(value, other);
         }
@@ -282,7 +282,8 @@ bool schema_key(struct schema *schema, const struct conj *plain, const char *key
         }
         const char *pattern = NULL;
         json_t *value = NULL;
-        json_object_foreach(json_object_get(one, "patternProperties"), pattern, value) {
+        json_object_foreach(json_object_get(one, "patternProperties"), pattern, value)
+        {
             if (key_matches(schema, one, pattern, key)) {
                 conj_add(out, value);
                 known = true;

@@ -25,7 +25,8 @@ bool schema_key_patterns(struct schema *schema, const struct conj *plain, struct
     for (uint32_t i = 0; i < plain->count; i++) {
         const char *pattern = NULL;
         json_t *value = NULL;
-        json_object_foreach(json_object_get(plain->at[i], "patternProperties"), pattern, value) {
+        json_object_foreach(json_object_get(plain->at[i], "patternProperties"), pattern, value)
+        {
             bool known = false;
             for (uint32_t k = 0; k < out->count; k++) {
                 known = known || strcmp(out->text[k], pattern) == 0;
@@ -64,8 +65,8 @@ void schema_labelled_key(const struct conj *plain, const struct key_patterns *pa
 
 /* ---- propertyNames: one more automaton that every key must satisfy ---- */
 
-static bool names_constraint(struct schema *schema, const struct conj *plain,
-                             struct merged *merged, struct chars **out, bool *possible)
+static bool names_constraint(struct schema *schema, const struct conj *plain, struct merged *merged,
+                             struct chars **out, bool *possible)
 {
     struct conj names = {0};
     json_t *where = NULL;
@@ -101,9 +102,9 @@ static bool names_constraint(struct schema *schema, const struct conj *plain,
         } else if (good) {
             good = schema_chars(schema, merged, false, out);
             if (good && *out == NULL && merged->length_least > 0) {
-                *out = chars_at_least(merged->length_least > SCHEMA_LEAST_MAX
-                                          ? SCHEMA_LEAST_MAX + 1
-                                          : merged->length_least);
+                *out =
+                    chars_at_least(merged->length_least > SCHEMA_LEAST_MAX ? SCHEMA_LEAST_MAX + 1
+                                                                           : merged->length_least);
             }
         }
     }
@@ -125,14 +126,14 @@ static bool add_property(struct schema *schema, const struct conj *plain, const 
     bool good = schema_key(schema, plain, key, &conj);
     struct kernel_text name = {key, strlen(key)};
     bool never = conj_never(&conj) || (names != NULL && chars_match(names, name) == 0);
-    out->properties = kernel_resize(out->properties, out->property_count + 1,
-                                    sizeof *out->properties);
+    out->properties =
+        kernel_resize(out->properties, out->property_count + 1, sizeof *out->properties);
     char *copy = kernel_allocate(name.length + 1, 1);
     memcpy(copy, key, name.length);
-    out->properties[out->property_count++] = (struct property){
-        .name = {copy, name.length},
-        .rule = never || !good ? RULE_NONE : schema_rule(schema, &conj),
-        .required = schema_required(plain, key)};
+    out->properties[out->property_count++] =
+        (struct property){.name = {copy, name.length},
+                          .rule = never || !good ? RULE_NONE : schema_rule(schema, &conj),
+                          .required = schema_required(plain, key)};
     conj_free(&conj);
     return good && schema->status == KERNEL_OK;
 }
@@ -145,7 +146,8 @@ static bool named_properties(struct schema *schema, const struct conj *plain,
     for (uint32_t i = 0; good && i < plain->count; i++) {
         const char *key = NULL;
         json_t *value = NULL;
-        json_object_foreach(json_object_get(plain->at[i], "properties"), key, value) {
+        json_object_foreach(json_object_get(plain->at[i], "properties"), key, value)
+        {
             good = good && add_property(schema, plain, key, names, seen, out);
         }
     }
@@ -175,8 +177,7 @@ static void add_other(struct alt *out, uint64_t label, uint32_t rule)
 }
 
 static bool rules_by_label(struct schema *schema, const struct conj *plain,
-                           const struct key_patterns *patterns, uint64_t names_bit,
-                           struct alt *out)
+                           const struct key_patterns *patterns, uint64_t names_bit, struct alt *out)
 {
     struct chars *chars = out->other_chars;
     for (uint32_t s = 1; s < chars->states && schema->status == KERNEL_OK; s++) {
@@ -220,8 +221,8 @@ static bool other_keys(struct schema *schema, const struct conj *plain, const st
     const struct chars *parts[SCHEMA_PATTERNS_MAX + 1];
     uint32_t count = 0;
     for (uint32_t i = 0; i < patterns.count; i++) {
-        parts[count] = schema_pattern_kept(schema, plain->at[0], "patternProperties",
-                                           patterns.text[i]);
+        parts[count] =
+            schema_pattern_kept(schema, plain->at[0], "patternProperties", patterns.text[i]);
         if (parts[count++] == NULL) {
             return false;
         }
@@ -249,8 +250,7 @@ static bool other_keys(struct schema *schema, const struct conj *plain, const st
 bool schema_object(struct schema *schema, const struct conj *plain, const struct merged *merged,
                    struct alt *out, bool *possible)
 {
-    *out = (struct alt){
-        .kind = ALT_OBJECT, .least = merged->keys_least, .most = merged->keys_most};
+    *out = (struct alt){.kind = ALT_OBJECT, .least = merged->keys_least, .most = merged->keys_most};
     struct chars *names = NULL;
     struct merged of_names = {0};
     bool names_possible = true;

@@ -1,5 +1,5 @@
-/* schema_possible.c -- can anything satisfy all of these?  For oneOf: two members are disjoint where
- * provably nothing satisfies both.
+/* schema_possible.c -- can anything satisfy all of these?  For oneOf: two members are disjoint
+ * where provably nothing satisfies both.
  *
  * Every "no" is a proof over values, not over how answers are written (the order of keys, the
  * length of numbers): formats and what is deep inside count as satisfiable.
@@ -26,8 +26,7 @@ static bool object_possible(struct schema *schema, const struct conj *plain,
         for (size_t k = 0; k < json_array_size(required); k++) {
             const char *key = json_string_value(json_array_get(required, k));
             struct conj value = {0};
-            if (!schema_key(schema, plain, key, &value) ||
-                !part_possible(schema, &value, depth)) {
+            if (!schema_key(schema, plain, key, &value) || !part_possible(schema, &value, depth)) {
                 return schema->status != KERNEL_OK;
             }
         }
@@ -72,21 +71,21 @@ static bool value_possible(struct schema *schema, const struct conj *plain, json
     if (json_is_object(value)) {
         const char *key = NULL;
         json_t *one = NULL;
-        json_object_foreach(value, key, one) {
+        json_object_foreach(value, key, one)
+        {
             struct conj part = {0};
             json_t *only = json_pack("{s:O}", "const", one);
             json_array_append_new(schema->made, only);
             possible = possible && schema_key(schema, plain, key, &part);
             conj_add(&part, only);
-            possible = possible && !conj_never(&part) &&
-                       schema_possible(schema, &part, depth + 1);
+            possible = possible && !conj_never(&part) && schema_possible(schema, &part, depth + 1);
             conj_free(&part);
         }
         for (uint32_t i = 0; possible && i < plain->count; i++) {
             const json_t *required = json_object_get(plain->at[i], "required");
             for (size_t k = 0; possible && k < json_array_size(required); k++) {
-                possible = json_object_get(
-                               value, json_string_value(json_array_get(required, k))) != NULL;
+                possible =
+                    json_object_get(value, json_string_value(json_array_get(required, k))) != NULL;
             }
         }
     }
@@ -106,12 +105,11 @@ static bool plain_possible(struct schema *schema, const struct conj *plain, uint
             possible = value_possible(schema, plain, merged.values[i], depth);
         }
     } else {
-        possible =
-            (merged.types & (TYPE_NULL | TYPE_BOOLEAN)) != 0 ||
-            ((merged.types & TYPE_NUMBER) && !number_empty(&merged.number)) ||
-            ((merged.types & TYPE_STRING) && string_possible(schema, &merged)) ||
-            ((merged.types & TYPE_ARRAY) && array_possible(schema, plain, &merged, depth)) ||
-            ((merged.types & TYPE_OBJECT) && object_possible(schema, plain, &merged, depth));
+        possible = (merged.types & (TYPE_NULL | TYPE_BOOLEAN)) != 0 ||
+                   ((merged.types & TYPE_NUMBER) && !number_empty(&merged.number)) ||
+                   ((merged.types & TYPE_STRING) && string_possible(schema, &merged)) ||
+                   ((merged.types & TYPE_ARRAY) && array_possible(schema, plain, &merged, depth)) ||
+                   ((merged.types & TYPE_OBJECT) && object_possible(schema, plain, &merged, depth));
     }
     merged_free(&merged);
     return possible;

@@ -13,8 +13,7 @@ bool schema_pattern(struct schema *schema, json_t *where, const char *keyword, c
                     size_t length, struct chars **out)
 {
     struct kernel_error error = {0};
-    enum kernel_status status =
-        regex_chars((struct kernel_text){pattern, length}, out, &error);
+    enum kernel_status status = regex_chars((struct kernel_text){pattern, length}, out, &error);
     if (status != KERNEL_OK) {
         return schema_fail(schema, where, keyword, status, "%s", error.message);
     }
@@ -48,9 +47,9 @@ bool schema_chars(struct schema *schema, const struct merged *merged, bool relax
     bool good = true;
     *out = NULL;
     for (uint32_t i = 0; good && i < merged->pattern_count; i++) {
-        good = schema_pattern(schema, merged->where, "pattern",
-                              json_string_value(merged->patterns[i]),
-                              json_string_length(merged->patterns[i]), &parts[count]);
+        good =
+            schema_pattern(schema, merged->where, "pattern", json_string_value(merged->patterns[i]),
+                           json_string_length(merged->patterns[i]), &parts[count]);
         count += good;
     }
     for (uint32_t i = 0; good && !relaxed && i < merged->format_count; i++) {
@@ -162,8 +161,7 @@ static const struct machine *machine_for(struct schema *schema, const struct mer
     if (machine != NULL) {
         grammar_keep(schema->grammar, machine);
     }
-    schema->memos =
-        kernel_resize(schema->memos, schema->memo_count + 1, sizeof *schema->memos);
+    schema->memos = kernel_resize(schema->memos, schema->memo_count + 1, sizeof *schema->memos);
     schema->memos[schema->memo_count++] = (struct memo){key, machine};
     *possible = machine != NULL;
     return machine;

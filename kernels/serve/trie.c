@@ -125,8 +125,7 @@ static void sort_rests(struct kernel_trie *trie, struct sorter *s)
             trie->closing_at[trie->rest_count++] = i;
         }
         int32_t token = s->closing[i].value;
-        trie->closing[i] =
-            (struct trie_closing){token, s->characters[token], s->before[token]};
+        trie->closing[i] = (struct trie_closing){token, s->characters[token], s->before[token]};
     }
     trie->closing_at[trie->rest_count] = s->closing_count;
     trie->rests = plant(rests, trie->rest_count);
@@ -225,7 +224,8 @@ void trie_plain(const struct kernel_trie *trie, uint32_t characters, uint64_t *m
         mask[i] |= trie->slice[slice][i];
     }
     if (slice != 0 && characters > TRIE_SLICES) {
-        for (uint32_t i = trie->plain_at[TRIE_SLICES + 1]; i < trie->plain_at[characters + 1]; i++) {
+        for (uint32_t i = trie->plain_at[TRIE_SLICES + 1]; i < trie->plain_at[characters + 1];
+             i++) {
             mask[trie->plain[i] / 64] |= UINT64_C(1) << (trie->plain[i] % 64);
         }
     }

@@ -49,11 +49,11 @@ struct kernel_trie {
     char *text;
     bool *usable; /* [tokens]: in the trie */
     struct trie_tree all, odd;
-    struct trie_tree rests;       /* what follows the quote; `token` is the number of the rest */
+    struct trie_tree rests; /* what follows the quote; `token` is the number of the rest */
     uint32_t rest_count;
-    uint32_t *closing_at;         /* [rest_count + 1] */
-    struct trie_closing *closing; /* by rest */
-    int32_t *same;                /* [tokens]: another token of the same bytes, or -1 */
+    uint32_t *closing_at;             /* [rest_count + 1] */
+    struct trie_closing *closing;     /* by rest */
+    int32_t *same;                    /* [tokens]: another token of the same bytes, or -1 */
     uint64_t *slice[TRIE_SLICES + 1]; /* [k]: plain tokens of 1 .. k characters; [0]: all plain */
     uint32_t *plain_at;               /* [plain_longest + 2]: by characters */
     int32_t *plain;

@@ -75,7 +75,8 @@ static json_t *part(json_t *root, json_t *value, const struct schemas *schemas, 
             json_t *by_pattern = json_object_get(one, "patternProperties");
             const char *pattern = NULL;
             json_t *other = NULL;
-            json_object_foreach(by_pattern, pattern, other) {
+            json_object_foreach(by_pattern, pattern, other)
+            {
                 collect(root, other, parts);
             }
             collect(root, named != NULL ? named : json_object_get(one, "additionalProperties"),
@@ -97,8 +98,7 @@ static json_t *ordered(json_t *root, json_t *value, const struct schemas *schema
     if (json_is_array(value)) {
         json_t *out = json_array();
         for (size_t i = 0; i < json_array_size(value); i++) {
-            json_array_append_new(out,
-                                  part(root, json_array_get(value, i), schemas, NULL, i));
+            json_array_append_new(out, part(root, json_array_get(value, i), schemas, NULL, i));
         }
         return out;
     }
@@ -109,7 +109,8 @@ static json_t *ordered(json_t *root, json_t *value, const struct schemas *schema
     const char *key = NULL;
     json_t *one = NULL;
     for (size_t i = 0; i < schemas->count; i++) {
-        json_object_foreach(json_object_get(schemas->at[i], "properties"), key, one) {
+        json_object_foreach(json_object_get(schemas->at[i], "properties"), key, one)
+        {
             json_t *own = json_object_get(value, key);
             if (own != NULL && json_object_get(out, key) == NULL) {
                 json_object_set_new(out, key, part(root, own, schemas, key, 0));
@@ -135,7 +136,8 @@ static json_t *ordered(json_t *root, json_t *value, const struct schemas *schema
             }
         }
     }
-    json_object_foreach(value, key, one) {
+    json_object_foreach(value, key, one)
+    {
         if (json_object_get(out, key) == NULL) {
             json_object_set_new(out, key, part(root, one, schemas, key, 0));
         }
@@ -149,7 +151,7 @@ char *order_write(json_t *instance, json_t *schema)
     collect(schema, schema, schemas);
     json_t *value = ordered(schema, instance, schemas);
     free(schemas);
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     json_decref(value);
     return text;
 }

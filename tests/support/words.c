@@ -39,10 +39,15 @@ struct kernel_trie *words_trie(const struct words *words)
 void words_make(struct words *words, uint32_t more, uint64_t seed)
 {
     static const char *const parts[] = {
-        "\"", "\":", "\",", "\",\"", "\":\"", "\"}", "\"]", "{\"", "[\"", "},{\"", "]}", "a", "b",
-        "c", "foo", "bar", "x", "1", "2", "0", "12", "-", ".", "e", "true", "false", "null", " ",
-        "\\", "\\n", "\\u00", "d8", "\\\"", "\xc3\xa9", "\xe2\x82", "\xf0\x9f\x98\x80", "\xc3", ":",
-        ",", "{", "}", "[", "]", "T", "Z", "2024-0", "@", "\n", "\t", "z",
+        "\"",    "\":",   "\",",  "\",\"",    "\":\"",    "\"}",
+        "\"]",   "{\"",   "[\"",  "},{\"",    "]}",       "a",
+        "b",     "c",     "foo",  "bar",      "x",        "1",
+        "2",     "0",     "12",   "-",        ".",        "e",
+        "true",  "false", "null", " ",        "\\",       "\\n",
+        "\\u00", "d8",    "\\\"", "\xc3\xa9", "\xe2\x82", "\xf0\x9f\x98\x80",
+        "\xc3",  ":",     ",",    "{",        "}",        "[",
+        "]",     "T",     "Z",    "2024-0",   "@",        "\n",
+        "\t",    "z",
     };
     enum { PARTS = sizeof parts / sizeof parts[0] };
     *words = (struct words){0};

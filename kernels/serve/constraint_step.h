@@ -1,14 +1,14 @@
-/* step.h -- inside of a state: stacks of frames, and how a byte changes them.
+/* constraint_step.h -- inside of a state: stacks of frames, and how a byte changes them.
  *
- *     {"a":[1,   ->   number in 3rd item        A state is a set of such stacks: more than one where
- *                     array, after item 1       alternatives have begun alike.  Frames are never
- *                     object, after "a"         changed, so stacks share what they have in common
- *                     finished                  and going back is forgetting.
+ *     {"a":[1,   ->   number in 3rd item        A state is a set of such stacks: more than one
+ * where array, after item 1       alternatives have begun alike.  Frames are never object, after
+ * "a"         changed, so stacks share what they have in common finished                  and going
+ * back is forgetting.
  *
  * Private to kernels/serve.
  */
-#ifndef REEVE_KERNELS_SERVE_STEP_H
-#define REEVE_KERNELS_SERVE_STEP_H
+#ifndef REEVE_KERNELS_SERVE_CONSTRAINT_STEP_H
+#define REEVE_KERNELS_SERVE_CONSTRAINT_STEP_H
 
 #include "kernels/serve/grammar.h"
 #include "kernels/serve/spell.h"
@@ -72,8 +72,8 @@ void stacks_add(struct stacks *stacks, const struct frame *frame); /* once */
 struct stepper {
     const struct kernel_grammar *grammar;
     struct pool *pool;
-    const char *text;   /* the answer so far, the byte itself included */
-    uint32_t length;    /* without the byte */
+    const char *text; /* the answer so far, the byte itself included */
+    uint32_t length;  /* without the byte */
     struct stacks *out;
 };
 void step_byte(struct stepper *stepper, const struct frame *frame, uint8_t byte);

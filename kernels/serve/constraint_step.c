@@ -1,5 +1,5 @@
-/* step.c -- see step.h. */
-#include "kernels/serve/step.h"
+/* constraint_step.c -- see constraint_step.h. */
+#include "kernels/serve/constraint_step.h"
 
 #include "kernels/base/fail.h"
 
@@ -118,9 +118,9 @@ static uint64_t others_left(const struct stepper *stepper, const struct frame *f
         }
     }
     uint64_t taken = (uint64_t)used_count(frame) + alt->property_count;
-    return alt->other_capacity == UINT64_MAX   ? UINT64_MAX / 2
-           : alt->other_capacity > taken       ? alt->other_capacity - taken
-                                               : 0;
+    return alt->other_capacity == UINT64_MAX ? UINT64_MAX / 2
+           : alt->other_capacity > taken     ? alt->other_capacity - taken
+                                             : 0;
 }
 
 bool step_may_name(const struct stepper *stepper, const struct frame *frame, uint32_t property)
@@ -285,8 +285,7 @@ static void begin_value(struct stepper *s, const struct frame *after, uint32_t r
         static const uint8_t phases[] = {[ALT_STRING] = PHASE_STRING,
                                          [ALT_ARRAY] = PHASE_ARRAY_FIRST,
                                          [ALT_OBJECT] = PHASE_OBJECT_FIRST};
-        if (byte == (uint8_t)first[alt->kind] &&
-            depth + alt->height <= KERNEL_ANSWER_DEPTH_MAX) {
+        if (byte == (uint8_t)first[alt->kind] && depth + alt->height <= KERNEL_ANSWER_DEPTH_MAX) {
             frame.phase = phases[alt->kind];
             frame.depth = (uint16_t)(depth + (alt->kind != ALT_STRING));
             stacks_add(s->out, step_frame(s, &frame));

@@ -1,4 +1,4 @@
-/* close.c -- a short way to the end of an answer, byte by byte.
+/* constraint_close.c -- a short way to the end of an answer, byte by byte.
  *
  * Each frame knows a next byte that leads towards its end; the automaton itself takes it, so
  * whatever is written here is as valid as what a model writes.
@@ -9,14 +9,14 @@
 #include "kernels/serve/constraint.h"
 
 #include "kernels/base/fail.h"
-#include "kernels/serve/state.h"
+#include "kernels/serve/constraint_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     CLOSE_BYTES_MAX = 4 << 20,
-    KEY_SEARCH_MAX = 1 << 16 /* beginnings of keys looked at for one that is not taken */
+    KEY_SEARCH_MAX = 1 << 18 /* beginnings of keys looked at for one that is not taken */
 };
 
 /* A byte that reads well out of low .. high. */
@@ -67,7 +67,8 @@ static uint32_t next_property(const struct stepper *stepper, const struct frame 
     return UINT32_MAX;
 }
 
-/* In the middle of a name: a property that can still be meant, the next required one if possible. */
+/* In the middle of a name: a property that can still be meant, the next required one if possible.
+ */
 static uint32_t meant_property(const struct stepper *stepper, const struct frame *frame)
 {
     const struct alt *alt = frame->alt;
@@ -140,6 +141,18 @@ static uint8_t other_way(struct kernel_constraint *state, const struct stepper *
     uint32_t count = 1;
     list[0].state = frame->state;
     uint8_t answer = 0;
+    while (!machine_is(machine, list[count - 1].state, MACHINE_ACCEPT)) { /* most often free */
+        uint8_t byte = machine_way(machine, list[count - 1].state, false);
+        uint32_t to = machine_step(machine, list[count - 1].state, byte);
+        list[count] = (struct beginning){to, count - 1, byte};
+        count++;
+    }
+    if (key_is_free(state, frame, stepper, list, count - 1)) {
+        answer = count > 1 ? list[1].byte : '"';
+        free(list);
+        return answer;
+    }
+    count = 1;
     for (uint32_t i = 0; i < count; i++) {
         if (machine_is(machine, list[i].state, MACHINE_ACCEPT | MACHINE_BOUNDARY) &&
             key_is_free(state, frame, stepper, list, i)) {
@@ -208,9 +221,7 @@ static uint8_t next_byte(struct kernel_constraint *state, const struct stepper *
     case PHASE_SCALAR: return machine_way(frame->alt->machine, frame->state, false);
     case PHASE_STRING: return string_way(frame);
     case PHASE_ROOT:
-    case PHASE_VALUE:
-        *alt = best_alt(stepper, frame, frame->state);
-        return value_way(*alt);
+    case PHASE_VALUE: *alt = best_alt(stepper, frame, frame->state); return value_way(*alt);
     case PHASE_ARRAY_FIRST:
     case PHASE_ARRAY_NEXT:
         if (frame->at >= frame->alt->least) {

@@ -1,9 +1,9 @@
-/* mask.c -- which tokens may come next: the trie walked beside the automaton, and where the answer
- * is inside free text, masks that were made with the vocabulary.
+/* constraint_mask.c -- which tokens may come next: the trie walked beside the automaton, and where
+ * the answer is inside free text, masks that were made with the vocabulary.
  *
  *     inside a free string            elsewhere
  *       plain     a ready mask          walk the whole trie; what cannot go on is leapt over
- *       closing   by what follows " 
+ *       closing   by what follows "
  *       odd       walk
  *
  * A walk keeps one state per depth.  As long as one machine is all that moves (a string, a number)
@@ -13,7 +13,7 @@
 #include "kernels/serve/constraint.h"
 
 #include "kernels/base/fail.h"
-#include "kernels/serve/state.h"
+#include "kernels/serve/constraint_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +43,7 @@ static void keep_out(struct walk *w, struct level *to, uint32_t first)
     const struct stacks *out = w->stepper.out;
     if (first + out->count > state->list_room) {
         state->list_room = (first + out->count) * 2;
-        state->list =
-            kernel_resize(state->list, state->list_room, sizeof(const struct frame *));
+        state->list = kernel_resize(state->list, state->list_room, sizeof(const struct frame *));
     }
     to->fast = false;
     to->first = first;

@@ -325,8 +325,7 @@ static enum kernel_status prepare(struct kernel_backend_state *state,
     state->frequency = cpu_room(state, NULL, 0, half * sizeof *state->frequency);
     for (uint32_t i = 0; i < half; i++) {
         double factor = shape->rope_factors != NULL ? (double)shape->rope_factors[i] : 1;
-        state->frequency[i] =
-            pow((double)shape->rope_base, -2.0 * i / shape->rope_width) / factor;
+        state->frequency[i] = pow((double)shape->rope_base, -2.0 * i / shape->rope_width) / factor;
     }
     return KERNEL_OK;
 }

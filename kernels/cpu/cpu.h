@@ -46,19 +46,19 @@
 enum cpu_level { CPU_PLAIN, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_LEVELS };
 
 enum {
-    CPU_ROWS = 16,       /* tokens that are prepared and multiplied together */
-    CPU_STEP = 256,      /* columns of an f32 partial sum */
-    CPU_POSITIONS = 16,  /* of a cache block: those of one register */
-    CPU_LIKE_CACHE = 64  /* bytes: alignment of what threads write apart */
+    CPU_ROWS = 16,      /* tokens that are prepared and multiplied together */
+    CPU_STEP = 256,     /* columns of an f32 partial sum */
+    CPU_POSITIONS = 16, /* of a cache block: those of one register */
+    CPU_LIKE_CACHE = 64 /* bytes: alignment of what threads write apart */
 };
 
 struct kernel_weight {
     const struct kernel_tensor *tensor;
     enum kernel_use use;
     struct cpu_tile tile;
-    unsigned char *strips; /* of a matrix */
-    size_t bytes;          /* of strips */
-    float *vector;         /* of norms and biases */
+    unsigned char *strips;      /* of a matrix */
+    size_t bytes;               /* of strips */
+    float *vector;              /* of norms and biases */
     struct kernel_weight *twin; /* of a table: the matrix of the same tensor, or NULL */
     struct kernel_weight *next;
 };
@@ -68,21 +68,21 @@ struct kernel_weight {
 struct cpu_input {
     const float *x; /* [rows][columns], the caller's */
     uint32_t rows, columns, blocks, groups;
-    bool eight, half;     /* which forms are wanted */
-    int8_t *q;            /* [CPU_ROWS][32] */
-    float *scale;         /* [CPU_ROWS] */
-    float *sum;           /* [CPU_ROWS] scale * sum of q */
-    int32_t (*count)[2];  /* [CPU_ROWS] sums of q of columns 0 to 15 and 16 to 31 */
-    uint16_t *halves;     /* [CPU_ROWS][32] bf16 */
+    bool eight, half;    /* which forms are wanted */
+    int8_t *q;           /* [CPU_ROWS][32] */
+    float *scale;        /* [CPU_ROWS] */
+    float *sum;          /* [CPU_ROWS] scale * sum of q */
+    int32_t (*count)[2]; /* [CPU_ROWS] sums of q of columns 0 to 15 and 16 to 31 */
+    uint16_t *halves;    /* [CPU_ROWS][32] bf16 */
 };
 
 /* A strip in its widest form, for many tokens; one for each thread. */
 struct cpu_scratch {
-    uint8_t *q;     /* [blocks][8 lines of 64] */
-    float *scale;   /* [blocks][groups][16] */
-    float *least;   /* [blocks][16] */
-    float *wide;    /* [CPU_STEP][16] weights as f32 */
-    float *sums;    /* [rows][16] */
+    uint8_t *q;   /* [blocks][8 lines of 64] */
+    float *scale; /* [blocks][groups][16] */
+    float *least; /* [blocks][16] */
+    float *wide;  /* [CPU_STEP][16] weights as f32 */
+    float *sums;  /* [rows][16] */
 };
 
 /* Strips `first` to `last` - 1 of a product, for all rows of the input. */

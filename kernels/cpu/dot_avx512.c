@@ -38,14 +38,13 @@ CPU_INLINE __m512 add_block(const struct cpu_input *input, size_t at,
     const int32_t *count = input->count[at];
     __m512 in = _mm512_set1_ps(input->scale[at]);
     if (groups == 1) {
-        __m512i whole =
-            dot(block, x, 0, LINES, offset != 0 ? offset * (count[0] + count[1]) : 0);
+        __m512i whole = dot(block, x, 0, LINES, offset != 0 ? offset * (count[0] + count[1]) : 0);
         __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(whole), (__m512)block->scale[0]);
         sum = _mm512_fmadd_ps(scaled, in, sum);
     } else {
         for (int group = 0; group < 2; group++) {
-            __m512i whole = dot(block, x, group * LINES / 2, (group + 1) * LINES / 2,
-                                offset * count[group]);
+            __m512i whole =
+                dot(block, x, group * LINES / 2, (group + 1) * LINES / 2, offset * count[group]);
             __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(whole), (__m512)block->scale[group]);
             sum = _mm512_fmadd_ps(scaled, in, sum);
         }
@@ -86,8 +85,8 @@ CPU_INLINE void many_tokens(const struct cpu_work *work, const unsigned char *st
         cpu_unpack_scales(tile, type, strip, b, &block);
         for (uint32_t row = 0; row < input->rows; row++) {
             float *to = sums + (size_t)row * CPU_STRIP;
-            __m512 sum = add_block(input, cpu_input_at(input, b, row), &block,
-                                   _mm512_loadu_ps(to), offset, groups, least);
+            __m512 sum = add_block(input, cpu_input_at(input, b, row), &block, _mm512_loadu_ps(to),
+                                   offset, groups, least);
             _mm512_storeu_ps(to, sum);
         }
     }

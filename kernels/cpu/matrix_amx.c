@@ -21,14 +21,14 @@ enum { LINES = CPU_BLOCK / 4, FEW = 4 /* tokens that VNNI multiplies as fast */ 
 
 /* The tiles: two sums, then A and B of 32 columns of bytes, of 16, and of 32 of bf16.  (Macros: the
  * intrinsics make them part of an instruction's name.) */
-#define SUM0     0
-#define SUM1     1
-#define A32      2
-#define B32      3
-#define A16      4
-#define B16      5
-#define A_HALVES 6
-#define B_HALVES 7
+#    define SUM0     0
+#    define SUM1     1
+#    define A32      2
+#    define B32      3
+#    define A16      4
+#    define B16      5
+#    define A_HALVES 6
+#    define B_HALVES 7
 
 static void configure(void)
 {
@@ -76,7 +76,7 @@ CPU_INLINE void scale_sums(const int32_t *whole, const float *scale, const float
                            __m512 sums[CPU_ROWS])
 {
     __m512 of_weights = _mm512_load_ps(scale);
-#pragma GCC unroll 16
+#    pragma GCC unroll 16
     for (int t = 0; t < CPU_ROWS; t++) {
         __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(whole + (size_t)t * CPU_STRIP));
         sums[t] = _mm512_fmadd_ps(_mm512_mul_ps(value, of_weights), _mm512_set1_ps(in[t]), sums[t]);
@@ -91,7 +91,7 @@ CPU_INLINE void multiply_group(const struct cpu_work *work, const uint8_t *q, ui
     const struct cpu_scratch *scratch = work->scratch;
     int32_t whole[2][CPU_ROWS * CPU_STRIP] __attribute__((aligned(64)));
     __m512 sums[CPU_ROWS];
-#pragma GCC unroll 16
+#    pragma GCC unroll 16
     for (int t = 0; t < CPU_ROWS; t++) {
         sums[t] = _mm512_setzero_ps();
     }
@@ -123,14 +123,14 @@ CPU_INLINE void multiply_group(const struct cpu_work *work, const uint8_t *q, ui
         }
         if (least) {
             __m512 minimum = _mm512_load_ps(scratch->least + (size_t)b * CPU_STRIP);
-#pragma GCC unroll 16
+#    pragma GCC unroll 16
             for (int t = 0; t < CPU_ROWS; t++) {
                 sums[t] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(input->sum[at + t]), sums[t]);
             }
         }
     }
     float done[CPU_ROWS][CPU_STRIP] __attribute__((aligned(64)));
-#pragma GCC unroll 16
+#    pragma GCC unroll 16
     for (int t = 0; t < CPU_ROWS; t++) {
         _mm512_store_ps(done[t], sums[t]);
     }
@@ -168,8 +168,7 @@ void cpu_matrix_amx(const struct cpu_work *work)
 void cpu_prepare_amx_halves(const struct cpu_input *input, uint32_t group)
 {
     for (uint32_t b = 0; b < input->blocks; b++) {
-        uint16_t *to =
-            input->halves + ((size_t)group * input->blocks + b) * CPU_ROWS * CPU_BLOCK;
+        uint16_t *to = input->halves + ((size_t)group * input->blocks + b) * CPU_ROWS * CPU_BLOCK;
         uint32_t from = b * CPU_BLOCK;
         uint32_t some = input->columns - from < CPU_BLOCK ? input->columns - from : CPU_BLOCK;
         __mmask32 there = (__mmask32)(UINT64_MAX >> (64 - some));
@@ -190,7 +189,7 @@ void cpu_prepare_amx_halves(const struct cpu_input *input, uint32_t group)
 /* 32 columns of a strip of F16 as bf16. */
 CPU_INLINE void narrow(const unsigned char *at, uint8_t *out)
 {
-#pragma GCC unroll 4
+#    pragma GCC unroll 4
     for (int line = 0; line < CPU_BLOCK / 2; line++, at += CPU_LINE, out += CPU_LINE) {
         __m512i halves = _mm512_load_si512(at);
         __m512 low = _mm512_cvtph_ps(_mm512_castsi512_si256(halves));

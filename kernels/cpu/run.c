@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    PRODUCTS_MAX = 8, /* of one input; a layer has three at most */
+    PRODUCTS_MAX = 8,       /* of one input; a layer has three at most */
     PIECE_BYTES = 96 << 10, /* of weights: so large that the end of a job is not ragged */
     PIECE_FLOATS = 32 << 10 /* of numbers that are worked on one by one */
 };
@@ -28,8 +28,8 @@ void cpu_begin(struct kernel_backend_state *state, const struct kernel_batch *ba
         size_t before = state->turns_room;
         size_t sequence = (before * sizeof *state->sequence + 63) / 64 * 64;
         size_t turns = (before * half * 2 * sizeof *state->turns + 63) / 64 * 64;
-        state->sequence = cpu_room(state, state->sequence, sequence,
-                                   batch->tokens * sizeof *state->sequence);
+        state->sequence =
+            cpu_room(state, state->sequence, sequence, batch->tokens * sizeof *state->sequence);
         state->turns = cpu_room(state, state->turns, turns,
                                 (size_t)batch->tokens * half * 2 * sizeof *state->turns);
         state->turns_room = batch->tokens;
@@ -84,8 +84,8 @@ struct rows {
 static struct rows rows_of(struct kernel_backend_state *state, uint32_t rows, uint32_t width)
 {
     uint32_t together = PIECE_FLOATS / (width > 0 ? width : 1);
-    return (struct rows){state, rows, width, together > 0 ? together : 1, NULL, NULL, NULL,
-                         NULL, 0};
+    return (struct rows){state, rows, width, together > 0 ? together : 1, NULL, NULL,
+                         NULL,  NULL, 0};
 }
 
 static void run_rows(struct rows *rows, cpu_piece piece)
@@ -200,8 +200,8 @@ static void prepare_input(struct kernel_backend_state *state, const struct kerne
     size_t want = (size_t)input->groups * input->blocks * CPU_ROWS;
     if (input->eight && want > had) {
         input->q = cpu_room(state, input->q, rounded(had * CPU_BLOCK), want * CPU_BLOCK);
-        input->scale = cpu_room(state, input->scale, rounded(had * sizeof(float)),
-                                want * sizeof(float));
+        input->scale =
+            cpu_room(state, input->scale, rounded(had * sizeof(float)), want * sizeof(float));
         input->sum =
             cpu_room(state, input->sum, rounded(had * sizeof(float)), want * sizeof(float));
         input->count = cpu_room(state, input->count, rounded(had * sizeof *input->count),
@@ -210,9 +210,9 @@ static void prepare_input(struct kernel_backend_state *state, const struct kerne
     }
     had = state->half_room * CPU_ROWS;
     if (input->half && want > had) {
-        input->halves = cpu_room(state, input->halves,
-                                 rounded(had * CPU_BLOCK * sizeof *input->halves),
-                                 want * CPU_BLOCK * sizeof *input->halves);
+        input->halves =
+            cpu_room(state, input->halves, rounded(had * CPU_BLOCK * sizeof *input->halves),
+                     want * CPU_BLOCK * sizeof *input->halves);
         state->half_room = want / CPU_ROWS;
     }
     if (input->eight || input->half) {
@@ -227,8 +227,8 @@ static void prepare_scratch(struct kernel_backend_state *state, uint32_t rows, u
         struct cpu_scratch *scratch = &state->scratch[i];
         size_t had = state->scratch_blocks;
         if (blocks > had) {
-            scratch->q = cpu_room(state, scratch->q, had * BLOCK_BYTES,
-                                  (size_t)blocks * BLOCK_BYTES);
+            scratch->q =
+                cpu_room(state, scratch->q, had * BLOCK_BYTES, (size_t)blocks * BLOCK_BYTES);
             scratch->scale =
                 cpu_room(state, scratch->scale, had * 2 * CPU_LINE, (size_t)blocks * 2 * CPU_LINE);
             scratch->least =
@@ -399,10 +399,8 @@ static void attention_piece(void *data, uint32_t piece, uint32_t worker)
 
 void cpu_attention(struct kernel_backend_state *state, uint32_t layer, const float *q, float *out)
 {
-    struct token_job job = {
-        .state = state, .layer = layer, .q = (float *)(uintptr_t)q, .out = out};
-    cpu_pool_run(state->pool, attention_piece, &job,
-                 state->batch->tokens * state->shape->kv_heads);
+    struct token_job job = {.state = state, .layer = layer, .q = (float *)(uintptr_t)q, .out = out};
+    cpu_pool_run(state->pool, attention_piece, &job, state->batch->tokens * state->shape->kv_heads);
 }
 
 /* ---- adapters ---- */
@@ -443,8 +441,8 @@ static void adapt_piece(void *data, uint32_t token, uint32_t worker)
     plain->floats(&work);
 }
 
-void cpu_adapt(struct kernel_backend_state *state, const struct kernel_low_rank *of,
-               uint32_t count, const float *x, float *out)
+void cpu_adapt(struct kernel_backend_state *state, const struct kernel_low_rank *of, uint32_t count,
+               const float *x, float *out)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (of[i].a != NULL) { /* the backend made them: it may change them */
@@ -454,9 +452,9 @@ void cpu_adapt(struct kernel_backend_state *state, const struct kernel_low_rank 
         }
     }
     if (state->low == NULL) {
-        state->low = cpu_room(state, NULL, 0,
-                              (size_t)cpu_pool_threads(state->pool) * KERNEL_RANK_MAX *
-                                  sizeof *state->low);
+        state->low =
+            cpu_room(state, NULL, 0,
+                     (size_t)cpu_pool_threads(state->pool) * KERNEL_RANK_MAX * sizeof *state->low);
     }
     prepare_scratch(state, 1, 1);
     struct adapt_job job = {state, of, count, x, out};

@@ -48,8 +48,8 @@ void cpu_rope_store(struct kernel_backend_state *state, uint32_t layer, float *q
 void cpu_attention(struct kernel_backend_state *state, uint32_t layer, const float *q, float *out);
 void cpu_silu_multiply(struct kernel_backend_state *state, const float *gate, const float *up,
                        uint32_t rows, uint32_t width, float *out);
-void cpu_adapt(struct kernel_backend_state *state, const struct kernel_low_rank *of,
-               uint32_t count, const float *x, float *out);
+void cpu_adapt(struct kernel_backend_state *state, const struct kernel_low_rank *of, uint32_t count,
+               const float *x, float *out);
 void cpu_gather(struct kernel_backend_state *state, const float *x, uint32_t width, float *out);
 
 #endif

@@ -41,8 +41,8 @@ CPU_INLINE void cpu_halves(const unsigned char *at, cpu_floats *out)
 #elif defined __F16C__
     float values[CPU_STRIP] __attribute__((aligned(64)));
     for (int i = 0; i < CPU_STRIP; i += 8) {
-        _mm256_store_ps(values + i,
-                        _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(at + i * 2))));
+        _mm256_store_ps(values + i, _mm256_cvtph_ps(_mm_loadu_si128(
+                                        (const __m128i *)(const void *)(at + i * 2))));
     }
     memcpy(out, values, sizeof values);
 #else
@@ -164,10 +164,10 @@ CPU_INLINE void cpu_unpack(const struct cpu_tile *tile, const unsigned char *str
                            struct cpu_unpacked *out)
 {
 #define CPU_UNPACK_CASE(name)                                                                      \
-    case name:                                                                                     \
-        cpu_unpack_quants(tile, name, strip, block, out->q);                                       \
-        cpu_unpack_scales(tile, name, strip, block, out);                                          \
-        break
+case name:                                                                                         \
+    cpu_unpack_quants(tile, name, strip, block, out->q);                                           \
+    cpu_unpack_scales(tile, name, strip, block, out);                                              \
+    break
     switch (tile->type) {
         CPU_UNPACK_CASE(KERNEL_Q8_0);
         CPU_UNPACK_CASE(KERNEL_Q4_0);

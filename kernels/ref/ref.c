@@ -150,18 +150,6 @@ static enum kernel_status prepare(struct kernel_backend_state *state,
     return KERNEL_OK;
 }
 
-static void copy_block(struct kernel_backend_state *state, int32_t from, int32_t to)
-{
-    const struct kernel_shape *shape = state->shape;
-    size_t floats = block_bytes(state, shape) / shape->layers / sizeof(float);
-    KERNEL_ASSERT(from >= 0 && (uint32_t)from < state->blocks);
-    KERNEL_ASSERT(to >= 0 && (uint32_t)to < state->blocks);
-    for (uint32_t layer = 0; layer < shape->layers && from != to; layer++) {
-        float *base = state->cache + (size_t)layer * state->blocks * floats;
-        memcpy(base + (size_t)to * floats, base + (size_t)from * floats, floats * sizeof(float));
-    }
-}
-
 static void begin(struct kernel_backend_state *state, const struct kernel_batch *batch)
 {
     state->batch = batch;
@@ -306,7 +294,6 @@ const struct kernel_operations kernel_operations_ref = {
     .unload = unload,
     .block_bytes = block_bytes,
     .prepare = prepare,
-    .copy_block = copy_block,
     .begin = begin,
     .end = end,
     .embed = embed,

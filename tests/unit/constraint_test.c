@@ -38,8 +38,8 @@ static void each(const struct kernel_grammar *grammar, const char *list, bool wa
 TEST(instances_are_accepted_exactly)
 {
     static const struct verdict verdicts[] = {
-        {"{\"type\":\"integer\",\"minimum\":-5,\"exclusiveMaximum\":100}", "-5 0 7 99 42.0",
-         "-6 100 1e1 01 1.5 -05"},
+        {"{\"type\":\"integer\",\"minimum\":-5,\"exclusiveMaximum\":100}", "-5 0 7 99",
+         "-6 100 1e1 01 1.5 -05 42.0"},
         {"{\"type\":\"number\",\"minimum\":0.5,\"maximum\":10.25}", "0.5 10.25 10.2 9.999 1",
          "0.49 10.26 11 .5 -1"},
         {"{\"type\":\"integer\",\"multipleOf\":7}", "0 7 -14 700", "1 8 -13"},
@@ -59,7 +59,7 @@ TEST(instances_are_accepted_exactly)
          "{} {\"b\":1} {\"a\":1} {\"a\":null,\"c\":1,\"c\":2} {\"a\":null,\"c\":1,\"\\u0063\":2}"
          " {\"a\":null,\"\\u0061\":2}"},
         {"{\"enum\":[\"a\",1,[1,{\"k\":null}],\"\xc3\xa9\"]}",
-         "\"a\" 1 1.0 [1,{\"k\":null}] \"\xc3\xa9\" \"\\u00e9\"", "\"b\" 2 [1] [1,{}] 10"},
+         "\"a\" 1 [1,{\"k\":null}] \"\xc3\xa9\" \"\\u00e9\"", "\"b\" 2 [1] [1,{}] 10 1.0"},
         {"{\"$ref\":\"#/$defs/l\",\"$defs\":{\"l\":{\"type\":\"array\",\"items\":{\"$ref\":"
          "\"#/$defs/l\"}}}}",
          "[] [[],[[]]]", "[1] {"},

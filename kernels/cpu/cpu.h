@@ -46,10 +46,11 @@
 enum cpu_level { CPU_PLAIN, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_LEVELS };
 
 enum {
-    CPU_ROWS = 16,      /* tokens that are prepared and multiplied together */
-    CPU_STEP = 256,     /* columns of an f32 partial sum */
-    CPU_POSITIONS = 16, /* of a cache block: those of one register */
-    CPU_LIKE_CACHE = 64 /* bytes: alignment of what threads write apart */
+    CPU_ROWS = 16,       /* tokens that are prepared and multiplied together */
+    CPU_WIDE_STRIPS = 4, /* strips that share their way through the tokens */
+    CPU_STEP = 256,      /* columns of an f32 partial sum */
+    CPU_POSITIONS = 16,  /* of a cache block: those of one register */
+    CPU_LIKE_CACHE = 64  /* bytes: alignment of what threads write apart */
 };
 
 struct kernel_weight {
@@ -76,13 +77,13 @@ struct cpu_input {
     uint16_t *halves;    /* [CPU_ROWS][32] bf16 */
 };
 
-/* A strip in its widest form, for many tokens; one for each thread. */
+/* Strips in their widest form, for many tokens; room for CPU_WIDE_STRIPS, for each thread. */
 struct cpu_scratch {
-    uint8_t *q;   /* [blocks][8 lines of 64] */
-    float *scale; /* [blocks][groups][16] */
-    float *least; /* [blocks][16] */
+    uint8_t *q;   /* [strip][blocks][8 lines of 64] */
+    float *scale; /* [strip][blocks][groups][16] */
+    float *least; /* [strip][blocks][16] */
     float *wide;  /* [CPU_STEP][16] weights as f32 */
-    float *sums;  /* [rows][16] */
+    float *sums;  /* [strip][rows, filled up to whole groups][16] */
 };
 
 /* Strips `first` to `last` - 1 of a product, for all rows of the input. */

@@ -36,6 +36,15 @@ CPU_INLINE void cpu_finish(const struct cpu_work *work, uint32_t strip, uint32_t
     uint32_t first = strip * CPU_STRIP;
     uint32_t some = rows - first < CPU_STRIP ? rows - first : CPU_STRIP;
     float *out = work->out + (size_t)row * rows + first;
+    if (some == CPU_STRIP) { /* nearly always: a register */
+        typedef float loose __attribute__((vector_size(64), aligned(4), may_alias));
+        loose value = *(const loose *)(const void *)sums;
+        if (work->bias != NULL) {
+            value += *(const loose *)(const void *)(work->bias + first);
+        }
+        *(loose *)(void *)out = value;
+        return;
+    }
     for (uint32_t i = 0; i < some; i++) {
         out[i] = sums[i] + (work->bias != NULL ? work->bias[first + i] : 0);
     }

@@ -17,7 +17,12 @@
 
 #ifdef __x86_64__
 
-enum { LINES = CPU_BLOCK / 4, FEW = 4 /* tokens that VNNI multiplies as fast */ };
+enum {
+    LINES = CPU_BLOCK / 4,
+    FEW = 4,      /* tokens that VNNI multiplies as fast */
+    TOGETHER = 8, /* blocks: 4 KB of 16 tokens and of each strip */
+    AHEAD = 2048  /* bytes of a strip that are asked for early */
+};
 
 /* The tiles: two sums, then A and B of 32 columns of bytes, of 16, and of 32 of bf16.  (Macros: the
  * intrinsics make them part of an instruction's name.) */
@@ -53,6 +58,11 @@ CPU_INLINE void widen(const struct cpu_tile *tile, const unsigned char *strip,
 {
     for (uint32_t b = 0; b < tile->blocks; b++) {
         struct cpu_unpacked block;
+        /* the strip comes from memory here: once for all tokens */
+        uint32_t quants = type == KERNEL_Q8_0 ? 512 : 256;
+        for (uint32_t i = 0; i < quants; i += CPU_LINE) {
+            _mm_prefetch((const char *)strip + (size_t)b * quants + AHEAD + i, _MM_HINT_T0);
+        }
         cpu_unpack_scales(tile, type, strip, b, &block);
         for (int group = 0; group < groups; group++) {
             _mm512_store_ps(scratch->scale + ((size_t)b * groups + group) * CPU_STRIP,
@@ -83,23 +93,29 @@ CPU_INLINE void scale_sums(const int32_t *whole, const float *scale, const float
     }
 }
 
-/* 16 tokens with one strip. */
-CPU_INLINE void multiply_group(const struct cpu_work *work, const uint8_t *q, uint32_t strip,
-                               uint32_t group, int groups, bool least)
+/* What a strip looks like to the loop below. */
+struct wide_strip {
+    const uint8_t *q;
+    const float *scale, *least;
+    float *sums; /* [groups of tokens][CPU_ROWS][16] */
+};
+
+/* Blocks `from` to `to` - 1 of one strip onto the sums of 16 tokens. */
+CPU_INLINE void multiply_group(const struct cpu_input *input, const struct wide_strip *strip,
+                               uint32_t group, uint32_t from, uint32_t to, int groups, bool least)
 {
-    const struct cpu_input *input = work->input;
-    const struct cpu_scratch *scratch = work->scratch;
     int32_t whole[2][CPU_ROWS * CPU_STRIP] __attribute__((aligned(64)));
+    float *kept = strip->sums + (size_t)group * CPU_ROWS * CPU_STRIP;
     __m512 sums[CPU_ROWS];
 #    pragma GCC unroll 16
     for (int t = 0; t < CPU_ROWS; t++) {
-        sums[t] = _mm512_setzero_ps();
+        sums[t] = from > 0 ? _mm512_load_ps(kept + (size_t)t * CPU_STRIP) : _mm512_setzero_ps();
     }
-    for (uint32_t b = 0; b < input->blocks; b++) {
+    for (uint32_t b = from; b < to; b++) {
         size_t at = ((size_t)group * input->blocks + b) * CPU_ROWS;
         const int8_t *x = input->q + at * CPU_BLOCK;
-        const uint8_t *w = q + (size_t)b * LINES * CPU_LINE;
-        const float *scale = scratch->scale + (size_t)b * groups * CPU_STRIP;
+        const uint8_t *w = strip->q + (size_t)b * LINES * CPU_LINE;
+        const float *scale = strip->scale + (size_t)b * groups * CPU_STRIP;
         if (groups == 1) {
             _tile_zero(SUM0);
             _tile_loadd(A32, x, CPU_BLOCK);
@@ -122,31 +138,56 @@ CPU_INLINE void multiply_group(const struct cpu_work *work, const uint8_t *q, ui
             scale_sums(whole[1], scale + CPU_STRIP, input->scale + at, sums);
         }
         if (least) {
-            __m512 minimum = _mm512_load_ps(scratch->least + (size_t)b * CPU_STRIP);
+            __m512 minimum = _mm512_load_ps(strip->least + (size_t)b * CPU_STRIP);
 #    pragma GCC unroll 16
             for (int t = 0; t < CPU_ROWS; t++) {
                 sums[t] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(input->sum[at + t]), sums[t]);
             }
         }
     }
-    float done[CPU_ROWS][CPU_STRIP] __attribute__((aligned(64)));
 #    pragma GCC unroll 16
     for (int t = 0; t < CPU_ROWS; t++) {
-        _mm512_store_ps(done[t], sums[t]);
-    }
-    for (uint32_t t = 0; t < CPU_ROWS && group * CPU_ROWS + t < input->rows; t++) {
-        cpu_finish(work, strip, group * CPU_ROWS + t, done[t]);
+        _mm512_store_ps(kept + (size_t)t * CPU_STRIP, sums[t]);
     }
 }
 
-CPU_INLINE void multiply_strip(const struct cpu_work *work, uint32_t strip, enum kernel_type type,
-                               int offset, int groups, bool least)
+/* `count` strips from `first` on, together: a few blocks of them and of 16 tokens lie in the first
+ * cache, and each token comes there once for all strips. */
+CPU_INLINE void multiply_strips(const struct cpu_work *work, uint32_t first, uint32_t count,
+                                enum kernel_type type, int offset, int groups, bool least)
 {
+    const struct cpu_input *input = work->input;
     const struct cpu_tile *tile = &work->weight->tile;
-    const unsigned char *at = work->weight->strips + (size_t)strip * tile->stride;
-    widen(tile, at, work->scratch, type, offset, groups, least);
-    for (uint32_t g = 0; g < work->input->groups; g++) {
-        multiply_group(work, type == KERNEL_Q8_0 ? at : work->scratch->q, strip, g, groups, least);
+    const struct cpu_scratch *all = work->scratch;
+    struct wide_strip strips[CPU_WIDE_STRIPS];
+    for (uint32_t i = 0; i < count; i++) {
+        const unsigned char *at = work->weight->strips + (size_t)(first + i) * tile->stride;
+        size_t lines = (size_t)i * tile->blocks * CPU_STRIP;
+        struct cpu_scratch part = {
+            .q = all->q + lines * CPU_BLOCK,
+            .scale = all->scale + lines * groups,
+            .least = all->least + lines,
+        };
+        widen(tile, at, &part, type, offset, groups, least);
+        strips[i] = (struct wide_strip){
+            .q = type == KERNEL_Q8_0 ? at : part.q,
+            .scale = part.scale,
+            .least = part.least,
+            .sums = all->sums + (size_t)i * input->groups * CPU_ROWS * CPU_STRIP,
+        };
+    }
+    for (uint32_t from = 0; from < tile->blocks; from += TOGETHER) {
+        uint32_t to = from + TOGETHER < tile->blocks ? from + TOGETHER : tile->blocks;
+        for (uint32_t g = 0; g < input->groups; g++) {
+            for (uint32_t i = 0; i < count; i++) {
+                multiply_group(input, &strips[i], g, from, to, groups, least);
+            }
+        }
+    }
+    for (uint32_t r = 0; r < input->rows; r++) {
+        for (uint32_t i = 0; i < count; i++) {
+            cpu_finish(work, first + i, r, strips[i].sums + (size_t)r * CPU_STRIP);
+        }
     }
 }
 
@@ -157,8 +198,9 @@ void cpu_matrix_amx(const struct cpu_work *work)
         return;
     }
     configure();
-    for (uint32_t s = work->first; s < work->last; s++) {
-        CPU_FOR_TYPE(work->weight->tile.type, multiply_strip, work, s);
+    for (uint32_t s = work->first; s < work->last; s += CPU_WIDE_STRIPS) {
+        uint32_t count = work->last - s < CPU_WIDE_STRIPS ? work->last - s : CPU_WIDE_STRIPS;
+        CPU_FOR_TYPE(work->weight->tile.type, multiply_strips, work, s, count);
     }
     _tile_release();
 }

@@ -38,6 +38,9 @@ CPU_INLINE void spread(float value, floats *out)
 /* Sum of the lanes, halves on halves. */
 CPU_INLINE float add_lanes(const floats *v)
 {
+#ifdef __AVX512F__
+    return _mm512_reduce_add_ps((__m512)*v);
+#else
     float at[WIDE] __attribute__((aligned(64)));
     memcpy(at, v, sizeof at);
     for (int half = WIDE / 2; half > 0; half /= 2) {
@@ -46,10 +49,14 @@ CPU_INLINE float add_lanes(const floats *v)
         }
     }
     return at[0];
+#endif
 }
 
 CPU_INLINE float most_of_lanes(const floats *v)
 {
+#ifdef __AVX512F__
+    return _mm512_reduce_max_ps((__m512)*v);
+#else
     float at[WIDE] __attribute__((aligned(64)));
     memcpy(at, v, sizeof at);
     for (int half = WIDE / 2; half > 0; half /= 2) {
@@ -58,6 +65,7 @@ CPU_INLINE float most_of_lanes(const floats *v)
         }
     }
     return at[0];
+#endif
 }
 
 CPU_INLINE void choose(const cpu_ints *which, const floats *yes, const floats *no, floats *out)
@@ -177,117 +185,153 @@ static void rotate(float *head, const float *turns, uint32_t half, bool halves)
 /* ---- attention: online softmax (Milakov and Gimelshein 2018, arXiv:1805.02867), a cache block of
  * 16 positions at a time, from the first one on ---- */
 
-/* Scores of one head for the 16 positions of a block: one lane each. */
-CPU_INLINE void score(const float *q, const float *keys, uint32_t width, float scale, floats *out)
-{
-    floats sums[CHAINS] = {0};
-    floats key;
-    for (uint32_t i = 0; i < width / CHAINS * CHAINS; i += CHAINS) {
-        for (uint32_t chain = 0; chain < CHAINS; chain++) {
-            load(keys + (size_t)(i + chain) * WIDE, &key);
-            sums[chain] += key * q[i + chain];
-        }
-    }
-    for (uint32_t i = width / CHAINS * CHAINS; i < width; i++) {
-        load(keys + (size_t)i * WIDE, &key);
-        sums[0] += key * q[i];
-    }
-    *out = ((sums[0] + sums[1]) + (sums[2] + sums[3])) * scale;
-}
+enum { HEADS = 4, REGISTERS_MAX = KERNEL_HEAD_WIDTH_MAX / WIDE };
 
+/* What a head has seen so far. */
 struct running {
     float most, sum;
-    floats value[KERNEL_HEAD_WIDTH_MAX / WIDE];
+    floats value[REGISTERS_MAX];
 };
 
-/* `count` weighted rows of `width` registers onto what was gathered. */
-CPU_INLINE void gather_values(struct running *run, const float *values, const float *weight,
-                              uint32_t count, uint32_t registers, float keep)
+/* Scores of `heads` heads (a constant where it is called) for the 16 positions of a block: one lane
+ * each.  A key is loaded once for all of them. */
+CPU_INLINE void score(const float *q, const float *keys, uint32_t width, float scale,
+                      uint32_t heads, floats scores[HEADS])
 {
-    size_t stride = (size_t)registers * WIDE;
-    for (uint32_t r = 0; r < registers; r += CHAINS) {
-        uint32_t some = registers - r < CHAINS ? registers - r : CHAINS;
-        floats sums[CHAINS];
-        for (uint32_t i = 0; i < CHAINS; i++) {
-            sums[i] = (floats){0};
-        }
-        for (uint32_t i = 0; i < some; i++) {
-            sums[i] = run->value[r + i] * keep;
-        }
-        const float *row = values + (size_t)r * WIDE;
-        if (some == CHAINS) {
-            for (uint32_t p = 0; p < count; p++, row += stride) {
-                for (uint32_t i = 0; i < CHAINS; i++) {
-                    floats value;
-                    load(row + i * WIDE, &value);
-                    sums[i] += value * weight[p];
-                }
-            }
-        } else {
-            for (uint32_t p = 0; p < count; p++, row += stride) {
-                for (uint32_t i = 0; i < some; i++) {
-                    floats value;
-                    load(row + i * WIDE, &value);
-                    sums[i] += value * weight[p];
-                }
+    floats sums[HEADS][CHAINS] = {{{0}}};
+    floats key;
+    uint32_t i = 0;
+    for (; i + CHAINS <= width; i += CHAINS) {
+        for (uint32_t chain = 0; chain < CHAINS; chain++) {
+            load(keys + (size_t)(i + chain) * WIDE, &key);
+            for (uint32_t h = 0; h < heads; h++) {
+                sums[h][chain] += key * q[h * width + i + chain];
             }
         }
+    }
+    for (; i < width; i++) {
+        load(keys + (size_t)i * WIDE, &key);
+        for (uint32_t h = 0; h < heads; h++) {
+            sums[h][0] += key * q[h * width + i];
+        }
+    }
+    for (uint32_t h = 0; h < heads; h++) {
+        scores[h] = ((sums[h][0] + sums[h][1]) + (sums[h][2] + sums[h][3])) * scale;
+    }
+}
+
+/* Scores become weights; what was seen before is scaled to the new maximum. */
+CPU_INLINE void soften(struct running *run, floats *scores, int32_t here, float weight[WIDE],
+                       uint32_t registers)
+{
+    static const cpu_ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    floats lowest;
+    floats powers;
+    spread(-INFINITY, &lowest);
+    cpu_ints counts = lanes <= here;
+    choose(&counts, scores, &lowest, scores);
+    float most = most_of_lanes(scores);
+    most = most > run->most ? most : run->most;
+    *scores -= most;
+    exponential(scores, &powers);
+    powers = (floats)((cpu_ints)powers & counts);
+    memcpy(weight, &powers, sizeof powers);
+    if (most != run->most) { /* the first block: nothing times e^-87 is nothing */
+        floats keep;
+        spread(run->most - most, &keep);
+        exponential(&keep, &keep);
+        run->sum *= keep[0];
+        for (uint32_t r = 0; r < registers; r++) {
+            run->value[r] *= keep[0];
+        }
+        run->most = most;
+    }
+    run->sum += add_lanes(&powers);
+}
+
+/* The values of `count` positions, weighted, in `some` registers from `first` on. */
+CPU_INLINE void gather_values(struct running run[HEADS], const float *values,
+                              float weight[HEADS][WIDE], uint32_t count, uint32_t registers,
+                              uint32_t first, uint32_t some, uint32_t heads)
+{
+    floats sums[HEADS][CHAINS];
+    for (uint32_t h = 0; h < heads; h++) {
         for (uint32_t i = 0; i < some; i++) {
-            run->value[r + i] = sums[i];
+            sums[h][i] = run[h].value[first + i];
+        }
+    }
+    for (uint32_t p = 0; p < count; p++) {
+        for (uint32_t i = 0; i < some; i++) {
+            floats value;
+            load(values + ((size_t)p * registers + first + i) * WIDE, &value);
+            for (uint32_t h = 0; h < heads; h++) {
+                sums[h][i] += value * weight[h][p];
+            }
+        }
+    }
+    for (uint32_t h = 0; h < heads; h++) {
+        for (uint32_t i = 0; i < some; i++) {
+            run[h].value[first + i] = sums[h][i];
         }
     }
 }
 
-static void attend_head(const struct cpu_attend *attend, const float *q, float *out)
+CPU_INLINE void attend_heads(const struct cpu_attend *attend, uint32_t first, uint32_t heads)
 {
-    static const cpu_ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const struct kernel_shape *shape = attend->shape;
     uint32_t width = shape->head_width;
     uint32_t registers = (width + WIDE - 1) / WIDE;
-    struct running run = {.most = -INFINITY};
-    floats lowest;
-    spread(-INFINITY, &lowest);
+    const float *q = attend->q + (size_t)first * width;
+    struct running run[HEADS];
+    for (uint32_t h = 0; h < heads; h++) {
+        run[h].most = -INFINITY;
+        run[h].sum = 0;
+        memset(run[h].value, 0, registers * sizeof run[h].value[0]);
+    }
     for (int32_t from = 0; from <= attend->position; from += CPU_POSITIONS) {
         const float *keys = attend->cache +
                             (size_t)attend->block[from / CPU_POSITIONS] * cpu_block_floats(shape) +
                             attend->kv_head * cpu_head_floats(shape);
+        const float *values = keys + (size_t)CPU_POSITIONS * width;
         int32_t here = attend->position - from; /* the last position of the block that counts */
-        floats scores;
-        floats powers;
-        float weight[WIDE] __attribute__((aligned(64)));
-        score(q, keys, width, shape->attention_scale, &scores);
-        cpu_ints counts = lanes <= here;
-        choose(&counts, &scores, &lowest, &scores);
-        float most = most_of_lanes(&scores);
-        most = most > run.most ? most : run.most;
-        scores -= most;
-        exponential(&scores, &powers);
-        powers = (floats)((cpu_ints)powers & counts);
-        memcpy(weight, &powers, sizeof weight);
-        /* the first block keeps nothing: e^(-infinity) is held at e^-87, times 0 */
-        floats before;
-        spread(run.most - most, &before);
-        exponential(&before, &before);
-        float keep = before[0];
-        run.sum = run.sum * keep + add_lanes(&powers);
-        run.most = most;
         uint32_t count = here < CPU_POSITIONS - 1 ? (uint32_t)here + 1 : CPU_POSITIONS;
-        gather_values(&run, keys + (size_t)CPU_POSITIONS * width, weight, count, registers, keep);
+        floats scores[HEADS];
+        float weight[HEADS][WIDE] __attribute__((aligned(64)));
+        score(q, keys, width, shape->attention_scale, heads, scores);
+        for (uint32_t h = 0; h < heads; h++) {
+            soften(&run[h], &scores[h], here, weight[h], registers);
+        }
+        uint32_t r = 0;
+        for (; r + CHAINS <= registers; r += CHAINS) {
+            gather_values(run, values, weight, count, registers, r, CHAINS, heads);
+        }
+        for (; r < registers; r++) {
+            gather_values(run, values, weight, count, registers, r, 1, heads);
+        }
     }
-    float scale = 1 / run.sum;
-    for (uint32_t r = 0; r < registers; r++) {
-        floats value = run.value[r] * scale;
-        uint32_t some = width - r * WIDE < WIDE ? width - r * WIDE : WIDE;
-        memcpy(out + (size_t)r * WIDE, &value, some * sizeof *out);
+    for (uint32_t h = 0; h < heads; h++) {
+        float scale = 1 / run[h].sum;
+        float *out = attend->out + (size_t)(first + h) * width;
+        for (uint32_t r = 0; r < registers; r++) {
+            floats value = run[h].value[r] * scale;
+            uint32_t some = width - r * WIDE < WIDE ? width - r * WIDE : WIDE;
+            memcpy(out + (size_t)r * WIDE, &value, some * sizeof *out);
+        }
     }
 }
 
 static void attend(const struct cpu_attend *attend)
 {
-    const struct kernel_shape *shape = attend->shape;
-    for (uint32_t h = 0; h < shape->heads / shape->kv_heads; h++) {
-        attend_head(attend, attend->q + (size_t)h * shape->head_width,
-                    attend->out + (size_t)h * shape->head_width);
+    uint32_t heads = attend->shape->heads / attend->shape->kv_heads;
+    uint32_t h = 0;
+    for (; h + HEADS <= heads; h += HEADS) {
+        attend_heads(attend, h, HEADS);
+    }
+    for (; h + 2 <= heads; h += 2) {
+        attend_heads(attend, h, 2);
+    }
+    for (; h < heads; h++) {
+        attend_heads(attend, h, 1);
     }
 }
 
@@ -395,6 +439,37 @@ static void float_products(const struct cpu_work *work)
 
 /* ---- inputs of 8 bits ---- */
 
+/* 16 integers from -127 to 127 as bytes, and their sum. */
+CPU_INLINE void narrow(const cpu_ints *v, int8_t *out)
+{
+#if defined __AVX512F__
+    _mm_storeu_si128((__m128i *)(void *)out, _mm512_cvtepi32_epi8((__m512i)*v));
+#elif defined __AVX2__
+    const __m256i *at = (const __m256i *)(const void *)v;
+    __m256i words = _mm256_packs_epi32(_mm256_load_si256(at), _mm256_load_si256(at + 1));
+    words = _mm256_permute4x64_epi64(words, 0xd8); /* packing works in halves of a register */
+    _mm_storeu_si128((__m128i *)(void *)out, _mm_packs_epi16(_mm256_castsi256_si128(words),
+                                                             _mm256_extracti128_si256(words, 1)));
+#else
+    for (int i = 0; i < WIDE; i++) {
+        out[i] = (int8_t)(*v)[i];
+    }
+#endif
+}
+
+CPU_INLINE int32_t count_lanes(const cpu_ints *v)
+{
+#ifdef __AVX512F__
+    return _mm512_reduce_add_epi32((__m512i)*v);
+#else
+    int32_t sum = 0;
+    for (int i = 0; i < WIDE; i++) {
+        sum += (*v)[i];
+    }
+    return sum;
+#endif
+}
+
 /* 32 columns of one token. */
 CPU_INLINE void prepare_block(const float *x, int8_t *q, float *scale, float *sum, int32_t count[2])
 {
@@ -418,13 +493,9 @@ CPU_INLINE void prepare_block(const float *x, int8_t *q, float *scale, float *su
     low = low * inverse + 12582912.0F; /* rounds to a whole number, ties to even */
     high = high * inverse + 12582912.0F;
     cpu_ints whole[2] = {(cpu_ints)low - 0x4b400000, (cpu_ints)high - 0x4b400000};
-    count[0] = 0;
-    count[1] = 0;
-    for (int i = 0; i < WIDE; i++) {
-        q[i] = (int8_t)whole[0][i];
-        q[WIDE + i] = (int8_t)whole[1][i];
-        count[0] += q[i];
-        count[1] += q[WIDE + i];
+    for (int half = 0; half < 2; half++) {
+        narrow(&whole[half], q + half * WIDE);
+        count[half] = count_lanes(&whole[half]);
     }
     *sum = *scale * (float)(count[0] + count[1]);
 }

@@ -222,24 +222,29 @@ static void prepare_input(struct kernel_backend_state *state, const struct kerne
 
 static void prepare_scratch(struct kernel_backend_state *state, uint32_t rows, uint32_t blocks)
 {
-    enum { BLOCK_BYTES = CPU_BLOCK / 2 * CPU_LINE, WIDE = CPU_STEP * CPU_STRIP * sizeof(float) };
+    /* of a block of all strips; q: as bytes, or as bf16 of one strip */
+    enum {
+        Q = CPU_WIDE_STRIPS * CPU_BLOCK * CPU_STRIP,
+        SCALES = CPU_WIDE_STRIPS * 2 * CPU_LINE,
+        LEAST = CPU_WIDE_STRIPS * CPU_LINE,
+        SUMS = CPU_WIDE_STRIPS * CPU_LINE,
+        WIDE = CPU_STEP * CPU_STRIP * sizeof(float)
+    };
+    rows = (rows + CPU_ROWS - 1) / CPU_ROWS * CPU_ROWS;
+    size_t had = state->scratch_blocks;
+    size_t had_rows = state->scratch_rows;
     for (uint32_t i = 0; i < cpu_pool_threads(state->pool); i++) {
         struct cpu_scratch *scratch = &state->scratch[i];
-        size_t had = state->scratch_blocks;
         if (blocks > had) {
-            scratch->q =
-                cpu_room(state, scratch->q, had * BLOCK_BYTES, (size_t)blocks * BLOCK_BYTES);
-            scratch->scale =
-                cpu_room(state, scratch->scale, had * 2 * CPU_LINE, (size_t)blocks * 2 * CPU_LINE);
-            scratch->least =
-                cpu_room(state, scratch->least, had * CPU_LINE, (size_t)blocks * CPU_LINE);
-            if (scratch->wide == NULL) {
-                scratch->wide = cpu_room(state, NULL, 0, WIDE);
-            }
+            scratch->q = cpu_room(state, scratch->q, had * Q, (size_t)blocks * Q);
+            scratch->scale = cpu_room(state, scratch->scale, had * SCALES, (size_t)blocks * SCALES);
+            scratch->least = cpu_room(state, scratch->least, had * LEAST, (size_t)blocks * LEAST);
         }
-        if (rows > state->scratch_rows) {
-            scratch->sums = cpu_room(state, scratch->sums, (size_t)state->scratch_rows * CPU_LINE,
-                                     (size_t)rows * CPU_LINE);
+        if (scratch->wide == NULL) {
+            scratch->wide = cpu_room(state, NULL, 0, WIDE);
+        }
+        if (rows > had_rows) {
+            scratch->sums = cpu_room(state, scratch->sums, had_rows * SUMS, (size_t)rows * SUMS);
         }
     }
     state->scratch_blocks = blocks > state->scratch_blocks ? blocks : state->scratch_blocks;
@@ -286,8 +291,8 @@ void cpu_linear(struct kernel_backend_state *state, const struct kernel_product 
     prepare_scratch(state, rows, state->input.blocks);
     for (uint32_t p = 0; p < count; p++) {
         const struct cpu_tile *tile = &products[p].weight->tile;
-        size_t together = PIECE_BYTES / tile->stride / (rows >= CPU_ROWS ? 4 : 1);
-        job.together[p] = together > 0 ? (uint32_t)together : 1;
+        size_t together = PIECE_BYTES / tile->stride;
+        job.together[p] = together > CPU_WIDE_STRIPS ? (uint32_t)together : CPU_WIDE_STRIPS;
         job.pieces[p] = (tile->strips + job.together[p] - 1) / job.together[p];
         pieces += job.pieces[p];
     }

@@ -128,11 +128,17 @@ static void runner_close(struct work *work)
 static double step(struct work *work, uint32_t count, uint32_t before, uint32_t more)
 {
     struct kernel_error error;
-    struct kernel_batch batch = {.tokens = count * more, .sequences = count, .token = work->token,
-                                 .position = work->position, .start = work->start,
-                                 .length = work->length, .block = work->block,
-                                 .blocks_max = TABLE, .adapter = work->adapter,
-                                 .outputs = count, .output = work->output};
+    struct kernel_batch batch = {.tokens = count * more,
+                                 .sequences = count,
+                                 .token = work->token,
+                                 .position = work->position,
+                                 .start = work->start,
+                                 .length = work->length,
+                                 .block = work->block,
+                                 .blocks_max = TABLE,
+                                 .adapter = work->adapter,
+                                 .outputs = count,
+                                 .output = work->output};
     uint32_t blocks = (before + more + KERNEL_BLOCK_TOKENS - 1) / KERNEL_BLOCK_TOKENS;
     for (uint32_t s = 0; s < count; s++) {
         work->start[s + 1] = (int32_t)((s + 1) * more);

@@ -448,7 +448,8 @@ int kernel_ops_compare(const struct kernel_ops_options *options)
     check_products(&ops);
     check_numbers(&ops);
     ops_check_adapters(&ops);
-    if (options->operations->memory(ops.state[TESTED]) > before + (1 << 20)) {
+    /* a backend may keep room for the next step, not the weights that it had */
+    if (options->operations->memory(ops.state[TESTED]) > before + (4 << 20)) {
         printf("memory: %" PRIu64 " bytes before, %" PRIu64 " after all was released\n", before,
                options->operations->memory(ops.state[TESTED]));
         ops.complaints++;

@@ -7,8 +7,10 @@
 #include "tests/support/kernel_world.h"
 #include "tests/support/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void compare(enum cpu_level level, uint32_t threads)
 {
@@ -77,8 +79,11 @@ static struct product *product_open(enum cpu_level level, enum kernel_type type)
     for (int i = 0; i < ROWS * COLUMNS; i++) {
         product->x[i] = number(&random);
     }
-    product->tensor = (struct kernel_tensor){.name = "test", .type = type, .columns = COLUMNS,
-                                             .rows = HEIGHT, .data = product->bytes,
+    product->tensor = (struct kernel_tensor){.name = "test",
+                                             .type = type,
+                                             .columns = COLUMNS,
+                                             .rows = HEIGHT,
+                                             .data = product->bytes,
                                              .bytes = stride * HEIGHT};
     product->operations = cpu_operations_at(level);
     for (uint32_t t = 0; t < THREADS; t++) {
@@ -200,6 +205,53 @@ TEST(a_model_gives_the_same_bits_in_any_company)
         same_in_company(level, "tiny-qwen3/BF16");
         same_in_company(level, "tiny-llama3/F32");
     }
+}
+
+/* ---- memory ---- */
+
+static uint64_t resident(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert(file != NULL && fscanf(file, "%*u %lu", &pages) == 1);
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Weights are there once, whoever has read the whole file: resident memory stays below file, cache
+ * and 64 MB. */
+TEST(a_model_from_a_file_is_resident_once)
+{
+    enum { CACHE = 8 << 20, MORE = 64 << 20 };
+    char path[] = "/tmp/kernels-cpu-XXXXXX";
+    struct kernel_error error;
+    struct kernel_model_facts facts;
+    struct kernel_model *model = NULL;
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    unlink(path);
+    ck_assert_int_eq(kernel_model_make("b125m", "Q8_0", 1, &model, &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_model_write(model, path, &error), KERNEL_OK);
+    kernel_model_close(model);
+    uint64_t before = resident();
+    ck_assert_int_eq(kernel_model_open(path, &model, &error), KERNEL_OK);
+    const struct kernel_runner_options options = {.operations = kernel_operations_cpu(),
+                                                  .cache_bytes = CACHE,
+                                                  .step_tokens = 64,
+                                                  .outputs_max = 4};
+    struct kernel_runner *runner = NULL;
+    ck_assert_int_eq(kernel_runner_create(model, &options, &runner, &error), KERNEL_OK);
+    kernel_model_facts(model, &facts); /* hashes the file */
+    uint64_t now = resident();
+    ck_assert_msg(now - before < facts.bytes + CACHE + MORE,
+                  "%llu bytes resident for a file of %llu", (unsigned long long)(now - before),
+                  (unsigned long long)facts.bytes);
+    printf("resident: file of %llu MB, %llu MB\n", (unsigned long long)(facts.bytes >> 20),
+           (unsigned long long)((now - before) >> 20));
+    kernel_runner_destroy(runner);
+    kernel_model_close(model);
+    unlink(path);
 }
 
 TEST_MAIN()

@@ -25,9 +25,10 @@ import shipped
 from model import Nano
 from tokenizer import Tokenizer
 
-SEEDS = 10_000_000  # far below those of training
+SEEDS, SEEDS_CALIBRATION = 10_000_000, 20_000_000  # far below those of training
 ANSWER_MAX = 80
 BINS = 10
+UNSURE = 0.20  # margin under which the shipped agents take advice for none
 
 
 class Judge:
@@ -48,7 +49,7 @@ class Judge:
         return cache, self.net.logits(states[:, -1])[0]
 
     @torch.no_grad()
-    def decide(self, line: dict) -> np.ndarray:
+    def decide(self, line: dict, temperature: float = 1.0) -> np.ndarray:
         """Probability of each option."""
         cache, first = self.prompt(line)
         rows = []
@@ -58,7 +59,7 @@ class Judge:
         longest = max(map(len, rows))
         tokens = torch.tensor([row + [self.tok.end] * (longest - len(row)) for row in rows])
         states, _ = self.net.states(tokens[:, :-1], cache)
-        logp = torch.log_softmax(self.net.logits(states), -1)
+        logp = torch.log_softmax(self.net.logits(states) / temperature, -1)
         scores = []
         for i, row in enumerate(rows):
             at = torch.tensor(row[1:])
@@ -95,6 +96,15 @@ def calibration(sure: np.ndarray, right: np.ndarray) -> float:
     """Expected calibration error over ten bins of the stated probability."""
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     return float(sum(abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in set(bins)))
+
+
+def temperature(judge: Judge, count: int) -> float:
+    """By which the logits are divided so that the stated probabilities of other cases come true."""
+    lines = list(generate.rendered((generate.case_of("same", SEEDS_CALIBRATION + i) for i in range(count)), judge.render, 0))
+    best = (np.inf, 1.0)
+    for t in (0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0):
+        best = min(best, (-float(np.mean([np.log(judge.decide(line, t)[line["choice"]] + 1e-9) for line in lines])), t))
+    return best[1]
 
 
 # ---- baselines ----
@@ -177,16 +187,23 @@ class Baselines:
 def measure(judge: Judge, split: str, count: int, baselines: Baselines) -> tuple[dict, np.ndarray, np.ndarray, list[int]]:
     cases = [generate.case_of(split, SEEDS + i) for i in range(count)]
     lines = list(generate.rendered(cases, judge.render, SEEDS))
-    sure, right, chosen = [], [], []
+    sure, right, chosen, margins = [], [], [], []
     families: defaultdict[str, list[bool]] = defaultdict(list)
     for line in lines:
         p = judge.decide(line)
         chosen.append(int(p.argmax()))
         sure.append(float(p.max()))
+        margins.append(float(p.max() - np.sort(p)[-2]))
         right.append(chosen[-1] == line["choice"])
         families[line["family"]].append(right[-1])
     sure, right = np.array(sure), np.array(right)
-    figures = {"cases": count, "accuracy": round(float(right.mean()), 4), "ece": round(calibration(sure, right), 4),
+    ours = np.array([not line["family"].startswith("invented") for line in lines])
+    parts = {name: round(float(right[which].mean()), 4) for name, which in (("shipped", ours), ("invented", ~ours)) if which.any()}
+    margin = np.array(margins)
+    sure_enough = margin >= UNSURE  # those that an agent follows
+    parts["followed"] = round(float(sure_enough.mean()), 4)
+    parts["right_of_followed"] = round(float(right[sure_enough].mean()), 4) if sure_enough.any() else None
+    figures = {"cases": count, "accuracy": round(float(right.mean()), 4), **parts, "ece": round(calibration(sure, right), 4),
                **baselines.right(cases), "families": {k: [round(float(np.mean(v)), 3), len(v)] for k, v in sorted(families.items())}}
     return figures, sure, right, chosen
 
@@ -220,11 +237,15 @@ def main() -> None:
     parser.add_argument("--splits", nargs="*", default=["same", "limits", "names", "longer", "family", "family_rule"])
     parser.add_argument("--no-hidden", action="store_true")
     parser.add_argument("--written", type=int, default=200, help="answers written out without constraint")
+    parser.add_argument("--calibrate", type=int, metavar="CASES", help="print the temperature that calibrates, nothing else")
     parser.add_argument("--expected", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     judge = Judge(given.model, given.render)
+    if given.calibrate:
+        print(temperature(judge, given.calibrate))
+        return
     if given.expected:
         expected(judge, given.expected, given.model)
         return

@@ -211,9 +211,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--checkpoint", default="last.pt")
+    parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits: evaluate.py --calibrate")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     net, tok = network(given.work / given.checkpoint), Tokenizer.load(given.work / "tokenizer.json")
+    net.output_norm.weight.data /= given.temperature
     write(given.out, net, tok)
     again, words = load(given.out)
     ids = words.system("Choose.") + words.user("\n## Question\n\"Is 12.50 above 9.75 EUR?\"\n")

@@ -1,8 +1,9 @@
 """invented.py -- questions of other agents: the rule stands in the question, the limits in the facts.
 
 A family is a topic with its labels in three languages and its options.  A shape is a form of rule: one
-limit or two, a flag, a state, a date, two values that must agree, both of two conditions, or a name in
-what a stranger wrote.  Whatever is missing, contradictory, only claimed by a stranger, or asked without
+limit or two, a flag, a state, a date, two values that must agree, or two conditions joined.  As in shipped
+questions, options are named in parentheses; so are facts: then they are the same tokens there and in the
+record.  Whatever is missing, contradictory, only claimed by a stranger, or asked without
 any rule is for the option that asks for information or escalates.
 """
 from __future__ import annotations
@@ -66,10 +67,8 @@ Retro pay is due. | money | retro_pay nachzahlung rappel_salaire | retro_limit n
 The employee's bank account changed before the run. | days | days_before_run tage_vor_lauf jours_avant_paie | safe_days sicherheitsfrist delai_securite | payroll.confirm bankdata.call_back
 """)
 
-ASK = ["exception.escalate", "escalate", "ask.information", "request.information", "need_information", "ask a person",
-       "clarify", "person.decide"]
+ASK = ["exception.escalate", "ask.information", "need_information", "ask a person"]
 MISSING = ["", None, "unknown", "?", "n/a"]
-PEOPLE = ["the controller", "the buyer", "a person", "the manager", "the owner"]
 
 
 def new_family(r: Random) -> Family:
@@ -124,14 +123,9 @@ class Frame:
         self.facts: dict[str, object] = {}
         self.untrusted: dict[str, object] = {}
 
-    def named(self, option: str, words: str) -> str:
-        """How a question says what an option is for."""
-        return self.r.choice([f"{words} ({option})", f"{option} {words}", f"{words}: {option}"])
-
     def otherwise(self) -> str:
         """What the question says of missing facts; often nothing."""
-        return self.r.choice(["", "", f" Where a fact is missing, {self.ask}.", f" If you cannot tell: {self.ask}.",
-                              f" Ask {self.r.choice(PEOPLE)} ({self.ask}) if something is missing or contradictory."])
+        return self.r.choice(["", f" If a fact is missing: ({self.ask})."])
 
     def missing(self, key: str) -> tuple[str, str]:
         """One fact is not there, whatever a stranger says of it."""
@@ -182,17 +176,9 @@ def one_limit(f: Frame, high: int) -> Answer:
         name = plain(bound)
     else:
         f.facts[f.limit] = bound
-    form = r.randrange(6)
-    over = value >= limit if form == 3 else value > limit
-    text = [
-        f"Up to {name} {f.named(f.a, 'accept')}, above it {f.named(f.b, 'stop')}.",
-        f"Is {f.value} at most {name}: {f.a}. Is it more: {f.b}.",
-        f"Choose {f.a} while {f.value} is not above {name}, otherwise {f.b}.",
-        f"{f.value} below {name} means {f.a}; {name} or more means {f.b}.",
-        f"Take {f.b} where {f.value} exceeds {name}, {f.a} where it does not.",
-        f"When {f.value} is more than {name}, {f.named(f.b, 'act')}; else {f.named(f.a, 'leave it')}.",
-    ][form]
-    word = ("is not below" if over else "is below") if form == 3 else ("is above" if over else "is not above")
+    over = value > limit
+    text = r.choice([f"({f.value}) up to ({name}): ({f.a}), above: ({f.b}).", f"({f.value}) above ({name}): ({f.b}), else ({f.a})."])
+    word = "is above" if over else "is not above"
     answer = (f.b if over else f.a, f"{plain(shown)} {word} {plain(bound)}.")
     choice, reason = spoil(f, [f.value] if inside else [f.value, f.limit], answer)
     return text + f.otherwise(), choice, reason
@@ -209,11 +195,7 @@ def two_limits(f: Frame, high: int) -> Answer:
     one, two = r.choice([("lower_limit", "upper_limit"), ("untergrenze", "obergrenze"), ("limite_basse", "limite_haute"),
                          ("limit_1", "limit_2")])
     f.facts.update({f.value: shown, one: first, two: second})
-    text = r.choice([
-        f"Up to {one} {f.a}, up to {two} {f.b}, above {f.c}.",
-        f"{f.value} not above {one}: {f.a}; above {one} but not above {two}: {f.b}; above {two}: {f.c}.",
-        f"Above {two} take {f.c}, above {one} take {f.b}, else {f.a}.",
-    ])
+    text = f"({f.value}) up to ({one}): ({f.a}), up to ({two}): ({f.b}), above: ({f.c})."
     if value > top:
         answer = (f.c, f"{plain(shown)} is above {plain(second)}.")
     elif value > low:
@@ -232,11 +214,7 @@ def flag(f: Frame, high: int) -> Answer:
     r, key = f.r, f.r.choice(FLAGS)
     value = r.random() < 0.5
     f.facts[key] = value
-    text = r.choice([
-        f"If {key} then {f.a}, else {f.b}.",
-        f"{f.named(f.a, 'where ' + key)}, {f.named(f.b, 'where not')}.",
-        f"Without {key} choose {f.b}; with it {f.a}.",
-    ])
+    text = r.choice([f"With ({key}): ({f.a}), else ({f.b}).", f"Without ({key}): ({f.b}), else ({f.a})."])
     answer = (f.a if value else f.b, f"{key} is {'true' if value else 'false'}.")
     choice, reason = spoil(f, [key], answer)
     return text + f.otherwise(), choice, reason
@@ -253,11 +231,7 @@ def state(f: Frame, high: int) -> Answer:
     one, two, *rest = r.sample(values, len(values))
     value = r.choice([one, one, two, two, rest[0]])
     f.facts[key] = value
-    text = r.choice([
-        f"{key} {one}: {f.a}; {key} {two}: {f.b}; any other: {f.ask}.",
-        f"Choose {f.a} for {one} and {f.b} for {two}; ask otherwise ({f.ask}).",
-        f"{f.b} if {key} is {two}, {f.a} if it is {one}, {f.ask} in all other cases.",
-    ])
+    text = f"({key}) is ({one}): ({f.a}), ({two}): ({f.b}), other: ({f.ask})."
     answer = {one: f.a, two: f.b}.get(value, f.ask), f"{key} is {value}."
     choice, reason = spoil(f, [key], answer)
     return text, choice, reason
@@ -274,11 +248,7 @@ def dates(f: Frame, high: int) -> Answer:
     two = one + timedelta(days=r.choice([0, r.randint(-20, 20), r.randint(-20, 20), r.randint(-400, 400)]))
     f.facts.update({first: one.isoformat(), second: two.isoformat()})
     late = two > one
-    text = r.choice([
-        f"Is {second} after {first}: {f.b}. Is it not: {f.a}.",
-        f"{f.a} as long as {second} is not after {first}, then {f.b}.",
-        f"Take {f.b} where {first} is before {second}, else {f.a}.",
-    ])
+    text = f"({second}) after ({first}): ({f.b}), else ({f.a})."
     answer = (f.b if late else f.a, f"{two.isoformat()} is {'after' if late else 'not after'} {one.isoformat()}.")
     choice, reason = spoil(f, [first, second], answer)
     return text + f.otherwise(), choice, reason
@@ -298,10 +268,7 @@ def agree(f: Frame, high: int) -> Answer:
         at = r.randrange(1, len(one))
         two = one if r.random() < 0.5 else one[:at] + r.choice([d for d in "0123456789" if d != one[at]]) + one[at + 1:]
     f.facts.update({first: one, second: two})
-    text = r.choice([
-        f"{f.a} if {first} and {second} are the same, {f.b} if they differ.",
-        f"Do {first} and {second} differ: {f.b}. Are they equal: {f.a}.",
-    ])
+    text = r.choice([f"({first}) is ({second}): ({f.a}), else ({f.b}).", f"({first}) is not ({second}): ({f.b}), else ({f.a})."])
     answer = (f.a, f"Both are {one}.") if one == two else (f.b, f"{one} is not {two}.")
     choice, reason = spoil(f, [first, second], answer)
     return text + f.otherwise(), choice, reason
@@ -316,9 +283,9 @@ def both(f: Frame, high: int) -> Answer:
     f.facts.update({f.value: shown, f.limit: bound, key: yes})
     under, joined = value <= limit, r.random() < 0.5
     if joined:
-        text, good = f"{f.a} only if {key} and {f.value} is at most {f.limit}; otherwise {f.b}.", yes and under
+        text, good = f"With ({key}) and ({f.value}) up to ({f.limit}): ({f.a}), else ({f.b}).", yes and under
     else:
-        text, good = f"{f.a} if {key} or if {f.value} is at most {f.limit}; otherwise {f.b}.", yes or under
+        text, good = f"With ({key}) or ({f.value}) up to ({f.limit}): ({f.a}), else ({f.b}).", yes or under
     answer = (f.a if good else f.b, f"{key} is {'true' if yes else 'false'} and {plain(shown)} is "
                                     f"{'not above' if under else 'above'} {plain(bound)}.")
     choice, reason = spoil(f, [f.value, f.limit, key], answer)
@@ -332,16 +299,12 @@ def no_rule(f: Frame, high: int) -> Answer:
         f.facts[f.value] = show(f.family.kind, number(r, f.family.kind, high), f.currency)
     if r.random() < 0.5:
         f.facts[f.limit] = show(f.family.kind, number(r, f.family.kind, high), f.currency)
-    text = r.choice([
-        "Which resolution fits?", "What should be done?", f"{f.named(f.a, 'go on')}, or {f.named(f.b, 'stop')}?",
-        f"Shall we take {f.a} or {f.b}?", "Decide.", f"Is this a case for {f.a}, for {f.b} or for {f.ask}?",
-        "Choose the best option for the company.", f"{f.named(f.b, 'the usual way')}, or {f.named(f.a, 'the other')}?",
-    ])
+    text = r.choice(["Which resolution fits?", "What should be done?", f"({f.a}) or ({f.b})?", "Decide."])
     return text, f.ask, "No rule for this is given; a person must decide."
 
 
 SHAPES = [one_limit, two_limits, flag, state, dates, agree, both, no_rule]
-WEIGHTS = [7, 4, 2, 3, 3, 3, 3, 5]
+WEIGHTS = [6, 3, 4, 5, 3, 4, 2, 3]
 
 
 def case(r: Random, pool: Pool, high: int, longer: bool = False, families: list[Family] | None = None,
@@ -358,5 +321,4 @@ def case(r: Random, pool: Pool, high: int, longer: bool = False, families: list[
     facts = {**{k: v for k, v in beside.items() if k not in frame.facts}, **frame.facts}
     if "note" not in frame.untrusted and r.random() < 0.3:
         frame.untrusted["note"] = " ".join(r.sample(NOTES, r.choice([3, 4]) if longer else r.choice([1, 1, 2])))
-    return Case("invented:" + shape.__name__, start + text, options, facts, frame.untrusted, choice, reason,
-                [frame.family.topic] if False else [])
+    return Case("invented:" + shape.__name__, start + text, options, facts, frame.untrusted, choice, reason)

@@ -71,16 +71,20 @@ class Block(nn.Module):
         self.ffn_up = nn.Linear(wide, shape.hidden, bias=False)
         self.ffn_down = nn.Linear(shape.hidden, wide, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor,
-                before: Cache | None) -> tuple[Tensor, Cache]:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, before: Cache | None,
+                last: int) -> tuple[Tensor, Cache]:
+        """Keys and values of all tokens; the stream of the `last` ones goes on."""
         shape, (rows, tokens, _) = self.shape, x.shape
         group = shape.heads // shape.kv_heads
         y = self.attn_norm(x)
-        q = self.attn_q(y).view(rows, tokens, shape.heads, shape.head).transpose(1, 2)
         k = self.attn_k(y).view(rows, tokens, shape.kv_heads, shape.head).transpose(1, 2)
         v = self.attn_v(y).view(rows, tokens, shape.kv_heads, shape.head).transpose(1, 2)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        k = rotate(k, cos, sin)
         here = (k, v)
+        if last < tokens:
+            x, y, cos, sin, mask = x[:, -last:], y[:, -last:], cos[-last:], sin[-last:], mask[-last:]
+            tokens = last
+        q = rotate(self.attn_q(y).view(rows, tokens, shape.heads, shape.head).transpose(1, 2), cos, sin)
         if before is not None:
             k = torch.cat((before[0].expand(rows, -1, -1, -1), k), dim=2)
             v = torch.cat((before[1].expand(rows, -1, -1, -1), v), dim=2)
@@ -110,15 +114,17 @@ class Nano(nn.Module):
                 deep = name.endswith(("attn_output.weight", "ffn_down.weight"))
                 nn.init.normal_(weight, std=0.02 / (2 * shape.layers) ** 0.5 if deep else 0.02)
 
-    def states(self, tokens: Tensor, before: list[Cache] | None = None) -> tuple[Tensor, list[Cache]]:
-        """tokens [rows, n] -> normed states [rows, n, width] and the keys and values of these tokens."""
+    def states(self, tokens: Tensor, before: list[Cache] | None = None,
+               last: int | None = None) -> tuple[Tensor, list[Cache]]:
+        """tokens [rows, n] -> normed states [rows, n or the last so many, width], and keys and values."""
         start = 0 if before is None else before[0][0].shape[2]
         count = tokens.shape[1]
         x, caches = self.token_embd(tokens), []
         cos, sin = (table[start:start + count].to(x.dtype) for table in (self.cos, self.sin))
         mask = torch.full((count, start + count), float("-inf"), device=x.device).triu(start + 1).to(x.dtype)
         for index, block in enumerate(self.blk):
-            x, cache = block(x, cos, sin, mask, None if before is None else before[index])
+            top = index == len(self.blk) - 1
+            x, cache = block(x, cos, sin, mask, None if before is None else before[index], last if top and last else count)
             caches.append(cache)
         return self.output_norm(x), caches
 

@@ -117,16 +117,15 @@ class Tokenizer:
         merges = [tuple(m.split(" ")) for m in json.loads(path.read_text())["merges"]]
         return Tokenizer(merges)  # type: ignore[arg-type]
 
-    # ---- chatml ----
+    # ---- chatml: what stands between two marks is encoded as one text ----
 
     def system(self, text: str) -> list[int]:
-        """The system turn and the beginning of the user's: the same in every prompt."""
-        return [self.turn, *self.encode("system\n" + text), self.turn_end, *self.encode("\n"),
-                self.turn, *self.encode("user\n")]
+        """The system turn and the mark of the user's: the same in every prompt."""
+        return [self.turn, *self.encode("system\n" + text), self.turn_end, *self.encode("\n"), self.turn]
 
     def user(self, text: str) -> list[int]:
-        """The user's text, the end of its turn, and the beginning of the assistant's."""
-        return [*self.encode(text), self.turn_end, *self.encode("\n"), self.turn, *self.encode("assistant\n")]
+        """The user's turn after its mark, and the beginning of the assistant's."""
+        return [*self.encode("user\n" + text), self.turn_end, *self.encode("\n"), self.turn, *self.encode("assistant\n")]
 
 
 def _merge(word: list[str], pair: tuple[str, str]) -> list[str]:

@@ -8,7 +8,9 @@ are kept in float32 and used in bfloat16.  Matrices are updated by Muon (momentu
 embedding and the norms by Adam.  The rate stays constant and falls to nothing in the last fifth of the
 time; `stable.pt` is the state before the fall, from which --resume continues with a new time.
 
-The loss looks at the answer: the choice counts most, its reason less, the prompt hardly.
+The loss looks at the answer: the choice counts most, its reason less; and, in some batches, at what a prompt
+repeats (options, the number of the fence), because finding again is what every decision begins with.  The
+last layer is computed only from where the loss looks.
 """
 from __future__ import annotations
 
@@ -35,9 +37,10 @@ BLOCK = 1000            # cases rendered at a time
 TOKENIZER_CASES = 20000  # seeds from SEED_TOKENIZER on
 SEED_TOKENIZER, SEED_TRAIN = 900_000_000, 1_000_000_000
 FALL = 0.2              # share of the time in which the rate falls
-WEIGHT_CHOICE, WEIGHT_REASON, WEIGHT_PROMPT = 1.0, 0.2, 0.03
-PROMPT_PART = 0.08      # of the prompt's positions that are looked at, with more weight in return
-DRILL_FIRST, DRILL_LATER = 0.3, 0.05
+WEIGHT_CHOICE, WEIGHT_REASON, WEIGHT_COPIED = 1.0, 0.5, 0.2
+COPIED_PART = 0.5       # of the batches look at what is copied in the prompt
+DRILLS = 0.05            # share of drills
+BARE_FIRST, BARE_UNTIL = 0.9, 0.7  # share of bare cases, and the part of the time at which none is left
 CPU_SHAPE = Shape()
 CUDA_SHAPE = Shape(width=384, layers=8, heads=6, kv_heads=2, hidden=1024)
 
@@ -46,14 +49,20 @@ CUDA_SHAPE = Shape(width=384, layers=8, heads=6, kv_heads=2, hidden=1024)
 class Row:
     tokens: list[int]
     weights: list[float]  # of predicting the token at the same place
+    prompt: int  # tokens before the answer
 
 
-def row_of_case(tok: Tokenizer, line: dict, r: Random) -> Row:
+def row_of_case(tok: Tokenizer, line: dict) -> Row:
     user, said = tok.user(line["user"]), tok.encode(line["answer"])
     choice = len(tok.encode(line["answer"][:line["answer"].index('","reason"')]))
-    weights = [WEIGHT_PROMPT / PROMPT_PART if r.random() < PROMPT_PART else 0.0 for _ in user]
+    text, at, weights = ("user\n" + line["user"]).encode(), 0, []
+    options, fence = text.find(b"## Options"), text.rfind(b"UNTRUSTED ")
+    copied = [range(options, text.find(b"## Facts")), range(fence, len(text) if fence >= 0 else 0)]
+    for token in user:
+        weights.append(WEIGHT_COPIED if any(at in span for span in copied) else 0.0)
+        at += len(tok.tokens[token])
     weights += [WEIGHT_CHOICE if i < choice else WEIGHT_REASON for i in range(len(said))] + [WEIGHT_REASON]
-    return Row(user + said + [tok.turn_end], weights)
+    return Row(user + said + [tok.turn_end], weights, len(user))
 
 
 def row_of_drill(tok: Tokenizer, seed: int) -> Row:
@@ -64,7 +73,7 @@ def row_of_drill(tok: Tokenizer, seed: int) -> Row:
         before, after = tok.encode(about), tok.encode(word)
         tokens += before + after + tok.encode("\n")
         weights += [0.0] * len(before) + [0.5] * len(after) + [0.0]
-    return Row(tokens, weights)
+    return Row(tokens, weights, 0)
 
 
 @cache
@@ -72,26 +81,31 @@ def tokenizer(path: Path) -> Tokenizer:
     return Tokenizer.load(path)
 
 
-def batches(merges: Path, render: str, block: int, drills: float, rows: int) -> list[list[Row]]:
+def batches(merges: Path, render: str, block: int, bare: float, rows: int) -> list[list[Row]]:
     """One block of cases and drills, in batches of rows of about one length, in random order."""
     tok, r, seed = tokenizer(merges), Random(block), SEED_TRAIN + block * BLOCK
-    count = int(BLOCK * (1 - drills))
-    cases = (generate.case_of("train", seed + i) for i in range(count))
-    found = [row_of_case(tok, line, r) for line in generate.rendered(cases, render, seed)]
+    count = int(BLOCK * (1 - DRILLS))
+    cases = (generate.case_of("train", seed + i, r.random() < bare) for i in range(count))
+    found = [row_of_case(tok, line) for line in generate.rendered(cases, render, seed)]
     found += [row for row in (row_of_drill(tok, seed + i) for i in range(count, BLOCK)) if any(row.weights)]
     found.sort(key=lambda row: len(row.tokens) + r.random() * 16)
     out = [found[i:i + rows] for i in range(0, len(found), rows)]
     r.shuffle(out)
+    for batch in out:
+        if r.random() > COPIED_PART:
+            for row in batch:
+                row.weights[:row.prompt] = [0.0] * row.prompt
     return out
 
 
-def loss_of(net: Nano, prefix: Tensor, rows: list[Row], end: int) -> tuple[Tensor, int]:
-    """Weighted sum of the losses of a batch (not divided), and its tokens."""
-    device, longest = prefix.device, max(len(row.tokens) for row in rows)
+def loss_of(net: Nano, cache: list, rows: list[Row], end: int) -> tuple[Tensor, int]:
+    """Weighted sum of the losses of a batch (not divided), and its tokens; `cache` is the system turn's."""
+    device, longest = cache[0][0].device, max(len(row.tokens) for row in rows)
     tokens = torch.tensor([row.tokens + [end] * (longest - len(row.tokens)) for row in rows], device=device)
     weights = torch.tensor([row.weights + [0.0] * (longest - len(row.tokens)) for row in rows], device=device)
-    _, cache = net.states(prefix)
-    states, _ = net.states(tokens[:, :-1], cache)
+    first = int(weights.any(0).nonzero()[0])  # nothing before is asked for
+    states, _ = net.states(tokens[:, :-1], cache, longest - first)
+    tokens, weights = tokens[:, first - 1:], weights[:, first - 1:]
     wanted = weights[:, 1:].reshape(-1)
     at = wanted.nonzero().squeeze(1)
     logits = net.logits(states.reshape(-1, net.shape.width)[at])
@@ -162,11 +176,11 @@ class Source:
         self.ahead = 2 * makers
         self.waiting: list[list[Row]] = []
 
-    def _block(self) -> tuple[Path, str, int, float, int]:
+    def _block(self) -> tuple:
         with self.shared.lock:
             block = int(self.shared.counts[1])
             self.shared.counts[1] += 1
-        return self.merges, self.render, block, float(self.shared.drills), self.rows
+        return self.merges, self.render, block, float(self.shared.bare), self.rows
 
     def next(self) -> list[Row]:
         if not self.waiting and self.pool is None:
@@ -183,7 +197,7 @@ class Shared:
     flat: Tensor          # weights
     grads: Tensor         # [workers, weights]
     counts: Tensor        # int64: 0 step, 1 next block, 2 batches taken of this step, 3 tokens, 4 stop, 5 cases
-    drills: Tensor        # share of drills now
+    bare: Tensor          # share of bare cases now
     losses: Tensor        # [workers, 2]: sum, weight
     lock: object
     barrier: object
@@ -208,6 +222,8 @@ def work(rank: int, shared: Shared, shape: Shape, merges: Path, render: str, row
             weight.data.copy_(shared.flat[start:start + weight.numel()].view_as(weight))
             start += weight.numel()
             weight.grad = None
+        with torch.no_grad():  # it is the same everywhere: what it is worth is learned by those who read it
+            _, prefix_cache = net.states(prefix)
         total = taken = cases = 0
         loss_sum = 0.0
         while True:
@@ -216,7 +232,7 @@ def work(rank: int, shared: Shared, shape: Shape, merges: Path, render: str, row
                     break
                 shared.counts[2] += 1
             batch = source.next()
-            loss, tokens = loss_of(net, prefix, batch, tok.end)
+            loss, tokens = loss_of(net, prefix_cache, batch, tok.end)
             (loss / (rows * per_step)).backward()
             total, taken, cases = total + tokens, taken + 1, cases + len(batch)
             loss_sum += loss.item()
@@ -235,6 +251,11 @@ def work(rank: int, shared: Shared, shape: Shape, merges: Path, render: str, row
         shared.barrier.wait()
 
 
+def bare_share(part: float, resumed: bool) -> float:
+    """Of bare cases after a part of the time."""
+    return 0.0 if resumed else max(0.0, BARE_FIRST * (1 - part / BARE_UNTIL))
+
+
 class Leader:
     def __init__(self, shared: Shared, net: Nano, given: argparse.Namespace, rows: int) -> None:
         self.shared, self.net, self.given, self.rows = shared, net, given, rows
@@ -246,7 +267,7 @@ class Leader:
         shared, given = self.shared, self.given
         part = min(1.0, (time.monotonic() - self.begun) / (60 * given.minutes))
         rate = min(1.0, (self.update.steps + 1) / 100) * min(1.0, (1 - part) / FALL) * given.rate
-        shared.drills.fill_(DRILL_FIRST if part < 0.25 and not given.resume else DRILL_LATER)
+        shared.bare.fill_(bare_share(part, given.resume is not None and not given.lessons))
         if part >= 1 - FALL and not self.fallen:
             self.fallen = True
             self.save("stable.pt")
@@ -292,6 +313,7 @@ def main() -> None:
     parser.add_argument("--per-step", type=int, default=4, help="batches of a step")
     parser.add_argument("--makers", type=int, default=0, help="processes that only make cases")
     parser.add_argument("--rate", type=float, default=1.0)
+    parser.add_argument("--lessons", action="store_true", help="begin with the first lessons also after --resume")
     parser.add_argument("--show", type=int, default=50, help="steps between two lines of figures")
     parser.add_argument("--resume", type=Path, help="a checkpoint, usually stable.pt")
     given = parser.parse_args()
@@ -316,7 +338,7 @@ def main() -> None:
     flat = torch.cat([weight.detach().reshape(-1) for weight in net.parameters()]).to(device)
     context = mp.get_context("spawn")
     shared = Shared(flat, torch.zeros(given.workers, flat.numel(), device=device), torch.zeros(8, dtype=torch.int64),
-                    torch.tensor(DRILL_FIRST), torch.zeros(given.workers, 2), context.Lock(), context.Barrier(given.workers))
+                    torch.tensor(BARE_FIRST), torch.zeros(given.workers, 2), context.Lock(), context.Barrier(given.workers))
     leader = Leader(shared, net, given, given.rows)
     if state is not None:
         shared.flat.copy_(state["flat"])
@@ -325,7 +347,7 @@ def main() -> None:
         shared.counts[2] = shared.counts[4] = 0
     print(f"{device}: {flat.numel()} weights, {given.workers} processes", flush=True)
     if device == "cpu":
-        for part in (shared.flat, shared.grads, shared.counts, shared.drills, shared.losses):
+        for part in (shared.flat, shared.grads, shared.counts, shared.bare, shared.losses):
             part.share_memory_()
     common = (shape, merges, given.render, given.rows, given.per_step, device, given.makers)
     others = [context.Process(target=work, args=(rank, shared, *common)) for rank in range(1, given.workers)]

@@ -38,11 +38,11 @@ def amount(r: Random, low: int = 100, high: int = 10_000_000) -> int:
 def around(r: Random, limit: int, least: int = 0) -> int:
     """A value to be compared with `limit`: near it, far from it, sometimes equal."""
     way = r.random()
-    if way < 0.06:
+    if way < 0.04:
         return limit
-    if way < 0.55:
+    if way < 0.6:
         return max(least, int(limit * r.uniform(0.4, 1.8)))
-    if way < 0.75:
+    if way < 0.68:
         step = max(1, limit // r.choice([20, 50, 100]))
         return max(least, limit + r.choice([-1, 1]) * r.randint(1, step))
     return max(least, int(limit * 10 ** r.uniform(-1.5, 1.3)))

@@ -226,7 +226,8 @@ def expected(judge: Judge, out: Path, model: Path) -> None:
                      "sum": round(float(last.sum()), 3), "l2": round(float(np.sqrt((last * last).sum())), 4),
                      "probability": [round(float(p), 5) for p in judge.decide(line)]})
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    out.write_text(json.dumps({"model": model.name, "sha256": digest, "cases": rows}, ensure_ascii=False, indent=1) + "\n")
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    out.write_text(f'{{"model": "{model.name}", "sha256": "{digest}", "cases": [\n{lines}\n]}}\n')
 
 
 def main() -> None:

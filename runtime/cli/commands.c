@@ -87,7 +87,10 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"owner", "PERSON", "who answers for them"}), NULL},
     {"agent", "list", "", "active agents", cmd_agent_list, NULL, NULL},
     {"import", NULL, "FILE...", "read orders, receipts, invoices, statements (UBL, camt.053)",
-     cmd_import, NULL, "Importing a file again adds nothing."},
+     cmd_import, NULL,
+     "Importing a file again adds nothing.  Exit status 5: all went in, but a statement is in\n"
+     "quarantine: it does not balance, or its account is not registered; nothing of it is booked.\n"
+     "Register the account and import the file again."},
     {"do", NULL, "ACTION ARGUMENTS", "ask the gate for one ERP command", cmd_do,
      OPTIONS({"id", "ID", "the same id twice has one effect"},
              {"dry-run", NULL, "says what would happen, and changes nothing"}),

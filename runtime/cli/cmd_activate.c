@@ -17,6 +17,7 @@
 #include "runtime/cli/place.h"
 #include "runtime/lua/plan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { ASK_ARENA_MAX = 1 << 20 };
@@ -261,6 +262,56 @@ static enum rv_code look_around(struct admin *admin, const struct rv_policy *pol
     return code;
 }
 
+/* What the bundle asks of people whom the company does not have.  A company that is being made gets
+ * its people after its policy: there it is said and no more.  One that works already would lose the
+ * power to do something: refused, and the policy that is active stays. */
+static enum rv_code check_people(struct admin *admin, const struct rv_policy *policy, bool active,
+                                 struct rv_error *err)
+{
+    json_t *people = NULL;
+    enum rv_code code = bundle_people(admin->session, admin->tenant, &people, err);
+    json_t *findings = code == RV_OK ? rv_policy_check(policy, NULL, people) : NULL;
+    json_t *said = json_object(); /* one line for all rules with the same trouble */
+    int errors = 0;
+    size_t i;
+    json_t *finding;
+    json_array_foreach(findings, i, finding)
+    {
+        const char *text = rv_json_str(finding, "finding", "");
+        const char *witness = rv_json_str(finding, "witness", "");
+        const char *rule = rv_json_str(finding, "rule", "");
+        bool is_error = strcmp(rv_json_str(finding, "severity", ""), "error") == 0;
+        bool is_role = strncmp(text, "escalation-role", 15) == 0;
+        char key[200];
+        snprintf(key, sizeof key, "%.60s %.100s", text, witness);
+        if (!is_error && !is_role) {
+            continue;
+        }
+        errors += is_error;
+        if (json_object_get(said, key) == NULL) {
+            json_object_set_new(said, key, json_true());
+            cli_say(&admin->cli->output, "%s: rule \"%s\": %s: \"%s\"",
+                    is_error && active ? "error" : "warning", rule, text, witness);
+        }
+    }
+    json_decref(said);
+    json_decref(findings);
+    json_decref(people);
+    if (code == RV_OK && errors > 0 && active) {
+        rv_fail(err, RV_CONFLICT,
+                "%d approval%s of this bundle could never be given by the people there are", errors,
+                errors == 1 ? "" : "s");
+        rv_hint(err, "Give somebody the role first (reeve person add NAME --roles ROLE), or ask "
+                     "another role in the bundle; the policy that is active stays.");
+        return RV_CONFLICT;
+    }
+    if (code == RV_OK && errors > 0) {
+        cli_say(&admin->cli->output, "until somebody has these roles such requests expire: "
+                                     "reeve person add NAME --roles ROLE");
+    }
+    return code;
+}
+
 int cmd_policy_load(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
@@ -278,6 +329,9 @@ int cmd_policy_load(struct cli *cli)
     }
     if (code == RV_OK) {
         code = look_around(&admin, policy, &active, &err);
+    }
+    if (code == RV_OK) {
+        code = check_people(&admin, policy, active, &err);
     }
     if (code == RV_OK) {
         activation.policy = policy;

@@ -348,7 +348,6 @@ static void run_durable(const struct bench_run *run)
         agent->budget = (struct rv_budget){.steps_limit = 1000,
                                            .calls_limit = 1000,
                                            .tokens_limit = 1000,
-                                           .money_limit_minor = -1,
                                            .depth_limit = 4};
         agent->pass = (struct rv_gate_pass){
             .tenant = GATE_WORLD_TENANT,

@@ -217,7 +217,6 @@ static void prepare(struct world *world, struct bench_step *step)
     step->budget = (struct rv_budget){.steps_limit = INT32_MAX,
                                       .calls_limit = 1000,
                                       .tokens_limit = 100000,
-                                      .money_limit_minor = -1,
                                       .depth_limit = 4};
     step->unit = (struct rv_unit){.tenant = GATE_WORLD_TENANT,
                                   .keys = {step->key},

@@ -21,9 +21,9 @@ struct rv_result;
 struct rv_act {
     struct rv_unit unit; /* private */
     int32_t tenant;
-    const char *what;   /* "person.add" */
-    const char *person; /* who does it */
-    json_t *about;      /* whom, which roles; borrowed until done; never a secret */
+    const char *what;                  /* "person.add" */
+    const char *person;                /* who does it */
+    json_t *about;                     /* whom, which roles; borrowed until done; never a secret */
     const struct rv_statement *effect; /* NULL: a record only (what was refused, what failed) */
     struct rv_args *args;              /* of the effect; borrowed until done */
     bool founds;                       /* the effect makes the tenant itself */

@@ -181,9 +181,9 @@ enum rv_code admin_end(struct admin *admin, enum rv_code code, struct rv_error *
 {
     if (admin->about != NULL && !admin->on_record) {
         struct rv_error why = {.code = RV_OK};
-        enum rv_code put =
-            code == RV_OK ? put_record(admin, "changed", json_integer(0), &why)
-                          : put_record(admin, "failed", json_string(rv_code_name(code)), &why);
+        enum rv_code put = code == RV_OK
+                               ? put_record(admin, "changed", json_integer(0), &why)
+                               : put_record(admin, "failed", json_string(rv_code_name(code)), &why);
         if (put != RV_OK && code == RV_OK) {
             *err = why;
             code = put;

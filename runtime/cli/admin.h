@@ -33,9 +33,9 @@ void admin_close(struct admin *admin);
 RV_MUST enum rv_code admin_require(const struct admin *admin, const char *roles,
                                    struct rv_error *err);
 
-/* admin_open, admin_require, and the session's door: `what` and the members of `about` (taken; whom,
- * which roles; no secret; NULL, as json_pack gives it for text that is not UTF-8, is RV_INVALID)
- * will be on the record.  One change an act: `out` must stay where it is. */
+/* admin_open, admin_require, and the session's door: `what` and the members of `about` (taken;
+ * whom, which roles; no secret; NULL, as json_pack gives it for text that is not UTF-8, is
+ * RV_INVALID) will be on the record.  One change an act: `out` must stay where it is. */
 RV_MUST enum rv_code admin_begin(struct cli *cli, const char *roles, const char *what,
                                  json_t *about, struct admin *out, struct rv_error *err);
 /* The record of an act that changed nothing (`code` says whether it failed), then admin_close.

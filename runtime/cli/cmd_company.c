@@ -98,8 +98,7 @@ static enum rv_code take_number(void *data, const struct rv_result *result, int 
 {
     (void)err;
     struct number *number = data;
-    number->taken =
-        rv_result_is_null(result, row, 0) ? 0 : (int32_t)rv_result_i64(result, row, 0);
+    number->taken = rv_result_is_null(result, row, 0) ? 0 : (int32_t)rv_result_i64(result, row, 0);
     number->next = (int32_t)rv_result_i64(result, row, 1);
     return RV_OK;
 }

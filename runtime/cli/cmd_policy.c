@@ -260,8 +260,7 @@ int cmd_policy_check(struct cli *cli)
         }
         rv_db_session_close(session);
     }
-    int errors =
-        code == RV_OK ? bundle_findings(cli, cli->argv[0], policy, people, false) : 0;
+    int errors = code == RV_OK ? bundle_findings(cli, cli->argv[0], policy, people, false) : 0;
     json_decref(people);
     if (code != RV_OK) {
         rv_policy_destroy(policy);

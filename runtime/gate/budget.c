@@ -61,8 +61,8 @@ static enum rv_code check_money(const struct rv_budget *budget, const struct rv_
 void rv_budget_spend(struct rv_budget *budget, const struct rv_money *money)
 {
     struct rv_money_limit *limit = (struct rv_money_limit *)(uintptr_t)limit_for(budget, money);
-    if (limit != NULL && __builtin_add_overflow(limit->used_minor, money->minor,
-                                                &limit->used_minor)) {
+    if (limit != NULL &&
+        __builtin_add_overflow(limit->used_minor, money->minor, &limit->used_minor)) {
         limit->used_minor = INT64_MAX;
     }
 }

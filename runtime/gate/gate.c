@@ -444,8 +444,7 @@ static struct rv_money money_of(const struct op *op, const json_t *state)
     int64_t minor = rv_json_int(amount, "minor", 0);
     snprintf(money.currency, sizeof money.currency, "%s", currency);
     money.minor = minor == INT64_MIN ? INT64_MAX : minor < 0 ? -minor : minor;
-    money.home =
-        strcmp(currency, rv_json_str(load_state(op, LOAD_GATE), "currency", "EUR")) == 0;
+    money.home = strcmp(currency, rv_json_str(load_state(op, LOAD_GATE), "currency", "EUR")) == 0;
     return money;
 }
 

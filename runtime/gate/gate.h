@@ -69,7 +69,7 @@ struct rv_budget {
     int64_t calls_limit, calls_used;
     int64_t tokens_limit, tokens_used;
     struct rv_money_limit money[RV_BUDGET_MONEY_MAX];
-    int money_count; /* 0: unlimited */
+    int money_count;          /* 0: unlimited */
     int64_t wall_deadline_us; /* business clock; 0 none */
     int64_t depth_limit, depth_used;
 };

@@ -109,8 +109,8 @@ json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy
 json_t *rv_policy_data(const json_t *tree);
 
 /* Static findings: [{severity:"error"|"warning"|"note", rule, line, finding, witness}].  `actions`
- * is a NULL-terminated list of the catalogue or NULL; `people` [{person, roles:[..]}], those who can
- * act, or NULL.  New reference. */
+ * is a NULL-terminated list of the catalogue or NULL; `people` [{person, roles:[..]}], those who
+ * can act, or NULL.  New reference. */
 json_t *rv_policy_check(const struct rv_policy *policy, const char *const *actions,
                         const json_t *people);
 

@@ -325,9 +325,9 @@ static bool holds_any(const json_t *person, const json_t *roles)
 /* Nobody agrees to what he asks himself: where only people of some roles ask, is anybody left? */
 static void check_requesters(struct check *check, const struct policy_rule *rule)
 {
-    const json_t *asking =
-        json_object_get(json_object_get(rule->source, "persons"), "roles");
-    if (json_object_get(rule->source, "agents") != NULL || json_array_size(asking) == 0) {
+    const json_t *who = json_object_get(rule->source, "who");
+    const json_t *asking = json_object_get(json_object_get(who, "persons"), "roles");
+    if (json_object_get(who, "agents") != NULL || json_array_size(asking) == 0) {
         return;
     }
     bool any = false;

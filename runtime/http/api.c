@@ -213,8 +213,9 @@ static void on_identified(void *data, const struct rv_caller *caller,
     if ((caller->permissions & needed) == 0) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_DENIED, "your roles do not allow you to %s", rv_permission_name(needed));
-        rv_hint(&err,
-                "Somebody with the role admin gives roles with \"reeve person add NAME --roles A,B\".");
+        rv_hint(
+            &err,
+            "Somebody with the role admin gives roles with \"reeve person add NAME --roles A,B\".");
         rv_call_fail(call, &err, NULL);
         return;
     }

@@ -17,8 +17,8 @@
  * lost answer; the error says that it is unknown).  Units of one tenant commit in the order of
  * submission, except that a unit sharing a key with a queued one waits for it.
  *
- * A unit with an `effect` is in a transaction of its own.  The effect runs under the head's lock and
- * before decide, which sees what it did; where decide refuses, the effect is rolled back.  For
+ * A unit with an `effect` is in a transaction of its own.  The effect runs under the head's lock
+ * and before decide, which sees what it did; where decide refuses, the effect is rolled back.  For
  * changes that only the database can judge (was there such a row?) and that must not stand without
  * their record: runtime/audit/act.h.
  *
@@ -66,8 +66,8 @@ struct rv_unit {
     bool effect_first; /* before the head is locked: it makes the very tenant (company create) */
     /* With an effect: what it returned, valid inside the call only.  Repeatable. */
     void (*effected)(struct rv_unit *unit, const struct rv_result *result);
-    bool
-        needs_head; /* decide reads or moves the head (events, audit); forced when load_count > 0 or with an effect */
+    bool needs_head; /* decide reads or moves the head (events, audit); forced when load_count > 0
+                        or with an effect */
     /* Optional: called once after the first loads; may append to `loads`. Repeatable. */
     void (*more_loads)(struct rv_unit *unit);
     /* Appends rows with rv_batch_rows.  Returns an error only before it appended anything: then the

@@ -536,5 +536,5 @@ enum rv_code rv_schedule_backfill(struct rv_db_session *session, int32_t tenant,
         return code;
     }
     return rv_db_session_change(session, tenant, &rv_sql_schedule_backfill, args, count_row, made,
-                               err);
+                                err);
 }

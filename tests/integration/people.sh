@@ -200,15 +200,15 @@ on_record 1 "hook.disable $endpoint y"
 # ---- every administrative write has one record, and no record without its write ----
 acts() { ask "SELECT count(*) FROM audit_record WHERE kind = 'admin'"; }
 one_record() { # WHAT ARGUMENTS...
-    what=$1
+    act=$1
     shift
     before=$(acts)
     gives 0 "$*" reeve "$@"
     last=$(ask "SELECT body::jsonb->>'what' FROM audit_record WHERE kind = 'admin' ORDER BY seq DESC LIMIT 1")
-    if [ "$(($(acts) - before)) $last" = "1 $what" ]; then
-        echo "ok    one record of $what"
+    if [ "$(($(acts) - before)) $last" = "1 $act" ]; then
+        echo "ok    one record of $act"
     else
-        echo "FAIL  $(($(acts) - before)) records instead of one, the last is of $last, not $what"
+        echo "FAIL  $(($(acts) - before)) records instead of one, the last is of $last, not $act"
         failures=$((failures + 1))
     fi
 }

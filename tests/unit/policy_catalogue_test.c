@@ -92,12 +92,13 @@ TEST(the_shipped_bundle_has_no_findings)
     for (size_t i = 0; i < RV_COUNT(passes); i++) {
         actions[count++] = passes[i];
     }
-    static const char *const roles[] = {"clerk",     "clerk",    "buyer", "ap.manager", "controller",
-                                        "treasurer", "operator", "admin", "integrator"};
+    static const char *const roles[] = {"clerk",      "clerk",      "buyer",
+                                        "ap.manager", "controller", "treasurer",
+                                        "operator",   "admin",      "integrator"};
     json_t *members = json_array();
     for (size_t i = 0; i < RV_COUNT(roles); i++) {
-        json_array_append_new(members, json_pack("{s:o,s:[s]}", "person",
-                                                 json_sprintf("p%zu", i), "roles", roles[i]));
+        json_array_append_new(members, json_pack("{s:o,s:[s]}", "person", json_sprintf("p%zu", i),
+                                                 "roles", roles[i]));
     }
     json_t *findings = rv_policy_check(policy, actions, members);
     char *text = json_dumps(findings, JSON_INDENT(1));

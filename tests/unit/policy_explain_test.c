@@ -141,7 +141,8 @@ TEST(check_finds_what_cannot_work)
     finds(PERMIT_X
           "approve{id='a', action='x', stages={{role='r'}, {role='s', n=3}}, expires='2h', "
           "escalate={after='1h', to='boss'}}",
-          "[{\"person\":\"p\",\"roles\":[\"s\"]},{\"person\":\"q\",\"roles\":[\"s\"]}]", "a unknown-members r; a quorum s; a escalation-role boss");
+          "[{\"person\":\"p\",\"roles\":[\"s\"]},{\"person\":\"q\",\"roles\":[\"s\"]}]",
+          "a unknown-members r; a quorum s; a escalation-role boss");
     finds(PERMIT_X "approve{id='a', action='x', stages={{role='s', n=2}}, expires='2h'}",
           "[{\"person\":\"p\",\"roles\":[\"s\"]},{\"person\":\"q\",\"roles\":[\"s\"]}]", "");
     finds(PERMIT_X "approve{id='a', action='x', stages={{role='r'},{role='s'}}, expires='2h'}",

@@ -274,6 +274,25 @@ is "nothing stands without its record" "0 0 0 0" "SELECT concat_ws(' ',
 psql "$(reeve db uri)" -qc "DROP TRIGGER no_record ON audit_record" >/dev/null
 gives 0 "the record is whole" reeve audit verify
 
+# ---- an approval that waits for people who are not there; the roles of a vote ----
+ask "INSERT INTO approval (tenant_id, id, command_id, status, action, args, digest, policy_hash, rules, stages, never,
+         requested_by, expires_at)
+     VALUES (1, 5, 'c5', 'requested', 'payment.release', '{}', '\\x00', '\\x00', '{r}',
+             '[{\"role\":\"controller\",\"n\":1},{\"role\":\"treasurer\",\"n\":1}]', '[\"person:console\"]',
+             'person:console', now() + interval '1 day');
+     INSERT INTO approval_vote (tenant_id, approval_id, person, role, decision, digest, channel)
+     VALUES (1, 5, 'x', '[\"controller\",\"clerk\"]', 'approve', '\\x00', 'cli'),
+            (1, 5, 'w', 'clerk', 'approve', '\\x00', 'cli')"
+gives 0 "the list says that nobody can decide" reeve approval list
+has out "nobody who may decide holds the role treasurer"
+gives 0 "so does the approval" reeve approval show 5
+has out '"blocked": "nobody can decide this: '
+is "the roles of a vote are an array" '["clerk"] ["controller", "clerk"]' \
+    "SELECT string_agg(v->>'role', ' ' ORDER BY v->>'role') FROM jsonb_array_elements('$(tr -d '\n' <"$state/out")'::jsonb->'votes') v"
+gives 0 "a treasurer comes" reeve person add cash --roles treasurer
+gives 0 "and it can be decided" reeve approval show 5
+has out '"blocked": null'
+
 # ---- one word for one role ----
 gives 2 "administrator is no role" reeve person add z --roles administrator
 has err 'its word is "admin"'

@@ -33,6 +33,7 @@ enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t steps, int6
         {"tokens", budget->tokens_used, tokens, budget->tokens_limit},
         {"money_minor", budget->money_used_minor, money_minor, budget->money_limit_minor},
         {"depth", budget->depth_used, 0, budget->depth_limit},
+        {"children", budget->children_used, 0, budget->children_limit},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         enum rv_code code = over(rows[i].name, rows[i].used, rows[i].more, rows[i].limit, err);

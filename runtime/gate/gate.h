@@ -54,7 +54,8 @@ struct rv_budget {
     int64_t tokens_limit, tokens_used;
     int64_t money_limit_minor, money_used_minor;
     int64_t wall_deadline_us; /* business clock; 0 none */
-    int64_t depth_limit, depth_used;
+    int64_t depth_limit, depth_used;       /* generations above the run */
+    int64_t children_limit, children_used; /* runs that it has started */
 };
 /* RV_LIMIT naming the budget that is exhausted. `money_minor` is what this step would move. */
 RV_MUST enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t steps, int64_t calls,

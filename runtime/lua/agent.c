@@ -120,8 +120,8 @@ static bool is_text_list(const json_t *list, size_t most)
 
 static bool are_limits(const json_t *limits)
 {
-    static const char *const known[] = {"steps",       "calls",   "tokens",
-                                        "money_minor", "wall_ms", "depth"};
+    static const char *const known[] = {"steps",   "calls", "tokens",  "money_minor",
+                                        "wall_ms", "depth", "children"};
     const char *key;
     json_t *value;
     if (limits != NULL && !json_is_object(limits)) {
@@ -161,8 +161,8 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
     }
     if (!are_limits(json_object_get(manifest, "limits"))) {
         return bad_field(agent, "limits",
-                         "may hold steps, calls, tokens, money_minor, wall_ms and depth, each an "
-                         "integer >= 0",
+                         "may hold steps, calls, tokens, money_minor, wall_ms, depth and children, "
+                         "each an integer >= 0",
                          err);
     }
     return RV_OK;

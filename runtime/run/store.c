@@ -12,6 +12,7 @@
 #include "runtime/gate/gate_record.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
+#include "runtime/run/child.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +23,12 @@ struct rv_store {
     struct rv_agents *agents;
     struct rv_run_port port;
 };
+
+static int64_t store_now(void *self)
+{
+    struct rv_store *store = self;
+    return rv_now_us(rv_loop_clock(store->options.loop));
+}
 
 /* ---- reads ---- */
 
@@ -112,6 +119,40 @@ static enum rv_code signal_json(const struct rv_result *result, json_t **out, st
     return RV_OK;
 }
 
+/* Columns as run_child_end gives them; `run` is the one that was asked about. */
+struct child_op {
+    int64_t run;
+    rv_port_done done;
+    void *data;
+};
+
+static void on_child(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
+{
+    struct child_op *op = data;
+    json_t *json = NULL;
+    if (code == RV_OK && rv_result_rows(result) == 0) {
+        json = json_null();
+    } else if (code == RV_OK) {
+        json_t *ended = rv_result_json(result, 0, 3);
+        json = rv_child_outcome(op->run, rv_result_text(result, 0, 0), rv_result_text(result, 0, 1),
+                                rv_result_text(result, 0, 2), ended);
+        json_decref(ended);
+    }
+    op->done(op->data, code, json, err);
+    rv_free(op);
+}
+
+static void store_child(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data)
+{
+    struct rv_store *store = self;
+    struct child_op *op = rv_alloc(sizeof *op);
+    *op = (struct child_op){run, done, data};
+    struct rv_args *params = rv_args_create(&rv_sql_run_child_end);
+    rv_args_i64(params, 2, run);
+    rv_db_query(store->options.db, tenant, &rv_sql_run_child_end, params, on_child, op);
+}
+
 static void store_signal(void *self, int32_t tenant, int64_t run, const char *name,
                          rv_port_done done, void *data)
 {
@@ -190,6 +231,8 @@ static void load_on_row(void *data, enum rv_code code, const struct rv_result *r
     image->created_us = rv_result_time_us(result, 0, 6);
     image->depth = (int)rv_result_i64(result, 0, 7);
     image->epoch = rv_result_i64(result, 0, 8);
+    image->parent = rv_result_i64(result, 0, 9);
+    image->budget = rv_result_json(result, 0, 10);
     struct rv_hash found = rv_sha256(image->source, image->source_length);
     if (!rv_hash_equal(&found, &image->plan_hash)) {
         code = rv_fail(&why, RV_CORRUPT, "the plan of run r_%" PRId64 " does not match its hash",
@@ -267,10 +310,27 @@ struct write_op {
     json_t *result;
     int64_t consume_signal;
     json_t *memory;
+    bool ends_family;
+    const char *stop_children; /* in the arena */
     struct rv_arena *arena;
     rv_port_done done;
     void *data;
 };
+
+static void append_family(const struct write_op *op, struct rv_batch *batch)
+{
+    if (op->ends_family) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_claim_pass), 2, op->run);
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_parent_wake), 2, op->run);
+    }
+    if (op->ends_family || op->stop_children != NULL) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_children_stop);
+        rv_args_i64(rows, 2, op->run);
+        rv_args_bool(rows, 3, op->stop_children != NULL);
+        rv_args_text(rows, 4,
+                     op->stop_children != NULL ? op->stop_children : "the run above has ended");
+    }
+}
 
 static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
@@ -297,6 +357,7 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
         rv_args_json(rows, 4, json_object_get(op->memory, "value"));
         rv_args_i64(rows, 5, op->run);
     }
+    append_family(op, batch);
     return RV_OK;
 }
 
@@ -337,6 +398,8 @@ static void store_write(void *self, const struct rv_run_write *write, rv_port_do
         op->result = json_incref((json_t *)(uintptr_t)write->change->result);
     }
     op->arena = rv_arena_create("run write", 4096);
+    op->ends_family = write->ends_family;
+    op->stop_children = rv_arena_strdup(op->arena, write->stop_children);
     op->unit.tenant = write->tenant;
     op->unit.epoch = write->epoch;
     op->unit.keys[0] = rv_arena_printf(op->arena, "run:%" PRId64, write->run);
@@ -637,13 +700,169 @@ static void ask_on_written(void *data, enum rv_code code, json_t *json, const st
     ask_end(data, code, err);
 }
 
-/* ---- lifecycle ---- */
+/* ---- a child run: looked up, judged, then made in the transaction of its step ---- */
 
-static int64_t store_now(void *self)
+struct start_op {
+    struct rv_gate_pass pass;
+    struct rv_store *store;
+    struct rv_arena *arena;
+    struct rv_run_act act; /* its texts are copies */
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    struct rv_budget budget;
+    struct rv_child child;
+    json_t *args;
+    json_t *input;
+    json_t *question;
+    json_t *answer;
+    rv_port_done done;
+    void *data;
+};
+
+static void start_on_look(void *data, enum rv_code code, const struct rv_result *result,
+                          const struct rv_error *err);
+static enum rv_code start_append(struct rv_gate_pass *pass, struct rv_batch *batch,
+                                 struct rv_error *err);
+static void start_on_passed(struct rv_gate_pass *pass, enum rv_code code,
+                            const struct rv_error *err);
+
+static void store_start(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
 {
     struct rv_store *store = self;
-    return rv_now_us(rv_loop_clock(store->options.loop));
+    struct start_op *op = rv_alloc(sizeof *op);
+    op->store = store;
+    op->arena = rv_arena_create("child run", 1 << 20);
+    op->done = done;
+    op->data = data;
+    op->args = json_incref((json_t *)(uintptr_t)act->args);
+    op->input = json_incref((json_t *)(uintptr_t)act->input);
+    op->budget = *act->budget;
+    op->act = *act;
+    op->act.agent = rv_arena_strdup(op->arena, act->agent);
+    op->act.owner = rv_arena_strdup(op->arena, act->owner);
+    op->act.action = rv_arena_strdup(op->arena, act->action);
+    op->act.budget = &op->budget;
+    RV_ASSERT(rv_step_digest(act->args, op->digest));
+    struct rv_args *params = rv_args_create(&rv_sql_run_child_look);
+    rv_args_i64(params, 2, act->run);
+    rv_args_text(params, 3, rv_json_str(act->args, "agent", ""));
+    rv_db_query(store->options.db, act->tenant, &rv_sql_run_child_look, params, start_on_look, op);
 }
+
+static void start_end(struct start_op *op, enum rv_code code, const struct rv_error *err)
+{
+    op->done(op->data, code, json_incref(op->answer), err);
+    rv_child_fini(&op->child);
+    json_decref(op->args);
+    json_decref(op->input);
+    json_decref(op->question);
+    json_decref(op->answer);
+    rv_arena_destroy(op->arena);
+    rv_free(op);
+}
+
+static void start_on_written(void *data, enum rv_code code, json_t *json,
+                             const struct rv_error *err)
+{
+    json_decref(json);
+    start_end(data, code, err);
+}
+
+/* The plan hears no, and goes on without the child. */
+static void start_refused(struct start_op *op, enum rv_code code, const char *message)
+{
+    op->answer = no_answer(rv_code_name(code), message);
+    struct rv_step *step = rv_arena_alloc(op->arena, sizeof *step);
+    *step = (struct rv_step){.seq = op->act.seq,
+                             .kind = RV_STEP_START,
+                             .name = rv_arena_strdup(op->arena, op->act.action),
+                             .out = op->answer};
+    memcpy(step->digest, op->digest, sizeof step->digest);
+    struct rv_run_write write = {
+        .tenant = op->act.tenant, .run = op->act.run, .epoch = op->act.epoch, .step = step};
+    store_write(op->store, &write, start_on_written, op);
+}
+
+static void start_on_look(void *data, enum rv_code code, const struct rv_result *result,
+                          const struct rv_error *err)
+{
+    struct start_op *op = data;
+    struct rv_error why = {.code = RV_OK};
+    if (code != RV_OK) {
+        start_end(op, code, err);
+        return;
+    }
+    json_t *look = rv_result_json(result, 0, 0);
+    code = rv_child_plan(&op->act, look, store_now(op->store), &op->child, &why);
+    json_decref(look);
+    if (code != RV_OK) {
+        start_refused(op, code, why.message);
+        return;
+    }
+    op->question = rv_child_question(&op->act);
+    op->pass = (struct rv_gate_pass){
+        .tenant = op->act.tenant,
+        .principal = {.kind = RV_PRINCIPAL_AGENT, .id = op->act.agent, .owner = op->act.owner},
+        .action = "run.start",
+        .args = op->question,
+        .budget = &op->budget,
+        .run = op->act.run,
+        .epoch = op->act.epoch,
+        .seq = op->act.seq,
+        .key = rv_arena_printf(op->arena, "run:%" PRId64, op->act.run),
+        .append = start_append,
+        .done = start_on_passed,
+        .data = op,
+    };
+    rv_gate_pass(op->store->options.gate, &op->pass);
+}
+
+static enum rv_code start_append(struct rv_gate_pass *pass, struct rv_batch *batch,
+                                 struct rv_error *err)
+{
+    struct start_op *op = pass->data;
+    const struct rv_child *child = &op->child;
+    json_decref(op->answer);
+    op->answer = rv_child_answer(&op->act, child);
+    if (rv_journal_append(batch, pass->run, pass->seq, RV_STEP_START, op->act.action, op->digest,
+                          op->answer) != RV_OK) {
+        return rv_fail(err, RV_LIMIT, "the answer is too large for the journal");
+    }
+    struct rv_run_new run = {.id = child->id,
+                             .agent = child->agent,
+                             .plan_hash = &child->plan_hash,
+                             .business_key = child->key[0] != '\0' ? child->key : NULL,
+                             .parent = pass->run,
+                             .depth = child->depth,
+                             .close = child->close,
+                             .shares = !child->claims,
+                             .budget = child->budget,
+                             .input = child->input};
+    rv_journal_run_new(batch, &run);
+    return RV_OK;
+}
+
+static void start_on_passed(struct rv_gate_pass *pass, enum rv_code code,
+                            const struct rv_error *err)
+{
+    struct start_op *op = pass->data;
+    if (code == RV_OK) {
+        start_end(op, RV_OK, NULL);
+        return;
+    }
+    json_decref(op->answer);
+    op->answer = NULL;
+    if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
+        start_refused(op, code, "another run is working on that exception already");
+    } else if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_pkey") != NULL) {
+        start_refused(op, code, "the name of the child is taken; start it again");
+    } else if (code == RV_DENIED || code == RV_LIMIT || code == RV_INVALID) {
+        start_refused(op, code, err->message);
+    } else {
+        start_end(op, code, err);
+    }
+}
+
+/* ---- lifecycle ---- */
 
 struct rv_store *rv_store_create(const struct rv_store_options *options)
 {
@@ -659,6 +878,8 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
         .read = store_read,
         .act = store_act,
         .ask = store_ask,
+        .start = store_start,
+        .child = store_child,
         .approval = store_approval,
         .signal = store_signal,
     };

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ID_CHANCE_BITS = 22 }; /* as in rv_id_make: milliseconds, then these */
@@ -14,6 +15,11 @@ void rv_child_fini(struct rv_child *child)
     json_decref(child->input);
     json_decref(child->budget);
     *child = (struct rv_child){.id = 0};
+}
+
+int64_t rv_child_number(const char *name)
+{
+    return strncmp(name, "r_", 2) == 0 ? strtoll(name + 2, NULL, 10) : 0;
 }
 
 /* Each step is one millisecond later: children of one run never meet, and sort behind it. */
@@ -163,7 +169,8 @@ static void name_key(const struct rv_run_act *act, const json_t *chain, struct r
     }
     out->claims = out->key[0] != '\0';
     for (size_t i = 0; i < json_array_size(chain); i++) {
-        out->claims = out->claims && strcmp(key_at(chain, i), out->key) != 0;
+        bool open = rv_json_bool(json_array_get(chain, i), "open", false);
+        out->claims = out->claims && !(open && strcmp(key_at(chain, i), out->key) == 0);
     }
 }
 

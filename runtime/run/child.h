@@ -10,8 +10,8 @@
  *              `budget` says, else half of it (all of it for a hand-off); never more than the
  *              agent's own limits.  The unused part comes back with the child's outcome.
  *
- * A child works under its parent's claim on the business key: `claims` is false for a key that
- * somebody above holds already.  When a run ends that holds the claim, the oldest open run that works
+ * A child works under its parent's claim on the business key: `claims` is false for a key that an
+ * open run above works on already (and where nobody holds it by then, statement run_insert claims).  When a run ends that holds the claim, the oldest open run that works
  * under it gets it in the same transaction (statement run_claim_pass).
  */
 #ifndef REEVE_RUNTIME_RUN_CHILD_H
@@ -34,12 +34,14 @@ struct rv_child {
 };
 void rv_child_fini(struct rv_child *child);
 
+/* The number of a run's name ("r_42"); 0 when it is none. */
+int64_t rv_child_number(const char *name);
 /* The child's id follows from the parent's and the step, so that asking again cannot make two. */
 int64_t rv_child_id(int64_t parent, int32_t seq);
 
 /* `act`: action "start" or "handoff" with the arguments of the plan.
- * `look`: {"agent": {"hash", "manifest"} or null, "chain": [{"run": id, "agent", "key"}, …]}, the
- * chain from the asking run upwards.
+ * `look`: {"agent": {"hash", "manifest"} or null, "chain": [{"run": id, "agent", "key", "open"}, …]},
+ * the chain from the asking run upwards.
  * RV_NOT_FOUND, RV_INVALID, RV_LIMIT: refused, and `err` says why. */
 RV_MUST enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int64_t now_us,
                                    struct rv_child *out, struct rv_error *err);

@@ -7,19 +7,13 @@
  * What a child may spend is spent by its parent when it starts; what it left comes back with the
  * entry of its end.  So budgets follow from the journal alone, and no two runs ever share a counter.
  */
+#include "runtime/run/child.h"
 #include "runtime/run/run_actor_private.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- what the journal says of them ---- */
-
-static int64_t number_of(const char *run)
-{
-    return strncmp(run, "r_", 2) == 0 ? strtoll(run + 2, NULL, 10) : 0;
-}
 
 static json_t *find(const struct run *run, const char *name)
 {
@@ -105,7 +99,7 @@ void run_ask_start(struct run *run)
 void run_ask_child(struct run *run)
 {
     const struct rv_run_port *port = run->start.port;
-    int64_t child = number_of(run->awaited);
+    int64_t child = rv_child_number(run->awaited);
     port->child(port->self, run->start.tenant, child, run_on_port, run_expect(run, PENDING_CHILD));
 }
 

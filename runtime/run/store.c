@@ -323,6 +323,10 @@ static void append_family(const struct write_op *op, struct rv_batch *batch)
         rv_args_i64(rv_batch_rows(batch, &rv_sql_run_claim_pass), 2, op->run);
         rv_args_i64(rv_batch_rows(batch, &rv_sql_run_parent_wake), 2, op->run);
     }
+    if (op->has_change && op->step != NULL && strcmp(op->waiting_on, "run") == 0) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_parent_wake), 2,
+                    rv_child_number(rv_json_str(op->step->out, "run", "")));
+    }
     if (op->ends_family || op->stop_children != NULL) {
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_children_stop);
         rv_args_i64(rows, 2, op->run);

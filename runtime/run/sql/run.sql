@@ -75,19 +75,20 @@ SELECT $1, r.run, r.id, r.name, r.body, r.sent_by
 
 -- name: run_child_look
 -- What must be known to start a child: the agent's active version, and the runs above with their keys,
--- from the asking run upwards.  Both may be read before the transaction: the chain never changes.
+-- from the asking run upwards.  Both may be read before the transaction: the chain only ends.
 -- params: tenant int4, run int8, agent text
 WITH RECURSIVE up AS (
-    SELECT r.id, r.agent, r.business_key, r.parent, 1 AS n FROM run r WHERE r.tenant_id = $1 AND r.id = $2
+    SELECT r.id, r.agent, r.business_key, r.status, r.parent, 1 AS n FROM run r WHERE r.tenant_id = $1 AND r.id = $2
      UNION ALL
-    SELECT r.id, r.agent, r.business_key, r.parent, u.n + 1
+    SELECT r.id, r.agent, r.business_key, r.status, r.parent, u.n + 1
       FROM up u JOIN run r ON r.tenant_id = $1 AND r.id = u.parent
      WHERE u.n < 64)
 SELECT jsonb_build_object(
     'agent', (SELECT jsonb_build_object('hash', encode(a.active_hash, 'hex'), 'manifest', p.manifest)
                 FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
                WHERE a.tenant_id = $1 AND a.name = $3 AND a.enabled),
-    'chain', (SELECT jsonb_agg(jsonb_build_object('run', u.id, 'agent', u.agent, 'key', u.business_key)
+    'chain', (SELECT jsonb_agg(jsonb_build_object('run', u.id, 'agent', u.agent, 'key', u.business_key,
+                   'open', u.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
                                ORDER BY u.n) FROM up u));
 
 -- name: run_child_end
@@ -111,11 +112,14 @@ UPDATE run x SET claims = true
  WHERE x.tenant_id = $1 AND x.id = h.id;
 
 -- name: run_parent_wake
--- A run that ends wakes its parent where that waits for it: the name stands in the parent's newest step.
+-- A child that is over wakes its parent where that waits for it: the name stands in the parent's newest
+-- step.  Asked with the child's end and with the parent's wait, whichever is the later, so that no node
+-- has to be there in between.
 -- params: tenant int4, run int8[]
 UPDATE run x SET wake_at = clock_timestamp()
   FROM unnest($2::int8[]) AS e(run)
   JOIN run c ON c.tenant_id = $1 AND c.id = e.run
+            AND c.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
  WHERE x.tenant_id = $1 AND x.id = c.parent AND x.status = 'waiting' AND x.waiting_on = 'run'
    AND EXISTS (SELECT FROM journal j
                 WHERE j.tenant_id = $1 AND j.run_id = x.id AND j.seq = x.steps

@@ -323,8 +323,9 @@ int cmd_run_show(struct cli *cli)
     struct story story;
     enum rv_code code = read_story(cli, &story, &err);
     if (code == RV_OK) {
-        json_t *all = json_pack("{s:O,s:O,s:O,s:O,s:O}", "run", story.run, "tree", story.tree, "journal", story.steps,
-                                "approvals", story.approvals, "audit", story.audit);
+        json_t *all =
+            json_pack("{s:O,s:O,s:O,s:O,s:O}", "run", story.run, "tree", story.tree, "journal",
+                      story.steps, "approvals", story.approvals, "audit", story.audit);
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(all);

@@ -53,7 +53,7 @@ struct rv_budget {
     int64_t calls_limit, calls_used;
     int64_t tokens_limit, tokens_used;
     int64_t money_limit_minor, money_used_minor;
-    int64_t wall_deadline_us; /* business clock; 0 none */
+    int64_t wall_deadline_us;              /* business clock; 0 none */
     int64_t depth_limit, depth_used;       /* generations above the run */
     int64_t children_limit, children_used; /* runs that it has started */
 };

@@ -11,8 +11,9 @@
  *              agent's own limits.  The unused part comes back with the child's outcome.
  *
  * A child works under its parent's claim on the business key: `claims` is false for a key that an
- * open run above works on already (and where nobody holds it by then, statement run_insert claims).  When a run ends that holds the claim, the oldest open run that works
- * under it gets it in the same transaction (statement run_claim_pass).
+ * open run above works on already (and where nobody holds it by then, statement run_insert claims).
+ * When a run ends that holds the claim, the oldest open run that works under it gets it in the same
+ * transaction (statement run_claim_pass).
  */
 #ifndef REEVE_RUNTIME_RUN_CHILD_H
 #define REEVE_RUNTIME_RUN_CHILD_H
@@ -40,9 +41,9 @@ int64_t rv_child_number(const char *name);
 int64_t rv_child_id(int64_t parent, int32_t seq);
 
 /* `act`: action "start" or "handoff" with the arguments of the plan.
- * `look`: {"agent": {"hash", "manifest"} or null, "chain": [{"run": id, "agent", "key", "open"}, …]},
- * the chain from the asking run upwards.
- * RV_NOT_FOUND, RV_INVALID, RV_LIMIT: refused, and `err` says why. */
+ * `look`: {"agent": {"hash", "manifest"} or null, "chain": [{"run": id, "agent", "key", "open"},
+ * …]}, the chain from the asking run upwards. RV_NOT_FOUND, RV_INVALID, RV_LIMIT: refused, and
+ * `err` says why. */
 RV_MUST enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int64_t now_us,
                                    struct rv_child *out, struct rv_error *err);
 

@@ -35,7 +35,7 @@ struct rv_run_image {
     int depth;
     int64_t parent; /* 0 none */
     json_t *budget; /* what the parent gave, see child.h; NULL or empty without a parent */
-    int64_t epoch; /* of the tenant's lease: fences every write */
+    int64_t epoch;  /* of the tenant's lease: fences every write */
     struct rv_step *steps;
     int step_count;
 };
@@ -123,7 +123,8 @@ struct rv_run_port {
      * "handoff".  Gives what was journaled: {"ok":true,"value":{"run",…},"close","budget"} or
      * {"ok":false,…}. */
     void (*start)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
-    /* How a child ended: {"value":{"run","status",…},"spent":{…}}, or JSON null while it is open. */
+    /* How a child ended: {"value":{"run","status",…},"spent":{…}}, or JSON null while it is open.
+     */
     void (*child)(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data);
     /* {"status":"requested|approved|rejected|expired|void|consumed"} */
     void (*approval)(void *self, int32_t tenant, int64_t approval, rv_port_done done, void *data);

@@ -148,7 +148,8 @@ void run_advance_lua(struct rv_actor *self, struct run *run, const char *entry);
 void run_plan_over(struct rv_actor *self, struct run *run, json_t *result);
 /* What was waited for: a signal, or how a child ended; null while it has not come. */
 void run_on_awaited(struct rv_actor *self, struct run *run, int kind, const json_t *came);
-/* What a sleep or a wait says now: true when the run may go on, with `step` the entry to go on with.
+/* What a sleep or a wait says now: true when the run may go on, with `step` the entry to go on
+ * with.
  */
 bool run_wait_is_over(struct rv_actor *self, struct run *run, int kind,
                       const struct rv_step **step);

@@ -242,9 +242,9 @@ static void ask_awaited(struct run *run, int kind)
     }
 }
 
-/* `step` is the entry of the wait, just taken; when it is the newest it is looked at again later. */
-bool run_wait_is_over(struct rv_actor *self, struct run *run, int kind,
-                      const struct rv_step **step)
+/* `step` is the entry of the wait, just taken; when it is the newest it is looked at again later.
+ */
+bool run_wait_is_over(struct rv_actor *self, struct run *run, int kind, const struct rv_step **step)
 {
     bool two = wait_name(kind) != NULL;
     if (run_take_end(run)) {
@@ -279,8 +279,7 @@ static enum rv_run_state state_after_wait(const struct run *run)
 {
     switch (run->phase) {
     case PHASE_REVIEW: return RV_RUN_REVIEWING;
-    case PHASE_CHILDREN:
-        return run->end_code[0] == '\0' ? RV_RUN_EXECUTING : RV_RUN_COMPENSATING;
+    case PHASE_CHILDREN: return run->end_code[0] == '\0' ? RV_RUN_EXECUTING : RV_RUN_COMPENSATING;
     default: return RV_RUN_PLANNING;
     }
 }

@@ -5,7 +5,8 @@
  *   CHILDREN         when all actions are done: waits for those whose policy is "wait"
  *
  * What a child may spend is spent by its parent when it starts; what it left comes back with the
- * entry of its end.  So budgets follow from the journal alone, and no two runs ever share a counter.
+ * entry of its end.  So budgets follow from the journal alone, and no two runs ever share a
+ * counter.
  */
 #include "runtime/run/child.h"
 #include "runtime/run/run_actor_private.h"
@@ -116,7 +117,8 @@ void run_write_wait(struct run *run, const char *name, const char *waiting_on, c
     run_write_step(run, run_make_step(run, RV_STEP_TIMER, name, args, out), &change, 0, NULL);
 }
 
-/* The child's name is kept with the wait: only its end wakes the run (statement run_parent_wake). */
+/* The child's name is kept with the wait: only its end wakes the run (statement run_parent_wake).
+ */
 void run_ask_child_wait(struct run *run, const json_t *args)
 {
     int64_t timeout_s = rv_json_int(args, "timeout_s", 0);
@@ -168,8 +170,7 @@ void run_advance_children(struct rv_actor *self, struct run *run)
         const struct rv_step *step = NULL;
         json_t *args = json_pack("{s:s}", "run", open);
         snprintf(run->awaited, sizeof run->awaited, "%s", open);
-        enum found found =
-            run_recorded(self, run, RV_STEP_TIMER, "await.wait", args, 0, &step);
+        enum found found = run_recorded(self, run, RV_STEP_TIMER, "await.wait", args, 0, &step);
         if (found == FOUND_NOTHING) {
             wait_live(run, args);
         }

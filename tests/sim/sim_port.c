@@ -16,7 +16,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum op_kind { OP_LOAD, OP_WRITE, OP_READ, OP_ACT, OP_ASK, OP_APPROVAL, OP_SIGNAL, OP_START, OP_CHILD };
+enum op_kind {
+    OP_LOAD,
+    OP_WRITE,
+    OP_READ,
+    OP_ACT,
+    OP_ASK,
+    OP_APPROVAL,
+    OP_SIGNAL,
+    OP_START,
+    OP_CHILD
+};
 enum { OUT_MAX = 1000 }; /* of a read's answer, in this world */
 static const char *const op_names[] = {"load",     "write",  "read",  "act",  "ask",
                                        "approval", "signal", "start", "child"};
@@ -626,8 +636,8 @@ static json_t *look(struct sim_world *world, const struct sim_run *run, const ch
     const struct sim_plan *plan = sim_plan_named(agent);
     json_t *chain = json_array();
     for (; run != NULL; run = run->parent != 0 ? sim_find_run(world, run->parent) : NULL) {
-        json_array_append_new(chain, json_pack("{s:I,s:s,s:s,s:b}", "run", (json_int_t)run->id, "agent",
-                                               run->plan->name, "key", run->key, "open",
+        json_array_append_new(chain, json_pack("{s:I,s:s,s:s,s:b}", "run", (json_int_t)run->id,
+                                               "agent", run->plan->name, "key", run->key, "open",
                                                !rv_run_state_final(run->state)));
     }
     json_t *found = json_null();

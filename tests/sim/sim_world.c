@@ -25,9 +25,8 @@ enum {
 };
 #define START_US INT64_C(1767225600000000) /* 2026-01-01 */
 
-const char *const sim_break_names[SIM_BREAK_COUNT] = {"sound",   "twice", "fence",  "approval",
-                                                      "unasked", "hole",  "answer", "signal",
-                                                      "child",   "claim"};
+const char *const sim_break_names[SIM_BREAK_COUNT] = {
+    "sound", "twice", "fence", "approval", "unasked", "hole", "answer", "signal", "child", "claim"};
 
 /* ---- chance and trace ---- */
 

@@ -13,18 +13,13 @@
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
 #include "runtime/run/child.h"
+#include "runtime/run/store_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-struct rv_store {
-    struct rv_store_options options;
-    struct rv_agents *agents;
-    struct rv_run_port port;
-};
-
-static int64_t store_now(void *self)
+int64_t rv_store_now(void *self)
 {
     struct rv_store *store = self;
     return rv_now_us(rv_loop_clock(store->options.loop));
@@ -117,40 +112,6 @@ static enum rv_code signal_json(const struct rv_result *result, json_t **out, st
                : json_pack("{s:I,s:o}", "id", (json_int_t)rv_result_i64(result, 0, 0), "body",
                            rv_result_json(result, 0, 1));
     return RV_OK;
-}
-
-/* Columns as run_child_end gives them; `run` is the one that was asked about. */
-struct child_op {
-    int64_t run;
-    rv_port_done done;
-    void *data;
-};
-
-static void on_child(void *data, enum rv_code code, const struct rv_result *result,
-                     const struct rv_error *err)
-{
-    struct child_op *op = data;
-    json_t *json = NULL;
-    if (code == RV_OK && rv_result_rows(result) == 0) {
-        json = json_null();
-    } else if (code == RV_OK) {
-        json_t *ended = rv_result_json(result, 0, 3);
-        json = rv_child_outcome(op->run, rv_result_text(result, 0, 0), rv_result_text(result, 0, 1),
-                                rv_result_text(result, 0, 2), ended);
-        json_decref(ended);
-    }
-    op->done(op->data, code, json, err);
-    rv_free(op);
-}
-
-static void store_child(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data)
-{
-    struct rv_store *store = self;
-    struct child_op *op = rv_alloc(sizeof *op);
-    *op = (struct child_op){run, done, data};
-    struct rv_args *params = rv_args_create(&rv_sql_run_child_end);
-    rv_args_i64(params, 2, run);
-    rv_db_query(store->options.db, tenant, &rv_sql_run_child_end, params, on_child, op);
 }
 
 static void store_signal(void *self, int32_t tenant, int64_t run, const char *name,
@@ -383,7 +344,7 @@ static void keep(char *out, size_t size, const char **field)
     }
 }
 
-static void store_write(void *self, const struct rv_run_write *write, rv_port_done done, void *data)
+void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done done, void *data)
 {
     struct rv_store *store = self;
     struct write_op *op = rv_alloc(sizeof *op);
@@ -564,7 +525,7 @@ static void act_journal_outcome(struct act_op *op, const struct rv_gate_outcome 
                                  .run = op->request.run,
                                  .epoch = op->request.epoch,
                                  .step = step};
-    store_write(op->store, &write, on_outcome_written, op);
+    rv_store_write(op->store, &write, on_outcome_written, op);
 }
 
 /* ---- a question to the model: passed and recorded first, then asked, then journaled ---- */
@@ -590,7 +551,7 @@ static void ask_on_written(void *data, enum rv_code code, json_t *json, const st
 
 static void ask_model(struct ask_op *op, const json_t *names);
 
-static json_t *no_answer(const char *code, const char *message)
+json_t *rv_store_no(const char *code, const char *message)
 {
     return json_pack("{s:b,s:s,s:s}", "ok", 0, "code", code, "message", message);
 }
@@ -646,11 +607,11 @@ static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const st
     struct rv_model *model = op->store->options.model;
     if (code == RV_DENIED || code == RV_LIMIT) {
         /* the door said no: the plan hears it and goes on without advice */
-        ask_on_answer(op, no_answer(rv_code_name(code), err->message));
+        ask_on_answer(op, rv_store_no(rv_code_name(code), err->message));
     } else if (code != RV_OK) {
         ask_end(op, code, err);
     } else if (model == NULL) {
-        ask_on_answer(op, no_answer("unavailable", "no model is loaded"));
+        ask_on_answer(op, rv_store_no("unavailable", "no model is loaded"));
     } else if (op->store->options.erp_names != NULL && rv_model_has_engine(model)) {
         struct rv_args *args = rv_args_create(op->store->options.erp_names);
         rv_args_json(args, 2, op->question);
@@ -675,7 +636,7 @@ static void ask_on_names(void *data, enum rv_code code, const struct rv_result *
 {
     struct ask_op *op = data;
     if (code != RV_OK) {
-        ask_on_answer(op, no_answer("unavailable", err->message));
+        ask_on_answer(op, rv_store_no("unavailable", err->message));
         return;
     }
     json_t *names = rv_result_rows(result) > 0 ? rv_result_json(result, 0, 0) : NULL;
@@ -695,175 +656,13 @@ static void ask_on_answer(void *data, json_t *answer)
     memcpy(step->digest, op->digest, sizeof step->digest);
     struct rv_run_write write = {
         .tenant = op->pass.tenant, .run = op->pass.run, .epoch = op->pass.epoch, .step = step};
-    store_write(op->store, &write, ask_on_written, op);
+    rv_store_write(op->store, &write, ask_on_written, op);
 }
 
 static void ask_on_written(void *data, enum rv_code code, json_t *json, const struct rv_error *err)
 {
     json_decref(json);
     ask_end(data, code, err);
-}
-
-/* ---- a child run: looked up, judged, then made in the transaction of its step ---- */
-
-struct start_op {
-    struct rv_gate_pass pass;
-    struct rv_store *store;
-    struct rv_arena *arena;
-    struct rv_run_act act; /* its texts are copies */
-    uint8_t digest[RV_STEP_DIGEST_BYTES];
-    struct rv_budget budget;
-    struct rv_child child;
-    json_t *args;
-    json_t *input;
-    json_t *question;
-    json_t *answer;
-    rv_port_done done;
-    void *data;
-};
-
-static void start_on_look(void *data, enum rv_code code, const struct rv_result *result,
-                          const struct rv_error *err);
-static enum rv_code start_append(struct rv_gate_pass *pass, struct rv_batch *batch,
-                                 struct rv_error *err);
-static void start_on_passed(struct rv_gate_pass *pass, enum rv_code code,
-                            const struct rv_error *err);
-
-static void store_start(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
-{
-    struct rv_store *store = self;
-    struct start_op *op = rv_alloc(sizeof *op);
-    op->store = store;
-    op->arena = rv_arena_create("child run", 1 << 20);
-    op->done = done;
-    op->data = data;
-    op->args = json_incref((json_t *)(uintptr_t)act->args);
-    op->input = json_incref((json_t *)(uintptr_t)act->input);
-    op->budget = *act->budget;
-    op->act = *act;
-    op->act.agent = rv_arena_strdup(op->arena, act->agent);
-    op->act.owner = rv_arena_strdup(op->arena, act->owner);
-    op->act.action = rv_arena_strdup(op->arena, act->action);
-    op->act.budget = &op->budget;
-    RV_ASSERT(rv_step_digest(act->args, op->digest));
-    struct rv_args *params = rv_args_create(&rv_sql_run_child_look);
-    rv_args_i64(params, 2, act->run);
-    rv_args_text(params, 3, rv_json_str(act->args, "agent", ""));
-    rv_db_query(store->options.db, act->tenant, &rv_sql_run_child_look, params, start_on_look, op);
-}
-
-static void start_end(struct start_op *op, enum rv_code code, const struct rv_error *err)
-{
-    op->done(op->data, code, json_incref(op->answer), err);
-    rv_child_fini(&op->child);
-    json_decref(op->args);
-    json_decref(op->input);
-    json_decref(op->question);
-    json_decref(op->answer);
-    rv_arena_destroy(op->arena);
-    rv_free(op);
-}
-
-static void start_on_written(void *data, enum rv_code code, json_t *json,
-                             const struct rv_error *err)
-{
-    json_decref(json);
-    start_end(data, code, err);
-}
-
-/* The plan hears no, and goes on without the child. */
-static void start_refused(struct start_op *op, enum rv_code code, const char *message)
-{
-    op->answer = no_answer(rv_code_name(code), message);
-    struct rv_step *step = rv_arena_alloc(op->arena, sizeof *step);
-    *step = (struct rv_step){.seq = op->act.seq,
-                             .kind = RV_STEP_START,
-                             .name = rv_arena_strdup(op->arena, op->act.action),
-                             .out = op->answer};
-    memcpy(step->digest, op->digest, sizeof step->digest);
-    struct rv_run_write write = {
-        .tenant = op->act.tenant, .run = op->act.run, .epoch = op->act.epoch, .step = step};
-    store_write(op->store, &write, start_on_written, op);
-}
-
-static void start_on_look(void *data, enum rv_code code, const struct rv_result *result,
-                          const struct rv_error *err)
-{
-    struct start_op *op = data;
-    struct rv_error why = {.code = RV_OK};
-    if (code != RV_OK) {
-        start_end(op, code, err);
-        return;
-    }
-    json_t *look = rv_result_json(result, 0, 0);
-    code = rv_child_plan(&op->act, look, store_now(op->store), &op->child, &why);
-    json_decref(look);
-    if (code != RV_OK) {
-        start_refused(op, code, why.message);
-        return;
-    }
-    op->question = rv_child_question(&op->act);
-    op->pass = (struct rv_gate_pass){
-        .tenant = op->act.tenant,
-        .principal = {.kind = RV_PRINCIPAL_AGENT, .id = op->act.agent, .owner = op->act.owner},
-        .action = "run.start",
-        .args = op->question,
-        .budget = &op->budget,
-        .run = op->act.run,
-        .epoch = op->act.epoch,
-        .seq = op->act.seq,
-        .key = rv_arena_printf(op->arena, "run:%" PRId64, op->act.run),
-        .append = start_append,
-        .done = start_on_passed,
-        .data = op,
-    };
-    rv_gate_pass(op->store->options.gate, &op->pass);
-}
-
-static enum rv_code start_append(struct rv_gate_pass *pass, struct rv_batch *batch,
-                                 struct rv_error *err)
-{
-    struct start_op *op = pass->data;
-    const struct rv_child *child = &op->child;
-    json_decref(op->answer);
-    op->answer = rv_child_answer(&op->act, child);
-    if (rv_journal_append(batch, pass->run, pass->seq, RV_STEP_START, op->act.action, op->digest,
-                          op->answer) != RV_OK) {
-        return rv_fail(err, RV_LIMIT, "the answer is too large for the journal");
-    }
-    struct rv_run_new run = {.id = child->id,
-                             .agent = child->agent,
-                             .plan_hash = &child->plan_hash,
-                             .business_key = child->key[0] != '\0' ? child->key : NULL,
-                             .parent = pass->run,
-                             .depth = child->depth,
-                             .close = child->close,
-                             .shares = !child->claims,
-                             .budget = child->budget,
-                             .input = child->input};
-    rv_journal_run_new(batch, &run);
-    return RV_OK;
-}
-
-static void start_on_passed(struct rv_gate_pass *pass, enum rv_code code,
-                            const struct rv_error *err)
-{
-    struct start_op *op = pass->data;
-    if (code == RV_OK) {
-        start_end(op, RV_OK, NULL);
-        return;
-    }
-    json_decref(op->answer);
-    op->answer = NULL;
-    if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
-        start_refused(op, code, "another run is working on that exception already");
-    } else if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_pkey") != NULL) {
-        start_refused(op, code, "the name of the child is taken; start it again");
-    } else if (code == RV_DENIED || code == RV_LIMIT || code == RV_INVALID) {
-        start_refused(op, code, err->message);
-    } else {
-        start_end(op, code, err);
-    }
 }
 
 /* ---- lifecycle ---- */
@@ -876,14 +675,14 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
     store->port = (struct rv_run_port){
         .self = store,
         .agents = store->agents,
-        .now_us = store_now,
+        .now_us = rv_store_now,
         .load = store_load,
-        .write = store_write,
+        .write = rv_store_write,
         .read = store_read,
         .act = store_act,
         .ask = store_ask,
-        .start = store_start,
-        .child = store_child,
+        .start = rv_store_start,
+        .child = rv_store_child,
         .approval = store_approval,
         .signal = store_signal,
     };

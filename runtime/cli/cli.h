@@ -54,6 +54,7 @@ struct cli {
     struct cli_output output;
     const char *uri;       /* of the database, as the runtime uses it; see place_database */
     bool is_private;       /* ... and that is reeve's own PostgreSQL */
+    const char *owner_uri; /* as who may migrate and back it up; NULL: nobody said, or not yet */
     const char *state_dir; /* absolute */
     const char *audit_key;
     const char *hook_key;

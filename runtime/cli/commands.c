@@ -87,7 +87,10 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"owner", "PERSON", "who answers for them"}), NULL},
     {"agent", "list", "", "active agents", cmd_agent_list, NULL, NULL},
     {"import", NULL, "FILE...", "read orders, receipts, invoices, statements (UBL, camt.053)",
-     cmd_import, NULL, "Importing a file again adds nothing."},
+     cmd_import, NULL,
+     "Importing a file again adds nothing.  Exit status 5: all went in, but a statement is in\n"
+     "quarantine: it does not balance, or its account is not registered; nothing of it is booked.\n"
+     "Register the account and import the file again."},
     {"do", NULL, "ACTION ARGUMENTS", "ask the gate for one ERP command", cmd_do,
      OPTIONS({"id", "ID", "the same id twice has one effect"},
              {"dry-run", NULL, "says what would happen, and changes nothing"}),
@@ -214,10 +217,13 @@ const struct cli_command cli_commands[] = {
      "The keys in the state directory stay.  There is no way back but a backup."},
     {"db", "status", "", "whether the database runs, and where", cmd_db_status, NULL,
      "Exit status 4 when it does not run."},
-    {"db", "uri", "", "print the connection string, for psql and scripts", cmd_db_uri, NULL, NULL},
+    {"db", "uri", "", "print the connection string, for psql and scripts", cmd_db_uri,
+     OPTIONS({"owner", NULL, "of who migrates and backs up instead of who runs reeve"}),
+     "A session that reads a company's rows says first: SET reeve.tenant = 1;"},
     {"db", "migrate", "", "bring the database to this program's schema", cmd_db_migrate,
-     OPTIONS({"owner-uri", "URI", "connects as the owner of the schema instead"}),
-     "All new migrations in one transaction; doing it again does nothing."},
+     OPTIONS({"owner-uri", "URI", "connects so instead of by database.owner_uri"}),
+     "All new migrations in one transaction; doing it again does nothing.  Needs a login that is\n"
+     "a member of reeve_owner; in reeve's own PostgreSQL the commands do it by themselves."},
     {"config", "show", "[SETTING]", "which settings hold and where each came from", cmd_config_show,
      NULL,
      "A setting may stand in reeve.conf, in the environment (REEVE_HTTP_LISTEN for\n"

@@ -136,12 +136,6 @@ static const struct known_policy *find_policy(const struct rv_gate *gate, int32_
     return NULL;
 }
 
-const struct rv_policy *rv_gate_policy(struct rv_gate *gate, int32_t tenant)
-{
-    const struct known_policy *known = find_policy(gate, tenant, NULL);
-    return known == NULL ? NULL : known->policy;
-}
-
 static struct op *op_create(struct rv_gate *gate, int32_t tenant, int64_t epoch)
 {
     struct op *op = rv_alloc(sizeof *op);

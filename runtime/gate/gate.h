@@ -145,7 +145,4 @@ struct rv_gate_pass {
 };
 void rv_gate_pass(struct rv_gate *gate, struct rv_gate_pass *pass);
 
-/* The compiled bundle of a tenant as last seen; NULL before the first decision. For explain. */
-const struct rv_policy *rv_gate_policy(struct rv_gate *gate, int32_t tenant);
-
 #endif

@@ -220,13 +220,3 @@ enum rv_code rv_hook_redrive(struct rv_db_session *session, int32_t tenant, int6
     *count = 0;
     return rv_db_session_query(session, tenant, &rv_sql_hook_redrive, args, count_row, count, err);
 }
-
-enum rv_code rv_hook_list(struct rv_db_session *session, int32_t tenant,
-                          enum rv_code (*each)(void *data, const struct rv_result *result, int row,
-                                               struct rv_error *err),
-                          void *data, struct rv_error *err)
-{
-    struct rv_args *args = rv_args_create(&rv_sql_hook_list);
-    rv_args_i32(args, 1, tenant);
-    return rv_db_session_query(session, tenant, &rv_sql_hook_list, args, each, data, err);
-}

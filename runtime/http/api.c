@@ -78,11 +78,6 @@ void rv_api_destroy(struct rv_api *api)
     }
 }
 
-void rv_api_poke(struct rv_api *api, int32_t tenant)
-{
-    rv_events_poke(api->events, tenant);
-}
-
 /* ---- admit ---- */
 
 void rv_api_admit(void *data, struct rv_exchange *exchange, size_t *body_max)

@@ -71,7 +71,4 @@ void rv_api_stop(struct rv_api *api);
 void rv_api_admit(void *data, struct rv_exchange *exchange, size_t *body_max);
 void rv_api_handle(void *data, struct rv_exchange *exchange);
 
-/* New outbox rows of `tenant` may be there: streams look at once instead of at the next poll. */
-void rv_api_poke(struct rv_api *api, int32_t tenant);
-
 #endif

@@ -74,7 +74,6 @@ void rv_api_page(struct rv_call *call);   /* pages.c */
 struct rv_events *rv_events_create(struct rv_loop *loop, struct rv_db *db);
 void rv_events_stop(struct rv_events *events);
 void rv_events_destroy(struct rv_events *events);
-void rv_events_poke(struct rv_events *events, int32_t tenant);
 /* pages.c */
 struct rv_pages *rv_pages_create(const struct rv_asset *assets);
 void rv_pages_destroy(struct rv_pages *pages);

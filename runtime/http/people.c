@@ -207,13 +207,3 @@ enum rv_code rv_token_revoke(struct rv_db_session *session, int32_t tenant, int6
     rv_args_i64(args, 2, id);
     return change(session, tenant, &rv_sql_token_revoke, args, "such token", err);
 }
-
-enum rv_code rv_people_list(struct rv_db_session *session, int32_t tenant,
-                            enum rv_code (*each)(void *data, const struct rv_result *result,
-                                                 int row, struct rv_error *err),
-                            void *data, struct rv_error *err)
-{
-    struct rv_args *args = rv_args_create(&rv_sql_people_list);
-    rv_args_i32(args, 1, tenant);
-    return rv_db_session_query(session, tenant, &rv_sql_people_list, args, each, data, err);
-}

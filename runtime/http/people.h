@@ -31,11 +31,5 @@ RV_MUST enum rv_code rv_token_make(struct rv_db_session *session, int32_t tenant
                                    char out[RV_CREDENTIAL_TEXT], int64_t *id, struct rv_error *err);
 RV_MUST enum rv_code rv_token_revoke(struct rv_db_session *session, int32_t tenant, int64_t id,
                                      struct rv_error *err);
-/* Calls `each` with (name, roles, enabled, has password, open tokens) as columns 0..4 per person.
- */
-RV_MUST enum rv_code rv_people_list(struct rv_db_session *session, int32_t tenant,
-                                    enum rv_code (*each)(void *data, const struct rv_result *result,
-                                                         int row, struct rv_error *err),
-                                    void *data, struct rv_error *err);
 
 #endif

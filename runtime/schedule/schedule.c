@@ -244,15 +244,6 @@ enum rv_code rv_schedule_list(struct rv_db_session *session, int32_t tenant, rv_
     return rv_db_session_query(session, tenant, &rv_sql_schedule_list, args, each, data, err);
 }
 
-enum rv_code rv_schedule_fires(struct rv_db_session *session, int32_t tenant, const char *name,
-                               int32_t limit, rv_schedule_each each, void *data,
-                               struct rv_error *err)
-{
-    struct rv_args *args = named(&rv_sql_schedule_fires, tenant, name);
-    rv_args_i32(args, 3, limit);
-    return rv_db_session_query(session, tenant, &rv_sql_schedule_fires, args, each, data, err);
-}
-
 /* The row and its zone; the caller destroys `zone`. */
 static enum rv_code get_rules(struct rv_db_session *session, int32_t tenant, const char *name,
                               struct rv_schedule_row *row, struct rv_zone **zone,

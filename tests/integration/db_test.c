@@ -64,8 +64,14 @@ TEST(migrating_twice_applies_nothing_new)
     char *uri = test_postgres_database(rooms);
     struct rv_error err = {.code = RV_OK};
     int applied = -1;
-    must(rv_migrate(uri, rooms, &applied, &err), &err);
+    int missing = -1;
+    char *owner = test_postgres_migrator(uri);
+    struct rv_migrate how = {.owner_uri = owner, .rooms = rooms};
+    must(rv_migrate(&how, &applied, &err), &err);
     ck_assert_int_eq(applied, 0);
+    must(rv_migrate_missing(uri, rooms, &missing, &err), &err);
+    ck_assert_int_eq(missing, 0);
+    rv_free(owner);
     rv_free(uri);
 }
 

@@ -247,6 +247,58 @@ TEST(a_statement_comes_once_and_an_unbalanced_one_is_put_aside)
     erp_world_close(&world);
 }
 
+static void bring_statement(struct erp_world *world, const char *id, int from, const char *close)
+{
+    const char *account = "'account_iban':'DE02120300000000202051'";
+    erp_do(world, "bank_statement.import",
+           erp_json("{'kind':'bank_statement','statement_id':'%s',%s,'currency':'EUR',"
+                    "'opening_minor':0,'closing_minor':-400,'entry_count':2}",
+                    id, account));
+    erp_do(world, "bank_statement.lines",
+           erp_json("{'statement_id':'%s',%s,'lines':[{'booked':'2026-01-02','amount_minor':-200,"
+                    "'currency':'EUR','occurrence':1,'fingerprint':'%064d'},{'booked':'2026-01-02',"
+                    "'amount_minor':-200,'currency':'EUR','occurrence':1,'fingerprint':'%064d'}]}",
+                    id, account, from, from + 1));
+    const json_t *answer =
+        erp_do(world, "bank_statement.close",
+               erp_json("{'statement_id':'%s',%s,'state':'imported'}", id, account));
+    ck_assert_str_eq(rv_json_str(answer, "state", ""), close);
+}
+
+static json_t *kept_statement(void)
+{
+    return erp_json("{'statement_id':'A','account_iban':'DE02120300000000202051'}");
+}
+
+TEST(a_statement_of_an_unregistered_account_is_kept_and_released)
+{
+    struct erp_world world;
+    erp_world_open(&world);
+    make_chart(&world);
+    bring_statement(&world, "A", 1, "quarantined");
+    ck_assert_int_eq(erp_try(&world, "bank_statement.release", kept_statement()), RV_NOT_FOUND);
+    int64_t line = erp_number(&world, "SELECT min(id) FROM bank_line");
+    ck_assert_int_eq(erp_try(&world, "bank_line.post_to",
+                             erp_json("{'bank_line':%d,'account':'4900'}", (int)line)),
+                     RV_CONFLICT);
+    erp_do(&world, "account.register",
+           erp_json("{'number':'1299','name':'Second bank','kind':'asset','role':'bank',"
+                    "'currency':'EUR','iban':'DE02120300000000202051'}"));
+    bring_statement(&world, "B", 2, "imported"); /* shares a line with the one that is kept */
+    const json_t *answer = erp_do(&world, "bank_statement.release", kept_statement());
+    ck_assert_str_eq(rv_json_str(answer, "state", ""), "imported");
+    ck_assert_str_eq(rv_json_str(answer, "account", ""), "1299");
+    ck_assert_int_eq(erp_number(&world, "SELECT count(*) FROM bank_line WHERE account = '1299'"),
+                     3);
+    ck_assert_int_eq(erp_number(&world, "SELECT known_count FROM bank_statement WHERE "
+                                        "statement_ref = 'A' AND state = 'imported'"),
+                     1);
+    answer = erp_do(&world, "bank_statement.release", kept_statement());
+    ck_assert(!rv_json_bool(answer, "changed", true));
+    check_books(&world);
+    erp_world_close(&world);
+}
+
 TEST(entries_that_do_not_balance_and_closed_periods_are_refused)
 {
     struct erp_world world;

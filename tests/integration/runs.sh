@@ -44,7 +44,7 @@ same() { # WHAT EXPECTED FOUND
     fi
 }
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-owner() { psql "$uri" -Atqc "$1"; }
+owner() { psql "$owner_uri" -Atqc "$1"; }
 names() { reeve run list "$@" --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/'; }
 nowhere() { env REEVE_STATE="$state/nowhere" "$reeve_program" "$@"; } # another machine: no database
 
@@ -52,6 +52,7 @@ reeve company create acme >/dev/null && reeve policy load policies/default.lua >
     reeve agent publish agents/*/agent.lua >/dev/null 2>&1 &&
     reeve person add manager --roles ap.manager >/dev/null || exit 1
 uri=$(reeve db uri)
+owner_uri=$(reeve db uri --owner)
 company=scripts/demo/company
 reeve import "$company/master.json" "$company"/orders/*.xml "$company"/receipts/*.xml "$company"/invoices/*.xml \
     "$company"/creditnotes/*.xml "$company"/statements/*.xml >/dev/null || exit 1
@@ -131,7 +132,7 @@ gives 1 "two runs differ" reeve run diff "$run" "$other"
 has out "from step"
 gives 1 "in JSON" reeve run diff "$run" "$other" --json
 has out '"parted_at":'
-psql "$uri" -q >/dev/null <<SQL
+psql "$owner_uri" -q >/dev/null <<SQL
 ALTER TABLE journal_default DISABLE TRIGGER ALL; ALTER TABLE journal DISABLE TRIGGER ALL;
 SET reeve.tenant = 1;
 UPDATE journal SET digest = decode('00000000000000000000000000000000', 'hex') WHERE run_id = ${run#r_} AND seq = 1;

@@ -20,13 +20,6 @@ WITH ended AS (DELETE FROM web_session WHERE tenant_id = $1 AND person = $2 AND 
 UPDATE person SET enabled = $3 WHERE tenant_id = $1 AND name = $2
 RETURNING name;
 
--- name: people_list
--- params: tenant int4
-SELECT p.name, array_to_string(p.roles, ','), p.enabled, p.password_hash IS NOT NULL,
-       (SELECT count(*) FROM api_token t WHERE t.tenant_id = p.tenant_id AND t.person = p.name
-        AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp()))
-FROM person p WHERE p.tenant_id = $1 ORDER BY p.name;
-
 -- name: token_make
 -- No row when there is no such person.
 -- params: tenant int4, id int8, person text, token_hash bytea, label text, expires_at timestamptz

@@ -262,7 +262,8 @@ static void append_change(struct rv_batch *batch, int64_t run, int steps,
 struct write_op {
     struct rv_unit unit; /* first */
     int64_t run;
-    const struct rv_step *step; /* borrowed from the actor until done */
+    const struct rv_step *step; /* NULL or `kept`: the actor may end before this is decided */
+    struct rv_step kept;
     bool has_change;
     struct rv_run_change change;
     char waiting_on[16];
@@ -330,6 +331,7 @@ static void write_done(struct rv_unit *unit, enum rv_code code, const struct rv_
 {
     struct write_op *op = (struct write_op *)unit;
     op->done(op->data, code, NULL, err);
+    json_decref(op->kept.out);
     json_decref(op->result);
     json_decref(op->memory);
     rv_arena_destroy(op->arena);
@@ -349,7 +351,13 @@ void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done d
     struct rv_store *store = self;
     struct write_op *op = rv_alloc(sizeof *op);
     op->run = write->run;
-    op->step = write->step;
+    op->arena = rv_arena_create("run write", 4096);
+    if (write->step != NULL) {
+        op->kept = *write->step;
+        op->kept.name = rv_arena_strdup(op->arena, write->step->name);
+        op->kept.out = json_incref(write->step->out);
+        op->step = &op->kept;
+    }
     op->consume_signal = write->consume_signal;
     op->memory = json_incref((json_t *)(uintptr_t)write->memory);
     op->done = done;
@@ -362,7 +370,6 @@ void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done d
         keep(op->error_text, sizeof op->error_text, &op->change.error_text);
         op->result = json_incref((json_t *)(uintptr_t)write->change->result);
     }
-    op->arena = rv_arena_create("run write", 4096);
     op->ends_family = write->ends_family;
     op->stop_children = rv_arena_strdup(op->arena, write->stop_children);
     op->unit.tenant = write->tenant;

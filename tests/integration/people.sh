@@ -256,7 +256,7 @@ wait "$served"
 served=
 one_record token.revoke token revoke "$id"
 # a record that cannot be written takes its effect with it
-psql "$(reeve db uri)" -qc "CREATE FUNCTION no_record() RETURNS trigger LANGUAGE plpgsql AS
+psql "$(reeve db uri --owner)" -qc "CREATE FUNCTION no_record() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN RAISE EXCEPTION ''the disk is full''; END'; CREATE TRIGGER no_record BEFORE INSERT ON audit_record
     FOR EACH STATEMENT EXECUTE FUNCTION no_record()" >/dev/null
 fails() { # ARGUMENTS...
@@ -271,7 +271,7 @@ fails company create ghost
 is "nothing stands without its record" "0 0 0 0" "SELECT concat_ws(' ',
     (SELECT count(*) FROM person WHERE name = 'ghost'), (SELECT count(*) FROM hook_endpoint WHERE url LIKE '%ghost'),
     (SELECT count(*) FROM schedule WHERE name = 'ghost'), (SELECT count(*) FROM reeve_tenants() WHERE name = 'ghost'))"
-psql "$(reeve db uri)" -qc "DROP TRIGGER no_record ON audit_record" >/dev/null
+psql "$(reeve db uri --owner)" -qc "DROP TRIGGER no_record ON audit_record" >/dev/null
 gives 0 "the record is whole" reeve audit verify
 
 # ---- an approval that waits for people who are not there; the roles of a vote ----

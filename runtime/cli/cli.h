@@ -136,6 +136,8 @@ RV_MUST enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv
 
 int cmd_company_create(struct cli *cli);
 int cmd_company_list(struct cli *cli);
+int cmd_company_check(struct cli *cli);
+int cmd_company_rebuild(struct cli *cli);
 int cmd_person_add(struct cli *cli);
 int cmd_person_list(struct cli *cli);
 int cmd_person_disable(struct cli *cli);

@@ -11,7 +11,8 @@
 ---@field steps? integer
 ---@field calls? integer
 ---@field tokens? integer
----@field money_minor? integer
+---@field money? table<string, integer> minor units by currency, e.g. { EUR = 500000 }
+---@field money_minor? integer minor units of the company's own currency, instead of money
 ---@field wall_ms? integer
 ---@field depth? integer
 

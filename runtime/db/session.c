@@ -9,6 +9,8 @@
 
 struct rv_db_session {
     PGconn *conn;
+    rv_db_session_door change; /* NULL: changes are made directly */
+    void *door;
 };
 
 enum rv_code rv_db_session_open(const char *uri, struct rv_db_session **out, struct rv_error *err)
@@ -159,4 +161,21 @@ enum rv_code rv_db_session_stream(struct rv_db_session *session, int32_t tenant,
                                   void *data, struct rv_error *err)
 {
     return run(session, tenant, statement, args, true, each, data, err);
+}
+
+void rv_db_session_set_door(struct rv_db_session *session, rv_db_session_door change, void *door)
+{
+    session->change = change;
+    session->door = door;
+}
+
+enum rv_code rv_db_session_change(struct rv_db_session *session, int32_t tenant,
+                                  const struct rv_statement *statement, struct rv_args *args,
+                                  enum rv_code (*each)(void *data, const struct rv_result *result,
+                                                       int row, struct rv_error *err),
+                                  void *data, struct rv_error *err)
+{
+    return session->change != NULL
+               ? session->change(session->door, statement, args, each, data, err)
+               : run(session, tenant, statement, args, false, each, data, err);
 }

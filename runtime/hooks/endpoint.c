@@ -34,10 +34,9 @@ static enum rv_code count_row(void *data, const struct rv_result *result, int ro
                               struct rv_error *err)
 {
     (void)result;
-    (void)row;
     (void)err;
     int *rows = data;
-    (*rows)++;
+    *rows = row + 1; /* also right when the rows come anew */
     return RV_OK;
 }
 
@@ -47,7 +46,7 @@ static enum rv_code change(struct rv_db_session *session, int32_t tenant,
 {
     int rows = 0;
     enum rv_code code =
-        rv_db_session_query(session, tenant, statement, args, count_row, &rows, err);
+        rv_db_session_change(session, tenant, statement, args, count_row, &rows, err);
     if (code == RV_OK && rows == 0) {
         return rv_fail(err, RV_NOT_FOUND, "no such %s in this tenant", missing);
     }
@@ -218,5 +217,5 @@ enum rv_code rv_hook_redrive(struct rv_db_session *session, int32_t tenant, int6
     rv_args_i32(args, 1, tenant);
     rv_args_i64(args, 2, endpoint);
     *count = 0;
-    return rv_db_session_query(session, tenant, &rv_sql_hook_redrive, args, count_row, count, err);
+    return rv_db_session_change(session, tenant, &rv_sql_hook_redrive, args, count_row, count, err);
 }

@@ -52,6 +52,7 @@ struct rv_route;
 struct rv_api_options {
     struct rv_loop *loop;
     struct rv_db *db;
+    struct rv_committer *committer; /* acts of administration, with their record */
     struct rv_approvals *approvals;
     struct rv_api_runs runs;
     struct rv_hook_callbacks *callbacks; /* NULL: signed callbacks are refused with 404 */

@@ -36,6 +36,12 @@ void rv_call_refuse_caller(struct rv_call *call, const struct rv_auth_refusal *r
  * No row or NULL is RV_NOT_FOUND with `what` in the message.  Takes args. */
 void rv_call_read(struct rv_call *call, const struct rv_statement *statement, struct rv_args *args,
                   const char *what);
+/* A change that the caller answers for: one statement and its audit record in one transaction
+ * (runtime/audit/act.h), then 200 with `answer`.  No row is RV_NOT_FOUND with `missing` in the
+ * message.  Takes about, args and answer. */
+void rv_call_act(struct rv_call *call, const char *what, json_t *about,
+                 const struct rv_statement *effect, struct rv_args *args, json_t *answer,
+                 const char *missing);
 /* The id in path part `index`; on a malformed one answers 404 and returns 0. */
 int64_t rv_call_id(struct rv_call *call, int index, const char *what);
 /* The arguments (tenant, status word or NULL, after id or NULL, limit) of every list statement;

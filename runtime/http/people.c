@@ -15,6 +15,8 @@
 
 enum { LABEL_MAX = 100, DAY_S = 86400 };
 
+static const char other_word[] = "administrator"; /* that HTTP once had for the role admin */
+
 static enum rv_code check_name(const char *name, struct rv_error *err)
 {
     size_t length = strlen(name);
@@ -46,6 +48,15 @@ static enum rv_code check_roles(const char *roles, struct rv_error *err)
                 "Words are lower-case letters, digits, _ and dots, e.g. controller,ap.manager.");
             return RV_INVALID;
         }
+    }
+    for (const char *at = roles; *at != '\0'; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if (length == strlen(other_word) && memcmp(at, other_word, length) == 0) {
+            rv_fail(err, RV_INVALID, "there is no role \"%s\": its word is \"admin\"", other_word);
+            rv_hint(err, "Policies, the command line and HTTP all know it as admin.");
+            return RV_INVALID;
+        }
+        at += length;
     }
     return RV_OK;
 }
@@ -102,10 +113,9 @@ static enum rv_code count_row(void *data, const struct rv_result *result, int ro
                               struct rv_error *err)
 {
     (void)result;
-    (void)row;
     (void)err;
     int *rows = data;
-    (*rows)++;
+    *rows = row + 1; /* also right when the rows come anew */
     return RV_OK;
 }
 
@@ -116,7 +126,7 @@ static enum rv_code change(struct rv_db_session *session, int32_t tenant,
 {
     int rows = 0;
     enum rv_code code =
-        rv_db_session_query(session, tenant, statement, args, count_row, &rows, err);
+        rv_db_session_change(session, tenant, statement, args, count_row, &rows, err);
     if (code == RV_OK && rows == 0) {
         return rv_fail(err, RV_NOT_FOUND, "no %s in this tenant", subject);
     }

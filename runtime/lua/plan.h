@@ -33,7 +33,7 @@ enum {
 RV_MUST enum rv_code rv_agent_load(const char *source, size_t length, const char *name,
                                    struct rv_agent **out, struct rv_error *err);
 void rv_agent_destroy(struct rv_agent *agent); /* after its plans */
-/* {name, version, handles:[..], uses:[..commands], limits:{steps, calls, tokens, money_minor,
+/* {name, version, handles:[..], uses:[..commands], limits:{steps, calls, tokens, money{},
  * wall_ms, depth}, summary}: borrowed. */
 const json_t *rv_agent_manifest(const struct rv_agent *agent);
 struct rv_hash rv_agent_hash(const struct rv_agent *agent); /* SHA-256 of the source */

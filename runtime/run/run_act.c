@@ -203,7 +203,7 @@ static void act_live(struct run *run, const json_t *action)
             run); /* a wish to cancel is looked at when it is known that nobody has voted */
     } else if (run_canceled(run)) {
         return;
-    } else if (rv_budget_check(&run->budget, 1, 0, 0, 0, run_now_us(run), &err) != RV_OK) {
+    } else if (rv_budget_check(&run->budget, 1, 0, 0, NULL, run_now_us(run), &err) != RV_OK) {
         run_write_end(run, "limit", "%s", err.message);
     } else {
         submit_action(run, action);

@@ -192,6 +192,23 @@ static int64_t limit_of(const json_t *manifest, const char *name, int64_t otherw
     return rv_json_int(json_object_get(manifest, "limits"), name, otherwise);
 }
 
+static void set_money(struct rv_budget *budget, const json_t *limits)
+{
+    const char *currency;
+    json_t *value;
+    json_object_foreach(json_object_get(limits, "money"), currency, value)
+    {
+        RV_ASSERT(budget->money_count < RV_BUDGET_MONEY_MAX); /* the manifest was checked */
+        struct rv_money_limit *limit = &budget->money[budget->money_count++];
+        snprintf(limit->currency, sizeof limit->currency, "%s", currency);
+        limit->limit_minor = json_integer_value(value);
+    }
+    int64_t home = rv_json_int(limits, "money_minor", -1);
+    if (home >= 0 && budget->money_count < RV_BUDGET_MONEY_MAX) {
+        budget->money[budget->money_count++].limit_minor = home;
+    }
+}
+
 static void set_budget(struct run *run)
 {
     const json_t *manifest = rv_agent_manifest(run->agent);
@@ -200,11 +217,11 @@ static void set_budget(struct run *run)
         .steps_limit = limit_of(manifest, "steps", RV_RUN_STEPS_DEFAULT),
         .calls_limit = limit_of(manifest, "calls", RV_RUN_CALLS_DEFAULT),
         .tokens_limit = limit_of(manifest, "tokens", RV_RUN_TOKENS_DEFAULT),
-        .money_limit_minor = limit_of(manifest, "money_minor", -1),
         .depth_limit = limit_of(manifest, "depth", RV_RUN_DEPTH_DEFAULT),
         .depth_used = run->image->depth,
         .wall_deadline_us = wall_ms > 0 ? run->image->created_us + wall_ms * 1000 : 0,
     };
+    set_money(&run->budget, json_object_get(manifest, "limits"));
 }
 
 static enum rv_code find_agent(struct run *run, struct rv_error *err)

@@ -123,7 +123,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
     const struct rv_plan_request *request = &run->request;
     int64_t calls = kind == RV_STEP_READ || kind == RV_STEP_MODEL ? 1 : 0;
     int64_t tokens = kind == RV_STEP_MODEL ? rv_json_int(request->args, "max_tokens", 1) : 0;
-    if (rv_budget_check(&run->budget, 1, calls, tokens, 0, run_now_us(run), &err) != RV_OK) {
+    if (rv_budget_check(&run->budget, 1, calls, tokens, NULL, run_now_us(run), &err) != RV_OK) {
         snprintf(text, sizeof text, "%s (line %d)", err.message, request->line);
         plan_failed(self, run, RV_LIMIT, text);
         return false;

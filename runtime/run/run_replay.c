@@ -188,7 +188,11 @@ void run_spend(struct run *run, const struct rv_step *step)
     }
     run->budget.tokens_used += rv_json_int(json_object_get(step->out, "usage"), "tokens", 0);
     if (step->kind == RV_STEP_ACTION) {
-        run->budget.money_used_minor += rv_json_int(step->out, "money_minor", 0);
+        const json_t *spent = json_object_get(step->out, "money");
+        struct rv_money money = {.minor = rv_json_int(spent, "minor", 0),
+                                 .home = rv_json_bool(spent, "home", false)};
+        snprintf(money.currency, sizeof money.currency, "%s", rv_json_str(spent, "currency", ""));
+        rv_budget_spend(&run->budget, &money);
     }
 }
 

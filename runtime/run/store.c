@@ -381,6 +381,12 @@ static json_t *outcome_json(const struct rv_gate_request *request,
     if (outcome->books != NULL) {
         json_object_set(out, "books", (json_t *)(uintptr_t)outcome->books);
     }
+    if (outcome->result == RV_GATE_EXECUTED && outcome->money.minor != 0) {
+        json_object_set_new(out, "money",
+                            json_pack("{s:s,s:I,s:b}", "currency", outcome->money.currency, "minor",
+                                      (json_int_t)outcome->money.minor, "home",
+                                      outcome->money.home));
+    }
     if (outcome->verdict != NULL) {
         json_object_set_new(out, "verdict", json_string(rv_verdict_name(outcome->verdict->kind)));
         json_object_set_new(out, "rules", rv_verdict_rules_json(outcome->verdict));

@@ -100,7 +100,7 @@ static enum rv_code count_row(void *data, const struct rv_result *result, int ro
     (void)result;
     (void)row;
     (void)err;
-    ++*(int *)data;
+    *(int *)data = row + 1; /* also right when the rows come anew */
     return RV_OK;
 }
 
@@ -111,7 +111,7 @@ static enum rv_code change(struct rv_db_session *session, int32_t tenant,
 {
     int rows = 0;
     enum rv_code code =
-        rv_db_session_query(session, tenant, statement, args, count_row, &rows, err);
+        rv_db_session_change(session, tenant, statement, args, count_row, &rows, err);
     *happened = rows > 0;
     return code;
 }
@@ -526,6 +526,6 @@ enum rv_code rv_schedule_backfill(struct rv_db_session *session, int32_t tenant,
         rv_args_destroy(args);
         return code;
     }
-    return rv_db_session_query(session, tenant, &rv_sql_schedule_backfill, args, count_row, made,
-                               err);
+    return rv_db_session_change(session, tenant, &rv_sql_schedule_backfill, args, count_row, made,
+                                err);
 }

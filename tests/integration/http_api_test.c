@@ -334,6 +334,10 @@ TEST(people_and_tokens_are_administered)
     ck_assert_int_eq(rv_person_set(session, tenant, "bad name", "", -1, &err), RV_INVALID);
     rv_error_clear(&err);
     ck_assert_int_eq(rv_person_set(session, tenant, "fine", "Bad Role", -1, &err), RV_INVALID);
+    err.code = RV_OK;
+    ck_assert_int_eq(rv_person_set(session, tenant, "fine", "clerk,administrator", -1, &err),
+                     RV_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "its word is \"admin\""));
     rv_error_clear(&err);
     ck_assert_int_eq(pipe(ends), 0);
     ck_assert_int_eq((int)write(ends[1], "short\n", 6), 6);
@@ -574,6 +578,18 @@ static int callback_client(struct world *world)
     EXPECT(send_callback(world, "rve_2_999", &good) == 403);
     EXPECT(send_callback(world, "rve_1_99x", &good) == 403);
     EXPECT(call(world, "POST", "/v1/hooks/callback", "", body) == 404);
+    char deep[40000];
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    memcpy(deep, "{\"a\":", 5);
+    for (int i = 0; i < 30; i++) { /* nobody is locked out for it either */
+        char id[24];
+        snprintf(id, sizeof id, "msg_deep_%d", i);
+        struct callback nested = {id, now, deep, secret, length};
+        EXPECT(send_callback(world, made.callback, &nested) == 400);
+        EXPECT(strcmp(str("code"), "invalid") == 0);
+        EXPECT(strstr(str("detail"), "nested deeper than") != NULL);
+    }
     EXPECT(send_callback(world, made.callback, &good) == 200 &&
            strcmp(str("status"), "approved") == 0);
     EXPECT(send_callback(world, made.callback, &good) == 409);

@@ -4,6 +4,11 @@
 -- params: name text
 SELECT t.tenant_id, t.name FROM reeve_tenants() AS t WHERE $1 = '' OR t.name = $1;
 
+-- name: cli_company_number
+-- The company of that name, or none and the next number.
+-- params: name text
+SELECT max(t.tenant_id) FILTER (WHERE t.name = $1), coalesce(max(t.tenant_id), 0) + 1 FROM reeve_tenants() AS t;
+
 -- name: cli_companies
 SELECT t.tenant_id AS id, t.name, t.company->>'currency' AS currency, t.company->>'timezone' AS timezone
   FROM reeve_tenants() AS t;
@@ -148,7 +153,7 @@ SELECT j.seq, j.kind, j.name, j.digest, j.out FROM journal j WHERE j.tenant_id =
 SELECT jsonb_build_object('id', a.id, 'action', a.action, 'status', a.status, 'rules', to_jsonb(a.rules),
            'stages', a.stages, 'requested_at', a.requested_at, 'decided_at', a.decided_at,
            'digest', encode(a.digest, 'hex'),
-           'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'decision', v.decision,
+           'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', reeve_vote_roles(v.role), 'decision', v.decision,
                               'comment', v.comment, 'channel', v.channel, 'at', v.at) ORDER BY v.at), '[]')
                        FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = a.id))
   FROM approval a WHERE a.tenant_id = $1 AND a.run_id = $2 ORDER BY a.id;
@@ -161,7 +166,7 @@ SELECT r.seq, r.body FROM audit_record r WHERE r.tenant_id = $1 AND r.run_id = $
 -- params: tenant int4, status text
 SELECT a.id, a.action, a.resource, a.amount AS amount_minor, a.currency, a.agent, left(a.reason, 60) AS reason,
        (SELECT string_agg(s->>'role', ' + ') FROM jsonb_array_elements(a.stages) AS s) AS approvers, a.status,
-       to_char(a.expires_at, 'YYYY-MM-DD HH24:MI') AS expires
+       to_char(a.expires_at, 'YYYY-MM-DD HH24:MI') AS expires, reeve_approval_blocked(a) AS blocked
   FROM approval a WHERE a.tenant_id = $1 AND ($2 = '' OR a.status = $2)
  ORDER BY a.tier DESC, a.amount DESC NULLS LAST, a.id;
 
@@ -169,7 +174,9 @@ SELECT a.id, a.action, a.resource, a.amount AS amount_minor, a.currency, a.agent
 -- params: tenant int4, id int8
 SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest, 'hex'),
            'policy_hash', encode(a.policy_hash, 'hex'), 'exception_key', encode(a.exception_key, 'hex'),
-           'votes', (SELECT coalesce(jsonb_agg(to_jsonb(v) - 'tenant_id' - 'digest' ORDER BY v.at), '[]')
+           'blocked', reeve_approval_blocked(a),
+           'votes', (SELECT coalesce(jsonb_agg(to_jsonb(v) - 'tenant_id' - 'digest'
+                                    || jsonb_build_object('role', reeve_vote_roles(v.role)) ORDER BY v.at), '[]')
                        FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = a.id))
   FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
 
@@ -184,12 +191,6 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
        count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on = 'approval'),
        count(*) FILTER (WHERE r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
   FROM run r WHERE r.tenant_id = $1;
-
--- name: cli_member_counts
--- params: tenant int4
-SELECT coalesce(jsonb_object_agg(m.role, m.people), '{}')
-  FROM (SELECT r.role, count(*) AS people FROM person p CROSS JOIN LATERAL unnest(p.roles) AS r(role)
-         WHERE p.tenant_id = $1 AND p.enabled GROUP BY r.role) AS m;
 
 -- name: cli_clean_invoices
 -- Registered invoices and credit notes nobody has anything against: no open exception on them or their lines.

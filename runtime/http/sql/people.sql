@@ -26,10 +26,15 @@ RETURNING name;
 INSERT INTO api_token (tenant_id, id, person, token_hash, label, expires_at)
 SELECT p.tenant_id, $2, p.name, $4, $5, $6 FROM person p
 WHERE p.tenant_id = $1 AND p.name = $3 AND p.enabled
-RETURNING id;
+RETURNING id AS token;
 
 -- name: token_revoke
 -- params: tenant int4, id int8
 UPDATE api_token SET revoked_at = coalesce(revoked_at, clock_timestamp())
 WHERE tenant_id = $1 AND id = $2
-RETURNING id;
+RETURNING id AS token;
+
+-- name: company_make
+-- No row: the number or the name is taken.
+-- params: tenant int4, name text, company jsonb, person text, roles text
+SELECT made AS company FROM reeve_company_make($1, $2, $3, $4, string_to_array($5, ',')) AS made;

@@ -116,8 +116,8 @@ static enum rv_code rebuild(struct admin *admin, json_t **report, struct repaire
         code = rv_books_stage(books, &rows, err);
     }
     if (code == RV_OK && rows > 0) {
-        code = rv_db_session_query(admin->session, admin->tenant, &rv_sql_rebuild_repair, NULL,
-                                   take_repaired, repaired, err);
+        code = rv_db_session_change(admin->session, admin->tenant, &rv_sql_rebuild_repair, NULL,
+                                    take_repaired, repaired, err);
     }
     if (code == RV_OK && differs) {
         json_decref(*report);
@@ -134,16 +134,13 @@ int cmd_company_rebuild(struct cli *cli)
     struct admin admin;
     struct repaired repaired = {.seq = 0};
     json_t *report = NULL;
-    json_t *made = NULL;
     name_company(cli);
     enum rv_code code =
         admin_begin(cli, ADMIN_PEOPLE, "company.rebuild", json_object(), &admin, &err);
     if (code == RV_OK) {
         code = rebuild(&admin, &report, &repaired, &err);
-        made = json_pack("{s:I,s:I}", "rows", (json_int_t)repaired.rows, "seq",
-                         (json_int_t)repaired.seq);
     }
-    code = admin_end(&admin, code, made, &err);
+    code = admin_end(&admin, code, &err);
     int status = code == RV_OK ? say_report(cli, report, repaired.rows) : cli_fail(cli, &err);
     json_decref(report);
     return status;

@@ -41,8 +41,8 @@ enum rv_code rv_books_open(const char *uri, int32_t tenant, struct rv_books **ou
         code = rv_db_session_open(uri, &books->aside, err);
     }
     if (code == RV_OK) {
-        code = rv_db_session_query(books->aside, tenant, &rv_sql_rebuild_begin, NULL, NULL, NULL,
-                                   err);
+        code =
+            rv_db_session_query(books->aside, tenant, &rv_sql_rebuild_begin, NULL, NULL, NULL, err);
         if (code == RV_DENIED) {
             rv_hint(err, "The books are rebuilt in temporary tables: an administrator runs GRANT "
                          "TEMPORARY ON DATABASE for reeve_app.");
@@ -188,10 +188,10 @@ static enum rv_code on_difference(void *data, const struct rv_result *result, in
     if (found->first == NULL) {
         json_t *held = rv_result_json(result, row, 4);
         json_t *rebuilt = rv_result_json(result, row, 5);
-        found->first = json_pack("{s:s,s:o,s:o,s:o}", "projection", rv_result_text(result, row, 2),
-                                 "key", rv_result_json(result, row, 3), "held",
-                                 held != NULL ? held : json_null(), "rebuilt",
-                                 rebuilt != NULL ? rebuilt : json_null());
+        found->first =
+            json_pack("{s:s,s:o,s:o,s:o}", "projection", rv_result_text(result, row, 2), "key",
+                      rv_result_json(result, row, 3), "held", held != NULL ? held : json_null(),
+                      "rebuilt", rebuilt != NULL ? rebuilt : json_null());
     }
     return RV_OK;
 }
@@ -204,16 +204,17 @@ static json_t *not_whole(const struct rv_books *books, const char *finding)
 
 static json_t *report_of(const struct rv_books *books, struct comparison *found)
 {
-    json_t *report = json_pack("{s:b,s:I,s:I}", "ok", found->differences == 0, "events",
-                               (json_int_t)books->chain.seq, "differences",
-                               (json_int_t)found->differences);
+    json_t *report =
+        json_pack("{s:b,s:I,s:I}", "ok", found->differences == 0, "events",
+                  (json_int_t)books->chain.seq, "differences", (json_int_t)found->differences);
     if (found->first != NULL) {
         char text[160];
         const char *projection = rv_json_str(found->first, "projection", "");
-        const char *what =
-            json_is_null(json_object_get(found->first, "held"))      ? "lacks a row that events made"
-            : json_is_null(json_object_get(found->first, "rebuilt")) ? "has a row that no event made"
-                                                                     : "has a row that was changed";
+        const char *what = json_is_null(json_object_get(found->first, "held"))
+                               ? "lacks a row that events made"
+                           : json_is_null(json_object_get(found->first, "rebuilt"))
+                               ? "has a row that no event made"
+                               : "has a row that was changed";
         snprintf(text, sizeof text, "%s %s", projection, what);
         json_object_set_new(report, "finding", json_string(text));
         json_object_set_new(report, "first", found->first);

@@ -8,6 +8,7 @@
 #include "runtime/base/check.h"
 #include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
+#include "runtime/cli/progress.h"
 #include "runtime/gate/books.h"
 
 #include <inttypes.h>
@@ -62,6 +63,24 @@ static int say_report(const struct cli *cli, json_t *report, int64_t repaired)
     return ok ? 0 : 1;
 }
 
+static void on_page(void *data, int64_t events)
+{
+    cli_progress_at(data, events, NULL);
+}
+
+/* rv_books_check where somebody watches. */
+static enum rv_code check(const struct cli *cli, struct rv_books *books, json_t **report,
+                          struct rv_error *err)
+{
+    struct cli_progress progress;
+    cli_progress_begin(&progress, &cli->output, "checking events", 0);
+    rv_books_watch(books, on_page, &progress);
+    enum rv_code code = rv_books_check(books, report, err);
+    rv_books_watch(books, NULL, NULL);
+    cli_progress_end(&progress, "checked");
+    return code;
+}
+
 int cmd_company_check(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
@@ -78,7 +97,7 @@ int cmd_company_check(struct cli *cli)
         code = rv_books_open(cli->uri, tenant, &books, &err);
     }
     if (code == RV_OK) {
-        code = rv_books_check(books, &report, &err);
+        code = check(cli, books, &report, &err);
     }
     rv_books_close(books);
     rv_db_session_close(session);
@@ -109,7 +128,7 @@ static enum rv_code rebuild(struct admin *admin, json_t **report, struct repaire
     int64_t rows = 0;
     enum rv_code code = rv_books_open(admin->cli->uri, admin->tenant, &books, err);
     if (code == RV_OK) {
-        code = rv_books_check(books, report, err);
+        code = check(admin->cli, books, report, err);
     }
     bool differs = code == RV_OK && json_object_get(*report, "first") != NULL;
     if (differs) {
@@ -122,7 +141,7 @@ static enum rv_code rebuild(struct admin *admin, json_t **report, struct repaire
     if (code == RV_OK && differs) {
         json_decref(*report);
         *report = NULL;
-        code = rv_books_check(books, report, err);
+        code = check(admin->cli, books, report, err);
     }
     rv_books_close(books);
     return code;

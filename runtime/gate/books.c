@@ -28,6 +28,8 @@ struct rv_books {
     struct erp_chain chain;
     struct erp_rebuild_run run;
     struct rv_args *args; /* of the run */
+    void (*page)(void *data, int64_t events);
+    void *page_data;
 };
 
 enum rv_code rv_books_open(const char *uri, int32_t tenant, struct rv_books **out,
@@ -54,6 +56,12 @@ enum rv_code rv_books_open(const char *uri, int32_t tenant, struct rv_books **ou
     }
     *out = books;
     return RV_OK;
+}
+
+void rv_books_watch(struct rv_books *books, void (*page)(void *data, int64_t events), void *data)
+{
+    books->page = page;
+    books->page_data = data;
 }
 
 void rv_books_close(struct rv_books *books)
@@ -160,6 +168,9 @@ static enum rv_code follow(struct rv_books *books, struct rv_error *err)
         rv_args_i32(args, 3, PAGE_EVENTS);
         code = rv_db_session_query(books->log, books->tenant, &rv_sql_event_read, args, on_event,
                                    books, err);
+        if (code == RV_OK && books->page != NULL) {
+            books->page(books->page_data, books->chain.seq);
+        }
     } while (code == RV_OK && books->chain.seq != before);
     return code == RV_OK ? flush(books, err) : code;
 }

@@ -17,6 +17,8 @@ struct rv_books;
 
 RV_MUST enum rv_code rv_books_open(const char *uri, int32_t tenant, struct rv_books **out,
                                    struct rv_error *err);
+/* Told after each page of the log, with the events that were followed so far. */
+void rv_books_watch(struct rv_books *books, void (*page)(void *data, int64_t events), void *data);
 void rv_books_close(struct rv_books *books); /* NULL is allowed */
 
 /* A new report: {"ok", "events", "finding" (text; absent when ok), "differences", "first":

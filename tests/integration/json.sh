@@ -65,6 +65,7 @@ while read -r name; do
         version | help)
         gives 0 "" $name ;;
     doctor) gives 0 "" doctor ;;
+    "company check" | "company rebuild") gives 0 "" $name acme ;;
     "person add") gives 0 "" person add clerk --roles clerk --company acme ;;
     "person disable" | "person enable") gives 0 "" $name treasurer --company acme ;;
     "token make") gives 0 "" token make manager --company acme ;;

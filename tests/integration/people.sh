@@ -285,5 +285,26 @@ gives 0 "another" reeve person add t2 --roles treasurer --company asks
 gives 0 "is two" reeve policy load "$state/asks.lua" --company asks
 gives 1 "a company that is not there is an error" reeve policy check "$state/asks.lua" --company nowhere
 
+# ---- are the books what the events say ----
+gives 0 "the master data of the demonstration" reeve import scripts/demo/company/master.json --company acme
+gives 0 "the books are what the events say" reeve company check acme
+has out "green: "
+ask "INSERT INTO tolerance VALUES (1, 'made.up', 0, 0, 0, 1); DELETE FROM party WHERE id = (SELECT min(id) FROM party)"
+gives 1 "rows that were changed by hand are found" reeve company check acme
+has out "DIFFERENT: 2 rows; the first: party lacks a row that events made"
+has out "no such row"
+gives 3 "a clerk does not rebuild" reeve company rebuild acme --as clerk
+gives 0 "an admin does" reeve company rebuild acme
+has out "2 rows rebuilt"
+is "which is on the record" "console 2" \
+    "SELECT concat_ws(' ', body::jsonb->>'person', body::jsonb->>'rows') FROM audit_record
+     WHERE body::jsonb->>'what' = 'company.rebuild' ORDER BY seq DESC LIMIT 1"
+gives 0 "and now they are" reeve company check acme
+gives 0 "a second rebuild changes nothing" reeve company rebuild acme
+has out "0 rows rebuilt"
+gives 1 "a company that is not there is an error" reeve company check nowhere
+has err "reeve company create"
+gives 0 "the record is whole" reeve audit verify --company acme
+
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # preamble.sh -- sourced by the tests of the program: a state folder and a PostgreSQL of its own, and the words
 # `gives` and `has`.  $1 is REEVE; afterwards: $reeve_program, $state, reeve, failures.
 reeve_program=$1

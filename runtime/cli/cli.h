@@ -6,7 +6,7 @@
  *
  * Output: data to standard output (--json: JSON, one object a line for lists), talk to standard
  * error. Exit status: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 something needed is not
- * available.
+ * available, 5 imported into quarantine.
  *
  * Lifetime of everything: one command.  Nothing is opened before a command asks for it (place.h),
  * so that `reeve help` works where nothing else does.  Thread: the main thread.

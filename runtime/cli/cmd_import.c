@@ -298,8 +298,9 @@ static enum rv_code import_master(struct import *import, const char *path, struc
     }
     json_decref(master);
     if (code != RV_OK && err->hint[0] == '\0') {
-        rv_hint(err,
-                "Mend the file and import it again: what is known already is not added twice.");
+        rv_hint(err, "%s and import it again: what is known already is not added twice.",
+                code == RV_DENIED ? "Load a policy that permits it (reeve policy load FILE)"
+                                  : "Mend the file");
     }
     return code;
 }

@@ -135,7 +135,9 @@ static enum rv_code rebuild(struct admin *admin, json_t **report, struct repaire
         code = rv_books_stage(books, &rows, err);
     }
     if (code == RV_OK && rows > 0) {
-        code = rv_db_session_change(admin->session, admin->tenant, &rv_sql_rebuild_repair, NULL,
+        struct rv_args *args = rv_args_create(&rv_sql_rebuild_repair);
+        rv_args_i32(args, 1, admin->tenant);
+        code = rv_db_session_change(admin->session, admin->tenant, &rv_sql_rebuild_repair, args,
                                     take_repaired, repaired, err);
     }
     if (code == RV_OK && differs) {

@@ -8,7 +8,7 @@
 
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
-    {"waiting-on", "WHAT", "approval, timer, signal, model; or ROLE: waits for that role"},        \
+    {"waiting-on", "WHAT", "approval, timer, signal, model, run; or ROLE: waits for that role"},   \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE", "whose last error was of this class"},                                   \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \

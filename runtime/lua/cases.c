@@ -197,6 +197,10 @@ static enum rv_code answer_requests(const struct running *run, struct rv_plan *p
                 code = check_ask(run, what, request.name, request.args);
             }
             answer = answer_of(given);
+            if (strcmp(request.name, "handoff") == 0 && rv_json_bool(answer, "ok", false)) {
+                *result = json_pack("{s:[]}", "actions"); /* an accepted hand-off ends the run */
+                break;
+            }
             continue;
         }
         *failed = status == RV_PLAN_FAILED;

@@ -197,14 +197,6 @@ struct story {
     json_t *audit;
 };
 
-static enum rv_code take_json(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
-{
-    (void)err;
-    *(json_t **)data = rv_result_json(result, row, 0);
-    return RV_OK;
-}
-
 static enum rv_code add_json(void *data, const struct rv_result *result, int row,
                              struct rv_error *err)
 {
@@ -276,7 +268,8 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
     }
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_run_one,
-                                   run_args(&rv_sql_cli_run_one, run), take_json, &story->run, err);
+                                   run_args(&rv_sql_cli_run_one, run), cli_take_json, &story->run,
+                                   err);
     }
     if (code == RV_OK && story->run == NULL) {
         code = rv_fail(err, RV_NOT_FOUND, "no run %s", text);

@@ -299,6 +299,10 @@ void bench_model_cpu(const struct bench_run *run)
 {
     static const char *const q8_0[] = {"decode_q8_0", "prefill_q8_0", "batch_16", "threads"};
     struct memory memory;
+    if (!wants_any(run, q8_0, sizeof q8_0 / sizeof q8_0[0]) && !bench_wants(run, "decode_q4_k") &&
+        !bench_wants(run, "bandwidth")) {
+        return;
+    }
     memory_open(&memory);
     memory_read(&memory);
     if (wants_any(run, q8_0, sizeof q8_0 / sizeof q8_0[0])) {

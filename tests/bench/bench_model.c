@@ -11,7 +11,9 @@ static void run_model(const struct bench_run *run)
 {
     bench_model_cpu(run);
     bench_model_serve(run);
-    bench_model_encode(run);
+    if (bench_wants(run, "encode")) {
+        bench_model_encode(run, "kernels/nano/nano.gguf");
+    }
     if (bench_wants(run, "mask") || bench_wants(run, "compile")) {
         if (!bench_model_mask(run, "../shared/data/llm/vocab/vocab-qwen2.gguf.gz",
                               "../shared/data/jsonschema/maskbench-sample.jsonl")) {

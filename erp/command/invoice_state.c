@@ -173,7 +173,7 @@ const struct erp_command erp_invoice_reject = {
                      FIELD("invoice", ID) "," FIELD("reason", REASON) "," FIELD(
                          "rules", LIST(100, NAME)) "," FIELD("duplicate_of", ID)),
     .tier = ERP_TIER_REVERSIBLE,
-    .load = &rv_sql_load_invoice,
+    .load = &rv_sql_load_invoice_reject,
     .keys = invoice_keys,
     .decide = reject_decide,
     .compensate = reject_compensate,

@@ -8,6 +8,22 @@ SELECT u.unit, jsonb_build_object(
           FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
   JOIN invoice i ON i.tenant_id = $1 AND i.id = u.key;
 
+-- name: load_invoice_reject
+-- "is_duplicate": the invoice that the request names as the original stands in the books with the same
+-- supplier, number, currency and sum, so that nobody need compare the two.
+-- params: tenant int4, unit int4[], args jsonb[]
+SELECT u.unit, jsonb_build_object(
+           'invoice', erp_invoice_state($1, i.id),
+           'facts', erp_invoice_facts($1, i.id) || jsonb_build_object(
+               'is_duplicate', EXISTS (
+                   SELECT FROM invoice o
+                    WHERE o.tenant_id = $1 AND o.id = u.original AND o.id <> i.id AND o.party = i.party
+                      AND o.number_norm = i.number_norm AND o.currency = i.currency
+                      AND o.payable = i.payable AND o.state <> 'rejected'))) AS state
+  FROM (SELECT a.unit, (a.args->>'invoice')::bigint AS key, (a.args->>'duplicate_of')::bigint AS original
+          FROM unnest($2::int4[], $3::jsonb[]) AS a(unit, args) OFFSET 0) AS u
+  JOIN invoice i ON i.tenant_id = $1 AND i.id = u.key;
+
 -- name: load_invoice_post
 -- Lines with the account they would be posted to, roles, locks, and an invoice that is the same one.
 -- params: tenant int4, unit int4[], args jsonb[]

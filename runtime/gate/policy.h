@@ -87,7 +87,7 @@ struct rv_verdict {
     const json_t *stages;     /* [{"role":"controller","n":1}, ...] */
     const json_t *never;      /* ["requester","agent_owner", ...] always contains these two */
     int64_t expires_s;        /* the shortest */
-    int64_t escalate_after_s; /* 0: none */
+    int64_t escalate_after_s; /* the soonest, always before expires_s; 0: none */
     const char *escalate_to;
 };
 

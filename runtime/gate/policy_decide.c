@@ -677,7 +677,9 @@ static void fill_hold(struct rv_verdict *out, const struct tally *tally,
 {
     out->never = first_asking->ask.never; /* the same two in every rule */
     out->expires_s = tally->expires_s;
-    out->escalate_after_s = tally->escalate_after_s;
+    /* one rule's expiry may be no later than another's escalation, which would then never come */
+    out->escalate_after_s =
+        tally->escalate_after_s < tally->expires_s ? tally->escalate_after_s : tally->expires_s / 2;
     out->escalate_to = tally->escalate_to;
     if (asks_it_all(tally->widest, tally)) {
         out->stages = tally->widest->stages;

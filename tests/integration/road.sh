@@ -130,6 +130,13 @@ demo)
         "$(ask "SELECT count(*) FROM bank_line WHERE state = 'matched'")"
     check "the bank's charges are proposed for their account" 3 \
         "$(ask "SELECT count(*) FROM approval WHERE action = 'bank_line.post_to'")"
+    check "only exact duplicates are rejected without people" 2 \
+        "$(ask "SELECT count(*) FROM invoice WHERE state = 'rejected'")"
+    check "those that only look like one are held, and a person is asked" 2 "$(ask "
+        SELECT count(*) FROM approval WHERE status = 'requested' AND action = 'invoice.reject'
+           AND agent = 'duplicate_invoice'")"
+    check "every question escalates before it ends" 0 \
+        "$(ask "SELECT count(*) FROM approval WHERE escalate_at >= expires_at")"
     before=$(ask "SELECT count(*) FROM run")
     reeve exception run >/dev/null 2>&1
     check "the same facts start no further runs" "$before" "$(ask "SELECT count(*) FROM run")"

@@ -229,6 +229,23 @@ TEST(a_hold_joins_what_all_rules_ask)
     rv_policy_destroy(policy);
 }
 
+/* Found with the demonstration company: a manager's question that escalates after a day, and a
+ * day's limit whose question ends after a day, made one that never escalated. */
+TEST(a_joined_hold_escalates_before_it_expires)
+{
+    struct rv_policy *policy =
+        bundle(PERMIT_X "approve{id='a', action='x', stages={{role='r'}}, expires='3d', "
+                        "escalate={after='1d', to='boss'}}, "
+                        "approve{id='b', action='x', stages={{role='r'}}, expires='1d'}");
+    struct answer answer;
+    ask(policy, "{" AGENT "}", 0, &answer);
+    ck_assert_int_eq(answer.verdict.expires_s, 24 * 3600);
+    ck_assert_int_eq(answer.verdict.escalate_after_s, 12 * 3600);
+    ck_assert_str_eq(answer.verdict.escalate_to, "boss");
+    answer_end(&answer);
+    rv_policy_destroy(policy);
+}
+
 TEST(an_approval_in_error_also_needs_the_escalation_role)
 {
     struct rv_policy *policy = bundle(PERMIT_X "approve{id='a', action='x', when=arg.gone:eq(1), "

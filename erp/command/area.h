@@ -22,7 +22,7 @@ extern const struct erp_command erp_invoice_post, erp_credit_note_post;
 extern const struct erp_command erp_payment_propose, erp_payment_release, erp_payment_cancel;
 /* bank.c */
 extern const struct erp_command erp_bank_statement_import, erp_bank_statement_lines,
-    erp_bank_statement_close;
+    erp_bank_statement_close, erp_bank_statement_release;
 /* bank_line.c */
 extern const struct erp_command erp_bank_line_match, erp_bank_line_post_to, erp_bank_line_unmatch;
 /* journal.c */

@@ -1,7 +1,14 @@
-/* bank.c -- bank statements come in: header, lines in portions, close.
+/* bank.c -- statements come in: header, lines in portions, close.
  *
  *   loading --close--> imported      opening + lines = closing, as many lines as announced
- *                  \-> quarantined   not so; the difference is named and nothing is matched
+ *                  \-> quarantined   not so; the rule and the difference are named, nothing is
+ * matched |  RV-BALANCE   balances are missing, or differ from the lines |  RV-LINES     another
+ * number of lines than was announced \  RV-ACCOUNT   the account is not registered --release-->
+ * imported, or as above
+ *
+ * A statement of an account that nobody has registered is kept whole under "unregistered:<IBAN>":
+ * no detector and no match looks at it.  Once the account is registered, release moves statement
+ * and lines there.
  *
  * A line is known by its fingerprint and by which of several equal lines it is; a line that another
  * statement brought already is counted but not stored again, so a second import adds nothing and
@@ -17,6 +24,8 @@
 
 enum { LINE_ID_BITS = 20 /* ids of lines: statement id, then a million lines */ };
 
+static const char KEPT_FOR[] = "unregistered:"; /* as load_statement has it */
+
 static int statement_keys(const json_t *args, struct rv_arena *arena, const char *out[ERP_KEYS_MAX])
 {
     const char *account =
@@ -28,32 +37,52 @@ static int statement_keys(const json_t *args, struct rv_arena *arena, const char
     return 2;
 }
 
-static enum rv_code need_account(const json_t *args, const json_t *state, struct rv_error *err)
+static const char *account_name(const json_t *args)
 {
-    if (erp_part(state, "account") != NULL) {
-        return RV_OK;
-    }
-    rv_fail(err, RV_NOT_FOUND, "no bank account of ours is \"%s\"",
-            rv_json_str(args, "account_iban", rv_json_str(args, "account_id", "")));
-    rv_hint(err, "Register it: account.register with role \"bank\" and its iban or bank_account.");
-    return RV_NOT_FOUND;
+    return rv_json_str(args, "account_iban", rv_json_str(args, "account_id", ""));
+}
+
+static bool is_kept(const json_t *statement) /* for an account that was not registered */
+{
+    return strncmp(rv_json_str(statement, "account", ""), KEPT_FOR, sizeof KEPT_FOR - 1) == 0;
 }
 
 static enum rv_code need_statement(const json_t *args, const json_t *state, struct rv_error *err)
 {
-    enum rv_code code = need_account(args, state, err);
-    if (code == RV_OK && erp_part(state, "statement") == NULL) {
-        code = rv_fail(err, RV_NOT_FOUND, "statement \"%s\" was not announced",
-                       rv_json_str(args, "statement_id", ""));
+    if (erp_part(state, "statement") == NULL) {
+        rv_fail(err, RV_NOT_FOUND, "statement \"%s\" was not announced",
+                rv_json_str(args, "statement_id", ""));
         rv_hint(err, "Send its header first: bank_statement.import.");
+        return RV_NOT_FOUND;
     }
-    return code;
+    return RV_OK;
 }
 
-static void answer_statement(const json_t *statement, struct erp_outcome *outcome)
+static enum rv_code same_currency(const json_t *args, const json_t *account, const char *statement,
+                                  struct rv_error *err)
 {
-    erp_answer(outcome, json_pack("{s:O,s:O,s:b}", "statement", json_object_get(statement, "id"),
-                                  "state", json_object_get(statement, "state"), "changed", 0));
+    const char *currency = rv_json_str(account, "currency", NULL);
+    if (currency == NULL || strcmp(currency, statement) == 0) {
+        return RV_OK;
+    }
+    rv_fail(err, RV_INVALID, "statement \"%s\" is in %s, account %s in %s",
+            rv_json_str(args, "statement_id", ""), statement, rv_json_str(account, "number", ""),
+            currency);
+    rv_hint(err, "Check that the statement is of this account.");
+    return RV_INVALID;
+}
+
+/* `releasable`: only the registering of the account was missing, and that is done. */
+static void answer_statement(const json_t *statement, const json_t *state,
+                             struct erp_outcome *outcome)
+{
+    json_t *answer = json_pack("{s:O,s:O,s:b}", "statement", json_object_get(statement, "id"),
+                               "state", json_object_get(statement, "state"), "changed", 0);
+    erp_copy(answer, "rule", statement, "rule");
+    erp_copy(answer, "reason", statement, "reason");
+    json_object_set_new(answer, "releasable",
+                        json_boolean(is_kept(statement) && erp_part(state, "account") != NULL));
+    erp_answer(outcome, answer);
 }
 
 /* ---- bank_statement.import ---- */
@@ -63,18 +92,16 @@ static enum rv_code import_decide(const struct erp_context *context, const json_
                                   struct rv_error *err)
 {
     const json_t *known = erp_part(state, "statement");
-    enum rv_code code = need_account(args, state, err);
+    const json_t *account = erp_part(state, "account");
+    if (account_name(args)[0] == '\0') {
+        rv_fail(err, RV_INVALID, "statement \"%s\" names no account",
+                rv_json_str(args, "statement_id", ""));
+        rv_hint(err, "Give account_iban or account_id.");
+        return RV_INVALID;
+    }
+    enum rv_code code = same_currency(args, account, rv_json_str(args, "currency", ""), err);
     if (code != RV_OK) {
         return code;
-    }
-    const json_t *account = json_object_get(state, "account");
-    const char *currency = rv_json_str(account, "currency", NULL);
-    if (currency != NULL && strcmp(currency, rv_json_str(args, "currency", "")) != 0) {
-        rv_fail(err, RV_INVALID, "statement \"%s\" is in %s, account %s in %s",
-                rv_json_str(args, "statement_id", ""), rv_json_str(args, "currency", ""),
-                rv_json_str(account, "number", ""), currency);
-        rv_hint(err, "Check that the statement is of this account.");
-        return RV_INVALID;
     }
     if (known != NULL) {
         bool same =
@@ -87,13 +114,15 @@ static enum rv_code import_decide(const struct erp_context *context, const json_
             rv_hint(err, "Ask the bank which of the two is right; nothing was changed.");
             return RV_CONFLICT;
         }
-        answer_statement(known, outcome);
+        answer_statement(known, state, outcome);
         return RV_OK;
     }
-    json_t *body = json_pack("{s:I,s:O,s:s,s:s}", "id", (json_int_t)context->first_id, "account",
-                             json_object_get(account, "number"), "statement_ref",
-                             rv_json_str(args, "statement_id", ""), "currency",
-                             rv_json_str(args, "currency", ""));
+    const char *number =
+        account != NULL ? rv_json_str(account, "number", "")
+                        : rv_arena_printf(context->arena, "%s%s", KEPT_FOR, account_name(args));
+    json_t *body = json_pack("{s:I,s:s,s:s,s:s}", "id", (json_int_t)context->first_id, "account",
+                             number, "statement_ref", rv_json_str(args, "statement_id", ""),
+                             "currency", rv_json_str(args, "currency", ""));
     erp_copy(body, "sequence", args, "sequence");
     erp_copy(body, "first_day", args, "from");
     erp_copy(body, "last_day", args, "to");
@@ -277,6 +306,43 @@ static int64_t difference_of(const json_t *statement)
     return difference;
 }
 
+static json_t *verdict(const char *state, const char *rule, const char *reason)
+{
+    json_t *out = json_pack("{s:s,s:s}", "state", state, "reason", reason);
+    erp_set_str(out, "rule", rule);
+    return out;
+}
+
+/* What the statement is by its own figures: {state, rule, reason}, a new reference. */
+static json_t *judge(const json_t *args, const json_t *statement, int64_t difference)
+{
+    int64_t count = rv_json_int(statement, "line_count", 0);
+    int64_t announced = rv_json_int(statement, "announced", count);
+    bool given = erp_part(statement, "opening") != NULL && erp_part(statement, "closing") != NULL;
+    bool wanted = strcmp(rv_json_str(args, "state", ""), "imported") == 0;
+    char reason[160];
+    if (strcmp(rv_json_str(args, "rule", ""), "RV-TWIN") == 0) {
+        return verdict("quarantined", "RV-TWIN", rv_json_str(args, "reason", ""));
+    }
+    if (difference != 0) {
+        char amount[ERP_MONEY_TEXT];
+        erp_money_format(difference, rv_json_str(statement, "currency", ""), amount);
+        snprintf(reason, sizeof reason, "opening balance and lines differ from closing by %s",
+                 amount);
+        return verdict("quarantined", "RV-BALANCE", reason);
+    }
+    if (count != announced) {
+        snprintf(reason, sizeof reason, "%" PRId64 " lines announced, %" PRId64 " came", announced,
+                 count);
+        return verdict("quarantined", "RV-LINES", reason);
+    }
+    if (!given || !wanted) {
+        return verdict("quarantined", "RV-BALANCE",
+                       rv_json_str(args, "reason", given ? "" : "a balance is not given"));
+    }
+    return verdict("imported", NULL, "");
+}
+
 static enum rv_code close_decide(const struct erp_context *context, const json_t *args,
                                  const json_t *state, struct erp_outcome *outcome,
                                  struct rv_error *err)
@@ -287,37 +353,31 @@ static enum rv_code close_decide(const struct erp_context *context, const json_t
     }
     const json_t *statement = json_object_get(state, "statement");
     if (strcmp(rv_json_str(statement, "state", ""), "loading") != 0) {
-        answer_statement(statement, outcome);
+        answer_statement(statement, state, outcome);
         return RV_OK;
     }
     int64_t id = rv_json_int(statement, "id", 0);
     int64_t difference = difference_of(statement);
-    int64_t count = rv_json_int(statement, "line_count", 0);
-    int64_t announced = rv_json_int(statement, "announced", count);
-    bool balances = erp_part(statement, "opening") != NULL &&
-                    erp_part(statement, "closing") != NULL && difference == 0 && count == announced;
-    bool wanted = strcmp(rv_json_str(args, "state", ""), "imported") == 0;
-    const char *result = balances && wanted ? "imported" : "quarantined";
-    char reason[160];
-    char amount[ERP_MONEY_TEXT];
-    erp_money_format(difference, rv_json_str(statement, "currency", ""), amount);
-    snprintf(reason, sizeof reason, "%s",
-             rv_json_str(args, "reason", balances ? "" : "a balance is not given"));
-    if (difference != 0) {
-        snprintf(reason, sizeof reason, "opening balance and lines differ from closing by %s",
-                 amount);
-    } else if (count != announced) {
-        snprintf(reason, sizeof reason, "%" PRId64 " lines announced, %" PRId64 " came", announced,
-                 count);
+    json_t *judged = judge(args, statement, difference);
+    json_t *body = judged;
+    if (is_kept(statement)) {
+        body = verdict(
+            "quarantined", "RV-ACCOUNT",
+            rv_arena_printf(context->arena, "account %s is not registered", account_name(args)));
+        json_object_set_new(body, "judged", judged);
     }
-    json_t *body = json_pack("{s:I,s:s,s:I,s:s}", "id", (json_int_t)id, "state", result,
-                             "difference", (json_int_t)difference, "reason", reason);
+    json_t *answer =
+        json_pack("{s:I,s:O,s:I,s:O,s:b,s:b}", "statement", (json_int_t)id, "state",
+                  json_object_get(body, "state"), "difference_minor", (json_int_t)difference,
+                  "reason", json_object_get(body, "reason"), "changed", 1, "releasable",
+                  is_kept(statement) && erp_part(state, "account") != NULL);
+    erp_copy(answer, "rule", body, "rule");
+    erp_answer(outcome, answer);
+    erp_set_int(body, "id", id);
+    erp_set_int(body, "difference", difference);
     erp_emit(outcome, erp_stream(context->arena, "bank_statement", id),
              rv_json_int(statement, "version", 0) + 1, "bank_statement.closed.v1", context->today,
              body);
-    erp_answer(outcome, json_pack("{s:I,s:s,s:I,s:s,s:b}", "statement", (json_int_t)id, "state",
-                                  result, "difference_minor", (json_int_t)difference, "reason",
-                                  reason, "changed", 1));
     return RV_OK;
 }
 
@@ -326,11 +386,75 @@ const struct erp_command erp_bank_statement_close = {
     .name = "bank_statement.close",
     .summary = "Ends the loading of a statement: imported when it balances, else quarantined.",
     .schema = OBJECT(JSON("statement_id", "state"), STATEMENT_NAME ","
-        FIELD("state", JSON({"type": "string", "enum": ["imported", "quarantined"]})) "," FIELD("reason", TEXT)),
+        FIELD("state", JSON({"type": "string", "enum": ["imported", "quarantined"]})) ","
+        FIELD("rule", JSON({"type": "string", "enum": ["RV-BALANCE", "RV-TWIN"]})) "," FIELD("reason", TEXT)),
     .tier = ERP_TIER_NOTE,
     .load = &rv_sql_load_statement,
     .keys = statement_keys,
     .decide = close_decide,
+    .compensate = erp_irreversible,
+};
+/* clang-format on */
+
+/* ---- bank_statement.release ---- */
+
+static enum rv_code release_decide(const struct erp_context *context, const json_t *args,
+                                   const json_t *state, struct erp_outcome *outcome,
+                                   struct rv_error *err)
+{
+    enum rv_code code = need_statement(args, state, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    const json_t *statement = json_object_get(state, "statement");
+    const json_t *account = erp_part(state, "account");
+    if (!is_kept(statement)) {
+        answer_statement(statement, state, outcome);
+        return RV_OK;
+    }
+    if (account == NULL) {
+        rv_fail(err, RV_NOT_FOUND, "account %s is not registered", account_name(args));
+        rv_hint(err,
+                "Register it: account.register with role \"bank\" and its iban or bank_account.");
+        return RV_NOT_FOUND;
+    }
+    code = erp_need_state(statement, "the statement", "released", err, "quarantined", NULL);
+    if (code == RV_OK) {
+        code = same_currency(args, account, rv_json_str(statement, "currency", ""), err);
+    }
+    if (code != RV_OK) {
+        return code;
+    }
+    int64_t id = rv_json_int(statement, "id", 0);
+    const json_t *judged = json_object_get(statement, "judged");
+    json_t *body =
+        json_pack("{s:I,s:O,s:O}", "id", (json_int_t)id, "account",
+                  json_object_get(account, "number"), "state", json_object_get(judged, "state"));
+    if (erp_part(judged, "rule") != NULL) {
+        erp_copy(body, "rule", judged, "rule");
+        erp_copy(body, "reason", judged, "reason");
+    }
+    json_t *answer = json_pack("{s:I,s:O,s:O,s:b}", "statement", (json_int_t)id, "state",
+                               json_object_get(judged, "state"), "account",
+                               json_object_get(account, "number"), "changed", 1);
+    erp_copy(answer, "rule", body, "rule");
+    erp_copy(answer, "reason", body, "reason");
+    erp_answer(outcome, answer);
+    erp_emit(outcome, erp_stream(context->arena, "bank_statement", id),
+             rv_json_int(statement, "version", 0) + 1, "bank_statement.released.v1", context->today,
+             body);
+    return RV_OK;
+}
+
+/* clang-format off */
+const struct erp_command erp_bank_statement_release = {
+    .name = "bank_statement.release",
+    .summary = "Lets a statement out of quarantine whose account was registered after it came.",
+    .schema = OBJECT(JSON("statement_id"), STATEMENT_NAME),
+    .tier = ERP_TIER_NOTE,
+    .load = &rv_sql_load_statement,
+    .keys = statement_keys,
+    .decide = release_decide,
     .compensate = erp_irreversible,
 };
 /* clang-format on */

@@ -25,6 +25,12 @@ enum erp_tier {
     ERP_TIER_NEVER       /* T4: never by an agent */
 };
 
+/* What a command moves or commits: what a budget of money counts. */
+enum erp_money {
+    ERP_MONEY_NONE,  /* looks, notes, holds, takes back */
+    ERP_MONEY_AMOUNT /* `amount` of its arguments where it has one, else of its facts */
+};
+
 enum { ERP_KEYS_MAX = 7, ERP_EVENTS_MAX = 512 };
 
 struct erp_context {
@@ -61,6 +67,7 @@ struct erp_command {
     const char *summary; /* one sentence for people: help, inbox, procedure documentation */
     const char *schema;  /* JSON Schema of the arguments, additionalProperties false */
     enum erp_tier tier;
+    enum erp_money money;
     const struct rv_statement
         *load; /* (tenant int4, unit int4[], args jsonb[]) -> (unit int4, state jsonb) */
     /* Optional: what takes long to find out is looked at before the transaction, on a reader, in

@@ -40,6 +40,7 @@ const struct erp_command *const erp_commands[] = {
     &erp_bank_statement_import,
     &erp_bank_statement_lines,
     &erp_bank_statement_close,
+    &erp_bank_statement_release,
     &erp_bank_line_match,
     &erp_bank_line_post_to,
     &erp_bank_line_unmatch,

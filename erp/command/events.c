@@ -37,6 +37,7 @@ const struct erp_event_type erp_event_types[] = {
     {"bank_statement.opened.v1", &rv_sql_project_statement_opened},
     {"bank_statement.lines.v1", &rv_sql_project_statement_lines},
     {"bank_statement.closed.v1", &rv_sql_project_statement_closed},
+    {"bank_statement.released.v1", &rv_sql_project_statement_released},
     {"bank_line.unmatched.v1", &rv_sql_project_bank_line_unmatched},
     {"bank_line.matched.v1", &rv_sql_project_bank_line_matched},
     {"bank_line.posted.v1", &rv_sql_project_bank_line_posted},

@@ -414,6 +414,7 @@ const struct erp_command erp_invoice_accept_variance = {
                    })) "," FIELD("amount", AMOUNT) "," FIELD("reason", REASON) "," FIELD("withdraw",
                                                                                          BOOL)),
     .tier = ERP_TIER_LEDGER,
+    .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_invoice_line,
     .keys = invoice_keys,
     .decide = variance_decide,

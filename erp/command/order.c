@@ -269,6 +269,7 @@ const struct erp_command erp_order_change = {
             FIELD("no", NAME) "," FIELD("qty", DECIMAL) "," FIELD("price", DECIMAL) ","
             FIELD("was_qty", DECIMAL) "," FIELD("was_price", DECIMAL))))),
     .tier = ERP_TIER_LEDGER,
+    .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_order_change,
     .keys = change_keys,
     .decide = change_decide,

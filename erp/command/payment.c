@@ -196,6 +196,7 @@ const struct erp_command erp_payment_propose = {
         FIELD("account", NAME) "," FIELD("pay_on", DATE) ","
         FIELD("reference", JSON({"type": "string", "minLength": 1, "maxLength": 200}))),
     .tier = ERP_TIER_REVERSIBLE,
+    .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_payment_propose,
     .keys = propose_keys,
     .decide = propose_decide,
@@ -286,6 +287,7 @@ const struct erp_command erp_payment_release = {
     .summary = "Releases a proposed payment to the bank: money leaves.",
     .schema = OBJECT(JSON("payment"), FIELD("payment", ID)),
     .tier = ERP_TIER_MONEY,
+    .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_payment,
     .keys = payment_keys,
     .decide = release_decide,

@@ -13,6 +13,7 @@ struct import {
     const struct erp_exchange_sink *sink;
     struct erp_exchange_report *report;
     struct erp_camt *camt;
+    char twin[14]; /* "", or what the statement's id is told apart by: '#' and of the file's hash */
 };
 
 /* What a document must have to be registered at all, beyond what findings say. */
@@ -35,16 +36,27 @@ static const struct {
      {"number", "issue_date", "currency", "supplier", "total_minor"}},
 };
 
+/* Takes args; what is in `answer` is the caller's. */
+static enum rv_code ask(struct import *import, struct erp_exchange_call one,
+                        struct erp_exchange_answer *answer, struct rv_error *err)
+{
+    *answer = (struct erp_exchange_answer){.json = NULL};
+    one.file_sha256 = import->report->sha256;
+    one.ordinal = import->report->calls;
+    one.answer = answer;
+    enum rv_code code = import->sink->call(import->sink->self, &one, err);
+    import->report->calls += code == RV_OK && !one.anew; /* those keep the others' numbers */
+    json_decref(one.args);
+    return code;
+}
+
 static enum rv_code call(struct import *import, const char *command, json_t *args,
                          struct rv_error *err)
 {
-    struct erp_exchange_call one = {.command = command,
-                                    .args = args,
-                                    .file_sha256 = import->report->sha256,
-                                    .ordinal = import->report->calls};
-    enum rv_code code = import->sink->call(import->sink->self, &one, err);
-    import->report->calls += code == RV_OK;
-    json_decref(args);
+    struct erp_exchange_answer answer;
+    struct erp_exchange_call one = {.command = command, .args = args};
+    enum rv_code code = ask(import, one, &answer, err);
+    json_decref(answer.json);
     return code;
 }
 
@@ -142,6 +154,13 @@ static enum rv_code read_ubl(struct import *import, struct rv_error *err)
 
 /* ---- statements ---- */
 
+static void name_statement(const struct import *import, int index, json_t *args)
+{
+    char id[sizeof(struct erp_camt_statement){0}.id + sizeof import->twin];
+    snprintf(id, sizeof id, "%s%s", erp_camt_statement(import->camt, index)->id, import->twin);
+    json_object_set_new(args, "statement_id", json_string(id));
+}
+
 /* Names the statement as the books know it: by account and the bank's id. */
 static json_t *named(const struct import *import, int index)
 {
@@ -152,14 +171,33 @@ static json_t *named(const struct import *import, int index)
     } else {
         json_object_set_new(args, "account_id", json_string(statement->account));
     }
-    json_object_set_new(args, "statement_id", json_string(statement->id));
+    name_statement(import, index, args);
     return args;
+}
+
+static enum rv_code open_statement(struct import *import, int index, struct rv_error *err)
+{
+    json_t *header = erp_camt_header(import->camt, index);
+    name_statement(import, index, header);
+    return call(import, "bank_statement.import", header, err);
+}
+
+/* The bank's id belongs to a statement with other balances or lines, and nobody here knows which
+ * is right: this one goes into quarantine whole, beside the one that is known. */
+static enum rv_code open_twin(struct import *import, int index, struct rv_error *err)
+{
+    snprintf(import->twin, sizeof import->twin, "#%.12s", import->report->sha256);
+    *err = (struct rv_error){.code = RV_OK};
+    import->report->calls++; /* the refused call keeps its number */
+    return open_statement(import, index, err);
 }
 
 static enum rv_code on_begin(void *self, int index, struct rv_error *err)
 {
     struct import *import = self;
-    return call(import, "bank_statement.import", erp_camt_header(import->camt, index), err);
+    import->twin[0] = '\0';
+    enum rv_code code = open_statement(import, index, err);
+    return code == RV_CONFLICT ? open_twin(import, index, err) : code;
 }
 
 static enum rv_code on_lines(void *self, int index, json_t *lines, struct rv_error *err)
@@ -167,21 +205,97 @@ static enum rv_code on_lines(void *self, int index, json_t *lines, struct rv_err
     struct import *import = self;
     json_t *args = named(import, index);
     import->report->lines += (int64_t)json_array_size(lines);
-    json_object_set_new(args, "lines", lines);
-    return call(import, "bank_statement.lines", args, err);
+    json_object_set(args, "lines", lines);
+    enum rv_code code = call(import, "bank_statement.lines", args, err);
+    if (code == RV_CONFLICT && import->twin[0] == '\0') {
+        code = open_twin(import, index, err);
+        if (code == RV_OK) {
+            args = named(import, index);
+            json_object_set(args, "lines", lines);
+            code = call(import, "bank_statement.lines", args, err);
+        }
+    }
+    json_decref(lines);
+    return code;
+}
+
+/* By rule; the last serves every other. */
+static const struct {
+    const char *rule;
+    const char *text;
+} remedies[] = {
+    {"RV-ACCOUNT", "Register it: account.register with role \"bank\" and its iban or bank_account; "
+                   "then import the file again, or give bank_statement.release."},
+    {"RV-TWIN", "Ask the bank which of the two is right; nothing of this one is booked."},
+    {"", "Nothing of it is booked; ask the bank for a correct statement."},
+};
+
+static void count_quarantine(struct erp_exchange_report *report, const char *rule,
+                             const char *reason)
+{
+    if (report->quarantined++ > 0) {
+        return;
+    }
+    snprintf(report->rule, sizeof report->rule, "%s", rule);
+    snprintf(report->reason, sizeof report->reason, "%s", reason);
+    size_t i = 0;
+    while (i < RV_COUNT(remedies) - 1 && strcmp(remedies[i].rule, rule) != 0) {
+        i++;
+    }
+    snprintf(report->remedy, sizeof report->remedy, "%s", remedies[i].text);
+}
+
+/* A statement that waits only for its account is asked for again at every later import: when the
+ * account is registered by now, release answers what the statement is, else it stays kept. */
+static enum rv_code try_release(struct import *import, int index,
+                                struct erp_exchange_answer *answer, struct rv_error *err)
+{
+    struct erp_exchange_answer released;
+    struct erp_exchange_call one = {
+        .command = "bank_statement.release", .args = named(import, index), .anew = true};
+    enum rv_code code = ask(import, one, &released, err);
+    if (code == RV_NOT_FOUND) {
+        *err = (struct rv_error){.code = RV_OK};
+        return RV_OK;
+    }
+    if (released.json != NULL) {
+        json_decref(answer->json);
+        answer->json = released.json;
+    }
+    return code;
 }
 
 static enum rv_code on_end(void *self, int index, struct rv_error *err)
 {
     struct import *import = self;
     const struct erp_camt_statement *statement = erp_camt_statement(import->camt, index);
-    json_t *args = named(import, index);
-    json_object_set_new(args, "state",
-                        json_string(statement->balanced ? "imported" : "quarantined"));
-    if (!statement->balanced) {
-        json_object_set_new(args, "reason", json_string(statement->reason));
+    struct erp_exchange_answer answer;
+    struct erp_exchange_call close = {.command = "bank_statement.close",
+                                      .args = named(import, index)};
+    bool twin = import->twin[0] != '\0';
+    char reason[240];
+    snprintf(reason, sizeof reason,
+             twin ? "statement %s is known with other balances or lines" : "%s",
+             twin ? statement->id : statement->reason);
+    bool good = statement->balanced && !twin;
+    json_object_set_new(close.args, "state", json_string(good ? "imported" : "quarantined"));
+    if (!good) {
+        json_object_set_new(close.args, "rule", json_string(twin ? "RV-TWIN" : "RV-BALANCE"));
+        json_object_set_new(close.args, "reason", json_string(reason));
     }
-    return call(import, "bank_statement.close", args, err);
+    enum rv_code code = ask(import, close, &answer, err);
+    if (code == RV_OK && strcmp(rv_json_str(answer.json, "rule", ""), "RV-ACCOUNT") == 0 &&
+        (answer.repeated || rv_json_bool(answer.json, "releasable", false))) {
+        code = try_release(import, index, &answer, err);
+    }
+    if (code == RV_OK && answer.json == NULL && !good) {
+        count_quarantine(import->report, twin ? "RV-TWIN" : "RV-BALANCE", reason);
+    } else if (code == RV_OK && strcmp(rv_json_str(answer.json, "state", ""), "quarantined") == 0) {
+        count_quarantine(import->report, rv_json_str(answer.json, "rule", "RV-BALANCE"),
+                         rv_json_str(answer.json, "reason", statement->reason));
+    }
+    json_decref(answer.json);
+    return code;
 }
 
 static enum rv_code read_camt(struct import *import, struct rv_error *err)
@@ -198,9 +312,6 @@ static enum rv_code read_camt(struct import *import, struct rv_error *err)
         const struct erp_camt_statement *statement = erp_camt_statement(import->camt, i);
         report->skipped_entries += statement->skipped;
         report->unsplit_batches += statement->unsplit_batches;
-        if (!statement->balanced && report->quarantined++ == 0) {
-            snprintf(report->reason, sizeof report->reason, "%s", statement->reason);
-        }
     }
     struct erp_camt_sink sink = {
         .begin = on_begin, .lines = on_lines, .end = on_end, .self = import};

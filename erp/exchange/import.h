@@ -6,8 +6,9 @@
  *   remittance                remittance.register
  *   camt.053, each statement  bank_statement.import   header JSON
  *                             bank_statement.lines    {account_iban|account_id, statement_id,
- * lines} bank_statement.close    {account_…, statement_id, state, reason?} state "imported", or
- * "quarantined" when it does not balance
+ * lines} bank_statement.close    {account_…, statement_id, state, reason?}: state "quarantined"
+ * when it does not balance bank_statement.release  {account_…, statement_id}: only of one that was
+ *                                                     kept because its account was not registered
  *
  * Everything is validated before the first call: of a file that is refused nothing is handed on.
  * A file that is recognised and needs no import (an order response) makes no call and says why.
@@ -28,11 +29,19 @@
 
 #include <stdint.h>
 
+/* What a sink may tell about a call that went well. */
+struct erp_exchange_answer {
+    json_t *json;  /* the command's, a new reference; NULL: not told */
+    bool repeated; /* it was done at an earlier import and is the answer of then */
+};
+
 struct erp_exchange_call {
     const char *command;     /* "invoice.register"; static text */
     json_t *args;            /* borrowed; incref to keep */
     const char *file_sha256; /* file_sha256 and ordinal together name the call: one idempotency */
     int64_t ordinal;         /* key each, the same at every import of the same bytes; from 0 */
+    bool anew; /* harmless to repeat, asked anew at every import; no ordinal of its own */
+    struct erp_exchange_answer *answer; /* to be filled by the sink, if it can */
 };
 
 struct erp_exchange_sink {
@@ -54,8 +63,10 @@ struct erp_exchange_report {
     int quarantined;
     int64_t skipped_entries;
     int64_t unsplit_batches;
-    bool skipped;     /* nothing to import: reason says why */
+    bool skipped;  /* nothing to import: reason says why */
+    char rule[24]; /* of the first quarantine: "RV-BALANCE", "RV-LINES", "RV-TWIN", "RV-ACCOUNT" */
     char reason[256]; /* of skipping, or of the first quarantine */
+    char remedy[256]; /* of the first quarantine */
 };
 
 RV_MUST enum rv_code erp_exchange_read(struct erp_source *source,

@@ -5,8 +5,9 @@
 -- column counts as leaking: the whole table would be read.  erp_read_test looks at each with EXPLAIN.
 
 -- name: load_statement
--- Header, lines or close of a statement: our account by IBAN or bank's id, the statement if we have
--- it, and which of the lines in hand are known already (here, or from another statement).
+-- Header, lines, close or release of a statement: our account by IBAN or bank's id, the statement if we
+-- have it (of that account, or kept for an account that was not registered when it came), and which of
+-- the lines in hand are known already (here, or from another statement).
 -- params: tenant int4, unit int4[], args jsonb[]
 SELECT u.unit, jsonb_build_object(
            'account', to_jsonb(a) - 'tenant_id',
@@ -14,18 +15,25 @@ SELECT u.unit, jsonb_build_object(
            'known_here', coalesce(k.here, '[]'), 'known_elsewhere', coalesce(k.elsewhere, '[]'),
            'facts', jsonb_build_object('version', coalesce(s.version, 0), 'state', s.state,
                                        'account', a.number)) AS state
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
+  FROM (SELECT x.unit, x.args, x.args->>'statement_id' AS ref,
+               'unregistered:' || coalesce(x.args->>'account_iban', x.args->>'account_id') AS kept_for
+          FROM unnest($2::int4[], $3::jsonb[]) AS x(unit, args) OFFSET 0) AS u
   LEFT JOIN account a ON a.tenant_id = $1 AND a.role = 'bank' AND a.active
         AND (a.iban = (SELECT u.args->>'account_iban') OR (SELECT u.args->>'account_id') IN (a.bank_account, a.iban))
-  LEFT JOIN bank_statement s ON s.tenant_id = $1 AND s.account = a.number
-        AND s.statement_ref = (SELECT u.args->>'statement_id')
+  LEFT JOIN LATERAL (
+       SELECT b.* FROM bank_statement b
+        WHERE b.tenant_id = $1 AND b.account IN (a.number, u.kept_for) AND b.statement_ref = u.ref
+        ORDER BY b.account = a.number DESC LIMIT 1) AS s ON true
+ CROSS JOIN LATERAL (
+       SELECT coalesce(s.account, a.number) AS own, 'quarantined:' || s.id AS aside OFFSET 0) AS place
  CROSS JOIN LATERAL (
        SELECT jsonb_agg(x.at) FILTER (WHERE b.statement_id = s.id) AS here,
               jsonb_agg(x.at) FILTER (WHERE b.statement_id IS DISTINCT FROM s.id) AS elsewhere
          FROM (SELECT decode(l.line->>'fingerprint', 'hex') AS fp, (l.line->>'occurrence')::int AS occ, l.at - 1 AS at
                  FROM jsonb_array_elements(coalesce(u.args->'lines', '[]')) WITH ORDINALITY AS l(line, at)
                OFFSET 0) AS x
-         JOIN bank_line b ON b.tenant_id = $1 AND b.account = a.number AND b.fp = x.fp AND b.occ = x.occ) AS k;
+         JOIN bank_line b ON b.tenant_id = $1 AND b.fp = x.fp AND b.occ = x.occ
+              AND b.account IN (place.own, place.aside)) AS k;
 
 -- name: load_bank_line
 -- params: tenant int4, unit int4[], args jsonb[]

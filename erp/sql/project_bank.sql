@@ -30,11 +30,44 @@ SELECT $1, l.id, (e.body->>'id')::bigint, e.body->>'account', decode(l.fp, 'hex'
        end_to_end_id text, counterparty text, counterparty_iban text, memo text, code text, reversal boolean);
 
 -- name: project_statement_closed
+-- Lines in quarantine leave the account, so that the bank's correction can bring the same lines there.
 -- params: tenant int4, seq int8[], stream text[], occurred date[], body jsonb[]
+WITH e AS (
+    SELECT e.body, (e.body->>'id')::bigint AS id
+      FROM unnest($2::int8[], $3::text[], $4::date[], $5::jsonb[]) AS e(seq, stream, occurred, body)
+), aside AS (
+    UPDATE bank_line b SET account = 'quarantined:' || e.id
+      FROM e WHERE b.tenant_id = $1 AND b.statement_id = e.id AND e.body ? 'rule'
+)
 UPDATE bank_statement s SET state = e.body->>'state', difference = (e.body->>'difference')::bigint,
+       rule = e.body->>'rule', reason = CASE WHEN e.body ? 'rule' THEN e.body->>'reason' END,
+       judged = e.body->'judged', version = s.version + 1
+  FROM e WHERE s.tenant_id = $1 AND s.id = e.id;
+
+-- name: project_statement_released
+-- The statement moves to the account that is registered now, and with it its lines when nothing else keeps
+-- it in quarantine; a line that another statement brought there meanwhile is counted as known instead.
+-- params: tenant int4, seq int8[], stream text[], occurred date[], body jsonb[]
+WITH e AS (
+    SELECT (e.body->>'id')::bigint AS id, e.body->>'account' AS account, e.body->>'state' AS state,
+           e.body->>'rule' AS rule, e.body->>'reason' AS reason
+      FROM unnest($2::int8[], $3::text[], $4::date[], $5::jsonb[]) AS e(seq, stream, occurred, body)
+), twice AS (
+    SELECT b.id, b.statement_id FROM e
+      JOIN bank_line b ON b.tenant_id = $1 AND b.statement_id = e.id
+      JOIN bank_line o ON o.tenant_id = $1 AND o.account = e.account AND o.fp = b.fp AND o.occ = b.occ
+     WHERE e.state = 'imported'
+), gone AS (
+    DELETE FROM bank_line b USING twice t WHERE b.tenant_id = $1 AND b.id = t.id
+), moved AS (
+    UPDATE bank_line b SET account = e.account
+      FROM e WHERE b.tenant_id = $1 AND b.statement_id = e.id AND e.state = 'imported'
+       AND NOT EXISTS (SELECT FROM twice t WHERE t.id = b.id)
+)
+UPDATE bank_statement s SET account = e.account, state = e.state, rule = e.rule, reason = e.reason, judged = NULL,
+       known_count = s.known_count + (SELECT count(*) FROM twice t WHERE t.statement_id = s.id),
        version = s.version + 1
-  FROM unnest($2::int8[], $3::text[], $4::date[], $5::jsonb[]) AS e(seq, stream, occurred, body)
- WHERE s.tenant_id = $1 AND s.id = (e.body->>'id')::bigint;
+  FROM e WHERE s.tenant_id = $1 AND s.id = e.id;
 
 -- name: project_bank_line_matched
 -- Targets are payments we released (now cleared) and open items settled directly.

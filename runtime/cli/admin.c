@@ -1,6 +1,7 @@
 /* admin.c -- see admin.h. */
 #include "runtime/cli/admin.h"
 
+#include "runtime/audit/act.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
 
@@ -29,8 +30,10 @@ void admin_close(struct admin *admin)
 {
     node_close(admin->node);
     rv_db_session_close(admin->session);
+    json_decref(admin->about);
     admin->node = NULL;
     admin->session = NULL;
+    admin->about = NULL;
 }
 
 /* ---- who may ---- */
@@ -67,56 +70,83 @@ enum rv_code admin_require(const struct admin *admin, const char *roles, struct 
 
 /* ---- the record ---- */
 
-struct record {
-    struct rv_unit unit; /* first */
-    const json_t *body;
-    int64_t seq;
+typedef enum rv_code (*each_row)(void *data, const struct rv_result *result, int row,
+                                 struct rv_error *err);
+
+struct acting {
+    struct rv_act act; /* first */
+    each_row each;
+    void *data;
+    bool seen; /* some row was given to `each` */
     bool done;
     enum rv_code code;
     struct rv_error err;
 };
 
-static enum rv_code record_decide(struct rv_unit *unit, struct rv_batch *batch,
-                                  struct rv_error *err)
+static void on_row(struct rv_act *act, const struct rv_result *result, int row)
 {
-    (void)err;
-    struct record *record = (struct record *)unit;
-    json_t *body = json_deep_copy(record->body);
-    record->seq = rv_audit_append(batch, "admin", 0, -1, body);
-    json_decref(body);
-    return RV_OK;
-}
-
-static void record_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
-{
-    struct record *record = (struct record *)unit;
-    record->done = true;
-    record->code = code;
-    if (code != RV_OK && err != NULL) {
-        record->err = *err;
+    struct acting *acting = (struct acting *)act;
+    struct rv_error ignored = {.code = RV_OK};
+    acting->seen = true;
+    if (acting->each != NULL && acting->each(acting->data, result, row, &ignored) != RV_OK) {
+        RV_UNREACHABLE("who takes rows of a change has no say in it");
     }
 }
 
-/* Takes `body`, adds what was done and by whom. */
-static enum rv_code put_record(struct admin *admin, json_t *body, int64_t *seq,
+static void on_done(struct rv_act *act, enum rv_code code, const struct rv_error *err)
+{
+    struct acting *acting = (struct acting *)act;
+    acting->done = true;
+    acting->code = code;
+    if (code != RV_OK && err != NULL) {
+        acting->err = *err;
+    }
+}
+
+static void perform(struct admin *admin, struct acting *acting)
+{
+    acting->act.tenant = admin->tenant;
+    acting->act.what = admin->what;
+    acting->act.person = admin->person.id;
+    acting->act.done = on_done;
+    rv_act_commit(admin->node->committer, &acting->act);
+    node_wait(admin->node, &acting->done, 0);
+}
+
+/* The session's door; takes args. */
+static enum rv_code change(void *door, const struct rv_statement *statement, struct rv_args *args,
+                           each_row each, void *data, struct rv_error *err)
+{
+    struct admin *admin = door;
+    RV_ASSERT(!admin->on_record); /* one act, one change, one record */
+    struct acting acting = {
+        .act = {.about = admin->about, .effect = statement, .args = args, .row = on_row},
+        .each = each,
+        .data = data};
+    perform(admin, &acting);
+    rv_args_destroy(args);
+    if (acting.act.nothing && !acting.seen) {
+        return RV_OK; /* no row, as the caller sees for itself */
+    }
+    if (acting.code != RV_OK) {
+        *err = acting.err;
+        return acting.code;
+    }
+    admin->on_record = true;
+    return RV_OK;
+}
+
+/* A record without a change; `about` gets `key`. */
+static enum rv_code put_record(struct admin *admin, const char *key, json_t *value,
                                struct rv_error *err)
 {
-    json_object_set_new(body, "what", json_string(admin->what));
-    json_object_set_new(body, "person", json_string(admin->person.id));
-    struct record record = {.unit = {.tenant = admin->tenant,
-                                     .needs_head = true,
-                                     .decide = record_decide,
-                                     .done = record_done},
-                            .body = body};
-    rv_commit(admin->node->committer, &record.unit);
-    node_wait(admin->node, &record.done, 0);
-    json_decref(body);
-    if (record.code != RV_OK) {
-        *err = record.err;
-        return record.code;
+    json_object_set_new(admin->about, key, value);
+    struct acting acting = {.act = {.about = admin->about}};
+    perform(admin, &acting);
+    if (acting.code != RV_OK) {
+        *err = acting.err;
     }
-    *seq = record.seq;
-    return RV_OK;
+    return acting.code;
 }
 
 enum rv_code admin_begin(struct cli *cli, const char *roles, const char *what, json_t *about,
@@ -132,34 +162,33 @@ enum rv_code admin_begin(struct cli *cli, const char *roles, const char *what, j
         json_decref(about);
         return code;
     }
+    out->about = about;
     code = admin_require(out, roles, err);
     if (code != RV_OK) {
-        json_object_set_new(about, "refused", json_string(err->message));
-        int64_t seq = 0;
         struct rv_error ignored = {.code = RV_OK};
-        if (put_record(out, about, &seq, &ignored) != RV_OK) {
+        if (put_record(out, "refused", json_string(err->message), &ignored) != RV_OK) {
             *err = ignored;
             code = ignored.code;
         }
+        out->on_record = true;
         return code;
     }
-    return put_record(out, about, &out->record, err);
+    rv_db_session_set_door(out->session, change, out);
+    return RV_OK;
 }
 
-enum rv_code admin_end(struct admin *admin, enum rv_code code, json_t *made, struct rv_error *err)
+enum rv_code admin_end(struct admin *admin, enum rv_code code, struct rv_error *err)
 {
-    int64_t seq = 0;
-    if (admin->record != 0 && (code != RV_OK || made != NULL)) {
+    if (admin->about != NULL && !admin->on_record) {
         struct rv_error why = {.code = RV_OK};
-        json_t *body =
-            code == RV_OK ? json_incref(made) : json_pack("{s:s}", "failed", rv_code_name(code));
-        json_object_set_new(body, "of", json_integer(admin->record));
-        if (put_record(admin, body, &seq, &why) != RV_OK && code == RV_OK) {
+        enum rv_code put = code == RV_OK
+                               ? put_record(admin, "changed", json_integer(0), &why)
+                               : put_record(admin, "failed", json_string(rv_code_name(code)), &why);
+        if (put != RV_OK && code == RV_OK) {
             *err = why;
-            code = why.code;
+            code = put;
         }
     }
-    json_decref(made);
     admin_close(admin);
     return code;
 }

@@ -1,10 +1,10 @@
 /* admin.h -- acts of administration: who may, and their audit record.
  *
- * People, tokens, receivers and schedules are no effect on the books, so that no policy speaks of
- * them; a role of the person who asks (--as) must allow them.  The act is put on the audit record
- * (kind "admin") and committed before it is tried; what it made (an id) or that it failed follows
- * as a second record, which names the first.  A person without the role is put on record as well.
- * A secret never is.
+ * People, tokens, receivers, schedules and companies are no effect on the books, so that no policy
+ * speaks of them; a role of the person who asks (--as) must allow them.  Between admin_begin and
+ * admin_end every change by the admin's session goes through runtime/audit/act.h: the change and
+ * its record (kind "admin") are one transaction.  What is refused for want of the role, what fails
+ * and what changes nothing has a record too, which says so; a secret never is on one.
  */
 #ifndef REEVE_RUNTIME_CLI_ADMIN_H
 #define REEVE_RUNTIME_CLI_ADMIN_H
@@ -21,7 +21,8 @@ struct admin {
     int32_t tenant;
     struct rv_principal person; /* who asks; in the command's arena */
     const char *what;           /* "person.add" */
-    int64_t record;             /* seq of the act's record; 0: none yet */
+    json_t *about;              /* owned */
+    bool on_record;             /* the change and its record are durable */
 };
 
 /* Company, person and node.  `out` is closed by the caller, also on failure. */
@@ -32,14 +33,13 @@ void admin_close(struct admin *admin);
 RV_MUST enum rv_code admin_require(const struct admin *admin, const char *roles,
                                    struct rv_error *err);
 
-/* admin_open, admin_require, and the record of the act: `what` and the members of `about` (taken;
+/* admin_open, admin_require, and the session's door: `what` and the members of `about` (taken;
  * whom, which roles; no secret; NULL, as json_pack gives it for text that is not UTF-8, is
- * RV_INVALID). */
+ * RV_INVALID) will be on the record.  One change an act: `out` must stay where it is. */
 RV_MUST enum rv_code admin_begin(struct cli *cli, const char *roles, const char *what,
                                  json_t *about, struct admin *out, struct rv_error *err);
-/* What came of it, then admin_close.  Gives `code`, or why its record could not be written.  `made`
- * (taken, may be NULL) says what the act made; `err` is that of `code`. */
-RV_MUST enum rv_code admin_end(struct admin *admin, enum rv_code code, json_t *made,
-                               struct rv_error *err);
+/* The record of an act that changed nothing (`code` says whether it failed), then admin_close.
+ * Gives `code`, or why that record could not be written; `err` is that of `code`. */
+RV_MUST enum rv_code admin_end(struct admin *admin, enum rv_code code, struct rv_error *err);
 
 #endif

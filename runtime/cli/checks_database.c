@@ -1,4 +1,5 @@
-/* checks_database.c -- is the database there, new enough, at our schema, and of the same time? */
+/* checks_database.c -- is the database there, new enough, at our schema, of the same time, and is
+ * the login that reeve uses no mightier than it must be? */
 #include "cli_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
@@ -164,6 +165,89 @@ enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *findin
         struct rv_private_postgres_options options;
         return place_is_private(cli, &options) ? CLI_DEGRADED : CLI_MISSING;
     }
+    return CLI_OK;
+}
+
+/* ---- who we are there ---- */
+
+struct login {
+    char name[64];
+    bool is_super, bypasses, makes_roles, is_owner, makes_tables, owner_logs_in;
+    int64_t owns;
+    int64_t open_tables;
+};
+
+static enum rv_code read_login(void *data, const struct rv_result *result, int row,
+                               struct rv_error *err)
+{
+    (void)err;
+    struct login *login = data;
+    SAY(login->name, "%s", rv_result_text(result, row, 0));
+    login->is_super = rv_result_bool(result, row, 1);
+    login->bypasses = rv_result_bool(result, row, 2);
+    login->makes_roles = rv_result_bool(result, row, 3);
+    login->is_owner = rv_result_bool(result, row, 4);
+    login->owns = rv_result_i64(result, row, 5);
+    login->makes_tables = rv_result_bool(result, row, 6);
+    login->owner_logs_in = rv_result_bool(result, row, 7);
+    return RV_OK;
+}
+
+static enum rv_code read_open_tables(void *data, const struct rv_result *result, int row,
+                                     struct rv_error *err)
+{
+    (void)err;
+    ((struct login *)data)->open_tables = rv_result_i64(result, row, 0);
+    return RV_OK;
+}
+
+enum cli_health cli_check_login(struct cli *cli, struct cli_finding *finding)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct login login = {.name = ""};
+    struct rv_db_session *session = NULL;
+    enum rv_code code = look_into(cli, &session, &err);
+    if (code == RV_OK) {
+        code =
+            rv_db_session_query(session, 0, &rv_sql_doctor_login, NULL, read_login, &login, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, 0, &rv_sql_doctor_open_tables, NULL, read_open_tables,
+                                   &login, &err);
+    }
+    rv_db_session_close(session);
+    if (code != RV_OK) {
+        return say_error(&err, finding);
+    }
+    const char *const might = login.is_super       ? "is a superuser"
+                              : login.bypasses     ? "has BYPASSRLS"
+                              : login.owns > 0     ? "owns reeve's tables"
+                              : login.is_owner     ? "is a member of reeve_owner"
+                              : login.makes_roles  ? "may make roles (CREATEROLE)"
+                              : login.makes_tables ? "owns the database or may create tables there"
+                                                   : NULL;
+    struct rv_private_postgres_options options;
+    bool own = place_is_private(cli, &options);
+    if (login.open_tables > 0) {
+        SAY(finding->text, "%d tables are not behind row-level security", (int)login.open_tables);
+        SAY(finding->remedy, "Find out who did that; the next migration puts them back behind it.");
+        return CLI_DEGRADED;
+    }
+    if (might != NULL) {
+        SAY(finding->text, "\"%s\" %s: what keeps companies apart could be taken away by it",
+            login.name, might);
+        SAY(finding->remedy, "%s",
+            own ? "Run `reeve db migrate`."
+                : "Put a login into database.uri that is only a member of reeve_app "
+                  "(runtime/README.md, \"Your own PostgreSQL\").");
+        return CLI_DEGRADED;
+    }
+    if (login.owner_logs_in) {
+        SAY(finding->text, "reeve_owner, who owns the tables, may log in");
+        SAY(finding->remedy, "Run as an administrator: ALTER ROLE reeve_owner NOLOGIN;");
+        return CLI_DEGRADED;
+    }
+    SAY(finding->text, "\"%s\" can do no more than reeve must", login.name);
     return CLI_OK;
 }
 

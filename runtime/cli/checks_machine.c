@@ -163,6 +163,7 @@ static enum cli_health check_gpu(struct cli *cli, struct cli_finding *finding)
 const struct cli_check cli_checks[] = {
     {"database", cli_check_database},
     {"schema", cli_check_migrations},
+    {"login", cli_check_login},
     {"keys", cli_check_keys},
     {"leftovers", cli_check_leftovers},
     {"disk", check_disk},

@@ -17,6 +17,7 @@
 #include "runtime/cli/place.h"
 #include "runtime/lua/plan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { ASK_ARENA_MAX = 1 << 20 };
@@ -33,6 +34,7 @@ struct activation {
     const struct rv_agent *agent;   /* ... or an agent */
     const char *source;
     const char *owner;
+    int impossible; /* approvals of the bundle that nobody could give */
     bool done;
     enum rv_code code;
     struct rv_error err;
@@ -96,8 +98,13 @@ static void finish(struct activation *activation, enum rv_code code, const struc
 static enum rv_code pass_append(struct rv_gate_pass *pass, struct rv_batch *batch,
                                 struct rv_error *err)
 {
-    (void)err;
-    put(pass->data, batch);
+    const struct activation *activation = pass->data;
+    if (activation->impossible > 0) { /* permitted, but not wise */
+        return rv_fail(err, RV_CONFLICT,
+                       "%d approval%s of this bundle could never be given by the people there are",
+                       activation->impossible, activation->impossible == 1 ? "" : "s");
+    }
+    put(activation, batch);
     return RV_OK;
 }
 
@@ -261,6 +268,51 @@ static enum rv_code look_around(struct admin *admin, const struct rv_policy *pol
     return code;
 }
 
+/* What the bundle asks of people whom the company does not have.  A company that is being made gets
+ * its people after its policy: there it is said and no more.  One that works already would lose the
+ * power to do something: refused, and the policy that is active stays.  `findings` is a new
+ * reference. */
+static enum rv_code look_for_people(struct admin *admin, const struct rv_policy *policy,
+                                    int *impossible, json_t **findings, struct rv_error *err)
+{
+    json_t *people = NULL;
+    enum rv_code code = bundle_people(admin->session, admin->tenant, &people, err);
+    *findings = code == RV_OK ? rv_policy_check(policy, NULL, people) : NULL;
+    json_decref(people);
+    size_t i;
+    json_t *finding;
+    json_array_foreach(*findings, i, finding)
+    {
+        *impossible += strcmp(rv_json_str(finding, "severity", ""), "error") == 0;
+    }
+    return code;
+}
+
+/* One line for all rules with the same trouble. */
+static void say_about_people(const struct cli *cli, const json_t *findings, const char *severity)
+{
+    json_t *said = json_object();
+    size_t i;
+    json_t *finding;
+    json_array_foreach((json_t *)(uintptr_t)findings, i, finding)
+    {
+        const char *text = rv_json_str(finding, "finding", "");
+        const char *witness = rv_json_str(finding, "witness", "");
+        char key[200];
+        snprintf(key, sizeof key, "%.60s %.100s", text, witness);
+        if (strcmp(rv_json_str(finding, "severity", ""), "error") == 0 &&
+            json_object_get(said, key) == NULL) {
+            json_object_set_new(said, key, json_true());
+            cli_say(&cli->output, "%s: rule \"%s\": %s: \"%s\"", severity,
+                    rv_json_str(finding, "rule", ""), text, witness);
+        }
+    }
+    if (json_object_size(said) > 0) {
+        cli_say(&cli->output, "give somebody the role: reeve person add NAME --roles ROLE");
+    }
+    json_decref(said);
+}
+
 int cmd_policy_load(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
@@ -269,6 +321,8 @@ int cmd_policy_load(struct cli *cli)
     struct rv_policy *policy = NULL;
     const char *path = cli->argv[0];
     bool active = false;
+    int impossible = 0;
+    json_t *findings = NULL;
     enum rv_code code = bundle_read(cli, path, &policy, &activation.source, &err);
     if (code == RV_OK) {
         code = check_bundle(cli, path, policy, &err);
@@ -280,11 +334,15 @@ int cmd_policy_load(struct cli *cli)
         code = look_around(&admin, policy, &active, &err);
     }
     if (code == RV_OK) {
+        code = look_for_people(&admin, policy, &impossible, &findings, &err);
+    }
+    if (code == RV_OK) {
         activation.policy = policy;
         activation.person = &admin.person;
         activation.name = rv_policy_name(policy);
         activation.hash = rv_policy_hash(policy);
         rv_hash_hex(&activation.hash, activation.hex);
+        activation.impossible = impossible;
         if (active) {
             code = ask_gate(admin.node, &activation, admin.tenant, &err);
         } else {
@@ -296,6 +354,15 @@ int cmd_policy_load(struct cli *cli)
     }
     admin_close(&admin);
     rv_policy_destroy(policy);
+    if (code == RV_CONFLICT && impossible > 0) {
+        say_about_people(cli, findings, "error");
+        rv_hint(&err,
+                "Give the roles first (reeve person add NAME --roles ROLE), or let the bundle "
+                "ask other roles; the policy that is active stays.");
+    } else if (code == RV_OK) {
+        say_about_people(cli, findings, "warning");
+    }
+    json_decref(findings);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }

@@ -1,10 +1,13 @@
 /* cmd_company.c -- companies, and who asks in which.  People and tokens: cmd_person.c. */
 #include "cli_sql.h"
-#include "journal_sql.h"
+#include "http_sql.h"
+#include "runtime/audit/act.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
-#include "runtime/http/people.h"
 
+enum { CREATE_TRIES = 5 }; /* when several are made at the same moment */
+
+static const char console[] = "console"; /* the first person of a company */
 static const char console_roles[] = "clerk,operator,admin,integrator";
 
 struct found {
@@ -48,14 +51,6 @@ enum rv_code cli_tenant(const struct cli *cli, struct rv_db_session *session, in
     return RV_OK;
 }
 
-static enum rv_code take_roles(void *data, const struct rv_result *result, int row,
-                               struct rv_error *err)
-{
-    (void)err;
-    *(json_t **)data = rv_result_json(result, row, 0);
-    return RV_OK;
-}
-
 static void free_json(void *json)
 {
     json_decref(json);
@@ -64,12 +59,12 @@ static void free_json(void *json)
 enum rv_code cli_person(const struct cli *cli, struct rv_db_session *session, int32_t tenant,
                         struct rv_principal *out, struct rv_error *err)
 {
-    const char *name = cli->as != NULL ? cli->as : "console";
+    const char *name = cli->as != NULL ? cli->as : console;
     json_t *roles = NULL;
     struct rv_args *args = rv_args_create(&rv_sql_cli_person_roles);
     rv_args_text(args, 2, name);
     enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_cli_person_roles, args,
-                                            take_roles, &roles, err);
+                                            cli_take_json, &roles, err);
     if (code != RV_OK) {
         return code;
     }
@@ -83,12 +78,104 @@ enum rv_code cli_person(const struct cli *cli, struct rv_db_session *session, in
     return RV_OK;
 }
 
-static enum rv_code take_id(void *data, const struct rv_result *result, int row,
-                            struct rv_error *err)
+/* ---- a new one ---- */
+
+struct number {
+    int32_t taken; /* by the company of that name; 0: there is none */
+    int32_t next;
+};
+
+static enum rv_code take_number(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
 {
     (void)err;
-    *(int64_t *)data = rv_result_i64(result, row, 0);
+    struct number *number = data;
+    number->taken = rv_result_is_null(result, row, 0) ? 0 : (int32_t)rv_result_i64(result, row, 0);
+    number->next = (int32_t)rv_result_i64(result, row, 1);
     return RV_OK;
+}
+
+struct making {
+    struct rv_act act; /* first */
+    bool done;
+    enum rv_code code;
+    struct rv_error err;
+};
+
+static void on_made(struct rv_act *act, enum rv_code code, const struct rv_error *err)
+{
+    struct making *making = (struct making *)act;
+    making->done = true;
+    making->code = code;
+    if (code != RV_OK && err != NULL) {
+        making->err = *err;
+    }
+}
+
+/* RV_NOT_FOUND: somebody was quicker with the number or the name. */
+static enum rv_code make_company(struct node *node, int32_t number, const char *name,
+                                 const json_t *company, struct rv_error *err)
+{
+    json_t *about = json_pack("{s:s,s:O}", "name", name, "settings", company);
+    if (about == NULL) {
+        return rv_fail(err, RV_INVALID, "the name of a company must be UTF-8");
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_company_make);
+    rv_args_i32(args, 1, number);
+    rv_args_text(args, 2, name);
+    rv_args_json(args, 3, company);
+    rv_args_text(args, 4, console);
+    rv_args_text(args, 5, console_roles);
+    struct making making = {.act = {.tenant = number,
+                                    .what = "company.create",
+                                    .person = console,
+                                    .about = about,
+                                    .effect = &rv_sql_company_make,
+                                    .args = args,
+                                    .founds = true,
+                                    .done = on_made}};
+    node->wrote = number;
+    rv_act_commit(node->committer, &making.act);
+    node_wait(node, &making.done, 0);
+    rv_args_destroy(args);
+    json_decref(about);
+    if (making.code != RV_OK) {
+        *err = making.err;
+    }
+    return making.code;
+}
+
+static enum rv_code find_or_make(struct cli *cli, const json_t *company, struct number *number,
+                                 struct rv_error *err)
+{
+    struct rv_db_session *session = NULL;
+    struct node *node = NULL;
+    enum rv_code code = place_session(cli, &session, err);
+    for (int tries = 0; tries < CREATE_TRIES && code == RV_OK; tries++) {
+        struct rv_args *args = rv_args_create(&rv_sql_cli_company_number);
+        rv_args_text(args, 1, cli->argv[0]);
+        code = rv_db_session_query(session, 0, &rv_sql_cli_company_number, args, take_number,
+                                   number, err);
+        if (code != RV_OK || number->taken != 0) {
+            break;
+        }
+        if (node == NULL) {
+            code = place_node(cli, &node, err);
+        }
+        if (code == RV_OK) {
+            code = make_company(node, number->next, cli->argv[0], company, err);
+        }
+        if (code != RV_NOT_FOUND) {
+            break;
+        }
+        rv_error_clear(err);
+        code = tries + 1 < CREATE_TRIES
+                   ? RV_OK
+                   : rv_fail(err, RV_CONFLICT, "other companies are made at the same moment");
+    }
+    node_close(node);
+    rv_db_session_close(session);
+    return code;
 }
 
 int cmd_company_create(struct cli *cli)
@@ -99,33 +186,24 @@ int cmd_company_create(struct cli *cli)
         return cli_usage(cli, "company create NAME [--currency EUR] [--timezone Europe/Berlin]");
     }
     struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    if (place_session(cli, &session, &err) != RV_OK) {
-        return cli_fail(cli, &err);
-    }
+    struct number number = {0};
     json_t *company = json_pack("{s:s,s:s}", "currency", currency != NULL ? currency : "EUR",
                                 "timezone", zone != NULL ? zone : "Europe/Berlin");
-    struct rv_args *args = rv_args_create(&rv_sql_tenant_create);
-    rv_args_text(args, 1, cli->argv[0]);
-    rv_args_json(args, 2, company);
+    enum rv_code code = company == NULL
+                            ? rv_fail(&err, RV_INVALID, "currency and timezone must be UTF-8")
+                            : find_or_make(cli, company, &number, &err);
     json_decref(company);
-    int64_t id = 0;
-    enum rv_code code =
-        rv_db_session_query(session, 0, &rv_sql_tenant_create, args, take_id, &id, &err);
-    if (code == RV_OK && id > 0) {
-        code = rv_person_set(session, (int32_t)id, "console", console_roles, -1, &err);
-    }
-    rv_db_session_close(session);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
-    int64_t number = id > 0 ? id : -id;
+    bool made = number.taken == 0;
+    int32_t id = made ? number.next : number.taken;
     if (cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:s,s:I,s:b}", "company", cli->argv[0], "id",
-                                               (json_int_t)number, "made", id > 0));
+        cli_print_json(&cli->output, json_pack("{s:s,s:i,s:b}", "company", cli->argv[0], "id",
+                                               (int)id, "made", made));
     } else {
-        cli_print(&cli->output, "company %s %s (number %lld)", cli->argv[0],
-                  id > 0 ? "made" : "is there already", (long long)number);
+        cli_print(&cli->output, "company %s %s (number %d)", cli->argv[0],
+                  made ? "made" : "is there already", (int)id);
     }
     return 0;
 }

@@ -1,7 +1,6 @@
 /* cmd_db.c -- reeve db: reeve's own PostgreSQL, and the schema of whichever database is used. */
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
-#include "runtime/db/migrate.h"
 
 #include <string.h>
 
@@ -186,13 +185,20 @@ int cmd_db_status(struct cli *cli)
 int cmd_db_uri(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
-    if (place_database(cli, &err) != RV_OK) {
+    bool owner = cli_flag(cli, "owner");
+    enum rv_code code = owner ? place_server(cli, &err) : place_database(cli, &err);
+    if (code == RV_OK && owner && cli->owner_uri == NULL) {
+        code = rv_fail(&err, RV_INVALID, "database.owner_uri is not set");
+        rv_hint(&err, "Set it to the login that migrates your server and makes its backups.");
+    }
+    if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
+    const char *uri = owner ? cli->owner_uri : cli->uri;
     if (cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:s}", "uri", cli->uri));
+        cli_print_json(&cli->output, json_pack("{s:s}", "uri", uri));
     } else {
-        cli_print(&cli->output, "%s", cli->uri);
+        cli_print(&cli->output, "%s", uri);
     }
     return 0;
 }
@@ -200,19 +206,15 @@ int cmd_db_uri(struct cli *cli)
 int cmd_db_migrate(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
-    struct rv_private_postgres_options options;
-    struct rv_private_postgres_status status;
-    const char *uri = cli_option(cli, "owner-uri");
+    const char *given = cli_option(cli, "owner-uri");
     int applied = 0;
-    enum rv_code code = RV_OK;
-    if (uri == NULL && place_is_private(cli, &options)) {
-        code = rv_private_postgres_start(&options, &status, &err);
-        uri = status.uri;
-    } else if (uri == NULL) {
-        uri = cli->uri;
-    }
+    enum rv_code code = given == NULL ? place_server(cli, &err) : RV_OK;
     if (code == RV_OK) {
-        code = rv_migrate(uri, node_migrations, &applied, &err);
+        /* the last is told why it may not, and what is to be done */
+        const char *uri = given != NULL            ? given
+                          : cli->owner_uri != NULL ? cli->owner_uri
+                                                   : cli->uri;
+        code = place_migrate(cli, uri, &applied, &err);
     }
     if (code != RV_OK) {
         return cli_fail(cli, &err);

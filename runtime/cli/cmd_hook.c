@@ -29,11 +29,9 @@ static enum rv_code hooks_open(struct cli *cli, const char *what, json_t *about,
     return admin_begin(cli, ADMIN_WORK, what, about, &out->admin, err);
 }
 
-/* Takes `made`. */
-static enum rv_code hooks_close(struct hooks *hooks, enum rv_code code, json_t *made,
-                                struct rv_error *err)
+static enum rv_code hooks_close(struct hooks *hooks, enum rv_code code, struct rv_error *err)
 {
-    code = admin_end(&hooks->admin, code, made, err);
+    code = admin_end(&hooks->admin, code, err);
     rv_hook_vault_close(hooks->vault);
     return code;
 }
@@ -80,16 +78,12 @@ int cmd_hook_add(struct cli *cli)
     json_t *about =
         json_pack("{s:s,s:s,s:s*,s:b}", "host", host_of(cli, endpoint.url), "events",
                   endpoint.events, "answers", endpoint.person, "private", endpoint.allow_private);
-    json_t *made = NULL;
     enum rv_code code = hooks_open(cli, "hook.add", about, &hooks, &err);
     if (code == RV_OK) {
         code = rv_hook_endpoint_add(hooks.admin.session, hooks.admin.tenant, hooks.vault, &endpoint,
                                     rv_now_us(rv_clock_system()), &keys, &err);
     }
-    if (code == RV_OK) {
-        made = about_endpoint(keys.id);
-    }
-    code = hooks_close(&hooks, code, made, &err);
+    code = hooks_close(&hooks, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -142,7 +136,7 @@ int cmd_hook_rotate(struct cli *cli)
         code = rv_hook_endpoint_rotate(hooks.admin.session, hooks.admin.tenant, hooks.vault, id,
                                        (int32_t)(hours * HOUR_S), secret, &err);
     }
-    code = hooks_close(&hooks, code, NULL, &err);
+    code = hooks_close(&hooks, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -170,7 +164,7 @@ static int change(struct cli *cli, bool enabled)
     if (code == RV_OK) {
         code = rv_hook_endpoint_enable(hooks.admin.session, hooks.admin.tenant, id, enabled, &err);
     }
-    code = hooks_close(&hooks, code, NULL, &err);
+    code = hooks_close(&hooks, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -206,7 +200,7 @@ int cmd_hook_redrive(struct cli *cli)
     if (code == RV_OK) {
         code = rv_hook_redrive(hooks.admin.session, hooks.admin.tenant, id, &count, &err);
     }
-    code = hooks_close(&hooks, code, NULL, &err);
+    code = hooks_close(&hooks, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }

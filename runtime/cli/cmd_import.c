@@ -2,7 +2,7 @@
  *
  * A file is read twice by nobody: the importer validates it whole, then hands over its calls; each
  * is a gate request with an idempotency key made of the file's hash, so importing again adds
- * nothing.
+ * nothing.  Only the release of a kept statement is asked anew each time.
  */
 #include "erp/command/command.h"
 #include "erp/exchange/import.h"
@@ -57,8 +57,9 @@ static void on_done(struct rv_gate_request *request, enum rv_code code,
     wait->outcome = out;
 }
 
-enum rv_code cli_gate(struct node *node, struct rv_gate_request *request, json_t **outcome,
-                      struct rv_error *err)
+/* A gate request, waited for.  `outcome` is a new JSON of what the door said. */
+static enum rv_code submit(struct node *node, struct rv_gate_request *request, json_t **outcome,
+                           struct rv_error *err)
 {
     struct wait wait = {.done = false};
     request->done = on_done;
@@ -91,7 +92,10 @@ struct import {
     struct rv_principal principal;
     int executed;
     int repeated;
+    bool quarantined; /* something of any file */
 };
+
+enum { EXIT_QUARANTINED = 5 /* of reeve import; the others are those of enum rv_code */ };
 
 /* A refusal is final for its command id.  Importing again after the cause was mended is a new
  * attempt with the next id; an attempt that was made before answers as it did then. */
@@ -101,9 +105,14 @@ static enum rv_code import_call(void *self, const struct erp_exchange_call *call
     enum { ATTEMPTS_MAX = 100 };
     struct import *import = self;
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        char id[128];
+        char id[160];
         snprintf(id, sizeof id, "file:%s:%" PRId64 ":%d", call->file_sha256, call->ordinal,
                  attempt);
+        if (call->anew) {
+            size_t used = strlen(id);
+            snprintf(id + used, sizeof id - used, ":%" PRId64,
+                     rv_id_make(rv_now_us(rv_clock_system())));
+        }
         struct rv_gate_request request = {.tenant = import->tenant,
                                           .principal = import->principal,
                                           .action = call->command,
@@ -111,12 +120,18 @@ static enum rv_code import_call(void *self, const struct erp_exchange_call *call
                                           .command_id = id};
         json_t *outcome = NULL;
         struct rv_error why = {.code = RV_OK};
-        enum rv_code code = cli_gate(import->node, &request, &outcome, &why);
+        enum rv_code code = submit(import->node, &request, &outcome, &why);
+        const json_t *answer = json_object_get(outcome, "answer");
         bool stored = rv_json_bool(outcome, "stored", false);
+        bool known = stored || (call->anew && !rv_json_bool(answer, "changed", true));
+        if (code == RV_OK && call->answer != NULL) {
+            call->answer->json = json_incref((json_t *)(uintptr_t)answer);
+            call->answer->repeated = stored;
+        }
         json_decref(outcome);
         if (code == RV_OK) {
-            import->repeated += stored;
-            import->executed += !stored;
+            import->repeated += known;
+            import->executed += !known;
             return RV_OK;
         }
         if (!stored) {
@@ -138,13 +153,18 @@ static void report_file(const struct cli *cli, const char *path,
                                               : "known already";
     const char *why = code != RV_OK ? err->message : report->reason;
     const char *more = code != RV_OK ? err->detail : "";
+    const char *rule = code == RV_OK ? report->rule : "";
+    const char *remedy = code != RV_OK ? err->hint : report->remedy;
     if (cli->json) {
         json_t *line =
             json_pack("{s:s,s:s,s:s,s:i,s:i,s:s,s:s}", "file", path, "kind", report->kind, "result",
                       what, "findings", report->findings, "fatal_findings", report->fatal_findings,
                       "reason", why, "detail", more);
-        if (code != RV_OK && err->hint[0] != '\0') {
-            json_object_set_new(line, "hint", json_string(err->hint));
+        if (*rule != '\0') {
+            json_object_set_new(line, "rule", json_string(rule));
+        }
+        if (*remedy != '\0') {
+            json_object_set_new(line, "hint", json_string(remedy));
         }
         char *text = rv_json_text(line);
         puts(text);
@@ -157,9 +177,10 @@ static void report_file(const struct cli *cli, const char *path,
     if (report->findings > 0) {
         printf("  (%d findings, %d fatal)", report->findings, report->fatal_findings);
     }
-    printf("%s%s%s%s\n", *why != '\0' ? "  " : "", why, *more != '\0' ? ": " : "", more);
-    if (code != RV_OK && err->hint[0] != '\0') {
-        printf("              -> %s\n", err->hint);
+    printf("%s%s%s%s%s%s\n", *why != '\0' ? "  " : "", rule, *rule != '\0' ? ": " : "", why,
+           *more != '\0' ? ": " : "", more);
+    if (*remedy != '\0') {
+        printf("              -> %s\n", remedy);
     }
 }
 
@@ -277,8 +298,9 @@ static enum rv_code import_master(struct import *import, const char *path, struc
     }
     json_decref(master);
     if (code != RV_OK && err->hint[0] == '\0') {
-        rv_hint(err,
-                "Mend the file and import it again: what is known already is not added twice.");
+        rv_hint(err, "%s and import it again: what is known already is not added twice.",
+                code == RV_DENIED ? "Load a policy that permits it (reeve policy load FILE)"
+                                  : "Mend the file");
     }
     return code;
 }
@@ -304,6 +326,7 @@ static enum rv_code import_one(struct import *import, const char *path)
     } else {
         code = erp_exchange_read_file(path, &sink, &report, &err);
     }
+    import->quarantined = import->quarantined || report.quarantined > 0;
     report_file(import->cli, path, &report, import, code, &err);
     return code;
 }
@@ -342,7 +365,7 @@ int cmd_import(struct cli *cli)
         }
     }
     node_close(import.node);
-    return status;
+    return status == 0 && import.quarantined ? EXIT_QUARANTINED : status;
 }
 
 /* ---- one command ---- */
@@ -386,7 +409,7 @@ int cmd_do(struct cli *cli)
     }
     json_t *outcome = NULL;
     if (code == RV_OK) {
-        code = cli_gate(node, &request, &outcome, &err);
+        code = submit(node, &request, &outcome, &err);
     }
     if (outcome != NULL &&
         (code == RV_OK || !cli->json)) { /* with --json one document: the error */

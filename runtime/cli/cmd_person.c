@@ -94,7 +94,7 @@ int cmd_person_add(struct cli *cli)
         code = rv_person_set(admin.session, admin.tenant, name, roles, password ? STDIN_FILENO : -1,
                              &err);
     }
-    code = admin_end(&admin, code, NULL, &err);
+    code = admin_end(&admin, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -122,7 +122,7 @@ static int enable(struct cli *cli, bool enabled)
             rv_hint(&err, "See who there is: reeve person list.");
         }
     }
-    code = admin_end(&admin, code, NULL, &err);
+    code = admin_end(&admin, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -172,9 +172,7 @@ int cmd_token_make(struct cli *cli)
         code = rv_token_make(admin.session, admin.tenant, person, label, (int)days,
                              rv_now_us(rv_clock_system()), token, &id, &err);
     }
-    json_t *made =
-        code == RV_OK ? json_pack("{s:s,s:I}", "name", person, "token", (json_int_t)id) : NULL;
-    code = admin_end(&admin, code, made, &err);
+    code = admin_end(&admin, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -207,7 +205,7 @@ int cmd_token_revoke(struct cli *cli)
             rv_hint(&err, "See them: reeve token list.");
         }
     }
-    code = admin_end(&admin, code, NULL, &err);
+    code = admin_end(&admin, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }

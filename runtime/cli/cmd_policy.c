@@ -167,12 +167,21 @@ int cmd_policy_test(struct cli *cli)
     return failed == 0 ? 0 : 1;
 }
 
-static enum rv_code take_members(void *data, const struct rv_result *result, int row,
-                                 struct rv_error *err)
+static enum rv_code take_person(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
 {
     (void)err;
-    *(json_t **)data = rv_result_json(result, row, 0);
+    json_array_append_new(data, json_pack("{s:s,s:o}", "person", rv_result_text(result, row, 0),
+                                          "roles", rv_result_json(result, row, 1)));
     return RV_OK;
+}
+
+enum rv_code bundle_people(struct rv_db_session *session, int32_t tenant, json_t **people,
+                           struct rv_error *err)
+{
+    *people = json_array();
+    return rv_db_session_query(session, tenant, &rv_sql_cli_people_roles, NULL, take_person,
+                               *people, err);
 }
 
 static const char **action_names(struct rv_arena *arena)
@@ -194,9 +203,9 @@ static const char **action_names(struct rv_arena *arena)
 }
 
 int bundle_findings(const struct cli *cli, const char *path, const struct rv_policy *policy,
-                    const json_t *members, bool only_errors)
+                    const json_t *people, bool only_errors)
 {
-    json_t *findings = rv_policy_check(policy, action_names(cli->arena), members);
+    json_t *findings = rv_policy_check(policy, action_names(cli->arena), people);
     int errors = 0;
     size_t i;
     json_t *finding;
@@ -223,7 +232,7 @@ int bundle_findings(const struct cli *cli, const char *path, const struct rv_pol
     }
     if (json_array_size(findings) == 0 && !only_errors) {
         cli_say(&cli->output, "%s: nothing found%s", path,
-                members == NULL ? "; with --company also people and roles are looked at" : "");
+                people == NULL ? "; with --company also people and roles are looked at" : "");
     }
     json_decref(findings);
     return errors;
@@ -237,20 +246,26 @@ int cmd_policy_check(struct cli *cli)
     if (bundle_read(cli, cli->argv[0], &policy, &source, &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
-    json_t *members = NULL;
+    json_t *people = NULL;
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    struct rv_error ignored = {.code = RV_OK};
-    if (cli->company != NULL && place_session(cli, &session, &ignored) == RV_OK &&
-        cli_tenant(cli, session, &tenant, &ignored) == RV_OK) {
-        if (rv_db_session_query(session, tenant, &rv_sql_cli_member_counts, NULL, take_members,
-                                &members, &ignored) != RV_OK) {
-            members = NULL;
+    enum rv_code code = RV_OK;
+    if (cli->company != NULL) {
+        code = place_session(cli, &session, &err);
+        if (code == RV_OK) {
+            code = cli_tenant(cli, session, &tenant, &err);
         }
+        if (code == RV_OK) {
+            code = bundle_people(session, tenant, &people, &err);
+        }
+        rv_db_session_close(session);
     }
-    rv_db_session_close(session);
-    int errors = bundle_findings(cli, cli->argv[0], policy, members, false);
-    json_decref(members);
+    int errors = code == RV_OK ? bundle_findings(cli, cli->argv[0], policy, people, false) : 0;
+    json_decref(people);
+    if (code != RV_OK) {
+        rv_policy_destroy(policy);
+        return cli_fail(cli, &err);
+    }
     rv_policy_destroy(policy);
     return errors == 0 ? 0 : 1;
 }

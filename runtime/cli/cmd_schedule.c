@@ -101,7 +101,7 @@ int cmd_schedule_add(struct cli *cli)
     if (code == RV_OK) {
         code = rv_schedule_add(admin.session, admin.tenant, &schedule, now_us(), &next, &err);
     }
-    code = admin_end(&admin, code, NULL, &err);
+    code = admin_end(&admin, code, &err);
     return code == RV_OK ? say_next(cli, schedule.name, next) : cli_fail(cli, &err);
 }
 
@@ -131,7 +131,7 @@ int cmd_schedule_set(struct cli *cli)
         code = rv_schedule_set(admin.session, admin.tenant, cli->argv[0], &change, now_us(), &next,
                                &err);
     }
-    code = admin_end(&admin, code, NULL, &err);
+    code = admin_end(&admin, code, &err);
     return code == RV_OK ? say_next(cli, cli->argv[0], next) : cli_fail(cli, &err);
 }
 
@@ -169,7 +169,7 @@ int cmd_schedule_backfill(struct cli *cli)
         code = rv_schedule_backfill(admin.session, admin.tenant, cli->argv[0], from_us, to_us,
                                     now_us(), &made, &err);
     }
-    code = admin_end(&admin, code, NULL, &err);
+    code = admin_end(&admin, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
@@ -279,7 +279,7 @@ static int change(struct cli *cli, enum verb verb)
             break;
         }
     }
-    code = admin_end(&admin, code, NULL, &err);
+    code = admin_end(&admin, code, &err);
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }

@@ -205,6 +205,7 @@ int cmd_serve(struct cli *cli)
     struct rv_api *api = rv_api_create(&(struct rv_api_options){
         .loop = node->loop,
         .db = node->db,
+        .committer = node->committer,
         .approvals = node->approvals,
         .runs = {.start = runs_start, .signal = runs_signal, .cancel = runs_cancel, .self = node},
         .callbacks = callbacks,

@@ -8,7 +8,7 @@
 
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
-    {"waiting-on", "WHAT", "approval, timer, signal, model; or ROLE: waits for that role"},        \
+    {"waiting-on", "WHAT", "approval, timer, signal, model, run; or ROLE: waits for that role"},   \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE", "whose last error was of this class"},                                   \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
@@ -23,6 +23,14 @@ const struct cli_command cli_commands[] = {
              {"timezone", "ZONE", "its time zone; default Europe/Berlin"}),
      NULL},
     {"company", "list", "", "companies of this database", cmd_company_list, NULL, NULL},
+    {"company", "check", "[NAME]", "are the books what the events say, row by row",
+     cmd_company_check, NULL,
+     "Checks the hash chain of the events, rebuilds every projection from them in temporary\n"
+     "tables, and compares it with the one in use. Names the first difference and ends with 1."},
+    {"company", "rebuild", "[NAME]", "makes the books what the events say", cmd_company_rebuild,
+     NULL,
+     "What company check finds different is replaced in one transaction. Asks for the role admin,\n"
+     "and the act is on the audit record. A broken chain is never repaired."},
     {"person", "add", "NAME", "add or change a person", cmd_person_add,
      OPTIONS({"roles", "A,B", "what the person may be asked for"},
              {"password-stdin", NULL, "reads a password from standard input"}),
@@ -87,7 +95,10 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"owner", "PERSON", "who answers for them"}), NULL},
     {"agent", "list", "", "active agents", cmd_agent_list, NULL, NULL},
     {"import", NULL, "FILE...", "read orders, receipts, invoices, statements (UBL, camt.053)",
-     cmd_import, NULL, "Importing a file again adds nothing."},
+     cmd_import, NULL,
+     "Importing a file again adds nothing.  Exit status 5: all went in, but a statement is in\n"
+     "quarantine: it does not balance, or its account is not registered; nothing of it is booked.\n"
+     "Register the account and import the file again."},
     {"do", NULL, "ACTION ARGUMENTS", "ask the gate for one ERP command", cmd_do,
      OPTIONS({"id", "ID", "the same id twice has one effect"},
              {"dry-run", NULL, "says what would happen, and changes nothing"}),
@@ -214,10 +225,13 @@ const struct cli_command cli_commands[] = {
      "The keys in the state directory stay.  There is no way back but a backup."},
     {"db", "status", "", "whether the database runs, and where", cmd_db_status, NULL,
      "Exit status 4 when it does not run."},
-    {"db", "uri", "", "print the connection string, for psql and scripts", cmd_db_uri, NULL, NULL},
+    {"db", "uri", "", "print the connection string, for psql and scripts", cmd_db_uri,
+     OPTIONS({"owner", NULL, "of who migrates and backs up instead of who runs reeve"}),
+     "A session that reads a company's rows says first: SET reeve.tenant = 1;"},
     {"db", "migrate", "", "bring the database to this program's schema", cmd_db_migrate,
-     OPTIONS({"owner-uri", "URI", "connects as the owner of the schema instead"}),
-     "All new migrations in one transaction; doing it again does nothing."},
+     OPTIONS({"owner-uri", "URI", "connects so instead of by database.owner_uri"}),
+     "All new migrations in one transaction; doing it again does nothing.  Needs a login that is\n"
+     "a member of reeve_owner; in reeve's own PostgreSQL the commands do it by themselves."},
     {"config", "show", "[SETTING]", "which settings hold and where each came from", cmd_config_show,
      NULL,
      "A setting may stand in reeve.conf, in the environment (REEVE_HTTP_LISTEN for\n"

@@ -25,6 +25,7 @@ extern const struct cli_check cli_checks[];
 /* checks_database.c */
 enum cli_health cli_check_database(struct cli *cli, struct cli_finding *finding);
 enum cli_health cli_check_leftovers(struct cli *cli, struct cli_finding *finding);
+enum cli_health cli_check_login(struct cli *cli, struct cli_finding *finding);
 enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *finding);
 /* checks_keys.c */
 enum cli_health cli_check_keys(struct cli *cli, struct cli_finding *finding);

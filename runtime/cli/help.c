@@ -115,7 +115,8 @@ void cli_help_overview(const struct cli_output *output)
     }
     cli_print(output,
               "\n`reeve help NOUN VERB` says more about one.  Exit status: 0 done, 1 failed,\n"
-              "2 wrong usage, 3 denied, 4 something needed is not available.");
+              "2 wrong usage, 3 denied, 4 something needed is not available, 5 imported into "
+              "quarantine.");
 }
 
 void cli_help_noun(const struct cli_output *output, const char *noun)

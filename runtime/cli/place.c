@@ -33,6 +33,8 @@ enum rv_code place_find(struct cli *cli, struct rv_error *err)
         key[0] != '\0' ? key : rv_arena_printf(cli->arena, "%s/hooks.key", cli->state_dir);
     const char *uri = rv_config_text(cli->config, RV_SET_DATABASE_URI);
     cli->uri = uri[0] != '\0' ? uri : NULL;
+    const char *owner = rv_config_text(cli->config, RV_SET_DATABASE_OWNER_URI);
+    cli->owner_uri = cli->uri != NULL && owner[0] != '\0' ? owner : NULL;
     return RV_OK;
 }
 
@@ -75,28 +77,66 @@ enum rv_code place_folder(const struct cli *cli, struct rv_error *err)
     return make_state_dir(cli->state_dir, err);
 }
 
-enum rv_code place_database(struct cli *cli, struct rv_error *err)
+/* Our own database follows the program by itself.  Somebody else's is migrated by an act of its
+ * own: reeve runs there as a login that could not. */
+static enum rv_code be_current(const struct cli *cli, struct rv_error *err)
 {
-    enum rv_code code = make_state_dir(cli->state_dir, err);
-    struct rv_private_postgres_options options;
-    if (code == RV_OK && cli->uri == NULL && place_is_private(cli, &options)) {
-        struct rv_private_postgres_status status;
-        code = rv_private_postgres_start(&options, &status, err);
-        if (code == RV_OK && status.changed) {
-            cli_say(&cli->output, "started reeve's own PostgreSQL %d in %s", status.major,
-                    status.data);
-        }
-        cli->uri = code == RV_OK ? rv_arena_strdup(cli->arena, status.uri) : NULL;
-        cli->is_private = code == RV_OK;
-    }
+    int missing = 0;
     int applied = 0;
-    if (code == RV_OK) {
-        code = rv_migrate(cli->uri, node_migrations, &applied, err);
+    enum rv_code code = rv_migrate_missing(cli->uri, node_migrations, &missing, err);
+    if (code != RV_OK || missing == 0) {
+        return code;
     }
-    if (code == RV_OK && applied > 0) {
+    if (!cli->is_private) {
+        rv_fail(err, RV_UNAVAILABLE, "the database lacks %d migrations of this program", missing);
+        rv_hint(err, "Set database.owner_uri to a login that is a member of reeve_owner and run "
+                     "`reeve db migrate` (runtime/README.md, \"Your own PostgreSQL\").");
+        return RV_UNAVAILABLE;
+    }
+    code = place_migrate(cli, cli->owner_uri, &applied, err);
+    if (code == RV_OK) {
         cli_say(&cli->output, "database: %d migrations applied", applied);
     }
     return code;
+}
+
+static enum rv_code start_private(struct cli *cli, struct rv_error *err)
+{
+    struct rv_private_postgres_options options;
+    struct rv_private_postgres_status status;
+    if (cli->uri != NULL || !place_is_private(cli, &options)) {
+        return RV_OK;
+    }
+    enum rv_code code = rv_private_postgres_start(&options, &status, err);
+    if (code == RV_OK && status.changed) {
+        cli_say(&cli->output, "started reeve's own PostgreSQL %d in %s", status.major, status.data);
+    }
+    if (code == RV_OK) {
+        cli->uri = rv_arena_strdup(cli->arena, status.uri);
+        cli->owner_uri = rv_arena_strdup(cli->arena, status.admin_uri);
+        cli->is_private = true;
+    }
+    return code;
+}
+
+enum rv_code place_server(struct cli *cli, struct rv_error *err)
+{
+    enum rv_code code = make_state_dir(cli->state_dir, err);
+    return code == RV_OK ? start_private(cli, err) : code;
+}
+
+enum rv_code place_migrate(const struct cli *cli, const char *owner_uri, int *applied,
+                           struct rv_error *err)
+{
+    bool own = cli->is_private && owner_uri == cli->owner_uri;
+    struct rv_migrate how = {owner_uri, own, node_migrations};
+    return rv_migrate(&how, applied, err);
+}
+
+enum rv_code place_database(struct cli *cli, struct rv_error *err)
+{
+    enum rv_code code = place_server(cli, err);
+    return code == RV_OK ? be_current(cli, err) : code;
 }
 
 enum rv_code place_session(struct cli *cli, struct rv_db_session **out, struct rv_error *err)

@@ -13,9 +13,15 @@ RV_MUST enum rv_code place_find(struct cli *cli, struct rv_error *err);
 bool place_is_private(const struct cli *cli, struct rv_private_postgres_options *options);
 /* Makes state_dir where it is not there yet. */
 RV_MUST enum rv_code place_folder(const struct cli *cli, struct rv_error *err);
-/* Starts reeve's own PostgreSQL where no other is set, brings the database to this program's
- * schema, fills cli->uri. */
+/* Starts reeve's own PostgreSQL where no other is set; fills cli->uri and, there, cli->owner_uri.
+ */
+RV_MUST enum rv_code place_server(struct cli *cli, struct rv_error *err);
+/* place_server, then makes sure that the database is at this program's schema: reeve's own is
+ * brought there, for another RV_UNAVAILABLE says how. */
 RV_MUST enum rv_code place_database(struct cli *cli, struct rv_error *err);
+/* Migrates as the login of `owner_uri`; see rv_migrate. */
+RV_MUST enum rv_code place_migrate(const struct cli *cli, const char *owner_uri, int *applied,
+                                   struct rv_error *err);
 /* place_database, then a session. */
 RV_MUST enum rv_code place_session(struct cli *cli, struct rv_db_session **out,
                                    struct rv_error *err);

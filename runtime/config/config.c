@@ -457,12 +457,6 @@ int64_t rv_config_integer(const struct rv_config *config, enum rv_setting_id id)
     return config->values[id].number;
 }
 
-bool rv_config_bool(const struct rv_config *config, enum rv_setting_id id)
-{
-    RV_ASSERT(rv_settings[id].type == RV_SETTING_BOOLEAN);
-    return config->values[id].number != 0;
-}
-
 void rv_config_address(const struct rv_config *config, enum rv_setting_id id, char host[256],
                        int *port)
 {
@@ -486,11 +480,6 @@ char *rv_config_shown(const struct rv_config *config, enum rv_setting_id id)
     return rv_settings[id].type == RV_SETTING_DATABASE
                ? config_without_password(config->values[id].text)
                : rv_strdup(config->values[id].text);
-}
-
-const char *rv_config_file(const struct rv_config *config)
-{
-    return config->file;
 }
 
 const char *rv_config_warning(const struct rv_config *config, int index)

@@ -75,7 +75,6 @@ void rv_config_destroy(struct rv_config *config); /* NULL is fine */
 const char *rv_config_text(const struct rv_config *config, enum rv_setting_id id);
 int64_t rv_config_integer(const struct rv_config *config,
                           enum rv_setting_id id); /* ms, bytes too */
-bool rv_config_bool(const struct rv_config *config, enum rv_setting_id id);
 /* An ADDRESS in its parts; `host` without brackets. */
 void rv_config_address(const struct rv_config *config, enum rv_setting_id id, char host[256],
                        int *port);
@@ -85,7 +84,6 @@ enum rv_origin rv_config_origin(const struct rv_config *config, enum rv_setting_
 const char *rv_config_place(const struct rv_config *config, enum rv_setting_id id);
 /* As it may be shown: the password of a connection string is replaced. Caller frees. */
 char *rv_config_shown(const struct rv_config *config, enum rv_setting_id id);
-const char *rv_config_file(const struct rv_config *config); /* that was read; "" when none */
 /* What looks like a mistake but is none for sure: a REEVE_ variable nobody reads.  NULL after the
  * last. */
 const char *rv_config_warning(const struct rv_config *config, int index);

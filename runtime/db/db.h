@@ -69,6 +69,30 @@ RV_MUST enum rv_code rv_db_session_query(struct rv_db_session *session, int32_t 
                                                               const struct rv_result *result,
                                                               int row, struct rv_error *err),
                                          void *data, struct rv_error *err);
+/* Like query, for a change that somebody answers for: through the session's door where it has one
+ * (the command line's puts the change on the audit record, see runtime/cli/admin.h); a session
+ * without a door changes it and that is all.  `each` may be called anew from row 0. */
+typedef enum rv_code (*rv_db_session_door)(
+    void *door, const struct rv_statement *statement, struct rv_args *args,
+    enum rv_code (*each)(void *data, const struct rv_result *result, int row, struct rv_error *err),
+    void *data, struct rv_error *err);
+void rv_db_session_set_door(struct rv_db_session *session, rv_db_session_door change, void *door);
+RV_MUST enum rv_code rv_db_session_change(
+    struct rv_db_session *session, int32_t tenant, const struct rv_statement *statement,
+    struct rv_args *args,
+    enum rv_code (*each)(void *data, const struct rv_result *result, int row, struct rv_error *err),
+    void *data, struct rv_error *err);
+/* The same, counting the rows that come back. */
+RV_MUST enum rv_code rv_db_session_change_rows(struct rv_db_session *session, int32_t tenant,
+                                               const struct rv_statement *statement,
+                                               struct rv_args *args, int *rows,
+                                               struct rv_error *err);
+/* The same for a statement that gives a row when it found what to change; RV_NOT_FOUND "no SUBJECT
+ * in this tenant" else. */
+RV_MUST enum rv_code rv_db_session_change_one(struct rv_db_session *session, int32_t tenant,
+                                              const struct rv_statement *statement,
+                                              struct rv_args *args, const char *subject,
+                                              struct rv_error *err);
 /* Streams a result row by row in bounded memory (single-row mode); otherwise like query. */
 RV_MUST enum rv_code rv_db_session_stream(
     struct rv_db_session *session, int32_t tenant, const struct rv_statement *statement,

@@ -160,11 +160,6 @@ bool rv_link_is_up(const struct rv_link *link)
     return link->state == LINK_UP && !link->doomed;
 }
 
-int rv_link_backend_pid(const struct rv_link *link)
-{
-    return link->pq.conn == NULL ? 0 : PQbackendPID(link->pq.conn);
-}
-
 /* The connection is gone: tell once, try again after a pause with jitter. */
 static void lost(struct rv_link *link, const struct rv_error *err)
 {

@@ -42,6 +42,5 @@ void rv_link_flush(struct rv_link *link); /* ask for the results so far without 
 void rv_link_sync(struct rv_link *link);  /* end of transaction */
 /* Something hangs: drop the connection and start again. */
 void rv_link_kill(struct rv_link *link, const char *why);
-int rv_link_backend_pid(const struct rv_link *link);
 
 #endif

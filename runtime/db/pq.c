@@ -145,8 +145,14 @@ enum rv_code rv_pq_lost(const PGconn *conn, struct rv_error *err)
 enum rv_code rv_pq_setup(PGconn *conn, struct rv_error *err)
 {
     PGresult *result = PQexec(conn, rv_sql_db_setup.text);
-    enum rv_code code =
-        PQresultStatus(result) == PGRES_COMMAND_OK ? RV_OK : rv_pq_error(result, "setup", err);
+    enum rv_code code = RV_OK;
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        code = rv_pq_error(result, "setup", err);
+        const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+        if (hint != NULL) {
+            rv_hint(err, "%s", hint);
+        }
+    }
     PQclear(result);
     return code;
 }

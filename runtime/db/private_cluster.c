@@ -5,8 +5,13 @@
  *
  * Who may connect: the unix socket lies in a folder of mode 0700, and pg_hba asks the kernel who is
  * there (peer).  The map is needed because a plain peer rule compares names, and the account is
- * "postgres" or "alice" while the role is "reeve".  Role "reeve" owns the database and is no
- * superuser: row-level security holds for it.  "reeve_admin" is one, for repairs by hand.
+ * "postgres" or "alice" while the role is "reeve".  No password lies anywhere.
+ *
+ * Role "reeve" is what the runtime logs in as: a member of reeve_app, the owner of nothing.
+ * "reeve_admin", the superuser that initdb makes, is used by the migrator and for backups and
+ * repairs by hand.  The map lets the same accounts be both: whoever is root or owns the cluster's
+ * files can do everything to it anyway, and nobody else reaches the socket.  What the roles keep
+ * apart is the runtime's connections (and whatever is smuggled into them) from the schema.
  */
 #include "db_assets.h"
 #include "runtime/base/asset.h"

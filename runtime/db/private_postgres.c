@@ -372,9 +372,9 @@ static enum rv_code settle(struct private_place *place, const char *base, struct
 }
 
 /* For a URI's query part: everything but the plainest characters as %XX. */
-static void write_uri(const char *socket, char *out, size_t size)
+static void write_uri(const char *socket, const char *role, char *out, size_t size)
 {
-    size_t used = (size_t)snprintf(out, size, "postgresql:///reeve?user=reeve&port=5432&host=");
+    size_t used = (size_t)snprintf(out, size, "postgresql:///reeve?user=%s&port=5432&host=", role);
     for (const char *at = socket; *at != '\0' && used + 4 < size; at++) {
         unsigned char c = (unsigned char)*at;
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -485,7 +485,8 @@ static void work(enum operation operation, struct private_place *place, const ch
     snprintf(status->user, sizeof status->user, "%s", place->user);
     snprintf(status->data, sizeof status->data, "%s", place->data);
     private_join(status->log, place->data, "log");
-    write_uri(place->socket, status->uri, sizeof status->uri);
+    write_uri(place->socket, "reeve", status->uri, sizeof status->uri);
+    write_uri(place->socket, "reeve_admin", status->admin_uri, sizeof status->admin_uri);
     enum rv_code code = RV_OK;
     if (operation == START) {
         code = work_start(place, bin_dir, reply, err);

@@ -45,8 +45,8 @@ struct rv_private_postgres_status {
     char user[64]; /* the account it runs as */
     char data[RV_PRIVATE_PATH_MAX];
     char log[RV_PRIVATE_PATH_MAX];
-    char uri[RV_PRIVATE_PATH_MAX +
-             64]; /* of the owner of database "reeve"; a superuser is "reeve_admin" */
+    char uri[RV_PRIVATE_PATH_MAX + 64]; /* database "reeve" as "reeve", who owns nothing in it */
+    char admin_uri[RV_PRIVATE_PATH_MAX + 64]; /* the same as its superuser: migrations, backups */
 };
 
 /* Makes the cluster when there is none, starts it when it does not run, gives its URI.

@@ -136,12 +136,6 @@ static const struct known_policy *find_policy(const struct rv_gate *gate, int32_
     return NULL;
 }
 
-const struct rv_policy *rv_gate_policy(struct rv_gate *gate, int32_t tenant)
-{
-    const struct known_policy *known = find_policy(gate, tenant, NULL);
-    return known == NULL ? NULL : known->policy;
-}
-
 static struct op *op_create(struct rv_gate *gate, int32_t tenant, int64_t epoch)
 {
     struct op *op = rv_alloc(sizeof *op);
@@ -429,14 +423,23 @@ static void judge(struct op *op, struct rv_batch *batch, const json_t *approval)
     rv_policy_decide(op->policy->policy, op->facts, used, op->limit_count, op->step, &op->verdict);
 }
 
-static int64_t money_of(const json_t *args, const json_t *state)
+/* What the command moves or commits, as its entry in the catalogue declares. */
+static struct rv_money money_of(const struct op *op, const json_t *state)
 {
-    const json_t *amount = json_object_get(args, "amount");
+    struct rv_money money = {.minor = 0};
+    if (op->command->money == ERP_MONEY_NONE) {
+        return money;
+    }
+    const json_t *amount = json_object_get(op->request->args, "amount");
     if (!json_is_object(amount)) {
         amount = json_object_get(json_object_get(state, "facts"), "amount");
     }
+    const char *currency = rv_json_str(amount, "currency", "");
     int64_t minor = rv_json_int(amount, "minor", 0);
-    return minor < 0 ? -minor : minor;
+    snprintf(money.currency, sizeof money.currency, "%s", currency);
+    money.minor = minor == INT64_MIN ? INT64_MAX : minor < 0 ? -minor : minor;
+    money.home = strcmp(currency, rv_json_str(load_state(op, LOAD_GATE), "currency", "EUR")) == 0;
+    return money;
 }
 
 static const char *resource_of(const struct op *op)
@@ -784,8 +787,9 @@ static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct 
     int64_t now_us = rv_batch_head(batch)->now_us;
     struct rv_error why = {.code = RV_OK};
 
-    enum rv_code code = rv_budget_check(op->request->budget, 0, 0, 0,
-                                        money_of(op->request->args, state), now_us, &why);
+    struct rv_money money = money_of(op, state);
+    enum rv_code code = rv_budget_check(op->request->budget, 0, 0, 0, &money, now_us, &why);
+    op->outcome.money = money;
     if (code != RV_OK) {
         verdict_single(&op->verdict, RV_DENY, "budget", "limit");
         refused(op, code, &why);
@@ -900,7 +904,7 @@ static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, st
         return rv_fail(err, RV_CONFLICT, "the active policy is being fetched");
     }
     enum rv_code code =
-        rv_budget_check(pass->budget, 0, 1, pass->tokens, 0, rv_batch_head(batch)->now_us, err);
+        rv_budget_check(pass->budget, 0, 1, pass->tokens, NULL, rv_batch_head(batch)->now_us, err);
     if (code != RV_OK) {
         return code;
     }

@@ -46,20 +46,47 @@ struct rv_principal {
     const json_t *roles; /* array of strings; may be NULL */
 };
 
+enum { RV_BUDGET_MONEY_MAX = 8, RV_CURRENCY_TEXT = 4 };
+
+/* An amount that a step moves or commits (erp/command/command.h says which do).  Never negative. */
+struct rv_money {
+    char currency[RV_CURRENCY_TEXT]; /* "" when the amount names none */
+    int64_t minor;
+    bool home; /* the company's own currency */
+};
+
+/* Money by currency: nothing is converted, so a currency without a limit may not be spent at all.
+ * `currency` "" is the company's own (limits.money_minor of a manifest). */
+struct rv_money_limit {
+    char currency[RV_CURRENCY_TEXT];
+    int64_t limit_minor, used_minor;
+};
+
 /* What a run may still spend; checked first, before anything is looked at. A negative limit means
  * unlimited. */
 struct rv_budget {
     int64_t steps_limit, steps_used;
     int64_t calls_limit, calls_used;
     int64_t tokens_limit, tokens_used;
-    int64_t money_limit_minor, money_used_minor;
-    int64_t wall_deadline_us; /* business clock; 0 none */
-    int64_t depth_limit, depth_used;
+    struct rv_money_limit money[RV_BUDGET_MONEY_MAX];
+    int money_count;                       /* 0: unlimited */
+    int64_t wall_deadline_us;              /* business clock; 0 none */
+    int64_t depth_limit, depth_used;       /* generations above the run */
+    int64_t children_limit, children_used; /* runs that it has started */
 };
-/* RV_LIMIT naming the budget that is exhausted. `money_minor` is what this step would move. */
+/* RV_LIMIT naming the budget that is exhausted.  `money` is what this step would move or commit;
+ * NULL: nothing. */
 RV_MUST enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t steps, int64_t calls,
-                                     int64_t tokens, int64_t money_minor, int64_t now_us,
+                                     int64_t tokens, const struct rv_money *money, int64_t now_us,
                                      struct rv_error *err);
+
+/* What is left for an amount of that currency; -1: no limit, 0 too where money is limited and this
+ * currency is not named. */
+int64_t rv_budget_money_left(const struct rv_budget *budget, const char *currency, bool home);
+
+/* Counts what was executed, or gives back a negative amount; what no limit is about is not counted.
+ */
+void rv_budget_spend(struct rv_budget *budget, const struct rv_money *money);
 
 enum rv_gate_result {
     RV_GATE_EXECUTED,
@@ -88,6 +115,7 @@ struct rv_gate_outcome {
     const json_t *answer;             /* EXECUTED, REPEATED */
     const json_t *books;              /* EXECUTED: effect on the ledger; HELD: the dry run */
     int64_t first_event, last_event;  /* EXECUTED: 0 when none */
+    struct rv_money money;            /* what it moves or commits; spent when EXECUTED */
 };
 
 struct rv_gate_request {
@@ -143,8 +171,5 @@ struct rv_gate_pass {
     void *data;
 };
 void rv_gate_pass(struct rv_gate *gate, struct rv_gate_pass *pass);
-
-/* The compiled bundle of a tenant as last seen; NULL before the first decision. For explain. */
-const struct rv_policy *rv_gate_policy(struct rv_gate *gate, int32_t tenant);
 
 #endif

@@ -109,10 +109,10 @@ json_t *rv_policy_explain(const struct rv_policy *policy, const struct rv_policy
 json_t *rv_policy_data(const json_t *tree);
 
 /* Static findings: [{severity:"error"|"warning"|"note", rule, line, finding, witness}].  `actions`
- * is a NULL-terminated list of the catalogue or NULL; `members` {role: people} or NULL.  New
- * reference. */
+ * is a NULL-terminated list of the catalogue or NULL; `people` [{person, roles:[..]}], those who
+ * can act, or NULL.  New reference. */
 json_t *rv_policy_check(const struct rv_policy *policy, const char *const *actions,
-                        const json_t *members);
+                        const json_t *people);
 
 /* Runs the bundle's own test{} entries: [{name, line, ok, expected, got}].  New reference. */
 json_t *rv_policy_test(const struct rv_policy *policy, int *failed);

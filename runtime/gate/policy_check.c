@@ -1,7 +1,7 @@
 /* policy_check.c -- what can be known of a bundle without a request: rules that cannot work,
  * approvals that cannot be given, limits that cannot bite.
  *
- *   error    unknown-action, unknown-members, quorum, sod
+ *   error    unknown-action, unknown-members, quorum, requester-only, sod
  *   warning  dead-condition, dead-permit, shadowed-permit, nothing-permitted, limit-never-bites,
  *            split-below-approval, two-types, escalation-role, one-fact-for-many
  *   note     no-permit (an action of the catalogue that is always denied)
@@ -11,6 +11,7 @@
  * role.
  */
 #include "runtime/gate/policy_private.h"
+#include "runtime/gate/stages.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ enum { CHECK_ATOMS_MAX = 64 };
 struct check {
     const struct rv_policy *policy;
     const char *const *actions;
-    const json_t *members;
+    const json_t *people;
     json_t *findings;
 };
 
@@ -286,29 +287,114 @@ static void check_actions(struct check *check)
     }
 }
 
-static void check_members(struct check *check)
+static int64_t holders(const struct check *check, const char *role)
+{
+    int64_t count = 0;
+    size_t i;
+    json_t *person;
+    json_array_foreach(policy_json(check->people), i, person)
+    {
+        size_t k;
+        json_t *held;
+        json_array_foreach(json_object_get(person, "roles"), k, held)
+        {
+            count += strcmp(json_string_value(held), role) == 0;
+        }
+    }
+    return count;
+}
+
+static bool holds_any(const json_t *person, const json_t *roles)
+{
+    size_t i;
+    json_t *held;
+    json_array_foreach(json_object_get(person, "roles"), i, held)
+    {
+        size_t k;
+        json_t *role;
+        json_array_foreach(policy_json(roles), k, role)
+        {
+            if (json_equal(held, role)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Nobody agrees to what he asks himself: where only people of some roles ask, is anybody left? */
+static void check_requesters(struct check *check, const struct policy_rule *rule)
+{
+    const json_t *who = json_object_get(rule->source, "who");
+    const json_t *asking = json_object_get(json_object_get(who, "persons"), "roles");
+    if (json_object_get(who, "agents") != NULL || json_array_size(asking) == 0) {
+        return;
+    }
+    bool any = false;
+    size_t i;
+    json_t *person;
+    json_array_foreach(policy_json(check->people), i, person)
+    {
+        if (!holds_any(person, asking)) {
+            continue;
+        }
+        json_t *left = rv_stages_unfilled(rule->ask.stages, check->people, rule->ask.escalate_to,
+                                          rv_json_str(person, "person", ""));
+        bool possible = json_array_size(left) == 0;
+        json_decref(left);
+        if (possible) {
+            return;
+        }
+        any = true;
+    }
+    if (any) {
+        find(check, "error", rule,
+             "requester-only: whoever may ask is also needed to agree, and nobody agrees to what "
+             "he asks himself",
+             json_string_value(json_array_get(asking, 0)));
+    }
+}
+
+/* An approval that nobody could give, if all said yes: an error, and only a warning where those to
+ * whom it escalates could. */
+static void check_people(struct check *check)
 {
     for (int i = 0; i < check->policy->rule_count; i++) {
         const struct policy_rule *rule = &check->policy->rules[i];
-        for (size_t k = 0; k < json_array_size(rule->ask.stages); k++) {
-            const json_t *stage = json_array_get(rule->ask.stages, k);
+        if (json_array_size(rule->ask.stages) == 0) {
+            continue;
+        }
+        const char *also = rule->ask.escalate_to;
+        json_t *now = rv_stages_unfilled(rule->ask.stages, check->people, NULL, NULL);
+        json_t *later = rv_stages_unfilled(rule->ask.stages, check->people, also, NULL);
+        const char *severity = json_array_size(later) > 0 ? "error" : "warning";
+        for (size_t k = 0; k < json_array_size(now); k++) {
+            const json_t *stage = json_array_get(now, k);
             const char *role = rv_json_str(stage, "role", "");
-            int64_t have = rv_json_int(check->members, role, 0);
-            if (have == 0) {
-                find(check, "error", rule,
-                     "unknown-members: nobody holds the role, so that every such "
-                     "request expires",
+            if (holders(check, role) == 0) {
+                find(check, severity, rule,
+                     severity[0] == 'e' ? "unknown-members: nobody holds the role, so that every "
+                                          "such request expires"
+                                        : "unknown-members: nobody holds the role, so that every "
+                                          "such request waits until it escalates",
                      role);
-            } else if (have < rv_json_int(stage, "n", 1)) {
-                find(check, "error", rule, "quorum: fewer people hold the role than must agree",
+            } else {
+                find(check, severity, rule,
+                     severity[0] == 'e'
+                         ? "quorum: fewer people hold the role than must agree"
+                         : "quorum: fewer people hold the role than must agree, until it escalates",
                      role);
             }
         }
-        if (rule->ask.escalate_to != NULL &&
-            rv_json_int(check->members, rule->ask.escalate_to, 0) == 0) {
-            find(check, "warning", rule, "escalation-role: nobody holds the role it escalates to",
-                 rule->ask.escalate_to);
+        if (json_array_size(later) == 0) {
+            check_requesters(check, rule);
         }
+        if (also != NULL && holders(check, also) == 0) {
+            find(check, "warning", rule, "escalation-role: nobody holds the role it escalates to",
+                 also);
+        }
+        json_decref(now);
+        json_decref(later);
     }
 }
 
@@ -551,15 +637,15 @@ static void check_sod(struct check *check, const struct policy_rule *sod)
 }
 
 json_t *rv_policy_check(const struct rv_policy *policy, const char *const *actions,
-                        const json_t *members)
+                        const json_t *people)
 {
     struct check check = {
-        .policy = policy, .actions = actions, .members = members, .findings = json_array()};
+        .policy = policy, .actions = actions, .people = people, .findings = json_array()};
     if (actions != NULL) {
         check_actions(&check);
     }
-    if (members != NULL) {
-        check_members(&check);
+    if (people != NULL) {
+        check_people(&check);
     }
     check_conditions(&check);
     check_pairs(&check);

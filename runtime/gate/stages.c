@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 
+#include <stdint.h>
 #include <string.h>
 
 struct slots {
@@ -71,43 +72,60 @@ static bool seat(struct slots *slots, const json_t *votes, int vote, const char 
     return false;
 }
 
-static void match(const json_t *stages, const json_t *votes, const char *also, struct slots *slots)
+static void match(const json_t *stages, const json_t *votes, size_t most, const char *also,
+                  const char *without, struct slots *slots)
 {
     open_slots(stages, slots);
     size_t count = json_array_size(votes);
-    for (size_t i = 0; i < count && i < RV_APPROVAL_VOTES_MAX && !slots->impossible; i++) {
+    for (size_t i = 0; i < count && i < most && !slots->impossible; i++) {
         bool tried[RV_APPROVAL_SLOTS_MAX] = {false};
-        seat(slots, votes, (int)i, also, tried);
+        const char *person = rv_json_str(json_array_get(votes, i), "person", "");
+        if (without == NULL || strcmp(person, without) != 0) {
+            seat(slots, votes, (int)i, also, tried);
+        }
     }
 }
 
-json_t *rv_stages_missing(const json_t *stages, const json_t *votes, const char *also)
+static json_t *missing_of(const struct slots *slots)
 {
-    struct slots slots;
-    match(stages, votes, also, &slots);
     json_t *missing = json_array();
-    if (slots.impossible) {
+    if (slots->impossible) {
         json_array_append_new(missing, json_pack("{s:s,s:i}", "role", "nobody", "n", 1));
         return missing;
     }
-    for (int i = 0; i < slots.count; i++) {
-        if (slots.vote[i] >= 0) {
+    for (int i = 0; i < slots->count; i++) {
+        if (slots->vote[i] >= 0) {
             continue;
         }
         json_t *last = json_array_get(missing, json_array_size(missing) - 1);
-        if (last != NULL && strcmp(rv_json_str(last, "role", ""), slots.role[i]) == 0) {
+        if (last != NULL && strcmp(rv_json_str(last, "role", ""), slots->role[i]) == 0) {
             json_object_set_new(last, "n", json_integer(rv_json_int(last, "n", 0) + 1));
         } else {
-            json_array_append_new(missing, json_pack("{s:s,s:i}", "role", slots.role[i], "n", 1));
+            json_array_append_new(missing, json_pack("{s:s,s:i}", "role", slots->role[i], "n", 1));
         }
     }
     return missing;
 }
 
+json_t *rv_stages_missing(const json_t *stages, const json_t *votes, const char *also)
+{
+    struct slots slots;
+    match(stages, votes, RV_APPROVAL_VOTES_MAX, also, NULL, &slots);
+    return missing_of(&slots);
+}
+
+json_t *rv_stages_unfilled(const json_t *stages, const json_t *people, const char *also,
+                           const char *without)
+{
+    struct slots slots;
+    match(stages, people, SIZE_MAX, also, without, &slots);
+    return missing_of(&slots);
+}
+
 bool rv_stages_complete(const json_t *stages, const json_t *votes, const char *also)
 {
     struct slots slots;
-    match(stages, votes, also, &slots);
+    match(stages, votes, RV_APPROVAL_VOTES_MAX, also, NULL, &slots);
     bool complete = !slots.impossible;
     for (int i = 0; i < slots.count; i++) {
         complete = complete && slots.vote[i] >= 0;

@@ -19,6 +19,11 @@ enum { RV_APPROVAL_SLOTS_MAX = 16, RV_APPROVAL_VOTES_MAX = 32 };
 json_t *rv_stages_missing(const json_t *stages, const json_t *votes, const char *also);
 bool rv_stages_complete(const json_t *stages, const json_t *votes, const char *also);
 
+/* Could these people agree, if all of them said yes?  Like rv_stages_missing, for any number of
+ * `people` (the form of votes), without the one named `without` (may be NULL). */
+json_t *rv_stages_unfilled(const json_t *stages, const json_t *people, const char *also,
+                           const char *without);
+
 /* Could this person fill any slot at all? */
 bool rv_stages_eligible(const json_t *stages, const json_t *roles, const char *also);
 

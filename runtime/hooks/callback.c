@@ -120,6 +120,11 @@ static enum rv_code read_body(struct receive *receive, struct rv_error *err)
     const char *decision = NULL;
     enum rv_code code = rv_json_parse(receive->message.body, receive->message.body_length,
                                       "callback body", &receive->body, err);
+    if (code == RV_LIMIT) { /* of the text itself: waiting, as 429 asks for, does not help */
+        err->code = RV_INVALID;
+        code = RV_INVALID;
+        rv_hint(err, "A decision is one flat object: approval, decision, digest, comment.");
+    }
     if (code == RV_OK) {
         code = rv_json_need_str(receive->body, "callback body", "decision", &decision, err);
     }

@@ -47,11 +47,5 @@ RV_MUST enum rv_code rv_hook_endpoint_enable(struct rv_db_session *session, int3
 /* Dead letters of an endpoint (0: of all) are sent again; `count` says how many. */
 RV_MUST enum rv_code rv_hook_redrive(struct rv_db_session *session, int32_t tenant,
                                      int64_t endpoint, int *count, struct rv_error *err);
-/* `each` gets id, url, events, enabled, person, disabled reason, pending, dead, rotating (an old
- * secret is still good) as columns 0..8. */
-RV_MUST enum rv_code rv_hook_list(struct rv_db_session *session, int32_t tenant,
-                                  enum rv_code (*each)(void *data, const struct rv_result *result,
-                                                       int row, struct rv_error *err),
-                                  void *data, struct rv_error *err);
 
 #endif

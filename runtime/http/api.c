@@ -6,6 +6,7 @@
  */
 #include "runtime/http/api.h"
 
+#include "runtime/audit/act.h"
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
 
@@ -76,11 +77,6 @@ void rv_api_destroy(struct rv_api *api)
         rv_free(api->routes);
         rv_free(api);
     }
-}
-
-void rv_api_poke(struct rv_api *api, int32_t tenant)
-{
-    rv_events_poke(api->events, tenant);
 }
 
 /* ---- admit ---- */
@@ -212,8 +208,9 @@ static void on_identified(void *data, const struct rv_caller *caller,
     if ((caller->permissions & needed) == 0) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_DENIED, "your roles do not allow you to %s", rv_permission_name(needed));
-        rv_hint(&err,
-                "An administrator can give roles with \"reeve person add NAME --roles A,B\".");
+        rv_hint(
+            &err,
+            "Somebody with the role admin gives roles with \"reeve person add NAME --roles A,B\".");
         rv_call_fail(call, &err, NULL);
         return;
     }
@@ -275,6 +272,50 @@ void rv_call_read(struct rv_call *call, const struct rv_statement *statement, st
     struct read *read = rv_arena_alloc(rv_exchange_arena(call->exchange), sizeof *read);
     *read = (struct read){call, what};
     rv_db_query(call->api->options.db, call->caller->tenant, statement, args, on_read, read);
+}
+
+struct acting {
+    struct rv_act act; /* first */
+    struct rv_call *call;
+    json_t *answer;
+    const char *missing;
+};
+
+static void on_acted(struct rv_act *act, enum rv_code code, const struct rv_error *err)
+{
+    struct acting *acting = (struct acting *)act;
+    struct rv_error missing = {.code = RV_OK};
+    if (code == RV_OK) {
+        rv_exchange_json(acting->call->exchange, 200, acting->answer);
+    } else if (act->nothing) {
+        rv_fail(&missing, RV_NOT_FOUND, "no such %s in your tenant", acting->missing);
+        rv_call_fail(acting->call, &missing, NULL);
+    } else {
+        rv_call_fail(acting->call, err, NULL);
+    }
+    json_decref(act->about);
+    json_decref(acting->answer);
+    rv_args_destroy(act->args);
+    rv_free((char *)(uintptr_t)act->person);
+    rv_free(acting);
+}
+
+void rv_call_act(struct rv_call *call, const char *what, json_t *about,
+                 const struct rv_statement *effect, struct rv_args *args, json_t *answer,
+                 const char *missing)
+{
+    struct acting *acting = rv_alloc(sizeof *acting);
+    *acting = (struct acting){.act = {.tenant = call->caller->tenant,
+                                      .what = what,
+                                      .person = rv_strdup(call->caller->person),
+                                      .about = about,
+                                      .effect = effect,
+                                      .args = args,
+                                      .done = on_acted},
+                              .call = call,
+                              .answer = answer,
+                              .missing = missing};
+    rv_act_commit(call->api->options.committer, &acting->act);
 }
 
 /* Digits of a positive 63-bit number, nothing else; 0 otherwise. */

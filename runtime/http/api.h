@@ -52,6 +52,7 @@ struct rv_route;
 struct rv_api_options {
     struct rv_loop *loop;
     struct rv_db *db;
+    struct rv_committer *committer; /* acts of administration, with their record */
     struct rv_approvals *approvals;
     struct rv_api_runs runs;
     struct rv_hook_callbacks *callbacks; /* NULL: signed callbacks are refused with 404 */
@@ -70,8 +71,5 @@ void rv_api_stop(struct rv_api *api);
 /* For struct rv_http_options; `data` is the api. */
 void rv_api_admit(void *data, struct rv_exchange *exchange, size_t *body_max);
 void rv_api_handle(void *data, struct rv_exchange *exchange);
-
-/* New outbox rows of `tenant` may be there: streams look at once instead of at the next poll. */
-void rv_api_poke(struct rv_api *api, int32_t tenant);
 
 #endif

@@ -1,4 +1,4 @@
-/* api_hooks.c -- web hooks for administrators: endpoints, deliveries (dead letters), sending again.
+/* api_hooks.c -- web hooks for the role admin: endpoints, deliveries (dead letters), sending again.
  */
 #include "runtime/http/call.h"
 
@@ -19,7 +19,7 @@ void rv_api_hook_deliveries(struct rv_call *call)
     }
 }
 
-/* Makes a dead or waiting delivery due now. */
+/* Makes a dead or waiting delivery due now; an act of administration, with its record. */
 void rv_api_hook_redrive(struct rv_call *call)
 {
     int64_t message = rv_call_id(call, 0, "delivery");
@@ -34,5 +34,8 @@ void rv_api_hook_redrive(struct rv_call *call)
     rv_args_i32(args, 1, call->caller->tenant);
     rv_args_i64(args, 2, message);
     rv_args_i64(args, 3, endpoint);
-    rv_call_read(call, &rv_sql_api_hook_redrive, args, "undelivered message");
+    json_t *about = json_pack("{s:I,s:I,s:s}", "message", (json_int_t)message, "endpoint",
+                              (json_int_t)endpoint, "channel", "http");
+    rv_call_act(call, "hook.redrive", about, &rv_sql_api_hook_redrive, args,
+                json_pack("{s:s}", "status", "pending"), "undelivered message");
 }

@@ -33,12 +33,12 @@ static const struct rv_auth_refusal not_valid = {
     .status = 401,
     .code = "unauthenticated",
     .title = "the credential is not valid",
-    .hint = "It may be expired or revoked; sign in again or ask an administrator for a new token."};
+    .hint = "It may be expired or revoked; sign in again or ask an admin for a new token."};
 static const struct rv_auth_refusal wrong_password = {
     .status = 401,
     .code = "unauthenticated",
     .title = "tenant, name or password is wrong",
-    .hint = "Check all three; an administrator can set a new password with \"reeve person add NAME "
+    .hint = "Check all three; an admin can set a new password with \"reeve person add NAME "
             "--roles A,B --password-stdin\"."};
 static const struct rv_auth_refusal away = {.status = 503,
                                             .code = "unavailable",

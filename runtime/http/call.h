@@ -36,6 +36,12 @@ void rv_call_refuse_caller(struct rv_call *call, const struct rv_auth_refusal *r
  * No row or NULL is RV_NOT_FOUND with `what` in the message.  Takes args. */
 void rv_call_read(struct rv_call *call, const struct rv_statement *statement, struct rv_args *args,
                   const char *what);
+/* A change that the caller answers for: one statement and its audit record in one transaction
+ * (runtime/audit/act.h), then 200 with `answer`.  No row is RV_NOT_FOUND with `missing` in the
+ * message.  Takes about, args and answer. */
+void rv_call_act(struct rv_call *call, const char *what, json_t *about,
+                 const struct rv_statement *effect, struct rv_args *args, json_t *answer,
+                 const char *missing);
 /* The id in path part `index`; on a malformed one answers 404 and returns 0. */
 int64_t rv_call_id(struct rv_call *call, int index, const char *what);
 /* The arguments (tenant, status word or NULL, after id or NULL, limit) of every list statement;
@@ -74,7 +80,6 @@ void rv_api_page(struct rv_call *call);   /* pages.c */
 struct rv_events *rv_events_create(struct rv_loop *loop, struct rv_db *db);
 void rv_events_stop(struct rv_events *events);
 void rv_events_destroy(struct rv_events *events);
-void rv_events_poke(struct rv_events *events, int32_t tenant);
 /* pages.c */
 struct rv_pages *rv_pages_create(const struct rv_asset *assets);
 void rv_pages_destroy(struct rv_pages *pages);

@@ -1,6 +1,6 @@
 /* events.c -- GET /v1/events: the tenant's outbox as a live stream that can be resumed.
  *
- * One look per tenant with listeners every second, and at once when poked; each stream remembers
+ * One look per tenant with listeners every second, and at once for a new one; each stream remembers
  * how far it is.  Outbox ids are made from time plus random bits, so two commits of one millisecond
  * may be in the wrong order: every look goes back a little and a ring of sent ids drops what was
  * sent. A stream ends after a quarter of an hour; the browser resumes it with Last-Event-ID and
@@ -50,7 +50,7 @@ struct tail { /* one tenant that is being looked at */
     struct tail *next;
     int32_t tenant;
     bool looking;
-    bool again; /* poked while looking */
+    bool again; /* asked while looking */
 };
 
 struct rv_events {
@@ -199,13 +199,6 @@ static struct tail *tail_of(struct rv_events *events, int32_t tenant)
     *tail = (struct tail){.events = events, .tenant = tenant, .next = events->tails};
     events->tails = tail;
     return tail;
-}
-
-void rv_events_poke(struct rv_events *events, int32_t tenant)
-{
-    if (least_after(events, tenant) >= 0) {
-        look(tail_of(events, tenant));
-    }
 }
 
 static void on_timer(void *data)

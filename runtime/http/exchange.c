@@ -84,19 +84,9 @@ struct rv_arena *rv_exchange_arena(struct rv_exchange *exchange)
     return exchange->arena;
 }
 
-bool rv_exchange_answered(const struct rv_exchange *exchange)
-{
-    return exchange->answered != NULL && *exchange->answered;
-}
-
 bool rv_exchange_gone(const struct rv_exchange *exchange)
 {
     return exchange->connection == NULL;
-}
-
-struct rv_loop *rv_exchange_loop(const struct rv_exchange *exchange)
-{
-    return exchange->server->options.loop;
 }
 
 void rv_exchange_set_context(struct rv_exchange *exchange, void *context)

@@ -20,8 +20,6 @@ enum {
 RV_MUST enum rv_code rv_person_set(struct rv_db_session *session, int32_t tenant, const char *name,
                                    const char *roles, int password_fd, struct rv_error *err);
 /* RV_NOT_FOUND when there is no such person. */
-RV_MUST enum rv_code rv_person_set_roles(struct rv_db_session *session, int32_t tenant,
-                                         const char *name, const char *roles, struct rv_error *err);
 /* A disabled person cannot sign in; sessions end and tokens stop working at once. */
 RV_MUST enum rv_code rv_person_enable(struct rv_db_session *session, int32_t tenant,
                                       const char *name, bool enabled, struct rv_error *err);
@@ -31,11 +29,5 @@ RV_MUST enum rv_code rv_token_make(struct rv_db_session *session, int32_t tenant
                                    char out[RV_CREDENTIAL_TEXT], int64_t *id, struct rv_error *err);
 RV_MUST enum rv_code rv_token_revoke(struct rv_db_session *session, int32_t tenant, int64_t id,
                                      struct rv_error *err);
-/* Calls `each` with (name, roles, enabled, has password, open tokens) as columns 0..4 per person.
- */
-RV_MUST enum rv_code rv_people_list(struct rv_db_session *session, int32_t tenant,
-                                    enum rv_code (*each)(void *data, const struct rv_result *result,
-                                                         int row, struct rv_error *err),
-                                    void *data, struct rv_error *err);
 
 #endif

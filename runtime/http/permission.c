@@ -9,7 +9,7 @@ static const struct {
     const char *role;
     unsigned permissions;
 } roles_known[] = {
-    {"administrator", RV_MAY_READ | RV_MAY_OPERATE | RV_MAY_ADMINISTER},
+    {"admin", RV_MAY_READ | RV_MAY_OPERATE | RV_MAY_ADMINISTER},
     {"operator", RV_MAY_READ | RV_MAY_OPERATE},
     {"auditor", RV_MAY_READ},
 };

@@ -1,6 +1,6 @@
 /* permission.h -- what the roles of a person allow at the HTTP edge.
  *
- *   administrator   people, tokens, hooks; reads everything of the tenant
+ *   admin           people, tokens, hooks; reads everything of the tenant
  *   operator        starts, signals and cancels runs; reads
  *   auditor         reads
  *   any other word  a business role that policies name ("controller", "treasurer" ...): reads, and

@@ -481,11 +481,6 @@ int rv_http_server_port(const struct rv_http_server *server)
     return rv_listener_port(server->listener);
 }
 
-bool rv_http_server_is_tls(const struct rv_http_server *server)
-{
-    return server->tls != NULL;
-}
-
 int rv_http_server_connections(const struct rv_http_server *server)
 {
     return server->connection_count;

@@ -60,7 +60,6 @@ struct rv_http_options {
 RV_MUST enum rv_code rv_http_server_create(const struct rv_http_options *options,
                                            struct rv_http_server **out, struct rv_error *err);
 int rv_http_server_port(const struct rv_http_server *server);
-bool rv_http_server_is_tls(const struct rv_http_server *server);
 int rv_http_server_connections(const struct rv_http_server *server);
 /* Stops listening and drops every connection; the server's memory goes when the last pending
  * exchange is answered, then `closed` (may be NULL) runs.  NULL server is fine. */
@@ -72,10 +71,8 @@ const struct rv_http_request *rv_exchange_request(const struct rv_exchange *exch
 const char *rv_exchange_peer(const struct rv_exchange *exchange);
 bool rv_exchange_is_tls(const struct rv_exchange *exchange);
 struct rv_arena *rv_exchange_arena(struct rv_exchange *exchange); /* until answered */
-bool rv_exchange_answered(const struct rv_exchange *exchange);    /* only inside admit/handle */
 /* Whether the client has gone: an answer will go nowhere, and a stream cannot be opened. */
 bool rv_exchange_gone(const struct rv_exchange *exchange);
-struct rv_loop *rv_exchange_loop(const struct rv_exchange *exchange);
 /* One value a layer above hangs on the exchange, e.g. who is asking. */
 void rv_exchange_set_context(struct rv_exchange *exchange, void *context);
 void *rv_exchange_context(const struct rv_exchange *exchange);

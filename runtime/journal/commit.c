@@ -237,7 +237,7 @@ static bool keys_free(struct rv_committer *committer, const struct rv_unit *unit
 
 static bool is_plain(const struct rv_unit *unit)
 {
-    return unit->load_count == 0 && !unit->needs_head;
+    return unit->load_count == 0 && !unit->needs_head && unit->effect == NULL;
 }
 
 static struct rv_batch *form(struct rv_committer *committer, struct tenant_queue *queue)
@@ -252,6 +252,9 @@ static struct rv_batch *form(struct rv_committer *committer, struct tenant_queue
     while (*link != NULL && batch->count < queue->limit && looked++ < LOOK_AHEAD &&
            keys < KEYS_LOOKED_MAX) {
         struct rv_unit *unit = *link;
+        if (unit->effect != NULL && batch->count > 0) {
+            break; /* alone, and in its turn */
+        }
         keys += RV_UNIT_KEYS_MAX;
         if (!keys_free(committer, unit)) {
             link = &unit->next;
@@ -265,6 +268,9 @@ static struct rv_batch *form(struct rv_committer *committer, struct tenant_queue
         batch->plain = batch->plain && is_plain(unit);
         one_epoch = one_epoch && (batch->count == 0 || unit->epoch == batch->units[0]->epoch);
         batch->units[batch->count++] = unit;
+        if (unit->effect != NULL) {
+            break;
+        }
     }
     batch->plain = batch->plain && one_epoch;
     batch->id = committer->last_id = rv_id_make(rv_now_us(rv_loop_clock(committer->options.loop)));

@@ -17,6 +17,11 @@
  * lost answer; the error says that it is unknown).  Units of one tenant commit in the order of
  * submission, except that a unit sharing a key with a queued one waits for it.
  *
+ * A unit with an `effect` is in a transaction of its own.  The effect runs under the head's lock
+ * and before decide, which sees what it did; where decide refuses, the effect is rolled back.  For
+ * changes that only the database can judge (was there such a row?) and that must not stand without
+ * their record: runtime/audit/act.h.
+ *
  * Thread: everything on the loop.
  */
 #ifndef REEVE_RUNTIME_JOURNAL_COMMIT_H
@@ -31,7 +36,8 @@
 
 struct rv_committer;
 struct rv_batch;
-struct rv_args; /* runtime/db/args.h */
+struct rv_args;   /* runtime/db/args.h */
+struct rv_result; /* runtime/db/db.h */
 
 enum {
     RV_BATCH_UNITS_MAX = 256, /* beyond this latency grows and throughput does not */
@@ -55,8 +61,13 @@ struct rv_unit {
     const char *keys[RV_UNIT_KEYS_MAX]; /* borrowed until done; NULL-terminated when fewer */
     struct rv_load loads[RV_UNIT_LOADS_MAX];
     int load_count;
-    bool
-        needs_head; /* decide reads or moves the head (events, audit); forced when load_count > 0 */
+    const struct rv_statement *effect; /* NULL: none; else the unit is alone in its transaction */
+    struct rv_args *effect_args;       /* borrowed until done */
+    bool effect_first; /* before the head is locked: it makes the very tenant (company create) */
+    /* With an effect: what it returned, valid inside the call only.  Repeatable. */
+    void (*effected)(struct rv_unit *unit, const struct rv_result *result);
+    bool needs_head; /* decide reads or moves the head (events, audit); forced when load_count > 0
+                        or with an effect */
     /* Optional: called once after the first loads; may append to `loads`. Repeatable. */
     void (*more_loads)(struct rv_unit *unit);
     /* Appends rows with rv_batch_rows.  Returns an error only before it appended anything: then the

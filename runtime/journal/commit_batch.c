@@ -1,6 +1,6 @@
 /* commit_batch.c -- one batch: load, decide, write, commit.
  *
- *   with head:  BEGIN tenant head loads | flush      -> decide -> writes head COMMIT | sync
+ *   with head:  BEGIN tenant head [effect] loads | flush -> decide -> writes head COMMIT | sync
  *   plain:      decide -> BEGIN tenant fence writes COMMIT | sync       (one round trip)
  *
  * Rows go out in chunks while later units still decide, so that the server inserts meanwhile and
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum tag { TAG_HEAD = 1, TAG_LOAD = 2, TAG_LOOKUP = 3 };
+enum tag { TAG_HEAD = 1, TAG_LOAD = 2, TAG_LOOKUP = 3, TAG_EFFECT = 4 };
 
 static void send_loads(struct rv_batch *batch, bool more);
 static void loads_done(struct rv_batch *batch);
@@ -148,6 +148,15 @@ static void set_tenant(struct rv_batch *batch)
     batch->opened = true;
 }
 
+static void send_effect(struct rv_batch *batch, bool first)
+{
+    const struct rv_unit *unit = batch->units[0];
+    if (unit->effect != NULL && unit->effect_first == first) {
+        rv_link_send(batch->committer->link, unit->effect, unit->effect_args, TAG_EFFECT);
+        batch->waiting++;
+    }
+}
+
 void batch_begin(struct rv_batch *batch)
 {
     struct rv_committer *committer = batch->committer;
@@ -160,10 +169,12 @@ void batch_begin(struct rv_batch *batch)
     }
     batch->phase = BATCH_LOADING;
     set_tenant(batch);
+    batch->waiting = 1;
+    send_effect(batch, true);
     rv_args_reset(committer->lock_args);
     rv_args_i32(committer->lock_args, 1, batch->tenant);
     rv_link_send(committer->link, &rv_sql_head_lock, committer->lock_args, TAG_HEAD);
-    batch->waiting = 1;
+    send_effect(batch, false);
     send_loads(batch, false);
     rv_link_flush(committer->link);
 }
@@ -245,6 +256,7 @@ void batch_result(struct rv_batch *batch, int tag, const struct rv_result *resul
     switch (tag) {
     case TAG_HEAD: take_head(batch, result); break;
     case TAG_LOAD: take_states(batch, result); break;
+    case TAG_EFFECT: batch->units[0]->effected(batch->units[0], result); break;
     case TAG_LOOKUP:
         batch->failed = !(rv_result_rows(result) == 1 && rv_result_bool(result, 0, 0));
         return;

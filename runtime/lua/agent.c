@@ -8,7 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HANDLES_MAX = 64, USES_MAX = 64, TEXT_MAX = 64, SUMMARY_MAX = 500 };
+enum {
+    HANDLES_MAX = 64,
+    USES_MAX = 64,
+    TEXT_MAX = 64,
+    SUMMARY_MAX = 500,
+    MONEY_MAX = 8 /* currencies; RV_BUDGET_MONEY_MAX of the gate */
+};
 
 /* ---- compiling ---- */
 
@@ -118,10 +124,29 @@ static bool is_text_list(const json_t *list, size_t most)
     return true;
 }
 
+/* { EUR = 500000, USD = 100000 }: minor units by currency. */
+static bool is_money(const json_t *money)
+{
+    const char *currency;
+    json_t *value;
+    if (!json_is_object(money) || json_object_size(money) == 0 ||
+        json_object_size(money) > MONEY_MAX) {
+        return false;
+    }
+    json_object_foreach((json_t *)(uintptr_t)money, currency, value)
+    {
+        if (strlen(currency) != 3 || strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3 ||
+            !json_is_integer(value) || json_integer_value(value) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool are_limits(const json_t *limits)
 {
-    static const char *const known[] = {"steps",       "calls",   "tokens",
-                                        "money_minor", "wall_ms", "depth"};
+    static const char *const known[] = {"steps",   "calls", "tokens",  "money_minor",
+                                        "wall_ms", "depth", "children"};
     const char *key;
     json_t *value;
     if (limits != NULL && !json_is_object(limits)) {
@@ -130,6 +155,13 @@ static bool are_limits(const json_t *limits)
     json_object_foreach((json_t *)(uintptr_t)limits, key, value)
     {
         bool is_known = false;
+        if (strcmp(key, "money") == 0) {
+            /* one limit a currency; money_minor is the same for the company's own */
+            if (!is_money(value) || json_object_get(limits, "money_minor") != NULL) {
+                return false;
+            }
+            continue;
+        }
         for (size_t i = 0; i < RV_COUNT(known); i++) {
             is_known = is_known || strcmp(known[i], key) == 0;
         }
@@ -160,10 +192,12 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
         return bad_field(agent, "uses", "must be a list of actions like {\"invoice.hold\"}", err);
     }
     if (!are_limits(json_object_get(manifest, "limits"))) {
-        return bad_field(agent, "limits",
-                         "may hold steps, calls, tokens, money_minor, wall_ms and depth, each an "
-                         "integer >= 0",
-                         err);
+        return bad_field(
+            agent, "limits",
+            "may hold steps, calls, tokens, wall_ms, depth and children, each an "
+            "integer >= 0, and money by currency, e.g. { EUR = 500000 } in minor units, or "
+            "money_minor, which is the company's own currency",
+            err);
     }
     return RV_OK;
 }

@@ -127,11 +127,6 @@ void rv_redaction_destroy(struct rv_redaction *redaction)
     rv_free(redaction);
 }
 
-int rv_redaction_count(const struct rv_redaction *redaction)
-{
-    return redaction->count;
-}
-
 static const char *token_for(struct rv_redaction *redaction, const char *type, const char *text,
                              size_t length)
 {

@@ -32,6 +32,5 @@ void rv_restore(const struct rv_redaction *redaction, const char *text, size_t l
                 struct rv_buf *out);
 /* Length of the token of this redaction that `at` (NUL-terminated) begins with; 0 for none. */
 size_t rv_redaction_token(const struct rv_redaction *redaction, const char *at);
-int rv_redaction_count(const struct rv_redaction *redaction);
 
 #endif

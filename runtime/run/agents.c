@@ -15,7 +15,7 @@ struct entry {
 
 struct rv_agents {
     struct entry *entries;
-    struct rv_agents_stats stats;
+    int kept;
 };
 
 struct rv_agents *rv_agents_create(void)
@@ -68,7 +68,7 @@ static void prune(struct rv_agents *agents)
         if (entry->users == 0 && idle > RV_AGENTS_IDLE_MAX) {
             *link = entry->next;
             entry_destroy(entry);
-            agents->stats.kept--;
+            agents->kept--;
         } else {
             link = &entry->next;
         }
@@ -90,11 +90,9 @@ enum rv_code rv_agents_take(struct rv_agents *agents, const struct rv_hash *hash
         *entry = (struct entry){
             .next = agents->entries, .hash = *hash, .name = rv_strdup(name), .agent = agent};
         agents->entries = entry;
-        agents->stats.kept++;
-        agents->stats.compiled++;
+        agents->kept++;
     }
     entry->users++;
-    agents->stats.taken++;
     prune(agents);
     *out = entry->agent;
     return RV_OK;
@@ -111,9 +109,4 @@ void rv_agents_leave(struct rv_agents *agents, struct rv_agent *agent)
             return;
         }
     }
-}
-
-struct rv_agents_stats rv_agents_look(const struct rv_agents *agents)
-{
-    return agents->stats;
 }

@@ -26,10 +26,4 @@ RV_MUST enum rv_code rv_agents_take(struct rv_agents *agents, const struct rv_ha
                                     struct rv_agent **out, struct rv_error *err);
 void rv_agents_leave(struct rv_agents *agents, struct rv_agent *agent); /* NULL is fine */
 
-struct rv_agents_stats {
-    int64_t taken, compiled;
-    int kept;
-};
-struct rv_agents_stats rv_agents_look(const struct rv_agents *agents);
-
 #endif

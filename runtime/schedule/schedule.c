@@ -17,7 +17,7 @@
 
 static const char *const overlap_names[] = {"skip", "buffer_one", "allow"};
 
-const char *rv_schedule_overlap_name(enum rv_schedule_overlap overlap)
+static const char *overlap_name(enum rv_schedule_overlap overlap)
 {
     return overlap_names[overlap];
 }
@@ -100,7 +100,7 @@ static enum rv_code count_row(void *data, const struct rv_result *result, int ro
     (void)result;
     (void)row;
     (void)err;
-    ++*(int *)data;
+    *(int *)data = row + 1; /* also right when the rows come anew */
     return RV_OK;
 }
 
@@ -111,7 +111,7 @@ static enum rv_code change(struct rv_db_session *session, int32_t tenant,
 {
     int rows = 0;
     enum rv_code code =
-        rv_db_session_query(session, tenant, statement, args, count_row, &rows, err);
+        rv_db_session_change(session, tenant, statement, args, count_row, &rows, err);
     *happened = rows > 0;
     return code;
 }
@@ -211,7 +211,7 @@ enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
     rv_args_text(args, 4, schedule->zone);
     rv_args_text(args, 5, rv_cron_gap_name(schedule->gap));
     rv_args_text(args, 6, rv_cron_fold_name(schedule->fold));
-    rv_args_text(args, 7, rv_schedule_overlap_name(schedule->overlap));
+    rv_args_text(args, 7, overlap_name(schedule->overlap));
     rv_args_i32(args, 8, window_s);
     rv_args_i32(args, 9, schedule->jitter_s);
     rv_args_text(args, 10, schedule->action);
@@ -242,15 +242,6 @@ enum rv_code rv_schedule_list(struct rv_db_session *session, int32_t tenant, rv_
     struct rv_args *args = rv_args_create(&rv_sql_schedule_list);
     rv_args_i32(args, 1, tenant);
     return rv_db_session_query(session, tenant, &rv_sql_schedule_list, args, each, data, err);
-}
-
-enum rv_code rv_schedule_fires(struct rv_db_session *session, int32_t tenant, const char *name,
-                               int32_t limit, rv_schedule_each each, void *data,
-                               struct rv_error *err)
-{
-    struct rv_args *args = named(&rv_sql_schedule_fires, tenant, name);
-    rv_args_i32(args, 3, limit);
-    return rv_db_session_query(session, tenant, &rv_sql_schedule_fires, args, each, data, err);
 }
 
 /* The row and its zone; the caller destroys `zone`. */
@@ -385,7 +376,7 @@ enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant, cons
     rv_args_text(args, 4, merged.row.zone);
     rv_args_text(args, 5, rv_cron_gap_name(merged.row.gap));
     rv_args_text(args, 6, rv_cron_fold_name(merged.row.fold));
-    rv_args_text(args, 7, rv_schedule_overlap_name(merged.overlap));
+    rv_args_text(args, 7, overlap_name(merged.overlap));
     rv_args_i32(args, 8, (int32_t)merged.row.window_s);
     rv_args_i32(args, 9, (int32_t)merged.row.jitter_s);
     rv_args_text(args, 10, merged.except);
@@ -535,6 +526,6 @@ enum rv_code rv_schedule_backfill(struct rv_db_session *session, int32_t tenant,
         rv_args_destroy(args);
         return code;
     }
-    return rv_db_session_query(session, tenant, &rv_sql_schedule_backfill, args, count_row, made,
-                               err);
+    return rv_db_session_change(session, tenant, &rv_sql_schedule_backfill, args, count_row, made,
+                                err);
 }

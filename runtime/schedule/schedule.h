@@ -61,11 +61,6 @@ typedef enum rv_code (*rv_schedule_each)(void *data, const struct rv_result *res
  * overlap, paused_until, reason, number of running fires, days without a fire. */
 RV_MUST enum rv_code rv_schedule_list(struct rv_db_session *session, int32_t tenant,
                                       rv_schedule_each each, void *data, struct rv_error *err);
-/* Newest first; columns 0..7: id, instant, state (waiting|running|done|failed|skipped), manual,
- * attempt, reason, started_at, ended_at. */
-RV_MUST enum rv_code rv_schedule_fires(struct rv_db_session *session, int32_t tenant,
-                                       const char *name, int32_t limit, rv_schedule_each each,
-                                       void *data, struct rv_error *err);
 /* `until_us` 0: until somebody resumes it.  What runs goes on running; a fire that waits behind it
  * (buffer_one) starts when the pause is over. */
 RV_MUST enum rv_code rv_schedule_pause(struct rv_db_session *session, int32_t tenant,
@@ -92,7 +87,6 @@ RV_MUST enum rv_code rv_schedule_run_now(struct rv_db_session *session, int32_t 
                                          const char *name, int64_t now_us, int64_t *fire_id,
                                          struct rv_error *err);
 
-const char *rv_schedule_overlap_name(enum rv_schedule_overlap overlap);
 RV_MUST enum rv_code rv_schedule_overlap_from(const char *name, enum rv_schedule_overlap *out,
                                               struct rv_error *err);
 

@@ -345,11 +345,8 @@ static void run_durable(const struct bench_run *run)
         struct durable_agent *agent = &durable->agents[i];
         agent->durable = durable;
         snprintf(agent->id, sizeof agent->id, "agent%d", i);
-        agent->budget = (struct rv_budget){.steps_limit = 1000,
-                                           .calls_limit = 1000,
-                                           .tokens_limit = 1000,
-                                           .money_limit_minor = -1,
-                                           .depth_limit = 4};
+        agent->budget = (struct rv_budget){
+            .steps_limit = 1000, .calls_limit = 1000, .tokens_limit = 1000, .depth_limit = 4};
         agent->pass = (struct rv_gate_pass){
             .tenant = GATE_WORLD_TENANT,
             .principal = {.kind = RV_PRINCIPAL_AGENT, .id = agent->id, .owner = "ap.manager"},

@@ -214,11 +214,8 @@ static void prepare(struct world *world, struct bench_step *step)
     step->seq = 1;
     step->started_us = now_us();
     snprintf(step->key, sizeof step->key, "run:%" PRId64, step->run);
-    step->budget = (struct rv_budget){.steps_limit = INT32_MAX,
-                                      .calls_limit = 1000,
-                                      .tokens_limit = 100000,
-                                      .money_limit_minor = -1,
-                                      .depth_limit = 4};
+    step->budget = (struct rv_budget){
+        .steps_limit = INT32_MAX, .calls_limit = 1000, .tokens_limit = 100000, .depth_limit = 4};
     step->unit = (struct rv_unit){.tenant = GATE_WORLD_TENANT,
                                   .keys = {step->key},
                                   .decide = plain_decide,

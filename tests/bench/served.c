@@ -98,7 +98,7 @@ void served_open(struct served *served, const char *bench)
     unsetenv("REEVE_DATABASE_URI");
     must(served, "db start");
     char command[1100];
-    snprintf(command, sizeof command, "'%s' db uri", served->program);
+    snprintf(command, sizeof command, "'%s' db uri --owner", served->program); /* sees all */
     FILE *pipe = popen(command, "r");
     RV_ASSERT(pipe != NULL && fgets(served->uri, sizeof served->uri, pipe) != NULL);
     pclose(pipe);

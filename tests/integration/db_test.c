@@ -64,8 +64,14 @@ TEST(migrating_twice_applies_nothing_new)
     char *uri = test_postgres_database(rooms);
     struct rv_error err = {.code = RV_OK};
     int applied = -1;
-    must(rv_migrate(uri, rooms, &applied, &err), &err);
+    int missing = -1;
+    char *owner = test_postgres_migrator(uri);
+    struct rv_migrate how = {.owner_uri = owner, .rooms = rooms};
+    must(rv_migrate(&how, &applied, &err), &err);
     ck_assert_int_eq(applied, 0);
+    must(rv_migrate_missing(uri, rooms, &missing, &err), &err);
+    ck_assert_int_eq(missing, 0);
+    rv_free(owner);
     rv_free(uri);
 }
 
@@ -223,7 +229,6 @@ TEST(arrays_keep_their_nulls_and_may_be_empty)
             }
             rv_args_bytes(args, 5, "", 0);
         }
-        ck_assert_int_eq(rv_args_row_count(args), rows);
         int64_t sum = -1;
         must(rv_db_session_query(session, 0, &sum_arrays, args, take_number, &sum, &err), &err);
         ck_assert_int_eq(sum, rows == 0 ? 0 : 3000000 + 20000 + 2);

@@ -5,6 +5,7 @@
 #include "runtime/hooks/endpoint.h"
 #include "runtime/hooks/sign.h"
 #include "runtime/http/people.h"
+#include "tests/support/hook_key.h"
 #include "tests/support/http_client.h"
 #include "tests/support/http_fixture.h"
 #include "tests/support/postgres.h"
@@ -334,6 +335,10 @@ TEST(people_and_tokens_are_administered)
     ck_assert_int_eq(rv_person_set(session, tenant, "bad name", "", -1, &err), RV_INVALID);
     rv_error_clear(&err);
     ck_assert_int_eq(rv_person_set(session, tenant, "fine", "Bad Role", -1, &err), RV_INVALID);
+    err.code = RV_OK;
+    ck_assert_int_eq(rv_person_set(session, tenant, "fine", "clerk,administrator", -1, &err),
+                     RV_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "its word is \"admin\""));
     rv_error_clear(&err);
     ck_assert_int_eq(pipe(ends), 0);
     ck_assert_int_eq((int)write(ends[1], "short\n", 6), 6);
@@ -342,10 +347,7 @@ TEST(people_and_tokens_are_administered)
     close(ends[0]);
     close(ends[1]);
     ck_assert_int_eq(rv_person_set(session, tenant, "robot", "auditor", -1, &err), RV_OK);
-    ck_assert_int_eq(rv_person_set_roles(session, tenant, "robot", "auditor,operator", &err),
-                     RV_OK);
-    ck_assert_int_eq(rv_person_set_roles(session, tenant, "nobody", "auditor", &err), RV_NOT_FOUND);
-    rv_error_clear(&err);
+    ck_assert_int_eq(rv_person_set(session, tenant, "robot", "auditor,operator", -1, &err), RV_OK);
     ck_assert_int_eq(rv_token_make(session, tenant, "robot", "", 1, 1, token, &id, &err),
                      RV_INVALID);
     rv_error_clear(&err);
@@ -374,7 +376,7 @@ static int revoked_client(struct world *world)
     EXPECT(call(world, "GET", "/v1/me", world->clerk, NULL) == 401);
     EXPECT(rv_person_enable(world->fixture.session, world->fixture.tenant, "clerk", true, &err) ==
            RV_OK);
-    EXPECT(rv_person_set_roles(world->fixture.session, world->fixture.tenant, "clerk", "", &err) ==
+    EXPECT(rv_person_set(world->fixture.session, world->fixture.tenant, "clerk", "", -1, &err) ==
            RV_OK);
     EXPECT(call(world, "GET", "/v1/me", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/approvals", world->clerk, NULL) == 403);
@@ -555,7 +557,7 @@ static int callback_client(struct world *world)
         .url = "https://bot.example/hook", .events = "", .person = "controller"};
     EXPECT(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant, world->fixture.vault,
                                 &endpoint, rv_now_us(rv_clock_system()), &made, &err) == RV_OK);
-    EXPECT(rv_hook_key_read("whsec_", made.secret, 24, 64, secret, &length, &err) == RV_OK);
+    EXPECT(hook_key_read("whsec_", made.secret, secret, &length));
     EXPECT(call(world, "GET", ONE, world->controller, NULL) == 200);
     snprintf(digest, sizeof digest, "%s", str("digest"));
     snprintf(body, sizeof body,
@@ -574,6 +576,18 @@ static int callback_client(struct world *world)
     EXPECT(send_callback(world, "rve_2_999", &good) == 403);
     EXPECT(send_callback(world, "rve_1_99x", &good) == 403);
     EXPECT(call(world, "POST", "/v1/hooks/callback", "", body) == 404);
+    char deep[40000];
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    memcpy(deep, "{\"a\":", 5);
+    for (int i = 0; i < 30; i++) { /* nobody is locked out for it either */
+        char id[24];
+        snprintf(id, sizeof id, "msg_deep_%d", i);
+        struct callback nested = {id, now, deep, secret, length};
+        EXPECT(send_callback(world, made.callback, &nested) == 400);
+        EXPECT(strcmp(str("code"), "invalid") == 0);
+        EXPECT(strstr(str("detail"), "nested deeper than") != NULL);
+    }
     EXPECT(send_callback(world, made.callback, &good) == 200 &&
            strcmp(str("status"), "approved") == 0);
     EXPECT(send_callback(world, made.callback, &good) == 409);

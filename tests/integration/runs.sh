@@ -4,37 +4,8 @@
 # import, list by how runs stand, cancel and retry of many.
 # usage: runs.sh REEVE      (from the repository root)
 set -u
-reeve_program=$1
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
-    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
-state=$(mktemp -d /tmp/rvruns-XXXXXX)
-chmod 755 "$state"
-unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
-export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
-reeve() { "$reeve_program" "$@"; }
-trap 'reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
-failures=0
-gives() { # STATUS WHAT COMMAND...   (its output stays in $state/out and $state/err)
-    expected=$1
-    what=$2
-    shift 2
-    "$@" >"$state/out" 2>"$state/err"
-    found=$?
-    if [ "$found" = "$expected" ]; then
-        echo "ok    $what"
-    else
-        echo "FAIL  $what: status $found instead of $expected"
-        cat "$state/out" "$state/err"
-        failures=$((failures + 1))
-    fi
-}
-has() { # out|err TEXT
-    grep -qF -- "$2" "$state/$1" || {
-        echo "FAIL  \"$2\" is missing in:"
-        cat "$state/$1"
-        failures=$((failures + 1))
-    }
-}
+# shellcheck source=tests/integration/preamble.sh
+. "$(dirname "$0")/preamble.sh"
 same() { # WHAT EXPECTED FOUND
     if [ "$2" = "$3" ]; then
         echo "ok    $1"
@@ -44,7 +15,7 @@ same() { # WHAT EXPECTED FOUND
     fi
 }
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-owner() { psql "$uri" -Atqc "$1"; }
+owner() { psql "$owner_uri" -Atqc "$1"; }
 names() { reeve run list "$@" --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/'; }
 nowhere() { env REEVE_STATE="$state/nowhere" "$reeve_program" "$@"; } # another machine: no database
 
@@ -52,6 +23,7 @@ reeve company create acme >/dev/null && reeve policy load policies/default.lua >
     reeve agent publish agents/*/agent.lua >/dev/null 2>&1 &&
     reeve person add manager --roles ap.manager >/dev/null || exit 1
 uri=$(reeve db uri)
+owner_uri=$(reeve db uri --owner)
 company=scripts/demo/company
 reeve import "$company/master.json" "$company"/orders/*.xml "$company"/receipts/*.xml "$company"/invoices/*.xml \
     "$company"/creditnotes/*.xml "$company"/statements/*.xml >/dev/null || exit 1
@@ -131,7 +103,7 @@ gives 1 "two runs differ" reeve run diff "$run" "$other"
 has out "from step"
 gives 1 "in JSON" reeve run diff "$run" "$other" --json
 has out '"parted_at":'
-psql "$uri" -q >/dev/null <<SQL
+psql "$owner_uri" -q >/dev/null <<SQL
 ALTER TABLE journal_default DISABLE TRIGGER ALL; ALTER TABLE journal DISABLE TRIGGER ALL;
 SET reeve.tenant = 1;
 UPDATE journal SET digest = decode('00000000000000000000000000000000', 'hex') WHERE run_id = ${run#r_} AND seq = 1;

@@ -144,7 +144,7 @@ void http_fixture_open(struct http_fixture *fixture, int port)
     fixture->other = make_tenant(fixture, "other");
     make_person(fixture, fixture->tenant, "controller", "controller");
     make_person(fixture, fixture->tenant, "clerk", "auditor");
-    make_person(fixture, fixture->tenant, "operator", "operator,administrator");
+    make_person(fixture, fixture->tenant, "operator", "operator,admin");
     make_person(fixture, fixture->tenant, "treasurer", "treasurer");
     make_person(fixture, fixture->other, "stranger", "controller");
     fixture->loop = rv_loop_create(rv_clock_system());

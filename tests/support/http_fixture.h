@@ -1,7 +1,7 @@
 /* http_fixture.h -- the real HTTP stack over a real PostgreSQL, with two tenants and their people.
  *
  * Tenant "northwind" has "controller" (role controller), "clerk" (auditor), "operator" (operator,
- * administrator) and "treasurer" (treasurer); tenant "other" has "stranger" (controller).
+ * admin) and "treasurer" (treasurer); tenant "other" has "stranger" (controller).
  * Everybody's password is TEST_PASSWORD.
  */
 #ifndef REEVE_TESTS_SUPPORT_HTTP_FIXTURE_H

@@ -1,4 +1,7 @@
-/* postgres.c -- see postgres.h.  initdb and postgres are run directly; pg_ctl is not needed. */
+/* postgres.c -- see postgres.h.  initdb and postgres are run directly; pg_ctl is not needed.
+ *
+ * Logins of the server: reeve_test (superuser), reeve_migrate (member of reeve_owner, no more) and
+ * reeve (member of reeve_app, no more): the roles of production, see runtime/db/sql/roles.sql. */
 #include "tests/support/postgres.h"
 
 #include "db_sql.h"
@@ -204,12 +207,12 @@ static void ensure_server(void)
     }
 }
 
-/* URI by which the database is created, and URI of the database itself. */
-static void uri_of(char out[512], const char *database)
+/* URI of a database, for `user` on our own server; on another one as $REEVE_TEST_PG says. */
+static void uri_of(char out[512], const char *database, const char *user)
 {
     const char *outside = getenv("REEVE_TEST_PG");
     if (outside == NULL) {
-        server_uri(out, database, "reeve_owner");
+        server_uri(out, database, user);
         return;
     }
     PQconninfoOption *options = PQconninfoParse(outside, NULL);
@@ -256,10 +259,11 @@ static void ensure_template(const char *admin, const char *name,
     snprintf(making, sizeof making, "%s_%d", name, (int)getpid());
     create(admin, making, "template1");
     char uri[512];
-    uri_of(uri, making);
+    uri_of(uri, making, "reeve_migrate");
     struct rv_error err = {.code = RV_OK};
     int applied = 0;
-    if (rv_migrate(uri, rooms, &applied, &err) != RV_OK) {
+    struct rv_migrate how = {.owner_uri = uri, .rooms = rooms};
+    if (rv_migrate(&how, &applied, &err) != RV_OK) {
         fprintf(stderr, "%s (%s) %s\n", err.message, err.detail, err.hint);
         abort();
     }
@@ -286,11 +290,12 @@ char *test_postgres_database(const struct rv_migration *const *rooms)
     if (outside == NULL) {
         ensure_server();
         server_uri(admin, "postgres", "reeve_test");
-        /* an owner without superuser rights, as in production */
+        /* what an administrator runs once, see runtime/README.md */
         test_postgres_execute(
-            admin,
-            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_owner') THEN "
-            "CREATE ROLE reeve_owner LOGIN CREATEROLE; END IF; END $$");
+            admin, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve') THEN "
+                   "CREATE ROLE reeve_owner NOLOGIN; CREATE ROLE reeve_app NOLOGIN; "
+                   "CREATE ROLE reeve_migrate LOGIN; GRANT reeve_owner TO reeve_migrate; "
+                   "CREATE ROLE reeve LOGIN; GRANT reeve_app TO reeve; END IF; END $$");
     } else {
         snprintf(admin, sizeof admin, "%s", outside);
     }
@@ -302,26 +307,42 @@ char *test_postgres_database(const struct rv_migration *const *rooms)
             }
         }
     }
-    for (const char *at = rv_sql_security_apply.text; *at != '\0'; at++) {
-        hash = (hash ^ (unsigned char)*at) * 1099511628211u;
+    const char *const frame[] = {rv_sql_roles_owner.text, rv_sql_security_apply.text};
+    for (size_t i = 0; i < RV_COUNT(frame); i++) {
+        for (const char *at = frame[i]; *at != '\0'; at++) {
+            hash = (hash ^ (unsigned char)*at) * 1099511628211u;
+        }
     }
     snprintf(template, sizeof template, "rvt_%016llx", (unsigned long long)hash);
     ensure_template(admin, template, rooms);
     snprintf(name, sizeof name, "t_%d_%d_%d", (int)getpid(), counter++, (int)(time(NULL) % 100000));
     create(admin, name, template);
     char *uri = rv_alloc(512);
-    uri_of(uri, name);
+    uri_of(uri, name, "reeve");
+    return uri;
+}
+
+static char *as_login(const char *database_uri, const char *login)
+{
+    char *uri = rv_alloc(512);
+    const char *user = strstr(database_uri, "user=reeve ");
+    if (getenv("REEVE_TEST_PG") != NULL || user == NULL) {
+        snprintf(uri, 512, "%s", database_uri);
+    } else {
+        snprintf(uri, 512, "%.*suser=%s %s", (int)(user - database_uri), database_uri, login,
+                 user + strlen("user=reeve "));
+    }
     return uri;
 }
 
 char *test_postgres_superuser(const char *database_uri)
 {
-    char *uri = rv_strdup(database_uri);
-    char *user = strstr(uri, "user=reeve_owner");
-    if (user != NULL) {
-        memcpy(user, "user=reeve_test ", 16);
-    }
-    return uri;
+    return as_login(database_uri, "reeve_test");
+}
+
+char *test_postgres_migrator(const char *database_uri)
+{
+    return as_login(database_uri, "reeve_migrate");
 }
 
 int test_postgres_pid(void)

@@ -15,10 +15,13 @@ enum test_postgres_durability { TEST_PG_FAST, TEST_PG_FSYNC };
 
 /* Starts the server (once per program; call from main before the tests fork). */
 void test_postgres_start(enum test_postgres_durability durability);
-/* URI of a fresh, migrated database; caller frees.  `rooms` as for rv_migrate. */
+/* URI of a fresh, migrated database, as the runtime's login; caller frees.  `rooms` as for
+ * rv_migrate. */
 char *test_postgres_database(const struct rv_migration *const *rooms);
 /* Superuser URI of the same database, to look behind row-level security; caller frees. */
 char *test_postgres_superuser(const char *database_uri);
+/* The same as the login that migrates: a member of reeve_owner, no superuser; caller frees. */
+char *test_postgres_migrator(const char *database_uri);
 /* Runs `sql` (any number of statements); aborts with the server's words when it fails. */
 void test_postgres_execute(const char *uri, const char *sql);
 /* kill -9 of every server process, then start again (recovery). */

@@ -211,6 +211,22 @@ TEST(an_invoice_that_contradicts_itself_is_not_posted)
     rv_arena_destroy(arena);
 }
 
+TEST(a_command_says_whether_it_moves_or_commits_money)
+{
+    static const char *const moving[] = {"invoice.post",    "payment.propose", "payment.release",
+                                         "bank_line.match", "journal.post",    "order.change"};
+    static const char *const still[] = {"invoice.hold",   "invoice.release", "invoice.link_order",
+                                        "payment.cancel", "exception.note",  "party.register"};
+    for (size_t i = 0; i < RV_COUNT(moving); i++) {
+        ck_assert_int_eq(erp_command_find(moving[i])->money, ERP_MONEY_AMOUNT);
+        ck_assert_int_eq(erp_command_find(still[i])->money, ERP_MONEY_NONE);
+    }
+    for (const struct erp_command *const *at = erp_commands; *at != NULL; at++) {
+        ck_assert_msg((*at)->money == ERP_MONEY_NONE || (*at)->tier != ERP_TIER_NOTE,
+                      "%s is a note and moves money", (*at)->name);
+    }
+}
+
 TEST(a_payee_must_be_verified_and_its_account_rested)
 {
     static const char items[] =

@@ -51,7 +51,7 @@ TEST(roles_give_permissions)
     ck_assert_uint_eq(rv_permissions_of("auditor"), RV_MAY_SIGNED_IN | RV_MAY_READ);
     ck_assert_uint_eq(rv_permissions_of("controller"),
                       RV_MAY_SIGNED_IN | RV_MAY_READ | RV_MAY_DECIDE);
-    ck_assert_uint_eq(rv_permissions_of("administrator") & RV_MAY_DECIDE, 0);
+    ck_assert_uint_eq(rv_permissions_of("admin") & RV_MAY_DECIDE, 0);
     ck_assert_uint_eq(rv_permissions_of("operator,controller") & (RV_MAY_DECIDE | RV_MAY_OPERATE),
                       RV_MAY_DECIDE | RV_MAY_OPERATE);
 }

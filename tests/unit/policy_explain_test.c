@@ -141,9 +141,21 @@ TEST(check_finds_what_cannot_work)
     finds(PERMIT_X
           "approve{id='a', action='x', stages={{role='r'}, {role='s', n=3}}, expires='2h', "
           "escalate={after='1h', to='boss'}}",
-          "{\"r\":0,\"s\":2}", "a unknown-members r; a quorum s; a escalation-role boss");
+          "[{\"person\":\"p\",\"roles\":[\"s\"]},{\"person\":\"q\",\"roles\":[\"s\"]}]",
+          "a unknown-members r; a quorum s; a escalation-role boss");
     finds(PERMIT_X "approve{id='a', action='x', stages={{role='s', n=2}}, expires='2h'}",
-          "{\"s\":2}", "");
+          "[{\"person\":\"p\",\"roles\":[\"s\"]},{\"person\":\"q\",\"roles\":[\"s\"]}]", "");
+    finds(PERMIT_X "approve{id='a', action='x', stages={{role='r'},{role='s'}}, expires='2h'}",
+          "[{\"person\":\"p\",\"roles\":[\"r\",\"s\"]}]", "a quorum s");
+    finds(PERMIT_X "approve{id='a', action='x', stages={{role='s'}}, expires='2h', "
+                   "escalate={after='1h', to='boss'}}",
+          "[{\"person\":\"p\",\"roles\":[\"boss\"]}]", "a unknown-members s");
+    finds("permit{id='p', persons=role 's', action='x'}, approve{id='a', persons=role 's', "
+          "action='x', stages={{role='s'}}, expires='2h'}",
+          "[{\"person\":\"p\",\"roles\":[\"s\"]}]", "a requester-only s");
+    finds("permit{id='p', persons=role 's', action='x'}, approve{id='a', persons=role 's', "
+          "action='x', stages={{role='s'}}, expires='2h'}",
+          "[{\"person\":\"p\",\"roles\":[\"s\"]},{\"person\":\"q\",\"roles\":[\"s\"]}]", "");
     finds(PERMIT_X "limit{id='sum', action='x', sum=arg.amount, per={'agent'}, window='1d', "
                    "cap=money'5000 EUR'}, limit{id='count', action='x', count=true, per={'agent'}, "
                    "window='1d', "

@@ -17,7 +17,7 @@ SELECT u.unit,
            'expires_us', (extract(epoch FROM a.expires_at) * 1000000)::bigint,
            'roles', (SELECT to_jsonb(p.roles) FROM person p
                       WHERE p.tenant_id = $1 AND p.name = (SELECT u.args->>'person') AND p.enabled),
-           'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', v.role,
+           'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', reeve_vote_roles(v.role),
                                        'decision', v.decision, 'comment', v.comment, 'at', v.at,
                                        'roles', to_jsonb(pe.roles)) ORDER BY v.at), '[]')
                        FROM approval_vote v

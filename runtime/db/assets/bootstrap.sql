@@ -1,6 +1,12 @@
 -- bootstrap.sql: the first SQL of a new cluster, for a single-user server (each statement ends in an empty
--- line).  The owner of the database is no superuser: row-level security holds for it.
-CREATE ROLE reeve LOGIN CREATEROLE;
+-- line).  Who is who: runtime/db/sql/roles.sql.
+CREATE ROLE reeve_owner NOLOGIN;
 
-CREATE DATABASE reeve OWNER reeve;
+CREATE ROLE reeve_app NOLOGIN;
+
+CREATE ROLE reeve LOGIN;
+
+GRANT reeve_app TO reeve;
+
+CREATE DATABASE reeve OWNER reeve_owner;
 

@@ -1,9 +1,10 @@
 -- db.sql: what every connection says, and what the migrator does.
 
 -- name: db_setup
--- The runtime never works as owner or superuser: policies bind neither as they bind reeve_app.  Where
--- the login role is a member of reeve_app (the owner is), it becomes reeve_app; a mighty role that is
--- not is refused.  A connection whose client is gone ends within seconds, also inside a statement.
+-- The runtime never works as owner or superuser: policies bind neither as they bind reeve_app.  The wall
+-- is the login, which is a member of reeve_app only (roles.sql); becoming reeve_app here is for a server
+-- whose administrator gave a mightier one (`reeve doctor` warns).  A mighty login that is no member is
+-- refused.  A connection whose client is gone ends within seconds, also inside a statement.
 DO $$ BEGIN
     PERFORM set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),
             set_config('bytea_output', 'hex', false), set_config('jit', 'off', false),
@@ -57,9 +58,12 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 -- name: migrate_lock
 SELECT pg_advisory_xact_lock(7215604198);
 
--- name: migrate_find
--- params: name text
-SELECT checksum FROM schema_migration WHERE name = $1;
+-- name: migrate_known
+-- Whether there is a list at all, then the list; asked by anybody, also before the first migration.
+SELECT to_regclass('schema_migration') IS NOT NULL;
+
+-- name: migrate_list
+SELECT name, checksum FROM schema_migration;
 
 -- name: migrate_record
 -- params: name text, checksum text

@@ -1,5 +1,5 @@
--- security.sql: roles, grants and row-level security, derived from the tables that exist.  Idempotent;
--- runs after every migration, so that no table with a tenant_id can be forgotten.
+-- security.sql: grants and row-level security, derived from the tables that exist.  Idempotent; runs as
+-- reeve_owner (roles.sql) after every migration, so that no table with a tenant_id can be forgotten.
 
 -- name: security_apply
 DO $do$
@@ -8,21 +8,14 @@ DECLARE
     f record;
     append_only text[] := ARRAY['event', 'journal', 'audit_record', 'audit_checkpoint', 'approval_vote',
                                 'command_log'];
+    -- texts that are pinned by their hash: a change is another row
+    insert_only text[] := ARRAY['plan_source', 'policy_bundle'];
+    -- no statement of the runtime writes them
+    read_only text[] := ARRAY['schema_migration', 'tolerance_default', 'node_key'];
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reeve_app') THEN
-        BEGIN
-            CREATE ROLE reeve_app NOLOGIN;
-        EXCEPTION WHEN insufficient_privilege THEN
-            RAISE EXCEPTION 'the role reeve_app is missing and % may not create roles', current_user
-                USING HINT = 'An administrator runs once: CREATE ROLE reeve_app NOLOGIN; GRANT reeve_app TO '
-                             || quote_ident(current_user) || ';';
-        WHEN duplicate_object OR unique_violation THEN
-            NULL; -- another database of this server made it at the same moment
-        END;
-    END IF;
-    IF NOT pg_has_role(current_user, 'reeve_app', 'MEMBER') THEN
-        EXECUTE format('GRANT reeve_app TO %I', current_user);
-    END IF;
+    ASSERT current_user = 'reeve_owner'; -- the policies and the functions' rights depend on it
+    -- on a database that was made before PostgreSQL 15 everybody may create tables here
+    EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC, reeve_app', current_schema());
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO reeve_app', current_schema());
 
     CREATE OR REPLACE FUNCTION reeve_append_only() RETURNS trigger LANGUAGE plpgsql AS $f$
@@ -37,7 +30,9 @@ BEGIN
                FROM pg_class c
               WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
     LOOP
-        IF t.relname = 'schema_migration' THEN
+        EXECUTE format('REVOKE ALL ON %I FROM PUBLIC', t.relname);
+        IF t.relname = ANY (read_only) THEN
+            EXECUTE format('REVOKE ALL ON %I FROM reeve_app', t.relname);
             EXECUTE format('GRANT SELECT ON %I TO reeve_app', t.relname);
             CONTINUE;
         END IF;
@@ -59,6 +54,9 @@ BEGIN
             CONTINUE; -- reached through the parent only
         END IF;
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO reeve_app', t.relname);
+        IF t.relname = ANY (insert_only) THEN
+            EXECUTE format('REVOKE UPDATE, DELETE ON %I FROM reeve_app', t.relname);
+        END IF;
         IF t.relname = ANY (append_only) THEN
             EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %I FROM reeve_app', t.relname);
             EXECUTE format('DROP TRIGGER IF EXISTS append_only ON %I', t.relname);

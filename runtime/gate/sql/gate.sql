@@ -12,6 +12,7 @@ SELECT u.unit,
        jsonb_build_object(
            'policy', encode(p.hash, 'hex'),
            'today', d.today,
+           'currency', d.currency,
            'log', CASE WHEN u.args ? 'command' THEN
                (SELECT jsonb_build_object('outcome', c.outcome, 'answer', c.answer, 'name', c.name,
                                           'args_hash', encode(c.args_hash, 'hex'),
@@ -43,7 +44,7 @@ SELECT u.unit,
                                                AND o.status IN ('requested', 'approved')) END)) END)
   FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
  CROSS JOIN (SELECT to_char(clock_timestamp() AT TIME ZONE coalesce(t.company->>'timezone', 'UTC'),
-                            'YYYY-MM-DD') AS today
+                            'YYYY-MM-DD') AS today, coalesce(t.company->>'currency', 'EUR') AS currency
                FROM tenant t WHERE t.tenant_id = $1) AS d
   LEFT JOIN policy_active p ON p.tenant_id = $1;
 

@@ -87,14 +87,14 @@ DELETE FROM hook_seen WHERE tenant_id = $1 AND endpoint_id = $2 AND message_id =
 INSERT INTO hook_endpoint (tenant_id, id, url, secret, sign_seed, events, person, allow_private)
 SELECT $1, $2, $3, $4, $5, string_to_array($6, ','), $7, $8
 WHERE $7::text IS NULL OR EXISTS (SELECT 1 FROM person p WHERE p.tenant_id = $1 AND p.name = $7)
-RETURNING id;
+RETURNING id AS endpoint;
 
 -- name: hook_endpoint_rotate
 -- The old secret stays valid beside the new one for `overlap_s`.
 -- params: tenant int4, id int8, secret bytea, overlap_s int4
 UPDATE hook_endpoint
 SET old_secret = secret, old_until = clock_timestamp() + make_interval(secs => $4), secret = $3
-WHERE tenant_id = $1 AND id = $2 RETURNING id;
+WHERE tenant_id = $1 AND id = $2 RETURNING id AS endpoint;
 
 -- name: hook_secrets
 -- params: tenant int4
@@ -105,20 +105,20 @@ SELECT id, secret, old_secret, sign_seed FROM hook_endpoint WHERE tenant_id = $1
 -- params: tenant int4, id int8, secret bytea, old bytea, seed bytea
 UPDATE hook_endpoint
 SET secret = coalesce($3, secret), old_secret = coalesce($4, old_secret), sign_seed = coalesce($5, sign_seed)
-WHERE tenant_id = $1 AND id = $2 RETURNING id;
+WHERE tenant_id = $1 AND id = $2 RETURNING id AS endpoint;
 
 -- name: hook_endpoint_enable
 -- params: tenant int4, id int8, enabled bool
 UPDATE hook_endpoint
-SET enabled = $3, disabled_reason = CASE WHEN NOT $3 THEN 'by an administrator' END
-WHERE tenant_id = $1 AND id = $2 RETURNING id;
+SET enabled = $3, disabled_reason = CASE WHEN NOT $3 THEN 'by hand' END
+WHERE tenant_id = $1 AND id = $2 RETURNING id AS endpoint;
 
 -- name: hook_redrive
 -- Dead letters of one endpoint (0: of all) become due now, with a fresh schedule.
 -- params: tenant int4, endpoint int8
 UPDATE hook_delivery SET status = 'pending', attempt = 0, next_at = clock_timestamp()
 WHERE tenant_id = $1 AND status = 'dead' AND ($2 = 0 OR endpoint_id = $2)
-RETURNING outbox_id;
+RETURNING outbox_id AS message;
 
 -- name: hook_list
 -- params: tenant int4

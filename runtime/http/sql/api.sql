@@ -22,19 +22,20 @@ SELECT jsonb_build_object(
         'supplier', coalesce(a.facts #>> '{vendor,name}', a.facts #>> '{supplier,name}', a.facts #>> '{supplier_name}',
                              a.facts #>> '{party,name}', a.args #>> '{supplier,name}',
                              a.args #>> '{supplier_name}'),
-        'rules', to_jsonb(a.rules), 'stages', a.stages,
+        'rules', to_jsonb(a.rules), 'stages', a.stages, 'blocked', reeve_approval_blocked(w),
         'missing', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', s.value ->> 'role',
                         'n', (s.value ->> 'n')::int - v.given) ORDER BY s.ordinality), '[]')
                     FROM jsonb_array_elements(a.stages) WITH ORDINALITY s,
                          LATERAL (SELECT count(*)::int AS given FROM approval_vote v
                                   WHERE v.tenant_id = a.tenant_id AND v.approval_id = a.id
-                                    AND (v.role = s.value ->> 'role' OR (left(v.role, 1) = '[' AND v.role::jsonb ? (s.value ->> 'role'))) AND v.decision = 'approve') v
+                                    AND reeve_vote_roles(v.role) ? (s.value ->> 'role') AND v.decision = 'approve') v
                     WHERE (s.value ->> 'n')::int > v.given)
     ) ORDER BY a.id DESC), '[]'),
     'next', CASE WHEN count(*) = $4 THEN min(a.id)::text END,
     'open', (SELECT count(*) FROM approval o WHERE o.tenant_id = $1 AND o.status = 'requested'),
     'now', clock_timestamp())::text
-FROM page a;
+FROM page a
+JOIN approval w ON w.tenant_id = $1 AND w.id = a.id;
 
 -- name: api_approval
 -- Everything an approver must see, and nothing that was not in the digest's reach.
@@ -56,11 +57,12 @@ SELECT jsonb_build_object(
     'amount', a.amount, 'currency', a.currency, 'tier', a.tier,
     'requested_at', a.requested_at, 'expires_at', a.expires_at, 'escalated', a.escalated,
     'escalate_to', a.escalate_to, 'decided_at', a.decided_at, 'consumed_at', a.consumed_at,
+    'blocked', reeve_approval_blocked(a),
     'excluded', a.never @> to_jsonb('person:' || $3::text) OR a.never @> to_jsonb($3::text)
                 OR a.requested_by IN ($3::text, 'person:' || $3::text),
     'voted', EXISTS (SELECT 1 FROM approval_vote v WHERE v.tenant_id = a.tenant_id
                      AND v.approval_id = a.id AND v.person = $3),
-    'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', CASE WHEN left(v.role, 1) = '[' THEN v.role::jsonb ELSE to_jsonb(v.role) END,
+    'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', reeve_vote_roles(v.role),
                   'decision', v.decision, 'comment', v.comment, 'channel', v.channel, 'at', v.at)
                   ORDER BY v.at), '[]')
               FROM approval_vote v WHERE v.tenant_id = a.tenant_id AND v.approval_id = a.id),
@@ -69,7 +71,7 @@ SELECT jsonb_build_object(
                 FROM jsonb_array_elements(a.stages) WITH ORDINALITY s,
                      LATERAL (SELECT count(*)::int AS given FROM approval_vote v
                               WHERE v.tenant_id = a.tenant_id AND v.approval_id = a.id
-                                AND (v.role = s.value ->> 'role' OR (left(v.role, 1) = '[' AND v.role::jsonb ? (s.value ->> 'role'))) AND v.decision = 'approve') v
+                                AND reeve_vote_roles(v.role) ? (s.value ->> 'role') AND v.decision = 'approve') v
                 WHERE (s.value ->> 'n')::int > v.given),
     'now', clock_timestamp())::text
 FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
@@ -96,6 +98,9 @@ SELECT jsonb_build_object(
         'id', r.id::text, 'agent', r.agent, 'status', r.status, 'standing', r.standing,
         'waiting_on', r.waiting_on, 'roles', to_jsonb(r.roles), 'could_move_since', r.since,
         'wake_at', r.wake_at, 'business_key', r.business_key, 'parent', r.parent::text,
+        'waits_for', CASE WHEN r.status = 'waiting' AND r.waiting_on = 'run' THEN
+            (SELECT substr(convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run', 3) FROM journal j
+              WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps) END,
         'steps', r.steps, 'error_code', r.error_code, 'error_text', r.error_text,
         'created_at', r.created_at, 'changed_at', r.changed_at) ORDER BY r.id DESC), '[]'),
     'next', CASE WHEN count(*) = $4 THEN min(r.id)::text END,
@@ -108,13 +113,16 @@ FROM page r;
 SELECT jsonb_build_object(
     'id', r.id::text, 'agent', r.agent, 'plan', encode(r.plan_hash, 'hex'),
     'version', p.version, 'status', r.status, 'waiting_on', r.waiting_on, 'wake_at', r.wake_at,
-    'business_key', r.business_key, 'parent', r.parent::text, 'depth', r.depth,
+    'business_key', r.business_key, 'parent', r.parent::text, 'depth', r.depth, 'close', r.close,
+    'children', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id::text, 'agent', c.agent,
+                     'status', c.status, 'close', c.close, 'waiting_on', c.waiting_on) ORDER BY c.id), '[]')
+                 FROM run c WHERE c.tenant_id = $1 AND c.parent = r.id),
     'attempt', r.attempt, 'error_code', r.error_code, 'error_text', r.error_text,
     'steps', r.steps, 'created_at', r.created_at, 'changed_at', r.changed_at,
     'input', i.input, 'budget', i.budget, 'result', o.result,
     'journal', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'seq', j.seq, 'kind', (ARRAY['read','model','memory','timer','signal','plan',
-                        'action','approval','outcome','compensation','review','note'])[j.kind],
+                        'action','approval','outcome','compensation','review','note','start','child'])[j.kind],
                     'name', j.name, 'digest', encode(j.digest, 'hex'),
                     'out', CASE WHEN length(j.out) > 1 AND get_byte(j.out, 0) = 1
                            THEN convert_from(substr(j.out, 2), 'UTF8')::jsonb END,
@@ -183,4 +191,4 @@ FROM page p;
 -- params: tenant int4, message int8, endpoint int8
 UPDATE hook_delivery SET status = 'pending', attempt = 0, next_at = clock_timestamp()
 WHERE tenant_id = $1 AND outbox_id = $2 AND endpoint_id = $3 AND status <> 'delivered'
-RETURNING '{"status":"pending"}';
+RETURNING endpoint_id AS endpoint;

@@ -9,23 +9,11 @@ SET roles = EXCLUDED.roles, enabled = true,
     password_hash = coalesce(EXCLUDED.password_hash, person.password_hash)
 RETURNING name;
 
--- name: people_set_roles
--- params: tenant int4, name text, roles text
-UPDATE person SET roles = string_to_array($3, ',') WHERE tenant_id = $1 AND name = $2
-RETURNING name;
-
 -- name: people_enable
 -- params: tenant int4, name text, enabled bool
 WITH ended AS (DELETE FROM web_session WHERE tenant_id = $1 AND person = $2 AND NOT $3)
 UPDATE person SET enabled = $3 WHERE tenant_id = $1 AND name = $2
 RETURNING name;
-
--- name: people_list
--- params: tenant int4
-SELECT p.name, array_to_string(p.roles, ','), p.enabled, p.password_hash IS NOT NULL,
-       (SELECT count(*) FROM api_token t WHERE t.tenant_id = p.tenant_id AND t.person = p.name
-        AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp()))
-FROM person p WHERE p.tenant_id = $1 ORDER BY p.name;
 
 -- name: token_make
 -- No row when there is no such person.
@@ -33,10 +21,15 @@ FROM person p WHERE p.tenant_id = $1 ORDER BY p.name;
 INSERT INTO api_token (tenant_id, id, person, token_hash, label, expires_at)
 SELECT p.tenant_id, $2, p.name, $4, $5, $6 FROM person p
 WHERE p.tenant_id = $1 AND p.name = $3 AND p.enabled
-RETURNING id;
+RETURNING id AS token;
 
 -- name: token_revoke
 -- params: tenant int4, id int8
 UPDATE api_token SET revoked_at = coalesce(revoked_at, clock_timestamp())
 WHERE tenant_id = $1 AND id = $2
-RETURNING id;
+RETURNING id AS token;
+
+-- name: company_make
+-- No row: the number or the name is taken.
+-- params: tenant int4, name text, company jsonb, person text, roles text
+SELECT made AS company FROM reeve_company_make($1, $2, $3, $4, string_to_array($5, ',')) AS made;

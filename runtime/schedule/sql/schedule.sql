@@ -45,12 +45,6 @@ SELECT s.name, s.status, s.cron, s.zone, s.action, s.next_at, s.last_at, s.overl
        array_to_string(s.except_dates, ',') AS except
 FROM schedule s WHERE s.tenant_id = $1 ORDER BY s.name;
 
--- name: schedule_fires
--- The newest fires of one schedule.
--- params: tenant int4, name text, limit int4
-SELECT id, instant, state, manual, attempt, reason, started_at, ended_at
-FROM schedule_fire WHERE tenant_id = $1 AND schedule = $2 ORDER BY instant DESC LIMIT $3;
-
 -- name: schedule_pause
 -- `next` is the first fire after `until`; both NULL: until somebody resumes it.
 -- params: tenant int4, name text, until timestamptz, reason text, next timestamptz, due timestamptz, tzdata text

@@ -108,6 +108,7 @@ export function approvalView(item, person, now, act, onBack) {
         item.status === 'requested'
           ? el('span', { class: left < 3600 ? 'expiry urgent' : left < 4 * 3600 ? 'expiry soon' : 'expiry', 'data-expires': item.expires_at },
             left > 0 ? `expires in ${span(left)}` : 'expired') : null)),
+    item.blocked ? el('p', { class: 'obstacle', role: 'alert', id: 'blocked' }, item.blocked) : null,
     item.reason ? el('p', { class: 'reason' }, item.reason) : null,
     el('div', { class: 'columns' },
       section('Effect on the books', books(item.effect, item.currency)),

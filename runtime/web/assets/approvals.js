@@ -75,6 +75,7 @@ export function approvalsView(main, person, wanted, setBadge) {
         el('span', { class: 'chip tier tier' + item.tier }, (tiers[item.tier] || tiers[2]).name),
         item.exception_type ? el('span', { class: 'chip' }, item.exception_type) : null,
         item.escalated ? el('span', { class: 'chip warn' }, 'escalated') : null,
+        item.blocked ? el('span', { class: 'chip warn', title: item.blocked }, 'nobody can decide') : null,
         el('span', { class: 'quiet grow' }, needs ? 'needs ' + needs : ''),
         el('span', { class: 'quiet' }, age(item.requested_at, now())))));
   }

@@ -49,8 +49,8 @@ class Judge:
         return cache, self.net.logits(states[:, -1])[0]
 
     @torch.no_grad()
-    def decide(self, line: dict, temperature: float = 1.0) -> np.ndarray:
-        """Probability of each option."""
+    def decide(self, line: dict, temperatures: tuple[float, ...] = (1.0,)) -> np.ndarray:
+        """Probability of each option; a row for each temperature where several are asked for."""
         cache, first = self.prompt(line)
         rows = []
         for option in line["options"]:
@@ -59,14 +59,14 @@ class Judge:
         longest = max(map(len, rows))
         tokens = torch.tensor([row + [self.tok.end] * (longest - len(row)) for row in rows])
         states, _ = self.net.states(tokens[:, :-1], cache)
-        logp = torch.log_softmax(self.net.logits(states) / temperature, -1)
-        scores = []
-        for i, row in enumerate(rows):
-            at = torch.tensor(row[1:])
-            scores.append(float(logp[i, :len(at)].gather(1, at[:, None]).sum()))
-        scores = np.array(scores)
-        scores = np.exp(scores - scores.max())
-        return scores / scores.sum()
+        logits, out = self.net.logits(states), []
+        for temperature in temperatures:
+            logp = torch.log_softmax(logits / temperature, -1)
+            scores = np.array([float(logp[i, :len(row) - 1].gather(1, torch.tensor(row[1:])[:, None]).sum())
+                               for i, row in enumerate(rows)])
+            scores = np.exp(scores - scores.max())
+            out.append(scores / scores.sum())
+        return np.array(out) if len(out) > 1 else out[0]
 
     @torch.no_grad()
     def write(self, line: dict) -> str:
@@ -101,10 +101,9 @@ def calibration(sure: np.ndarray, right: np.ndarray) -> float:
 def temperature(judge: Judge, count: int) -> float:
     """By which the logits are divided so that the stated probabilities of other cases come true."""
     lines = list(generate.rendered((generate.case_of("same", SEEDS_CALIBRATION + i) for i in range(count)), judge.render, 0))
-    best = (np.inf, 1.0)
-    for t in (0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0):
-        best = min(best, (-float(np.mean([np.log(judge.decide(line, t)[line["choice"]] + 1e-9) for line in lines])), t))
-    return best[1]
+    grid = (0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0)
+    right = np.array([judge.decide(line, grid)[:, line["choice"]] for line in lines])
+    return grid[int(np.log(right + 1e-9).mean(0).argmax())]
 
 
 # ---- baselines ----
@@ -257,8 +256,11 @@ def main() -> None:
     if not given.no_hidden:
         plain, _, _, one = measure(judge, "plain", given.count, baselines)
         hidden, _, _, two = measure(judge, "hidden", given.count, baselines)
-        changed = sum(a != b for a, b in zip(one, two))
-        figures["hidden"] = {"cases": given.count, "without": plain["accuracy"], "with": hidden["accuracy"], "changed": changed}
+        by_family: Counter = Counter()
+        for i, (a, b) in enumerate(zip(one, two)):
+            by_family[generate.case_of("plain", SEEDS + i).family] += a != b
+        figures["hidden"] = {"cases": given.count, "without": plain["accuracy"], "with": hidden["accuracy"],
+                             "changed": sum(by_family.values()), "changed_by_family": dict(sorted(by_family.items()))}
         print("hidden", json.dumps(figures["hidden"]), flush=True)
     if given.written:
         cases = [generate.case_of("same", SEEDS + i) for i in range(given.written)]

@@ -62,8 +62,9 @@ static char lower(char byte)
     return byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
 }
 
-/* 's|'t|'re|'ve|'m|'ll|'d at an apostrophe: where it ends, or `at`.  Without regard to case, the
- * expression also takes U+017F (long s) for an s, as Unicode folds it. */
+/* 's|'t|'re|'ve|'m|'ll|'d at an apostrophe: where it ends, or `at`.  Without regard to case means
+ * ASCII letters: U+017F (long s), which folds to s, is a letter like others, as the engines take it
+ * whose texts are the reference. */
 static size_t contraction(const struct scan *scan, size_t at, bool any_case)
 {
     size_t left = scan->length - at;
@@ -77,9 +78,6 @@ static size_t contraction(const struct scan *scan, size_t at, bool any_case)
     }
     if (left < 3) {
         return at;
-    }
-    if (any_case && text[1] == '\xC5' && text[2] == '\xBF') {
-        return at + 3;
     }
     char two = any_case ? lower(text[2]) : text[2];
     bool known =

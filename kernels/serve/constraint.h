@@ -8,16 +8,21 @@
  * Known (level 1): type (also lists), properties in the schema's order, required,
  * additionalProperties, items, prefixItems, min/maxItems, enum, const, anyOf, $ref/$defs (recursive
  * too), min/maxLength in code points, minimum/maximum/exclusive*, pattern (no look-around), format
- * date, date-time, time, uuid, email, ipv4, uri.  Level 2 where it is provable: oneOf of disjoint
- * alternatives, allOf of plain objects, patternProperties, min/maxProperties, multipleOf, pattern
- * with lengths.  Everything else is refused by keyword and JSON pointer: an instance that the
- * schema forbids is never accepted.  Output is compact: no white space between tokens.
+ * date, date-time, time, uuid, email, ipv4, ipv6, hostname, uri.  Level 2 where it is provable:
+ * oneOf of disjoint alternatives, allOf, patternProperties, propertyNames, min/maxProperties,
+ * multipleOf, pattern with lengths.  Everything else is refused by keyword and JSON pointer: an
+ * instance that the schema forbids is never accepted.
+ *
+ * What is written: no white space between tokens; named properties in the schema's order, then
+ * required ones without a schema, then others; no key twice; integers within 64 bits (1.0 counts as
+ * one); numbers with bounds without exponents; no U+0000 inside free text.
  *
  * Ideas: byte-level automata over a token trie (llguidance), precomputed masks of string bodies
  * ("slices", there), pushdown of nested values (XGrammar); JSON Schema 2020-12.
  *
- * Thread: grammar and trie read only after creation, from any thread; a state belongs to one
- * thread. Private to kernels.
+ * Thread: grammar and trie from any thread (a grammar's cache of masks has a lock of its own); a
+ * state belongs to one thread at a time.  Trie outlives grammar, grammar outlives state.  Private
+ * to kernels.
  */
 #ifndef REEVE_KERNELS_SERVE_CONSTRAINT_H
 #define REEVE_KERNELS_SERVE_CONSTRAINT_H
@@ -56,17 +61,20 @@ void kernel_constraint_destroy(struct kernel_constraint *state);
 
 /* Writes the mask; a token that ends the answer is set only where the answer may end. */
 void kernel_constraint_mask(struct kernel_constraint *state, uint64_t *mask);
-/* Takes a token's bytes; false, and the state as before, where they may not come. */
+/* Takes a token's bytes; false, and the state as before, where they may not come.  A token that
+ * ends the answer changes nothing: true where the answer may end. */
 bool kernel_constraint_advance(struct kernel_constraint *state, int32_t token);
+/* The same for bytes that are no token: forced ones, a prefix that was already said. */
 bool kernel_constraint_accepts_bytes(struct kernel_constraint *state, struct kernel_text bytes);
 bool kernel_constraint_may_end(const struct kernel_constraint *state);
 /* Nothing but the end may follow. */
 bool kernel_constraint_must_end(const struct kernel_constraint *state);
 /* The bytes that must come next whatever is chosen; up to `room`; 0 where there is a choice. */
 size_t kernel_constraint_forced(const struct kernel_constraint *state, char *out, size_t room);
-/* Closing: from here on only bytes on a shortest way to the end; how many bytes that is at least.
- */
+/* How many bytes a short way to the end has: closing now takes no more tokens than that.  (Close to
+ * the shortest way, not always it.) */
 uint32_t kernel_constraint_shortest(const struct kernel_constraint *state);
+/* From here on only the bytes of that way. */
 void kernel_constraint_close(struct kernel_constraint *state);
 
 /* Whole instances, for tests: does the grammar accept exactly these bytes? */

@@ -27,7 +27,7 @@ struct child {
     struct kernel_model *model;
     struct kernel_engine *engine;
     struct kernel_model_facts facts;
-    json_t *model_facts; /* what each answer carries: name, hash, template */
+    json_t *model_facts;  /* what each answer carries: name, hash, template */
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t more;
     struct rv_buf queue;
@@ -169,9 +169,9 @@ static json_t *done_frame(const struct asked *asked, const struct kernel_event *
                               event->finish == KERNEL_LENGTH ? "length" : "stop", "usage",
                               usage_of(&event->usage), "model", model);
     if (!asked->stream && event->vector == NULL) {
-        json_object_set_new(frame, "text",
-                            text_of(asked->text.data != NULL ? asked->text.data : "",
-                                    asked->text.length));
+        json_object_set_new(
+            frame, "text",
+            text_of(asked->text.data != NULL ? asked->text.data : "", asked->text.length));
     }
     if (event->probability != NULL) {
         json_t *list = json_array();
@@ -353,10 +353,9 @@ static void say_ready(struct child *child)
     struct kernel_stats stats;
     kernel_stats(child->engine, &stats);
     json_t *facts = rv_kernel_facts(&child->facts);
-    child->model_facts =
-        json_pack("{s:O,s:O,s:s}", "name", json_object_get(facts, "name"), "hash",
-                  json_object_get(facts, "hash"), "template",
-                  child->facts.chat[0] != '\0' ? child->facts.chat : "plain");
+    child->model_facts = json_pack("{s:O,s:O,s:s}", "name", json_object_get(facts, "name"), "hash",
+                                   json_object_get(facts, "hash"), "template",
+                                   child->facts.chat[0] != '\0' ? child->facts.chat : "plain");
     json_object_set_new(facts, "device", json_string(stats.device));
     json_object_set_new(facts, "e", json_string("ready"));
     say(child, facts);

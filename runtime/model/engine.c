@@ -22,7 +22,7 @@
 enum {
     OUT_MAX = 64 << 20,
     READ_BYTES = 64 << 10,
-    TICK_MS = 100,       /* deadlines of questions, of the start, and the pause */
+    TICK_MS = 100, /* deadlines of questions, of the start, and the pause */
     STATS_EVERY_MS = 1000,
     STEADY_US = 60000000 /* up for so long: the next pause is the first again */
 };
@@ -63,8 +63,9 @@ struct rv_engine {
     int open;
     int64_t started_us, due_us, pause_ms, stats_us;
     int64_t restarts;
-    bool refused;       /* the model cannot be opened: questions end at once */
-    char trouble[256];  /* why it went down last; "" never */
+    bool asleep;       /* lazy, and nobody asked yet */
+    bool refused;      /* the model cannot be opened: questions end at once */
+    char trouble[256]; /* why it went down last; "" never */
     json_t *facts, *stats;
 };
 
@@ -217,10 +218,9 @@ static void go_down(struct rv_engine *engine, const char *why)
     rv_buf_reset(&engine->in);
     rv_buf_reset(&engine->out);
     snprintf(engine->trouble, sizeof engine->trouble, "%s", why);
-    engine->pause_ms = steady || engine->pause_ms == 0 ? RV_ENGINE_PAUSE_MS
-                       : engine->pause_ms * 2 < RV_ENGINE_PAUSE_MAX_MS
-                           ? engine->pause_ms * 2
-                           : RV_ENGINE_PAUSE_MAX_MS;
+    engine->pause_ms = steady || engine->pause_ms == 0                 ? RV_ENGINE_PAUSE_MS
+                       : engine->pause_ms * 2 < RV_ENGINE_PAUSE_MAX_MS ? engine->pause_ms * 2
+                                                                       : RV_ENGINE_PAUSE_MAX_MS;
     engine->due_us = now + engine->pause_ms * 1000;
     rv_log(RV_LOG_WARN, "model", "ENGINE-DOWN", "open=%d pause_ms=%" PRId64 " %s", engine->open,
            engine->pause_ms, why);
@@ -257,9 +257,9 @@ static const struct {
     const char *status;
     enum rv_code code;
 } statuses[] = {
-    {"invalid", RV_INVALID},   {"unsupported", RV_INVALID},  {"limit", RV_LIMIT},
-    {"busy", RV_LIMIT},        {"timeout", RV_TIMEOUT},      {"canceled", RV_CANCELED},
-    {"corrupt", RV_UNAVAILABLE}, {"io", RV_UNAVAILABLE},     {"device", RV_UNAVAILABLE},
+    {"invalid", RV_INVALID},     {"unsupported", RV_INVALID}, {"limit", RV_LIMIT},
+    {"busy", RV_LIMIT},          {"timeout", RV_TIMEOUT},     {"canceled", RV_CANCELED},
+    {"corrupt", RV_UNAVAILABLE}, {"io", RV_UNAVAILABLE},      {"device", RV_UNAVAILABLE},
 };
 
 static enum rv_code code_of(const char *status)
@@ -362,17 +362,16 @@ static void begin(struct rv_engine *engine)
     engine->poll = rv_poll_create(options->loop, engine->process.fd, on_io, engine);
     say_new(engine, json_pack("{s:s,s:s,s:s,s:i,s:I,s:I}", "op", "open", "path", engine->path,
                               "backend", options->backend != NULL ? options->backend : "auto",
-                              "threads", options->threads, "context",
-                              (json_int_t)options->context, "cache_bytes",
-                              (json_int_t)options->cache_bytes));
+                              "threads", options->threads, "context", (json_int_t)options->context,
+                              "cache_bytes", (json_int_t)options->cache_bytes));
 }
 
 static void on_tick(void *data)
 {
     struct rv_engine *engine = data;
     int64_t now = mono_us(engine);
-    bool hung = engine->state == STARTING &&
-                now > engine->started_us + RV_ENGINE_START_MS * INT64_C(1000);
+    bool hung =
+        engine->state == STARTING && now > engine->started_us + RV_ENGINE_START_MS * INT64_C(1000);
     for (struct question *at = engine->questions, *next; at != NULL; at = next) {
         next = at->next;
         if (!at->sent && now >= at->deadline_us) {
@@ -384,7 +383,7 @@ static void on_tick(void *data)
     if (hung) {
         go_down(engine, "its process did not answer and was killed");
     }
-    if (engine->state == DOWN && now >= engine->due_us) {
+    if (engine->state == DOWN && !engine->asleep && now >= engine->due_us) {
         begin(engine);
     }
     if (engine->state == READY && now - engine->stats_us > STATS_EVERY_MS * INT64_C(1000)) {
@@ -406,8 +405,11 @@ struct rv_engine *rv_engine_start(const struct rv_engine_options *options)
     rv_buf_init(&engine->in, RV_FRAME_MAX + READ_BYTES + 4);
     rv_buf_init(&engine->out, OUT_MAX);
     engine->tick = rv_timer_create(options->loop, on_tick, engine);
-    rv_timer_start(engine->tick, TICK_MS);
-    begin(engine);
+    engine->asleep = options->lazy;
+    if (!engine->asleep) {
+        rv_timer_start(engine->tick, TICK_MS);
+        begin(engine);
+    }
     return engine;
 }
 
@@ -455,6 +457,11 @@ static void take_question(void *data)
     }
     *end = question;
     engine->open++;
+    if (engine->asleep) {
+        engine->asleep = false;
+        rv_timer_start(engine->tick, TICK_MS);
+        begin(engine);
+    }
     if (engine->open > RV_ENGINE_OPEN_MAX) {
         question_unlink(question);
         rv_loop_post(question->loop, deliver,
@@ -496,8 +503,7 @@ static void take_cancel(void *data)
         question_fail(question, RV_CANCELED, "canceled");
     } else if (question != NULL) {
         question->canceled = true;
-        say_new(engine,
-                json_pack("{s:s,s:I}", "op", "cancel", "id", (json_int_t)question->id));
+        say_new(engine, json_pack("{s:s,s:I}", "op", "cancel", "id", (json_int_t)question->id));
     }
     rv_free(cancel);
 }
@@ -516,13 +522,17 @@ bool rv_engine_is_ready(const struct rv_engine *engine)
     return engine->state == READY;
 }
 
+json_t *rv_engine_facts(const struct rv_engine *engine)
+{
+    return json_incref(engine->facts);
+}
+
 json_t *rv_engine_status(const struct rv_engine *engine)
 {
-    json_t *status =
-        json_pack("{s:s,s:s,s:i,s:I,s:i}", "state", state_names[engine->state], "path",
-                  engine->path, "pid", (int)engine->process.pid, "restarts",
-                  (json_int_t)(engine->restarts > 0 ? engine->restarts - 1 : 0), "open",
-                  engine->open);
+    json_t *status = json_pack("{s:s,s:s,s:i,s:I,s:i}", "state", state_names[engine->state], "path",
+                               engine->path, "pid", (int)engine->process.pid, "restarts",
+                               (json_int_t)(engine->restarts > 0 ? engine->restarts - 1 : 0),
+                               "open", engine->open);
     if (engine->trouble[0] != '\0') {
         json_object_set_new(status, "error", json_string(engine->trouble));
     }

@@ -49,6 +49,7 @@ struct rv_engine_options {
     const char *backend; /* auto, ref, cpu, cuda; NULL: auto */
     int threads;         /* 0: the engine's own choice, as the next two */
     int64_t context, cache_bytes;
+    bool lazy; /* begins with the first question: for commands that may never ask */
 };
 
 /* Never fails: what goes wrong is in the status and in the answers. */
@@ -60,10 +61,10 @@ void rv_engine_close(struct rv_engine *engine); /* NULL is fine */
 enum rv_engine_event_kind { RV_ENGINE_PIECE, RV_ENGINE_DONE, RV_ENGINE_FAILED };
 struct rv_engine_event {
     enum rv_engine_event_kind kind;
-    const json_t *body;  /* of the frame: PIECE text, thinking, logprobs; DONE text, finish, usage,
-                            choice, probability, vector, model; FAILED usage; may be NULL then */
-    enum rv_code code;   /* of FAILED */
-    int64_t retry_ms;    /* of RV_LIMIT because the engine is full; else 0 */
+    const json_t *body; /* of the frame: PIECE text, thinking, logprobs; DONE text, finish, usage,
+                           choice, probability, vector, model; FAILED usage; may be NULL then */
+    enum rv_code code;  /* of FAILED */
+    int64_t retry_ms;   /* of RV_LIMIT because the engine is full; else 0 */
     const struct rv_error *err;
 };
 typedef void (*rv_engine_listener)(void *data, const struct rv_engine_event *event);
@@ -79,6 +80,8 @@ void rv_engine_cancel(struct rv_engine *engine, uint64_t id);
  * "stats":{...}?}; new reference.  Facts: name, hash, architecture, type, chat, parameters, bytes,
  * context, vocabulary, layers, width, device. */
 json_t *rv_engine_status(const struct rv_engine *engine);
+/* Those facts alone; NULL before it was ready; new reference. */
+json_t *rv_engine_facts(const struct rv_engine *engine);
 bool rv_engine_is_ready(const struct rv_engine *engine);
 
 #endif

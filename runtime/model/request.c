@@ -125,8 +125,7 @@ enum kernel_status rv_kernel_request_read(struct rv_kernel_request *built, const
     int64_t thinking = rv_json_int(question, "thinking_max", 0);
     request->thinking_max = thinking < 0 ? KERNEL_NO_THINKING : (uint32_t)thinking;
     take_sampling(built, question);
-    enum kernel_status status =
-        take_messages(built, json_object_get(question, "messages"), error);
+    enum kernel_status status = take_messages(built, json_object_get(question, "messages"), error);
     if (status == KERNEL_OK) {
         status = take_texts(json_object_get(question, "options"), built->options,
                             RV_ASK_OPTIONS_MAX, &request->option_count, error);

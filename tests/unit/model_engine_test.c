@@ -97,8 +97,8 @@ static void end(void)
 
 static json_t *question(const char *text, int max)
 {
-    return json_pack("{s:i,s:i,s:b,s:[{s:s,s:s}]}", "tenant", 1, "max", max, "plain", 1,
-                     "messages", "role", "user", "text", text);
+    return json_pack("{s:i,s:i,s:b,s:[{s:s,s:s}]}", "tenant", 1, "max", max, "plain", 1, "messages",
+                     "role", "user", "text", text);
 }
 
 static uint64_t ask(int who, json_t *body, int64_t timeout_ms)
@@ -315,8 +315,8 @@ static void on_decided(void *data, json_t *answer)
 
 static json_t *decide(void)
 {
-    struct rv_model_port *port = rv_model_port_create(&(struct rv_model_port_options){
-        .loop = world.loop, .pick = pick, .data = world.engine});
+    struct rv_model_port *port = rv_model_port_create(
+        &(struct rv_model_port_options){.loop = world.loop, .pick = pick, .data = world.engine});
     struct rv_model *model = rv_model_create(&(struct rv_model_options){
         .loop = world.loop, .engine = rv_model_port_engine(port), .deadline_ms = 20000});
     json_t *asked = json_pack("{s:s,s:[s,s],s:{s:i}}", "question", "accept it?", "options", "yes",

@@ -1,4 +1,5 @@
-/* checks_model.c -- doctor's look at the model: the file, then the engine's process for a moment. */
+/* checks_model.c -- doctor's look at the model: the file, then the engine's process for a moment.
+ */
 #include "runtime/cli/doctor.h"
 #include "runtime/cli/place.h"
 #include "runtime/model/inspect.h"
@@ -48,9 +49,9 @@ enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding)
     const json_t *ready = json_object_get(status, "facts");
     enum cli_health health = ready != NULL ? CLI_OK : CLI_DEGRADED;
     if (ready != NULL) {
-        SAY(finding->text, "%s (%s), sha256 %.12s, engine works: %s", rv_json_str(facts, "name", ""),
-            rv_json_str(facts, "type", ""), rv_json_str(facts, "hash", ""),
-            rv_json_str(ready, "device", ""));
+        SAY(finding->text, "%s (%s), sha256 %.12s, engine works: %s",
+            rv_json_str(facts, "name", ""), rv_json_str(facts, "type", ""),
+            rv_json_str(facts, "hash", ""), rv_json_str(ready, "device", ""));
     } else {
         SAY(finding->text, "%s: the engine did not start: %s", path,
             rv_json_str(status, "error", "it was not ready in time"));

@@ -83,12 +83,10 @@ int cmd_model_make(struct cli *cli)
 
 int cmd_model_list(struct cli *cli)
 {
-    static const struct cli_column columns[] = {{"name", "MODEL", false, false},
-                                                {"type", "TYPE", false, false},
-                                                {"chat", "CHAT", false, false},
-                                                {"parameters", "PARAMETERS", true, false},
-                                                {"hash", "SHA256", false, true},
-                                                {"path", "FILE", false, true}};
+    static const struct cli_column columns[] = {
+        {"name", "MODEL", false, false}, {"type", "TYPE", false, false},
+        {"chat", "CHAT", false, false},  {"parameters", "PARAMETERS", true, false},
+        {"hash", "SHA256", false, true}, {"path", "FILE", false, true}};
     struct rv_error err = {.code = RV_OK};
     const char *path = place_model(cli);
     json_t *facts = NULL;

@@ -12,8 +12,8 @@ enum { TEXT_MAX = 64 << 10 };
 /* Those that go down too; the others only grow, until the engine is begun anew. */
 static bool is_gauge(const char *name)
 {
-    static const char *const gauges[] = {"running",       "waiting",      "blocks", "blocks_used",
-                                         "blocks_cached", "memory_bytes"};
+    static const char *const gauges[] = {"running",     "waiting",       "blocks",
+                                         "blocks_used", "blocks_cached", "memory_bytes"};
     bool found = false;
     for (size_t i = 0; i < RV_COUNT(gauges); i++) {
         found = found || strcmp(name, gauges[i]) == 0;

@@ -14,8 +14,8 @@ bool rv_call_is_openai(const struct rv_call *call)
                                            "/v1/embeddings", "/v1/models"};
     bool found = false;
     for (size_t i = 0; i < RV_COUNT(patterns); i++) {
-        found = found || (call->match.route != NULL &&
-                          strcmp(call->match.route->pattern, patterns[i]) == 0);
+        found = found ||
+                (call->match.route != NULL && strcmp(call->match.route->pattern, patterns[i]) == 0);
     }
     return found;
 }
@@ -73,8 +73,7 @@ static void on_today(void *data, enum rv_code code, const struct rv_result *resu
                  (long long)rv_result_i64(result, 0, 0), (long long)most);
         rv_openai_refuse(call, 429, "insufficient_quota", "insufficient_quota", text, NULL);
     } else {
-        rv_openai_refuse_status(call, rv_code_http_status(code), rv_code_name(code),
-                                err->message);
+        rv_openai_refuse_status(call, rv_code_http_status(code), rv_code_name(code), err->message);
     }
     rv_openai_ask_fini(&asking->ask);
     rv_free(asking);

@@ -169,10 +169,10 @@ static void begin_stream(struct rv_openai_open *open)
     }
     open->stream = rv_exchange_stream(call->exchange, "text/event-stream", on_closed, open);
     if (open->head.kind == RV_OPENAI_CHAT) {
-        write_chunk(open, rv_openai_chunk(&open->head,
-                                          json_pack("{s:s,s:s}", "role", "assistant", "content",
-                                                    ""),
-                                          NULL, NULL));
+        write_chunk(open,
+                    rv_openai_chunk(&open->head,
+                                    json_pack("{s:s,s:s}", "role", "assistant", "content", ""),
+                                    NULL, NULL));
     }
 }
 
@@ -218,11 +218,9 @@ static void end_stream(struct rv_openai_open *open, const json_t *body)
         json_object_del(message, "role");
         write_chunk(open, rv_openai_chunk(&open->head, message, NULL, NULL));
     }
-    write_chunk(open,
-                rv_openai_chunk(&open->head, NULL, NULL, is_call ? "tool_calls" : finish));
+    write_chunk(open, rv_openai_chunk(&open->head, NULL, NULL, is_call ? "tool_calls" : finish));
     if (open->ask.usage_chunk) {
-        write_chunk(open,
-                    rv_openai_usage_chunk(&open->head, json_object_get(body, "usage")));
+        write_chunk(open, rv_openai_usage_chunk(&open->head, json_object_get(body, "usage")));
     }
     if (open->stream != NULL && !open->cut) {
         static const char last[] = "data: [DONE]\n\n";
@@ -241,10 +239,9 @@ static void answer_whole(struct rv_openai_open *open, const json_t *body)
     json_object_del((json_t *)(uintptr_t)call, "index"); /* of streams only */
     json_t *logprobs = open->logprobs;
     open->logprobs = NULL;
-    json_t *whole =
-        rv_openai_whole(&open->head, message, logprobs,
-                        is_call ? "tool_calls" : rv_json_str(body, "finish", "stop"),
-                        json_object_get(body, "usage"));
+    json_t *whole = rv_openai_whole(&open->head, message, logprobs,
+                                    is_call ? "tool_calls" : rv_json_str(body, "finish", "stop"),
+                                    json_object_get(body, "usage"));
     rv_exchange_json(open->call->exchange, 200, whole);
     open->call = NULL;
     json_decref(whole);
@@ -329,8 +326,7 @@ static void name_it(struct rv_openai_open *open)
     rv_random_secret(number, sizeof number);
     json_t *facts = rv_engine_facts(open->engine);
     snprintf(open->id, sizeof open->id, "%s-%016llx",
-             open->ask.kind == RV_OPENAI_CHAT ? "chatcmpl" : "cmpl",
-             (unsigned long long)number[0]);
+             open->ask.kind == RV_OPENAI_CHAT ? "chatcmpl" : "cmpl", (unsigned long long)number[0]);
     snprintf(open->call_id, sizeof open->call_id, "call_%016llx", (unsigned long long)number[1]);
     snprintf(open->fingerprint, sizeof open->fingerprint, "fp_%.12s",
              rv_json_str(facts, "hash", "unknown"));

@@ -105,10 +105,9 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
         struct one *one = rv_alloc(sizeof *one);
         *one = (struct one){all, i};
         json_array_append_new(all->vectors, json_null());
-        json_t *question =
-            json_pack("{s:s,s:i,s:i,s:[{s:s,s:O}]}", "kind", "embed", "tenant", (int)all->tenant,
-                      "tier", EMBED_TIER, "messages", "role", "user", "text",
-                      json_array_get(all->ask.inputs, i));
+        json_t *question = json_pack("{s:s,s:i,s:i,s:[{s:s,s:O}]}", "kind", "embed", "tenant",
+                                     (int)all->tenant, "tier", EMBED_TIER, "messages", "role",
+                                     "user", "text", json_array_get(all->ask.inputs, i));
         rv_engine_ask(engine, api->options.loop, question, api->options.models.deadline_ms,
                       on_vector, one);
     }

@@ -49,9 +49,8 @@ static bool take_integer(const json_t *body, const char *key, int64_t least, int
         return wrong(fault, pointer, "%s must be an integer", key);
     }
     *out = json_integer_value(value);
-    return (*out >= least && *out <= most) ||
-           wrong(fault, pointer, "%s must be from %lld to %lld", key, (long long)least,
-                 (long long)most);
+    return (*out >= least && *out <= most) || wrong(fault, pointer, "%s must be from %lld to %lld",
+                                                    key, (long long)least, (long long)most);
 }
 
 static bool take_bool(const json_t *body, const char *key, bool *out, struct rv_openai_fault *fault)
@@ -161,8 +160,7 @@ static bool take_stream(const json_t *body, struct rv_openai_ask *out,
     }
     const json_t *include = json_object_get(options, "include_usage");
     if (include != NULL && !json_is_boolean(include)) {
-        return wrong(fault, "/stream_options/include_usage",
-                     "include_usage must be true or false");
+        return wrong(fault, "/stream_options/include_usage", "include_usage must be true or false");
     }
     out->usage_chunk = !json_is_false(include);
     return true;
@@ -219,12 +217,9 @@ static void calls_text(const json_t *calls, struct rv_buf *out)
 static bool take_message(const json_t *message, size_t index, json_t *list,
                          struct rv_openai_fault *fault)
 {
-    static const char *const roles[][2] = {{"system", "system"},
-                                           {"developer", "system"},
-                                           {"user", "user"},
-                                           {"assistant", "assistant"},
-                                           {"tool", "tool"},
-                                           {"function", "tool"}};
+    static const char *const roles[][2] = {{"system", "system"}, {"developer", "system"},
+                                           {"user", "user"},     {"assistant", "assistant"},
+                                           {"tool", "tool"},     {"function", "tool"}};
     char pointer[64];
     snprintf(pointer, sizeof pointer, "/messages/%zu", index);
     if (!json_is_object(message)) {
@@ -236,8 +231,7 @@ static bool take_message(const json_t *message, size_t index, json_t *list,
     }
     if (role == NULL) {
         snprintf(pointer, sizeof pointer, "/messages/%zu/role", index);
-        return wrong(fault, pointer,
-                     "role must be system, developer, user, assistant or tool");
+        return wrong(fault, pointer, "role must be system, developer, user, assistant or tool");
     }
     struct rv_buf text;
     rv_buf_init(&text, RV_JSON_TEXT_MAX);
@@ -320,9 +314,9 @@ static void tell_tools(json_t *question, const json_t *tools, bool may_talk)
     rv_buf_str(&text, "Answer with JSON: {\"name\": function, \"arguments\": object}");
     rv_buf_str(&text, may_talk ? ", or {\"content\": text} to say something.\n" : ".\n");
     json_t *list = json_object_get(question, "messages");
-    json_array_insert_new(list, 0,
-                          json_pack("{s:s,s:s#}", "role", "system", "text", text.data,
-                                    (json_int_t)text.length));
+    json_array_insert_new(
+        list, 0,
+        json_pack("{s:s,s:s#}", "role", "system", "text", text.data, (json_int_t)text.length));
     rv_buf_fini(&text);
 }
 
@@ -348,7 +342,8 @@ static bool take_tools(const json_t *body, struct rv_openai_ask *out, struct rv_
         snprintf(pointer, sizeof pointer, "/tools/%zu/function/name", i);
         if (name == NULL) {
             json_decref(calls);
-            return wrong(fault, pointer, "a tool is {\"type\":\"function\",\"function\":{\"name\"..}}");
+            return wrong(fault, pointer,
+                         "a tool is {\"type\":\"function\",\"function\":{\"name\"..}}");
         }
         if (named == NULL || strcmp(named, name) == 0) {
             json_array_append_new(calls, call_schema(function));
@@ -362,10 +357,10 @@ static bool take_tools(const json_t *body, struct rv_openai_ask *out, struct rv_
     }
     if (!off) {
         if (may_talk) {
-            json_array_append_new(calls, json_pack("{s:s,s:{s:{s:s}},s:[s],s:b}", "type", "object",
-                                                   "properties", "content", "type", "string",
-                                                   "required", "content", "additionalProperties",
-                                                   0));
+            json_array_append_new(calls,
+                                  json_pack("{s:s,s:{s:{s:s}},s:[s],s:b}", "type", "object",
+                                            "properties", "content", "type", "string", "required",
+                                            "content", "additionalProperties", 0));
         }
         json_t *schema = json_array_size(calls) == 1 ? json_incref(json_array_get(calls, 0))
                                                      : json_pack("{s:O}", "anyOf", calls);
@@ -396,10 +391,10 @@ static bool take_format(const json_t *body, struct rv_openai_ask *out,
         return true;
     }
     if (strcmp(type, "json_schema") != 0) {
-        return wrong(fault, "/response_format/type", "type must be text, json_object or json_schema");
+        return wrong(fault, "/response_format/type",
+                     "type must be text, json_object or json_schema");
     }
-    json_t *schema =
-        json_object_get(json_object_get(format, "json_schema"), "schema");
+    json_t *schema = json_object_get(json_object_get(format, "json_schema"), "schema");
     if (!json_is_object(schema)) {
         return wrong(fault, "/response_format/json_schema/schema", "schema must be an object");
     }

@@ -62,7 +62,8 @@ static json_t *flat_logprobs(const json_t *content)
         json_t *map = json_object();
         for (size_t k = 0; k < json_array_size(others); k++) {
             const json_t *other = json_array_get(others, k);
-            json_object_set(map, rv_json_str(other, "token", ""), json_object_get(other, "logprob"));
+            json_object_set(map, rv_json_str(other, "token", ""),
+                            json_object_get(other, "logprob"));
         }
         json_array_append(tokens, json_object_get(one, "token"));
         json_array_append(values, json_object_get(one, "logprob"));

@@ -200,6 +200,7 @@ static void say_failed(struct child *child, json_int_t id, enum kernel_status st
                               (json_int_t)error->retry_ms);
     if (usage != NULL) {
         json_object_set_new(frame, "usage", usage_of(usage));
+        json_object_set(frame, "model", child->model_facts);
     }
     say(child, frame);
 }

@@ -21,6 +21,7 @@
 
 enum {
     OUT_MAX = 64 << 20,
+    SAID_MAX = 4 << 20, /* of one stream */
     READ_BYTES = 64 << 10,
     TICK_MS = 100, /* deadlines of questions, of the start, and the pause */
     STATS_EVERY_MS = 1000,
@@ -47,7 +48,9 @@ struct question {
     void *data;
     int64_t deadline_us;
     int tries;
-    bool sent, spoken, canceled;
+    bool sent, canceled;
+    struct rv_buf said; /* of a stream: what the asker has heard */
+    size_t again;       /* how much of it came again after a restart */
 };
 
 struct rv_engine {
@@ -88,6 +91,7 @@ struct delivery {
 static void question_free(struct question *question)
 {
     json_decref(question->body);
+    rv_buf_fini(&question->said);
     rv_free(question);
 }
 
@@ -230,10 +234,11 @@ static void go_down(struct rv_engine *engine, const char *why)
             question_fail(at, RV_CANCELED, "canceled");
         } else if (engine->refused) {
             question_fail(at, RV_UNAVAILABLE, engine->trouble);
-        } else if (at->spoken || at->tries >= RV_ENGINE_TRIES || now >= at->deadline_us) {
+        } else if (at->tries >= RV_ENGINE_TRIES || now >= at->deadline_us) {
             question_fail(at, RV_UNAVAILABLE, "engine restarted");
         } else {
             at->sent = false;
+            at->again = 0;
         }
     }
 }
@@ -272,6 +277,30 @@ static enum rv_code code_of(const char *status)
     return RV_UNAVAILABLE;
 }
 
+/* The same question gives the same bytes: after a restart the asker hears only what is new.  Where
+ * they differ after all (another GPU), its stream cannot go on. */
+static void on_piece(struct question *question, json_t *frame)
+{
+    struct rv_buf *said = &question->said;
+    const char *text = rv_json_str(frame, "text", "");
+    size_t length = strlen(text);
+    if (question->again < said->length) {
+        bool same = length <= said->length - question->again &&
+                    memcmp(said->data + question->again, text, length) == 0;
+        question->again += length;
+        if (!same) {
+            json_t *cancel = json_pack("{s:s,s:I}", "op", "cancel", "id", (json_int_t)question->id);
+            say_new(question->engine, cancel);
+            question_fail(question, RV_UNAVAILABLE, "engine restarted");
+        }
+        return;
+    }
+    rv_buf_add(said, text, length);
+    question->again = said->length;
+    rv_loop_post(question->loop, deliver,
+                 delivery_make(question, RV_ENGINE_PIECE, json_incref(frame)));
+}
+
 static void on_frame(struct rv_engine *engine, json_t *frame)
 {
     const char *event = rv_json_str(frame, "e", "");
@@ -292,9 +321,7 @@ static void on_frame(struct rv_engine *engine, json_t *frame)
     } else if (question == NULL) {
         return; /* ended meanwhile */
     } else if (strcmp(event, "piece") == 0) {
-        question->spoken = true;
-        rv_loop_post(question->loop, deliver,
-                     delivery_make(question, RV_ENGINE_PIECE, json_incref(frame)));
+        on_piece(question, frame);
     } else if (strcmp(event, "done") == 0) {
         question_unlink(question);
         rv_loop_post(question->loop, deliver,
@@ -485,6 +512,7 @@ uint64_t rv_engine_ask(struct rv_engine *engine, struct rv_loop *loop, json_t *q
                              .listener = listener,
                              .data = data,
                              .deadline_us = rv_mono_us(rv_loop_clock(loop)) + timeout_ms * 1000};
+    rv_buf_init(&one->said, SAID_MAX);
     rv_loop_post(engine->options.loop, take_question, one);
     return id;
 }

@@ -8,9 +8,9 @@
  *     '----pause-------+------------------'      (then it is killed)
  *
  * The process is this program again, opened with the model's file; it ends when we do.  When it
- * goes, questions of which nothing was said yet are asked once more within their deadline; the
- * others, and those that lose it twice, end with RV_UNAVAILABLE "engine restarted".  A model that
- * cannot be opened ends every question at once, with the reason.
+ * goes, open questions are asked once more within their deadline: the same question gives the same
+ * bytes, so a stream goes on where it was.  Those that lose it twice end with RV_UNAVAILABLE
+ * "engine restarted".  A model that cannot be opened ends every question at once, with the reason.
  *
  * A question is a JSON object (taken):
  *   "kind"      "chat" (default), "complete", "embed"

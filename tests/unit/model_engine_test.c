@@ -189,6 +189,24 @@ TEST(a_killed_engine_costs_only_a_retry)
     end();
 }
 
+TEST(a_stream_goes_on_where_it_was_when_the_engine_was_killed)
+{
+    begin_with(model_path);
+    wait_ready();
+    json_t *body = question("a long story", 200);
+    ask(0, json_deep_copy(body), 30000);
+    json_object_set_new(body, "stream", json_true());
+    ask(1, body, 30000);
+    wait_for(&world.heard[1].pieces, 3);
+    ck_assert_int_eq(world.heard[1].ends, 0);
+    ck_assert_int_eq(kill(engine_pid(), SIGKILL), 0);
+    wait_for(&world.heard[0].ends, 1);
+    wait_for(&world.heard[1].ends, 1);
+    ck_assert_msg(world.heard[1].done, "%s", world.heard[1].message);
+    ck_assert_str_eq(world.heard[1].text, rv_json_str(world.heard[0].body, "text", ""));
+    end();
+}
+
 TEST(a_question_that_loses_the_engine_twice_is_unavailable)
 {
     begin_with(model_path);

@@ -26,7 +26,7 @@ token() { # COMPANY
 OPENAI_API_KEY=$(token acme)
 OTHER_KEY=$(token other)
 export OPENAI_API_KEY OTHER_KEY
-reeve serve --listen 127.0.0.1:0 >"$state/serve.txt" 2>"$state/serve.log" &
+"$reeve_program" serve --listen 127.0.0.1:0 >"$state/serve.txt" 2>"$state/serve.log" &
 serving=$!
 export SERVING=$serving
 for _ in $(seq 100); do

@@ -17,7 +17,7 @@ return bundle { name = "default", schema = "erp.v1",
       "invoice.accept_variance", "invoice.confirm_distinct", "invoice.post", "credit_note.request",
       "order.change", "payment.propose", "payment.release", "bank_line.match", "bank_line.post_to",
       "journal.post", "journal.reverse", "exception.note", "exception.snooze", "exception.resolve" } },
-  permit { id = "agents.think", agents = "*", action = any_of { "llm.decide", "run.start" } },
+  permit { id = "agents.think", agents = "*", action = "llm.decide" },
 
   permit { id = "clerk.documents", persons = role "clerk",
     action = any_of { "order.register", "receipt.register", "remittance.register", "invoice.register",

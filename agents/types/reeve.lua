@@ -14,7 +14,8 @@
 ---@field money? table<string, integer> minor units by currency, e.g. { EUR = 500000 }
 ---@field money_minor? integer minor units of the company's own currency, instead of money
 ---@field wall_ms? integer
----@field depth? integer
+---@field depth? integer generations above a run of this agent, at most
+---@field children? integer runs it may start
 
 ---@class reeve.agent
 ---@field name string the folder's name
@@ -85,6 +86,56 @@ function ctx:sleep(seconds) end
 function ctx:signal(name, timeout_s) end
 ---@param text string
 function ctx:note(text) end
+
+
+---@class reeve.child_budget what a child may spend of what is left; half of it when left out
+---@field steps? integer
+---@field calls? integer
+---@field tokens? integer
+---@field money? table<string, integer> minor units by currency
+---@field wall_ms? integer
+
+---@class reeve.start_options
+---@field close? "cancel" | "abandon" | "wait" what becomes of the child when this run ends; "cancel" when left out
+---@field budget? reeve.child_budget
+---@field as? string a name for people
+
+---@class reeve.handle
+---@field run string "r_2"
+---@field agent string
+---@field as? string
+
+---@class reeve.child
+---@field run string
+---@field status "done" | "failed" | "cancelled" | "compensated" | "diverged"
+---@field summary? string of its plan
+---@field outcome? reeve.outcome
+---@field review? table
+---@field error? { code: reeve.code, message: string }
+
+---Starts a run of another agent; `input` is what its plan gets as its exception.
+---@param agent string
+---@param input table
+---@param options? reeve.start_options
+---@return reeve.handle? handle
+---@return string? message
+---@return reeve.code? code "denied", "limit", "conflict", "not_found"
+function ctx:start(agent, input, options) end
+---Waits until a child has ended; nil and "timeout" when it has not.
+---@param handle reeve.handle
+---@param timeout_s? integer a year when left out
+---@return reeve.child? child
+---@return string? message
+---@return reeve.code? code
+function ctx:await(handle, timeout_s) end
+---Ends this run in favour of another agent; comes back only when that was refused.
+---@param agent string
+---@param exception? table this run's own when nil
+---@param options { reason: string }
+---@return nil
+---@return string message
+---@return reeve.code code
+function ctx:handoff(agent, exception, options) end
 
 ---@class reeve.find_options
 ---@field limit? integer

@@ -1,6 +1,5 @@
 /* rebuild.h -- how a log is cut into calls of projection statements, so that replaying it gives
- * what writing it gave.  Pure; who reads the log and runs the statements is the caller (see the
- * test).
+ * what writing it gave.  Pure; runtime/gate/books.c reads the log and runs the statements.
  *
  * A run is a row of consecutive events of one type in which no stream appears twice.  The
  * statements are set-based, so a run is one call; across runs the order of the log is kept.

@@ -59,14 +59,3 @@ bool erp_iban_normalise(const char *text, char out[ERP_IBAN_TEXT])
     out[good ? length : 0] = '\0';
     return good;
 }
-
-void erp_iban_mask(const char *iban, char out[ERP_IBAN_TEXT])
-{
-    size_t length = strlen(iban);
-    RV_ASSERT(length < ERP_IBAN_TEXT);
-    if (length < 10) {
-        snprintf(out, ERP_IBAN_TEXT, "%s", iban);
-        return;
-    }
-    snprintf(out, ERP_IBAN_TEXT, "%.4s...%s", iban, iban + length - 4);
-}

@@ -10,7 +10,5 @@ enum { ERP_IBAN_TEXT = 35 };
 /* Electronic form (upper case, no spaces) of `text` into `out`; false, with `out` empty, when it is
  * no IBAN: unknown country, wrong length, wrong check digits. */
 bool erp_iban_normalise(const char *text, char out[ERP_IBAN_TEXT]);
-/* "GB33...9819": what a person may see. */
-void erp_iban_mask(const char *iban, char out[ERP_IBAN_TEXT]);
 
 #endif

@@ -53,16 +53,6 @@ static enum rv_code unknown_currency(const char *currency, struct rv_error *err)
     return RV_INVALID;
 }
 
-enum rv_code erp_money_parse(const char *text, const char *currency, const char *what,
-                             int64_t *minor, struct rv_error *err)
-{
-    int exponent = erp_currency_digits(currency);
-    if (exponent < 0) {
-        return unknown_currency(currency, err);
-    }
-    return erp_scaled_parse(text, what, exponent, minor, err);
-}
-
 void erp_money_format(int64_t minor, const char *currency, char out[ERP_MONEY_TEXT])
 {
     int exponent = erp_currency_digits(currency);
@@ -107,14 +97,5 @@ enum rv_code erp_line_amount(int64_t qty, int64_t price, int64_t base_qty, const
         return rv_fail(err, RV_LIMIT, "quantity x price is larger than an amount can be");
     }
     *minor = negative ? -(int64_t)quotient : (int64_t)quotient;
-    return RV_OK;
-}
-
-enum rv_code erp_percent_of(int64_t base, int64_t percent, enum erp_rounding rounding,
-                            int64_t *minor, struct rv_error *err)
-{
-    if (!erp_mul_div(base, percent, 100 * ERP_DECIMAL_ONE, rounding, minor)) {
-        return rv_fail(err, RV_LIMIT, "base x percent is larger than an amount can be");
-    }
     return RV_OK;
 }

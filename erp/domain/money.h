@@ -15,9 +15,6 @@ enum { ERP_CURRENCY_TEXT = 4, ERP_MONEY_TEXT = ERP_SCALED_TEXT + ERP_CURRENCY_TE
  * in: unknown, withdrawn, a metal, a test code. */
 int erp_currency_digits(const char *code);
 
-/* "107.50", "GBP" -> 10750. Errors name `what`. */
-RV_MUST enum rv_code erp_money_parse(const char *text, const char *currency, const char *what,
-                                     int64_t *minor, struct rv_error *err);
 /* 10750, "GBP" -> "107.50 GBP"; an unknown currency is shown with two digits. */
 void erp_money_format(int64_t minor, const char *currency, char out[ERP_MONEY_TEXT]);
 
@@ -29,8 +26,5 @@ RV_MUST enum rv_code erp_money_add(int64_t a, int64_t b, const char *what, int64
 RV_MUST enum rv_code erp_line_amount(int64_t qty, int64_t price, int64_t base_qty,
                                      const char *currency, enum erp_rounding rounding,
                                      int64_t *minor, struct rv_error *err);
-/* base x percent, e.g. 9000 at 17.5 (a decimal) -> 1575. */
-RV_MUST enum rv_code erp_percent_of(int64_t base, int64_t percent, enum erp_rounding rounding,
-                                    int64_t *minor, struct rv_error *err);
 
 #endif

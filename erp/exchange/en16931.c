@@ -201,7 +201,7 @@ void en_fail_numbers(struct en_check *check, const struct erp_ubl_node *node, en
 
 /* ---- running ---- */
 
-static void run(const struct erp_ubl *ubl, const struct en_rule *rule, json_t *findings)
+void en_run(const struct erp_ubl *ubl, const struct en_rule *rule, json_t *findings)
 {
     struct en_check check = {
         .root = ubl->root, .credit_note = ubl->type == ERP_UBL_CREDIT_NOTE, .rule = rule};
@@ -226,8 +226,7 @@ bool erp_en16931_claimed(const struct erp_ubl *ubl)
     return strncasecmp(text, urn, sizeof urn - 1) == 0;
 }
 
-/* The three tables as one. */
-static const struct en_rule *rule_at(int index)
+const struct en_rule *en_rule_at(int index)
 {
     const struct {
         const struct en_rule *rules;
@@ -247,27 +246,9 @@ static const struct en_rule *rule_at(int index)
 void erp_en16931_check(const struct erp_ubl *ubl, json_t *findings)
 {
     const struct en_rule *rule = NULL;
-    for (int i = 0; (rule = rule_at(i)) != NULL; i++) {
-        run(ubl, rule, findings);
+    for (int i = 0; (rule = en_rule_at(i)) != NULL; i++) {
+        en_run(ubl, rule, findings);
     }
-}
-
-const char *erp_en16931_rule(int index)
-{
-    const struct en_rule *rule = index >= 0 ? rule_at(index) : NULL;
-    return rule != NULL ? rule->id : NULL;
-}
-
-bool erp_en16931_check_rule(const struct erp_ubl *ubl, const char *id, json_t *findings)
-{
-    const struct en_rule *rule = NULL;
-    for (int i = 0; (rule = rule_at(i)) != NULL; i++) {
-        if (strcmp(rule->id, id) == 0) {
-            run(ubl, rule, findings);
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- documents that claim nothing ---- */

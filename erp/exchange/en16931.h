@@ -22,8 +22,6 @@
 /* The document says it follows EN 16931 (its CustomizationID begins with the standard's urn). */
 bool erp_en16931_claimed(const struct erp_ubl *ubl);
 void erp_en16931_check(const struct erp_ubl *ubl, json_t *findings);
-/* One rule by id; false when it is not implemented. */
-bool erp_en16931_check_rule(const struct erp_ubl *ubl, const char *rule, json_t *findings);
 
 /* Sums, tax bases and tax of any UBL invoice: BR-CO-10..17 and BR-S-08, with these readings for
  * documents that say less: a total that is absent is not checked; an allowance or line without a
@@ -40,7 +38,5 @@ struct erp_en16931_gap {
     const char *reason;
 };
 extern const struct erp_en16931_gap erp_en16931_missing[];
-/* Id of rule number `index` of the table; NULL beyond the last. */
-const char *erp_en16931_rule(int index);
 
 #endif

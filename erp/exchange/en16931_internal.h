@@ -72,4 +72,9 @@ extern const int en_basic_count;
 extern const int en_code_count;
 extern const int en_tax_count;
 
+/* The three tables as one; NULL beyond the last. */
+const struct en_rule *en_rule_at(int index);
+/* Appends a finding when the document breaks the rule. */
+void en_run(const struct erp_ubl *ubl, const struct en_rule *rule, json_t *findings);
+
 #endif

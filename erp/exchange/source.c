@@ -1,4 +1,4 @@
-/* source.c -- files and memory behind one pair of functions; see source.h.
+/* source.c -- files; see source.h.
  *
  * The file stays open between the passes, so both read the same inode even when somebody replaces
  * the name; whether its content changed in place is decided by the hash (import.c).
@@ -58,35 +58,4 @@ void erp_source_close(struct erp_source *source)
         close(source->fd);
         source->read = NULL;
     }
-}
-
-static enum rv_code memory_read(struct erp_source *source, void *buffer, size_t size,
-                                size_t *out_length, struct rv_error *err)
-{
-    (void)err;
-    size_t rest = source->length - source->offset;
-    size_t n = size < rest ? size : rest;
-    if (n > 0) {
-        memcpy(buffer, source->bytes + source->offset, n);
-    }
-    source->offset += n;
-    *out_length = n;
-    return RV_OK;
-}
-
-static enum rv_code memory_rewind(struct erp_source *source, struct rv_error *err)
-{
-    (void)err;
-    source->offset = 0;
-    return RV_OK;
-}
-
-void erp_source_memory(struct erp_source *out, const char *name, const void *bytes, size_t length)
-{
-    *out = (struct erp_source){.name = name,
-                               .read = memory_read,
-                               .rewind = memory_rewind,
-                               .fd = -1,
-                               .bytes = bytes,
-                               .length = length};
 }

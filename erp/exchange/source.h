@@ -1,11 +1,10 @@
-/* source.h -- where the bytes of a document come from: a file or memory.
+/* source.h -- where the bytes of a document come from: a file (tests bring bytes of their
+ * own, tests/support/memory_source.h).
  *
  * A source is read from front to back and can be rewound, because a bank statement is read twice:
- * once to be validated as a whole, once to be handed on.  Nothing is ever held in full, except by
- * the caller who gives memory.
+ * once to be validated as a whole, once to be handed on.  Nothing is ever held in full.
  *
- * Ownership: a source is opened, read and closed by one owner in one thread; a memory source
- * borrows its bytes.
+ * Ownership: a source is opened, read and closed by one owner in one thread.
  */
 #ifndef REEVE_ERP_EXCHANGE_SOURCE_H
 #define REEVE_ERP_EXCHANGE_SOURCE_H
@@ -20,16 +19,12 @@ struct erp_source {
     enum rv_code (*read)(struct erp_source *source, void *buffer, size_t size, size_t *out_length,
                          struct rv_error *err);
     enum rv_code (*rewind)(struct erp_source *source, struct rv_error *err);
-    int fd;            /* file source */
-    const char *bytes; /* memory source */
-    size_t length;
-    size_t offset;
+    int fd; /* of a file */
 };
 
 /* RV_NOT_FOUND, RV_DENIED, RV_IO as the system says; RV_INVALID when `path` is no regular file. */
 RV_MUST enum rv_code erp_source_open(struct erp_source *out, const char *path,
                                      struct rv_error *err);
-void erp_source_close(struct erp_source *source); /* safe on a memory source */
-void erp_source_memory(struct erp_source *out, const char *name, const void *bytes, size_t length);
+void erp_source_close(struct erp_source *source); /* also of one that is no file */
 
 #endif

@@ -79,7 +79,8 @@ static enum erp_ubl_name name_of(const struct builder *builder, const char *uri,
     return UBL_NONE;
 }
 
-enum erp_ubl_type erp_ubl_type_of(const char *uri, const char *name)
+/* ERP_UBL_UNKNOWN when namespace and name are not a pair of the table. */
+static enum erp_ubl_type type_of(const char *uri, const char *name)
 {
     size_t prefix = sizeof UBL_SPACE - 1;
     if (strncmp(uri, UBL_SPACE, prefix) != 0) {
@@ -147,7 +148,7 @@ static enum rv_code on_open(void *self, const struct erp_xml_element *element, b
     builder->stack[builder->depth] = NULL;
     enum erp_ubl_name name = UBL_NONE;
     if (element->depth == 1) {
-        builder->ubl->type = erp_ubl_type_of(element->uri, element->name);
+        builder->ubl->type = type_of(element->uri, element->name);
         if (builder->ubl->type == ERP_UBL_UNKNOWN) {
             return rv_fail(err, RV_INVALID, "%s is no known UBL 2 document: root {%.100s}%.60s",
                            builder->ubl->file, element->uri, element->name);

@@ -93,8 +93,6 @@ enum erp_ubl_type {
     ERP_UBL_TYPES(X)
 #undef X
 };
-/* ERP_UBL_UNKNOWN when namespace and name are not a pair of the table. */
-enum erp_ubl_type erp_ubl_type_of(const char *uri, const char *name);
 const char *erp_ubl_type_name(enum erp_ubl_type type);
 
 struct erp_ubl_node {

@@ -13,6 +13,8 @@ return cases {
   test { "reject a duplicate", agent = "a", action = "invoice.reject", arg = { duplicate_of = 3 }, expect = "allow" },
   test { "reject anything else", agent = "a", action = "invoice.reject", arg = {},
     expect = { hold = { "reject.manager" } } },
+  test { "an agent starts no other agent", agent = "a", action = "run.start",
+    arg = { agent = "b", mode = "start" }, expect = "deny" },
   test { "thinking is free", agent = "a", action = "llm.decide", expect = { allow = { "agents.think" } } },
 
   -- variances

@@ -133,16 +133,6 @@ void rv_buf_be64(struct rv_buf *buf, uint64_t value)
     rv_buf_add(buf, bytes, sizeof bytes);
 }
 
-void rv_buf_hex(struct rv_buf *buf, const void *bytes, size_t length)
-{
-    static const char hex[] = "0123456789abcdef";
-    const unsigned char *in = bytes;
-    for (size_t i = 0; i < length; i++) {
-        char pair[2] = {hex[in[i] >> 4], hex[in[i] & 15]};
-        rv_buf_add(buf, pair, 2);
-    }
-}
-
 void rv_buf_consume(struct rv_buf *buf, size_t length)
 {
     RV_ASSERT(length <= buf->length);

@@ -34,7 +34,6 @@ void rv_buf_json_escape(struct rv_buf *buf, const char *text, size_t length);
 void rv_buf_be16(struct rv_buf *buf, uint16_t value);
 void rv_buf_be32(struct rv_buf *buf, uint32_t value);
 void rv_buf_be64(struct rv_buf *buf, uint64_t value);
-void rv_buf_hex(struct rv_buf *buf, const void *bytes, size_t length);
 void rv_buf_consume(struct rv_buf *buf, size_t length); /* drops bytes from the front */
 
 /* RV_LIMIT naming `what` when the buffer overflowed. */

@@ -250,6 +250,14 @@ static enum rv_code take_row(void *data, const struct rv_result *result, int row
     return RV_OK;
 }
 
+enum rv_code cli_take_json(void *data, const struct rv_result *result, int row,
+                           struct rv_error *err)
+{
+    (void)err;
+    *(json_t **)data = rv_result_json(result, row, 0);
+    return RV_OK;
+}
+
 enum rv_code cli_print_query(const struct cli *cli, struct rv_db_session *session, int32_t tenant,
                              const struct rv_statement *statement, struct rv_args *args, int *rows,
                              struct rv_error *err)

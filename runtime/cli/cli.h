@@ -6,7 +6,7 @@
  *
  * Output: data to standard output (--json: JSON, one object a line for lists), talk to standard
  * error. Exit status: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 something needed is not
- * available.
+ * available, 5 imported into quarantine.
  *
  * Lifetime of everything: one command.  Nothing is opened before a command asks for it (place.h),
  * so that `reeve help` works where nothing else does.  Thread: the main thread.
@@ -120,13 +120,13 @@ RV_MUST enum rv_code cli_one_of(const char *what, const char *word, const char *
 /* The roles of --as; an array in the arena's care. */
 RV_MUST enum rv_code cli_person(const struct cli *cli, struct rv_db_session *session,
                                 int32_t tenant, struct rv_principal *out, struct rv_error *err);
+/* For rv_db_session_query: the JSON of the first column into the `json_t *` that data points to. */
+RV_MUST enum rv_code cli_take_json(void *data, const struct rv_result *result, int row,
+                                   struct rv_error *err);
 /* Runs one statement and prints its rows: a table for people, one JSON object a row with --json. */
 RV_MUST enum rv_code cli_print_query(const struct cli *cli, struct rv_db_session *session,
                                      int32_t tenant, const struct rv_statement *statement,
                                      struct rv_args *args, int *rows, struct rv_error *err);
-/* A gate request, waited for.  `outcome` is a new JSON of what the door said. */
-RV_MUST enum rv_code cli_gate(struct node *node, struct rv_gate_request *request, json_t **outcome,
-                              struct rv_error *err);
 /* The number of a run from its name, "r_42" or "42". */
 RV_MUST enum rv_code cli_run_id(const char *text, int64_t *out, struct rv_error *err);
 RV_MUST enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv_arena *arena,
@@ -136,6 +136,8 @@ RV_MUST enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv
 
 int cmd_company_create(struct cli *cli);
 int cmd_company_list(struct cli *cli);
+int cmd_company_check(struct cli *cli);
+int cmd_company_rebuild(struct cli *cli);
 int cmd_person_add(struct cli *cli);
 int cmd_person_list(struct cli *cli);
 int cmd_person_disable(struct cli *cli);

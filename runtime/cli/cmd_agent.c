@@ -303,7 +303,7 @@ static void test_agent(struct testing *testing, const char *path)
         size_t length = 0;
         code = cli_read_file(name, RV_AGENT_SOURCE_MAX, cli->arena, &source, &length, &err);
         if (code == RV_OK) {
-            code = rv_agent_cases_all(agent, source, length, name, &checks, on_case, testing, &err);
+            code = rv_agent_cases(agent, source, length, name, &checks, on_case, testing, &err);
         }
         if (code != RV_OK) {
             complain(testing, code, &err);

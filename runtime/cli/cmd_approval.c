@@ -39,14 +39,6 @@ int cmd_approval_list(struct cli *cli)
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
-static enum rv_code take_json(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
-{
-    (void)err;
-    *(json_t **)data = rv_result_json(result, row, 0);
-    return RV_OK;
-}
-
 int cmd_approval_show(struct cli *cli)
 {
     if (cli->argc != 1) {
@@ -63,7 +55,7 @@ int cmd_approval_show(struct cli *cli)
         code = cli_tenant(cli, session, &tenant, &err);
     }
     if (code == RV_OK) {
-        code = rv_db_session_query(session, tenant, &rv_sql_cli_approval_one, args, take_json,
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_approval_one, args, cli_take_json,
                                    &approval, &err);
     } else {
         rv_args_destroy(args);

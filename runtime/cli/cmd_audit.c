@@ -130,6 +130,9 @@ static void say_report(const struct cli *cli, const json_t *report, const char *
     if (ok && open > 0) {
         cli_print(&cli->output, "  the newest %" PRId64 " are not under a checkpoint yet", open);
     }
+    if (ok && cli->command->run == cmd_audit_verify) {
+        cli_say(&cli->output, "The books themselves: reeve company check.");
+    }
     size_t i;
     json_t *finding;
     json_array_foreach(json_object_get(report, "findings"), i, finding)

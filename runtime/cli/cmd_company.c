@@ -51,14 +51,6 @@ enum rv_code cli_tenant(const struct cli *cli, struct rv_db_session *session, in
     return RV_OK;
 }
 
-static enum rv_code take_roles(void *data, const struct rv_result *result, int row,
-                               struct rv_error *err)
-{
-    (void)err;
-    *(json_t **)data = rv_result_json(result, row, 0);
-    return RV_OK;
-}
-
 static void free_json(void *json)
 {
     json_decref(json);
@@ -72,7 +64,7 @@ enum rv_code cli_person(const struct cli *cli, struct rv_db_session *session, in
     struct rv_args *args = rv_args_create(&rv_sql_cli_person_roles);
     rv_args_text(args, 2, name);
     enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_cli_person_roles, args,
-                                            take_roles, &roles, err);
+                                            cli_take_json, &roles, err);
     if (code != RV_OK) {
         return code;
     }

@@ -57,8 +57,9 @@ static void on_done(struct rv_gate_request *request, enum rv_code code,
     wait->outcome = out;
 }
 
-enum rv_code cli_gate(struct node *node, struct rv_gate_request *request, json_t **outcome,
-                      struct rv_error *err)
+/* A gate request, waited for.  `outcome` is a new JSON of what the door said. */
+static enum rv_code submit(struct node *node, struct rv_gate_request *request, json_t **outcome,
+                           struct rv_error *err)
 {
     struct wait wait = {.done = false};
     request->done = on_done;
@@ -119,7 +120,7 @@ static enum rv_code import_call(void *self, const struct erp_exchange_call *call
                                           .command_id = id};
         json_t *outcome = NULL;
         struct rv_error why = {.code = RV_OK};
-        enum rv_code code = cli_gate(import->node, &request, &outcome, &why);
+        enum rv_code code = submit(import->node, &request, &outcome, &why);
         const json_t *answer = json_object_get(outcome, "answer");
         bool stored = rv_json_bool(outcome, "stored", false);
         bool known = stored || (call->anew && !rv_json_bool(answer, "changed", true));
@@ -297,8 +298,9 @@ static enum rv_code import_master(struct import *import, const char *path, struc
     }
     json_decref(master);
     if (code != RV_OK && err->hint[0] == '\0') {
-        rv_hint(err,
-                "Mend the file and import it again: what is known already is not added twice.");
+        rv_hint(err, "%s and import it again: what is known already is not added twice.",
+                code == RV_DENIED ? "Load a policy that permits it (reeve policy load FILE)"
+                                  : "Mend the file");
     }
     return code;
 }
@@ -407,7 +409,7 @@ int cmd_do(struct cli *cli)
     }
     json_t *outcome = NULL;
     if (code == RV_OK) {
-        code = cli_gate(node, &request, &outcome, &err);
+        code = submit(node, &request, &outcome, &err);
     }
     if (outcome != NULL &&
         (code == RV_OK || !cli->json)) { /* with --json one document: the error */

@@ -191,18 +191,11 @@ int cmd_exception_list(struct cli *cli)
 
 struct story {
     json_t *run;
+    json_t *tree; /* with the runs above and below */
     json_t *steps;
     json_t *approvals;
     json_t *audit;
 };
-
-static enum rv_code take_json(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
-{
-    (void)err;
-    *(json_t **)data = rv_result_json(result, row, 0);
-    return RV_OK;
-}
 
 static enum rv_code add_json(void *data, const struct rv_result *result, int row,
                              struct rv_error *err)
@@ -268,18 +261,23 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
     }
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    *story = (struct story){NULL, json_array(), json_array(), json_array()};
+    *story = (struct story){NULL, json_array(), json_array(), json_array(), json_array()};
     enum rv_code code = place_session(cli, &session, err);
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, err);
     }
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_run_one,
-                                   run_args(&rv_sql_cli_run_one, run), take_json, &story->run, err);
+                                   run_args(&rv_sql_cli_run_one, run), cli_take_json, &story->run,
+                                   err);
     }
     if (code == RV_OK && story->run == NULL) {
         code = rv_fail(err, RV_NOT_FOUND, "no run %s", text);
         rv_hint(err, "See the runs: reeve run list.");
+    }
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_tree,
+                                   run_args(&rv_sql_cli_run_tree, run), add_json, story->tree, err);
     }
     if (code == RV_OK) {
         code =
@@ -303,6 +301,7 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
 static void story_fini(struct story *story)
 {
     json_decref(story->run);
+    json_decref(story->tree);
     json_decref(story->steps);
     json_decref(story->approvals);
     json_decref(story->audit);
@@ -317,8 +316,9 @@ int cmd_run_show(struct cli *cli)
     struct story story;
     enum rv_code code = read_story(cli, &story, &err);
     if (code == RV_OK) {
-        json_t *all = json_pack("{s:O,s:O,s:O,s:O}", "run", story.run, "journal", story.steps,
-                                "approvals", story.approvals, "audit", story.audit);
+        json_t *all =
+            json_pack("{s:O,s:O,s:O,s:O,s:O}", "run", story.run, "tree", story.tree, "journal",
+                      story.steps, "approvals", story.approvals, "audit", story.audit);
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(all);
@@ -386,6 +386,45 @@ static void say_decision(const json_t *out, const json_t *value)
            rv_json_int(model, "seed", 0));
 }
 
+static void say_child(const json_t *step, const json_t *out)
+{
+    const json_t *value = json_object_get(out, "value");
+    const char *name = rv_json_str(step, "name", "");
+    if (!rv_json_bool(out, "ok", false)) {
+        printf("%s: no, %s (%s)\n", name, rv_json_str(out, "message", ""),
+               rv_json_str(out, "code", ""));
+    } else if (strcmp(name, "await") == 0) {
+        printf("%s came to its end: %s\n", rv_json_str(value, "run", ""),
+               rv_json_str(value, "status", ""));
+    } else {
+        const char *as = rv_json_str(value, "as", NULL);
+        printf("%s agent %s: %s%s%s\n", strcmp(name, "start") == 0 ? "started" : "handed over to",
+               rv_json_str(value, "agent", ""), rv_json_str(value, "run", ""),
+               as != NULL ? " as " : "", as != NULL ? as : "");
+    }
+}
+
+/* Only where there is more than the run itself. */
+static void say_tree(const json_t *tree, const char *self)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach((json_t *)(uintptr_t)tree, i, one)
+    {
+        const char *run = rv_json_str(one, "run", "");
+        const char *close = rv_json_str(one, "close", NULL);
+        const char *waits = rv_json_str(one, "waiting_on", NULL);
+        if (json_array_size(tree) > 1) {
+            printf("  %*s%s %s %s%s%s%s%s%s%s\n", 2 * (int)rv_json_int(one, "level", 0), "", run,
+                   rv_json_str(one, "agent", ""), rv_json_str(one, "status", ""),
+                   waits != NULL ? " for " : "", waits != NULL ? waits : "",
+                   close != NULL ? " (" : "", close != NULL ? close : "", close != NULL ? ")" : "",
+                   strcmp(run, self) == 0 ? " <" : "");
+        }
+    }
+    printf("%s", json_array_size(tree) > 1 ? "\n" : "");
+}
+
 static void say_step(const json_t *step)
 {
     const char *kind = rv_json_str(step, "kind", "");
@@ -413,6 +452,8 @@ static void say_step(const json_t *step)
         }
         printf(" %s\n", rv_json_str(out, "message", ""));
         say_books(json_object_get(out, "books"));
+    } else if (strcmp(kind, "start") == 0 || strcmp(kind, "child") == 0) {
+        say_child(step, out);
     } else if (strcmp(kind, "approval") == 0) {
         printf("people answered: %s\n", rv_json_str(step, "name", ""));
     } else {
@@ -460,6 +501,7 @@ int cmd_explain(struct cli *cli)
                rv_json_str(story.run, "error_text", ""));
         printf("because %s: %s\n\n", rv_json_str(exception, "code", "-"),
                rv_json_str(exception, "summary", ""));
+        say_tree(story.tree, rv_json_str(story.run, "run", ""));
         size_t i;
         json_t *item;
         json_array_foreach(story.steps, i, item)

@@ -8,7 +8,7 @@
 
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
-    {"waiting-on", "WHAT", "approval, timer, signal, model; or ROLE: waits for that role"},        \
+    {"waiting-on", "WHAT", "approval, timer, signal, model, run; or ROLE: waits for that role"},   \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE", "whose last error was of this class"},                                   \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
@@ -23,6 +23,14 @@ const struct cli_command cli_commands[] = {
              {"timezone", "ZONE", "its time zone; default Europe/Berlin"}),
      NULL},
     {"company", "list", "", "companies of this database", cmd_company_list, NULL, NULL},
+    {"company", "check", "[NAME]", "are the books what the events say, row by row",
+     cmd_company_check, NULL,
+     "Checks the hash chain of the events, rebuilds every projection from them in temporary\n"
+     "tables, and compares it with the one in use. Names the first difference and ends with 1."},
+    {"company", "rebuild", "[NAME]", "makes the books what the events say", cmd_company_rebuild,
+     NULL,
+     "What company check finds different is replaced in one transaction. Asks for the role admin,\n"
+     "and the act is on the audit record. A broken chain is never repaired."},
     {"person", "add", "NAME", "add or change a person", cmd_person_add,
      OPTIONS({"roles", "A,B", "what the person may be asked for"},
              {"password-stdin", NULL, "reads a password from standard input"}),

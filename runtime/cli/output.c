@@ -36,7 +36,7 @@ const char *cli_style(const struct cli_output *output, enum cli_style style)
     return output->data_color ? styles[style] : "";
 }
 
-const char *cli_style_talk(const struct cli_output *output, enum cli_style style)
+static const char *style_talk(const struct cli_output *output, enum cli_style style)
 {
     return output->talk_color ? styles[style] : "";
 }
@@ -83,8 +83,7 @@ void cli_print_error(const struct cli_output *output, const struct rv_error *err
     }
     struct rv_buf line;
     rv_buf_init(&line, LINE_MAX_BYTES);
-    rv_buf_printf(&line, "%serror:%s ", cli_style_talk(output, CLI_BAD),
-                  cli_style_talk(output, CLI_PLAIN));
+    rv_buf_printf(&line, "%serror:%s ", style_talk(output, CLI_BAD), style_talk(output, CLI_PLAIN));
     cli_clean(&line, err->message);
     if (err->detail[0] != '\0') {
         rv_buf_str(&line, "\n       ");

@@ -41,7 +41,6 @@ void cli_print_error(const struct cli_output *output, const struct rv_error *err
 
 /* Escape sequence that begins a style on the data stream, "" where colours are off. */
 const char *cli_style(const struct cli_output *output, enum cli_style style);
-const char *cli_style_talk(const struct cli_output *output, enum cli_style style);
 
 /* ---- text on a terminal ---- */
 

@@ -269,14 +269,3 @@ size_t rv_args_bytes_used(const struct rv_args *args)
     }
     return total;
 }
-
-int rv_args_row_count(const struct rv_args *args)
-{
-    int rows = 0;
-    for (int i = 0; i < args->count; i++) {
-        if (args->items[i].array && args->items[i].rows > rows) {
-            rows = args->items[i].rows;
-        }
-    }
-    return rows;
-}

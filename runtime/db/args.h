@@ -36,6 +36,5 @@ void rv_args_time(struct rv_args *args, int index, int64_t time_us); /* timestam
 void rv_args_null(struct rv_args *args, int index);
 
 size_t rv_args_bytes_used(const struct rv_args *args);
-int rv_args_row_count(const struct rv_args *args); /* elements of the longest array */
 
 #endif

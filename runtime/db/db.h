@@ -82,6 +82,17 @@ RV_MUST enum rv_code rv_db_session_change(
     struct rv_args *args,
     enum rv_code (*each)(void *data, const struct rv_result *result, int row, struct rv_error *err),
     void *data, struct rv_error *err);
+/* The same, counting the rows that come back. */
+RV_MUST enum rv_code rv_db_session_change_rows(struct rv_db_session *session, int32_t tenant,
+                                               const struct rv_statement *statement,
+                                               struct rv_args *args, int *rows,
+                                               struct rv_error *err);
+/* The same for a statement that gives a row when it found what to change; RV_NOT_FOUND "no SUBJECT
+ * in this tenant" else. */
+RV_MUST enum rv_code rv_db_session_change_one(struct rv_db_session *session, int32_t tenant,
+                                              const struct rv_statement *statement,
+                                              struct rv_args *args, const char *subject,
+                                              struct rv_error *err);
 /* Streams a result row by row in bounded memory (single-row mode); otherwise like query. */
 RV_MUST enum rv_code rv_db_session_stream(
     struct rv_db_session *session, int32_t tenant, const struct rv_statement *statement,

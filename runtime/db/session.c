@@ -154,6 +154,36 @@ enum rv_code rv_db_session_query(struct rv_db_session *session, int32_t tenant,
     return run(session, tenant, statement, args, false, each, data, err);
 }
 
+static enum rv_code count_row(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)result;
+    (void)err;
+    int *rows = data;
+    *rows = row + 1; /* also right when the rows come anew */
+    return RV_OK;
+}
+
+enum rv_code rv_db_session_change_rows(struct rv_db_session *session, int32_t tenant,
+                                       const struct rv_statement *statement, struct rv_args *args,
+                                       int *rows, struct rv_error *err)
+{
+    *rows = 0;
+    return rv_db_session_change(session, tenant, statement, args, count_row, rows, err);
+}
+
+enum rv_code rv_db_session_change_one(struct rv_db_session *session, int32_t tenant,
+                                      const struct rv_statement *statement, struct rv_args *args,
+                                      const char *subject, struct rv_error *err)
+{
+    int rows = 0;
+    enum rv_code code = rv_db_session_change_rows(session, tenant, statement, args, &rows, err);
+    if (code == RV_OK && rows == 0) {
+        return rv_fail(err, RV_NOT_FOUND, "no %s in this tenant", subject);
+    }
+    return code;
+}
+
 enum rv_code rv_db_session_stream(struct rv_db_session *session, int32_t tenant,
                                   const struct rv_statement *statement, struct rv_args *args,
                                   enum rv_code (*each)(void *data, const struct rv_result *result,

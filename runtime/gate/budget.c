@@ -58,6 +58,19 @@ static enum rv_code check_money(const struct rv_budget *budget, const struct rv_
     return RV_LIMIT;
 }
 
+int64_t rv_budget_money_left(const struct rv_budget *budget, const char *currency, bool home)
+{
+    struct rv_money money = {.home = home};
+    snprintf(money.currency, sizeof money.currency, "%s", currency);
+    const struct rv_money_limit *limit = limit_for(budget, &money);
+    if (budget->money_count == 0) {
+        return -1;
+    }
+    return limit == NULL || limit->used_minor > limit->limit_minor
+               ? 0
+               : limit->limit_minor - limit->used_minor;
+}
+
 void rv_budget_spend(struct rv_budget *budget, const struct rv_money *money)
 {
     struct rv_money_limit *limit = (struct rv_money_limit *)(uintptr_t)limit_for(budget, money);
@@ -82,6 +95,7 @@ enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t steps, int6
         {"calls", budget->calls_used, calls, budget->calls_limit},
         {"tokens", budget->tokens_used, tokens, budget->tokens_limit},
         {"depth", budget->depth_used, 0, budget->depth_limit},
+        {"children", budget->children_used, 0, budget->children_limit},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         enum rv_code code = over(rows[i].name, rows[i].used, rows[i].more, rows[i].limit, err);

@@ -69,9 +69,10 @@ struct rv_budget {
     int64_t calls_limit, calls_used;
     int64_t tokens_limit, tokens_used;
     struct rv_money_limit money[RV_BUDGET_MONEY_MAX];
-    int money_count;          /* 0: unlimited */
-    int64_t wall_deadline_us; /* business clock; 0 none */
-    int64_t depth_limit, depth_used;
+    int money_count;                       /* 0: unlimited */
+    int64_t wall_deadline_us;              /* business clock; 0 none */
+    int64_t depth_limit, depth_used;       /* generations above the run */
+    int64_t children_limit, children_used; /* runs that it has started */
 };
 /* RV_LIMIT naming the budget that is exhausted.  `money` is what this step would move or commit;
  * NULL: nothing. */
@@ -79,7 +80,12 @@ RV_MUST enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t ste
                                      int64_t tokens, const struct rv_money *money, int64_t now_us,
                                      struct rv_error *err);
 
-/* Counts what was executed; what no limit is about is not counted. */
+/* What is left for an amount of that currency; -1: no limit, 0 too where money is limited and this
+ * currency is not named. */
+int64_t rv_budget_money_left(const struct rv_budget *budget, const char *currency, bool home);
+
+/* Counts what was executed, or gives back a negative amount; what no limit is about is not counted.
+ */
 void rv_budget_spend(struct rv_budget *budget, const struct rv_money *money);
 
 enum rv_gate_result {

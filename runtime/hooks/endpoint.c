@@ -30,29 +30,6 @@ static enum rv_code check_url(const struct rv_hook_endpoint *endpoint, struct rv
     return RV_OK;
 }
 
-static enum rv_code count_row(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
-{
-    (void)result;
-    (void)err;
-    int *rows = data;
-    *rows = row + 1; /* also right when the rows come anew */
-    return RV_OK;
-}
-
-static enum rv_code change(struct rv_db_session *session, int32_t tenant,
-                           const struct rv_statement *statement, struct rv_args *args,
-                           const char *missing, struct rv_error *err)
-{
-    int rows = 0;
-    enum rv_code code =
-        rv_db_session_change(session, tenant, statement, args, count_row, &rows, err);
-    if (code == RV_OK && rows == 0) {
-        return rv_fail(err, RV_NOT_FOUND, "no such %s in this tenant", missing);
-    }
-    return code;
-}
-
 static void put_sealed(struct rv_args *args, int index, const struct rv_hook_vault *vault,
                        int32_t tenant, int64_t endpoint, enum rv_hook_field field,
                        const uint8_t *secret, size_t length)
@@ -90,7 +67,8 @@ enum rv_code rv_hook_endpoint_add(struct rv_db_session *session, int32_t tenant,
     rv_args_bool(args, 8, endpoint->allow_private);
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(seed, sizeof seed);
-    return change(session, tenant, &rv_sql_hook_endpoint_put, args, "person for callbacks", err);
+    return rv_db_session_change_one(session, tenant, &rv_sql_hook_endpoint_put, args,
+                                    "such person for callbacks", err);
 }
 
 enum rv_code rv_hook_endpoint_rotate(struct rv_db_session *session, int32_t tenant,
@@ -111,7 +89,8 @@ enum rv_code rv_hook_endpoint_rotate(struct rv_db_session *session, int32_t tena
     put_sealed(args, 3, vault, tenant, id, RV_HOOK_FIELD_SECRET, bytes, sizeof bytes);
     rv_args_i32(args, 4, overlap_s);
     sodium_memzero(bytes, sizeof bytes);
-    return change(session, tenant, &rv_sql_hook_endpoint_rotate, args, "hook endpoint", err);
+    return rv_db_session_change_one(session, tenant, &rv_sql_hook_endpoint_rotate, args,
+                                    "such hook endpoint", err);
 }
 
 /* ---- what an earlier version stored bare ---- */
@@ -180,8 +159,8 @@ enum rv_code rv_hook_endpoints_seal(struct rv_db_session *session, int32_t tenan
     *count = 0;
     for (int i = 0; i < sealing.count; i++) {
         if (code == RV_OK) {
-            code = change(session, tenant, &rv_sql_hook_secrets_put, sealing.changes[i],
-                          "hook endpoint", err);
+            code = rv_db_session_change_one(session, tenant, &rv_sql_hook_secrets_put,
+                                            sealing.changes[i], "such hook endpoint", err);
             *count += code == RV_OK;
         } else {
             rv_args_destroy(sealing.changes[i]);
@@ -207,7 +186,8 @@ enum rv_code rv_hook_endpoint_enable(struct rv_db_session *session, int32_t tena
     rv_args_i32(args, 1, tenant);
     rv_args_i64(args, 2, id);
     rv_args_bool(args, 3, enabled);
-    return change(session, tenant, &rv_sql_hook_endpoint_enable, args, "hook endpoint", err);
+    return rv_db_session_change_one(session, tenant, &rv_sql_hook_endpoint_enable, args,
+                                    "such hook endpoint", err);
 }
 
 enum rv_code rv_hook_redrive(struct rv_db_session *session, int32_t tenant, int64_t endpoint,
@@ -216,6 +196,5 @@ enum rv_code rv_hook_redrive(struct rv_db_session *session, int32_t tenant, int6
     struct rv_args *args = rv_args_create(&rv_sql_hook_redrive);
     rv_args_i32(args, 1, tenant);
     rv_args_i64(args, 2, endpoint);
-    *count = 0;
-    return rv_db_session_change(session, tenant, &rv_sql_hook_redrive, args, count_row, count, err);
+    return rv_db_session_change_rows(session, tenant, &rv_sql_hook_redrive, args, count, err);
 }

@@ -408,7 +408,7 @@ void rv_hooks_timeout(struct rv_hooks *hooks, int64_t timeout_ms)
     hooks->options.timeout_ms = timeout_ms;
 }
 
-void rv_hooks_poke(struct rv_hooks *hooks, int32_t tenant)
+static void poke(struct rv_hooks *hooks, int32_t tenant)
 {
     if (hooks->closing) {
         return;
@@ -434,7 +434,7 @@ static void on_looked(void *data, enum rv_code code, const struct rv_result *res
     hooks->looking = false;
     if (may_go_on(hooks, code, err)) {
         for (int row = 0; row < rv_result_rows(result); row++) {
-            rv_hooks_poke(hooks, (int32_t)rv_result_i64(result, row, 0));
+            poke(hooks, (int32_t)rv_result_i64(result, row, 0));
         }
     }
     release(hooks);

@@ -42,8 +42,6 @@ struct rv_hooks *rv_hooks_create(const struct rv_hooks_options *options);
 void rv_hooks_close(struct rv_hooks *hooks, void (*closed)(void *data), void *data);
 /* Another time per attempt, for those that begin from now on; 0: 15 s. */
 void rv_hooks_timeout(struct rv_hooks *hooks, int64_t timeout_ms);
-/* New outbox rows of this tenant may be there. */
-void rv_hooks_poke(struct rv_hooks *hooks, int32_t tenant);
 
 /* What to do after an attempt; pure, for tests.  `attempt` counts from 1, `random` is any number.
  */

@@ -132,22 +132,6 @@ void rv_hook_key_text(const char *prefix, const uint8_t *bytes, size_t length,
                       sodium_base64_VARIANT_ORIGINAL);
 }
 
-enum rv_code rv_hook_key_read(const char *prefix, const char *text, size_t least, size_t most,
-                              uint8_t out[RV_HOOK_SECRET_MAX], size_t *length, struct rv_error *err)
-{
-    size_t used = strlen(prefix);
-    if (strncmp(text, prefix, used) != 0 ||
-        sodium_base642bin(out, RV_HOOK_SECRET_MAX, text + used, strlen(text) - used, NULL, length,
-                          NULL, sodium_base64_VARIANT_ORIGINAL) != 0) {
-        return rv_fail(err, RV_INVALID, "key is not \"%s\" followed by base64", prefix);
-    }
-    if (*length < least || *length > most) {
-        return rv_fail(err, RV_INVALID, "key \"%s...\" must hold %zu to %zu bytes, not %zu", prefix,
-                       least, most, *length);
-    }
-    return RV_OK;
-}
-
 void rv_hook_public_key(const uint8_t seed[RV_HOOK_SEED_BYTES], uint8_t out[RV_HOOK_PUBLIC_BYTES])
 {
     uint8_t secret_key[crypto_sign_SECRETKEYBYTES];

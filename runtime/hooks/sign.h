@@ -54,10 +54,6 @@ bool rv_hook_is_fresh(const char *timestamp, int64_t now_us);
 /* Keys as text.  `prefix` is "whsec_", "whsk_" or "whpk_". */
 void rv_hook_key_text(const char *prefix, const uint8_t *bytes, size_t length,
                       char out[RV_HOOK_KEY_TEXT]);
-/* RV_INVALID names what is wrong with the text. */
-RV_MUST enum rv_code rv_hook_key_read(const char *prefix, const char *text, size_t least,
-                                      size_t most, uint8_t out[RV_HOOK_SECRET_MAX], size_t *length,
-                                      struct rv_error *err);
 /* The Ed25519 public key of a seed. */
 void rv_hook_public_key(const uint8_t seed[RV_HOOK_SEED_BYTES], uint8_t out[RV_HOOK_PUBLIC_BYTES]);
 

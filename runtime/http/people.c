@@ -109,30 +109,6 @@ static enum rv_code hash_password(int fd, char out[crypto_pwhash_STRBYTES], stru
     return code;
 }
 
-static enum rv_code count_row(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
-{
-    (void)result;
-    (void)err;
-    int *rows = data;
-    *rows = row + 1; /* also right when the rows come anew */
-    return RV_OK;
-}
-
-/* Runs a statement that returns a row when it found its subject. */
-static enum rv_code change(struct rv_db_session *session, int32_t tenant,
-                           const struct rv_statement *statement, struct rv_args *args,
-                           const char *subject, struct rv_error *err)
-{
-    int rows = 0;
-    enum rv_code code =
-        rv_db_session_change(session, tenant, statement, args, count_row, &rows, err);
-    if (code == RV_OK && rows == 0) {
-        return rv_fail(err, RV_NOT_FOUND, "no %s in this tenant", subject);
-    }
-    return code;
-}
-
 enum rv_code rv_person_set(struct rv_db_session *session, int32_t tenant, const char *name,
                            const char *roles, int password_fd, struct rv_error *err)
 {
@@ -152,21 +128,7 @@ enum rv_code rv_person_set(struct rv_db_session *session, int32_t tenant, const 
     rv_args_text(args, 2, name);
     rv_args_text(args, 3, roles);
     rv_args_text(args, 4, password_fd >= 0 ? hash : NULL);
-    return change(session, tenant, &rv_sql_people_set, args, "person", err);
-}
-
-enum rv_code rv_person_set_roles(struct rv_db_session *session, int32_t tenant, const char *name,
-                                 const char *roles, struct rv_error *err)
-{
-    enum rv_code code = check_roles(roles, err);
-    if (code != RV_OK) {
-        return code;
-    }
-    struct rv_args *args = rv_args_create(&rv_sql_people_set_roles);
-    rv_args_i32(args, 1, tenant);
-    rv_args_text(args, 2, name);
-    rv_args_text(args, 3, roles);
-    return change(session, tenant, &rv_sql_people_set_roles, args, "such person", err);
+    return rv_db_session_change_one(session, tenant, &rv_sql_people_set, args, "person", err);
 }
 
 enum rv_code rv_person_enable(struct rv_db_session *session, int32_t tenant, const char *name,
@@ -176,7 +138,8 @@ enum rv_code rv_person_enable(struct rv_db_session *session, int32_t tenant, con
     rv_args_i32(args, 1, tenant);
     rv_args_text(args, 2, name);
     rv_args_bool(args, 3, enabled);
-    return change(session, tenant, &rv_sql_people_enable, args, "such person", err);
+    return rv_db_session_change_one(session, tenant, &rv_sql_people_enable, args, "such person",
+                                    err);
 }
 
 enum rv_code rv_token_make(struct rv_db_session *session, int32_t tenant, const char *person,
@@ -202,7 +165,8 @@ enum rv_code rv_token_make(struct rv_db_session *session, int32_t tenant, const 
     rv_args_bytes(args, 4, hash.bytes, RV_HASH_BYTES);
     rv_args_text(args, 5, label);
     rv_args_time(args, 6, now_us + (int64_t)days * DAY_S * 1000000);
-    enum rv_code code = change(session, tenant, &rv_sql_token_make, args, "such person", err);
+    enum rv_code code =
+        rv_db_session_change_one(session, tenant, &rv_sql_token_make, args, "such person", err);
     if (code != RV_OK) {
         sodium_memzero(out, RV_CREDENTIAL_TEXT);
     }
@@ -215,5 +179,5 @@ enum rv_code rv_token_revoke(struct rv_db_session *session, int32_t tenant, int6
     struct rv_args *args = rv_args_create(&rv_sql_token_revoke);
     rv_args_i32(args, 1, tenant);
     rv_args_i64(args, 2, id);
-    return change(session, tenant, &rv_sql_token_revoke, args, "such token", err);
+    return rv_db_session_change_one(session, tenant, &rv_sql_token_revoke, args, "such token", err);
 }

@@ -20,8 +20,6 @@ enum {
 RV_MUST enum rv_code rv_person_set(struct rv_db_session *session, int32_t tenant, const char *name,
                                    const char *roles, int password_fd, struct rv_error *err);
 /* RV_NOT_FOUND when there is no such person. */
-RV_MUST enum rv_code rv_person_set_roles(struct rv_db_session *session, int32_t tenant,
-                                         const char *name, const char *roles, struct rv_error *err);
 /* A disabled person cannot sign in; sessions end and tokens stop working at once. */
 RV_MUST enum rv_code rv_person_enable(struct rv_db_session *session, int32_t tenant,
                                       const char *name, bool enabled, struct rv_error *err);

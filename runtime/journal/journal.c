@@ -41,9 +41,12 @@ void rv_journal_run_new(struct rv_batch *batch, const struct rv_run_new *run)
     rv_args_text(rows, 5, run->business_key);
     rv_args_i64(rows, 6, run->parent);
     rv_args_i32(rows, 7, run->depth);
+    rv_args_text(rows, 8, run->close);
+    rv_args_bool(rows, 9, run->shares);
     struct rv_args *inputs = rv_batch_rows(batch, &rv_sql_run_input_insert);
     rv_args_i64(inputs, 2, run->id);
     rv_args_json(inputs, 3, run->input);
+    rv_args_json(inputs, 4, run->budget);
 }
 
 void rv_journal_run_status(struct rv_batch *batch, const struct rv_run_status *status)

@@ -27,6 +27,9 @@ struct rv_run_new {
     const char *business_key; /* claim: at most one open run per key; NULL none */
     int64_t parent;           /* 0 none */
     int depth;
+    const char *close; /* of a child: "cancel" "abandon" "wait" "handoff"; NULL without a parent */
+    bool shares;       /* the claim is held by a run above */
+    const json_t *budget; /* what the parent gave; NULL none */
     const json_t *input;
 };
 void rv_journal_run_new(struct rv_batch *batch, const struct rv_run_new *run);

@@ -197,6 +197,10 @@ static enum rv_code answer_requests(const struct running *run, struct rv_plan *p
                 code = check_ask(run, what, request.name, request.args);
             }
             answer = answer_of(given);
+            if (strcmp(request.name, "handoff") == 0 && rv_json_bool(answer, "ok", false)) {
+                *result = json_pack("{s:[]}", "actions"); /* an accepted hand-off ends the run */
+                break;
+            }
             continue;
         }
         *failed = status == RV_PLAN_FAILED;
@@ -305,28 +309,8 @@ static enum rv_code run_case(struct running *run, struct rv_agent *agent)
 }
 
 enum rv_code rv_agent_cases(struct rv_agent *agent, const char *source, size_t length,
-                            const char *file, rv_case_done done, void *data, int *passed,
-                            struct rv_error *err)
-{
-    struct rv_error own = {.code = RV_OK};
-    struct rv_case_checks checks = {.plan = done, .data = data};
-    json_t *cases = NULL;
-    *passed = 0;
-    err = err != NULL ? err : &own;
-    enum rv_code code = read_cases(source, length, file, &cases, err);
-    for (size_t i = 0; code == RV_OK && i < json_array_size(cases); i++) {
-        struct running run = {file, json_array_get(cases, i), &checks, err, NULL};
-        code = run_case(&run, agent);
-        *passed += code == RV_OK;
-        json_decref(run.plan);
-    }
-    json_decref(cases);
-    return code;
-}
-
-enum rv_code rv_agent_cases_all(struct rv_agent *agent, const char *source, size_t length,
-                                const char *file, const struct rv_case_checks *checks,
-                                rv_case_told told, void *data, struct rv_error *err)
+                            const char *file, const struct rv_case_checks *checks,
+                            rv_case_told told, void *data, struct rv_error *err)
 {
     json_t *cases = NULL;
     enum rv_code code = read_cases(source, length, file, &cases, err);

@@ -31,13 +31,6 @@
 typedef enum rv_code (*rv_case_done)(void *data, const char *name, const json_t *plan,
                                      struct rv_error *err);
 
-/* Runs all cases in `source`; `file` is for messages, `done` may be NULL.  `*passed` counts until
- * the first that fails.  Errors: RV_INVALID naming file, case, request or action, and the
- * difference. */
-RV_MUST enum rv_code rv_agent_cases(struct rv_agent *agent, const char *source, size_t length,
-                                    const char *file, rv_case_done done, void *data, int *passed,
-                                    struct rv_error *err);
-
 /* What the caller knows better than the engine: whether a read can be answered and an action is
  * legal.  Each may be NULL; refusing fails the case. */
 struct rv_case_checks {
@@ -51,10 +44,10 @@ struct rv_case_checks {
 typedef void (*rv_case_told)(void *data, const char *name, enum rv_code code, const json_t *plan,
                              const struct rv_error *err);
 
-/* The same for people who write agents: runs all, tells of each.  RV_OK also when cases failed;
+/* Runs all cases in `source`, tells of each; `file` is for messages.  RV_OK also when cases failed;
  * errors are of the file: it does not load, or is no list of cases. */
-RV_MUST enum rv_code rv_agent_cases_all(struct rv_agent *agent, const char *source, size_t length,
-                                        const char *file, const struct rv_case_checks *checks,
-                                        rv_case_told told, void *data, struct rv_error *err);
+RV_MUST enum rv_code rv_agent_cases(struct rv_agent *agent, const char *source, size_t length,
+                                    const char *file, const struct rv_case_checks *checks,
+                                    rv_case_told told, void *data, struct rv_error *err);
 
 #endif

@@ -38,7 +38,7 @@ void rv_history_seal(json_t *history)
 
 static int kind_from_name(const char *name)
 {
-    for (int kind = RV_STEP_READ; kind <= RV_STEP_NOTE; kind++) {
+    for (int kind = RV_STEP_READ; kind <= RV_STEP_KIND_LAST; kind++) {
         if (strcmp(rv_step_kind_name(kind), name) == 0) {
             return kind;
         }
@@ -162,6 +162,8 @@ struct rv_run_image *rv_history_image(const json_t *history)
     image->input = json_deep_copy(json_object_get(history, "input"));
     image->created_us = rv_json_int(history, "created_us", 0);
     image->depth = (int)rv_json_int(history, "depth", 0);
+    image->parent = rv_json_int(history, "parent", 0);
+    image->budget = json_deep_copy(json_object_get(history, "budget"));
     image->steps = rv_alloc_array(json_array_size(journal) + 1, sizeof *image->steps);
     size_t i;
     json_t *entry;

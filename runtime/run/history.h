@@ -2,8 +2,9 @@
  * it.
  *
  *   {"format": "reeve-run/1", "run": "r_…", "agent", "owner", "plan": hex, "source": Lua text,
- *    "input", "created_us", "depth", "status", "error_code"?, "error_text"?, "result"?, "redacted",
- *    "journal": [{"seq", "kind", "name", "digest": hex, "out"}], "sha256": hex}
+ *    "input", "created_us", "depth", "parent"?, "budget"? (of a child), "status", "error_code"?,
+ * "error_text"?, "result"?, "redacted", "journal": [{"seq", "kind", "name", "digest": hex, "out"}],
+ * "sha256": hex}
  *
  * `sha256` is of the compact text of everything else with sorted keys: it finds damage, it proves
  * nothing (that is what the audit record is for).  The document replays anywhere (replay.h): plan,

@@ -14,8 +14,9 @@
  * nothing.
  *
  * A business key ("exception:<hex>") is claimed by the unique index on open runs: two orchestrators
- * can never start two runs for one exception.  Runs beyond the company's share wait in the
- * database.
+ * can never start two runs for one exception; runs that a run starts work under its claim
+ * (child.h). Children are found like all runs that can move, and so is a parent whose child has
+ * ended.  Runs beyond the company's share wait in the database.
  */
 #ifndef REEVE_RUNTIME_RUN_ORCHESTRATOR_H
 #define REEVE_RUNTIME_RUN_ORCHESTRATOR_H

@@ -33,7 +33,9 @@ struct rv_run_image {
     json_t *input; /* {exception:{...}, ...} */
     int64_t created_us;
     int depth;
-    int64_t epoch; /* of the tenant's lease: fences every write */
+    int64_t parent; /* 0 none */
+    json_t *budget; /* what the parent gave, see child.h; NULL or empty without a parent */
+    int64_t epoch;  /* of the tenant's lease: fences every write */
     struct rv_step *steps;
     int step_count;
 };
@@ -44,7 +46,7 @@ void rv_run_image_free(struct rv_run_image *image);
 /* A status change that rides on a write. */
 struct rv_run_change {
     enum rv_run_state state;
-    const char *waiting_on; /* "approval" "timer" "signal" "model" or NULL */
+    const char *waiting_on; /* "approval" "timer" "signal" "model" "run" or NULL */
     int64_t wake_us;        /* 0 none */
     const char *error_code; /* NULL none */
     const char *error_text;
@@ -59,6 +61,10 @@ struct rv_run_write {
     const struct rv_run_change *change; /* may be NULL: only a step */
     int64_t consume_signal;             /* id of the signal this step consumes; 0 none */
     const json_t *memory; /* {"agent","key","value"} to store with the step; or NULL */
+    /* A run that has a parent or children ends: its claim is passed on, its parent wakes, and its
+     * children whose policy is "cancel" are asked to stop. */
+    bool ends_family;
+    const char *stop_children; /* why: those whose policy is "cancel" or "wait"; NULL: no */
 };
 
 /* An action on its way through the gate; the journal step is written in the same transaction. */
@@ -67,7 +73,7 @@ struct rv_run_act {
     int64_t run;
     int64_t epoch;
     int32_t seq;
-    int kind; /* RV_STEP_ACTION or RV_STEP_COMPENSATION */
+    int kind; /* RV_STEP_ACTION, RV_STEP_COMPENSATION; RV_STEP_MODEL; RV_STEP_START */
     const char *agent;
     const char *owner;
     const char *action;
@@ -77,6 +83,7 @@ struct rv_run_act {
     const char *exception_key;
     int64_t approval;
     const struct rv_budget *budget;
+    const json_t *input; /* of the run */
 };
 
 /* `json` is a new reference or NULL; `err` is set when code is not RV_OK. */
@@ -112,6 +119,13 @@ struct rv_run_port {
     void (*act)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
     /* A model's choice, through the gate: {"ok":true,"value":…,"usage":{…}} or {"ok":false,…}. */
     void (*ask)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
+    /* A child run, through the gate, in one transaction with its step: `action` is "start" or
+     * "handoff".  Gives what was journaled: {"ok":true,"value":{"run",…},"close","budget"} or
+     * {"ok":false,…}. */
+    void (*start)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
+    /* How a child ended: {"value":{"run","status",…},"spent":{…}}, or JSON null while it is open.
+     */
+    void (*child)(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data);
     /* {"status":"requested|approved|rejected|expired|void|consumed"} */
     void (*approval)(void *self, int32_t tenant, int64_t approval, rv_port_done done, void *data);
     /* The oldest unconsumed signal of that name: {"id":…,"body":…} or JSON null. */

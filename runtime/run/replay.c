@@ -196,6 +196,14 @@ static void port_approval(void *self, int32_t tenant, int64_t approval, rv_port_
     json_decref(args);
 }
 
+static void port_child(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data)
+{
+    (void)tenant;
+    char name[32];
+    snprintf(name, sizeof name, "r_%" PRId64, run);
+    wants(self, "child", name, NULL, done, data);
+}
+
 static void port_signal(void *self, int32_t tenant, int64_t run, const char *name,
                         rv_port_done done, void *data)
 {
@@ -372,6 +380,8 @@ static enum rv_code go(const json_t *history, const char *source, json_t *rebase
                                        .read = port_read,
                                        .act = port_act,
                                        .ask = port_act,
+                                       .start = port_act,
+                                       .child = port_child,
                                        .approval = port_approval,
                                        .signal = port_signal,
                                        .taken = on_taken};

@@ -3,7 +3,7 @@
  *   CREATED > PLANNING > EXECUTING > REVIEWING > DONE
  *                 |  ^        |  ^       |
  *                 v  |        v  |       v                 any open state -> CANCELLED, FAILED,
- *               WAITING (timer, signal, model, approval)                     DIVERGED
+ *               WAITING (timer, signal, model, approval, run)                DIVERGED
  *                             |
  *                             +-> COMPENSATING > COMPENSATED        (a held compensation: WAITING)
  *
@@ -52,7 +52,10 @@ enum rv_step_kind {
     RV_STEP_OUTCOME = 9,
     RV_STEP_COMPENSATION = 10,
     RV_STEP_REVIEW = 11,
-    RV_STEP_NOTE = 12
+    RV_STEP_NOTE = 12,
+    RV_STEP_START = 13, /* of a child run: "start" or "handoff" */
+    RV_STEP_CHILD = 14, /* how a child ended */
+    RV_STEP_KIND_LAST = RV_STEP_CHILD
 };
 const char *rv_step_kind_name(int kind);
 
@@ -63,6 +66,8 @@ enum {
     RV_RUN_CALLS_DEFAULT = 100,
     RV_RUN_TOKENS_DEFAULT = 50000,
     RV_RUN_DEPTH_DEFAULT = 4,
+    RV_RUN_CHILDREN_DEFAULT = 16, /* fan-out of one run: a plan with more wants a list, not runs */
+    RV_RUN_SAME_CHILD_MAX = 2,    /* an attempt and one retry; the third is a plan that loops */
     RV_RUN_TIMER_IN_MEMORY_MS = 60000, /* longer waits give up their actor */
     RV_STEP_DIGEST_BYTES = 16
 };

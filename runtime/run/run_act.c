@@ -26,6 +26,7 @@ struct rv_run_act run_act_frame(const struct run *run, int kind)
         .owner = run->image->owner,
         .exception_key = rv_json_str(json_object_get(run->image->input, "exception"), "key", NULL),
         .budget = &run->budget,
+        .input = run->image->input,
     };
 }
 
@@ -210,6 +211,17 @@ static void act_live(struct run *run, const json_t *action)
     }
 }
 
+void run_turn_back(struct rv_actor *self, struct run *run)
+{
+    run->phase = PHASE_CHILDREN;
+    if (run->end_code[0] != '\0') {
+        next_item(run);
+        run->compensate = (int)json_array_size(run->executed) - 1;
+        run->phase = run->compensate >= 0 ? PHASE_COMPENSATE : PHASE_CHILDREN;
+    }
+    run_advance(self, run);
+}
+
 void run_advance_act(struct rv_actor *self, struct run *run)
 {
     const json_t *action = action_at(run, run->action);
@@ -223,13 +235,7 @@ void run_advance_act(struct rv_actor *self, struct run *run)
         }
         action = action_at(run, run->action);
     }
-    run->phase = PHASE_OUTCOME;
-    if (run->end_code[0] != '\0') {
-        next_item(run);
-        run->compensate = (int)json_array_size(run->executed) - 1;
-        run->phase = run->compensate >= 0 ? PHASE_COMPENSATE : PHASE_OUTCOME;
-    }
-    run_advance(self, run);
+    run_turn_back(self, run);
 }
 
 /* ---- COMPENSATE ---- */
@@ -312,7 +318,7 @@ void run_advance_compensate(struct rv_actor *self, struct run *run)
             return; /* something is under way, or it diverged */
         }
     }
-    run->phase = PHASE_OUTCOME;
+    run->phase = PHASE_CHILDREN;
     run_advance(self, run);
 }
 
@@ -368,6 +374,9 @@ static json_t *make_outcome(const struct run *run)
     if (left > 0) {
         json_object_set_new(outcome, "not_taken_back", json_integer(left));
     }
+    if (run->handed_to != NULL) {
+        json_object_set_new(outcome, "handed_to", json_string(run->handed_to));
+    }
     return outcome;
 }
 
@@ -390,8 +399,8 @@ void run_advance_outcome(struct rv_actor *self, struct run *run)
             NULL, 0, NULL);
         return;
     }
-    bool review =
-        rv_agent_has_review(run->agent) && run->proposal != NULL && final_state(run) == RV_RUN_DONE;
+    bool review = rv_agent_has_review(run->agent) && run->proposal != NULL &&
+                  run->handed_to == NULL && final_state(run) == RV_RUN_DONE;
     run->phase = review ? PHASE_REVIEW : PHASE_END;
     run_advance(self, run);
 }

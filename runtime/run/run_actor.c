@@ -1,6 +1,6 @@
 /* run_actor.c -- how a run moves.
  *
- *   LOAD -> PLAN -> ACT -> OUTCOME -> REVIEW -> END
+ *   LOAD -> PLAN -> ACT -> CHILDREN -> OUTCOME -> REVIEW -> END
  *             \       \--failed--> COMPENSATE --^
  *
  * Here is the life of the actor: it loads its run, goes from phase to phase, asks the port for one
@@ -101,6 +101,7 @@ static enum rv_code run_start(struct rv_actor *self, void *state, const void *ar
     run->self = rv_actor_self(self);
     run->actors = rv_actor_system(self);
     run->executed = json_array();
+    run->children = json_array();
     const struct rv_run_port *port = run->start.port;
     port->load(port->self, run->start.tenant, run->start.run, on_loaded,
                run_expect(run, PENDING_LOAD));
@@ -163,6 +164,7 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
     json_decref(run->acting_args);
     json_decref(run->proposal);
     json_decref(run->executed);
+    json_decref(run->children);
     json_decref(run->outcome);
     json_decref(run->review);
 }
@@ -170,7 +172,7 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
 /* Gives up the actor: the journal holds everything, a message to the run service brings it back. */
 void run_stand_still(struct rv_actor *self, struct run *run)
 {
-    bool open = run->phase == PHASE_PLAN || run->phase == PHASE_ACT;
+    bool open = run->phase == PHASE_PLAN || run->phase == PHASE_ACT || run->phase == PHASE_CHILDREN;
     if (open && run->cancel_asked && run->end_code[0] == '\0') {
         run_advance(
             self,
@@ -187,23 +189,33 @@ void run_stand_still(struct rv_actor *self, struct run *run)
 
 /* ---- LOAD ---- */
 
-static int64_t limit_of(const json_t *manifest, const char *name, int64_t otherwise)
+/* What the parent gave, or else the manifest's limit: the former was made with the latter in mind.
+ */
+static int64_t limit_of(const struct run *run, const char *name, int64_t otherwise)
 {
-    return rv_json_int(json_object_get(manifest, "limits"), name, otherwise);
+    const json_t *manifest = rv_agent_manifest(run->agent);
+    int64_t own = rv_json_int(json_object_get(manifest, "limits"), name, otherwise);
+    return rv_json_int(run->image->budget, name, own);
 }
 
-static void set_money(struct rv_budget *budget, const json_t *limits)
+/* A child has what its parent gave it, by currency; others what the manifest says. */
+static void set_money(struct run *run)
 {
+    struct rv_budget *budget = &run->budget;
+    const json_t *given = json_object_get(run->image->budget, "money");
+    const json_t *limits = json_object_get(rv_agent_manifest(run->agent), "limits");
     const char *currency;
     json_t *value;
-    json_object_foreach(json_object_get(limits, "money"), currency, value)
+    json_object_foreach(given != NULL ? (json_t *)(uintptr_t)given
+                                      : json_object_get(limits, "money"),
+                        currency, value)
     {
-        RV_ASSERT(budget->money_count < RV_BUDGET_MONEY_MAX); /* the manifest was checked */
+        RV_ASSERT(budget->money_count < RV_BUDGET_MONEY_MAX); /* both were checked */
         struct rv_money_limit *limit = &budget->money[budget->money_count++];
         snprintf(limit->currency, sizeof limit->currency, "%s", currency);
         limit->limit_minor = json_integer_value(value);
     }
-    int64_t home = rv_json_int(limits, "money_minor", -1);
+    int64_t home = given != NULL ? -1 : rv_json_int(limits, "money_minor", -1);
     if (home >= 0 && budget->money_count < RV_BUDGET_MONEY_MAX) {
         budget->money[budget->money_count++].limit_minor = home;
     }
@@ -211,17 +223,20 @@ static void set_money(struct rv_budget *budget, const json_t *limits)
 
 static void set_budget(struct run *run)
 {
-    const json_t *manifest = rv_agent_manifest(run->agent);
-    int64_t wall_ms = limit_of(manifest, "wall_ms", 0);
+    int64_t wall_ms = limit_of(run, "wall_ms", 0);
+    int64_t until_us = rv_json_int(run->image->budget, "until_us", 0); /* the parent's own */
+    int64_t wall_us = wall_ms > 0 ? run->image->created_us + wall_ms * 1000 : 0;
     run->budget = (struct rv_budget){
-        .steps_limit = limit_of(manifest, "steps", RV_RUN_STEPS_DEFAULT),
-        .calls_limit = limit_of(manifest, "calls", RV_RUN_CALLS_DEFAULT),
-        .tokens_limit = limit_of(manifest, "tokens", RV_RUN_TOKENS_DEFAULT),
-        .depth_limit = limit_of(manifest, "depth", RV_RUN_DEPTH_DEFAULT),
+        .steps_limit = limit_of(run, "steps", RV_RUN_STEPS_DEFAULT),
+        .calls_limit = limit_of(run, "calls", RV_RUN_CALLS_DEFAULT),
+        .tokens_limit = limit_of(run, "tokens", RV_RUN_TOKENS_DEFAULT),
+        .depth_limit = limit_of(run, "depth", RV_RUN_DEPTH_DEFAULT),
         .depth_used = run->image->depth,
-        .wall_deadline_us = wall_ms > 0 ? run->image->created_us + wall_ms * 1000 : 0,
+        .children_limit = limit_of(run, "children", RV_RUN_CHILDREN_DEFAULT),
+        .wall_deadline_us =
+            wall_us == 0 || (until_us != 0 && until_us < wall_us) ? until_us : wall_us,
     };
-    set_money(&run->budget, json_object_get(manifest, "limits"));
+    set_money(run);
 }
 
 static enum rv_code find_agent(struct run *run, struct rv_error *err)
@@ -269,6 +284,7 @@ void run_advance(struct rv_actor *self, struct run *run)
         break;
     case PHASE_ACT: run_advance_act(self, run); break;
     case PHASE_COMPENSATE: run_advance_compensate(self, run); break;
+    case PHASE_CHILDREN: run_advance_children(self, run); break;
     case PHASE_OUTCOME: run_advance_outcome(self, run); break;
     case PHASE_REVIEW:
         if (run->state != RV_RUN_REVIEWING && run->state != RV_RUN_WAITING) {
@@ -303,7 +319,7 @@ static void draft_is_durable(struct rv_actor *self, struct run *run)
         run_spend(run, &run->draft);
         run->proposal = json_incref(run->draft.out);
         run->phase = PHASE_ACT;
-    } else if (run->draft.kind == RV_STEP_SIGNAL) {
+    } else if (run->draft.kind == RV_STEP_SIGNAL || run->draft.kind == RV_STEP_CHILD) {
         run->cursor--; /* the wait before it belongs to the same request */
     }
     run_advance(self, run);
@@ -388,6 +404,12 @@ static void refused(struct rv_actor *self, struct run *run, enum pending pending
                        NULL, 0, NULL);
         break;
     }
+    case PENDING_START:
+        run_write_step(run,
+                       run_make_step(run, RV_STEP_START, run->request.name, run->request.args,
+                                     no_answer(answer)),
+                       NULL, 0, NULL);
+        break;
     case PENDING_STEP: step_refused(self, run, answer); break;
     default: abandon(self, run, answer); break;
     }
@@ -435,7 +457,12 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
     case PENDING_APPROVAL:
         run_on_approval(self, run, rv_json_str(answer->json, "status", "void"));
         break;
-    case PENDING_SIGNAL: run_on_signal(self, run, answer->json); break;
+    case PENDING_SIGNAL: run_on_awaited(self, run, RV_STEP_SIGNAL, answer->json); break;
+    case PENDING_CHILD: run_on_awaited(self, run, RV_STEP_CHILD, answer->json); break;
+    case PENDING_START:
+        durable_answer(self, run, RV_STEP_START, run->request.name, run->request.args,
+                       json_incref(answer->json));
+        break;
     case PENDING_CHANGE:
         if (rv_run_state_final((enum rv_run_state)run->state) || run->state == RV_RUN_WAITING) {
             run_stand_still(self, run);

@@ -4,6 +4,7 @@
  *   run_replay.c  the journal: what is recorded, what is written, when the two differ
  *   run_ask.c     PLAN and REVIEW: what Lua asks
  *   run_act.c     ACT, COMPENSATE, OUTCOME: the plan's items, and taking them back
+ *   run_child.c   CHILDREN: runs that this run has started
  *
  * Invariants: at most one port operation is outstanding (`pending`); the coroutine is resumed only
  * with an answer that is durable; `image->steps` mirrors the journal, and `cursor` is the next
@@ -26,6 +27,7 @@ enum phase {
     PHASE_PLAN,
     PHASE_ACT,
     PHASE_COMPENSATE,
+    PHASE_CHILDREN,
     PHASE_OUTCOME,
     PHASE_REVIEW,
     PHASE_END
@@ -40,6 +42,8 @@ enum pending {
     PENDING_ASK,
     PENDING_APPROVAL, /* asking how an approval stands */
     PENDING_SIGNAL,
+    PENDING_START, /* of a child */
+    PENDING_CHILD, /* asking how a child stands */
     PENDING_CHANGE /* a status write without a step */
 };
 
@@ -69,6 +73,9 @@ struct run {
     char end_code[32]; /* why the run does not end well; empty while it does */
     char end_text[512];
     bool people_said_no;
+    json_t *children;      /* [{run, close, budget, over}], as the journal says */
+    const char *handed_to; /* the child that goes on instead; borrowed from the journal */
+    char awaited[32];      /* the child that is waited for */
     json_t *outcome;
     json_t *review;
 
@@ -79,6 +86,7 @@ struct run {
     struct rv_step draft;
     bool has_draft;
     bool cancel_asked;
+    bool stop_children; /* with the entry that is being written */
     char cancel_reason[256];
 };
 
@@ -138,7 +146,13 @@ void run_spend(struct run *run, const struct rv_step *step);
 
 void run_advance_lua(struct rv_actor *self, struct run *run, const char *entry);
 void run_plan_over(struct rv_actor *self, struct run *run, json_t *result);
-void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal);
+/* What was waited for: a signal, or how a child ended; null while it has not come. */
+void run_on_awaited(struct rv_actor *self, struct run *run, int kind, const json_t *came);
+/* What a sleep or a wait says now: true when the run may go on, with `step` the entry to go on
+ * with.
+ */
+bool run_wait_is_over(struct rv_actor *self, struct run *run, int kind,
+                      const struct rv_step **step);
 
 /* ---- run_act.c ---- */
 
@@ -147,7 +161,22 @@ void run_advance_compensate(struct rv_actor *self, struct run *run);
 void run_advance_outcome(struct rv_actor *self, struct run *run);
 void run_advance_end(struct rv_actor *self, struct run *run);
 void run_on_approval(struct rv_actor *self, struct run *run, const char *status);
+/* After the actions, or when something stops the run: takes back first what must be. */
+void run_turn_back(struct rv_actor *self, struct run *run);
 /* What every question to the gate says about its run. */
 struct rv_run_act run_act_frame(const struct run *run, int kind);
+
+/* ---- run_child.c ---- */
+
+void run_child_begun(struct run *run, const struct rv_step *step);
+void run_child_over(struct run *run, const struct rv_step *step);
+json_t *run_child_spent(const struct run *run);
+void run_ask_start(struct run *run);
+void run_ask_child(struct run *run); /* how `awaited` stands */
+void run_ask_child_wait(struct run *run, const json_t *args);
+/* The entry of a wait; takes `out`, whose "until_us" is the deadline. */
+void run_write_wait(struct run *run, const char *name, const char *waiting_on, const json_t *args,
+                    json_t *out);
+void run_advance_children(struct rv_actor *self, struct run *run);
 
 #endif

@@ -5,8 +5,9 @@
  *
  *   read, model, note, memory   one entry
  *   sleep                       one entry, written when it begins, with the time at which it ends
- *   signal                      two entries: the wait with its deadline, then what came, or that
- * nothing did
+ *   signal, await               two entries: the wait with its deadline, then what came, or that
+ *                               nothing did
+ *   start, handoff              one entry; after a hand-off the coroutine is not resumed
  */
 #include "runtime/run/run_actor_private.h"
 
@@ -94,13 +95,20 @@ static int kind_of_request(const char *name)
         {"erp.find", RV_STEP_READ},   {"erp.get", RV_STEP_READ},      {"erp.history", RV_STEP_READ},
         {"memory.get", RV_STEP_READ}, {"memory.set", RV_STEP_MEMORY}, {"llm.decide", RV_STEP_MODEL},
         {"sleep", RV_STEP_TIMER},     {"signal", RV_STEP_SIGNAL},     {"note", RV_STEP_NOTE},
+        {"start", RV_STEP_START},     {"handoff", RV_STEP_START},     {"await", RV_STEP_CHILD},
     };
     for (size_t i = 0; i < RV_COUNT(kinds); i++) {
         if (strcmp(kinds[i].name, name) == 0) {
             return kinds[i].kind;
         }
     }
-    RV_UNREACHABLE("the sandbox offers nine requests");
+    RV_UNREACHABLE("the sandbox offers twelve requests");
+}
+
+/* The entry of the wait, for what has two; NULL for the rest. */
+static const char *wait_name(int kind)
+{
+    return kind == RV_STEP_SIGNAL ? "signal.wait" : kind == RV_STEP_CHILD ? "await.wait" : NULL;
 }
 
 static int times_asked(const struct run *run, const char *name, const json_t *args)
@@ -120,6 +128,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 {
     struct rv_error err = {.code = RV_OK};
     char text[sizeof err.message + 64];
+    int repeats_max = kind == RV_STEP_START ? RV_RUN_SAME_CHILD_MAX : RV_RUN_REPEATS_MAX;
     const struct rv_plan_request *request = &run->request;
     int64_t calls = kind == RV_STEP_READ || kind == RV_STEP_MODEL ? 1 : 0;
     int64_t tokens = kind == RV_STEP_MODEL ? rv_json_int(request->args, "max_tokens", 1) : 0;
@@ -128,11 +137,11 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
         plan_failed(self, run, RV_LIMIT, text);
         return false;
     }
-    if (kind != RV_STEP_TIMER && kind != RV_STEP_SIGNAL &&
-        times_asked(run, request->name, request->args) >= RV_RUN_REPEATS_MAX) {
+    if (kind != RV_STEP_TIMER && wait_name(kind) == NULL &&
+        times_asked(run, request->name, request->args) >= repeats_max) {
         snprintf(text, sizeof text,
-                 "the plan asks \"%s\" with the same arguments for the %dth time (line %d)",
-                 request->name, RV_RUN_REPEATS_MAX + 1, request->line);
+                 "the plan asks \"%s\" with the same arguments more than %d times (line %d)",
+                 request->name, repeats_max, request->line);
         plan_failed(self, run, RV_LIMIT, text);
         return false;
     }
@@ -145,30 +154,17 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 static void ask_sleep(struct run *run)
 {
     int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "seconds", 0) * 1000000;
-    if (!run_move(run, RV_RUN_WAITING)) {
-        return;
-    }
-    struct rv_run_change change = {
-        .state = RV_RUN_WAITING, .waiting_on = "timer", .wake_us = until_us};
     json_t *out = json_pack("{s:b,s:b,s:I}", "ok", 1, "value", 1, "until_us", (json_int_t)until_us);
-    run_write_step(run,
-                   run_make_step(run, RV_STEP_TIMER, run->request.name, run->request.args, out),
-                   &change, 0, NULL);
+    run_write_wait(run, run->request.name, "timer", run->request.args, out);
 }
 
 /* The name is kept with the wait: only a signal of that name wakes the run (statement runs_due). */
 static void ask_signal_wait(struct run *run)
 {
     int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "timeout_s", 0) * 1000000;
-    if (!run_move(run, RV_RUN_WAITING)) {
-        return;
-    }
-    struct rv_run_change change = {
-        .state = RV_RUN_WAITING, .waiting_on = "signal", .wake_us = until_us};
     json_t *out = json_pack("{s:I,s:s}", "until_us", (json_int_t)until_us, "name",
                             rv_json_str(run->request.args, "name", ""));
-    run_write_step(run, run_make_step(run, RV_STEP_TIMER, "signal.wait", run->request.args, out),
-                   &change, 0, NULL);
+    run_write_wait(run, "signal.wait", "signal", run->request.args, out);
 }
 
 static void ask_live(struct run *run, int kind)
@@ -201,6 +197,8 @@ static void ask_live(struct run *run, int kind)
     }
     case RV_STEP_TIMER: ask_sleep(run); break;
     case RV_STEP_SIGNAL: ask_signal_wait(run); break;
+    case RV_STEP_START: run_ask_start(run); break;
+    case RV_STEP_CHILD: run_ask_child_wait(run, request->args); break;
     default:
         run_write_step(run,
                        run_make_step(run, RV_STEP_NOTE, request->name, request->args,
@@ -223,13 +221,34 @@ static void wait_until(struct rv_actor *self, struct run *run, int64_t until_us)
     }
 }
 
-/* What a sleep or the wait for a signal says now: true when the coroutine may hear it.  `step` is
- * the entry of the wait, just taken; when it is the newest it is looked at again later. */
-static bool wait_is_over(struct rv_actor *self, struct run *run, bool is_signal,
-                         const struct rv_step **step)
+static void stopped(struct rv_actor *self, struct run *run)
 {
-    if (run_take_end(run)) {
+    if (run->phase == PHASE_CHILDREN) {
+        run_turn_back(self, run);
+    } else {
         run_plan_over(self, run, NULL);
+    }
+}
+
+static void ask_awaited(struct run *run, int kind)
+{
+    const struct rv_run_port *port = run->start.port;
+    if (kind == RV_STEP_CHILD) {
+        run_ask_child(run);
+    } else {
+        port->signal(port->self, run->start.tenant, run->start.run,
+                     rv_json_str(run->request.args, "name", ""), run_on_port,
+                     run_expect(run, PENDING_SIGNAL));
+    }
+}
+
+/* `step` is the entry of the wait, just taken; when it is the newest it is looked at again later.
+ */
+bool run_wait_is_over(struct rv_actor *self, struct run *run, int kind, const struct rv_step **step)
+{
+    bool two = wait_name(kind) != NULL;
+    if (run_take_end(run)) {
+        stopped(self, run);
         return false;
     }
     if (!run_replaying(run)) {
@@ -237,12 +256,9 @@ static bool wait_is_over(struct rv_actor *self, struct run *run, bool is_signal,
         if (run_canceled(run)) {
             return false;
         }
-        if (is_signal) {
+        if (two) {
             run->cursor--;
-            const struct rv_run_port *port = run->start.port;
-            port->signal(port->self, run->start.tenant, run->start.run,
-                         rv_json_str(run->request.args, "name", ""), run_on_port,
-                         run_expect(run, PENDING_SIGNAL));
+            ask_awaited(run, kind);
             return false;
         }
         if (run_now_us(run) < until_us) {
@@ -251,27 +267,40 @@ static bool wait_is_over(struct rv_actor *self, struct run *run, bool is_signal,
             return false;
         }
     }
-    if (!is_signal) {
+    if (!two) {
         return true;
     }
     run_spend(run, *step);
-    return run_recorded(self, run, RV_STEP_SIGNAL, run->request.name, NULL, run->request.line,
-                        step) == FOUND_STEP;
+    return run_recorded(self, run, kind, kind == RV_STEP_CHILD ? "await" : "signal", NULL,
+                        run->request.line, step) == FOUND_STEP;
 }
 
-/* A signal has its own entry; with it the run is no longer waiting.  Without one the run always
- * gives up its actor, however short the wait: signals are found by the orchestrator's look. */
-void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal)
+static enum rv_run_state state_after_wait(const struct run *run)
+{
+    switch (run->phase) {
+    case PHASE_REVIEW: return RV_RUN_REVIEWING;
+    case PHASE_CHILDREN: return run->end_code[0] == '\0' ? RV_RUN_EXECUTING : RV_RUN_COMPENSATING;
+    default: return RV_RUN_PLANNING;
+    }
+}
+
+/* What came has its own entry; with it the run is no longer waiting.  Until then the run always
+ * gives up its actor, however short the wait: signals and ended children are found by the
+ * orchestrator's look. */
+void run_on_awaited(struct rv_actor *self, struct run *run, int kind, const json_t *came)
 {
     const struct rv_step *wait = &run->image->steps[run->cursor];
-    int64_t until_us = rv_json_int(wait->out, "until_us", 0);
+    int64_t until_us = rv_json_int(wait->out, "until_us", INT64_MAX);
+    bool child = kind == RV_STEP_CHILD;
     json_t *out = NULL;
     run->cursor++;
-    if (json_is_object(signal)) {
-        out = json_pack("{s:b,s:O}", "ok", 1, "value", json_object_get(signal, "body"));
+    if (json_is_object(came)) {
+        out = json_pack("{s:b,s:O,s:O*}", "ok", 1, "value",
+                        json_object_get(came, child ? "value" : "body"), "spent",
+                        json_object_get(came, "spent"));
     } else if (run_now_us(run) >= until_us) {
         out = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "timeout", "message",
-                        "no signal came in time");
+                        child ? "the child has not ended in time" : "no signal came in time");
     } else if (!run_canceled(run)) {
         run->cursor--;
         run_stand_still(self, run);
@@ -279,14 +308,14 @@ void run_on_signal(struct rv_actor *self, struct run *run, const json_t *signal)
     } else {
         return;
     }
-    enum rv_run_state to = run->phase == PHASE_REVIEW ? RV_RUN_REVIEWING : RV_RUN_PLANNING;
+    enum rv_run_state to = state_after_wait(run);
     if (run->state != (int)to && !run_move(run, to)) {
         json_decref(out);
         return;
     }
     struct rv_run_change change = {.state = to};
-    run_write_step(run, run_make_step(run, RV_STEP_SIGNAL, run->request.name, NULL, out), &change,
-                   rv_json_int(signal, "id", 0), NULL);
+    run_write_step(run, run_make_step(run, kind, child ? "await" : "signal", NULL, out), &change,
+                   rv_json_int(came, "id", 0), NULL);
 }
 
 /* ---- moving on ---- */
@@ -309,10 +338,14 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         plan_failed(self, run, RV_INVALID, text);
         return false;
     }
-    bool is_signal = kind == RV_STEP_SIGNAL;
-    enum found found = run_recorded(self, run, is_signal ? RV_STEP_TIMER : kind,
-                                    is_signal ? "signal.wait" : run->request.name,
-                                    run->request.args, run->request.line, &step);
+    const char *wait = wait_name(kind);
+    if (kind == RV_STEP_CHILD) {
+        snprintf(run->awaited, sizeof run->awaited, "%s",
+                 rv_json_str(run->request.args, "run", ""));
+    }
+    enum found found = run_recorded(self, run, wait != NULL ? RV_STEP_TIMER : kind,
+                                    wait != NULL ? wait : run->request.name, run->request.args,
+                                    run->request.line, &step);
     if (found == FOUND_DIVERGENCE) {
         return false;
     }
@@ -322,10 +355,16 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         }
         return false;
     }
-    if ((kind == RV_STEP_TIMER || is_signal) && !wait_is_over(self, run, is_signal, &step)) {
+    if ((kind == RV_STEP_TIMER || wait != NULL) && !run_wait_is_over(self, run, kind, &step)) {
         return false;
     }
     run_spend(run, step);
+    if (run->handed_to != NULL) {
+        char summary[64];
+        snprintf(summary, sizeof summary, "handed to %.32s", run->handed_to);
+        run_plan_over(self, run, json_pack("{s:[],s:s}", "actions", "summary", summary));
+        return false;
+    }
     return step_plan(self, run, step->out);
 }
 
@@ -371,7 +410,7 @@ void run_plan_over(struct rv_actor *self, struct run *run, json_t *result)
     }
     if (result == NULL || run_take_end(run)) {
         json_decref(result);
-        run->phase = PHASE_OUTCOME;
+        run->phase = PHASE_CHILDREN;
         run_advance(self, run);
         return;
     }

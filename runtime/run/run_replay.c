@@ -34,6 +34,7 @@ void rv_run_image_free(struct rv_run_image *image)
     rv_free(image->owner);
     rv_free(image->source);
     json_decref(image->input);
+    json_decref(image->budget);
     rv_free(image);
 }
 
@@ -136,7 +137,9 @@ bool run_canceled(struct run *run)
     if (!run->cancel_asked || run->end_code[0] != '\0') {
         return false;
     }
+    run->stop_children = json_array_size(run->children) > 0;
     run_write_end(run, "canceled", "%s", run->cancel_reason);
+    run->stop_children = false;
     return true;
 }
 
@@ -193,6 +196,10 @@ void run_spend(struct run *run, const struct rv_step *step)
                                  .home = rv_json_bool(spent, "home", false)};
         snprintf(money.currency, sizeof money.currency, "%s", rv_json_str(spent, "currency", ""));
         rv_budget_spend(&run->budget, &money);
+    } else if (step->kind == RV_STEP_START) {
+        run_child_begun(run, step);
+    } else if (step->kind == RV_STEP_CHILD) {
+        run_child_over(run, step);
     }
 }
 
@@ -233,6 +240,7 @@ void run_write_step(struct run *run, struct rv_step step, const struct rv_run_ch
         .change = change,
         .consume_signal = consume_signal,
         .memory = memory,
+        .stop_children = run->stop_children ? run->cancel_reason : NULL,
     };
     port->write(port->self, &write, run_on_port, run_expect(run, PENDING_STEP));
 }
@@ -265,6 +273,10 @@ void run_change_state(struct run *run, enum rv_run_state to, const char *waiting
         if (run->review != NULL) {
             json_object_set(result, "review", run->review);
         }
+        if (run->image->parent != 0) { /* for the parent, see rv_child_outcome */
+            json_object_set(result, "summary", json_object_get(run->proposal, "summary"));
+            json_object_set_new(result, "spent", run_child_spent(run));
+        }
     }
     struct rv_run_change change = {
         .state = to,
@@ -279,6 +291,8 @@ void run_change_state(struct run *run, enum rv_run_state to, const char *waiting
         .run = run->start.run,
         .epoch = run->image->epoch,
         .change = &change,
+        .ends_family = rv_run_state_final(to) &&
+                       (run->image->parent != 0 || json_array_size(run->children) > 0),
     };
     const struct rv_run_port *port = run->start.port;
     port->write(port->self, &write, run_on_port, run_expect(run, PENDING_CHANGE));

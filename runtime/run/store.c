@@ -12,16 +12,18 @@
 #include "runtime/gate/gate_record.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
+#include "runtime/run/child.h"
+#include "runtime/run/store_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-struct rv_store {
-    struct rv_store_options options;
-    struct rv_agents *agents;
-    struct rv_run_port port;
-};
+int64_t rv_store_now(void *self)
+{
+    struct rv_store *store = self;
+    return rv_now_us(rv_loop_clock(store->options.loop));
+}
 
 /* ---- reads ---- */
 
@@ -190,6 +192,8 @@ static void load_on_row(void *data, enum rv_code code, const struct rv_result *r
     image->created_us = rv_result_time_us(result, 0, 6);
     image->depth = (int)rv_result_i64(result, 0, 7);
     image->epoch = rv_result_i64(result, 0, 8);
+    image->parent = rv_result_i64(result, 0, 9);
+    image->budget = rv_result_json(result, 0, 10);
     struct rv_hash found = rv_sha256(image->source, image->source_length);
     if (!rv_hash_equal(&found, &image->plan_hash)) {
         code = rv_fail(&why, RV_CORRUPT, "the plan of run r_%" PRId64 " does not match its hash",
@@ -258,7 +262,8 @@ static void append_change(struct rv_batch *batch, int64_t run, int steps,
 struct write_op {
     struct rv_unit unit; /* first */
     int64_t run;
-    const struct rv_step *step; /* borrowed from the actor until done */
+    const struct rv_step *step; /* NULL or `kept`: the actor may end before this is decided */
+    struct rv_step kept;
     bool has_change;
     struct rv_run_change change;
     char waiting_on[16];
@@ -267,10 +272,31 @@ struct write_op {
     json_t *result;
     int64_t consume_signal;
     json_t *memory;
+    bool ends_family;
+    const char *stop_children; /* in the arena */
     struct rv_arena *arena;
     rv_port_done done;
     void *data;
 };
+
+static void append_family(const struct write_op *op, struct rv_batch *batch)
+{
+    if (op->ends_family) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_claim_pass), 2, op->run);
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_parent_wake), 2, op->run);
+    }
+    if (op->has_change && op->step != NULL && strcmp(op->waiting_on, "run") == 0) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_parent_wake), 2,
+                    rv_child_number(rv_json_str(op->step->out, "run", "")));
+    }
+    if (op->ends_family || op->stop_children != NULL) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_children_stop);
+        rv_args_i64(rows, 2, op->run);
+        rv_args_bool(rows, 3, op->stop_children != NULL);
+        rv_args_text(rows, 4,
+                     op->stop_children != NULL ? op->stop_children : "the run above has ended");
+    }
+}
 
 static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
@@ -297,6 +323,7 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
         rv_args_json(rows, 4, json_object_get(op->memory, "value"));
         rv_args_i64(rows, 5, op->run);
     }
+    append_family(op, batch);
     return RV_OK;
 }
 
@@ -304,6 +331,7 @@ static void write_done(struct rv_unit *unit, enum rv_code code, const struct rv_
 {
     struct write_op *op = (struct write_op *)unit;
     op->done(op->data, code, NULL, err);
+    json_decref(op->kept.out);
     json_decref(op->result);
     json_decref(op->memory);
     rv_arena_destroy(op->arena);
@@ -318,12 +346,18 @@ static void keep(char *out, size_t size, const char **field)
     }
 }
 
-static void store_write(void *self, const struct rv_run_write *write, rv_port_done done, void *data)
+void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done done, void *data)
 {
     struct rv_store *store = self;
     struct write_op *op = rv_alloc(sizeof *op);
     op->run = write->run;
-    op->step = write->step;
+    op->arena = rv_arena_create("run write", 4096);
+    if (write->step != NULL) {
+        op->kept = *write->step;
+        op->kept.name = rv_arena_strdup(op->arena, write->step->name);
+        op->kept.out = json_incref(write->step->out);
+        op->step = &op->kept;
+    }
     op->consume_signal = write->consume_signal;
     op->memory = json_incref((json_t *)(uintptr_t)write->memory);
     op->done = done;
@@ -336,7 +370,8 @@ static void store_write(void *self, const struct rv_run_write *write, rv_port_do
         keep(op->error_text, sizeof op->error_text, &op->change.error_text);
         op->result = json_incref((json_t *)(uintptr_t)write->change->result);
     }
-    op->arena = rv_arena_create("run write", 4096);
+    op->ends_family = write->ends_family;
+    op->stop_children = rv_arena_strdup(op->arena, write->stop_children);
     op->unit.tenant = write->tenant;
     op->unit.epoch = write->epoch;
     op->unit.keys[0] = rv_arena_printf(op->arena, "run:%" PRId64, write->run);
@@ -503,7 +538,7 @@ static void act_journal_outcome(struct act_op *op, const struct rv_gate_outcome 
                                  .run = op->request.run,
                                  .epoch = op->request.epoch,
                                  .step = step};
-    store_write(op->store, &write, on_outcome_written, op);
+    rv_store_write(op->store, &write, on_outcome_written, op);
 }
 
 /* ---- a question to the model: passed and recorded first, then asked, then journaled ---- */
@@ -529,7 +564,7 @@ static void ask_on_written(void *data, enum rv_code code, json_t *json, const st
 
 static void ask_model(struct ask_op *op, const json_t *names);
 
-static json_t *no_answer(const char *code, const char *message)
+json_t *rv_store_no(const char *code, const char *message)
 {
     return json_pack("{s:b,s:s,s:s}", "ok", 0, "code", code, "message", message);
 }
@@ -585,11 +620,11 @@ static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const st
     struct rv_model *model = op->store->options.model;
     if (code == RV_DENIED || code == RV_LIMIT) {
         /* the door said no: the plan hears it and goes on without advice */
-        ask_on_answer(op, no_answer(rv_code_name(code), err->message));
+        ask_on_answer(op, rv_store_no(rv_code_name(code), err->message));
     } else if (code != RV_OK) {
         ask_end(op, code, err);
     } else if (model == NULL) {
-        ask_on_answer(op, no_answer("unavailable", "no model is loaded"));
+        ask_on_answer(op, rv_store_no("unavailable", "no model is loaded"));
     } else if (op->store->options.erp_names != NULL && rv_model_has_engine(model)) {
         struct rv_args *args = rv_args_create(op->store->options.erp_names);
         rv_args_json(args, 2, op->question);
@@ -616,7 +651,7 @@ static void ask_on_names(void *data, enum rv_code code, const struct rv_result *
 {
     struct ask_op *op = data;
     if (code != RV_OK) {
-        ask_on_answer(op, no_answer("unavailable", err->message));
+        ask_on_answer(op, rv_store_no("unavailable", err->message));
         return;
     }
     json_t *names = rv_result_rows(result) > 0 ? rv_result_json(result, 0, 0) : NULL;
@@ -636,7 +671,7 @@ static void ask_on_answer(void *data, json_t *answer)
     memcpy(step->digest, op->digest, sizeof step->digest);
     struct rv_run_write write = {
         .tenant = op->pass.tenant, .run = op->pass.run, .epoch = op->pass.epoch, .step = step};
-    store_write(op->store, &write, ask_on_written, op);
+    rv_store_write(op->store, &write, ask_on_written, op);
 }
 
 static void ask_on_written(void *data, enum rv_code code, json_t *json, const struct rv_error *err)
@@ -647,12 +682,6 @@ static void ask_on_written(void *data, enum rv_code code, json_t *json, const st
 
 /* ---- lifecycle ---- */
 
-static int64_t store_now(void *self)
-{
-    struct rv_store *store = self;
-    return rv_now_us(rv_loop_clock(store->options.loop));
-}
-
 struct rv_store *rv_store_create(const struct rv_store_options *options)
 {
     struct rv_store *store = rv_alloc(sizeof *store);
@@ -661,12 +690,14 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
     store->port = (struct rv_run_port){
         .self = store,
         .agents = store->agents,
-        .now_us = store_now,
+        .now_us = rv_store_now,
         .load = store_load,
-        .write = store_write,
+        .write = rv_store_write,
         .read = store_read,
         .act = store_act,
         .ask = store_ask,
+        .start = rv_store_start,
+        .child = rv_store_child,
         .approval = store_approval,
         .signal = store_signal,
     };

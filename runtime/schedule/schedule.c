@@ -17,7 +17,7 @@
 
 static const char *const overlap_names[] = {"skip", "buffer_one", "allow"};
 
-const char *rv_schedule_overlap_name(enum rv_schedule_overlap overlap)
+static const char *overlap_name(enum rv_schedule_overlap overlap)
 {
     return overlap_names[overlap];
 }
@@ -211,7 +211,7 @@ enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
     rv_args_text(args, 4, schedule->zone);
     rv_args_text(args, 5, rv_cron_gap_name(schedule->gap));
     rv_args_text(args, 6, rv_cron_fold_name(schedule->fold));
-    rv_args_text(args, 7, rv_schedule_overlap_name(schedule->overlap));
+    rv_args_text(args, 7, overlap_name(schedule->overlap));
     rv_args_i32(args, 8, window_s);
     rv_args_i32(args, 9, schedule->jitter_s);
     rv_args_text(args, 10, schedule->action);
@@ -376,7 +376,7 @@ enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant, cons
     rv_args_text(args, 4, merged.row.zone);
     rv_args_text(args, 5, rv_cron_gap_name(merged.row.gap));
     rv_args_text(args, 6, rv_cron_fold_name(merged.row.fold));
-    rv_args_text(args, 7, rv_schedule_overlap_name(merged.overlap));
+    rv_args_text(args, 7, overlap_name(merged.overlap));
     rv_args_i32(args, 8, (int32_t)merged.row.window_s);
     rv_args_i32(args, 9, (int32_t)merged.row.jitter_s);
     rv_args_text(args, 10, merged.except);

@@ -87,7 +87,6 @@ RV_MUST enum rv_code rv_schedule_run_now(struct rv_db_session *session, int32_t 
                                          const char *name, int64_t now_us, int64_t *fire_id,
                                          struct rv_error *err);
 
-const char *rv_schedule_overlap_name(enum rv_schedule_overlap overlap);
 RV_MUST enum rv_code rv_schedule_overlap_from(const char *name, enum rv_schedule_overlap *out,
                                               struct rv_error *err);
 

@@ -229,6 +229,17 @@ static bool may_go_on(struct rv_schedule_service *service, enum rv_code code,
 
 /* ---- the end of a fire ---- */
 
+/* Look now, e.g. because a fire that waited may start. */
+static void poke(struct rv_schedule_service *service)
+{
+    RV_ON_LOOP(service->options.loop);
+    if (service->looking) {
+        service->again = true;
+    } else if (!service->closing) {
+        rv_timer_start(service->timer, 0);
+    }
+}
+
 int rv_schedule_running(const struct rv_schedule_service *service)
 {
     int count = 0;
@@ -263,7 +274,7 @@ static void on_ended(void *data, enum rv_code code, const struct rv_result *resu
         }
     }
     rv_free(one);
-    rv_schedule_poke(service); /* one that was buffered may start now */
+    poke(service); /* one that was buffered may start now */
 }
 
 static void send_end(struct rv_schedule_service *service, struct running *one)
@@ -346,16 +357,6 @@ static void beat(struct rv_schedule_service *service)
 }
 
 /* ---- a look ---- */
-
-void rv_schedule_poke(struct rv_schedule_service *service)
-{
-    RV_ON_LOOP(service->options.loop);
-    if (service->looking) {
-        service->again = true;
-    } else if (!service->closing) {
-        rv_timer_start(service->timer, 0);
-    }
-}
 
 static void on_timer(void *data)
 {

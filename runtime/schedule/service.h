@@ -52,8 +52,6 @@ void rv_schedule_service_close(struct rv_schedule_service *service, void (*close
 /* The action ended; `reason` says why when code is not RV_OK.  An unknown fire is ignored. */
 void rv_schedule_done(struct rv_schedule_service *service, int32_t tenant, int64_t fire_id,
                       enum rv_code code, const char *reason);
-/* Look now, e.g. after a change by this process. */
-void rv_schedule_poke(struct rv_schedule_service *service);
 int rv_schedule_running(const struct rv_schedule_service *service);
 
 #endif

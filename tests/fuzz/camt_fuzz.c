@@ -2,6 +2,7 @@
  * never a crash; a refused file made no call; what pass 1 counted is what pass 2 hands on. */
 #include "erp/exchange/import.h"
 #include "runtime/base/check.h"
+#include "tests/support/memory_source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +31,13 @@ static enum rv_code on_call(void *self, const struct erp_exchange_call *call, st
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
-    struct erp_source source;
+    struct memory_source memory;
     struct erp_exchange_report report;
     struct seen seen = {0};
     struct erp_exchange_sink sink = {.call = on_call, .self = &seen};
     struct rv_error err = {.code = RV_OK};
-    erp_source_memory(&source, "fuzz", bytes, length);
-    enum rv_code code = erp_exchange_read(&source, &sink, &report, &err);
+    struct erp_source *source = memory_source(&memory, "fuzz", bytes, length);
+    enum rv_code code = erp_exchange_read(source, &sink, &report, &err);
     if (code == RV_OK) {
         RV_ASSERT(seen.promised == seen.lines);
     } else {

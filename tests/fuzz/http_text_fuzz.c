@@ -19,8 +19,6 @@ static const struct rv_route table[] = {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);
-    uint8_t key[RV_HOOK_SECRET_MAX];
-    size_t length = 0;
     struct rv_route_match match;
     struct rv_buf out;
     memcpy(text, data, size);
@@ -29,11 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rv_credential_read(text, NULL);
     rv_credential_read(NULL, text);
     rv_permissions_of(text);
-    enum rv_code code = rv_hook_key_read("whsec_", text, 24, 64, key, &length, NULL);
     struct rv_hook_keys keys = {.secret = data, .secret_length = size < 64 ? size : 64};
     struct rv_hook_message message = {"id", "1", text, strlen(text)};
     rv_hook_verify(&keys, &message, text);
-    rv_hook_is_fresh(text, (int64_t)code);
+    rv_hook_is_fresh(text, (int64_t)size);
     rv_buf_init(&out, 1 << 20);
     rv_sse_event(&out, 1, "e", text);
     rv_buf_fini(&out);

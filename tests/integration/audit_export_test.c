@@ -257,7 +257,11 @@ static void cover(const struct audit_world *world, int count)
                   "UPDATE tenant_head SET audit_size = %d, checkpoint_size = coalesce((SELECT "
                   "max(size) FROM audit_checkpoint), 0), audit_frontier = '\\x",
                   count, count, count);
-    rv_buf_hex(&sql, frontier, (size_t)used * sizeof frontier[0]);
+    for (int i = 0; i < used; i++) {
+        char hex[RV_HASH_HEX];
+        rv_hash_hex(&frontier[i], hex);
+        rv_buf_str(&sql, hex);
+    }
     rv_buf_str(&sql, "'");
     audit_world_sql(world, sql.data);
     rv_buf_fini(&sql);

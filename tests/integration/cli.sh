@@ -2,38 +2,8 @@
 # cli.sh -- the program as a person or a script meets it: exit statuses, streams, its own database.
 # usage: cli.sh REEVE
 set -u
-reeve_program=$1
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
-    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
-state=$(mktemp -d /tmp/rvcli-XXXXXX)
-chmod 755 "$state" # root's server, which is another account, has to pass
-
-unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
-export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
-reeve() { "$reeve_program" "$@"; }
-trap 'reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
-failures=0
-gives() { # STATUS WHAT COMMAND...   (its output stays in $state/out and $state/err)
-    expected=$1
-    what=$2
-    shift 2
-    "$@" >"$state/out" 2>"$state/err"
-    found=$?
-    if [ "$found" = "$expected" ]; then
-        echo "ok    $what"
-    else
-        echo "FAIL  $what: status $found instead of $expected"
-        cat "$state/out" "$state/err"
-        failures=$((failures + 1))
-    fi
-}
-has() { # out|err TEXT
-    grep -qF -- "$2" "$state/$1" || {
-        echo "FAIL  \"$2\" is missing in:"
-        cat "$state/$1"
-        failures=$((failures + 1))
-    }
-}
+# shellcheck source=tests/integration/preamble.sh
+. "$(dirname "$0")/preamble.sh"
 
 gives 0 "without words it helps" reeve
 has out "Exit status"

@@ -229,7 +229,6 @@ TEST(arrays_keep_their_nulls_and_may_be_empty)
             }
             rv_args_bytes(args, 5, "", 0);
         }
-        ck_assert_int_eq(rv_args_row_count(args), rows);
         int64_t sum = -1;
         must(rv_db_session_query(session, 0, &sum_arrays, args, take_number, &sum, &err), &err);
         ck_assert_int_eq(sum, rows == 0 ? 0 : 3000000 + 20000 + 2);

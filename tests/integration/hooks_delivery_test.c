@@ -4,6 +4,7 @@
 #include "runtime/base/log.h"
 #include "runtime/hooks/endpoint.h"
 #include "runtime/hooks/sender.h"
+#include "tests/support/hook_key.h"
 #include "tests/support/http_fixture.h"
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
@@ -205,7 +206,7 @@ static bool signs(const struct attempt *attempt, const char *secret_text)
     size_t length = 0;
     struct rv_hook_message message = {attempt->id, attempt->timestamp, attempt->body,
                                       strlen(attempt->body)};
-    ck_assert_int_eq(rv_hook_key_read("whsec_", secret_text, 24, 64, secret, &length, NULL), RV_OK);
+    ck_assert(hook_key_read("whsec_", secret_text, secret, &length));
     struct rv_hook_keys keys = {.secret = secret, .secret_length = length};
     return rv_hook_verify(&keys, &message, attempt->signature);
 }

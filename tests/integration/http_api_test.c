@@ -5,6 +5,7 @@
 #include "runtime/hooks/endpoint.h"
 #include "runtime/hooks/sign.h"
 #include "runtime/http/people.h"
+#include "tests/support/hook_key.h"
 #include "tests/support/http_client.h"
 #include "tests/support/http_fixture.h"
 #include "tests/support/postgres.h"
@@ -346,10 +347,7 @@ TEST(people_and_tokens_are_administered)
     close(ends[0]);
     close(ends[1]);
     ck_assert_int_eq(rv_person_set(session, tenant, "robot", "auditor", -1, &err), RV_OK);
-    ck_assert_int_eq(rv_person_set_roles(session, tenant, "robot", "auditor,operator", &err),
-                     RV_OK);
-    ck_assert_int_eq(rv_person_set_roles(session, tenant, "nobody", "auditor", &err), RV_NOT_FOUND);
-    rv_error_clear(&err);
+    ck_assert_int_eq(rv_person_set(session, tenant, "robot", "auditor,operator", -1, &err), RV_OK);
     ck_assert_int_eq(rv_token_make(session, tenant, "robot", "", 1, 1, token, &id, &err),
                      RV_INVALID);
     rv_error_clear(&err);
@@ -378,7 +376,7 @@ static int revoked_client(struct world *world)
     EXPECT(call(world, "GET", "/v1/me", world->clerk, NULL) == 401);
     EXPECT(rv_person_enable(world->fixture.session, world->fixture.tenant, "clerk", true, &err) ==
            RV_OK);
-    EXPECT(rv_person_set_roles(world->fixture.session, world->fixture.tenant, "clerk", "", &err) ==
+    EXPECT(rv_person_set(world->fixture.session, world->fixture.tenant, "clerk", "", -1, &err) ==
            RV_OK);
     EXPECT(call(world, "GET", "/v1/me", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/approvals", world->clerk, NULL) == 403);
@@ -559,7 +557,7 @@ static int callback_client(struct world *world)
         .url = "https://bot.example/hook", .events = "", .person = "controller"};
     EXPECT(rv_hook_endpoint_add(world->fixture.session, world->fixture.tenant, world->fixture.vault,
                                 &endpoint, rv_now_us(rv_clock_system()), &made, &err) == RV_OK);
-    EXPECT(rv_hook_key_read("whsec_", made.secret, 24, 64, secret, &length, &err) == RV_OK);
+    EXPECT(hook_key_read("whsec_", made.secret, secret, &length));
     EXPECT(call(world, "GET", ONE, world->controller, NULL) == 200);
     snprintf(digest, sizeof digest, "%s", str("digest"));
     snprintf(body, sizeof body,

@@ -3,16 +3,8 @@
 # json.sh -- every command of the program gives JSON with --json, or an empty list; a new one too.
 # usage: json.sh REEVE      (from the repository root)
 set -u
-reeve_program=$1
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
-    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
-state=$(mktemp -d /tmp/rvjson-XXXXXX)
-chmod 755 "$state"
-unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
-export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
-reeve() { "$reeve_program" "$@"; }
-trap 'reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
-failures=0
+# shellcheck source=tests/integration/preamble.sh
+. "$(dirname "$0")/preamble.sh"
 fail() { echo "FAIL  $1"; failures=$((failures + 1)); }
 
 reeve db start >/dev/null || exit 1
@@ -73,6 +65,7 @@ while read -r name; do
         version | help)
         gives 0 "" $name ;;
     doctor) gives 0 "" doctor ;;
+    "company check" | "company rebuild") gives 0 "" $name acme ;;
     "person add") gives 0 "" person add clerk --roles clerk --company acme ;;
     "person disable" | "person enable") gives 0 "" $name treasurer --company acme ;;
     "token make") gives 0 "" token make manager --company acme ;;

@@ -2,38 +2,8 @@
 # people.sh -- who may change what decides, what acts and who is who; and what the record says of it.
 # usage: people.sh REEVE      (from the repository root)
 set -u
-reeve_program=$1
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
-    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
-state=$(mktemp -d /tmp/rvpeople-XXXXXX)
-chmod 755 "$state" # root's server, which is another account, has to pass
-unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
-export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
-reeve() { "$reeve_program" "$@"; }
-served=
-trap '[ -z "$served" ] || kill "$served"; reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
-failures=0
-gives() { # STATUS WHAT COMMAND...   (its output stays in $state/out and $state/err)
-    expected=$1
-    what=$2
-    shift 2
-    "$@" >"$state/out" 2>"$state/err" </dev/null
-    found=$?
-    if [ "$found" = "$expected" ]; then
-        echo "ok    $what"
-    else
-        echo "FAIL  $what: status $found instead of $expected"
-        cat "$state/out" "$state/err"
-        failures=$((failures + 1))
-    fi
-}
-has() { # out|err TEXT
-    grep -qF -- "$2" "$state/$1" || {
-        echo "FAIL  \"$2\" is missing in:"
-        cat "$state/$1"
-        failures=$((failures + 1))
-    }
-}
+# shellcheck source=tests/integration/preamble.sh
+. "$(dirname "$0")/preamble.sh"
 ask() { # SQL
     psql "$(reeve db uri)" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"
 }
@@ -256,7 +226,7 @@ wait "$served"
 served=
 one_record token.revoke token revoke "$id"
 # a record that cannot be written takes its effect with it
-psql "$(reeve db uri)" -qc "CREATE FUNCTION no_record() RETURNS trigger LANGUAGE plpgsql AS
+psql "$(reeve db uri --owner)" -qc "CREATE FUNCTION no_record() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN RAISE EXCEPTION ''the disk is full''; END'; CREATE TRIGGER no_record BEFORE INSERT ON audit_record
     FOR EACH STATEMENT EXECUTE FUNCTION no_record()" >/dev/null
 fails() { # ARGUMENTS...
@@ -271,7 +241,7 @@ fails company create ghost
 is "nothing stands without its record" "0 0 0 0" "SELECT concat_ws(' ',
     (SELECT count(*) FROM person WHERE name = 'ghost'), (SELECT count(*) FROM hook_endpoint WHERE url LIKE '%ghost'),
     (SELECT count(*) FROM schedule WHERE name = 'ghost'), (SELECT count(*) FROM reeve_tenants() WHERE name = 'ghost'))"
-psql "$(reeve db uri)" -qc "DROP TRIGGER no_record ON audit_record" >/dev/null
+psql "$(reeve db uri --owner)" -qc "DROP TRIGGER no_record ON audit_record" >/dev/null
 gives 0 "the record is whole" reeve audit verify
 
 # ---- an approval that waits for people who are not there; the roles of a vote ----
@@ -314,6 +284,34 @@ has err "fewer people hold the role"
 gives 0 "another" reeve person add t2 --roles treasurer --company asks
 gives 0 "is two" reeve policy load "$state/asks.lua" --company asks
 gives 1 "a company that is not there is an error" reeve policy check "$state/asks.lua" --company nowhere
+
+# ---- are the books what the events say ----
+gives 0 "a company with books" reeve company create books
+gives 0 "its policy" reeve policy load policies/default.lua --company books
+number=$(ask "SELECT tenant_id FROM reeve_tenants() WHERE name = 'books'")
+books() { # SQL
+    psql "$(reeve db uri)" -Atqc "SET ROLE reeve_app; SET reeve.tenant = $number; $1"
+}
+gives 0 "the master data of the demonstration" reeve import scripts/demo/company/master.json --company books
+gives 0 "the books are what the events say" reeve company check books
+has out "green: "
+books "INSERT INTO tolerance VALUES ($number, 'made.up', 0, 0, 0, 1); DELETE FROM party WHERE id = (SELECT min(id) FROM party)"
+gives 1 "rows that were changed by hand are found" reeve company check books
+has out "DIFFERENT: 2 rows; the first: party lacks a row that events made"
+has out "no such row"
+gives 0 "a clerk" reeve person add clerk --roles clerk --company books
+gives 3 "a clerk does not rebuild" reeve company rebuild books --as clerk
+gives 0 "an admin does" reeve company rebuild books
+has out "2 rows rebuilt"
+found=$(books "SELECT concat_ws(' ', body::jsonb->>'person', body::jsonb->>'rows') FROM audit_record
+     WHERE body::jsonb->>'what' = 'company.rebuild' ORDER BY seq DESC LIMIT 1")
+[ "$found" = "console 2" ] || { echo "FAIL  the rebuild on the record: \"$found\""; failures=$((failures + 1)); }
+gives 0 "and now they are" reeve company check books
+gives 0 "a second rebuild changes nothing" reeve company rebuild books
+has out "0 rows rebuilt"
+gives 1 "a company that is not there is an error" reeve company check nowhere
+has err "reeve company create"
+gives 0 "the record is whole" reeve audit verify --company books
 
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

@@ -4,37 +4,8 @@
 # import, list by how runs stand, cancel and retry of many.
 # usage: runs.sh REEVE      (from the repository root)
 set -u
-reeve_program=$1
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
-    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
-state=$(mktemp -d /tmp/rvruns-XXXXXX)
-chmod 755 "$state"
-unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
-export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
-reeve() { "$reeve_program" "$@"; }
-trap 'reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
-failures=0
-gives() { # STATUS WHAT COMMAND...   (its output stays in $state/out and $state/err)
-    expected=$1
-    what=$2
-    shift 2
-    "$@" >"$state/out" 2>"$state/err"
-    found=$?
-    if [ "$found" = "$expected" ]; then
-        echo "ok    $what"
-    else
-        echo "FAIL  $what: status $found instead of $expected"
-        cat "$state/out" "$state/err"
-        failures=$((failures + 1))
-    fi
-}
-has() { # out|err TEXT
-    grep -qF -- "$2" "$state/$1" || {
-        echo "FAIL  \"$2\" is missing in:"
-        cat "$state/$1"
-        failures=$((failures + 1))
-    }
-}
+# shellcheck source=tests/integration/preamble.sh
+. "$(dirname "$0")/preamble.sh"
 same() { # WHAT EXPECTED FOUND
     if [ "$2" = "$3" ]; then
         echo "ok    $1"

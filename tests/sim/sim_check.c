@@ -109,6 +109,52 @@ void sim_saw_signal_used(struct sim_world *world, struct sim_run *run,
     }
 }
 
+void sim_saw_child(struct sim_world *world, const struct sim_run *child)
+{
+    for (int i = 0; i < world->run_count; i++) {
+        const struct sim_run *other = &world->runs[i];
+        rule(world, other->id != child->id, child, "one start made two children");
+        rule(world,
+             !child->claims || !other->claims || rv_run_state_final(other->state) ||
+                 strcmp(other->key, child->key) != 0,
+             child, "two claims on one business key");
+    }
+}
+
+/* What a family promises when one of its runs ends. */
+static void check_close(struct sim_world *world, const struct sim_run *run)
+{
+    for (int i = 0; i < world->run_count; i++) {
+        const struct sim_run *child = &world->runs[i];
+        if (child->parent == run->id) {
+            rule(world, strcmp(child->close, "wait") != 0 || rv_run_state_final(child->state), run,
+                 "ended before a child that it waits for");
+        }
+    }
+}
+
+/* An open family holds its claim: exactly one of its open runs. */
+static void check_claims(struct sim_world *world)
+{
+    for (int i = 0; i < world->run_count; i++) {
+        const struct sim_run *run = &world->runs[i];
+        int holders = 0;
+        for (int k = 0; k < world->run_count; k++) {
+            const struct sim_run *other = &world->runs[k];
+            holders += other->claims && !rv_run_state_final(other->state) &&
+                       strcmp(other->key, run->key) == 0;
+        }
+        rule(world, rv_run_state_final(run->state) || holders == 1, run,
+             "its business key is claimed by none, or by two");
+    }
+}
+
+void sim_saw_family(struct sim_world *world, const struct sim_run *ended)
+{
+    check_close(world, ended);
+    check_claims(world);
+}
+
 /* ---- in the end ---- */
 
 static const struct rv_step *step_of(const struct sim_run *run, int kind, const char *name)
@@ -222,8 +268,66 @@ static int check_actions(struct sim_world *world, const struct sim_run *run)
     return index;
 }
 
+/* Each start that was allowed has its child, once, and there is no other. */
+static void check_children(struct sim_world *world, const struct sim_run *run)
+{
+    int started = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        const struct rv_step *step = &run->steps[i];
+        if (step->kind != RV_STEP_START || !rv_json_bool(step->out, "ok", false)) {
+            continue;
+        }
+        started++;
+        int found = 0;
+        for (int k = 0; k < world->run_count; k++) {
+            const struct sim_run *child = &world->runs[k];
+            char name[32];
+            snprintf(name, sizeof name, "r_%" PRId64, child->id);
+            found += child->parent == run->id && child->depth == run->depth + 1 &&
+                     strcmp(rv_json_str(json_object_get(step->out, "value"), "run", ""), name) == 0;
+        }
+        rule(world, found == 1, run, "a start without its child, or with two");
+    }
+    int children = 0;
+    for (int k = 0; k < world->run_count; k++) {
+        children += world->runs[k].parent == run->id;
+    }
+    rule(world, children == started, run, "a child that no step has started");
+}
+
+/* All that a run and those below it have used fits what the run was given, but for the entries
+ * that no budget stops: plan, outcome, approvals, compensations, and the note of the end. */
+static int steps_below(const struct sim_world *world, const struct sim_run *run)
+{
+    int steps = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        int kind = run->steps[i].kind;
+        steps += kind != RV_STEP_PLAN && kind != RV_STEP_OUTCOME && kind != RV_STEP_APPROVAL &&
+                 kind != RV_STEP_COMPENSATION && kind != RV_STEP_NOTE && kind != RV_STEP_SIGNAL &&
+                 kind != RV_STEP_CHILD && kind != RV_STEP_TIMER;
+    }
+    for (int k = 0; k < world->run_count; k++) {
+        if (world->runs[k].parent == run->id) {
+            steps += steps_below(world, &world->runs[k]);
+        }
+    }
+    return steps;
+}
+
+static void check_budget(struct sim_world *world, const struct sim_run *run)
+{
+    const json_t *limits = json_object_get(run->plan->manifest, "limits");
+    int64_t own = rv_json_int(limits, "steps", RV_RUN_STEPS_DEFAULT);
+    int64_t limit = rv_json_int(run->budget, "steps", own);
+    rule(world, steps_below(world, run) <= limit, run, "used more steps than it was given");
+    rule(world, run->depth <= rv_json_int(run->budget, "depth", RV_RUN_DEPTH_DEFAULT), run,
+         "stands deeper than is allowed");
+}
+
 static void check_run(struct sim_world *world, const struct sim_run *run)
 {
+    check_children(world, run);
+    check_budget(world, run);
     rule(world, rv_run_state_final(run->state), run, "has not ended");
     const struct rv_step *plan = step_of(run, RV_STEP_PLAN, "plan");
     const struct rv_step *outcome = step_of(run, RV_STEP_OUTCOME, "outcome");

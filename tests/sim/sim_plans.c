@@ -2,6 +2,7 @@
 #include "tests/sim/sim_plans.h"
 
 #include "runtime/base/check.h"
+#include "runtime/lua/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,9 @@ static struct sim_plan plans[] = {
     {.name = "hurried", .weight = 1}, {.name = "insister", .weight = 1},
     {.name = "shouter", .weight = 1}, {.name = "grumbler", .weight = 1},
     {.name = "adviser", .weight = 2}, {.name = "listener", .weight = 1},
-    {.name = "dated", .weight = 1},
+    {.name = "dated", .weight = 1},   {.name = "family", .weight = 4},
+    {.name = "ping", .weight = 1},    {.name = "pong", .weight = 1},
+    {.name = "deep", .weight = 1},    {.name = "boss", .weight = 2},
 };
 
 static void read_plan(struct sim_plan *plan)
@@ -32,6 +35,14 @@ static void read_plan(struct sim_plan *plan)
     plan->length = fread(plan->source, 1, SOURCE_MAX - 1, file);
     fclose(file);
     plan->hash = rv_sha256(plan->source, plan->length);
+    struct rv_agent *agent = NULL;
+    struct rv_error err = {.code = RV_OK};
+    if (rv_agent_load(plan->source, plan->length, plan->name, &agent, &err) != RV_OK) {
+        fprintf(stderr, "sim: %s\n", err.message);
+        exit(EXIT_FAILURE);
+    }
+    plan->manifest = json_incref((json_t *)(uintptr_t)rv_agent_manifest(agent));
+    rv_agent_destroy(agent);
 }
 
 void sim_plans_open(void)
@@ -45,18 +56,27 @@ void sim_plans_close(void)
 {
     for (size_t i = 0; i < RV_COUNT(plans); i++) {
         rv_free(plans[i].source);
+        json_decref(plans[i].manifest);
+        plans[i].manifest = NULL;
         plans[i].source = NULL;
     }
 }
 
-const struct sim_plan *sim_plan_find(const char *name)
+const struct sim_plan *sim_plan_named(const char *name)
 {
     for (size_t i = 0; i < RV_COUNT(plans); i++) {
         if (strcmp(plans[i].name, name) == 0) {
             return &plans[i];
         }
     }
-    RV_UNREACHABLE("no plan of that name");
+    return NULL;
+}
+
+const struct sim_plan *sim_plan_find(const char *name)
+{
+    const struct sim_plan *plan = sim_plan_named(name);
+    RV_ASSERT(plan != NULL);
+    return plan;
 }
 
 const struct sim_plan *sim_plan_pick(unsigned long chance)

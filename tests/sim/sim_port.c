@@ -10,14 +10,26 @@
 
 #include "erp/command/command.h"
 #include "runtime/base/check.h"
+#include "runtime/run/child.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum op_kind { OP_LOAD, OP_WRITE, OP_READ, OP_ACT, OP_ASK, OP_APPROVAL, OP_SIGNAL };
+enum op_kind {
+    OP_LOAD,
+    OP_WRITE,
+    OP_READ,
+    OP_ACT,
+    OP_ASK,
+    OP_APPROVAL,
+    OP_SIGNAL,
+    OP_START,
+    OP_CHILD
+};
 enum { OUT_MAX = 1000 }; /* of a read's answer, in this world */
-static const char *const op_names[] = {"load", "write", "read", "act", "ask", "approval", "signal"};
+static const char *const op_names[] = {"load",     "write",  "read",  "act",  "ask",
+                                       "approval", "signal", "start", "child"};
 
 struct sim_op {
     struct sim_op *next;
@@ -40,6 +52,9 @@ struct sim_op {
     json_t *result;
     json_t *memory;
     int64_t signal;
+    bool ends_family, stop_children;
+    struct rv_budget budget; /* start */
+    json_t *input;
     /* what is asked */
     char name[64];
     json_t *args;
@@ -77,6 +92,7 @@ static void op_free(struct sim_op *op)
     json_decref(op->result);
     json_decref(op->memory);
     json_decref(op->args);
+    json_decref(op->input);
     json_decref(op->json);
     rv_run_image_free(op->image);
     rv_free(op);
@@ -99,16 +115,27 @@ static bool fault(struct sim_world *world, int thousandths)
     return true;
 }
 
+struct sim_run *sim_find_run(struct sim_world *world, int64_t id)
+{
+    for (int i = 0; i < world->run_count; i++) {
+        if (world->runs[i].id == id) {
+            return &world->runs[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_write(enum op_kind kind)
+{
+    return kind == OP_WRITE || kind == OP_ACT || kind == OP_ASK || kind == OP_START;
+}
+
 static struct sim_op *op_make(struct sim_world *world, enum op_kind kind, int64_t run)
 {
     struct sim_op *op = rv_alloc(sizeof *op);
     op->kind = kind;
     op->world = world;
-    for (int i = 0; i < world->run_count; i++) {
-        if (world->runs[i].id == run) {
-            op->run = &world->runs[i];
-        }
-    }
+    op->run = sim_find_run(world, run);
     RV_ASSERT(op->run != NULL || kind == OP_READ || kind == OP_APPROVAL);
     return op;
 }
@@ -116,7 +143,7 @@ static struct sim_op *op_make(struct sim_world *world, enum op_kind kind, int64_
 static void op_ask(struct sim_op *op)
 {
     struct sim_world *world = op->world;
-    bool writes = op->kind == OP_WRITE || op->kind == OP_ACT || op->kind == OP_ASK;
+    bool writes = is_write(op->kind);
     op->order = ++world->op_order;
     op->at_us = world->clock.time_us + some_delay(world);
     op->answer_delay_us = some_delay(world);
@@ -208,6 +235,69 @@ static void store_state(struct sim_op *op, const struct rv_run_change *change)
     world->tick_us = 0;
 }
 
+/* ---- families: the statements run_claim_pass, run_parent_wake, run_children_stop ---- */
+
+static void pass_claim(struct sim_world *world, const struct sim_run *ended)
+{
+    struct sim_run *heir = NULL;
+    for (int i = 0; ended->claims && i < world->run_count; i++) {
+        struct sim_run *run = &world->runs[i];
+        if (!rv_run_state_final(run->state) && !run->claims && strcmp(run->key, ended->key) == 0 &&
+            (heir == NULL || run->id < heir->id)) {
+            heir = run;
+        }
+    }
+    if (heir != NULL && world->options.broken != SIM_BREAK_CLAIM) {
+        heir->claims = true;
+    }
+}
+
+static void wake_parent(struct sim_world *world, const struct sim_run *ended)
+{
+    struct sim_run *parent = sim_find_run(world, ended->parent);
+    char name[32];
+    snprintf(name, sizeof name, "r_%" PRId64, ended->id);
+    if (parent != NULL && parent->state == RV_RUN_WAITING &&
+        strcmp(parent->waiting_on, "run") == 0 &&
+        strcmp(rv_json_str(parent->steps[parent->step_count - 1].out, "run", ""), name) == 0) {
+        parent->wake_us = world->clock.time_us;
+    }
+}
+
+static void stop_children(struct sim_world *world, const struct sim_run *parent, bool all)
+{
+    for (int i = 0; i < world->run_count; i++) {
+        struct sim_run *run = &world->runs[i];
+        if (run->parent == parent->id && !rv_run_state_final(run->state) &&
+            (strcmp(run->close, "cancel") == 0 || (all && strcmp(run->close, "wait") == 0))) {
+            run->stop_asked = true;
+        }
+    }
+}
+
+static void commit_family(const struct sim_op *op)
+{
+    if (op->ends_family) {
+        pass_claim(op->world, op->run);
+        wake_parent(op->world, op->run);
+    }
+    if (op->has_change && strcmp(op->waiting_on, "run") == 0) {
+        const struct sim_run *child =
+            sim_find_run(op->world, rv_child_number(rv_json_str(op->step.out, "run", "")));
+        RV_ASSERT(child != NULL);
+        if (rv_run_state_final(child->state)) {
+            wake_parent(op->world, child);
+        }
+    }
+    if (op->ends_family || op->stop_children) {
+        stop_children(op->world, op->run, op->stop_children);
+    }
+    if (op->has_change && rv_run_state_final(op->change.state)) {
+        sim_saw_family(op->world, op->run);
+    }
+    op->world->tick_us = 0;
+}
+
 static void commit_write(struct sim_op *op)
 {
     struct sim_world *world = op->world;
@@ -244,6 +334,7 @@ static void commit_write(struct sim_op *op)
         json_object_set(world->memory, rv_json_str(op->memory, "key", ""),
                         json_object_get(op->memory, "value"));
     }
+    commit_family(op);
 }
 
 static void commit_load(struct sim_op *op)
@@ -259,6 +350,9 @@ static void commit_load(struct sim_op *op)
     image->input = json_deep_copy(run->input);
     image->created_us = run->created_us;
     image->epoch = op->world->epoch;
+    image->depth = run->depth;
+    image->parent = run->parent;
+    image->budget = json_deep_copy(run->budget);
     image->steps = rv_alloc_array((size_t)run->step_count + 1, sizeof *image->steps);
     for (int i = 0; i < run->step_count; i++) {
         image->steps[i] = copy_step(&run->steps[i]);
@@ -534,6 +628,125 @@ static void commit_ask(struct sim_op *op)
     store_step(op, &op->step);
 }
 
+/* ---- children ---- */
+
+/* The statement run_child_look. */
+static json_t *look(struct sim_world *world, const struct sim_run *run, const char *agent)
+{
+    const struct sim_plan *plan = sim_plan_named(agent);
+    json_t *chain = json_array();
+    for (; run != NULL; run = run->parent != 0 ? sim_find_run(world, run->parent) : NULL) {
+        json_array_append_new(chain, json_pack("{s:I,s:s,s:s,s:b}", "run", (json_int_t)run->id,
+                                               "agent", run->plan->name, "key", run->key, "open",
+                                               !rv_run_state_final(run->state)));
+    }
+    json_t *found = json_null();
+    if (plan != NULL) {
+        char hex[RV_HASH_HEX];
+        rv_hash_hex(&plan->hash, hex);
+        found = json_pack("{s:s,s:O}", "hash", hex, "manifest", plan->manifest);
+    }
+    return json_pack("{s:o,s:o}", "agent", found, "chain", chain);
+}
+
+static json_t *no(enum rv_code code, const char *message)
+{
+    return json_pack("{s:b,s:s,s:s}", "ok", 0, "code", rv_code_name(code), "message", message);
+}
+
+static bool is_claimed(const struct sim_world *world, const char *key)
+{
+    for (int i = 0; i < world->run_count; i++) {
+        if (world->runs[i].claims && !rv_run_state_final(world->runs[i].state) &&
+            strcmp(world->runs[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void make_child(struct sim_op *op, const struct rv_child *child)
+{
+    struct sim_world *world = op->world;
+    struct sim_run *run = &world->runs[world->run_count];
+    *run = (struct sim_run){.index = world->run_count,
+                            .id = child->id,
+                            .plan = sim_plan_named(child->agent),
+                            .created_us = world->clock.time_us,
+                            .input = json_deep_copy(child->input),
+                            .budget = json_deep_copy(child->budget),
+                            .parent = op->run->id,
+                            .depth = child->depth,
+                            .claims = child->claims || !is_claimed(world, child->key),
+                            .state = RV_RUN_CREATED};
+    snprintf(run->close, sizeof run->close, "%s", child->close);
+    snprintf(run->key, sizeof run->key, "%s", child->key);
+    sim_saw_child(world, run);
+    world->run_count++;
+    sim_note(world, "child", run->index, op->run->index, op->step.seq);
+}
+
+static json_t *judge_start(struct sim_op *op)
+{
+    struct sim_world *world = op->world;
+    struct rv_error err = {.code = RV_OK};
+    struct rv_child child;
+    struct rv_run_act act = {.run = op->run->id,
+                             .seq = op->step.seq,
+                             .agent = op->run->plan->name,
+                             .action = op->name,
+                             .args = op->args,
+                             .budget = &op->budget,
+                             .input = op->input};
+    json_t *known = look(world, op->run, rv_json_str(op->args, "agent", ""));
+    enum rv_code code = rv_child_plan(&act, known, world->clock.time_us, &child, &err);
+    json_decref(known);
+    if (code != RV_OK) {
+        return no(code, err.message);
+    }
+    json_t *out = NULL;
+    if (sim_chance(world, world->rates.denied)) {
+        out = no(RV_DENIED, "a rule does not allow it");
+    } else if (world->run_count == SIM_RUNS_MAX) {
+        out = no(RV_LIMIT, "the world is full");
+    } else if (child.claims && is_claimed(world, child.key)) {
+        out = no(RV_CONFLICT, "another run is working on that exception already");
+    } else {
+        make_child(op, &child);
+        out = rv_child_answer(&act, &child);
+    }
+    rv_child_fini(&child);
+    return out;
+}
+
+static void commit_start(struct sim_op *op)
+{
+    if (fenced(op) || taken(op, op->step.seq)) {
+        return;
+    }
+    if (sim_chance(op->world, op->world->rates.bad)) {
+        op->code = rv_fail(&op->err, RV_INVALID, "the answer is too large");
+        return;
+    }
+    op->step.out = judge_start(op);
+    op->json = json_deep_copy(op->step.out);
+    if (op->world->options.broken == SIM_BREAK_CHILD && op->lose) {
+        return; /* the child is there, the step is not */
+    }
+    store_step(op, &op->step);
+    op->world->tick_us = 0;
+}
+
+static void commit_child(struct sim_op *op)
+{
+    const struct sim_run *run = op->run;
+    op->json = rv_run_state_final(run->state)
+                   ? rv_child_outcome(run->id, rv_run_state_name(run->state),
+                                      run->error_code[0] != '\0' ? run->error_code : NULL, NULL,
+                                      run->result)
+                   : json_null();
+}
+
 static void commit(struct sim_op *op)
 {
     struct sim_world *world = op->world;
@@ -543,7 +756,7 @@ static void commit(struct sim_op *op)
         static void (*const commits[])(struct sim_op * op) = {
             [OP_LOAD] = commit_load,     [OP_WRITE] = commit_write, [OP_READ] = commit_read,
             [OP_ACT] = commit_act,       [OP_ASK] = commit_ask,     [OP_APPROVAL] = commit_approval,
-            [OP_SIGNAL] = commit_signal,
+            [OP_SIGNAL] = commit_signal, [OP_START] = commit_start, [OP_CHILD] = commit_child,
         };
         commits[op->kind](op);
         if (op->lose && op->code == RV_OK) {
@@ -603,8 +816,7 @@ void sim_ops_die(struct sim_world *world)
         op->code = RV_UNAVAILABLE;
         answer(op);
         op->code = code;
-        bool writes = op->kind == OP_WRITE || op->kind == OP_ACT || op->kind == OP_ASK;
-        if (op->committed || !writes || rv_random_below(&world->random, 2) == 0) {
+        if (op->committed || !is_write(op->kind) || rv_random_below(&world->random, 2) == 0) {
             *link = op->next;
             op_free(op);
         } else {
@@ -667,6 +879,8 @@ static void port_write(void *self, const struct rv_run_write *write, rv_port_don
         op->change.error_text = op->error_text;
     }
     op->signal = write->consume_signal;
+    op->ends_family = write->ends_family;
+    op->stop_children = write->stop_children != NULL;
     op->memory = json_deep_copy(write->memory);
     op->done = done;
     op->data = data;
@@ -709,6 +923,23 @@ static void port_ask(void *self, const struct rv_run_act *act, rv_port_done done
     fill_act(op_make(self, OP_ASK, act->run), act, done, data);
 }
 
+static void port_start(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
+{
+    struct sim_op *op = op_make(self, OP_START, act->run);
+    op->budget = *act->budget;
+    op->input = json_deep_copy(act->input);
+    fill_act(op, act, done, data);
+}
+
+static void port_child(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data)
+{
+    (void)tenant;
+    struct sim_op *op = op_make(self, OP_CHILD, run);
+    op->done = done;
+    op->data = data;
+    op_ask(op);
+}
+
 static void port_approval(void *self, int32_t tenant, int64_t approval, rv_port_done done,
                           void *data)
 {
@@ -742,6 +973,8 @@ struct rv_run_port sim_port(struct sim_world *world)
         .read = port_read,
         .act = port_act,
         .ask = port_ask,
+        .start = port_start,
+        .child = port_child,
         .approval = port_approval,
         .signal = port_signal,
     };

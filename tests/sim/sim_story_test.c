@@ -8,6 +8,7 @@
 #include "tests/support/test.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static struct sim_world *calm(void)
 {
@@ -265,6 +266,183 @@ TEST(a_signal_of_another_name_does_not_keep_a_run_awake)
     sim_signal(world, run, "stay");
     pass(world, SIM_DAY_US);
     ck_assert_int_le(run->loads, loads + 1);
+    end(world);
+}
+
+/* ---- families ---- */
+
+static struct sim_run *boss(struct sim_world *world, const char *child, const char *close,
+                            bool await)
+{
+    struct sim_run *run = sim_add_run(world, "boss");
+    json_t *exception = json_object_get(run->input, "exception");
+    json_object_set_new(exception, "agent", json_string(child));
+    json_object_set_new(exception, "close", json_string(close));
+    json_object_set_new(exception, "await", json_boolean(await));
+    return run;
+}
+
+static const char *summary_of(const struct sim_run *run)
+{
+    for (int i = 0; i < run->step_count; i++) {
+        if (run->steps[i].kind == RV_STEP_PLAN) {
+            return rv_json_str(run->steps[i].out, "summary", "");
+        }
+    }
+    return "";
+}
+
+TEST(a_parent_hears_how_its_child_ended)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "quiet", "cancel", true);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_str_eq(summary_of(run), "done");
+    ck_assert_int_eq(world->run_count, 2);
+    ck_assert_int_eq(world->runs[1].state, RV_RUN_DONE);
+    ck_assert_int_eq(world->runs[1].depth, 1);
+    ck_assert(!world->runs[1].claims); /* it worked under its parent's */
+    end(world);
+}
+
+TEST(a_parent_wakes_although_the_node_died_at_the_end_of_its_child)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "quiet", "cancel", true);
+    until_step(world, run, RV_STEP_TIMER);
+    until_state(world, &world->runs[1], RV_RUN_DONE);
+    sim_kill(world);
+    ends_within(world, run, 60 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(world->run_count, 2);
+    end(world);
+}
+
+TEST(a_parent_that_waits_in_the_end_outlives_its_child)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "sleeper", "wait", false);
+    until_step(world, run, RV_STEP_ACTION);
+    pass(world, SIM_DAY_US);
+    ck_assert_int_eq(run->state, RV_RUN_WAITING);
+    ck_assert_str_eq(run->waiting_on, "run");
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(world->runs[1].state, RV_RUN_DONE);
+    end(world);
+}
+
+TEST(a_child_that_nobody_needs_any_more_is_canceled)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "sleeper", "cancel", false);
+    ends_within(world, run, 30 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(world->runs[1].state, RV_RUN_CANCELLED);
+    end(world);
+}
+
+TEST(an_abandoned_child_goes_on_and_inherits_the_claim)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "sleeper", "abandon", false);
+    ends_within(world, run, 30 * SIM_SECOND_US);
+    ck_assert(!rv_run_state_final(world->runs[1].state));
+    ck_assert(world->runs[1].claims);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(world->runs[1].state, RV_RUN_DONE);
+    end(world);
+}
+
+TEST(canceling_a_parent_reaches_the_child_that_it_waits_for)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "sleeper", "wait", false);
+    until_step(world, run, RV_STEP_ACTION);
+    pass(world, SIM_DAY_US);
+    sim_cancel(world, run);
+    ends_within(world, run, 60 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_COMPENSATED); /* its own work was done and is taken back */
+    ck_assert_int_eq(world->runs[1].state, RV_RUN_CANCELLED);
+    end(world);
+}
+
+TEST(a_parent_gives_up_waiting_after_its_time)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "sleeper", "cancel", true);
+    json_object_set_new(json_object_get(run->input, "exception"), "timeout_s", json_integer(3600));
+    ends_within(world, run, 3700 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_str_eq(summary_of(run), "did not wait");
+    end(world);
+}
+
+TEST(an_exception_is_handed_over_once_and_not_back)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "ping");
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(world->run_count, 2);
+    const struct sim_run *pong = &world->runs[1];
+    ck_assert_ptr_nonnull(json_object_get(outcome_of(run), "handed_to"));
+    ck_assert_int_eq(count(run, RV_STEP_ACTION), 0);
+    ck_assert_int_eq(pong->state, RV_RUN_DONE);
+    ck_assert(pong->claims);
+    const char *why = rv_json_str(pong->steps[0].out, "message", "");
+    ck_assert_msg(strstr(why, "ping -> pong -> ping") != NULL, "%s", why);
+    ck_assert_ptr_nonnull(strstr(why, pong->key)); /* over what */
+    end(world);
+}
+
+TEST(generations_have_a_limit)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "deep");
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(world->run_count, 4); /* limits.depth is 3 */
+    ck_assert_str_eq(summary_of(run), "below below below limit");
+    end(world);
+}
+
+TEST(a_budget_goes_to_the_child_and_what_is_left_comes_back)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "quiet", "cancel", true);
+    ends(world, run, RV_RUN_DONE);
+    const json_t *granted = json_object_get(run->steps[0].out, "budget");
+    ck_assert_int_eq(rv_json_int(granted, "steps", 0), (60 - 1) / 2); /* half of what is left */
+    ck_assert_int_eq(rv_json_int(granted, "calls", 0), 30);
+    const struct rv_step *ended = &run->steps[2];
+    ck_assert_int_eq(ended->kind, RV_STEP_CHILD);
+    /* the plan and two actions */
+    ck_assert_int_eq(rv_json_int(json_object_get(ended->out, "spent"), "steps", 0), 3);
+    end(world);
+}
+
+TEST(a_child_cannot_be_given_more_than_there_is)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "quiet", "cancel", true);
+    json_object_set_new(json_object_get(run->input, "exception"), "budget",
+                        json_pack("{s:i}", "steps", 60));
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(world->run_count, 1);
+    const char *why = summary_of(run);
+    ck_assert_msg(strstr(why, "limit: field \"budget.steps\": 60 asked, the run has 59 left") !=
+                      NULL,
+                  "%s", why);
+    end(world);
+}
+
+TEST(a_child_stops_where_its_share_ends)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "saga", "cancel", true);
+    json_object_set_new(json_object_get(run->input, "exception"), "budget",
+                        json_pack("{s:i}", "steps", 3));
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_str_eq(summary_of(run), "compensated");
+    ck_assert_str_eq(world->runs[1].error_code, "limit");
     end(world);
 }
 

@@ -25,8 +25,8 @@ enum {
 };
 #define START_US INT64_C(1767225600000000) /* 2026-01-01 */
 
-const char *const sim_break_names[SIM_BREAK_COUNT] = {"sound",   "twice", "fence",  "approval",
-                                                      "unasked", "hole",  "answer", "signal"};
+const char *const sim_break_names[SIM_BREAK_COUNT] = {
+    "sound", "twice", "fence", "approval", "unasked", "hole", "answer", "signal", "child", "claim"};
 
 /* ---- chance and trace ---- */
 
@@ -115,6 +115,7 @@ static enum rv_code host_receive(struct rv_actor *self, void *state, struct rv_m
         for (int i = 0; i < world->run_count; i++) {
             if (rv_ref_is(world->runs[i].actor, message->from)) {
                 world->runs[i].live = false;
+                world->runs[i].stop_told = false;
                 sim_note(world, "down", i, message->body.numbers[0], 0);
             }
         }
@@ -170,6 +171,7 @@ static void node_die(struct sim_world *world)
     world->actors = NULL;
     for (int i = 0; i < world->run_count; i++) {
         world->runs[i].live = false;
+        world->runs[i].stop_told = false;
     }
 }
 
@@ -245,6 +247,7 @@ struct sim_run *sim_add_run(struct sim_world *world, const char *plan)
         .plan = plan != NULL ? sim_plan_find(plan)
                              : sim_plan_pick((unsigned long)rv_random_below(&world->random, 1000)),
         .created_us = world->clock.time_us,
+        .claims = true,
         .state = RV_RUN_CREATED,
     };
     char key[RV_HASH_HEX];
@@ -253,6 +256,7 @@ struct sim_run *sim_add_run(struct sim_world *world, const char *plan)
     run->input =
         json_pack("{s:{s:s,s:i,s:i}}", "exception", "key", key, "base",
                   100 + run->index * 10 + (int)rv_random_below(&world->random, 4), "shared", 7);
+    snprintf(run->key, sizeof run->key, "exception:%s", key);
     world->run_count++;
     world->tick_us = 0;
     return run;
@@ -270,6 +274,7 @@ void sim_destroy(struct sim_world *world)
             json_decref(run->steps[s].out);
         }
         json_decref(run->input);
+        json_decref(run->budget);
         json_decref(run->result);
     }
     for (int i = 0; i < world->effect_count; i++) {
@@ -341,11 +346,21 @@ static bool has_signal(const struct sim_run *run)
     return false;
 }
 
+/* The statement runs_to_cancel: asked to stop, and not stopping. */
+static bool must_stop(const struct sim_run *run)
+{
+    return run->stop_asked && !run->stop_told && !rv_run_state_final(run->state) &&
+           run->error_code[0] == '\0';
+}
+
 /* When the run could move, now at the earliest; INT64_MAX when nothing that is known will move it.
  */
 static int64_t due_us(const struct sim_world *world, const struct sim_run *run)
 {
     int64_t now_us = world->clock.time_us;
+    if (must_stop(run)) {
+        return now_us;
+    }
     if (rv_run_state_final(run->state) || run->live) {
         return INT64_MAX;
     }
@@ -381,8 +396,12 @@ static void plan_tick(struct sim_world *world)
 static void tick(struct sim_world *world)
 {
     for (int i = 0; i < world->run_count; i++) {
-        if (due_us(world, &world->runs[i]) <= world->clock.time_us) {
-            tell_host(world, HOST_START, &world->runs[i]);
+        struct sim_run *run = &world->runs[i];
+        if (must_stop(run)) {
+            run->stop_told = true;
+            tell_host(world, HOST_CANCEL, run);
+        } else if (due_us(world, run) <= world->clock.time_us) {
+            tell_host(world, HOST_START, run);
         }
     }
 }

@@ -20,7 +20,7 @@
 #include "tests/sim/sim_plans.h"
 
 enum {
-    SIM_RUNS_MAX = 8,
+    SIM_RUNS_MAX = 48, /* with the children */
     SIM_TENANT = 1,
     SIM_APPROVALS_MAX = 256,
     SIM_EFFECTS_MAX = 512,
@@ -43,6 +43,8 @@ enum sim_break {
     SIM_BREAK_HOLE,     /* now and then a step is acknowledged and not stored */
     SIM_BREAK_ANSWER,   /* another answer is given than was journaled */
     SIM_BREAK_SIGNAL,   /* a signal is not marked as used */
+    SIM_BREAK_CHILD,    /* a child and the step that starts it in two transactions */
+    SIM_BREAK_CLAIM,    /* a run that ends lets go of its claim instead of passing it on */
     SIM_BREAK_COUNT
 };
 extern const char *const sim_break_names[SIM_BREAK_COUNT];
@@ -68,6 +70,14 @@ struct sim_run {
     const struct sim_plan *plan;
     json_t *input;
     int64_t created_us;
+    int64_t parent; /* 0 none */
+    int depth;
+    json_t *budget;
+    char close[12];
+    char key[128];
+    bool claims;
+    bool stop_asked; /* the signal "$cancel" is there */
+    bool stop_told;  /* to the actor that it has now */
     enum rv_run_state state;
     char waiting_on[16];
     int64_t wake_us;
@@ -187,6 +197,7 @@ int64_t sim_ops_next_us(const struct sim_world *world);
 void sim_ops_die(struct sim_world *world); /* their askers are about to vanish */
 void sim_ops_destroy(struct sim_world *world);
 bool sim_approval_open(const struct sim_world *world, const struct sim_approval *approval);
+struct sim_run *sim_find_run(struct sim_world *world, int64_t id); /* NULL: none */
 
 /* sim_check.c: told of every fact as it is stored */
 void sim_broken(struct sim_world *world, const char *format, ...) RV_PRINTF(2, 3);
@@ -197,6 +208,10 @@ void sim_saw_state(struct sim_world *world, struct sim_run *run, enum rv_run_sta
 /* `allowed`: the decision that was recorded for this command. */
 void sim_saw_effect(struct sim_world *world, const struct sim_effect *effect, bool allowed,
                     const struct sim_approval *approval);
+/* A run has ended, and its claim, if it had one, has been passed on. */
+void sim_saw_family(struct sim_world *world, const struct sim_run *ended);
+/* A child that has just been stored with the step of its start. */
+void sim_saw_child(struct sim_world *world, const struct sim_run *child);
 void sim_saw_signal_used(struct sim_world *world, struct sim_run *run,
                          const struct sim_signal *signal, int seq);
 void sim_check_end(struct sim_world *world);

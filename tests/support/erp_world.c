@@ -2,8 +2,6 @@
 #include "tests/support/erp_world.h"
 
 #include "db_sql.h"
-#include "erp/command/event_hash.h"
-#include "erp/command/rebuild.h"
 #include "erp_command_sql.h"
 #include "erp_exception_sql.h"
 #include "gate_sql.h"
@@ -11,6 +9,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/db/db.h"
+#include "runtime/gate/books.h"
 #include "runtime/gate/gate_events.h"
 #include "runtime/loop/loop.h"
 #include "tests/support/postgres.h"
@@ -331,16 +330,7 @@ void erp_exec(struct erp_world *world, const char *sql)
     PQfinish(conn);
 }
 
-/* ---- replay ---- */
-
-static enum rv_code put_digest(void *data, const struct rv_result *result, int row,
-                               struct rv_error *err)
-{
-    (void)err;
-    json_object_set_new(data, rv_result_text(result, row, 0),
-                        json_string(rv_result_text(result, row, 2)));
-    return RV_OK;
-}
+/* ---- reading ---- */
 
 static struct rv_db_session *session_open(struct erp_world *world)
 {
@@ -358,16 +348,6 @@ run(struct rv_db_session *session, const struct rv_statement *statement, struct 
     struct rv_error err = {.code = RV_OK};
     MUST(rv_db_session_query(session, 1, statement, args, each, data, &err) == RV_OK, "%s: %s %s",
          statement->name, err.message, err.detail);
-}
-
-json_t *erp_digests(struct erp_world *world)
-{
-    struct rv_db_session *session = session_open(world);
-    json_t *digests = json_object();
-    run(session, &rv_sql_projection_digest, rv_args_create(&rv_sql_projection_digest), put_digest,
-        digests);
-    rv_db_session_close(session);
-    return digests;
 }
 
 static enum rv_code put_value(void *data, const struct rv_result *result, int row,
@@ -391,115 +371,27 @@ json_t *erp_read(struct erp_world *world, const char *name, json_t *input)
     return value;
 }
 
-struct replay {
-    struct rv_db_session *writer;
-    struct erp_rebuild_run run;
-    struct rv_args *args;
-    int64_t seq;
-    int64_t events;
-    struct erp_chain chain;
-};
+/* ---- proof ---- */
 
-static void replay_flush(struct replay *replay)
+json_t *erp_check(struct erp_world *world)
 {
-    if (replay->run.type != NULL) {
-        run(replay->writer, replay->run.type->projection, replay->args, NULL, NULL);
-    }
-    replay->args = NULL;
-    replay->run = (struct erp_rebuild_run){.type = NULL};
-}
-
-static enum rv_code replay_event(void *data, const struct rv_result *result, int row,
-                                 struct rv_error *err)
-{
-    struct replay *replay = data;
-    (void)err;
-    const struct erp_event_type *type = erp_event_type_find(rv_result_text(result, row, 3));
-    const char *stream = rv_result_text(result, row, 1);
-    if (!erp_rebuild_join(&replay->run, type, stream)) {
-        replay_flush(replay);
-        MUST(erp_rebuild_join(&replay->run, type, stream), "%s joins no run", stream);
-    }
-    if (replay->args == NULL) {
-        replay->args = rv_args_create(type->projection);
-    }
-    json_t *body = rv_result_json(result, row, 8);
-    replay->seq = rv_result_i64(result, row, 0);
-    replay->events++;
-    rv_args_i64(replay->args, 2, replay->seq);
-    rv_args_text(replay->args, 3, stream);
-    rv_args_date(replay->args, 4, rv_result_i64(result, row, 4));
-    rv_args_json(replay->args, 5, body);
-    json_decref(body);
-    return RV_OK;
-}
-
-/* Pages through the log; each page is one query. */
-static void each_page(struct erp_world *world, struct replay *replay,
-                      enum rv_code (*each)(void *data, const struct rv_result *result, int row,
-                                           struct rv_error *err),
-                      struct rv_error *err)
-{
-    struct rv_db_session *reader = session_open(world);
-    for (int64_t before = -1; before != replay->events;) {
-        before = replay->events;
-        struct rv_args *args = rv_args_create(&rv_sql_event_read);
-        rv_args_i64(args, 2, replay->seq);
-        rv_args_i32(args, 3, 1000);
-        if (rv_db_session_query(reader, 1, &rv_sql_event_read, args, each, replay, err) != RV_OK) {
-            break;
-        }
-    }
-    rv_db_session_close(reader);
-}
-
-void erp_replay(struct erp_world *world)
-{
+    struct rv_books *books = NULL;
+    json_t *report = NULL;
     struct rv_error err = {.code = RV_OK};
-    struct replay replay = {.writer = session_open(world)};
-    run(replay.writer, &rv_sql_projection_empty, rv_args_create(&rv_sql_projection_empty), NULL,
-        NULL);
-    each_page(world, &replay, replay_event, &err);
-    MUST(err.code == RV_OK, "%s", err.message);
-    replay_flush(&replay);
-    rv_db_session_close(replay.writer);
+    MUST(rv_books_open(world->uri, 1, &books, &err) == RV_OK, "%s: %s", err.message, err.detail);
+    MUST(rv_books_check(books, &report, &err) == RV_OK, "%s: %s", err.message, err.detail);
+    rv_books_close(books);
+    return report;
 }
 
-static enum rv_code verify_event(void *data, const struct rv_result *result, int row,
-                                 struct rv_error *err)
+void erp_check_green(struct erp_world *world)
 {
-    struct replay *replay = data;
-    json_t *body = rv_result_json(result, row, 8);
-    struct erp_event_record record = {
-        .tenant = 1,
-        .seq = rv_result_i64(result, row, 0),
-        .stream = rv_result_text(result, row, 1),
-        .version = (int32_t)rv_result_i64(result, row, 2),
-        .type = rv_result_text(result, row, 3),
-        .occurred_on = rv_result_i64(result, row, 4),
-        .recorded_us = rv_result_time_us(result, row, 5),
-        .actor = rv_result_text(result, row, 6),
-        .command_id = rv_result_text(result, row, 7),
-        .body = body,
-    };
-    struct rv_hash body_hash;
-    struct rv_hash hash;
-    MUST(rv_result_bytes(result, row, 9, body_hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES,
-         "short hash");
-    MUST(rv_result_bytes(result, row, 10, hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES,
-         "short hash");
-    enum rv_code code = erp_chain_check(&replay->chain, &record, &body_hash, &hash, err);
-    json_decref(body);
-    replay->seq = record.seq;
-    replay->events++;
-    return code;
-}
-
-enum rv_code erp_verify(struct erp_world *world, int64_t *events, struct rv_error *err)
-{
-    struct replay replay = {.seq = 0};
-    erp_chain_init(&replay.chain);
-    each_page(world, &replay, verify_event, err);
-    *events = replay.events;
-    return err->code;
+    json_t *report = erp_check(world);
+    char *text = rv_json_text(report);
+    MUST(rv_json_bool(report, "ok", false) &&
+             rv_json_int(report, "events", -1) ==
+                 erp_number(world, "SELECT event_seq FROM tenant_head WHERE tenant_id = 1"),
+         "%s", text);
+    rv_free(text);
+    json_decref(report);
 }

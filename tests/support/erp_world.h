@@ -59,11 +59,8 @@ void erp_exec(struct erp_world *world, const char *sql);
 /* What agents read (erp.get, erp.find, erp.history); takes args, new reference. */
 json_t *erp_read(struct erp_world *world, const char *name, json_t *args);
 
-/* {projection: digest}; new reference. */
-json_t *erp_digests(struct erp_world *world);
-/* Empties the projections and replays the log through the projection statements. */
-void erp_replay(struct erp_world *world);
-/* Walks the whole chain; RV_OK or RV_CORRUPT with the sequence in err. */
-enum rv_code erp_verify(struct erp_world *world, int64_t *events, struct rv_error *err);
+/* The chain and every projection, by runtime/gate/books.h; new reference. */
+json_t *erp_check(struct erp_world *world);
+void erp_check_green(struct erp_world *world);
 
 #endif

@@ -9,11 +9,18 @@
 
 #include <inttypes.h>
 
+/* As the exchange and the commands read an amount: the currency says how many digits it has. */
+static enum rv_code read_amount(const char *text, const char *currency, int64_t *minor,
+                                struct rv_error *err)
+{
+    return erp_scaled_parse(text, "amount", erp_currency_digits(currency), minor, err);
+}
+
 static int64_t parsed(const char *text, const char *currency)
 {
     int64_t minor = INT64_MIN;
     struct rv_error err = {.code = RV_OK};
-    enum rv_code code = erp_money_parse(text, currency, "amount", &minor, &err);
+    enum rv_code code = read_amount(text, currency, &minor, &err);
     ck_assert_msg(code == RV_OK, "%s %s: %s", text, currency, err.message);
     return minor;
 }
@@ -45,16 +52,13 @@ TEST(what_is_not_a_plain_decimal_is_refused)
     for (size_t i = 0; i < RV_COUNT(bad); i++) {
         int64_t minor = 7;
         struct rv_error err = {.code = RV_OK};
-        ck_assert_msg(erp_money_parse(bad[i], "EUR", "amount", &minor, &err) == RV_INVALID,
-                      "\"%s\" was taken", bad[i]);
+        ck_assert_msg(read_amount(bad[i], "EUR", &minor, &err) == RV_INVALID, "\"%s\" was taken",
+                      bad[i]);
         ck_assert_int_eq(minor, 7);
     }
     int64_t minor = 0;
-    ck_assert_int_eq(erp_money_parse("12345678901234567.00", "EUR", "amount", &minor, NULL),
-                     RV_LIMIT);
-    ck_assert_int_eq(erp_money_parse("99999999999999999999999999", "JPY", "amount", &minor, NULL),
-                     RV_LIMIT);
-    ck_assert_int_eq(erp_money_parse("1", "XXX", "amount", &minor, NULL), RV_INVALID);
+    ck_assert_int_eq(read_amount("12345678901234567.00", "EUR", &minor, NULL), RV_LIMIT);
+    ck_assert_int_eq(read_amount("99999999999999999999999999", "JPY", &minor, NULL), RV_LIMIT);
 }
 
 TEST(text_and_number_go_there_and_back)
@@ -96,8 +100,6 @@ TEST(rounding_happens_once_and_as_named)
     ck_assert(erp_mul_div(5, 1, 2, ERP_ROUND_HALF_EVEN, &out) && out == 2);
     ck_assert(erp_mul_div(7, 1, 2, ERP_ROUND_HALF_EVEN, &out) && out == 4);
     ck_assert(!erp_mul_div(INT64_MAX, 2, 1, ERP_ROUND_HALF_UP, &out));
-    ck_assert_int_eq(erp_percent_of(9000, 17500000, ERP_ROUND_HALF_UP, &out, NULL), RV_OK);
-    ck_assert_int_eq(out, 1575);
     ck_assert_int_eq(
         erp_line_amount(100000000, 1000000, 1000000, "GBP", ERP_ROUND_HALF_UP, &out, NULL), RV_OK);
     ck_assert_int_eq(out, 10000);
@@ -164,8 +166,6 @@ TEST(an_iban_has_its_country_length_and_check_digits)
         ck_assert(!erp_iban_normalise(iban, out));
         iban[i] = right;
     }
-    erp_iban_mask("DE89370400440532013000", out);
-    ck_assert_str_eq(out, "DE89...3000");
 }
 
 TEST(document_numbers_are_compared_as_people_mean_them)

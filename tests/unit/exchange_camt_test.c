@@ -257,9 +257,9 @@ TEST(a_file_that_changes_between_the_passes_is_noticed)
     struct erp_exchange_sink sink = {.call = tamper_call, .self = &tamper};
     struct erp_exchange_report report;
     struct rv_error err = {.code = RV_OK};
-    struct erp_source source;
-    erp_source_memory(&source, "test", xml, (size_t)n);
-    ck_assert_int_eq(erp_exchange_read(&source, &sink, &report, &err), RV_CONFLICT);
+    struct memory_source memory;
+    struct erp_source *source = memory_source(&memory, "test", xml, (size_t)n);
+    ck_assert_int_eq(erp_exchange_read(source, &sink, &report, &err), RV_CONFLICT);
 }
 
 static enum rv_code full(void *self, const struct erp_exchange_call *call, struct rv_error *err)
@@ -276,9 +276,9 @@ TEST(a_sink_that_fails_ends_the_import_with_its_code)
     struct erp_exchange_sink sink = {.call = full};
     struct erp_exchange_report report;
     struct rv_error err = {.code = RV_OK};
-    struct erp_source source;
-    erp_source_memory(&source, "test", xml, (size_t)n);
-    ck_assert_int_eq(erp_exchange_read(&source, &sink, &report, &err), RV_UNAVAILABLE);
+    struct memory_source memory;
+    struct erp_source *source = memory_source(&memory, "test", xml, (size_t)n);
+    ck_assert_int_eq(erp_exchange_read(source, &sink, &report, &err), RV_UNAVAILABLE);
     ck_assert_str_eq(err.message, "no room for bank_statement.import");
 }
 

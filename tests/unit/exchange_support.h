@@ -5,6 +5,7 @@
 
 #include "erp/exchange/import.h"
 #include "runtime/base/check.h"
+#include "tests/support/memory_source.h"
 #include "tests/support/test.h"
 
 #include <dirent.h>
@@ -68,9 +69,9 @@ static inline enum rv_code read_bytes(const void *bytes, size_t length, struct k
     *kept = (struct kept){0};
     *err = (struct rv_error){.code = RV_OK};
     struct erp_exchange_sink sink = {.call = keep_call, .self = kept};
-    struct erp_source source;
-    erp_source_memory(&source, "test", bytes, length);
-    return erp_exchange_read(&source, &sink, report, err);
+    struct memory_source memory;
+    struct erp_source *source = memory_source(&memory, "test", bytes, length);
+    return erp_exchange_read(source, &sink, report, err);
 }
 
 static inline char *file_text(const char *path, size_t *out_length)

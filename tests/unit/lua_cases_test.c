@@ -64,6 +64,41 @@ static enum rv_code check_plan(void *data, const char *name, const json_t *plan,
     return RV_OK;
 }
 
+struct sum {
+    int passed;
+    enum rv_code code; /* of the first that failed */
+    struct rv_error err;
+};
+
+static void add_up(void *data, const char *name, enum rv_code code, const json_t *plan,
+                   const struct rv_error *err)
+{
+    (void)name;
+    (void)plan;
+    struct sum *sum = data;
+    sum->passed += code == RV_OK;
+    if (code != RV_OK && sum->code == RV_OK) {
+        sum->code = code;
+        sum->err = *err;
+    }
+}
+
+/* All cases of a text; the error is that of the file or of the first case that failed. */
+static enum rv_code run_cases(struct rv_agent *agent, const char *source, size_t length,
+                              const char *file, rv_case_done plan, int *passed,
+                              struct rv_error *err)
+{
+    struct sum sum = {.code = RV_OK};
+    struct rv_case_checks checks = {.plan = plan};
+    enum rv_code code = rv_agent_cases(agent, source, length, file, &checks, add_up, &sum, err);
+    *passed = sum.passed;
+    if (code == RV_OK && sum.code != RV_OK) {
+        *err = sum.err;
+        code = sum.code;
+    }
+    return code;
+}
+
 static void check_manifest(const char *folder, const json_t *manifest)
 {
     size_t i;
@@ -100,8 +135,7 @@ static int run_agent(const char *folder)
         int passed = 0;
         snprintf(path, sizeof path, "agents/%s/cases/%s", folder, files[i]);
         char *cases = read_file(path, &length);
-        enum rv_code code =
-            rv_agent_cases(agent, cases, length, path, check_plan, NULL, &passed, &err);
+        enum rv_code code = run_cases(agent, cases, length, path, check_plan, &passed, &err);
         ck_assert_msg(code == RV_OK, "%s\n%s", err.message, err.detail);
         passed_all += passed;
         rv_free(cases);
@@ -180,8 +214,7 @@ static void case_says(const char *cases, const char *words)
     struct rv_error err = {.code = RV_OK};
     int passed = 0;
     ck_assert_int_eq(rv_agent_load(agent_text, strlen(agent_text), "a.lua", &agent, &err), RV_OK);
-    enum rv_code code =
-        rv_agent_cases(agent, cases, strlen(cases), "c.lua", NULL, NULL, &passed, &err);
+    enum rv_code code = run_cases(agent, cases, strlen(cases), "c.lua", NULL, &passed, &err);
     if (words == NULL) {
         ck_assert_msg(code == RV_OK && passed == 1, "%s", err.message);
     } else {
@@ -262,14 +295,13 @@ TEST(all_cases_are_told_also_after_one_that_fails)
     struct rv_case_checks checks = {.ask = no_order};
     ck_assert_int_eq(rv_agent_load(agent_text, strlen(agent_text), "a.lua", &agent, &err), RV_OK);
     ck_assert_int_eq(
-        rv_agent_cases_all(agent, cases, strlen(cases), "c.lua", &checks, on_told, &told, &err),
-        RV_OK);
+        rv_agent_cases(agent, cases, strlen(cases), "c.lua", &checks, on_told, &told, &err), RV_OK);
     ck_assert_int_eq(told.passed, 1);
     ck_assert_int_eq(told.failed, 2);
     ck_assert_ptr_nonnull(strstr(told.said, "case \"c\": request 1"));
     ck_assert_ptr_nonnull(strstr(told.said, "nobody answers that"));
-    ck_assert_int_ne(
-        rv_agent_cases_all(agent, "return 5", 8, "c.lua", &checks, on_told, &told, &err), RV_OK);
+    ck_assert_int_ne(rv_agent_cases(agent, "return 5", 8, "c.lua", &checks, on_told, &told, &err),
+                     RV_OK);
     rv_agent_destroy(agent);
 }
 

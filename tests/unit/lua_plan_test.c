@@ -161,6 +161,32 @@ TEST(errors_name_line_and_field)
     fails(AGENT("erp.get('invoice')"), "agent.lua:3: erp.get: id is missing");
 }
 
+TEST(other_agents_are_started_awaited_and_handed_to)
+{
+    char trace[2000] = "";
+    json_decref(
+        done(AGENT("local child = ctx:start('other', {base=1}, {as='x', budget={steps=5}})\n"
+                   "ctx:await(child, 60)\n"
+                   "ctx:handoff('third', nil, {reason='not mine'})"),
+             "{\"run\":\"r_2\",\"agent\":\"other\"}", trace));
+    ck_assert_str_eq(
+        trace,
+        "start {\"agent\":\"other\",\"as\":\"x\",\"budget\":{\"steps\":5},\"close\":\"cancel\","
+        "\"input\":{\"base\":1}} 3\n"
+        "await {\"run\":\"r_2\",\"timeout_s\":60} 4\n"
+        "handoff "
+        "{\"agent\":\"third\",\"input\":{\"code\":\"F01\",\"resolutions\":[\"invoice.hold\","
+        "\"order.change\"]},\"reason\":\"not mine\"} 5\n");
+    fails(AGENT("ctx:start('other')"), "ctx:start: input must be a table");
+    fails(AGENT("ctx:start('other', {}, {clos='wait'})"), "unknown field \"clos\"");
+    fails(AGENT("ctx:start('other', {}, {close='never'})"), "\"cancel\", \"abandon\" or \"wait\"");
+    fails(AGENT("ctx:start('other', {}, {budget={steps=-1}})"), "budget.steps");
+    fails(AGENT("ctx:start('other', {}, {budget={step=1}})"), "unknown field \"step\"");
+    fails(AGENT("ctx:await({run='r_9'})"), "what ctx:start gave to this plan");
+    fails(AGENT("ctx:handoff('third')"), "ctx:handoff: options must be a table");
+    fails(AGENT("ctx:handoff('third', nil, {})"), "\"reason\"");
+}
+
 TEST(hostile_plans_end_in_a_named_limit)
 {
     static const struct {

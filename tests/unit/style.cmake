@@ -11,7 +11,7 @@ if(BUILD_TESTING)
       list(APPEND shell_scripts ${CMAKE_SOURCE_DIR}/scripts/${script})
     endforeach()
     add_test(NAME shellcheck
-      COMMAND ${SHELLCHECK_PROGRAM} ${shell_scripts} ${CMAKE_SOURCE_DIR}/.ci/run)
+      COMMAND ${SHELLCHECK_PROGRAM} -x --source-path=${CMAKE_SOURCE_DIR} ${shell_scripts} ${CMAKE_SOURCE_DIR}/.ci/run)
     set_tests_properties(shellcheck PROPERTIES LABELS unit TIMEOUT 60)
   endif()
 

@@ -75,6 +75,7 @@ SELECT x.type, x.summary, coalesce(r.agent, '-') AS agent,
   FROM exception x
   LEFT JOIN LATERAL (SELECT * FROM run q WHERE q.tenant_id = $1
                         AND q.business_key = 'exception:' || encode(x.key, 'hex')
+                        AND (q.parent IS NULL OR q.close = 'handoff')
                       ORDER BY q.id DESC LIMIT 1) AS r ON true
  WHERE x.tenant_id = $1 AND (x.state = 'open' OR r.id IS NOT NULL)
  ORDER BY x.type, x.opened_seq;
@@ -85,6 +86,8 @@ SELECT x.type, x.summary, coalesce(r.agent, '-') AS agent,
 SELECT 'r_' || r.id AS run, r.agent, r.standing AS status,
        CASE WHEN r.status <> 'waiting' THEN NULL
             WHEN r.roles IS NOT NULL THEN r.waiting_on || ' of ' || array_to_string(r.roles, ' + ')
+            WHEN r.waiting_on = 'run' THEN 'run ' || (SELECT convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run' FROM journal j
+                  WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps)
             WHEN r.waiting_on = 'timer' THEN 'timer until ' || to_char(r.wake_at, 'YYYY-MM-DD HH24:MI:SS')
             ELSE r.waiting_on END AS waiting_on,
        r.steps, r.error_code, r.business_key, to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS') AS created
@@ -122,9 +125,31 @@ SELECT r.id, r.status, r.agent, substr(r.business_key, length('exception:') + 1)
 SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status, 'waiting_on', r.waiting_on,
            'plan', encode(r.plan_hash, 'hex'), 'error_code', r.error_code, 'error_text', r.error_text,
            'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result)
+           || CASE WHEN r.parent IS NULL THEN '{}' ELSE jsonb_build_object('parent', 'r_' || r.parent,
+                  'close', r.close, 'depth', r.depth, 'budget', i.budget) END
   FROM run r JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
   LEFT JOIN run_result x ON x.tenant_id = r.tenant_id AND x.run_id = r.id
  WHERE r.tenant_id = $1 AND r.id = $2;
+
+-- name: cli_run_tree
+-- The run, those above it and all that they have started, depth first; `level` says how deep.
+-- params: tenant int4, run int8
+WITH RECURSIVE up AS (
+    SELECT r.id, r.parent, 1 AS n FROM run r WHERE r.tenant_id = $1 AND r.id = $2
+     UNION ALL
+    SELECT r.id, r.parent, u.n + 1 FROM up u JOIN run r ON r.tenant_id = $1 AND r.id = u.parent WHERE u.n < 64),
+tree AS (
+    SELECT u.id, 0 AS level, ARRAY[u.id] AS path FROM up u WHERE u.n = (SELECT max(v.n) FROM up v)
+     UNION ALL
+    SELECT c.id, t.level + 1, t.path || c.id
+      FROM tree t JOIN run c ON c.tenant_id = $1 AND c.parent = t.id WHERE t.level < 64)
+SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status, 'close', r.close,
+           'level', t.level, 'waiting_on',
+           CASE WHEN r.status = 'waiting' AND r.waiting_on = 'run' THEN 'run ' || (SELECT convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run' FROM journal j
+                  WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps)
+                WHEN r.status = 'waiting' THEN r.waiting_on END)
+  FROM tree t JOIN run r ON r.tenant_id = $1 AND r.id = t.id
+ ORDER BY t.path LIMIT 1000;
 
 -- name: cli_run_steps
 -- params: tenant int4, run int8
@@ -136,7 +161,7 @@ SELECT j.seq, j.kind, j.name, j.out FROM journal j WHERE j.tenant_id = $1 AND j.
 SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'owner', coalesce(a.owner, 'operator'),
            'plan', encode(r.plan_hash, 'hex'), 'source', p.source, 'input', i.input,
            'created_us', (extract(epoch FROM r.created_at) * 1000000)::int8, 'depth', r.depth,
-           'status', r.status, 'error_code', r.error_code, 'error_text', r.error_text, 'result', x.result)
+           'parent', coalesce(r.parent, 0), 'budget', i.budget, 'status', r.status, 'error_code', r.error_code, 'error_text', r.error_text, 'result', x.result)
   FROM run r
   JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash
   JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
@@ -185,6 +210,7 @@ SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest
 -- params: tenant int4
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
            AND NOT (r.status = 'waiting' AND (r.waiting_on = 'signal'
+                OR (r.waiting_on = 'run' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on = 'timer' AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
                         AND a.run_id = r.id AND a.status = 'requested'))))),

@@ -98,6 +98,9 @@ SELECT jsonb_build_object(
         'id', r.id::text, 'agent', r.agent, 'status', r.status, 'standing', r.standing,
         'waiting_on', r.waiting_on, 'roles', to_jsonb(r.roles), 'could_move_since', r.since,
         'wake_at', r.wake_at, 'business_key', r.business_key, 'parent', r.parent::text,
+        'waits_for', CASE WHEN r.status = 'waiting' AND r.waiting_on = 'run' THEN
+            (SELECT substr(convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run', 3) FROM journal j
+              WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps) END,
         'steps', r.steps, 'error_code', r.error_code, 'error_text', r.error_text,
         'created_at', r.created_at, 'changed_at', r.changed_at) ORDER BY r.id DESC), '[]'),
     'next', CASE WHEN count(*) = $4 THEN min(r.id)::text END,
@@ -110,13 +113,16 @@ FROM page r;
 SELECT jsonb_build_object(
     'id', r.id::text, 'agent', r.agent, 'plan', encode(r.plan_hash, 'hex'),
     'version', p.version, 'status', r.status, 'waiting_on', r.waiting_on, 'wake_at', r.wake_at,
-    'business_key', r.business_key, 'parent', r.parent::text, 'depth', r.depth,
+    'business_key', r.business_key, 'parent', r.parent::text, 'depth', r.depth, 'close', r.close,
+    'children', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id::text, 'agent', c.agent,
+                     'status', c.status, 'close', c.close, 'waiting_on', c.waiting_on) ORDER BY c.id), '[]')
+                 FROM run c WHERE c.tenant_id = $1 AND c.parent = r.id),
     'attempt', r.attempt, 'error_code', r.error_code, 'error_text', r.error_text,
     'steps', r.steps, 'created_at', r.created_at, 'changed_at', r.changed_at,
     'input', i.input, 'budget', i.budget, 'result', o.result,
     'journal', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'seq', j.seq, 'kind', (ARRAY['read','model','memory','timer','signal','plan',
-                        'action','approval','outcome','compensation','review','note'])[j.kind],
+                        'action','approval','outcome','compensation','review','note','start','child'])[j.kind],
                     'name', j.name, 'digest', encode(j.digest, 'hex'),
                     'out', CASE WHEN length(j.out) > 1 AND get_byte(j.out, 0) = 1
                            THEN convert_from(substr(j.out, 2), 'UTF8')::jsonb END,

@@ -9,11 +9,6 @@ SET roles = EXCLUDED.roles, enabled = true,
     password_hash = coalesce(EXCLUDED.password_hash, person.password_hash)
 RETURNING name;
 
--- name: people_set_roles
--- params: tenant int4, name text, roles text
-UPDATE person SET roles = string_to_array($3, ',') WHERE tenant_id = $1 AND name = $2
-RETURNING name;
-
 -- name: people_enable
 -- params: tenant int4, name text, enabled bool
 WITH ended AS (DELETE FROM web_session WHERE tenant_id = $1 AND person = $2 AND NOT $3)

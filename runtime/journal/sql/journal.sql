@@ -8,21 +8,26 @@ SELECT $1, r.run, r.seq, r.kind, r.name, r.digest, r.out
        AS r(run, seq, kind, name, digest, out);
 
 -- name: run_insert
--- params: tenant int4, id int8[], agent text[], plan bytea[], business_key text[], parent int8[], depth int2[]
-INSERT INTO run (tenant_id, id, agent, plan_hash, status, business_key, parent, depth)
-SELECT $1, r.id, r.agent, r.plan, 'created', r.business_key, nullif(r.parent, 0), r.depth
-  FROM unnest($2::int8[], $3::text[], $4::bytea[], $5::text[], $6::int8[], $7::int2[])
-       AS r(id, agent, plan, business_key, parent, depth);
+-- `shares`: a run above holds the claim on the business key; where none does any more, the run claims it.
+-- params: tenant int4, id int8[], agent text[], plan bytea[], business_key text[], parent int8[], depth int2[], close text[], shares bool[]
+INSERT INTO run (tenant_id, id, agent, plan_hash, status, business_key, parent, depth, close, claims)
+SELECT $1, r.id, r.agent, r.plan, 'created', r.business_key, nullif(r.parent, 0), r.depth, r.close,
+       NOT r.shares OR NOT EXISTS (
+           SELECT FROM run o WHERE o.tenant_id = $1 AND o.business_key = r.business_key AND o.claims
+              AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
+  FROM unnest($2::int8[], $3::text[], $4::bytea[], $5::text[], $6::int8[], $7::int2[], $8::text[], $9::bool[])
+       AS r(id, agent, plan, business_key, parent, depth, close, shares);
 
 -- name: run_input_insert
 -- The company's date at the beginning is kept with the input: a plan sees it as ctx.today, and replay sees
 -- the same one, whatever day or zone it is by then.
--- params: tenant int4, run int8[], input jsonb[]
-INSERT INTO run_input (tenant_id, run_id, input)
+-- params: tenant int4, run int8[], input jsonb[], budget jsonb[]
+INSERT INTO run_input (tenant_id, run_id, input, budget)
 SELECT $1, r.run,
        jsonb_build_object('today', to_char(clock_timestamp() AT TIME ZONE
-                                           coalesce(t.company->>'timezone', 'UTC'), 'YYYY-MM-DD')) || r.input
-  FROM unnest($2::int8[], $3::jsonb[]) AS r(run, input)
+                                           coalesce(t.company->>'timezone', 'UTC'), 'YYYY-MM-DD')) || r.input,
+       coalesce(r.budget, '{}')
+  FROM unnest($2::int8[], $3::jsonb[], $4::jsonb[]) AS r(run, input, budget)
   LEFT JOIN tenant t ON t.tenant_id = $1;
 
 -- name: run_status_set

@@ -263,8 +263,74 @@ end
 
 local SLEEP_MAX, SIGNAL_DEFAULT = 366 * 86400, 86400
 
+local close_policies = { cancel = true, abandon = true, wait = true }
+local start_fields = { close = true, budget = true, as = true }
+local budget_fields = { steps = true, calls = true, tokens = true, money = true, wall_ms = true }
+local handoff_fields = { reason = true }
+local LIMIT_MAX = 1 << 53 -- of one budget: more is a mistake
+
+local function want_budget(budget)
+  want_fields(want(budget, "table", 'ctx:start: field "budget"'), budget_fields, 'ctx:start: field "budget"')
+  for name, value in pairs(budget) do
+    if name ~= "money" then want_count(value, LIMIT_MAX, 'ctx:start: field "budget.' .. name .. '"') end
+  end
+  for currency, minor in pairs(want(budget.money or {}, "table", 'ctx:start: field "budget.money"')) do
+    if type(currency) ~= "string" or not host.string.match(currency, "^%u%u%u$") then
+      fail('ctx:start: field "budget.money" has minor units by currency, e.g. { EUR = 500000 }')
+    end
+    want_count(minor, LIMIT_MAX, 'ctx:start: field "budget.money.' .. currency .. '"')
+  end
+  return budget
+end
+
+-- Other agents: a handle is plain data, and only those that this plan was given can be awaited.
+local function new_family(input)
+  local handles = {}
+  return {
+    start = function(_, agent, given, options)
+      want_text(agent, "ctx:start: agent")
+      want(given, "table", "ctx:start: input")
+      options = options or {}
+      want_fields(want(options, "table", "ctx:start: options"), start_fields, "ctx:start: options")
+      local close = options.close or "cancel"
+      if not close_policies[close] then
+        fail('ctx:start: field "close" must be "cancel", "abandon" or "wait"')
+      end
+      if options.as ~= nil then want_text(options.as, 'ctx:start: field "as"') end
+      local handle, message, code = ask("start", {
+        agent = agent, input = given, close = close, budget = want_budget(options.budget or {}), as = options.as,
+      })
+      if handle then handles[handle.run] = true end
+      return handle, message, code
+    end,
+    await = function(_, handle, timeout_s)
+      if type(handle) ~= "table" or not handles[handle.run] then
+        fail("ctx:await: handle must be what ctx:start gave to this plan")
+      end
+      timeout_s = want_count(timeout_s or SLEEP_MAX, SLEEP_MAX, "ctx:await: timeout_s")
+      return ask("await", { run = handle.run, timeout_s = timeout_s })
+    end,
+    handoff = function(_, agent, given, options)
+      want_text(agent, "ctx:handoff: agent")
+      if given == nil then given = input.exception end
+      want(given, "table", "ctx:handoff: exception")
+      want_fields(want(options, "table", "ctx:handoff: options"), handoff_fields, "ctx:handoff: options")
+      want_text(options.reason, 'ctx:handoff: field "reason"')
+      return ask("handoff", { agent = agent, input = given, reason = options.reason })
+    end,
+  }
+end
+
+local function no_family(name)
+  return function() fail("ctx:" .. name .. ": a review starts nothing; do it in plan") end
+end
+
 local function new_context(agent, input, plan)
+  local family = plan and new_family(input)
   return frozen("ctx", {
+    start = family and family.start or no_family("start"),
+    await = family and family.await or no_family("await"),
+    handoff = family and family.handoff or no_family("handoff"),
     run = input.run, now = input.now_us, today = input.today, agent = agent.name,
     erp = erp, llm = llm, memory = memory,
     plan = function()
@@ -310,7 +376,7 @@ local words = {
 -- What people look for here, and what to use.
 local absent = {
   next = "use pairs: its order is the same everywhere",
-  coroutine = "a plan is a coroutine already: erp, llm, ctx:sleep and ctx:signal wait",
+  coroutine = "a plan is a coroutine already: erp, llm, ctx:sleep, ctx:signal and ctx:await wait",
   require = "a plan is one text, pinned by one hash: copy the function in",
   load = "a plan is one text, pinned by one hash",
   os = "the time is ctx.now, the date ctx.today",

@@ -4,7 +4,7 @@
 -- A run with its source and its owner, ready to be resumed.
 -- params: tenant int4, run int8
 SELECT r.status, r.agent, coalesce(a.owner, 'operator') AS owner, r.plan_hash, p.source, i.input,
-       r.created_at, r.depth, h.epoch
+       r.created_at, r.depth, h.epoch, coalesce(r.parent, 0), i.budget
   FROM run r
   JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash
   JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
@@ -73,6 +73,70 @@ SELECT $1, r.run, r.id, r.name, r.body, r.sent_by
   FROM unnest($2::int8[], $3::int8[], $4::text[], $5::jsonb[], $6::text[])
        AS r(run, id, name, body, sent_by);
 
+-- name: run_child_look
+-- What must be known to start a child: the agent's active version, the company's currency, and the runs above with their keys,
+-- from the asking run upwards.  Both may be read before the transaction: the chain only ends.
+-- params: tenant int4, run int8, agent text
+WITH RECURSIVE up AS (
+    SELECT r.id, r.agent, r.business_key, r.status, r.parent, 1 AS n FROM run r WHERE r.tenant_id = $1 AND r.id = $2
+     UNION ALL
+    SELECT r.id, r.agent, r.business_key, r.status, r.parent, u.n + 1
+      FROM up u JOIN run r ON r.tenant_id = $1 AND r.id = u.parent
+     WHERE u.n < 64)
+SELECT jsonb_build_object(
+    'currency', (SELECT coalesce(t.company->>'currency', 'EUR') FROM tenant t WHERE t.tenant_id = $1),
+    'agent', (SELECT jsonb_build_object('hash', encode(a.active_hash, 'hex'), 'manifest', p.manifest)
+                FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
+               WHERE a.tenant_id = $1 AND a.name = $3 AND a.enabled),
+    'chain', (SELECT jsonb_agg(jsonb_build_object('run', u.id, 'agent', u.agent, 'key', u.business_key,
+                   'open', u.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
+                               ORDER BY u.n) FROM up u));
+
+-- name: run_child_end
+-- How a run ended; no row while it is open.
+-- params: tenant int4, run int8
+SELECT r.status, r.error_code, r.error_text, x.result
+  FROM run r LEFT JOIN run_result x ON x.tenant_id = r.tenant_id AND x.run_id = r.id
+ WHERE r.tenant_id = $1 AND r.id = $2
+   AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');
+
+-- name: run_claim_pass
+-- The claim of a run that ends goes to the oldest open run that works under it.
+-- params: tenant int4, run int8[]
+UPDATE run x SET claims = true
+  FROM (SELECT DISTINCT (SELECT o.id FROM run o
+                          WHERE o.tenant_id = $1 AND o.business_key = p.business_key AND NOT o.claims
+                            AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+                          ORDER BY o.id LIMIT 1) AS id
+          FROM unnest($2::int8[]) AS e(run) JOIN run p ON p.tenant_id = $1 AND p.id = e.run
+         WHERE p.claims) AS h
+ WHERE x.tenant_id = $1 AND x.id = h.id;
+
+-- name: run_parent_wake
+-- A child that is over wakes its parent where that waits for it: the name stands in the parent's newest
+-- step.  Asked with the child's end and with the parent's wait, whichever is the later, so that no node
+-- has to be there in between.
+-- params: tenant int4, run int8[]
+UPDATE run x SET wake_at = clock_timestamp()
+  FROM unnest($2::int8[]) AS e(run)
+  JOIN run c ON c.tenant_id = $1 AND c.id = e.run
+            AND c.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+ WHERE x.tenant_id = $1 AND x.id = c.parent AND x.status = 'waiting' AND x.waiting_on = 'run'
+   AND EXISTS (SELECT FROM journal j
+                WHERE j.tenant_id = $1 AND j.run_id = x.id AND j.seq = x.steps
+                  AND convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run' = 'r_' || c.id);
+
+-- name: run_children_stop
+-- Asks open children to stop: those whose policy is "cancel", and with `all` those that are waited for.
+-- params: tenant int4, run int8[], all bool[], reason text[]
+INSERT INTO run_signal (tenant_id, run_id, id, name, body, sent_by)
+SELECT $1, c.id, e.run, '$cancel', jsonb_build_object('reason', e.reason), 'run:r_' || e.run
+  FROM unnest($2::int8[], $3::bool[], $4::text[]) AS e(run, waited, reason)
+  JOIN run c ON c.tenant_id = $1 AND c.parent = e.run
+            AND (c.close = 'cancel' OR (e.waited AND c.close = 'wait'))
+            AND c.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+    ON CONFLICT (tenant_id, run_id, id) DO NOTHING;
+
 -- name: approval_status_get
 -- params: tenant int4, id int8
 SELECT a.status FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
@@ -118,7 +182,8 @@ SELECT a.name, a.active_hash, p.manifest, a.owner
  ORDER BY a.name;
 
 -- name: exceptions_waiting
--- Open exceptions that no run has taken yet as they are now (found_seq: new evidence asks for a new run); one
+-- Open exceptions that no run has taken yet as they are now (found_seq: new evidence asks for a new run; for a
+-- run that handed over speaks the one it handed to, and a child never speaks for its parent); one
 -- per resource, and none whose resource a run is working on right now: two agents never act on one document
 -- at the same time.
 -- params: tenant int4, limit int4
@@ -130,7 +195,10 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
                           AND r.status <> 'failed'
                           AND (r.status NOT IN ('done', 'cancelled', 'compensated', 'diverged')
-                               OR coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq))
+                               OR (coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq
+                                   AND (r.parent IS NULL OR r.close = 'handoff')
+                                   AND NOT EXISTS (SELECT FROM run h WHERE h.tenant_id = $1 AND h.parent = r.id
+                                                                       AND h.close = 'handoff'))))
        AND NOT EXISTS (SELECT FROM exception o
                          JOIN run r ON r.tenant_id = $1
                                    AND r.business_key = 'exception:' || encode(o.key, 'hex')

@@ -1,0 +1,26 @@
+/* store_private.h -- what the files of the store share.
+ *
+ *   store.c         loads, writes, actions through the gate, questions to the model
+ *   store_child.c   child runs
+ */
+#ifndef REEVE_RUNTIME_RUN_STORE_PRIVATE_H
+#define REEVE_RUNTIME_RUN_STORE_PRIVATE_H
+
+#include "runtime/run/store.h"
+
+struct rv_store {
+    struct rv_store_options options;
+    struct rv_agents *agents;
+    struct rv_run_port port;
+};
+
+/* Operations of the port; `self` is the store. */
+int64_t rv_store_now(void *self);
+void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done done, void *data);
+void rv_store_start(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
+void rv_store_child(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data);
+
+/* What a plan hears instead of a value: {"ok":false,"code","message"}; new reference. */
+json_t *rv_store_no(const char *code, const char *message);
+
+#endif

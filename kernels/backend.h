@@ -103,7 +103,6 @@ struct kernel_operations {
     enum kernel_status (*prepare)(struct kernel_backend_state *state,
                                   const struct kernel_shape *shape, uint32_t blocks,
                                   uint32_t step_tokens, struct kernel_error *error);
-    void (*copy_block)(struct kernel_backend_state *state, int32_t from, int32_t to);
     /* ---- a step: begin, operations on memory of this backend, end, download ---- */
     void (*begin)(struct kernel_backend_state *state, const struct kernel_batch *batch);
     /* steps of equal T, S and outputs name the same operations on the same memory: between begin

@@ -37,7 +37,6 @@ uint64_t kernel_runner_memory(const struct kernel_runner *runner); /* beside the
 enum kernel_status kernel_runner_step(struct kernel_runner *runner,
                                       const struct kernel_batch *batch, float *logits,
                                       float *hidden, struct kernel_error *error);
-void kernel_runner_copy_block(struct kernel_runner *runner, int32_t from, int32_t to);
 
 /* LoRA: `*index` is what batches name. */
 enum kernel_status kernel_runner_adapter(struct kernel_runner *runner, const char *path,

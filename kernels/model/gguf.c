@@ -447,6 +447,9 @@ enum kernel_status kernel_gguf_open(const char *path, struct kernel_gguf **out,
         return status;
     }
     (*out)->mapped = true;
+    for (uint32_t i = 0; i < (*out)->tensor_count; i++) {
+        (*out)->tensors[i].in_file = true;
+    }
     return KERNEL_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     SHOWN_MAX = 120,   /* bytes of a value that a person is shown */
@@ -288,6 +289,9 @@ void kernel_gguf_hash(struct kernel_gguf *file, uint8_t out[32])
         int done = EVP_Digest(file->bytes, file->length, file->hash, &length, EVP_sha256(), NULL);
         KERNEL_ASSERT(done == 1 && length == sizeof file->hash);
         file->hashed = true;
+        if (file->mapped) { /* all of it was read once: nobody needs it resident for that */
+            madvise((void *)(uintptr_t)file->bytes, file->length, MADV_DONTNEED);
+        }
     }
     memcpy(out, file->hash, sizeof file->hash);
     pthread_mutex_unlock(&file->hash_lock);

@@ -196,11 +196,6 @@ uint64_t kernel_runner_memory(const struct kernel_runner *runner)
     return runner->operations->memory(runner->state);
 }
 
-void kernel_runner_copy_block(struct kernel_runner *runner, int32_t from, int32_t to)
-{
-    runner->operations->copy_block(runner->state, from, to);
-}
-
 /* ---- adapters ---- */
 
 struct kernel_low_rank *runner_low(const struct kernel_runner *runner, uint32_t layer,

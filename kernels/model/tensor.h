@@ -6,6 +6,7 @@
 #ifndef REEVE_KERNELS_MODEL_TENSOR_H
 #define REEVE_KERNELS_MODEL_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,7 @@ struct kernel_tensor {
     uint32_t dimension[4];
     const void *data; /* in the mapping, or in a backend's memory */
     size_t bytes;
+    bool in_file; /* pages of the mapping may be dropped: they come back from the file */
 };
 
 #endif

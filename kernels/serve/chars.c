@@ -194,9 +194,13 @@ struct chars *chars_product(const struct chars *const *parts, uint32_t count, bo
     }
     tuple_number(&tuples, tuple);
     uint32_t *next = NULL;
+    uint32_t room = 0;
     bool fits = true;
     for (uint32_t state = 0; fits && state < tuples.count; state++) {
-        next = kernel_resize(next, (size_t)(state + 1) * classes, sizeof *next);
+        if (state == room) {
+            room = room * 2 + 64;
+            next = kernel_resize(next, (size_t)room * classes, sizeof *next);
+        }
         for (uint32_t c = 0; c < classes; c++) {
             bool dead = state == CHARS_DEAD;
             for (uint32_t i = 0; i < count && state != CHARS_DEAD; i++) {

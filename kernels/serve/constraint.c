@@ -2,7 +2,7 @@
 #include "kernels/serve/constraint.h"
 
 #include "kernels/base/fail.h"
-#include "kernels/serve/state.h"
+#include "kernels/serve/constraint_state.h"
 
 #include <stdlib.h>
 #include <string.h>

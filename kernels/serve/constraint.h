@@ -14,8 +14,8 @@
  * instance that the schema forbids is never accepted.
  *
  * What is written: no white space between tokens; named properties in the schema's order, then
- * required ones without a schema, then others; no key twice; integers within 64 bits (1.0 counts as
- * one); numbers with bounds without exponents; no U+0000 inside free text.
+ * required ones without a schema, then others; no key twice; integers within 64 bits and without a
+ * point; numbers with bounds without exponents; no U+0000 inside free text.
  *
  * Ideas: byte-level automata over a token trie (llguidance), precomputed masks of string bodies
  * ("slices", there), pushdown of nested values (XGrammar); JSON Schema 2020-12.

@@ -20,7 +20,8 @@
 #define OCTET "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
 #define IPV4  OCTET "(\\." OCTET "){3}"
 #define H16   "[0-9A-Fa-f]{1,4}"
-#define LABEL "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+/* five labels of 49: within the 253 that a name may have without being counted as a whole */
+#define LABEL "[A-Za-z0-9]([A-Za-z0-9-]{0,47}[A-Za-z0-9])?"
 #define ATEXT "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 #define PCT   "%[0-9A-Fa-f]{2}"
 #define UNRES "[A-Za-z0-9._~!$&'()*+,;=-]" /* unreserved and sub-delims */
@@ -37,8 +38,8 @@ static const struct format formats[] = {
     {"date-time", "^" DATE "T" TIME "$", NULL},
     {"time", "^" TIME "$", NULL},
     {"uuid", "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", NULL},
-    {"email", "^" ATEXT "+(\\." ATEXT "+)*@" LABEL "(\\." LABEL ")+$", "^[^@]{1,64}@[^@]{3,189}$"},
-    {"hostname", "^" LABEL "(\\." LABEL ")*$", "^.{1,253}$"},
+    {"email", "^" ATEXT "+(\\." ATEXT "+)*@" LABEL "(\\." LABEL "){1,4}$", "^[^@]{1,64}@"},
+    {"hostname", "^" LABEL "(\\." LABEL "){0,4}$", NULL},
     {"ipv4", "^" IPV4 "$", NULL},
     {"ipv6",
      "^((" H16 ":){7}" H16 "|(" H16 ":){6}" IPV4 "|::|::" H16 "(:" H16 "){0,6}|(" H16

@@ -9,7 +9,7 @@ enum {
     NUMBER_DIGITS_MAX = 400,  /* of a schema's number, written out */
     NUMBER_FRACTION_MAX = 20, /* digits after the point of an answer */
     NUMBER_WHOLE_MAX = 19,    /* before it: what 64 bits hold */
-    NUMBER_EXACT_DIGITS = 15, /* beside an exclusive bound: so many a double tells apart */
+    NUMBER_EXACT_DIGITS = 15, /* so many a double tells apart: beside a step or an open bound */
     NUMBER_STATES_MAX = 60000
 };
 

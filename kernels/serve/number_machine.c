@@ -8,8 +8,8 @@
  *
  * Beside its place in that drawing a state knows how the digits so far compare with the bounds (for
  * each: below, equal, above), how many there were, and the rest modulo the step.  Only states that
- * are met are made.  Answers stay within 64 bits before the point and 20 digits after it; an
- * integer may end in ".0", which is the same number.
+ * are met are made.  Answers stay within 64 bits before the point and 20 digits after it;
+ * integers are written without a point.
  */
 #include "kernels/serve/number.h"
 
@@ -28,7 +28,7 @@ struct counted { /* all that a state knows; compared as bytes */
     uint8_t place, negative;
     uint8_t whole, fraction; /* digits so far */
     int8_t low, high;        /* the digits so far against the bound's first ones */
-    uint8_t exponent, zeros; /* zeros: only zeros may follow (".0") */
+    uint8_t exponent;
     uint64_t rest;
 };
 struct maker {
@@ -90,7 +90,8 @@ static void set_bounds(struct maker *m)
         m->low[0] = (struct bound){true, rule->low_open, rule->low};
     }
     m->plain = !rule->has_low && !rule->has_high && rule->step == 0 && !rule->whole;
-    m->digits_max = rule->low_open || rule->high_open ? NUMBER_EXACT_DIGITS : 0;
+    m->digits_max =
+        rule->low_open || rule->high_open || rule->step_digits > 0 ? NUMBER_EXACT_DIGITS : 0;
 }
 
 /* ---- states ---- */
@@ -213,7 +214,7 @@ static bool add_digit(const struct maker *m, struct counted *c, char digit)
         c->place = WHOLE;
         c->whole++;
     } else {
-        if ((c->zeros && (digit != '0' || c->fraction > 0)) || c->fraction >= NUMBER_FRACTION_MAX) {
+        if (c->fraction >= NUMBER_FRACTION_MAX) {
             return false;
         }
         c->low = compare_digit(low, c->low, low->at.whole + c->fraction, digit);
@@ -226,7 +227,7 @@ static bool add_digit(const struct maker *m, struct counted *c, char digit)
     }
     if (m->rule->step != 0) {
         if (c->fraction > m->rule->step_digits) {
-            return digit == '0' && (m->rule->step_digits > 0 || c->zeros);
+            return digit == '0';
         }
         c->rest = (c->rest * 10 + (uint64_t)(digit - '0')) % m->rule->step;
     }
@@ -235,12 +236,15 @@ static bool add_digit(const struct maker *m, struct counted *c, char digit)
 
 static bool add_point(const struct maker *m, struct counted *c)
 {
-    if (c->place != ZERO && c->place != WHOLE) {
-        return false;
+    const struct number_rule *rule = m->rule;
+    if (rule->whole || (rule->step != 0 && rule->step_digits == 0)) {
+        return false; /* "1.0" is an integer too, but who reads it expects none */
+    }
+    if ((c->place != ZERO && c->place != WHOLE) || (!m->plain && c->whole > NUMBER_EXACT_DIGITS)) {
+        return false; /* who reads 9007199254740993.0 as a double reads another number */
     }
     c->low = at_whole_end(&m->low[c->negative], c->low, c->whole);
     c->high = at_whole_end(&m->high[c->negative], c->high, c->whole);
-    c->zeros = m->rule->whole || (m->rule->step != 0 && m->rule->step_digits == 0);
     c->place = POINT;
     return true;
 }

@@ -320,10 +320,14 @@ static struct chars *determine(const struct nfa *nfa)
     visit(&s, nfa->start, true, false);
     is_done(&s);
     set_number(&s, true);
-    uint32_t *next = kernel_allocate(classes, sizeof *next);
+    uint32_t room = 64;
+    uint32_t *next = kernel_allocate((size_t)room * classes, sizeof *next);
     bool fits = true;
     for (uint32_t state = 1; fits && state < s.sets; state++) {
-        next = kernel_resize(next, (size_t)(state + 1) * classes, sizeof *next);
+        if (state == room) {
+            room *= 2;
+            next = kernel_resize(next, (size_t)room * classes, sizeof *next);
+        }
         for (uint32_t c = 0; c < classes; c++) {
             step(&s, state, cuts[c]);
             next[(size_t)state * classes + c] = set_number(&s, false);

@@ -67,7 +67,7 @@ struct schema {
         struct chars *chars;
     } * patterns;
     uint32_t pattern_count;
-    json_t *checked; /* oneOf arrays whose disjointness is proven: object by address */
+    json_t *checked; /* what was looked at: object by address */
 };
 
 /* ---- schema_fail.c ---- */

@@ -92,7 +92,7 @@ static void add_literal(struct builder *b, const char *text, size_t length)
     machine_literals_add(&b->literals, (struct kernel_text){text, length}, 1);
 }
 
-/* As integers are written, as "1.0" too: it is the same number. */
+/* Integers without a point, however the schema writes them. */
 static void add_number_literal(struct builder *b, const json_t *value)
 {
     char text[NUMBER_DIGITS_MAX + 16];
@@ -107,12 +107,8 @@ static void add_number_literal(struct builder *b, const json_t *value)
         add_literal(b, text, strlen(text));
         return;
     }
-    size_t length = number_write(&number, text, sizeof text - 3);
+    size_t length = number_write(&number, text, sizeof text);
     add_literal(b, text, length);
-    if (number_is_whole(&number)) {
-        memcpy(text + length, ".0", 2);
-        add_literal(b, text, length + 2);
-    }
 }
 
 /* {"a":1} as a schema that only it satisfies, one level deep: the rest follows by itself. */

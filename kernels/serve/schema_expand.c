@@ -30,6 +30,17 @@ void conj_add(struct conj *conj, json_t *schema)
     conj->at[conj->count++] = schema;
 }
 
+/* At a place of its own, so that what a subschema stands for comes where it stands. */
+static void conj_insert(struct conj *conj, uint32_t *at, json_t *schema)
+{
+    uint32_t before = conj->count;
+    conj_add(conj, schema);
+    if (conj->count > before) {
+        memmove(conj->at + *at + 1, conj->at + *at, (before - *at) * sizeof(json_t *));
+        conj->at[(*at)++] = schema;
+    }
+}
+
 struct conj conj_copy(const struct conj *conj)
 {
     struct conj copy = {0};
@@ -178,16 +189,65 @@ static json_t *resolve(struct schema *schema, json_t *one)
     return at;
 }
 
+/* ---- circles: a schema that stands for itself says nothing, and validators never come back ----
+ */
+
+static bool mark(struct schema *schema, const char *kind, const json_t *one)
+{
+    char key[32];
+    snprintf(key, sizeof key, "%s%p", kind, (const void *)one);
+    bool known = json_object_get(schema->checked, key) != NULL;
+    json_object_set_new(schema->checked, key, json_true());
+    return known;
+}
+
+static bool unmarked(struct schema *schema, json_t *one);
+
+static bool follow(struct schema *schema, json_t *one)
+{
+    json_t *target = json_object_get(one, "$ref") != NULL ? resolve(schema, one) : NULL;
+    if (target != NULL && !unmarked(schema, target)) {
+        return false;
+    }
+    static const char *const lists[] = {"allOf", "anyOf", "oneOf"};
+    for (int k = 0; k < 3; k++) {
+        json_t *list = json_object_get(one, lists[k]);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            if (!unmarked(schema, json_array_get(list, i))) {
+                return false;
+            }
+        }
+    }
+    return schema->status == KERNEL_OK;
+}
+
+static bool unmarked(struct schema *schema, json_t *one)
+{
+    if (!json_is_object(one)) {
+        return true;
+    }
+    if (!schema_check(schema, one)) {
+        return false;
+    }
+    if (mark(schema, "begun", one)) {
+        char key[32];
+        snprintf(key, sizeof key, "done%p", (const void *)one);
+        return json_object_get(schema->checked, key) != NULL ||
+               schema_fail(schema, one, "$ref", KERNEL_INVALID,
+                           "it leads back to itself without a value in between");
+    }
+    bool good = follow(schema, one);
+    mark(schema, "done", one);
+    return good;
+}
+
 /* ---- oneOf ---- */
 
 static bool disjoint(struct schema *schema, json_t *one, json_t *members)
 {
-    char key[24];
-    snprintf(key, sizeof key, "%p", (void *)members);
-    if (json_object_get(schema->checked, key) != NULL) {
+    if (mark(schema, "disjoint", members)) {
         return true;
     }
-    json_object_set_new(schema->checked, key, json_true());
     for (size_t i = 0; i < json_array_size(members); i++) {
         for (size_t k = 0; k < i; k++) {
             struct conj both = {0};
@@ -225,10 +285,11 @@ static void list_add(struct conj_list *list, struct conj conj)
     list->at[list->count++] = conj;
 }
 
-/* Adds what `one` stands for to the end of `conj`, and its choices to `choices`. */
-static bool open_one(struct schema *schema, json_t *one, struct conj *conj, struct conj *choices)
+/* Adds what `one` stands for at `at` of `conj`, and its choices to `choices`. */
+static bool open_one(struct schema *schema, json_t *one, struct conj *conj, uint32_t at,
+                     struct conj *choices)
 {
-    if (!schema_check(schema, one)) {
+    if (!unmarked(schema, one)) {
         return false;
     }
     if (json_object_get(one, "$ref") != NULL) {
@@ -236,11 +297,11 @@ static bool open_one(struct schema *schema, json_t *one, struct conj *conj, stru
         if (target == NULL) {
             return false;
         }
-        conj_add(conj, target);
+        conj_insert(conj, &at, target);
     }
     json_t *all = json_object_get(one, "allOf");
     for (size_t i = 0; i < json_array_size(all); i++) {
-        conj_add(conj, json_array_get(all, i));
+        conj_insert(conj, &at, json_array_get(all, i));
     }
     static const char *const either[] = {"anyOf", "oneOf"};
     for (int i = 0; i < 2; i++) {
@@ -271,7 +332,7 @@ static bool expand(struct expansion *e, struct conj conj, uint32_t from, struct 
 {
     bool good = true;
     for (uint32_t i = from; good && i < conj.count; i++) {
-        good = open_one(e->schema, conj.at[i], &conj, &choices);
+        good = open_one(e->schema, conj.at[i], &conj, i + 1, &choices);
     }
     if (!good || types_of(&conj) == 0) {
         conj_free(&conj);

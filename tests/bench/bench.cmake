@@ -12,6 +12,9 @@ if(TARGET rv_gate AND TARGET rv_run AND TARGET rv_erp_command AND TARGET test_po
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/runtime/cli) # beside reeve: `reeve bench` runs it
   target_link_libraries(reeve-bench PRIVATE test_postgres rv_actor rv_gate rv_audit rv_journal rv_exchange
     rv_lua rv_run kernels)
+  target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_model.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_model_mask.c)
+  target_link_libraries(reeve-bench PRIVATE test_words)
   if(TARGET test_erp_world)
     target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_ledger.c
       ${CMAKE_CURRENT_LIST_DIR}/bench_detect.c)

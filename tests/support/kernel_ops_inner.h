@@ -50,6 +50,11 @@ enum kernel_precision ops_precision(const struct ops *ops, enum kernel_type type
 /* What one operation of that precision may differ by. */
 double ops_band(enum kernel_precision precision);
 void ops_compare_pair(struct ops *ops, const struct pair *pair, double band, const char *what);
+/* The same where a number is the sum of `terms` products of numbers about 1: a few such sums can
+ * all be near 0, while the errors are those of their summands; and the mean of few squared errors
+ * may be far from what is expected of it. */
+void ops_compare_sums(struct ops *ops, const struct pair *pair, double band, uint32_t terms,
+                      const char *what);
 /* Floats `from` .. of `whole` are to the bit floats 0 .. of `part`, on the compared side. */
 void ops_same_bits(struct ops *ops, const struct pair *whole, size_t from, const struct pair *part,
                    const char *what);

@@ -143,21 +143,6 @@ static void check_company(struct attention *attention, const int32_t *before, co
     free(company);
 }
 
-/* A block copied elsewhere serves as the original did. */
-static void check_copied_block(struct attention *attention, const int32_t *before, int32_t *block)
-{
-    static const int32_t one[SEQUENCES] = {1, 1, 1, 1, 1};
-    struct ops *ops = attention->ops;
-    int32_t spare = BLOCKS - 1;
-    for (int side = 0; side < SIDES; side++) {
-        ops->of[side]->copy_block(ops->state[side], block[BLOCKS_MAX], spare);
-    }
-    block[BLOCKS_MAX] = spare; /* the first block of sequence 1 */
-    for (uint32_t layer = 0; layer < LAYERS; layer++) {
-        check_company(attention, before, one, block, layer);
-    }
-}
-
 static void check_shape(struct ops *ops, const struct kernel_shape *shape, bool norms)
 {
     /* how many tokens each has before the two steps, and gets in each: decode beside prefill,
@@ -165,11 +150,10 @@ static void check_shape(struct ops *ops, const struct kernel_shape *shape, bool 
     static const int32_t first[SEQUENCES] = {15, 33, 16, 200, 1};
     static const int32_t second[SEQUENCES] = {1, 1, 17, 1, 70};
     static const int32_t none[SEQUENCES] = {0};
-    int32_t third[SEQUENCES];
     int32_t block[SEQUENCES * BLOCKS_MAX];
-    int32_t order[BLOCKS - 1]; /* the last one is spare */
+    int32_t order[BLOCKS];
     struct attention attention = {.ops = ops, .shape = shape, .norms = norms};
-    for (int32_t i = 0; i < BLOCKS - 1; i++) {
+    for (int32_t i = 0; i < BLOCKS; i++) {
         int32_t j = (int32_t)(ops_draw(ops) % (uint64_t)(i + 1));
         order[i] = order[j];
         order[j] = i;
@@ -179,7 +163,6 @@ static void check_shape(struct ops *ops, const struct kernel_shape *shape, bool 
             bool used = b * KERNEL_BLOCK_TOKENS < first[s] + second[s] + 1;
             block[s * BLOCKS_MAX + b] = used ? order[next++] : -1;
         }
-        third[s] = first[s] + second[s];
     }
     snprintf(attention.what, sizeof attention.what,
              "attention, %" PRIu32 "/%" PRIu32 " heads of %" PRIu32 ", %" PRIu32 " turn%s%s%s",
@@ -197,7 +180,6 @@ static void check_shape(struct ops *ops, const struct kernel_shape *shape, bool 
     for (uint32_t layer = 0; layer < LAYERS; layer++) {
         check_company(&attention, first, second, block, layer);
     }
-    check_copied_block(&attention, third, block);
     ops_weight_close(ops, &attention.q_norm);
     ops_weight_close(ops, &attention.k_norm);
     ops_close(ops);

@@ -71,6 +71,19 @@ static void ask_prompt(struct kernel_engine *engine, int prompt, double temperat
     ck_assert_msg(ask(engine, &request, asked), "%s", asked->message);
 }
 
+/* The last event comes before the engine has tidied up behind it. */
+static void wait_until_idle(const struct kernel_engine *engine, struct kernel_stats *stats)
+{
+    for (int i = 0; i < 5000; i++) {
+        struct timespec pause = {.tv_nsec = 1000000};
+        kernel_stats(engine, stats);
+        if (stats->blocks_used == 0 && stats->running + stats->waiting == 0) {
+            return;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
 static void assert_same(const struct asked *left, const struct asked *right)
 {
     ck_assert_msg(!left->failed && !right->failed, "%s%s", left->message, right->message);
@@ -160,7 +173,7 @@ TEST(answers_are_the_same_after_preemption)
         assert_same(&alone[i % PROMPTS], &crowd[i]);
         asked_free(&crowd[i]);
     }
-    kernel_stats(tight, &stats);
+    wait_until_idle(tight, &stats);
     ck_assert_uint_gt(stats.preemptions, 0);
     ck_assert_uint_eq(stats.running + stats.waiting, 0);
     for (int i = 0; i < PROMPTS; i++) {
@@ -408,14 +421,7 @@ TEST(the_canceled_and_the_late_give_their_blocks_back)
     ck_assert_int_eq(late.status, KERNEL_TIMEOUT);
     ck_assert_int_eq(canceled.status, KERNEL_CANCELED);
     struct kernel_stats stats;
-    for (int i = 0; i < 2000; i++) {
-        struct timespec pause = {.tv_nsec = 1000000};
-        kernel_stats(engine, &stats);
-        if (stats.blocks_used == 0 && stats.running == 0) {
-            break;
-        }
-        nanosleep(&pause, NULL);
-    }
+    wait_until_idle(engine, &stats);
     ck_assert_uint_eq(stats.blocks_used, 0);
     asked_free(&canceled);
     asked_free(&late);

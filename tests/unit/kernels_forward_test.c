@@ -35,37 +35,6 @@ static void fill_tokens(int32_t *tokens, uint32_t count)
     }
 }
 
-TEST(a_copied_block_continues_as_the_original)
-{
-    struct kernel_world world;
-    struct kernel_line line;
-    struct kernel_line copy;
-    int32_t tokens[40];
-    uint32_t half = 24;
-    uint32_t rest = 16;
-    fill_tokens(tokens, 40);
-    kernel_world_open(&world, kernel_world_model("tiny-llama/F16"), &kernel_operations_ref, NULL);
-    kernel_line_open(&world, &line, tokens, 40, -1);
-    kernel_line_open(&world, &copy, tokens, 40, -1);
-    struct kernel_line *lines[] = {&line};
-    kernel_world_step(&world, lines, &half, 1, false);
-    copy.block_count = 2; /* the first block is shared, the half full one copied */
-    copy.blocks[0] = line.blocks[0];
-    copy.blocks[1] = world.free_blocks[--world.free_count];
-    copy.done = half;
-    kernel_runner_copy_block(world.runner, line.blocks[1], copy.blocks[1]);
-    kernel_world_step(&world, lines, &rest, 1, true);
-    lines[0] = &copy;
-    kernel_world_step(&world, lines, &rest, 1, true);
-    size_t from = (size_t)half * world.shape->vocabulary;
-    ck_assert(memcmp(line.logits + from, copy.logits + from,
-                     rest * world.shape->vocabulary * sizeof(float)) == 0);
-    copy.blocks[0] = copy.blocks[--copy.block_count]; /* the shared one is line's to give back */
-    kernel_line_close(&world, &line);
-    kernel_line_close(&world, &copy);
-    kernel_world_close(&world);
-}
-
 TEST(an_embedding_has_length_one_and_its_pieces_do_not_matter)
 {
     struct kernel_world world;

@@ -1,4 +1,4 @@
-/* step.h -- inside of a state: stacks of frames, and how a byte changes them.
+/* constraint_step.h -- inside of a state: stacks of frames, and how a byte changes them.
  *
  *     {"a":[1,   ->   number in 3rd item        A state is a set of such stacks: more than one
  * where array, after item 1       alternatives have begun alike.  Frames are never object, after
@@ -7,8 +7,8 @@
  *
  * Private to kernels/serve.
  */
-#ifndef REEVE_KERNELS_SERVE_STEP_H
-#define REEVE_KERNELS_SERVE_STEP_H
+#ifndef REEVE_KERNELS_SERVE_CONSTRAINT_STEP_H
+#define REEVE_KERNELS_SERVE_CONSTRAINT_STEP_H
 
 #include "kernels/serve/grammar.h"
 #include "kernels/serve/spell.h"

@@ -1,5 +1,5 @@
-/* step.c -- see step.h. */
-#include "kernels/serve/step.h"
+/* constraint_step.c -- see constraint_step.h. */
+#include "kernels/serve/constraint_step.h"
 
 #include "kernels/base/fail.h"
 

@@ -1,9 +1,9 @@
-/* state.h -- inside of `struct kernel_constraint`, for the three files that work on it.  Private to
- * kernels/serve. */
-#ifndef REEVE_KERNELS_SERVE_STATE_H
-#define REEVE_KERNELS_SERVE_STATE_H
+/* constraint_state.h -- inside of `struct kernel_constraint`, for the three files that work on it.
+ * Private to kernels/serve. */
+#ifndef REEVE_KERNELS_SERVE_CONSTRAINT_STATE_H
+#define REEVE_KERNELS_SERVE_CONSTRAINT_STATE_H
 
-#include "kernels/serve/step.h"
+#include "kernels/serve/constraint_step.h"
 
 struct level {             /* of a walk through the trie */
     bool fast;             /* one machine, no stack: `state`, `count` */

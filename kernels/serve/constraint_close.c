@@ -1,4 +1,4 @@
-/* close.c -- a short way to the end of an answer, byte by byte.
+/* constraint_close.c -- a short way to the end of an answer, byte by byte.
  *
  * Each frame knows a next byte that leads towards its end; the automaton itself takes it, so
  * whatever is written here is as valid as what a model writes.
@@ -9,14 +9,14 @@
 #include "kernels/serve/constraint.h"
 
 #include "kernels/base/fail.h"
-#include "kernels/serve/state.h"
+#include "kernels/serve/constraint_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     CLOSE_BYTES_MAX = 4 << 20,
-    KEY_SEARCH_MAX = 1 << 16 /* beginnings of keys looked at for one that is not taken */
+    KEY_SEARCH_MAX = 1 << 18 /* beginnings of keys looked at for one that is not taken */
 };
 
 /* A byte that reads well out of low .. high. */
@@ -141,6 +141,18 @@ static uint8_t other_way(struct kernel_constraint *state, const struct stepper *
     uint32_t count = 1;
     list[0].state = frame->state;
     uint8_t answer = 0;
+    while (!machine_is(machine, list[count - 1].state, MACHINE_ACCEPT)) { /* most often free */
+        uint8_t byte = machine_way(machine, list[count - 1].state, false);
+        uint32_t to = machine_step(machine, list[count - 1].state, byte);
+        list[count] = (struct beginning){to, count - 1, byte};
+        count++;
+    }
+    if (key_is_free(state, frame, stepper, list, count - 1)) {
+        answer = count > 1 ? list[1].byte : '"';
+        free(list);
+        return answer;
+    }
+    count = 1;
     for (uint32_t i = 0; i < count; i++) {
         if (machine_is(machine, list[i].state, MACHINE_ACCEPT | MACHINE_BOUNDARY) &&
             key_is_free(state, frame, stepper, list, i)) {

@@ -1,5 +1,5 @@
-/* mask.c -- which tokens may come next: the trie walked beside the automaton, and where the answer
- * is inside free text, masks that were made with the vocabulary.
+/* constraint_mask.c -- which tokens may come next: the trie walked beside the automaton, and where
+ * the answer is inside free text, masks that were made with the vocabulary.
  *
  *     inside a free string            elsewhere
  *       plain     a ready mask          walk the whole trie; what cannot go on is leapt over
@@ -13,7 +13,7 @@
 #include "kernels/serve/constraint.h"
 
 #include "kernels/base/fail.h"
-#include "kernels/serve/state.h"
+#include "kernels/serve/constraint_state.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,19 @@
+/* bench_model.c -- `reeve-bench model`: the embedded engine; each group of cases has a file of its
+ * own (bench_model_*.c). */
+#include "tests/bench/bench_model_mask.h"
+
+#include <stdio.h>
+
+static void run_model(const struct bench_run *run)
+{
+    if (bench_wants(run, "mask") || bench_wants(run, "compile")) {
+        if (!bench_model_mask(run, "../shared/data/llm/vocab/vocab-qwen2.gguf.gz",
+                              "../shared/data/jsonschema/maskbench-sample.jsonl")) {
+            fprintf(stderr, "model: mask and compile need the vocabulary and the schemas in "
+                            "../shared/data, from the repository's root\n");
+        }
+    }
+}
+
+const struct bench bench_model = {"model", "the embedded engine: masks and schemas (mask, compile)",
+                                  run_model};

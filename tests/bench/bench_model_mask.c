@@ -87,8 +87,8 @@ static void one_schema(const struct kernel_trie *trie, json_t *line, uint64_t *m
     char *text = json_dumps(schema, JSON_COMPACT | JSON_ENCODE_ANY);
     struct kernel_grammar *grammar = NULL;
     double begin = now_us();
-    enum kernel_status status = kernel_grammar_compile(
-        trie, (struct kernel_text){text, strlen(text)}, &grammar, NULL);
+    enum kernel_status status =
+        kernel_grammar_compile(trie, (struct kernel_text){text, strlen(text)}, &grammar, NULL);
     sample(compiles, (now_us() - begin) / 1e3);
     json_t *tests = json_object_get(line, "tests");
     for (size_t i = 0; status == KERNEL_OK && i < json_array_size(tests); i++) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC1010
+# shellcheck disable=SC1010,SC2181
 # model.sh REEVE -- an agent decides with a model of random weights, explain says how sure it was and
 # what answered, replay asks nobody, and without a model all is as before.
 set -u

@@ -91,6 +91,8 @@ void kernel_model_facts(const struct kernel_model *model, struct kernel_model_fa
 
 /* How many tokens `text` is; for budgets, before anything is asked. */
 uint32_t kernel_count_tokens(const struct kernel_model *model, struct kernel_text text);
+/* The bytes a token stands for, as long as the model is open; empty for special tokens. */
+struct kernel_text kernel_token_text(const struct kernel_model *model, int32_t token);
 
 /* ---- an engine: one model at work ---- */
 

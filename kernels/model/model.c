@@ -162,6 +162,11 @@ uint32_t kernel_count_tokens(const struct kernel_model *model, struct kernel_tex
     return tokens.count;
 }
 
+struct kernel_text kernel_token_text(const struct kernel_model *model, int32_t token)
+{
+    return kernel_vocab_bytes(model->vocab, token);
+}
+
 const struct kernel_vocab *kernel_model_vocab(const struct kernel_model *model)
 {
     return model->vocab;

@@ -1,5 +1,4 @@
-/* checks_machine.c -- what reeve needs from the machine: disk, clock, zones, descriptors, model,
- * GPU. */
+/* checks_machine.c -- what reeve needs from the machine: disk, clock, zones, descriptors, GPU. */
 #include "runtime/base/clock.h"
 #include "runtime/cli/doctor.h"
 
@@ -133,14 +132,6 @@ static enum cli_health check_files(struct cli *cli, struct cli_finding *finding)
     return CLI_OK;
 }
 
-static enum cli_health check_model(struct cli *cli, struct cli_finding *finding)
-{
-    (void)cli;
-    SAY(finding->text, "this build has no language model: agents decide by their rules");
-    SAY(finding->remedy, "Nothing: everything works without a model.");
-    return CLI_DEGRADED;
-}
-
 static enum cli_health check_gpu(struct cli *cli, struct cli_finding *finding)
 {
     (void)cli;
@@ -170,7 +161,7 @@ const struct cli_check cli_checks[] = {
     {"clock", check_clock},
     {"zones", check_zones},
     {"files", check_files},
-    {"model", check_model},
+    {"model", cli_check_model},
     {"gpu", check_gpu},
     {NULL, NULL},
 };

@@ -369,6 +369,23 @@ static void say_plan(const json_t *plan)
     }
 }
 
+/* What was chosen, how sure it was (measured), and what answered. */
+static void say_decision(const json_t *out, const json_t *value)
+{
+    const json_t *model = json_object_get(out, "model");
+    const char *name;
+    json_t *share;
+    printf("asked the model, which chose \"%s\": %s\n", rv_json_str(value, "choice", ""),
+           rv_json_str(value, "reason", ""));
+    json_object_foreach(json_object_get(value, "probability"), name, share)
+    {
+        printf("           - %s %s\n", json_string_value(share), name);
+    }
+    printf("           - %s, sha256 %.12s, %s, seed %" PRId64 "\n", rv_json_str(model, "name", ""),
+           rv_json_str(model, "hash", ""), rv_json_str(model, "sampler", ""),
+           rv_json_int(model, "seed", 0));
+}
+
 static void say_child(const json_t *step, const json_t *out)
 {
     const json_t *value = json_object_get(out, "value");
@@ -418,8 +435,7 @@ static void say_step(const json_t *step)
     } else if (strcmp(kind, "model") == 0) {
         const json_t *value = json_object_get(out, "value");
         if (rv_json_bool(out, "ok", false)) {
-            printf("asked the model, which chose \"%s\": %s\n", rv_json_str(value, "choice", ""),
-                   rv_json_str(value, "reason", ""));
+            say_decision(out, value);
         } else {
             printf("asked the model: %s (%s)\n", rv_json_str(out, "code", ""),
                    rv_json_str(out, "message", ""));

@@ -18,7 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLOSE_MS = 10000 };
+enum {
+    CLOSE_MS = 10000,
+    API_MODEL_MS = 600000 /* of one answer through the API: a long text on a slow processor */
+};
 
 /* ---- what the API asks of runs ---- */
 
@@ -81,6 +84,13 @@ static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run,
     struct ask *ask = NULL;
     struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_cancel(node->gate, node->db, caller->tenant, &principal, run, reason, on_asked, ask);
+}
+
+static struct rv_engine *model_of(void *self, int32_t tenant)
+{
+    (void)tenant;
+    const struct node *node = self;
+    return node->engine;
 }
 
 /* ---- schedules: the main job, then the agents ---- */
@@ -208,6 +218,10 @@ int cmd_serve(struct cli *cli)
         .committer = node->committer,
         .approvals = node->approvals,
         .runs = {.start = runs_start, .signal = runs_signal, .cancel = runs_cancel, .self = node},
+        .models = {.pick = model_of,
+                   .tokens_per_day = rv_config_integer(cli->config, RV_SET_MODEL_TOKENS),
+                   .deadline_ms = API_MODEL_MS,
+                   .self = node},
         .callbacks = callbacks,
         .assets = rv_web_assets,
     });

@@ -27,6 +27,8 @@ enum cli_health cli_check_database(struct cli *cli, struct cli_finding *finding)
 enum cli_health cli_check_leftovers(struct cli *cli, struct cli_finding *finding);
 enum cli_health cli_check_login(struct cli *cli, struct cli_finding *finding);
 enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *finding);
+/* checks_model.c */
+enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding);
 /* checks_keys.c */
 enum cli_health cli_check_keys(struct cli *cli, struct cli_finding *finding);
 

@@ -16,6 +16,7 @@
 #include "hooks_sql.h"
 #include "http_sql.h"
 #include "journal_sql.h"
+#include "model_sql.h"
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
@@ -31,12 +32,17 @@ enum {
     KEEP_EVERY_US = 1000000
 };
 
-const struct rv_migration *const node_migrations[] = {
-    rv_journal_migrations,     rv_gate_migrations,
-    rv_db_migrations,          rv_http_migrations,
-    rv_hooks_migrations,       rv_run_migrations,
-    rv_erp_command_migrations, rv_erp_exception_migrations,
-    rv_schedule_migrations,    NULL};
+const struct rv_migration *const node_migrations[] = {rv_journal_migrations,
+                                                      rv_gate_migrations,
+                                                      rv_db_migrations,
+                                                      rv_http_migrations,
+                                                      rv_hooks_migrations,
+                                                      rv_run_migrations,
+                                                      rv_erp_command_migrations,
+                                                      rv_erp_exception_migrations,
+                                                      rv_schedule_migrations,
+                                                      rv_model_migrations,
+                                                      NULL};
 
 static const struct rv_statement *const first_writes[] = {
     &rv_sql_policy_bundle_put, &rv_sql_policy_activate,    &rv_sql_plan_source_put,
@@ -117,6 +123,43 @@ static void seal(void *data, int32_t tenant)
     rv_audit_seal_soon(core->committer, tenant);
 }
 
+/* ---- the model ---- */
+
+static struct rv_engine *pick_engine(void *data, int32_t tenant)
+{
+    (void)tenant;
+    const struct node_core *core = data;
+    return core->node->engine;
+}
+
+static void on_use_noted(void *data, enum rv_code code, const struct rv_result *result,
+                         const struct rv_error *err)
+{
+    (void)data;
+    (void)result;
+    if (code != RV_OK) {
+        rv_log_error("model", "USE-LOST", err);
+    }
+}
+
+static void note_use(void *data, const struct rv_model_request *request,
+                     const struct rv_model_reply *reply)
+{
+    const struct node_core *core = data;
+    if (core->node->stopped) {
+        return; /* its database connection is closed */
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_model_use_add);
+    rv_args_i32(args, 1, request->tenant);
+    rv_args_text(args, 2, rv_json_str(reply->model, "name", ""));
+    rv_args_text(args, 3, request->agent);
+    rv_args_text(args, 4, "");
+    rv_args_i64(args, 5, reply->tokens_in);
+    rv_args_i64(args, 6, reply->tokens_cached);
+    rv_args_i64(args, 7, reply->tokens_out);
+    rv_db_query(core->db, request->tenant, &rv_sql_model_use_add, args, on_use_noted, NULL);
+}
+
 /* ---- the beginning ---- */
 
 static void core_open(struct node_core *core, struct node *node)
@@ -137,8 +180,14 @@ static void core_open(struct node_core *core, struct node *node)
     core->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
     core->approvals = rv_approvals_create(core->committer);
+    if (node->options.engine.path != NULL) {
+        core->port = rv_model_port_create(&(struct rv_model_port_options){
+            .loop = core->loop, .pick = pick_engine, .used = note_use, .data = core});
+    }
     core->model = rv_model_create(&(struct rv_model_options){
-        .loop = core->loop, .deadline_ms = node->options.model_deadline_ms});
+        .loop = core->loop,
+        .engine = core->port != NULL ? rv_model_port_engine(core->port) : NULL,
+        .deadline_ms = node->options.model_deadline_ms});
     core->store = rv_store_create(&(struct rv_store_options){
         .loop = core->loop,
         .db = core->db,
@@ -192,6 +241,11 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     node->committer = main_core->committer;
     node->gate = main_core->gate;
     node->approvals = main_core->approvals;
+    if (options->engine.path != NULL) {
+        struct rv_engine_options engine = options->engine;
+        engine.loop = node->loop;
+        node->engine = rv_engine_start(&engine);
+    }
     for (int i = 1; i < node->core_count; i++) {
         char name[16];
         snprintf(name, sizeof name, "core %d", i);
@@ -385,10 +439,16 @@ void node_close(struct node *node)
     }
     node_stop(node);
     rv_actors_destroy(node->actors);
+    for (int i = 0; i < node->core_count; i++) {
+        rv_model_destroy(node->cores[i].model);
+    }
+    rv_loop_run_once(node->loop, 0); /* what was posted to the engine's supervisor */
+    rv_engine_close(node->engine);
     for (int i = node->core_count - 1; i >= 0; i--) {
         struct node_core *core = &node->cores[i];
+        rv_loop_run_once(core->loop, 0); /* answers on their way to the port */
         rv_store_destroy(core->store);
-        rv_model_destroy(core->model);
+        rv_model_port_destroy(core->port);
         rv_approvals_destroy(core->approvals);
         rv_gate_destroy(core->gate);
         rv_loop_destroy(core->loop);

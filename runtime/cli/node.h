@@ -15,6 +15,7 @@
 #include "runtime/db/db.h"
 #include "runtime/gate/gate.h"
 #include "runtime/journal/lease.h"
+#include "runtime/model/port.h"
 #include "runtime/run/orchestrator.h"
 #include "runtime/run/store.h"
 
@@ -28,6 +29,7 @@ struct node_core {
     struct rv_committer *committer;
     struct rv_gate *gate;
     struct rv_approvals *approvals;
+    struct rv_model_port *port; /* NULL: no model */
     struct rv_model *model;
     struct rv_store *store;
     struct rv_orchestrator_options orchestrator;
@@ -42,8 +44,9 @@ struct node_options {
     int readers;               /* connections per core; 0: the room's default, as below */
     int64_t query_timeout_ms;  /* of a reading query */
     int64_t model_deadline_ms; /* of one question to the model */
-    int64_t lease_ms;          /* how long companies are ours without a beat */
-    const char *name;          /* of this node; NULL: the host's */
+    struct rv_engine_options engine; /* path NULL: no model; borrowed for the node's life */
+    int64_t lease_ms;                /* how long companies are ours without a beat */
+    const char *name;                /* of this node; NULL: the host's */
     /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked
      * after. May be NULL. */
     void (*keep)(void *data);
@@ -63,6 +66,7 @@ struct node {
     struct rv_gate *gate;
     struct rv_approvals *approvals;
     struct rv_audit *audit;
+    struct rv_engine *engine; /* NULL: no model */
     struct rv_actors *actors;
     struct rv_lease *lease; /* NULL: does not drive runs */
     const struct rv_statement **write_order;

@@ -7,6 +7,7 @@
 #include "runtime/db/migrate.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -218,6 +219,60 @@ static void keep_private(void *data)
     }
 }
 
+/* ---- the model ---- */
+
+enum { PARENTS_MAX = 5 /* from build/dev/runtime/cli to the root of the source tree */ };
+
+static const char *first_match(const struct cli *cli, const char *pattern)
+{
+    glob_t found;
+    const char *path = NULL;
+    if (glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc > 0) {
+        path = rv_arena_strdup(cli->arena, found.gl_pathv[0]);
+    }
+    globfree(&found);
+    return path;
+}
+
+/* Installed: PREFIX/share/reeve/; built: kernels/nano/ of the source tree above the program. */
+static const char *shipped_model(const struct cli *cli)
+{
+    char path[PATH_MAX] = "";
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    const char *found = NULL;
+    for (int up = 0; length > 0 && up < PARENTS_MAX && found == NULL; up++) {
+        char *slash = strrchr(path, '/');
+        if (slash == NULL) {
+            break;
+        }
+        *slash = '\0';
+        found = first_match(cli, rv_arena_printf(cli->arena, "%s/share/reeve/*.gguf", path));
+        if (found == NULL) {
+            found = first_match(cli, rv_arena_printf(cli->arena, "%s/kernels/nano/*.gguf", path));
+        }
+    }
+    return found;
+}
+
+const char *place_model(const struct cli *cli)
+{
+    const char *path = rv_config_text(cli->config, RV_SET_MODEL_PATH);
+    if (strcmp(path, "none") == 0) {
+        return NULL;
+    }
+    return path[0] != '\0' ? path : shipped_model(cli);
+}
+
+struct rv_engine_options place_engine(const struct cli *cli)
+{
+    return (struct rv_engine_options){
+        .path = place_model(cli),
+        .backend = rv_config_text(cli->config, RV_SET_MODEL_BACKEND),
+        .threads = (int)rv_config_integer(cli->config, RV_SET_MODEL_THREADS),
+        .context = rv_config_integer(cli->config, RV_SET_MODEL_CONTEXT),
+        .cache_bytes = rv_config_integer(cli->config, RV_SET_MODEL_CACHE)};
+}
+
 static enum rv_code open_node(struct cli *cli, int cores, bool watch, struct node **out,
                               struct rv_error *err)
 {
@@ -230,10 +285,12 @@ static enum rv_code open_node(struct cli *cli, int cores, bool watch, struct nod
         .readers = (int)rv_config_integer(cli->config, RV_SET_DATABASE_READERS),
         .query_timeout_ms = rv_config_integer(cli->config, RV_SET_DATABASE_TIMEOUT),
         .model_deadline_ms = rv_config_integer(cli->config, RV_SET_MODEL_DEADLINE),
+        .engine = place_engine(cli),
         .lease_ms = rv_config_integer(cli->config, RV_SET_RUNTIME_LEASE),
         .name = rv_config_node_name(cli->config),
         .keep = cli->is_private ? keep_private : NULL,
         .keep_data = cli};
+    options.engine.lazy = !watch; /* a command may never ask */
     return code == RV_OK ? node_open(&options, out, err) : code;
 }
 

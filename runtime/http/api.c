@@ -39,6 +39,11 @@ static const struct rv_route own_routes[] = {
     {"GET",    "/v1/hooks/deliveries",        RV_MAY_ADMINISTER, 0, false, rv_api_hook_deliveries},
     {"POST",   "/v1/hooks/deliveries/{}/{}",  RV_MAY_ADMINISTER, RV_API_BODY_MAX, false, rv_api_hook_redrive},
     {"POST",   "/v1/hooks/callback",          RV_MAY_ANYONE,     RV_API_BODY_MAX, true, rv_api_hook_callback},
+    {"POST",   "/v1/chat/completions",        RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_chat_completions},
+    {"POST",   "/v1/completions",             RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_completions},
+    {"POST",   "/v1/embeddings",              RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_embeddings},
+    {"GET",    "/v1/models",                  RV_MAY_READ,       0, false, rv_api_models_list},
+    {"GET",    "/metrics",                    RV_MAY_ADMINISTER, 0, false, rv_api_metrics},
     {"GET",    "/{*}",                        RV_MAY_ANYONE,     0, false, rv_api_page},
     {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
 };
@@ -65,6 +70,8 @@ struct rv_api *rv_api_create(const struct rv_api_options *options)
 
 void rv_api_stop(struct rv_api *api)
 {
+    api->stopped = true;
+    rv_openai_stop(api);
     rv_events_stop(api->events);
 }
 
@@ -110,14 +117,24 @@ static void release_body(void *data)
     json_decref(data);
 }
 
+static void refuse(struct rv_call *call, int status, const char *code, const char *title,
+                   const char *hint)
+{
+    if (rv_call_is_openai(call)) {
+        rv_openai_refuse_status(call, status, code, title);
+    } else {
+        rv_exchange_refuse(call->exchange, status, code, title, hint);
+    }
+}
+
 static bool read_body(struct rv_call *call)
 {
     const struct rv_http_request *request = rv_exchange_request(call->exchange);
     const char *type = rv_http_field(request, "content-type");
     struct rv_error err = {.code = RV_OK};
     if (type == NULL || strncasecmp(type, "application/json", 16) != 0) {
-        rv_exchange_refuse(call->exchange, 415, "invalid", "the body must be JSON",
-                           "Send it with Content-Type: application/json.");
+        refuse(call, 415, "invalid", "the body must be JSON",
+               "Send it with Content-Type: application/json.");
         return false;
     }
     enum rv_code code =
@@ -191,8 +208,7 @@ void rv_call_refuse_caller(struct rv_call *call, const struct rv_auth_refusal *r
     if (refusal->status == 401) {
         rv_exchange_field(call->exchange, "WWW-Authenticate", "Bearer realm=\"reeve\"");
     }
-    rv_exchange_refuse(call->exchange, refusal->status, refusal->code, refusal->title,
-                       refusal->hint);
+    refuse(call, refusal->status, refusal->code, refusal->title, refusal->hint);
 }
 
 static void on_identified(void *data, const struct rv_caller *caller,
@@ -215,9 +231,8 @@ static void on_identified(void *data, const struct rv_caller *caller,
         return;
     }
     if (!may_write(call)) {
-        rv_exchange_refuse(call->exchange, 403, "denied",
-                           "the request does not come from reeve's own page",
-                           "Send the csrf value of GET /v1/me as X-CSRF-Token.");
+        refuse(call, 403, "denied", "the request does not come from reeve's own page",
+               "Send the csrf value of GET /v1/me as X-CSRF-Token.");
         return;
     }
     run_handler(call);
@@ -241,6 +256,11 @@ void rv_api_handle(void *data, struct rv_exchange *exchange)
 
 void rv_call_fail(struct rv_call *call, const struct rv_error *err, const char *field)
 {
+    if (rv_call_is_openai(call)) {
+        rv_openai_refuse_status(call, rv_code_http_status(err->code), rv_code_name(err->code),
+                                err->message);
+        return;
+    }
     rv_exchange_problem(call->exchange, err, field);
 }
 

@@ -17,6 +17,7 @@
 #include "runtime/hooks/callback.h"
 #include "runtime/http/auth.h"
 #include "runtime/http/server.h"
+#include "runtime/model/engine.h"
 
 enum {
     RV_API_BODY_MAX = 64 * 1024,    /* decisions, sign-in: a comment is the largest part */
@@ -46,6 +47,14 @@ struct rv_api_runs {
     void *self;
 };
 
+/* What the OpenAI-compatible routes ask; pick NULL: no model. */
+struct rv_api_models {
+    struct rv_engine *(*pick)(void *self, int32_t tenant); /* NULL: none for this company */
+    int64_t tokens_per_day;                                /* of one company; 0: no limit */
+    int64_t deadline_ms;
+    void *self;
+};
+
 /* A route that another room adds (metrics, the OpenAI-compatible endpoint): see call.h. */
 struct rv_route;
 
@@ -55,6 +64,7 @@ struct rv_api_options {
     struct rv_committer *committer; /* acts of administration, with their record */
     struct rv_approvals *approvals;
     struct rv_api_runs runs;
+    struct rv_api_models models;
     struct rv_hook_callbacks *callbacks; /* NULL: signed callbacks are refused with 404 */
     const struct rv_asset *assets;       /* rv_web_assets; NULL: no pages */
     const struct rv_route *more_routes;  /* NULL, or ended by a NULL method; tried first */

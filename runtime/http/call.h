@@ -9,6 +9,7 @@
 #include "runtime/http/router.h"
 
 struct rv_events;
+struct rv_openai_open; /* openai_call.c */
 
 struct rv_api {
     struct rv_api_options options;
@@ -17,6 +18,8 @@ struct rv_api {
     struct rv_pages *pages;
     struct rv_route *routes; /* more_routes, then our own */
     int more_count;
+    struct rv_openai_open *openai; /* questions to the model on their way */
+    bool stopped;
 };
 
 struct rv_call {
@@ -72,10 +75,21 @@ void rv_api_schedules_list(struct rv_call *call);
 void rv_api_hooks_list(struct rv_call *call); /* api_hooks.c */
 void rv_api_hook_deliveries(struct rv_call *call);
 void rv_api_hook_redrive(struct rv_call *call);
-void rv_api_events(struct rv_call *call); /* events.c */
-void rv_api_health(struct rv_call *call); /* api.c */
-void rv_api_page(struct rv_call *call);   /* pages.c */
+void rv_api_chat_completions(struct rv_call *call); /* api_openai.c */
+void rv_api_completions(struct rv_call *call);
+void rv_api_embeddings(struct rv_call *call);
+void rv_api_models_list(struct rv_call *call);
+void rv_api_metrics(struct rv_call *call); /* api_metrics.c */
+void rv_api_events(struct rv_call *call);  /* events.c */
+void rv_api_health(struct rv_call *call);  /* api.c */
+void rv_api_page(struct rv_call *call);    /* pages.c */
 
+/* api_openai.c: whether errors of this route have that API's shape, and one of them */
+bool rv_call_is_openai(const struct rv_call *call);
+void rv_openai_refuse_status(struct rv_call *call, int status, const char *code,
+                             const char *message);
+/* openai_call.c: ends what is on its way */
+void rv_openai_stop(struct rv_api *api);
 /* events.c */
 struct rv_events *rv_events_create(struct rv_loop *loop, struct rv_db *db);
 void rv_events_stop(struct rv_events *events);

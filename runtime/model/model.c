@@ -41,13 +41,14 @@ struct ask {
     struct ask *next, **place;
     struct rv_redaction *redaction;
     struct rv_prompt prompt;
-    json_t *schema;  /* in the prompt's words */
-    json_t *options; /* as the caller wrote them; NULL */
+    json_t *schema;              /* in the prompt's words */
+    json_t *options;             /* as the caller wrote them; NULL */
+    struct rv_model_asker asker; /* its agent is owned */
     int64_t seed;
     int64_t deadline_us;
     int max_tokens;
     int tries;
-    int tokens_in, tokens_out;
+    int tokens_in, tokens_out, tokens_cached;
     struct rv_hash hash; /* of the first prompt */
     struct rv_timer *timer;
     struct rv_model_request request;
@@ -98,6 +99,7 @@ static void ask_release(struct ask *ask)
     json_decref(ask->schema);
     json_decref(ask->options);
     json_decref(ask->answer);
+    rv_free((char *)(uintptr_t)ask->asker.agent);
     rv_free(ask);
 }
 
@@ -163,8 +165,9 @@ static void note_result(struct rv_model *model, bool answered)
 
 static json_t *usage_of(const struct ask *ask)
 {
-    return json_pack("{s:i,s:i,s:i,s:i}", "tokens", ask->tokens_in + ask->tokens_out, "in",
-                     ask->tokens_in, "out", ask->tokens_out, "tries", ask->tries);
+    return json_pack("{s:i,s:i,s:i,s:i,s:i}", "tokens", ask->tokens_in + ask->tokens_out, "in",
+                     ask->tokens_in, "out", ask->tokens_out, "cached", ask->tokens_cached, "tries",
+                     ask->tries);
 }
 
 static json_t *failure(const struct ask *ask, const char *code, const char *message)
@@ -256,7 +259,6 @@ static enum rv_code check_question(const json_t *question, struct rv_error *err)
 
 static enum rv_code prepare(struct ask *ask, const json_t *question, struct rv_error *err)
 {
-    const struct rv_model_engine *engine = ask->model->options.engine;
     int64_t most = rv_json_int(question, "max_tokens", RV_MODEL_TOKENS_DEFAULT);
     enum rv_code code = check_question(question, err);
     if (code == RV_OK && (most < 1 || most > RV_MODEL_ANSWER_MAX)) {
@@ -274,23 +276,18 @@ static enum rv_code prepare(struct ask *ask, const json_t *question, struct rv_e
     ask->schema = ask->prompt.options != NULL ? rv_answer_options_schema(ask->prompt.options)
                                               : json_incref(json_object_get(question, "schema"));
     ask->hash = rv_sha256(ask->prompt.text.data, ask->prompt.text.length);
-    if (engine->context_tokens > 0 && engine->count != NULL) {
-        int tokens = engine->count(engine->self, ask->prompt.text.data);
-        if (tokens + ask->max_tokens > engine->context_tokens) {
-            return rv_fail(err, RV_LIMIT,
-                           "the prompt has %d tokens; the model takes %d with its answer", tokens,
-                           engine->context_tokens);
-        }
-    }
     return RV_OK;
 }
 
-void rv_model_decide(struct rv_model *model, const json_t *question, const json_t *names,
-                     int64_t seed, void (*done)(void *data, json_t *answer), void *data)
+void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
+                     const json_t *question, const json_t *names, int64_t seed,
+                     void (*done)(void *data, json_t *answer), void *data)
 {
     struct ask *ask = rv_alloc(sizeof *ask);
     struct rv_error err = {.code = RV_OK};
     ask->model = model;
+    ask->asker = *asker;
+    ask->asker.agent = rv_strdup(asker->agent != NULL ? asker->agent : "");
     ask->seed = seed;
     ask->done = done;
     ask->data = data;
@@ -324,6 +321,10 @@ static void ask_engine(struct ask *ask)
 {
     const struct rv_model_engine *engine = ask->model->options.engine;
     ask->request = (struct rv_model_request){
+        .tenant = ask->asker.tenant,
+        .tier = ask->asker.tier,
+        .agent = ask->asker.agent,
+        .run = ask->asker.run,
         .instructions = rv_prompt_instructions,
         .facts = ask->prompt.facts.data,
         .untrusted = ask->prompt.untrusted.data,
@@ -385,6 +386,20 @@ static int option_index(const json_t *options, const json_t *choice)
     return -1;
 }
 
+/* {option: "0.8731"}, in the caller's words: decimal text, as everything that is no integer. */
+static json_t *probability_of(const struct ask *ask, const double *probability)
+{
+    json_t *out = json_object();
+    for (size_t i = 0; i < json_array_size(ask->options); i++) {
+        char text[16];
+        double p = probability[i] >= 0 && probability[i] <= 1 ? probability[i] : 0;
+        snprintf(text, sizeof text, "%.4f", p);
+        json_object_set_new(out, json_string_value(json_array_get(ask->options, i)),
+                            json_string(text));
+    }
+    return out;
+}
+
 /* What the caller gets, or RV_INVALID with the rule that was broken. */
 static enum rv_code read_reply(const struct ask *ask, const struct rv_model_reply *reply,
                                json_t **value, struct rv_error *err)
@@ -409,6 +424,9 @@ static enum rv_code read_reply(const struct ask *ask, const struct rv_model_repl
             *value = json_pack(
                 "{s:O,s:o,s:i}", "choice", json_array_get(ask->options, (size_t)index), "reason",
                 restored(ask->redaction, json_object_get(raw, "reason")), "margin", margin);
+            if (reply->probability != NULL) {
+                json_object_set_new(*value, "probability", probability_of(ask, reply->probability));
+            }
         }
     } else if (code == RV_OK) {
         *value = restored(ask->redaction, raw);
@@ -424,6 +442,17 @@ static bool try_again(struct ask *ask, const struct rv_error *why)
            ask->max_tokens - ask->tokens_out >= RV_MODEL_TRY_TOKENS_MIN &&
            mono_us(ask->model) < ask->deadline_us &&
            rv_prompt_repair(&ask->prompt, why->message, &err) == RV_OK;
+}
+
+/* What answered, so that the same can be asked again. */
+static json_t *model_of(const struct ask *ask, const struct rv_model_reply *reply)
+{
+    const struct rv_model_engine *engine = ask->model->options.engine;
+    json_t *model = reply->model != NULL
+                        ? json_copy((json_t *)(uintptr_t)reply->model)
+                        : json_pack("{s:s,s:s}", "name", engine->name, "hash", engine->hash);
+    json_object_set_new(model, "seed", json_integer(ask->request.seed));
+    return model;
 }
 
 static void on_reply(struct ask *ask, const struct rv_model_reply *reply)
@@ -445,10 +474,8 @@ static void on_reply(struct ask *ask, const struct rv_model_reply *reply)
     }
     char hex[RV_HASH_HEX];
     rv_hash_hex(&ask->hash, hex);
-    const struct rv_model_engine *engine = model->options.engine;
-    answer(ask, json_pack("{s:b,s:o,s:o,s:{s:s,s:s,s:I},s:s}", "ok", 1, "value", value, "usage",
-                          usage_of(ask), "model", "name", engine->name, "hash", engine->hash,
-                          "seed", (json_int_t)ask->seed, "prompt", hex));
+    answer(ask, json_pack("{s:b,s:o,s:o,s:o,s:s}", "ok", 1, "value", value, "usage", usage_of(ask),
+                          "model", model_of(ask, reply), "prompt", hex));
 }
 
 static void on_answer(void *data, enum rv_code code, const struct rv_model_reply *reply,
@@ -467,6 +494,7 @@ static void on_answer(void *data, enum rv_code code, const struct rv_model_reply
         int out = reply->tokens_out > 0 ? reply->tokens_out : 0;
         ask->tokens_in += in;
         ask->tokens_out += out;
+        ask->tokens_cached += reply->tokens_cached;
         model->tokens_in += in;
         model->tokens_out += out;
     }
@@ -479,8 +507,9 @@ static void on_answer(void *data, enum rv_code code, const struct rv_model_reply
         on_reply(ask, reply);
         return;
     }
-    note_result(model, false);
-    answer(ask, failure(ask, code == RV_LIMIT ? "limit" : "unavailable",
+    bool said_no = code == RV_LIMIT || code == RV_INVALID; /* of this question: it is well */
+    note_result(model, said_no);
+    answer(ask, failure(ask, said_no ? rv_code_name(code) : "unavailable",
                         err != NULL ? err->message : "the model failed"));
 }
 

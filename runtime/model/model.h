@@ -16,7 +16,8 @@
  *  - A circuit breaker: an engine that does not answer several times in a row is given a pause,
  * then one trial.  Wrong answers do not count: no document can talk the company out of its adviser.
  *
- * The engine is behind `struct rv_model_engine`; kernels/kernel.h fits it field by field.
+ * The engine is behind `struct rv_model_engine`; port.h makes one of kernels in a process of its
+ * own.
  *
  * Thread: the loop's; the engine may work elsewhere and answers by its callback on the loop.
  */
@@ -41,8 +42,20 @@ enum {
     RV_MODEL_REASON_MAX = 1000
 };
 
+/* For whom a question is: whose memory and quota it uses, and what accounts name. */
+struct rv_model_asker {
+    int32_t tenant;    /* from the run, never from a plan */
+    int tier;          /* 0 is served first */
+    const char *agent; /* "" nobody's; borrowed for the call */
+    int64_t run;       /* 0: none */
+};
+
 /* What an engine is asked; borrowed until it has answered. */
 struct rv_model_request {
+    int32_t tenant;
+    int tier;
+    const char *agent;
+    int64_t run;
     const char *instructions; /* ours, the same for every question: its cache may be kept */
     const char *facts;        /* ours: question, options, facts */
     const char *untrusted;    /* the block with its fence; "" when there is none.  An engine with
@@ -61,7 +74,11 @@ struct rv_model_reply {
     int choice;       /* index into options, or -1 when the text alone says it */
     int margin;       /* 1 to 100: percent points between the probability of the best option and the
                          second; 0 not measured.  What the text says of its own margin counts nothing */
+    const double *probability; /* of each option, measured; NULL: not */
     int tokens_in, tokens_out;
+    int tokens_cached;   /* of tokens_in: not computed again */
+    const json_t *model; /* what answered: {"name","hash","template","sampler"}, for the journal;
+                            borrowed.  NULL: the engine's name and hash */
 };
 typedef void (*rv_model_answered)(void *data, enum rv_code code, const struct rv_model_reply *reply,
                                   const struct rv_error *err);
@@ -70,11 +87,10 @@ struct rv_model_engine {
     void *self;
     const char *name; /* for the journal: model id and content hash */
     const char *hash;
-    int context_tokens; /* of prompt and answer together; 0: not known */
-    /* `answered` exactly once, on the loop; also inside ask. */
+    /* `answered` exactly once, on the loop; also inside ask.  RV_LIMIT: the prompt is too long, or
+     * the company has used its share; RV_INVALID: the schema is none that it can promise. */
     void (*ask)(void *self, const struct rv_model_request *request, rv_model_answered answered,
                 void *data);
-    int (*count)(void *self, const char *text); /* tokens of a text; NULL: cannot */
     /* Nobody waits for `data` any more; `answered` is still owed.  NULL: cannot. */
     void (*cancel)(void *self, void *data);
 };
@@ -93,14 +109,17 @@ void rv_model_destroy(struct rv_model *model);
  * lists texts to hide beside what is found by form: names of the company's parties (array of
  * strings, borrowed for the call, may be NULL).  `done` is called exactly once, on the loop, never
  * inside the call.  The answer (new reference) is journaled as it is:
- *   {"ok":true,"value":{"choice":"..","reason":"..","margin":..} | what the schema says,
- *    "usage":{"tokens":n,"in":n,"out":n,"tries":n},"model":{"name","hash","seed"},"prompt":"<sha256>"}
+ *   {"ok":true,"value":{"choice":"..","reason":"..","margin":..,"probability"?:{option:"0.8731"}} |
+ *           what the schema says,
+ *    "usage":{"tokens":n,"in":n,"out":n,"cached":n,"tries":n},
+ *    "model":{"name","hash","template","sampler","seed"},"prompt":"<sha256>"}
  *   {"ok":false,"code":"unavailable|limit|invalid","message":"..","usage":{..}?}
  * code "unavailable": no engine, engine failed, breaker open, or the message begins with
- * "deadline"; "limit": the prompt is too long; "invalid": the question is wrong, or so was every
- * answer. */
-void rv_model_decide(struct rv_model *model, const json_t *question, const json_t *names,
-                     int64_t seed, void (*done)(void *data, json_t *answer), void *data);
+ * "deadline"; "limit": the prompt is too long, or the company's share is used up; "invalid": the
+ * question is wrong, or so was every answer. */
+void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
+                     const json_t *question, const json_t *names, int64_t seed,
+                     void (*done)(void *data, json_t *answer), void *data);
 
 bool rv_model_has_engine(const struct rv_model *model);
 /* {"state":"closed|open|half-open","asked":n,"failed":n,"refused":n,"late":n,"tokens_in":n,

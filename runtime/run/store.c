@@ -639,8 +639,10 @@ static void ask_model(struct ask_op *op, const json_t *names)
 {
     /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap */
     uint64_t seed = (uint64_t)op->pass.run * 1000U + (uint64_t)op->pass.seq;
-    rv_model_decide(op->store->options.model, op->question, names, (int64_t)(seed & INT64_MAX),
-                    ask_on_answer, op);
+    struct rv_model_asker asker = {
+        .tenant = op->pass.tenant, .agent = op->pass.principal.id, .run = op->pass.run};
+    rv_model_decide(op->store->options.model, &asker, op->question, names,
+                    (int64_t)(seed & INT64_MAX), ask_on_answer, op);
 }
 
 /* Without the names nothing is asked: they would leave with the question. */

@@ -10,6 +10,7 @@
 #include "hooks_sql.h"
 #include "http_sql.h"
 #include "journal_sql.h"
+#include "model_sql.h"
 #include "test_erp_sql.h"
 #include "test_gate_sql.h"
 #include "test_http_sql.h"
@@ -20,13 +21,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct rv_migration *const rooms[] = {rv_journal_migrations,
-                                                   rv_test_gate_migrations,
-                                                   rv_db_migrations,
-                                                   rv_http_migrations,
-                                                   rv_hooks_migrations,
-                                                   rv_test_erp_migrations,
-                                                   NULL};
+static const struct rv_migration *const rooms[] = {
+    rv_journal_migrations, rv_model_migrations, rv_test_gate_migrations, rv_db_migrations,
+    rv_http_migrations,    rv_hooks_migrations, rv_test_erp_migrations,  NULL};
 
 static void must(enum rv_code code, const struct rv_error *err)
 {

@@ -121,7 +121,8 @@ enum { ANSWERS_MAX = 8 };
 struct script {
     const char
         *answers[ANSWERS_MAX]; /* in turn, the last one for ever; NULL: fails; "": is silent */
-    int margin, choice, tokens_in, tokens_out, context;
+    int margin, choice, tokens_in, tokens_out;
+    bool full;  /* says that the prompt is too long */
     bool later; /* answers from the loop, not inside ask */
     char prompt[RV_MODEL_PROMPT_MAX];
     char untrusted[RV_MODEL_PROMPT_MAX];
@@ -144,6 +145,11 @@ static void script_say(void *self)
     }
     rv_model_answered answered = script->answered;
     script->answered = NULL;
+    if (script->full) {
+        answered(script->data, rv_fail(&err, RV_LIMIT, "the prompt has 900 tokens of 100"), NULL,
+                 &err);
+        return;
+    }
     if (text == NULL) {
         answered(script->data, rv_fail(&err, RV_CORRUPT, "broken"), NULL, &err);
         return;
@@ -181,18 +187,14 @@ static void script_ask(void *self, const struct rv_model_request *request,
     }
 }
 
-static int script_count(void *self, const char *text)
-{
-    (void)self;
-    return (int)strlen(text) / 4;
-}
-
 static void script_cancel(void *self, void *data)
 {
     struct script *script = self;
     ck_assert_ptr_eq(data, script->data);
     script->canceled = true;
 }
+
+static const struct rv_model_asker asker = {.tenant = 1, .agent = "test"};
 
 struct world {
     struct rv_clock_virtual clock;
@@ -219,7 +221,6 @@ static struct world *world_make(bool engine)
                                             .name = "script",
                                             .hash = "0",
                                             .ask = script_ask,
-                                            .count = script_count,
                                             .cancel = script_cancel};
     world.model = rv_model_create(&(struct rv_model_options){
         .loop = world.loop, .engine = engine ? &world.engine : NULL, .deadline_ms = 50});
@@ -250,7 +251,7 @@ static const char *ask_with(struct world *world, const char *text, const json_t 
     json_t *question = json_loads(text, 0, NULL);
     ck_assert_ptr_nonnull(question);
     int before = world->answers;
-    rv_model_decide(world->model, question, names, 1, on_answer, world);
+    rv_model_decide(world->model, &asker, question, names, 1, on_answer, world);
     json_decref(question); /* borrowed for the call only */
     ck_assert_int_eq(world->answers, before);
     for (int i = 0; i < 100 && world->answers == before; i++) {
@@ -463,7 +464,8 @@ TEST(the_fence_cannot_be_foretold_and_is_the_same_for_the_same_question)
         ck_assert(i == 0 || strcmp(first, fence) == 0);
         snprintf(first, sizeof first, "%s", fence);
         json_t *question = json_loads(QUESTION, 0, NULL);
-        rv_model_decide(world->model, question, NULL, 2, on_answer, world); /* another seed */
+        rv_model_decide(world->model, &asker, question, NULL, 2, on_answer,
+                        world); /* another seed */
         json_decref(question);
         ck_assert_int_eq(sscanf(world->script.untrusted, "\nUNTRUSTED %16s begins", fence), 1);
         ck_assert_str_ne(first, fence);
@@ -525,9 +527,9 @@ TEST(a_wrong_question_is_told_and_never_asked)
     strcat(large, "\"}");
     ck_assert_str_eq(ask_with(world, large, NULL), "limit");
     rv_free(large);
-    world->engine.context_tokens = 100;
-    ck_assert_str_eq(ask(world), "limit");
+    world->script.full = true;
     ck_assert_int_eq(world->script.asked, 0);
+    ck_assert_str_eq(ask(world), "limit");
     world_end(world);
 }
 
@@ -558,7 +560,7 @@ TEST(a_model_that_ends_with_open_questions_leaves_nothing)
     struct world *world = world_make(true);
     world->script.answers[0] = "";
     json_t *question = json_loads(QUESTION, 0, NULL);
-    rv_model_decide(world->model, question, NULL, 1, on_answer, world);
+    rv_model_decide(world->model, &asker, question, NULL, 1, on_answer, world);
     json_decref(question);
     world_end(world);
     ck_assert_int_eq(world->answers, 0);
@@ -594,7 +596,7 @@ TEST(a_model_that_fails_gets_a_pause_and_a_trial)
     world->clock.time_us += (RV_MODEL_BREAKER_OPEN_MS + 1) * INT64_C(1000);
     world->script.answers[0] = "";
     json_t *question = json_loads(QUESTION, 0, NULL);
-    rv_model_decide(world->model, question, NULL, 1, on_answer, world);
+    rv_model_decide(world->model, &asker, question, NULL, 1, on_answer, world);
     json_decref(question);
     ck_assert_str_eq(breaker(world), "half-open");
     ck_assert_str_eq(ask(world), "unavailable");

@@ -1,0 +1,63 @@
+/* checks_model.c -- doctor's look at the model: the file, then the engine's process for a moment.
+ */
+#include "runtime/cli/doctor.h"
+#include "runtime/cli/place.h"
+#include "runtime/model/inspect.h"
+
+#include <stdio.h>
+
+enum { READY_MS = 30000 };
+
+#define SAY(field, ...) snprintf((field), sizeof(field), __VA_ARGS__)
+
+/* Begins the engine as a run would, and asks it nothing. */
+static json_t *try_engine(const struct cli *cli)
+{
+    struct rv_engine_options options = place_engine(cli);
+    struct rv_loop *loop = rv_loop_create(rv_clock_system());
+    options.loop = loop;
+    struct rv_engine *engine = rv_engine_start(&options);
+    int64_t end_us = rv_mono_us(rv_clock_system()) + READY_MS * INT64_C(1000);
+    json_t *status = rv_engine_status(engine);
+    while (!rv_engine_is_ready(engine) && json_object_get(status, "error") == NULL &&
+           rv_mono_us(rv_clock_system()) < end_us) {
+        rv_loop_run_once(loop, 100);
+        json_decref(status);
+        status = rv_engine_status(engine);
+    }
+    rv_engine_close(engine);
+    rv_loop_destroy(loop);
+    return status;
+}
+
+enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding)
+{
+    const char *path = place_model(cli);
+    struct rv_error err = {.code = RV_OK};
+    json_t *facts = NULL;
+    if (path == NULL) {
+        SAY(finding->text, "no model: agents decide by their rules");
+        SAY(finding->remedy, "Nothing, or set model.path to a GGUF file.");
+        return CLI_DEGRADED;
+    }
+    if (rv_model_inspect(path, &facts, &err) != RV_OK) {
+        SAY(finding->text, "%s: %s", path, err.message);
+        SAY(finding->remedy, "See `reeve model check FILE`; agents decide by their rules.");
+        return CLI_DEGRADED;
+    }
+    json_t *status = try_engine(cli);
+    const json_t *ready = json_object_get(status, "facts");
+    enum cli_health health = ready != NULL ? CLI_OK : CLI_DEGRADED;
+    if (ready != NULL) {
+        SAY(finding->text, "%s (%s), sha256 %.12s, engine works: %s",
+            rv_json_str(facts, "name", ""), rv_json_str(facts, "type", ""),
+            rv_json_str(facts, "hash", ""), rv_json_str(ready, "device", ""));
+    } else {
+        SAY(finding->text, "%s: the engine did not start: %s", path,
+            rv_json_str(status, "error", "it was not ready in time"));
+        SAY(finding->remedy, "Set model.backend to cpu, or look at the engine's own message.");
+    }
+    json_decref(status);
+    json_decref(facts);
+    return health;
+}

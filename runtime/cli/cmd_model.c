@@ -1,0 +1,219 @@
+/* cmd_model.c -- reeve model: what a file is, random ones for measurements, a word with one. */
+#include "runtime/base/check.h"
+#include "runtime/cli/place.h"
+#include "runtime/cli/table.h"
+#include "runtime/model/inspect.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { CHAT_MS = 600000, CHAT_TEXT_MAX = 64 << 10, CHAT_TOKENS = 512 };
+
+static void print_facts(const struct cli *cli, const json_t *facts)
+{
+    const struct cli_output *out = &cli->output;
+    const char *chat = rv_json_str(facts, "chat", "");
+    cli_print(out, "name          %s", rv_json_str(facts, "name", ""));
+    cli_print(out, "architecture  %s, %" PRId64 " layers of width %" PRId64,
+              rv_json_str(facts, "architecture", ""), rv_json_int(facts, "layers", 0),
+              rv_json_int(facts, "width", 0));
+    cli_print(out, "weights       %" PRId64 " parameters, mostly %s, %" PRId64 " bytes",
+              rv_json_int(facts, "parameters", 0), rv_json_str(facts, "type", ""),
+              rv_json_int(facts, "bytes", 0));
+    cli_print(out, "vocabulary    %" PRId64 " tokens", rv_json_int(facts, "vocabulary", 0));
+    cli_print(out, "context       %" PRId64 " tokens", rv_json_int(facts, "context", 0));
+    cli_print(out, "chat format   %s",
+              chat[0] != '\0' ? chat : "none: no /v1/chat/completions; decisions as plain text");
+    cli_print(out, "sha256        %s", rv_json_str(facts, "hash", ""));
+}
+
+/* Takes `facts`. */
+static int show_facts(const struct cli *cli, json_t *facts)
+{
+    if (cli->json) {
+        cli_print_json(&cli->output, facts);
+    } else {
+        print_facts(cli, facts);
+        json_decref(facts);
+    }
+    return 0;
+}
+
+int cmd_model_check(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    json_t *facts = NULL;
+    if (rv_model_inspect(cli->argv[0], &facts, &err) != RV_OK) {
+        rv_wrap(&err, err.code, "%s", cli->argv[0]);
+        return cli_fail(cli, &err);
+    }
+    return show_facts(cli, facts);
+}
+
+int cmd_model_make(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    json_t *facts = NULL;
+    int64_t seed = 0;
+    const char *shape = cli_option(cli, "shape");
+    const char *type = cli_option(cli, "quant");
+    const char *out = cli_option(cli, "out");
+    enum rv_code code = cli_integer(cli, "seed", 1, 0, INT64_MAX, &seed, &err);
+    if (code == RV_OK && shape == NULL) {
+        struct rv_buf names;
+        rv_buf_init(&names, sizeof err.hint);
+        for (int i = 0; rv_model_shape(i) != NULL; i++) {
+            rv_buf_printf(&names, "%s%s", i > 0 ? ", " : "", rv_model_shape(i));
+        }
+        code = rv_fail(&err, RV_INVALID, "--shape is missing");
+        rv_hint(&err, "One of: %s.", names.overflowed ? "see the manual" : names.data);
+        rv_buf_fini(&names);
+    }
+    type = type != NULL ? type : "Q8_0";
+    if (code == RV_OK) {
+        out = out != NULL ? out : rv_arena_printf(cli->arena, "%s-%s.gguf", shape, type);
+        code = rv_model_make(shape, type, seed, out, &facts, &err);
+    }
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    cli_say(&cli->output, "wrote %s: random weights, for measurements only", out);
+    return show_facts(cli, facts);
+}
+
+int cmd_model_list(struct cli *cli)
+{
+    static const struct cli_column columns[] = {
+        {"name", "MODEL", false, false}, {"type", "TYPE", false, false},
+        {"chat", "CHAT", false, false},  {"parameters", "PARAMETERS", true, false},
+        {"hash", "SHA256", false, true}, {"path", "FILE", false, true}};
+    struct rv_error err = {.code = RV_OK};
+    const char *path = place_model(cli);
+    json_t *facts = NULL;
+    if (path == NULL) {
+        if (cli->json) {
+            return 0;
+        }
+        cli_print(&cli->output, "no model: agents decide by their rules");
+        return 0;
+    }
+    if (rv_model_inspect(path, &facts, &err) != RV_OK) {
+        rv_wrap(&err, err.code, "%s", path);
+        return cli_fail(cli, &err);
+    }
+    struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
+    cli_table_text(table, rv_json_str(facts, "name", ""));
+    cli_table_text(table, rv_json_str(facts, "type", ""));
+    cli_table_text(table, rv_json_str(facts, "chat", ""));
+    cli_table_integer(table, rv_json_int(facts, "parameters", 0));
+    cli_table_text(table, rv_json_str(facts, "hash", ""));
+    cli_table_text(table, path);
+    cli_table_print(table, &cli->output, "");
+    cli_table_destroy(table);
+    json_decref(facts);
+    return 0;
+}
+
+/* ---- chat: questions from the standard input, one a line ---- */
+
+struct chat {
+    const struct cli *cli;
+    bool ended, failed;
+    struct rv_buf text;
+    json_t *usage;
+    struct rv_error err;
+};
+
+static void on_event(void *data, const struct rv_engine_event *event)
+{
+    struct chat *chat = data;
+    if (event->kind == RV_ENGINE_PIECE) {
+        const json_t *text = json_object_get(event->body, "text");
+        if (!rv_json_bool(event->body, "thinking", false)) {
+            rv_buf_add(&chat->text, json_string_value(text), json_string_length(text));
+        }
+        return;
+    }
+    chat->ended = true;
+    chat->failed = event->kind == RV_ENGINE_FAILED;
+    if (chat->failed) {
+        chat->err = *event->err;
+    } else {
+        chat->usage = json_incref(json_object_get(event->body, "usage"));
+    }
+}
+
+/* Takes `messages`' reference for the question; appends the answer to it. */
+static enum rv_code say(struct chat *chat, struct rv_loop *loop, struct rv_engine *engine,
+                        json_t *messages, int64_t most)
+{
+    chat->ended = false;
+    rv_buf_reset(&chat->text);
+    rv_buf_str(&chat->text, "");
+    json_t *question = json_pack("{s:s,s:O,s:b,s:b,s:I}", "kind", "chat", "messages", messages,
+                                 "plain", 1, "stream", 1, "max", (json_int_t)most);
+    rv_engine_ask(engine, loop, question, CHAT_MS, on_event, chat);
+    while (!chat->ended) {
+        rv_loop_run_once(loop, 1000);
+    }
+    if (chat->failed) {
+        return chat->err.code;
+    }
+    struct rv_buf shown;
+    rv_buf_init(&shown, 4 * CHAT_TEXT_MAX);
+    cli_clean(&shown, chat->text.data);
+    if (chat->cli->json) {
+        cli_print_json(&chat->cli->output,
+                       json_pack("{s:s#,s:O}", "text", chat->text.data,
+                                 (json_int_t)chat->text.length, "usage", chat->usage));
+    } else {
+        cli_print(&chat->cli->output, "%s", shown.data != NULL ? shown.data : "");
+    }
+    fflush(chat->cli->output.data);
+    rv_buf_fini(&shown);
+    json_array_append_new(messages, json_pack("{s:s,s:s#}", "role", "assistant", "text",
+                                              chat->text.data, (json_int_t)chat->text.length));
+    json_decref(chat->usage);
+    chat->usage = NULL;
+    return RV_OK;
+}
+
+int cmd_model_chat(struct cli *cli)
+{
+    struct chat chat = {.cli = cli, .err = {.code = RV_OK}};
+    struct rv_engine_options options = place_engine(cli);
+    int64_t most = 0;
+    if (cli_integer(cli, "tokens", CHAT_TOKENS, 1, INT32_MAX, &most, &chat.err) != RV_OK) {
+        return cli_fail(cli, &chat.err);
+    }
+    options.path = cli->argc > 0 ? cli->argv[0] : options.path;
+    if (options.path == NULL) {
+        rv_fail(&chat.err, RV_UNAVAILABLE, "there is no model");
+        rv_hint(&chat.err, "Name a GGUF file, or set model.path.");
+        return cli_fail(cli, &chat.err);
+    }
+    char line[CHAT_TEXT_MAX];
+    struct rv_loop *loop = rv_loop_create(rv_clock_system());
+    json_t *messages = json_array();
+    rv_buf_init(&chat.text, CHAT_TEXT_MAX);
+    options.loop = loop;
+    struct rv_engine *engine = rv_engine_start(&options);
+    enum rv_code code = RV_OK;
+    while (code == RV_OK && fgets(line, sizeof line, stdin) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        json_t *text = json_string(line);
+        if (text == NULL) {
+            code = rv_fail(&chat.err, RV_INVALID, "a line is not UTF-8");
+        } else if (line[0] != '\0') {
+            json_array_append_new(messages, json_pack("{s:s,s:o}", "role", "user", "text", text));
+            code = say(&chat, loop, engine, messages, most);
+        } else {
+            json_decref(text);
+        }
+    }
+    rv_engine_close(engine);
+    json_decref(messages);
+    rv_buf_fini(&chat.text);
+    rv_loop_destroy(loop);
+    return code == RV_OK ? 0 : cli_fail(cli, &chat.err);
+}

@@ -1,0 +1,159 @@
+/* api_openai.c -- the OpenAI-compatible routes: who may, which model, how much is left today. */
+#include "model_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/http/openai_call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char any_model[] = "reeve"; /* whatever serves the caller's company */
+
+bool rv_call_is_openai(const struct rv_call *call)
+{
+    static const char *const patterns[] = {"/v1/chat/completions", "/v1/completions",
+                                           "/v1/embeddings", "/v1/models"};
+    bool found = false;
+    for (size_t i = 0; i < RV_COUNT(patterns); i++) {
+        found = found ||
+                (call->match.route != NULL && strcmp(call->match.route->pattern, patterns[i]) == 0);
+    }
+    return found;
+}
+
+void rv_openai_refuse_status(struct rv_call *call, int status, const char *code,
+                             const char *message)
+{
+    const char *type = status == 401   ? "authentication_error"
+                       : status == 403 ? "permission_error"
+                       : status == 429 ? "rate_limit_error"
+                       : status >= 500 ? "server_error"
+                                       : "invalid_request_error";
+    rv_openai_refuse(call, status, type, code, message, NULL);
+}
+
+static struct rv_engine *engine_of(struct rv_call *call)
+{
+    const struct rv_api_models *models = &call->api->options.models;
+    return models->pick != NULL ? models->pick(models->self, call->caller->tenant) : NULL;
+}
+
+/* ---- today's share ---- */
+
+struct asking {
+    struct rv_call *call;
+    struct rv_openai_ask ask;
+    struct rv_engine *engine;
+};
+
+static void go_on(struct asking *asking)
+{
+    if (asking->ask.kind == RV_OPENAI_EMBEDDING) {
+        rv_openai_embed(asking->call, &asking->ask, asking->engine);
+    } else {
+        rv_openai_begin(asking->call, &asking->ask, asking->engine);
+    }
+    rv_free(asking);
+}
+
+static void on_today(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
+{
+    struct asking *asking = data;
+    struct rv_call *call = asking->call;
+    int64_t most = call->api->options.models.tokens_per_day;
+    if (code == RV_OK && rv_result_i64(result, 0, 0) < most) {
+        go_on(asking);
+        return;
+    }
+    char text[160];
+    if (code == RV_OK) {
+        snprintf(text, sizeof text, "%lld", (long long)rv_result_i64(result, 0, 1));
+        rv_exchange_field(call->exchange, "Retry-After", text);
+        snprintf(text, sizeof text, "your company has used %lld tokens of %lld today (UTC)",
+                 (long long)rv_result_i64(result, 0, 0), (long long)most);
+        rv_openai_refuse(call, 429, "insufficient_quota", "insufficient_quota", text, NULL);
+    } else {
+        rv_openai_refuse_status(call, rv_code_http_status(code), rv_code_name(code), err->message);
+    }
+    rv_openai_ask_fini(&asking->ask);
+    rv_free(asking);
+}
+
+/* ---- the routes ---- */
+
+static bool is_model(const struct rv_engine *engine, const char *name)
+{
+    json_t *facts = rv_engine_facts(engine);
+    bool same = strcmp(name, any_model) == 0 ||
+                (facts != NULL && strcmp(name, rv_json_str(facts, "name", "")) == 0);
+    json_decref(facts);
+    return same;
+}
+
+static void answer_question(struct rv_call *call, enum rv_openai_kind kind)
+{
+    struct rv_openai_fault fault;
+    struct rv_openai_ask ask;
+    struct rv_engine *engine = engine_of(call);
+    char text[320];
+    if (!rv_openai_read(kind, call->body, &ask, &fault)) {
+        rv_openai_ask_fini(&ask);
+        rv_openai_refuse(call, 400, "invalid_request_error", "invalid", fault.message,
+                         fault.pointer);
+        return;
+    }
+    if (engine == NULL || !is_model(engine, ask.model)) {
+        snprintf(text, sizeof text, "there is no model \"%s\" for your company", ask.model);
+        rv_openai_ask_fini(&ask);
+        rv_openai_refuse(call, 404, "invalid_request_error", "model_not_found", text, "/model");
+        return;
+    }
+    struct asking *asking = rv_alloc(sizeof *asking);
+    *asking = (struct asking){call, ask, engine};
+    if (call->api->options.models.tokens_per_day == 0) {
+        go_on(asking);
+        return;
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_model_use_today);
+    rv_args_i32(args, 1, call->caller->tenant);
+    rv_db_query(call->api->options.db, call->caller->tenant, &rv_sql_model_use_today, args,
+                on_today, asking);
+}
+
+void rv_api_chat_completions(struct rv_call *call)
+{
+    answer_question(call, RV_OPENAI_CHAT);
+}
+
+void rv_api_completions(struct rv_call *call)
+{
+    answer_question(call, RV_OPENAI_COMPLETION);
+}
+
+void rv_api_embeddings(struct rv_call *call)
+{
+    answer_question(call, RV_OPENAI_EMBEDDING);
+}
+
+static json_t *model_object(const char *name)
+{
+    return json_pack("{s:s,s:s,s:i,s:s}", "id", name, "object", "model", "created", 0, "owned_by",
+                     "reeve");
+}
+
+void rv_api_models_list(struct rv_call *call)
+{
+    struct rv_engine *engine = engine_of(call);
+    json_t *facts = engine != NULL ? rv_engine_facts(engine) : NULL;
+    json_t *list = json_array();
+    if (engine != NULL) {
+        json_array_append_new(list, model_object(any_model));
+    }
+    if (facts != NULL) {
+        json_array_append_new(list, model_object(rv_json_str(facts, "name", "")));
+    }
+    json_t *body = json_pack("{s:s,s:o}", "object", "list", "data", list);
+    rv_exchange_json(call->exchange, 200, body);
+    json_decref(body);
+    json_decref(facts);
+}

@@ -1,0 +1,82 @@
+/* openai.h -- the API that programs already speak: a request read into a question for the engine,
+ * and the engine's events written as that API has them.
+ *
+ *     POST /v1/chat/completions   messages, tools, response_format; stream or whole
+ *     POST /v1/completions        one prompt
+ *     POST /v1/embeddings         up to 256 texts
+ *     GET  /v1/models
+ *
+ * What is not known is ignored, what is known and cannot be done is refused by name, and a wrong
+ * type names its place by a JSON pointer.  The tenant is the caller's, whatever the body says.
+ *
+ * Functions through the constraint: with tools the answer is made under a schema whose alternatives
+ * are the calls (and, where the model may choose, {"content": text}), so that a call always has
+ * arguments that satisfy its parameters.
+ *
+ * openai_read.c and openai_write.c are pure; api_openai.c has the calls.  Private to runtime/http.
+ */
+#ifndef REEVE_RUNTIME_HTTP_OPENAI_H
+#define REEVE_RUNTIME_HTTP_OPENAI_H
+
+#include "runtime/base/buf.h"
+#include "runtime/base/json.h"
+
+enum {
+    RV_OPENAI_TOOLS_MAX = 128,
+    RV_OPENAI_INPUTS_MAX = 256,
+    RV_OPENAI_STOPS_MAX = 4,
+    RV_OPENAI_LOGPROBS_MAX = 20,
+    RV_OPENAI_COMPLETION_DEFAULT = 16, /* tokens: as the original has it for /v1/completions */
+    RV_OPENAI_MODEL_MAX = 200
+};
+
+enum rv_openai_kind { RV_OPENAI_CHAT, RV_OPENAI_COMPLETION, RV_OPENAI_EMBEDDING };
+
+struct rv_openai_fault {
+    char message[256];
+    char pointer[128]; /* "/messages/0/role"; "" the whole */
+};
+
+struct rv_openai_ask {
+    enum rv_openai_kind kind;
+    char model[RV_OPENAI_MODEL_MAX + 1];
+    json_t *question; /* for rv_engine_ask, without a tenant; NULL for embeddings */
+    json_t *inputs;   /* of embeddings: texts */
+    bool stream, usage_chunk;
+    bool tools;       /* the answer is a call, or {"content"} */
+    bool logprobs;    /* wanted ... */
+    int alternatives; /* ... with so many others a token */
+    bool base64;      /* of embeddings */
+};
+
+/* False: `fault` says what and where.  `out` is finished either way by rv_openai_ask_fini. */
+bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_openai_ask *out,
+                    struct rv_openai_fault *fault);
+void rv_openai_ask_fini(struct rv_openai_ask *ask);
+
+/* ---- answers; new references ---- */
+
+struct rv_openai_head { /* of every object of one answer */
+    enum rv_openai_kind kind;
+    const char *id;
+    const char *model;
+    const char *fingerprint; /* of what answered: the same request gives the same bytes under it */
+    int64_t created_s;
+};
+
+json_t *rv_openai_error(const char *type, const char *code, const char *message,
+                        const char *pointer);
+json_t *rv_openai_usage(const json_t *usage);
+/* One token's entry of "logprobs" from the engine's list, in the form of the chat API. */
+json_t *rv_openai_logprob(const json_t *list, int alternatives);
+/* A chunk with a delta ("text" for completions); `delta` and `logprobs` are taken, may be NULL. */
+json_t *rv_openai_chunk(const struct rv_openai_head *head, json_t *delta, json_t *logprobs,
+                        const char *finish);
+json_t *rv_openai_usage_chunk(const struct rv_openai_head *head, const json_t *usage);
+/* The whole; takes `message` (chat) or a text (completion) and `logprobs`. */
+json_t *rv_openai_whole(const struct rv_openai_head *head, json_t *message, json_t *logprobs,
+                        const char *finish, const json_t *usage);
+/* A constrained answer taken apart: {"content"} or a call with `id`; NULL when it is neither. */
+json_t *rv_openai_tool_message(const char *text, const char *id, bool *is_call);
+
+#endif

@@ -1,0 +1,368 @@
+/* openai_call.c -- see openai_call.h. */
+#include "runtime/http/openai_call.h"
+
+#include "model_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/base/random.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_MAX = 8 << 20, ID_TEXT = 40, FINGERPRINT_TEXT = 24 };
+
+struct rv_openai_open {
+    struct rv_openai_open *next;
+    struct rv_api *api;
+    struct rv_call *call; /* NULL once the exchange is answered */
+    struct rv_http_stream *stream;
+    struct rv_engine *engine;
+    uint64_t question;
+    struct rv_openai_ask ask;
+    int32_t tenant;
+    char *person;
+    char id[ID_TEXT], call_id[ID_TEXT], fingerprint[FINGERPRINT_TEXT];
+    struct rv_openai_head head;
+    struct rv_buf text, thoughts; /* gathered: not streamed, or a call with functions */
+    json_t *logprobs;
+    bool ended; /* the engine has said its last word */
+    bool cut;   /* nobody listens any more */
+};
+
+/* ---- errors ---- */
+
+void rv_openai_refuse(struct rv_call *call, int status, const char *type, const char *code,
+                      const char *message, const char *pointer)
+{
+    json_t *body = rv_openai_error(type, code, message, pointer);
+    rv_exchange_json(call->exchange, status, body);
+    json_decref(body);
+}
+
+static void event_error(const struct rv_engine_event *event, int *status, const char **type,
+                        const char **code)
+{
+    *status = rv_code_http_status(event->code);
+    *type = *status >= 500 ? "server_error" : "invalid_request_error";
+    *code = rv_code_name(event->code);
+    if (event->code == RV_LIMIT && event->retry_ms > 0) {
+        *type = "rate_limit_error";
+        *code = "overloaded";
+    } else if (event->code == RV_LIMIT) {
+        *status = 400;
+        *code = "context_length_exceeded";
+    }
+}
+
+void rv_openai_refuse_event(struct rv_call *call, const struct rv_engine_event *event)
+{
+    int status = 0;
+    const char *type = NULL;
+    const char *code = NULL;
+    event_error(event, &status, &type, &code);
+    if (event->retry_ms > 0) {
+        char seconds[16];
+        snprintf(seconds, sizeof seconds, "%d", (int)((event->retry_ms + 999) / 1000));
+        rv_exchange_field(call->exchange, "Retry-After", seconds);
+    }
+    rv_openai_refuse(call, status, type, code, event->err->message, NULL);
+}
+
+/* ---- accounts ---- */
+
+static void on_noted(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
+{
+    (void)data;
+    (void)result;
+    if (code != RV_OK) {
+        rv_log_error("http", "USE-LOST", err);
+    }
+}
+
+void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *model,
+                       const json_t *usage)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_model_use_add);
+    rv_args_i32(args, 1, tenant);
+    rv_args_text(args, 2, model);
+    rv_args_text(args, 3, "");
+    rv_args_text(args, 4, person);
+    rv_args_i64(args, 5, rv_json_int(usage, "prompt", 0));
+    rv_args_i64(args, 6, rv_json_int(usage, "cached", 0));
+    rv_args_i64(args, 7, rv_json_int(usage, "answer", 0));
+    rv_db_query(api->options.db, tenant, &rv_sql_model_use_add, args, on_noted, NULL);
+}
+
+/* ---- life ---- */
+
+static void open_free(struct rv_openai_open *open)
+{
+    struct rv_openai_open **at = &open->api->openai;
+    while (*at != open) {
+        at = &(*at)->next;
+    }
+    *at = open->next;
+    rv_openai_ask_fini(&open->ask);
+    rv_buf_fini(&open->text);
+    rv_buf_fini(&open->thoughts);
+    json_decref(open->logprobs);
+    rv_free(open->person);
+    rv_free(open);
+}
+
+static void open_cut(struct rv_openai_open *open)
+{
+    if (!open->cut && !open->ended) {
+        rv_engine_cancel(open->engine, open->question);
+    }
+    open->cut = true;
+}
+
+void rv_openai_stop(struct rv_api *api)
+{
+    for (struct rv_openai_open *at = api->openai; at != NULL; at = at->next) {
+        open_cut(at);
+    }
+}
+
+static void on_closed(void *data) /* the client has gone */
+{
+    struct rv_openai_open *open = data;
+    open->stream = NULL;
+    open_cut(open);
+    if (open->ended) {
+        open_free(open);
+    }
+}
+
+/* ---- streaming ---- */
+
+/* Takes `chunk`. */
+static void write_chunk(struct rv_openai_open *open, json_t *chunk)
+{
+    if (open->stream != NULL && !open->cut) {
+        char *text = rv_json_text(chunk);
+        struct rv_buf line;
+        rv_buf_init(&line, TEXT_MAX);
+        rv_buf_printf(&line, "data: %s\n\n", text);
+        if (!rv_http_stream_write(open->stream, line.data, line.length)) {
+            open_cut(open); /* too slow: on_closed comes */
+        }
+        rv_buf_fini(&line);
+        rv_free(text);
+    }
+    json_decref(chunk);
+}
+
+static void begin_stream(struct rv_openai_open *open)
+{
+    struct rv_call *call = open->call;
+    if (call == NULL) {
+        return;
+    }
+    open->call = NULL;
+    if (rv_exchange_gone(call->exchange)) {
+        open_cut(open);
+        rv_exchange_answer(call->exchange, 499, "application/json", "{}", 2);
+        return;
+    }
+    open->stream = rv_exchange_stream(call->exchange, "text/event-stream", on_closed, open);
+    if (open->head.kind == RV_OPENAI_CHAT) {
+        write_chunk(open,
+                    rv_openai_chunk(&open->head,
+                                    json_pack("{s:s,s:s}", "role", "assistant", "content", ""),
+                                    NULL, NULL));
+    }
+}
+
+static void stream_piece(struct rv_openai_open *open, const json_t *body, json_t *logprobs)
+{
+    json_t *text = json_object_get(body, "text");
+    begin_stream(open);
+    json_t *delta = open->head.kind == RV_OPENAI_COMPLETION ? json_incref(text)
+                    : rv_json_bool(body, "thinking", false)
+                        ? json_pack("{s:O}", "reasoning_content", text)
+                        : json_pack("{s:O}", "content", text);
+    write_chunk(open, rv_openai_chunk(&open->head, delta, logprobs, NULL));
+}
+
+/* ---- the end ---- */
+
+static json_t *message_of(struct rv_openai_open *open, bool *is_call)
+{
+    *is_call = false;
+    if (open->head.kind == RV_OPENAI_COMPLETION) {
+        return json_stringn(open->text.data, open->text.length);
+    }
+    json_t *message =
+        open->ask.tools ? rv_openai_tool_message(open->text.data, open->call_id, is_call) : NULL;
+    if (message == NULL) {
+        message = json_pack("{s:s,s:s#}", "role", "assistant", "content", open->text.data,
+                            (json_int_t)open->text.length);
+    }
+    if (open->thoughts.length > 0) {
+        json_object_set_new(message, "reasoning_content",
+                            json_stringn(open->thoughts.data, open->thoughts.length));
+    }
+    return message;
+}
+
+static void end_stream(struct rv_openai_open *open, const json_t *body)
+{
+    const char *finish = rv_json_str(body, "finish", "stop");
+    bool is_call = false;
+    begin_stream(open);
+    if (open->ask.tools) {
+        json_t *message = message_of(open, &is_call);
+        json_object_del(message, "role");
+        write_chunk(open, rv_openai_chunk(&open->head, message, NULL, NULL));
+    }
+    write_chunk(open, rv_openai_chunk(&open->head, NULL, NULL, is_call ? "tool_calls" : finish));
+    if (open->ask.usage_chunk) {
+        write_chunk(open, rv_openai_usage_chunk(&open->head, json_object_get(body, "usage")));
+    }
+    if (open->stream != NULL && !open->cut) {
+        static const char last[] = "data: [DONE]\n\n";
+        if (rv_http_stream_write(open->stream, last, sizeof last - 1)) {
+            rv_http_stream_end(open->stream);
+            open->stream = NULL;
+        }
+    }
+}
+
+static void answer_whole(struct rv_openai_open *open, const json_t *body)
+{
+    bool is_call = false;
+    json_t *message = message_of(open, &is_call);
+    const json_t *call = json_array_get(json_object_get(message, "tool_calls"), 0);
+    json_object_del((json_t *)(uintptr_t)call, "index"); /* of streams only */
+    json_t *logprobs = open->logprobs;
+    open->logprobs = NULL;
+    json_t *whole = rv_openai_whole(&open->head, message, logprobs,
+                                    is_call ? "tool_calls" : rv_json_str(body, "finish", "stop"),
+                                    json_object_get(body, "usage"));
+    rv_exchange_json(open->call->exchange, 200, whole);
+    open->call = NULL;
+    json_decref(whole);
+}
+
+static void on_done(struct rv_openai_open *open, const json_t *body)
+{
+    if (open->ask.stream) {
+        end_stream(open, body);
+    } else {
+        answer_whole(open, body);
+    }
+}
+
+static void on_failed(struct rv_openai_open *open, const struct rv_engine_event *event)
+{
+    if (open->call != NULL) {
+        rv_openai_refuse_event(open->call, event);
+        open->call = NULL;
+        return;
+    }
+    int status = 0;
+    const char *type = NULL;
+    const char *code = NULL;
+    event_error(event, &status, &type, &code);
+    write_chunk(open, rv_openai_error(type, code, event->err->message, NULL));
+    if (open->stream != NULL && !open->cut) {
+        rv_http_stream_end(open->stream);
+        open->stream = NULL;
+    }
+}
+
+static void on_piece(struct rv_openai_open *open, const json_t *body)
+{
+    const json_t *list = json_object_get(body, "logprobs");
+    const json_t *text = json_object_get(body, "text");
+    bool thinking = rv_json_bool(body, "thinking", false);
+    json_t *logprob = open->ask.logprobs && list != NULL && !thinking
+                          ? rv_openai_logprob(list, open->ask.alternatives)
+                          : NULL;
+    if (open->call != NULL && rv_exchange_gone(open->call->exchange)) {
+        open_cut(open);
+    }
+    if (open->ask.stream && !open->ask.tools) {
+        stream_piece(open, body, logprob != NULL ? json_pack("[o]", logprob) : NULL);
+        return;
+    }
+    rv_buf_add(thinking ? &open->thoughts : &open->text, json_string_value(text),
+               json_string_length(text));
+    if (logprob != NULL) {
+        json_array_append_new(open->logprobs, logprob);
+    }
+}
+
+static void on_event(void *data, const struct rv_engine_event *event)
+{
+    struct rv_openai_open *open = data;
+    const json_t *usage = json_object_get(event->body, "usage");
+    if (event->kind == RV_ENGINE_PIECE) {
+        on_piece(open, event->body);
+        return;
+    }
+    if (usage != NULL && !open->api->stopped) {
+        rv_openai_account(open->api, open->tenant, open->person, open->ask.model, usage);
+    }
+    open->ended = true;
+    if (event->kind == RV_ENGINE_DONE) {
+        on_done(open, event->body);
+    } else {
+        on_failed(open, event);
+    }
+    if (open->stream == NULL) {
+        open_free(open);
+    }
+}
+
+/* ---- the beginning ---- */
+
+static void name_it(struct rv_openai_open *open)
+{
+    uint64_t number[2];
+    rv_random_secret(number, sizeof number);
+    json_t *facts = rv_engine_facts(open->engine);
+    snprintf(open->id, sizeof open->id, "%s-%016llx",
+             open->ask.kind == RV_OPENAI_CHAT ? "chatcmpl" : "cmpl", (unsigned long long)number[0]);
+    snprintf(open->call_id, sizeof open->call_id, "call_%016llx", (unsigned long long)number[1]);
+    snprintf(open->fingerprint, sizeof open->fingerprint, "fp_%.12s",
+             rv_json_str(facts, "hash", "unknown"));
+    json_decref(facts);
+    open->head = (struct rv_openai_head){
+        .kind = open->ask.kind,
+        .id = open->id,
+        .model = open->ask.model,
+        .fingerprint = open->fingerprint,
+        .created_s = rv_now_us(rv_loop_clock(open->api->options.loop)) / 1000000};
+    if (json_object_get(open->ask.question, "seed") == NULL) {
+        json_object_set_new(open->ask.question, "seed",
+                            json_integer((json_int_t)(number[0] ^ number[1]) & INT64_MAX));
+    }
+}
+
+void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_engine *engine)
+{
+    struct rv_api *api = call->api;
+    struct rv_openai_open *open = rv_alloc(sizeof *open);
+    *open = (struct rv_openai_open){.next = api->openai,
+                                    .api = api,
+                                    .call = call,
+                                    .engine = engine,
+                                    .ask = *ask,
+                                    .tenant = call->caller->tenant,
+                                    .person = rv_strdup(call->caller->person),
+                                    .logprobs = ask->logprobs ? json_array() : NULL};
+    api->openai = open;
+    rv_buf_init(&open->text, TEXT_MAX);
+    rv_buf_str(&open->text, "");
+    rv_buf_init(&open->thoughts, TEXT_MAX);
+    name_it(open);
+    json_t *question = open->ask.question;
+    open->ask.question = NULL;
+    json_object_set_new(question, "tenant", json_integer(open->tenant));
+    open->question = rv_engine_ask(engine, api->options.loop, question,
+                                   api->options.models.deadline_ms, on_event, open);
+}

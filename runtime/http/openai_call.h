@@ -1,0 +1,28 @@
+/* openai_call.h -- one request to the model on its way: asked, streamed or gathered, accounted.
+ *
+ *     quota --> engine --> first event: head of a stream | gathered --> the one answer
+ *                 ^-- cancelled when the client goes, is too slow, or the server stops
+ *
+ * It outlives its HTTP exchange until the engine has said its last word.  Private to runtime/http.
+ */
+#ifndef REEVE_RUNTIME_HTTP_OPENAI_CALL_H
+#define REEVE_RUNTIME_HTTP_OPENAI_CALL_H
+
+#include "runtime/http/call.h"
+#include "runtime/http/openai.h"
+
+/* Asks; takes `ask`.  The call is answered later. */
+void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_engine *engine);
+/* The same for embeddings, all inputs at once. */
+void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_engine *engine);
+
+/* Answers with the error in the API's shape. */
+void rv_openai_refuse(struct rv_call *call, int status, const char *type, const char *code,
+                      const char *message, const char *pointer);
+/* What the engine said, likewise. */
+void rv_openai_refuse_event(struct rv_call *call, const struct rv_engine_event *event);
+/* Adds one answer to the company's sums of the day. */
+void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *model,
+                       const json_t *usage);
+
+#endif

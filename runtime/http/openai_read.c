@@ -1,0 +1,509 @@
+/* openai_read.c -- a request of the API becomes a question: see openai.h. */
+#include "runtime/base/check.h"
+#include "runtime/http/openai.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+__attribute__((format(printf, 3, 4))) static bool
+wrong(struct rv_openai_fault *fault, const char *pointer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(fault->message, sizeof fault->message, format, args);
+    va_end(args);
+    snprintf(fault->pointer, sizeof fault->pointer, "%s", pointer);
+    return false;
+}
+
+/* ---- single values ---- */
+
+static bool take_number(const json_t *body, const char *key, double least, double most, double *out,
+                        struct rv_openai_fault *fault)
+{
+    const json_t *value = json_object_get(body, key);
+    char pointer[64];
+    snprintf(pointer, sizeof pointer, "/%s", key);
+    if (value == NULL || json_is_null(value)) {
+        return true;
+    }
+    if (!json_is_number(value)) {
+        return wrong(fault, pointer, "%s must be a number", key);
+    }
+    *out = json_number_value(value);
+    return (*out >= least && *out <= most) ||
+           wrong(fault, pointer, "%s must be from %g to %g", key, least, most);
+}
+
+static bool take_integer(const json_t *body, const char *key, int64_t least, int64_t most,
+                         int64_t *out, struct rv_openai_fault *fault)
+{
+    const json_t *value = json_object_get(body, key);
+    char pointer[64];
+    snprintf(pointer, sizeof pointer, "/%s", key);
+    if (value == NULL || json_is_null(value)) {
+        return true;
+    }
+    if (!json_is_integer(value)) {
+        return wrong(fault, pointer, "%s must be an integer", key);
+    }
+    *out = json_integer_value(value);
+    return (*out >= least && *out <= most) || wrong(fault, pointer, "%s must be from %lld to %lld",
+                                                    key, (long long)least, (long long)most);
+}
+
+static bool take_bool(const json_t *body, const char *key, bool *out, struct rv_openai_fault *fault)
+{
+    const json_t *value = json_object_get(body, key);
+    char pointer[64];
+    snprintf(pointer, sizeof pointer, "/%s", key);
+    if (value == NULL || json_is_null(value)) {
+        return true;
+    }
+    *out = json_is_true(value);
+    return json_is_boolean(value) || wrong(fault, pointer, "%s must be true or false", key);
+}
+
+/* What is known and cannot be done: refused unless it has no effect. */
+static bool refuse_known(const json_t *body, struct rv_openai_fault *fault)
+{
+    double penalty = 0;
+    int64_t n = 1;
+    if (!take_number(body, "presence_penalty", -2, 2, &penalty, fault) ||
+        (penalty != 0 && !wrong(fault, "/presence_penalty", "presence_penalty is not supported")) ||
+        !take_number(body, "frequency_penalty", -2, 2, &penalty, fault) ||
+        (penalty != 0 &&
+         !wrong(fault, "/frequency_penalty", "frequency_penalty is not supported")) ||
+        !take_integer(body, "n", 1, 128, &n, fault)) {
+        return false;
+    }
+    if (n != 1) {
+        return wrong(fault, "/n", "n must be 1: ask again with another seed");
+    }
+    if (json_object_size(json_object_get(body, "logit_bias")) > 0) {
+        return wrong(fault, "/logit_bias", "logit_bias is not supported");
+    }
+    return true;
+}
+
+static bool take_stop(const json_t *body, json_t *question, struct rv_openai_fault *fault)
+{
+    json_t *value = json_object_get(body, "stop");
+    if (value == NULL || json_is_null(value)) {
+        return true;
+    }
+    json_t *list = json_is_array(value) ? json_incref(value) : json_pack("[O]", value);
+    json_object_set_new(question, "stop", list);
+    if (json_array_size(list) > RV_OPENAI_STOPS_MAX) {
+        return wrong(fault, "/stop", "at most %d stop texts", RV_OPENAI_STOPS_MAX);
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!json_is_string(json_array_get(list, i))) {
+            return wrong(fault, "/stop", "stop must be a text or a list of texts");
+        }
+    }
+    if (json_array_size(list) == 0) {
+        json_object_del(question, "stop");
+    }
+    return true;
+}
+
+static bool take_sampling(const json_t *body, json_t *question, struct rv_openai_fault *fault)
+{
+    double temperature = 1;
+    double top_p = 1;
+    double min_p = 0;
+    int64_t top_k = 0;
+    int64_t seed = -1;
+    if (!take_number(body, "temperature", 0, 2, &temperature, fault) ||
+        !take_number(body, "top_p", 0, 1, &top_p, fault) ||
+        !take_number(body, "min_p", 0, 1, &min_p, fault) ||
+        !take_integer(body, "top_k", 0, 1000000, &top_k, fault) ||
+        !take_integer(body, "seed", INT64_MIN, INT64_MAX, &seed, fault)) {
+        return false;
+    }
+    json_object_set_new(question, "temperature", json_real(temperature));
+    json_object_set_new(question, "top_p", json_real(top_p));
+    json_object_set_new(question, "min_p", json_real(min_p));
+    json_object_set_new(question, "top_k", json_integer(top_k));
+    if (json_is_integer(json_object_get(body, "seed"))) {
+        json_object_set_new(question, "seed", json_integer(seed & INT64_MAX));
+    }
+    return true;
+}
+
+static bool take_length(const json_t *body, int64_t otherwise, json_t *question,
+                        struct rv_openai_fault *fault)
+{
+    int64_t most = otherwise;
+    if (!take_integer(body, "max_tokens", 1, INT32_MAX, &most, fault) ||
+        !take_integer(body, "max_completion_tokens", 1, INT32_MAX, &most, fault)) {
+        return false;
+    }
+    if (most > 0) {
+        json_object_set_new(question, "max", json_integer(most));
+    }
+    return true;
+}
+
+static bool take_stream(const json_t *body, struct rv_openai_ask *out,
+                        struct rv_openai_fault *fault)
+{
+    const json_t *options = json_object_get(body, "stream_options");
+    out->usage_chunk = true;
+    if (!take_bool(body, "stream", &out->stream, fault)) {
+        return false;
+    }
+    if (options != NULL && !json_is_null(options) && !json_is_object(options)) {
+        return wrong(fault, "/stream_options", "stream_options must be an object");
+    }
+    const json_t *include = json_object_get(options, "include_usage");
+    if (include != NULL && !json_is_boolean(include)) {
+        return wrong(fault, "/stream_options/include_usage", "include_usage must be true or false");
+    }
+    out->usage_chunk = !json_is_false(include);
+    return true;
+}
+
+/* ---- messages ---- */
+
+/* A text, or parts of it. */
+static bool content_text(const json_t *content, size_t index, struct rv_buf *out,
+                         struct rv_openai_fault *fault)
+{
+    char pointer[96];
+    snprintf(pointer, sizeof pointer, "/messages/%zu/content", index);
+    if (content == NULL || json_is_null(content)) {
+        return true;
+    }
+    if (json_is_string(content)) {
+        rv_buf_add(out, json_string_value(content), json_string_length(content));
+        return true;
+    }
+    if (!json_is_array(content)) {
+        return wrong(fault, pointer, "content must be a text or a list of parts");
+    }
+    for (size_t i = 0; i < json_array_size(content); i++) {
+        const json_t *part = json_array_get(content, i);
+        const json_t *text = json_object_get(part, "text");
+        if (strcmp(rv_json_str(part, "type", ""), "text") != 0) {
+            snprintf(pointer, sizeof pointer, "/messages/%zu/content/%zu/type", index, i);
+            return wrong(fault, pointer, "only parts of type \"text\" are understood");
+        }
+        if (!json_is_string(text)) {
+            snprintf(pointer, sizeof pointer, "/messages/%zu/content/%zu/text", index, i);
+            return wrong(fault, pointer, "text must be a text");
+        }
+        rv_buf_add(out, json_string_value(text), json_string_length(text));
+    }
+    return true;
+}
+
+/* Calls that the model made before, as it wrote them. */
+static void calls_text(const json_t *calls, struct rv_buf *out)
+{
+    for (size_t i = 0; i < json_array_size(calls); i++) {
+        const json_t *function = json_object_get(json_array_get(calls, i), "function");
+        json_t *name = json_string(rv_json_str(function, "name", ""));
+        char *quoted = json_dumps(name, JSON_ENCODE_ANY);
+        const char *arguments = rv_json_str(function, "arguments", "{}");
+        rv_buf_printf(out, "{\"name\":%s,\"arguments\":%s}", quoted, arguments);
+        rv_free(quoted);
+        json_decref(name);
+    }
+}
+
+static bool take_message(const json_t *message, size_t index, json_t *list,
+                         struct rv_openai_fault *fault)
+{
+    static const char *const roles[][2] = {{"system", "system"}, {"developer", "system"},
+                                           {"user", "user"},     {"assistant", "assistant"},
+                                           {"tool", "tool"},     {"function", "tool"}};
+    char pointer[64];
+    snprintf(pointer, sizeof pointer, "/messages/%zu", index);
+    if (!json_is_object(message)) {
+        return wrong(fault, pointer, "a message must be an object");
+    }
+    const char *role = NULL;
+    for (size_t i = 0; i < RV_COUNT(roles); i++) {
+        role = strcmp(rv_json_str(message, "role", ""), roles[i][0]) == 0 ? roles[i][1] : role;
+    }
+    if (role == NULL) {
+        snprintf(pointer, sizeof pointer, "/messages/%zu/role", index);
+        return wrong(fault, pointer, "role must be system, developer, user, assistant or tool");
+    }
+    struct rv_buf text;
+    rv_buf_init(&text, RV_JSON_TEXT_MAX);
+    rv_buf_str(&text, "");
+    bool good = content_text(json_object_get(message, "content"), index, &text, fault);
+    if (good) {
+        calls_text(json_object_get(message, "tool_calls"), &text);
+        json_t *value = json_stringn(text.data, text.length);
+        good = value != NULL || wrong(fault, pointer, "a text is not UTF-8");
+        if (good) {
+            json_array_append_new(list, json_pack("{s:s,s:o}", "role", role, "text", value));
+        }
+    }
+    rv_buf_fini(&text);
+    return good;
+}
+
+static bool take_messages(const json_t *body, json_t *question, struct rv_openai_fault *fault)
+{
+    const json_t *messages = json_object_get(body, "messages");
+    json_t *list = json_array();
+    json_object_set_new(question, "messages", list);
+    if (!json_is_array(messages) || json_array_size(messages) == 0) {
+        return wrong(fault, "/messages", "messages must be a list of at least one message");
+    }
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        if (!take_message(json_array_get(messages, i), i, list, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- functions ---- */
+
+static json_t *call_schema(const json_t *function)
+{
+    json_t *parameters = json_object_get(function, "parameters");
+    json_t *arguments = json_is_object(parameters) && json_object_size(parameters) > 0
+                            ? json_incref(parameters)
+                            : json_pack("{s:s}", "type", "object");
+    return json_pack("{s:s,s:{s:{s:O},s:o},s:[s,s],s:b}", "type", "object", "properties", "name",
+                     "const", json_object_get(function, "name"), "arguments", arguments, "required",
+                     "name", "arguments", "additionalProperties", 0);
+}
+
+/* "auto", "none", "required" or one function's name; the last in `named`. */
+static bool take_choice(const json_t *body, bool has_tools, const char **mode, const char **named,
+                        struct rv_openai_fault *fault)
+{
+    const json_t *choice = json_object_get(body, "tool_choice");
+    *mode = has_tools ? "auto" : "none";
+    if (choice == NULL || json_is_null(choice)) {
+        return true;
+    }
+    if (json_is_object(choice)) {
+        *named = rv_json_str(json_object_get(choice, "function"), "name", NULL);
+        *mode = "required";
+        return *named != NULL || wrong(fault, "/tool_choice/function/name", "name is missing");
+    }
+    *mode = json_is_string(choice) ? json_string_value(choice) : "";
+    if (strcmp(*mode, "auto") != 0 && strcmp(*mode, "none") != 0 &&
+        strcmp(*mode, "required") != 0) {
+        return wrong(fault, "/tool_choice", "tool_choice must be auto, none, required or a tool");
+    }
+    return has_tools || strcmp(*mode, "none") == 0 ||
+           wrong(fault, "/tool_choice", "tool_choice without tools");
+}
+
+static void tell_tools(json_t *question, const json_t *tools, bool may_talk)
+{
+    struct rv_buf text;
+    rv_buf_init(&text, RV_JSON_TEXT_MAX);
+    rv_buf_str(&text, "These functions can be called:\n");
+    for (size_t i = 0; i < json_array_size(tools); i++) {
+        char *one = rv_json_text(json_object_get(json_array_get(tools, i), "function"));
+        rv_buf_printf(&text, "%s\n", one);
+        rv_free(one);
+    }
+    rv_buf_str(&text, "Answer with JSON: {\"name\": function, \"arguments\": object}");
+    rv_buf_str(&text, may_talk ? ", or {\"content\": text} to say something.\n" : ".\n");
+    json_t *list = json_object_get(question, "messages");
+    json_array_insert_new(
+        list, 0,
+        json_pack("{s:s,s:s#}", "role", "system", "text", text.data, (json_int_t)text.length));
+    rv_buf_fini(&text);
+}
+
+static bool take_tools(const json_t *body, struct rv_openai_ask *out, struct rv_openai_fault *fault)
+{
+    const json_t *tools = json_object_get(body, "tools");
+    const char *mode = NULL;
+    const char *named = NULL;
+    char pointer[96];
+    if (tools != NULL && !json_is_null(tools) && !json_is_array(tools)) {
+        return wrong(fault, "/tools", "tools must be a list");
+    }
+    if (json_array_size(tools) > RV_OPENAI_TOOLS_MAX) {
+        return wrong(fault, "/tools", "at most %d tools", RV_OPENAI_TOOLS_MAX);
+    }
+    if (!take_choice(body, json_array_size(tools) > 0, &mode, &named, fault)) {
+        return false;
+    }
+    json_t *calls = json_array();
+    for (size_t i = 0; i < json_array_size(tools); i++) {
+        const json_t *function = json_object_get(json_array_get(tools, i), "function");
+        const char *name = rv_json_str(function, "name", NULL);
+        snprintf(pointer, sizeof pointer, "/tools/%zu/function/name", i);
+        if (name == NULL) {
+            json_decref(calls);
+            return wrong(fault, pointer,
+                         "a tool is {\"type\":\"function\",\"function\":{\"name\"..}}");
+        }
+        if (named == NULL || strcmp(named, name) == 0) {
+            json_array_append_new(calls, call_schema(function));
+        }
+    }
+    bool may_talk = strcmp(mode, "auto") == 0;
+    bool off = strcmp(mode, "none") == 0;
+    if (!off && json_array_size(calls) == 0) {
+        json_decref(calls);
+        return wrong(fault, "/tool_choice/function/name", "there is no tool of that name");
+    }
+    if (!off) {
+        if (may_talk) {
+            json_array_append_new(calls,
+                                  json_pack("{s:s,s:{s:{s:s}},s:[s],s:b}", "type", "object",
+                                            "properties", "content", "type", "string", "required",
+                                            "content", "additionalProperties", 0));
+        }
+        json_t *schema = json_array_size(calls) == 1 ? json_incref(json_array_get(calls, 0))
+                                                     : json_pack("{s:O}", "anyOf", calls);
+        json_object_set_new(out->question, "schema", schema);
+        tell_tools(out->question, tools, may_talk);
+        out->tools = true;
+    }
+    json_decref(calls);
+    return true;
+}
+
+static bool take_format(const json_t *body, struct rv_openai_ask *out,
+                        struct rv_openai_fault *fault)
+{
+    const json_t *format = json_object_get(body, "response_format");
+    const char *type = rv_json_str(format, "type", json_is_object(format) ? "" : "text");
+    if (format != NULL && !json_is_null(format) && !json_is_object(format)) {
+        return wrong(fault, "/response_format", "response_format must be an object");
+    }
+    if (strcmp(type, "text") == 0) {
+        return true;
+    }
+    if (out->tools) {
+        return wrong(fault, "/response_format", "either tools or a response_format, not both");
+    }
+    if (strcmp(type, "json_object") == 0) {
+        json_object_set_new(out->question, "schema", json_pack("{s:s}", "type", "object"));
+        return true;
+    }
+    if (strcmp(type, "json_schema") != 0) {
+        return wrong(fault, "/response_format/type",
+                     "type must be text, json_object or json_schema");
+    }
+    json_t *schema = json_object_get(json_object_get(format, "json_schema"), "schema");
+    if (!json_is_object(schema)) {
+        return wrong(fault, "/response_format/json_schema/schema", "schema must be an object");
+    }
+    json_object_set(out->question, "schema", schema);
+    return true;
+}
+
+/* ---- the three requests ---- */
+
+static bool read_chat(const json_t *body, struct rv_openai_ask *out, struct rv_openai_fault *fault)
+{
+    int64_t alternatives = 0;
+    out->question = json_pack("{s:s,s:b}", "kind", "chat", "stream", 1);
+    if (!take_messages(body, out->question, fault) || !take_tools(body, out, fault) ||
+        !take_format(body, out, fault) || !take_length(body, 0, out->question, fault) ||
+        !take_bool(body, "logprobs", &out->logprobs, fault) ||
+        !take_integer(body, "top_logprobs", 0, RV_OPENAI_LOGPROBS_MAX, &alternatives, fault)) {
+        return false;
+    }
+    if (alternatives > 0 && !out->logprobs) {
+        return wrong(fault, "/top_logprobs", "top_logprobs needs logprobs: true");
+    }
+    out->alternatives = (int)alternatives;
+    return true;
+}
+
+static bool read_completion(const json_t *body, struct rv_openai_ask *out,
+                            struct rv_openai_fault *fault)
+{
+    json_t *prompt = json_object_get(body, "prompt");
+    int64_t logprobs = -1;
+    bool echo = false;
+    if (json_array_size(prompt) == 1) {
+        prompt = json_array_get(prompt, 0);
+    }
+    if (!json_is_string(prompt)) {
+        return wrong(fault, "/prompt", "prompt must be one text");
+    }
+    out->question = json_pack("{s:s,s:b,s:[{s:s,s:O}]}", "kind", "complete", "stream", 1,
+                              "messages", "role", "user", "text", prompt);
+    if (!take_length(body, RV_OPENAI_COMPLETION_DEFAULT, out->question, fault) ||
+        !take_bool(body, "echo", &echo, fault) ||
+        !take_integer(body, "logprobs", 0, RV_OPENAI_LOGPROBS_MAX, &logprobs, fault)) {
+        return false;
+    }
+    out->logprobs = logprobs >= 0;
+    out->alternatives = logprobs > 0 ? (int)logprobs : 0;
+    return !echo || wrong(fault, "/echo", "echo is not supported");
+}
+
+static bool read_embedding(const json_t *body, struct rv_openai_ask *out,
+                           struct rv_openai_fault *fault)
+{
+    json_t *input = json_object_get(body, "input");
+    const char *format = rv_json_str(body, "encoding_format", "float");
+    out->inputs = json_is_array(input) ? json_incref(input) : json_array();
+    if (json_is_string(input)) {
+        json_array_append(out->inputs, input);
+    }
+    size_t count = json_array_size(out->inputs);
+    if (count == 0 || count > RV_OPENAI_INPUTS_MAX) {
+        return wrong(fault, "/input", "input must be a text or a list of 1 to %d texts",
+                     RV_OPENAI_INPUTS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (json_string_length(json_array_get(out->inputs, i)) == 0) {
+            char pointer[32];
+            snprintf(pointer, sizeof pointer, "/input/%zu", i);
+            return wrong(fault, pointer, "an input must be a text that is not empty");
+        }
+    }
+    if (strcmp(format, "float") != 0 && strcmp(format, "base64") != 0) {
+        return wrong(fault, "/encoding_format", "encoding_format must be float or base64");
+    }
+    out->base64 = strcmp(format, "base64") == 0;
+    return json_object_get(body, "dimensions") == NULL ||
+           wrong(fault, "/dimensions", "dimensions is not supported: the model has one width");
+}
+
+bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_openai_ask *out,
+                    struct rv_openai_fault *fault)
+{
+    const char *model = rv_json_str(body, "model", NULL);
+    *out = (struct rv_openai_ask){.kind = kind};
+    if (model == NULL || model[0] == '\0' || strlen(model) > RV_OPENAI_MODEL_MAX) {
+        return wrong(fault, "/model", "model must be the name of a model, see GET /v1/models");
+    }
+    snprintf(out->model, sizeof out->model, "%s", model);
+    if (kind == RV_OPENAI_EMBEDDING) {
+        return read_embedding(body, out, fault);
+    }
+    if (!refuse_known(body, fault) ||
+        !(kind == RV_OPENAI_CHAT ? read_chat(body, out, fault)
+                                 : read_completion(body, out, fault)) ||
+        !take_sampling(body, out->question, fault) || !take_stop(body, out->question, fault) ||
+        !take_stream(body, out, fault)) {
+        return false;
+    }
+    if (out->logprobs) { /* the token itself comes with at least one other */
+        int count = out->alternatives > 0 ? out->alternatives : 1;
+        json_object_set_new(out->question, "logprobs", json_integer(count));
+    }
+    return true;
+}
+
+void rv_openai_ask_fini(struct rv_openai_ask *ask)
+{
+    json_decref(ask->question);
+    json_decref(ask->inputs);
+    ask->question = NULL;
+    ask->inputs = NULL;
+}

@@ -1,0 +1,56 @@
+/* inspect.c -- see inspect.h. */
+#include "runtime/model/inspect.h"
+
+#include "kernels/kernel.h"
+#include "runtime/model/request.h"
+
+static enum rv_code refuse(const struct kernel_error *error, struct rv_error *err)
+{
+    switch (error->status) {
+    case KERNEL_INVALID:
+    case KERNEL_UNSUPPORTED: return rv_fail(err, RV_INVALID, "%s", error->message);
+    case KERNEL_LIMIT: return rv_fail(err, RV_LIMIT, "%s", error->message);
+    case KERNEL_CORRUPT: return rv_fail(err, RV_CORRUPT, "%s", error->message);
+    default: return rv_fail(err, RV_IO, "%s", error->message);
+    }
+}
+
+static json_t *facts_of(const struct kernel_model *model)
+{
+    struct kernel_model_facts facts;
+    kernel_model_facts(model, &facts);
+    return rv_kernel_facts(&facts);
+}
+
+enum rv_code rv_model_inspect(const char *path, json_t **out, struct rv_error *err)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_error error = {.status = KERNEL_OK};
+    if (kernel_model_open(path, &model, &error) != KERNEL_OK) {
+        return refuse(&error, err);
+    }
+    *out = facts_of(model);
+    kernel_model_close(model);
+    return RV_OK;
+}
+
+enum rv_code rv_model_make(const char *shape, const char *type, int64_t seed, const char *path,
+                           json_t **facts, struct rv_error *err)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_error error = {.status = KERNEL_OK};
+    enum kernel_status status = kernel_model_make(shape, type, (uint64_t)seed, &model, &error);
+    if (status == KERNEL_OK) {
+        status = kernel_model_write(model, path, &error);
+    }
+    if (status == KERNEL_OK) {
+        *facts = facts_of(model);
+    }
+    kernel_model_close(model);
+    return status == KERNEL_OK ? RV_OK : refuse(&error, err);
+}
+
+const char *rv_model_shape(int index)
+{
+    return kernel_shape_name((uint32_t)index);
+}

@@ -1,0 +1,20 @@
+/* inspect.h -- model files for the command line: what one is, a random one made, text counted.
+ *
+ * Blocking; not for a loop's thread.  Nothing of a file is run.
+ */
+#ifndef REEVE_RUNTIME_MODEL_INSPECT_H
+#define REEVE_RUNTIME_MODEL_INSPECT_H
+
+#include "runtime/base/error.h"
+#include "runtime/base/json.h"
+
+/* {"name","hash","architecture","type","chat","parameters","bytes","context","vocabulary","layers",
+ * "width"}; new reference.  RV_INVALID or RV_CORRUPT with what is wrong, by name. */
+RV_MUST enum rv_code rv_model_inspect(const char *path, json_t **out, struct rv_error *err);
+/* Random weights of that shape; the same arguments give the same file.  Never overwrites. */
+RV_MUST enum rv_code rv_model_make(const char *shape, const char *type, int64_t seed,
+                                   const char *path, json_t **facts, struct rv_error *err);
+/* The shapes that can be made; NULL behind the last. */
+const char *rv_model_shape(int index);
+
+#endif

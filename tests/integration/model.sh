@@ -1,0 +1,62 @@
+#!/bin/sh
+# shellcheck disable=SC1010,SC2181
+# model.sh REEVE -- an agent decides with a model of random weights, explain says how sure it was and
+# what answered, replay asks nobody, and without a model all is as before.
+set -u
+reeve_program=$1
+state=$(mktemp -d /tmp/rv-model-XXXXXX)
+export REEVE_STATE="$state" REEVE_MODEL_BACKEND=ref REEVE_MODEL_DEADLINE=300s
+unset REEVE_DATABASE
+trap '"$reeve_program" db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
+reeve() { "$reeve_program" "$@"; }
+failures=0
+check() { # WHAT EXPECTED FOUND
+    if [ "$2" = "$3" ]; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1: expected \"$2\", found \"$3\""
+        failures=$((failures + 1))
+    fi
+}
+reeve model make --shape tiny-llama --quant Q8_0 --seed 7 --out "$state/tiny.gguf" >/dev/null 2>&1 || exit 1
+reeve model check "$state/tiny.gguf" --json | grep -q '"architecture":"llama"'
+check "a file is explained" 0 $?
+head -c 1000 "$state/tiny.gguf" >"$state/cut.gguf"
+reeve model check "$state/cut.gguf" >/dev/null 2>&1
+check "a truncated one is refused" 1 $?
+reeve model make --shape tiny-llama --out "$state/tiny.gguf" >/dev/null 2>&1
+[ $? != 0 ]
+check "nothing is overwritten" 0 $?
+echo hello | reeve model chat "$state/tiny.gguf" --tokens 4 --json | grep -q '"answer":4'
+check "a word with it" 0 $?
+export REEVE_MODEL_PATH="$state/tiny.gguf"
+reeve company create acme >/dev/null 2>&1 || exit 1
+reeve doctor 2>/dev/null | grep -q "engine works"
+check "doctor says that it works" 0 $?
+company=scripts/demo/company
+reeve policy load policies/default.lua >/dev/null 2>&1
+reeve agent publish agents/missing_order/agent.lua >/dev/null 2>&1
+reeve import "$company/master.json" "$company"/orders/*.xml "$company"/invoices/*.xml >/dev/null 2>&1
+reeve exception run >"$state/table" 2>&1
+run=""
+for one in $(reeve run list --json --agent missing_order | sed 's/.*"run":"\([^"]*\)".*/\1/'); do
+    reeve explain "$one" >"$state/story" 2>/dev/null
+    if grep -q "asked the model, which chose" "$state/story"; then
+        run=$one
+        break
+    fi
+done
+check "an agent was answered" yes "$([ -n "$run" ] && echo yes)"
+grep -A6 "asked the model, which chose" "$state/story"
+grep -A6 "asked the model, which chose" "$state/story" | grep -q " - [01]\.[0-9]* "
+check "explain says how sure it was" 0 $?
+grep -A9 "asked the model, which chose" "$state/story" | grep -q "sha256 [0-9a-f]*, greedy, seed"
+check "and what answered" 0 $?
+rm "$state/tiny.gguf"
+reeve run replay "$run" >/dev/null 2>&1
+check "replay asks nobody: the model is gone" 0 $?
+export REEVE_MODEL_PATH=none
+reeve doctor 2>/dev/null | grep -q "no model: agents decide by their rules"
+check "without one doctor says so" 0 $?
+[ "$failures" = 0 ] || echo "$failures checks failed"
+[ "$failures" = 0 ]

@@ -1,0 +1,205 @@
+// openai.test.mjs URL -- what the client promises its users holds against reeve, and raw requests that
+// no client sends are refused in the API's own words.
+import OpenAI from "openai";
+import assert from "node:assert/strict";
+import test from "node:test";
+import { readFileSync } from "node:fs";
+
+const url = process.argv[2];
+const client = new OpenAI({ baseURL: url, maxRetries: 0 });
+const other = new OpenAI({ baseURL: url, apiKey: process.env.OTHER_KEY, maxRetries: 0 });
+const ask = { model: "reeve", temperature: 0, max_tokens: 16,
+              messages: [{ role: "system", content: "be brief" }, { role: "user", content: "hello" }] };
+const tool = { type: "function", function: { name: "get_invoice", description: "one invoice",
+  parameters: { type: "object", properties: { number: { type: "integer", minimum: 0, maximum: 99 } },
+                required: ["number"], additionalProperties: false } } };
+const raw = (path, body, headers = {}) => fetch(url + path, { method: "POST",
+  headers: { authorization: `Bearer ${process.env.OPENAI_API_KEY}`, "content-type": "application/json", ...headers },
+  body: typeof body === "string" ? body : JSON.stringify(body) });
+
+test("models are listed and an unknown one is 404", async () => {
+  const names = [];
+  for await (const model of client.models.list()) names.push(model.id);
+  assert.ok(names.includes("reeve"));
+  await assert.rejects(client.chat.completions.create({ ...ask, model: "gpt-9" }),
+    (e) => e.status === 404 && e.code === "model_not_found");
+});
+
+test("the same question has the same answer, whole or streamed, for whichever company", async () => {
+  const one = await client.chat.completions.create(ask);
+  const two = await other.chat.completions.create({ ...ask, tenant: 1 });
+  assert.equal(one.choices[0].message.content, two.choices[0].message.content);
+  assert.equal(two.usage.prompt_tokens_details.cached_tokens, 0); // nothing of the other company's
+  let text = "", finish = null, usage = null, last = null;
+  for await (const chunk of await client.chat.completions.create({ ...ask, stream: true })) {
+    text += chunk.choices[0]?.delta?.content ?? "";
+    finish = chunk.choices[0]?.finish_reason ?? finish;
+    usage = chunk.usage ?? usage;
+    last = chunk;
+  }
+  assert.equal(text, one.choices[0].message.content);
+  assert.equal(finish, one.choices[0].finish_reason);
+  assert.equal(usage.completion_tokens, one.usage.completion_tokens);
+  assert.equal(last.choices.length, 0); // the usage comes last
+  assert.equal(one.usage.total_tokens, one.usage.prompt_tokens + one.usage.completion_tokens);
+  assert.ok(one.usage.completion_tokens <= 16);
+  assert.equal(one.choices[0].finish_reason, "length");
+});
+
+test("a seed repeats, without one the answers differ", async () => {
+  const hot = { ...ask, temperature: 1.5, max_tokens: 24 };
+  const text = async (more) => (await client.chat.completions.create({ ...hot, ...more })).choices[0].message.content;
+  assert.equal(await text({ seed: 5 }), await text({ seed: 5 }));
+  assert.notEqual(await text({ seed: 5 }), await text({ seed: 6 }));
+});
+
+test("a schema is satisfied", async () => {
+  const schema = { type: "object", properties: { action: { enum: ["accept", "hold"] }, days: { type: "integer", minimum: 1, maximum: 30 } },
+                   required: ["action", "days"], additionalProperties: false };
+  for (const seed of [1, 2, 3]) {
+    const answer = await client.chat.completions.create({ ...ask, temperature: 1, seed, max_tokens: 200,
+      response_format: { type: "json_schema", json_schema: { name: "decision", strict: true, schema } } });
+    const value = JSON.parse(answer.choices[0].message.content);
+    assert.ok(["accept", "hold"].includes(value.action) && value.days >= 1 && value.days <= 30);
+    assert.equal(answer.choices[0].finish_reason, "stop");
+  }
+});
+
+test("tools: required, named, streamed, none", async () => {
+  const many = { ...ask, max_tokens: 200, tools: [tool] };
+  for (const tool_choice of ["required", { type: "function", function: { name: "get_invoice" } }]) {
+    const answer = await client.chat.completions.create({ ...many, tool_choice });
+    const call = answer.choices[0].message.tool_calls[0];
+    assert.equal(answer.choices[0].finish_reason, "tool_calls");
+    assert.equal(call.function.name, "get_invoice");
+    const { number } = JSON.parse(call.function.arguments);
+    assert.ok(Number.isInteger(number) && number >= 0 && number <= 99);
+  }
+  let name = "", args = "", finish = null;
+  for await (const chunk of await client.chat.completions.create({ ...many, tool_choice: "required", stream: true })) {
+    const call = chunk.choices[0]?.delta?.tool_calls?.[0];
+    name += call?.function?.name ?? "";
+    args += call?.function?.arguments ?? "";
+    finish = chunk.choices[0]?.finish_reason ?? finish;
+  }
+  assert.equal(name, "get_invoice");
+  assert.equal(finish, "tool_calls");
+  assert.ok("number" in JSON.parse(args));
+  const none = await client.chat.completions.create({ ...many, tool_choice: "none", max_tokens: 8 });
+  assert.equal(none.choices[0].message.tool_calls, undefined);
+});
+
+test("log-probabilities come with every token that has text", async () => {
+  const answer = await client.chat.completions.create({ ...ask, logprobs: true, top_logprobs: 3 });
+  for (const one of answer.choices[0].logprobs.content) {
+    assert.ok(one.logprob <= 0);
+    assert.equal(one.top_logprobs.length, 3);
+    assert.ok(one.logprob <= one.top_logprobs[0].logprob + 1e-6); // greedy: the first is the best
+  }
+});
+
+test("completions and stop texts", async () => {
+  const whole = await client.completions.create({ model: "reeve", prompt: "abc", max_tokens: 24, temperature: 0 });
+  const text = whole.choices[0].text;
+  const stop = [...text].slice(3, 5).join("");
+  const cut = await client.completions.create({ model: "reeve", prompt: "abc", max_tokens: 24, temperature: 0, stop });
+  assert.equal(cut.choices[0].text, text.slice(0, text.indexOf(stop)));
+  assert.equal(cut.choices[0].finish_reason, "stop");
+});
+
+test("embeddings are the same alone and in a batch, of length one", async () => {
+  const many = await client.embeddings.create({ model: "reeve", input: ["one invoice", "two"] });
+  const alone = await client.embeddings.create({ model: "reeve", input: "two", encoding_format: "float" });
+  assert.deepEqual([...many.data[1].embedding], alone.data[0].embedding.map(Math.fround));
+  const length = Math.hypot(...alone.data[0].embedding);
+  assert.ok(Math.abs(length - 1) < 1e-3);
+});
+
+test("wrong requests are refused by place", async () => {
+  const wrong = [
+    [{ ...ask, temperature: "hot" }, "/temperature"], [{ ...ask, messages: [] }, "/messages"],
+    [{ ...ask, messages: [{ role: "king", content: "x" }] }, "/messages/0/role"],
+    [{ ...ask, messages: [{ role: "user", content: [{ type: "image_url" }] }] }, "/messages/0/content/0/type"],
+    [{ ...ask, n: 2 }, "/n"], [{ ...ask, logit_bias: { 5: 1 } }, "/logit_bias"], [{ ...ask, stop: [1] }, "/stop"],
+    [{ ...ask, max_tokens: 0 }, "/max_tokens"], [{ ...ask, stream: "yes" }, "/stream"],
+    [{ ...ask, tools: [{}] }, "/tools/0/function/name"], [{ ...ask, tool_choice: "auto" }, "/tool_choice"],
+    [{ ...ask, response_format: { type: "xml" } }, "/response_format/type"], [{ messages: ask.messages }, "/model"]];
+  for (const [body, place] of wrong) {
+    const answer = await raw("/chat/completions", body);
+    const { error } = await answer.json();
+    assert.equal(answer.status, 400, place);
+    assert.equal(error.param, place);
+    assert.equal(error.type, "invalid_request_error");
+  }
+  const impossible = await raw("/chat/completions", { ...ask, response_format: { type: "json_schema",
+    json_schema: { schema: { type: "object", not: {} } } } });
+  assert.equal(impossible.status, 400);
+  const long = await raw("/chat/completions", { ...ask, messages: [{ role: "user", content: "xyzzy ".repeat(4000) }] });
+  assert.equal(long.status, 400);
+  assert.equal((await long.json()).error.code, "context_length_exceeded");
+});
+
+test("hostile bodies get an answer and the server lives", async () => {
+  for (const body of ["", "{", "[]", "null", "\"x\"", "{\"model\":\"reeve\"", "\u0000", "[".repeat(5000), "{\"model\":{}}",
+    JSON.stringify({ ...ask, messages: Array(2000).fill({ role: "user", content: "a" }) }),
+    JSON.stringify({ ...ask, response_format: { type: "json_schema", json_schema: { schema: JSON.parse("{\"items\":".repeat(90) + "{}" + "}".repeat(90)) } } }),
+    JSON.stringify({ ...ask, stop: Array(50).fill("a") }), JSON.stringify({ ...ask, seed: 1e300 })]) {
+    const answer = await raw("/chat/completions", body);
+    assert.ok(answer.status >= 400 && answer.status < 500, `${answer.status} ${body.slice(0, 40)}`);
+    assert.ok((await answer.json()).error.message.length > 0);
+  }
+  assert.equal((await raw("/chat/completions", "x", { "content-type": "text/plain" })).status, 415);
+  const stranger = await fetch(url + "/models");
+  assert.equal(stranger.status, 401);
+  assert.equal((await stranger.json()).error.type, "authentication_error");
+  assert.equal((await client.chat.completions.create(ask)).object, "chat.completion");
+});
+
+test("a special token in a text stays text", async () => {
+  const plain = await client.chat.completions.create({ ...ask, messages: [{ role: "user", content: "<|im_end|>" }] });
+  assert.ok(plain.usage.prompt_tokens > 15); // its letters, not one token
+});
+
+const figure = async (name) => {
+  const text = await (await fetch(url.replace(/v1$/, "metrics"), { headers: { authorization: `Bearer ${process.env.OPENAI_API_KEY}` } })).text();
+  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
+};
+
+test("a client that goes away stops its question", async () => {
+  const before = await figure("reeve_model_canceled_total");
+  const stream = await client.chat.completions.create({ ...ask, stream: true, max_tokens: 1800 });
+  for await (const chunk of stream) { if (chunk.choices[0]?.delta?.reasoning_content) break; }
+  stream.controller.abort();
+  for (let i = 0; i < 100 && (await figure("reeve_model_open")) > 0; i++) await new Promise((r) => setTimeout(r, 50));
+  assert.equal(await figure("reeve_model_open"), 0);
+  assert.ok(before >= 0);
+});
+
+test("a killed engine is begun again and answers", async () => {
+  const mine = readFileSync(`/proc/${process.env.SERVING}/task/${process.env.SERVING}/children`, "utf8").trim().split(" ").filter(Boolean);
+  assert.equal(mine.length, 1);
+  const pending = client.chat.completions.create({ ...ask, max_tokens: 200 });
+  await new Promise((r) => setTimeout(r, 20));
+  for (const pid of mine) process.kill(Number(pid), "SIGKILL");
+  const answer = await pending;
+  assert.equal(answer.choices[0].message.content,
+    (await client.chat.completions.create({ ...ask, max_tokens: 200 })).choices[0].message.content);
+  for (let i = 0; i < 100 && (await figure("reeve_model_restarts_total")) === 0; i++) await new Promise((r) => setTimeout(r, 50));
+  assert.ok((await figure("reeve_model_restarts_total")) >= 1);
+});
+
+test("a company's share of the day is a limit with a time", async () => {
+  for (let i = 0; i < 70; i++) {
+    const answer = await fetch(url + "/chat/completions", { method: "POST", headers: { authorization: `Bearer ${process.env.OTHER_KEY}`, "content-type": "application/json" },
+      body: JSON.stringify({ ...ask, max_tokens: 1, messages: [{ role: "user", content: "abcdefgh".repeat(220) }] }) });
+    if (answer.status === 429) {
+      assert.ok(Number(answer.headers.get("retry-after")) > 0);
+      assert.equal((await answer.json()).error.code, "insufficient_quota");
+      assert.equal((await raw("/chat/completions", { ...ask, max_tokens: 1 })).status, 200); // of the other's share
+      return;
+    }
+    assert.equal(answer.status, 200);
+    await answer.json();
+  }
+  assert.fail("no limit was met");
+});

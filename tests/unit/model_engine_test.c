@@ -1,0 +1,379 @@
+/* model_engine_test.c -- the engine in its process: it answers, it is killed, it is asked again. */
+#include "kernels/kernel.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/loop/loop.h"
+#include "runtime/model/engine.h"
+#include "runtime/model/model.h"
+#include "runtime/model/port.h"
+#include "tests/support/test.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROUNDS_MAX = 3000, ASKERS = 8 };
+
+static char folder[64];
+static char model_path[96];
+
+/* One tiny model of random weights for all tests. */
+static void make_model(void)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_error error;
+    snprintf(folder, sizeof folder, "/tmp/reeve-model-XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        exit(1);
+    }
+    snprintf(model_path, sizeof model_path, "%s/tiny.gguf", folder);
+    if (kernel_model_make("tiny-llama", "Q8_0", 7, &model, &error) != KERNEL_OK ||
+        kernel_model_write(model, model_path, &error) != KERNEL_OK) {
+        fprintf(stderr, "%s\n", error.message);
+        exit(1);
+    }
+    kernel_model_close(model);
+}
+
+struct heard {
+    int ends, pieces;
+    bool done;
+    enum rv_code code;
+    char message[256];
+    char text[8192];
+    json_t *body;
+};
+
+struct world {
+    struct rv_loop *loop;
+    struct rv_engine *engine;
+    struct heard heard[ASKERS];
+};
+
+static struct world world;
+
+static void on_event(void *data, const struct rv_engine_event *event)
+{
+    struct heard *heard = data;
+    ck_assert_int_eq(heard->ends, 0); /* nothing after the end */
+    if (event->kind == RV_ENGINE_PIECE) {
+        heard->pieces++;
+        if (rv_json_bool(event->body, "thinking", false)) {
+            return;
+        }
+        size_t length = strlen(heard->text);
+        snprintf(heard->text + length, sizeof heard->text - length, "%s",
+                 rv_json_str(event->body, "text", ""));
+        return;
+    }
+    heard->ends++;
+    heard->done = event->kind == RV_ENGINE_DONE;
+    heard->code = event->code;
+    heard->body = event->body != NULL ? json_deep_copy(event->body) : NULL;
+    if (event->err != NULL) {
+        snprintf(heard->message, sizeof heard->message, "%s", event->err->message);
+    }
+}
+
+static void begin_with(const char *path)
+{
+    rv_log_level(RV_LOG_SILENT);
+    world = (struct world){.loop = rv_loop_create(rv_clock_system())};
+    world.engine = rv_engine_start(&(struct rv_engine_options){.loop = world.loop,
+                                                               .program = REEVE_PROGRAM,
+                                                               .path = path,
+                                                               .backend = "ref",
+                                                               .context = 2048});
+}
+
+static void end(void)
+{
+    rv_engine_close(world.engine);
+    for (int i = 0; i < ASKERS; i++) {
+        json_decref(world.heard[i].body);
+    }
+    rv_loop_destroy(world.loop);
+}
+
+static json_t *question(const char *text, int max)
+{
+    return json_pack("{s:i,s:i,s:b,s:[{s:s,s:s}]}", "tenant", 1, "max", max, "plain", 1, "messages",
+                     "role", "user", "text", text);
+}
+
+static uint64_t ask(int who, json_t *body, int64_t timeout_ms)
+{
+    return rv_engine_ask(world.engine, world.loop, body, timeout_ms, on_event, &world.heard[who]);
+}
+
+static void wait_for(const int *count, int value)
+{
+    for (int i = 0; i < ROUNDS_MAX && *count < value; i++) {
+        rv_loop_run_once(world.loop, 10);
+    }
+    ck_assert_int_ge(*count, value);
+}
+
+static void wait_ready(void)
+{
+    for (int i = 0; i < ROUNDS_MAX && !rv_engine_is_ready(world.engine); i++) {
+        rv_loop_run_once(world.loop, 10);
+    }
+    ck_assert(rv_engine_is_ready(world.engine));
+}
+
+static pid_t engine_pid(void)
+{
+    json_t *status = rv_engine_status(world.engine);
+    pid_t pid = (pid_t)rv_json_int(status, "pid", -1);
+    json_decref(status);
+    return pid;
+}
+
+TEST(a_question_is_answered_with_its_tokens_and_its_model)
+{
+    begin_with(model_path);
+    ask(0, question("hello", 8), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    const json_t *usage = json_object_get(world.heard[0].body, "usage");
+    ck_assert_int_gt(rv_json_int(usage, "prompt", 0), 0);
+    ck_assert_int_gt(rv_json_int(usage, "answer", 0), 0);
+    const json_t *model = json_object_get(world.heard[0].body, "model");
+    ck_assert_uint_eq(strlen(rv_json_str(model, "hash", "")), 64);
+    ck_assert_str_eq(rv_json_str(model, "sampler", ""), "greedy");
+    end();
+}
+
+TEST(options_are_measured_and_a_stream_says_the_same_text)
+{
+    begin_with(model_path);
+    json_t *body = question("which?", 64);
+    json_object_set_new(body, "options", json_pack("[s,s,s]", "accept", "hold", "reject"));
+    ask(0, json_deep_copy(body), 20000);
+    json_object_set_new(body, "stream", json_true());
+    ask(1, json_deep_copy(body), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    wait_for(&world.heard[1].ends, 1);
+    json_decref(body);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    const json_t *list = json_object_get(world.heard[0].body, "probability");
+    double sum = 0;
+    for (size_t i = 0; i < 3; i++) {
+        sum += json_number_value(json_array_get(list, i));
+    }
+    ck_assert(sum > 0.999 && sum < 1.001);
+    ck_assert_int_gt(world.heard[1].pieces, 0);
+    ck_assert_str_eq(world.heard[1].text, rv_json_str(world.heard[0].body, "text", ""));
+    end();
+}
+
+TEST(a_killed_engine_costs_only_a_retry)
+{
+    begin_with(model_path);
+    wait_ready();
+    pid_t first = engine_pid();
+    for (int i = 0; i < ASKERS; i++) {
+        ask(i, question("a long story", 200), 30000);
+    }
+    rv_loop_run_once(world.loop, 10);
+    rv_loop_run_once(world.loop, 10);
+    ck_assert_int_eq(kill(first, SIGKILL), 0);
+    for (int i = 0; i < ASKERS; i++) {
+        wait_for(&world.heard[i].ends, 1);
+        ck_assert_msg(world.heard[i].done, "%s", world.heard[i].message);
+        ck_assert_str_eq(rv_json_str(world.heard[i].body, "text", "?"),
+                         rv_json_str(world.heard[0].body, "text", ""));
+    }
+    ck_assert_int_ne(engine_pid(), first);
+    end();
+}
+
+TEST(a_stream_goes_on_where_it_was_when_the_engine_was_killed)
+{
+    begin_with(model_path);
+    wait_ready();
+    json_t *body = question("a long story", 200);
+    ask(0, json_deep_copy(body), 30000);
+    json_object_set_new(body, "stream", json_true());
+    ask(1, body, 30000);
+    wait_for(&world.heard[1].pieces, 3);
+    ck_assert_int_eq(world.heard[1].ends, 0);
+    ck_assert_int_eq(kill(engine_pid(), SIGKILL), 0);
+    wait_for(&world.heard[0].ends, 1);
+    wait_for(&world.heard[1].ends, 1);
+    ck_assert_msg(world.heard[1].done, "%s", world.heard[1].message);
+    ck_assert_str_eq(world.heard[1].text, rv_json_str(world.heard[0].body, "text", ""));
+    end();
+}
+
+TEST(a_question_that_loses_the_engine_twice_is_unavailable)
+{
+    begin_with(model_path);
+    ask(0, question("a long story", 400), 30000);
+    for (int kills = 0; kills < 2; kills++) {
+        wait_ready();
+        rv_loop_run_once(world.loop, 5);
+        kill(engine_pid(), SIGKILL);
+        for (int i = 0; i < 100 && rv_engine_is_ready(world.engine); i++) {
+            rv_loop_run_once(world.loop, 10);
+        }
+    }
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert(!world.heard[0].done);
+    ck_assert_int_eq(world.heard[0].code, RV_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(world.heard[0].message, "engine restarted"));
+    end();
+}
+
+TEST(a_hung_engine_is_killed_past_the_grace)
+{
+    begin_with(model_path);
+    wait_ready();
+    pid_t first = engine_pid();
+    ck_assert_int_eq(kill(first, SIGSTOP), 0);
+    ask(0, question("hello", 4), 200);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_int_eq(world.heard[0].code, RV_UNAVAILABLE);
+    wait_ready();
+    ck_assert_int_ne(engine_pid(), first);
+    end();
+}
+
+TEST(a_cancelled_question_ends_and_the_engine_goes_on)
+{
+    begin_with(model_path);
+    wait_ready();
+    uint64_t id = ask(0, question("a long story", 400), 30000);
+    rv_loop_run_once(world.loop, 10);
+    rv_engine_cancel(world.engine, id);
+    ask(1, question("hello", 4), 30000);
+    wait_for(&world.heard[0].ends, 1);
+    wait_for(&world.heard[1].ends, 1);
+    ck_assert_int_eq(world.heard[0].code, RV_CANCELED);
+    ck_assert(world.heard[1].done);
+    rv_engine_cancel(world.engine, id); /* nothing is left to cancel */
+    rv_loop_run_once(world.loop, 10);
+    end();
+}
+
+TEST(a_model_that_cannot_be_opened_says_so_at_once)
+{
+    begin_with("/nonexistent/model.gguf");
+    ask(0, question("hello", 4), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_int_eq(world.heard[0].code, RV_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(world.heard[0].message, "cannot be opened"));
+    end();
+}
+
+TEST(a_prompt_over_the_context_is_a_limit_with_both_numbers)
+{
+    begin_with(model_path);
+    char text[6000];
+    for (size_t i = 0; i + 1 < sizeof text; i++) {
+        text[i] = (char)('a' + i * 7 % 26);
+    }
+    text[sizeof text - 1] = '\0';
+    ask(0, question(text, 4), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_int_eq(world.heard[0].code, RV_LIMIT);
+    ck_assert_ptr_nonnull(strstr(world.heard[0].message, "2048"));
+    end();
+}
+
+TEST(the_engine_ends_with_its_parent)
+{
+    int pipes[2];
+    ck_assert_int_eq(pipe(pipes), 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        begin_with(model_path);
+        wait_ready();
+        pid_t pid = engine_pid();
+        if (write(pipes[1], &pid, sizeof pid) != sizeof pid) {
+            _exit(1);
+        }
+        pause();
+    }
+    pid_t engine = 0;
+    ck_assert_int_eq(read(pipes[0], &engine, sizeof engine), (int)sizeof engine);
+    kill(parent, SIGKILL);
+    waitpid(parent, NULL, 0);
+    bool gone = false;
+    for (int i = 0; i < 500 && !gone; i++) {
+        char path[64];
+        char state = 'Z';
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)engine);
+        FILE *file = fopen(path, "re");
+        if (file != NULL && fscanf(file, "%*d (%*[^)]) %c", &state) != 1) {
+            state = 'Z';
+        }
+        gone = file == NULL || state == 'Z'; /* whoever inherited it may be slow to look */
+        if (file != NULL) {
+            fclose(file);
+        }
+        usleep(10000);
+    }
+    ck_assert(gone);
+}
+
+/* ---- through the port ---- */
+
+static struct rv_engine *pick(void *data, int32_t tenant)
+{
+    (void)tenant;
+    return data;
+}
+
+static void on_decided(void *data, json_t *answer)
+{
+    *(json_t **)data = answer;
+}
+
+static json_t *decide(void)
+{
+    struct rv_model_port *port = rv_model_port_create(
+        &(struct rv_model_port_options){.loop = world.loop, .pick = pick, .data = world.engine});
+    struct rv_model *model = rv_model_create(&(struct rv_model_options){
+        .loop = world.loop, .engine = rv_model_port_engine(port), .deadline_ms = 20000});
+    json_t *asked = json_pack("{s:s,s:[s,s],s:{s:i}}", "question", "accept it?", "options", "yes",
+                              "no", "facts", "amount_minor", 1200);
+    struct rv_model_asker asker = {.tenant = 1, .agent = "test"};
+    json_t *answer = NULL;
+    rv_model_decide(model, &asker, asked, NULL, 11, on_decided, &answer);
+    for (int i = 0; i < ROUNDS_MAX && answer == NULL; i++) {
+        rv_loop_run_once(world.loop, 10);
+    }
+    json_decref(asked);
+    rv_model_destroy(model);
+    rv_model_port_destroy(port);
+    ck_assert_ptr_nonnull(answer);
+    return answer;
+}
+
+TEST(a_decision_has_probabilities_a_margin_and_what_made_it)
+{
+    begin_with(model_path);
+    json_t *answer = decide();
+    json_t *again = decide();
+    ck_assert_msg(rv_json_bool(answer, "ok", false), "%s", rv_json_str(answer, "message", ""));
+    const json_t *value = json_object_get(answer, "value");
+    const json_t *probability = json_object_get(value, "probability");
+    double yes = strtod(rv_json_str(probability, "yes", "0"), NULL);
+    double no = strtod(rv_json_str(probability, "no", "0"), NULL);
+    ck_assert(yes + no > 0.999 && yes + no < 1.001);
+    ck_assert_str_eq(rv_json_str(value, "choice", ""), yes > no ? "yes" : "no");
+    ck_assert_int_gt(rv_json_int(value, "margin", 0), 0);
+    const json_t *model = json_object_get(answer, "model");
+    ck_assert_uint_eq(strlen(rv_json_str(model, "hash", "")), 64);
+    ck_assert_int_eq(rv_json_int(model, "seed", 0), 11);
+    ck_assert_str_ne(rv_json_str(model, "template", ""), "");
+    ck_assert_str_ne(rv_json_str(model, "sampler", ""), "");
+    ck_assert(json_equal(value, json_object_get(again, "value")));
+    json_decref(answer);
+    json_decref(again);
+    end();
+}
+
+TEST_MAIN_WITH(make_model())

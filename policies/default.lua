@@ -95,9 +95,9 @@ return bundle { name = "default", schema = "erp.v1",
   approve { id = "journal.controller", agents = "*",
     action = any_of { "journal.post", "journal.reverse" },
     stages = { { role = "controller" } }, expires = "72h" },
-  approve { id = "bank.clerk", note = "only a sure match goes by itself", agents = "*",
+  approve { id = "bank.clerk", note = "what is sure the books say, not who asks", agents = "*",
     action = any_of { "bank_line.match", "bank_line.post_to" },
-    when = none { all { arg.score:has(), arg.score:ge(95) } },
+    when = none { all { res.is_sure:has(), res.is_sure:eq(true) } },
     stages = { { role = "clerk" } }, expires = "72h", escalate = { after = "24h", to = "ap.manager" } },
 
   ---- a payee never comes from a document alone ------------------------------------------------

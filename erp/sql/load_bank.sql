@@ -36,6 +36,8 @@ SELECT u.unit, jsonb_build_object(
               AND b.account IN (place.own, place.aside)) AS k;
 
 -- name: load_bank_line
+-- "is_sure": the books' own scores (of the open exception of this line) say that the one target of the request
+-- fits to the cent and better than any other, so that nobody need compare.
 -- params: tenant int4, unit int4[], args jsonb[]
 SELECT u.unit, jsonb_build_object(
            'line', to_jsonb(b) - 'tenant_id' - 'fp',
@@ -60,6 +62,16 @@ SELECT u.unit, jsonb_build_object(
                                           FROM jsonb_array_elements(coalesce(u.args->'targets', '[]')) t))),
            'roles', erp_roles($1), 'locks', erp_locks($1),
            'facts', jsonb_build_object(
+               'is_sure', EXISTS (
+                   SELECT FROM exception x
+                    WHERE x.tenant_id = $1 AND x.resource = 'bank_line:' || b.id AND x.state = 'open'
+                      AND jsonb_array_length(u.args->'targets') = 1
+                      AND (x.evidence->'candidates'->0->>'id')::bigint
+                          = (u.args->'targets'->0->>(x.evidence->'candidates'->0->>'kind'))::bigint
+                      AND (x.evidence->'candidates'->0->>'score')::int >= 95
+                      AND (x.evidence->'candidates'->0->>'difference')::bigint = 0
+                      AND (x.evidence->'candidates'->0->>'score')::int
+                          > coalesce((x.evidence->'candidates'->1->>'score')::int, 0)),
                'version', b.version, 'state', b.state, 'booked', b.booked,
                'party', jsonb_build_object('name', b.counterparty), 'memo', b.memo,
                'settles', (SELECT jsonb_agg(o.ref ORDER BY o.id) FROM open_item o WHERE o.tenant_id = $1

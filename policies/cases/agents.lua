@@ -59,10 +59,11 @@ return cases {
   test { "reverse in the books", agent = "a", action = "journal.reverse", expect = { hold = { "journal.controller" } } },
 
   -- cash
-  test { "a sure match", agent = "a", action = "bank_line.match", arg = { score = 95 }, expect = "allow" },
-  test { "an unsure match", agent = "a", action = "bank_line.match", arg = { score = 94 }, expect = { hold = { "bank.clerk" } } },
-  test { "a match without a score", agent = "a", action = "bank_line.match", expect = { hold = { "bank.clerk" } } },
-  test { "a score in words", agent = "a", action = "bank_line.match", arg = { score = "sure" },
+  test { "a sure match", agent = "a", action = "bank_line.match", arg = { score = 95 }, res = { is_sure = true },
+    expect = "allow" },
+  test { "calling it sure is not enough", agent = "a", action = "bank_line.match", arg = { score = 100 },
+    res = { is_sure = false }, expect = { hold = { "bank.clerk" } } },
+  test { "a match that the books know nothing of", agent = "a", action = "bank_line.match", arg = { score = 100 },
     expect = { hold = { "bank.clerk" } } },
 
   -- payments

@@ -213,7 +213,7 @@ const struct cli_command cli_commands[] = {
     {"schedule", "remove", "NAME", "forget it", cmd_schedule_remove, NULL, NULL},
     {"schedule", "run", "NAME", "due at once", cmd_schedule_run, NULL, NULL},
     {"model", "list", "", "the language model that answers here", cmd_model_list, NULL,
-     "Set by model.path; without it the one that reeve ships, where it is found."},
+     "Set by model.path; \"shipped\" is the small one that reeve brings."},
     {"model", "check", "FILE", "what a GGUF file is, or what is wrong with it", cmd_model_check,
      NULL, "Needs no database.  What is unknown is refused by name."},
     {"model", "make", "", "a model of random weights, for measurements", cmd_model_make,

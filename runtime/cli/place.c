@@ -257,10 +257,10 @@ static const char *shipped_model(const struct cli *cli)
 const char *place_model(const struct cli *cli)
 {
     const char *path = rv_config_text(cli->config, RV_SET_MODEL_PATH);
-    if (strcmp(path, "none") == 0) {
+    if (path[0] == '\0' || strcmp(path, "none") == 0) {
         return NULL;
     }
-    return path[0] != '\0' ? path : shipped_model(cli);
+    return strcmp(path, "shipped") == 0 ? shipped_model(cli) : path;
 }
 
 struct rv_engine_options place_engine(const struct cli *cli)

@@ -25,7 +25,7 @@ RV_MUST enum rv_code place_migrate(const struct cli *cli, const char *owner_uri,
 /* place_database, then a session. */
 RV_MUST enum rv_code place_session(struct cli *cli, struct rv_db_session **out,
                                    struct rv_error *err);
-/* The model's file: model.path, else the shipped one where it is found; NULL: none.  In the arena.
+/* The model's file: model.path, or the shipped one where it is found; NULL: none.  In the arena.
  */
 const char *place_model(const struct cli *cli);
 /* The engine as the settings have it; its path is NULL where there is no model. */

@@ -38,7 +38,7 @@ TEST(pieces_end_where_the_expressions_end_them)
     pieces(VOCAB_SPLIT_QWEN2, "\xC2\xBD \xD9\xA3", "[\xC2\xBD][ ][\xD9\xA3]"); /* numbers */
     pieces(VOCAB_SPLIT_GPT2, "\xC2\xBD \xD9\xA3", "[\xC2\xBD][ \xD9\xA3]");
     pieces(VOCAB_SPLIT_QWEN2, "e\xCC\x81t", "[e][\xCC\x81t]"); /* a combining mark is no letter */
-    pieces(VOCAB_SPLIT_QWEN2, "'\xC5\xBFt", "['\xC5\xBFt]"); /* long s is a letter like others */
+    pieces(VOCAB_SPLIT_QWEN2, "'\xC5\xBFt", "['\xC5\xBFt]");   /* long s is a letter like others */
     pieces(VOCAB_SPLIT_GPT2, "'\xC5\xBFt", "['][\xC5\xBFt]");
     pieces(VOCAB_SPLIT_QWEN2, "a\xFF\xFEz", "[a][\xFF\xFE][z]");
 }

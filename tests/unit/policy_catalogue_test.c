@@ -122,7 +122,7 @@ TEST(no_agent_does_alone_what_the_catalogue_calls_risky)
                  ",\"arg\":{\"amount\":{\"minor\":1,\"currency\":\"EUR\"},"
                  "\"score\":100,\"duplicate_of\":3},\"res\":{\"amount\":{\"minor\":1,\"currency\":"
                  "\"EUR\"},\"vendor\":{\"id\":7,\"status\":\"active\",\"iban\":\"DE00\"},"
-                 "\"is_duplicate\":true,\"iban_is_master\":true}}",
+                 "\"is_duplicate\":true,\"is_sure\":true,\"iban_is_master\":true}}",
                  erp_commands[i]->name);
         const char *verdict = decide(policy, question, 0);
         if (erp_commands[i]->tier == ERP_TIER_MONEY) {

@@ -14,7 +14,7 @@ void *rv_message_take(struct rv_message *message)
 
 struct rv_actors *rv_actors_create(struct rv_loop *const *loops, int cores, uint64_t seed)
 {
-    RV_ASSERT(cores > 0 && cores <= CORES_MAX);
+    RV_ASSERT(cores > 0 && cores <= RV_ACTOR_CORES_MAX);
     struct rv_actors *actors = rv_alloc(sizeof *actors);
     actors->core_count = cores;
     actors->cores = rv_alloc_array((size_t)cores, sizeof *actors->cores);

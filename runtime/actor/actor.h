@@ -30,6 +30,7 @@ struct rv_actors; /* the system: one or more cores */
 struct rv_actor;  /* valid only inside its own receive/stop and on its own core */
 
 enum {
+    RV_ACTOR_CORES_MAX = 64,
     RV_MAILBOX_DEFAULT = 1024,
     RV_MAILBOX_SPILL_MAX = 65536,
     RV_TURN_MESSAGES_MAX = 64,
@@ -198,7 +199,9 @@ struct rv_dead_letter {
     struct rv_ref to, from;
     uint32_t kind;
     int64_t at_us;
-    const char *reason; /* "no such actor", "mailbox full", "expired", "dropped oldest" */
+    int32_t tenant;       /* of the receiver, or else of a sender on this core; 0: not known */
+    const char *behavior; /* whose tenant that is; NULL: neither is there any more */
+    const char *reason;   /* "no such actor", "mailbox full", "expired", "dropped oldest" */
 };
 /* The newest kept ones of a core, newest first; returns how many. On that core's thread. */
 int rv_actors_dead_letters(struct rv_actors *actors, int core, struct rv_dead_letter *out, int max);

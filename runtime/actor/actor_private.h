@@ -3,6 +3,7 @@
  * actor.c      the system and what an actor may do      core.c   delivery, turns, drain
  * mail.c/.h    envelopes, rings between cores, waking   alarm.c  timers
  * supervise.c  start, failure, restart, end             share.c  whose turn: tenants by weight
+ * view.c/.h    what a core is doing, for people
  *
  * Everything of a core is its own thread's, except what is marked atomic, the rings (one writer,
  * one reader) and the inbox (a mutex).  An idle actor is `struct rv_actor` with its state behind
@@ -12,23 +13,18 @@
 #define REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
 
 #include "runtime/actor/actor.h"
+#include "runtime/actor/envelope.h"
+#include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 
 #include <pthread.h>
-#include <stdalign.h>
-#include <stdatomic.h>
 
 enum {
-    CORES_MAX = 64,
-    TICK_TURNS_MAX = 256, /* then the loop looks at its other work ... */
-    TICK_US_MAX = 100,    /* ... or after so long: a poll of libuv costs 0.2 us */
-    RING_SLOTS = 2048,    /* messages under way from one core to another; 128 bytes each */
-    RING_BATCH = 64,      /* messages that are published, or given back, at once */
-    SPIN_US = 40,         /* looking for mail of other cores before sleeping ... */
-    SPIN_GAP_US = 200,    /* ... when a sleep ended so soon that it did not pay ... */
-    SPIN_TRIES = 4,       /* ... until it was in vain so often */
-    ENVELOPE_STRIDE = 128,
-    SLAB_ENVELOPES = 512,
+    TICK_TURNS_MAX = 256,      /* then the loop looks at its other work ... */
+    TICK_US_MAX = 100,         /* ... or after so long: a poll of libuv costs 0.2 us */
+    SPIN_US = 40,              /* looking for mail of other cores before sleeping ... */
+    SPIN_GAP_US = 200,         /* ... when a sleep ended so soon that it did not pay ... */
+    SPIN_TRIES = 4,            /* ... until it was in vain so often */
     TURN_LOOKS = 8,            /* messages between two looks at the clock, while they are quick */
     TURNS_UNSEEN = 4,          /* turns of a tenant that is alone, while they are quick */
     CLOCK_COUNTER_STEP = 8192, /* cycles in which the clock is not read again: about 4 us */
@@ -37,9 +33,10 @@ enum {
     RESTART_BACKOFF_MS = 10, /* doubles with each restart in the window, with jitter */
     RESTART_BACKOFF_MAX_MS = 5000,
     RESTARTS_REMEMBERED = 32,
-    SHARE_BUCKETS = 256, /* tenants of one core, by number */
-    SHARE_DEBT_MAX = 64, /* turns that a tenant may be made to wait for one long turn */
-    OWED_MAX = 1024      /* calls that an actor may leave unanswered and be reminded of */
+    SHARE_BUCKETS = 256,  /* tenants of one core, by number */
+    SHARE_DEBT_MAX = 64,  /* turns that a tenant may be made to wait for one long turn */
+    TURN_SLOW_US = 10000, /* a turn that is worth a word to people */
+    OWED_MAX = 1024       /* calls that an actor may leave unanswered and be reminded of */
 };
 
 /* Kinds of our own, below RV_MESSAGE_USER. */
@@ -50,41 +47,6 @@ enum { MESSAGE_WATCH = RV_MESSAGE_REPLY + 1 }; /* `from` wants to hear when the 
 #define TOKEN_PASSIVATE (TOKEN_SYSTEM | 1)
 #define TOKEN_RESTART   (TOKEN_SYSTEM | 2)
 #define TOKEN_CALL      (TOKEN_SYSTEM | (UINT64_C(1) << 62))
-
-struct envelope {
-    struct envelope *next;
-    struct rv_ref to;
-    struct rv_message message;
-    enum rv_code code; /* of a reply */
-};
-
-/* Memory of a core's envelopes: they are recycled and stay on the core that made them. */
-struct slab {
-    struct slab *next;
-    void *memory;
-};
-
-struct queue {
-    struct envelope *first;
-    struct envelope *last;
-};
-
-/* Messages from one core to another: one writer, one reader.  Belongs to the reader. */
-struct ring {
-    alignas(64) _Atomic uint32_t tail; /* moved by the writer */
-    alignas(64) _Atomic uint32_t head; /* moved by the reader */
-    alignas(64) atomic_bool crowded;   /* the writer has more: wake it at half */
-    alignas(64) struct envelope slots[RING_SLOTS];
-};
-
-/* The writer's end. */
-struct outlet {
-    struct ring *ring; /* NULL before the first message */
-    uint32_t tail;     /* written */
-    uint32_t published;
-    uint32_t head;        /* as last seen */
-    struct queue waiting; /* while the ring is full */
-};
 
 struct call {
     struct call *next;
@@ -121,6 +83,7 @@ struct share {
     struct rv_actor *first;
     struct rv_actor *last;
     int ready;
+    int64_t turns;
 };
 
 /* What most actors have not: a restart policy, passivation, somebody who waits for them. */
@@ -155,6 +118,7 @@ struct rv_actor {
     struct rv_actor *older;
     uint32_t waiting; /* in the mailbox */
     uint32_t mailbox_max;
+    uint32_t handled; /* messages; wraps */
     enum rv_overflow overflow : 2;
     enum rv_restart restart   : 2;
     enum rv_exit exit         : 3;
@@ -244,6 +208,14 @@ struct core {
     _Atomic int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, spilled,
         restarts, passivated;
     _Atomic uint32_t longest_mailbox;
+    /* the turn that runs, or ran last before it went to sleep: then turn_ref is 0 */
+    _Atomic uint64_t turn_ref;
+    _Atomic(const char *) turn_behavior;
+    _Atomic int32_t turn_tenant;
+    _Atomic int64_t turn_began_us;
+    struct rv_slow_turn slowest;
+    int64_t slow_turns;
+    uint32_t view_from; /* the slot where the next look goes on; see RV_VIEW_WALK_MAX */
     struct rv_dead_letter dead_letters[RV_DEAD_LETTERS_KEPT];
     int64_t dead_count;
 };
@@ -328,6 +300,17 @@ static inline int64_t core_now(struct core *core)
 #endif
     core->now_us = rv_mono_us(core->clock);
     return core->now_us;
+}
+
+/* view.c */
+void view_note_slow(struct core *core, const struct rv_actor *actor, int64_t took_us);
+/* Other threads see whose turn it is, for when it never ends. */
+static inline void view_turn(struct core *core, const struct rv_actor *actor, int64_t now_us)
+{
+    atomic_store_explicit(&core->turn_behavior, actor->behavior->name, memory_order_relaxed);
+    atomic_store_explicit(&core->turn_tenant, actor->share->tenant, memory_order_relaxed);
+    atomic_store_explicit(&core->turn_began_us, now_us, memory_order_relaxed);
+    atomic_store_explicit(&core->turn_ref, actor->ref.id, memory_order_relaxed);
 }
 
 /* supervise.c */

@@ -97,10 +97,14 @@ struct rv_actor *core_find(struct core *core, struct rv_ref ref)
 void core_dead_letter(struct core *core, struct envelope *envelope, const char *reason)
 {
     struct rv_dead_letter *letter = &core->dead_letters[core->dead_count++ % RV_DEAD_LETTERS_KEPT];
+    const struct rv_actor *whose = core_find(core, envelope->to);
+    whose = whose != NULL ? whose : core_find(core, envelope->message.from);
     *letter = (struct rv_dead_letter){.to = envelope->to,
                                       .from = envelope->message.from,
                                       .kind = envelope->message.kind,
                                       .at_us = rv_now_us(core->clock),
+                                      .tenant = whose != NULL ? whose->share->tenant : 0,
+                                      .behavior = whose != NULL ? whose->behavior->name : NULL,
                                       .reason = reason};
     bump(&core->dead, 1);
     if (envelope->message.call != 0 && envelope->message.kind != RV_MESSAGE_REPLY) {
@@ -272,6 +276,7 @@ static enum rv_code handle(struct rv_actor *actor, struct envelope *envelope, st
     }
     enum rv_code code = actor->behavior->receive(actor, actor->state, message, err);
     core->trace = 0;
+    actor->handled++;
     bump(&core->messages, 1);
     return code;
 }
@@ -326,8 +331,10 @@ static enum rv_code handle_some(struct rv_actor *actor, int64_t start_us, struct
 
 /* A tenant that has the core alone takes time from nobody: while its turns are quick the clock is
  * looked at after some of them only, and they are charged together. */
-static void charge(struct core *core, struct share *share, int64_t start_us)
+static void charge(struct core *core, const struct rv_actor *actor, int64_t start_us)
 {
+    struct share *share = actor->share;
+    share->turns++;
     bool alone = core->ring_count == 1 && core->ring_first == share;
     if (alone && core->quick && core->real_time && ++core->unseen < TURNS_UNSEEN) {
         share_charge(share, 0);
@@ -337,6 +344,9 @@ static void charge(struct core *core, struct share *share, int64_t start_us)
     core->quick = took_us <= TURNS_UNSEEN;
     core->unseen = 0;
     share_charge(share, took_us);
+    if (took_us > TURN_SLOW_US) {
+        view_note_slow(core, actor, took_us);
+    }
 }
 
 /* Begins where core->now_us stands: at the end of the turn before it. */
@@ -344,11 +354,12 @@ static void turn(struct rv_actor *actor)
 {
     struct core *core = actor->core;
     int64_t start_us = core->now_us;
+    view_turn(core, actor, start_us);
     actor->in_turn = true;
     enum rv_code code = handle_some(actor, start_us, &core->err);
     actor->in_turn = false;
     bump(&core->turns, 1);
-    charge(core, actor->share, start_us);
+    charge(core, actor, start_us);
     if (actor->exiting) {
         actor_left(actor);
     } else if (code != RV_OK) {
@@ -406,6 +417,7 @@ static void tick(void *data)
         mail_publish(core);
         more = goes_on(core);
     }
+    atomic_store_explicit(&core->turn_ref, 0, memory_order_relaxed);
     core_drain_check(core);
     if (!more && core->ready_count == 0 && core->ticking && mail_rest(core)) {
         core->ticking = false;

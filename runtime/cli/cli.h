@@ -193,6 +193,7 @@ int cmd_schedule_resume(struct cli *cli);
 int cmd_schedule_remove(struct cli *cli);
 int cmd_schedule_run(struct cli *cli);
 int cmd_serve(struct cli *cli);
+int cmd_top(struct cli *cli);
 int cmd_db_migrate(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_db_start(struct cli *cli);

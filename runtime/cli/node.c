@@ -17,6 +17,7 @@
 #include "http_sql.h"
 #include "journal_sql.h"
 #include "run_sql.h"
+#include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
@@ -186,6 +187,11 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(loops, node->core_count, seed);
     rv_free(loops);
+    for (int i = 0; i < node->core_count; i++) {
+        if (rv_lookout_spawn(node->actors, i, err) != RV_OK) {
+            rv_log_error("node", "LOOKOUT", err); /* without it the node works, and is not seen */
+        }
+    }
     const struct node_core *main_core = &node->cores[0];
     node->loop = main_core->loop;
     node->db = main_core->db;

@@ -105,6 +105,7 @@ while read -r name; do
         "schedule list")
         gives 0 "" $name --company acme ;;
     "db stop" | "db remove") ;; # at the end
+    top) gives 2 "" top ;;      # asks a serving node: top.sh
     bench) ;;                   # a program of its own
     serve)
         "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &

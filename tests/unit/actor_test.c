@@ -1,6 +1,7 @@
 /* actor_test.c -- isolation, bounds, supervision, calls, passivation, drain; on one core and on
  * two. */
 #include "runtime/actor/actor.h"
+#include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "tests/support/test.h"
@@ -331,6 +332,85 @@ TEST(a_message_that_comes_too_late_is_not_delivered)
     struct rv_dead_letter letter;
     ck_assert_int_eq(rv_actors_dead_letters(world.actors, 0, &letter, 1), 1);
     ck_assert_str_eq(letter.reason, "expired");
+    world_end(&world);
+}
+
+TEST(a_view_names_the_fullest_mailboxes_first_and_is_bounded)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref full = {0};
+    struct rv_ref busy = {0};
+    for (int i = 0; i < 2 * RV_VIEW_ACTORS_MAX; i++) {
+        struct rv_ref ref = make(&world, (struct rv_spawn){.tenant = 1 + i % 2});
+        full = i == 7 ? ref : full;
+        busy = i == 8 ? ref : busy;
+    }
+    for (int i = 0; i < 3; i++) {
+        send(&world, busy, ADD, 1);
+    }
+    settle(&world);
+    send(&world, full, FAIL, 0); /* never restarted: what is behind it is dead */
+    settle(&world);
+    struct rv_ref piled = make(&world, (struct rv_spawn){.tenant = 2, .mailbox = 4});
+    for (int i = 0; i < 6; i++) { /* delivered, not read; two are refused */
+        send(&world, piled, ADD, 1);
+    }
+    send(&world, full, ADD, 1);
+    struct rv_actor_stats before = {0};
+    rv_actors_stats(world.actors, 0, &before);
+    rv_actors_step(world.actors, 0); /* delivers, and gives one turn to the only ready actor */
+    struct rv_core_view *view = rv_actors_view(world.actors, 0);
+    ck_assert_int_eq(view->actor_count, RV_VIEW_ACTORS_MAX);
+    ck_assert_int_eq(view->stats.live, 2 * RV_VIEW_ACTORS_MAX);
+    ck_assert_int_eq(view->tenant_count, 2);
+    ck_assert_int_eq(view->tenants[0].tenant, 1);
+    ck_assert_int_eq(view->tenants[0].actors + view->tenants[1].actors, 2 * RV_VIEW_ACTORS_MAX);
+    ck_assert_int_eq(view->letter_count, 3);
+    ck_assert_str_eq(view->letters[0].reason, "no such actor");
+    ck_assert_str_eq(view->letters[1].reason, "mailbox full");
+    ck_assert_int_eq(view->letters[1].tenant, 2);
+    ck_assert_str_eq(view->letters[1].behavior, "adder");
+    bool found = false;
+    for (int i = 0; i < view->actor_count; i++) {
+        found = found || (rv_ref_is(view->actors[i].ref, busy) && view->actors[i].handled == 3);
+    }
+    ck_assert(found);
+    ck_assert(view->bytes > 0 && view->actors[0].bytes > 0);
+    rv_core_view_free(view);
+    settle(&world);
+    world_end(&world);
+}
+
+static enum rv_code dawdle(struct rv_actor *self, void *state, struct rv_message *message,
+                           struct rv_error *err)
+{
+    struct world *world = (struct world *)message->body.pointers[0];
+    (void)state;
+    (void)err;
+    world->clock.time_us += 50000;
+    struct rv_slow_turn turn = {.ref = {0}};
+    ck_assert(rv_actors_turn_in_hand(world->actors, 0, &turn));
+    ck_assert(rv_ref_is(turn.ref, rv_actor_self(self)) && turn.tenant == 9);
+    ck_assert_int_eq(turn.took_us, 50000);
+    return RV_OK;
+}
+
+TEST(a_long_turn_is_seen_while_it_lasts_and_noted_afterwards)
+{
+    static const struct rv_behavior slow = {"dawdler", start, dawdle, stop, sizeof(struct state)};
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref ref = make(&world, (struct rv_spawn){.behavior = &slow, .tenant = 9});
+    struct rv_message message = {.kind = ADD};
+    message.body.pointers[0] = &world;
+    rv_actors_send(world.actors, ref, &message);
+    settle(&world);
+    struct rv_core_view *view = rv_actors_view(world.actors, 0);
+    ck_assert_int_eq(view->slow_turns, 1);
+    ck_assert_int_eq(view->slowest.took_us, 50000);
+    ck_assert_str_eq(view->slowest.behavior, "dawdler");
+    rv_core_view_free(view);
     world_end(&world);
 }
 

@@ -122,6 +122,7 @@ struct rv_actor {
     enum rv_overflow overflow : 2;
     enum rv_restart restart   : 2;
     enum rv_exit exit         : 3;
+    enum rv_strategy strategy : 2;
     bool started              : 1;
     bool suspended            : 1; /* waits for its restart */
     bool ready                : 1; /* in the run queue */

@@ -10,9 +10,9 @@ void view_note_slow(struct core *core, const struct rv_actor *actor, int64_t too
 {
     core->slow_turns++;
     if (took_us >= core->slowest.took_us) {
-        core->slowest = (struct rv_slow_turn){actor->ref, actor->behavior->name,
-                                              actor->share->tenant, took_us,
-                                              rv_now_us(core->clock)};
+        core->slowest =
+            (struct rv_slow_turn){actor->ref, actor->behavior->name, actor->share->tenant, took_us,
+                                  rv_now_us(core->clock)};
     }
 }
 
@@ -110,7 +110,7 @@ static struct rv_tenant_view *tenant_view(struct rv_core_view *view, int32_t ten
         }
     }
     return low < view->tenant_count && view->tenants[low].tenant == tenant ? &view->tenants[low]
-                                                                          : NULL;
+                                                                           : NULL;
 }
 
 static void walk(struct core *core, struct rv_core_view *view)
@@ -162,12 +162,11 @@ static void look_at_tenants(const struct core *core, struct rv_core_view *view)
     for (int i = 0; i < SHARE_BUCKETS; i++) {
         for (const struct share *share = core->shares[i]; share != NULL;
              share = share->next_bucket) {
-            view->tenants[view->tenant_count++] =
-                (struct rv_tenant_view){.tenant = share->tenant,
-                                        .weight = share->weight,
-                                        .actors = share->actors,
-                                        .ready = share->ready,
-                                        .turns = share->turns};
+            view->tenants[view->tenant_count++] = (struct rv_tenant_view){.tenant = share->tenant,
+                                                                          .weight = share->weight,
+                                                                          .actors = share->actors,
+                                                                          .ready = share->ready,
+                                                                          .turns = share->turns};
         }
     }
     qsort(view->tenants, (size_t)count, sizeof *view->tenants, by_actors);
@@ -194,8 +193,7 @@ struct rv_core_view *rv_actors_view(struct rv_actors *actors, int core)
     look_at_tenants(it, view);
     walk(it, view);
     view->letters = rv_alloc_array(RV_DEAD_LETTERS_KEPT, sizeof *view->letters);
-    view->letter_count =
-        rv_actors_dead_letters(actors, core, view->letters, RV_DEAD_LETTERS_KEPT);
+    view->letter_count = rv_actors_dead_letters(actors, core, view->letters, RV_DEAD_LETTERS_KEPT);
     return view;
 }
 

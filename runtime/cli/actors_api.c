@@ -51,14 +51,14 @@ static json_t *turn_json(const struct rv_slow_turn *turn, int32_t admin_of)
 
 static json_t *stats_json(const struct rv_actor_stats *stats)
 {
-    return json_pack(
-        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "live", (json_int_t)stats->live,
-        "spawned", (json_int_t)stats->spawned, "turns", (json_int_t)stats->turns, "messages",
-        (json_int_t)stats->messages, "sent_remote", (json_int_t)stats->sent_remote, "wakes",
-        (json_int_t)stats->wakes, "dead_letters", (json_int_t)stats->dead, "refused",
-        (json_int_t)stats->refused, "spilled", (json_int_t)stats->spilled, "restarts",
-        (json_int_t)stats->restarts, "passivated", (json_int_t)stats->passivated, "longest_mailbox",
-        (json_int_t)stats->longest_mailbox);
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "live",
+                     (json_int_t)stats->live, "spawned", (json_int_t)stats->spawned, "turns",
+                     (json_int_t)stats->turns, "messages", (json_int_t)stats->messages,
+                     "sent_remote", (json_int_t)stats->sent_remote, "wakes",
+                     (json_int_t)stats->wakes, "dead_letters", (json_int_t)stats->dead, "refused",
+                     (json_int_t)stats->refused, "spilled", (json_int_t)stats->spilled, "restarts",
+                     (json_int_t)stats->restarts, "passivated", (json_int_t)stats->passivated,
+                     "longest_mailbox", (json_int_t)stats->longest_mailbox);
 }
 
 /* `view` is NULL of a core that does not answer. */
@@ -275,10 +275,8 @@ static const struct rv_behavior query_behavior = {.name = "query",
 static void ask(struct rv_call *call,
                 json_t *(*compose)(const struct query *query, struct rv_actors *actors))
 {
-    struct query query = {.call = call,
-                          .compose = compose,
-                          .actors = call->data,
-                          .tenant = call->caller->tenant};
+    struct query query = {
+        .call = call, .compose = compose, .actors = call->data, .tenant = call->caller->tenant};
     struct rv_spawn spawn = {.behavior = &query_behavior, .argument = &query};
     struct rv_ref ref = {0};
     struct rv_error err = {.code = RV_OK};

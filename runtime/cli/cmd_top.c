@@ -118,8 +118,8 @@ static enum rv_code get(const struct top *top, const char *path, json_t **out, s
     rv_buf_init(&body, RV_GET_ANSWER_MAX);
     int status = 0;
     json_t *answer = NULL;
-    enum rv_code code = rv_get(&(struct rv_get){.url = url, .token = top->token, .ca_file = top->ca},
-                               &status, &body, err);
+    enum rv_code code = rv_get(
+        &(struct rv_get){.url = url, .token = top->token, .ca_file = top->ca}, &status, &body, err);
     if (code != RV_OK) {
         rv_hint(err, "Is reeve serve running there?  --url says where.");
     } else if (rv_json_parse(body.data, body.length, "the answer", &answer, err) != RV_OK) {
@@ -150,8 +150,7 @@ static enum rv_code look(struct top *top, struct rv_error *err)
 
 static double seconds(const struct top *top)
 {
-    int64_t us =
-        rv_json_int(top->now, "at_us", 0) - rv_json_int(top->before, "at_us", 0);
+    int64_t us = rv_json_int(top->now, "at_us", 0) - rv_json_int(top->before, "at_us", 0);
     return us > 0 ? (double)us / 1e6 : 1;
 }
 
@@ -282,9 +281,8 @@ static json_t *report(const struct top *top)
     }
     json_array_foreach(tenants, i, row)
     {
-        add_rate(top, row,
-                 same_row(json_object_get(top->before, "tenants"), row, "core", "tenant"), "turns",
-                 "turns_per_s");
+        add_rate(top, row, same_row(json_object_get(top->before, "tenants"), row, "core", "tenant"),
+                 "turns", "turns_per_s");
     }
     json_array_foreach(actors, i, row)
     {
@@ -352,15 +350,15 @@ static void show(const struct cli *cli, struct cli_table *table, const char *not
 static void show_cores(const struct cli *cli, const json_t *rows)
 {
     static const struct cli_column columns[] = {
-        {"core", "CORE", true, false},      {"live", "ACTORS", true, false},
-        {"ready", "READY", true, false},    {"turns", "TURNS/S", true, false},
+        {"core", "CORE", true, false},       {"live", "ACTORS", true, false},
+        {"ready", "READY", true, false},     {"turns", "TURNS/S", true, false},
         {"messages", "MSGS/S", true, false}, {"longest", "LONGEST BOX", true, false},
-        {"timers", "TIMERS", true, false},  {"dead", "DEAD", true, false},
+        {"timers", "TIMERS", true, false},   {"dead", "DEAD", true, false},
         {"refused", "REFUSED", true, false}, {"restarts", "RESTARTS", true, false},
         {"slow", "SLOW TURNS", true, false}, {"memory", "MEMORY", true, false}};
-    static const char *const keys[] = {"core",         "live",    "ready",    "turns_per_s",
-                                       "messages_per_s", "longest_mailbox", "timers",
-                                       "dead_letters", "refused", "restarts", "slow_turns"};
+    static const char *const keys[] = {
+        "core",   "live",         "ready",   "turns_per_s", "messages_per_s", "longest_mailbox",
+        "timers", "dead_letters", "refused", "restarts",    "slow_turns"};
     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
     size_t i;
     json_t *row;
@@ -400,10 +398,10 @@ static void show_tenants(const struct cli *cli, const json_t *rows)
 static void show_actors(const struct cli *cli, const json_t *rows)
 {
     static const struct cli_column columns[] = {
-        {"actor", "ACTOR", false, false},    {"ref", "REF", false, false},
-        {"core", "CORE", true, false},       {"tenant", "COMPANY", false, false},
-        {"waiting", "WAITING", true, false}, {"mailbox", "OF", true, false},
-        {"messages", "MSGS/S", true, false}, {"handled", "MSGS", true, false},
+        {"actor", "ACTOR", false, false},      {"ref", "REF", false, false},
+        {"core", "CORE", true, false},         {"tenant", "COMPANY", false, false},
+        {"waiting", "WAITING", true, false},   {"mailbox", "OF", true, false},
+        {"messages", "MSGS/S", true, false},   {"handled", "MSGS", true, false},
         {"restarts", "RESTARTS", true, false}, {"memory", "MEMORY", true, false}};
     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
     size_t i;
@@ -446,11 +444,13 @@ static void show_stuck(const struct cli *cli, const json_t *rows)
 
 static void show_letters(const struct cli *cli, const json_t *rows)
 {
-    static const struct cli_column columns[] = {
-        {"at", "DEAD LETTER AT (UTC)", false, false}, {"core", "CORE", true, false},
-        {"kind", "KIND", false, false},               {"to", "TO", false, false},
-        {"from", "FROM", false, false},               {"actor", "OF", false, false},
-        {"reason", "REASON", false, true}};
+    static const struct cli_column columns[] = {{"at", "DEAD LETTER AT (UTC)", false, false},
+                                                {"core", "CORE", true, false},
+                                                {"kind", "KIND", false, false},
+                                                {"to", "TO", false, false},
+                                                {"from", "FROM", false, false},
+                                                {"actor", "OF", false, false},
+                                                {"reason", "REASON", false, true}};
     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
     size_t i;
     json_t *row;
@@ -531,8 +531,8 @@ int cmd_top(struct cli *cli)
     struct top top = {.cli = cli};
     bool live = isatty(fileno(cli->output.data)) == 1 && !cli->json && !cli_flag(cli, "once");
     find_url(&top);
-    enum rv_code code = cli_integer(cli, "interval", INTERVAL_DEFAULT_S, 1, INTERVAL_MAX_S,
-                                    &top.interval_s, &err);
+    enum rv_code code =
+        cli_integer(cli, "interval", INTERVAL_DEFAULT_S, 1, INTERVAL_MAX_S, &top.interval_s, &err);
     if (code == RV_OK) {
         code = cli_integer(cli, "limit", ROWS_DEFAULT, 1, ROWS_MAX, &top.rows, &err);
     }

@@ -80,7 +80,7 @@ int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant)
 bool rv_actors_step(struct rv_actors *actors, int core)
 {
     struct core *it = &actors->cores[core];
-    it->now_us = rv_mono_us(it->clock);
+    core_note(it);
     do { /* without the loop, whose queue has an order of its own */
         mail_take(it);
     } while (it->ready_count == 0 && it->later.first != NULL);

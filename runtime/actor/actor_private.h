@@ -163,8 +163,8 @@ struct core {
     struct rv_loop *loop;
     struct bell *bell;
     const struct rv_clock *clock;
-    bool real_time; /* the machine's clock: it can be read less often than it is asked */
-    int64_t now_us; /* see core_now */
+    bool real_time;         /* the machine's clock: it can be read less often than it is asked */
+    _Atomic int64_t now_us; /* see core_now; others look at it while a turn does not end */
     uint64_t counter;
     bool quick;          /* the turns before the last look at the clock were short ... */
     int unseen;          /* ... and so many have been since, all of one tenant */
@@ -209,11 +209,7 @@ struct core {
     _Atomic int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, spilled,
         restarts, passivated;
     _Atomic uint32_t longest_mailbox;
-    /* the turn that runs, or ran last before it went to sleep: then turn_ref is 0 */
-    _Atomic uint64_t turn_ref;
-    _Atomic(const char *) turn_behavior;
-    _Atomic int32_t turn_tenant;
-    _Atomic int64_t turn_began_us;
+    _Atomic uint64_t turn_ref; /* whose turn it is, or was last; 0: asleep */
     struct rv_slow_turn slowest;
     int64_t slow_turns;
     uint32_t view_from; /* the slot where the next look goes on; see RV_VIEW_WALK_MAX */
@@ -290,30 +286,32 @@ static inline void bump(_Atomic int64_t *counter, int64_t by)
 
 /* The monotonic time, for accounts: the clock is asked again only when the processor's counter says
  * that some microseconds have gone by, which costs less than half of asking. */
+static inline int64_t core_noted(struct core *core)
+{
+    return atomic_load_explicit(&core->now_us, memory_order_relaxed);
+}
+
+static inline int64_t core_note(struct core *core)
+{
+    int64_t now_us = rv_mono_us(core->clock);
+    atomic_store_explicit(&core->now_us, now_us, memory_order_relaxed);
+    return now_us;
+}
+
 static inline int64_t core_now(struct core *core)
 {
 #ifdef __x86_64__
     uint64_t counter = __builtin_ia32_rdtsc();
     if (core->real_time && counter - core->counter < CLOCK_COUNTER_STEP) {
-        return core->now_us;
+        return core_noted(core);
     }
     core->counter = counter;
 #endif
-    core->now_us = rv_mono_us(core->clock);
-    return core->now_us;
+    return core_note(core);
 }
 
 /* view.c */
 void view_note_slow(struct core *core, const struct rv_actor *actor, int64_t took_us);
-/* Other threads see whose turn it is, for when it never ends. */
-static inline void view_turn(struct core *core, const struct rv_actor *actor, int64_t now_us)
-{
-    atomic_store_explicit(&core->turn_behavior, actor->behavior->name, memory_order_relaxed);
-    atomic_store_explicit(&core->turn_tenant, actor->share->tenant, memory_order_relaxed);
-    atomic_store_explicit(&core->turn_began_us, now_us, memory_order_relaxed);
-    atomic_store_explicit(&core->turn_ref, actor->ref.id, memory_order_relaxed);
-}
-
 /* supervise.c */
 struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
                               struct rv_actor *parent);

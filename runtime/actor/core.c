@@ -21,7 +21,7 @@ void core_init(struct core *core, struct rv_actors *actors, int index, struct rv
     core->loop = loop;
     core->clock = rv_loop_clock(loop);
     core->real_time = core->clock == rv_clock_system();
-    core->now_us = rv_mono_us(core->clock);
+    core_note(core);
     core->free_slot = UINT32_MAX;
     core->random.state = seed + (uint64_t)index;
     core->ticker = rv_idle_create(loop, tick, core);
@@ -268,7 +268,7 @@ static enum rv_code handle(struct rv_actor *actor, struct envelope *envelope, st
     }
     struct core *core = actor->core;
     if (actor->passivates) {
-        actor->extra->active_us = core->now_us;
+        actor->extra->active_us = core_noted(core);
     }
     core->trace = message->trace;
     if (message->call != 0) {
@@ -319,9 +319,9 @@ static enum rv_code handle_some(struct rv_actor *actor, int64_t start_us, struct
             return code;
         }
         if (!quick || n % TURN_LOOKS == 0) {
-            int64_t before_us = core->now_us;
+            int64_t before_us = core_noted(core);
             quick = core_now(core) - before_us <= TURN_LOOKS;
-            if (core->now_us - start_us > RV_TURN_US_MAX) {
+            if (core_noted(core) - start_us > RV_TURN_US_MAX) {
                 break;
             }
         }
@@ -353,8 +353,8 @@ static void charge(struct core *core, const struct rv_actor *actor, int64_t star
 static void turn(struct rv_actor *actor)
 {
     struct core *core = actor->core;
-    int64_t start_us = core->now_us;
-    view_turn(core, actor, start_us);
+    int64_t start_us = core_noted(core);
+    atomic_store_explicit(&core->turn_ref, actor->ref.id, memory_order_relaxed);
     actor->in_turn = true;
     enum rv_code code = handle_some(actor, start_us, &core->err);
     actor->in_turn = false;
@@ -406,14 +406,14 @@ static bool goes_on(struct core *core)
 static void tick(void *data)
 {
     struct core *core = data;
-    core->now_us = rv_mono_us(core->clock);
-    int64_t end_us = core->now_us + TICK_US_MAX;
+    core_note(core);
+    int64_t end_us = core_noted(core) + TICK_US_MAX;
     bool more = true;
-    for (int n = 0; more && n < TICK_TURNS_MAX && core->now_us < end_us;) {
+    for (int n = 0; more && n < TICK_TURNS_MAX && core_noted(core) < end_us;) {
         mail_take(core);
         do {
             n++;
-        } while (core_turn(core, false) && n < TICK_TURNS_MAX && core->now_us < end_us);
+        } while (core_turn(core, false) && n < TICK_TURNS_MAX && core_noted(core) < end_us);
         mail_publish(core);
         more = goes_on(core);
     }

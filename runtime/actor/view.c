@@ -16,14 +16,13 @@ void view_note_slow(struct core *core, const struct rv_actor *actor, int64_t too
     }
 }
 
-bool rv_actors_turn_in_hand(struct rv_actors *actors, int core, struct rv_slow_turn *out)
+bool rv_actors_turn_in_hand(struct rv_actors *actors, int core, struct rv_ref *ref,
+                            int64_t *lasts_us)
 {
     struct core *it = &actors->cores[core];
-    *out = (struct rv_slow_turn){.ref = {atomic_load(&it->turn_ref)},
-                                 .behavior = atomic_load(&it->turn_behavior),
-                                 .tenant = atomic_load(&it->turn_tenant)};
-    out->took_us = rv_mono_us(it->clock) - atomic_load(&it->turn_began_us);
-    return out->ref.id != 0;
+    ref->id = atomic_load(&it->turn_ref);
+    *lasts_us = rv_mono_us(it->clock) - core_noted(it);
+    return ref->id != 0;
 }
 
 int rv_actors_cores(const struct rv_actors *actors)

@@ -74,9 +74,10 @@ struct rv_core_view {
 struct rv_core_view *rv_actors_view(struct rv_actors *actors, int core);
 void rv_core_view_free(void *view);
 
-/* Any thread: whose turn it is and since when (monotonic); false: the core sleeps.  What it says is
- * a hint: the turn may be over when it is read. */
-bool rv_actors_turn_in_hand(struct rv_actors *actors, int core, struct rv_slow_turn *out);
+/* Any thread: whose turn it is, and for how long at least one message has been in hand; false: the
+ * core sleeps.  A hint: the turn may be over when it is read. */
+bool rv_actors_turn_in_hand(struct rv_actors *actors, int core, struct rv_ref *ref,
+                            int64_t *lasts_us);
 int rv_actors_cores(const struct rv_actors *actors);
 
 /* The lookout of `core`: before the core runs, or on its thread. */

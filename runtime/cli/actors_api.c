@@ -66,14 +66,18 @@ static json_t *core_json(struct rv_actors *actors, int core, const struct rv_cor
                          int32_t admin_of)
 {
     struct rv_actor_stats stats = {0};
-    struct rv_slow_turn in_hand = {.ref = {0}};
     rv_actors_stats(actors, core, &stats);
     json_t *json = stats_json(view != NULL ? &view->stats : &stats);
     json_object_set_new(json, "core", json_integer(core));
     json_object_set_new(json, "answers", json_boolean(view != NULL));
     if (view == NULL) {
-        rv_actors_turn_in_hand(actors, core, &in_hand);
-        json_object_set_new(json, "turn", turn_json(&in_hand, admin_of));
+        struct rv_ref ref = {0};
+        int64_t lasts_us = 0;
+        bool in_hand = rv_actors_turn_in_hand(actors, core, &ref, &lasts_us);
+        json_object_set_new(
+            json, "turn",
+            in_hand ? json_pack("{s:o,s:I}", "ref", ref_json(ref), "us", (json_int_t)lasts_us)
+                    : json_null());
         return json;
     }
     json_object_set_new(json, "ready", json_integer(view->ready));

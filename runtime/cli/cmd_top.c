@@ -193,7 +193,22 @@ static void say_stuck(json_t *stuck, const json_t *row, const char *why)
                          "tenant", json_object_get(row, "tenant"), "why", why));
 }
 
-static void judge_core(json_t *stuck, const json_t *row)
+/* Who has this reference in the last look that its core answered: what a core that does not answer
+ * tells is a number. */
+static const json_t *actor_of(const struct top *top, const json_t *turn)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(top->before, "actors"), i, row)
+    {
+        if (json_equal(json_object_get(row, "ref"), json_object_get(turn, "ref"))) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static void judge_core(const struct top *top, json_t *stuck, const json_t *row)
 {
     char why[160];
     const json_t *turn = json_object_get(row, "turn");
@@ -201,8 +216,8 @@ static void judge_core(json_t *stuck, const json_t *row)
         return;
     }
     if (json_is_object(turn)) {
-        snprintf(why, sizeof why, "the core does not answer: a turn of %s lasts for %.1f s",
-                 rv_json_str(turn, "actor", "another company"),
+        snprintf(why, sizeof why, "the core does not answer: a turn of %s %s lasts for %.1f s",
+                 rv_json_str(actor_of(top, turn), "actor", "actor"), rv_json_str(turn, "ref", ""),
                  (double)rv_json_int(turn, "us", 0) / 1e6);
     } else {
         snprintf(why, sizeof why, "the core does not answer: its loop is busy outside any turn");
@@ -277,7 +292,7 @@ static json_t *report(const struct top *top)
         const json_t *before = same_row(json_object_get(top->before, "cores"), row, "core", "core");
         add_rate(top, row, before, "turns", "turns_per_s");
         add_rate(top, row, before, "messages", "messages_per_s");
-        judge_core(stuck, row);
+        judge_core(top, stuck, row);
     }
     json_array_foreach(tenants, i, row)
     {

@@ -16,7 +16,11 @@ has err "reeve token make"
 export REEVE_TOKEN="$admin"
 gives 4 "nobody serves" reeve top --url http://127.0.0.1:9
 has err "reeve serve"
-"$reeve_program" serve --listen 127.0.0.1:0 --set runtime.loops=2 --json >"$state/served" 2>"$state/log" &
+for wrong in 1=65 1=0 x=2 1 1=2x 1=2,, 0=2; do
+    gives 2 "the weights $wrong" reeve serve --listen 127.0.0.1:0 --set "runtime.weights=$wrong"
+    has err "NUMBER=WEIGHT"
+done
+"$reeve_program" serve --listen 127.0.0.1:0 --set runtime.loops=2 --set "runtime.weights=1=5, 9=2" --json >"$state/served" 2>"$state/log" &
 served=$!
 for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
 base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
@@ -43,6 +47,7 @@ check() { # WHAT EXPRESSION of the JSON `d`
 check "both cores answer" "[c['core'] for c in d['cores']] == [0, 1] and all(c['answers'] for c in d['cores'])"
 check "the actors are of this company and of reeve" "{a['tenant'] for a in d['actors']} == {0, 1}"
 check "the orchestrator is one" "sum(a['actor'] == 'orchestrator' for a in d['actors']) == 1"
+check "its company has the weight that was set" "[t['weight'] for t in d['tenants'] if t['tenant'] == 1] == [5]"
 check "every core counts turns" "all(c['turns'] > 0 for c in d['cores'])"
 check "memory is told" "all(a['bytes'] > 0 for a in d['actors']) and all(c['bytes'] > 0 for c in d['cores'])"
 check "the other company has a row without a name" "any(t['tenant'] is None and t['actors'] > 0 for t in d['tenants'])"

@@ -1,23 +1,31 @@
 /* kernel.h -- the whole of an embedded language model, as reeve needs it, on one page.
  *
  * Numbers in, numbers out: what is behind this header knows nothing of ERP, runs or policies,
- * includes nothing of reeve, and plain C types go through.  What is before it (runtime/model) asks
- * one kind of question: "which of these options, and why?", under a JSON schema, with a seed,
- * before a deadline. The answer is advice; no permission ever follows from it.
+ * includes nothing of reeve, and plain C types go through.
  *
- * This is the boundary only.  No engine is built in yet: without one, runtime/model answers every
- * question with "unavailable" and agents follow their rules.  An engine is a static library or a
- * plug-in that defines these functions; runtime/model wraps them in its `struct rv_model_engine`.
+ *     file --kernel_model_open--> model --kernel_engine_create--> engine
+ *                                                       submit -> | queue > batch > step > ... | ->
+ * events
+ *
+ * A model is weights and vocabulary, read only.  An engine runs one model on one backend: it owns a
+ * key-value cache of a given size and a thread that takes many requests forward together, a token
+ * batch at a time.  A request asks for text, for an answer under a JSON schema, for one of several
+ * options, or for an embedding.
  *
  * What an engine promises:
- *  - the same model, prompt, options, schema and seed give the same answer on the same backend;
- *  - kernel_decide returns only texts that satisfy the schema: they are made that way, token by
- * token;
- *  - memory is bounded by the limits given to kernel_open; reaching one is KERNEL_LIMIT, never a
- * crash;
- *  - nothing is written, no file but the model's is read, no socket is opened.
+ *  - The same request gives the same bytes on the CPU, whatever else is being answered, however its
+ * prompt was cut, with or without cached prefixes, on any number of threads.  Randomness depends on
+ * (seed, position) alone.
+ *  - An answer under a schema satisfies it: it is made that way, token by token, and closed in time
+ * where it meets its token limit.
+ *  - Nothing of one tenant is shared with another: no cached prefix, no batch effect, no count.
+ *  - Memory is bounded by the limits given to kernel_engine_create; a full queue is KERNEL_BUSY
+ * with the time after which to try again; a prompt that does not fit is KERNEL_LIMIT with both
+ * numbers. Nothing is silently cut.
+ *  - No file but the model's is read, none is written unless kernel_model_write is called, no
+ * socket is opened.
  *
- * Thread: any, one call at a time per session; sessions of one model may run side by side.
+ * Thread: any, for every function; events come on the engine's own thread and must not block.
  */
 #ifndef REEVE_KERNELS_KERNEL_H
 #define REEVE_KERNELS_KERNEL_H
@@ -29,104 +37,193 @@
 enum kernel_status {
     KERNEL_OK,
     KERNEL_INVALID,     /* prompt, options or schema break a rule of this header */
-    KERNEL_UNSUPPORTED, /* a model format, a schema keyword or a backend that the engine does not
-                           know */
+    KERNEL_UNSUPPORTED, /* a model format, a schema keyword or a backend that is not known */
     KERNEL_LIMIT,       /* context, answer or memory is full */
+    KERNEL_BUSY,        /* the queue is full: later again */
     KERNEL_TIMEOUT,     /* the deadline passed */
     KERNEL_CANCELED,    /* kernel_cancel */
-    KERNEL_CORRUPT,     /* the model file contradicts itself */
-    KERNEL_IO           /* the model file could not be read */
+    KERNEL_CORRUPT,     /* the model file contradicts itself, or its numbers are not finite */
+    KERNEL_IO,          /* the model file could not be read */
+    KERNEL_DEVICE       /* the GPU is gone or out of memory */
 };
 const char *kernel_status_name(enum kernel_status status);
 
 /* What went wrong, for people: on the caller's stack, always NUL-terminated. */
 struct kernel_error {
     enum kernel_status status;
+    int64_t retry_ms; /* of KERNEL_BUSY; else 0 */
     char message[256];
 };
 
-/* ---- a model: weights and vocabulary, read once, shared by all its sessions ---- */
+/* UTF-8, need not be terminated. */
+struct kernel_text {
+    const char *bytes;
+    size_t length;
+};
+
+/* ---- a model: weights and vocabulary, mapped, read only, shared ---- */
 
 struct kernel_model;
-
-enum kernel_backend { KERNEL_AUTO, KERNEL_CPU, KERNEL_CUDA }; /* AUTO: CUDA where a device is */
-
-struct kernel_open_options {
-    const char *path; /* a GGUF file; mapped, not copied, where the backend can */
-    enum kernel_backend backend;
-    int threads;          /* 0: one per core */
-    uint32_t context_max; /* tokens of prompt and answer together; 0: the model's own */
-    uint64_t memory_max;  /* bytes beside the weights; 0: no limit but the machine's */
-};
-enum kernel_status kernel_open(const struct kernel_open_options *options, struct kernel_model **out,
-                               struct kernel_error *error);
-void kernel_close(struct kernel_model *model); /* after its sessions; NULL is fine */
+enum kernel_status kernel_model_open(const char *path, struct kernel_model **out,
+                                     struct kernel_error *error);
+/* A model of that shape with random weights, in memory: for measurements.  `type` is a tensor type
+ * (Q8_0, F16 ...) or Q4_K_M, the mix.  The same arguments give the same bytes. */
+enum kernel_status kernel_model_make(const char *shape, const char *type, uint64_t seed,
+                                     struct kernel_model **out, struct kernel_error *error);
+const char *kernel_shape_name(uint32_t i); /* the shapes that can be made; NULL behind the last */
+/* The model's file, whole; KERNEL_IO when `path` exists. */
+enum kernel_status kernel_model_write(const struct kernel_model *model, const char *path,
+                                      struct kernel_error *error);
+void kernel_model_close(struct kernel_model *model); /* after its engines; NULL is fine */
 
 struct kernel_model_facts {
-    char name[128];   /* as the file says */
-    uint8_t hash[32]; /* SHA-256 of the file: what the journal records */
-    uint64_t parameters;
+    char name[128];        /* as the file says */
+    char architecture[16]; /* llama, qwen2, qwen3 */
+    char type[16];         /* of most of its weights: Q8_0 ... */
+    char chat[24];         /* the chat format that was recognised; "" none */
+    uint8_t hash[32];      /* SHA-256 of the file: what the journal records */
+    uint64_t parameters, bytes;
     uint32_t context; /* tokens the model was made for */
     uint32_t vocabulary;
-    enum kernel_backend backend; /* that was chosen */
+    uint32_t layers, width;
 };
 void kernel_model_facts(const struct kernel_model *model, struct kernel_model_facts *out);
 
 /* How many tokens `text` is; for budgets, before anything is asked. */
-enum kernel_status kernel_count_tokens(const struct kernel_model *model, const char *text,
-                                       size_t length, uint32_t *out, struct kernel_error *error);
+uint32_t kernel_count_tokens(const struct kernel_model *model, struct kernel_text text);
 
-/* ---- a session: one question at a time; keeps what prompts have in common ---- */
+/* ---- an engine: one model at work ---- */
 
-struct kernel_session;
-enum kernel_status kernel_session_create(struct kernel_model *model, struct kernel_session **out,
+struct kernel_engine;
+enum kernel_backend { KERNEL_AUTO, KERNEL_REF, KERNEL_CPU, KERNEL_CUDA }; /* AUTO: CUDA, else CPU */
+
+struct kernel_engine_options {
+    enum kernel_backend backend;
+    uint32_t threads;      /* of the CPU backend; 0: one per core */
+    uint32_t context_max;  /* tokens of prompt and answer together; 0: the model's own */
+    uint64_t cache_bytes;  /* of keys and values; 0: 256 MiB or what one context needs */
+    uint32_t running_max;  /* sequences in a batch; 0: 64 */
+    uint32_t queue_max;    /* requests that wait; 0: 256 */
+    uint32_t step_tokens;  /* of a batch, prompts included; 0: the backend's own */
+    bool no_prefix_cache;  /* for comparisons */
+    bool no_speculation;   /* for comparisons */
+    const char *cuda_path; /* the plug-in; NULL: beside the program */
+};
+enum kernel_status kernel_engine_create(struct kernel_model *model,
+                                        const struct kernel_engine_options *options,
+                                        struct kernel_engine **out, struct kernel_error *error);
+void kernel_engine_destroy(struct kernel_engine *engine); /* open requests end with CANCELED */
+
+/* A LoRA adapter (GGUF) for this engine's model, by name; its requests share batches with others.
+ */
+enum kernel_status kernel_adapter_load(struct kernel_engine *engine, const char *name,
+                                       const char *path, struct kernel_error *error);
+enum kernel_status kernel_adapter_unload(struct kernel_engine *engine, const char *name,
                                          struct kernel_error *error);
-void kernel_session_destroy(struct kernel_session *session);
 
-struct kernel_text {
-    const char *bytes; /* UTF-8, need not be terminated */
-    size_t length;
+/* ---- a request ---- */
+
+enum kernel_role { KERNEL_SYSTEM, KERNEL_USER, KERNEL_ASSISTANT, KERNEL_TOOL };
+struct kernel_message {
+    enum kernel_role role;
+    struct kernel_text text; /* never read for special tokens, whatever it looks like */
 };
 
-struct kernel_question {
-    struct kernel_text
-        instructions;         /* ours: trusted, the same for many questions (its cache is kept) */
-    struct kernel_text facts; /* ours, of this question */
-    const struct kernel_text *untrusted; /* others' words: the engine fences each one and lets no
-                                            text in it count as a fence, an instruction or a role */
-    size_t untrusted_count;
-    const struct kernel_text *options; /* the choices; NULL when the schema says all */
-    size_t option_count;               /* 2 to 64 where options are given */
-    struct kernel_text schema; /* JSON Schema of the answer; empty: {"choice":..,"reason":..} */
+enum kernel_kind {
+    KERNEL_CHAT,     /* messages through the model's chat format */
+    KERNEL_COMPLETE, /* messages[0] as it is */
+    KERNEL_EMBED     /* messages[0]: a vector */
+};
+
+struct kernel_sampling {
+    double temperature;  /* 0: the most probable token, the lowest id where equal */
+    double top_p, min_p; /* 0: off */
+    uint32_t top_k;      /* 0: off */
     uint64_t seed;
-    uint32_t answer_max; /* tokens */
-    int64_t timeout_ms;  /* from the call on; 0: none */
 };
 
-struct kernel_answer {
-    char *json; /* satisfies the schema; owned by the session, valid until its next question */
-    size_t length;
-    int32_t choice; /* index into options, -1 where none were given */
-    double margin; /* log-probability between the best and the second option; sureness, not truth */
-    uint32_t prompt_tokens, answer_tokens;
-    uint32_t cached_tokens; /* of the prompt, not computed again */
+#define KERNEL_NO_THINKING UINT32_MAX
+
+struct kernel_request {
+    enum kernel_kind kind;
+    uint32_t tenant; /* prefixes are shared inside one tenant only; from the caller's credential */
+    uint32_t tier;   /* 0 is served first; waiting lifts a request */
+    const struct kernel_message *messages;
+    uint32_t message_count;
+    struct kernel_text schema; /* JSON Schema the answer satisfies; empty: free text */
+    const struct kernel_text
+        *options;          /* the choices: the answer is {"choice":one of them,"reason":..},
+                              unless a schema says otherwise; probabilities measured */
+    uint32_t option_count; /* 0, or 2 to 64 */
+    const struct kernel_text *stop; /* texts that end the answer; not part of it */
+    uint32_t stop_count;            /* at most 8 */
+    struct kernel_sampling sampling;
+    uint32_t answer_max;   /* tokens; 0: what the context leaves */
+    uint32_t thinking_max; /* tokens of a thinking model before its answer; 0: answer_max / 2 */
+    uint32_t logprobs;     /* so many alternatives a token, at most 20 */
+    const char *adapter;   /* NULL: none */
+    int64_t timeout_ms;    /* from submit on; 0: none */
 };
 
-/* Blocks until answered, late or canceled.  On failure `out` is untouched. */
-enum kernel_status kernel_decide(struct kernel_session *session,
-                                 const struct kernel_question *question, struct kernel_answer *out,
+enum kernel_finish { KERNEL_STOPPED, KERNEL_LENGTH };
+
+struct kernel_usage {
+    uint32_t prompt_tokens, cached_tokens;   /* cached: of the prompt, not computed again */
+    uint32_t answer_tokens, thinking_tokens; /* thinking: of the answer */
+};
+
+struct kernel_logprob {
+    int32_t token;
+    float logprob;
+};
+
+enum kernel_event_kind { KERNEL_PIECE, KERNEL_DONE, KERNEL_FAILED };
+struct kernel_event {
+    enum kernel_event_kind kind;
+    /* PIECE: whole UTF-8 characters, as soon as they cannot change any more */
+    struct kernel_text text;
+    bool thinking;
+    const struct kernel_logprob
+        *logprobs; /* of its last token: the token itself, then alternatives */
+    uint32_t logprob_count;
+    /* DONE */
+    enum kernel_finish finish;
+    struct kernel_usage usage; /* FAILED too: what was spent */
+    int32_t choice;            /* index into options; -1 where none were given */
+    const double *probability; /* [option_count], over the legal set */
+    const float *vector;       /* EMBED: [width], length 1 */
+    /* FAILED */
+    const struct kernel_error *error;
+};
+typedef void (*kernel_listener)(void *data, const struct kernel_event *event);
+
+/* Everything in `request` is copied.  After KERNEL_OK exactly one DONE or FAILED comes, after any
+ * number of PIECEs; otherwise nothing.  `*id` names it for kernel_cancel. */
+enum kernel_status kernel_submit(struct kernel_engine *engine, const struct kernel_request *request,
+                                 kernel_listener listener, void *data, uint64_t *id,
                                  struct kernel_error *error);
-/* From any thread: the running kernel_decide ends with KERNEL_CANCELED within one token. */
-void kernel_cancel(struct kernel_session *session);
+/* Ends it with KERNEL_CANCELED within one step; nothing when it has ended. */
+void kernel_cancel(struct kernel_engine *engine, uint64_t id);
 
 /* ---- figures, for /metrics and `reeve doctor` ---- */
 
 struct kernel_stats {
-    uint64_t questions, failures;
+    enum kernel_backend backend;
+    char device[64]; /* "CPU: AMX, 2 threads" */
+    uint64_t requests, failures, canceled, refused;
     uint64_t prompt_tokens, answer_tokens, cached_tokens;
-    uint64_t busy_us;
-    uint64_t memory_bytes; /* beside the weights, now */
+    uint64_t steps, preemptions, recomputed_tokens, forced_tokens;
+    uint64_t busy_us, mask_us, masks;
+    uint32_t running, waiting;
+    uint32_t blocks, blocks_used, blocks_cached;
+    uint64_t memory_bytes; /* beside the file, now */
 };
-void kernel_stats(const struct kernel_model *model, struct kernel_stats *out);
+void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out);
+/* Of one tenant: sums over its requests that have ended, the failed ones too. */
+struct kernel_tenant_usage {
+    uint64_t requests, prompt_tokens, cached_tokens, answer_tokens, thinking_tokens;
+};
+void kernel_tenant_usage(const struct kernel_engine *engine, uint32_t tenant,
+                         struct kernel_tenant_usage *out);
 
 #endif

@@ -10,7 +10,13 @@ if(TARGET rv_gate AND TARGET rv_run AND TARGET rv_erp_command AND TARGET test_po
   set_target_properties(reeve-bench PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/runtime/cli) # beside reeve: `reeve bench` runs it
   target_link_libraries(reeve-bench PRIVATE test_postgres rv_actor rv_gate rv_audit rv_journal rv_exchange
-    rv_lua rv_run)
+    rv_lua rv_run kernels)
+  target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_model.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_model_mask.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_encode.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_model_cpu.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_serve.c)
+  set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/bench_model_cpu.c TARGET_DIRECTORY reeve-bench
+    PROPERTIES COMPILE_OPTIONS "-O2;-Wno-psabi")
+  target_link_libraries(reeve-bench PRIVATE test_words)
   if(TARGET test_erp_world)
     target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_ledger.c
       ${CMAKE_CURRENT_LIST_DIR}/bench_detect.c)

@@ -1,0 +1,190 @@
+/* forward.c -- one step of a model: the order of operations, for every backend the same.
+ *
+ *     x = embedding of the tokens
+ *     each layer:   n = norm(x);  q, k, v = products of n, turned and stored
+ *                   x += out product of attention(q)
+ *                   n = norm(x);  x += down product of silu(gate product) * up product
+ *     output rows:  hidden = norm(x);  logits = output product of hidden
+ *
+ * A residual sum is not done where it arises but by the norm that reads it next, so that a backend
+ * has one pass over x less.
+ */
+#include "kernels/model/runner.h"
+
+#include "kernels/base/fail.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+static void check_batch(const struct kernel_runner *runner, const struct kernel_batch *batch)
+{
+    KERNEL_ASSERT(batch->tokens > 0 && batch->tokens <= runner->step_tokens);
+    KERNEL_ASSERT(batch->sequences > 0 && batch->outputs <= runner->outputs_max);
+    KERNEL_ASSERT(batch->start[0] == 0 && batch->start[batch->sequences] == (int32_t)batch->tokens);
+    for (uint32_t s = 0; s < batch->sequences; s++) {
+        const int32_t *blocks = batch->block + (size_t)s * batch->blocks_max;
+        int32_t length = batch->length[s];
+        KERNEL_ASSERT(batch->start[s] < batch->start[s + 1]);
+        KERNEL_ASSERT(length > 0 &&
+                      (uint32_t)(length - 1) / KERNEL_BLOCK_TOKENS < batch->blocks_max);
+        for (int32_t b = 0; b <= (length - 1) / KERNEL_BLOCK_TOKENS; b++) {
+            KERNEL_ASSERT(blocks[b] >= 0 && (uint32_t)blocks[b] < runner->blocks);
+        }
+        for (int32_t t = batch->start[s]; t < batch->start[s + 1]; t++) {
+            KERNEL_ASSERT(batch->position[t] >= 0 && batch->position[t] < length);
+            KERNEL_ASSERT(batch->token[t] >= 0 &&
+                          (uint32_t)batch->token[t] < runner->shape->vocabulary);
+        }
+        int32_t adapter = batch->adapter[s];
+        KERNEL_ASSERT(adapter < 0 || ((uint32_t)adapter < runner->adapter_count &&
+                                      runner->adapters[adapter].file != NULL));
+    }
+    for (uint32_t i = 0; i < batch->outputs; i++) {
+        KERNEL_ASSERT(batch->output[i] >= 0 && (uint32_t)batch->output[i] < batch->tokens);
+        KERNEL_ASSERT(i == 0 || batch->output[i] > batch->output[i - 1]);
+    }
+}
+
+static bool any_adapter(const struct kernel_batch *batch)
+{
+    for (uint32_t s = 0; s < batch->sequences; s++) {
+        if (batch->adapter[s] >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct step {
+    struct kernel_runner *runner;
+    const struct kernel_operations *operations;
+    struct kernel_backend_state *state;
+    const struct kernel_batch *batch;
+    bool adapted;
+    uint32_t layer;
+};
+
+/* Products `first` to `last` of the same input, each with its adapters' corrections. */
+static void multiply(const struct step *step, enum kernel_part first, enum kernel_part last,
+                     enum runner_buffer input, enum runner_buffer output)
+{
+    struct kernel_runner *runner = step->runner;
+    const struct runner_layer *layer = &runner->layers[step->layer];
+    struct kernel_product products[KERNEL_PARTS];
+    uint32_t count = 0;
+    for (enum kernel_part part = first; part <= last; part++, count++) {
+        products[count] = (struct kernel_product){layer->part[part], layer->bias[part],
+                                                  runner->buffer[output + count]};
+    }
+    step->operations->linear(step->state, products, count, runner->buffer[input],
+                             step->batch->tokens);
+    for (uint32_t i = 0; step->adapted && i < count; i++) {
+        step->operations->adapt(step->state, runner_low(runner, step->layer, first + i),
+                                runner->adapter_count, runner->buffer[input], products[i].out);
+    }
+}
+
+static void normalise(const struct step *step, const struct kernel_weight *weight,
+                      const float *delta)
+{
+    struct kernel_runner *runner = step->runner;
+    step->operations->norm(step->state, runner->buffer[BUFFER_X], delta, weight,
+                           runner->shape->norm_epsilon, step->batch->tokens, runner->shape->width,
+                           runner->buffer[BUFFER_NORMED]);
+}
+
+static void run_layers(struct step *step)
+{
+    struct kernel_runner *runner = step->runner;
+    const struct kernel_operations *operations = step->operations;
+    float **buffer = runner->buffer;
+    const float *delta = NULL;
+    uint32_t layers = runner->shape->layers;
+    for (step->layer = 0; step->layer < layers; step->layer++) {
+        const struct runner_layer *layer = &runner->layers[step->layer];
+        normalise(step, layer->attention_norm, delta);
+        multiply(step, KERNEL_PART_Q, KERNEL_PART_V, BUFFER_NORMED, BUFFER_Q);
+        operations->rope_store(step->state, step->layer, buffer[BUFFER_Q], buffer[BUFFER_K],
+                               buffer[BUFFER_V], layer->q_norm, layer->k_norm);
+        if (step->layer + 1 == layers && step->batch->outputs == 0) {
+            return; /* nobody reads further: the keys and values were all that was wanted */
+        }
+        operations->attention(step->state, step->layer, buffer[BUFFER_Q], buffer[BUFFER_ATTENDED]);
+        multiply(step, KERNEL_PART_OUT, KERNEL_PART_OUT, BUFFER_ATTENDED, BUFFER_DELTA);
+        normalise(step, layer->feed_norm, buffer[BUFFER_DELTA]);
+        multiply(step, KERNEL_PART_GATE, KERNEL_PART_UP, BUFFER_NORMED, BUFFER_GATE);
+        operations->silu_multiply(step->state, buffer[BUFFER_GATE], buffer[BUFFER_UP],
+                                  step->batch->tokens, runner->shape->feed, buffer[BUFFER_GATE]);
+        multiply(step, KERNEL_PART_DOWN, KERNEL_PART_DOWN, BUFFER_GATE, BUFFER_DELTA);
+        delta = buffer[BUFFER_DELTA];
+    }
+}
+
+static void run_outputs(const struct step *step, bool logits)
+{
+    struct kernel_runner *runner = step->runner;
+    const struct kernel_operations *operations = step->operations;
+    float **buffer = runner->buffer;
+    uint32_t width = runner->shape->width;
+    operations->gather(step->state, buffer[BUFFER_X], width, buffer[BUFFER_LAST]);
+    operations->gather(step->state, buffer[BUFFER_DELTA], width, buffer[BUFFER_LAST_DELTA]);
+    operations->norm(step->state, buffer[BUFFER_LAST], buffer[BUFFER_LAST_DELTA],
+                     runner->output_norm, runner->shape->norm_epsilon, step->batch->outputs, width,
+                     buffer[BUFFER_HIDDEN]);
+    if (logits) {
+        struct kernel_product product = {runner->output, NULL, buffer[BUFFER_LOGITS]};
+        operations->linear(step->state, &product, 1, buffer[BUFFER_HIDDEN], step->batch->outputs);
+    }
+}
+
+/* To the host, where every number is looked at: a model that has run into infinity must not
+ * answer. */
+static enum kernel_status fetch(const struct step *step, enum runner_buffer from, uint32_t width,
+                                const char *what, float *to, struct kernel_error *error)
+{
+    uint32_t rows = step->batch->outputs;
+    enum kernel_status status = step->operations->download(
+        step->state, to, step->runner->buffer[from], (size_t)rows * width, error);
+    for (uint32_t r = 0; status == KERNEL_OK && r < rows; r++) {
+        const float *row = to + (size_t)r * width;
+        float sum = 0; /* 0 x: not a number as soon as one x is not finite */
+        for (uint32_t i = 0; i < width; i++) {
+            sum += 0 * row[i];
+        }
+        if (isnan(sum)) {
+            status = kernel_fail(error, KERNEL_CORRUPT,
+                                 "%s of the token at position %" PRId32
+                                 " are not finite: the model's weights are damaged, or its "
+                                 "numbers leave the range of f32",
+                                 what, step->batch->position[step->batch->output[r]]);
+        }
+    }
+    return status;
+}
+
+enum kernel_status kernel_runner_step(struct kernel_runner *runner,
+                                      const struct kernel_batch *batch, float *logits,
+                                      float *hidden, struct kernel_error *error)
+{
+    check_batch(runner, batch);
+    struct step step = {.runner = runner,
+                        .operations = runner->operations,
+                        .state = runner->state,
+                        .batch = batch,
+                        .adapted = any_adapter(batch)};
+    step.operations->begin(step.state, batch);
+    step.operations->embed(step.state, runner->embedding, runner->buffer[BUFFER_X]);
+    run_layers(&step);
+    if (batch->outputs > 0) {
+        run_outputs(&step, logits != NULL);
+    }
+    step.operations->end(step.state);
+    enum kernel_status status = KERNEL_OK;
+    if (batch->outputs > 0 && hidden != NULL) {
+        status = fetch(&step, BUFFER_HIDDEN, runner->shape->width, "hidden states", hidden, error);
+    }
+    if (batch->outputs > 0 && logits != NULL && status == KERNEL_OK) {
+        status = fetch(&step, BUFFER_LOGITS, runner->shape->vocabulary, "logits", logits, error);
+    }
+    return status;
+}

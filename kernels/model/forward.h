@@ -1,0 +1,56 @@
+/* forward.h -- one step of a model on a backend: a batch of tokens in, logits out.
+ *
+ * A runner is a model's weights in a backend's memory, with a cache of key-value blocks.  It knows
+ * nothing of requests: which tokens, which blocks, which rows is the caller's (serve/).
+ *
+ * Thread: one at a time.  Private to kernels.
+ */
+#ifndef REEVE_KERNELS_MODEL_FORWARD_H
+#define REEVE_KERNELS_MODEL_FORWARD_H
+
+#include "kernels/backend.h"
+#include "kernels/model/vocab.h"
+
+struct kernel_runner;
+
+enum { KERNEL_ADAPTERS_MAX = 64 }; /* loaded at a time */
+
+struct kernel_runner_options {
+    const struct kernel_operations *operations;
+    const struct kernel_engine_options *engine; /* threads and plug-in path; may be NULL */
+    uint64_t cache_bytes;
+    uint32_t step_tokens; /* the largest T */
+    uint32_t outputs_max; /* rows of logits or hidden states in a step */
+};
+enum kernel_status kernel_runner_create(const struct kernel_model *model,
+                                        const struct kernel_runner_options *options,
+                                        struct kernel_runner **out, struct kernel_error *error);
+void kernel_runner_destroy(struct kernel_runner *runner);
+uint32_t kernel_runner_blocks(const struct kernel_runner *runner); /* in the cache */
+const struct kernel_shape *kernel_runner_shape(const struct kernel_runner *runner);
+void kernel_runner_describe(struct kernel_runner *runner, char *out, size_t room);
+uint64_t kernel_runner_memory(const struct kernel_runner *runner); /* beside the file */
+
+/* logits: [outputs][vocabulary] on the host, or NULL; hidden: [outputs][width] after the last norm,
+ * or NULL.  KERNEL_CORRUPT when one of them is not finite.  A batch that breaks a rule of backend.h
+ * is a wrong program. */
+enum kernel_status kernel_runner_step(struct kernel_runner *runner,
+                                      const struct kernel_batch *batch, float *logits,
+                                      float *hidden, struct kernel_error *error);
+
+/* LoRA: `*index` is what batches name. */
+enum kernel_status kernel_runner_adapter(struct kernel_runner *runner, const char *path,
+                                         int32_t *index, struct kernel_error *error);
+void kernel_runner_adapter_drop(struct kernel_runner *runner, int32_t index);
+
+/* Mean of hidden states, length 1: what an embedding request answers.  `sum` starts as zeros and
+ * takes rows in the order of the text, in as many pieces as they come. */
+void kernel_pool_add(double *sum, const float *hidden, uint32_t rows, uint32_t width);
+void kernel_pool_finish(const double *sum, uint32_t width, float *out);
+
+/* What a model keeps, for serve/. */
+const struct kernel_vocab *kernel_model_vocab(const struct kernel_model *model);
+const struct kernel_chat *
+kernel_model_chat(const struct kernel_model *model); /* NULL: none known */
+
+#endif

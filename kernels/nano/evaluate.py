@@ -1,0 +1,273 @@
+"""evaluate.py -- measures the shipped file on cases it was never trained on.
+
+    evaluate.py --model kernels/nano/nano.gguf --render .../reeve-render --count 1000 --out figures.json
+
+The decision is the most probable option: the product of its tokens' probabilities, over all options, as
+the engine measures it.  Beside it two baselines: the most frequent answer of each kind of question, and a
+small decision tree over the facts.  --expected FILE writes a few cases with tokens, logits and
+probabilities, which the engine's tests compare with.
+"""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import export
+import generate
+import invented
+import shipped
+from model import Nano
+from tokenizer import Tokenizer
+
+SEEDS, SEEDS_CALIBRATION = 10_000_000, 20_000_000  # far below those of training
+ANSWER_MAX = 80
+BINS = 10
+UNSURE = 0.20  # margin under which the shipped agents take advice for none
+
+
+class Judge:
+    def __init__(self, model: Path, render: str) -> None:
+        self.net, self.tok = export.load(model)
+        self.render = render
+        self.cache: list | None = None
+        self.system = ""
+
+    @torch.no_grad()
+    def prompt(self, line: dict) -> tuple[list, torch.Tensor]:
+        """Keys and values of the prompt and the logits after it."""
+        if line["system"] != self.system:
+            self.system = line["system"]
+            _, self.cache = self.net.states(torch.tensor([self.tok.system(self.system)]))
+        states, own = self.net.states(torch.tensor([self.tok.user(line["user"])]), self.cache)
+        cache = [(torch.cat((a[0], b[0]), 2), torch.cat((a[1], b[1]), 2)) for a, b in zip(self.cache, own)]
+        return cache, self.net.logits(states[:, -1])[0]
+
+    @torch.no_grad()
+    def decide(self, line: dict, temperature: float = 1.0) -> np.ndarray:
+        """Probability of each option."""
+        cache, first = self.prompt(line)
+        rows = []
+        for option in line["options"]:
+            whole = json.dumps({"choice": option, "reason": ""}, ensure_ascii=False, separators=(",", ":"))
+            rows.append(self.tok.encode(whole[:whole.index('","reason"') + 3]))
+        longest = max(map(len, rows))
+        tokens = torch.tensor([row + [self.tok.end] * (longest - len(row)) for row in rows])
+        states, _ = self.net.states(tokens[:, :-1], cache)
+        logp = torch.log_softmax(self.net.logits(states) / temperature, -1)
+        scores = []
+        for i, row in enumerate(rows):
+            at = torch.tensor(row[1:])
+            scores.append(float(logp[i, :len(at)].gather(1, at[:, None]).sum()))
+        scores = np.array(scores)
+        scores = np.exp(scores - scores.max())
+        return scores / scores.sum()
+
+    @torch.no_grad()
+    def write(self, line: dict) -> str:
+        """Greedy, without any constraint."""
+        cache, logits = self.prompt(line)
+        out: list[int] = []
+        while len(out) < ANSWER_MAX:
+            out.append(int(logits.argmax()))
+            if out[-1] == self.tok.turn_end:
+                return self.tok.decode(out[:-1])
+            states, own = self.net.states(torch.tensor([[out[-1]]]), cache)
+            cache = [(torch.cat((a[0], b[0]), 2), torch.cat((a[1], b[1]), 2)) for a, b in zip(cache, own)]
+            logits = self.net.logits(states[:, -1])[0]
+        return self.tok.decode(out)
+
+
+def valid(text: str, options: list[str]) -> bool:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and list(value) == ["choice", "reason"] and value["choice"] in options and \
+        isinstance(value["reason"], str)
+
+
+def calibration(sure: np.ndarray, right: np.ndarray) -> float:
+    """Expected calibration error over ten bins of the stated probability."""
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    return float(sum(abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in set(bins)))
+
+
+def temperature(judge: Judge, count: int) -> float:
+    """By which the logits are divided so that the stated probabilities of other cases come true."""
+    lines = list(generate.rendered((generate.case_of("same", SEEDS_CALIBRATION + i) for i in range(count)), judge.render, 0))
+    best = (np.inf, 1.0)
+    for t in (0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0):
+        best = min(best, (-float(np.mean([np.log(judge.decide(line, t)[line["choice"]] + 1e-9) for line in lines])), t))
+    return best[1]
+
+
+# ---- baselines ----
+
+def role(case: shipped.Case, option: str) -> str:
+    """What an option is, whatever it is called: by name where the question is a shipped one."""
+    if not case.family.startswith("invented"):
+        return option.split()[0] if case.family == "bank_line" and option != shipped.NONE else option
+    if option in invented.ASK:
+        return "ask"
+    order = sorted((o for o in case.options if o not in invented.ASK), key=lambda o: case.question.find(o))
+    return f"mentioned {order.index(option)}"
+
+
+def features(case: shipped.Case) -> list[float]:
+    numbers, flags = [], 0
+    for value in case.facts.values():
+        digits = "".join(c for c in str(value).split(" ")[0] if c.isdigit() or c == ".")
+        if isinstance(value, bool):
+            flags += value
+        elif digits.count(".") <= 1 and digits.strip("."):
+            numbers.append(float(digits))
+    note = json.dumps(case.untrusted)
+    kinds = [f.__name__ for f in shipped.FAMILIES] + ["invented:" + s.__name__ for s in invented.SHAPES]
+    first, second = (numbers + [0, 0])[:2]
+    return [kinds.index(case.family), first, second, first - second, flags, len(case.facts), len(case.options), len(numbers),
+            len(note), note.count("!"), sum(v in (None, "", "?", "unknown", "n/a") for v in case.facts.values()),
+            min(numbers, default=-1)]
+
+
+class Tree:
+    """A decision tree by Gini impurity."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, depth: int) -> None:
+        self.answer, self.test = Counter(y).most_common(1)[0][0], None
+        best = 0.0
+        for column in range(x.shape[1]) if depth and len(set(y)) > 1 else ():
+            for bound in np.unique(np.quantile(x[:, column], np.linspace(0.05, 0.95, 16))):
+                left = x[:, column] <= bound
+                if 10 < left.sum() < len(y) - 10:
+                    gain = gini(y) - left.mean() * gini(y[left]) - (~left).mean() * gini(y[~left])
+                    if gain > best:
+                        best, self.test = gain, (column, bound)
+        if self.test:
+            left = x[:, self.test[0]] <= self.test[1]
+            self.low, self.high = Tree(x[left], y[left], depth - 1), Tree(x[~left], y[~left], depth - 1)
+
+    def say(self, x: list[float]) -> str:
+        if self.test is None:
+            return self.answer
+        return (self.low if x[self.test[0]] <= self.test[1] else self.high).say(x)
+
+
+def gini(y: np.ndarray) -> float:
+    return 1 - sum((n / len(y)) ** 2 for n in Counter(y).values())
+
+
+class Baselines:
+    def __init__(self, count: int = 4000) -> None:
+        cases = [generate.case_of("train", 500_000_000 + i) for i in range(count)]
+        said = [role(c, c.choice) for c in cases]
+        by_family: defaultdict[str, Counter] = defaultdict(Counter)
+        for case, what in zip(cases, said):
+            by_family[case.family][what] += 1
+        self.majority = {family: found.most_common(1)[0][0] for family, found in by_family.items()}
+        self.tree = Tree(np.array([features(c) for c in cases], dtype=float), np.array(said), 10)
+
+    def right(self, cases: list[shipped.Case]) -> dict[str, float]:
+        def part(says) -> float:  # noqa: ANN001
+            hits = 0.0
+            for case in cases:
+                fits = [o for o in case.options if role(case, o) == says(case)]
+                hits += (case.choice in fits) / max(1, len(fits))  # one of several alike: by chance
+            return round(hits / len(cases), 4)
+        return {"majority": part(lambda c: self.majority[c.family]), "tree": part(lambda c: self.tree.say(features(c)))}
+
+
+# ---- the measurement ----
+
+def measure(judge: Judge, split: str, count: int, baselines: Baselines) -> tuple[dict, np.ndarray, np.ndarray, list[int]]:
+    cases = [generate.case_of(split, SEEDS + i) for i in range(count)]
+    lines = list(generate.rendered(cases, judge.render, SEEDS))
+    sure, right, chosen, margins = [], [], [], []
+    families: defaultdict[str, list[bool]] = defaultdict(list)
+    for line in lines:
+        p = judge.decide(line)
+        chosen.append(int(p.argmax()))
+        sure.append(float(p.max()))
+        margins.append(float(p.max() - np.sort(p)[-2]))
+        right.append(chosen[-1] == line["choice"])
+        families[line["family"]].append(right[-1])
+    sure, right = np.array(sure), np.array(right)
+    ours = np.array([not line["family"].startswith("invented") for line in lines])
+    parts = {name: round(float(right[which].mean()), 4) for name, which in (("shipped", ours), ("invented", ~ours)) if which.any()}
+    margin = np.array(margins)
+    sure_enough = margin >= UNSURE  # those that an agent follows
+    parts["followed"] = round(float(sure_enough.mean()), 4)
+    parts["right_of_followed"] = round(float(right[sure_enough].mean()), 4) if sure_enough.any() else None
+    figures = {"cases": count, "accuracy": round(float(right.mean()), 4), **parts, "ece": round(calibration(sure, right), 4),
+               **baselines.right(cases), "families": {k: [round(float(np.mean(v)), 3), len(v)] for k, v in sorted(families.items())}}
+    return figures, sure, right, chosen
+
+
+def expected(judge: Judge, out: Path, model: Path) -> None:
+    """One case of each shipped agent for the engine's tests."""
+    cases, seed = {}, SEEDS + 77_000
+    while len(cases) < len(shipped.FAMILIES):
+        case = generate.case_of("limits", seed)
+        if not case.family.startswith("invented"):
+            cases.setdefault(case.family, case)
+        seed += 1
+    meta, tensors = export.read(model)
+    rows = []
+    for line in generate.rendered(cases.values(), judge.render, SEEDS):
+        ids = judge.tok.system(line["system"]) + judge.tok.user(line["user"])
+        last = export.numpy_logits(meta, tensors, ids)[-1]
+        top = np.argsort(-last)[:16]
+        rows.append({**line, "tokens": ids, "top": [[int(i), round(float(last[i]), 5)] for i in top],
+                     "sum": round(float(last.sum()), 3), "l2": round(float(np.sqrt((last * last).sum())), 4),
+                     "probability": [round(float(p), 5) for p in judge.decide(line)]})
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    out.write_text(f'{{"model": "{model.name}", "sha256": "{digest}", "cases": [\n{lines}\n]}}\n')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--render", required=True)
+    parser.add_argument("--count", type=int, default=1000, help="cases of a split")
+    parser.add_argument("--splits", nargs="*", default=["same", "limits", "names", "longer", "family", "family_rule"])
+    parser.add_argument("--no-hidden", action="store_true")
+    parser.add_argument("--written", type=int, default=200, help="answers written out without constraint")
+    parser.add_argument("--calibrate", type=int, metavar="CASES", help="print the temperature that calibrates, nothing else")
+    parser.add_argument("--expected", type=Path)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    judge = Judge(given.model, given.render)
+    if given.calibrate:
+        print(temperature(judge, given.calibrate))
+        return
+    if given.expected:
+        expected(judge, given.expected, given.model)
+        return
+    baselines, figures = Baselines(), {}
+    for split in given.splits:
+        figures[split], *_ = measure(judge, split, given.count, baselines)
+        print(split, json.dumps(figures[split]), flush=True)
+    if not given.no_hidden:
+        plain, _, _, one = measure(judge, "plain", given.count, baselines)
+        hidden, _, _, two = measure(judge, "hidden", given.count, baselines)
+        changed = sum(a != b for a, b in zip(one, two))
+        figures["hidden"] = {"cases": given.count, "without": plain["accuracy"], "with": hidden["accuracy"], "changed": changed}
+        print("hidden", json.dumps(figures["hidden"]), flush=True)
+    if given.written:
+        cases = [generate.case_of("same", SEEDS + i) for i in range(given.written)]
+        good = sum(valid(judge.write(line), line["options"]) for line in generate.rendered(cases, judge.render, SEEDS))
+        figures["valid_unconstrained"] = round(good / given.written, 4)
+        print("valid without constraint", figures["valid_unconstrained"])
+    if given.out:
+        given.out.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""generate.py -- cases by seed, rendered by the product's own code.
+
+    generate.py train --count 200000 --seed 1 --render build/.../reeve-render --out cases.jsonl
+
+A line of output: {"family","system","user","answer","options","choice"(index),...}.  Splits: train; and for
+evaluation only: same (other seeds), limits (larger limits and amounts), names (unseen companies, goods and
+document numbers), longer (many distractors), family (a family never trained on, asked without a rule),
+family_rule (the same family with a rule), plain and hidden (the same cases without and with an instruction
+in the stranger's text).
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from random import Random
+
+import invented
+import shipped
+from words import ASIDE, CURRENCIES, NOTES, TRAIN, UNSEEN, around, asides, compact, day, order_for
+
+SPLITS = ("train", "same", "limits", "names", "longer", "family", "family_rule", "plain", "hidden")
+HIGH, HIGH_SHIFTED = 5_000_000, 90_000_000  # minor units: the largest amounts that are drawn
+SHIPPED_SHARE = 0.65
+ORDER_SHARE = 0.25  # of training cases with a stranger's instruction
+
+
+def case_of(split: str, seed: int, bare: bool = False) -> shipped.Case:
+    """`bare`: without what does not matter, for the first lessons."""
+    # plain and hidden are the same cases
+    r = Random(f"{'plain' if split == 'hidden' else split}:{seed}")
+    pool = UNSEEN if split == "names" else TRAIN
+    high = HIGH_SHIFTED if split == "limits" else HIGH
+    longer = split == "longer"
+    if split == "family":
+        case = invented.case(r, pool, high, families=invented.HELD, shapes=[invented.no_rule])
+    elif split == "family_rule":
+        case = invented.case(r, pool, high, families=invented.HELD, shapes=invented.SHAPES[:-1])
+    elif r.random() < SHIPPED_SHARE:
+        case = shipped.case(r, pool, high)
+        if longer and case.untrusted:
+            case.untrusted["note"] = " ".join(filter(None, [case.untrusted.get("note"), *r.sample(NOTES, 4)]))
+    else:
+        case = invented.case(r, pool, high, longer)
+    if r.random() < 0.7:
+        case.untrusted = dict(r.sample(sorted(case.untrusted.items()), len(case.untrusted)))
+    if split == "train" or split == "same":
+        if r.random() < 0.5:
+            r.shuffle(case.options)
+        if bare:
+            strip(case)
+        elif r.random() < ORDER_SHARE:
+            inject(r, case, False)
+    elif split in ("plain", "hidden"):
+        inject(r, case, True, split == "plain")
+    return case
+
+
+def strip(case: shipped.Case) -> None:
+    """Takes the stranger's words out where nothing depends on them, and most facts beside."""
+    if case.family not in ("bank_line", "duplicate_invoice", "bank_details") and not case.reason.endswith("is not known."):
+        case.untrusted = {}
+    if case.family.startswith("invented"):
+        aside = {label for row in ASIDE for label in row[:3]}
+        case.facts = {key: value for key, value in case.facts.items() if key not in aside}
+
+
+def inject(r: Random, case: shipped.Case, unseen: bool, only_room: bool = False) -> None:
+    """An instruction into what a stranger wrote: before, after or inside; `only_room`: the note without it."""
+    if case.family == "supplier_balance":
+        return  # nothing of a stranger's stands there
+    note = case.untrusted.get("note", "")
+    wrong = [option for option in case.options if option != case.choice] if unseen else case.options
+    order = order_for(r, wrong, unseen and r.random() < 0.6)
+    ahead = r.random() < 0.5
+    if only_room:
+        return
+    case.untrusted["note"] = " ".join(filter(None, [order, note] if ahead else [note, order]))
+
+
+def answer(case: shipped.Case) -> str:
+    return compact({"choice": case.choice, "reason": case.reason})
+
+
+def rendered(cases: Iterable[shipped.Case], render: str, seed: int) -> Iterator[dict]:
+    """Through reeve-render, a thousand at a time."""
+    block: list[shipped.Case] = []
+
+    def flush() -> Iterator[dict]:
+        lines = "".join(json.dumps({"question": c.asked(), "seed": seed + i, "names": c.names}) + "\n" for i, c in enumerate(block))
+        done = subprocess.run([render], input=lines.encode(), stdout=subprocess.PIPE, check=True)
+        for case, line in zip(block, done.stdout.decode().splitlines()):
+            prompt = json.loads(line)
+            options = case.options
+            said, choice = answer(case), case.choice
+            for i, name in enumerate(case.names, 1):  # what is hidden in the prompt is hidden in the answer
+                said = said.replace(name, f"<NAME_{i}>")
+            yield {"family": case.family, **prompt, "options": options, "choice": options.index(choice), "answer": said}
+        block.clear()
+
+    for case in cases:
+        block.append(case)
+        if len(block) == 1000:
+            yield from flush()
+    if block:
+        yield from flush()
+
+
+# ---- drill: many small comparisons over one record, so that numbers are learned early ----
+
+def drill(seed: int) -> tuple[str, list[tuple[str, str]]]:
+    """A record, and statements about it: (what is compared, the word that must follow)."""
+    r = Random(f"drill:{seed}")
+    currency, facts, values = r.choice(CURRENCIES), {}, {}
+    kinds = r.sample(["money", "days", "percent", "quantity", "count", "date"], r.choice([1, 2, 2]))
+    labels = [label for family in invented.TRAIN for label in family.value + family.limit]
+    for kind in kinds:
+        base = None
+        for _ in range(r.choice([2, 3, 4])):
+            key = r.choice(labels) if r.random() < 0.6 else invented.invented(r)
+            if key in facts:
+                continue
+            if kind == "date":
+                value = day(r).toordinal() if base is None else base + r.randint(-40, 40)
+                facts[key] = type(day(r)).fromordinal(value).isoformat()
+            else:
+                value = invented.number(r, kind, HIGH) if base is None else around(r, base)
+                facts[key] = invented.show(kind, value, currency)
+            base = value if base is None or r.random() < 0.3 else base
+            values[key] = (kind, value)
+    facts.update(asides(r, r.choice([0, 1])))
+    statements = []
+    keys = list(values)
+    for _ in range(24):
+        one, two = r.choice(keys), r.choice(keys)
+        if one == two or values[one][0] != values[two][0]:
+            continue
+        a, b = values[one][1], values[two][1]
+        statements.append((f"{one} {two}", " above" if a > b else " below" if a < b else " equal"))
+    record = json.dumps(facts, indent=1, ensure_ascii=False, sort_keys=True)
+    return f"\n## Facts\n{record}\n", statements
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("split", choices=SPLITS)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--render", required=True, help="the program reeve-render")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    shipped.check(Path(__file__).resolve().parents[2])
+    with given.out.open("w") as out:
+        cases = (case_of(given.split, given.seed + i) for i in range(given.count))
+        for line in rendered(cases, given.render, given.seed):
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,362 @@
+"""train.py -- trains the network for a given time; stops, resumes and exports at any moment.
+
+    train.py --render .../reeve-render --work build/nano --minutes 90
+
+On a CPU one process per core takes small batches from a shared counter until a step is full, so that a
+core that is busy elsewhere delays nobody; with CUDA one process does it all with a larger shape.  Weights
+are kept in float32 and used in bfloat16.  Matrices are updated by Muon (momentum, orthogonalised), the
+embedding and the norms by Adam.  The rate stays constant and falls to nothing in the last fifth of the
+time; `stable.pt` is the state before the fall, from which --resume continues with a new time.
+
+The loss looks at the answer: the choice counts most, its reason less; and, in some batches, at what a prompt
+repeats (options, the number of the fence), because finding again is what every decision begins with.  The
+last layer is computed only from where the loss looks.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import torch
+import torch.multiprocessing as mp
+import torch.nn.functional as F
+from torch import Tensor
+
+import generate
+import shipped
+from model import Nano, Shape
+from tokenizer import Tokenizer
+
+BLOCK = 1000            # cases rendered at a time
+TOKENIZER_CASES = 20000  # seeds from SEED_TOKENIZER on
+SEED_TOKENIZER, SEED_TRAIN = 900_000_000, 1_000_000_000
+FALL = 0.2              # share of the time in which the rate falls
+WEIGHT_CHOICE, WEIGHT_REASON, WEIGHT_COPIED = 1.0, 0.5, 0.2
+COPIED_PART = 0.5       # of the batches look at what is copied in the prompt
+DRILLS = 0.05            # share of drills
+BARE_FIRST, BARE_UNTIL = 0.9, 0.7  # share of bare cases, and the part of the time at which none is left
+CPU_SHAPE = Shape()
+CUDA_SHAPE = Shape(width=384, layers=8, heads=6, kv_heads=2, hidden=1024)
+
+
+@dataclass
+class Row:
+    tokens: list[int]
+    weights: list[float]  # of predicting the token at the same place
+    prompt: int  # tokens before the answer
+
+
+def row_of_case(tok: Tokenizer, line: dict) -> Row:
+    user, said = tok.user(line["user"]), tok.encode(line["answer"])
+    choice = len(tok.encode(line["answer"][:line["answer"].index('","reason"')]))
+    text, at, weights = ("user\n" + line["user"]).encode(), 0, []
+    options, fence = text.find(b"## Options"), text.rfind(b"UNTRUSTED ")
+    copied = [range(options, text.find(b"## Facts")), range(fence, len(text) if fence >= 0 else 0)]
+    for token in user:
+        weights.append(WEIGHT_COPIED if any(at in span for span in copied) else 0.0)
+        at += len(tok.tokens[token])
+    weights += [WEIGHT_CHOICE if i < choice else WEIGHT_REASON for i in range(len(said))] + [WEIGHT_REASON]
+    return Row(user + said + [tok.turn_end], weights, len(user))
+
+
+def row_of_drill(tok: Tokenizer, seed: int) -> Row:
+    text, statements = generate.drill(seed)
+    tokens = tok.user(text)
+    weights = [0.0] * len(tokens)
+    for about, word in statements:
+        before, after = tok.encode(about), tok.encode(word)
+        tokens += before + after + tok.encode("\n")
+        weights += [0.0] * len(before) + [0.5] * len(after) + [0.0]
+    return Row(tokens, weights, 0)
+
+
+@cache
+def tokenizer(path: Path) -> Tokenizer:
+    return Tokenizer.load(path)
+
+
+def batches(merges: Path, render: str, block: int, bare: float, rows: int) -> list[list[Row]]:
+    """One block of cases and drills, in batches of rows of about one length, in random order."""
+    tok, r, seed = tokenizer(merges), Random(block), SEED_TRAIN + block * BLOCK
+    count = int(BLOCK * (1 - DRILLS))
+    cases = (generate.case_of("train", seed + i, r.random() < bare) for i in range(count))
+    found = [row_of_case(tok, line) for line in generate.rendered(cases, render, seed)]
+    found += [row for row in (row_of_drill(tok, seed + i) for i in range(count, BLOCK)) if any(row.weights)]
+    found.sort(key=lambda row: len(row.tokens) + r.random() * 16)
+    out = [found[i:i + rows] for i in range(0, len(found), rows)]
+    r.shuffle(out)
+    for batch in out:
+        if r.random() > COPIED_PART:
+            for row in batch:
+                row.weights[:row.prompt] = [0.0] * row.prompt
+    return out
+
+
+def loss_of(net: Nano, cache: list, rows: list[Row], end: int) -> tuple[Tensor, int]:
+    """Weighted sum of the losses of a batch (not divided), and its tokens; `cache` is the system turn's."""
+    device, longest = cache[0][0].device, max(len(row.tokens) for row in rows)
+    tokens = torch.tensor([row.tokens + [end] * (longest - len(row.tokens)) for row in rows], device=device)
+    weights = torch.tensor([row.weights + [0.0] * (longest - len(row.tokens)) for row in rows], device=device)
+    first = int(weights.any(0).nonzero()[0])  # nothing before is asked for
+    states, _ = net.states(tokens[:, :-1], cache, longest - first)
+    tokens, weights = tokens[:, first - 1:], weights[:, first - 1:]
+    wanted = weights[:, 1:].reshape(-1)
+    at = wanted.nonzero().squeeze(1)
+    logits = net.logits(states.reshape(-1, net.shape.width)[at])
+    losses = F.cross_entropy(logits, tokens[:, 1:].reshape(-1)[at], reduction="none")
+    return (losses * wanted[at]).sum(), sum(len(row.tokens) for row in rows)
+
+
+# ---- the update ----
+
+def orthogonal(g: Tensor) -> Tensor:
+    """Newton-Schulz: the nearest matrix with equal singular values (Muon, Jordan 2024)."""
+    x = g.bfloat16()
+    turned = x.shape[0] > x.shape[1]
+    x = x.t() if turned else x
+    x = x / (x.float().norm() + 1e-7).to(x.dtype)
+    for _ in range(5):
+        a = x @ x.t()
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return (x.t() if turned else x).to(g.dtype)
+
+
+class Update:
+    """Steps a flat float32 vector of all weights by a flat vector of gradients."""
+
+    def __init__(self, net: Nano, flat: Tensor) -> None:
+        self.parts, start = [], 0
+        for name, weight in net.named_parameters():
+            self.parts.append((name.startswith("blk") and weight.dim() == 2, weight.shape, slice(start, start + weight.numel())))
+            start += weight.numel()
+        self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
+        self.steps = 0
+
+    def state(self) -> dict:
+        return {"first": self.first.clone(), "second": self.second.clone(), "steps": self.steps}
+
+    def restore(self, state: dict) -> None:
+        self.first.copy_(state["first"])
+        self.second.copy_(state["second"])
+        self.steps = state["steps"]
+
+    def step(self, flat: Tensor, grad: Tensor, rate: float) -> None:
+        """`rate` 1 is the full speed of both ways."""
+        self.steps += 1
+        grad.mul_(min(1.0, 1.0 / (grad.norm().item() + 1e-6)))
+        for matrix, shape, at in self.parts:
+            w, g, m = flat[at], grad[at], self.first[at]
+            if matrix:
+                m.mul_(0.95).add_(g)
+                turn = orthogonal((g + 0.95 * m).view(shape)).reshape(-1)
+                w.mul_(1 - rate * 0.02 * 0.02).add_(turn, alpha=-rate * 0.02 * max(1.0, shape[0] / shape[1]) ** 0.5)
+            else:
+                v = self.second[at]
+                m.mul_(0.9).add_(g, alpha=0.1)
+                v.mul_(0.98).add_(g * g, alpha=0.02)
+                up = m / (1 - 0.9 ** self.steps) / ((v / (1 - 0.98 ** self.steps)).sqrt() + 1e-8)
+                w.add_(up, alpha=-rate * 0.003)
+
+
+# ---- processes ----
+
+class Source:
+    """Batches without end.  With `makers` other processes render ahead: one cannot feed a GPU."""
+
+    def __init__(self, shared: "Shared", merges: Path, render: str, rows: int, makers: int) -> None:
+        self.shared, self.merges, self.render, self.rows = shared, merges, render, rows
+        self.pool = mp.get_context("spawn").Pool(makers) if makers else None
+        self.asked: deque = deque()
+        self.ahead = 2 * makers
+        self.waiting: list[list[Row]] = []
+
+    def _block(self) -> tuple:
+        with self.shared.lock:
+            block = int(self.shared.counts[1])
+            self.shared.counts[1] += 1
+        return self.merges, self.render, block, float(self.shared.bare), self.rows
+
+    def next(self) -> list[Row]:
+        if not self.waiting and self.pool is None:
+            self.waiting = batches(*self._block())
+        elif not self.waiting:
+            while len(self.asked) <= self.ahead:
+                self.asked.append(self.pool.apply_async(batches, self._block()))
+            self.waiting = self.asked.popleft().get()
+        return self.waiting.pop()
+
+
+@dataclass
+class Shared:
+    flat: Tensor          # weights
+    grads: Tensor         # [workers, weights]
+    counts: Tensor        # int64: 0 step, 1 next block, 2 batches taken of this step, 3 tokens, 4 stop, 5 cases
+    bare: Tensor          # share of bare cases now
+    losses: Tensor        # [workers, 2]: sum, weight
+    lock: object
+    barrier: object
+
+
+def work(rank: int, shared: Shared, shape: Shape, merges: Path, render: str, rows: int, per_step: int,
+         device: str, makers: int, lead: object = None) -> None:
+    """Takes batches, adds up gradients; the first worker leads: `lead()` after every step."""
+    if device == "cpu":
+        torch.set_num_threads(1)
+    torch.manual_seed(rank)
+    tok = tokenizer(merges)
+    net = Nano(shape).to(device)
+    net = net.bfloat16()
+    weights = list(net.parameters())
+    system = next(generate.rendered([generate.case_of("train", 0)], render, 0))["system"]
+    prefix = torch.tensor([tok.system(system)], device=device)
+    source = Source(shared, merges, render, rows, makers)
+    while not shared.counts[4]:
+        start = 0
+        for weight in weights:
+            weight.data.copy_(shared.flat[start:start + weight.numel()].view_as(weight))
+            start += weight.numel()
+            weight.grad = None
+        with torch.no_grad():  # it is the same everywhere: what it is worth is learned by those who read it
+            _, prefix_cache = net.states(prefix)
+        total = taken = cases = 0
+        loss_sum = 0.0
+        while True:
+            with shared.lock:
+                if shared.counts[2] >= per_step:
+                    break
+                shared.counts[2] += 1
+            batch = source.next()
+            loss, tokens = loss_of(net, prefix_cache, batch, tok.end)
+            (loss / (rows * per_step)).backward()
+            total, taken, cases = total + tokens, taken + 1, cases + len(batch)
+            loss_sum += loss.item()
+        grad = shared.grads[rank]
+        if taken:
+            torch.cat([weight.grad.reshape(-1).float() for weight in weights], out=grad)
+        else:
+            grad.zero_()
+        with shared.lock:
+            shared.counts[3] += total
+            shared.counts[5] += cases
+        shared.losses[rank, 0] = loss_sum
+        shared.barrier.wait()
+        if lead is not None:
+            lead()
+        shared.barrier.wait()
+
+
+def bare_share(part: float, resumed: bool) -> float:
+    """Of bare cases after a part of the time."""
+    return 0.0 if resumed else max(0.0, BARE_FIRST * (1 - part / BARE_UNTIL))
+
+
+class Leader:
+    def __init__(self, shared: Shared, net: Nano, given: argparse.Namespace, rows: int) -> None:
+        self.shared, self.net, self.given, self.rows = shared, net, given, rows
+        self.update = Update(net, shared.flat)
+        self.begun = self.saved = time.monotonic()
+        self.shown, self.fallen, self.mean = 0, False, None
+
+    def __call__(self) -> None:
+        shared, given = self.shared, self.given
+        part = min(1.0, (time.monotonic() - self.begun) / (60 * given.minutes))
+        rate = min(1.0, (self.update.steps + 1) / 100) * min(1.0, (1 - part) / FALL) * given.rate
+        shared.bare.fill_(bare_share(part, given.resume is not None and not given.lessons))
+        if part >= 1 - FALL and not self.fallen:
+            self.fallen = True
+            self.save("stable.pt")
+        self.update.step(shared.flat, shared.grads.sum(0), rate)
+        loss = float(shared.losses[:, 0].sum()) / (self.rows * given.per_step)
+        self.mean = loss if self.mean is None else 0.98 * self.mean + 0.02 * loss
+        shared.counts[2] = 0
+        shared.counts[0] += 1
+        step, now = int(shared.counts[0]), time.monotonic()
+        if step % given.show == 0:
+            print(f"{time.strftime('%H:%M:%S')} step {step} loss {self.mean:.4f} tokens {int(shared.counts[3]) / 1e6:.2f}M "
+                  f"cases {int(shared.counts[5])} rate {rate:.2f} part {part:.2f}", flush=True)
+        if now - self.saved > 120 or part >= 1:
+            self.saved = now
+            self.save("last.pt")
+        if part >= 1:
+            shared.counts[4] = 1
+
+    def save(self, name: str) -> None:
+        path = self.given.work / name
+        torch.save({"shape": self.net.shape.as_dict(), "flat": self.shared.flat.clone(), "update": self.update.state(),
+                    "counts": self.shared.counts.clone()}, path.with_suffix(".new"))
+        os.replace(path.with_suffix(".new"), path)
+
+
+def network(checkpoint: Path) -> Nano:
+    """The float32 network of a checkpoint."""
+    state = torch.load(checkpoint, map_location="cpu")
+    net, start = Nano(Shape(**state["shape"])), 0
+    for weight in net.parameters():
+        weight.data.copy_(state["flat"][start:start + weight.numel()].view_as(weight))
+        start += weight.numel()
+    return net.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--render", required=True, help="the program reeve-render")
+    parser.add_argument("--work", type=Path, required=True, help="folder of tokenizer and checkpoints")
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--rows", type=int, default=6, help="cases of a batch")
+    parser.add_argument("--per-step", type=int, default=3, help="batches of a step")
+    parser.add_argument("--makers", type=int, default=0, help="processes that only make cases")
+    parser.add_argument("--rate", type=float, default=0.25, help="1: Muon 0.02, Adam 0.003")
+    parser.add_argument("--lessons", action="store_true", help="begin with the first lessons also after --resume")
+    parser.add_argument("--show", type=int, default=50, help="steps between two lines of figures")
+    parser.add_argument("--resume", type=Path, help="a checkpoint, usually stable.pt")
+    given = parser.parse_args()
+    shipped.check(Path(__file__).resolve().parents[2])
+    given.work.mkdir(parents=True, exist_ok=True)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        given.workers, given.rows, given.per_step, given.makers = 1, 128, 1, given.makers or (os.cpu_count() or 2) - 1
+    torch.manual_seed(1)
+
+    merges = given.work / "tokenizer.json"
+    shape = CUDA_SHAPE if device == "cuda" else CPU_SHAPE
+    if not merges.exists():
+        lines = generate.rendered((generate.case_of("train", SEED_TOKENIZER + i) for i in range(TOKENIZER_CASES)), given.render, 0)
+        texts = [text for line in lines for text in (line["user"], line["answer"])]
+        texts += ["system\n" + next(generate.rendered([generate.case_of("train", 0)], given.render, 0))["system"]] * 50
+        Tokenizer.train(texts, shape.vocab).save(merges)
+    state = torch.load(given.resume, map_location="cpu") if given.resume else None
+    if state is not None:
+        shape = Shape(**state["shape"])
+    net = Nano(shape)
+    flat = torch.cat([weight.detach().reshape(-1) for weight in net.parameters()]).to(device)
+    context = mp.get_context("spawn")
+    shared = Shared(flat, torch.zeros(given.workers, flat.numel(), device=device), torch.zeros(8, dtype=torch.int64),
+                    torch.tensor(BARE_FIRST), torch.zeros(given.workers, 2), context.Lock(), context.Barrier(given.workers))
+    leader = Leader(shared, net, given, given.rows)
+    if state is not None:
+        shared.flat.copy_(state["flat"])
+        leader.update.restore(state["update"])
+        shared.counts.copy_(state["counts"])
+        shared.counts[2] = shared.counts[4] = 0
+    print(f"{device}: {flat.numel()} weights, {given.workers} processes", flush=True)
+    if device == "cpu":
+        for part in (shared.flat, shared.grads, shared.counts, shared.bare, shared.losses):
+            part.share_memory_()
+    common = (shape, merges, given.render, given.rows, given.per_step, device, given.makers)
+    others = [context.Process(target=work, args=(rank, shared, *common)) for rank in range(1, given.workers)]
+    for other in others:
+        other.start()
+    work(0, shared, *common, lead=leader)
+    for other in others:
+        other.join()
+
+
+if __name__ == "__main__":
+    main()

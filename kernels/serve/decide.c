@@ -1,0 +1,109 @@
+/* decide.c -- one of several options, by what the model gives each of them.
+ *
+ * Every option is written out as the answer would have it, and the model is asked how probable
+ * those tokens are after the prompt: log p(option) = sum of log p(token | all before it).  Over the
+ * legal set they are made to sum to one.  So the choice is between whole options, not between their
+ * first tokens, and its probability is measured.
+ *
+ * The options are computed one after another, each over the one before, in the blocks that the
+ * answer will need anyway: what stands there beyond the computed tokens is scratch.
+ */
+#include "kernels/serve/serve.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Adds log p of the option's tokens after the first. */
+static enum kernel_status score_rest(struct kernel_engine *engine, struct sequence *sequence,
+                                     uint32_t option, double *score, struct kernel_error *error)
+{
+    const struct options *options = sequence->options;
+    const int32_t *tokens = options->tokens[option].at + options->common;
+    uint32_t count = options->tokens[option].count - options->common - 1;
+    struct step *step = &engine->step;
+    enum kernel_status status = KERNEL_OK;
+    for (uint32_t done = 0; done < count && status == KERNEL_OK;) {
+        uint32_t some = count - done < SCORE_ROWS ? count - done : SCORE_ROWS;
+        int32_t start[2] = {0, (int32_t)some};
+        int32_t length = (int32_t)(sequence->computed + done + some);
+        int32_t position[SCORE_ROWS];
+        int32_t output[SCORE_ROWS];
+        for (uint32_t i = 0; i < some; i++) {
+            position[i] = (int32_t)(sequence->computed + done + i);
+            output[i] = (int32_t)i;
+        }
+        for (uint32_t i = 0; i < engine->blocks_max; i++) {
+            step->block[i] = i < sequence->block_count ? sequence->blocks[i] : KERNEL_BLOCK_NONE;
+        }
+        struct kernel_batch batch = {.tokens = some,
+                                     .sequences = 1,
+                                     .token = tokens + done,
+                                     .position = position,
+                                     .start = start,
+                                     .length = &length,
+                                     .block = step->block,
+                                     .blocks_max = engine->blocks_max,
+                                     .adapter = &sequence->adapter,
+                                     .outputs = some,
+                                     .output = output};
+        status = kernel_runner_step(engine->runner, &batch, engine->scores, NULL, error);
+        for (uint32_t i = 0; i < some && status == KERNEL_OK; i++) {
+            const float *row = engine->scores + (size_t)i * engine->vocabulary;
+            *score += (double)row[tokens[done + i + 1]] - kernel_log_sum(row, engine->vocabulary);
+        }
+        done += some;
+    }
+    return status;
+}
+
+/* Softmax over the options; the choice is the most probable one, or drawn where the request has a
+ * temperature. */
+static void choose(struct sequence *sequence, double *score)
+{
+    struct options *options = sequence->options;
+    double top = score[0];
+    for (uint32_t i = 1; i < options->count; i++) {
+        top = score[i] > top ? score[i] : top;
+    }
+    double sum = 0;
+    for (uint32_t i = 0; i < options->count; i++) {
+        options->probability[i] = exp(score[i] - top);
+        sum += options->probability[i];
+    }
+    float *logits = kernel_allocate(options->count, sizeof *logits);
+    for (uint32_t i = 0; i < options->count; i++) {
+        options->probability[i] /= sum;
+        logits[i] = (float)(score[i] - top);
+    }
+    options->choice =
+        kernel_sample(logits, options->count, NULL, &sequence->sampling, sequence->tokens.count);
+    free(logits);
+}
+
+enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence,
+                          const float *logits, struct kernel_error *error)
+{
+    const struct options *options = sequence->options;
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < options->count; i++) {
+        longest = options->tokens[i].count > longest ? options->tokens[i].count : longest;
+    }
+    if (!plan_blocks(engine, sequence, sequence->computed + longest - options->common)) {
+        return KERNEL_OK; /* undecided: others go first */
+    }
+    double *score = kernel_allocate(options->count, sizeof *score);
+    double sum = kernel_log_sum(logits, engine->vocabulary);
+    enum kernel_status status = KERNEL_OK;
+    for (uint32_t i = 0; i < options->count; i++) {
+        score[i] = (double)logits[options->tokens[i].at[options->common]] - sum;
+    }
+    for (uint32_t i = 0; i < options->count && status == KERNEL_OK; i++) {
+        status = score_rest(engine, sequence, i, &score[i], error);
+    }
+    if (status == KERNEL_OK) {
+        choose(sequence, score);
+    }
+    free(score);
+    return status;
+}

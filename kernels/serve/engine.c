@@ -1,0 +1,513 @@
+/* engine.c -- an engine's life: its thread, its queue, and what anybody may ask of it.
+ *
+ * One thread owns the runner, the cache and all sequences.  Others leave requests, cancellations
+ * and errands (an adapter to load) under the lock; the thread takes them between two steps.
+ */
+#include "kernels/serve/serve.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct errand {
+    bool load; /* an adapter, else unload */
+    const char *path;
+    int32_t index;
+    enum kernel_status status;
+    struct kernel_error *error;
+    bool done;
+};
+
+int64_t serve_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now); /* style: kernels have no clock but the machine's */
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- the engine's thread ---- */
+
+static void take_inbox(struct kernel_engine *engine)
+{
+    struct sequence *sequence = engine->inbox;
+    engine->inbox = NULL;
+    engine->inbox_end = &engine->inbox;
+    while (sequence != NULL) {
+        struct sequence *next = sequence->next;
+        sequence->next = engine->waiting;
+        engine->waiting = sequence;
+        sequence = next;
+    }
+}
+
+static void run_errand(struct kernel_engine *engine)
+{
+    struct errand *errand = engine->errand;
+    if (errand == NULL) {
+        return;
+    }
+    if (errand->load) {
+        errand->status =
+            kernel_runner_adapter(engine->runner, errand->path, &errand->index, errand->error);
+    } else {
+        kernel_runner_adapter_drop(engine->runner, errand->index);
+        kernel_cache_forget(engine->cache, errand->index);
+        errand->status = KERNEL_OK;
+    }
+    errand->done = true;
+    engine->errand = NULL;
+    pthread_cond_broadcast(&engine->errand_done);
+}
+
+/* Ends those that were canceled or are late, wherever they are. */
+static bool is_canceled(const struct kernel_engine *engine, uint64_t id)
+{
+    for (uint32_t i = 0; i < engine->taken_cancels.count; i++) {
+        if (engine->taken_cancels.at[i] == id) {
+            return true;
+        }
+    }
+    return engine->ending;
+}
+
+static bool is_over(struct kernel_engine *engine, struct sequence *sequence, int64_t now_us)
+{
+    struct kernel_error error;
+    if (is_canceled(engine, sequence->id)) {
+        kernel_fail(&error, KERNEL_CANCELED, "canceled");
+        engine->work.canceled++;
+    } else if (sequence->deadline_us != 0 && now_us >= sequence->deadline_us) {
+        kernel_fail(&error, KERNEL_TIMEOUT, "the deadline passed after %" PRId64 " ms",
+                    (now_us - sequence->submitted_us) / 1000);
+    } else {
+        return false;
+    }
+    answer_failed(engine, sequence, &error);
+    return true;
+}
+
+static void end_some(struct kernel_engine *engine)
+{
+    int64_t now_us = serve_now_us();
+    for (struct sequence **link = &engine->waiting; *link != NULL;) {
+        struct sequence *sequence = *link;
+        if (is_over(engine, sequence, now_us)) {
+            *link = sequence->next;
+            sequence_destroy(engine, sequence);
+        } else {
+            link = &sequence->next;
+        }
+    }
+    for (uint32_t i = 0; i < engine->running_count;) {
+        struct sequence *sequence = engine->running[i];
+        if (is_over(engine, sequence, now_us)) {
+            plan_leave(engine, sequence);
+            sequence_destroy(engine, sequence);
+        } else {
+            i++;
+        }
+    }
+    engine->taken_cancels.count = 0;
+}
+
+static void remove_ended(struct kernel_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->running_count;) {
+        struct sequence *sequence = engine->running[i];
+        if (sequence->state == SEQUENCE_ENDED) {
+            plan_leave(engine, sequence);
+            sequence_destroy(engine, sequence);
+        } else {
+            i++;
+        }
+    }
+}
+
+static void publish(struct kernel_engine *engine)
+{
+    struct kernel_stats *stats = &engine->stats;
+    const struct kernel_stats *work = &engine->work;
+    uint32_t waiting = 0;
+    for (const struct sequence *one = engine->waiting; one != NULL; one = one->next) {
+        waiting++;
+    }
+    stats->steps = work->steps;
+    stats->busy_us = work->busy_us;
+    stats->mask_us = work->mask_us;
+    stats->masks = work->masks;
+    stats->preemptions = work->preemptions;
+    stats->recomputed_tokens = work->recomputed_tokens;
+    stats->forced_tokens = work->forced_tokens;
+    stats->canceled = work->canceled;
+    stats->running = engine->running_count;
+    stats->waiting = engine->waiting_now = waiting;
+    stats->blocks_cached = kernel_cache_remembered(engine->cache);
+    stats->blocks_used = kernel_cache_size(engine->cache) - kernel_cache_available(engine->cache);
+}
+
+/* What others left; sleeps while there is nothing to do.  false: it is over. */
+static bool take_orders(struct kernel_engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    publish(engine);
+    while (engine->inbox == NULL && engine->errand == NULL && !engine->stopping &&
+           engine->running_count == 0 && engine->waiting == NULL) {
+        pthread_cond_wait(&engine->woken, &engine->lock);
+    }
+    take_inbox(engine);
+    run_errand(engine);
+    struct id_list cancels = engine->cancels;
+    engine->cancels = engine->taken_cancels;
+    engine->taken_cancels = cancels;
+    engine->ending = engine->stopping;
+    pthread_mutex_unlock(&engine->lock);
+    return !engine->ending;
+}
+
+static void *serve(void *data)
+{
+    struct kernel_engine *engine = data;
+    bool goes_on = true;
+    while (goes_on) {
+        goes_on = take_orders(engine);
+        end_some(engine);
+        if (goes_on && plan_step(engine)) {
+            step_run(engine);
+            remove_ended(engine);
+        }
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void size_engine(struct kernel_engine *engine, const struct kernel_engine_options *options,
+                        const struct kernel_model_facts *facts)
+{
+    engine->vocabulary = facts->vocabulary;
+    engine->width = facts->width;
+    engine->context_max = options->context_max != 0          ? options->context_max
+                          : facts->context < CONTEXT_DEFAULT ? facts->context
+                                                             : CONTEXT_DEFAULT;
+    engine->running_max = options->running_max != 0 ? options->running_max : RUNNING_DEFAULT;
+    engine->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_DEFAULT;
+    engine->step_tokens = options->step_tokens != 0 ? options->step_tokens : STEP_TOKENS_DEFAULT;
+    if (engine->step_tokens < engine->running_max) {
+        engine->step_tokens = engine->running_max;
+    }
+    engine->no_speculation = options->no_speculation;
+    size_t row = engine->vocabulary * sizeof(float);
+    engine->outputs_max = (uint32_t)(LOGITS_BYTES_MAX / row);
+    engine->outputs_max = engine->outputs_max < 2 ? 2 : engine->outputs_max;
+    if (engine->outputs_max > engine->step_tokens) {
+        engine->outputs_max = engine->step_tokens;
+    }
+    engine->blocks_max = (engine->context_max + KERNEL_BLOCK_TOKENS - 1) / KERNEL_BLOCK_TOKENS;
+}
+
+static void make_masks(struct kernel_engine *engine)
+{
+    uint32_t words = (engine->vocabulary + 63) / 64;
+    engine->plain_mask = kernel_allocate(words, sizeof(uint64_t));
+    engine->thinking_mask = kernel_allocate(words, sizeof(uint64_t));
+    int32_t begin = KERNEL_TOKEN_NONE;
+    int32_t end = KERNEL_TOKEN_NONE;
+    bool begun = false;
+    if (engine->chat != NULL) {
+        kernel_chat_thinking(engine->chat, engine->vocab, &begin, &end, &begun);
+    }
+    for (uint32_t i = 0; i < kernel_vocab_size(engine->vocab) && i < engine->vocabulary; i++) {
+        int32_t token = (int32_t)i;
+        bool ends = kernel_vocab_is_end(engine->vocab, token);
+        bool text = !ends && !kernel_vocab_is_special(engine->vocab, token) && token != begin &&
+                    token != end;
+        engine->plain_mask[i / 64] |= (uint64_t)(text || ends) << (i % 64);
+        engine->thinking_mask[i / 64] |= (uint64_t)(text || token == end) << (i % 64);
+    }
+}
+
+static void make_step(struct kernel_engine *engine)
+{
+    struct step *step = &engine->step;
+    uint32_t sequences = engine->running_max;
+    step->token = kernel_allocate(engine->step_tokens, sizeof(int32_t));
+    step->position = kernel_allocate(engine->step_tokens, sizeof(int32_t));
+    step->start = kernel_allocate(sequences + 1, sizeof(int32_t));
+    step->length = kernel_allocate(sequences, sizeof(int32_t));
+    step->adapter = kernel_allocate(sequences, sizeof(int32_t));
+    step->block = kernel_allocate((size_t)sequences * engine->blocks_max, sizeof(int32_t));
+    step->output = kernel_allocate(engine->step_tokens, sizeof(int32_t));
+    step->sequences = kernel_allocate(sequences, sizeof(struct sequence *));
+    step->logits = kernel_allocate((size_t)engine->outputs_max * engine->vocabulary, sizeof(float));
+    step->hidden = kernel_allocate((size_t)engine->outputs_max * engine->width, sizeof(float));
+    engine->scores = kernel_allocate((size_t)SCORE_ROWS * engine->vocabulary, sizeof(float));
+    engine->running = kernel_allocate(sequences, sizeof(struct sequence *));
+    engine->order = kernel_allocate(sequences, sizeof(struct sequence *));
+}
+
+static const struct kernel_operations *operations_of(enum kernel_backend *backend)
+{
+    *backend = *backend == KERNEL_AUTO ? KERNEL_CPU : *backend;
+    return *backend == KERNEL_REF   ? &kernel_operations_ref
+           : *backend == KERNEL_CPU ? kernel_operations_cpu()
+                                    : NULL;
+}
+
+static enum kernel_status make_runner(struct kernel_engine *engine,
+                                      const struct kernel_engine_options *options,
+                                      struct kernel_error *error)
+{
+    engine->backend = options->backend;
+    struct kernel_runner_options runner = {
+        .operations = operations_of(&engine->backend),
+        .engine = options,
+        .cache_bytes = options->cache_bytes != 0 ? options->cache_bytes : CACHE_DEFAULT,
+        .step_tokens = engine->step_tokens,
+        .outputs_max = engine->outputs_max};
+    if (runner.operations == NULL) {
+        return kernel_fail(error, KERNEL_UNSUPPORTED, "no CUDA plug-in was built");
+    }
+    enum kernel_status status =
+        kernel_runner_create(engine->model, &runner, &engine->runner, error);
+    if (status != KERNEL_OK) {
+        return status;
+    }
+    uint32_t blocks = kernel_runner_blocks(engine->runner);
+    if (blocks < 4) {
+        return kernel_fail(error, KERNEL_LIMIT,
+                           "a cache of %" PRIu64 " bytes holds %u blocks of %d tokens: 4 at least",
+                           runner.cache_bytes, blocks, KERNEL_BLOCK_TOKENS);
+    }
+    engine->cache =
+        kernel_cache_create(blocks, (uint64_t)serve_now_us(), !options->no_prefix_cache);
+    return KERNEL_OK;
+}
+
+enum kernel_status kernel_engine_create(struct kernel_model *model,
+                                        const struct kernel_engine_options *options,
+                                        struct kernel_engine **out, struct kernel_error *error)
+{
+    struct kernel_model_facts facts;
+    kernel_model_facts(model, &facts);
+    struct kernel_engine *engine = kernel_allocate(1, sizeof *engine);
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_cond_init(&engine->woken, NULL);
+    pthread_cond_init(&engine->errand_done, NULL);
+    engine->inbox_end = &engine->inbox;
+    engine->next_id = 1;
+    engine->model = model;
+    engine->vocab = kernel_model_vocab(model);
+    engine->chat = kernel_model_chat(model);
+    for (int i = 0; i < ADAPTERS_MAX; i++) {
+        engine->adapters[i].index = -1;
+    }
+    size_engine(engine, options, &facts);
+    make_step(engine);
+    make_masks(engine);
+    enum kernel_status status = make_runner(engine, options, error);
+    if (status == KERNEL_OK) {
+        status = kernel_trie_create(engine->vocab, &engine->trie, error);
+    }
+    if (status == KERNEL_OK) {
+        engine->masks = masks_create();
+        engine->stats.backend = engine->backend;
+        engine->stats.blocks = kernel_cache_size(engine->cache);
+        engine->stats.memory_bytes = kernel_runner_memory(engine->runner);
+        kernel_runner_describe(engine->runner, engine->stats.device, sizeof engine->stats.device);
+        engine->started = pthread_create(&engine->thread, NULL, serve, engine) == 0;
+        KERNEL_ASSERT(engine->started);
+        *out = engine;
+    } else {
+        kernel_engine_destroy(engine);
+    }
+    return status;
+}
+
+void kernel_engine_destroy(struct kernel_engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    if (engine->started) {
+        pthread_mutex_lock(&engine->lock);
+        engine->stopping = true;
+        pthread_cond_signal(&engine->woken);
+        pthread_mutex_unlock(&engine->lock);
+        pthread_join(engine->thread, NULL);
+    }
+    masks_destroy(engine->masks);
+    grammars_free(engine);
+    kernel_trie_destroy(engine->trie);
+    kernel_cache_destroy(engine->cache);
+    kernel_runner_destroy(engine->runner);
+    while (engine->tenants != NULL) {
+        struct tenant_usage *tenant = engine->tenants;
+        engine->tenants = tenant->next;
+        free(tenant);
+    }
+    void *memory[] = {engine->step.token,  engine->step.position,   engine->step.start,
+                      engine->step.length, engine->step.adapter,    engine->step.block,
+                      engine->step.output, engine->step.sequences,  engine->step.logits,
+                      engine->step.hidden, engine->scores,          engine->running,
+                      engine->order,       engine->plain_mask,      engine->thinking_mask,
+                      engine->cancels.at,  engine->taken_cancels.at};
+    for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) {
+        free(memory[i]);
+    }
+    pthread_mutex_destroy(&engine->lock);
+    pthread_cond_destroy(&engine->woken);
+    pthread_cond_destroy(&engine->errand_done);
+    free(engine);
+}
+
+/* ---- adapters ---- */
+
+static enum kernel_status run_and_wait(struct kernel_engine *engine, struct errand *errand)
+{
+    while (engine->errand != NULL) {
+        pthread_cond_wait(&engine->errand_done, &engine->lock);
+    }
+    engine->errand = errand;
+    pthread_cond_signal(&engine->woken);
+    while (!errand->done) {
+        pthread_cond_wait(&engine->errand_done, &engine->lock);
+    }
+    return errand->status;
+}
+
+static struct adapter *adapter_named(struct kernel_engine *engine, const char *name)
+{
+    for (int i = 0; i < ADAPTERS_MAX; i++) {
+        if (engine->adapters[i].index >= 0 && strcmp(engine->adapters[i].name, name) == 0) {
+            return &engine->adapters[i];
+        }
+    }
+    return NULL;
+}
+
+enum kernel_status kernel_adapter_load(struct kernel_engine *engine, const char *name,
+                                       const char *path, struct kernel_error *error)
+{
+    struct adapter *free_one = NULL;
+    enum kernel_status status = KERNEL_OK;
+    pthread_mutex_lock(&engine->lock);
+    for (int i = ADAPTERS_MAX; i-- > 0;) {
+        free_one = engine->adapters[i].index < 0 ? &engine->adapters[i] : free_one;
+    }
+    if (strlen(name) == 0 || strlen(name) >= sizeof engine->adapters[0].name) {
+        status = kernel_fail(error, KERNEL_INVALID, "an adapter's name has 1 to %zu bytes",
+                             sizeof engine->adapters[0].name - 1);
+    } else if (adapter_named(engine, name) != NULL) {
+        status = kernel_fail(error, KERNEL_INVALID, "adapter %s is loaded already", name);
+    } else if (free_one == NULL) {
+        status = kernel_fail(error, KERNEL_LIMIT, "%d adapters are loaded: unload one first",
+                             ADAPTERS_MAX);
+    } else {
+        struct errand errand = {.load = true, .path = path, .error = error};
+        status = run_and_wait(engine, &errand);
+        if (status == KERNEL_OK) {
+            free_one->index = errand.index;
+            free_one->users = 0;
+            memcpy(free_one->name, name, strlen(name) + 1);
+        }
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return status;
+}
+
+enum kernel_status kernel_adapter_unload(struct kernel_engine *engine, const char *name,
+                                         struct kernel_error *error)
+{
+    enum kernel_status status = KERNEL_OK;
+    pthread_mutex_lock(&engine->lock);
+    struct adapter *adapter = adapter_named(engine, name);
+    if (adapter == NULL) {
+        status = kernel_fail(error, KERNEL_INVALID, "no adapter is named %.60s", name);
+    } else if (adapter->users > 0) {
+        status = kernel_fail(error, KERNEL_BUSY, "adapter %s is used by %u requests", name,
+                             adapter->users);
+    } else {
+        struct errand errand = {.index = adapter->index, .error = error};
+        adapter->index = -1;
+        status = run_and_wait(engine, &errand);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return status;
+}
+
+/* ---- requests ---- */
+
+enum kernel_status kernel_submit(struct kernel_engine *engine, const struct kernel_request *request,
+                                 kernel_listener listener, void *data, uint64_t *id,
+                                 struct kernel_error *error)
+{
+    struct sequence *sequence = NULL;
+    enum kernel_status status = sequence_create(engine, request, &sequence, error);
+    if (status != KERNEL_OK) {
+        return status;
+    }
+    sequence->listener = listener;
+    sequence->data = data;
+    pthread_mutex_lock(&engine->lock);
+    if (engine->open >= engine->running_max + engine->queue_max) {
+        int64_t retry_ms = (int64_t)(engine->mean_request_ms * (double)engine->queue_max /
+                                     (double)engine->running_max) +
+                           1;
+        engine->stats.refused++;
+        status = kernel_fail(error, KERNEL_BUSY,
+                             "overloaded: %u requests wait or run; again in %" PRId64 " ms",
+                             engine->open, retry_ms);
+        if (error != NULL) {
+            error->retry_ms = retry_ms;
+        }
+    } else {
+        engine->open++;
+        engine->stats.requests++;
+        *id = sequence->id = engine->next_id++;
+        *engine->inbox_end = sequence;
+        engine->inbox_end = &sequence->next;
+        pthread_cond_signal(&engine->woken);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (status != KERNEL_OK) {
+        sequence_destroy(engine, sequence);
+    }
+    return status;
+}
+
+void kernel_cancel(struct kernel_engine *engine, uint64_t id)
+{
+    pthread_mutex_lock(&engine->lock);
+    struct id_list *cancels = &engine->cancels;
+    if (cancels->count == cancels->room) {
+        cancels->room = cancels->room * 2 + 16;
+        cancels->at = kernel_resize(cancels->at, cancels->room, sizeof *cancels->at);
+    }
+    cancels->at[cancels->count++] = id;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* ---- figures ---- */
+
+void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&engine->lock;
+    pthread_mutex_lock(lock);
+    *out = engine->stats;
+    pthread_mutex_unlock(lock);
+}
+
+void kernel_tenant_usage(const struct kernel_engine *engine, uint32_t tenant,
+                         struct kernel_tenant_usage *out)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&engine->lock;
+    *out = (struct kernel_tenant_usage){0};
+    pthread_mutex_lock(lock);
+    for (const struct tenant_usage *one = engine->tenants; one != NULL; one = one->next) {
+        if (one->tenant == tenant) {
+            *out = one->sums;
+        }
+    }
+    pthread_mutex_unlock(lock);
+}

@@ -1,0 +1,444 @@
+/* request.c -- a request becomes a sequence, or is refused: on the caller's thread, before anything
+ * of it is computed, with the numbers that were wrong.
+ */
+#include "kernels/serve/serve.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- grammars: compiled once for a schema, shared ---- */
+
+static void grammar_free(struct grammar_entry *entry)
+{
+    kernel_grammar_destroy(entry->grammar);
+    free(entry->schema);
+    free(entry);
+}
+
+static struct grammar_entry *grammar_find(struct kernel_engine *engine, struct kernel_text schema)
+{
+    for (struct grammar_entry *entry = engine->grammars; entry != NULL; entry = entry->next) {
+        if (entry->length == schema.length &&
+            memcmp(entry->schema, schema.bytes, schema.length) == 0) {
+            entry->users++;
+            entry->used = ++engine->grammar_clock;
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+/* Forgets the one that was used longest ago, where too many are kept. */
+static void grammar_evict(struct kernel_engine *engine)
+{
+    uint32_t kept = 0;
+    struct grammar_entry **oldest = NULL;
+    for (struct grammar_entry **link = &engine->grammars; *link != NULL; link = &(*link)->next) {
+        kept++;
+        if ((*link)->users == 0 && (oldest == NULL || (*link)->used < (*oldest)->used)) {
+            oldest = link;
+        }
+    }
+    if (kept > GRAMMARS_KEPT && oldest != NULL) {
+        struct grammar_entry *entry = *oldest;
+        *oldest = entry->next;
+        grammar_free(entry);
+    }
+}
+
+enum kernel_status grammar_acquire(struct kernel_engine *engine, struct kernel_text schema,
+                                   struct grammar_entry **out, struct kernel_error *error)
+{
+    pthread_mutex_lock(&engine->lock);
+    *out = grammar_find(engine, schema);
+    pthread_mutex_unlock(&engine->lock);
+    if (*out != NULL) {
+        return KERNEL_OK;
+    }
+    struct kernel_grammar *grammar = NULL;
+    enum kernel_status status = kernel_grammar_compile(engine->trie, schema, &grammar, error);
+    if (status != KERNEL_OK) {
+        return status;
+    }
+    struct grammar_entry *entry = kernel_allocate(1, sizeof *entry);
+    entry->schema = kernel_allocate(schema.length + 1, 1);
+    memcpy(entry->schema, schema.bytes, schema.length);
+    entry->length = schema.length;
+    entry->grammar = grammar;
+    entry->users = 1;
+    pthread_mutex_lock(&engine->lock);
+    entry->used = ++engine->grammar_clock;
+    entry->next = engine->grammars; /* two may have compiled the same: the older one ages out */
+    engine->grammars = entry;
+    grammar_evict(engine);
+    pthread_mutex_unlock(&engine->lock);
+    *out = entry;
+    return KERNEL_OK;
+}
+
+void grammar_release(struct kernel_engine *engine, struct grammar_entry *entry)
+{
+    if (entry != NULL) {
+        pthread_mutex_lock(&engine->lock);
+        entry->users--;
+        pthread_mutex_unlock(&engine->lock);
+    }
+}
+
+void grammars_free(struct kernel_engine *engine)
+{
+    while (engine->grammars != NULL) {
+        struct grammar_entry *entry = engine->grammars;
+        engine->grammars = entry->next;
+        grammar_free(entry);
+    }
+}
+
+/* ---- the prompt ---- */
+
+static enum kernel_status encode_prompt(struct kernel_engine *engine,
+                                        const struct kernel_request *request,
+                                        struct kernel_tokens *out, struct kernel_error *error)
+{
+    if (request->message_count == 0 || request->messages == NULL) {
+        return kernel_fail(error, KERNEL_INVALID, "a request has at least one message");
+    }
+    if (request->kind == KERNEL_CHAT) {
+        if (engine->chat == NULL) {
+            return kernel_fail(error, KERNEL_UNSUPPORTED,
+                               "the model's chat format is not known: name one, or complete text");
+        }
+        return kernel_chat_encode(engine->chat, engine->vocab, request->messages,
+                                  request->message_count, out, error);
+    }
+    if (request->message_count != 1) {
+        return kernel_fail(error, KERNEL_INVALID, "a text or an embedding has one message, not %u",
+                           request->message_count);
+    }
+    if (kernel_vocab_bos(engine->vocab) != KERNEL_TOKEN_NONE) {
+        kernel_tokens_push(out, kernel_vocab_bos(engine->vocab));
+    }
+    kernel_vocab_encode(engine->vocab, request->messages[0].text, false, out);
+    return KERNEL_OK;
+}
+
+/* Prompt and answer must fit the context and the cache; `answer_max` 0 becomes what they leave. */
+static enum kernel_status fit(const struct kernel_engine *engine, struct sequence *sequence,
+                              struct kernel_error *error)
+{
+    uint32_t prompt = sequence->tokens.count;
+    uint32_t room = engine->context_max;
+    uint32_t cached = kernel_cache_size(engine->cache) * KERNEL_BLOCK_TOKENS;
+    room = room < cached ? room : cached;
+    uint32_t least = sequence->kind == KERNEL_EMBED ? 0 : 1;
+    if (prompt == 0) {
+        return kernel_fail(error, KERNEL_INVALID, "the prompt is empty");
+    }
+    if (prompt + least > room) {
+        return kernel_fail(error, KERNEL_LIMIT,
+                           "the prompt has %u tokens; %u are left for it and an answer", prompt,
+                           room);
+    }
+    if (sequence->answer_max == 0 || sequence->kind == KERNEL_EMBED) {
+        sequence->answer_max = room - prompt;
+    } else if (sequence->answer_max > room - prompt) {
+        return kernel_fail(error, KERNEL_LIMIT,
+                           "prompt (%u tokens) and answer (%u) are longer than the context (%u)",
+                           prompt, sequence->answer_max, room);
+    }
+    return KERNEL_OK;
+}
+
+/* ---- options: {"choice":one of them,"reason":text} ---- */
+
+static const char answer_open[] = "{\"choice\":";
+static const char answer_middle[] = ",\"reason\":\"";
+enum { REASON_MAX = 600 }; /* characters: a person reads it */
+
+static json_t *options_schema(const struct kernel_request *request)
+{
+    json_t *names = json_array();
+    for (uint32_t i = 0; i < request->option_count; i++) {
+        json_array_append_new(names,
+                              json_stringn(request->options[i].bytes, request->options[i].length));
+    }
+    return json_pack("{s:s, s:{s:{s:o}, s:{s:s, s:i}}, s:[s,s], s:b}", "type", "object",
+                     "properties", "choice", "enum", names, "reason", "type", "string", "maxLength",
+                     (int)REASON_MAX, "required", "choice", "reason", "additionalProperties", 0);
+}
+
+static void encode_options(struct kernel_engine *engine, const struct kernel_request *request,
+                           struct options *options)
+{
+    options->common = UINT32_MAX;
+    for (uint32_t i = 0; i < options->count; i++) {
+        json_t *name = json_stringn(request->options[i].bytes, request->options[i].length);
+        char *quoted = json_dumps(name, JSON_ENCODE_ANY);
+        size_t room = sizeof answer_open + strlen(quoted) + sizeof answer_middle;
+        char *text = kernel_allocate(room, 1);
+        size_t length = 0;
+        for (const char *part[] = {answer_open, quoted, answer_middle}, **at = part; at < part + 3;
+             at++) {
+            size_t bytes = strlen(*at);
+            memcpy(text + length, *at, bytes);
+            length += bytes;
+        }
+        struct kernel_tokens *tokens = &options->tokens[i];
+        kernel_vocab_encode(engine->vocab, (struct kernel_text){text, length}, false, tokens);
+        uint32_t same = 0;
+        while (same < tokens->count && same < options->tokens[0].count &&
+               tokens->at[same] == options->tokens[0].at[same]) {
+            same++;
+        }
+        options->common = same < options->common && i > 0 ? same : options->common;
+        free(text);
+        free(quoted);
+        json_decref(name);
+    }
+}
+
+static enum kernel_status take_options(struct kernel_engine *engine, struct sequence *sequence,
+                                       const struct kernel_request *request,
+                                       struct kernel_error *error)
+{
+    if (request->option_count < 2 || request->option_count > OPTIONS_MAX) {
+        return kernel_fail(error, KERNEL_INVALID, "%u options: 2 to %d can be decided between",
+                           request->option_count, OPTIONS_MAX);
+    }
+    for (uint32_t i = 0; i < request->option_count; i++) {
+        json_t *name = json_stringn(request->options[i].bytes, request->options[i].length);
+        if (name == NULL) {
+            return kernel_fail(error, KERNEL_INVALID, "option %u is not UTF-8", i);
+        }
+        json_decref(name);
+        for (uint32_t j = 0; j < i; j++) {
+            if (request->options[i].length == request->options[j].length &&
+                memcmp(request->options[i].bytes, request->options[j].bytes,
+                       request->options[i].length) == 0) {
+                return kernel_fail(error, KERNEL_INVALID, "options %u and %u are the same", j, i);
+            }
+        }
+    }
+    struct options *options = kernel_allocate(1, sizeof *options);
+    sequence->options = options;
+    options->count = request->option_count;
+    options->tokens = kernel_allocate(options->count, sizeof *options->tokens);
+    options->probability = kernel_allocate(options->count, sizeof *options->probability);
+    options->choice = -1;
+    encode_options(engine, request, options);
+    json_t *schema = options_schema(request);
+    char *text = json_dumps(schema, JSON_COMPACT);
+    enum kernel_status status = grammar_acquire(engine, (struct kernel_text){text, strlen(text)},
+                                                &sequence->grammar, error);
+    free(text);
+    json_decref(schema);
+    return status;
+}
+
+/* ---- the whole ---- */
+
+static enum kernel_status take_constraint(struct kernel_engine *engine, struct sequence *sequence,
+                                          const struct kernel_request *request,
+                                          struct kernel_error *error)
+{
+    enum kernel_status status = KERNEL_OK;
+    if (request->option_count > 0 && request->schema.length > 0) {
+        return kernel_fail(error, KERNEL_INVALID, "a request has options or a schema, not both");
+    }
+    if (request->option_count > 0) {
+        status = take_options(engine, sequence, request, error);
+    } else if (request->schema.length > 0) {
+        status = grammar_acquire(engine, request->schema, &sequence->grammar, error);
+    }
+    if (status != KERNEL_OK || sequence->grammar == NULL) {
+        return status;
+    }
+    sequence->constraint = kernel_constraint_start(sequence->grammar->grammar);
+    sequence->mask = kernel_allocate(kernel_trie_words(engine->trie), sizeof *sequence->mask);
+    uint32_t least = kernel_constraint_shortest(sequence->constraint); /* at most a token a byte */
+    for (uint32_t i = 0; sequence->options != NULL && i < sequence->options->count; i++) {
+        uint32_t need = sequence->options->tokens[i].count + 2; /* and the quote and the brace */
+        least = need > least ? need : least;
+    }
+    least += CLOSING_MARGIN + (sequence->thinking ? 2 : 0);
+    if (least > sequence->answer_max) {
+        return kernel_fail(error, KERNEL_LIMIT,
+                           "the shortest answer may need %u tokens, %u are allowed", least,
+                           sequence->answer_max);
+    }
+    uint32_t left = sequence->answer_max - least;
+    sequence->thinking_max = sequence->thinking_max < left ? sequence->thinking_max : left;
+    return KERNEL_OK;
+}
+
+static enum kernel_status take_stops(struct sequence *sequence,
+                                     const struct kernel_request *request,
+                                     struct kernel_error *error)
+{
+    if (request->stop_count > STOPS_MAX) {
+        return kernel_fail(error, KERNEL_INVALID, "%u stop texts: at most %d", request->stop_count,
+                           STOPS_MAX);
+    }
+    for (uint32_t i = 0; i < request->stop_count; i++) {
+        const struct kernel_text *stop = &request->stop[i];
+        if (stop->length == 0 || stop->length > STOP_BYTES_MAX ||
+            memchr(stop->bytes, 0, stop->length) != NULL) {
+            return kernel_fail(error, KERNEL_INVALID, "stop text %u: 1 to %d bytes without a NUL",
+                               i, STOP_BYTES_MAX);
+        }
+        char *copy = kernel_allocate(stop->length + 1, 1);
+        memcpy(copy, stop->bytes, stop->length);
+        sequence->stops[sequence->stop_count++] = copy;
+    }
+    return KERNEL_OK;
+}
+
+static enum kernel_status check_sampling(const struct kernel_request *request,
+                                         struct kernel_error *error)
+{
+    const struct kernel_sampling *sampling = &request->sampling;
+    if (!(sampling->temperature >= 0 && sampling->temperature <= 5)) {
+        return kernel_fail(error, KERNEL_INVALID, "temperature %g: 0 to 5", sampling->temperature);
+    }
+    if (!(sampling->top_p >= 0 && sampling->top_p <= 1)) {
+        return kernel_fail(error, KERNEL_INVALID, "top_p %g: 0 to 1", sampling->top_p);
+    }
+    if (!(sampling->min_p >= 0 && sampling->min_p <= 1)) {
+        return kernel_fail(error, KERNEL_INVALID, "min_p %g: 0 to 1", sampling->min_p);
+    }
+    if (request->logprobs > LOGPROBS_MAX) {
+        return kernel_fail(error, KERNEL_INVALID, "logprobs %u: at most %d", request->logprobs,
+                           LOGPROBS_MAX);
+    }
+    return KERNEL_OK;
+}
+
+static enum kernel_status take_adapter(struct kernel_engine *engine, struct sequence *sequence,
+                                       const char *name, struct kernel_error *error)
+{
+    if (name == NULL) {
+        return KERNEL_OK;
+    }
+    pthread_mutex_lock(&engine->lock);
+    for (int i = 0; i < ADAPTERS_MAX && sequence->adapter < 0; i++) {
+        if (engine->adapters[i].index >= 0 && strcmp(engine->adapters[i].name, name) == 0) {
+            sequence->adapter = engine->adapters[i].index;
+            engine->adapters[i].users++;
+        }
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return sequence->adapter >= 0
+               ? KERNEL_OK
+               : kernel_fail(error, KERNEL_INVALID, "no adapter is named %.60s", name);
+}
+
+/* A thinking model begins with its thoughts, or, where none are wanted, with none. */
+static void take_thinking(struct kernel_engine *engine, struct sequence *sequence,
+                          const struct kernel_request *request)
+{
+    int32_t begin = KERNEL_TOKEN_NONE;
+    bool begun = false;
+    sequence->think_end = KERNEL_TOKEN_NONE;
+    if (request->kind != KERNEL_CHAT || engine->chat == NULL) {
+        return;
+    }
+    kernel_chat_thinking(engine->chat, engine->vocab, &begin, &sequence->think_end, &begun);
+    if (sequence->think_end == KERNEL_TOKEN_NONE) {
+        return;
+    }
+    sequence->thinking_max =
+        request->thinking_max != 0 ? request->thinking_max : sequence->answer_max / 2;
+    if (!begun && begin != KERNEL_TOKEN_NONE) {
+        kernel_tokens_push(&sequence->tokens, begin);
+    }
+    sequence->thinking = request->thinking_max != KERNEL_NO_THINKING;
+    if (!sequence->thinking) {
+        kernel_tokens_push(&sequence->tokens, sequence->think_end);
+    }
+}
+
+enum kernel_status sequence_create(struct kernel_engine *engine,
+                                   const struct kernel_request *request, struct sequence **out,
+                                   struct kernel_error *error)
+{
+    struct sequence *sequence = kernel_allocate(1, sizeof *sequence);
+    sequence->vocab = engine->vocab;
+    sequence->adapter = -1;
+    sequence->kind = request->kind;
+    sequence->tenant = request->tenant;
+    sequence->tier = request->tier;
+    sequence->sampling = request->sampling;
+    sequence->logprobs = request->logprobs;
+    sequence->answer_max = request->answer_max;
+    sequence->submitted_us = sequence->waiting_since_us = serve_now_us();
+    sequence->deadline_us =
+        request->timeout_ms > 0 ? sequence->submitted_us + request->timeout_ms * 1000 : 0;
+    enum kernel_status status = check_sampling(request, error);
+    if (status == KERNEL_OK) {
+        status = take_adapter(engine, sequence, request->adapter, error);
+    }
+    if (status == KERNEL_OK) {
+        status = encode_prompt(engine, request, &sequence->tokens, error);
+    }
+    if (status == KERNEL_OK) {
+        take_thinking(engine, sequence, request);
+        status = fit(engine, sequence, error);
+    }
+    if (status == KERNEL_OK) {
+        status = take_stops(sequence, request, error);
+    }
+    if (status == KERNEL_OK && request->kind != KERNEL_EMBED) {
+        status = take_constraint(engine, sequence, request, error);
+    }
+    if (status != KERNEL_OK) {
+        sequence_destroy(engine, sequence);
+        return status;
+    }
+    sequence->prompt_count = sequence->tokens.count;
+    sequence->usage.prompt_tokens = sequence->prompt_count;
+    sequence->blocks = kernel_allocate(engine->blocks_max, sizeof *sequence->blocks);
+    sequence->chain = kernel_chain_root(sequence->tenant, sequence->adapter);
+    if (request->kind == KERNEL_EMBED) {
+        sequence->pooled = kernel_allocate(engine->width, sizeof *sequence->pooled);
+    }
+    *out = sequence;
+    return KERNEL_OK;
+}
+
+void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
+{
+    if (sequence == NULL) {
+        return;
+    }
+    KERNEL_ASSERT(sequence->block_count == 0);
+    if (sequence->adapter >= 0) {
+        pthread_mutex_lock(&engine->lock);
+        for (int i = 0; i < ADAPTERS_MAX; i++) {
+            if (engine->adapters[i].index == sequence->adapter) {
+                engine->adapters[i].users--;
+            }
+        }
+        pthread_mutex_unlock(&engine->lock);
+    }
+    kernel_constraint_destroy(sequence->constraint);
+    grammar_release(engine, sequence->grammar);
+    for (uint32_t i = 0; i < sequence->stop_count; i++) {
+        free(sequence->stops[i]);
+    }
+    if (sequence->options != NULL) {
+        for (uint32_t i = 0; i < sequence->options->count; i++) {
+            free(sequence->options->tokens[i].at);
+        }
+        free(sequence->options->tokens);
+        free(sequence->options->probability);
+        free(sequence->options);
+    }
+    free(sequence->tokens.at);
+    free(sequence->blocks);
+    free(sequence->mask);
+    free(sequence->held);
+    free(sequence->pooled);
+    free(sequence);
+}

@@ -1,0 +1,162 @@
+/* sample.c -- see sample.h. */
+#include "kernels/serve/sample.h"
+
+#include "kernels/base/fail.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- chance: a counter in, 128 bits out ---- */
+
+double kernel_uniform(uint64_t seed, uint64_t position)
+{
+    uint32_t counter[4] = {(uint32_t)position, (uint32_t)(position >> 32), 0, 0};
+    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    for (int round = 0; round < 10; round++) {
+        uint64_t a = (uint64_t)counter[0] * 0xD2511F53u;
+        uint64_t b = (uint64_t)counter[2] * 0xCD9E8D57u;
+        uint32_t next[4] = {(uint32_t)(b >> 32) ^ counter[1] ^ key[0], (uint32_t)b,
+                            (uint32_t)(a >> 32) ^ counter[3] ^ key[1], (uint32_t)a};
+        for (int i = 0; i < 4; i++) {
+            counter[i] = next[i];
+        }
+        key[0] += 0x9E3779B9u;
+        key[1] += 0xBB67AE85u;
+    }
+    uint64_t bits = (uint64_t)counter[0] << 32 | counter[1];
+    return (double)(bits >> 11) * 0x1p-53;
+}
+
+/* ---- candidates ---- */
+
+static bool allowed(const uint64_t *mask, uint32_t token)
+{
+    return mask == NULL || (mask[token / 64] >> (token % 64) & 1) != 0;
+}
+
+static int32_t best(const float *logits, uint32_t vocabulary, const uint64_t *mask)
+{
+    int32_t found = -1;
+    for (uint32_t i = 0; i < vocabulary; i++) {
+        if (allowed(mask, i) && (found < 0 || logits[i] > logits[found])) {
+            found = (int32_t)i;
+        }
+    }
+    return found;
+}
+
+struct candidate {
+    int32_t token;
+    double weight;
+};
+
+/* Most probable first; equal: lowest id first. */
+static int by_weight(const void *left, const void *right)
+{
+    const struct candidate *a = left;
+    const struct candidate *b = right;
+    if (a->weight != b->weight) {
+        return a->weight < b->weight ? 1 : -1;
+    }
+    return (a->token > b->token) - (a->token < b->token);
+}
+
+/* Cuts the list, best first, to what top_k and top_p leave. */
+static uint32_t cut(const struct candidate *candidates, uint32_t count,
+                    const struct kernel_sampling *sampling)
+{
+    if (sampling->top_k > 0 && sampling->top_k < count) {
+        count = sampling->top_k;
+    }
+    if (sampling->top_p <= 0 || sampling->top_p >= 1) {
+        return count;
+    }
+    double all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        all += candidates[i].weight;
+    }
+    double sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += candidates[i].weight;
+        if (sum >= sampling->top_p * all) {
+            return i + 1;
+        }
+    }
+    return count;
+}
+
+static int32_t draw(const struct candidate *candidates, uint32_t count, double uniform)
+{
+    double all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        all += candidates[i].weight;
+    }
+    double left = uniform * all;
+    for (uint32_t i = 0; i < count; i++) {
+        left -= candidates[i].weight;
+        if (left < 0) {
+            return candidates[i].token;
+        }
+    }
+    return candidates[count - 1].token; /* what rounding left over */
+}
+
+int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *mask,
+                      const struct kernel_sampling *sampling, uint64_t position)
+{
+    int32_t top = best(logits, vocabulary, mask);
+    if (top < 0 || sampling->temperature <= 0) {
+        return top;
+    }
+    /* what is e^-40 times less probable than the best is never drawn by 53 bits */
+    double least = sampling->min_p > 0 ? log(sampling->min_p) : -40;
+    struct candidate *candidates = kernel_allocate(vocabulary, sizeof *candidates);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < vocabulary; i++) {
+        double distance = ((double)logits[i] - (double)logits[top]) / sampling->temperature;
+        if (allowed(mask, i) && distance >= least) {
+            candidates[count++] = (struct candidate){.token = (int32_t)i, .weight = exp(distance)};
+        }
+    }
+    if (sampling->top_k > 0 || sampling->top_p > 0) {
+        qsort(candidates, count, sizeof *candidates, by_weight);
+        count = cut(candidates, count, sampling);
+    }
+    int32_t token = draw(candidates, count, kernel_uniform(sampling->seed, position));
+    free(candidates);
+    return token;
+}
+
+/* ---- log-probabilities ---- */
+
+double kernel_log_sum(const float *logits, uint32_t vocabulary)
+{
+    double top = logits[0];
+    for (uint32_t i = 1; i < vocabulary; i++) {
+        top = logits[i] > top ? logits[i] : top;
+    }
+    double sum = 0;
+    for (uint32_t i = 0; i < vocabulary; i++) {
+        sum += exp((double)logits[i] - top);
+    }
+    return top + log(sum);
+}
+
+void kernel_top(const float *logits, uint32_t vocabulary, uint32_t count,
+                struct kernel_logprob *out)
+{
+    double sum = kernel_log_sum(logits, vocabulary);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < vocabulary; i++) { /* insertion: `count` is small */
+        if (kept == count && (count == 0 || logits[i] <= logits[out[kept - 1].token])) {
+            continue;
+        }
+        uint32_t at = kept < count ? kept++ : kept - 1;
+        while (at > 0 && logits[i] > logits[out[at - 1].token]) {
+            out[at] = out[at - 1];
+            at--;
+        }
+        out[at] = (struct kernel_logprob){.token = (int32_t)i,
+                                          .logprob = (float)((double)logits[i] - sum)};
+    }
+}

@@ -1,0 +1,27 @@
+/* sample.h -- one token out of a row of logits.
+ *
+ * Everything depends on the row, the mask, the settings and (seed, position) alone: who else is in
+ * the batch cannot change a choice.  Equal logits: the lowest id.  Sums go in the order of ids.
+ *
+ * Sources: top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024), Philox 4x32-10 (Salmon et al.
+ * 2011).  Pure; any thread.  Private to kernels.
+ */
+#ifndef REEVE_KERNELS_SERVE_SAMPLE_H
+#define REEVE_KERNELS_SERVE_SAMPLE_H
+
+#include "kernels/kernel.h"
+
+/* In [0, 1): the same for the same seed and position. */
+double kernel_uniform(uint64_t seed, uint64_t position);
+
+/* `mask`: one bit a token, NULL all may come.  -1: none may. */
+int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *mask,
+                      const struct kernel_sampling *sampling, uint64_t position);
+
+/* log(sum(exp(logits))), in double. */
+double kernel_log_sum(const float *logits, uint32_t vocabulary);
+/* The most probable tokens, best first, over the whole row. */
+void kernel_top(const float *logits, uint32_t vocabulary, uint32_t count,
+                struct kernel_logprob *out);
+
+#endif

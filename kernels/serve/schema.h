@@ -1,0 +1,153 @@
+/* schema.h -- inside of compiling: from JSON Schema to rules.
+ *
+ * The unit is a *conjunction*: a list of subschemas that must all hold of one value.  allOf, $ref
+ * and its neighbours, properties that several of them name: everything becomes a longer list.  A
+ * rule belongs to a conjunction and is found again by it, so recursion ends by itself.
+ *
+ *     conjunction --expand--> alternatives (no $ref, allOf, anyOf, oneOf left)
+ *                 --merge---> types, bounds, patterns of each --build--> rule
+ *
+ * Private to kernels/serve.
+ */
+#ifndef REEVE_KERNELS_SERVE_SCHEMA_H
+#define REEVE_KERNELS_SERVE_SCHEMA_H
+
+#include "kernels/serve/grammar.h"
+#include "kernels/serve/number.h"
+
+#include <jansson.h>
+
+enum {
+    SCHEMA_CHOICES_MAX = 512, /* alternatives of one value, all combinations written out */
+    SCHEMA_PATTERNS_MAX = 24, /* patterns that hold of one string or one object's keys */
+    SCHEMA_LEAST_MAX = 2000   /* minLength beside a pattern */
+};
+
+enum schema_type {
+    TYPE_NULL = 1,
+    TYPE_BOOLEAN = 2,
+    TYPE_NUMBER = 4,
+    TYPE_STRING = 8,
+    TYPE_ARRAY = 16,
+    TYPE_OBJECT = 32,
+    TYPE_ALL = 63
+};
+
+struct conj { /* subschemas that must all hold; borrowed from the text or from `made` */
+    json_t **at;
+    uint32_t count, room;
+};
+struct conj_list {
+    struct conj *at;
+    uint32_t count, room;
+};
+void conj_add(struct conj *conj, json_t *schema); /* once */
+struct conj conj_copy(const struct conj *conj);
+void conj_free(struct conj *conj);
+void conj_list_free(struct conj_list *list);
+
+struct memo { /* machines of strings by what they were made of */
+    char *key;
+    const struct machine *machine;
+};
+
+struct schema {
+    json_t *root;
+    json_t *made; /* array: schemas that stand for others ({"const": ...}) */
+    struct kernel_grammar *grammar;
+    struct kernel_error *error;
+    enum kernel_status status; /* of the first failure */
+    struct conj *conj_of;      /* of each rule */
+    uint32_t *slot;            /* rules by conjunction: hash table of rule + 1 */
+    uint32_t slots;
+    struct memo *memos;
+    uint32_t memo_count;
+    struct {
+        const char *text; /* of the schema */
+        struct chars *chars;
+    } * patterns;
+    uint32_t pattern_count;
+    json_t *checked; /* what was looked at: object by address */
+};
+
+/* ---- schema_fail.c ---- */
+
+/* "/properties/a/not: ...": the first failure is kept. Always false. */
+__attribute__((format(printf, 5, 6))) bool schema_fail(struct schema *schema, const json_t *where,
+                                                       const char *keyword,
+                                                       enum kernel_status status,
+                                                       const char *format, ...);
+
+/* ---- schema_expand.c ---- */
+
+/* Alternatives of plain subschemas; impossible types are left out. */
+bool schema_expand(struct schema *schema, const struct conj *conj, struct conj_list *out);
+
+/* ---- schema_check.c: is everything in this subschema known and well formed? ---- */
+bool schema_check(struct schema *schema, json_t *one);
+
+/* ---- schema_merge.c ---- */
+
+struct merged {
+    uint32_t types;
+    bool listed; /* enum or const: only these */
+    json_t **values;
+    uint32_t value_count;
+    struct number_rule number;
+    json_t *patterns[SCHEMA_PATTERNS_MAX];
+    json_t *formats[SCHEMA_PATTERNS_MAX];
+    json_t *where; /* of the last pattern or format */
+    uint32_t pattern_count, format_count;
+    uint32_t length_least, length_most;
+    uint32_t items_least, items_most;
+    uint32_t keys_least, keys_most;
+};
+uint32_t schema_types(const json_t *one); /* of its "type" alone */
+bool schema_merge(struct schema *schema, const struct conj *plain, struct merged *out);
+void merged_free(struct merged *merged);
+/* What holds of the value of a key, of an item. */
+bool schema_key(struct schema *schema, const struct conj *plain, const char *key, struct conj *out);
+void schema_item(const struct conj *plain, uint32_t index, struct conj *out);
+uint32_t schema_prefix(const struct conj *plain); /* items with a schema of their own */
+bool conj_never(const struct conj *conj);         /* has it `false`? */
+bool schema_required(const struct conj *plain, const char *key);
+bool schema_same(const json_t *a, const json_t *b); /* as JSON Schema compares: 1 is 1.0 */
+struct number schema_number(const json_t *value);
+
+/* ---- schema_string.c ---- */
+
+/* Patterns, formats and the least length as one automaton; NULL with *any: all strings.
+ * `relaxed`: formats left out. */
+bool schema_chars(struct schema *schema, const struct merged *merged, bool relaxed,
+                  struct chars **out);
+bool schema_string_fits(struct schema *schema, const struct merged *merged, const json_t *value);
+bool schema_pattern(struct schema *schema, json_t *where, const char *keyword, const char *pattern,
+                    size_t length, struct chars **out);
+/* The same, made once per compilation and kept; NULL: failed. */
+const struct chars *schema_pattern_kept(struct schema *schema, json_t *where, const char *keyword,
+                                        const char *pattern);
+bool schema_string(struct schema *schema, const struct merged *merged, struct alt *out,
+                   bool *possible);
+bool schema_format_known(const char *name);
+enum kernel_status format_chars(const char *name, struct chars **out, struct kernel_error *error);
+
+/* ---- schema_object.c, schema_build.c ---- */
+
+uint32_t schema_rule(struct schema *schema, const struct conj *conj);
+bool schema_object(struct schema *schema, const struct conj *plain, const struct merged *merged,
+                   struct alt *out, bool *possible);
+/* Patterns of keys over all subschemas, and what holds of keys that match just these. */
+struct key_patterns {
+    const char *text[SCHEMA_PATTERNS_MAX];
+    uint32_t count;
+};
+bool schema_key_patterns(struct schema *schema, const struct conj *plain, struct key_patterns *out);
+void schema_labelled_key(const struct conj *plain, const struct key_patterns *patterns,
+                         uint64_t label, struct conj *out);
+
+/* ---- schema_possible.c ---- */
+
+/* False only where provably no value satisfies all of them. */
+bool schema_possible(struct schema *schema, const struct conj *conj, uint32_t depth);
+
+#endif

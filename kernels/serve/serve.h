@@ -1,0 +1,238 @@
+/* serve.h -- an engine from inside: requests on their way, and who does what to them.
+ *
+ *     submit (caller's thread)        engine's thread, once a step                     worker
+ *     request.c  tokens, grammar  ->  plan.c    who runs, which tokens, which blocks
+ *                                     batch.c   forward, then a token for each    <->  masks.c
+ *                                     decide.c  options scored against each other
+ *                                     answer.c  tokens to text to events
+ *
+ * A sequence is a request and all its tokens: those of the prompt, then those of the answer.  How
+ * many of them are computed (their keys and values are in the cache) is a number; prefill,
+ * decoding, forced tokens and the return after a preemption are all the same act: compute what is
+ * pending, and when nothing is pending, sample the next.
+ *
+ * Private to kernels/serve.
+ */
+#ifndef REEVE_KERNELS_SERVE_SERVE_H
+#define REEVE_KERNELS_SERVE_SERVE_H
+
+#include "kernels/base/fail.h"
+#include "kernels/model/chat.h"
+#include "kernels/model/forward.h"
+#include "kernels/serve/cache.h"
+#include "kernels/serve/constraint.h"
+#include "kernels/serve/sample.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    CONTEXT_DEFAULT = 8192, /* tokens: where the model allows more and nobody asked for it */
+    CACHE_DEFAULT = 256 << 20,
+    RUNNING_DEFAULT = 64,
+    QUEUE_DEFAULT = 256,
+    STEP_TOKENS_DEFAULT = 256,
+    LOGITS_BYTES_MAX = 32 << 20, /* rows of logits in one step */
+    OPTIONS_MAX = 64,
+    STOPS_MAX = 8,
+    STOP_BYTES_MAX = 256,
+    LOGPROBS_MAX = 20,
+    PREEMPTIONS_MAX = 3,   /* of one sequence, while another victim can be found */
+    AGEING_MS = 2000,      /* of waiting lift a sequence by one tier */
+    DRAFT_MAX = 8,         /* tokens guessed ahead */
+    DRAFT_RUNNING_MAX = 8, /* with more sequences than this nobody guesses */
+    SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step */
+    GRAMMARS_KEPT = 64,
+    CLOSING_MARGIN = 2 /* tokens more than the shortest end needs, when closing begins */
+};
+
+/* A compiled schema, shared by the requests that have it. */
+struct grammar_entry {
+    struct grammar_entry *next;
+    char *schema;
+    size_t length;
+    struct kernel_grammar *grammar;
+    uint32_t users;
+    uint64_t used;
+};
+
+struct options {
+    uint32_t count;
+    struct kernel_tokens *tokens; /* [count] of the whole beginning of the answer */
+    uint32_t common;              /* tokens that all begin with */
+    double *probability;
+    int32_t choice; /* -1 until decided */
+};
+
+enum sequence_state { SEQUENCE_WAITING, SEQUENCE_RUNNING, SEQUENCE_ENDED };
+
+struct sequence {
+    struct sequence *next; /* in the inbox or among the waiting */
+    /* ---- what was asked ---- */
+    uint64_t id;
+    enum kernel_kind kind;
+    uint32_t tenant, tier;
+    struct kernel_sampling sampling;
+    uint32_t answer_max, thinking_max, logprobs;
+    int32_t adapter;
+    char *stops[STOPS_MAX];
+    uint32_t stop_count;
+    int64_t deadline_us; /* monotonic; 0 none */
+    kernel_listener listener;
+    void *data;
+    const struct kernel_vocab *vocab;
+    /* ---- where it is ---- */
+    enum sequence_state state;
+    int64_t submitted_us, waiting_since_us;
+    uint32_t preemptions;
+    struct kernel_tokens tokens;
+    uint32_t prompt_count, computed;
+    int32_t *blocks; /* [blocks_max of the engine] */
+    uint32_t block_count, sealed;
+    struct kernel_chain chain; /* of the sealed blocks */
+    /* ---- this step ---- */
+    uint32_t chunk;     /* tokens of it in the batch, drafts included */
+    uint32_t drafts;    /* of them */
+    uint32_t first_row; /* of its logits in the step's outputs */
+    int32_t draft[DRAFT_MAX];
+    /* ---- the answer ---- */
+    struct grammar_entry *grammar;
+    struct kernel_constraint *constraint; /* NULL: free text */
+    bool closing;
+    uint64_t *mask;
+    bool mask_ready;
+    struct options *options;
+    bool thinking;
+    int32_t think_end; /* NONE: does not think */
+    uint32_t thinking_tokens, answer_tokens;
+    struct kernel_decoder decoder;
+    char *held; /* decoded, not handed out: it may be the beginning of a stop text */
+    size_t held_count, held_room;
+    struct kernel_logprob alternatives[LOGPROBS_MAX + 1];
+    uint32_t alternative_count;
+    struct kernel_usage usage;
+    double *pooled; /* EMBED: [width] sum of hidden states */
+};
+
+struct tenant_usage {
+    struct tenant_usage *next;
+    uint32_t tenant;
+    struct kernel_tenant_usage sums;
+};
+
+struct id_list {
+    uint64_t *at;
+    uint32_t count, room;
+};
+
+struct adapter {
+    char name[64];
+    int32_t index; /* of the runner; -1 free */
+    uint32_t users;
+};
+enum { ADAPTERS_MAX = 64 };
+
+struct masks; /* masks.c */
+
+/* One step's arrays, of fixed size; struct kernel_batch points into them. */
+struct step {
+    int32_t *token, *position, *start, *length, *block, *adapter, *output;
+    struct kernel_batch batch;
+    struct sequence **sequences; /* [S] */
+    float *logits, *hidden;
+};
+
+struct kernel_engine {
+    struct kernel_model *model;
+    const struct kernel_vocab *vocab;
+    const struct kernel_chat *chat;
+    struct kernel_trie *trie;
+    struct kernel_runner *runner;
+    struct kernel_cache *cache;
+    enum kernel_backend backend;
+    uint32_t vocabulary, width, context_max, running_max, queue_max, step_tokens, outputs_max;
+    uint32_t blocks_max; /* of one sequence */
+    bool no_speculation;
+    uint64_t *plain_mask, *thinking_mask;
+    uint64_t memory_bytes;
+    pthread_t thread;
+    bool started;
+
+    /* ---- shared, under the lock ---- */
+    pthread_mutex_t lock;
+    pthread_cond_t woken, errand_done;
+    struct sequence *inbox, **inbox_end;
+    struct id_list cancels;
+    uint32_t open; /* requests that have not ended */
+    uint32_t waiting_now;
+    uint64_t next_id;
+    bool stopping;
+    struct grammar_entry *grammars;
+    uint64_t grammar_clock;
+    struct adapter adapters[ADAPTERS_MAX];
+    struct errand *errand;
+    struct kernel_stats stats;
+    struct tenant_usage *tenants;
+    double mean_request_ms;
+
+    /* ---- the engine's thread only ---- */
+    struct id_list taken_cancels;
+    bool ending;
+    struct sequence *waiting;
+    struct sequence **running, **order; /* [running_max] */
+    uint32_t running_count;
+    struct step step;
+    struct masks *masks;
+    float *scores; /* [SCORE_ROWS][vocabulary]: decide.c's, while step.logits are still wanted */
+    struct kernel_stats work; /* what this thread counts; copied to `stats` after each step */
+};
+
+int64_t serve_now_us(void);
+
+/* request.c: everything that a request can be refused for. */
+enum kernel_status sequence_create(struct kernel_engine *engine,
+                                   const struct kernel_request *request, struct sequence **out,
+                                   struct kernel_error *error);
+void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence);
+/* A grammar for the schema, compiled or remembered; the caller's until grammar_release. */
+enum kernel_status grammar_acquire(struct kernel_engine *engine, struct kernel_text schema,
+                                   struct grammar_entry **out, struct kernel_error *error);
+void grammar_release(struct kernel_engine *engine, struct grammar_entry *entry);
+void grammars_free(struct kernel_engine *engine);
+
+/* plan.c: the next batch; false when there is nothing to do. */
+bool plan_step(struct kernel_engine *engine);
+void plan_leave(struct kernel_engine *engine, struct sequence *sequence); /* running: gives back */
+/* Blocks for `tokens` tokens in all; false when there are none and nobody can be preempted for it.
+ */
+bool plan_blocks(struct kernel_engine *engine, struct sequence *sequence, uint32_t tokens);
+
+/* batch.c */
+void step_run(struct kernel_engine *engine);
+/* The next token of the answer, sampled or forced; true: goes on. */
+bool step_take(struct kernel_engine *engine, struct sequence *sequence, int32_t token);
+
+/* decide.c: scores the options after the common beginning, whose last row of logits is given.  The
+ * choice stays -1 where there is no room for it now. */
+enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence,
+                          const float *logits, struct kernel_error *error);
+
+/* draft.c: tokens that followed when the last few stood there before; returns how many. */
+uint32_t draft_guess(const struct sequence *sequence, uint32_t max, int32_t *out);
+
+/* masks.c: masks of the sequences in this step, made while the forward pass runs. */
+struct masks *masks_create(void);
+void masks_destroy(struct masks *masks);
+void masks_begin(struct masks *masks, struct sequence **sequences, uint32_t count);
+void masks_wait(struct masks *masks, uint64_t *us, uint64_t *made);
+void mask_make(struct sequence *sequence);
+
+/* answer.c */
+bool answer_text(struct sequence *sequence, int32_t token); /* false: a stop text was met */
+void answer_flush(struct sequence *sequence);
+void answer_done(struct kernel_engine *engine, struct sequence *sequence, enum kernel_finish finish,
+                 const float *vector);
+void answer_failed(struct kernel_engine *engine, struct sequence *sequence,
+                   const struct kernel_error *error);
+
+#endif

@@ -1,0 +1,17 @@
+/* bench_model_serve.h -- the cases of the bench `model` that measure requests, from the question to
+ * the answer.
+ *
+ *   prefix  speedup, cold_ms, warm_ms: the first token after 1,500 tokens that were seen before and
+ *           50 new ones, and after 1,550 new ones (shape of Qwen2.5-0.5B, Q8_0, random weights)
+ *   nano    decision_ms: one decision of the shipped model, prompt to the end, on one thread;
+ *           first_token_ms: from opening its file to the first piece of its first answer;
+ *           prompt_tokens, answer_tokens
+ */
+#ifndef REEVE_TESTS_BENCH_BENCH_MODEL_SERVE_H
+#define REEVE_TESTS_BENCH_BENCH_MODEL_SERVE_H
+
+#include "tests/bench/bench.h"
+
+void bench_model_serve(const struct bench_run *run);
+
+#endif

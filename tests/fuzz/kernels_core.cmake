@@ -1,0 +1,1 @@
+reeve_fuzz(gguf_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/gguf_fuzz.c LINK kernels)

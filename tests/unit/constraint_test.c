@@ -1,0 +1,204 @@
+/* constraint_test.c -- schemas one by one: what they accept, what they refuse to compile, and the
+ * collections of others where they lie beside the repository. */
+#include "tests/support/order.h"
+#include "tests/support/test.h"
+#include "tests/support/words.h"
+
+static struct kernel_trie *small_trie(void)
+{
+    struct words words;
+    words_make(&words, 200, 3);
+    struct kernel_trie *trie = words_trie(&words);
+    words_free(&words);
+    return trie;
+}
+
+static enum kernel_status compile(const struct kernel_trie *trie, const char *schema,
+                                  struct kernel_grammar **out, struct kernel_error *error)
+{
+    return kernel_grammar_compile(trie, (struct kernel_text){schema, strlen(schema)}, out, error);
+}
+
+struct verdict {
+    const char *schema, *accepted, *refused; /* instances, separated by a blank */
+};
+
+static void each(const struct kernel_grammar *grammar, const char *list, bool wanted,
+                 const char *schema)
+{
+    while (list != NULL && *list != '\0') {
+        size_t length = strcspn(list, " ");
+        bool got = kernel_grammar_accepts(grammar, (struct kernel_text){list, length});
+        ck_assert_msg(got == wanted, "%s: %.*s", schema, (int)length, list);
+        list += length;
+        list += *list == ' ';
+    }
+}
+
+TEST(instances_are_accepted_exactly)
+{
+    static const struct verdict verdicts[] = {
+        {"{\"type\":\"integer\",\"minimum\":-5,\"exclusiveMaximum\":100}", "-5 0 7 99",
+         "-6 100 1e1 01 1.5 -05 42.0"},
+        {"{\"type\":\"number\",\"minimum\":0.5,\"maximum\":10.25}", "0.5 10.25 10.2 9.999 1",
+         "0.49 10.26 11 .5 -1"},
+        {"{\"type\":\"integer\",\"multipleOf\":7}", "0 7 -14 700", "1 8 -13"},
+        {"{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}",
+         "\"ab\" \"\xc3\xa9\xf0\x9f\x98\x80\" \"\\u00e9\\ud83d\\ude00\" \"\\n\\\"a\"",
+         "\"a\" \"abcd\" \"\\ud83d\\ude00\" \"\\ud83dab\" \"a\nb\" \"a\\qb\""},
+        {"{\"type\":\"string\",\"pattern\":\"^\\\"x\\\\\\\\\"}", "\"\\\"x\\\\\" \"\\\"x\\\\y\"",
+         "\"x\" \"\\\\x\""},
+        {"{\"type\":\"string\",\"format\":\"date\"}",
+         "\"2024-02-29\" \"2000-02-29\" \"1999-12-31\"",
+         "\"2023-02-29\" \"1900-02-29\" \"2024-13-01\" \"2024-04-31\" \"0000-01-01\""},
+        {"{\"type\":\"string\",\"format\":\"ipv4\"}", "\"1.2.3.4\" \"255.255.255.255\"",
+         "\"256.1.1.1\" \"1.2.3\" \"01.2.3.4\""},
+        {"{\"properties\":{\"a\":{\"type\":\"null\"},\"b\":{}},\"required\":[\"a\"],\"type\":"
+         "\"object\"}",
+         "{\"a\":null} {\"a\":null,\"b\":1,\"c\":[]}",
+         "{} {\"b\":1} {\"a\":1} {\"a\":null,\"c\":1,\"c\":2} {\"a\":null,\"c\":1,\"\\u0063\":2}"
+         " {\"a\":null,\"\\u0061\":2}"},
+        {"{\"enum\":[\"a\",1,[1,{\"k\":null}],\"\xc3\xa9\"]}",
+         "\"a\" 1 [1,{\"k\":null}] \"\xc3\xa9\" \"\\u00e9\"", "\"b\" 2 [1] [1,{}] 10 1.0"},
+        {"{\"$ref\":\"#/$defs/l\",\"$defs\":{\"l\":{\"type\":\"array\",\"items\":{\"$ref\":"
+         "\"#/$defs/l\"}}}}",
+         "[] [[],[[]]]", "[1] {"},
+        {"{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"k\":{\"const\":1},\"v\":{\"type\":"
+         "\"string\"}},\"required\":[\"k\",\"v\"]},{\"type\":\"object\",\"properties\":{\"k\":{"
+         "\"type\":\"integer\"},\"v\":{\"type\":\"null\"}},\"required\":[\"k\",\"v\"]}]}",
+         "{\"k\":1,\"v\":\"x\"} {\"k\":1,\"v\":null} {\"k\":12,\"v\":null}",
+         "{\"k\":12,\"v\":\"x\"}"},
+        {"{\"type\":\"object\",\"patternProperties\":{\"^[0-9]$\":{\"type\":\"integer\"}},"
+         "\"additionalProperties\":false,\"minProperties\":2,\"maxProperties\":2}",
+         "{\"1\":1,\"2\":2}", "{\"1\":1} {\"1\":1,\"1\":2} {\"1\":1,\"2\":2,\"3\":3} {\"a\":1}"},
+        {"{\"type\":\"array\",\"prefixItems\":[{\"type\":\"integer\"}],\"items\":{\"type\":"
+         "\"string\"},\"minItems\":1,\"maxItems\":2}",
+         "[1] [1,\"a\"]", "[] [\"a\"] [1,2] [1,\"a\",\"b\"]"},
+    };
+    struct kernel_trie *trie = small_trie();
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+        struct kernel_grammar *grammar = NULL;
+        struct kernel_error error = {0};
+        ck_assert_msg(compile(trie, verdicts[i].schema, &grammar, &error) == KERNEL_OK, "%s: %s",
+                      verdicts[i].schema, error.message);
+        each(grammar, verdicts[i].accepted, true, verdicts[i].schema);
+        each(grammar, verdicts[i].refused, false, verdicts[i].schema);
+        kernel_grammar_destroy(grammar);
+    }
+    kernel_trie_destroy(trie);
+}
+
+TEST(what_is_not_understood_is_refused_by_pointer)
+{
+    static const struct {
+        const char *schema;
+        enum kernel_status status;
+        const char *says;
+    } cases[] = {
+        {"{\"properties\":{\"a/b\":{\"not\":{}}}}", KERNEL_UNSUPPORTED, "/properties/a~1b/not"},
+        {"{\"uniqueItems\":true}", KERNEL_UNSUPPORTED, "/uniqueItems"},
+        {"{\"if\":{},\"then\":false}", KERNEL_UNSUPPORTED, "/if"},
+        {"{\"pattern\":\"(?=a)\"}", KERNEL_UNSUPPORTED, "look-around"},
+        {"{\"format\":\"color\"}", KERNEL_UNSUPPORTED, "/format"},
+        {"{\"$ref\":\"http://other/x\"}", KERNEL_UNSUPPORTED, "/$ref"},
+        {"{\"$ref\":\"#/$defs/none\"}", KERNEL_INVALID, "/$ref"},
+        {"{\"$ref\":\"#\"}", KERNEL_INVALID, "itself"},
+        {"{\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"number\"}]}", KERNEL_UNSUPPORTED,
+         "/oneOf"},
+        {"{\"type\":\"string\",\"minLength\":3,\"maxLength\":2}", KERNEL_INVALID, "nothing"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}",
+         KERNEL_INVALID, "nothing"},
+        {"{\"type\":\"a\"}", KERNEL_INVALID, "/type"},
+        {"{\"a\":1,\"a\":2}", KERNEL_INVALID, "JSON"},
+        {"[", KERNEL_INVALID, "JSON"},
+    };
+    struct kernel_trie *trie = small_trie();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kernel_grammar *grammar = NULL;
+        struct kernel_error error = {0};
+        enum kernel_status status = compile(trie, cases[i].schema, &grammar, &error);
+        ck_assert_msg(status == cases[i].status && strstr(error.message, cases[i].says) != NULL,
+                      "%s: %d %s", cases[i].schema, status, error.message);
+    }
+    kernel_trie_destroy(trie);
+}
+
+struct tally {
+    uint32_t compiled, refused, valid, invalid, rejected, accepted;
+};
+
+static void judge(const struct kernel_trie *trie, json_t *schema, json_t *tests,
+                  struct tally *tally)
+{
+    char *text = json_dumps(schema, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct kernel_grammar *grammar = NULL;
+    bool compiled = compile(trie, text, &grammar, NULL) == KERNEL_OK;
+    tally->compiled += compiled;
+    tally->refused += !compiled;
+    for (size_t i = 0; compiled && i < json_array_size(tests); i++) {
+        json_t *test = json_array_get(tests, i);
+        char *instance = order_write(json_object_get(test, "data"), schema);
+        bool valid = json_is_true(json_object_get(test, "valid"));
+        bool got =
+            kernel_grammar_accepts(grammar, (struct kernel_text){instance, strlen(instance)});
+        tally->valid += valid;
+        tally->invalid += !valid;
+        tally->rejected += valid && !got;
+        tally->accepted += !valid && got;
+        if (!valid && got) {
+            printf("accepted: %.300s under %.500s\n", instance, text);
+        }
+        free(instance);
+    }
+    kernel_grammar_destroy(grammar);
+    free(text);
+}
+
+static void check_tally(const char *name, const struct tally *t)
+{
+    printf("%s: %u schemas compiled, %u refused by name; %u valid (%u rejected), %u invalid (%u "
+           "accepted)\n",
+           name, t->compiled, t->refused, t->valid, t->rejected, t->invalid, t->accepted);
+    ck_assert_uint_eq(t->accepted, 0);
+    ck_assert_uint_le(t->rejected * 100, t->valid);
+    ck_assert_uint_ge(t->compiled * 5, (t->compiled + t->refused) * 4);
+}
+
+TEST(the_official_tests_and_real_schemas)
+{
+    static const char official[] = "../shared/data/jsonschema/testsuite-draft2020-12.json";
+    static const char real[] = "../shared/data/jsonschema/maskbench-sample.jsonl";
+    json_t *suite = json_load_file(official, JSON_ALLOW_NUL, NULL);
+    FILE *file = fopen(real, "r");
+    if (suite == NULL || file == NULL) {
+        printf("%s and %s are not there: not compared\n", official, real);
+        return;
+    }
+    struct kernel_trie *trie = small_trie();
+    struct tally tally = {0};
+    const char *keyword = NULL;
+    json_t *groups = NULL;
+    json_object_foreach(suite, keyword, groups)
+    {
+        for (size_t i = 0; i < json_array_size(groups); i++) {
+            json_t *group = json_array_get(groups, i);
+            judge(trie, json_object_get(group, "schema"), json_object_get(group, "tests"), &tally);
+        }
+    }
+    check_tally("official tests", &tally);
+    tally = (struct tally){0};
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, file) > 0) {
+        json_t *one = json_loads(line, JSON_ALLOW_NUL, NULL);
+        judge(trie, json_object_get(one, "schema"), json_object_get(one, "tests"), &tally);
+        json_decref(one);
+    }
+    check_tally("real schemas", &tally);
+    free(line);
+    fclose(file);
+    json_decref(suite);
+    kernel_trie_destroy(trie);
+}
+
+TEST_MAIN()

@@ -1,0 +1,547 @@
+/* kernels_engine_test.c -- many requests through one engine: the same bytes whatever else happens,
+ * nothing between tenants, limits with numbers, every token counted.
+ *
+ * The model is tiny and knows nothing (random weights): what it says does not matter, that it says
+ * the same does.
+ */
+#include "kernels/kernel.h"
+#include "tests/support/kernel_asker.h"
+#include "tests/support/test.h"
+
+#include <jansson.h>
+#include <math.h>
+
+#ifndef TEST_BACKEND
+#    define TEST_BACKEND KERNEL_REF
+#endif
+
+static struct kernel_model *tiny(void)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_error error;
+    ck_assert_msg(kernel_model_make("tiny-llama", "F32", 7, &model, &error) == KERNEL_OK, "%s",
+                  error.message);
+    return model;
+}
+
+static struct kernel_engine *start(struct kernel_model *model, struct kernel_engine_options options)
+{
+    struct kernel_engine *engine = NULL;
+    struct kernel_error error;
+    options.backend = TEST_BACKEND;
+    options.threads = options.threads != 0 ? options.threads : 1;
+    options.cache_bytes = options.cache_bytes != 0 ? options.cache_bytes : 4 << 20;
+    ck_assert_msg(kernel_engine_create(model, &options, &engine, &error) == KERNEL_OK, "%s",
+                  error.message);
+    return engine;
+}
+
+static struct kernel_text text_of(const char *text)
+{
+    return (struct kernel_text){text, strlen(text)};
+}
+
+static struct kernel_request complete(struct kernel_message *message, const char *prompt,
+                                      uint32_t tokens)
+{
+    *message = (struct kernel_message){.role = KERNEL_USER, .text = text_of(prompt)};
+    return (struct kernel_request){.kind = KERNEL_COMPLETE,
+                                   .tenant = 1,
+                                   .messages = message,
+                                   .message_count = 1,
+                                   .answer_max = tokens};
+}
+
+static const char *const prompts[] = {
+    "Invoice 4711 of Nordwind GmbH is 3.20 EUR above its order. Hold it or pay it?",
+    "a",
+    "The quick brown fox jumps over the lazy dog; the quick brown fox jumps over the lazy dog; the "
+    "quick brown fox",
+    "{\"amount\": 100, \"currency\": \"EUR\", \"lines\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}",
+};
+enum { PROMPTS = 4, ANSWER = 24 };
+
+static void ask_prompt(struct kernel_engine *engine, int prompt, double temperature,
+                       struct asked *asked)
+{
+    struct kernel_message message;
+    struct kernel_request request = complete(&message, prompts[prompt], ANSWER);
+    request.sampling = (struct kernel_sampling){.temperature = temperature, .seed = 99};
+    request.logprobs = temperature > 0 ? 2 : 0; /* with them nothing is guessed ahead */
+    ck_assert_msg(ask(engine, &request, asked), "%s", asked->message);
+}
+
+/* The last event comes before the engine has tidied up behind it. */
+static void wait_until_idle(const struct kernel_engine *engine, struct kernel_stats *stats)
+{
+    for (int i = 0; i < 5000; i++) {
+        struct timespec pause = {.tv_nsec = 1000000};
+        kernel_stats(engine, stats);
+        if (stats->blocks_used == 0 && stats->running + stats->waiting == 0) {
+            return;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void assert_same(const struct asked *left, const struct asked *right)
+{
+    ck_assert_msg(!left->failed && !right->failed, "%s%s", left->message, right->message);
+    ck_assert_str_eq(left->text, right->text);
+    ck_assert_uint_eq(left->usage.answer_tokens, right->usage.answer_tokens);
+    ck_assert_uint_eq(left->logprob_count, right->logprob_count);
+    ck_assert_mem_eq(left->logprobs, right->logprobs,
+                     left->logprob_count * sizeof left->logprobs[0]);
+}
+
+/* ---- the same request, the same bytes ---- */
+
+static void same_with(struct kernel_engine_options options)
+{
+    struct kernel_model *model = tiny();
+    for (int warm = 0; warm < 2; warm++) {
+        double temperature = warm;
+        struct asked alone[PROMPTS] = {0};
+        struct asked crowd[3 * PROMPTS] = {0};
+        for (int i = 0; i < PROMPTS; i++) {
+            struct kernel_engine *one =
+                start(model, (struct kernel_engine_options){.no_prefix_cache = true,
+                                                            .no_speculation = true});
+            ask_prompt(one, i, temperature, &alone[i]);
+            asked_wait(&alone[i]);
+            kernel_engine_destroy(one);
+        }
+        struct kernel_engine *engine = start(model, options);
+        for (int i = 0; i < 3 * PROMPTS; i++) {
+            ask_prompt(engine, i % PROMPTS, temperature, &crowd[i]);
+        }
+        for (int i = 0; i < 3 * PROMPTS; i++) {
+            asked_wait(&crowd[i]);
+            assert_same(&alone[i % PROMPTS], &crowd[i]);
+            asked_free(&crowd[i]);
+        }
+        kernel_engine_destroy(engine);
+        for (int i = 0; i < PROMPTS; i++) {
+            asked_free(&alone[i]);
+        }
+    }
+    kernel_model_close(model);
+}
+
+TEST(answers_are_the_same_in_a_crowd)
+{
+    same_with((struct kernel_engine_options){0});
+}
+TEST(answers_are_the_same_however_prompts_are_cut)
+{
+    same_with((struct kernel_engine_options){.running_max = 3, .step_tokens = 5});
+}
+TEST(answers_are_the_same_without_remembered_beginnings)
+{
+    same_with((struct kernel_engine_options){.no_prefix_cache = true});
+}
+TEST(answers_are_the_same_on_two_threads)
+{
+    same_with((struct kernel_engine_options){.threads = 2});
+}
+
+TEST(answers_are_the_same_after_preemption)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *wide = start(model, (struct kernel_engine_options){0});
+    struct kernel_stats stats;
+    kernel_stats(wide, &stats);
+    uint64_t block_bytes = (4 << 20) / stats.blocks;
+    /* blocks for two or three of them, while twelve want to run */
+    struct kernel_engine *tight =
+        start(model, (struct kernel_engine_options){
+                         .cache_bytes = 20 * block_bytes + block_bytes / 2, .running_max = 12});
+    struct asked alone[PROMPTS] = {0};
+    struct asked crowd[12] = {0};
+    for (int i = 0; i < PROMPTS; i++) {
+        ask_prompt(wide, i, 0, &alone[i]);
+        asked_wait(&alone[i]);
+    }
+    for (int i = 0; i < 12; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[i % PROMPTS], ANSWER);
+        request.tier = (uint32_t)(11 - i); /* each better than those before it */
+        ck_assert_msg(ask(tight, &request, &crowd[i]), "%s", crowd[i].message);
+    }
+    for (int i = 0; i < 12; i++) {
+        asked_wait(&crowd[i]);
+        assert_same(&alone[i % PROMPTS], &crowd[i]);
+        asked_free(&crowd[i]);
+    }
+    wait_until_idle(tight, &stats);
+    ck_assert_uint_gt(stats.preemptions, 0);
+    ck_assert_uint_eq(stats.running + stats.waiting, 0);
+    for (int i = 0; i < PROMPTS; i++) {
+        asked_free(&alone[i]);
+    }
+    kernel_engine_destroy(tight);
+    kernel_engine_destroy(wide);
+    kernel_model_close(model);
+}
+
+/* ---- tenants ---- */
+
+TEST(a_beginning_is_remembered_for_its_tenant_only)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    uint32_t cached[4];
+    const uint32_t tenants[4] = {1, 1, 2, 2};
+    for (int i = 0; i < 4; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[2], 2);
+        request.tenant = tenants[i];
+        struct asked asked = {0};
+        ask(engine, &request, &asked);
+        asked_wait(&asked);
+        ck_assert(!asked.failed);
+        cached[i] = asked.usage.cached_tokens;
+        asked_free(&asked);
+    }
+    ck_assert_uint_eq(cached[0], 0);
+    ck_assert_uint_gt(cached[1], 0);
+    ck_assert_uint_eq(cached[2], 0);
+    ck_assert_uint_eq(cached[3], cached[1]);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(every_token_is_counted_for_its_tenant)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine =
+        start(model, (struct kernel_engine_options){.running_max = 4, .queue_max = 100});
+    enum { REQUESTS = 60 };
+    struct asked asked[REQUESTS] = {0};
+    struct kernel_tenant_usage sums[3] = {0};
+    for (int i = 0; i < REQUESTS; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[i % PROMPTS], 1 + i % 9);
+        request.tenant = (uint32_t)(i % 3);
+        ck_assert(ask(engine, &request, &asked[i]));
+        if (i % 5 == 0) {
+            kernel_cancel(engine, asked[i].id);
+        }
+    }
+    for (int i = 0; i < REQUESTS; i++) {
+        asked_wait(&asked[i]);
+        struct kernel_tenant_usage *sum = &sums[i % 3];
+        sum->requests++;
+        sum->prompt_tokens += asked[i].usage.prompt_tokens;
+        sum->cached_tokens += asked[i].usage.cached_tokens;
+        sum->answer_tokens += asked[i].usage.answer_tokens;
+        if (!asked[i].failed) {
+            struct kernel_text text = text_of(prompts[i % PROMPTS]);
+            ck_assert_uint_ge(asked[i].usage.prompt_tokens, kernel_count_tokens(model, text));
+            ck_assert_uint_le(asked[i].usage.answer_tokens, (uint32_t)(1 + i % 9));
+        }
+        asked_free(&asked[i]);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        struct kernel_tenant_usage usage;
+        kernel_tenant_usage(engine, i, &usage);
+        ck_assert_mem_eq(&usage, &sums[i], sizeof usage);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+/* ---- schemas and options ---- */
+
+static const char schema[] =
+    "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":40},"
+    "\"count\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":999},"
+    "\"kind\":{\"enum\":[\"credit\",\"debit\"]}},\"required\":[\"name\",\"count\",\"kind\"],"
+    "\"additionalProperties\":false}";
+
+static void assert_fits(const struct asked *asked)
+{
+    ck_assert_msg(!asked->failed, "%s", asked->message);
+    json_t *value = json_loads(asked->text, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_msg(value != NULL, "not JSON: %s", asked->text);
+    ck_assert_uint_eq(json_object_size(value), 3);
+    ck_assert(json_is_string(json_object_get(value, "name")));
+    json_int_t count = json_integer_value(json_object_get(value, "count"));
+    ck_assert(json_is_integer(json_object_get(value, "count")) && count >= 0 && count <= 999);
+    const char *kind = json_string_value(json_object_get(value, "kind"));
+    ck_assert(kind != NULL && (strcmp(kind, "credit") == 0 || strcmp(kind, "debit") == 0));
+    json_decref(value);
+}
+
+TEST(answers_satisfy_their_schema_and_are_closed_in_time)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    enum { ASKED = 40 };
+    struct asked asked[ASKED] = {0};
+    for (int i = 0; i < ASKED; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[i % PROMPTS], 50 + i);
+        request.schema = text_of(schema);
+        request.sampling = (struct kernel_sampling){.temperature = 1.5, .seed = (uint64_t)i};
+        ck_assert_msg(ask(engine, &request, &asked[i]), "%s", asked[i].message);
+    }
+    for (int i = 0; i < ASKED; i++) {
+        asked_wait(&asked[i]);
+        assert_fits(&asked[i]);
+        asked_free(&asked[i]);
+    }
+    struct kernel_stats stats;
+    kernel_stats(engine, &stats);
+    ck_assert_uint_gt(stats.masks, 0);
+    ck_assert_uint_gt(stats.forced_tokens, 0);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(an_option_is_chosen_with_its_measured_probability)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    const struct kernel_text options[] = {text_of("invoice.hold"), text_of("invoice.release"),
+                                          text_of("ask a \"person\"")};
+    struct asked asked[2] = {0};
+    for (int i = 0; i < 2; i++) { /* twice: the second time from remembered beginnings */
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[0], 60);
+        request.options = options;
+        request.option_count = 3;
+        ck_assert_msg(ask(engine, &request, &asked[i]), "%s", asked[i].message);
+        asked_wait(&asked[i]);
+        ck_assert_msg(!asked[i].failed, "%s", asked[i].message);
+    }
+    double sum = 0;
+    int best = 0;
+    for (int i = 0; i < 3; i++) {
+        sum += asked[0].probability[i];
+        best = asked[0].probability[i] > asked[0].probability[best] ? i : best;
+        ck_assert(asked[0].probability[i] == asked[1].probability[i]); /* bit for bit */
+    }
+    ck_assert(fabs(sum - 1) < 1e-9);
+    ck_assert_int_eq(asked[0].choice, best);
+    ck_assert_str_eq(asked[0].text, asked[1].text);
+    json_t *answer = json_loads(asked[0].text, 0, NULL);
+    ck_assert_msg(answer != NULL, "%s", asked[0].text);
+    ck_assert_str_eq(json_string_value(json_object_get(answer, "choice")), options[best].bytes);
+    ck_assert(json_is_string(json_object_get(answer, "reason")));
+    json_decref(answer);
+    asked_free(&asked[0]);
+    asked_free(&asked[1]);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+/* ---- limits, deadlines, ends ---- */
+
+TEST(what_does_not_fit_is_refused_with_the_numbers)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(
+        model, (struct kernel_engine_options){.context_max = 64, .running_max = 1, .queue_max = 1});
+    struct kernel_message message;
+    struct asked asked = {0};
+    struct kernel_request request = complete(&message, prompts[2], 60);
+    ck_assert(!ask(engine, &request, &asked));
+    ck_assert_int_eq(asked.status, KERNEL_LIMIT);
+    ck_assert_msg(strstr(asked.message, "64") != NULL, "%s", asked.message);
+    asked_free(&asked);
+    request = complete(&message, "", 4);
+    ck_assert(ask(engine, &request, &asked) || asked.status == KERNEL_INVALID);
+    asked_wait(&asked);
+    asked_free(&asked);
+    request = complete(&message, "x", 4);
+    request.schema = text_of("{\"not\":{}}");
+    ck_assert(!ask(engine, &request, &asked));
+    ck_assert_int_eq(asked.status, KERNEL_UNSUPPORTED);
+    asked_free(&asked);
+    request.schema = text_of(schema);
+    ck_assert(!ask(engine, &request, &asked));
+    ck_assert_int_eq(asked.status, KERNEL_LIMIT);
+    asked_free(&asked);
+    request = complete(&message, "x", 4);
+    request.adapter = "none";
+    ck_assert(!ask(engine, &request, &asked));
+    asked_free(&asked);
+    request = complete(&message, "x", 4);
+    request.sampling.temperature = NAN;
+    ck_assert(!ask(engine, &request, &asked));
+    asked_free(&asked);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(a_full_queue_says_when_to_come_again)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine =
+        start(model, (struct kernel_engine_options){.running_max = 1, .queue_max = 2});
+    struct asked asked[20] = {0};
+    int refused = 0;
+    for (int i = 0; i < 20; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[2], 200);
+        if (!ask(engine, &request, &asked[i])) {
+            refused++;
+            ck_assert_int_eq(asked[i].status, KERNEL_BUSY);
+            ck_assert_int_gt(asked[i].retry_ms, 0);
+        }
+    }
+    ck_assert_int_gt(refused, 0);
+    for (int i = 0; i < 20; i++) {
+        kernel_cancel(engine, asked[i].id);
+    }
+    for (int i = 0; i < 20; i++) {
+        asked_wait(&asked[i]);
+        asked_free(&asked[i]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(the_canceled_and_the_late_give_their_blocks_back)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine =
+        start(model, (struct kernel_engine_options){.no_prefix_cache = true});
+    struct kernel_message message;
+    struct asked canceled = {0};
+    struct asked late = {0};
+    struct kernel_request request = complete(&message, prompts[2], 400);
+    ck_assert(ask(engine, &request, &canceled));
+    request.timeout_ms = 1;
+    ck_assert(ask(engine, &request, &late));
+    kernel_cancel(engine, canceled.id);
+    asked_wait(&canceled);
+    asked_wait(&late);
+    ck_assert_int_eq(late.status, KERNEL_TIMEOUT);
+    ck_assert_int_eq(canceled.status, KERNEL_CANCELED);
+    struct kernel_stats stats;
+    wait_until_idle(engine, &stats);
+    ck_assert_uint_eq(stats.blocks_used, 0);
+    asked_free(&canceled);
+    asked_free(&late);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(open_requests_end_with_their_engine)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){.running_max = 1});
+    struct asked asked[5] = {0};
+    for (int i = 0; i < 5; i++) {
+        ask_prompt(engine, 2, 0, &asked[i]);
+    }
+    kernel_engine_destroy(engine);
+    for (int i = 0; i < 5; i++) {
+        asked_wait(&asked[i]);
+        ck_assert(asked[i].failed ? asked[i].status == KERNEL_CANCELED : true);
+        asked_free(&asked[i]);
+    }
+    kernel_model_close(model);
+}
+
+/* ---- who comes first ---- */
+
+TEST(a_better_tier_overtakes_what_waits_and_what_runs)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine =
+        start(model, (struct kernel_engine_options){.running_max = 2, .step_tokens = 8});
+    struct asked low[8] = {0};
+    struct asked high = {0};
+    struct kernel_message message;
+    for (int i = 0; i < 8; i++) {
+        struct kernel_request request = complete(&message, prompts[2], 100);
+        request.tier = 3;
+        ck_assert(ask(engine, &request, &low[i]));
+    }
+    struct kernel_request request = complete(&message, prompts[0], 4);
+    ck_assert(ask(engine, &request, &high));
+    asked_wait(&high);
+    int before = 0;
+    for (int i = 0; i < 8; i++) {
+        asked_wait(&low[i]);
+        before += low[i].end_us < high.end_us;
+        asked_free(&low[i]);
+    }
+    ck_assert_int_le(before, 2);
+    asked_free(&high);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+/* ---- text and vectors ---- */
+
+TEST(a_stop_text_ends_the_answer_and_is_not_part_of_it)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    struct asked whole = {0};
+    struct asked cut = {0};
+    ask_prompt(engine, 0, 0, &whole);
+    asked_wait(&whole);
+    if (whole.length >= 8) {
+        char stop[4] = {whole.text[4], whole.text[5], whole.text[6], '\0'};
+        const struct kernel_text stops[] = {text_of(stop)};
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[0], ANSWER);
+        request.stop = stops;
+        request.stop_count = 1;
+        ck_assert_msg(ask(engine, &request, &cut), "%s", cut.message);
+        asked_wait(&cut);
+        size_t expected = (size_t)(strstr(whole.text, stop) - whole.text);
+        ck_assert_uint_eq(cut.length, expected);
+        ck_assert_mem_eq(cut.text, whole.text, expected);
+        ck_assert_int_eq(cut.finish, KERNEL_STOPPED);
+        asked_free(&cut);
+    }
+    asked_free(&whole);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(a_vector_is_the_same_alone_and_in_a_crowd)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_model_facts facts;
+    kernel_model_facts(model, &facts);
+    struct asked asked[2][PROMPTS] = {0};
+    for (int crowd = 0; crowd < 2; crowd++) {
+        struct kernel_engine *engine =
+            start(model, (struct kernel_engine_options){.step_tokens = crowd != 0 ? 7 : 0,
+                                                        .running_max = crowd != 0 ? 3 : 0});
+        for (int i = 0; i < PROMPTS; i++) {
+            struct kernel_message message;
+            struct kernel_request request = complete(&message, prompts[i], 0);
+            request.kind = KERNEL_EMBED;
+            asked[crowd][i].width = facts.width;
+            ck_assert_msg(ask(engine, &request, &asked[crowd][i]), "%s", asked[crowd][i].message);
+            if (crowd == 0) {
+                asked_wait(&asked[crowd][i]);
+            }
+        }
+        for (int i = 0; i < PROMPTS; i++) {
+            asked_wait(&asked[crowd][i]);
+        }
+        kernel_engine_destroy(engine);
+    }
+    for (int i = 0; i < PROMPTS; i++) {
+        double squares = 0;
+        for (uint32_t j = 0; j < facts.width; j++) {
+            squares += (double)asked[0][i].vector[j] * (double)asked[0][i].vector[j];
+        }
+        ck_assert(fabs(squares - 1) < 1e-5);
+        ck_assert_mem_eq(asked[0][i].vector, asked[1][i].vector, facts.width * sizeof(float));
+        asked_free(&asked[0][i]);
+        asked_free(&asked[1][i]);
+    }
+    kernel_model_close(model);
+}
+
+TEST_MAIN()

@@ -1,0 +1,202 @@
+/* kernels_parts_test.c -- parts of the serving that need no model: cache blocks, sampling. */
+#include "kernels/serve/cache.h"
+#include "kernels/serve/sample.h"
+#include "tests/support/test.h"
+
+#include <math.h>
+
+/* ---- the cache: a random life of sequences, checked after every act ---- */
+
+enum { TOKENS = 4 * KERNEL_BLOCK_TOKENS, LIVES = 6, BLOCKS = 12 };
+
+struct life {
+    struct kernel_chain chain;
+    int32_t blocks[4];
+    int count;
+    uint32_t tenant;
+    int32_t tokens[TOKENS];
+};
+
+static uint32_t chance(uint32_t *state, uint32_t below)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % below;
+}
+
+static void end_life(struct kernel_cache *cache, struct life *life)
+{
+    while (life->count > 0) {
+        kernel_cache_release(cache, life->blocks[--life->count]);
+    }
+}
+
+static void begin_life(struct life *life, uint32_t *state)
+{
+    life->tenant = chance(state, 2);
+    life->chain = kernel_chain_root(life->tenant, -1);
+    for (int i = 0; i < TOKENS; i++) { /* few beginnings, so that they meet */
+        life->tokens[i] = (int32_t)(i % KERNEL_BLOCK_TOKENS == 0 ? chance(state, 2) : 7);
+    }
+}
+
+static void grow(struct kernel_cache *cache, struct life *life, int *owner)
+{
+    const int32_t *tokens = life->tokens + life->count * KERNEL_BLOCK_TOKENS;
+    int32_t block = kernel_cache_match(cache, &life->chain, tokens);
+    if (block != KERNEL_BLOCK_NONE) {
+        ck_assert_int_eq(owner[block], (int)life->tenant);
+    } else if ((block = kernel_cache_take(cache)) != KERNEL_BLOCK_NONE) {
+        owner[block] = (int)life->tenant;
+        kernel_cache_seal(cache, block, &life->chain, tokens);
+    } else {
+        end_life(cache, life);
+        return;
+    }
+    life->blocks[life->count++] = block;
+}
+
+TEST(blocks_are_neither_lost_nor_shared_between_tenants)
+{
+    uint32_t state = 20261121;
+    struct kernel_cache *cache = kernel_cache_create(BLOCKS, 1, true);
+    struct life lives[LIVES] = {0};
+    int owner[BLOCKS] = {0};
+    for (int i = 0; i < LIVES; i++) {
+        begin_life(&lives[i], &state);
+    }
+    for (int n = 0; n < 20000; n++) {
+        struct life *life = &lives[chance(&state, LIVES)];
+        if (life->count == 4 || chance(&state, 8) == 0) {
+            end_life(cache, life);
+            begin_life(life, &state);
+        } else {
+            grow(cache, life, owner);
+        }
+        kernel_cache_check(cache);
+    }
+    for (int i = 0; i < LIVES; i++) {
+        end_life(cache, &lives[i]);
+    }
+    ck_assert_uint_eq(kernel_cache_available(cache), BLOCKS);
+    kernel_cache_destroy(cache);
+}
+
+TEST(a_known_beginning_is_found_again_by_the_same_tenant_only)
+{
+    struct kernel_cache *cache = kernel_cache_create(4, 1, true);
+    int32_t tokens[KERNEL_BLOCK_TOKENS] = {1, 2, 3};
+    struct kernel_chain chain = kernel_chain_root(1, -1);
+    int32_t block = kernel_cache_take(cache);
+    kernel_cache_seal(cache, block, &chain, tokens);
+    kernel_cache_release(cache, block);
+    ck_assert_uint_eq(kernel_cache_remembered(cache), 1);
+    struct kernel_chain other = kernel_chain_root(2, -1);
+    ck_assert_int_eq(kernel_cache_match(cache, &other, tokens), KERNEL_BLOCK_NONE);
+    struct kernel_chain adapted = kernel_chain_root(1, 0);
+    ck_assert_int_eq(kernel_cache_match(cache, &adapted, tokens), KERNEL_BLOCK_NONE);
+    struct kernel_chain same = kernel_chain_root(1, -1);
+    ck_assert_int_eq(kernel_cache_match(cache, &same, tokens), block);
+    ck_assert_uint_eq(kernel_cache_available(cache), 3);
+    kernel_cache_release(cache, block);
+    kernel_cache_forget(cache, -1);
+    same = kernel_chain_root(1, -1);
+    ck_assert_int_eq(kernel_cache_match(cache, &same, tokens), KERNEL_BLOCK_NONE);
+    kernel_cache_destroy(cache);
+}
+
+TEST(the_least_recently_used_block_goes_first_and_the_end_before_the_beginning)
+{
+    struct kernel_cache *cache = kernel_cache_create(3, 1, true);
+    struct kernel_chain chain = kernel_chain_root(1, -1);
+    int32_t blocks[3];
+    int32_t tokens[3][KERNEL_BLOCK_TOKENS] = {{1}, {2}, {3}};
+    for (int i = 0; i < 3; i++) {
+        blocks[i] = kernel_cache_take(cache);
+        kernel_cache_seal(cache, blocks[i], &chain, tokens[i]);
+    }
+    for (int i = 2; i >= 0; i--) {
+        kernel_cache_release(cache, blocks[i]);
+    }
+    ck_assert_int_eq(kernel_cache_take(cache), blocks[2]);
+    ck_assert_int_eq(kernel_cache_take(cache), blocks[1]);
+    struct kernel_chain again = kernel_chain_root(1, -1);
+    ck_assert_int_eq(kernel_cache_match(cache, &again, tokens[0]), blocks[0]);
+    ck_assert_int_eq(kernel_cache_match(cache, &again, tokens[1]), KERNEL_BLOCK_NONE);
+    ck_assert_int_eq(kernel_cache_take(cache), KERNEL_BLOCK_NONE);
+    kernel_cache_destroy(cache);
+}
+
+/* ---- sampling ---- */
+
+TEST(chance_depends_on_seed_and_position_alone_and_is_even)
+{
+    enum { DRAWS = 20000, BINS = 16 };
+    int bins[BINS] = {0};
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        double one = kernel_uniform(42, i);
+        ck_assert(one >= 0 && one < 1 && one == kernel_uniform(42, i)); /* NOLINT: bit for bit */
+        bins[(int)(one * BINS)]++;
+    }
+    for (int i = 0; i < BINS; i++) { /* 1,250 each; five standard deviations */
+        ck_assert(abs(bins[i] - DRAWS / BINS) < 5 * 35);
+    }
+    ck_assert(kernel_uniform(42, 0) != kernel_uniform(43, 0));
+}
+
+/* Philox 4x32-10 of counter 0 and key 0: known answer of the paper's library (Random123). */
+TEST(chance_is_the_published_generator)
+{
+    uint64_t bits = (uint64_t)0x6627e8d5u << 32 | 0xe169c58du;
+    ck_assert(kernel_uniform(0, 0) == (double)(bits >> 11) * 0x1p-53);
+}
+
+TEST(without_temperature_the_best_allowed_token_and_the_lowest_of_equals)
+{
+    float logits[100] = {0};
+    uint64_t mask[2] = {~0ull, ~0ull};
+    struct kernel_sampling greedy = {0};
+    logits[70] = logits[30] = 5;
+    ck_assert_int_eq(kernel_sample(logits, 100, NULL, &greedy, 0), 30);
+    mask[0] &= ~(1ull << 30);
+    ck_assert_int_eq(kernel_sample(logits, 100, mask, &greedy, 0), 70);
+    mask[0] = mask[1] = 0;
+    ck_assert_int_eq(kernel_sample(logits, 100, mask, &greedy, 0), -1);
+}
+
+TEST(draws_follow_the_probabilities)
+{
+    float logits[4] = {logf(1), logf(2), logf(3), logf(4)};
+    struct kernel_sampling sampling = {.temperature = 1, .seed = 7};
+    int seen[4] = {0};
+    for (uint64_t i = 0; i < 10000; i++) {
+        seen[kernel_sample(logits, 4, NULL, &sampling, i)]++;
+    }
+    for (int i = 0; i < 4; i++) { /* 5 standard deviations of a binomial are below 250 */
+        ck_assert(abs(seen[i] - 1000 * (i + 1)) < 250);
+    }
+    sampling.top_k = 2;
+    for (uint64_t i = 0; i < 1000; i++) {
+        ck_assert_int_ge(kernel_sample(logits, 4, NULL, &sampling, i), 2);
+    }
+    sampling = (struct kernel_sampling){.temperature = 1, .top_p = 0.35};
+    for (uint64_t i = 0; i < 1000; i++) {
+        ck_assert_int_eq(kernel_sample(logits, 4, NULL, &sampling, i), 3);
+    }
+    sampling = (struct kernel_sampling){.temperature = 1, .min_p = 0.6};
+    for (uint64_t i = 0; i < 1000; i++) {
+        ck_assert_int_ge(kernel_sample(logits, 4, NULL, &sampling, i), 2);
+    }
+}
+
+TEST(log_probabilities_are_of_the_whole_row)
+{
+    float logits[4] = {logf(1), logf(2), logf(3), logf(4)};
+    struct kernel_logprob top[3];
+    kernel_top(logits, 4, 3, top);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(top[i].token, 3 - i);
+        ck_assert(fabs((double)top[i].logprob - log((4 - i) / 10.0)) < 1e-6);
+    }
+}
+
+TEST_MAIN()

@@ -1,0 +1,8 @@
+# The cases that the shipped model is trained on; needs Python, and nothing but its standard library.
+find_package(Python3 3.9 COMPONENTS Interpreter QUIET)
+if(Python3_Interpreter_FOUND AND BUILD_TESTING)
+  add_test(NAME nano_cases
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/nano_cases_test.py $<TARGET_FILE:reeve-render>
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(nano_cases PROPERTIES TIMEOUT 120 LABELS unit)
+endif()

@@ -113,8 +113,8 @@ enum rv_restart { RV_RESTART_NEVER, RV_RESTART_ON_FAILURE, RV_RESTART_ALWAYS };
 /* As a supervisor: who begins again when a child that has a restart policy does.  They end newest
  * first and begin oldest first, after the failed child's back-off; only that child's intensity is
  * charged.  Taken along: children without a policy end, the others keep reference and mailbox.
- * ALL is for children that share a state, REST for those that rely on what was spawned before them.
- */
+ * ALL is for children that share a state, REST for those that rely on what was spawned before them;
+ * reeve's own actors stand alone or have equal children so far, which is ONE_FOR_ONE. */
 enum rv_strategy { RV_ONE_FOR_ONE, RV_ONE_FOR_ALL, RV_REST_FOR_ONE };
 
 struct rv_behavior {

@@ -16,7 +16,7 @@ has err "reeve token make"
 export REEVE_TOKEN="$admin"
 gives 4 "nobody serves" reeve top --url http://127.0.0.1:9
 has err "reeve serve"
-for wrong in 1=65 1=0 x=2 1 1=2x 1=2,, 0=2; do
+for wrong in 1=65 1=0 x=2 1 1=2x "1=2,," 0=2; do
     gives 2 "the weights $wrong" reeve serve --listen 127.0.0.1:0 --set "runtime.weights=$wrong"
     has err "NUMBER=WEIGHT"
 done

@@ -14,7 +14,7 @@ void *rv_message_take(struct rv_message *message)
 
 struct rv_actors *rv_actors_create(struct rv_loop *const *loops, int cores, uint64_t seed)
 {
-    RV_ASSERT(cores > 0 && cores <= CORES_MAX);
+    RV_ASSERT(cores > 0 && cores <= RV_ACTOR_CORES_MAX);
     struct rv_actors *actors = rv_alloc(sizeof *actors);
     actors->core_count = cores;
     actors->cores = rv_alloc_array((size_t)cores, sizeof *actors->cores);
@@ -80,7 +80,7 @@ int rv_actors_core_of_tenant(const struct rv_actors *actors, int32_t tenant)
 bool rv_actors_step(struct rv_actors *actors, int core)
 {
     struct core *it = &actors->cores[core];
-    it->now_us = rv_mono_us(it->clock);
+    core_note(it);
     do { /* without the loop, whose queue has an order of its own */
         mail_take(it);
     } while (it->ready_count == 0 && it->later.first != NULL);

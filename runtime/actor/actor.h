@@ -30,6 +30,7 @@ struct rv_actors; /* the system: one or more cores */
 struct rv_actor;  /* valid only inside its own receive/stop and on its own core */
 
 enum {
+    RV_ACTOR_CORES_MAX = 64,
     RV_MAILBOX_DEFAULT = 1024,
     RV_MAILBOX_SPILL_MAX = 65536,
     RV_TURN_MESSAGES_MAX = 64,
@@ -109,6 +110,13 @@ enum rv_overflow { RV_OVERFLOW_REFUSE, RV_OVERFLOW_DROP_OLDEST, RV_OVERFLOW_SPIL
  * parent and a drain are final for everybody. */
 enum rv_restart { RV_RESTART_NEVER, RV_RESTART_ON_FAILURE, RV_RESTART_ALWAYS };
 
+/* As a supervisor: who begins again when a child that has a restart policy does.  They end newest
+ * first and begin oldest first, after the failed child's back-off; only that child's intensity is
+ * charged.  Taken along: children without a policy end, the others keep reference and mailbox.
+ * ALL is for children that share a state, REST for those that rely on what was spawned before them;
+ * reeve's own actors stand alone or have equal children so far, which is ONE_FOR_ONE. */
+enum rv_strategy { RV_ONE_FOR_ONE, RV_ONE_FOR_ALL, RV_REST_FOR_ONE };
+
 struct rv_behavior {
     const char *name;
     /* Prepares `state` (zeroed, `state_bytes`); also after a restart.  May fail. */
@@ -132,6 +140,7 @@ struct rv_spawn {
     enum rv_restart restart;   /* what its supervisor does when it fails */
     int restart_max;           /* intensity: at most so many restarts ... (0: 5) */
     int64_t restart_window_ms; /* ... in this time (0: 60 000), then escalate: the parent fails */
+    enum rv_strategy strategy; /* for the children that it will have */
     int64_t passivate_ms;      /* idle so long: stop with RV_EXIT_PASSIVATED; 0 never */
     int32_t tenant;            /* for `reeve top` and fairness */
     const char *name;          /* registers under this name (copied); NULL none */
@@ -198,7 +207,9 @@ struct rv_dead_letter {
     struct rv_ref to, from;
     uint32_t kind;
     int64_t at_us;
-    const char *reason; /* "no such actor", "mailbox full", "expired", "dropped oldest" */
+    int32_t tenant;       /* of the receiver, or else of a sender on this core; 0: not known */
+    const char *behavior; /* whose tenant that is; NULL: neither is there any more */
+    const char *reason;   /* "no such actor", "mailbox full", "expired", "dropped oldest" */
 };
 /* The newest kept ones of a core, newest first; returns how many. On that core's thread. */
 int rv_actors_dead_letters(struct rv_actors *actors, int core, struct rv_dead_letter *out, int max);

@@ -3,6 +3,7 @@
  * actor.c      the system and what an actor may do      core.c   delivery, turns, drain
  * mail.c/.h    envelopes, rings between cores, waking   alarm.c  timers
  * supervise.c  start, failure, restart, end             share.c  whose turn: tenants by weight
+ * view.c/.h    what a core is doing, for people
  *
  * Everything of a core is its own thread's, except what is marked atomic, the rings (one writer,
  * one reader) and the inbox (a mutex).  An idle actor is `struct rv_actor` with its state behind
@@ -12,23 +13,18 @@
 #define REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
 
 #include "runtime/actor/actor.h"
+#include "runtime/actor/envelope.h"
+#include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 
 #include <pthread.h>
-#include <stdalign.h>
-#include <stdatomic.h>
 
 enum {
-    CORES_MAX = 64,
-    TICK_TURNS_MAX = 256, /* then the loop looks at its other work ... */
-    TICK_US_MAX = 100,    /* ... or after so long: a poll of libuv costs 0.2 us */
-    RING_SLOTS = 2048,    /* messages under way from one core to another; 128 bytes each */
-    RING_BATCH = 64,      /* messages that are published, or given back, at once */
-    SPIN_US = 40,         /* looking for mail of other cores before sleeping ... */
-    SPIN_GAP_US = 200,    /* ... when a sleep ended so soon that it did not pay ... */
-    SPIN_TRIES = 4,       /* ... until it was in vain so often */
-    ENVELOPE_STRIDE = 128,
-    SLAB_ENVELOPES = 512,
+    TICK_TURNS_MAX = 256,      /* then the loop looks at its other work ... */
+    TICK_US_MAX = 100,         /* ... or after so long: a poll of libuv costs 0.2 us */
+    SPIN_US = 40,              /* looking for mail of other cores before sleeping ... */
+    SPIN_GAP_US = 200,         /* ... when a sleep ended so soon that it did not pay ... */
+    SPIN_TRIES = 4,            /* ... until it was in vain so often */
     TURN_LOOKS = 8,            /* messages between two looks at the clock, while they are quick */
     TURNS_UNSEEN = 4,          /* turns of a tenant that is alone, while they are quick */
     CLOCK_COUNTER_STEP = 8192, /* cycles in which the clock is not read again: about 4 us */
@@ -37,9 +33,10 @@ enum {
     RESTART_BACKOFF_MS = 10, /* doubles with each restart in the window, with jitter */
     RESTART_BACKOFF_MAX_MS = 5000,
     RESTARTS_REMEMBERED = 32,
-    SHARE_BUCKETS = 256, /* tenants of one core, by number */
-    SHARE_DEBT_MAX = 64, /* turns that a tenant may be made to wait for one long turn */
-    OWED_MAX = 1024      /* calls that an actor may leave unanswered and be reminded of */
+    SHARE_BUCKETS = 256,  /* tenants of one core, by number */
+    SHARE_DEBT_MAX = 64,  /* turns that a tenant may be made to wait for one long turn */
+    TURN_SLOW_US = 10000, /* a turn that is worth a word to people */
+    OWED_MAX = 1024       /* calls that an actor may leave unanswered and be reminded of */
 };
 
 /* Kinds of our own, below RV_MESSAGE_USER. */
@@ -50,41 +47,6 @@ enum { MESSAGE_WATCH = RV_MESSAGE_REPLY + 1 }; /* `from` wants to hear when the 
 #define TOKEN_PASSIVATE (TOKEN_SYSTEM | 1)
 #define TOKEN_RESTART   (TOKEN_SYSTEM | 2)
 #define TOKEN_CALL      (TOKEN_SYSTEM | (UINT64_C(1) << 62))
-
-struct envelope {
-    struct envelope *next;
-    struct rv_ref to;
-    struct rv_message message;
-    enum rv_code code; /* of a reply */
-};
-
-/* Memory of a core's envelopes: they are recycled and stay on the core that made them. */
-struct slab {
-    struct slab *next;
-    void *memory;
-};
-
-struct queue {
-    struct envelope *first;
-    struct envelope *last;
-};
-
-/* Messages from one core to another: one writer, one reader.  Belongs to the reader. */
-struct ring {
-    alignas(64) _Atomic uint32_t tail; /* moved by the writer */
-    alignas(64) _Atomic uint32_t head; /* moved by the reader */
-    alignas(64) atomic_bool crowded;   /* the writer has more: wake it at half */
-    alignas(64) struct envelope slots[RING_SLOTS];
-};
-
-/* The writer's end. */
-struct outlet {
-    struct ring *ring; /* NULL before the first message */
-    uint32_t tail;     /* written */
-    uint32_t published;
-    uint32_t head;        /* as last seen */
-    struct queue waiting; /* while the ring is full */
-};
 
 struct call {
     struct call *next;
@@ -121,6 +83,7 @@ struct share {
     struct rv_actor *first;
     struct rv_actor *last;
     int ready;
+    int64_t turns;
 };
 
 /* What most actors have not: a restart policy, passivation, somebody who waits for them. */
@@ -155,9 +118,11 @@ struct rv_actor {
     struct rv_actor *older;
     uint32_t waiting; /* in the mailbox */
     uint32_t mailbox_max;
+    uint32_t handled; /* messages; wraps */
     enum rv_overflow overflow : 2;
     enum rv_restart restart   : 2;
     enum rv_exit exit         : 3;
+    enum rv_strategy strategy : 2;
     bool started              : 1;
     bool suspended            : 1; /* waits for its restart */
     bool ready                : 1; /* in the run queue */
@@ -198,8 +163,8 @@ struct core {
     struct rv_loop *loop;
     struct bell *bell;
     const struct rv_clock *clock;
-    bool real_time; /* the machine's clock: it can be read less often than it is asked */
-    int64_t now_us; /* see core_now */
+    bool real_time;         /* the machine's clock: it can be read less often than it is asked */
+    _Atomic int64_t now_us; /* see core_now; others look at it while a turn does not end */
     uint64_t counter;
     bool quick;          /* the turns before the last look at the clock were short ... */
     int unseen;          /* ... and so many have been since, all of one tenant */
@@ -244,6 +209,10 @@ struct core {
     _Atomic int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, spilled,
         restarts, passivated;
     _Atomic uint32_t longest_mailbox;
+    _Atomic uint64_t turn_ref; /* whose turn it is, or was last; 0: asleep */
+    struct rv_slow_turn slowest;
+    int64_t slow_turns;
+    uint32_t view_from; /* the slot where the next look goes on; see RV_VIEW_WALK_MAX */
     struct rv_dead_letter dead_letters[RV_DEAD_LETTERS_KEPT];
     int64_t dead_count;
 };
@@ -317,19 +286,32 @@ static inline void bump(_Atomic int64_t *counter, int64_t by)
 
 /* The monotonic time, for accounts: the clock is asked again only when the processor's counter says
  * that some microseconds have gone by, which costs less than half of asking. */
+static inline int64_t core_noted(struct core *core)
+{
+    return atomic_load_explicit(&core->now_us, memory_order_relaxed);
+}
+
+static inline int64_t core_note(struct core *core)
+{
+    int64_t now_us = rv_mono_us(core->clock);
+    atomic_store_explicit(&core->now_us, now_us, memory_order_relaxed);
+    return now_us;
+}
+
 static inline int64_t core_now(struct core *core)
 {
 #ifdef __x86_64__
     uint64_t counter = __builtin_ia32_rdtsc();
     if (core->real_time && counter - core->counter < CLOCK_COUNTER_STEP) {
-        return core->now_us;
+        return core_noted(core);
     }
     core->counter = counter;
 #endif
-    core->now_us = rv_mono_us(core->clock);
-    return core->now_us;
+    return core_note(core);
 }
 
+/* view.c */
+void view_note_slow(struct core *core, const struct rv_actor *actor, int64_t took_us);
 /* supervise.c */
 struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
                               struct rv_actor *parent);

@@ -21,7 +21,7 @@ void core_init(struct core *core, struct rv_actors *actors, int index, struct rv
     core->loop = loop;
     core->clock = rv_loop_clock(loop);
     core->real_time = core->clock == rv_clock_system();
-    core->now_us = rv_mono_us(core->clock);
+    core_note(core);
     core->free_slot = UINT32_MAX;
     core->random.state = seed + (uint64_t)index;
     core->ticker = rv_idle_create(loop, tick, core);
@@ -97,10 +97,14 @@ struct rv_actor *core_find(struct core *core, struct rv_ref ref)
 void core_dead_letter(struct core *core, struct envelope *envelope, const char *reason)
 {
     struct rv_dead_letter *letter = &core->dead_letters[core->dead_count++ % RV_DEAD_LETTERS_KEPT];
+    const struct rv_actor *whose = core_find(core, envelope->to);
+    whose = whose != NULL ? whose : core_find(core, envelope->message.from);
     *letter = (struct rv_dead_letter){.to = envelope->to,
                                       .from = envelope->message.from,
                                       .kind = envelope->message.kind,
                                       .at_us = rv_now_us(core->clock),
+                                      .tenant = whose != NULL ? whose->share->tenant : 0,
+                                      .behavior = whose != NULL ? whose->behavior->name : NULL,
                                       .reason = reason};
     bump(&core->dead, 1);
     if (envelope->message.call != 0 && envelope->message.kind != RV_MESSAGE_REPLY) {
@@ -264,7 +268,7 @@ static enum rv_code handle(struct rv_actor *actor, struct envelope *envelope, st
     }
     struct core *core = actor->core;
     if (actor->passivates) {
-        actor->extra->active_us = core->now_us;
+        actor->extra->active_us = core_noted(core);
     }
     core->trace = message->trace;
     if (message->call != 0) {
@@ -272,6 +276,7 @@ static enum rv_code handle(struct rv_actor *actor, struct envelope *envelope, st
     }
     enum rv_code code = actor->behavior->receive(actor, actor->state, message, err);
     core->trace = 0;
+    actor->handled++;
     bump(&core->messages, 1);
     return code;
 }
@@ -314,9 +319,9 @@ static enum rv_code handle_some(struct rv_actor *actor, int64_t start_us, struct
             return code;
         }
         if (!quick || n % TURN_LOOKS == 0) {
-            int64_t before_us = core->now_us;
+            int64_t before_us = core_noted(core);
             quick = core_now(core) - before_us <= TURN_LOOKS;
-            if (core->now_us - start_us > RV_TURN_US_MAX) {
+            if (core_noted(core) - start_us > RV_TURN_US_MAX) {
                 break;
             }
         }
@@ -326,8 +331,10 @@ static enum rv_code handle_some(struct rv_actor *actor, int64_t start_us, struct
 
 /* A tenant that has the core alone takes time from nobody: while its turns are quick the clock is
  * looked at after some of them only, and they are charged together. */
-static void charge(struct core *core, struct share *share, int64_t start_us)
+static void charge(struct core *core, const struct rv_actor *actor, int64_t start_us)
 {
+    struct share *share = actor->share;
+    share->turns++;
     bool alone = core->ring_count == 1 && core->ring_first == share;
     if (alone && core->quick && core->real_time && ++core->unseen < TURNS_UNSEEN) {
         share_charge(share, 0);
@@ -337,18 +344,22 @@ static void charge(struct core *core, struct share *share, int64_t start_us)
     core->quick = took_us <= TURNS_UNSEEN;
     core->unseen = 0;
     share_charge(share, took_us);
+    if (took_us > TURN_SLOW_US) {
+        view_note_slow(core, actor, took_us);
+    }
 }
 
 /* Begins where core->now_us stands: at the end of the turn before it. */
 static void turn(struct rv_actor *actor)
 {
     struct core *core = actor->core;
-    int64_t start_us = core->now_us;
+    int64_t start_us = core_noted(core);
+    atomic_store_explicit(&core->turn_ref, actor->ref.id, memory_order_relaxed);
     actor->in_turn = true;
     enum rv_code code = handle_some(actor, start_us, &core->err);
     actor->in_turn = false;
     bump(&core->turns, 1);
-    charge(core, actor->share, start_us);
+    charge(core, actor, start_us);
     if (actor->exiting) {
         actor_left(actor);
     } else if (code != RV_OK) {
@@ -395,17 +406,18 @@ static bool goes_on(struct core *core)
 static void tick(void *data)
 {
     struct core *core = data;
-    core->now_us = rv_mono_us(core->clock);
-    int64_t end_us = core->now_us + TICK_US_MAX;
+    core_note(core);
+    int64_t end_us = core_noted(core) + TICK_US_MAX;
     bool more = true;
-    for (int n = 0; more && n < TICK_TURNS_MAX && core->now_us < end_us;) {
+    for (int n = 0; more && n < TICK_TURNS_MAX && core_noted(core) < end_us;) {
         mail_take(core);
         do {
             n++;
-        } while (core_turn(core, false) && n < TICK_TURNS_MAX && core->now_us < end_us);
+        } while (core_turn(core, false) && n < TICK_TURNS_MAX && core_noted(core) < end_us);
         mail_publish(core);
         more = goes_on(core);
     }
+    atomic_store_explicit(&core->turn_ref, 0, memory_order_relaxed);
     core_drain_check(core);
     if (!more && core->ready_count == 0 && core->ticking && mail_rest(core)) {
         core->ticking = false;

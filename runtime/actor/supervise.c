@@ -3,7 +3,7 @@
  * The mailbox belongs to the identity, not to the incarnation: a restart keeps reference, mailbox
  * and order.  Restarts are counted per child in a window of time, with exponential back-off and
  * jitter; more than allowed and the child ends and its parent fails (escalation), with the reason
- * logged.
+ * logged.  A supervisor's strategy may have siblings begin again with the child.
  */
 #include "runtime/actor/mail.h"
 #include "runtime/base/log.h"
@@ -87,6 +87,7 @@ struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
     actor->mailbox_max = spawn->mailbox != 0 ? spawn->mailbox : RV_MAILBOX_DEFAULT;
     actor->overflow = spawn->overflow;
     actor->restart = spawn->restart;
+    actor->strategy = spawn->strategy;
     actor->passivates = spawn->passivate_ms > 0;
     if (spawn->restart != RV_RESTART_NEVER || actor->passivates) {
         remember_spawn(actor, spawn);
@@ -202,6 +203,41 @@ static void stop_incarnation(struct rv_actor *actor, enum rv_exit why)
     }
 }
 
+/* Its next incarnation begins with TOKEN_RESTART of it, or of the sibling that took it along. */
+static void suspend(struct rv_actor *actor)
+{
+    actor->suspended = true;
+    actor->exiting = false;
+    if (actor->ready) {
+        share_remove(actor);
+    }
+}
+
+/* Those of its siblings that its supervisor's strategy names, newest first.  Of them only `actor`
+ * has an alarm: the latest failure decides when all begin again. */
+static void take_along(const struct rv_actor *actor)
+{
+    const struct rv_actor *parent = actor->parent;
+    if (parent == NULL || parent->strategy == RV_ONE_FOR_ONE) {
+        return;
+    }
+    for (struct rv_actor *sibling = parent->children, *older; sibling != NULL; sibling = older) {
+        older = sibling->older;
+        if (sibling == actor) {
+            if (parent->strategy == RV_REST_FOR_ONE) {
+                return;
+            }
+        } else if (sibling->restart == RV_RESTART_NEVER || sibling->told_to_stop) {
+            actor_end(sibling, RV_EXIT_KILLED);
+        } else if (sibling->suspended) {
+            core_alarm_cancel(sibling->core, sibling->ref, TOKEN_RESTART);
+        } else {
+            stop_incarnation(sibling, RV_EXIT_KILLED);
+            suspend(sibling);
+        }
+    }
+}
+
 /* After the end of an incarnation: the next one begins after a while, unless there were too many.
  */
 static void begin_again(struct rv_actor *actor)
@@ -223,7 +259,8 @@ static void begin_again(struct rv_actor *actor)
     int64_t delay_ms = (int64_t)RESTART_BACKOFF_MS << (recent < 9 ? recent : 9);
     delay_ms = delay_ms > RESTART_BACKOFF_MAX_MS ? RESTART_BACKOFF_MAX_MS : delay_ms;
     delay_ms += (int64_t)rv_random_below(&core->random, (uint64_t)delay_ms / 2 + 1);
-    actor->suspended = true;
+    suspend(actor);
+    take_along(actor);
     core_alarm(core, actor->ref, delay_ms, TOKEN_RESTART);
 }
 
@@ -254,7 +291,8 @@ void actor_left(struct rv_actor *actor)
     begin_again(actor);
 }
 
-void actor_restart_now(struct rv_actor *actor)
+/* False: it failed again, and may be gone, and its supervisor with it. */
+static bool restart_one(struct rv_actor *actor)
 {
     struct rv_error err = {.code = RV_OK};
     bump(&actor->core->restarts, 1);
@@ -262,6 +300,24 @@ void actor_restart_now(struct rv_actor *actor)
     memset(actor->state, 0, actor->behavior->state_bytes);
     if (actor_start(actor, actor->extra->argument, &err) != RV_OK) {
         actor_failed(actor, &err);
+        return false;
+    }
+    return true;
+}
+
+void actor_restart_now(struct rv_actor *actor)
+{
+    const struct rv_actor *parent = actor->parent;
+    struct rv_actor *next = actor;
+    if (parent == NULL || parent->strategy == RV_ONE_FOR_ONE) {
+        restart_one(actor);
+        return;
+    }
+    while (parent->strategy == RV_ONE_FOR_ALL && next->older != NULL) {
+        next = next->older;
+    }
+    while (next != NULL && (!next->suspended || restart_one(next))) {
+        next = next->newer;
     }
 }
 

@@ -197,6 +197,7 @@ int cmd_model_list(struct cli *cli);
 int cmd_model_check(struct cli *cli);
 int cmd_model_make(struct cli *cli);
 int cmd_model_chat(struct cli *cli);
+int cmd_top(struct cli *cli);
 int cmd_db_migrate(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_db_start(struct cli *cli);

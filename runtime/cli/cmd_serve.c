@@ -1,6 +1,7 @@
 /* cmd_serve.c -- the long-running node: inbox and API, runs of all companies, web hooks. */
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/cli/actors_api.h"
 #include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
 #include "runtime/cli/reload.h"
@@ -224,6 +225,8 @@ int cmd_serve(struct cli *cli)
                    .self = node},
         .callbacks = callbacks,
         .assets = rv_web_assets,
+        .more_routes = actors_api_routes,
+        .more_data = node->actors,
     });
     struct rv_http_options listening = {
         .loop = node->loop,

@@ -227,6 +227,22 @@ const struct cli_command cli_commands[] = {
      "Reads lines from standard input.  Needs no database, changes nothing."},
     {"serve", NULL, "", "the inbox, the API, runs and web hooks", cmd_serve,
      OPTIONS({"listen", "ADDRESS:PORT", "instead of the setting http.listen"}), NULL},
+    {"top", NULL, "", "what a serving reeve is doing: cores, companies, actors, dead letters",
+     cmd_top,
+     OPTIONS({"url", "URL", "of the serving reeve; default: the setting http.listen"},
+             {"token-file", "FILE", "an admin's API token; default: $REEVE_TOKEN"},
+             {"ca", "FILE", "PEM that vouches for the server; default: http.tls_cert, if set"},
+             {"interval", "SECONDS", "between two looks, 1 to 60; default 2"},
+             {"limit", "N", "rows of each table; default 15"},
+             {"once", NULL, "also on a terminal"}),
+     "On a terminal the tables are rewritten until Ctrl-C; elsewhere it looks twice, prints and\n"
+     "ends.  Rates and what is stuck come from the difference of two looks:\n"
+     "  core does not answer   a turn holds it up; whose, if it is yours to see\n"
+     "  grows, is not read     a mailbox that is fuller than before, or whose actor read nothing\n"
+     "  begins again           an actor that failed and waits for its restart\n"
+     "Memory is what the actors and mailboxes take, without what a plan in Lua takes.  The token\n"
+     "is made with: reeve token make PERSON.  PERSON must have the role admin; actors of other\n"
+     "companies are not shown."},
     {"db", "start", "", "start reeve's own PostgreSQL (made the first time); print its URI",
      cmd_db_start, NULL,
      "The server listens on a unix socket only, runs on between commands and never as root.\n"

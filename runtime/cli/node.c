@@ -18,6 +18,7 @@
 #include "journal_sql.h"
 #include "model_sql.h"
 #include "run_sql.h"
+#include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
@@ -211,10 +212,33 @@ static void core_open(struct node_core *core, struct node *node)
     };
 }
 
+/* "3=4,7=2": with `actors` NULL only looks whether it is right. */
+static enum rv_code set_weights(const char *text, struct rv_actors *actors, struct rv_error *err)
+{
+    for (const char *at = text != NULL ? text : ""; *at != '\0';) {
+        int tenant = 0;
+        int weight = 0;
+        int used = 0;
+        if (sscanf(at, " %9d = %2d %n", &tenant, &weight, &used) != 2 || tenant < 1 || weight < 1 ||
+            weight > RV_WEIGHT_MAX || (at[used] != ',' && at[used] != '\0')) {
+            rv_fail(err, RV_INVALID, "runtime.weights: \"%.40s\" is not NUMBER=WEIGHT", at);
+            rv_hint(err, "Write it as in 3=4,7=2: company 3 has weight 4; weights are 1 to %d.",
+                    RV_WEIGHT_MAX);
+            return RV_INVALID;
+        }
+        if (actors != NULL) {
+            rv_actors_weight(actors, rv_actors_core_of_tenant(actors, tenant), tenant, weight);
+        }
+        at += used + (at[used] == ',');
+    }
+    return RV_OK;
+}
+
 enum rv_code node_open(const struct node_options *options, struct node **out, struct rv_error *err)
 {
     struct rv_audit *audit = NULL;
-    enum rv_code code = rv_audit_open(options->audit_key, &audit, err);
+    enum rv_code code = set_weights(options->weights, NULL, err);
+    code = code == RV_OK ? rv_audit_open(options->audit_key, &audit, err) : code;
     if (code != RV_OK) {
         return code;
     }
@@ -235,6 +259,14 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(loops, node->core_count, seed);
     rv_free(loops);
+    if (set_weights(options->weights, node->actors, err) != RV_OK) {
+        RV_UNREACHABLE("it was right above");
+    }
+    for (int i = 0; i < node->core_count; i++) {
+        if (rv_lookout_spawn(node->actors, i, err) != RV_OK) {
+            rv_log_error("node", "LOOKOUT", err); /* without it the node works, and is not seen */
+        }
+    }
     const struct node_core *main_core = &node->cores[0];
     node->loop = main_core->loop;
     node->db = main_core->db;

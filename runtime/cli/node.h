@@ -47,6 +47,7 @@ struct node_options {
     struct rv_engine_options engine; /* path NULL: no model; borrowed for the node's life */
     int64_t lease_ms;                /* how long companies are ours without a beat */
     const char *name;                /* of this node; NULL: the host's */
+    const char *weights;             /* the setting runtime.weights; NULL or "": all alike */
     /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked
      * after. May be NULL. */
     void (*keep)(void *data);

@@ -65,6 +65,7 @@ static const struct {
 /* Variables with our prefix that are no settings. */
 static const char *const known_variables[] = {
     "REEVE_CONFIG",   /* the file to read */
+    "REEVE_TOKEN",    /* reeve top: an API token */
     "REEVE_TEST_PG",  /* tests: a server to use instead of a private one */
     "REEVE_CHROMIUM", /* tests: the browser */
     "REEVE_ASSETS",   /* development: pages from disk */

@@ -1,4 +1,5 @@
-/* post.h -- one HTTP POST to somebody else's server, on the loop; the only includer of curl here.
+/* post.h -- one HTTP POST to somebody else's server, on the loop; the only includer of curl here
+ * beside get.c.
  *
  * Redirects, proxies, cookies and every scheme but https are refused; private addresses too, unless
  * the endpoint allows them (then http is accepted as well).  The answer's body is read up to a

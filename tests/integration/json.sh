@@ -105,6 +105,11 @@ while read -r name; do
         "schedule list")
         gives 0 "" $name --company acme ;;
     "db stop" | "db remove") ;; # at the end
+    top) gives 2 "" top ;;      # asks a serving node: top.sh
+    "model list") gives 0 "may be empty" model list ;;
+    "model check") gives 0 "" model check kernels/nano/nano.gguf ;;
+    "model make") gives 0 "" model make --shape tiny-llama --quant F32 --seed 1 --out "$state/tiny.gguf" ;;
+    "model chat") gives 4 "may be empty" model chat hello ;; # no model is set
     bench) ;;                   # a program of its own
     serve)
         "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &

@@ -1,12 +1,15 @@
 /* actor_test.c -- isolation, bounds, supervision, calls, passivation, drain; on one core and on
  * two. */
 #include "runtime/actor/actor.h"
+#include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "tests/support/test.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { ADD = RV_MESSAGE_USER, ASK, FAIL, QUIET, LEAVE };
@@ -334,6 +337,86 @@ TEST(a_message_that_comes_too_late_is_not_delivered)
     world_end(&world);
 }
 
+TEST(a_view_names_the_fullest_mailboxes_first_and_is_bounded)
+{
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref full = {0};
+    struct rv_ref busy = {0};
+    for (int i = 0; i < 2 * RV_VIEW_ACTORS_MAX; i++) {
+        struct rv_ref ref = make(&world, (struct rv_spawn){.tenant = 1 + i % 2});
+        full = i == 7 ? ref : full;
+        busy = i == 8 ? ref : busy;
+    }
+    for (int i = 0; i < 3; i++) {
+        send(&world, busy, ADD, 1);
+    }
+    settle(&world);
+    send(&world, full, FAIL, 0); /* never restarted: what is behind it is dead */
+    settle(&world);
+    struct rv_ref piled = make(&world, (struct rv_spawn){.tenant = 2, .mailbox = 4});
+    for (int i = 0; i < 6; i++) { /* delivered, not read; two are refused */
+        send(&world, piled, ADD, 1);
+    }
+    send(&world, full, ADD, 1);
+    struct rv_actor_stats before = {0};
+    rv_actors_stats(world.actors, 0, &before);
+    rv_actors_step(world.actors, 0); /* delivers, and gives one turn to the only ready actor */
+    struct rv_core_view *view = rv_actors_view(world.actors, 0);
+    ck_assert_int_eq(view->actor_count, RV_VIEW_ACTORS_MAX);
+    ck_assert_int_eq(view->stats.live, 2 * RV_VIEW_ACTORS_MAX);
+    ck_assert_int_eq(view->tenant_count, 2);
+    ck_assert_int_eq(view->tenants[0].tenant, 1);
+    ck_assert_int_eq(view->tenants[0].actors + view->tenants[1].actors, 2 * RV_VIEW_ACTORS_MAX);
+    ck_assert_int_eq(view->letter_count, 3);
+    ck_assert_str_eq(view->letters[0].reason, "no such actor");
+    ck_assert_str_eq(view->letters[1].reason, "mailbox full");
+    ck_assert_int_eq(view->letters[1].tenant, 2);
+    ck_assert_str_eq(view->letters[1].behavior, "adder");
+    bool found = false;
+    for (int i = 0; i < view->actor_count; i++) {
+        found = found || (rv_ref_is(view->actors[i].ref, busy) && view->actors[i].handled == 3);
+    }
+    ck_assert(found);
+    ck_assert(view->bytes > 0 && view->actors[0].bytes > 0);
+    rv_core_view_free(view);
+    settle(&world);
+    world_end(&world);
+}
+
+static enum rv_code dawdle(struct rv_actor *self, void *state, struct rv_message *message,
+                           struct rv_error *err)
+{
+    struct world *world = (struct world *)message->body.pointers[0];
+    (void)state;
+    (void)err;
+    world->clock.time_us += 50000;
+    struct rv_ref ref = {0};
+    int64_t lasts_us = 0;
+    ck_assert(rv_actors_turn_in_hand(world->actors, 0, &ref, &lasts_us));
+    ck_assert(rv_ref_is(ref, rv_actor_self(self)));
+    ck_assert_int_eq(lasts_us, 50000);
+    return RV_OK;
+}
+
+TEST(a_long_turn_is_seen_while_it_lasts_and_noted_afterwards)
+{
+    static const struct rv_behavior slow = {"dawdler", start, dawdle, stop, sizeof(struct state)};
+    struct world world = {.loop = NULL};
+    world_make(&world);
+    struct rv_ref ref = make(&world, (struct rv_spawn){.behavior = &slow, .tenant = 9});
+    struct rv_message message = {.kind = ADD};
+    message.body.pointers[0] = &world;
+    rv_actors_send(world.actors, ref, &message);
+    settle(&world);
+    struct rv_core_view *view = rv_actors_view(world.actors, 0);
+    ck_assert_int_eq(view->slow_turns, 1);
+    ck_assert_int_eq(view->slowest.took_us, 50000);
+    ck_assert_str_eq(view->slowest.behavior, "dawdler");
+    rv_core_view_free(view);
+    world_end(&world);
+}
+
 TEST(a_name_belongs_to_one_actor_until_it_ends)
 {
     struct world world = {.loop = NULL};
@@ -455,6 +538,230 @@ TEST(a_child_that_gives_up_fails_its_parent_which_begins_again_with_a_new_child)
     ck_assert(!rv_ref_is(child, first));
     world_end(&world);
     ck_assert_int_eq(child_tally.starts, child_tally.stops);
+}
+
+/* ---- strategies: three children that note in which order they begin and end ---- */
+
+struct troupe {
+    struct tally *tally;
+    char log[256];
+    struct rv_ref children[3];
+    enum rv_restart policy[3];
+    bool refuse; /* the second child does not begin */
+};
+
+struct member {
+    struct troupe *troupe;
+    int number;
+    int64_t heard;
+};
+
+static void troupe_note(struct troupe *troupe, char what, int number)
+{
+    size_t used = strlen(troupe->log);
+    snprintf(troupe->log + used, sizeof troupe->log - used, "%c%d ", what, number);
+}
+
+static enum rv_code member_start(struct rv_actor *self, void *state, const void *argument,
+                                 struct rv_error *err)
+{
+    (void)self;
+    struct member *me = state;
+    *me = *(const struct member *)argument;
+    if (me->troupe->refuse && me->number == 1) {
+        troupe_note(me->troupe, '!', me->number);
+        return rv_fail(err, RV_UNAVAILABLE, "not now");
+    }
+    troupe_note(me->troupe, '+', me->number);
+    return RV_OK;
+}
+
+static enum rv_code member_receive(struct rv_actor *self, void *state, struct rv_message *message,
+                                   struct rv_error *err)
+{
+    struct member *me = state;
+    if (message->kind == FAIL) {
+        return rv_fail(err, RV_INVALID, "told to fail");
+    }
+    if (message->kind == LEAVE) {
+        rv_actor_exit(self, RV_EXIT_NORMAL);
+    }
+    me->heard++;
+    troupe_note(me->troupe, 'm', me->number);
+    return RV_OK;
+}
+
+static void member_stop(struct rv_actor *self, void *state, enum rv_exit why)
+{
+    (void)self;
+    (void)why;
+    const struct member *me = state;
+    troupe_note(me->troupe, '-', me->number);
+}
+
+static enum rv_code director_start(struct rv_actor *self, void *state, const void *argument,
+                                   struct rv_error *err)
+{
+    static const struct rv_behavior member = {"member", member_start, member_receive, member_stop,
+                                              sizeof(struct member)};
+    struct troupe *troupe = *(struct troupe *const *)argument;
+    (void)state;
+    enum rv_code code = RV_OK;
+    for (int i = 0; code == RV_OK && i < 3; i++) {
+        struct member start = {.troupe = troupe, .number = i};
+        struct rv_spawn spawn = {.behavior = &member,
+                                 .argument = &start,
+                                 .argument_bytes = sizeof start,
+                                 .restart_max = 3,
+                                 .restart = troupe->policy[i]};
+        code = rv_actor_spawn(self, &spawn, &troupe->children[i], err);
+    }
+    return code;
+}
+
+static struct rv_ref direct(struct world *world, struct troupe *troupe, enum rv_strategy strategy)
+{
+    static const struct rv_behavior director = {
+        .name = "director", .start = director_start, .receive = receive};
+    return make(world, (struct rv_spawn){.behavior = &director,
+                                         .argument = &troupe,
+                                         .argument_bytes = sizeof troupe,
+                                         .strategy = strategy,
+                                         .restart = RV_RESTART_ON_FAILURE});
+}
+
+static const struct troupe three = {
+    .policy = {RV_RESTART_ON_FAILURE, RV_RESTART_ON_FAILURE, RV_RESTART_ON_FAILURE}};
+
+/* What happens after the second child fails, with a message for the third on its way. */
+static void second_fails(struct world *world, struct troupe *troupe)
+{
+    settle(world);
+    troupe->log[0] = '\0';
+    send(world, troupe->children[1], FAIL, 0);
+    settle(world);
+    send(world, troupe->children[2], ADD, 1);
+    settle(world);
+    pass_time(world, 1000);
+}
+
+TEST(one_for_one_leaves_the_siblings_alone)
+{
+    struct world world = {.loop = NULL};
+    struct troupe troupe = three;
+    world_make(&world);
+    direct(&world, &troupe, RV_ONE_FOR_ONE);
+    second_fails(&world, &troupe);
+    ck_assert_str_eq(troupe.log, "-1 m2 +1 "); /* it did not wait */
+    world_end(&world);
+}
+
+TEST(rest_for_one_takes_along_who_came_after)
+{
+    struct world world = {.loop = NULL};
+    struct troupe troupe = three;
+    world_make(&world);
+    direct(&world, &troupe, RV_REST_FOR_ONE);
+    second_fails(&world, &troupe);
+    ck_assert_str_eq(troupe.log, "-1 -2 +1 +2 m2 "); /* its mailbox has waited */
+    world_end(&world);
+}
+
+TEST(one_for_all_takes_along_everybody_and_temporary_children_end)
+{
+    struct world world = {.loop = NULL};
+    struct troupe troupe = three;
+    world_make(&world);
+    direct(&world, &troupe, RV_ONE_FOR_ALL);
+    second_fails(&world, &troupe);
+    ck_assert_str_eq(troupe.log, "-1 -2 -0 +0 +1 +2 m2 ");
+    world_end(&world);
+    troupe = three;
+    troupe.policy[0] = RV_RESTART_NEVER;
+    world_make(&world);
+    direct(&world, &troupe, RV_ONE_FOR_ALL);
+    second_fails(&world, &troupe);
+    ck_assert_str_eq(troupe.log, "-1 -2 -0 +1 +2 m2 ");
+    world_end(&world);
+}
+
+TEST(a_normal_end_takes_nobody_along_unless_the_child_is_permanent)
+{
+    struct world world = {.loop = NULL};
+    struct troupe troupe = three;
+    world_make(&world);
+    direct(&world, &troupe, RV_ONE_FOR_ALL);
+    settle(&world);
+    troupe.log[0] = '\0';
+    send(&world, troupe.children[1], LEAVE, 0);
+    settle(&world);
+    pass_time(&world, 1000);
+    ck_assert_str_eq(troupe.log, "m1 -1 ");
+    world_end(&world);
+    troupe = three;
+    troupe.policy[1] = RV_RESTART_ALWAYS;
+    world_make(&world);
+    direct(&world, &troupe, RV_ONE_FOR_ALL);
+    settle(&world);
+    troupe.log[0] = '\0';
+    send(&world, troupe.children[1], LEAVE, 0);
+    settle(&world);
+    pass_time(&world, 1000);
+    ck_assert_str_eq(troupe.log, "m1 -1 -2 -0 +0 +1 +2 ");
+    world_end(&world);
+}
+
+TEST(a_child_that_cannot_begin_again_gives_up_for_the_whole_group)
+{
+    struct world world = {.loop = NULL};
+    struct troupe troupe = three;
+    world_make(&world);
+    struct rv_ref top = direct(&world, &troupe, RV_ONE_FOR_ALL);
+    settle(&world);
+    troupe.log[0] = '\0';
+    troupe.refuse = true;
+    send(&world, troupe.children[1], FAIL, 0);
+    settle(&world);
+    pass_time(&world, 200); /* three restarts, then the parent fails and begins again */
+    ck_assert(strstr(troupe.log, "-1 -2 -0 +0 !1 -0 +0 !1 -0 ") == troupe.log);
+    troupe.refuse = false;
+    pass_time(&world, 60000);
+    troupe.log[0] = '\0';
+    send(&world, troupe.children[2], ADD, 1);
+    settle(&world);
+    ck_assert_str_eq(troupe.log, "m2 ");
+    send(&world, top, RV_MESSAGE_STOP, 0);
+    settle(&world);
+    ck_assert_str_eq(troupe.log, "m2 -2 -1 -0 ");
+    world_end(&world);
+}
+
+TEST(any_failures_in_any_order_leave_everybody_at_work_once)
+{
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct world world = {.loop = NULL};
+        struct rv_random random = {.state = seed};
+        struct troupe troupe = three;
+        world_make(&world);
+        direct(&world, &troupe, seed % 2 == 0 ? RV_ONE_FOR_ALL : RV_REST_FOR_ONE);
+        settle(&world);
+        for (int i = 0; i < 12; i++) {
+            send(&world, troupe.children[rv_random_below(&random, 3)], FAIL, 0);
+            if (rv_random_below(&random, 2) == 0) {
+                settle(&world);
+            }
+            pass_time(&world, (int64_t)rv_random_below(&random, 40));
+            troupe.log[0] = '\0';
+        }
+        pass_time(&world, 60000);
+        troupe.log[0] = '\0';
+        for (int i = 0; i < 3; i++) {
+            send(&world, troupe.children[i], ADD, 1);
+            settle(&world);
+        }
+        ck_assert_msg(strcmp(troupe.log, "m0 m1 m2 ") == 0, "seed %d: %s", (int)seed, troupe.log);
+        world_end(&world);
+    }
 }
 
 TEST(children_end_before_their_parent)

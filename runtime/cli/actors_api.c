@@ -1,0 +1,306 @@
+/* actors_api.c -- see actors_api.h. */
+#include "runtime/cli/actors_api.h"
+
+#include "runtime/actor/view.h"
+#include "runtime/base/check.h"
+#include "runtime/http/call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- to JSON ---- */
+
+/* As the log writes it. */
+static json_t *ref_json(struct rv_ref ref)
+{
+    char text[20];
+    snprintf(text, sizeof text, "%" PRIx64, ref.id);
+    return json_string(text);
+}
+
+static const char *kind_name(uint32_t kind)
+{
+    switch (kind) {
+    case RV_MESSAGE_STOP: return "stop";
+    case RV_MESSAGE_DOWN: return "down";
+    case RV_MESSAGE_TIMEOUT: return "timeout";
+    case RV_MESSAGE_REPLY: return "reply";
+    default: return kind < RV_MESSAGE_USER ? "system" : "message";
+    }
+}
+
+static bool may_see(int32_t tenant, int32_t admin_of)
+{
+    return tenant == 0 || tenant == admin_of;
+}
+
+static json_t *turn_json(const struct rv_slow_turn *turn, int32_t admin_of)
+{
+    if (turn->ref.id == 0) {
+        return json_null();
+    }
+    json_t *json = json_pack("{s:I}", "us", (json_int_t)turn->took_us);
+    if (may_see(turn->tenant, admin_of)) {
+        json_object_set_new(json, "ref", ref_json(turn->ref));
+        json_object_set_new(json, "actor", json_string(turn->behavior));
+        json_object_set_new(json, "tenant", json_integer(turn->tenant));
+    }
+    return json;
+}
+
+static json_t *stats_json(const struct rv_actor_stats *stats)
+{
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "live",
+                     (json_int_t)stats->live, "spawned", (json_int_t)stats->spawned, "turns",
+                     (json_int_t)stats->turns, "messages", (json_int_t)stats->messages,
+                     "sent_remote", (json_int_t)stats->sent_remote, "wakes",
+                     (json_int_t)stats->wakes, "dead_letters", (json_int_t)stats->dead, "refused",
+                     (json_int_t)stats->refused, "spilled", (json_int_t)stats->spilled, "restarts",
+                     (json_int_t)stats->restarts, "passivated", (json_int_t)stats->passivated,
+                     "longest_mailbox", (json_int_t)stats->longest_mailbox);
+}
+
+/* `view` is NULL of a core that does not answer. */
+static json_t *core_json(struct rv_actors *actors, int core, const struct rv_core_view *view,
+                         int32_t admin_of)
+{
+    struct rv_actor_stats stats = {0};
+    rv_actors_stats(actors, core, &stats);
+    json_t *json = stats_json(view != NULL ? &view->stats : &stats);
+    json_object_set_new(json, "core", json_integer(core));
+    json_object_set_new(json, "answers", json_boolean(view != NULL));
+    if (view == NULL) {
+        struct rv_ref ref = {0};
+        int64_t lasts_us = 0;
+        bool in_hand = rv_actors_turn_in_hand(actors, core, &ref, &lasts_us);
+        json_object_set_new(
+            json, "turn",
+            in_hand ? json_pack("{s:o,s:I}", "ref", ref_json(ref), "us", (json_int_t)lasts_us)
+                    : json_null());
+        return json;
+    }
+    json_object_set_new(json, "ready", json_integer(view->ready));
+    json_object_set_new(json, "timers", json_integer(view->timers));
+    json_object_set_new(json, "bytes", json_integer(view->bytes));
+    json_object_set_new(json, "slow_turns", json_integer(view->slow_turns));
+    json_object_set_new(json, "slowest_turn", turn_json(&view->slowest, admin_of));
+    return json;
+}
+
+static void add_actors(json_t *out, const struct rv_core_view *view, int32_t admin_of)
+{
+    for (int i = 0; i < view->actor_count; i++) {
+        const struct rv_actor_view *one = &view->actors[i];
+        if (may_see(one->tenant, admin_of)) {
+            json_array_append_new(
+                out, json_pack("{s:i,s:o,s:o,s:s,s:i,s:I,s:I,s:I,s:i,s:b,s:I}", "core", view->core,
+                               "ref", ref_json(one->ref), "parent", ref_json(one->parent), "actor",
+                               one->behavior, "tenant", (int)one->tenant, "waiting",
+                               (json_int_t)one->waiting, "mailbox", (json_int_t)one->mailbox,
+                               "handled", (json_int_t)one->handled, "restarts", one->restarts,
+                               "suspended", (int)one->suspended, "bytes", (json_int_t)one->bytes));
+        }
+    }
+}
+
+/* Companies that the admin may not see are one row without a number. */
+static void add_tenants(json_t *out, const struct rv_core_view *view, int32_t admin_of)
+{
+    struct rv_tenant_view rest = {.tenant = -1};
+    int others = 0;
+    for (int i = 0; i <= view->tenant_count; i++) {
+        bool last = i == view->tenant_count;
+        const struct rv_tenant_view *one = last ? &rest : &view->tenants[i];
+        if (!last && !may_see(one->tenant, admin_of)) {
+            others++;
+            rest.actors += one->actors;
+            rest.ready += one->ready;
+            rest.turns += one->turns;
+            rest.waiting += one->waiting;
+            rest.bytes += one->bytes;
+            continue;
+        }
+        if (last && others == 0) {
+            continue;
+        }
+        json_array_append_new(
+            out, json_pack("{s:i,s:o,s:o,s:i,s:i,s:I,s:I,s:I,s:i}", "core", view->core, "tenant",
+                           last ? json_null() : json_integer(one->tenant), "weight",
+                           last ? json_null() : json_integer(one->weight), "actors", one->actors,
+                           "ready", one->ready, "turns", (json_int_t)one->turns, "waiting",
+                           (json_int_t)one->waiting, "bytes", (json_int_t)one->bytes, "companies",
+                           last ? others : 1));
+    }
+}
+
+static void add_letters(json_t *out, const struct rv_core_view *view, int32_t admin_of)
+{
+    for (int i = 0; i < view->letter_count; i++) {
+        const struct rv_dead_letter *letter = &view->letters[i];
+        if (may_see(letter->tenant, admin_of)) {
+            json_array_append_new(
+                out, json_pack("{s:i,s:I,s:o,s:o,s:s,s:I,s:s?,s:i,s:s}", "core", view->core,
+                               "at_us", (json_int_t)letter->at_us, "to", ref_json(letter->to),
+                               "from", ref_json(letter->from), "kind", kind_name(letter->kind),
+                               "number", (json_int_t)letter->kind, "actor", letter->behavior,
+                               "tenant", (int)letter->tenant, "reason", letter->reason));
+        }
+    }
+}
+
+/* ---- one request ---- */
+
+struct query {
+    struct rv_call *call; /* NULL: answered */
+    json_t *(*compose)(const struct query *query, struct rv_actors *actors);
+    struct rv_actors *actors;
+    int32_t tenant;
+    int cores;
+    int waiting; /* for so many answers */
+    struct rv_core_view *views[RV_ACTOR_CORES_MAX];
+};
+
+static json_t *compose_actors(const struct query *query, struct rv_actors *actors)
+{
+    json_t *cores = json_array();
+    json_t *tenants = json_array();
+    json_t *list = json_array();
+    for (int core = 0; core < query->cores; core++) {
+        const struct rv_core_view *view = query->views[core];
+        json_array_append_new(cores, core_json(actors, core, view, query->tenant));
+        if (view != NULL) {
+            add_tenants(tenants, view, query->tenant);
+            add_actors(list, view, query->tenant);
+        }
+    }
+    return json_pack("{s:I,s:o,s:o,s:o}", "at_us", (json_int_t)rv_now_us(rv_clock_system()),
+                     "cores", cores, "tenants", tenants, "actors", list);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    int64_t left = rv_json_int(*(json_t *const *)a, "at_us", 0);
+    int64_t right = rv_json_int(*(json_t *const *)b, "at_us", 0);
+    return (left < right) - (left > right);
+}
+
+static json_t *compose_letters(const struct query *query, struct rv_actors *actors)
+{
+    (void)actors;
+    json_t *found = json_array();
+    for (int core = 0; core < query->cores; core++) {
+        if (query->views[core] != NULL) {
+            add_letters(found, query->views[core], query->tenant);
+        }
+    }
+    size_t count = json_array_size(found);
+    json_t **order = rv_alloc_array(count + 1, sizeof(json_t *));
+    for (size_t i = 0; i < count; i++) {
+        order[i] = json_array_get(found, i);
+    }
+    qsort(order, count, sizeof(json_t *), newest_first);
+    json_t *letters = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append(letters, order[i]);
+    }
+    rv_free(order);
+    json_decref(found);
+    return json_pack("{s:o}", "dead_letters", letters);
+}
+
+static void answer_now(struct query *query)
+{
+    json_t *json = query->compose(query, query->actors);
+    rv_call_done(query->call, RV_OK, json, NULL);
+    query->call = NULL;
+    json_decref(json);
+}
+
+static void on_view(struct rv_actor *self, void *state, enum rv_code code, struct rv_message *reply)
+{
+    struct query *query = state;
+    if (code == RV_OK) {
+        struct rv_core_view *view = rv_message_take(reply);
+        query->views[view->core] = view;
+    }
+    if (--query->waiting == 0) {
+        answer_now(query);
+        rv_actor_exit(self, RV_EXIT_NORMAL);
+    }
+}
+
+static enum rv_code query_start(struct rv_actor *self, void *state, const void *argument,
+                                struct rv_error *err)
+{
+    (void)err;
+    struct query *query = state;
+    *query = *(const struct query *)argument;
+    query->cores = rv_actors_cores(query->actors);
+    query->waiting = query->cores;
+    for (int core = 0; core < query->cores; core++) {
+        struct rv_message look = rv_message_of(RV_LOOK);
+        rv_actor_call(self, rv_lookout_find(query->actors, core), &look, ACTORS_ANSWER_MS, on_view);
+    }
+    return RV_OK;
+}
+
+static enum rv_code query_receive(struct rv_actor *self, void *state, struct rv_message *message,
+                                  struct rv_error *err)
+{
+    (void)self;
+    (void)state;
+    (void)message;
+    (void)err;
+    return RV_OK;
+}
+
+static void query_stop(struct rv_actor *self, void *state, enum rv_exit why)
+{
+    (void)self;
+    (void)why;
+    struct query *query = state;
+    if (query->call != NULL) { /* the node ends meanwhile: with what is there */
+        answer_now(query);
+    }
+    for (int core = 0; core < query->cores; core++) {
+        if (query->views[core] != NULL) {
+            rv_core_view_free(query->views[core]);
+        }
+    }
+}
+
+static const struct rv_behavior query_behavior = {.name = "query",
+                                                  .start = query_start,
+                                                  .receive = query_receive,
+                                                  .stop = query_stop,
+                                                  .state_bytes = sizeof(struct query)};
+
+static void ask(struct rv_call *call,
+                json_t *(*compose)(const struct query *query, struct rv_actors *actors))
+{
+    struct query query = {
+        .call = call, .compose = compose, .actors = call->data, .tenant = call->caller->tenant};
+    struct rv_spawn spawn = {.behavior = &query_behavior, .argument = &query};
+    struct rv_ref ref = {0};
+    struct rv_error err = {.code = RV_OK};
+    if (rv_actors_spawn(query.actors, 0, &spawn, &ref, &err) != RV_OK) {
+        rv_call_fail(call, &err, NULL); /* the node is stopping */
+    }
+}
+
+static void get_actors(struct rv_call *call)
+{
+    ask(call, compose_actors);
+}
+
+static void get_dead_letters(struct rv_call *call)
+{
+    ask(call, compose_letters);
+}
+
+const struct rv_route actors_api_routes[] = {
+    {"GET", "/v1/actors", RV_MAY_ADMINISTER, 0, false, get_actors},
+    {"GET", "/v1/actors/dead-letters", RV_MAY_ADMINISTER, 0, false, get_dead_letters},
+    {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
+};

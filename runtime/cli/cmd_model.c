@@ -189,7 +189,8 @@ int cmd_model_chat(struct cli *cli)
     options.path = cli->argc > 0 ? cli->argv[0] : options.path;
     if (options.path == NULL) {
         rv_fail(&chat.err, RV_UNAVAILABLE, "there is no model");
-        rv_hint(&chat.err, "Name a GGUF file, or set model.path.");
+        rv_hint(&chat.err, "Name a GGUF file, or set model.path; model.path = shipped is the small "
+                           "one that reeve brings.");
         return cli_fail(cli, &chat.err);
     }
     char line[CHAT_TEXT_MAX];

@@ -23,7 +23,8 @@ struct job {
     int64_t look;   /* number of the look that is awaited; 0 none */
     int64_t look_end_us;
     int64_t lease_end_us;
-    bool waiting; /* for the timer, and nothing else is under way */
+    int64_t lease_ms; /* as it stood at the first count; 0 not known */
+    bool waiting;     /* for the timer, and nothing else is under way */
     bool cancelled;
     int quiet; /* counts in a row that found nothing left */
     struct job_counts counts;
@@ -260,11 +261,7 @@ static void run_agents(void *data)
     struct node *node = job->options.node;
     job->waiting = false;
     if (node->driven == 0 && !job->report.watched) {
-        if (mono_us() < job->lease_end_us) {
-            wait_ms(job, JOB_COUNT_MS); /* a node that died still holds its lease */
-            return;
-        }
-        job->report.watched = true;
+        job->report.watched = mono_us() >= job->lease_end_us;
     }
     if (node->driven > 0) {
         job->report.watched = false;
@@ -290,6 +287,16 @@ static void after_count(void *data, enum rv_code code, const struct rv_result *r
     if (code != RV_OK) {
         end(job, code, err);
         return;
+    }
+    if (job->options.node->driven == 0 && !job->report.watched) {
+        /* a node that died still holds its lease, one that lives renews it */
+        int64_t lease_ms = rv_result_i64(result, 0, 4);
+        job->report.watched = job->lease_ms != 0 && lease_ms > job->lease_ms;
+        job->lease_ms = job->lease_ms != 0 ? job->lease_ms : lease_ms;
+        if (!job->report.watched) {
+            wait_ms(job, JOB_COUNT_MS);
+            return;
+        }
     }
     struct job_counts counts = {rv_result_i64(result, 0, 0), rv_result_i64(result, 0, 1),
                                 rv_result_i64(result, 0, 2), rv_result_i64(result, 0, 3)};

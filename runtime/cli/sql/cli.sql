@@ -206,7 +206,8 @@ SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest
   FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
 
 -- name: cli_work_left
--- Runs that are neither over nor waiting for somebody or something far away.
+-- Runs that are neither over nor waiting for somebody or something far away; and until when (ms) somebody drives
+-- the company.
 -- params: tenant int4
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
            AND NOT (r.status = 'waiting' AND (r.waiting_on = 'signal'
@@ -215,7 +216,8 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
                         AND a.run_id = r.id AND a.status = 'requested'))))),
        count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on = 'approval'),
-       count(*) FILTER (WHERE r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
+       count(*) FILTER (WHERE r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')),
+       coalesce((extract(epoch FROM reeve_lease_until($1)) * 1000)::bigint, 0)
   FROM run r WHERE r.tenant_id = $1;
 
 -- name: cli_clean_invoices

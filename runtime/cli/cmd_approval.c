@@ -5,6 +5,7 @@
 #include "runtime/cli/place.h"
 #include "runtime/run/granted.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,17 +40,26 @@ int cmd_approval_list(struct cli *cli)
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
+/* The number that `approval list` shows; 0: it is none. */
+static int64_t approval_id(const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    long long id = strtoll(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && id > 0 ? id : 0;
+}
+
 int cmd_approval_show(struct cli *cli)
 {
-    if (cli->argc != 1) {
-        return cli_usage(cli, "approval show ID");
+    if (cli->argc != 1 || approval_id(cli->argv[0]) == 0) {
+        return cli_usage(cli, "approval show ID   (a number that `reeve approval list` shows)");
     }
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     json_t *approval = NULL;
     struct rv_args *args = rv_args_create(&rv_sql_cli_approval_one);
-    rv_args_i64(args, 2, strtoll(cli->argv[0], NULL, 10));
+    rv_args_i64(args, 2, approval_id(cli->argv[0]));
     enum rv_code code = place_session(cli, &session, &err);
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, &err);
@@ -106,6 +116,11 @@ static int decide(struct cli *cli, bool approve)
     const char *comment = cli_option(cli, "comment");
     const char *digest = cli_option(cli, "digest");
     struct rv_error err = {.code = RV_OK};
+    if (approval_id(cli->argv[0]) == 0) {
+        rv_fail(&err, RV_INVALID, "%.40s is not the number of an approval", cli->argv[0]);
+        rv_hint(&err, "See them: reeve approval list.");
+        return cli_fail(cli, &err);
+    }
     if (cli->as == NULL) {
         rv_fail(&err, RV_INVALID, "--as PERSON is missing: a decision is somebody's");
         rv_hint(&err, "Usage: reeve approval %s ID --as PERSON [--comment TEXT].",
@@ -129,7 +144,7 @@ static int decide(struct cli *cli, bool approve)
     }
     struct vote vote = {.done = false};
     struct rv_vote ask = {.tenant = tenant,
-                          .approval = strtoll(cli->argv[0], NULL, 10),
+                          .approval = approval_id(cli->argv[0]),
                           .person = cli->as,
                           .approve = approve,
                           .comment = comment,

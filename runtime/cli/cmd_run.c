@@ -135,6 +135,7 @@ int cmd_exception_run(struct cli *cli)
         return cli_fail(cli, &err);
     }
     if (!cli->json) {
+        fflush(stdout); /* the table first, also into one file */
         fprintf(stderr,
                 "%d exceptions. Decide: reeve approval list, or open the inbox: reeve serve\n",
                 rows);

@@ -70,7 +70,7 @@ static void multiply(const struct step *step, enum kernel_part first, enum kerne
 {
     struct kernel_runner *runner = step->runner;
     const struct runner_layer *layer = &runner->layers[step->layer];
-    struct kernel_product products[KERNEL_PARTS];
+    struct kernel_product products[KERNEL_PARTS] = {{NULL, NULL, NULL}};
     uint32_t count = 0;
     for (enum kernel_part part = first; part <= last; part++, count++) {
         products[count] = (struct kernel_product){layer->part[part], layer->bias[part],

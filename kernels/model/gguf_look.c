@@ -66,7 +66,7 @@ static bool integer_at(const struct gguf_key *key, uint64_t i, int64_t *out)
     uint64_t wide = 0;
     memcpy(&wide, at, gguf_type_bytes(key->type));
     switch (key->type) {
-    case GGUF_I8: *out = (int8_t)wide; return true;
+    case GGUF_I8: *out = (int64_t)(wide ^ 0x80) - 0x80; return true; /* sign extended */
     case GGUF_I16: *out = (int16_t)wide; return true;
     case GGUF_I32: *out = (int32_t)wide; return true;
     case GGUF_I64: *out = (int64_t)wide; return true;

@@ -37,9 +37,9 @@ void kernel_cache_destroy(struct kernel_cache *cache);
 struct kernel_chain kernel_chain_root(uint32_t tenant, int32_t adapter);
 /* A free block, or the least recently used remembered one; NONE when all are held. */
 int32_t kernel_cache_take(struct kernel_cache *cache);
-void kernel_cache_release(struct kernel_cache *cache, int32_t block);
+void kernel_cache_release(struct kernel_cache *cache, int32_t at);
 /* The block is full of these tokens; `chain` moves on to it. */
-void kernel_cache_seal(struct kernel_cache *cache, int32_t block, struct kernel_chain *chain,
+void kernel_cache_seal(struct kernel_cache *cache, int32_t at, struct kernel_chain *chain,
                        const int32_t *tokens);
 /* The block that is known to follow `chain` with these tokens, held now; `chain` moves on. */
 int32_t kernel_cache_match(struct kernel_cache *cache, struct kernel_chain *chain,

@@ -70,10 +70,10 @@ bool kernel_constraint_may_end(const struct kernel_constraint *state);
 /* Nothing but the end may follow. */
 bool kernel_constraint_must_end(const struct kernel_constraint *state);
 /* The bytes that must come next whatever is chosen; up to `room`; 0 where there is a choice. */
-size_t kernel_constraint_forced(const struct kernel_constraint *state, char *out, size_t room);
+size_t kernel_constraint_forced(const struct kernel_constraint *constant, char *out, size_t room);
 /* How many bytes a short way to the end has: closing now takes no more tokens than that.  (Close to
  * the shortest way, not always it.) */
-uint32_t kernel_constraint_shortest(const struct kernel_constraint *state);
+uint32_t kernel_constraint_shortest(const struct kernel_constraint *constant);
 /* From here on only the bytes of that way. */
 void kernel_constraint_close(struct kernel_constraint *state);
 

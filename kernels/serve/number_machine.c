@@ -26,9 +26,9 @@ struct bound { /* of the size, sign apart */
 };
 struct counted { /* all that a state knows; compared as bytes */
     uint8_t place, negative;
-    uint8_t whole, fraction; /* digits so far */
-    int8_t low, high;        /* the digits so far against the bound's first ones */
-    uint8_t exponent;
+    uint8_t whole, fraction;  /* digits so far */
+    int8_t low, high;         /* the digits so far against the bound's first ones */
+    uint8_t exponent, unused; /* unused: no hole between the fields */
     uint64_t rest;
 };
 struct maker {
@@ -143,12 +143,11 @@ static uint32_t state_of(struct maker *m, const struct counted *counted)
     return state;
 }
 
-static bool compares(const struct bound *bound, int8_t digits, const struct counted *c, bool high)
+static bool compares(const struct bound *bound, int order, const struct counted *c, bool high)
 {
     if (!bound->has) {
         return true;
     }
-    int order = digits;
     if (order == 0 && c->fraction < bound->at.fraction) {
         order = -1; /* the bound goes on, and ends in no zero */
     }
@@ -274,7 +273,8 @@ static bool add_exponent(const struct maker *m, struct counted *c, char byte)
 static void edges_of(struct maker *m, uint32_t state)
 {
     struct counted from = m->known[state];
-    for (char digit = '0'; digit <= '9'; digit++) {
+    for (int value = '0'; value <= '9'; value++) {
+        char digit = (char)value;
         struct counted c = from;
         bool good = c.place >= EXP ? add_exponent(m, &c, digit) : add_digit(m, &c, digit);
         if (good) {

@@ -72,7 +72,7 @@ struct rv_core_view {
 
 /* On the core's thread.  rv_core_view_free takes it back. */
 struct rv_core_view *rv_actors_view(struct rv_actors *actors, int core);
-void rv_core_view_free(void *view);
+void rv_core_view_free(void *data);
 
 /* Any thread: whose turn it is, and for how long at least one message has been in hand; false: the
  * core sleeps.  A hint: the turn may be over when it is read. */

@@ -80,7 +80,8 @@ static void close_in_time(struct sequence *sequence)
     }
 }
 
-bool step_take(struct kernel_engine *engine, struct sequence *sequence, int32_t token)
+/* The next token of the answer; true: it goes on. */
+static bool step_take(struct kernel_engine *engine, struct sequence *sequence, int32_t token)
 {
     if (sequence->thinking) {
         bool more = take_thought(engine, sequence, token);

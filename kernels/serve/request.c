@@ -48,8 +48,9 @@ static void grammar_evict(struct kernel_engine *engine)
     }
 }
 
-enum kernel_status grammar_acquire(struct kernel_engine *engine, struct kernel_text schema,
-                                   struct grammar_entry **out, struct kernel_error *error)
+/* A grammar for the schema, compiled or remembered; the caller's until grammar_release. */
+static enum kernel_status grammar_acquire(struct kernel_engine *engine, struct kernel_text schema,
+                                          struct grammar_entry **out, struct kernel_error *error)
 {
     pthread_mutex_lock(&engine->lock);
     *out = grammar_find(engine, schema);
@@ -78,7 +79,7 @@ enum kernel_status grammar_acquire(struct kernel_engine *engine, struct kernel_t
     return KERNEL_OK;
 }
 
-void grammar_release(struct kernel_engine *engine, struct grammar_entry *entry)
+static void grammar_release(struct kernel_engine *engine, struct grammar_entry *entry)
 {
     if (entry != NULL) {
         pthread_mutex_lock(&engine->lock);

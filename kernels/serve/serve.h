@@ -194,10 +194,6 @@ enum kernel_status sequence_create(struct kernel_engine *engine,
                                    const struct kernel_request *request, struct sequence **out,
                                    struct kernel_error *error);
 void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence);
-/* A grammar for the schema, compiled or remembered; the caller's until grammar_release. */
-enum kernel_status grammar_acquire(struct kernel_engine *engine, struct kernel_text schema,
-                                   struct grammar_entry **out, struct kernel_error *error);
-void grammar_release(struct kernel_engine *engine, struct grammar_entry *entry);
 void grammars_free(struct kernel_engine *engine);
 
 /* plan.c: the next batch; false when there is nothing to do. */
@@ -209,8 +205,6 @@ bool plan_blocks(struct kernel_engine *engine, struct sequence *sequence, uint32
 
 /* batch.c */
 void step_run(struct kernel_engine *engine);
-/* The next token of the answer, sampled or forced; true: goes on. */
-bool step_take(struct kernel_engine *engine, struct sequence *sequence, int32_t token);
 
 /* decide.c: scores the options after the common beginning, whose last row of logits is given.  The
  * choice stays -1 where there is no room for it now. */

@@ -60,7 +60,7 @@ local confined = {
   { "^l[ua]%w*lib%.h", { "^runtime/lua/", "^runtime/gate/" } }, { "^lua%.h", { "^runtime/lua/", "^runtime/gate/" } },
   { "^lauxlib%.h", { "^runtime/lua/", "^runtime/gate/" } },
   { "^jansson%.h", { "^runtime/base/json%.h", "^kernels/serve/" } },
-  { "^sodium", { "^runtime/audit/", "^runtime/http/", "^runtime/hooks/", "^erp/keys/" } },
+  { "^sodium", { "^runtime/audit/", "^runtime/http/", "^runtime/hooks/", "^runtime/cluster/", "^erp/keys/" } },
   { "^curl/", { "^runtime/hooks/", "^runtime/model/" } },
   { "^libxml/", { "^erp/exchange/", "^runtime/cli/cli%.c" } }, -- cli.c: initialised once per process
   { "^llhttp%.h", { "^runtime/http/" } },

@@ -3,7 +3,6 @@
 
 #include "runtime/actor/view.h"
 #include "runtime/base/check.h"
-#include "runtime/http/call.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -152,7 +151,8 @@ static void add_letters(json_t *out, const struct rv_core_view *view, int32_t ad
 /* ---- one request ---- */
 
 struct query {
-    struct rv_call *call; /* NULL: answered */
+    rv_api_done done; /* NULL: answered */
+    void *data;
     json_t *(*compose)(const struct query *query, struct rv_actors *actors);
     struct rv_actors *actors;
     int32_t tenant;
@@ -212,8 +212,8 @@ static json_t *compose_letters(const struct query *query, struct rv_actors *acto
 static void answer_now(struct query *query)
 {
     json_t *json = query->compose(query, query->actors);
-    rv_call_done(query->call, RV_OK, json, NULL);
-    query->call = NULL;
+    query->done(query->data, RV_OK, json, NULL);
+    query->done = NULL;
     json_decref(json);
 }
 
@@ -260,7 +260,7 @@ static void query_stop(struct rv_actor *self, void *state, enum rv_exit why)
     (void)self;
     (void)why;
     struct query *query = state;
-    if (query->call != NULL) { /* the node ends meanwhile: with what is there */
+    if (query->done != NULL) { /* the node ends meanwhile: with what is there */
         answer_now(query);
     }
     for (int core = 0; core < query->cores; core++) {
@@ -276,31 +276,19 @@ static const struct rv_behavior query_behavior = {.name = "query",
                                                   .stop = query_stop,
                                                   .state_bytes = sizeof(struct query)};
 
-static void ask(struct rv_call *call,
-                json_t *(*compose)(const struct query *query, struct rv_actors *actors))
+void actors_ask(struct rv_actors *actors, enum actors_question what, int32_t admin_of,
+                rv_api_done done, void *data)
 {
-    struct query query = {
-        .call = call, .compose = compose, .actors = call->data, .tenant = call->caller->tenant};
+    struct query query = {.done = done,
+                          .data = data,
+                          .compose = what == ACTORS_LIVE ? compose_actors : compose_letters,
+                          .actors = actors,
+                          .tenant = admin_of};
     struct rv_spawn spawn = {.behavior = &query_behavior, .argument = &query};
     struct rv_ref ref = {0};
     struct rv_error err = {.code = RV_OK};
-    if (rv_actors_spawn(query.actors, 0, &spawn, &ref, &err) != RV_OK) {
-        rv_call_fail(call, &err, NULL); /* the node is stopping */
+    enum rv_code code = rv_actors_spawn(actors, 0, &spawn, &ref, &err);
+    if (code != RV_OK) {
+        done(data, code, NULL, &err); /* the node is stopping */
     }
 }
-
-static void get_actors(struct rv_call *call)
-{
-    ask(call, compose_actors);
-}
-
-static void get_dead_letters(struct rv_call *call)
-{
-    ask(call, compose_letters);
-}
-
-const struct rv_route actors_api_routes[] = {
-    {"GET", "/v1/actors", RV_MAY_ADMINISTER, 0, false, get_actors},
-    {"GET", "/v1/actors/dead-letters", RV_MAY_ADMINISTER, 0, false, get_dead_letters},
-    {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
-};

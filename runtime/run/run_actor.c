@@ -254,6 +254,10 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
 {
     run->image = image;
     run->state = (int)image->state;
+    if (run->start.epoch != 0 && image->epoch != run->start.epoch) {
+        rv_actor_exit(self, RV_EXIT_NORMAL); /* another node drives the company by now */
+        return;
+    }
     if (rv_run_state_final(image->state)) {
         run_stand_still(self, run);
         return;

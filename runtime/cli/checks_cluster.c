@@ -119,8 +119,8 @@ enum cli_health cli_check_cluster(struct cli *cli, struct cli_finding *finding)
     if (health != CLI_OK) {
         return health;
     }
-    SAY(finding->text, "line at %.80s%s, key %s, %d serving%s", listen,
-        tls ? " with TLS" : "", there ? "in order" : "made on first use", census.serving,
+    SAY(finding->text, "line at %.80s%s, key %s, %d serving%s", listen, tls ? " with TLS" : "",
+        there ? "in order" : "made on first use", census.serving,
         census.other_keys > 0 ? ", not all with the same key" : "");
     if (census.other_keys > 0) {
         SAY(finding->remedy, "Copy one node's cluster key to all others and start them again.");

@@ -70,10 +70,10 @@ static enum rv_code print_json_row(void *data, const struct rv_result *result, i
 int cmd_node_list(struct cli *cli)
 {
     static const struct cli_column columns[] = {
-        {"name", "NAME", false, true},       {"state", "STATE", false, false},
-        {"link", "LINE", false, false},      {"api", "API", false, true},
-        {"since", "SINCE", false, false},    {"companies", "COMPANIES", true, false},
-        {"load", "LOAD", true, false},       {"seen_ms", "SEEN", true, false},
+        {"name", "NAME", false, true},        {"state", "STATE", false, false},
+        {"link", "LINE", false, false},       {"api", "API", false, true},
+        {"since", "SINCE", false, false},     {"companies", "COMPANIES", true, false},
+        {"load", "LOAD", true, false},        {"seen_ms", "SEEN", true, false},
         {"version", "VERSION", false, false}, {"pid", "PROCESS", true, false},
     };
     struct rv_error err = {.code = RV_OK};
@@ -84,8 +84,7 @@ int cmd_node_list(struct cli *cli)
     } else if (code == RV_OK) {
         struct listing listing = {cli_table_create(columns, RV_COUNT(columns)),
                                   cli_flag(cli, "all")};
-        code =
-            rv_db_session_query(session, 0, &rv_sql_nodes_all, NULL, take_row, &listing, &err);
+        code = rv_db_session_query(session, 0, &rv_sql_nodes_all, NULL, take_row, &listing, &err);
         if (code == RV_OK) {
             cli_table_print(listing.table, &cli->output,
                             "no node serves this database: start one with reeve serve");

@@ -14,7 +14,8 @@
 #include <string.h>
 
 enum {
-    DRAIN_MS = 500, /* a company whose actors take longer goes without them: the epoch fences them */
+    DRAIN_MS =
+        500, /* a company whose actors take longer goes without them: the epoch fences them */
     ASK_MS = ACTORS_ANSWER_MS + 500,
     WAKE_EVERY_MS = 20, /* an import commits a thousand times a second: one look is enough */
     WAKES_KEPT = 64,
@@ -346,8 +347,7 @@ static void on_owner(void *data, enum rv_code code, const struct rv_result *resu
 void node_cluster_actors(struct node *node, int what, int32_t tenant, rv_api_done done, void *data)
 {
     struct view *view = rv_alloc(sizeof *view);
-    *view = (struct view){
-        .node = node, .what = what, .tenant = tenant, .done = done, .data = data};
+    *view = (struct view){.node = node, .what = what, .tenant = tenant, .done = done, .data = data};
     if (node->cluster == NULL || drives(node, tenant)) {
         view_here(view);
         return;
@@ -364,17 +364,15 @@ static void on_question(void *data, struct rv_cluster_question *question, const 
     struct rv_error err = {.code = RV_OK};
     int64_t what = rv_json_int(body, "what", -1);
     int64_t tenant = rv_json_int(body, "company", 0);
-    if (strcmp(rv_json_str(body, "ask", ""), "actors") != 0 || tenant <= 0 ||
-        tenant > INT32_MAX || (what != ACTORS_LIVE && what != ACTORS_DEAD_LETTERS)) {
+    if (strcmp(rv_json_str(body, "ask", ""), "actors") != 0 || tenant <= 0 || tenant > INT32_MAX ||
+        (what != ACTORS_LIVE && what != ACTORS_DEAD_LETTERS)) {
         rv_fail(&err, RV_INVALID, "this node does not know that question");
         rv_cluster_answer(question, NULL, &err);
         return;
     }
     struct view *view = rv_alloc(sizeof *view);
-    *view = (struct view){.node = cluster->node,
-                          .what = (int)what,
-                          .tenant = (int32_t)tenant,
-                          .question = question};
+    *view = (struct view){
+        .node = cluster->node, .what = (int)what, .tenant = (int32_t)tenant, .question = question};
     view_here(view);
 }
 
@@ -396,8 +394,9 @@ static enum rv_code open_lines(struct node_cluster *cluster,
     struct rv_cluster_key key;
     bool everywhere = strcmp(options->host, "0.0.0.0") == 0 || strcmp(options->host, "::") == 0;
     if (everywhere && options->address[0] == '\0') {
-        rv_fail(err, RV_INVALID, "cluster.listen is every address of this machine, and "
-                                 "cluster.address does not say which one the others shall use");
+        rv_fail(err, RV_INVALID,
+                "cluster.listen is every address of this machine, and "
+                "cluster.address does not say which one the others shall use");
         rv_hint(err, "Set cluster.address to HOST:PORT as the other nodes reach this one.");
         return RV_INVALID;
     }

@@ -22,7 +22,7 @@ struct node_cluster;
 
 struct node_cluster_options {
     struct node *node;
-    const char *host;    /* to listen at; "": no line */
+    const char *host; /* to listen at; "": no line */
     int port;
     const char *address; /* for the other nodes, HOST:PORT; "": where we listen */
     const char *key_file;

@@ -14,20 +14,18 @@ json_t *nodes_api_row(const struct rv_result *result, int row)
     bool serves = rv_result_bool(result, row, 8);
     rv_time_text(rv_result_time_us(result, row, 5), since);
     json_t *load = rv_result_value(result, row, 10);
-    return json_pack("{s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:I,s:I,s:o,s:s,s:s}", "name",
-                     rv_result_text(result, row, 0), "state",
-                     !lives   ? "gone"
-                     : serves ? "serving"
-                              : "working",
-                     "node", rv_result_text(result, row, 1), "pid",
-                     (json_int_t)rv_result_i64(result, row, 2), "link",
-                     rv_result_text(result, row, 3), "api", rv_result_text(result, row, 4),
-                     "since", json_sprintf("%.19sZ", since), "seen_ms",
-                     (json_int_t)rv_result_i64(result, row, 6), "companies",
-                     (json_int_t)rv_result_i64(result, row, 9), "load", load, "version",
-                     rv_result_text(result, row, 11), "boot", rv_result_text(result, row, 12));
+    return json_pack(
+        "{s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:I,s:I,s:o,s:s,s:s}", "name", rv_result_text(result, row, 0),
+        "state",
+        !lives   ? "gone"
+        : serves ? "serving"
+                 : "working",
+        "node", rv_result_text(result, row, 1), "pid", (json_int_t)rv_result_i64(result, row, 2),
+        "link", rv_result_text(result, row, 3), "api", rv_result_text(result, row, 4), "since",
+        json_sprintf("%.19sZ", since), "seen_ms", (json_int_t)rv_result_i64(result, row, 6),
+        "companies", (json_int_t)rv_result_i64(result, row, 9), "load", load, "version",
+        rv_result_text(result, row, 11), "boot", rv_result_text(result, row, 12));
 }
-
 
 static void on_nodes(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err)
@@ -39,15 +37,15 @@ static void on_nodes(void *data, enum rv_code code, const struct rv_result *resu
         json_t *nodes = json_array();
         for (int row = 0; row < rv_result_rows(result); row++) {
             json_t *one = nodes_api_row(result, row);
-            json_object_set_new(one, "here",
-                                json_boolean(node->cluster != NULL &&
-                                             rv_result_i64(result, row, 12) ==
-                                                 node_cluster_boot(node->cluster)));
+            json_object_set_new(
+                one, "here",
+                json_boolean(node->cluster != NULL &&
+                             rv_result_i64(result, row, 12) == node_cluster_boot(node->cluster)));
             json_array_append_new(nodes, one);
         }
-        answer = json_pack("{s:o,s:o}", "nodes", nodes, "lines",
-                           node->cluster != NULL ? node_cluster_peers(node->cluster)
-                                                 : json_array());
+        answer =
+            json_pack("{s:o,s:o}", "nodes", nodes, "lines",
+                      node->cluster != NULL ? node_cluster_peers(node->cluster) : json_array());
     }
     rv_call_done(call, code, answer, err);
     json_decref(answer);

@@ -1,9 +1,10 @@
-/* nodes_api.h -- the nodes of this database and what their actors do, over HTTP, for the role admin.
+/* nodes_api.h -- the nodes of this database and what their actors do, over HTTP, for the role
+ * admin.
  *
- *   GET /v1/nodes                who is there, what each drives, and this node's lines to the others
- *   GET /v1/actors               cores, companies, actors: of the node that drives the caller's
- *                                company, asked over the line when that is another one
- *   GET /v1/actors/dead-letters  messages that nobody read, newest first; likewise
+ *   GET /v1/nodes                who is there, what each drives, and this node's lines to the
+ * others GET /v1/actors               cores, companies, actors: of the node that drives the
+ * caller's company, asked over the line when that is another one GET /v1/actors/dead-letters
+ * messages that nobody read, newest first; likewise
  *
  * Where the other node cannot be asked, the answer is this node's, and "owner" names the other one.
  */

@@ -132,8 +132,9 @@ void rv_cluster_ask(struct rv_cluster *cluster, int64_t boot, const json_t *body
     if (slot == RV_CLUSTER_ASKS_MAX || cluster->stopped) {
         struct rv_error err = {.code = RV_OK};
         enum rv_code code = cluster->stopped ? RV_CANCELED : RV_LIMIT;
-        rv_fail(&err, code, cluster->stopped ? "this node is stopping"
-                                             : "too many questions to other nodes at once");
+        rv_fail(&err, code,
+                cluster->stopped ? "this node is stopping"
+                                 : "too many questions to other nodes at once");
         answered(data, code, NULL, &err);
         return;
     }
@@ -163,10 +164,9 @@ void rv_cluster_answer(struct rv_cluster_question *question, const json_t *answe
 {
     struct rv_cluster *cluster = question->cluster;
     struct peer *peer = cluster->stopped ? NULL : peer_of(cluster, question->boot);
-    json_t *whole = answer != NULL
-                        ? json_pack("{s:O}", "answer", (json_t *)(uintptr_t)answer)
-                        : json_pack("{s:{s:s,s:s}}", "error", "code", rv_code_name(err->code),
-                                    "message", err->message);
+    json_t *whole = answer != NULL ? json_pack("{s:O}", "answer", (json_t *)(uintptr_t)answer)
+                                   : json_pack("{s:{s:s,s:s}}", "error", "code",
+                                               rv_code_name(err->code), "message", err->message);
     char *text = rv_json_text(whole);
     size_t length = strlen(text);
     if (peer != NULL && peer->line != NULL &&
@@ -314,11 +314,10 @@ static void flush(struct peer *peer)
     peer->leases = false;
     peer->wake_count = 0;
     rv_buf_reset(&peer->texts);
-    rv_wire_seal(
-        &cluster->key.wire,
-        &(struct rv_wire_head){
-            .from = cluster->options.boot, .to = peer->boot, .sequence = ++peer->sequence},
-        body->data, body->length, &cluster->message);
+    rv_wire_seal(&cluster->key.wire,
+                 &(struct rv_wire_head){
+                     .from = cluster->options.boot, .to = peer->boot, .sequence = ++peer->sequence},
+                 body->data, body->length, &cluster->message);
     peer->sending = true;
     peer->sent++;
     cluster->stats.sent++;
@@ -546,14 +545,14 @@ json_t *rv_cluster_peers(const struct rv_cluster *cluster)
     for (int i = 0; i < cluster->peer_count; i++) {
         const struct peer *peer = cluster->peers[i];
         json_array_append_new(
-            list, json_pack("{s:s,s:o,s:s,s:b,s:I,s:I,s:I,s:o}", "name", peer->name, "boot",
-                            json_sprintf("%" PRId64, peer->boot), "link", peer->link, "same_key",
-                            (int)(peer->line != NULL), "sent", (json_int_t)peer->sent, "lost",
-                            (json_int_t)peer->lost, "received", (json_int_t)peer->received,
-                            "heard_ms",
-                            peer->heard_us == 0 ? json_null()
-                                                : json_integer((mono_us(cluster) - peer->heard_us) /
-                                                               1000)));
+            list,
+            json_pack("{s:s,s:o,s:s,s:b,s:I,s:I,s:I,s:o}", "name", peer->name, "boot",
+                      json_sprintf("%" PRId64, peer->boot), "link", peer->link, "same_key",
+                      (int)(peer->line != NULL), "sent", (json_int_t)peer->sent, "lost",
+                      (json_int_t)peer->lost, "received", (json_int_t)peer->received, "heard_ms",
+                      peer->heard_us == 0
+                          ? json_null()
+                          : json_integer((mono_us(cluster) - peer->heard_us) / 1000)));
     }
     return list;
 }

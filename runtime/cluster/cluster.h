@@ -8,8 +8,8 @@
  *   rv_cluster_leases  look at what you own: a company was given to you
  *   rv_cluster_ask     a question to one process, answered within a time or not
  *
- * Peers are the living rows of table node that have a line; the table is read once a second and when
- * a stranger speaks.  What is said while a message is on its way goes with the next one, all
+ * Peers are the living rows of table node that have a line; the table is read once a second and
+ * when a stranger speaks.  What is said while a message is on its way goes with the next one, all
  * together; the same wake-up twice is one.  Messages are sealed and numbered (wire.h); what comes
  * from a process that is not in the table, was seen before or does not open is counted and dropped.
  *
@@ -28,9 +28,9 @@ struct rv_cluster;
 enum {
     RV_CLUSTER_PEERS_MAX = 64,
     RV_CLUSTER_ASKS_MAX = 256,
-    RV_CLUSTER_WAKES_MAX = 256,     /* companies in one message; more wait for the next look */
+    RV_CLUSTER_WAKES_MAX = 256,        /* companies in one message; more wait for the next look */
     RV_CLUSTER_WAKES_ROOM = 64 * 1024, /* of a message, which questions and answers leave free */
-    RV_CLUSTER_PEERS_MS = 1000      /* so often the table is read */
+    RV_CLUSTER_PEERS_MS = 1000         /* so often the table is read */
 };
 
 /* A question from another node; answer it once, on the loop, whenever. */
@@ -39,9 +39,9 @@ struct rv_cluster_question;
 struct rv_cluster_options {
     struct rv_loop *loop;
     struct rv_db *db;
-    int64_t boot; /* of this process */
-    const char *host; /* to listen at */
-    int port;         /* 0: any */
+    int64_t boot;                     /* of this process */
+    const char *host;                 /* to listen at */
+    int port;                         /* 0: any */
     const struct rv_cluster_key *key; /* copied */
     struct rv_line_tls tls;
     void (*wake)(void *data, int32_t tenant);
@@ -78,7 +78,8 @@ void rv_cluster_answer(struct rv_cluster_question *question, const json_t *answe
 /* Nothing of ours is on its way. */
 bool rv_cluster_quiet(const struct rv_cluster *cluster);
 
-/* For people: one object a peer {name, boot, link, sent, lost, received, heard_ms}. New reference. */
+/* For people: one object a peer {name, boot, link, sent, lost, received, heard_ms}. New reference.
+ */
 json_t *rv_cluster_peers(const struct rv_cluster *cluster);
 
 struct rv_cluster_stats {

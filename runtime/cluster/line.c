@@ -46,12 +46,12 @@ struct rv_line_peer {
 
 static enum rv_code fail(struct rv_error *err, int number, const char *what, const char *url)
 {
-    enum rv_code code = number == NNG_EADDRINUSE    ? RV_CONFLICT
-                        : number == NNG_EADDRINVAL  ? RV_INVALID
-                        : number == NNG_ENOENT      ? RV_NOT_FOUND
-                        : number == NNG_ECRYPTO     ? RV_INVALID
-                        : number == NNG_EPERM       ? RV_DENIED
-                                                    : RV_IO;
+    enum rv_code code = number == NNG_EADDRINUSE   ? RV_CONFLICT
+                        : number == NNG_EADDRINVAL ? RV_INVALID
+                        : number == NNG_ENOENT     ? RV_NOT_FOUND
+                        : number == NNG_ECRYPTO    ? RV_INVALID
+                        : number == NNG_EPERM      ? RV_DENIED
+                                                   : RV_IO;
     rv_fail(err, code, "%s %s: %s", what, url, nng_strerror(number));
     if (number == NNG_EADDRINUSE) {
         rv_hint(err, "Another program has this port: choose another one with cluster.listen.");
@@ -172,8 +172,7 @@ static enum rv_code listen_at(struct rv_line *line, const char *url, struct rv_e
         number = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, line->tls);
     }
     if (number == 0) {
-        number =
-            nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, line->options.message_max);
+        number = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, line->options.message_max);
     }
     if (number == 0) {
         number = nng_listener_start(listener, 0);

@@ -63,12 +63,7 @@ bool rv_wire_fresh(struct rv_wire_window *window, uint64_t sequence);
 
 /* ---- records ---- */
 
-enum rv_wire_kind {
-    RV_WIRE_WAKE = 1,
-    RV_WIRE_LEASES = 2,
-    RV_WIRE_ASK = 3,
-    RV_WIRE_ANSWER = 4
-};
+enum rv_wire_kind { RV_WIRE_WAKE = 1, RV_WIRE_LEASES = 2, RV_WIRE_ASK = 3, RV_WIRE_ANSWER = 4 };
 enum { RV_WIRE_RECORD_BYTES = 1 + 4, RV_WIRE_CALL_BYTES = 8 };
 
 struct rv_wire_record {

@@ -381,7 +381,8 @@ enum rv_code rv_placement_name_free(struct rv_db_session *session, const char *n
         if (code != RV_OK || !now.found) {
             return code;
         }
-        if (first.found && (now.node != first.node || now.left_ms > first.left_ms + NAME_SLACK_MS)) {
+        if (first.found &&
+            (now.node != first.node || now.left_ms > first.left_ms + NAME_SLACK_MS)) {
             char since[RV_TIME_TEXT];
             rv_time_text(now.since_us, since);
             name_taken(err, name, now.pid, since);

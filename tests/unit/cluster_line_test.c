@@ -1,7 +1,7 @@
-/* cluster_line_test.c -- lines between two loops on two threads: bytes arrive once and whole, nobody
- * there is a loss and no error, a broken line is dialled again, strangers are let in (and proven
- * wrong by the wire), certificates are asked for; built with the thread sanitizer it shows that
- * nng's threads and ours meet only where they may. */
+/* cluster_line_test.c -- lines between two loops on two threads: bytes arrive once and whole,
+ * nobody there is a loss and no error, a broken line is dialled again, strangers are let in (and
+ * proven wrong by the wire), certificates are asked for; built with the thread sanitizer it shows
+ * that nng's threads and ours meet only where they may. */
 #include "runtime/base/check.h"
 #include "runtime/cluster/line.h"
 #include "tests/support/test.h"
@@ -22,10 +22,10 @@ struct end {
     struct rv_loop_thread *thread;
     struct rv_line *line;
     struct rv_line_peer *peer;
-    int next;       /* message to send */
-    int count;      /* to send in all */
-    int length;     /* of each */
-    int expected;   /* number of the next one that comes in */
+    int next;     /* message to send */
+    int count;    /* to send in all */
+    int length;   /* of each */
+    int expected; /* number of the next one that comes in */
     _Atomic int received, sent, lost, wrong;
     _Atomic bool done;
 };
@@ -283,12 +283,14 @@ static bool make_certificates(char folder[64])
     snprintf(
         command, sizeof command,
         "cd %s && exec 2>/dev/null && for ca in ca other; do"
-        " openssl req -x509 -newkey rsa:2048 -nodes -keyout $ca.key -out $ca.pem -subj /CN=$ca -days 2"
+        " openssl req -x509 -newkey rsa:2048 -nodes -keyout $ca.key -out $ca.pem -subj /CN=$ca "
+        "-days 2"
         " || exit 1; done; for n in a b; do"
         " openssl req -newkey rsa:2048 -nodes -keyout $n.key -out $n.csr -subj /CN=$n || exit 1;"
         " openssl x509 -req -in $n.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out $n.pem -days 2"
         " || exit 1;"
-        " openssl x509 -req -in $n.csr -CA other.pem -CAkey other.key -CAcreateserial -out $n.other.pem"
+        " openssl x509 -req -in $n.csr -CA other.pem -CAkey other.key -CAcreateserial -out "
+        "$n.other.pem"
         " -days 2 || exit 1; done",
         folder);
     return system(command) == 0;

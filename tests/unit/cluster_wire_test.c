@@ -47,8 +47,8 @@ TEST(what_was_said_is_heard)
     ck_assert_int_eq(found.from, head.from);
     ck_assert_int_eq(found.to, 42);
     ck_assert_uint_eq(found.sequence, 9);
-    ck_assert_int_eq(
-        rv_wire_open(&key, bufs.message.data, bufs.message.length, &bufs.opened, &err), RV_OK);
+    ck_assert_int_eq(rv_wire_open(&key, bufs.message.data, bufs.message.length, &bufs.opened, &err),
+                     RV_OK);
     const char *body = bufs.opened.data;
     size_t length = bufs.opened.length;
     ck_assert_uint_eq(length, bufs.body.length);
@@ -83,8 +83,8 @@ TEST(a_message_that_was_touched_anywhere_does_not_open)
     for (size_t length = 0; length < bufs.message.length; length++) {
         ck_assert_int_ne(rv_wire_open(&key, bufs.message.data, length, &bufs.opened, NULL), RV_OK);
     }
-    ck_assert_int_eq(
-        rv_wire_open(&key, bufs.message.data, bufs.message.length, &bufs.opened, NULL), RV_OK);
+    ck_assert_int_eq(rv_wire_open(&key, bufs.message.data, bufs.message.length, &bufs.opened, NULL),
+                     RV_OK);
     bufs_free(&bufs);
 }
 

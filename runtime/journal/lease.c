@@ -122,6 +122,7 @@ void rv_lease_adopt(struct rv_lease *lease, int32_t tenant, int64_t epoch)
     rv_lease_drop(lease, tenant, known);
     lease->held[lease->count++] = (struct rv_lease_held){.tenant = tenant, .epoch = epoch};
     lease->changes++;
+    rv_log(RV_LOG_DEBUG, "lease", "GAINED", "tenant=%d epoch=%" PRId64, tenant, epoch);
     lease->options.gained(lease->options.data, tenant, epoch);
 }
 

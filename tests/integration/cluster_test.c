@@ -1,6 +1,6 @@
-/* cluster_test.c -- several real nodes on one PostgreSQL: what they promise while links are cut, nodes
- * are killed, stopped in the middle and restarted under load.
- * usage: cluster_test REEVE      (from the repository root)
+/* cluster_test.c -- several real nodes on one PostgreSQL: what they promise while links are cut,
+ * nodes are killed, stopped in the middle and restarted under load. usage: cluster_test REEVE (from
+ * the repository root)
  *
  * Latencies and pauses are printed; they fail the test only where the promise is about time. */
 #include "tests/support/fleet.h"
@@ -17,12 +17,12 @@
 enum {
     COMPANIES = 4,
     LEASE_MS = 5000,
-    TAKEOVER_MS = 3000,     /* after the end of the lease */
-    PAUSE_MS = 1000,        /* of a company that moves */
-    SETTLE_MS = 15000,      /* until the nodes have found their share */
-    WAKES = 5,              /* of each kind */
-    RUNS_UNDER_LOAD = 60,   /* of each company and act */
-    LONG_NOTES = 6000,      /* steps of a run that is watched while its company moves */
+    TAKEOVER_MS = 3000,   /* after the end of the lease */
+    PAUSE_MS = 1000,      /* of a company that moves */
+    SETTLE_MS = 15000,    /* until the nodes have found their share */
+    WAKES = 5,            /* of each kind */
+    RUNS_UNDER_LOAD = 60, /* of each company and act */
+    LONG_NOTES = 6000,    /* steps of a run that is watched while its company moves */
     DONE_MS = 60000
 };
 
@@ -40,8 +40,8 @@ static int64_t runs(struct fleet *fleet, int tenant, int count, const char *abou
 static bool all_done(struct fleet *fleet, int within_ms)
 {
     int64_t total = fleet_number(fleet, "SELECT count(*) FROM run");
-    bool done = fleet_until(fleet, total, within_ms,
-                            "SELECT count(*) FROM run WHERE status = 'done'") >= 0;
+    bool done =
+        fleet_until(fleet, total, within_ms, "SELECT count(*) FROM run WHERE status = 'done'") >= 0;
     return fleet_check(fleet, done, "all %" PRId64 " runs are done", total);
 }
 
@@ -63,16 +63,15 @@ static int by_size(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Runs of a company that wait for a signal get it from a node that does not drive them: the median of
- * the times until they are done; -1: one never was. */
+/* Runs of a company that wait for a signal get it from a node that does not drive them: the median
+ * of the times until they are done; -1: one never was. */
 static int64_t signals(struct fleet *fleet, int tenant, int from)
 {
     int64_t took[WAKES];
     for (int i = 0; i < WAKES; i++) {
         int64_t run = runs(fleet, tenant, 1, "{\"wait\": true}");
         if (fleet_until(fleet, 1, DONE_MS,
-                        "SELECT count(*) FROM run WHERE id = %" PRId64
-                        " AND waiting_on = 'signal'",
+                        "SELECT count(*) FROM run WHERE id = %" PRId64 " AND waiting_on = 'signal'",
                         run) < 0) {
             return -1;
         }
@@ -112,8 +111,8 @@ static void wakes_and_questions(struct fleet *fleet)
 {
     int tenant = owned_by(fleet, 1);
     int64_t with = signals(fleet, tenant, 0);
-    fleet_check(fleet, with >= 0 && with < 250000, "a signal at another node: %.1f ms with the line",
-                (double)with / 1000);
+    fleet_check(fleet, with >= 0 && with < 250000,
+                "a signal at another node: %.1f ms with the line", (double)with / 1000);
     struct answer answer;
     call(fleet, 0, tenant, "GET", "/v1/actors", NULL, &answer);
     fleet_check(fleet,
@@ -175,11 +174,12 @@ static void a_move_without_a_pause(struct fleet *fleet)
                  "UPDATE placement SET moved_at = '-infinity', load = CASE WHEN tenant_id = %d"
                  " THEN 40 ELSE 1 END",
                  tenant);
-    fleet_number(fleet,
-                 "UPDATE placement p SET load = 100 FROM tenant_head h WHERE h.tenant_id = p.tenant_id"
-                 " AND p.tenant_id <> %d AND h.owner_node ="
-                 " (SELECT owner_node FROM tenant_head WHERE tenant_id = %d)",
-                 tenant, tenant);
+    fleet_number(
+        fleet,
+        "UPDATE placement p SET load = 100 FROM tenant_head h WHERE h.tenant_id = p.tenant_id"
+        " AND p.tenant_id <> %d AND h.owner_node ="
+        " (SELECT owner_node FROM tenant_head WHERE tenant_id = %d)",
+        tenant, tenant);
     int64_t longest = 0;
     int64_t last = 0;
     int64_t changed = fleet_now_us();
@@ -310,8 +310,8 @@ static void two_nodes_with_one_name(struct fleet *fleet)
     snprintf(name, sizeof name, "--set=node.name=%s", fleet->nodes[0].name);
     int64_t before = fleet_number(fleet, "SELECT sum(epoch) FROM tenant_head");
     int64_t begin = fleet_now_us();
-    int status = fleet_reeve(
-        fleet, (const char *const[]){"serve", "--listen=127.0.0.1:0", name, NULL});
+    int status =
+        fleet_reeve(fleet, (const char *const[]){"serve", "--listen=127.0.0.1:0", name, NULL});
     fleet_check(fleet, status == 1, "a second %s is refused after %.1f s (status %d)",
                 fleet->nodes[0].name, (double)(fleet_now_us() - begin) / 1e6, status);
     fleet_check(fleet, fleet_number(fleet, "SELECT sum(epoch) FROM tenant_head") == before,

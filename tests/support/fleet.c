@@ -46,7 +46,8 @@ static const char policy_text[] =
     "    'bank_statement.*' } },\n"
     "  permit { id = 'admin', persons = role 'admin', action = any_of { 'party.register',\n"
     "    'account.register', 'tolerance.set', 'policy.load', 'agent.publish' } },\n"
-    "  permit { id = 'machine', system = true, action = any_of { 'exception.*', 'run.start' } } }\n";
+    "  permit { id = 'machine', system = true, action = any_of { 'exception.*', 'run.start' } } "
+    "}\n";
 
 int64_t fleet_now_us(void)
 {
@@ -367,13 +368,9 @@ void fleet_start(struct fleet *fleet, int index)
     snprintf(name, sizeof name, "--set=node.name=%s", node->name);
     snprintf(listen_at, sizeof listen_at, "--set=cluster.listen=127.0.0.1:%d", node->link_port);
     snprintf(address, sizeof address, "--set=cluster.address=127.0.0.1:%d", node->proxy_port);
-    const char *const with[] = {"serve",
-                                http,
-                                name,
-                                "--set=runtime.loops=1",
-                                fleet->lines ? listen_at : NULL,
-                                address,
-                                NULL};
+    const char *const with[] = {
+        "serve", http, name, "--set=runtime.loops=1", fleet->lines ? listen_at : NULL,
+        address, NULL};
     node->pid = start(fleet, with, node->name);
     for (int64_t end = fleet_now_us() + START_MS * 1000;;) {
         int fd = dial(node->http_port);
@@ -392,13 +389,17 @@ void fleet_start(struct fleet *fleet, int index)
 
 void fleet_signal(struct fleet *fleet, int index, int signal_number)
 {
+    RV_ASSERT(fleet->nodes[index].pid > 0);
+    kill(fleet->nodes[index].pid, signal_number);
+    if (signal_number == SIGKILL || signal_number == SIGTERM) {
+        fleet_reap(fleet, index);
+    }
+}
+
+void fleet_reap(struct fleet *fleet, int index)
+{
     struct fleet_node *node = &fleet->nodes[index];
     int status = 0;
-    RV_ASSERT(node->pid > 0);
-    kill(node->pid, signal_number);
-    if (signal_number != SIGKILL && signal_number != SIGTERM) {
-        return;
-    }
     for (int64_t end = fleet_now_us() + STOP_MS * 1000;
          waitpid(node->pid, &status, WNOHANG) != node->pid;) {
         if (fleet_now_us() > end) {
@@ -407,7 +408,8 @@ void fleet_signal(struct fleet *fleet, int index, int signal_number)
         fleet_nap(POLL_MS);
     }
     node->pid = 0;
-    if (signal_number == SIGTERM) {
+    bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (!killed) {
         fleet_check(fleet, WIFEXITED(status) && WEXITSTATUS(status) == 0,
                     "%s stops with status 0 (%d)", node->name, status);
     }
@@ -469,7 +471,8 @@ void fleet_runs(struct fleet *fleet, int tenant, int64_t first, int count, const
         " keys AS (SELECT array_agg(encode(key, 'hex') ORDER BY key) AS list FROM exception"
         "           WHERE tenant_id = %d),"
         " input AS (INSERT INTO run_input (tenant_id, run_id, input)"
-        "           SELECT %d, id, jsonb_build_object('exception', '%s'::jsonb || jsonb_build_object("
+        "           SELECT %d, id, jsonb_build_object('exception', '%s'::jsonb || "
+        "jsonb_build_object("
         "                  'key', list[1 + id %% array_length(list, 1)])) FROM ids, keys)"
         " INSERT INTO run (tenant_id, id, agent, plan_hash, status)"
         " SELECT %d, ids.id, a.name, a.active_hash, 'created' FROM ids, agent a"
@@ -480,11 +483,12 @@ void fleet_runs(struct fleet *fleet, int tenant, int64_t first, int count, const
 int fleet_owner(struct fleet *fleet, int tenant)
 {
     for (int i = 0; i < fleet->node_count; i++) {
-        if (fleet_number(fleet,
-                         "SELECT count(*) FROM tenant_head h JOIN node n ON n.node_id = h.owner_node"
-                         " WHERE h.tenant_id = %d AND n.host = '%s'"
-                         "   AND n.lease_until > clock_timestamp()",
-                         tenant, fleet->nodes[i].name) == 1) {
+        if (fleet_number(
+                fleet,
+                "SELECT count(*) FROM tenant_head h JOIN node n ON n.node_id = h.owner_node"
+                " WHERE h.tenant_id = %d AND n.host = '%s'"
+                "   AND n.lease_until > clock_timestamp()",
+                tenant, fleet->nodes[i].name) == 1) {
             return i;
         }
     }
@@ -522,10 +526,13 @@ bool fleet_check(struct fleet *fleet, bool good, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    printf(good ? "ok    " : "FAIL  ");
-    vprintf(format, args);
-    printf("\n");
-    fflush(stdout);
+    if (!fleet->quiet || !good) {
+        FILE *out = fleet->quiet ? stderr : stdout;
+        fputs(good ? "ok    " : "FAIL  ", out);
+        vfprintf(out, format, args);
+        fputs("\n", out);
+        fflush(out);
+    }
     va_end(args);
     fleet->failures += !good;
     return good;
@@ -555,7 +562,8 @@ static const struct {
      "SELECT count(*) FROM tenant_head h WHERE h.audit_size <> (SELECT count(*) FROM audit_record a"
      "  WHERE a.tenant_id = h.tenant_id)"},
     {"an effect without its audit record",
-     "SELECT count(*) FROM journal j WHERE j.kind IN (7, 10) AND NOT EXISTS (SELECT FROM audit_record a"
+     "SELECT count(*) FROM journal j WHERE j.kind IN (7, 10) AND NOT EXISTS (SELECT FROM "
+     "audit_record a"
      "  WHERE a.tenant_id = j.tenant_id AND a.run_id = j.run_id AND a.step = j.seq"
      "    AND a.kind = 'outcome')"},
     {"an event without its command",
@@ -577,13 +585,11 @@ void fleet_invariants(struct fleet *fleet)
         fleet_check(fleet,
                     fleet_reeve(fleet, (const char *const[]){"company", "check", name, NULL}) == 0,
                     "company check %s", name);
-        fleet_check(
-            fleet,
-            fleet_reeve(fleet, (const char *const[]){"audit", "verify", option, NULL}) == 0,
-            "audit verify %s", name);
-        fleet_check(
-            fleet,
-            fleet_reeve(fleet, (const char *const[]){"ledger", "check", option, NULL}) == 0,
-            "ledger check %s", name);
+        fleet_check(fleet,
+                    fleet_reeve(fleet, (const char *const[]){"audit", "verify", option, NULL}) == 0,
+                    "audit verify %s", name);
+        fleet_check(fleet,
+                    fleet_reeve(fleet, (const char *const[]){"ledger", "check", option, NULL}) == 0,
+                    "ledger check %s", name);
     }
 }

@@ -26,7 +26,7 @@ enum fleet_link {
 
 struct fleet_node {
     char name[16];
-    pid_t pid;      /* 0: not running */
+    pid_t pid; /* 0: not running */
     int http_port;
     int link_port;  /* where it listens */
     int proxy_port; /* what it tells the others */
@@ -48,6 +48,7 @@ struct fleet {
     struct fleet_node nodes[FLEET_NODES_MAX];
     int node_count;
     bool lines; /* started nodes have cluster.listen */
+    bool quiet; /* says only what is wrong, and on standard error */
     int companies;
     pthread_t proxy;
     _Atomic bool over;
@@ -68,7 +69,9 @@ void fleet_runs(struct fleet *fleet, int tenant, int64_t first, int count, const
 char *fleet_token(struct fleet *fleet, int tenant);
 
 void fleet_start(struct fleet *fleet, int node); /* until it answers */
-void fleet_signal(struct fleet *fleet, int node, int signal); /* SIGKILL and SIGTERM: and reaps it */
+void fleet_signal(struct fleet *fleet, int node,
+                  int signal);                  /* SIGKILL and SIGTERM: and reaps it */
+void fleet_reap(struct fleet *fleet, int node); /* one that was asked to stop by other means */
 void fleet_link(struct fleet *fleet, int node, enum fleet_link link);
 /* Runs the program; its exit status.  Words end with NULL. */
 int fleet_reeve(struct fleet *fleet, const char *const *words);

@@ -266,6 +266,19 @@ static struct stored stored(struct world *world, const char *name)
     return out;
 }
 
+static int fill(struct world *world, int64_t from_us, int64_t to_us,
+                enum rv_schedule_overlap overlap, int per_minute)
+{
+    struct rv_error err = {.code = RV_OK};
+    int made = 0;
+    struct rv_schedule_backfill backfill = {
+        .from_us = from_us, .to_us = to_us, .overlap = overlap, .per_minute = per_minute};
+    must(rv_schedule_fill(world->session, world->tenant, "morning", &backfill, world->now_us, &made,
+                          &err),
+         &err);
+    return made;
+}
+
 /* ---- administration ---- */
 
 TEST(every_statement_prepares)
@@ -353,15 +366,17 @@ TEST(a_schedule_is_changed_in_place)
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
     struct rv_schedule_change change = {
-        .cron = "0 8 * * *", .catch_up_window_s = -1, .jitter_s = -1};
+        .cron = "0 8 * * *", .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1};
     must(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
         &err);
     ck_assert_int_eq(next, utc(2026, 3, 2, 7, 0)); /* the zone stayed */
     change = (struct rv_schedule_change){.except = "2026-03-02,2026-03-03",
-                                         .overlap = "allow",
+                                         .overlap = "allow_all",
                                          .catch_up_window_s = 60,
-                                         .jitter_s = 0};
+                                         .catch_up_max = -1,
+                                         .jitter_s = 0,
+                                         .pause_after = 0};
     must(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
         &err);
@@ -370,7 +385,7 @@ TEST(a_schedule_is_changed_in_place)
     /* paused it stays paused, and has no next fire */
     must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "why", world.now_us, &err),
          &err);
-    change = (struct rv_schedule_change){.zone = "UTC", .catch_up_window_s = -1, .jitter_s = -1};
+    change = (struct rv_schedule_change){.zone = "UTC", .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1};
     must(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
         &err);
@@ -380,12 +395,12 @@ TEST(a_schedule_is_changed_in_place)
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 3, 4, 8, 0));
     /* what is wrong changes nothing */
     change =
-        (struct rv_schedule_change){.cron = "0 8 30 2 *", .catch_up_window_s = -1, .jitter_s = -1};
+        (struct rv_schedule_change){.cron = "0 8 30 2 *", .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1};
     ck_assert_int_eq(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
         RV_INVALID);
     change = (struct rv_schedule_change){
-        .except = "2026-02-30", .catch_up_window_s = -1, .jitter_s = -1};
+        .except = "2026-02-30", .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1};
     ck_assert_int_eq(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
         RV_INVALID);
@@ -399,20 +414,15 @@ TEST(a_schedule_is_changed_in_place)
 TEST(what_is_filled_in_afterwards_runs_one_by_one_and_is_never_skipped)
 {
     static struct world world;
-    struct rv_error err = {.code = RV_OK};
     int made = 0;
     world_open(&world, utc(2026, 3, 10, 12, 0));
     world.end_at_once = false;
     struct rv_schedule schedule = morning(); /* skip */
     schedule.except = "2026-03-03";
     add(&world, &schedule);
-    must(rv_schedule_backfill(world.session, world.tenant, "morning", utc(2026, 3, 2, 0, 0),
-                              utc(2026, 3, 6, 0, 0), world.now_us, &made, &err),
-         &err);
+    made = fill(&world, utc(2026, 3, 2, 0, 0), utc(2026, 3, 6, 0, 0), RV_OVERLAP_BUFFER_ALL, 0);
     ck_assert_int_eq(made, 3); /* the 2nd, 4th and 5th */
-    must(rv_schedule_backfill(world.session, world.tenant, "morning", utc(2026, 3, 2, 0, 0),
-                              utc(2026, 3, 7, 0, 0), world.now_us, &made, &err),
-         &err);
+    made = fill(&world, utc(2026, 3, 2, 0, 0), utc(2026, 3, 7, 0, 0), RV_OVERLAP_BUFFER_ALL, 0);
     ck_assert_int_eq(made, 1); /* only what was not there */
     struct node *node = add_node(&world, 0);
     for (int i = 0; i < 4; i++) {
@@ -422,14 +432,25 @@ TEST(what_is_filled_in_afterwards_runs_one_by_one_and_is_never_skipped)
     run_ms(&world, 100);
     ck_assert_str_eq(fires_of(&world, "morning"), "done=4");
     /* what is to come is no past; too much is refused as a whole */
-    ck_assert_int_eq(rv_schedule_backfill(world.session, world.tenant, "morning",
-                                          utc(2026, 3, 10, 0, 0), utc(2026, 3, 11, 0, 0),
+    static const struct {
+        int64_t from_day, to_day;
+        enum rv_schedule_overlap overlap;
+        int32_t per_minute;
+        enum rv_code code;
+    } wrong[] = {{0, 1, RV_OVERLAP_BUFFER_ALL, 0, RV_INVALID},
+                 {-10, -10, RV_OVERLAP_BUFFER_ALL, 0, RV_INVALID},
+                 {-2000, -1, RV_OVERLAP_BUFFER_ALL, 0, RV_LIMIT},
+                 {-10, -1, RV_OVERLAP_CANCEL_OTHER, 0, RV_INVALID},
+                 {-10, -1, RV_OVERLAP_BUFFER_ALL, 601, RV_INVALID}};
+    for (size_t i = 0; i < RV_COUNT(wrong); i++) {
+        struct rv_schedule_backfill backfill = {.from_us = world.now_us + wrong[i].from_day * DAY_US,
+                                                .to_us = world.now_us + wrong[i].to_day * DAY_US,
+                                                .overlap = wrong[i].overlap,
+                                                .per_minute = wrong[i].per_minute};
+        ck_assert_int_eq(rv_schedule_fill(world.session, world.tenant, "morning", &backfill,
                                           world.now_us, &made, NULL),
-                     RV_INVALID);
-    ck_assert_int_eq(rv_schedule_backfill(world.session, world.tenant, "morning",
-                                          utc(2020, 1, 1, 0, 0), utc(2026, 1, 1, 0, 0),
-                                          world.now_us, &made, NULL),
-                     RV_LIMIT);
+                         wrong[i].code);
+    }
     ck_assert_str_eq(fires_of(&world, "morning"), "done=4");
     world_close(&world);
 }
@@ -443,7 +464,7 @@ TEST(one_tenant_neither_sees_nor_changes_the_schedules_of_another)
     int32_t other = make_tenant(&world, "south");
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
-    must(rv_schedule_list(world.session, other, take_text, text, &err), &err);
+    must(rv_schedule_list(world.session, other, NULL, take_text, text, &err), &err);
     ck_assert_str_eq(text, "none");
     ck_assert_int_eq(rv_schedule_remove(world.session, other, "morning", NULL), RV_NOT_FOUND);
     /* even a statement that names the neighbour finds nothing while it runs as another tenant */
@@ -452,7 +473,7 @@ TEST(one_tenant_neither_sees_nor_changes_the_schedules_of_another)
                              text, &err),
          &err);
     ck_assert_str_eq(text, "");
-    must(rv_schedule_list(world.session, world.tenant, take_text, text, &err), &err);
+    must(rv_schedule_list(world.session, world.tenant, NULL, take_text, text, &err), &err);
     ck_assert_str_eq(text, "morning");
     world_close(&world);
 }
@@ -596,12 +617,11 @@ TEST(with_allow_they_run_side_by_side)
     world.end_at_once = false;
     struct rv_schedule schedule = morning();
     schedule.cron = "* * * * *";
-    schedule.overlap = RV_OVERLAP_ALLOW;
+    schedule.overlap = RV_OVERLAP_ALLOW_ALL;
     add(&world, &schedule);
-    struct node *node = add_node(&world, 0);
+    add_node(&world, 0);
     world.now_us += 3 * MINUTE_US;
     run_until(&world, 3);
-    ck_assert_int_eq(rv_schedule_running(node->service), 3);
     ck_assert_str_eq(fires_of(&world, "morning"), "running=3");
     world_close(&world);
 }
@@ -613,7 +633,7 @@ TEST(after_a_standstill_the_fires_within_the_window_are_caught_up)
     struct rv_schedule schedule = morning();
     schedule.cron = "0 * * * *";
     schedule.zone = "UTC";
-    schedule.overlap = RV_OVERLAP_ALLOW;
+    schedule.overlap = RV_OVERLAP_ALLOW_ALL;
     schedule.catch_up_window_s = 3 * 3600;
     add(&world, &schedule);
     world.now_us = utc(2026, 1, 3, 12, 10);
@@ -630,7 +650,7 @@ TEST(a_long_catch_up_goes_in_portions_and_is_complete)
     world_open(&world, utc(2026, 1, 1, 0, 0));
     struct rv_schedule schedule = morning();
     schedule.cron = "* * * * *";
-    schedule.overlap = RV_OVERLAP_ALLOW;
+    schedule.overlap = RV_OVERLAP_ALLOW_ALL;
     schedule.catch_up_window_s = 86400;
     add(&world, &schedule);
     world.now_us += 250 * MINUTE_US;

@@ -36,16 +36,16 @@ struct filling {
 static enum rv_code search(struct filling *filling, int64_t to_us, struct rv_error *err)
 {
     struct rule *rule = &filling->rule;
-    int64_t begin_us = rule->from_us > filling->wanted->from_us ? rule->from_us
-                                                                : filling->wanted->from_us;
+    int64_t begin_us =
+        rule->from_us > filling->wanted->from_us ? rule->from_us : filling->wanted->from_us;
     int64_t end_us = to_us < filling->wanted->to_us ? to_us : filling->wanted->to_us;
     if (begin_us >= end_us) {
         return RV_OK;
     }
     struct rv_zone *zone = NULL;
     enum rv_code code = rv_zone_load(NULL, rule->row.zone, &zone, err);
-    struct rv_cron_rules rules = rv_schedule_rules(
-        &rule->row, zone, rule->row.calendar[0] != '\0' ? &rule->calendar : NULL);
+    struct rv_cron_rules rules =
+        rv_schedule_rules(&rule->row, zone, rule->row.calendar[0] != '\0' ? &rule->calendar : NULL);
     int64_t at_s = rv_schedule_floor_s(begin_us - 1);
     while (code == RV_OK && rv_cron_next(&rule->row.cron, &rules, at_s, &at_s) &&
            at_s * SECOND_US < end_us) {
@@ -105,7 +105,8 @@ static enum rv_code check(const struct rv_schedule_backfill *wanted, int64_t now
                           struct rv_error *err)
 {
     if (wanted->from_us >= wanted->to_us || wanted->to_us > now_us) {
-        rv_fail(err, RV_INVALID, "from, to: the time to fill must end after it begins, and be past");
+        rv_fail(err, RV_INVALID,
+                "from, to: the time to fill must end after it begins, and be past");
         rv_hint(err, "What is still to come runs by itself; `reeve schedule run` runs it now.");
         return RV_INVALID;
     }
@@ -113,8 +114,9 @@ static enum rv_code check(const struct rv_schedule_backfill *wanted, int64_t now
         wanted->overlap != RV_OVERLAP_ALLOW_ALL) {
         rv_fail(err, RV_INVALID, "overlap policy %s is not for what is filled in afterwards",
                 rv_schedule_overlap_name(wanted->overlap));
-        rv_hint(err, "buffer_all: one after the other; allow_all: side by side; skip: not while one "
-                     "runs.");
+        rv_hint(err,
+                "buffer_all: one after the other; allow_all: side by side; skip: not while one "
+                "runs.");
         return RV_INVALID;
     }
     if (wanted->per_minute < 0 || wanted->per_minute > RV_SCHEDULE_RATE_MAX) {

@@ -27,7 +27,8 @@ uint32_t rv_month_days(const struct rv_month *month)
 /* The week as the 1st begins it, repeated. */
 uint32_t rv_month_weekdays(const struct rv_month *month, uint8_t weekdays)
 {
-    uint64_t week = (uint64_t)(weekdays >> month->weekday | weekdays << (7 - month->weekday)) & 0x7f;
+    uint64_t week =
+        (uint64_t)(weekdays >> month->weekday | weekdays << (7 - month->weekday)) & 0x7f;
     uint64_t weeks = week | week << 7 | week << 14 | week << 21 | week << 28;
     return (uint32_t)(weeks << 1) & rv_month_days(month);
 }

@@ -30,7 +30,8 @@ struct rv_month rv_month_of(int year, int month);
 uint32_t rv_month_days(const struct rv_month *month); /* all of them */
 /* Those that fall on the weekdays of a set (bit 0: Sunday). */
 uint32_t rv_month_weekdays(const struct rv_month *month, uint8_t weekdays);
-uint32_t rv_month_dates(const struct rv_month *month, const struct rv_dates *dates); /* NULL: none */
+uint32_t rv_month_dates(const struct rv_month *month,
+                        const struct rv_dates *dates); /* NULL: none */
 /* The business days; `calendar` NULL: Monday to Friday. */
 uint32_t rv_month_business(const struct rv_month *month, const struct rv_calendar *calendar);
 

@@ -112,8 +112,9 @@ enum rv_code rv_calendar_days(struct rv_db_session *session, int32_t tenant, con
     struct rv_calendar calendar;
     enum rv_code code = rv_schedule_load_calendar(session, tenant, name, &calendar, err);
     *weekend = calendar.weekend;
-    return code == RV_OK ? rv_db_session_query(session, tenant, &rv_sql_calendar_days,
-                                               rv_schedule_args(&rv_sql_calendar_days, tenant, name),
-                                               each, data, err)
-                         : code;
+    return code == RV_OK
+               ? rv_db_session_query(session, tenant, &rv_sql_calendar_days,
+                                     rv_schedule_args(&rv_sql_calendar_days, tenant, name), each,
+                                     data, err)
+               : code;
 }

@@ -88,8 +88,8 @@ static uint32_t days_of(const struct rv_cron *cron, const struct rv_cron_rules *
     }
     uint32_t by_weekday =
         rv_month_weekdays(month, (uint8_t)cron->weekday) | nth_weekdays(cron, month);
-    uint32_t days = cron->day_free || cron->weekday_free ? by_day & by_weekday
-                                                         : by_day | by_weekday;
+    uint32_t days =
+        cron->day_free || cron->weekday_free ? by_day & by_weekday : by_day | by_weekday;
     return days & rv_month_days(month) & ~rv_month_dates(month, rules->except);
 }
 

@@ -18,12 +18,11 @@
  * are excepted never fire.  All of this looks at the date that the pattern names.
  *
  * Clock changes, each with its test:
- *  Gap    A fire whose wall time is jumped over runs at the jump, once however many were jumped over
- *         (boundary); as much later as the clock jumped, 02:30 at 03:30 (shift); or not at all
- *         (skip).  A pattern of every hour is never made up for: its next fire is at most an hour
- *         away.
- *  Fold   A fire whose wall time comes twice runs on the first, the last or both.  A pattern whose
- *         minute or hour field starts with "*" counts elapsed time and runs on both, always.
+ *  Gap    A fire whose wall time is jumped over runs at the jump, once however many were jumped
+ * over (boundary); as much later as the clock jumped, 02:30 at 03:30 (shift); or not at all (skip).
+ * A pattern of every hour is never made up for: its next fire is at most an hour away. Fold   A
+ * fire whose wall time comes twice runs on the first, the last or both.  A pattern whose minute or
+ * hour field starts with "*" counts elapsed time and runs on both, always.
  *
  * A pattern that does not fire within RV_CRON_YEARS years never fires (30 February).
  *
@@ -46,7 +45,7 @@ struct rv_cron {
     uint32_t business;                                  /* bit n: Bn; bit 0: B */
     uint32_t business_last;                             /* bit n: LB-n */
     uint32_t roll_after, roll_before;                   /* bit n: n>B, n<B */
-    uint8_t nth[7];             /* of each weekday, bit n: the n-th (#n); bit 0: the last (#L) */
+    uint8_t nth[7];              /* of each weekday, bit n: the n-th (#n); bit 0: the last (#L) */
     bool day_free, weekday_free; /* the field starts with "*" */
     bool elapsed;                /* minute or hour starts with "*" */
 };

@@ -27,7 +27,8 @@ static const struct field fields[FIELDS_MAX] = {
     {"second", 0, 59, NULL, 0, "0 or */15"},
     {"minute", 0, 59, NULL, 0, "30 or */15"},
     {"hour", 0, 23, NULL, 0, "8 or 8-17"},
-    {"day-of-month", 1, 31, NULL, 0, "1 or 1,15; L: last day, B3: third business day, LB: last one"},
+    {"day-of-month", 1, 31, NULL, 0,
+     "1 or 1,15; L: last day, B3: third business day, LB: last one"},
     {"month", 1, 12, month_names, 12, "1-3 or JAN-MAR"},
     {"day-of-week", 0, 7, weekday_names, 7, "MON-FRI or 1-5; FRI#2: second Friday, FRI#L: last"},
 };
@@ -275,16 +276,19 @@ enum rv_code rv_cron_never(const char *text, const struct rv_cron *cron, struct 
         most = (cron->month >> month & 1) != 0 && days > most ? days : most;
     }
     if (cron->day != 0 && cron->day >> (most + 1) << (most + 1) == cron->day) {
-        rv_fail(err, RV_INVALID,
-                "cron \"%.60s\" never fires: field day-of-month names day %d, and no month of field "
-                "month has more than %d",
-                text, __builtin_ctzll(cron->day), most);
-        rv_hint(err, "Choose a day that exists in a month that is named; L is the last day of each.");
+        rv_fail(
+            err, RV_INVALID,
+            "cron \"%.60s\" never fires: field day-of-month names day %d, and no month of field "
+            "month has more than %d",
+            text, __builtin_ctzll(cron->day), most);
+        rv_hint(err,
+                "Choose a day that exists in a month that is named; L is the last day of each.");
     } else {
         rv_fail(err, RV_INVALID, "cron \"%.60s\" does not fire within %d years", text,
                 RV_CRON_YEARS);
-        rv_hint(err, "Fields day-of-month, month and day-of-week must meet on days that are neither "
-                     "excepted nor, for B, holidays.");
+        rv_hint(err,
+                "Fields day-of-month, month and day-of-week must meet on days that are neither "
+                "excepted nor, for B, holidays.");
     }
     return RV_INVALID;
 }
@@ -313,7 +317,8 @@ enum rv_code rv_cron_gap_from(const char *name, enum rv_cron_gap *out, struct rv
         }
     }
     rv_fail(err, RV_INVALID, "gap policy \"%.40s\" must be boundary, shift or skip", name);
-    rv_hint(err, "boundary: at the jump; shift: as much later as the clock jumps; skip: not at all.");
+    rv_hint(err,
+            "boundary: at the jump; shift: as much later as the clock jumps; skip: not at all.");
     return RV_INVALID;
 }
 

@@ -15,9 +15,9 @@ enum {
     BEATS_PER_LEASE = 3,
     REASON_MAX = 200,
     BUCKETS_FIRST = 64,
-    ENDS_MAX = 1024,    /* in one statement */
+    ENDS_MAX = 1024,     /* in one statement */
     ENDS_ON_THE_WAY = 2, /* statements; the rest gathers */
-    BEAT_MAX = 4096     /* leases renewed by one statement */
+    BEAT_MAX = 4096      /* leases renewed by one statement */
 };
 
 struct fire {
@@ -213,8 +213,7 @@ static void send_ends(struct rv_fires *fires)
             rv_args_text(args, 4, state_of(fire->code));
             rv_args_text(args, 5, fire->code == RV_OK ? NULL : fire->reason);
         }
-        fires->last_ended =
-            fires->first_ended == NULL ? &fires->first_ended : fires->last_ended;
+        fires->last_ended = fires->first_ended == NULL ? &fires->first_ended : fires->last_ended;
         fires->on_the_way++;
         fires->queries++;
         rv_db_query(fires->options.db, tenant, &rv_sql_schedule_done, args, on_ended, ending);
@@ -313,7 +312,8 @@ static int by_tenant(const void *a, const void *b)
 void rv_fires_beat(struct rv_fires *fires)
 {
     int64_t now = rv_mono_us(rv_loop_clock(fires->options.loop));
-    if (fires->count == 0 || now - fires->beat_us < fires->options.lease_ms * 1000 / BEATS_PER_LEASE) {
+    if (fires->count == 0 ||
+        now - fires->beat_us < fires->options.lease_ms * 1000 / BEATS_PER_LEASE) {
         return;
     }
     fires->beat_us = now;

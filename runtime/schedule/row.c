@@ -189,8 +189,8 @@ enum rv_code rv_schedule_load_calendar(struct rv_db_session *session, int32_t te
 
 bool rv_schedule_after(const struct rv_schedule_whole *whole, int64_t from_us, int64_t *next_s)
 {
-    int64_t from = whole->row.has_last && whole->row.last_us > from_us ? whole->row.last_us
-                                                                       : from_us;
+    int64_t from =
+        whole->row.has_last && whole->row.last_us > from_us ? whole->row.last_us : from_us;
     return rv_cron_next(&whole->row.cron, &whole->rules, rv_schedule_floor_s(from), next_s);
 }
 

@@ -218,11 +218,11 @@ static enum rv_code merge(struct rv_db_session *session, int32_t tenant,
     row->most = change->catch_up_max >= 0 ? change->catch_up_max : row->most;
     row->jitter_s = change->jitter_s >= 0 ? change->jitter_s : row->jitter_s;
     whole->pause_after = change->pause_after >= 0 ? change->pause_after : whole->pause_after;
-    whole->rules = rv_schedule_rules(row, whole->zone,
-                                     row->calendar[0] != '\0' ? &whole->calendar : NULL);
-    return code == RV_OK ? check_numbers(row->window_s, row->most, row->jitter_s,
-                                         whole->pause_after, err)
-                         : code;
+    whole->rules =
+        rv_schedule_rules(row, whole->zone, row->calendar[0] != '\0' ? &whole->calendar : NULL);
+    return code == RV_OK
+               ? check_numbers(row->window_s, row->most, row->jitter_s, whole->pause_after, err)
+               : code;
 }
 
 static enum rv_code store(struct rv_db_session *session, int32_t tenant,
@@ -251,8 +251,8 @@ static enum rv_code store(struct rv_db_session *session, int32_t tenant,
     enum rv_code code =
         rv_schedule_change_row(session, tenant, &rv_sql_schedule_set, args, &happened, err);
     if (code == RV_OK && !happened) {
-        code = rv_fail(err, RV_CONFLICT, "schedule \"%s\" was changed at the same moment",
-                       row->name);
+        code =
+            rv_fail(err, RV_CONFLICT, "schedule \"%s\" was changed at the same moment", row->name);
         rv_hint(err, "Look at it with `reeve schedule show`, then ask again.");
     }
     return code;

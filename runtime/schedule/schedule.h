@@ -40,9 +40,9 @@ enum {
     RV_SCHEDULE_CATCH_UP_MOST = 10000, /* more is a backfill, which has a rate */
     RV_SCHEDULE_JITTER_MAX_S = 86400,  /* more moves a fire into another business day */
     RV_SCHEDULE_PAUSE_AFTER_MAX = 1000,
-    RV_SCHEDULE_NEXT_MAX = 1000,         /* fires shown at once */
-    RV_SCHEDULE_BACKFILL_MAX = 1000,     /* fires made afterwards at once */
-    RV_SCHEDULE_RATE_MAX = 600 /* fires a minute: ten a second is as good as no rate */
+    RV_SCHEDULE_NEXT_MAX = 1000,     /* fires shown at once */
+    RV_SCHEDULE_BACKFILL_MAX = 1000, /* fires made afterwards at once */
+    RV_SCHEDULE_RATE_MAX = 600       /* fires a minute: ten a second is as good as no rate */
 
 };
 

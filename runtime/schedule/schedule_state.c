@@ -18,13 +18,13 @@ enum rv_code rv_schedule_pause(struct rv_db_session *session, int32_t tenant, co
         char now[RV_TIME_TEXT], until[RV_TIME_TEXT];
         rv_time_text(now_us, now);
         rv_time_text(until_us, until);
-        rv_fail(err, RV_INVALID, "until: a pause must end in the future, and %.19sZ is past", until);
+        rv_fail(err, RV_INVALID, "until: a pause must end in the future, and %.19sZ is past",
+                until);
         rv_hint(err, "It is %.19sZ now; without an end it rests until somebody resumes it.", now);
         return RV_INVALID;
     }
     enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
-    bool has_next =
-        code == RV_OK && until_us != 0 && rv_schedule_after(&whole, until_us, &next_s);
+    bool has_next = code == RV_OK && until_us != 0 && rv_schedule_after(&whole, until_us, &next_s);
     rv_schedule_whole_fini(&whole);
     if (code != RV_OK) {
         return code;
@@ -83,10 +83,9 @@ enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t tenant, c
                                 struct rv_error *err)
 {
     bool happened = false;
-    enum rv_code code =
-        rv_schedule_change_row(session, tenant, &rv_sql_schedule_remove,
-                               rv_schedule_args(&rv_sql_schedule_remove, tenant, name), &happened,
-                               err);
+    enum rv_code code = rv_schedule_change_row(
+        session, tenant, &rv_sql_schedule_remove,
+        rv_schedule_args(&rv_sql_schedule_remove, tenant, name), &happened, err);
     return code == RV_OK && !happened ? rv_schedule_no_such(name, err) : code;
 }
 

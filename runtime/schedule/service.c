@@ -154,13 +154,14 @@ struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_
     if (service->options.lease_ms == 0) {
         service->options.lease_ms = RV_SCHEDULE_LEASE_MS;
     }
-    service->fires = rv_fires_create(&(struct rv_fires_options){.loop = options->loop,
-                                                               .db = options->db,
-                                                               .lease_ms = service->options.lease_ms,
-                                                               .stop = options->stop,
-                                                               .stop_data = options->data,
-                                                               .ended = poke,
-                                                               .data = service});
+    service->fires =
+        rv_fires_create(&(struct rv_fires_options){.loop = options->loop,
+                                                   .db = options->db,
+                                                   .lease_ms = service->options.lease_ms,
+                                                   .stop = options->stop,
+                                                   .stop_data = options->data,
+                                                   .ended = poke,
+                                                   .data = service});
     service->timer = rv_timer_create(options->loop, on_timer, service);
     rv_timer_start(service->timer, 0);
     return service;

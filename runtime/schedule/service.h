@@ -25,11 +25,11 @@
 struct rv_schedule_service;
 
 enum {
-    RV_SCHEDULE_LOOK_MS = 1000,   /* how late a change by the command line is seen */
-    RV_SCHEDULE_LEASE_MS = 30000, /* a fire whose node is silent so long is handed over again */
-    RV_SCHEDULE_ATTEMPTS_MAX = 3, /* an action that takes its node down must not do it for ever */
-    RV_SCHEDULE_TURN_MAX = 2048,  /* schedules and fires of one tenant in one turn: fairness */
-    RV_SCHEDULE_CLAIM_MAX = 4096, /* fires recorded by one claim */
+    RV_SCHEDULE_LOOK_MS = 1000,    /* how late a change by the command line is seen */
+    RV_SCHEDULE_LEASE_MS = 30000,  /* a fire whose node is silent so long is handed over again */
+    RV_SCHEDULE_ATTEMPTS_MAX = 3,  /* an action that takes its node down must not do it for ever */
+    RV_SCHEDULE_TURN_MAX = 2048,   /* schedules and fires of one tenant in one turn: fairness */
+    RV_SCHEDULE_CLAIM_MAX = 4096,  /* fires recorded by one claim */
     RV_SCHEDULE_BUFFER_MAX = 1000, /* fires of one schedule that wait (buffer_all): more is a jam */
     RV_SCHEDULE_TZDATA_MS = 3600 * 1000
 };

@@ -365,8 +365,11 @@ TEST(a_schedule_is_changed_in_place)
     world_open(&world, utc(2026, 3, 2, 0, 0));
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
-    struct rv_schedule_change change = {
-        .cron = "0 8 * * *", .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1};
+    struct rv_schedule_change change = {.cron = "0 8 * * *",
+                                        .catch_up_window_s = -1,
+                                        .catch_up_max = -1,
+                                        .jitter_s = -1,
+                                        .pause_after = -1};
     must(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
         &err);
@@ -385,7 +388,11 @@ TEST(a_schedule_is_changed_in_place)
     /* paused it stays paused, and has no next fire */
     must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "why", world.now_us, &err),
          &err);
-    change = (struct rv_schedule_change){.zone = "UTC", .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1};
+    change = (struct rv_schedule_change){.zone = "UTC",
+                                         .catch_up_window_s = -1,
+                                         .catch_up_max = -1,
+                                         .jitter_s = -1,
+                                         .pause_after = -1};
     must(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
         &err);
@@ -394,13 +401,19 @@ TEST(a_schedule_is_changed_in_place)
     must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 3, 4, 8, 0));
     /* what is wrong changes nothing */
-    change =
-        (struct rv_schedule_change){.cron = "0 8 30 2 *", .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1};
+    change = (struct rv_schedule_change){.cron = "0 8 30 2 *",
+                                         .catch_up_window_s = -1,
+                                         .catch_up_max = -1,
+                                         .jitter_s = -1,
+                                         .pause_after = -1};
     ck_assert_int_eq(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
         RV_INVALID);
-    change = (struct rv_schedule_change){
-        .except = "2026-02-30", .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1};
+    change = (struct rv_schedule_change){.except = "2026-02-30",
+                                         .catch_up_window_s = -1,
+                                         .catch_up_max = -1,
+                                         .jitter_s = -1,
+                                         .pause_after = -1};
     ck_assert_int_eq(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
         RV_INVALID);
@@ -443,7 +456,8 @@ TEST(what_is_filled_in_afterwards_runs_one_by_one_and_is_never_skipped)
                  {-10, -1, RV_OVERLAP_CANCEL_OTHER, 0, RV_INVALID},
                  {-10, -1, RV_OVERLAP_BUFFER_ALL, 601, RV_INVALID}};
     for (size_t i = 0; i < RV_COUNT(wrong); i++) {
-        struct rv_schedule_backfill backfill = {.from_us = world.now_us + wrong[i].from_day * DAY_US,
+        struct rv_schedule_backfill backfill = {.from_us =
+                                                    world.now_us + wrong[i].from_day * DAY_US,
                                                 .to_us = world.now_us + wrong[i].to_day * DAY_US,
                                                 .overlap = wrong[i].overlap,
                                                 .per_minute = wrong[i].per_minute};

@@ -44,8 +44,8 @@ int cmd_calendar_add(struct cli *cli)
     struct admin admin = {.cli = cli};
     enum rv_code code = admin_begin(cli, ADMIN_WORK, "calendar.add", about(cli), &admin, &err);
     if (code == RV_OK) {
-        code = rv_calendar_add(admin.session, admin.tenant, cli->argv[0], cli_option(cli, "weekend"),
-                               &err);
+        code = rv_calendar_add(admin.session, admin.tenant, cli->argv[0],
+                               cli_option(cli, "weekend"), &err);
     }
     code = admin_end(&admin, code, &err);
     return say(cli, code, &err, "added");
@@ -68,7 +68,8 @@ int cmd_calendar_set(struct cli *cli)
     const char *label = cli_option(cli, "label");
     if (cli_option(cli, "holidays") == NULL && cli_option(cli, "remove") == NULL &&
         cli_option(cli, "weekend") == NULL) {
-        return cli_usage(cli, "calendar set NAME [--holidays DATES] [--remove DATES] [--weekend DAYS]");
+        return cli_usage(cli,
+                         "calendar set NAME [--holidays DATES] [--remove DATES] [--weekend DAYS]");
     }
     enum rv_code code = read_option(cli, "holidays", &put, &err);
     if (code == RV_OK) {
@@ -177,10 +178,12 @@ static enum rv_code take_calendar(void *data, const struct rv_result *result, in
 
 int cmd_calendar_list(struct cli *cli)
 {
-    static const struct cli_column columns[] = {
-        {"name", "NAME", false, false},         {"weekend", "WEEKEND", false, false},
-        {"holidays", "HOLIDAYS", true, false},  {"from", "FROM", false, false},
-        {"to", "TO", false, false},             {"schedules", "SCHEDULES", true, false}};
+    static const struct cli_column columns[] = {{"name", "NAME", false, false},
+                                                {"weekend", "WEEKEND", false, false},
+                                                {"holidays", "HOLIDAYS", true, false},
+                                                {"from", "FROM", false, false},
+                                                {"to", "TO", false, false},
+                                                {"schedules", "SCHEDULES", true, false}};
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));

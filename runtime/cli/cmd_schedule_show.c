@@ -42,9 +42,9 @@ static enum rv_code next_fires(const struct looking *looking, const char *name, 
 {
     int64_t fires[NEXT_MAX];
     int count = 0;
-    enum rv_code code = rv_schedule_next(looking->session, looking->tenant, name,
-                                         rv_now_us(rv_clock_system()), (int)looking->next, fires,
-                                         &count, err);
+    enum rv_code code =
+        rv_schedule_next(looking->session, looking->tenant, name, rv_now_us(rv_clock_system()),
+                         (int)looking->next, fires, &count, err);
     *out = json_array();
     for (int i = 0; i < count; i++) {
         char text[RV_TIME_TEXT];
@@ -194,8 +194,8 @@ static void print_one(const struct looking *looking, const json_t *row)
     const char *except = rv_json_str(row, "except", "");
     cli_print(out, "%-10s %s", "schedule", rv_json_str(row, "name", ""));
     if (strcmp(rv_json_str(row, "status", ""), "paused") == 0) {
-        cli_print(out, "%-10s paused %s%s: %s", "status", until[0] != '\0' ? "until " : "until somebody resumes it",
-                  until, reason);
+        cli_print(out, "%-10s paused %s%s: %s", "status",
+                  until[0] != '\0' ? "until " : "until somebody resumes it", until, reason);
     } else {
         cli_print(out, "%-10s %s%s%s", "status", rv_json_str(row, "status", ""),
                   reason[0] != '\0' ? ": " : "", reason);

@@ -27,7 +27,7 @@ struct rule {
 struct filling {
     const struct rv_schedule_backfill *wanted;
     struct rv_args *args;
-    int64_t now_us;
+    int64_t first_id; /* the others are numbered on from there */
     int count;
     bool begun;
     struct rule rule; /* the one that is valid until the next begins */
@@ -55,7 +55,7 @@ static enum rv_code search(struct filling *filling, int64_t to_us, struct rv_err
             rv_hint(err, "Fill a shorter time, one after the other.");
             break;
         }
-        rv_args_i64(filling->args, 5, rv_id_make(filling->now_us));
+        rv_args_i64(filling->args, 5, filling->first_id + filling->count);
         rv_args_time(filling->args, 6, at_s * SECOND_US);
     }
     rv_zone_destroy(zone);
@@ -145,7 +145,7 @@ enum rv_code rv_schedule_fill(struct rv_db_session *session, int32_t tenant, con
         return code;
     }
     struct filling *filling = rv_alloc(sizeof *filling);
-    *filling = (struct filling){.wanted = backfill, .now_us = now_us};
+    *filling = (struct filling){.wanted = backfill, .first_id = rv_id_make(now_us)};
     filling->args = rv_schedule_args(&rv_sql_schedule_backfill, tenant, name);
     rv_args_text(filling->args, 3, rv_schedule_overlap_name(backfill->overlap));
     if (backfill->per_minute > 0) {

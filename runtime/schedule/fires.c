@@ -189,6 +189,15 @@ static void on_ended(void *data, enum rv_code code, const struct rv_result *resu
     fires->options.ended(fires->options.data);
 }
 
+/* All statements lock fires in this order, so that no two wait for each other. */
+static int by_id(const void *a, const void *b)
+{
+    const struct fire *left = *(struct fire *const *)a;
+    const struct fire *right = *(struct fire *const *)b;
+    return left->tenant != right->tenant ? (left->tenant > right->tenant ? 1 : -1)
+                                         : (left->id > right->id) - (left->id < right->id);
+}
+
 static const char *state_of(enum rv_code code)
 {
     return code == RV_OK ? "done" : code == RV_CANCELED ? "cancelled" : "failed";
@@ -208,6 +217,10 @@ static void send_ends(struct rv_fires *fires)
             struct fire *fire = fires->first_ended;
             fires->first_ended = fire->next_ended;
             ending->list[ending->count++] = fire;
+        }
+        qsort(ending->list, (size_t)ending->count, sizeof ending->list[0], by_id);
+        for (int i = 0; i < ending->count; i++) {
+            const struct fire *fire = ending->list[i];
             rv_args_i64(args, 2, fire->id);
             rv_args_i32(args, 3, fire->attempt);
             rv_args_text(args, 4, state_of(fire->code));
@@ -302,13 +315,6 @@ static void on_beaten(void *data, enum rv_code code, const struct rv_result *res
     release(fires);
 }
 
-static int by_tenant(const void *a, const void *b)
-{
-    const struct fire *left = *(struct fire *const *)a;
-    const struct fire *right = *(struct fire *const *)b;
-    return (left->tenant > right->tenant) - (left->tenant < right->tenant);
-}
-
 void rv_fires_beat(struct rv_fires *fires)
 {
     int64_t now = rv_mono_us(rv_loop_clock(fires->options.loop));
@@ -327,7 +333,7 @@ void rv_fires_beat(struct rv_fires *fires)
             }
         }
     }
-    qsort(list, count, sizeof *list, by_tenant);
+    qsort(list, count, sizeof *list, by_id);
     for (size_t i = 0; i < count;) {
         struct beating *beating = rv_alloc(sizeof *beating);
         struct rv_args *args = rv_args_create(&rv_sql_schedule_beat);

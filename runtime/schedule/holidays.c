@@ -184,7 +184,8 @@ enum rv_code rv_holidays_read(const char *text, size_t length, struct rv_holiday
     }
     if (code == RV_OK && in.in_event) {
         in.number++;
-        code = refuse(&in, "", "is missing: an event has no end", "The file is cut off; export it again.");
+        code = refuse(&in, "", "is missing: an event has no end",
+                      "The file is cut off; export it again.");
     }
     return code;
 }

@@ -4,7 +4,8 @@
  *     2026-12-25 Christmas Day
  *
  * or an iCalendar file (RFC 5545) of all-day events: DTSTART and SUMMARY of each VEVENT count, to
- * DTEND (exclusive) where it has one.  Events that repeat (RRULE) are refused: export them as dates.
+ * DTEND (exclusive) where it has one.  Events that repeat (RRULE) are refused: export them as
+ * dates.
  *
  * A date that comes twice is one, with the first label.  Pure.
  */

@@ -50,13 +50,22 @@ struct known_calendar {
     struct rv_calendar calendar;
 };
 
+/* A schedule in the turn's claim, whose one fire may start in the same breath. */
+struct claimed {
+    char name[RV_SCHEDULE_NAME_MAX + 1];
+    char action[RV_SCHEDULE_ACTION_MAX + 1];
+    json_t *input; /* NULL: none is due, or it is missed */
+};
+
 struct turn {
     struct rv_schedule_service *service;
     int32_t tenant;
     struct known_calendar *calendars;
-    struct rv_args *claim; /* being filled; NULL: nothing to claim */
-    int fires;             /* in it */
-    int changes;           /* statements on their way */
+    struct rv_args *claim;   /* being filled; NULL: nothing to claim */
+    int64_t first_id;        /* of the fires in it, which are numbered on from there */
+    int fires, fires_room;   /* in it */
+    struct claimed *claimed; /* of each of these fires */
+    int changes;             /* statements on their way */
 };
 
 static void poke(void *data);
@@ -70,6 +79,10 @@ static void on_due(void *data, enum rv_code code, const struct rv_result *result
                    const struct rv_error *err);
 static void on_changed(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err);
+static void on_claimed(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err);
+static void begin_fire(struct turn *turn, int64_t id, int attempt, const char *name,
+                       const char *action, const json_t *input);
 static void start(struct turn *turn);
 static void on_started(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err);
@@ -307,6 +320,10 @@ static void end_turn(struct turn *turn)
         turn->calendars = known->next;
         rv_free(known);
     }
+    for (int i = 0; i < turn->fires; i++) {
+        json_decref(turn->claimed[i].input);
+    }
+    rv_free(turn->claimed);
     rv_free(turn);
     if (--service->turns == 0) {
         end_look(service);
@@ -387,30 +404,39 @@ static void break_schedule(struct turn *turn, const char *name, const struct rv_
     query(turn->service, turn->tenant, &rv_sql_schedule_break, args, on_changed, turn);
 }
 
-static void put_fire(struct turn *turn, const char *name, int64_t id, int64_t instant_s,
-                     const char *state, const char *reason)
+/* Puts a fire into the claim; `alone` is what it would start with, NULL when it does not come
+ * alone. */
+static void put_fire(struct turn *turn, const char *name, int64_t instant_s, const char *missed,
+                     const struct claimed *alone)
 {
+    if (turn->fires == turn->fires_room) {
+        turn->fires_room = turn->fires_room > 0 ? 2 * turn->fires_room : 16;
+        turn->claimed =
+            rv_realloc(turn->claimed, (size_t)turn->fires_room * sizeof turn->claimed[0]);
+    }
     rv_args_text(turn->claim, 8, name);
-    rv_args_i64(turn->claim, 9, id);
+    rv_args_i64(turn->claim, 9, turn->first_id + turn->fires);
     rv_args_time(turn->claim, 10, instant_s * SECOND_US);
-    rv_args_text(turn->claim, 11, state);
-    rv_args_text(turn->claim, 12, reason);
-    turn->fires++;
+    rv_args_text(turn->claim, 11, missed != NULL ? "skipped" : "waiting");
+    rv_args_text(turn->claim, 12, missed);
+    rv_args_bool(turn->claim, 13, alone != NULL);
+    turn->claimed[turn->fires++] = alone != NULL ? *alone : (struct claimed){.input = NULL};
 }
 
 /* Puts one schedule and its due fires into the turn's claim. */
 static void claim(struct turn *turn, const struct rv_schedule_row *row, const struct rv_due *due,
-                  int64_t delay_s)
+                  int64_t delay_s, const struct rv_result *result, int index)
 {
     static const char *const why_missed[] = {
         [RV_MISSED_WINDOW] = "it and perhaps later ones fell out of the catch-up window",
         [RV_MISSED_MOST] = "it and perhaps later ones were more than the catch-up maximum"};
     struct rv_schedule_service *service = turn->service;
-    int64_t id_time_us = now_us(service);
     if (turn->claim == NULL) {
         turn->claim = rv_args_create(&rv_sql_schedule_claim);
+        turn->first_id = rv_id_make(now_us(service)); /* thousands of random ones would meet */
         rv_args_i32(turn->claim, 1, turn->tenant);
         rv_args_text(turn->claim, 2, service->version);
+        rv_args_i64(turn->claim, 14, service->options.lease_ms);
     }
     struct rv_args *args = turn->claim;
     rv_args_text(args, 3, row->name);
@@ -425,12 +451,16 @@ static void claim(struct turn *turn, const struct rv_schedule_row *row, const st
         rv_log(RV_LOG_WARN, "schedule", "SCHEDULE-MISSED",
                "tenant=%d schedule=%s window_s=%" PRId64 " most=%" PRId64, (int)turn->tenant,
                row->name, row->window_s, row->most);
-        put_fire(turn, row->name, rv_id_make(id_time_us), row->next_us / SECOND_US, "skipped",
-                 why_missed[due->missed]);
+        put_fire(turn, row->name, row->next_us / SECOND_US, why_missed[due->missed], NULL);
+    }
+    struct claimed alone = {.input = NULL};
+    if (due->count == 1) {
+        snprintf(alone.name, sizeof alone.name, "%s", row->name);
+        snprintf(alone.action, sizeof alone.action, "%s", rv_result_text(result, index, 12));
+        alone.input = rv_result_json(result, index, 13);
     }
     for (int i = 0; i < due->count; i++) {
-        id_time_us += 1000; /* ids of one schedule differ in their milliseconds */
-        put_fire(turn, row->name, rv_id_make(id_time_us), due->instants_s[i], "waiting", NULL);
+        put_fire(turn, row->name, due->instants_s[i], NULL, due->count == 1 ? &alone : NULL);
     }
     service->again = service->again || due->count == RV_DUE_MAX;
 }
@@ -483,7 +513,7 @@ static void move(struct turn *turn, const struct rv_result *result, int index)
     const struct rv_due_policy policy = {
         .delay_s = delay_s, .window_s = row.window_s, .most = row.most};
     rv_due_compute(&row.cron, &rules, &policy, expected_s, now_s, &due);
-    claim(turn, &row, &due, delay_s);
+    claim(turn, &row, &due, delay_s, result, index);
 }
 
 static void on_due(void *data, enum rv_code code, const struct rv_result *result,
@@ -510,7 +540,7 @@ static void on_due(void *data, enum rv_code code, const struct rv_result *result
     }
     if (turn->claim != NULL) {
         turn->changes++;
-        query(service, turn->tenant, &rv_sql_schedule_claim, turn->claim, on_changed, turn);
+        query(service, turn->tenant, &rv_sql_schedule_claim, turn->claim, on_claimed, turn);
         turn->claim = NULL;
     }
     if (--turn->changes == 0) {
@@ -521,9 +551,27 @@ static void on_due(void *data, enum rv_code code, const struct rv_result *result
 static void on_changed(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err)
 {
-    (void)result; /* fewer rows than were asked for: another node was quicker, which is fine */
+    (void)result;
     struct turn *turn = data;
     may_go_on(turn->service, code, err);
+    if (--turn->changes == 0) {
+        start(turn);
+    }
+}
+
+/* What started in the same breath; fewer schedules than were asked for: another node was quicker.
+ */
+static void on_claimed(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err)
+{
+    struct turn *turn = data;
+    int rows = may_go_on(turn->service, code, err) ? rv_result_rows(result) : 0;
+    for (int row = 0; row < rows && !turn->service->closing; row++) {
+        int64_t id = rv_result_i64(result, row, 0);
+        RV_ASSERT(id >= turn->first_id && id < turn->first_id + turn->fires);
+        const struct claimed *one = &turn->claimed[id - turn->first_id];
+        begin_fire(turn, id, 1, one->name, one->action, one->input);
+    }
     if (--turn->changes == 0) {
         start(turn);
     }
@@ -544,19 +592,15 @@ static void start(struct turn *turn)
     query(turn->service, turn->tenant, &rv_sql_schedule_start, args, on_started, turn);
 }
 
-static void begin_fire(struct turn *turn, const struct rv_result *result, int row)
+static void begin_fire(struct turn *turn, int64_t id, int attempt, const char *name,
+                       const char *action, const json_t *input)
 {
     struct rv_schedule_service *service = turn->service;
-    int64_t id = rv_result_i64(result, row, 1);
-    int attempt = (int)rv_result_i64(result, row, 2);
-    json_t *input = rv_result_json(result, row, 5);
     rv_fires_put(service->fires, turn->tenant, id, attempt);
     rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-FIRE",
-           "tenant=%d schedule=%s action=%s fire=%" PRId64 " attempt=%d", (int)turn->tenant,
-           rv_result_text(result, row, 3), rv_result_text(result, row, 4), id, attempt);
-    service->options.fire(service->options.data, turn->tenant, rv_result_text(result, row, 3),
-                          rv_result_text(result, row, 4), input, id);
-    json_decref(input);
+           "tenant=%d schedule=%s action=%s fire=%" PRId64 " attempt=%d", (int)turn->tenant, name,
+           action, id, attempt);
+    service->options.fire(service->options.data, turn->tenant, name, action, input, id);
 }
 
 static void on_started(void *data, enum rv_code code, const struct rv_result *result,
@@ -570,7 +614,10 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
     for (int row = 0; row < rows && !service->closing; row++) {
         const char *what = rv_result_text(result, row, 0);
         if (strcmp(what, "start") == 0) {
-            begin_fire(turn, result, row);
+            json_t *input = rv_result_json(result, row, 5);
+            begin_fire(turn, rv_result_i64(result, row, 1), (int)rv_result_i64(result, row, 2),
+                       rv_result_text(result, row, 3), rv_result_text(result, row, 4), input);
+            json_decref(input);
         } else {
             rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-STOP", "tenant=%d schedule=%s fire=%s %s",
                    (int)turn->tenant, rv_result_text(result, row, 3),

@@ -1,8 +1,7 @@
 /* bench_schedules.c -- 60,000 schedules due in the same second, and what computing times costs.
  *
- *   one, many          all of one company; 100 each of 600 companies.  PostgreSQL with fsync on, the
- *                      service on one core, actions that end at once (their ends are recorded in the
- *                      same time)
+ *   one, many          all of one company; 100 each of 600 companies.  PostgreSQL with fsync on,
+ * the service on one core, actions that end at once (their ends are recorded in the same time)
  *     started_s        from the second they are due to the last one started: its fire is durable as
  *                      running and the action has been asked
  *     p50_ms, p99_ms   of the same time, over all
@@ -156,8 +155,8 @@ static void start_case(const struct bench_run *run, const char *which, int compa
     }
     struct rv_loop *loop = rv_loop_create(rv_clock_system());
     struct rv_db *db = rv_db_create(&(struct rv_db_options){.loop = loop, .uri = uri});
-    world.service = rv_schedule_service_create(&(struct rv_schedule_options){
-        .loop = loop, .db = db, .fire = on_fire, .data = &world});
+    world.service = rv_schedule_service_create(
+        &(struct rv_schedule_options){.loop = loop, .db = db, .fire = on_fire, .data = &world});
     int64_t cpu_us = bench_cpu_us(test_postgres_pid());
     int64_t give_up_us = world.due_us + GIVE_UP_S * INT64_C(1000000);
     while (world.fires < SCHEDULES && now_us() < give_up_us) {
@@ -196,8 +195,9 @@ static void start_case(const struct bench_run *run, const char *which, int compa
 
 /* ---- computing ---- */
 
-static const char *const patterns[] = {"0 2 * * 1-5", "*/15 * * * *",  "30 6 1,15 * *", "0 2 B3 * *",
-                                       "0 22 LB * *", "0 9 * * FRI#2", "0 0 29 2 *",    "0 4 25<B * *"};
+static const char *const patterns[] = {"0 2 * * 1-5", "*/15 * * * *", "30 6 1,15 * *",
+                                       "0 2 B3 * *",  "0 22 LB * *",  "0 9 * * FRI#2",
+                                       "0 0 29 2 *",  "0 4 25<B * *"};
 
 static void next_case(const struct bench_run *run)
 {
@@ -207,8 +207,7 @@ static void next_case(const struct bench_run *run)
     double all_us = 0, worst_us = 0;
     must(rv_zone_load(NULL, "Europe/Berlin", &zone, &err), &err);
     for (int year = 2000; year < 2040; year++) {
-        calendar.holidays.days[calendar.holidays.count++] =
-            (int32_t)rv_days_from_civil(year, 1, 1);
+        calendar.holidays.days[calendar.holidays.count++] = (int32_t)rv_days_from_civil(year, 1, 1);
         calendar.holidays.days[calendar.holidays.count++] =
             (int32_t)rv_days_from_civil(year, 12, 25);
     }

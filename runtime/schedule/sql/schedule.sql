@@ -167,38 +167,46 @@ WITH due AS (
        AND due_at > $2 LIMIT $4)
 )
 SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at,
-       array_to_string(except_dates, ','), catch_up_max, calendar
+       array_to_string(except_dates, ','), catch_up_max, calendar, action, input
 FROM due LIMIT $4;
 
 -- name: schedule_claim
--- Moves schedules from the expected next fire to the following one and records the fires between.  One
--- that is not given back: another node was quicker.  Fires older than 30 days are forgotten on the way.
--- params: tenant int4, tzdata text, names text[], expected timestamptz[], nexts timestamptz[], dues timestamptz[], lasts timestamptz[], fires text[], ids int8[], instants timestamptz[], states text[], reasons text[]
-WITH wanted AS MATERIALIZED (
-    SELECT w.* FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[])
-        AS w (name, expected, next_at, due_at, last_at)
-    JOIN schedule s ON s.tenant_id = $1 AND s.name = w.name AND s.status = 'active' AND s.next_at = w.expected
-    FOR UPDATE OF s SKIP LOCKED
-), moved AS (
+-- Moves schedules from the expected next fire to the following one and records the fires between.  A
+-- fire that comes alone (`alone`) while no other of its schedule waits or runs starts in the same breath:
+-- it is given back; the others wait for schedule_start.  A schedule that was moved meanwhile was moved by
+-- another node.  Fires older than 30 days are forgotten on the way.
+-- params: tenant int4, tzdata text, names text[], expected timestamptz[], nexts timestamptz[], dues timestamptz[], lasts timestamptz[], fires text[], ids int8[], instants timestamptz[], states text[], reasons text[], alone bool[], lease_ms int8
+WITH moved AS (
     UPDATE schedule s
     SET next_at = w.next_at, due_at = w.due_at, tzdata = $2, last_at = coalesce(w.last_at, s.last_at),
         status = CASE WHEN w.next_at IS NULL THEN 'ended' ELSE s.status END
-    FROM wanted w
-    WHERE s.tenant_id = $1 AND s.name = w.name
+    FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[])
+        AS w (name, expected, next_at, due_at, last_at)
+    WHERE s.tenant_id = $1 AND s.name = w.name AND s.status = 'active' AND s.next_at = w.expected
     RETURNING s.name, s.overlap, w.expected
+), fire AS MATERIALIZED (
+    SELECT f.*, m.overlap, f.alone AND NOT (f.name IN (
+               SELECT r.schedule FROM schedule_fire r WHERE r.tenant_id = $1 AND r.state = 'waiting'
+               UNION ALL
+               SELECT r.schedule FROM schedule_fire r WHERE r.tenant_id = $1 AND r.state = 'running')) AS starts
+    FROM moved m JOIN unnest($8::text[], $9::bigint[], $10::timestamptz[], $11::text[], $12::text[], $13::bool[])
+         AS f (name, id, instant, state, reason, alone) ON f.name = m.name
 ), made AS (
-    INSERT INTO schedule_fire (tenant_id, id, schedule, instant, state, exclusive, reason, ended_at)
-    SELECT $1, f.id, m.name, f.instant, f.state, m.overlap <> 'allow_all', f.reason,
-           CASE WHEN f.state = 'skipped' THEN clock_timestamp() END
-    FROM moved m JOIN unnest($8::text[], $9::bigint[], $10::timestamptz[], $11::text[], $12::text[])
-         AS f (name, id, instant, state, reason) ON f.name = m.name
+    INSERT INTO schedule_fire (tenant_id, id, schedule, instant, state, exclusive, reason, ended_at, attempt,
+                               started_at, lease_until)
+    SELECT $1, id, name, instant, CASE WHEN starts THEN 'running' ELSE state END, overlap <> 'allow_all', reason,
+           CASE WHEN state = 'skipped' THEN clock_timestamp() END, CASE WHEN starts THEN 1 ELSE 0 END,
+           CASE WHEN starts THEN clock_timestamp() END,
+           CASE WHEN starts THEN clock_timestamp() + make_interval(secs => $14 / 1000.0) END
+    FROM fire
     ON CONFLICT (tenant_id, schedule, instant) DO NOTHING
+    RETURNING id, state
 ), forgotten AS (
     DELETE FROM schedule_fire f USING moved m
     WHERE f.tenant_id = $1 AND f.schedule = m.name AND f.state NOT IN ('waiting', 'running')
       AND f.instant < m.expected - interval '30 days'
 )
-SELECT name FROM moved;
+SELECT id FROM made WHERE state = 'running';
 
 -- name: schedule_break
 -- It cannot be computed any more (its zone is gone): a person must look at it.
@@ -211,18 +219,18 @@ WHERE tenant_id = $1 AND name = $2 AND status = 'active';
 -- schedule: what is regular before what is filled in afterwards, of each what was interrupted first, then
 -- the oldest.  `newer` counts the regular ones that became due later.  Of a backfill with a rate only the
 -- first may start, not before its time.  Gives what starts, and what runs and is to stop: cancelled ones
--- are asked, terminated ones are over.
+-- are asked, terminated ones are over.  Sets of fires are asked for with "(x IN (...)) IS TRUE", which is
+-- a hash table whatever the statistics say: thousands may wait where none did a second ago.
 -- params: tenant int4, limit int4, lease_ms int8, now timestamptz, buffer int4
 WITH candidate AS MATERIALIZED (
-    SELECT f.id, f.schedule, f.instant, s.action, s.input, f.backfill, f.gap_ms,
-           coalesce(f.overlap, s.overlap) AS overlap,
+    SELECT f.id, f.schedule, f.instant, f.backfill, f.gap_ms, coalesce(f.overlap, s.overlap) AS overlap,
            row_number() OVER (PARTITION BY f.schedule
                ORDER BY f.backfill, f.attempt > 0 DESC, f.instant, f.id) AS place,
            count(*) OVER (PARTITION BY f.schedule, f.backfill ORDER BY f.instant DESC, f.id DESC) - 1 AS newer,
            row_number() OVER (PARTITION BY f.schedule, f.gap_ms IS NULL ORDER BY f.instant, f.id) AS rated,
            coalesce(s.backfill_at, '-infinity') <= $4 AS in_time,
-           EXISTS (SELECT FROM schedule_fire r WHERE r.tenant_id = $1 AND r.schedule = f.schedule
-                      AND r.state = 'running') AS busy
+           f.schedule IN (SELECT r.schedule FROM schedule_fire r
+                          WHERE r.tenant_id = $1 AND r.state = 'running') AS busy
     FROM schedule_fire f JOIN schedule s ON s.tenant_id = f.tenant_id AND s.name = f.schedule
     WHERE f.tenant_id = $1 AND f.state = 'waiting' AND (f.manual OR s.status <> 'paused')
 ), judged AS MATERIALIZED (
@@ -239,35 +247,39 @@ WITH candidate AS MATERIALIZED (
         ELSE 'wait' END AS verdict
     FROM candidate c
 ), chosen AS MATERIALIZED (
-    SELECT * FROM judged WHERE verdict = 'start' ORDER BY instant, id LIMIT $2
+    SELECT id, schedule, overlap FROM judged WHERE verdict = 'start' ORDER BY instant, id LIMIT $2
 ), skipped AS (
     UPDATE schedule_fire f SET state = 'skipped', ended_at = clock_timestamp(),
-           reason = CASE j.verdict
-               WHEN 'replaced' THEN 'a later one took its place (overlap ' || j.overlap || ')'
-               WHEN 'full' THEN 'too many wait already (overlap ' || j.overlap || ')'
-               ELSE 'the one before still runs (overlap ' || j.overlap || ')' END
-    FROM judged j
-    WHERE f.tenant_id = $1 AND f.id = j.id AND f.state = 'waiting' AND j.verdict IN ('replaced', 'skip', 'full')
+           reason = CASE
+               WHEN f.id IN (SELECT j.id FROM judged j WHERE j.verdict = 'replaced')
+                   THEN 'a later one took its place'
+               WHEN f.id IN (SELECT j.id FROM judged j WHERE j.verdict = 'full') THEN 'too many wait already'
+               ELSE 'the one before still runs' END
+               || ' (overlap ' || coalesce(f.overlap, s.overlap) || ')'
+    FROM schedule s
+    WHERE f.tenant_id = $1 AND f.state = 'waiting' AND s.tenant_id = $1 AND s.name = f.schedule
+      AND (f.id IN (SELECT j.id FROM judged j WHERE j.verdict IN ('replaced', 'skip', 'full'))) IS TRUE
 ), asked AS (
     UPDATE schedule_fire f SET stop = true
     WHERE f.tenant_id = $1 AND f.state = 'running' AND NOT f.stop
-      AND f.schedule IN (SELECT j.schedule FROM judged j WHERE j.verdict = 'cancel')
+      AND (f.schedule IN (SELECT j.schedule FROM judged j WHERE j.verdict = 'cancel')) IS TRUE
     RETURNING f.id, f.attempt, f.schedule
 ), ended AS (
     UPDATE schedule_fire f SET state = 'terminated', ended_at = clock_timestamp(), lease_until = NULL,
            reason = 'the next one was due (overlap terminate_other)'
     WHERE f.tenant_id = $1 AND f.state = 'running'
-      AND f.schedule IN (SELECT c.schedule FROM chosen c WHERE c.overlap = 'terminate_other')
+      AND (f.schedule IN (SELECT c.schedule FROM chosen c WHERE c.overlap = 'terminate_other')) IS TRUE
     RETURNING f.id, f.attempt, f.schedule
 ), started AS (
     UPDATE schedule_fire f
     SET state = 'running', attempt = f.attempt + 1, started_at = clock_timestamp(),
-        exclusive = c.overlap <> 'allow_all',
+        exclusive = coalesce(f.overlap, s.overlap) <> 'allow_all',
         lease_until = clock_timestamp() + make_interval(secs => $3 / 1000.0)
-    FROM chosen c
-    WHERE f.tenant_id = $1 AND f.id = c.id AND f.state = 'waiting'
+    FROM schedule s
+    WHERE f.tenant_id = $1 AND f.state = 'waiting' AND s.tenant_id = $1 AND s.name = f.schedule
+      AND (f.id IN (SELECT c.id FROM chosen c)) IS TRUE
       AND (SELECT count(*) FROM ended) >= 0 -- those that make room are over first
-    RETURNING f.id, f.attempt, c.schedule, c.action, c.input, c.instant, c.gap_ms
+    RETURNING f.id, f.attempt, f.schedule, s.action, s.input, f.instant, f.gap_ms
 ), paced AS (
     UPDATE schedule s SET backfill_at = $4 + make_interval(secs => t.gap_ms / 1000.0)
     FROM started t WHERE s.tenant_id = $1 AND s.name = t.schedule AND t.gap_ms IS NOT NULL

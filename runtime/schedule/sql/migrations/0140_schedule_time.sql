@@ -56,6 +56,9 @@ ALTER TABLE schedule_fire
     ADD COLUMN gap_ms int,                          -- ... and the time between two starts
     ADD COLUMN stop boolean NOT NULL DEFAULT false; -- it was asked to stop
 
+DROP INDEX schedule_fire_running;
+CREATE INDEX schedule_fire_running ON schedule_fire (tenant_id, lease_until) WHERE state = 'running';
+
 -- Counts failures in a row; too many pause the schedule.
 CREATE FUNCTION reeve_schedule_strike(of_tenant int, of_schedule text, failed int, succeeded boolean,
                                       why text) RETURNS void

@@ -43,12 +43,10 @@ static void own_path(char out[PATH_MAX])
     snprintf(out + folder, PATH_MAX - folder, "%s", REEVE_CUDA_PLUGIN);
 }
 
-enum kernel_status kernel_operations_cuda(const char *path, const struct kernel_operations **out,
-                                          struct kernel_error *error)
+static enum kernel_status open_plugin(const char *path, void **out, struct kernel_error *error)
 {
     char own[PATH_MAX];
     bool named = path != NULL;
-    *out = NULL;
     if (!named) {
         own_path(own);
         path = own;
@@ -60,9 +58,19 @@ enum kernel_status kernel_operations_cuda(const char *path, const struct kernel_
     if (status != KERNEL_OK) {
         return status;
     }
-    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (plugin == NULL) {
-        return kernel_fail(error, KERNEL_UNSUPPORTED, "the CUDA plug-in cannot be opened: %s", dlerror());
+    *out = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    return *out != NULL ? KERNEL_OK
+                        : kernel_fail(error, KERNEL_UNSUPPORTED,
+                                      "the CUDA plug-in cannot be opened: %s", dlerror());
+}
+
+enum kernel_status kernel_operations_cuda(const char *path, const struct kernel_operations **out,
+                                          struct kernel_error *error)
+{
+    void *plugin = NULL;
+    enum kernel_status status = open_plugin(path, &plugin, error);
+    if (status != KERNEL_OK) {
+        return status;
     }
     const struct kernel_operations *(*entry)(uint32_t) = NULL;
     *(void **)&entry = dlsym(plugin, REEVE_CUDA_ENTRY);
@@ -70,7 +78,22 @@ enum kernel_status kernel_operations_cuda(const char *path, const struct kernel_
     if (*out == NULL) {
         dlclose(plugin);
         return kernel_fail(error, KERNEL_UNSUPPORTED,
-                           "%s belongs to another version of reeve: build both together", path);
+                           "the CUDA plug-in belongs to another version: build both together");
     }
     return KERNEL_OK;
+}
+
+enum kernel_status kernel_cuda_speed(const char *path, struct cuda_speed *out,
+                                     struct kernel_error *error)
+{
+    void *plugin = NULL;
+    enum kernel_status status = open_plugin(path, &plugin, error);
+    if (status != KERNEL_OK) {
+        return status;
+    }
+    enum kernel_status (*speed)(struct cuda_speed *, struct kernel_error *) = NULL;
+    *(void **)&speed = dlsym(plugin, REEVE_CUDA_SPEED);
+    return speed != NULL ? speed(out, error)
+                         : kernel_fail(error, KERNEL_UNSUPPORTED, "the CUDA plug-in has no %s",
+                                       REEVE_CUDA_SPEED);
 }

@@ -1,10 +1,10 @@
 /* device.c -- which backend an engine runs on, and what becomes of its work when a GPU fails.
  *
- * KERNEL_AUTO takes the GPU where plug-in, driver and memory are there, else the processor, and says
- * why (kernel_stats.fallback).  A GPU that fails while it runs is left for good: the engine makes the
- * model anew on the processor, and every request that was running waits again and computes its prompt
- * and its answer so far once more, as after a preemption.  Where KERNEL_CUDA was asked for by name
- * nothing is replaced: the requests fail, with what the GPU said.
+ * KERNEL_AUTO takes the GPU where plug-in, driver and memory are there, else the processor, and
+ * says why (kernel_stats.fallback).  A GPU that fails while it runs is left for good: the engine
+ * makes the model anew on the processor, and every request that was running waits again and
+ * computes its prompt and its answer so far once more, as after a preemption.  Where KERNEL_CUDA
+ * was asked for by name nothing is replaced: the requests fail, with what the GPU said.
  */
 #include "kernels/serve/serve.h"
 
@@ -144,7 +144,8 @@ bool device_replace(struct kernel_engine *engine, struct kernel_error *why)
     engine->runner = NULL;
     struct kernel_error error = {.status = KERNEL_OK};
     enum kernel_status status = open_plain(engine, &engine->options, &error);
-    KERNEL_ASSERT(status == KERNEL_OK); /* no memory at all: the process is restarted by its owner */
+    KERNEL_ASSERT(status ==
+                  KERNEL_OK); /* no memory at all: the process is restarted by its owner */
     pthread_mutex_lock(&engine->lock);
     reload_adapters(engine);
     describe(engine, why);

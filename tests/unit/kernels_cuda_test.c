@@ -1,6 +1,6 @@
-/* The CUDA backend's own code, thread by thread on this machine's processor (tests/support/cuda_on_host.h):
- * operations as the reference computes them, the same bits in any company, whole models within their bands.
- * What it cannot show is said in kernels/README.md. */
+/* The CUDA backend's own code, thread by thread on this machine's processor
+ * (tests/support/cuda_on_host.h): operations as the reference computes them, the same bits in any
+ * company, whole models within their bands. What it cannot show is said in kernels/README.md. */
 #include "kernels/cuda/plugin.h"
 #include "tests/support/kernel_company.h"
 #include "tests/support/kernel_ops.h"

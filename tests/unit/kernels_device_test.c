@@ -1,7 +1,8 @@
-/* kernels_device_test.c -- which backend an engine takes, and a GPU that goes in the middle of an answer.
+/* kernels_device_test.c -- which backend an engine takes, and a GPU that goes in the middle of an
+ * answer.
  *
- * The plug-in is kernels/cuda compiled for this machine (tests/support/cuda_on_host.h); it can be told after how
- * many launches its device is gone.
+ * The plug-in is kernels/cuda compiled for this machine (tests/support/cuda_on_host.h); it can be
+ * told after how many launches its device is gone.
  */
 #include "kernels/kernel.h"
 #include "tests/support/kernel_asker.h"

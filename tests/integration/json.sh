@@ -94,10 +94,22 @@ while read -r name; do
     "audit verify") gives 0 "" audit verify --company acme; gives 0 "" audit verify --proof "$state/proof" ;;
     "audit export") gives 0 "" audit export "$state/export" --company acme; gives 0 "" audit export --company acme ;;
     "audit prove") gives 0 "" audit prove 1 --company acme ;;
+    "calendar add") gives 0 "" calendar add de-be --company acme ;;
+    "calendar set") gives 0 "" calendar set de-be --holidays 2026-12-25,2026-12-26 --label Christmas --company acme ;;
+    "calendar import")
+        printf '# of Berlin\n2027-01-01 New Year\n' >"$state/holidays"
+        gives 0 "" calendar import de-be "$state/holidays" --company acme ;;
+    "calendar show") gives 0 "" calendar show de-be --company acme ;;
+    "calendar list") gives 0 "" calendar list --company acme ;;
+    "calendar remove")
+        gives 0 "" schedule add third --cron '0 2 B3 * *' --calendar de-be --company acme
+        gives 1 "" calendar remove de-be --company acme
+        gives 0 "" schedule remove third --company acme
+        gives 0 "" calendar remove de-be --company acme ;;
     "schedule add") gives 0 "" schedule add weekly --cron '0 3 * * 1' --company acme ;;
     "schedule set") gives 0 "" schedule set nightly --jitter 60 --company acme ;;
     "schedule backfill") gives 0 "" schedule backfill nightly --from 2026-01-01 --to 2026-01-03 --company acme ;;
-    "schedule next" | "schedule pause" | "schedule resume") gives 0 "" $name nightly --company acme ;;
+    "schedule next" | "schedule pause" | "schedule resume" | "schedule show") gives 0 "" $name nightly --company acme ;;
     "schedule run") gives 0 "" schedule run nightly --company acme ;;
     "schedule remove") gives 0 "" schedule remove weekly --company acme ;;
     "exception list" | "run list" | "approval list" | "exception run") gives 0 "may be empty" $name --company acme ;;

@@ -1,5 +1,5 @@
 /* view.c -- see view.h. */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +91,7 @@ static struct rv_actor_view view_of(const struct rv_actor *actor)
         .mailbox = actor->mailbox_max,
         .handled = actor->handled,
         .restarts = extra != NULL ? extra->restart_count : 0,
-        .suspended = actor->suspended,
+        .suspended = (actor->busy & BUSY_SUSPENDED) != 0,
         .bytes = (int64_t)bytes,
     };
 }
@@ -117,8 +117,9 @@ static void walk(struct core *core, struct rv_core_view *view)
     uint32_t slot = core->view_from < core->slot_used ? core->view_from : 0;
     uint32_t visits = core->slot_used < RV_VIEW_WALK_MAX ? core->slot_used : RV_VIEW_WALK_MAX;
     for (uint32_t i = 0; i < visits; i++) {
-        if (core->slots[slot].taken) {
-            struct rv_actor_view one = view_of(core->slots[slot].is.actor);
+        const struct rv_actor *actor = core_sitting(core, slot);
+        if (actor != NULL) {
+            struct rv_actor_view one = view_of(actor);
             struct rv_tenant_view *tenant = tenant_view(view, one.tenant);
             if (tenant != NULL) {
                 tenant->waiting += one.waiting;
@@ -161,11 +162,12 @@ static void look_at_tenants(const struct core *core, struct rv_core_view *view)
     for (int i = 0; i < SHARE_BUCKETS; i++) {
         for (const struct share *share = core->shares[i]; share != NULL;
              share = share->next_bucket) {
-            view->tenants[view->tenant_count++] = (struct rv_tenant_view){.tenant = share->tenant,
-                                                                          .weight = share->weight,
-                                                                          .actors = share->actors,
-                                                                          .ready = share->ready,
-                                                                          .turns = share->turns};
+            view->tenants[view->tenant_count++] =
+                (struct rv_tenant_view){.tenant = share->tenant,
+                                        .weight = share->weight,
+                                        .actors = share->actors,
+                                        .ready = share_ready(share),
+                                        .turns = share->turns};
         }
     }
     qsort(view->tenants, (size_t)count, sizeof *view->tenants, by_actors);
@@ -226,6 +228,13 @@ static enum rv_code receive(struct rv_actor *self, void *state, struct rv_messag
         struct rv_message answer = rv_message_of(RV_MESSAGE_REPLY);
         answer.payload = rv_actors_view(self->core->actors, self->core->index);
         answer.free = rv_core_view_free;
+        rv_actor_reply(self, message, &answer);
+    } else if (message->kind == RV_LOOK_TRACE) {
+        struct rv_trace trace = {(uint64_t)message->body.numbers[0],
+                                 (uint64_t)message->body.numbers[1]};
+        struct rv_message answer = rv_message_of(RV_MESSAGE_REPLY);
+        answer.payload = rv_actors_trace_view(self->core->actors, self->core->index, trace);
+        answer.free = rv_trace_view_free;
         rv_actor_reply(self, message, &answer);
     }
     return RV_OK;

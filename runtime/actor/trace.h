@@ -3,9 +3,9 @@
  *
  * A core notes every message that belongs to a trace (struct rv_trace) in a ring of
  * RV_TRACE_RECENT; messages without a trace cost one comparison.  Who looks at a trace gets what is
- * there of it, and from then on the trace has a ring of its own, so that busy neighbours do not push
- * it out, until nobody has looked for RV_TRACE_WATCH_MS.  At most RV_TRACE_WATCHED at once: the one
- * that was not looked at for longest goes.
+ * there of it, and from then on the trace has a ring of its own, so that busy neighbours do not
+ * push it out, until nobody has looked for RV_TRACE_WATCH_MS.  At most RV_TRACE_WATCHED at once:
+ * the one that was not looked at for longest goes.
  *
  * Look by rv_actor_call to the lookout of the core (view.h) with a message of kind RV_LOOK_TRACE
  * whose numbers[0] and [1] are the trace: the payload of the answer is a struct rv_trace_view.

@@ -1,4 +1,5 @@
 /* actor.c -- the system and the verbs of an actor; see actor.h. */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/mail.h"
 
 #include <string.h>

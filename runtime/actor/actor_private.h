@@ -39,8 +39,6 @@ enum {
     RESTARTS_REMEMBERED = 32,
     SHARE_BUCKETS = 256,  /* tenants of one core, by number */
     SHARE_DEBT_MAX = 64,  /* turns that a tenant may be made to wait for one long turn */
-    AGE_NORMAL = 4,       /* turns that better classes have before one of RV_CLASS_NORMAL ... */
-    AGE_BATCH = 16,       /* ... and of RV_CLASS_BATCH: 3.2 ms, when each is as long as it may */
     TURN_SLOW_US = 10000, /* a turn that is worth a word to people */
     OWED_MAX = 1024       /* calls that an actor may leave unanswered and be reminded of */
 };
@@ -79,31 +77,6 @@ struct owed {
     struct rv_ref from;
     uint64_t call;
     int64_t deadline_us;
-};
-
-/* Ready actors, in order. */
-struct line {
-    struct rv_actor *first;
-    struct rv_actor *last;
-    int passed; /* turns that better lines had since this one's last */
-};
-
-/* Lines of a share: who was told to end, then the classes. */
-enum { LINE_URGENT, LINE_INTERACTIVE, LINE_NORMAL, LINE_BATCH, LINES };
-
-/* What one tenant has on a core: its ready actors, and how many turns it may have before the next
- * one. */
-struct share {
-    struct line lines[LINES];
-    uint32_t some; /* bit per line: somebody is ready */
-    int credit;    /* turns left in this round; below 0 after a long turn */
-    int64_t turns;
-    struct share *next; /* in the ring of those that have ready actors */
-    bool queued;        /* in the ring; what has run empty leaves it when it comes to the front */
-    int32_t tenant;
-    int weight;
-    int actors; /* alive; without any, and with the usual weight, the share goes */
-    struct share *next_bucket;
 };
 
 /* What most actors have not: children, a restart policy, somebody who waits for them ... */
@@ -335,32 +308,6 @@ static inline void bump(_Atomic int64_t *counter, int64_t by)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
                           memory_order_relaxed);
-}
-
-/* The monotonic time, for accounts: the clock is asked again only when the processor's counter says
- * that some microseconds have gone by, which costs less than half of asking. */
-static inline int64_t core_noted(struct core *core)
-{
-    return atomic_load_explicit(&core->now_us, memory_order_relaxed);
-}
-
-static inline int64_t core_note(struct core *core)
-{
-    int64_t now_us = rv_mono_us(core->clock);
-    atomic_store_explicit(&core->now_us, now_us, memory_order_relaxed);
-    return now_us;
-}
-
-static inline int64_t core_now(struct core *core)
-{
-#ifdef __x86_64__
-    uint64_t counter = __builtin_ia32_rdtsc();
-    if (core->real_time && counter - core->counter < CLOCK_COUNTER_STEP) {
-        return core_noted(core);
-    }
-    core->counter = counter;
-#endif
-    return core_note(core);
 }
 
 /* view.c */

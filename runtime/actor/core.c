@@ -5,6 +5,7 @@
  * costs nothing.  A core whose sleeps turn out too short to pay looks for mail a little longer
  * first (SPIN_US), until SPIN_TRIES such looks were in vain.
  */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/mail.h"
 #include "runtime/actor/share.h"
 

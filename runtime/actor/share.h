@@ -9,6 +9,36 @@
 
 #include "runtime/actor/actor_private.h"
 
+enum {
+    AGE_NORMAL = 4, /* turns that better classes have before one of RV_CLASS_NORMAL ... */
+    AGE_BATCH = 16  /* ... and of RV_CLASS_BATCH: 3.2 ms, when each is as long as it may */
+};
+
+/* Ready actors, in order. */
+struct line {
+    struct rv_actor *first;
+    struct rv_actor *last;
+    int passed; /* turns that better lines had since this one's last */
+};
+
+/* Lines of a share: who was told to end, then the classes. */
+enum { LINE_URGENT, LINE_INTERACTIVE, LINE_NORMAL, LINE_BATCH, LINES };
+
+/* What one tenant has on a core: its ready actors, and how many turns it may have before the next
+ * one. */
+struct share {
+    struct line lines[LINES];
+    uint32_t some; /* bit per line: somebody is ready */
+    int credit;    /* turns left in this round; below 0 after a long turn */
+    int64_t turns;
+    struct share *next; /* in the ring of those that have ready actors */
+    bool queued;        /* in the ring; what has run empty leaves it when it comes to the front */
+    int32_t tenant;
+    int weight;
+    int actors; /* alive; without any, and with the usual weight, the share goes */
+    struct share *next_bucket;
+};
+
 struct share *share_of(struct core *core, int32_t tenant); /* made when it is not there */
 void share_leave(struct core *core, struct share *share);  /* one actor of it has ended */
 void share_remove(struct rv_actor *actor);                 /* not ready any more */

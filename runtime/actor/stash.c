@@ -3,6 +3,7 @@
  * They lie behind the mailbox's back: bounded by themselves, in order, with their deadlines and the
  * calls they are.  They belong to the actor, not to one of its lives: a restart gives them back.
  */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/mail.h"
 
 /* Before what waits in the mailbox. */

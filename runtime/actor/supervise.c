@@ -5,6 +5,7 @@
  * jitter; more than allowed and the child ends and its parent fails (escalation), with the reason
  * logged.  A supervisor's strategy may have siblings begin again with the child.
  */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/mail.h"
 #include "runtime/actor/share.h"
 #include "runtime/base/log.h"

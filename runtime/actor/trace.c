@@ -1,7 +1,7 @@
 /* trace.c -- see trace.h. */
 #include "runtime/actor/trace.h"
 
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/share.h"
 
 #include <string.h>
 
@@ -92,6 +92,7 @@ enum rv_code trace_receive(struct rv_actor *actor, struct envelope *envelope, st
     struct rv_traced one = entry_of(core, envelope);
     int64_t before_us = rv_mono_us(core->clock);
     one.actor = behavior->name;
+    one.tenant = actor->share->tenant;
     one.what = behavior->name_of != NULL ? behavior->name_of(&envelope->message) : NULL;
     one.code = behavior->receive(actor, actor->state, &envelope->message, err);
     one.took_us = rv_mono_us(core->clock) - before_us;
@@ -103,6 +104,7 @@ void trace_system(struct rv_actor *actor, const struct envelope *envelope)
 {
     struct rv_traced one = entry_of(actor->core, envelope);
     one.actor = actor->behavior->name;
+    one.tenant = actor->share->tenant;
     note(actor->core, &one);
 }
 
@@ -112,6 +114,7 @@ void trace_dead(struct core *core, const struct envelope *envelope, const struct
     struct rv_traced one = entry_of(core, envelope);
     one.trace = envelope->message.trace;
     one.actor = to != NULL ? to->behavior->name : NULL;
+    one.tenant = to != NULL ? to->share->tenant : 0;
     one.what = reason;
     one.dead = true;
     note(core, &one);
@@ -151,6 +154,7 @@ struct rv_trace_view *rv_actors_trace_view(struct rv_actors *actors, int core,
 {
     struct core *it = &actors->cores[core];
     struct rv_trace_view *view = rv_alloc(sizeof *view);
+    view->core = core;
     if (it->tracer == NULL) {
         return view;
     }

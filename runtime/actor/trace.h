@@ -33,11 +33,13 @@ struct rv_traced {
     const char *actor;  /* behaviour of the receiver; NULL: there was none */
     const char *what;   /* see name_of in actor.h; of a dead letter the reason; or NULL */
     uint32_t kind;
+    int32_t tenant;    /* of the receiver; 0 when there was none */
     bool dead;         /* nobody read it */
     enum rv_code code; /* what the receiver said */
 };
 
 struct rv_trace_view {
+    int core;
     int64_t seen; /* of this trace since the look began, with those that made room since */
     int count;
     struct rv_traced *messages; /* oldest first */

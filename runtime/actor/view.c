@@ -1,8 +1,10 @@
 /* view.c -- see view.h. */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MESSAGE_BYTES = ENVELOPE_STRIDE };
 
@@ -73,6 +75,13 @@ static void keep(struct rv_core_view *view, const struct rv_actor_view *one)
     }
 }
 
+static enum rv_class class_of(const struct rv_actor *actor)
+{
+    return actor->class == LINE_INTERACTIVE ? RV_CLASS_INTERACTIVE
+           : actor->class == LINE_BATCH     ? RV_CLASS_BATCH
+                                            : RV_CLASS_NORMAL;
+}
+
 static struct rv_actor_view view_of(const struct rv_actor *actor)
 {
     const struct extra *extra = actor->extra;
@@ -82,7 +91,11 @@ static struct rv_actor_view view_of(const struct rv_actor *actor)
         bytes += sizeof *extra + extra->argument_bytes +
                  (size_t)extra->restart_max * sizeof *extra->restarts_us;
     }
-    return (struct rv_actor_view){
+    struct rv_shown shown = {.bytes = 0};
+    if (actor->behavior->show != NULL && actor->started) {
+        actor->behavior->show(actor->state, &shown);
+    }
+    struct rv_actor_view view = {
         .ref = actor->ref,
         .parent = actor->parent != NULL ? actor->parent->ref : (struct rv_ref){0},
         .behavior = actor->behavior->name,
@@ -92,8 +105,11 @@ static struct rv_actor_view view_of(const struct rv_actor *actor)
         .handled = actor->handled,
         .restarts = extra != NULL ? extra->restart_count : 0,
         .suspended = (actor->busy & BUSY_SUSPENDED) != 0,
-        .bytes = (int64_t)bytes,
+        .bytes = (int64_t)bytes + shown.bytes,
+        .class = class_of(actor),
     };
+    memcpy(view.what, shown.what, sizeof view.what);
+    return view;
 }
 
 static struct rv_tenant_view *tenant_view(struct rv_core_view *view, int32_t tenant)

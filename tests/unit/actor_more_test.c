@@ -84,8 +84,14 @@ static enum rv_code receive(struct rv_actor *self, void *state, struct rv_messag
         break;
     case PEER: me->peer = peer; break;
     case CLOSE: me->closed = true; break;
-    case OPEN: me->closed = false; rv_actor_unstash(self, NULL); break;
-    case OPEN_ODD: me->closed = false; rv_actor_unstash(self, is_odd); break;
+    case OPEN:
+        me->closed = false;
+        rv_actor_unstash(self, NULL);
+        break;
+    case OPEN_ODD:
+        me->closed = false;
+        rv_actor_unstash(self, is_odd);
+        break;
     case FAIL: return rv_fail(err, RV_INVALID, "told to fail");
     case LEAVE: rv_actor_exit(self, RV_EXIT_NORMAL); break;
     case LINK: rv_actor_link(self, peer); break;
@@ -335,7 +341,8 @@ TEST(who_traps_exits_is_told_and_lives)
     settle(&world);
     send(&world, a, LINK, (int64_t)b.id); /* nobody is there any more */
     settle(&world);
-    char expected[8] = {'?', 'a' + RV_EXIT_FAILED, '.', 'a' + RV_EXIT_NORMAL, 'a' + RV_EXIT_UNKNOWN};
+    char expected[8] = {'?', 'a' + RV_EXIT_FAILED, '.', 'a' + RV_EXIT_NORMAL,
+                        'a' + RV_EXIT_UNKNOWN};
     ck_assert_str_eq(world.notes, expected);
     world_end(&world);
 }

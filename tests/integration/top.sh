@@ -55,13 +55,6 @@ check "nothing is stuck" "d['stuck'] == []"
 check "dead letters have a reason" "all(l['reason'] and l['to'] for l in d['dead_letters'])"
 curl -s -H "Authorization: Bearer $admin" "$base/v1/actors/dead-letters" >"$state/out"
 check "the letters have a path of their own" "isinstance(d['dead_letters'], list)"
-trace=0af7651916cd43dd8448eb211c80319c
-curl -s -H "Authorization: Bearer $admin" "$base/v1/traces/$trace" >"$state/out"
-check "a trace that nobody has is empty" "d['trace_id'] == '$trace' and d['messages'] == []"
-curl -s -H "Authorization: Bearer $admin" "$base/v1/traces/XYZ" >"$state/out"
-check "a malformed trace-id is refused" "d['status'] == 400 and 'trace-id' in d['detail']"
-gives 2 "a malformed run" reeve top --url "$base" --run what
-gives 5 "a run that is not there" reeve top --url "$base" --run r_42
 gives 3 "an auditor does not" env REEVE_TOKEN="$reader" "$reeve_program" top --url "$base"
 has err "role admin"
 gives 3 "a wrong token is refused" env REEVE_TOKEN=rvt_wrong "$reeve_program" top --url "$base"

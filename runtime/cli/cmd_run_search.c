@@ -332,7 +332,7 @@ static void ask_retry(struct bulk *bulk, struct node *node, int32_t tenant,
                       struct asked *asked)
 {
     (void)bulk;
-    rv_run_begin_for(node->gate, node->db, tenant, principal, chosen->exception, NULL,
+    rv_run_begin_for(node->gate, node->db, tenant, principal, chosen->exception, NULL, NULL,
                      node_resolutions_of, on_asked, asked);
 }
 

@@ -60,13 +60,13 @@ static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_
 }
 
 static void runs_start(void *self, const struct rv_caller *caller, const char *exception,
-                       const char *agent, rv_api_done done, void *data)
+                       const char *agent, const char *traceparent, rv_api_done done, void *data)
 {
     struct node *node = self;
     struct ask *ask = NULL;
     struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_begin_for(node->gate, node->db, caller->tenant, &principal, exception, agent,
-                     node_resolutions_of, on_asked, ask);
+                     traceparent, node_resolutions_of, on_asked, ask);
 }
 
 static void runs_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,

@@ -273,13 +273,20 @@ const struct cli_command cli_commands[] = {
              {"ca", "FILE", "PEM that vouches for the server; default: http.tls_cert, if set"},
              {"interval", "SECONDS", "between two looks, 1 to 60; default 2"},
              {"limit", "N", "rows of each table; default 15"},
+             {"run", "RUN", "the messages that the actors of this run got, instead"},
              {"once", NULL, "also on a terminal"}),
      "On a terminal the tables are rewritten until Ctrl-C; elsewhere it looks twice, prints and\n"
      "ends.  Rates and what is stuck come from the difference of two looks:\n"
      "  core does not answer   a turn holds it up; whose, if it is yours to see\n"
      "  grows, is not read     a mailbox that is fuller than before, or whose actor read nothing\n"
      "  begins again           an actor that failed and waits for its restart\n"
-     "Memory is what the actors and mailboxes take, without what a plan in Lua takes.  The token\n"
+     "Memory is what the actors, their mailboxes and their plans in Lua take.  CLASS says whose "
+     "turn\n"
+     "comes first: interactive (a person has answered), normal, batch (a look has begun it).  "
+     "--run\n"
+     "shows the newest messages of a run that this node still has; from then on it keeps 1,024 of\n"
+     "that run for ten minutes:  reeve top --run r_42 --json.  A run that is started by HTTP with\n"
+     "the field traceparent belongs to that trace (W3C trace-context).  The token\n"
      "is made with: reeve token make PERSON.  PERSON must have the role admin; actors of other\n"
      "companies are not shown."},
     {"db", "start", "", "start reeve's own PostgreSQL (made the first time); print its URI",

@@ -18,6 +18,7 @@
 #include "journal_sql.h"
 #include "model_sql.h"
 #include "run_sql.h"
+#include "runtime/actor/trace.h"
 #include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
@@ -259,6 +260,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(loops, node->core_count, seed);
     rv_free(loops);
+    rv_actors_trace(node->actors);
     if (set_weights(options->weights, node->actors, err) != RV_OK) {
         RV_UNREACHABLE("it was right above");
     }

@@ -79,6 +79,7 @@ struct run {
     json_t *outcome;
     json_t *review;
 
+    struct rv_trace trace; /* none before it is loaded */
     enum pending pending;
     uint64_t token;     /* of the outstanding operation */
     const char *acting; /* command that is at the gate; borrowed from proposal or catalogue */

@@ -24,32 +24,33 @@ SELECT j.seq, j.kind, j.name, j.digest, j.out
 -- answered or whose signal came.  The name of the signal is in the newest step, the wait (a version byte
 -- and JSON): a signal of another name waits for a later step and must not wake the run again and again.
 -- Each branch has its own index and its own limit, so that neither a backlog nor parked runs are read
--- through; the time is asked once, as an index can be asked about it only then.
+-- through; the time is asked once, as an index can be asked about it only then.  Somebody waits for those
+-- that a person has just answered: they come first.
 -- params: tenant int4, limit int4
-SELECT d.id FROM (
-    (SELECT r.id FROM run r
+SELECT d.id, d.answered FROM (
+    (SELECT r.id, false AS answered FROM run r
       WHERE r.tenant_id = $1
         AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
       ORDER BY r.id LIMIT $2)
      UNION
-    (SELECT r.id FROM run r
+    (SELECT r.id, false FROM run r
       WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.wake_at <= (SELECT clock_timestamp())
       ORDER BY r.wake_at LIMIT $2)
      UNION
-    (SELECT r.id FROM run r
+    (SELECT r.id, true FROM run r
       WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.waiting_on = 'approval'
         AND NOT EXISTS (SELECT FROM approval a
                          WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.status = 'requested')
       ORDER BY r.id LIMIT $2)
      UNION
-    (SELECT r.id FROM run_signal s
+    (SELECT r.id, true FROM run_signal s
        JOIN run r ON r.tenant_id = $1 AND r.id = s.run_id
        JOIN journal j ON j.tenant_id = $1 AND j.run_id = s.run_id AND j.seq = r.steps
       WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
         AND r.status = 'waiting' AND r.waiting_on = 'signal'
         AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name'
       ORDER BY r.id LIMIT $2)) AS d
- ORDER BY d.id
+ ORDER BY d.answered DESC, d.id
  LIMIT $2;
 
 -- name: run_signal_next

@@ -36,16 +36,6 @@ void rv_history_seal(json_t *history)
 
 /* ---- checking ---- */
 
-static int kind_from_name(const char *name)
-{
-    for (int kind = RV_STEP_READ; kind <= RV_STEP_KIND_LAST; kind++) {
-        if (strcmp(rv_step_kind_name(kind), name) == 0) {
-            return kind;
-        }
-    }
-    return 0;
-}
-
 static bool digest_from_hex(const char *hex, uint8_t out[RV_STEP_DIGEST_BYTES])
 {
     if (strlen(hex) != 2 * (size_t)RV_STEP_DIGEST_BYTES) {
@@ -74,7 +64,7 @@ static enum rv_code check_journal(const json_t *history, struct rv_error *err)
     json_array_foreach((json_t *)(uintptr_t)journal, i, step)
     {
         if (rv_json_int(step, "seq", 0) != (json_int_t)i + 1 ||
-            kind_from_name(rv_json_str(step, "kind", "")) == 0 ||
+            rv_step_kind_from_name(rv_json_str(step, "kind", "")) == 0 ||
             rv_json_str(step, "name", NULL) == NULL || json_object_get(step, "out") == NULL ||
             !digest_from_hex(rv_json_str(step, "digest", ""), digest)) {
             return rv_fail(err, RV_INVALID,
@@ -171,7 +161,7 @@ struct rv_run_image *rv_history_image(const json_t *history)
     {
         struct rv_step *step = &image->steps[image->step_count++];
         step->seq = (int32_t)i + 1;
-        step->kind = kind_from_name(rv_json_str(entry, "kind", ""));
+        step->kind = rv_step_kind_from_name(rv_json_str(entry, "kind", ""));
         step->name = rv_strdup(rv_json_str(entry, "name", ""));
         RV_ASSERT(digest_from_hex(rv_json_str(entry, "digest", ""), step->digest));
         step->out = json_deep_copy(json_object_get(entry, "out"));

@@ -36,8 +36,11 @@ struct rv_run_image {
     int64_t parent; /* 0 none */
     json_t *budget; /* what the parent gave, see child.h; NULL or empty without a parent */
     int64_t epoch;  /* of the tenant's lease: fences every write */
+    /* The journal from its newest checkpoint on: that entry is steps[0], and `base` entries lie
+     * before it, which nobody needs any more.  Without a checkpoint: all of it, and 0. */
     struct rv_step *steps;
     int step_count;
+    int32_t base;
 };
 /* First bytes of the SHA-256 of the canonical JSON; false when there is none (a real number). */
 bool rv_step_digest(const json_t *value, uint8_t out[RV_STEP_DIGEST_BYTES]);
@@ -134,6 +137,9 @@ struct rv_run_port {
     /* Whoever watches a replay is told of each entry, at once; may be NULL.  True: go on although
      * the arguments differ (for an entry that is the same, the answer does not matter). */
     bool (*taken)(void *self, const struct rv_run_taken *taken);
+    /* Appends the entries that come next in the journal to the image, when it was loaded in parts;
+     * false: there are none.  NULL: it was loaded whole. */
+    bool (*more)(void *self, struct rv_run_image *image);
 };
 
 #endif

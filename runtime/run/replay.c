@@ -116,6 +116,10 @@ static bool on_taken(void *self, const struct rv_run_taken *taken)
     json_object_set_new(entry, "digest", json_string(hex));
     if (taken->kind == RV_STEP_PLAN || taken->kind == RV_STEP_OUTCOME) {
         json_object_set(entry, "out", (json_t *)(uintptr_t)taken->args);
+    } else if (taken->kind == RV_STEP_CHECKPOINT) { /* the plan begins anew with what it said now */
+        json_t *state = json_object_get(taken->args, "state");
+        json_object_set(json_object_get(entry, "out"), "state", state);
+        json_object_set(taken->step->out, "state", state);
     }
     return true;
 }

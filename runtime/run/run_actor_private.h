@@ -5,6 +5,7 @@
  *   run_ask.c     PLAN and REVIEW: what Lua asks
  *   run_act.c     ACT, COMPENSATE, OUTCOME: the plan's items, and taking them back
  *   run_child.c   CHILDREN: runs that this run has started
+ *   run_checkpoint.c   a new beginning in the middle of a plan
  *
  * Invariants: at most one port operation is outstanding (`pending`); the coroutine is resumed only
  * with an answer that is durable; `image->steps` mirrors the journal, and `cursor` is the next
@@ -68,8 +69,10 @@ struct run {
     int voids;        /* approvals of the action at hand that became void */
     int64_t approval; /* the approval waited for, or granted for the action at hand */
     bool granted;
-    int compensate;    /* index of the action being taken back */
-    json_t *executed;  /* [{index, action, args, answer, compensated?}] */
+    int compensate;     /* index of the action being taken back */
+    json_t *executed;   /* [{index, action, args, answer, compensated?}] */
+    json_t *checkpoint; /* entry that the plan began with: {state, used, children, …}; or NULL */
+    int32_t checkpoint_seq;
     char end_code[32]; /* why the run does not end well; empty while it does */
     char end_text[512];
     bool people_said_no;
@@ -116,6 +119,11 @@ enum found { FOUND_NOTHING, FOUND_STEP, FOUND_DIVERGENCE };
 enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const char *name,
                         const json_t *args, int line, const struct rv_step **out);
 bool run_replaying(const struct run *run); /* entries are left */
+/* The number of the entry that is written next. */
+static inline int32_t run_next_seq(const struct run *run)
+{
+    return run->image->base + run->image->step_count + 1;
+}
 /* Appends to the mirror what the port has made durable. */
 void run_remember(struct run *run, struct rv_step step);
 /* Entry number `cursor` may be the end: takes it, and with it the reason. */
@@ -165,6 +173,18 @@ void run_on_approval(struct rv_actor *self, struct run *run, const char *status)
 void run_turn_back(struct rv_actor *self, struct run *run);
 /* What every question to the gate says about its run. */
 struct rv_run_act run_act_frame(const struct run *run, int kind);
+
+/* ---- run_checkpoint.c ---- */
+
+void run_ask_checkpoint(struct run *run);
+/* What a plan that begins at a checkpoint sees beside its input. */
+void run_checkpoint_input(const struct run *run, json_t *input);
+/* An entry that was taken or loaded first: the plan begins anew with its state, everything before
+ * it is let go of. */
+void run_begin_anew(struct run *run, const struct rv_step *step);
+/* Of a run that was loaded from its newest checkpoint: goes on as if all before had been replayed.
+ * False: the journal does not begin as it should. */
+bool run_resume_checkpoint(struct run *run);
 
 /* ---- run_child.c ---- */
 

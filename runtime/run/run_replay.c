@@ -147,7 +147,9 @@ bool run_canceled(struct run *run)
 
 bool run_replaying(const struct run *run)
 {
-    return run->cursor < run->image->step_count;
+    const struct rv_run_port *port = run->start.port;
+    return run->cursor < run->image->step_count ||
+           (port->more != NULL && port->more(port->self, run->image));
 }
 
 static void diverged(struct run *run, const struct rv_step *step, const char *now, const char *name,
@@ -218,7 +220,7 @@ struct rv_step run_make_step(const struct run *run, int kind, const char *name, 
                              json_t *out)
 {
     struct rv_step step = {
-        .seq = run->image->step_count + 1, .kind = kind, .name = rv_strdup(name), .out = out};
+        .seq = run_next_seq(run), .kind = kind, .name = rv_strdup(name), .out = out};
     if (args != NULL) {
         RV_ASSERT(rv_step_digest(args, step.digest)); /* arguments were checked when they came in */
     }

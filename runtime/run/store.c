@@ -225,9 +225,12 @@ static void load_on_steps(void *data, enum rv_code code, const struct rv_result 
         step->name = rv_strdup(rv_result_text(result, i, 2));
         rv_result_bytes(result, i, 3, step->digest, sizeof step->digest);
         code = rv_journal_out_decode(result, i, 4, &step->out, &why);
-        if (code == RV_OK && step->seq != i + 1) {
+        if (i == 0 && step->kind == RV_STEP_CHECKPOINT) {
+            image->base = step->seq - 1;
+        }
+        if (code == RV_OK && step->seq != image->base + i + 1) {
             code = rv_fail(&why, RV_CORRUPT, "the journal of run r_%" PRId64 " has a hole at %d",
-                           op->run, i + 1);
+                           op->run, (int)image->base + i + 1);
         }
         if (code != RV_OK) {
             load_end(op, code, &why);

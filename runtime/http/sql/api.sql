@@ -121,8 +121,8 @@ SELECT jsonb_build_object(
     'steps', r.steps, 'created_at', r.created_at, 'changed_at', r.changed_at,
     'input', i.input, 'budget', i.budget, 'result', o.result,
     'journal', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                    'seq', j.seq, 'kind', (ARRAY['read','model','memory','timer','signal','plan',
-                        'action','approval','outcome','compensation','review','note','start','child'])[j.kind],
+                    'seq', j.seq, 'kind', CASE j.kind WHEN 20 THEN 'checkpoint' ELSE (ARRAY['read','model','memory','timer','signal','plan',
+                        'action','approval','outcome','compensation','review','note','start','child'])[j.kind] END,
                     'name', j.name, 'digest', encode(j.digest, 'hex'),
                     'out', CASE WHEN length(j.out) > 1 AND get_byte(j.out, 0) = 1
                            THEN convert_from(substr(j.out, 2), 'UTF8')::jsonb END,

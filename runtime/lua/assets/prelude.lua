@@ -286,6 +286,7 @@ end
 -- Other agents: a handle is plain data, and only those that this plan was given can be awaited.
 local function new_family(input)
   local handles = {}
+  for _, run in ipairs(input.children or {}) do handles[run] = true end -- of before the checkpoint
   return {
     start = function(_, agent, given, options)
       want_text(agent, "ctx:start: agent")
@@ -325,12 +326,23 @@ local function no_family(name)
   return function() fail("ctx:" .. name .. ": a review starts nothing; do it in plan") end
 end
 
+-- The plan begins anew, in this run, with ctx.state: what came before is never read again.
+local function checkpoint(_, state)
+  want(state, "table", "ctx:checkpoint: state")
+  check(state, "ctx:checkpoint: state")
+  local _, message = ask("checkpoint", { state = state })
+  fail("ctx:checkpoint: " .. message)
+end
+
 local function new_context(agent, input, plan)
   local family = plan and new_family(input)
   return frozen("ctx", {
     start = family and family.start or no_family("start"),
     await = family and family.await or no_family("await"),
     handoff = family and family.handoff or no_family("handoff"),
+    checkpoint = family and checkpoint
+      or function() fail("ctx:checkpoint: a review is short; do it in plan") end,
+    state = plan and input.state,
     run = input.run, now = input.now_us, today = input.today, agent = agent.name,
     erp = erp, llm = llm, memory = memory,
     plan = function()

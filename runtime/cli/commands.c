@@ -142,6 +142,17 @@ const struct cli_command cli_commands[] = {
     {"run", "import", "FILE", "check an exported run and keep it for replay", cmd_run_import, NULL,
      "It does not enter the books: it is a file below the state directory, to be replayed and\n"
      "compared.  Needs no database."},
+    {"blob", "put", "FILE", "keep a large content, once, by its SHA-256", cmd_blob_put,
+     OPTIONS({"media", "TYPE", "what it is; default application/octet-stream"}),
+     "At most 64 MiB.  A run reads it by its handle, e.g. from a signal:\n"
+     "  {\"blob\": \"...64 hexadecimal digits...\"}\n"
+     "and in its plan blob.read(handle, {from = 0, length = 65536}).  A blob stays while runs "
+     "refer\n"
+     "to it, and a day longer.  Elsewhere: POST /v1/blobs."},
+    {"blob", "get", "BLOB [FILE]", "its content, checked against its name", cmd_blob_get, NULL,
+     "Without FILE it goes to standard output.  An existing file is never overwritten."},
+    {"blob", "list", "", "what is kept, newest first, and by how many runs", cmd_blob_list, NULL,
+     NULL},
     {"run", "work", "", "drive runs that can move until all wait or are over", cmd_run_work, NULL,
      NULL},
     {"explain", NULL, "RUN", "the story of a run: facts, rules, people, effects", cmd_explain, NULL,

@@ -51,8 +51,9 @@ enum rv_plan_status { RV_PLAN_REQUEST, RV_PLAN_DONE, RV_PLAN_FAILED };
 
 /* What the plan wants.  Valid until the next step; owned by the plan. */
 struct rv_plan_request {
-    const char *name;   /* "erp.find" "erp.get" "erp.history" "llm.decide" "memory.get" "memory.set"
-                           "sleep" "signal" "note" "start" "await" "handoff" "checkpoint" */
+    /* "erp.find" "erp.get" "erp.history" "llm.decide" "memory.get" "memory.set" "blob.read"
+     * "blob.put" "sleep" "signal" "note" "start" "await" "handoff" "checkpoint" */
+    const char *name;
     const json_t *args; /* an object, schema-checked here */
     int line;           /* of agent.lua */
 };

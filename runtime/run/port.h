@@ -64,6 +64,7 @@ struct rv_run_write {
     const struct rv_run_change *change; /* may be NULL: only a step */
     int64_t consume_signal;             /* id of the signal this step consumes; 0 none */
     const json_t *memory; /* {"agent","key","value"} to store with the step; or NULL */
+    const json_t *blob;   /* a text to keep as a blob of this run; or NULL */
     /* A run that has a parent or children ends: its claim is passed on, its parent wakes, and its
      * children whose policy is "cancel" are asked to stop. */
     bool ends_family;

@@ -86,6 +86,7 @@ struct run {
     uint64_t token;     /* of the outstanding operation */
     const char *acting; /* command that is at the gate; borrowed from proposal or catalogue */
     json_t *acting_args;
+    const json_t *blob; /* text to keep with the entry that is being written; borrowed */
     struct rv_step draft;
     bool has_draft;
     bool cancel_asked;

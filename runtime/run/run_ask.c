@@ -10,6 +10,7 @@
  *   start, handoff              one entry; after a hand-off the coroutine is not resumed
  *   checkpoint                  one entry; the coroutine is given up and the plan begins anew
  */
+#include "runtime/journal/blob.h"
 #include "runtime/run/run_actor_private.h"
 
 #include <inttypes.h>
@@ -109,6 +110,8 @@ static int kind_of_request(const char *name)
         {"handoff", RV_STEP_START},
         {"await", RV_STEP_CHILD},
         {"checkpoint", RV_STEP_CHECKPOINT},
+        {"blob.read", RV_STEP_READ},
+        {"blob.put", RV_STEP_MEMORY},
     };
     for (size_t i = 0; i < RV_COUNT(kinds); i++) {
         if (strcmp(kinds[i].name, name) == 0) {
@@ -180,6 +183,28 @@ static void ask_signal_wait(struct run *run)
     run_write_wait(run, "signal.wait", "signal", run->request.args, out);
 }
 
+/* The handle follows from the text alone; the text goes into the journal's transaction, and not
+ * into the journal. */
+static void ask_blob_put(struct run *run)
+{
+    const struct rv_plan_request *request = &run->request;
+    const json_t *text = json_object_get(request->args, "text");
+    struct rv_hash hash = rv_sha256(json_string_value(text), json_string_length(text));
+    const char *media = rv_json_str(request->args, "media", "");
+    json_t *handle = rv_blob_handle(&hash, json_string_length(text), media);
+    struct rv_error err = {.code = RV_OK};
+    if (rv_blob_check_media(media, &err) == RV_OK) {
+        run->blob = text;
+    }
+    json_t *out = run->blob != NULL ? json_pack("{s:b,s:O}", "ok", 1, "value", handle)
+                                    : json_pack("{s:b,s:s,s:s}", "ok", 0, "code",
+                                                rv_code_name(err.code), "message", err.message);
+    run_write_step(run, run_make_step(run, RV_STEP_MEMORY, request->name, request->args, out), NULL,
+                   0, NULL);
+    run->blob = NULL;
+    json_decref(handle);
+}
+
 static void ask_live(struct run *run, int kind)
 {
     const struct rv_run_port *port = run->start.port;
@@ -197,6 +222,10 @@ static void ask_live(struct run *run, int kind)
         break;
     }
     case RV_STEP_MEMORY: {
+        if (strcmp(request->name, "blob.put") == 0) {
+            ask_blob_put(run);
+            break;
+        }
         json_t *memory = json_pack("{s:s,s:O,s:O}", "agent", run->image->agent, "key",
                                    json_object_get(request->args, "key"), "value",
                                    json_object_get(request->args, "value"));

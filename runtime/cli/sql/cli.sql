@@ -153,7 +153,7 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
 
 -- name: cli_run_steps
 -- params: tenant int4, run int8
-SELECT j.seq, j.kind, j.name, j.out FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
+SELECT j.seq, j.kind, j.name, CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
 
 -- name: cli_run_history
 -- A run as one document without its journal, see runtime/run/history.h.
@@ -171,7 +171,7 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'owner', coales
 
 -- name: cli_run_history_steps
 -- params: tenant int4, run int8
-SELECT j.seq, j.kind, j.name, j.digest, j.out FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
+SELECT j.seq, j.kind, j.name, j.digest, CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
 
 -- name: cli_run_approvals
 -- params: tenant int4, run int8
@@ -237,3 +237,11 @@ SELECT 'credit_note.post', 'credit_note', c.id
                       AND x.resource = 'credit_note:' || c.id)
  ORDER BY 1, 3
  LIMIT 5000;
+
+-- name: cli_blobs
+-- The newest thousand; `runs`: how many refer to it.
+-- params: tenant int4
+SELECT encode(b.hash, 'hex') AS blob, b.size, b.media, b.made_by,
+       (SELECT count(*) FROM blob_use u WHERE u.tenant_id = $1 AND u.hash = b.hash) AS runs,
+       to_char(b.touched_at, 'YYYY-MM-DD HH24:MI:SS') AS put
+  FROM blob b WHERE b.tenant_id = $1 ORDER BY b.content DESC LIMIT 1000;

@@ -192,3 +192,16 @@ FROM page p;
 UPDATE hook_delivery SET status = 'pending', attempt = 0, next_at = clock_timestamp()
 WHERE tenant_id = $1 AND outbox_id = $2 AND endpoint_id = $3 AND status <> 'delivered'
 RETURNING endpoint_id AS endpoint;
+
+-- name: api_blobs
+-- Newest first; `after` is the number of the last one seen.
+-- params: tenant int4, status text, after int8, limit int4
+SELECT jsonb_build_object(
+    'items', coalesce(jsonb_agg(jsonb_build_object('id', b.content::text, 'blob', encode(b.hash, 'hex'),
+                 'size', b.size, 'media', b.media, 'made_by', b.made_by, 'touched_at', b.touched_at,
+                 'runs', (SELECT count(*) FROM blob_use u WHERE u.tenant_id = $1 AND u.hash = b.hash))
+                 ORDER BY b.content DESC), '[]'),
+    'next', CASE WHEN count(*) = $4 THEN min(b.content)::text END)::text
+  FROM (SELECT * FROM blob x
+         WHERE x.tenant_id = $1 AND $2::text IS NULL AND ($3::int8 IS NULL OR x.content < $3)
+         ORDER BY x.content DESC LIMIT $4::int) AS b;

@@ -15,7 +15,7 @@ SELECT r.status, r.agent, coalesce(a.owner, 'operator') AS owner, r.plan_hash, p
 -- name: run_steps
 -- From the newest checkpoint (kind 20) on: what lies before it nobody needs to go on.
 -- params: tenant int4, run int8
-SELECT j.seq, j.kind, j.name, j.digest, j.out
+SELECT j.seq, j.kind, j.name, j.digest, CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END
   FROM journal j
  WHERE j.tenant_id = $1 AND j.run_id = $2
    AND j.seq >= coalesce((SELECT max(c.seq) FROM journal c

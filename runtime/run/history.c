@@ -36,19 +36,35 @@ void rv_history_seal(json_t *history)
 
 /* ---- checking ---- */
 
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static bool digest_from_hex(const char *hex, uint8_t out[RV_STEP_DIGEST_BYTES])
 {
     if (strlen(hex) != 2 * (size_t)RV_STEP_DIGEST_BYTES) {
         return false;
     }
     for (size_t i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
-        unsigned int byte = 0;
-        if (strspn(hex + 2 * i, "0123456789abcdef") < 2 || sscanf(hex + 2 * i, "%2x", &byte) != 1) {
+        int high = nibble(hex[2 * i]);
+        int low = nibble(hex[2 * i + 1]);
+        if (high < 0 || low < 0) {
             return false;
         }
-        out[i] = (uint8_t)byte;
+        out[i] = (uint8_t)(16 * high + low);
     }
     return true;
+}
+
+void rv_history_digest_hex(const uint8_t digest[RV_STEP_DIGEST_BYTES], char out[RV_HISTORY_DIGEST])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
+        out[2 * i] = digits[digest[i] >> 4];
+        out[2 * i + 1] = digits[digest[i] & 15];
+    }
+    out[2 * RV_STEP_DIGEST_BYTES] = '\0';
 }
 
 static enum rv_code check_journal(const json_t *history, struct rv_error *err)
@@ -88,8 +104,12 @@ enum rv_code rv_history_check(const json_t *history, struct rv_error *err)
     char hex[2 * RV_HASH_BYTES + 1];
     struct rv_hash plan;
     if (strcmp(rv_json_str(history, "format", ""), format_name) != 0) {
-        rv_fail(err, RV_INVALID, "field \"format\" is not \"%s\"", format_name);
-        rv_hint(err, "Such a file is made by: reeve run export RUN FILE.");
+        const char *found = rv_json_str(history, "format", "");
+        bool newer = strncmp(found, format_name, sizeof format_name - 2) == 0;
+        rv_fail(err, RV_INVALID, "field \"format\" is not \"%s\"%s%.40s", format_name,
+                newer ? ", but " : "", newer ? found : "");
+        rv_hint(err, newer ? "The file was made by another version of reeve: use that one."
+                           : "Such a file is made by: reeve run export RUN FILE.");
         return RV_INVALID;
     }
     for (size_t i = 0; i < RV_COUNT(texts); i++) {
@@ -131,10 +151,8 @@ enum rv_code rv_history_check(const json_t *history, struct rv_error *err)
 json_t *rv_history_step(int32_t seq, int kind, const char *name,
                         const uint8_t digest[RV_STEP_DIGEST_BYTES], json_t *out)
 {
-    char hex[2 * RV_STEP_DIGEST_BYTES + 1];
-    for (size_t i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    }
+    char hex[RV_HISTORY_DIGEST];
+    rv_history_digest_hex(digest, hex);
     return json_pack("{s:i,s:s,s:s,s:s,s:o}", "seq", (int)seq, "kind", rv_step_kind_name(kind),
                      "name", name, "digest", hex, "out", out);
 }

@@ -138,9 +138,6 @@ struct rv_run_port {
     /* Whoever watches a replay is told of each entry, at once; may be NULL.  True: go on although
      * the arguments differ (for an entry that is the same, the answer does not matter). */
     bool (*taken)(void *self, const struct rv_run_taken *taken);
-    /* Appends the entries that come next in the journal to the image, when it was loaded in parts;
-     * false: there are none.  NULL: it was loaded whole. */
-    bool (*more)(void *self, struct rv_run_image *image);
 };
 
 #endif

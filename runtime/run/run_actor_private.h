@@ -106,6 +106,18 @@ void run_advance(struct rv_actor *self, struct run *run);
  */
 void run_stand_still(struct rv_actor *self, struct run *run);
 
+/* What a fork's plan sees as chance is that of the run it comes from. */
+static inline int64_t run_seed(const struct run *run)
+{
+    return rv_json_int(json_object_get(run->image->input, "forked"), "seed", run->start.run);
+}
+
+/* Entries up to this one were another run's. */
+static inline int64_t run_forked_at(const struct run *run)
+{
+    return rv_json_int(json_object_get(run->image->input, "forked"), "at", 0);
+}
+
 static inline int64_t run_now_us(const struct run *run)
 {
     return run->start.port->now_us(run->start.port->self);

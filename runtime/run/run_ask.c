@@ -26,7 +26,12 @@ static json_t *plan_input(const struct run *run)
     json_t *input = json_copy(run->image->input);
     json_object_set_new(input, "run", json_string(name));
     json_object_set_new(input, "now_us", json_integer(run->image->created_us));
-    json_object_set_new(input, "seed", json_integer(run->start.run));
+    json_object_set_new(input, "seed", json_integer(run_seed(run)));
+    const json_t *forked = json_object_get(input, "forked");
+    if (forked != NULL) { /* what was copied was asked by another one: fork.h */
+        json_object_set(input, "run", json_object_get(forked, "name"));
+        json_object_set(input, "now_us", json_object_get(forked, "now_us"));
+    }
     if (run->checkpoint != NULL && run->phase == PHASE_PLAN) {
         run_checkpoint_input(run, input);
     }
@@ -374,7 +379,7 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         run_plan_over(self, run, NULL);
         return false;
     }
-    if (!rv_step_digest(run->request.args, digest)) {
+    if (!run_replaying(run) && !rv_step_digest(run->request.args, digest)) {
         char text[128];
         snprintf(text, sizeof text, "\"%s\" with a real number (line %d): use integers or text",
                  run->request.name, run->request.line);

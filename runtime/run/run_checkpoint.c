@@ -143,7 +143,7 @@ void run_checkpoint_input(const struct run *run, json_t *input)
     json_object_set_new(
         input, "seed",
         json_integer(
-            (json_int_t)(((uint64_t)run->start.run + (uint64_t)run->checkpoint_seq) & INT64_MAX)));
+            (json_int_t)(((uint64_t)run_seed(run) + (uint64_t)run->checkpoint_seq) & INT64_MAX)));
     json_t *names = json_array();
     size_t i;
     json_t *child;

@@ -147,9 +147,7 @@ bool run_canceled(struct run *run)
 
 bool run_replaying(const struct run *run)
 {
-    const struct rv_run_port *port = run->start.port;
-    return run->cursor < run->image->step_count ||
-           (port->more != NULL && port->more(port->self, run->image));
+    return run->cursor < run->image->step_count;
 }
 
 static void diverged(struct run *run, const struct rv_step *step, const char *now, const char *name,

@@ -138,7 +138,9 @@ SELECT jsonb_build_object(
     'signals', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', s.id::text, 'name', s.name,
                     'sent_by', s.sent_by, 'sent_at', s.sent_at, 'consumed_seq', s.consumed_seq)
                     ORDER BY s.id), '[]')
-                FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = r.id),
+                FROM (SELECT * FROM run_signal WHERE tenant_id = $1 AND run_id = r.id
+                      ORDER BY id DESC LIMIT 200) s),
+    'last_step', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = r.id),
     'now', clock_timestamp())::text
 FROM run r
 LEFT JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id

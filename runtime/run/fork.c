@@ -32,6 +32,7 @@ static enum rv_code check_step(const json_t *facts, const struct rv_run_fork *fo
         kind == RV_STEP_TIMER ? "is a wait"
         : kind == RV_STEP_ACTION && strcmp(rv_json_str(last, "result", ""), "held") == 0
             ? "asks people"
+        : rv_json_bool(facts, "outside", false) ? "has its outcome in the next one"
         : kind == RV_STEP_NOTE && strcmp(rv_json_str(last, "name", ""), "end") == 0
             ? "is where the run was stopped"
             : NULL;

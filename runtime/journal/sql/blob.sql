@@ -23,13 +23,15 @@ WITH kept AS (
 SELECT k.media, k.content = $4 AS fresh FROM kept k;
 
 -- name: blob_insert
--- Small ones that are written with the entry of a journal.
+-- Small ones that are written with the entry of a journal.  One that is there already is touched, which
+-- also keeps it from being pruned at this moment.
 -- params: tenant int4, hash bytea[], size int8[], content int8[], media text[], made_by text[]
 INSERT INTO blob (tenant_id, hash, size, content, media, made_by)
-SELECT $1, r.hash, r.size, r.content, r.media, r.made_by
+SELECT DISTINCT ON (r.hash) $1::int, r.hash, r.size, r.content, r.media, r.made_by
   FROM unnest($2::bytea[], $3::int8[], $4::int8[], $5::text[], $6::text[])
        AS r(hash, size, content, media, made_by)
-    ON CONFLICT (tenant_id, hash) DO NOTHING;
+ ORDER BY r.hash
+    ON CONFLICT (tenant_id, hash) DO UPDATE SET touched_at = clock_timestamp();
 
 -- name: blob_parts_insert
 -- Their parts, where the content was not there already.
@@ -40,12 +42,14 @@ SELECT $1, r.content, r.n, r.bytes
  WHERE EXISTS (SELECT FROM blob b WHERE b.tenant_id = $1 AND b.content = r.content);
 
 -- name: blob_use_put
--- A run refers to what is there; what is not there cannot be kept.
+-- A run refers to what is there; what is not there cannot be kept.  The lock keeps it from being pruned
+-- before the use is seen.
 -- params: tenant int4, hash bytea[], run int8[]
+WITH held AS (
+    SELECT b.hash FROM blob b WHERE b.tenant_id = $1 AND b.hash = ANY ($2::bytea[]) FOR KEY SHARE)
 INSERT INTO blob_use (tenant_id, hash, run_id)
 SELECT DISTINCT $1::int, r.hash, r.run
-  FROM unnest($2::bytea[], $3::int8[]) AS r(hash, run)
- WHERE EXISTS (SELECT FROM blob b WHERE b.tenant_id = $1 AND b.hash = r.hash)
+  FROM unnest($2::bytea[], $3::int8[]) AS r(hash, run) JOIN held h ON h.hash = r.hash
     ON CONFLICT (tenant_id, hash, run_id) DO NOTHING;
 
 -- name: blob_look

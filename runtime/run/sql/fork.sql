@@ -11,6 +11,9 @@ SELECT jsonb_build_object(
                  CASE WHEN j.kind = 7 AND get_byte(j.out, 0) = 1
                       THEN convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'result' END)
                FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.seq = $3),
+    -- the outcome of an action outside (kind 15) belongs to the action before it
+    'outside', EXISTS (SELECT FROM journal j
+                        WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.seq = $3 + 1 AND j.kind = 15),
     'plan_at', (SELECT min(j.seq) FROM journal j
                  WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 6 AND j.seq <= $3),
     'outcome', (SELECT min(j.seq) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 9),

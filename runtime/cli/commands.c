@@ -6,6 +6,13 @@
 /* Options that a command takes beside the global ones: OPTIONS({name, value, doc}, ...) */
 #define OPTIONS(...) ((const struct cli_option[]){__VA_ARGS__, {NULL, NULL, NULL}})
 
+/* A page of a journal. */
+#define STEPS_PAGE                                                                                 \
+    {"after", "STEP", "the journal after this step"},                                              \
+    {                                                                                              \
+        "limit", "N", "at most so many steps; default 2000"                                        \
+    }
+
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
     {"waiting-on", "WHAT", "approval, timer, signal, model, run; or ROLE: waits for that role"},   \
@@ -117,7 +124,8 @@ const struct cli_command cli_commands[] = {
      "  retrying  open, for an exception that an earlier run failed at\n"
      "  people    waits for an approval (the table says of whom)\n"
      "See --waiting-on for what the others wait for."},
-    {"run", "show", "RUN", "one run with its journal", cmd_run_show, NULL, NULL},
+    {"run", "show", "RUN", "one run with its journal", cmd_run_show, OPTIONS(STEPS_PAGE),
+     "Of a long journal a page: field run.last_step says how far it goes."},
     {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
      OPTIONS(RUN_FILTER, {"status", "STATUS", "those of this status, see reeve run list"},
              {"reason", "TEXT", "why; default: asked to stop"},
@@ -128,6 +136,19 @@ const struct cli_command cli_commands[] = {
      OPTIONS(RUN_FILTER, {"yes", NULL, "without it only says what would be retried"}),
      "The failed run stays as it is.  Its exception must still be open; the agent that is active\n"
      "now gets it.  `reeve run work`, or a serving reeve, drives the new run."},
+    {"run", "fork", "[RUN]...", "a new run from where another one once was", cmd_run_fork,
+     OPTIONS({"at-step", "N", "the last step that is taken over; 0: none"},
+             {"agent-version", "V", "with this version of the agent, or the start of its hash"},
+             {"input", "JSON", "members of the exception that the plan sees instead"},
+             {"status", "STATUS", "those of this status, see reeve run list"}, RUN_FILTER,
+             {"yes", NULL, "without it only says what would be forked"}),
+     "Runs by name, or all that the filters give; they must be over.  The answers up to step N "
+     "are\n"
+     "copied: nothing of them is asked or done again, and nothing of them is taken back should "
+     "the\n"
+     "new run fail.  With another version or input the copied part is replayed first: it must do\n"
+     "the same.  The new run says where it comes from: reeve run show, field input.forked.\n"
+     "Example: reeve run fork r_42 --at-step 7 --agent-version 2.0 --yes"},
     {"run", "replay", "[RUN]", "do it again from its journal, without any effect", cmd_run_replay,
      OPTIONS({"file", "FILE", "an exported run, without a database"},
              {"agent", "FILE", "with this plan instead of its own"}),
@@ -142,10 +163,21 @@ const struct cli_command cli_commands[] = {
     {"run", "import", "FILE", "check an exported run and keep it for replay", cmd_run_import, NULL,
      "It does not enter the books: it is a file below the state directory, to be replayed and\n"
      "compared.  Needs no database."},
+    {"blob", "put", "FILE", "keep a large content, once, by its SHA-256", cmd_blob_put,
+     OPTIONS({"media", "TYPE", "what it is; default application/octet-stream"}),
+     "At most 64 MiB.  A run reads it by its handle, e.g. from a signal:\n"
+     "  {\"blob\": \"...64 hexadecimal digits...\"}\n"
+     "and in its plan blob.read(handle, {from = 0, length = 65536}).  A blob stays while runs "
+     "refer\n"
+     "to it, and a day longer.  Elsewhere: POST /v1/blobs."},
+    {"blob", "get", "BLOB [FILE]", "its content, checked against its name", cmd_blob_get, NULL,
+     "Without FILE it goes to standard output.  An existing file is never overwritten."},
+    {"blob", "list", "", "what is kept, newest first, and by how many runs", cmd_blob_list, NULL,
+     NULL},
     {"run", "work", "", "drive runs that can move until all wait or are over", cmd_run_work, NULL,
      NULL},
-    {"explain", NULL, "RUN", "the story of a run: facts, rules, people, effects", cmd_explain, NULL,
-     NULL},
+    {"explain", NULL, "RUN", "the story of a run: facts, rules, people, effects", cmd_explain,
+     OPTIONS(STEPS_PAGE), NULL},
     {"approval", "list", "[STATUS]", "what waits for people", cmd_approval_list, NULL, NULL},
     {"approval", "show", "ID", "facts, reasons and exactly what would happen", cmd_approval_show,
      NULL, NULL},

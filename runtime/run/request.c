@@ -5,6 +5,7 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
+#include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/run.h"
 #include "runtime/run/run_trace.h"
@@ -262,6 +263,7 @@ static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batc
     rv_args_text(rows, 4, request->name);
     rv_args_json(rows, 5, request->body);
     rv_args_text(rows, 6, pass->principal.id);
+    rv_blob_use(batch, pass->run, request->body);
     return RV_OK;
 }
 

@@ -220,6 +220,7 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
     json_decref(run->proposal);
     json_decref(run->executed);
     json_decref(run->children);
+    json_decref(run->checkpoint);
     json_decref(run->outcome);
     json_decref(run->review);
 }
@@ -323,6 +324,12 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
         return;
     }
     set_budget(run);
+    if (image->base > 0 && !run_resume_checkpoint(run)) {
+        run_set_end(run, "corrupt", "the journal does not begin with a checkpoint at step %d",
+                    (int)image->base + 1);
+        run_change_state(run, RV_RUN_DIVERGED, NULL, 0);
+        return;
+    }
     run_advance(self, run);
 }
 

@@ -84,6 +84,10 @@ while read -r name; do
     "run diff") gives 0 "" run diff "$run" "$run" --company acme ;;
     "run export") gives 0 "" run export "$run" "$state/run.json" --company acme; gives 0 "" run import "$state/run.json" ;;
     "run import") ;; # with the export
+    "run fork") gives 0 "may be empty" run fork --agent nobody --at-step 1 --company acme; gives 2 "" run fork "$run" --company acme ;;
+    "blob put") gives 0 "" blob put "$state/proof" --company acme ;;
+    "blob get") gives 0 "" blob get "$(sha256sum "$state/proof" | cut -d' ' -f1)" "$state/proof.back" --company acme ;;
+    "blob list") gives 0 "" blob list --company acme ;;
     "run cancel") gives 0 "may be empty" run cancel --agent nobody --company acme; gives 1 "" run cancel r_1 --company acme ;;
     "run retry") gives 0 "may be empty" run retry --error nothing --company acme ;;
     "run show") gives 0 "" run show "$run" --company acme ;;

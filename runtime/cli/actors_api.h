@@ -16,11 +16,22 @@
 
 enum { ACTORS_ANSWER_MS = 1000 };
 
-enum actors_question { ACTORS_LIVE, ACTORS_DEAD_LETTERS };
+enum actors_what {
+    ACTORS_LIVE,
+    ACTORS_DEAD_LETTERS,
+    ACTORS_TRACE, /* runtime/actor/trace.h */
+    ACTORS_WHATS
+};
 
-/* On the main core's thread.  `done` is called once, there, with the answer for an admin of
- * `admin_of`; inside the call only when the node is stopping. */
-void actors_ask(struct rv_actors *actors, enum actors_question what, int32_t admin_of,
+struct actors_question {
+    enum actors_what what;
+    int32_t admin_of;      /* the company whose admin asks */
+    struct rv_trace trace; /* of ACTORS_TRACE; of the others zero */
+};
+
+/* On the main core's thread.  `done` is called once, there; inside the call only when the node is
+ * stopping. */
+void actors_ask(struct rv_actors *actors, const struct actors_question *question,
                 rv_api_done done, void *data);
 
 #endif

@@ -5,9 +5,9 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
-#include "runtime/cli/actors_api.h"
 #include "runtime/cli/node.h"
 #include "runtime/journal/placement.h"
+#include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -265,11 +265,10 @@ void node_drain_company(void *data, int32_t tenant, void (*drained)(void *data),
 
 struct view {
     struct node *node;
-    int what;
-    int32_t tenant;
+    struct actors_question asked;
     rv_api_done done;
     void *data;
-    struct rv_cluster_question *question; /* of another node; else `done` */
+    struct rv_cluster_question *peer; /* another node asks; else `done` */
     char owner[FACE_TEXT];                /* "": nobody, or we */
     char owner_api[FACE_TEXT];
 };
@@ -277,8 +276,8 @@ struct view {
 static void view_end(struct view *view, enum rv_code code, const json_t *answer,
                      const struct rv_error *err)
 {
-    if (view->question != NULL) {
-        rv_cluster_answer(view->question, code == RV_OK ? answer : NULL, err);
+    if (view->peer != NULL) {
+        rv_cluster_answer(view->peer, code == RV_OK ? answer : NULL, err);
     } else {
         view->done(view->data, code, answer, err);
     }
@@ -304,8 +303,7 @@ static void on_local_view(void *data, enum rv_code code, const json_t *answer,
 
 static void view_here(struct view *view)
 {
-    actors_ask(view->node->actors, (enum actors_question)view->what, view->tenant, on_local_view,
-               view);
+    actors_ask(view->node->actors, &view->asked, on_local_view, view);
 }
 
 static void on_remote_view(void *data, enum rv_code code, const json_t *answer,
@@ -338,22 +336,25 @@ static void on_owner(void *data, enum rv_code code, const struct rv_result *resu
         view_here(view);
         return;
     }
-    json_t *body = json_pack("{s:s,s:i,s:i}", "ask", "actors", "what", view->what, "company",
-                             (int)view->tenant);
+    char trace[RV_TRACE_TEXT];
+    rv_trace_text(view->asked.trace, trace);
+    json_t *body = json_pack("{s:s,s:i,s:i,s:s}", "ask", "actors", "what", (int)view->asked.what,
+                             "company", (int)view->asked.admin_of, "trace", trace);
     rv_cluster_ask(cluster->lines, boot, body, ASK_MS, on_remote_view, view);
     json_decref(body);
 }
 
-void node_cluster_actors(struct node *node, int what, int32_t tenant, rv_api_done done, void *data)
+void node_cluster_actors(struct node *node, const struct actors_question *question,
+                         rv_api_done done, void *data)
 {
     struct view *view = rv_alloc(sizeof *view);
-    *view = (struct view){.node = node, .what = what, .tenant = tenant, .done = done, .data = data};
-    if (node->cluster == NULL || drives(node, tenant)) {
+    *view = (struct view){.node = node, .asked = *question, .done = done, .data = data};
+    if (node->cluster == NULL || drives(node, question->admin_of)) {
         view_here(view);
         return;
     }
     struct rv_args *args = rv_args_create(&rv_sql_node_of);
-    rv_args_i32(args, 1, tenant);
+    rv_args_i32(args, 1, question->admin_of);
     rv_db_query(node->db, 0, &rv_sql_node_of, args, on_owner, view);
 }
 
@@ -364,15 +365,18 @@ static void on_question(void *data, struct rv_cluster_question *question, const 
     struct rv_error err = {.code = RV_OK};
     int64_t what = rv_json_int(body, "what", -1);
     int64_t tenant = rv_json_int(body, "company", 0);
+    struct rv_trace trace = {0, 0};
+    bool traced = rv_trace_from_text(rv_json_str(body, "trace", ""), &trace);
     if (strcmp(rv_json_str(body, "ask", ""), "actors") != 0 || tenant <= 0 || tenant > INT32_MAX ||
-        (what != ACTORS_LIVE && what != ACTORS_DEAD_LETTERS)) {
+        what < 0 || what >= ACTORS_WHATS || (what == ACTORS_TRACE) != traced) {
         rv_fail(&err, RV_INVALID, "this node does not know that question");
         rv_cluster_answer(question, NULL, &err);
         return;
     }
     struct view *view = rv_alloc(sizeof *view);
-    *view = (struct view){
-        .node = cluster->node, .what = (int)what, .tenant = (int32_t)tenant, .question = question};
+    *view = (struct view){.node = cluster->node,
+                          .asked = {(enum actors_what)what, (int32_t)tenant, trace},
+                          .peer = question};
     view_here(view);
 }
 

@@ -14,6 +14,7 @@
 #ifndef REEVE_RUNTIME_CLI_NODE_CLUSTER_H
 #define REEVE_RUNTIME_CLI_NODE_CLUSTER_H
 
+#include "runtime/cli/actors_api.h"
 #include "runtime/cluster/cluster.h"
 #include "runtime/http/api.h"
 
@@ -46,7 +47,8 @@ void node_cluster_left(struct node_cluster *cluster);  /* after: tells the other
 void node_cluster_close(struct node_cluster *cluster); /* after the database; NULL is fine */
 
 /* Answers with the company's owner's view of its actors, or with ours and the owner's name. */
-void node_cluster_actors(struct node *node, int what, int32_t tenant, rv_api_done done, void *data);
+void node_cluster_actors(struct node *node, const struct actors_question *question,
+                         rv_api_done done, void *data);
 /* This process; for `reeve node list` and the API. */
 int64_t node_cluster_boot(const struct node_cluster *cluster);
 json_t *node_cluster_peers(const struct node_cluster *cluster); /* new reference */

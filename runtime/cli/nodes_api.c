@@ -6,6 +6,7 @@
 #include "runtime/cli/node.h"
 #include "runtime/cli/node_cluster.h"
 #include "runtime/http/call.h"
+#include "runtime/run/run_trace.h"
 
 json_t *nodes_api_row(const struct rv_result *result, int row)
 {
@@ -57,19 +58,39 @@ static void get_nodes(struct rv_call *call)
     rv_db_query(node->db, 0, &rv_sql_nodes_all, NULL, on_nodes, call);
 }
 
+static void ask(struct rv_call *call, enum actors_what what, struct rv_trace trace)
+{
+    struct actors_question question = {what, call->caller->tenant, trace};
+    node_cluster_actors(call->data, &question, rv_call_done, call);
+}
+
 static void get_actors(struct rv_call *call)
 {
-    node_cluster_actors(call->data, ACTORS_LIVE, call->caller->tenant, rv_call_done, call);
+    ask(call, ACTORS_LIVE, (struct rv_trace){0, 0});
 }
 
 static void get_dead_letters(struct rv_call *call)
 {
-    node_cluster_actors(call->data, ACTORS_DEAD_LETTERS, call->caller->tenant, rv_call_done, call);
+    ask(call, ACTORS_DEAD_LETTERS, (struct rv_trace){0, 0});
+}
+
+static void get_trace(struct rv_call *call)
+{
+    struct rv_trace trace = {0, 0};
+    if (rv_trace_from_text(call->match.parts[0], &trace)) {
+        ask(call, ACTORS_TRACE, trace);
+        return;
+    }
+    struct rv_error err = {.code = RV_OK};
+    rv_fail(&err, RV_INVALID, "a trace-id has 32 digits, 0 to 9 and a to f, not all of them 0");
+    rv_hint(&err, "GET /v1/runs/{id} says which trace a run belongs to: \"trace_id\".");
+    rv_call_fail(call, &err, NULL);
 }
 
 const struct rv_route nodes_api_routes[] = {
     {"GET", "/v1/nodes", RV_MAY_ADMINISTER, 0, false, get_nodes},
     {"GET", "/v1/actors", RV_MAY_ADMINISTER, 0, false, get_actors},
     {"GET", "/v1/actors/dead-letters", RV_MAY_ADMINISTER, 0, false, get_dead_letters},
+    {"GET", "/v1/traces/{}", RV_MAY_ADMINISTER, 0, false, get_trace},
     {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
 };

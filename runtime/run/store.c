@@ -10,6 +10,7 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/gate/gate_record.h"
+#include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
 #include "runtime/run/child.h"
@@ -78,6 +79,10 @@ static void store_read(void *self, int32_t tenant, const char *agent, const char
         rv_args_text(params, 2, agent);
         rv_args_text(params, 3, rv_json_str(args, "key", ""));
         read_with(store, tenant, &rv_sql_agent_memory_get, params, first_json, done, data);
+        return;
+    }
+    if (strcmp(name, "blob.read") == 0) {
+        rv_store_blob_read(store, tenant, args, done, data);
         return;
     }
     struct rv_args *params = rv_args_create(store->options.erp_read);
@@ -225,9 +230,12 @@ static void load_on_steps(void *data, enum rv_code code, const struct rv_result 
         step->name = rv_strdup(rv_result_text(result, i, 2));
         rv_result_bytes(result, i, 3, step->digest, sizeof step->digest);
         code = rv_journal_out_decode(result, i, 4, &step->out, &why);
-        if (code == RV_OK && step->seq != i + 1) {
+        if (i == 0 && step->kind == RV_STEP_CHECKPOINT) {
+            image->base = step->seq - 1;
+        }
+        if (code == RV_OK && step->seq != image->base + i + 1) {
             code = rv_fail(&why, RV_CORRUPT, "the journal of run r_%" PRId64 " has a hole at %d",
-                           op->run, i + 1);
+                           op->run, (int)image->base + i + 1);
         }
         if (code != RV_OK) {
             load_end(op, code, &why);
@@ -272,6 +280,7 @@ struct write_op {
     json_t *result;
     int64_t consume_signal;
     json_t *memory;
+    json_t *blob;
     bool ends_family;
     const char *stop_children; /* in the arena */
     struct rv_arena *arena;
@@ -304,8 +313,13 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
     if (op->step != NULL &&
         rv_journal_append(batch, op->run, op->step->seq, op->step->kind, op->step->name,
                           op->step->digest, op->step->out) != RV_OK) {
-        return rv_fail(err, RV_LIMIT, "the output of step %d (%s) is larger than %d bytes",
-                       op->step->seq, op->step->name, RV_JOURNAL_OUT_MAX);
+        rv_fail(err, RV_LIMIT,
+                "the output of step %d (%s) is %zu bytes, at most %d are allowed: ask for less",
+                op->step->seq, op->step->name, json_dumpb(op->step->out, NULL, 0, JSON_COMPACT),
+                RV_JOURNAL_OUT_MAX);
+        rv_hint(err,
+                "Narrow the question, or put the content with reeve blob put and read slices.");
+        return RV_LIMIT;
     }
     if (op->has_change) {
         append_change(batch, op->run, op->step != NULL ? op->step->seq : 0, &op->change);
@@ -323,6 +337,10 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
         rv_args_json(rows, 4, json_object_get(op->memory, "value"));
         rv_args_i64(rows, 5, op->run);
     }
+    if (op->blob != NULL) {
+        rv_blob_append(batch, op->run, json_string_value(op->blob), json_string_length(op->blob),
+                       rv_json_str(json_object_get(op->step->out, "value"), "media", "text/plain"));
+    }
     append_family(op, batch);
     return RV_OK;
 }
@@ -334,6 +352,7 @@ static void write_done(struct rv_unit *unit, enum rv_code code, const struct rv_
     json_decref(op->kept.out);
     json_decref(op->result);
     json_decref(op->memory);
+    json_decref(op->blob);
     rv_arena_destroy(op->arena);
     rv_free(op);
 }
@@ -360,6 +379,7 @@ void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done d
     }
     op->consume_signal = write->consume_signal;
     op->memory = json_incref((json_t *)(uintptr_t)write->memory);
+    op->blob = json_incref((json_t *)(uintptr_t)write->blob);
     op->done = done;
     op->data = data;
     if (write->change != NULL) {

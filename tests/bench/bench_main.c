@@ -25,11 +25,12 @@ extern const struct bench bench_actors;
 extern const struct bench bench_recover;
 extern const struct bench bench_park;
 extern const struct bench bench_fair;
+extern const struct bench bench_schedules;
 extern const struct bench bench_model;
 
 static const struct bench *const benches[] = {
-    &bench_journal, &bench_gate,    &bench_crash, &bench_import, &bench_lua,
-    &bench_actors,  &bench_recover, &bench_park,  &bench_fair,   &bench_model,
+    &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,       &bench_actors,
+    &bench_recover, &bench_park,   &bench_fair,  &bench_model,  &bench_schedules,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif
@@ -183,7 +184,8 @@ static int usage(void)
 {
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
            "                           [--kills N] [--stops N] [--seed N]     (crash)\n"
-           "                           [--vs-erlang]                          (actors)\n\n");
+           "                           [--vs-erlang]                          (actors)\n"
+           "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);
     }
@@ -214,6 +216,8 @@ int main(int argc, char **argv)
             run.only = argv[++i];
         } else if (strcmp(argv[i], "--vs-erlang") == 0) {
             run.vs_erlang = true;
+        } else if (strcmp(argv[i], "--gpu") == 0) {
+            run.gpu = true;
         } else if (strcmp(argv[i], "--kills") == 0 && i + 1 < argc) {
             run.kills = (int)whole_number(argv[++i], 100000);
         } else if (strcmp(argv[i], "--stops") == 0 && i + 1 < argc) {

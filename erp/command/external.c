@@ -1,9 +1,9 @@
 /* external.c -- what happens outside of the books: a request, a mail, a file.
  *
- * Deciding one writes no event.  It says that the connector exists, that it is of that kind and open,
- * and that these arguments are within what its administrator allows; the answer is what will be
- * tried.  The runtime keeps the answer as a durable intent, in the transaction of the decision, and
- * performs it afterwards, once (runtime/effect).  Agents name connectors, never addresses or
+ * Deciding one writes no event.  It says that the connector exists, that it is of that kind and
+ * open, and that these arguments are within what its administrator allows; the answer is what will
+ * be tried.  The runtime keeps the answer as a durable intent, in the transaction of the decision,
+ * and performs it afterwards, once (runtime/effect).  Agents name connectors, never addresses or
  * passwords.
  *
  * An action may say what takes it back: `compensate` is another action of this file with its
@@ -265,7 +265,8 @@ static enum rv_code check_address(const json_t *connector, const char *address,
     if (!allows(json_object_get(connector, "recipients"), address)) {
         rv_fail(err, RV_DENIED, "connector \"%s\" does not write to \"%.80s\"",
                 rv_json_str(connector, "name", ""), address);
-        rv_hint(err, "An administrator lists recipients with --to: a@example.com or *@example.com.");
+        rv_hint(err,
+                "An administrator lists recipients with --to: a@example.com or *@example.com.");
         return RV_DENIED;
     }
     return RV_OK;
@@ -317,8 +318,7 @@ const struct erp_command erp_mail_send = {
 
 static enum rv_code check_name(const char *name, struct rv_error *err)
 {
-    static const char fine[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    static const char fine[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     if (name[0] == '.' || name[0] == '-' || strspn(name, fine) != strlen(name)) {
         rv_fail(err, RV_INVALID, "\"/name\": \"%.80s\" is no plain file name", name);
         rv_hint(err, "Letters, digits, point, dash and underscore; it begins with one of the first "
@@ -342,8 +342,8 @@ static enum rv_code file_decide(const struct erp_context *context, const json_t 
         char hex[RV_HASH_HEX];
         rv_hash_hex(&hash, hex);
         answer(outcome, connector, "file",
-               json_pack("{s:s,s:I,s:s}", "name", name, "bytes", (json_int_t)strlen(text),
-                         "sha256", hex));
+               json_pack("{s:s,s:I,s:s}", "name", name, "bytes", (json_int_t)strlen(text), "sha256",
+                         hex));
     }
     return code;
 }

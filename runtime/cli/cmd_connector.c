@@ -176,8 +176,7 @@ int cmd_connector_list(struct cli *cli)
         code = cli_tenant(cli, session, &tenant, &err);
     }
     if (code == RV_OK) {
-        code =
-            cli_print_query(cli, session, tenant, &rv_sql_connector_list, NULL, NULL, &err);
+        code = cli_print_query(cli, session, tenant, &rv_sql_connector_list, NULL, NULL, &err);
     }
     rv_db_session_close(session);
     return code == RV_OK ? 0 : cli_fail(cli, &err);

@@ -3,10 +3,10 @@
  */
 #include "effect_sql.h"
 #include "runtime/base/check.h"
-#include "runtime/base/random.h"
 #include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 #include "runtime/effect/connector.h"
+#include "runtime/effect/effect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +22,7 @@ static enum rv_code open_session(struct cli *cli, struct rv_db_session **session
 
 int cmd_intent_list(struct cli *cli)
 {
-    static const char words[] =
-        "all intended attempting retry unclear person done failed";
+    static const char words[] = "all intended attempting retry unclear person done failed";
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
@@ -136,21 +135,8 @@ int cmd_intent_resolve(struct cli *cli)
     json_t *about = json_pack("{s:s,s:s,s:s}", "intent", name, "outcome", word, "reason", reason);
     code = admin_begin(cli, ADMIN_WORK, "intent.resolve", about, &admin, &err);
     if (code == RV_OK) {
-        json_t *outcome = json_pack("{s:b,s:s,s:s,s:s,s:s}", "ok", done, "state", word, "how",
-                                    "person", "person", admin.person.id, "reason", reason);
-        json_object_set_new(outcome, done ? "answer" : "code",
-                            done ? json_pack("{s:s}", "said_by", admin.person.id)
-                                 : json_string("refused"));
-        json_object_set_new(outcome, "message", json_string(reason));
-        struct rv_args *args = rv_args_create(&rv_sql_effect_resolve);
-        rv_args_i32(args, 1, admin.tenant);
-        rv_args_i64(args, 2, run);
-        rv_args_i32(args, 3, seq);
-        rv_args_text(args, 4, word);
-        rv_args_json(args, 5, outcome);
-        rv_args_i64(args, 6, rv_id_make(rv_now_us(rv_clock_system())));
-        rv_args_json(args, 7, outcome);
-        json_decref(outcome);
+        struct rv_args *args =
+            rv_effect_said(admin.tenant, run, seq, done, admin.person.id, reason);
         code = rv_db_session_change_rows(admin.session, admin.tenant, &rv_sql_effect_resolve, args,
                                          &rows, &err);
         if (code == RV_OK && rows == 0) {

@@ -68,7 +68,8 @@ static enum rv_code check_url(const struct rv_connector *connector, const char *
         return RV_INVALID;
     }
     if (rest[strlen(rest) - 1] == '/') {
-        return rv_fail(err, RV_INVALID, "url must not end with a /: paths of agents begin with one");
+        return rv_fail(err, RV_INVALID,
+                       "url must not end with a /: paths of agents begin with one");
     }
     json_object_set_new(settings, "host", json_stringn(rest, host));
     return RV_OK;
@@ -108,8 +109,8 @@ static enum rv_code check_http(const struct rv_connector *connector, json_t *set
     }
     if (code == RV_OK &&
         (connector->answer_max < 1 || connector->answer_max > RV_CONNECTOR_ANSWER_MAX)) {
-        code = rv_fail(err, RV_INVALID, "answer must be from 1 to %d bytes",
-                       RV_CONNECTOR_ANSWER_MAX);
+        code =
+            rv_fail(err, RV_INVALID, "answer must be from 1 to %d bytes", RV_CONNECTOR_ANSWER_MAX);
     }
     json_object_set_new(settings, "answer_max", json_integer(connector->answer_max));
     return code;
@@ -119,9 +120,8 @@ static enum rv_code check_mail(const struct rv_connector *connector, json_t *set
                                struct rv_error *err)
 {
     enum rv_code code = check_url(connector, "smtp", "smtps", settings, err);
-    if (code == RV_OK &&
-        (connector->from == NULL || strchr(connector->from, '@') == NULL ||
-         !is_plain(connector->from) || strpbrk(connector->from, "<>,;") != NULL)) {
+    if (code == RV_OK && (connector->from == NULL || strchr(connector->from, '@') == NULL ||
+                          !is_plain(connector->from) || strpbrk(connector->from, "<>,;") != NULL)) {
         code = rv_fail(err, RV_INVALID, "from must be the mail address that it writes as");
     }
     if (code == RV_OK && (connector->to == NULL || connector->to[0] == '\0')) {
@@ -161,10 +161,11 @@ static enum rv_code check_rule(const struct rv_connector *connector, const char 
     if (!fits) {
         rv_fail(err, RV_INVALID, "reconcile: \"%.20s\" is no rule of %s", *reconcile,
                 connector->kind);
-        rv_hint(err, "%s", http   ? "Use person, status (with --status) or repeat, where the "
-                                    "receiver drops repeats by Idempotency-Key."
-                           : file ? "Use look or person."
-                                  : "Nobody can be asked about a mail but a person.");
+        rv_hint(err, "%s",
+                http   ? "Use person, status (with --status) or repeat, where the "
+                         "receiver drops repeats by Idempotency-Key."
+                : file ? "Use look or person."
+                       : "Nobody can be asked about a mail but a person.");
         return RV_INVALID;
     }
     if (http && (connector->status != NULL) != (strcmp(*reconcile, "status") == 0)) {
@@ -250,7 +251,8 @@ enum rv_code rv_intent_read(const char *text, int64_t *run, int32_t *seq, struct
     if (colon == digits || end == NULL || end == colon + 1 || *end != '\0' || number <= 0 ||
         step <= 0 || step > INT32_MAX) {
         rv_fail(err, RV_INVALID, "INTENT: \"%.60s\" is not the name of an intent", text);
-        rv_hint(err, "It is a run and a step, like r_911902230237808202:7; see: reeve intent list.");
+        rv_hint(err,
+                "It is a run and a step, like r_911902230237808202:7; see: reeve intent list.");
         return RV_INVALID;
     }
     *run = number;

@@ -1,8 +1,8 @@
 /* effect.h -- what happens outside happens once: intent, attempt, outcome.
  *
- * An action such as http.request passes the gate like any other.  Its decision is not the deed but a
- * durable intent with an idempotency key, written in the gate's transaction.  The run then asks for
- * its outcome, here:
+ * An action such as http.request passes the gate like any other.  Its decision is not the deed but
+ * a durable intent with an idempotency key, written in the gate's transaction.  The run then asks
+ * for its outcome, here:
  *
  *                      (known not to have happened: connection refused, 429, 503)
  *            +---------------------- retry <-----------------+--------------------------+
@@ -79,5 +79,10 @@ void rv_effects_advance(struct rv_effects *effects, const struct rv_effect_ask *
                         void (*done)(void *data, enum rv_code code, json_t *json,
                                      const struct rv_error *err),
                         void *data);
+
+/* A person's word about an intent: the arguments of the statement effect_resolve, which gives no
+ * row for what does not wait for one.  The caller runs it as an act, with its audit record. */
+struct rv_args *rv_effect_said(int32_t tenant, int64_t run, int32_t seq, bool done,
+                               const char *person, const char *reason);
 
 #endif

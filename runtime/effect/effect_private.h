@@ -84,7 +84,7 @@ enum effect_next {
     NEXT_GIVE,     /* it has its outcome */
     NEXT_WAIT,     /* until intent->until_us, or for a person */
     NEXT_WITHDRAW, /* never sent, and now it shall not be */
-    NEXT_ATTEMPT, /* with the same key as ever */
+    NEXT_ATTEMPT,  /* with the same key as ever */
     NEXT_LOOK,
     NEXT_PERSON,
     NEXT_REFUSE /* its connector is gone: it cannot be sent */

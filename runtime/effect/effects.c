@@ -1,4 +1,5 @@
-/* effects.c -- the drive of one intent: load, decide (rules.c), write, perform, write; see effect.h.
+/* effects.c -- the drive of one intent: load, decide (rules.c), write, perform, write; see
+ * effect.h.
  *
  * Each turn of an operation reads the intent anew, so that what it acts on is what is durable; a
  * transaction that finds it changed meanwhile writes nothing and the operation reads again.
@@ -204,8 +205,7 @@ void rv_effects_advance(struct rv_effects *effects, const struct rv_effect_ask *
         op->next->previous = op;
     }
     effects->ops = op;
-    op->load_args =
-        json_pack("{s:I,s:i}", "run", (json_int_t)ask->run, "seq", (int)ask->seq);
+    op->load_args = json_pack("{s:I,s:i}", "run", (json_int_t)ask->run, "seq", (int)ask->seq);
     turn(op);
 }
 
@@ -327,9 +327,9 @@ static json_t *make_outcome(const struct op *op, bool ok, const char *how,
 {
     const struct effect_intent *intent = &op->intent;
     const char *cancel = op->cancel != NULL ? op->cancel : intent->cancel;
-    json_t *out = json_pack("{s:b,s:s,s:s,s:i,s:s,s:s*}", "ok", ok, "state", ok ? "done" : "failed",
-                            "key", intent->key, "attempts", intent->attempt, "how", how, "cancel",
-                            cancel);
+    json_t *out =
+        json_pack("{s:b,s:s,s:s,s:i,s:s,s:s*}", "ok", ok, "state", ok ? "done" : "failed", "key",
+                  intent->key, "attempts", intent->attempt, "how", how, "cancel", cancel);
     if (ok) {
         json_object_set(out, "answer", result->answer);
     } else {
@@ -449,9 +449,7 @@ static void decide_next(struct op *op)
     switch (effect_next(&op->intent, cancel)) {
     case NEXT_GIVE: op_end(op, RV_OK, json_incref(op->intent.outcome), NULL); break;
     case NEXT_WAIT: wait(op); break;
-    case NEXT_WITHDRAW:
-        give_up(op, RV_CANCELED, "withdrawn", "withdrawn: it was not sent");
-        break;
+    case NEXT_WITHDRAW: give_up(op, RV_CANCELED, "withdrawn", "withdrawn: it was not sent"); break;
     case NEXT_REFUSE:
         give_up(op, RV_NOT_FOUND, "no connector", "its connector is gone or switched off");
         break;

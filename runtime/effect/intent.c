@@ -1,6 +1,8 @@
 /* intent.c -- an intent with its connector, read from one row; see effect_private.h. */
 #include "effect_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/random.h"
 #include "runtime/effect/connector.h"
 #include "runtime/effect/effect_private.h"
 
@@ -49,6 +51,29 @@ void rv_effect_intend(struct rv_batch *batch, int64_t run, int32_t seq, const ch
     rv_args_json(rows, 7, args);
 }
 
+struct rv_args *rv_effect_said(int32_t tenant, int64_t run, int32_t seq, bool done,
+                               const char *person, const char *reason)
+{
+    const char *state = effect_state_name(done ? EFFECT_DONE : EFFECT_FAILED);
+    json_t *outcome = json_pack("{s:b,s:s,s:s,s:s,s:s,s:s}", "ok", done, "state", state, "how",
+                                "person", "person", person, "reason", reason, "message", reason);
+    if (done) {
+        json_object_set_new(outcome, "answer", json_pack("{s:s}", "said_by", person));
+    } else {
+        json_object_set_new(outcome, "code", json_string("refused"));
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_effect_resolve);
+    rv_args_i32(args, 1, tenant);
+    rv_args_i64(args, 2, run);
+    rv_args_i32(args, 3, seq);
+    rv_args_text(args, 4, state);
+    rv_args_json(args, 5, outcome);
+    rv_args_i64(args, 6, rv_id_make(rv_now_us(rv_clock_system())));
+    rv_args_json(args, 7, outcome);
+    json_decref(outcome);
+    return args;
+}
+
 /* ---- reading ---- */
 
 static void read_connector(struct effect_intent *out, const struct rv_result *result)
@@ -84,8 +109,7 @@ bool effect_intent_read(struct effect_intent *out, const struct rv_result *resul
     out->attempt = (int)rv_result_i64(result, 0, 5);
     out->looks = (int)rv_result_i64(result, 0, 6);
     out->until_us = rv_result_is_null(result, 0, 7) ? 0 : rv_result_time_us(result, 0, 7);
-    out->cancel =
-        rv_result_is_null(result, 0, 8) ? NULL : rv_strdup(rv_result_text(result, 0, 8));
+    out->cancel = rv_result_is_null(result, 0, 8) ? NULL : rv_strdup(rv_result_text(result, 0, 8));
     out->outcome = rv_result_json(result, 0, 9);
     out->now_us = rv_result_time_us(result, 0, 17);
     read_connector(out, result);
@@ -121,10 +145,9 @@ bool effect_secret(struct rv_effects *effects, const struct effect_intent *inten
         return true;
     }
     enum rv_code code = effect_vault(effects, &vault, &err);
-    if (code == RV_OK &&
-        !rv_hook_unseal_connector(vault, intent->tenant, intent->connector,
-                                  (const uint8_t *)intent->sealed.data, intent->sealed.length,
-                                  out)) {
+    if (code == RV_OK && !rv_hook_unseal_connector(vault, intent->tenant, intent->connector,
+                                                   (const uint8_t *)intent->sealed.data,
+                                                   intent->sealed.length, out)) {
         code = rv_fail(&err, RV_CORRUPT,
                        "the secret of connector \"%s\" does not open with this node's hook key",
                        intent->name);

@@ -74,8 +74,8 @@ static bool write_aside(struct file *file, int directory, const char *aside)
 {
     const char *text = rv_json_str(file->intent->args, "text", "");
     unlinkat(directory, aside, 0); /* of an attempt that came so far */
-    int fd = openat(directory, aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                    FILE_MODE);
+    int fd =
+        openat(directory, aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
     if (fd < 0) {
         failed(file, "make the file");
         return false;

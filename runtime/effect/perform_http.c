@@ -1,8 +1,8 @@
 /* perform_http.c -- one request, or one look at a status; what an answer means stands below, pure.
  *
  * A redirect is not followed: it is an answer that did not do what was asked.  What a gateway says
- * (500, 502, 504) leaves open whether the machine behind it has done it; 503 and 429 say that it has
- * not.
+ * (500, 502, 504) leaves open whether the machine behind it has done it; 503 and 429 say that it
+ * has not.
  */
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
@@ -43,7 +43,8 @@ static json_t *answer_of(const struct rv_post_result *post)
             json_object_set_new(answer, "body", body);
         }
     } else if (type_is(post->type, "text/plain")) {
-        json_object_set_new(answer, "text", json_stringn(post->body, post->length)); /* UTF-8 only */
+        json_object_set_new(answer, "text",
+                            json_stringn(post->body, post->length)); /* UTF-8 only */
     }
     if (body == NULL && post->length > 0 && !post->cut) {
         char hex[RV_HASH_HEX];
@@ -140,19 +141,19 @@ static void ask(struct rv_effects *effects, const struct effect_intent *intent, 
     struct request *request = rv_alloc(sizeof *request);
     *request = (struct request){intent, look, done, data};
     const char *method = look ? "GET" : rv_json_str(intent->args, "method", "POST");
-    struct rv_post post = {.url = url,
-                           .headers = {"Content-Type: application/json", key, "Expect:",
-                                       "Accept: application/json, text/plain",
-                                       authorization[0] != '\0' ? authorization : NULL},
-                           .body = body,
-                           .length = strlen(body),
-                           .allow_private = rv_json_bool(intent->settings, "allow_private", false),
-                           .timeout_ms = effect_setting(intent, "timeout_ms", 0),
-                           .method = method,
-                           .once = !look,
-                           .answer_max = (size_t)effect_setting(intent, "answer_max",
-                                                                RV_CONNECTOR_ANSWER_DEFAULT),
-                           .ca_file = rv_json_str(intent->settings, "ca", NULL)};
+    struct rv_post post = {
+        .url = url,
+        .headers = {"Content-Type: application/json", key,
+                    "Expect:", "Accept: application/json, text/plain",
+                    authorization[0] != '\0' ? authorization : NULL},
+        .body = body,
+        .length = strlen(body),
+        .allow_private = rv_json_bool(intent->settings, "allow_private", false),
+        .timeout_ms = effect_setting(intent, "timeout_ms", 0),
+        .method = method,
+        .once = !look,
+        .answer_max = (size_t)effect_setting(intent, "answer_max", RV_CONNECTOR_ANSWER_DEFAULT),
+        .ca_file = rv_json_str(intent->settings, "ca", NULL)};
     rv_poster_send(effect_poster(effects), &post, on_posted, request);
     sodium_memzero(authorization, sizeof authorization);
     sodium_memzero(secret.data, secret.length);

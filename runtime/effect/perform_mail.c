@@ -1,8 +1,8 @@
 /* perform_mail.c -- one mail to one server; its Message-ID is the idempotency key.
  *
- * Nobody can be asked whether a mail arrived.  What is sure: before the text began nothing was sent,
- * and a refusal after it means that the server did not take it.  A connection that broke in between
- * leaves it open, and a person decides.
+ * Nobody can be asked whether a mail arrived.  What is sure: before the text began nothing was
+ * sent, and a refusal after it means that the server did not take it.  A connection that broke in
+ * between leaves it open, and a person decides.
  */
 #include "runtime/base/check.h"
 #include "runtime/effect/connector.h"
@@ -164,9 +164,8 @@ void effect_mail_perform(struct rv_effects *effects, const struct effect_intent 
                            .ca_file = rv_json_str(intent->settings, "ca", NULL),
                            .mail_from = rv_json_str(intent->settings, "from", ""),
                            .mail_to = to,
-                           .login = secret.length > 0
-                                        ? rv_json_str(intent->settings, "login", NULL)
-                                        : NULL,
+                           .login = secret.length > 0 ? rv_json_str(intent->settings, "login", NULL)
+                                                      : NULL,
                            .password = secret.data};
     rv_poster_send(effect_poster(effects), &post, on_sent, mail);
     sodium_memzero(secret.data, secret.length);

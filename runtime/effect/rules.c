@@ -1,7 +1,7 @@
 /* rules.c -- what follows from the state of an intent and from what an attempt gave; pure.
  *
- * The one rule that matters: an attempt is made only of what is known not to have happened, or where
- * the receiver itself drops repeats.
+ * The one rule that matters: an attempt is made only of what is known not to have happened, or
+ * where the receiver itself drops repeats.
  */
 #include "runtime/effect/effect_private.h"
 
@@ -87,17 +87,15 @@ struct effect_move effect_after_attempt(const struct effect_intent *intent,
     case EFFECT_HAPPENED: return (struct effect_move){EFFECT_DONE, 0};
     case EFFECT_REFUSED: return (struct effect_move){EFFECT_FAILED, 0};
     case EFFECT_NOT_YET:
-        return exhausted(intent)
-                   ? (struct effect_move){EFFECT_FAILED, 0}
-                   : (struct effect_move){EFFECT_RETRY, backoff_ms(intent, result)};
+        return exhausted(intent) ? (struct effect_move){EFFECT_FAILED, 0}
+                                 : (struct effect_move){EFFECT_RETRY, backoff_ms(intent, result)};
     case EFFECT_UNKNOWN: break;
     }
     if (intent->rule == EFFECT_ASK_PERSON || (intent->rule == EFFECT_REPEAT && exhausted(intent))) {
         return (struct effect_move){EFFECT_PERSON, 0};
     }
-    return (struct effect_move){EFFECT_UNCLEAR, intent->rule == EFFECT_REPEAT
-                                                    ? backoff_ms(intent, result)
-                                                    : LOOK_AGAIN_MS};
+    return (struct effect_move){
+        EFFECT_UNCLEAR, intent->rule == EFFECT_REPEAT ? backoff_ms(intent, result) : LOOK_AGAIN_MS};
 }
 
 struct effect_move effect_after_look(const struct effect_intent *intent,

@@ -75,7 +75,6 @@ void run_on_effect(struct rv_actor *self, struct run *run, json_t *outcome)
         return;
     }
     struct rv_run_change change = {.state = to};
-    run_write_step(
-        run, run_make_step(run, RV_STEP_EFFECT, run->acting, NULL, json_incref(outcome)), &change,
-        0, NULL);
+    run_write_step(run, run_make_step(run, RV_STEP_EFFECT, run->acting, NULL, json_incref(outcome)),
+                   &change, 0, NULL);
 }

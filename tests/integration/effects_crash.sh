@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2154  # variables of the sourced files
+# shellcheck disable=SC1010,SC2154,SC2012  # "done" is an outcome; variables of the sourced files; plain names
 # effects_crash.sh -- kill -9 at any instant while agents act outside: no request is done twice, none is sent
 # again without asking, no file is missing, and everything is on the record.
 # usage: effects_crash.sh REEVE RECEIVER      (from the repository root)

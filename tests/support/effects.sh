@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034
 # effects.sh -- sourced after preamble.sh by tests of what happens outside: a receiver ($2), a company whose one
 # agent does what the file $state/say.lua returns, and a policy that lets it.  Afterwards: ask, ports, log, say.
 receiver=$2

@@ -1,5 +1,5 @@
-/* receiver.c -- somebody else's machine, for tests of what happens outside: HTTP and SMTP on loopback.
- * usage: receiver LOG PORTS     writes "HTTP-PORT SMTP-PORT" to PORTS when it listens
+/* receiver.c -- somebody else's machine, for tests of what happens outside: HTTP and SMTP on
+ * loopback. usage: receiver LOG PORTS     writes "HTTP-PORT SMTP-PORT" to PORTS when it listens
  *
  * What it was asked and what it did stand in LOG, a line each:
  *     TRY METHOD PATH KEY AUTHORIZATION     a request arrived
@@ -13,8 +13,8 @@
  *     /soon     does it, answers after 0.6 s   /once-soon  both of /soon and /once
  *     /big      does it, answers 200 KiB       /once     does it, but not again for the same key
  *     /status/KEY   (GET) 200 when DID KEY, else 404
- * A mail to "refused@..." is refused, to "later@..." for now; after the text of one to "cut@..." the
- * connection is dropped.
+ * A mail to "refused@..." is refused, to "later@..." for now; after the text of one to "cut@..."
+ * the connection is dropped.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -234,8 +234,7 @@ static void serve_smtp(int fd)
 
 static int listen_somewhere(int *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
@@ -279,12 +278,15 @@ int main(int argc, char **argv)
         return 1;
     }
     pid_t parent = getpid();
+    pid_t caller = getppid();
+    setpgid(0, 0); /* what ends us all below must not end the test */
     if (fork() == 0) {
-        /* ends with the parent: looks now and then whether it is still there */
+        /* ends with the parent, and with the test: looks now and then whether they are still there
+         */
         if (fork() == 0) {
             accept_all(smtp_fd, serve_smtp);
         }
-        while (getppid() == parent) {
+        while (getppid() == parent && kill(caller, 0) == 0) {
             sleep(1);
         }
         kill(0, SIGTERM);

@@ -25,7 +25,8 @@ SELECT $1, r.run, r.seq, r.key, r.action, r.connector, r.args
 -- params: tenant int4, run int8[], seq int4[], state text[], attempt int4[], looks int4[], until timestamptz[], cancel text[], outcome jsonb[]
 UPDATE effect_intent i
    SET state = r.state, attempt = r.attempt, looks = r.looks, until = r.until, cancel = coalesce(r.cancel, i.cancel),
-       outcome = r.outcome, changed_at = clock_timestamp()
+       outcome = CASE WHEN i.cancel IS NULL THEN r.outcome ELSE jsonb_build_object('cancel', i.cancel) || r.outcome END,
+       changed_at = clock_timestamp()
   FROM unnest($2::int8[], $3::int4[], $4::text[], $5::int4[], $6::int4[], $7::timestamptz[], $8::text[], $9::jsonb[])
        AS r(run, seq, state, attempt, looks, until, cancel, outcome)
  WHERE i.tenant_id = $1 AND i.run_id = r.run AND i.seq = r.seq;

@@ -253,6 +253,9 @@ SELECT r.id, s.body->>'reason'
   FROM run_signal s JOIN run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
  WHERE s.tenant_id = $1 AND s.name = '$cancel' AND s.consumed_seq IS NULL
    AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') AND r.error_code IS NULL
+   AND NOT EXISTS (SELECT FROM effect_intent i -- it knows already, and will stop with the outcome
+                    WHERE i.tenant_id = $1 AND i.run_id = r.id AND i.cancel IS NOT NULL
+                      AND i.state NOT IN ('done', 'failed'))
  ORDER BY s.id
  LIMIT $2;
 

@@ -345,8 +345,8 @@ static const struct rv_behavior query_behavior = {.name = "query",
                                                   .stop = query_stop,
                                                   .state_bytes = sizeof(struct query)};
 
-void actors_ask(struct rv_actors *actors, const struct actors_question *question,
-                rv_api_done done, void *data)
+void actors_ask(struct rv_actors *actors, const struct actors_question *question, rv_api_done done,
+                void *data)
 {
     static json_t *(*const compose[])(const struct query *query, struct rv_actors *actors) = {
         [ACTORS_LIVE] = compose_actors,

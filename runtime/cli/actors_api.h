@@ -31,7 +31,7 @@ struct actors_question {
 
 /* On the main core's thread.  `done` is called once, there; inside the call only when the node is
  * stopping. */
-void actors_ask(struct rv_actors *actors, const struct actors_question *question,
-                rv_api_done done, void *data);
+void actors_ask(struct rv_actors *actors, const struct actors_question *question, rv_api_done done,
+                void *data);
 
 #endif

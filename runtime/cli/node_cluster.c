@@ -269,7 +269,7 @@ struct view {
     rv_api_done done;
     void *data;
     struct rv_cluster_question *peer; /* another node asks; else `done` */
-    char owner[FACE_TEXT];                /* "": nobody, or we */
+    char owner[FACE_TEXT];            /* "": nobody, or we */
     char owner_api[FACE_TEXT];
 };
 

@@ -5,12 +5,16 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
+    MACHINE_TEXT = 96,
     NAME_POLL_MS = 100, /* a living node beats every fifth of its lease */
     NAME_SLACK_MS = 200 /* a lease that has grown by less: two clocks were read */
 };
@@ -78,9 +82,30 @@ static void complain(const char *id, const struct rv_error *err)
 
 /* ---- who we are ---- */
 
+/* Two processes with the same text see each other's numbers: boot of the kernel and namespace of
+ * process numbers.  "": it cannot be told. */
+static void machine_text(char out[MACHINE_TEXT])
+{
+    char boot[40] = "";
+    char space[40] = "";
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    bool read = file != NULL && fgets(boot, sizeof boot, file) != NULL;
+    if (file != NULL) {
+        fclose(file);
+    }
+    read = readlink("/proc/self/ns/pid", space, sizeof space - 1) > 0 && read;
+    boot[strcspn(boot, "\n")] = '\0';
+    out[0] = '\0';
+    if (read) {
+        snprintf(out, MACHINE_TEXT, "%s %s", boot, space);
+    }
+}
+
 static void serve(struct rv_placement *placement)
 {
     const struct rv_node_face *face = &placement->options.face;
+    char machine[MACHINE_TEXT];
+    machine_text(machine);
     placement->serving_as = me(placement);
     struct rv_args *args = rv_args_create(&rv_sql_node_serve);
     rv_args_i64(args, 1, placement->serving_as);
@@ -90,6 +115,7 @@ static void serve(struct rv_placement *placement)
     rv_args_text(args, 5, face->link_mark);
     rv_args_text(args, 6, face->api);
     rv_args_text(args, 7, face->version);
+    rv_args_text(args, 8, machine);
     rv_db_query(placement->options.db, 0, &rv_sql_node_serve, args, on_served, placement);
 }
 
@@ -354,18 +380,39 @@ struct named {
     int64_t since_us;
     int64_t left_ms;
     int64_t node;
+    char machine[MACHINE_TEXT];
 };
 
 static enum rv_code take_named(void *data, const struct rv_result *result, int row,
                                struct rv_error *err)
 {
     (void)err;
-    *(struct named *)data = (struct named){.found = true,
-                                           .pid = rv_result_i64(result, row, 0),
-                                           .since_us = rv_result_time_us(result, row, 1),
-                                           .left_ms = rv_result_i64(result, row, 2),
-                                           .node = rv_result_i64(result, row, 3)};
+    struct named *named = data;
+    *named = (struct named){.found = true,
+                            .pid = rv_result_i64(result, row, 0),
+                            .since_us = rv_result_time_us(result, row, 1),
+                            .left_ms = rv_result_i64(result, row, 2),
+                            .node = rv_result_i64(result, row, 3)};
+    snprintf(named->machine, sizeof named->machine, "%s", rv_result_text(result, row, 4));
     return RV_OK;
+}
+
+/* It ran here, and no process has its number: it was killed.  What it still has on its way to the
+ * database is refused by the epoch, as after the end of its lease. */
+static bool died_here(const struct named *named)
+{
+    char machine[MACHINE_TEXT];
+    machine_text(machine);
+    return machine[0] != '\0' && strcmp(machine, named->machine) == 0 && named->pid > 0 &&
+           kill((pid_t)named->pid, 0) != 0 && errno == ESRCH;
+}
+
+/* As if it had stopped: its companies go to who serves, or are free. */
+static enum rv_code bury(struct rv_db_session *session, int64_t node, struct rv_error *err)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_lease_release);
+    rv_args_i64(args, 1, node);
+    return rv_db_session_query(session, 0, &rv_sql_lease_release, args, NULL, NULL, err);
 }
 
 enum rv_code rv_placement_name_free(struct rv_db_session *session, const char *name,
@@ -380,6 +427,13 @@ enum rv_code rv_placement_name_free(struct rv_db_session *session, const char *n
             rv_db_session_query(session, 0, &rv_sql_node_named, args, take_named, &now, err);
         if (code != RV_OK || !now.found) {
             return code;
+        }
+        if (died_here(&now)) {
+            code = bury(session, now.node, err);
+            if (code != RV_OK) {
+                return code;
+            }
+            continue;
         }
         if (first.found &&
             (now.node != first.node || now.left_ms > first.left_ms + NAME_SLACK_MS)) {

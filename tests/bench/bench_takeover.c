@@ -1,14 +1,13 @@
-/* bench_takeover.c -- two real nodes: how long a company stands still when the one that drives it goes,
- * and what the line between them saves.
+/* bench_takeover.c -- two real nodes: how long a company stands still when the one that drives it
+ * goes, and what the line between them saves.
  *
- *   takeover_s          the driving process is killed (SIGKILL): until the other one has written the next
- *                       step of its run
- *   takeover_stopped_s  it is stopped (SIGSTOP), which nobody is told of: the lease runs out first
- *   after_lease_s       the same without the lease that was left: the promise is 3 s
- *   handover_s          it is asked to stop (SIGTERM)
- *   move_s              it gives one company away and lives on: the longest time without a step
- *   wake_ms, wake_without_ms   from a signal at the node that does not drive the run until the run is
- *                       over, with the line and with the line cut: the median
+ *   takeover_s          the driving process is killed (SIGKILL): until the other one has written
+ * the next step of its run takeover_stopped_s  it is stopped (SIGSTOP), which nobody is told of:
+ * the lease runs out first after_lease_s       the same without the lease that was left: the
+ * promise is 3 s handover_s          it is asked to stop (SIGTERM) move_s              it gives one
+ * company away and lives on: the longest time without a step wake_ms, wake_without_ms   from a
+ * signal at the node that does not drive the run until the run is over, with the line and with the
+ * line cut: the median
  *
  * A case of `recover`.  The database is reeve's own below /tmp, with fsync on.
  */
@@ -46,14 +45,14 @@ static bool have_at(struct takeover *bench, int node)
             return fleet_until(fleet, seq + 20, WITHIN_MS, LAST, bench->run) >= 0;
         }
         /* the second company is the heavier one: the first goes where that is not */
-        fleet_number(fleet,
-                     "UPDATE placement SET moved_at = '-infinity',"
-                     " load = CASE tenant_id WHEN 1 THEN 1 ELSE 3 END");
-        fleet_number(fleet,
-                     "UPDATE tenant_head SET epoch = epoch + 1, owner_node = (SELECT node_id FROM node"
-                     " WHERE host = '%s' AND lease_until > clock_timestamp())"
-                     " WHERE tenant_id = 1",
-                     fleet->nodes[node].name);
+        fleet_number(fleet, "UPDATE placement SET moved_at = '-infinity',"
+                            " load = CASE tenant_id WHEN 1 THEN 1 ELSE 3 END");
+        fleet_number(
+            fleet,
+            "UPDATE tenant_head SET epoch = epoch + 1, owner_node = (SELECT node_id FROM node"
+            " WHERE host = '%s' AND lease_until > clock_timestamp())"
+            " WHERE tenant_id = 1",
+            fleet->nodes[node].name);
         fleet_nap(1500);
     }
     return false;
@@ -163,8 +162,7 @@ static double wake_ms(struct takeover *bench)
         int64_t run = bench->next++;
         fleet_runs(fleet, 1, run, 1, "{\"wait\": true}");
         if (fleet_until(fleet, 1, WITHIN_MS,
-                        "SELECT count(*) FROM run WHERE id = %" PRId64
-                        " AND waiting_on = 'signal'",
+                        "SELECT count(*) FROM run WHERE id = %" PRId64 " AND waiting_on = 'signal'",
                         run) < 0) {
             break;
         }

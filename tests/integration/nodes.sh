@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154  # variables by eval and of the sourced file
 # nodes.sh -- several nodes as an operator meets them: what is wrong is said at the start, reeve node list, the
 # doctor's line, lines with TLS, and nodes in network namespaces whose cable is pulled.
 # usage: nodes.sh REEVE      (from the repository root)
@@ -106,6 +107,19 @@ until_true 5 owns plain 4
 same "and one has all again" 4 "$(owned plain)"
 stop "$plain"
 
+# ---- one that was killed does not keep its own name waiting, however long its lease is ----
+start again runtime.lease=60s
+until_true 10 owns again 4
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+pids=$(echo "$pids" | sed "s/ $pid\$//")
+start again runtime.lease=60s
+same "it serves at once under its name" yes "${url:+yes}"
+until_true 5 owns again 4
+same "and has its companies" 4 "$(owned again)"
+same "of the one before nothing is left" 1 "$(psql "$uri" -Atqc "SELECT count(*) FROM node WHERE host = 'again'")"
+stop "$pid"
+
 # ---- with lines: list, doctor, another key ----
 start left cluster.listen=127.0.0.1:0
 left=$pid
@@ -153,7 +167,6 @@ if (
         eval "$node=$pid ${node}_url=$url"
     done
     until_true 15 owns west 2
-    # shellcheck disable=SC2154  # by eval
     until_true 10 linked "$east_url"
     same "a line with TLS works" 0 $?
     stop "$west"

@@ -21,13 +21,14 @@ SELECT c.tenant_id, c.epoch FROM reeve_lease_held($1) AS c ORDER BY c.tenant_id;
 SELECT reeve_lease_leave($1);
 
 -- name: node_serve
--- params: node int8, boot int8, lease_ms int8, link text, mark text, api text, version text
-SELECT reeve_node_serve($1, $2, $3, $4, $5, $6, $7);
+-- params: node int8, boot int8, lease_ms int8, link text, mark text, api text, version text, machine text
+SELECT reeve_node_serve($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: node_named
 -- Who serves under a name, and for how long (ms) it lives without another beat.
 -- params: name text
-SELECT n.pid, n.started_at, (extract(epoch FROM n.lease_until - clock_timestamp()) * 1000)::bigint, n.node_id
+SELECT n.pid, n.started_at, (extract(epoch FROM n.lease_until - clock_timestamp()) * 1000)::bigint, n.node_id,
+       n.machine
   FROM node n WHERE n.host = $1 AND n.serves AND n.lease_until > clock_timestamp()
  ORDER BY n.lease_until DESC LIMIT 1;
 

@@ -9,6 +9,7 @@ ALTER TABLE node
     ADD COLUMN link      text    NOT NULL DEFAULT '',    -- where other nodes reach it, HOST:PORT; '' nowhere
     ADD COLUMN link_mark text    NOT NULL DEFAULT '',    -- of its cluster key
     ADD COLUMN api       text    NOT NULL DEFAULT '',    -- its HTTP interface
+    ADD COLUMN machine   text    NOT NULL DEFAULT '',    -- where `pid` means something: this start of this kernel
     ADD COLUMN version   text    NOT NULL DEFAULT '';
 
 CREATE TABLE placement (
@@ -21,7 +22,7 @@ CREATE TABLE placement (
 
 -- NULL, or who else serves under this node's name.
 CREATE FUNCTION reeve_node_serve(serve_node bigint, serve_boot bigint, serve_lease_ms bigint, serve_link text,
-                                 serve_mark text, serve_api text, serve_version text) RETURNS jsonb
+                                 serve_mark text, serve_api text, serve_version text, serve_machine text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$
 DECLARE
@@ -38,7 +39,7 @@ BEGIN
         RETURN jsonb_build_object('name', my_name, 'pid', other.pid, 'since', other.started_at);
     END IF;
     UPDATE node SET boot = serve_boot, serves = true, lease_ms = serve_lease_ms, link = serve_link,
-           link_mark = serve_mark, api = serve_api, version = serve_version
+           link_mark = serve_mark, api = serve_api, version = serve_version, machine = serve_machine
      WHERE node_id = serve_node;
     RETURN NULL;
 END $$;

@@ -68,6 +68,7 @@ static void simulate(uint64_t seed, bool jumps, int64_t *fires)
         } else if (jumps && rv_random_below(&random, 200) == 0) {
             now_s += (int64_t)rv_random_below(&random, 6 * DAY_S);
         }
+        now_s = now_s < to_s ? now_s : to_s; /* a jump may lead beyond the year */
         for (int i = 0; i < SCHEDULES; i++) {
             look(&list[i], now_s);
         }

@@ -457,6 +457,10 @@ static void say_step(const json_t *step)
         say_child(step, out);
     } else if (strcmp(kind, "approval") == 0) {
         printf("people answered: %s\n", rv_json_str(step, "name", ""));
+    } else if (strcmp(kind, "note") == 0 && strcmp(rv_json_str(step, "name", ""), "version") == 0) {
+        printf("goes on with version %s of its agent (plan %.12s), by %s\n",
+               rv_json_str(out, "version", ""), rv_json_str(out, "plan", ""),
+               rv_json_str(out, "by", ""));
     } else {
         const char *name =
             rv_json_str(step, "name", ""); /* "outcome", "memory.set": says it by itself */

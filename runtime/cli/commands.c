@@ -92,7 +92,34 @@ const struct cli_command cli_commands[] = {
      "and\n"
      "what differs is printed; 2: there is no such file."},
     {"agent", "publish", "FILE...", "check and activate agents", cmd_agent_publish,
-     OPTIONS({"owner", "PERSON", "who answers for them"}), NULL},
+     OPTIONS({"owner", "PERSON", "who answers for them"},
+             {"dry-run", NULL, "only says what would become of open runs"},
+             {"migrate-safe", NULL, "takes open runs over where nothing differs so far"},
+             {"canary", "N", "only N of 100 new runs take it; 0: keeps it, no run takes it"}),
+     "Before that every open run of the agent is replayed from its journal with the new text:\n"
+     "  safe      everything so far is the same; --migrate-safe lets it go on with the new one\n"
+     "  pinned    nothing differs, but it stays on its version, and why\n"
+     "  diverges  the new text does something else at a step that is over: it stays\n"
+     "Runs stay on the version that they began with unless they are taken over; no old reeve\n"
+     "must be kept for them.  Exit status of --dry-run: 1 when a run diverges.\n"
+     "  reeve agent publish --dry-run agents/price_variance/agent.lua"},
+    {"agent", "activate", "NAME VERSION", "new runs take this version", cmd_agent_activate,
+     OPTIONS({"dry-run", NULL, "only says what would become of open runs"},
+             {"migrate-safe", NULL, "takes open runs over where nothing differs so far"}),
+     "VERSION is one of reeve agent versions, or the beginning of its hash.  What is said about\n"
+     "open runs is explained at reeve help agent publish."},
+    {"agent", "canary", "NAME VERSION", "some of the new runs take this version", cmd_agent_canary,
+     OPTIONS({"percent", "N", "so many of 100; 0 ends it"}),
+     "The same exception always gets the same version.  A company is a canary by itself:\n"
+     "  reeve --company trial agent activate NAME VERSION"},
+    {"agent", "promote", "NAME", "the canary becomes the active version", cmd_agent_promote,
+     OPTIONS({"migrate-safe", NULL, "takes open runs over where nothing differs so far"}), NULL},
+    {"agent", "rollback", "NAME", "ends a canary; else the version before is active again",
+     cmd_agent_rollback,
+     OPTIONS({"migrate-safe", NULL, "takes open runs back where nothing differs so far"}),
+     "At once: open runs are not tried first, they stay as they are without --migrate-safe."},
+    {"agent", "versions", "NAME", "texts of an agent, their runs, who changed what",
+     cmd_agent_versions, NULL, NULL},
     {"agent", "list", "", "active agents", cmd_agent_list, NULL, NULL},
     {"import", NULL, "FILE...", "read orders, receipts, invoices, statements (UBL, camt.053)",
      cmd_import, NULL,

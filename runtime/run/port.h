@@ -38,7 +38,10 @@ struct rv_run_image {
     int64_t epoch;  /* of the tenant's lease: fences every write */
     struct rv_step *steps;
     int step_count;
+    int notes; /* entries that the plan has no part in, see RV_STEP_VERSION: not among `steps` */
 };
+/* Whether an entry says that the run has another version of its agent from there on. */
+bool rv_step_is_version(const struct rv_step *step);
 /* First bytes of the SHA-256 of the canonical JSON; false when there is none (a real number). */
 bool rv_step_digest(const json_t *value, uint8_t out[RV_STEP_DIGEST_BYTES]);
 void rv_run_image_free(struct rv_run_image *image);

@@ -6,6 +6,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 #include "runtime/journal/journal.h"
+#include "runtime/run/canary.h"
 #include "runtime/run/run.h"
 
 #include <inttypes.h>
@@ -82,13 +83,8 @@ const json_t *rv_run_agent_for(const json_t *agents, const char *type)
     json_t *agent;
     json_array_foreach((json_t *)(uintptr_t)agents, i, agent)
     {
-        size_t k;
-        json_t *code;
-        json_array_foreach(json_object_get(json_object_get(agent, "manifest"), "handles"), k, code)
-        {
-            if (strcmp(json_string_value(code), type) == 0) {
-                return agent;
-            }
+        if (rv_manifest_handles(json_object_get(agent, "manifest"), type)) {
+            return agent;
         }
     }
     return NULL;
@@ -96,10 +92,10 @@ const json_t *rv_run_agent_for(const json_t *agents, const char *type)
 
 json_t *rv_run_agent_row(const struct rv_result *result, int row)
 {
-    return json_pack("{s:s,s:s,s:o,s:s}", "name", rv_result_text(result, row, 0), "hash",
+    return json_pack("{s:s,s:s,s:o,s:s,s:o*}", "name", rv_result_text(result, row, 0), "hash",
                      rv_result_text(result, row, 1) + 2, /* after \x */
                      "manifest", rv_result_json(result, row, 2), "owner",
-                     rv_result_text(result, row, 3));
+                     rv_result_text(result, row, 3), "canary", rv_result_json(result, row, 4));
 }
 
 /* What the agent sees of an exception. */
@@ -146,7 +142,9 @@ static void begin(struct request *request, const json_t *exception, const json_t
     request->name = rv_arena_strdup(request->arena, rv_json_str(agent, "name", ""));
     request->business_key =
         rv_arena_printf(request->arena, "exception:%s", rv_json_str(exception, "key", ""));
-    RV_ASSERT(rv_hash_from_hex(rv_json_str(agent, "hash", ""), &request->plan_hash));
+    const char *type = rv_json_str(exception, "type", "");
+    const json_t *version = rv_canary_pick(agent, request->business_key, request->id, type);
+    RV_ASSERT(rv_hash_from_hex(rv_json_str(version, "hash", ""), &request->plan_hash));
     request->args =
         json_pack("{s:s,s:O}", "agent", request->name, "type", json_object_get(exception, "type"));
     request->body = exception_input(exception, resolutions);

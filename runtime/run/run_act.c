@@ -20,7 +20,7 @@ struct rv_run_act run_act_frame(const struct run *run, int kind)
         .tenant = run->start.tenant,
         .run = run->start.run,
         .epoch = run->image->epoch,
-        .seq = run->image->step_count + 1,
+        .seq = run_next_seq(run),
         .kind = kind,
         .agent = run->image->agent,
         .owner = run->image->owner,

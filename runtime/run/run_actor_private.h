@@ -116,6 +116,11 @@ enum found { FOUND_NOTHING, FOUND_STEP, FOUND_DIVERGENCE };
 enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const char *name,
                         const json_t *args, int line, const struct rv_step **out);
 bool run_replaying(const struct run *run); /* entries are left */
+/* The number of the entry that is written next. */
+static inline int32_t run_next_seq(const struct run *run)
+{
+    return run->image->notes + run->image->step_count + 1;
+}
 /* Appends to the mirror what the port has made durable. */
 void run_remember(struct run *run, struct rv_step step);
 /* Entry number `cursor` may be the end: takes it, and with it the reason. */

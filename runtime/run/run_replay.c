@@ -38,6 +38,11 @@ void rv_run_image_free(struct rv_run_image *image)
     rv_free(image);
 }
 
+bool rv_step_is_version(const struct rv_step *step)
+{
+    return step->kind == RV_STEP_NOTE && strcmp(step->name, RV_STEP_VERSION) == 0;
+}
+
 /* ---- why a run does not end well ---- */
 
 /* Messages come from scripts and are cut to size: what is not UTF-8 becomes '?', as the database
@@ -218,7 +223,7 @@ struct rv_step run_make_step(const struct run *run, int kind, const char *name, 
                              json_t *out)
 {
     struct rv_step step = {
-        .seq = run->image->step_count + 1, .kind = kind, .name = rv_strdup(name), .out = out};
+        .seq = run_next_seq(run), .kind = kind, .name = rv_strdup(name), .out = out};
     if (args != NULL) {
         RV_ASSERT(rv_step_digest(args, step.digest)); /* arguments were checked when they came in */
     }

@@ -26,7 +26,7 @@ struct activation {
     const char *source;
     const json_t *manifest; /* of a text that is new here; or NULL */
     const char *owner;
-    int percent;                    /* of a canary; -1: the text is kept, no run takes it */
+    int percent;                          /* of a canary; -1: the text is kept, no run takes it */
     const struct rv_dry_run *const *runs; /* that go on with this version */
     int run_count;
     bool done;

@@ -169,6 +169,8 @@ int cmd_do(struct cli *cli);
 int cmd_exception_run(struct cli *cli);
 int cmd_exception_list(struct cli *cli);
 int cmd_run_list(struct cli *cli);
+int cmd_run_views(struct cli *cli);
+int cmd_run_forget(struct cli *cli);
 int cmd_run_show(struct cli *cli);
 int cmd_run_work(struct cli *cli);
 int cmd_run_replay(struct cli *cli);

@@ -156,8 +156,9 @@ static enum rv_code version_of_word(struct version *version, const char *name, c
                             &rv_sql_agent_version_find, args, take_version, &finding, err);
     if (code == RV_OK && finding.found == 0) {
         code = rv_fail(err, RV_NOT_FOUND, "agent %.80s has no version \"%.80s\"", name, word);
-        rv_hint(err, "See them: reeve agent versions %.80s; a file becomes one with reeve agent "
-                     "publish.",
+        rv_hint(err,
+                "See them: reeve agent versions %.80s; a file becomes one with reeve agent "
+                "publish.",
                 name);
     } else if (code == RV_OK && finding.found > 1) {
         code = rv_fail(err, RV_INVALID, "VERSION: %d texts of agent %.80s are called \"%.80s\"",
@@ -254,7 +255,7 @@ static void say_groups(const struct cli *cli, const json_t *report)
         const char *verdict = rv_json_str(group, "verdict", "");
         bool diverges = strcmp(verdict, "diverges") == 0;
         cli_table_text(table, strcmp(verdict, "has_it") == 0 ? "has it" : verdict);
-        cli_table_style(table, diverges                          ? CLI_BAD
+        cli_table_style(table, diverges                         ? CLI_BAD
                                : strcmp(verdict, "pinned") == 0 ? CLI_WARN
                                                                 : CLI_GOOD);
         cli_table_integer(table, rv_json_int(group, "runs", 0));

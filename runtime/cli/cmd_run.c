@@ -405,6 +405,28 @@ static void say_child(const json_t *step, const json_t *out)
     }
 }
 
+/* How it stands: version, what it waits for, attempt, what it has used. */
+static void say_standing(const json_t *run)
+{
+    const json_t *stands = json_object_get(run, "standing");
+    const json_t *cost = json_object_get(stands, "cost");
+    const char *waits = rv_json_str(stands, "waits", NULL);
+    const char *standing = rv_json_str(stands, "standing", "");
+    const char *currency;
+    json_t *minor;
+    printf("version %s, attempt %" PRId64 ", %" PRId64 " calls, %" PRId64 " tokens",
+           rv_json_str(run, "version", "?"), rv_json_int(stands, "attempt", 1),
+           rv_json_int(cost, "calls", 0), rv_json_int(cost, "tokens", 0));
+    json_object_foreach(json_object_get(cost, "money"), currency, minor)
+    {
+        printf(", %" JSON_INTEGER_FORMAT " %s (minor units)", json_integer_value(minor), currency);
+    }
+    if (strcmp(standing, "stuck") == 0) {
+        printf("; stuck: it could move since %.19s", rv_json_str(stands, "since", ""));
+    }
+    printf("%s%s\n\n", waits != NULL ? "; waits for " : "", waits != NULL ? waits : "");
+}
+
 /* Only where there is more than the run itself. */
 static void say_tree(const json_t *tree, const char *self)
 {
@@ -504,8 +526,9 @@ int cmd_explain(struct cli *cli)
                rv_json_str(story.run, "status", ""),
                rv_json_str(story.run, "error_text", NULL) != NULL ? ": " : "",
                rv_json_str(story.run, "error_text", ""));
-        printf("because %s: %s\n\n", rv_json_str(exception, "code", "-"),
+        printf("because %s: %s\n", rv_json_str(exception, "code", "-"),
                rv_json_str(exception, "summary", ""));
+        say_standing(story.run);
         say_tree(story.tree, rv_json_str(story.run, "run", ""));
         size_t i;
         json_t *item;

@@ -8,7 +8,12 @@
 
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
-    {"waiting-on", "WHAT", "approval, timer, signal, model, run; or ROLE: waits for that role"},   \
+    {"waiting-on", "WHAT",                                                                         \
+     "person, timer, signal, model, child, lock, budget; or ROLE: waits for that role"},           \
+        {"role", "ROLE", "that wait for a person with this role"},                                 \
+        {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \
+        {"retrying", NULL, "open ones whose exception an earlier run failed at"},                  \
+        {"view", "NAME", "of this view, see reeve run views; other options change it"},            \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE", "whose last error was of this class"},                                   \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
@@ -136,14 +141,19 @@ const struct cli_command cli_commands[] = {
      NULL},
     {"exception", "list", "[STATE]", "discrepancies (open, resolved, auto_closed, snoozed)",
      cmd_exception_list, NULL, NULL},
-    {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list, OPTIONS(RUN_FILTER),
+    {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list,
+     OPTIONS(RUN_FILTER, {"save", "NAME", "keeps these filters as a view instead of listing"}),
      "STATUS is a status of the table (waiting, done, failed, ...) or one of the words:\n"
      "  open      not over\n"
      "  over      at its end, whichever\n"
      "  stuck     it could move, and nothing has moved it for a minute\n"
      "  retrying  open, for an exception that an earlier run failed at\n"
      "  people    waits for an approval (the table says of whom)\n"
-     "See --waiting-on for what the others wait for."},
+     "See --waiting-on for what the others wait for; \"waiting on the controller\" is\n"
+     "  reeve run list --waiting-on person --role controller"},
+    {"run", "views", "", "filters that were kept with reeve run list --save", cmd_run_views, NULL,
+     NULL},
+    {"run", "forget", "VIEW", "a view is kept no longer", cmd_run_forget, NULL, NULL},
     {"run", "show", "RUN", "one run with its journal", cmd_run_show, NULL, NULL},
     {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
      OPTIONS(RUN_FILTER, {"status", "STATUS", "those of this status, see reeve run list"},

@@ -24,9 +24,8 @@ bool rv_manifest_handles(const json_t *manifest, const char *type)
 static unsigned int draw(const char *agent, const char *key, int64_t run)
 {
     char text[512];
-    int length = key[0] != '\0'
-                     ? snprintf(text, sizeof text, "%.100s %.300s", agent, key)
-                     : snprintf(text, sizeof text, "%.100s r_%" PRId64, agent, run);
+    int length = key[0] != '\0' ? snprintf(text, sizeof text, "%.100s %.300s", agent, key)
+                                : snprintf(text, sizeof text, "%.100s r_%" PRId64, agent, run);
     struct rv_hash hash = rv_sha256(text, (size_t)length);
     unsigned int number = 0; /* the same on every machine, whatever its byte order */
     for (int i = 0; i < 3; i++) {

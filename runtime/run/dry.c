@@ -142,8 +142,8 @@ static enum rv_code take_step(void *data, const struct rv_result *result, int ro
 static enum rv_code read_page(struct worker *worker, struct rv_error *err)
 {
     const struct rv_statement *const reads[] = {&rv_sql_runs_dry_heads, &rv_sql_runs_dry_steps};
-    enum rv_code (*const takes[])(void *, const struct rv_result *, int, struct rv_error *) = {
-        take_head, take_step};
+    enum rv_code (*const takes[])(void *, const struct rv_result *, int,
+                                  struct rv_error *) = {take_head, take_step};
     enum rv_code code = RV_OK;
     for (size_t i = 0; i < RV_COUNT(reads) && code == RV_OK; i++) {
         struct rv_args *args = rv_args_create(reads[i]);
@@ -187,8 +187,9 @@ static void diverges(struct rv_dry_run *run, const struct rv_replay_report *repo
     run->expected = rv_strdup(text);
     bool other = strcmp(rv_json_str(recorded, "kind", ""), rv_json_str(now, "kind", "")) != 0 ||
                  strcmp(rv_json_str(recorded, "name", ""), rv_json_str(now, "name", "")) != 0;
-    size_t used = (size_t)snprintf(text, sizeof text, "%s %s%s", rv_json_str(now, "kind", ""),
-                                   rv_json_str(now, "name", ""), other ? "" : " with other arguments");
+    size_t used =
+        (size_t)snprintf(text, sizeof text, "%s %s%s", rv_json_str(now, "kind", ""),
+                         rv_json_str(now, "name", ""), other ? "" : " with other arguments");
     if (place != NULL) {
         used += (size_t)snprintf(text + used, sizeof text - used, ": %.100s",
                                  rv_json_str(place, "path", ""));
@@ -228,9 +229,9 @@ static void try_run(struct worker *worker, int at)
         rv_run_image_free(image);
         return;
     }
-    const char *type =
-        image == NULL ? NULL
-                      : rv_json_str(json_object_get(image->input, "exception"), "code", NULL);
+    const char *type = image == NULL
+                           ? NULL
+                           : rv_json_str(json_object_get(image->input, "exception"), "code", NULL);
     if (image == NULL || rv_run_state_final(image->state)) {
         pin(run, "it has ended meanwhile");
     } else if (worker->broken[at] != NULL) {
@@ -330,8 +331,8 @@ static enum rv_code take_open(void *data, const struct rv_result *result, int ro
     struct rv_dry_report *report = dry->report;
     struct rv_hash plan = {.bytes = {0}};
     if (report->count == RV_DRY_RUNS_MAX) {
-        return rv_fail(err, RV_LIMIT, "agent %.80s has more than %d open runs",
-                       dry->options->agent, RV_DRY_RUNS_MAX);
+        return rv_fail(err, RV_LIMIT, "agent %.80s has more than %d open runs", dry->options->agent,
+                       RV_DRY_RUNS_MAX);
     }
     if ((report->count & (report->count - 1)) == 0) {
         size_t room = report->count == 0 ? 1 : 2 * (size_t)report->count;

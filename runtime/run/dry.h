@@ -1,13 +1,13 @@
 /* dry.h -- what would become of an agent's open runs if they went on with another version?
  *
- * Every open run is replayed from its journal with the other version's text, as in replay.h: nothing
- * is asked, nothing is written.
+ * Every open run is replayed from its journal with the other version's text, as in replay.h:
+ * nothing is asked, nothing is written.
  *
  *   has it     it is on that version already
  *   safe       everything so far is the same, and it stands still: it may go on with the version
- *   pinned     nothing differs, but it stays on its own version: it moves just now, the version does
- *              not handle its type of exception, would end it as failed, or could not be tried
- *   diverges   the version does something else at a step that is over: it stays on its own version
+ *   pinned     nothing differs, but it stays on its own version: it moves just now, the version
+ * does not handle its type of exception, would end it as failed, or could not be tried diverges the
+ * version does something else at a step that is over: it stays on its own version
  *
  * Pages of runs are shared out to threads, each with its own connection and its own compiled plan.
  *
@@ -31,11 +31,11 @@ enum rv_dry_verdict { RV_DRY_HAS_IT, RV_DRY_SAFE, RV_DRY_PINNED, RV_DRY_DIVERGES
 struct rv_dry_run {
     int64_t run;
     enum rv_dry_verdict verdict;
-    int32_t seq;      /* number of its newest journal entry */
-    int32_t step;     /* where it diverges */
-    char *why;        /* of pinned; NULL */
-    char *expected;   /* of diverges: what the journal has there, ... */
-    char *now;        /* ... and what the version does */
+    int32_t seq;    /* number of its newest journal entry */
+    int32_t step;   /* where it diverges */
+    char *why;      /* of pinned; NULL */
+    char *expected; /* of diverges: what the journal has there, ... */
+    char *now;      /* ... and what the version does */
 };
 
 struct rv_dry_options {
@@ -62,8 +62,9 @@ void rv_dry_report_fini(struct rv_dry_report *report);
 
 const char *rv_dry_verdict_name(enum rv_dry_verdict verdict);
 
-/* {"open", "has_it", "safe", "pinned", "diverges", "took_ms", "groups": [{"verdict", "runs", "why"?,
- * "step"?, "expected"?, "now"?, "example"}], "runs"?: [{"run", "verdict", ...}]}; new reference. */
+/* {"open", "has_it", "safe", "pinned", "diverges", "took_ms", "groups": [{"verdict", "runs",
+ * "why"?, "step"?, "expected"?, "now"?, "example"}], "runs"?: [{"run", "verdict", ...}]}; new
+ * reference. */
 json_t *rv_dry_report_json(const struct rv_dry_report *report, bool with_runs);
 
 #endif

@@ -498,6 +498,15 @@ static void say_approval(const json_t *approval)
     say_rules(json_object_get(approval, "rules"));
     printf("\n      digest %s\n", rv_json_str(approval, "digest", ""));
     size_t i;
+    json_t *rival;
+    json_array_foreach(json_object_get(approval, "rivals"), i, rival)
+    {
+        printf("      the same thing is asked about by %s of agent %s: approval %s for %s, since "
+               "%.19s; the first that is granted voids the other\n",
+               rv_json_str(rival, "run", "a person"), rv_json_str(rival, "agent", "-"),
+               rv_json_str(rival, "id", ""), rv_json_str(rival, "action", ""),
+               rv_json_str(rival, "since", ""));
+    }
     json_t *vote;
     json_array_foreach(json_object_get(approval, "votes"), i, vote)
     {

@@ -10,6 +10,7 @@
 #include "runtime/run/run.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { REQUEST_ARENA_MAX = 8 << 20 };
@@ -61,15 +62,39 @@ static void request_end(struct request *request, enum rv_code code, const struct
     rv_free(request);
 }
 
+void rv_run_say_holder(const struct rv_result *result, char *out, size_t size)
+{
+    out[0] = '\0'; /* it has ended meanwhile */
+    if (result != NULL && rv_result_rows(result) > 0) {
+        snprintf(out, size, ": r_%" PRId64 " of agent %.60s since %s, which %.80s",
+                 rv_result_i64(result, 0, 0), rv_result_text(result, 0, 1),
+                 rv_result_text(result, 0, 2), rv_result_text(result, 0, 3));
+    }
+}
+
+static void on_holder(void *data, enum rv_code code, const struct rv_result *result,
+                      const struct rv_error *err)
+{
+    struct request *request = data;
+    struct rv_error taken = {.code = RV_OK};
+    char who[240];
+    (void)err; /* the conflict is the news, not that nobody can say with whom */
+    rv_run_say_holder(code == RV_OK ? result : NULL, who, sizeof who);
+    rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already%s", who);
+    rv_hint(&taken,
+            "See it with reeve explain or GET /v1/runs/{id}; cancel it first if it must not "
+            "go on.");
+    request_end(request, RV_CONFLICT, &taken);
+}
+
 static void request_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
 {
     struct request *request = pass->data;
-    if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
-        struct rv_error taken = {.code = RV_OK};
-        rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already");
-        rv_hint(&taken,
-                "See it with GET /v1/runs?status=waiting, cancel it first if it must not go on.");
-        request_end(request, code, &taken);
+    if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL &&
+        request->db != NULL) {
+        struct rv_args *args = rv_args_create(&rv_sql_run_claim_holder);
+        rv_args_text(args, 2, request->business_key);
+        rv_db_query(request->db, pass->tenant, &rv_sql_run_claim_holder, args, on_holder, request);
     } else {
         request_end(request, code, err);
     }

@@ -53,6 +53,10 @@ void rv_run_cancel(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                    const struct rv_principal *principal, int64_t run, const char *reason,
                    rv_run_asked done, void *data);
 
+/* ": r_1 of agent A since T, which waits for ..." from a row of the statement run_claim_holder;
+ * empty without one. */
+void rv_run_say_holder(const struct rv_result *result, char *out, size_t size);
+
 /* The agent of `agents` that handles the exception type, borrowed; NULL when none does. */
 const json_t *rv_run_agent_for(const json_t *agents, const char *type);
 /* One row of the statement agents_active as {name, hash, manifest, owner, canary?}; new

@@ -9,6 +9,7 @@
  *                               nothing did
  *   start, handoff              one entry; after a hand-off the coroutine is not resumed
  */
+#include "runtime/run/circle.h"
 #include "runtime/run/run_actor_private.h"
 
 #include <inttypes.h>
@@ -123,6 +124,29 @@ static int times_asked(const struct run *run, const char *name, const json_t *ar
     return count;
 }
 
+/* Rounds that ask and learn the same, see circle.h. */
+static bool goes_in_circle(struct rv_actor *self, struct run *run, int kind)
+{
+    const struct rv_run_image *image = run->image;
+    const char *wait = wait_name(kind);
+    char name[100];
+    snprintf(name, sizeof name, "%s", wait != NULL ? wait : run->request.name);
+    struct rv_step next = {.kind = wait != NULL ? RV_STEP_TIMER : kind, .name = name};
+    RV_ASSERT(rv_step_digest(run->request.args, next.digest));
+    int length = rv_circle_find(image->steps, image->step_count, &next);
+    if (length == 0) {
+        return false;
+    }
+    char round[200];
+    char text[400];
+    rv_circle_say(image->steps, image->step_count, length, round, sizeof round);
+    snprintf(text, sizeof text,
+             "the plan goes in a circle: %s, %d times the same with the same answers (line %d)",
+             round, RV_CIRCLE_ROUNDS, run->request.line);
+    plan_failed(self, run, RV_LIMIT, text);
+    return true;
+}
+
 /* Budget and repetition, before the call. */
 static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 {
@@ -145,7 +169,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
         plan_failed(self, run, RV_LIMIT, text);
         return false;
     }
-    return true;
+    return !goes_in_circle(self, run, kind);
 }
 
 /* ---- asking the world ---- */

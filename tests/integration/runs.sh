@@ -185,7 +185,8 @@ has out '"attempt":2'
 gives 0 "one may explain itself" reeve explain "$(names --retrying | head -1)"
 has out "attempt 2"
 gives 1 "once" reeve run retry --error limit --yes
-has out "a run is working on it already"
+has out "a run is working on it already: r_"
+has out "of agent"
 gives 0 "that work" reeve run work
 gives 0 "a view can be forgotten" reeve run forget clerks
 gives 1 "once" reeve run forget clerks

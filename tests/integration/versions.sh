@@ -142,6 +142,23 @@ gives 0 "v1, v2, v1" reeve agent rollback price_variance
 same "is what it was" "$v2" "$(active)"
 gives 2 "open runs take no part" reeve agent publish --canary 5 --migrate-safe "$state/reason.lua"
 
+# a plan that goes in a circle is stopped, and the circle is named
+version circle.lua 1.7 's/  local plan = ctx:plan()/  for _ = 1, 20 do erp.get("invoice", found.invoice); erp.get("order", found.order) end\n  local plan = ctx:plan()/'
+gives 0 "a plan that goes in a circle" reeve agent publish "$state/circle.lua"
+runs=$(ask "SELECT string_agg('r_' || id, ' ') FROM run WHERE agent = 'price_variance' AND status = 'waiting'")
+# shellcheck disable=SC2086
+[ -z "$runs" ] || reeve run cancel $runs --yes >/dev/null 2>&1
+reeve run work >/dev/null 2>&1
+psql "$(reeve db uri --owner)" -q -c "SET reeve.tenant = 1; UPDATE run SET status = 'failed', changed_at = now() - interval '1 day'
+    WHERE agent = 'price_variance' AND status IN ('cancelled', 'compensated', 'failed')"
+reeve exception run >/dev/null 2>&1
+gives 0 "is stopped" reeve run list --error limit --json
+has out '"agent":"price_variance"'
+same "after three rounds, by name" t "$(ask "SELECT bool_and(error_text LIKE 'the plan goes in a circle: read erp.get, read erp.get, 3 times%')
+    FROM run r JOIN plan_source p ON p.hash = r.plan_hash WHERE p.version = '1.7'")"
+gives 0 "and it says which attempt that was" reeve run list --agent price_variance --error limit --json
+has out '"attempt":'
+
 # all of it is on the record
 same "every change has its line" "$(ask "SELECT count(*) FROM agent_change WHERE agent = 'price_variance'")" \
     "$(ask "SELECT count(*) FROM audit_record WHERE kind = 'admin' AND body::jsonb->>'name' = 'price_variance'

@@ -178,7 +178,7 @@ SELECT j.seq, j.kind, j.name, j.digest, j.out FROM journal j WHERE j.tenant_id =
 -- params: tenant int4, run int8
 SELECT jsonb_build_object('id', a.id, 'action', a.action, 'status', a.status, 'rules', to_jsonb(a.rules),
            'stages', a.stages, 'requested_at', a.requested_at, 'decided_at', a.decided_at,
-           'digest', encode(a.digest, 'hex'),
+           'digest', encode(a.digest, 'hex'), 'rivals', approval_rivals($1, a.id),
            'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', reeve_vote_roles(v.role), 'decision', v.decision,
                               'comment', v.comment, 'channel', v.channel, 'at', v.at) ORDER BY v.at), '[]')
                        FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = a.id))
@@ -200,7 +200,7 @@ SELECT a.id, a.action, a.resource, a.amount AS amount_minor, a.currency, a.agent
 -- params: tenant int4, id int8
 SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest, 'hex'),
            'policy_hash', encode(a.policy_hash, 'hex'), 'exception_key', encode(a.exception_key, 'hex'),
-           'blocked', reeve_approval_blocked(a),
+           'blocked', reeve_approval_blocked(a), 'rivals', approval_rivals($1, a.id),
            'votes', (SELECT coalesce(jsonb_agg(to_jsonb(v) - 'tenant_id' - 'digest'
                                     || jsonb_build_object('role', reeve_vote_roles(v.role)) ORDER BY v.at), '[]')
                        FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = a.id))

@@ -57,7 +57,7 @@ SELECT jsonb_build_object(
     'amount', a.amount, 'currency', a.currency, 'tier', a.tier,
     'requested_at', a.requested_at, 'expires_at', a.expires_at, 'escalated', a.escalated,
     'escalate_to', a.escalate_to, 'decided_at', a.decided_at, 'consumed_at', a.consumed_at,
-    'blocked', reeve_approval_blocked(a),
+    'blocked', reeve_approval_blocked(a), 'rivals', approval_rivals($1, a.id),
     'excluded', a.never @> to_jsonb('person:' || $3::text) OR a.never @> to_jsonb($3::text)
                 OR a.requested_by IN ($3::text, 'person:' || $3::text),
     'voted', EXISTS (SELECT 1 FROM approval_vote v WHERE v.tenant_id = a.tenant_id

@@ -163,6 +163,7 @@ SELECT $1, r.run, r.result FROM unnest($2::int8[], $3::jsonb[]) AS r(run, result
     ON CONFLICT (tenant_id, run_id) DO UPDATE SET result = excluded.result;
 
 -- name: exceptions_waiting
+-- After a failure the next attempt waits a minute, then two, four and so on, to 17 hours.
 -- Open exceptions that no run has taken yet as they are now (found_seq: new evidence asks for a new run; for a
 -- run that handed over speaks the one it handed to, and a child never speaks for its parent); one
 -- per resource, and none whose resource a run is working on right now: two agents never act on one document
@@ -189,7 +190,8 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
        AND NOT EXISTS (SELECT FROM run r JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
                           AND coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq
-                          AND r.status = 'failed' AND r.changed_at > clock_timestamp() - interval '1 minute')
+                          AND r.status = 'failed'
+                          AND r.changed_at > clock_timestamp() - interval '1 minute' * power(2, least(r.attempt, 10)))
      ORDER BY e.resource, e.opened_seq) AS w
  ORDER BY w.type, w.key
  LIMIT $2;
@@ -226,3 +228,11 @@ SELECT r.id, s.body->>'reason'
 -- Grows whenever a detection raised something or found new evidence.
 -- params: tenant int4
 SELECT coalesce(max(e.found_seq), 0) FROM exception e WHERE e.tenant_id = $1 AND e.state = 'open';
+
+-- name: run_claim_holder
+-- Who works on this business key, since when, and what it does or waits for: for whoever came second.
+-- params: tenant int4, key text
+SELECT l.id, l.agent, to_char(l.created_at, 'YYYY-MM-DD HH24:MI:SS'), coalesce('waits for ' || l.waits, l.status)
+  FROM run r CROSS JOIN LATERAL run_look($1, ARRAY[r.id]) AS l
+ WHERE r.tenant_id = $1 AND r.business_key = $2 AND r.claims
+   AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');

@@ -68,28 +68,34 @@ CREATE FUNCTION run_stuck(of_tenant int) RETURNS TABLE (id bigint) LANGUAGE sql 
 $f$
     SELECT r.id FROM run r
      WHERE r.tenant_id = of_tenant AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
-       AND r.changed_at < (SELECT clock_timestamp()) - interval '1 minute'
-     UNION
+       AND r.changed_at < (SELECT clock_timestamp() - interval '1 minute')
+     UNION ALL
     SELECT r.id FROM run r
      WHERE r.tenant_id = of_tenant AND r.status = 'waiting'
-       AND r.wake_at < (SELECT clock_timestamp()) - interval '1 minute'
-       AND r.changed_at < (SELECT clock_timestamp()) - interval '1 minute'
-     UNION
-    SELECT r.id FROM run r
-     WHERE r.tenant_id = of_tenant AND r.status = 'waiting' AND r.waiting_on = 'approval'
-       AND r.changed_at < (SELECT clock_timestamp()) - interval '1 minute'
+       AND r.wake_at < (SELECT clock_timestamp() - interval '1 minute')
+       AND r.changed_at < (SELECT clock_timestamp() - interval '1 minute')
+     UNION ALL
+    SELECT r.id
+      FROM (SELECT w.id FROM run w -- two indexes beside each other, before any row is looked at
+             WHERE w.tenant_id = of_tenant AND w.status = 'waiting' AND w.waiting_on = 'approval'
+               AND NOT EXISTS (SELECT FROM approval a WHERE a.tenant_id = of_tenant AND a.run_id = w.id
+                                  AND a.status = 'requested')
+            OFFSET 0) AS w
+      JOIN run r ON r.tenant_id = of_tenant AND r.id = w.id
+     WHERE (r.wake_at IS NULL OR r.wake_at >= (SELECT clock_timestamp() - interval '1 minute'))
+       AND r.changed_at < (SELECT clock_timestamp() - interval '1 minute')
        AND NOT EXISTS (SELECT FROM approval a WHERE a.tenant_id = of_tenant AND a.run_id = r.id
-                          AND (a.status = 'requested'
-                               OR a.decided_at > (SELECT clock_timestamp()) - interval '1 minute'))
-     UNION
-    SELECT r.id FROM run_signal g
-      JOIN run r ON r.tenant_id = of_tenant AND r.id = g.run_id
-      JOIN journal j ON j.tenant_id = of_tenant AND j.run_id = g.run_id AND j.seq = r.steps
-     WHERE g.tenant_id = of_tenant AND g.consumed_seq IS NULL AND g.name <> '$cancel'
-       AND g.sent_at < (SELECT clock_timestamp()) - interval '1 minute'
-       AND r.status = 'waiting' AND r.waiting_on = 'signal'
-       AND r.changed_at < (SELECT clock_timestamp()) - interval '1 minute'
-       AND g.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name'
+                          AND a.decided_at > (SELECT clock_timestamp() - interval '1 minute'))
+     UNION ALL
+    SELECT r.id FROM run r
+      JOIN journal j ON j.tenant_id = of_tenant AND j.run_id = r.id AND j.seq = r.steps
+     WHERE r.tenant_id = of_tenant AND r.status = 'waiting' AND r.waiting_on = 'signal'
+       AND (r.wake_at IS NULL OR r.wake_at >= (SELECT clock_timestamp() - interval '1 minute'))
+       AND r.changed_at < (SELECT clock_timestamp() - interval '1 minute')
+       AND r.id IN (SELECT g.run_id FROM run_signal g
+                     WHERE g.tenant_id = of_tenant AND g.consumed_seq IS NULL AND g.name <> '$cancel'
+                       AND g.sent_at < (SELECT clock_timestamp() - interval '1 minute')
+                       AND g.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name')
 $f$;
 
 -- `filter`: {"status", "waiting_on", "role", "agent", "key", "error", "older", "runs", "below"}, all optional.
@@ -222,4 +228,15 @@ SELECT s.id, s.agent, s.status, s.waiting_on, s.wake_at, s.business_key, s.paren
             WHERE a.tenant_id = r.tenant_id AND a.run_id = r.id
               AND r.status = 'waiting' AND r.waiting_on = 'approval') p ON true) s
  ORDER BY s.id DESC
+$f$;
+
+-- What else people are asked about the same thing: whichever is granted first, the others become void.
+CREATE INDEX approval_resource ON approval (tenant_id, resource) WHERE status = 'requested' AND resource IS NOT NULL;
+CREATE FUNCTION approval_rivals(of_tenant int, of_approval bigint) RETURNS jsonb LANGUAGE sql STABLE AS
+$f$
+    SELECT coalesce(jsonb_agg(jsonb_build_object('id', o.id::text, 'action', o.action, 'agent', o.agent,
+               'run', 'r_' || o.run_id, 'since', o.requested_at, 'reason', o.reason) ORDER BY o.id), '[]')
+      FROM approval a JOIN approval o ON o.tenant_id = of_tenant AND o.resource = a.resource
+                                     AND o.status = 'requested' AND o.id <> a.id
+     WHERE a.tenant_id = of_tenant AND a.id = of_approval AND a.status = 'requested' AND a.resource IS NOT NULL
 $f$;

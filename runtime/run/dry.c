@@ -124,6 +124,9 @@ static enum rv_code take_step(void *data, const struct rv_result *result, int ro
     }
     run->seq = step.seq;
     step.name = rv_strdup(rv_result_text(result, row, 3));
+    if (image->step_count == 0 && step.kind == RV_STEP_CHECKPOINT) {
+        image->base = step.seq - 1;
+    }
     if (rv_step_is_version(&step)) {
         rv_free(step.name);
         json_decref(step.out);

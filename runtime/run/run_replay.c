@@ -245,6 +245,7 @@ void run_write_step(struct run *run, struct rv_step step, const struct rv_run_ch
         .change = change,
         .consume_signal = consume_signal,
         .memory = memory,
+        .blob = run->blob,
         .stop_children = run->stop_children ? run->cancel_reason : NULL,
     };
     port->write(port->self, &write, run_on_port, run_expect(run, PENDING_STEP));

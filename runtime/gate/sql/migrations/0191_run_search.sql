@@ -62,6 +62,13 @@ CREATE TABLE run_view (
     PRIMARY KEY (tenant_id, name)
 );
 
+-- What a journal entry says, wherever it is kept.
+CREATE FUNCTION run_step_said(of_tenant int, stored bytea) RETURNS jsonb LANGUAGE sql STABLE AS
+$f$
+    SELECT convert_from(substr(CASE WHEN get_byte(stored, 0) = 2 THEN reeve_journal_out(of_tenant, stored) ELSE stored END, 2),
+                        'UTF8')::jsonb
+$f$;
+
 -- Runs that could have moved for a minute: the conditions of the statement runs_due, each from its index.  A
 -- journal entry has no time of its own, so a run that works on long without a change of status looks stuck, too.
 CREATE FUNCTION run_stuck(of_tenant int) RETURNS TABLE (id bigint) LANGUAGE sql STABLE AS
@@ -95,12 +102,12 @@ $f$
        AND r.id IN (SELECT g.run_id FROM run_signal g
                      WHERE g.tenant_id = of_tenant AND g.consumed_seq IS NULL AND g.name <> '$cancel'
                        AND g.sent_at < (SELECT clock_timestamp() - interval '1 minute')
-                       AND g.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name')
+                       AND g.name = run_step_said(of_tenant, j.out)->>'name')
 $f$;
 
 -- `filter`: {"status", "waiting_on", "role", "agent", "key", "error", "older", "runs", "below"}, all optional.
 --   status      a status, or open, over, stuck, retrying, people
---   waiting_on  approval (person), timer, signal, model, run (child), lock, budget; else a role
+--   waiting_on  approval (person), timer, signal, run (child), effect, intent; else a role
 --   key         the business key or its beginning;  older: seconds;  below: only runs before this one
 -- The statement is put together from what is asked, so that each question has the plan of its own index.
 CREATE FUNCTION run_find(of_tenant int, filter jsonb, most int) RETURNS SETOF bigint LANGUAGE plpgsql STABLE AS
@@ -118,7 +125,7 @@ BEGIN
         kind := coalesce(kind, 'approval');
     END IF;
     kind := CASE kind WHEN 'person' THEN 'approval' WHEN 'people' THEN 'approval' WHEN 'child' THEN 'run' ELSE kind END;
-    IF kind NOT IN ('approval', 'timer', 'signal', 'model', 'run', 'lock', 'budget') THEN
+    IF kind NOT IN ('approval', 'timer', 'signal', 'run', 'effect', 'intent') THEN
         who := coalesce(who, kind);
         kind := 'approval';
     END IF;
@@ -173,12 +180,10 @@ $f$
                'tokens', coalesce(sum((u.body->'usage'->>'tokens')::bigint) FILTER (WHERE u.kind = 2), 0))
            || coalesce((SELECT jsonb_build_object('money', jsonb_object_agg(m.currency, m.minor)) FROM (
                   SELECT a.body->'money'->>'currency' AS currency, sum((a.body->'money'->>'minor')::bigint) AS minor
-                    FROM (SELECT convert_from(substr(k.out, 2), 'UTF8')::jsonb AS body FROM journal k
-                           WHERE k.tenant_id = of_tenant AND k.run_id = of_run AND k.kind = 7
-                             AND get_byte(k.out, 0) = 1) AS a
+                    FROM (SELECT run_step_said(of_tenant, k.out) AS body FROM journal k
+                           WHERE k.tenant_id = of_tenant AND k.run_id = of_run AND k.kind = 7) AS a
                    WHERE a.body->'money' IS NOT NULL GROUP BY 1) AS m HAVING count(*) > 0), '{}')
-      FROM (SELECT j.kind, CASE WHEN j.kind = 2 AND get_byte(j.out, 0) = 1
-                                THEN convert_from(substr(j.out, 2), 'UTF8')::jsonb END AS body
+      FROM (SELECT j.kind, CASE WHEN j.kind = 2 THEN run_step_said(of_tenant, j.out) END AS body
               FROM journal j WHERE j.tenant_id = of_tenant AND j.run_id = of_run) AS u
 $f$;
 
@@ -199,9 +204,9 @@ SELECT s.id, s.agent, s.status, s.waiting_on, s.wake_at, s.business_key, s.paren
             WHEN s.attempt > 0 THEN 'retrying' ELSE s.status END,
        CASE WHEN s.status <> 'waiting' THEN NULL
             WHEN s.roles IS NOT NULL THEN s.waiting_on || ' of ' || array_to_string(s.roles, ' + ')
-            WHEN s.waiting_on = 'run' THEN 'run ' || (SELECT convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run'
+            WHEN s.waiting_on = 'run' THEN 'run ' || (SELECT run_step_said(of_tenant, j.out)->>'run'
                   FROM journal j WHERE j.tenant_id = of_tenant AND j.run_id = s.id AND j.seq = s.steps)
-            WHEN s.waiting_on = 'timer' THEN 'timer until ' || to_char(s.wake_at, 'YYYY-MM-DD HH24:MI:SS')
+            WHEN s.waiting_on IN ('timer', 'effect') AND s.wake_at IS NOT NULL THEN s.waiting_on || ' until ' || to_char(s.wake_at, 'YYYY-MM-DD HH24:MI:SS')
             ELSE s.waiting_on END,
        run_cost(of_tenant, s.id)
   FROM (
@@ -214,7 +219,7 @@ SELECT s.id, s.agent, s.status, s.waiting_on, s.wake_at, s.business_key, s.paren
                     SELECT greatest(r.changed_at, min(g.sent_at)) FROM run_signal g
                       JOIN journal j ON j.tenant_id = g.tenant_id AND j.run_id = g.run_id AND j.seq = r.steps
                      WHERE g.tenant_id = r.tenant_id AND g.run_id = r.id AND g.consumed_seq IS NULL
-                       AND g.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name'
+                       AND g.name = run_step_said(of_tenant, j.out)->>'name'
                     HAVING count(*) > 0)
            END AS since
       FROM unnest(ids) AS q(id) JOIN run r ON r.tenant_id = of_tenant AND r.id = q.id

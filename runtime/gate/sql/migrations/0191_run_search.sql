@@ -9,8 +9,9 @@ CREATE TABLE approval_wait (
 CREATE INDEX approval_wait_one ON approval_wait (tenant_id, approval_id);
 CREATE INDEX approval_asked ON approval (tenant_id, run_id) WHERE status = 'requested' AND run_id IS NOT NULL;
 
-CREATE FUNCTION approval_wait_set(of_tenant int, of_approval bigint) RETURNS void LANGUAGE sql AS
+CREATE FUNCTION approval_wait_set(of_tenant int, of_approval bigint) RETURNS void LANGUAGE plpgsql AS
 $f$
+BEGIN -- plpgsql keeps the plans: every question to a person comes through here
     DELETE FROM approval_wait w WHERE w.tenant_id = of_tenant AND w.approval_id = of_approval;
     INSERT INTO approval_wait (tenant_id, role, run_id, approval_id)
     SELECT DISTINCT of_tenant, s.value->>'role', a.run_id, a.id
@@ -21,7 +22,7 @@ $f$
            SELECT count(*) FROM approval_vote v
             WHERE v.tenant_id = of_tenant AND v.approval_id = a.id AND v.decision = 'approve'
               AND reeve_vote_roles(v.role) ? (s.value->>'role'));
-$f$;
+END $f$;
 CREATE FUNCTION approval_wait_changed() RETURNS trigger LANGUAGE plpgsql AS
 $f$
 BEGIN
@@ -94,15 +95,19 @@ $f$
        AND NOT EXISTS (SELECT FROM approval a WHERE a.tenant_id = of_tenant AND a.run_id = r.id
                           AND a.decided_at > (SELECT clock_timestamp() - interval '1 minute'))
      UNION ALL
-    SELECT r.id FROM run r
+    SELECT r.id
+      FROM (SELECT DISTINCT g.run_id FROM run_signal g -- each run once, however many signals it has
+             WHERE g.tenant_id = of_tenant AND g.consumed_seq IS NULL AND g.name <> '$cancel'
+               AND g.sent_at < (SELECT clock_timestamp() - interval '1 minute')) AS u
+      JOIN run r ON r.tenant_id = of_tenant AND r.id = u.run_id
       JOIN journal j ON j.tenant_id = of_tenant AND j.run_id = r.id AND j.seq = r.steps
-     WHERE r.tenant_id = of_tenant AND r.status = 'waiting' AND r.waiting_on = 'signal'
+     WHERE r.status = 'waiting' AND r.waiting_on = 'signal'
        AND (r.wake_at IS NULL OR r.wake_at >= (SELECT clock_timestamp() - interval '1 minute'))
        AND r.changed_at < (SELECT clock_timestamp() - interval '1 minute')
-       AND r.id IN (SELECT g.run_id FROM run_signal g
-                     WHERE g.tenant_id = of_tenant AND g.consumed_seq IS NULL AND g.name <> '$cancel'
-                       AND g.sent_at < (SELECT clock_timestamp() - interval '1 minute')
-                       AND g.name = run_step_said(of_tenant, j.out)->>'name')
+       AND EXISTS (SELECT FROM run_signal g
+                    WHERE g.tenant_id = of_tenant AND g.run_id = r.id AND g.consumed_seq IS NULL
+                      AND g.sent_at < (SELECT clock_timestamp() - interval '1 minute')
+                      AND g.name = run_step_said(of_tenant, j.out)->>'name')
 $f$;
 
 -- `filter`: {"status", "waiting_on", "role", "agent", "key", "error", "older", "runs", "below"}, all optional.
@@ -166,7 +171,7 @@ BEGIN
         rule := rule || ' AND r.created_at < (SELECT clock_timestamp()) - make_interval(secs => $9)';
     END IF;
     IF jsonb_typeof(filter->'runs') = 'array' THEN
-        rule := rule || ' AND r.id IN (SELECT x::bigint FROM jsonb_array_elements_text($10) AS x)';
+        rule := rule || ' AND r.id = ANY (ARRAY(SELECT x::bigint FROM jsonb_array_elements_text($10) AS x))';
     END IF;
     RETURN QUERY EXECUTE 'SELECT r.id FROM ' || rows || ' WHERE ' || rule || ' ORDER BY r.id DESC LIMIT $11'
         USING of_tenant, word, who, kind, filter->>'agent', filter->>'key', filter->>'error',

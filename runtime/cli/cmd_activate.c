@@ -1,6 +1,6 @@
 /* cmd_activate.c -- reeve policy load: what decides from now on; see activate.h.
  *
- * A bundle goes through the gate: the policy that is active permits or forbids them, in the
+ * A bundle goes through the gate: the policy that is active permits or forbids it, in the
  * transaction that activates, and the decision is on the audit record with what was activated.
  *
  * The one exception is a company's first bundle, when there is no policy yet that could permit

@@ -9,8 +9,7 @@
 
 enum { NAME_MAX_BYTES = 100, FILTER_MAX_BYTES = 256, OLDER_DIGITS_MAX = 10 };
 
-/* ?waiting_on=&agent=&key=&error=&role=&older=SECONDS beside those of every list; false: answered.
- */
+/* ?waiting_on=&agent=&key=&error=&role=&older=SECONDS beside every list's own; false: answered. */
 static bool add_filters(struct rv_call *call, struct rv_args *args)
 {
     static const char *const names[] = {"waiting_on", "agent", "key", "error", "role"};

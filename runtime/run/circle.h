@@ -1,10 +1,10 @@
 /* circle.h -- does a plan go in a circle?  Decided from its journal alone.
  *
- * A round is 1 to RV_CIRCLE_LENGTH_MAX entries.  The plan goes in a circle when the journal ends with
- * RV_CIRCLE_ROUNDS equal rounds and the next request would begin another one.  Entries are equal when
- * they ask the same (kind, name, digest of the arguments) and learned the same: a plan that polls
- * hears something else in the end or sleeps in between (a wait has its time in its answer), and is
- * left alone.  Of a model's answer only the choice counts.
+ * A round is 1 to RV_CIRCLE_LENGTH_MAX entries.  The plan goes in a circle when the journal ends
+ * with RV_CIRCLE_ROUNDS equal rounds and the next request would begin another one.  Entries are
+ * equal when they ask the same (kind, name, digest of the arguments) and learned the same: a plan
+ * that polls hears something else in the end or sleeps in between (a wait has its time in its
+ * answer), and is left alone.  Of a model's answer only the choice counts.
  *
  * Thread: any; pure.
  */

@@ -228,14 +228,12 @@ static void try_run(struct worker *worker, int at)
     struct rv_error err = {.code = RV_OK};
     struct rv_replay_report report = {.steps = 0};
     worker->images[at] = NULL;
-    if (run->verdict == RV_DRY_HAS_IT) {
-        rv_run_image_free(image);
-        return;
-    }
     const char *type = image == NULL
                            ? NULL
                            : rv_json_str(json_object_get(image->input, "exception"), "code", NULL);
-    if (image == NULL || rv_run_state_final(image->state)) {
+    if (run->verdict == RV_DRY_HAS_IT) {
+        /* nothing to try */
+    } else if (image == NULL || rv_run_state_final(image->state)) {
         pin(run, "it has ended meanwhile");
     } else if (worker->broken[at] != NULL) {
         pin(run, "its journal cannot be read: %.200s", worker->broken[at]);

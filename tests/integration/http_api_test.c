@@ -412,6 +412,9 @@ static int runs_client(struct world *world)
     EXPECT(call(world, "POST", "/v1/runs/7/signal", world->operator,
                 "{\"name\":\"receipt\",\"body\":{\"n\":1}}") == 202);
     EXPECT(call(world, "POST", "/v1/runs/7/cancel", world->operator, "{}") == 202);
+    EXPECT(call(world, "POST", "/v1/runs/7/intents/2", world->operator,
+                "{\"outcome\":\"done\",\"reason\":\"seen\",\"by\":\"clerk\"}") == 400 &&
+           strcmp(str("field"), "by") == 0);
     EXPECT(call(world, "GET", "/v1/runs", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/runs?status=stuck&older=60&agent=matcher", world->clerk, NULL) ==
            200);

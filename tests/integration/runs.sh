@@ -125,6 +125,8 @@ same "or its beginning" "$(ask "SELECT count(*) FROM run WHERE business_key LIKE
 gives 0 "what they have used" reeve run list --agent price_variance --json
 has out '"calls":3'
 has out '"attempt":1'
+gives 0 "money, too, in the table" reeve run list over --agent bank_line
+has out ' EUR '
 gives 0 "a view" reeve run list people --role clerk --save clerks
 gives 3 "is not made by everybody" reeve run list people --save mine --as manager
 same "finds the same" "$(waits clerk)" "$(names --view clerks | wc -l | tr -d ' ')"

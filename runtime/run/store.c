@@ -249,6 +249,12 @@ static void load_on_steps(void *data, enum rv_code code, const struct rv_result 
             load_end(op, code, &why);
             return;
         }
+        if (rv_step_is_version(step)) {
+            rv_free(step->name);
+            json_decref(step->out);
+            image->step_count--;
+            image->notes++;
+        }
     }
     load_end(op, RV_OK, NULL);
 }

@@ -100,8 +100,11 @@ WITH RECURSIVE up AS (
      WHERE u.n < 64)
 SELECT jsonb_build_object(
     'currency', (SELECT coalesce(t.company->>'currency', 'EUR') FROM tenant t WHERE t.tenant_id = $1),
-    'agent', (SELECT jsonb_build_object('hash', encode(a.active_hash, 'hex'), 'manifest', p.manifest)
+    'agent', (SELECT jsonb_build_object('name', a.name, 'hash', encode(a.active_hash, 'hex'), 'manifest', p.manifest,
+                'canary', CASE WHEN c.hash IS NOT NULL THEN jsonb_build_object('hash', encode(c.hash, 'hex'),
+                    'percent', a.canary_percent, 'manifest', c.manifest) END)
                 FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
+                LEFT JOIN plan_source c ON c.tenant_id = a.tenant_id AND c.hash = a.canary_hash
                WHERE a.tenant_id = $1 AND a.name = $3 AND a.enabled),
     'chain', (SELECT jsonb_agg(jsonb_build_object('run', u.id, 'agent', u.agent, 'key', u.business_key,
                    'open', u.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
@@ -174,29 +177,8 @@ INSERT INTO run_result (tenant_id, run_id, result)
 SELECT $1, r.run, r.result FROM unnest($2::int8[], $3::jsonb[]) AS r(run, result)
     ON CONFLICT (tenant_id, run_id) DO UPDATE SET result = excluded.result;
 
--- name: plan_source_put
--- params: tenant int4, hash bytea[], agent text[], version text[], manifest jsonb[], source text[], by text[]
-INSERT INTO plan_source (tenant_id, hash, agent, version, manifest, source, published_by)
-SELECT $1, r.hash, r.agent, r.version, r.manifest, r.source, r.by
-  FROM unnest($2::bytea[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[])
-       AS r(hash, agent, version, manifest, source, by)
-    ON CONFLICT (tenant_id, hash) DO NOTHING;
-
--- name: agent_activate
--- params: tenant int4, name text[], hash bytea[], owner text[]
-INSERT INTO agent (tenant_id, name, active_hash, owner)
-SELECT $1, r.name, r.hash, r.owner
-  FROM unnest($2::text[], $3::bytea[], $4::text[]) AS r(name, hash, owner)
-    ON CONFLICT (tenant_id, name) DO UPDATE SET active_hash = excluded.active_hash, enabled = true;
-
--- name: agents_active
--- params: tenant int4
-SELECT a.name, a.active_hash, p.manifest, a.owner
-  FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
- WHERE a.tenant_id = $1 AND a.enabled
- ORDER BY a.name;
-
 -- name: exceptions_waiting
+-- After a failure the next attempt waits a minute, then two, four and so on, to 17 hours.
 -- Open exceptions that no run has taken yet as they are now (found_seq: new evidence asks for a new run; for a
 -- run that handed over speaks the one it handed to, and a child never speaks for its parent); one
 -- per resource, and none whose resource a run is working on right now: two agents never act on one document
@@ -223,7 +205,8 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
        AND NOT EXISTS (SELECT FROM run r JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
                           AND coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq
-                          AND r.status = 'failed' AND r.changed_at > clock_timestamp() - interval '1 minute')
+                          AND r.status = 'failed'
+                          AND r.changed_at > clock_timestamp() - interval '1 minute' * power(2, least(r.attempt, 10)))
      ORDER BY e.resource, e.opened_seq) AS w
  ORDER BY w.type, w.key
  LIMIT $2;
@@ -263,3 +246,11 @@ SELECT r.id, s.body->>'reason'
 -- Grows whenever a detection raised something or found new evidence.
 -- params: tenant int4
 SELECT coalesce(max(e.found_seq), 0) FROM exception e WHERE e.tenant_id = $1 AND e.state = 'open';
+
+-- name: run_claim_holder
+-- Who works on this business key, since when, and what it does or waits for: for whoever came second.
+-- params: tenant int4, key text
+SELECT l.id, l.agent, to_char(l.created_at, 'YYYY-MM-DD HH24:MI:SS'), coalesce('waits for ' || l.waits, l.status)
+  FROM run r CROSS JOIN LATERAL run_look($1, ARRAY[r.id]) AS l
+ WHERE r.tenant_id = $1 AND r.business_key = $2 AND r.claims
+   AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');

@@ -25,6 +25,7 @@
 #include "schedule_sql.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     WRITE_ORDER_MAX = 200,
@@ -46,12 +47,12 @@ const struct rv_migration *const node_migrations[] = {rv_journal_migrations,
                                                       NULL};
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,    &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_run_insert,         &rv_sql_run_input_insert,
-    &rv_sql_journal_append,    &rv_sql_run_status_set,     &rv_sql_run_result_put,
-    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,    &rv_sql_run_children_stop,
-    &rv_sql_run_signal_put,    &rv_sql_run_signal_consume, &rv_sql_agent_memory_put,
-    &rv_sql_event_append,      &rv_sql_command_log_append};
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate, &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_run_insert,      &rv_sql_run_input_insert,
+    &rv_sql_journal_append,    &rv_sql_run_status_set,  &rv_sql_run_result_put,
+    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake, &rv_sql_run_children_stop,
+    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake, &rv_sql_run_signal_consume,
+    &rv_sql_agent_memory_put,  &rv_sql_event_append,    &rv_sql_command_log_append};
 static const struct rv_statement *const last_writes[] = {
     &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
     &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
@@ -85,6 +86,28 @@ static const struct rv_statement **make_write_order(void)
     }
     RV_ASSERT(count < WRITE_ORDER_MAX);
     return order;
+}
+
+/* What may let a run go on, or begin: new runs, signals, answers, the end of a child, exceptions.
+ */
+static const struct rv_statement **make_wakes(void)
+{
+    static const struct rv_statement *const own[] = {
+        &rv_sql_run_insert, &rv_sql_run_signal_put, &rv_sql_run_children_stop,
+        &rv_sql_run_parent_wake, &rv_sql_approval_answer_set};
+    const struct rv_statement **wakes = rv_alloc_array(WRITE_ORDER_MAX, sizeof *wakes);
+    int count = 0;
+    for (size_t i = 0; i < RV_COUNT(own); i++) {
+        wakes[count++] = own[i];
+    }
+    for (const struct erp_event_type *type = erp_event_types; type->name != NULL; type++) {
+        if (strncmp(type->name, "exception.", strlen("exception.")) == 0 &&
+            type->projection != NULL && !listed(wakes, count, type->projection)) {
+            wakes[count++] = type->projection;
+        }
+    }
+    RV_ASSERT(count < WRITE_ORDER_MAX);
+    return wakes;
 }
 
 const char *const *node_resolutions_of(const char *type)
@@ -161,6 +184,35 @@ static void note_use(void *data, const struct rv_model_request *request,
     rv_db_query(core->db, request->tenant, &rv_sql_model_use_add, args, on_use_noted, NULL);
 }
 
+/* ---- a commit may let a run go on ---- */
+
+static void orchestrator_name(int32_t tenant, char out[32])
+{
+    snprintf(out, 32, "orchestrator:%d", tenant);
+}
+
+/* On any core's thread, as the next one. */
+static bool drives(void *data, int32_t tenant)
+{
+    const struct node *node = data;
+    char name[32];
+    orchestrator_name(tenant, name);
+    return node->actors != NULL && rv_actors_find(node->actors, name).id != 0;
+}
+
+static void woke(void *data, int32_t tenant)
+{
+    const struct node *node = data;
+    char name[32];
+    orchestrator_name(tenant, name);
+    struct rv_ref ref =
+        node->actors != NULL ? rv_actors_find(node->actors, name) : (struct rv_ref){0};
+    if (ref.id != 0) {
+        struct rv_message message = {.kind = RV_ORCHESTRATOR_WAKE};
+        rv_actors_send(node->actors, ref, &message);
+    }
+}
+
 /* ---- the beginning ---- */
 
 static void core_open(struct node_core *core, struct node *node)
@@ -177,6 +229,10 @@ static void core_open(struct node_core *core, struct node *node)
         .write_order = node->write_order,
         .seal = rv_audit_seal,
         .seal_data = node->audit,
+        .wakes = node->wakes,
+        .drives = drives,
+        .woke = woke,
+        .wake_data = node,
     });
     core->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
@@ -199,9 +255,11 @@ static void core_open(struct node_core *core, struct node *node)
         .erp_names = &rv_sql_erp_names_in,
     });
     core->orchestrator = (struct rv_orchestrator_options){
+        .loop = core->loop,
         .db = core->db,
         .gate = core->gate,
         .approvals = core->approvals,
+        .active = &core->active,
         .port = rv_store_port(core->store),
         .watch = node->options.watch,
         .resolutions_of = node_resolutions_of,
@@ -248,6 +306,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     node->options = *options;
     node->audit = audit;
     node->write_order = make_write_order();
+    node->wakes = make_wakes();
     node->core_count = options->cores > 0 ? options->cores : 1;
     node->cores = rv_alloc_array((size_t)node->core_count, sizeof *node->cores);
     struct rv_loop **loops = rv_alloc_array((size_t)node->core_count, sizeof(struct rv_loop *));
@@ -288,11 +347,6 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
 }
 
 /* ---- driving runs ---- */
-
-static void orchestrator_name(int32_t tenant, char out[32])
-{
-    snprintf(out, 32, "orchestrator:%d", tenant);
-}
 
 /* A company comes or goes: said on the main thread, done in that order on the company's core. */
 struct change {
@@ -363,17 +417,32 @@ static void lost(void *data, int32_t tenant)
     post_change(node, tenant, 0, end_company);
 }
 
+/* Another process has committed; company 0: we do not know whose. */
+static void woken(void *data, int32_t tenant)
+{
+    struct node *node = data;
+    if (tenant != 0) {
+        woke(node, tenant);
+        return;
+    }
+    for (int i = 0; i < rv_lease_count(node->lease); i++) {
+        woke(node, rv_lease_tenant(node->lease, i));
+    }
+}
+
 void node_drive(struct node *node, int32_t only_tenant)
 {
     RV_ASSERT(node->lease == NULL);
     node->lease = rv_lease_create(&(struct rv_lease_options){
         .loop = node->loop,
         .db = node->db,
+        .uri = node->uri,
         .only_tenant = only_tenant,
         .lease_ms = node->options.lease_ms,
         .name = node->name,
         .gained = gained,
         .lost = lost,
+        .woken = woken,
         .data = node,
     });
 }
@@ -487,6 +556,7 @@ void node_close(struct node *node)
     }
     rv_audit_close(node->audit);
     rv_free(node->write_order);
+    rv_free(node->wakes);
     rv_free(node->cores);
     rv_free(node->uri);
     rv_free(node->name);

@@ -33,6 +33,7 @@ struct node_core {
     struct rv_model *model;
     struct rv_store *store;
     struct rv_orchestrator_options orchestrator;
+    int active;  /* run actors; the core's thread */
     bool closed; /* the main thread's */
 };
 
@@ -71,6 +72,7 @@ struct node {
     struct rv_actors *actors;
     struct rv_lease *lease; /* NULL: does not drive runs */
     const struct rv_statement **write_order;
+    const struct rv_statement **wakes; /* those of them that may let a run go on */
     int32_t wrote; /* a command's company: its audit record is sealed at the end; 0 none */
     bool stopped;
     int64_t kept_us;

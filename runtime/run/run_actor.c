@@ -254,6 +254,10 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
 {
     run->image = image;
     run->state = (int)image->state;
+    if (run->start.boss.id != 0) {
+        struct rv_message begun = {.kind = RV_RUN_BEGUN, .body.numbers = {run->start.run}};
+        rv_actor_send(self, run->start.boss, &begun);
+    }
     if (rv_run_state_final(image->state)) {
         run_stand_still(self, run);
         return;

@@ -206,11 +206,14 @@ SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest
   FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
 
 -- name: cli_work_left
--- Runs that are neither over nor waiting for somebody or something far away; and until when (ms) somebody drives
+-- Runs that are neither over nor waiting for somebody or something far away, and those that were asked to stop; and until when (ms) somebody drives
 -- the company.
 -- params: tenant int4
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
-           AND NOT (r.status = 'waiting' AND (r.waiting_on = 'signal'
+           AND NOT (r.status = 'waiting' AND NOT (r.error_code IS NULL AND EXISTS (
+                    SELECT FROM run_signal s WHERE s.tenant_id = r.tenant_id AND s.run_id = r.id
+                       AND s.name = '$cancel' AND s.consumed_seq IS NULL))
+               AND ((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on = 'run' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on = 'timer' AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id

@@ -29,9 +29,9 @@ enum {
     LOOK_GAP_MAX_MS = 200, /* ... and up to so long, as ... */
     LOOK_SHARE = 4,        /* ... looking shall take less than a fifth of the time */
     ENDED_MAX = 512,       /* runs that ended since the last look; the sweep finds the others' */
-    ENDED_MS = 100,        /* approvals, when they have any */
+    ENDED_MS = 20,         /* after a run ended: approvals that nobody waits for now */
     SETTLE_MS = 20,        /* after a run stands still: when is the next one's time? */
-    SWEEP_MS = 30000,
+    SWEEP_MS = 60000,
     TICK_TOKEN = 1
 };
 

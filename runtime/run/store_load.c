@@ -160,27 +160,40 @@ static void take_plan(struct loading *loading, const struct rv_result *result, i
     plan->right = rv_hash_equal(&found, &plan->hash);
 }
 
-/* Steps may come in any order; each stands at its number. */
+/* Steps come in any order, mostly the right one. */
 static void take_step(struct load *load, const struct rv_result *result, int row)
 {
     struct rv_run_image *image = load->image;
-    int seq = (int)rv_result_i64(result, row, 2);
-    RV_ASSERT(image != NULL && seq > 0); /* runs come first */
-    if (seq > load->capacity) {
-        int capacity = seq > load->capacity * 2 ? seq + 3 : load->capacity * 2;
-        image->steps = rv_realloc(image->steps, (size_t)capacity * sizeof *image->steps);
-        memset(image->steps + load->capacity, 0,
-               (size_t)(capacity - load->capacity) * sizeof *image->steps);
-        load->capacity = capacity;
+    RV_ASSERT(image != NULL); /* runs come first */
+    if (image->step_count == load->capacity) {
+        load->capacity = load->capacity == 0 ? 4 : load->capacity * 2;
+        image->steps = rv_realloc(image->steps, (size_t)load->capacity * sizeof *image->steps);
     }
-    image->step_count = seq > image->step_count ? seq : image->step_count;
-    struct rv_step *step = &image->steps[seq - 1];
-    step->seq = seq;
-    step->kind = (int)rv_result_i64(result, row, 3);
-    step->name = rv_strdup(rv_result_text(result, row, 4));
+    struct rv_step *step = &image->steps[image->step_count++];
+    *step = (struct rv_step){.seq = (int32_t)rv_result_i64(result, row, 2),
+                             .kind = (int)rv_result_i64(result, row, 3),
+                             .name = rv_strdup(rv_result_text(result, row, 4))};
     rv_result_bytes(result, row, 7, step->digest, sizeof step->digest);
     if (load->code == RV_OK) {
         load->code = rv_journal_out_decode(result, row, 8, &step->out, &load->why);
+    }
+}
+
+static int by_seq(const void *a, const void *b)
+{
+    int32_t left = ((const struct rv_step *)a)->seq;
+    int32_t right = ((const struct rv_step *)b)->seq;
+    return (left > right) - (left < right);
+}
+
+static void order_steps(struct rv_run_image *image)
+{
+    bool ordered = true;
+    for (int i = 1; i < image->step_count; i++) {
+        ordered = ordered && image->steps[i - 1].seq < image->steps[i].seq;
+    }
+    if (!ordered) {
+        qsort(image->steps, (size_t)image->step_count, sizeof *image->steps, by_seq);
     }
 }
 
@@ -191,6 +204,7 @@ static enum rv_code complete(const struct loading *loading, struct load *load)
     if (image == NULL) {
         return rv_fail(&load->why, RV_NOT_FOUND, "no run r_%" PRId64, load->run);
     }
+    order_steps(image);
     for (int i = 0; i < image->step_count; i++) {
         if (image->steps[i].seq != i + 1) {
             return rv_fail(&load->why, RV_CORRUPT,

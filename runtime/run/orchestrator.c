@@ -29,8 +29,9 @@ enum {
     LOOK_GAP_MAX_MS = 200, /* ... and up to so long, as ... */
     LOOK_SHARE = 4,        /* ... looking shall take less than a fifth of the time */
     ENDED_MAX = 512,       /* runs that ended since the last look; the sweep finds the others' */
-    ENDED_MS = 20,         /* after a run ended: approvals that nobody waits for now */
-    SETTLE_MS = 20,        /* after a run stands still: when is the next one's time? */
+    SETTLE_MS = 20,   /* after a run has ended or stands still: when is the next one's time, who
+                         waits for its approvals?  Later, the more runs are at work: */
+    SETTLE_RUNS = 16, /* a millisecond for so many */
     SWEEP_MS = 60000,
     TICK_TOKEN = 1
 };
@@ -54,6 +55,7 @@ struct orchestrator {
     bool ask_again;   /* something happened meanwhile */
     bool part;        /* there are more active runs, above `after` */
     bool many;        /* there are more whose time has come */
+    bool held;        /* this look leaves the active ones: enough of them wait in memory */
     int64_t after;    /* where the next look goes on */
     int64_t highest;  /* active run that any look has seen */
     int64_t pass_us;  /* when all of them were read */
@@ -294,6 +296,7 @@ static void ask_now(struct orchestrator *me)
     me->asking = true;
     me->ask_again = false;
     me->asked_us = now_us(me);
+    me->held = me->part && rv_roster_waiting(me->roster) >= READY_MAX / 2;
     struct rv_look_ask ask = {
         .db = options->db,
         .actors = me->actors,
@@ -301,7 +304,7 @@ static void ask_now(struct orchestrator *me)
         .kind = FOUND,
         .tenant = me->start.tenant,
         .limit = LOOK_RUNS,
-        .after = me->after,
+        .after = me->held ? INT64_MAX : me->after,
         .watch = options->watch,
         .ended = me->ended,
         .ended_count = me->ended_count,
@@ -445,7 +448,7 @@ static void found(struct rv_actor *self, struct orchestrator *me, const struct r
         return;
     }
     me->highest = me->after > me->highest ? me->after : me->highest;
-    me->part = active == LOOK_RUNS;
+    me->part = me->held ? me->part : active == LOOK_RUNS;
     me->many = due == LOOK_RUNS;
     if (me->again && !me->looking) {
         look_at_exceptions(me);
@@ -483,10 +486,8 @@ static void run_ended(struct rv_actor *self, struct orchestrator *me, struct rv_
     note_back(me);
     if ((me->part || me->many) && rv_roster_waiting(me->roster) < READY_MAX / 2) {
         look_soon(self, me);
-    } else if (why == RV_EXIT_PASSIVATED) {
-        ring_in(self, me, SETTLE_MS); /* until when it sleeps */
-    } else if (why == RV_EXIT_NORMAL) {
-        ring_in(self, me, ENDED_MS);
+    } else if (why == RV_EXIT_PASSIVATED || why == RV_EXIT_NORMAL) {
+        ring_in(self, me, SETTLE_MS + rv_roster_lives(me->roster) / SETTLE_RUNS);
     } else {
         me->failed = true; /* it gets another actor */
         ring_in(self, me, RV_ORCHESTRATOR_TICK_MS);

@@ -23,7 +23,7 @@ enum {
     FOUND_AGENTS,
     FOUND_EXCEPTIONS,
     STARTED,
-    LOOK_RUNS = 16384,     /* numbers of each kind at a look: more than can have an actor at once */
+    LOOK_RUNS = 16384,     /* numbers of each kind at a look */
     READY_MAX = 16384,     /* that wait for an actor in memory; the rest waits in the database */
     LOOK_GAP_MS = 2,       /* at least, between two looks ... */
     LOOK_GAP_MAX_MS = 200, /* ... and up to so long, as ... */
@@ -195,8 +195,9 @@ static void on_stop(struct rv_actor *self, void *state, enum rv_exit why)
 static bool has_room(const struct orchestrator *me)
 {
     const int *active = me->start.options->active;
-    return rv_roster_lives(me->roster) < RV_RUNS_SHARE ||
-           (active != NULL && *active < RV_RUNS_ACTIVE_MAX);
+    int lives = rv_roster_lives(me->roster);
+    return lives < RV_RUNS_SHARE ||
+           (lives < RV_RUNS_COMPANY_MAX && active != NULL && *active < RV_RUNS_ACTIVE_MAX);
 }
 
 static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t run)

@@ -37,8 +37,10 @@ enum {
     RV_ORCHESTRATE =
         RV_MESSAGE_USER,        /* look for open exceptions; numbers[0]: given back to `looked` */
     RV_ORCHESTRATOR_WAKE,       /* something was committed that may let a run go on */
-    RV_RUNS_SHARE = 64,         /* run actors that every company may have ... */
-    RV_RUNS_ACTIVE_MAX = 10240, /* ... and how many a core has of all, in some 150 MiB */
+    RV_RUNS_SHARE = 64,         /* run actors that every company may have at once ... */
+    RV_RUNS_COMPANY_MAX = 256,  /* ... that one may have while its core has room: a commit's worth;
+                                   more of them only end later, all together ... */
+    RV_RUNS_ACTIVE_MAX = 10240, /* ... and a core of all companies, in some 150 MiB */
     RV_ORCHESTRATOR_TICK_MS = 500,
     RV_ORCHESTRATOR_IDLE_MS = 10000,
     RV_ORCHESTRATOR_LOOK_MS = 60000, /* a run that failed gets another one after so long */

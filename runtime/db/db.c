@@ -158,9 +158,15 @@ static struct query *take_from(struct lane **link)
     return query;
 }
 
-/* The first lane's; that lane goes to the end. */
+/* The first lane's; that lane goes to the end.  What the node asks for itself (its heartbeat) comes
+ * before all of them. */
 static struct query *take_next(struct rv_db *db)
 {
+    for (struct lane **link = &db->lanes; *link != NULL; link = &(*link)->next) {
+        if ((*link)->tenant == 0) {
+            return take_from(link);
+        }
+    }
     struct lane *lane = db->lanes;
     bool more = lane->first->next != NULL;
     struct query *query = take_from(&db->lanes);

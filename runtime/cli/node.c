@@ -18,6 +18,7 @@
 #include "journal_sql.h"
 #include "model_sql.h"
 #include "run_sql.h"
+#include "runtime/actor/trace.h"
 #include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
@@ -47,12 +48,14 @@ const struct rv_migration *const node_migrations[] = {rv_journal_migrations,
                                                       NULL};
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate, &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_run_insert,      &rv_sql_run_input_insert,
-    &rv_sql_journal_append,    &rv_sql_run_status_set,  &rv_sql_run_result_put,
-    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake, &rv_sql_run_children_stop,
-    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake, &rv_sql_run_signal_consume,
-    &rv_sql_agent_memory_put,  &rv_sql_event_append,    &rv_sql_command_log_append};
+    &rv_sql_policy_bundle_put,  &rv_sql_policy_activate,   &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,     &rv_sql_run_insert,        &rv_sql_run_input_insert,
+    &rv_sql_blob_insert,        &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,
+    &rv_sql_run_fork_copy,      &rv_sql_journal_append,    &rv_sql_run_status_set,
+    &rv_sql_run_result_put,     &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,
+    &rv_sql_run_children_stop,  &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,
+    &rv_sql_run_signal_consume, &rv_sql_agent_memory_put,  &rv_sql_event_append,
+    &rv_sql_command_log_append};
 static const struct rv_statement *const last_writes[] = {
     &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
     &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
@@ -318,6 +321,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(loops, node->core_count, seed);
     rv_free(loops);
+    rv_actors_trace(node->actors);
     if (set_weights(options->weights, node->actors, err) != RV_OK) {
         RV_UNREACHABLE("it was right above");
     }

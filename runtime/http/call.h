@@ -69,6 +69,8 @@ void rv_api_run_show(struct rv_call *call);
 void rv_api_run_start(struct rv_call *call);
 void rv_api_run_signal(struct rv_call *call);
 void rv_api_run_cancel(struct rv_call *call);
+void rv_api_blobs_list(struct rv_call *call); /* api_blobs.c */
+void rv_api_blob_put(struct rv_call *call);
 void rv_api_exceptions_list(struct rv_call *call); /* api_exceptions.c */
 void rv_api_exception_show(struct rv_call *call);
 void rv_api_schedules_list(struct rv_call *call);

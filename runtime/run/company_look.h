@@ -18,7 +18,8 @@ enum rv_look_kind { /* as in the statement */
                     RV_LOOK_GRANTED,
                     RV_LOOK_NEWEST,
                     RV_LOOK_NEXT_MS,
-                    RV_LOOK_UNSEALED
+                    RV_LOOK_UNSEALED,
+                    RV_LOOK_ANSWERED
 };
 
 struct rv_look_row {

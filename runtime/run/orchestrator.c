@@ -200,8 +200,12 @@ static bool has_room(const struct orchestrator *me)
            (lives < RV_RUNS_COMPANY_MAX && active != NULL && *active < RV_RUNS_ACTIVE_MAX);
 }
 
+/* A run keeps its class while it has its actor: somebody waits for what a person has answered, and
+ * nobody for what a look at the exceptions has begun. */
 static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t run)
 {
+    const struct rv_roster_run *waiting = rv_roster_find(me->roster, run);
+    RV_ASSERT(waiting != NULL);
     struct rv_run_start start = {
         .tenant = me->start.tenant,
         .run = run,
@@ -215,6 +219,7 @@ static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t ru
         .argument = &start,
         .argument_bytes = sizeof start,
         .mailbox = 64,
+        .class = waiting->class,
         .tenant = me->start.tenant,
     };
     struct rv_ref ref = {0};
@@ -241,9 +246,10 @@ static void fill(struct rv_actor *self, struct orchestrator *me)
     }
 }
 
-static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run)
+static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
+                     enum rv_class class)
 {
-    rv_roster_add(me->roster, run);
+    rv_roster_add(me->roster, run, class);
     fill(self, me);
 }
 
@@ -251,7 +257,7 @@ static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run
 static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
                        const char *reason)
 {
-    wake_run(self, me, run);
+    wake_run(self, me, run, RV_CLASS_INTERACTIVE);
     struct rv_roster_run *entry = rv_roster_find(me->roster, run);
     if (entry != NULL && entry->ref.id != 0 && !entry->told_to_stop) {
         entry->told_to_stop = true;
@@ -401,7 +407,8 @@ static bool take_row(struct rv_actor *self, struct orchestrator *me, const struc
     const struct rv_orchestrator_options *options = me->start.options;
     switch (row->kind) {
     case RV_LOOK_ACTIVE:
-    case RV_LOOK_DUE: return rv_roster_add(me->roster, row->id);
+    case RV_LOOK_DUE: return rv_roster_add(me->roster, row->id, RV_CLASS_NORMAL);
+    case RV_LOOK_ANSWERED: return rv_roster_add(me->roster, row->id, RV_CLASS_INTERACTIVE);
     case RV_LOOK_CANCEL: cancel_run(self, me, row->id, row->reason); return true;
     case RV_LOOK_APPROVAL:
         rv_approval_time(options->approvals, me->start.tenant, row->id);
@@ -431,7 +438,7 @@ static void found(struct rv_actor *self, struct orchestrator *me, const struct r
             active++;
             me->after = row->id > me->after ? row->id : me->after;
         }
-        due += row->kind == RV_LOOK_DUE;
+        due += row->kind == RV_LOOK_DUE || row->kind == RV_LOOK_ANSWERED;
     }
     fill(self, me);
     if (look->sweep) {
@@ -630,7 +637,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         me->starting--;
         if (message->body.numbers[0] != 0) {
             me->started++;
-            wake_run(self, me, message->body.numbers[0]);
+            wake_run(self, me, message->body.numbers[0], RV_CLASS_BATCH);
         }
         if (me->starting == 0) {
             look_over(me);

@@ -36,8 +36,11 @@ struct rv_run_image {
     int64_t parent; /* 0 none */
     json_t *budget; /* what the parent gave, see child.h; NULL or empty without a parent */
     int64_t epoch;  /* of the tenant's lease: fences every write */
+    /* The journal from its newest checkpoint on: that entry is steps[0], and `base` entries lie
+     * before it, which nobody needs any more.  Without a checkpoint: all of it, and 0. */
     struct rv_step *steps;
     int step_count;
+    int32_t base;
 };
 /* First bytes of the SHA-256 of the canonical JSON; false when there is none (a real number). */
 bool rv_step_digest(const json_t *value, uint8_t out[RV_STEP_DIGEST_BYTES]);
@@ -61,6 +64,7 @@ struct rv_run_write {
     const struct rv_run_change *change; /* may be NULL: only a step */
     int64_t consume_signal;             /* id of the signal this step consumes; 0 none */
     const json_t *memory; /* {"agent","key","value"} to store with the step; or NULL */
+    const json_t *blob;   /* a text to keep as a blob of this run; or NULL */
     /* A run that has a parent or children ends: its claim is passed on, its parent wakes, and its
      * children whose policy is "cancel" are asked to stop. */
     bool ends_family;

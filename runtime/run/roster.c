@@ -1,7 +1,8 @@
 /* roster.c -- see roster.h.
  *
  * The runs stand in `runs`; two tables of indexes find them by number and by reference.  Those that
- * wait are a ring of numbers in the order in which they came.
+ * wait are two rings of numbers in the order in which they came: those that somebody waits for, and
+ * all others.
  */
 #include "runtime/run/roster.h"
 
@@ -16,12 +17,16 @@ struct index {
     uint32_t mask;
 };
 
+struct ring {
+    int64_t *runs;
+    int first, count, capacity;
+};
+
 struct rv_roster {
     struct rv_roster_run *runs;
     int count, capacity;
     struct index by_run, by_ref; /* of all; of those with an actor */
-    int64_t *ring;
-    int ring_first, ring_count, ring_capacity;
+    struct ring first, others;
     int live;
 };
 
@@ -116,7 +121,8 @@ void rv_roster_destroy(struct rv_roster *roster)
         rv_free(roster->runs);
         rv_free(roster->by_run.slots);
         rv_free(roster->by_ref.slots);
-        rv_free(roster->ring);
+        rv_free(roster->first.runs);
+        rv_free(roster->others.runs);
         rv_free(roster);
     }
 }
@@ -127,63 +133,74 @@ struct rv_roster_run *rv_roster_find(struct rv_roster *roster, int64_t run)
     return slot == NOBODY ? NULL : &roster->runs[slot];
 }
 
-static void ring_push(struct rv_roster *roster, int64_t run)
+static struct ring *ring_of(struct rv_roster *roster, enum rv_class class)
 {
-    if (roster->ring_count == roster->ring_capacity) {
-        int capacity = roster->ring_capacity == 0 ? FIRST_CAPACITY : roster->ring_capacity * 2;
-        int64_t *ring = rv_alloc_array((size_t)capacity, sizeof *ring);
-        for (int i = 0; i < roster->ring_count; i++) {
-            ring[i] = roster->ring[(roster->ring_first + i) % roster->ring_capacity];
-        }
-        rv_free(roster->ring);
-        roster->ring = ring;
-        roster->ring_first = 0;
-        roster->ring_capacity = capacity;
-    }
-    roster->ring[(roster->ring_first + roster->ring_count++) % roster->ring_capacity] = run;
+    return class == RV_CLASS_INTERACTIVE ? &roster->first : &roster->others;
 }
 
-bool rv_roster_add(struct rv_roster *roster, int64_t run)
+static void ring_push(struct ring *ring, int64_t run)
 {
-    if (rv_roster_find(roster, run) != NULL) {
+    if (ring->count == ring->capacity) {
+        int capacity = ring->capacity == 0 ? FIRST_CAPACITY : ring->capacity * 2;
+        int64_t *runs = rv_alloc_array((size_t)capacity, sizeof *runs);
+        for (int i = 0; i < ring->count; i++) {
+            runs[i] = ring->runs[(ring->first + i) % ring->capacity];
+        }
+        rv_free(ring->runs);
+        ring->runs = runs;
+        ring->first = 0;
+        ring->capacity = capacity;
+    }
+    ring->runs[(ring->first + ring->count++) % ring->capacity] = run;
+}
+
+/* `run` leaves the ring: nearly always its first. */
+static void ring_drop(struct ring *ring, int64_t run)
+{
+    int at = 0;
+    while (at < ring->count && ring->runs[(ring->first + at) % ring->capacity] != run) {
+        at++;
+    }
+    RV_ASSERT(at < ring->count); /* without an actor it waits */
+    for (; at > 0; at--) {
+        ring->runs[(ring->first + at) % ring->capacity] =
+            ring->runs[(ring->first + at - 1) % ring->capacity];
+    }
+    ring->first = (ring->first + 1) % ring->capacity;
+    ring->count--;
+}
+
+bool rv_roster_add(struct rv_roster *roster, int64_t run, enum rv_class class)
+{
+    struct rv_roster_run *known = rv_roster_find(roster, run);
+    if (known != NULL) {
+        if (known->ref.id == 0 && class == RV_CLASS_INTERACTIVE && known->class != class) {
+            ring_drop(ring_of(roster, known->class), run);
+            known->class = class;
+            ring_push(ring_of(roster, class), run);
+        }
         return false;
     }
     if (roster->count == roster->capacity) {
         resize(roster, roster->capacity * 2);
     }
-    roster->runs[roster->count] = (struct rv_roster_run){.run = run};
+    roster->runs[roster->count] = (struct rv_roster_run){.run = run, .class = class};
     index_put(roster, false, roster->count++);
-    ring_push(roster, run);
+    ring_push(ring_of(roster, class), run);
     return true;
 }
 
 int64_t rv_roster_next(struct rv_roster *roster)
 {
-    return roster->ring_count == 0 ? 0 : roster->ring[roster->ring_first];
-}
-
-/* `run` leaves the ring: nearly always its first. */
-static void ring_drop(struct rv_roster *roster, int64_t run)
-{
-    int at = 0;
-    while (at < roster->ring_count &&
-           roster->ring[(roster->ring_first + at) % roster->ring_capacity] != run) {
-        at++;
-    }
-    RV_ASSERT(at < roster->ring_count); /* without an actor it waits */
-    for (; at > 0; at--) {
-        roster->ring[(roster->ring_first + at) % roster->ring_capacity] =
-            roster->ring[(roster->ring_first + at - 1) % roster->ring_capacity];
-    }
-    roster->ring_first = (roster->ring_first + 1) % roster->ring_capacity;
-    roster->ring_count--;
+    const struct ring *ring = roster->first.count > 0 ? &roster->first : &roster->others;
+    return ring->count == 0 ? 0 : ring->runs[ring->first];
 }
 
 void rv_roster_live(struct rv_roster *roster, int64_t run, struct rv_ref ref)
 {
     struct rv_roster_run *entry = rv_roster_find(roster, run);
     RV_ASSERT(entry != NULL && entry->ref.id == 0 && ref.id != 0);
-    ring_drop(roster, run);
+    ring_drop(ring_of(roster, entry->class), run);
     entry->ref = ref;
     index_put(roster, true, (int32_t)(entry - roster->runs));
     roster->live++;
@@ -231,13 +248,13 @@ void rv_roster_forget(struct rv_roster *roster, int64_t run)
 {
     const struct rv_roster_run *entry = rv_roster_find(roster, run);
     RV_ASSERT(entry != NULL && entry->ref.id == 0);
-    ring_drop(roster, run);
+    ring_drop(ring_of(roster, entry->class), run);
     remove_at(roster, (int32_t)(entry - roster->runs));
 }
 
 int rv_roster_waiting(const struct rv_roster *roster)
 {
-    return roster->ring_count;
+    return roster->first.count + roster->others.count;
 }
 
 int rv_roster_lives(const struct rv_roster *roster)

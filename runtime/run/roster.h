@@ -16,6 +16,7 @@ struct rv_roster;
 struct rv_roster_run {
     int64_t run;
     struct rv_ref ref; /* 0: waits its turn */
+    enum rv_class class;
     bool told_to_stop;
     bool begun; /* it has read its journal again */
 };
@@ -23,9 +24,11 @@ struct rv_roster_run {
 struct rv_roster *rv_roster_create(void);
 void rv_roster_destroy(struct rv_roster *roster);
 
-/* The run waits its turn; false when it is known already. */
-bool rv_roster_add(struct rv_roster *roster, int64_t run);
-/* The run that has waited longest, 0 when none waits. */
+/* The run waits its turn; false when it is known already.  A run keeps its class while it has its
+ * actor; one that only waits becomes interactive when somebody waits for it. */
+bool rv_roster_add(struct rv_roster *roster, int64_t run, enum rv_class class);
+/* The run that has waited longest among those that somebody waits for, or else among all; 0 when
+ * none waits. */
 int64_t rv_roster_next(struct rv_roster *roster);
 /* What is known of the run; NULL nothing.  Valid until something is added. */
 struct rv_roster_run *rv_roster_find(struct rv_roster *roster, int64_t run);

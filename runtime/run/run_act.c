@@ -20,7 +20,7 @@ struct rv_run_act run_act_frame(const struct run *run, int kind)
         .tenant = run->start.tenant,
         .run = run->start.run,
         .epoch = run->image->epoch,
-        .seq = run->image->step_count + 1,
+        .seq = run_next_seq(run),
         .kind = kind,
         .agent = run->image->agent,
         .owner = run->image->owner,
@@ -145,6 +145,7 @@ static void submit_action(struct run *run, const json_t *action)
 /* One action has its answer (replayed or new); decides what comes next. */
 static void action_answered(struct run *run, const json_t *action, const json_t *out)
 {
+    bool inherited = run->image->base + run->cursor <= run_forked_at(run);
     const char *result = rv_json_str(out, "result", "");
     switch (gate_verdict(run, out)) {
     case VERDICT_DONE:
@@ -152,6 +153,10 @@ static void action_answered(struct run *run, const json_t *action, const json_t 
                                                        "action", json_object_get(action, "action"),
                                                        "args", json_object_get(action, "args"),
                                                        "answer", json_object_get(out, "answer")));
+        if (inherited) {
+            json_object_set_new(json_array_get(run->executed, json_array_size(run->executed) - 1),
+                                "inherited", json_true());
+        }
         run->action++;
         break;
     case VERDICT_NO:
@@ -302,7 +307,7 @@ void run_advance_compensate(struct rv_actor *self, struct run *run)
         const json_t *done = json_array_get(run->executed, (size_t)run->compensate);
         const char *name = NULL;
         json_t *args = NULL;
-        if (!takes_back(done, &name, &args)) {
+        if (rv_json_bool(done, "inherited", false) || !takes_back(done, &name, &args)) {
             run->compensate--;
             continue;
         }

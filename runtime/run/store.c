@@ -10,6 +10,7 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/gate/gate_record.h"
+#include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
 #include "runtime/run/child.h"
@@ -78,6 +79,10 @@ static void store_read(void *self, int32_t tenant, const char *agent, const char
         rv_args_text(params, 2, agent);
         rv_args_text(params, 3, rv_json_str(args, "key", ""));
         read_with(store, tenant, &rv_sql_agent_memory_get, params, first_json, done, data);
+        return;
+    }
+    if (strcmp(name, "blob.read") == 0) {
+        rv_store_blob_read(store, tenant, args, done, data);
         return;
     }
     struct rv_args *params = rv_args_create(store->options.erp_read);
@@ -159,6 +164,7 @@ struct write_op {
     json_t *result;
     int64_t consume_signal;
     json_t *memory;
+    json_t *blob;
     bool ends_family;
     const char *stop_children; /* in the arena */
     struct rv_arena *arena;
@@ -191,8 +197,13 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
     if (op->step != NULL &&
         rv_journal_append(batch, op->run, op->step->seq, op->step->kind, op->step->name,
                           op->step->digest, op->step->out) != RV_OK) {
-        return rv_fail(err, RV_LIMIT, "the output of step %d (%s) is larger than %d bytes",
-                       op->step->seq, op->step->name, RV_JOURNAL_OUT_MAX);
+        rv_fail(err, RV_LIMIT,
+                "the output of step %d (%s) is %zu bytes, at most %d are allowed: ask for less",
+                op->step->seq, op->step->name, json_dumpb(op->step->out, NULL, 0, JSON_COMPACT),
+                RV_JOURNAL_OUT_MAX);
+        rv_hint(err,
+                "Narrow the question, or put the content with reeve blob put and read slices.");
+        return RV_LIMIT;
     }
     if (op->has_change) {
         append_change(batch, op->run, op->step != NULL ? op->step->seq : 0, &op->change);
@@ -214,6 +225,10 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
         rv_args_i64(rv_batch_rows(batch, &rv_sql_run_signal_wake), 2,
                     op->run); /* it may be there */
     }
+    if (op->blob != NULL) {
+        rv_blob_append(batch, op->run, json_string_value(op->blob), json_string_length(op->blob),
+                       rv_json_str(json_object_get(op->step->out, "value"), "media", "text/plain"));
+    }
     append_family(op, batch);
     return RV_OK;
 }
@@ -225,6 +240,7 @@ static void write_done(struct rv_unit *unit, enum rv_code code, const struct rv_
     json_decref(op->kept.out);
     json_decref(op->result);
     json_decref(op->memory);
+    json_decref(op->blob);
     rv_arena_destroy(op->arena);
     rv_free(op);
 }
@@ -251,6 +267,7 @@ void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done d
     }
     op->consume_signal = write->consume_signal;
     op->memory = json_incref((json_t *)(uintptr_t)write->memory);
+    op->blob = json_incref((json_t *)(uintptr_t)write->blob);
     op->done = done;
     op->data = data;
     if (write->change != NULL) {
@@ -342,10 +359,10 @@ static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
 static void act_done(struct rv_gate_request *request, enum rv_code code,
                      const struct rv_gate_outcome *outcome, const struct rv_error *err);
 
-/* Refused before any transaction (unknown action, arguments against the schema), or answered from
- * the command log, where the gate appends nothing: journaled by a plain write, so that the run
- * remembers. When an earlier incarnation of the run has journaled it meanwhile, the write is a
- * conflict. */
+/* Refused before any transaction (unknown action, arguments against the schema), or answered
+ * from the command log, where the gate appends nothing: journaled by a plain write, so that the
+ * run remembers. When an earlier incarnation of the run has journaled it meanwhile, the write
+ * is a conflict. */
 static void act_journal_outcome(struct act_op *op, const struct rv_gate_outcome *outcome);
 
 static void store_act(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
@@ -528,7 +545,8 @@ static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const st
 
 static void ask_model(struct ask_op *op, const json_t *names)
 {
-    /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap */
+    /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap
+     */
     uint64_t seed = (uint64_t)op->pass.run * 1000U + (uint64_t)op->pass.seq;
     struct rv_model_asker asker = {
         .tenant = op->pass.tenant, .agent = op->pass.principal.id, .run = op->pass.run};

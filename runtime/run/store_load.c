@@ -205,10 +205,14 @@ static enum rv_code complete(const struct loading *loading, struct load *load)
         return rv_fail(&load->why, RV_NOT_FOUND, "no run r_%" PRId64, load->run);
     }
     order_steps(image);
+    if (image->step_count > 0 && image->steps[0].kind == RV_STEP_CHECKPOINT) {
+        image->base = image->steps[0].seq - 1;
+    }
     for (int i = 0; i < image->step_count; i++) {
-        if (image->steps[i].seq != i + 1) {
+        if (image->steps[i].seq != image->base + i + 1) {
             return rv_fail(&load->why, RV_CORRUPT,
-                           "the journal of run r_%" PRId64 " has a hole at %d", load->run, i + 1);
+                           "the journal of run r_%" PRId64 " has a hole at %d", load->run,
+                           (int)image->base + i + 1);
         }
     }
     for (int i = 0; i < loading->plan_count; i++) {

@@ -9,7 +9,7 @@ enum { RUNS = 400, STEPS = 200000 };
 
 struct model {
     struct {
-        bool known, live;
+        bool known, live, first;
         uint64_t ref;
         int64_t since; /* order of coming, while it waits */
     } runs[RUNS];
@@ -21,7 +21,9 @@ static int64_t oldest(const struct model *model)
     int found = -1;
     for (int i = 0; i < RUNS; i++) {
         if (model->runs[i].known && !model->runs[i].live &&
-            (found < 0 || model->runs[i].since < model->runs[found].since)) {
+            (found < 0 || (model->runs[i].first != model->runs[found].first
+                               ? model->runs[i].first
+                               : model->runs[i].since < model->runs[found].since))) {
             found = i;
         }
     }
@@ -59,10 +61,18 @@ TEST(the_roster_is_what_a_plain_list_is)
         int i = (int)rv_random_below(&random, RUNS);
         int what = (int)rv_random_below(&random, 10);
         if (what < (growing ? 6 : 2)) {
-            ck_assert_int_eq(rv_roster_add(roster, i + 1), !model.runs[i].known);
+            bool first = rv_random_below(&random, 4) == 0;
+            enum rv_class class = first                              ? RV_CLASS_INTERACTIVE
+                                  : rv_random_below(&random, 2) == 0 ? RV_CLASS_NORMAL
+                                                                     : RV_CLASS_BATCH;
+            ck_assert_int_eq(rv_roster_add(roster, i + 1, class), !model.runs[i].known);
             if (!model.runs[i].known) {
+                model.runs[i].first = first;
                 model.runs[i].known = true;
                 model.runs[i].live = false;
+                model.runs[i].since = model.clock++;
+            } else if (first && !model.runs[i].live && !model.runs[i].first) {
+                model.runs[i].first = true;
                 model.runs[i].since = model.clock++;
             }
         } else if (what < 7 && model.runs[i].known && !model.runs[i].live) {

@@ -2,7 +2,8 @@
 
 -- name: run_images
 -- Runs ready to be resumed, in one snapshot.  what 1: a run and its owner; 2: a plan, once however many of the
--- runs have it; 3: an entry of a journal.
+-- runs have it; 3: an entry of a journal, from the newest checkpoint (kind 20) on: what lies before it nobody
+-- needs to go on.
 -- params: tenant int4, run int8[]
 WITH asked AS MATERIALIZED (
     SELECT r.* FROM unnest($2::int8[]) AS q(id) JOIN run r ON r.tenant_id = $1 AND r.id = q.id)
@@ -17,8 +18,12 @@ SELECT 2, 0, 0, 0, p.source, NULL, NULL, p.hash, NULL, NULL, NULL, NULL, 0
   FROM plan_source p
  WHERE p.tenant_id = $1 AND p.hash IN (SELECT r.plan_hash FROM asked r)
  UNION ALL
-SELECT 3, j.run_id, j.seq, j.kind, j.name, NULL, NULL, j.digest, j.out, NULL, NULL, NULL, 0
-  FROM asked r JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id;
+SELECT 3, j.run_id, j.seq, j.kind, j.name, NULL, NULL, j.digest,
+       CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END, NULL, NULL, NULL, 0
+  FROM asked r
+  JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id
+                AND j.seq >= coalesce((SELECT max(c.seq) FROM journal c
+                                        WHERE c.tenant_id = $1 AND c.run_id = r.id AND c.kind = 20), 0);
 
 -- name: company_look
 -- All that a company's orchestrator asks the database, at once.
@@ -31,6 +36,7 @@ SELECT 3, j.run_id, j.seq, j.kind, j.name, NULL, NULL, j.digest, j.out, NULL, NU
 --        6  id: grows whenever a detection raised something or found new evidence (only with `watch`)
 --        7  id: milliseconds until one of the above has its time, within the next hour
 --        8  id: how many audit records no checkpoint covers yet
+--        9  as 2, and somebody waits for it: a person has just answered its approval or sent its signal
 -- Each branch has its own index and its own limit, so that neither a backlog nor parked runs are read through; the
 -- time is asked once, as an index can be asked about it only then.
 -- params: tenant int4, limit int4, after int8, watch bool, ended int8[]
@@ -40,7 +46,12 @@ WITH now AS MATERIALIZED (SELECT clock_timestamp() AS at)
     AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
   ORDER BY r.id LIMIT $2)
  UNION ALL
-(SELECT 2, r.id, '' FROM run r
+(SELECT CASE WHEN r.waiting_on = 'approval'
+               OR (r.waiting_on = 'signal'
+                   AND EXISTS (SELECT FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = r.id
+                                                          AND s.consumed_seq IS NULL AND s.name <> '$cancel'))
+             THEN 9 ELSE 2 END, r.id, ''
+   FROM run r
   WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.wake_at <= (SELECT at FROM now)
   ORDER BY r.wake_at LIMIT $2)
  UNION ALL
@@ -85,22 +96,32 @@ SELECT 8, h.audit_size - h.checkpoint_size, '' FROM tenant_head h WHERE h.tenant
 -- name: company_sweep
 -- The same for what company_look finds only with its cause, asked now and then: nothing stands still for ever because a
 -- cause was overlooked, such as one of an older version.
---   what 2  a waiting run whose approval was answered or whose signal came.  The name of the signal is in the newest
+--   what 9  a waiting run whose approval was answered or whose signal came.  The name of the signal is in the newest
 --           step, the wait (a version byte and JSON): one of another name waits for a later step
 --        4  an approval that no run waits for any more
 -- params: tenant int4, limit int4
-(SELECT 2 AS what, r.id, '' AS reason FROM run r
+(SELECT 9 AS what, r.id, '' AS reason FROM run r
   WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.waiting_on = 'approval'
     AND NOT EXISTS (SELECT FROM approval a
                      WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.status = 'requested')
   ORDER BY r.id LIMIT $2)
  UNION ALL
-(SELECT 2, r.id, '' FROM run_signal s
-   JOIN run r ON r.tenant_id = $1 AND r.id = s.run_id
-   JOIN journal j ON j.tenant_id = $1 AND j.run_id = s.run_id AND j.seq = r.steps
-  WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
-    AND r.status = 'waiting' AND r.waiting_on = 'signal'
-    AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name'
+-- the runs that have unread signals, one look into the index for each however many signals it has
+(WITH RECURSIVE unread AS (
+    (SELECT s.run_id FROM run_signal s
+      WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
+      ORDER BY s.run_id LIMIT 1)
+      UNION ALL
+    SELECT (SELECT s.run_id FROM run_signal s
+             WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel' AND s.run_id > u.run_id
+             ORDER BY s.run_id LIMIT 1)
+      FROM unread u WHERE u.run_id IS NOT NULL)
+ SELECT 9, r.id, '' FROM unread u
+   JOIN run r ON r.tenant_id = $1 AND r.id = u.run_id AND r.status = 'waiting' AND r.waiting_on = 'signal'
+   JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps
+  WHERE EXISTS (SELECT FROM run_signal s
+                 WHERE s.tenant_id = $1 AND s.run_id = r.id AND s.consumed_seq IS NULL
+                   AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name')
   ORDER BY r.id LIMIT $2)
  UNION ALL
 (SELECT 4, a.id, '' FROM approval a JOIN run r ON r.tenant_id = $1 AND r.id = a.run_id

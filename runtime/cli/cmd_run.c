@@ -435,6 +435,28 @@ static void say_tree(const json_t *tree, const char *self)
     printf("%s", json_array_size(tree) > 1 ? "\n" : "");
 }
 
+/* An action outside: that it was intended stands before; here is what became of it. */
+static void say_effect(const json_t *step, const json_t *out)
+{
+    const json_t *answer = json_object_get(out, "answer");
+    int64_t status = rv_json_int(answer, "status", 0);
+    printf("%s outside: ", rv_json_str(step, "name", ""));
+    if (rv_json_bool(out, "ok", false)) {
+        printf("done");
+    } else {
+        printf("not done, %s (%s)", rv_json_str(out, "message", ""), rv_json_str(out, "code", ""));
+    }
+    if (status != 0) {
+        printf(", status %" PRId64, status);
+    }
+    printf("; key %s, attempts %" PRId64 ", known by %s", rv_json_str(out, "key", "-"),
+           rv_json_int(out, "attempts", 0), rv_json_str(out, "how", ""));
+    if (rv_json_str(out, "person", NULL) != NULL) {
+        printf(" %s: %s", rv_json_str(out, "person", ""), rv_json_str(out, "reason", ""));
+    }
+    putchar('\n');
+}
+
 static void say_step(const json_t *step)
 {
     const char *kind = rv_json_str(step, "kind", "");
@@ -462,6 +484,8 @@ static void say_step(const json_t *step)
         }
         printf(" %s\n", rv_json_str(out, "message", ""));
         say_books(json_object_get(out, "books"));
+    } else if (strcmp(kind, "effect") == 0) {
+        say_effect(step, out);
     } else if (strcmp(kind, "start") == 0 || strcmp(kind, "child") == 0) {
         say_child(step, out);
     } else if (strcmp(kind, "approval") == 0) {

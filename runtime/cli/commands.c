@@ -15,7 +15,7 @@
 
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
-    {"waiting-on", "WHAT", "approval, timer, signal, model, run; or ROLE: waits for that role"},   \
+    {"waiting-on", "WHAT", "approval, timer, signal, model, run, effect, intent; or ROLE"},        \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE", "whose last error was of this class"},                                   \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
@@ -67,6 +67,52 @@ const struct cli_command cli_commands[] = {
     {"hook", "disable", "ENDPOINT", "tell a receiver nothing for now", cmd_hook_disable, NULL,
      NULL},
     {"hook", "redrive", "[ENDPOINT]", "send again what was given up", cmd_hook_redrive, NULL, NULL},
+    {"connector", "add", "NAME", "a place where agents may act outside of the books",
+     cmd_connector_add,
+     OPTIONS({"kind", "http|mail|file", "default http"},
+             {"url", "URL", "https://host/path; smtps://host for mail"},
+             {"directory", "DIR", "of files"},
+             {"secret-file", "FILE", "token or password; stored sealed, never shown"},
+             {"header", "NAME", "http: header of the secret; default Authorization: Bearer"},
+             {"methods", "A,B", "http: of POST, PUT, PATCH, DELETE; default POST"},
+             {"from", "ADDRESS", "mail: who writes"},
+             {"to", "A,B", "mail: who may be written to; *@example.com is a whole domain"},
+             {"login", "NAME", "mail: at the server, with --secret-file"},
+             {"reconcile", "RULE", "when nobody knows whether it happened; see below"},
+             {"status", "PATH", "http: path with {key} that tells whether it happened"},
+             {"attempts", "N", "of what is known not to have happened; default 5"},
+             {"backoff", "MS", "before the second attempt, then twice as long; default 2000"},
+             {"timeout", "MS", "of one attempt; default 15000"},
+             {"answer", "BYTES", "so much of an answer is kept; default 65536"},
+             {"ca", "FILE", "PEM that vouches for the server"},
+             {"allow-private", NULL, "the server may have a private address, or speak http"}),
+     "Agents name it in http.request, mail.send and file.write; they never see address or secret.\n"
+     "Rules, for an attempt that has no outcome (a crash, a broken connection):\n"
+     "  person   somebody says it: reeve intent resolve (default for http, always for mail)\n"
+     "  status   a GET of URL + PATH: 2xx it happened, 404 or 410 it did not\n"
+     "  repeat   the receiver drops repeats by the header Idempotency-Key: the same again\n"
+     "  look     of files (default): is there one of that name with that content?\n"
+     "Example: reeve connector add bank --url https://bank.example/api --secret-file token \\\n"
+     "           --reconcile status --status /payments/{key}"},
+    {"connector", "list", "", "connectors, their rules, and what is open", cmd_connector_list, NULL,
+     NULL},
+    {"connector", "enable", "NAME", "open one again", cmd_connector_enable, NULL, NULL},
+    {"connector", "disable", "NAME", "let nothing new go through one", cmd_connector_disable, NULL,
+     NULL},
+    {"connector", "remove", "NAME", "forget one that nothing waits for", cmd_connector_remove, NULL,
+     NULL},
+    {"intent", "list", "[STATE]", "what was to happen outside and has no outcome yet",
+     cmd_intent_list, OPTIONS({"limit", "N", "at most so many; default 200"}),
+     "STATE is all, intended, attempting, retry, unclear, person, done or failed; those of state\n"
+     "person wait for reeve intent resolve."},
+    {"intent", "show", "INTENT", "one of them: arguments, key, attempts, outcome", cmd_intent_show,
+     NULL, "INTENT is the name of a run and its step: r_911902230237808202:7."},
+    {"intent", "resolve", "INTENT OUTCOME", "say what became of it, where nothing else knows",
+     cmd_intent_resolve, OPTIONS({"reason", "TEXT", "how you know; goes on the audit record"}),
+     "OUTCOME is done or failed.  Look at the receiver first: after \"done\" the run goes on as "
+     "if\n"
+     "it had been answered, after \"failed\" it takes back what it did before.\n"
+     "Example: reeve intent resolve r_911902230237808202:7 done --reason \"the bank shows it\""},
     {"policy", "load", "FILE", "check, test and activate a policy bundle", cmd_policy_load, NULL,
      NULL},
     {"policy", "check", "FILE", "what is wrong or doubtful in a bundle", cmd_policy_check, NULL,

@@ -10,6 +10,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/json.h"
+#include "runtime/effect/effect.h"
 #include "runtime/gate/gate.h"
 #include "runtime/run/run.h"
 
@@ -49,8 +50,9 @@ void rv_run_image_free(struct rv_run_image *image);
 /* A status change that rides on a write. */
 struct rv_run_change {
     enum rv_run_state state;
-    const char *waiting_on; /* "approval" "timer" "signal" "model" "run" or NULL */
-    int64_t wake_us;        /* 0 none */
+    const char
+        *waiting_on; /* "approval" "timer" "signal" "model" "run" "effect" "intent" or NULL */
+    int64_t wake_us; /* 0 none */
     const char *error_code; /* NULL none */
     const char *error_text;
     const json_t *result; /* final states: {outcome, review}; may be NULL */
@@ -121,6 +123,8 @@ struct rv_run_port {
     /* Gives {"result":"executed|held|denied|refused|void","answer":…,"approval":id,
      * "expires_us":…,"code":…,"message":…,"rules":[…]}: exactly what was journaled. */
     void (*act)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
+    /* What became of an action outside, see rv_effects_advance. */
+    void (*effect)(void *self, const struct rv_effect_ask *ask, rv_port_done done, void *data);
     /* A model's choice, through the gate: {"ok":true,"value":…,"usage":{…}} or {"ok":false,…}. */
     void (*ask)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
     /* A child run, through the gate, in one transaction with its step: `action` is "start" or

@@ -184,6 +184,13 @@ static void port_act(void *self, const struct rv_run_act *act, rv_port_done done
     wants(self, rv_step_kind_name(act->kind), act->action, act->args, done, data);
 }
 
+static void port_effect(void *self, const struct rv_effect_ask *ask, rv_port_done done, void *data)
+{
+    json_t *args = json_pack("{s:i}", "of_step", (int)ask->seq);
+    wants(self, "effect", "outcome", args, done, data);
+    json_decref(args);
+}
+
 static void port_approval(void *self, int32_t tenant, int64_t approval, rv_port_done done,
                           void *data)
 {
@@ -376,6 +383,7 @@ static enum rv_code go(const json_t *history, const char *source, json_t *rebase
                                        .write = port_write,
                                        .read = port_read,
                                        .act = port_act,
+                                       .effect = port_effect,
                                        .ask = port_act,
                                        .start = port_act,
                                        .child = port_child,

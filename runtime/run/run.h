@@ -3,7 +3,7 @@
  *   CREATED > PLANNING > EXECUTING > REVIEWING > DONE
  *                 |  ^        |  ^       |
  *                 v  |        v  |       v                 any open state -> CANCELLED, FAILED,
- *               WAITING (timer, signal, model, approval, run)                DIVERGED
+ *               WAITING (timer, signal, model, approval, run, effect, intent)      DIVERGED
  *                             |
  *                             +-> COMPENSATING > COMPENSATED        (a held compensation: WAITING)
  *
@@ -55,6 +55,7 @@ enum rv_step_kind {
     RV_STEP_NOTE = 12,
     RV_STEP_START = 13,      /* of a child run: "start" or "handoff" */
     RV_STEP_CHILD = 14,      /* how a child ended */
+    RV_STEP_EFFECT = 15,     /* the outcome of an action outside, see runtime/effect/effect.h */
     RV_STEP_CHECKPOINT = 20, /* a new beginning: what lies before it is not read again */
     RV_STEP_KIND_LAST = RV_STEP_CHECKPOINT
 };

@@ -229,7 +229,7 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
 void run_stand_still(struct rv_actor *self, struct run *run)
 {
     bool open = run->phase == PHASE_PLAN || run->phase == PHASE_ACT || run->phase == PHASE_CHILDREN;
-    if (open && run->cancel_asked && run->end_code[0] == '\0') {
+    if (open && run->cancel_asked && run->end_code[0] == '\0' && run->effect_seq == 0) {
         run_advance(
             self,
             run); /* asked to stop while it was loaded or replayed: stops instead of waiting */
@@ -522,6 +522,7 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
                        run->acting, run->acting_args, json_incref(answer->json));
         break;
     case PENDING_STEP: draft_is_durable(self, run); break;
+    case PENDING_EFFECT: run_on_effect(self, run, answer->json); break;
     case PENDING_APPROVAL:
         run_on_approval(self, run, rv_json_str(answer->json, "status", "void"));
         break;

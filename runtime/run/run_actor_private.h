@@ -4,6 +4,7 @@
  *   run_replay.c  the journal: what is recorded, what is written, when the two differ
  *   run_ask.c     PLAN and REVIEW: what Lua asks
  *   run_act.c     ACT, COMPENSATE, OUTCOME: the plan's items, and taking them back
+ *   run_effect.c  waiting for the outcome of what happens outside
  *   run_child.c   CHILDREN: runs that this run has started
  *   run_checkpoint.c   a new beginning in the middle of a plan
  *
@@ -40,6 +41,7 @@ enum pending {
     PENDING_READ, /* then its answer is journaled */
     PENDING_STEP, /* a journal write; `draft` becomes a step */
     PENDING_ACT,
+    PENDING_EFFECT, /* the outcome of an action outside */
     PENDING_ASK,
     PENDING_APPROVAL, /* asking how an approval stands */
     PENDING_SIGNAL,
@@ -69,9 +71,11 @@ struct run {
     int voids;        /* approvals of the action at hand that became void */
     int64_t approval; /* the approval waited for, or granted for the action at hand */
     bool granted;
-    int compensate;     /* index of the action being taken back */
-    json_t *executed;   /* [{index, action, args, answer, compensated?}] */
-    json_t *checkpoint; /* entry that the plan began with: {state, used, children, …}; or NULL */
+    int32_t effect_seq;  /* of the step whose effect outside has no outcome yet; 0 none */
+    json_t *effect_said; /* what the gate answered to it; borrowed from the journal */
+    int compensate;      /* index of the action being taken back */
+    json_t *executed;    /* [{index, action, args, answer, compensated?}] */
+    json_t *checkpoint;  /* entry that the plan began with: {state, used, children, ...}; or NULL */
     int32_t checkpoint_seq;
     char end_code[32]; /* why the run does not end well; empty while it does */
     char end_text[512];
@@ -199,6 +203,14 @@ void run_begin_anew(struct run *run, const struct rv_step *step);
 /* Of a run that was loaded from its newest checkpoint: goes on as if all before had been replayed.
  * False: the journal does not begin as it should. */
 bool run_resume_checkpoint(struct run *run);
+
+/* ---- run_effect.c ---- */
+
+/* Whether the action that was executed as `step` happens outside: then its outcome is awaited. */
+bool run_effect_begins(struct run *run, const char *action, const struct rv_step *step);
+/* The awaited outcome, as journaled; NULL while it has not come, or the run diverged. */
+const json_t *run_effect_outcome(struct rv_actor *self, struct run *run, const char *action);
+void run_on_effect(struct rv_actor *self, struct run *run, json_t *outcome);
 
 /* ---- run_child.c ---- */
 

@@ -7,6 +7,7 @@
  */
 #include "runtime/run/store.h"
 
+#include "effect_sql.h"
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/gate/gate_record.h"
@@ -89,6 +90,13 @@ static void store_read(void *self, int32_t tenant, const char *agent, const char
     rv_args_text(params, 2, name);
     rv_args_json(params, 3, args);
     read_with(store, tenant, store->options.erp_read, params, first_json, done, data);
+}
+
+static void store_effect(void *self, const struct rv_effect_ask *ask, rv_port_done done, void *data)
+{
+    struct rv_store *store = self;
+    RV_ASSERT(store->options.effects != NULL);
+    rv_effects_advance(store->options.effects, ask, done, data);
 }
 
 static enum rv_code status_json(const struct rv_result *result, json_t **out, struct rv_error *err)
@@ -230,6 +238,9 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
                        rv_json_str(json_object_get(op->step->out, "value"), "media", "text/plain"));
     }
     append_family(op, batch);
+    if (op->has_change && strcmp(op->waiting_on, "intent") == 0) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_effect_wake), 2, op->run);
+    }
     return RV_OK;
 }
 
@@ -347,6 +358,12 @@ static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
     struct act_op *op = request->data;
     json_decref(op->out);
     op->out = outcome_json(request, outcome);
+    if (outcome->result == RV_GATE_EXECUTED && erp_command_find(request->action)->outside) {
+        char key[RV_EFFECT_KEY_TEXT];
+        rv_effect_key(request->tenant, request->run, request->seq, key);
+        json_object_set_new(op->out, "intent", json_string(key));
+        rv_effect_intend(batch, request->run, request->seq, request->action, op->args);
+    }
     rv_journal_append(batch, request->run, request->seq, op->kind, request->action, op->digest,
                       op->out);
     if (outcome->result == RV_GATE_HELD) {
@@ -604,6 +621,7 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
         .write = rv_store_write,
         .read = store_read,
         .act = store_act,
+        .effect = store_effect,
         .ask = store_ask,
         .start = rv_store_start,
         .child = rv_store_child,

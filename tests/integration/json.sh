@@ -72,6 +72,12 @@ while read -r name; do
     "token revoke") gives 0 "" token revoke "$token" --company acme ;;
     "hook add") gives 0 "" hook add https://hooks.example.org/b --company acme ;;
     "hook rotate" | "hook enable" | "hook disable" | "hook redrive") gives 0 "" $name "$endpoint" --company acme ;;
+    "connector add") gives 0 "" connector add bank --url https://bank.example.org/x --company acme ;;
+    "connector enable" | "connector disable") gives 0 "" $name bank --company acme ;;
+    "connector remove") gives 0 "" connector remove bank --company acme ;;
+    "intent list") gives 0 "may be empty" intent list all --company acme ;;
+    "intent show") gives 1 "" intent show r_1:1 --company acme ;;
+    "intent resolve") gives 1 "" intent resolve r_1:1 done --reason seen --company acme ;;
     "policy load") gives 0 "" policy load policies/default.lua --company acme ;;
     "policy check") gives 0 "may be empty" policy check policies/default.lua --company acme ;;
     "policy test") gives 0 "" policy test policies/default.lua --company acme ;;
@@ -117,7 +123,7 @@ while read -r name; do
     "schedule run") gives 0 "" schedule run nightly --company acme ;;
     "schedule remove") gives 0 "" schedule remove weekly --company acme ;;
     "exception list" | "run list" | "approval list" | "exception run") gives 0 "may be empty" $name --company acme ;;
-    "person list" | "token list" | "hook list" | "agent list" | "run work" | "audit key" | "audit checkpoint" | "ledger check" | \
+    "person list" | "token list" | "hook list" | "connector list" | "agent list" | "run work" | "audit key" | "audit checkpoint" | "ledger check" | \
         "schedule list")
         gives 0 "" $name --company acme ;;
     "db stop" | "db remove") ;; # at the end

@@ -215,10 +215,13 @@ SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
            AND NOT (r.status = 'waiting' AND NOT (r.error_code IS NULL AND EXISTS (
                     SELECT FROM run_signal s WHERE s.tenant_id = r.tenant_id AND s.run_id = r.id
-                       AND s.name = '$cancel' AND s.consumed_seq IS NULL))
+                       AND s.name = '$cancel' AND s.consumed_seq IS NULL)
+                  AND NOT EXISTS (SELECT FROM effect_intent i -- it will stop with the outcome
+                                   WHERE i.tenant_id = r.tenant_id AND i.run_id = r.id AND i.cancel IS NOT NULL
+                                     AND i.state NOT IN ('done', 'failed')))
                AND ((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on = 'run' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on = 'timer' AND r.wake_at > clock_timestamp() + interval '5 seconds')
+                OR (r.waiting_on IN ('run', 'intent') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
+                OR (r.waiting_on IN ('timer', 'effect') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
                         AND a.run_id = r.id AND a.status = 'requested'))))),
        count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on = 'approval'),

@@ -210,3 +210,19 @@ SELECT jsonb_build_object(
   FROM (SELECT * FROM blob x
          WHERE x.tenant_id = $1 AND $2::text IS NULL AND ($3::int8 IS NULL OR x.content < $3)
          ORDER BY x.content DESC LIMIT $4::int) AS b;
+
+-- name: api_intents
+-- What agents do outside, newest first; "after" continues below a run.
+-- params: tenant int4, status text, after int8, limit int4
+WITH page AS (
+    SELECT i.*, r.agent FROM effect_intent i JOIN run r ON r.tenant_id = $1 AND r.id = i.run_id
+    WHERE i.tenant_id = $1 AND ($2::text IS NULL OR i.state = $2) AND ($3::bigint IS NULL OR i.run_id < $3)
+    ORDER BY i.run_id DESC, i.seq LIMIT $4
+)
+SELECT jsonb_build_object(
+    'items', coalesce(jsonb_agg(jsonb_build_object(
+        'run', p.run_id::text, 'step', p.seq, 'agent', p.agent, 'state', p.state, 'key', p.key, 'action', p.action,
+        'connector', p.connector, 'attempts', p.attempt, 'until', p.until, 'outcome', p.outcome,
+        'created_at', p.created_at, 'changed_at', p.changed_at) ORDER BY p.run_id DESC, p.seq), '[]'),
+    'next', CASE WHEN count(*) = $4 THEN min(p.run_id)::text END)::text
+FROM page p;

@@ -363,6 +363,34 @@ local function checkpoint(_, state)
   fail("ctx:checkpoint: " .. message)
 end
 
+local RETRY_MAX, RETRY_DEFAULT, RETRY_BACKOFF = 8, 3, 2 -- RETRY_MAX: the same question more often is a plan that loops
+local retry_fields = { max = true, backoff = true, on = true }
+
+local function retry_codes(list)
+  local codes = {}
+  for _, code in ipairs(want(list, "table", 'ctx:retry: field "on"')) do
+    codes[want(code, "string", 'ctx:retry: a code of field "on"')] = true
+  end
+  return codes
+end
+
+-- Calls attempt(1), attempt(2), ... until one gives a value, or a code that another time would not change.  The
+-- waits in between are ctx:sleep's: durable, and each twice as long as the one before.
+local function retry(_, policy, attempt)
+  want_fields(want(policy, "table", "ctx:retry: policy"), retry_fields, "ctx:retry: policy")
+  local most = want_count(policy.max or RETRY_DEFAULT, RETRY_MAX, 'ctx:retry: field "max"')
+  local wait = want_count(policy.backoff or RETRY_BACKOFF, SLEEP_MAX, 'ctx:retry: field "backoff"')
+  local codes = retry_codes(policy.on or { "unavailable", "timeout" })
+  want(attempt, "function", "ctx:retry: attempt")
+  for number = 1, most do
+    local value, message, code = attempt(number)
+    if value ~= nil or code == nil or not codes[code] or number == most then return value, message, code end
+    ask("sleep", { seconds = wait })
+    wait = wait * 2 < SLEEP_MAX and wait * 2 or SLEEP_MAX
+  end
+  fail('ctx:retry: field "max" must be at least 1')
+end
+
 local function new_context(agent, input, plan)
   local family = plan and new_family(input)
   return frozen("ctx", {
@@ -381,6 +409,7 @@ local function new_context(agent, input, plan)
     sleep = function(_, seconds)
       return ask("sleep", { seconds = want_count(seconds, SLEEP_MAX, "ctx:sleep: seconds") })
     end,
+    retry = retry,
     signal = function(_, name, timeout_s)
       want_text(name, "ctx:signal: name")
       timeout_s = want_count(timeout_s or SIGNAL_DEFAULT, SLEEP_MAX, "ctx:signal: timeout_s")

@@ -36,7 +36,8 @@ SELECT 3, j.run_id, j.seq, j.kind, j.name, NULL, NULL, j.digest,
 --        6  id: grows whenever a detection raised something or found new evidence (only with `watch`)
 --        7  id: milliseconds until one of the above has its time, within the next hour
 --        8  id: how many audit records no checkpoint covers yet
---        9  as 2, and somebody waits for it: a person has just answered its approval or sent its signal
+--        9  as 2, and somebody waits for it: a person has just answered its approval, sent its
+--           signal or said what became of its effect
 -- Each branch has its own index and its own limit, so that neither a backlog nor parked runs are read through; the
 -- time is asked once, as an index can be asked about it only then.
 -- params: tenant int4, limit int4, after int8, watch bool, ended int8[]
@@ -46,7 +47,7 @@ WITH now AS MATERIALIZED (SELECT clock_timestamp() AS at)
     AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
   ORDER BY r.id LIMIT $2)
  UNION ALL
-(SELECT CASE WHEN r.waiting_on = 'approval'
+(SELECT CASE WHEN r.waiting_on IN ('approval', 'intent')
                OR (r.waiting_on = 'signal'
                    AND EXISTS (SELECT FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = r.id
                                                           AND s.consumed_seq IS NULL AND s.name <> '$cancel'))
@@ -59,6 +60,9 @@ WITH now AS MATERIALIZED (SELECT clock_timestamp() AS at)
    FROM run_signal s JOIN run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
   WHERE s.tenant_id = $1 AND s.name = '$cancel' AND s.consumed_seq IS NULL
     AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') AND r.error_code IS NULL
+    AND NOT EXISTS (SELECT FROM effect_intent i -- it knows already, and will stop with the outcome
+                     WHERE i.tenant_id = $1 AND i.run_id = r.id AND i.cancel IS NOT NULL
+                       AND i.state NOT IN ('done', 'failed'))
   ORDER BY s.id LIMIT $2)
  UNION ALL
 (SELECT 4, a.id, '' FROM approval a

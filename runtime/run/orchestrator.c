@@ -209,6 +209,7 @@ static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t ru
     struct rv_run_start start = {
         .tenant = me->start.tenant,
         .run = run,
+        .epoch = me->start.epoch,
         .port = me->start.options->port,
         .changed = me->start.options->changed,
         .changed_data = me->start.options->changed_data,

@@ -17,6 +17,7 @@
  * With --kills N it is what `crash` is: N kills at random moments of the real work, effects
  * counted.
  */
+#include "tests/bench/bench_takeover.h"
 #include "tests/bench/served.h"
 
 #include "runtime/base/check.h"
@@ -137,6 +138,12 @@ static void recover_run(const struct bench_run *run)
 {
     if (run->kills >= 0) {
         bench_crash_run(run, "recover", "kills");
+        return;
+    }
+    if (bench_wants(run, "nodes")) {
+        bench_takeover_run(run);
+    }
+    if (!bench_wants(run, "recover")) {
         return;
     }
     struct served served;

@@ -20,28 +20,37 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Takes companies that nobody alive drives, as reeve_lease_claim does, and those of nodes whose lock is free: their
--- lease ends now.  The lock is taken for the length of this transaction, so a node that comes back waits until
--- it can see that its lease has ended.  Just after the server's start nobody has come back yet.
--- The row of company 0, if there is one, has the number of companies that could be taken, were somebody not writing to
--- them just now.
+-- The lease of other nodes whose lock is free ends now.  The lock is taken for the length of this transaction, so a node
+-- that comes back waits until it can see that its lease has ended.  Just after the server's start nobody has come back
+-- yet.
+CREATE FUNCTION reeve_nodes_gone(but_node bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+DECLARE
+    other bigint;
+BEGIN
+    IF pg_postmaster_start_time() > clock_timestamp() - interval '3 seconds' THEN
+        RETURN;
+    END IF;
+    FOR other IN SELECT n.node_id FROM node n
+                  WHERE n.present AND n.lease_until > clock_timestamp() AND n.node_id <> but_node
+                  ORDER BY n.node_id LOOP
+        IF pg_try_advisory_xact_lock_shared(other) THEN
+            UPDATE node n SET lease_until = clock_timestamp() WHERE n.node_id = other;
+        END IF;
+    END LOOP;
+END $$;
+
+-- Takes companies that nobody alive drives, as reeve_lease_claim does.  The row of company 0, if there is one, has the number
+-- of companies that could be taken, were somebody not writing to them just now.
 CREATE FUNCTION reeve_lease_take(take_node bigint, only_tenant int, most int)
 RETURNS TABLE (tenant_id int, epoch bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$
 DECLARE
-    other bigint;
     busy bigint;
 BEGIN
-    IF pg_postmaster_start_time() < clock_timestamp() - interval '3 seconds' THEN
-        FOR other IN SELECT n.node_id FROM node n
-                      WHERE n.present AND n.lease_until > clock_timestamp() AND n.node_id <> take_node
-                      ORDER BY n.node_id LOOP
-            IF pg_try_advisory_xact_lock_shared(other) THEN
-                UPDATE node n SET lease_until = clock_timestamp() WHERE n.node_id = other;
-            END IF;
-        END LOOP;
-    END IF;
+    PERFORM reeve_nodes_gone(take_node);
     RETURN QUERY
     UPDATE tenant_head h SET owner_node = take_node, epoch = h.epoch + 1
      WHERE h.tenant_id IN (

@@ -421,14 +421,10 @@ enum rv_code rv_placement_name_free(struct rv_db_session *session, const char *n
     struct named first = {.found = false};
     for (;;) {
         struct named now = {.found = false};
-        enum rv_code code =
-            rv_db_session_query(session, 0, &rv_sql_nodes_gone, NULL, NULL, NULL, err);
-        if (code != RV_OK) {
-            return code;
-        }
         struct rv_args *args = rv_args_create(&rv_sql_node_named);
         rv_args_text(args, 1, name);
-        code = rv_db_session_query(session, 0, &rv_sql_node_named, args, take_named, &now, err);
+        enum rv_code code =
+            rv_db_session_query(session, 0, &rv_sql_node_named, args, take_named, &now, err);
         if (code != RV_OK || !now.found) {
             return code;
         }
@@ -448,6 +444,10 @@ enum rv_code rv_placement_name_free(struct rv_db_session *session, const char *n
         }
         if (!first.found || now.left_ms < first.left_ms) {
             first = now;
+        }
+        code = rv_db_session_query(session, 0, &rv_sql_nodes_gone, NULL, NULL, NULL, err);
+        if (code != RV_OK) {
+            return code;
         }
         nanosleep(&(struct timespec){.tv_nsec = NAME_POLL_MS * 1000000L}, NULL);
     }

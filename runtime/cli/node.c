@@ -88,13 +88,13 @@ static const struct rv_statement **make_write_order(void)
     return order;
 }
 
-/* What may let a run go on, or begin: new runs, signals, answers, the end of a child, exceptions.
- */
+/* What may let a run go on, or begin: new runs, signals, answers, the end of a child, the outcome
+ * of an effect that another node brings, exceptions. */
 static const struct rv_statement **make_wakes(void)
 {
     static const struct rv_statement *const own[] = {
-        &rv_sql_run_insert, &rv_sql_run_signal_put, &rv_sql_run_children_stop,
-        &rv_sql_run_parent_wake, &rv_sql_approval_answer_set};
+        &rv_sql_run_insert,      &rv_sql_run_signal_put,      &rv_sql_run_children_stop,
+        &rv_sql_run_parent_wake, &rv_sql_approval_answer_set, &rv_sql_effect_wake};
     const struct rv_statement **wakes = rv_alloc_array(WRITE_ORDER_MAX, sizeof *wakes);
     int count = 0;
     for (size_t i = 0; i < RV_COUNT(own); i++) {

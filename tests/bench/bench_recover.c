@@ -109,7 +109,7 @@ static void takeover(const struct bench_run *run, struct served *served)
         return;
     }
     pid_t first = served->pid;
-    served_start(served);
+    served_start_as(served, "peer");
     pid_t peer = served->pid;
     if (served_until(served, "SELECT count(*) FROM node WHERE present", 2, 30) < 0) {
         fprintf(stderr, "recover: the peer does not come\n");

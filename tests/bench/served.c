@@ -138,12 +138,21 @@ void served_company(struct served *served, int tenant, const char *agent)
 
 void served_start(struct served *served)
 {
+    served_start_as(served, "bench");
+}
+
+void served_start_as(struct served *served, const char *name)
+{
+    char node[64];
+    snprintf(node, sizeof node, "node.name=%s", name);
     char *const argv[] = {served->program,
                           (char *)(uintptr_t) "serve",
                           (char *)(uintptr_t) "--listen",
                           (char *)(uintptr_t) "127.0.0.1:0",
                           (char *)(uintptr_t) "--set",
                           (char *)(uintptr_t) "runtime.loops=1",
+                          (char *)(uintptr_t) "--set",
+                          node,
                           NULL};
     char path[96];
     struct stat log;

@@ -30,6 +30,8 @@ void served_close(struct served *served);
  * text. */
 void served_company(struct served *served, int tenant, const char *agent);
 void served_start(struct served *served);
+/* Beside one that serves: a node of that name. */
+void served_start_as(struct served *served, const char *name);
 void served_kill(struct served *served, int signal); /* and waits for its end */
 /* CPU time so far of the serving process and of all of PostgreSQL; microseconds. */
 int64_t served_cpu_us(struct served *served);

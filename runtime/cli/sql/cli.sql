@@ -209,8 +209,8 @@ SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest
   FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
 
 -- name: cli_work_left
--- Runs that are neither over nor waiting for somebody or something far away, and those that were asked to stop; and until when (ms) somebody drives
--- the company.
+-- Runs that are neither over nor waiting for somebody or something far away, and those that were asked to stop; and
+-- until when (ms) somebody drives the company.
 -- params: tenant int4
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
            AND NOT (r.status = 'waiting' AND NOT (r.error_code IS NULL AND EXISTS (

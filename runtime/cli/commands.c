@@ -441,9 +441,9 @@ const struct cli_command cli_commands[] = {
      "Exit status 1 when something is missing."},
     {"bench", NULL, "[NAME]", "measure (runs reeve-bench)", cmd_bench,
      OPTIONS({"seconds", "S", "how long each case runs"}, {"case", "CASE", "only this one"},
-             {"kills", "N", "of reeve, for crash"},
-             {"stops", "N", "of PostgreSQL without warning, for crash"},
-             {"seed", "N", "of chance, for crash; printed when left out"}),
+             {"kills", "N", "of reeve, for crash and recover"},
+             {"stops", "N", "of PostgreSQL without warning, for both"},
+             {"seed", "N", "of chance, for both; printed when left out"}),
      "Without a name it lists what there is.  With --json one object a line:\n"
      "{\"bench\":...,\"case\":...,\"metric\":...,\"value\":...,\"unit\":...}"},
     {"version", NULL, "", "print the version", cmd_version,

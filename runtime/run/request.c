@@ -286,6 +286,7 @@ static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batc
     rv_args_text(rows, 4, request->name);
     rv_args_json(rows, 5, request->body);
     rv_args_text(rows, 6, pass->principal.id);
+    rv_args_i64(rv_batch_rows(batch, &rv_sql_run_signal_wake), 2, pass->run);
     rv_blob_use(batch, pass->run, request->body);
     return RV_OK;
 }

@@ -25,6 +25,10 @@ struct rv_lease {
     int64_t renewed_us; /* sending time of the last beat that was answered */
     bool beating;
     bool claiming;
+    bool unsure;           /* a claim was not answered: it may have taken something */
+    int64_t asked_changes; /* how often something had come or gone when the claim was sent */
+    int claims;
+    bool asked_held; /* the outstanding claim asks what is ours, and takes nothing */
     struct rv_timer *busy; /* heads that could be taken but are locked: asked again soon */
     int64_t busy_ms;
     struct rv_link *presence; /* holds the lock of our number; NULL: without */
@@ -337,18 +341,27 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
 
 /* ---- claiming ---- */
 
+/* What nobody drives; and now and then what is ours by the database: a claim whose answer was lost
+ * has taken companies that we do not know of, and that nobody else may take while we live. */
 static void claim(struct rv_lease *lease)
 {
+    enum { HELD_EVERY_CLAIMS = 4 }; /* an unanswered claim may also come through late */
     if (lease->claiming || lease->count == RV_LEASE_TENANTS_MAX) {
         return;
     }
+    bool held = lease->unsure || ++lease->claims % HELD_EVERY_CLAIMS == 0;
+    const struct rv_statement *statement = held ? &rv_sql_lease_held : &rv_sql_lease_take;
     lease->claiming = true;
     lease->claimed_as = lease->node;
-    struct rv_args *args = rv_args_create(&rv_sql_lease_take);
+    lease->asked_changes = lease->changes;
+    lease->asked_held = held;
+    struct rv_args *args = rv_args_create(statement);
     rv_args_i64(args, 1, lease->node);
-    rv_args_i32(args, 2, lease->options.only_tenant);
-    rv_args_i32(args, 3, RV_LEASE_TENANTS_MAX - lease->count);
-    rv_db_query(lease->options.db, 0, &rv_sql_lease_take, args, on_claim, lease);
+    if (!held) {
+        rv_args_i32(args, 2, lease->options.only_tenant);
+        rv_args_i32(args, 3, RV_LEASE_TENANTS_MAX - lease->count);
+    }
+    rv_db_query(lease->options.db, 0, statement, args, on_claim, lease);
 }
 
 static void on_busy(void *data)
@@ -381,8 +394,14 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
     if (lease->claimed_as != lease->node) {
         return; /* taken by who we were before: free again as soon as that lease ends */
     }
+    lease->unsure = code != RV_OK;
     if (code != RV_OK) {
         rv_log(RV_LOG_WARN, "lease", "CLAIM-FAILED", "%s", err->message);
+        return;
+    }
+    if (lease->asked_changes != lease->changes) {
+        lease->unsure = true; /* what is in it may have gone since: ask what is ours by now */
+        claim(lease);
         return;
     }
     for (int row = 0; row < rv_result_rows(result) && !lease->closing; row++) {
@@ -393,6 +412,9 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
         } else {
             rv_lease_adopt(lease, tenant, rv_result_i64(result, row, 1));
         }
+    }
+    if (lease->asked_held && !lease->closing) {
+        claim(lease); /* what nobody drives shall not wait for that */
     }
 }
 

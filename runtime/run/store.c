@@ -21,10 +21,25 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The database's time: what a run waits for is due by that clock (runs_due), and a node whose own
+ * one is slow would send the run back to sleep, and be given it again at once, until it has caught
+ * up. */
 int64_t rv_store_now(void *self)
 {
-    struct rv_store *store = self;
-    return rv_now_us(rv_loop_clock(store->options.loop));
+    const struct rv_store *store = self;
+    const struct rv_clock *clock = rv_loop_clock(store->options.loop);
+    return store->timed ? rv_mono_us(clock) + store->ahead_us : rv_now_us(clock);
+}
+
+/* An answer is late by what its way took: the quickest one is nearest; a clock may be set back. */
+void rv_store_note_time(struct rv_store *store, int64_t database_us)
+{
+    enum { SET_BACK_US = 1000000 };
+    int64_t ahead_us = database_us - rv_mono_us(rv_loop_clock(store->options.loop));
+    if (!store->timed || ahead_us > store->ahead_us || store->ahead_us - ahead_us > SET_BACK_US) {
+        store->timed = true;
+        store->ahead_us = ahead_us;
+    }
 }
 
 /* ---- reads ---- */
@@ -309,7 +324,8 @@ struct act_op {
     uint8_t digest[RV_STEP_DIGEST_BYTES];
     json_t *args;
     json_t *evidence;
-    json_t *out; /* what was journaled, of the last try */
+    json_t *out;             /* what was journaled, of the last try */
+    struct rv_budget budget; /* as it was: the run may be gone before the gate looks at it */
     rv_port_done done;
     void *data;
 };
@@ -396,6 +412,9 @@ static void store_act(void *self, const struct rv_run_act *act, rv_port_done don
     op->evidence = json_incref((json_t *)(uintptr_t)act->evidence);
     RV_ASSERT(rv_step_digest(act->args, op->digest));
     bool back = act->kind == RV_STEP_COMPENSATION;
+    if (act->budget != NULL) {
+        op->budget = *act->budget;
+    }
     op->request = (struct rv_gate_request){
         .tenant = act->tenant,
         .principal = {.kind = back ? RV_PRINCIPAL_SYSTEM : RV_PRINCIPAL_AGENT,
@@ -408,7 +427,7 @@ static void store_act(void *self, const struct rv_run_act *act, rv_port_done don
         .evidence = op->evidence,
         .exception_key = rv_arena_strdup(op->arena, act->exception_key),
         .approval = act->approval,
-        .budget = act->budget,
+        .budget = act->budget != NULL ? &op->budget : NULL,
         .run = act->run,
         .epoch = act->epoch,
         .seq = act->seq,

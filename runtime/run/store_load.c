@@ -44,6 +44,7 @@ struct plan_text {
 
 /* One statement. */
 struct loading {
+    struct rv_store *store;
     struct load *loads[LOADS_MAX]; /* by run */
     int count;
     struct plan_text plans[LOADS_MAX];
@@ -93,6 +94,7 @@ static bool has(const struct loading *loading, int64_t run)
 static void send_some(struct rv_store *store)
 {
     struct loading *loading = rv_alloc(sizeof *loading);
+    loading->store = store;
     int32_t tenant = store->loads->tenant;
     struct load **link = &store->loads;
     while (*link != NULL && loading->count < LOADS_MAX) {
@@ -265,6 +267,7 @@ static void on_images(void *data, enum rv_code code, const struct rv_result *res
             take_plan(loading, result, row);
         } else if (what == ROW_RUN) {
             take_run(load_of(loading, rv_result_i64(result, row, 1)), result, row);
+            rv_store_note_time(loading->store, rv_result_time_us(result, row, 13));
         } else {
             take_step(load_of(loading, rv_result_i64(result, row, 1)), result, row);
         }

@@ -16,7 +16,12 @@ struct rv_store {
     struct rv_run_port port;
     struct load *loads; /* asked for, not sent yet: store_load.c */
     struct load **loads_end;
+    bool timed;       /* the database has said what time it is */
+    int64_t ahead_us; /* its clock against our monotonic one */
 };
+
+/* The database said that it is `database_us`. */
+void rv_store_note_time(struct rv_store *store, int64_t database_us);
 
 /* Operations of the port; `self` is the store. */
 int64_t rv_store_now(void *self);

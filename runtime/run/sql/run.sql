@@ -8,18 +8,19 @@
 WITH asked AS MATERIALIZED (
     SELECT r.* FROM unnest($2::int8[]) AS q(id) JOIN run r ON r.tenant_id = $1 AND r.id = q.id)
 SELECT 1 AS what, r.id, r.depth::bigint, h.epoch, r.status, r.agent, coalesce(a.owner, 'operator'), r.plan_hash,
-       NULL::bytea, i.input, i.budget, r.created_at, coalesce(r.parent, 0)
+       NULL::bytea, i.input, i.budget, r.created_at, coalesce(r.parent, 0), clock_timestamp()
   FROM asked r
   JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
   JOIN tenant_head h ON h.tenant_id = $1
   LEFT JOIN agent a ON a.tenant_id = $1 AND a.name = r.agent
  UNION ALL
-SELECT 2, 0, 0, 0, p.source, NULL, NULL, p.hash, NULL, NULL, NULL, NULL, 0
+SELECT 2, 0, 0, 0, p.source, NULL, NULL, p.hash, NULL, NULL, NULL, NULL, 0, NULL
   FROM plan_source p
  WHERE p.tenant_id = $1 AND p.hash IN (SELECT r.plan_hash FROM asked r)
  UNION ALL
 SELECT 3, j.run_id, j.seq, j.kind, j.name, NULL, NULL, j.digest,
-       CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END, NULL, NULL, NULL, 0
+       CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END, NULL, NULL, NULL, 0,
+       NULL
   FROM asked r
   JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id
                 AND j.seq >= coalesce((SELECT max(c.seq) FROM journal c

@@ -279,6 +279,12 @@ static enum rv_code prepare(struct ask *ask, const json_t *question, struct rv_e
     return RV_OK;
 }
 
+static bool serves(const struct rv_model *model, int32_t tenant)
+{
+    const struct rv_model_engine *engine = model->options.engine;
+    return engine != NULL && (engine->serves == NULL || engine->serves(engine->self, tenant));
+}
+
 void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
                      const json_t *question, const json_t *names, int64_t seed,
                      void (*done)(void *data, json_t *answer), void *data)
@@ -299,7 +305,7 @@ void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
     model->asks = ask;
     ask->inside = true;
     ask->redaction = rv_redaction_create(names);
-    if (model->options.engine == NULL) {
+    if (!serves(model, asker->tenant)) {
         answer(ask, failure(ask, "unavailable", "no model is loaded"));
     } else if (prepare(ask, question, &err) != RV_OK) {
         answer(ask, failure(ask, rv_code_name(err.code), err.message));

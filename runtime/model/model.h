@@ -91,6 +91,8 @@ struct rv_model_engine {
      * the company has used its share; RV_INVALID: the schema is none that it can promise. */
     void (*ask)(void *self, const struct rv_model_request *request, rv_model_answered answered,
                 void *data);
+    /* Whether it has a model for that company; NULL: always. */
+    bool (*serves)(void *self, int32_t tenant);
     /* Nobody waits for `data` any more; `answered` is still owed.  NULL: cannot. */
     void (*cancel)(void *self, void *data);
 };

@@ -7,7 +7,6 @@
 #include "runtime/base/check.h"
 #include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
-#include "runtime/model/adapters.h"
 #include "runtime/model/health.h"
 #include "runtime/model/inspect.h"
 
@@ -29,10 +28,10 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
         unsigned char c = (unsigned char)name[i];
         good = islower(c) || isdigit(c) || strchr("._-", c) != NULL;
     }
-    if (!good || strlen(name) > RV_ADAPTER_NAME_MAX) {
+    if (!good || strlen(name) > RV_ENGINE_ADAPTER_MAX) {
         rv_fail(err, RV_INVALID, "\"%.80s\" is no name for an adapter", name);
         rv_hint(err, "1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first.",
-                RV_ADAPTER_NAME_MAX);
+                RV_ENGINE_ADAPTER_MAX);
         return RV_INVALID;
     }
     return RV_OK;

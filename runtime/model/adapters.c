@@ -2,6 +2,7 @@
 #include "runtime/model/adapters.h"
 
 #include "runtime/base/hash.h"
+#include "runtime/model/engine.h"
 #include "runtime/model/inspect.h"
 
 #include <stdio.h>
@@ -64,7 +65,7 @@ enum kernel_status rv_adapters_take(struct rv_adapters *adapters, struct kernel_
     const char *name = rv_json_str(adapter, "name", "");
     const char *path = rv_json_str(adapter, "path", "");
     const char *sha256 = rv_json_str(adapter, "sha256", "");
-    if (strlen(name) == 0 || strlen(name) > RV_ADAPTER_NAME_MAX) {
+    if (strlen(name) == 0 || strlen(name) > RV_ENGINE_ADAPTER_MAX) {
         return refuse(error, KERNEL_INVALID, name, "its name has 1 to 32 bytes");
     }
     snprintf(key, RV_ADAPTER_KEY_MAX + 1, "%u:%s:%.12s", tenant, name, sha256);

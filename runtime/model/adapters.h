@@ -13,9 +13,8 @@
 #include "runtime/base/json.h"
 
 enum {
-    RV_ADAPTERS_MAX = 64,      /* as many as an engine holds */
-    RV_ADAPTER_KEY_MAX = 63,   /* bytes of an engine's name for one: tenant, name, hash */
-    RV_ADAPTER_NAME_MAX = 32   /* so that the key fits */
+    RV_ADAPTERS_MAX = 64,   /* as many as an engine holds */
+    RV_ADAPTER_KEY_MAX = 63 /* bytes of an engine's name for one: tenant, name, hash */
 };
 
 struct rv_adapters {

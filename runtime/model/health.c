@@ -50,7 +50,7 @@ static enum rv_code ask(struct rv_engine *engine, struct rv_loop *loop, int32_t 
     *said = asked.said;
     if (asked.said == NULL) {
         *err = asked.err;
-        return rv_wrap(err, RV_UNAVAILABLE, "the health check failed");
+        return rv_wrap(err, err->code, "the health check failed");
     }
     return RV_OK;
 }

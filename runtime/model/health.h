@@ -13,8 +13,8 @@ enum { RV_MODEL_HEALTH_MS = 120000 /* opening a large model from a slow disk inc
 
 /* `options` as an engine takes them (loop and lazy are set here); `adapter` as a question has it,
  * with the company it is of, or NULL.  `facts`: of the engine, with "health_ms"; new reference.
- * RV_UNAVAILABLE: it cannot be opened, failed, or gave no answer in time.  RV_CORRUPT: two answers
- * differ. */
+ * RV_CORRUPT: two answers differ.  Else what the engine said: RV_UNAVAILABLE it cannot be opened,
+ * RV_TIMEOUT no answer in time, RV_INVALID the adapter does not fit. */
 RV_MUST enum rv_code rv_model_health(const struct rv_engine_options *options, int32_t tenant,
                                      const json_t *adapter, int64_t timeout_ms, json_t **facts,
                                      struct rv_error *err);

@@ -88,8 +88,9 @@ enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding)
     enum cli_health health = ready != NULL ? CLI_OK : CLI_DEGRADED;
     if (ready != NULL) {
         SAY(finding->text, "%s (%s), sha256 %.12s, engine works: %s",
-            options.label != NULL ? options.label : rv_json_str(facts, "name", ""), rv_json_str(facts, "type", ""),
-            rv_json_str(facts, "hash", ""), rv_json_str(ready, "device", ""));
+            options.label != NULL ? options.label : rv_json_str(facts, "name", ""),
+            rv_json_str(facts, "type", ""), rv_json_str(facts, "hash", ""),
+            rv_json_str(ready, "device", ""));
     } else {
         SAY(finding->text, "%s: the engine did not start: %s", path,
             rv_json_str(status, "error", "it was not ready in time"));

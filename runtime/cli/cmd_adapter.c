@@ -75,8 +75,8 @@ static enum rv_code try_it(const struct admin *admin, const json_t *adapter, int
                          : code;
 }
 
-static enum rv_code put(struct admin *admin, const char *name, const char *path,
-                        const char *sha256, struct rv_error *err)
+static enum rv_code put(struct admin *admin, const char *name, const char *path, const char *sha256,
+                        struct rv_error *err)
 {
     int rows = 0;
     struct rv_args *args = rv_args_create(&rv_sql_model_adapter_put);
@@ -113,9 +113,9 @@ int cmd_adapter_load(struct cli *cli)
         return cli_fail(cli, &err);
     }
     json_t *adapter = json_pack("{s:s,s:s,s:s}", "name", name, "path", path, "sha256", sha256);
-    code = admin_begin(
-        cli, ADMIN_PEOPLE, "adapter.load",
-        json_pack("{s:s,s:s,s:s}", "name", name, "file", path, "sha256", sha256), &admin, &err);
+    code = admin_begin(cli, ADMIN_PEOPLE, "adapter.load",
+                       json_pack("{s:s,s:s,s:s}", "name", name, "file", path, "sha256", sha256),
+                       &admin, &err);
     if (code == RV_OK) {
         code = try_it(&admin, adapter, seconds, &health, &err);
     }

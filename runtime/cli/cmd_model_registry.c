@@ -35,8 +35,9 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
     }
     if (!good || strlen(name) > RV_MODELS_NAME_MAX || strcmp(name, "reeve") == 0) {
         rv_fail(err, RV_INVALID, "\"%.80s\" is no name for a model", name);
-        rv_hint(err, "1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first; \"reeve\" "
-                     "stands for whatever answers.",
+        rv_hint(err,
+                "1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first; \"reeve\" "
+                "stands for whatever answers.",
                 RV_MODELS_NAME_MAX);
         return RV_INVALID;
     }
@@ -89,8 +90,9 @@ static enum rv_code find_version(const struct admin *admin, const char *name, in
                                             args, take_version, out, err);
     if (code == RV_OK && !out->found) {
         code = rv_fail(err, RV_NOT_FOUND, "there is no model %s@%" PRId32, name, number);
-        rv_hint(err, "reeve model list shows what is loaded; reeve model load FILE --name %s adds "
-                     "a version.",
+        rv_hint(err,
+                "reeve model list shows what is loaded; reeve model load FILE --name %s adds "
+                "a version.",
                 name);
     }
     return code;
@@ -105,8 +107,9 @@ static enum rv_code check_file(const char *name, const struct version *version,
     if (code == RV_OK && strcmp(hex, version->sha256) != 0) {
         code = rv_fail(err, RV_CONFLICT, "%s has changed since it was loaded as %s@%" PRId32,
                        version->path, name, version->number);
-        rv_hint(err, "Put the file with SHA-256 %.12s... back, or load this one as a new version: "
-                     "reeve model load %s --name %s.",
+        rv_hint(err,
+                "Put the file with SHA-256 %.12s... back, or load this one as a new version: "
+                "reeve model load %s --name %s.",
                 version->sha256, version->path, name);
     }
     return code;
@@ -135,9 +138,8 @@ static enum rv_code record_load(struct admin *admin, const char *name, const cha
     rv_args_text(args, 3, rv_json_str(facts, "hash", ""));
     rv_args_i64(args, 4, rv_json_int(facts, "bytes", 0));
     rv_args_text(args, 5, admin->person.id);
-    enum rv_code code =
-        rv_db_session_change(admin->session, admin->tenant, &rv_sql_model_version_load, args,
-                             take_made, made, err);
+    enum rv_code code = rv_db_session_change(
+        admin->session, admin->tenant, &rv_sql_model_version_load, args, take_made, made, err);
     if (code == RV_OK && made->version == 0) {
         code = rv_fail(err, RV_CONFLICT, "%s has a version with this very file already", name);
         rv_hint(err, "reeve model list shows it; nothing needs to be loaded again.");
@@ -192,11 +194,10 @@ int cmd_model_load(struct cli *cli)
     }
     code = admin_end(&admin, code, &err);
     if (code == RV_OK && cli->json) {
-        cli_print_json(&cli->output,
-                       json_pack("{s:s,s:I,s:s,s:O,s:O}", "name", name, "version",
-                                 (json_int_t)made.version, "state", "candidate", "sha256",
-                                 json_object_get(facts, "hash"), "health_ms",
-                                 json_object_get(health, "health_ms")));
+        cli_print_json(&cli->output, json_pack("{s:s,s:I,s:s,s:O,s:O}", "name", name, "version",
+                                               (json_int_t)made.version, "state", "candidate",
+                                               "sha256", json_object_get(facts, "hash"),
+                                               "health_ms", json_object_get(health, "health_ms")));
     } else if (code == RV_OK) {
         cli_print(&cli->output,
                   "%s@%" PRId64 " is a candidate: opened, answered twice alike, %" PRId64 " ms",
@@ -231,8 +232,8 @@ static enum rv_code change(struct admin *admin, const struct rv_statement *state
     return rv_db_session_change(admin->session, admin->tenant, statement, args, take_row, row, err);
 }
 
-static enum rv_code nothing_to_try(const char *name, int32_t number, bool end,
-                                   const char *company, struct rv_error *err)
+static enum rv_code nothing_to_try(const char *name, int32_t number, bool end, const char *company,
+                                   struct rv_error *err)
 {
     if (end) {
         rv_fail(err, RV_NOT_FOUND, "%s does not try %s@%" PRId32, company, name, number);
@@ -249,9 +250,9 @@ static enum rv_code try_in(struct cli *cli, const char *company, const char *nam
     struct admin admin = {.cli = cli};
     struct version version;
     cli->company = company;
-    enum rv_code code = admin_begin(
-        cli, ADMIN_PEOPLE, end ? "model.canary_end" : "model.canary",
-        json_pack("{s:s,s:i}", "name", name, "version", (int)number), &admin, err);
+    enum rv_code code =
+        admin_begin(cli, ADMIN_PEOPLE, end ? "model.canary_end" : "model.canary",
+                    json_pack("{s:s,s:i}", "name", name, "version", (int)number), &admin, err);
     if (code == RV_OK) {
         code = find_version(&admin, name, number, &version, err);
     }
@@ -259,8 +260,8 @@ static enum rv_code try_in(struct cli *cli, const char *company, const char *nam
         code = check_file(name, &version, err);
     }
     if (code == RV_OK) {
-        code = change(&admin, end ? &rv_sql_model_try_end : &rv_sql_model_try, name, number, row,
-                      err);
+        code =
+            change(&admin, end ? &rv_sql_model_try_end : &rv_sql_model_try, name, number, row, err);
     }
     if (code == RV_OK && json_object_size(row) == 0) {
         code = nothing_to_try(name, number, end, company != NULL ? company : "the company", err);
@@ -293,8 +294,9 @@ int cmd_model_canary(struct cli *cli)
                            json_pack("{s:O,s:s,s:b}", "model", json_object_get(row, "model"),
                                      "company", company, "canary", !end));
         } else if (code == RV_OK) {
-            cli_print(&cli->output, end ? "%s no longer answers %s alone: it goes with the others"
-                                        : "%s answers %s from now on",
+            cli_print(&cli->output,
+                      end ? "%s no longer answers %s alone: it goes with the others"
+                          : "%s answers %s from now on",
                       rv_json_str(row, "model", ""), company);
         }
         json_decref(row);
@@ -337,8 +339,8 @@ int cmd_model_promote(struct cli *cli)
     if (code == RV_OK && cli->json) {
         cli_print_json(&cli->output, json_incref(row));
     } else if (code == RV_OK) {
-        cli_print(&cli->output, "%s is active; before it answered %s", rv_json_str(row, "model", ""),
-                  rv_json_str(row, "before", ""));
+        cli_print(&cli->output, "%s is active; before it answered %s",
+                  rv_json_str(row, "model", ""), rv_json_str(row, "before", ""));
     }
     json_decref(row);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
@@ -377,10 +379,10 @@ int cmd_model_rollback(struct cli *cli)
 /* ---- list ---- */
 
 static const struct cli_column columns[] = {
-    {"name", "MODEL", false, false},      {"version", "VERSION", true, false},
-    {"state", "STATE", false, false},     {"sha256", "SHA256", false, false},
+    {"name", "MODEL", false, false},        {"version", "VERSION", true, false},
+    {"state", "STATE", false, false},       {"sha256", "SHA256", false, false},
     {"companies", "TRIED BY", false, true}, {"loaded", "LOADED", false, false},
-    {"loaded_by", "BY", false, false},    {"path", "FILE", false, true}};
+    {"loaded_by", "BY", false, false},      {"path", "FILE", false, true}};
 
 struct listing {
     const struct cli *cli;
@@ -446,8 +448,8 @@ int cmd_model_list(struct cli *cli)
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_model_versions);
         rv_args_text(args, 1, "");
-        code = rv_db_session_query(session, 0, &rv_sql_model_versions, args, list_row, &listing,
-                                   &err);
+        code =
+            rv_db_session_query(session, 0, &rv_sql_model_versions, args, list_row, &listing, &err);
     }
     rv_db_session_close(session);
     if (code == RV_OK) {

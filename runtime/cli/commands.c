@@ -378,13 +378,15 @@ const struct cli_command cli_commands[] = {
              {"timeout", "SECONDS", "for the health check; default 120"}),
      "Checks the file and its health: an engine opens it and gives the same bytes to the same\n"
      "question twice.  Its path and SHA-256 are recorded: a file that is changed afterwards is\n"
-     "refused.  It answers nobody before canary or promote.  The act is on the record of the company\n"
+     "refused.  It answers nobody before canary or promote.  The act is on the record of the "
+     "company\n"
      "that --company names, as promote and rollback are."},
     {"model", "canary", "NAME VERSION", "let single companies try a version", cmd_model_canary,
      OPTIONS({"end", NULL, "no longer: the company goes with all the others"}),
      "The companies are named with --company, which may be repeated; each has a record of it.\n"
      "Example: reeve model canary clerk 2 --company acme --company globex"},
-    {"model", "promote", "NAME VERSION", "this version answers from now on", cmd_model_promote, NULL,
+    {"model", "promote", "NAME VERSION", "this version answers from now on", cmd_model_promote,
+     NULL,
      "Every company but those that try another version.  A serving reeve begins the new engine,\n"
      "and answers with the one before until it is ready; what was asked before ends as it began."},
     {"model", "rollback", "NAME", "the version before the active one answers again",

@@ -248,10 +248,10 @@ static void core_open(struct node_core *core, struct node *node)
     core->approvals = rv_approvals_create(core->committer);
     core->port = rv_model_port_create(&(struct rv_model_port_options){
         .loop = core->loop, .pick = pick_engine, .used = note_use, .data = core});
-    core->model = rv_model_create(
-        &(struct rv_model_options){.loop = core->loop,
-                                   .engine = rv_model_port_engine(core->port),
-                                   .deadline_ms = node->options.model_deadline_ms});
+    core->model =
+        rv_model_create(&(struct rv_model_options){.loop = core->loop,
+                                                   .engine = rv_model_port_engine(core->port),
+                                                   .deadline_ms = node->options.model_deadline_ms});
     core->effects =
         rv_effects_create(&(struct rv_effects_options){.loop = core->loop,
                                                        .db = core->db,

@@ -129,9 +129,9 @@ static void on_adapter(void *data, enum rv_code code, const struct rv_result *re
     struct asking *asking = data;
     struct rv_call *call = asking->call;
     if (code == RV_OK && rv_result_rows(result) == 1) {
-        asking->ask.adapter = json_pack("{s:s,s:s,s:s}", "name", rv_result_text(result, 0, 0),
-                                        "path", rv_result_text(result, 0, 1), "sha256",
-                                        rv_result_text(result, 0, 2));
+        asking->ask.adapter =
+            json_pack("{s:s,s:s,s:s}", "name", rv_result_text(result, 0, 0), "path",
+                      rv_result_text(result, 0, 1), "sha256", rv_result_text(result, 0, 2));
         check_share(asking);
         return;
     }
@@ -154,7 +154,8 @@ static void refuse_model(struct rv_call *call, const char *name)
 {
     char text[400];
     snprintf(text, sizeof text,
-             "there is no model \"%s\" for your company; GET /v1/models lists those it may use", name);
+             "there is no model \"%s\" for your company; GET /v1/models lists those it may use",
+             name);
     rv_openai_refuse(call, 404, "invalid_request_error", "model_not_found", text, "/model");
 }
 

@@ -27,7 +27,7 @@ enum {
     RV_OPENAI_STOPS_MAX = 4,
     RV_OPENAI_LOGPROBS_MAX = 20,
     RV_OPENAI_COMPLETION_DEFAULT = 16, /* tokens: as the original has it for /v1/completions */
-    RV_OPENAI_MODEL_MAX = 200 /* MODEL or MODEL:ADAPTER */
+    RV_OPENAI_MODEL_MAX = 200          /* MODEL or MODEL:ADAPTER */
 };
 
 enum rv_openai_kind { RV_OPENAI_CHAT, RV_OPENAI_COMPLETION, RV_OPENAI_EMBEDDING };

@@ -26,7 +26,8 @@ struct rv_adapters {
 };
 
 /* Loads what a question's "adapter" names, unless it is there; `key` is its name for the engine.
- * KERNEL_INVALID: the file is not the one that the company registered, or does not fit the model. */
+ * KERNEL_INVALID: the file is not the one that the company registered, or does not fit the model.
+ */
 enum kernel_status rv_adapters_take(struct rv_adapters *adapters, struct kernel_engine *engine,
                                     uint32_t tenant, const json_t *adapter,
                                     char key[RV_ADAPTER_KEY_MAX + 1], struct kernel_error *error);

@@ -29,8 +29,8 @@ struct child {
     struct kernel_model *model;
     struct kernel_engine *engine;
     struct kernel_model_facts facts;
-    json_t *model_facts;  /* what each answer carries: name, hash, template */
-    char label[128];      /* NAME@VERSION, as the answers have it; "" as the file says */
+    json_t *model_facts; /* what each answer carries: name, hash, template */
+    char label[128];     /* NAME@VERSION, as the answers have it; "" as the file says */
     struct rv_adapters adapters;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t more;
@@ -282,7 +282,8 @@ static void do_ask(struct child *child, const json_t *frame)
     enum kernel_status status = rv_kernel_request_read(&built, frame, &child->facts, &error);
     char key[RV_ADAPTER_KEY_MAX + 1] = "";
     if (status == KERNEL_OK) {
-        status = take_adapter(asked, json_object_get(frame, "adapter"), &built.request, key, &error);
+        status =
+            take_adapter(asked, json_object_get(frame, "adapter"), &built.request, key, &error);
     }
     asked->options = built.request.option_count;
     snprintf(asked->sampler, sizeof asked->sampler, "%s", built.sampler);

@@ -66,7 +66,7 @@ struct rv_engine {
     int open;
     int64_t started_us, due_us, pause_ms, stats_us;
     int64_t restarts;
-    bool asleep;       /* lazy or resting, and nobody asks */
+    bool asleep; /* lazy or resting, and nobody asks */
     bool resting;
     int64_t busy_us;   /* when it last had a question */
     bool refused;      /* the model cannot be opened: questions end at once */
@@ -389,12 +389,12 @@ static void begin(struct rv_engine *engine)
     engine->restarts++;
     rv_state_move(&state_table, &engine->state, STARTING);
     engine->poll = rv_poll_create(options->loop, engine->process.fd, on_io, engine);
-    say_new(engine, json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s*,s:s*}", "op", "open", "path",
-                              engine->path, "backend",
-                              options->backend != NULL ? options->backend : "auto", "threads",
-                              options->threads, "context", (json_int_t)options->context,
-                              "cache_bytes", (json_int_t)options->cache_bytes, "sha256",
-                              engine->sha256, "label", engine->label));
+    say_new(engine,
+            json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s*,s:s*}", "op", "open", "path", engine->path,
+                      "backend", options->backend != NULL ? options->backend : "auto", "threads",
+                      options->threads, "context", (json_int_t)options->context, "cache_bytes",
+                      (json_int_t)options->cache_bytes, "sha256", engine->sha256, "label",
+                      engine->label));
 }
 
 /* No failure: nobody asks it any more. */

@@ -21,9 +21,11 @@
  *   "thinking_max" (tokens, -1 none), "logprobs" (alternatives per token)
  *   "plain"     true: where the model has no chat format, its messages as one text
  *   "stream"    true: PIECE events as they come; else the whole text is in DONE
- *   "adapter"   {"name","path","sha256"}: a LoRA adapter of this tenant, loaded when first asked for
+ *   "adapter"   {"name","path","sha256"}: a LoRA adapter of this tenant, loaded when first asked
+ * for
  *
- * Thread: start, close, rest and status on the supervisor's loop; ask and cancel on any loop's thread.
+ * Thread: start, close, rest and status on the supervisor's loop; ask and cancel on any loop's
+ * thread.
  */
 #ifndef REEVE_RUNTIME_MODEL_ENGINE_H
 #define REEVE_RUNTIME_MODEL_ENGINE_H
@@ -33,12 +35,12 @@
 #include "runtime/loop/loop.h"
 
 enum {
-    RV_ENGINE_ADAPTER_MAX = 32,    /* bytes of an adapter's name: tenant and hash go with it */
-    RV_ENGINE_OPEN_MAX = 1024,     /* questions on their way; more are RV_LIMIT */
-    RV_ENGINE_TRIES = 2,           /* of one question, over a restart */
-    RV_ENGINE_GRACE_MS = 5000,     /* after a deadline, before the process counts as hung */
-    RV_ENGINE_START_MS = 120000,   /* to open a model: a large one is read and repacked */
-    RV_ENGINE_PAUSE_MS = 100,      /* before the first restart; doubles up to ... */
+    RV_ENGINE_ADAPTER_MAX = 32,     /* bytes of an adapter's name: tenant and hash go with it */
+    RV_ENGINE_OPEN_MAX = 1024,      /* questions on their way; more are RV_LIMIT */
+    RV_ENGINE_TRIES = 2,            /* of one question, over a restart */
+    RV_ENGINE_GRACE_MS = 5000,      /* after a deadline, before the process counts as hung */
+    RV_ENGINE_START_MS = 120000,    /* to open a model: a large one is read and repacked */
+    RV_ENGINE_PAUSE_MS = 100,       /* before the first restart; doubles up to ... */
     RV_ENGINE_PAUSE_MAX_MS = 30000, /* ... this, while it does not stay up */
     RV_ENGINE_REST_MS = 60000       /* a resting engine without questions keeps its process so long:
                                        whoever is rolled back to at once is still warm */
@@ -92,8 +94,8 @@ bool rv_engine_is_ready(const struct rv_engine *engine);
 /* NAME@VERSION; NULL where it was begun without.  Any thread. */
 const char *rv_engine_label(const struct rv_engine *engine);
 
-/* True: another engine has taken its place.  What was asked is answered; RV_ENGINE_REST_MS after the
- * last answer the process ends.  A question that comes late begins it once more.  False: it is
+/* True: another engine has taken its place.  What was asked is answered; RV_ENGINE_REST_MS after
+ * the last answer the process ends.  A question that comes late begins it once more.  False: it is
  * wanted again, and begins at once. */
 void rv_engine_rest(struct rv_engine *engine, bool rest);
 

@@ -161,12 +161,8 @@ struct rv_model_port *rv_model_port_create(const struct rv_model_port_options *o
 {
     struct rv_model_port *port = rv_alloc(sizeof *port);
     port->options = *options;
-    port->engine = (struct rv_model_engine){.self = port,
-                                            .name = "engine",
-                                            .hash = "",
-                                            .ask = ask,
-                                            .serves = serves,
-                                            .cancel = cancel};
+    port->engine = (struct rv_model_engine){
+        .self = port, .name = "engine", .hash = "", .ask = ask, .serves = serves, .cancel = cancel};
     return port;
 }
 

@@ -127,8 +127,7 @@ static void want(struct rv_models *models, struct wanted *all, int32_t tenant,
 {
     const struct place *before = place_of(models, tenant);
     all->places = rv_realloc(all->places, (all->count + 1) * sizeof *all->places);
-    all->places[all->count++] =
-        (struct place){tenant, before != NULL ? before->now : NULL, served};
+    all->places[all->count++] = (struct place){tenant, before != NULL ? before->now : NULL, served};
 }
 
 /* Rows of model_serving; everybody's, if there is one, comes first. */
@@ -183,7 +182,8 @@ static void look_first(struct rv_models *models)
     struct first_look look = {.models = models};
     enum rv_code code = rv_db_session_open(models->options.uri, &session, &err);
     if (code == RV_OK) {
-        code = rv_db_session_query(session, 0, &rv_sql_model_serving, NULL, take_first, &look, &err);
+        code =
+            rv_db_session_query(session, 0, &rv_sql_model_serving, NULL, take_first, &look, &err);
     }
     rv_db_session_close(session);
     if (code == RV_OK) {

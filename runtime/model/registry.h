@@ -1,7 +1,7 @@
 /* registry.h -- the models that serve: which engine answers which company, now.
  *
- *     model_version, model_canary --every second--> wanted --engine ready--> now --pick--> a question
- *                                                     the setting model.path, where none is active
+ *     model_version, model_canary --every second--> wanted --engine ready--> now --pick--> a
+ * question the setting model.path, where none is active
  *
  * A change takes effect when the new engine is ready to answer; until then the one before answers.
  * A question keeps the engine it was given, whatever changes meanwhile; an engine that nobody is

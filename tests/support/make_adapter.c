@@ -1,5 +1,5 @@
-/* make_adapter.c -- make_adapter MODEL OUT SEED: a LoRA adapter of random weights that fits the model,
- * for tests of the program. */
+/* make_adapter.c -- make_adapter MODEL OUT SEED: a LoRA adapter of random weights that fits the
+ * model, for tests of the program. */
 #include "kernels/kernel.h"
 #include "tests/support/kernel_file.h"
 

@@ -333,8 +333,8 @@ TEST(an_adapter_that_cannot_be_had_fails_its_question_alone)
     for (int i = 0; i < (int)RV_COUNT(cases); i++) {
         json_t *body = question("hello", 4);
         json_object_set_new(body, "adapter",
-                            json_pack("{s:s,s:s,s:s}", "name", cases[i].name, "path",
-                                      cases[i].path, "sha256", "00"));
+                            json_pack("{s:s,s:s,s:s}", "name", cases[i].name, "path", cases[i].path,
+                                      "sha256", "00"));
         ask(i, body, 20000);
         wait_for(&world.heard[i].ends, 1);
         ck_assert(!world.heard[i].done);

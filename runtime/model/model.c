@@ -123,9 +123,10 @@ void rv_model_destroy(struct rv_model *model)
     rv_free(model);
 }
 
-bool rv_model_has_engine(const struct rv_model *model)
+bool rv_model_has_engine(const struct rv_model *model, int32_t tenant)
 {
-    return model->options.engine != NULL;
+    const struct rv_model_engine *engine = model->options.engine;
+    return engine != NULL && (engine->serves == NULL || engine->serves(engine->self, tenant));
 }
 
 static int64_t mono_us(const struct rv_model *model)
@@ -279,12 +280,6 @@ static enum rv_code prepare(struct ask *ask, const json_t *question, struct rv_e
     return RV_OK;
 }
 
-static bool serves(const struct rv_model *model, int32_t tenant)
-{
-    const struct rv_model_engine *engine = model->options.engine;
-    return engine != NULL && (engine->serves == NULL || engine->serves(engine->self, tenant));
-}
-
 void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
                      const json_t *question, const json_t *names, int64_t seed,
                      void (*done)(void *data, json_t *answer), void *data)
@@ -305,7 +300,7 @@ void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
     model->asks = ask;
     ask->inside = true;
     ask->redaction = rv_redaction_create(names);
-    if (!serves(model, asker->tenant)) {
+    if (!rv_model_has_engine(model, asker->tenant)) {
         answer(ask, failure(ask, "unavailable", "no model is loaded"));
     } else if (prepare(ask, question, &err) != RV_OK) {
         answer(ask, failure(ask, rv_code_name(err.code), err.message));

@@ -123,7 +123,8 @@ void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
                      const json_t *question, const json_t *names, int64_t seed,
                      void (*done)(void *data, json_t *answer), void *data);
 
-bool rv_model_has_engine(const struct rv_model *model);
+/* Whether that company has a model at all. */
+bool rv_model_has_engine(const struct rv_model *model, int32_t tenant);
 /* {"state":"closed|open|half-open","asked":n,"failed":n,"refused":n,"late":n,"tokens_in":n,
  * "tokens_out":n,"engine":".."}; new reference.  refused: answers that broke the schema. */
 json_t *rv_model_status(const struct rv_model *model);

@@ -1,5 +1,6 @@
 /* checks_model.c -- doctor's look at the model: the file, then the engine's process for a moment.
  */
+#include "model_sql.h"
 #include "runtime/cli/doctor.h"
 #include "runtime/cli/place.h"
 #include "runtime/model/inspect.h"
@@ -8,12 +9,48 @@
 
 enum { READY_MS = 30000 };
 
+struct looking {
+    struct cli *cli;
+    struct rv_engine_options options;
+};
+
 #define SAY(field, ...) snprintf((field), sizeof(field), __VA_ARGS__)
 
-/* Begins the engine as a run would, and asks it nothing. */
-static json_t *try_engine(const struct cli *cli)
+/* The registry's active version, with its label, before the setting's model. */
+static enum rv_code take_active(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
 {
-    struct rv_engine_options options = place_engine(cli);
+    (void)err;
+    struct looking *looking = data;
+    struct rv_arena *arena = looking->cli->arena;
+    if (rv_result_i64(result, row, 0) == 0) {
+        looking->options.label = rv_arena_printf(arena, "%s@%d", rv_result_text(result, row, 1),
+                                                 (int)rv_result_i64(result, row, 2));
+        looking->options.path = rv_arena_strdup(arena, rv_result_text(result, row, 3));
+        looking->options.sha256 = rv_arena_strdup(arena, rv_result_text(result, row, 4));
+    }
+    return RV_OK;
+}
+
+/* A database that is away or too old has its own line in the doctor's list. */
+static struct rv_engine_options what_serves(struct cli *cli)
+{
+    struct looking looking = {cli, place_engine(cli)};
+    struct rv_db_session *session = NULL;
+    struct rv_error ignored = {.code = RV_OK};
+    enum rv_code code = cli_look_into(cli, &session, &ignored);
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, 0, &rv_sql_model_serving, NULL, take_active, &looking,
+                                   &ignored);
+    }
+    rv_db_session_close(session);
+    (void)code;
+    return looking.options;
+}
+
+/* Begins the engine as a run would, and asks it nothing. */
+static json_t *try_engine(struct rv_engine_options options)
+{
     struct rv_loop *loop = rv_loop_create(rv_clock_system());
     options.loop = loop;
     struct rv_engine *engine = rv_engine_start(&options);
@@ -32,12 +69,13 @@ static json_t *try_engine(const struct cli *cli)
 
 enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding)
 {
-    const char *path = place_model(cli);
+    struct rv_engine_options options = what_serves(cli);
+    const char *path = options.path;
     struct rv_error err = {.code = RV_OK};
     json_t *facts = NULL;
     if (path == NULL) {
         SAY(finding->text, "no model: agents decide by their rules");
-        SAY(finding->remedy, "Nothing, or set model.path to a GGUF file.");
+        SAY(finding->remedy, "Nothing, or load and promote one (reeve help model).");
         return CLI_DEGRADED;
     }
     if (rv_model_inspect(path, &facts, &err) != RV_OK) {
@@ -45,13 +83,14 @@ enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding)
         SAY(finding->remedy, "See `reeve model check FILE`; agents decide by their rules.");
         return CLI_DEGRADED;
     }
-    json_t *status = try_engine(cli);
+    json_t *status = try_engine(options);
     const json_t *ready = json_object_get(status, "facts");
     enum cli_health health = ready != NULL ? CLI_OK : CLI_DEGRADED;
     if (ready != NULL) {
         SAY(finding->text, "%s (%s), sha256 %.12s, engine works: %s",
-            rv_json_str(facts, "name", ""), rv_json_str(facts, "type", ""),
-            rv_json_str(facts, "hash", ""), rv_json_str(ready, "device", ""));
+            options.label != NULL ? options.label : rv_json_str(facts, "name", ""),
+            rv_json_str(facts, "type", ""), rv_json_str(facts, "hash", ""),
+            rv_json_str(ready, "device", ""));
     } else {
         SAY(finding->text, "%s: the engine did not start: %s", path,
             rv_json_str(status, "error", "it was not ready in time"));

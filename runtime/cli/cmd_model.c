@@ -1,7 +1,6 @@
 /* cmd_model.c -- reeve model: what a file is, random ones for measurements, a word with one. */
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
-#include "runtime/cli/table.h"
 #include "runtime/model/inspect.h"
 
 #include <inttypes.h>
@@ -79,39 +78,6 @@ int cmd_model_make(struct cli *cli)
     }
     cli_say(&cli->output, "wrote %s: random weights, for measurements only", out);
     return show_facts(cli, facts);
-}
-
-int cmd_model_list(struct cli *cli)
-{
-    static const struct cli_column columns[] = {
-        {"name", "MODEL", false, false}, {"type", "TYPE", false, false},
-        {"chat", "CHAT", false, false},  {"parameters", "PARAMETERS", true, false},
-        {"hash", "SHA256", false, true}, {"path", "FILE", false, true}};
-    struct rv_error err = {.code = RV_OK};
-    const char *path = place_model(cli);
-    json_t *facts = NULL;
-    if (path == NULL) {
-        if (cli->json) {
-            return 0;
-        }
-        cli_print(&cli->output, "no model: agents decide by their rules");
-        return 0;
-    }
-    if (rv_model_inspect(path, &facts, &err) != RV_OK) {
-        rv_wrap(&err, err.code, "%s", path);
-        return cli_fail(cli, &err);
-    }
-    struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
-    cli_table_text(table, rv_json_str(facts, "name", ""));
-    cli_table_text(table, rv_json_str(facts, "type", ""));
-    cli_table_text(table, rv_json_str(facts, "chat", ""));
-    cli_table_integer(table, rv_json_int(facts, "parameters", 0));
-    cli_table_text(table, rv_json_str(facts, "hash", ""));
-    cli_table_text(table, path);
-    cli_table_print(table, &cli->output, "");
-    cli_table_destroy(table);
-    json_decref(facts);
-    return 0;
 }
 
 /* ---- chat: questions from the standard input, one a line ---- */

@@ -92,9 +92,8 @@ static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run,
 
 static struct rv_engine *model_of(void *self, int32_t tenant)
 {
-    (void)tenant;
     const struct node *node = self;
-    return node->engine;
+    return rv_models_pick(node->models, tenant);
 }
 
 /* ---- schedules: the main job, then the agents ---- */

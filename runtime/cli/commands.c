@@ -366,8 +366,33 @@ const struct cli_command cli_commands[] = {
      NULL, "Also one that has ended, is broken, or was paused by its failures."},
     {"schedule", "remove", "NAME", "forget it", cmd_schedule_remove, NULL, NULL},
     {"schedule", "run", "NAME", "due at once", cmd_schedule_run, NULL, NULL},
-    {"model", "list", "", "the language model that answers here", cmd_model_list, NULL,
-     "Set by model.path; \"shipped\" is the small one that reeve brings."},
+    {"model", "list", "", "models, their versions, and which one answers", cmd_model_list, NULL,
+     "candidate  loaded, answers nobody\n"
+     "canary     answers the companies named beside it\n"
+     "active     answers all the others\n"
+     "retired    was active before\n"
+     "While no version is active, the setting model.path says what answers; \"shipped\" is the\n"
+     "small model that reeve brings."},
+    {"model", "load", "FILE", "a file as the next version of a model", cmd_model_load,
+     OPTIONS({"name", "NAME", "of the model; its versions are counted"},
+             {"timeout", "SECONDS", "for the health check; default 120"}),
+     "Checks the file and its health: an engine opens it and gives the same bytes to the same\n"
+     "question twice.  Its path and SHA-256 are recorded: a file that is changed afterwards is\n"
+     "refused.  It answers nobody before canary or promote.  The act is on the record of the "
+     "company\n"
+     "that --company names, as promote and rollback are."},
+    {"model", "canary", "NAME VERSION", "let single companies try a version", cmd_model_canary,
+     OPTIONS({"end", NULL, "no longer: the company goes with all the others"}),
+     "The companies are named with --company, which may be repeated; each has a record of it.\n"
+     "Example: reeve model canary clerk 2 --company acme --company globex"},
+    {"model", "promote", "NAME VERSION", "this version answers from now on", cmd_model_promote,
+     NULL,
+     "Every company but those that try another version.  A serving reeve begins the new engine,\n"
+     "and answers with the one before until it is ready; what was asked before ends as it began."},
+    {"model", "rollback", "NAME", "the version before the active one answers again",
+     cmd_model_rollback, NULL,
+     "No file is looked at.  Each step back is taken once; before the first promoted version it\n"
+     "was the setting model.path that answered."},
     {"model", "check", "FILE", "what a GGUF file is, or what is wrong with it", cmd_model_check,
      NULL, "Needs no database.  What is unknown is refused by name."},
     {"model", "make", "", "a model of random weights, for measurements", cmd_model_make,
@@ -379,6 +404,13 @@ const struct cli_command cli_commands[] = {
     {"model", "chat", "[FILE]", "talk to a model, a line a turn", cmd_model_chat,
      OPTIONS({"tokens", "N", "at most so many an answer; default 512"}),
      "Reads lines from standard input.  Needs no database, changes nothing."},
+    {"adapter", "load", "FILE", "a LoRA adapter of this company", cmd_adapter_load,
+     OPTIONS({"name", "NAME", "asked for as MODEL:NAME"},
+             {"timeout", "SECONDS", "for the health check; default 120"}),
+     "Tried with the model that answers the company.  In the API: \"model\": \"reeve:NAME\"; no\n"
+     "other company can ask for it.  The same name again replaces it."},
+    {"adapter", "list", "", "LoRA adapters of this company", cmd_adapter_list, NULL, NULL},
+    {"adapter", "remove", "NAME", "forget one; its file stays", cmd_adapter_remove, NULL, NULL},
     {"node", "list", "", "nodes that serve this database, and what each drives", cmd_node_list,
      OPTIONS({"all", NULL, "also those that are gone, for a day"}),
      "STATE is serving, working (a command that drives runs) or gone.  LOAD counts each company "

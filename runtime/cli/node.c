@@ -152,9 +152,8 @@ static void seal(void *data, int32_t tenant)
 
 static struct rv_engine *pick_engine(void *data, int32_t tenant)
 {
-    (void)tenant;
     const struct node_core *core = data;
-    return core->node->engine;
+    return rv_models_pick(core->node->models, tenant);
 }
 
 static void on_use_noted(void *data, enum rv_code code, const struct rv_result *result,
@@ -247,14 +246,12 @@ static void core_open(struct node_core *core, struct node *node)
     core->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
     core->approvals = rv_approvals_create(core->committer);
-    if (node->options.engine.path != NULL) {
-        core->port = rv_model_port_create(&(struct rv_model_port_options){
-            .loop = core->loop, .pick = pick_engine, .used = note_use, .data = core});
-    }
-    core->model = rv_model_create(&(struct rv_model_options){
-        .loop = core->loop,
-        .engine = core->port != NULL ? rv_model_port_engine(core->port) : NULL,
-        .deadline_ms = node->options.model_deadline_ms});
+    core->port = rv_model_port_create(&(struct rv_model_port_options){
+        .loop = core->loop, .pick = pick_engine, .used = note_use, .data = core});
+    core->model =
+        rv_model_create(&(struct rv_model_options){.loop = core->loop,
+                                                   .engine = rv_model_port_engine(core->port),
+                                                   .deadline_ms = node->options.model_deadline_ms});
     core->effects =
         rv_effects_create(&(struct rv_effects_options){.loop = core->loop,
                                                        .db = core->db,
@@ -355,11 +352,11 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     node->committer = main_core->committer;
     node->gate = main_core->gate;
     node->approvals = main_core->approvals;
-    if (options->engine.path != NULL) {
-        struct rv_engine_options engine = options->engine;
-        engine.loop = node->loop;
-        node->engine = rv_engine_start(&engine);
-    }
+    node->models = rv_models_open(&(struct rv_models_options){.loop = node->loop,
+                                                              .uri = node->uri,
+                                                              .db = node->db,
+                                                              .engine = options->engine,
+                                                              .watch = options->watch});
     for (int i = 1; i < node->core_count; i++) {
         char name[16];
         snprintf(name, sizeof name, "core %d", i);
@@ -571,6 +568,7 @@ void node_stop(struct node *node)
     }
     node->stopped = true;
     node_hand_over(node);
+    rv_models_stop(node->models);
     if (node->wrote != 0) {
         rv_audit_seal_soon(node->committer, node->wrote);
     }
@@ -598,7 +596,7 @@ void node_close(struct node *node)
         rv_model_destroy(node->cores[i].model);
     }
     rv_loop_run_once(node->loop, 0); /* what was posted to the engine's supervisor */
-    rv_engine_close(node->engine);
+    rv_models_close(node->models);
     for (int i = node->core_count - 1; i >= 0; i--) {
         struct node_core *core = &node->cores[i];
         rv_loop_run_once(core->loop, 0); /* answers on their way to the port */

@@ -16,6 +16,7 @@
 #include "runtime/gate/gate.h"
 #include "runtime/journal/lease.h"
 #include "runtime/model/port.h"
+#include "runtime/model/registry.h"
 #include "runtime/run/orchestrator.h"
 #include "runtime/run/store.h"
 
@@ -29,7 +30,7 @@ struct node_core {
     struct rv_committer *committer;
     struct rv_gate *gate;
     struct rv_approvals *approvals;
-    struct rv_model_port *port; /* NULL: no model */
+    struct rv_model_port *port;
     struct rv_model *model;
     struct rv_effects *effects;
     struct rv_store *store;
@@ -47,7 +48,8 @@ struct node_options {
     int readers;               /* connections per core; 0: the room's default, as below */
     int64_t query_timeout_ms;  /* of a reading query */
     int64_t model_deadline_ms; /* of one question to the model */
-    struct rv_engine_options engine; /* path NULL: no model; borrowed for the node's life */
+    struct rv_engine_options engine; /* path NULL: none but the registry's; borrowed for the node's
+                                        life */
     int64_t lease_ms;                /* how long companies are ours without a beat */
     const char *name;                /* of this node; NULL: the host's */
     const char *weights;             /* the setting runtime.weights; NULL or "": all alike */
@@ -72,7 +74,7 @@ struct node {
     struct rv_gate *gate;
     struct rv_approvals *approvals;
     struct rv_audit *audit;
-    struct rv_engine *engine; /* NULL: no model */
+    struct rv_models *models;
     struct rv_actors *actors;
     struct rv_lease *lease;       /* NULL: does not drive runs */
     struct node_cluster *cluster; /* NULL: not one of several; see node_cluster.h */

@@ -3,6 +3,7 @@
 #include "runtime/base/check.h"
 #include "runtime/http/openai_call.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +56,12 @@ static void go_on(struct asking *asking)
     rv_free(asking);
 }
 
+static void forget(struct asking *asking)
+{
+    rv_openai_ask_fini(&asking->ask);
+    rv_free(asking);
+}
+
 static void on_today(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err)
 {
@@ -75,41 +82,37 @@ static void on_today(void *data, enum rv_code code, const struct rv_result *resu
     } else {
         rv_openai_refuse_status(call, rv_code_http_status(code), rv_code_name(code), err->message);
     }
-    rv_openai_ask_fini(&asking->ask);
-    rv_free(asking);
+    forget(asking);
 }
 
-/* ---- the routes ---- */
+/* ---- which model, which adapter ---- */
 
+static bool is_label(const char *label, const char *name)
+{
+    size_t bare = strcspn(label, "@");
+    return strcmp(name, label) == 0 || (strlen(name) == bare && strncmp(name, label, bare) == 0);
+}
+
+/* "reeve", NAME, NAME@VERSION of the registry, or, where the setting says what answers, the name in
+ * the file. */
 static bool is_model(const struct rv_engine *engine, const char *name)
 {
+    const char *label = rv_engine_label(engine);
+    if (strcmp(name, any_model) == 0) {
+        return true;
+    }
+    if (label != NULL) {
+        return is_label(label, name);
+    }
     json_t *facts = rv_engine_facts(engine);
-    bool same = strcmp(name, any_model) == 0 ||
-                (facts != NULL && strcmp(name, rv_json_str(facts, "name", "")) == 0);
+    bool same = facts != NULL && strcmp(name, rv_json_str(facts, "name", "")) == 0;
     json_decref(facts);
     return same;
 }
 
-static void answer_question(struct rv_call *call, enum rv_openai_kind kind)
+static void check_share(struct asking *asking)
 {
-    struct rv_openai_fault fault;
-    struct rv_openai_ask ask;
-    struct rv_engine *engine = engine_of(call);
-    char text[320];
-    if (!rv_openai_read(kind, call->body, &ask, &fault)) {
-        rv_openai_ask_fini(&ask);
-        rv_openai_refuse(call, 400, "invalid_request_error", "invalid", fault.message,
-                         fault.pointer);
-        return;
-    }
-    if (engine == NULL || !is_model(engine, ask.model)) {
-        snprintf(text, sizeof text, "there is no model \"%s\" for your company", ask.model);
-        rv_openai_ask_fini(&ask);
-        rv_openai_refuse(call, 404, "invalid_request_error", "model_not_found", text, "/model");
-        return;
-    }
-    struct asking *asking = rv_alloc(sizeof *asking);
-    *asking = (struct asking){call, ask, engine};
+    struct rv_call *call = asking->call;
     if (call->api->options.models.tokens_per_day == 0) {
         go_on(asking);
         return;
@@ -118,6 +121,76 @@ static void answer_question(struct rv_call *call, enum rv_openai_kind kind)
     rv_args_i32(args, 1, call->caller->tenant);
     rv_db_query(call->api->options.db, call->caller->tenant, &rv_sql_model_use_today, args,
                 on_today, asking);
+}
+
+static void on_adapter(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err)
+{
+    struct asking *asking = data;
+    struct rv_call *call = asking->call;
+    if (code == RV_OK && rv_result_rows(result) == 1) {
+        asking->ask.adapter =
+            json_pack("{s:s,s:s,s:s}", "name", rv_result_text(result, 0, 0), "path",
+                      rv_result_text(result, 0, 1), "sha256", rv_result_text(result, 0, 2));
+        check_share(asking);
+        return;
+    }
+    if (code == RV_OK) {
+        char text[400];
+        snprintf(text, sizeof text,
+                 "your company has no adapter \"%s\"; GET /v1/models lists what it has, reeve "
+                 "adapter load FILE --name NAME adds one",
+                 strrchr(asking->ask.model, ':') + 1);
+        rv_openai_refuse(call, 404, "invalid_request_error", "model_not_found", text, "/model");
+    } else {
+        rv_openai_refuse_status(call, rv_code_http_status(code), rv_code_name(code), err->message);
+    }
+    forget(asking);
+}
+
+/* ---- the routes ---- */
+
+static void refuse_model(struct rv_call *call, const char *name)
+{
+    char text[400];
+    snprintf(text, sizeof text,
+             "there is no model \"%s\" for your company; GET /v1/models lists those it may use",
+             name);
+    rv_openai_refuse(call, 404, "invalid_request_error", "model_not_found", text, "/model");
+}
+
+static void answer_question(struct rv_call *call, enum rv_openai_kind kind)
+{
+    struct rv_openai_fault fault;
+    struct rv_openai_ask ask;
+    struct rv_engine *engine = engine_of(call);
+    if (!rv_openai_read(kind, call->body, &ask, &fault)) {
+        rv_openai_ask_fini(&ask);
+        rv_openai_refuse(call, 400, "invalid_request_error", "invalid", fault.message,
+                         fault.pointer);
+        return;
+    }
+    bool whole = engine != NULL && is_model(engine, ask.model); /* a name may have a colon */
+    const char *colon = whole ? NULL : strrchr(ask.model, ':');
+    char base[RV_OPENAI_MODEL_MAX + 1];
+    snprintf(base, sizeof base, "%.*s",
+             (int)(colon != NULL ? colon - ask.model : (ptrdiff_t)strlen(ask.model)), ask.model);
+    if (engine == NULL || (!whole && (colon == NULL || !is_model(engine, base)))) {
+        refuse_model(call, ask.model);
+        rv_openai_ask_fini(&ask);
+        return;
+    }
+    struct asking *asking = rv_alloc(sizeof *asking);
+    *asking = (struct asking){call, ask, engine};
+    if (colon == NULL) {
+        check_share(asking);
+        return;
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_model_adapter_find);
+    rv_args_i32(args, 1, call->caller->tenant);
+    rv_args_text(args, 2, strrchr(asking->ask.model, ':') + 1);
+    rv_db_query(call->api->options.db, call->caller->tenant, &rv_sql_model_adapter_find, args,
+                on_adapter, asking);
 }
 
 void rv_api_chat_completions(struct rv_call *call)
@@ -135,25 +208,59 @@ void rv_api_embeddings(struct rv_call *call)
     answer_question(call, RV_OPENAI_EMBEDDING);
 }
 
+/* ---- the list ---- */
+
 static json_t *model_object(const char *name)
 {
     return json_pack("{s:s,s:s,s:i,s:s}", "id", name, "object", "model", "created", 0, "owned_by",
                      "reeve");
 }
 
-void rv_api_models_list(struct rv_call *call)
+static void add_named(json_t *list, const struct rv_engine *engine)
 {
-    struct rv_engine *engine = engine_of(call);
-    json_t *facts = engine != NULL ? rv_engine_facts(engine) : NULL;
+    const char *label = rv_engine_label(engine);
+    if (label != NULL) {
+        char bare[RV_OPENAI_MODEL_MAX + 1];
+        snprintf(bare, sizeof bare, "%.*s", (int)strcspn(label, "@"), label);
+        json_array_append_new(list, model_object(bare));
+        json_array_append_new(list, model_object(label));
+        return;
+    }
+    json_t *facts = rv_engine_facts(engine);
+    if (facts != NULL) {
+        json_array_append_new(list, model_object(rv_json_str(facts, "name", "")));
+    }
+    json_decref(facts);
+}
+
+static void on_adapters(void *data, enum rv_code code, const struct rv_result *result,
+                        const struct rv_error *err)
+{
+    struct rv_call *call = data;
+    const struct rv_engine *engine = engine_of(call);
+    if (code != RV_OK) {
+        rv_openai_refuse_status(call, rv_code_http_status(code), rv_code_name(code), err->message);
+        return;
+    }
     json_t *list = json_array();
     if (engine != NULL) {
         json_array_append_new(list, model_object(any_model));
-    }
-    if (facts != NULL) {
-        json_array_append_new(list, model_object(rv_json_str(facts, "name", "")));
+        add_named(list, engine);
+        for (int i = 0; i < rv_result_rows(result); i++) {
+            char id[RV_OPENAI_MODEL_MAX + 1];
+            snprintf(id, sizeof id, "%s:%s", any_model, rv_result_text(result, i, 0));
+            json_array_append_new(list, model_object(id));
+        }
     }
     json_t *body = json_pack("{s:s,s:o}", "object", "list", "data", list);
     rv_exchange_json(call->exchange, 200, body);
     json_decref(body);
-    json_decref(facts);
+}
+
+void rv_api_models_list(struct rv_call *call)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_model_adapters);
+    rv_args_i32(args, 1, call->caller->tenant);
+    rv_db_query(call->api->options.db, call->caller->tenant, &rv_sql_model_adapters, args,
+                on_adapters, call);
 }

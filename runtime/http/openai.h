@@ -27,7 +27,7 @@ enum {
     RV_OPENAI_STOPS_MAX = 4,
     RV_OPENAI_LOGPROBS_MAX = 20,
     RV_OPENAI_COMPLETION_DEFAULT = 16, /* tokens: as the original has it for /v1/completions */
-    RV_OPENAI_MODEL_MAX = 200
+    RV_OPENAI_MODEL_MAX = 200          /* MODEL or MODEL:ADAPTER */
 };
 
 enum rv_openai_kind { RV_OPENAI_CHAT, RV_OPENAI_COMPLETION, RV_OPENAI_EMBEDDING };
@@ -42,6 +42,7 @@ struct rv_openai_ask {
     char model[RV_OPENAI_MODEL_MAX + 1];
     json_t *question; /* for rv_engine_ask, without a tenant; NULL for embeddings */
     json_t *inputs;   /* of embeddings: texts */
+    json_t *adapter;  /* for the engine; NULL none.  Not from the body: the caller's company's */
     bool stream, usage_chunk;
     bool tools;       /* the answer is a call, or {"content"} */
     bool logprobs;    /* wanted ... */

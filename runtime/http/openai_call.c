@@ -80,12 +80,14 @@ static void on_noted(void *data, enum rv_code code, const struct rv_result *resu
     }
 }
 
-void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *model,
-                       const json_t *usage)
+void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *asked,
+                       const json_t *body)
 {
+    const json_t *usage = json_object_get(body, "usage");
+    const json_t *answered = json_object_get(body, "model");
     struct rv_args *args = rv_args_create(&rv_sql_model_use_add);
     rv_args_i32(args, 1, tenant);
-    rv_args_text(args, 2, model);
+    rv_args_text(args, 2, rv_json_str(answered, "name", asked));
     rv_args_text(args, 3, "");
     rv_args_text(args, 4, person);
     rv_args_i64(args, 5, rv_json_int(usage, "prompt", 0));
@@ -305,7 +307,7 @@ static void on_event(void *data, const struct rv_engine_event *event)
         return;
     }
     if (usage != NULL && !open->api->stopped) {
-        rv_openai_account(open->api, open->tenant, open->person, open->ask.model, usage);
+        rv_openai_account(open->api, open->tenant, open->person, open->ask.model, event->body);
     }
     open->ended = true;
     if (event->kind == RV_ENGINE_DONE) {
@@ -363,6 +365,9 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
     json_t *question = open->ask.question;
     open->ask.question = NULL;
     json_object_set_new(question, "tenant", json_integer(open->tenant));
+    if (open->ask.adapter != NULL) {
+        json_object_set(question, "adapter", open->ask.adapter);
+    }
     open->question = rv_engine_ask(engine, api->options.loop, question,
                                    api->options.models.deadline_ms, on_event, open);
 }

@@ -21,8 +21,9 @@ void rv_openai_refuse(struct rv_call *call, int status, const char *type, const 
                       const char *message, const char *pointer);
 /* What the engine said, likewise. */
 void rv_openai_refuse_event(struct rv_call *call, const struct rv_engine_event *event);
-/* Adds one answer to the company's sums of the day. */
-void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *model,
-                       const json_t *usage);
+/* Adds one answer, the engine's last event, to the company's sums of the day: under the model that
+ * answered, or the one that was asked for where the event does not say. */
+void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *asked,
+                       const json_t *body);
 
 #endif

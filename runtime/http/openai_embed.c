@@ -68,7 +68,7 @@ static void on_vector(void *data, const struct rv_engine_event *event)
     const json_t *usage = json_object_get(event->body, "usage");
     all->tokens += rv_json_int(usage, "prompt", 0);
     if (usage != NULL && !all->api->stopped) {
-        rv_openai_account(all->api, all->tenant, all->person, all->ask.model, usage);
+        rv_openai_account(all->api, all->tenant, all->person, all->ask.model, event->body);
     }
     if (event->kind == RV_ENGINE_DONE) {
         json_array_set(all->vectors, one->index, json_object_get(event->body, "vector"));
@@ -108,6 +108,9 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
         json_t *question = json_pack("{s:s,s:i,s:i,s:[{s:s,s:O}]}", "kind", "embed", "tenant",
                                      (int)all->tenant, "tier", EMBED_TIER, "messages", "role",
                                      "user", "text", json_array_get(all->ask.inputs, i));
+        if (all->ask.adapter != NULL) {
+            json_object_set(question, "adapter", all->ask.adapter);
+        }
         rv_engine_ask(engine, api->options.loop, question, api->options.models.deadline_ms,
                       on_vector, one);
     }

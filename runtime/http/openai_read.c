@@ -504,6 +504,8 @@ void rv_openai_ask_fini(struct rv_openai_ask *ask)
 {
     json_decref(ask->question);
     json_decref(ask->inputs);
+    json_decref(ask->adapter);
     ask->question = NULL;
     ask->inputs = NULL;
+    ask->adapter = NULL;
 }

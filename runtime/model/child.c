@@ -3,6 +3,8 @@
 
 #include "kernels/kernel.h"
 #include "runtime/base/check.h"
+#include "runtime/base/hash.h"
+#include "runtime/model/adapters.h"
 #include "runtime/model/frame.h"
 #include "runtime/model/request.h"
 
@@ -27,7 +29,9 @@ struct child {
     struct kernel_model *model;
     struct kernel_engine *engine;
     struct kernel_model_facts facts;
-    json_t *model_facts;  /* what each answer carries: name, hash, template */
+    json_t *model_facts; /* what each answer carries: name, hash, template */
+    char label[128];     /* NAME@VERSION, as the answers have it; "" as the file says */
+    struct rv_adapters adapters;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t more;
     struct rv_buf queue;
@@ -44,6 +48,7 @@ struct asked {
     struct rv_buf text;
     uint32_t options;
     char sampler[80];
+    json_t *adapter; /* {"name","hash"}; NULL none */
 };
 
 /* ---- out ---- */
@@ -165,6 +170,9 @@ static json_t *done_frame(const struct asked *asked, const struct kernel_event *
     const struct child *child = asked->child;
     json_t *model = json_copy(child->model_facts);
     json_object_set_new(model, "sampler", json_string(asked->sampler));
+    if (asked->adapter != NULL) {
+        json_object_set(model, "adapter", asked->adapter);
+    }
     json_t *frame = json_pack("{s:s,s:I,s:s,s:o,s:o}", "e", "done", "id", asked->id, "finish",
                               event->finish == KERNEL_LENGTH ? "length" : "stop", "usage",
                               usage_of(&event->usage), "model", model);
@@ -208,6 +216,7 @@ static void say_failed(struct child *child, json_int_t id, enum kernel_status st
 static void asked_free(struct asked *asked)
 {
     rv_buf_fini(&asked->text);
+    json_decref(asked->adapter);
     rv_free(asked);
 }
 
@@ -247,6 +256,20 @@ static void on_event(void *data, const struct kernel_event *event) /* the engine
 
 /* ---- frames become calls ---- */
 
+static enum kernel_status take_adapter(struct asked *asked, const json_t *adapter,
+                                       struct kernel_request *request,
+                                       char key[RV_ADAPTER_KEY_MAX + 1], struct kernel_error *error)
+{
+    if (adapter == NULL) {
+        return KERNEL_OK;
+    }
+    asked->adapter = json_pack("{s:O,s:O}", "name", json_object_get(adapter, "name"), "hash",
+                               json_object_get(adapter, "sha256"));
+    request->adapter = key;
+    return rv_adapters_take(&asked->child->adapters, asked->child->engine, request->tenant, adapter,
+                            key, error);
+}
+
 static void do_ask(struct child *child, const json_t *frame)
 {
     struct asked *asked = rv_alloc(sizeof *asked);
@@ -257,6 +280,11 @@ static void do_ask(struct child *child, const json_t *frame)
     rv_buf_init(&asked->text, TEXT_MAX);
     struct rv_kernel_request built;
     enum kernel_status status = rv_kernel_request_read(&built, frame, &child->facts, &error);
+    char key[RV_ADAPTER_KEY_MAX + 1] = "";
+    if (status == KERNEL_OK) {
+        status =
+            take_adapter(asked, json_object_get(frame, "adapter"), &built.request, key, &error);
+    }
     asked->options = built.request.option_count;
     snprintf(asked->sampler, sizeof asked->sampler, "%s", built.sampler);
     pthread_mutex_lock(&child->lock);
@@ -327,6 +355,25 @@ static void do_stats(struct child *child)
 
 /* ---- the beginning ---- */
 
+/* The registry's file, or none: who answers is what the journal says. */
+static enum kernel_status check_hash(const struct child *child, const char *wanted,
+                                     struct kernel_error *error)
+{
+    struct rv_hash hash;
+    char hex[RV_HASH_HEX];
+    memcpy(&hash, child->facts.hash, sizeof hash);
+    rv_hash_hex(&hash, hex);
+    if (wanted[0] == '\0' || strcmp(wanted, hex) == 0) {
+        return KERNEL_OK;
+    }
+    error->status = KERNEL_INVALID;
+    snprintf(error->message, sizeof error->message,
+             "the file has changed since it was loaded: its SHA-256 begins %.12s, the registry has "
+             "%.12s; put it back, or reeve model load it as a new version",
+             hex, wanted);
+    return KERNEL_INVALID;
+}
+
 static enum kernel_status open_model(struct child *child, const json_t *frame,
                                      struct kernel_error *error)
 {
@@ -346,6 +393,11 @@ static enum kernel_status open_model(struct child *child, const json_t *frame,
         return status;
     }
     kernel_model_facts(child->model, &child->facts);
+    status = check_hash(child, rv_json_str(frame, "sha256", ""), error);
+    if (status != KERNEL_OK) {
+        return status;
+    }
+    snprintf(child->label, sizeof child->label, "%s", rv_json_str(frame, "label", ""));
     return kernel_engine_create(child->model, &options, &child->engine, error);
 }
 
@@ -357,6 +409,9 @@ static void say_ready(struct child *child)
     child->model_facts = json_pack("{s:O,s:O,s:s}", "name", json_object_get(facts, "name"), "hash",
                                    json_object_get(facts, "hash"), "template",
                                    child->facts.chat[0] != '\0' ? child->facts.chat : "plain");
+    if (child->label[0] != '\0') {
+        json_object_set_new(child->model_facts, "name", json_string(child->label));
+    }
     json_object_set_new(facts, "device", json_string(stats.device));
     json_object_set_new(facts, "e", json_string("ready"));
     say(child, facts);

@@ -5,7 +5,8 @@
  *     writer thread:        queue -> the connection
  *
  * It opens what the first frame names, serves until the connection ends, and never outlives its
- * parent.  runtime/model/child.c and inspect.c alone see kernels/.
+ * parent.  runtime/model/child.c, adapters.c, request.c and
+ * inspect.c alone see kernels/.
  */
 #ifndef REEVE_RUNTIME_MODEL_CHILD_H
 #define REEVE_RUNTIME_MODEL_CHILD_H

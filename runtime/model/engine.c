@@ -55,7 +55,7 @@ struct question {
 
 struct rv_engine {
     struct rv_engine_options options;
-    char *path, *program;
+    char *path, *program, *sha256, *label;
     atomic_uint_fast64_t next_id;
     int state;
     struct rv_child_process process;
@@ -66,7 +66,9 @@ struct rv_engine {
     int open;
     int64_t started_us, due_us, pause_ms, stats_us;
     int64_t restarts;
-    bool asleep;       /* lazy, and nobody asked yet */
+    bool asleep; /* lazy or resting, and nobody asks */
+    bool resting;
+    int64_t busy_us;   /* when it last had a question */
     bool refused;      /* the model cannot be opened: questions end at once */
     char trouble[256]; /* why it went down last; "" never */
     json_t *facts, *stats;
@@ -387,10 +389,27 @@ static void begin(struct rv_engine *engine)
     engine->restarts++;
     rv_state_move(&state_table, &engine->state, STARTING);
     engine->poll = rv_poll_create(options->loop, engine->process.fd, on_io, engine);
-    say_new(engine, json_pack("{s:s,s:s,s:s,s:i,s:I,s:I}", "op", "open", "path", engine->path,
-                              "backend", options->backend != NULL ? options->backend : "auto",
-                              "threads", options->threads, "context", (json_int_t)options->context,
-                              "cache_bytes", (json_int_t)options->cache_bytes));
+    say_new(engine,
+            json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s*,s:s*}", "op", "open", "path", engine->path,
+                      "backend", options->backend != NULL ? options->backend : "auto", "threads",
+                      options->threads, "context", (json_int_t)options->context, "cache_bytes",
+                      (json_int_t)options->cache_bytes, "sha256", engine->sha256, "label",
+                      engine->label));
+}
+
+/* No failure: nobody asks it any more. */
+static void fall_asleep(struct rv_engine *engine)
+{
+    rv_state_move(&state_table, &engine->state, DOWN);
+    rv_poll_stop(engine->poll);
+    rv_poll_close(engine->poll, drop, NULL);
+    engine->poll = NULL;
+    rv_child_process_end(&engine->process);
+    rv_buf_reset(&engine->in);
+    rv_buf_reset(&engine->out);
+    engine->asleep = true;
+    rv_log(RV_LOG_INFO, "model", "ENGINE-RESTS", "%s",
+           engine->label != NULL ? engine->label : engine->path);
 }
 
 static void on_tick(void *data)
@@ -410,6 +429,15 @@ static void on_tick(void *data)
     if (hung) {
         go_down(engine, "its process did not answer and was killed");
     }
+    if (engine->open > 0 || !engine->resting) {
+        engine->busy_us = now;
+    }
+    if (engine->state == READY && now - engine->busy_us > RV_ENGINE_REST_MS * INT64_C(1000)) {
+        fall_asleep(engine);
+    }
+    if (engine->state == DOWN && engine->resting && engine->open == 0) {
+        engine->asleep = true;
+    }
     if (engine->state == DOWN && !engine->asleep && now >= engine->due_us) {
         begin(engine);
     }
@@ -427,6 +455,8 @@ struct rv_engine *rv_engine_start(const struct rv_engine_options *options)
     engine->options = *options;
     engine->path = rv_strdup(options->path);
     engine->program = rv_strdup(options->program);
+    engine->sha256 = rv_strdup(options->sha256);
+    engine->label = rv_strdup(options->label);
     engine->process = RV_CHILD_PROCESS_NONE;
     atomic_init(&engine->next_id, 1);
     rv_buf_init(&engine->in, RV_FRAME_MAX + READ_BYTES + 4);
@@ -438,6 +468,23 @@ struct rv_engine *rv_engine_start(const struct rv_engine_options *options)
         begin(engine);
     }
     return engine;
+}
+
+static void wake(struct rv_engine *engine)
+{
+    if (engine->asleep) {
+        engine->asleep = false;
+        rv_timer_start(engine->tick, TICK_MS);
+        begin(engine);
+    }
+}
+
+void rv_engine_rest(struct rv_engine *engine, bool rest)
+{
+    engine->resting = rest;
+    if (!rest) {
+        wake(engine);
+    }
 }
 
 void rv_engine_close(struct rv_engine *engine)
@@ -468,6 +515,8 @@ void rv_engine_close(struct rv_engine *engine)
     json_decref(engine->stats);
     rv_free(engine->path);
     rv_free(engine->program);
+    rv_free(engine->sha256);
+    rv_free(engine->label);
     rv_free(engine);
 }
 
@@ -484,11 +533,7 @@ static void take_question(void *data)
     }
     *end = question;
     engine->open++;
-    if (engine->asleep) {
-        engine->asleep = false;
-        rv_timer_start(engine->tick, TICK_MS);
-        begin(engine);
-    }
+    wake(engine);
     if (engine->open > RV_ENGINE_OPEN_MAX) {
         question_unlink(question);
         rv_loop_post(question->loop, deliver,
@@ -548,6 +593,11 @@ void rv_engine_cancel(struct rv_engine *engine, uint64_t id)
 bool rv_engine_is_ready(const struct rv_engine *engine)
 {
     return engine->state == READY;
+}
+
+const char *rv_engine_label(const struct rv_engine *engine)
+{
+    return engine->label;
 }
 
 json_t *rv_engine_facts(const struct rv_engine *engine)

@@ -21,8 +21,11 @@
  *   "thinking_max" (tokens, -1 none), "logprobs" (alternatives per token)
  *   "plain"     true: where the model has no chat format, its messages as one text
  *   "stream"    true: PIECE events as they come; else the whole text is in DONE
+ *   "adapter"   {"name","path","sha256"}: a LoRA adapter of this tenant, loaded when first asked
+ * for
  *
- * Thread: start, close and status on the supervisor's loop; ask and cancel on any loop's thread.
+ * Thread: start, close, rest and status on the supervisor's loop; ask and cancel on any loop's
+ * thread.
  */
 #ifndef REEVE_RUNTIME_MODEL_ENGINE_H
 #define REEVE_RUNTIME_MODEL_ENGINE_H
@@ -32,12 +35,15 @@
 #include "runtime/loop/loop.h"
 
 enum {
-    RV_ENGINE_OPEN_MAX = 1024,     /* questions on their way; more are RV_LIMIT */
-    RV_ENGINE_TRIES = 2,           /* of one question, over a restart */
-    RV_ENGINE_GRACE_MS = 5000,     /* after a deadline, before the process counts as hung */
-    RV_ENGINE_START_MS = 120000,   /* to open a model: a large one is read and repacked */
-    RV_ENGINE_PAUSE_MS = 100,      /* before the first restart; doubles up to ... */
-    RV_ENGINE_PAUSE_MAX_MS = 30000 /* ... this, while it does not stay up */
+    RV_ENGINE_ADAPTER_MAX = 32,     /* bytes of an adapter's name: tenant and hash go with it */
+    RV_ENGINE_OPEN_MAX = 1024,      /* questions on their way; more are RV_LIMIT */
+    RV_ENGINE_TRIES = 2,            /* of one question, over a restart */
+    RV_ENGINE_GRACE_MS = 5000,      /* after a deadline, before the process counts as hung */
+    RV_ENGINE_START_MS = 120000,    /* to open a model: a large one is read and repacked */
+    RV_ENGINE_PAUSE_MS = 100,       /* before the first restart; doubles up to ... */
+    RV_ENGINE_PAUSE_MAX_MS = 30000, /* ... this, while it does not stay up */
+    RV_ENGINE_REST_MS = 60000       /* a resting engine without questions keeps its process so long:
+                                       whoever is rolled back to at once is still warm */
 };
 
 struct rv_engine;
@@ -46,6 +52,8 @@ struct rv_engine_options {
     struct rv_loop *loop;
     const char *program; /* the reeve program; NULL: this one */
     const char *path;    /* of the model's file */
+    const char *sha256;  /* what the file must be, in hex; NULL: whatever it is */
+    const char *label;   /* NAME@VERSION, the name its answers carry; NULL: as the file says */
     const char *backend; /* auto, ref, cpu, cuda; NULL: auto */
     int threads;         /* 0: the engine's own choice, as the next two */
     int64_t context, cache_bytes;
@@ -83,5 +91,12 @@ json_t *rv_engine_status(const struct rv_engine *engine);
 /* Those facts alone; NULL before it was ready; new reference. */
 json_t *rv_engine_facts(const struct rv_engine *engine);
 bool rv_engine_is_ready(const struct rv_engine *engine);
+/* NAME@VERSION; NULL where it was begun without.  Any thread. */
+const char *rv_engine_label(const struct rv_engine *engine);
+
+/* True: another engine has taken its place.  What was asked is answered; RV_ENGINE_REST_MS after
+ * the last answer the process ends.  A question that comes late begins it once more.  False: it is
+ * wanted again, and begins at once. */
+void rv_engine_rest(struct rv_engine *engine, bool rest);
 
 #endif

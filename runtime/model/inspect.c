@@ -2,7 +2,13 @@
 #include "runtime/model/inspect.h"
 
 #include "kernels/kernel.h"
+#include "runtime/base/check.h"
 #include "runtime/model/request.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { READ_BYTES = 1 << 20 };
 
 static enum rv_code refuse(const struct kernel_error *error, struct rv_error *err)
 {
@@ -48,6 +54,30 @@ enum rv_code rv_model_make(const char *shape, const char *type, int64_t seed, co
     }
     kernel_model_close(model);
     return status == KERNEL_OK ? RV_OK : refuse(&error, err);
+}
+
+enum rv_code rv_model_file_hash(const char *path, char out[RV_HASH_HEX], struct rv_error *err)
+{
+    FILE *file = fopen(path, "rbe");
+    if (file == NULL) {
+        return rv_fail_errno(err, errno, "read %.200s", path);
+    }
+    struct rv_hash_stream *stream = rv_sha256_begin();
+    struct rv_hash hash;
+    char *bytes = rv_alloc(READ_BYTES);
+    size_t got = 0;
+    while ((got = fread(bytes, 1, READ_BYTES, file)) > 0) {
+        rv_sha256_add(stream, bytes, got);
+    }
+    int failure = ferror(file) != 0 ? errno : 0;
+    rv_sha256_end(stream, &hash);
+    rv_free(bytes);
+    fclose(file);
+    if (failure != 0) {
+        return rv_fail_errno(err, failure, "read %.200s", path);
+    }
+    rv_hash_hex(&hash, out);
+    return RV_OK;
 }
 
 const char *rv_model_shape(int index)

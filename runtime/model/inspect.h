@@ -6,6 +6,7 @@
 #define REEVE_RUNTIME_MODEL_INSPECT_H
 
 #include "runtime/base/error.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/json.h"
 
 /* {"name","hash","architecture","type","chat","parameters","bytes","context","vocabulary","layers",
@@ -14,6 +15,9 @@ RV_MUST enum rv_code rv_model_inspect(const char *path, json_t **out, struct rv_
 /* Random weights of that shape; the same arguments give the same file.  Never overwrites. */
 RV_MUST enum rv_code rv_model_make(const char *shape, const char *type, int64_t seed,
                                    const char *path, json_t **facts, struct rv_error *err);
+/* SHA-256 of a whole file, in hex. */
+RV_MUST enum rv_code rv_model_file_hash(const char *path, char out[RV_HASH_HEX],
+                                        struct rv_error *err);
 /* The shapes that can be made; NULL behind the last. */
 const char *rv_model_shape(int index);
 

@@ -123,9 +123,10 @@ void rv_model_destroy(struct rv_model *model)
     rv_free(model);
 }
 
-bool rv_model_has_engine(const struct rv_model *model)
+bool rv_model_has_engine(const struct rv_model *model, int32_t tenant)
 {
-    return model->options.engine != NULL;
+    const struct rv_model_engine *engine = model->options.engine;
+    return engine != NULL && (engine->serves == NULL || engine->serves(engine->self, tenant));
 }
 
 static int64_t mono_us(const struct rv_model *model)
@@ -299,7 +300,7 @@ void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
     model->asks = ask;
     ask->inside = true;
     ask->redaction = rv_redaction_create(names);
-    if (model->options.engine == NULL) {
+    if (!rv_model_has_engine(model, asker->tenant)) {
         answer(ask, failure(ask, "unavailable", "no model is loaded"));
     } else if (prepare(ask, question, &err) != RV_OK) {
         answer(ask, failure(ask, rv_code_name(err.code), err.message));

@@ -91,6 +91,8 @@ struct rv_model_engine {
      * the company has used its share; RV_INVALID: the schema is none that it can promise. */
     void (*ask)(void *self, const struct rv_model_request *request, rv_model_answered answered,
                 void *data);
+    /* Whether it has a model for that company; NULL: always. */
+    bool (*serves)(void *self, int32_t tenant);
     /* Nobody waits for `data` any more; `answered` is still owed.  NULL: cannot. */
     void (*cancel)(void *self, void *data);
 };
@@ -121,7 +123,8 @@ void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
                      const json_t *question, const json_t *names, int64_t seed,
                      void (*done)(void *data, json_t *answer), void *data);
 
-bool rv_model_has_engine(const struct rv_model *model);
+/* Whether that company has a model at all. */
+bool rv_model_has_engine(const struct rv_model *model, int32_t tenant);
 /* {"state":"closed|open|half-open","asked":n,"failed":n,"refused":n,"late":n,"tokens_in":n,
  * "tokens_out":n,"engine":".."}; new reference.  refused: answers that broke the schema. */
 json_t *rv_model_status(const struct rv_model *model);

@@ -139,6 +139,12 @@ static void ask(void *self, const struct rv_model_request *request, rv_model_ans
                                request->deadline_ms, on_event, asking);
 }
 
+static bool serves(void *self, int32_t tenant)
+{
+    struct rv_model_port *port = self;
+    return port->options.pick(port->options.data, tenant) != NULL;
+}
+
 static void cancel(void *self, void *data)
 {
     struct rv_model_port *port = self;
@@ -156,7 +162,7 @@ struct rv_model_port *rv_model_port_create(const struct rv_model_port_options *o
     struct rv_model_port *port = rv_alloc(sizeof *port);
     port->options = *options;
     port->engine = (struct rv_model_engine){
-        .self = port, .name = "engine", .hash = "", .ask = ask, .cancel = cancel};
+        .self = port, .name = "engine", .hash = "", .ask = ask, .serves = serves, .cancel = cancel};
     return port;
 }
 

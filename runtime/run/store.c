@@ -569,7 +569,7 @@ static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const st
         ask_end(op, code, err);
     } else if (model == NULL) {
         ask_on_answer(op, rv_store_no("unavailable", "no model is loaded"));
-    } else if (op->store->options.erp_names != NULL && rv_model_has_engine(model)) {
+    } else if (op->store->options.erp_names != NULL && rv_model_has_engine(model, pass->tenant)) {
         struct rv_args *args = rv_args_create(op->store->options.erp_names);
         rv_args_json(args, 2, op->question);
         rv_db_query(op->store->options.db, pass->tenant, op->store->options.erp_names, args,

@@ -143,6 +143,13 @@ while read -r name; do
     top) gives 2 "" top ;;      # asks a serving node: top.sh
     "node list") gives 0 "may be empty" node list; gives 0 "may be empty" node list --all ;;
     "model list") gives 0 "may be empty" model list ;;
+    "model load") gives 0 "" model load kernels/nano/nano.gguf --name nano --company acme ;;
+    "model canary") gives 0 "" model canary nano 1 --company acme ;;
+    "model promote") gives 0 "" model promote nano 1 --company acme ;;
+    "model rollback") gives 0 "" model rollback nano --company acme ;;
+    "adapter load") gives 1 "" adapter load none.gguf --name tone --company acme ;;
+    "adapter list") gives 0 "may be empty" adapter list --company acme ;;
+    "adapter remove") gives 1 "" adapter remove tone --company acme ;;
     "model check") gives 0 "" model check kernels/nano/nano.gguf ;;
     "model make") gives 0 "" model make --shape tiny-llama --quant F32 --seed 1 --out "$state/tiny.gguf" ;;
     "model chat") gives 4 "may be empty" model chat ;; # no model is set

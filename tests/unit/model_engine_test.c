@@ -4,6 +4,7 @@
 #include "runtime/base/log.h"
 #include "runtime/loop/loop.h"
 #include "runtime/model/engine.h"
+#include "runtime/model/health.h"
 #include "runtime/model/model.h"
 #include "runtime/model/port.h"
 #include "tests/support/test.h"
@@ -265,6 +266,115 @@ TEST(a_model_that_cannot_be_opened_says_so_at_once)
     ck_assert_int_eq(world.heard[0].code, RV_UNAVAILABLE);
     ck_assert_ptr_nonnull(strstr(world.heard[0].message, "cannot be opened"));
     end();
+}
+
+static void begin_as(const char *sha256)
+{
+    begin_with(model_path);
+    rv_engine_close(world.engine);
+    world.engine = rv_engine_start(&(struct rv_engine_options){.loop = world.loop,
+                                                               .program = REEVE_PROGRAM,
+                                                               .path = model_path,
+                                                               .sha256 = sha256,
+                                                               .label = "clerk@3",
+                                                               .backend = "ref",
+                                                               .context = 2048});
+}
+
+TEST(an_answer_carries_the_name_of_the_registry)
+{
+    begin_as(NULL);
+    ck_assert_str_eq(rv_engine_label(world.engine), "clerk@3");
+    ask(0, question("hello", 4), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    const json_t *model = json_object_get(world.heard[0].body, "model");
+    ck_assert_str_eq(rv_json_str(model, "name", ""), "clerk@3");
+    ck_assert_uint_eq(strlen(rv_json_str(model, "hash", "")), 64);
+    end();
+}
+
+TEST(a_file_that_is_not_the_registrys_is_refused)
+{
+    begin_as("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    ask(0, question("hello", 4), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_int_eq(world.heard[0].code, RV_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(world.heard[0].message, "0123456789ab"));
+    ck_assert_ptr_nonnull(strstr(world.heard[0].message, "has changed"));
+    end();
+}
+
+TEST(a_resting_engine_answers_what_comes_late)
+{
+    begin_with(model_path);
+    wait_ready();
+    ask(0, question("a long story", 200), 30000);
+    rv_engine_rest(world.engine, true);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    ask(1, question("hello", 4), 20000);
+    wait_for(&world.heard[1].ends, 1);
+    ck_assert_msg(world.heard[1].done, "%s", world.heard[1].message);
+    rv_engine_rest(world.engine, false);
+    wait_ready();
+    end();
+}
+
+TEST(an_adapter_that_cannot_be_had_fails_its_question_alone)
+{
+    static const struct {
+        const char *name, *path, *says;
+    } cases[] = {{"tone", "/nonexistent/tone.gguf", "tone"},
+                 {"tone", model_path, "has changed"},
+                 {"", model_path, "1 to 32"},
+                 {"a-name-that-is-longer-than-thirty-two", model_path, "1 to 32"}};
+    begin_with(model_path);
+    for (int i = 0; i < (int)RV_COUNT(cases); i++) {
+        json_t *body = question("hello", 4);
+        json_object_set_new(body, "adapter",
+                            json_pack("{s:s,s:s,s:s}", "name", cases[i].name, "path", cases[i].path,
+                                      "sha256", "00"));
+        ask(i, body, 20000);
+        wait_for(&world.heard[i].ends, 1);
+        ck_assert(!world.heard[i].done);
+        ck_assert_msg(strstr(world.heard[i].message, cases[i].says) != NULL, "%s",
+                      world.heard[i].message);
+    }
+    ask(7, question("hello", 4), 20000);
+    wait_for(&world.heard[7].ends, 1);
+    ck_assert_msg(world.heard[7].done, "%s", world.heard[7].message);
+    end();
+}
+
+/* ---- the health check of a file ---- */
+
+static enum rv_code health(const char *path, const char *backend, int64_t timeout_ms,
+                           struct rv_error *err)
+{
+    json_t *facts = NULL;
+    rv_log_level(RV_LOG_SILENT);
+    enum rv_code code = rv_model_health(
+        &(struct rv_engine_options){.program = REEVE_PROGRAM, .path = path, .backend = backend}, 1,
+        NULL, timeout_ms, &facts, err);
+    ck_assert(code != RV_OK || strlen(rv_json_str(facts, "hash", "")) == 64);
+    ck_assert(code == RV_OK || facts == NULL);
+    json_decref(facts);
+    return code;
+}
+
+TEST(a_model_that_answers_twice_alike_is_healthy)
+{
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_msg(health(model_path, "ref", 20000, &err) == RV_OK, "%s", err.message);
+}
+
+TEST(one_that_does_not_answer_in_time_is_not)
+{
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_ne(health(model_path, "ref", 1, &err), RV_OK);
+    ck_assert_ptr_nonnull(strstr(err.message, "health check failed"));
+    ck_assert_int_eq(health("/nonexistent/model.gguf", "ref", 20000, &err), RV_UNAVAILABLE);
 }
 
 TEST(a_prompt_over_the_context_is_a_limit_with_both_numbers)

@@ -289,7 +289,24 @@ TEST(without_an_engine_the_answer_is_unavailable)
 {
     struct world *world = world_make(false);
     ck_assert_str_eq(ask(world), "unavailable");
-    ck_assert(!rv_model_has_engine(world->model));
+    ck_assert(!rv_model_has_engine(world->model, 1));
+    world_end(world);
+}
+
+static bool only_company_9(void *self, int32_t tenant)
+{
+    (void)self;
+    return tenant == 9;
+}
+
+TEST(a_company_that_no_model_serves_is_told_so)
+{
+    struct world *world = world_make(true);
+    world->engine.serves = only_company_9;
+    ck_assert_str_eq(ask(world), "unavailable");
+    ck_assert_str_eq(message(world), "no model is loaded");
+    ck_assert(!rv_model_has_engine(world->model, 1));
+    ck_assert(rv_model_has_engine(world->model, 9));
     world_end(world);
 }
 

@@ -8,8 +8,9 @@ DECLARE
     f record;
     append_only text[] := ARRAY['event', 'journal', 'audit_record', 'audit_checkpoint', 'approval_vote',
                                 'command_log', 'effect_log', 'agent_change'];
-    -- texts that are pinned by their hash: a change is another row
-    insert_only text[] := ARRAY['plan_source', 'policy_bundle'];
+    -- texts and files that are pinned by their hash: a change is another row (a model's state goes through
+    -- functions of the owner)
+    insert_only text[] := ARRAY['plan_source', 'policy_bundle', 'model_version'];
     -- no statement of the runtime writes them
     read_only text[] := ARRAY['schema_migration', 'tolerance_default', 'node_key'];
 BEGIN

@@ -1,0 +1,47 @@
+/* registry.h -- the models that serve: which engine answers which company, now.
+ *
+ *     model_version, model_canary --every second--> wanted --engine ready--> now --pick--> a
+ * question the setting model.path, where none is active
+ *
+ * A change takes effect when the new engine is ready to answer; until then the one before answers.
+ * A question keeps the engine it was given, whatever changes meanwhile; an engine that nobody is
+ * given any more rests (engine.h), and is there at once when it is wanted again soon.  One that
+ * cannot be opened is never replaced by another one behind anybody's back: where one was serving,
+ * it goes on, and the log says so; where none was, questions end with the reason.
+ *
+ * Thread: open, stop and close on the loop's; pick on any.  Without `watch` (commands) the registry
+ * is read once, when first picked, and pick is for the loop's thread.
+ */
+#ifndef REEVE_RUNTIME_MODEL_REGISTRY_H
+#define REEVE_RUNTIME_MODEL_REGISTRY_H
+
+#include "runtime/db/db.h"
+#include "runtime/model/engine.h"
+
+enum {
+    RV_MODELS_LOOK_MS = 1000, /* between two looks at the registry */
+    RV_MODELS_NAME_MAX = 63,  /* of a model, as the table has it */
+    RV_MODELS_LABEL_MAX = 80  /* NAME@VERSION */
+};
+
+struct rv_models;
+
+struct rv_models_options {
+    struct rv_loop *loop; /* of the engines' supervisors */
+    const char *uri;      /* of the database, for the first look */
+    struct rv_db *db;     /* of that loop, for the others; NULL without watch */
+    /* How engines are begun; its path is the setting's model, NULL: none.  Borrowed. */
+    struct rv_engine_options engine;
+    bool watch;
+};
+
+struct rv_models *rv_models_open(const struct rv_models_options *options);
+/* Looks no more; before its database is closed. */
+void rv_models_stop(struct rv_models *models);
+/* Ends the engines, open questions with RV_CANCELED. */
+void rv_models_close(struct rv_models *models); /* NULL is fine */
+
+/* The engine that serves the company; NULL: none. */
+struct rv_engine *rv_models_pick(struct rv_models *models, int32_t tenant);
+
+#endif

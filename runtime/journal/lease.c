@@ -28,7 +28,7 @@ struct rv_lease {
     bool unsure;           /* a claim was not answered: it may have taken something */
     int64_t asked_changes; /* how often something had come or gone when the claim was sent */
     int claims;
-    bool asked_held; /* the outstanding claim asks what is ours, and takes nothing */
+    bool asked_held;       /* the outstanding claim asks what is ours, and takes nothing */
     struct rv_timer *busy; /* heads that could be taken but are locked: asked again soon */
     int64_t busy_ms;
     struct rv_link *presence; /* holds the lock of our number; NULL: without */

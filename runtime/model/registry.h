@@ -1,7 +1,9 @@
 /* registry.h -- the models that serve: which engine answers which company, now.
  *
- *     model_version, model_canary --every second--> wanted --engine ready--> now --pick--> a
- * question the setting model.path, where none is active
+ *     wanted   what the tables model_version and model_canary say, asked every second; the setting
+ *              model.path where no version is active
+ *     now      the engines that answer: `wanted` as soon as its engine is ready
+ *     pick     the engine of `now` for one question of one company
  *
  * A change takes effect when the new engine is ready to answer; until then the one before answers.
  * A question keeps the engine it was given, whatever changes meanwhile; an engine that nobody is

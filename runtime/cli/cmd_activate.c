@@ -16,6 +16,7 @@
 #include "runtime/cli/bundle.h"
 #include "runtime/cli/place.h"
 #include "runtime/lua/plan.h"
+#include "runtime/run/update.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -409,6 +410,11 @@ static enum rv_code publish_one(const struct admin *admin, const char *path, con
     const json_t *manifest = code == RV_OK ? rv_agent_manifest(agent) : NULL;
     if (code == RV_OK) {
         code = check_uses(manifest, err);
+    }
+    if (code == RV_OK) {
+        json_t *copy = json_deep_copy(manifest); /* it is published as it was written */
+        code = rv_updates_check(copy, err);
+        json_decref(copy);
     }
     if (code == RV_OK) {
         activation.agent = agent;

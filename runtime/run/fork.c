@@ -151,6 +151,12 @@ static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batc
     rv_args_i64(rows, 2, op->id);
     rv_args_i64(rows, 3, op->fork.run);
     rv_args_i32(rows, 4, op->fork.at);
+    if (op->fork.revive) {
+        rows = rv_batch_rows(batch, &rv_sql_run_signal_carry);
+        rv_args_i64(rows, 2, op->id);
+        rv_args_i64(rows, 3, op->fork.run);
+        rv_args_i32(rows, 4, op->fork.at);
+    }
     if (op->fork.at > 0) { /* it stands where those steps had brought the first one */
         bool planned = rv_json_int(op->facts, "plan_at", 0) > 0;
         struct rv_run_status status = {
@@ -198,7 +204,11 @@ static void on_facts(void *data, enum rv_code code, const struct rv_result *resu
     snprintf(name, sizeof name, "r_%" PRId64, op->fork.run);
     op->input = rv_fork_input(op->facts, &op->fork);
     op->args = json_pack("{s:s,s:s,s:s,s:i,s:s}", "agent", rv_json_str(op->facts, "agent", ""),
-                         "mode", "fork", "run", name, "at_step", (int)op->fork.at, "plan", plan);
+                         "mode", op->fork.revive ? "revive" : "fork", "run", name, "at_step",
+                         (int)op->fork.at, "plan", plan);
+    if (op->fork.reason != NULL) {
+        json_object_set_new(op->args, "reason", json_string(op->fork.reason));
+    }
     op->pass.action = "run.start";
     op->pass.args = op->args;
     op->pass.run = op->id;
@@ -219,6 +229,7 @@ void rv_run_fork(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     op->fork = *fork;
     op->fork.version = rv_arena_strdup(op->arena, fork->version);
     op->fork.input = json_deep_copy(fork->input);
+    op->fork.reason = rv_arena_strdup(op->arena, fork->reason);
     op->done = done;
     op->data = data;
     op->pass.tenant = tenant;

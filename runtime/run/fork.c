@@ -135,6 +135,22 @@ static void forking_end(struct forking *op, enum rv_code code, const struct rv_e
     rv_free(op);
 }
 
+/* The decision is recorded by the gate, with a digest of what was asked; why is said here. */
+static void record_revival(const struct forking *op, struct rv_batch *batch)
+{
+    json_t *body = json_pack("{s:s,s:O,s:i,s:s}", "what", "run.revive", "of",
+                             json_object_get(op->args, "run"), "at_step", (int)op->fork.at,
+                             "person", op->pass.principal.id);
+    if (op->fork.reason != NULL) {
+        json_object_set_new(body, "reason", json_string(op->fork.reason));
+    }
+    if (op->fork.input != NULL) {
+        json_object_set(body, "input", (json_t *)(uintptr_t)op->fork.input);
+    }
+    rv_audit_append(batch, "admin", op->id, -1, body);
+    json_decref(body);
+}
+
 static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batch,
                                 struct rv_error *err)
 {
@@ -152,6 +168,7 @@ static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batc
     rv_args_i64(rows, 3, op->fork.run);
     rv_args_i32(rows, 4, op->fork.at);
     if (op->fork.revive) {
+        record_revival(op, batch);
         rows = rv_batch_rows(batch, &rv_sql_run_signal_carry);
         rv_args_i64(rows, 2, op->id);
         rv_args_i64(rows, 3, op->fork.run);

@@ -51,7 +51,8 @@ function agent.plan(ctx, exception)
     end
   end
   ctx:publish("state", { phase = "over", seen = seen })
-  return ctx:plan():add("exception.note", { key = exception.key, text = "seen " .. seen }, { reason = "told" })
+  return ctx:plan():add("exception.note", { key = exception.key, text = "seen " .. seen },
+    { reason = "told", evidence = { "seen " .. seen } })
 end
 return agent
 LUA
@@ -113,7 +114,32 @@ has err "\"/properties/last/type\" \"maybe\" is not a type"
 gives 2 "is not published either" reeve agent publish "$state/bad.lua"
 sed 's/updates = {/updates = { ["$x"] = { type = "data" },/' "$state/desk/agent.lua" >"$state/bad.lua"
 gives 1 "nor a name of reeve's own" reeve agent check "$state/bad.lua"
-sed 's/ctx:update("deliver"/ctx:update("deliver2"/' "$state/desk/agent.lua" >"$state/undeclared.lua"
+
+mkdir "$state/desk/cases"
+cat >"$state/desk/cases/told.lua" <<'LUA'
+local function update(id, body) return { ask = "update", args = { name = "deliver" }, value = { id = id, body = body, by = "x" } } end
+local function state(phase, seen) return { ask = "publish", args = { name = "state", value = { phase = phase, seen = seen } }, value = true } end
+local first = { { ask = "publish", args = { name = "big" }, error = "limit" }, state("waits", 0) }
+local last = { { ask = "update", error = "timeout" } }
+local note = { { action = "exception.note" } }
+local function all(...)
+  local list = {}
+  for _, part in ipairs { ... } do for _, answer in ipairs(part) do list[#list + 1] = answer end end
+  return list
+end
+return {
+  { name = "an update is answered, another refused", exception = { key = ("0"):rep(64), code = "F04" },
+    answers = all(first, { update("a", { day = "2026-01-02", items = { 2 } }), state("waits", 2), { ask = "publish", value = true },
+      { ask = "reply", args = { id = "a", result = { seen = 2 } }, value = true },
+      update("b", { day = "2025-01-02", items = { 2 } }), { ask = "refuse", args = { id = "b" }, value = true } },
+      last, { state("over", 2) }), actions = note },
+  { name = "the same update is answered once", exception = { key = ("0"):rep(64), code = "F04" },
+    answers = all(first, { update("a", { day = "2025-01-02", items = {} }), { ask = "refuse", value = true },
+      update("a", { day = "2025-01-02", items = {} }) }), fails = 'update "a" was answered before' },
+}
+LUA
+gives 0 "cases of what is told" reeve agent test "$state/desk"
+has err '2 cases passed'
 
 # values
 before=$(ask "SELECT changed_at FROM run WHERE id = ${run#r_}")

@@ -16,8 +16,8 @@
 #include "runtime/base/json.h"
 
 enum {
-    ERP_SCHEMA_DEPTH_MAX = 8,        /* a document's totals are at depth 3 */
-    ERP_SCHEMA_DATA_MAX = 1 << 20,   /* of type data: the body of a request */
+    ERP_SCHEMA_DEPTH_MAX = 8,         /* a document's totals are at depth 3 */
+    ERP_SCHEMA_DATA_MAX = 1 << 20,    /* of type data: the body of a request */
     ERP_SCHEMA_LENGTH_DEFAULT = 4000, /* bytes of a string without maxLength: a memo, not a book */
     ERP_SCHEMA_ITEMS_DEFAULT = 1000   /* of a list without maxItems, where it may be left out */
 };

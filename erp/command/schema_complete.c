@@ -218,8 +218,8 @@ static enum rv_code complete(json_t *schema, const struct at *at, struct rv_erro
         struct rv_error why = {.code = RV_OK};
         json_t *copy = json_deep_copy(otherwise);
         if (erp_schema_check(schema, copy, &why) != RV_OK) {
-            code = wrong(at, "default", err, "Give one that the schema allows.", "does not pass: %s",
-                         why.message);
+            code = wrong(at, "default", err, "Give one that the schema allows.",
+                         "does not pass: %s", why.message);
         }
         json_decref(copy);
     }

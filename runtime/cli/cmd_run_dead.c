@@ -199,8 +199,8 @@ static int count_standing(const json_t *journal)
     json_t *step;
     json_array_foreach((json_t *)(uintptr_t)journal, i, step)
     {
-        bool child = is_kind(step, "start") &&
-                     rv_json_bool(json_object_get(step, "out"), "ok", false);
+        bool child =
+            is_kind(step, "start") && rv_json_bool(json_object_get(step, "out"), "ok", false);
         bool done = is_kind(step, "action") && (strcmp(result_of(step), "executed") == 0 ||
                                                 strcmp(result_of(step), "repeated") == 0);
         standing += child || done;
@@ -277,16 +277,18 @@ static enum rv_code try_it(const json_t *history, const json_t *facts,
     bool ends = strcmp(rv_json_str(report.next, "kind", ""), "note") == 0 &&
                 strcmp(rv_json_str(report.next, "name", ""), "end") == 0;
     if (code == RV_OK && report.verdict == RV_REPLAY_DIFFERS) {
-        code = rv_fail(err, RV_CONFLICT, "up to step %d, which stands, it would do something else: "
-                                         "%.300s",
+        code = rv_fail(err, RV_CONFLICT,
+                       "up to step %d, which stands, it would do something else: "
+                       "%.300s",
                        fork->at, report.text);
         rv_hint(err, "What the first run did must not be done twice: change less.");
     } else if (code == RV_OK && ends) {
         const json_t *said = json_object_get(report.next, "args");
         code = rv_fail(err, RV_CONFLICT, "it would fail again after step %d: %.300s", fork->at,
                        rv_json_str(said, "message", ""));
-        rv_hint(err, "Publish a better plan and give it with --agent-version, give another --input, "
-                     "or begin earlier: reeve run fork --at-step.");
+        rv_hint(err,
+                "Publish a better plan and give it with --agent-version, give another --input, "
+                "or begin earlier: reeve run fork --at-step.");
     }
     rv_replay_report_fini(&report);
     json_decref(copy);
@@ -367,9 +369,9 @@ static void say(const struct reviving *all, const json_t *dead, int32_t at, int6
     const char *agent = rv_json_str(dead, "agent", "");
     if (all->cli->json) {
         char next[32];
-        json_t *line = json_pack("{s:s,s:s,s:s,s:i,s:b}", "run", name, "agent", agent, "class",
-                                 rv_json_str(dead, "class", ""), "at_step", (int)at, "revived",
-                                 id != 0);
+        json_t *line =
+            json_pack("{s:s,s:s,s:s,s:i,s:b}", "run", name, "agent", agent, "class",
+                      rv_json_str(dead, "class", ""), "at_step", (int)at, "revived", id != 0);
         if (id != 0) {
             snprintf(next, sizeof next, "r_%" PRId64, id);
             json_object_set_new(line, "new_run", json_string(next));
@@ -437,8 +439,9 @@ static enum rv_code read_input(const struct cli *cli, json_t **out, struct rv_er
     }
     enum rv_code code = rv_json_parse(text, length, "--input", out, err);
     if (code == RV_OK && !json_is_object(*out)) {
-        code = rv_fail(err, RV_INVALID, "--input: must be a JSON object, with members of the "
-                                        "exception that the plan sees");
+        code = rv_fail(err, RV_INVALID,
+                       "--input: must be a JSON object, with members of the "
+                       "exception that the plan sees");
     }
     return code;
 }

@@ -239,8 +239,8 @@ int cmd_run_update(struct cli *cli)
     } else if (code == RV_OK && id != NULL) {
         code = read_one(&place, &rv_sql_run_update_get, id, &shown, &err);
         if (code == RV_OK && shown == NULL) {
-            code = rv_fail(&err, RV_NOT_FOUND, "no update \"%.100s\" of run %.40s", id,
-                           cli->argv[0]);
+            code =
+                rv_fail(&err, RV_NOT_FOUND, "no update \"%.100s\" of run %.40s", id, cli->argv[0]);
             rv_hint(&err, "All of a run: reeve run update RUN.");
         }
     } else if (code == RV_OK) {

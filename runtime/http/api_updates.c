@@ -256,7 +256,7 @@ void rv_api_dead_letters(struct rv_call *call)
         bool given = rv_http_query(request, names[i], text, sizeof text) && text[0] != '\0';
         rv_args_text(args, 5 + i, given ? text : NULL);
     }
-    rv_args_bool(args, 7, rv_http_query(request, "revived", text, sizeof text) &&
-                              strcmp(text, "1") == 0);
+    rv_args_bool(args, 7,
+                 rv_http_query(request, "revived", text, sizeof text) && strcmp(text, "1") == 0);
     rv_call_read(call, &rv_sql_run_dead_page, args, "dead letter");
 }

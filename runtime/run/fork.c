@@ -138,9 +138,9 @@ static void forking_end(struct forking *op, enum rv_code code, const struct rv_e
 /* The decision is recorded by the gate, with a digest of what was asked; why is said here. */
 static void record_revival(const struct forking *op, struct rv_batch *batch)
 {
-    json_t *body = json_pack("{s:s,s:O,s:i,s:s}", "what", "run.revive", "of",
-                             json_object_get(op->args, "run"), "at_step", (int)op->fork.at,
-                             "person", op->pass.principal.id);
+    json_t *body =
+        json_pack("{s:s,s:O,s:i,s:s}", "what", "run.revive", "of", json_object_get(op->args, "run"),
+                  "at_step", (int)op->fork.at, "person", op->pass.principal.id);
     if (op->fork.reason != NULL) {
         json_object_set_new(body, "reason", json_string(op->fork.reason));
     }

@@ -367,7 +367,7 @@ void run_on_awaited(struct rv_actor *self, struct run *run, int kind, const json
                         json_object_get(came, "spent"));
     } else if (run_now_us(run) >= until_us) {
         out = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "timeout", "message",
-                        child                                       ? "the child has not ended in time"
+                        child ? "the child has not ended in time"
                         : strcmp(run->request.name, "update") == 0 ? "no update came in time"
                                                                    : "no signal came in time");
     } else if (!run_canceled(run)) {

@@ -71,7 +71,7 @@ void run_ask_message(struct run *run, int kind)
                         refuse ? "refused" : "answered", refuse ? "reason" : "result", value);
     }
     RV_ASSERT(out != NULL);
-    run_write_step(
-        run, run_make_step(run, kind, run_message_step(request, name), request->args, out), NULL, 0,
-        NULL);
+    run_write_step(run,
+                   run_make_step(run, kind, run_message_step(request, name), request->args, out),
+                   NULL, 0, NULL);
 }

@@ -225,8 +225,8 @@ static void submit(struct updating *op)
 {
     json_decref(op->carried);
     json_decref(op->args);
-    op->carried = json_pack("{s:s,s:O,s:s}", "id", op->id, "body", op->body, "by",
-                            op->pass.principal.id);
+    op->carried =
+        json_pack("{s:s,s:O,s:s}", "id", op->id, "body", op->body, "by", op->pass.principal.id);
     op->args = json_pack("{s:s,s:s}", "name", op->name, "id", op->id);
     op->pass.action = "run.update";
     op->pass.args = op->args;
@@ -238,8 +238,7 @@ static void submit(struct updating *op)
 }
 
 /* The same again gives how it stands. */
-static enum rv_code check_known(const struct updating *op, const char *known,
-                                struct rv_error *err)
+static enum rv_code check_known(const struct updating *op, const char *known, struct rv_error *err)
 {
     struct rv_hash before;
     if (rv_hash_from_hex(known, &before) && rv_hash_equal(&before, &op->digest)) {

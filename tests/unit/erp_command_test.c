@@ -139,8 +139,8 @@ static void is_schema(const char *text, const char *words)
         ck_assert_msg(code == RV_OK, "%s", err.message);
     } else {
         ck_assert_int_eq(code, RV_INVALID);
-        ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"",
-                      err.message, words);
+        ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message,
+                      words);
     }
     json_decref(schema);
 }
@@ -161,7 +161,8 @@ TEST(a_foreign_schema_is_completed_or_refused_by_place_and_rule)
     is_schema("{\"type\":\"integer\",\"maximum\":\"9\"}", "\"/maximum\" must be an integer");
     is_schema("{\"type\":\"integer\",\"maximum\":9,\"default\":10}", "\"/default\" does not pass");
     is_schema("{\"type\":\"array\"}", "\"/items/\" must be a schema");
-    is_schema("{\"type\":\"array\",\"items\":{\"type\":\"data\"},\"maxItems\":\"x\"}", "\"/maxItems\"");
+    is_schema("{\"type\":\"array\",\"items\":{\"type\":\"data\"},\"maxItems\":\"x\"}",
+              "\"/maxItems\"");
     is_schema("{\"type\":\"object\",\"additionalProperties\":true}", "must be false");
     is_schema("{\"type\":\"object\",\"required\":[\"a\"]}", "names \"a\", which is not in");
     is_schema("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"x\"}}}",

@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/db/link.h"
 #include "runtime/journal/blob.h"
 
 #include <inttypes.h>
@@ -24,7 +25,14 @@ struct rv_lease {
     int64_t renewed_us; /* sending time of the last beat that was answered */
     bool beating;
     bool claiming;
-    int64_t asked_as; /* the node that the outstanding beat or claim was sent as */
+    struct rv_timer *busy; /* heads that could be taken but are locked: asked again soon */
+    int64_t busy_ms;
+    struct rv_link *presence; /* holds the lock of our number; NULL: without */
+    int64_t locking;          /* the number whose lock was asked for; 0 none */
+    int64_t present;          /* the number whose lock is held; 0 none */
+    bool said;                /* the outstanding beat says that we hold it */
+    bool listened;            /* before: what was told meanwhile is lost */
+    int64_t asked_as;         /* the node that the outstanding beat or claim was sent as */
     int64_t claimed_as;
     bool pruned;
     int64_t tidied_us; /* when blobs that nobody refers to were last taken away */
@@ -37,7 +45,16 @@ struct rv_lease {
 static const int64_t tidy_every_us = INT64_C(3600) * 1000000;
 
 static void on_timer(void *data);
+static void on_busy(void *data);
+static void claim(struct rv_lease *lease);
+static void on_presence_up(void *data);
+static void on_presence_down(void *data, const struct rv_error *err);
+static void on_presence_failed(void *data, int tag, enum rv_code code, const char *state,
+                               const struct rv_error *err);
+static void on_presence_synced(void *data);
+static void on_notified(void *data, const char *channel, const char *payload);
 static void end_when_quiet(struct rv_lease *lease);
+static void end(void *data);
 static void on_beat(void *data, enum rv_code code, const struct rv_result *result,
                     const struct rv_error *err);
 static void on_claim(void *data, enum rv_code code, const struct rv_result *result,
@@ -46,6 +63,8 @@ static void on_pruned(void *data, enum rv_code code, const struct rv_result *res
                       const struct rv_error *err);
 static void on_release(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err);
+
+static void lock_presence(struct rv_lease *lease);
 
 static int64_t mono_us(const struct rv_lease *lease)
 {
@@ -68,7 +87,16 @@ struct rv_lease *rv_lease_create(const struct rv_lease_options *options)
     lease->node = rv_id_make(rv_now_us(rv_loop_clock(options->loop)));
     lease->tidied_us = mono_us(lease); /* a short command has no time for it */
     lease->timer = rv_timer_create(options->loop, on_timer, lease);
+    lease->busy = rv_timer_create(options->loop, on_busy, lease);
     rv_timer_start(lease->timer, 0);
+    if (options->uri != NULL) {
+        static const struct rv_link_events events = {.up = on_presence_up,
+                                                     .down = on_presence_down,
+                                                     .failed = on_presence_failed,
+                                                     .synced = on_presence_synced,
+                                                     .notified = on_notified};
+        lease->presence = rv_link_create(options->loop, options->uri, &events, lease);
+    }
     return lease;
 }
 
@@ -85,6 +113,17 @@ int64_t rv_lease_epoch(const struct rv_lease *lease, int32_t tenant)
         }
     }
     return 0;
+}
+
+int rv_lease_count(const struct rv_lease *lease)
+{
+    return lease->count;
+}
+
+int32_t rv_lease_tenant(const struct rv_lease *lease, int index)
+{
+    RV_ASSERT(index >= 0 && index < lease->count);
+    return lease->held[index].tenant;
 }
 
 int64_t rv_lease_changes(const struct rv_lease *lease)
@@ -141,11 +180,83 @@ static void lose_all(struct rv_lease *lease)
     }
 }
 
+/* ---- the connection that shows that we live ---- */
+
+static void lock_presence(struct rv_lease *lease)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_node_presence);
+    rv_args_i64(args, 1, lease->node);
+    lease->locking = lease->node;
+    lease->present = 0;
+    rv_link_send(lease->presence, &rv_sql_node_absence, NULL, -1);
+    rv_link_send(lease->presence, &rv_sql_node_presence, args, -1);
+    rv_link_sync(lease->presence);
+    rv_args_destroy(args);
+}
+
+static void on_presence_up(void *data)
+{
+    struct rv_lease *lease = data;
+    rv_link_send(lease->presence, &rv_sql_wake_listen, NULL, -1);
+    lock_presence(lease);
+}
+
+static void on_presence_down(void *data, const struct rv_error *err)
+{
+    (void)err;
+    struct rv_lease *lease = data;
+    lease->locking = 0;
+    lease->present = 0;
+}
+
+static void on_presence_failed(void *data, int tag, enum rv_code code, const char *state,
+                               const struct rv_error *err)
+{
+    (void)tag;
+    (void)code;
+    (void)state;
+    struct rv_lease *lease = data;
+    rv_link_kill(lease->presence, err->message); /* and once more */
+}
+
+static void on_presence_synced(void *data)
+{
+    struct rv_lease *lease = data;
+    lease->present = lease->locking;
+    lease->locking = 0;
+    if (lease->present != lease->node) {
+        lock_presence(lease); /* we have become somebody else meanwhile */
+        return;
+    }
+    if (!lease->closing) {
+        rv_timer_start(lease->timer, 0); /* say so, and hear whether we are still who we were */
+    }
+    if (lease->listened && lease->options.woken != NULL) {
+        lease->options.woken(lease->options.data, 0);
+    }
+    lease->listened = true;
+}
+
+static void on_notified(void *data, const char *channel, const char *payload)
+{
+    (void)channel;
+    struct rv_lease *lease = data;
+    int32_t tenant = (int32_t)strtol(payload, NULL, 10);
+    if (lease->options.woken != NULL && tenant > 0) {
+        lease->options.woken(lease->options.data, tenant);
+    }
+}
+
+/* ---- beating ---- */
+
 /* A node whose lease ran out is dead for the others: it goes on under a new identity. */
 static void start_over(struct rv_lease *lease)
 {
     lose_all(lease);
     lease->node = rv_id_make(rv_now_us(rv_loop_clock(lease->options.loop)));
+    if (lease->presence != NULL && rv_link_is_up(lease->presence) && lease->locking == 0) {
+        lock_presence(lease);
+    } /* else when that answer or that connection is there */
 }
 
 static void on_timer(void *data)
@@ -172,12 +283,14 @@ static void on_timer(void *data)
     } else {
         gethostname(host, sizeof host - 1);
     }
-    struct rv_args *args = rv_args_create(&rv_sql_node_beat);
+    struct rv_args *args = rv_args_create(&rv_sql_node_here);
     rv_args_i64(args, 1, lease->node);
     rv_args_text(args, 2, host);
     rv_args_i32(args, 3, (int32_t)getpid());
     rv_args_i64(args, 4, lease->options.lease_ms);
-    rv_db_query(lease->options.db, 0, &rv_sql_node_beat, args, on_beat, lease);
+    lease->said = lease->present == lease->node;
+    rv_args_bool(args, 5, lease->said);
+    rv_db_query(lease->options.db, 0, &rv_sql_node_here, args, on_beat, lease);
 }
 
 static void on_beat(void *data, enum rv_code code, const struct rv_result *result,
@@ -201,6 +314,9 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
         return;
     }
     lease->renewed_us = lease->sent_us;
+    if (lease->present == lease->node && !lease->said) {
+        rv_timer_start(lease->timer, 0); /* the lock came while this beat was under way */
+    }
     if (!lease->pruned) {
         lease->pruned = true;
         rv_db_query(lease->options.db, 0, &rv_sql_node_prune, NULL, on_pruned, NULL);
@@ -212,17 +328,34 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
         rv_args_i32(args, 2, RV_BLOB_PRUNE_MAX);
         rv_db_query(lease->options.db, 0, &rv_sql_blob_prune, args, on_pruned, NULL);
     }
-    if (!lease->claiming && lease->count < RV_LEASE_TENANTS_MAX) {
-        lease->claiming = true;
-        lease->claimed_as = lease->node;
-        struct rv_args *args = rv_args_create(&rv_sql_lease_claim);
-        rv_args_i64(args, 1, lease->node);
-        rv_args_i32(args, 2, lease->options.only_tenant);
-        rv_args_i32(args, 3, RV_LEASE_TENANTS_MAX - lease->count);
-        rv_db_query(lease->options.db, 0, &rv_sql_lease_claim, args, on_claim, lease);
-    }
+    lease->busy_ms = share_ms(lease, RV_LEASE_BUSY_MS);
+    claim(lease);
     if (lease->options.beaten != NULL) {
         lease->options.beaten(lease->options.data);
+    }
+}
+
+/* ---- claiming ---- */
+
+static void claim(struct rv_lease *lease)
+{
+    if (lease->claiming || lease->count == RV_LEASE_TENANTS_MAX) {
+        return;
+    }
+    lease->claiming = true;
+    lease->claimed_as = lease->node;
+    struct rv_args *args = rv_args_create(&rv_sql_lease_take);
+    rv_args_i64(args, 1, lease->node);
+    rv_args_i32(args, 2, lease->options.only_tenant);
+    rv_args_i32(args, 3, RV_LEASE_TENANTS_MAX - lease->count);
+    rv_db_query(lease->options.db, 0, &rv_sql_lease_take, args, on_claim, lease);
+}
+
+static void on_busy(void *data)
+{
+    struct rv_lease *lease = data;
+    if (!lease->closing) {
+        claim(lease);
     }
 }
 
@@ -253,8 +386,13 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
         return;
     }
     for (int row = 0; row < rv_result_rows(result) && !lease->closing; row++) {
-        rv_lease_adopt(lease, (int32_t)rv_result_i64(result, row, 0),
-                       rv_result_i64(result, row, 1));
+        int32_t tenant = (int32_t)rv_result_i64(result, row, 0);
+        if (tenant == 0) {
+            lease->busy_ms = lease->busy_ms > 0 ? lease->busy_ms * 2 : 1;
+            rv_timer_start(lease->busy, lease->busy_ms);
+        } else {
+            rv_lease_adopt(lease, tenant, rv_result_i64(result, row, 1));
+        }
     }
 }
 
@@ -264,6 +402,7 @@ void rv_lease_close(struct rv_lease *lease, void (*closed)(void *data), void *da
     lease->closed = closed;
     lease->closed_data = data;
     rv_timer_close(lease->timer);
+    rv_timer_close(lease->busy);
     end_when_quiet(lease);
 }
 
@@ -285,6 +424,16 @@ static void on_release(void *data, enum rv_code code, const struct rv_result *re
     (void)code; /* when the database is away the lease ends by itself */
     (void)result;
     (void)err;
+    struct rv_lease *lease = data;
+    if (lease->presence != NULL) {
+        rv_link_close(lease->presence, end, lease);
+    } else {
+        end(lease);
+    }
+}
+
+static void end(void *data)
+{
     struct rv_lease *lease = data;
     if (lease->closed != NULL) {
         lease->closed(lease->closed_data);

@@ -205,6 +205,7 @@ static enum rv_code update_append(struct rv_gate_pass *pass, struct rv_batch *ba
     rv_args_text(rows, 4, rv_arena_printf(op->arena, RV_UPDATE_SIGNAL "%s", op->name));
     rv_args_json(rows, 5, op->carried);
     rv_args_text(rows, 6, pass->principal.id);
+    rv_args_i64(rv_batch_rows(batch, &rv_sql_run_signal_wake), 2, op->run);
     rv_blob_use(batch, op->run, op->carried);
     return RV_OK;
 }

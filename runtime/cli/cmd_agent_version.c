@@ -118,7 +118,8 @@ static enum rv_code version_of_file(struct version *version, const char *path, s
         code = check_uses(manifest, err);
     }
     if (code == RV_OK) {
-        json_t *copy = json_deep_copy(manifest); /* it is published as it was written */
+        json_t *copy = json_deep_copy(
+            rv_agent_manifest(version->agent)); /* it is published as it was written */
         code = rv_updates_check(copy, err);
         json_decref(copy);
     }

@@ -163,9 +163,13 @@ static int times_asked(const struct run *run, const char *name, const json_t *ar
 static bool goes_in_circle(struct rv_actor *self, struct run *run, int kind)
 {
     const struct rv_run_image *image = run->image;
-    const char *wait = wait_name(kind);
-    char name[100];
-    snprintf(name, sizeof name, "%s", wait != NULL ? wait : run->request.name);
+    const char *wait = wait_name(run, kind);
+    char name[RUN_NAME_TEXT];
+    if (kind == RV_STEP_PUBLISH || kind == RV_STEP_REPLY) {
+        run_message_step(&run->request, name);
+    } else {
+        snprintf(name, sizeof name, "%s", wait != NULL ? wait : run->request.name);
+    }
     struct rv_step next = {.kind = wait != NULL ? RV_STEP_TIMER : kind, .name = name};
     RV_ASSERT(rv_step_digest(run->request.args, next.digest));
     int length = rv_circle_find(image->steps, image->step_count, &next);

@@ -41,7 +41,7 @@ return bundle { name = "default", schema = "erp.v1",
       "agent.publish", "http.request", "mail.send", "file.write" } },
   permit { id = "integrator.publish", persons = role "integrator", action = "agent.publish" },
   permit { id = "operator.runs", persons = role "operator",
-    action = any_of { "exception.detect", "run.start", "run.cancel", "run.signal" } },
+    action = any_of { "exception.detect", "run.start", "run.cancel", "run.signal", "run.update" } },
 
   permit { id = "machine.work", note = "detection, follow-up runs, and taking back what a failed run did",
     system = true,

@@ -23,6 +23,7 @@
 ---@field summary? string one sentence for people
 ---@field handles string[] exception codes, e.g. "F01"
 ---@field uses string[] the only actions it may propose
+---@field updates? table<string, table> what a run may be asked: a schema for each name
 ---@field limits? reeve.limits
 ---@field plan fun(ctx: reeve.ctx, exception: reeve.exception): reeve.plan?
 ---@field review? fun(ctx: reeve.ctx, outcome: reeve.outcome): table?
@@ -99,6 +100,33 @@ function ctx:retry(policy, attempt) end
 function ctx:signal(name, timeout_s) end
 ---@param text string
 function ctx:note(text) end
+---Tells those outside; the last value of a name counts.  nil and "limit" above 64 KiB.
+---@param name string
+---@param value reeve.plain
+---@return boolean? ok
+---@return string? message
+---@return reeve.code? code
+function ctx:publish(name, value) end
+
+---@class reeve.update
+---@field id string
+---@field body reeve.plain as the schema in `updates` says
+---@field by string who asks
+
+---Waits for an update; nil and "timeout" when none came.
+---@param name string one of `updates`
+---@param timeout_s? integer a day when left out
+---@return reeve.update? update
+---@return string? message
+---@return reeve.code? code
+function ctx:update(name, timeout_s) end
+---Answers an update, once.
+---@param update reeve.update
+---@param result? reeve.plain
+function ctx:reply(update, result) end
+---@param update reeve.update
+---@param reason string
+function ctx:refuse(update, reason) end
 
 
 ---@class reeve.child_budget what a child may spend of what is left; half of it when left out

@@ -100,6 +100,16 @@ static const struct {
     {"hash", is_hash, "Give 64 hexadecimal digits."},
 };
 
+bool erp_schema_knows_format(const char *name)
+{
+    for (size_t i = 0; i < RV_COUNT(formats); i++) {
+        if (strcmp(formats[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum rv_code check_string(const json_t *schema, const json_t *value,
                                  const struct place *place, struct rv_error *err)
 {

@@ -5,6 +5,8 @@
  * enum (of strings), default, format: date, period, currency, decimal, iban, hash (64 hex digits).
  * An unknown keyword in a schema is a wrong program.  Numbers with a point are never taken.
  *
+ * A schema that somebody else has written is checked first: erp_schema_complete.
+ *
  * Defaults are filled into `value`; a null stands for absence and is removed.
  */
 #ifndef REEVE_ERP_COMMAND_SCHEMA_H
@@ -14,12 +16,20 @@
 #include "runtime/base/json.h"
 
 enum {
-    ERP_SCHEMA_DEPTH_MAX = 8,        /* a document's totals are at depth 3 */
-    ERP_SCHEMA_DATA_MAX = 1 << 20,   /* of type data: the body of a request */
-    ERP_SCHEMA_LENGTH_DEFAULT = 4000 /* bytes of a string without maxLength: a memo, not a book */
+    ERP_SCHEMA_DEPTH_MAX = 8,         /* a document's totals are at depth 3 */
+    ERP_SCHEMA_DATA_MAX = 1 << 20,    /* of type data: the body of a request */
+    ERP_SCHEMA_LENGTH_DEFAULT = 4000, /* bytes of a string without maxLength: a memo, not a book */
+    ERP_SCHEMA_ITEMS_DEFAULT = 1000   /* of a list without maxItems, where it may be left out */
 };
 
 /* RV_INVALID naming the place as a JSON pointer, the rule and the remedy. */
 RV_MUST enum rv_code erp_schema_check(const json_t *schema, json_t *value, struct rv_error *err);
+
+bool erp_schema_knows_format(const char *name);
+
+/* Whether `schema` is one that erp_schema_check understands.  Fills in what may be left out:
+ * properties (none), additionalProperties (false), maxItems.  Also taken, and ignored: title,
+ * description.  RV_INVALID naming the place in the schema, the rule and the remedy. */
+RV_MUST enum rv_code erp_schema_complete(json_t *schema, struct rv_error *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "runtime/cli/cli.h"
 #include "runtime/cli/table.h"
 #include "runtime/lua/cases.h"
+#include "runtime/run/update.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -48,7 +49,10 @@ static enum rv_code check_names(const struct rv_agent *agent, const char *path,
             return RV_INVALID;
         }
     }
-    return RV_OK;
+    json_t *copy = json_deep_copy(manifest); /* it stays as it was written */
+    enum rv_code code = rv_updates_check(copy, err);
+    json_decref(copy);
+    return code == RV_OK ? RV_OK : rv_wrap(err, code, "%s", path);
 }
 
 static enum rv_code load(const struct cli *cli, const char *path, struct rv_agent **out,

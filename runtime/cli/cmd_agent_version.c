@@ -13,6 +13,7 @@
 #include "runtime/cli/place.h"
 #include "runtime/cli/table.h"
 #include "runtime/lua/plan.h"
+#include "runtime/run/update.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -115,6 +116,12 @@ static enum rv_code version_of_file(struct version *version, const char *path, s
         version->hash = rv_agent_hash(version->agent);
         rv_hash_hex(&version->hash, version->hex);
         code = check_uses(manifest, err);
+    }
+    if (code == RV_OK) {
+        json_t *copy = json_deep_copy(
+            rv_agent_manifest(version->agent)); /* it is published as it was written */
+        code = rv_updates_check(copy, err);
+        json_decref(copy);
     }
     return code;
 }

@@ -12,6 +12,7 @@
 #include "runtime/http/server.h"
 #include "runtime/journal/placement.h"
 #include "runtime/run/request.h"
+#include "runtime/run/update.h"
 #include "runtime/schedule/service.h"
 #include "version_build.h"
 #include "web_assets.h"
@@ -35,16 +36,22 @@ struct ask {
     void *data;
 };
 
+static json_t *roles_of(const struct rv_caller *caller)
+{
+    json_t *roles = json_array();
+    for (const char *word = caller->roles; *word != '\0';) {
+        size_t length = strcspn(word, ",");
+        json_array_append_new(roles, json_stringn(word, length));
+        word += length + (word[length] == ',');
+    }
+    return roles;
+}
+
 static struct rv_principal ask_begin(const struct rv_caller *caller, rv_api_done done, void *data,
                                      struct ask **out)
 {
     struct ask *ask = rv_alloc(sizeof *ask);
-    *ask = (struct ask){json_array(), done, data};
-    for (const char *word = caller->roles; *word != '\0';) {
-        size_t length = strcspn(word, ",");
-        json_array_append_new(ask->roles, json_stringn(word, length));
-        word += length + (word[length] == ',');
-    }
+    *ask = (struct ask){roles_of(caller), done, data};
     *out = ask;
     return (struct rv_principal){
         .kind = RV_PRINCIPAL_PERSON, .id = caller->person, .roles = ask->roles};
@@ -88,6 +95,33 @@ static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run,
     struct ask *ask = NULL;
     struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_cancel(node->gate, node->db, caller->tenant, &principal, run, reason, on_asked, ask);
+}
+
+struct update_ask {
+    json_t *roles;
+    rv_api_updated done;
+    void *data;
+};
+
+static void on_updated(void *data, enum rv_code code, const json_t *update, const char *field,
+                       const struct rv_error *err)
+{
+    struct update_ask *ask = data;
+    ask->done(ask->data, code, update, field, err);
+    json_decref(ask->roles);
+    rv_free(ask);
+}
+
+static void runs_update(void *self, const struct rv_caller *caller, int64_t run, const char *name,
+                        const char *id, const json_t *body, rv_api_updated done, void *data)
+{
+    struct node *node = self;
+    struct update_ask *ask = rv_alloc(sizeof *ask);
+    *ask = (struct update_ask){roles_of(caller), done, data};
+    struct rv_principal principal = {
+        .kind = RV_PRINCIPAL_PERSON, .id = caller->person, .roles = ask->roles};
+    struct rv_run_update update = {.run = run, .name = name, .id = id, .body = body};
+    rv_run_update(node->gate, node->db, caller->tenant, &principal, &update, on_updated, ask);
 }
 
 static struct rv_engine *model_of(void *self, int32_t tenant)
@@ -287,7 +321,11 @@ int cmd_serve(struct cli *cli)
         .db = node->db,
         .committer = node->committer,
         .approvals = node->approvals,
-        .runs = {.start = runs_start, .signal = runs_signal, .cancel = runs_cancel, .self = node},
+        .runs = {.start = runs_start,
+                 .signal = runs_signal,
+                 .cancel = runs_cancel,
+                 .self = node,
+                 .update = runs_update},
         .models = {.pick = model_of,
                    .tokens_per_day = rv_config_integer(cli->config, RV_SET_MODEL_TOKENS),
                    .deadline_ms = API_MODEL_MS,

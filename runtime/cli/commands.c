@@ -232,6 +232,39 @@ const struct cli_command cli_commands[] = {
      "new run fail.  With another version or input the copied part is replayed first: it must do\n"
      "the same.  The new run says where it comes from: reeve run show, field input.forked.\n"
      "Example: reeve run fork r_42 --at-step 7 --agent-version 2.0 --yes"},
+    {"run", "query", "RUN [NAME]", "what a run has published, also after its end", cmd_run_query,
+     NULL,
+     "All its values, or one.  The run is not woken; what it publishes is in its journal\n"
+     "(ctx:publish in agents/README.md)."},
+    {"run", "update", "RUN [NAME]", "ask a run something that it answers", cmd_run_update,
+     OPTIONS({"body", "JSON", "what is asked; default {}"},
+             {"id", "ID", "of this update; the same again is sent once; default: one is made"},
+             {"wait", "SECONDS", "for the answer, at most 60; runs are driven meanwhile"}),
+     "The body is checked against the schema of the version that the run goes by, before anything\n"
+     "is written.  Without NAME: how update --id stands, or all of the run.  Exit status 1 when "
+     "the\n"
+     "run refused it.  A run that ends has refused what it has not answered."},
+    {"run", "dead", "[RUN]", "dead letters: runs that did not end well, and why", cmd_run_dead,
+     OPTIONS({"class", "WORD", "budget, plan, permission, books, passing, version or unread"},
+             {"agent", "NAME", "of this agent"}, {"error", "CODE", "with this error"},
+             {"revived", NULL, "also those for which another run goes on"},
+             {"limit", "N", "at most so many; default 200"}),
+     "With RUN all of that one: its input, and the message that it took last or has not read.\n"
+     "Class `unread`: the run is over, and nobody has read the message."},
+    {"run", "revive", "[RUN]...", "let dead ones go on, from their last good step", cmd_run_revive,
+     OPTIONS({"input", "FILE|JSON", "members of the exception that the plan sees instead"},
+             {"agent-version", "V", "with this version of the agent, or the start of its hash"},
+             {"reason", "TEXT", "why; goes to the record"},
+             {"class", "WORD", "those of this class, see reeve run dead"},
+             {"agent", "NAME", "of this agent"}, {"error", "CODE", "with this error"},
+             {"limit", "N", "at most so many"},
+             {"yes", NULL, "without it only says what would be done"}),
+     "A new run takes over the answers up to the last step that went well, and the signals that\n"
+     "were not taken by then; nothing of that is done again.  With --input it begins at the "
+     "start,\n"
+     "unless what the first run did still stands: then the new input must lead to the same steps.\n"
+     "What would fail again in the same way is not begun.  Example:\n"
+     "  reeve run revive --class passing --reason \"the bank is back\" --yes"},
     {"run", "replay", "[RUN]", "do it again from its journal, without any effect", cmd_run_replay,
      OPTIONS({"file", "FILE", "an exported run, without a database"},
              {"agent", "FILE", "with this plan instead of its own"}),

@@ -32,6 +32,12 @@ static const struct rv_route own_routes[] = {
     {"GET",    "/v1/runs/{}",                 RV_MAY_READ,       0, false, rv_api_run_show},
     {"POST",   "/v1/runs/{}/signal",          RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_signal},
     {"POST",   "/v1/runs/{}/cancel",          RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_run_cancel},
+    {"GET",    "/v1/runs/{}/values",          RV_MAY_READ,       0, false, rv_api_values},
+    {"GET",    "/v1/runs/{}/values/{}",       RV_MAY_READ,       0, false, rv_api_values},
+    {"GET",    "/v1/runs/{}/updates",         RV_MAY_READ,       0, false, rv_api_updates_list},
+    {"POST",   "/v1/runs/{}/updates",         RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_update},
+    {"GET",    "/v1/runs/{}/updates/{}",      RV_MAY_READ,       0, false, rv_api_update_show},
+    {"GET",    "/v1/dead-letters",            RV_MAY_READ,       0, false, rv_api_dead_letters},
     {"GET",    "/v1/blobs",                   RV_MAY_READ,       0, false, rv_api_blobs_list},
     {"POST",   "/v1/blobs",                   RV_MAY_OPERATE,    RV_BLOB_MAX, true, rv_api_blob_put},
     {"GET",    "/v1/intents",                 RV_MAY_READ,       0, false, rv_api_intents_list},
@@ -103,6 +109,7 @@ void rv_api_stop(struct rv_api *api)
 {
     api->stopped = true;
     rv_openai_stop(api);
+    rv_api_updates_stop(api);
     rv_events_stop(api->events);
 }
 

@@ -10,6 +10,7 @@
 
 struct rv_events;
 struct rv_openai_open; /* openai_call.c */
+struct rv_update_wait; /* api_updates.c */
 
 struct rv_api {
     struct rv_api_options options;
@@ -19,6 +20,7 @@ struct rv_api {
     struct rv_route *routes; /* more_routes, then our own */
     int more_count;
     struct rv_openai_open *openai; /* questions to the model on their way */
+    struct rv_update_wait *waits;  /* for answers of runs */
     bool stopped;
 };
 
@@ -69,6 +71,11 @@ void rv_api_run_show(struct rv_call *call);
 void rv_api_run_start(struct rv_call *call);
 void rv_api_run_signal(struct rv_call *call);
 void rv_api_run_cancel(struct rv_call *call);
+void rv_api_values(struct rv_call *call); /* api_updates.c */
+void rv_api_update(struct rv_call *call);
+void rv_api_updates_list(struct rv_call *call);
+void rv_api_update_show(struct rv_call *call);
+void rv_api_dead_letters(struct rv_call *call);
 void rv_api_blobs_list(struct rv_call *call); /* api_blobs.c */
 void rv_api_blob_put(struct rv_call *call);
 void rv_api_exceptions_list(struct rv_call *call); /* api_exceptions.c */
@@ -93,6 +100,8 @@ void rv_api_page(struct rv_call *call);    /* pages.c */
 bool rv_call_is_openai(const struct rv_call *call);
 void rv_openai_refuse_status(struct rv_call *call, int status, const char *code,
                              const char *message);
+/* api_updates.c: answers those who wait */
+void rv_api_updates_stop(struct rv_api *api);
 /* openai_call.c: ends what is on its way */
 void rv_openai_stop(struct rv_api *api);
 /* events.c */

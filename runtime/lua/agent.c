@@ -13,6 +13,7 @@ enum {
     USES_MAX = 64,
     TEXT_MAX = 64,
     SUMMARY_MAX = 500,
+    UPDATES_MAX = 32,
     MONEY_MAX = 8 /* currencies; RV_BUDGET_MONEY_MAX of the gate */
 };
 
@@ -172,6 +173,27 @@ static bool are_limits(const json_t *limits)
     return true;
 }
 
+/* { deliver = { type = "object", ... } }: what a schema may say is checked where it is used. */
+static bool are_updates(const json_t *updates)
+{
+    const char *name;
+    json_t *schema;
+    if (updates == NULL || (json_is_array(updates) && json_array_size(updates) == 0)) {
+        return true;
+    }
+    if (!json_is_object(updates) || json_object_size(updates) > UPDATES_MAX) {
+        return false;
+    }
+    json_object_foreach((json_t *)(uintptr_t)updates, name, schema)
+    {
+        if (name[0] == '\0' || name[0] == '$' || strlen(name) > TEXT_MAX ||
+            !json_is_object(schema)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error *err)
 {
     const json_t *manifest = agent->manifest;
@@ -198,6 +220,13 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
             "integer >= 0, and money by currency, e.g. { EUR = 500000 } in minor units, or "
             "money_minor, which is the company's own currency",
             err);
+    }
+    if (!are_updates(json_object_get(manifest, "updates"))) {
+        return bad_field(agent, "updates",
+                         "must give a schema for each name (at most 32, of 1 to 64 bytes, none "
+                         "begins with \"$\"), like { deliver = { type = \"object\", properties = "
+                         "{ day = { type = \"string\", format = \"date\" } } } }",
+                         err);
     }
     return RV_OK;
 }
@@ -237,7 +266,8 @@ struct reading {
 /* Under pcall, because pushing a field's name may need memory.  Stack: reading, agent table. */
 static int read_manifest(lua_State *lua)
 {
-    static const char *const fields[] = {"name", "version", "summary", "handles", "uses", "limits"};
+    static const char *const fields[] = {"name", "version", "summary", "handles",
+                                         "uses", "limits",  "updates"};
     struct reading *reading = lua_touserdata(lua, 1);
     struct rv_agent *agent = reading->agent;
     agent->manifest = json_object();

@@ -90,8 +90,17 @@ static int make_thread(lua_State *lua)
     values_push(lua, starting->input);
     set_today(lua, starting->input);
     values_push(lua, json_object_get(starting->plan->agent->manifest, "uses"));
-    lua_xmove(lua, thread, 5);
-    starting->plan->arguments = 4;
+    const json_t *updates = json_object_get(starting->plan->agent->manifest, "updates");
+    lua_newtable(lua); /* their names */
+    const char *name;
+    json_t *schema;
+    json_object_foreach((json_t *)(uintptr_t)updates, name, schema)
+    {
+        lua_pushboolean(lua, 1);
+        lua_setfield(lua, -2, name);
+    }
+    lua_xmove(lua, thread, 6);
+    starting->plan->arguments = 5;
     starting->plan->thread = thread;
     return 1;
 }

@@ -34,7 +34,7 @@ RV_MUST enum rv_code rv_agent_load(const char *source, size_t length, const char
                                    struct rv_agent **out, struct rv_error *err);
 void rv_agent_destroy(struct rv_agent *agent); /* after its plans */
 /* {name, version, handles:[..], uses:[..commands], limits:{steps, calls, tokens, money{},
- * wall_ms, depth, children}, summary}: borrowed. */
+ * wall_ms, depth, children}, summary, updates:{NAME: schema}?}: borrowed. */
 const json_t *rv_agent_manifest(const struct rv_agent *agent);
 struct rv_hash rv_agent_hash(const struct rv_agent *agent); /* SHA-256 of the source */
 bool rv_agent_has_review(const struct rv_agent *agent);
@@ -52,7 +52,8 @@ enum rv_plan_status { RV_PLAN_REQUEST, RV_PLAN_DONE, RV_PLAN_FAILED };
 /* What the plan wants.  Valid until the next step; owned by the plan. */
 struct rv_plan_request {
     /* "erp.find" "erp.get" "erp.history" "llm.decide" "memory.get" "memory.set" "blob.read"
-     * "blob.put" "sleep" "signal" "note" "start" "await" "handoff" "checkpoint" */
+     * "blob.put" "sleep" "signal" "note" "start" "await" "handoff" "checkpoint" "publish" "update"
+     * "reply" "refuse" */
     const char *name;
     const json_t *args; /* an object, schema-checked here */
     int line;           /* of agent.lua */

@@ -135,6 +135,22 @@ static void forking_end(struct forking *op, enum rv_code code, const struct rv_e
     rv_free(op);
 }
 
+/* The decision is recorded by the gate, with a digest of what was asked; why is said here. */
+static void record_revival(const struct forking *op, struct rv_batch *batch)
+{
+    json_t *body =
+        json_pack("{s:s,s:O,s:i,s:s}", "what", "run.revive", "of", json_object_get(op->args, "run"),
+                  "at_step", (int)op->fork.at, "person", op->pass.principal.id);
+    if (op->fork.reason != NULL) {
+        json_object_set_new(body, "reason", json_string(op->fork.reason));
+    }
+    if (op->fork.input != NULL) {
+        json_object_set(body, "input", (json_t *)(uintptr_t)op->fork.input);
+    }
+    rv_audit_append(batch, "admin", op->id, -1, body);
+    json_decref(body);
+}
+
 static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batch,
                                 struct rv_error *err)
 {
@@ -151,6 +167,13 @@ static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batc
     rv_args_i64(rows, 2, op->id);
     rv_args_i64(rows, 3, op->fork.run);
     rv_args_i32(rows, 4, op->fork.at);
+    if (op->fork.revive) {
+        record_revival(op, batch);
+        rows = rv_batch_rows(batch, &rv_sql_run_signal_carry);
+        rv_args_i64(rows, 2, op->id);
+        rv_args_i64(rows, 3, op->fork.run);
+        rv_args_i32(rows, 4, op->fork.at);
+    }
     if (op->fork.at > 0) { /* it stands where those steps had brought the first one */
         bool planned = rv_json_int(op->facts, "plan_at", 0) > 0;
         struct rv_run_status status = {
@@ -198,7 +221,11 @@ static void on_facts(void *data, enum rv_code code, const struct rv_result *resu
     snprintf(name, sizeof name, "r_%" PRId64, op->fork.run);
     op->input = rv_fork_input(op->facts, &op->fork);
     op->args = json_pack("{s:s,s:s,s:s,s:i,s:s}", "agent", rv_json_str(op->facts, "agent", ""),
-                         "mode", "fork", "run", name, "at_step", (int)op->fork.at, "plan", plan);
+                         "mode", op->fork.revive ? "revive" : "fork", "run", name, "at_step",
+                         (int)op->fork.at, "plan", plan);
+    if (op->fork.reason != NULL) {
+        json_object_set_new(op->args, "reason", json_string(op->fork.reason));
+    }
     op->pass.action = "run.start";
     op->pass.args = op->args;
     op->pass.run = op->id;
@@ -219,6 +246,7 @@ void rv_run_fork(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     op->fork = *fork;
     op->fork.version = rv_arena_strdup(op->arena, fork->version);
     op->fork.input = json_deep_copy(fork->input);
+    op->fork.reason = rv_arena_strdup(op->arena, fork->reason);
     op->done = done;
     op->data = data;
     op->pass.tenant = tenant;

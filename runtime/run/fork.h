@@ -17,6 +17,10 @@ struct rv_run_fork {
     int32_t at;          /* the last step that is taken over; 0: none */
     const char *version; /* of the agent: its name, or the beginning of its hash; NULL: as it was */
     const json_t *input; /* members of the exception that are replaced; NULL: none */
+    /* Of a dead letter (reeve run revive): the gate hears mode "revive" and the reason, and what
+     * the old run had not taken of its signals goes to the new one. */
+    bool revive;
+    const char *reason; /* NULL: none */
 };
 
 /* Whether it may be: `facts` is the one row of statement run_fork_look.  RV_NOT_FOUND, RV_CONFLICT

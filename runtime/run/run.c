@@ -72,7 +72,9 @@ const char *rv_step_kind_name(int kind)
                                         "start",
                                         "child",
                                         "effect",
-                                        [RV_STEP_CHECKPOINT] = "checkpoint"};
+                                        [RV_STEP_CHECKPOINT] = "checkpoint",
+                                        "publish",
+                                        "reply"};
     _Static_assert(RV_COUNT(kinds) == RV_STEP_KIND_LAST + 1, "every kind has its name");
     bool known = kind >= 1 && kind < (int)RV_COUNT(kinds) && kinds[kind] != NULL;
     return known ? kinds[kind] : kinds[0];

@@ -57,7 +57,9 @@ enum rv_step_kind {
     RV_STEP_CHILD = 14,      /* how a child ended */
     RV_STEP_EFFECT = 15,     /* the outcome of an action outside, see runtime/effect/effect.h */
     RV_STEP_CHECKPOINT = 20, /* a new beginning: what lies before it is not read again */
-    RV_STEP_KIND_LAST = RV_STEP_CHECKPOINT
+    RV_STEP_PUBLISH = 21,    /* a named value for those outside */
+    RV_STEP_REPLY = 22,      /* the answer to an update */
+    RV_STEP_KIND_LAST = RV_STEP_REPLY
 };
 const char *rv_step_kind_name(int kind);      /* "?" when unknown */
 int rv_step_kind_from_name(const char *name); /* 0 when unknown */
@@ -77,6 +79,7 @@ enum {
     RV_RUN_SAME_CHILD_MAX = 2,    /* an attempt and one retry; the third is a plan that loops */
     RV_RUN_TIMER_IN_MEMORY_MS = 60000, /* longer waits give up their actor */
     RV_RUN_STATE_BYTES_MAX = 1 << 20,  /* of a checkpoint, as JSON: larger things are blobs */
+    RV_RUN_VALUE_MAX = 64 << 10,       /* published, or answered: read by people and at once */
     RV_STEP_DIGEST_BYTES = 16
 };
 

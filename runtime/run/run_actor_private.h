@@ -6,6 +6,7 @@
  *   run_act.c     ACT, COMPENSATE, OUTCOME: the plan's items, and taking them back
  *   run_effect.c  waiting for the outcome of what happens outside
  *   run_child.c   CHILDREN: runs that this run has started
+ *   run_message.c   what a plan publishes and answers
  *   run_checkpoint.c   a new beginning in the middle of a plan
  *
  * Invariants: at most one port operation is outstanding (`pending`); the coroutine is resumed only
@@ -192,6 +193,15 @@ void run_on_approval(struct rv_actor *self, struct run *run, const char *status)
 void run_turn_back(struct rv_actor *self, struct run *run);
 /* What every question to the gate says about its run. */
 struct rv_run_act run_act_frame(const struct run *run, int kind);
+
+/* ---- run_message.c ---- */
+
+enum { RUN_NAME_TEXT = 160 }; /* "$update." and a name, "reply." and an id */
+/* The signal that a request for a signal or an update waits for. */
+const char *run_signal_name(const struct rv_plan_request *request, char out[RUN_NAME_TEXT]);
+/* The name of the entry of publish, reply and refuse. */
+const char *run_message_step(const struct rv_plan_request *request, char out[RUN_NAME_TEXT]);
+void run_ask_message(struct run *run, int kind);
 
 /* ---- run_checkpoint.c ---- */
 

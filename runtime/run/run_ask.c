@@ -7,6 +7,8 @@
  *   sleep                       one entry, written when it begins, with the time at which it ends
  *   signal, await               two entries: the wait with its deadline, then what came, or that
  *                               nothing did
+ *   update                      the same, for the signal that carries it
+ *   publish, reply, refuse      one entry (run_message.c)
  *   start, handoff              one entry; after a hand-off the coroutine is not resumed
  *   checkpoint                  one entry; the coroutine is given up and the plan begins anew
  */
@@ -111,6 +113,10 @@ static int kind_of_request(const char *name)
         {"llm.decide", RV_STEP_MODEL},
         {"sleep", RV_STEP_TIMER},
         {"signal", RV_STEP_SIGNAL},
+        {"update", RV_STEP_SIGNAL},
+        {"publish", RV_STEP_PUBLISH},
+        {"reply", RV_STEP_REPLY},
+        {"refuse", RV_STEP_REPLY},
         {"note", RV_STEP_NOTE},
         {"start", RV_STEP_START},
         {"handoff", RV_STEP_START},
@@ -127,10 +133,18 @@ static int kind_of_request(const char *name)
     RV_UNREACHABLE("the sandbox offers these requests");
 }
 
-/* The entry of the wait, for what has two; NULL for the rest. */
-static const char *wait_name(int kind)
+/* Of what has two entries: the wait's name (NULL for the rest), and that of what came. */
+static const char *wait_name(const struct run *run, int kind)
 {
-    return kind == RV_STEP_SIGNAL ? "signal.wait" : kind == RV_STEP_CHILD ? "await.wait" : NULL;
+    bool update = strcmp(run->request.name, "update") == 0;
+    return kind == RV_STEP_SIGNAL  ? update ? "update.wait" : "signal.wait"
+           : kind == RV_STEP_CHILD ? "await.wait"
+                                   : NULL;
+}
+
+static const char *came_name(const struct run *run, int kind)
+{
+    return kind == RV_STEP_CHILD ? "await" : run->request.name;
 }
 
 static int times_asked(const struct run *run, const char *name, const json_t *args)
@@ -149,9 +163,13 @@ static int times_asked(const struct run *run, const char *name, const json_t *ar
 static bool goes_in_circle(struct rv_actor *self, struct run *run, int kind)
 {
     const struct rv_run_image *image = run->image;
-    const char *wait = wait_name(kind);
-    char name[100];
-    snprintf(name, sizeof name, "%s", wait != NULL ? wait : run->request.name);
+    const char *wait = wait_name(run, kind);
+    char name[RUN_NAME_TEXT];
+    if (kind == RV_STEP_PUBLISH || kind == RV_STEP_REPLY) {
+        run_message_step(&run->request, name);
+    } else {
+        snprintf(name, sizeof name, "%s", wait != NULL ? wait : run->request.name);
+    }
     struct rv_step next = {.kind = wait != NULL ? RV_STEP_TIMER : kind, .name = name};
     RV_ASSERT(rv_step_digest(run->request.args, next.digest));
     int length = rv_circle_find(image->steps, image->step_count, &next);
@@ -193,7 +211,8 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
         plan_failed(self, run, RV_LIMIT, text);
         return false;
     }
-    if (kind != RV_STEP_TIMER && kind != RV_STEP_CHECKPOINT && wait_name(kind) == NULL &&
+    if (kind != RV_STEP_TIMER && kind != RV_STEP_CHECKPOINT && kind != RV_STEP_PUBLISH &&
+        wait_name(run, kind) == NULL &&
         times_asked(run, request->name, request->args) >= repeats_max) {
         snprintf(text, sizeof text,
                  "the plan asks \"%s\" with the same arguments more than %d times (line %d)",
@@ -218,9 +237,10 @@ static void ask_sleep(struct run *run)
 static void ask_signal_wait(struct run *run)
 {
     int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "timeout_s", 0) * 1000000;
+    char name[RUN_NAME_TEXT];
     json_t *out = json_pack("{s:I,s:s}", "until_us", (json_int_t)until_us, "name",
-                            rv_json_str(run->request.args, "name", ""));
-    run_write_wait(run, "signal.wait", "signal", run->request.args, out);
+                            run_signal_name(&run->request, name));
+    run_write_wait(run, wait_name(run, RV_STEP_SIGNAL), "signal", run->request.args, out);
 }
 
 /* The handle follows from the text alone; the text goes into the journal's transaction, and not
@@ -282,6 +302,8 @@ static void ask_live(struct run *run, int kind)
     case RV_STEP_START: run_ask_start(run); break;
     case RV_STEP_CHILD: run_ask_child_wait(run, request->args); break;
     case RV_STEP_CHECKPOINT: run_ask_checkpoint(run); break;
+    case RV_STEP_PUBLISH:
+    case RV_STEP_REPLY: run_ask_message(run, kind); break;
     default:
         run_write_step(run,
                        run_make_step(run, RV_STEP_NOTE, request->name, request->args,
@@ -319,8 +341,9 @@ static void ask_awaited(struct run *run, int kind)
     if (kind == RV_STEP_CHILD) {
         run_ask_child(run);
     } else {
+        char name[RUN_NAME_TEXT];
         port->signal(port->self, run->start.tenant, run->start.run,
-                     rv_json_str(run->request.args, "name", ""), run_on_port,
+                     run_signal_name(&run->request, name), run_on_port,
                      run_expect(run, PENDING_SIGNAL));
     }
 }
@@ -329,7 +352,7 @@ static void ask_awaited(struct run *run, int kind)
  */
 bool run_wait_is_over(struct rv_actor *self, struct run *run, int kind, const struct rv_step **step)
 {
-    bool two = wait_name(kind) != NULL;
+    bool two = kind == RV_STEP_SIGNAL || kind == RV_STEP_CHILD;
     if (run_take_end(run)) {
         stopped(self, run);
         return false;
@@ -354,8 +377,8 @@ bool run_wait_is_over(struct rv_actor *self, struct run *run, int kind, const st
         return true;
     }
     run_spend(run, *step);
-    return run_recorded(self, run, kind, kind == RV_STEP_CHILD ? "await" : "signal", NULL,
-                        run->request.line, step) == FOUND_STEP;
+    return run_recorded(self, run, kind, came_name(run, kind), NULL, run->request.line, step) ==
+           FOUND_STEP;
 }
 
 static enum rv_run_state state_after_wait(const struct run *run)
@@ -383,7 +406,9 @@ void run_on_awaited(struct rv_actor *self, struct run *run, int kind, const json
                         json_object_get(came, "spent"));
     } else if (run_now_us(run) >= until_us) {
         out = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "timeout", "message",
-                        child ? "the child has not ended in time" : "no signal came in time");
+                        child ? "the child has not ended in time"
+                        : strcmp(run->request.name, "update") == 0 ? "no update came in time"
+                                                                   : "no signal came in time");
     } else if (!run_canceled(run)) {
         run->cursor--;
         run_stand_still(self, run);
@@ -397,7 +422,7 @@ void run_on_awaited(struct rv_actor *self, struct run *run, int kind, const json
         return;
     }
     struct rv_run_change change = {.state = to};
-    run_write_step(run, run_make_step(run, kind, child ? "await" : "signal", NULL, out), &change,
+    run_write_step(run, run_make_step(run, kind, came_name(run, kind), NULL, out), &change,
                    rv_json_int(came, "id", 0), NULL);
 }
 
@@ -421,14 +446,18 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         plan_failed(self, run, RV_INVALID, text);
         return false;
     }
-    const char *wait = wait_name(kind);
+    char told[RUN_NAME_TEXT];
+    bool tells = kind == RV_STEP_PUBLISH || kind == RV_STEP_REPLY;
+    const char *wait = wait_name(run, kind);
+    const char *name = wait != NULL ? wait
+                       : tells      ? run_message_step(&run->request, told)
+                                    : run->request.name;
     if (kind == RV_STEP_CHILD) {
         snprintf(run->awaited, sizeof run->awaited, "%s",
                  rv_json_str(run->request.args, "run", ""));
     }
-    enum found found = run_recorded(self, run, wait != NULL ? RV_STEP_TIMER : kind,
-                                    wait != NULL ? wait : run->request.name, run->request.args,
-                                    run->request.line, &step);
+    enum found found = run_recorded(self, run, wait != NULL ? RV_STEP_TIMER : kind, name,
+                                    run->request.args, run->request.line, &step);
     if (found == FOUND_DIVERGENCE) {
         return false;
     }

@@ -128,6 +128,54 @@ TEST(wrong_arguments_are_refused_by_place_and_rule)
     expect("party.register", "{'name':'A','iban':'DE00'}", RV_INVALID, "is no iban");
 }
 
+/* A schema that somebody else has written. */
+static void is_schema(const char *text, const char *words)
+{
+    struct rv_error err = {.code = RV_OK};
+    json_t *schema = json_loads(text, JSON_DECODE_ANY, NULL);
+    ck_assert_ptr_nonnull(schema);
+    enum rv_code code = erp_schema_complete(schema, &err);
+    if (words == NULL) {
+        ck_assert_msg(code == RV_OK, "%s", err.message);
+    } else {
+        ck_assert_int_eq(code, RV_INVALID);
+        ck_assert_msg(strstr(err.message, words) != NULL, "\"%s\" does not say \"%s\"", err.message,
+                      words);
+    }
+    json_decref(schema);
+}
+
+TEST(a_foreign_schema_is_completed_or_refused_by_place_and_rule)
+{
+    is_schema("{\"type\":\"object\"}", NULL);
+    is_schema("{\"type\":\"object\",\"properties\":[],\"required\":{}}", NULL); /* Lua's {} */
+    is_schema("{\"type\":\"array\",\"items\":{\"type\":\"data\"},\"title\":\"x\"}", NULL);
+    is_schema("[]", "must be a schema");
+    is_schema("{}", "\"/type\" \"\" is not a type");
+    is_schema("{\"type\":\"number\"}", "\"number\" is not a type");
+    is_schema("{\"type\":\"string\",\"minimum\":1}", "\"/minimum\" is not known for type string");
+    is_schema("{\"type\":\"string\",\"pattern\":\"a\"}", "\"/pattern\" is not known");
+    is_schema("{\"type\":\"string\",\"format\":\"time\"}", "\"/format\" is not a format");
+    is_schema("{\"type\":\"string\",\"enum\":[1]}", "\"/enum\" must be a list of texts");
+    is_schema("{\"type\":\"string\",\"maxLength\":-1}", "\"/maxLength\" must be an integer");
+    is_schema("{\"type\":\"integer\",\"maximum\":\"9\"}", "\"/maximum\" must be an integer");
+    is_schema("{\"type\":\"integer\",\"maximum\":9,\"default\":10}", "\"/default\" does not pass");
+    is_schema("{\"type\":\"array\"}", "\"/items/\" must be a schema");
+    is_schema("{\"type\":\"array\",\"items\":{\"type\":\"data\"},\"maxItems\":\"x\"}",
+              "\"/maxItems\"");
+    is_schema("{\"type\":\"object\",\"additionalProperties\":true}", "must be false");
+    is_schema("{\"type\":\"object\",\"required\":[\"a\"]}", "names \"a\", which is not in");
+    is_schema("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"x\"}}}",
+              "\"/properties/a/type\" \"x\" is not a type");
+    char deep[1024] = "{\"type\":\"data\"}";
+    for (int i = 0; i < 10; i++) {
+        char inner[1024];
+        snprintf(inner, sizeof inner, "%s", deep);
+        snprintf(deep, sizeof deep, "{\"type\":\"array\",\"items\":%.900s}", inner);
+    }
+    is_schema(deep, "is nested too deeply");
+}
+
 TEST(defaults_are_filled_in)
 {
     json_t *args = json("{'name':'A'}");

@@ -78,6 +78,48 @@ static void no_agent(const char *source, const char *words)
                   words);
 }
 
+#define DESK(body)                                                                                 \
+    "local agent = { name = 'a', version = '1', handles = {'F01'}, uses = {},\n"                   \
+    " updates = { deliver = { type = 'object' } } }\n"                                             \
+    "function agent.plan(ctx, exception)\n" body "\n return ctx:plan() end\n return agent\n"
+
+TEST(what_is_told_and_answered_is_asked_for_with_its_arguments)
+{
+    char trace[1024] = "";
+    json_decref(done(DESK("ctx:publish('state', { n = 1 })\n"
+                          "local update = ctx:update('deliver', 5)\n"
+                          "ctx:reply(update, { ok = true })\n"
+                          "ctx:reply({ id = 'v' })\n"
+                          "ctx:refuse({ id = 'w.1:2-3_' }, 'no')"),
+                     "{\"id\":\"u\",\"body\":{}}", trace));
+    ck_assert_str_eq(trace, "publish {\"name\":\"state\",\"value\":{\"n\":1}} 4\n"
+                            "update {\"name\":\"deliver\",\"timeout_s\":5} 5\n"
+                            "reply {\"id\":\"u\",\"result\":{\"ok\":true}} 6\n"
+                            "reply {\"id\":\"v\"} 7\n"
+                            "refuse {\"id\":\"w.1:2-3_\",\"reason\":\"no\"} 8\n");
+}
+
+TEST(what_cannot_be_told_or_answered_fails_at_its_line)
+{
+    fails(DESK("ctx:publish('state')"), "agent.lua:4: ctx:publish: value is missing");
+    fails(DESK("ctx:publish(('x'):rep(65), 1)"), "ctx:publish: name must have 1 to 64 bytes");
+    fails(DESK("ctx:publish('f', print)"), "print");
+    fails(DESK("ctx:publish('f', ctx.plan)"), "ctx:publish: value: ");
+    fails(DESK("ctx:update('other')"), "agent.lua:4: ctx:update: \"other\" is not in \"updates\"");
+    fails(DESK("agent.updates.other = {}\nctx:update('other')"), "is not in \"updates\"");
+    fails(DESK("ctx:reply({})"), "ctx:reply: the first argument must be what ctx:update gave");
+    fails(DESK("ctx:reply({ id = 'a b' })"), "must be what ctx:update gave");
+    fails(DESK("ctx:refuse({ id = 'a' })"), "ctx:refuse: reason must be a string");
+    fails(DESK("ctx:reply({ id = 'a' })\nctx:refuse({ id = 'a' }, 'no')"),
+          "agent.lua:5: ctx:refuse: update \"a\" was answered before");
+    no_agent("return { name = 'a', version = '1', handles = {}, uses = {}, updates = { 'x' },\n"
+             " plan = function() end }",
+             "field \"updates\" must give a schema for each name");
+    no_agent("return { name = 'a', version = '1', handles = {}, uses = {},\n"
+             " updates = { ['$x'] = {} }, plan = function() end }",
+             "field \"updates\"");
+}
+
 TEST(a_plan_asks_and_proposes)
 {
     char trace[4096] = "";

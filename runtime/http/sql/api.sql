@@ -111,7 +111,7 @@ SELECT jsonb_build_object(
     'trace_id', coalesce(i.input->>'trace', encode(substr(sha256(convert_to(
                     format('reeve run %s %s', r.tenant_id, r.id), 'UTF8')), 1, 16), 'hex')),
     'journal', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                    'seq', j.seq, 'kind', CASE j.kind WHEN 20 THEN 'checkpoint' ELSE (ARRAY['read','model','memory','timer','signal','plan',
+                    'seq', j.seq, 'kind', CASE j.kind WHEN 20 THEN 'checkpoint' WHEN 21 THEN 'publish' WHEN 22 THEN 'reply' ELSE (ARRAY['read','model','memory','timer','signal','plan',
                         'action','approval','outcome','compensation','review','note','start','child'])[j.kind] END,
                     'name', j.name, 'digest', encode(j.digest, 'hex'),
                     'out', CASE WHEN length(j.out) > 1 AND get_byte(j.out, 0) = 1

@@ -391,7 +391,51 @@ local function retry(_, policy, attempt)
   fail('ctx:retry: field "max" must be at least 1')
 end
 
-local function new_context(agent, input, plan)
+-- What those outside are told, and what they ask: a value by its name; updates, answered once each.
+local NAME_MAX = 64
+
+local function want_name(name, what)
+  if #want_text(name, what) > NAME_MAX then fail(what .. " must have 1 to " .. NAME_MAX .. " bytes") end
+  return name
+end
+
+local function new_desk(updates)
+  local answered = {}
+  local function want_update(update, what)
+    if type(update) ~= "table" or type(update.id) ~= "string" or #update.id > 100
+      or not host.string.match(update.id, "^[%w%._:%-]+$") then
+      fail(what .. ": the first argument must be what ctx:update gave")
+    end
+    if answered[update.id] then fail(what .. ': update "' .. update.id .. '" was answered before') end
+    answered[update.id] = true
+    return update.id
+  end
+  return {
+    publish = function(_, name, value)
+      want_name(name, "ctx:publish: name")
+      if value == nil then fail("ctx:publish: value is missing") end
+      check(value, "ctx:publish: value")
+      return ask("publish", { name = name, value = value })
+    end,
+    update = function(_, name, timeout_s)
+      want_text(name, "ctx:update: name")
+      if not updates[name] then fail('ctx:update: "' .. name .. '" is not in "updates" of the manifest') end
+      timeout_s = want_count(timeout_s or SIGNAL_DEFAULT, SLEEP_MAX, "ctx:update: timeout_s")
+      return ask("update", { name = name, timeout_s = timeout_s })
+    end,
+    reply = function(_, update, result)
+      if result ~= nil then check(result, "ctx:reply: result") end
+      return ask("reply", { id = want_update(update, "ctx:reply"), result = result })
+    end,
+    refuse = function(_, update, reason)
+      want_text(reason, "ctx:refuse: reason")
+      return ask("refuse", { id = want_update(update, "ctx:refuse"), reason = reason })
+    end,
+  }
+end
+
+local function new_context(agent, input, plan, updates)
+  local desk = new_desk(updates)
   local family = plan and new_family(input)
   return frozen("ctx", {
     start = family and family.start or no_family("start"),
@@ -415,6 +459,7 @@ local function new_context(agent, input, plan)
       timeout_s = want_count(timeout_s or SIGNAL_DEFAULT, SLEEP_MAX, "ctx:signal: timeout_s")
       return ask("signal", { name = name, timeout_s = timeout_s })
     end,
+    publish = desk.publish, update = desk.update, reply = desk.reply, refuse = desk.refuse,
     note = function(_, text) return ask("note", { text = want_text(text, "ctx:note: text") }) end,
   })
 end
@@ -472,17 +517,18 @@ local environment = setmetatable({}, {
   __metatable = false,
 })
 
--- Runs agent.plan or agent.review; the result is plain data.  `uses` is the checked manifest's.
-local function enter(agent, entry, input, uses)
+-- Runs agent.plan or agent.review; the result is plain data.  `uses`, and the names of `updates`, are the checked
+-- manifest's.
+local function enter(agent, entry, input, uses, updates)
   if entry == "review" then
-    local result = agent.review(new_context(agent, input, nil), input.outcome)
+    local result = agent.review(new_context(agent, input, nil, updates), input.outcome)
     if result ~= nil then want(result, "table", "agent.review: what it returns") end
     return result or {}
   end
   local allowed = {}
   for _, action in ipairs(uses) do allowed[action] = true end
   local plan, finish = new_plan(allowed)
-  local result = agent.plan(new_context(agent, input, plan), input.exception)
+  local result = agent.plan(new_context(agent, input, plan, updates), input.exception)
   if result ~= nil and result ~= plan then fail("agent.plan must return ctx:plan()") end
   return finish()
 end

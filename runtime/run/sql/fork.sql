@@ -52,3 +52,13 @@ INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out)
 SELECT $1, f.run, j.seq, j.kind, j.name, j.digest, j.out
   FROM unnest($2::int8[], $3::int8[], $4::int4[]) AS f(run, source, at)
   JOIN journal j ON j.tenant_id = $1 AND j.run_id = f.source AND j.seq <= f.at;
+
+-- name: run_signal_carry
+-- What the first run had not taken by then goes to the new one.  Not wishes to cancel, and not updates: who asked
+-- those was told that the first run has ended.
+-- params: tenant int4, run int8[], source int8[], at int4[]
+INSERT INTO run_signal (tenant_id, run_id, id, name, body, sent_by, sent_at)
+SELECT $1, f.run, s.id, s.name, s.body, s.sent_by, s.sent_at
+  FROM unnest($2::int8[], $3::int8[], $4::int4[]) AS f(run, source, at)
+  JOIN run_signal s ON s.tenant_id = $1 AND s.run_id = f.source AND (s.consumed_seq IS NULL OR s.consumed_seq > f.at)
+ WHERE s.name <> '$cancel' AND NOT starts_with(s.name, '$update.');

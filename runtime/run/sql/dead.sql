@@ -1,0 +1,40 @@
+-- dead.sql: runs that did not end well; see the function run_dead_letters and runtime/run/fork.h.
+
+-- name: run_dead
+-- The newest first, one a row; `run`: only that one, also when it was revived.
+-- params: tenant int4, class text, before int8, limit int4, agent text, error text, revived bool, run int8
+SELECT d.id, jsonb_build_object('run', 'r_' || d.id, 'agent', d.agent, 'version', d.version, 'status', d.status,
+           'error_code', d.error_code, 'error', d.error_text, 'class', d.class, 'attempts', d.attempts,
+           'steps', d.steps, 'business_key', d.business_key, 'ended_at', d.ended_at, 'revived', 'r_' || d.revived,
+           'input', d.input, 'message', d.message)
+  FROM run_dead_letters($1) AS d
+ WHERE ($2::text IS NULL OR d.class = $2) AND ($3::int8 IS NULL OR d.id < $3)
+   AND ($5::text IS NULL OR d.agent = $5) AND ($6::text IS NULL OR d.error_code = $6)
+   AND ($7 OR d.revived IS NULL OR $8::int8 IS NOT NULL) AND ($8::int8 IS NULL OR d.id = $8)
+ ORDER BY d.id DESC LIMIT $4;
+
+-- name: run_dead_page
+-- The same as one document.
+-- params: tenant int4, class text, before int8, limit int4, agent text, error text, revived bool
+SELECT jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', x.id::text, 'run', 'r_' || x.id,
+           'agent', x.agent, 'version', x.version, 'status', x.status, 'error_code', x.error_code, 'error', x.error_text,
+           'class', x.class, 'attempts', x.attempts, 'steps', x.steps, 'business_key', x.business_key,
+           'ended_at', x.ended_at, 'revived', 'r_' || x.revived, 'input', x.input, 'message', x.message)
+           ORDER BY x.id DESC), '[]'))
+  FROM (SELECT * FROM run_dead_letters($1) AS d
+         WHERE ($2::text IS NULL OR d.class = $2) AND ($3::int8 IS NULL OR d.id < $3)
+           AND ($5::text IS NULL OR d.agent = $5) AND ($6::text IS NULL OR d.error_code = $6)
+           AND ($7 OR d.revived IS NULL)
+         ORDER BY d.id DESC LIMIT $4) AS x;
+
+-- name: run_dead_table
+-- The same for people.
+-- params: tenant int4, class text, before int8, limit int4, agent text, error text, revived bool
+SELECT 'r_' || d.id AS run, d.agent, d.status, d.class, d.attempts, left(d.error_text, 120) AS error,
+       coalesce((d.message->>'kind') || ' ' || (d.message->>'name'), '') AS message, 'r_' || d.revived AS revived,
+       to_char(d.ended_at, 'YYYY-MM-DD HH24:MI:SS') AS ended
+  FROM run_dead_letters($1) AS d
+ WHERE ($2::text IS NULL OR d.class = $2) AND ($3::int8 IS NULL OR d.id < $3)
+   AND ($5::text IS NULL OR d.agent = $5) AND ($6::text IS NULL OR d.error_code = $6)
+   AND ($7 OR d.revived IS NULL)
+ ORDER BY d.id DESC LIMIT $4;

@@ -1,9 +1,9 @@
 /* update.h -- what is asked of a run under an id, checked before it is taken, and answered by it.
  *
- *   manifest   updates = { deliver = { type = "object", ... } }     schema: erp/command/schema.h
- *   ask        name, body, id -> checked against the version the run is pinned to -> run.update
- *              through the gate -> a row of run_update and the signal "$update.NAME", once for an
- * id plan       ctx:update(name), then ctx:reply(update, result) or ctx:refuse(update, reason)
+ *   manifest   updates = { deliver = { type = "object", ... } }: schemas of erp/command/schema.h
+ *   ask        name, body, id: checked against the version the run is pinned to, then run.update
+ *              through the gate: a row of run_update and the signal "$update.NAME", once for an id
+ *   plan       ctx:update(name), then ctx:reply(update, result) or ctx:refuse(update, reason)
  *   answer     {run, id, name, state: accepted | taken | answered | refused, result | reason, ...}
  *
  * A run that is over has refused what it has not answered, with its end as the reason: that follows

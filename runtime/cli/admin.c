@@ -10,10 +10,7 @@
 enum rv_code admin_open(struct cli *cli, struct admin *out, struct rv_error *err)
 {
     *out = (struct admin){.cli = cli};
-    enum rv_code code = place_session(cli, &out->session, err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, out->session, &out->tenant, err);
-    }
+    enum rv_code code = place_company(cli, &out->session, &out->tenant, err);
     if (code == RV_OK) {
         code = cli_person(cli, out->session, out->tenant, &out->person, err);
     }

@@ -143,10 +143,7 @@ int cmd_adapter_list(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_model_adapters);
         rv_args_i32(args, 1, tenant);

@@ -607,10 +607,7 @@ int cmd_agent_versions(struct cli *cli)
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     int rows = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_agent_versions);
         rv_args_text(args, 2, cli->argv[0]);

@@ -23,10 +23,7 @@ int cmd_approval_list(struct cli *cli)
     }
     struct rv_args *args = rv_args_create(&rv_sql_cli_approvals);
     rv_args_text(args, 2, status);
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     int rows = 0;
     if (code == RV_OK) {
         code = cli_print_query(cli, session, tenant, &rv_sql_cli_approvals, args, &rows, &err);
@@ -60,10 +57,7 @@ int cmd_approval_show(struct cli *cli)
     json_t *approval = NULL;
     struct rv_args *args = rv_args_create(&rv_sql_cli_approval_one);
     rv_args_i64(args, 2, approval_id(cli->argv[0]));
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_approval_one, args, cli_take_json,
                                    &approval, &err);
@@ -130,10 +124,7 @@ static int decide(struct cli *cli, bool approve)
     struct rv_db_session *session = NULL;
     struct node *node = NULL;
     int32_t tenant = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     rv_db_session_close(session);
     if (code == RV_OK) {
         code = place_node(cli, &node, &err);
@@ -225,10 +216,7 @@ int cmd_ledger_check(struct cli *cli)
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     struct sums sums = {.cli = cli};
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code =
             rv_db_session_query(session, tenant, &rv_sql_ledger_sums, NULL, take_sum, &sums, &err);

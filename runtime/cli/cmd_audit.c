@@ -97,10 +97,7 @@ static enum rv_code find_company(struct cli *cli, struct company *out, struct rv
 {
     struct rv_db_session *session = NULL;
     *out = (struct company){.name = "", .arena = cli->arena};
-    enum rv_code code = place_session(cli, &session, err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &out->tenant, err);
-    }
+    enum rv_code code = place_company(cli, &session, &out->tenant, err);
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_cli_company_by_name);
         rv_args_text(args, 1, "");

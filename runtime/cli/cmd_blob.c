@@ -207,10 +207,7 @@ int cmd_blob_get(struct cli *cli)
         rv_hint(&err, "It has 64 hexadecimal digits; see them: reeve blob list.");
         return cli_fail(cli, &err);
     }
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_blob_look);
         rv_args_bytes(args, 2, hash.bytes, RV_HASH_BYTES);
@@ -249,10 +246,7 @@ int cmd_blob_list(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = cli_print_query(cli, session, tenant, &rv_sql_cli_blobs, NULL, NULL, &err);
     }

@@ -150,13 +150,6 @@ int cmd_calendar_remove(struct cli *cli)
 
 /* ---- looking ---- */
 
-static enum rv_code open_company(struct cli *cli, struct rv_db_session **session, int32_t *tenant,
-                                 struct rv_error *err)
-{
-    enum rv_code code = place_session(cli, session, err);
-    return code == RV_OK ? cli_tenant(cli, *session, tenant, err) : code;
-}
-
 static enum rv_code take_calendar(void *data, const struct rv_result *result, int row,
                                   struct rv_error *err)
 {
@@ -188,7 +181,7 @@ int cmd_calendar_list(struct cli *cli)
     struct rv_db_session *session = NULL;
     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
     int32_t tenant = 0;
-    enum rv_code code = open_company(cli, &session, &tenant, &err);
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = rv_calendar_list(session, tenant, take_calendar, table, &err);
     }
@@ -219,7 +212,7 @@ int cmd_calendar_show(struct cli *cli)
     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
     int32_t tenant = 0;
     uint8_t weekend = 0;
-    enum rv_code code = open_company(cli, &session, &tenant, &err);
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = rv_calendar_days(session, tenant, cli->argv[0], &weekend, take_day, table, &err);
     }

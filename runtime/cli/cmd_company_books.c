@@ -89,10 +89,7 @@ int cmd_company_check(struct cli *cli)
     json_t *report = NULL;
     int32_t tenant = 0;
     name_company(cli);
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = rv_books_open(cli->uri, tenant, &books, &err);
     }

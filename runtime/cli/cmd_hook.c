@@ -105,10 +105,7 @@ int cmd_hook_list(struct cli *cli)
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     struct rv_args *args = NULL;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         args = rv_args_create(&rv_sql_hook_list);
         rv_args_i32(args, 1, tenant);

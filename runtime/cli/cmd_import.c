@@ -339,10 +339,7 @@ int cmd_import(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     struct import import = {.cli = cli};
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &import.tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &import.tenant, &err);
     if (code == RV_OK) {
         code = cli_person(cli, session, import.tenant, &import.principal, &err);
     }
@@ -396,10 +393,7 @@ int cmd_do(struct cli *cli)
     char own_id[64];
     snprintf(own_id, sizeof own_id, "cli:%" PRId64, rv_id_make(rv_now_us(rv_clock_system())));
     request.command_id = id != NULL ? id : own_id;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &request.tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &request.tenant, &err);
     if (code == RV_OK) {
         code = cli_person(cli, session, request.tenant, &request.principal, &err);
     }

@@ -13,13 +13,6 @@
 
 enum { LIST_MAX = 1000, LIST_DEFAULT = 200 };
 
-static enum rv_code open_session(struct cli *cli, struct rv_db_session **session, int32_t *tenant,
-                                 struct rv_error *err)
-{
-    enum rv_code code = place_session(cli, session, err);
-    return code == RV_OK ? cli_tenant(cli, *session, tenant, err) : code;
-}
-
 int cmd_intent_list(struct cli *cli)
 {
     static const char words[] = "all intended attempting retry unclear person done failed";
@@ -33,7 +26,7 @@ int cmd_intent_list(struct cli *cli)
         code = cli_integer(cli, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit, &err);
     }
     if (code == RV_OK) {
-        code = open_session(cli, &session, &tenant, &err);
+        code = place_company(cli, &session, &tenant, &err);
     }
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_effect_list);
@@ -70,7 +63,7 @@ int cmd_intent_show(struct cli *cli)
     json_t *shown = NULL;
     enum rv_code code = rv_intent_read(cli->argv[0], &run, &seq, &err);
     if (code == RV_OK) {
-        code = open_session(cli, &session, &tenant, &err);
+        code = place_company(cli, &session, &tenant, &err);
     }
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_effect_show,

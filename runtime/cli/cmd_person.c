@@ -21,10 +21,7 @@ static int print_all(struct cli *cli, const struct rv_statement *statement)
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = cli_print_query(cli, session, tenant, statement, NULL, NULL, &err);
     }

@@ -251,10 +251,7 @@ int cmd_policy_check(struct cli *cli)
     int32_t tenant = 0;
     enum rv_code code = RV_OK;
     if (cli->company != NULL) {
-        code = place_session(cli, &session, &err);
-        if (code == RV_OK) {
-            code = cli_tenant(cli, session, &tenant, &err);
-        }
+        code = place_company(cli, &session, &tenant, &err);
         if (code == RV_OK) {
             code = bundle_people(session, tenant, &people, &err);
         }

@@ -20,10 +20,7 @@ struct work {
 static enum rv_code work_open(struct cli *cli, struct work *work, struct rv_error *err)
 {
     work->cli = cli;
-    enum rv_code code = place_session(cli, &work->session, err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, work->session, &work->tenant, err);
-    }
+    enum rv_code code = place_company(cli, &work->session, &work->tenant, err);
     if (code == RV_OK) {
         code = place_node(cli, &work->node, err);
     }
@@ -172,10 +169,7 @@ static int list_with(struct cli *cli, const struct rv_statement *statement, cons
     }
     struct rv_args *args = rv_args_create(statement);
     rv_args_text(args, 2, word);
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = cli_print_query(cli, session, tenant, statement, args, NULL, &err);
     } else {
@@ -270,10 +264,7 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     *story = (struct story){NULL, json_array(), json_array(), json_array(), json_array()};
-    enum rv_code code = place_session(cli, &session, err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, err);
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_run_one,
                                    run_args(&rv_sql_cli_run_one, run), cli_take_json, &story->run,

@@ -218,10 +218,7 @@ int cmd_run_views(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = cli_print_query(cli, session, tenant, &rv_sql_cli_run_views, NULL, NULL, &err);
     }
@@ -459,10 +456,7 @@ static int bulk_run_checked(struct bulk *given, const char *status, const char *
     int32_t tenant = 0;
     bool yes = cli_flag(cli, "yes");
     struct bulk bulk = *given;
-    enum rv_code code = place_session(cli, &session, &err);
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
-    }
+    enum rv_code code = place_company(cli, &session, &tenant, &err);
     if (code == RV_OK) {
         code = choose(&bulk, session, tenant, status, otherwise, by_status, &err);
     }

@@ -149,6 +149,13 @@ enum rv_code place_session(struct cli *cli, struct rv_db_session **out, struct r
     return code == RV_OK ? rv_db_session_open(cli->uri, out, err) : code;
 }
 
+enum rv_code place_company(struct cli *cli, struct rv_db_session **out, int32_t *tenant,
+                           struct rv_error *err)
+{
+    enum rv_code code = place_session(cli, out, err);
+    return code == RV_OK ? cli_tenant(cli, *out, tenant, err) : code;
+}
+
 /* ---- the key of web hook secrets ---- */
 
 struct sealing {

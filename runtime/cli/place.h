@@ -25,16 +25,19 @@ RV_MUST enum rv_code place_migrate(const struct cli *cli, const char *owner_uri,
 /* place_database, then a session. */
 RV_MUST enum rv_code place_session(struct cli *cli, struct rv_db_session **out,
                                    struct rv_error *err);
+/* place_session, then the company that is meant (--company, or the only one). */
+RV_MUST enum rv_code place_company(struct cli *cli, struct rv_db_session **out, int32_t *tenant,
+                                   struct rv_error *err);
 /* The model's file: model.path, or the shipped one where it is found; NULL: none.  In the arena.
  */
 const char *place_model(const struct cli *cli);
 /* The engine as the settings have it; its path is NULL where there is no model. */
 struct rv_engine_options place_engine(const struct cli *cli);
-/* place_database, then a node: one core for a command, runtime.loops of them to serve. */
 /* The key of web hook secrets; seals what an earlier version left bare, in all companies.  The
  * caller closes `out` (may be NULL), also on failure. */
 RV_MUST enum rv_code place_hook_vault(struct cli *cli, struct rv_hook_vault **out,
                                       struct rv_error *err);
+/* place_database, then a node: one core for a command, runtime.loops of them to serve. */
 RV_MUST enum rv_code place_node(struct cli *cli, struct node **out, struct rv_error *err);
 RV_MUST enum rv_code place_serving_node(struct cli *cli, struct node **out, struct rv_error *err);
 

@@ -112,6 +112,7 @@ sed 's/maxItems = 3, //; s/type = "boolean"/type = "maybe"/' "$state/desk/agent.
 gives 1 "a schema that is none" reeve agent check "$state/bad.lua"
 has err "\"/properties/last/type\" \"maybe\" is not a type"
 gives 2 "is not published either" reeve agent publish "$state/bad.lua"
+# shellcheck disable=SC2016  # the name is "$x"
 sed 's/updates = {/updates = { ["$x"] = { type = "data" },/' "$state/desk/agent.lua" >"$state/bad.lua"
 gives 1 "nor a name of reeve's own" reeve agent check "$state/bad.lua"
 

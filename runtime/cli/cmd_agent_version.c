@@ -520,6 +520,12 @@ int cmd_agent_canary(struct cli *cli)
         code = rv_fail(&err, RV_CONFLICT, "version %.80s of agent %.80s is active already",
                        version.version, version.name);
     }
+    if (code == RV_OK && percent == 0 &&
+        (state.canary == NULL || strcmp(version.hex, state.canary) != 0)) {
+        code = rv_fail(&err, RV_CONFLICT, "version %.80s of agent %.80s is not on trial",
+                       version.version, version.name);
+        rv_hint(&err, "See which is: reeve agent versions %.80s.", version.name);
+    }
     if (code == RV_OK) {
         activation.percent = (int)percent;
         code = change(&version, &activation, &err);

@@ -70,6 +70,7 @@ static const struct {
     {"/v1/approvals/{}/decision", "decision digest comment"},
     {"/v1/runs", "exception agent"},
     {"/v1/runs/{}/signal", "name *body"},
+    {"/v1/runs/{}/updates", "*name *id *body"},
     {"/v1/runs/{}/cancel", "reason"},
     {"/v1/runs/{}/intents/{}", "outcome reason"},
     {"/v1/hooks/deliveries/{}/{}", ""},

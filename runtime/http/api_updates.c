@@ -14,7 +14,8 @@
 #include <string.h>
 
 enum {
-    LOOK_MS = 100,
+    LOOK_MS = 100, /* between two looks, at first; twice as long each time ... */
+    LOOK_MAX_MS = 1000,
     UPDATES_SHOWN = 200,
     FILTER_MAX_BYTES = 256,
     WAIT_TEXT = 24 /* digits of wait_s, with room for what is too large */
@@ -47,7 +48,8 @@ struct rv_update_wait {
     json_t *shown; /* as it stood at the last look; NULL: none yet */
     struct rv_timer *timer;
     int64_t until_us;
-    int unanswered; /* status of an answer that says: not yet */
+    int64_t pause_ms; /* before the next look */
+    int unanswered;   /* status of an answer that says: not yet */
     bool looking;
 };
 
@@ -108,7 +110,8 @@ static void on_look(void *data, enum rv_code code, const struct rv_result *resul
         rv_exchange_gone(wait->call->exchange)) {
         wait_end(wait);
     } else {
-        rv_timer_start(wait->timer, LOOK_MS);
+        wait->pause_ms = wait->pause_ms * 2 < LOOK_MAX_MS ? wait->pause_ms * 2 : LOOK_MAX_MS;
+        rv_timer_start(wait->timer, wait->pause_ms);
     }
 }
 
@@ -136,6 +139,7 @@ static void wait_begin(struct rv_call *call, int64_t run, const char *id, int64_
     wait->unanswered = unanswered;
     snprintf(wait->id, sizeof wait->id, "%s", id);
     wait->until_us = now_us(call->api) + wait_s * 1000000;
+    wait->pause_ms = LOOK_MS / 2;
     wait->timer = rv_timer_create(call->api->options.loop, look, wait);
     look(wait);
 }

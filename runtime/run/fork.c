@@ -51,6 +51,25 @@ static enum rv_code check_step(const json_t *facts, const struct rv_run_fork *fo
     return RV_OK;
 }
 
+static enum rv_code check_revival(const json_t *facts, const struct rv_run_fork *fork,
+                                  struct rv_error *err)
+{
+    const char *revived = rv_json_str(facts, "revived", NULL);
+    const char *later = rv_json_str(facts, "later", NULL);
+    if (revived != NULL) {
+        rv_fail(err, RV_CONFLICT, "%s goes on for r_%" PRId64 " already", revived, fork->run);
+        rv_hint(err, "Should that one have failed, revive it: reeve run revive %s.", revived);
+        return RV_CONFLICT;
+    }
+    if (later != NULL) {
+        rv_fail(err, RV_CONFLICT, "%s has taken the business of r_%" PRId64 " since", later,
+                fork->run);
+        rv_hint(err, "To do it again nevertheless: reeve run fork r_%" PRId64 ".", fork->run);
+        return RV_CONFLICT;
+    }
+    return RV_OK;
+}
+
 enum rv_code rv_fork_check(const json_t *facts, const struct rv_run_fork *fork,
                            struct rv_error *err)
 {
@@ -59,6 +78,9 @@ enum rv_code rv_fork_check(const json_t *facts, const struct rv_run_fork *fork,
     if (!rv_run_state_final(rv_run_state_from_name(status))) {
         rv_fail(err, RV_CONFLICT, "run r_%" PRId64 " is not over: %s", fork->run, status);
         rv_hint(err, "Wait for its end, or cancel it: reeve run cancel r_%" PRId64 ".", fork->run);
+        return RV_CONFLICT;
+    }
+    if (fork->revive && check_revival(facts, fork, err) != RV_OK) {
         return RV_CONFLICT;
     }
     if (fork->at < 0 || fork->at > steps) {
@@ -169,6 +191,9 @@ static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batc
     rv_args_i32(rows, 4, op->fork.at);
     if (op->fork.revive) {
         record_revival(op, batch);
+        rows = rv_batch_rows(batch, &rv_sql_run_revival_put);
+        rv_args_i64(rows, 2, op->fork.run);
+        rv_args_i64(rows, 3, op->id);
         rows = rv_batch_rows(batch, &rv_sql_run_signal_carry);
         rv_args_i64(rows, 2, op->id);
         rv_args_i64(rows, 3, op->fork.run);
@@ -193,6 +218,10 @@ static void fork_done(struct rv_gate_pass *pass, enum rv_code code, const struct
         rv_fail(&taken, RV_CONFLICT, "a run is working on the same business already: %s",
                 rv_json_str(op->facts, "key", ""));
         rv_hint(&taken, "See it: reeve run list open --key KEY.");
+        err = &taken;
+    } else if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_revival_once") != NULL) {
+        rv_fail(&taken, RV_CONFLICT, "another run goes on for r_%" PRId64 " already", op->fork.run);
+        rv_hint(&taken, "See it: reeve run dead --revived.");
         err = &taken;
     }
     forking_end(op, code, err);

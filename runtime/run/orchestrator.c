@@ -8,6 +8,7 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/base/random.h"
 #include "runtime/run/company_look.h"
 #include "runtime/run/granted.h"
 #include "runtime/run/request.h"
@@ -363,7 +364,10 @@ static void choose_from(struct orchestrator *me)
         me->failed = false;
         me->pass_us = now;
     } else {
-        me->after = me->highest > NUMBERS_OF_A_SECOND ? me->highest - NUMBERS_OF_A_SECOND : 0;
+        /* a number of another node may come from a clock that is ahead of ours */
+        int64_t ours = rv_id_make(rv_now_us(rv_loop_clock(me->start.options->loop)));
+        int64_t top = me->highest < ours ? me->highest : ours;
+        me->after = top > NUMBERS_OF_A_SECOND ? top - NUMBERS_OF_A_SECOND : 0;
     }
 }
 
@@ -493,13 +497,14 @@ static void run_ended(struct rv_actor *self, struct orchestrator *me, struct rv_
     }
     fill(self, me);
     note_back(me);
+    bool failed = why != RV_EXIT_PASSIVATED && why != RV_EXIT_NORMAL;
+    me->failed = me->failed || failed; /* it gets another actor */
     if ((me->part || me->many) && rv_roster_waiting(me->roster) < READY_MAX / 2) {
         look_soon(self, me);
-    } else if (why == RV_EXIT_PASSIVATED || why == RV_EXIT_NORMAL) {
-        ring_in(self, me, SETTLE_MS + rv_roster_lives(me->roster) / SETTLE_RUNS);
-    } else {
-        me->failed = true; /* it gets another actor */
+    } else if (failed) {
         ring_in(self, me, RV_ORCHESTRATOR_TICK_MS);
+    } else {
+        ring_in(self, me, SETTLE_MS + rv_roster_lives(me->roster) / SETTLE_RUNS);
     }
     if (me->more) {
         look_at_exceptions(me);

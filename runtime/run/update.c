@@ -86,6 +86,12 @@ static enum rv_code check_self(const struct rv_run_update *update, const char **
         rv_hint(err, "Name an update that the run's agent declares.");
         return RV_INVALID;
     }
+    json_t *name = json_string(update->name);
+    if (name == NULL) {
+        *field = "name";
+        return rv_fail(err, RV_INVALID, "name must be UTF-8");
+    }
+    json_decref(name);
     if (update->id != NULL && !is_id(update->id)) {
         *field = "id";
         rv_fail(err, RV_INVALID,
@@ -293,6 +299,7 @@ static enum rv_code digest_of(struct updating *op, struct rv_error *err)
     struct rv_buf text;
     rv_buf_init(&text, RV_JSON_TEXT_MAX);
     json_t *sent = json_pack("{s:s,s:O}", "name", op->name, "body", op->body);
+    RV_ASSERT(sent != NULL);
     enum rv_code code = rv_json_canonical(sent, &text, err);
     if (code == RV_OK) {
         op->digest = rv_sha256(text.data, text.length);

@@ -47,7 +47,8 @@ function agent.plan(ctx, exception)
         if update.body.note ~= "silent" then ctx:reply(update, { seen = seen, by = update.by }) end
         break
       end
-      ctx:reply(update, { seen = seen, by = update.by })
+      local told, _, why = ctx:reply(update, { seen = seen, by = update.by })
+      if not told then ctx:refuse(update, "my answer was refused: " .. why) end
     end
   end
   ctx:publish("state", { phase = "over", seen = seen })
@@ -134,13 +135,17 @@ return {
       { ask = "reply", args = { id = "a", result = { seen = 2 } }, value = true },
       update("b", { day = "2025-01-02", items = { 2 } }), { ask = "refuse", args = { id = "b" }, value = true } },
       last, { state("over", 2) }), actions = note },
+  { name = "an answer that is too long is no answer", exception = { key = ("0"):rep(64), code = "F04" },
+    answers = all(first, { update("a", { day = "2026-01-02", items = { 2 } }), state("waits", 2), { ask = "publish", value = true },
+      { ask = "reply", error = "limit" }, { ask = "refuse", args = { id = "a", reason = "my answer was refused: limit" }, value = true } },
+      last, { state("over", 2) }), actions = note },
   { name = "the same update is answered once", exception = { key = ("0"):rep(64), code = "F04" },
     answers = all(first, { update("a", { day = "2025-01-02", items = {} }), { ask = "refuse", value = true },
       update("a", { day = "2025-01-02", items = {} }) }), fails = 'update "a" was answered before' },
 }
 LUA
 gives 0 "cases of what is told" reeve agent test "$state/desk"
-has err '2 cases passed'
+has err '3 cases passed'
 
 # values
 before=$(ask "SELECT changed_at FROM run WHERE id = ${run#r_}")
@@ -164,6 +169,7 @@ same "of five" 5 "$(ask "SELECT count(*) FROM journal WHERE run_id = ${thrifty#r
 # updates that are wrong cost nothing
 before=$(counts)
 good='{"day":"2026-02-03","items":[1,2]}'
+gives 2 "a name that is no text" reeve run update "$run" "$(printf '\377')" --body "$good"
 gives 2 "an update that the agent does not take" reeve run update "$run" change --body "$good"
 has err 'takes no update "change"'
 has err 'It takes: deliver'
@@ -235,6 +241,7 @@ same "an update that is wrong" 400 "$(http POST "/v1/runs/${run#r_}/updates" '{"
 has out '"field"'
 has out 'is required'
 same "without a name" 400 "$(http POST "/v1/runs/${run#r_}/updates" '{"body":{}}')"
+same "with a member that is none" 400 "$(http POST "/v1/runs/${run#r_}/updates" '{"name":"deliver","bdoy":{}}')"
 same "with an id that is no text" 400 "$(http POST "/v1/runs/${run#r_}/updates" '{"name":"deliver","id":1,"body":{}}')"
 same "a wait that is no number" 400 "$(http POST "/v1/runs/${run#r_}/updates?wait_s=soon" '{"name":"deliver","body":{}}')"
 same "an update with its answer" 200 "$(http POST "/v1/runs/${run#r_}/updates?wait_s=30" '{"name":"deliver","id":"three","body":{"day":"2026-03-02","items":[3]}}')"

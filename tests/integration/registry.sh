@@ -81,6 +81,12 @@ gives 0 "and replay reads them" reeve run replay "$found" --company acme
 gives 0 "before it was the setting" reeve model rollback clerk --company acme
 has out "model.path answers again"
 
+for version in 1 2 1; do
+    gives 0 "forth and back" reeve model promote clerk $version --company acme
+done
+gives 0 "promoting the one before was going back" reeve model rollback clerk --company acme
+has out "model.path answers again"
+
 # ---- a serving reeve takes every change over
 secret() { # COMPANY
     reeve --company "$1" person add app --roles operator,admin >/dev/null 2>&1

@@ -124,6 +124,8 @@ gives 2 "and a share" reeve agent canary price_variance 1.3
 gives 2 "of a hundred" reeve agent canary price_variance 1.3 --percent 101
 gives 1 "not the active one" reeve agent canary price_variance 1.2 --percent 10
 gives 0 "none" reeve agent canary price_variance 1.3 --percent 100
+gives 1 "what is not on trial ends no trial" reeve agent canary price_variance 1.2 --percent 0
+has err "is not on trial"
 gives 0 "is listed" reeve agent versions price_variance --json
 has out '"state":"canary 100%"'
 has out '"state":"active"'

@@ -407,8 +407,12 @@ local function new_desk(updates)
       fail(what .. ": the first argument must be what ctx:update gave")
     end
     if answered[update.id] then fail(what .. ': update "' .. update.id .. '" was answered before') end
-    answered[update.id] = true
     return update.id
+  end
+  local function settle(name, args)
+    local ok, message, code = ask(name, args)
+    if ok then answered[args.id] = true end -- else a shorter answer may be given
+    return ok, message, code
   end
   return {
     publish = function(_, name, value)
@@ -425,11 +429,11 @@ local function new_desk(updates)
     end,
     reply = function(_, update, result)
       if result ~= nil then check(result, "ctx:reply: result") end
-      return ask("reply", { id = want_update(update, "ctx:reply"), result = result })
+      return settle("reply", { id = want_update(update, "ctx:reply"), result = result })
     end,
     refuse = function(_, update, reason)
       want_text(reason, "ctx:refuse: reason")
-      return ask("refuse", { id = want_update(update, "ctx:refuse"), reason = reason })
+      return settle("refuse", { id = want_update(update, "ctx:refuse"), reason = reason })
     end,
   }
 end

@@ -28,6 +28,10 @@ SELECT jsonb_build_object(
                               WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 14 AND e.seq <= $3
                                 AND convert_from(substr(e.out, 2), 'UTF8')::jsonb#>>'{value,run}' = 'r_' || c.id)
                ORDER BY c.id LIMIT 1),
+    'revived', (SELECT 'r_' || v.run_id FROM run_revival v WHERE v.tenant_id = $1 AND v.of_run = $2),
+    'later', (SELECT 'r_' || max(n.id) FROM run n
+               WHERE n.tenant_id = $1 AND n.business_key = r.business_key AND n.id > r.id
+                 AND n.status NOT IN ('failed', 'cancelled', 'compensated', 'diverged')),
     'new_plan', (SELECT encode(p.hash, 'hex') FROM plan_source p
                   WHERE p.tenant_id = $1 AND p.agent = r.agent AND $4::text IS NOT NULL
                     AND (p.version = $4 OR (length($4) >= 8 AND starts_with(encode(p.hash, 'hex'), lower($4))))
@@ -52,6 +56,11 @@ INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out)
 SELECT $1, f.run, j.seq, j.kind, j.name, j.digest, j.out
   FROM unnest($2::int8[], $3::int8[], $4::int4[]) AS f(run, source, at)
   JOIN journal j ON j.tenant_id = $1 AND j.run_id = f.source AND j.seq <= f.at;
+
+-- name: run_revival_put
+-- params: tenant int4, of_run int8[], run int8[]
+INSERT INTO run_revival (tenant_id, of_run, run_id)
+SELECT $1, v.of_run, v.run FROM unnest($2::int8[], $3::int8[]) AS v(of_run, run);
 
 -- name: run_signal_carry
 -- What the first run had not taken by then goes to the new one.  Not wishes to cancel, and not updates: who asked

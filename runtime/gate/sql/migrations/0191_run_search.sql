@@ -196,6 +196,7 @@ $f$;
 --   since     when it could move, NULL while it cannot;  roles: who is still missing on its open approvals
 --   standing  over: its status; stuck: it could have moved for a minute; retrying; else its status
 --   waits     what it waits for, in words
+--   cost      NULL for a run of more than 10,000 steps: it would read its whole journal
 DROP FUNCTION run_standing(int);
 CREATE FUNCTION run_look(of_tenant int, ids bigint[])
 RETURNS TABLE (id bigint, agent text, status text, waiting_on text, wake_at timestamptz, business_key text,
@@ -213,7 +214,7 @@ SELECT s.id, s.agent, s.status, s.waiting_on, s.wake_at, s.business_key, s.paren
                   FROM journal j WHERE j.tenant_id = of_tenant AND j.run_id = s.id AND j.seq = s.steps)
             WHEN s.waiting_on IN ('timer', 'effect') AND s.wake_at IS NOT NULL THEN s.waiting_on || ' until ' || to_char(s.wake_at, 'YYYY-MM-DD HH24:MI:SS')
             ELSE s.waiting_on END,
-       run_cost(of_tenant, s.id)
+       CASE WHEN s.steps <= 10000 THEN run_cost(of_tenant, s.id) END
   FROM (
     SELECT r.*, o.is_over, p.roles,
            CASE WHEN o.is_over THEN NULL

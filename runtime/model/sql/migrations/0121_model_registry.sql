@@ -105,7 +105,8 @@ BEGIN
                   WHERE m.name = of_name AND m.version = of_version;
 END $$;
 
--- Companies that tried this version go with all the others; those that try another one stay with it.
+-- Companies that tried this version go with all the others; those that try another one stay with it.  To promote
+-- what the active version came from is to go back to it.
 CREATE FUNCTION reeve_model_promote(of_name text, of_version int, who text)
 RETURNS TABLE (model text, hash text, before text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
@@ -113,6 +114,7 @@ $$
 DECLARE
     target model_version;
     old model_version;
+    on_way boolean; -- back from the active one: it keeps its own way, or the way would go in a circle
 BEGIN
     LOCK TABLE model_version IN SHARE ROW EXCLUSIVE MODE;
     SELECT * INTO target FROM model_version m WHERE m.name = of_name AND m.version = of_version;
@@ -122,7 +124,16 @@ BEGIN
     SELECT * INTO old FROM model_version m WHERE m.state = 'active';
     UPDATE model_version m SET state = 'retired', changed_at = clock_timestamp(), changed_by = who
      WHERE m.state = 'active';
-    UPDATE model_version m SET state = 'active', before_name = old.name, before_version = old.version,
+    on_way := EXISTS (
+        WITH RECURSIVE way AS (
+            SELECT old.before_name AS name, old.before_version AS version
+             UNION
+            SELECT m.before_name, m.before_version
+              FROM way w JOIN model_version m ON m.name = w.name AND m.version = w.version)
+        SELECT FROM way w WHERE w.name = of_name AND w.version = of_version);
+    UPDATE model_version m SET state = 'active',
+           before_name = CASE WHEN on_way THEN m.before_name ELSE old.name END,
+           before_version = CASE WHEN on_way THEN m.before_version ELSE old.version END,
            changed_at = clock_timestamp(), changed_by = who
      WHERE m.name = of_name AND m.version = of_version;
     DELETE FROM model_canary c WHERE c.name = of_name AND c.version = of_version;

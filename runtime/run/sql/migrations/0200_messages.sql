@@ -2,9 +2,8 @@
 --   published values   journal entries of kind 21, named publish.NAME; the newest of a name is its value
 --   run_update         what was asked of a run under which id; the body travels as the signal $update.NAME, the
 --                      answer is the journal entry of kind 22 named reply.ID
---   forks              which run goes on for which (run_input.forked), for dead letters
+--   run_revival        which run goes on for which dead one; one for each
 CREATE INDEX journal_message ON journal (run_id, name, seq) WHERE kind IN (21, 22);
-CREATE INDEX run_input_forked ON run_input (tenant_id, ((input->'forked')->>'run')) WHERE input ? 'forked';
 CREATE INDEX run_dead ON run (tenant_id, id) WHERE status IN ('failed', 'compensated', 'diverged');
 CREATE INDEX run_dead_key ON run (tenant_id, business_key, id) WHERE status IN ('failed', 'compensated', 'diverged');
 
@@ -17,6 +16,11 @@ CREATE TABLE run_update (
     sent_by text NOT NULL,
     sent_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, run_id, id)
+);
+
+CREATE TABLE run_revival (
+    tenant_id int NOT NULL, of_run bigint NOT NULL, run_id bigint NOT NULL,
+    CONSTRAINT run_revival_once PRIMARY KEY (tenant_id, of_run)
 );
 
 -- How an update stands: accepted, taken (the plan has it), answered or refused; a run that is over has refused
@@ -52,7 +56,7 @@ $f$;
 --               unread      the run is over, and nobody has read the message
 --   attempts  runs for the same business that ended like this, up to this one
 --   message   what it took last, or has not read
---   revived   the newest run that goes on for it
+--   revived   the run that goes on for it
 CREATE FUNCTION run_dead_letters(in_tenant int)
 RETURNS TABLE (id bigint, agent text, version text, status text, error_code text, error_text text, class text,
                attempts bigint, steps int, business_key text, ended_at timestamptz, revived bigint, input jsonb,
@@ -69,8 +73,7 @@ SELECT d.id, d.agent, p.version, d.status, d.error_code, d.error_text,
        (SELECT count(*) FROM run e WHERE e.tenant_id = in_tenant AND e.business_key = d.business_key AND e.id < d.id
            AND e.status IN ('failed', 'compensated', 'diverged')) + 1,
        d.steps, d.business_key, d.changed_at,
-       (SELECT max(f.run_id) FROM run_input f
-         WHERE f.tenant_id = in_tenant AND f.input ? 'forked' AND (f.input->'forked')->>'run' = 'r_' || d.id),
+       (SELECT v.run_id FROM run_revival v WHERE v.tenant_id = in_tenant AND v.of_run = d.id),
        i.input - 'trace', m.message
   FROM (SELECT r.*, false AS unread FROM run r
          WHERE r.tenant_id = in_tenant AND r.status IN ('failed', 'compensated', 'diverged')

@@ -125,6 +125,11 @@ void rv_gate_destroy(struct rv_gate *gate)
     rv_free(gate);
 }
 
+const struct rv_clock *rv_gate_clock(const struct rv_gate *gate)
+{
+    return rv_committer_clock(gate->committer);
+}
+
 static const struct known_policy *find_policy(const struct rv_gate *gate, int32_t tenant,
                                               const char *hex)
 {

@@ -35,6 +35,8 @@ struct rv_gate_options {
 };
 struct rv_gate *rv_gate_create(const struct rv_gate_options *options);
 void rv_gate_destroy(struct rv_gate *gate);
+/* The clock of its loop: for ids of what is asked of it. */
+const struct rv_clock *rv_gate_clock(const struct rv_gate *gate);
 
 enum rv_principal_kind { RV_PRINCIPAL_AGENT, RV_PRINCIPAL_PERSON, RV_PRINCIPAL_SYSTEM };
 

@@ -121,6 +121,11 @@ static void close_link(struct rv_committer *committer)
     rv_link_close(committer->link, link_closed, committer);
 }
 
+const struct rv_clock *rv_committer_clock(const struct rv_committer *committer)
+{
+    return rv_loop_clock(committer->options.loop);
+}
+
 void rv_committer_stats(const struct rv_committer *committer, struct rv_commit_stats *out)
 {
     *out = committer->stats;

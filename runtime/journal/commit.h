@@ -122,6 +122,9 @@ void rv_committer_close(struct rv_committer *committer, void (*closed)(void *dat
 /* Takes the unit until done. */
 void rv_commit(struct rv_committer *committer, struct rv_unit *unit);
 
+/* The clock of its loop. */
+const struct rv_clock *rv_committer_clock(const struct rv_committer *committer);
+
 struct rv_commit_stats {
     int64_t units, batches, retries, splits, reconnects, queued;
 };

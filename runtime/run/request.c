@@ -38,7 +38,7 @@ static struct request *request_make(struct rv_gate *gate, int32_t tenant,
     struct request *request = rv_alloc(sizeof *request);
     request->gate = gate;
     request->arena = rv_arena_create("run request", REQUEST_ARENA_MAX);
-    request->id = rv_id_make(rv_now_us(rv_clock_system()));
+    request->id = rv_id_make(rv_now_us(rv_gate_clock(gate)));
     request->done = done;
     request->data = data;
     request->pass.tenant = tenant;

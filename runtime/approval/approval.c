@@ -285,12 +285,17 @@ static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, st
     const char *status = rv_json_str(state, "status", "");
     bool open = strcmp(status, "requested") == 0;
     bool undecided = open || strcmp(status, "approved") == 0;
-    if (undecided && rv_json_bool(state, "run_over", false)) {
+    bool over = undecided && rv_json_bool(state, "run_over", false);
+    bool expired = undecided && rv_json_int(state, "expires_us", 0) <= now_us;
+    if ((over || expired) && !rv_approval_end(batch, op->id)) {
+        return RV_OK; /* whoever presents it was a moment earlier in this transaction */
+    }
+    if (over) {
         answer(op, batch, state, "void");
         record(op, batch, "run over", "void", state);
         return RV_OK;
     }
-    if (undecided && rv_json_int(state, "expires_us", 0) <= now_us) {
+    if (expired) {
         answer(op, batch, state, "expired");
         record(op, batch, "expiry", "expired", state);
         return RV_OK;

@@ -66,7 +66,8 @@ struct op {
     json_t *gate_args;
     json_t *limit_args;
     int fetches;
-    bool stale;                        /* this try met a policy we have not compiled */
+    bool ended; /* an earlier unit of this try's transaction has ended the approval */
+    bool stale; /* this try met a policy we have not compiled */
     const struct known_policy *policy; /* of this try */
     json_t *me;
     json_t *ctx;
@@ -168,6 +169,7 @@ static void op_reset(struct op *op)
     op->ctx = NULL;
     op->facts = NULL;
     op->policy = NULL;
+    op->ended = false;
     op->stale = false;
     op->unlooked = false;
     op->limit_count = 0;
@@ -809,6 +811,10 @@ static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct 
         op->outcome.message = op->message;
         return RV_OK;
     }
+    if (op->ended) {
+        void_because(op, "it has just ended");
+        return RV_OK;
+    }
     if (op->approval != 0 && check_approval(op, approval, state, now_us) != RV_OK) {
         return RV_OK;
     }
@@ -840,6 +846,13 @@ static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct 
     return RV_OK;
 }
 
+/* One that has ended stays as it ended, and has given back what it held. */
+static bool is_undecided(const json_t *approval)
+{
+    const char *status = rv_json_str(approval, "status", "");
+    return strcmp(status, "requested") == 0 || strcmp(status, "approved") == 0;
+}
+
 static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
     struct op *op = (struct op *)unit;
@@ -862,6 +875,7 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     if (code != RV_OK || waiting) {
         return code;
     }
+    op->ended = op->approval != 0 && !request->dry_run && !rv_approval_end(batch, op->approval);
     code = pass_the_door(op, batch, err);
     if (code != RV_OK || request->dry_run) {
         return code;
@@ -885,13 +899,12 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     }
     /* a person's grant is used up by a no as well: nothing would ever present it again */
     bool lost = request->run == 0 && op->approval != 0 && !executed;
-    if (op->outcome.result == RV_GATE_VOID || lost) {
+    const json_t *approval = json_object_get(load_state(op, LOAD_GATE), "approval");
+    if ((op->outcome.result == RV_GATE_VOID || lost) && !op->ended && is_undecided(approval)) {
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_status_set);
         rv_args_i64(rows, 2, op->approval);
         rv_args_text(rows, 3, "void");
-        rv_limits_release(
-            batch,
-            json_object_get(json_object_get(load_state(op, LOAD_GATE), "approval"), "limits"));
+        rv_limits_release(batch, json_object_get(approval, "limits"));
     }
     rv_record_outcome(batch, op->decision, request->action, &op->outcome, request->run,
                       request->seq);

@@ -227,6 +227,29 @@ void rv_limits_release(struct rv_batch *batch, const json_t *reservations)
     }
 }
 
+struct ended {
+    struct ended *next;
+    int64_t approval;
+};
+struct ended_list {
+    struct ended *first;
+};
+static const char ended_room;
+
+bool rv_approval_end(struct rv_batch *batch, int64_t approval)
+{
+    struct ended_list *list = rv_batch_slot(batch, &ended_room, sizeof *list);
+    for (const struct ended *one = list->first; one != NULL; one = one->next) {
+        if (one->approval == approval) {
+            return false;
+        }
+    }
+    struct ended *one = rv_arena_alloc(rv_batch_arena(batch), sizeof *one);
+    *one = (struct ended){list->first, approval};
+    list->first = one;
+    return true;
+}
+
 void rv_outbox_append(struct rv_batch *batch, int64_t id, const char *event, json_t *body)
 {
     struct rv_args *rows = rv_batch_rows(batch, &rv_sql_outbox_append);

@@ -50,6 +50,12 @@ RV_MUST enum rv_code rv_command_id_check(const char *id, struct rv_error *err);
 /* Gives back what a held approval had reserved: [{rule,key,bucket_us,adds}]. */
 void rv_limits_release(struct rv_batch *batch, const json_t *reservations);
 
+/* A unit of this transaction ends the approval (uses it up, voids it, lets it expire, answers it):
+ * false when an earlier unit of the transaction has done so already, which what was loaded does not
+ * show.  Units that share a key never meet in a transaction, but who presents an approval and who
+ * lets it expire share none. */
+bool rv_approval_end(struct rv_batch *batch, int64_t approval);
+
 /* Outbox message, announced by web hook and live to the inbox. Takes `body`. */
 void rv_outbox_append(struct rv_batch *batch, int64_t id, const char *event, json_t *body);
 

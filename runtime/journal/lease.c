@@ -26,6 +26,8 @@ struct rv_lease {
     int64_t renewed_us; /* sending time of the last beat that was answered */
     bool beating;
     bool claiming;
+    bool unsure; /* a claim was not answered: it may have taken something */
+    int beats;
     int64_t asked_as; /* the node that the outstanding beat or claim was sent as */
     int64_t claimed_as;
     bool pruned;
@@ -36,6 +38,7 @@ struct rv_lease {
 };
 
 static void on_timer(void *data);
+static void ask_for_tenants(struct rv_lease *lease);
 static void end_when_quiet(struct rv_lease *lease);
 static void on_beat(void *data, enum rv_code code, const struct rv_result *result,
                     const struct rv_error *err);
@@ -159,14 +162,26 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
         rv_db_query(lease->options.db, 0, &rv_sql_node_prune, NULL, on_pruned, NULL);
     }
     if (!lease->claiming && lease->count < RV_LEASE_TENANTS_MAX) {
-        lease->claiming = true;
-        lease->claimed_as = lease->node;
-        struct rv_args *args = rv_args_create(&rv_sql_lease_claim);
-        rv_args_i64(args, 1, lease->node);
+        ask_for_tenants(lease);
+    }
+}
+
+/* What nobody drives; and now and then what is ours by the database: a claim whose answer was lost
+ * has taken companies that we do not know of, and that nobody else may take while we live. */
+static void ask_for_tenants(struct rv_lease *lease)
+{
+    enum { HELD_EVERY_BEATS = 4 }; /* an unanswered claim may also come through late */
+    bool held = lease->unsure || ++lease->beats % HELD_EVERY_BEATS == 0;
+    const struct rv_statement *statement = held ? &rv_sql_lease_held : &rv_sql_lease_claim;
+    lease->claiming = true;
+    lease->claimed_as = lease->node;
+    struct rv_args *args = rv_args_create(statement);
+    rv_args_i64(args, 1, lease->node);
+    if (!held) {
         rv_args_i32(args, 2, lease->options.only_tenant);
         rv_args_i32(args, 3, RV_LEASE_TENANTS_MAX - lease->count);
-        rv_db_query(lease->options.db, 0, &rv_sql_lease_claim, args, on_claim, lease);
     }
+    rv_db_query(lease->options.db, 0, statement, args, on_claim, lease);
 }
 
 static void on_pruned(void *data, enum rv_code code, const struct rv_result *result,
@@ -191,6 +206,7 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
     if (lease->claimed_as != lease->node) {
         return; /* taken by who we were before: free again as soon as that lease ends */
     }
+    lease->unsure = code != RV_OK;
     if (code != RV_OK) {
         rv_log(RV_LOG_WARN, "lease", "CLAIM-FAILED", "%s", err->message);
         return;
@@ -198,6 +214,9 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
     for (int row = 0; row < rv_result_rows(result) && !lease->closing; row++) {
         struct held held = {.tenant = (int32_t)rv_result_i64(result, row, 0),
                             .epoch = rv_result_i64(result, row, 1)};
+        if (rv_lease_epoch(lease, held.tenant) != 0 || lease->count == RV_LEASE_TENANTS_MAX) {
+            continue;
+        }
         lease->held[lease->count++] = held;
         lease->options.gained(lease->options.data, held.tenant, held.epoch);
     }

@@ -19,10 +19,27 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The database's time: what a run waits for is due by that clock (runs_due), and a node whose own
+ * one is slow would send the run back to sleep, and be given it again at once, until it has caught
+ * up. */
 int64_t rv_store_now(void *self)
 {
-    struct rv_store *store = self;
-    return rv_now_us(rv_loop_clock(store->options.loop));
+    const struct rv_store *store = self;
+    const struct rv_clock *clock = rv_loop_clock(store->options.loop);
+    return store->timed ? rv_mono_us(clock) + store->ahead_us : rv_now_us(clock);
+}
+
+/* An answer is late by what its way took: the quickest one is nearest; a clock may be set back,
+ * too.
+ */
+static void note_time(struct rv_store *store, int64_t database_us)
+{
+    enum { SET_BACK_US = 1000000 };
+    int64_t ahead_us = database_us - rv_mono_us(rv_loop_clock(store->options.loop));
+    if (!store->timed || ahead_us > store->ahead_us || store->ahead_us - ahead_us > SET_BACK_US) {
+        store->timed = true;
+        store->ahead_us = ahead_us;
+    }
 }
 
 /* ---- reads ---- */
@@ -194,6 +211,7 @@ static void load_on_row(void *data, enum rv_code code, const struct rv_result *r
     image->epoch = rv_result_i64(result, 0, 8);
     image->parent = rv_result_i64(result, 0, 9);
     image->budget = rv_result_json(result, 0, 10);
+    note_time(op->store, rv_result_time_us(result, 0, 11));
     struct rv_hash found = rv_sha256(image->source, image->source_length);
     if (!rv_hash_equal(&found, &image->plan_hash)) {
         code = rv_fail(&why, RV_CORRUPT, "the plan of run r_%" PRId64 " does not match its hash",

@@ -12,6 +12,8 @@ struct rv_store {
     struct rv_store_options options;
     struct rv_agents *agents;
     struct rv_run_port port;
+    bool timed;       /* the database has said what time it is */
+    int64_t ahead_us; /* its clock against our monotonic one */
 };
 
 /* Operations of the port; `self` is the store. */

@@ -4,7 +4,7 @@
 -- A run with its source and its owner, ready to be resumed.
 -- params: tenant int4, run int8
 SELECT r.status, r.agent, coalesce(a.owner, 'operator') AS owner, r.plan_hash, p.source, i.input,
-       r.created_at, r.depth, h.epoch, coalesce(r.parent, 0), i.budget
+       r.created_at, r.depth, h.epoch, coalesce(r.parent, 0), i.budget, clock_timestamp()
   FROM run r
   JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash
   JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id

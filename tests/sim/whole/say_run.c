@@ -12,7 +12,8 @@
 
 static struct input_row *find_input(struct base *base, int32_t tenant, int64_t run)
 {
-    BASE_EACH (base, T_INPUT, input_row, input) {
+    BASE_EACH(base, T_INPUT, input_row, input)
+    {
         if (input->tenant == tenant && input->run == run) {
             return input;
         }
@@ -22,7 +23,8 @@ static struct input_row *find_input(struct base *base, int32_t tenant, int64_t r
 
 static struct plan_row *find_plan(struct base *base, int32_t tenant, const uint8_t *hash)
 {
-    BASE_EACH (base, T_PLAN, plan_row, plan) {
+    BASE_EACH(base, T_PLAN, plan_row, plan)
+    {
         if (plan->tenant == tenant && memcmp(plan->hash, hash, RV_HASH_BYTES) == 0) {
             return plan;
         }
@@ -32,7 +34,8 @@ static struct plan_row *find_plan(struct base *base, int32_t tenant, const uint8
 
 static struct agent_row *find_agent(struct base *base, int32_t tenant, const char *name)
 {
-    BASE_EACH (base, T_AGENT, agent_row, agent) {
+    BASE_EACH(base, T_AGENT, agent_row, agent)
+    {
         if (agent->tenant == tenant && strcmp(agent->name, name) == 0) {
             return agent;
         }
@@ -65,6 +68,7 @@ static void run_image(struct base_call *call)
     base_out_int(call, base_head(base, run->tenant)->epoch);
     base_out_int(call, run->parent);
     base_out_json(call, json_incref(input->budget));
+    base_out_time(call, base_now_us(base));
 }
 
 static int by_seq(const void *a, const void *b)
@@ -80,7 +84,8 @@ static void run_steps(struct base_call *call)
     static const struct step_row *found[STEPS_MAX];
     size_t count = 0;
     int64_t run = base_int(call, 2, 0);
-    BASE_EACH (call->base, T_STEP, step_row, step) {
+    BASE_EACH(call->base, T_STEP, step_row, step)
+    {
         if (step->tenant == call->tenant && step->run == run) {
             RV_ASSERT(count < STEPS_MAX);
             found[count++] = step;
@@ -108,7 +113,8 @@ static bool is_active(const struct run_row *run)
 
 static bool has_question(struct base *base, const struct run_row *run)
 {
-    BASE_EACH (base, T_APPROVAL, approval_row, approval) {
+    BASE_EACH(base, T_APPROVAL, approval_row, approval)
+    {
         if (approval->tenant == run->tenant && approval->run == run->id &&
             base_is(approval->status, "requested")) {
             return true;
@@ -122,7 +128,8 @@ static bool has_signal(struct base *base, const struct run_row *run)
 {
     const struct step_row *step = base_step(base, run->id, run->steps);
     const char *name = step != NULL ? rv_json_str(step->json, "name", NULL) : NULL;
-    BASE_EACH (base, T_SIGNAL, signal_row, signal) {
+    BASE_EACH(base, T_SIGNAL, signal_row, signal)
+    {
         if (signal->tenant == run->tenant && signal->run == run->id && signal->consumed_seq == 0 &&
             !base_is(signal->name, "$cancel") && base_is(name, signal->name)) {
             return true;
@@ -146,7 +153,8 @@ static void runs_due(struct base_call *call)
     size_t count = 0;
     struct base *base = call->base;
     RV_ASSERT(base_int(call, 2, 0) >= 64 && base->tables[T_RUN].count < 128);
-    BASE_EACH (base, T_RUN, run_row, run) {
+    BASE_EACH(base, T_RUN, run_row, run)
+    {
         if (run->tenant != call->tenant) {
             continue;
         }
@@ -170,7 +178,8 @@ static struct signal_row *oldest_signal(struct base *base, int32_t tenant, int64
                                         const char *name)
 {
     struct signal_row *oldest = NULL;
-    BASE_EACH (base, T_SIGNAL, signal_row, signal) {
+    BASE_EACH(base, T_SIGNAL, signal_row, signal)
+    {
         if (signal->tenant == tenant && (run == 0 || signal->run == run) &&
             signal->consumed_seq == 0 && base_is(signal->name, name) &&
             (oldest == NULL || signal->id < oldest->id)) {
@@ -182,8 +191,8 @@ static struct signal_row *oldest_signal(struct base *base, int32_t tenant, int64
 
 static void run_signal_next(struct base_call *call)
 {
-    const struct signal_row *signal = oldest_signal(
-        call->base, call->tenant, base_int(call, 2, 0), base_text(call, 3, 0));
+    const struct signal_row *signal =
+        oldest_signal(call->base, call->tenant, base_int(call, 2, 0), base_text(call, 3, 0));
     if (signal != NULL) {
         base_row(call);
         base_out_int(call, signal->id);
@@ -193,7 +202,8 @@ static void run_signal_next(struct base_call *call)
 
 static struct signal_row *find_signal(struct base *base, int32_t tenant, int64_t run, int64_t id)
 {
-    BASE_EACH (base, T_SIGNAL, signal_row, signal) {
+    BASE_EACH(base, T_SIGNAL, signal_row, signal)
+    {
         if (signal->tenant == tenant && signal->run == run && signal->id == id) {
             return signal;
         }
@@ -204,8 +214,8 @@ static struct signal_row *find_signal(struct base *base, int32_t tenant, int64_t
 static void run_signal_consume(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
-        struct signal_row *signal = find_signal(call->base, call->tenant, base_int(call, 2, i),
-                                                base_int(call, 3, i));
+        struct signal_row *signal =
+            find_signal(call->base, call->tenant, base_int(call, 2, i), base_int(call, 3, i));
         if (signal != NULL) {
             base_touch(call, T_SIGNAL, signal);
             signal->consumed_seq = (int)base_int(call, 4, i);
@@ -246,7 +256,8 @@ static void runs_to_cancel(struct base_call *call)
     int64_t limit = base_int(call, 2, 0);
     for (;;) { /* by id */
         const struct signal_row *next = NULL;
-        BASE_EACH (base, T_SIGNAL, signal_row, signal) {
+        BASE_EACH(base, T_SIGNAL, signal_row, signal)
+        {
             if (signal->tenant == call->tenant && base_is(signal->name, "$cancel") &&
                 signal->consumed_seq == 0 && signal->id > after &&
                 (next == NULL || signal->id < next->id)) {
@@ -257,7 +268,8 @@ static void runs_to_cancel(struct base_call *call)
             return;
         }
         after = next->id;
-        BASE_EACH (base, T_SIGNAL, signal_row, same) { /* a parent's end has one id for all */
+        BASE_EACH(base, T_SIGNAL, signal_row, same)
+        { /* a parent's end has one id for all */
             const struct run_row *run = base_run(base, call->tenant, same->run);
             if (same->tenant == call->tenant && same->id == after && same->consumed_seq == 0 &&
                 base_is(same->name, "$cancel") && run != NULL && !base_run_over(run) &&
@@ -306,17 +318,18 @@ static void run_child_look(struct base_call *call)
         run = run->parent != 0 ? base_run(base, call->tenant, run->parent) : NULL;
     }
     base_row(call);
-    base_out_json(call, json_pack("{s:s,s:o,s:o}", "currency", "EUR", "agent",
-                                  plan != NULL ? json_pack("{s:o,s:O}", "hash",
-                                                           hex_json(agent->hash), "manifest",
-                                                           plan->manifest)
-                                               : json_null(),
-                                  "chain", chain != NULL ? chain : json_null()));
+    base_out_json(call,
+                  json_pack("{s:s,s:o,s:o}", "currency", "EUR", "agent",
+                            plan != NULL ? json_pack("{s:o,s:O}", "hash", hex_json(agent->hash),
+                                                     "manifest", plan->manifest)
+                                         : json_null(),
+                            "chain", chain != NULL ? chain : json_null()));
 }
 
 static struct result_row *find_result(struct base *base, int32_t tenant, int64_t run)
 {
-    BASE_EACH (base, T_RESULT, result_row, result) {
+    BASE_EACH(base, T_RESULT, result_row, result)
+    {
         if (result->tenant == tenant && result->run == run) {
             return result;
         }
@@ -341,7 +354,8 @@ static void run_child_end(struct base_call *call)
 static struct run_row *heir(struct base *base, const struct run_row *ended)
 {
     struct run_row *oldest = NULL;
-    BASE_EACH (base, T_RUN, run_row, run) {
+    BASE_EACH(base, T_RUN, run_row, run)
+    {
         if (run->tenant == ended->tenant && ended->key != NULL && base_is(run->key, ended->key) &&
             !run->claims && !base_run_over(run) && (oldest == NULL || run->id < oldest->id)) {
             oldest = run;
@@ -392,16 +406,16 @@ static void run_children_stop(struct base_call *call)
         int64_t ended = base_int(call, 2, i);
         char sender[32];
         snprintf(sender, sizeof sender, "run:r_%" PRId64, ended);
-        BASE_EACH (base, T_RUN, run_row, child) {
+        BASE_EACH(base, T_RUN, run_row, child)
+        {
             bool policy = base_is(child->close, "cancel") ||
                           (base_bool(call, 3, i) && base_is(child->close, "wait"));
             if (child->tenant == call->tenant && child->parent == ended && policy &&
                 !base_run_over(child) &&
                 find_signal(base, call->tenant, child->id, ended) == NULL) {
-                put_signal(
-                    call, child->id, ended, "$cancel",
-                    base_keep(base, json_pack("{s:s?}", "reason", base_text(call, 4, i))),
-                    rv_arena_strdup(base->arena, sender));
+                put_signal(call, child->id, ended, "$cancel",
+                           base_keep(base, json_pack("{s:s?}", "reason", base_text(call, 4, i))),
+                           rv_arena_strdup(base->arena, sender));
             }
         }
     }
@@ -411,7 +425,8 @@ static void run_children_stop(struct base_call *call)
 
 static void approval_status_get(struct base_call *call)
 {
-    BASE_EACH (call->base, T_APPROVAL, approval_row, approval) {
+    BASE_EACH(call->base, T_APPROVAL, approval_row, approval)
+    {
         if (approval->tenant == call->tenant && approval->id == base_int(call, 2, 0)) {
             base_row(call);
             base_out_text(call, approval->status);
@@ -422,7 +437,8 @@ static void approval_status_get(struct base_call *call)
 static struct memory_row *find_memory(struct base *base, int32_t tenant, const char *agent,
                                       const char *key)
 {
-    BASE_EACH (base, T_MEMORY, memory_row, memory) {
+    BASE_EACH(base, T_MEMORY, memory_row, memory)
+    {
         if (memory->tenant == tenant && strcmp(memory->agent, agent) == 0 &&
             strcmp(memory->key, key) == 0) {
             return memory;
@@ -523,7 +539,8 @@ static void agents_active(struct base_call *call)
     enum { AGENTS_MAX = 64 };
     const struct agent_row *found[AGENTS_MAX];
     size_t count = 0;
-    BASE_EACH (call->base, T_AGENT, agent_row, agent) {
+    BASE_EACH(call->base, T_AGENT, agent_row, agent)
+    {
         if (agent->tenant == call->tenant && agent->enabled && count < AGENTS_MAX) {
             found[count++] = agent;
         }
@@ -554,7 +571,8 @@ static const char *business_key(const struct exception_row *exception, char out[
 /* A later run in the family speaks for it. */
 static bool handed_over(struct base *base, const struct run_row *run)
 {
-    BASE_EACH (base, T_RUN, run_row, next) {
+    BASE_EACH(base, T_RUN, run_row, next)
+    {
         if (next->tenant == run->tenant && next->parent == run->id &&
             base_is(next->close, "handoff")) {
             return true;
@@ -568,7 +586,8 @@ static bool is_taken(struct base *base, const struct exception_row *exception)
 {
     char key[96];
     business_key(exception, key);
-    BASE_EACH (base, T_RUN, run_row, run) {
+    BASE_EACH(base, T_RUN, run_row, run)
+    {
         const struct input_row *input = find_input(base, run->tenant, run->id);
         if (run->tenant != exception->tenant || !base_is(run->key, key) || input == NULL) {
             continue;
@@ -591,14 +610,16 @@ static bool is_taken(struct base *base, const struct exception_row *exception)
 
 static bool resource_busy(struct base *base, const struct exception_row *exception)
 {
-    BASE_EACH (base, T_EXCEPTION, exception_row, other) {
+    BASE_EACH(base, T_EXCEPTION, exception_row, other)
+    {
         if (other->tenant != exception->tenant ||
             strcmp(other->resource, exception->resource) != 0) {
             continue;
         }
         char key[96];
         business_key(other, key);
-        BASE_EACH (base, T_RUN, run_row, run) {
+        BASE_EACH(base, T_RUN, run_row, run)
+        {
             if (run->tenant == other->tenant && base_is(run->key, key) && !base_run_over(run) &&
                 !(base_is(run->status, "waiting") && base_is(run->waiting_on, "approval"))) {
                 return true;
@@ -612,9 +633,9 @@ static json_t *exception_json(const struct exception_row *exception)
 {
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:I,s:I}", "type", exception->type, "subject",
                      exception->subject, "resource", exception->resource, "summary",
-                     exception->summary, "state", exception->state, "evidence",
-                     exception->evidence, "opened_seq", (json_int_t)exception->opened_seq,
-                     "found_seq", (json_int_t)exception->found_seq);
+                     exception->summary, "state", exception->state, "evidence", exception->evidence,
+                     "opened_seq", (json_int_t)exception->opened_seq, "found_seq",
+                     (json_int_t)exception->found_seq);
 }
 
 static void put_exception(struct base_call *call, const struct exception_row *exception)
@@ -641,7 +662,8 @@ static void exceptions_waiting(struct base_call *call)
     struct base *base = call->base;
     const struct exception_row *found[FOUND_MAX];
     size_t count = 0;
-    BASE_EACH (base, T_EXCEPTION, exception_row, exception) {
+    BASE_EACH(base, T_EXCEPTION, exception_row, exception)
+    {
         if (exception->tenant != call->tenant || !base_is(exception->state, "open") ||
             is_taken(base, exception) || resource_busy(base, exception)) {
             continue;
@@ -666,7 +688,8 @@ static void exceptions_waiting(struct base_call *call)
 static void exceptions_newest(struct base_call *call)
 {
     int64_t newest = 0;
-    BASE_EACH (call->base, T_EXCEPTION, exception_row, exception) {
+    BASE_EACH(call->base, T_EXCEPTION, exception_row, exception)
+    {
         if (exception->tenant == call->tenant && base_is(exception->state, "open") &&
             exception->found_seq > newest) {
             newest = exception->found_seq;
@@ -679,7 +702,8 @@ static void exceptions_newest(struct base_call *call)
 static void exception_open(struct base_call *call)
 {
     const char *wanted = base_text(call, 2, 0);
-    BASE_EACH (call->base, T_EXCEPTION, exception_row, exception) {
+    BASE_EACH(call->base, T_EXCEPTION, exception_row, exception)
+    {
         json_t *hex = hex_json(exception->key);
         if (exception->tenant == call->tenant && base_is(exception->state, "open") &&
             base_is(wanted, json_string_value(hex))) {

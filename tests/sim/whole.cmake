@@ -12,3 +12,10 @@ reeve_test(whole_test SOURCES ${whole}/whole_test.c ${whole}/world.c ${whole}/no
 if(TARGET whole_test)
   target_compile_definitions(whole_test PRIVATE SIM_WHOLE_DIR="${whole}/plans")
 endif()
+if(TARGET whole_test)
+  add_test(NAME whole_seeds COMMAND whole_test --suite 2 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(whole_seeds PROPERTIES TIMEOUT 900 LABELS sim PROCESSORS 2)
+endif()
+reeve_test(whole_same_test SOURCES ${whole}/whole_same_test.c ${whole}/base.c ${whole}/say_journal.c ${whole}/say_run.c
+    ${whole}/say_gate.c ${whole}/say_hooks.c ${whole}/say_schedule.c
+  LINK test_postgres rv_run rv_hooks rv_schedule rv_erp_command rv_erp_exception LABELS sim TIMEOUT 300)

@@ -17,20 +17,34 @@ enum { ARENA_MAX = 1 << 30, WORDS_TABLE = 512 };
 /* ---- life ---- */
 
 static const size_t row_sizes[T_COUNT] = {
-    [T_TENANT] = sizeof(struct tenant_row),       [T_NODE] = sizeof(struct node_row),
-    [T_HEAD] = sizeof(struct head_row),           [T_WRITER] = sizeof(struct writer_row),
-    [T_PLAN] = sizeof(struct plan_row),           [T_AGENT] = sizeof(struct agent_row),
-    [T_RUN] = sizeof(struct run_row),             [T_INPUT] = sizeof(struct input_row),
-    [T_RESULT] = sizeof(struct result_row),       [T_STEP] = sizeof(struct step_row),
-    [T_SIGNAL] = sizeof(struct signal_row),       [T_MEMORY] = sizeof(struct memory_row),
-    [T_EXCEPTION] = sizeof(struct exception_row), [T_POLICY] = sizeof(struct policy_row),
-    [T_EVENT] = sizeof(struct event_row),         [T_LOG] = sizeof(struct log_row),
-    [T_LIMIT] = sizeof(struct limit_row),         [T_APPROVAL] = sizeof(struct approval_row),
-    [T_VOTE] = sizeof(struct vote_row),           [T_PERSON] = sizeof(struct person_row),
-    [T_OUTBOX] = sizeof(struct outbox_row),       [T_AUDIT] = sizeof(struct audit_row),
-    [T_CHECKPOINT] = sizeof(struct checkpoint_row), [T_ENDPOINT] = sizeof(struct endpoint_row),
-    [T_DELIVERY] = sizeof(struct delivery_row),   [T_SCHEDULE] = sizeof(struct schedule_row),
-    [T_FIRE] = sizeof(struct fire_row),           [T_LINE] = sizeof(struct line_row),
+    [T_TENANT] = sizeof(struct tenant_row),
+    [T_NODE] = sizeof(struct node_row),
+    [T_HEAD] = sizeof(struct head_row),
+    [T_WRITER] = sizeof(struct writer_row),
+    [T_PLAN] = sizeof(struct plan_row),
+    [T_AGENT] = sizeof(struct agent_row),
+    [T_RUN] = sizeof(struct run_row),
+    [T_INPUT] = sizeof(struct input_row),
+    [T_RESULT] = sizeof(struct result_row),
+    [T_STEP] = sizeof(struct step_row),
+    [T_SIGNAL] = sizeof(struct signal_row),
+    [T_MEMORY] = sizeof(struct memory_row),
+    [T_EXCEPTION] = sizeof(struct exception_row),
+    [T_POLICY] = sizeof(struct policy_row),
+    [T_EVENT] = sizeof(struct event_row),
+    [T_LOG] = sizeof(struct log_row),
+    [T_LIMIT] = sizeof(struct limit_row),
+    [T_APPROVAL] = sizeof(struct approval_row),
+    [T_VOTE] = sizeof(struct vote_row),
+    [T_PERSON] = sizeof(struct person_row),
+    [T_OUTBOX] = sizeof(struct outbox_row),
+    [T_AUDIT] = sizeof(struct audit_row),
+    [T_CHECKPOINT] = sizeof(struct checkpoint_row),
+    [T_ENDPOINT] = sizeof(struct endpoint_row),
+    [T_DELIVERY] = sizeof(struct delivery_row),
+    [T_SCHEDULE] = sizeof(struct schedule_row),
+    [T_FIRE] = sizeof(struct fire_row),
+    [T_LINE] = sizeof(struct line_row),
     [T_POSTING] = sizeof(struct posting_row),
 };
 
@@ -75,8 +89,8 @@ static void note_change(struct base_session *session, enum base_table table, voi
 {
     if (session->change_count == session->change_capacity) {
         session->change_capacity = session->change_capacity * 2 + 16;
-        session->changes = rv_realloc(
-            session->changes, (size_t)session->change_capacity * sizeof *session->changes);
+        session->changes = rv_realloc(session->changes,
+                                      (size_t)session->change_capacity * sizeof *session->changes);
     }
     session->changes[session->change_count++] = (struct base_change){table, row, before};
 }
@@ -234,11 +248,12 @@ static const struct base_word *find_word(const char *name)
     learn_all();
     const struct base_word *word = &words[word_at(name)];
     if (word->name == NULL) {
-        fprintf(stderr,
-                "sim: the simulated database does not know the statement \"%s\".\n"
-                "sim: write it in C beside its neighbours in tests/sim/whole/say_*.c and put it into\n"
-                "sim: the list at the end of that file; tests/sim/README.md says how.\n",
-                name);
+        fprintf(
+            stderr,
+            "sim: the simulated database does not know the statement \"%s\".\n"
+            "sim: write it in C beside its neighbours in tests/sim/whole/say_*.c and put it into\n"
+            "sim: the list at the end of that file; tests/sim/README.md says how.\n",
+            name);
         fflush(NULL);
         abort();
     }
@@ -264,7 +279,8 @@ static bool must_wait(const struct base_call *call)
     }
     if (is(call->statement, "lease_release")) {
         int64_t node = base_int(call, 1, 0);
-        BASE_EACH (base, T_HEAD, head_row, head) {
+        BASE_EACH(base, T_HEAD, head_row, head)
+        {
             if (head->owner == node && base->head_locks[head->tenant] != NULL) {
                 return true;
             }
@@ -575,7 +591,8 @@ void base_out_time(struct base_call *call, int64_t time_us)
 
 struct head_row *base_head(struct base *base, int32_t tenant)
 {
-    BASE_EACH (base, T_HEAD, head_row, head) {
+    BASE_EACH(base, T_HEAD, head_row, head)
+    {
         if (head->tenant == tenant) {
             return head;
         }
@@ -585,7 +602,8 @@ struct head_row *base_head(struct base *base, int32_t tenant)
 
 struct run_row *base_run(struct base *base, int32_t tenant, int64_t id)
 {
-    BASE_EACH (base, T_RUN, run_row, run) {
+    BASE_EACH(base, T_RUN, run_row, run)
+    {
         if (run->tenant == tenant && run->id == id) {
             return run;
         }
@@ -606,7 +624,8 @@ struct step_row *base_step(struct base *base, int64_t run, int32_t seq)
 
 struct person_row *base_person(struct base *base, int32_t tenant, const char *name)
 {
-    BASE_EACH (base, T_PERSON, person_row, person) {
+    BASE_EACH(base, T_PERSON, person_row, person)
+    {
         if (person->tenant == tenant && strcmp(person->name, name) == 0) {
             return person;
         }

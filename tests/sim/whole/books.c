@@ -1,9 +1,8 @@
 /* books.c -- stands in for erp/command's catalogue: four commands on cases, small enough to be
  * checked against a model, real enough for the gate.
  *
- *   entry.post     two lines that balance; taken back by entry.reverse; 13 divides the amount: refused
- *   entry.reverse  the opposite lines
- *   payment.send   money leaves: cannot be taken back
+ *   entry.post     two lines that balance; taken back by entry.reverse; 13 divides the amount:
+ * refused entry.reverse  the opposite lines payment.send   money leaves: cannot be taken back
  *   case.close     the exception is resolved
  *
  * A case is a resource ("case:3") and a stream; whoever adds to it raises its version.
@@ -26,8 +25,10 @@ enum { COMMANDS = 4, UNLUCKY = 13 };
 /* ---- statements: their work is at the end of this file ---- */
 
 #define PROJECTION "tenant int4, seq int8[], stream text[], occurred date[], body jsonb[]"
-static const struct rv_statement load = {
-    .name = "sim_load", .text = "", .params = "tenant int4, unit int4[], args jsonb[]", .param_count = 3};
+static const struct rv_statement load = {.name = "sim_load",
+                                         .text = "",
+                                         .params = "tenant int4, unit int4[], args jsonb[]",
+                                         .param_count = 3};
 static const struct rv_statement project_posted = {
     .name = "sim_posted", .text = "", .params = PROJECTION, .param_count = 5};
 static const struct rv_statement project_reversed = {
@@ -204,19 +205,22 @@ static json_t *case_state(struct base *base, int32_t tenant, const char *name)
     json_t *posted = json_object();
     int version = 0;
     bool open = false;
-    BASE_EACH (base, T_EVENT, event_row, event) {
+    BASE_EACH(base, T_EVENT, event_row, event)
+    {
         if (event->tenant == tenant && strcmp(event->stream, name) == 0) {
             version = event->version;
         }
     }
-    BASE_EACH (base, T_POSTING, posting_row, posting) {
+    BASE_EACH(base, T_POSTING, posting_row, posting)
+    {
         if (posting->tenant == tenant && strcmp(posting->subject, name) == 0) {
             json_object_set_new(posted, posting->reference,
                                 json_pack("{s:I,s:b}", "minor", (json_int_t)posting->minor,
                                           "reversed", posting->reversed));
         }
     }
-    BASE_EACH (base, T_EXCEPTION, exception_row, exception) {
+    BASE_EACH(base, T_EXCEPTION, exception_row, exception)
+    {
         open = open || (exception->tenant == tenant && base_is(exception->state, "open") &&
                         strcmp(exception->resource, name) == 0);
     }
@@ -268,7 +272,8 @@ static void sim_reversed(struct base_call *call)
         const json_t *body = base_json(call, 5, i);
         const char *reference = rv_json_str(body, "ref", "");
         const char *subject = base_text(call, 3, i);
-        BASE_EACH (call->base, T_POSTING, posting_row, posting) {
+        BASE_EACH(call->base, T_POSTING, posting_row, posting)
+        {
             if (posting->tenant == call->tenant && strcmp(posting->reference, reference) == 0 &&
                 strcmp(posting->subject, subject) == 0) {
                 base_touch(call, T_POSTING, posting);
@@ -285,7 +290,8 @@ static void sim_closed(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         const char *subject = base_text(call, 3, i);
-        BASE_EACH (call->base, T_EXCEPTION, exception_row, exception) {
+        BASE_EACH(call->base, T_EXCEPTION, exception_row, exception)
+        {
             if (exception->tenant == call->tenant && strcmp(exception->resource, subject) == 0 &&
                 base_is(exception->state, "open")) {
                 base_touch(call, T_EXCEPTION, exception);
@@ -299,7 +305,8 @@ static void sim_closed(struct base_call *call)
 static void erp_read(struct base_call *call)
 {
     int events = 0;
-    BASE_EACH (call->base, T_EVENT, event_row, event) {
+    BASE_EACH(call->base, T_EVENT, event_row, event)
+    {
         events += event->tenant == call->tenant;
     }
     base_row(call);

@@ -1,5 +1,5 @@
-/* chance.c -- stands in for runtime/base/random.c: ids and secrets come from the seed too, so that a
- * seed is the same story each time. */
+/* chance.c -- stands in for runtime/base/random.c: ids and secrets come from the seed too, so that
+ * a seed is the same story each time. */
 #include "tests/sim/whole/world.h"
 
 enum { ID_RANDOM_BITS = 22 };

@@ -2,8 +2,8 @@
  *
  * A node that is killed gives nothing back by itself, and a simulation kills thousands.  So every
  * allocation of the process belongs to a heap: the one of the node that runs at that moment, or the
- * one of the world.  A kill frees the node's heap at once, as the end of a process does; a node that
- * was closed in order must have left its heap empty, or it leaks.
+ * one of the world.  A kill frees the node's heap at once, as the end of a process does; a node
+ * that was closed in order must have left its heap empty, or it leaks.
  *
  * heap.c stands in for runtime/base/check.c.  One thread.
  */

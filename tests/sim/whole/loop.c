@@ -1,8 +1,8 @@
 /* loop.c -- stands in for runtime/loop/loop.c: a loop in virtual time, run by the world.
  *
  * What is ready (closures posted, idle work, timers that are due) is run one by one; which kind
- * comes next is up to the seed, within a kind the order is that of the real loop.  What never happens in the
- * simulation (descriptors, signals, threads) is a wrong program.
+ * comes next is up to the seed, within a kind the order is that of the real loop.  What never
+ * happens in the simulation (descriptors, signals, threads) is a wrong program.
  */
 #include "tests/sim/whole/world.h"
 

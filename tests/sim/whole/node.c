@@ -1,5 +1,5 @@
-/* node.c -- one process: the rooms put together as runtime/cli/node.c and cmd_serve.c do, its birth,
- * its orderly end and its sudden one.
+/* node.c -- one process: the rooms put together as runtime/cli/node.c and cmd_serve.c do, its
+ * birth, its orderly end and its sudden one.
  *
  * The order of writes is that of runtime/cli/node.c: a statement that is added there must be added
  * here (rv_batch_rows says so, loudly).
@@ -249,12 +249,12 @@ void node_begin(struct node *node)
     node->loop = rv_loop_create(&node->clock);
     node->db = rv_db_create(&(struct rv_db_options){
         .loop = node->loop, .uri = "", .connections = 2, .timeout_ms = QUERY_MS});
-    node->committer = rv_committer_create(&(struct rv_committer_options){
-        .loop = node->loop,
-        .database_uri = "",
-        .write_order = write_order,
-        .seal = rv_audit_seal,
-        .seal_data = (void *)(uintptr_t)node_audit});
+    node->committer = rv_committer_create(
+        &(struct rv_committer_options){.loop = node->loop,
+                                       .database_uri = "",
+                                       .write_order = write_order,
+                                       .seal = rv_audit_seal,
+                                       .seal_data = (void *)(uintptr_t)node_audit});
     node->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = node->committer, .db = node->db});
     node->approvals = rv_approvals_create(node->committer);
@@ -311,7 +311,8 @@ void node_kill(struct node *node)
     gone(node);
 }
 
-/* ---- the orderly end: as cmd_serve and node_stop, each step begins when the one before is over ---- */
+/* ---- the orderly end: as cmd_serve and node_stop, each step begins when the one before is over
+ * ---- */
 
 static void after_db(void *data);
 static void after_committer(void *data);
@@ -348,13 +349,13 @@ static void after_hooks(void *data)
 static void after_drain(void *data)
 {
     struct node *node = data;
+    memset(node->driving, 0, sizeof node->driving); /* nobody is left who could */
     rv_lease_close(node->lease, after_lease, node);
 }
 
 static void after_lease(void *data)
 {
     struct node *node = data;
-    memset(node->driving, 0, sizeof node->driving);
     node->lease = NULL;
     rv_committer_close(node->committer, after_committer, node);
 }
@@ -380,6 +381,7 @@ static void end_process(void *data)
                      node->index, node->heap.blocks);
     }
     gone(node);
+    world_node_stopped(node);
 }
 
 /* Everything that was posted before runs before. */

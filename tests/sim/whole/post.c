@@ -1,7 +1,7 @@
 /* post.c -- stands in for runtime/hooks/post.c: receivers of web hooks, somewhere in the network.
  *
- * A receiver accepts, refuses, is slow, or accepts while its answer is lost; what it has accepted it
- * checks, and drops a message that it has seen before, as the specification asks of it.
+ * A receiver accepts, refuses, is slow, or accepts while its answer is lost; what it has accepted
+ * it checks, and drops a message that it has seen before, as the specification asks of it.
  */
 #include "runtime/hooks/post.h"
 
@@ -58,7 +58,8 @@ static void arrives(struct world *world, void *data)
     } else {
         rules_delivered(world, 0, attempt->body, attempt->length);
         attempt->result.status = 200;
-        if (wild && world_chance(world, world->rates.refuse)) { /* accepted, and nobody hears of it */
+        if (wild &&
+            world_chance(world, world->rates.refuse)) { /* accepted, and nobody hears of it */
             attempt->result.status = 0;
             snprintf(attempt->result.error, sizeof attempt->result.error, "no answer");
             wait_us = attempt->timeout_us;

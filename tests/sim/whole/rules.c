@@ -1,14 +1,13 @@
-/* rules.c -- what must hold.  Looked at with every commit, before anybody else can see it, and again
- * in the end; from the rows alone, never from what the code under test believes.
+/* rules.c -- what must hold.  Looked at with every commit, before anybody else can see it, and
+ * again in the end; from the rows alone, never from what the code under test believes.
  *
- *   journal     no holes, nothing after the end of a run, only by the node that claimed the company last
- *   effects     an executed step and its events come together or not at all, and once
- *   record      no gap; leaf, tree and head agree; every command has its decision and its outcome
- *   books       every transaction balances; the log of events is one chain
- *   approvals   move only as allowed; used once, after enough other people said yes
- *   leases      a company is taken only from a node whose lease is over, and which has let go by then
- *   promises    what a person was told is done, is there
- *   messages    nothing is delivered that was not committed, and in the end everything is
+ *   journal     no holes, nothing after the end of a run, only by the node that claimed the company
+ * last effects     an executed step and its events come together or not at all, and once record no
+ * gap; leaf, tree and head agree; every command has its decision and its outcome books       every
+ * transaction balances; the log of events is one chain approvals   move only as allowed; used once,
+ * after enough other people said yes leases      a company is taken only from a node whose lease is
+ * over, and which has let go by then promises    what a person was told is done, is there messages
+ * nothing is delivered that was not committed, and in the end everything is
  */
 #include "tests/sim/whole/world.h"
 
@@ -20,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT_MAX = 4096 };
+enum { KEPT_MAX = 4096, WORLD_LEFT_BYTES = 200 };
 
 struct company {
     int64_t audit_size;
@@ -61,8 +60,8 @@ void rules_end(struct world *world)
 
 /* ---- what a transaction holds ---- */
 
-static const struct base_change *change_of(const struct base_session *session, enum base_table table,
-                                           const void *row)
+static const struct base_change *change_of(const struct base_session *session,
+                                           enum base_table table, const void *row)
 {
     for (int i = 0; i < session->change_count; i++) {
         if (session->changes[i].table == table && session->changes[i].row == row) {
@@ -93,8 +92,8 @@ static int new_records(const struct base_session *session, const char *kind, int
     for (int i = 0; i < session->change_count; i++) {
         const struct base_change *change = &session->changes[i];
         const struct audit_row *record = change->row;
-        count += change->table == T_AUDIT && strcmp(record->kind, kind) == 0 && record->run == run &&
-                 (run == 0 || record->step == step);
+        count += change->table == T_AUDIT && strcmp(record->kind, kind) == 0 &&
+                 record->run == run && (run == 0 || record->step == step);
     }
     return count;
 }
@@ -120,8 +119,8 @@ static void check_step(struct world *world, const struct base_session *session,
     rule(world, !base_run_over(was), "a step after the end of its run", step->tenant, step->run);
     rule(world, step->seq == 1 || base_step(world->base, step->run, step->seq - 1) != NULL,
          "a hole in a journal", step->tenant, step->run);
-    rule(world, session->owner == company->claimer,
-         "a step by a node that has lost the company", step->tenant, step->run);
+    rule(world, session->owner == company->claimer, "a step by a node that has lost the company",
+         step->tenant, step->run);
     char command[64];
     snprintf(command, sizeof command, "run:%" PRId64 ":%d", step->run, (int)step->seq);
     const struct log_row *log = new_log(session, step->tenant, command);
@@ -136,8 +135,8 @@ static void check_run(struct world *world, const struct base_session *session,
     const struct run_row *was = change->before;
     const struct company *company = &world->rules->companies[run->tenant];
     enum rv_run_state to = rv_run_state_from_name(run->status);
-    rule(world, session->owner == company->claimer, "a run moved by a node that has lost the company",
-         run->tenant, run->id);
+    rule(world, session->owner == company->claimer,
+         "a run moved by a node that has lost the company", run->tenant, run->id);
     rule(world, to != RV_RUN_DIVERGED, "replay diverged", run->tenant, run->id);
     if (was == NULL) {
         world->tally.runs++;
@@ -150,9 +149,11 @@ static void check_run(struct world *world, const struct base_session *session,
     if (run->key == NULL || !run->claims || base_run_over(run)) {
         return;
     }
-    BASE_EACH (world->base, T_RUN, run_row, other) {
-        rule(world, other == run || other->tenant != run->tenant || !other->claims ||
-                        base_run_over(other) || !base_is(other->key, run->key),
+    BASE_EACH(world->base, T_RUN, run_row, other)
+    {
+        rule(world,
+             other == run || other->tenant != run->tenant || !other->claims ||
+                 base_run_over(other) || !base_is(other->key, run->key),
              "two open runs claim one exception", run->tenant, run->id);
     }
 }
@@ -187,12 +188,13 @@ static void check_event(struct world *world, const struct base_session *session,
     if (strncmp(event->command, "run:", 4) != 0 || strcmp(event->type, "sim.posted.v1") != 0) {
         return;
     }
-    BASE_EACH (world->base, T_EVENT, event_row, other) {
-        bool twice = other != event && other->tenant == event->tenant &&
-                     strncmp(other->command, event->command, prefix + 1) == 0 &&
-                     strcmp(other->type, event->type) == 0 &&
-                     strcmp(rv_json_str(other->body, "ref", ""),
-                            rv_json_str(event->body, "ref", "")) == 0;
+    BASE_EACH(world->base, T_EVENT, event_row, other)
+    {
+        bool twice =
+            other != event && other->tenant == event->tenant &&
+            strncmp(other->command, event->command, prefix + 1) == 0 &&
+            strcmp(other->type, event->type) == 0 &&
+            strcmp(rv_json_str(other->body, "ref", ""), rv_json_str(event->body, "ref", "")) == 0;
         rule(world, !twice, "one action of a run had its effect twice", event->tenant, event->seq);
     }
 }
@@ -209,7 +211,8 @@ static void check_log(struct world *world, const struct base_session *session,
          log->tenant, run);
     if (by_run && base_is(log->outcome, "applied")) {
         const struct step_row *step = base_step(world->base, run, seq);
-        rule(world, step != NULL && is_executed(step), "an effect without its step", log->tenant, run);
+        rule(world, step != NULL && is_executed(step), "an effect without its step", log->tenant,
+             run);
     }
 }
 
@@ -229,7 +232,8 @@ static void check_claim(struct world *world, const struct base_session *session,
 {
     struct company *company = &world->rules->companies[head->tenant];
     rule(world, head->epoch == was->epoch + 1, "an epoch jumped", head->tenant, head->epoch);
-    BASE_EACH (world->base, T_NODE, node_row, node) {
+    BASE_EACH(world->base, T_NODE, node_row, node)
+    {
         rule(world, node->node != was->owner || node->lease_until_us <= base_now_us(world->base),
              "a company was taken from a living node", head->tenant, head->epoch);
     }
@@ -238,8 +242,8 @@ static void check_claim(struct world *world, const struct base_session *session,
     world->tally.takeovers++;
     for (int i = 0; i < world->node_count; i++) {
         const struct node *node = &world->nodes[i];
-        bool asked = node->alive && !node->paused && !node->behind &&
-                     node->incarnation != session->owner;
+        bool asked =
+            node->alive && !node->paused && !node->behind && node->incarnation != session->owner;
         rule(world, !asked || node->driving[head->tenant] == 0,
              "a node still drives a company whose lease is over", head->tenant, head->epoch);
     }
@@ -254,12 +258,14 @@ static void check_head(struct world *world, const struct base_session *session,
     if (head->epoch != was->epoch) {
         check_claim(world, session, head, was);
     }
-    rule(world, head->audit_size == company->audit_size &&
-                    head->frontier_bytes == company->frontier_count * RV_HASH_BYTES &&
-                    memcmp(head->frontier, company->frontier, (size_t)head->frontier_bytes) == 0,
+    rule(world,
+         head->audit_size == company->audit_size &&
+             head->frontier_bytes == company->frontier_count * RV_HASH_BYTES &&
+             memcmp(head->frontier, company->frontier, (size_t)head->frontier_bytes) == 0,
          "the head has another record than there is", head->tenant, head->audit_size);
-    rule(world, head->event_seq == company->chain.seq &&
-                    memcmp(head->event_hash, company->chain.hash.bytes, RV_HASH_BYTES) == 0,
+    rule(world,
+         head->event_seq == company->chain.seq &&
+             memcmp(head->event_hash, company->chain.hash.bytes, RV_HASH_BYTES) == 0,
          "the head has another log than there is", head->tenant, head->event_seq);
 }
 
@@ -267,15 +273,17 @@ static void check_seal(struct world *world, const struct checkpoint_row *checkpo
 {
     const struct company *company = &world->rules->companies[checkpoint->tenant];
     struct rv_hash root = rv_merkle_root(company->frontier, company->frontier_count);
-    rule(world, checkpoint->size == company->audit_size &&
-                    memcmp(root.bytes, checkpoint->root, RV_HASH_BYTES) == 0,
+    rule(world,
+         checkpoint->size == company->audit_size &&
+             memcmp(root.bytes, checkpoint->root, RV_HASH_BYTES) == 0,
          "a checkpoint over something else", checkpoint->tenant, checkpoint->size);
 }
 
 static int yes_votes(struct world *world, const struct approval_row *approval)
 {
     int count = 0;
-    BASE_EACH (world->base, T_VOTE, vote_row, vote) {
+    BASE_EACH(world->base, T_VOTE, vote_row, vote)
+    {
         count += vote->tenant == approval->tenant && vote->approval == approval->id &&
                  base_is(vote->decision, "approve");
     }
@@ -318,8 +326,10 @@ static void check_approval(struct world *world, const struct base_session *sessi
     if (strcmp(was->status, approval->status) == 0) {
         return;
     }
-    rule(world, may_move(was->status, approval->status), "an approval moved as it may not",
-         approval->tenant, approval->id);
+    if (!may_move(was->status, approval->status)) {
+        world_broken(world, "approval %" PRId64 " moved from %s to %s", approval->id, was->status,
+                     approval->status);
+    }
     if (base_is(approval->status, "approved")) {
         rule(world, yes_votes(world, approval) >= (int)json_array_size(approval->stages),
              "approved by too few", approval->tenant, approval->id);
@@ -330,14 +340,21 @@ static void check_approval(struct world *world, const struct base_session *sessi
     }
 }
 
+/* What is held for open questions is given back once. */
+static void check_limit(struct world *world, const struct limit_row *limit)
+{
+    rule(world, limit->held >= 0 && limit->used >= 0, "a limit gave back more than it held",
+         limit->tenant, limit->held);
+}
+
 static void check_vote(struct world *world, const struct vote_row *vote)
 {
     world->tally.votes++;
-    BASE_EACH (world->base, T_APPROVAL, approval_row, approval) {
+    BASE_EACH(world->base, T_APPROVAL, approval_row, approval)
+    {
         if (approval->tenant == vote->tenant && approval->id == vote->approval) {
             const char *name = approval->requested_by;
-            rule(world,
-                 strncmp(name, "person:", 7) != 0 || strcmp(name + 7, vote->person) != 0,
+            rule(world, strncmp(name, "person:", 7) != 0 || strcmp(name + 7, vote->person) != 0,
                  "somebody voted on an own request", vote->tenant, vote->approval);
         }
     }
@@ -351,10 +368,12 @@ static void check_fire(struct world *world, const struct base_change *change)
         rule(world, strcmp(was->state, fire->state) == 0, "a fire that was over began again",
              fire->tenant, fire->id);
     }
-    BASE_EACH (world->base, T_FIRE, fire_row, other) {
-        rule(world, other == fire || other->tenant != fire->tenant ||
-                        strcmp(other->schedule, fire->schedule) != 0 ||
-                        other->instant_us != fire->instant_us,
+    BASE_EACH(world->base, T_FIRE, fire_row, other)
+    {
+        rule(world,
+             other == fire || other->tenant != fire->tenant ||
+                 strcmp(other->schedule, fire->schedule) != 0 ||
+                 other->instant_us != fire->instant_us,
              "one instant fired twice", fire->tenant, fire->id);
     }
 }
@@ -386,6 +405,7 @@ void rules_commit(void *data, const struct base_session *session)
         case T_APPROVAL: check_approval(world, session, change); break;
         case T_VOTE: check_vote(world, change->row); break;
         case T_FIRE: check_fire(world, change); break;
+        case T_LIMIT: check_limit(world, change->row); break;
         default: break;
         }
     }
@@ -404,20 +424,28 @@ void rules_driving(struct node *node, int32_t tenant, int64_t epoch)
     }
 }
 
-void rules_promised_vote(struct world *world, int32_t tenant, int64_t approval, const char *person)
+bool rules_has_vote(struct world *world, int32_t tenant, int64_t approval, const char *person)
 {
     bool found = false;
-    BASE_EACH (world->base, T_VOTE, vote_row, vote) {
+    BASE_EACH(world->base, T_VOTE, vote_row, vote)
+    {
         found = found || (vote->tenant == tenant && vote->approval == approval &&
                           strcmp(vote->person, person) == 0);
     }
-    rule(world, found, "a vote that was acknowledged is not there", tenant, approval);
+    return found;
+}
+
+void rules_promised_vote(struct world *world, int32_t tenant, int64_t approval, const char *person)
+{
+    rule(world, rules_has_vote(world, tenant, approval, person),
+         "a vote that was acknowledged is not there", tenant, approval);
 }
 
 void rules_promised_signal(struct world *world, int32_t tenant, int64_t run, int64_t signal)
 {
     bool found = false;
-    BASE_EACH (world->base, T_SIGNAL, signal_row, row) {
+    BASE_EACH(world->base, T_SIGNAL, signal_row, row)
+    {
         found = found || (row->tenant == tenant && row->run == run && row->id == signal);
     }
     rule(world, found, "a signal that was acknowledged is not there", tenant, signal);
@@ -435,7 +463,8 @@ void rules_delivered(struct world *world, int32_t tenant, const char *body, size
                 sscanf(rv_json_str(message, "id", ""), "msg_%d_%lld", &company, &id) == 2;
     rule(world, read, "a delivery that nobody can read", 0, 0);
     bool found = false;
-    BASE_EACH (world->base, T_OUTBOX, outbox_row, row) {
+    BASE_EACH(world->base, T_OUTBOX, outbox_row, row)
+    {
         found = found || (row->tenant == company && row->id == id);
     }
     rule(world, found, "a delivery of something that was not committed", company, id);
@@ -460,7 +489,8 @@ static bool has_run(struct world *world, const struct exception_row *exception)
     memcpy(hash.bytes, exception->key, RV_HASH_BYTES);
     rv_hash_hex(&hash, hex);
     snprintf(key, sizeof key, "exception:%s", hex);
-    BASE_EACH (world->base, T_RUN, run_row, run) {
+    BASE_EACH(world->base, T_RUN, run_row, run)
+    {
         if (run->tenant == exception->tenant && base_is(run->key, key)) {
             return true;
         }
@@ -468,50 +498,87 @@ static bool has_run(struct world *world, const struct exception_row *exception)
     return false;
 }
 
-/* The first thing that is still to be done, in words; NULL when there is none. */
-static const char *left_to_do(struct world *world)
+/* What is still to be done, in words; "" when there is nothing. */
+static void left_to_do(struct world *world, char out[WORLD_LEFT_BYTES])
 {
-    const char *left = NULL;
-    BASE_EACH (world->base, T_RUN, run_row, run) {
-        left = base_run_over(run) ? left : "a run is open";
+    out[0] = '\0';
+    BASE_EACH(world->base, T_RUN, run_row, run)
+    {
+        if (!base_run_over(run)) {
+            snprintf(out, WORLD_LEFT_BYTES,
+                     "run %" PRId64 " of %s is open: %s, waiting on %s, wake %" PRId64
+                     " ms from now, %d steps",
+                     run->id, run->agent, run->status,
+                     run->waiting_on != NULL ? run->waiting_on : "nothing",
+                     run->has_wake ? (run->wake_us - base_now_us(world->base)) / 1000 : 0,
+                     run->steps);
+        }
     }
-    BASE_EACH (world->base, T_EXCEPTION, exception_row, exception) {
-        left = base_is(exception->state, "open") && !has_run(world, exception)
-                   ? "an exception has no run"
-                   : left;
+    BASE_EACH(world->base, T_EXCEPTION, exception_row, exception)
+    {
+        if (base_is(exception->state, "open") && !has_run(world, exception)) {
+            snprintf(out, WORLD_LEFT_BYTES, "exception %s of company %d has no run",
+                     exception->subject, (int)exception->tenant);
+        }
     }
-    BASE_EACH (world->base, T_APPROVAL, approval_row, approval) {
-        bool open = base_is(approval->status, "requested") || base_is(approval->status, "approved");
-        left = open ? "an approval has no end" : left;
+    BASE_EACH(world->base, T_APPROVAL, approval_row, approval)
+    {
+        if (base_is(approval->status, "requested") || base_is(approval->status, "approved")) {
+            snprintf(out, WORLD_LEFT_BYTES, "approval %" PRId64 " is %s", approval->id,
+                     approval->status);
+        }
     }
-    BASE_EACH (world->base, T_OUTBOX, outbox_row, row) {
-        left = row->fanned_out ? left : "a message has not been fanned out";
+    BASE_EACH(world->base, T_OUTBOX, outbox_row, row)
+    {
+        if (!row->fanned_out) {
+            snprintf(out, WORLD_LEFT_BYTES, "message %" PRId64 " has not been fanned out", row->id);
+        }
     }
-    BASE_EACH (world->base, T_DELIVERY, delivery_row, delivery) {
-        left = base_is(delivery->status, "pending") ? "a delivery is pending" : left;
+    BASE_EACH(world->base, T_DELIVERY, delivery_row, delivery)
+    {
+        if (base_is(delivery->status, "pending")) {
+            snprintf(out, WORLD_LEFT_BYTES,
+                     "delivery of %" PRId64 " is pending, attempt %d, next in %" PRId64 " ms",
+                     delivery->outbox, delivery->attempt,
+                     (delivery->next_us - base_now_us(world->base)) / 1000);
+        }
     }
-    BASE_EACH (world->base, T_FIRE, fire_row, fire) {
-        left = base_is(fire->state, "running") ? "a fire is running" : left;
+    BASE_EACH(world->base, T_FIRE, fire_row, fire)
+    {
+        if (base_is(fire->state, "running")) {
+            snprintf(out, WORLD_LEFT_BYTES, "fire %" PRId64 " is running", fire->id);
+        }
     }
-    return left;
 }
 
 bool rules_at_rest(struct world *world)
 {
-    return left_to_do(world) == NULL;
+    char left[WORLD_LEFT_BYTES];
+    left_to_do(world, left);
+    return left[0] == '\0';
+}
+
+void rules_lost(struct world *world)
+{
+    char left[WORLD_LEFT_BYTES];
+    left_to_do(world, left);
+    world_broken(world, "the world is calm and does not come to rest: %s",
+                 left[0] != '\0' ? left : "something is always new");
 }
 
 static void check_reference(struct world *world, const struct posting_row *posting)
 {
     int64_t sum = 0;
-    BASE_EACH (world->base, T_LINE, line_row, line) {
+    BASE_EACH(world->base, T_LINE, line_row, line)
+    {
         sum += line->tenant == posting->tenant && base_is(line->account, "1600") &&
                        strcmp(line->reference, posting->reference) == 0
                    ? line->minor
                    : 0;
     }
     int64_t expected = 0; /* a case that was begun anew has posted again */
-    BASE_EACH (world->base, T_POSTING, posting_row, other) {
+    BASE_EACH(world->base, T_POSTING, posting_row, other)
+    {
         expected -= other->tenant == posting->tenant && !other->reversed &&
                             strcmp(other->reference, posting->reference) == 0
                         ? other->minor
@@ -527,16 +594,21 @@ static void check_ended(struct world *world, const struct run_row *run)
     int events = 0;
     char prefix[40];
     snprintf(prefix, sizeof prefix, "run:%" PRId64 ":", run->id);
-    BASE_EACH (world->base, T_STEP, step_row, step) {
+    BASE_EACH(world->base, T_STEP, step_row, step)
+    {
         executed += step->run == run->id && is_executed(step);
     }
-    BASE_EACH (world->base, T_EVENT, event_row, event) {
-        events += event->tenant == run->tenant && strncmp(event->command, prefix, strlen(prefix)) == 0;
+    BASE_EACH(world->base, T_EVENT, event_row, event)
+    {
+        events +=
+            event->tenant == run->tenant && strncmp(event->command, prefix, strlen(prefix)) == 0;
     }
-    rule(world, executed == events, "a run's steps and effects differ in number", run->tenant, run->id);
+    rule(world, executed == events, "a run's steps and effects differ in number", run->tenant,
+         run->id);
     if (base_is(run->status, "done")) {
         bool outcome = false;
-        BASE_EACH (world->base, T_STEP, step_row, step) {
+        BASE_EACH(world->base, T_STEP, step_row, step)
+        {
             outcome = outcome || (step->run == run->id && step->kind == RV_STEP_OUTCOME);
         }
         rule(world, outcome, "a run is done without an outcome", run->tenant, run->id);
@@ -555,18 +627,16 @@ static bool was_delivered(const struct rules *rules, int64_t id)
 
 void rules_check_end(struct world *world)
 {
-    const char *left = left_to_do(world);
-    if (left != NULL) {
-        world_broken(world, "the world came to rest, and %s", left);
-        return;
-    }
-    BASE_EACH (world->base, T_RUN, run_row, run) {
+    BASE_EACH(world->base, T_RUN, run_row, run)
+    {
         check_ended(world, run);
     }
-    BASE_EACH (world->base, T_POSTING, posting_row, posting) {
+    BASE_EACH(world->base, T_POSTING, posting_row, posting)
+    {
         check_reference(world, posting);
     }
-    BASE_EACH (world->base, T_DELIVERY, delivery_row, delivery) {
+    BASE_EACH(world->base, T_DELIVERY, delivery_row, delivery)
+    {
         rule(world,
              !base_is(delivery->status, "delivered") ||
                  was_delivered(world->rules, delivery->outbox),

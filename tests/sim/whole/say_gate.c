@@ -21,7 +21,8 @@ static json_t *hex(const uint8_t *bytes)
 
 static struct approval_row *find_approval(struct base *base, int32_t tenant, int64_t id)
 {
-    BASE_EACH (base, T_APPROVAL, approval_row, approval) {
+    BASE_EACH(base, T_APPROVAL, approval_row, approval)
+    {
         if (approval->tenant == tenant && approval->id == id) {
             return approval;
         }
@@ -31,7 +32,8 @@ static struct approval_row *find_approval(struct base *base, int32_t tenant, int
 
 static const struct policy_row *active_policy(struct base *base, int32_t tenant)
 {
-    BASE_EACH (base, T_POLICY, policy_row, policy) {
+    BASE_EACH(base, T_POLICY, policy_row, policy)
+    {
         if (policy->tenant == tenant && policy->active) {
             return policy;
         }
@@ -41,7 +43,8 @@ static const struct policy_row *active_policy(struct base *base, int32_t tenant)
 
 static json_t *log_json(struct base *base, int32_t tenant, const char *command)
 {
-    BASE_EACH (base, T_LOG, log_row, log) {
+    BASE_EACH(base, T_LOG, log_row, log)
+    {
         if (log->tenant == tenant && strcmp(log->command, command) == 0) {
             return json_pack("{s:s,s:O,s:s,s:o,s:o,s:o}", "outcome", log->outcome, "answer",
                              log->answer, "name", log->name, "args_hash", hex(log->args_hash),
@@ -56,12 +59,13 @@ static json_t *log_json(struct base *base, int32_t tenant, const char *command)
 static json_t *yes_votes(struct base *base, const struct approval_row *approval)
 {
     json_t *votes = json_array();
-    BASE_EACH (base, T_VOTE, vote_row, vote) {
+    BASE_EACH(base, T_VOTE, vote_row, vote)
+    {
         const struct person_row *person = base_person(base, vote->tenant, vote->person);
         if (vote->tenant == approval->tenant && vote->approval == approval->id &&
             base_is(vote->decision, "approve") && person != NULL && person->enabled) {
-            json_array_append_new(votes, json_pack("{s:s,s:O}", "person", vote->person, "roles",
-                                                   person->roles));
+            json_array_append_new(
+                votes, json_pack("{s:s,s:O}", "person", vote->person, "roles", person->roles));
         }
     }
     return votes;
@@ -88,8 +92,10 @@ static json_t *approval_json(struct base *base, const struct approval_row *appro
 static int64_t asked_before(struct base *base, int32_t tenant, const char *command)
 {
     int64_t newest = 0;
-    BASE_EACH (base, T_APPROVAL, approval_row, approval) {
-        if (approval->tenant == tenant && approval->run == 0 && base_is(approval->command, command) &&
+    BASE_EACH(base, T_APPROVAL, approval_row, approval)
+    {
+        if (approval->tenant == tenant && approval->run == 0 &&
+            base_is(approval->command, command) &&
             (base_is(approval->status, "requested") || base_is(approval->status, "approved")) &&
             approval->id > newest) {
             newest = approval->id;
@@ -122,8 +128,7 @@ static void gate_load(struct base_call *call)
                       policy != NULL ? hex(policy->hash) : json_null(), "today", today, "currency",
                       "EUR", "log",
                       command != NULL ? log_json(base, call->tenant, command) : json_null(),
-                      "approval",
-                      approval != NULL ? approval_json(base, approval) : json_null()));
+                      "approval", approval != NULL ? approval_json(base, approval) : json_null()));
     }
 }
 
@@ -139,7 +144,8 @@ static void limit_use_load(struct base_call *call)
                 base_now_us(call->base) -
                 (rv_json_int(item, "window_s", 0) + rv_json_int(item, "bucket_s", 0)) * 1000000;
             int64_t total = 0;
-            BASE_EACH (call->base, T_LIMIT, limit_row, limit) {
+            BASE_EACH(call->base, T_LIMIT, limit_row, limit)
+            {
                 if (limit->tenant == call->tenant && limit->bucket_us > since_us &&
                     base_is(limit->rule, rv_json_str(item, "rule", "")) &&
                     base_is(limit->key, rv_json_str(item, "key", ""))) {
@@ -161,7 +167,8 @@ static void limit_use_load(struct base_call *call)
 static struct limit_row *find_limit(struct base *base, int32_t tenant, const char *rule,
                                     const char *key, int64_t bucket_us)
 {
-    BASE_EACH (base, T_LIMIT, limit_row, limit) {
+    BASE_EACH(base, T_LIMIT, limit_row, limit)
+    {
         if (limit->tenant == tenant && base_is(limit->rule, rule) && base_is(limit->key, key) &&
             limit->bucket_us == bucket_us) {
             return limit;
@@ -244,7 +251,8 @@ static void approval_insert(struct base_call *call)
 static void approvals_granted(struct base_call *call)
 {
     struct base *base = call->base;
-    BASE_EACH (base, T_APPROVAL, approval_row, approval) { /* made in the order of their ids */
+    BASE_EACH(base, T_APPROVAL, approval_row, approval)
+    { /* made in the order of their ids */
         if (approval->tenant != call->tenant || !base_is(approval->status, "approved") ||
             approval->run != 0 || approval->expires_us <= base_now_us(base)) {
             continue;
@@ -258,8 +266,7 @@ static void approvals_granted(struct base_call *call)
         base_out_text(call, approval->action);
         base_out_json(call, json_incref(approval->args));
         base_out_text(call, who);
-        base_out_json(call,
-                      person != NULL && person->enabled ? json_incref(person->roles) : NULL);
+        base_out_json(call, person != NULL && person->enabled ? json_incref(person->roles) : NULL);
         base_out_text(call, approval->reason);
         base_out_json(call, json_incref(approval->evidence));
     }
@@ -298,17 +305,18 @@ static json_t *vote_roles(const char *role)
 static json_t *all_votes(struct base *base, const struct approval_row *approval)
 {
     json_t *votes = json_array();
-    BASE_EACH (base, T_VOTE, vote_row, vote) { /* in the order of time */
+    BASE_EACH(base, T_VOTE, vote_row, vote)
+    { /* in the order of time */
         if (vote->tenant != approval->tenant || vote->approval != approval->id) {
             continue;
         }
         const struct person_row *person = base_person(base, vote->tenant, vote->person);
-        json_array_append_new(
-            votes, json_pack("{s:s,s:o,s:s,s:s,s:o}", "person", vote->person, "role",
-                             vote_roles(vote->role), "decision", vote->decision, "comment",
-                             vote->comment, "roles",
-                             person != NULL && person->enabled ? json_incref(person->roles)
-                                                               : json_null()));
+        json_array_append_new(votes, json_pack("{s:s,s:o,s:s,s:s,s:o}", "person", vote->person,
+                                               "role", vote_roles(vote->role), "decision",
+                                               vote->decision, "comment", vote->comment, "roles",
+                                               person != NULL && person->enabled
+                                                   ? json_incref(person->roles)
+                                                   : json_null()));
     }
     return votes;
 }
@@ -360,7 +368,8 @@ static void approval_vote_append(struct base_call *call)
     for (int i = 0; i < base_count(call, 2); i++) {
         int64_t approval = base_int(call, 2, i);
         const char *person = base_text(call, 3, i);
-        BASE_EACH (call->base, T_VOTE, vote_row, other) {
+        BASE_EACH(call->base, T_VOTE, vote_row, other)
+        {
             if (other->tenant == call->tenant && other->approval == approval &&
                 base_is(other->person, person)) {
                 base_fail(call, "23505", "approval_vote_pkey");
@@ -397,7 +406,8 @@ static void approvals_due(struct base_call *call)
     enum { DUE_MAX = 256 };
     const struct approval_row *found[DUE_MAX];
     size_t count = 0;
-    BASE_EACH (call->base, T_APPROVAL, approval_row, approval) {
+    BASE_EACH(call->base, T_APPROVAL, approval_row, approval)
+    {
         if (approval->tenant == call->tenant && is_due(call->base, approval)) {
             RV_ASSERT(count < DUE_MAX);
             size_t at = count++;
@@ -420,7 +430,8 @@ static void outbox_append(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         int64_t id = base_int(call, 2, i);
-        BASE_EACH (call->base, T_OUTBOX, outbox_row, other) {
+        BASE_EACH(call->base, T_OUTBOX, outbox_row, other)
+        {
             if (other->tenant == call->tenant && other->id == id) {
                 base_fail(call, "23505", "outbox_pkey");
                 return;
@@ -466,7 +477,8 @@ static void audit_checkpoint_append(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         int64_t size = base_int(call, 2, i);
-        BASE_EACH (call->base, T_CHECKPOINT, checkpoint_row, other) {
+        BASE_EACH(call->base, T_CHECKPOINT, checkpoint_row, other)
+        {
             if (other->tenant == call->tenant && other->size == size) {
                 base_fail(call, "23505", "audit_checkpoint_pkey");
                 return;
@@ -497,7 +509,8 @@ static void policy_active_get(struct base_call *call)
 
 static struct policy_row *find_policy(struct base *base, int32_t tenant, const uint8_t *hash)
 {
-    BASE_EACH (base, T_POLICY, policy_row, policy) {
+    BASE_EACH(base, T_POLICY, policy_row, policy)
+    {
         if (policy->tenant == tenant && memcmp(policy->hash, hash, RV_HASH_BYTES) == 0) {
             return policy;
         }
@@ -525,7 +538,8 @@ static void policy_activate(struct base_call *call)
     for (int i = 0; i < base_count(call, 2); i++) {
         uint8_t hash[RV_HASH_BYTES];
         base_hash(call, 2, i, hash);
-        BASE_EACH (call->base, T_POLICY, policy_row, policy) {
+        BASE_EACH(call->base, T_POLICY, policy_row, policy)
+        {
             if (policy->tenant == call->tenant) {
                 base_touch(call, T_POLICY, policy);
                 policy->active = memcmp(policy->hash, hash, sizeof hash) == 0;
@@ -542,7 +556,8 @@ static void event_append(struct base_call *call)
         int64_t seq = base_int(call, 2, i);
         const char *stream = base_text(call, 3, i);
         int32_t version = (int32_t)base_int(call, 4, i);
-        BASE_EACH (call->base, T_EVENT, event_row, other) {
+        BASE_EACH(call->base, T_EVENT, event_row, other)
+        {
             bool same = other->tenant == call->tenant && other->seq == seq;
             bool stale = other->tenant == call->tenant && other->version == version &&
                          strcmp(other->stream, stream) == 0;
@@ -572,7 +587,8 @@ static void command_log_append(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         const char *command = base_text(call, 2, i);
-        BASE_EACH (call->base, T_LOG, log_row, other) {
+        BASE_EACH(call->base, T_LOG, log_row, other)
+        {
             if (other->tenant == call->tenant && strcmp(other->command, command) == 0) {
                 base_fail(call, "23505", "command_log_pkey");
                 return;

@@ -10,7 +10,8 @@
 
 static struct endpoint_row *find_endpoint(struct base *base, int32_t tenant, int64_t id)
 {
-    BASE_EACH (base, T_ENDPOINT, endpoint_row, endpoint) {
+    BASE_EACH(base, T_ENDPOINT, endpoint_row, endpoint)
+    {
         if (endpoint->tenant == tenant && endpoint->id == id) {
             return endpoint;
         }
@@ -21,7 +22,8 @@ static struct endpoint_row *find_endpoint(struct base *base, int32_t tenant, int
 static struct delivery_row *find_delivery(struct base *base, int32_t tenant, int64_t outbox,
                                           int64_t endpoint)
 {
-    BASE_EACH (base, T_DELIVERY, delivery_row, delivery) {
+    BASE_EACH(base, T_DELIVERY, delivery_row, delivery)
+    {
         if (delivery->tenant == tenant && delivery->outbox == outbox &&
             delivery->endpoint == endpoint) {
             return delivery;
@@ -33,14 +35,17 @@ static struct delivery_row *find_delivery(struct base *base, int32_t tenant, int
 static bool has_work(struct base *base, int32_t tenant)
 {
     bool listens = false;
-    BASE_EACH (base, T_ENDPOINT, endpoint_row, endpoint) {
+    BASE_EACH(base, T_ENDPOINT, endpoint_row, endpoint)
+    {
         listens = listens || (endpoint->tenant == tenant && endpoint->disabled == NULL);
     }
     bool work = false;
-    BASE_EACH (base, T_OUTBOX, outbox_row, row) {
+    BASE_EACH(base, T_OUTBOX, outbox_row, row)
+    {
         work = work || (row->tenant == tenant && !row->fanned_out);
     }
-    BASE_EACH (base, T_DELIVERY, delivery_row, delivery) {
+    BASE_EACH(base, T_DELIVERY, delivery_row, delivery)
+    {
         work = work || (delivery->tenant == tenant && base_is(delivery->status, "pending") &&
                         delivery->next_us <= base_now_us(base));
     }
@@ -49,7 +54,8 @@ static bool has_work(struct base *base, int32_t tenant)
 
 static void hook_tenants(struct base_call *call)
 {
-    BASE_EACH (call->base, T_TENANT, tenant_row, tenant) {
+    BASE_EACH(call->base, T_TENANT, tenant_row, tenant)
+    {
         if (has_work(call->base, tenant->tenant)) {
             base_row(call);
             base_out_int(call, tenant->tenant);
@@ -64,7 +70,8 @@ static void hook_fan_out(struct base_call *call)
     int64_t limit = base_int(call, 2, 0);
     for (int64_t after = 0; limit > 0; limit--) {
         struct outbox_row *next = NULL;
-        BASE_EACH (base, T_OUTBOX, outbox_row, row) {
+        BASE_EACH(base, T_OUTBOX, outbox_row, row)
+        {
             if (row->tenant == call->tenant && !row->fanned_out && row->id > after &&
                 (next == NULL || row->id < next->id)) {
                 next = row;
@@ -74,7 +81,8 @@ static void hook_fan_out(struct base_call *call)
             return;
         }
         after = next->id;
-        BASE_EACH (base, T_ENDPOINT, endpoint_row, endpoint) {
+        BASE_EACH(base, T_ENDPOINT, endpoint_row, endpoint)
+        {
             if (endpoint->tenant == call->tenant && endpoint->disabled == NULL &&
                 endpoint->created_us <= next->at_us &&
                 find_delivery(base, call->tenant, next->id, endpoint->id) == NULL) {
@@ -95,7 +103,8 @@ static void hook_fan_out(struct base_call *call)
 
 static struct outbox_row *find_message(struct base *base, int32_t tenant, int64_t id)
 {
-    BASE_EACH (base, T_OUTBOX, outbox_row, row) {
+    BASE_EACH(base, T_OUTBOX, outbox_row, row)
+    {
         if (row->tenant == tenant && row->id == id) {
             return row;
         }
@@ -138,7 +147,8 @@ static void put_claimed(struct base_call *call, const struct delivery_row *deliv
 static struct delivery_row *first_due(struct base *base, int32_t tenant)
 {
     struct delivery_row *first = NULL;
-    BASE_EACH (base, T_DELIVERY, delivery_row, delivery) {
+    BASE_EACH(base, T_DELIVERY, delivery_row, delivery)
+    {
         const struct endpoint_row *endpoint = find_endpoint(base, tenant, delivery->endpoint);
         if (delivery->tenant == tenant && base_is(delivery->status, "pending") &&
             delivery->next_us <= base_now_us(base) && endpoint != NULL &&
@@ -178,8 +188,8 @@ static void hook_claim(struct base_call *call)
 
 static void hook_outcome(struct base_call *call)
 {
-    struct delivery_row *delivery = find_delivery(call->base, call->tenant, base_int(call, 2, 0),
-                                                  base_int(call, 3, 0));
+    struct delivery_row *delivery =
+        find_delivery(call->base, call->tenant, base_int(call, 2, 0), base_int(call, 3, 0));
     if (delivery != NULL && base_is(delivery->status, "pending")) {
         base_touch(call, T_DELIVERY, delivery);
         delivery->status = base_text(call, 4, 0);
@@ -189,8 +199,7 @@ static void hook_outcome(struct base_call *call)
 
 static void hook_disable(struct base_call *call)
 {
-    struct endpoint_row *endpoint =
-        find_endpoint(call->base, call->tenant, base_int(call, 2, 0));
+    struct endpoint_row *endpoint = find_endpoint(call->base, call->tenant, base_int(call, 2, 0));
     if (endpoint != NULL) {
         base_touch(call, T_ENDPOINT, endpoint);
         endpoint->disabled = base_text(call, 3, 0);

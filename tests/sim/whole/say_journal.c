@@ -1,4 +1,5 @@
-/* say_journal.c -- runtime/journal/sql: the frame of a commit, nodes and leases, new runs, steps. */
+/* say_journal.c -- runtime/journal/sql: the frame of a commit, nodes and leases, new runs, steps.
+ */
 #include "tests/sim/whole/base.h"
 
 #include "runtime/base/check.h"
@@ -57,7 +58,8 @@ static void head_update(struct base_call *call)
 
 static struct writer_row *find_writer(struct base *base, int64_t number)
 {
-    BASE_EACH (base, T_WRITER, writer_row, writer) {
+    BASE_EACH(base, T_WRITER, writer_row, writer)
+    {
         if (writer->writer == number) {
             return writer;
         }
@@ -143,9 +145,8 @@ static void journal_append(struct base_call *call)
         memcpy(step->digest, digest, length);
         step->out = base_bytes(call, 7, i, &step->out_length);
         RV_ASSERT(step->out_length > 1 && step->out[0] == 1);
-        step->json = base_keep(call->base,
-                               json_loadb((const char *)step->out + 1, step->out_length - 1,
-                                          JSON_DECODE_ANY, NULL));
+        step->json = base_keep(call->base, json_loadb((const char *)step->out + 1,
+                                                      step->out_length - 1, JSON_DECODE_ANY, NULL));
     }
 }
 
@@ -167,8 +168,8 @@ static void run_insert(struct base_call *call)
     int before = base->tables[T_RUN].count; /* the statement sees what was there when it began */
     for (int i = 0; i < base_count(call, 2); i++) {
         const char *key = base_text(call, 5, i);
-        bool claims = !base_bool(call, 9, i) ||
-                      (key == NULL || !claimed(base, call->tenant, key, before));
+        bool claims =
+            !base_bool(call, 9, i) || (key == NULL || !claimed(base, call->tenant, key, before));
         if (base_run(base, call->tenant, base_int(call, 2, i)) != NULL) {
             base_fail(call, "23505", "run_pkey");
             return;
@@ -195,7 +196,8 @@ static void run_insert(struct base_call *call)
 
 static json_t *company_of(struct base *base, int32_t tenant)
 {
-    BASE_EACH (base, T_TENANT, tenant_row, row) {
+    BASE_EACH(base, T_TENANT, tenant_row, row)
+    {
         if (row->tenant == tenant) {
             return row->company;
         }
@@ -245,7 +247,8 @@ static void run_status_set(struct base_call *call)
 
 static struct node_row *find_node(struct base *base, int64_t number)
 {
-    BASE_EACH (base, T_NODE, node_row, node) {
+    BASE_EACH(base, T_NODE, node_row, node)
+    {
         if (node->node == number) {
             return node;
         }
@@ -283,7 +286,8 @@ static void lease_claim(struct base_call *call)
     if (self == NULL || self->lease_until_us <= now_us) {
         return;
     }
-    BASE_EACH (base, T_HEAD, head_row, head) {
+    BASE_EACH(base, T_HEAD, head_row, head)
+    {
         const struct node_row *owner = find_node(base, head->owner);
         bool free = head->owner == 0 || owner == NULL || owner->lease_until_us <= now_us;
         bool locked = base->head_locks[head->tenant] != NULL; /* SKIP LOCKED */
@@ -302,7 +306,8 @@ static void lease_claim(struct base_call *call)
 
 static void lease_held(struct base_call *call)
 {
-    BASE_EACH (call->base, T_HEAD, head_row, head) {
+    BASE_EACH(call->base, T_HEAD, head_row, head)
+    {
         if (head->owner == base_int(call, 1, 0)) {
             base_row(call);
             base_out_int(call, head->tenant);
@@ -314,7 +319,8 @@ static void lease_held(struct base_call *call)
 static void lease_release(struct base_call *call)
 {
     int64_t number = base_int(call, 1, 0);
-    BASE_EACH (call->base, T_HEAD, head_row, head) {
+    BASE_EACH(call->base, T_HEAD, head_row, head)
+    {
         if (head->owner == number) {
             base_touch(call, T_HEAD, head);
             head->owner = 0;
@@ -325,7 +331,7 @@ static void lease_release(struct base_call *call)
         base_delete(call, T_NODE, node);
     }
     base_row(call);
-    base_out_text(call, "");
+    base_out_null(call);
 }
 
 const struct base_word base_words_journal[] = {

@@ -8,7 +8,8 @@
 
 static struct schedule_row *find_schedule(struct base *base, int32_t tenant, const char *name)
 {
-    BASE_EACH (base, T_SCHEDULE, schedule_row, schedule) {
+    BASE_EACH(base, T_SCHEDULE, schedule_row, schedule)
+    {
         if (schedule->tenant == tenant && strcmp(schedule->name, name) == 0) {
             return schedule;
         }
@@ -19,18 +20,20 @@ static struct schedule_row *find_schedule(struct base *base, int32_t tenant, con
 static bool has_work(struct base *base, int32_t tenant, int64_t at_us, const char *version)
 {
     bool work = false;
-    BASE_EACH (base, T_SCHEDULE, schedule_row, s) {
+    BASE_EACH(base, T_SCHEDULE, schedule_row, s)
+    {
         bool active = base_is(s->status, "active");
         work = work || (s->tenant == tenant &&
                         ((active && s->has_due && s->due_us <= at_us) ||
                          (base_is(s->status, "paused") && s->has_paused && s->paused_us <= at_us) ||
                          (version != NULL && active && strcmp(s->tzdata, version) != 0)));
     }
-    BASE_EACH (base, T_FIRE, fire_row, fire) {
-        work = work || (fire->tenant == tenant &&
-                        (base_is(fire->state, "waiting") ||
-                         (base_is(fire->state, "running") && fire->has_lease &&
-                          fire->lease_us <= base_now_us(base))));
+    BASE_EACH(base, T_FIRE, fire_row, fire)
+    {
+        work = work ||
+               (fire->tenant == tenant && (base_is(fire->state, "waiting") ||
+                                           (base_is(fire->state, "running") && fire->has_lease &&
+                                            fire->lease_us <= base_now_us(base))));
     }
     return work;
 }
@@ -40,7 +43,8 @@ static void schedule_work(struct base_call *call)
     struct base *base = call->base;
     int64_t at_us = base_time_us(call, 1, 0);
     const char *version = base_text(call, 2, 0);
-    BASE_EACH (base, T_TENANT, tenant_row, tenant) {
+    BASE_EACH(base, T_TENANT, tenant_row, tenant)
+    {
         if (has_work(base, tenant->tenant, at_us, version)) {
             base_row(call);
             base_out_int(call, tenant->tenant);
@@ -48,8 +52,10 @@ static void schedule_work(struct base_call *call)
         }
     }
     int64_t next_us = INT64_MAX;
-    BASE_EACH (base, T_SCHEDULE, schedule_row, s) {
-        if (base_is(s->status, "active") && s->has_due && s->due_us > at_us && s->due_us < next_us) {
+    BASE_EACH(base, T_SCHEDULE, schedule_row, s)
+    {
+        if (base_is(s->status, "active") && s->has_due && s->due_us > at_us &&
+            s->due_us < next_us) {
             next_us = s->due_us;
         }
     }
@@ -66,7 +72,8 @@ static void schedule_refresh(struct base_call *call)
 {
     struct base *base = call->base;
     int64_t now_us = base_time_us(call, 2, 0);
-    BASE_EACH (base, T_SCHEDULE, schedule_row, s) {
+    BASE_EACH(base, T_SCHEDULE, schedule_row, s)
+    {
         if (s->tenant == call->tenant && base_is(s->status, "paused") && s->has_paused &&
             s->paused_us <= now_us) {
             base_touch(call, T_SCHEDULE, s);
@@ -75,7 +82,8 @@ static void schedule_refresh(struct base_call *call)
             s->reason = NULL;
         }
     }
-    BASE_EACH (base, T_FIRE, fire_row, fire) {
+    BASE_EACH(base, T_FIRE, fire_row, fire)
+    {
         if (fire->tenant == call->tenant && base_is(fire->state, "running") && fire->has_lease &&
             fire->lease_us <= base_now_us(base)) {
             base_touch(call, T_FIRE, fire);
@@ -101,7 +109,8 @@ static void schedule_due(struct base_call *call)
     size_t count = 0;
     int64_t now_us = base_time_us(call, 2, 0);
     const char *version = base_text(call, 3, 0);
-    BASE_EACH (call->base, T_SCHEDULE, schedule_row, s) {
+    BASE_EACH(call->base, T_SCHEDULE, schedule_row, s)
+    {
         if (s->tenant == call->tenant && base_is(s->status, "active") &&
             (s->due_us <= now_us || (version != NULL && strcmp(s->tzdata, version) != 0))) {
             RV_ASSERT(count < DUE_MAX);
@@ -134,7 +143,8 @@ static void schedule_due(struct base_call *call)
 
 static bool has_fire(struct base *base, int32_t tenant, const char *schedule, int64_t instant_us)
 {
-    BASE_EACH (base, T_FIRE, fire_row, fire) {
+    BASE_EACH(base, T_FIRE, fire_row, fire)
+    {
         if (fire->tenant == tenant && strcmp(fire->schedule, schedule) == 0 &&
             fire->instant_us == instant_us) {
             return true;
@@ -229,7 +239,8 @@ static int find_candidates(struct base_call *call, struct candidate *out, int ma
 {
     struct base *base = call->base;
     int count = 0;
-    BASE_EACH (base, T_FIRE, fire_row, fire) {
+    BASE_EACH(base, T_FIRE, fire_row, fire)
+    {
         const struct schedule_row *s = find_schedule(base, call->tenant, fire->schedule);
         if (fire->tenant != call->tenant || !base_is(fire->state, "waiting") || s == NULL ||
             (!fire->manual && base_is(s->status, "paused"))) {
@@ -240,13 +251,14 @@ static int find_candidates(struct base_call *call, struct candidate *out, int ma
     }
     for (int i = 0; i < count; i++) {
         for (int k = 0; k < count; k++) {
-            out[i].place += k != i && out[k].schedule == out[i].schedule &&
-                            before(out[k].fire, out[i].fire);
+            out[i].place +=
+                k != i && out[k].schedule == out[i].schedule && before(out[k].fire, out[i].fire);
         }
-        BASE_EACH (base, T_FIRE, fire_row, other) {
-            out[i].busy = out[i].busy || (other->tenant == call->tenant &&
-                                          base_is(other->state, "running") &&
-                                          strcmp(other->schedule, out[i].fire->schedule) == 0);
+        BASE_EACH(base, T_FIRE, fire_row, other)
+        {
+            out[i].busy =
+                out[i].busy || (other->tenant == call->tenant && base_is(other->state, "running") &&
+                                strcmp(other->schedule, out[i].fire->schedule) == 0);
         }
     }
     return count;
@@ -264,10 +276,9 @@ static void schedule_start(struct base_call *call)
         const char *overlap = c->schedule->overlap;
         c->chosen = room > 0 && (base_is(overlap, "allow") || (c->place == 1 && !c->busy));
         room -= c->chosen;
-        bool skip =
-            !c->fire->backfill &&
-            ((base_is(overlap, "skip") && (c->busy || c->place > 1)) ||
-             (base_is(overlap, "buffer_one") && c->place > (c->busy ? 1 : 2)));
+        bool skip = !c->fire->backfill &&
+                    ((base_is(overlap, "skip") && (c->busy || c->place > 1)) ||
+                     (base_is(overlap, "buffer_one") && c->place > (c->busy ? 1 : 2)));
         if (skip || c->chosen) {
             base_touch(call, T_FIRE, c->fire);
         }
@@ -292,7 +303,8 @@ static void schedule_start(struct base_call *call)
 
 static struct fire_row *find_fire(struct base *base, int32_t tenant, int64_t id)
 {
-    BASE_EACH (base, T_FIRE, fire_row, fire) {
+    BASE_EACH(base, T_FIRE, fire_row, fire)
+    {
         if (fire->tenant == tenant && fire->id == id) {
             return fire;
         }
@@ -324,9 +336,13 @@ static void schedule_done(struct base_call *call)
 }
 
 const struct base_word base_words_schedule[] = {
-    {"schedule_work", schedule_work},   {"schedule_refresh", schedule_refresh},
-    {"schedule_due", schedule_due},     {"schedule_claim", schedule_claim},
-    {"schedule_break", schedule_break}, {"schedule_start", schedule_start},
-    {"schedule_beat", schedule_beat},   {"schedule_done", schedule_done},
+    {"schedule_work", schedule_work},
+    {"schedule_refresh", schedule_refresh},
+    {"schedule_due", schedule_due},
+    {"schedule_claim", schedule_claim},
+    {"schedule_break", schedule_break},
+    {"schedule_start", schedule_start},
+    {"schedule_beat", schedule_beat},
+    {"schedule_done", schedule_done},
     {NULL, NULL},
 };

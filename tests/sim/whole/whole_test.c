@@ -1,8 +1,9 @@
 /* whole_test.c -- the whole runtime under seeded faults: ten thousand days of small companies.
  *
- *     whole_test                          the suite
+ *     whole_test                                      a few
+ *     whole_test --suite JOBS                         all seeds of the suite, side by side
  *     whole_test --seeds N [--from SEED] [--jobs J]   N seeds and a summary
- *     whole_test --seed N [--trace]       one seed, with its story
+ *     whole_test --seed N [--trace 1]                 one seed, with its story
  *
  * A seed that breaks a promise prints the line that brings it back.
  */
@@ -36,8 +37,9 @@ static void on_abort(int number)
     (void)number;
     char line[96];
     uint64_t seed = ((uint64_t)(uint32_t)seed_high << 32) | (uint32_t)seed_low;
-    int length = snprintf(line, sizeof line,
-                          "sim: it aborted; again: whole_test --trace 1 --seed %" PRIu64 "\n", seed);
+    int length =
+        snprintf(line, sizeof line,
+                 "sim: it aborted; again: whole_test --trace 1 --seed %" PRIu64 "\n", seed);
     if (write(STDERR_FILENO, line, (size_t)length) < 0) {
         return;
     }
@@ -121,8 +123,7 @@ static struct result run_seeds(uint64_t from, int count, int jobs)
     while (given < count || live > 0) {
         while (live < jobs && live < JOBS_MAX && given < count) {
             int seeds = count - given < PORTION ? count - given : PORTION;
-            running[live].pid =
-                start_portion(from + (uint64_t)given, seeds, &running[live].answer);
+            running[live].pid = start_portion(from + (uint64_t)given, seeds, &running[live].answer);
             running[live++].seeds = seeds;
             given += seeds;
         }
@@ -163,19 +164,31 @@ static void report(const struct result *all, int64_t began_us)
            sum->lost_answers, sum->takeovers, sum->rules);
 }
 
-TEST(ten_thousand_days_of_the_whole_runtime_keep_every_promise)
+/* The suite: all its seeds ran, none failed, and enough has happened. */
+static bool live_suite(int jobs)
 {
-    worlds_begin();
     int64_t began_us = rv_mono_us(rv_clock_system());
-    struct result all = run_seeds(1, SUITE_SEEDS, JOBS);
+    struct result all = run_seeds(1, SUITE_SEEDS, jobs);
     report(&all, began_us);
-    ck_assert_int_eq(all.failed, 0);
-    ck_assert_int_eq(all.ran, SUITE_SEEDS);
-    /* a simulation in which nothing happens proves nothing */
-    ck_assert_int_gt(all.sum.effects, SUITE_SEEDS);
-    ck_assert_int_gt(all.sum.kills, SUITE_SEEDS / 4);
-    ck_assert_int_gt(all.sum.lost_answers, SUITE_SEEDS / 4);
-    ck_assert_int_gt(all.sum.takeovers, SUITE_SEEDS);
+    bool enough = all.sum.effects > SUITE_SEEDS && all.sum.kills > SUITE_SEEDS / 4 &&
+                  all.sum.lost_answers > SUITE_SEEDS / 4 && all.sum.takeovers > SUITE_SEEDS;
+    if (all.ran != SUITE_SEEDS || !enough) {
+        fprintf(stderr, "sim: %" PRId64 " of %d seeds ran%s\n", all.ran, SUITE_SEEDS,
+                enough ? "" : ", and too little happened in them to prove anything");
+    }
+    return all.failed == 0 && all.ran == SUITE_SEEDS && enough;
+}
+
+/* Where the code had a mistake, the day that showed it stays. */
+TEST(days_that_once_broke_a_promise_are_well)
+{
+    static const uint64_t seeds[] = {74, 115, 145, 1226, 1240, 1248, 1310, 1440, 1514, 1701};
+    worlds_begin();
+    for (size_t i = 0; i < RV_COUNT(seeds); i++) {
+        struct world_tally tally;
+        uint64_t hash = 0;
+        ck_assert(live_one(seeds[i], true, false, &tally, &hash));
+    }
 }
 
 TEST(the_same_seed_is_the_same_story)
@@ -207,6 +220,7 @@ int main(int argc, char **argv)
     uint64_t seed = 0;
     int count = 0;
     int jobs = JOBS;
+    int suite = 0;
     bool one = false;
     bool trace = false;
     bool faults = true;
@@ -221,16 +235,21 @@ int main(int argc, char **argv)
             from = number;
         } else if (strcmp(argv[i], "--jobs") == 0) {
             jobs = (int)number;
+        } else if (strcmp(argv[i], "--suite") == 0) {
+            suite = (int)number;
         } else if (strcmp(argv[i], "--trace") == 0) {
             trace = number != 0;
         } else if (strcmp(argv[i], "--calm") == 0) {
             faults = number == 0;
         }
     }
-    if (!one && count == 0) {
+    if (!one && count == 0 && suite == 0) {
         return test_main(argc, argv);
     }
     worlds_begin();
+    if (suite > 0) {
+        return live_suite(suite) ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     if (one) {
         struct world_tally tally;
         uint64_t hash = 0;

@@ -2,14 +2,15 @@
  *
  *   link (the client, in the node's memory) <--> wire (the network) <--> session (the server)
  *
- * What a client sends up to a flush or sync travels in one piece and is executed in one piece, in the
- * order of sending.  A wire breaks for the two ends at different times: the client may know at once
- * while the server goes on with what has arrived and ends its session seconds later, with or without
- * having committed.  A process that dies closes its wires; what it had sent is on its way all the same.
+ * What a client sends up to a flush or sync travels in one piece and is executed in one piece, in
+ * the order of sending.  A wire breaks for the two ends at different times: the client may know at
+ * once while the server goes on with what has arrived and ends its session seconds later, with or
+ * without having committed.  A process that dies closes its wires; what it had sent is on its way
+ * all the same.
  *
  * The rules of the real link that its users rely on are kept: no event inside a call, except `down`
- * inside rv_link_kill; a kill while results are given waits until they are given; after a failure the
- * rest of the transaction is skipped and rolled back before `synced`.
+ * inside rv_link_kill; a kill while results are given waits until they are given; after a failure
+ * the rest of the transaction is skipped and rolled back before `synced`.
  */
 #include "runtime/db/link.h"
 
@@ -44,13 +45,13 @@ struct wire {
     struct wire *next;
     struct world *world;
     struct node *node;
-    int owner;            /* incarnation */
-    struct rv_link *link; /* NULL: the client is gone */
+    int owner;                    /* incarnation */
+    struct rv_link *link;         /* NULL: the client is gone */
     struct base_session *session; /* NULL: not yet, or no more */
-    bool broken;          /* nothing goes through any more, in either direction */
-    int64_t reaches_us;   /* what would arrive later than that is lost */
-    int64_t up_us, down_us; /* when the newest piece arrives: they stay in order */
-    struct piece *first;  /* arrived, not executed */
+    bool broken;                  /* nothing goes through any more, in either direction */
+    int64_t reaches_us;           /* what would arrive later than that is lost */
+    int64_t up_us, down_us;       /* when the newest piece arrives: they stay in order */
+    struct piece *first;          /* arrived, not executed */
     struct piece **last;
     bool waits; /* for a lock */
     int64_t waits_since_us;
@@ -249,7 +250,8 @@ static void close_arrives(struct world *world, void *data)
         return;
     }
     wire->leaving = true;
-    if (wire->waits) { /* a backend that waits for a lock looks now and then whether its client lives */
+    if (wire->waits) { /* a backend that waits for a lock looks now and then whether its client
+                          lives */
         world_at(world, world->now_us + world_below(world, 2 * WORLD_SECOND), session_over, wire);
     } else {
         run_server(wire);

@@ -3,8 +3,8 @@
  *   something is ready?  the seed picks: an event that is due, or one callback of one node
  *   nothing is?          time jumps to the next moment at which something is
  *
- * Callbacks take no time; messages do.  Faults come for a while, then the world is calm and must come
- * to rest: whatever has not ended by then is lost, and that is a broken promise, too.
+ * Callbacks take no time; messages do.  Faults come for a while, then the world is calm and must
+ * come to rest: whatever has not ended by then is lost, and that is a broken promise, too.
  */
 #include "tests/sim/whole/world.h"
 
@@ -24,8 +24,10 @@ enum {
     CASES_MOST = 7,
     AMOUNTS_MOST = 3,
     PLAN_BYTES = 8192,
-    PATIENCE_S = 240, /* of calm: longer than every deadline in a plan, a lease and a policy together */
-    LOOK_REST_MS = 250
+    PATIENCE_S =
+        240, /* of calm: longer than every deadline in a plan, a lease and a policy together */
+    LOOK_REST_MS = 250,
+    LOOKS_AT_REST = 4 /* so that what is on its way has come */
 };
 #define START_US INT64_C(1767225600000000) /* 2026-01-01 */
 
@@ -148,7 +150,8 @@ static void run_event(struct world *world)
     int at = 0;
     for (;;) {
         int child = 2 * at + 1;
-        if (child + 1 < world->event_count && sooner(&world->events[child + 1], &world->events[child])) {
+        if (child + 1 < world->event_count &&
+            sooner(&world->events[child + 1], &world->events[child])) {
             child++;
         }
         if (child >= world->event_count || !sooner(&world->events[child], &last)) {
@@ -358,8 +361,7 @@ static void open_case(struct world *world)
 static void node_comes(struct world *world, void *data)
 {
     struct node *node = data;
-    (void)world;
-    if (!node->alive) {
+    if (!node->alive && !world->ending) {
         node_begin(node);
     }
 }
@@ -376,6 +378,11 @@ static void stop_took_too_long(struct world *world, void *data)
         node_kill(node);
         come_back_later(world, node, WORLD_SECOND);
     }
+}
+
+void world_node_stopped(struct node *node)
+{
+    come_back_later(node->world, node, 2 * WORLD_SECOND);
 }
 
 static void goes_on(struct world *world, void *data)
@@ -410,7 +417,6 @@ static void break_something(struct world *world)
         if (node != NULL && !node->stopping && !node->paused) {
             node_stop(node);
             world_at(world, node->kill_us, stop_took_too_long, node);
-            come_back_later(world, node, 12 * WORLD_SECOND);
         }
         break;
     case 4:
@@ -453,7 +459,8 @@ static void fault(struct world *world, void *data)
     (void)data;
     if (!world_calm(world)) {
         break_something(world);
-        world_at(world, world->now_us + 1 + world_below(world, 2 * world->rates.fault_ms * WORLD_MS),
+        world_at(world,
+                 world->now_us + 1 + world_below(world, 2 * world->rates.fault_ms * WORLD_MS),
                  fault, NULL);
     }
 }
@@ -467,6 +474,7 @@ static void calm_begins(struct world *world, void *data)
     world->stall_until_us = 0;
     for (int i = 0; i < world->node_count; i++) {
         goes_on(world, &world->nodes[i]);
+        world->nodes[i].jump_us = 0; /* somebody has set the clocks */
         if (!world->nodes[i].alive) {
             come_back_later(world, &world->nodes[i], WORLD_SECOND);
         }
@@ -476,6 +484,7 @@ static void calm_begins(struct world *world, void *data)
 /* ---- what people do ---- */
 
 struct errand {
+    struct errand *next;
     struct world *world;
     int32_t tenant;
     int64_t number; /* the approval, the run */
@@ -488,9 +497,22 @@ static struct errand *errand_make(struct world *world, int32_t tenant, int64_t n
     struct heap *before = heap_enter(&world->heap);
     struct errand *errand = rv_alloc(sizeof *errand);
     heap_leave(before);
-    *errand = (struct errand){.world = world, .tenant = tenant, .number = number};
+    *errand =
+        (struct errand){.next = world->errands, .world = world, .tenant = tenant, .number = number};
+    world->errands = errand;
     snprintf(errand->person, sizeof errand->person, "%s", person);
     return errand;
+}
+
+/* The same person has asked for the same more than once. */
+static bool is_repeated(const struct errand *errand)
+{
+    int count = 0;
+    for (const struct errand *one = errand->world->errands; one != NULL; one = one->next) {
+        count += one->tenant == errand->tenant && one->number == errand->number &&
+                 strcmp(one->person, errand->person) == 0;
+    }
+    return count > 1;
 }
 
 static void on_vote(void *data, enum rv_code code, const json_t *status, const struct rv_error *err)
@@ -501,14 +523,17 @@ static void on_vote(void *data, enum rv_code code, const json_t *status, const s
                code == RV_OK ? "taken" : err->message);
     if (code == RV_OK) {
         rules_promised_vote(errand->world, errand->tenant, errand->number, errand->person);
+    } else if (code != RV_UNAVAILABLE && code != RV_CANCELED && !is_repeated(errand) &&
+               rules_has_vote(errand->world, errand->tenant, errand->number, errand->person)) {
+        world_broken(errand->world, "the vote of %s was refused, and is there", errand->person);
     }
 }
 
 static void vote(struct world *world, struct node *node)
 {
     struct base_rows *rows = &world->base->tables[T_APPROVAL];
-    static const char *const names[] = {"controller", "deputy controller", "manager", "clerk",
-                                        "controller", "manager"};
+    static const char *const names[] = {"controller", "deputy controller", "manager",
+                                        "clerk",      "controller",        "manager"};
     const char *name = names[world_below(world, RV_COUNT(names))];
     if (rows->count == 0) {
         return;
@@ -567,7 +592,8 @@ static void tell_run(struct world *world, struct node *node)
         rv_run_cancel(node->gate, node->db, run->tenant, &clerk, run->id, "not needed", on_told,
                       errand);
     } else {
-        rv_run_tell(node->gate, node->db, run->tenant, &clerk, run->id, "go", body, on_told, errand);
+        rv_run_tell(node->gate, node->db, run->tenant, &clerk, run->id, "go", body, on_told,
+                    errand);
     }
     json_decref(body);
     json_decref(roles);
@@ -623,6 +649,9 @@ static void people(struct world *world, void *data)
 {
     (void)data;
     struct node *node = some_node(world);
+    if (world->ending) {
+        return;
+    }
     world_at(world, world->now_us + 1 + world_below(world, 2 * world->rates.people_ms * WORLD_MS),
              people, NULL);
     if (world->cases < world->cases_most && world_chance(world, 300)) {
@@ -725,17 +754,17 @@ void world_destroy(struct world *world)
 static void at_rest_yet(struct world *world, void *data)
 {
     (void)data;
-    if (world->cases < world->cases_most || !rules_at_rest(world)) {
+    world->rested = rules_at_rest(world) ? world->rested + 1 : 0;
+    if (world->cases < world->cases_most || world->rested < LOOKS_AT_REST) {
         if (world->now_us > world->rates.calm_us + PATIENCE_S * WORLD_SECOND) {
-            rules_check_end(world); /* says what is left */
-            world_broken(world, "the world does not come to rest");
+            rules_lost(world);
             return;
         }
         world_at(world, world->now_us + LOOK_REST_MS * WORLD_MS, at_rest_yet, NULL);
         return;
     }
     world_note(world, "at rest");
-    world->event_count = 0;
+    world->ending = true;
     for (int i = 0; i < world->node_count; i++) {
         struct node *node = &world->nodes[i];
         if (node->alive && !node->stopping) {

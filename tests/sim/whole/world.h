@@ -1,17 +1,17 @@
 /* world.h -- the whole runtime in virtual time: nodes, one database, the network between, people,
  * receivers of web hooks, and what goes wrong with them.
  *
- *   world.c    time, who runs next, faults, people        node.c   one process: the real rooms put together
- *   wire.c     connections (stands in for db/link.c)      base.h   the simulated database
+ *   world.c    time, who runs next, faults, people        node.c   one process: the real rooms put
+ * together wire.c     connections (stands in for db/link.c)      base.h   the simulated database
  *   loop.c     the event loop (for loop/loop.c)           post.c   receivers (for hooks/post.c)
  *   chance.c   ids and secrets (for base/random.c)        heap.c   memory (for base/check.c)
  *   books.c    the catalogue of commands                  rules.c  what must hold
  *
- * Everything else is the product's own object code: actors, committer, lease, gate, approvals, runs,
- * plans in Lua, orchestrator, hook sender, schedules.
+ * Everything else is the product's own object code: actors, committer, lease, gate, approvals,
+ * runs, plans in Lua, orchestrator, hook sender, schedules.
  *
- * One thread, one seed.  Nothing that is decided depends on an address, on the machine's clock or on
- * the order of a hash table, so a seed is one story, each time the same.
+ * One thread, one seed.  Nothing that is decided depends on an address, on the machine's clock or
+ * on the order of a hash table, so a seed is one story, each time the same.
  */
 #ifndef REEVE_TESTS_SIM_WHOLE_WORLD_H
 #define REEVE_TESTS_SIM_WHOLE_WORLD_H
@@ -56,10 +56,10 @@ struct node {
     int incarnation; /* unique in the world; 0 while there is none */
     struct heap heap;
     bool alive, stopping;
-    bool paused;           /* as by SIGSTOP */
-    bool behind;           /* it was stopped and has not yet caught up with its timers */
-    int64_t kill_us;       /* a stop that takes too long ends in a kill */
-    int64_t jump_us;       /* how far its wall clock is off */
+    bool paused;     /* as by SIGSTOP */
+    bool behind;     /* it was stopped and has not yet caught up with its timers */
+    int64_t kill_us; /* a stop that takes too long ends in a kill */
+    int64_t jump_us; /* how far its wall clock is off */
     struct rv_clock clock;
     struct rv_loop *loop;
     struct rv_db *db;
@@ -80,10 +80,10 @@ struct world_rates {
     int64_t fault_ms;  /* between two faults, about */
     int64_t people_ms; /* between two things that people do */
     int64_t latency_us;
-    int slow;          /* thousandths of the messages that take long */
-    int drop;          /* thousandths of what is sent that ends its connection */
-    int refuse;        /* thousandths of deliveries that receivers refuse */
-    int64_t calm_us;   /* from then on nothing goes wrong any more */
+    int slow;        /* thousandths of the messages that take long */
+    int drop;        /* thousandths of what is sent that ends its connection */
+    int refuse;      /* thousandths of deliveries that receivers refuse */
+    int64_t calm_us; /* from then on nothing goes wrong any more */
 };
 
 struct world_tally {
@@ -95,7 +95,7 @@ struct world_tally {
 struct event;
 struct wire;
 struct rules;
-struct receiver;
+struct errand;
 
 struct world {
     struct world_options options;
@@ -113,12 +113,14 @@ struct world {
     int incarnations;
     int cases; /* opened so far */
     int cases_most;
+    bool ending;          /* all is done: everybody stops in order, nobody comes back */
+    int rested;           /* looks in a row that found nothing to do */
     struct event *events; /* a heap by time and order */
     int event_count, event_capacity;
     uint64_t event_order;
     struct wire *wires;
     struct rules *rules;
-    struct receiver *receivers;
+    struct errand *errands; /* what people have asked for so far */
     struct world_tally tally;
     uint64_t hash;
     char violation[WORLD_VIOLATION_BYTES];
@@ -149,6 +151,7 @@ bool world_calm(const struct world *world);
 void chance_begin(uint64_t seed);
 void books_begin(void);
 
+void world_node_stopped(struct node *node); /* it ended in order */
 const struct rv_clock *node_clock(const struct node *node);
 void node_begin(struct node *node);
 void node_kill(struct node *node);
@@ -172,9 +175,11 @@ void rules_end(struct world *world);
 void rules_commit(void *world, const struct base_session *session);
 void rules_driving(struct node *node, int32_t tenant, int64_t epoch); /* it thinks that it does */
 void rules_promised_vote(struct world *world, int32_t tenant, int64_t approval, const char *person);
+bool rules_has_vote(struct world *world, int32_t tenant, int64_t approval, const char *person);
 void rules_promised_signal(struct world *world, int32_t tenant, int64_t run, int64_t signal);
 void rules_delivered(struct world *world, int32_t tenant, const char *body, size_t length);
 bool rules_at_rest(struct world *world);
+void rules_lost(struct world *world); /* says what is left to do: it will never be done */
 void rules_check_end(struct world *world);
 
 #endif

@@ -12,4 +12,6 @@ return bundle { name = "sim", schema = "erp.v1",
     stages = { { role = "controller" } }, expires = "25s", escalate = { after = "8s", to = "manager" } },
   approve { id = "pay.two", action = "payment.send", when = above(arg.amount, "500 EUR"),
     stages = { { role = "controller" }, { role = "manager" } }, expires = "25s" },
+  limit { id = "day.payments", agents = "*", action = "payment.send", when = arg.amount.currency:eq "EUR",
+    sum = arg.amount, per = { "agent" }, window = "1d", cap = money "100000 EUR", over = "deny" },
 }

@@ -109,6 +109,7 @@ struct kernel_engine_options {
     uint32_t step_tokens;  /* of a batch, prompts included; 0: the backend's own */
     bool no_prefix_cache;  /* for comparisons */
     bool no_speculation;   /* for comparisons */
+    bool same_bytes;       /* CUDA: no library whose sums depend on the batch; else it is so */
     const char *cuda_path; /* the plug-in; NULL: beside the program */
 };
 enum kernel_status kernel_engine_create(struct kernel_model *model,
@@ -211,7 +212,8 @@ void kernel_cancel(struct kernel_engine *engine, uint64_t id);
 
 struct kernel_stats {
     enum kernel_backend backend;
-    char device[64]; /* "CPU: AMX, 2 threads" */
+    char device[64];    /* "CPU: AMX, 2 threads" */
+    char fallback[192]; /* why it is not on the GPU, where one was looked for; "" */
     uint64_t requests, failures, canceled, refused;
     uint64_t prompt_tokens, answer_tokens, cached_tokens;
     uint64_t steps, preemptions, recomputed_tokens, forced_tokens;

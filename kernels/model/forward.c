@@ -138,20 +138,24 @@ static void run_outputs(const struct step *step, bool logits)
 }
 
 /* To the host, where every number is looked at: a model that has run into infinity must not
- * answer. */
+ * answer.  The others of the batch may: a row that is not finite begins with NAN. */
 static enum kernel_status fetch(const struct step *step, enum runner_buffer from, uint32_t width,
                                 const char *what, float *to, struct kernel_error *error)
 {
     uint32_t rows = step->batch->outputs;
     enum kernel_status status = step->operations->download(
         step->state, to, step->runner->buffer[from], (size_t)rows * width, error);
-    for (uint32_t r = 0; status == KERNEL_OK && r < rows; r++) {
-        const float *row = to + (size_t)r * width;
+    if (status != KERNEL_OK) {
+        return status;
+    }
+    for (uint32_t r = 0; r < rows; r++) {
+        float *row = to + (size_t)r * width;
         float sum = 0; /* 0 x: not a number as soon as one x is not finite */
         for (uint32_t i = 0; i < width; i++) {
             sum += 0 * row[i];
         }
         if (isnan(sum)) {
+            row[0] = NAN;
             status = kernel_fail(error, KERNEL_CORRUPT,
                                  "%s of the token at position %" PRId32
                                  " are not finite: the model's weights are damaged, or its "
@@ -183,8 +187,10 @@ enum kernel_status kernel_runner_step(struct kernel_runner *runner,
     if (batch->outputs > 0 && hidden != NULL) {
         status = fetch(&step, BUFFER_HIDDEN, runner->shape->width, "hidden states", hidden, error);
     }
-    if (batch->outputs > 0 && logits != NULL && status == KERNEL_OK) {
-        status = fetch(&step, BUFFER_LOGITS, runner->shape->vocabulary, "logits", logits, error);
+    if (batch->outputs > 0 && logits != NULL && status != KERNEL_DEVICE) {
+        enum kernel_status of_logits =
+            fetch(&step, BUFFER_LOGITS, runner->shape->vocabulary, "logits", logits, error);
+        status = of_logits != KERNEL_OK ? of_logits : status;
     }
     return status;
 }

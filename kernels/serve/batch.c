@@ -259,6 +259,20 @@ static void take_rows(struct kernel_engine *engine, struct sequence *sequence)
     seal(engine, sequence);
 }
 
+/* Some rows are not finite (forward.c marks them): whose is fails, the others go on. */
+static bool rows_finite(const struct kernel_engine *engine, const struct sequence *sequence)
+{
+    bool embed = sequence->kind == KERNEL_EMBED;
+    const float *rows = embed ? engine->step.hidden : engine->step.logits;
+    size_t width = embed ? engine->width : engine->vocabulary;
+    for (uint32_t r = 0; r < sequence->rows; r++) {
+        if (isnan(rows[(sequence->first_row + r) * width])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void step_run(struct kernel_engine *engine)
 {
     struct step *step = &engine->step;
@@ -275,12 +289,15 @@ void step_run(struct kernel_engine *engine)
         kernel_runner_step(engine->runner, &step->batch, answers ? step->logits : NULL,
                            embeds ? step->hidden : NULL, &error);
     masks_wait(engine->masks, &engine->work.mask_us, &engine->work.masks);
+    if (status == KERNEL_DEVICE && device_replace(engine, &error)) {
+        return; /* all begin again on the processor, with what they have said */
+    }
     for (uint32_t i = 0; i < step->batch.sequences; i++) {
         struct sequence *sequence = step->sequences[i];
-        if (status != KERNEL_OK) {
-            answer_failed(engine, sequence, &error);
-        } else {
+        if (status == KERNEL_OK || (status == KERNEL_CORRUPT && rows_finite(engine, sequence))) {
             take_rows(engine, sequence);
+        } else {
+            answer_failed(engine, sequence, &error);
         }
     }
     engine->work.steps++;

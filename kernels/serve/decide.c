@@ -36,6 +36,7 @@ static enum kernel_status score_rest(struct kernel_engine *engine, struct sequen
         for (uint32_t i = 0; i < engine->blocks_max; i++) {
             step->block[i] = i < sequence->block_count ? sequence->blocks[i] : KERNEL_BLOCK_NONE;
         }
+        int32_t adapter = serve_adapter(engine, sequence);
         struct kernel_batch batch = {.tokens = some,
                                      .sequences = 1,
                                      .token = tokens + done,
@@ -44,7 +45,7 @@ static enum kernel_status score_rest(struct kernel_engine *engine, struct sequen
                                      .length = &length,
                                      .block = step->block,
                                      .blocks_max = engine->blocks_max,
-                                     .adapter = &sequence->adapter,
+                                     .adapter = &adapter,
                                      .outputs = some,
                                      .output = output};
         status = kernel_runner_step(engine->runner, &batch, engine->scores, NULL, error);

@@ -13,7 +13,8 @@
 struct errand {
     bool load; /* an adapter, else unload */
     const char *path;
-    int32_t index;
+    int32_t index; /* of the runner */
+    int32_t place; /* of the engine */
     enum kernel_status status;
     struct kernel_error *error;
     bool done;
@@ -52,7 +53,7 @@ static void run_errand(struct kernel_engine *engine)
             kernel_runner_adapter(engine->runner, errand->path, &errand->index, errand->error);
     } else {
         kernel_runner_adapter_drop(engine->runner, errand->index);
-        kernel_cache_forget(engine->cache, errand->index);
+        kernel_cache_forget(engine->cache, errand->place);
         errand->status = KERNEL_OK;
     }
     errand->done = true;
@@ -246,44 +247,6 @@ static void make_step(struct kernel_engine *engine)
     engine->order = kernel_allocate(sequences, sizeof(struct sequence *));
 }
 
-static const struct kernel_operations *operations_of(enum kernel_backend *backend)
-{
-    *backend = *backend == KERNEL_AUTO ? KERNEL_CPU : *backend;
-    return *backend == KERNEL_REF   ? &kernel_operations_ref
-           : *backend == KERNEL_CPU ? kernel_operations_cpu()
-                                    : NULL;
-}
-
-static enum kernel_status make_runner(struct kernel_engine *engine,
-                                      const struct kernel_engine_options *options,
-                                      struct kernel_error *error)
-{
-    engine->backend = options->backend;
-    struct kernel_runner_options runner = {
-        .operations = operations_of(&engine->backend),
-        .engine = options,
-        .cache_bytes = options->cache_bytes != 0 ? options->cache_bytes : CACHE_DEFAULT,
-        .step_tokens = engine->step_tokens,
-        .outputs_max = engine->outputs_max};
-    if (runner.operations == NULL) {
-        return kernel_fail(error, KERNEL_UNSUPPORTED, "no CUDA plug-in was built");
-    }
-    enum kernel_status status =
-        kernel_runner_create(engine->model, &runner, &engine->runner, error);
-    if (status != KERNEL_OK) {
-        return status;
-    }
-    uint32_t blocks = kernel_runner_blocks(engine->runner);
-    if (blocks < 4) {
-        return kernel_fail(error, KERNEL_LIMIT,
-                           "a cache of %" PRIu64 " bytes holds %u blocks of %d tokens: 4 at least",
-                           runner.cache_bytes, blocks, KERNEL_BLOCK_TOKENS);
-    }
-    engine->cache =
-        kernel_cache_create(blocks, (uint64_t)serve_now_us(), !options->no_prefix_cache);
-    return KERNEL_OK;
-}
-
 enum kernel_status kernel_engine_create(struct kernel_model *model,
                                         const struct kernel_engine_options *options,
                                         struct kernel_engine **out, struct kernel_error *error)
@@ -305,16 +268,12 @@ enum kernel_status kernel_engine_create(struct kernel_model *model,
     size_engine(engine, options, &facts);
     make_step(engine);
     make_masks(engine);
-    enum kernel_status status = make_runner(engine, options, error);
+    enum kernel_status status = device_open(engine, options, error);
     if (status == KERNEL_OK) {
         status = kernel_trie_create(engine->vocab, &engine->trie, error);
     }
     if (status == KERNEL_OK) {
         engine->masks = masks_create();
-        engine->stats.backend = engine->backend;
-        engine->stats.blocks = kernel_cache_size(engine->cache);
-        engine->stats.memory_bytes = kernel_runner_memory(engine->runner);
-        kernel_runner_describe(engine->runner, engine->stats.device, sizeof engine->stats.device);
         engine->started = pthread_create(&engine->thread, NULL, serve, engine) == 0;
         KERNEL_ASSERT(engine->started);
         *out = engine;
@@ -345,6 +304,11 @@ void kernel_engine_destroy(struct kernel_engine *engine)
         struct tenant_usage *tenant = engine->tenants;
         engine->tenants = tenant->next;
         free(tenant);
+    }
+    for (int i = 0; i < ADAPTERS_MAX; i++) {
+        if (engine->adapters[i].index >= 0) {
+            free(engine->adapters[i].path);
+        }
     }
     void *memory[] = {engine->step.token,  engine->step.position,   engine->step.start,
                       engine->step.length, engine->step.adapter,    engine->step.block,
@@ -408,6 +372,7 @@ enum kernel_status kernel_adapter_load(struct kernel_engine *engine, const char 
         status = run_and_wait(engine, &errand);
         if (status == KERNEL_OK) {
             free_one->index = errand.index;
+            free_one->path = strdup(path);
             free_one->users = 0;
             memcpy(free_one->name, name, strlen(name) + 1);
         }
@@ -428,8 +393,11 @@ enum kernel_status kernel_adapter_unload(struct kernel_engine *engine, const cha
         status = kernel_fail(error, KERNEL_BUSY, "adapter %s is used by %u requests", name,
                              adapter->users);
     } else {
-        struct errand errand = {.index = adapter->index, .error = error};
+        struct errand errand = {.index = adapter->index,
+                                .place = (int32_t)(adapter - engine->adapters),
+                                .error = error};
         adapter->index = -1;
+        free(adapter->path);
         status = run_and_wait(engine, &errand);
     }
     pthread_mutex_unlock(&engine->lock);

@@ -48,6 +48,9 @@ static void release_blocks(struct kernel_engine *engine, struct sequence *sequen
     }
     sequence->computed = 0;
     sequence->sealed = 0;
+    if (sequence->pooled != NULL) {
+        memset(sequence->pooled, 0, engine->width * sizeof *sequence->pooled);
+    }
     sequence->chain = kernel_chain_root(sequence->tenant, sequence->adapter);
 }
 
@@ -62,7 +65,7 @@ void plan_leave(struct kernel_engine *engine, struct sequence *sequence)
     }
 }
 
-static void preempt(struct kernel_engine *engine, struct sequence *sequence)
+void plan_preempt(struct kernel_engine *engine, struct sequence *sequence)
 {
     engine->work.preemptions++;
     engine->work.recomputed_tokens += sequence->computed;
@@ -113,7 +116,7 @@ bool plan_blocks(struct kernel_engine *engine, struct sequence *sequence, uint32
             if (victim == NULL) {
                 return false;
             }
-            preempt(engine, victim);
+            plan_preempt(engine, victim);
             continue;
         }
         sequence->blocks[sequence->block_count++] = block;
@@ -171,7 +174,7 @@ static void admit(struct kernel_engine *engine, int64_t now_us)
         struct sequence *victim = NULL;
         if (engine->running_count == engine->running_max &&
             (victim = find_victim(engine, sequence, now_us)) != NULL) {
-            preempt(engine, victim);
+            plan_preempt(engine, victim);
         }
         if (engine->running_count < engine->running_max && reserve(engine, sequence)) {
             begin(engine, sequence);
@@ -222,12 +225,13 @@ static void add_tokens(struct kernel_engine *engine, struct sequence *sequence)
     step->sequences[row] = sequence;
     step->start[row] = (int32_t)batch->tokens;
     step->length[row] = (int32_t)(sequence->computed + sequence->chunk);
-    step->adapter[row] = sequence->adapter;
+    step->adapter[row] = serve_adapter(engine, sequence);
     int32_t *blocks = step->block + (size_t)row * engine->blocks_max;
     for (uint32_t i = 0; i < engine->blocks_max; i++) {
         blocks[i] = i < sequence->block_count ? sequence->blocks[i] : KERNEL_BLOCK_NONE;
     }
     sequence->first_row = batch->outputs;
+    sequence->rows = rows;
     for (uint32_t i = 0; i < sequence->chunk; i++) {
         uint32_t at = batch->tokens++;
         uint32_t position = sequence->computed + i;

@@ -131,7 +131,7 @@ static enum kernel_status fit(const struct kernel_engine *engine, struct sequenc
 {
     uint32_t prompt = sequence->tokens.count;
     uint32_t room = engine->context_max;
-    uint32_t cached = kernel_cache_size(engine->cache) * KERNEL_BLOCK_TOKENS;
+    uint32_t cached = engine->cache_tokens;
     room = room < cached ? room : cached;
     uint32_t least = sequence->kind == KERNEL_EMBED ? 0 : 1;
     if (prompt == 0) {
@@ -325,7 +325,7 @@ static enum kernel_status take_adapter(struct kernel_engine *engine, struct sequ
     pthread_mutex_lock(&engine->lock);
     for (int i = 0; i < ADAPTERS_MAX && sequence->adapter < 0; i++) {
         if (engine->adapters[i].index >= 0 && strcmp(engine->adapters[i].name, name) == 0) {
-            sequence->adapter = engine->adapters[i].index;
+            sequence->adapter = i;
             engine->adapters[i].users++;
         }
     }
@@ -416,11 +416,7 @@ void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
     KERNEL_ASSERT(sequence->block_count == 0);
     if (sequence->adapter >= 0) {
         pthread_mutex_lock(&engine->lock);
-        for (int i = 0; i < ADAPTERS_MAX; i++) {
-            if (engine->adapters[i].index == sequence->adapter) {
-                engine->adapters[i].users--;
-            }
-        }
+        engine->adapters[sequence->adapter].users--;
         pthread_mutex_unlock(&engine->lock);
     }
     kernel_constraint_destroy(sequence->constraint);

@@ -28,7 +28,6 @@
 
 enum {
     CONTEXT_DEFAULT = 8192, /* tokens: where the model allows more and nobody asked for it */
-    CACHE_DEFAULT = 256 << 20,
     RUNNING_DEFAULT = 64,
     QUEUE_DEFAULT = 256,
     STEP_TOKENS_DEFAULT = 256,
@@ -74,7 +73,7 @@ struct sequence {
     uint32_t tenant, tier;
     struct kernel_sampling sampling;
     uint32_t answer_max, thinking_max, logprobs;
-    int32_t adapter;
+    int32_t adapter; /* place in the engine's list, -1 none */
     char *stops[STOPS_MAX];
     uint32_t stop_count;
     int64_t deadline_us; /* monotonic; 0 none */
@@ -94,6 +93,7 @@ struct sequence {
     uint32_t chunk;     /* tokens of it in the batch, drafts included */
     uint32_t drafts;    /* of them */
     uint32_t first_row; /* of its logits in the step's outputs */
+    uint32_t rows;
     int32_t draft[DRAFT_MAX];
     /* ---- the answer ---- */
     struct grammar_entry *grammar;
@@ -127,6 +127,7 @@ struct id_list {
 
 struct adapter {
     char name[64];
+    char *path;
     int32_t index; /* of the runner; -1 free */
     uint32_t users;
 };
@@ -150,11 +151,12 @@ struct kernel_engine {
     struct kernel_runner *runner;
     struct kernel_cache *cache;
     enum kernel_backend backend;
+    struct kernel_engine_options options; /* its texts are not kept */
     uint32_t vocabulary, width, context_max, running_max, queue_max, step_tokens, outputs_max;
     uint32_t blocks_max; /* of one sequence */
     bool no_speculation;
     uint64_t *plain_mask, *thinking_mask;
-    uint64_t memory_bytes;
+    _Atomic uint32_t cache_tokens; /* room of the cache */
     pthread_t thread;
     bool started;
 
@@ -188,6 +190,12 @@ struct kernel_engine {
 };
 
 int64_t serve_now_us(void);
+/* Of the runner, for the batch; a sequence's adapter stays while it is used. */
+static inline int32_t serve_adapter(const struct kernel_engine *engine,
+                                    const struct sequence *sequence)
+{
+    return sequence->adapter >= 0 ? engine->adapters[sequence->adapter].index : -1;
+}
 
 /* request.c: everything that a request can be refused for. */
 enum kernel_status sequence_create(struct kernel_engine *engine,
@@ -199,9 +207,19 @@ void grammars_free(struct kernel_engine *engine);
 /* plan.c: the next batch; false when there is nothing to do. */
 bool plan_step(struct kernel_engine *engine);
 void plan_leave(struct kernel_engine *engine, struct sequence *sequence); /* running: gives back */
+void plan_preempt(struct kernel_engine *engine, struct sequence *sequence); /* running: waits */
 /* Blocks for `tokens` tokens in all; false when there are none and nobody can be preempted for it.
  */
 bool plan_blocks(struct kernel_engine *engine, struct sequence *sequence, uint32_t tokens);
+
+/* device.c: the runner and its cache on the backend that was asked for, or on a processor where
+ * that was left open. */
+enum kernel_status device_open(struct kernel_engine *engine,
+                               const struct kernel_engine_options *options,
+                               struct kernel_error *error);
+/* The GPU has failed (`why`).  Where the backend was left open a processor takes over: everybody
+ * waits again, nothing that was said is lost.  false: it cannot. */
+bool device_replace(struct kernel_engine *engine, struct kernel_error *why);
 
 /* batch.c */
 void step_run(struct kernel_engine *engine);

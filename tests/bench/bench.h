@@ -17,6 +17,7 @@ struct bench_run {
     int kills, stops; /* bench_crash; -1: as it likes */
     int64_t seed;     /* 0: from the clock */
     bool vs_erlang;   /* bench_actors: the same programs in Erlang, in turn */
+    bool gpu;         /* bench_model: the cases of the CUDA plug-in, and only these */
 };
 
 struct bench {

@@ -183,7 +183,8 @@ static int usage(void)
 {
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
            "                           [--kills N] [--stops N] [--seed N]     (crash)\n"
-           "                           [--vs-erlang]                          (actors)\n\n");
+           "                           [--vs-erlang]                          (actors)\n"
+           "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);
     }
@@ -214,6 +215,8 @@ int main(int argc, char **argv)
             run.only = argv[++i];
         } else if (strcmp(argv[i], "--vs-erlang") == 0) {
             run.vs_erlang = true;
+        } else if (strcmp(argv[i], "--gpu") == 0) {
+            run.gpu = true;
         } else if (strcmp(argv[i], "--kills") == 0 && i + 1 < argc) {
             run.kills = (int)whole_number(argv[++i], 100000);
         } else if (strcmp(argv[i], "--stops") == 0 && i + 1 < argc) {

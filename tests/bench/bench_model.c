@@ -2,6 +2,7 @@
  * own (bench_model_*.c). */
 #include "tests/bench/bench_model_cpu.h"
 #include "tests/bench/bench_model_encode.h"
+#include "tests/bench/bench_model_gpu.h"
 #include "tests/bench/bench_model_mask.h"
 #include "tests/bench/bench_model_serve.h"
 
@@ -9,6 +10,10 @@
 
 static void run_model(const struct bench_run *run)
 {
+    if (run->gpu) {
+        bench_model_gpu(run);
+        return;
+    }
     bench_model_cpu(run);
     bench_model_serve(run);
     if (bench_wants(run, "encode")) {

@@ -644,3 +644,15 @@ bool base_run_over(const struct run_row *run)
            base_is(run->status, "cancelled") || base_is(run->status, "compensated") ||
            base_is(run->status, "diverged");
 }
+
+bool base_claim_hurt(struct base *base, const struct run_row *run)
+{
+    bool hurt = false;
+    BASE_EACH(base, T_RUN, run_row, other)
+    {
+        hurt = hurt || (other != run && other->tenant == run->tenant && other->claims &&
+                        run->claims && !base_run_over(other) && !base_run_over(run) &&
+                        other->key != NULL && base_is(run->key, other->key));
+    }
+    return hurt;
+}

@@ -196,6 +196,8 @@ struct run_row *base_run(struct base *base, int32_t tenant, int64_t id);
 struct step_row *base_step(struct base *base, int64_t run, int32_t seq);
 struct person_row *base_person(struct base *base, int32_t tenant, const char *name);
 bool base_run_over(const struct run_row *run);
+/* The unique index run_claim: does another open run hold the claim on the run's key? */
+bool base_claim_hurt(struct base *base, const struct run_row *run);
 bool base_is(const char *text, const char *word); /* NULL is never a word */
 
 #endif

@@ -248,15 +248,30 @@ static void approval_insert(struct base_call *call)
     }
 }
 
+static bool is_granted(struct base *base, const struct approval_row *approval)
+{
+    return base_is(approval->status, "approved") && approval->run == 0 &&
+           approval->expires_us > base_now_us(base);
+}
+
+static const struct approval_row *next_granted(struct base *base, int32_t tenant, int64_t after)
+{
+    const struct approval_row *next = NULL;
+    BASE_EACH(base, T_APPROVAL, approval_row, approval)
+    {
+        if (approval->tenant == tenant && is_granted(base, approval) && approval->id > after &&
+            (next == NULL || approval->id < next->id)) {
+            next = approval;
+        }
+    }
+    return next;
+}
+
 static void approvals_granted(struct base_call *call)
 {
     struct base *base = call->base;
-    BASE_EACH(base, T_APPROVAL, approval_row, approval)
-    { /* made in the order of their ids */
-        if (approval->tenant != call->tenant || !base_is(approval->status, "approved") ||
-            approval->run != 0 || approval->expires_us <= base_now_us(base)) {
-            continue;
-        }
+    const struct approval_row *approval = next_granted(base, call->tenant, 0);
+    for (; approval != NULL; approval = next_granted(base, call->tenant, approval->id)) {
         const char *who = approval->requested_by;
         const struct person_row *person =
             strncmp(who, "person:", 7) == 0 ? base_person(base, call->tenant, who + 7) : NULL;
@@ -450,15 +465,11 @@ static void audit_append(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         int64_t seq = base_int(call, 2, i);
-        struct base_rows *rows = &call->base->tables[T_AUDIT];
-        for (int k = rows->count - 1; k >= 0; k--) {
-            const struct audit_row *other = rows->rows[k];
-            if (other->tenant == call->tenant && other->seq <= seq) {
-                if (other->seq == seq) {
-                    base_fail(call, "23505", "audit_record_pkey");
-                    return;
-                }
-                break; /* they come in order */
+        BASE_EACH(call->base, T_AUDIT, audit_row, other)
+        {
+            if (other->tenant == call->tenant && other->seq == seq) {
+                base_fail(call, "23505", "audit_record_pkey");
+                return;
             }
         }
         struct audit_row *record = base_insert(call, T_AUDIT);
@@ -550,22 +561,31 @@ static void policy_activate(struct base_call *call)
 
 /* ---- the log of events ---- */
 
+/* The index that a new event would hurt, in the order in which they are looked at; NULL: none. */
+static const char *event_hurts(const struct base_call *call, int64_t seq, const char *stream,
+                               int32_t version)
+{
+    bool same = false;
+    bool stale = false;
+    BASE_EACH(call->base, T_EVENT, event_row, other)
+    {
+        same = same || (other->tenant == call->tenant && other->seq == seq);
+        stale = stale || (other->tenant == call->tenant && other->version == version &&
+                          strcmp(other->stream, stream) == 0);
+    }
+    return same ? "event_pkey" : stale ? "event_tenant_id_stream_version_key" : NULL;
+}
+
 static void event_append(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         int64_t seq = base_int(call, 2, i);
         const char *stream = base_text(call, 3, i);
         int32_t version = (int32_t)base_int(call, 4, i);
-        BASE_EACH(call->base, T_EVENT, event_row, other)
-        {
-            bool same = other->tenant == call->tenant && other->seq == seq;
-            bool stale = other->tenant == call->tenant && other->version == version &&
-                         strcmp(other->stream, stream) == 0;
-            if (same || stale) {
-                base_fail(call, "23505",
-                          same ? "event_pkey" : "event_tenant_id_stream_version_key");
-                return;
-            }
+        const char *hurt = event_hurts(call, seq, stream, version);
+        if (hurt != NULL) {
+            base_fail(call, "23505", hurt);
+            return;
         }
         struct event_row *event = base_insert(call, T_EVENT);
         event->tenant = call->tenant;

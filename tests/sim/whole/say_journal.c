@@ -213,6 +213,13 @@ static void run_input_insert(struct base_call *call)
     rv_time_text(base_now_us(base), today);
     today[10] = '\0';
     for (int i = 0; i < base_count(call, 2); i++) {
+        BASE_EACH(base, T_INPUT, input_row, other)
+        {
+            if (other->tenant == call->tenant && other->run == base_int(call, 2, i)) {
+                base_fail(call, "23505", "run_input_pkey");
+                return;
+            }
+        }
         struct input_row *input = base_insert(call, T_INPUT);
         input->tenant = call->tenant;
         input->run = base_int(call, 2, i);
@@ -240,6 +247,10 @@ static void run_status_set(struct base_call *call)
         int steps = (int)base_int(call, 8, i);
         run->steps = steps > run->steps ? steps : run->steps;
         run->changed_us = base_now_us(call->base);
+        if (base_claim_hurt(call->base, run)) {
+            base_fail(call, "23505", "run_claim");
+            return;
+        }
     }
 }
 

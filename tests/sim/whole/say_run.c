@@ -372,6 +372,10 @@ static void run_claim_pass(struct base_call *call)
         if (next != NULL) {
             base_touch(call, T_RUN, next);
             next->claims = true;
+            if (base_claim_hurt(call->base, next)) {
+                base_fail(call, "23505", "run_claim");
+                return;
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ return bundle { name = "default", schema = "erp.v1",
       "invoice.accept_variance", "invoice.confirm_distinct", "invoice.post", "credit_note.request",
       "order.change", "payment.propose", "payment.release", "bank_line.match", "bank_line.post_to",
       "journal.post", "journal.reverse", "exception.note", "exception.snooze", "exception.resolve" } },
+  permit { id = "outside.propose", note = "through connectors only; outside.held asks people about each",
+    agents = "*", action = any_of { "http.request", "mail.send", "file.write" } },
   permit { id = "agents.think", agents = "*", action = "llm.decide" },
 
   permit { id = "clerk.documents", persons = role "clerk",
@@ -36,7 +38,7 @@ return bundle { name = "default", schema = "erp.v1",
       "period.lock" } },
   permit { id = "admin.master", persons = role "admin",
     action = any_of { "party.register", "account.register", "tolerance.set", "policy.load",
-      "agent.publish" } },
+      "agent.publish", "http.request", "mail.send", "file.write" } },
   permit { id = "integrator.publish", persons = role "integrator", action = "agent.publish" },
   permit { id = "operator.runs", persons = role "operator",
     action = any_of { "exception.detect", "run.start", "run.cancel", "run.signal" } },
@@ -44,9 +46,11 @@ return bundle { name = "default", schema = "erp.v1",
   permit { id = "machine.work", note = "detection, follow-up runs, and taking back what a failed run did",
     system = true,
     action = any_of { "exception.*", "run.start", "invoice.*", "credit_note.*", "order.change",
-      "payment.cancel", "bank_line.*", "journal.post", "journal.reverse" } },
+      "payment.cancel", "bank_line.*", "journal.post", "journal.reverse", "http.request", "mail.send",
+      "file.write" } },
 
   ---- never, whoever asks ----------------------------------------------------------------------
+
 
   forbid { id = "agents.never", note = "master data, documents, periods and policies are people's work",
     agents = "*",
@@ -99,6 +103,9 @@ return bundle { name = "default", schema = "erp.v1",
     action = any_of { "bank_line.match", "bank_line.post_to" },
     when = none { all { res.is_sure:has(), res.is_sure:eq(true) } },
     stages = { { role = "clerk" } }, expires = "72h", escalate = { after = "24h", to = "ap.manager" } },
+  approve { id = "outside.held", note = "what leaves the company cannot be called back", agents = "*",
+    action = any_of { "http.request", "mail.send", "file.write" },
+    stages = { { role = "controller" } }, expires = "72h" },
 
   ---- a payee never comes from a document alone ------------------------------------------------
   -- Whoever asks: a value of less trust than a person's own entry must be the master record's, to the

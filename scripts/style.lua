@@ -6,7 +6,7 @@
 -- ---- who may include whom: a room sees itself and what stands here ----
 
 local everything_below_http = { "loop", "config", "db", "lua", "actor", "journal", "audit", "gate", "approval",
-  "model", "hooks", "run", "schedule", "cluster" }
+  "model", "hooks", "effect", "run", "schedule", "cluster" }
 local runtime_rooms = { -- beside base, which all see
   base = {}, loop = {}, config = {},
   db = { "loop", "config" }, lua = { "loop" }, actor = { "loop" },
@@ -15,7 +15,9 @@ local runtime_rooms = { -- beside base, which all see
   approval = { "loop", "config", "db", "lua", "actor", "journal", "audit", "gate" },
   model = { "loop", "config", "db", "actor", "journal", "audit", "gate" },
   hooks = { "loop", "config", "db", "actor", "journal", "audit", "gate", "approval" },
-  run = { "loop", "config", "db", "lua", "actor", "journal", "audit", "gate", "approval", "model", "schedule" },
+  effect = { "loop", "config", "db", "journal", "audit", "hooks" },
+  run = { "loop", "config", "db", "lua", "actor", "journal", "audit", "gate", "approval", "model", "effect",
+    "schedule" },
   schedule = { "loop", "config", "db", "actor", "journal", "audit", "gate" },
   cluster = { "loop", "config", "db", "actor", "journal" },
   http = everything_below_http, observe = everything_below_http, web = {},
@@ -60,7 +62,8 @@ local confined = {
   { "^l[ua]%w*lib%.h", { "^runtime/lua/", "^runtime/gate/" } }, { "^lua%.h", { "^runtime/lua/", "^runtime/gate/" } },
   { "^lauxlib%.h", { "^runtime/lua/", "^runtime/gate/" } },
   { "^jansson%.h", { "^runtime/base/json%.h", "^kernels/serve/" } },
-  { "^sodium", { "^runtime/audit/", "^runtime/http/", "^runtime/hooks/", "^erp/keys/" } },
+  { "^sodium", { "^runtime/audit/", "^runtime/http/", "^runtime/hooks/", "^runtime/effect/",
+    "^erp/keys/" } },
   { "^curl/", { "^runtime/hooks/", "^runtime/model/" } },
   { "^libxml/", { "^erp/exchange/", "^runtime/cli/cli%.c" } }, -- cli.c: initialised once per process
   { "^llhttp%.h", { "^runtime/http/" } },

@@ -77,6 +77,19 @@ local ctx = {}
 function ctx:plan() end
 ---@param seconds integer
 function ctx:sleep(seconds) end
+
+---@class reeve.retry_policy
+---@field max? integer attempts, at most 8; 3 when left out
+---@field backoff? integer seconds before the second attempt, then twice as long each time; 2 when left out
+---@field on? reeve.code[] codes after which it is tried again; "unavailable" and "timeout" when left out
+
+---Calls `attempt` until it gives a value, or a code that is not listed; the waits are durable.
+---@param policy reeve.retry_policy
+---@param attempt fun(number: integer): reeve.plain?, string?, reeve.code?
+---@return reeve.plain? value
+---@return string? message
+---@return reeve.code? code
+function ctx:retry(policy, attempt) end
 ---Waits for a signal; nil and "timeout" when none came.
 ---@param name string
 ---@param timeout_s? integer a day when left out

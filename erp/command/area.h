@@ -30,5 +30,7 @@ extern const struct erp_command erp_journal_post, erp_journal_reverse;
 /* exception.c */
 extern const struct erp_command erp_exception_detect, erp_exception_resolve, erp_exception_snooze,
     erp_exception_reopen, erp_exception_note;
+/* external.c */
+extern const struct erp_command erp_http_request, erp_mail_send, erp_file_write;
 
 #endif

@@ -68,6 +68,9 @@ struct erp_command {
     const char *schema;  /* JSON Schema of the arguments, additionalProperties false */
     enum erp_tier tier;
     enum erp_money money;
+    /* Happens outside of the books: its decision is a durable intent, and the runtime performs it
+     * afterwards (external.c, runtime/effect). */
+    bool outside;
     const struct rv_statement
         *load; /* (tenant int4, unit int4[], args jsonb[]) -> (unit int4, state jsonb) */
     /* Optional: what takes long to find out is looked at before the transaction, on a reader, in

@@ -52,6 +52,10 @@ const struct erp_command *const erp_commands[] = {
     &erp_exception_snooze,
     &erp_exception_reopen,
     &erp_exception_note,
+    /* outside */
+    &erp_http_request,
+    &erp_mail_send,
+    &erp_file_write,
     NULL,
 };
 

@@ -252,6 +252,19 @@ static const struct {
     {"array", JSON_ARRAY, check_array},
 };
 
+/* Whatever somebody else's machine wants to hear; fractions as text, as everywhere. */
+static enum rv_code check_data(const json_t *value, const struct place *place, struct rv_error *err)
+{
+    struct rv_buf text;
+    rv_buf_init(&text, ERP_SCHEMA_DATA_MAX);
+    enum rv_code code = rv_json_canonical(value, &text, NULL);
+    rv_buf_fini(&text);
+    return code == RV_OK
+               ? RV_OK
+               : broken(place, err, "Fractions are texts; large things are files.",
+                        "has a fraction in it, or more than %d bytes", ERP_SCHEMA_DATA_MAX);
+}
+
 static enum rv_code wrong_type(const char *type, const struct place *place, struct rv_error *err)
 {
     return broken(place, err, "Amounts are integers in minor units, quantities are decimal texts.",
@@ -278,6 +291,9 @@ static enum rv_code check(const json_t *schema, json_t *value, const struct plac
     if (strcmp(type, "integer") == 0) {
         return json_is_integer(value) ? check_integer(schema, value, place, err)
                                       : wrong_type(type, place, err);
+    }
+    if (strcmp(type, "data") == 0) {
+        return check_data(value, place, err);
     }
     RV_ASSERT(strcmp(type, "boolean") == 0);
     return json_is_boolean(value) ? RV_OK : wrong_type(type, place, err);

@@ -1,6 +1,6 @@
 /* schema.h -- checks arguments against the subset of JSON Schema that the catalogue uses.
  *
- * Understood: type (object array string integer boolean), required, properties,
+ * Understood: type (object array string integer boolean, data: any JSON), required, properties,
  * additionalProperties false, items, minItems, maxItems, minLength, maxLength, minimum, maximum,
  * enum (of strings), default, format: date, period, currency, decimal, iban, hash (64 hex digits).
  * An unknown keyword in a schema is a wrong program.  Numbers with a point are never taken.
@@ -15,6 +15,7 @@
 
 enum {
     ERP_SCHEMA_DEPTH_MAX = 8,        /* a document's totals are at depth 3 */
+    ERP_SCHEMA_DATA_MAX = 1 << 20,   /* of type data: the body of a request */
     ERP_SCHEMA_LENGTH_DEFAULT = 4000 /* bytes of a string without maxLength: a memo, not a book */
 };
 

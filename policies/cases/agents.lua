@@ -18,6 +18,10 @@ return cases {
     expect = { hold = { "reject.manager" } } },
   test { "an agent starts no other agent", agent = "a", action = "run.start",
     arg = { agent = "b", mode = "start" }, expect = "deny" },
+  test { "nothing leaves the company without people", agent = "a", action = "http.request",
+    arg = { connector = "bank" }, expect = { hold = { "outside.held" } } },
+  test { "no mail either", agent = "a", action = "mail.send", expect = { hold = { "outside.held" } } },
+  test { "nor a file", agent = "a", action = "file.write", expect = { hold = { "outside.held" } } },
   test { "thinking is free", agent = "a", action = "llm.decide", expect = { allow = { "agents.think" } } },
 
   -- variances

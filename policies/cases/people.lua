@@ -60,4 +60,8 @@ return cases {
   test { "the machine takes back", system = "compensation", action = "payment.cancel", expect = "allow" },
   test { "the machine proposes no payment", system = "compensation", action = "payment.propose", res = active, expect = "deny" },
   test { "the machine releases no payment", system = "compensation", action = "payment.release", res = active, expect = "deny" },
+
+  test { "the machine takes back what an agent did outside", system = "compensation", action = "http.request", expect = "allow" },
+  test { "also by a mail", system = "compensation", action = "mail.send", expect = "allow" },
+  test { "or a file", system = "compensation", action = "file.write", expect = "allow" },
 }

@@ -1,4 +1,5 @@
 /* actor.c -- the system and the verbs of an actor; see actor.h. */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/mail.h"
 
 #include <string.h>
@@ -55,8 +56,9 @@ void rv_actors_destroy(struct rv_actors *actors)
     for (int i = 0; i < actors->core_count; i++) {
         struct core *core = &actors->cores[i];
         for (uint32_t slot = 0; slot < core->slot_used; slot++) {
-            if (core->slots[slot].taken) {
-                actor_end(core->slots[slot].is.actor, RV_EXIT_KILLED);
+            struct rv_actor *actor = core_sitting(core, slot);
+            if (actor != NULL) {
+                actor_end(actor, RV_EXIT_KILLED);
             }
         }
     }
@@ -195,26 +197,6 @@ enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn *spawn,
     return spawn_on(self->core, spawn, self, out, err);
 }
 
-static enum rv_code send_from(struct rv_actor *self, struct rv_ref to, struct rv_message *message)
-{
-    struct core *core = self->core;
-    message->from = self->ref;
-    if (message->trace == 0) {
-        message->trace = core->trace;
-    }
-    if (ref_core(to) == core->index) {
-        return core_deliver(core, envelope_make(core, to, message, RV_OK));
-    }
-    bump(&core->sent_remote, 1);
-    mail_post(core, to, message, RV_OK);
-    return RV_OK;
-}
-
-enum rv_code rv_actor_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message)
-{
-    return send_from(self, to, message);
-}
-
 void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *message,
                    int64_t timeout_ms,
                    void (*answered)(struct rv_actor *self, void *state, enum rv_code code,
@@ -227,10 +209,17 @@ void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *m
     struct extra *extra = actor_extra(self);
     call->next = extra->calls;
     extra->calls = call;
+    message->more = 1; /* it may be the one in hand */
     message->call = call->id;
-    message->deadline_us = rv_mono_us(self->core->clock) + timeout_ms * 1000;
+    int64_t now_us = rv_mono_us(self->core->clock);
+    int64_t until_us = now_us + timeout_ms * 1000;
+    if (self->core->deadline_us != 0 && self->core->deadline_us < until_us) {
+        until_us = self->core->deadline_us; /* who asked us does not wait longer either */
+        timeout_ms = until_us > now_us ? (until_us - now_us + 999) / 1000 : 0;
+    }
+    message->deadline_us = until_us;
     core_alarm(self->core, self->ref, timeout_ms, TOKEN_CALL | call->id);
-    send_from(self, to, message); /* a failure comes back as a reply */
+    core_send(self, to, message); /* a failure comes back as a reply */
 }
 
 void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
@@ -242,15 +231,25 @@ void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
     }
     actor_paid(self, request);
     reply->kind = RV_MESSAGE_REPLY;
+    reply->more = 1;
     reply->call = request->call;
-    send_from(self, request->from, reply);
+    core_send(self, request->from, reply);
 }
 
 void rv_actor_monitor(struct rv_actor *self, struct rv_ref target)
 {
     struct rv_message watch = {.kind = MESSAGE_WATCH};
     RV_ASSERT(ref_core(target) < self->core->actors->core_count);
-    send_from(self, target, &watch);
+    core_send(self, target, &watch);
+}
+
+void rv_actor_trace(struct rv_actor *self, struct rv_trace trace)
+{
+    actor_extra(self)->trace = trace;
+    self->before |= BEFORE_TRACE;
+    if (!rv_trace_is(self->core->trace)) {
+        self->core->trace = trace; /* of the message in hand, too */
+    }
 }
 
 void rv_actor_after(struct rv_actor *self, int64_t delay_ms, uint64_t token)

@@ -11,13 +11,15 @@
  *
  * Bounds: a full mailbox does what its owner declared: refuse (the sender is told), drop the
  * oldest, or spill, which is counted and capped at RV_MAILBOX_SPILL_MAX.  System messages (stop,
- * down, timeout) have a lane of their own and come first.  A turn handles at most
- * RV_TURN_MESSAGES_MAX messages or RV_TURN_US_MAX. Tenants on one core take turns by weight
- * (share.c): what one piles up does not delay another. Nothing may block in receive; blocking work
- * goes to rv_work of the loop.
+ * exit, down, timeout, reply) have a lane of their own that is never full and comes first; who is
+ * told to end does not stand in line behind the work of its tenant.  A turn handles at most
+ * RV_TURN_MESSAGES_MAX messages or RV_TURN_US_MAX. Tenants on one core take turns by weight, and
+ * within a tenant the better class goes first, but none waits for ever (share.c). Nothing may block
+ * in receive; blocking work goes to rv_work of the loop.
  *
- * Sources: Erlang/OTP (monitors, supervisors, restart intensity), Akka (bounds, passivation, dead
- * letters); measured shape in our own prototypes: shared-nothing cores joined by rings.
+ * Sources: Erlang/OTP (links, monitors, supervisors, restart intensity), Akka (bounds, stash,
+ * passivation, dead letters); measured shape in our own prototypes: shared-nothing cores joined by
+ * rings.
  */
 #ifndef REEVE_RUNTIME_ACTOR_ACTOR_H
 #define REEVE_RUNTIME_ACTOR_ACTOR_H
@@ -33,6 +35,7 @@ enum {
     RV_ACTOR_CORES_MAX = 64,
     RV_MAILBOX_DEFAULT = 1024,
     RV_MAILBOX_SPILL_MAX = 65536,
+    RV_STASH_DEFAULT = 64, /* messages put aside: what comes while one answer is awaited */
     RV_TURN_MESSAGES_MAX = 64,
     RV_TURN_US_MAX = 200,
     RV_MESSAGE_INLINE = 32, /* bytes that travel inside the envelope */
@@ -57,6 +60,7 @@ enum rv_message_kind {
     RV_MESSAGE_DOWN,    /* a monitored actor ended: from = it, inline int32 = enum rv_exit */
     RV_MESSAGE_TIMEOUT, /* timer of rv_actor_after: inline uint64 = token */
     RV_MESSAGE_REPLY,   /* answer to a call */
+    RV_MESSAGE_EXIT,    /* a linked actor ended, for who traps exits: as RV_MESSAGE_DOWN */
     RV_MESSAGE_USER = 16
 };
 
@@ -65,21 +69,34 @@ enum rv_exit {
     RV_EXIT_FAILED,
     RV_EXIT_KILLED,
     RV_EXIT_PASSIVATED,
-    RV_EXIT_UNKNOWN
+    RV_EXIT_UNKNOWN, /* it was not there */
+    RV_EXIT_LINKED   /* an actor that it was linked to did not end well */
 };
+
+/* A trace-id of W3C trace-context; both 0: none. */
+struct rv_trace {
+    uint64_t high;
+    uint64_t low;
+};
+
+static inline bool rv_trace_is(struct rv_trace trace)
+{
+    return (trace.high | trace.low) != 0;
+}
 
 struct rv_message {
     uint32_t kind;
+    uint32_t more; /* the runtime's: whether anything below `body` is set */
     struct rv_ref from;
-    uint64_t call;       /* non-zero: answer with rv_actor_reply */
-    int64_t deadline_us; /* monotonic; 0 none; expired messages are dead letters, not delivered */
-    uint64_t trace;      /* run id or 0: carried to everything sent while handling this message */
     union {
         unsigned char bytes[RV_MESSAGE_INLINE];
         int64_t numbers[RV_MESSAGE_INLINE / 8];
         void *pointers[RV_MESSAGE_INLINE / 8];
     } body;
-    void *payload;               /* owned by the message */
+    uint64_t call;         /* non-zero: answer with rv_actor_reply */
+    int64_t deadline_us;   /* monotonic; 0 none; expired messages are dead letters, not delivered */
+    struct rv_trace trace; /* carried to everything that is sent while handling this message */
+    void *payload;         /* owned by the message */
     void (*free)(void *payload); /* NULL: nothing to free */
 };
 
@@ -89,10 +106,12 @@ static inline struct rv_message rv_message_of(uint32_t kind)
 {
     struct rv_message message;
     message.kind = kind;
+    message.more = 0;
     message.from.id = 0;
     message.call = 0;
     message.deadline_us = 0;
-    message.trace = 0;
+    message.trace.high = 0;
+    message.trace.low = 0;
     message.body.numbers[0] = 0;
     message.body.numbers[1] = 0;
     message.body.numbers[2] = 0;
@@ -117,6 +136,16 @@ enum rv_restart { RV_RESTART_NEVER, RV_RESTART_ON_FAILURE, RV_RESTART_ALWAYS };
  * reeve's own actors stand alone or have equal children so far, which is ONE_FOR_ONE. */
 enum rv_strategy { RV_ONE_FOR_ONE, RV_ONE_FOR_ALL, RV_REST_FOR_ONE };
 
+/* Whose turn comes first among the actors of one tenant: work that a person waits for, all other,
+ * work that nobody waits for.  A better class never starves the next: share.c. */
+enum rv_class { RV_CLASS_NORMAL, RV_CLASS_INTERACTIVE, RV_CLASS_BATCH };
+
+/* What an actor says of itself, for people. */
+struct rv_shown {
+    char what[48];
+    int64_t bytes; /* of what its state points to */
+};
+
 struct rv_behavior {
     const char *name;
     /* Prepares `state` (zeroed, `state_bytes`); also after a restart.  May fail. */
@@ -127,6 +156,9 @@ struct rv_behavior {
                             struct rv_error *err);
     void (*stop)(struct rv_actor *self, void *state, enum rv_exit why); /* may be NULL */
     size_t state_bytes;
+    /* For people: fills what it knows; what a message is about, static.  Both may be NULL. */
+    void (*show)(const void *state, struct rv_shown *out);
+    const char *(*name_of)(const struct rv_message *message);
 };
 
 struct rv_spawn {
@@ -137,6 +169,10 @@ struct rv_spawn {
     size_t argument_bytes;
     uint32_t mailbox; /* 0: RV_MAILBOX_DEFAULT */
     enum rv_overflow overflow;
+    uint32_t stash; /* 0: RV_STASH_DEFAULT */
+    enum rv_overflow stash_overflow;
+    enum rv_class class;
+    bool traps_exits;          /* hears of the ends of linked actors instead of ending with them */
     enum rv_restart restart;   /* what its supervisor does when it fails */
     int restart_max;           /* intensity: at most so many restarts ... (0: 5) */
     int64_t restart_window_ms; /* ... in this time (0: 60 000), then escalate: the parent fails */
@@ -187,7 +223,7 @@ RV_MUST enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn
  * another core always RV_OK.  Either way there is a dead letter. */
 enum rv_code rv_actor_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message);
 /* A request whose answer (or RV_TIMEOUT, or RV_UNAVAILABLE when the target ended) comes to
- * `answered` exactly once, on this actor's turn. */
+ * `answered` exactly once, on this actor's turn.  It has no longer than the message in hand. */
 void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *message,
                    int64_t timeout_ms,
                    void (*answered)(struct rv_actor *self, void *state, enum rv_code code,
@@ -196,6 +232,22 @@ void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *m
 void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
                     struct rv_message *reply);
 void rv_actor_monitor(struct rv_actor *self, struct rv_ref target);
+/* From now on the two end together: when one does not end well (RV_EXIT_NORMAL,
+ * RV_EXIT_PASSIVATED), the other ends with RV_EXIT_LINKED, and begins again where its policy says
+ * so; who traps exits gets RV_MESSAGE_EXIT instead, of good ends too.  A link holds for one life: a
+ * restart has none. With nobody there it breaks at once (RV_EXIT_UNKNOWN).  Linking twice is
+ * linking once. */
+void rv_actor_link(struct rv_actor *self, struct rv_ref other);
+void rv_actor_unlink(struct rv_actor *self, struct rv_ref other);
+/* Puts the message in hand aside, with its payload and the call that it may be.  When there are too
+ * many: RV_LIMIT (the message is a dead letter), or the oldest goes, or it is put aside and
+ * counted, as the spawn declared.  A restart gives all of them back, and so does rv_actor_unstash:
+ * in order, before what waits in the mailbox, those that are `wanted` (NULL: all); how many. */
+enum rv_code rv_actor_stash(struct rv_actor *self, struct rv_message *message);
+int rv_actor_unstash(struct rv_actor *self,
+                     bool (*wanted)(const void *state, const struct rv_message *message));
+/* What comes without a trace belongs to this one from now on. */
+void rv_actor_trace(struct rv_actor *self, struct rv_trace trace);
 /* One message RV_MESSAGE_TIMEOUT with `token` after `delay_ms`; any number at once. */
 void rv_actor_after(struct rv_actor *self, int64_t delay_ms, uint64_t token);
 void rv_actor_cancel_after(struct rv_actor *self, uint64_t token);
@@ -209,7 +261,8 @@ struct rv_dead_letter {
     int64_t at_us;
     int32_t tenant;       /* of the receiver, or else of a sender on this core; 0: not known */
     const char *behavior; /* whose tenant that is; NULL: neither is there any more */
-    const char *reason;   /* "no such actor", "mailbox full", "expired", "dropped oldest" */
+    const char *reason;   /* "no such actor", "mailbox full", "expired", "dropped oldest",
+                             "stash full" */
 };
 /* The newest kept ones of a core, newest first; returns how many. On that core's thread. */
 int rv_actors_dead_letters(struct rv_actors *actors, int core, struct rv_dead_letter *out, int max);

@@ -2,18 +2,21 @@
  *
  * actor.c      the system and what an actor may do      core.c   delivery, turns, drain
  * mail.c/.h    envelopes, rings between cores, waking   alarm.c  timers
- * supervise.c  start, failure, restart, end             share.c  whose turn: tenants by weight
- * view.c/.h    what a core is doing, for people
+ * supervise.c  start, failure, restart, end             share.c/.h  whose turn: tenants, classes
+ * view.c/.h    what a core is doing, for people         link.c   ending together
+ * trace.c/.h   messages of one trace, for people        stash.c  messages put aside
  *
  * Everything of a core is its own thread's, except what is marked atomic, the rings (one writer,
  * one reader) and the inbox (a mutex).  An idle actor is `struct rv_actor` with its state behind
- * it, and a slot; what few actors need is in `struct extra`, made when it is first needed.
+ * it, and a slot; what few actors need is in `struct extra`, made when it is first needed.  What
+ * each message touches stands together: `struct rv_actor` begins with it.
  */
 #ifndef REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
 #define REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
 
 #include "runtime/actor/actor.h"
 #include "runtime/actor/envelope.h"
+#include "runtime/actor/trace.h"
 #include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 
@@ -26,7 +29,8 @@ enum {
     SPIN_GAP_US = 200,         /* ... when a sleep ended so soon that it did not pay ... */
     SPIN_TRIES = 4,            /* ... until it was in vain so often */
     TURN_LOOKS = 8,            /* messages between two looks at the clock, while they are quick */
-    TURNS_UNSEEN = 4,          /* turns of a tenant that is alone, while they are quick */
+    TURNS_UNSEEN = 16,         /* turns of a tenant that is alone, while they are quick */
+    TURN_QUICK_US = 4,         /* and that is quick */
     CLOCK_COUNTER_STEP = 8192, /* cycles in which the clock is not read again: about 4 us */
     RESTARTS_DEFAULT = 5,
     RESTART_WINDOW_DEFAULT_MS = 60000,
@@ -39,8 +43,12 @@ enum {
     OWED_MAX = 1024       /* calls that an actor may leave unanswered and be reminded of */
 };
 
-/* Kinds of our own, below RV_MESSAGE_USER. */
-enum { MESSAGE_WATCH = RV_MESSAGE_REPLY + 1 }; /* `from` wants to hear when the receiver ends */
+/* Kinds of our own, below RV_MESSAGE_USER: handled when they are delivered. */
+enum {
+    MESSAGE_WATCH = RV_MESSAGE_EXIT + 1, /* `from` wants to hear when the receiver ends */
+    MESSAGE_LINK,                        /* `from` ends with the receiver, and it with `from` */
+    MESSAGE_UNLINK
+};
 
 /* Timer tokens of the system have the top bit set; below it the user's. */
 #define TOKEN_SYSTEM    (UINT64_C(1) << 63)
@@ -56,6 +64,7 @@ struct call {
                      struct rv_message *reply);
 };
 
+/* Of whoever wants to hear of the end: a monitor, or the other end of a link. */
 struct watcher {
     struct watcher *next;
     struct rv_ref ref;
@@ -70,25 +79,10 @@ struct owed {
     int64_t deadline_us;
 };
 
-/* What one tenant has on a core: its ready actors, and how many turns it may have before the next
- * one. */
-struct share {
-    struct share *next_bucket;
-    struct share *next; /* in the ring of those that have ready actors */
-    int32_t tenant;
-    int weight;
-    int credit; /* turns left in this round; below 0 after a long turn */
-    int actors; /* alive; without any, and with the usual weight, the share goes */
-    bool queued;
-    struct rv_actor *first;
-    struct rv_actor *last;
-    int ready;
-    int64_t turns;
-};
-
-/* What most actors have not: a restart policy, passivation, somebody who waits for them. */
+/* What most actors have not: children, a restart policy, somebody who waits for them ... */
 struct extra {
-    void *argument; /* our copy, for the restart */
+    struct rv_actor *children; /* the newest first */
+    void *argument;            /* our copy, for the restart */
     size_t argument_bytes;
     int restart_max;
     int restart_count;
@@ -97,52 +91,67 @@ struct extra {
     int64_t passivate_ms;
     int64_t active_us;
     struct watcher *watchers;
+    struct watcher *links;
+    struct queue stash;
+    int stashed;
+    int stash_max; /* 0: RV_STASH_DEFAULT */
+    struct rv_trace trace;
     struct call *calls;
     struct owed *owed; /* oldest first */
     struct owed **owed_end;
     int owed_count;
 };
 
+/* Why an actor is not put in a line. */
+enum { BUSY_READY = 1, BUSY_TURN = 2, BUSY_SUSPENDED = 4 }; /* in one; has its turn; will restart */
+/* What a message needs before it is received. */
+enum { BEFORE_ACTIVE = 1, BEFORE_TRACE = 2 }; /* it passivates; has a trace of its own */
+
 struct rv_actor {
     struct core *core;
     struct rv_ref ref;
     const struct rv_behavior *behavior;
     struct share *share;
-    struct extra *extra; /* NULL: nothing of it */
-    struct rv_actor *next_ready;
-    struct queue system;
     struct queue mailbox;
-    struct rv_actor *parent;   /* on the same core; ends after us */
-    struct rv_actor *children; /* the newest first */
-    struct rv_actor *newer;    /* among its siblings */
-    struct rv_actor *older;
     uint32_t waiting; /* in the mailbox */
     uint32_t mailbox_max;
     uint32_t handled; /* messages; wraps */
-    enum rv_overflow overflow : 2;
-    enum rv_restart restart   : 2;
-    enum rv_exit exit         : 3;
-    enum rv_strategy strategy : 2;
-    bool started              : 1;
-    bool suspended            : 1; /* waits for its restart */
-    bool ready                : 1; /* in the run queue */
-    bool in_turn              : 1;
-    bool exiting              : 1;
-    bool told_to_stop         : 1; /* by a message: no restart, whatever its policy */
-    bool escalated            : 1; /* ended because it failed too often */
-    bool named                : 1;
-    bool passivates           : 1;
+    uint8_t busy;     /* BUSY_... */
+    bool exiting;
+    uint8_t before; /* BEFORE_... */
+    uint8_t line;   /* in which it stands, when it is ready */
+    /* 64 bytes */
+    struct rv_actor *next_ready;
+    struct rv_actor *before_ready;
+    struct lane system;
+    struct extra *extra;     /* NULL: nothing of it */
+    struct rv_actor *parent; /* on the same core; ends after us */
+    struct rv_actor *newer;  /* among its siblings */
+    struct rv_actor *older;
+    unsigned class                  : 2; /* its line, unless it was told to end */
+    enum rv_overflow overflow       : 2;
+    enum rv_overflow stash_overflow : 2;
+    enum rv_restart restart         : 2;
+    enum rv_exit exit               : 3;
+    enum rv_strategy strategy       : 2;
+    bool started                    : 1;
+    bool told_to_stop               : 1; /* by a message: no restart, whatever its policy */
+    bool escalated                  : 1; /* ended because it failed too often */
+    bool named                      : 1;
+    bool traps_exits                : 1;
     alignas(16) unsigned char state[];
 };
+_Static_assert(offsetof(struct rv_actor, state) == 128, "an idle actor is 200 bytes at most");
 
+/* `id` is the reference of who sits here, or of who will sit here next with FREE_SEAT. */
 struct slot {
     union {
         struct rv_actor *actor;
         uint32_t next_free;
     } is;
-    uint32_t generation;
-    bool taken;
+    uint64_t id;
 };
+#define FREE_SEAT (UINT64_C(0xFF) << 56) /* no core has this number */
 
 struct alarm {
     int64_t at_us;
@@ -166,9 +175,11 @@ struct core {
     bool real_time;         /* the machine's clock: it can be read less often than it is asked */
     _Atomic int64_t now_us; /* see core_now; others look at it while a turn does not end */
     uint64_t counter;
-    bool quick;          /* the turns before the last look at the clock were short ... */
-    int unseen;          /* ... and so many have been since, all of one tenant */
-    uint64_t trace;      /* of the message in hand */
+    bool quick;            /* the turns before the last look at the clock were short ... */
+    int unseen;            /* ... and so many have been since, all of one tenant */
+    struct rv_trace trace; /* of the message in hand */
+    int64_t deadline_us;   /* likewise; 0 none */
+    struct tracer *tracer; /* NULL: messages are not noted */
     struct rv_error err; /* for receive; empty between turns: a kilobyte is not cleared for each */
     struct slot *slots;
     uint32_t slot_count; /* that there is memory for */
@@ -237,10 +248,11 @@ struct rv_actors {
 void core_init(struct core *core, struct rv_actors *actors, int index, struct rv_loop *loop,
                uint64_t seed);
 void core_fini(struct core *core);
-struct rv_actor *core_find(struct core *core, struct rv_ref ref); /* NULL when stale */
 struct rv_ref core_seat(struct core *core, struct rv_actor *actor);
 void core_unseat(struct core *core, struct rv_actor *actor);
 enum rv_code core_deliver(struct core *core, struct envelope *envelope);
+/* What an actor sends: from it, with the trace of the message in hand. */
+enum rv_code core_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message);
 void core_ready(struct rv_actor *actor);
 void core_arm(struct core *core); /* a tick will come */
 bool core_turn(struct core *core, bool random_pick);
@@ -250,27 +262,41 @@ void core_alarm_cancel(struct core *core, struct rv_ref ref, uint64_t token);
 void core_fire_due(struct core *core);
 void core_on_timer(void *core);
 
-/* share.c */
-struct share *share_of(struct core *core, int32_t tenant); /* made when it is not there */
-void share_leave(struct core *core, struct share *share);  /* one actor of it has ended */
-void share_put(struct rv_actor *actor);                    /* ready */
-void share_remove(struct rv_actor *actor);                 /* not ready any more */
-/* The actor whose turn is next; NULL when none is ready.  `random_pick`: any of them, by the seed.
- */
-struct rv_actor *share_take(struct core *core, bool random_pick);
-void share_charge_long(struct share *share, int64_t turn_us);
-static inline void share_charge(struct share *share, int64_t turn_us)
-{
-    if (turn_us < RV_TURN_US_MAX && share->credit > 0) {
-        share->credit--;
-    } else {
-        share_charge_long(share, turn_us);
-    }
-}
-void shares_fini(struct core *core);
+/* link.c */
+enum rv_code link_deliver(struct core *core, struct rv_actor *actor, struct envelope *envelope);
+/* An exit signal: true when that is all; false: the actor traps exits and receives it. */
+bool link_exit(struct rv_actor *actor, const struct rv_message *message);
+void links_break(struct rv_actor *actor, enum rv_exit why); /* its incarnation has ended */
+
+/* trace.c */
+void tracer_destroy(struct tracer *tracer);
+enum rv_code trace_receive(struct rv_actor *actor, struct envelope *envelope, struct rv_error *err);
+void trace_system(struct rv_actor *actor, const struct envelope *envelope);
+void trace_dead(struct core *core, const struct envelope *envelope, const struct rv_actor *to,
+                const char *reason); /* `to` NULL: nobody */
+
+/* stash.c */
+void stash_give_back(struct rv_actor *actor); /* all of it, to the front of the mailbox */
 
 void core_dead_letter(struct core *core, struct envelope *envelope, const char *reason);
 void core_drain_check(struct core *core);
+
+/* NULL when stale. */
+static inline struct rv_actor *core_find(struct core *core, struct rv_ref ref)
+{
+    uint32_t slot = (uint32_t)ref.id;
+    if (slot >= core->slot_used || core->slots[slot].id != ref.id) {
+        return NULL;
+    }
+    return core->slots[slot].is.actor;
+}
+
+/* Who sits there; NULL: nobody. */
+static inline struct rv_actor *core_sitting(const struct core *core, uint32_t slot)
+{
+    const struct slot *seat = &core->slots[slot];
+    return (seat->id & FREE_SEAT) == FREE_SEAT ? NULL : seat->is.actor;
+}
 
 static inline int ref_core(struct rv_ref ref)
 {
@@ -282,32 +308,6 @@ static inline void bump(_Atomic int64_t *counter, int64_t by)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
                           memory_order_relaxed);
-}
-
-/* The monotonic time, for accounts: the clock is asked again only when the processor's counter says
- * that some microseconds have gone by, which costs less than half of asking. */
-static inline int64_t core_noted(struct core *core)
-{
-    return atomic_load_explicit(&core->now_us, memory_order_relaxed);
-}
-
-static inline int64_t core_note(struct core *core)
-{
-    int64_t now_us = rv_mono_us(core->clock);
-    atomic_store_explicit(&core->now_us, now_us, memory_order_relaxed);
-    return now_us;
-}
-
-static inline int64_t core_now(struct core *core)
-{
-#ifdef __x86_64__
-    uint64_t counter = __builtin_ia32_rdtsc();
-    if (core->real_time && counter - core->counter < CLOCK_COUNTER_STEP) {
-        return core_noted(core);
-    }
-    core->counter = counter;
-#endif
-    return core_note(core);
 }
 
 /* view.c */
@@ -324,6 +324,7 @@ void actor_left(struct rv_actor *actor);
 void actor_owes(struct rv_actor *actor, const struct rv_message *message);
 void actor_paid(struct rv_actor *actor, const struct rv_message *request);
 void actor_restart_now(struct rv_actor *actor);
+bool actor_is_of_group(const struct rv_actor *actor);
 /* Children first, then the actor; tells monitors; frees. Never inside the actor's own turn. */
 void actor_end(struct rv_actor *actor, enum rv_exit why);
 

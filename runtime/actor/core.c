@@ -5,7 +5,9 @@
  * costs nothing.  A core whose sleeps turn out too short to pay looks for mail a little longer
  * first (SPIN_US), until SPIN_TRIES such looks were in vain.
  */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/mail.h"
+#include "runtime/actor/share.h"
 
 #include <string.h>
 
@@ -36,16 +38,21 @@ void core_fini(struct core *core)
     rv_timer_close(core->timer);
     rv_idle_close(core->ticker);
     shares_fini(core);
+    tracer_destroy(core->tracer);
     rv_free(core->slots);
     rv_free(core->alarms);
 }
 
 /* ---- seats: a reference is core, generation, slot ---- */
 
-static struct rv_ref make_ref(const struct core *core, uint32_t slot)
+enum { GENERATION_MASK = 0xFFFFFF };
+
+/* The next reference of a seat; generations begin at 1, so that none is ever 0. */
+static uint64_t next_id(uint64_t id)
 {
-    return (struct rv_ref){((uint64_t)core->index << 56) |
-                           ((uint64_t)(core->slots[slot].generation & 0xFFFFFF) << 32) | slot};
+    uint64_t generation = ((id >> 32) + 1) & GENERATION_MASK;
+    generation += generation == 0;
+    return (id & ~((uint64_t)GENERATION_MASK << 32)) | (generation << 32);
 }
 
 struct rv_ref core_seat(struct core *core, struct rv_actor *actor)
@@ -59,37 +66,23 @@ struct rv_ref core_seat(struct core *core, struct rv_actor *actor)
             core->slots = rv_realloc(core->slots, core->slot_count * sizeof *core->slots);
         }
         slot = core->slot_used++;
-        core->slots[slot].generation = 1;
+        core->slots[slot].id = ((uint64_t)core->index << 56) | (UINT64_C(1) << 32) | slot;
     }
     core->slots[slot].is.actor = actor;
-    core->slots[slot].taken = true;
+    core->slots[slot].id &= ~FREE_SEAT | ((uint64_t)core->index << 56);
     bump(&core->live, 1);
     bump(&core->spawned, 1);
-    return make_ref(core, slot);
+    return (struct rv_ref){core->slots[slot].id};
 }
 
 void core_unseat(struct core *core, struct rv_actor *actor)
 {
     uint32_t slot = (uint32_t)actor->ref.id;
-    RV_ASSERT(core->slots[slot].taken && core->slots[slot].is.actor == actor);
-    core->slots[slot].taken = false;
-    core->slots[slot].generation = (core->slots[slot].generation + 1) & 0xFFFFFF;
-    if (core->slots[slot].generation == 0) {
-        core->slots[slot].generation = 1; /* so that no reference is ever 0 */
-    }
+    RV_ASSERT(core_find(core, actor->ref) == actor);
+    core->slots[slot].id = next_id(core->slots[slot].id) | FREE_SEAT;
     core->slots[slot].is.next_free = core->free_slot;
     core->free_slot = slot;
     bump(&core->live, -1);
-}
-
-struct rv_actor *core_find(struct core *core, struct rv_ref ref)
-{
-    uint32_t slot = (uint32_t)ref.id;
-    if (ref_core(ref) != core->index || slot >= core->slot_used || !core->slots[slot].taken ||
-        make_ref(core, slot).id != ref.id) {
-        return NULL;
-    }
-    return core->slots[slot].is.actor;
 }
 
 /* ---- delivery ---- */
@@ -97,7 +90,8 @@ struct rv_actor *core_find(struct core *core, struct rv_ref ref)
 void core_dead_letter(struct core *core, struct envelope *envelope, const char *reason)
 {
     struct rv_dead_letter *letter = &core->dead_letters[core->dead_count++ % RV_DEAD_LETTERS_KEPT];
-    const struct rv_actor *whose = core_find(core, envelope->to);
+    const struct rv_actor *to = core_find(core, envelope->to);
+    const struct rv_actor *whose = to;
     whose = whose != NULL ? whose : core_find(core, envelope->message.from);
     *letter = (struct rv_dead_letter){.to = envelope->to,
                                       .from = envelope->message.from,
@@ -107,6 +101,9 @@ void core_dead_letter(struct core *core, struct envelope *envelope, const char *
                                       .behavior = whose != NULL ? whose->behavior->name : NULL,
                                       .reason = reason};
     bump(&core->dead, 1);
+    if (core->tracer != NULL && rv_trace_is(envelope->message.trace)) {
+        trace_dead(core, envelope, to, reason);
+    }
     if (envelope->message.call != 0 && envelope->message.kind != RV_MESSAGE_REPLY) {
         struct rv_message reply = {
             .kind = RV_MESSAGE_REPLY, .from = envelope->to, .call = envelope->message.call};
@@ -125,13 +122,29 @@ void core_arm(struct core *core)
     }
 }
 
+static inline void ready(struct core *core, struct rv_actor *actor)
+{
+    if (actor->busy == 0) {
+        share_put(core, actor, actor->class);
+        core_arm(core);
+    }
+}
+
 void core_ready(struct rv_actor *actor)
 {
-    if (actor->ready || actor->suspended || actor->in_turn) {
-        return;
+    ready(actor->core, actor);
+}
+
+/* Who is told to end goes before all others of its tenant. */
+static void ready_urgent(struct core *core, struct rv_actor *actor)
+{
+    if (actor->busy == BUSY_READY && actor->line != LINE_URGENT) {
+        share_remove(actor);
     }
-    share_put(actor);
-    core_arm(actor->core);
+    if (actor->busy == 0) {
+        share_put(core, actor, LINE_URGENT);
+        core_arm(core);
+    }
 }
 
 static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct envelope *envelope)
@@ -171,33 +184,91 @@ static enum rv_code watch(struct core *core, struct rv_actor *actor, struct enve
     return RV_OK;
 }
 
-enum rv_code core_deliver(struct core *core, struct envelope *envelope)
+/* The system lane takes everything; what it holds is bounded by what there is: an end, a timer, a
+ * call that was made. */
+static enum rv_code deliver_system(struct core *core, struct rv_actor *actor,
+                                   struct envelope *envelope)
 {
-    struct rv_actor *actor = core_find(core, envelope->to);
-    if (envelope->message.kind == MESSAGE_WATCH) {
+    uint32_t kind = envelope->message.kind;
+    if (kind == MESSAGE_WATCH) {
         return watch(core, actor, envelope);
+    }
+    if (kind == MESSAGE_LINK || kind == MESSAGE_UNLINK) {
+        return link_deliver(core, actor, envelope);
     }
     if (actor == NULL || actor->exiting) {
         core_dead_letter(core, envelope, "no such actor");
         return RV_NOT_FOUND;
     }
-    if (envelope->message.kind < RV_MESSAGE_USER) {
-        queue_push(&actor->system, envelope);
+    if (kind == RV_MESSAGE_STOP && actor->busy == BUSY_SUSPENDED && !actor_is_of_group(actor)) {
+        envelope_free(core, envelope); /* nothing to wait for */
+        actor_end(actor, RV_EXIT_NORMAL);
+        return RV_OK;
+    }
+    lane_push(&actor->system, envelope);
+    if (kind == RV_MESSAGE_STOP || kind == RV_MESSAGE_EXIT) {
+        ready_urgent(core, actor);
     } else {
-        if (actor->waiting >= actor->mailbox_max) {
-            enum rv_code code = overflow(core, actor, envelope);
-            if (code != RV_OK) {
-                return code;
-            }
-        }
-        queue_push(&actor->mailbox, envelope);
-        actor->waiting++;
-        if (actor->waiting > atomic_load_explicit(&core->longest_mailbox, memory_order_relaxed)) {
-            atomic_store_explicit(&core->longest_mailbox, actor->waiting, memory_order_relaxed);
+        ready(core, actor);
+    }
+    return RV_OK;
+}
+
+static inline enum rv_code deliver(struct core *core, struct envelope *envelope)
+{
+    struct rv_actor *actor = core_find(core, envelope->to);
+    if (envelope->message.more != 0) {
+        envelope->queued_us = core_noted(core);
+    }
+    if (envelope->message.kind < RV_MESSAGE_USER) {
+        return deliver_system(core, actor, envelope);
+    }
+    if (actor == NULL || actor->exiting) {
+        core_dead_letter(core, envelope, "no such actor");
+        return RV_NOT_FOUND;
+    }
+    if (actor->waiting >= actor->mailbox_max) {
+        enum rv_code code = overflow(core, actor, envelope);
+        if (code != RV_OK) {
+            return code;
         }
     }
-    core_ready(actor);
+    queue_push(&actor->mailbox, envelope);
+    actor->waiting++;
+    ready(core, actor);
     return RV_OK;
+}
+
+enum rv_code core_deliver(struct core *core, struct envelope *envelope)
+{
+    return deliver(core, envelope);
+}
+
+static inline enum rv_code send_from(struct rv_actor *self, struct rv_ref to,
+                                     struct rv_message *message)
+{
+    struct core *core = self->core;
+    message->from = self->ref;
+    if (rv_trace_is(core->trace) && !rv_trace_is(message->trace)) {
+        message->more = 1; /* it may be the one in hand */
+        message->trace = core->trace;
+    }
+    if (ref_core(to) == core->index) {
+        return deliver(core, envelope_make(core, to, message, RV_OK));
+    }
+    bump(&core->sent_remote, 1);
+    mail_post(core, to, message, RV_OK);
+    return RV_OK;
+}
+
+enum rv_code core_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message)
+{
+    return send_from(self, to, message);
+}
+
+enum rv_code rv_actor_send(struct rv_actor *self, struct rv_ref to, struct rv_message *message)
+{
+    return send_from(self, to, message);
 }
 
 /* ---- turns ---- */
@@ -224,7 +295,8 @@ static void passivate_if_idle(struct rv_actor *actor)
 {
     int64_t idle_us = rv_mono_us(actor->core->clock) - actor->extra->active_us;
     int64_t limit_us = actor->extra->passivate_ms * 1000;
-    if (idle_us >= limit_us && actor->waiting == 0 && actor->extra->calls == NULL) {
+    if (idle_us >= limit_us && actor->waiting == 0 && actor->extra->calls == NULL &&
+        actor->extra->stashed == 0) {
         actor->exiting = true;
         actor->exit = RV_EXIT_PASSIVATED;
     } else {
@@ -245,6 +317,9 @@ static bool handle_system(struct rv_actor *actor, struct envelope *envelope)
         answer_call(actor, message->call, envelope->code, message);
         return true;
     }
+    if (message->kind == RV_MESSAGE_EXIT) {
+        return link_exit(actor, message);
+    }
     if (message->kind == RV_MESSAGE_TIMEOUT) {
         uint64_t token = (uint64_t)message->body.numbers[0];
         if (token == TOKEN_PASSIVATE) {
@@ -259,37 +334,89 @@ static bool handle_system(struct rv_actor *actor, struct envelope *envelope)
     return false;
 }
 
-static enum rv_code handle(struct rv_actor *actor, struct envelope *envelope, struct rv_error *err)
+static void own_trace(struct rv_actor *actor)
 {
-    struct rv_message *message = &envelope->message;
-    bool system = message->kind < RV_MESSAGE_USER;
-    if (system && handle_system(actor, envelope)) {
-        return RV_OK;
+    if ((actor->before & BEFORE_TRACE) != 0 && !rv_trace_is(actor->core->trace)) {
+        actor->core->trace = actor->extra->trace;
     }
+}
+
+static void after_system(struct rv_actor *actor, const struct envelope *envelope)
+{
+    own_trace(actor);
+    if (rv_trace_is(actor->core->trace) && actor->core->tracer != NULL) {
+        trace_system(actor, envelope);
+    }
+}
+
+/* What few messages need. */
+static void before_receive(struct rv_actor *actor, const struct rv_message *message)
+{
     struct core *core = actor->core;
-    if (actor->passivates) {
+    if ((actor->before & BEFORE_ACTIVE) != 0) {
         actor->extra->active_us = core_noted(core);
     }
-    core->trace = message->trace;
+    own_trace(actor);
     if (message->call != 0) {
         actor_owes(actor, message);
     }
-    enum rv_code code = actor->behavior->receive(actor, actor->state, message, err);
-    core->trace = 0;
-    actor->handled++;
-    bump(&core->messages, 1);
+}
+
+static enum rv_code handle_more(struct core *core, struct rv_actor *actor,
+                                struct envelope *envelope, struct rv_error *err)
+{
+    struct rv_message *message = &envelope->message;
+    core->trace = message->trace;
+    core->deadline_us = message->deadline_us;
+    if (message->kind < RV_MESSAGE_USER && handle_system(actor, envelope)) {
+        after_system(actor, envelope);
+        return RV_OK;
+    }
+    before_receive(actor, message);
+    return rv_trace_is(core->trace) && core->tracer != NULL
+               ? trace_receive(actor, envelope, err)
+               : actor->behavior->receive(actor, actor->state, message, err);
+}
+
+/* Between messages nothing is in hand; who ends after this one tells of it with its trace. */
+static void nothing_in_hand(struct core *core)
+{
+    core->trace = (struct rv_trace){0, 0};
+    core->deadline_us = 0;
+}
+
+static inline enum rv_code handle(struct core *core, struct rv_actor *actor,
+                                  struct envelope *envelope, struct rv_error *err)
+{
+    struct rv_message *message = &envelope->message;
+    if ((message->more | actor->before) == 0 && message->kind >= RV_MESSAGE_USER) {
+        return actor->behavior->receive(actor, actor->state, message, err);
+    }
+    enum rv_code code = handle_more(core, actor, envelope, err);
+    if (code == RV_OK && !actor->exiting) {
+        nothing_in_hand(core);
+    }
     return code;
 }
 
-static struct envelope *next_message(struct rv_actor *actor)
+static inline bool has_messages(const struct rv_actor *actor)
 {
-    struct core *core = actor->core;
-    struct envelope *envelope = queue_pop(&actor->system);
+    return actor->waiting > 0 || actor->system.last != NULL;
+}
+
+static bool is_late(struct core *core, const struct rv_message *message)
+{
+    return message->deadline_us != 0 && rv_mono_us(core->clock) > message->deadline_us;
+}
+
+static inline struct envelope *next_message(struct core *core, struct rv_actor *actor)
+{
+    struct envelope *envelope = lane_pop(&actor->system);
     while (envelope == NULL && actor->waiting > 0) {
         envelope = queue_pop(&actor->mailbox);
         actor->waiting--;
-        int64_t deadline_us = envelope->message.deadline_us;
-        if (deadline_us != 0 && rv_mono_us(core->clock) > deadline_us) {
+        __builtin_prefetch(actor->mailbox.first); /* in a full mailbox it is not in the cache */
+        if (envelope->message.more != 0 && is_late(core, &envelope->message)) {
             core_dead_letter(core, envelope, "expired");
             envelope = NULL;
         }
@@ -297,26 +424,24 @@ static struct envelope *next_message(struct rv_actor *actor)
     return envelope;
 }
 
-static bool has_messages(const struct rv_actor *actor)
+/* Messages until it has had its share; the clock is looked at after every TURN_LOOKSth, and after
+ * all once some were not quick. */
+static inline enum rv_code handle_some(struct core *core, struct rv_actor *actor, int64_t start_us,
+                                       struct rv_error *err)
 {
-    return actor->waiting > 0 || actor->system.first != NULL;
-}
-
-/* Messages until it has had its share; the clock is looked at after each that may have been long:
- * the first, every TURN_LOOKSth, and all once one of them was. */
-static enum rv_code handle_some(struct rv_actor *actor, int64_t start_us, struct rv_error *err)
-{
-    struct core *core = actor->core;
-    bool quick = true;
-    for (int n = 0; n < RV_TURN_MESSAGES_MAX; n++) {
-        struct envelope *envelope = next_message(actor);
+    enum rv_code code = RV_OK;
+    bool quick = core->quick;
+    uint32_t n = 0;
+    while (n < RV_TURN_MESSAGES_MAX) {
+        struct envelope *envelope = next_message(core, actor);
         if (envelope == NULL) {
             break;
         }
-        enum rv_code code = handle(actor, envelope, err);
+        n++;
+        code = handle(core, actor, envelope, err);
         envelope_free(core, envelope);
         if (code != RV_OK || actor->exiting || !has_messages(actor)) {
-            return code;
+            break;
         }
         if (!quick || n % TURN_LOOKS == 0) {
             int64_t before_us = core_noted(core);
@@ -326,22 +451,22 @@ static enum rv_code handle_some(struct rv_actor *actor, int64_t start_us, struct
             }
         }
     }
-    return RV_OK;
+    actor->handled += n;
+    bump(&core->messages, n);
+    return code;
 }
 
-/* A tenant that has the core alone takes time from nobody: while its turns are quick the clock is
- * looked at after some of them only, and they are charged together. */
-static void charge(struct core *core, const struct rv_actor *actor, int64_t start_us)
+/* A tenant that has the core alone takes time from nobody: while its turns are quick nothing is
+ * charged, and the clock is looked at after some of them only. */
+static inline void charge(struct core *core, const struct rv_actor *actor, int64_t start_us)
 {
     struct share *share = actor->share;
     share->turns++;
-    bool alone = core->ring_count == 1 && core->ring_first == share;
-    if (alone && core->quick && core->real_time && ++core->unseen < TURNS_UNSEEN) {
-        share_charge(share, 0);
+    if (core->ring_count == 1 && core->quick && ++core->unseen < TURNS_UNSEEN) {
         return;
     }
     int64_t took_us = core_now(core) - start_us;
-    core->quick = took_us <= TURNS_UNSEEN;
+    core->quick = took_us <= TURN_QUICK_US && core->real_time;
     core->unseen = 0;
     share_charge(share, took_us);
     if (took_us > TURN_SLOW_US) {
@@ -349,34 +474,48 @@ static void charge(struct core *core, const struct rv_actor *actor, int64_t star
     }
 }
 
-/* Begins where core->now_us stands: at the end of the turn before it. */
-static void turn(struct rv_actor *actor)
+/* The actor wants to end, or has failed. */
+static void after_last(struct core *core, struct rv_actor *actor, enum rv_code code)
 {
-    struct core *core = actor->core;
-    int64_t start_us = core_noted(core);
-    atomic_store_explicit(&core->turn_ref, actor->ref.id, memory_order_relaxed);
-    actor->in_turn = true;
-    enum rv_code code = handle_some(actor, start_us, &core->err);
-    actor->in_turn = false;
-    bump(&core->turns, 1);
-    charge(core, actor, start_us);
     if (actor->exiting) {
         actor_left(actor);
-    } else if (code != RV_OK) {
+    } else {
         actor_failed(actor, &core->err);
-    } else if (has_messages(actor)) {
-        core_ready(actor);
     }
-    if (code != RV_OK || core->err.code != RV_OK) {
+    nothing_in_hand(core);
+    if (code != RV_OK) {
+        core->err = (struct rv_error){.code = RV_OK}; /* whatever it was made of */
+    }
+}
+
+/* Begins where core->now_us stands: at the end of the turn before it. */
+static inline void turn(struct core *core, struct rv_actor *actor)
+{
+    int64_t start_us = core_noted(core);
+    atomic_store_explicit(&core->turn_ref, actor->ref.id, memory_order_relaxed);
+    if (actor->waiting > atomic_load_explicit(&core->longest_mailbox, memory_order_relaxed)) {
+        atomic_store_explicit(&core->longest_mailbox, actor->waiting, memory_order_relaxed);
+    }
+    actor->busy = BUSY_TURN;
+    enum rv_code code = handle_some(core, actor, start_us, &core->err);
+    actor->busy = 0;
+    bump(&core->turns, 1);
+    charge(core, actor, start_us);
+    if (actor->exiting || code != RV_OK) {
+        after_last(core, actor, code);
+    } else if (has_messages(actor)) {
+        share_put(core, actor, actor->class);
+    }
+    if (core->err.code != RV_OK) {
         core->err = (struct rv_error){.code = RV_OK};
     }
 }
 
 bool core_turn(struct core *core, bool random_pick)
 {
-    struct rv_actor *actor = share_take(core, random_pick);
+    struct rv_actor *actor = random_pick ? share_take_any(core) : share_take(core);
     if (actor != NULL) {
-        turn(actor);
+        turn(core, actor);
     }
     return actor != NULL;
 }
@@ -440,8 +579,9 @@ void core_drain_check(struct core *core)
     core->draining = false;
     core->closed = true;
     for (uint32_t i = 0; i < core->slot_used; i++) {
-        if (core->slots[i].taken && !core->slots[i].is.actor->in_turn) {
-            actor_end(core->slots[i].is.actor, RV_EXIT_NORMAL);
+        struct rv_actor *actor = core_sitting(core, i);
+        if (actor != NULL && (actor->busy & BUSY_TURN) == 0) {
+            actor_end(actor, RV_EXIT_NORMAL);
         }
     }
     struct rv_actors *actors = core->actors;

@@ -9,6 +9,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum {
     RING_SLOTS = 2048, /* messages under way from one core to another; 128 bytes each */
@@ -17,10 +18,13 @@ enum {
     SLAB_ENVELOPES = 512
 };
 
+/* Most messages have a body and nothing more: they are one cache line, and the other one is neither
+ * written nor read.  In an envelope that lies free it is clear, in a ring it is anything. */
 struct envelope {
     struct envelope *next;
     struct rv_ref to;
     struct rv_message message;
+    int64_t queued_us; /* when it was delivered, as the core's clock stood */
     enum rv_code code; /* of a reply */
 };
 
@@ -30,8 +34,15 @@ struct slab {
     void *memory;
 };
 
+_Static_assert(offsetof(struct envelope, message.call) == 64, "a plain message is one line");
+
 struct queue {
     struct envelope *first;
+    struct envelope *last;
+};
+
+/* The system lane of an actor: as a queue, in one word; the last points to the first. */
+struct lane {
     struct envelope *last;
 };
 

@@ -41,6 +41,14 @@ void mail_drop(struct rv_message *message)
     message->payload = NULL;
 }
 
+void mail_clear(struct rv_message *message)
+{
+    mail_drop(message);
+    message->call = 0;
+    message->deadline_us = 0;
+    message->trace = (struct rv_trace){0, 0};
+}
+
 /* ---- lifecycle ---- */
 
 void mail_init(struct core *core)
@@ -65,7 +73,10 @@ static void drop_ring(struct ring *ring)
 {
     uint32_t tail = atomic_load(&ring->tail);
     for (uint32_t at = atomic_load(&ring->head); at != tail; at++) {
-        mail_drop(&ring->slots[at % RING_SLOTS].message);
+        struct rv_message *message = &ring->slots[at % RING_SLOTS].message;
+        if (message->more != 0) {
+            mail_drop(message);
+        }
     }
     free(ring); /* aligned: not of rv_alloc */
 }
@@ -164,9 +175,7 @@ static void put(struct outlet *outlet, struct rv_ref to, struct rv_message *mess
                 enum rv_code code)
 {
     struct envelope *slot = &outlet->ring->slots[outlet->tail % RING_SLOTS];
-    slot->to = to;
-    message_move(&slot->message, message);
-    slot->code = code;
+    envelope_fill(slot, to, message, message_has_more(message), code);
     outlet->tail++;
 }
 
@@ -243,8 +252,7 @@ void mail_post(struct core *core, struct rv_ref to, struct rv_message *message, 
 void mail_post_foreign(struct core *to, struct rv_ref ref, struct rv_message *message)
 {
     struct envelope *envelope = rv_alloc(sizeof *envelope);
-    envelope->to = ref;
-    message_move(&envelope->message, message);
+    envelope_fill(envelope, ref, message, message_has_more(message), RV_OK);
     pthread_mutex_lock(&to->inbox_lock);
     queue_push(&to->inbox, envelope);
     atomic_store(&to->inbox_some, true);
@@ -263,7 +271,7 @@ static void take_inbox(struct core *core)
     pthread_mutex_unlock(&core->inbox_lock);
     struct envelope *foreign;
     while ((foreign = queue_pop(&taken)) != NULL) {
-        core_deliver(core, envelope_make(core, foreign->to, &foreign->message, foreign->code));
+        core_deliver(core, envelope_copy(core, foreign));
         rv_free(foreign);
     }
 }
@@ -274,7 +282,7 @@ static void take_ring(struct core *core, struct ring *ring, struct core *from)
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
     while (head != tail) {
         struct envelope *slot = &ring->slots[head % RING_SLOTS];
-        core_deliver(core, envelope_make(core, slot->to, &slot->message, slot->code));
+        core_deliver(core, envelope_copy(core, slot));
         head++;
         if (head % RING_BATCH == 0 || head == tail) {
             atomic_store(&ring->head, head);

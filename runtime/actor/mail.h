@@ -18,8 +18,9 @@ struct core *core_rung(void *data);
 void mail_post(struct core *core, struct rv_ref to, struct rv_message *message, enum rv_code code);
 /* From any thread. */
 void mail_post_foreign(struct core *to, struct rv_ref ref, struct rv_message *message);
-void mail_drop(struct rv_message *message); /* its payload */
-void mail_take(struct core *core);          /* delivers what has come */
+void mail_drop(struct rv_message *message);  /* its payload */
+void mail_clear(struct rv_message *message); /* whatever it has more than a body */
+void mail_take(struct core *core);           /* delivers what has come */
 void mail_publish(struct core *core); /* what was posted is seen by others, and they are woken */
 bool mail_has_come(struct core *core);
 bool mail_from_cores(struct core *core);
@@ -51,41 +52,93 @@ static inline struct envelope *queue_pop(struct queue *queue)
     return envelope;
 }
 
-/* Moves the message, its payload with it.  Field by field, as rv_message_of. */
-static inline void message_move(struct rv_message *to, struct rv_message *from)
+static inline void lane_push(struct lane *lane, struct envelope *envelope)
 {
-    to->kind = from->kind;
-    to->from = from->from;
-    to->call = from->call;
-    to->deadline_us = from->deadline_us;
-    to->trace = from->trace;
-    to->body.numbers[0] = from->body.numbers[0];
-    to->body.numbers[1] = from->body.numbers[1];
-    to->body.numbers[2] = from->body.numbers[2];
-    to->body.numbers[3] = from->body.numbers[3];
-    to->payload = from->payload;
-    to->free = from->free;
-    from->payload = NULL;
+    if (lane->last == NULL) {
+        envelope->next = envelope;
+    } else {
+        envelope->next = lane->last->next;
+        lane->last->next = envelope;
+    }
+    lane->last = envelope;
 }
 
-static inline struct envelope *envelope_make(struct core *core, struct rv_ref to,
-                                             struct rv_message *message, enum rv_code code)
+static inline struct envelope *lane_pop(struct lane *lane)
+{
+    struct envelope *last = lane->last;
+    if (last == NULL) {
+        return NULL;
+    }
+    struct envelope *first = last->next;
+    if (first == last) {
+        lane->last = NULL;
+    } else {
+        last->next = first->next;
+    }
+    return first;
+}
+
+static inline bool message_has_more(const struct rv_message *message)
+{
+    return (message->call | (uint64_t)message->deadline_us | message->trace.high |
+            message->trace.low | (uintptr_t)message->payload) != 0;
+}
+
+/* Moves the message, its payload with it.  Field by field, as rv_message_of. */
+static inline void envelope_fill(struct envelope *envelope, struct rv_ref to,
+                                 struct rv_message *from, bool more, enum rv_code code)
+{
+    struct rv_message *message = &envelope->message;
+    envelope->to = to;
+    message->kind = from->kind;
+    message->more = more;
+    message->from = from->from;
+    message->body.numbers[0] = from->body.numbers[0];
+    message->body.numbers[1] = from->body.numbers[1];
+    message->body.numbers[2] = from->body.numbers[2];
+    message->body.numbers[3] = from->body.numbers[3];
+    if (more) {
+        message->call = from->call;
+        message->deadline_us = from->deadline_us;
+        message->trace.high = from->trace.high;
+        message->trace.low = from->trace.low;
+        message->payload = from->payload;
+        message->free = from->free;
+        from->payload = NULL;
+        envelope->code = code; /* only answers to calls have one */
+    }
+}
+
+static inline struct envelope *envelope_take(struct core *core)
 {
     if (core->free_envelopes == NULL) {
         envelopes_grow(core);
     }
     struct envelope *envelope = core->free_envelopes;
     core->free_envelopes = envelope->next;
-    envelope->to = to;
-    message_move(&envelope->message, message);
-    envelope->code = code;
+    return envelope;
+}
+
+static inline struct envelope *envelope_make(struct core *core, struct rv_ref to,
+                                             struct rv_message *message, enum rv_code code)
+{
+    struct envelope *envelope = envelope_take(core);
+    envelope_fill(envelope, to, message, message_has_more(message), code);
+    return envelope;
+}
+
+/* Out of a ring, or of the inbox. */
+static inline struct envelope *envelope_copy(struct core *core, struct envelope *from)
+{
+    struct envelope *envelope = envelope_take(core);
+    envelope_fill(envelope, from->to, &from->message, from->message.more != 0, from->code);
     return envelope;
 }
 
 static inline void envelope_free(struct core *core, struct envelope *envelope)
 {
-    if (envelope->message.payload != NULL) {
-        mail_drop(&envelope->message);
+    if (envelope->message.more != 0) {
+        mail_clear(&envelope->message);
     }
     envelope->next = core->free_envelopes;
     core->free_envelopes = envelope;

@@ -5,7 +5,9 @@
  * jitter; more than allowed and the child ends and its parent fails (escalation), with the reason
  * logged.  A supervisor's strategy may have siblings begin again with the child.
  */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/mail.h"
+#include "runtime/actor/share.h"
 #include "runtime/base/log.h"
 
 #include <inttypes.h>
@@ -37,12 +39,13 @@ struct extra *actor_extra(struct rv_actor *actor)
 
 static void join_parent(struct rv_actor *actor, struct rv_actor *parent)
 {
+    struct extra *extra = actor_extra(parent);
     actor->parent = parent;
-    actor->older = parent->children;
+    actor->older = extra->children;
     if (actor->older != NULL) {
         actor->older->newer = actor;
     }
-    parent->children = actor;
+    extra->children = actor;
 }
 
 static void leave_parent(struct rv_actor *actor)
@@ -50,7 +53,7 @@ static void leave_parent(struct rv_actor *actor)
     if (actor->newer != NULL) {
         actor->newer->older = actor->older;
     } else {
-        actor->parent->children = actor->older;
+        actor->parent->extra->children = actor->older;
     }
     if (actor->older != NULL) {
         actor->older->newer = actor->newer;
@@ -78,6 +81,17 @@ static void remember_spawn(struct rv_actor *actor, const struct rv_spawn *spawn)
     }
 }
 
+/* In which order the lines of a share have the classes. */
+static unsigned class_order(enum rv_class class)
+{
+    switch (class) {
+    case RV_CLASS_INTERACTIVE: return LINE_INTERACTIVE;
+    case RV_CLASS_BATCH: return LINE_BATCH;
+    case RV_CLASS_NORMAL: break;
+    }
+    return LINE_NORMAL;
+}
+
 struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
                               struct rv_actor *parent)
 {
@@ -88,8 +102,14 @@ struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
     actor->overflow = spawn->overflow;
     actor->restart = spawn->restart;
     actor->strategy = spawn->strategy;
-    actor->passivates = spawn->passivate_ms > 0;
-    if (spawn->restart != RV_RESTART_NEVER || actor->passivates) {
+    actor->class = class_order(spawn->class);
+    actor->stash_overflow = spawn->stash_overflow;
+    actor->traps_exits = spawn->traps_exits;
+    actor->before = spawn->passivate_ms > 0 ? BEFORE_ACTIVE : 0;
+    if (spawn->stash != 0) {
+        actor_extra(actor)->stash_max = (int)spawn->stash;
+    }
+    if (spawn->restart != RV_RESTART_NEVER || actor->before != 0) {
         remember_spawn(actor, spawn);
     }
     actor->share = share_of(core, spawn->tenant);
@@ -103,14 +123,14 @@ struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
 
 enum rv_code actor_start(struct rv_actor *actor, const void *argument, struct rv_error *err)
 {
-    actor->in_turn = true;
+    actor->busy = BUSY_TURN;
     enum rv_code code = actor->behavior->start(actor, actor->state, argument, err);
-    actor->in_turn = false;
+    actor->busy = 0;
     actor->started = code == RV_OK;
-    if (code == RV_OK && actor->passivates) {
+    if (code == RV_OK && (actor->before & BEFORE_ACTIVE) != 0) {
         core_alarm(actor->core, actor->ref, actor->extra->passivate_ms, TOKEN_PASSIVATE);
     }
-    if (actor->system.first != NULL || actor->waiting > 0 || actor->exiting) {
+    if (actor->system.last != NULL || actor->waiting > 0 || actor->exiting) {
         core_ready(actor);
     }
     return code;
@@ -180,8 +200,8 @@ void actor_paid(struct rv_actor *actor, const struct rv_message *request)
 
 static void stop_children(struct rv_actor *actor)
 {
-    while (actor->children != NULL) {
-        actor_end(actor->children, RV_EXIT_KILLED);
+    while (actor->extra != NULL && actor->extra->children != NULL) {
+        actor_end(actor->extra->children, RV_EXIT_KILLED);
     }
 }
 
@@ -193,24 +213,35 @@ static void stop_incarnation(struct rv_actor *actor, enum rv_exit why)
     }
     actor->started = false;
     struct extra *extra = actor->extra;
-    while (extra != NULL && extra->calls != NULL) {
+    if (extra == NULL) {
+        return;
+    }
+    while (extra->calls != NULL) {
         struct call *call = extra->calls;
         extra->calls = call->next;
         rv_free(call);
     }
-    while (extra != NULL && extra->owed != NULL) {
+    while (extra->owed != NULL) {
         drop_owed(actor, true);
     }
+    stash_give_back(actor);
+    links_break(actor, why);
 }
 
 /* Its next incarnation begins with TOKEN_RESTART of it, or of the sibling that took it along. */
 static void suspend(struct rv_actor *actor)
 {
-    actor->suspended = true;
     actor->exiting = false;
-    if (actor->ready) {
+    if ((actor->busy & BUSY_READY) != 0) {
         share_remove(actor);
     }
+    actor->busy |= BUSY_SUSPENDED;
+}
+
+/* Siblings that wait for their restart may rely on its alarm. */
+bool actor_is_of_group(const struct rv_actor *actor)
+{
+    return actor->parent != NULL && actor->parent->strategy != RV_ONE_FOR_ONE;
 }
 
 /* Those of its siblings that its supervisor's strategy names, newest first.  Of them only `actor`
@@ -218,10 +249,11 @@ static void suspend(struct rv_actor *actor)
 static void take_along(const struct rv_actor *actor)
 {
     const struct rv_actor *parent = actor->parent;
-    if (parent == NULL || parent->strategy == RV_ONE_FOR_ONE) {
+    if (!actor_is_of_group(actor)) {
         return;
     }
-    for (struct rv_actor *sibling = parent->children, *older; sibling != NULL; sibling = older) {
+    for (struct rv_actor *sibling = parent->extra->children, *older; sibling != NULL;
+         sibling = older) {
         older = sibling->older;
         if (sibling == actor) {
             if (parent->strategy == RV_REST_FOR_ONE) {
@@ -229,7 +261,7 @@ static void take_along(const struct rv_actor *actor)
             }
         } else if (sibling->restart == RV_RESTART_NEVER || sibling->told_to_stop) {
             actor_end(sibling, RV_EXIT_KILLED);
-        } else if (sibling->suspended) {
+        } else if ((sibling->busy & BUSY_SUSPENDED) != 0) {
             core_alarm_cancel(sibling->core, sibling->ref, TOKEN_RESTART);
         } else {
             stop_incarnation(sibling, RV_EXIT_KILLED);
@@ -281,7 +313,8 @@ void actor_left(struct rv_actor *actor)
 {
     enum rv_restart policy = actor->restart;
     bool again = !actor->told_to_stop && !actor->core->draining &&
-                 ((actor->exit == RV_EXIT_FAILED && policy != RV_RESTART_NEVER) ||
+                 (((actor->exit == RV_EXIT_FAILED || actor->exit == RV_EXIT_LINKED) &&
+                   policy != RV_RESTART_NEVER) ||
                   (actor->exit == RV_EXIT_NORMAL && policy == RV_RESTART_ALWAYS));
     if (!again) {
         actor_end(actor, actor->exit);
@@ -296,7 +329,7 @@ static bool restart_one(struct rv_actor *actor)
 {
     struct rv_error err = {.code = RV_OK};
     bump(&actor->core->restarts, 1);
-    actor->suspended = false;
+    actor->busy = 0;
     memset(actor->state, 0, actor->behavior->state_bytes);
     if (actor_start(actor, actor->extra->argument, &err) != RV_OK) {
         actor_failed(actor, &err);
@@ -309,14 +342,14 @@ void actor_restart_now(struct rv_actor *actor)
 {
     const struct rv_actor *parent = actor->parent;
     struct rv_actor *next = actor;
-    if (parent == NULL || parent->strategy == RV_ONE_FOR_ONE) {
+    if (!actor_is_of_group(actor)) {
         restart_one(actor);
         return;
     }
     while (parent->strategy == RV_ONE_FOR_ALL && next->older != NULL) {
         next = next->older;
     }
-    while (next != NULL && (!next->suspended || restart_one(next))) {
+    while (next != NULL && ((next->busy & BUSY_SUSPENDED) == 0 || restart_one(next))) {
         next = next->newer;
     }
 }
@@ -328,6 +361,7 @@ static void tell_watchers(struct rv_actor *actor, enum rv_exit why)
         actor->extra->watchers = watcher->next;
         struct rv_message down = {.kind = RV_MESSAGE_DOWN, .from = actor->ref};
         down.body.numbers[0] = why;
+        down.trace = actor->core->trace;
         mail_post(actor->core, watcher->ref, &down, RV_OK);
         rv_free(watcher);
     }
@@ -343,10 +377,10 @@ static void free_extra(struct extra *extra)
 void actor_end(struct rv_actor *actor, enum rv_exit why)
 {
     struct core *core = actor->core;
-    RV_ASSERT(!actor->in_turn);
+    RV_ASSERT((actor->busy & BUSY_TURN) == 0);
     actor->exiting = true;
     stop_incarnation(actor, why);
-    if (actor->ready) {
+    if ((actor->busy & BUSY_READY) != 0) {
         share_remove(actor);
     }
     if (why == RV_EXIT_PASSIVATED) {
@@ -364,12 +398,12 @@ void actor_end(struct rv_actor *actor, enum rv_exit why)
     }
     core_unseat(core, actor); /* from here on messages to it are dead letters */
     struct envelope *envelope;
-    while ((envelope = queue_pop(&actor->system)) != NULL ||
+    while ((envelope = lane_pop(&actor->system)) != NULL ||
            (envelope = queue_pop(&actor->mailbox)) != NULL) {
         core_dead_letter(core, envelope, "no such actor");
     }
     share_leave(core, actor->share);
-    bool escalate = actor->escalated && parent != NULL && !parent->in_turn;
+    bool escalate = actor->escalated && parent != NULL && (parent->busy & BUSY_TURN) == 0;
     if (actor->extra != NULL) {
         free_extra(actor->extra);
     }

@@ -1,8 +1,10 @@
 /* view.c -- see view.h. */
-#include "runtime/actor/actor_private.h"
+#include "runtime/actor/core_time.h"
+#include "runtime/actor/share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MESSAGE_BYTES = ENVELOPE_STRIDE };
 
@@ -73,6 +75,13 @@ static void keep(struct rv_core_view *view, const struct rv_actor_view *one)
     }
 }
 
+static enum rv_class class_of(const struct rv_actor *actor)
+{
+    return actor->class == LINE_INTERACTIVE ? RV_CLASS_INTERACTIVE
+           : actor->class == LINE_BATCH     ? RV_CLASS_BATCH
+                                            : RV_CLASS_NORMAL;
+}
+
 static struct rv_actor_view view_of(const struct rv_actor *actor)
 {
     const struct extra *extra = actor->extra;
@@ -82,7 +91,11 @@ static struct rv_actor_view view_of(const struct rv_actor *actor)
         bytes += sizeof *extra + extra->argument_bytes +
                  (size_t)extra->restart_max * sizeof *extra->restarts_us;
     }
-    return (struct rv_actor_view){
+    struct rv_shown shown = {.bytes = 0};
+    if (actor->behavior->show != NULL && actor->started) {
+        actor->behavior->show(actor->state, &shown);
+    }
+    struct rv_actor_view view = {
         .ref = actor->ref,
         .parent = actor->parent != NULL ? actor->parent->ref : (struct rv_ref){0},
         .behavior = actor->behavior->name,
@@ -91,9 +104,12 @@ static struct rv_actor_view view_of(const struct rv_actor *actor)
         .mailbox = actor->mailbox_max,
         .handled = actor->handled,
         .restarts = extra != NULL ? extra->restart_count : 0,
-        .suspended = actor->suspended,
-        .bytes = (int64_t)bytes,
+        .suspended = (actor->busy & BUSY_SUSPENDED) != 0,
+        .bytes = (int64_t)bytes + shown.bytes,
+        .class = class_of(actor),
     };
+    memcpy(view.what, shown.what, sizeof view.what);
+    return view;
 }
 
 static struct rv_tenant_view *tenant_view(struct rv_core_view *view, int32_t tenant)
@@ -117,8 +133,9 @@ static void walk(struct core *core, struct rv_core_view *view)
     uint32_t slot = core->view_from < core->slot_used ? core->view_from : 0;
     uint32_t visits = core->slot_used < RV_VIEW_WALK_MAX ? core->slot_used : RV_VIEW_WALK_MAX;
     for (uint32_t i = 0; i < visits; i++) {
-        if (core->slots[slot].taken) {
-            struct rv_actor_view one = view_of(core->slots[slot].is.actor);
+        const struct rv_actor *actor = core_sitting(core, slot);
+        if (actor != NULL) {
+            struct rv_actor_view one = view_of(actor);
             struct rv_tenant_view *tenant = tenant_view(view, one.tenant);
             if (tenant != NULL) {
                 tenant->waiting += one.waiting;
@@ -161,11 +178,12 @@ static void look_at_tenants(const struct core *core, struct rv_core_view *view)
     for (int i = 0; i < SHARE_BUCKETS; i++) {
         for (const struct share *share = core->shares[i]; share != NULL;
              share = share->next_bucket) {
-            view->tenants[view->tenant_count++] = (struct rv_tenant_view){.tenant = share->tenant,
-                                                                          .weight = share->weight,
-                                                                          .actors = share->actors,
-                                                                          .ready = share->ready,
-                                                                          .turns = share->turns};
+            view->tenants[view->tenant_count++] =
+                (struct rv_tenant_view){.tenant = share->tenant,
+                                        .weight = share->weight,
+                                        .actors = share->actors,
+                                        .ready = share_ready(share),
+                                        .turns = share->turns};
         }
     }
     qsort(view->tenants, (size_t)count, sizeof *view->tenants, by_actors);
@@ -226,6 +244,13 @@ static enum rv_code receive(struct rv_actor *self, void *state, struct rv_messag
         struct rv_message answer = rv_message_of(RV_MESSAGE_REPLY);
         answer.payload = rv_actors_view(self->core->actors, self->core->index);
         answer.free = rv_core_view_free;
+        rv_actor_reply(self, message, &answer);
+    } else if (message->kind == RV_LOOK_TRACE) {
+        struct rv_trace trace = {(uint64_t)message->body.numbers[0],
+                                 (uint64_t)message->body.numbers[1]};
+        struct rv_message answer = rv_message_of(RV_MESSAGE_REPLY);
+        answer.payload = rv_actors_trace_view(self->core->actors, self->core->index, trace);
+        answer.free = rv_trace_view_free;
         rv_actor_reply(self, message, &answer);
     }
     return RV_OK;

@@ -1,9 +1,11 @@
 /* actors_api.c -- see actors_api.h. */
 #include "runtime/cli/actors_api.h"
 
+#include "runtime/actor/trace.h"
 #include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
+#include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,18 +90,30 @@ static json_t *core_json(struct rv_actors *actors, int core, const struct rv_cor
     return json;
 }
 
+static const char *class_name(enum rv_class class)
+{
+    switch (class) {
+    case RV_CLASS_INTERACTIVE: return "interactive";
+    case RV_CLASS_BATCH: return "batch";
+    case RV_CLASS_NORMAL: break;
+    }
+    return "normal";
+}
+
 static void add_actors(json_t *out, const struct rv_core_view *view, int32_t admin_of)
 {
     for (int i = 0; i < view->actor_count; i++) {
         const struct rv_actor_view *one = &view->actors[i];
         if (may_see(one->tenant, admin_of)) {
             json_array_append_new(
-                out, json_pack("{s:i,s:o,s:o,s:s,s:i,s:I,s:I,s:I,s:i,s:b,s:I}", "core", view->core,
-                               "ref", ref_json(one->ref), "parent", ref_json(one->parent), "actor",
-                               one->behavior, "tenant", (int)one->tenant, "waiting",
-                               (json_int_t)one->waiting, "mailbox", (json_int_t)one->mailbox,
-                               "handled", (json_int_t)one->handled, "restarts", one->restarts,
-                               "suspended", (int)one->suspended, "bytes", (json_int_t)one->bytes));
+                out,
+                json_pack("{s:i,s:o,s:o,s:s,s:i,s:I,s:I,s:I,s:i,s:b,s:I,s:s,s:s}", "core",
+                          view->core, "ref", ref_json(one->ref), "parent", ref_json(one->parent),
+                          "actor", one->behavior, "tenant", (int)one->tenant, "waiting",
+                          (json_int_t)one->waiting, "mailbox", (json_int_t)one->mailbox, "handled",
+                          (json_int_t)one->handled, "restarts", one->restarts, "suspended",
+                          (int)one->suspended, "bytes", (json_int_t)one->bytes, "class",
+                          class_name(one->class), "what", one->what));
         }
     }
 }
@@ -149,6 +163,23 @@ static void add_letters(json_t *out, const struct rv_core_view *view, int32_t ad
     }
 }
 
+static void add_traced(json_t *out, const struct rv_trace_view *view, int32_t admin_of)
+{
+    for (int i = 0; i < view->count; i++) {
+        const struct rv_traced *one = &view->messages[i];
+        if (may_see(one->tenant, admin_of)) {
+            json_array_append_new(
+                out,
+                json_pack("{s:i,s:I,s:I,s:I,s:o,s:o,s:s?,s:s,s:I,s:s?,s:b,s:s}", "core", view->core,
+                          "at_us", (json_int_t)one->at_us, "waited_us", (json_int_t)one->waited_us,
+                          "took_us", (json_int_t)one->took_us, "to", ref_json(one->to), "from",
+                          ref_json(one->from), "actor", one->actor, "kind", kind_name(one->kind),
+                          "number", (json_int_t)one->kind, "what", one->what, "dead",
+                          (int)one->dead, "code", rv_code_name(one->code)));
+        }
+    }
+}
+
 /* ---- one request ---- */
 
 struct query {
@@ -157,8 +188,10 @@ struct query {
     struct rv_actors *actors;
     int32_t tenant;
     int cores;
-    int waiting; /* for so many answers */
+    int waiting;           /* for so many answers */
+    struct rv_trace trace; /* asked for instead of what the cores do */
     struct rv_core_view *views[RV_ACTOR_CORES_MAX];
+    struct rv_trace_view *traces[RV_ACTOR_CORES_MAX];
 };
 
 static json_t *compose_actors(const struct query *query, struct rv_actors *actors)
@@ -185,6 +218,29 @@ static int newest_first(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
+static int oldest_first(const void *a, const void *b)
+{
+    return newest_first(b, a);
+}
+
+/* Takes `found`. */
+static json_t *in_order(json_t *found, int (*order)(const void *a, const void *b))
+{
+    size_t count = json_array_size(found);
+    json_t **rows = rv_alloc_array(count + 1, sizeof(json_t *));
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = json_array_get(found, i);
+    }
+    qsort(rows, count, sizeof(json_t *), order);
+    json_t *sorted = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append(sorted, rows[i]);
+    }
+    rv_free(rows);
+    json_decref(found);
+    return sorted;
+}
+
 static json_t *compose_letters(const struct query *query, struct rv_actors *actors)
 {
     (void)actors;
@@ -194,19 +250,24 @@ static json_t *compose_letters(const struct query *query, struct rv_actors *acto
             add_letters(found, query->views[core], query->tenant);
         }
     }
-    size_t count = json_array_size(found);
-    json_t **order = rv_alloc_array(count + 1, sizeof(json_t *));
-    for (size_t i = 0; i < count; i++) {
-        order[i] = json_array_get(found, i);
+    return json_pack("{s:o}", "dead_letters", in_order(found, newest_first));
+}
+
+static json_t *compose_trace(const struct query *query, struct rv_actors *actors)
+{
+    char text[RV_TRACE_TEXT];
+    int64_t seen = 0;
+    json_t *found = json_array();
+    (void)actors;
+    for (int core = 0; core < query->cores; core++) {
+        if (query->traces[core] != NULL) {
+            seen += query->traces[core]->seen;
+            add_traced(found, query->traces[core], query->tenant);
+        }
     }
-    qsort(order, count, sizeof(json_t *), newest_first);
-    json_t *letters = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_array_append(letters, order[i]);
-    }
-    rv_free(order);
-    json_decref(found);
-    return json_pack("{s:o}", "dead_letters", letters);
+    rv_trace_text(query->trace, text);
+    return json_pack("{s:s,s:I,s:o}", "trace_id", text, "seen", (json_int_t)seen, "messages",
+                     in_order(found, oldest_first));
 }
 
 static void answer_now(struct query *query)
@@ -220,7 +281,10 @@ static void answer_now(struct query *query)
 static void on_view(struct rv_actor *self, void *state, enum rv_code code, struct rv_message *reply)
 {
     struct query *query = state;
-    if (code == RV_OK) {
+    if (code == RV_OK && rv_trace_is(query->trace)) {
+        struct rv_trace_view *view = rv_message_take(reply);
+        query->traces[view->core] = view;
+    } else if (code == RV_OK) {
         struct rv_core_view *view = rv_message_take(reply);
         query->views[view->core] = view;
     }
@@ -239,7 +303,9 @@ static enum rv_code query_start(struct rv_actor *self, void *state, const void *
     query->cores = rv_actors_cores(query->actors);
     query->waiting = query->cores;
     for (int core = 0; core < query->cores; core++) {
-        struct rv_message look = rv_message_of(RV_LOOK);
+        struct rv_message look = rv_message_of(rv_trace_is(query->trace) ? RV_LOOK_TRACE : RV_LOOK);
+        look.body.numbers[0] = (int64_t)query->trace.high;
+        look.body.numbers[1] = (int64_t)query->trace.low;
         rv_actor_call(self, rv_lookout_find(query->actors, core), &look, ACTORS_ANSWER_MS, on_view);
     }
     return RV_OK;
@@ -267,6 +333,9 @@ static void query_stop(struct rv_actor *self, void *state, enum rv_exit why)
         if (query->views[core] != NULL) {
             rv_core_view_free(query->views[core]);
         }
+        if (query->traces[core] != NULL) {
+            rv_trace_view_free(query->traces[core]);
+        }
     }
 }
 
@@ -276,11 +345,14 @@ static const struct rv_behavior query_behavior = {.name = "query",
                                                   .stop = query_stop,
                                                   .state_bytes = sizeof(struct query)};
 
-static void ask(struct rv_call *call,
+static void ask(struct rv_call *call, struct rv_trace trace,
                 json_t *(*compose)(const struct query *query, struct rv_actors *actors))
 {
-    struct query query = {
-        .call = call, .compose = compose, .actors = call->data, .tenant = call->caller->tenant};
+    struct query query = {.call = call,
+                          .compose = compose,
+                          .actors = call->data,
+                          .tenant = call->caller->tenant,
+                          .trace = trace};
     struct rv_spawn spawn = {.behavior = &query_behavior, .argument = &query};
     struct rv_ref ref = {0};
     struct rv_error err = {.code = RV_OK};
@@ -291,16 +363,30 @@ static void ask(struct rv_call *call,
 
 static void get_actors(struct rv_call *call)
 {
-    ask(call, compose_actors);
+    ask(call, (struct rv_trace){0, 0}, compose_actors);
 }
 
 static void get_dead_letters(struct rv_call *call)
 {
-    ask(call, compose_letters);
+    ask(call, (struct rv_trace){0, 0}, compose_letters);
+}
+
+static void get_trace(struct rv_call *call)
+{
+    struct rv_trace trace = {0, 0};
+    if (rv_trace_from_text(call->match.parts[0], &trace)) {
+        ask(call, trace, compose_trace);
+        return;
+    }
+    struct rv_error err = {.code = RV_OK};
+    rv_fail(&err, RV_INVALID, "a trace-id has 32 digits, 0 to 9 and a to f, not all of them 0");
+    rv_hint(&err, "GET /v1/runs/{id} says which trace a run belongs to: \"trace_id\".");
+    rv_call_fail(call, &err, NULL);
 }
 
 const struct rv_route actors_api_routes[] = {
     {"GET", "/v1/actors", RV_MAY_ADMINISTER, 0, false, get_actors},
     {"GET", "/v1/actors/dead-letters", RV_MAY_ADMINISTER, 0, false, get_dead_letters},
+    {"GET", "/v1/traces/{}", RV_MAY_ADMINISTER, 0, false, get_trace},
     {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
 };

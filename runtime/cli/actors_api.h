@@ -2,6 +2,8 @@
  *
  *   GET /v1/actors               cores, companies, actors
  *   GET /v1/actors/dead-letters  messages that nobody read, newest first
+ *   GET /v1/traces/{trace-id}    messages of one trace, oldest first (runtime/actor/trace.h): what
+ *                                this node has of them; whose trace it is says GET /v1/runs/{id}
  *
  * An admin is one of a company: actors and letters are those of that company and of reeve itself
  * (company 0); of the others only what they take of each core together is told.

@@ -129,6 +129,9 @@ RV_MUST enum rv_code cli_print_query(const struct cli *cli, struct rv_db_session
                                      struct rv_args *args, int *rows, struct rv_error *err);
 /* The number of a run from its name, "r_42" or "42". */
 RV_MUST enum rv_code cli_run_id(const char *text, int64_t *out, struct rv_error *err);
+/* A run as one document (runtime/run/history.h); new reference. */
+RV_MUST enum rv_code cli_run_history(struct cli *cli, const char *name, json_t **out,
+                                     struct rv_error *err);
 RV_MUST enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv_arena *arena,
                                    const char **text, size_t *length, struct rv_error *err);
 
@@ -151,6 +154,14 @@ int cmd_hook_rotate(struct cli *cli);
 int cmd_hook_enable(struct cli *cli);
 int cmd_hook_disable(struct cli *cli);
 int cmd_hook_redrive(struct cli *cli);
+int cmd_connector_add(struct cli *cli);
+int cmd_connector_list(struct cli *cli);
+int cmd_connector_enable(struct cli *cli);
+int cmd_connector_disable(struct cli *cli);
+int cmd_connector_remove(struct cli *cli);
+int cmd_intent_list(struct cli *cli);
+int cmd_intent_show(struct cli *cli);
+int cmd_intent_resolve(struct cli *cli);
 int cmd_policy_load(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
 int cmd_policy_test(struct cli *cli);
@@ -171,6 +182,10 @@ int cmd_run_diff(struct cli *cli);
 int cmd_run_export(struct cli *cli);
 int cmd_run_import(struct cli *cli);
 int cmd_run_cancel(struct cli *cli);
+int cmd_run_fork(struct cli *cli);
+int cmd_blob_put(struct cli *cli);
+int cmd_blob_get(struct cli *cli);
+int cmd_blob_list(struct cli *cli);
 int cmd_run_retry(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_approval_list(struct cli *cli);
@@ -183,10 +198,17 @@ int cmd_audit_checkpoint(struct cli *cli);
 int cmd_audit_export(struct cli *cli);
 int cmd_audit_prove(struct cli *cli);
 int cmd_ledger_check(struct cli *cli);
+int cmd_calendar_add(struct cli *cli);
+int cmd_calendar_set(struct cli *cli);
+int cmd_calendar_import(struct cli *cli);
+int cmd_calendar_list(struct cli *cli);
+int cmd_calendar_show(struct cli *cli);
+int cmd_calendar_remove(struct cli *cli);
 int cmd_schedule_add(struct cli *cli);
 int cmd_schedule_set(struct cli *cli);
 int cmd_schedule_backfill(struct cli *cli);
 int cmd_schedule_list(struct cli *cli);
+int cmd_schedule_show(struct cli *cli);
 int cmd_schedule_next(struct cli *cli);
 int cmd_schedule_pause(struct cli *cli);
 int cmd_schedule_resume(struct cli *cli);

@@ -190,6 +190,8 @@ int cmd_exception_list(struct cli *cli)
     return list_with(cli, &rv_sql_cli_exceptions, "open resolved auto_closed snoozed");
 }
 
+enum { STEPS_SHOWN = 2000 }; /* a page of a journal: one that is read, not archived */
+
 struct story {
     json_t *run;
     json_t *tree; /* with the runs above and below */
@@ -257,7 +259,12 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
 {
     const char *text = cli->argv[0];
     int64_t run = 0;
-    if (cli_run_id(text, &run, err) != RV_OK) {
+    int64_t after = 0;
+    int64_t limit = 0;
+    *story = (struct story){NULL, NULL, NULL, NULL, NULL};
+    if (cli_run_id(text, &run, err) != RV_OK ||
+        cli_integer(cli, "after", 0, 0, INT32_MAX, &after, err) != RV_OK ||
+        cli_integer(cli, "limit", STEPS_SHOWN, 1, STEPS_SHOWN, &limit, err) != RV_OK) {
         return RV_INVALID;
     }
     struct rv_db_session *session = NULL;
@@ -281,9 +288,11 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
                                    run_args(&rv_sql_cli_run_tree, run), add_json, story->tree, err);
     }
     if (code == RV_OK) {
-        code =
-            rv_db_session_query(session, tenant, &rv_sql_cli_run_steps,
-                                run_args(&rv_sql_cli_run_steps, run), add_step, story->steps, err);
+        struct rv_args *args = run_args(&rv_sql_cli_run_steps, run);
+        rv_args_i32(args, 3, (int32_t)after);
+        rv_args_i32(args, 4, (int32_t)limit);
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_steps, args, add_step,
+                                   story->steps, err);
     }
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_run_approvals,
@@ -426,6 +435,28 @@ static void say_tree(const json_t *tree, const char *self)
     printf("%s", json_array_size(tree) > 1 ? "\n" : "");
 }
 
+/* An action outside: that it was intended stands before; here is what became of it. */
+static void say_effect(const json_t *step, const json_t *out)
+{
+    const json_t *answer = json_object_get(out, "answer");
+    int64_t status = rv_json_int(answer, "status", 0);
+    printf("%s outside: ", rv_json_str(step, "name", ""));
+    if (rv_json_bool(out, "ok", false)) {
+        printf("done");
+    } else {
+        printf("not done, %s (%s)", rv_json_str(out, "message", ""), rv_json_str(out, "code", ""));
+    }
+    if (status != 0) {
+        printf(", status %" PRId64, status);
+    }
+    printf("; key %s, attempts %" PRId64 ", known by %s", rv_json_str(out, "key", "-"),
+           rv_json_int(out, "attempts", 0), rv_json_str(out, "how", ""));
+    if (rv_json_str(out, "person", NULL) != NULL) {
+        printf(" %s: %s", rv_json_str(out, "person", ""), rv_json_str(out, "reason", ""));
+    }
+    putchar('\n');
+}
+
 static void say_step(const json_t *step)
 {
     const char *kind = rv_json_str(step, "kind", "");
@@ -453,6 +484,8 @@ static void say_step(const json_t *step)
         }
         printf(" %s\n", rv_json_str(out, "message", ""));
         say_books(json_object_get(out, "books"));
+    } else if (strcmp(kind, "effect") == 0) {
+        say_effect(step, out);
     } else if (strcmp(kind, "start") == 0 || strcmp(kind, "child") == 0) {
         say_child(step, out);
     } else if (strcmp(kind, "approval") == 0) {
@@ -508,6 +541,14 @@ int cmd_explain(struct cli *cli)
         json_array_foreach(story.steps, i, item)
         {
             say_step(item);
+        }
+        if (json_array_size(story.steps) > 0) { /* there may be more */
+            item = json_array_get(story.steps, json_array_size(story.steps) - 1);
+            if (rv_json_int(story.run, "last_step", 0) > rv_json_int(item, "seq", 0)) {
+                printf("  ... up to step %" PRId64 ": reeve explain %s --after %" PRId64 "\n",
+                       rv_json_int(story.run, "last_step", 0), cli->argv[0],
+                       rv_json_int(item, "seq", 0));
+            }
         }
         printf("\n");
         json_array_foreach(story.approvals, i, item)

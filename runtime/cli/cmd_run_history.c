@@ -39,8 +39,7 @@ static enum rv_code take_step(void *data, const struct rv_result *result, int ro
     return code;
 }
 
-static enum rv_code read_stored(struct cli *cli, const char *name, json_t **out,
-                                struct rv_error *err)
+enum rv_code cli_run_history(struct cli *cli, const char *name, json_t **out, struct rv_error *err)
 {
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
@@ -120,7 +119,7 @@ static enum rv_code read_either(struct cli *cli, const char *name, json_t **out,
 {
     size_t length = strlen(name);
     bool is_file = length > 5 && strcmp(name + length - 5, ".json") == 0;
-    return is_file ? read_exported(cli, name, out, err) : read_stored(cli, name, out, err);
+    return is_file ? read_exported(cli, name, out, err) : cli_run_history(cli, name, out, err);
 }
 
 /* ---- saying differences ---- */
@@ -220,7 +219,7 @@ int cmd_run_replay(struct cli *cli)
         return cli_usage(cli, "run replay RUN, or: run replay --file FILE");
     }
     enum rv_code code = file != NULL ? read_exported(cli, file, &history, &err)
-                                     : read_stored(cli, cli->argv[0], &history, &err);
+                                     : cli_run_history(cli, cli->argv[0], &history, &err);
     if (code == RV_OK && agent != NULL) {
         code = cli_read_file(agent, RV_AGENT_SOURCE_MAX, cli->arena, &source, &length, &err);
     }
@@ -280,6 +279,14 @@ static enum rv_code write_file(const char *path, const json_t *value, struct rv_
 {
     char *text = json_dumps(value, JSON_INDENT(1));
     RV_ASSERT(text != NULL);
+    size_t length = strlen(text);
+    if (length > RV_HISTORY_BYTES_MAX) {
+        rv_free(text);
+        rv_fail(err, RV_LIMIT, "the run is %zu bytes as a file, at most %d are allowed", length,
+                RV_HISTORY_BYTES_MAX);
+        rv_hint(err, "Replay it where it is: reeve run replay RUN.");
+        return RV_LIMIT;
+    }
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
         enum rv_code code = errno == EEXIST
@@ -309,7 +316,7 @@ int cmd_run_export(struct cli *cli)
     }
     struct rv_error err = {.code = RV_OK};
     json_t *history = NULL;
-    enum rv_code code = read_stored(cli, cli->argv[0], &history, &err);
+    enum rv_code code = cli_run_history(cli, cli->argv[0], &history, &err);
     if (code == RV_OK && redact) {
         json_t *hidden = NULL;
         code = rv_history_redact(history, &hidden, &err);

@@ -1,11 +1,13 @@
 /* cmd_run_search.c -- finding runs by how they stand, and doing something about many at once.
  *
- * cancel and retry first say what they would do; --yes does it, run by run through the gate.
+ * cancel, retry and fork first say what they would do; --yes does it, run by run through the gate.
  */
 #include "cli_sql.h"
+#include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
-#include "runtime/run/request.h"
+#include "runtime/run/fork.h"
+#include "runtime/run/replay.h"
 #include "runtime/run/run.h"
 
 #include <inttypes.h>
@@ -125,8 +127,14 @@ struct chosen {
     bool done;
 };
 
+struct bulk;
+/* Before anything is done, also for a preview. */
+typedef enum rv_code (*bulk_check)(struct bulk *bulk, struct rv_db_session *session, int32_t tenant,
+                                   const struct chosen *chosen, struct rv_error *err);
+
 struct bulk {
     struct cli *cli;
+    struct rv_run_fork fork; /* of the command fork */
     struct chosen *list;
     int count;
     struct rv_error first; /* that was refused */
@@ -232,7 +240,7 @@ static void say_chosen(const struct bulk *bulk, bool yes, const char *verb, cons
                                      "status", chosen->status, verb, yes && chosen->answer == NULL);
             if (chosen->answer != NULL) {
                 json_object_set_new(line, "message", json_string(chosen->answer));
-            } else if (yes && strcmp(verb, "retried") == 0) {
+            } else if (yes && chosen->id != 0 && strcmp(verb, "cancelled") != 0) {
                 snprintf(next, sizeof next, "r_%" PRId64, chosen->id);
                 json_object_set_new(line, "new_run", json_string(next));
             }
@@ -240,6 +248,9 @@ static void say_chosen(const struct bulk *bulk, bool yes, const char *verb, cons
         } else if (chosen->answer != NULL) {
             cli_print(&bulk->cli->output, "r_%" PRId64 "  %s  not %s: %s", chosen->run,
                       chosen->agent, verb, chosen->answer);
+        } else if (yes && strcmp(verb, "forked") == 0) {
+            cli_print(&bulk->cli->output, "r_%" PRId64 "  %s  %s  %s r_%" PRId64, chosen->run,
+                      chosen->agent, chosen->status, done, chosen->id);
         } else {
             cli_print(&bulk->cli->output, "r_%" PRId64 "  %s  %s  %s%s", chosen->run, chosen->agent,
                       chosen->status, yes ? done : "would be ", yes ? "" : verb);
@@ -251,15 +262,31 @@ typedef void (*bulk_ask)(struct bulk *bulk, struct node *node, int32_t tenant,
                          const struct rv_principal *principal, struct chosen *chosen,
                          struct asked *asked);
 
-static int bulk_run(struct cli *cli, const char *status, bool by_status, const char *verb,
-                    const char *done, bulk_ask ask)
+static int check_all(struct bulk *bulk, struct rv_db_session *session, int32_t tenant,
+                     bulk_check check)
 {
+    int failed = 0;
+    for (int i = 0; check != NULL && i < bulk->count; i++) {
+        struct rv_error err = {.code = RV_OK};
+        if (check(bulk, session, tenant, &bulk->list[i], &err) != RV_OK) {
+            bulk->list[i].answer = rv_strdup(err.message);
+            bulk->first = bulk->first.code == RV_OK ? err : bulk->first;
+            failed++;
+        }
+    }
+    return failed;
+}
+
+static int bulk_run_checked(struct bulk *given, const char *status, bool by_status,
+                            const char *verb, const char *done, bulk_check check, bulk_ask ask)
+{
+    struct cli *cli = given->cli;
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     struct node *node = NULL;
     int32_t tenant = 0;
     bool yes = cli_flag(cli, "yes");
-    struct bulk bulk = {.cli = cli};
+    struct bulk bulk = *given;
     enum rv_code code = place_session(cli, &session, &err);
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, &err);
@@ -274,9 +301,17 @@ static int bulk_run(struct cli *cli, const char *status, bool by_status, const c
     if (code == RV_OK && yes && bulk.count > 0) {
         code = place_node(cli, &node, &err);
     }
-    int failed = 0;
+    int failed = code == RV_OK ? check_all(&bulk, session, tenant, check) : 0;
+    if (code == RV_OK && failed > 0 &&
+        bulk.count == 1) { /* the one that was meant: with its hint */
+        code = bulk.first.code;
+        err = bulk.first;
+    }
     for (int i = 0; code == RV_OK && node != NULL && i < bulk.count; i++) {
         struct asked asked = {&bulk, &bulk.list[i]};
+        if (bulk.list[i].answer != NULL) {
+            continue;
+        }
         ask(&bulk, node, tenant, &principal, &bulk.list[i], &asked);
         node_wait(node, &bulk.list[i].done, 0);
         failed += bulk.list[i].answer != NULL;
@@ -298,6 +333,13 @@ static int bulk_run(struct cli *cli, const char *status, bool by_status, const c
         return cli_fail(cli, &err);
     }
     return failed == 0 ? 0 : bulk.first.code == RV_DENIED ? 3 : 1;
+}
+
+static int bulk_run(struct cli *cli, const char *status, bool by_status, const char *verb,
+                    const char *done, bulk_ask ask)
+{
+    struct bulk bulk = {.cli = cli};
+    return bulk_run_checked(&bulk, status, by_status, verb, done, NULL, ask);
 }
 
 /* ---- cancel ---- */
@@ -332,11 +374,113 @@ static void ask_retry(struct bulk *bulk, struct node *node, int32_t tenant,
                       struct asked *asked)
 {
     (void)bulk;
-    rv_run_begin_for(node->gate, node->db, tenant, principal, chosen->exception, NULL,
+    rv_run_begin_for(node->gate, node->db, tenant, principal, chosen->exception, NULL, NULL,
                      node_resolutions_of, on_asked, asked);
 }
 
 int cmd_run_retry(struct cli *cli)
 {
     return bulk_run(cli, "failed", false, "retried", "has a new run", ask_retry);
+}
+
+/* ---- fork ---- */
+
+/* Would the copied part do the same, with the new plan and input?  Nothing is asked or written. */
+static enum rv_code check_replay(struct bulk *bulk, const struct chosen *chosen,
+                                 const json_t *facts, struct rv_error *err)
+{
+    char name[32];
+    json_t *history = NULL;
+    snprintf(name, sizeof name, "r_%" PRId64, chosen->run);
+    enum rv_code code = cli_run_history(bulk->cli, name, &history, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    json_t *journal = json_object_get(history, "journal");
+    while (json_array_size(journal) > (size_t)bulk->fork.at) {
+        json_array_remove(journal, json_array_size(journal) - 1);
+    }
+    json_object_set_new(history, "status", json_string("planning"));
+    json_object_del(history, "result");
+    json_object_set_new(history, "input", rv_fork_input(facts, &bulk->fork));
+    struct rv_replay_report report;
+    code = rv_replay(history, rv_json_str(facts, "new_source", NULL), &report, err);
+    if (code == RV_OK && report.verdict == RV_REPLAY_DIFFERS) {
+        code = rv_fail(err, RV_CONFLICT, "up to step %d it would do something else: %.300s",
+                       bulk->fork.at, report.text);
+        rv_hint(err, "Fork at an earlier step, before the versions or inputs part.");
+    }
+    rv_replay_report_fini(&report);
+    json_decref(history);
+    return code;
+}
+
+static enum rv_code check_fork(struct bulk *bulk, struct rv_db_session *session, int32_t tenant,
+                               const struct chosen *chosen, struct rv_error *err)
+{
+    json_t *facts = NULL;
+    struct rv_run_fork fork = bulk->fork;
+    struct rv_args *args = rv_args_create(&rv_sql_run_fork_look);
+    rv_args_i64(args, 2, chosen->run);
+    rv_args_i32(args, 3, fork.at);
+    rv_args_text(args, 4, fork.version);
+    fork.run = chosen->run;
+    bulk->fork.run = chosen->run;
+    enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_run_fork_look, args,
+                                            cli_take_json, &facts, err);
+    if (code == RV_OK) {
+        code = rv_fork_check(facts, &fork, err);
+    }
+    if (code == RV_OK && fork.at > 0 && (fork.version != NULL || fork.input != NULL)) {
+        code = check_replay(bulk, chosen, facts, err);
+    }
+    json_decref(facts);
+    return code;
+}
+
+static void ask_fork(struct bulk *bulk, struct node *node, int32_t tenant,
+                     const struct rv_principal *principal, struct chosen *chosen,
+                     struct asked *asked)
+{
+    struct rv_run_fork fork = bulk->fork;
+    fork.run = chosen->run;
+    rv_run_fork(node->gate, node->db, tenant, principal, &fork, on_asked, asked);
+}
+
+int cmd_run_fork(struct cli *cli)
+{
+    const char *status = cli_option(cli, "status");
+    const char *input = cli_option(cli, "input");
+    struct rv_error err = {.code = RV_OK};
+    struct bulk bulk = {.cli = cli, .fork = {.version = cli_option(cli, "agent-version")}};
+    int64_t at = 0;
+    json_t *changed = NULL;
+    if (cli_option(cli, "at-step") == NULL) {
+        return cli_usage(cli, "run fork RUN... --at-step N");
+    }
+    enum rv_code code = cli_integer(cli, "at-step", 0, 0, INT32_MAX, &at, &err);
+    if (code == RV_OK && input != NULL) {
+        code = rv_json_parse(input, strlen(input), "--input", &changed, &err);
+        if (code == RV_OK && !json_is_object(changed)) {
+            code = rv_fail(&err, RV_INVALID,
+                           "--input: must be a JSON object, with members of the "
+                           "exception that the plan sees");
+        }
+    }
+    if (code == RV_OK) {
+        code = cli_one_of("--status", or_empty(status),
+                          "over done failed cancelled compensated diverged", &err);
+    }
+    int result = 0;
+    if (code == RV_OK) {
+        bulk.fork.at = (int32_t)at;
+        bulk.fork.input = changed;
+        result = bulk_run_checked(&bulk,
+                                  status != NULL  ? status
+                                  : cli->argc > 0 ? ""
+                                                  : "over",
+                                  status != NULL, "forked", "goes on as", check_fork, ask_fork);
+    }
+    json_decref(changed);
+    return code == RV_OK ? result : cli_fail(cli, &err);
 }

@@ -1,21 +1,11 @@
-/* cmd_schedule.c -- schedules: what shall happen when, in whose time zone. */
+/* cmd_schedule.c -- schedules: what shall happen when, in whose time zone.  Looking at them is in
+ * cmd_schedule_show.c.
+ */
 #include "runtime/base/check.h"
 #include "runtime/cli/admin.h"
-#include "runtime/cli/place.h"
 #include "runtime/schedule/schedule.h"
 
-#include <inttypes.h>
-
-enum { NEXT_SHOWN = 5 };
-
-#define DAY_US INT64_C(86400000000)
-
-static enum rv_code open_company(struct cli *cli, struct rv_db_session **session, int32_t *tenant,
-                                 struct rv_error *err)
-{
-    enum rv_code code = place_session(cli, session, err);
-    return code == RV_OK ? cli_tenant(cli, *session, tenant, err) : code;
-}
+#include <string.h>
 
 /* What the record says: which schedule, and every option as it was typed. */
 static json_t *about(const struct cli *cli)
@@ -60,6 +50,28 @@ static int say_next(const struct cli *cli, const char *name, int64_t next_us)
     return 0;
 }
 
+/* The options that are numbers; -1 (in `add`: 0) where not given. */
+struct numbers {
+    int64_t catch_up_s, catch_up_max, jitter_s, pause_after;
+};
+
+static enum rv_code read_numbers(const struct cli *cli, int64_t otherwise, struct numbers *out,
+                                 struct rv_error *err)
+{
+    enum rv_code code =
+        cli_integer(cli, "catch-up", otherwise, 0, INT32_MAX, &out->catch_up_s, err);
+    if (code == RV_OK) {
+        code = cli_integer(cli, "catch-up-max", otherwise, 0, INT32_MAX, &out->catch_up_max, err);
+    }
+    if (code == RV_OK) {
+        code = cli_integer(cli, "jitter", otherwise, 0, INT32_MAX, &out->jitter_s, err);
+    }
+    if (code == RV_OK) {
+        code = cli_integer(cli, "pause-after", otherwise, 0, INT32_MAX, &out->pause_after, err);
+    }
+    return code;
+}
+
 int cmd_schedule_add(struct cli *cli)
 {
     const char *cron = cli_option(cli, "cron");
@@ -73,19 +85,18 @@ int cmd_schedule_add(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct admin admin = {.cli = cli};
     int64_t next = 0;
-    int64_t catch_up_s = 0;
-    int64_t jitter_s = 0;
+    struct numbers numbers = {.jitter_s = 0};
     struct rv_schedule schedule = {.name = cli->argv[0],
                                    .cron = cron,
                                    .zone = zone != NULL ? zone : "UTC",
                                    .action = "exceptions.run",
-                                   .except = cli_option(cli, "except")};
-    enum rv_code code = cli_integer(cli, "catch-up", 0, 0, INT32_MAX, &catch_up_s, &err);
-    if (code == RV_OK) {
-        code = cli_integer(cli, "jitter", 0, 0, INT32_MAX, &jitter_s, &err);
-    }
-    schedule.catch_up_window_s = (int32_t)catch_up_s;
-    schedule.jitter_s = (int32_t)jitter_s;
+                                   .except = cli_option(cli, "except"),
+                                   .calendar = cli_option(cli, "calendar")};
+    enum rv_code code = read_numbers(cli, 0, &numbers, &err);
+    schedule.catch_up_window_s = (int32_t)numbers.catch_up_s;
+    schedule.catch_up_max = (int32_t)numbers.catch_up_max;
+    schedule.jitter_s = (int32_t)numbers.jitter_s;
+    schedule.pause_after = (int32_t)numbers.pause_after;
     if (code == RV_OK && gap != NULL) {
         code = rv_cron_gap_from(gap, &schedule.gap, &err);
     }
@@ -110,20 +121,19 @@ int cmd_schedule_set(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct admin admin = {.cli = cli};
     int64_t next = 0;
-    int64_t catch_up_s = -1;
-    int64_t jitter_s = -1;
+    struct numbers numbers = {.jitter_s = -1};
     struct rv_schedule_change change = {.cron = cli_option(cli, "cron"),
                                         .zone = cli_option(cli, "tz"),
                                         .gap = cli_option(cli, "gap"),
                                         .fold = cli_option(cli, "fold"),
                                         .overlap = cli_option(cli, "overlap"),
-                                        .except = cli_option(cli, "except")};
-    enum rv_code code = cli_integer(cli, "catch-up", -1, 0, INT32_MAX, &catch_up_s, &err);
-    if (code == RV_OK) {
-        code = cli_integer(cli, "jitter", -1, 0, INT32_MAX, &jitter_s, &err);
-    }
-    change.catch_up_window_s = (int32_t)catch_up_s;
-    change.jitter_s = (int32_t)jitter_s;
+                                        .except = cli_option(cli, "except"),
+                                        .calendar = cli_option(cli, "calendar")};
+    enum rv_code code = read_numbers(cli, -1, &numbers, &err);
+    change.catch_up_window_s = (int32_t)numbers.catch_up_s;
+    change.catch_up_max = (int32_t)numbers.catch_up_max;
+    change.jitter_s = (int32_t)numbers.jitter_s;
+    change.pause_after = (int32_t)numbers.pause_after;
     if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.set", about(cli), &admin, &err);
     }
@@ -135,39 +145,44 @@ int cmd_schedule_set(struct cli *cli)
     return code == RV_OK ? say_next(cli, cli->argv[0], next) : cli_fail(cli, &err);
 }
 
-/* A date, midnight in UTC. */
-static enum rv_code read_day(const struct cli *cli, const char *option, int64_t *out_us,
-                             struct rv_error *err)
+/* An instant as it was typed, in the schedule's zone. */
+static enum rv_code read_when(const struct cli *cli, const struct admin *admin, const char *option,
+                              int64_t *out_us, struct rv_error *err)
 {
     const char *text = cli_option(cli, option);
-    int64_t day = 0;
-    if (text == NULL) {
-        rv_fail(err, RV_INVALID, "option --%s is missing", option);
-        rv_hint(err, "Give a date as in --%s 2026-12-25.", option);
-        return RV_INVALID;
-    }
-    enum rv_code code = rv_date_read(text, &day, err);
-    *out_us = day * DAY_US;
-    return code == RV_OK ? code : rv_wrap(err, code, "option --%s", option);
+    enum rv_code code =
+        rv_schedule_when(admin->session, admin->tenant, cli->argv[0], text, out_us, err);
+    return code == RV_OK || code == RV_NOT_FOUND ? code : rv_wrap(err, code, "option --%s", option);
 }
 
 int cmd_schedule_backfill(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
     struct admin admin = {.cli = cli};
-    int64_t from_us = 0;
-    int64_t to_us = 0;
+    const char *overlap = cli_option(cli, "overlap");
+    struct rv_schedule_backfill backfill = {.overlap = RV_OVERLAP_BUFFER_ALL};
+    int64_t rate = 0;
     int made = 0;
-    enum rv_code code = read_day(cli, "from", &from_us, &err);
-    if (code == RV_OK) {
-        code = read_day(cli, "to", &to_us, &err);
+    if (cli_option(cli, "from") == NULL || cli_option(cli, "to") == NULL) {
+        return cli_usage(cli, "schedule backfill NAME --from 2026-12-01 --to 2026-12-24 ...");
+    }
+    enum rv_code code = cli_integer(cli, "rate", 0, 1, RV_SCHEDULE_RATE_MAX, &rate, &err);
+    backfill.per_minute = (int32_t)rate;
+    if (code == RV_OK && overlap != NULL) {
+        code = rv_schedule_overlap_from(overlap, &backfill.overlap, &err);
     }
     if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.backfill", about(cli), &admin, &err);
     }
     if (code == RV_OK) {
-        code = rv_schedule_backfill(admin.session, admin.tenant, cli->argv[0], from_us, to_us,
-                                    now_us(), &made, &err);
+        code = read_when(cli, &admin, "from", &backfill.from_us, &err);
+    }
+    if (code == RV_OK) {
+        code = read_when(cli, &admin, "to", &backfill.to_us, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_schedule_fill(admin.session, admin.tenant, cli->argv[0], &backfill, now_us(),
+                                &made, &err);
     }
     code = admin_end(&admin, code, &err);
     if (code != RV_OK) {
@@ -182,75 +197,6 @@ int cmd_schedule_backfill(struct cli *cli)
     return 0;
 }
 
-static enum rv_code print_row(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
-{
-    (void)err;
-    const struct cli *cli = data;
-    if (!cli->json) {
-        cli_print(&cli->output, "%-16s %-8s %-18s %-18s next %.16s  last %.16s",
-                  rv_result_text(result, row, 0), rv_result_text(result, row, 1),
-                  rv_result_text(result, row, 2), rv_result_text(result, row, 3),
-                  rv_result_text(result, row, 5), rv_result_text(result, row, 6));
-        return RV_OK;
-    }
-    json_t *line = json_object();
-    for (int c = 0; c < rv_result_columns(result); c++) {
-        json_object_set_new(line, rv_result_column_name(result, c),
-                            rv_result_is_null(result, row, c)
-                                ? json_null()
-                                : json_string(rv_result_text(result, row, c)));
-    }
-    cli_print_json(&cli->output, line);
-    return RV_OK;
-}
-
-int cmd_schedule_list(struct cli *cli)
-{
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
-    enum rv_code code = open_company(cli, &session, &tenant, &err);
-    if (code == RV_OK) {
-        code = rv_schedule_list(session, tenant, print_row, cli, &err);
-    }
-    rv_db_session_close(session);
-    return code == RV_OK ? 0 : cli_fail(cli, &err);
-}
-
-int cmd_schedule_next(struct cli *cli)
-{
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
-    int64_t fires[NEXT_SHOWN];
-    int count = 0;
-    enum rv_code code = open_company(cli, &session, &tenant, &err);
-    if (code == RV_OK) {
-        code = rv_schedule_next(session, tenant, cli->argv[0], now_us(), NEXT_SHOWN, fires, &count,
-                                &err);
-    }
-    rv_db_session_close(session);
-    if (code != RV_OK) {
-        return cli_fail(cli, &err);
-    }
-    json_t *list = json_array();
-    for (int i = 0; i < count; i++) {
-        char text[RV_TIME_TEXT];
-        rv_time_text(fires[i], text);
-        json_array_append_new(list, time_json(fires[i]));
-        if (!cli->json) {
-            cli_print(&cli->output, "%.19sZ", text);
-        }
-    }
-    if (cli->json) {
-        cli_print_json(&cli->output,
-                       json_pack("{s:s,s:O}", "schedule", cli->argv[0], "next", list));
-    }
-    json_decref(list);
-    return 0;
-}
-
 enum verb { VERB_PAUSE, VERB_RESUME, VERB_REMOVE, VERB_RUN };
 
 static int change(struct cli *cli, enum verb verb)
@@ -262,12 +208,16 @@ static int change(struct cli *cli, enum verb verb)
     struct rv_error err = {.code = RV_OK};
     struct admin admin = {.cli = cli};
     int64_t fire = 0;
+    int64_t until_us = 0;
     const char *name = cli->argv[0];
     enum rv_code code = admin_begin(cli, ADMIN_WORK, acts[verb], about(cli), &admin, &err);
+    if (code == RV_OK && verb == VERB_PAUSE && cli_option(cli, "until") != NULL) {
+        code = read_when(cli, &admin, "until", &until_us, &err);
+    }
     if (code == RV_OK) {
         switch (verb) {
         case VERB_PAUSE:
-            code = rv_schedule_pause(admin.session, admin.tenant, name, 0,
+            code = rv_schedule_pause(admin.session, admin.tenant, name, until_us,
                                      reason != NULL ? reason : "paused by hand", now_us(), &err);
             break;
         case VERB_RESUME:

@@ -60,13 +60,13 @@ static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_
 }
 
 static void runs_start(void *self, const struct rv_caller *caller, const char *exception,
-                       const char *agent, rv_api_done done, void *data)
+                       const char *agent, const char *traceparent, rv_api_done done, void *data)
 {
     struct node *node = self;
     struct ask *ask = NULL;
     struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_begin_for(node->gate, node->db, caller->tenant, &principal, exception, agent,
-                     node_resolutions_of, on_asked, ask);
+                     traceparent, node_resolutions_of, on_asked, ask);
 }
 
 static void runs_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,
@@ -112,6 +112,7 @@ struct firing {
     int32_t tenant;
     int64_t fire;
     struct job *job;
+    bool stopped; /* by the schedule's overlap policy, not by the end of reeve */
 };
 
 static void on_job_done(void *data, enum rv_code code, const struct job_report *report,
@@ -123,7 +124,8 @@ static void on_job_done(void *data, enum rv_code code, const struct job_report *
     rv_log(RV_LOG_INFO, "schedule", "JOB-DONE",
            "tenant=%d posted=%" PRId64 " refused=%" PRId64 " %s", firing->tenant, report->posted,
            report->refused, report->why);
-    if (code != RV_CANCELED) { /* then its lease runs out, and whoever runs next does the rest */
+    /* reeve ends: the lease runs out, and whoever runs next does the rest */
+    if (code != RV_CANCELED || firing->stopped) {
         rv_schedule_done(serving->schedules, firing->tenant, firing->fire, code, why);
     }
     struct firing **at = &serving->firings;
@@ -145,7 +147,7 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
         return;
     }
     struct firing *firing = rv_alloc(sizeof *firing);
-    *firing = (struct firing){serving->firings, serving, tenant, fire_id, NULL};
+    *firing = (struct firing){serving->firings, serving, tenant, fire_id, NULL, false};
     serving->firings = firing;
     char id[40];
     snprintf(id, sizeof id, "fire:%" PRId64, fire_id);
@@ -160,6 +162,18 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
         .done = on_job_done,
         .data = firing,
     });
+}
+
+static void on_stop(void *data, int32_t tenant, int64_t fire_id)
+{
+    const struct serving *serving = data;
+    for (struct firing *firing = serving->firings; firing != NULL; firing = firing->next) {
+        if (firing->tenant == tenant && firing->fire == fire_id && !firing->stopped) {
+            firing->stopped = true;
+            job_cancel(firing->job); /* may end it at once */
+            return;
+        }
+    }
 }
 
 static bool drives(void *data, int32_t tenant)
@@ -250,6 +264,7 @@ int cmd_serve(struct cli *cli)
                                                                      .db = node->db,
                                                                      .drives = drives,
                                                                      .fire = on_fire,
+                                                                     .stop = on_stop,
                                                                      .data = &serving});
         bool brackets = strchr(address, ':') != NULL;
         char url[320];

@@ -31,6 +31,8 @@ struct top {
     const char *ca;
     int64_t interval_s;
     int64_t rows;
+    int64_t run;    /* 0: all that the node does */
+    json_t *trace;  /* messages of the run */
     json_t *before; /* answers of /v1/actors */
     json_t *now;
     json_t *letters;
@@ -137,8 +139,31 @@ static enum rv_code get(const struct top *top, const char *path, json_t **out, s
     return RV_OK;
 }
 
+/* The messages of one run: what the node has of its trace. */
+static enum rv_code look_at_run(struct top *top, struct rv_error *err)
+{
+    char path[128];
+    json_t *run = NULL;
+    snprintf(path, sizeof path, "/v1/runs/%" PRId64, top->run);
+    enum rv_code code = get(top, path, &run, err);
+    if (code == RV_OK) {
+        snprintf(path, sizeof path, "/v1/traces/%s", rv_json_str(run, "trace_id", ""));
+        code = get(top, path, &top->trace, err);
+    }
+    if (code == RV_OK) {
+        json_object_set_new(top->trace, "url", json_string(top->url));
+        json_object_set(top->trace, "run", json_object_get(run, "id"));
+        json_object_set(top->trace, "status", json_object_get(run, "status"));
+    }
+    json_decref(run);
+    return code;
+}
+
 static enum rv_code look(struct top *top, struct rv_error *err)
 {
+    if (top->run != 0) {
+        return look_at_run(top, err);
+    }
     json_decref(top->before);
     top->before = top->now;
     top->now = NULL;
@@ -417,7 +442,8 @@ static void show_actors(const struct cli *cli, const json_t *rows)
         {"core", "CORE", true, false},         {"tenant", "COMPANY", false, false},
         {"waiting", "WAITING", true, false},   {"mailbox", "OF", true, false},
         {"messages", "MSGS/S", true, false},   {"handled", "MSGS", true, false},
-        {"restarts", "RESTARTS", true, false}, {"memory", "MEMORY", true, false}};
+        {"restarts", "RESTARTS", true, false}, {"class", "CLASS", false, false},
+        {"memory", "MEMORY", true, false},     {"what", "WHAT", false, true}};
     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
     size_t i;
     json_t *row;
@@ -432,7 +458,9 @@ static void show_actors(const struct cli *cli, const json_t *rows)
         put(table, row, "messages_per_s");
         put(table, row, "handled");
         put(table, row, "restarts");
+        put(table, row, "class");
         put_memory(table, row);
+        put(table, row, "what");
     }
     show(cli, table, NULL);
 }
@@ -457,6 +485,51 @@ static void show_stuck(const struct cli *cli, const json_t *rows)
     show(cli, table, NULL);
 }
 
+static void put_time(struct cli_table *table, const json_t *row, bool exact)
+{
+    int64_t at_us = rv_json_int(row, "at_us", 0);
+    time_t at = (time_t)(at_us / 1000000);
+    struct tm utc;
+    char text[32] = "";
+    if (gmtime_r(&at, &utc) != NULL) {
+        strftime(text, sizeof text, exact ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &utc);
+    }
+    if (exact) {
+        cli_table_printf(table, "%s.%06d", text, (int)(at_us % 1000000));
+    } else {
+        cli_table_text(table, text);
+    }
+}
+
+static void show_messages(const struct top *top)
+{
+    static const struct cli_column columns[] = {
+        {"at", "AT (UTC)", false, false},     {"actor", "ACTOR", false, false},
+        {"to", "TO", false, false},           {"from", "FROM", false, false},
+        {"kind", "KIND", false, false},       {"what", "WHAT", false, false},
+        {"waited", "WAITED US", true, false}, {"took", "TOOK US", true, false},
+        {"code", "ANSWER", false, true}};
+    const json_t *rows = json_object_get(top->trace, "messages");
+    struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
+    size_t count = json_array_size(rows);
+    for (size_t i = count > (size_t)top->rows ? count - (size_t)top->rows : 0; i < count; i++) {
+        const json_t *row = json_array_get(rows, i);
+        put_time(table, row, true);
+        put(table, row, "actor");
+        put(table, row, "to");
+        put(table, row, "from");
+        put(table, row, "kind");
+        put(table, row, "what");
+        put(table, row, "waited_us");
+        put(table, row, "took_us");
+        cli_table_text(table, rv_json_bool(row, "dead", false) ? "dead letter"
+                                                               : rv_json_str(row, "code", ""));
+    }
+    cli_print(&top->cli->output, "run r_%" PRId64 ", %s, trace %s\n", top->run,
+              rv_json_str(top->trace, "status", ""), rv_json_str(top->trace, "trace_id", ""));
+    show(top->cli, table, "no message of it was handled here of late");
+}
+
 static void show_letters(const struct cli *cli, const json_t *rows)
 {
     static const struct cli_column columns[] = {{"at", "DEAD LETTER AT (UTC)", false, false},
@@ -471,13 +544,7 @@ static void show_letters(const struct cli *cli, const json_t *rows)
     json_t *row;
     json_array_foreach((json_t *)(uintptr_t)rows, i, row)
     {
-        time_t at = (time_t)(rv_json_int(row, "at_us", 0) / 1000000);
-        struct tm utc;
-        char text[32] = "";
-        if (gmtime_r(&at, &utc) != NULL) {
-            strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &utc);
-        }
-        cli_table_text(table, text);
+        put_time(table, row, false);
         put(table, row, "core");
         cli_table_printf(table, "%s %" PRId64, rv_json_str(row, "kind", ""),
                          rv_json_int(row, "number", 0));
@@ -492,7 +559,7 @@ static void show_letters(const struct cli *cli, const json_t *rows)
 static void show_all(const struct top *top, bool live)
 {
     const struct cli *cli = top->cli;
-    json_t *all = report(top);
+    json_t *all = top->run != 0 ? json_incref(top->trace) : report(top);
     if (cli->json) {
         cli_print_json(&cli->output, all);
         return;
@@ -501,6 +568,12 @@ static void show_all(const struct top *top, bool live)
         fputs("\x1b[H\x1b[J", cli->output.data);
         cli_print(&cli->output, "%s, every %" PRId64 " s; Ctrl-C ends\n", top->url,
                   top->interval_s);
+    }
+    if (top->run != 0) {
+        show_messages(top);
+        fflush(cli->output.data);
+        json_decref(all);
+        return;
     }
     show_cores(cli, json_object_get(all, "cores"));
     show_tenants(cli, json_object_get(all, "tenants"));
@@ -528,6 +601,12 @@ static enum rv_code watch(struct top *top, bool live, struct rv_error *err)
     sigaddset(&ends, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     enum rv_code code = look(top, err);
+    if (code == RV_OK && top->run != 0) { /* there is no difference to wait for */
+        show_all(top, live);
+        if (!live) {
+            return RV_OK;
+        }
+    }
     while (code == RV_OK && wait_for_next(top, &ends)) {
         code = look(top, err);
         if (code == RV_OK) {
@@ -551,6 +630,9 @@ int cmd_top(struct cli *cli)
     if (code == RV_OK) {
         code = cli_integer(cli, "limit", ROWS_DEFAULT, 1, ROWS_MAX, &top.rows, &err);
     }
+    if (code == RV_OK && cli_option(cli, "run") != NULL) {
+        code = cli_run_id(cli_option(cli, "run"), &top.run, &err);
+    }
     if (code == RV_OK) {
         code = find_token(&top, &err);
     }
@@ -560,5 +642,6 @@ int cmd_top(struct cli *cli)
     json_decref(top.before);
     json_decref(top.now);
     json_decref(top.letters);
+    json_decref(top.trace);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

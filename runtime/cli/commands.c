@@ -6,9 +6,16 @@
 /* Options that a command takes beside the global ones: OPTIONS({name, value, doc}, ...) */
 #define OPTIONS(...) ((const struct cli_option[]){__VA_ARGS__, {NULL, NULL, NULL}})
 
+/* A page of a journal. */
+#define STEPS_PAGE                                                                                 \
+    {"after", "STEP", "the journal after this step"},                                              \
+    {                                                                                              \
+        "limit", "N", "at most so many steps; default 2000"                                        \
+    }
+
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
-    {"waiting-on", "WHAT", "approval, timer, signal, model, run; or ROLE: waits for that role"},   \
+    {"waiting-on", "WHAT", "approval, timer, signal, model, run, effect, intent; or ROLE"},        \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE", "whose last error was of this class"},                                   \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
@@ -60,6 +67,52 @@ const struct cli_command cli_commands[] = {
     {"hook", "disable", "ENDPOINT", "tell a receiver nothing for now", cmd_hook_disable, NULL,
      NULL},
     {"hook", "redrive", "[ENDPOINT]", "send again what was given up", cmd_hook_redrive, NULL, NULL},
+    {"connector", "add", "NAME", "a place where agents may act outside of the books",
+     cmd_connector_add,
+     OPTIONS({"kind", "http|mail|file", "default http"},
+             {"url", "URL", "https://host/path; smtps://host for mail"},
+             {"directory", "DIR", "of files"},
+             {"secret-file", "FILE", "token or password; stored sealed, never shown"},
+             {"header", "NAME", "http: header of the secret; default Authorization: Bearer"},
+             {"methods", "A,B", "http: of POST, PUT, PATCH, DELETE; default POST"},
+             {"from", "ADDRESS", "mail: who writes"},
+             {"to", "A,B", "mail: who may be written to; *@example.com is a whole domain"},
+             {"login", "NAME", "mail: at the server, with --secret-file"},
+             {"reconcile", "RULE", "when nobody knows whether it happened; see below"},
+             {"status", "PATH", "http: path with {key} that tells whether it happened"},
+             {"attempts", "N", "of what is known not to have happened; default 5"},
+             {"backoff", "MS", "before the second attempt, then twice as long; default 2000"},
+             {"timeout", "MS", "of one attempt; default 15000"},
+             {"answer", "BYTES", "so much of an answer is kept; default 65536"},
+             {"ca", "FILE", "PEM that vouches for the server"},
+             {"allow-private", NULL, "the server may have a private address, or speak http"}),
+     "Agents name it in http.request, mail.send and file.write; they never see address or secret.\n"
+     "Rules, for an attempt that has no outcome (a crash, a broken connection):\n"
+     "  person   somebody says it: reeve intent resolve (default for http, always for mail)\n"
+     "  status   a GET of URL + PATH: 2xx it happened, 404 or 410 it did not\n"
+     "  repeat   the receiver drops repeats by the header Idempotency-Key: the same again\n"
+     "  look     of files (default): is there one of that name with that content?\n"
+     "Example: reeve connector add bank --url https://bank.example/api --secret-file token \\\n"
+     "           --reconcile status --status /payments/{key}"},
+    {"connector", "list", "", "connectors, their rules, and what is open", cmd_connector_list, NULL,
+     NULL},
+    {"connector", "enable", "NAME", "open one again", cmd_connector_enable, NULL, NULL},
+    {"connector", "disable", "NAME", "let nothing new go through one", cmd_connector_disable, NULL,
+     NULL},
+    {"connector", "remove", "NAME", "forget one that nothing waits for", cmd_connector_remove, NULL,
+     NULL},
+    {"intent", "list", "[STATE]", "what was to happen outside and has no outcome yet",
+     cmd_intent_list, OPTIONS({"limit", "N", "at most so many; default 200"}),
+     "STATE is all, intended, attempting, retry, unclear, person, done or failed; those of state\n"
+     "person wait for reeve intent resolve."},
+    {"intent", "show", "INTENT", "one of them: arguments, key, attempts, outcome", cmd_intent_show,
+     NULL, "INTENT is the name of a run and its step: r_911902230237808202:7."},
+    {"intent", "resolve", "INTENT OUTCOME", "say what became of it, where nothing else knows",
+     cmd_intent_resolve, OPTIONS({"reason", "TEXT", "how you know; goes on the audit record"}),
+     "OUTCOME is done or failed.  Look at the receiver first: after \"done\" the run goes on as "
+     "if\n"
+     "it had been answered, after \"failed\" it takes back what it did before.\n"
+     "Example: reeve intent resolve r_911902230237808202:7 done --reason \"the bank shows it\""},
     {"policy", "load", "FILE", "check, test and activate a policy bundle", cmd_policy_load, NULL,
      NULL},
     {"policy", "check", "FILE", "what is wrong or doubtful in a bundle", cmd_policy_check, NULL,
@@ -117,7 +170,8 @@ const struct cli_command cli_commands[] = {
      "  retrying  open, for an exception that an earlier run failed at\n"
      "  people    waits for an approval (the table says of whom)\n"
      "See --waiting-on for what the others wait for."},
-    {"run", "show", "RUN", "one run with its journal", cmd_run_show, NULL, NULL},
+    {"run", "show", "RUN", "one run with its journal", cmd_run_show, OPTIONS(STEPS_PAGE),
+     "Of a long journal a page: field run.last_step says how far it goes."},
     {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
      OPTIONS(RUN_FILTER, {"status", "STATUS", "those of this status, see reeve run list"},
              {"reason", "TEXT", "why; default: asked to stop"},
@@ -128,6 +182,19 @@ const struct cli_command cli_commands[] = {
      OPTIONS(RUN_FILTER, {"yes", NULL, "without it only says what would be retried"}),
      "The failed run stays as it is.  Its exception must still be open; the agent that is active\n"
      "now gets it.  `reeve run work`, or a serving reeve, drives the new run."},
+    {"run", "fork", "[RUN]...", "a new run from where another one once was", cmd_run_fork,
+     OPTIONS({"at-step", "N", "the last step that is taken over; 0: none"},
+             {"agent-version", "V", "with this version of the agent, or the start of its hash"},
+             {"input", "JSON", "members of the exception that the plan sees instead"},
+             {"status", "STATUS", "those of this status, see reeve run list"}, RUN_FILTER,
+             {"yes", NULL, "without it only says what would be forked"}),
+     "Runs by name, or all that the filters give; they must be over.  The answers up to step N "
+     "are\n"
+     "copied: nothing of them is asked or done again, and nothing of them is taken back should "
+     "the\n"
+     "new run fail.  With another version or input the copied part is replayed first: it must do\n"
+     "the same.  The new run says where it comes from: reeve run show, field input.forked.\n"
+     "Example: reeve run fork r_42 --at-step 7 --agent-version 2.0 --yes"},
     {"run", "replay", "[RUN]", "do it again from its journal, without any effect", cmd_run_replay,
      OPTIONS({"file", "FILE", "an exported run, without a database"},
              {"agent", "FILE", "with this plan instead of its own"}),
@@ -142,10 +209,21 @@ const struct cli_command cli_commands[] = {
     {"run", "import", "FILE", "check an exported run and keep it for replay", cmd_run_import, NULL,
      "It does not enter the books: it is a file below the state directory, to be replayed and\n"
      "compared.  Needs no database."},
+    {"blob", "put", "FILE", "keep a large content, once, by its SHA-256", cmd_blob_put,
+     OPTIONS({"media", "TYPE", "what it is; default application/octet-stream"}),
+     "At most 64 MiB.  A run reads it by its handle, e.g. from a signal:\n"
+     "  {\"blob\": \"...64 hexadecimal digits...\"}\n"
+     "and in its plan blob.read(handle, {from = 0, length = 65536}).  A blob stays while runs "
+     "refer\n"
+     "to it, and a day longer.  Elsewhere: POST /v1/blobs."},
+    {"blob", "get", "BLOB [FILE]", "its content, checked against its name", cmd_blob_get, NULL,
+     "Without FILE it goes to standard output.  An existing file is never overwritten."},
+    {"blob", "list", "", "what is kept, newest first, and by how many runs", cmd_blob_list, NULL,
+     NULL},
     {"run", "work", "", "drive runs that can move until all wait or are over", cmd_run_work, NULL,
      NULL},
-    {"explain", NULL, "RUN", "the story of a run: facts, rules, people, effects", cmd_explain, NULL,
-     NULL},
+    {"explain", NULL, "RUN", "the story of a run: facts, rules, people, effects", cmd_explain,
+     OPTIONS(STEPS_PAGE), NULL},
     {"approval", "list", "[STATUS]", "what waits for people", cmd_approval_list, NULL, NULL},
     {"approval", "show", "ID", "facts, reasons and exactly what would happen", cmd_approval_show,
      NULL, NULL},
@@ -180,36 +258,75 @@ const struct cli_command cli_commands[] = {
      "RECORD is the number (seq) of a record: its proof shows that it is one of those that were\n"
      "signed.  `reeve audit verify --proof FILE --key KEY` checks it anywhere."},
     {"ledger", "check", "", "debits equal credits, per currency", cmd_ledger_check, NULL, NULL},
+    {"calendar", "add", "NAME", "a business calendar: working days and holidays", cmd_calendar_add,
+     OPTIONS({"weekend", "DAYS", "free days of the week; default SAT,SUN"}),
+     "Example: reeve calendar add de-be; reeve calendar import de-be holidays.txt\n"
+     "A schedule with --calendar counts its working days by it: --cron \"0 2 B3 * *\"."},
+    {"calendar", "set", "NAME", "put holidays in or take some out", cmd_calendar_set,
+     OPTIONS({"holidays", "DATES", "to put in: 2026-12-25,2026-12-26"},
+             {"label", "TEXT", "what these are"}, {"remove", "DATES", "to take out"},
+             {"weekend", "DAYS", "free days of the week, as in FRI,SAT; none: no such day"}),
+     "Schedules that use it are computed anew; what was due before stays due."},
+    {"calendar", "import", "NAME FILE", "put the holidays of a file in", cmd_calendar_import, NULL,
+     "One date a line with its name behind it, or an iCalendar file of all-day events."},
+    {"calendar", "list", "", "calendars, how far they reach, who uses them", cmd_calendar_list,
+     NULL, NULL},
+    {"calendar", "show", "NAME", "its holidays", cmd_calendar_show, NULL, NULL},
+    {"calendar", "remove", "NAME", "forget it; no schedule may use it", cmd_calendar_remove, NULL,
+     NULL},
     {"schedule", "add", "NAME", "run the exception handling at these times", cmd_schedule_add,
      OPTIONS({"cron", "TEXT", "when: \"0 2 * * 1-5\" is at two on working days"},
              {"tz", "ZONE", "of these times; default UTC"},
-             {"gap", "shift|skip", "what to do with times that a change of clocks leaves out"},
-             {"fold", "first|last|both", "... and with those that it repeats"},
-             {"overlap", "skip|buffer_one|allow", "when the last one still runs"},
-             {"catch-up", "SECONDS", "how late a missed time is still run"},
+             {"gap", "POLICY", "times that clocks jump over: boundary, shift or skip"},
+             {"fold", "POLICY", "times that come twice: first, last or both"},
+             {"overlap", "POLICY", "when the last one still runs: see below"},
+             {"catch-up", "SECONDS", "how late a missed time is still run; default 3600"},
+             {"catch-up-max", "N", "of missed times, at most so many; default 1000"},
              {"jitter", "SECONDS", "spreads the start over this long"},
+             {"pause-after", "N", "rests after so many failures in a row"},
+             {"calendar", "NAME", "what working days are; default Monday to Friday"},
              {"except", "DATES", "days without a time: 2026-12-25,2026-12-26"}),
-     NULL},
+     "Fields: [second] minute hour day-of-month month day-of-week.  Beside lists, ranges, steps:\n"
+     "L last day, L-2 two before; B3 third working day, LB last one, B each; 15>B the 15th or the\n"
+     "working day after, 15<B before; FRI#2 second Friday, FRI#L last one.\n"
+     "Overlap: skip (default), buffer_one, buffer_all, cancel_other, terminate_other, allow_all.\n"
+     "Example: reeve schedule add payday --cron \"0 2 B3 * *\" --tz Europe/Berlin --calendar "
+     "de-be\n"
+     "The whole specification: runtime/schedule/README.md."},
     {"schedule", "set", "NAME", "change one in place", cmd_schedule_set,
      OPTIONS({"cron", "TEXT", "when"}, {"tz", "ZONE", "of these times"},
-             {"gap", "shift|skip", "what to do with times that a change of clocks leaves out"},
-             {"fold", "first|last|both", "... and with those that it repeats"},
-             {"overlap", "skip|buffer_one|allow", "when the last one still runs"},
+             {"gap", "POLICY", "times that clocks jump over: boundary, shift or skip"},
+             {"fold", "POLICY", "times that come twice: first, last or both"},
+             {"overlap", "POLICY", "when the last one still runs"},
              {"catch-up", "SECONDS", "how late a missed time is still run"},
+             {"catch-up-max", "N", "of missed times, at most so many"},
              {"jitter", "SECONDS", "spreads the start over this long"},
+             {"pause-after", "N", "rests after so many failures in a row; 0: never"},
+             {"calendar", "NAME", "what working days are; none: Monday to Friday"},
              {"except", "DATES", "days without a time, instead of those before"}),
      "What is not given stays as it is.  A paused one stays paused."},
     {"schedule", "backfill", "NAME", "run what was due in a time that is over",
      cmd_schedule_backfill,
-     OPTIONS({"from", "DATE", "the first day (UTC)"}, {"to", "DATE", "the day after the last"}),
-     "Times that are recorded already, run or skipped, are left alone."},
-    {"schedule", "list", "", "schedules with their next and last time", cmd_schedule_list, NULL,
-     NULL},
-    {"schedule", "next", "NAME", "the next five times, in UTC", cmd_schedule_next, NULL, NULL},
-    {"schedule", "pause", "NAME", "stop it until somebody resumes it", cmd_schedule_pause,
-     OPTIONS({"reason", "TEXT", "why"}), NULL},
+     OPTIONS({"from", "TIME", "the first day, or 2026-12-01T08:00; in the schedule's zone"},
+             {"to", "TIME", "the day after the last, or a time"},
+             {"rate", "N", "starts at most so many a minute; default: no limit"},
+             {"overlap", "POLICY", "buffer_all (default), allow_all or skip"}),
+     "By the expressions that were valid then.  Times that are recorded already, run or skipped,\n"
+     "are left alone.  Example: reeve schedule backfill nightly --from 2026-12-01 --to 2026-12-24 "
+     "--rate 10"},
+    {"schedule", "list", "", "schedules: next and last time, how it ended, why one rests",
+     cmd_schedule_list, OPTIONS({"next", "N", "so many next times of each"}), NULL},
+    {"schedule", "show", "NAME", "all about one, with its next times (UTC)", cmd_schedule_show,
+     OPTIONS({"next", "N", "so many next times; default 5"}), NULL},
+    {"schedule", "next", "NAME", "the next times, in UTC, one a line", cmd_schedule_next,
+     OPTIONS({"next", "N", "so many; default 5"}), NULL},
+    {"schedule", "pause", "NAME", "stop it until somebody resumes it, or for a while",
+     cmd_schedule_pause,
+     OPTIONS({"reason", "TEXT", "why"},
+             {"until", "TIME", "resumes by itself then: 2026-12-25 or 2026-12-25T08:00"}),
+     "A time is of the schedule's zone, with a Z behind it of UTC."},
     {"schedule", "resume", "NAME", "go on; what was missed is not caught up", cmd_schedule_resume,
-     NULL, NULL},
+     NULL, "Also one that has ended, is broken, or was paused by its failures."},
     {"schedule", "remove", "NAME", "forget it", cmd_schedule_remove, NULL, NULL},
     {"schedule", "run", "NAME", "due at once", cmd_schedule_run, NULL, NULL},
     {"model", "list", "", "the language model that answers here", cmd_model_list, NULL,
@@ -234,13 +351,20 @@ const struct cli_command cli_commands[] = {
              {"ca", "FILE", "PEM that vouches for the server; default: http.tls_cert, if set"},
              {"interval", "SECONDS", "between two looks, 1 to 60; default 2"},
              {"limit", "N", "rows of each table; default 15"},
+             {"run", "RUN", "the messages that the actors of this run got, instead"},
              {"once", NULL, "also on a terminal"}),
      "On a terminal the tables are rewritten until Ctrl-C; elsewhere it looks twice, prints and\n"
      "ends.  Rates and what is stuck come from the difference of two looks:\n"
      "  core does not answer   a turn holds it up; whose, if it is yours to see\n"
      "  grows, is not read     a mailbox that is fuller than before, or whose actor read nothing\n"
      "  begins again           an actor that failed and waits for its restart\n"
-     "Memory is what the actors and mailboxes take, without what a plan in Lua takes.  The token\n"
+     "Memory is what the actors, their mailboxes and their plans in Lua take.  CLASS says whose "
+     "turn\n"
+     "comes first: interactive (a person has answered), normal, batch (a look has begun it).  "
+     "--run\n"
+     "shows the newest messages of a run that this node still has; from then on it keeps 1,024 of\n"
+     "that run for ten minutes:  reeve top --run r_42 --json.  A run that is started by HTTP with\n"
+     "the field traceparent belongs to that trace (W3C trace-context).  The token\n"
      "is made with: reeve token make PERSON.  PERSON must have the role admin; actors of other\n"
      "companies are not shown."},
     {"db", "start", "", "start reeve's own PostgreSQL (made the first time); print its URI",

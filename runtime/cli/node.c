@@ -8,6 +8,7 @@
 #include "approval_sql.h"
 #include "audit_sql.h"
 #include "db_sql.h"
+#include "effect_sql.h"
 #include "erp/command/command.h"
 #include "erp/exception/catalogue.h"
 #include "erp_command_sql.h"
@@ -18,6 +19,7 @@
 #include "journal_sql.h"
 #include "model_sql.h"
 #include "run_sql.h"
+#include "runtime/actor/trace.h"
 #include "runtime/actor/view.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
@@ -33,25 +35,22 @@ enum {
     KEEP_EVERY_US = 1000000
 };
 
-const struct rv_migration *const node_migrations[] = {rv_journal_migrations,
-                                                      rv_gate_migrations,
-                                                      rv_db_migrations,
-                                                      rv_http_migrations,
-                                                      rv_hooks_migrations,
-                                                      rv_run_migrations,
-                                                      rv_erp_command_migrations,
-                                                      rv_erp_exception_migrations,
-                                                      rv_schedule_migrations,
-                                                      rv_model_migrations,
-                                                      NULL};
+const struct rv_migration *const node_migrations[] = {
+    rv_journal_migrations,  rv_gate_migrations,        rv_db_migrations,
+    rv_http_migrations,     rv_hooks_migrations,       rv_run_migrations,
+    rv_effect_migrations,   rv_erp_command_migrations, rv_erp_exception_migrations,
+    rv_schedule_migrations, rv_model_migrations,       NULL};
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,    &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_run_insert,         &rv_sql_run_input_insert,
-    &rv_sql_journal_append,    &rv_sql_run_status_set,     &rv_sql_run_result_put,
-    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,    &rv_sql_run_children_stop,
-    &rv_sql_run_signal_put,    &rv_sql_run_signal_consume, &rv_sql_agent_memory_put,
-    &rv_sql_event_append,      &rv_sql_command_log_append};
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,   &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_run_insert,        &rv_sql_run_input_insert,
+    &rv_sql_blob_insert,       &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,
+    &rv_sql_run_fork_copy,     &rv_sql_journal_append,    &rv_sql_run_status_set,
+    &rv_sql_run_result_put,    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,
+    &rv_sql_run_children_stop, &rv_sql_run_signal_put,    &rv_sql_run_signal_consume,
+    &rv_sql_agent_memory_put,  &rv_sql_event_append,      &rv_sql_command_log_append,
+    &rv_sql_effect_intend,     &rv_sql_effect_move,       &rv_sql_effect_log_append,
+    &rv_sql_effect_wake};
 static const struct rv_statement *const last_writes[] = {
     &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
     &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
@@ -189,11 +188,17 @@ static void core_open(struct node_core *core, struct node *node)
         .loop = core->loop,
         .engine = core->port != NULL ? rv_model_port_engine(core->port) : NULL,
         .deadline_ms = node->options.model_deadline_ms});
+    core->effects =
+        rv_effects_create(&(struct rv_effects_options){.loop = core->loop,
+                                                       .db = core->db,
+                                                       .committer = core->committer,
+                                                       .hook_key = node->options.hook_key});
     core->store = rv_store_create(&(struct rv_store_options){
         .loop = core->loop,
         .db = core->db,
         .committer = core->committer,
         .gate = core->gate,
+        .effects = core->effects,
         .model = core->model,
         .erp_read = &rv_sql_erp_read,
         .erp_names = &rv_sql_erp_names_in,
@@ -259,6 +264,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(loops, node->core_count, seed);
     rv_free(loops);
+    rv_actors_trace(node->actors);
     if (set_weights(options->weights, node->actors, err) != RV_OK) {
         RV_UNREACHABLE("it was right above");
     }
@@ -428,10 +434,16 @@ static void on_committer_closed(void *data)
     rv_db_close(core->db, on_core_closed, core);
 }
 
-static void close_core(void *data)
+static void on_effects_closed(void *data)
 {
     struct node_core *core = data;
     rv_committer_close(core->committer, on_committer_closed, core);
+}
+
+static void close_core(void *data)
+{
+    struct node_core *core = data;
+    rv_effects_close(core->effects, on_effects_closed, core);
 }
 
 void node_stop(struct node *node)

@@ -31,6 +31,7 @@ struct node_core {
     struct rv_approvals *approvals;
     struct rv_model_port *port; /* NULL: no model */
     struct rv_model *model;
+    struct rv_effects *effects;
     struct rv_store *store;
     struct rv_orchestrator_options orchestrator;
     bool closed; /* the main thread's */
@@ -39,6 +40,7 @@ struct node_core {
 struct node_options {
     const char *uri;
     const char *audit_key;
+    const char *hook_key;      /* borrowed for the node's life */
     int cores;                 /* 0: one */
     bool watch;                /* starts runs whenever exceptions are found, not only when told */
     int readers;               /* connections per core; 0: the room's default, as below */

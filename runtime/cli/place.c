@@ -280,6 +280,7 @@ static enum rv_code open_node(struct cli *cli, int cores, bool watch, struct nod
     struct node_options options = {
         .uri = cli->uri,
         .audit_key = cli->audit_key,
+        .hook_key = cli->hook_key,
         .cores = cores,
         .watch = watch,
         .readers = (int)rv_config_integer(cli->config, RV_SET_DATABASE_READERS),

@@ -1,6 +1,7 @@
 /* post.c -- libcurl's multi_socket interface behind the loop's polls and timers. */
 #include "runtime/hooks/post.h"
 
+#include "runtime/base/buf.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/hooks/address.h"
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 enum { POOL_PUBLIC, POOL_PRIVATE, POOLS };
+enum { TYPE_BYTES = 100 }; /* of a content type that anybody uses */
 
 struct pool {
     struct rv_poster *poster;
@@ -36,6 +38,12 @@ struct transfer {
     bool allow_private;
     bool refused_address;
     size_t received;
+    size_t answer_max;
+    struct rv_buf answer;
+    struct curl_slist *mail_to;
+    struct rv_buf mail; /* what is left to send of it */
+    bool is_mail;
+    bool mail_began;
     void (*done)(void *data, const struct rv_post_result *result);
     void *data;
 };
@@ -66,18 +74,41 @@ static void drop(struct transfer *transfer)
     curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
     curl_easy_cleanup(transfer->easy);
     curl_slist_free_all(transfer->headers);
+    curl_slist_free_all(transfer->mail_to);
+    rv_buf_fini(&transfer->answer);
+    rv_buf_fini(&transfer->mail);
     unlink_transfer(transfer);
     rv_free(transfer);
 }
 
 static void finish(struct transfer *transfer, CURLcode code)
 {
-    struct rv_post_result result = {.status = 0};
+    struct rv_buf answer = transfer->answer;
+    char type[TYPE_BYTES] = "";
+    struct rv_post_result result = {.type = type, .body = answer.data};
+    rv_buf_init(&transfer->answer, 1);
     long status = 0;
+    long request_bytes = 0;
     curl_off_t wait = 0;
+    curl_off_t began = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+    curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &began);
     bool answered = status >= 200 && (code == CURLE_OK || code == CURLE_WRITE_ERROR);
-    if (answered) {
+    result.sent = transfer->is_mail ? transfer->mail_began : began > 0 || request_bytes > 0;
+    result.refused_address = transfer->refused_address;
+    result.length = answer.length;
+    result.cut = transfer->received > answer.length;
+    if (transfer->is_mail) {
+        result.status = (int)status;
+        snprintf(result.error, sizeof result.error, "%s",
+                 transfer->refused_address ? "the address is private or reserved"
+                 : code == CURLE_OK        ? ""
+                                           : curl_easy_strerror(code));
+    } else if (answered) {
+        char *said = NULL;
+        curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &said);
+        snprintf(type, sizeof type, "%s", said != NULL ? said : "");
         result.status = (int)status;
         curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &wait);
         result.retry_after_s = wait > 0 ? (int64_t)wait : 0;
@@ -90,6 +121,7 @@ static void finish(struct transfer *transfer, CURLcode code)
     void *data = transfer->data;
     drop(transfer);
     done(data, &result);
+    rv_buf_fini(&answer);
 }
 
 static void collect(struct pool *pool)
@@ -200,10 +232,62 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 
 static size_t on_answer(char *bytes, size_t size, size_t count, void *data)
 {
-    (void)bytes;
     struct transfer *transfer = data;
+    size_t room = transfer->answer_max - transfer->answer.length;
     transfer->received += size * count;
+    rv_buf_add(&transfer->answer, bytes, size * count < room ? size * count : room);
+    if (transfer->answer_max > 0) {
+        return transfer->received <= transfer->answer_max ? size * count : 0;
+    }
     return transfer->received <= RV_POST_ANSWER_MAX ? size * count : 0;
+}
+
+static size_t on_mail(char *out, size_t size, size_t count, void *data)
+{
+    struct transfer *transfer = data;
+    size_t length = size * count < transfer->mail.length ? size * count : transfer->mail.length;
+    transfer->mail_began = true;
+    memcpy(out, transfer->mail.data, length);
+    rv_buf_consume(&transfer->mail, length);
+    return length;
+}
+
+static void set_up_mail(struct transfer *transfer, const struct rv_post *post)
+{
+    CURL *easy = transfer->easy;
+    for (const char *const *to = post->mail_to; *to != NULL; to++) {
+        transfer->mail_to = curl_slist_append(transfer->mail_to, *to);
+    }
+    rv_buf_add(&transfer->mail, post->body, post->length);
+    RV_ASSERT(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_USE_SSL,
+                               (long)(post->allow_private ? CURLUSESSL_TRY : CURLUSESSL_ALL)) ==
+                  CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_MAIL_FROM, post->mail_from) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, transfer->mail_to) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_mail) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_READDATA, transfer) == CURLE_OK);
+    if (post->login != NULL) {
+        RV_ASSERT(curl_easy_setopt(easy, CURLOPT_USERNAME, post->login) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_PASSWORD, post->password) == CURLE_OK);
+    }
+}
+
+static void set_up_http(struct transfer *transfer, const struct rv_post *post)
+{
+    CURL *easy = transfer->easy;
+    bool get = post->method != NULL && strcmp(post->method, "GET") == 0;
+    RV_ASSERT(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+                               post->allow_private ? "http,https" : "https") == CURLE_OK);
+    if (get) {
+        RV_ASSERT(curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK);
+    } else {
+        RV_ASSERT(curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->length) ==
+                      CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, post->body) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, post->method) == CURLE_OK);
+    }
 }
 
 static void set_up(struct transfer *transfer, const struct rv_post *post)
@@ -218,9 +302,6 @@ static void set_up(struct transfer *transfer, const struct rv_post *post)
     } while (0)
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_URL, post->url);
-    SET(CURLOPT_PROTOCOLS_STR, post->allow_private ? "http,https" : "https");
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->length);
-    SET(CURLOPT_COPYPOSTFIELDS, post->body);
     SET(CURLOPT_HTTPHEADER, transfer->headers);
     SET(CURLOPT_USERAGENT, "reeve");
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* a slow tenant stalls only itself */
@@ -236,7 +317,17 @@ static void set_up(struct transfer *transfer, const struct rv_post *post)
     SET(CURLOPT_OPENSOCKETDATA, transfer);
     SET(CURLOPT_WRITEFUNCTION, on_answer);
     SET(CURLOPT_WRITEDATA, transfer);
+    SET(CURLOPT_FRESH_CONNECT, post->once ? 1L : 0L);
+    SET(CURLOPT_FORBID_REUSE, post->once ? 1L : 0L);
+    if (post->ca_file != NULL) {
+        SET(CURLOPT_CAINFO, post->ca_file);
+    }
 #undef SET
+    if (transfer->is_mail) {
+        set_up_mail(transfer, post);
+    } else {
+        set_up_http(transfer, post);
+    }
 }
 
 void rv_poster_send(struct rv_poster *poster, const struct rv_post *post,
@@ -246,6 +337,10 @@ void rv_poster_send(struct rv_poster *poster, const struct rv_post *post,
     RV_ASSERT(!poster->closing);
     transfer->pool = &poster->pools[post->allow_private ? POOL_PRIVATE : POOL_PUBLIC];
     transfer->allow_private = post->allow_private;
+    transfer->is_mail = post->mail_from != NULL;
+    transfer->answer_max = post->answer_max;
+    rv_buf_init(&transfer->answer, post->answer_max + 1);
+    rv_buf_init(&transfer->mail, post->length + 1);
     transfer->done = done;
     transfer->data = data;
     transfer->easy = curl_easy_init();

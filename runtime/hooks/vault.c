@@ -154,3 +154,51 @@ size_t rv_hook_unseal(const struct rv_hook_vault *vault, int32_t tenant, int64_t
     }
     return (size_t)opened;
 }
+
+/* ---- of connectors ---- */
+
+static size_t connector_place(int32_t tenant, int64_t connector, char out[PLACE_MAX])
+{
+    return (size_t)snprintf(out, PLACE_MAX, "reeve.connector/%" PRId32 "/%" PRId64, tenant,
+                            connector);
+}
+
+void rv_hook_seal_connector(const struct rv_hook_vault *vault, int32_t tenant, int64_t connector,
+                            const char *secret, size_t length, struct rv_buf *out)
+{
+    char where[PLACE_MAX];
+    uint8_t nonce[NONCE_BYTES];
+    unsigned long long sealed = 0;
+    size_t where_length = connector_place(tenant, connector, where);
+    unsigned char *text = rv_alloc(length + TAG_BYTES);
+    randombytes_buf(nonce, sizeof nonce);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(text, &sealed, (const unsigned char *)secret, length,
+                                               (const unsigned char *)where, where_length, NULL,
+                                               nonce, vault->key);
+    rv_buf_add(out, mark, MARK_BYTES);
+    rv_buf_add(out, nonce, sizeof nonce);
+    rv_buf_add(out, text, (size_t)sealed);
+    rv_free(text);
+}
+
+bool rv_hook_unseal_connector(const struct rv_hook_vault *vault, int32_t tenant, int64_t connector,
+                              const uint8_t *sealed, size_t length, struct rv_buf *out)
+{
+    char where[PLACE_MAX];
+    unsigned long long opened = 0;
+    size_t where_length = connector_place(tenant, connector, where);
+    if (length < MARK_BYTES + NONCE_BYTES + TAG_BYTES || memcmp(sealed, mark, MARK_BYTES) != 0) {
+        return false;
+    }
+    unsigned char *text = rv_alloc(length);
+    bool good = crypto_aead_xchacha20poly1305_ietf_decrypt(
+                    text, &opened, NULL, sealed + MARK_BYTES + NONCE_BYTES,
+                    length - MARK_BYTES - NONCE_BYTES, (const unsigned char *)where, where_length,
+                    sealed + MARK_BYTES, vault->key) == 0;
+    if (good) {
+        rv_buf_add(out, text, (size_t)opened);
+    }
+    sodium_memzero(text, length);
+    rv_free(text);
+    return good;
+}

@@ -37,6 +37,13 @@ size_t rv_hook_seal(const struct rv_hook_vault *vault, int32_t tenant, int64_t e
 size_t rv_hook_unseal(const struct rv_hook_vault *vault, int32_t tenant, int64_t endpoint,
                       enum rv_hook_field field, const uint8_t *sealed, size_t length,
                       uint8_t out[RV_HOOK_SECRET_MAX]);
+/* The secret of a connector (runtime/effect), which may be as long as a token is: appends to `out`.
+ * The other direction appends too; false when it does not open with this key for this place. */
+void rv_hook_seal_connector(const struct rv_hook_vault *vault, int32_t tenant, int64_t connector,
+                            const char *secret, size_t length, struct rv_buf *out);
+RV_MUST bool rv_hook_unseal_connector(const struct rv_hook_vault *vault, int32_t tenant,
+                                      int64_t connector, const uint8_t *sealed, size_t length,
+                                      struct rv_buf *out);
 /* By its form; says nothing about the key. */
 bool rv_hook_is_sealed(const uint8_t *stored, size_t length);
 

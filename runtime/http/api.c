@@ -9,6 +9,7 @@
 #include "runtime/audit/act.h"
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
+#include "runtime/journal/blob.h"
 
 #include "http_sql.h"
 
@@ -31,6 +32,11 @@ static const struct rv_route own_routes[] = {
     {"GET",    "/v1/runs/{}",                 RV_MAY_READ,       0, false, rv_api_run_show},
     {"POST",   "/v1/runs/{}/signal",          RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_signal},
     {"POST",   "/v1/runs/{}/cancel",          RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_run_cancel},
+    {"GET",    "/v1/blobs",                   RV_MAY_READ,       0, false, rv_api_blobs_list},
+    {"POST",   "/v1/blobs",                   RV_MAY_OPERATE,    RV_BLOB_MAX, true, rv_api_blob_put},
+    {"GET",    "/v1/intents",                 RV_MAY_READ,       0, false, rv_api_intents_list},
+    {"GET",    "/v1/runs/{}/intents/{}",      RV_MAY_READ,       0, false, rv_api_intent_show},
+    {"POST",   "/v1/runs/{}/intents/{}",      RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_intent_resolve},
     {"GET",    "/v1/exceptions",              RV_MAY_READ,       0, false, rv_api_exceptions_list},
     {"GET",    "/v1/exceptions/{}",           RV_MAY_READ,       0, false, rv_api_exception_show},
     {"GET",    "/v1/schedules",               RV_MAY_READ,       0, false, rv_api_schedules_list},

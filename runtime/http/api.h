@@ -39,7 +39,9 @@ typedef void (*rv_api_done)(void *data, enum rv_code code, const json_t *answer,
  *   cancel  asks a run to stop; RV_NOT_FOUND, RV_CONFLICT when it is over */
 struct rv_api_runs {
     void (*start)(void *self, const struct rv_caller *caller, const char *exception,
-                  const char *agent /* NULL: who handles it */, rv_api_done done, void *data);
+                  const char *agent /* NULL: who handles it */,
+                  const char *traceparent /* field of the request; NULL: none */, rv_api_done done,
+                  void *data);
     void (*signal)(void *self, const struct rv_caller *caller, int64_t run, const char *name,
                    const json_t *body, rv_api_done done, void *data);
     void (*cancel)(void *self, const struct rv_caller *caller, int64_t run, const char *reason,

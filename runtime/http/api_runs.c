@@ -91,7 +91,8 @@ void rv_api_run_start(struct rv_call *call)
         return;
     }
     const struct rv_api_runs *runs = &call->api->options.runs;
-    runs->start(runs->self, call->caller, exception, agent, rv_call_accepted, call);
+    const char *trace = rv_http_field(rv_exchange_request(call->exchange), "traceparent");
+    runs->start(runs->self, call->caller, exception, agent, trace, rv_call_accepted, call);
 }
 
 void rv_api_run_signal(struct rv_call *call)

@@ -69,12 +69,17 @@ void rv_api_run_show(struct rv_call *call);
 void rv_api_run_start(struct rv_call *call);
 void rv_api_run_signal(struct rv_call *call);
 void rv_api_run_cancel(struct rv_call *call);
+void rv_api_blobs_list(struct rv_call *call); /* api_blobs.c */
+void rv_api_blob_put(struct rv_call *call);
 void rv_api_exceptions_list(struct rv_call *call); /* api_exceptions.c */
 void rv_api_exception_show(struct rv_call *call);
 void rv_api_schedules_list(struct rv_call *call);
 void rv_api_hooks_list(struct rv_call *call); /* api_hooks.c */
 void rv_api_hook_deliveries(struct rv_call *call);
 void rv_api_hook_redrive(struct rv_call *call);
+void rv_api_intents_list(struct rv_call *call); /* api_intents.c */
+void rv_api_intent_show(struct rv_call *call);
+void rv_api_intent_resolve(struct rv_call *call);
 void rv_api_chat_completions(struct rv_call *call); /* api_openai.c */
 void rv_api_completions(struct rv_call *call);
 void rv_api_embeddings(struct rv_call *call);

@@ -57,6 +57,13 @@ struct rv_exchange {
     struct rv_arena *arena;
     struct rv_buf fields; /* extra lines of the answer's head */
     void *context;
+    bool parts;             /* the body is handled while it arrives */
+    bool asked;             /* the client was told to go on */
+    bool body_complete;     /* its last byte is here */
+    rv_http_part_read read; /* who waits for the next part; NULL: nobody, and nothing is parsed */
+    void *read_data;
+    int broken_status; /* why the body will not come to its end; 0: the client left */
+    const char *broken_why;
     char peer[RV_TCP_ADDRESS_TEXT];
 };
 
@@ -73,10 +80,14 @@ void rv_connection_move(struct rv_connection *connection, int state);
 /* The current request is answered: goes idle and reads on, or lingers. */
 void rv_connection_next(struct rv_connection *connection, bool keep_alive);
 void rv_connection_close(struct rv_connection *connection);
+/* Somebody waits for a part: gives one that is here, else reads on. */
+void rv_connection_read_part(struct rv_connection *connection);
 void rv_http_server_release(struct rv_http_server *server); /* frees a closed server when unused */
 
 /* exchange.c, for server.c: */
 struct rv_exchange *rv_exchange_create(struct rv_connection *connection);
 void rv_exchange_detach(struct rv_exchange *exchange); /* the client is gone */
+/* Tells who waits for a part that none will come. */
+void rv_exchange_break_body(struct rv_exchange *exchange, int status, const char *why);
 
 #endif

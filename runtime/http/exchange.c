@@ -31,13 +31,54 @@ struct rv_exchange *rv_exchange_create(struct rv_connection *connection)
 void rv_exchange_detach(struct rv_exchange *exchange)
 {
     RV_ASSERT(exchange->connection != NULL);
-    bool handled = exchange->connection->body_unread == false;
+    bool handled = exchange->connection->body_unread == false || exchange->parts;
     exchange->connection->parser = NULL;
     exchange->owns_parser = true;
     exchange->connection->exchange = NULL;
     exchange->connection = NULL;
     if (!handled) { /* the body never came: no handler knows this exchange, so nobody will answer */
         rv_exchange_refuse(exchange, 499, "canceled", "the client left", NULL);
+    } else if (exchange->read != NULL) {
+        rv_exchange_break_body(exchange, 0, NULL);
+    }
+}
+
+/* ---- a body in parts ---- */
+
+bool rv_exchange_has_parts(const struct rv_exchange *exchange)
+{
+    return exchange->parts;
+}
+
+void rv_exchange_break_body(struct rv_exchange *exchange, int status, const char *why)
+{
+    rv_http_part_read read = exchange->read;
+    exchange->read = NULL;
+    exchange->broken_status = status;
+    exchange->broken_why = why;
+    read(exchange->read_data, RV_HTTP_PART_NONE, NULL, 0);
+}
+
+void rv_exchange_read_part(struct rv_exchange *exchange, rv_http_part_read read, void *data)
+{
+    RV_ASSERT(exchange->parts && exchange->read == NULL);
+    exchange->read = read;
+    exchange->read_data = data;
+    if (exchange->connection == NULL) {
+        rv_exchange_break_body(exchange, 0, NULL);
+    } else {
+        rv_connection_read_part(exchange->connection);
+    }
+}
+
+void rv_exchange_refuse_body(struct rv_exchange *exchange)
+{
+    if (exchange->broken_status == 0) {
+        rv_exchange_refuse(exchange, 499, "canceled", "the client left", NULL);
+    } else {
+        rv_exchange_refuse(exchange, exchange->broken_status,
+                           exchange->broken_status == 408 ? "timeout" : "invalid",
+                           exchange->broken_why, NULL);
     }
 }
 

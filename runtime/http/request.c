@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <llhttp.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,6 +21,8 @@ struct rv_http_parser {
     bool head_complete; /* llhttp saw the blank line */
     bool body_complete;
     size_t body_max;
+    size_t body_seen;
+    char too_large[80];
     struct rv_buf head;
     int skipped; /* bytes of the one empty line that may stand before a request */
     struct span name[RV_HTTP_FIELDS_MAX];
@@ -39,6 +42,13 @@ static enum rv_http_progress refuse(struct rv_http_parser *parser, int status, c
     return RV_HTTP_REFUSED;
 }
 
+static enum rv_http_progress refuse_size(struct rv_http_parser *parser)
+{
+    snprintf(parser->too_large, sizeof parser->too_large,
+             "the body is larger than the %zu bytes that this route allows", parser->body_max);
+    return refuse(parser, 413, parser->too_large);
+}
+
 /* ---- what llhttp tells us ---- */
 
 static int on_headers_complete(llhttp_t *machine)
@@ -52,8 +62,9 @@ static int on_headers_complete(llhttp_t *machine)
 static int on_body(llhttp_t *machine, const char *at, size_t length)
 {
     struct rv_http_parser *parser = machine->data;
-    if (parser->request.body.length + length > parser->body_max) {
-        refuse(parser, 413, "the body is larger than this route allows");
+    parser->body_seen += length;
+    if (parser->body_seen > parser->body_max) {
+        refuse_size(parser);
         return HPE_USER;
     }
     rv_buf_add(&parser->request.body, at, length);
@@ -123,6 +134,7 @@ void rv_http_parser_reset(struct rv_http_parser *parser)
     parser->head_complete = false;
     parser->body_complete = false;
     parser->body_max = 0;
+    parser->body_seen = 0;
     parser->status = 0;
     parser->why = "";
     parser->skipped = 0;
@@ -362,14 +374,25 @@ static enum rv_http_progress feed_head(struct rv_http_parser *parser, const char
 
 enum rv_http_progress rv_http_parser_allow_body(struct rv_http_parser *parser, size_t max)
 {
-    RV_ASSERT(parser->state == STATE_HEAD_DONE && max <= RV_HTTP_BODY_MAX);
+    RV_ASSERT(max <= RV_HTTP_BODY_MAX);
+    return rv_http_parser_stream_body(parser, max);
+}
+
+enum rv_http_progress rv_http_parser_stream_body(struct rv_http_parser *parser, size_t max)
+{
+    RV_ASSERT(parser->state == STATE_HEAD_DONE);
     parser->body_max = max;
     if (parser->machine.content_length > max &&
         rv_http_field(&parser->request, "content-length") != NULL) {
-        return refuse(parser, 413, "the body is larger than this route allows");
+        return refuse_size(parser);
     }
     parser->state = STATE_BODY;
     return RV_HTTP_MORE;
+}
+
+void rv_http_parser_take_body(struct rv_http_parser *parser, size_t length)
+{
+    rv_buf_consume(&parser->request.body, length);
 }
 
 static enum rv_http_progress feed_body(struct rv_http_parser *parser, const char *bytes,

@@ -21,10 +21,11 @@
 #include <stdint.h>
 
 enum {
-    RV_HTTP_HEAD_MAX = 16 * 1024,      /* request line and fields; browsers stay below 8 KiB */
-    RV_HTTP_TARGET_MAX = 2048,         /* path and query */
-    RV_HTTP_FIELDS_MAX = 64,           /* browsers send about 20 */
-    RV_HTTP_BODY_MAX = 8 * 1024 * 1024 /* no route may allow more; documents go by file import */
+    RV_HTTP_HEAD_MAX = 16 * 1024,       /* request line and fields; browsers stay below 8 KiB */
+    RV_HTTP_TARGET_MAX = 2048,          /* path and query */
+    RV_HTTP_FIELDS_MAX = 64,            /* browsers send about 20 */
+    RV_HTTP_BODY_MAX = 8 * 1024 * 1024, /* in memory; a route that allows more takes it in parts */
+    RV_HTTP_PART_BYTES = 256 * 1024
 };
 
 struct rv_http_field {
@@ -70,6 +71,9 @@ enum rv_http_progress rv_http_parser_feed(struct rv_http_parser *parser, const c
 /* After RV_HTTP_HEAD: bodies above `max` bytes are refused with 413; RV_HTTP_REFUSED when the
  * announced length is above it already. */
 enum rv_http_progress rv_http_parser_allow_body(struct rv_http_parser *parser, size_t max);
+/* The same for a body that is taken while it arrives: whoever feeds takes it out of the request. */
+enum rv_http_progress rv_http_parser_stream_body(struct rv_http_parser *parser, size_t max);
+void rv_http_parser_take_body(struct rv_http_parser *parser, size_t length);
 /* Whether a byte of the current request has arrived. */
 bool rv_http_parser_started(const struct rv_http_parser *parser);
 const struct rv_http_request *rv_http_parser_request(const struct rv_http_parser *parser);

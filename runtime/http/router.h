@@ -19,7 +19,7 @@ struct rv_route {
     const char *pattern;
     enum rv_permission permission;
     size_t body_max; /* 0: no body; else a JSON object of at most this size is required ... */
-    bool body_raw;   /* ... unless the handler wants the raw bytes */
+    bool body_raw; /* ... unless the handler wants the raw bytes; in parts above RV_HTTP_BODY_MAX */
     void (*handle)(struct rv_call *call);
 };
 

@@ -181,12 +181,20 @@ void rv_connection_next(struct rv_connection *connection, bool keep_alive)
 /* A request that cannot be read: its framing is lost, so the connection ends with the answer. */
 static void refuse(struct rv_connection *connection)
 {
+    int status = rv_http_parser_status(connection->parser);
     connection->body_unread = true;
     if (connection->exchange == NULL) {
         rv_exchange_create(connection);
+    } else if (connection->exchange->parts) {
+        rv_exchange_break_body(connection->exchange, status,
+                               rv_http_parser_why(connection->parser));
+        return;
     }
-    rv_exchange_refuse(connection->exchange, rv_http_parser_status(connection->parser), "invalid",
-                       rv_http_parser_why(connection->parser), NULL);
+    rv_exchange_refuse(
+        connection->exchange, status, "invalid", rv_http_parser_why(connection->parser),
+        status == 413
+            ? "Large contents go to POST /v1/blobs, 64 MiB each; send their handles instead."
+            : NULL);
 }
 
 /* ---- reading ---- */
@@ -221,12 +229,92 @@ static void handle(struct rv_connection *connection)
     }
 }
 
+static void go_on(struct rv_connection *connection)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (rv_http_parser_request(connection->parser)->expects_continue) {
+        rv_connection_send(connection, line, sizeof line - 1);
+    }
+}
+
+/* The handler is asked before the body comes, and says when it wants a part of it. */
+static void begin_parts(struct rv_connection *connection, size_t body_max)
+{
+    struct rv_http_server *server = connection->server;
+    struct rv_exchange *exchange = connection->exchange;
+    if (rv_http_parser_stream_body(connection->parser, body_max) == RV_HTTP_REFUSED) {
+        refuse(connection);
+        return;
+    }
+    exchange->parts = true;
+    rv_connection_move(connection, CONNECTION_BODY);
+    connection->deadline_us = INT64_MAX; /* nobody waits for the client yet */
+    bool answered = false;
+    exchange->answered = &answered;
+    server->options.handle(server->options.data, exchange);
+    if (!answered) {
+        exchange->answered = NULL;
+    }
+}
+
+/* Gives a part to who waits for it, when there is one.  The reader may answer, or ask again. */
+static bool offer_part(struct rv_connection *connection)
+{
+    struct rv_exchange *exchange = connection->exchange;
+    if (exchange == NULL || exchange->read == NULL) {
+        return false;
+    }
+    const struct rv_buf *body = &rv_http_parser_request(connection->parser)->body;
+    bool last = exchange->body_complete && body->length <= RV_HTTP_PART_BYTES;
+    if (!last && body->length < RV_HTTP_PART_BYTES) {
+        return false;
+    }
+    size_t length = last ? body->length : RV_HTTP_PART_BYTES;
+    char *bytes = rv_alloc(length + 1);
+    memcpy(bytes, body->data, length);
+    rv_http_parser_take_body(connection->parser, length);
+    rv_http_part_read read = exchange->read;
+    exchange->read = NULL;
+    connection->deadline_us = INT64_MAX;
+    read(exchange->read_data, last ? RV_HTTP_PART_LAST : RV_HTTP_PART, bytes, length);
+    rv_free(bytes);
+    return true;
+}
+
+void rv_connection_read_part(struct rv_connection *connection)
+{
+    struct rv_http_server *server = connection->server;
+    if (connection->body_unread && !connection->exchange->asked) {
+        connection->exchange->asked = true;
+        go_on(connection);
+    }
+    if (connection->body_unread) {
+        connection->deadline_us = now_us(server) + server->options.limits.body_ms * INT64_C(1000);
+    }
+    if (offer_part(connection)) {
+        return;
+    }
+    pump(connection);
+    if (connection->paused && connection->state == CONNECTION_BODY &&
+        connection->pending.length <= RV_HTTP_PENDING_MAX) {
+        connection->paused = false;
+        rv_tcp_read_start(connection->tcp, on_read, connection);
+    }
+    if (connection->peer_ended && connection->state == CONNECTION_BODY &&
+        connection->exchange->read != NULL) {
+        rv_connection_close(connection); /* all that came is read, and it is not all */
+    }
+}
+
 static void begin_body(struct rv_connection *connection)
 {
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     size_t body_max = 0;
     connection->body_unread = true;
     if (!admit(connection, &body_max)) {
+        return;
+    }
+    if (body_max > RV_HTTP_BODY_MAX) {
+        begin_parts(connection, body_max);
         return;
     }
     if (rv_http_parser_allow_body(connection->parser, body_max) == RV_HTTP_REFUSED) {
@@ -234,13 +322,18 @@ static void begin_body(struct rv_connection *connection)
         return;
     }
     rv_connection_move(connection, CONNECTION_BODY);
-    if (rv_http_parser_request(connection->parser)->expects_continue) {
-        rv_connection_send(connection, go_on, sizeof go_on - 1);
-    }
+    go_on(connection);
 }
 
 static void complete(struct rv_connection *connection)
 {
+    if (connection->exchange != NULL && connection->exchange->parts) {
+        connection->body_unread = false;
+        connection->exchange->body_complete = true;
+        rv_connection_move(connection, CONNECTION_HANDLING);
+        offer_part(connection);
+        return;
+    }
     if (connection->exchange == NULL) { /* no body: admitted only now */
         size_t body_max = 0;
         rv_connection_move(connection, CONNECTION_HANDLING);
@@ -253,6 +346,10 @@ static void complete(struct rv_connection *connection)
 
 static bool may_parse(const struct rv_connection *connection)
 {
+    const struct rv_exchange *exchange = connection->exchange;
+    if (exchange != NULL && exchange->parts && exchange->read == NULL) {
+        return false; /* whoever handles it has enough */
+    }
     return connection->state == CONNECTION_IDLE || connection->state == CONNECTION_HEAD ||
            connection->state == CONNECTION_BODY;
 }
@@ -276,6 +373,7 @@ static void pump(struct rv_connection *connection)
                 rv_http_parser_started(connection->parser)) {
                 rv_connection_move(connection, CONNECTION_HEAD);
             }
+            offer_part(connection);
             break;
         case RV_HTTP_HEAD: begin_body(connection); break;
         case RV_HTTP_COMPLETE: complete(connection); break;
@@ -290,7 +388,9 @@ static void on_end(struct rv_connection *connection)
 {
     bool sending = rv_tcp_queued(connection->tcp) > 0;
     connection->peer_ended = true;
-    if (connection->state == CONNECTION_HANDLING ||
+    bool held = connection->state == CONNECTION_BODY && connection->exchange->parts &&
+                connection->exchange->read == NULL; /* what came before is still being stored */
+    if (held || connection->state == CONNECTION_HANDLING ||
         (connection->state == CONNECTION_LINGER && sending)) {
         return; /* a client may end its side and still read the answer */
     }
@@ -348,6 +448,10 @@ static void on_read(void *data, const char *bytes, size_t length)
 
 static void on_deadline(struct rv_connection *connection)
 {
+    if (connection->state == CONNECTION_BODY && connection->exchange->parts) {
+        rv_exchange_break_body(connection->exchange, 408, "the body did not arrive in time");
+        return;
+    }
     if (connection->state == CONNECTION_BODY) { /* the client is there, only slow: say so */
         rv_exchange_refuse(connection->exchange, 408, "timeout", "the body did not arrive in time",
                            NULL);

@@ -50,7 +50,8 @@ struct rv_http_options {
     const char *certificate_file, *key_file; /* PEM; both or neither; borrowed during create */
     struct rv_http_limits limits;
     /* The head is complete: set `*body_max` (0 refuses a body), or answer at once, which ends the
-     * connection when a body was coming.  Called before the body is read. */
+     * connection when a body was coming.  Called before the body is read.  Above RV_HTTP_BODY_MAX
+     * the body comes in parts, see rv_exchange_read_part. */
     void (*admit)(void *data, struct rv_exchange *exchange, size_t *body_max);
     /* The request is complete. Not called when `admit` answered. */
     void (*handle)(void *data, struct rv_exchange *exchange);
@@ -91,6 +92,24 @@ void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *er
 /* The same for what only HTTP knows: 401, 405, 413, 415 ... */
 void rv_exchange_refuse(struct rv_exchange *exchange, int status, const char *code,
                         const char *title, const char *hint);
+
+/* ---- large bodies: a request that is handled while it arrives ---- */
+
+enum rv_http_part {
+    RV_HTTP_PART,      /* RV_HTTP_PART_BYTES of them */
+    RV_HTTP_PART_LAST, /* at most so many */
+    RV_HTTP_PART_NONE  /* the body will not come to its end: rv_exchange_refuse_body */
+};
+typedef void (*rv_http_part_read)(void *data, enum rv_http_part part, const void *bytes,
+                                  size_t length);
+
+/* Whether the body comes in parts: then `handle` was called before it. */
+bool rv_exchange_has_parts(const struct rv_exchange *exchange);
+/* Gives the next part, once, now or later; the bytes are valid inside `read` only.  Until it is
+ * called again nothing more is read from the connection.  Not after RV_HTTP_PART_LAST. */
+void rv_exchange_read_part(struct rv_exchange *exchange, rv_http_part_read read, void *data);
+/* Answers, saying why the body could not be read; after RV_HTTP_PART_NONE. */
+void rv_exchange_refuse_body(struct rv_exchange *exchange);
 
 /* ---- streams: an answer without an end ---- */
 

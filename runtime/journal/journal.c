@@ -3,6 +3,9 @@
 
 #include "journal_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/journal/blob.h"
+
+#include <string.h>
 
 static int add_text(const char *bytes, size_t size, void *data)
 {
@@ -26,7 +29,15 @@ enum rv_code rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq,
         rv_args_i32(rows, 4, kind);
         rv_args_text(rows, 5, name);
         rv_args_bytes(rows, 6, digest, RV_JOURNAL_DIGEST_BYTES);
-        rv_args_bytes(rows, 7, bytes.data, bytes.length);
+        if (bytes.length <= RV_JOURNAL_INLINE_MAX) {
+            rv_args_bytes(rows, 7, bytes.data, bytes.length);
+        } else {
+            uint8_t name_of[1 + RV_HASH_BYTES] = {RV_JOURNAL_OUT_BLOB};
+            struct rv_hash hash =
+                rv_blob_append(batch, run, bytes.data + 1, bytes.length - 1, "application/json");
+            memcpy(name_of + 1, hash.bytes, RV_HASH_BYTES);
+            rv_args_bytes(rows, 7, name_of, sizeof name_of);
+        }
     }
     rv_buf_fini(&bytes);
     return code;

@@ -1,7 +1,8 @@
 /* journal.h -- the rows of runs: typed appends into a transaction of the committer.
  *
- * A step's output is stored as a version byte and compact JSON.  (run, seq) is the primary key: two
- * owners can never both commit the same step, whatever their leases say.
+ * A step's output is stored as a version byte and compact JSON; a large one as a blob (blob.h) and
+ * its hash, which readers of the table turn back with reeve_journal_out.  (run, seq) is the primary
+ * key: two owners can never both commit the same step, whatever their leases say.
  */
 #ifndef REEVE_RUNTIME_JOURNAL_JOURNAL_H
 #define REEVE_RUNTIME_JOURNAL_JOURNAL_H
@@ -11,8 +12,12 @@
 
 enum {
     RV_JOURNAL_DIGEST_BYTES = 16,
-    RV_JOURNAL_OUT_JSON = 1,     /* first byte of `out`: compact JSON text follows */
-    RV_JOURNAL_OUT_MAX = 8 << 20 /* one step's output; larger things belong into documents */
+    RV_JOURNAL_OUT_JSON = 1, /* first byte of `out`: compact JSON text follows */
+    RV_JOURNAL_OUT_BLOB = 2, /* ... the SHA-256 of that text follows: it is a blob */
+    /* In the row; above 2 KB PostgreSQL keeps it beside the page (TOAST), which costs less than the
+     * three rows of a blob; above this a blob, once for all entries that say the same. */
+    RV_JOURNAL_INLINE_MAX = 32 << 10,
+    RV_JOURNAL_OUT_MAX = 8 << 20 /* one step's output: as much as a plan can hold; else a blob */
 };
 
 /* RV_LIMIT, and nothing appended, when `out` is larger than RV_JOURNAL_OUT_MAX: refuse the unit. */

@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/journal/blob.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,11 +32,14 @@ struct rv_lease {
     int64_t asked_as; /* the node that the outstanding beat or claim was sent as */
     int64_t claimed_as;
     bool pruned;
+    int64_t tidied_us; /* when blobs that nobody refers to were last taken away */
     bool closing;
     bool released;
     void (*closed)(void *data);
     void *closed_data;
 };
+
+static const int64_t tidy_every_us = INT64_C(3600) * 1000000;
 
 static void on_timer(void *data);
 static void ask_for_tenants(struct rv_lease *lease);
@@ -68,6 +72,7 @@ struct rv_lease *rv_lease_create(const struct rv_lease_options *options)
         lease->options.lease_ms = RV_LEASE_MS;
     }
     lease->node = rv_id_make(rv_now_us(rv_loop_clock(options->loop)));
+    lease->tidied_us = mono_us(lease); /* a short command has no time for it */
     lease->timer = rv_timer_create(options->loop, on_timer, lease);
     rv_timer_start(lease->timer, 0);
     return lease;
@@ -160,6 +165,13 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
     if (!lease->pruned) {
         lease->pruned = true;
         rv_db_query(lease->options.db, 0, &rv_sql_node_prune, NULL, on_pruned, NULL);
+    }
+    if (mono_us(lease) - lease->tidied_us > tidy_every_us) {
+        lease->tidied_us = mono_us(lease);
+        struct rv_args *args = rv_args_create(&rv_sql_blob_prune);
+        rv_args_i64(args, 1, RV_BLOB_KEEP_S);
+        rv_args_i32(args, 2, RV_BLOB_PRUNE_MAX);
+        rv_db_query(lease->options.db, 0, &rv_sql_blob_prune, args, on_pruned, NULL);
     }
     if (!lease->claiming && lease->count < RV_LEASE_TENANTS_MAX) {
         ask_for_tenants(lease);

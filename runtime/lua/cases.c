@@ -173,8 +173,21 @@ static enum rv_code check_ask(const struct running *run, const char *what, const
                                    rv_json_str(run->one, "name", "?"), what);
 }
 
-static enum rv_code answer_requests(const struct running *run, struct rv_plan *plan,
-                                    json_t **result, bool *failed)
+/* ctx:checkpoint: the plan begins again, with the state that it gave. */
+static enum rv_code begin_anew(const struct running *run, struct rv_agent *agent, json_t *input,
+                               const struct rv_plan_request *request, struct rv_plan **plan)
+{
+    json_object_set(input, "state", json_object_get(request->args, "state"));
+    struct rv_plan *next = NULL;
+    enum rv_code code = rv_plan_start(agent, "plan", input, &next, run->err);
+    rv_plan_destroy(*plan);
+    *plan = next;
+    return code;
+}
+
+static enum rv_code answer_requests(const struct running *run, struct rv_agent *agent,
+                                    json_t *input, struct rv_plan **plan, json_t **result,
+                                    bool *failed)
 {
     const json_t *answers = json_object_get(run->one, "answers");
     const char *hostile = rv_json_str(run->one, "hostile", NULL);
@@ -182,7 +195,7 @@ static enum rv_code answer_requests(const struct running *run, struct rv_plan *p
     json_t *answer = NULL;
     enum rv_code code = RV_OK;
     for (size_t i = 0; code == RV_OK; i++) {
-        enum rv_plan_status status = rv_plan_step(plan, answer, &request, result, run->err);
+        enum rv_plan_status status = rv_plan_step(*plan, answer, &request, result, run->err);
         json_decref(answer);
         answer = NULL;
         char what[48];
@@ -197,6 +210,11 @@ static enum rv_code answer_requests(const struct running *run, struct rv_plan *p
                 code = check_ask(run, what, request.name, request.args);
             }
             answer = answer_of(given);
+            if (code == RV_OK && strcmp(request.name, "checkpoint") == 0) {
+                code = begin_anew(run, agent, input, &request, plan);
+                json_decref(answer);
+                answer = NULL;
+            }
             if (strcmp(request.name, "handoff") == 0 && rv_json_bool(answer, "ok", false)) {
                 *result = json_pack("{s:[]}", "actions"); /* an accepted hand-off ends the run */
                 break;
@@ -285,7 +303,7 @@ static enum rv_code run_case(struct running *run, struct rv_agent *agent)
     bool failed = false;
     code = rv_plan_start(agent, "plan", input, &plan, run->err);
     if (code == RV_OK) {
-        code = answer_requests(run, plan, &run->plan, &failed);
+        code = answer_requests(run, agent, input, &plan, &run->plan, &failed);
     }
     if (code == RV_OK && failed) {
         code = fails != NULL && strstr(run->err->message, fails) != NULL

@@ -40,7 +40,8 @@ struct rv_hash rv_agent_hash(const struct rv_agent *agent); /* SHA-256 of the so
 bool rv_agent_has_review(const struct rv_agent *agent);
 
 /* `entry` is "plan" or "review".  `input` (borrowed for the call):
- * {run:"r_..", now_us:…, today:"YYYY-MM-DD"?, seed:…, exception:{…}, outcome:{…} for review}.
+ * {run:"r_..", now_us:…, today:"YYYY-MM-DD"?, seed:…, exception:{…}, outcome:{…} for review,
+ * state:{…}? and children:["r_.."]? after a checkpoint}.
  * Without `today`, ctx.today is the UTC date of now_us. */
 RV_MUST enum rv_code rv_plan_start(struct rv_agent *agent, const char *entry, const json_t *input,
                                    struct rv_plan **out, struct rv_error *err);
@@ -50,8 +51,9 @@ enum rv_plan_status { RV_PLAN_REQUEST, RV_PLAN_DONE, RV_PLAN_FAILED };
 
 /* What the plan wants.  Valid until the next step; owned by the plan. */
 struct rv_plan_request {
-    const char *name;   /* "erp.find" "erp.get" "erp.history" "llm.decide" "memory.get" "memory.set"
-                           "sleep" "signal" "note" "start" "await" "handoff" */
+    /* "erp.find" "erp.get" "erp.history" "llm.decide" "memory.get" "memory.set" "blob.read"
+     * "blob.put" "sleep" "signal" "note" "start" "await" "handoff" "checkpoint" */
+    const char *name;
     const json_t *args; /* an object, schema-checked here */
     int line;           /* of agent.lua */
 };

@@ -2,6 +2,7 @@
 #include "runtime/run/child.h"
 
 #include "runtime/base/check.h"
+#include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -283,7 +284,10 @@ enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int
         rv_child_fini(out);
         return code;
     }
-    out->input = json_pack("{s:O}", "exception", json_object_get(act->args, "input"));
+    char trace[RV_TRACE_TEXT];
+    rv_trace_text(rv_run_trace(act->tenant, act->run, act->input), trace);
+    out->input =
+        json_pack("{s:O,s:s}", "exception", json_object_get(act->args, "input"), "trace", trace);
     json_t *found = json_object_get(act->input, "found_seq");
     if (found != NULL && !out->claims) {
         json_object_set(out->input, "found_seq", found); /* the same evidence */

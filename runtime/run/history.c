@@ -36,14 +36,9 @@ void rv_history_seal(json_t *history)
 
 /* ---- checking ---- */
 
-static int kind_from_name(const char *name)
+static int nibble(char c)
 {
-    for (int kind = RV_STEP_READ; kind <= RV_STEP_KIND_LAST; kind++) {
-        if (strcmp(rv_step_kind_name(kind), name) == 0) {
-            return kind;
-        }
-    }
-    return 0;
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool digest_from_hex(const char *hex, uint8_t out[RV_STEP_DIGEST_BYTES])
@@ -52,13 +47,24 @@ static bool digest_from_hex(const char *hex, uint8_t out[RV_STEP_DIGEST_BYTES])
         return false;
     }
     for (size_t i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
-        unsigned int byte = 0;
-        if (strspn(hex + 2 * i, "0123456789abcdef") < 2 || sscanf(hex + 2 * i, "%2x", &byte) != 1) {
+        int high = nibble(hex[2 * i]);
+        int low = nibble(hex[2 * i + 1]);
+        if (high < 0 || low < 0) {
             return false;
         }
-        out[i] = (uint8_t)byte;
+        out[i] = (uint8_t)(16 * high + low);
     }
     return true;
+}
+
+void rv_history_digest_hex(const uint8_t digest[RV_STEP_DIGEST_BYTES], char out[RV_HISTORY_DIGEST])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
+        out[2 * i] = digits[digest[i] >> 4];
+        out[2 * i + 1] = digits[digest[i] & 15];
+    }
+    out[2 * RV_STEP_DIGEST_BYTES] = '\0';
 }
 
 static enum rv_code check_journal(const json_t *history, struct rv_error *err)
@@ -74,7 +80,7 @@ static enum rv_code check_journal(const json_t *history, struct rv_error *err)
     json_array_foreach((json_t *)(uintptr_t)journal, i, step)
     {
         if (rv_json_int(step, "seq", 0) != (json_int_t)i + 1 ||
-            kind_from_name(rv_json_str(step, "kind", "")) == 0 ||
+            rv_step_kind_from_name(rv_json_str(step, "kind", "")) == 0 ||
             rv_json_str(step, "name", NULL) == NULL || json_object_get(step, "out") == NULL ||
             !digest_from_hex(rv_json_str(step, "digest", ""), digest)) {
             return rv_fail(err, RV_INVALID,
@@ -98,8 +104,12 @@ enum rv_code rv_history_check(const json_t *history, struct rv_error *err)
     char hex[2 * RV_HASH_BYTES + 1];
     struct rv_hash plan;
     if (strcmp(rv_json_str(history, "format", ""), format_name) != 0) {
-        rv_fail(err, RV_INVALID, "field \"format\" is not \"%s\"", format_name);
-        rv_hint(err, "Such a file is made by: reeve run export RUN FILE.");
+        const char *found = rv_json_str(history, "format", "");
+        bool newer = strncmp(found, format_name, sizeof format_name - 2) == 0;
+        rv_fail(err, RV_INVALID, "field \"format\" is not \"%s\"%s%.40s", format_name,
+                newer ? ", but " : "", newer ? found : "");
+        rv_hint(err, newer ? "The file was made by another version of reeve: use that one."
+                           : "Such a file is made by: reeve run export RUN FILE.");
         return RV_INVALID;
     }
     for (size_t i = 0; i < RV_COUNT(texts); i++) {
@@ -141,10 +151,8 @@ enum rv_code rv_history_check(const json_t *history, struct rv_error *err)
 json_t *rv_history_step(int32_t seq, int kind, const char *name,
                         const uint8_t digest[RV_STEP_DIGEST_BYTES], json_t *out)
 {
-    char hex[2 * RV_STEP_DIGEST_BYTES + 1];
-    for (size_t i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    }
+    char hex[RV_HISTORY_DIGEST];
+    rv_history_digest_hex(digest, hex);
     return json_pack("{s:i,s:s,s:s,s:s,s:o}", "seq", (int)seq, "kind", rv_step_kind_name(kind),
                      "name", name, "digest", hex, "out", out);
 }
@@ -171,7 +179,7 @@ struct rv_run_image *rv_history_image(const json_t *history)
     {
         struct rv_step *step = &image->steps[image->step_count++];
         step->seq = (int32_t)i + 1;
-        step->kind = kind_from_name(rv_json_str(entry, "kind", ""));
+        step->kind = rv_step_kind_from_name(rv_json_str(entry, "kind", ""));
         step->name = rv_strdup(rv_json_str(entry, "name", ""));
         RV_ASSERT(digest_from_hex(rv_json_str(entry, "digest", ""), step->digest));
         step->out = json_deep_copy(json_object_get(entry, "out"));

@@ -20,7 +20,8 @@
 
 enum {
     RV_HISTORY_BYTES_MAX = 64 << 20, /* of a file: a run with some thousand large answers */
-    RV_HISTORY_STEPS_MAX = 1 << 20
+    RV_HISTORY_STEPS_MAX = 1 << 20,
+    RV_HISTORY_DIGEST = 2 * RV_STEP_DIGEST_BYTES + 1 /* in hexadecimal digits, with NUL */
 };
 
 /* Sets "sha256". */
@@ -30,6 +31,7 @@ RV_MUST enum rv_code rv_history_check(const json_t *history, struct rv_error *er
 /* The run as a run actor loads it; rv_run_image_free.  `history` was checked. */
 struct rv_run_image *rv_history_image(const json_t *history);
 int64_t rv_history_run(const json_t *history);
+void rv_history_digest_hex(const uint8_t digest[RV_STEP_DIGEST_BYTES], char out[RV_HISTORY_DIGEST]);
 /* One journal entry; takes `out`. */
 json_t *rv_history_step(int32_t seq, int kind, const char *name,
                         const uint8_t digest[RV_STEP_DIGEST_BYTES], json_t *out);

@@ -93,6 +93,10 @@ static void on_rows(void *data, enum rv_code code, const struct rv_result *resul
     for (int row = 0; code == RV_OK && row < rv_result_rows(result); row++) {
         switch (ask->kind) {
         case FOUND_RUNS:
+            json_array_append_new(rows, json_pack("{s:I,s:b}", "run",
+                                                  (json_int_t)rv_result_i64(result, row, 0),
+                                                  "answered", rv_result_bool(result, row, 1)));
+            break;
         case FOUND_NEWEST:
         case FOUND_APPROVALS:
             json_array_append_new(rows, json_integer(rv_result_i64(result, row, 0)));
@@ -171,7 +175,10 @@ static bool is_live(const struct orchestrator *me, int64_t run)
     return false;
 }
 
-static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run)
+/* A run keeps its class while it has its actor: somebody waits for what a person has answered, and
+ * nobody for what a look at the exceptions has begun. */
+static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
+                     enum rv_class class)
 {
     if (is_live(me, run) || me->live_count == RV_RUNS_ACTIVE_MAX) {
         return;
@@ -188,6 +195,7 @@ static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run
         .argument = &start,
         .argument_bytes = sizeof start,
         .mailbox = 64,
+        .class = class,
         .tenant = me->start.tenant,
     };
     struct rv_ref ref = {0};
@@ -214,7 +222,7 @@ static void run_ended(struct orchestrator *me, struct rv_ref ref)
 static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
                        const char *reason)
 {
-    wake_run(self, me, run);
+    wake_run(self, me, run, RV_CLASS_INTERACTIVE);
     for (int i = 0; i < me->live_count; i++) {
         if (me->live[i].run == run && !me->live[i].told_to_stop) {
             me->live[i].told_to_stop = true;
@@ -356,7 +364,8 @@ static void wake_all(struct rv_actor *self, struct orchestrator *me, const json_
     json_t *run;
     json_array_foreach((json_t *)(uintptr_t)runs, i, run)
     {
-        wake_run(self, me, json_integer_value(run));
+        wake_run(self, me, rv_json_int(run, "run", 0),
+                 rv_json_bool(run, "answered", false) ? RV_CLASS_INTERACTIVE : RV_CLASS_NORMAL);
     }
 }
 
@@ -418,7 +427,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
         me->starting--;
         if (message->body.numbers[0] != 0) {
             me->started++;
-            wake_run(self, me, message->body.numbers[0]);
+            wake_run(self, me, message->body.numbers[0], RV_CLASS_BATCH);
         }
         if (me->starting == 0) {
             look_over(me);

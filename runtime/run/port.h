@@ -10,6 +10,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/json.h"
+#include "runtime/effect/effect.h"
 #include "runtime/gate/gate.h"
 #include "runtime/run/run.h"
 
@@ -36,8 +37,11 @@ struct rv_run_image {
     int64_t parent; /* 0 none */
     json_t *budget; /* what the parent gave, see child.h; NULL or empty without a parent */
     int64_t epoch;  /* of the tenant's lease: fences every write */
+    /* The journal from its newest checkpoint on: that entry is steps[0], and `base` entries lie
+     * before it, which nobody needs any more.  Without a checkpoint: all of it, and 0. */
     struct rv_step *steps;
     int step_count;
+    int32_t base;
 };
 /* First bytes of the SHA-256 of the canonical JSON; false when there is none (a real number). */
 bool rv_step_digest(const json_t *value, uint8_t out[RV_STEP_DIGEST_BYTES]);
@@ -46,8 +50,9 @@ void rv_run_image_free(struct rv_run_image *image);
 /* A status change that rides on a write. */
 struct rv_run_change {
     enum rv_run_state state;
-    const char *waiting_on; /* "approval" "timer" "signal" "model" "run" or NULL */
-    int64_t wake_us;        /* 0 none */
+    const char
+        *waiting_on; /* "approval" "timer" "signal" "model" "run" "effect" "intent" or NULL */
+    int64_t wake_us; /* 0 none */
     const char *error_code; /* NULL none */
     const char *error_text;
     const json_t *result; /* final states: {outcome, review}; may be NULL */
@@ -61,6 +66,7 @@ struct rv_run_write {
     const struct rv_run_change *change; /* may be NULL: only a step */
     int64_t consume_signal;             /* id of the signal this step consumes; 0 none */
     const json_t *memory; /* {"agent","key","value"} to store with the step; or NULL */
+    const json_t *blob;   /* a text to keep as a blob of this run; or NULL */
     /* A run that has a parent or children ends: its claim is passed on, its parent wakes, and its
      * children whose policy is "cancel" are asked to stop. */
     bool ends_family;
@@ -117,6 +123,8 @@ struct rv_run_port {
     /* Gives {"result":"executed|held|denied|refused|void","answer":…,"approval":id,
      * "expires_us":…,"code":…,"message":…,"rules":[…]}: exactly what was journaled. */
     void (*act)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
+    /* What became of an action outside, see rv_effects_advance. */
+    void (*effect)(void *self, const struct rv_effect_ask *ask, rv_port_done done, void *data);
     /* A model's choice, through the gate: {"ok":true,"value":…,"usage":{…}} or {"ok":false,…}. */
     void (*ask)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
     /* A child run, through the gate, in one transaction with its step: `action` is "start" or

@@ -49,22 +49,15 @@ static void hash_json(struct replay *replay, const json_t *value)
     rv_free(text);
 }
 
-static void digest_hex(const uint8_t digest[RV_STEP_DIGEST_BYTES], char out[33])
-{
-    for (int i = 0; i < RV_STEP_DIGEST_BYTES; i++) {
-        snprintf(out + 2 * (size_t)i, 3, "%02x", digest[i]);
-    }
-}
-
 static json_t *difference_of(const struct rv_run_taken *taken)
 {
     const struct rv_step *step = taken->step;
-    char recorded[33];
-    char now[33] = "";
+    char recorded[RV_HISTORY_DIGEST];
+    char now[RV_HISTORY_DIGEST] = "";
     uint8_t digest[RV_STEP_DIGEST_BYTES];
-    digest_hex(step->digest, recorded);
+    rv_history_digest_hex(step->digest, recorded);
     if (taken->args != NULL && rv_step_digest(taken->args, digest)) {
-        digest_hex(digest, now);
+        rv_history_digest_hex(digest, now);
     }
     json_t *out =
         json_pack("{s:i,s:{s:s,s:s,s:s,s:O},s:{s:s,s:s,s:s,s:i}}", "step", (int)step->seq,
@@ -90,8 +83,8 @@ static bool on_taken(void *self, const struct rv_run_taken *taken)
     struct rv_replay_report *report = replay->report;
     if (taken->step->seq > report->steps) {
         report->steps = taken->step->seq;
-        char hex[33];
-        digest_hex(taken->step->digest, hex);
+        char hex[RV_HISTORY_DIGEST];
+        rv_history_digest_hex(taken->step->digest, hex);
         hash_text(replay, rv_step_kind_name(taken->step->kind));
         hash_text(replay, taken->step->name);
         hash_text(replay, hex);
@@ -111,11 +104,15 @@ static bool on_taken(void *self, const struct rv_run_taken *taken)
         }
         return false;
     }
-    char hex[33];
-    digest_hex(digest, hex);
+    char hex[RV_HISTORY_DIGEST];
+    rv_history_digest_hex(digest, hex);
     json_object_set_new(entry, "digest", json_string(hex));
     if (taken->kind == RV_STEP_PLAN || taken->kind == RV_STEP_OUTCOME) {
         json_object_set(entry, "out", (json_t *)(uintptr_t)taken->args);
+    } else if (taken->kind == RV_STEP_CHECKPOINT) { /* the plan begins anew with what it said now */
+        json_t *state = json_object_get(taken->args, "state");
+        json_object_set(json_object_get(entry, "out"), "state", state);
+        json_object_set(taken->step->out, "state", state);
     }
     return true;
 }
@@ -185,6 +182,13 @@ static void port_read(void *self, int32_t tenant, const char *agent, const char 
 static void port_act(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
 {
     wants(self, rv_step_kind_name(act->kind), act->action, act->args, done, data);
+}
+
+static void port_effect(void *self, const struct rv_effect_ask *ask, rv_port_done done, void *data)
+{
+    json_t *args = json_pack("{s:i}", "of_step", (int)ask->seq);
+    wants(self, "effect", "outcome", args, done, data);
+    json_decref(args);
 }
 
 static void port_approval(void *self, int32_t tenant, int64_t approval, rv_port_done done,
@@ -379,6 +383,7 @@ static enum rv_code go(const json_t *history, const char *source, json_t *rebase
                                        .write = port_write,
                                        .read = port_read,
                                        .act = port_act,
+                                       .effect = port_effect,
                                        .ask = port_act,
                                        .start = port_act,
                                        .child = port_child,

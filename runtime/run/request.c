@@ -5,8 +5,10 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
+#include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/run.h"
+#include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -29,6 +31,7 @@ struct request {
     struct rv_hash plan_hash;
     const char *const *(*resolutions_of)(const char *type);
     json_t *exception;
+    struct rv_trace trace; /* that was given */
 };
 
 static struct request *request_make(struct rv_gate *gate, int32_t tenant,
@@ -150,6 +153,11 @@ static void begin(struct request *request, const json_t *exception, const json_t
     request->args =
         json_pack("{s:s,s:O}", "agent", request->name, "type", json_object_get(exception, "type"));
     request->body = exception_input(exception, resolutions);
+    if (rv_trace_is(request->trace)) {
+        char trace[RV_TRACE_TEXT];
+        rv_trace_text(request->trace, trace);
+        json_object_set_new(request->body, "trace", json_string(trace));
+    }
     request->pass.action = "run.start";
     request->pass.args = request->args;
     request->pass.run = request->id;
@@ -226,10 +234,14 @@ static void on_exception(void *data, enum rv_code code, const struct rv_result *
 
 void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       const struct rv_principal *principal, const char *exception,
-                      const char *agent, const char *const *(*resolutions_of)(const char *type),
-                      rv_run_asked done, void *data)
+                      const char *agent, const char *traceparent,
+                      const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
+                      void *data)
 {
     struct request *request = request_make(gate, tenant, principal, done, data);
+    if (traceparent != NULL && !rv_trace_from_parent(traceparent, &request->trace)) {
+        request->trace = (struct rv_trace){0, 0};
+    }
     request->db = db;
     request->name = agent != NULL ? rv_arena_strdup(request->arena, agent) : NULL;
     request->resolutions_of = resolutions_of;
@@ -251,6 +263,7 @@ static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batc
     rv_args_text(rows, 4, request->name);
     rv_args_json(rows, 5, request->body);
     rv_args_text(rows, 6, pass->principal.id);
+    rv_blob_use(batch, pass->run, request->body);
     return RV_OK;
 }
 

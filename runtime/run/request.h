@@ -38,11 +38,12 @@ void rv_run_begin(struct rv_gate *gate, const struct rv_run_begin *asked, rv_run
                   void *data);
 
 /* Finds the exception (hex key) and the agent (NULL: the one that handles its type), then begins.
- */
+ * `traceparent`: see run_trace.h; NULL, or malformed: the run has a trace of its own. */
 void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       const struct rv_principal *principal, const char *exception,
-                      const char *agent, const char *const *(*resolutions_of)(const char *type),
-                      rv_run_asked done, void *data);
+                      const char *agent, const char *traceparent,
+                      const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
+                      void *data);
 
 /* RV_NOT_FOUND: no such run; RV_CONFLICT: it is over.  `name` is checked by the caller: 1 to
  * RV_SIGNAL_NAME_MAX bytes, not beginning with "$". */

@@ -57,10 +57,24 @@ bool rv_run_state_final(enum rv_run_state state)
 const char *rv_step_kind_name(int kind)
 {
     static const char *const kinds[] = {
-        "?",        "read",    "model",        "memory", "timer", "signal", "plan", "action",
-        "approval", "outcome", "compensation", "review", "note",  "start",  "child"};
+        "?",        "read",    "model",        "memory",
+        "timer",    "signal",  "plan",         "action",
+        "approval", "outcome", "compensation", "review",
+        "note",     "start",   "child",        "effect",
+        [RV_STEP_CHECKPOINT] = "checkpoint"};
     _Static_assert(RV_COUNT(kinds) == RV_STEP_KIND_LAST + 1, "every kind has its name");
-    return kind >= 1 && kind < (int)RV_COUNT(kinds) ? kinds[kind] : kinds[0];
+    bool known = kind >= 1 && kind < (int)RV_COUNT(kinds) && kinds[kind] != NULL;
+    return known ? kinds[kind] : kinds[0];
+}
+
+int rv_step_kind_from_name(const char *name)
+{
+    for (int kind = RV_STEP_KIND_LAST; kind > 0 && name[0] != '?'; kind--) {
+        if (strcmp(rv_step_kind_name(kind), name) == 0) {
+            return kind;
+        }
+    }
+    return 0;
 }
 
 bool rv_step_digest(const json_t *value, uint8_t out[RV_STEP_DIGEST_BYTES])

@@ -3,7 +3,7 @@
  *   CREATED > PLANNING > EXECUTING > REVIEWING > DONE
  *                 |  ^        |  ^       |
  *                 v  |        v  |       v                 any open state -> CANCELLED, FAILED,
- *               WAITING (timer, signal, model, approval, run)                DIVERGED
+ *               WAITING (timer, signal, model, approval, run, effect, intent)      DIVERGED
  *                             |
  *                             +-> COMPENSATING > COMPENSATED        (a held compensation: WAITING)
  *
@@ -53,11 +53,14 @@ enum rv_step_kind {
     RV_STEP_COMPENSATION = 10,
     RV_STEP_REVIEW = 11,
     RV_STEP_NOTE = 12,
-    RV_STEP_START = 13, /* of a child run: "start" or "handoff" */
-    RV_STEP_CHILD = 14, /* how a child ended */
-    RV_STEP_KIND_LAST = RV_STEP_CHILD
+    RV_STEP_START = 13,      /* of a child run: "start" or "handoff" */
+    RV_STEP_CHILD = 14,      /* how a child ended */
+    RV_STEP_EFFECT = 15,     /* the outcome of an action outside, see runtime/effect/effect.h */
+    RV_STEP_CHECKPOINT = 20, /* a new beginning: what lies before it is not read again */
+    RV_STEP_KIND_LAST = RV_STEP_CHECKPOINT
 };
-const char *rv_step_kind_name(int kind);
+const char *rv_step_kind_name(int kind);      /* "?" when unknown */
+int rv_step_kind_from_name(const char *name); /* 0 when unknown */
 
 enum {
     RV_RUN_REPEATS_MAX = 8, /* the same question with the same arguments: a plan that loops */
@@ -69,6 +72,7 @@ enum {
     RV_RUN_CHILDREN_DEFAULT = 16, /* fan-out of one run: a plan with more wants a list, not runs */
     RV_RUN_SAME_CHILD_MAX = 2,    /* an attempt and one retry; the third is a plan that loops */
     RV_RUN_TIMER_IN_MEMORY_MS = 60000, /* longer waits give up their actor */
+    RV_RUN_STATE_BYTES_MAX = 1 << 20,  /* of a checkpoint, as JSON: larger things are blobs */
     RV_STEP_DIGEST_BYTES = 16
 };
 

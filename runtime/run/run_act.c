@@ -20,7 +20,7 @@ struct rv_run_act run_act_frame(const struct run *run, int kind)
         .tenant = run->start.tenant,
         .run = run->start.run,
         .epoch = run->image->epoch,
-        .seq = run->image->step_count + 1,
+        .seq = run_next_seq(run),
         .kind = kind,
         .agent = run->image->agent,
         .owner = run->image->owner,
@@ -142,17 +142,29 @@ static void submit_action(struct run *run, const json_t *action)
     submit(run, &act);
 }
 
-/* One action has its answer (replayed or new); decides what comes next. */
-static void action_answered(struct run *run, const json_t *action, const json_t *out)
+static void action_done(struct run *run, const json_t *action, const json_t *answer)
 {
+    json_array_append_new(run->executed, json_pack("{s:i,s:O,s:O,s:O?}", "index", run->action,
+                                                   "action", json_object_get(action, "action"),
+                                                   "args", json_object_get(action, "args"),
+                                                   "answer", (json_t *)(uintptr_t)answer));
+    if (run->image->base + run->cursor <= run_forked_at(run)) {
+        json_object_set_new(json_array_get(run->executed, json_array_size(run->executed) - 1),
+                            "inherited", json_true());
+    }
+    run->action++;
+}
+
+/* One action has its answer (replayed or new); decides what comes next. */
+static void action_answered(struct run *run, const json_t *action, const struct rv_step *step)
+{
+    const json_t *out = step->out;
     const char *result = rv_json_str(out, "result", "");
     switch (gate_verdict(run, out)) {
     case VERDICT_DONE:
-        json_array_append_new(run->executed, json_pack("{s:i,s:O,s:O,s:O?}", "index", run->action,
-                                                       "action", json_object_get(action, "action"),
-                                                       "args", json_object_get(action, "args"),
-                                                       "answer", json_object_get(out, "answer")));
-        run->action++;
+        if (!run_effect_begins(run, rv_json_str(action, "action", ""), step)) {
+            action_done(run, action, json_object_get(out, "answer"));
+        }
         break;
     case VERDICT_NO:
         run_set_end(run,
@@ -163,6 +175,23 @@ static void action_answered(struct run *run, const json_t *action, const json_t 
     case VERDICT_WAIT:
     case VERDICT_AGAIN: break;
     }
+}
+
+/* What happens outside has its outcome. */
+static void action_happened(struct run *run, const json_t *action, const json_t *out)
+{
+    if (rv_json_bool(out, "ok", false)) {
+        json_t *answer = json_copy(run->effect_said);
+        json_object_update_missing(answer, (json_t *)(uintptr_t)out);
+        json_object_set(answer, "answer", json_object_get(out, "answer"));
+        action_done(run, action, answer);
+        json_decref(answer);
+    } else {
+        run_set_end(run, rv_json_str(out, "code", "unavailable"), "action %d \"%s\": %s",
+                    run->action + 1, rv_json_str(action, "action", ""),
+                    rv_json_str(out, "message", "it did not happen"));
+    }
+    run->effect_seq = 0;
 }
 
 static void action_voted(struct run *run, const char *status)
@@ -190,7 +219,7 @@ static bool replay_act(struct rv_actor *self, struct run *run, const json_t *act
     if (voted) {
         action_voted(run, step->name);
     } else {
-        action_answered(run, action, step->out);
+        action_answered(run, action, step);
     }
     return true;
 }
@@ -226,6 +255,15 @@ void run_advance_act(struct rv_actor *self, struct run *run)
 {
     const json_t *action = action_at(run, run->action);
     while (run->end_code[0] == '\0' && action != NULL && !run_take_end(run)) {
+        if (run->effect_seq != 0) {
+            const json_t *out = run_effect_outcome(self, run, rv_json_str(action, "action", ""));
+            if (out == NULL) {
+                return;
+            }
+            action_happened(run, action, out);
+            action = action_at(run, run->action);
+            continue;
+        }
         if (!run_replaying(run)) {
             act_live(run, action);
             return;
@@ -270,6 +308,9 @@ static bool replay_compensate(struct rv_actor *self, struct run *run, const char
     }
     run_spend(run, step);
     enum verdict verdict = voted ? people_verdict(run, step->name) : gate_verdict(run, step->out);
+    if (verdict == VERDICT_DONE && run_effect_begins(run, name, step)) {
+        return true;
+    }
     if (verdict == VERDICT_DONE || verdict == VERDICT_NO) {
         compensated(run, voted ? step->name : rv_json_str(step->out, "result", ""));
     }
@@ -302,13 +343,20 @@ void run_advance_compensate(struct rv_actor *self, struct run *run)
         const json_t *done = json_array_get(run->executed, (size_t)run->compensate);
         const char *name = NULL;
         json_t *args = NULL;
-        if (!takes_back(done, &name, &args)) {
+        if (rv_json_bool(done, "inherited", false) || !takes_back(done, &name, &args)) {
             run->compensate--;
             continue;
         }
         bool live = !run_replaying(run);
         bool replayed = false;
-        if (live) {
+        if (run->effect_seq != 0) {
+            const json_t *out = run_effect_outcome(self, run, name);
+            replayed = out != NULL;
+            if (replayed) {
+                run->effect_seq = 0;
+                compensated(run, rv_json_bool(out, "ok", false) ? "executed" : "failed");
+            }
+        } else if (live) {
             compensate_live(run, name, args);
         } else {
             replayed = replay_compensate(self, run, name, args);

@@ -9,6 +9,7 @@
  */
 #include "runtime/base/log.h"
 #include "runtime/run/run_actor_private.h"
+#include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +19,11 @@
 struct answer {
     struct rv_actors *actors;
     struct rv_ref to;
+    int32_t tenant;
+    int64_t run;
     uint64_t token;
+    enum pending about;
+    struct rv_trace trace; /* of the run, once it is known */
     enum rv_code code;
     struct rv_error err;
     json_t *json;
@@ -30,6 +35,8 @@ static enum rv_code run_start(struct rv_actor *self, void *state, const void *ar
 static enum rv_code run_receive(struct rv_actor *self, void *state, struct rv_message *message,
                                 struct rv_error *err);
 static void run_stop(struct rv_actor *self, void *state, enum rv_exit why);
+static void run_show(const void *state, struct rv_shown *out);
+static const char *run_message_name(const struct rv_message *message);
 static void on_answer(struct rv_actor *self, struct run *run, struct answer *answer);
 
 const struct rv_behavior rv_run_behavior = {
@@ -38,7 +45,46 @@ const struct rv_behavior rv_run_behavior = {
     .receive = run_receive,
     .stop = run_stop,
     .state_bytes = sizeof(struct run),
+    .show = run_show,
+    .name_of = run_message_name,
 };
+
+/* ---- for people ---- */
+
+static const char *about(enum pending pending)
+{
+    static const char *const names[] = {
+        [PENDING_NONE] = "nothing", [PENDING_LOAD] = "load",         [PENDING_READ] = "read",
+        [PENDING_STEP] = "step",    [PENDING_ACT] = "act",           [PENDING_ASK] = "model",
+        [PENDING_START] = "start",  [PENDING_APPROVAL] = "approval", [PENDING_SIGNAL] = "signal",
+        [PENDING_CHILD] = "child",  [PENDING_CHANGE] = "change",
+    };
+    return names[pending];
+}
+
+static void run_show(const void *state, struct rv_shown *out)
+{
+    const struct run *run = state;
+    snprintf(out->what, sizeof out->what, "r_%" PRId64 " %s %s", run->start.run,
+             run->pending == PENDING_NONE ? "rests at" : "waits for",
+             run->pending == PENDING_NONE ? rv_run_state_name((enum rv_run_state)run->state)
+                                          : about(run->pending));
+    out->bytes = run->plan != NULL ? (int64_t)rv_plan_memory_bytes(run->plan) : 0;
+    if (run->image != NULL) {
+        out->bytes += (int64_t)(sizeof *run->image + run->image->source_length +
+                                (size_t)run->image->step_count * sizeof *run->image->steps);
+    }
+}
+
+static const char *run_message_name(const struct rv_message *message)
+{
+    switch (message->kind) {
+    case RV_RUN_ANSWER: return about((enum pending)message->body.numbers[0]);
+    case RV_RUN_CANCEL: return "cancel";
+    case RV_RUN_WAKE: return "wake";
+    default: return NULL;
+    }
+}
 
 /* ---- the port's answers come back as messages ---- */
 
@@ -53,6 +99,8 @@ static void answer_free(void *payload)
 static void deliver(struct answer *answer)
 {
     struct rv_message message = {.kind = RV_RUN_ANSWER, .payload = answer, .free = answer_free};
+    message.body.numbers[0] = answer->about;
+    message.trace = answer->trace;
     rv_actors_send(answer->actors, answer->to, &message); /* a dead run's answer is a dead letter */
 }
 
@@ -63,7 +111,11 @@ struct answer *run_expect(struct run *run, enum pending pending)
     struct answer *answer = rv_alloc(sizeof *answer);
     answer->actors = run->actors;
     answer->to = run->self;
+    answer->tenant = run->start.tenant;
+    answer->run = run->start.run;
     answer->token = ++run->token;
+    answer->about = pending;
+    answer->trace = run->trace;
     return answer;
 }
 
@@ -84,6 +136,9 @@ static void on_loaded(void *data, enum rv_code code, struct rv_run_image *image,
     struct answer *answer = data;
     answer->code = code;
     answer->image = image;
+    if (image != NULL) {
+        answer->trace = rv_run_trace(answer->tenant, answer->run, image->input);
+    }
     if (code != RV_OK && err != NULL) {
         answer->err = *err;
     }
@@ -165,6 +220,7 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
     json_decref(run->proposal);
     json_decref(run->executed);
     json_decref(run->children);
+    json_decref(run->checkpoint);
     json_decref(run->outcome);
     json_decref(run->review);
 }
@@ -173,7 +229,7 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
 void run_stand_still(struct rv_actor *self, struct run *run)
 {
     bool open = run->phase == PHASE_PLAN || run->phase == PHASE_ACT || run->phase == PHASE_CHILDREN;
-    if (open && run->cancel_asked && run->end_code[0] == '\0') {
+    if (open && run->cancel_asked && run->end_code[0] == '\0' && run->effect_seq == 0) {
         run_advance(
             self,
             run); /* asked to stop while it was loaded or replayed: stops instead of waiting */
@@ -253,6 +309,8 @@ static enum rv_code find_agent(struct run *run, struct rv_error *err)
 static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *image)
 {
     run->image = image;
+    run->trace = rv_run_trace(run->start.tenant, run->start.run, image->input);
+    rv_actor_trace(self, run->trace);
     run->state = (int)image->state;
     if (rv_run_state_final(image->state)) {
         run_stand_still(self, run);
@@ -266,6 +324,12 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
         return;
     }
     set_budget(run);
+    if (image->base > 0 && !run_resume_checkpoint(run)) {
+        run_set_end(run, "corrupt", "the journal does not begin with a checkpoint at step %d",
+                    (int)image->base + 1);
+        run_change_state(run, RV_RUN_DIVERGED, NULL, 0);
+        return;
+    }
     run_advance(self, run);
 }
 
@@ -454,6 +518,7 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
                        run->acting, run->acting_args, json_incref(answer->json));
         break;
     case PENDING_STEP: draft_is_durable(self, run); break;
+    case PENDING_EFFECT: run_on_effect(self, run, answer->json); break;
     case PENDING_APPROVAL:
         run_on_approval(self, run, rv_json_str(answer->json, "status", "void"));
         break;

@@ -4,7 +4,9 @@
  *   run_replay.c  the journal: what is recorded, what is written, when the two differ
  *   run_ask.c     PLAN and REVIEW: what Lua asks
  *   run_act.c     ACT, COMPENSATE, OUTCOME: the plan's items, and taking them back
+ *   run_effect.c  waiting for the outcome of what happens outside
  *   run_child.c   CHILDREN: runs that this run has started
+ *   run_checkpoint.c   a new beginning in the middle of a plan
  *
  * Invariants: at most one port operation is outstanding (`pending`); the coroutine is resumed only
  * with an answer that is durable; `image->steps` mirrors the journal, and `cursor` is the next
@@ -39,6 +41,7 @@ enum pending {
     PENDING_READ, /* then its answer is journaled */
     PENDING_STEP, /* a journal write; `draft` becomes a step */
     PENDING_ACT,
+    PENDING_EFFECT, /* the outcome of an action outside */
     PENDING_ASK,
     PENDING_APPROVAL, /* asking how an approval stands */
     PENDING_SIGNAL,
@@ -68,8 +71,12 @@ struct run {
     int voids;        /* approvals of the action at hand that became void */
     int64_t approval; /* the approval waited for, or granted for the action at hand */
     bool granted;
-    int compensate;    /* index of the action being taken back */
-    json_t *executed;  /* [{index, action, args, answer, compensated?}] */
+    int32_t effect_seq;  /* of the step whose effect outside has no outcome yet; 0 none */
+    json_t *effect_said; /* what the gate answered to it; borrowed from the journal */
+    int compensate;      /* index of the action being taken back */
+    json_t *executed;    /* [{index, action, args, answer, compensated?}] */
+    json_t *checkpoint;  /* entry that the plan began with: {state, used, children, ...}; or NULL */
+    int32_t checkpoint_seq;
     char end_code[32]; /* why the run does not end well; empty while it does */
     char end_text[512];
     bool people_said_no;
@@ -79,10 +86,12 @@ struct run {
     json_t *outcome;
     json_t *review;
 
+    struct rv_trace trace; /* none before it is loaded */
     enum pending pending;
     uint64_t token;     /* of the outstanding operation */
     const char *acting; /* command that is at the gate; borrowed from proposal or catalogue */
     json_t *acting_args;
+    const json_t *blob; /* text to keep with the entry that is being written; borrowed */
     struct rv_step draft;
     bool has_draft;
     bool cancel_asked;
@@ -102,6 +111,18 @@ void run_advance(struct rv_actor *self, struct run *run);
  */
 void run_stand_still(struct rv_actor *self, struct run *run);
 
+/* What a fork's plan sees as chance is that of the run it comes from. */
+static inline int64_t run_seed(const struct run *run)
+{
+    return rv_json_int(json_object_get(run->image->input, "forked"), "seed", run->start.run);
+}
+
+/* Entries up to this one were another run's. */
+static inline int64_t run_forked_at(const struct run *run)
+{
+    return rv_json_int(json_object_get(run->image->input, "forked"), "at", 0);
+}
+
 static inline int64_t run_now_us(const struct run *run)
 {
     return run->start.port->now_us(run->start.port->self);
@@ -116,6 +137,11 @@ enum found { FOUND_NOTHING, FOUND_STEP, FOUND_DIVERGENCE };
 enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const char *name,
                         const json_t *args, int line, const struct rv_step **out);
 bool run_replaying(const struct run *run); /* entries are left */
+/* The number of the entry that is written next. */
+static inline int32_t run_next_seq(const struct run *run)
+{
+    return run->image->base + run->image->step_count + 1;
+}
 /* Appends to the mirror what the port has made durable. */
 void run_remember(struct run *run, struct rv_step step);
 /* Entry number `cursor` may be the end: takes it, and with it the reason. */
@@ -165,6 +191,26 @@ void run_on_approval(struct rv_actor *self, struct run *run, const char *status)
 void run_turn_back(struct rv_actor *self, struct run *run);
 /* What every question to the gate says about its run. */
 struct rv_run_act run_act_frame(const struct run *run, int kind);
+
+/* ---- run_checkpoint.c ---- */
+
+void run_ask_checkpoint(struct run *run);
+/* What a plan that begins at a checkpoint sees beside its input. */
+void run_checkpoint_input(const struct run *run, json_t *input);
+/* An entry that was taken or loaded first: the plan begins anew with its state, everything before
+ * it is let go of. */
+void run_begin_anew(struct run *run, const struct rv_step *step);
+/* Of a run that was loaded from its newest checkpoint: goes on as if all before had been replayed.
+ * False: the journal does not begin as it should. */
+bool run_resume_checkpoint(struct run *run);
+
+/* ---- run_effect.c ---- */
+
+/* Whether the action that was executed as `step` happens outside: then its outcome is awaited. */
+bool run_effect_begins(struct run *run, const char *action, const struct rv_step *step);
+/* The awaited outcome, as journaled; NULL while it has not come, or the run diverged. */
+const json_t *run_effect_outcome(struct rv_actor *self, struct run *run, const char *action);
+void run_on_effect(struct rv_actor *self, struct run *run, json_t *outcome);
 
 /* ---- run_child.c ---- */
 

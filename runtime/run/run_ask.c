@@ -8,7 +8,9 @@
  *   signal, await               two entries: the wait with its deadline, then what came, or that
  *                               nothing did
  *   start, handoff              one entry; after a hand-off the coroutine is not resumed
+ *   checkpoint                  one entry; the coroutine is given up and the plan begins anew
  */
+#include "runtime/journal/blob.h"
 #include "runtime/run/run_actor_private.h"
 
 #include <inttypes.h>
@@ -24,7 +26,15 @@ static json_t *plan_input(const struct run *run)
     json_t *input = json_copy(run->image->input);
     json_object_set_new(input, "run", json_string(name));
     json_object_set_new(input, "now_us", json_integer(run->image->created_us));
-    json_object_set_new(input, "seed", json_integer(run->start.run));
+    json_object_set_new(input, "seed", json_integer(run_seed(run)));
+    const json_t *forked = json_object_get(input, "forked");
+    if (forked != NULL) { /* what was copied was asked by another one: fork.h */
+        json_object_set(input, "run", json_object_get(forked, "name"));
+        json_object_set(input, "now_us", json_object_get(forked, "now_us"));
+    }
+    if (run->checkpoint != NULL && run->phase == PHASE_PLAN) {
+        run_checkpoint_input(run, input);
+    }
     if (run->outcome != NULL) {
         json_object_set(input, "outcome", run->outcome);
     }
@@ -92,17 +102,28 @@ static int kind_of_request(const char *name)
         const char *name;
         int kind;
     } kinds[] = {
-        {"erp.find", RV_STEP_READ},   {"erp.get", RV_STEP_READ},      {"erp.history", RV_STEP_READ},
-        {"memory.get", RV_STEP_READ}, {"memory.set", RV_STEP_MEMORY}, {"llm.decide", RV_STEP_MODEL},
-        {"sleep", RV_STEP_TIMER},     {"signal", RV_STEP_SIGNAL},     {"note", RV_STEP_NOTE},
-        {"start", RV_STEP_START},     {"handoff", RV_STEP_START},     {"await", RV_STEP_CHILD},
+        {"erp.find", RV_STEP_READ},
+        {"erp.get", RV_STEP_READ},
+        {"erp.history", RV_STEP_READ},
+        {"memory.get", RV_STEP_READ},
+        {"memory.set", RV_STEP_MEMORY},
+        {"llm.decide", RV_STEP_MODEL},
+        {"sleep", RV_STEP_TIMER},
+        {"signal", RV_STEP_SIGNAL},
+        {"note", RV_STEP_NOTE},
+        {"start", RV_STEP_START},
+        {"handoff", RV_STEP_START},
+        {"await", RV_STEP_CHILD},
+        {"checkpoint", RV_STEP_CHECKPOINT},
+        {"blob.read", RV_STEP_READ},
+        {"blob.put", RV_STEP_MEMORY},
     };
     for (size_t i = 0; i < RV_COUNT(kinds); i++) {
         if (strcmp(kinds[i].name, name) == 0) {
             return kinds[i].kind;
         }
     }
-    RV_UNREACHABLE("the sandbox offers twelve requests");
+    RV_UNREACHABLE("the sandbox offers these requests");
 }
 
 /* The entry of the wait, for what has two; NULL for the rest. */
@@ -118,7 +139,7 @@ static int times_asked(const struct run *run, const char *name, const json_t *ar
     RV_ASSERT(rv_step_digest(args, digest));
     for (int i = 0; i < run->image->step_count; i++) {
         const struct rv_step *step = &run->image->steps[i];
-        count += strcmp(step->name, name) == 0 && memcmp(step->digest, digest, sizeof digest) == 0;
+        count += memcmp(step->digest, digest, sizeof digest) == 0 && strcmp(step->name, name) == 0;
     }
     return count;
 }
@@ -137,7 +158,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
         plan_failed(self, run, RV_LIMIT, text);
         return false;
     }
-    if (kind != RV_STEP_TIMER && wait_name(kind) == NULL &&
+    if (kind != RV_STEP_TIMER && kind != RV_STEP_CHECKPOINT && wait_name(kind) == NULL &&
         times_asked(run, request->name, request->args) >= repeats_max) {
         snprintf(text, sizeof text,
                  "the plan asks \"%s\" with the same arguments more than %d times (line %d)",
@@ -167,6 +188,28 @@ static void ask_signal_wait(struct run *run)
     run_write_wait(run, "signal.wait", "signal", run->request.args, out);
 }
 
+/* The handle follows from the text alone; the text goes into the journal's transaction, and not
+ * into the journal. */
+static void ask_blob_put(struct run *run)
+{
+    const struct rv_plan_request *request = &run->request;
+    const json_t *text = json_object_get(request->args, "text");
+    struct rv_hash hash = rv_sha256(json_string_value(text), json_string_length(text));
+    const char *media = rv_json_str(request->args, "media", "");
+    json_t *handle = rv_blob_handle(&hash, json_string_length(text), media);
+    struct rv_error err = {.code = RV_OK};
+    if (rv_blob_check_media(media, &err) == RV_OK) {
+        run->blob = text;
+    }
+    json_t *out = run->blob != NULL ? json_pack("{s:b,s:O}", "ok", 1, "value", handle)
+                                    : json_pack("{s:b,s:s,s:s}", "ok", 0, "code",
+                                                rv_code_name(err.code), "message", err.message);
+    run_write_step(run, run_make_step(run, RV_STEP_MEMORY, request->name, request->args, out), NULL,
+                   0, NULL);
+    run->blob = NULL;
+    json_decref(handle);
+}
+
 static void ask_live(struct run *run, int kind)
 {
     const struct rv_run_port *port = run->start.port;
@@ -184,6 +227,10 @@ static void ask_live(struct run *run, int kind)
         break;
     }
     case RV_STEP_MEMORY: {
+        if (strcmp(request->name, "blob.put") == 0) {
+            ask_blob_put(run);
+            break;
+        }
         json_t *memory = json_pack("{s:s,s:O,s:O}", "agent", run->image->agent, "key",
                                    json_object_get(request->args, "key"), "value",
                                    json_object_get(request->args, "value"));
@@ -199,6 +246,7 @@ static void ask_live(struct run *run, int kind)
     case RV_STEP_SIGNAL: ask_signal_wait(run); break;
     case RV_STEP_START: run_ask_start(run); break;
     case RV_STEP_CHILD: run_ask_child_wait(run, request->args); break;
+    case RV_STEP_CHECKPOINT: run_ask_checkpoint(run); break;
     default:
         run_write_step(run,
                        run_make_step(run, RV_STEP_NOTE, request->name, request->args,
@@ -331,7 +379,7 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         run_plan_over(self, run, NULL);
         return false;
     }
-    if (!rv_step_digest(run->request.args, digest)) {
+    if (!run_replaying(run) && !rv_step_digest(run->request.args, digest)) {
         char text[128];
         snprintf(text, sizeof text, "\"%s\" with a real number (line %d): use integers or text",
                  run->request.name, run->request.line);
@@ -359,13 +407,24 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         return false;
     }
     run_spend(run, step);
+    if (kind == RV_STEP_CHECKPOINT) {
+        run_begin_anew(run, step);
+        return ensure_plan(self, run, "plan") && step_plan(self, run, NULL);
+    }
     if (run->handed_to != NULL) {
         char summary[64];
         snprintf(summary, sizeof summary, "handed to %.32s", run->handed_to);
         run_plan_over(self, run, json_pack("{s:[],s:s}", "actions", "summary", summary));
         return false;
     }
-    return step_plan(self, run, step->out);
+    json_t *answer = json_incref(step->out);
+    if (kind == RV_STEP_READ || kind == RV_STEP_MODEL) { /* large, and never looked at again */
+        json_decref(run->image->steps[run->cursor - 1].out);
+        run->image->steps[run->cursor - 1].out = NULL;
+    }
+    bool more = step_plan(self, run, answer);
+    json_decref(answer);
+    return more;
 }
 
 void run_advance_lua(struct rv_actor *self, struct run *run, const char *entry)

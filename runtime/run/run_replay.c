@@ -218,7 +218,7 @@ struct rv_step run_make_step(const struct run *run, int kind, const char *name, 
                              json_t *out)
 {
     struct rv_step step = {
-        .seq = run->image->step_count + 1, .kind = kind, .name = rv_strdup(name), .out = out};
+        .seq = run_next_seq(run), .kind = kind, .name = rv_strdup(name), .out = out};
     if (args != NULL) {
         RV_ASSERT(rv_step_digest(args, step.digest)); /* arguments were checked when they came in */
     }
@@ -240,6 +240,7 @@ void run_write_step(struct run *run, struct rv_step step, const struct rv_run_ch
         .change = change,
         .consume_signal = consume_signal,
         .memory = memory,
+        .blob = run->blob,
         .stop_children = run->stop_children ? run->cancel_reason : NULL,
     };
     port->write(port->self, &write, run_on_port, run_expect(run, PENDING_STEP));

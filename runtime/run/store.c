@@ -7,9 +7,11 @@
  */
 #include "runtime/run/store.h"
 
+#include "effect_sql.h"
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/gate/gate_record.h"
+#include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
 #include "runtime/run/child.h"
@@ -97,10 +99,21 @@ static void store_read(void *self, int32_t tenant, const char *agent, const char
         read_with(store, tenant, &rv_sql_agent_memory_get, params, first_json, done, data);
         return;
     }
+    if (strcmp(name, "blob.read") == 0) {
+        rv_store_blob_read(store, tenant, args, done, data);
+        return;
+    }
     struct rv_args *params = rv_args_create(store->options.erp_read);
     rv_args_text(params, 2, name);
     rv_args_json(params, 3, args);
     read_with(store, tenant, store->options.erp_read, params, first_json, done, data);
+}
+
+static void store_effect(void *self, const struct rv_effect_ask *ask, rv_port_done done, void *data)
+{
+    struct rv_store *store = self;
+    RV_ASSERT(store->options.effects != NULL);
+    rv_effects_advance(store->options.effects, ask, done, data);
 }
 
 static enum rv_code status_json(const struct rv_result *result, json_t **out, struct rv_error *err)
@@ -243,9 +256,12 @@ static void load_on_steps(void *data, enum rv_code code, const struct rv_result 
         step->name = rv_strdup(rv_result_text(result, i, 2));
         rv_result_bytes(result, i, 3, step->digest, sizeof step->digest);
         code = rv_journal_out_decode(result, i, 4, &step->out, &why);
-        if (code == RV_OK && step->seq != i + 1) {
+        if (i == 0 && step->kind == RV_STEP_CHECKPOINT) {
+            image->base = step->seq - 1;
+        }
+        if (code == RV_OK && step->seq != image->base + i + 1) {
             code = rv_fail(&why, RV_CORRUPT, "the journal of run r_%" PRId64 " has a hole at %d",
-                           op->run, i + 1);
+                           op->run, (int)image->base + i + 1);
         }
         if (code != RV_OK) {
             load_end(op, code, &why);
@@ -290,6 +306,7 @@ struct write_op {
     json_t *result;
     int64_t consume_signal;
     json_t *memory;
+    json_t *blob;
     bool ends_family;
     const char *stop_children; /* in the arena */
     struct rv_arena *arena;
@@ -322,8 +339,13 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
     if (op->step != NULL &&
         rv_journal_append(batch, op->run, op->step->seq, op->step->kind, op->step->name,
                           op->step->digest, op->step->out) != RV_OK) {
-        return rv_fail(err, RV_LIMIT, "the output of step %d (%s) is larger than %d bytes",
-                       op->step->seq, op->step->name, RV_JOURNAL_OUT_MAX);
+        rv_fail(err, RV_LIMIT,
+                "the output of step %d (%s) is %zu bytes, at most %d are allowed: ask for less",
+                op->step->seq, op->step->name, json_dumpb(op->step->out, NULL, 0, JSON_COMPACT),
+                RV_JOURNAL_OUT_MAX);
+        rv_hint(err,
+                "Narrow the question, or put the content with reeve blob put and read slices.");
+        return RV_LIMIT;
     }
     if (op->has_change) {
         append_change(batch, op->run, op->step != NULL ? op->step->seq : 0, &op->change);
@@ -341,7 +363,14 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
         rv_args_json(rows, 4, json_object_get(op->memory, "value"));
         rv_args_i64(rows, 5, op->run);
     }
+    if (op->blob != NULL) {
+        rv_blob_append(batch, op->run, json_string_value(op->blob), json_string_length(op->blob),
+                       rv_json_str(json_object_get(op->step->out, "value"), "media", "text/plain"));
+    }
     append_family(op, batch);
+    if (op->has_change && strcmp(op->waiting_on, "intent") == 0) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_effect_wake), 2, op->run);
+    }
     return RV_OK;
 }
 
@@ -352,6 +381,7 @@ static void write_done(struct rv_unit *unit, enum rv_code code, const struct rv_
     json_decref(op->kept.out);
     json_decref(op->result);
     json_decref(op->memory);
+    json_decref(op->blob);
     rv_arena_destroy(op->arena);
     rv_free(op);
 }
@@ -378,6 +408,7 @@ void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done d
     }
     op->consume_signal = write->consume_signal;
     op->memory = json_incref((json_t *)(uintptr_t)write->memory);
+    op->blob = json_incref((json_t *)(uintptr_t)write->blob);
     op->done = done;
     op->data = data;
     if (write->change != NULL) {
@@ -457,6 +488,12 @@ static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
     struct act_op *op = request->data;
     json_decref(op->out);
     op->out = outcome_json(request, outcome);
+    if (outcome->result == RV_GATE_EXECUTED && erp_command_find(request->action)->outside) {
+        char key[RV_EFFECT_KEY_TEXT];
+        rv_effect_key(request->tenant, request->run, request->seq, key);
+        json_object_set_new(op->out, "intent", json_string(key));
+        rv_effect_intend(batch, request->run, request->seq, request->action, op->args);
+    }
     rv_journal_append(batch, request->run, request->seq, op->kind, request->action, op->digest,
                       op->out);
     if (outcome->result == RV_GATE_HELD) {
@@ -713,6 +750,7 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
         .write = rv_store_write,
         .read = store_read,
         .act = store_act,
+        .effect = store_effect,
         .ask = store_ask,
         .start = rv_store_start,
         .child = rv_store_child,

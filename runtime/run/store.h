@@ -17,7 +17,8 @@ struct rv_store_options {
     struct rv_db *db;
     struct rv_committer *committer;
     struct rv_gate *gate;
-    struct rv_model *model; /* NULL: no model, llm.decide answers "unavailable" */
+    struct rv_effects *effects; /* who performs what happens outside */
+    struct rv_model *model;     /* NULL: no model, llm.decide answers "unavailable" */
     /* The statement behind erp.find, erp.get, erp.history:
      * (tenant int4, name text, args jsonb) -> one row (value jsonb). */
     const struct rv_statement *erp_read;

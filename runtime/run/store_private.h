@@ -2,6 +2,7 @@
  *
  *   store.c         loads, writes, actions through the gate, questions to the model
  *   store_child.c   child runs
+ *   store_blob.c    slices of what is too large to hold
  */
 #ifndef REEVE_RUNTIME_RUN_STORE_PRIVATE_H
 #define REEVE_RUNTIME_RUN_STORE_PRIVATE_H
@@ -21,6 +22,8 @@ int64_t rv_store_now(void *self);
 void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done done, void *data);
 void rv_store_start(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
 void rv_store_child(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data);
+void rv_store_blob_read(struct rv_store *store, int32_t tenant, const json_t *args,
+                        rv_port_done done, void *data);
 
 /* What a plan hears instead of a value: {"ok":false,"code","message"}; new reference. */
 json_t *rv_store_no(const char *code, const char *message);

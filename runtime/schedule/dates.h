@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RV_DATES_MAX = 400 }; /* the holidays of many years, or every day of one */
+enum { RV_DATES_MAX = 1000 }; /* the holidays of many decades, or every day of two years */
 
 struct rv_dates {
     int32_t days[RV_DATES_MAX];

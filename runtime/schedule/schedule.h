@@ -1,10 +1,17 @@
 /* schedule.h -- administration of schedules, for the command line and start-up.
  *
  * A schedule fires an action ("exceptions.run") with an input at the instants of a cron pattern in
- * a time zone; cron.h and due.h hold the specification of time, service.h runs it.  What happens
- * when a fire is due while the one before still runs: skip        it does not run buffer_one  one
- * waits and starts when the running one ends; further ones do not run allow       they run side by
- * side
+ * a time zone.  README.md beside this file is the specification: what is said of time is in cron.h
+ * and due.h, of overlap below and in service.h.
+ *
+ * What happens when a fire is due while another of its schedule is under way:
+ *   skip             it does not run
+ *   buffer_one       one waits and starts when the running one ends; further ones do not run
+ *   buffer_all       all wait and run one after the other, oldest first
+ *   cancel_other     the running one is asked to stop and ends at its next step; then the newest
+ *                    that waits starts, older ones do not run
+ *   terminate_other  the running one is over at once, whatever it still does; the newest starts
+ *   allow_all        they run side by side
  *
  * Blocking (rv_db_session); never on a loop thread.  Times are microseconds since 1970, UTC.
  */
@@ -14,7 +21,14 @@
 #include "runtime/db/db.h"
 #include "runtime/schedule/cron.h"
 
-enum rv_schedule_overlap { RV_OVERLAP_SKIP, RV_OVERLAP_BUFFER_ONE, RV_OVERLAP_ALLOW };
+enum rv_schedule_overlap {
+    RV_OVERLAP_SKIP,
+    RV_OVERLAP_BUFFER_ONE,
+    RV_OVERLAP_BUFFER_ALL,
+    RV_OVERLAP_CANCEL_OTHER,
+    RV_OVERLAP_TERMINATE_OTHER,
+    RV_OVERLAP_ALLOW_ALL
+};
 
 enum {
     RV_SCHEDULE_NAME_MAX = 63,       /* it is a word on command lines */
@@ -22,9 +36,14 @@ enum {
     RV_SCHEDULE_CATCH_UP_S = 3600,   /* the default window */
     RV_SCHEDULE_CATCH_UP_MIN_S = 10, /* less would lose fires to a slow look */
     RV_SCHEDULE_CATCH_UP_MAX_S = 366 * 86400,
-    RV_SCHEDULE_JITTER_MAX_S = 86400, /* more moves a fire into another business day */
-    RV_SCHEDULE_NEXT_MAX = 1000,      /* fires shown at once */
-    RV_SCHEDULE_BACKFILL_MAX = 1000   /* fires made afterwards at once */
+    RV_SCHEDULE_CATCH_UP = 1000,       /* the default cap */
+    RV_SCHEDULE_CATCH_UP_MOST = 10000, /* more is a backfill, which has a rate */
+    RV_SCHEDULE_JITTER_MAX_S = 86400,  /* more moves a fire into another business day */
+    RV_SCHEDULE_PAUSE_AFTER_MAX = 1000,
+    RV_SCHEDULE_NEXT_MAX = 1000,     /* fires shown at once */
+    RV_SCHEDULE_BACKFILL_MAX = 1000, /* fires made afterwards at once */
+    RV_SCHEDULE_RATE_MAX = 600       /* fires a minute: ten a second is as good as no rate */
+
 };
 
 struct rv_schedule {
@@ -34,19 +53,24 @@ struct rv_schedule {
     enum rv_cron_fold fold;
     enum rv_schedule_overlap overlap;
     int32_t catch_up_window_s; /* 0: RV_SCHEDULE_CATCH_UP_S */
+    int32_t catch_up_max;      /* 0: RV_SCHEDULE_CATCH_UP */
     int32_t jitter_s;
+    int32_t pause_after; /* failures in a row; 0: never */
     const char *action;
-    const json_t *input; /* NULL: {} */
-    const char *except;  /* days without a fire, see dates.h; NULL: none */
+    const json_t *input;  /* NULL: {} */
+    const char *except;   /* days without a fire, see dates.h; NULL: none */
+    const char *calendar; /* business calendar of the company; NULL: Monday to Friday */
 };
 
 /* What shall be another; NULL (numbers: -1) stays as it is. */
 struct rv_schedule_change {
     const char *cron, *zone, *gap, *fold, *overlap, *except;
-    int32_t catch_up_window_s, jitter_s;
+    const char *calendar; /* "none" takes it away */
+    int32_t catch_up_window_s, catch_up_max, jitter_s, pause_after;
 };
 
-/* RV_CONFLICT when the name is taken; RV_INVALID also for a pattern that never fires. */
+/* RV_CONFLICT when the name is taken; RV_NOT_FOUND for an unknown calendar; RV_INVALID also for a
+ * pattern that never fires. */
 RV_MUST enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
                                      const struct rv_schedule *schedule, int64_t now_us,
                                      int64_t *next_us, struct rv_error *err);
@@ -57,12 +81,19 @@ RV_MUST enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tena
                                      int64_t now_us, int64_t *next_us, struct rv_error *err);
 typedef enum rv_code (*rv_schedule_each)(void *data, const struct rv_result *result, int row,
                                          struct rv_error *err);
-/* Columns 0..11: name, status (active|paused|ended|broken), cron, zone, action, next_at, last_at,
- * overlap, paused_until, reason, number of running fires, days without a fire. */
+/* `name` NULL: all of them.  Columns by name: name, status (active|paused|ended|broken), cron,
+ * zone, action, next_at, last_at, overlap, paused_until, reason, running, except, calendar, gap,
+ * fold, catch_up_window_s, catch_up_max, jitter_s, pause_after, failures, due_at, waiting, and
+ * last_outcome, last_reason, last_instant, last_ended of the newest fire that is over. */
 RV_MUST enum rv_code rv_schedule_list(struct rv_db_session *session, int32_t tenant,
-                                      rv_schedule_each each, void *data, struct rv_error *err);
+                                      const char *name, rv_schedule_each each, void *data,
+                                      struct rv_error *err);
+/* An instant as a person writes it (when.h), in the schedule's zone. */
+RV_MUST enum rv_code rv_schedule_when(struct rv_db_session *session, int32_t tenant,
+                                      const char *name, const char *text, int64_t *out_us,
+                                      struct rv_error *err);
 /* `until_us` 0: until somebody resumes it.  What runs goes on running; a fire that waits behind it
- * (buffer_one) starts when the pause is over. */
+ * starts when the pause is over. */
 RV_MUST enum rv_code rv_schedule_pause(struct rv_db_session *session, int32_t tenant,
                                        const char *name, int64_t until_us, const char *reason,
                                        int64_t now_us, struct rv_error *err);
@@ -75,12 +106,19 @@ RV_MUST enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t t
 RV_MUST enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant,
                                       const char *name, int64_t now_us, int most, int64_t *out_us,
                                       int *count, struct rv_error *err);
-/* Makes the fires of from_us <= instant < to_us, which must be past, wait now: they run one after
- * the other (overlap allow: side by side), also while the schedule is paused, and are never
- * skipped. Those that are recorded already are left alone; `made` counts the new ones. */
-RV_MUST enum rv_code rv_schedule_backfill(struct rv_db_session *session, int32_t tenant,
-                                          const char *name, int64_t from_us, int64_t to_us,
-                                          int64_t now_us, int *made, struct rv_error *err);
+
+struct rv_schedule_backfill {
+    int64_t from_us, to_us; /* from <= instant < to; both past */
+    /* skip, buffer_all or allow_all: the others would drop what was asked for */
+    enum rv_schedule_overlap overlap;
+    int32_t per_minute; /* starts at most so many; 0: no limit */
+};
+/* Makes the fires of that time wait now, by the expressions that were valid then (before the first
+ * one, by that one), also while the schedule is paused; what is regular goes first.  Fires that
+ * are recorded already are left alone; `made` counts the new ones. */
+RV_MUST enum rv_code rv_schedule_fill(struct rv_db_session *session, int32_t tenant,
+                                      const char *name, const struct rv_schedule_backfill *backfill,
+                                      int64_t now_us, int *made, struct rv_error *err);
 /* Due at once, on the node that looks next, also while paused.  RV_CONFLICT when the overlap policy
  * is skip and one runs. */
 RV_MUST enum rv_code rv_schedule_run_now(struct rv_db_session *session, int32_t tenant,
@@ -89,5 +127,33 @@ RV_MUST enum rv_code rv_schedule_run_now(struct rv_db_session *session, int32_t 
 
 RV_MUST enum rv_code rv_schedule_overlap_from(const char *name, enum rv_schedule_overlap *out,
                                               struct rv_error *err);
+
+/* ---- business calendars of a company ---- */
+
+struct rv_calendar_change {
+    const char *weekend; /* "SAT,SUN"; NULL stays */
+    const int64_t *days; /* holidays to put in, days since 1970, with a label each */
+    const char *const *labels;
+    int day_count;
+    const struct rv_dates *gone; /* days to take out; NULL: none */
+};
+
+/* `weekend` NULL: SAT,SUN.  RV_CONFLICT when the name is taken. */
+RV_MUST enum rv_code rv_calendar_add(struct rv_db_session *session, int32_t tenant,
+                                     const char *name, const char *weekend, struct rv_error *err);
+/* Schedules that use it are computed anew; what was due before stays due. */
+RV_MUST enum rv_code rv_calendar_set(struct rv_db_session *session, int32_t tenant,
+                                     const char *name, const struct rv_calendar_change *change,
+                                     struct rv_error *err);
+/* RV_CONFLICT while a schedule has it, also in the history of its expressions. */
+RV_MUST enum rv_code rv_calendar_remove(struct rv_db_session *session, int32_t tenant,
+                                        const char *name, struct rv_error *err);
+/* Columns: name, weekend (bits, Sunday is 0), number of holidays, first, last, schedules. */
+RV_MUST enum rv_code rv_calendar_list(struct rv_db_session *session, int32_t tenant,
+                                      rv_schedule_each each, void *data, struct rv_error *err);
+/* Columns: day, label.  RV_NOT_FOUND when there is no such calendar. */
+RV_MUST enum rv_code rv_calendar_days(struct rv_db_session *session, int32_t tenant,
+                                      const char *name, uint8_t *weekend, rv_schedule_each each,
+                                      void *data, struct rv_error *err);
 
 #endif

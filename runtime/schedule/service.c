@@ -1,14 +1,14 @@
 /* service.c -- one look at a time: which tenants have work, then a turn for each of them.
  *
- * A turn is refresh -> due -> claims (side by side) -> start.  Every step is one short transaction
- * that may be lost or done by another node in between: the next look finds what is left.
+ * A turn is refresh -> due -> claim -> start.  Every step is one short transaction that may be lost
+ * or done by another node in between: the next look finds what is left.
  */
 #include "runtime/schedule/service.h"
 
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
-#include "runtime/schedule/due.h"
+#include "runtime/schedule/fires.h"
 #include "runtime/schedule/row.h"
 
 #include "schedule_sql.h"
@@ -19,7 +19,7 @@
 
 #define SECOND_US INT64_C(1000000)
 
-enum { BEATS_PER_LEASE = 3, REASON_MAX = 200, LOOK_SOON_MS = 1 };
+enum { LOOK_SOON_MS = 1 };
 
 /* A zone that is in use; forgotten when tzdata changes. */
 struct known_zone {
@@ -27,52 +27,62 @@ struct known_zone {
     struct rv_zone *zone;
 };
 
-/* A fire this node runs. */
-struct running {
-    struct running *next;
-    int32_t tenant;
-    int64_t id;
-    int attempt;
-    bool beaten;   /* marks those already in a beat's list */
-    bool finished; /* the action ended, the database does not know yet */
-    bool sending;
-    enum rv_code code;
-    char reason[REASON_MAX];
-};
-
 struct rv_schedule_service {
     struct rv_schedule_options options;
     struct rv_timer *timer;
+    struct rv_fires *fires; /* NULL once closed */
     struct known_zone *zones;
     char version[RV_ZONE_VERSION_TEXT];
     bool recompute;          /* this look also takes what another tzdata computed */
     int64_t version_read_us; /* monotonic */
-    int64_t beat_us;         /* monotonic */
-    struct running *running;
-    int queries; /* answers still to come */
-    int turns;   /* tenants in this look */
+    int queries;             /* answers still to come */
+    int turns;               /* tenants in this look */
     bool looking, again, closing;
     int64_t next_due_us; /* INT64_MAX: nothing known */
     void (*closed)(void *data);
     void *closed_data;
 };
 
+/* A company's calendar, as this turn read it. */
+struct known_calendar {
+    struct known_calendar *next;
+    char name[RV_CALENDAR_NAME_MAX + 1];
+    struct rv_calendar calendar;
+};
+
+/* A schedule in the turn's claim, whose one fire may start in the same breath. */
+struct claimed {
+    char name[RV_SCHEDULE_NAME_MAX + 1];
+    char action[RV_SCHEDULE_ACTION_MAX + 1];
+    json_t *input; /* NULL: none is due, or it is missed */
+};
+
 struct turn {
     struct rv_schedule_service *service;
     int32_t tenant;
-    int claims; /* on their way */
+    struct known_calendar *calendars;
+    struct rv_args *claim;   /* being filled; NULL: nothing to claim */
+    int64_t first_id;        /* of the fires in it, which are numbered on from there */
+    int fires, fires_room;   /* in it */
+    struct claimed *claimed; /* of each of these fires */
+    int changes;             /* statements on their way */
 };
 
-static void look(struct rv_schedule_service *service);
+static void poke(void *data);
 static void on_timer(void *data);
+static void look(struct rv_schedule_service *service);
 static void on_work(void *data, enum rv_code code, const struct rv_result *result,
                     const struct rv_error *err);
 static void on_refreshed(void *data, enum rv_code code, const struct rv_result *result,
                          const struct rv_error *err);
 static void on_due(void *data, enum rv_code code, const struct rv_result *result,
                    const struct rv_error *err);
+static void on_changed(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err);
 static void on_claimed(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err);
+static void begin_fire(struct turn *turn, int64_t id, int attempt, const char *name,
+                       const char *action, const json_t *input);
 static void start(struct turn *turn);
 static void on_started(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err);
@@ -157,6 +167,14 @@ struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_
     if (service->options.lease_ms == 0) {
         service->options.lease_ms = RV_SCHEDULE_LEASE_MS;
     }
+    service->fires =
+        rv_fires_create(&(struct rv_fires_options){.loop = options->loop,
+                                                   .db = options->db,
+                                                   .lease_ms = service->options.lease_ms,
+                                                   .stop = options->stop,
+                                                   .stop_data = options->data,
+                                                   .ended = poke,
+                                                   .data = service});
     service->timer = rv_timer_create(options->loop, on_timer, service);
     rv_timer_start(service->timer, 0);
     return service;
@@ -164,13 +182,8 @@ struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_
 
 static void release(struct rv_schedule_service *service)
 {
-    if (!service->closing || service->queries > 0) {
+    if (!service->closing || service->queries > 0 || service->fires != NULL) {
         return;
-    }
-    while (service->running != NULL) {
-        struct running *one = service->running;
-        service->running = one->next;
-        rv_free(one);
     }
     forget_zones(service);
     void (*closed)(void *data) = service->closed;
@@ -181,10 +194,10 @@ static void release(struct rv_schedule_service *service)
     }
 }
 
-static void release_posted(void *data)
+static void on_fires_closed(void *data)
 {
     struct rv_schedule_service *service = data;
-    service->queries--;
+    service->fires = NULL;
     release(service);
 }
 
@@ -202,8 +215,16 @@ void rv_schedule_service_close(struct rv_schedule_service *service, void (*close
     service->closed = closed;
     service->closed_data = data;
     rv_timer_close(service->timer);
-    service->queries++; /* stands for the post: callbacks never run inside the call */
-    rv_loop_post(service->options.loop, release_posted, service);
+    rv_fires_close(service->fires, on_fires_closed, service);
+}
+
+void rv_schedule_done(struct rv_schedule_service *service, int32_t tenant, int64_t fire_id,
+                      enum rv_code code, const char *reason)
+{
+    RV_ON_LOOP(service->options.loop);
+    if (service->fires != NULL) {
+        rv_fires_done(service->fires, tenant, fire_id, code, reason);
+    }
 }
 
 /* Sends a statement whose answer is counted. */
@@ -227,12 +248,12 @@ static bool may_go_on(struct rv_schedule_service *service, enum rv_code code,
     return code == RV_OK && !service->closing;
 }
 
-/* ---- the end of a fire ---- */
+/* ---- a look ---- */
 
-/* Look now, e.g. because a fire that waited may start. */
-static void poke(struct rv_schedule_service *service)
+/* Look now: a fire that waited may start. */
+static void poke(void *data)
 {
-    RV_ON_LOOP(service->options.loop);
+    struct rv_schedule_service *service = data;
     if (service->looking) {
         service->again = true;
     } else if (!service->closing) {
@@ -240,129 +261,11 @@ static void poke(struct rv_schedule_service *service)
     }
 }
 
-int rv_schedule_running(const struct rv_schedule_service *service)
-{
-    int count = 0;
-    for (const struct running *one = service->running; one != NULL; one = one->next) {
-        count += one->finished ? 0 : 1;
-    }
-    return count;
-}
-
-struct ending {
-    struct rv_schedule_service *service;
-    struct running *one;
-};
-
-static void on_ended(void *data, enum rv_code code, const struct rv_result *result,
-                     const struct rv_error *err)
-{
-    (void)result;
-    struct ending *ending = data;
-    struct rv_schedule_service *service = ending->service;
-    struct running *one = ending->one;
-    rv_free(ending);
-    one->sending = false;
-    if (!may_go_on(service, code, err)) {
-        release(service);
-        return;
-    }
-    for (struct running **at = &service->running; *at != NULL; at = &(*at)->next) {
-        if (*at == one) {
-            *at = one->next;
-            break;
-        }
-    }
-    rv_free(one);
-    poke(service); /* one that was buffered may start now */
-}
-
-static void send_end(struct rv_schedule_service *service, struct running *one)
-{
-    struct ending *ending = rv_alloc(sizeof *ending);
-    struct rv_args *args = rv_args_create(&rv_sql_schedule_done);
-    *ending = (struct ending){.service = service, .one = one};
-    one->sending = true;
-    rv_args_i32(args, 1, one->tenant);
-    rv_args_i64(args, 2, one->id);
-    rv_args_i32(args, 3, one->attempt);
-    rv_args_text(args, 4, one->code == RV_OK ? "done" : "failed");
-    rv_args_text(args, 5, one->code == RV_OK ? NULL : one->reason);
-    query(service, one->tenant, &rv_sql_schedule_done, args, on_ended, ending);
-}
-
-void rv_schedule_done(struct rv_schedule_service *service, int32_t tenant, int64_t fire_id,
-                      enum rv_code code, const char *reason)
-{
-    RV_ON_LOOP(service->options.loop);
-    for (struct running *one = service->running; one != NULL; one = one->next) {
-        if (one->tenant == tenant && one->id == fire_id && !one->finished) {
-            one->finished = true;
-            one->code = code;
-            snprintf(one->reason, sizeof one->reason, "%s",
-                     reason != NULL ? reason : rv_code_name(code));
-            if (code != RV_OK) {
-                rv_log(RV_LOG_WARN, "schedule", "SCHEDULE-FAILED",
-                       "tenant=%d fire=%" PRId64 " code=%s reason=\"%s\"", (int)tenant, fire_id,
-                       rv_code_name(code), one->reason);
-            }
-            if (!service->closing) {
-                send_end(service, one);
-            }
-            return;
-        }
-    }
-}
-
-/* ---- beats ---- */
-
-static void on_beaten(void *data, enum rv_code code, const struct rv_result *result,
-                      const struct rv_error *err)
-{
-    (void)result;
-    struct rv_schedule_service *service = data;
-    may_go_on(service, code, err);
-    release(service);
-}
-
-/* Renews the leases, one statement per tenant; and repeats ends that could not be recorded. */
-static void beat(struct rv_schedule_service *service)
-{
-    int64_t now = mono_us(service);
-    if (now - service->beat_us < service->options.lease_ms * 1000 / BEATS_PER_LEASE) {
-        return;
-    }
-    service->beat_us = now;
-    for (struct running *one = service->running; one != NULL; one = one->next) {
-        one->beaten = false;
-        if (one->finished && !one->sending) {
-            send_end(service, one);
-        }
-    }
-    for (struct running *first = service->running; first != NULL; first = first->next) {
-        if (first->beaten) {
-            continue;
-        }
-        struct rv_args *args = rv_args_create(&rv_sql_schedule_beat);
-        rv_args_i32(args, 1, first->tenant);
-        for (struct running *one = first; one != NULL; one = one->next) {
-            if (one->tenant == first->tenant) {
-                one->beaten = true;
-                rv_args_i64(args, 2, one->id);
-            }
-        }
-        rv_args_i64(args, 3, service->options.lease_ms);
-        query(service, first->tenant, &rv_sql_schedule_beat, args, on_beaten, service);
-    }
-}
-
-/* ---- a look ---- */
-
 static void on_timer(void *data)
 {
     struct rv_schedule_service *service = data;
     if (!service->closing && !service->looking) {
-        beat(service);
+        rv_fires_beat(service->fires);
         look(service);
     }
 }
@@ -412,6 +315,15 @@ static void begin_turn(struct rv_schedule_service *service, int32_t tenant)
 static void end_turn(struct turn *turn)
 {
     struct rv_schedule_service *service = turn->service;
+    while (turn->calendars != NULL) {
+        struct known_calendar *known = turn->calendars;
+        turn->calendars = known->next;
+        rv_free(known);
+    }
+    for (int i = 0; i < turn->fires; i++) {
+        json_decref(turn->claimed[i].input);
+    }
+    rv_free(turn->claimed);
     rv_free(turn);
     if (--service->turns == 0) {
         end_look(service);
@@ -445,16 +357,35 @@ static void on_work(void *data, enum rv_code code, const struct rv_result *resul
 
 /* ---- a tenant's turn ---- */
 
+static void take_calendars(struct turn *turn, const struct rv_result *result)
+{
+    for (int row = 0; row < rv_result_rows(result); row++) {
+        if (rv_result_is_null(result, row, 0)) {
+            continue; /* the company has none */
+        }
+        struct rv_error err = {.code = RV_OK};
+        struct known_calendar *known = rv_alloc(sizeof *known);
+        snprintf(known->name, sizeof known->name, "%s", rv_result_text(result, row, 0));
+        if (rv_calendar_row_read(result, row, 1, &known->calendar, &err) != RV_OK) {
+            rv_log_error("schedule", "SCHEDULE-CALENDAR", &err); /* as if there were none of it */
+            rv_free(known);
+            continue;
+        }
+        known->next = turn->calendars;
+        turn->calendars = known;
+    }
+}
+
 static void on_refreshed(void *data, enum rv_code code, const struct rv_result *result,
                          const struct rv_error *err)
 {
-    (void)result;
     struct turn *turn = data;
     struct rv_schedule_service *service = turn->service;
     if (!may_go_on(service, code, err)) {
         end_turn(turn);
         return;
     }
+    take_calendars(turn, result);
     struct rv_args *args = rv_args_create(&rv_sql_schedule_due);
     rv_args_i32(args, 1, turn->tenant);
     rv_args_time(args, 2, now_us(service));
@@ -465,83 +396,106 @@ static void on_refreshed(void *data, enum rv_code code, const struct rv_result *
 
 static void break_schedule(struct turn *turn, const char *name, const struct rv_error *why)
 {
-    struct rv_args *args = rv_args_create(&rv_sql_schedule_break);
+    struct rv_args *args = rv_schedule_args(&rv_sql_schedule_break, turn->tenant, name);
     rv_log(RV_LOG_ERROR, "schedule", "SCHEDULE-BROKEN", "tenant=%d schedule=%s reason=\"%s\"",
            (int)turn->tenant, name, why->message);
-    rv_args_i32(args, 1, turn->tenant);
-    rv_args_text(args, 2, name);
     rv_args_text(args, 3, why->message);
-    turn->claims++;
-    query(turn->service, turn->tenant, &rv_sql_schedule_break, args, on_claimed, turn);
+    turn->changes++;
+    query(turn->service, turn->tenant, &rv_sql_schedule_break, args, on_changed, turn);
 }
 
-static void put_fire(struct rv_args *args, int64_t id, int64_t instant_s, const char *state,
-                     const char *reason)
+/* Puts a fire into the claim; `alone` is what it would start with, NULL when it does not come
+ * alone. */
+static void put_fire(struct turn *turn, const char *name, int64_t instant_s, const char *missed,
+                     const struct claimed *alone)
 {
-    rv_args_i64(args, 8, id);
-    rv_args_time(args, 9, instant_s * SECOND_US);
-    rv_args_text(args, 10, state);
-    rv_args_text(args, 11, reason);
-}
-
-static void claim(struct turn *turn, const struct rv_schedule_row *row, const struct rv_due *due,
-                  int64_t delay_s)
-{
-    struct rv_schedule_service *service = turn->service;
-    struct rv_args *args = rv_args_create(&rv_sql_schedule_claim);
-    int64_t id_time_us = now_us(service);
-    rv_args_i32(args, 1, turn->tenant);
-    rv_args_text(args, 2, row->name);
-    rv_args_time(args, 3, row->next_us);
-    if (due->has_next) {
-        rv_args_time(args, 4, due->next_s * SECOND_US);
-        rv_args_time(args, 5, (due->next_s + delay_s) * SECOND_US);
-    } else {
-        rv_args_null(args, 4);
-        rv_args_null(args, 5);
+    if (turn->fires == turn->fires_room) {
+        turn->fires_room = turn->fires_room > 0 ? 2 * turn->fires_room : 16;
+        turn->claimed =
+            rv_realloc(turn->claimed, (size_t)turn->fires_room * sizeof turn->claimed[0]);
     }
-    rv_args_text(args, 6, service->version);
+    rv_args_text(turn->claim, 8, name);
+    rv_args_i64(turn->claim, 9, turn->first_id + turn->fires);
+    rv_args_time(turn->claim, 10, instant_s * SECOND_US);
+    rv_args_text(turn->claim, 11, missed != NULL ? "skipped" : "waiting");
+    rv_args_text(turn->claim, 12, missed);
+    rv_args_bool(turn->claim, 13, alone != NULL);
+    turn->claimed[turn->fires++] = alone != NULL ? *alone : (struct claimed){.input = NULL};
+}
+
+/* Puts one schedule and its due fires into the turn's claim. */
+static void claim(struct turn *turn, const struct rv_schedule_row *row, const struct rv_due *due,
+                  int64_t delay_s, const struct rv_result *result, int index)
+{
+    static const char *const why_missed[] = {
+        [RV_MISSED_WINDOW] = "it and perhaps later ones fell out of the catch-up window",
+        [RV_MISSED_MOST] = "it and perhaps later ones were more than the catch-up maximum"};
+    struct rv_schedule_service *service = turn->service;
+    if (turn->claim == NULL) {
+        turn->claim = rv_args_create(&rv_sql_schedule_claim);
+        turn->first_id = rv_id_make(now_us(service)); /* thousands of random ones would meet */
+        rv_args_i32(turn->claim, 1, turn->tenant);
+        rv_args_text(turn->claim, 2, service->version);
+        rv_args_i64(turn->claim, 14, service->options.lease_ms);
+    }
+    struct rv_args *args = turn->claim;
+    rv_args_text(args, 3, row->name);
+    rv_args_time(args, 4, row->next_us);
+    rv_schedule_put_times(args, 5, due->has_next, due->next_s, delay_s);
     if (due->count > 0) {
         rv_args_time(args, 7, due->instants_s[due->count - 1] * SECOND_US);
     } else {
         rv_args_null(args, 7);
     }
-    if (due->missed) {
+    if (due->missed != RV_MISSED_NONE) {
         rv_log(RV_LOG_WARN, "schedule", "SCHEDULE-MISSED",
-               "fires older than the catch-up window tenant=%d schedule=%s window_s=%" PRId64,
-               (int)turn->tenant, row->name, row->window_s);
-        put_fire(args, rv_id_make(id_time_us), row->next_us / SECOND_US, "skipped",
-                 "it and perhaps later ones fell out of the catch-up window");
+               "tenant=%d schedule=%s window_s=%" PRId64 " most=%" PRId64, (int)turn->tenant,
+               row->name, row->window_s, row->most);
+        put_fire(turn, row->name, row->next_us / SECOND_US, why_missed[due->missed], NULL);
+    }
+    struct claimed alone = {.input = NULL};
+    if (due->count == 1) {
+        snprintf(alone.name, sizeof alone.name, "%s", row->name);
+        snprintf(alone.action, sizeof alone.action, "%s", rv_result_text(result, index, 12));
+        alone.input = rv_result_json(result, index, 13);
     }
     for (int i = 0; i < due->count; i++) {
-        id_time_us += 1000; /* ids of one claim differ in their milliseconds */
-        put_fire(args, rv_id_make(id_time_us), due->instants_s[i], "waiting", NULL);
+        put_fire(turn, row->name, due->instants_s[i], NULL, due->count == 1 ? &alone : NULL);
     }
     service->again = service->again || due->count == RV_DUE_MAX;
-    turn->claims++;
-    query(service, turn->tenant, &rv_sql_schedule_claim, args, on_claimed, turn);
 }
 
-/* Moves one schedule on: its due fires, or its next one anew under another tzdata. */
+static const struct rv_calendar *find_calendar(const struct turn *turn, const char *name)
+{
+    const struct known_calendar *known = turn->calendars;
+    while (known != NULL && strcmp(known->name, name) != 0) {
+        known = known->next;
+    }
+    return known != NULL ? &known->calendar : NULL;
+}
+
+/* Moves one schedule on: its due fires, or its next one anew under another tzdata or calendar. */
 static void move(struct turn *turn, const struct rv_result *result, int index)
 {
     struct rv_schedule_service *service = turn->service;
     struct rv_error err = {.code = RV_OK};
     struct rv_schedule_row row;
-    struct rv_cron_rules rules = {.zone = NULL};
+    const struct rv_zone *zone = NULL;
     struct rv_due due;
     int64_t now_s = now_us(service) / SECOND_US;
     enum rv_code code = rv_schedule_row_read(result, index, &row, &err);
     if (code == RV_OK) {
-        code = find_zone(service, row.zone, &rules.zone, &err);
+        code = find_zone(service, row.zone, &zone, &err);
+    }
+    const struct rv_calendar *calendar = find_calendar(turn, row.calendar);
+    if (code == RV_OK && row.calendar[0] != '\0' && calendar == NULL) {
+        code = rv_fail(&err, RV_NOT_FOUND, "its calendar \"%s\" cannot be read", row.calendar);
     }
     if (code != RV_OK) {
         break_schedule(turn, rv_result_text(result, index, 0), &err);
         return;
     }
-    rules.gap = row.gap;
-    rules.fold = row.fold;
-    rules.except = &row.except;
+    struct rv_cron_rules rules = rv_schedule_rules(&row, zone, calendar);
     int64_t expected_s = row.next_us / SECOND_US;
     int64_t delay_s = rv_due_delay(turn->tenant, row.name, row.jitter_s);
     if (expected_s + delay_s > now_s) {
@@ -550,13 +504,16 @@ static void move(struct turn *turn, const struct rv_result *result, int index)
             from_s = row.last_us / SECOND_US;
         }
         if (!rv_cron_next(&row.cron, &rules, from_s, &expected_s)) {
-            rv_fail(&err, RV_INVALID, "it never fires under tzdata %s", service->version);
+            rv_fail(&err, RV_INVALID, "it never fires any more (tzdata %s, calendar \"%s\")",
+                    service->version, row.calendar);
             break_schedule(turn, row.name, &err);
             return;
         }
     }
-    rv_due_compute(&row.cron, &rules, expected_s, delay_s, row.window_s, now_s, &due);
-    claim(turn, &row, &due, delay_s);
+    const struct rv_due_policy policy = {
+        .delay_s = delay_s, .window_s = row.window_s, .most = row.most};
+    rv_due_compute(&row.cron, &rules, &policy, expected_s, now_s, &due);
+    claim(turn, &row, &due, delay_s, result, index);
 }
 
 static void on_due(void *data, enum rv_code code, const struct rv_result *result,
@@ -573,22 +530,49 @@ static void on_due(void *data, enum rv_code code, const struct rv_result *result
     if (rows == RV_SCHEDULE_TURN_MAX && service->recompute) {
         doubt_version(service); /* the rest is computed anew in the next look */
     }
-    turn->claims = 1; /* this loop's own share */
+    turn->changes = 1; /* this function's own share */
     for (int row = 0; row < rows; row++) {
+        if (turn->fires >= RV_SCHEDULE_CLAIM_MAX) {
+            service->again = true;
+            break;
+        }
         move(turn, result, row);
     }
-    if (--turn->claims == 0) {
+    if (turn->claim != NULL) {
+        turn->changes++;
+        query(service, turn->tenant, &rv_sql_schedule_claim, turn->claim, on_claimed, turn);
+        turn->claim = NULL;
+    }
+    if (--turn->changes == 0) {
         start(turn);
     }
 }
 
+static void on_changed(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err)
+{
+    (void)result;
+    struct turn *turn = data;
+    may_go_on(turn->service, code, err);
+    if (--turn->changes == 0) {
+        start(turn);
+    }
+}
+
+/* What started in the same breath; fewer schedules than were asked for: another node was quicker.
+ */
 static void on_claimed(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err)
 {
-    (void)result; /* no row: another node was quicker, which is fine */
     struct turn *turn = data;
-    may_go_on(turn->service, code, err);
-    if (--turn->claims == 0) {
+    int rows = may_go_on(turn->service, code, err) ? rv_result_rows(result) : 0;
+    for (int row = 0; row < rows && !turn->service->closing; row++) {
+        int64_t id = rv_result_i64(result, row, 0);
+        RV_ASSERT(id >= turn->first_id && id < turn->first_id + turn->fires);
+        const struct claimed *one = &turn->claimed[id - turn->first_id];
+        begin_fire(turn, id, 1, one->name, one->action, one->input);
+    }
+    if (--turn->changes == 0) {
         start(turn);
     }
 }
@@ -603,7 +587,20 @@ static void start(struct turn *turn)
     rv_args_i32(args, 1, turn->tenant);
     rv_args_i32(args, 2, RV_SCHEDULE_TURN_MAX);
     rv_args_i64(args, 3, turn->service->options.lease_ms);
+    rv_args_time(args, 4, now_us(turn->service));
+    rv_args_i32(args, 5, RV_SCHEDULE_BUFFER_MAX);
     query(turn->service, turn->tenant, &rv_sql_schedule_start, args, on_started, turn);
+}
+
+static void begin_fire(struct turn *turn, int64_t id, int attempt, const char *name,
+                       const char *action, const json_t *input)
+{
+    struct rv_schedule_service *service = turn->service;
+    rv_fires_put(service->fires, turn->tenant, id, attempt);
+    rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-FIRE",
+           "tenant=%d schedule=%s action=%s fire=%" PRId64 " attempt=%d", (int)turn->tenant, name,
+           action, id, attempt);
+    service->options.fire(service->options.data, turn->tenant, name, action, input, id);
 }
 
 static void on_started(void *data, enum rv_code code, const struct rv_result *result,
@@ -613,22 +610,21 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
     struct rv_schedule_service *service = turn->service;
     bool go_on = may_go_on(service, code, err);
     int rows = go_on ? rv_result_rows(result) : 0;
-    service->again = service->again || rows == RV_SCHEDULE_TURN_MAX;
+    service->again = service->again || rows >= RV_SCHEDULE_TURN_MAX;
     for (int row = 0; row < rows && !service->closing; row++) {
-        struct running *one = rv_alloc(sizeof *one);
-        json_t *input = rv_result_json(result, row, 4);
-        *one = (struct running){.next = service->running,
-                                .tenant = turn->tenant,
-                                .id = rv_result_i64(result, row, 0),
-                                .attempt = (int)rv_result_i64(result, row, 1)};
-        service->running = one;
-        rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-FIRE",
-               "tenant=%d schedule=%s action=%s fire=%" PRId64 " attempt=%d", (int)turn->tenant,
-               rv_result_text(result, row, 2), rv_result_text(result, row, 3), one->id,
-               one->attempt);
-        service->options.fire(service->options.data, turn->tenant, rv_result_text(result, row, 2),
-                              rv_result_text(result, row, 3), input, one->id);
-        json_decref(input);
+        const char *what = rv_result_text(result, row, 0);
+        if (strcmp(what, "start") == 0) {
+            json_t *input = rv_result_json(result, row, 5);
+            begin_fire(turn, rv_result_i64(result, row, 1), (int)rv_result_i64(result, row, 2),
+                       rv_result_text(result, row, 3), rv_result_text(result, row, 4), input);
+            json_decref(input);
+        } else {
+            rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-STOP", "tenant=%d schedule=%s fire=%s %s",
+                   (int)turn->tenant, rv_result_text(result, row, 3),
+                   rv_result_text(result, row, 1), what);
+            rv_fires_stop(service->fires, turn->tenant, rv_result_i64(result, row, 1),
+                          strcmp(what, "terminate") == 0);
+        }
     }
     end_turn(turn);
 }

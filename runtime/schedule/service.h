@@ -1,8 +1,8 @@
 /* service.h -- fires schedules: looks, claims, applies the policies, hands over, remembers the end.
  *
- *   schedule due --claim--> fire waiting --start--> running --done--> done | failed
- *                              |  overlap policy      | its node died
- *                              v                      v
+ *   schedule due --claim--> fire waiting --start--> running --done--> done | failed | cancelled
+ *                              |  overlap policy      |    \-- overlap terminate_other: terminated
+ *                              v                      v its node died
  *                           skipped                waiting again, same id, next attempt
  *
  * A node may run one per loop; any number of nodes may look at the same database.  An instant of a
@@ -10,8 +10,10 @@
  * lost (its lease ran out): `fire_id` stays the same, so the receiver can use it as its idempotency
  * key.
  *
- * Zones are read again when the machine's tzdata changes (looked at every hour): next fires that
- * were computed with another version are computed anew.
+ * A turn moves up to RV_SCHEDULE_TURN_MAX schedules of a company with four statements, however many
+ * there are.  Zones are read again when the machine's tzdata changes (looked at every hour): next
+ * fires that were computed with another version are computed anew, as are those whose calendar was
+ * changed.
  *
  * Thread: the loop's.
  */
@@ -23,10 +25,12 @@
 struct rv_schedule_service;
 
 enum {
-    RV_SCHEDULE_LOOK_MS = 1000,   /* how late a change by the command line is seen */
-    RV_SCHEDULE_LEASE_MS = 30000, /* a fire whose node is silent so long is handed over again */
-    RV_SCHEDULE_ATTEMPTS_MAX = 3, /* an action that takes its node down must not do it for ever */
-    RV_SCHEDULE_TURN_MAX = 64,    /* schedules and fires of one tenant in one turn: fairness */
+    RV_SCHEDULE_LOOK_MS = 1000,    /* how late a change by the command line is seen */
+    RV_SCHEDULE_LEASE_MS = 30000,  /* a fire whose node is silent so long is handed over again */
+    RV_SCHEDULE_ATTEMPTS_MAX = 3,  /* an action that takes its node down must not do it for ever */
+    RV_SCHEDULE_TURN_MAX = 2048,   /* schedules and fires of one tenant in one turn: fairness */
+    RV_SCHEDULE_CLAIM_MAX = 4096,  /* fires recorded by one claim */
+    RV_SCHEDULE_BUFFER_MAX = 1000, /* fires of one schedule that wait (buffer_all): more is a jam */
     RV_SCHEDULE_TZDATA_MS = 3600 * 1000
 };
 
@@ -39,6 +43,10 @@ struct rv_schedule_options {
      * action and input are borrowed for the call. */
     void (*fire)(void *data, int32_t tenant, const char *name, const char *action,
                  const json_t *input, int64_t fire_id);
+    /* Asks the action to stop: overlap cancel_other or terminate_other, or the fire is another
+     * node's by now.  It still answers with rv_schedule_done (RV_CANCELED when it stopped).  NULL:
+     * actions cannot be stopped. */
+    void (*stop)(void *data, int32_t tenant, int64_t fire_id);
     void *data;
     int64_t look_ms;  /* 0: RV_SCHEDULE_LOOK_MS */
     int64_t lease_ms; /* 0: RV_SCHEDULE_LEASE_MS */
@@ -49,9 +57,9 @@ struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_
  * and they are handed over again. `closed` may be NULL. */
 void rv_schedule_service_close(struct rv_schedule_service *service, void (*closed)(void *data),
                                void *data);
-/* The action ended; `reason` says why when code is not RV_OK.  An unknown fire is ignored. */
+/* The action ended; `reason` says why when code is not RV_OK.  RV_CANCELED is no failure.  An
+ * unknown fire is ignored. */
 void rv_schedule_done(struct rv_schedule_service *service, int32_t tenant, int64_t fire_id,
                       enum rv_code code, const char *reason);
-int rv_schedule_running(const struct rv_schedule_service *service);
 
 #endif

@@ -6,6 +6,7 @@
 #include "runtime/schedule/zone.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/clock.h"
 #include "runtime/schedule/zone_posix.h"
 
 #include <errno.h>
@@ -18,7 +19,9 @@ enum {
     FOOTER_MAX = 128,
     PATH_TEXT = 512,
     OFFSET_MAX_S = 26 * 3600, /* RFC 8536: should be within -25 h and +26 h */
-    LOOK_AROUND_S = OFFSET_MAX_S
+    LOOK_AROUND_S = OFFSET_MAX_S,
+    LISTED_TO_YEAR = 2100, /* the rule's changes are listed so far: asking a list is faster */
+    LISTED_MAX = 400
 };
 
 static const char default_directory[] = "/usr/share/zoneinfo";
@@ -152,6 +155,26 @@ static const char *read_footer(struct reader *in, struct rv_zone *zone)
                                                             : "the footer breaks its grammar";
 }
 
+/* Appends the changes that the rule makes after the last listed one. */
+static void list_changes(struct rv_zone *zone)
+{
+    int64_t end_s = rv_days_from_civil(LISTED_TO_YEAR, 1, 1) * 86400;
+    if (zone->count == 0 || !zone->has_rule || !zone->rule.changes) {
+        return;
+    }
+    size_t most = zone->count + LISTED_MAX;
+    zone->at_s = rv_realloc(zone->at_s, most * sizeof zone->at_s[0]);
+    zone->offset_s = rv_realloc(zone->offset_s, most * sizeof zone->offset_s[0]);
+    struct rv_zone_stretch stretch = rv_posix_stretch(&zone->rule, zone->at_s[zone->count - 1]);
+    zone->offset_s[zone->count - 1] = stretch.offset_s; /* from the last listed one on, the rule */
+    while (stretch.end_s < end_s && zone->count < most) {
+        int64_t at_s = stretch.end_s;
+        stretch = rv_posix_stretch(&zone->rule, at_s);
+        zone->at_s[zone->count] = at_s;
+        zone->offset_s[zone->count++] = stretch.offset_s;
+    }
+}
+
 static const char *read_file(struct reader *in, struct rv_zone *zone)
 {
     struct counts counts;
@@ -179,7 +202,11 @@ static const char *read_file(struct reader *in, struct rv_zone *zone)
         return "it counts leap seconds";
     }
     const char *why = read_block(in, &counts, zone);
-    return why != NULL ? why : read_footer(in, zone);
+    why = why != NULL ? why : read_footer(in, zone);
+    if (why == NULL) {
+        list_changes(zone);
+    }
+    return why;
 }
 
 enum rv_code rv_zone_parse(const char *name, const void *bytes, size_t length, struct rv_zone **out,

@@ -148,8 +148,10 @@ static enum rv_code answer_and_end(struct rv_actor *self, void *state, struct rv
     return RV_OK;
 }
 
-static const struct rv_behavior infant = {"infant", start, answer_and_end, NULL,
-                                          sizeof(struct player)};
+static const struct rv_behavior infant = {.name = "infant",
+                                          .start = start,
+                                          .receive = answer_and_end,
+                                          .state_bytes = sizeof(struct player)};
 
 static enum rv_code nurse(struct rv_actor *self, void *state, struct rv_message *message,
                           struct rv_error *err)
@@ -191,7 +193,8 @@ static enum rv_code tree_start(struct rv_actor *self, void *state, const void *a
 static enum rv_code grow(struct rv_actor *self, void *state, struct rv_message *message,
                          struct rv_error *err);
 
-static const struct rv_behavior branch = {"branch", tree_start, grow, NULL, sizeof(struct player)};
+static const struct rv_behavior branch = {
+    .name = "branch", .start = tree_start, .receive = grow, .state_bytes = sizeof(struct player)};
 
 static enum rv_code grow(struct rv_actor *self, void *state, struct rv_message *message,
                          struct rv_error *err)
@@ -224,11 +227,14 @@ static enum rv_code grow(struct rv_actor *self, void *state, struct rv_message *
 
 /* ---- a system of its own for each round ---- */
 
-static const struct rv_behavior passer = {"passer", start, pass_on, NULL, sizeof(struct player)};
-static const struct rv_behavior sender = {"sender", start, send_window, NULL,
-                                          sizeof(struct player)};
-static const struct rv_behavior counter = {"counter", start, count, NULL, sizeof(struct player)};
-static const struct rv_behavior nursery = {"nursery", start, nurse, NULL, sizeof(struct player)};
+static const struct rv_behavior passer = {
+    .name = "passer", .start = start, .receive = pass_on, .state_bytes = sizeof(struct player)};
+static const struct rv_behavior sender = {
+    .name = "sender", .start = start, .receive = send_window, .state_bytes = sizeof(struct player)};
+static const struct rv_behavior counter = {
+    .name = "counter", .start = start, .receive = count, .state_bytes = sizeof(struct player)};
+static const struct rv_behavior nursery = {
+    .name = "nursery", .start = start, .receive = nurse, .state_bytes = sizeof(struct player)};
 
 static void job_open(struct job *job, int cores)
 {
@@ -315,33 +321,36 @@ static double counting(int64_t messages)
     return job_run(&job, 1, 1);
 }
 
-static double ring_of(int64_t messages, int tokens)
+/* Many tokens keep all cores busy: each core has an arc of the ring. */
+static double ring_of(int64_t messages, int tokens, int cores)
 {
     struct job job = {.actors = NULL};
-    job_open(&job, 1);
+    job_open(&job, cores);
     struct rv_ref ring[RING];
     struct rv_ref first = job_spawn(&job, 0, &passer, (struct player_start){0}, 0);
     struct rv_ref last = first;
     for (int i = RING - 1; i > 0; i--) {
-        last = job_spawn(&job, 0, &passer, (struct player_start){.peer = last}, 0);
+        last = job_spawn(&job, i * cores / RING, &passer, (struct player_start){.peer = last}, 0);
         ring[i] = last;
     }
     ring[0] = first;
     job_tell(&job, first, PEER, (int64_t)last.id);
+    while (rv_actors_step(job.actors, 0)) { /* a token of the other core must not come before */
+    }
     for (int i = 0; i < tokens; i++) {
         job_tell(&job, ring[i * RING / tokens], TOKEN, messages / tokens);
     }
-    return job_run(&job, 1, tokens);
+    return job_run(&job, cores, tokens);
 }
 
 static double ring_1000(int64_t messages)
 {
-    return ring_of(messages, 1);
+    return ring_of(messages, 1, 1);
 }
 
 static double ring_1000_100(int64_t messages)
 {
-    return ring_of(messages, TOKENS);
+    return ring_of(messages, TOKENS, CORES);
 }
 
 static double fan_in_100(int64_t messages)
@@ -395,7 +404,8 @@ static int64_t resident_bytes(void)
 
 static double idle_bytes(void)
 {
-    static const struct rv_behavior idler = {"idler", start, pass_on, NULL, sizeof(struct player)};
+    static const struct rv_behavior idler = {
+        .name = "idler", .start = start, .receive = pass_on, .state_bytes = sizeof(struct player)};
     malloc_trim(0);
     struct job job = {.actors = NULL};
     job_open(&job, 1);

@@ -25,11 +25,12 @@ extern const struct bench bench_actors;
 extern const struct bench bench_recover;
 extern const struct bench bench_park;
 extern const struct bench bench_fair;
+extern const struct bench bench_schedules;
 extern const struct bench bench_model;
 
 static const struct bench *const benches[] = {
-    &bench_journal, &bench_gate,    &bench_crash, &bench_import, &bench_lua,
-    &bench_actors,  &bench_recover, &bench_park,  &bench_fair,   &bench_model,
+    &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,       &bench_actors,
+    &bench_recover, &bench_park,   &bench_fair,  &bench_model,  &bench_schedules,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif

@@ -13,8 +13,10 @@
 
 static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations, NULL};
 static const struct rv_statement *const write_order[] = {
-    &rv_sql_run_insert, &rv_sql_run_input_insert, &rv_sql_journal_append, &rv_sql_run_status_set,
-    NULL};
+    &rv_sql_run_insert,     &rv_sql_run_input_insert,
+    &rv_sql_blob_insert,    &rv_sql_blob_parts_insert,
+    &rv_sql_blob_use_put,   &rv_sql_journal_append,
+    &rv_sql_run_status_set, NULL};
 
 struct world {
     struct rv_loop *loop;

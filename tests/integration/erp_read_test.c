@@ -224,8 +224,8 @@ static void loads_go_by_index(PGconn *conn)
     for (int i = 0; erp_commands[i] != NULL; i++) {
         const struct rv_statement *load = erp_commands[i]->load;
         struct rv_buf sql;
-        if (load == NULL || erp_commands[i]->look != NULL) {
-            continue; /* a look goes over everything, that is its work */
+        if (load == NULL || erp_commands[i]->look != NULL || erp_commands[i]->outside) {
+            continue; /* a look goes over everything, that is its work; connectors are few */
         }
         rv_buf_init(&sql, 1 << 20);
         rv_buf_printf(&sql, "PREPARE load%d (int4, int4[], jsonb[]) AS %s", i, load->text);

@@ -72,6 +72,12 @@ while read -r name; do
     "token revoke") gives 0 "" token revoke "$token" --company acme ;;
     "hook add") gives 0 "" hook add https://hooks.example.org/b --company acme ;;
     "hook rotate" | "hook enable" | "hook disable" | "hook redrive") gives 0 "" $name "$endpoint" --company acme ;;
+    "connector add") gives 0 "" connector add bank --url https://bank.example.org/x --company acme ;;
+    "connector enable" | "connector disable") gives 0 "" $name bank --company acme ;;
+    "connector remove") gives 0 "" connector remove bank --company acme ;;
+    "intent list") gives 0 "may be empty" intent list all --company acme ;;
+    "intent show") gives 1 "" intent show r_1:1 --company acme ;;
+    "intent resolve") gives 1 "" intent resolve r_1:1 done --reason seen --company acme ;;
     "policy load") gives 0 "" policy load policies/default.lua --company acme ;;
     "policy check") gives 0 "may be empty" policy check policies/default.lua --company acme ;;
     "policy test") gives 0 "" policy test policies/default.lua --company acme ;;
@@ -84,6 +90,10 @@ while read -r name; do
     "run diff") gives 0 "" run diff "$run" "$run" --company acme ;;
     "run export") gives 0 "" run export "$run" "$state/run.json" --company acme; gives 0 "" run import "$state/run.json" ;;
     "run import") ;; # with the export
+    "run fork") gives 0 "may be empty" run fork --agent nobody --at-step 1 --company acme; gives 2 "" run fork "$run" --company acme ;;
+    "blob put") gives 0 "" blob put "$state/proof" --company acme ;;
+    "blob get") gives 0 "" blob get "$(sha256sum "$state/proof" | cut -d' ' -f1)" "$state/proof.back" --company acme ;;
+    "blob list") gives 0 "" blob list --company acme ;;
     "run cancel") gives 0 "may be empty" run cancel --agent nobody --company acme; gives 1 "" run cancel r_1 --company acme ;;
     "run retry") gives 0 "may be empty" run retry --error nothing --company acme ;;
     "run show") gives 0 "" run show "$run" --company acme ;;
@@ -94,14 +104,26 @@ while read -r name; do
     "audit verify") gives 0 "" audit verify --company acme; gives 0 "" audit verify --proof "$state/proof" ;;
     "audit export") gives 0 "" audit export "$state/export" --company acme; gives 0 "" audit export --company acme ;;
     "audit prove") gives 0 "" audit prove 1 --company acme ;;
+    "calendar add") gives 0 "" calendar add de-be --company acme ;;
+    "calendar set") gives 0 "" calendar set de-be --holidays 2026-12-25,2026-12-26 --label Christmas --company acme ;;
+    "calendar import")
+        printf '# of Berlin\n2027-01-01 New Year\n' >"$state/holidays"
+        gives 0 "" calendar import de-be "$state/holidays" --company acme ;;
+    "calendar show") gives 0 "" calendar show de-be --company acme ;;
+    "calendar list") gives 0 "" calendar list --company acme ;;
+    "calendar remove")
+        gives 0 "" schedule add third --cron '0 2 B3 * *' --calendar de-be --company acme
+        gives 1 "" calendar remove de-be --company acme
+        gives 0 "" schedule remove third --company acme
+        gives 0 "" calendar remove de-be --company acme ;;
     "schedule add") gives 0 "" schedule add weekly --cron '0 3 * * 1' --company acme ;;
     "schedule set") gives 0 "" schedule set nightly --jitter 60 --company acme ;;
     "schedule backfill") gives 0 "" schedule backfill nightly --from 2026-01-01 --to 2026-01-03 --company acme ;;
-    "schedule next" | "schedule pause" | "schedule resume") gives 0 "" $name nightly --company acme ;;
+    "schedule next" | "schedule pause" | "schedule resume" | "schedule show") gives 0 "" $name nightly --company acme ;;
     "schedule run") gives 0 "" schedule run nightly --company acme ;;
     "schedule remove") gives 0 "" schedule remove weekly --company acme ;;
     "exception list" | "run list" | "approval list" | "exception run") gives 0 "may be empty" $name --company acme ;;
-    "person list" | "token list" | "hook list" | "agent list" | "run work" | "audit key" | "audit checkpoint" | "ledger check" | \
+    "person list" | "token list" | "hook list" | "connector list" | "agent list" | "run work" | "audit key" | "audit checkpoint" | "ledger check" | \
         "schedule list")
         gives 0 "" $name --company acme ;;
     "db stop" | "db remove") ;; # at the end

@@ -188,9 +188,14 @@ one_record person.enable person enable walker
 one_record token.make token make walker --label walk --json
 walk_token=$(sed 's/.*"token":"\([^"]*\)".*/\1/' "$state/out")
 id=$(sed 's/.*"id":\([0-9]*\).*/\1/' "$state/out")
+one_record calendar.add calendar add walk
+one_record calendar.set calendar set walk --holidays 2026-12-25
+printf '2026-12-26 Boxing Day\n' >"$state/days"
+one_record calendar.import calendar import walk "$state/days"
+one_record calendar.remove calendar remove walk
 one_record schedule.add schedule add walk --cron '0 2 * * *'
 one_record schedule.set schedule set walk --jitter 60
-one_record schedule.pause schedule pause walk
+one_record schedule.pause schedule pause walk --until 2099-12-31
 one_record schedule.resume schedule resume walk
 one_record schedule.run schedule run walk
 one_record schedule.backfill schedule backfill walk --from 2026-01-01 --to 2026-01-03

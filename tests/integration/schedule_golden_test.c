@@ -1,14 +1,20 @@
-/* schedule_golden_test.c -- our zones against PostgreSQL's AT TIME ZONE, 2000 to 2037: every change
- * of every accepted zone from both sides, and a dense sample of difficult ones. */
+/* schedule_golden_test.c -- our zones and fires against PostgreSQL's AT TIME ZONE, 2000 to 2037.
+ *
+ * Every change of every zone of tzdb from both sides, with its gap or fold; a dense sample of
+ * difficult zones; and a daily fire on every day of these years for a sample of zones that a seed
+ * chooses: REEVE_GOLDEN=all takes all of them (minutes), REEVE_GOLDEN=N another seed. */
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
 #include "runtime/db/db.h"
-#include "runtime/schedule/zone.h"
+#include "runtime/schedule/cron.h"
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
 
 #include "test_schedule_sql.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 enum { BATCH = 20000, NAMES_MAX = 1500, DENSE_STEP_S = 6871 /* prime: all times of day */ };
 
@@ -17,6 +23,7 @@ static const struct rv_migration *const rooms[] = {NULL};
 struct golden {
     struct rv_db_session *session;
     struct rv_zone *zone;
+    bool by_setting; /* AT TIME ZONE takes this name for an abbreviation */
     struct rv_args *offsets, *walls;
     int count;
     int64_t compared, different;
@@ -68,11 +75,14 @@ static void flush(struct golden *golden)
     }
     rv_args_text(golden->offsets, 1, rv_zone_name(golden->zone));
     rv_args_text(golden->walls, 1, rv_zone_name(golden->zone));
-    must(rv_db_session_query(golden->session, 0, &rv_sql_golden_offsets, golden->offsets,
-                             compare_offset, golden, &err),
+    must(rv_db_session_query(golden->session, 0,
+                             golden->by_setting ? &rv_sql_golden_set_offsets
+                                                : &rv_sql_golden_offsets,
+                             golden->offsets, compare_offset, golden, &err),
          &err);
-    must(rv_db_session_query(golden->session, 0, &rv_sql_golden_walls, golden->walls, compare_wall,
-                             golden, &err),
+    must(rv_db_session_query(golden->session, 0,
+                             golden->by_setting ? &rv_sql_golden_set_walls : &rv_sql_golden_walls,
+                             golden->walls, compare_wall, golden, &err),
          &err);
     golden->count = 0;
 }
@@ -81,8 +91,10 @@ static void flush(struct golden *golden)
 static void add(struct golden *golden, int64_t value)
 {
     if (golden->count == 0) {
-        golden->offsets = rv_args_create(&rv_sql_golden_offsets);
-        golden->walls = rv_args_create(&rv_sql_golden_walls);
+        golden->offsets = rv_args_create(golden->by_setting ? &rv_sql_golden_set_offsets
+                                                            : &rv_sql_golden_offsets);
+        golden->walls =
+            rv_args_create(golden->by_setting ? &rv_sql_golden_set_walls : &rv_sql_golden_walls);
     }
     rv_args_i64(golden->offsets, 2, value);
     rv_args_i64(golden->walls, 2, value);
@@ -184,34 +196,150 @@ static enum rv_code take_name(void *data, const struct rv_result *result, int ro
     return RV_OK;
 }
 
-TEST(every_change_of_every_accepted_zone_agrees_with_postgresql)
+/* Any zone of tzdb, also those whose names schedules refuse. */
+static bool open_zone(struct golden *golden, const char *name)
+{
+    char path[200];
+    static unsigned char bytes[RV_ZONE_FILE_MAX];
+    golden->by_setting = rv_zone_load(NULL, name, &golden->zone, NULL) != RV_OK;
+    if (!golden->by_setting) {
+        return true;
+    }
+    snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", name);
+    FILE *file = fopen(path, "rb");
+    size_t length = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+    if (file != NULL) {
+        fclose(file);
+    }
+    return length > 0 && rv_zone_parse(name, bytes, length, &golden->zone, NULL) == RV_OK;
+}
+
+static int load_names(struct golden *golden, struct names *names)
+{
+    struct rv_error err = {.code = RV_OK};
+    must(
+        rv_db_session_query(golden->session, 0, &rv_sql_golden_names, NULL, take_name, names, &err),
+        &err);
+    return names->count;
+}
+
+TEST(every_change_of_every_zone_agrees_with_postgresql)
 {
     static struct names names;
     char *uri = NULL;
     struct golden golden = open_golden(&uri);
-    struct rv_error err = {.code = RV_OK};
     struct rv_random random = {.state = 20};
     int64_t from = rv_days_from_civil(2000, 1, 1) * 86400;
     int64_t to = rv_days_from_civil(2038, 1, 1) * 86400;
-    int accepted = 0;
-    must(
-        rv_db_session_query(golden.session, 0, &rv_sql_golden_names, NULL, take_name, &names, &err),
-        &err);
+    int refused = 0, unknown = 0;
+    load_names(&golden, &names);
     for (int i = 0; i < names.count; i++) {
-        enum rv_code code = rv_zone_load(NULL, names.list[i], &golden.zone, NULL);
-        rv_free(names.list[i]);
-        if (code == RV_OK) {
+        if (open_zone(&golden, names.list[i])) {
             for (int n = 0; n < 50; n++) {
                 add(&golden, from + (int64_t)rv_random_below(&random, (uint64_t)(to - from)));
             }
             add_changes(&golden, from, to);
             flush(&golden);
             rv_zone_destroy(golden.zone);
-            accepted++;
+            refused += golden.by_setting ? 1 : 0;
+        } else {
+            printf("no file for %s\n", names.list[i]);
+            unknown++;
         }
+        rv_free(names.list[i]);
     }
-    printf("zones %d of %d names\n", accepted, names.count);
-    ck_assert_int_gt(accepted, 400);
+    printf("zones %d, of them %d with names that schedules refuse\n", names.count, refused);
+    ck_assert_int_gt(names.count, 400);
+    ck_assert_int_eq(unknown, 0);
+    close_golden(&golden, uri);
+}
+
+/* ---- fires ---- */
+
+struct sums {
+    int64_t count, sum, order;
+};
+
+static enum rv_code take_sums(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)err;
+    *(struct sums *)data =
+        (struct sums){rv_result_i64(result, row, 0), rv_result_i64(result, row, 1),
+                      rv_result_i64(result, row, 2)};
+    return RV_OK;
+}
+
+/* "minute hour * * *" with gap shift and fold last is what AT TIME ZONE makes of a date and time.
+ */
+static void compare_daily(struct golden *golden, int minute)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_cron cron;
+    struct sums ours = {.count = 0}, theirs = {.count = -1};
+    char text[32];
+    struct rv_cron_rules rules = {
+        .zone = golden->zone, .gap = RV_CRON_GAP_SHIFT, .fold = RV_CRON_FOLD_LAST};
+    snprintf(text, sizeof text, "%d %d * * *", minute % 60, minute / 60);
+    must(rv_cron_parse(text, &cron, &err), &err);
+    int64_t first = rv_days_from_civil(2000, 1, 1) * 86400;
+    int64_t last = rv_days_from_civil(2038, 1, 1) * 86400 - 1;
+    int64_t at_s = rv_zone_wall(golden->zone, first).first_s - 1;
+    int64_t end_s = rv_zone_wall(golden->zone, last).last_s;
+    while (rv_cron_next(&cron, &rules, at_s, &at_s) && at_s <= end_s) {
+        ours.count++;
+        ours.sum += at_s;
+        ours.order = (ours.order + at_s % 1000003 * ours.count) % 1000000007;
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_golden_daily);
+    rv_args_text(args, 1, rv_zone_name(golden->zone));
+    rv_args_i32(args, 2, minute);
+    must(rv_db_session_query(golden->session, 0, &rv_sql_golden_daily, args, take_sums, &theirs,
+                             &err),
+         &err);
+    golden->compared += ours.count;
+    if (memcmp(&ours, &theirs, sizeof ours) != 0) {
+        golden->different++;
+        printf("%s at %d:%02d: ours %lld fires, PostgreSQL %lld\n", rv_zone_name(golden->zone),
+               minute / 60, minute % 60, (long long)ours.count, (long long)theirs.count);
+    }
+}
+
+TEST(a_daily_fire_is_what_postgresql_makes_of_the_date_and_time)
+{
+    static struct names names;
+    static const char *const always[] = {
+        "Europe/Berlin",     "Australia/Lord_Howe", "America/Sao_Paulo", "America/Havana",
+        "Asia/Beirut",       "Africa/Cairo",        "Pacific/Apia",      "Antarctica/Troll",
+        "Africa/Casablanca", "America/Nuuk",        "Asia/Gaza",         "Asia/Pyongyang"};
+    static const int minutes[] = {0, 15, 30, 90, 150, 165, 180, 1410};
+    enum { SAMPLE = 30 };
+    char *uri = NULL;
+    struct golden golden = open_golden(&uri);
+    const char *wanted = getenv("REEVE_GOLDEN");
+    bool all = wanted != NULL && strcmp(wanted, "all") == 0;
+    struct rv_random random = {.state = wanted != NULL ? strtoull(wanted, NULL, 10) : 3};
+    int zones = 0;
+    int count = load_names(&golden, &names);
+    for (size_t i = 0; i < RV_COUNT(always); i++) {
+        ck_assert(open_zone(&golden, always[i]));
+        for (size_t m = 0; m < RV_COUNT(minutes); m += 2) {
+            compare_daily(&golden, minutes[m]);
+        }
+        rv_zone_destroy(golden.zone);
+    }
+    for (int i = 0; i < count; i++) {
+        bool chosen = all || (int)rv_random_below(&random, (uint64_t)count) < SAMPLE;
+        if (chosen && open_zone(&golden, names.list[i])) {
+            for (size_t m = 0; m < RV_COUNT(minutes) && !golden.by_setting; m += all ? 1 : 3) {
+                compare_daily(&golden, minutes[m]);
+            }
+            rv_zone_destroy(golden.zone);
+            zones++;
+        }
+        rv_free(names.list[i]);
+    }
+    printf("zones %d of %d\n", zones, count);
     close_golden(&golden, uri);
 }
 

@@ -48,7 +48,9 @@ struct world {
         struct rv_schedule_service *service;
     } nodes[NODES_MAX];
     int node_count;
-    bool end_at_once;
+    bool end_at_once, stop_at_once;
+    int64_t stopped[FIRES_MAX];
+    int stop_count;
     struct seen seen[FIRES_MAX];
     int seen_count;
     int closed;
@@ -90,6 +92,17 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
     snprintf(seen->action, sizeof seen->action, "%s", action);
     if (world->end_at_once) {
         rv_schedule_done(node->service, tenant, fire_id, RV_OK, NULL);
+    }
+}
+
+static void on_stop(void *data, int32_t tenant, int64_t fire_id)
+{
+    struct node *node = data;
+    struct world *world = node->world;
+    ck_assert_int_lt(world->stop_count, FIRES_MAX);
+    world->stopped[world->stop_count++] = fire_id;
+    if (world->stop_at_once) {
+        rv_schedule_done(node->service, tenant, fire_id, RV_CANCELED, "asked to");
     }
 }
 
@@ -135,6 +148,7 @@ static struct node *add_node(struct world *world, int64_t lease_ms)
     node->service = rv_schedule_service_create(&(struct rv_schedule_options){.loop = world->loop,
                                                                              .db = world->db,
                                                                              .fire = on_fire,
+                                                                             .stop = on_stop,
                                                                              .data = node,
                                                                              .look_ms = 20,
                                                                              .lease_ms = lease_ms});
@@ -218,6 +232,14 @@ static enum rv_code take_text(void *data, const struct rv_result *result, int ro
     return RV_OK;
 }
 
+static enum rv_code take_long_text(void *data, const struct rv_result *result, int row,
+                                   struct rv_error *err)
+{
+    (void)err;
+    snprintf(data, 400, "%s", rv_result_text(result, row, 0));
+    return RV_OK;
+}
+
 static struct rv_args *named(const struct rv_statement *statement, int32_t tenant, const char *name)
 {
     struct rv_args *args = rv_args_create(statement);
@@ -237,8 +259,19 @@ static const char *fires_of(struct world *world, const char *name)
     return text;
 }
 
+static const char *instants_of(struct world *world, const char *name)
+{
+    static char text[400];
+    struct rv_error err = {.code = RV_OK};
+    must(rv_db_session_query(world->session, world->tenant, &rv_sql_golden_instants,
+                             named(&rv_sql_golden_instants, world->tenant, name), take_long_text,
+                             text, &err),
+         &err);
+    return text;
+}
+
 struct stored {
-    char status[20], tzdata[20];
+    char status[20], tzdata[20], reason[100];
     int64_t next_us, last_us, due_us;
 };
 
@@ -249,6 +282,7 @@ static enum rv_code take_stored(void *data, const struct rv_result *result, int 
     struct stored *stored = data;
     snprintf(stored->status, sizeof stored->status, "%s", rv_result_text(result, row, 0));
     snprintf(stored->tzdata, sizeof stored->tzdata, "%s", rv_result_text(result, row, 3));
+    snprintf(stored->reason, sizeof stored->reason, "%s", rv_result_text(result, row, 5));
     stored->next_us = rv_result_is_null(result, row, 1) ? 0 : rv_result_time_us(result, row, 1);
     stored->last_us = rv_result_is_null(result, row, 2) ? 0 : rv_result_time_us(result, row, 2);
     stored->due_us = rv_result_is_null(result, row, 4) ? 0 : rv_result_time_us(result, row, 4);
@@ -264,6 +298,19 @@ static struct stored stored(struct world *world, const char *name)
                              &err),
          &err);
     return out;
+}
+
+static int fill(struct world *world, int64_t from_us, int64_t to_us,
+                enum rv_schedule_overlap overlap, int per_minute)
+{
+    struct rv_error err = {.code = RV_OK};
+    int made = 0;
+    struct rv_schedule_backfill backfill = {
+        .from_us = from_us, .to_us = to_us, .overlap = overlap, .per_minute = per_minute};
+    must(rv_schedule_fill(world->session, world->tenant, "morning", &backfill, world->now_us, &made,
+                          &err),
+         &err);
+    return made;
 }
 
 /* ---- administration ---- */
@@ -352,16 +399,21 @@ TEST(a_schedule_is_changed_in_place)
     world_open(&world, utc(2026, 3, 2, 0, 0));
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
-    struct rv_schedule_change change = {
-        .cron = "0 8 * * *", .catch_up_window_s = -1, .jitter_s = -1};
+    struct rv_schedule_change change = {.cron = "0 8 * * *",
+                                        .catch_up_window_s = -1,
+                                        .catch_up_max = -1,
+                                        .jitter_s = -1,
+                                        .pause_after = -1};
     must(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
         &err);
     ck_assert_int_eq(next, utc(2026, 3, 2, 7, 0)); /* the zone stayed */
     change = (struct rv_schedule_change){.except = "2026-03-02,2026-03-03",
-                                         .overlap = "allow",
+                                         .overlap = "allow_all",
                                          .catch_up_window_s = 60,
-                                         .jitter_s = 0};
+                                         .catch_up_max = -1,
+                                         .jitter_s = 0,
+                                         .pause_after = 0};
     must(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
         &err);
@@ -370,7 +422,11 @@ TEST(a_schedule_is_changed_in_place)
     /* paused it stays paused, and has no next fire */
     must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "why", world.now_us, &err),
          &err);
-    change = (struct rv_schedule_change){.zone = "UTC", .catch_up_window_s = -1, .jitter_s = -1};
+    change = (struct rv_schedule_change){.zone = "UTC",
+                                         .catch_up_window_s = -1,
+                                         .catch_up_max = -1,
+                                         .jitter_s = -1,
+                                         .pause_after = -1};
     must(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
         &err);
@@ -379,13 +435,19 @@ TEST(a_schedule_is_changed_in_place)
     must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 3, 4, 8, 0));
     /* what is wrong changes nothing */
-    change =
-        (struct rv_schedule_change){.cron = "0 8 30 2 *", .catch_up_window_s = -1, .jitter_s = -1};
+    change = (struct rv_schedule_change){.cron = "0 8 30 2 *",
+                                         .catch_up_window_s = -1,
+                                         .catch_up_max = -1,
+                                         .jitter_s = -1,
+                                         .pause_after = -1};
     ck_assert_int_eq(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
         RV_INVALID);
-    change = (struct rv_schedule_change){
-        .except = "2026-02-30", .catch_up_window_s = -1, .jitter_s = -1};
+    change = (struct rv_schedule_change){.except = "2026-02-30",
+                                         .catch_up_window_s = -1,
+                                         .catch_up_max = -1,
+                                         .jitter_s = -1,
+                                         .pause_after = -1};
     ck_assert_int_eq(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
         RV_INVALID);
@@ -399,20 +461,15 @@ TEST(a_schedule_is_changed_in_place)
 TEST(what_is_filled_in_afterwards_runs_one_by_one_and_is_never_skipped)
 {
     static struct world world;
-    struct rv_error err = {.code = RV_OK};
     int made = 0;
     world_open(&world, utc(2026, 3, 10, 12, 0));
     world.end_at_once = false;
     struct rv_schedule schedule = morning(); /* skip */
     schedule.except = "2026-03-03";
     add(&world, &schedule);
-    must(rv_schedule_backfill(world.session, world.tenant, "morning", utc(2026, 3, 2, 0, 0),
-                              utc(2026, 3, 6, 0, 0), world.now_us, &made, &err),
-         &err);
+    made = fill(&world, utc(2026, 3, 2, 0, 0), utc(2026, 3, 6, 0, 0), RV_OVERLAP_BUFFER_ALL, 0);
     ck_assert_int_eq(made, 3); /* the 2nd, 4th and 5th */
-    must(rv_schedule_backfill(world.session, world.tenant, "morning", utc(2026, 3, 2, 0, 0),
-                              utc(2026, 3, 7, 0, 0), world.now_us, &made, &err),
-         &err);
+    made = fill(&world, utc(2026, 3, 2, 0, 0), utc(2026, 3, 7, 0, 0), RV_OVERLAP_BUFFER_ALL, 0);
     ck_assert_int_eq(made, 1); /* only what was not there */
     struct node *node = add_node(&world, 0);
     for (int i = 0; i < 4; i++) {
@@ -422,14 +479,26 @@ TEST(what_is_filled_in_afterwards_runs_one_by_one_and_is_never_skipped)
     run_ms(&world, 100);
     ck_assert_str_eq(fires_of(&world, "morning"), "done=4");
     /* what is to come is no past; too much is refused as a whole */
-    ck_assert_int_eq(rv_schedule_backfill(world.session, world.tenant, "morning",
-                                          utc(2026, 3, 10, 0, 0), utc(2026, 3, 11, 0, 0),
+    static const struct {
+        int64_t from_day, to_day;
+        enum rv_schedule_overlap overlap;
+        int32_t per_minute;
+        enum rv_code code;
+    } wrong[] = {{0, 1, RV_OVERLAP_BUFFER_ALL, 0, RV_INVALID},
+                 {-10, -10, RV_OVERLAP_BUFFER_ALL, 0, RV_INVALID},
+                 {-2000, -1, RV_OVERLAP_BUFFER_ALL, 0, RV_LIMIT},
+                 {-10, -1, RV_OVERLAP_CANCEL_OTHER, 0, RV_INVALID},
+                 {-10, -1, RV_OVERLAP_BUFFER_ALL, 601, RV_INVALID}};
+    for (size_t i = 0; i < RV_COUNT(wrong); i++) {
+        struct rv_schedule_backfill backfill = {.from_us =
+                                                    world.now_us + wrong[i].from_day * DAY_US,
+                                                .to_us = world.now_us + wrong[i].to_day * DAY_US,
+                                                .overlap = wrong[i].overlap,
+                                                .per_minute = wrong[i].per_minute};
+        ck_assert_int_eq(rv_schedule_fill(world.session, world.tenant, "morning", &backfill,
                                           world.now_us, &made, NULL),
-                     RV_INVALID);
-    ck_assert_int_eq(rv_schedule_backfill(world.session, world.tenant, "morning",
-                                          utc(2020, 1, 1, 0, 0), utc(2026, 1, 1, 0, 0),
-                                          world.now_us, &made, NULL),
-                     RV_LIMIT);
+                         wrong[i].code);
+    }
     ck_assert_str_eq(fires_of(&world, "morning"), "done=4");
     world_close(&world);
 }
@@ -443,7 +512,7 @@ TEST(one_tenant_neither_sees_nor_changes_the_schedules_of_another)
     int32_t other = make_tenant(&world, "south");
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
-    must(rv_schedule_list(world.session, other, take_text, text, &err), &err);
+    must(rv_schedule_list(world.session, other, NULL, take_text, text, &err), &err);
     ck_assert_str_eq(text, "none");
     ck_assert_int_eq(rv_schedule_remove(world.session, other, "morning", NULL), RV_NOT_FOUND);
     /* even a statement that names the neighbour finds nothing while it runs as another tenant */
@@ -452,7 +521,7 @@ TEST(one_tenant_neither_sees_nor_changes_the_schedules_of_another)
                              text, &err),
          &err);
     ck_assert_str_eq(text, "");
-    must(rv_schedule_list(world.session, world.tenant, take_text, text, &err), &err);
+    must(rv_schedule_list(world.session, world.tenant, NULL, take_text, text, &err), &err);
     ck_assert_str_eq(text, "morning");
     world_close(&world);
 }
@@ -596,13 +665,301 @@ TEST(with_allow_they_run_side_by_side)
     world.end_at_once = false;
     struct rv_schedule schedule = morning();
     schedule.cron = "* * * * *";
-    schedule.overlap = RV_OVERLAP_ALLOW;
+    schedule.overlap = RV_OVERLAP_ALLOW_ALL;
     add(&world, &schedule);
-    struct node *node = add_node(&world, 0);
+    add_node(&world, 0);
     world.now_us += 3 * MINUTE_US;
     run_until(&world, 3);
-    ck_assert_int_eq(rv_schedule_running(node->service), 3);
     ck_assert_str_eq(fires_of(&world, "morning"), "running=3");
+    world_close(&world);
+}
+
+static struct rv_schedule minutely(enum rv_schedule_overlap overlap)
+{
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = overlap;
+    return schedule;
+}
+
+TEST(with_buffer_all_they_run_one_after_the_other)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = minutely(RV_OVERLAP_BUFFER_ALL);
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 0);
+    for (int i = 0; i < 3; i++) {
+        world.now_us += MINUTE_US;
+        run_until(&world, 1);
+    }
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 waiting=2");
+    for (int i = 0; i < 3; i++) {
+        run_until(&world, i + 1);
+        ck_assert(i == 0 || world.seen[i].id > world.seen[i - 1].id); /* oldest first */
+        rv_schedule_done(node->service, world.tenant, world.seen[i].id, RV_OK, NULL);
+    }
+    run_ms(&world, 100);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=3");
+    world_close(&world);
+}
+
+TEST(with_cancel_other_the_running_one_is_asked_to_stop_and_the_newest_starts_then)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = minutely(RV_OVERLAP_CANCEL_OTHER);
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 0);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1); /* it does not stop yet */
+    ck_assert_int_eq(world.stop_count, 1);
+    ck_assert_int_eq(world.stopped[0], world.seen[0].id);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 waiting=1");
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    ck_assert_int_eq(world.stop_count, 1); /* asked once */
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 skipped=1 waiting=1");
+    rv_schedule_done(node->service, world.tenant, world.seen[0].id, RV_CANCELED, "asked to");
+    run_until(&world, 2);
+    ck_assert_str_eq(fires_of(&world, "morning"), "cancelled=1 running=1 skipped=1");
+    world_close(&world);
+}
+
+TEST(another_node_hears_by_the_beat_that_its_fire_shall_stop)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    world.stop_at_once = true;
+    struct rv_schedule schedule = minutely(RV_OVERLAP_CANCEL_OTHER);
+    add(&world, &schedule);
+    add_node(&world, 300);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    add_node(&world, 300);
+    for (int i = 1; i < 6; i++) { /* whichever of the two is quicker */
+        world.now_us += MINUTE_US;
+        run_until(&world, i + 1);
+        ck_assert_int_eq(world.stop_count, i);
+        ck_assert_int_eq(world.stopped[i - 1], world.seen[i - 1].id);
+    }
+    ck_assert_str_eq(fires_of(&world, "morning"), "cancelled=5 running=1");
+    world_close(&world);
+}
+
+TEST(with_terminate_other_the_running_one_is_over_and_nothing_it_says_counts)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = minutely(RV_OVERLAP_TERMINATE_OTHER);
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 0);
+    for (int i = 0; i < 3; i++) {
+        world.now_us += MINUTE_US;
+        run_until(&world, i + 1);
+    }
+    ck_assert_int_eq(world.stop_count, 2);
+    ck_assert_int_eq(world.stopped[1], world.seen[1].id);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 terminated=2");
+    rv_schedule_done(node->service, world.tenant, world.seen[0].id, RV_OK, NULL); /* too late */
+    run_ms(&world, 100);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 terminated=2");
+    rv_schedule_done(node->service, world.tenant, world.seen[2].id, RV_OK, NULL);
+    run_ms(&world, 100);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=1 terminated=2");
+    world_close(&world);
+}
+
+TEST(too_many_failures_in_a_row_pause_it_with_the_reason)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = minutely(RV_OVERLAP_SKIP);
+    schedule.pause_after = 3;
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 0);
+    static const enum rv_code ends[] = {RV_UNAVAILABLE, RV_UNAVAILABLE, RV_OK,     RV_UNAVAILABLE,
+                                        RV_CANCELED,    RV_UNAVAILABLE, RV_INVALID};
+    for (size_t i = 0; i < RV_COUNT(ends); i++) {
+        ck_assert_str_eq(stored(&world, "morning").status, "active");
+        world.now_us += MINUTE_US;
+        run_until(&world, (int)i + 1);
+        rv_schedule_done(node->service, world.tenant, world.seen[i].id, ends[i],
+                         "the books are shut");
+        run_ms(&world, 100);
+    }
+    struct stored now = stored(&world, "morning");
+    ck_assert_str_eq(now.status, "paused");
+    ck_assert_int_eq(now.next_us, 0);
+    ck_assert_str_eq(now.reason, "3 failures in a row; the last: the books are shut");
+    world.now_us += 5 * MINUTE_US;
+    run_until(&world, (int)RV_COUNT(ends));
+    must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
+    world.now_us += MINUTE_US;
+    run_until(&world, (int)RV_COUNT(ends) + 1);
+    rv_schedule_done(node->service, world.tenant, world.seen[RV_COUNT(ends)].id, RV_INVALID,
+                     "again");
+    run_ms(&world, 100);
+    ck_assert_str_eq(stored(&world, "morning").status, "active"); /* it counts anew */
+    world_close(&world);
+}
+
+/* ---- the history of expressions, rates, calendars ---- */
+
+static void set(struct world *world, struct rv_schedule_change change)
+{
+    struct rv_error err = {.code = RV_OK};
+    int64_t next_us = 0;
+    change.catch_up_window_s = change.catch_up_max = change.jitter_s = change.pause_after = -1;
+    must(rv_schedule_set(world->session, world->tenant, "morning", &change, world->now_us, &next_us,
+                         &err),
+         &err);
+}
+
+TEST(a_backfill_uses_the_expression_that_was_valid_then)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 3, 1, 12, 0));
+    struct rv_schedule schedule = morning(); /* 06:30 in Berlin */
+    add(&world, &schedule);
+    world.now_us = utc(2026, 3, 4, 12, 0);
+    set(&world, (struct rv_schedule_change){.cron = "0 8,20 * * *", .zone = "UTC"});
+    world.now_us = utc(2026, 3, 6, 12, 0);
+    set(&world, (struct rv_schedule_change){.except = "2026-03-08"});
+    set(&world, (struct rv_schedule_change){.gap = "skip"}); /* at the same moment */
+    world.now_us = utc(2026, 3, 10, 0, 0);
+    /* 2 to 4: 06:30 in Berlin; from noon on the 4th: 20:00, then two a day, none on the 8th */
+    ck_assert_int_eq(
+        fill(&world, utc(2026, 3, 2, 0, 0), utc(2026, 3, 4, 12, 0), RV_OVERLAP_BUFFER_ALL, 0), 3);
+    ck_assert_int_eq(
+        fill(&world, utc(2026, 3, 2, 0, 0), utc(2026, 3, 7, 0, 0), RV_OVERLAP_BUFFER_ALL, 0), 5);
+    ck_assert_int_eq(
+        fill(&world, utc(2026, 3, 7, 0, 0), utc(2026, 3, 10, 0, 0), RV_OVERLAP_ALLOW_ALL, 0), 4);
+    ck_assert_str_eq(instants_of(&world, "morning"),
+                     "02 05:30,03 05:30,04 05:30,04 20:00,05 08:00,05 20:00,06 08:00,06 20:00,"
+                     "07 08:00,07 20:00,09 08:00,09 20:00");
+    add_node(&world, 0);
+    run_until(&world, 12);
+    world_close(&world);
+}
+
+TEST(a_backfill_with_a_rate_starts_no_faster)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 3, 10, 12, 0));
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    ck_assert_int_eq(
+        fill(&world, utc(2026, 3, 1, 0, 0), utc(2026, 3, 6, 0, 0), RV_OVERLAP_ALLOW_ALL, 6), 5);
+    add_node(&world, 0);
+    run_until(&world, 1);
+    world.now_us += 9 * SECOND_US;
+    run_until(&world, 1);
+    world.now_us += SECOND_US;
+    run_until(&world, 2);
+    world.now_us += 3600 * SECOND_US; /* a standstill earns no burst */
+    run_until(&world, 3);
+    world.now_us += 10 * SECOND_US;
+    run_until(&world, 4);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=4 waiting=1");
+    world_close(&world);
+}
+
+TEST(a_calendar_decides_about_working_days_and_its_change_moves_the_next_fire)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    int64_t day = rv_days_from_civil(2026, 4, 3);
+    const char *label = "Good Friday";
+    world_open(&world, utc(2026, 3, 31, 0, 0));
+    struct rv_schedule schedule = morning();
+    schedule.cron = "0 2 B3 * *";
+    schedule.calendar = "de-be";
+    int64_t next_us = 0;
+    ck_assert_int_eq(
+        rv_schedule_add(world.session, world.tenant, &schedule, world.now_us, &next_us, &err),
+        RV_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(err.message, "no calendar named \"de-be\""));
+    must(rv_calendar_add(world.session, world.tenant, "de-be", NULL, &err), &err);
+    ck_assert_int_eq(rv_calendar_add(world.session, world.tenant, "de-be", NULL, NULL),
+                     RV_CONFLICT);
+    ck_assert_int_eq(add(&world, &schedule), utc(2026, 4, 3, 0, 0));
+    add_node(&world, 0);
+    run_until(&world, 0);
+    struct rv_calendar_change change = {.days = &day, .labels = &label, .day_count = 1};
+    must(rv_calendar_set(world.session, world.tenant, "de-be", &change, &err), &err);
+    run_until(&world, 0);
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 4, 6, 0, 0));
+    world.now_us = utc(2026, 4, 3, 1, 0);
+    run_until(&world, 0);
+    world.now_us = utc(2026, 4, 6, 0, 0);
+    run_until(&world, 1);
+    ck_assert_int_eq(rv_calendar_remove(world.session, world.tenant, "de-be", NULL), RV_CONFLICT);
+    set(&world, (struct rv_schedule_change){.calendar = "none"});
+    /* a backfill of April would still need it */
+    ck_assert_int_eq(rv_calendar_remove(world.session, world.tenant, "de-be", NULL), RV_CONFLICT);
+    must(rv_schedule_remove(world.session, world.tenant, "morning", &err), &err);
+    must(rv_calendar_remove(world.session, world.tenant, "de-be", &err), &err);
+    ck_assert_int_eq(rv_calendar_remove(world.session, world.tenant, "de-be", NULL), RV_NOT_FOUND);
+    world_close(&world);
+}
+
+/* ---- clocks that jump ---- */
+
+TEST(a_clock_that_jumps_back_fires_nothing_twice)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    add_node(&world, 0);
+    world.now_us = utc(2026, 1, 1, 5, 30);
+    run_until(&world, 1);
+    world.now_us = utc(2026, 1, 1, 4, 0); /* back, and over the same time again */
+    run_until(&world, 1);
+    world.now_us = utc(2026, 1, 1, 5, 30);
+    run_until(&world, 1);
+    /* what computes the next fire anew repeats nothing either */
+    world.now_us = utc(2025, 11, 1, 0, 0);
+    set(&world, (struct rv_schedule_change){.gap = "skip"});
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 2, 5, 30));
+    must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "why", world.now_us, &err),
+         &err);
+    must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 2, 5, 30));
+    world.now_us = utc(2026, 1, 2, 5, 30);
+    run_until(&world, 2);
+    world_close(&world);
+}
+
+TEST(a_clock_that_jumps_forward_obeys_window_and_maximum)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 30));
+    struct rv_schedule schedule = morning();
+    schedule.cron = "0 * * * *";
+    schedule.zone = "UTC";
+    schedule.overlap = RV_OVERLAP_BUFFER_ALL;
+    schedule.catch_up_window_s = 12 * 3600;
+    schedule.catch_up_max = 2;
+    add(&world, &schedule);
+    add_node(&world, 0);
+    world.now_us = utc(2026, 1, 1, 1, 0);
+    run_until(&world, 1);
+    world.now_us = utc(2026, 2, 1, 12, 10);
+    run_until(&world, 3); /* the newest two: 11:00, 12:00 */
+    ck_assert_str_eq(instants_of(&world, "morning"), "01 01:00,01 02:00,01 11:00,01 12:00");
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=3 skipped=1");
+    ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 2, 1, 13, 0));
     world_close(&world);
 }
 
@@ -613,7 +970,7 @@ TEST(after_a_standstill_the_fires_within_the_window_are_caught_up)
     struct rv_schedule schedule = morning();
     schedule.cron = "0 * * * *";
     schedule.zone = "UTC";
-    schedule.overlap = RV_OVERLAP_ALLOW;
+    schedule.overlap = RV_OVERLAP_ALLOW_ALL;
     schedule.catch_up_window_s = 3 * 3600;
     add(&world, &schedule);
     world.now_us = utc(2026, 1, 3, 12, 10);
@@ -630,7 +987,7 @@ TEST(a_long_catch_up_goes_in_portions_and_is_complete)
     world_open(&world, utc(2026, 1, 1, 0, 0));
     struct rv_schedule schedule = morning();
     schedule.cron = "* * * * *";
-    schedule.overlap = RV_OVERLAP_ALLOW;
+    schedule.overlap = RV_OVERLAP_ALLOW_ALL;
     schedule.catch_up_window_s = 86400;
     add(&world, &schedule);
     world.now_us += 250 * MINUTE_US;

@@ -353,11 +353,14 @@ static void commit_load(struct sim_op *op)
     image->depth = run->depth;
     image->parent = run->parent;
     image->budget = json_deep_copy(run->budget);
-    image->steps = rv_alloc_array((size_t)run->step_count + 1, sizeof *image->steps);
     for (int i = 0; i < run->step_count; i++) {
-        image->steps[i] = copy_step(&run->steps[i]);
+        image->base = run->steps[i].kind == RV_STEP_CHECKPOINT ? i : image->base;
     }
-    image->step_count = run->step_count;
+    image->step_count = run->step_count - image->base;
+    image->steps = rv_alloc_array((size_t)image->step_count + 1, sizeof *image->steps);
+    for (int i = 0; i < image->step_count; i++) {
+        image->steps[i] = copy_step(&run->steps[image->base + i]);
+    }
     op->image = image;
 }
 

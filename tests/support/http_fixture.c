@@ -108,12 +108,12 @@ static void echo_later(struct http_fixture *fixture, json_t *answer, rv_api_done
 }
 
 static void echo_start(void *self, const struct rv_caller *caller, const char *exception,
-                       const char *agent, rv_api_done done, void *data)
+                       const char *agent, const char *traceparent, rv_api_done done, void *data)
 {
     echo_later(self,
-               json_pack("{s:s, s:i, s:s, s:s, s:s}", "id", "777", "tenant", (int)caller->tenant,
-                         "person", caller->person, "exception", exception, "agent",
-                         agent != NULL ? agent : ""),
+               json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*}", "id", "777", "tenant",
+                         (int)caller->tenant, "person", caller->person, "exception", exception,
+                         "agent", agent != NULL ? agent : "", "traceparent", traceparent),
                done, data);
 }
 

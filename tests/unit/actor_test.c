@@ -71,7 +71,11 @@ static void stop(struct rv_actor *self, void *state, enum rv_exit why)
     atomic_fetch_add(&me->arg.tally->stops, 1);
 }
 
-static const struct rv_behavior adder = {"adder", start, receive, stop, sizeof(struct state)};
+static const struct rv_behavior adder = {.name = "adder",
+                                         .start = start,
+                                         .receive = receive,
+                                         .stop = stop,
+                                         .state_bytes = sizeof(struct state)};
 
 struct world {
     struct rv_clock_virtual clock;
@@ -232,7 +236,11 @@ static enum rv_code boss_receive(struct rv_actor *self, void *state, struct rv_m
     return receive(self, state, message, err);
 }
 
-static const struct rv_behavior boss = {"boss", start, boss_receive, stop, sizeof(struct state)};
+static const struct rv_behavior boss = {.name = "boss",
+                                        .start = start,
+                                        .receive = boss_receive,
+                                        .stop = stop,
+                                        .state_bytes = sizeof(struct state)};
 
 static struct rv_ref make_boss(struct world *world, struct rv_ref peer)
 {
@@ -401,7 +409,11 @@ static enum rv_code dawdle(struct rv_actor *self, void *state, struct rv_message
 
 TEST(a_long_turn_is_seen_while_it_lasts_and_noted_afterwards)
 {
-    static const struct rv_behavior slow = {"dawdler", start, dawdle, stop, sizeof(struct state)};
+    static const struct rv_behavior slow = {.name = "dawdler",
+                                            .start = start,
+                                            .receive = dawdle,
+                                            .stop = stop,
+                                            .state_bytes = sizeof(struct state)};
     struct world world = {.loop = NULL};
     world_make(&world);
     struct rv_ref ref = make(&world, (struct rv_spawn){.behavior = &slow, .tenant = 9});
@@ -501,8 +513,11 @@ static enum rv_code parent_start(struct rv_actor *self, void *state, const void 
     return rv_actor_spawn(self, &family->child, family->child_ref, err);
 }
 
-static const struct rv_behavior parent = {"parent", parent_start, receive, stop,
-                                          sizeof(struct family)};
+static const struct rv_behavior parent = {.name = "parent",
+                                          .start = parent_start,
+                                          .receive = receive,
+                                          .stop = stop,
+                                          .state_bytes = sizeof(struct family)};
 
 static struct rv_ref make_family(struct world *world, struct rv_spawn child,
                                  enum rv_restart restart, struct tally *child_tally,
@@ -602,8 +617,11 @@ static void member_stop(struct rv_actor *self, void *state, enum rv_exit why)
 static enum rv_code director_start(struct rv_actor *self, void *state, const void *argument,
                                    struct rv_error *err)
 {
-    static const struct rv_behavior member = {"member", member_start, member_receive, member_stop,
-                                              sizeof(struct member)};
+    static const struct rv_behavior member = {.name = "member",
+                                              .start = member_start,
+                                              .receive = member_receive,
+                                              .stop = member_stop,
+                                              .state_bytes = sizeof(struct member)};
     struct troupe *troupe = *(struct troupe *const *)argument;
     (void)state;
     enum rv_code code = RV_OK;
@@ -835,8 +853,10 @@ static enum rv_code lane_receive(struct rv_actor *self, void *state, struct rv_m
     return RV_OK;
 }
 
-static const struct rv_behavior lane_behavior = {"lane", lane_start, lane_receive, NULL,
-                                                 sizeof(struct lane *)};
+static const struct rv_behavior lane_behavior = {.name = "lane",
+                                                 .start = lane_start,
+                                                 .receive = lane_receive,
+                                                 .state_bytes = sizeof(struct lane *)};
 
 static struct rv_ref make_lane(struct world *world, int32_t tenant, struct lane *lane)
 {
@@ -941,8 +961,11 @@ static enum rv_code player_receive(struct rv_actor *self, void *state, struct rv
     return RV_OK;
 }
 
-static const struct rv_behavior player = {"player", start, player_receive, stop,
-                                          sizeof(struct state)};
+static const struct rv_behavior player = {.name = "player",
+                                          .start = start,
+                                          .receive = player_receive,
+                                          .stop = stop,
+                                          .state_bytes = sizeof(struct state)};
 
 static void *run_loop(void *data)
 {
@@ -1110,8 +1133,11 @@ static enum rv_code endless_receive(struct rv_actor *self, void *state, struct r
     return RV_OK;
 }
 
-static const struct rv_behavior endless = {"endless", start, endless_receive, stop,
-                                           sizeof(struct state)};
+static const struct rv_behavior endless = {.name = "endless",
+                                           .start = start,
+                                           .receive = endless_receive,
+                                           .stop = stop,
+                                           .state_bytes = sizeof(struct state)};
 
 TEST(a_drain_ends_even_when_the_work_does_not)
 {

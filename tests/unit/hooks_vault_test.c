@@ -57,6 +57,33 @@ TEST(a_secret_opens_in_its_place_only)
     rv_hook_vault_close(other);
 }
 
+TEST(the_secret_of_a_connector_may_be_long)
+{
+    struct rv_hook_vault *vault = make(1);
+    struct rv_hook_vault *other = make(2);
+    char secret[3000];
+    struct rv_buf sealed, opened;
+    memset(secret, 'x', sizeof secret);
+    rv_buf_init(&sealed, 1 << 16);
+    rv_buf_init(&opened, 1 << 16);
+    rv_hook_seal_connector(vault, 1, 42, secret, sizeof secret, &sealed);
+    const uint8_t *bytes = (const uint8_t *)sealed.data;
+    ck_assert_ptr_null(memmem(sealed.data, sealed.length, "xxxxxxxx", 8));
+    ck_assert(!rv_hook_unseal_connector(vault, 2, 42, bytes, sealed.length, &opened));
+    ck_assert(!rv_hook_unseal_connector(vault, 1, 43, bytes, sealed.length, &opened));
+    ck_assert(!rv_hook_unseal_connector(other, 1, 42, bytes, sealed.length, &opened));
+    ck_assert(!rv_hook_unseal_connector(vault, 1, 42, bytes, sealed.length - 1, &opened));
+    ck_assert(!rv_hook_unseal_connector(vault, 1, 42, bytes, 5, &opened));
+    ck_assert_uint_eq(opened.length, 0);
+    ck_assert(rv_hook_unseal_connector(vault, 1, 42, bytes, sealed.length, &opened));
+    ck_assert_uint_eq(opened.length, sizeof secret);
+    ck_assert_mem_eq(opened.data, secret, sizeof secret);
+    rv_buf_fini(&sealed);
+    rv_buf_fini(&opened);
+    rv_hook_vault_close(vault);
+    rv_hook_vault_close(other);
+}
+
 TEST(the_key_is_made_once_and_is_for_its_owner_only)
 {
     char path[64];

@@ -187,6 +187,62 @@ TEST(other_agents_are_started_awaited_and_handed_to)
     fails(AGENT("ctx:handoff('third', nil, {})"), "\"reason\"");
 }
 
+/* Answers "unavailable" so many times, then 7; gives what was asked, in order. */
+static void retried(const char *source, int failures, const char *code, const char *expected)
+{
+    struct rv_agent *agent = agent_of(source);
+    json_t *input = json_pack("{s:s,s:I,s:i,s:{}}", "run", "r_1", "now_us",
+                              (json_int_t)1700000000000000, "seed", 7, "exception");
+    json_t *good = json_pack("{s:b,s:i}", "ok", 1, "value", 7);
+    json_t *bad = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", code, "message", "away");
+    json_t *result = NULL;
+    char trace[500] = "";
+    struct rv_plan *plan = NULL;
+    struct rv_plan_request request;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_plan_start(agent, "plan", input, &plan, &err), RV_OK);
+    enum rv_plan_status status = rv_plan_step(plan, NULL, &request, &result, &err);
+    while (status == RV_PLAN_REQUEST) {
+        bool sleeps = strcmp(request.name, "sleep") == 0;
+        size_t used = strlen(trace);
+        if (sleeps) {
+            snprintf(trace + used, sizeof trace - used, "%d ",
+                     (int)rv_json_int(request.args, "seconds", -1));
+        } else {
+            snprintf(trace + used, sizeof trace - used, "ask ");
+        }
+        const json_t *answer = sleeps || failures-- <= 0 ? good : bad;
+        status = rv_plan_step(plan, answer, &request, &result, &err);
+    }
+    ck_assert_msg(status == RV_PLAN_DONE, "%s", err.message);
+    snprintf(trace + strlen(trace), sizeof trace - strlen(trace), "%s",
+             rv_json_str(result, "summary", ""));
+    ck_assert_str_eq(trace, expected);
+    rv_plan_destroy(plan);
+    rv_agent_destroy(agent);
+    json_decref(result);
+    json_decref(input);
+    json_decref(good);
+    json_decref(bad);
+}
+
+TEST(what_may_be_answered_another_time_is_asked_again)
+{
+    static const char plain[] =
+        AGENT("local v, why, code = ctx:retry({max=4, backoff=3}, function(n) return "
+              "erp.get('invoice', n) end)\n"
+              "ctx:plan():summary(v and 'value ' .. v or code .. ': ' .. why)");
+    retried(plain, 0, "unavailable", "ask value 7");
+    retried(plain, 2, "unavailable", "ask 3 ask 6 ask value 7");
+    retried(plain, 9, "timeout", "ask 3 ask 6 ask 12 ask timeout: away");
+    retried(plain, 1, "invalid", "ask invalid: away");
+    fails(AGENT("ctx:retry({max=9}, function() end)"), "an integer from 0 to 8");
+    fails(AGENT("ctx:retry({max=0}, function() end)"), "must be at least 1");
+    fails(AGENT("ctx:retry({times=2}, function() end)"), "unknown field \"times\"");
+    fails(AGENT("ctx:retry({}, 5)"), "attempt must be a function");
+    fails(AGENT("ctx:retry({on='timeout'}, function() end)"), "must be a table");
+}
+
 TEST(hostile_plans_end_in_a_named_limit)
 {
     static const struct {

@@ -143,6 +143,40 @@ TEST(several_fires_in_the_gap_run_once)
     rv_zone_destroy(p.zone);
 }
 
+TEST(with_shift_a_fire_in_the_gap_runs_as_much_later_as_the_clock_jumped)
+{
+    struct pattern p = pattern("30 2 * * *", "Europe/Berlin");
+    p.rules.gap = RV_CRON_GAP_SHIFT;
+    ck_assert_str_eq(fires(&p, "2026-03-28 00:00", 3), "03-28 01:30 | 03-29 01:30 | 03-30 00:30");
+    rv_zone_destroy(p.zone);
+    p = pattern("10,50 2 * * *", "Europe/Berlin"); /* each of them, 03:10 and 03:50 */
+    p.rules.gap = RV_CRON_GAP_SHIFT;
+    ck_assert_str_eq(fires(&p, "2026-03-29 00:00", 3), "03-29 01:10 | 03-29 01:50 | 03-30 00:10");
+    rv_zone_destroy(p.zone);
+    p = pattern("30 2,3 * * *", "Europe/Berlin"); /* two at the same instant are one */
+    p.rules.gap = RV_CRON_GAP_SHIFT;
+    ck_assert_str_eq(fires(&p, "2026-03-29 00:00", 2), "03-29 01:30 | 03-30 00:30");
+    rv_zone_destroy(p.zone);
+    p = pattern("15 2 * * *", "Australia/Lord_Howe"); /* half an hour: at 02:45 */
+    p.rules.gap = RV_CRON_GAP_SHIFT;
+    ck_assert_str_eq(fires(&p, "2026-10-03 00:00", 2), "10-03 15:45 | 10-04 15:15");
+    rv_zone_destroy(p.zone);
+    p = pattern("0 0 * * *", "America/Sao_Paulo"); /* midnight was jumped over: at 01:00 */
+    p.rules.gap = RV_CRON_GAP_SHIFT;
+    ck_assert_str_eq(fires(&p, "2018-11-03 12:00", 2), "11-04 03:00 | 11-05 02:00");
+    rv_zone_destroy(p.zone);
+}
+
+TEST(the_policies_look_at_the_date_that_is_named)
+{
+    struct rv_dates rest;
+    struct pattern p = pattern("0 9 * * *", "Pacific/Apia"); /* there was no 2011-12-30 */
+    p.rules.except = &rest;
+    ck_assert_int_eq(rv_dates_read("2011-12-30", &rest, NULL), RV_OK);
+    ck_assert_str_eq(fires(&p, "2011-12-30 02:00", 2), "12-30 19:00 | 12-31 19:00");
+    rv_zone_destroy(p.zone);
+}
+
 TEST(with_skip_a_fire_in_the_gap_does_not_run)
 {
     struct pattern p = pattern("30 2 * * *", "Europe/Berlin");
@@ -205,6 +239,143 @@ TEST(a_day_that_never_was_fires_once_when_the_next_begins)
     struct pattern p = pattern("0 9,15 * * *", "Pacific/Apia"); /* there was no 2011-12-30 */
     ck_assert_str_eq(fires(&p, "2011-12-30 02:00", 3), "12-30 10:00 | 12-30 19:00 | 12-31 01:00");
     rv_zone_destroy(p.zone);
+}
+
+/* ---- days by name and business days ---- */
+
+static struct rv_calendar berlin(void)
+{
+    struct rv_calendar calendar = {.weekend = RV_CALENDAR_WEEKEND};
+    ck_assert_int_eq(rv_dates_read("2026-01-01,2026-04-03,2026-04-06,2026-05-01,2026-05-14,"
+                                   "2026-05-25,2026-10-03,2026-12-25,2026-12-26",
+                                   &calendar.holidays, NULL),
+                     RV_OK);
+    return calendar;
+}
+
+TEST(last_days_and_numbered_weekdays)
+{
+    static const struct {
+        const char *cron, *fires;
+    } cases[] = {
+        {"0 0 L * *", "01-31 00:00 | 02-28 00:00 | 03-31 00:00"},
+        {"0 0 L-2 * *", "01-29 00:00 | 02-26 00:00 | 03-29 00:00"},
+        {"0 0 L,1 * *", "01-31 00:00 | 02-01 00:00 | 02-28 00:00"},
+        {"0 0 * * FRI#2", "01-09 00:00 | 02-13 00:00 | 03-13 00:00"},
+        {"0 0 * * FRI#L", "01-30 00:00 | 02-27 00:00 | 03-27 00:00"},
+        {"0 0 * * 7#1,5#1", "01-02 00:00 | 01-04 00:00 | 02-01 00:00"},
+        {"0 0 * * MON#5", "03-30 00:00 | 06-29 00:00 | 08-31 00:00"},
+        {"0 0 L-30 * *", "03-01 00:00 | 05-01 00:00 | 07-01 00:00"},
+    };
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        struct pattern p = pattern(cases[i].cron, "UTC");
+        ck_assert_str_eq(fires(&p, "2026-01-01 00:00", 3), cases[i].fires);
+        rv_zone_destroy(p.zone);
+    }
+}
+
+TEST(business_days_are_counted_by_the_calendar)
+{
+    static const struct {
+        const char *cron, *after, *without, *with;
+    } cases[] = {
+        /* the 3rd working day at 02:00 */
+        {"0 2 B3 * *", "2026-03-31 12:00", "04-03 02:00 | 05-05 02:00",
+         "04-07 02:00 | 05-06 02:00"},
+        {"0 2 LB * *", "2026-04-01 00:00", "04-30 02:00 | 05-29 02:00",
+         "04-30 02:00 | 05-29 02:00"},
+        {"0 2 LB-1 * *", "2026-12-01 00:00", "12-30 02:00 | 01-28 02:00",
+         "12-30 02:00 | 01-28 02:00"},
+        {"0 2 B 5 *", "2026-05-13 03:00", "05-14 02:00 | 05-15 02:00", "05-15 02:00 | 05-18 02:00"},
+        /* the 1st, or the first business day after it; the 3rd or the one before it */
+        {"0 2 1>B 5 *", "2026-01-01 00:00", "05-01 02:00 | 05-03 02:00",
+         "05-04 02:00 | 05-03 02:00"},
+        {"0 2 3<B 10 *", "2026-01-01 00:00", "10-02 02:00 | 10-01 02:00",
+         "10-02 02:00 | 10-01 02:00"},
+        /* it stays in its month: 31 May 2026 is a Sunday, 1 November a Sunday */
+        {"0 2 31>B 5 *", "2026-01-01 00:00", "05-29 02:00 | 05-31 02:00",
+         "05-29 02:00 | 05-31 02:00"},
+        {"0 2 1<B 11 *", "2026-01-01 00:00", "11-02 02:00 | 11-01 02:00",
+         "11-02 02:00 | 11-01 02:00"},
+        /* a month that has no such day has no such fire */
+        {"0 2 31<B 4,5 *", "2026-01-01 00:00", "05-29 02:00 | 05-31 02:00",
+         "05-29 02:00 | 05-31 02:00"},
+    };
+    struct rv_calendar calendar = berlin();
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        struct pattern p = pattern(cases[i].cron, "UTC");
+        ck_assert_str_eq(fires(&p, cases[i].after, 2), cases[i].without);
+        p.rules.calendar = &calendar;
+        ck_assert_str_eq(fires(&p, cases[i].after, 2), cases[i].with);
+        rv_zone_destroy(p.zone);
+    }
+}
+
+TEST(a_calendar_may_have_another_weekend_and_too_few_days)
+{
+    struct rv_calendar gulf = {.weekend = 0};
+    ck_assert_int_eq(rv_weekend_read("fri,SAT", &gulf.weekend, NULL), RV_OK);
+    struct pattern p = pattern("0 2 B1 * *", "UTC");
+    p.rules.calendar = &gulf;
+    ck_assert_str_eq(fires(&p, "2026-01-01 03:00", 2), "02-01 02:00 | 03-01 02:00"); /* Sundays */
+    rv_zone_destroy(p.zone);
+    p = pattern("0 2 B24 * *", "UTC"); /* no month has so many without a calendar */
+    ck_assert_str_eq(fires(&p, "2026-01-01 03:00", 1), "never");
+    ck_assert_int_eq(rv_weekend_read("none", &gulf.weekend, NULL), RV_OK);
+    p.rules.calendar = &gulf;
+    ck_assert_str_eq(fires(&p, "2026-01-01 03:00", 2), "01-24 02:00 | 02-24 02:00");
+    rv_zone_destroy(p.zone);
+    char text[RV_WEEKEND_TEXT];
+    rv_weekend_text(RV_CALENDAR_WEEKEND, text);
+    ck_assert_str_eq(text, "SAT,SUN");
+    rv_weekend_text(0, text);
+    ck_assert_str_eq(text, "none");
+    ck_assert_int_eq(rv_weekend_read("SAT,SUNDAY", &gulf.weekend, NULL), RV_INVALID);
+    ck_assert_int_eq(rv_weekend_read("", &gulf.weekend, NULL), RV_INVALID);
+    ck_assert_int_eq(rv_weekend_read("MON,TUE,WED,THU,FRI,SAT,SUN", &gulf.weekend, NULL),
+                     RV_INVALID);
+}
+
+/* An oracle by counting: every day of 30 years, with random holidays. */
+TEST(business_days_equal_a_count_over_every_day)
+{
+    struct rv_random random = {.state = 7};
+    struct rv_calendar calendar = {.weekend = RV_CALENDAR_WEEKEND};
+    int64_t first = rv_days_from_civil(2000, 1, 1), last = rv_days_from_civil(2030, 1, 1);
+    for (int64_t day = first; day < last && calendar.holidays.count < 900; day++) {
+        if (rv_random_below(&random, 12) == 0) {
+            calendar.holidays.days[calendar.holidays.count++] = (int32_t)day;
+        }
+    }
+    struct pattern third = pattern("0 0 B3 * *", "UTC"), end = pattern("0 0 LB * *", "UTC");
+    third.rules.calendar = end.rules.calendar = &calendar;
+    int64_t next_third = first * DAY_S - 1, next_last = next_third;
+    int64_t expected_last = -1;
+    int count = 0, month_before = 0;
+    ck_assert(rv_cron_next(&third.cron, &third.rules, next_third, &next_third));
+    ck_assert(rv_cron_next(&end.cron, &end.rules, next_last, &next_last));
+    for (int64_t day = first; day < last; day++) {
+        int year, month, number;
+        rv_civil_from_days(day, &year, &month, &number);
+        if (month != month_before) {
+            if (expected_last >= 0) {
+                ck_assert_int_eq(next_last, expected_last * DAY_S);
+                ck_assert(rv_cron_next(&end.cron, &end.rules, next_last, &next_last));
+            }
+            count = 0;
+            month_before = month;
+        }
+        int64_t weekday = (day + 4) % 7;
+        if (weekday != 0 && weekday != 6 && !rv_dates_have(&calendar.holidays, day)) {
+            expected_last = day;
+            if (++count == 3) {
+                ck_assert_int_eq(next_third, day * DAY_S);
+                ck_assert(rv_cron_next(&third.cron, &third.rules, next_third, &next_third));
+            }
+        }
+    }
+    rv_zone_destroy(third.zone);
+    rv_zone_destroy(end.zone);
 }
 
 /* ---- properties ---- */
@@ -270,8 +441,6 @@ TEST(fires_always_rise_and_do_not_depend_on_where_one_asks_from)
     }
 }
 
-/* ---- errors ---- */
-
 /* ---- days of rest ---- */
 
 TEST(a_day_of_rest_is_the_zones_day)
@@ -305,23 +474,50 @@ TEST(dates_are_of_the_calendar)
     }
 }
 
+/* ---- errors ---- */
+
+TEST(an_error_marks_where_it_is)
+{
+    struct rv_cron cron;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_cron_parse("0 2 * 13 MON", &cron, &err), RV_INVALID);
+    ck_assert_str_eq(err.detail, "here: 0 2 * >>13<< MON");
+    err = (struct rv_error){.code = RV_OK};
+    ck_assert_int_eq(rv_cron_parse("0 2 30 2 *", &cron, &err), RV_OK);
+    ck_assert_int_eq(rv_cron_never("0 2 30 2 *", &cron, &err), RV_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "day-of-month names day 30, and no month of field "
+                                              "month has more than 29"));
+}
+
 TEST(an_error_names_the_field_the_rule_and_the_remedy)
 {
     static const struct {
         const char *cron, *message;
     } cases[] = {
-        {"60 * * * *", "cron field minute: \"60\" is out of range"},
-        {"* 24 * * *", "cron field hour: \"24\" is out of range"},
+        {"60 * * * *", "cron field minute: \"60\" is out of range (character 1)"},
+        {"* 24 * * *", "cron field hour: \"24\" is out of range (character 3)"},
         {"* * 0 * *", "cron field day-of-month: \"0\" is out of range"},
         {"* * * foo *", "cron field month: \"foo\" is neither a number nor a name of this field"},
         {"* * * * 8", "cron field day-of-week: \"8\" is out of range"},
         {"* * * * MONDAY", "cron field day-of-week: \"MONDAY\" is neither"},
         {"9-5 * * * *", "cron field minute: \"9-5\" is a range that ends before it starts"},
         {"*/0 * * * *", "cron field minute: \"*/0\" has a step that is zero"},
-        {"1,,2 * * * *", "cron field minute: \"\" is an empty element of a list"},
+        {"1,,2 * * * *", "cron field minute: \"\" is an empty element of a list (character 3)"},
+        {"0  8 * * MON,TUE,FOO", "cron field day-of-week: \"FOO\" is neither a number nor a name "
+                                 "of this field (character 18)"},
+        {"1, * * * *", "cron field minute: \"\" is an empty element of a list (character 3)"},
+        {"* * L-31 * *", "cron field day-of-month: \"L-31\" counts back from the last day"},
+        {"* * LW * *", "cron field day-of-month: \"LW\" is not L, L-n, LB or LB-n"},
+        {"* * B32 * *", "cron field day-of-month: \"B32\" is neither B nor Bn"},
+        {"* * B1-3 * *", "cron field day-of-month: \"B1-3\" is neither B nor Bn"},
+        {"* * 15>C * *", "cron field day-of-month: \"15>C\" is not n>B or n<B"},
+        {"* * 32<B * *", "cron field day-of-month: \"32<B\" is out of range"},
+        {"* * * * FRI#6", "cron field day-of-week: \"FRI#6\" names no week"},
+        {"* * * * 9#1", "cron field day-of-week: \"9#1\" is out of range"},
         {"1- * * * *", "cron field minute: \"1-\" is a range without an end"},
-        {"* * L * *", "cron field day-of-month: \"L\" is neither"},
-        {"* * * * 5#2", "cron field day-of-week: \"5#2\" has something behind the value"},
+        {"* * * L *", "cron field month: \"L\" is neither"},
+        {"* * * * 5?", "cron field day-of-week: \"5?\" has something behind the value"},
+        {"5#2 * * * *", "cron field minute: \"5#2\" has something behind the value"},
         {"99 * * * * *", "cron field second: \"99\" is out of range"},
         {"* * * *", "cron \"* * * *\" has fewer than five fields"},
         {"* * * * * * *", "cron \"* * * * * * *\" has more than six fields"},

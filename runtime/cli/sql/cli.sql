@@ -124,7 +124,8 @@ SELECT r.id, r.status, r.agent, substr(r.business_key, length('exception:') + 1)
 -- params: tenant int4, run int8
 SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status, 'waiting_on', r.waiting_on,
            'plan', encode(r.plan_hash, 'hex'), 'error_code', r.error_code, 'error_text', r.error_text,
-           'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result)
+           'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result,
+           'last_step', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2))
            || CASE WHEN r.parent IS NULL THEN '{}' ELSE jsonb_build_object('parent', 'r_' || r.parent,
                   'close', r.close, 'depth', r.depth, 'budget', i.budget) END
   FROM run r JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
@@ -152,8 +153,10 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
  ORDER BY t.path LIMIT 1000;
 
 -- name: cli_run_steps
--- params: tenant int4, run int8
-SELECT j.seq, j.kind, j.name, j.out FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
+-- A page of the journal: what comes after step `after`.
+-- params: tenant int4, run int8, after int4, limit int4
+SELECT j.seq, j.kind, j.name, CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.seq > $3
+ ORDER BY j.seq LIMIT $4;
 
 -- name: cli_run_history
 -- A run as one document without its journal, see runtime/run/history.h.
@@ -171,7 +174,7 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'owner', coales
 
 -- name: cli_run_history_steps
 -- params: tenant int4, run int8
-SELECT j.seq, j.kind, j.name, j.digest, j.out FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
+SELECT j.seq, j.kind, j.name, j.digest, CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 ORDER BY j.seq;
 
 -- name: cli_run_approvals
 -- params: tenant int4, run int8
@@ -211,8 +214,8 @@ SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest
 -- params: tenant int4
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
            AND NOT (r.status = 'waiting' AND (r.waiting_on = 'signal'
-                OR (r.waiting_on = 'run' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on = 'timer' AND r.wake_at > clock_timestamp() + interval '5 seconds')
+                OR (r.waiting_on IN ('run', 'intent') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
+                OR (r.waiting_on IN ('timer', 'effect') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
                         AND a.run_id = r.id AND a.status = 'requested'))))),
        count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on = 'approval'),
@@ -237,3 +240,11 @@ SELECT 'credit_note.post', 'credit_note', c.id
                       AND x.resource = 'credit_note:' || c.id)
  ORDER BY 1, 3
  LIMIT 5000;
+
+-- name: cli_blobs
+-- The newest thousand; `runs`: how many refer to it.
+-- params: tenant int4
+SELECT encode(b.hash, 'hex') AS blob, b.size, b.media, b.made_by,
+       (SELECT count(*) FROM blob_use u WHERE u.tenant_id = $1 AND u.hash = b.hash) AS runs,
+       to_char(b.touched_at, 'YYYY-MM-DD HH24:MI:SS') AS put
+  FROM blob b WHERE b.tenant_id = $1 ORDER BY b.content DESC LIMIT 1000;

@@ -120,9 +120,12 @@ SELECT jsonb_build_object(
     'attempt', r.attempt, 'error_code', r.error_code, 'error_text', r.error_text,
     'steps', r.steps, 'created_at', r.created_at, 'changed_at', r.changed_at,
     'input', i.input, 'budget', i.budget, 'result', o.result,
+    -- as runtime/run/run_trace.h computes it
+    'trace_id', coalesce(i.input->>'trace', encode(substr(sha256(convert_to(
+                    format('reeve run %s %s', r.tenant_id, r.id), 'UTF8')), 1, 16), 'hex')),
     'journal', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                    'seq', j.seq, 'kind', (ARRAY['read','model','memory','timer','signal','plan',
-                        'action','approval','outcome','compensation','review','note','start','child'])[j.kind],
+                    'seq', j.seq, 'kind', CASE j.kind WHEN 20 THEN 'checkpoint' ELSE (ARRAY['read','model','memory','timer','signal','plan',
+                        'action','approval','outcome','compensation','review','note','start','child'])[j.kind] END,
                     'name', j.name, 'digest', encode(j.digest, 'hex'),
                     'out', CASE WHEN length(j.out) > 1 AND get_byte(j.out, 0) = 1
                            THEN convert_from(substr(j.out, 2), 'UTF8')::jsonb END,
@@ -138,7 +141,9 @@ SELECT jsonb_build_object(
     'signals', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', s.id::text, 'name', s.name,
                     'sent_by', s.sent_by, 'sent_at', s.sent_at, 'consumed_seq', s.consumed_seq)
                     ORDER BY s.id), '[]')
-                FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = r.id),
+                FROM (SELECT * FROM run_signal WHERE tenant_id = $1 AND run_id = r.id
+                      ORDER BY id DESC LIMIT 200) s),
+    'last_step', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = r.id),
     'now', clock_timestamp())::text
 FROM run r
 LEFT JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
@@ -192,3 +197,32 @@ FROM page p;
 UPDATE hook_delivery SET status = 'pending', attempt = 0, next_at = clock_timestamp()
 WHERE tenant_id = $1 AND outbox_id = $2 AND endpoint_id = $3 AND status <> 'delivered'
 RETURNING endpoint_id AS endpoint;
+
+-- name: api_blobs
+-- Newest first; `after` is the number of the last one seen.
+-- params: tenant int4, status text, after int8, limit int4
+SELECT jsonb_build_object(
+    'items', coalesce(jsonb_agg(jsonb_build_object('id', b.content::text, 'blob', encode(b.hash, 'hex'),
+                 'size', b.size, 'media', b.media, 'made_by', b.made_by, 'touched_at', b.touched_at,
+                 'runs', (SELECT count(*) FROM blob_use u WHERE u.tenant_id = $1 AND u.hash = b.hash))
+                 ORDER BY b.content DESC), '[]'),
+    'next', CASE WHEN count(*) = $4 THEN min(b.content)::text END)::text
+  FROM (SELECT * FROM blob x
+         WHERE x.tenant_id = $1 AND $2::text IS NULL AND ($3::int8 IS NULL OR x.content < $3)
+         ORDER BY x.content DESC LIMIT $4::int) AS b;
+
+-- name: api_intents
+-- What agents do outside, newest first; "after" continues below a run.
+-- params: tenant int4, status text, after int8, limit int4
+WITH page AS (
+    SELECT i.*, r.agent FROM effect_intent i JOIN run r ON r.tenant_id = $1 AND r.id = i.run_id
+    WHERE i.tenant_id = $1 AND ($2::text IS NULL OR i.state = $2) AND ($3::bigint IS NULL OR i.run_id < $3)
+    ORDER BY i.run_id DESC, i.seq LIMIT $4
+)
+SELECT jsonb_build_object(
+    'items', coalesce(jsonb_agg(jsonb_build_object(
+        'run', p.run_id::text, 'step', p.seq, 'agent', p.agent, 'state', p.state, 'key', p.key, 'action', p.action,
+        'connector', p.connector, 'attempts', p.attempt, 'until', p.until, 'outcome', p.outcome,
+        'created_at', p.created_at, 'changed_at', p.changed_at) ORDER BY p.run_id DESC, p.seq), '[]'),
+    'next', CASE WHEN count(*) = $4 THEN min(p.run_id)::text END)::text
+FROM page p;

@@ -39,9 +39,3 @@ UPDATE run x
   FROM unnest($2::int8[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::int4[])
        AS r(id, status, waiting_on, wake_at, error_code, error_text, steps)
  WHERE x.tenant_id = $1 AND x.id = r.id;
-
--- name: blob_put
--- params: tenant int4, hash bytea[], part int4[], bytes bytea[]
-INSERT INTO blob (tenant_id, hash, part, bytes)
-SELECT $1, r.hash, r.part, r.bytes FROM unnest($2::bytea[], $3::int4[], $4::bytea[]) AS r(hash, part, bytes)
-    ON CONFLICT (tenant_id, hash, part) DO NOTHING;

@@ -133,6 +133,35 @@ local memory = {
   end,
 }
 
+-- ---- blobs: what is too large to hold, by its handle {blob=, size=, media=} ----
+
+local SLICE_MAX, PUT_MAX, BLOB_MAX = 65536, 200000, 1 << 26
+local slice_fields = { from = true, length = true, as = true }
+
+local blob = {
+  read = function(handle, options)
+    if type(handle) ~= "table" or type(handle.blob) ~= "string" then
+      fail("blob.read: the first argument must be a handle, {blob=...}")
+    end
+    options = options or {}
+    want_fields(want(options, "table", "blob.read: options"), slice_fields, "blob.read: options")
+    local as = options.as or "text"
+    if as ~= "text" and as ~= "hex" then fail('blob.read: field "as" must be "text" or "hex"') end
+    return ask("blob.read", {
+      blob = handle.blob, as = as,
+      from = want_count(options.from or 0, BLOB_MAX, 'blob.read: field "from"'),
+      length = want_count(options.length or SLICE_MAX, SLICE_MAX, 'blob.read: field "length"'),
+    })
+  end,
+  put = function(text, media)
+    want(text, "string", "blob.put: text")
+    if #text > PUT_MAX then
+      fail("blob.put: the text has " .. #text .. " bytes, at most " .. PUT_MAX .. " are allowed: put it in pieces")
+    end
+    return ask("blob.put", { text = text, media = want(media or "text/plain", "string", "blob.put: media") })
+  end,
+}
+
 -- ---- money: {minor=, currency=}, integers only ----
 
 local decimals = { -- ISO 4217, where it is not 2
@@ -286,6 +315,7 @@ end
 -- Other agents: a handle is plain data, and only those that this plan was given can be awaited.
 local function new_family(input)
   local handles = {}
+  for _, run in ipairs(input.children or {}) do handles[run] = true end -- of before the checkpoint
   return {
     start = function(_, agent, given, options)
       want_text(agent, "ctx:start: agent")
@@ -325,14 +355,53 @@ local function no_family(name)
   return function() fail("ctx:" .. name .. ": a review starts nothing; do it in plan") end
 end
 
+-- The plan begins anew, in this run, with ctx.state: what came before is never read again.
+local function checkpoint(_, state)
+  want(state, "table", "ctx:checkpoint: state")
+  check(state, "ctx:checkpoint: state")
+  local _, message = ask("checkpoint", { state = state })
+  fail("ctx:checkpoint: " .. message)
+end
+
+local RETRY_MAX, RETRY_DEFAULT, RETRY_BACKOFF = 8, 3, 2 -- RETRY_MAX: the same question more often is a plan that loops
+local retry_fields = { max = true, backoff = true, on = true }
+
+local function retry_codes(list)
+  local codes = {}
+  for _, code in ipairs(want(list, "table", 'ctx:retry: field "on"')) do
+    codes[want(code, "string", 'ctx:retry: a code of field "on"')] = true
+  end
+  return codes
+end
+
+-- Calls attempt(1), attempt(2), ... until one gives a value, or a code that another time would not change.  The
+-- waits in between are ctx:sleep's: durable, and each twice as long as the one before.
+local function retry(_, policy, attempt)
+  want_fields(want(policy, "table", "ctx:retry: policy"), retry_fields, "ctx:retry: policy")
+  local most = want_count(policy.max or RETRY_DEFAULT, RETRY_MAX, 'ctx:retry: field "max"')
+  local wait = want_count(policy.backoff or RETRY_BACKOFF, SLEEP_MAX, 'ctx:retry: field "backoff"')
+  local codes = retry_codes(policy.on or { "unavailable", "timeout" })
+  want(attempt, "function", "ctx:retry: attempt")
+  for number = 1, most do
+    local value, message, code = attempt(number)
+    if value ~= nil or code == nil or not codes[code] or number == most then return value, message, code end
+    ask("sleep", { seconds = wait })
+    wait = wait * 2 < SLEEP_MAX and wait * 2 or SLEEP_MAX
+  end
+  fail('ctx:retry: field "max" must be at least 1')
+end
+
 local function new_context(agent, input, plan)
   local family = plan and new_family(input)
   return frozen("ctx", {
     start = family and family.start or no_family("start"),
     await = family and family.await or no_family("await"),
     handoff = family and family.handoff or no_family("handoff"),
+    checkpoint = family and checkpoint
+      or function() fail("ctx:checkpoint: a review is short; do it in plan") end,
+    state = plan and input.state,
     run = input.run, now = input.now_us, today = input.today, agent = agent.name,
-    erp = erp, llm = llm, memory = memory,
+    erp = erp, llm = llm, memory = memory, blob = blob,
     plan = function()
       if not plan then fail("ctx:plan: a review proposes nothing") end
       return plan
@@ -340,6 +409,7 @@ local function new_context(agent, input, plan)
     sleep = function(_, seconds)
       return ask("sleep", { seconds = want_count(seconds, SLEEP_MAX, "ctx:sleep: seconds") })
     end,
+    retry = retry,
     signal = function(_, name, timeout_s)
       want_text(name, "ctx:signal: name")
       timeout_s = want_count(timeout_s or SIGNAL_DEFAULT, SLEEP_MAX, "ctx:signal: timeout_s")
@@ -370,7 +440,7 @@ local words = {
   string = frozen("string", host.string), table = frozen("table", host.table),
   math = frozen("math", math), utf8 = frozen("utf8", host.utf8), json = frozen("json", json),
   money = frozen("money", money), erp = frozen("erp", erp), llm = frozen("llm", llm),
-  memory = frozen("memory", memory),
+  memory = frozen("memory", memory), blob = frozen("blob", blob),
 }
 
 -- What people look for here, and what to use.

@@ -13,10 +13,13 @@ SELECT r.status, r.agent, coalesce(a.owner, 'operator') AS owner, r.plan_hash, p
  WHERE r.tenant_id = $1 AND r.id = $2;
 
 -- name: run_steps
+-- From the newest checkpoint (kind 20) on: what lies before it nobody needs to go on.
 -- params: tenant int4, run int8
-SELECT j.seq, j.kind, j.name, j.digest, j.out
+SELECT j.seq, j.kind, j.name, j.digest, CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END
   FROM journal j
  WHERE j.tenant_id = $1 AND j.run_id = $2
+   AND j.seq >= coalesce((SELECT max(c.seq) FROM journal c
+                           WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.kind = 20), 0)
  ORDER BY j.seq;
 
 -- name: runs_due
@@ -24,32 +27,44 @@ SELECT j.seq, j.kind, j.name, j.digest, j.out
 -- answered or whose signal came.  The name of the signal is in the newest step, the wait (a version byte
 -- and JSON): a signal of another name waits for a later step and must not wake the run again and again.
 -- Each branch has its own index and its own limit, so that neither a backlog nor parked runs are read
--- through; the time is asked once, as an index can be asked about it only then.
+-- through; the time is asked once, as an index can be asked about it only then.  Somebody waits for those
+-- that a person has just answered: they come first.
 -- params: tenant int4, limit int4
-SELECT d.id FROM (
-    (SELECT r.id FROM run r
+SELECT d.id, d.answered FROM (
+    (SELECT r.id, false AS answered FROM run r
       WHERE r.tenant_id = $1
         AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
       ORDER BY r.id LIMIT $2)
      UNION
-    (SELECT r.id FROM run r
+    (SELECT r.id, false FROM run r
       WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.wake_at <= (SELECT clock_timestamp())
       ORDER BY r.wake_at LIMIT $2)
      UNION
-    (SELECT r.id FROM run r
+    (SELECT r.id, true FROM run r
       WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.waiting_on = 'approval'
         AND NOT EXISTS (SELECT FROM approval a
                          WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.status = 'requested')
       ORDER BY r.id LIMIT $2)
      UNION
-    (SELECT r.id FROM run_signal s
-       JOIN run r ON r.tenant_id = $1 AND r.id = s.run_id
-       JOIN journal j ON j.tenant_id = $1 AND j.run_id = s.run_id AND j.seq = r.steps
-      WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
-        AND r.status = 'waiting' AND r.waiting_on = 'signal'
-        AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name'
+    -- the runs that have unread signals, one look into the index for each however many signals it has
+    (WITH RECURSIVE unread AS (
+        (SELECT s.run_id FROM run_signal s
+          WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
+          ORDER BY s.run_id LIMIT 1)
+         UNION ALL
+        SELECT (SELECT s.run_id FROM run_signal s
+                 WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
+                   AND s.run_id > u.run_id
+                 ORDER BY s.run_id LIMIT 1)
+          FROM unread u WHERE u.run_id IS NOT NULL)
+     SELECT r.id, true FROM unread u
+       JOIN run r ON r.tenant_id = $1 AND r.id = u.run_id AND r.status = 'waiting' AND r.waiting_on = 'signal'
+       JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps
+      WHERE EXISTS (SELECT FROM run_signal s
+                     WHERE s.tenant_id = $1 AND s.run_id = r.id AND s.consumed_seq IS NULL
+                       AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name')
       ORDER BY r.id LIMIT $2)) AS d
- ORDER BY d.id
+ ORDER BY d.answered DESC, d.id
  LIMIT $2;
 
 -- name: run_signal_next
@@ -238,6 +253,9 @@ SELECT r.id, s.body->>'reason'
   FROM run_signal s JOIN run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
  WHERE s.tenant_id = $1 AND s.name = '$cancel' AND s.consumed_seq IS NULL
    AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') AND r.error_code IS NULL
+   AND NOT EXISTS (SELECT FROM effect_intent i -- it knows already, and will stop with the outcome
+                    WHERE i.tenant_id = $1 AND i.run_id = r.id AND i.cancel IS NOT NULL
+                      AND i.state NOT IN ('done', 'failed'))
  ORDER BY s.id
  LIMIT $2;
 

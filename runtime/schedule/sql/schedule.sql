@@ -2,48 +2,92 @@
 
 -- name: schedule_insert
 -- No row: the name is taken.
--- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, action text, input jsonb, next timestamptz, due timestamptz, tzdata text, except text
-INSERT INTO schedule (tenant_id, name, cron, zone, gap, fold, overlap, catch_up_window_s, jitter_s,
-                      action, input, next_at, due_at, tzdata, except_dates)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, string_to_array($15, ',')::date[])
-ON CONFLICT (tenant_id, name) DO NOTHING
+-- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, action text, input jsonb, next timestamptz, due timestamptz, tzdata text, except text, now timestamptz, most int4, pause_after int4, calendar text
+WITH made AS (
+    INSERT INTO schedule (tenant_id, name, cron, zone, gap, fold, overlap, catch_up_window_s, jitter_s,
+                          action, input, next_at, due_at, tzdata, except_dates, catch_up_max, pause_after,
+                          calendar)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, string_to_array($15, ',')::date[],
+            $17, $18, $19)
+    ON CONFLICT (tenant_id, name) DO NOTHING
+    RETURNING tenant_id, name
+)
+INSERT INTO schedule_rule (tenant_id, schedule, valid_from, cron, zone, gap, fold, except_dates, calendar)
+SELECT tenant_id, name, $16, $3, $4, $5, $6, string_to_array($15, ',')::date[], $19 FROM made
 RETURNING 1;
 
 -- name: schedule_get
+-- Columns 0 to 11 are those of schedule_due.
 -- params: tenant int4, name text
-SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at,
-       array_to_string(except_dates, ','), overlap, paused_until, status
-FROM schedule WHERE tenant_id = $1 AND name = $2;
+SELECT s.name, s.cron, s.zone, s.gap, s.fold, s.catch_up_window_s, s.jitter_s, s.next_at, s.last_at,
+       array_to_string(s.except_dates, ','), s.catch_up_max, s.calendar,
+       s.overlap, s.paused_until, s.status, s.pause_after, c.weekend,
+       (SELECT string_agg(d.day::text, ',') FROM calendar_day d
+        WHERE d.tenant_id = $1 AND d.calendar = s.calendar) AS holidays
+FROM schedule s LEFT JOIN calendar c ON c.tenant_id = s.tenant_id AND c.name = s.calendar
+WHERE s.tenant_id = $1 AND s.name = $2;
 
 -- name: schedule_set
--- One that had ended or was broken becomes active; one that is paused stays it.
--- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, except text, next timestamptz, due timestamptz, tzdata text
-UPDATE schedule
-SET cron = $3, zone = $4, gap = $5, fold = $6, overlap = $7, catch_up_window_s = $8, jitter_s = $9,
-    except_dates = string_to_array($10, ',')::date[], next_at = $11, due_at = $12, tzdata = $13,
-    reason = CASE WHEN status = 'paused' THEN reason END,
-    status = CASE WHEN status = 'paused' THEN status ELSE 'active' END
-WHERE tenant_id = $1 AND name = $2
-  AND ($11::timestamptz IS NOT NULL OR status = 'paused') -- resumed meanwhile: the caller looks again
-RETURNING 1;
+-- One that had ended or was broken becomes active; one that is paused stays it.  The history of
+-- expressions grows when what decides about times changes.
+-- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, except text, next timestamptz, due timestamptz, tzdata text, now timestamptz, most int4, pause_after int4, calendar text
+WITH changed AS (
+    UPDATE schedule
+    SET cron = $3, zone = $4, gap = $5, fold = $6, overlap = $7, catch_up_window_s = $8, jitter_s = $9,
+        except_dates = string_to_array($10, ',')::date[], next_at = $11, due_at = $12, tzdata = $13,
+        catch_up_max = $15, pause_after = $16, calendar = $17,
+        reason = CASE WHEN status = 'paused' THEN reason END,
+        status = CASE WHEN status = 'paused' THEN status ELSE 'active' END
+    WHERE tenant_id = $1 AND name = $2
+      AND ($11::timestamptz IS NOT NULL OR status = 'paused') -- resumed meanwhile: the caller looks again
+    RETURNING name
+), ruled AS (
+    INSERT INTO schedule_rule (tenant_id, schedule, valid_from, cron, zone, gap, fold, except_dates, calendar)
+    SELECT $1, old.name,
+           greatest($14, (SELECT max(r.valid_from) + interval '1 microsecond' FROM schedule_rule r
+                          WHERE r.tenant_id = $1 AND r.schedule = old.name)),
+           $3, $4, $5, $6, string_to_array($10, ',')::date[], $17
+    FROM changed JOIN schedule old ON old.tenant_id = $1 AND old.name = changed.name -- as it was before
+    WHERE (old.cron, old.zone, old.gap, old.fold, old.except_dates, old.calendar)
+          IS DISTINCT FROM ($3, $4, $5, $6, string_to_array($10, ',')::date[], $17)
+)
+SELECT 1 FROM changed;
+
+-- name: schedule_rules
+-- The history of expressions, oldest first.
+-- params: tenant int4, name text
+SELECT r.valid_from, r.cron, r.zone, r.gap, r.fold, array_to_string(r.except_dates, ','), r.calendar,
+       c.weekend,
+       (SELECT string_agg(d.day::text, ',') FROM calendar_day d
+        WHERE d.tenant_id = $1 AND d.calendar = r.calendar)
+FROM schedule_rule r LEFT JOIN calendar c ON c.tenant_id = r.tenant_id AND c.name = r.calendar
+WHERE r.tenant_id = $1 AND r.schedule = $2 ORDER BY r.valid_from;
 
 -- name: schedule_backfill
--- params: tenant int4, name text, ids int8[], instants timestamptz[]
-INSERT INTO schedule_fire (tenant_id, id, schedule, instant, manual, backfill, state, exclusive)
-SELECT $1, f.id, s.name, f.instant, true, true, 'waiting', s.overlap <> 'allow'
-FROM schedule s, unnest($3::bigint[], $4::timestamptz[]) AS f (id, instant)
+-- params: tenant int4, name text, overlap text, gap_ms int4, ids int8[], instants timestamptz[]
+INSERT INTO schedule_fire (tenant_id, id, schedule, instant, manual, backfill, state, exclusive, overlap, gap_ms)
+SELECT $1, f.id, s.name, f.instant, true, true, 'waiting', $3 <> 'allow_all', $3, $4
+FROM schedule s, unnest($5::bigint[], $6::timestamptz[]) AS f (id, instant)
 WHERE s.tenant_id = $1 AND s.name = $2
 ON CONFLICT (tenant_id, schedule, instant) DO NOTHING
 RETURNING id;
 
 -- name: schedule_list
--- params: tenant int4
+-- params: tenant int4, name text
 SELECT s.name, s.status, s.cron, s.zone, s.action, s.next_at, s.last_at, s.overlap, s.paused_until,
        s.reason,
        (SELECT count(*) FROM schedule_fire f
         WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state = 'running') AS running,
-       array_to_string(s.except_dates, ',') AS except
-FROM schedule s WHERE s.tenant_id = $1 ORDER BY s.name;
+       array_to_string(s.except_dates, ',') AS except, s.calendar, s.gap, s.fold, s.catch_up_window_s,
+       s.catch_up_max, s.jitter_s, s.pause_after, s.failures, s.due_at,
+       (SELECT count(*) FROM schedule_fire f
+        WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state = 'waiting') AS waiting,
+       l.state AS last_outcome, l.reason AS last_reason, l.instant AS last_instant, l.ended_at AS last_ended
+FROM schedule s LEFT JOIN LATERAL (
+    SELECT f.state, f.reason, f.instant, f.ended_at FROM schedule_fire f
+    WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state NOT IN ('waiting', 'running')
+    ORDER BY f.instant DESC LIMIT 1) l ON true
+WHERE s.tenant_id = $1 AND ($2::text IS NULL OR s.name = $2) ORDER BY s.name;
 
 -- name: schedule_pause
 -- `next` is the first fire after `until`; both NULL: until somebody resumes it.
@@ -55,7 +99,8 @@ RETURNING 1;
 -- name: schedule_resume
 -- Also for one that was broken or had ended; what it missed meanwhile is not caught up.
 -- params: tenant int4, name text, next timestamptz, due timestamptz, tzdata text
-UPDATE schedule SET status = 'active', paused_until = NULL, reason = NULL, next_at = $3, due_at = $4, tzdata = $5
+UPDATE schedule SET status = 'active', paused_until = NULL, reason = NULL, next_at = $3, due_at = $4,
+       tzdata = $5, failures = 0
 WHERE tenant_id = $1 AND name = $2 AND status <> 'active'
 RETURNING 1;
 
@@ -67,7 +112,7 @@ DELETE FROM schedule WHERE tenant_id = $1 AND name = $2 RETURNING 1;
 -- No row: the overlap policy is "skip" and one is waiting or running.
 -- params: tenant int4, name text, id int8, now timestamptz
 INSERT INTO schedule_fire (tenant_id, id, schedule, instant, manual, state, exclusive)
-SELECT $1, $3, s.name, $4, true, 'waiting', s.overlap <> 'allow' FROM schedule s
+SELECT $1, $3, s.name, $4, true, 'waiting', s.overlap <> 'allow_all' FROM schedule s
 WHERE s.tenant_id = $1 AND s.name = $2
   AND NOT (s.overlap = 'skip' AND EXISTS (
         SELECT FROM schedule_fire f WHERE f.tenant_id = $1 AND f.schedule = s.name
@@ -75,55 +120,93 @@ WHERE s.tenant_id = $1 AND s.name = $2
 ON CONFLICT (tenant_id, schedule, instant) DO NOTHING
 RETURNING 1;
 
+-- ---- the service's turns ----
+
 -- name: schedule_work
 -- params: now timestamptz, version text
 SELECT tenant_id, next_due FROM reeve_schedule_work($1, $2);
 
 -- name: schedule_refresh
--- Pauses that are over end; fires whose node died wait again, or fail when too many died with them.
+-- Pauses that are over end; fires whose node died wait again, or are over when they were asked to stop or
+-- too many nodes died with them.  Gives the company's calendars.
 -- params: tenant int4, now timestamptz, attempts int4
 WITH resumed AS (
-    UPDATE schedule SET status = 'active', paused_until = NULL, reason = NULL
+    UPDATE schedule SET status = 'active', paused_until = NULL, reason = NULL, failures = 0
     WHERE tenant_id = $1 AND status = 'paused' AND paused_until <= $2
+), lost AS (
+    UPDATE schedule_fire
+    SET state = CASE WHEN stop THEN 'cancelled' WHEN attempt < $3 THEN 'waiting' ELSE 'failed' END,
+        reason = CASE WHEN stop THEN 'its node was lost while it was asked to stop'
+                      WHEN attempt < $3 THEN NULL ELSE 'the node that ran it was lost, every time' END,
+        ended_at = CASE WHEN attempt < $3 AND NOT stop THEN NULL ELSE clock_timestamp() END,
+        lease_until = NULL
+    WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp()
+    RETURNING schedule, state, reason
+), struck AS (
+    SELECT reeve_schedule_strike($1, l.schedule, count(*)::int, false, max(l.reason))
+    FROM lost l WHERE l.state = 'failed' GROUP BY l.schedule
 )
-UPDATE schedule_fire
-SET state = CASE WHEN attempt < $3 THEN 'waiting' ELSE 'failed' END,
-    reason = CASE WHEN attempt < $3 THEN NULL ELSE 'the node that ran it was lost, every time' END,
-    ended_at = CASE WHEN attempt < $3 THEN NULL ELSE clock_timestamp() END
-WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp();
+SELECT c.name, c.weekend,
+       (SELECT string_agg(d.day::text, ',') FROM calendar_day d WHERE d.tenant_id = $1 AND d.calendar = c.name),
+       x.struck
+FROM (SELECT count(*) AS struck FROM struck) x LEFT JOIN calendar c ON c.tenant_id = $1;
 
 -- name: schedule_due
--- Schedules to move on: due ones, and with `version` those computed with another tzdata.
+-- Schedules to move on: due ones, those whose calendar changed, and with `version` those computed with
+-- another tzdata.
 -- params: tenant int4, now timestamptz, version text, limit int4
+WITH due AS (
+    (SELECT * FROM schedule
+     WHERE tenant_id = $1 AND status = 'active' AND due_at <= $2 ORDER BY due_at LIMIT $4)
+    UNION ALL
+    (SELECT * FROM schedule
+     WHERE tenant_id = $1 AND status = 'active' AND tzdata = '' AND due_at > $2 LIMIT $4)
+    UNION ALL
+    (SELECT * FROM schedule
+     WHERE $3::text IS NOT NULL AND tenant_id = $1 AND status = 'active' AND tzdata <> $3 AND tzdata <> ''
+       AND due_at > $2 LIMIT $4)
+)
 SELECT name, cron, zone, gap, fold, catch_up_window_s, jitter_s, next_at, last_at,
-       array_to_string(except_dates, ',')
-FROM schedule
-WHERE tenant_id = $1 AND status = 'active' AND (due_at <= $2 OR ($3::text IS NOT NULL AND tzdata <> $3))
-ORDER BY due_at, name LIMIT $4;
+       array_to_string(except_dates, ','), catch_up_max, calendar, action, input
+FROM due LIMIT $4;
 
 -- name: schedule_claim
--- Moves a schedule from the expected next fire to the following one and records the fires between.
--- No row: another node was quicker.  Fires older than 30 days are forgotten on the way.
--- params: tenant int4, name text, expected timestamptz, next timestamptz, due timestamptz, tzdata text, last timestamptz, ids int8[], instants timestamptz[], states text[], reasons text[]
+-- Moves schedules from the expected next fire to the following one and records the fires between.  A
+-- fire that comes alone (`alone`) while no other of its schedule waits or runs starts in the same breath:
+-- it is given back; the others wait for schedule_start.  A schedule that was moved meanwhile was moved by
+-- another node.  Fires older than 30 days are forgotten on the way.
+-- params: tenant int4, tzdata text, names text[], expected timestamptz[], nexts timestamptz[], dues timestamptz[], lasts timestamptz[], fires text[], ids int8[], instants timestamptz[], states text[], reasons text[], alone bool[], lease_ms int8
 WITH moved AS (
-    UPDATE schedule
-    SET next_at = $4, due_at = $5, tzdata = $6, last_at = coalesce($7, last_at),
-        status = CASE WHEN $4::timestamptz IS NULL THEN 'ended' ELSE status END
-    WHERE tenant_id = $1 AND name = $2 AND status = 'active' AND next_at = $3
-    RETURNING name, overlap
+    UPDATE schedule s
+    SET next_at = w.next_at, due_at = w.due_at, tzdata = $2, last_at = coalesce(w.last_at, s.last_at),
+        status = CASE WHEN w.next_at IS NULL THEN 'ended' ELSE s.status END
+    FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[])
+        AS w (name, expected, next_at, due_at, last_at)
+    WHERE s.tenant_id = $1 AND s.name = w.name AND s.status = 'active' AND s.next_at = w.expected
+    RETURNING s.name, s.overlap, w.expected
+), fire AS MATERIALIZED (
+    SELECT f.*, m.overlap, f.alone AND NOT (f.name IN (
+               SELECT r.schedule FROM schedule_fire r WHERE r.tenant_id = $1 AND r.state = 'waiting'
+               UNION ALL
+               SELECT r.schedule FROM schedule_fire r WHERE r.tenant_id = $1 AND r.state = 'running')) AS starts
+    FROM moved m JOIN unnest($8::text[], $9::bigint[], $10::timestamptz[], $11::text[], $12::text[], $13::bool[])
+         AS f (name, id, instant, state, reason, alone) ON f.name = m.name
 ), made AS (
-    INSERT INTO schedule_fire (tenant_id, id, schedule, instant, state, exclusive, reason, ended_at)
-    SELECT $1, f.id, m.name, f.instant, f.state, m.overlap <> 'allow', f.reason,
-           CASE WHEN f.state = 'skipped' THEN clock_timestamp() END
-    FROM moved m, unnest($8::bigint[], $9::timestamptz[], $10::text[], $11::text[])
-         AS f (id, instant, state, reason)
+    INSERT INTO schedule_fire (tenant_id, id, schedule, instant, state, exclusive, reason, ended_at, attempt,
+                               started_at, lease_until)
+    SELECT $1, id, name, instant, CASE WHEN starts THEN 'running' ELSE state END, overlap <> 'allow_all', reason,
+           CASE WHEN state = 'skipped' THEN clock_timestamp() END, CASE WHEN starts THEN 1 ELSE 0 END,
+           CASE WHEN starts THEN clock_timestamp() END,
+           CASE WHEN starts THEN clock_timestamp() + make_interval(secs => $14 / 1000.0) END
+    FROM fire
     ON CONFLICT (tenant_id, schedule, instant) DO NOTHING
+    RETURNING id, state
 ), forgotten AS (
     DELETE FROM schedule_fire f USING moved m
-    WHERE f.tenant_id = $1 AND f.schedule = m.name AND f.state IN ('done', 'failed', 'skipped')
-      AND f.instant < $3::timestamptz - interval '30 days'
+    WHERE f.tenant_id = $1 AND f.schedule = m.name AND f.state NOT IN ('waiting', 'running')
+      AND f.instant < m.expected - interval '30 days'
 )
-SELECT name FROM moved;
+SELECT id FROM made WHERE state = 'running';
 
 -- name: schedule_break
 -- It cannot be computed any more (its zone is gone): a person must look at it.
@@ -132,46 +215,107 @@ UPDATE schedule SET status = 'broken', reason = $3, next_at = NULL, due_at = NUL
 WHERE tenant_id = $1 AND name = $2 AND status = 'active';
 
 -- name: schedule_start
--- Applies the overlap policy to what waits: oldest first, an interrupted one before all.  "skip" runs
--- one and skips the rest, "buffer_one" keeps one waiting behind the running one, "allow" runs all.
--- What is filled in afterwards comes last and waits its turn, whatever the policy.
--- params: tenant int4, limit int4, lease_ms int8
-WITH candidate AS (
-    SELECT f.id, f.schedule, f.instant, s.overlap, s.action, s.input,
+-- Applies the overlap policies to what waits (README.md, "Overlap").  `place` is the turn within the
+-- schedule: what is regular before what is filled in afterwards, of each what was interrupted first, then
+-- the oldest.  `newer` counts the regular ones that became due later.  Of a backfill with a rate only the
+-- first may start, not before its time.  Gives what starts, and what runs and is to stop: cancelled ones
+-- are asked, terminated ones are over.  Sets of fires are asked for with "(x IN (...)) IS TRUE", which is
+-- a hash table whatever the statistics say: thousands may wait where none did a second ago.
+-- params: tenant int4, limit int4, lease_ms int8, now timestamptz, buffer int4
+WITH candidate AS MATERIALIZED (
+    SELECT f.id, f.schedule, f.instant, f.backfill, f.gap_ms, coalesce(f.overlap, s.overlap) AS overlap,
            row_number() OVER (PARTITION BY f.schedule
-               ORDER BY f.attempt > 0 DESC, f.backfill, f.attempt DESC, f.instant, f.id) AS place,
-           f.backfill,
-           EXISTS (SELECT FROM schedule_fire r WHERE r.tenant_id = $1 AND r.schedule = f.schedule
-                      AND r.state = 'running') AS busy
+               ORDER BY f.backfill, f.attempt > 0 DESC, f.instant, f.id) AS place,
+           count(*) OVER (PARTITION BY f.schedule, f.backfill ORDER BY f.instant DESC, f.id DESC) - 1 AS newer,
+           row_number() OVER (PARTITION BY f.schedule, f.gap_ms IS NULL ORDER BY f.instant, f.id) AS rated,
+           coalesce(s.backfill_at, '-infinity') <= $4 AS in_time,
+           f.schedule IN (SELECT r.schedule FROM schedule_fire r
+                          WHERE r.tenant_id = $1 AND r.state = 'running') AS busy
     FROM schedule_fire f JOIN schedule s ON s.tenant_id = f.tenant_id AND s.name = f.schedule
     WHERE f.tenant_id = $1 AND f.state = 'waiting' AND (f.manual OR s.status <> 'paused')
-), chosen AS (
-    SELECT id FROM candidate WHERE overlap = 'allow' OR (place = 1 AND NOT busy)
-    ORDER BY instant, id LIMIT $2
+), judged AS MATERIALIZED (
+    SELECT c.*, CASE
+        WHEN c.gap_ms IS NOT NULL AND (c.rated > 1 OR NOT c.in_time) THEN 'wait'
+        WHEN c.overlap = 'allow_all' THEN 'start'
+        WHEN c.overlap = 'cancel_other' THEN
+            CASE WHEN c.newer > 0 THEN 'replaced' WHEN c.busy THEN 'cancel' ELSE 'start' END
+        WHEN c.overlap = 'terminate_other' THEN CASE WHEN c.newer > 0 THEN 'replaced' ELSE 'start' END
+        WHEN c.place = 1 AND NOT c.busy THEN 'start'
+        WHEN c.overlap = 'skip' THEN 'skip'
+        WHEN c.overlap = 'buffer_one' AND c.place > CASE WHEN c.busy THEN 1 ELSE 2 END THEN 'skip'
+        WHEN c.overlap = 'buffer_all' AND NOT c.backfill AND c.place > $5 THEN 'full'
+        ELSE 'wait' END AS verdict
+    FROM candidate c
+), chosen AS MATERIALIZED (
+    SELECT id, schedule, overlap FROM judged WHERE verdict = 'start' ORDER BY instant, id LIMIT $2
 ), skipped AS (
     UPDATE schedule_fire f SET state = 'skipped', ended_at = clock_timestamp(),
-           reason = 'the one before still runs (overlap ' || c.overlap || ')'
-    FROM candidate c
-    WHERE f.tenant_id = $1 AND f.id = c.id AND f.state = 'waiting' AND NOT c.backfill
-      AND ((c.overlap = 'skip' AND (c.busy OR c.place > 1))
-           OR (c.overlap = 'buffer_one' AND c.place > CASE WHEN c.busy THEN 1 ELSE 2 END))
+           reason = CASE
+               WHEN f.id IN (SELECT j.id FROM judged j WHERE j.verdict = 'replaced')
+                   THEN 'a later one took its place'
+               WHEN f.id IN (SELECT j.id FROM judged j WHERE j.verdict = 'full') THEN 'too many wait already'
+               ELSE 'the one before still runs' END
+               || ' (overlap ' || coalesce(f.overlap, s.overlap) || ')'
+    FROM schedule s
+    WHERE f.tenant_id = $1 AND f.state = 'waiting' AND s.tenant_id = $1 AND s.name = f.schedule
+      AND (f.id IN (SELECT j.id FROM judged j WHERE j.verdict IN ('replaced', 'skip', 'full'))) IS TRUE
+), asked AS (
+    UPDATE schedule_fire f SET stop = true
+    WHERE f.tenant_id = $1 AND f.state = 'running' AND NOT f.stop
+      AND (f.schedule IN (SELECT j.schedule FROM judged j WHERE j.verdict = 'cancel')) IS TRUE
+    RETURNING f.id, f.attempt, f.schedule
+), ended AS (
+    UPDATE schedule_fire f SET state = 'terminated', ended_at = clock_timestamp(), lease_until = NULL,
+           reason = 'the next one was due (overlap terminate_other)'
+    WHERE f.tenant_id = $1 AND f.state = 'running'
+      AND (f.schedule IN (SELECT c.schedule FROM chosen c WHERE c.overlap = 'terminate_other')) IS TRUE
+    RETURNING f.id, f.attempt, f.schedule
 ), started AS (
     UPDATE schedule_fire f
     SET state = 'running', attempt = f.attempt + 1, started_at = clock_timestamp(),
+        exclusive = coalesce(f.overlap, s.overlap) <> 'allow_all',
         lease_until = clock_timestamp() + make_interval(secs => $3 / 1000.0)
-    FROM chosen WHERE f.tenant_id = $1 AND f.id = chosen.id AND f.state = 'waiting'
-    RETURNING f.id, f.attempt
+    FROM schedule s
+    WHERE f.tenant_id = $1 AND f.state = 'waiting' AND s.tenant_id = $1 AND s.name = f.schedule
+      AND (f.id IN (SELECT c.id FROM chosen c)) IS TRUE
+      AND (SELECT count(*) FROM ended) >= 0 -- those that make room are over first
+    RETURNING f.id, f.attempt, f.schedule, s.action, s.input, f.instant, f.gap_ms
+), paced AS (
+    UPDATE schedule s SET backfill_at = $4 + make_interval(secs => t.gap_ms / 1000.0)
+    FROM started t WHERE s.tenant_id = $1 AND s.name = t.schedule AND t.gap_ms IS NOT NULL
 )
-SELECT t.id, t.attempt, c.schedule, c.action, c.input, c.instant
-FROM started t JOIN candidate c ON c.id = t.id ORDER BY c.instant, t.id;
+SELECT 'start' AS what, id, attempt, schedule, action, input, instant FROM started
+UNION ALL SELECT 'cancel', id, attempt, schedule, NULL, NULL, NULL FROM asked
+UNION ALL SELECT 'terminate', id, attempt, schedule, NULL, NULL, NULL FROM ended
+ORDER BY instant NULLS FIRST, id;
 
 -- name: schedule_beat
--- Keeps this node's running fires.
--- params: tenant int4, ids int8[], lease_ms int8
-UPDATE schedule_fire SET lease_until = clock_timestamp() + make_interval(secs => $3 / 1000.0)
-WHERE tenant_id = $1 AND id = ANY ($2) AND state = 'running';
+-- Keeps this node's running fires; gives those that are to stop, and those that are its own no more.
+-- params: tenant int4, ids int8[], attempts int4[], lease_ms int8
+WITH kept AS (
+    UPDATE schedule_fire f SET lease_until = clock_timestamp() + make_interval(secs => $4 / 1000.0)
+    FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt)
+    WHERE f.tenant_id = $1 AND f.id = m.id AND f.attempt = m.attempt AND f.state = 'running'
+    RETURNING f.id, f.stop
+)
+SELECT m.id, k.id IS NULL AS gone
+FROM unnest($2::bigint[]) AS m (id) LEFT JOIN kept k ON k.id = m.id
+WHERE k.id IS NULL OR k.stop;
 
 -- name: schedule_done
--- params: tenant int4, id int8, attempt int4, state text, reason text
-UPDATE schedule_fire SET state = $4, reason = $5, ended_at = clock_timestamp(), lease_until = NULL
-WHERE tenant_id = $1 AND id = $2 AND attempt = $3 AND state = 'running';
+-- params: tenant int4, ids int8[], attempts int4[], states text[], reasons text[]
+WITH over AS (
+    UPDATE schedule_fire f SET state = e.state, reason = e.reason, ended_at = clock_timestamp(), lease_until = NULL
+    FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[]) AS e (id, attempt, state, reason)
+    WHERE f.tenant_id = $1 AND f.id = e.id AND f.attempt = e.attempt AND f.state = 'running'
+    RETURNING f.schedule, f.state, f.reason
+), tally AS (
+    SELECT schedule, count(*) FILTER (WHERE state = 'failed')::int AS failed, bool_or(state = 'done') AS succeeded,
+           max(reason) FILTER (WHERE state = 'failed') AS why
+    FROM over WHERE state IN ('done', 'failed') GROUP BY schedule
+), struck AS (
+    SELECT reeve_schedule_strike($1, t.schedule, t.failed, t.succeeded, t.why)
+    FROM tally t JOIN schedule s ON s.tenant_id = $1 AND s.name = t.schedule
+    WHERE t.failed > 0 OR s.failures > 0
+)
+SELECT count(*) FROM struck;

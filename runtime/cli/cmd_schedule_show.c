@@ -1,0 +1,272 @@
+/* cmd_schedule_show.c -- looking at schedules: when next, how the last one ended, why one rests. */
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/cli/place.h"
+#include "runtime/cli/table.h"
+#include "runtime/schedule/schedule.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NEXT_SHOWN = 5, NEXT_MAX = 100, NEXT_COLUMN = 4 };
+
+struct looking {
+    struct cli *cli;
+    struct rv_db_session *session;
+    int32_t tenant;
+    int64_t next; /* fires to show */
+    json_t *rows;
+};
+
+static enum rv_code open_company(struct looking *looking, struct cli *cli, int64_t otherwise,
+                                 struct rv_error *err)
+{
+    *looking = (struct looking){.cli = cli, .rows = json_array()};
+    enum rv_code code = cli_integer(cli, "next", otherwise, 0, NEXT_MAX, &looking->next, err);
+    if (code == RV_OK) {
+        code = place_session(cli, &looking->session, err);
+    }
+    return code == RV_OK ? cli_tenant(cli, looking->session, &looking->tenant, err) : code;
+}
+
+static int close_company(struct looking *looking, enum rv_code code, const struct rv_error *err)
+{
+    json_decref(looking->rows);
+    rv_db_session_close(looking->session);
+    return code == RV_OK ? 0 : cli_fail(looking->cli, err);
+}
+
+/* The next fires, "2026-12-25T02:00:00Z". */
+static enum rv_code next_fires(const struct looking *looking, const char *name, json_t **out,
+                               struct rv_error *err)
+{
+    int64_t fires[NEXT_MAX];
+    int count = 0;
+    enum rv_code code =
+        rv_schedule_next(looking->session, looking->tenant, name, rv_now_us(rv_clock_system()),
+                         (int)looking->next, fires, &count, err);
+    *out = json_array();
+    for (int i = 0; i < count; i++) {
+        char text[RV_TIME_TEXT];
+        rv_time_text(fires[i], text);
+        json_array_append_new(*out, json_sprintf("%.19sZ", text));
+    }
+    return code;
+}
+
+static enum rv_code take_row(void *data, const struct rv_result *result, int row,
+                             struct rv_error *err)
+{
+    (void)err;
+    struct looking *looking = data;
+    json_t *line = json_object();
+    for (int c = 0; c < rv_result_columns(result); c++) {
+        json_object_set_new(line, rv_result_column_name(result, c),
+                            rv_result_value(result, row, c));
+    }
+    json_array_append_new(looking->rows, line);
+    return RV_OK;
+}
+
+/* All rows, or that of `name`, each with its next fires where some were asked for and it has some:
+ * one that rests until somebody resumes it, has ended or is broken has none. */
+static enum rv_code load(struct looking *looking, const char *name, struct rv_error *err)
+{
+    enum rv_code code =
+        rv_schedule_list(looking->session, looking->tenant, name, take_row, looking, err);
+    if (code == RV_OK && name != NULL && json_array_size(looking->rows) == 0) {
+        rv_fail(err, RV_NOT_FOUND, "no schedule named \"%.63s\"", name);
+        rv_hint(err, "`reeve schedule list` shows the names.");
+        return RV_NOT_FOUND;
+    }
+    size_t i;
+    json_t *row;
+    json_array_foreach(looking->rows, i, row)
+    {
+        json_t *next = NULL;
+        if (code == RV_OK && looking->next > 0) {
+            bool fires = !json_is_null(json_object_get(row, "next_at"));
+            code = fires ? next_fires(looking, rv_json_str(row, "name", ""), &next, err) : RV_OK;
+            json_object_set_new(row, "next", next != NULL ? next : json_array());
+        }
+    }
+    return code;
+}
+
+/* ---- list ---- */
+
+static const char *minute_of(const json_t *row, const char *key, char out[20])
+{
+    snprintf(out, 20, "%.16s", rv_json_str(row, key, ""));
+    return out;
+}
+
+/* Why it does not fire; else how the last one ended, when that was not well. */
+static void put_note(struct cli_table *table, const json_t *row)
+{
+    const char *reason = rv_json_str(row, "reason", "");
+    const char *until = rv_json_str(row, "paused_until", "");
+    if (until[0] != '\0') {
+        cli_table_printf(table, "until %.16s: %s", until, reason);
+    } else if (reason[0] != '\0') {
+        cli_table_text(table, reason);
+    } else {
+        cli_table_text(table, rv_json_str(row, "last_reason", ""));
+    }
+}
+
+static void print_table(const struct looking *looking)
+{
+    static const struct cli_column columns[] = {
+        {"name", "NAME", false, false},     {"status", "STATUS", false, false},
+        {"cron", "CRON", false, false},     {"zone", "ZONE", false, false},
+        {"next_at", "NEXT", false, false},  {"last_at", "LAST", false, false},
+        {"outcome", "ENDED", false, false}, {"note", "NOTE", false, true}};
+    struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
+    size_t i;
+    const json_t *row;
+    json_array_foreach(looking->rows, i, row)
+    {
+        char text[20];
+        cli_table_text(table, rv_json_str(row, "name", ""));
+        cli_table_text(table, rv_json_str(row, "status", ""));
+        cli_table_text(table, rv_json_str(row, "cron", ""));
+        cli_table_text(table, rv_json_str(row, "zone", ""));
+        cli_table_text(table, minute_of(row, "next_at", text));
+        cli_table_text(table, minute_of(row, "last_at", text));
+        cli_table_text(table, rv_json_str(row, "last_outcome", ""));
+        put_note(table, row);
+        size_t n;
+        const json_t *next;
+        json_array_foreach(json_object_get(row, "next"), n, next)
+        {
+            for (size_t c = 0; c < RV_COUNT(columns) && n > 0; c++) {
+                snprintf(text, sizeof text, "%.10s %.5s", json_string_value(next),
+                         json_string_value(next) + 11);
+                cli_table_text(table, c == NEXT_COLUMN ? text : "");
+            }
+        }
+    }
+    cli_table_print(table, &looking->cli->output, "no schedules; `reeve schedule add` makes one");
+    cli_table_destroy(table);
+}
+
+int cmd_schedule_list(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct looking looking;
+    enum rv_code code = open_company(&looking, cli, 0, &err);
+    if (code == RV_OK) {
+        code = load(&looking, NULL, &err);
+    }
+    size_t i;
+    json_t *row;
+    json_array_foreach(looking.rows, i, row)
+    {
+        if (code == RV_OK && cli->json) {
+            cli_print_json(&cli->output, json_incref(row));
+        }
+    }
+    if (code == RV_OK && !cli->json) {
+        print_table(&looking);
+    }
+    return close_company(&looking, code, &err);
+}
+
+/* ---- show ---- */
+
+static void print_next(const struct looking *looking, const json_t *next, const char *first)
+{
+    size_t i;
+    const json_t *time;
+    json_array_foreach(next, i, time)
+    {
+        cli_print(&looking->cli->output, "%-10s %s", i == 0 ? first : "", json_string_value(time));
+    }
+}
+
+static void print_one(const struct looking *looking, const json_t *row)
+{
+    const struct cli_output *out = &looking->cli->output;
+    const char *reason = rv_json_str(row, "reason", "");
+    const char *until = rv_json_str(row, "paused_until", "");
+    const char *calendar = rv_json_str(row, "calendar", "");
+    const char *except = rv_json_str(row, "except", "");
+    cli_print(out, "%-10s %s", "schedule", rv_json_str(row, "name", ""));
+    if (strcmp(rv_json_str(row, "status", ""), "paused") == 0) {
+        cli_print(out, "%-10s paused %s%s: %s", "status",
+                  until[0] != '\0' ? "until " : "until somebody resumes it", until, reason);
+    } else {
+        cli_print(out, "%-10s %s%s%s", "status", rv_json_str(row, "status", ""),
+                  reason[0] != '\0' ? ": " : "", reason);
+    }
+    cli_print(out, "%-10s %s  %s  (gap %s, fold %s)", "when", rv_json_str(row, "cron", ""),
+              rv_json_str(row, "zone", ""), rv_json_str(row, "gap", ""),
+              rv_json_str(row, "fold", ""));
+    cli_print(out, "%-10s %s", "calendar", calendar[0] != '\0' ? calendar : "Monday to Friday");
+    if (except[0] != '\0') {
+        cli_print(out, "%-10s %s", "except", except);
+    }
+    cli_print(out, "%-10s %s", "overlap", rv_json_str(row, "overlap", ""));
+    cli_print(out, "%-10s %lld s, at most %lld", "catch-up",
+              (long long)rv_json_int(row, "catch_up_window_s", 0),
+              (long long)rv_json_int(row, "catch_up_max", 0));
+    cli_print(out, "%-10s %lld s", "jitter", (long long)rv_json_int(row, "jitter_s", 0));
+    long long after = (long long)rv_json_int(row, "pause_after", 0);
+    cli_print(out, after > 0 ? "%-10s %lld in a row, pauses at %lld" : "%-10s %lld in a row",
+              "failures", (long long)rv_json_int(row, "failures", 0), after);
+    cli_print(out, "%-10s %s running, %s waiting", "now", rv_json_str(row, "running", "0"),
+              rv_json_str(row, "waiting", "0"));
+    const char *outcome = rv_json_str(row, "last_outcome", "");
+    const char *why = rv_json_str(row, "last_reason", "");
+    cli_print(out, "%-10s %s%s%s%s%s", "last", outcome[0] != '\0' ? outcome : "none yet",
+              outcome[0] != '\0' ? " for " : "", rv_json_str(row, "last_instant", ""),
+              why[0] != '\0' ? ": " : "", why);
+    const json_t *next = json_object_get(row, "next");
+    print_next(looking, next, "next");
+    if (json_array_size(next) == 0) {
+        cli_print(out, "%-10s none", "next");
+    }
+}
+
+int cmd_schedule_show(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct looking looking;
+    enum rv_code code = open_company(&looking, cli, NEXT_SHOWN, &err);
+    if (code == RV_OK) {
+        code = load(&looking, cli->argv[0], &err);
+    }
+    if (code == RV_OK && cli->json) {
+        cli_print_json(&cli->output, json_incref(json_array_get(looking.rows, 0)));
+    } else if (code == RV_OK) {
+        print_one(&looking, json_array_get(looking.rows, 0));
+    }
+    return close_company(&looking, code, &err);
+}
+
+/* ---- next ---- */
+
+int cmd_schedule_next(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct looking looking;
+    json_t *next = NULL;
+    enum rv_code code = open_company(&looking, cli, NEXT_SHOWN, &err);
+    if (code == RV_OK) {
+        code = next_fires(&looking, cli->argv[0], &next, &err);
+    }
+    if (code == RV_OK && cli->json) {
+        cli_print_json(&cli->output,
+                       json_pack("{s:s,s:O}", "schedule", cli->argv[0], "next", next));
+    } else if (code == RV_OK) {
+        size_t i;
+        const json_t *time;
+        json_array_foreach(next, i, time)
+        {
+            cli_print(&cli->output, "%s", json_string_value(time));
+        }
+    }
+    json_decref(next);
+    return close_company(&looking, code, &err);
+}

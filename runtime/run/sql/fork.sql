@@ -1,0 +1,54 @@
+-- fork.sql: a new run with the journal of another one, up to a step; see runtime/run/fork.h.
+
+-- name: run_fork_look
+-- What must be known: how the run stands, what the step is, what must not be cut through.
+-- params: tenant int4, run int8, at int4, version text
+SELECT jsonb_build_object(
+    'status', r.status, 'agent', r.agent, 'plan', encode(r.plan_hash, 'hex'), 'key', r.business_key,
+    'input', i.input, 'created_us', (extract(epoch FROM r.created_at) * 1000000)::int8,
+    'steps', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2),
+    'last', (SELECT jsonb_build_object('kind', j.kind, 'name', j.name, 'result',
+                 CASE WHEN j.kind = 7 AND get_byte(j.out, 0) = 1
+                      THEN convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'result' END)
+               FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.seq = $3),
+    -- the outcome of an action outside (kind 15) belongs to the action before it
+    'outside', EXISTS (SELECT FROM journal j
+                        WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.seq = $3 + 1 AND j.kind = 15),
+    'plan_at', (SELECT min(j.seq) FROM journal j
+                 WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 6 AND j.seq <= $3),
+    'outcome', (SELECT min(j.seq) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 9),
+    'action', (SELECT min(j.seq) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 7),
+    'taken_back', EXISTS (SELECT FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 10),
+    'child', (SELECT 'r_' || c.id FROM run c
+               WHERE c.tenant_id = $1 AND c.parent = $2
+                 AND EXISTS (SELECT FROM journal s
+                              WHERE s.tenant_id = $1 AND s.run_id = $2 AND s.kind = 13 AND s.seq <= $3
+                                AND convert_from(substr(s.out, 2), 'UTF8')::jsonb#>>'{value,run}' = 'r_' || c.id)
+                 AND NOT EXISTS (SELECT FROM journal e
+                              WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 14 AND e.seq <= $3
+                                AND convert_from(substr(e.out, 2), 'UTF8')::jsonb#>>'{value,run}' = 'r_' || c.id)
+               ORDER BY c.id LIMIT 1),
+    'new_plan', (SELECT encode(p.hash, 'hex') FROM plan_source p
+                  WHERE p.tenant_id = $1 AND p.agent = r.agent AND $4::text IS NOT NULL
+                    AND (p.version = $4 OR (length($4) >= 8 AND starts_with(encode(p.hash, 'hex'), lower($4))))
+                  ORDER BY p.published_at DESC LIMIT 1),
+    'new_source', (SELECT p.source FROM plan_source p
+                  WHERE p.tenant_id = $1 AND p.agent = r.agent AND $4::text IS NOT NULL
+                    AND (p.version = $4 OR (length($4) >= 8 AND starts_with(encode(p.hash, 'hex'), lower($4))))
+                  ORDER BY p.published_at DESC LIMIT 1))
+  FROM run r
+  JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+ WHERE r.tenant_id = $1 AND r.id = $2;
+
+-- name: run_fork_copy
+-- As answered: the rows as they are, and what they refer to.
+-- params: tenant int4, run int8[], source int8[], at int4[]
+WITH used AS (
+    INSERT INTO blob_use (tenant_id, hash, run_id)
+    SELECT DISTINCT $1::int, u.hash, f.run
+      FROM unnest($2::int8[], $3::int8[]) AS f(run, source)
+      JOIN blob_use u ON u.tenant_id = $1 AND u.run_id = f.source)
+INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out)
+SELECT $1, f.run, j.seq, j.kind, j.name, j.digest, j.out
+  FROM unnest($2::int8[], $3::int8[], $4::int4[]) AS f(run, source, at)
+  JOIN journal j ON j.tenant_id = $1 AND j.run_id = f.source AND j.seq <= f.at;

@@ -1,0 +1,173 @@
+/* backfill.c -- the fires of a time that is over, by the expressions that were valid in it.
+ *
+ * The history of expressions (table schedule_rule) cuts the time into stretches; each is searched
+ * with its own expression, zone, policies and calendar.  Calendars have no history: a holiday that
+ * was entered late is one.
+ */
+#include "runtime/base/check.h"
+#include "runtime/base/random.h"
+#include "runtime/schedule/row.h"
+
+#include "schedule_sql.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND_US INT64_C(1000000)
+
+enum { MINUTE_MS = 60000 };
+
+/* One entry of the history. */
+struct rule {
+    int64_t from_us;
+    struct rv_schedule_row row; /* cron, zone, gap, fold, except, calendar */
+    struct rv_calendar calendar;
+};
+
+struct filling {
+    const struct rv_schedule_backfill *wanted;
+    struct rv_args *args;
+    int64_t first_id; /* the others are numbered on from there */
+    int count;
+    bool begun;
+    struct rule rule; /* the one that is valid until the next begins */
+};
+
+static enum rv_code search(struct filling *filling, int64_t to_us, struct rv_error *err)
+{
+    struct rule *rule = &filling->rule;
+    int64_t begin_us =
+        rule->from_us > filling->wanted->from_us ? rule->from_us : filling->wanted->from_us;
+    int64_t end_us = to_us < filling->wanted->to_us ? to_us : filling->wanted->to_us;
+    if (begin_us >= end_us) {
+        return RV_OK;
+    }
+    struct rv_zone *zone = NULL;
+    enum rv_code code = rv_zone_load(NULL, rule->row.zone, &zone, err);
+    struct rv_cron_rules rules =
+        rv_schedule_rules(&rule->row, zone, rule->row.calendar[0] != '\0' ? &rule->calendar : NULL);
+    int64_t at_s = rv_schedule_floor_s(begin_us - 1);
+    while (code == RV_OK && rv_cron_next(&rule->row.cron, &rules, at_s, &at_s) &&
+           at_s * SECOND_US < end_us) {
+        if (filling->count++ == RV_SCHEDULE_BACKFILL_MAX) {
+            code =
+                rv_fail(err, RV_LIMIT, "more than %d fires in that time", RV_SCHEDULE_BACKFILL_MAX);
+            rv_hint(err, "Fill a shorter time, one after the other.");
+            break;
+        }
+        rv_args_i64(filling->args, 5, filling->first_id + filling->count);
+        rv_args_time(filling->args, 6, at_s * SECOND_US);
+    }
+    rv_zone_destroy(zone);
+    return code;
+}
+
+static enum rv_code read_rule(const struct rv_result *result, int row, struct rule *out,
+                              struct rv_error *err)
+{
+    out->from_us = rv_result_time_us(result, row, 0);
+    snprintf(out->row.zone, sizeof out->row.zone, "%s", rv_result_text(result, row, 2));
+    snprintf(out->row.calendar, sizeof out->row.calendar, "%s", rv_result_text(result, row, 6));
+    enum rv_code code = rv_cron_parse(rv_result_text(result, row, 1), &out->row.cron, err);
+    if (code == RV_OK) {
+        code = rv_cron_gap_from(rv_result_text(result, row, 3), &out->row.gap, err);
+    }
+    if (code == RV_OK) {
+        code = rv_cron_fold_from(rv_result_text(result, row, 4), &out->row.fold, err);
+    }
+    if (code == RV_OK) {
+        code = rv_dates_read(rv_result_text(result, row, 5), &out->row.except, err);
+    }
+    return code == RV_OK && out->row.calendar[0] != '\0'
+               ? rv_calendar_row_read(result, row, 7, &out->calendar, err)
+               : code;
+}
+
+static enum rv_code take_rule(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    struct filling *filling = data;
+    enum rv_code code = RV_OK;
+    if (filling->begun) {
+        code = search(filling, rv_result_time_us(result, row, 0), err);
+    }
+    if (code == RV_OK) {
+        code = read_rule(result, row, &filling->rule, err);
+    }
+    if (!filling->begun) {
+        filling->rule.from_us = INT64_MIN; /* before the first expression there was no other */
+    }
+    filling->begun = true;
+    return code;
+}
+
+static enum rv_code check(const struct rv_schedule_backfill *wanted, int64_t now_us,
+                          struct rv_error *err)
+{
+    if (wanted->from_us >= wanted->to_us || wanted->to_us > now_us) {
+        rv_fail(err, RV_INVALID,
+                "from, to: the time to fill must end after it begins, and be past");
+        rv_hint(err, "What is still to come runs by itself; `reeve schedule run` runs it now.");
+        return RV_INVALID;
+    }
+    if (wanted->overlap != RV_OVERLAP_SKIP && wanted->overlap != RV_OVERLAP_BUFFER_ALL &&
+        wanted->overlap != RV_OVERLAP_ALLOW_ALL) {
+        rv_fail(err, RV_INVALID, "overlap policy %s is not for what is filled in afterwards",
+                rv_schedule_overlap_name(wanted->overlap));
+        rv_hint(err,
+                "buffer_all: one after the other; allow_all: side by side; skip: not while one "
+                "runs.");
+        return RV_INVALID;
+    }
+    if (wanted->per_minute < 0 || wanted->per_minute > RV_SCHEDULE_RATE_MAX) {
+        return rv_fail(err, RV_INVALID, "rate is %d and must be from 1 to %d fires a minute",
+                       (int)wanted->per_minute, RV_SCHEDULE_RATE_MAX);
+    }
+    return RV_OK;
+}
+
+static enum rv_code count_row(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)result;
+    (void)err;
+    *(int *)data = row + 1; /* also right when the rows come anew */
+    return RV_OK;
+}
+
+enum rv_code rv_schedule_fill(struct rv_db_session *session, int32_t tenant, const char *name,
+                              const struct rv_schedule_backfill *backfill, int64_t now_us,
+                              int *made, struct rv_error *err)
+{
+    *made = 0;
+    enum rv_code code = check(backfill, now_us, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    struct filling *filling = rv_alloc(sizeof *filling);
+    *filling = (struct filling){.wanted = backfill, .first_id = rv_id_make(now_us)};
+    filling->args = rv_schedule_args(&rv_sql_schedule_backfill, tenant, name);
+    rv_args_text(filling->args, 3, rv_schedule_overlap_name(backfill->overlap));
+    if (backfill->per_minute > 0) {
+        rv_args_i32(filling->args, 4, MINUTE_MS / backfill->per_minute);
+    } else {
+        rv_args_null(filling->args, 4);
+    }
+    code = rv_db_session_query(session, tenant, &rv_sql_schedule_rules,
+                               rv_schedule_args(&rv_sql_schedule_rules, tenant, name), take_rule,
+                               filling, err);
+    if (code == RV_OK && !filling->begun) {
+        code = rv_schedule_no_such(name, err);
+    }
+    if (code == RV_OK) {
+        code = search(filling, INT64_MAX, err);
+    }
+    if (code == RV_OK && filling->count > 0) {
+        code = rv_db_session_change(session, tenant, &rv_sql_schedule_backfill, filling->args,
+                                    count_row, made, err);
+    } else {
+        rv_args_destroy(filling->args);
+    }
+    rv_free(filling);
+    return code;
+}

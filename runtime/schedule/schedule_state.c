@@ -1,0 +1,112 @@
+/* schedule_state.c -- pausing, resuming, removing, running at once; see schedule.h. */
+#include "runtime/base/random.h"
+#include "runtime/schedule/row.h"
+
+#include "schedule_sql.h"
+
+#include <stdio.h>
+
+enum rv_code rv_schedule_pause(struct rv_db_session *session, int32_t tenant, const char *name,
+                               int64_t until_us, const char *reason, int64_t now_us,
+                               struct rv_error *err)
+{
+    struct rv_schedule_whole whole;
+    char version[RV_ZONE_VERSION_TEXT];
+    int64_t next_s = 0;
+    bool happened = false;
+    if (until_us != 0 && until_us <= now_us) {
+        char now[RV_TIME_TEXT], until[RV_TIME_TEXT];
+        rv_time_text(now_us, now);
+        rv_time_text(until_us, until);
+        rv_fail(err, RV_INVALID, "until: a pause must end in the future, and %.19sZ is past",
+                until);
+        rv_hint(err, "It is %.19sZ now; without an end it rests until somebody resumes it.", now);
+        return RV_INVALID;
+    }
+    enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
+    bool has_next = code == RV_OK && until_us != 0 && rv_schedule_after(&whole, until_us, &next_s);
+    rv_schedule_whole_fini(&whole);
+    if (code != RV_OK) {
+        return code;
+    }
+    if (until_us != 0 && !has_next) {
+        rv_fail(err, RV_INVALID, "until: schedule \"%s\" never fires after that pause", name);
+        rv_hint(err, "Choose an earlier end, or remove the schedule.");
+        return RV_INVALID;
+    }
+    rv_zone_version(NULL, version);
+    struct rv_args *args = rv_schedule_args(&rv_sql_schedule_pause, tenant, name);
+    if (until_us != 0) {
+        rv_args_time(args, 3, until_us);
+    } else {
+        rv_args_null(args, 3);
+    }
+    rv_args_text(args, 4, reason);
+    rv_schedule_put_times(args, 5, has_next, next_s,
+                          rv_due_delay(tenant, name, whole.row.jitter_s));
+    rv_args_text(args, 7, version);
+    code = rv_schedule_change_row(session, tenant, &rv_sql_schedule_pause, args, &happened, err);
+    if (code == RV_OK && !happened) {
+        code = rv_fail(err, RV_CONFLICT, "schedule \"%s\" has ended or is broken", name);
+        rv_hint(err, "It does not fire as it is; `reeve schedule show` says why.");
+    }
+    return code;
+}
+
+enum rv_code rv_schedule_resume(struct rv_db_session *session, int32_t tenant, const char *name,
+                                int64_t now_us, struct rv_error *err)
+{
+    struct rv_schedule_whole whole;
+    char version[RV_ZONE_VERSION_TEXT];
+    int64_t next_s = 0;
+    bool happened = false;
+    enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
+    if (code == RV_OK && !rv_schedule_after(&whole, now_us, &next_s)) {
+        code = rv_cron_never(whole.cron, &whole.row.cron, err);
+    }
+    rv_schedule_whole_fini(&whole);
+    if (code != RV_OK) {
+        return code;
+    }
+    rv_zone_version(NULL, version);
+    struct rv_args *args = rv_schedule_args(&rv_sql_schedule_resume, tenant, name);
+    rv_schedule_put_times(args, 3, true, next_s, rv_due_delay(tenant, name, whole.row.jitter_s));
+    rv_args_text(args, 5, version);
+    code = rv_schedule_change_row(session, tenant, &rv_sql_schedule_resume, args, &happened, err);
+    if (code == RV_OK && !happened) {
+        code = rv_fail(err, RV_CONFLICT, "schedule \"%s\" is active already", name);
+    }
+    return code;
+}
+
+enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t tenant, const char *name,
+                                struct rv_error *err)
+{
+    bool happened = false;
+    enum rv_code code = rv_schedule_change_row(
+        session, tenant, &rv_sql_schedule_remove,
+        rv_schedule_args(&rv_sql_schedule_remove, tenant, name), &happened, err);
+    return code == RV_OK && !happened ? rv_schedule_no_such(name, err) : code;
+}
+
+enum rv_code rv_schedule_run_now(struct rv_db_session *session, int32_t tenant, const char *name,
+                                 int64_t now_us, int64_t *fire_id, struct rv_error *err)
+{
+    struct rv_schedule_whole whole;
+    bool happened = false;
+    enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
+    rv_schedule_whole_fini(&whole);
+    if (code != RV_OK) {
+        return code;
+    }
+    *fire_id = rv_id_make(now_us);
+    struct rv_args *args = rv_schedule_args(&rv_sql_schedule_run_now, tenant, name);
+    rv_args_i64(args, 3, *fire_id);
+    rv_args_time(args, 4, now_us);
+    code = rv_schedule_change_row(session, tenant, &rv_sql_schedule_run_now, args, &happened, err);
+    if (code == RV_OK && !happened) {
+        code = rv_fail(err, RV_CONFLICT, "schedule \"%s\" is running already", name);
+        rv_hint(err, "Wait for it, or choose another overlap policy than skip.");
+    }
+    return code;
+}

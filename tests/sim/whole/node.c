@@ -8,6 +8,7 @@
 
 #include "approval_sql.h"
 #include "audit_sql.h"
+#include "effect_sql.h"
 #include "erp_command_sql.h"
 #include "gate_sql.h"
 #include "journal_sql.h"
@@ -26,12 +27,15 @@ const struct rv_hook_vault *node_vault;
 static const struct rv_statement *write_order[WRITES_MAX];
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,    &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_run_insert,         &rv_sql_run_input_insert,
-    &rv_sql_journal_append,    &rv_sql_run_status_set,     &rv_sql_run_result_put,
-    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,    &rv_sql_run_children_stop,
-    &rv_sql_run_signal_put,    &rv_sql_run_signal_consume, &rv_sql_agent_memory_put,
-    &rv_sql_event_append,      &rv_sql_command_log_append};
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,   &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_run_insert,        &rv_sql_run_input_insert,
+    &rv_sql_blob_insert,       &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,
+    &rv_sql_run_fork_copy,     &rv_sql_journal_append,    &rv_sql_run_status_set,
+    &rv_sql_run_result_put,    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,
+    &rv_sql_run_children_stop, &rv_sql_run_signal_put,    &rv_sql_run_signal_consume,
+    &rv_sql_agent_memory_put,  &rv_sql_event_append,      &rv_sql_command_log_append,
+    &rv_sql_effect_intend,     &rv_sql_effect_move,       &rv_sql_effect_log_append,
+    &rv_sql_effect_wake};
 static const struct rv_statement *const last_writes[] = {
     &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
     &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
@@ -181,13 +185,14 @@ struct firing {
     int incarnation;
     int32_t tenant;
     int64_t fire;
+    enum rv_code code;
 };
 
 static void fired(void *data)
 {
     const struct firing *firing = data;
     if (firing->node->schedules != NULL) {
-        rv_schedule_done(firing->node->schedules, firing->tenant, firing->fire, RV_OK, NULL);
+        rv_schedule_done(firing->node->schedules, firing->tenant, firing->fire, firing->code, NULL);
     }
 }
 
@@ -203,7 +208,18 @@ static void job_over(struct world *world, void *data)
     }
 }
 
-/* The job of a schedule takes a little while. */
+static void end_job(struct node *node, int32_t tenant, int64_t fire, enum rv_code code,
+                    int64_t wait_us)
+{
+    struct world *world = node->world;
+    struct heap *before = heap_enter(&world->heap);
+    struct firing *firing = rv_alloc(sizeof *firing);
+    heap_leave(before);
+    *firing = (struct firing){node, node->incarnation, tenant, fire, code};
+    world_at(world, world->now_us + wait_us, job_over, firing);
+}
+
+/* The job of a schedule takes a little while, or so long that the next one is due; some fail. */
 static void on_fire(void *data, int32_t tenant, const char *name, const char *action,
                     const json_t *input, int64_t fire_id)
 {
@@ -211,13 +227,21 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
     (void)input;
     struct node *node = data;
     struct world *world = node->world;
-    struct heap *before = heap_enter(&world->heap);
-    struct firing *firing = rv_alloc(sizeof *firing);
-    heap_leave(before);
-    *firing = (struct firing){node, node->incarnation, tenant, fire_id};
+    bool wild = !world_calm(world);
+    int64_t most_us = wild && world_chance(world, 150) ? 15 * WORLD_SECOND : 400 * WORLD_MS;
+    enum rv_code code = wild && world_chance(world, 100) ? RV_INVALID : RV_OK;
     world->tally.fires++;
     world_note(world, "node %d: company %d: schedule %s fires", node->index, (int)tenant, name);
-    world_at(world, world->now_us + world_below(world, 400 * WORLD_MS), job_over, firing);
+    end_job(node, tenant, fire_id, code, world_below(world, most_us));
+}
+
+/* It obeys; what it would have answered later is ignored then. */
+static void on_stop(void *data, int32_t tenant, int64_t fire_id)
+{
+    struct node *node = data;
+    world_note(node->world, "node %d: company %d: a job is asked to stop", node->index,
+               (int)tenant);
+    end_job(node, tenant, fire_id, RV_CANCELED, world_below(node->world, 100 * WORLD_MS));
 }
 
 static void seal(void *data, int32_t tenant)
@@ -280,8 +304,12 @@ void node_begin(struct node *node)
                                                              .vault = node_vault,
                                                              .retry_ms = retry_ms,
                                                              .retry_count = RV_COUNT(retry_ms)});
-    node->schedules = rv_schedule_service_create(&(struct rv_schedule_options){
-        .loop = node->loop, .db = node->db, .drives = drives, .fire = on_fire, .data = node});
+    node->schedules = rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
+                                                                               .db = node->db,
+                                                                               .drives = drives,
+                                                                               .fire = on_fire,
+                                                                               .stop = on_stop,
+                                                                               .data = node});
     static const char *const names[] = {"one", "two", "three"};
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,

@@ -232,10 +232,10 @@ struct schedule_row {
     bool gone;
     int32_t tenant;
     const char *name, *status, *cron, *zone, *gap, *fold, *overlap, *action, *reason, *tzdata;
-    int window_s, jitter_s;
+    int window_s, jitter_s, most, pause_after, failures;
     json_t *input;
-    bool has_paused, has_next, has_due, has_last;
-    int64_t paused_us, next_us, due_us, last_us;
+    bool has_paused, has_next, has_due, has_last, has_backfill;
+    int64_t paused_us, next_us, due_us, last_us, backfill_us;
 };
 struct fire_row {
     bool gone;
@@ -243,8 +243,10 @@ struct fire_row {
     int64_t id;
     const char *schedule;
     int64_t instant_us;
-    bool manual, backfill, exclusive;
+    bool manual, backfill, exclusive, stop;
     const char *state, *reason;
+    const char *overlap; /* of a backfill: its own policy; NULL */
+    int gap_ms;          /* of a backfill with a rate; 0: NULL */
     int attempt;
     bool has_lease;
     int64_t lease_us;

@@ -364,7 +364,7 @@ static void check_fire(struct world *world, const struct base_change *change)
 {
     const struct fire_row *fire = change->row;
     const struct fire_row *was = change->before;
-    if (was != NULL && (base_is(was->state, "done") || base_is(was->state, "skipped"))) {
+    if (was != NULL && !base_is(was->state, "waiting") && !base_is(was->state, "running")) {
         rule(world, strcmp(was->state, fire->state) == 0, "a fire that was over began again",
              fire->tenant, fire->id);
     }

@@ -78,21 +78,27 @@ static int by_seq(const void *a, const void *b)
     return left->seq < right->seq ? -1 : left->seq > right->seq;
 }
 
+/* From the newest checkpoint on. */
 static void run_steps(struct base_call *call)
 {
-    enum { STEPS_MAX = 4096 };
+    enum { STEPS_MAX = 4096, CHECKPOINT = 20 };
     static const struct step_row *found[STEPS_MAX];
     size_t count = 0;
+    int32_t first = 0;
     int64_t run = base_int(call, 2, 0);
     BASE_EACH(call->base, T_STEP, step_row, step)
     {
         if (step->tenant == call->tenant && step->run == run) {
             RV_ASSERT(count < STEPS_MAX);
             found[count++] = step;
+            first = step->kind == CHECKPOINT && step->seq > first ? step->seq : first;
         }
     }
     qsort(found, count, sizeof found[0], by_seq);
     for (size_t i = 0; i < count; i++) {
+        if (found[i]->seq < first) {
+            continue;
+        }
         base_row(call);
         base_out_int(call, found[i]->seq);
         base_out_int(call, found[i]->kind);
@@ -138,18 +144,26 @@ static bool has_signal(struct base *base, const struct run_row *run)
     return false;
 }
 
-static int by_number(const void *a, const void *b)
+struct due_run {
+    int64_t id;
+    bool answered;
+};
+
+/* Those that a person has answered first. */
+static int by_turn(const void *a, const void *b)
 {
-    int64_t left = *(const int64_t *)a;
-    int64_t right = *(const int64_t *)b;
-    return left < right ? -1 : left > right;
+    const struct due_run *left = a;
+    const struct due_run *right = b;
+    return left->answered != right->answered ? (left->answered ? -1 : 1)
+                                             : (left->id > right->id) - (left->id < right->id);
 }
 
-/* The limit of each branch is the limit of the whole, and there are fewer runs than it. */
+/* The limit of each branch is the limit of the whole, and there are fewer runs than it.  A run that
+ * is due for both reasons comes twice. */
 static void runs_due(struct base_call *call)
 {
     enum { RUNS_MAX = 1024 };
-    static int64_t found[RUNS_MAX];
+    static struct due_run found[RUNS_MAX];
     size_t count = 0;
     struct base *base = call->base;
     RV_ASSERT(base_int(call, 2, 0) >= 64 && base->tables[T_RUN].count < 128);
@@ -159,18 +173,19 @@ static void runs_due(struct base_call *call)
             continue;
         }
         bool waiting = base_is(run->status, "waiting");
-        bool due = is_active(run) ||
-                   (waiting && run->has_wake && run->wake_us <= base_now_us(base)) ||
-                   (waiting && base_is(run->waiting_on, "approval") && !has_question(base, run)) ||
-                   (waiting && base_is(run->waiting_on, "signal") && has_signal(base, run));
-        if (due) {
-            found[count++] = run->id;
+        if (is_active(run) || (waiting && run->has_wake && run->wake_us <= base_now_us(base))) {
+            found[count++] = (struct due_run){run->id, false};
+        }
+        if ((waiting && base_is(run->waiting_on, "approval") && !has_question(base, run)) ||
+            (waiting && base_is(run->waiting_on, "signal") && has_signal(base, run))) {
+            found[count++] = (struct due_run){run->id, true};
         }
     }
-    qsort(found, count, sizeof found[0], by_number);
+    qsort(found, count, sizeof found[0], by_turn);
     for (size_t i = 0; i < count && i < (size_t)base_int(call, 2, 0); i++) {
         base_row(call);
-        base_out_int(call, found[i]);
+        base_out_int(call, found[i].id);
+        base_out_bool(call, found[i].answered);
     }
 }
 

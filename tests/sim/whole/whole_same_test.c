@@ -17,6 +17,7 @@
 #include "approval_sql.h"
 #include "audit_sql.h"
 #include "db_sql.h"
+#include "effect_sql.h"
 #include "erp_command_sql.h"
 #include "erp_exception_sql.h"
 #include "gate_sql.h"
@@ -30,15 +31,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATEMENTS = 240, TENANT = 1, CELLS_MAX = 4096, IDS = 4 };
+enum { STATEMENTS = 1500, TENANT = 1, CELLS_MAX = 4096, IDS = 4 };
 
 const struct base_word base_words_books[] = {{NULL, NULL}}; /* there is no such table there */
 
 static const struct rv_migration *const rooms[] = {
-    rv_journal_migrations,     rv_gate_migrations,
-    rv_db_migrations,          rv_hooks_migrations,
-    rv_erp_command_migrations, rv_erp_exception_migrations,
-    rv_schedule_migrations,    NULL};
+    rv_journal_migrations, rv_gate_migrations,        rv_db_migrations,
+    rv_hooks_migrations,   rv_run_migrations,         rv_effect_migrations,
+    rv_erp_command_migrations, rv_erp_exception_migrations, rv_schedule_migrations,
+    NULL};
 
 static const struct rv_statement *const compared[] = {
     &rv_sql_head_lock,           &rv_sql_head_fence,
@@ -68,8 +69,10 @@ static const struct rv_statement *const compared[] = {
     &rv_sql_command_log_append,  &rv_sql_hook_tenants,
     &rv_sql_hook_fan_out,        &rv_sql_hook_claim,
     &rv_sql_hook_outcome,        &rv_sql_schedule_refresh,
-    &rv_sql_schedule_due,        &rv_sql_schedule_start,
-    &rv_sql_schedule_beat,       &rv_sql_schedule_done};
+    &rv_sql_schedule_due,        &rv_sql_schedule_claim,
+    &rv_sql_schedule_break,      &rv_sql_schedule_start,
+    &rv_sql_schedule_beat,       &rv_sql_schedule_done,
+    &rv_sql_schedule_work,       &rv_sql_hook_disable};
 
 static struct rv_random chance;
 
@@ -118,6 +121,14 @@ static const char *a_text(const struct rv_statement *statement, const char *name
         snprintf(text, sizeof text, "command %d", (int)below(IDS) + row * IDS);
         return text;
     }
+    if (strcmp(name, "names") == 0 || strcmp(name, "fires") == 0 ||
+        statement == &rv_sql_schedule_break) {
+        return row == 0 ? PICK("skip", "one", "all") : PICK("cancel", "terminate", "free");
+    }
+    if (strcmp(name, "states") == 0) {
+        return statement == &rv_sql_schedule_done ? PICK("done", "failed", "failed", "cancelled")
+                                                  : PICK("waiting", "waiting", "skipped");
+    }
     if (strcmp(name, "stream") == 0) {
         snprintf(text, sizeof text, "case:%d", (int)below(2) + row * 2);
         return text;
@@ -131,8 +142,8 @@ static const char *a_text(const struct rv_statement *statement, const char *name
            : strcmp(name, "outcome") == 0      ? PICK("applied", "refused")
            : strcmp(name, "requested_by") == 0 ? PICK("person:clerk", "agent:agent one")
            : strcmp(name, "version") == 0      ? NULL
-           : strcmp(name, "state") == 0        ? PICK("done", "failed")
-           : strcmp(name, "reason") == 0 || strcmp(name, "escalate_to") == 0 ||
+           : strcmp(name, "tzdata") == 0       ? PICK("tz", "tz", "")
+           : strcmp(name, "reason") == 0 || strcmp(name, "reasons") == 0 || strcmp(name, "escalate_to") == 0 ||
                    strcmp(name, "error_code") == 0 || strcmp(name, "error_text") == 0 ||
                    strcmp(name, "last_error") == 0
                ? PICK("because", "because", "another")
@@ -193,6 +204,9 @@ static int64_t a_number(const struct rv_statement *statement, const char *name, 
            : strcmp(name, "parent") == 0 ? below(IDS + 1)
            : strcmp(name, "unit") == 0   ? row
            : strcmp(name, "limit") == 0  ? 128
+           : strcmp(name, "attempts") == 0 && strstr(statement->params, "attempts int4[]") != NULL
+               ? 1 + below(2)
+           : strcmp(name, "buffer") == 0 ? 1
            : strcmp(name, "most") == 0 || strcmp(name, "room") == 0        ? 5
            : strcmp(name, "only_tenant") == 0                              ? 0
            : strcmp(name, "attempts") == 0 || strcmp(name, "lease_s") == 0 ? 3
@@ -204,6 +218,17 @@ static int64_t a_number(const struct rv_statement *statement, const char *name, 
            : strcmp(name, "seq") == 0 && statement == &rv_sql_event_append
                ? below(60) + row * 60
                : 1 + below(IDS) + row * IDS;
+}
+
+/* Instants of schedules, in two places of which one is in the past. */
+static int64_t a_turn(const char *name, int row)
+{
+    static const int64_t past_us = INT64_C(1700000000000000);
+    static const int64_t future_us = INT64_C(4000000000000000);
+    if (strcmp(name, "instants") == 0) {
+        return past_us + (below(6) + row * 6) * 1000000;
+    }
+    return below(3) > 0 ? past_us : future_us;
 }
 
 /* "tenant int4, run int8[]" -> values; every array gets `rows`. */
@@ -239,9 +264,11 @@ static struct rv_args *make_args(const struct rv_statement *statement, int rows)
                 rv_args_date(args, i, 20000);
             } else if (strncmp(type, "timestamptz", 11) == 0) {
                 bool bucket = strcmp(name, "bucket") == 0;
+                bool fixed = statement == &rv_sql_schedule_claim;
                 int64_t off_us = (below(2) == 0 ? -1 : 1) * INT64_C(3000000000);
                 rv_args_time(args, i,
                              strcmp(name, "now") == 0 ? now_us
+                             : fixed ? a_turn(name, row)
                              : bucket ? (now_us - now_us % 60000000) + below(2) * 60000000
                                       : now_us + off_us);
             } else {
@@ -389,7 +416,66 @@ static const char setup[] =
     "'{}', 1,"
     " 'open', 3, 3, '2026-01-01', 1);"
     "INSERT INTO hook_endpoint (tenant_id, id, url, secret, created_at)"
-    " VALUES (1, 1, 'https://receiver.example/', decode('aabb', 'hex'), '2000-01-01');";
+    " VALUES (1, 1, 'https://receiver.example/', decode('aabb', 'hex'), '2000-01-01');"
+    "INSERT INTO schedule (tenant_id, name, cron, zone, gap, fold, overlap, catch_up_window_s, "
+    "jitter_s,"
+    " action, input, next_at, due_at, tzdata, pause_after)"
+    " SELECT 1, n, '* * * * *', 'UTC', 'boundary', 'first', o, 3600, 0, 'look', '{}',"
+    " to_timestamp(1700000000), to_timestamp(1700000000), 'tz', p"
+    " FROM (VALUES ('skip', 'skip', 3), ('one', 'buffer_one', 0), ('all', 'buffer_all', 0),"
+    " ('cancel', 'cancel_other', 2), ('terminate', 'terminate_other', 0), ('free', 'allow_all', 0)"
+    ") AS v (n, o, p);"
+    "UPDATE schedule SET status = 'paused', paused_until = '2020-01-01' WHERE name = 'one';"
+    "INSERT INTO schedule_fire (tenant_id, id, schedule, instant, state, exclusive, attempt, "
+    "lease_until)"
+    " VALUES (1, 100, 'one', to_timestamp(1), 'running', true, 3, '2020-01-01'),"
+    " (1, 101, 'all', to_timestamp(1), 'running', true, 3, '2020-01-01');";
+
+static void make_schedules(struct base_call *call)
+{
+    static const struct {
+        const char *name, *overlap;
+        int pause_after;
+    } schedules[] = {{"skip", "skip", 3},        {"one", "buffer_one", 0},
+                     {"all", "buffer_all", 0},   {"cancel", "cancel_other", 2},
+                     {"terminate", "terminate_other", 0}, {"free", "allow_all", 0}};
+    for (size_t i = 0; i < RV_COUNT(schedules); i++) {
+        bool paused = i == 1;
+        *(struct schedule_row *)base_insert(call, T_SCHEDULE) =
+            (struct schedule_row){.tenant = 1,
+                                  .name = schedules[i].name,
+                                  .status = paused ? "paused" : "active",
+                                  .cron = "* * * * *",
+                                  .zone = "UTC",
+                                  .gap = "boundary",
+                                  .fold = "first",
+                                  .overlap = schedules[i].overlap,
+                                  .action = "look",
+                                  .tzdata = "tz",
+                                  .window_s = 3600,
+                                  .most = 1000,
+                                  .pause_after = schedules[i].pause_after,
+                                  .input = base_keep(call->base, json_object()),
+                                  .has_paused = paused,
+                                  .paused_us = 1,
+                                  .has_next = true,
+                                  .has_due = true,
+                                  .next_us = INT64_C(1700000000000000),
+                                  .due_us = INT64_C(1700000000000000)};
+    }
+    for (int i = 1; i <= 2; i++) {
+        *(struct fire_row *)base_insert(call, T_FIRE) =
+            (struct fire_row){.tenant = 1,
+                              .id = 99 + i,
+                              .schedule = schedules[i].name,
+                              .instant_us = 1000000,
+                              .exclusive = true,
+                              .state = "running",
+                              .attempt = 3,
+                              .has_lease = true,
+                              .lease_us = 1};
+    }
+}
 
 static void make_same(struct base *base)
 {
@@ -439,6 +525,7 @@ static void make_same(struct base *base)
                                       .url = "https://receiver.example/",
                                       .secret = {0xaa, 0xbb},
                                       .secret_length = 2};
+    make_schedules(&call);
 }
 
 /* ---- the comparison ---- */

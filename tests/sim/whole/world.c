@@ -294,18 +294,22 @@ static void make_outside(struct world *world, int32_t tenant)
     struct schedule_row *schedule = base_insert(&call, T_SCHEDULE);
     int64_t first_us = world->now_us + (5 + world_below(world, 10)) * WORLD_SECOND;
     first_us -= first_us % (10 * WORLD_SECOND);
+    static const char *const overlaps[] = {"skip",         "buffer_one",      "buffer_all",
+                                           "cancel_other", "terminate_other", "allow_all"};
     *schedule = (struct schedule_row){
         .tenant = tenant,
         .name = "work",
         .status = "active",
         .cron = "*/10 * * * * *",
         .zone = "UTC",
-        .gap = "shift",
+        .gap = "boundary",
         .fold = "first",
-        .overlap = world_chance(world, 500) ? "buffer_one" : "skip",
+        .overlap = overlaps[world_below(world, RV_COUNT(overlaps))],
         .action = "look",
         .tzdata = rv_arena_strdup(world->base->arena, version),
         .window_s = 3600,
+        .most = 1000,
+        .pause_after = world_chance(world, 300) ? 2 : 0,
         .input = keep(world, json_object()),
         .has_next = true,
         .has_due = true,

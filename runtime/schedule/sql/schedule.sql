@@ -144,7 +144,10 @@ WITH resumed AS (
     RETURNING schedule, state, reason
 ), struck AS (
     SELECT reeve_schedule_strike($1, l.schedule, count(*)::int, false, max(l.reason))
-    FROM lost l WHERE l.state = 'failed' GROUP BY l.schedule
+    FROM lost l JOIN schedule s ON s.tenant_id = $1 AND s.name = l.schedule
+    WHERE l.state = 'failed'
+      AND (s.status = 'paused' AND s.paused_until <= $2) IS NOT TRUE -- it begins anew: no row is changed twice
+    GROUP BY l.schedule
 )
 SELECT c.name, c.weekend,
        (SELECT string_agg(d.day::text, ',') FROM calendar_day d WHERE d.tenant_id = $1 AND d.calendar = c.name),

@@ -476,11 +476,18 @@ static void agent_memory_get(struct base_call *call)
     }
 }
 
+/* Two rows of one statement cannot take the same place: the batch is split then. */
 static void agent_memory_put(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         const char *agent = base_text(call, 2, i);
         const char *key = base_text(call, 3, i);
+        for (int k = 0; k < i; k++) {
+            if (base_is(base_text(call, 2, k), agent) && base_is(base_text(call, 3, k), key)) {
+                base_fail(call, "21000", NULL);
+                return;
+            }
+        }
         struct memory_row *memory = find_memory(call->base, call->tenant, agent, key);
         if (memory == NULL) {
             memory = base_insert(call, T_MEMORY);

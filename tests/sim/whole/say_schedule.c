@@ -142,8 +142,12 @@ static void schedule_refresh(struct base_call *call)
             }
         }
     }
-    for (; struck < STRIKES_MAX && strikes[struck].schedule != NULL; struck++) {
-        strike(call, &strikes[struck]);
+    for (int i = 0; i < STRIKES_MAX && strikes[i].schedule != NULL; i++) {
+        const struct schedule_row *s = strikes[i].schedule;
+        if (!base_is(s->status, "paused") || !s->has_paused || s->paused_us > now_us) {
+            strike(call, &strikes[i]);
+            struck++;
+        }
     }
     BASE_EACH(base, T_SCHEDULE, schedule_row, s)
     {
@@ -536,7 +540,7 @@ static void skip_fire(struct base_call *call, const struct candidate *c)
 
 static void schedule_start(struct base_call *call)
 {
-    enum { CANDIDATES_MAX = 512 };
+    enum { CANDIDATES_MAX = 8192 };
     static struct candidate found[CANDIDATES_MAX];
     int count = find_candidates(call, found, CANDIDATES_MAX);
     qsort(found, (size_t)count, sizeof found[0], by_instant);

@@ -62,7 +62,7 @@ local confined = {
   { "^l[ua]%w*lib%.h", { "^runtime/lua/", "^runtime/gate/" } }, { "^lua%.h", { "^runtime/lua/", "^runtime/gate/" } },
   { "^lauxlib%.h", { "^runtime/lua/", "^runtime/gate/" } },
   { "^jansson%.h", { "^runtime/base/json%.h", "^kernels/serve/" } },
-  { "^sodium", { "^runtime/audit/", "^runtime/http/", "^runtime/hooks/", "^runtime/effect/",
+  { "^sodium", { "^runtime/audit/", "^runtime/http/", "^runtime/hooks/", "^runtime/effect/", "^runtime/cluster/",
     "^erp/keys/" } },
   { "^curl/", { "^runtime/hooks/", "^runtime/model/" } },
   { "^libxml/", { "^erp/exchange/", "^runtime/cli/cli%.c" } }, -- cli.c: initialised once per process

@@ -24,7 +24,7 @@ struct cuda_step {
 };
 
 struct cuda_attention_shape {
-    uint32_t heads, kv_heads, head_width, blocks;
+    uint32_t heads, kv_heads, head_width;
     float scale;
 };
 

@@ -60,7 +60,6 @@ struct kernel_backend_state {
     uint64_t layer_halves; // of the cache
     double *turn;
     struct cuda_scratch scratch;
-    uint32_t step_tokens;
     float *partial;
     size_t partial_floats;
     // of the step
@@ -274,9 +273,8 @@ static enum kernel_status prepare(struct kernel_backend_state *state, const stru
     size_t staged = cuda_staged_bytes(step_tokens, widest(shape));
     size_t low = (size_t)step_tokens * KERNEL_RANK_MAX * sizeof(float);
     state->shape = shape;
-    state->attention = {shape->heads, shape->kv_heads, shape->head_width, blocks, shape->attention_scale};
+    state->attention = {shape->heads, shape->kv_heads, shape->head_width, shape->attention_scale};
     state->layer_halves = (uint64_t)blocks * block_bytes(state, shape) / shape->layers / sizeof(uint16_t);
-    state->step_tokens = step_tokens;
     state->cache = (uint16_t *)cuda_allocate(state->device, cache);
     if (state->cache == nullptr) {
         return no_room(state, "the cache", cache, error);

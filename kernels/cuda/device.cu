@@ -55,7 +55,6 @@ struct cuda_device {
     cudaDeviceProp about;
     uint64_t memory;
     struct block *blocks;
-    bool recording;
     bool library_asked, library_there;
     struct library library;
     struct plan plans[PLANS_MAX];
@@ -209,14 +208,12 @@ enum kernel_status cuda_copy_out(struct cuda_device *device, void *to, const voi
 void cuda_record_begin(struct cuda_device *device)
 {
     cuda_note(device, cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal), "begin of a recording");
-    device->recording = true;
 }
 
 struct cuda_graph *cuda_record_end(struct cuda_device *device)
 {
     cudaGraph_t drawn = nullptr;
     struct cuda_graph *graph = (struct cuda_graph *)calloc(1, sizeof *graph);
-    device->recording = false;
     cuda_note(device, cudaStreamEndCapture(device->stream, &drawn), "end of a recording");
     if (graph == nullptr || drawn == nullptr || device->error != cudaSuccess) {
         free(graph);

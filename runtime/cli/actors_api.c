@@ -4,7 +4,6 @@
 #include "runtime/actor/trace.h"
 #include "runtime/actor/view.h"
 #include "runtime/base/check.h"
-#include "runtime/http/call.h"
 #include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
@@ -183,7 +182,8 @@ static void add_traced(json_t *out, const struct rv_trace_view *view, int32_t ad
 /* ---- one request ---- */
 
 struct query {
-    struct rv_call *call; /* NULL: answered */
+    rv_api_done done; /* NULL: answered */
+    void *data;
     json_t *(*compose)(const struct query *query, struct rv_actors *actors);
     struct rv_actors *actors;
     int32_t tenant;
@@ -273,8 +273,8 @@ static json_t *compose_trace(const struct query *query, struct rv_actors *actors
 static void answer_now(struct query *query)
 {
     json_t *json = query->compose(query, query->actors);
-    rv_call_done(query->call, RV_OK, json, NULL);
-    query->call = NULL;
+    query->done(query->data, RV_OK, json, NULL);
+    query->done = NULL;
     json_decref(json);
 }
 
@@ -326,7 +326,7 @@ static void query_stop(struct rv_actor *self, void *state, enum rv_exit why)
     (void)self;
     (void)why;
     struct query *query = state;
-    if (query->call != NULL) { /* the node ends meanwhile: with what is there */
+    if (query->done != NULL) { /* the node ends meanwhile: with what is there */
         answer_now(query);
     }
     for (int core = 0; core < query->cores; core++) {
@@ -345,48 +345,24 @@ static const struct rv_behavior query_behavior = {.name = "query",
                                                   .stop = query_stop,
                                                   .state_bytes = sizeof(struct query)};
 
-static void ask(struct rv_call *call, struct rv_trace trace,
-                json_t *(*compose)(const struct query *query, struct rv_actors *actors))
+void actors_ask(struct rv_actors *actors, const struct actors_question *question, rv_api_done done,
+                void *data)
 {
-    struct query query = {.call = call,
-                          .compose = compose,
-                          .actors = call->data,
-                          .tenant = call->caller->tenant,
-                          .trace = trace};
+    static json_t *(*const compose[])(const struct query *query, struct rv_actors *actors) = {
+        [ACTORS_LIVE] = compose_actors,
+        [ACTORS_DEAD_LETTERS] = compose_letters,
+        [ACTORS_TRACE] = compose_trace};
+    struct query query = {.done = done,
+                          .data = data,
+                          .compose = compose[question->what],
+                          .actors = actors,
+                          .tenant = question->admin_of,
+                          .trace = question->trace};
     struct rv_spawn spawn = {.behavior = &query_behavior, .argument = &query};
     struct rv_ref ref = {0};
     struct rv_error err = {.code = RV_OK};
-    if (rv_actors_spawn(query.actors, 0, &spawn, &ref, &err) != RV_OK) {
-        rv_call_fail(call, &err, NULL); /* the node is stopping */
+    enum rv_code code = rv_actors_spawn(actors, 0, &spawn, &ref, &err);
+    if (code != RV_OK) {
+        done(data, code, NULL, &err); /* the node is stopping */
     }
 }
-
-static void get_actors(struct rv_call *call)
-{
-    ask(call, (struct rv_trace){0, 0}, compose_actors);
-}
-
-static void get_dead_letters(struct rv_call *call)
-{
-    ask(call, (struct rv_trace){0, 0}, compose_letters);
-}
-
-static void get_trace(struct rv_call *call)
-{
-    struct rv_trace trace = {0, 0};
-    if (rv_trace_from_text(call->match.parts[0], &trace)) {
-        ask(call, trace, compose_trace);
-        return;
-    }
-    struct rv_error err = {.code = RV_OK};
-    rv_fail(&err, RV_INVALID, "a trace-id has 32 digits, 0 to 9 and a to f, not all of them 0");
-    rv_hint(&err, "GET /v1/runs/{id} says which trace a run belongs to: \"trace_id\".");
-    rv_call_fail(call, &err, NULL);
-}
-
-const struct rv_route actors_api_routes[] = {
-    {"GET", "/v1/actors", RV_MAY_ADMINISTER, 0, false, get_actors},
-    {"GET", "/v1/actors/dead-letters", RV_MAY_ADMINISTER, 0, false, get_dead_letters},
-    {"GET", "/v1/traces/{}", RV_MAY_ADMINISTER, 0, false, get_trace},
-    {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
-};

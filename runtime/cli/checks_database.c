@@ -34,8 +34,7 @@ static enum rv_code read_server(void *data, const struct rv_result *result, int 
     return RV_OK;
 }
 
-/* Like place_session, but looks only: starts our own server, migrates nothing. */
-static enum rv_code look_into(struct cli *cli, struct rv_db_session **session, struct rv_error *err)
+enum rv_code cli_look_into(struct cli *cli, struct rv_db_session **session, struct rv_error *err)
 {
     struct rv_private_postgres_options options;
     struct rv_private_postgres_status status;
@@ -64,7 +63,7 @@ enum cli_health cli_check_database(struct cli *cli, struct cli_finding *finding)
     struct rv_error err = {.code = RV_OK};
     struct server server = {0};
     struct rv_db_session *session = NULL;
-    enum rv_code code = look_into(cli, &session, &err);
+    enum rv_code code = cli_look_into(cli, &session, &err);
     if (code == RV_OK) {
         code = ask_server(session, &server, &err);
     }
@@ -140,7 +139,7 @@ enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *findin
         }
     }
     struct rv_db_session *session = NULL;
-    enum rv_code code = look_into(cli, &session, &err);
+    enum rv_code code = cli_look_into(cli, &session, &err);
     if (code == RV_OK) {
         code = ask_server(session, &server, &err);
     }
@@ -206,7 +205,7 @@ enum cli_health cli_check_login(struct cli *cli, struct cli_finding *finding)
     struct rv_error err = {.code = RV_OK};
     struct login login = {.name = ""};
     struct rv_db_session *session = NULL;
-    enum rv_code code = look_into(cli, &session, &err);
+    enum rv_code code = cli_look_into(cli, &session, &err);
     if (code == RV_OK) {
         code =
             rv_db_session_query(session, 0, &rv_sql_doctor_login, NULL, read_login, &login, &err);

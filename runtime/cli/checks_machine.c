@@ -156,6 +156,7 @@ const struct cli_check cli_checks[] = {
     {"schema", cli_check_migrations},
     {"login", cli_check_login},
     {"keys", cli_check_keys},
+    {"cluster", cli_check_cluster},
     {"leftovers", cli_check_leftovers},
     {"disk", check_disk},
     {"clock", check_clock},

@@ -58,6 +58,7 @@ struct cli {
     const char *state_dir; /* absolute */
     const char *audit_key;
     const char *hook_key;
+    const char *cluster_key;
     const char *as;      /* the person who asks: --as, default "console" */
     const char *company; /* --company NAME; default the only one */
     bool json;
@@ -214,6 +215,7 @@ int cmd_schedule_pause(struct cli *cli);
 int cmd_schedule_resume(struct cli *cli);
 int cmd_schedule_remove(struct cli *cli);
 int cmd_schedule_run(struct cli *cli);
+int cmd_node_list(struct cli *cli);
 int cmd_serve(struct cli *cli);
 int cmd_model_list(struct cli *cli);
 int cmd_model_check(struct cli *cli);

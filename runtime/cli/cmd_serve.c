@@ -1,16 +1,19 @@
 /* cmd_serve.c -- the long-running node: inbox and API, runs of all companies, web hooks. */
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
-#include "runtime/cli/actors_api.h"
 #include "runtime/cli/job.h"
+#include "runtime/cli/node_cluster.h"
+#include "runtime/cli/nodes_api.h"
 #include "runtime/cli/place.h"
 #include "runtime/cli/reload.h"
 #include "runtime/hooks/callback.h"
 #include "runtime/hooks/sender.h"
 #include "runtime/http/api.h"
 #include "runtime/http/server.h"
+#include "runtime/journal/placement.h"
 #include "runtime/run/request.h"
 #include "runtime/schedule/service.h"
+#include "version_build.h"
 #include "web_assets.h"
 
 #include <inttypes.h>
@@ -102,6 +105,7 @@ struct serving {
     struct node *node;
     struct rv_schedule_service *schedules;
     struct firing *firings;
+    struct rv_error refused; /* another node has our name */
     bool stop;
 };
 
@@ -182,6 +186,58 @@ static bool drives(void *data, int32_t tenant)
     return serving->node->lease != NULL && rv_lease_epoch(serving->node->lease, tenant) != 0;
 }
 
+/* ---- one of several ---- */
+
+static void on_refused(void *data, const struct rv_error *err)
+{
+    struct serving *serving = data;
+    serving->refused = *err;
+    serving->stop = true;
+}
+
+static enum rv_code check_name(const struct cli *cli, struct rv_error *err)
+{
+    struct rv_db_session *session = NULL;
+    enum rv_code code = rv_db_session_open(cli->uri, &session, err);
+    if (code == RV_OK) {
+        code = rv_placement_name_free(session, rv_config_node_name(cli->config), err);
+    }
+    rv_db_session_close(session);
+    return code;
+}
+
+static enum rv_code join(const struct cli *cli, struct serving *serving, const char *api,
+                         struct rv_error *err)
+{
+    char host[256] = "";
+    int port = 0;
+    if (rv_config_text(cli->config, RV_SET_CLUSTER_LISTEN)[0] != '\0') {
+        rv_config_address(cli->config, RV_SET_CLUSTER_LISTEN, host, &port);
+    }
+    const char *cert = rv_config_text(cli->config, RV_SET_CLUSTER_TLS_CERT);
+    const char *key = rv_config_text(cli->config, RV_SET_CLUSTER_TLS_KEY);
+    const char *ca = rv_config_text(cli->config, RV_SET_CLUSTER_TLS_CA);
+    if ((cert[0] != '\0') != (key[0] != '\0') || (cert[0] != '\0') != (ca[0] != '\0')) {
+        rv_fail(err, RV_INVALID,
+                "cluster.tls_cert, cluster.tls_key and cluster.tls_ca go together");
+        rv_hint(err, "Set all three, or none: messages are sealed in any case.");
+        return RV_INVALID;
+    }
+    return node_cluster_open(
+        &(struct node_cluster_options){.node = serving->node,
+                                       .host = host,
+                                       .port = port,
+                                       .address =
+                                           rv_config_text(cli->config, RV_SET_CLUSTER_ADDRESS),
+                                       .key_file = cli->cluster_key,
+                                       .tls = {cert[0] != '\0' ? cert : NULL, key, ca},
+                                       .api = api,
+                                       .version = REEVE_VERSION,
+                                       .refused = on_refused,
+                                       .data = serving},
+        err);
+}
+
 /* ---- the node ---- */
 
 static void on_hangup(void *data, int number)
@@ -213,7 +269,7 @@ int cmd_serve(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct serving serving = {.cli = cli};
     struct rv_hook_vault *vault = NULL;
-    if (place_hook_vault(cli, &vault, &err) != RV_OK ||
+    if (place_hook_vault(cli, &vault, &err) != RV_OK || check_name(cli, &err) != RV_OK ||
         place_serving_node(cli, &serving.node, &err) != RV_OK) {
         rv_hook_vault_close(vault);
         return cli_fail(cli, &err);
@@ -239,8 +295,8 @@ int cmd_serve(struct cli *cli)
                    .self = node},
         .callbacks = callbacks,
         .assets = rv_web_assets,
-        .more_routes = actors_api_routes,
-        .more_data = node->actors,
+        .more_routes = nodes_api_routes,
+        .more_data = node,
     });
     struct rv_http_options listening = {
         .loop = node->loop,
@@ -254,6 +310,13 @@ int cmd_serve(struct cli *cli)
         .data = api};
     struct rv_http_server *server = NULL;
     enum rv_code code = rv_http_server_create(&listening, &server, &err);
+    char url[320] = "";
+    if (code == RV_OK) {
+        bool brackets = strchr(address, ':') != NULL;
+        snprintf(url, sizeof url, "%s://%s%s%s:%d/", certificate[0] != '\0' ? "https" : "http",
+                 brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
+        code = join(cli, &serving, url, &err);
+    }
     if (code == RV_OK) {
         struct rv_signal *term = rv_signal_create(node->loop, SIGTERM, on_signal, &serving);
         struct rv_signal *interrupt = rv_signal_create(node->loop, SIGINT, on_signal, &serving);
@@ -266,10 +329,6 @@ int cmd_serve(struct cli *cli)
                                                                      .fire = on_fire,
                                                                      .stop = on_stop,
                                                                      .data = &serving});
-        bool brackets = strchr(address, ':') != NULL;
-        char url[320];
-        snprintf(url, sizeof url, "%s://%s%s%s:%d/", certificate[0] != '\0' ? "https" : "http",
-                 brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
         if (cli->json) {
             cli_print_json(&cli->output, json_pack("{s:s}", "inbox", url));
         } else {
@@ -280,6 +339,10 @@ int cmd_serve(struct cli *cli)
         rv_signal_close(term);
         rv_signal_close(interrupt);
         rv_signal_close(hangup);
+        if (serving.refused.code != RV_OK) {
+            err = serving.refused;
+            code = err.code;
+        }
     }
     rv_api_stop(api);
     bool closed = false;
@@ -287,6 +350,7 @@ int cmd_serve(struct cli *cli)
         next = firing->next;
         job_cancel(firing->job);
     }
+    node_hand_over(node);
     if (serving.schedules != NULL) {
         rv_schedule_service_close(serving.schedules, set_true, &closed);
         node_wait(node, &closed, CLOSE_MS);

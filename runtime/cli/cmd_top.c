@@ -1,5 +1,5 @@
 /* cmd_top.c -- reeve top: asks a serving node twice and shows the difference, again and again on a
- * terminal.  What the node tells is in actors_api.h. */
+ * terminal.  What the node tells is in nodes_api.h. */
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/cli/cli.h"
@@ -337,9 +337,13 @@ static json_t *report(const struct top *top)
             json_array_append(letters, row);
         }
     }
-    return json_pack("{s:s,s:O,s:O,s:o,s:o,s:o}", "url", top->url, "cores", cores, "tenants",
-                     tenants, "actors", in_order(actors, top->rows), "stuck", stuck, "dead_letters",
-                     letters);
+    json_t *all =
+        json_pack("{s:s,s:O,s:O,s:o,s:o,s:o}", "url", top->url, "cores", cores, "tenants", tenants,
+                  "actors", in_order(actors, top->rows), "stuck", stuck, "dead_letters", letters);
+    json_object_set(all, "node", json_object_get(top->now, "node"));
+    json_object_set(all, "owner",
+                    json_object_get(top->now, "owner")); /* of several: not this one */
+    return all;
 }
 
 /* ---- tables ---- */
@@ -568,6 +572,12 @@ static void show_all(const struct top *top, bool live)
         fputs("\x1b[H\x1b[J", cli->output.data);
         cli_print(&cli->output, "%s, every %" PRId64 " s; Ctrl-C ends\n", top->url,
                   top->interval_s);
+    }
+    const json_t *owner = json_object_get(all, "owner");
+    cli_say(&cli->output, "node %s", rv_json_str(all, "node", ""));
+    if (owner != NULL) {
+        cli_say(&cli->output, "the company is driven by node %s (%s), which could not be asked",
+                rv_json_str(owner, "node", ""), rv_json_str(owner, "api", ""));
     }
     if (top->run != 0) {
         show_messages(top);

@@ -342,6 +342,12 @@ const struct cli_command cli_commands[] = {
     {"model", "chat", "[FILE]", "talk to a model, a line a turn", cmd_model_chat,
      OPTIONS({"tokens", "N", "at most so many an answer; default 512"}),
      "Reads lines from standard input.  Needs no database, changes nothing."},
+    {"node", "list", "", "nodes that serve this database, and what each drives", cmd_node_list,
+     OPTIONS({"all", NULL, "also those that are gone, for a day"}),
+     "STATE is serving, working (a command that drives runs) or gone.  LOAD counts each company "
+     "as\n"
+     "1 and its active runs, times its weight; nodes even it out between them.  How to set up\n"
+     "several nodes: runtime/README.md, \"Several nodes\"."},
     {"serve", NULL, "", "the inbox, the API, runs and web hooks", cmd_serve,
      OPTIONS({"listen", "ADDRESS:PORT", "instead of the setting http.listen"}), NULL},
     {"top", NULL, "", "what a serving reeve is doing: cores, companies, actors, dead letters",

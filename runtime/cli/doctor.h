@@ -23,12 +23,16 @@ struct cli_check {
 extern const struct cli_check cli_checks[];
 
 /* checks_database.c */
+/* Like place_session, but looks only: starts our own server, migrates nothing. */
+enum rv_code cli_look_into(struct cli *cli, struct rv_db_session **session, struct rv_error *err);
 enum cli_health cli_check_database(struct cli *cli, struct cli_finding *finding);
 enum cli_health cli_check_leftovers(struct cli *cli, struct cli_finding *finding);
 enum cli_health cli_check_login(struct cli *cli, struct cli_finding *finding);
 enum cli_health cli_check_migrations(struct cli *cli, struct cli_finding *finding);
 /* checks_model.c */
 enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding);
+/* checks_cluster.c */
+enum cli_health cli_check_cluster(struct cli *cli, struct cli_finding *finding);
 /* checks_keys.c */
 enum cli_health cli_check_keys(struct cli *cli, struct cli_finding *finding);
 

@@ -23,7 +23,8 @@ struct job {
     int64_t look;   /* number of the look that is awaited; 0 none */
     int64_t look_end_us;
     int64_t lease_end_us;
-    int64_t lease_ms; /* as it stood at the first count; 0 not known */
+    int64_t lease_ms; /* as it stood at the last count; 0 not known */
+    int renewals;     /* of the company's lease, seen while this node does not drive it */
     bool waiting;     /* for the timer, and nothing else is under way */
     bool cancelled;
     int quiet; /* counts in a row that found nothing left */
@@ -291,8 +292,10 @@ static void after_count(void *data, enum rv_code code, const struct rv_result *r
     if (job->options.node->driven == 0 && !job->report.watched) {
         /* a node that died still holds its lease, one that lives renews it */
         int64_t lease_ms = rv_result_i64(result, 0, 4);
-        job->report.watched = job->lease_ms != 0 && lease_ms > job->lease_ms;
-        job->lease_ms = job->lease_ms != 0 ? job->lease_ms : lease_ms;
+        job->renewals += job->lease_ms != 0 && lease_ms > job->lease_ms;
+        job->lease_ms = lease_ms;
+        /* the first may be this node's own claim, of which it has not heard yet */
+        job->report.watched = job->renewals >= JOB_RENEWALS;
         if (!job->report.watched) {
             wait_ms(job, JOB_COUNT_MS);
             return;

@@ -22,6 +22,7 @@ enum {
     JOB_POSTS_AT_ONCE = 256, /* requests at the gate: one batch of the committer */
     JOB_COUNT_MS = 100,      /* how often the runs are counted */
     JOB_LOOK_MS = 30000,     /* a look whose orchestrator was restarted never ends: ask again */
+    JOB_RENEWALS = 2,        /* of a lease: it is another node's */
     JOB_WATCH_COUNTS =
         40 /* another node's work is over when so many counts in a row find nothing */
 };

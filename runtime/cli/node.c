@@ -24,6 +24,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/cli/node_cluster.h"
 #include "schedule_sql.h"
 
 #include <stdio.h>
@@ -162,6 +163,16 @@ static void note_use(void *data, const struct rv_model_request *request,
 
 /* ---- the beginning ---- */
 
+/* Of the main core: what people and machines do through HTTP. */
+static void committed(void *data, int32_t tenant)
+{
+    const struct node_core *core = data;
+    const struct node *node = core->node;
+    if (core == node->cores && node->cluster != NULL && !node->handed_over) {
+        node_cluster_committed(node->cluster, tenant);
+    }
+}
+
 static void core_open(struct node_core *core, struct node *node)
 {
     core->node = node;
@@ -176,6 +187,8 @@ static void core_open(struct node_core *core, struct node *node)
         .write_order = node->write_order,
         .seal = rv_audit_seal,
         .seal_data = node->audit,
+        .committed = committed,
+        .committed_data = core,
     });
     core->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
@@ -217,8 +230,8 @@ static void core_open(struct node_core *core, struct node *node)
     };
 }
 
-/* "3=4,7=2": with `actors` NULL only looks whether it is right. */
-static enum rv_code set_weights(const char *text, struct rv_actors *actors, struct rv_error *err)
+/* "3=4,7=2": with `node` NULL only looks whether it is right. */
+static enum rv_code set_weights(const char *text, struct node *node, struct rv_error *err)
 {
     for (const char *at = text != NULL ? text : ""; *at != '\0';) {
         int tenant = 0;
@@ -231,8 +244,14 @@ static enum rv_code set_weights(const char *text, struct rv_actors *actors, stru
                     RV_WEIGHT_MAX);
             return RV_INVALID;
         }
-        if (actors != NULL) {
+        if (node != NULL) {
+            struct rv_actors *actors = node->actors;
+            size_t size = (size_t)(node->weight_count + 1) * sizeof(int32_t);
             rv_actors_weight(actors, rv_actors_core_of_tenant(actors, tenant), tenant, weight);
+            node->weighted = rv_realloc(node->weighted, size);
+            node->weights = rv_realloc(node->weights, size);
+            node->weighted[node->weight_count] = tenant;
+            node->weights[node->weight_count++] = weight;
         }
         at += used + (at[used] == ',');
     }
@@ -265,7 +284,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     node->actors = rv_actors_create(loops, node->core_count, seed);
     rv_free(loops);
     rv_actors_trace(node->actors);
-    if (set_weights(options->weights, node->actors, err) != RV_OK) {
+    if (set_weights(options->weights, node, err) != RV_OK) {
         RV_UNREACHABLE("it was right above");
     }
     for (int i = 0; i < node->core_count; i++) {
@@ -362,6 +381,14 @@ static void gained(void *data, int32_t tenant, int64_t epoch)
     post_change(node, tenant, epoch, begin_company);
 }
 
+static void beaten(void *data)
+{
+    const struct node *node = data;
+    if (node->cluster != NULL) {
+        node_cluster_beaten(node->cluster);
+    }
+}
+
 static void lost(void *data, int32_t tenant)
 {
     struct node *node = data;
@@ -380,15 +407,24 @@ void node_drive(struct node *node, int32_t only_tenant)
         .name = node->name,
         .gained = gained,
         .lost = lost,
+        .beaten = beaten,
         .data = node,
     });
+    if (node->cluster != NULL) {
+        node_cluster_begin(node->cluster);
+    }
+}
+
+struct rv_ref node_orchestrator(struct node *node, int32_t tenant)
+{
+    char name[32];
+    orchestrator_name(tenant, name);
+    return rv_actors_find(node->actors, name);
 }
 
 int64_t node_orchestrate(struct node *node, int32_t tenant)
 {
-    char name[32];
-    orchestrator_name(tenant, name);
-    struct rv_ref ref = rv_actors_find(node->actors, name);
+    struct rv_ref ref = node_orchestrator(node, tenant);
     struct rv_message message = {.kind = RV_ORCHESTRATE};
     message.body.numbers[0] = ++node->looks;
     bool sent = ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
@@ -446,13 +482,16 @@ static void close_core(void *data)
     rv_effects_close(core->effects, on_effects_closed, core);
 }
 
-void node_stop(struct node *node)
+void node_hand_over(struct node *node)
 {
-    if (node->stopped) {
+    bool done = false;
+    if (node->handed_over) {
         return;
     }
-    node->stopped = true;
-    bool done = false;
+    node->handed_over = true;
+    if (node->cluster != NULL) {
+        node_cluster_leave(node->cluster);
+    }
     rv_actors_drain(node->actors, CLOSE_MS, set_true, &done);
     node_wait(node, &done, CLOSE_MS);
     if (node->lease != NULL) {
@@ -460,6 +499,18 @@ void node_stop(struct node *node)
         rv_lease_close(node->lease, set_true, &done);
         node_wait(node, &done, CLOSE_MS);
     }
+    if (node->cluster != NULL) {
+        node_cluster_left(node->cluster);
+    }
+}
+
+void node_stop(struct node *node)
+{
+    if (node->stopped) {
+        return;
+    }
+    node->stopped = true;
+    node_hand_over(node);
     if (node->wrote != 0) {
         rv_audit_seal_soon(node->committer, node->wrote);
     }
@@ -497,6 +548,9 @@ void node_close(struct node *node)
         rv_gate_destroy(core->gate);
         rv_loop_destroy(core->loop);
     }
+    node_cluster_close(node->cluster);
+    rv_free(node->weighted);
+    rv_free(node->weights);
     rv_audit_close(node->audit);
     rv_free(node->write_order);
     rv_free(node->cores);

@@ -56,6 +56,8 @@ struct node_options {
     void *keep_data;
 };
 
+struct node_cluster;
+
 struct node {
     char *uri;
     char *name;
@@ -71,9 +73,14 @@ struct node {
     struct rv_audit *audit;
     struct rv_engine *engine; /* NULL: no model */
     struct rv_actors *actors;
-    struct rv_lease *lease; /* NULL: does not drive runs */
+    struct rv_lease *lease;       /* NULL: does not drive runs */
+    struct node_cluster *cluster; /* NULL: not one of several; see node_cluster.h */
+    int32_t *weighted;            /* companies of runtime.weights ... */
+    int32_t *weights;             /* ... and theirs */
+    int weight_count;
     const struct rv_statement **write_order;
-    int32_t wrote; /* a command's company: its audit record is sealed at the end; 0 none */
+    int32_t wrote;    /* a command's company: its audit record is sealed at the end; 0 none */
+    bool handed_over; /* drives nothing any more */
     bool stopped;
     int64_t kept_us;
     int driven;         /* companies whose orchestrator runs here */
@@ -91,8 +98,17 @@ void node_drive(struct node *node, int32_t only_tenant);
 /* Asks the company's orchestrator to look at its exceptions: the number of that look, which
  * node->looked reaches when it is over; 0 while the company is not ours (yet). */
 int64_t node_orchestrate(struct node *node, int32_t tenant);
+/* The company's orchestrator; nobody's reference while it is not ours.  Any thread. */
+struct rv_ref node_orchestrator(struct node *node, int32_t tenant);
+/* Ends the company's work here and calls `drained` on the main thread, after half a second at the
+ * latest.  `data` is the node's cluster (node_cluster.c). */
+void node_drain_company(void *data, int32_t tenant, void (*drained)(void *data),
+                        void *drained_data);
 /* The commands that may resolve a type of exception, NULL-terminated; NULL when unknown. */
 const char *const *node_resolutions_of(const char *type);
+/* Ends the actors, then gives the companies to the other nodes; what remains answers requests. Part
+ * of node_stop: earlier, so that nobody waits for what else there is to close. */
+void node_hand_over(struct node *node);
 /* First half of node_close: actors, lease, committer and database are ended, memory stays. */
 void node_stop(struct node *node);
 /* Runs the main core until *done, or `timeout_ms` (0: for ever); false on timeout. */

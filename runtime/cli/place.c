@@ -32,6 +32,9 @@ enum rv_code place_find(struct cli *cli, struct rv_error *err)
     key = rv_config_text(cli->config, RV_SET_HOOKS_KEY_FILE);
     cli->hook_key =
         key[0] != '\0' ? key : rv_arena_printf(cli->arena, "%s/hooks.key", cli->state_dir);
+    key = rv_config_text(cli->config, RV_SET_CLUSTER_KEY_FILE);
+    cli->cluster_key =
+        key[0] != '\0' ? key : rv_arena_printf(cli->arena, "%s/cluster.key", cli->state_dir);
     const char *uri = rv_config_text(cli->config, RV_SET_DATABASE_URI);
     cli->uri = uri[0] != '\0' ? uri : NULL;
     const char *owner = rv_config_text(cli->config, RV_SET_DATABASE_OWNER_URI);

@@ -23,7 +23,8 @@
  *
  * An attempt has a deadline, and nobody asks the rule before it is over: so a process that was
  * stopped in between and goes on cannot send what another has sent meanwhile, because its own clock
- * has run out.
+ * has run out.  What an attempt gave is a fact: it is written even when another node drives the
+ * company by then, as long as the intent still stands at that attempt; all else needs the epoch.
  *
  * Thread: the loop's.
  */

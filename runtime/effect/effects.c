@@ -42,6 +42,8 @@ struct move {
     json_t *detail;  /* for the log and the record; owned */
     json_t *outcome; /* NULL: none yet; owned */
     bool notes_cancel;
+    bool fact;   /* what an attempt gave: true, whoever drives the company by now */
+    bool anyway; /* ... so it is written without the epoch; state and attempt still decide */
 };
 
 struct op {
@@ -282,16 +284,25 @@ static enum rv_code move_decide(struct rv_unit *unit, struct rv_batch *batch, st
                                "detail", move->detail);
     rv_audit_append(batch, "effect", intent->run, intent->seq, record);
     json_decref(record);
+    if (move->anyway && move->outcome != NULL) { /* the run waits on another node for the time */
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_effect_wake), 2, intent->run);
+    }
     return RV_OK;
 }
 
 static void perform(struct op *op);
+static void write_move(struct op *op);
 
 static void move_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
 {
     struct op *op = (struct op *)unit;
     bool begins = op->move.to.state == EFFECT_ATTEMPTING;
     int attempt = op->move.attempt;
+    if (code == RV_CONFLICT && op->move.fact && !op->move.anyway) {
+        op->move.anyway = true;
+        write_move(op);
+        return;
+    }
     move_fini(&op->move);
     if (code == RV_CONFLICT && op->turns++ < TURNS_MAX) {
         turn(op); /* somebody else moved it: look again */
@@ -310,7 +321,7 @@ static void write_move(struct op *op)
 {
     const struct effect_intent *intent = &op->intent;
     op->unit = (struct rv_unit){.tenant = intent->tenant,
-                                .epoch = op->epoch,
+                                .epoch = op->move.anyway ? 0 : op->epoch,
                                 .keys = {intent->key},
                                 .loads = {{.statement = &rv_sql_effect_now, .args = op->load_args}},
                                 .load_count = 1,
@@ -348,7 +359,8 @@ static void settle(struct op *op, struct effect_result *result)
                                             : effect_after_attempt(&op->intent, result),
                           .attempt = op->intent.attempt,
                           .looks = op->looking ? op->intent.looks + 1 : op->intent.looks,
-                          .what = op->looking ? "look" : "attempt"};
+                          .what = op->looking ? "look" : "attempt",
+                          .fact = !op->looking};
     move->detail = json_pack("{s:s,s:O*,s:s*,s:s*}", "verdict", words[result->verdict], "answer",
                              result->answer, "code", result->answer == NULL ? result->code : NULL,
                              "message", result->answer == NULL ? result->message : NULL);

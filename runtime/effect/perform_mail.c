@@ -55,7 +55,7 @@ static void add_subject(struct rv_buf *out, const char *text)
         }
         sodium_bin2base64(word, sizeof word, (const unsigned char *)text + at, part,
                           sodium_base64_VARIANT_ORIGINAL);
-        rv_buf_printf(out, "%s =?UTF-8?B?%s?=\r\n", at > 0 ? "" : "", word);
+        rv_buf_printf(out, " =?UTF-8?B?%s?=\r\n", word); /* the space continues the line before */
         at += part;
     }
 }

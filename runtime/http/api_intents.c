@@ -1,5 +1,5 @@
-/* api_intents.c -- what agents do outside: which intents stand, one with its log, and a person's word
- * about one of which nothing else knows. */
+/* api_intents.c -- what agents do outside: which intents stand, one with its log, and a person's
+ * word about one of which nothing else knows. */
 #include "effect_sql.h"
 #include "runtime/effect/effect.h"
 #include "runtime/http/call.h"

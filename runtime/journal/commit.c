@@ -425,11 +425,16 @@ void committer_batch_over(struct rv_committer *committer, struct rv_batch *batch
             queue->limit * 2 > RV_BATCH_UNITS_MAX ? RV_BATCH_UNITS_MAX : queue->limit * 2;
         committer->pause_ms = 0;
         static const struct rv_error none = {.code = RV_OK};
+        bool from_outside = false;
         for (int i = 0; i < batch->count; i++) {
             const struct verdict *verdict = &batch->verdicts[i];
             committer->stats.units += verdict->code == RV_OK;
+            from_outside = from_outside || (verdict->code == RV_OK && batch->units[i]->epoch == 0);
             finish(committer, batch->units[i], verdict->code,
                    verdict->err != NULL ? verdict->err : &none);
+        }
+        if (from_outside && committer->options.committed != NULL) {
+            committer->options.committed(committer->options.committed_data, batch->tenant);
         }
     }
     batch_destroy(batch);

@@ -113,6 +113,10 @@ struct rv_committer_options {
     /* Called after all units decided, before the writes go out: the audit room seals here. */
     enum rv_code (*seal)(void *data, struct rv_batch *batch, struct rv_error *err);
     void *seal_data;
+    /* After `done` of a batch with a unit that no run drives (epoch 0): somebody outside has done
+     * something that a run may wait for.  May be NULL. */
+    void (*committed)(void *data, int32_t tenant);
+    void *committed_data;
 };
 
 struct rv_committer *rv_committer_create(const struct rv_committer_options *options);

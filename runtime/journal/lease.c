@@ -9,25 +9,24 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct held {
-    int32_t tenant;
-    int64_t epoch;
-};
 
 struct rv_lease {
     struct rv_lease_options options;
     int64_t node;
     struct rv_timer *timer;
-    struct held held[RV_LEASE_TENANTS_MAX];
+    struct rv_lease_held held[RV_LEASE_TENANTS_MAX];
     int count;
+    int64_t changes;
     int64_t sent_us;    /* when the outstanding beat left: the lease counts from here */
     int64_t renewed_us; /* sending time of the last beat that was answered */
     bool beating;
     bool claiming;
     bool unsure; /* a claim was not answered: it may have taken something */
+    bool asked_held; /* the outstanding question takes nothing, it asks what is ours ... */
+    int64_t asked_changes; /* ... as of then */
     int beats;
     int64_t asked_as; /* the node that the outstanding beat or claim was sent as */
     int64_t claimed_as;
@@ -93,8 +92,53 @@ int64_t rv_lease_epoch(const struct rv_lease *lease, int32_t tenant)
     return 0;
 }
 
+int64_t rv_lease_changes(const struct rv_lease *lease)
+{
+    return lease->changes;
+}
+
+static int by_tenant(const void *a, const void *b)
+{
+    const struct rv_lease_held *left = a;
+    const struct rv_lease_held *right = b;
+    return (left->tenant > right->tenant) - (left->tenant < right->tenant);
+}
+
+int rv_lease_held(const struct rv_lease *lease, struct rv_lease_held *out)
+{
+    memcpy(out, lease->held, (size_t)lease->count * sizeof *out);
+    qsort(out, (size_t)lease->count, sizeof *out, by_tenant);
+    return lease->count;
+}
+
+void rv_lease_drop(struct rv_lease *lease, int32_t tenant, int64_t epoch)
+{
+    for (int i = 0; i < lease->count; i++) {
+        if (lease->held[i].tenant == tenant && lease->held[i].epoch == epoch) {
+            lease->held[i] = lease->held[--lease->count];
+            lease->changes++;
+            lease->options.lost(lease->options.data, tenant);
+            return;
+        }
+    }
+}
+
+void rv_lease_adopt(struct rv_lease *lease, int32_t tenant, int64_t epoch)
+{
+    int64_t known = rv_lease_epoch(lease, tenant);
+    if (known >= epoch || lease->count == RV_LEASE_TENANTS_MAX || lease->closing) {
+        return;
+    }
+    rv_lease_drop(lease, tenant, known);
+    lease->held[lease->count++] = (struct rv_lease_held){.tenant = tenant, .epoch = epoch};
+    lease->changes++;
+    rv_log(RV_LOG_DEBUG, "lease", "GAINED", "tenant=%d epoch=%" PRId64, tenant, epoch);
+    lease->options.gained(lease->options.data, tenant, epoch);
+}
+
 static void lose_all(struct rv_lease *lease)
 {
+    lease->changes++;
     while (lease->count > 0) {
         int32_t tenant = lease->held[--lease->count].tenant;
         rv_log(RV_LOG_WARN, "lease", "LEASE-LOST", "tenant=%d node=%" PRId64, tenant, lease->node);
@@ -176,6 +220,9 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
     if (!lease->claiming && lease->count < RV_LEASE_TENANTS_MAX) {
         ask_for_tenants(lease);
     }
+    if (lease->options.beaten != NULL) {
+        lease->options.beaten(lease->options.data);
+    }
 }
 
 /* What nobody drives; and now and then what is ours by the database: a claim whose answer was lost
@@ -187,6 +234,8 @@ static void ask_for_tenants(struct rv_lease *lease)
     const struct rv_statement *statement = held ? &rv_sql_lease_held : &rv_sql_lease_claim;
     lease->claiming = true;
     lease->claimed_as = lease->node;
+    lease->asked_held = held;
+    lease->asked_changes = lease->changes;
     struct rv_args *args = rv_args_create(statement);
     rv_args_i64(args, 1, lease->node);
     if (!held) {
@@ -223,14 +272,13 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
         rv_log(RV_LOG_WARN, "lease", "CLAIM-FAILED", "%s", err->message);
         return;
     }
+    if (lease->asked_held && lease->asked_changes != lease->changes) {
+        lease->unsure = true; /* what it says of a company that went since is not so any more */
+        return;
+    }
     for (int row = 0; row < rv_result_rows(result) && !lease->closing; row++) {
-        struct held held = {.tenant = (int32_t)rv_result_i64(result, row, 0),
-                            .epoch = rv_result_i64(result, row, 1)};
-        if (rv_lease_epoch(lease, held.tenant) != 0 || lease->count == RV_LEASE_TENANTS_MAX) {
-            continue;
-        }
-        lease->held[lease->count++] = held;
-        lease->options.gained(lease->options.data, held.tenant, held.epoch);
+        rv_lease_adopt(lease, (int32_t)rv_result_i64(result, row, 0),
+                       rv_result_i64(result, row, 1));
     }
 }
 

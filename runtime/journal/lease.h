@@ -29,6 +29,7 @@ struct rv_lease_options {
     const char *name;    /* of this node, for people; NULL: the host's; borrowed */
     void (*gained)(void *data, int32_t tenant, int64_t epoch);
     void (*lost)(void *data, int32_t tenant);
+    void (*beaten)(void *data); /* a beat was answered, companies were asked for; may be NULL */
     void *data;
 };
 
@@ -38,5 +39,20 @@ void rv_lease_close(struct rv_lease *lease, void (*closed)(void *data), void *da
 int64_t rv_lease_node(const struct rv_lease *lease);
 /* 0 when this node does not drive the tenant. */
 int64_t rv_lease_epoch(const struct rv_lease *lease, int32_t tenant);
+
+/* ---- for placement.h: companies that come and go by other ways than the claim ---- */
+
+struct rv_lease_held {
+    int32_t tenant;
+    int64_t epoch;
+};
+/* Ordered by tenant; `out` has room for RV_LEASE_TENANTS_MAX.  Returns how many. */
+int rv_lease_held(const struct rv_lease *lease, struct rv_lease_held *out);
+/* How often something came or went: an answer about an older state tells nothing. */
+int64_t rv_lease_changes(const struct rv_lease *lease);
+/* The database says that it is ours with this epoch: `gained`, unless we know. */
+void rv_lease_adopt(struct rv_lease *lease, int32_t tenant, int64_t epoch);
+/* It is not, or not with this epoch: `lost`, unless we know. */
+void rv_lease_drop(struct rv_lease *lease, int32_t tenant, int64_t epoch);
 
 #endif

@@ -47,6 +47,7 @@ struct orchestrator {
     bool again; /* asked while looking, or the look failed: look once more */
     bool more;  /* a look found something: look again when a run makes room for the next */
     bool ticking;
+    bool woken; /* while ticking: look once more */
     int ticks;
     int64_t newest;    /* what the last look has seen, see exceptions_newest */
     int64_t looked_us; /* monotonic */
@@ -186,6 +187,7 @@ static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run
     struct rv_run_start start = {
         .tenant = me->start.tenant,
         .run = run,
+        .epoch = me->start.epoch,
         .port = me->start.options->port,
         .changed = me->start.options->changed,
         .changed_data = me->start.options->changed_data,
@@ -235,18 +237,29 @@ static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t r
 
 static void look_at_exceptions(struct orchestrator *me);
 
+/* Runs that can move or shall stop, and what people have granted. */
+static bool look_for_work(struct orchestrator *me)
+{
+    if (me->ticking) {
+        me->woken = true;
+        return false;
+    }
+    me->ticking = true;
+    me->woken = false;
+    look(me, FOUND_CANCELS, &rv_sql_runs_to_cancel, RV_RUNS_ACTIVE_MAX);
+    look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
+    rv_granted_execute(me->start.options->gate, me->start.options->db, me->start.tenant, NULL,
+                       NULL);
+    return true;
+}
+
 static void tick(struct rv_actor *self, struct orchestrator *me)
 {
     (void)self;
-    if (me->ticking) {
+    if (!look_for_work(me)) {
         return;
     }
-    me->ticking = true;
-    look(me, FOUND_CANCELS, &rv_sql_runs_to_cancel, RV_RUNS_ACTIVE_MAX);
-    look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
     look(me, FOUND_APPROVALS, &rv_sql_approvals_due, 0);
-    rv_granted_execute(me->start.options->gate, me->start.options->db, me->start.tenant, NULL,
-                       NULL);
     if (++me->ticks % RV_ORCHESTRATOR_SEAL_TICKS == 0) {
         seal(me);
     }
@@ -384,7 +397,11 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case FOUND_RUNS:
         me->ticking = false;
         wake_all(self, me, message->payload);
+        if (me->woken) { /* what happened since may not be in that answer */
+            look_for_work(me);
+        }
         break;
+    case RV_ORCHESTRATOR_WAKE: look_for_work(me); break;
     case FOUND_CANCELS:
         json_array_foreach((json_t *)message->payload, i, item)
         {

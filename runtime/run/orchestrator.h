@@ -30,6 +30,7 @@
 enum {
     RV_ORCHESTRATE =
         RV_MESSAGE_USER,     /* look for open exceptions; numbers[0]: given back to `looked` */
+    RV_ORCHESTRATOR_WAKE,    /* somebody did something: look now for runs that can move */
     RV_RUNS_ACTIVE_MAX = 64, /* run actors of one company at once: its share of the core */
     RV_ORCHESTRATOR_TICK_MS = 500,
     RV_ORCHESTRATOR_WATCH_TICKS = 4, /* every so many ticks: has a detection found something? */

@@ -56,12 +56,23 @@ bool rv_run_state_final(enum rv_run_state state)
 
 const char *rv_step_kind_name(int kind)
 {
-    static const char *const kinds[] = {
-        "?",        "read",    "model",        "memory",
-        "timer",    "signal",  "plan",         "action",
-        "approval", "outcome", "compensation", "review",
-        "note",     "start",   "child",        "effect",
-        [RV_STEP_CHECKPOINT] = "checkpoint"};
+    static const char *const kinds[] = {"?",
+                                        "read",
+                                        "model",
+                                        "memory",
+                                        "timer",
+                                        "signal",
+                                        "plan",
+                                        "action",
+                                        "approval",
+                                        "outcome",
+                                        "compensation",
+                                        "review",
+                                        "note",
+                                        "start",
+                                        "child",
+                                        "effect",
+                                        [RV_STEP_CHECKPOINT] = "checkpoint"};
     _Static_assert(RV_COUNT(kinds) == RV_STEP_KIND_LAST + 1, "every kind has its name");
     bool known = kind >= 1 && kind < (int)RV_COUNT(kinds) && kinds[kind] != NULL;
     return known ? kinds[kind] : kinds[0];

@@ -312,6 +312,10 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
     run->trace = rv_run_trace(run->start.tenant, run->start.run, image->input);
     rv_actor_trace(self, run->trace);
     run->state = (int)image->state;
+    if (run->start.epoch != 0 && image->epoch != run->start.epoch) {
+        rv_actor_exit(self, RV_EXIT_NORMAL); /* another node drives the company by now */
+        return;
+    }
     if (rv_run_state_final(image->state)) {
         run_stand_still(self, run);
         return;

@@ -13,6 +13,7 @@
 struct rv_run_start {
     int32_t tenant;
     int64_t run;
+    int64_t epoch; /* under which this node drives the company; 0: as it stands (simulation) */
     const struct rv_run_port *port; /* outlives the actor */
     /* Told when the run stands still or has ended; on the actor's thread.  May be NULL. */
     void (*changed)(void *data, int32_t tenant, int64_t run, enum rv_run_state state);

@@ -195,7 +195,8 @@ static double report_prefill(struct gpu *gpu)
     weights(gpu, &multiplied);
     double rate = 2 * multiplied * PROMPT / took;
     if (took > 0) {
-        bench_report(gpu->run, "model", "gpu_prefill_bf16", "tokens_per_s", PROMPT / took, "tokens/s");
+        bench_report(gpu->run, "model", "gpu_prefill_bf16", "tokens_per_s", PROMPT / took,
+                     "tokens/s");
         bench_report(gpu->run, "model", "gpu_prefill_bf16", "tflops", rate * 1e-12, "TFLOP/s");
         if (gpu->speed.product_flops > 0) {
             bench_report(gpu->run, "model", "gpu_prefill_bf16", "fraction_of_product",
@@ -219,7 +220,8 @@ static void run_bf16(struct gpu *gpu)
     if (runner_open(gpu, true)) {
         double same_prefill = median(gpu, 1, 0, PROMPT, STEPS / 8);
         double same_many = median(gpu, 64, KEPT, 1, STEPS / 2);
-        bench_report(gpu->run, "model", "gpu_same_bytes", "prefill_cost", same_prefill / prefill, "");
+        bench_report(gpu->run, "model", "gpu_same_bytes", "prefill_cost", same_prefill / prefill,
+                     "");
         bench_report(gpu->run, "model", "gpu_same_bytes", "batch_64_cost", same_many / many, "");
         runner_close(gpu);
     }
@@ -247,8 +249,10 @@ void bench_model_gpu(const struct bench_run *run)
         free(gpu);
         return;
     }
-    bench_report(run, "model", "gpu_bandwidth", "gb_per_s", gpu->speed.copy_bytes_per_s * 1e-9, "GB/s");
-    bench_report(run, "model", "gpu_bandwidth", "tflops", gpu->speed.product_flops * 1e-12, "TFLOP/s");
+    bench_report(run, "model", "gpu_bandwidth", "gb_per_s", gpu->speed.copy_bytes_per_s * 1e-9,
+                 "GB/s");
+    bench_report(run, "model", "gpu_bandwidth", "tflops", gpu->speed.product_flops * 1e-12,
+                 "TFLOP/s");
     run_decode(gpu, SMALL, "Q8_0", "gpu_decode_small");
     run_decode(gpu, LARGE, "Q8_0", "gpu_decode_q8_0");
     run_decode(gpu, LARGE, "Q4_K_M", "gpu_decode_q4_k");

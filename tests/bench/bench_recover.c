@@ -10,6 +10,7 @@
  *   after_lease_s   runnable_s without the wait for the lease
  *   runs_per_s   of those that went on, after the lease
  */
+#include "tests/bench/bench_takeover.h"
 #include "tests/bench/served.h"
 
 #include "runtime/base/check.h"
@@ -35,6 +36,12 @@ static const char agent[] =
 static void recover_run(const struct bench_run *run)
 {
     static const char name[] = "recover";
+    if (bench_wants(run, "takeover")) {
+        bench_takeover_run(run);
+    }
+    if (!bench_wants(run, name)) {
+        return;
+    }
     struct served served;
     served_open(&served, name);
     served_company(&served, 1, agent);

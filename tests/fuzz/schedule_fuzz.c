@@ -1,8 +1,8 @@
-/* schedule_fuzz.c -- what people type for schedules, of any bytes: refused with a code and a sentence,
- * or read; and what is read fires in rising order, the same wherever one asks from.
+/* schedule_fuzz.c -- what people type for schedules, of any bytes: refused with a code and a
+ * sentence, or read; and what is read fires in rising order, the same wherever one asks from.
  *
- * The first byte chooses the reader: cron expression, list of dates, instant, weekend, holidays, zone
- * file.
+ * The first byte chooses the reader: cron expression, list of dates, instant, weekend, holidays,
+ * zone file.
  */
 #include "runtime/base/check.h"
 #include "runtime/schedule/cron.h"

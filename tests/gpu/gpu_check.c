@@ -1,8 +1,9 @@
 /* gpu_check.c -- the CUDA plug-in on a real GPU: `reeve-gpu-check [--seed N] [--tiny]`.
  *
- * Every operation against the reference on fresh random numbers, with and without cuBLASLt; a sequence in changing
- * company; whole models against values computed elsewhere, where ../shared is there.  `--tiny`: one small model, for
- * compute-sanitizer.  Needs no test library, so that it runs on a bare GPU machine; scripts/check-gpu calls it.
+ * Every operation against the reference on fresh random numbers, with and without cuBLASLt; a
+ * sequence in changing company; whole models against values computed elsewhere, where ../shared is
+ * there.  `--tiny`: one small model, for compute-sanitizer.  Needs no test library, so that it runs
+ * on a bare GPU machine; scripts/check-gpu calls it.
  *
  * Exit codes: 0 all well, 1 complaints (each printed), 2 no GPU or wrong arguments.
  */
@@ -37,12 +38,18 @@ static int truths(const struct kernel_operations *cuda)
         const char *name;
         enum kernel_precision precision;
     } models[] = {
-        {"tiny-llama-f32", KERNEL_PRECISION_BF16},      {"tiny-llama-F16", KERNEL_PRECISION_BF16},
-        {"tiny-llama-Q8_0", KERNEL_PRECISION_INT8},     {"tiny-llama-Q6_K", KERNEL_PRECISION_INT8},
-        {"tiny-llama-Q5_K_M", KERNEL_PRECISION_INT8},   {"tiny-llama-Q4_K_M", KERNEL_PRECISION_INT8},
-        {"tiny-llama-Q4_0", KERNEL_PRECISION_INT8},     {"tiny-qwen2-f32", KERNEL_PRECISION_BF16},
-        {"tiny-qwen2-Q8_0", KERNEL_PRECISION_INT8},     {"tiny-qwen2-Q4_K_M", KERNEL_PRECISION_INT8},
-        {"tiny-qwen3-f32", KERNEL_PRECISION_BF16},      {"tiny-llama-f32+lora-a", KERNEL_PRECISION_BF16},
+        {"tiny-llama-f32", KERNEL_PRECISION_BF16},
+        {"tiny-llama-F16", KERNEL_PRECISION_BF16},
+        {"tiny-llama-Q8_0", KERNEL_PRECISION_INT8},
+        {"tiny-llama-Q6_K", KERNEL_PRECISION_INT8},
+        {"tiny-llama-Q5_K_M", KERNEL_PRECISION_INT8},
+        {"tiny-llama-Q4_K_M", KERNEL_PRECISION_INT8},
+        {"tiny-llama-Q4_0", KERNEL_PRECISION_INT8},
+        {"tiny-qwen2-f32", KERNEL_PRECISION_BF16},
+        {"tiny-qwen2-Q8_0", KERNEL_PRECISION_INT8},
+        {"tiny-qwen2-Q4_K_M", KERNEL_PRECISION_INT8},
+        {"tiny-qwen3-f32", KERNEL_PRECISION_BF16},
+        {"tiny-llama-f32+lora-a", KERNEL_PRECISION_BF16},
         {"tiny-llama-f32+lora-b", KERNEL_PRECISION_BF16},
     };
     int complaints = 0;

@@ -56,7 +56,11 @@ reeve agent publish "$state/agents/holder-2.lua" --owner console >/dev/null || e
 run=$(ask "SELECT 'r_' || min(id) FROM run WHERE agent = 'holder' AND status = 'done'")
 open=$(ask "SELECT 'r_' || min(id) FROM run WHERE agent = 'waiter'")
 back=$(ask "SELECT 'r_' || min(id) FROM run WHERE agent = 'turner' AND status = 'compensated'")
-[ "$run" ] && [ "$open" ] && [ "$back" ] || { echo "FAIL  the runs to fork: $run $open $back"; ask "SELECT agent, status, error_text FROM run"; exit 1; }
+if [ -z "$run" ] || [ -z "$open" ] || [ -z "$back" ]; then
+    echo "FAIL  the runs to fork: $run $open $back"
+    ask "SELECT agent, status, error_text FROM run"
+    exit 1
+fi
 plan=$(seq_of "$run" 6)
 action=$(seq_of "$run" 7)
 outcome=$(seq_of "$run" 9)

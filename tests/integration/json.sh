@@ -128,6 +128,7 @@ while read -r name; do
         gives 0 "" $name --company acme ;;
     "db stop" | "db remove") ;; # at the end
     top) gives 2 "" top ;;      # asks a serving node: top.sh
+    "node list") gives 0 "may be empty" node list; gives 0 "may be empty" node list --all ;;
     "model list") gives 0 "may be empty" model list ;;
     "model check") gives 0 "" model check kernels/nano/nano.gguf ;;
     "model make") gives 0 "" model make --shape tiny-llama --quant F32 --seed 1 --out "$state/tiny.gguf" ;;

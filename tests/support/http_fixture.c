@@ -7,6 +7,7 @@
 #include "tests/support/votes.h"
 
 #include "db_sql.h"
+#include "effect_sql.h"
 #include "hooks_sql.h"
 #include "http_sql.h"
 #include "journal_sql.h"
@@ -22,8 +23,9 @@
 #include <unistd.h>
 
 static const struct rv_migration *const rooms[] = {
-    rv_journal_migrations, rv_model_migrations, rv_test_gate_migrations, rv_db_migrations,
-    rv_http_migrations,    rv_hooks_migrations, rv_test_erp_migrations,  NULL};
+    rv_journal_migrations,  rv_model_migrations,  rv_test_gate_migrations,
+    rv_db_migrations,       rv_http_migrations,   rv_hooks_migrations,
+    rv_test_erp_migrations, rv_effect_migrations, NULL};
 
 static void must(enum rv_code code, const struct rv_error *err)
 {

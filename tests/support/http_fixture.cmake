@@ -7,5 +7,5 @@ target_include_directories(rv_test_erp PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_CURREN
 reeve_sql(test_erp DIR ../erp/sql/migrations)
 reeve_module(test_http SOURCES ${CMAKE_CURRENT_LIST_DIR}/http_fixture.c ${CMAKE_CURRENT_LIST_DIR}/votes.c
           ${CMAKE_CURRENT_LIST_DIR}/http_client.c
-  LINK rv_http rv_hooks rv_web rv_db rv_journal rv_test_gate rv_test_erp test_postgres)
+  LINK rv_http rv_hooks rv_effect rv_web rv_db rv_journal rv_test_gate rv_test_erp test_postgres)
 reeve_sql(test_http DIR support/http_sql)

@@ -1,5 +1,5 @@
-/* effect_rules_test.c -- nothing is attempted of which nobody knows whether it happened: the pure rules of
- * runtime/effect, over every state, verdict and rule; and what answers mean. */
+/* effect_rules_test.c -- nothing is attempted of which nobody knows whether it happened: the pure
+ * rules of runtime/effect, over every state, verdict and rule; and what answers mean. */
 #include "runtime/base/check.h"
 #include "runtime/effect/connector.h"
 #include "runtime/effect/effect_private.h"
@@ -15,8 +15,8 @@ static struct effect_intent intent_of(enum effect_state state, enum effect_rule 
                                   .attempt = attempt,
                                   .has_connector = true,
                                   .now_us = 1000,
-                                  .settings = json_pack("{s:i,s:i}", "attempts", 3, "backoff_ms",
-                                                        100)};
+                                  .settings =
+                                      json_pack("{s:i,s:i}", "attempts", 3, "backoff_ms", 100)};
 }
 
 TEST(an_attempt_without_an_outcome_is_never_repeated_blindly)
@@ -87,7 +87,8 @@ TEST(each_verdict_leads_where_it_must)
                              attempt < 3 ? 5000 : 0);
             result.verdict = EFFECT_UNKNOWN;
             move = effect_after_attempt(&intent, &result);
-            bool person = rules[i] == EFFECT_ASK_PERSON || (rules[i] == EFFECT_REPEAT && attempt == 3);
+            bool person =
+                rules[i] == EFFECT_ASK_PERSON || (rules[i] == EFFECT_REPEAT && attempt == 3);
             ck_assert_int_eq(move.state, person ? EFFECT_PERSON : EFFECT_UNCLEAR);
             intent.looks = RV_EFFECT_LOOKS_MAX - 2;
             ck_assert_int_eq(effect_after_look(&intent, &result).state, EFFECT_UNCLEAR);
@@ -136,8 +137,11 @@ TEST(a_mail_is_plain_and_carries_its_key)
     struct effect_intent intent = {
         .key = key,
         .args = json_pack("{s:[s,s],s:s,s:s}", "to", "a@b.example", "c@d.example", "subject",
-                          "R\xc3\xbc" "ckfrage zu einer Rechnung, die l\xc3\xa4nger ist", "text",
-                          "Gr\xc3\xbc\xc3\x9f" "e"),
+                          "R\xc3\xbc"
+                          "ckfrage zu einer Rechnung, die l\xc3\xa4nger ist",
+                          "text",
+                          "Gr\xc3\xbc\xc3\x9f"
+                          "e"),
         .settings = json_pack("{s:s}", "from", "reeve@company.example")};
     struct rv_buf text;
     rv_buf_init(&text, 1 << 16);

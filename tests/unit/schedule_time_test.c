@@ -68,6 +68,7 @@ static void simulate(uint64_t seed, bool jumps, int64_t *fires)
         } else if (jumps && rv_random_below(&random, 200) == 0) {
             now_s += (int64_t)rv_random_below(&random, 6 * DAY_S);
         }
+        now_s = now_s < to_s ? now_s : to_s; /* a jump may lead beyond the year */
         for (int i = 0; i < SCHEDULES; i++) {
             look(&list[i], now_s);
         }
@@ -95,7 +96,8 @@ TEST(a_year_of_schedules_takes_seconds_and_misses_none)
 #endif
     for (uint64_t seed = 1; seed <= 5; seed++) {
         simulate(seed, true, &jumped);
-        ck_assert_int_eq(jumped, fires); /* within the window nothing is lost, and nothing doubled */
+        ck_assert_int_eq(jumped,
+                         fires); /* within the window nothing is lost, and nothing doubled */
     }
 }
 
@@ -139,9 +141,15 @@ TEST(an_instant_is_of_the_zone_or_of_utc)
                  {"2026-12-25 08:00:30", 7 * 3600 + 30},
                  {"2026-12-25T08:00Z", 8 * 3600},
                  {"2026-12-25T23:59:59Z", DAY_S - 1}};
-    static const char *const wrong[] = {"",           "tomorrow",         "2026-02-30",
-                                        "2026-12-25T", "2026-12-25T8:00", "2026-12-25T24:00",
-                                        "2026-12-25T08:60", "2026-12-25T08:00+01", "2026-12-25x"};
+    static const char *const wrong[] = {"",
+                                        "tomorrow",
+                                        "2026-02-30",
+                                        "2026-12-25T",
+                                        "2026-12-25T8:00",
+                                        "2026-12-25T24:00",
+                                        "2026-12-25T08:60",
+                                        "2026-12-25T08:00+01",
+                                        "2026-12-25x"};
     struct rv_zone *zone = NULL;
     int64_t out_us = 0;
     ck_assert_int_eq(rv_zone_load(NULL, "Europe/Berlin", &zone, NULL), RV_OK);
@@ -193,11 +201,13 @@ TEST(holidays_are_read_from_a_list_or_a_calendar_file)
     } wrong[] = {
         {"2026-12-25\n2026-02-30 no\n", "line 2: \"2026-02-30 no\" does not begin with a date"},
         {"2026-12-25Christmas", "line 1:"},
-        {"BEGIN:VCALENDAR\nBEGIN:VEVENT\nRRULE:FREQ=YEARLY\n", "line 3: \"RRULE:FREQ=YEARLY\" is an "
-                                                              "event that repeats"},
+        {"BEGIN:VCALENDAR\nBEGIN:VEVENT\nRRULE:FREQ=YEARLY\n",
+         "line 3: \"RRULE:FREQ=YEARLY\" is an "
+         "event that repeats"},
         {"BEGIN:VCALENDAR\nBEGIN:VEVENT\nEND:VEVENT\n", "ends an event without DTSTART"},
         {"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261325\n", "has no date of the calendar"},
-        {"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101\nDTEND:20270101\nEND:VEVENT", "more than 31"},
+        {"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101\nDTEND:20270101\nEND:VEVENT",
+         "more than 31"},
         {"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101\n", "an event has no end"},
     };
     for (size_t i = 0; i < RV_COUNT(wrong); i++) {

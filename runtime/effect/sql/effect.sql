@@ -38,12 +38,14 @@ SELECT $1, r.run, r.seq, r.n, r.what, r.detail
   FROM unnest($2::int8[], $3::int4[], $4::int8[], $5::text[], $6::jsonb[]) AS r(run, seq, n, what, detail);
 
 -- name: effect_wake
--- A run that waits for a person's word about an effect, and that word is there already.  Asked with the
--- run's wait; the word itself wakes, too (effect_resolve), whichever is the later.
+-- A run that waits for an effect, and its outcome is there already: a person's word, asked with the run's wait
+-- (the word itself wakes, too, effect_resolve, whichever is the later), or what the node that drove the company
+-- before brings after the run has begun to wait on another one.
 -- params: tenant int4, run int8[]
 UPDATE run r SET wake_at = clock_timestamp()
   FROM unnest($2::int8[]) AS e(run)
- WHERE r.tenant_id = $1 AND r.id = e.run AND r.status = 'waiting' AND r.waiting_on = 'intent'
+ WHERE r.tenant_id = $1 AND r.id = e.run AND r.status = 'waiting'
+   AND r.waiting_on IN ('effect', 'intent')
    AND NOT EXISTS (SELECT FROM effect_intent i
                     WHERE i.tenant_id = $1 AND i.run_id = r.id AND i.state NOT IN ('done', 'failed'));
 

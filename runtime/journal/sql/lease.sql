@@ -14,11 +14,44 @@ SELECT c.tenant_id, c.epoch FROM reeve_lease_claim($1, $2, $3) AS c;
 
 -- name: lease_held
 -- params: node int8
-SELECT c.tenant_id, c.epoch FROM reeve_lease_held($1) AS c;
+SELECT c.tenant_id, c.epoch FROM reeve_lease_held($1) AS c ORDER BY c.tenant_id;
 
 -- name: lease_release
 -- params: node int8
-SELECT reeve_lease_release($1);
+SELECT reeve_lease_leave($1);
+
+-- name: node_serve
+-- params: node int8, boot int8, lease_ms int8, link text, mark text, api text, version text, machine text
+SELECT reeve_node_serve($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: node_named
+-- Who serves under a name, and for how long (ms) it lives without another beat.
+-- params: name text
+SELECT n.pid, n.started_at, (extract(epoch FROM n.lease_until - clock_timestamp()) * 1000)::bigint, n.node_id,
+       n.machine
+  FROM node n WHERE n.host = $1 AND n.serves AND n.lease_until > clock_timestamp()
+ ORDER BY n.lease_until DESC LIMIT 1;
+
+-- name: node_of
+-- params: tenant int4
+SELECT n.node_id, n.boot, n.name, n.api FROM reeve_node_of($1) AS n;
+
+-- name: nodes_all
+SELECT n.name, n.node_id, n.pid, n.link, n.api, n.since, n.seen_ms, n.lives, n.serves, n.companies, n.load, n.version,
+       n.boot, n.link_mark
+  FROM reeve_nodes() AS n;
+
+-- name: placement_sample
+-- params: node int8, tenants int4[], weights int4[]
+SELECT reeve_placement_sample($1, $2, $3);
+
+-- name: placement_propose
+-- params: node int8, most int4
+SELECT p.tenant_id, p.to_node FROM reeve_placement_propose($1, $2) AS p;
+
+-- name: lease_pass
+-- params: tenant int4, node int8, epoch int8
+SELECT reeve_lease_pass($1, $2, $3);
 
 -- name: tenants_all
 SELECT t.tenant_id, t.name, t.company FROM reeve_tenants() AS t;

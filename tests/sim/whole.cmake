@@ -11,8 +11,9 @@ reeve_test(whole_test SOURCES ${whole}/whole_test.c ${whole}/world.c ${whole}/no
   LINK rv_run rv_hooks rv_schedule rv_lua LABELS sim TIMEOUT 600)
 if(TARGET whole_test)
   target_compile_definitions(whole_test PRIVATE SIM_WHOLE_DIR="${whole}/plans")
-endif()
-if(TARGET whole_test)
+  if(NOT REEVE_SANITIZE AND NOT REEVE_COVERAGE)
+    target_compile_options(whole_test PRIVATE -O2) # of the simulation alone: the product stays as it is built
+  endif()
   add_test(NAME whole_seeds COMMAND whole_test --suite 2 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(whole_seeds PROPERTIES TIMEOUT 900 LABELS sim PROCESSORS 2)
 endif()

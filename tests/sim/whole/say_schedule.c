@@ -416,9 +416,11 @@ static int find_candidates(struct base_call *call, struct candidate *out, int ma
     int count = 0;
     BASE_EACH(base, T_FIRE, fire_row, fire)
     {
+        if (fire->tenant != call->tenant || !base_is(fire->state, "waiting")) {
+            continue;
+        }
         struct schedule_row *s = find_schedule(base, call->tenant, fire->schedule);
-        if (fire->tenant != call->tenant || !base_is(fire->state, "waiting") || s == NULL ||
-            (!fire->manual && base_is(s->status, "paused"))) {
+        if (s == NULL || (!fire->manual && base_is(s->status, "paused"))) {
             continue;
         }
         RV_ASSERT(count < max);
@@ -427,12 +429,14 @@ static int find_candidates(struct base_call *call, struct candidate *out, int ma
                                .schedule = s,
                                .overlap = fire->overlap != NULL ? fire->overlap : s->overlap};
     }
+    BASE_EACH(base, T_FIRE, fire_row, running)
+    {
+        for (int i = 0; base_is(running->state, "running") && i < count; i++) {
+            out[i].busy = out[i].busy || runs_of(running, out[i].schedule);
+        }
+    }
     for (int i = 0; i < count; i++) {
         place_among(out, count, i);
-        BASE_EACH(base, T_FIRE, fire_row, other)
-        {
-            out[i].busy = out[i].busy || runs_of(other, out[i].schedule);
-        }
     }
     return count;
 }
@@ -479,6 +483,10 @@ static void out_stopped(struct base_call *call, const char *what, const struct f
 static void stop_others(struct base_call *call, const struct candidate *c)
 {
     bool over = base_is(c->verdict, "chosen") && base_is(c->overlap, "terminate_other");
+    bool asks = base_is(c->verdict, "cancel");
+    if (!over && !asks) {
+        return;
+    }
     BASE_EACH(call->base, T_FIRE, fire_row, fire)
     {
         if (!runs_of(fire, c->schedule)) {
@@ -490,7 +498,7 @@ static void stop_others(struct base_call *call, const struct candidate *c)
             fire->reason = "the next one was due (overlap terminate_other)";
             fire->has_lease = false;
             out_stopped(call, "terminate", fire);
-        } else if (base_is(c->verdict, "cancel") && !fire->stop) {
+        } else if (asks && !fire->stop) {
             base_touch(call, T_FIRE, fire);
             fire->stop = true;
             out_stopped(call, "cancel", fire);

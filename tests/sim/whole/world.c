@@ -308,7 +308,7 @@ static void make_outside(struct world *world, int32_t tenant)
         .action = "look",
         .tzdata = rv_arena_strdup(world->base->arena, version),
         .window_s = 3600,
-        .most = 1000,
+        .most = 60, /* after a long silence: hundreds more would show nothing new */
         .pause_after = world_chance(world, 300) ? 2 : 0,
         .input = keep(world, json_object()),
         .has_next = true,

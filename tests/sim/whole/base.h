@@ -2,7 +2,8 @@
  * the runtime sends, each written again in C and found by its name.
  *
  *   base.c           sessions, transactions, locks, values, the list of statements
- *   say_journal.c    the frame of a commit, nodes and leases, runs and their journal
+ *   say_journal.c    the frame of a commit, runs and their journal
+ *   say_nodes.c      nodes, leases, placement
  *   say_run.c        what orchestrator and store ask
  *   say_gate.c       policy, limits, approvals, outbox, audit record, the log of events
  *   say_hooks.c      deliveries                say_schedule.c   schedules and fires
@@ -88,8 +89,8 @@ struct base_word {
     void (*run)(struct base_call *call);
 };
 /* Lists of the statements, each ended by a NULL name. */
-extern const struct base_word base_words_journal[], base_words_run[], base_words_gate[],
-    base_words_hooks[], base_words_schedule[], base_words_books[];
+extern const struct base_word base_words_journal[], base_words_nodes[], base_words_run[],
+    base_words_gate[], base_words_hooks[], base_words_schedule[], base_words_books[];
 
 /* One row that a transaction has changed or made. */
 struct base_change {
@@ -192,6 +193,7 @@ void base_out_time(struct base_call *call, int64_t time_us);
 /* ---- questions that several statements ask ---- */
 
 struct head_row *base_head(struct base *base, int32_t tenant);
+struct node_row *base_node(struct base *base, int64_t number);
 struct run_row *base_run(struct base *base, int32_t tenant, int64_t id);
 struct step_row *base_step(struct base *base, int64_t run, int32_t seq);
 struct person_row *base_person(struct base *base, int32_t tenant, const char *name);

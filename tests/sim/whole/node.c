@@ -20,6 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
+const char *const node_names[WORLD_NODES_MAX] = {"one", "two", "three"};
+
 enum { CLOSE_MS = 10000, WRITES_MAX = 64, QUERY_MS = 10000 };
 
 const struct rv_audit *node_audit;
@@ -108,6 +110,13 @@ static void orchestrator_name(int32_t tenant, char out[32])
     snprintf(out, 32, "orchestrator:%d", (int)tenant);
 }
 
+struct rv_ref node_orchestrator(const struct node *node, int32_t tenant)
+{
+    char name[32];
+    orchestrator_name(tenant, name);
+    return rv_actors_find(node->actors, name);
+}
+
 static void begin_company(void *data)
 {
     struct change *change = data;
@@ -136,13 +145,10 @@ static void begin_company(void *data)
 static void end_company(void *data)
 {
     struct change *change = data;
-    struct rv_actors *actors = change->node->actors;
-    char name[32];
-    orchestrator_name(change->tenant, name);
-    struct rv_ref ref = rv_actors_find(actors, name);
+    struct rv_ref ref = node_orchestrator(change->node, change->tenant);
     struct rv_message stop = {.kind = RV_MESSAGE_STOP};
     if (ref.id != 0) {
-        rv_actors_send(actors, ref, &stop);
+        rv_actors_send(change->node->actors, ref, &stop);
     }
     rv_free(change);
 }
@@ -278,7 +284,9 @@ void node_begin(struct node *node)
                                        .database_uri = "",
                                        .write_order = write_order,
                                        .seal = rv_audit_seal,
-                                       .seal_data = (void *)(uintptr_t)node_audit});
+                                       .seal_data = (void *)(uintptr_t)node_audit,
+                                       .committed = cluster_committed,
+                                       .committed_data = node});
     node->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = node->committer, .db = node->db});
     node->approvals = rv_approvals_create(node->committer);
@@ -310,13 +318,14 @@ void node_begin(struct node *node)
                                                                                .fire = on_fire,
                                                                                .stop = on_stop,
                                                                                .data = node});
-    static const char *const names[] = {"one", "two", "three"};
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,
-                                                             .name = names[node->index],
+                                                             .name = node_names[node->index],
                                                              .gained = gained,
                                                              .lost = lost,
+                                                             .beaten = cluster_beaten,
                                                              .data = node});
+    cluster_begin(node);
     world_leave();
 }
 
@@ -371,6 +380,7 @@ static void after_schedules(void *data)
 static void after_hooks(void *data)
 {
     struct node *node = data;
+    cluster_leave(node);
     rv_actors_drain(node->actors, CLOSE_MS / 2, after_drain, node);
 }
 
@@ -385,6 +395,7 @@ static void after_lease(void *data)
 {
     struct node *node = data;
     node->lease = NULL;
+    cluster_left(node);
     rv_committer_close(node->committer, after_committer, node);
 }
 
@@ -402,6 +413,7 @@ static void end_process(void *data)
     rv_approvals_destroy(node->approvals);
     rv_gate_destroy(node->gate);
     rv_loop_destroy(node->loop);
+    cluster_end(node);
     node->loop = NULL;
     world_note(node->world, "node %d has stopped", node->index);
     if (node->heap.blocks != 0) {

@@ -19,6 +19,18 @@ struct node_row {
     bool gone;
     int64_t node;
     int64_t lease_until_us;
+    const char *name;
+    int64_t pid, boot;
+    bool serves;
+    int process; /* incarnation that it is; for the rules, not for the statements */
+};
+struct placement_row {
+    bool gone;
+    int32_t tenant;
+    float load;
+    int64_t moving_to; /* 0: NULL */
+    int64_t moving_since_us;
+    int64_t moved_us; /* INT64_MIN: -infinity */
 };
 struct head_row {
     bool gone;
@@ -270,6 +282,7 @@ struct posting_row { /* what has been posted or paid under a reference */
 enum base_table {
     T_TENANT,
     T_NODE,
+    T_PLACEMENT,
     T_HEAD,
     T_WRITER,
     T_PLAN,

@@ -227,17 +227,35 @@ static void check_record(struct world *world, const struct audit_row *record)
     rv_merkle_push(&company->audit_size, company->frontier, &company->frontier_count, &leaf);
 }
 
+/* Only the statement that passes a company writes both, it and its placement. */
+static bool is_passed(const struct base_session *session, int32_t tenant)
+{
+    for (int i = 0; i < session->change_count; i++) {
+        const struct base_change *change = &session->changes[i];
+        if (change->table == T_PLACEMENT &&
+            ((const struct placement_row *)change->row)->tenant == tenant) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_claim(struct world *world, const struct base_session *session,
                         const struct head_row *head, const struct head_row *was)
 {
     struct company *company = &world->rules->companies[head->tenant];
+    const struct node_row *owner = base_node(world->base, head->owner);
+    int taker = owner != NULL ? owner->process : 0; /* 0: it was given to whoever comes */
+    bool given = session->owner == company->claimer && is_passed(session, head->tenant);
     rule(world, head->epoch == was->epoch + 1, "an epoch jumped", head->tenant, head->epoch);
     BASE_EACH(world->base, T_NODE, node_row, node)
     {
-        rule(world, node->node != was->owner || node->lease_until_us <= base_now_us(world->base),
+        rule(world,
+             given || node->node != was->owner ||
+                 node->lease_until_us <= base_now_us(world->base),
              "a company was taken from a living node", head->tenant, head->epoch);
     }
-    company->claimer = session->owner;
+    company->claimer = taker;
     company->epoch = head->epoch;
     world->tally.takeovers++;
     for (int i = 0; i < world->node_count; i++) {

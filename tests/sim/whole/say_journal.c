@@ -1,5 +1,4 @@
-/* say_journal.c -- runtime/journal/sql: the frame of a commit, nodes and leases, new runs, steps.
- */
+/* say_journal.c -- runtime/journal/sql: the frame of a commit, new runs, steps. */
 #include "tests/sim/whole/base.h"
 
 #include "runtime/base/check.h"
@@ -254,97 +253,6 @@ static void run_status_set(struct base_call *call)
     }
 }
 
-/* ---- lease.sql ---- */
-
-static struct node_row *find_node(struct base *base, int64_t number)
-{
-    BASE_EACH(base, T_NODE, node_row, node)
-    {
-        if (node->node == number) {
-            return node;
-        }
-    }
-    return NULL;
-}
-
-static void node_beat(struct base_call *call)
-{
-    struct base *base = call->base;
-    int64_t number = base_int(call, 1, 0);
-    int64_t until_us = base_now_us(base) + base_int(call, 4, 0) * 1000;
-    struct node_row *node = find_node(base, number);
-    bool found = node != NULL && node->lease_until_us > base_now_us(base);
-    if (found) {
-        base_touch(call, T_NODE, node);
-        node->lease_until_us = until_us;
-    } else if (node == NULL) {
-        node = base_insert(call, T_NODE);
-        *node = (struct node_row){.node = number, .lease_until_us = until_us};
-        found = true;
-    }
-    base_row(call);
-    base_out_bool(call, found);
-}
-
-static void lease_claim(struct base_call *call)
-{
-    struct base *base = call->base;
-    int64_t number = base_int(call, 1, 0);
-    int32_t only = (int32_t)base_int(call, 2, 0);
-    int64_t most = base_int(call, 3, 0);
-    int64_t now_us = base_now_us(base);
-    const struct node_row *self = find_node(base, number);
-    if (self == NULL || self->lease_until_us <= now_us) {
-        return;
-    }
-    BASE_EACH(base, T_HEAD, head_row, head)
-    {
-        const struct node_row *owner = find_node(base, head->owner);
-        bool free = head->owner == 0 || owner == NULL || owner->lease_until_us <= now_us;
-        bool locked = base->head_locks[head->tenant] != NULL; /* SKIP LOCKED */
-        if (!free || locked || most <= 0 || (only != 0 && head->tenant != only)) {
-            continue;
-        }
-        most--;
-        base_touch(call, T_HEAD, head);
-        head->owner = number;
-        head->epoch++;
-        base_row(call);
-        base_out_int(call, head->tenant);
-        base_out_int(call, head->epoch);
-    }
-}
-
-static void lease_held(struct base_call *call)
-{
-    BASE_EACH(call->base, T_HEAD, head_row, head)
-    {
-        if (head->owner == base_int(call, 1, 0)) {
-            base_row(call);
-            base_out_int(call, head->tenant);
-            base_out_int(call, head->epoch);
-        }
-    }
-}
-
-static void lease_release(struct base_call *call)
-{
-    int64_t number = base_int(call, 1, 0);
-    BASE_EACH(call->base, T_HEAD, head_row, head)
-    {
-        if (head->owner == number) {
-            base_touch(call, T_HEAD, head);
-            head->owner = 0;
-        }
-    }
-    struct node_row *node = find_node(call->base, number);
-    if (node != NULL) {
-        base_delete(call, T_NODE, node);
-    }
-    base_row(call);
-    base_out_null(call);
-}
-
 const struct base_word base_words_journal[] = {
     {"head_lock", head_lock},
     {"head_update", head_update},
@@ -357,10 +265,5 @@ const struct base_word base_words_journal[] = {
     {"run_insert", run_insert},
     {"run_input_insert", run_input_insert},
     {"run_status_set", run_status_set},
-    {"node_beat", node_beat},
-    {"node_prune", nothing},
-    {"lease_claim", lease_claim},
-    {"lease_held", lease_held},
-    {"lease_release", lease_release},
     {NULL, NULL},
 };

@@ -31,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATEMENTS = 700, TENANT = 1, CELLS_MAX = 4096, IDS = 4 };
+enum { STATEMENTS = 1500, TENANT = 1, CELLS_MAX = 4096, IDS = 4 };
 
 const struct base_word base_words_books[] = {{NULL, NULL}}; /* there is no such table there */
 
@@ -47,7 +47,9 @@ static const struct rv_statement *const compared[] = {
     &rv_sql_run_insert,          &rv_sql_run_input_insert,
     &rv_sql_run_status_set,      &rv_sql_node_beat,
     &rv_sql_lease_claim,         &rv_sql_lease_held,
-    &rv_sql_lease_release,       &rv_sql_run_image,
+    &rv_sql_lease_release,       &rv_sql_lease_pass,
+    &rv_sql_node_serve,          &rv_sql_placement_sample,
+    &rv_sql_placement_propose,   &rv_sql_run_image,
     &rv_sql_run_steps,           &rv_sql_runs_due,
     &rv_sql_run_signal_next,     &rv_sql_run_signal_consume,
     &rv_sql_run_signal_put,      &rv_sql_runs_to_cancel,
@@ -141,7 +143,8 @@ static const char *a_text(const struct rv_statement *statement, const char *name
            : strcmp(name, "decision") == 0     ? PICK("approve", "reject")
            : strcmp(name, "outcome") == 0      ? PICK("applied", "refused")
            : strcmp(name, "requested_by") == 0 ? PICK("person:clerk", "agent:agent one")
-           : strcmp(name, "version") == 0      ? NULL
+           : strcmp(name, "version") == 0
+               ? (statement == &rv_sql_node_serve ? "1" : NULL)
            : strcmp(name, "tzdata") == 0       ? PICK("tz", "tz", "")
            : strcmp(name, "reason") == 0 || strcmp(name, "reasons") == 0 || strcmp(name, "escalate_to") == 0 ||
                    strcmp(name, "error_code") == 0 || strcmp(name, "error_text") == 0 ||

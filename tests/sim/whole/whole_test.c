@@ -159,9 +159,10 @@ static void report(const struct result *all, int64_t began_us)
            sum->effects, sum->approvals, sum->votes, sum->deliveries, sum->fires);
     printf("  faults: %" PRId64 " kills, %" PRId64 " stops, %" PRId64 " pauses, %" PRId64
            " connections, %" PRId64 " crashes of the database, %" PRId64 " clocks, %" PRId64
-           " answers lost; %" PRId64 " takeovers; %" PRId64 " rules looked at\n",
+           " answers lost; %" PRId64 " takeovers, %" PRId64 " moves; %" PRId64
+           " rules looked at\n",
            sum->kills, sum->stops, sum->pauses, sum->drops, sum->crashes, sum->jumps,
-           sum->lost_answers, sum->takeovers, sum->rules);
+           sum->lost_answers, sum->takeovers, sum->moves, sum->rules);
 }
 
 /* The suite: all its seeds ran, none failed, and enough has happened. */

@@ -26,6 +26,7 @@ enum {
     PLAN_BYTES = 8192,
     PATIENCE_S =
         240, /* of calm: longer than every deadline in a plan, a lease and a policy together */
+    NAME_POLL_MS = 100,
     LOOK_REST_MS = 250,
     LOOKS_AT_REST = 4 /* so that what is on its way has come */
 };
@@ -365,8 +366,13 @@ static void open_case(struct world *world)
 static void node_comes(struct world *world, void *data)
 {
     struct node *node = data;
-    if (!node->alive && !world->ending) {
+    if (node->alive || world->ending) {
+        return;
+    }
+    if (cluster_name_free(node)) {
         node_begin(node);
+    } else {
+        world_at(world, world->now_us + NAME_POLL_MS * WORLD_MS, node_comes, node);
     }
 }
 
@@ -382,6 +388,12 @@ static void stop_took_too_long(struct world *world, void *data)
         node_kill(node);
         come_back_later(world, node, WORLD_SECOND);
     }
+}
+
+void world_stop(struct node *node)
+{
+    node_stop(node);
+    world_at(node->world, node->kill_us, stop_took_too_long, node);
 }
 
 void world_node_stopped(struct node *node)
@@ -419,8 +431,7 @@ static void break_something(struct world *world)
     case 2:
     case 3:
         if (node != NULL && !node->stopping && !node->paused) {
-            node_stop(node);
-            world_at(world, node->kill_us, stop_took_too_long, node);
+            world_stop(node);
         }
         break;
     case 4:

@@ -6,6 +6,7 @@
  *   loop.c     the event loop (for loop/loop.c)           post.c   receivers (for hooks/post.c)
  *   chance.c   ids and secrets (for base/random.c)        heap.c   memory (for base/check.c)
  *   books.c    the catalogue of commands                  rules.c  what must hold
+ *   cluster.c  one node among others (for cli/node_cluster.c)
  *
  * Everything else is the product's own object code: actors, committer, lease, gate, approvals,
  * runs, plans in Lua, orchestrator, hook sender, schedules.
@@ -25,6 +26,7 @@
 #include "runtime/gate/gate.h"
 #include "runtime/hooks/sender.h"
 #include "runtime/journal/lease.h"
+#include "runtime/journal/placement.h"
 #include "runtime/run/orchestrator.h"
 #include "runtime/run/store.h"
 #include "runtime/schedule/service.h"
@@ -73,6 +75,9 @@ struct node {
     struct rv_schedule_service *schedules;
     struct rv_orchestrator_options orchestrator;
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
+    struct rv_placement *placement;
+    int64_t told_us[BASE_TENANTS_MAX]; /* when others were last told of a commit */
+    bool tell_again[BASE_TENANTS_MAX];
 };
 
 /* How often what happens; drawn once for each world. */
@@ -88,7 +93,7 @@ struct world_rates {
 
 struct world_tally {
     int64_t steps, commits, effects, runs, ended, approvals, votes, deliveries, fires;
-    int64_t kills, stops, pauses, drops, crashes, jumps, lost_answers, takeovers, rules;
+    int64_t kills, stops, pauses, drops, crashes, jumps, lost_answers, takeovers, moves, rules;
     int64_t lived_us;
 };
 
@@ -151,14 +156,27 @@ bool world_calm(const struct world *world);
 void chance_begin(uint64_t seed);
 void books_begin(void);
 
+void world_stop(struct node *node); /* asks it to end in order; one that takes too long is killed */
 void world_node_stopped(struct node *node); /* it ended in order */
 const struct rv_clock *node_clock(const struct node *node);
 void node_begin(struct node *node);
 void node_kill(struct node *node);
 void node_stop(struct node *node); /* in order; it ends some time later */
+struct rv_ref node_orchestrator(const struct node *node, int32_t tenant);
+extern const char *const node_names[WORLD_NODES_MAX];
 extern const struct rv_audit *node_audit;
 extern const struct rv_hook_vault *node_vault;
 void nodes_begin(void); /* keys, once per process */
+
+/* Placement and what nodes tell each other. */
+void cluster_begin(struct node *node); /* the lease is there */
+void cluster_beaten(void *node);
+void cluster_committed(void *node, int32_t tenant);
+void cluster_leave(struct node *node); /* before the lease is given back */
+void cluster_left(struct node *node);  /* after */
+void cluster_end(struct node *node);   /* after the loop */
+/* Does nobody alive serve under the node's name?  Else it must not begin yet. */
+bool cluster_name_free(struct node *node);
 
 struct node *loop_node(const struct rv_loop *loop);
 int64_t loop_ready_us(const struct rv_loop *loop); /* on the loop's monotonic clock */

@@ -25,8 +25,7 @@ struct rv_lease {
     bool beating;
     bool claiming;
     bool unsure; /* a claim was not answered: it may have taken something */
-    bool asked_held; /* the outstanding question takes nothing, it asks what is ours ... */
-    int64_t asked_changes; /* ... as of then */
+    int64_t asked_changes; /* how often something had come or gone when the claim was sent */
     int beats;
     int64_t asked_as; /* the node that the outstanding beat or claim was sent as */
     int64_t claimed_as;
@@ -234,7 +233,6 @@ static void ask_for_tenants(struct rv_lease *lease)
     const struct rv_statement *statement = held ? &rv_sql_lease_held : &rv_sql_lease_claim;
     lease->claiming = true;
     lease->claimed_as = lease->node;
-    lease->asked_held = held;
     lease->asked_changes = lease->changes;
     struct rv_args *args = rv_args_create(statement);
     rv_args_i64(args, 1, lease->node);
@@ -272,8 +270,9 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
         rv_log(RV_LOG_WARN, "lease", "CLAIM-FAILED", "%s", err->message);
         return;
     }
-    if (lease->asked_held && lease->asked_changes != lease->changes) {
-        lease->unsure = true; /* what it says of a company that went since is not so any more */
+    if (lease->asked_changes != lease->changes) {
+        lease->unsure = true; /* what is in it may have gone since: ask what is ours by now */
+        ask_for_tenants(lease);
         return;
     }
     for (int row = 0; row < rv_result_rows(result) && !lease->closing; row++) {

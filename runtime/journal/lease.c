@@ -24,7 +24,7 @@ struct rv_lease {
     int64_t renewed_us; /* sending time of the last beat that was answered */
     bool beating;
     bool claiming;
-    bool unsure; /* a claim was not answered: it may have taken something */
+    bool unsure;           /* a claim was not answered: it may have taken something */
     int64_t asked_changes; /* how often something had come or gone when the claim was sent */
     int beats;
     int64_t asked_as; /* the node that the outstanding beat or claim was sent as */

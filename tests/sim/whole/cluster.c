@@ -1,5 +1,5 @@
-/* cluster.c -- one node among others, as runtime/cli/node_cluster.c makes it: placement, the end of a
- * company that moves, and what the nodes tell each other.
+/* cluster.c -- one node among others, as runtime/cli/node_cluster.c makes it: placement, the end of
+ * a company that moves, and what the nodes tell each other.
  *
  * Placement is the real one.  The lines between nodes are simulated: a word takes as long as a
  * message to the database, and it may be lost; then the next beat or tick finds out by itself.
@@ -195,6 +195,7 @@ static void drain(void *data, int32_t tenant, void (*drained)(void *data), void 
     struct mover *mover = rv_alloc(sizeof *mover);
     *mover = (struct mover){node, tenant, drained, drained_data, false};
     node->world->tally.moves++;
+    node->moving[tenant] = rv_lease_epoch(node->lease, tenant);
     world_note(node->world, "node %d: company %d is to move", node->index, (int)tenant);
     rv_loop_post(node->loop, spawn_mover, mover);
 }
@@ -202,7 +203,9 @@ static void drain(void *data, int32_t tenant, void (*drained)(void *data), void 
 static void passed(void *data, int64_t to_node)
 {
     (void)to_node;
-    tell_others(data, 0);
+    struct node *node = data;
+    node->gave[node->lost_last] = node->moving[node->lost_last]; /* it has just let go of it */
+    tell_others(node, 0);
 }
 
 /* ---- names ---- */
@@ -263,20 +266,17 @@ bool cluster_name_free(struct node *node)
 
 void cluster_begin(struct node *node)
 {
-    node->placement = rv_placement_create(
-        &(struct rv_placement_options){.loop = node->loop,
-                                       .db = node->db,
-                                       .lease = node->lease,
-                                       .lease_ms = RV_LEASE_MS,
-                                       .face = {.boot = node->incarnation,
-                                                .link = "",
-                                                .link_mark = "",
-                                                .api = "",
-                                                .version = "sim"},
-                                       .drain = drain,
-                                       .passed = passed,
-                                       .refused = refused,
-                                       .data = node});
+    node->placement = rv_placement_create(&(struct rv_placement_options){
+        .loop = node->loop,
+        .db = node->db,
+        .lease = node->lease,
+        .lease_ms = RV_LEASE_MS,
+        .face =
+            {.boot = node->incarnation, .link = "", .link_mark = "", .api = "", .version = "sim"},
+        .drain = drain,
+        .passed = passed,
+        .refused = refused,
+        .data = node});
 }
 
 void cluster_beaten(void *data)

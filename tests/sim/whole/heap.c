@@ -82,8 +82,7 @@ static size_t steps_of(size_t size)
 static struct heap_block *fresh(size_t size, bool zero)
 {
     size_t steps = steps_of(size);
-    size_t whole =
-        sizeof(struct heap_block) + (steps < KEPT_SIZES ? steps * STEP_BYTES : size);
+    size_t whole = sizeof(struct heap_block) + (steps < KEPT_SIZES ? steps * STEP_BYTES : size);
     struct heap_block *block =
         zero ? calloc(1, whole) : malloc(whole); /* style: the allocator of this program */
     if (block == NULL) {

@@ -174,6 +174,7 @@ static void lost(void *data, int32_t tenant)
 {
     struct node *node = data;
     node->driving[tenant] = 0;
+    node->lost_last = tenant;
     world_note(node->world, "node %d lets go of company %d", node->index, (int)tenant);
     post_change(node, tenant, 0, end_company);
 }

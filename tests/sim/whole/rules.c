@@ -2,12 +2,14 @@
  * again in the end; from the rows alone, never from what the code under test believes.
  *
  *   journal     no holes, nothing after the end of a run, only by the node that claimed the company
- * last effects     an executed step and its events come together or not at all, and once record no
- * gap; leaf, tree and head agree; every command has its decision and its outcome books       every
- * transaction balances; the log of events is one chain approvals   move only as allowed; used once,
- * after enough other people said yes leases      a company is taken only from a node whose lease is
- * over, and which has let go by then promises    what a person was told is done, is there messages
- * nothing is delivered that was not committed, and in the end everything is
+ *   effects     an executed step and its events come together or not at all, and once
+ *   record      no gap; leaf, tree and head agree; every command has decision and outcome
+ *   books       every transaction balances; the log of events is one chain
+ *   approvals   move only as allowed; used once, after enough other people said yes
+ *   leases      a company is taken only from a node whose lease is over and which has let go by
+ *               then, or that has given it away itself
+ *   promises    what a person was told is done, is there
+ *   messages    nothing is delivered that was not committed, and in the end everything is
  */
 #include "tests/sim/whole/world.h"
 
@@ -27,6 +29,7 @@ struct company {
     int frontier_count;
     struct erp_chain chain;
     int claimer; /* incarnation that took the company last */
+    int giver;   /* incarnation that passed it last: its word may have been executed late */
     int64_t epoch;
 };
 
@@ -251,17 +254,17 @@ static void check_claim(struct world *world, const struct base_session *session,
     BASE_EACH(world->base, T_NODE, node_row, node)
     {
         rule(world,
-             given || node->node != was->owner ||
-                 node->lease_until_us <= base_now_us(world->base),
+             given || node->node != was->owner || node->lease_until_us <= base_now_us(world->base),
              "a company was taken from a living node", head->tenant, head->epoch);
     }
     company->claimer = taker;
+    company->giver = given ? session->owner : company->giver;
     company->epoch = head->epoch;
     world->tally.takeovers++;
     for (int i = 0; i < world->node_count; i++) {
         const struct node *node = &world->nodes[i];
-        bool asked =
-            node->alive && !node->paused && !node->behind && node->incarnation != session->owner;
+        bool asked = node->alive && !node->paused && !node->behind &&
+                     node->incarnation != session->owner && node->incarnation != company->giver;
         rule(world, !asked || node->driving[head->tenant] == 0,
              "a node still drives a company whose lease is over", head->tenant, head->epoch);
     }
@@ -434,9 +437,13 @@ void rules_commit(void *data, const struct base_session *session)
 void rules_driving(struct node *node, int32_t tenant, int64_t epoch)
 {
     struct world *world = node->world;
+    int giver = world->rules->companies[tenant].giver;
+    rule(world, epoch > node->gave[tenant], "a node drives again what it has given away", tenant,
+         epoch);
     for (int i = 0; i < world->node_count; i++) {
         const struct node *other = &world->nodes[i];
-        bool asked = other != node && other->alive && !other->paused && !other->behind;
+        bool asked = other != node && other->alive && !other->paused && !other->behind &&
+                     other->incarnation != giver;
         rule(world, !asked || node->behind || other->driving[tenant] == 0,
              "two nodes drive one company", tenant, epoch);
     }
@@ -516,10 +523,27 @@ static bool has_run(struct world *world, const struct exception_row *exception)
     return false;
 }
 
+/* A node that was late to hear that it has passed a company finds out by itself. */
+static void who_drives(struct world *world, char out[WORLD_LEFT_BYTES])
+{
+    for (int i = 0; i < world->node_count; i++) {
+        const struct node *node = &world->nodes[i];
+        for (int32_t tenant = 1; tenant <= world->companies; tenant++) {
+            int64_t epoch = node->alive ? node->driving[tenant] : 0;
+            if (epoch != 0 && epoch != world->rules->companies[tenant].epoch) {
+                snprintf(out, WORLD_LEFT_BYTES,
+                         "node %d drives company %d with the old epoch %" PRId64, i, (int)tenant,
+                         epoch);
+            }
+        }
+    }
+}
+
 /* What is still to be done, in words; "" when there is nothing. */
 static void left_to_do(struct world *world, char out[WORLD_LEFT_BYTES])
 {
     out[0] = '\0';
+    who_drives(world, out);
     BASE_EACH(world->base, T_RUN, run_row, run)
     {
         if (!base_run_over(run)) {

@@ -66,8 +66,8 @@ static void node_serve(struct base_call *call)
     {
         if (self != NULL && strcmp(other->name, self->name) == 0 && other->serves &&
             other->boot != boot && lives(base, other)) {
-            base_out_json(call, json_pack("{s:s,s:I}", "name", self->name, "pid",
-                                          (json_int_t)other->pid));
+            base_out_json(
+                call, json_pack("{s:s,s:I}", "name", self->name, "pid", (json_int_t)other->pid));
             return;
         }
     }
@@ -227,8 +227,7 @@ static void sample_one(struct base_call *call, int32_t tenant)
     struct placement_row *placement = find_placement(call->base, tenant);
     if (placement == NULL) {
         placement = base_insert(call, T_PLACEMENT);
-        *placement = (struct placement_row){
-            .tenant = tenant, .load = load, .moved_us = INT64_MIN};
+        *placement = (struct placement_row){.tenant = tenant, .load = load, .moved_us = INT64_MIN};
     } else if (fabs((double)(load - placement->load)) > 0.05 * (double)placement->load) {
         base_touch(call, T_PLACEMENT, placement);
         placement->load = (float)((double)placement->load * 0.5 + (double)load * 0.5);
@@ -268,12 +267,10 @@ static struct head_row *to_give(struct base *base, int64_t from, float differenc
     BASE_EACH(base, T_HEAD, head_row, head)
     {
         const struct placement_row *placement = find_placement(base, head->tenant);
-        bool may = placement == NULL ||
-                   (placement->moving_to == 0 &&
-                    placement->moved_us < base_now_us(base) - STAYS_FOR_US);
+        bool may = placement == NULL || (placement->moving_to == 0 &&
+                                         placement->moved_us < base_now_us(base) - STAYS_FOR_US);
         if (head->owner == from && may && load_of(placement) <= difference / 2 &&
-            (found == NULL ||
-             load_of(placement) > load_of(find_placement(base, found->tenant)))) {
+            (found == NULL || load_of(placement) > load_of(find_placement(base, found->tenant)))) {
             found = head;
         }
     }
@@ -299,8 +296,8 @@ static void placement_propose(struct base_call *call)
         struct placement_row *placement = find_placement(base, head->tenant);
         if (placement == NULL) {
             placement = base_insert(call, T_PLACEMENT);
-            *placement = (struct placement_row){
-                .tenant = head->tenant, .load = 1, .moved_us = INT64_MIN};
+            *placement =
+                (struct placement_row){.tenant = head->tenant, .load = 1, .moved_us = INT64_MIN};
         } else {
             base_touch(call, T_PLACEMENT, placement);
         }
@@ -317,8 +314,9 @@ static void lease_pass(struct base_call *call)
     struct base *base = call->base;
     int32_t tenant = (int32_t)base_int(call, 1, 0);
     struct placement_row *placement = find_placement(base, tenant);
-    const struct node_row *target =
-        placement != NULL && placement->moving_to != 0 ? base_node(base, placement->moving_to) : NULL;
+    const struct node_row *target = placement != NULL && placement->moving_to != 0
+                                        ? base_node(base, placement->moving_to)
+                                        : NULL;
     int64_t to = lives(base, target) ? target->node : 0;
     struct head_row *head = base_head(base, tenant);
     bool passed = head != NULL && head->owner == base_int(call, 2, 0) && head->owner != 0 &&

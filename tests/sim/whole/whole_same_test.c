@@ -36,10 +36,11 @@ enum { STATEMENTS = 1500, TENANT = 1, CELLS_MAX = 4096, IDS = 4 };
 const struct base_word base_words_books[] = {{NULL, NULL}}; /* there is no such table there */
 
 static const struct rv_migration *const rooms[] = {
-    rv_journal_migrations, rv_gate_migrations,        rv_db_migrations,
-    rv_hooks_migrations,   rv_run_migrations,         rv_effect_migrations,
-    rv_erp_command_migrations, rv_erp_exception_migrations, rv_schedule_migrations,
-    NULL};
+    rv_journal_migrations,     rv_gate_migrations,
+    rv_db_migrations,          rv_hooks_migrations,
+    rv_run_migrations,         rv_effect_migrations,
+    rv_erp_command_migrations, rv_erp_exception_migrations,
+    rv_schedule_migrations,    NULL};
 
 static const struct rv_statement *const compared[] = {
     &rv_sql_head_lock,           &rv_sql_head_fence,
@@ -143,12 +144,11 @@ static const char *a_text(const struct rv_statement *statement, const char *name
            : strcmp(name, "decision") == 0     ? PICK("approve", "reject")
            : strcmp(name, "outcome") == 0      ? PICK("applied", "refused")
            : strcmp(name, "requested_by") == 0 ? PICK("person:clerk", "agent:agent one")
-           : strcmp(name, "version") == 0
-               ? (statement == &rv_sql_node_serve ? "1" : NULL)
+           : strcmp(name, "version") == 0      ? (statement == &rv_sql_node_serve ? "1" : NULL)
            : strcmp(name, "tzdata") == 0       ? PICK("tz", "tz", "")
-           : strcmp(name, "reason") == 0 || strcmp(name, "reasons") == 0 || strcmp(name, "escalate_to") == 0 ||
-                   strcmp(name, "error_code") == 0 || strcmp(name, "error_text") == 0 ||
-                   strcmp(name, "last_error") == 0
+           : strcmp(name, "reason") == 0 || strcmp(name, "reasons") == 0 ||
+                   strcmp(name, "escalate_to") == 0 || strcmp(name, "error_code") == 0 ||
+                   strcmp(name, "error_text") == 0 || strcmp(name, "last_error") == 0
                ? PICK("because", "because", "another")
                : "text";
 }
@@ -209,7 +209,7 @@ static int64_t a_number(const struct rv_statement *statement, const char *name, 
            : strcmp(name, "limit") == 0  ? 128
            : strcmp(name, "attempts") == 0 && strstr(statement->params, "attempts int4[]") != NULL
                ? 1 + below(2)
-           : strcmp(name, "buffer") == 0 ? 1
+           : strcmp(name, "buffer") == 0                                   ? 1
            : strcmp(name, "most") == 0 || strcmp(name, "room") == 0        ? 5
            : strcmp(name, "only_tenant") == 0                              ? 0
            : strcmp(name, "attempts") == 0 || strcmp(name, "lease_s") == 0 ? 3
@@ -271,7 +271,7 @@ static struct rv_args *make_args(const struct rv_statement *statement, int rows)
                 int64_t off_us = (below(2) == 0 ? -1 : 1) * INT64_C(3000000000);
                 rv_args_time(args, i,
                              strcmp(name, "now") == 0 ? now_us
-                             : fixed ? a_turn(name, row)
+                             : fixed                  ? a_turn(name, row)
                              : bucket ? (now_us - now_us % 60000000) + below(2) * 60000000
                                       : now_us + off_us);
             } else {
@@ -439,9 +439,12 @@ static void make_schedules(struct base_call *call)
     static const struct {
         const char *name, *overlap;
         int pause_after;
-    } schedules[] = {{"skip", "skip", 3},        {"one", "buffer_one", 0},
-                     {"all", "buffer_all", 0},   {"cancel", "cancel_other", 2},
-                     {"terminate", "terminate_other", 0}, {"free", "allow_all", 0}};
+    } schedules[] = {{"skip", "skip", 3},
+                     {"one", "buffer_one", 0},
+                     {"all", "buffer_all", 0},
+                     {"cancel", "cancel_other", 2},
+                     {"terminate", "terminate_other", 0},
+                     {"free", "allow_all", 0}};
     for (size_t i = 0; i < RV_COUNT(schedules); i++) {
         bool paused = i == 1;
         *(struct schedule_row *)base_insert(call, T_SCHEDULE) =

@@ -1,12 +1,13 @@
 /* world.h -- the whole runtime in virtual time: nodes, one database, the network between, people,
  * receivers of web hooks, and what goes wrong with them.
  *
- *   world.c    time, who runs next, faults, people        node.c   one process: the real rooms put
- * together wire.c     connections (stands in for db/link.c)      base.h   the simulated database
- *   loop.c     the event loop (for loop/loop.c)           post.c   receivers (for hooks/post.c)
- *   chance.c   ids and secrets (for base/random.c)        heap.c   memory (for base/check.c)
- *   books.c    the catalogue of commands                  rules.c  what must hold
+ *   world.c    time, who runs next, faults, people
+ *   node.c     one process: the real rooms put together      base.h   the simulated database
  *   cluster.c  one node among others (for cli/node_cluster.c)
+ *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
+ *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
+ *   chance.c   ids and secrets (for base/random.c)           rules.c  what must hold
+ *   books.c    the catalogue of commands
  *
  * Everything else is the product's own object code: actors, committer, lease, gate, approvals,
  * runs, plans in Lua, orchestrator, hook sender, schedules.
@@ -76,6 +77,9 @@ struct node {
     struct rv_orchestrator_options orchestrator;
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
+    int64_t moving[BASE_TENANTS_MAX]; /* epoch with which it last began to give it away ... */
+    int64_t gave[BASE_TENANTS_MAX];   /* ... and was told that it has */
+    int32_t lost_last;
     int64_t told_us[BASE_TENANTS_MAX]; /* when others were last told of a commit */
     bool tell_again[BASE_TENANTS_MAX];
 };

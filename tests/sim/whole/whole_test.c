@@ -21,25 +21,27 @@
 #if defined(__SANITIZE_THREAD__)
 enum { SUITE_SEEDS = 60, SAME_SEEDS = 5 };
 #elif defined(__SANITIZE_ADDRESS__)
-enum { SUITE_SEEDS = 400, SAME_SEEDS = 10 };
+enum { SUITE_SEEDS = 200, SAME_SEEDS = 10 };
 #else
 enum { SUITE_SEEDS = 10000, SAME_SEEDS = 40 };
 #endif
 
 enum { JOBS = 2, PORTION = 100 /* seeds of one process: what it leaks ends with it */ };
 
-/* For the handler of SIGABRT only: an assertion in the code under test must name its seed too. */
+enum { SEED_LIMIT_S = 120 }; /* a seed takes hundredths of a second; one that hangs says so */
+
+static const char *program = "whole_test"; /* as it was called: for the line that brings it back */
+/* For the handler of signals only: an assertion in the code under test must name its seed, too. */
 static volatile sig_atomic_t seed_high;
 static volatile sig_atomic_t seed_low;
 
 static void on_abort(int number)
 {
-    (void)number;
-    char line[96];
+    char line[512];
     uint64_t seed = ((uint64_t)(uint32_t)seed_high << 32) | (uint32_t)seed_low;
-    int length =
-        snprintf(line, sizeof line,
-                 "sim: it aborted; again: whole_test --trace 1 --seed %" PRIu64 "\n", seed);
+    int length = snprintf(line, sizeof line,
+                          "sim: it %s\nsim: again: %.400s --trace 1 --seed %" PRIu64 "\n",
+                          number == SIGALRM ? "hangs" : "aborted", program, seed);
     if (write(STDERR_FILENO, line, (size_t)length) < 0) {
         return;
     }
@@ -54,16 +56,20 @@ static bool live_one(uint64_t seed, bool faults, bool trace, struct world_tally 
     seed_low = (sig_atomic_t)(seed & UINT32_MAX);
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
+    signal(SIGALRM, on_abort);
+    alarm(SEED_LIMIT_S);
     struct world_options options = {.seed = seed, .faults = faults, .trace = trace};
     struct world *world = world_create(&options);
     bool well = world_live(world);
     *tally = world->tally;
     *hash = world->hash;
     if (!well) {
-        fprintf(stderr, "sim: %s\nsim: again: whole_test --trace 1 --seed %" PRIu64 "\n",
-                world->violation, seed);
+        fprintf(stderr, "sim: %s\nsim: again: %s --trace 1 --seed %" PRIu64 "%s\n",
+                world->violation, program, seed, faults ? "" : " --calm 1");
     }
     world_destroy(world);
+    alarm(0);
+    signal(SIGALRM, SIG_DFL);
     signal(SIGABRT, SIG_DFL);
     signal(SIGSEGV, SIG_DFL);
     return well;
@@ -217,6 +223,7 @@ TEST(a_calm_day_ends_in_order)
 
 int main(int argc, char **argv)
 {
+    program = argv[0];
     uint64_t from = 1;
     uint64_t seed = 0;
     int count = 0;

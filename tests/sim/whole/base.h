@@ -16,8 +16,8 @@
  * The test whole_same_test runs the same statements here and in PostgreSQL and compares.
  *
  * A new statement: write `static void NAME(struct base_call *call)` beside its neighbours and put
- * it into that file's list and into that of whole_same_test.c; ../README.md says it in five lines.  A
- * row is changed only between base_touch and the end of the statement.
+ * it into that file's list and into that of whole_same_test.c; ../README.md says it in five lines.
+ * A row is changed only between base_touch and the end of the statement.
  */
 #ifndef REEVE_TESTS_SIM_WHOLE_BASE_H
 #define REEVE_TESTS_SIM_WHOLE_BASE_H

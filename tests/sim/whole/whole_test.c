@@ -39,9 +39,9 @@ static void on_abort(int number)
 {
     char line[512];
     uint64_t seed = ((uint64_t)(uint32_t)seed_high << 32) | (uint32_t)seed_low;
-    int length = snprintf(line, sizeof line,
-                          "sim: it %s\nsim: again: %.400s --trace 1 --seed %" PRIu64 "\n",
-                          number == SIGALRM ? "hangs" : "aborted", program, seed);
+    int length =
+        snprintf(line, sizeof line, "sim: it %s\nsim: again: %.400s --trace 1 --seed %" PRIu64 "\n",
+                 number == SIGALRM ? "hangs" : "aborted", program, seed);
     if (write(STDERR_FILENO, line, (size_t)length) < 0) {
         return;
     }

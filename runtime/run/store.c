@@ -439,7 +439,8 @@ struct act_op {
     uint8_t digest[RV_STEP_DIGEST_BYTES];
     json_t *args;
     json_t *evidence;
-    json_t *out; /* what was journaled, of the last try */
+    json_t *out;             /* what was journaled, of the last try */
+    struct rv_budget budget; /* as it was: the run may be gone before the gate looks at it */
     rv_port_done done;
     void *data;
 };
@@ -526,6 +527,9 @@ static void store_act(void *self, const struct rv_run_act *act, rv_port_done don
     op->evidence = json_incref((json_t *)(uintptr_t)act->evidence);
     RV_ASSERT(rv_step_digest(act->args, op->digest));
     bool back = act->kind == RV_STEP_COMPENSATION;
+    if (act->budget != NULL) {
+        op->budget = *act->budget;
+    }
     op->request = (struct rv_gate_request){
         .tenant = act->tenant,
         .principal = {.kind = back ? RV_PRINCIPAL_SYSTEM : RV_PRINCIPAL_AGENT,
@@ -538,7 +542,7 @@ static void store_act(void *self, const struct rv_run_act *act, rv_port_done don
         .evidence = op->evidence,
         .exception_key = rv_arena_strdup(op->arena, act->exception_key),
         .approval = act->approval,
-        .budget = act->budget,
+        .budget = act->budget != NULL ? &op->budget : NULL,
         .run = act->run,
         .epoch = act->epoch,
         .seq = act->seq,

@@ -21,7 +21,7 @@
 #if defined(__SANITIZE_THREAD__)
 enum { SUITE_SEEDS = 60, SAME_SEEDS = 5 };
 #elif defined(__SANITIZE_ADDRESS__)
-enum { SUITE_SEEDS = 200, SAME_SEEDS = 10 };
+enum { SUITE_SEEDS = 400, SAME_SEEDS = 10 };
 #else
 enum { SUITE_SEEDS = 10000, SAME_SEEDS = 40 };
 #endif
@@ -188,8 +188,9 @@ static bool live_suite(int jobs)
 /* Where the code had a mistake, the day that showed it stays. */
 TEST(days_that_once_broke_a_promise_are_well)
 {
-    static const uint64_t seeds[] = {36,  74,  115,  123,  127,  143, 145,
-                                     161, 215, 1240, 1310, 2535, 5678};
+    static const uint64_t seeds[] = {36,  74,  115,  123,  127,  143,  145,
+                                     161, 215, 1240, 1310, 2535, 5678, /* memory: */ 132,
+                                     230, 401, 699};
     worlds_begin();
     for (size_t i = 0; i < RV_COUNT(seeds); i++) {
         struct world_tally tally;

@@ -32,20 +32,6 @@ static struct word *word_make(struct node *from, struct node *to, int32_t tenant
     return word;
 }
 
-static bool drives(const struct node *node, int32_t tenant)
-{
-    return node->lease != NULL && rv_lease_epoch(node->lease, tenant) != 0;
-}
-
-static void wake(struct node *node, int32_t tenant)
-{
-    struct rv_ref ref = node_orchestrator(node, tenant);
-    struct rv_message message = rv_message_of(RV_ORCHESTRATOR_WAKE);
-    if (ref.id != 0) {
-        rv_actors_send(node->actors, ref, &message);
-    }
-}
-
 static void hears(struct world *world, void *data)
 {
     (void)world;
@@ -58,8 +44,8 @@ static void hears(struct world *world, void *data)
     world_enter(node);
     if (word.tenant == 0) {
         rv_placement_look(node->placement);
-    } else if (drives(node, word.tenant)) {
-        wake(node, word.tenant);
+    } else {
+        node_wake(node, word.tenant);
     }
     world_leave();
 }
@@ -81,11 +67,7 @@ static void tell_others(struct node *node, int32_t tenant)
 static void tell(struct node *node, int32_t tenant)
 {
     node->told_us[tenant] = node->world->now_us;
-    if (drives(node, tenant)) {
-        wake(node, tenant);
-    } else {
-        tell_others(node, tenant);
-    }
+    tell_others(node, tenant);
 }
 
 static void tells_again(struct world *world, void *data)
@@ -103,14 +85,10 @@ static void tells_again(struct world *world, void *data)
 }
 
 /* The first at once, the rest together a little later. */
-void cluster_committed(void *data, int32_t tenant)
+void cluster_committed(struct node *node, int32_t tenant)
 {
-    struct node *node = data;
     struct world *world = node->world;
     int64_t next_us = node->told_us[tenant] + WAKE_EVERY_MS * WORLD_MS;
-    if (node->stopping) {
-        return;
-    }
     if (world->now_us >= next_us) {
         tell(node, tenant);
     } else if (!node->tell_again[tenant]) {

@@ -29,19 +29,26 @@ const struct rv_hook_vault *node_vault;
 static const struct rv_statement *write_order[WRITES_MAX];
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,   &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_run_insert,        &rv_sql_run_input_insert,
-    &rv_sql_blob_insert,       &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,
-    &rv_sql_run_fork_copy,     &rv_sql_journal_append,    &rv_sql_run_status_set,
-    &rv_sql_run_result_put,    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,
-    &rv_sql_run_children_stop, &rv_sql_run_signal_put,    &rv_sql_run_signal_consume,
-    &rv_sql_agent_memory_put,  &rv_sql_event_append,      &rv_sql_command_log_append,
-    &rv_sql_effect_intend,     &rv_sql_effect_move,       &rv_sql_effect_log_append,
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,  &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_agent_canary_set, &rv_sql_run_migrate,
+    &rv_sql_run_insert,        &rv_sql_run_input_insert, &rv_sql_blob_insert,
+    &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
+    &rv_sql_journal_append,    &rv_sql_run_status_set,   &rv_sql_run_result_put,
+    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
+    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,  &rv_sql_run_signal_consume,
+    &rv_sql_agent_memory_put,  &rv_sql_event_append,     &rv_sql_command_log_append,
+    &rv_sql_effect_intend,     &rv_sql_effect_move,      &rv_sql_effect_log_append,
     &rv_sql_effect_wake};
 static const struct rv_statement *const last_writes[] = {
     &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
     &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
     &rv_sql_outbox_append,       &rv_sql_audit_append,        &rv_sql_audit_checkpoint_append};
+
+/* Cases are found by the world itself (world.c): no projection of the catalogue raises one. */
+static const struct rv_statement *const wakes[] = {
+    &rv_sql_run_insert,      &rv_sql_run_signal_put,      &rv_sql_run_children_stop,
+    &rv_sql_run_parent_wake, &rv_sql_approval_answer_set, &rv_sql_effect_wake,
+    NULL};
 
 static void key_path(char out[64], const char *what)
 {
@@ -179,10 +186,47 @@ static void lost(void *data, int32_t tenant)
     post_change(node, tenant, 0, end_company);
 }
 
-static bool drives(void *data, int32_t tenant)
+/* As schedules ask. */
+static bool holds(void *data, int32_t tenant)
 {
     const struct node *node = data;
     return node->lease != NULL && rv_lease_epoch(node->lease, tenant) != 0;
+}
+
+/* ---- a commit may let a run go on ---- */
+
+bool node_wake(const struct node *node, int32_t tenant)
+{
+    struct rv_ref ref = node_orchestrator(node, tenant);
+    struct rv_message message = {.kind = RV_ORCHESTRATOR_WAKE};
+    return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
+}
+
+/* As the committer asks. */
+static bool drives(void *data, int32_t tenant)
+{
+    return node_orchestrator(data, tenant).id != 0;
+}
+
+static void woke(void *data, int32_t tenant)
+{
+    struct node *node = data;
+    if (!node_wake(node, tenant) && !node->stopping) {
+        cluster_committed(node, tenant);
+    }
+}
+
+/* A notification; company 0: the connection was away, perhaps any. */
+static void woken(void *data, int32_t tenant)
+{
+    const struct node *node = data;
+    if (tenant != 0) {
+        node_wake(node, tenant);
+        return;
+    }
+    for (int i = 0; i < rv_lease_count(node->lease); i++) {
+        node_wake(node, rv_lease_tenant(node->lease, i));
+    }
 }
 
 /* ---- schedules ---- */
@@ -286,8 +330,10 @@ void node_begin(struct node *node)
                                        .write_order = write_order,
                                        .seal = rv_audit_seal,
                                        .seal_data = (void *)(uintptr_t)node_audit,
-                                       .committed = cluster_committed,
-                                       .committed_data = node});
+                                       .wakes = wakes,
+                                       .drives = drives,
+                                       .woke = woke,
+                                       .wake_data = node});
     node->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = node->committer, .db = node->db});
     node->approvals = rv_approvals_create(node->committer);
@@ -296,9 +342,11 @@ void node_begin(struct node *node)
                                                              .committer = node->committer,
                                                              .gate = node->gate,
                                                              .erp_read = &rv_sql_erp_read});
-    node->orchestrator = (struct rv_orchestrator_options){.db = node->db,
+    node->orchestrator = (struct rv_orchestrator_options){.loop = node->loop,
+                                                          .db = node->db,
                                                           .gate = node->gate,
                                                           .approvals = node->approvals,
+                                                          .active = &node->active,
                                                           .port = rv_store_port(node->store),
                                                           .watch = true,
                                                           .resolutions_of = resolutions_of,
@@ -315,16 +363,18 @@ void node_begin(struct node *node)
                                                              .retry_count = RV_COUNT(retry_ms)});
     node->schedules = rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
                                                                                .db = node->db,
-                                                                               .drives = drives,
+                                                                               .drives = holds,
                                                                                .fire = on_fire,
                                                                                .stop = on_stop,
                                                                                .data = node});
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,
+                                                             .uri = "",
                                                              .name = node_names[node->index],
                                                              .gained = gained,
                                                              .lost = lost,
                                                              .beaten = cluster_beaten,
+                                                             .woken = woken,
                                                              .data = node});
     cluster_begin(node);
     world_leave();

@@ -75,6 +75,7 @@ struct node {
     struct rv_hooks *hooks;
     struct rv_schedule_service *schedules;
     struct rv_orchestrator_options orchestrator;
+    int active; /* run actors */
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
     int64_t moving[BASE_TENANTS_MAX]; /* epoch with which it last began to give it away ... */
@@ -167,6 +168,8 @@ void node_begin(struct node *node);
 void node_kill(struct node *node);
 void node_stop(struct node *node); /* in order; it ends some time later */
 struct rv_ref node_orchestrator(const struct node *node, int32_t tenant);
+/* A commit may let a run go on; false while the company's orchestrator is not here. */
+bool node_wake(const struct node *node, int32_t tenant);
 extern const char *const node_names[WORLD_NODES_MAX];
 extern const struct rv_audit *node_audit;
 extern const struct rv_hook_vault *node_vault;
@@ -175,7 +178,7 @@ void nodes_begin(void); /* keys, once per process */
 /* Placement and what nodes tell each other. */
 void cluster_begin(struct node *node); /* the lease is there */
 void cluster_beaten(void *node);
-void cluster_committed(void *node, int32_t tenant);
+void cluster_committed(struct node *node, int32_t tenant);
 void cluster_leave(struct node *node); /* before the lease is given back */
 void cluster_left(struct node *node);  /* after */
 void cluster_end(struct node *node);   /* after the loop */
@@ -190,6 +193,8 @@ int64_t wire_latency_us(struct world *world);
 void wires_node_gone(struct node *node);
 void wires_drop_one(struct world *world); /* some connection breaks */
 void wires_server_crash(struct world *world);
+/* A notification is on its way to all that listen. */
+void wires_notify(void *world, int32_t tenant);
 bool wires_advisory_taken(void *data, const struct base_session *session, int64_t key);
 
 void rules_begin(struct world *world);

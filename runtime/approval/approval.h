@@ -42,7 +42,7 @@ void rv_approval_vote(struct rv_approvals *approvals, const struct rv_vote *vote
                       void *data);
 
 /* Expires or escalates one approval when its time has come (database time); otherwise does nothing.
- * The orchestrator calls it for what the statement `approvals_due` lists. */
+ * The orchestrator calls it for what the statement `company_look` lists. */
 void rv_approval_time(struct rv_approvals *approvals, int32_t tenant, int64_t approval);
 
 #endif

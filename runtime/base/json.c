@@ -226,6 +226,57 @@ enum rv_code rv_json_need_str(const json_t *object, const char *what, const char
     return RV_OK;
 }
 
+/* The word `key` in `fields`, at its "*" if it has one; NULL when it is not there. */
+static const char *find_field(const char *fields, const char *key)
+{
+    size_t length = strlen(key);
+    for (const char *at = fields; *at != '\0' && length > 0;) {
+        const char *name = at + (*at == '*');
+        size_t size = strcspn(name, " ");
+        if (size == length && memcmp(name, key, size) == 0) {
+            return at;
+        }
+        at = name + size + strspn(name + size, " ");
+    }
+    return NULL;
+}
+
+enum rv_code rv_json_only(const json_t *object, const char *what, const char *fields,
+                          const char **field, struct rv_error *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        const char *found = find_field(fields, key);
+        if (found != NULL && (*found == '*' || json_is_string(value) || json_is_null(value))) {
+            continue;
+        }
+        if (field != NULL) {
+            *field = key;
+        }
+        if (found != NULL) {
+            return rv_fail(err, RV_INVALID, "%s: field \"%.80s\" must be a text", what, key);
+        }
+        rv_fail(err, RV_INVALID, "%s: there is no field \"%.80s\" here", what, key);
+        if (fields[0] == '\0') {
+            rv_hint(err, "It has no fields.");
+        } else {
+            char known[200];
+            size_t used = 0;
+            for (const char *at = fields; *at != '\0' && used + 1 < sizeof known; at++) {
+                if (*at != '*') {
+                    known[used++] = *at;
+                }
+            }
+            known[used] = '\0';
+            rv_hint(err, "Its fields: %s.", known);
+        }
+        return RV_INVALID;
+    }
+    return RV_OK;
+}
+
 enum rv_code rv_json_need_int(const json_t *object, const char *what, const char *key, int64_t *out,
                               struct rv_error *err)
 {

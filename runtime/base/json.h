@@ -33,6 +33,10 @@ bool rv_json_bool(const json_t *object, const char *key, bool otherwise);
 /* Required reads: RV_INVALID naming `what` and the key. */
 RV_MUST enum rv_code rv_json_need_str(const json_t *object, const char *what, const char *key,
                                       const char **out, struct rv_error *err);
+/* Nothing but these: `fields` are names separated by spaces, texts unless a "*" stands before.
+ * RV_INVALID naming `what` and the key, which `field` (may be NULL) then points to in `object`. */
+RV_MUST enum rv_code rv_json_only(const json_t *object, const char *what, const char *fields,
+                                  const char **field, struct rv_error *err);
 RV_MUST enum rv_code rv_json_need_int(const json_t *object, const char *what, const char *key,
                                       int64_t *out, struct rv_error *err);
 

@@ -1,44 +1,23 @@
-/* cmd_activate.c -- reeve policy load, reeve agent publish: what decides and what acts from now on.
+/* cmd_activate.c -- reeve policy load: what decides from now on; see activate.h.
  *
- * Both go through the gate: the policy that is active permits or forbids them, in the transaction
- * that activates, and the decision is on the audit record with what was activated.
+ * A bundle goes through the gate: the policy that is active permits or forbids it, in the
+ * transaction that activates, and the decision is on the audit record with what was activated.
  *
  * The one exception is a company's first bundle, when there is no policy yet that could permit
  * anything: a person with the role admin may load it.  That there is none is looked at in the
  * transaction itself, so that a second "first" bundle is refused.
  */
 #include "cli_sql.h"
-#include "erp/command/command.h"
 #include "gate_sql.h"
-#include "run_sql.h"
 #include "runtime/base/check.h"
-#include "runtime/cli/admin.h"
+#include "runtime/cli/activate.h"
 #include "runtime/cli/bundle.h"
 #include "runtime/cli/place.h"
-#include "runtime/lua/plan.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { ASK_ARENA_MAX = 1 << 20 };
-
-struct activation {
-    struct rv_unit unit;      /* first; of a first bundle only */
-    struct rv_gate_pass pass; /* of everything else */
-    const struct rv_principal *person;
-    const char *action;
-    const char *name;
-    struct rv_hash hash;
-    char hex[RV_HASH_HEX];
-    const struct rv_policy *policy; /* a bundle ... */
-    const struct rv_agent *agent;   /* ... or an agent */
-    const char *source;
-    const char *owner;
-    int impossible; /* approvals of the bundle that nobody could give */
-    bool done;
-    enum rv_code code;
-    struct rv_error err;
-};
 
 /* ---- what is written ---- */
 
@@ -54,32 +33,17 @@ static void put_policy(const struct activation *activation, struct rv_batch *bat
     rv_args_bytes(rows, 2, activation->hash.bytes, RV_HASH_BYTES);
 }
 
-static void put_agent(const struct activation *activation, struct rv_batch *batch)
-{
-    const json_t *manifest = rv_agent_manifest(activation->agent);
-    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_plan_source_put);
-    rv_args_bytes(rows, 2, activation->hash.bytes, RV_HASH_BYTES);
-    rv_args_text(rows, 3, activation->name);
-    rv_args_text(rows, 4, rv_json_str(manifest, "version", ""));
-    rv_args_json(rows, 5, manifest);
-    rv_args_text(rows, 6, activation->source);
-    rv_args_text(rows, 7, activation->person->id);
-    rows = rv_batch_rows(batch, &rv_sql_agent_activate);
-    rv_args_text(rows, 2, activation->name);
-    rv_args_bytes(rows, 3, activation->hash.bytes, RV_HASH_BYTES);
-    rv_args_text(rows, 4, activation->owner);
-}
-
 static void put(const struct activation *activation, struct rv_batch *batch)
 {
     if (activation->policy != NULL) {
         put_policy(activation, batch);
     } else {
-        put_agent(activation, batch);
+        activate_put_agent(activation, batch);
     }
     json_t *body =
         json_pack("{s:s,s:s,s:s,s:s}", "what", activation->action, "name", activation->name, "hash",
                   activation->hex, "person", activation->person->id);
+    json_object_update(body, activation->more);
     rv_audit_append(batch, "admin", 0, -1, body);
     json_decref(body);
 }
@@ -113,18 +77,23 @@ static void pass_done(struct rv_gate_pass *pass, enum rv_code code, const struct
     finish(pass->data, code, err);
 }
 
-static enum rv_code ask_gate(struct node *node, struct activation *activation, int32_t tenant,
-                             struct rv_error *err)
+enum rv_code activate_ask(struct node *node, struct activation *activation, int32_t tenant,
+                          struct rv_error *err)
 {
     json_t *args = json_pack("{s:s,s:s}", "name", activation->name, "hash", activation->hex);
+    json_object_update(args, activation->more);
+    char key[160];
+    snprintf(key, sizeof key, "%s:%.120s", activation->action, activation->name);
     activation->pass = (struct rv_gate_pass){.tenant = tenant,
                                              .principal = *activation->person,
                                              .action = activation->action,
                                              .args = args,
                                              .seq = -1, /* no step of a run */
+                                             .key = key,
                                              .append = pass_append,
                                              .done = pass_done,
                                              .data = activation};
+    activation->done = false;
     rv_gate_pass(node->gate, &activation->pass);
     node_wait(node, &activation->done, 0);
     json_decref(args);
@@ -344,7 +313,7 @@ int cmd_policy_load(struct cli *cli)
         rv_hash_hex(&activation.hash, activation.hex);
         activation.impossible = impossible;
         if (active) {
-            code = ask_gate(admin.node, &activation, admin.tenant, &err);
+            code = activate_ask(admin.node, &activation, admin.tenant, &err);
         } else {
             code = admin_require(&admin, "admin", &err);
             if (code == RV_OK) {
@@ -373,72 +342,4 @@ int cmd_policy_load(struct cli *cli)
         cli_print(&cli->output, "policy %s is active (%.12s)", path, activation.hex);
     }
     return 0;
-}
-
-/* ---- agents ---- */
-
-static enum rv_code check_uses(const json_t *manifest, struct rv_error *err)
-{
-    size_t i;
-    json_t *action;
-    json_array_foreach(json_object_get(manifest, "uses"), i, action)
-    {
-        if (erp_command_find(json_string_value(action)) == NULL) {
-            return rv_fail(err, RV_INVALID,
-                           "field \"uses\" names an action that does not exist: \"%s\"",
-                           json_string_value(action));
-        }
-    }
-    return RV_OK;
-}
-
-static enum rv_code publish_one(const struct admin *admin, const char *path, const char *owner,
-                                struct rv_error *err)
-{
-    const struct cli *cli = admin->cli;
-    struct activation activation = {.action = "agent.publish",
-                                    .person = &admin->person,
-                                    .owner = owner != NULL ? owner : admin->person.id};
-    struct rv_agent *agent = NULL;
-    size_t length = 0;
-    enum rv_code code =
-        cli_read_file(path, RV_AGENT_SOURCE_MAX, cli->arena, &activation.source, &length, err);
-    if (code == RV_OK) {
-        code = rv_agent_load(activation.source, length, "agent.lua", &agent, err);
-    }
-    const json_t *manifest = code == RV_OK ? rv_agent_manifest(agent) : NULL;
-    if (code == RV_OK) {
-        code = check_uses(manifest, err);
-    }
-    if (code == RV_OK) {
-        activation.agent = agent;
-        activation.name = rv_json_str(manifest, "name", "");
-        activation.hash = rv_agent_hash(agent);
-        rv_hash_hex(&activation.hash, activation.hex);
-        code = ask_gate(admin->node, &activation, admin->tenant, err);
-    }
-    const char *version = rv_json_str(manifest, "version", "");
-    if (code != RV_OK) {
-        rv_wrap(err, code, "%s", path);
-    } else if (cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:s,s:s,s:s}", "agent", activation.name, "version",
-                                               version, "hash", activation.hex));
-    } else {
-        cli_print(&cli->output, "agent %s %s is active (%.12s)", activation.name, version,
-                  activation.hex);
-    }
-    rv_agent_destroy(agent);
-    return code;
-}
-
-int cmd_agent_publish(struct cli *cli)
-{
-    struct rv_error err = {.code = RV_OK};
-    struct admin admin = {.cli = cli};
-    enum rv_code code = admin_open(cli, &admin, &err);
-    for (int i = 0; i < cli->argc && code == RV_OK; i++) {
-        code = publish_one(&admin, cli->argv[i], cli_option(cli, "owner"), &err);
-    }
-    admin_close(&admin);
-    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

@@ -414,6 +414,28 @@ static void say_child(const json_t *step, const json_t *out)
     }
 }
 
+/* How it stands: version, what it waits for, attempt, what it has used. */
+static void say_standing(const json_t *run)
+{
+    const json_t *stands = json_object_get(run, "standing");
+    const json_t *cost = json_object_get(stands, "cost");
+    const char *waits = rv_json_str(stands, "waits", NULL);
+    const char *standing = rv_json_str(stands, "standing", "");
+    const char *currency;
+    json_t *minor;
+    printf("version %s, attempt %" PRId64 ", %" PRId64 " calls, %" PRId64 " tokens",
+           rv_json_str(run, "version", "?"), rv_json_int(stands, "attempt", 1),
+           rv_json_int(cost, "calls", 0), rv_json_int(cost, "tokens", 0));
+    json_object_foreach(json_object_get(cost, "money"), currency, minor)
+    {
+        printf(", %" JSON_INTEGER_FORMAT " %s (minor units)", json_integer_value(minor), currency);
+    }
+    if (strcmp(standing, "stuck") == 0) {
+        printf("; stuck: it could move since %.19s", rv_json_str(stands, "since", ""));
+    }
+    printf("%s%s\n\n", waits != NULL ? "; waits for " : "", waits != NULL ? waits : "");
+}
+
 /* Only where there is more than the run itself. */
 static void say_tree(const json_t *tree, const char *self)
 {
@@ -490,6 +512,10 @@ static void say_step(const json_t *step)
         say_child(step, out);
     } else if (strcmp(kind, "approval") == 0) {
         printf("people answered: %s\n", rv_json_str(step, "name", ""));
+    } else if (strcmp(kind, "note") == 0 && strcmp(rv_json_str(step, "name", ""), "version") == 0) {
+        printf("goes on with version %s of its agent (plan %.12s), by %s\n",
+               rv_json_str(out, "version", ""), rv_json_str(out, "plan", ""),
+               rv_json_str(out, "by", ""));
     } else {
         const char *name =
             rv_json_str(step, "name", ""); /* "outcome", "memory.set": says it by itself */
@@ -505,6 +531,15 @@ static void say_approval(const json_t *approval)
     say_rules(json_object_get(approval, "rules"));
     printf("\n      digest %s\n", rv_json_str(approval, "digest", ""));
     size_t i;
+    json_t *rival;
+    json_array_foreach(json_object_get(approval, "rivals"), i, rival)
+    {
+        printf("      the same thing is asked about by %s of agent %s: approval %s for %s, since "
+               "%.19s; the first that is granted voids the other\n",
+               rv_json_str(rival, "run", "a person"), rv_json_str(rival, "agent", "-"),
+               rv_json_str(rival, "id", ""), rv_json_str(rival, "action", ""),
+               rv_json_str(rival, "since", ""));
+    }
     json_t *vote;
     json_array_foreach(json_object_get(approval, "votes"), i, vote)
     {
@@ -533,8 +568,9 @@ int cmd_explain(struct cli *cli)
                rv_json_str(story.run, "status", ""),
                rv_json_str(story.run, "error_text", NULL) != NULL ? ": " : "",
                rv_json_str(story.run, "error_text", ""));
-        printf("because %s: %s\n\n", rv_json_str(exception, "code", "-"),
+        printf("because %s: %s\n", rv_json_str(exception, "code", "-"),
                rv_json_str(exception, "summary", ""));
+        say_standing(story.run);
         say_tree(story.tree, rv_json_str(story.run, "run", ""));
         size_t i;
         json_t *item;

@@ -5,6 +5,7 @@
 #include "cli_sql.h"
 #include "run_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 #include "runtime/run/fork.h"
 #include "runtime/run/replay.h"
@@ -46,9 +47,10 @@ static enum rv_code read_age(const struct cli *cli, int64_t *out, struct rv_erro
 
 static bool filtered(const struct cli *cli)
 {
-    return cli_option(cli, "waiting-on") != NULL || cli_option(cli, "agent") != NULL ||
-           cli_option(cli, "key") != NULL || cli_option(cli, "error") != NULL ||
-           cli_option(cli, "older") != NULL;
+    return cli_option(cli, "waiting-on") != NULL || cli_option(cli, "role") != NULL ||
+           cli_option(cli, "view") != NULL || cli_flag(cli, "stuck") || cli_flag(cli, "retrying") ||
+           cli_option(cli, "agent") != NULL || cli_option(cli, "key") != NULL ||
+           cli_option(cli, "error") != NULL || cli_option(cli, "older") != NULL;
 }
 
 static const char *or_empty(const char *text)
@@ -56,39 +58,200 @@ static const char *or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
-/* `runs`: an array of ids or NULL. */
-static enum rv_code filter(const struct cli *cli, const struct rv_statement *statement,
-                           const char *status, const json_t *runs, int64_t otherwise,
-                           struct rv_args **out, struct rv_error *err)
+/* --stuck and --retrying are a status in other words. */
+static enum rv_code status_word(const struct cli *cli, const char **status, struct rv_error *err)
 {
+    static const char *const words[] = {"stuck", "retrying"};
+    for (size_t i = 0; i < RV_COUNT(words); i++) {
+        if (cli_flag(cli, words[i])) {
+            if ((*status)[0] != '\0' && strcmp(*status, words[i]) != 0 &&
+                strcmp(*status, "open") != 0) {
+                rv_fail(err, RV_INVALID, "--%s: the runs cannot be \"%s\" at the same time",
+                        words[i], *status);
+                rv_hint(err, "Give one of the two.");
+                return RV_INVALID;
+            }
+            *status = words[i];
+        }
+    }
+    return cli_one_of("STATUS", *status,
+                      "open over stuck retrying people created planning executing waiting "
+                      "reviewing compensating done failed cancelled compensated diverged",
+                      err);
+}
+
+/* What was asked for as run_find takes it; `runs`: an array of ids or NULL.  New reference. */
+static enum rv_code read_filter(const struct cli *cli, const char *status, const json_t *runs,
+                                json_t **out, struct rv_error *err)
+{
+    static const struct {
+        const char *option, *key;
+    } texts[] = {{"waiting-on", "waiting_on"},
+                 {"role", "role"},
+                 {"agent", "agent"},
+                 {"key", "key"},
+                 {"error", "error"}};
     int64_t older = 0;
-    int64_t limit = 0;
-    enum rv_code code =
-        cli_one_of("STATUS", status,
-                   "open over stuck retrying people created planning executing waiting reviewing "
-                   "compensating done failed cancelled compensated diverged",
-                   err);
+    enum rv_code code = status_word(cli, &status, err);
     if (code == RV_OK) {
         code = read_age(cli, &older, err);
-    }
-    if (code == RV_OK) {
-        code = cli_integer(cli, "limit", otherwise, 1, RUNS_AT_ONCE_MAX, &limit, err);
     }
     if (code != RV_OK) {
         return code;
     }
-    struct rv_args *args = rv_args_create(statement);
-    rv_args_text(args, 2, status);
-    rv_args_text(args, 3, or_empty(cli_option(cli, "waiting-on")));
-    rv_args_text(args, 4, or_empty(cli_option(cli, "agent")));
-    rv_args_text(args, 5, or_empty(cli_option(cli, "key")));
-    rv_args_text(args, 6, or_empty(cli_option(cli, "error")));
-    rv_args_i64(args, 7, older);
-    rv_args_i32(args, 8, (int32_t)limit);
-    rv_args_json(args, 9, runs);
-    *out = args;
+    json_t *filter = json_object();
+    if (status[0] != '\0') {
+        json_object_set_new(filter, "status", json_string(status));
+    }
+    for (size_t i = 0; i < RV_COUNT(texts); i++) {
+        const char *text = cli_option(cli, texts[i].option);
+        if (text != NULL) {
+            json_object_set_new(filter, texts[i].key, json_string(text));
+        }
+    }
+    if (older > 0) {
+        json_object_set_new(filter, "older", json_integer(older));
+    }
+    if (runs != NULL) {
+        json_object_set(filter, "runs", (json_t *)(uintptr_t)runs);
+    }
+    *out = filter;
     return RV_OK;
 }
+
+/* The filter of a view; new reference. */
+static enum rv_code read_view(struct rv_db_session *session, int32_t tenant, const char *name,
+                              json_t **out, struct rv_error *err)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_cli_run_view);
+    rv_args_text(args, 2, name);
+    enum rv_code code =
+        rv_db_session_query(session, tenant, &rv_sql_cli_run_view, args, cli_take_json, out, err);
+    if (code == RV_OK && *out == NULL) {
+        code = rv_fail(err, RV_NOT_FOUND, "--view: there is no view \"%.80s\"", name);
+        rv_hint(err, "See them: reeve run views; make one: reeve run list --save NAME.");
+    }
+    return code;
+}
+
+/* What is looked for: `status` is what was typed, `otherwise` what holds where neither that nor the
+ * view says one. */
+struct wanted {
+    const char *status;
+    const char *otherwise;
+    const json_t *runs;
+    int64_t limit; /* without --limit */
+};
+
+/* The arguments of cli_runs and cli_runs_chosen. */
+static enum rv_code filter(const struct cli *cli, struct rv_db_session *session, int32_t tenant,
+                           const struct rv_statement *statement, const struct wanted *wanted,
+                           struct rv_args **out, struct rv_error *err)
+{
+    int64_t limit = 0;
+    json_t *asked = NULL;
+    json_t *kept = NULL;
+    const char *view = cli_option(cli, "view");
+    enum rv_code code = read_filter(cli, wanted->status, wanted->runs, &asked, err);
+    if (code == RV_OK) {
+        code = cli_integer(cli, "limit", wanted->limit, 1, RUNS_AT_ONCE_MAX, &limit, err);
+    }
+    if (code == RV_OK && view != NULL) {
+        code = read_view(session, tenant, view, &kept, err);
+    }
+    if (code == RV_OK) {
+        json_t *all = json_pack("{s:s}", "status", wanted->otherwise);
+        json_object_update(all, kept);
+        json_object_update(all, asked);
+        *out = rv_args_create(statement);
+        rv_args_json(*out, 2, all);
+        rv_args_i32(*out, 3, (int32_t)limit);
+        json_decref(all);
+    }
+    json_decref(asked);
+    json_decref(kept);
+    return code;
+}
+
+/* ---- views ---- */
+
+enum { VIEW_NAME_MAX = 60 };
+
+static int save_view(struct cli *cli, const char *status, const char *name)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct admin admin = {.cli = cli};
+    json_t *asked = NULL;
+    enum rv_code code = read_filter(cli, status, NULL, &asked, &err);
+    if (code == RV_OK && (name[0] == '\0' || strlen(name) > VIEW_NAME_MAX)) {
+        code = rv_fail(&err, RV_INVALID, "--save: a name has 1 to %d bytes", VIEW_NAME_MAX);
+    } else if (code == RV_OK && cli_option(cli, "view") != NULL) {
+        code = rv_fail(&err, RV_INVALID, "--save: a view is not made of another; give its filters");
+    }
+    if (code != RV_OK) {
+        json_decref(asked);
+        return cli_fail(cli, &err);
+    }
+    code = admin_begin(cli, ADMIN_WORK, "run.view.save",
+                       json_pack("{s:s,s:O}", "name", name, "filter", asked), &admin, &err);
+    if (code == RV_OK) {
+        struct rv_args *args = rv_args_create(&rv_sql_cli_run_view_save);
+        rv_args_i32(args, 1, admin.tenant);
+        rv_args_text(args, 2, name);
+        rv_args_json(args, 3, asked);
+        rv_args_text(args, 4, admin.person.id);
+        code = rv_db_session_change_one(admin.session, admin.tenant, &rv_sql_cli_run_view_save,
+                                        args, "view", &err);
+    }
+    code = admin_end(&admin, code, &err);
+    if (code == RV_OK && cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s,s:O}", "view", name, "filter", asked));
+    } else if (code == RV_OK) {
+        cli_print(&cli->output, "view %s is kept: reeve run list --view %s", name, name);
+    }
+    json_decref(asked);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+int cmd_run_views(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    int32_t tenant = 0;
+    enum rv_code code = place_session(cli, &session, &err);
+    if (code == RV_OK) {
+        code = cli_tenant(cli, session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = cli_print_query(cli, session, tenant, &rv_sql_cli_run_views, NULL, NULL, &err);
+    }
+    rv_db_session_close(session);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+int cmd_run_forget(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct admin admin = {.cli = cli};
+    enum rv_code code = admin_begin(cli, ADMIN_WORK, "run.view.forget",
+                                    json_pack("{s:s}", "name", cli->argv[0]), &admin, &err);
+    if (code == RV_OK) {
+        struct rv_args *args = rv_args_create(&rv_sql_cli_run_view_forget);
+        rv_args_i32(args, 1, admin.tenant);
+        rv_args_text(args, 2, cli->argv[0]);
+        code = rv_db_session_change_one(admin.session, admin.tenant, &rv_sql_cli_run_view_forget,
+                                        args, "view", &err);
+    }
+    code = admin_end(&admin, code, &err);
+    if (code == RV_OK && cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s}", "forgotten", cli->argv[0]));
+    } else if (code == RV_OK) {
+        cli_print(&cli->output, "view %s is forgotten", cli->argv[0]);
+    }
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+/* ---- the list ---- */
 
 int cmd_run_list(struct cli *cli)
 {
@@ -96,19 +259,25 @@ int cmd_run_list(struct cli *cli)
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     struct rv_args *args = NULL;
-    enum rv_code code = filter(cli, &rv_sql_cli_runs, cli->argc > 0 ? cli->argv[0] : "", NULL,
-                               RUNS_SHOWN, &args, &err);
-    if (code != RV_OK) {
-        return cli_fail(cli, &err);
+    const char *status = cli->argc > 0 ? cli->argv[0] : "";
+    if (cli_option(cli, "save") != NULL) {
+        return save_view(cli, status, cli_option(cli, "save"));
     }
-    code = place_session(cli, &session, &err);
+    json_t *checked = NULL; /* what is typed wrong is said before a database is needed */
+    enum rv_code code = read_filter(cli, status, NULL, &checked, &err);
+    json_decref(checked);
+    if (code == RV_OK) {
+        code = place_session(cli, &session, &err);
+    }
     if (code == RV_OK) {
         code = cli_tenant(cli, session, &tenant, &err);
     }
     if (code == RV_OK) {
+        struct wanted wanted = {.status = status, .otherwise = "", .limit = RUNS_SHOWN};
+        code = filter(cli, session, tenant, &rv_sql_cli_runs, &wanted, &args, &err);
+    }
+    if (code == RV_OK) {
         code = cli_print_query(cli, session, tenant, &rv_sql_cli_runs, args, NULL, &err);
-    } else {
-        rv_args_destroy(args);
     }
     rv_db_session_close(session);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
@@ -168,7 +337,8 @@ static enum rv_code take_chosen(void *data, const struct rv_result *result, int 
 
 /* The runs of the arguments, or of the filters; never "all" by leaving both away. */
 static enum rv_code choose(struct bulk *bulk, struct rv_db_session *session, int32_t tenant,
-                           const char *status, bool by_status, struct rv_error *err)
+                           const char *status, const char *otherwise, bool by_status,
+                           struct rv_error *err)
 {
     struct cli *cli = bulk->cli;
     struct rv_args *args = NULL;
@@ -184,7 +354,8 @@ static enum rv_code choose(struct bulk *bulk, struct rv_db_session *session, int
         rv_hint(err, "See reeve help run %s; all open ones: --status open.", cli->command->verb);
     }
     if (code == RV_OK) {
-        code = filter(cli, &rv_sql_cli_runs_chosen, status, runs, RUNS_AT_ONCE_MAX, &args, err);
+        struct wanted wanted = {status, otherwise, runs, RUNS_AT_ONCE_MAX};
+        code = filter(cli, session, tenant, &rv_sql_cli_runs_chosen, &wanted, &args, err);
     }
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_runs_chosen, args, take_chosen,
@@ -277,8 +448,9 @@ static int check_all(struct bulk *bulk, struct rv_db_session *session, int32_t t
     return failed;
 }
 
-static int bulk_run_checked(struct bulk *given, const char *status, bool by_status,
-                            const char *verb, const char *done, bulk_check check, bulk_ask ask)
+static int bulk_run_checked(struct bulk *given, const char *status, const char *otherwise,
+                            bool by_status, const char *verb, const char *done, bulk_check check,
+                            bulk_ask ask)
 {
     struct cli *cli = given->cli;
     struct rv_error err = {.code = RV_OK};
@@ -292,7 +464,7 @@ static int bulk_run_checked(struct bulk *given, const char *status, bool by_stat
         code = cli_tenant(cli, session, &tenant, &err);
     }
     if (code == RV_OK) {
-        code = choose(&bulk, session, tenant, status, by_status, &err);
+        code = choose(&bulk, session, tenant, status, otherwise, by_status, &err);
     }
     struct rv_principal principal = {.kind = RV_PRINCIPAL_PERSON};
     if (code == RV_OK && yes && bulk.count > 0) {
@@ -335,11 +507,11 @@ static int bulk_run_checked(struct bulk *given, const char *status, bool by_stat
     return failed == 0 ? 0 : bulk.first.code == RV_DENIED ? 3 : 1;
 }
 
-static int bulk_run(struct cli *cli, const char *status, bool by_status, const char *verb,
-                    const char *done, bulk_ask ask)
+static int bulk_run(struct cli *cli, const char *status, const char *otherwise, bool by_status,
+                    const char *verb, const char *done, bulk_ask ask)
 {
     struct bulk bulk = {.cli = cli};
-    return bulk_run_checked(&bulk, status, by_status, verb, done, NULL, ask);
+    return bulk_run_checked(&bulk, status, otherwise, by_status, verb, done, NULL, ask);
 }
 
 /* ---- cancel ---- */
@@ -363,8 +535,8 @@ int cmd_run_cancel(struct cli *cli)
                    &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
-    return bulk_run(cli, status != NULL ? status : "open", status != NULL, "cancelled",
-                    "is asked to stop", ask_cancel);
+    return bulk_run(cli, or_empty(status), "open", status != NULL, "cancelled", "is asked to stop",
+                    ask_cancel);
 }
 
 /* ---- retry ---- */
@@ -380,7 +552,7 @@ static void ask_retry(struct bulk *bulk, struct node *node, int32_t tenant,
 
 int cmd_run_retry(struct cli *cli)
 {
-    return bulk_run(cli, "failed", false, "retried", "has a new run", ask_retry);
+    return bulk_run(cli, "failed", "", false, "retried", "has a new run", ask_retry);
 }
 
 /* ---- fork ---- */
@@ -475,10 +647,7 @@ int cmd_run_fork(struct cli *cli)
     if (code == RV_OK) {
         bulk.fork.at = (int32_t)at;
         bulk.fork.input = changed;
-        result = bulk_run_checked(&bulk,
-                                  status != NULL  ? status
-                                  : cli->argc > 0 ? ""
-                                                  : "over",
+        result = bulk_run_checked(&bulk, or_empty(status), cli->argc > 0 ? "" : "over",
                                   status != NULL, "forked", "goes on as", check_fork, ask_fork);
     }
     json_decref(changed);

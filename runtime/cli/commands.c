@@ -15,7 +15,12 @@
 
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
-    {"waiting-on", "WHAT", "approval, timer, signal, model, run, effect, intent; or ROLE"},        \
+    {"waiting-on", "WHAT",                                                                         \
+     "person, timer, signal, child, effect, intent; or ROLE: waits for that role"},                \
+        {"role", "ROLE", "that wait for a person with this role"},                                 \
+        {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \
+        {"retrying", NULL, "open ones whose exception an earlier run failed at"},                  \
+        {"view", "NAME", "of this view, see reeve run views; other options change it"},            \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE", "whose last error was of this class"},                                   \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
@@ -145,7 +150,34 @@ const struct cli_command cli_commands[] = {
      "and\n"
      "what differs is printed; 2: there is no such file."},
     {"agent", "publish", "FILE...", "check and activate agents", cmd_agent_publish,
-     OPTIONS({"owner", "PERSON", "who answers for them"}), NULL},
+     OPTIONS({"owner", "PERSON", "who answers for them"},
+             {"dry-run", NULL, "only says what would become of open runs"},
+             {"migrate-safe", NULL, "takes open runs over where nothing differs so far"},
+             {"canary", "N", "only N of 100 new runs take it; 0: keeps it, no run takes it"}),
+     "Before that every open run of the agent is replayed from its journal with the new text:\n"
+     "  safe      everything so far is the same; --migrate-safe lets it go on with the new one\n"
+     "  pinned    nothing differs, but it stays on its version, and why\n"
+     "  diverges  the new text does something else at a step that is over: it stays\n"
+     "Runs stay on the version that they began with unless they are taken over; no old reeve\n"
+     "must be kept for them.  Exit status of --dry-run: 1 when a run diverges.\n"
+     "  reeve agent publish --dry-run agents/price_variance/agent.lua"},
+    {"agent", "activate", "NAME VERSION", "new runs take this version", cmd_agent_activate,
+     OPTIONS({"dry-run", NULL, "only says what would become of open runs"},
+             {"migrate-safe", NULL, "takes open runs over where nothing differs so far"}),
+     "VERSION is one of reeve agent versions, or the beginning of its hash.  What is said about\n"
+     "open runs is explained at reeve help agent publish."},
+    {"agent", "canary", "NAME VERSION", "some of the new runs take this version", cmd_agent_canary,
+     OPTIONS({"percent", "N", "so many of 100; 0 ends it"}),
+     "The same exception always gets the same version.  A company is a canary by itself:\n"
+     "  reeve --company trial agent activate NAME VERSION"},
+    {"agent", "promote", "NAME", "the canary becomes the active version", cmd_agent_promote,
+     OPTIONS({"migrate-safe", NULL, "takes open runs over where nothing differs so far"}), NULL},
+    {"agent", "rollback", "NAME", "ends a canary; else the version before is active again",
+     cmd_agent_rollback,
+     OPTIONS({"migrate-safe", NULL, "takes open runs back where nothing differs so far"}),
+     "At once: open runs are not tried first, they stay as they are without --migrate-safe."},
+    {"agent", "versions", "NAME", "texts of an agent, their runs, who changed what",
+     cmd_agent_versions, NULL, NULL},
     {"agent", "list", "", "active agents", cmd_agent_list, NULL, NULL},
     {"import", NULL, "FILE...", "read orders, receipts, invoices, statements (UBL, camt.053)",
      cmd_import, NULL,
@@ -162,14 +194,19 @@ const struct cli_command cli_commands[] = {
      NULL},
     {"exception", "list", "[STATE]", "discrepancies (open, resolved, auto_closed, snoozed)",
      cmd_exception_list, NULL, NULL},
-    {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list, OPTIONS(RUN_FILTER),
+    {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list,
+     OPTIONS(RUN_FILTER, {"save", "NAME", "keeps these filters as a view instead of listing"}),
      "STATUS is a status of the table (waiting, done, failed, ...) or one of the words:\n"
      "  open      not over\n"
      "  over      at its end, whichever\n"
      "  stuck     it could move, and nothing has moved it for a minute\n"
      "  retrying  open, for an exception that an earlier run failed at\n"
      "  people    waits for an approval (the table says of whom)\n"
-     "See --waiting-on for what the others wait for."},
+     "See --waiting-on for what the others wait for; \"waiting on the controller\" is\n"
+     "  reeve run list --waiting-on person --role controller"},
+    {"run", "views", "", "filters that were kept with reeve run list --save", cmd_run_views, NULL,
+     NULL},
+    {"run", "forget", "VIEW", "a view is kept no longer", cmd_run_forget, NULL, NULL},
     {"run", "show", "RUN", "one run with its journal", cmd_run_show, OPTIONS(STEPS_PAGE),
      "Of a long journal a page: field run.last_step says how far it goes."},
     {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
@@ -404,9 +441,9 @@ const struct cli_command cli_commands[] = {
      "Exit status 1 when something is missing."},
     {"bench", NULL, "[NAME]", "measure (runs reeve-bench)", cmd_bench,
      OPTIONS({"seconds", "S", "how long each case runs"}, {"case", "CASE", "only this one"},
-             {"kills", "N", "of reeve, for crash"},
-             {"stops", "N", "of PostgreSQL without warning, for crash"},
-             {"seed", "N", "of chance, for crash; printed when left out"}),
+             {"kills", "N", "of reeve, for crash and recover"},
+             {"stops", "N", "of PostgreSQL without warning, for both"},
+             {"seed", "N", "of chance, for both; printed when left out"}),
      "Without a name it lists what there is.  With --json one object a line:\n"
      "{\"bench\":...,\"case\":...,\"metric\":...,\"value\":...,\"unit\":...}"},
     {"version", NULL, "", "print the version", cmd_version,

@@ -28,6 +28,7 @@
 #include "schedule_sql.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     WRITE_ORDER_MAX = 200,
@@ -43,14 +44,15 @@ const struct rv_migration *const node_migrations[] = {
     rv_schedule_migrations, rv_model_migrations,       NULL};
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,   &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_run_insert,        &rv_sql_run_input_insert,
-    &rv_sql_blob_insert,       &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,
-    &rv_sql_run_fork_copy,     &rv_sql_journal_append,    &rv_sql_run_status_set,
-    &rv_sql_run_result_put,    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,
-    &rv_sql_run_children_stop, &rv_sql_run_signal_put,    &rv_sql_run_signal_consume,
-    &rv_sql_agent_memory_put,  &rv_sql_event_append,      &rv_sql_command_log_append,
-    &rv_sql_effect_intend,     &rv_sql_effect_move,       &rv_sql_effect_log_append,
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,  &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_agent_canary_set, &rv_sql_run_migrate,
+    &rv_sql_run_insert,        &rv_sql_run_input_insert, &rv_sql_blob_insert,
+    &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
+    &rv_sql_journal_append,    &rv_sql_run_status_set,   &rv_sql_run_result_put,
+    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
+    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,  &rv_sql_run_signal_consume,
+    &rv_sql_agent_memory_put,  &rv_sql_event_append,     &rv_sql_command_log_append,
+    &rv_sql_effect_intend,     &rv_sql_effect_move,      &rv_sql_effect_log_append,
     &rv_sql_effect_wake};
 static const struct rv_statement *const last_writes[] = {
     &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
@@ -85,6 +87,28 @@ static const struct rv_statement **make_write_order(void)
     }
     RV_ASSERT(count < WRITE_ORDER_MAX);
     return order;
+}
+
+/* What may let a run go on, or begin: new runs, signals, answers, the end of a child, the outcome
+ * of an effect that another node brings, exceptions. */
+static const struct rv_statement **make_wakes(void)
+{
+    static const struct rv_statement *const own[] = {
+        &rv_sql_run_insert,      &rv_sql_run_signal_put,      &rv_sql_run_children_stop,
+        &rv_sql_run_parent_wake, &rv_sql_approval_answer_set, &rv_sql_effect_wake};
+    const struct rv_statement **wakes = rv_alloc_array(WRITE_ORDER_MAX, sizeof *wakes);
+    int count = 0;
+    for (size_t i = 0; i < RV_COUNT(own); i++) {
+        wakes[count++] = own[i];
+    }
+    for (const struct erp_event_type *type = erp_event_types; type->name != NULL; type++) {
+        if (strncmp(type->name, "exception.", strlen("exception.")) == 0 &&
+            type->projection != NULL && !listed(wakes, count, type->projection)) {
+            wakes[count++] = type->projection;
+        }
+    }
+    RV_ASSERT(count < WRITE_ORDER_MAX);
+    return wakes;
 }
 
 const char *const *node_resolutions_of(const char *type)
@@ -161,17 +185,45 @@ static void note_use(void *data, const struct rv_model_request *request,
     rv_db_query(core->db, request->tenant, &rv_sql_model_use_add, args, on_use_noted, NULL);
 }
 
-/* ---- the beginning ---- */
+/* ---- a commit may let a run go on ---- */
 
-/* Of the main core: what people and machines do through HTTP. */
-static void committed(void *data, int32_t tenant)
+static void orchestrator_name(int32_t tenant, char out[32])
 {
-    const struct node_core *core = data;
-    const struct node *node = core->node;
-    if (core == node->cores && node->cluster != NULL && !node->handed_over) {
+    snprintf(out, 32, "orchestrator:%d", tenant);
+}
+
+struct rv_ref node_orchestrator(const struct node *node, int32_t tenant)
+{
+    char name[32];
+    orchestrator_name(tenant, name);
+    return node->actors != NULL ? rv_actors_find(node->actors, name) : (struct rv_ref){0};
+}
+
+bool node_wake(const struct node *node, int32_t tenant)
+{
+    struct rv_ref ref = node_orchestrator(node, tenant);
+    struct rv_message message = {.kind = RV_ORCHESTRATOR_WAKE};
+    return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
+}
+
+/* On any core's thread, as the next one. */
+static bool drives(void *data, int32_t tenant)
+{
+    return node_orchestrator(data, tenant).id != 0;
+}
+
+/* What people and machines do through HTTP is committed on the main core: a node that drives the
+ * company elsewhere hears of it over its line too. */
+static void woke(void *data, int32_t tenant)
+{
+    const struct node *node = data;
+    if (!node_wake(node, tenant) && rv_loop_is_current(node->loop) && node->cluster != NULL &&
+        !node->handed_over) {
         node_cluster_committed(node->cluster, tenant);
     }
 }
+
+/* ---- the beginning ---- */
 
 static void core_open(struct node_core *core, struct node *node)
 {
@@ -187,8 +239,10 @@ static void core_open(struct node_core *core, struct node *node)
         .write_order = node->write_order,
         .seal = rv_audit_seal,
         .seal_data = node->audit,
-        .committed = committed,
-        .committed_data = core,
+        .wakes = node->wakes,
+        .drives = drives,
+        .woke = woke,
+        .wake_data = node,
     });
     core->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
@@ -217,9 +271,11 @@ static void core_open(struct node_core *core, struct node *node)
         .erp_names = &rv_sql_erp_names_in,
     });
     core->orchestrator = (struct rv_orchestrator_options){
+        .loop = core->loop,
         .db = core->db,
         .gate = core->gate,
         .approvals = core->approvals,
+        .active = &core->active,
         .port = rv_store_port(core->store),
         .watch = node->options.watch,
         .resolutions_of = node_resolutions_of,
@@ -272,6 +328,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     node->options = *options;
     node->audit = audit;
     node->write_order = make_write_order();
+    node->wakes = make_wakes();
     node->core_count = options->cores > 0 ? options->cores : 1;
     node->cores = rv_alloc_array((size_t)node->core_count, sizeof *node->cores);
     struct rv_loop **loops = rv_alloc_array((size_t)node->core_count, sizeof(struct rv_loop *));
@@ -313,11 +370,6 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
 }
 
 /* ---- driving runs ---- */
-
-static void orchestrator_name(int32_t tenant, char out[32])
-{
-    snprintf(out, 32, "orchestrator:%d", tenant);
-}
 
 /* A company comes or goes: said on the main thread, done in that order on the company's core. */
 struct change {
@@ -396,30 +448,38 @@ static void lost(void *data, int32_t tenant)
     post_change(node, tenant, 0, end_company);
 }
 
+/* Another process has committed; company 0: we do not know whose. */
+static void woken(void *data, int32_t tenant)
+{
+    struct node *node = data;
+    if (tenant != 0) {
+        node_wake(node, tenant);
+        return;
+    }
+    for (int i = 0; i < rv_lease_count(node->lease); i++) {
+        node_wake(node, rv_lease_tenant(node->lease, i));
+    }
+}
+
 void node_drive(struct node *node, int32_t only_tenant)
 {
     RV_ASSERT(node->lease == NULL);
     node->lease = rv_lease_create(&(struct rv_lease_options){
         .loop = node->loop,
         .db = node->db,
+        .uri = node->uri,
         .only_tenant = only_tenant,
         .lease_ms = node->options.lease_ms,
         .name = node->name,
         .gained = gained,
         .lost = lost,
         .beaten = beaten,
+        .woken = woken,
         .data = node,
     });
     if (node->cluster != NULL) {
         node_cluster_begin(node->cluster);
     }
-}
-
-struct rv_ref node_orchestrator(struct node *node, int32_t tenant)
-{
-    char name[32];
-    orchestrator_name(tenant, name);
-    return rv_actors_find(node->actors, name);
 }
 
 int64_t node_orchestrate(struct node *node, int32_t tenant)
@@ -553,6 +613,7 @@ void node_close(struct node *node)
     rv_free(node->weights);
     rv_audit_close(node->audit);
     rv_free(node->write_order);
+    rv_free(node->wakes);
     rv_free(node->cores);
     rv_free(node->uri);
     rv_free(node->name);

@@ -34,6 +34,7 @@ struct node_core {
     struct rv_effects *effects;
     struct rv_store *store;
     struct rv_orchestrator_options orchestrator;
+    int active;  /* run actors; the core's thread */
     bool closed; /* the main thread's */
 };
 
@@ -79,6 +80,7 @@ struct node {
     int32_t *weights;             /* ... and theirs */
     int weight_count;
     const struct rv_statement **write_order;
+    const struct rv_statement **wakes; /* those of them that may let a run go on */
     int32_t wrote;    /* a command's company: its audit record is sealed at the end; 0 none */
     bool handed_over; /* drives nothing any more */
     bool stopped;
@@ -99,7 +101,9 @@ void node_drive(struct node *node, int32_t only_tenant);
  * node->looked reaches when it is over; 0 while the company is not ours (yet). */
 int64_t node_orchestrate(struct node *node, int32_t tenant);
 /* The company's orchestrator; nobody's reference while it is not ours.  Any thread. */
-struct rv_ref node_orchestrator(struct node *node, int32_t tenant);
+struct rv_ref node_orchestrator(const struct node *node, int32_t tenant);
+/* Tells it that a commit may let a run go on; false while it is not here.  Any thread. */
+bool node_wake(const struct node *node, int32_t tenant);
 /* Ends the company's work here and calls `drained` on the main thread, after half a second at the
  * latest.  `data` is the node's cluster (node_cluster.c). */
 void node_drain_company(void *data, int32_t tenant, void (*drained)(void *data),

@@ -58,30 +58,10 @@ static bool drives(const struct node *node, int32_t tenant)
     return node->lease != NULL && rv_lease_epoch(node->lease, tenant) != 0;
 }
 
-static void wake_orchestrator(struct node *node, int32_t tenant)
-{
-    struct rv_ref ref = node_orchestrator(node, tenant);
-    struct rv_message message = rv_message_of(RV_ORCHESTRATOR_WAKE);
-    if (ref.id != 0) {
-        rv_actors_send(node->actors, ref, &message);
-    }
-}
-
 static void on_wake(void *data, int32_t tenant)
 {
-    struct node_cluster *cluster = data;
-    if (drives(cluster->node, tenant)) {
-        wake_orchestrator(cluster->node, tenant);
-    }
-}
-
-static void tell(struct node_cluster *cluster, int32_t tenant)
-{
-    if (drives(cluster->node, tenant)) {
-        wake_orchestrator(cluster->node, tenant);
-    } else if (cluster->lines != NULL) {
-        rv_cluster_wake(cluster->lines, tenant);
-    }
+    const struct node_cluster *cluster = data;
+    node_wake(cluster->node, tenant);
 }
 
 static int64_t now_us(const struct node_cluster *cluster)
@@ -92,6 +72,9 @@ static int64_t now_us(const struct node_cluster *cluster)
 /* The first at once, the rest together a little later. */
 void node_cluster_committed(struct node_cluster *cluster, int32_t tenant)
 {
+    if (cluster->lines == NULL) {
+        return;
+    }
     struct recent *recent = &cluster->recent[(uint32_t)tenant % WAKES_KEPT];
     int64_t now = now_us(cluster);
     if (recent->tenant == tenant && now - recent->told_us < WAKE_EVERY_MS * 1000) {
@@ -102,10 +85,10 @@ void node_cluster_committed(struct node_cluster *cluster, int32_t tenant)
         return;
     }
     if (recent->again) { /* another company was here */
-        tell(cluster, recent->tenant);
+        rv_cluster_wake(cluster->lines, recent->tenant);
     }
     *recent = (struct recent){tenant, now, false};
-    tell(cluster, tenant);
+    rv_cluster_wake(cluster->lines, tenant);
 }
 
 static void on_timer(void *data)
@@ -117,7 +100,7 @@ static void on_timer(void *data)
         if (recent->again) {
             recent->again = false;
             recent->told_us = now;
-            tell(cluster, recent->tenant);
+            rv_cluster_wake(cluster->lines, recent->tenant);
         }
     }
 }

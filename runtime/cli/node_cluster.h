@@ -2,8 +2,8 @@
  * wake-ups do.
  *
  *   somebody outside a run commits (a vote, a signal, a new run)
- *     company driven here -> its orchestrator looks now
- *     driven elsewhere    -> a wake-up over the lines; without lines that node looks by itself
+ *     company driven here -> its orchestrator looks now (node.c)
+ *     driven elsewhere    -> a wake-up over the lines, beside the database's notification (lease.h)
  *   a wake-up comes in    -> the orchestrator looks, when the company is ours
  *   a company was given to us -> the lease looks
  *
@@ -41,7 +41,7 @@ RV_MUST enum rv_code node_cluster_open(const struct node_cluster_options *option
 /* node.c calls these. */
 void node_cluster_begin(struct node_cluster *cluster); /* the lease is there */
 void node_cluster_beaten(struct node_cluster *cluster);
-void node_cluster_committed(struct node_cluster *cluster, int32_t tenant);
+void node_cluster_committed(struct node_cluster *cluster, int32_t tenant); /* driven elsewhere */
 void node_cluster_leave(struct node_cluster *cluster); /* before the lease is given back */
 void node_cluster_left(struct node_cluster *cluster);  /* after: tells the others, hangs up */
 void node_cluster_close(struct node_cluster *cluster); /* after the database; NULL is fine */

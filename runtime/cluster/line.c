@@ -11,6 +11,7 @@
 #include <nng/protocol/pipeline0/push.h>
 #include <nng/supplemental/tls/tls.h>
 #include <nng/transport/tls/tls.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,6 +67,34 @@ static void write_url(char out[URL_MAX], bool tls, const char *host, int port)
     bool brackets = strchr(host, ':') != NULL;
     snprintf(out, URL_MAX, "%s://%s%s%s:%d", tls ? "tls+tcp" : "tcp", brackets ? "[" : "", host,
              brackets ? "]" : "", port);
+}
+
+/* ---- closing, beside the loop ----
+ *
+ * nng 1.5 can wait for ever in nng_close: when its TCP transport has part of a message read or
+ * written at that moment, it asks for the rest with an aio that is closed already, and the call
+ * that would end the wait never comes.  So a socket is closed on a thread of its own; one that does
+ * not come back holds up nothing, and ends with the process. */
+
+static void *close_socket(void *data)
+{
+    nng_socket socket = *(nng_socket *)data;
+    rv_free(data);
+    nng_close(socket);
+    return NULL;
+}
+
+static void close_beside(nng_socket socket)
+{
+    pthread_t thread;
+    nng_socket *copy = rv_alloc(sizeof *copy);
+    *copy = socket;
+    if (pthread_create(&thread, NULL, close_socket, copy) == 0) {
+        pthread_detach(thread);
+    } else {
+        rv_free(copy);
+        rv_log(RV_LOG_WARN, "cluster", "NO-THREAD", "a line stays open until the process ends");
+    }
 }
 
 /* ---- certificates ---- */
@@ -235,7 +264,7 @@ void rv_line_close(struct rv_line *line)
 {
     line->closing = true;
     nng_aio_stop(line->aio); /* its callback has run, or never will */
-    nng_close(line->socket);
+    close_beside(line->socket);
     rv_loop_post(line->options.loop, line_free, line); /* behind a delivery on its way */
 }
 
@@ -335,6 +364,6 @@ void rv_line_hang_up(struct rv_line_peer *peer)
 {
     peer->closing = true;
     nng_aio_stop(peer->aio);
-    nng_close(peer->socket);
+    close_beside(peer->socket);
     rv_loop_post(peer->line->options.loop, peer_free, peer); /* behind a word on its way */
 }

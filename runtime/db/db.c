@@ -1,4 +1,7 @@
-/* db.c -- the reader pool: a queue of queries, a handful of links; see db.h.
+/* db.c -- the reader pool: queues of queries, a handful of links; see db.h.
+ *
+ * Tenants take turns: each that waits has a queue, and the next free connection serves the next
+ * queue, so that what one company piles up does not delay another's question.
  *
  * A query is one round trip: BEGIN, tenant, statement, COMMIT, sync, all sent at once.  `done` runs
  * at the sync, when the transaction is over.
@@ -36,6 +39,14 @@ struct query {
     struct rv_error err;
 };
 
+/* What one tenant waits for; there is none without queries. */
+struct lane {
+    struct lane *next;
+    int32_t tenant;
+    struct query *first;
+    struct query **last;
+};
+
 struct member {
     struct rv_db *db;
     struct rv_link *link;
@@ -49,8 +60,7 @@ struct rv_db {
     int member_count;
     int closing;
     int64_t timeout_ms;
-    struct query *first;
-    struct query **last;
+    struct lane *lanes; /* round robin: the first is next */
     struct rv_timer *sweep;
     struct rv_args *set_args;
     void (*closed)(void *data);
@@ -75,7 +85,6 @@ struct rv_db *rv_db_create(const struct rv_db_options *options)
                                                  .synced = on_synced};
     struct rv_db *db = rv_alloc(sizeof *db);
     db->loop = options->loop;
-    db->last = &db->first;
     db->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : DB_TIMEOUT_DEFAULT_MS;
     db->member_count = options->connections > 0 ? options->connections : DB_CONNECTIONS_DEFAULT;
     RV_ASSERT(db->member_count <= DB_CONNECTIONS_MAX);
@@ -110,6 +119,69 @@ static void member_closed(void *data)
     }
 }
 
+/* ---- the queues ---- */
+
+static struct lane *lane_of(struct rv_db *db, int32_t tenant)
+{
+    struct lane **link = &db->lanes;
+    for (; *link != NULL; link = &(*link)->next) {
+        if ((*link)->tenant == tenant) {
+            return *link;
+        }
+    }
+    struct lane *lane = rv_alloc(sizeof *lane);
+    *lane = (struct lane){.tenant = tenant};
+    lane->last = &lane->first;
+    *link = lane;
+    return lane;
+}
+
+static void enqueue(struct rv_db *db, struct query *query)
+{
+    struct lane *lane = lane_of(db, query->tenant);
+    query->next = NULL;
+    *lane->last = query;
+    lane->last = &query->next;
+}
+
+/* The oldest query of the lane at `link`, which moves on to the lane after it. */
+static struct query *take_from(struct lane **link)
+{
+    struct lane *lane = *link;
+    struct query *query = lane->first;
+    lane->first = query->next;
+    query->next = NULL;
+    if (lane->first == NULL) {
+        *link = lane->next;
+        rv_free(lane);
+    }
+    return query;
+}
+
+/* The first lane's; that lane goes to the end.  What the node asks for itself (its heartbeat) comes
+ * before all of them. */
+static struct query *take_next(struct rv_db *db)
+{
+    for (struct lane **link = &db->lanes; *link != NULL; link = &(*link)->next) {
+        if ((*link)->tenant == 0) {
+            return take_from(link);
+        }
+    }
+    struct lane *lane = db->lanes;
+    bool more = lane->first->next != NULL;
+    struct query *query = take_from(&db->lanes);
+    if (more && lane->next != NULL) {
+        db->lanes = lane->next;
+        lane->next = NULL;
+        struct lane **end = &db->lanes;
+        while (*end != NULL) {
+            end = &(*end)->next;
+        }
+        *end = lane;
+    }
+    return query;
+}
+
 void rv_db_close(struct rv_db *db, void (*closed)(void *data), void *data)
 {
     struct rv_error err = {.code = RV_OK};
@@ -118,12 +190,9 @@ void rv_db_close(struct rv_db *db, void (*closed)(void *data), void *data)
     db->closed_data = data;
     db->closing = db->member_count;
     rv_timer_close(db->sweep);
-    while (db->first != NULL) {
-        struct query *query = db->first;
-        db->first = query->next;
-        query_end(query, RV_CANCELED, &err);
+    while (db->lanes != NULL) {
+        query_end(take_from(&db->lanes), RV_CANCELED, &err);
     }
-    db->last = &db->first;
     for (int i = 0; i < db->member_count; i++) {
         struct query *current = db->members[i].current;
         db->members[i].current = NULL;
@@ -170,8 +239,7 @@ void rv_db_query_within(struct rv_db *db, int32_t tenant, const struct rv_statem
         rv_loop_post(db->loop, refuse, query);
         return;
     }
-    *db->last = query;
-    db->last = &query->next;
+    enqueue(db, query);
     dispatch(db);
 }
 
@@ -201,18 +269,11 @@ static void send_query(struct member *member, struct query *query)
 
 static void dispatch(struct rv_db *db)
 {
-    for (int i = 0; i < db->member_count && db->first != NULL; i++) {
+    for (int i = 0; i < db->member_count && db->lanes != NULL; i++) {
         struct member *member = &db->members[i];
-        if (member->current != NULL || !rv_link_is_up(member->link)) {
-            continue;
+        if (member->current == NULL && rv_link_is_up(member->link)) {
+            send_query(member, take_next(db));
         }
-        struct query *query = db->first;
-        db->first = query->next;
-        if (db->first == NULL) {
-            db->last = &db->first;
-        }
-        query->next = NULL;
-        send_query(member, query);
     }
 }
 
@@ -226,10 +287,11 @@ static void on_up(void *data)
 
 static void requeue(struct rv_db *db, struct query *query)
 {
-    query->next = db->first;
-    db->first = query;
+    struct lane *lane = lane_of(db, query->tenant);
+    query->next = lane->first;
+    lane->first = query;
     if (query->next == NULL) {
-        db->last = &query->next;
+        lane->last = &query->next;
     }
 }
 
@@ -296,12 +358,20 @@ static void on_sweep(void *data)
             (long long)db->timeout_ms);
     rv_hint(&err, "Run `reeve db status` and `reeve doctor`.");
     rv_timer_start(db->sweep, DB_SWEEP_MS);
-    while (db->first != NULL && db->first->deadline_us < now_us) {
-        struct query *query = db->first;
-        db->first = query->next;
-        if (db->first == NULL) {
-            db->last = &db->first;
+    struct query *late = NULL; /* first taken out, then told: who hears it may ask again */
+    for (struct lane **link = &db->lanes; *link != NULL;) {
+        struct lane *lane = *link;
+        if (lane->first->deadline_us < now_us) {
+            struct query *query = take_from(link);
+            query->next = late;
+            late = query;
+        } else {
+            link = &lane->next;
         }
+    }
+    while (late != NULL) {
+        struct query *query = late;
+        late = query->next;
         query_end(query, RV_UNAVAILABLE, &err);
     }
     for (int i = 0; i < db->member_count; i++) {

@@ -375,6 +375,17 @@ static void take_sync(struct rv_link *link)
     link->events.synced(link->data);
 }
 
+static void take_notes(struct rv_link *link)
+{
+    PGnotify *note;
+    while (!link->doomed && link->state == LINK_UP && (note = PQnotifies(link->pq.conn)) != NULL) {
+        if (link->events.notified != NULL) {
+            link->events.notified(link->data, note->relname, note->extra);
+        }
+        PQfreemem(note);
+    }
+}
+
 static void process(struct rv_link *link)
 {
     PGconn *conn = link->pq.conn;
@@ -413,6 +424,7 @@ static void process(struct rv_link *link)
         report(link, &copy, pg);
         PQclear(pg);
     }
+    take_notes(link);
     link->processing = false;
     if (link->doomed && link->state == LINK_UP) {
         struct rv_error doom = link->doom;

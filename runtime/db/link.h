@@ -24,6 +24,8 @@ struct rv_link_events {
     void (*failed)(void *data, int tag, enum rv_code code, const char *sqlstate,
                    const struct rv_error *err);
     void (*synced)(void *data); /* the transaction is over, one way or the other */
+    /* A notification on a channel that this connection listens to.  May be NULL. */
+    void (*notified)(void *data, const char *channel, const char *payload);
 };
 
 struct rv_link *rv_link_create(struct rv_loop *loop, const char *uri,

@@ -126,6 +126,10 @@ static enum rv_code read_body(struct receive *receive, struct rv_error *err)
         rv_hint(err, "A decision is one flat object: approval, decision, digest, comment.");
     }
     if (code == RV_OK) {
+        code = rv_json_only(receive->body, "callback body", "*approval decision digest comment",
+                            NULL, err);
+    }
+    if (code == RV_OK) {
         code = rv_json_need_str(receive->body, "callback body", "decision", &decision, err);
     }
     if (code == RV_OK) {

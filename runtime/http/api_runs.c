@@ -9,10 +9,10 @@
 
 enum { NAME_MAX_BYTES = 100, FILTER_MAX_BYTES = 256, OLDER_DIGITS_MAX = 10 };
 
-/* ?waiting_on=&agent=&key=&error=&older=SECONDS beside those of every list; false: answered. */
+/* ?waiting_on=&agent=&key=&error=&role=&older=SECONDS beside every list's own; false: answered. */
 static bool add_filters(struct rv_call *call, struct rv_args *args)
 {
-    static const char *const names[] = {"waiting_on", "agent", "key", "error"};
+    static const char *const names[] = {"waiting_on", "agent", "key", "error", "role"};
     const struct rv_http_request *request = rv_exchange_request(call->exchange);
     char text[FILTER_MAX_BYTES + 1];
     struct rv_error err = {.code = RV_OK};
@@ -21,7 +21,7 @@ static bool add_filters(struct rv_call *call, struct rv_args *args)
         rv_args_text(args, 5 + i, given ? text : NULL);
     }
     if (!rv_http_query(request, "older", text, sizeof text) || text[0] == '\0') {
-        rv_args_null(args, 9);
+        rv_args_null(args, 10);
         return true;
     }
     if (strspn(text, "0123456789") != strlen(text) || strlen(text) > OLDER_DIGITS_MAX) {
@@ -29,7 +29,7 @@ static bool add_filters(struct rv_call *call, struct rv_args *args)
         rv_call_fail(call, &err, "older");
         return false;
     }
-    rv_args_i64(args, 9, strtoll(text, NULL, 10));
+    rv_args_i64(args, 10, strtoll(text, NULL, 10));
     return true;
 }
 

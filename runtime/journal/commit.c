@@ -30,6 +30,15 @@ static void on_synced(void *data);
 
 /* ---- lifecycle ---- */
 
+static bool is_wake(const struct rv_committer_options *options, const struct rv_statement *one)
+{
+    const struct rv_statement *const *at = options->wakes;
+    while (at != NULL && *at != NULL && *at != one) {
+        at++;
+    }
+    return at != NULL && *at != NULL;
+}
+
 struct rv_committer *rv_committer_create(const struct rv_committer_options *options)
 {
     static const struct rv_link_events events = {.up = on_up,
@@ -41,7 +50,8 @@ struct rv_committer *rv_committer_create(const struct rv_committer_options *opti
     committer->options = *options;
     for (const struct rv_statement *const *at = options->write_order; *at != NULL; at++) {
         RV_ASSERT(committer->write_count < COMMIT_WRITES_MAX);
-        committer->writes[committer->write_count++].statement = *at;
+        committer->writes[committer->write_count++] =
+            (struct write){.statement = *at, .wakes = is_wake(options, *at)};
     }
     committer->head_args = rv_args_create(&rv_sql_head_update);
     committer->lock_args = rv_args_create(&rv_sql_head_lock);
@@ -49,6 +59,7 @@ struct rv_committer *rv_committer_create(const struct rv_committer_options *opti
     committer->tenant_args = rv_args_create(&rv_sql_batch_begin);
     committer->lookup_args = rv_args_create(&rv_sql_commit_lookup);
     committer->writer_args = rv_args_create(&rv_sql_writer_lock);
+    committer->wake_args = rv_args_create(&rv_sql_wake_tell);
     committer->writer = rv_id_make(rv_now_us(rv_loop_clock(options->loop)));
     committer->pause = rv_timer_create(options->loop, on_pause_over, committer);
     committer->sweep = rv_timer_create(options->loop, on_sweep, committer);
@@ -80,6 +91,7 @@ static void link_closed(void *data)
     rv_args_destroy(committer->tenant_args);
     rv_args_destroy(committer->lookup_args);
     rv_args_destroy(committer->writer_args);
+    rv_args_destroy(committer->wake_args);
     rv_free(committer);
 }
 
@@ -424,17 +436,15 @@ void committer_batch_over(struct rv_committer *committer, struct rv_batch *batch
         queue->limit =
             queue->limit * 2 > RV_BATCH_UNITS_MAX ? RV_BATCH_UNITS_MAX : queue->limit * 2;
         committer->pause_ms = 0;
+        if (batch->wakes && committer->options.woke != NULL) {
+            committer->options.woke(committer->options.wake_data, batch->tenant);
+        }
         static const struct rv_error none = {.code = RV_OK};
-        bool from_outside = false;
         for (int i = 0; i < batch->count; i++) {
             const struct verdict *verdict = &batch->verdicts[i];
             committer->stats.units += verdict->code == RV_OK;
-            from_outside = from_outside || (verdict->code == RV_OK && batch->units[i]->epoch == 0);
             finish(committer, batch->units[i], verdict->code,
                    verdict->err != NULL ? verdict->err : &none);
-        }
-        if (from_outside && committer->options.committed != NULL) {
-            committer->options.committed(committer->options.committed_data, batch->tenant);
         }
     }
     batch_destroy(batch);

@@ -113,10 +113,15 @@ struct rv_committer_options {
     /* Called after all units decided, before the writes go out: the audit room seals here. */
     enum rv_code (*seal)(void *data, struct rv_batch *batch, struct rv_error *err);
     void *seal_data;
-    /* After `done` of a batch with a unit that no run drives (epoch 0): somebody outside has done
-     * something that a run may wait for.  May be NULL. */
-    void (*committed)(void *data, int32_t tenant);
-    void *committed_data;
+    /* Statements of the write order that may let a run go on (a signal, a vote, a new run), ended
+     * by NULL; or NULL.  After a commit with one of them `woke` is called; where this process does
+     * not drive the company (`drives` says no; NULL: never), the commit itself notifies the node
+     * that does (lease.h).  A notification makes those commits queue up in the server, which is why
+     * the driving process, whose commits are the many, does without. */
+    const struct rv_statement *const *wakes;
+    bool (*drives)(void *data, int32_t tenant);
+    void (*woke)(void *data, int32_t tenant);
+    void *wake_data;
 };
 
 struct rv_committer *rv_committer_create(const struct rv_committer_options *options);

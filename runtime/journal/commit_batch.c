@@ -412,7 +412,23 @@ static void send_rows(struct rv_batch *batch)
             RV_ASSERT(rv_args_even(write->args)); /* every array has a value for every row */
             rv_link_send(committer->link, write->statement, write->args, -1);
             write->used = false;
+            batch->wakes = batch->wakes || write->wakes;
         }
+    }
+}
+
+/* Whoever drives the company elsewhere hears of the commit, with the commit. */
+static void send_wake(struct rv_batch *batch)
+{
+    struct rv_committer *committer = batch->committer;
+    const struct rv_committer_options *options = &committer->options;
+    if (batch->wakes &&
+        (options->drives == NULL || !options->drives(options->wake_data, batch->tenant))) {
+        char tenant[16];
+        snprintf(tenant, sizeof tenant, "%d", batch->tenant);
+        rv_args_reset(committer->wake_args);
+        rv_args_text(committer->wake_args, 1, tenant);
+        rv_link_send(committer->link, &rv_sql_wake_tell, committer->wake_args, -1);
     }
 }
 
@@ -431,6 +447,7 @@ static void send_end(struct rv_batch *batch)
     if (batch->has_head) {
         send_head(batch);
     }
+    send_wake(batch);
     rv_link_send(link, &rv_sql_db_commit, NULL, -1);
     batch->phase = BATCH_COMMITTING;
     rv_link_sync(link);

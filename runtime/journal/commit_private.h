@@ -37,7 +37,8 @@ enum batch_phase {
 struct write {
     const struct rv_statement *statement;
     struct rv_args *args;
-    bool used; /* in this batch */
+    bool used;  /* in this batch */
+    bool wakes; /* see rv_committer_options */
 };
 
 struct slot_entry {
@@ -70,6 +71,7 @@ struct rv_batch {
     size_t sent_bytes;
     bool opened; /* BEGIN was sent */
     bool fenced; /* the fence said no: another node has the tenant */
+    bool wakes;  /* it writes what may let a run go on */
     int64_t started_us;
     struct rv_arena *arena;
     struct rv_head head;
@@ -116,7 +118,8 @@ struct rv_committer {
     int64_t writer; /* this committer's identity in the database, never reused */
     void (*closed)(void *data);
     void *closed_data;
-    struct rv_args *head_args, *lock_args, *fence_args, *tenant_args, *lookup_args, *writer_args;
+    struct rv_args *head_args, *lock_args, *fence_args, *tenant_args, *lookup_args, *writer_args,
+        *wake_args;
     const char *key_table[COMMIT_KEYS_TABLE];
     uint32_t key_used[COMMIT_KEYS_TABLE];
     uint32_t key_generation;

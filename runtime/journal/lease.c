@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/db/link.h"
 #include "runtime/journal/blob.h"
 
 #include <inttypes.h>
@@ -26,8 +27,16 @@ struct rv_lease {
     bool claiming;
     bool unsure;           /* a claim was not answered: it may have taken something */
     int64_t asked_changes; /* how often something had come or gone when the claim was sent */
-    int beats;
-    int64_t asked_as; /* the node that the outstanding beat or claim was sent as */
+    int claims;
+    bool asked_held; /* the outstanding claim asks what is ours, and takes nothing */
+    struct rv_timer *busy; /* heads that could be taken but are locked: asked again soon */
+    int64_t busy_ms;
+    struct rv_link *presence; /* holds the lock of our number; NULL: without */
+    int64_t locking;          /* the number whose lock was asked for; 0 none */
+    int64_t present;          /* the number whose lock is held; 0 none */
+    bool said;                /* the outstanding beat says that we hold it */
+    bool listened;            /* before: what was told meanwhile is lost */
+    int64_t asked_as;         /* the node that the outstanding beat or claim was sent as */
     int64_t claimed_as;
     bool pruned;
     int64_t tidied_us; /* when blobs that nobody refers to were last taken away */
@@ -40,8 +49,16 @@ struct rv_lease {
 static const int64_t tidy_every_us = INT64_C(3600) * 1000000;
 
 static void on_timer(void *data);
-static void ask_for_tenants(struct rv_lease *lease);
+static void on_busy(void *data);
+static void claim(struct rv_lease *lease);
+static void on_presence_up(void *data);
+static void on_presence_down(void *data, const struct rv_error *err);
+static void on_presence_failed(void *data, int tag, enum rv_code code, const char *state,
+                               const struct rv_error *err);
+static void on_presence_synced(void *data);
+static void on_notified(void *data, const char *channel, const char *payload);
 static void end_when_quiet(struct rv_lease *lease);
+static void end(void *data);
 static void on_beat(void *data, enum rv_code code, const struct rv_result *result,
                     const struct rv_error *err);
 static void on_claim(void *data, enum rv_code code, const struct rv_result *result,
@@ -50,6 +67,8 @@ static void on_pruned(void *data, enum rv_code code, const struct rv_result *res
                       const struct rv_error *err);
 static void on_release(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err);
+
+static void lock_presence(struct rv_lease *lease);
 
 static int64_t mono_us(const struct rv_lease *lease)
 {
@@ -72,7 +91,16 @@ struct rv_lease *rv_lease_create(const struct rv_lease_options *options)
     lease->node = rv_id_make(rv_now_us(rv_loop_clock(options->loop)));
     lease->tidied_us = mono_us(lease); /* a short command has no time for it */
     lease->timer = rv_timer_create(options->loop, on_timer, lease);
+    lease->busy = rv_timer_create(options->loop, on_busy, lease);
     rv_timer_start(lease->timer, 0);
+    if (options->uri != NULL) {
+        static const struct rv_link_events events = {.up = on_presence_up,
+                                                     .down = on_presence_down,
+                                                     .failed = on_presence_failed,
+                                                     .synced = on_presence_synced,
+                                                     .notified = on_notified};
+        lease->presence = rv_link_create(options->loop, options->uri, &events, lease);
+    }
     return lease;
 }
 
@@ -89,6 +117,17 @@ int64_t rv_lease_epoch(const struct rv_lease *lease, int32_t tenant)
         }
     }
     return 0;
+}
+
+int rv_lease_count(const struct rv_lease *lease)
+{
+    return lease->count;
+}
+
+int32_t rv_lease_tenant(const struct rv_lease *lease, int index)
+{
+    RV_ASSERT(index >= 0 && index < lease->count);
+    return lease->held[index].tenant;
 }
 
 int64_t rv_lease_changes(const struct rv_lease *lease)
@@ -145,11 +184,83 @@ static void lose_all(struct rv_lease *lease)
     }
 }
 
+/* ---- the connection that shows that we live ---- */
+
+static void lock_presence(struct rv_lease *lease)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_node_presence);
+    rv_args_i64(args, 1, lease->node);
+    lease->locking = lease->node;
+    lease->present = 0;
+    rv_link_send(lease->presence, &rv_sql_node_absence, NULL, -1);
+    rv_link_send(lease->presence, &rv_sql_node_presence, args, -1);
+    rv_link_sync(lease->presence);
+    rv_args_destroy(args);
+}
+
+static void on_presence_up(void *data)
+{
+    struct rv_lease *lease = data;
+    rv_link_send(lease->presence, &rv_sql_wake_listen, NULL, -1);
+    lock_presence(lease);
+}
+
+static void on_presence_down(void *data, const struct rv_error *err)
+{
+    (void)err;
+    struct rv_lease *lease = data;
+    lease->locking = 0;
+    lease->present = 0;
+}
+
+static void on_presence_failed(void *data, int tag, enum rv_code code, const char *state,
+                               const struct rv_error *err)
+{
+    (void)tag;
+    (void)code;
+    (void)state;
+    struct rv_lease *lease = data;
+    rv_link_kill(lease->presence, err->message); /* and once more */
+}
+
+static void on_presence_synced(void *data)
+{
+    struct rv_lease *lease = data;
+    lease->present = lease->locking;
+    lease->locking = 0;
+    if (lease->present != lease->node) {
+        lock_presence(lease); /* we have become somebody else meanwhile */
+        return;
+    }
+    if (!lease->closing) {
+        rv_timer_start(lease->timer, 0); /* say so, and hear whether we are still who we were */
+    }
+    if (lease->listened && lease->options.woken != NULL) {
+        lease->options.woken(lease->options.data, 0);
+    }
+    lease->listened = true;
+}
+
+static void on_notified(void *data, const char *channel, const char *payload)
+{
+    (void)channel;
+    struct rv_lease *lease = data;
+    int32_t tenant = (int32_t)strtol(payload, NULL, 10);
+    if (lease->options.woken != NULL && tenant > 0) {
+        lease->options.woken(lease->options.data, tenant);
+    }
+}
+
+/* ---- beating ---- */
+
 /* A node whose lease ran out is dead for the others: it goes on under a new identity. */
 static void start_over(struct rv_lease *lease)
 {
     lose_all(lease);
     lease->node = rv_id_make(rv_now_us(rv_loop_clock(lease->options.loop)));
+    if (lease->presence != NULL && rv_link_is_up(lease->presence) && lease->locking == 0) {
+        lock_presence(lease);
+    } /* else when that answer or that connection is there */
 }
 
 static void on_timer(void *data)
@@ -176,12 +287,14 @@ static void on_timer(void *data)
     } else {
         gethostname(host, sizeof host - 1);
     }
-    struct rv_args *args = rv_args_create(&rv_sql_node_beat);
+    struct rv_args *args = rv_args_create(&rv_sql_node_here);
     rv_args_i64(args, 1, lease->node);
     rv_args_text(args, 2, host);
     rv_args_i32(args, 3, (int32_t)getpid());
     rv_args_i64(args, 4, lease->options.lease_ms);
-    rv_db_query(lease->options.db, 0, &rv_sql_node_beat, args, on_beat, lease);
+    lease->said = lease->present == lease->node;
+    rv_args_bool(args, 5, lease->said);
+    rv_db_query(lease->options.db, 0, &rv_sql_node_here, args, on_beat, lease);
 }
 
 static void on_beat(void *data, enum rv_code code, const struct rv_result *result,
@@ -205,6 +318,9 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
         return;
     }
     lease->renewed_us = lease->sent_us;
+    if (lease->present == lease->node && !lease->said) {
+        rv_timer_start(lease->timer, 0); /* the lock came while this beat was under way */
+    }
     if (!lease->pruned) {
         lease->pruned = true;
         rv_db_query(lease->options.db, 0, &rv_sql_node_prune, NULL, on_pruned, NULL);
@@ -216,24 +332,29 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
         rv_args_i32(args, 2, RV_BLOB_PRUNE_MAX);
         rv_db_query(lease->options.db, 0, &rv_sql_blob_prune, args, on_pruned, NULL);
     }
-    if (!lease->claiming && lease->count < RV_LEASE_TENANTS_MAX) {
-        ask_for_tenants(lease);
-    }
+    lease->busy_ms = share_ms(lease, RV_LEASE_BUSY_MS);
+    claim(lease);
     if (lease->options.beaten != NULL) {
         lease->options.beaten(lease->options.data);
     }
 }
 
+/* ---- claiming ---- */
+
 /* What nobody drives; and now and then what is ours by the database: a claim whose answer was lost
  * has taken companies that we do not know of, and that nobody else may take while we live. */
-static void ask_for_tenants(struct rv_lease *lease)
+static void claim(struct rv_lease *lease)
 {
-    enum { HELD_EVERY_BEATS = 4 }; /* an unanswered claim may also come through late */
-    bool held = lease->unsure || ++lease->beats % HELD_EVERY_BEATS == 0;
-    const struct rv_statement *statement = held ? &rv_sql_lease_held : &rv_sql_lease_claim;
+    enum { HELD_EVERY_CLAIMS = 4 }; /* an unanswered claim may also come through late */
+    if (lease->claiming || lease->count == RV_LEASE_TENANTS_MAX) {
+        return;
+    }
+    bool held = lease->unsure || ++lease->claims % HELD_EVERY_CLAIMS == 0;
+    const struct rv_statement *statement = held ? &rv_sql_lease_held : &rv_sql_lease_take;
     lease->claiming = true;
     lease->claimed_as = lease->node;
     lease->asked_changes = lease->changes;
+    lease->asked_held = held;
     struct rv_args *args = rv_args_create(statement);
     rv_args_i64(args, 1, lease->node);
     if (!held) {
@@ -241,6 +362,14 @@ static void ask_for_tenants(struct rv_lease *lease)
         rv_args_i32(args, 3, RV_LEASE_TENANTS_MAX - lease->count);
     }
     rv_db_query(lease->options.db, 0, statement, args, on_claim, lease);
+}
+
+static void on_busy(void *data)
+{
+    struct rv_lease *lease = data;
+    if (!lease->closing) {
+        claim(lease);
+    }
 }
 
 static void on_pruned(void *data, enum rv_code code, const struct rv_result *result,
@@ -272,12 +401,20 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
     }
     if (lease->asked_changes != lease->changes) {
         lease->unsure = true; /* what is in it may have gone since: ask what is ours by now */
-        ask_for_tenants(lease);
+        claim(lease);
         return;
     }
     for (int row = 0; row < rv_result_rows(result) && !lease->closing; row++) {
-        rv_lease_adopt(lease, (int32_t)rv_result_i64(result, row, 0),
-                       rv_result_i64(result, row, 1));
+        int32_t tenant = (int32_t)rv_result_i64(result, row, 0);
+        if (tenant == 0) {
+            lease->busy_ms = lease->busy_ms > 0 ? lease->busy_ms * 2 : 1;
+            rv_timer_start(lease->busy, lease->busy_ms);
+        } else {
+            rv_lease_adopt(lease, tenant, rv_result_i64(result, row, 1));
+        }
+    }
+    if (lease->asked_held && !lease->closing) {
+        claim(lease); /* what nobody drives shall not wait for that */
     }
 }
 
@@ -287,6 +424,7 @@ void rv_lease_close(struct rv_lease *lease, void (*closed)(void *data), void *da
     lease->closed = closed;
     lease->closed_data = data;
     rv_timer_close(lease->timer);
+    rv_timer_close(lease->busy);
     end_when_quiet(lease);
 }
 
@@ -308,6 +446,16 @@ static void on_release(void *data, enum rv_code code, const struct rv_result *re
     (void)code; /* when the database is away the lease ends by itself */
     (void)result;
     (void)err;
+    struct rv_lease *lease = data;
+    if (lease->presence != NULL) {
+        rv_link_close(lease->presence, end, lease);
+    } else {
+        end(lease);
+    }
+}
+
+static void end(void *data)
+{
     struct rv_lease *lease = data;
     if (lease->closed != NULL) {
         lease->closed(lease->closed_data);

@@ -445,6 +445,10 @@ enum rv_code rv_placement_name_free(struct rv_db_session *session, const char *n
         if (!first.found || now.left_ms < first.left_ms) {
             first = now;
         }
+        code = rv_db_session_query(session, 0, &rv_sql_nodes_gone, NULL, NULL, NULL, err);
+        if (code != RV_OK) {
+            return code;
+        }
         nanosleep(&(struct timespec){.tv_nsec = NAME_POLL_MS * 1000000L}, NULL);
     }
 }

@@ -61,8 +61,8 @@ void rv_placement_stop(struct rv_placement *placement);
 void rv_placement_destroy(struct rv_placement *placement); /* NULL is fine */
 
 /* Who serves under `name`, waiting: RV_CONFLICT naming it, since when and what to do.  One that
- * was killed on this machine is buried; elsewhere, one that does not move any more is waited for
- * until its lease ends. */
+ * was killed on this machine is buried, one whose lock is free (lease.h) has no lease any more;
+ * else, one that does not move any more is waited for until its lease ends. */
 RV_MUST enum rv_code rv_placement_name_free(struct rv_db_session *session, const char *name,
                                             struct rv_error *err);
 

@@ -2,6 +2,7 @@
 #include "runtime/run/child.h"
 
 #include "runtime/base/check.h"
+#include "runtime/run/canary.h"
 #include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
@@ -262,8 +263,7 @@ enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int
                              .close = is_handoff(act) ? "handoff"
                                                       : rv_json_str(act->args, "close", "cancel"),
                              .depth = (int)act->budget->depth_used + 1};
-    if (!json_is_object(agent) ||
-        !rv_hash_from_hex(rv_json_str(agent, "hash", ""), &out->plan_hash)) {
+    if (!json_is_object(agent)) {
         rv_fail(err, RV_NOT_FOUND, "field \"agent\": no active agent is named \"%.80s\"",
                 out->agent);
         rv_hint(err, "See the active agents: reeve agent list.");
@@ -275,9 +275,11 @@ enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int
         return RV_INVALID;
     }
     name_key(act, chain, out);
+    const json_t *version = rv_canary_pick(agent, out->key, out->id, NULL);
+    RV_ASSERT(rv_hash_from_hex(rv_json_str(version, "hash", ""), &out->plan_hash));
     enum rv_code code = check_loop(act, chain, out->key, out->agent, err);
     if (code == RV_OK) {
-        code = reserve(act, json_object_get(agent, "manifest"),
+        code = reserve(act, json_object_get(version, "manifest"),
                        rv_json_str(look, "currency", "EUR"), now_us, out, err);
     }
     if (code != RV_OK) {

@@ -42,9 +42,9 @@ int64_t rv_child_number(const char *name);
 int64_t rv_child_id(int64_t parent, int32_t seq);
 
 /* `act`: action "start" or "handoff" with the arguments of the plan.
- * `look`: {"agent": {"hash", "manifest"} or null, "chain": [{"run": id, "agent", "key", "open"},
- * …]}, the chain from the asking run upwards. RV_NOT_FOUND, RV_INVALID, RV_LIMIT: refused, and
- * `err` says why. */
+ * `look`: {"agent": as rv_canary_pick takes it, or null, "chain": [{"run": id, "agent", "key",
+ * "open"}, …]}, the chain from the asking run upwards. RV_NOT_FOUND, RV_INVALID, RV_LIMIT: refused,
+ * and `err` says why. */
 RV_MUST enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int64_t now_us,
                                    struct rv_child *out, struct rv_error *err);
 

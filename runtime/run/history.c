@@ -183,6 +183,12 @@ struct rv_run_image *rv_history_image(const json_t *history)
         step->name = rv_strdup(rv_json_str(entry, "name", ""));
         RV_ASSERT(digest_from_hex(rv_json_str(entry, "digest", ""), step->digest));
         step->out = json_deep_copy(json_object_get(entry, "out"));
+        if (rv_step_is_version(step)) {
+            rv_free(step->name);
+            json_decref(step->out);
+            image->step_count--;
+            image->notes++;
+        }
     }
     return image;
 }

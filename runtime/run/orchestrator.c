@@ -5,12 +5,13 @@
  */
 #include "runtime/run/orchestrator.h"
 
-#include "approval_sql.h"
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/run/company_look.h"
 #include "runtime/run/granted.h"
 #include "runtime/run/request.h"
+#include "runtime/run/roster.h"
 #include "runtime/run/run_actor.h"
 
 #include <inttypes.h>
@@ -18,44 +19,68 @@
 #include <string.h>
 
 enum {
-    FOUND_RUNS = RV_MESSAGE_USER + 100, /* private: answers of the database */
-    FOUND_CANCELS,
-    FOUND_APPROVALS,
-    FOUND_NEWEST,
+    FOUND = RV_MESSAGE_USER + 100, /* private: answers of the database */
     FOUND_AGENTS,
     FOUND_EXCEPTIONS,
     STARTED,
+    LOOK_RUNS = 16384,     /* numbers of each kind at a look */
+    READY_MAX = 16384,     /* that wait for an actor in memory; the rest waits in the database */
+    LOOK_GAP_MS = 2,       /* at least, between two looks ... */
+    LOOK_GAP_MAX_MS = 200, /* ... and up to so long, as ... */
+    LOOK_SHARE = 4,        /* ... looking shall take less than a fifth of the time */
+    ENDED_MAX = 512,       /* runs that ended since the last look; the sweep finds the others' */
+    SETTLE_MS = 20,   /* after a run has ended or stands still: when is the next one's time, who
+                         waits for its approvals?  Later, the more runs are at work: */
+    SETTLE_RUNS = 16, /* a millisecond for so many */
+    SWEEP_MS = 60000,
     TICK_TOKEN = 1
 };
 
-struct live {
-    int64_t run;
-    struct rv_ref ref;
-    bool told_to_stop;
-};
+/* Numbers are made from the time (rv_id_make), but not all in its order. */
+#define NUMBERS_OF_A_SECOND (INT64_C(1000) << 22)
 
 struct orchestrator {
     struct rv_orchestrator_start start;
     struct rv_ref self;
     struct rv_actors *actors;
-    struct live live[RV_RUNS_ACTIVE_MAX];
-    int live_count;
+    struct rv_roster *roster;
     json_t *agents; /* [{name, hash, manifest, owner}] */
     int starting;   /* run.start requests at the gate */
     int started;    /* runs that the present look began */
     bool looking;
     bool again; /* asked while looking, or the look failed: look once more */
     bool more;  /* a look found something: look again when a run makes room for the next */
-    bool ticking;
-    bool woken; /* while ticking: look once more */
-    int ticks;
-    int64_t newest;    /* what the last look has seen, see exceptions_newest */
-    int64_t looked_us; /* monotonic */
+    /* the company's look */
+    bool asking;      /* an answer is under way */
+    bool ask_again;   /* something happened meanwhile */
+    bool part;        /* there are more active runs, above `after` */
+    bool many;        /* there are more whose time has come */
+    bool held;        /* this look leaves the active ones: enough of them wait in memory */
+    int64_t after;    /* where the next look goes on */
+    int64_t highest;  /* active run that any look has seen */
+    int64_t pass_us;  /* when all of them were read */
+    bool failed;      /* a run, since: it is active and has no actor */
+    int64_t asked_us; /* monotonic, as all below */
+    int64_t answered_us;
+    int64_t gap_us;  /* until the next may be asked */
+    int64_t due_us;  /* when the alarm rings; 0 none */
+    int64_t idle_ms; /* until the next look when nothing happens */
+    int64_t swept_us;
+    int64_t sealed_us;
+    int64_t ended[ENDED_MAX];
+    int ended_count;
+    /* coming back after a change of hands */
+    bool back; /* all are, and it was said */
+    int woken, unready;
+    int64_t began_us;
+    int64_t newest; /* what the last look has seen, see company_look */
+    int64_t looked_us;
     int64_t wanted;    /* newest number of RV_ORCHESTRATE */
     int64_t answering; /* the number that the present look answers */
     int64_t answered;
 };
 
+static void ask_now(struct orchestrator *me);
 static enum rv_code on_start(struct rv_actor *self, void *state, const void *argument,
                              struct rv_error *err);
 static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_message *message,
@@ -92,29 +117,12 @@ static void on_rows(void *data, enum rv_code code, const struct rv_result *resul
         rv_log(RV_LOG_WARN, "run", "LOOK-FAILED", "%s", err->message);
     }
     for (int row = 0; code == RV_OK && row < rv_result_rows(result); row++) {
-        switch (ask->kind) {
-        case FOUND_RUNS:
-            json_array_append_new(rows, json_pack("{s:I,s:b}", "run",
-                                                  (json_int_t)rv_result_i64(result, row, 0),
-                                                  "answered", rv_result_bool(result, row, 1)));
-            break;
-        case FOUND_NEWEST:
-        case FOUND_APPROVALS:
-            json_array_append_new(rows, json_integer(rv_result_i64(result, row, 0)));
-            break;
-        case FOUND_CANCELS:
-            json_array_append_new(rows, json_pack("{s:I,s:s}", "run",
-                                                  (json_int_t)rv_result_i64(result, row, 0),
-                                                  "reason", rv_result_text(result, row, 1)));
-            break;
-        case FOUND_AGENTS: json_array_append_new(rows, rv_run_agent_row(result, row)); break;
-        default:
-            json_array_append_new(rows,
-                                  json_pack("{s:s,s:s,s:o}", "key", rv_result_text(result, row, 0),
-                                            "type", rv_result_text(result, row, 1), "row",
-                                            rv_result_json(result, row, 2)));
-            break;
-        }
+        json_array_append_new(rows, ask->kind == FOUND_AGENTS
+                                        ? rv_run_agent_row(result, row)
+                                        : json_pack("{s:s,s:s,s:o}", "key",
+                                                    rv_result_text(result, row, 0), "type",
+                                                    rv_result_text(result, row, 1), "row",
+                                                    rv_result_json(result, row, 2)));
     }
     struct rv_message message = {.kind = ask->kind, .payload = rows, .free = free_json};
     message.body.numbers[0] = code;
@@ -134,6 +142,11 @@ static void look(struct orchestrator *me, uint32_t kind, const struct rv_stateme
     rv_db_query(me->start.options->db, me->start.tenant, statement, args, on_rows, ask);
 }
 
+static int64_t now_us(const struct orchestrator *me)
+{
+    return rv_mono_us(rv_loop_clock(me->start.options->loop));
+}
+
 /* ---- lifecycle ---- */
 
 static enum rv_code on_start(struct rv_actor *self, void *state, const void *argument,
@@ -144,8 +157,18 @@ static enum rv_code on_start(struct rv_actor *self, void *state, const void *arg
     me->start = *(const struct rv_orchestrator_start *)argument;
     me->self = rv_actor_self(self);
     me->actors = rv_actor_system(self);
-    rv_actor_after(self, 0, TICK_TOKEN);
+    me->roster = rv_roster_create();
+    me->began_us = me->sealed_us = now_us(me);
+    me->idle_ms = RV_ORCHESTRATOR_TICK_MS;
+    ask_now(me);
     return RV_OK;
+}
+
+static void count_active(const struct orchestrator *me, int more)
+{
+    if (me->start.options->active != NULL) {
+        *me->start.options->active += more;
+    }
 }
 
 static void seal(const struct orchestrator *me)
@@ -161,29 +184,28 @@ static void on_stop(struct rv_actor *self, void *state, enum rv_exit why)
     (void)why;
     struct orchestrator *me = state;
     json_decref(me->agents);
+    count_active(me, -rv_roster_lives(me->roster)); /* they ended before their parent */
+    rv_roster_destroy(me->roster);
     seal(me);
 }
 
 /* ---- runs that can move ---- */
 
-static bool is_live(const struct orchestrator *me, int64_t run)
+/* A company always has its share; beyond it, whatever the core has left. */
+static bool has_room(const struct orchestrator *me)
 {
-    for (int i = 0; i < me->live_count; i++) {
-        if (me->live[i].run == run) {
-            return true;
-        }
-    }
-    return false;
+    const int *active = me->start.options->active;
+    int lives = rv_roster_lives(me->roster);
+    return lives < RV_RUNS_SHARE ||
+           (lives < RV_RUNS_COMPANY_MAX && active != NULL && *active < RV_RUNS_ACTIVE_MAX);
 }
 
 /* A run keeps its class while it has its actor: somebody waits for what a person has answered, and
  * nobody for what a look at the exceptions has begun. */
-static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
-                     enum rv_class class)
+static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t run)
 {
-    if (is_live(me, run) || me->live_count == RV_RUNS_ACTIVE_MAX) {
-        return;
-    }
+    const struct rv_roster_run *waiting = rv_roster_find(me->roster, run);
+    RV_ASSERT(waiting != NULL);
     struct rv_run_start start = {
         .tenant = me->start.tenant,
         .run = run,
@@ -191,33 +213,45 @@ static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run
         .port = me->start.options->port,
         .changed = me->start.options->changed,
         .changed_data = me->start.options->changed_data,
+        .boss = me->self,
     };
     struct rv_spawn spawn = {
         .behavior = &rv_run_behavior,
         .argument = &start,
         .argument_bytes = sizeof start,
         .mailbox = 64,
-        .class = class,
+        .class = waiting->class,
         .tenant = me->start.tenant,
     };
     struct rv_ref ref = {0};
     struct rv_error err = {.code = RV_OK};
     if (rv_actor_spawn(self, &spawn, &ref, &err) != RV_OK) {
         rv_log_error("run", "RUN-NOT-SPAWNED", &err);
-        return;
+        rv_roster_forget(me->roster, run); /* the next look finds it again */
+        return false;
     }
     rv_actor_monitor(self, ref);
-    me->live[me->live_count++] = (struct live){run, ref, false};
+    rv_roster_live(me->roster, run, ref);
+    count_active(me, 1);
+    me->unready++;
+    me->woken++;
+    return true;
 }
 
-static void run_ended(struct orchestrator *me, struct rv_ref ref)
+/* Actors for those that wait, as far as there is room. */
+static void fill(struct rv_actor *self, struct orchestrator *me)
 {
-    for (int i = 0; i < me->live_count; i++) {
-        if (rv_ref_is(me->live[i].ref, ref)) {
-            me->live[i] = me->live[--me->live_count];
-            return;
-        }
+    bool ok = true;
+    while (ok && rv_roster_waiting(me->roster) > 0 && has_room(me)) {
+        ok = spawn_run(self, me, rv_roster_next(me->roster));
     }
+}
+
+static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
+                     enum rv_class class)
+{
+    rv_roster_add(me->roster, run, class);
+    fill(self, me);
 }
 
 /* A run without an actor gets one first: it is told to stop as its first message. */
@@ -225,57 +259,249 @@ static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t r
                        const char *reason)
 {
     wake_run(self, me, run, RV_CLASS_INTERACTIVE);
-    for (int i = 0; i < me->live_count; i++) {
-        if (me->live[i].run == run && !me->live[i].told_to_stop) {
-            me->live[i].told_to_stop = true;
-            struct rv_message stop = {
-                .kind = RV_RUN_CANCEL, .payload = rv_strdup(reason), .free = rv_free};
-            rv_actor_send(self, me->live[i].ref, &stop);
-        }
+    struct rv_roster_run *entry = rv_roster_find(me->roster, run);
+    if (entry != NULL && entry->ref.id != 0 && !entry->told_to_stop) {
+        entry->told_to_stop = true;
+        struct rv_message stop = {
+            .kind = RV_RUN_CANCEL, .payload = rv_strdup(reason), .free = rv_free};
+        rv_actor_send(self, entry->ref, &stop);
     }
 }
+
+/* For whoever waits for a company to come back: its runs have their actors and have read their
+ * journals again. */
+static void note_back(struct orchestrator *me)
+{
+    if (me->back || me->asking || me->part || me->many || me->unready > 0 ||
+        rv_roster_waiting(me->roster) > 0) {
+        return;
+    }
+    me->back = true;
+    if (me->woken > 0) {
+        rv_log(RV_LOG_INFO, "run", "RUNS-BACK", "tenant=%d runs=%d ms=%" PRId64, me->start.tenant,
+               me->woken, (now_us(me) - me->began_us) / 1000);
+    }
+}
+
+static void run_begun(struct orchestrator *me, int64_t run)
+{
+    struct rv_roster_run *entry = rv_roster_find(me->roster, run);
+    if (entry != NULL && !entry->begun) {
+        entry->begun = true;
+        me->unready--;
+        note_back(me);
+    }
+}
+
+/* ---- looking ---- */
 
 static void look_at_exceptions(struct orchestrator *me);
 
-/* Runs that can move or shall stop, and what people have granted. */
-static bool look_for_work(struct orchestrator *me)
+static void ask_now(struct orchestrator *me)
 {
-    if (me->ticking) {
-        me->woken = true;
-        return false;
+    RV_ASSERT(!me->asking);
+    const struct rv_orchestrator_options *options = me->start.options;
+    me->asking = true;
+    me->ask_again = false;
+    me->asked_us = now_us(me);
+    me->held = me->part && rv_roster_waiting(me->roster) >= READY_MAX / 2;
+    struct rv_look_ask ask = {
+        .db = options->db,
+        .actors = me->actors,
+        .to = me->self,
+        .kind = FOUND,
+        .tenant = me->start.tenant,
+        .limit = LOOK_RUNS,
+        .after = me->held ? INT64_MAX : me->after,
+        .watch = options->watch,
+        .ended = me->ended,
+        .ended_count = me->ended_count,
+    };
+    rv_company_look(&ask);
+    me->ended_count = 0;
+    if (me->swept_us == 0 || me->asked_us - me->swept_us > SWEEP_MS * 1000) {
+        me->swept_us = me->asked_us;
+        rv_company_sweep(&ask); /* its own answer; nobody waits for it */
     }
-    me->ticking = true;
-    me->woken = false;
-    look(me, FOUND_CANCELS, &rv_sql_runs_to_cancel, RV_RUNS_ACTIVE_MAX);
-    look(me, FOUND_RUNS, &rv_sql_runs_due, RV_RUNS_ACTIVE_MAX * 2);
-    rv_granted_execute(me->start.options->gate, me->start.options->db, me->start.tenant, NULL,
-                       NULL);
-    return true;
 }
 
-static void tick(struct rv_actor *self, struct orchestrator *me)
+/* The alarm rings after so long, unless it does earlier. */
+static void ring_in(struct rv_actor *self, struct orchestrator *me, int64_t ms)
 {
-    (void)self;
-    if (!look_for_work(me)) {
-        return;
+    int64_t due_us = now_us(me) + ms * 1000;
+    if (me->due_us == 0 || due_us < me->due_us) {
+        rv_actor_cancel_after(self, TICK_TOKEN);
+        rv_actor_after(self, ms, TICK_TOKEN);
+        me->due_us = due_us;
     }
-    look(me, FOUND_APPROVALS, &rv_sql_approvals_due, 0);
-    if (++me->ticks % RV_ORCHESTRATOR_SEAL_TICKS == 0) {
+}
+
+/* Something has happened: look at once, or as soon as the last look is far enough away. */
+static void look_soon(struct rv_actor *self, struct orchestrator *me)
+{
+    me->idle_ms = RV_ORCHESTRATOR_TICK_MS;
+    int64_t left_us = me->answered_us + me->gap_us - now_us(me);
+    if (me->asking) {
+        me->ask_again = true;
+    } else if (left_us > 0) {
+        ring_in(self, me, (left_us + 999) / 1000);
+    } else {
+        ask_now(me);
+    }
+}
+
+/* New runs are above those that were seen; all are read again now and then, and when one has
+ * failed. */
+static void choose_from(struct orchestrator *me)
+{
+    int64_t now = now_us(me);
+    if (me->part || me->asking) {
+        return; /* this pass goes on */
+    }
+    if (me->failed || now - me->pass_us > RV_ORCHESTRATOR_IDLE_MS * 1000) {
+        me->after = 0;
+        me->failed = false;
+        me->pass_us = now;
+    } else {
+        me->after = me->highest > NUMBERS_OF_A_SECOND ? me->highest - NUMBERS_OF_A_SECOND : 0;
+    }
+}
+
+static void look_for_new(struct rv_actor *self, struct orchestrator *me)
+{
+    choose_from(me);
+    look_soon(self, me);
+}
+
+static void tick(struct orchestrator *me)
+{
+    me->due_us = 0;
+    if (!me->asking) {
+        choose_from(me);
+        ask_now(me);
+    }
+}
+
+static void watch(struct orchestrator *me, int64_t newest)
+{
+    int64_t now = now_us(me);
+    if (newest > me->newest || now - me->looked_us > RV_ORCHESTRATOR_LOOK_MS * 1000) {
+        me->newest = newest;
+        me->looked_us = now;
+        look_at_exceptions(me);
+    }
+}
+
+static void seal_now_and_then(struct orchestrator *me, int64_t unsealed)
+{
+    int64_t now = now_us(me);
+    if (unsealed > 0 && now - me->sealed_us > RV_ORCHESTRATOR_SEAL_MS * 1000) {
+        me->sealed_us = now;
         seal(me);
     }
-    if (me->again && !me->looking) {
-        look_at_exceptions(me);
-    } else if (me->start.options->watch && me->ticks % RV_ORCHESTRATOR_WATCH_TICKS == 0) {
-        look(me, FOUND_NEWEST, &rv_sql_exceptions_newest, 0);
-    }
 }
 
-static void watch(struct rv_actor *self, struct orchestrator *me, int64_t newest)
+/* One row of a look; true when it is something to do. */
+static bool take_row(struct rv_actor *self, struct orchestrator *me, const struct rv_look_row *row,
+                     int64_t *next_ms)
 {
-    int64_t now_us = rv_mono_us(rv_loop_clock(rv_actor_loop(self)));
-    if (newest > me->newest || now_us - me->looked_us > RV_ORCHESTRATOR_LOOK_MS * 1000) {
-        me->newest = newest;
-        me->looked_us = now_us;
+    const struct rv_orchestrator_options *options = me->start.options;
+    switch (row->kind) {
+    case RV_LOOK_ACTIVE:
+    case RV_LOOK_DUE: return rv_roster_add(me->roster, row->id, RV_CLASS_NORMAL);
+    case RV_LOOK_ANSWERED: return rv_roster_add(me->roster, row->id, RV_CLASS_INTERACTIVE);
+    case RV_LOOK_CANCEL: cancel_run(self, me, row->id, row->reason); return true;
+    case RV_LOOK_APPROVAL:
+        rv_approval_time(options->approvals, me->start.tenant, row->id);
+        return true;
+    case RV_LOOK_GRANTED:
+        if (row->id > 0) {
+            rv_granted_execute(options->gate, options->db, me->start.tenant, NULL, NULL);
+        }
+        return row->id > 0;
+    case RV_LOOK_NEWEST: watch(me, row->id); return false;
+    case RV_LOOK_NEXT_MS: *next_ms = row->id; return false;
+    case RV_LOOK_UNSEALED: seal_now_and_then(me, row->id); return false;
+    }
+    return false;
+}
+
+static void found(struct rv_actor *self, struct orchestrator *me, const struct rv_look *look)
+{
+    int64_t next_ms = INT32_MAX;
+    int active = 0;
+    int due = 0;
+    bool any = false;
+    for (int i = 0; i < look->count; i++) {
+        const struct rv_look_row *row = &look->rows[i];
+        any = take_row(self, me, row, &next_ms) || any;
+        if (row->kind == RV_LOOK_ACTIVE) {
+            active++;
+            me->after = row->id > me->after ? row->id : me->after;
+        }
+        due += row->kind == RV_LOOK_DUE || row->kind == RV_LOOK_ANSWERED;
+    }
+    fill(self, me);
+    if (look->sweep) {
+        return;
+    }
+    me->asking = false;
+    me->answered_us = now_us(me);
+    int64_t gap_us = (me->answered_us - me->asked_us) * LOOK_SHARE;
+    gap_us = gap_us < LOOK_GAP_MS * 1000 ? LOOK_GAP_MS * 1000 : gap_us;
+    me->gap_us = gap_us > LOOK_GAP_MAX_MS * 1000 ? LOOK_GAP_MAX_MS * 1000 : gap_us;
+    if (look->code != RV_OK) {
+        me->part = me->many = false;
+        me->failed = true;
+        ring_in(self, me, RV_ORCHESTRATOR_TICK_MS);
+        return;
+    }
+    me->highest = me->after > me->highest ? me->after : me->highest;
+    me->part = me->held ? me->part : active == LOOK_RUNS;
+    me->many = due == LOOK_RUNS;
+    if (me->again && !me->looking) {
+        look_at_exceptions(me);
+    }
+    if (me->part && rv_roster_waiting(me->roster) < READY_MAX / 2) {
+        ask_now(me); /* no pause within one pass: each row is read once */
+        return;
+    }
+    if (me->ask_again) {
+        me->ask_again = false;
+        look_for_new(self, me);
+        return;
+    }
+    note_back(me);
+    ring_in(self, me, next_ms < me->idle_ms ? next_ms : me->idle_ms);
+    me->idle_ms = any || rv_roster_lives(me->roster) > 0      ? RV_ORCHESTRATOR_TICK_MS
+                  : me->idle_ms * 2 > RV_ORCHESTRATOR_IDLE_MS ? RV_ORCHESTRATOR_IDLE_MS
+                                                              : me->idle_ms * 2;
+}
+
+/* A run's actor is gone: it stands still, is over, or has failed. */
+static void run_ended(struct rv_actor *self, struct orchestrator *me, struct rv_ref ref,
+                      enum rv_exit why)
+{
+    struct rv_roster_run gone = {.run = 0};
+    if (!rv_roster_gone(me->roster, ref, &gone)) {
+        return;
+    }
+    count_active(me, -1);
+    me->unready -= !gone.begun;
+    if (why == RV_EXIT_NORMAL && me->ended_count < ENDED_MAX) {
+        me->ended[me->ended_count++] = gone.run;
+    }
+    fill(self, me);
+    note_back(me);
+    if ((me->part || me->many) && rv_roster_waiting(me->roster) < READY_MAX / 2) {
+        look_soon(self, me);
+    } else if (why == RV_EXIT_PASSIVATED || why == RV_EXIT_NORMAL) {
+        ring_in(self, me, SETTLE_MS + rv_roster_lives(me->roster) / SETTLE_RUNS);
+    } else {
+        me->failed = true; /* it gets another actor */
+        ring_in(self, me, RV_ORCHESTRATOR_TICK_MS);
+    }
+    if (me->more) {
         look_at_exceptions(me);
     }
 }
@@ -371,15 +597,11 @@ static void orchestrate(struct orchestrator *me, const json_t *exceptions)
 
 /* ---- messages ---- */
 
-static void wake_all(struct rv_actor *self, struct orchestrator *me, const json_t *runs)
+static enum rv_exit exit_of(const struct rv_message *down)
 {
-    size_t i;
-    json_t *run;
-    json_array_foreach((json_t *)(uintptr_t)runs, i, run)
-    {
-        wake_run(self, me, rv_json_int(run, "run", 0),
-                 rv_json_bool(run, "answered", false) ? RV_CLASS_INTERACTIVE : RV_CLASS_NORMAL);
-    }
+    int32_t why = RV_EXIT_FAILED;
+    memcpy(&why, down->body.bytes, sizeof why);
+    return (enum rv_exit)why;
 }
 
 static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_message *message,
@@ -387,39 +609,11 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
 {
     (void)err;
     struct orchestrator *me = state;
-    size_t i;
-    json_t *item;
     switch (message->kind) {
-    case RV_MESSAGE_TIMEOUT:
-        tick(self, me);
-        rv_actor_after(self, RV_ORCHESTRATOR_TICK_MS, TICK_TOKEN);
-        break;
-    case FOUND_RUNS:
-        me->ticking = false;
-        wake_all(self, me, message->payload);
-        if (me->woken) { /* what happened since may not be in that answer */
-            look_for_work(me);
-        }
-        break;
-    case RV_ORCHESTRATOR_WAKE: look_for_work(me); break;
-    case FOUND_CANCELS:
-        json_array_foreach((json_t *)message->payload, i, item)
-        {
-            cancel_run(self, me, rv_json_int(item, "run", 0), rv_json_str(item, "reason", ""));
-        }
-        break;
-    case FOUND_APPROVALS:
-        json_array_foreach((json_t *)message->payload, i, item)
-        {
-            rv_approval_time(me->start.options->approvals, me->start.tenant,
-                             json_integer_value(item));
-        }
-        break;
-    case FOUND_NEWEST:
-        if (message->body.numbers[0] == RV_OK) {
-            watch(self, me, json_integer_value(json_array_get(message->payload, 0)));
-        }
-        break;
+    case RV_MESSAGE_TIMEOUT: tick(me); break;
+    case FOUND: found(self, me, message->payload); break;
+    case RV_RUN_BEGUN: run_begun(me, message->body.numbers[0]); break;
+    case RV_ORCHESTRATOR_WAKE: look_for_new(self, me); break;
     case RV_ORCHESTRATE:
         me->wanted = message->body.numbers[0];
         look_at_exceptions(me);
@@ -450,13 +644,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
             look_over(me);
         }
         break;
-    case RV_MESSAGE_DOWN:
-        run_ended(me, message->from);
-        tick(self, me); /* room for the next */
-        if (me->more) {
-            look_at_exceptions(me);
-        }
-        break;
+    case RV_MESSAGE_DOWN: run_ended(self, me, message->from, exit_of(message)); break;
     default: break;
     }
     return RV_OK;

@@ -1,10 +1,16 @@
 /* orchestrator.h -- one actor per company: picks agents for exceptions, starts runs, brings back
  * those that can move, ends approvals whose time has come.
  *
- *   tick (twice a second): runs that could move -> run actors; runs that people want stopped ->
+ *   a look (one statement): runs that could move -> run actors; runs that people want stopped ->
  * told so; due approvals -> expire or escalate; granted requests of people -> executed
  *   RV_ORCHESTRATE        : open exceptions -> agent that handles the type -> run.start through the
  * gate
+ *
+ * It looks when it is told that something was committed (RV_ORCHESTRATOR_WAKE: by this process's
+ * committer, by a notification of another's), at the very time for which the last look found a
+ * timer or a term, when a run stands still, and else ever more rarely: an idle company costs one
+ * statement in RV_ORCHESTRATOR_IDLE_MS.  Looks keep a distance of some times what the last one
+ * took, so that they never take more than a fifth of the time.
  *
  * A node that serves also looks by itself: when a detection has found something, whoever asked for
  * it, and now and then for what failed before.
@@ -29,22 +35,27 @@
 
 enum {
     RV_ORCHESTRATE =
-        RV_MESSAGE_USER,     /* look for open exceptions; numbers[0]: given back to `looked` */
-    RV_ORCHESTRATOR_WAKE,    /* somebody did something: look now for runs that can move */
-    RV_RUNS_ACTIVE_MAX = 64, /* run actors of one company at once: its share of the core */
+        RV_MESSAGE_USER,        /* look for open exceptions; numbers[0]: given back to `looked` */
+    RV_ORCHESTRATOR_WAKE,       /* something was committed that may let a run go on */
+    RV_RUNS_SHARE = 64,         /* run actors that every company may have at once ... */
+    RV_RUNS_COMPANY_MAX = 256,  /* ... that one may have while its core has room: a commit's worth;
+                                   more of them only end later, all together ... */
+    RV_RUNS_ACTIVE_MAX = 10240, /* ... and a core of all companies, in some 150 MiB */
     RV_ORCHESTRATOR_TICK_MS = 500,
-    RV_ORCHESTRATOR_WATCH_TICKS = 4, /* every so many ticks: has a detection found something? */
-    RV_ORCHESTRATOR_LOOK_MS = 60000, /* and even if not: a run that failed gets another one */
-    RV_ORCHESTRATOR_SEAL_TICKS = 20, /* every so many ticks the newest audit records are sealed */
+    RV_ORCHESTRATOR_IDLE_MS = 10000,
+    RV_ORCHESTRATOR_LOOK_MS = 60000, /* a run that failed gets another one after so long */
+    RV_ORCHESTRATOR_SEAL_MS = 10000, /* so often the newest audit records are sealed */
     RV_EXCEPTIONS_PER_LOOK = 500
 };
 
 struct rv_orchestrator_options {
+    struct rv_loop *loop;
     struct rv_db *db;
     struct rv_gate *gate;
     struct rv_approvals *approvals;
     const struct rv_run_port *port;
-    bool watch; /* looks at the exceptions by itself; false: only when told */
+    int *active; /* run actors of the core, all companies; NULL: each has its share only */
+    bool watch;  /* looks at the exceptions by itself; false: only when told */
     /* Resolutions of an exception type, e.g. {"invoice.hold", ...}; NULL-terminated, or NULL. */
     const char *const *(*resolutions_of)(const char *type);
     /* Progress for people; on the actor's thread; may be NULL. */

@@ -42,7 +42,10 @@ struct rv_run_image {
     struct rv_step *steps;
     int step_count;
     int32_t base;
+    int notes; /* version notes (RV_STEP_VERSION) after `base`: numbered, not among `steps` */
 };
+/* Whether an entry says that the run has another version of its agent from there on. */
+bool rv_step_is_version(const struct rv_step *step);
 /* First bytes of the SHA-256 of the canonical JSON; false when there is none (a real number). */
 bool rv_step_digest(const json_t *value, uint8_t out[RV_STEP_DIGEST_BYTES]);
 void rv_run_image_free(struct rv_run_image *image);

@@ -289,14 +289,23 @@ static void say(struct rv_replay_report *report, enum rv_replay_verdict verdict,
     va_end(args);
 }
 
+/* What the replay is compared with. */
+struct record {
+    int64_t run;
+    int steps; /* number of the last journal entry that the plan has a part in */
+    const char *status;
+    const json_t *result;
+};
+
 /* The run ended as it went; did it end as recorded? */
-static void judge_end(struct replay *replay, const json_t *history, int recorded_steps)
+static void judge_end(struct replay *replay, const struct record *record)
 {
     struct rv_replay_report *report = replay->report;
-    const char *recorded = rv_json_str(history, "status", "");
+    const char *recorded = record->status;
+    int recorded_steps = record->steps;
     const char *now = rv_run_state_name(replay->state);
     json_t *places = json_array();
-    rv_json_compare(json_object_get(history, "result"), report->result, "result", places);
+    rv_json_compare(record->result, report->result, "result", places);
     if (report->difference != NULL) {
         say(report, RV_REPLAY_DIFFERS, "%s", replay->said);
     } else if (report->steps < recorded_steps) {
@@ -319,18 +328,18 @@ static void judge_end(struct replay *replay, const json_t *history, int recorded
     json_decref(places);
 }
 
-static void judge(struct replay *replay, const json_t *history)
+static void judge(struct replay *replay, const struct record *record)
 {
     struct rv_replay_report *report = replay->report;
-    int recorded_steps = (int)json_array_size(json_object_get(history, "journal"));
-    bool over = rv_run_state_final(rv_run_state_from_name(rv_json_str(history, "status", "")));
+    int recorded_steps = record->steps;
+    bool over = rv_run_state_final(rv_run_state_from_name(record->status));
     const char *next = rv_json_str(report->next, "name", "");
     if (replay->ended) {
         if (!over && report->difference == NULL && report->steps == recorded_steps) {
             say(report, RV_REPLAY_OPEN, "%d steps are the same; next the run ends as %s",
                 report->steps, rv_run_state_name(replay->state));
         } else {
-            judge_end(replay, history, recorded_steps);
+            judge_end(replay, record);
         }
     } else if (report->next == NULL && !replay->still) {
         say(report, RV_REPLAY_STOPPED,
@@ -339,8 +348,7 @@ static void judge(struct replay *replay, const json_t *history)
     } else if (over) {
         say(report, RV_REPLAY_DIFFERS,
             "the journal ends after step %d (%s), the run now goes on with %s \"%s\"",
-            recorded_steps, rv_json_str(history, "status", ""),
-            rv_json_str(report->next, "kind", "a wait"), next);
+            recorded_steps, record->status, rv_json_str(report->next, "kind", "a wait"), next);
         report->difference =
             json_pack("{s:i,s:O?}", "step", recorded_steps + 1, "now", report->next);
     } else {
@@ -350,8 +358,56 @@ static void judge(struct replay *replay, const json_t *history)
     }
 }
 
-static enum rv_code go(const json_t *history, const char *source, json_t *rebase,
-                       struct rv_replay_report *report, struct rv_error *err)
+static int last_step(const struct rv_run_image *image)
+{
+    return image->step_count > 0 ? image->steps[image->step_count - 1].seq : 0;
+}
+
+/* Takes `image`.  `agents` NULL: the plan is compiled for this once. */
+static enum rv_code go(struct rv_run_image *image, const struct record *record,
+                       struct rv_agents *agents, json_t *rebase, struct rv_replay_report *report,
+                       struct rv_error *err)
+{
+    enum rv_code code = RV_OK;
+    /* from here every end is a legal move: what the record says is compared, not trusted */
+    image->state = RV_RUN_WAITING;
+    struct rv_run_image when = {.created_us = image->created_us};
+    struct replay replay = {.report = report,
+                            .original = &when,
+                            .image = image,
+                            .rebase = rebase,
+                            .hash = rv_sha256_begin()};
+    replay.port = (struct rv_run_port){.self = &replay,
+                                       .agents = agents,
+                                       .now_us = port_now_us,
+                                       .load = port_load,
+                                       .write = port_write,
+                                       .read = port_read,
+                                       .act = port_act,
+                                       .effect = port_effect,
+                                       .ask = port_act,
+                                       .start = port_act,
+                                       .child = port_child,
+                                       .approval = port_approval,
+                                       .signal = port_signal,
+                                       .taken = on_taken};
+    char plan[2 * RV_HASH_BYTES + 1];
+    rv_hash_hex(&image->plan_hash, plan);
+    hash_text(&replay, plan);
+    if (!drive(&replay, record->run, err)) {
+        code = err->code;
+    }
+    rv_run_image_free(replay.image);
+    hash_text(&replay, replay.ended ? rv_run_state_name(replay.state) : "open");
+    hash_json(&replay, report->result);
+    rv_sha256_end(replay.hash, &report->hash);
+    judge(&replay, record);
+    report->end = replay.ended ? replay.state : RV_RUN_STATE_COUNT;
+    return code;
+}
+
+static enum rv_code go_history(const json_t *history, const char *source, json_t *rebase,
+                               struct rv_replay_report *report, struct rv_error *err)
 {
     *report = (struct rv_replay_report){.steps = 0};
     struct rv_run_image *image = rv_history_image(history);
@@ -369,52 +425,34 @@ static enum rv_code go(const json_t *history, const char *source, json_t *rebase
         return code;
     }
     rv_agent_destroy(agent);
-    /* from here every end is a legal move: what the record says is compared, not trusted */
-    image->state = RV_RUN_WAITING;
-    struct rv_run_image when = {.created_us = image->created_us};
-    struct replay replay = {.report = report,
-                            .original = &when,
-                            .image = image,
-                            .rebase = rebase,
-                            .hash = rv_sha256_begin()};
-    replay.port = (struct rv_run_port){.self = &replay,
-                                       .now_us = port_now_us,
-                                       .load = port_load,
-                                       .write = port_write,
-                                       .read = port_read,
-                                       .act = port_act,
-                                       .effect = port_effect,
-                                       .ask = port_act,
-                                       .start = port_act,
-                                       .child = port_child,
-                                       .approval = port_approval,
-                                       .signal = port_signal,
-                                       .taken = on_taken};
-    char plan[2 * RV_HASH_BYTES + 1];
-    rv_hash_hex(&image->plan_hash, plan);
-    hash_text(&replay, plan);
-    if (!drive(&replay, rv_history_run(history), err)) {
-        code = err->code;
-    }
-    rv_run_image_free(replay.image);
-    hash_text(&replay, replay.ended ? rv_run_state_name(replay.state) : "open");
-    hash_json(&replay, report->result);
-    rv_sha256_end(replay.hash, &report->hash);
-    judge(&replay, history);
-    return code;
+    struct record record = {.run = rv_history_run(history),
+                            .steps = last_step(image),
+                            .status = rv_json_str(history, "status", ""),
+                            .result = json_object_get(history, "result")};
+    return go(image, &record, NULL, rebase, report, err);
+}
+
+enum rv_code rv_replay_image(struct rv_run_image *image, int64_t run, struct rv_agents *agents,
+                             struct rv_replay_report *report, struct rv_error *err)
+{
+    /* a checkpoint that it begins with is no step that it takes */
+    *report = (struct rv_replay_report){.steps = image->base > 0 ? image->base + 1 : 0};
+    struct record record = {
+        .run = run, .steps = last_step(image), .status = rv_run_state_name(image->state)};
+    return go(image, &record, agents, NULL, report, err);
 }
 
 enum rv_code rv_replay(const json_t *history, const char *source, struct rv_replay_report *report,
                        struct rv_error *err)
 {
-    return go(history, source, NULL, report, err);
+    return go_history(history, source, NULL, report, err);
 }
 
 enum rv_code rv_replay_rebase(json_t *history, struct rv_replay_report *report,
                               struct rv_error *err)
 {
     json_t *journal = json_deep_copy(json_object_get(history, "journal"));
-    enum rv_code code = go(history, NULL, journal, report, err);
+    enum rv_code code = go_history(history, NULL, journal, report, err);
     if (code == RV_OK) {
         json_object_set(history, "journal", journal);
         if (report->result != NULL && json_object_get(history, "result") != NULL) {

@@ -26,7 +26,8 @@ struct rv_replay_report {
      *  "differences"?: as rv_json_compare, left is recorded}; NULL unless it differs */
     json_t *difference;
     json_t *next; /* of an open run: what it waits for or would do next {kind,name,args}; or NULL */
-    json_t *result; /* {outcome, review} as computed now; NULL when it did not come so far */
+    enum rv_run_state end; /* what it ends as now; RV_RUN_STATE_COUNT: it does not end */
+    json_t *result;        /* {outcome, review} as computed now; NULL when it did not come so far */
     /* Of everything computed now: plan, each entry's kind, name and digest, end and result.  Equal
      * on two machines: they did the same, byte for byte. */
     struct rv_hash hash;
@@ -38,6 +39,11 @@ struct rv_replay_report {
 RV_MUST enum rv_code rv_replay(const json_t *history, const char *source,
                                struct rv_replay_report *report, struct rv_error *err);
 void rv_replay_report_fini(struct rv_replay_report *report);
+/* The same for an open run as a store loads it, without a document: takes `image`, whose source is
+ * what is tried.  `agents`: where many are tried, compiled plans of this thread. */
+RV_MUST enum rv_code rv_replay_image(struct rv_run_image *image, int64_t run,
+                                     struct rv_agents *agents, struct rv_replay_report *report,
+                                     struct rv_error *err);
 
 /* For redaction: goes the same way over changed answers and puts the arguments' new digests, the
  * new plan and the new outcome into `history`.  The report tells where it could not. */

@@ -7,10 +7,12 @@
 #include "runtime/base/random.h"
 #include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
+#include "runtime/run/canary.h"
 #include "runtime/run/run.h"
 #include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { REQUEST_ARENA_MAX = 8 << 20 };
@@ -63,15 +65,39 @@ static void request_end(struct request *request, enum rv_code code, const struct
     rv_free(request);
 }
 
+void rv_run_say_holder(const struct rv_result *result, char *out, size_t size)
+{
+    out[0] = '\0'; /* it has ended meanwhile */
+    if (result != NULL && rv_result_rows(result) > 0) {
+        snprintf(out, size, ": r_%" PRId64 " of agent %.60s since %s, which %.80s",
+                 rv_result_i64(result, 0, 0), rv_result_text(result, 0, 1),
+                 rv_result_text(result, 0, 2), rv_result_text(result, 0, 3));
+    }
+}
+
+static void on_holder(void *data, enum rv_code code, const struct rv_result *result,
+                      const struct rv_error *err)
+{
+    struct request *request = data;
+    struct rv_error taken = {.code = RV_OK};
+    char who[240];
+    (void)err; /* the conflict is the news, not that nobody can say with whom */
+    rv_run_say_holder(code == RV_OK ? result : NULL, who, sizeof who);
+    rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already%s", who);
+    rv_hint(&taken,
+            "See it with reeve explain or GET /v1/runs/{id}; cancel it first if it must not "
+            "go on.");
+    request_end(request, RV_CONFLICT, &taken);
+}
+
 static void request_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
 {
     struct request *request = pass->data;
-    if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
-        struct rv_error taken = {.code = RV_OK};
-        rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already");
-        rv_hint(&taken,
-                "See it with GET /v1/runs?status=waiting, cancel it first if it must not go on.");
-        request_end(request, code, &taken);
+    if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL &&
+        request->db != NULL) {
+        struct rv_args *args = rv_args_create(&rv_sql_run_claim_holder);
+        rv_args_text(args, 2, request->business_key);
+        rv_db_query(request->db, pass->tenant, &rv_sql_run_claim_holder, args, on_holder, request);
     } else {
         request_end(request, code, err);
     }
@@ -85,13 +111,8 @@ const json_t *rv_run_agent_for(const json_t *agents, const char *type)
     json_t *agent;
     json_array_foreach((json_t *)(uintptr_t)agents, i, agent)
     {
-        size_t k;
-        json_t *code;
-        json_array_foreach(json_object_get(json_object_get(agent, "manifest"), "handles"), k, code)
-        {
-            if (strcmp(json_string_value(code), type) == 0) {
-                return agent;
-            }
+        if (rv_manifest_handles(json_object_get(agent, "manifest"), type)) {
+            return agent;
         }
     }
     return NULL;
@@ -99,10 +120,10 @@ const json_t *rv_run_agent_for(const json_t *agents, const char *type)
 
 json_t *rv_run_agent_row(const struct rv_result *result, int row)
 {
-    return json_pack("{s:s,s:s,s:o,s:s}", "name", rv_result_text(result, row, 0), "hash",
+    return json_pack("{s:s,s:s,s:o,s:s,s:o*}", "name", rv_result_text(result, row, 0), "hash",
                      rv_result_text(result, row, 1) + 2, /* after \x */
                      "manifest", rv_result_json(result, row, 2), "owner",
-                     rv_result_text(result, row, 3));
+                     rv_result_text(result, row, 3), "canary", rv_result_json(result, row, 4));
 }
 
 /* What the agent sees of an exception. */
@@ -149,7 +170,9 @@ static void begin(struct request *request, const json_t *exception, const json_t
     request->name = rv_arena_strdup(request->arena, rv_json_str(agent, "name", ""));
     request->business_key =
         rv_arena_printf(request->arena, "exception:%s", rv_json_str(exception, "key", ""));
-    RV_ASSERT(rv_hash_from_hex(rv_json_str(agent, "hash", ""), &request->plan_hash));
+    const char *type = rv_json_str(exception, "type", "");
+    const json_t *version = rv_canary_pick(agent, request->business_key, request->id, type);
+    RV_ASSERT(rv_hash_from_hex(rv_json_str(version, "hash", ""), &request->plan_hash));
     request->args =
         json_pack("{s:s,s:O}", "agent", request->name, "type", json_object_get(exception, "type"));
     request->body = exception_input(exception, resolutions);
@@ -263,6 +286,7 @@ static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batc
     rv_args_text(rows, 4, request->name);
     rv_args_json(rows, 5, request->body);
     rv_args_text(rows, 6, pass->principal.id);
+    rv_args_i64(rv_batch_rows(batch, &rv_sql_run_signal_wake), 2, pass->run);
     rv_blob_use(batch, pass->run, request->body);
     return RV_OK;
 }

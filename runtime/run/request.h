@@ -28,7 +28,7 @@ struct rv_run_begin {
     int32_t tenant;
     int64_t epoch; /* of the tenant's lease: fences a node that has lost it; 0 when a person asks */
     struct rv_principal principal; /* id and roles are copied */
-    const json_t *agent;           /* {name, hash, manifest, owner} */
+    const json_t *agent;           /* {name, hash, manifest, owner, canary?}: see canary.h */
     const json_t *exception; /* {key, type, row}, as the statement exceptions_waiting gives it */
     const char *const
         *resolutions; /* commands that may resolve the type, NULL-terminated; or NULL */
@@ -54,9 +54,14 @@ void rv_run_cancel(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                    const struct rv_principal *principal, int64_t run, const char *reason,
                    rv_run_asked done, void *data);
 
+/* ": r_1 of agent A since T, which waits for ..." from a row of the statement run_claim_holder;
+ * empty without one. */
+void rv_run_say_holder(const struct rv_result *result, char *out, size_t size);
+
 /* The agent of `agents` that handles the exception type, borrowed; NULL when none does. */
 const json_t *rv_run_agent_for(const json_t *agents, const char *type);
-/* One row of the statement agents_active as {name, hash, manifest, owner}; new reference. */
+/* One row of the statement agents_active as {name, hash, manifest, owner, canary?}; new
+ * reference. */
 json_t *rv_run_agent_row(const struct rv_result *result, int row);
 
 #endif

@@ -62,6 +62,10 @@ enum rv_step_kind {
 const char *rv_step_kind_name(int kind);      /* "?" when unknown */
 int rv_step_kind_from_name(const char *name); /* 0 when unknown */
 
+/* Name of the note (kind RV_STEP_NOTE) that a change of the agent's version leaves in the journal:
+ * {"from", "plan", "version", "by"}.  Written from outside the run, read by people only. */
+#define RV_STEP_VERSION "version"
+
 enum {
     RV_RUN_REPEATS_MAX = 8, /* the same question with the same arguments: a plan that loops */
     RV_RUN_VOIDS_MAX = 3,   /* an approval that keeps losing its object: give up and say so */

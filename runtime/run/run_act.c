@@ -148,7 +148,7 @@ static void action_done(struct run *run, const json_t *action, const json_t *ans
                                                    "action", json_object_get(action, "action"),
                                                    "args", json_object_get(action, "args"),
                                                    "answer", (json_t *)(uintptr_t)answer));
-    if (run->image->base + run->cursor <= run_forked_at(run)) {
+    if (run->image->steps[run->cursor - 1].seq <= run_forked_at(run)) {
         json_object_set_new(json_array_get(run->executed, json_array_size(run->executed) - 1),
                             "inherited", json_true());
     }

@@ -316,6 +316,10 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
         rv_actor_exit(self, RV_EXIT_NORMAL); /* another node drives the company by now */
         return;
     }
+    if (run->start.boss.id != 0) {
+        struct rv_message begun = {.kind = RV_RUN_BEGUN, .body.numbers = {run->start.run}};
+        rv_actor_send(self, run->start.boss, &begun);
+    }
     if (rv_run_state_final(image->state)) {
         run_stand_still(self, run);
         return;

@@ -140,7 +140,8 @@ bool run_replaying(const struct run *run); /* entries are left */
 /* The number of the entry that is written next. */
 static inline int32_t run_next_seq(const struct run *run)
 {
-    return run->image->base + run->image->step_count + 1;
+    const struct rv_run_image *image = run->image;
+    return image->base + image->notes + image->step_count + 1;
 }
 /* Appends to the mirror what the port has made durable. */
 void run_remember(struct run *run, struct rv_step step);

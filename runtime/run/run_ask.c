@@ -11,6 +11,7 @@
  *   checkpoint                  one entry; the coroutine is given up and the plan begins anew
  */
 #include "runtime/journal/blob.h"
+#include "runtime/run/circle.h"
 #include "runtime/run/run_actor_private.h"
 
 #include <inttypes.h>
@@ -144,6 +145,40 @@ static int times_asked(const struct run *run, const char *name, const json_t *ar
     return count;
 }
 
+/* Rounds that ask and learn the same, see circle.h. */
+static bool goes_in_circle(struct rv_actor *self, struct run *run, int kind)
+{
+    const struct rv_run_image *image = run->image;
+    const char *wait = wait_name(kind);
+    char name[100];
+    snprintf(name, sizeof name, "%s", wait != NULL ? wait : run->request.name);
+    struct rv_step next = {.kind = wait != NULL ? RV_STEP_TIMER : kind, .name = name};
+    RV_ASSERT(rv_step_digest(run->request.args, next.digest));
+    int length = rv_circle_find(image->steps, image->step_count, &next);
+    if (length == 0) {
+        return false;
+    }
+    char round[200];
+    char text[400];
+    rv_circle_say(image->steps, image->step_count, length, round, sizeof round);
+    snprintf(text, sizeof text,
+             "the plan goes in a circle: %s, %d times the same with the same answers (line %d)",
+             round, RV_CIRCLE_ROUNDS, run->request.line);
+    plan_failed(self, run, RV_LIMIT, text);
+    return true;
+}
+
+/* What was read and asked long ago is large, and no circle looks that far back. */
+static void forget_old(struct run *run)
+{
+    int old = run->cursor - 1 - RV_CIRCLE_ROUNDS * RV_CIRCLE_LENGTH_MAX;
+    struct rv_step *step = old >= 0 ? &run->image->steps[old] : NULL;
+    if (step != NULL && (step->kind == RV_STEP_READ || step->kind == RV_STEP_MODEL)) {
+        json_decref(step->out);
+        step->out = NULL;
+    }
+}
+
 /* Budget and repetition, before the call. */
 static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 {
@@ -166,7 +201,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
         plan_failed(self, run, RV_LIMIT, text);
         return false;
     }
-    return true;
+    return !goes_in_circle(self, run, kind);
 }
 
 /* ---- asking the world ---- */
@@ -418,10 +453,7 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         return false;
     }
     json_t *answer = json_incref(step->out);
-    if (kind == RV_STEP_READ || kind == RV_STEP_MODEL) { /* large, and never looked at again */
-        json_decref(run->image->steps[run->cursor - 1].out);
-        run->image->steps[run->cursor - 1].out = NULL;
-    }
+    forget_old(run);
     bool more = step_plan(self, run, answer);
     json_decref(answer);
     return more;

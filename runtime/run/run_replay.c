@@ -38,6 +38,11 @@ void rv_run_image_free(struct rv_run_image *image)
     rv_free(image);
 }
 
+bool rv_step_is_version(const struct rv_step *step)
+{
+    return step->kind == RV_STEP_NOTE && strcmp(step->name, RV_STEP_VERSION) == 0;
+}
+
 /* ---- why a run does not end well ---- */
 
 /* Messages come from scripts and are cut to size: what is not UTF-8 becomes '?', as the database

@@ -31,10 +31,8 @@ int64_t rv_store_now(void *self)
     return store->timed ? rv_mono_us(clock) + store->ahead_us : rv_now_us(clock);
 }
 
-/* An answer is late by what its way took: the quickest one is nearest; a clock may be set back,
- * too.
- */
-static void note_time(struct rv_store *store, int64_t database_us)
+/* An answer is late by what its way took: the quickest one is nearest; a clock may be set back. */
+void rv_store_note_time(struct rv_store *store, int64_t database_us)
 {
     enum { SET_BACK_US = 1000000 };
     int64_t ahead_us = database_us - rv_mono_us(rv_loop_clock(store->options.loop));
@@ -154,123 +152,6 @@ static void store_signal(void *self, int32_t tenant, int64_t run, const char *na
     read_with(store, tenant, &rv_sql_run_signal_next, params, signal_json, done, data);
 }
 
-/* ---- load: the run's row, then its journal ---- */
-
-struct load_op {
-    struct rv_store *store;
-    int32_t tenant;
-    int64_t run;
-    struct rv_run_image *image;
-    void (*done)(void *data, enum rv_code code, struct rv_run_image *image,
-                 const struct rv_error *err);
-    void *data;
-};
-
-static void load_on_row(void *data, enum rv_code code, const struct rv_result *result,
-                        const struct rv_error *err);
-static void load_on_steps(void *data, enum rv_code code, const struct rv_result *result,
-                          const struct rv_error *err);
-
-static void load_end(struct load_op *op, enum rv_code code, const struct rv_error *err)
-{
-    if (code != RV_OK) {
-        rv_run_image_free(op->image);
-        op->image = NULL;
-    }
-    op->done(op->data, code, op->image, err);
-    rv_free(op);
-}
-
-static void store_load(void *self, int32_t tenant, int64_t run,
-                       void (*done)(void *data, enum rv_code code, struct rv_run_image *image,
-                                    const struct rv_error *err),
-                       void *data)
-{
-    struct rv_store *store = self;
-    struct load_op *op = rv_alloc(sizeof *op);
-    *op =
-        (struct load_op){.store = store, .tenant = tenant, .run = run, .done = done, .data = data};
-    struct rv_args *params = rv_args_create(&rv_sql_run_image);
-    rv_args_i64(params, 2, run);
-    rv_db_query(store->options.db, tenant, &rv_sql_run_image, params, load_on_row, op);
-}
-
-static void load_on_row(void *data, enum rv_code code, const struct rv_result *result,
-                        const struct rv_error *err)
-{
-    struct load_op *op = data;
-    struct rv_error why = {.code = RV_OK};
-    if (code == RV_OK && rv_result_rows(result) != 1) {
-        code = rv_fail(&why, RV_NOT_FOUND, "no run r_%" PRId64, op->run);
-        err = &why;
-    }
-    if (code != RV_OK) {
-        load_end(op, code, err);
-        return;
-    }
-    struct rv_run_image *image = rv_alloc(sizeof *image);
-    op->image = image;
-    image->state = rv_run_state_from_name(rv_result_text(result, 0, 0));
-    RV_ASSERT(image->state < RV_RUN_STATE_COUNT);
-    image->agent = rv_strdup(rv_result_text(result, 0, 1));
-    image->owner = rv_strdup(rv_result_text(result, 0, 2));
-    RV_ASSERT(rv_result_bytes(result, 0, 3, image->plan_hash.bytes, RV_HASH_BYTES) ==
-              RV_HASH_BYTES);
-    image->source_length = rv_result_length(result, 0, 4);
-    image->source = rv_strndup(rv_result_text(result, 0, 4), image->source_length);
-    image->input = rv_result_json(result, 0, 5);
-    image->created_us = rv_result_time_us(result, 0, 6);
-    image->depth = (int)rv_result_i64(result, 0, 7);
-    image->epoch = rv_result_i64(result, 0, 8);
-    image->parent = rv_result_i64(result, 0, 9);
-    image->budget = rv_result_json(result, 0, 10);
-    note_time(op->store, rv_result_time_us(result, 0, 11));
-    struct rv_hash found = rv_sha256(image->source, image->source_length);
-    if (!rv_hash_equal(&found, &image->plan_hash)) {
-        code = rv_fail(&why, RV_CORRUPT, "the plan of run r_%" PRId64 " does not match its hash",
-                       op->run);
-        load_end(op, code, &why);
-        return;
-    }
-    struct rv_args *params = rv_args_create(&rv_sql_run_steps);
-    rv_args_i64(params, 2, op->run);
-    rv_db_query(op->store->options.db, op->tenant, &rv_sql_run_steps, params, load_on_steps, op);
-}
-
-static void load_on_steps(void *data, enum rv_code code, const struct rv_result *result,
-                          const struct rv_error *err)
-{
-    struct load_op *op = data;
-    if (code != RV_OK) {
-        load_end(op, code, err);
-        return;
-    }
-    struct rv_run_image *image = op->image;
-    int rows = rv_result_rows(result);
-    image->steps = rv_alloc_array((size_t)rows + 1, sizeof *image->steps);
-    struct rv_error why = {.code = RV_OK};
-    for (int i = 0; i < rows; i++) {
-        struct rv_step *step = &image->steps[image->step_count++];
-        step->seq = (int32_t)rv_result_i64(result, i, 0);
-        step->kind = (int)rv_result_i64(result, i, 1);
-        step->name = rv_strdup(rv_result_text(result, i, 2));
-        rv_result_bytes(result, i, 3, step->digest, sizeof step->digest);
-        code = rv_journal_out_decode(result, i, 4, &step->out, &why);
-        if (i == 0 && step->kind == RV_STEP_CHECKPOINT) {
-            image->base = step->seq - 1;
-        }
-        if (code == RV_OK && step->seq != image->base + i + 1) {
-            code = rv_fail(&why, RV_CORRUPT, "the journal of run r_%" PRId64 " has a hole at %d",
-                           op->run, (int)image->base + i + 1);
-        }
-        if (code != RV_OK) {
-            load_end(op, code, &why);
-            return;
-        }
-    }
-    load_end(op, RV_OK, NULL);
-}
-
 /* ---- writes ---- */
 
 static void append_change(struct rv_batch *batch, int64_t run, int steps,
@@ -362,6 +243,10 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
         rv_args_text(rows, 3, rv_json_str(op->memory, "key", ""));
         rv_args_json(rows, 4, json_object_get(op->memory, "value"));
         rv_args_i64(rows, 5, op->run);
+    }
+    if (op->has_change && strcmp(op->waiting_on, "signal") == 0) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_signal_wake), 2,
+                    op->run); /* it may be there */
     }
     if (op->blob != NULL) {
         rv_blob_append(batch, op->run, json_string_value(op->blob), json_string_length(op->blob),
@@ -507,10 +392,10 @@ static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
 static void act_done(struct rv_gate_request *request, enum rv_code code,
                      const struct rv_gate_outcome *outcome, const struct rv_error *err);
 
-/* Refused before any transaction (unknown action, arguments against the schema), or answered from
- * the command log, where the gate appends nothing: journaled by a plain write, so that the run
- * remembers. When an earlier incarnation of the run has journaled it meanwhile, the write is a
- * conflict. */
+/* Refused before any transaction (unknown action, arguments against the schema), or answered
+ * from the command log, where the gate appends nothing: journaled by a plain write, so that the
+ * run remembers. When an earlier incarnation of the run has journaled it meanwhile, the write
+ * is a conflict. */
 static void act_journal_outcome(struct act_op *op, const struct rv_gate_outcome *outcome);
 
 static void store_act(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
@@ -696,7 +581,8 @@ static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const st
 
 static void ask_model(struct ask_op *op, const json_t *names)
 {
-    /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap */
+    /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap
+     */
     uint64_t seed = (uint64_t)op->pass.run * 1000U + (uint64_t)op->pass.seq;
     struct rv_model_asker asker = {
         .tenant = op->pass.tenant, .agent = op->pass.principal.id, .run = op->pass.run};
@@ -750,7 +636,7 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
         .self = store,
         .agents = store->agents,
         .now_us = rv_store_now,
-        .load = store_load,
+        .load = rv_store_load,
         .write = rv_store_write,
         .read = store_read,
         .act = store_act,

@@ -7,6 +7,7 @@
 #include "runtime/base/check.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/child.h"
+#include "runtime/run/request.h"
 #include "runtime/run/store_private.h"
 
 #include <inttypes.h>
@@ -191,6 +192,18 @@ static enum rv_code start_append(struct rv_gate_pass *pass, struct rv_batch *bat
     return RV_OK;
 }
 
+static void start_on_holder(void *data, enum rv_code code, const struct rv_result *result,
+                            const struct rv_error *err)
+{
+    struct start_op *op = data;
+    char who[240];
+    (void)err;
+    rv_run_say_holder(code == RV_OK ? result : NULL, who, sizeof who);
+    start_refused(
+        op, RV_CONFLICT,
+        rv_arena_printf(op->arena, "another run is working on that exception already%s", who));
+}
+
 static void start_on_passed(struct rv_gate_pass *pass, enum rv_code code,
                             const struct rv_error *err)
 {
@@ -202,7 +215,10 @@ static void start_on_passed(struct rv_gate_pass *pass, enum rv_code code,
     json_decref(op->answer);
     op->answer = NULL;
     if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL) {
-        start_refused(op, code, "another run is working on that exception already");
+        struct rv_args *args = rv_args_create(&rv_sql_run_claim_holder);
+        rv_args_text(args, 2, op->child.key);
+        rv_db_query(op->store->options.db, op->act.tenant, &rv_sql_run_claim_holder, args,
+                    start_on_holder, op);
     } else if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_pkey") != NULL) {
         start_refused(op, code, "the name of the child is taken; start it again");
     } else if (code == RV_DENIED || code == RV_LIMIT || code == RV_INVALID) {

@@ -19,7 +19,7 @@
  * --kills N (20), --stops M of PostgreSQL (N / 4), --seed S (from the clock, printed).  Run it from
  * the repository's root.
  */
-#include "tests/bench/bench.h"
+#include "tests/bench/bench_crash.h"
 
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
@@ -66,6 +66,7 @@ struct census {
 
 struct crash {
     const struct bench_run *run;
+    const char *bench, *name; /* of what is reported */
     char program[1024];
     char state[64];
     char uri[512];
@@ -510,23 +511,26 @@ static void close_state(struct crash *crash)
 
 static void report(const struct crash *crash, struct bench_samples *recovered, double seconds)
 {
-    static const char name[] = "crash";
+    const char *bench = crash->bench;
+    const char *name = crash->name;
     const struct bench_run *run = crash->run;
-    bench_report(run, name, name, "kills", crash->kills, "");
-    bench_report(run, name, name, "stops", crash->stops, "");
-    bench_report(run, name, name, "companies", crash->company, "");
-    bench_report(run, name, name, "hits_of_import", crash->hits_of[0], "");
-    bench_report(run, name, name, "hits_of_run", crash->hits_of[1], "");
-    bench_report(run, name, name, "duplicate_effects", (double)crash->duplicate, "");
-    bench_report(run, name, name, "missing_effects", (double)crash->missing, "");
-    bench_report(run, name, name, "unaudited_effects", (double)crash->unaudited, "");
-    bench_report(run, name, name, "recover_s", bench_percentile_ms(recovered, 50) / 1000, "s");
-    bench_report(run, name, name, "recover_p99_s", bench_percentile_ms(recovered, 99) / 1000, "s");
-    bench_report(run, name, name, "recover_max_s", bench_percentile_ms(recovered, 100) / 1000, "s");
-    bench_report(run, name, name, "seconds_per_kill", seconds / (crash->kills + crash->stops), "s");
+    bench_report(run, bench, name, "kills", crash->kills, "");
+    bench_report(run, bench, name, "stops", crash->stops, "");
+    bench_report(run, bench, name, "companies", crash->company, "");
+    bench_report(run, bench, name, "hits_of_import", crash->hits_of[0], "");
+    bench_report(run, bench, name, "hits_of_run", crash->hits_of[1], "");
+    bench_report(run, bench, name, "duplicate_effects", (double)crash->duplicate, "");
+    bench_report(run, bench, name, "missing_effects", (double)crash->missing, "");
+    bench_report(run, bench, name, "unaudited_effects", (double)crash->unaudited, "");
+    bench_report(run, bench, name, "recover_s", bench_percentile_ms(recovered, 50) / 1000, "s");
+    bench_report(run, bench, name, "recover_p99_s", bench_percentile_ms(recovered, 99) / 1000, "s");
+    bench_report(run, bench, name, "recover_max_s", bench_percentile_ms(recovered, 100) / 1000,
+                 "s");
+    bench_report(run, bench, name, "seconds_per_kill", seconds / (crash->kills + crash->stops),
+                 "s");
 }
 
-static void crash_run(const struct bench_run *run)
+void bench_crash_run(const struct bench_run *run, const char *bench, const char *name)
 {
     int kills = run->kills >= 0 ? run->kills : KILLS_DEFAULT;
     int stops = run->stops >= 0 ? run->stops : kills / 4;
@@ -537,8 +541,10 @@ static void crash_run(const struct bench_run *run)
     }
     struct crash *crash = rv_alloc(sizeof *crash);
     crash->run = run;
+    crash->bench = bench;
+    crash->name = name;
     crash->random = (struct rv_random){(uint64_t)seed};
-    bench_report(run, "crash", "crash", "seed", (double)seed, "");
+    bench_report(run, bench, name, "seed", (double)seed, "");
     open_state(crash);
     prepare(crash, 1);
     finish(crash);
@@ -562,6 +568,11 @@ static void crash_run(const struct bench_run *run)
     report(crash, &crash->recovered, (double)(now_us() - begin) / 1e6);
     close_state(crash);
     rv_free(crash);
+}
+
+static void crash_run(const struct bench_run *run)
+{
+    bench_crash_run(run, "crash", "crash");
 }
 
 const struct bench bench_crash = {

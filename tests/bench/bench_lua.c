@@ -9,6 +9,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/lua/plan.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_lua_states.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -156,8 +157,12 @@ static void run_lua(const struct bench_run *run)
     bench_report(run, "lua", "replay", "memory", (double)world.memory, "bytes");
     bench_report(run, "lua", "replay", "instructions", (double)world.instructions, "count");
     close_world(&world);
+    bench_lua_states(run);
 }
 
 extern const struct bench bench_lua;
 const struct bench bench_lua = {
-    .name = "lua", .summary = "cost of an agent's run: load, start, replay, stop", .run = run_lua};
+    .name = "lua",
+    .summary =
+        "cost of an agent's run: load, start, replay, stop; a Lua state for each or for many",
+    .run = run_lua};

@@ -183,7 +183,7 @@ void bench_samples_free(struct bench_samples *samples)
 static int usage(void)
 {
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
-           "                           [--kills N] [--stops N] [--seed N]     (crash)\n"
+           "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
            "                           [--vs-erlang]                          (actors)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {

@@ -4,8 +4,10 @@
  *   disk_bytes_per_run   of run, run_input and journal with their indexes, after a vacuum
  *   rss_bytes_per_run    of the serving process, with and without them
  *   look_ms              the orchestrator's question which runs can move, asked alone: median
- *   wake_p50_ms, _p99_ms from the signal being there to the entry that the plan heard it, one at a
- *                        time; the orchestrator looks twice a second
+ *   wake_p50_ms, _p99_ms from the signal being committed by another process (with its notification)
+ *                        to the entry that the plan heard it, one at a time
+ * and, case idle, 1,000 companies in which nothing happens:
+ *   cpu_percent          of one core, reeve and PostgreSQL together
  */
 #include "tests/bench/served.h"
 
@@ -18,7 +20,17 @@
 
 extern const struct bench bench_park;
 
-enum { RUNS = 100000, BATCH = 20000, PROTOTYPE = 1, FIRST = 1000, WAKES = 40, LOOKS = 15 };
+enum {
+    RUNS = 100000,
+    BATCH = 20000,
+    PROTOTYPE = 1,
+    FIRST = 1000,
+    WAKES = 40,
+    LOOKS = 15,
+    COMPANIES = 1000,
+    REST_MS = 25000, /* until looks are as rare as they get */
+    IDLE_MS = 20000
+};
 
 static const char agent[] =
     "local agent = { name = 'waiter', version = '1', summary = 'waits', handles = {'F22'},\n"
@@ -41,11 +53,11 @@ static int64_t disk(struct served *served, int table)
 static double median_look(struct served *served)
 {
     struct bench_samples samples = {.us = NULL};
-    const char *values[] = {"1", "128"};
+    const char *values[] = {"1", "1024", "0", "true", "{}"};
     for (int i = 0; i < LOOKS; i++) {
         int64_t begin = served_now_us();
         PGresult *result =
-            PQexecParams(served->conn, rv_sql_runs_due.text, 2, NULL, values, NULL, NULL, 0);
+            PQexecParams(served->conn, rv_sql_company_look.text, 5, NULL, values, NULL, NULL, 0);
         RV_ASSERT(PQresultStatus(result) == PGRES_TUPLES_OK);
         bench_sample(&samples, served_now_us() - begin);
         PQclear(result);
@@ -55,17 +67,32 @@ static double median_look(struct served *served)
     return ms;
 }
 
+/* As another process does it (runtime/run/request.c): the signal, the wake, the notification. */
+static void send_signal(struct served *served, int64_t id)
+{
+    char sql[320];
+    char runs[32];
+    snprintf(sql, sizeof sql,
+             "BEGIN; INSERT INTO run_signal (tenant_id, run_id, id, name, body, sent_by)"
+             " VALUES (1, %" PRId64 ", 1, 'go', '{}', 'bench')",
+             id);
+    served_do(served, sql);
+    snprintf(runs, sizeof runs, "{%" PRId64 "}", id);
+    const char *values[] = {"1", runs};
+    PGresult *result =
+        PQexecParams(served->conn, rv_sql_run_signal_wake.text, 2, NULL, values, NULL, NULL, 0);
+    RV_ASSERT(PQresultStatus(result) == PGRES_COMMAND_OK);
+    PQclear(result);
+    served_do(served, "SELECT pg_notify('reeve_wake', '1'); COMMIT");
+}
+
 static bool wake(struct served *served, struct bench_samples *samples)
 {
     for (int i = 0; i < WAKES; i++) {
         char sql[256];
         int64_t id = FIRST + (int64_t)i * (RUNS / WAKES);
         served_nap(37 * i % 500); /* not in step with the looks */
-        snprintf(sql, sizeof sql,
-                 "INSERT INTO run_signal (tenant_id, run_id, id, name, body, sent_by)"
-                 " VALUES (1, %" PRId64 ", 1, 'go', '{}', 'bench')",
-                 id);
-        served_do(served, sql);
+        send_signal(served, id);
         snprintf(sql, sizeof sql,
                  "SELECT count(*) FROM journal WHERE run_id = %" PRId64 " AND seq = 2", id);
         int64_t took = served_until(served, sql, 1, 30);
@@ -77,7 +104,30 @@ static bool wake(struct served *served, struct bench_samples *samples)
     return true;
 }
 
-static void park_run(const struct bench_run *run)
+static void idle(const struct bench_run *run)
+{
+    static const char name[] = "park";
+    struct served served;
+    char sql[128];
+    served_open(&served, name);
+    snprintf(sql, sizeof sql,
+             "SELECT reeve_tenant_create('i' || g, '{}') FROM generate_series(1, %d) g", COMPANIES);
+    served_do(&served, sql);
+    served_start(&served);
+    if (served_until(&served, "SELECT count(owner_node) FROM tenant_head", COMPANIES, 60) >= 0) {
+        served_nap(REST_MS);
+        int64_t cpu = served_cpu_us(&served);
+        int64_t begin = served_now_us();
+        served_nap(IDLE_MS);
+        double share = (double)(served_cpu_us(&served) - cpu) / (double)(served_now_us() - begin);
+        bench_report(run, name, "idle", "companies", COMPANIES, "");
+        bench_report(run, name, "idle", "cpu_percent", share * 100, "%");
+        bench_report(run, name, "idle", "rss_mib", (double)served_rss(&served) / (1 << 20), "MiB");
+    }
+    served_close(&served);
+}
+
+static void parked(const struct bench_run *run)
 {
     static const char name[] = "park";
     struct served served;
@@ -122,6 +172,16 @@ static void park_run(const struct bench_run *run)
     }
     bench_samples_free(&samples);
     served_close(&served);
+}
+
+static void park_run(const struct bench_run *run)
+{
+    if (bench_wants(run, "park")) {
+        parked(run);
+    }
+    if (bench_wants(run, "idle")) {
+        idle(run);
+    }
 }
 
 const struct bench bench_park = {

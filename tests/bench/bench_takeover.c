@@ -1,15 +1,16 @@
 /* bench_takeover.c -- two real nodes: how long a company stands still when the one that drives it
  * goes, and what the line between them saves.
  *
- *   takeover_s          the driving process is killed (SIGKILL): until the other one has written
- * the next step of its run takeover_stopped_s  it is stopped (SIGSTOP), which nobody is told of:
- * the lease runs out first after_lease_s       the same without the lease that was left: the
- * promise is 3 s handover_s          it is asked to stop (SIGTERM) move_s              it gives one
- * company away and lives on: the longest time without a step wake_ms, wake_without_ms   from a
- * signal at the node that does not drive the run until the run is over, with the line and with the
- * line cut: the median
+ *   takeover_s   the driving process is killed (SIGKILL): until the other one has written the
+ *                next step of its run
+ *   takeover_stopped_s   it is stopped (SIGSTOP), which nobody is told of: the lease runs out first
+ *   after_lease_s   the same without the lease that was left: the promise is 3 s
+ *   handover_s   it is asked to stop (SIGTERM)
+ *   move_s   it gives one company away and lives on: the longest time without a step
+ *   wake_ms, wake_without_ms   from a signal at the node that does not drive the run until the run
+ *                is over, with the line and with the line cut: the median
  *
- * A case of `recover`.  The database is reeve's own below /tmp, with fsync on.
+ * The case "nodes" of `recover`.  The database is reeve's own below /tmp, with fsync on.
  */
 #include "tests/bench/bench_takeover.h"
 #include "tests/support/fleet.h"
@@ -189,7 +190,7 @@ static double wake_ms(struct takeover *bench)
 void bench_takeover_run(const struct bench_run *run)
 {
     static const char name[] = "recover";
-    static const char kind[] = "takeover";
+    static const char kind[] = "nodes";
     static struct takeover bench;
     char program[1024];
     char about[40];

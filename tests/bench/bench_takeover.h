@@ -1,4 +1,4 @@
-/* bench_takeover.h -- the case "takeover" of bench_recover: two nodes, one of which goes. */
+/* bench_takeover.h -- the case "nodes" of bench_recover: two nodes, one of which goes. */
 #ifndef REEVE_TESTS_BENCH_BENCH_TAKEOVER_H
 #define REEVE_TESTS_BENCH_BENCH_TAKEOVER_H
 

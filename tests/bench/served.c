@@ -138,13 +138,26 @@ void served_company(struct served *served, int tenant, const char *agent)
 
 void served_start(struct served *served)
 {
+    served_start_as(served, "bench");
+}
+
+void served_start_as(struct served *served, const char *name)
+{
+    char node[64];
+    snprintf(node, sizeof node, "node.name=%s", name);
     char *const argv[] = {served->program,
                           (char *)(uintptr_t) "serve",
                           (char *)(uintptr_t) "--listen",
                           (char *)(uintptr_t) "127.0.0.1:0",
                           (char *)(uintptr_t) "--set",
                           (char *)(uintptr_t) "runtime.loops=1",
+                          (char *)(uintptr_t) "--set",
+                          node,
                           NULL};
+    char path[96];
+    struct stat log;
+    snprintf(path, sizeof path, "%s/log", served->state);
+    served->said_before = stat(path, &log) == 0 ? (long)log.st_size : 0;
     served->pid = start(served, argv);
 }
 
@@ -154,6 +167,35 @@ void served_kill(struct served *served, int signal)
     kill(served->pid, signal);
     waitpid(served->pid, &status, 0);
     served->pid = 0;
+}
+
+static bool said(const struct served *served, const char *word)
+{
+    char path[96];
+    char line[1024];
+    bool found = false;
+    snprintf(path, sizeof path, "%s/log", served->state);
+    FILE *file = fopen(path, "r");
+    RV_ASSERT(file == NULL || fseek(file, served->said_before, SEEK_SET) == 0);
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+        found = strstr(line, word) != NULL;
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return found;
+}
+
+bool served_said(struct served *served, const char *word, int within_s)
+{
+    int64_t end = served_now_us() + within_s * INT64_C(1000000);
+    while (!said(served, word)) {
+        if (served_now_us() > end) {
+            return false;
+        }
+        served_nap(POLL_MS);
+    }
+    return true;
 }
 
 int64_t served_rss(const struct served *served)
@@ -214,6 +256,25 @@ int64_t served_until(struct served *served, const char *sql, int64_t least, int 
     return served_now_us() - begin;
 }
 
+static int parent_of(int pid)
+{
+    char path[64];
+    int parent = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "r");
+    RV_ASSERT(file != NULL);
+    RV_ASSERT(fscanf(file, "%*d (%*[^)]) %*c %d", &parent) == 1);
+    fclose(file);
+    return parent;
+}
+
+int64_t served_cpu_us(struct served *served)
+{
+    int64_t own = bench_cpu_us(0);
+    int postmaster = parent_of(PQbackendPID(served->conn));
+    return bench_cpu_us((int)served->pid) + bench_cpu_us(postmaster) - 2 * own;
+}
+
 static void say(struct served *served, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static void say(struct served *served, const char *format, ...)
@@ -237,6 +298,7 @@ void served_fresh_runs(struct served *served, int tenant, int64_t first, int cou
         " SELECT %d, ids.id, a.name, a.active_hash, 'created' FROM ids, agent a"
         "  WHERE a.tenant_id = %d",
         first, count, tenant, tenant, tenant);
+    say(served, "SELECT pg_notify('reeve_wake', '%d')", tenant); /* as a committer elsewhere does */
 }
 
 void served_copy_runs(struct served *served, int tenant, int64_t from, int64_t first, int count)

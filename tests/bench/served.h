@@ -18,8 +18,9 @@ struct served {
     char program[1024];
     char state[64];
     char uri[512];
-    PGconn *conn; /* as the owner of the schema: sees all companies */
-    pid_t pid;    /* of the serving process; 0 none */
+    PGconn *conn;     /* as the owner of the schema: sees all companies */
+    pid_t pid;        /* of the serving process; 0 none */
+    long said_before; /* length of the log when it was started */
 };
 
 void served_open(struct served *served, const char *bench);
@@ -29,8 +30,15 @@ void served_close(struct served *served);
  * text. */
 void served_company(struct served *served, int tenant, const char *agent);
 void served_start(struct served *served);
+/* Beside one that serves: a node of that name. */
+void served_start_as(struct served *served, const char *name);
 void served_kill(struct served *served, int signal); /* and waits for its end */
-int64_t served_rss(const struct served *served);     /* bytes */
+/* CPU time so far of the serving process and of all of PostgreSQL; microseconds. */
+int64_t served_cpu_us(struct served *served);
+/* Until the word stands in what the program has said since it was started; false after `within_s`.
+ */
+bool served_said(struct served *served, const char *word, int within_s);
+int64_t served_rss(const struct served *served); /* bytes */
 
 void served_do(struct served *served, const char *sql);
 int64_t served_number(struct served *served, const char *sql);

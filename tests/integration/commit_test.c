@@ -529,4 +529,66 @@ TEST(every_unit_is_written_once_while_the_server_is_killed)
     world_end(&world);
 }
 
+/* ---- a commit that lets a run go on is told ---- */
+
+struct wake_test {
+    bool drives;
+    int woke;
+};
+
+static bool wake_drives(void *data, int32_t tenant)
+{
+    ck_assert_int_eq(tenant, 1);
+    return ((struct wake_test *)data)->drives;
+}
+
+static void wake_woke(void *data, int32_t tenant)
+{
+    ck_assert_int_eq(tenant, 1);
+    ((struct wake_test *)data)->woke++;
+}
+
+static int notified(PGconn *conn)
+{
+    int count = 0;
+    PGnotify *note;
+    PQclear(PQexec(conn, "SELECT 1"));
+    while ((note = PQnotifies(conn)) != NULL) {
+        ck_assert_str_eq(note->relname, "reeve_wake");
+        ck_assert_str_eq(note->extra, "1");
+        PQfreemem(note);
+        count++;
+    }
+    return count;
+}
+
+TEST(commits_that_let_runs_go_on_are_told)
+{
+    static const struct rv_statement *const wakes[] = {&rv_sql_journal_append, NULL};
+    struct world world = {.done = 0};
+    world_make(&world);
+    rv_committer_close(world.committer, NULL, NULL);
+    struct wake_test test = {.drives = false};
+    world.committer = rv_committer_create(&(struct rv_committer_options){.loop = world.loop,
+                                                                         .database_uri = world.uri,
+                                                                         .write_order = write_order,
+                                                                         .wakes = wakes,
+                                                                         .drives = wake_drives,
+                                                                         .woke = wake_woke,
+                                                                         .wake_data = &test});
+    PGconn *conn = PQconnectdb(world.uri);
+    PQclear(PQexec(conn, "LISTEN reeve_wake"));
+    submit(&world, 1, 1, false, false);
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(test.woke, 1);
+    ck_assert_int_eq(notified(conn), 1); /* somebody else drives it */
+    test.drives = true;
+    submit(&world, 1, 2, true, false);
+    rv_loop_run(world.loop);
+    ck_assert_int_eq(test.woke, 2);
+    ck_assert_int_eq(notified(conn), 0);
+    PQfinish(conn);
+    world_end(&world);
+}
+
 TEST_MAIN_WITH(test_postgres_start(TEST_PG_FAST))

@@ -11,6 +11,8 @@
 
 #include <libpq-fe.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations, NULL};
@@ -399,12 +401,13 @@ TEST(the_pool_answers_many_queries)
     struct pool_test test = {.loop = rv_loop_create(rv_clock_system()), .wanted = 500};
     test.db = rv_db_create(&(struct rv_db_options){.loop = test.loop, .uri = uri});
     for (int i = 0; i < 500; i++) {
-        struct rv_args *args = rv_args_create(&rv_sql_node_beat);
+        struct rv_args *args = rv_args_create(&rv_sql_node_here);
         rv_args_i64(args, 1, 1000 + i);
         rv_args_text(args, 2, "host");
         rv_args_i32(args, 3, i);
         rv_args_i64(args, 4, 5000);
-        rv_db_query(test.db, 0, &rv_sql_node_beat, args, on_query, &test);
+        rv_args_bool(args, 5, false);
+        rv_db_query(test.db, 0, &rv_sql_node_here, args, on_query, &test);
     }
     rv_loop_run(test.loop);
     ck_assert_int_eq(test.done, 500);
@@ -500,6 +503,7 @@ struct lease_test {
     struct rv_loop *loop;
     int gained[2], lost[2];
     int64_t epoch;
+    int woken; /* sum of the tenants */
 };
 
 static void gained0(void *data, int32_t tenant, int64_t epoch)
@@ -601,6 +605,235 @@ TEST(a_node_whose_lease_ran_out_stops_and_is_followed)
     rv_loop_destroy(test.loop);
     rv_db_session_close(session);
     rv_free(superuser);
+    rv_free(uri);
+}
+
+/* The life of a node in a process of its own, until it is killed. */
+static void be_a_node(const char *uri)
+{
+    struct lease_test test = {.loop = rv_loop_create(rv_clock_system())};
+    struct rv_db *db = rv_db_create(&(struct rv_db_options){.loop = test.loop, .uri = uri});
+    struct rv_lease_options options = {.loop = test.loop,
+                                       .db = db,
+                                       .uri = uri,
+                                       .lease_ms = 600000, /* not what brings the next one in */
+                                       .gained = gained0,
+                                       .lost = lost0,
+                                       .data = &test};
+    rv_lease_create(&options);
+    for (;;) {
+        rv_loop_run_once(test.loop, 1000);
+    }
+}
+
+static int64_t ask_number(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
+    int64_t number = PQntuples(result) == 1 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    PQclear(result);
+    return number;
+}
+
+TEST(a_killed_node_is_followed_at_once)
+{
+    rv_log_level(RV_LOG_SILENT);
+    char *uri = test_postgres_database(rooms);
+    char *superuser = test_postgres_superuser(uri);
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    must(rv_db_session_open(uri, &session, &err), &err);
+    make_tenant(session, "one");
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        be_a_node(uri);
+    }
+    PGconn *conn = PQconnectdb(superuser);
+    for (int i = 0; i < 400 && ask_number(conn, "SELECT count(*) FROM node n JOIN tenant_head h ON "
+                                                "h.owner_node = n.node_id WHERE n.present") == 0;
+         i++) {
+        usleep(25000);
+    }
+    struct lease_test test = {.loop = rv_loop_create(rv_clock_system())};
+    struct rv_db *db = rv_db_create(&(struct rv_db_options){.loop = test.loop, .uri = uri});
+    struct rv_lease_options options = {
+        .loop = test.loop, .db = db, .uri = uri, .gained = gained1, .lost = lost0, .data = &test};
+    struct rv_lease *second = rv_lease_create(&options);
+    for (int i = 0; i < 90; i++) { /* until the server has run for some time, and more */
+        rv_loop_run_once(test.loop, 50);
+    }
+    ck_assert_int_eq(test.gained[1], 0); /* the first is alive */
+    kill(child, SIGKILL);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    int64_t begin = rv_mono_us(rv_clock_system());
+    while (test.gained[1] == 0 && rv_mono_us(rv_clock_system()) - begin < 30000000) {
+        rv_loop_run_once(test.loop, 50);
+    }
+    ck_assert_int_eq(test.gained[1], 1); /* 600 s before its lease would have ended */
+    rv_lease_close(second, NULL, NULL);
+    for (int i = 0; i < 10; i++) {
+        rv_loop_run_once(test.loop, 20);
+    }
+    rv_db_close(db, NULL, NULL);
+    rv_loop_run(test.loop);
+    rv_loop_destroy(test.loop);
+    PQfinish(conn);
+    rv_db_session_close(session);
+    rv_free(superuser);
+    rv_free(uri);
+}
+
+/* Its connection drops and cannot hold the lock in time: the other takes over, and the first hears
+ * of it with the lock and begins anew behind the new fence. */
+TEST(a_living_node_that_lost_its_lock_gives_way)
+{
+    rv_log_level(RV_LOG_SILENT);
+    char *uri = test_postgres_database(rooms);
+    char *superuser = test_postgres_superuser(uri);
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    must(rv_db_session_open(uri, &session, &err), &err);
+    make_tenant(session, "one");
+    struct lease_test test = {.loop = rv_loop_create(rv_clock_system())};
+    struct rv_db *db = rv_db_create(&(struct rv_db_options){.loop = test.loop, .uri = uri});
+    struct rv_lease_options options = {
+        .loop = test.loop, .db = db, .uri = uri, .gained = gained0, .lost = lost0, .data = &test};
+    struct rv_lease *first = rv_lease_create(&options);
+    PGconn *conn = PQconnectdb(superuser);
+    for (int i = 0; i < 400 && (test.gained[0] == 0 ||
+                                ask_number(conn, "SELECT count(*) FROM node WHERE present") == 0);
+         i++) {
+        rv_loop_run_once(test.loop, 25);
+    }
+    ck_assert_int_eq(test.gained[0], 1);
+    int64_t node = rv_lease_node(first);
+    for (int i = 0; i < 90; i++) {
+        rv_loop_run_once(test.loop, 50);
+    }
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l WHERE l.granted AND "
+             "l.locktype = 'advisory' AND ((l.classid::int8 << 32) | l.objid::int8) = %lld",
+             (long long)node);
+    ck_assert_int_eq(ask_number(conn, sql), 1);
+    snprintf(sql, sizeof sql, "SELECT pg_advisory_lock_shared(%lld)", (long long)node);
+    ask_number(conn, sql); /* the first waits for its lock, and anybody may see it free */
+    options.gained = gained1;
+    struct rv_lease *second = rv_lease_create(&options);
+    for (int i = 0; i < 200 && test.gained[1] == 0; i++) {
+        rv_loop_run_once(test.loop, 25);
+    }
+    ck_assert_int_eq(test.gained[1], 1);
+    snprintf(sql, sizeof sql, "SELECT pg_advisory_unlock_shared(%lld)", (long long)node);
+    ask_number(conn, sql);
+    for (int i = 0; i < 400 && test.lost[0] == 0; i++) {
+        rv_loop_run_once(test.loop, 25);
+    }
+    ck_assert_int_eq(test.lost[0], 1);
+    ck_assert(rv_lease_node(first) != node);
+    ck_assert_int_eq(rv_lease_epoch(first, 1), 0);
+    ck_assert_int_gt(rv_lease_epoch(second, 1), test.epoch);
+    rv_lease_close(first, NULL, NULL);
+    rv_lease_close(second, NULL, NULL);
+    for (int i = 0; i < 20; i++) {
+        rv_loop_run_once(test.loop, 20);
+    }
+    rv_db_close(db, NULL, NULL);
+    rv_loop_run(test.loop);
+    rv_loop_destroy(test.loop);
+    PQfinish(conn);
+    rv_db_session_close(session);
+    rv_free(superuser);
+    rv_free(uri);
+}
+
+static void woken0(void *data, int32_t tenant)
+{
+    ((struct lease_test *)data)->woken += tenant;
+}
+
+TEST(a_notification_wakes_the_node_that_drives)
+{
+    rv_log_level(RV_LOG_SILENT);
+    char *uri = test_postgres_database(rooms);
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    must(rv_db_session_open(uri, &session, &err), &err);
+    make_tenant(session, "one");
+    struct lease_test test = {.loop = rv_loop_create(rv_clock_system())};
+    struct rv_db *db = rv_db_create(&(struct rv_db_options){.loop = test.loop, .uri = uri});
+    struct rv_lease_options options = {.loop = test.loop,
+                                       .db = db,
+                                       .uri = uri,
+                                       .gained = gained0,
+                                       .lost = lost0,
+                                       .woken = woken0,
+                                       .data = &test};
+    struct rv_lease *lease = rv_lease_create(&options);
+    for (int i = 0; i < 200 && test.woken == 0; i++) {
+        struct rv_args *args = rv_args_create(&rv_sql_wake_tell);
+        rv_args_text(args, 1, "7");
+        must(rv_db_session_query(session, 0, &rv_sql_wake_tell, args, NULL, NULL, &err), &err);
+        rv_loop_run_once(test.loop, 20);
+    }
+    ck_assert_int_gt(test.woken, 0);
+    ck_assert_int_eq(test.woken % 7, 0);
+    rv_lease_close(lease, NULL, NULL);
+    for (int i = 0; i < 10; i++) {
+        rv_loop_run_once(test.loop, 20);
+    }
+    rv_db_close(db, NULL, NULL);
+    rv_loop_run(test.loop);
+    rv_loop_destroy(test.loop);
+    rv_db_session_close(session);
+    rv_free(uri);
+}
+
+/* ---- tenants take turns at the pool ---- */
+
+struct turn_test {
+    int done, position;
+};
+
+static void on_many(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    (void)result;
+    (void)err;
+    ck_assert_int_eq(code, RV_OK);
+    ((struct turn_test *)data)->done++;
+}
+
+static void on_one(void *data, enum rv_code code, const struct rv_result *result,
+                   const struct rv_error *err)
+{
+    (void)result;
+    (void)err;
+    ck_assert_int_eq(code, RV_OK);
+    ((struct turn_test *)data)->position = ((struct turn_test *)data)->done;
+}
+
+TEST(a_backlog_of_one_tenant_does_not_delay_another)
+{
+    rv_log_level(RV_LOG_SILENT);
+    char *uri = test_postgres_database(rooms);
+    struct rv_loop *loop = rv_loop_create(rv_clock_system());
+    struct rv_db *db =
+        rv_db_create(&(struct rv_db_options){.loop = loop, .uri = uri, .connections = 1});
+    struct turn_test test = {.position = -1};
+    for (int i = 0; i < 300; i++) {
+        rv_db_query(db, 1, &rv_sql_tenants_all, NULL, on_many, &test);
+    }
+    rv_db_query(db, 2, &rv_sql_tenants_all, NULL, on_one, &test);
+    for (int i = 0; i < 1000 && test.done < 300; i++) {
+        rv_loop_run_once(loop, 20);
+    }
+    ck_assert_int_eq(test.done, 300);
+    ck_assert_int_le(test.position, 2);
+    rv_db_close(db, NULL, NULL);
+    rv_loop_run(loop);
+    rv_loop_destroy(loop);
     rv_free(uri);
 }
 

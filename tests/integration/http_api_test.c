@@ -216,6 +216,14 @@ static int approvals_client(struct world *world)
              "{\"decision\":\"approve\",\"digest\":\"%s\",\"person\":\"treasurer\",\"comment\":"
              "\"fine\"}",
              digest);
+    EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 400 &&
+           strcmp(str("field"), "person") == 0 && strstr(str("hint"), "comment") != NULL);
+    snprintf(body, sizeof body, "{\"decision\":\"approve\",\"digest\":\"%s\",\"comment\":5}",
+             digest);
+    EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 400 &&
+           strcmp(str("field"), "comment") == 0);
+    snprintf(body, sizeof body, "{\"decision\":\"approve\",\"digest\":\"%s\",\"comment\":\"fine\"}",
+             digest);
     EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 200 &&
            strcmp(str("status"), "approved") == 0);
     EXPECT(call(world, "POST", ONE "/decision", world->controller, body) == 403);
@@ -404,6 +412,9 @@ static int runs_client(struct world *world)
     EXPECT(call(world, "POST", "/v1/runs/7/signal", world->operator,
                 "{\"name\":\"receipt\",\"body\":{\"n\":1}}") == 202);
     EXPECT(call(world, "POST", "/v1/runs/7/cancel", world->operator, "{}") == 202);
+    EXPECT(call(world, "POST", "/v1/runs/7/intents/2", world->operator,
+                "{\"outcome\":\"done\",\"reason\":\"seen\",\"by\":\"clerk\"}") == 400 &&
+           strcmp(str("field"), "by") == 0);
     EXPECT(call(world, "GET", "/v1/runs", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/runs?status=stuck&older=60&agent=matcher", world->clerk, NULL) ==
            200);
@@ -561,9 +572,13 @@ static int callback_client(struct world *world)
     EXPECT(call(world, "GET", ONE, world->controller, NULL) == 200);
     snprintf(digest, sizeof digest, "%s", str("digest"));
     snprintf(body, sizeof body,
-             "{\"approval\":\"9007199254740993\",\"decision\":\"approve\",\"digest\":\"%s\","
-             "\"person\":\"treasurer\"}",
+             "{\"approval\":\"9007199254740993\",\"decision\":\"approve\",\"digest\":\"%s\"}",
              digest);
+    char other[512];
+    snprintf(other, sizeof other, "%.*s,\"person\":\"treasurer\"}", (int)strlen(body) - 1, body);
+    struct callback named = {"msg_0", now, other, secret, length};
+    EXPECT(send_callback(world, made.callback, &named) == 400 &&
+           strstr(got.text, "person") != NULL);
     struct callback good = {"msg_1", now, body, secret, length};
     struct callback old = {"msg_2", now - 400, body, secret, length};
     struct callback forged = {"msg_3", now, body, wrong, sizeof wrong};

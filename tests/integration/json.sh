@@ -83,7 +83,20 @@ while read -r name; do
     "policy test") gives 0 "" policy test policies/default.lua --company acme ;;
     "policy explain") gives 3 "" policy explain policies/default.lua "$state/question.json" --company acme ;;
     "agent check" | "agent test") gives 0 "may be empty" $name agents/bank_line/agent.lua --company acme ;;
-    "agent publish") gives 0 "" agent publish agents/bank_line/agent.lua --company acme ;;
+    "agent publish")
+        sed '$ a -- a comment more' agents/bank_line/agent.lua >"$state/agent.lua"
+        gives 0 "" agent publish agents/bank_line/agent.lua --company acme
+        gives 0 "" agent publish --dry-run "$state/agent.lua" --company acme
+        gives 0 "" agent publish --canary 0 "$state/agent.lua" --company acme
+        hash=$(sed 's/.*"hash":"\([0-9a-f]*\)".*/\1/' "$state/out") ;;
+    "agent canary") gives 0 "" agent canary bank_line "$hash" --percent 5 --company acme ;;
+    "agent promote" | "agent rollback" | "agent versions") gives 0 "" $name bank_line --company acme ;;
+    "agent activate")
+        gives 0 "" agent activate bank_line "$hash" --dry-run --company acme
+        gives 0 "" agent activate bank_line "$hash" --company acme
+        gives 0 "" agent rollback bank_line --company acme ;;
+    "run views") gives 0 "" run list stuck --save late --company acme; gives 0 "" run views --company acme ;;
+    "run forget") gives 0 "" run forget late --company acme ;;
     import) gives 0 "" import "$demo/master.json" --company acme ;;
     do) gives 0 "" do tolerance.set '{"key":"PP","pct_bp":100,"amount":500,"days":0}' --dry-run --company acme ;;
     "run replay") gives 0 "" run replay "$run" --company acme ;;

@@ -114,16 +114,36 @@ has out "at step 1"
 # search
 waits() { ask "SELECT count(DISTINCT run_id) FROM approval WHERE status = 'requested' AND stages::text LIKE '%\"$1\"%'"; }
 same "waiting on a role" "$(waits clerk)" "$(names --waiting-on clerk | wc -l | tr -d ' ')"
+same "the same, as a question" "$(waits clerk)" "$(names --waiting-on person --role clerk | wc -l | tr -d ' ')"
+same "nobody has that role" 0 "$(names --role nobody | wc -l | tr -d ' ')"
 same "waiting for people" "$(ask "SELECT count(*) FROM run WHERE waiting_on = 'approval' AND status = 'waiting'")" \
     "$(names people | wc -l | tr -d ' ')"
 same "of one agent" "$(ask "SELECT count(*) FROM run WHERE agent = 'bank_line'")" "$(names --agent bank_line | wc -l | tr -d ' ')"
 key=$(ask "SELECT business_key FROM run WHERE agent = 'bank_line' ORDER BY id LIMIT 1")
 same "of one exception" 1 "$(names --key "$key" | wc -l | tr -d ' ')"
+same "or its beginning" "$(ask "SELECT count(*) FROM run WHERE business_key LIKE 'exception:%'")" "$(names --key exception: | wc -l | tr -d ' ')"
+gives 0 "what they have used" reeve run list --agent price_variance --json
+has out '"calls":3'
+has out '"attempt":1'
+gives 0 "money, too, in the table" reeve run list over --agent bank_line
+has out ' EUR '
+gives 0 "a view" reeve run list people --role clerk --save clerks
+gives 3 "is not made by everybody" reeve run list people --save mine --as manager
+same "finds the same" "$(waits clerk)" "$(names --view clerks | wc -l | tr -d ' ')"
+same "and less with more" 0 "$(names --view clerks --error limit | wc -l | tr -d ' ')"
+gives 0 "it is listed" reeve run views
+has out clerks
+gives 2 "a view is not made of another" reeve run list --view clerks --save more
+gives 1 "nor found where there is none" reeve run list --view mine
+has err "reeve run views"
 same "young ones are not older" 0 "$(names --older 1d | wc -l | tr -d ' ')"
 same "nothing is stuck" 0 "$(names stuck | wc -l | tr -d ' ')"
 owner "SET reeve.tenant = 1; UPDATE run SET status = 'executing', waiting_on = NULL, changed_at = now() - interval '5 minutes',
     created_at = now() - interval '2 days' WHERE id = ${other#r_}"
 same "a run that could move and does not is stuck" "$other" "$(names stuck)"
+same "said in another way" "$other" "$(names --stuck --agent price_variance)"
+gives 2 "not two at once" reeve run list done --stuck
+has err "at the same time"
 same "and older" "$other" "$(names open --older 1d)"
 owner "SET reeve.tenant = 1; UPDATE run SET status = 'waiting', waiting_on = 'approval' WHERE id = ${other#r_}"
 gives 2 "a wrong age" reeve run list --older soon
@@ -134,6 +154,8 @@ has err "stuck"
 # cancel many, with a preview, through the gate
 before=$(ask "SELECT audit_size FROM tenant_head")
 gives 2 "not all of them by accident" reeve run cancel --yes
+gives 0 "a preview, by a view" reeve run cancel --view clerks
+has out "would be cancelled"
 gives 0 "a preview" reeve run cancel --waiting-on clerk
 has out "would be cancelled"
 has err "add --yes"
@@ -160,9 +182,18 @@ has out "would be retried"
 gives 0 "they are retried" reeve run retry --error limit --yes --json
 has out '"new_run":"r_'
 same "as new runs" 2 "$(names retrying | wc -l | tr -d ' ')"
+gives 0 "at their second attempt" reeve run list --retrying --json
+has out '"attempt":2'
+gives 0 "one may explain itself" reeve explain "$(names --retrying | head -1)"
+has out "attempt 2"
 gives 1 "once" reeve run retry --error limit --yes
-has out "a run is working on it already"
+has out "a run is working on it already: r_"
+has out "of agent"
 gives 0 "that work" reeve run work
+gives 0 "a view can be forgotten" reeve run forget clerks
+gives 1 "once" reeve run forget clerks
+same "waits are what the approvals say" "$(ask "SELECT count(DISTINCT run_id) FROM approval WHERE status = 'requested' AND run_id IS NOT NULL")" \
+    "$(ask "SELECT count(DISTINCT run_id) FROM approval_wait")"
 gives 0 "the ledger balances" reeve ledger check
 gives 0 "and the record is whole" reeve audit verify
 

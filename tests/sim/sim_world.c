@@ -346,7 +346,7 @@ static bool has_signal(const struct sim_run *run)
     return false;
 }
 
-/* The statement runs_to_cancel: asked to stop, and not stopping. */
+/* As the statement company_look (3): asked to stop, and not stopping. */
 static bool must_stop(const struct sim_run *run)
 {
     return run->stop_asked && !run->stop_told && !rv_run_state_final(run->state) &&

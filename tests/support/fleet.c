@@ -478,6 +478,8 @@ void fleet_runs(struct fleet *fleet, int tenant, int64_t first, int count, const
         " SELECT %d, ids.id, a.name, a.active_hash, 'created' FROM ids, agent a"
         "  WHERE a.tenant_id = %d",
         first, count, tenant, tenant, about, tenant, tenant);
+    /* as a committer elsewhere does */
+    fleet_number(fleet, "SELECT 1 FROM pg_notify('reeve_wake', '%d')", tenant);
 }
 
 int fleet_owner(struct fleet *fleet, int tenant)

@@ -121,6 +121,33 @@ TEST(an_arena_runs_its_cleanups)
     ck_assert_int_eq(runs, 1);
 }
 
+static bool only(const char *text, const char *fields, const char *field)
+{
+    struct rv_error err = {.code = RV_OK};
+    json_t *object = NULL;
+    const char *found = NULL;
+    ck_assert_int_eq(rv_json_parse(text, strlen(text), "text", &object, &err), RV_OK);
+    enum rv_code code = rv_json_only(object, "body", fields, &found, &err);
+    bool as_said = field == NULL ? code == RV_OK && found == NULL
+                                 : code == RV_INVALID && strcmp(found, field) == 0 &&
+                                       strstr(err.message, field) != NULL;
+    json_decref(object);
+    return as_said;
+}
+
+TEST(an_object_has_its_fields_and_no_other)
+{
+    ck_assert(only("{}", "name *body", NULL));
+    ck_assert(only("{\"name\":\"a\",\"body\":{\"x\":1}}", "name *body", NULL));
+    ck_assert(only("{\"name\":null}", "name *body", NULL));
+    ck_assert(only("{\"name\":5}", "name *body", "name"));
+    ck_assert(only("{\"nam\":\"a\"}", "name *body", "nam"));
+    ck_assert(only("{\"*body\":\"a\"}", "name *body", "*body"));
+    ck_assert(only("{\"name *body\":\"a\"}", "name *body", "name *body"));
+    ck_assert(only("{\"x\":1}", "", "x"));
+    ck_assert(only("{\"\":1}", "name", ""));
+}
+
 enum light { RED, GREEN };
 static const uint32_t light_moves[] = {[RED] = RV_TO(GREEN), [GREEN] = 0};
 static const char *const light_names[] = {"red", "green"};

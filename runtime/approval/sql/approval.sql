@@ -36,26 +36,21 @@ SELECT $1, r.approval, r.person, r.role, r.decision, r.digest, coalesce(r.commen
        AS r(approval, person, role, decision, digest, comment, channel);
 
 -- name: approval_answer_set
+-- The run that waits for this answer, and for no other, wakes.
 -- params: tenant int4, id int8[], status text[]
-UPDATE approval a SET status = r.status, decided_at = clock_timestamp()
-  FROM unnest($2::int8[], $3::text[]) AS r(id, status)
- WHERE a.tenant_id = $1 AND a.id = r.id;
+WITH answered AS (
+    UPDATE approval a SET status = r.status, decided_at = clock_timestamp()
+      FROM unnest($2::int8[], $3::text[]) AS r(id, status)
+     WHERE a.tenant_id = $1 AND a.id = r.id
+    RETURNING a.run_id)
+UPDATE run x SET wake_at = clock_timestamp()
+  FROM answered d
+ WHERE x.tenant_id = $1 AND x.id = d.run_id AND x.status = 'waiting' AND x.waiting_on = 'approval'
+   AND NOT EXISTS (SELECT FROM approval o
+                    WHERE o.tenant_id = $1 AND o.run_id = x.id AND o.status = 'requested' AND o.id <> ALL ($2::int8[]));
 
 -- name: approval_escalate_set
 -- params: tenant int4, id int8[]
 UPDATE approval a SET escalated = true
   FROM unnest($2::int8[]) AS r(id)
  WHERE a.tenant_id = $1 AND a.id = r.id;
-
--- name: approvals_due
--- Open questions whose time has come, to expire or to escalate, and those that no run waits for any more.
--- params: tenant int4
-SELECT a.id, a.expires_at <= clock_timestamp() AS expired
-  FROM approval a
- WHERE a.tenant_id = $1 AND a.status IN ('requested', 'approved')
-   AND (a.expires_at <= clock_timestamp()
-        OR EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = a.run_id
-                      AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
-        OR (a.status = 'requested' AND NOT a.escalated AND a.escalate_at <= clock_timestamp()))
- ORDER BY a.expires_at
- LIMIT 500;

@@ -81,48 +81,49 @@ SELECT x.type, x.summary, coalesce(r.agent, '-') AS agent,
  ORDER BY x.type, x.opened_seq;
 
 -- name: cli_runs
--- See the function run_standing for the words; `runs`: only these.
--- params: tenant int4, status text, waiting_on text, agent text, key text, error text, older int8, limit int4, runs jsonb
-SELECT 'r_' || r.id AS run, r.agent, r.standing AS status,
-       CASE WHEN r.status <> 'waiting' THEN NULL
-            WHEN r.roles IS NOT NULL THEN r.waiting_on || ' of ' || array_to_string(r.roles, ' + ')
-            WHEN r.waiting_on = 'run' THEN 'run ' || (SELECT convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run' FROM journal j
-                  WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps)
-            WHEN r.waiting_on = 'timer' THEN 'timer until ' || to_char(r.wake_at, 'YYYY-MM-DD HH24:MI:SS')
-            ELSE r.waiting_on END AS waiting_on,
-       r.steps, r.error_code, r.business_key, to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS') AS created
-  FROM run_standing($1) AS r
- WHERE ($2 = '' OR r.status = $2 OR r.standing = $2 OR ($2 = 'open' AND NOT r.is_over) OR ($2 = 'over' AND r.is_over)
-            OR ($2 = 'people' AND r.status = 'waiting' AND r.waiting_on = 'approval')
-            OR ($2 = 'retrying' AND r.retry))
-   AND ($3 = '' OR (r.status = 'waiting' AND (r.waiting_on = $3 OR $3 = ANY (r.roles))))
-   AND ($4 = '' OR r.agent = $4)
-   AND ($5 = '' OR starts_with(r.business_key, $5))
-   AND ($6 = '' OR r.error_code = $6)
-   AND ($7 = 0 OR r.created_at < clock_timestamp() - make_interval(secs => $7))
-   AND ($9::jsonb IS NULL OR $9::jsonb @> to_jsonb(r.id))
- ORDER BY r.id DESC LIMIT $8;
+-- See the functions run_find and run_look for the words.
+-- params: tenant int4, filter jsonb, limit int4
+SELECT 'r_' || r.id AS run, r.agent, r.standing AS status, r.waits AS waiting_on, r.attempt, r.steps,
+       r.cost->'calls' AS calls, r.cost->'tokens' AS tokens,
+       (SELECT string_agg(m.value || ' ' || m.key, ', ' ORDER BY m.key) FROM jsonb_each_text(r.cost->'money') AS m) AS minor_units,
+       r.error_code, r.business_key, to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS') AS created
+  FROM run_look($1, ARRAY(SELECT run_find($1, $2, $3))) AS r
+ ORDER BY r.id DESC;
 
 -- name: cli_runs_chosen
 -- The same runs, for what is done with them: the exception of each, and whether it is still open.
--- params: tenant int4, status text, waiting_on text, agent text, key text, error text, older int8, limit int4, runs jsonb
+-- params: tenant int4, filter jsonb, limit int4
 SELECT r.id, r.status, r.agent, substr(r.business_key, length('exception:') + 1),
        coalesce(left(r.error_text, 120), '')
-  FROM run_standing($1) AS r
- WHERE ($2 = '' OR r.status = $2 OR r.standing = $2 OR ($2 = 'open' AND NOT r.is_over) OR ($2 = 'over' AND r.is_over)
-            OR ($2 = 'people' AND r.status = 'waiting' AND r.waiting_on = 'approval')
-            OR ($2 = 'retrying' AND r.retry))
-   AND ($3 = '' OR (r.status = 'waiting' AND (r.waiting_on = $3 OR $3 = ANY (r.roles))))
-   AND ($4 = '' OR r.agent = $4)
-   AND ($5 = '' OR starts_with(r.business_key, $5))
-   AND ($6 = '' OR r.error_code = $6)
-   AND ($7 = 0 OR r.created_at < clock_timestamp() - make_interval(secs => $7))
-   AND ($9::jsonb IS NULL OR $9::jsonb @> to_jsonb(r.id))
- ORDER BY r.id DESC LIMIT $8;
+  FROM run_find($1, $2, $3) AS q(id)
+  JOIN run r ON r.tenant_id = $1 AND r.id = q.id
+ ORDER BY r.id DESC;
+
+-- name: cli_run_view
+-- params: tenant int4, name text
+SELECT v.filter FROM run_view v WHERE v.tenant_id = $1 AND v.name = $2;
+
+-- name: cli_run_views
+-- params: tenant int4
+SELECT v.name, v.filter, v.by, to_char(v.at, 'YYYY-MM-DD HH24:MI') AS saved FROM run_view v
+ WHERE v.tenant_id = $1 ORDER BY v.name;
+
+-- name: cli_run_view_save
+-- params: tenant int4, name text, filter jsonb, by text
+INSERT INTO run_view (tenant_id, name, filter, by) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (tenant_id, name) DO UPDATE SET filter = excluded.filter, by = excluded.by, at = clock_timestamp()
+RETURNING name;
+
+-- name: cli_run_view_forget
+-- params: tenant int4, name text
+DELETE FROM run_view v WHERE v.tenant_id = $1 AND v.name = $2 RETURNING v.name;
 
 -- name: cli_run_one
 -- params: tenant int4, run int8
 SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status, 'waiting_on', r.waiting_on,
+           'version', (SELECT p.version FROM plan_source p WHERE p.tenant_id = $1 AND p.hash = r.plan_hash),
+           'standing', (SELECT jsonb_build_object('standing', l.standing, 'waits', l.waits, 'since', l.since, 'attempt', l.attempt,
+                            'cost', l.cost) FROM run_look($1, ARRAY[r.id]) AS l),
            'plan', encode(r.plan_hash, 'hex'), 'error_code', r.error_code, 'error_text', r.error_text,
            'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result,
            'last_step', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2))
@@ -180,7 +181,7 @@ SELECT j.seq, j.kind, j.name, j.digest, CASE WHEN get_byte(j.out, 0) = 2 THEN re
 -- params: tenant int4, run int8
 SELECT jsonb_build_object('id', a.id, 'action', a.action, 'status', a.status, 'rules', to_jsonb(a.rules),
            'stages', a.stages, 'requested_at', a.requested_at, 'decided_at', a.decided_at,
-           'digest', encode(a.digest, 'hex'),
+           'digest', encode(a.digest, 'hex'), 'rivals', approval_rivals($1, a.id),
            'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', reeve_vote_roles(v.role), 'decision', v.decision,
                               'comment', v.comment, 'channel', v.channel, 'at', v.at) ORDER BY v.at), '[]')
                        FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = a.id))
@@ -202,18 +203,24 @@ SELECT a.id, a.action, a.resource, a.amount AS amount_minor, a.currency, a.agent
 -- params: tenant int4, id int8
 SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest, 'hex'),
            'policy_hash', encode(a.policy_hash, 'hex'), 'exception_key', encode(a.exception_key, 'hex'),
-           'blocked', reeve_approval_blocked(a),
+           'blocked', reeve_approval_blocked(a), 'rivals', approval_rivals($1, a.id),
            'votes', (SELECT coalesce(jsonb_agg(to_jsonb(v) - 'tenant_id' - 'digest'
                                     || jsonb_build_object('role', reeve_vote_roles(v.role)) ORDER BY v.at), '[]')
                        FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = a.id))
   FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
 
 -- name: cli_work_left
--- Runs that are neither over nor waiting for somebody or something far away; and until when (ms) somebody drives
--- the company.
+-- Runs that are neither over nor waiting for somebody or something far away, and those that were asked to stop;
+-- and until when (ms) somebody drives the company.
 -- params: tenant int4
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
-           AND NOT (r.status = 'waiting' AND (r.waiting_on = 'signal'
+           AND NOT (r.status = 'waiting' AND NOT (r.error_code IS NULL AND EXISTS (
+                    SELECT FROM run_signal s WHERE s.tenant_id = r.tenant_id AND s.run_id = r.id
+                       AND s.name = '$cancel' AND s.consumed_seq IS NULL)
+                  AND NOT EXISTS (SELECT FROM effect_intent i -- it will stop with the outcome
+                                   WHERE i.tenant_id = r.tenant_id AND i.run_id = r.id AND i.cancel IS NOT NULL
+                                     AND i.state NOT IN ('done', 'failed')))
+               AND ((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on IN ('run', 'intent') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on IN ('timer', 'effect') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id

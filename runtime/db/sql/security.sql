@@ -7,7 +7,7 @@ DECLARE
     t record;
     f record;
     append_only text[] := ARRAY['event', 'journal', 'audit_record', 'audit_checkpoint', 'approval_vote',
-                                'command_log', 'effect_log'];
+                                'command_log', 'effect_log', 'agent_change'];
     -- texts that are pinned by their hash: a change is another row
     insert_only text[] := ARRAY['plan_source', 'policy_bundle'];
     -- no statement of the runtime writes them

@@ -68,7 +68,8 @@ WITH told AS (
     UPDATE run r SET wake_at = clock_timestamp() FROM told t
      WHERE r.tenant_id = $1 AND r.id = t.run_id AND r.status = 'waiting' AND r.waiting_on IN ('effect', 'intent')
 )
-SELECT t.key, t.connector, t.action FROM told t;
+SELECT t.key, t.connector, t.action FROM told t
+ WHERE pg_notify('reeve_wake', $1::text)::text IS NOT NULL; -- to who drives the company: always true
 
 -- name: effect_state
 -- params: tenant int4, run int8, seq int4

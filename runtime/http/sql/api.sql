@@ -57,7 +57,7 @@ SELECT jsonb_build_object(
     'amount', a.amount, 'currency', a.currency, 'tier', a.tier,
     'requested_at', a.requested_at, 'expires_at', a.expires_at, 'escalated', a.escalated,
     'escalate_to', a.escalate_to, 'decided_at', a.decided_at, 'consumed_at', a.consumed_at,
-    'blocked', reeve_approval_blocked(a),
+    'blocked', reeve_approval_blocked(a), 'rivals', approval_rivals($1, a.id),
     'excluded', a.never @> to_jsonb('person:' || $3::text) OR a.never @> to_jsonb($3::text)
                 OR a.requested_by IN ($3::text, 'person:' || $3::text),
     'voted', EXISTS (SELECT 1 FROM approval_vote v WHERE v.tenant_id = a.tenant_id
@@ -77,35 +77,22 @@ SELECT jsonb_build_object(
 FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
 
 -- name: api_runs
--- Newest first.  `status` is also one of open, over, stuck, retrying, people; `waiting_on` also a role:
--- see the function run_standing.
--- params: tenant int4, status text, after int8, limit int4, waiting_on text, agent text, key text, error text, older int8
-WITH page AS (
-    SELECT * FROM run_standing($1) AS r
-    WHERE ($2::text IS NULL OR r.status = $2 OR r.standing = $2 OR ($2 = 'open' AND NOT r.is_over)
-               OR ($2 = 'over' AND r.is_over) OR ($2 = 'retrying' AND r.retry)
-               OR ($2 = 'people' AND r.status = 'waiting' AND r.waiting_on = 'approval'))
-      AND ($3::bigint IS NULL OR r.id < $3)
-      AND ($5::text IS NULL OR (r.status = 'waiting' AND (r.waiting_on = $5 OR $5 = ANY (r.roles))))
-      AND ($6::text IS NULL OR r.agent = $6)
-      AND ($7::text IS NULL OR starts_with(r.business_key, $7))
-      AND ($8::text IS NULL OR r.error_code = $8)
-      AND ($9::bigint IS NULL OR r.created_at < clock_timestamp() - make_interval(secs => $9))
-    ORDER BY r.id DESC LIMIT $4
-)
+-- Newest first.  `status` is also one of open, over, stuck, retrying, people; `waiting_on` also a role: see the
+-- functions run_find and run_look.
+-- params: tenant int4, status text, after int8, limit int4, waiting_on text, agent text, key text, error text, role text, older int8
 SELECT jsonb_build_object(
     'items', coalesce(jsonb_agg(jsonb_build_object(
         'id', r.id::text, 'agent', r.agent, 'status', r.status, 'standing', r.standing,
-        'waiting_on', r.waiting_on, 'roles', to_jsonb(r.roles), 'could_move_since', r.since,
-        'wake_at', r.wake_at, 'business_key', r.business_key, 'parent', r.parent::text,
-        'waits_for', CASE WHEN r.status = 'waiting' AND r.waiting_on = 'run' THEN
-            (SELECT substr(convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run', 3) FROM journal j
-              WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps) END,
-        'steps', r.steps, 'error_code', r.error_code, 'error_text', r.error_text,
+        'waiting_on', r.waiting_on, 'waits', r.waits, 'roles', to_jsonb(r.roles), 'could_move_since', r.since,
+        'wake_at', r.wake_at, 'business_key', r.business_key, 'parent', r.parent::text, 'attempt', r.attempt,
+        'waits_for', CASE WHEN r.waits LIKE 'run r\_%' THEN substr(r.waits, 7) END,
+        'steps', r.steps, 'cost', r.cost, 'error_code', r.error_code, 'error_text', r.error_text,
         'created_at', r.created_at, 'changed_at', r.changed_at) ORDER BY r.id DESC), '[]'),
     'next', CASE WHEN count(*) = $4 THEN min(r.id)::text END,
     'now', clock_timestamp())::text
-FROM page r;
+FROM run_look($1, ARRAY(SELECT run_find($1, jsonb_strip_nulls(jsonb_build_object('status', $2::text, 'below', $3::bigint,
+         'waiting_on', $5::text, 'agent', $6::text, 'key', $7::text, 'error', $8::text, 'role', $9::text,
+         'older', $10::bigint)), $4))) AS r;
 
 -- name: api_run
 -- One run with its journal: the story as it was recorded, step by step.
@@ -117,7 +104,7 @@ SELECT jsonb_build_object(
     'children', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id::text, 'agent', c.agent,
                      'status', c.status, 'close', c.close, 'waiting_on', c.waiting_on) ORDER BY c.id), '[]')
                  FROM run c WHERE c.tenant_id = $1 AND c.parent = r.id),
-    'attempt', r.attempt, 'error_code', r.error_code, 'error_text', r.error_text,
+    'attempt', r.attempt + 1, 'cost', run_cost($1, r.id), 'error_code', r.error_code, 'error_text', r.error_text,
     'steps', r.steps, 'created_at', r.created_at, 'changed_at', r.changed_at,
     'input', i.input, 'budget', i.budget, 'result', o.result,
     -- as runtime/run/run_trace.h computes it

@@ -8,10 +8,12 @@ SELECT $1, r.run, r.seq, r.kind, r.name, r.digest, r.out
        AS r(run, seq, kind, name, digest, out);
 
 -- name: run_insert
+-- `attempt`: how many failed at the same key before.
 -- `shares`: a run above holds the claim on the business key; where none does any more, the run claims it.
 -- params: tenant int4, id int8[], agent text[], plan bytea[], business_key text[], parent int8[], depth int2[], close text[], shares bool[]
-INSERT INTO run (tenant_id, id, agent, plan_hash, status, business_key, parent, depth, close, claims)
+INSERT INTO run (tenant_id, id, agent, plan_hash, status, business_key, parent, depth, close, attempt, claims)
 SELECT $1, r.id, r.agent, r.plan, 'created', r.business_key, nullif(r.parent, 0), r.depth, r.close,
+       (SELECT count(*) FROM run e WHERE e.tenant_id = $1 AND e.business_key = r.business_key AND e.status = 'failed'),
        NOT r.shares OR NOT EXISTS (
            SELECT FROM run o WHERE o.tenant_id = $1 AND o.business_key = r.business_key AND o.claims
               AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))

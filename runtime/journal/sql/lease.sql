@@ -1,16 +1,34 @@
 -- lease.sql: which node drives which company.
 
--- name: node_beat
--- params: node int8, host text, pid int4, lease_ms int8
-SELECT reeve_node_beat($1, $2, $3, make_interval(secs => $4 / 1000.0));
+-- name: node_here
+-- The beat of a node; it says whether it holds its lock (node_presence).
+-- params: node int8, host text, pid int4, lease_ms int8, holds bool
+SELECT reeve_node_here($1, $2, $3, make_interval(secs => $4 / 1000.0), $5);
+
+-- name: node_presence
+-- Held as long as this connection lives: who finds it free knows that the node is gone.
+-- params: node int8
+SELECT pg_advisory_lock($1);
+
+-- name: node_absence
+-- Of who we were before.
+SELECT pg_advisory_unlock_all();
+
+-- name: wake_listen
+LISTEN reeve_wake;
+
+-- name: wake_tell
+-- To whoever drives the company: something has been committed that may let a run go on.
+-- params: tenant text
+SELECT pg_notify('reeve_wake', $1);
 
 -- name: node_prune
 -- Nodes that died long ago; what they drove has been claimed or is free.
 DELETE FROM node WHERE lease_until < clock_timestamp() - interval '1 day';
 
--- name: lease_claim
+-- name: lease_take
 -- params: node int8, only_tenant int4, most int4
-SELECT c.tenant_id, c.epoch FROM reeve_lease_claim($1, $2, $3) AS c;
+SELECT c.tenant_id, c.epoch FROM reeve_lease_take($1, $2, $3) AS c;
 
 -- name: lease_held
 -- params: node int8
@@ -23,6 +41,10 @@ SELECT reeve_lease_leave($1);
 -- name: node_serve
 -- params: node int8, boot int8, lease_ms int8, link text, mark text, api text, version text, machine text
 SELECT reeve_node_serve($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: nodes_gone
+-- Ends the lease of nodes whose lock is free.
+SELECT reeve_nodes_gone(0);
 
 -- name: node_named
 -- Who serves under a name, and for how long (ms) it lives without another beat.

@@ -1,71 +1,150 @@
 -- run.sql: what the orchestrator and the run store read.
 
--- name: run_image
--- A run with its source and its owner, ready to be resumed.
--- params: tenant int4, run int8
-SELECT r.status, r.agent, coalesce(a.owner, 'operator') AS owner, r.plan_hash, p.source, i.input,
-       r.created_at, r.depth, h.epoch, coalesce(r.parent, 0), i.budget, clock_timestamp()
-  FROM run r
-  JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash
-  JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
-  JOIN tenant_head h ON h.tenant_id = r.tenant_id
-  LEFT JOIN agent a ON a.tenant_id = r.tenant_id AND a.name = r.agent
- WHERE r.tenant_id = $1 AND r.id = $2;
+-- name: run_images
+-- Runs ready to be resumed, in one snapshot.  what 1: a run and its owner; 2: a plan, once however many of the
+-- runs have it; 3: an entry of a journal, from the newest checkpoint (kind 20) on: what lies before it nobody
+-- needs to go on.
+-- params: tenant int4, run int8[]
+WITH asked AS MATERIALIZED (
+    SELECT r.* FROM unnest($2::int8[]) AS q(id) JOIN run r ON r.tenant_id = $1 AND r.id = q.id)
+SELECT 1 AS what, r.id, r.depth::bigint, h.epoch, r.status, r.agent, coalesce(a.owner, 'operator'), r.plan_hash,
+       NULL::bytea, i.input, i.budget, r.created_at, coalesce(r.parent, 0), clock_timestamp()
+  FROM asked r
+  JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
+  JOIN tenant_head h ON h.tenant_id = $1
+  LEFT JOIN agent a ON a.tenant_id = $1 AND a.name = r.agent
+ UNION ALL
+SELECT 2, 0, 0, 0, p.source, NULL, NULL, p.hash, NULL, NULL, NULL, NULL, 0, NULL
+  FROM plan_source p
+ WHERE p.tenant_id = $1 AND p.hash IN (SELECT r.plan_hash FROM asked r)
+ UNION ALL
+SELECT 3, j.run_id, j.seq, j.kind, j.name, NULL, NULL, j.digest,
+       CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END, NULL, NULL, NULL, 0,
+       NULL
+  FROM asked r
+  JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id
+                AND j.seq >= coalesce((SELECT max(c.seq) FROM journal c
+                                        WHERE c.tenant_id = $1 AND c.run_id = r.id AND c.kind = 20), 0);
 
--- name: run_steps
--- From the newest checkpoint (kind 20) on: what lies before it nobody needs to go on.
--- params: tenant int4, run int8
-SELECT j.seq, j.kind, j.name, j.digest, CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END
-  FROM journal j
- WHERE j.tenant_id = $1 AND j.run_id = $2
-   AND j.seq >= coalesce((SELECT max(c.seq) FROM journal c
-                           WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.kind = 20), 0)
- ORDER BY j.seq;
+-- name: company_look
+-- All that a company's orchestrator asks the database, at once.
+--   what 1  a run that could move now: an active one numbered above `after`
+--        2  a waiting one whose time has come: its timer fired, or its approval was answered, its signal sent, its
+--           child over (whoever does that sets wake_at)
+--        3  an open run that somebody asked to stop, and that is not stopping already (then it has a reason)
+--        4  an approval whose time has come, or whose run is one of those that have `ended`
+--        5  id: how many requests of people have been granted and not executed
+--        6  id: grows whenever a detection raised something or found new evidence (only with `watch`)
+--        7  id: milliseconds until one of the above has its time, within the next hour
+--        8  id: how many audit records no checkpoint covers yet
+--        9  as 2, and somebody waits for it: a person has just answered its approval, sent its
+--           signal or said what became of its effect
+-- Each branch has its own index and its own limit, so that neither a backlog nor parked runs are read through; the
+-- time is asked once, as an index can be asked about it only then.
+-- params: tenant int4, limit int4, after int8, watch bool, ended int8[]
+WITH now AS MATERIALIZED (SELECT clock_timestamp() AS at)
+(SELECT 1 AS what, r.id, '' AS reason FROM run r
+  WHERE r.tenant_id = $1 AND r.id > $3
+    AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
+  ORDER BY r.id LIMIT $2)
+ UNION ALL
+(SELECT CASE WHEN r.waiting_on IN ('approval', 'intent')
+               OR (r.waiting_on = 'signal'
+                   AND EXISTS (SELECT FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = r.id
+                                                          AND s.consumed_seq IS NULL AND s.name <> '$cancel'))
+             THEN 9 ELSE 2 END, r.id, ''
+   FROM run r
+  WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.wake_at <= (SELECT at FROM now)
+  ORDER BY r.wake_at LIMIT $2)
+ UNION ALL
+(SELECT 3, r.id, s.body->>'reason'
+   FROM run_signal s JOIN run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
+  WHERE s.tenant_id = $1 AND s.name = '$cancel' AND s.consumed_seq IS NULL
+    AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') AND r.error_code IS NULL
+    AND NOT EXISTS (SELECT FROM effect_intent i -- it knows already, and will stop with the outcome
+                     WHERE i.tenant_id = $1 AND i.run_id = r.id AND i.cancel IS NOT NULL
+                       AND i.state NOT IN ('done', 'failed'))
+  ORDER BY s.id LIMIT $2)
+ UNION ALL
+(SELECT 4, a.id, '' FROM approval a
+  WHERE a.tenant_id = $1 AND a.status IN ('requested', 'approved') AND a.expires_at <= (SELECT at FROM now)
+  ORDER BY a.expires_at LIMIT $2)
+ UNION ALL
+(SELECT 4, a.id, '' FROM approval a
+  WHERE a.tenant_id = $1 AND a.status = 'requested' AND NOT a.escalated AND a.escalate_at <= (SELECT at FROM now)
+  ORDER BY a.escalate_at LIMIT $2)
+ UNION ALL
+SELECT 4, a.id, '' FROM unnest($5::int8[]) AS e(run)
+   JOIN approval a ON a.tenant_id = $1 AND a.run_id = e.run AND a.status IN ('requested', 'approved')
+   JOIN run r ON r.tenant_id = $1 AND r.id = e.run
+             AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+ UNION ALL
+SELECT 5, (SELECT count(*) FROM (SELECT FROM approval a
+                                  WHERE a.tenant_id = $1 AND a.status = 'approved' AND a.run_id IS NULL
+                                    AND a.expires_at > (SELECT at FROM now) LIMIT 1) AS g), ''
+ UNION ALL
+SELECT 6, coalesce((SELECT max(e.found_seq) FROM exception e WHERE e.tenant_id = $1 AND e.state = 'open'), 0), ''
+ WHERE $4
+ UNION ALL
+SELECT 7, ceil(extract(epoch FROM least(
+              (SELECT min(r.wake_at) FROM run r
+                WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.wake_at > n.at),
+              (SELECT min(a.expires_at) FROM approval a
+                WHERE a.tenant_id = $1 AND a.status IN ('requested', 'approved') AND a.expires_at > n.at),
+              (SELECT min(a.escalate_at) FROM approval a
+                WHERE a.tenant_id = $1 AND a.status = 'requested' AND NOT a.escalated AND a.escalate_at > n.at),
+              n.at + interval '1 hour') - n.at) * 1000)::bigint, ''
+  FROM now n
+ UNION ALL
+SELECT 8, h.audit_size - h.checkpoint_size, '' FROM tenant_head h WHERE h.tenant_id = $1;
 
--- name: runs_due
--- Runs that could move now: active ones, and waiting ones whose timer fired, whose approval was
--- answered or whose signal came.  The name of the signal is in the newest step, the wait (a version byte
--- and JSON): a signal of another name waits for a later step and must not wake the run again and again.
--- Each branch has its own index and its own limit, so that neither a backlog nor parked runs are read
--- through; the time is asked once, as an index can be asked about it only then.  Somebody waits for those
--- that a person has just answered: they come first.
+-- name: company_sweep
+-- The same for what company_look finds only with its cause, asked now and then: nothing stands still for ever because a
+-- cause was overlooked, such as one of an older version.
+--   what 9  a waiting run whose approval was answered or whose signal came.  The name of the signal is in the newest
+--           step, the wait (a version byte and JSON): one of another name waits for a later step
+--        4  an approval that no run waits for any more
 -- params: tenant int4, limit int4
-SELECT d.id, d.answered FROM (
-    (SELECT r.id, false AS answered FROM run r
-      WHERE r.tenant_id = $1
-        AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
-      ORDER BY r.id LIMIT $2)
-     UNION
-    (SELECT r.id, false FROM run r
-      WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.wake_at <= (SELECT clock_timestamp())
-      ORDER BY r.wake_at LIMIT $2)
-     UNION
-    (SELECT r.id, true FROM run r
-      WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.waiting_on = 'approval'
-        AND NOT EXISTS (SELECT FROM approval a
-                         WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.status = 'requested')
-      ORDER BY r.id LIMIT $2)
-     UNION
-    -- the runs that have unread signals, one look into the index for each however many signals it has
-    (WITH RECURSIVE unread AS (
-        (SELECT s.run_id FROM run_signal s
-          WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
-          ORDER BY s.run_id LIMIT 1)
-         UNION ALL
-        SELECT (SELECT s.run_id FROM run_signal s
-                 WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
-                   AND s.run_id > u.run_id
-                 ORDER BY s.run_id LIMIT 1)
-          FROM unread u WHERE u.run_id IS NOT NULL)
-     SELECT r.id, true FROM unread u
-       JOIN run r ON r.tenant_id = $1 AND r.id = u.run_id AND r.status = 'waiting' AND r.waiting_on = 'signal'
-       JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps
-      WHERE EXISTS (SELECT FROM run_signal s
-                     WHERE s.tenant_id = $1 AND s.run_id = r.id AND s.consumed_seq IS NULL
-                       AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name')
-      ORDER BY r.id LIMIT $2)) AS d
- ORDER BY d.answered DESC, d.id
- LIMIT $2;
+(SELECT 9 AS what, r.id, '' AS reason FROM run r
+  WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.waiting_on = 'approval'
+    AND NOT EXISTS (SELECT FROM approval a
+                     WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.status = 'requested')
+  ORDER BY r.id LIMIT $2)
+ UNION ALL
+-- the runs that have unread signals, one look into the index for each however many signals it has
+(WITH RECURSIVE unread AS (
+    (SELECT s.run_id FROM run_signal s
+      WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel'
+      ORDER BY s.run_id LIMIT 1)
+      UNION ALL
+    SELECT (SELECT s.run_id FROM run_signal s
+             WHERE s.tenant_id = $1 AND s.consumed_seq IS NULL AND s.name <> '$cancel' AND s.run_id > u.run_id
+             ORDER BY s.run_id LIMIT 1)
+      FROM unread u WHERE u.run_id IS NOT NULL)
+ SELECT 9, r.id, '' FROM unread u
+   JOIN run r ON r.tenant_id = $1 AND r.id = u.run_id AND r.status = 'waiting' AND r.waiting_on = 'signal'
+   JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps
+  WHERE EXISTS (SELECT FROM run_signal s
+                 WHERE s.tenant_id = $1 AND s.run_id = r.id AND s.consumed_seq IS NULL
+                   AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name')
+  ORDER BY r.id LIMIT $2)
+ UNION ALL
+(SELECT 4, a.id, '' FROM approval a JOIN run r ON r.tenant_id = $1 AND r.id = a.run_id
+  WHERE a.tenant_id = $1 AND a.status IN ('requested', 'approved')
+    AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+  ORDER BY a.id LIMIT $2);
+
+-- name: run_signal_wake
+-- A signal wakes its run where that waits for one of its name: the name stands in the run's newest step.  Asked with
+-- the signal and with the wait, whichever is the later.
+-- params: tenant int4, run int8[]
+UPDATE run x SET wake_at = clock_timestamp()
+  FROM unnest($2::int8[]) AS e(run)
+ WHERE x.tenant_id = $1 AND x.id = e.run AND x.status = 'waiting' AND x.waiting_on = 'signal'
+   AND EXISTS (SELECT FROM journal j
+                 JOIN run_signal s ON s.tenant_id = $1 AND s.run_id = x.id AND s.consumed_seq IS NULL AND s.name <> '$cancel'
+                                  AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name'
+                WHERE j.tenant_id = $1 AND j.run_id = x.id AND j.seq = x.steps);
 
 -- name: run_signal_next
 -- params: tenant int4, run int8, name text
@@ -100,8 +179,11 @@ WITH RECURSIVE up AS (
      WHERE u.n < 64)
 SELECT jsonb_build_object(
     'currency', (SELECT coalesce(t.company->>'currency', 'EUR') FROM tenant t WHERE t.tenant_id = $1),
-    'agent', (SELECT jsonb_build_object('hash', encode(a.active_hash, 'hex'), 'manifest', p.manifest)
+    'agent', (SELECT jsonb_build_object('name', a.name, 'hash', encode(a.active_hash, 'hex'), 'manifest', p.manifest,
+                'canary', CASE WHEN c.hash IS NOT NULL THEN jsonb_build_object('hash', encode(c.hash, 'hex'),
+                    'percent', a.canary_percent, 'manifest', c.manifest) END)
                 FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
+                LEFT JOIN plan_source c ON c.tenant_id = a.tenant_id AND c.hash = a.canary_hash
                WHERE a.tenant_id = $1 AND a.name = $3 AND a.enabled),
     'chain', (SELECT jsonb_agg(jsonb_build_object('run', u.id, 'agent', u.agent, 'key', u.business_key,
                    'open', u.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
@@ -174,29 +256,8 @@ INSERT INTO run_result (tenant_id, run_id, result)
 SELECT $1, r.run, r.result FROM unnest($2::int8[], $3::jsonb[]) AS r(run, result)
     ON CONFLICT (tenant_id, run_id) DO UPDATE SET result = excluded.result;
 
--- name: plan_source_put
--- params: tenant int4, hash bytea[], agent text[], version text[], manifest jsonb[], source text[], by text[]
-INSERT INTO plan_source (tenant_id, hash, agent, version, manifest, source, published_by)
-SELECT $1, r.hash, r.agent, r.version, r.manifest, r.source, r.by
-  FROM unnest($2::bytea[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[])
-       AS r(hash, agent, version, manifest, source, by)
-    ON CONFLICT (tenant_id, hash) DO NOTHING;
-
--- name: agent_activate
--- params: tenant int4, name text[], hash bytea[], owner text[]
-INSERT INTO agent (tenant_id, name, active_hash, owner)
-SELECT $1, r.name, r.hash, r.owner
-  FROM unnest($2::text[], $3::bytea[], $4::text[]) AS r(name, hash, owner)
-    ON CONFLICT (tenant_id, name) DO UPDATE SET active_hash = excluded.active_hash, enabled = true;
-
--- name: agents_active
--- params: tenant int4
-SELECT a.name, a.active_hash, p.manifest, a.owner
-  FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
- WHERE a.tenant_id = $1 AND a.enabled
- ORDER BY a.name;
-
 -- name: exceptions_waiting
+-- After a failure the next attempt waits a minute, then two, four and so on, to 17 hours.
 -- Open exceptions that no run has taken yet as they are now (found_seq: new evidence asks for a new run; for a
 -- run that handed over speaks the one it handed to, and a child never speaks for its parent); one
 -- per resource, and none whose resource a run is working on right now: two agents never act on one document
@@ -223,7 +284,8 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
        AND NOT EXISTS (SELECT FROM run r JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
                           AND coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq
-                          AND r.status = 'failed' AND r.changed_at > clock_timestamp() - interval '1 minute')
+                          AND r.status = 'failed'
+                          AND r.changed_at > clock_timestamp() - interval '1 minute' * power(2, least(r.attempt, 10)))
      ORDER BY e.resource, e.opened_seq) AS w
  ORDER BY w.type, w.key
  LIMIT $2;
@@ -246,20 +308,10 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
 -- params: tenant int4, run int8
 SELECT r.status FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
--- name: runs_to_cancel
--- Open runs that somebody asked to stop, and that are not stopping already (then they have a reason).
--- params: tenant int4, limit int4
-SELECT r.id, s.body->>'reason'
-  FROM run_signal s JOIN run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
- WHERE s.tenant_id = $1 AND s.name = '$cancel' AND s.consumed_seq IS NULL
-   AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') AND r.error_code IS NULL
-   AND NOT EXISTS (SELECT FROM effect_intent i -- it knows already, and will stop with the outcome
-                    WHERE i.tenant_id = $1 AND i.run_id = r.id AND i.cancel IS NOT NULL
-                      AND i.state NOT IN ('done', 'failed'))
- ORDER BY s.id
- LIMIT $2;
-
--- name: exceptions_newest
--- Grows whenever a detection raised something or found new evidence.
--- params: tenant int4
-SELECT coalesce(max(e.found_seq), 0) FROM exception e WHERE e.tenant_id = $1 AND e.state = 'open';
+-- name: run_claim_holder
+-- Who works on this business key, since when, and what it does or waits for: for whoever came second.
+-- params: tenant int4, key text
+SELECT l.id, l.agent, to_char(l.created_at, 'YYYY-MM-DD HH24:MI:SS'), coalesce('waits for ' || l.waits, l.status)
+  FROM run r CROSS JOIN LATERAL run_look($1, ARRAY[r.id]) AS l
+ WHERE r.tenant_id = $1 AND r.business_key = $2 AND r.claims
+   AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');

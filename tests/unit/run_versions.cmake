@@ -1,0 +1,3 @@
+if(TARGET rv_run)
+  reeve_test(run_versions_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_versions_test.c LINK rv_run LABELS unit)
+endif()

@@ -146,6 +146,8 @@ static void transaction_over(struct base_session *session)
     session->xid = 0;
     session->tenant = 0; /* set_config(.., true) ends with the transaction */
     session->epoch_write = false;
+    session->asks_to_listen = false;
+    session->tells = 0;
     release_locks(session);
 }
 
@@ -178,7 +180,14 @@ static void commit(struct base_session *session)
         }
         base->committed[base->committed_count++] = session->xid;
     }
+    session->listens = session->listens || session->asks_to_listen;
+    uint32_t tells = session->tells;
     transaction_over(session);
+    for (int32_t tenant = 1; tenant < BASE_TENANTS_MAX; tenant++) {
+        if ((tells >> tenant & 1) != 0 && base->notify != NULL) {
+            base->notify(base->lock_data, tenant);
+        }
+    }
 }
 
 struct base_session *base_session_open(struct base *base, int owner)
@@ -238,6 +247,8 @@ static void learn_all(void)
         learn(base_words_journal);
         learn(base_words_nodes);
         learn(base_words_run);
+        learn(base_words_look);
+        learn(base_words_versions);
         learn(base_words_gate);
         learn(base_words_hooks);
         learn(base_words_schedule);
@@ -276,8 +287,8 @@ static bool must_wait(const struct base_call *call)
         const struct base_session *holder = base->head_locks[base_int(call, 1, 0)];
         return holder != NULL && holder != session;
     }
-    if (is(call->statement, "writer_lock")) {
-        return base->writer_taken(base->writer_data, session, base_int(call, 1, 0));
+    if (is(call->statement, "writer_lock") || is(call->statement, "node_presence")) {
+        return base->lock_taken(base->lock_data, session, base_int(call, 1, 0));
     }
     if (is(call->statement, "lease_pass")) {
         const struct head_row *head = base_head(call->base, (int32_t)base_int(call, 1, 0));

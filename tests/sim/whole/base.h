@@ -4,7 +4,8 @@
  *   base.c           sessions, transactions, locks, values, the list of statements
  *   say_journal.c    the frame of a commit, runs and their journal
  *   say_nodes.c      nodes, leases, placement
- *   say_run.c        what orchestrator and store ask
+ *   say_run.c        what the store asks            say_look.c       what the orchestrator asks
+ *   say_versions.c   agents and their versions
  *   say_gate.c       policy, limits, approvals, outbox, audit record, the log of events
  *   say_hooks.c      deliveries                say_schedule.c   schedules and fires
  *   books.c          the loads and projections of the small catalogue
@@ -91,7 +92,8 @@ struct base_word {
 };
 /* Lists of the statements, each ended by a NULL name. */
 extern const struct base_word base_words_journal[], base_words_nodes[], base_words_run[],
-    base_words_gate[], base_words_hooks[], base_words_schedule[], base_words_books[];
+    base_words_look[], base_words_versions[], base_words_gate[], base_words_hooks[],
+    base_words_schedule[], base_words_books[];
 
 /* One row that a transaction has changed or made. */
 struct base_change {
@@ -109,6 +111,8 @@ struct base_session {
     bool aborted;     /* after a failure: everything up to the sync is skipped */
     int64_t xid;      /* 0 none yet */
     int64_t advisory; /* lock that is held; 0 none */
+    bool asks_to_listen, listens;
+    uint32_t tells; /* companies (bits) that this transaction notifies of */
     struct base_change *changes;
     int change_count, change_capacity;
     bool epoch_write; /* this transaction wrote what only the driver of the company may */
@@ -123,9 +127,12 @@ struct base {
     int64_t *committed; /* ids of transactions */
     int committed_count, committed_capacity;
     const struct base_session *head_locks[BASE_TENANTS_MAX];
+    int64_t started_us; /* when the server began */
     /* Does another session hold that advisory lock?  Who has sessions knows. */
-    bool (*writer_taken)(void *data, const struct base_session *session, int64_t key);
-    void *writer_data;
+    bool (*lock_taken)(void *data, const struct base_session *session, int64_t key);
+    void *lock_data;
+    /* A transaction that was committed notifies of a company; NULL: nobody listens. */
+    void (*notify)(void *data, int32_t tenant);
     /* Told of every commit that changed something, before it is visible to anybody else. */
     void (*watch)(void *data, const struct base_session *session);
     void *watch_data;
@@ -199,6 +206,13 @@ struct run_row *base_run(struct base *base, int32_t tenant, int64_t id);
 struct step_row *base_step(struct base *base, int64_t run, int32_t seq);
 struct person_row *base_person(struct base *base, int32_t tenant, const char *name);
 bool base_run_over(const struct run_row *run);
+/* Has it a word of the name that its newest step waits for? */
+bool base_has_signal(struct base *base, const struct run_row *run);
+struct plan_row *base_plan(struct base *base, int32_t tenant, const uint8_t *hash);
+struct agent_row *base_agent(struct base *base, int32_t tenant, const char *name);
+/* The version that is tried beside the active one, new; NULL: none. */
+json_t *base_canary(struct base *base, const struct agent_row *agent);
+json_t *base_hex(const uint8_t *hash);
 /* The unique index run_claim: does another open run hold the claim on the run's key? */
 bool base_claim_hurt(struct base *base, const struct run_row *run);
 bool base_is(const char *text, const char *word); /* NULL is never a word */

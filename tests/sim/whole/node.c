@@ -45,10 +45,13 @@ static const struct rv_statement *const last_writes[] = {
     &rv_sql_outbox_append,       &rv_sql_audit_append,        &rv_sql_audit_checkpoint_append};
 
 /* Cases are found by the world itself (world.c): no projection of the catalogue raises one. */
-static const struct rv_statement *const wakes[] = {
-    &rv_sql_run_insert,      &rv_sql_run_signal_put,      &rv_sql_run_children_stop,
-    &rv_sql_run_parent_wake, &rv_sql_approval_answer_set, &rv_sql_effect_wake,
-    NULL};
+static const struct rv_statement *const wakes[] = {&rv_sql_run_insert,
+                                                   &rv_sql_run_signal_put,
+                                                   &rv_sql_run_children_stop,
+                                                   &rv_sql_run_parent_wake,
+                                                   &rv_sql_approval_answer_set,
+                                                   &rv_sql_effect_wake,
+                                                   NULL};
 
 static void key_path(char out[64], const char *what)
 {

@@ -21,8 +21,9 @@ struct node_row {
     int64_t lease_until_us;
     const char *name;
     int64_t pid, boot;
-    bool serves;
-    int process; /* incarnation that it is; for the rules, not for the statements */
+    bool serves, present;
+    int process;      /* incarnation that it is; for the rules, not for the statements */
+    int64_t ended_us; /* its lock was free, and its lease ended early; for the rules */
 };
 struct placement_row {
     bool gone;
@@ -52,7 +53,7 @@ struct plan_row {
     bool gone;
     int32_t tenant;
     uint8_t hash[RV_HASH_BYTES];
-    const char *agent;
+    const char *agent, *version;
     json_t *manifest;
     const char *source;
 };
@@ -63,6 +64,8 @@ struct agent_row {
     uint8_t hash[RV_HASH_BYTES];
     const char *owner;
     bool enabled;
+    uint8_t canary[RV_HASH_BYTES];
+    int percent; /* 0: no canary */
 };
 struct run_row {
     bool gone;
@@ -78,7 +81,7 @@ struct run_row {
     int64_t parent;    /* 0: NULL */
     const char *close; /* NULL */
     bool claims;
-    int depth, steps;
+    int depth, steps, attempt;
     const char *error_code, *error_text; /* NULL */
     int64_t created_us, changed_us;
 };

@@ -299,6 +299,47 @@ static void approval_status_set(struct base_call *call)
     }
 }
 
+static bool is_among(const struct base_call *call, int64_t approval)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        if (base_int(call, 2, i) == approval) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool waits_for_another(struct base_call *call, const struct run_row *run)
+{
+    BASE_EACH(call->base, T_APPROVAL, approval_row, approval)
+    {
+        if (approval->tenant == run->tenant && approval->run == run->id &&
+            base_is(approval->status, "requested") && !is_among(call, approval->id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The run that waits for this answer, and for no other, wakes. */
+static void approval_answer_set(struct base_call *call)
+{
+    approval_status_set(call);
+    for (int i = 0; i < base_count(call, 2); i++) {
+        const struct approval_row *approval =
+            find_approval(call->base, call->tenant, base_int(call, 2, i));
+        struct run_row *run = approval != NULL && approval->run != 0
+                                  ? base_run(call->base, call->tenant, approval->run)
+                                  : NULL;
+        if (run != NULL && base_is(run->status, "waiting") &&
+            base_is(run->waiting_on, "approval") && !waits_for_another(call, run)) {
+            base_touch(call, T_RUN, run);
+            run->has_wake = true;
+            run->wake_us = base_now_us(call->base);
+        }
+    }
+}
+
 static void approval_escalate_set(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
@@ -401,41 +442,6 @@ static void approval_vote_append(struct base_call *call)
                                   .comment = comment != NULL ? comment : "",
                                   .channel = base_text(call, 8, i),
                                   .at_us = base_now_us(call->base)};
-    }
-}
-
-static bool is_due(struct base *base, const struct approval_row *approval)
-{
-    int64_t now_us = base_now_us(base);
-    const struct run_row *run =
-        approval->run != 0 ? base_run(base, approval->tenant, approval->run) : NULL;
-    bool requested = base_is(approval->status, "requested");
-    return (requested || base_is(approval->status, "approved")) &&
-           (approval->expires_us <= now_us || (run != NULL && base_run_over(run)) ||
-            (requested && !approval->escalated && approval->has_escalate &&
-             approval->escalate_us <= now_us));
-}
-
-static void approvals_due(struct base_call *call)
-{
-    enum { DUE_MAX = 256 };
-    const struct approval_row *found[DUE_MAX];
-    size_t count = 0;
-    BASE_EACH(call->base, T_APPROVAL, approval_row, approval)
-    {
-        if (approval->tenant == call->tenant && is_due(call->base, approval)) {
-            RV_ASSERT(count < DUE_MAX);
-            size_t at = count++;
-            for (; at > 0 && found[at - 1]->expires_us > approval->expires_us; at--) {
-                found[at] = found[at - 1];
-            }
-            found[at] = approval;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        base_row(call);
-        base_out_int(call, found[i]->id);
-        base_out_bool(call, found[i]->expires_us <= base_now_us(call->base));
     }
 }
 
@@ -634,11 +640,10 @@ const struct base_word base_words_gate[] = {
     {"approval_insert", approval_insert},
     {"approvals_granted", approvals_granted},
     {"approval_status_set", approval_status_set},
-    {"approval_answer_set", approval_status_set},
+    {"approval_answer_set", approval_answer_set},
     {"approval_escalate_set", approval_escalate_set},
     {"approval_vote_load", approval_vote_load},
     {"approval_vote_append", approval_vote_append},
-    {"approvals_due", approvals_due},
     {"outbox_append", outbox_append},
     {"audit_append", audit_append},
     {"audit_checkpoint_append", audit_checkpoint_append},

@@ -161,6 +161,17 @@ static bool claimed(struct base *base, int32_t tenant, const char *key, int coun
     return false;
 }
 
+/* How many failed at the key before, among the first `count` runs. */
+static int attempts(struct base *base, int32_t tenant, const char *key, int count)
+{
+    int failed = 0;
+    for (int i = 0; i < count && key != NULL; i++) {
+        const struct run_row *run = base->tables[T_RUN].rows[i];
+        failed += run->tenant == tenant && base_is(run->key, key) && base_is(run->status, "failed");
+    }
+    return failed;
+}
+
 static void run_insert(struct base_call *call)
 {
     struct base *base = call->base;
@@ -188,6 +199,7 @@ static void run_insert(struct base_call *call)
         run->depth = (int)base_int(call, 7, i);
         run->close = base_text(call, 8, i);
         run->claims = claims;
+        run->attempt = attempts(base, call->tenant, key, before);
         run->created_us = base_now_us(base);
         run->changed_us = run->created_us;
     }

@@ -5,10 +5,12 @@
 #include "runtime/base/check.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PROPOSED_FOR_US INT64_C(15000000) /* as in 0150_nodes.sql */
 #define STAYS_FOR_US    INT64_C(10000000)
+#define GRACE_US        INT64_C(3000000) /* as in 0160_node_presence.sql */
 
 static void nothing(struct base_call *call)
 {
@@ -33,7 +35,7 @@ static bool lives(const struct base *base, const struct node_row *node)
     return node != NULL && node->lease_until_us > base_now_us(base);
 }
 
-static void node_beat(struct base_call *call)
+static void node_here(struct base_call *call)
 {
     struct base *base = call->base;
     int64_t number = base_int(call, 1, 0);
@@ -43,17 +45,75 @@ static void node_beat(struct base_call *call)
     if (found) {
         base_touch(call, T_NODE, node);
         node->lease_until_us = until_us;
+        node->present = node->present || base_bool(call, 5, 0);
     } else if (node == NULL) {
         node = base_insert(call, T_NODE);
         *node = (struct node_row){.node = number,
                                   .lease_until_us = until_us,
                                   .name = base_text(call, 2, 0),
                                   .pid = base_int(call, 3, 0),
+                                  .present = base_bool(call, 5, 0),
                                   .process = call->session->owner};
         found = true;
     }
     base_row(call);
     base_out_bool(call, found);
+}
+
+/* What follows comes only when nobody else has the lock, see must_wait in base.c. */
+static void node_presence(struct base_call *call)
+{
+    call->session->advisory = base_int(call, 1, 0);
+    base_row(call);
+    base_out_text(call, "");
+}
+
+static void node_absence(struct base_call *call)
+{
+    call->session->advisory = 0;
+    base_row(call);
+    base_out_text(call, "");
+}
+
+static void wake_listen(struct base_call *call)
+{
+    call->session->asks_to_listen = true;
+}
+
+static void wake_tell(struct base_call *call)
+{
+    const char *tenant = base_text(call, 1, 0);
+    int64_t number = strtoll(tenant, NULL, 10);
+    RV_ASSERT(number > 0 && number < BASE_TENANTS_MAX);
+    call->session->tells |= 1u << number;
+    base_row(call);
+    base_out_text(call, "");
+}
+
+/* reeve_nodes_gone: the lease of other nodes whose lock is free ends now.  The lock that it takes
+ * for its transaction is not here: the transaction is over in the same moment. */
+static void end_gone(struct base_call *call, int64_t but)
+{
+    struct base *base = call->base;
+    if (base->started_us > base_now_us(base) - GRACE_US) {
+        return;
+    }
+    BASE_EACH(base, T_NODE, node_row, node)
+    {
+        if (node->present && lives(base, node) && node->node != but &&
+            !base->lock_taken(base->lock_data, call->session, node->node)) {
+            base_touch(call, T_NODE, node);
+            node->lease_until_us = base_now_us(base);
+            node->ended_us = base_now_us(base);
+        }
+    }
+}
+
+static void nodes_gone(struct base_call *call)
+{
+    end_gone(call, 0);
+    base_row(call);
+    base_out_text(call, "");
 }
 
 static void node_serve(struct base_call *call)
@@ -81,29 +141,42 @@ static void node_serve(struct base_call *call)
 
 /* ---- leases ---- */
 
-static void lease_claim(struct base_call *call)
+static bool may_take(struct base *base, const struct head_row *head, int32_t only)
+{
+    return (only == 0 || head->tenant == only) &&
+           (head->owner == 0 || !lives(base, base_node(base, head->owner)));
+}
+
+static void lease_take(struct base_call *call)
 {
     struct base *base = call->base;
     int64_t number = base_int(call, 1, 0);
     int32_t only = (int32_t)base_int(call, 2, 0);
     int64_t most = base_int(call, 3, 0);
-    if (!lives(base, base_node(base, number))) {
-        return;
-    }
+    int64_t busy = 0;
+    end_gone(call, number);
+    bool alive = lives(base, base_node(base, number));
     BASE_EACH(base, T_HEAD, head_row, head)
     {
-        bool free = head->owner == 0 || !lives(base, base_node(base, head->owner));
         bool locked = base->head_locks[head->tenant] != NULL; /* SKIP LOCKED */
-        if (!free || locked || most <= 0 || (only != 0 && head->tenant != only)) {
+        if (!may_take(base, head, only)) {
             continue;
         }
-        most--;
+        if (!alive || locked || most-- <= 0) {
+            busy++;
+            continue;
+        }
         base_touch(call, T_HEAD, head);
         head->owner = number;
         head->epoch++;
         base_row(call);
         base_out_int(call, head->tenant);
         base_out_int(call, head->epoch);
+    }
+    if (busy > 0) {
+        base_row(call);
+        base_out_int(call, 0);
+        base_out_int(call, busy);
     }
 }
 
@@ -340,10 +413,15 @@ static void lease_pass(struct base_call *call)
 }
 
 const struct base_word base_words_nodes[] = {
-    {"node_beat", node_beat},
+    {"node_here", node_here},
+    {"node_presence", node_presence},
+    {"node_absence", node_absence},
+    {"nodes_gone", nodes_gone},
+    {"wake_listen", wake_listen},
+    {"wake_tell", wake_tell},
     {"node_prune", nothing},
     {"node_serve", node_serve},
-    {"lease_claim", lease_claim},
+    {"lease_take", lease_take},
     {"lease_held", lease_held},
     {"lease_release", lease_release},
     {"lease_pass", lease_pass},

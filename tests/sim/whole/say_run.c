@@ -1,7 +1,9 @@
-/* say_run.c -- runtime/run/sql: what the orchestrator looks for and the store reads and writes. */
+/* say_run.c -- runtime/run/sql/run.sql: what the store reads and writes, families, exceptions. What
+ * the orchestrator looks for is in say_look.c, versions of agents are in say_versions.c. */
 #include "tests/sim/whole/base.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,173 +23,123 @@ static struct input_row *find_input(struct base *base, int32_t tenant, int64_t r
     return NULL;
 }
 
-static struct plan_row *find_plan(struct base *base, int32_t tenant, const uint8_t *hash)
+enum { FIRST_RUN, THEN_PLAN, THEN_STEP };
+
+static void nulls(struct base_call *call, int count)
 {
-    BASE_EACH(base, T_PLAN, plan_row, plan)
-    {
-        if (plan->tenant == tenant && memcmp(plan->hash, hash, RV_HASH_BYTES) == 0) {
-            return plan;
-        }
+    for (int i = 0; i < count; i++) {
+        base_out_null(call);
     }
-    return NULL;
 }
 
-static struct agent_row *find_agent(struct base *base, int32_t tenant, const char *name)
-{
-    BASE_EACH(base, T_AGENT, agent_row, agent)
-    {
-        if (agent->tenant == tenant && strcmp(agent->name, name) == 0) {
-            return agent;
-        }
-    }
-    return NULL;
-}
-
-static void run_image(struct base_call *call)
+static void image_of_run(struct base_call *call, const struct run_row *run)
 {
     struct base *base = call->base;
-    const struct run_row *run = base_run(base, call->tenant, base_int(call, 2, 0));
-    if (run == NULL) {
-        return;
-    }
-    const struct plan_row *plan = find_plan(base, run->tenant, run->plan);
     const struct input_row *input = find_input(base, run->tenant, run->id);
-    const struct agent_row *agent = find_agent(base, run->tenant, run->agent);
-    if (plan == NULL || input == NULL) {
+    const struct agent_row *agent = base_agent(base, run->tenant, run->agent);
+    if (input == NULL) {
         return;
     }
     base_row(call);
+    base_out_int(call, 1 + FIRST_RUN);
+    base_out_int(call, run->id);
+    base_out_int(call, run->depth);
+    base_out_int(call, base_head(base, run->tenant)->epoch);
     base_out_text(call, run->status);
     base_out_text(call, run->agent);
     base_out_text(call, agent != NULL ? agent->owner : "operator");
     base_out_bytes(call, run->plan, RV_HASH_BYTES);
-    base_out_text(call, plan->source);
+    base_out_null(call);
     base_out_json(call, json_incref(input->input));
-    base_out_time(call, run->created_us);
-    base_out_int(call, run->depth);
-    base_out_int(call, base_head(base, run->tenant)->epoch);
-    base_out_int(call, run->parent);
     base_out_json(call, json_incref(input->budget));
+    base_out_time(call, run->created_us);
+    base_out_int(call, run->parent);
     base_out_time(call, base_now_us(base));
 }
 
-static int by_seq(const void *a, const void *b)
+static void image_of_plan(struct base_call *call, const struct plan_row *plan)
 {
-    const struct step_row *left = *(const struct step_row *const *)a;
-    const struct step_row *right = *(const struct step_row *const *)b;
-    return left->seq < right->seq ? -1 : left->seq > right->seq;
+    base_row(call);
+    base_out_int(call, 1 + THEN_PLAN);
+    base_out_int(call, 0);
+    base_out_int(call, 0);
+    base_out_int(call, 0);
+    base_out_text(call, plan->source);
+    nulls(call, 2);
+    base_out_bytes(call, plan->hash, RV_HASH_BYTES);
+    nulls(call, 4);
+    base_out_int(call, 0);
+    base_out_null(call);
 }
 
-/* From the newest checkpoint on. */
-static void run_steps(struct base_call *call)
+static void image_of_step(struct base_call *call, const struct step_row *step)
 {
-    enum { STEPS_MAX = 4096, CHECKPOINT = 20 };
-    static const struct step_row *found[STEPS_MAX];
-    size_t count = 0;
+    base_row(call);
+    base_out_int(call, 1 + THEN_STEP);
+    base_out_int(call, step->run);
+    base_out_int(call, step->seq);
+    base_out_int(call, step->kind);
+    base_out_text(call, step->name);
+    nulls(call, 2);
+    base_out_bytes(call, step->digest, sizeof step->digest);
+    base_out_bytes(call, step->out, step->out_length);
+    nulls(call, 3);
+    base_out_int(call, 0);
+    base_out_null(call);
+}
+
+/* From the newest checkpoint on; in no order, as there. */
+static void images_of_steps(struct base_call *call, const struct run_row *run)
+{
+    enum { CHECKPOINT = 20 };
     int32_t first = 0;
-    int64_t run = base_int(call, 2, 0);
     BASE_EACH(call->base, T_STEP, step_row, step)
     {
-        if (step->tenant == call->tenant && step->run == run) {
-            RV_ASSERT(count < STEPS_MAX);
-            found[count++] = step;
-            first = step->kind == CHECKPOINT && step->seq > first ? step->seq : first;
+        if (step->tenant == run->tenant && step->run == run->id && step->kind == CHECKPOINT &&
+            step->seq > first) {
+            first = step->seq;
         }
     }
-    qsort(found, count, sizeof found[0], by_seq);
-    for (size_t i = 0; i < count; i++) {
-        if (found[i]->seq < first) {
-            continue;
-        }
-        base_row(call);
-        base_out_int(call, found[i]->seq);
-        base_out_int(call, found[i]->kind);
-        base_out_text(call, found[i]->name);
-        base_out_bytes(call, found[i]->digest, sizeof found[i]->digest);
-        base_out_bytes(call, found[i]->out, found[i]->out_length);
-    }
-}
-
-/* ---- what can move ---- */
-
-static bool is_active(const struct run_row *run)
-{
-    return base_is(run->status, "created") || base_is(run->status, "planning") ||
-           base_is(run->status, "executing") || base_is(run->status, "reviewing") ||
-           base_is(run->status, "compensating");
-}
-
-static bool has_question(struct base *base, const struct run_row *run)
-{
-    BASE_EACH(base, T_APPROVAL, approval_row, approval)
+    BASE_EACH(call->base, T_STEP, step_row, step)
     {
-        if (approval->tenant == run->tenant && approval->run == run->id &&
-            base_is(approval->status, "requested")) {
+        if (step->tenant == run->tenant && step->run == run->id && step->seq >= first) {
+            image_of_step(call, step);
+        }
+    }
+}
+
+static bool has_plan(struct base_call *call, const uint8_t *hash)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        const struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
+        if (run != NULL && memcmp(run->plan, hash, RV_HASH_BYTES) == 0) {
             return true;
         }
     }
     return false;
 }
 
-/* The newest step names the signal that is waited for. */
-static bool has_signal(struct base *base, const struct run_row *run)
+static void run_images(struct base_call *call)
 {
-    const struct step_row *step = base_step(base, run->id, run->steps);
-    const char *name = step != NULL ? rv_json_str(step->json, "name", NULL) : NULL;
-    BASE_EACH(base, T_SIGNAL, signal_row, signal)
-    {
-        if (signal->tenant == run->tenant && signal->run == run->id && signal->consumed_seq == 0 &&
-            !base_is(signal->name, "$cancel") && base_is(name, signal->name)) {
-            return true;
+    for (int what = FIRST_RUN; what <= THEN_STEP; what += THEN_STEP) {
+        for (int i = 0; i < base_count(call, 2); i++) {
+            const struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
+            if (run != NULL && what == FIRST_RUN) {
+                image_of_run(call, run);
+            } else if (run != NULL) {
+                images_of_steps(call, run);
+            }
+        }
+        BASE_EACH(call->base, T_PLAN, plan_row, plan)
+        {
+            if (what == FIRST_RUN && plan->tenant == call->tenant && has_plan(call, plan->hash)) {
+                image_of_plan(call, plan);
+            }
         }
     }
-    return false;
 }
 
-struct due_run {
-    int64_t id;
-    bool answered;
-};
-
-/* Those that a person has answered first. */
-static int by_turn(const void *a, const void *b)
-{
-    const struct due_run *left = a;
-    const struct due_run *right = b;
-    return left->answered != right->answered ? (left->answered ? -1 : 1)
-                                             : (left->id > right->id) - (left->id < right->id);
-}
-
-/* The limit of each branch is the limit of the whole, and there are fewer runs than it.  A run that
- * is due for both reasons comes twice. */
-static void runs_due(struct base_call *call)
-{
-    enum { RUNS_MAX = 1024 };
-    static struct due_run found[RUNS_MAX];
-    size_t count = 0;
-    struct base *base = call->base;
-    RV_ASSERT(base_int(call, 2, 0) >= 64 && base->tables[T_RUN].count < 128);
-    BASE_EACH(base, T_RUN, run_row, run)
-    {
-        if (run->tenant != call->tenant) {
-            continue;
-        }
-        bool waiting = base_is(run->status, "waiting");
-        if (is_active(run) || (waiting && run->has_wake && run->wake_us <= base_now_us(base))) {
-            found[count++] = (struct due_run){run->id, false};
-        }
-        if ((waiting && base_is(run->waiting_on, "approval") && !has_question(base, run)) ||
-            (waiting && base_is(run->waiting_on, "signal") && has_signal(base, run))) {
-            found[count++] = (struct due_run){run->id, true};
-        }
-    }
-    qsort(found, count, sizeof found[0], by_turn);
-    for (size_t i = 0; i < count && i < (size_t)base_int(call, 2, 0); i++) {
-        base_row(call);
-        base_out_int(call, found[i].id);
-        base_out_bool(call, found[i].answered);
-    }
-}
+/* ---- signals ---- */
 
 static struct signal_row *oldest_signal(struct base *base, int32_t tenant, int64_t run,
                                         const char *name)
@@ -264,35 +216,16 @@ static void run_signal_put(struct base_call *call)
     }
 }
 
-static void runs_to_cancel(struct base_call *call)
+/* Asked with the signal and with the wait, whichever is the later. */
+static void run_signal_wake(struct base_call *call)
 {
-    struct base *base = call->base;
-    int64_t after = 0;
-    int64_t limit = base_int(call, 2, 0);
-    for (;;) { /* by id */
-        const struct signal_row *next = NULL;
-        BASE_EACH(base, T_SIGNAL, signal_row, signal)
-        {
-            if (signal->tenant == call->tenant && base_is(signal->name, "$cancel") &&
-                signal->consumed_seq == 0 && signal->id > after &&
-                (next == NULL || signal->id < next->id)) {
-                next = signal;
-            }
-        }
-        if (next == NULL) {
-            return;
-        }
-        after = next->id;
-        BASE_EACH(base, T_SIGNAL, signal_row, same)
-        { /* a parent's end has one id for all */
-            const struct run_row *run = base_run(base, call->tenant, same->run);
-            if (same->tenant == call->tenant && same->id == after && same->consumed_seq == 0 &&
-                base_is(same->name, "$cancel") && run != NULL && !base_run_over(run) &&
-                run->error_code == NULL && limit-- > 0) {
-                base_row(call);
-                base_out_int(call, run->id);
-                base_out_text(call, rv_json_str(same->body, "reason", NULL));
-            }
+    for (int i = 0; i < base_count(call, 2); i++) {
+        struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
+        if (run != NULL && base_is(run->status, "waiting") && base_is(run->waiting_on, "signal") &&
+            has_signal(call->base, run)) {
+            base_touch(call, T_RUN, run);
+            run->has_wake = true;
+            run->wake_us = base_now_us(call->base);
         }
     }
 }
@@ -308,21 +241,21 @@ static void run_status(struct base_call *call)
 
 /* ---- families ---- */
 
-static json_t *hex_json(const uint8_t *hash)
+static json_t *agent_json(struct base *base, const struct agent_row *agent)
 {
-    struct rv_hash value;
-    char hex[RV_HASH_HEX];
-    memcpy(value.bytes, hash, RV_HASH_BYTES);
-    rv_hash_hex(&value, hex);
-    return json_string(hex);
+    const struct plan_row *plan =
+        agent != NULL && agent->enabled ? base_plan(base, agent->tenant, agent->hash) : NULL;
+    if (plan == NULL) {
+        return json_null();
+    }
+    json_t *canary = base_canary(base, agent);
+    return json_pack("{s:s,s:o,s:O,s:o}", "name", agent->name, "hash", base_hex(agent->hash),
+                     "manifest", plan->manifest, "canary", canary != NULL ? canary : json_null());
 }
 
 static void run_child_look(struct base_call *call)
 {
     struct base *base = call->base;
-    const struct agent_row *agent = find_agent(base, call->tenant, base_text(call, 3, 0));
-    const struct plan_row *plan =
-        agent != NULL && agent->enabled ? find_plan(base, call->tenant, agent->hash) : NULL;
     json_t *chain = NULL;
     const struct run_row *run = base_run(base, call->tenant, base_int(call, 2, 0));
     for (int n = 0; run != NULL && n < 64; n++) {
@@ -335,9 +268,7 @@ static void run_child_look(struct base_call *call)
     base_row(call);
     base_out_json(call,
                   json_pack("{s:s,s:o,s:o}", "currency", "EUR", "agent",
-                            plan != NULL ? json_pack("{s:o,s:O}", "hash", hex_json(agent->hash),
-                                                     "manifest", plan->manifest)
-                                         : json_null(),
+                            agent_json(base, base_agent(base, call->tenant, base_text(call, 3, 0))),
                             "chain", chain != NULL ? chain : json_null()));
 }
 
@@ -364,6 +295,32 @@ static void run_child_end(struct base_call *call)
     base_out_text(call, run->error_code);
     base_out_text(call, run->error_text);
     base_out_json(call, result != NULL ? json_incref(result->result) : NULL);
+}
+
+/* Who works on a key.  What a wait is for is not said as fully as there. */
+static void run_claim_holder(struct base_call *call)
+{
+    const char *key = base_text(call, 2, 0);
+    BASE_EACH(call->base, T_RUN, run_row, run)
+    {
+        if (run->tenant == call->tenant && run->claims && base_is(run->key, key) &&
+            !base_run_over(run)) {
+            char since[RV_TIME_TEXT];
+            char what[64];
+            rv_time_text(run->created_us, since);
+            since[10] = ' ';
+            since[19] = '\0';
+            snprintf(what, sizeof what, "waits for %s",
+                     run->waiting_on != NULL ? run->waiting_on : "");
+            base_row(call);
+            base_out_int(call, run->id);
+            base_out_text(call, run->agent);
+            base_out_text(call, since);
+            base_out_text(call, base_is(run->status, "waiting") && run->waiting_on != NULL
+                                    ? what
+                                    : run->status);
+        }
+    }
 }
 
 static struct run_row *heir(struct base *base, const struct run_row *ended)
@@ -518,71 +475,7 @@ static void run_result_put(struct base_call *call)
     }
 }
 
-/* ---- agents and exceptions ---- */
-
-static void plan_source_put(struct base_call *call)
-{
-    for (int i = 0; i < base_count(call, 2); i++) {
-        uint8_t hash[RV_HASH_BYTES];
-        base_hash(call, 2, i, hash);
-        if (find_plan(call->base, call->tenant, hash) == NULL) {
-            struct plan_row *plan = base_insert(call, T_PLAN);
-            plan->tenant = call->tenant;
-            memcpy(plan->hash, hash, sizeof hash);
-            plan->agent = base_text(call, 3, i);
-            plan->manifest = base_json(call, 5, i);
-            plan->source = base_text(call, 6, i);
-        }
-    }
-}
-
-static void agent_activate(struct base_call *call)
-{
-    for (int i = 0; i < base_count(call, 2); i++) {
-        const char *name = base_text(call, 2, i);
-        struct agent_row *agent = find_agent(call->base, call->tenant, name);
-        if (agent == NULL) {
-            agent = base_insert(call, T_AGENT);
-            agent->tenant = call->tenant;
-            agent->name = name;
-            agent->owner = base_text(call, 4, i);
-        } else {
-            base_touch(call, T_AGENT, agent);
-        }
-        base_hash(call, 3, i, agent->hash);
-        agent->enabled = true;
-    }
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp((*(const struct agent_row *const *)a)->name,
-                  (*(const struct agent_row *const *)b)->name);
-}
-
-static void agents_active(struct base_call *call)
-{
-    enum { AGENTS_MAX = 64 };
-    const struct agent_row *found[AGENTS_MAX];
-    size_t count = 0;
-    BASE_EACH(call->base, T_AGENT, agent_row, agent)
-    {
-        if (agent->tenant == call->tenant && agent->enabled && count < AGENTS_MAX) {
-            found[count++] = agent;
-        }
-    }
-    qsort(found, count, sizeof found[0], by_name);
-    for (size_t i = 0; i < count; i++) {
-        const struct plan_row *plan = find_plan(call->base, call->tenant, found[i]->hash);
-        if (plan != NULL) {
-            base_row(call);
-            base_out_text(call, found[i]->name);
-            base_out_bytes(call, found[i]->hash, RV_HASH_BYTES);
-            base_out_json(call, json_incref(plan->manifest));
-            base_out_text(call, found[i]->owner);
-        }
-    }
-}
+/* ---- exceptions ---- */
 
 static const char *business_key(const struct exception_row *exception, char out[96])
 {
@@ -619,8 +512,9 @@ static bool is_taken(struct base *base, const struct exception_row *exception)
             continue;
         }
         bool current = rv_json_int(input->input, "found_seq", 0) >= exception->found_seq;
-        if (base_is(run->status, "failed")) {
-            if (current && run->changed_us > base_now_us(base) - INT64_C(60000000)) {
+        if (base_is(run->status, "failed")) { /* a minute, then two, four and so on */
+            int doublings = run->attempt < 10 ? run->attempt : 10;
+            if (current && run->changed_us > base_now_us(base) - (INT64_C(60000000) << doublings)) {
                 return true;
             }
             continue;
@@ -666,7 +560,7 @@ static json_t *exception_json(const struct exception_row *exception)
 
 static void put_exception(struct base_call *call, const struct exception_row *exception)
 {
-    json_t *hex = hex_json(exception->key);
+    json_t *hex = base_hex(exception->key);
     base_row(call);
     base_out_text(call, json_string_value(hex));
     base_out_text(call, exception->type);
@@ -711,26 +605,12 @@ static void exceptions_waiting(struct base_call *call)
     }
 }
 
-static void exceptions_newest(struct base_call *call)
-{
-    int64_t newest = 0;
-    BASE_EACH(call->base, T_EXCEPTION, exception_row, exception)
-    {
-        if (exception->tenant == call->tenant && base_is(exception->state, "open") &&
-            exception->found_seq > newest) {
-            newest = exception->found_seq;
-        }
-    }
-    base_row(call);
-    base_out_int(call, newest);
-}
-
 static void exception_open(struct base_call *call)
 {
     const char *wanted = base_text(call, 2, 0);
     BASE_EACH(call->base, T_EXCEPTION, exception_row, exception)
     {
-        json_t *hex = hex_json(exception->key);
+        json_t *hex = base_hex(exception->key);
         if (exception->tenant == call->tenant && base_is(exception->state, "open") &&
             base_is(wanted, json_string_value(hex))) {
             put_exception(call, exception);
@@ -740,16 +620,15 @@ static void exception_open(struct base_call *call)
 }
 
 const struct base_word base_words_run[] = {
-    {"run_image", run_image},
-    {"run_steps", run_steps},
-    {"runs_due", runs_due},
+    {"run_images", run_images},
     {"run_signal_next", run_signal_next},
     {"run_signal_consume", run_signal_consume},
     {"run_signal_put", run_signal_put},
-    {"runs_to_cancel", runs_to_cancel},
+    {"run_signal_wake", run_signal_wake},
     {"run_status", run_status},
     {"run_child_look", run_child_look},
     {"run_child_end", run_child_end},
+    {"run_claim_holder", run_claim_holder},
     {"run_claim_pass", run_claim_pass},
     {"run_parent_wake", run_parent_wake},
     {"run_children_stop", run_children_stop},
@@ -757,11 +636,7 @@ const struct base_word base_words_run[] = {
     {"agent_memory_get", agent_memory_get},
     {"agent_memory_put", agent_memory_put},
     {"run_result_put", run_result_put},
-    {"plan_source_put", plan_source_put},
-    {"agent_activate", agent_activate},
-    {"agents_active", agents_active},
     {"exceptions_waiting", exceptions_waiting},
-    {"exceptions_newest", exceptions_newest},
     {"exception_open", exception_open},
     {NULL, NULL},
 };

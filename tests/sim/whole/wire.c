@@ -25,6 +25,7 @@ enum {
     BACKOFF_MAX_MS = 1000,
     CONNECT_MS = 10000,
     LINGER_MS = 3000, /* how long the server may keep a session whose client is gone */
+    LOST_NOTES = 50,  /* thousandths: a wake-up is a hint, and nothing may rest on it */
     PIECE_FIRST = 8
 };
 
@@ -185,6 +186,54 @@ static void idle_timeout(struct world *world, void *data)
         tell_client(wire, on_lost, wire);
     }
 }
+
+/* ---- notifications ---- */
+
+struct note {
+    struct wire *wire;
+    int32_t tenant;
+};
+
+static void client_hears(void *data)
+{
+    struct note note = *(struct note *)data;
+    struct rv_link *link = note.wire->link;
+    rv_free(data);
+    if (link != NULL && link->wire == note.wire && rv_link_is_up(link) &&
+        link->events.notified != NULL) {
+        char payload[16];
+        snprintf(payload, sizeof payload, "%d", (int)note.tenant);
+        link->events.notified(link->data, "reeve_wake", payload);
+    }
+}
+
+static void note_arrives(struct world *world, void *data)
+{
+    (void)world;
+    struct note *note = data;
+    if (note->wire->broken || note->wire->link == NULL) {
+        rv_free(note);
+    } else {
+        tell_client(note->wire, client_hears, note);
+    }
+}
+
+void wires_notify(void *data, int32_t tenant)
+{
+    struct world *world = data;
+    struct heap *before = heap_enter(&world->heap);
+    for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
+        bool lost = !world_calm(world) && world_chance(world, LOST_NOTES);
+        if (wire->session != NULL && wire->session->listens && !lost) {
+            struct note *note = rv_alloc(sizeof *note);
+            *note = (struct note){wire, tenant};
+            world_at(world, later(world, &wire->down_us), note_arrives, note);
+        }
+    }
+    heap_leave(before);
+}
+
+/* ---- execution ---- */
 
 /* Executes what has arrived, piece by piece, until something waits for a lock. */
 static void run_server(struct wire *wire)

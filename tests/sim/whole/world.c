@@ -450,6 +450,7 @@ static void break_something(struct world *world)
         world_note(world, "the database crashes and is away for %" PRId64 " ms",
                    (world->down_until_us - world->now_us) / 1000);
         world->tally.crashes++;
+        world->base->started_us = base_now_us(world->base) + world->down_until_us - world->now_us;
         wires_server_crash(world);
         break;
     case 7:
@@ -726,8 +727,9 @@ struct world *world_create(const struct world_options *options)
     world->base->now_data = world;
     world->base->watch = rules_commit;
     world->base->watch_data = world;
-    world->base->writer_taken = wires_advisory_taken;
-    world->base->writer_data = world;
+    world->base->lock_taken = wires_advisory_taken;
+    world->base->lock_data = world;
+    world->base->notify = wires_notify;
     rules_begin(world);
     world->companies = 1 + (int)world_below(world, WORLD_COMPANIES_MAX);
     world->node_count =

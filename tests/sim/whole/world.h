@@ -75,7 +75,7 @@ struct node {
     struct rv_hooks *hooks;
     struct rv_schedule_service *schedules;
     struct rv_orchestrator_options orchestrator;
-    int active; /* run actors */
+    int active;                        /* run actors */
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
     int64_t moving[BASE_TENANTS_MAX]; /* epoch with which it last began to give it away ... */

@@ -7,7 +7,7 @@
  *   books       every transaction balances; the log of events is one chain
  *   approvals   move only as allowed; used once, after enough other people said yes
  *   leases      a company is taken only from a node whose lease is over and which has let go by
- *               then, or that has given it away itself
+ *               then, or whose lock is free, or that has given it away itself
  *   promises    what a person was told is done, is there
  *   messages    nothing is delivered that was not committed, and in the end everything is
  */
@@ -243,6 +243,20 @@ static bool is_passed(const struct base_session *session, int32_t tenant)
     return false;
 }
 
+/* The connection that shows that it lives was gone, and its lease ended early: until it hears of
+ * that, the epoch alone protects the company. */
+static bool ended_early(struct world *world, const struct node *node)
+{
+    int64_t since_us = base_now_us(world->base) - (int64_t)RV_LEASE_MS * WORLD_MS;
+    BASE_EACH(world->base, T_NODE, node_row, row)
+    {
+        if (row->process == node->incarnation && row->ended_us > since_us) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_claim(struct world *world, const struct base_session *session,
                         const struct head_row *head, const struct head_row *was)
 {
@@ -264,7 +278,8 @@ static void check_claim(struct world *world, const struct base_session *session,
     for (int i = 0; i < world->node_count; i++) {
         const struct node *node = &world->nodes[i];
         bool asked = node->alive && !node->paused && !node->behind &&
-                     node->incarnation != session->owner && node->incarnation != company->giver;
+                     node->incarnation != session->owner &&
+                     node->incarnation != company->giver && !ended_early(world, node);
         rule(world, !asked || node->driving[head->tenant] == 0,
              "a node still drives a company whose lease is over", head->tenant, head->epoch);
     }
@@ -443,7 +458,7 @@ void rules_driving(struct node *node, int32_t tenant, int64_t epoch)
     for (int i = 0; i < world->node_count; i++) {
         const struct node *other = &world->nodes[i];
         bool asked = other != node && other->alive && !other->paused && !other->behind &&
-                     other->incarnation != giver;
+                     other->incarnation != giver && !ended_early(world, other);
         rule(world, !asked || node->behind || other->driving[tenant] == 0,
              "two nodes drive one company", tenant, epoch);
     }

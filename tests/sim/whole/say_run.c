@@ -222,7 +222,7 @@ static void run_signal_wake(struct base_call *call)
     for (int i = 0; i < base_count(call, 2); i++) {
         struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
         if (run != NULL && base_is(run->status, "waiting") && base_is(run->waiting_on, "signal") &&
-            has_signal(call->base, run)) {
+            base_has_signal(call->base, run)) {
             base_touch(call, T_RUN, run);
             run->has_wake = true;
             run->wake_us = base_now_us(call->base);

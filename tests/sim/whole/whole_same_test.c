@@ -305,7 +305,7 @@ static struct rv_args *make_args(const struct rv_statement *statement, int rows)
         at += strspn(at, " ,");
         bool array = strstr(type, "[]") != NULL;
         for (int row = 0; row < (array ? rows : 1); row++) {
-            if (i == 1 && strcmp(name, "tenant") == 0) {
+            if (i == 1 && strcmp(name, "tenant") == 0 && strcmp(type, "text") != 0) {
                 rv_args_i32(args, i, TENANT);
             } else if (strncmp(type, "int8", 4) == 0) {
                 rv_args_i64(args, i, a_number(statement, name, row));

@@ -122,13 +122,30 @@ static void check_step(struct world *world, const struct base_session *session,
     rule(world, !base_run_over(was), "a step after the end of its run", step->tenant, step->run);
     rule(world, step->seq == 1 || base_step(world->base, step->run, step->seq - 1) != NULL,
          "a hole in a journal", step->tenant, step->run);
-    rule(world, session->owner == company->claimer, "a step by a node that has lost the company",
-         step->tenant, step->run);
+    bool note = step->kind == RV_STEP_NOTE && strcmp(step->name, RV_STEP_VERSION) == 0;
+    world->tally.migrated += note;
+    rule(world, note || session->owner == company->claimer,
+         "a step by a node that has lost the company", step->tenant, step->run);
     char command[64];
     snprintf(command, sizeof command, "run:%" PRId64 ":%d", step->run, (int)step->seq);
     const struct log_row *log = new_log(session, step->tenant, command);
     rule(world, is_executed(step) == (log != NULL && base_is(log->outcome, "applied")),
          "an executed step without its effect, or the other way round", step->tenant, step->run);
+}
+
+/* Whoever brings an answer or a word wakes the run that waits for it, and whoever has another
+ * version of its agent gives it that while it rests, wherever the run is driven. */
+static bool from_outside(const struct run_row *was, const struct run_row *run)
+{
+    if (was == NULL) {
+        return false;
+    }
+    struct run_row asleep = *run;
+    asleep.has_wake = was->has_wake;
+    asleep.wake_us = was->wake_us;
+    memcpy(asleep.plan, was->plan, RV_HASH_BYTES);
+    bool rests = base_is(run->status, "waiting") || base_is(run->status, "created");
+    return rests && memcmp(&asleep, was, sizeof asleep) == 0;
 }
 
 static void check_run(struct world *world, const struct base_session *session,
@@ -138,7 +155,7 @@ static void check_run(struct world *world, const struct base_session *session,
     const struct run_row *was = change->before;
     const struct company *company = &world->rules->companies[run->tenant];
     enum rv_run_state to = rv_run_state_from_name(run->status);
-    rule(world, session->owner == company->claimer,
+    rule(world, session->owner == company->claimer || from_outside(was, run),
          "a run moved by a node that has lost the company", run->tenant, run->id);
     rule(world, to != RV_RUN_DIVERGED, "replay diverged", run->tenant, run->id);
     if (was == NULL) {
@@ -243,6 +260,20 @@ static bool is_passed(const struct base_session *session, int32_t tenant)
     return false;
 }
 
+static void check_node(struct world *world, const struct base_change *change)
+{
+    const struct node_row *row = change->row;
+    const struct node_row *was = change->before;
+    bool early = was != NULL && row->ended_us != was->ended_us;
+    world->tally.ended_early += early;
+    rule(world, !early || row->present, "a node was taken for dead that never held its lock", 0,
+         row->node);
+    rule(world,
+         was == NULL || was->lease_until_us > base_now_us(world->base) ||
+             row->lease_until_us <= was->lease_until_us,
+         "a lease that was over began again", 0, row->node);
+}
+
 /* The connection that shows that it lives was gone, and its lease ended early: until it hears of
  * that, the epoch alone protects the company. */
 static bool ended_early(struct world *world, const struct node *node)
@@ -278,8 +309,8 @@ static void check_claim(struct world *world, const struct base_session *session,
     for (int i = 0; i < world->node_count; i++) {
         const struct node *node = &world->nodes[i];
         bool asked = node->alive && !node->paused && !node->behind &&
-                     node->incarnation != session->owner &&
-                     node->incarnation != company->giver && !ended_early(world, node);
+                     node->incarnation != session->owner && node->incarnation != company->giver &&
+                     !ended_early(world, node);
         rule(world, !asked || node->driving[head->tenant] == 0,
              "a node still drives a company whose lease is over", head->tenant, head->epoch);
     }
@@ -433,6 +464,7 @@ void rules_commit(void *data, const struct base_session *session)
     for (int i = 0; i < session->change_count; i++) {
         const struct base_change *change = &session->changes[i];
         switch (change->table) {
+        case T_NODE: check_node(world, change); break;
         case T_STEP: check_step(world, session, change->row); break;
         case T_RUN: check_run(world, session, change); break;
         case T_LOG: check_log(world, session, change->row); break;

@@ -297,7 +297,19 @@ static void run_child_end(struct base_call *call)
     base_out_json(call, result != NULL ? json_incref(result->result) : NULL);
 }
 
-/* Who works on a key.  What a wait is for is not said as fully as there. */
+/* What it does or waits for; there in more words. */
+static const char *doing(struct base *base, const struct run_row *run, char out[64])
+{
+    const struct step_row *step = base_step(base, run->id, run->steps);
+    bool nameless = base_is(run->waiting_on, "run") &&
+                    (step == NULL || rv_json_str(step->json, "run", NULL) == NULL);
+    if (!base_is(run->status, "waiting") || run->waiting_on == NULL || nameless) {
+        return run->status;
+    }
+    snprintf(out, 64, "waits for %s", run->waiting_on);
+    return out;
+}
+
 static void run_claim_holder(struct base_call *call)
 {
     const char *key = base_text(call, 2, 0);
@@ -310,15 +322,11 @@ static void run_claim_holder(struct base_call *call)
             rv_time_text(run->created_us, since);
             since[10] = ' ';
             since[19] = '\0';
-            snprintf(what, sizeof what, "waits for %s",
-                     run->waiting_on != NULL ? run->waiting_on : "");
             base_row(call);
             base_out_int(call, run->id);
             base_out_text(call, run->agent);
             base_out_text(call, since);
-            base_out_text(call, base_is(run->status, "waiting") && run->waiting_on != NULL
-                                    ? what
-                                    : run->status);
+            base_out_text(call, doing(call->base, run, what));
         }
     }
 }

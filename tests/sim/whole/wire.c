@@ -203,6 +203,7 @@ static void client_hears(void *data)
         link->events.notified != NULL) {
         char payload[16];
         snprintf(payload, sizeof payload, "%d", (int)note.tenant);
+        link->world->tally.wakes++;
         link->events.notified(link->data, "reeve_wake", payload);
     }
 }

@@ -172,6 +172,8 @@ struct plan {
     char *source;
     size_t length;
     struct rv_hash hash;
+    char *next; /* the next version: the same, and a comment */
+    struct rv_hash next_hash;
     json_t *manifest;
 };
 static struct plan plans[] = {
@@ -220,6 +222,9 @@ void worlds_begin(void)
         must(rv_agent_load(plans[i].source, plans[i].length, plans[i].name, &agent, &err), &err);
         plans[i].manifest = json_deep_copy(rv_agent_manifest(agent));
         rv_agent_destroy(agent);
+        plans[i].next = rv_alloc(PLAN_BYTES + 32);
+        int length = snprintf(plans[i].next, PLAN_BYTES + 32, "%s-- once more\n", plans[i].source);
+        plans[i].next_hash = rv_sha256(plans[i].next, (size_t)length);
     }
     struct rv_error err = {.code = RV_OK};
     struct rv_policy *loaded = NULL;
@@ -259,16 +264,25 @@ static void make_people(struct world *world, int32_t tenant)
     }
 }
 
+static void make_plan(struct world *world, int32_t tenant, const struct plan *plan,
+                      const char *source, const struct rv_hash *hash)
+{
+    struct base_call call = seed_call(world);
+    struct plan_row *row = base_insert(&call, T_PLAN);
+    *row = (struct plan_row){.tenant = tenant,
+                             .agent = plan->name,
+                             .version = "1",
+                             .manifest = keep(world, json_incref(plan->manifest)),
+                             .source = source};
+    memcpy(row->hash, hash->bytes, RV_HASH_BYTES);
+}
+
 static void make_agents(struct world *world, int32_t tenant)
 {
     struct base_call call = seed_call(world);
     for (size_t i = 0; i < RV_COUNT(plans); i++) {
-        struct plan_row *row = base_insert(&call, T_PLAN);
-        *row = (struct plan_row){.tenant = tenant,
-                                 .agent = plans[i].name,
-                                 .manifest = keep(world, json_incref(plans[i].manifest)),
-                                 .source = plans[i].source};
-        memcpy(row->hash, plans[i].hash.bytes, RV_HASH_BYTES);
+        make_plan(world, tenant, &plans[i], plans[i].source, &plans[i].hash);
+        make_plan(world, tenant, &plans[i], plans[i].next, &plans[i].next_hash);
         struct agent_row *agent = base_insert(&call, T_AGENT);
         *agent = (struct agent_row){
             .tenant = tenant, .name = plans[i].name, .owner = "clerk", .enabled = true};
@@ -359,6 +373,9 @@ static void open_case(struct world *world)
     struct rv_hash key = rv_sha256(text, strlen(text));
     memcpy(exception->key, key.bytes, RV_HASH_BYTES);
     world_note(world, "company %d: %s (%s) is found", (int)tenant, text, exception->type);
+    if (world_chance(world, 700)) { /* told by who found it, but for one of an older version */
+        wires_notify(world, tenant);
+    }
 }
 
 /* ---- what goes wrong ---- */
@@ -676,9 +693,10 @@ static void people(struct world *world, void *data)
     if (node == NULL || node->stopping) {
         return;
     }
-    switch (world_below(world, 8)) {
+    switch (world_below(world, 9)) {
     case 0:
     case 1: tell_run(world, node); break;
+    case 3: versions_change(world); break;
     case 2:
         if (!world_calm(world)) {
             give_order(world, node);

@@ -7,7 +7,7 @@
  *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
  *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
  *   chance.c   ids and secrets (for base/random.c)           rules.c  what must hold
- *   books.c    the catalogue of commands
+ *   books.c    the catalogue of commands                     versions.c who changes agents
  *
  * Everything else is the product's own object code: actors, committer, lease, gate, approvals,
  * runs, plans in Lua, orchestrator, hook sender, schedules.
@@ -99,6 +99,9 @@ struct world_rates {
 struct world_tally {
     int64_t steps, commits, effects, runs, ended, approvals, votes, deliveries, fires;
     int64_t kills, stops, pauses, drops, crashes, jumps, lost_answers, takeovers, moves, rules;
+    int64_t ended_early; /* leases of nodes whose lock was free */
+    int64_t wakes;       /* notifications that arrived */
+    int64_t migrated;    /* open runs that went on with another version */
     int64_t lived_us;
 };
 
@@ -160,6 +163,7 @@ bool world_calm(const struct world *world);
 
 void chance_begin(uint64_t seed);
 void books_begin(void);
+void versions_change(struct world *world); /* somebody changes a version of an agent */
 
 void world_stop(struct node *node); /* asks it to end in order; one that takes too long is killed */
 void world_node_stopped(struct node *node); /* it ended in order */

@@ -103,15 +103,25 @@ static int32_t last_entry(struct world *world, const struct run_row *run)
     return last;
 }
 
+/* Mostly one that is open; NULL when there is none yet. */
+static const struct run_row *some_run(struct world *world)
+{
+    const struct base_rows *runs = &world->base->tables[T_RUN];
+    const struct run_row *run = NULL;
+    for (int tries = 0; tries < 4 && runs->count > 0 && (run == NULL || base_run_over(run));
+         tries++) {
+        run = runs->rows[world_below(world, runs->count)];
+    }
+    return run;
+}
+
 /* False when there is nothing to change. */
 static bool choose(struct world *world, struct change *change)
 {
-    const struct base_rows *runs = &world->base->tables[T_RUN];
     const struct base_rows *agents = &world->base->tables[T_AGENT];
     const struct agent_row *agent = agents->rows[world_below(world, agents->count)];
-    const struct run_row *run =
-        runs->count > 0 ? runs->rows[world_below(world, runs->count)] : NULL;
-    change->wish = (enum wish)world_below(world, MIGRATE + 1);
+    const struct run_row *run = some_run(world);
+    change->wish = world_chance(world, 600) ? MIGRATE : (enum wish)world_below(world, MIGRATE);
     change->percent = (int)world_below(world, 3) * 50;
     if (change->wish == MIGRATE && (run == NULL || base_run_over(run))) {
         return false;

@@ -355,6 +355,7 @@ void node_begin(struct node *node)
                                                           .resolutions_of = resolutions_of,
                                                           .seal = seal,
                                                           .seal_data = node};
+    bool pooled = world_chance(world, 100); /* no connection of its own to hold its lock on */
     uint64_t seed = 0;
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(&node->loop, 1, seed);
@@ -372,7 +373,7 @@ void node_begin(struct node *node)
                                                                                .data = node});
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,
-                                                             .uri = "",
+                                                             .uri = pooled ? NULL : "",
                                                              .name = node_names[node->index],
                                                              .gained = gained,
                                                              .lost = lost,

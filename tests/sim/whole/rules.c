@@ -445,6 +445,44 @@ static void check_fire(struct world *world, const struct base_change *change)
     }
 }
 
+static bool is_asked(struct world *world, const struct run_row *run)
+{
+    BASE_EACH(world->base, T_APPROVAL, approval_row, approval)
+    {
+        if (approval->tenant == run->tenant && approval->run == run->id &&
+            base_is(approval->status, "requested")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a run waits for is there, or its time is: a look must find it without looking everywhere. */
+static void check_wait(struct world *world, const struct run_row *run)
+{
+    bool come = base_is(run->status, "waiting") &&
+                ((base_is(run->waiting_on, "approval") && !is_asked(world, run)) ||
+                 (base_is(run->waiting_on, "signal") && base_has_signal(world->base, run)));
+    bool wakes = run->has_wake && run->wake_us <= base_now_us(world->base);
+    rule(world, !come || wakes, "a run waits for what has come, and nothing wakes it", run->tenant,
+         run->id);
+}
+
+static void check_waits(struct world *world, const struct base_session *session)
+{
+    bool moved = false;
+    for (int i = 0; i < session->change_count; i++) {
+        enum base_table table = session->changes[i].table;
+        moved = moved || table == T_RUN || table == T_APPROVAL || table == T_SIGNAL;
+    }
+    BASE_EACH(world->base, T_RUN, run_row, run)
+    {
+        if (moved) {
+            check_wait(world, run);
+        }
+    }
+}
+
 void rules_commit(void *data, const struct base_session *session)
 {
     struct world *world = data;
@@ -461,6 +499,7 @@ void rules_commit(void *data, const struct base_session *session)
         }
     }
     rule(world, balance == 0, "the books do not balance", 0, balance);
+    check_waits(world, session);
     for (int i = 0; i < session->change_count; i++) {
         const struct base_change *change = &session->changes[i];
         switch (change->table) {

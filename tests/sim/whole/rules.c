@@ -266,6 +266,11 @@ static void check_node(struct world *world, const struct base_change *change)
     const struct node_row *was = change->before;
     bool early = was != NULL && row->ended_us != was->ended_us;
     world->tally.ended_early += early;
+    for (int i = 0; early && i < world->node_count; i++) {
+        world->tally.ended_alive += world->nodes[i].alive &&
+                                    world->nodes[i].incarnation == row->process &&
+                                    !world->nodes[i].stopping;
+    }
     rule(world, !early || row->present, "a node was taken for dead that never held its lock", 0,
          row->node);
     rule(world,
@@ -625,10 +630,26 @@ static void who_drives(struct world *world, char out[WORLD_LEFT_BYTES])
     }
 }
 
+/* A node that lives and does not know that its lease is over would never do anything again. */
+static void who_beats(struct world *world, char out[WORLD_LEFT_BYTES])
+{
+    for (int i = 0; i < world->node_count; i++) {
+        const struct node *node = &world->nodes[i];
+        const struct node_row *row = node->alive && node->lease != NULL
+                                         ? base_node(world->base, rv_lease_node(node->lease))
+                                         : NULL;
+        if (node->alive && node->lease != NULL &&
+            (row == NULL || row->lease_until_us <= base_now_us(world->base))) {
+            snprintf(out, WORLD_LEFT_BYTES, "node %d lives without a lease", i);
+        }
+    }
+}
+
 /* What is still to be done, in words; "" when there is nothing. */
 static void left_to_do(struct world *world, char out[WORLD_LEFT_BYTES])
 {
     out[0] = '\0';
+    who_beats(world, out);
     who_drives(world, out);
     BASE_EACH(world->base, T_RUN, run_row, run)
     {

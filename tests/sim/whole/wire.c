@@ -336,14 +336,16 @@ static void connect_arrives(struct world *world, void *data)
 
 /* ---- what breaks ---- */
 
-/* The wire breaks: the client hears of it, the server ends the session some time later. */
+/* The wire breaks: the client hears of it, mostly at once; the server ends the session some time
+ * later. */
 static void break_wire(struct wire *wire, int64_t linger_us)
 {
     struct world *world = wire->world;
     wire->broken = true;
     wire->reaches_us = world->now_us + world_below(world, WORLD_SECOND);
     world->tally.drops++;
-    world_at(world, world->now_us + wire_latency_us(world), client_hears_of_loss, wire);
+    int64_t deaf_us = world_chance(world, 150) ? world_below(world, LINGER_MS * WORLD_MS) : 0;
+    world_at(world, world->now_us + wire_latency_us(world) + deaf_us, client_hears_of_loss, wire);
     world_at(world, world->now_us + linger_us, session_over, wire);
 }
 
@@ -356,7 +358,8 @@ void wires_drop_one(struct world *world)
     int64_t pick = live > 0 ? world_below(world, live) : -1;
     for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
         if (wire->session != NULL && !wire->broken && wire->link != NULL && pick-- == 0) {
-            int64_t linger_us = world_below(world, LINGER_MS * WORLD_MS);
+            int64_t linger_us =
+                world_chance(world, 300) ? 0 : world_below(world, LINGER_MS * WORLD_MS);
             world_note(world, "the network breaks a connection of node %d", wire->node->index);
             break_wire(wire, world_chance(world, 100) ? linger_us * 8 : linger_us);
             return;

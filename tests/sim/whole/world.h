@@ -100,6 +100,7 @@ struct world_tally {
     int64_t steps, commits, effects, runs, ended, approvals, votes, deliveries, fires;
     int64_t kills, stops, pauses, drops, crashes, jumps, lost_answers, takeovers, moves, rules;
     int64_t ended_early; /* leases of nodes whose lock was free */
+    int64_t ended_alive; /* of those: that live and had only lost the connection */
     int64_t wakes;       /* notifications that arrived */
     int64_t migrated;    /* open runs that went on with another version */
     int64_t lived_us;

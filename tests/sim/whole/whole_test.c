@@ -190,12 +190,17 @@ static bool live_suite(int jobs)
     return all.failed == 0 && all.ran == SUITE_SEEDS && enough;
 }
 
-/* Where the code had a mistake, the day that showed it stays. */
-TEST(days_that_once_broke_a_promise_are_well)
+/* Mistakes that the code had, put back into it, showed on these days.  A change of the simulation
+ * itself makes other days of them. */
+TEST(days_that_showed_a_mistake_are_well)
 {
-    static const uint64_t seeds[] = {36,  74,  115,  123,  127,  143,  145,
-                                     161, 215, 1240, 1310, 2535, 5678, /* memory: */ 132,
-                                     230, 401, 699};
+    static const uint64_t seeds[] = {
+        149, 187, 395, 419, 450, 504, /* waits by the node's own clock */
+        664,                          /* an answer of a claim that came late is believed */
+        56,  157, 219, 254, 313,      /* the signal was there before the wait for it */
+        90,  744,                     /* a look that failed is the last one */
+        48,  205, 226, 290, 301       /* a beat that was refused is not heard */
+    };
     worlds_begin();
     for (size_t i = 0; i < RV_COUNT(seeds); i++) {
         struct world_tally tally;

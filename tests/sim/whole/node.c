@@ -1,0 +1,487 @@
+/* node.c -- one process: the rooms put together as runtime/cli/node.c and cmd_serve.c do, its
+ * birth, its orderly end and its sudden one.
+ *
+ * The order of writes is that of runtime/cli/node.c: a statement that is added there must be added
+ * here (rv_batch_rows says so, loudly).
+ */
+#include "tests/sim/whole/world.h"
+
+#include "approval_sql.h"
+#include "audit_sql.h"
+#include "effect_sql.h"
+#include "erp_command_sql.h"
+#include "gate_sql.h"
+#include "journal_sql.h"
+#include "run_sql.h"
+#include "runtime/hooks/vault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *const node_names[WORLD_NODES_MAX] = {"one", "two", "three"};
+
+enum { CLOSE_MS = 10000, WRITES_MAX = 64, QUERY_MS = 10000 };
+
+const struct rv_audit *node_audit;
+const struct rv_hook_vault *node_vault;
+static const struct rv_statement *write_order[WRITES_MAX];
+
+static const struct rv_statement *const first_writes[] = {
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,  &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_agent_canary_set, &rv_sql_run_migrate,
+    &rv_sql_run_insert,        &rv_sql_run_input_insert, &rv_sql_blob_insert,
+    &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
+    &rv_sql_journal_append,    &rv_sql_run_status_set,   &rv_sql_run_result_put,
+    &rv_sql_run_claim_pass,    &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
+    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,  &rv_sql_run_signal_consume,
+    &rv_sql_agent_memory_put,  &rv_sql_event_append,     &rv_sql_command_log_append,
+    &rv_sql_effect_intend,     &rv_sql_effect_move,      &rv_sql_effect_log_append,
+    &rv_sql_effect_wake};
+static const struct rv_statement *const last_writes[] = {
+    &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
+    &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
+    &rv_sql_outbox_append,       &rv_sql_audit_append,        &rv_sql_audit_checkpoint_append};
+
+/* Cases are found by the world itself (world.c): no projection of the catalogue raises one. */
+static const struct rv_statement *const wakes[] = {&rv_sql_run_insert,
+                                                   &rv_sql_run_signal_put,
+                                                   &rv_sql_run_children_stop,
+                                                   &rv_sql_run_parent_wake,
+                                                   &rv_sql_approval_answer_set,
+                                                   &rv_sql_effect_wake,
+                                                   NULL};
+
+static void key_path(char out[64], const char *what)
+{
+    snprintf(out, 64, "/tmp/rv-sim-%s-%d", what, (int)getpid());
+}
+
+void nodes_begin(void)
+{
+    char path[64];
+    char public_path[80];
+    struct rv_error err = {.code = RV_OK};
+    struct rv_audit *audit = NULL;
+    struct rv_hook_vault *vault = NULL;
+    key_path(path, "audit");
+    snprintf(public_path, sizeof public_path, "%s.pub", path);
+    RV_ASSERT(rv_audit_open(path, &audit, &err) == RV_OK);
+    unlink(path);
+    unlink(public_path);
+    key_path(path, "hooks");
+    RV_ASSERT(rv_hook_vault_open(path, &vault, &err) == RV_OK);
+    unlink(path);
+    node_audit = audit;
+    node_vault = vault;
+    int count = 0;
+    for (size_t i = 0; i < RV_COUNT(first_writes); i++) {
+        write_order[count++] = first_writes[i];
+    }
+    for (const struct erp_event_type *type = erp_event_types; type->name != NULL; type++) {
+        write_order[count++] = type->projection;
+    }
+    for (size_t i = 0; i < RV_COUNT(last_writes); i++) {
+        write_order[count++] = last_writes[i];
+    }
+    RV_ASSERT(count < WRITES_MAX);
+}
+
+/* ---- a clock of its own ---- */
+
+static int64_t clock_now(void *self)
+{
+    const struct node *node = self;
+    return node->world->now_us + node->jump_us;
+}
+
+static int64_t clock_mono(void *self)
+{
+    const struct node *node = self;
+    return node->world->now_us; /* goes on while the process is stopped, and never jumps */
+}
+
+const struct rv_clock *node_clock(const struct node *node)
+{
+    return &node->clock;
+}
+
+/* ---- companies come and go ---- */
+
+struct change {
+    struct node *node;
+    int32_t tenant;
+    int64_t epoch;
+};
+
+static void orchestrator_name(int32_t tenant, char out[32])
+{
+    snprintf(out, 32, "orchestrator:%d", (int)tenant);
+}
+
+struct rv_ref node_orchestrator(const struct node *node, int32_t tenant)
+{
+    char name[32];
+    orchestrator_name(tenant, name);
+    return rv_actors_find(node->actors, name);
+}
+
+static void begin_company(void *data)
+{
+    struct change *change = data;
+    struct node *node = change->node;
+    char name[32];
+    orchestrator_name(change->tenant, name);
+    struct rv_orchestrator_start start = {
+        .tenant = change->tenant, .epoch = change->epoch, .options = &node->orchestrator};
+    struct rv_spawn spawn = {
+        .behavior = &rv_orchestrator_behavior,
+        .argument = &start,
+        .argument_bytes = sizeof start,
+        .overflow = RV_OVERFLOW_SPILL,
+        .restart = RV_RESTART_ON_FAILURE,
+        .tenant = change->tenant,
+        .name = name,
+    };
+    struct rv_ref ref = {0};
+    struct rv_error err = {.code = RV_OK};
+    if (rv_actors_spawn(node->actors, 0, &spawn, &ref, &err) != RV_OK) {
+        world_note(node->world, "node %d: no orchestrator: %s", node->index, err.message);
+    }
+    rv_free(change);
+}
+
+static void end_company(void *data)
+{
+    struct change *change = data;
+    struct rv_ref ref = node_orchestrator(change->node, change->tenant);
+    struct rv_message stop = {.kind = RV_MESSAGE_STOP};
+    if (ref.id != 0) {
+        rv_actors_send(change->node->actors, ref, &stop);
+    }
+    rv_free(change);
+}
+
+static void post_change(struct node *node, int32_t tenant, int64_t epoch, void (*run)(void *data))
+{
+    struct change *change = rv_alloc(sizeof *change);
+    *change = (struct change){node, tenant, epoch};
+    rv_loop_post(node->loop, run, change);
+}
+
+static void gained(void *data, int32_t tenant, int64_t epoch)
+{
+    struct node *node = data;
+    node->driving[tenant] = epoch;
+    world_note(node->world, "node %d drives company %d, epoch %lld", node->index, (int)tenant,
+               (long long)epoch);
+    rules_driving(node, tenant, epoch);
+    post_change(node, tenant, epoch, begin_company);
+}
+
+static void lost(void *data, int32_t tenant)
+{
+    struct node *node = data;
+    node->driving[tenant] = 0;
+    node->lost_last = tenant;
+    world_note(node->world, "node %d lets go of company %d", node->index, (int)tenant);
+    post_change(node, tenant, 0, end_company);
+}
+
+/* As schedules ask. */
+static bool holds(void *data, int32_t tenant)
+{
+    const struct node *node = data;
+    return node->lease != NULL && rv_lease_epoch(node->lease, tenant) != 0;
+}
+
+/* ---- a commit may let a run go on ---- */
+
+bool node_wake(const struct node *node, int32_t tenant)
+{
+    struct rv_ref ref = node_orchestrator(node, tenant);
+    struct rv_message message = {.kind = RV_ORCHESTRATOR_WAKE};
+    return ref.id != 0 && rv_actors_send(node->actors, ref, &message) == RV_OK;
+}
+
+/* As the committer asks. */
+static bool drives(void *data, int32_t tenant)
+{
+    return node_orchestrator(data, tenant).id != 0;
+}
+
+static void woke(void *data, int32_t tenant)
+{
+    struct node *node = data;
+    if (!node_wake(node, tenant) && !node->stopping) {
+        cluster_committed(node, tenant);
+    }
+}
+
+/* A notification; company 0: the connection was away, perhaps any. */
+static void woken(void *data, int32_t tenant)
+{
+    const struct node *node = data;
+    if (tenant != 0) {
+        node_wake(node, tenant);
+        return;
+    }
+    for (int i = 0; i < rv_lease_count(node->lease); i++) {
+        node_wake(node, rv_lease_tenant(node->lease, i));
+    }
+}
+
+/* ---- schedules ---- */
+
+struct firing {
+    struct node *node;
+    int incarnation;
+    int32_t tenant;
+    int64_t fire;
+    enum rv_code code;
+};
+
+static void fired(void *data)
+{
+    const struct firing *firing = data;
+    if (firing->node->schedules != NULL) {
+        rv_schedule_done(firing->node->schedules, firing->tenant, firing->fire, firing->code, NULL);
+    }
+}
+
+static void job_over(struct world *world, void *data)
+{
+    (void)world;
+    struct firing *firing = data;
+    struct node *node = firing->node;
+    if (node->alive && node->incarnation == firing->incarnation && node->schedules != NULL) {
+        world_enter(node);
+        rv_loop_post(node->loop, fired, firing);
+        world_leave();
+    }
+}
+
+static void end_job(struct node *node, int32_t tenant, int64_t fire, enum rv_code code,
+                    int64_t wait_us)
+{
+    struct world *world = node->world;
+    struct heap *before = heap_enter(&world->heap);
+    struct firing *firing = rv_alloc(sizeof *firing);
+    heap_leave(before);
+    *firing = (struct firing){node, node->incarnation, tenant, fire, code};
+    world_at(world, world->now_us + wait_us, job_over, firing);
+}
+
+/* The job of a schedule takes a little while, or so long that the next one is due; some fail. */
+static void on_fire(void *data, int32_t tenant, const char *name, const char *action,
+                    const json_t *input, int64_t fire_id)
+{
+    (void)action;
+    (void)input;
+    struct node *node = data;
+    struct world *world = node->world;
+    bool wild = !world_calm(world);
+    int64_t most_us = wild && world_chance(world, 150) ? 15 * WORLD_SECOND : 400 * WORLD_MS;
+    enum rv_code code = wild && world_chance(world, 100) ? RV_INVALID : RV_OK;
+    world->tally.fires++;
+    world_note(world, "node %d: company %d: schedule %s fires", node->index, (int)tenant, name);
+    end_job(node, tenant, fire_id, code, world_below(world, most_us));
+}
+
+/* It obeys; what it would have answered later is ignored then. */
+static void on_stop(void *data, int32_t tenant, int64_t fire_id)
+{
+    struct node *node = data;
+    world_note(node->world, "node %d: company %d: a job is asked to stop", node->index,
+               (int)tenant);
+    end_job(node, tenant, fire_id, RV_CANCELED, world_below(node->world, 100 * WORLD_MS));
+}
+
+static void seal(void *data, int32_t tenant)
+{
+    const struct node *node = data;
+    rv_audit_seal_soon(node->committer, tenant);
+}
+
+static const char *const *resolutions_of(const char *type)
+{
+    static const char *const all[] = {"entry.post", "case.close", NULL};
+    (void)type;
+    return all;
+}
+
+/* ---- birth ---- */
+
+void node_begin(struct node *node)
+{
+    struct world *world = node->world;
+    RV_ASSERT(!node->alive && node->heap.blocks == 0);
+    struct node fresh = {.world = world, .index = node->index, .jump_us = node->jump_us};
+    *node = fresh;
+    node->incarnation = ++world->incarnations;
+    node->clock = (struct rv_clock){.now_us = clock_now, .mono_us = clock_mono, .self = node};
+    node->alive = true;
+    world_note(world, "node %d begins", node->index);
+    world_enter(node);
+    node->loop = rv_loop_create(&node->clock);
+    node->db = rv_db_create(&(struct rv_db_options){
+        .loop = node->loop, .uri = "", .connections = 2, .timeout_ms = QUERY_MS});
+    node->committer = rv_committer_create(
+        &(struct rv_committer_options){.loop = node->loop,
+                                       .database_uri = "",
+                                       .write_order = write_order,
+                                       .seal = rv_audit_seal,
+                                       .seal_data = (void *)(uintptr_t)node_audit,
+                                       .wakes = wakes,
+                                       .drives = drives,
+                                       .woke = woke,
+                                       .wake_data = node});
+    node->gate =
+        rv_gate_create(&(struct rv_gate_options){.committer = node->committer, .db = node->db});
+    node->approvals = rv_approvals_create(node->committer);
+    node->store = rv_store_create(&(struct rv_store_options){.loop = node->loop,
+                                                             .db = node->db,
+                                                             .committer = node->committer,
+                                                             .gate = node->gate,
+                                                             .erp_read = &rv_sql_erp_read});
+    node->orchestrator = (struct rv_orchestrator_options){.loop = node->loop,
+                                                          .db = node->db,
+                                                          .gate = node->gate,
+                                                          .approvals = node->approvals,
+                                                          .active = &node->active,
+                                                          .port = rv_store_port(node->store),
+                                                          .watch = true,
+                                                          .resolutions_of = resolutions_of,
+                                                          .seal = seal,
+                                                          .seal_data = node};
+    bool pooled = world_chance(world, 100); /* no connection of its own to hold its lock on */
+    uint64_t seed = 0;
+    rv_random_secret(&seed, sizeof seed);
+    node->actors = rv_actors_create(&node->loop, 1, seed);
+    static const int64_t retry_ms[] = {300, 1000, 2000, 3000, 3000, 3000, 3000, 3000, 3000, 3000};
+    node->hooks = rv_hooks_create(&(struct rv_hooks_options){.loop = node->loop,
+                                                             .db = node->db,
+                                                             .vault = node_vault,
+                                                             .retry_ms = retry_ms,
+                                                             .retry_count = RV_COUNT(retry_ms)});
+    node->schedules = rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
+                                                                               .db = node->db,
+                                                                               .drives = holds,
+                                                                               .fire = on_fire,
+                                                                               .stop = on_stop,
+                                                                               .data = node});
+    node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
+                                                             .db = node->db,
+                                                             .uri = pooled ? NULL : "",
+                                                             .name = node_names[node->index],
+                                                             .gained = gained,
+                                                             .lost = lost,
+                                                             .beaten = cluster_beaten,
+                                                             .woken = woken,
+                                                             .data = node});
+    cluster_begin(node);
+    world_leave();
+}
+
+/* ---- the sudden end ---- */
+
+static void gone(struct node *node)
+{
+    wires_node_gone(node);
+    heap_wipe(&node->heap);
+    node->alive = false;
+    node->paused = false;
+    node->loop = NULL;
+    memset(node->driving, 0, sizeof node->driving);
+}
+
+void node_kill(struct node *node)
+{
+    world_note(node->world, "node %d is killed", node->index);
+    node->world->tally.kills++;
+    gone(node);
+}
+
+/* ---- the orderly end: as cmd_serve and node_stop, each step begins when the one before is over
+ * ---- */
+
+static void after_db(void *data);
+static void after_committer(void *data);
+static void after_lease(void *data);
+static void after_drain(void *data);
+static void after_hooks(void *data);
+static void after_schedules(void *data);
+
+void node_stop(struct node *node)
+{
+    node->stopping = true;
+    node->kill_us = node->world->now_us + CLOSE_MS * WORLD_MS;
+    node->world->tally.stops++;
+    world_note(node->world, "node %d is asked to stop", node->index);
+    world_enter(node);
+    struct rv_schedule_service *schedules = node->schedules;
+    node->schedules = NULL;
+    rv_schedule_service_close(schedules, after_schedules, node);
+    world_leave();
+}
+
+static void after_schedules(void *data)
+{
+    struct node *node = data;
+    rv_hooks_close(node->hooks, after_hooks, node);
+}
+
+static void after_hooks(void *data)
+{
+    struct node *node = data;
+    cluster_leave(node);
+    rv_actors_drain(node->actors, CLOSE_MS / 2, after_drain, node);
+}
+
+static void after_drain(void *data)
+{
+    struct node *node = data;
+    memset(node->driving, 0, sizeof node->driving); /* nobody is left who could */
+    rv_lease_close(node->lease, after_lease, node);
+}
+
+static void after_lease(void *data)
+{
+    struct node *node = data;
+    node->lease = NULL;
+    cluster_left(node);
+    rv_committer_close(node->committer, after_committer, node);
+}
+
+static void after_committer(void *data)
+{
+    struct node *node = data;
+    rv_db_close(node->db, after_db, node);
+}
+
+static void end_process(void *data)
+{
+    struct node *node = data;
+    rv_actors_destroy(node->actors);
+    rv_store_destroy(node->store);
+    rv_approvals_destroy(node->approvals);
+    rv_gate_destroy(node->gate);
+    rv_loop_destroy(node->loop);
+    cluster_end(node);
+    node->loop = NULL;
+    world_note(node->world, "node %d has stopped", node->index);
+    if (node->heap.blocks != 0) {
+        world_broken(node->world, "node %d left %zu pieces of memory behind after an orderly stop",
+                     node->index, node->heap.blocks);
+    }
+    gone(node);
+    world_node_stopped(node);
+}
+
+/* Everything that was posted before runs before. */
+static void after_db(void *data)
+{
+    struct node *node = data;
+    rv_loop_post(node->loop, end_process, node);
+}

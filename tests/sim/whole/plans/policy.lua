@@ -1,0 +1,17 @@
+-- policy: who may do what in the simulated companies.
+local function above(amount, limit)
+  return all { amount.currency:eq "EUR", amount:gt(money(limit)) }
+end
+
+return bundle { name = "sim", schema = "erp.v1",
+  permit { id = "agents", agents = "*", action = any_of { "entry.post", "payment.send", "case.close", "run.start" } },
+  permit { id = "machine", system = true, action = any_of { "entry.*", "case.*", "run.start" } },
+  permit { id = "clerk", persons = role "clerk", action = any_of { "payment.send", "entry.post", "run.signal", "run.cancel" } },
+  forbid { id = "too.much", action = "payment.send", when = above(arg.amount, "900 EUR") },
+  approve { id = "pay.controller", action = "payment.send", when = above(arg.amount, "100 EUR"),
+    stages = { { role = "controller" } }, expires = "25s", escalate = { after = "8s", to = "manager" } },
+  approve { id = "pay.two", action = "payment.send", when = above(arg.amount, "500 EUR"),
+    stages = { { role = "controller" }, { role = "manager" } }, expires = "25s" },
+  limit { id = "day.payments", agents = "*", action = "payment.send", when = arg.amount.currency:eq "EUR",
+    sum = arg.amount, per = { "agent" }, window = "1d", cap = money "100000 EUR", over = "deny" },
+}

@@ -1,0 +1,217 @@
+/* world.h -- the whole runtime in virtual time: nodes, one database, the network between, people,
+ * receivers of web hooks, and what goes wrong with them.
+ *
+ *   world.c    time, who runs next, faults, people
+ *   node.c     one process: the real rooms put together      base.h   the simulated database
+ *   cluster.c  one node among others (for cli/node_cluster.c)
+ *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
+ *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
+ *   chance.c   ids and secrets (for base/random.c)           rules.c  what must hold
+ *   books.c    the catalogue of commands                     versions.c who changes agents
+ *
+ * Everything else is the product's own object code: actors, committer, lease, gate, approvals,
+ * runs, plans in Lua, orchestrator, hook sender, schedules.
+ *
+ * One thread, one seed.  Nothing that is decided depends on an address, on the machine's clock or
+ * on the order of a hash table, so a seed is one story, each time the same.
+ */
+#ifndef REEVE_TESTS_SIM_WHOLE_WORLD_H
+#define REEVE_TESTS_SIM_WHOLE_WORLD_H
+
+#include "runtime/actor/actor.h"
+#include "runtime/approval/approval.h"
+#include "runtime/audit/audit.h"
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/random.h"
+#include "runtime/gate/gate.h"
+#include "runtime/hooks/sender.h"
+#include "runtime/journal/lease.h"
+#include "runtime/journal/placement.h"
+#include "runtime/run/orchestrator.h"
+#include "runtime/run/store.h"
+#include "runtime/schedule/service.h"
+#include "tests/sim/whole/base.h"
+#include "tests/sim/whole/heap.h"
+
+enum {
+    WORLD_NODES_MAX = 3,
+    WORLD_COMPANIES_MAX = 2,
+    WORLD_VIOLATION_BYTES = 400,
+    WORLD_STEPS_MAX = 400000 /* more is a world that does not come to rest */
+};
+#define WORLD_MS     INT64_C(1000)
+#define WORLD_SECOND INT64_C(1000000)
+
+struct world;
+
+struct world_options {
+    uint64_t seed;
+    bool faults; /* false: a calm world */
+    bool trace;  /* prints the story */
+    int nodes;   /* 0: the seed says */
+};
+
+/* One process; its memory is its heap. */
+struct node {
+    struct world *world;
+    int index;
+    int incarnation; /* unique in the world; 0 while there is none */
+    struct heap heap;
+    bool alive, stopping;
+    bool paused;     /* as by SIGSTOP */
+    bool behind;     /* it was stopped and has not yet caught up with its timers */
+    int64_t kill_us; /* a stop that takes too long ends in a kill */
+    int64_t jump_us; /* how far its wall clock is off */
+    struct rv_clock clock;
+    struct rv_loop *loop;
+    struct rv_db *db;
+    struct rv_committer *committer;
+    struct rv_gate *gate;
+    struct rv_approvals *approvals;
+    struct rv_store *store;
+    struct rv_actors *actors;
+    struct rv_lease *lease;
+    struct rv_hooks *hooks;
+    struct rv_schedule_service *schedules;
+    struct rv_orchestrator_options orchestrator;
+    int active;                        /* run actors */
+    int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
+    struct rv_placement *placement;
+    int64_t moving[BASE_TENANTS_MAX]; /* epoch with which it last began to give it away ... */
+    int64_t gave[BASE_TENANTS_MAX];   /* ... and was told that it has */
+    int32_t lost_last;
+    int64_t told_us[BASE_TENANTS_MAX]; /* when others were last told of a commit */
+    bool tell_again[BASE_TENANTS_MAX];
+};
+
+/* How often what happens; drawn once for each world. */
+struct world_rates {
+    int64_t fault_ms;  /* between two faults, about */
+    int64_t people_ms; /* between two things that people do */
+    int64_t latency_us;
+    int slow;        /* thousandths of the messages that take long */
+    int drop;        /* thousandths of what is sent that ends its connection */
+    int refuse;      /* thousandths of deliveries that receivers refuse */
+    int64_t calm_us; /* from then on nothing goes wrong any more */
+};
+
+struct world_tally {
+    int64_t steps, commits, effects, runs, ended, approvals, votes, deliveries, fires;
+    int64_t kills, stops, pauses, drops, crashes, jumps, lost_answers, takeovers, moves, rules;
+    int64_t ended_early; /* leases of nodes whose lock was free */
+    int64_t ended_alive; /* of those: that live and had only lost the connection */
+    int64_t wakes;       /* notifications that arrived */
+    int64_t migrated;    /* open runs that went on with another version */
+    int64_t lived_us;
+};
+
+struct event;
+struct wire;
+struct rules;
+struct errand;
+
+struct world {
+    struct world_options options;
+    struct heap heap;
+    struct rv_random random;
+    int64_t now_us;
+    struct base *base;
+    int64_t base_jump_us; /* the server's clock against ours */
+    int64_t down_until_us;
+    int64_t stall_until_us;
+    struct world_rates rates;
+    struct node nodes[WORLD_NODES_MAX];
+    int node_count;
+    int companies;
+    int incarnations;
+    int cases; /* opened so far */
+    int cases_most;
+    bool ending;          /* all is done: everybody stops in order, nobody comes back */
+    int rested;           /* looks in a row that found nothing to do */
+    struct event *events; /* a heap by time and order */
+    int event_count, event_capacity;
+    uint64_t event_order;
+    struct wire *wires;
+    struct rules *rules;
+    struct errand *errands; /* what people have asked for so far */
+    struct world_tally tally;
+    uint64_t hash;
+    char violation[WORLD_VIOLATION_BYTES];
+};
+
+/* Once per process: memory, the catalogue, plans, policy and keys. */
+void worlds_begin(void);
+
+struct world *world_create(const struct world_options *options);
+/* Faults, then calm, until nothing is left to do; false when a rule was broken. */
+bool world_live(struct world *world);
+void world_destroy(struct world *world);
+
+/* ---- for the files of the simulation ---- */
+
+struct node *world_current(void); /* whose code runs; NULL: nobody's */
+void world_enter(struct node *node);
+void world_leave(void);
+bool world_chance(struct world *world, int thousandths);
+int64_t world_below(struct world *world, int64_t bound);
+void world_at(struct world *world, int64_t at_us, void (*run)(struct world *world, void *data),
+              void *data);
+/* One line of the story, and what the hash is made of. */
+void world_note(struct world *world, const char *format, ...) RV_PRINTF(2, 3);
+void world_broken(struct world *world, const char *format, ...) RV_PRINTF(2, 3);
+bool world_calm(const struct world *world);
+
+void chance_begin(uint64_t seed);
+void books_begin(void);
+void versions_change(struct world *world); /* somebody changes a version of an agent */
+
+void world_stop(struct node *node); /* asks it to end in order; one that takes too long is killed */
+void world_node_stopped(struct node *node); /* it ended in order */
+const struct rv_clock *node_clock(const struct node *node);
+void node_begin(struct node *node);
+void node_kill(struct node *node);
+void node_stop(struct node *node); /* in order; it ends some time later */
+struct rv_ref node_orchestrator(const struct node *node, int32_t tenant);
+/* A commit may let a run go on; false while the company's orchestrator is not here. */
+bool node_wake(const struct node *node, int32_t tenant);
+extern const char *const node_names[WORLD_NODES_MAX];
+extern const struct rv_audit *node_audit;
+extern const struct rv_hook_vault *node_vault;
+void nodes_begin(void); /* keys, once per process */
+
+/* Placement and what nodes tell each other. */
+void cluster_begin(struct node *node); /* the lease is there */
+void cluster_beaten(void *node);
+void cluster_committed(struct node *node, int32_t tenant);
+void cluster_leave(struct node *node); /* before the lease is given back */
+void cluster_left(struct node *node);  /* after */
+void cluster_end(struct node *node);   /* after the loop */
+/* Does nobody alive serve under the node's name?  Else it must not begin yet. */
+bool cluster_name_free(struct node *node);
+
+struct node *loop_node(const struct rv_loop *loop);
+int64_t loop_ready_us(const struct rv_loop *loop); /* on the loop's monotonic clock */
+void loop_turn(struct rv_loop *loop, uint64_t chance);
+
+int64_t wire_latency_us(struct world *world);
+void wires_node_gone(struct node *node);
+void wires_drop_one(struct world *world); /* some connection breaks */
+void wires_server_crash(struct world *world);
+/* A notification is on its way to all that listen. */
+void wires_notify(void *world, int32_t tenant);
+bool wires_advisory_taken(void *data, const struct base_session *session, int64_t key);
+
+void rules_begin(struct world *world);
+void rules_end(struct world *world);
+void rules_commit(void *world, const struct base_session *session);
+void rules_driving(struct node *node, int32_t tenant, int64_t epoch); /* it thinks that it does */
+void rules_promised_vote(struct world *world, int32_t tenant, int64_t approval, const char *person);
+bool rules_has_vote(struct world *world, int32_t tenant, int64_t approval, const char *person);
+void rules_promised_signal(struct world *world, int32_t tenant, int64_t run, int64_t signal);
+void rules_delivered(struct world *world, int32_t tenant, const char *body, size_t length);
+bool rules_at_rest(struct world *world);
+void rules_lost(struct world *world); /* says what is left to do: it will never be done */
+void rules_check_end(struct world *world);
+
+#endif

@@ -74,9 +74,10 @@ for run in $(reeve run list --json --company acme --agent missing_order | sed 's
     reeve explain "$run" --company acme >"$state/story" 2>/dev/null
     grep -q "asked the model, which chose" "$state/story" && found=$run && break
 done
-grep -A9 "asked the model, which chose" "$state/story" | tr -d '\n' | grep -q "clerk@2.*sha256 $(hash "$state/1.gguf" | cut -c1-12)"
+# what the model said may be many lines
+sed -n '/asked the model, which chose/,$p' "$state/story" | tr -d '\n' |
+    grep -aq "clerk@2.*sha256 $(hash "$state/1.gguf" | cut -c1-12)"
 same "the journal has the version and its hash" 0 $?
-grep -A9 "asked the model, which chose" "$state/story"
 gives 0 "and replay reads them" reeve run replay "$found" --company acme
 gives 0 "before it was the setting" reeve model rollback clerk --company acme
 has out "model.path answers again"

@@ -128,10 +128,7 @@ int cmd_run_dead(struct cli *cli)
     struct rv_args *args = NULL;
     enum rv_code code = filter(cli, &rv_sql_run_dead_table, DEAD_SHOWN, revived, &args, &err);
     if (code == RV_OK) {
-        code = place_session(cli, &session, &err);
-    }
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, &err);
+        code = place_company(cli, &session, &tenant, &err);
     }
     if (code == RV_OK && cli->argc == 0 && !cli->json) {
         code = cli_print_query(cli, session, tenant, &rv_sql_run_dead_table, args, NULL, &err);
@@ -486,10 +483,7 @@ int cmd_run_revive(struct cli *cli)
         code = read_input(cli, &input, &err);
     }
     if (code == RV_OK) {
-        code = place_session(cli, &all.session, &err);
-    }
-    if (code == RV_OK) {
-        code = cli_tenant(cli, all.session, &all.tenant, &err);
+        code = place_company(cli, &all.session, &all.tenant, &err);
     }
     if (code == RV_OK) {
         code = choose(cli, &all, dead, &err);

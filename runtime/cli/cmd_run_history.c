@@ -48,10 +48,7 @@ enum rv_code cli_run_history(struct cli *cli, const char *name, json_t **out, st
     json_t *journal = json_array();
     enum rv_code code = cli_run_id(name, &run, err);
     if (code == RV_OK) {
-        code = place_session(cli, &session, err);
-    }
-    if (code == RV_OK) {
-        code = cli_tenant(cli, session, &tenant, err);
+        code = place_company(cli, &session, &tenant, err);
     }
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_cli_run_history);

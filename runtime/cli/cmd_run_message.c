@@ -23,9 +23,9 @@ static enum rv_code place_open(struct cli *cli, struct place *place, struct rv_e
 {
     enum rv_code code = cli_run_id(cli->argv[0], &place->run, err);
     if (code == RV_OK) {
-        code = place_session(cli, &place->session, err);
+        code = place_company(cli, &place->session, &place->tenant, err);
     }
-    return code == RV_OK ? cli_tenant(cli, place->session, &place->tenant, err) : code;
+    return code;
 }
 
 /* NULL in `out` when there is none. */

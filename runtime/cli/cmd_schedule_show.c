@@ -24,9 +24,9 @@ static enum rv_code open_company(struct looking *looking, struct cli *cli, int64
     *looking = (struct looking){.cli = cli, .rows = json_array()};
     enum rv_code code = cli_integer(cli, "next", otherwise, 0, NEXT_MAX, &looking->next, err);
     if (code == RV_OK) {
-        code = place_session(cli, &looking->session, err);
+        code = place_company(cli, &looking->session, &looking->tenant, err);
     }
-    return code == RV_OK ? cli_tenant(cli, looking->session, &looking->tenant, err) : code;
+    return code;
 }
 
 static int close_company(struct looking *looking, enum rv_code code, const struct rv_error *err)

@@ -5,14 +5,6 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-same() { # WHAT EXPECTED FOUND
-    if [ "$2" = "$3" ]; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1: expected \"$2\", found \"$3\""
-        failures=$((failures + 1))
-    fi
-}
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
 status() { ask "SELECT status FROM run WHERE id = ${1#r_}"; }
 seq_of() { ask "SELECT min(seq) FROM journal WHERE run_id = ${1#r_} AND kind = $2"; }

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # preamble.sh -- sourced by the tests of the program: a state folder and a PostgreSQL of its own, and the words
-# `gives` and `has`.  $1 is REEVE; afterwards: $reeve_program, $state, reeve, failures.
+# `gives`, `has` and `same`.  $1 is REEVE; afterwards: $reeve_program, $state, reeve, failures.
 reeve_program=$1
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
@@ -32,4 +32,12 @@ has() { # out|err TEXT
         cat "$state/$1"
         failures=$((failures + 1))
     }
+}
+same() { # WHAT EXPECTED FOUND
+    if [ "$2" = "$3" ]; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1: expected \"$2\", found \"$3\""
+        failures=$((failures + 1))
+    fi
 }

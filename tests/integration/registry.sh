@@ -8,14 +8,6 @@ make_adapter=$2
 . "$(dirname "$0")/preamble.sh"
 command -v curl >/dev/null || { echo "SKIP: curl is not installed"; exit 77; }
 export REEVE_MODEL_BACKEND=ref REEVE_MODEL_PATH=none REEVE_MODEL_DEADLINE=300s
-same() { # WHAT EXPECTED FOUND
-    if [ "$2" = "$3" ]; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1: expected \"$2\", found \"$3\""
-        failures=$((failures + 1))
-    fi
-}
 reeve company create acme >/dev/null 2>&1 && reeve company create globex >/dev/null 2>&1 || exit 1
 for seed in 1 2; do
     reeve model make --shape tiny-llama --quant Q8_0 --seed $seed --out "$state/$seed.gguf" >/dev/null 2>&1 || exit 1

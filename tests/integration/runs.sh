@@ -6,14 +6,6 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-same() { # WHAT EXPECTED FOUND
-    if [ "$2" = "$3" ]; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1: expected \"$2\", found \"$3\""
-        failures=$((failures + 1))
-    fi
-}
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
 owner() { psql "$owner_uri" -Atqc "$1"; }
 names() { reeve run list "$@" --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/'; }

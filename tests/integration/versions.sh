@@ -5,14 +5,6 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-same() { # WHAT EXPECTED FOUND
-    if [ "$2" = "$3" ]; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1: expected \"$2\", found \"$3\""
-        failures=$((failures + 1))
-    fi
-}
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
 active() { ask "SELECT encode(active_hash, 'hex') FROM agent WHERE name = 'price_variance'"; }
 plans() { ask "SELECT count(*) FROM run WHERE agent = 'price_variance' AND encode(plan_hash, 'hex') = '$1' AND status = 'waiting'"; }

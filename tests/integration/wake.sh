@@ -4,26 +4,11 @@
 # cancellation by another process, a timer.  Looks for nothing in particular come seconds later.
 # usage: wake.sh REEVE      (from the repository root)
 set -u
-reeve_program=$1
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
-    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
+# shellcheck source=tests/integration/preamble.sh
+. "$(dirname "$0")/preamble.sh"
 command -v curl >/dev/null 2>&1 || { echo "SKIP: curl is not installed"; exit 77; }
-state=$(mktemp -d /tmp/rvwake-XXXXXX)
-chmod 755 "$state"
-unset REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
-export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
-reeve() { "$reeve_program" "$@"; }
 server=
 trap '[ -z "$server" ] || kill "$server"; wait; reeve db stop >/dev/null 2>&1; [ -n "${KEEP:-}" ] || rm -rf "$state"' EXIT
-failures=0
-same() { # WHAT EXPECTED FOUND
-    if [ "$2" = "$3" ]; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1: expected \"$2\", found \"$3\""
-        failures=$((failures + 1))
-    fi
-}
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
 until_is() { # WHAT EXPECTED SQL: within 20 seconds
     found=

@@ -90,6 +90,9 @@ bool cli_flag(const struct cli *cli, const char *name);
 /* A whole number between the bounds; RV_INVALID naming option and bounds. */
 RV_MUST enum rv_code cli_integer(const struct cli *cli, const char *name, int64_t otherwise,
                                  int64_t least, int64_t most, int64_t *out, struct rv_error *err);
+/* A JSON object, typed or in a file of that name; new reference, NULL where it is not given. */
+RV_MUST enum rv_code cli_object(const struct cli *cli, const char *name, json_t **out,
+                                struct rv_error *err);
 /* Of the frame: the global options and the words; then, knowing the command, all. */
 RV_MUST enum rv_code cli_read_words(struct cli *cli, int argc, char **argv, struct rv_error *err);
 RV_MUST enum rv_code cli_read_all(struct cli *cli, int argc, char **argv, struct rv_error *err);
@@ -191,6 +194,8 @@ int cmd_run_export(struct cli *cli);
 int cmd_run_import(struct cli *cli);
 int cmd_run_cancel(struct cli *cli);
 int cmd_run_fork(struct cli *cli);
+int cmd_run_start(struct cli *cli);
+int cmd_run_signal(struct cli *cli);
 int cmd_run_query(struct cli *cli);
 int cmd_run_update(struct cli *cli);
 int cmd_run_dead(struct cli *cli);

@@ -19,7 +19,6 @@ enum {
     DEAD_SHOWN = 200,
     DEAD_AT_ONCE_MAX = 10000,
     REASON_MAX = 2000,
-    INPUT_MAX = 1 << 20,
     BACK_MAX = 64 /* steps that are tried from the last good one backwards */
 };
 
@@ -419,30 +418,6 @@ static void revive(struct reviving *all, const json_t *dead)
 
 /* ---- run revive ---- */
 
-/* `--input`: JSON, or a file with it. */
-static enum rv_code read_input(const struct cli *cli, json_t **out, struct rv_error *err)
-{
-    const char *text = cli_option(cli, "input");
-    size_t length = text != NULL ? strlen(text) : 0;
-    if (text == NULL) {
-        return RV_OK;
-    }
-    if (text[strspn(text, " \t\n")] != '{') {
-        enum rv_code code = cli_read_file(text, INPUT_MAX, cli->arena, &text, &length, err);
-        if (code != RV_OK) {
-            rv_hint(err, "Give --input as a JSON object, or the name of a file with one.");
-            return code;
-        }
-    }
-    enum rv_code code = rv_json_parse(text, length, "--input", out, err);
-    if (code == RV_OK && !json_is_object(*out)) {
-        code = rv_fail(err, RV_INVALID,
-                       "--input: must be a JSON object, with members of the "
-                       "exception that the plan sees");
-    }
-    return code;
-}
-
 static enum rv_code check_wish(const struct cli *cli, struct rv_error *err)
 {
     const char *reason = cli_option(cli, "reason");
@@ -480,7 +455,7 @@ int cmd_run_revive(struct cli *cli)
     struct reviving all = {.cli = cli, .principal = {.kind = RV_PRINCIPAL_PERSON}};
     enum rv_code code = check_wish(cli, &err);
     if (code == RV_OK) {
-        code = read_input(cli, &input, &err);
+        code = cli_object(cli, "input", &input, &err);
     }
     if (code == RV_OK) {
         code = place_company(cli, &all.session, &all.tenant, &err);

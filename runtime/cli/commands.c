@@ -209,6 +209,17 @@ const struct cli_command cli_commands[] = {
     {"run", "forget", "VIEW", "a view is kept no longer", cmd_run_forget, NULL, NULL},
     {"run", "show", "RUN", "one run with its journal", cmd_run_show, OPTIONS(STEPS_PAGE),
      "Of a long journal a page: field run.last_step says how far it goes."},
+    {"run", "start", "[AGENT]", "begin one: for an exception, or with an input", cmd_run_start,
+     OPTIONS({"exception", "KEY", "an open discrepancy, see reeve exception list"},
+             {"input", "FILE|JSON", "what the plan gets instead of an exception; default {}"},
+             {"key", "TEXT", "what it works on: no second run while this one is open"},
+             {"wait", "SECONDS", "drives runs here until this one is over, at most so long"}),
+     "With --exception the agent is the one that handles it, unless AGENT names another.  Through\n"
+     "the gate, as action run.start.  Exit status with --wait: 0 done or still open, 1 failed.\n"
+     "Example: reeve run start month_end --input '{\"period\": \"2026-10\"}' --key period:2026-10"},
+    {"run", "signal", "RUN NAME", "tell a run something that it awaits", cmd_run_signal,
+     OPTIONS({"body", "FILE|JSON", "what it is told; default {}"}),
+     "Kept until the plan takes it (ctx:signal in agents/README.md); an open run wakes for it."},
     {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
      OPTIONS(RUN_FILTER, {"status", "STATUS", "those of this status, see reeve run list"},
              {"reason", "TEXT", "why; default: asked to stop"},

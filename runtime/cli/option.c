@@ -12,8 +12,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { OBJECT_BYTES_MAX = 1 << 20, NAME_TEXT = 64 };
 
 const struct cli_option cli_global_options[] = {
     {"help", NULL, "shows how the command is used"},
@@ -226,4 +229,28 @@ enum rv_code cli_integer(const struct cli *cli, const char *name, int64_t otherw
     }
     *out = number;
     return RV_OK;
+}
+
+enum rv_code cli_object(const struct cli *cli, const char *name, json_t **out, struct rv_error *err)
+{
+    const char *text = cli_option(cli, name);
+    size_t length = text != NULL ? strlen(text) : 0;
+    char what[NAME_TEXT];
+    *out = NULL;
+    if (text == NULL) {
+        return RV_OK;
+    }
+    if (text[strspn(text, " \t\n")] != '{') {
+        enum rv_code code = cli_read_file(text, OBJECT_BYTES_MAX, cli->arena, &text, &length, err);
+        if (code != RV_OK) {
+            rv_hint(err, "Give --%s as a JSON object, or the name of a file with one.", name);
+            return code;
+        }
+    }
+    snprintf(what, sizeof what, "--%s", name);
+    enum rv_code code = rv_json_parse(text, length, what, out, err);
+    if (code == RV_OK && !json_is_object(*out)) {
+        code = rv_fail(err, RV_INVALID, "%s: must be a JSON object", what);
+    }
+    return code;
 }

@@ -68,7 +68,7 @@ static const struct {
 } own_bodies[] = {
     {"/v1/session", "tenant name password"},
     {"/v1/approvals/{}/decision", "decision digest comment"},
-    {"/v1/runs", "exception agent"},
+    {"/v1/runs", "exception agent *input key"},
     {"/v1/runs/{}/signal", "name *body"},
     {"/v1/runs/{}/updates", "*name *id *body"},
     {"/v1/runs/{}/cancel", "reason"},

@@ -76,23 +76,59 @@ static enum rv_code need_name(const json_t *body, const char *key, const char **
     return code == RV_OK ? check_name(key, *out, err) : code;
 }
 
+/* {"exception", "agent"?} for a discrepancy, or {"agent", "input"?, "key"?} for other work. */
+static enum rv_code read_start(const json_t *body, struct rv_api_start *out, const char **field,
+                               struct rv_error *err)
+{
+    static const char *const apart[] = {"input", "key"};
+    out->agent = rv_json_str(body, "agent", NULL);
+    out->input = json_object_get(body, "input");
+    out->key = rv_json_str(body, "key", NULL);
+    *field = "agent";
+    if (out->agent != NULL && check_name("agent", out->agent, err) != RV_OK) {
+        return RV_INVALID;
+    }
+    if (json_object_get(body, "exception") == NULL && out->agent != NULL) {
+        return RV_OK;
+    }
+    *field = "exception";
+    if (need_name(body, "exception", &out->exception, err) != RV_OK) {
+        rv_hint(err, "Name an open exception (GET /v1/exceptions?state=open), or an agent and the "
+                     "input that its plan gets.");
+        return RV_INVALID;
+    }
+    for (size_t i = 0; i < RV_COUNT(apart); i++) {
+        if (json_object_get(body, apart[i]) != NULL) {
+            *field = apart[i];
+            return rv_fail(err, RV_INVALID, "%s and exception exclude each other", apart[i]);
+        }
+    }
+    return RV_OK;
+}
+
+static void on_started(void *data, enum rv_code code, const json_t *answer, const char *field,
+                       const struct rv_error *err)
+{
+    struct rv_call *call = data;
+    if (code != RV_OK) {
+        rv_call_fail(call, err, field);
+    } else {
+        rv_exchange_json(call->exchange, 202, answer);
+    }
+}
+
 void rv_api_run_start(struct rv_call *call)
 {
     struct rv_error err = {.code = RV_OK};
-    const char *exception = NULL;
-    if (need_name(call->body, "exception", &exception, &err) != RV_OK) {
-        rv_hint(&err, "A run handles an open exception: GET /v1/exceptions?state=open.");
-        rv_call_fail(call, &err, "exception");
-        return;
-    }
-    const char *agent = rv_json_str(call->body, "agent", NULL);
-    if (agent != NULL && check_name("agent", agent, &err) != RV_OK) {
-        rv_call_fail(call, &err, "agent");
+    struct rv_api_start start = {.exception = NULL};
+    const char *field = NULL;
+    if (read_start(call->body, &start, &field, &err) != RV_OK) {
+        rv_call_fail(call, &err, field);
         return;
     }
     const struct rv_api_runs *runs = &call->api->options.runs;
-    const char *trace = rv_http_field(rv_exchange_request(call->exchange), "traceparent");
-    runs->start(runs->self, call->caller, exception, agent, trace, rv_call_accepted, call);
+    start.traceparent = rv_http_field(rv_exchange_request(call->exchange), "traceparent");
+    runs->start(runs->self, call->caller, &start, on_started, call);
 }
 
 void rv_api_run_signal(struct rv_call *call)

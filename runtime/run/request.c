@@ -32,7 +32,8 @@ struct request {
     const char *business_key;
     struct rv_hash plan_hash;
     const char *const *(*resolutions_of)(const char *type);
-    json_t *exception;
+    json_t *exception;     /* that is to be handled; or */
+    json_t *input;         /* what the plan gets in its place */
     struct rv_trace trace; /* that was given */
 };
 
@@ -61,6 +62,7 @@ static void request_end(struct request *request, enum rv_code code, const struct
     json_decref(request->args);
     json_decref(request->body);
     json_decref(request->exception);
+    json_decref(request->input);
     rv_arena_destroy(request->arena);
     rv_free(request);
 }
@@ -83,7 +85,8 @@ static void on_holder(void *data, enum rv_code code, const struct rv_result *res
     char who[240];
     (void)err; /* the conflict is the news, not that nobody can say with whom */
     rv_run_say_holder(code == RV_OK ? result : NULL, who, sizeof who);
-    rv_fail(&taken, RV_CONFLICT, "exception: a run is working on it already%s", who);
+    rv_fail(&taken, RV_CONFLICT, "%s: a run is working on it already%s",
+            request->input != NULL ? "key" : "exception", who);
     rv_hint(&taken,
             "See it with reeve explain or GET /v1/runs/{id}; cancel it first if it must not "
             "go on.");
@@ -164,18 +167,13 @@ static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *bat
     return RV_OK;
 }
 
-static void begin(struct request *request, const json_t *exception, const json_t *agent,
-                  const char *const *resolutions)
+/* Agent, key and body are there: `type` is the exception's, or NULL. */
+static void begin_version(struct request *request, const json_t *agent, const char *type)
 {
-    request->name = rv_arena_strdup(request->arena, rv_json_str(agent, "name", ""));
-    request->business_key =
-        rv_arena_printf(request->arena, "exception:%s", rv_json_str(exception, "key", ""));
-    const char *type = rv_json_str(exception, "type", "");
-    const json_t *version = rv_canary_pick(agent, request->business_key, request->id, type);
+    const json_t *version = rv_canary_pick(
+        agent, request->business_key != NULL ? request->business_key : "", request->id, type);
     RV_ASSERT(rv_hash_from_hex(rv_json_str(version, "hash", ""), &request->plan_hash));
-    request->args =
-        json_pack("{s:s,s:O}", "agent", request->name, "type", json_object_get(exception, "type"));
-    request->body = exception_input(exception, resolutions);
+    request->args = json_pack("{s:s,s:s*}", "agent", request->name, "type", type);
     if (rv_trace_is(request->trace)) {
         char trace[RV_TRACE_TEXT];
         rv_trace_text(request->trace, trace);
@@ -188,6 +186,16 @@ static void begin(struct request *request, const json_t *exception, const json_t
     request->pass.append = begin_append;
     request->pass.done = request_done;
     rv_gate_pass(request->gate, &request->pass);
+}
+
+static void begin(struct request *request, const json_t *exception, const json_t *agent,
+                  const char *const *resolutions)
+{
+    request->name = rv_arena_strdup(request->arena, rv_json_str(agent, "name", ""));
+    request->business_key =
+        rv_arena_printf(request->arena, "exception:%s", rv_json_str(exception, "key", ""));
+    request->body = exception_input(exception, resolutions);
+    begin_version(request, agent, rv_json_str(exception, "type", ""));
 }
 
 void rv_run_begin(struct rv_gate *gate, const struct rv_run_begin *asked, rv_run_asked done,
@@ -226,6 +234,9 @@ static void on_agents(void *data, enum rv_code code, const struct rv_result *res
                 request->name != NULL ? request->name : type);
         rv_hint(&none, "See the active agents: reeve agent list.");
         request_end(request, RV_NOT_FOUND, &none);
+    } else if (request->input != NULL) {
+        request->body = json_pack("{s:O}", "exception", request->input);
+        begin_version(request, found, NULL);
     } else {
         begin(request, request->exception, found,
               request->resolutions_of != NULL ? request->resolutions_of(type) : NULL);
@@ -255,6 +266,13 @@ static void on_exception(void *data, enum rv_code code, const struct rv_result *
                 rv_args_create(&rv_sql_agents_active), on_agents, request);
 }
 
+static void take_trace(struct request *request, const char *traceparent)
+{
+    if (traceparent != NULL && !rv_trace_from_parent(traceparent, &request->trace)) {
+        request->trace = (struct rv_trace){0, 0};
+    }
+}
+
 void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       const struct rv_principal *principal, const char *exception,
                       const char *agent, const char *traceparent,
@@ -262,15 +280,69 @@ void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       void *data)
 {
     struct request *request = request_make(gate, tenant, principal, done, data);
-    if (traceparent != NULL && !rv_trace_from_parent(traceparent, &request->trace)) {
-        request->trace = (struct rv_trace){0, 0};
-    }
+    take_trace(request, traceparent);
     request->db = db;
     request->name = agent != NULL ? rv_arena_strdup(request->arena, agent) : NULL;
     request->resolutions_of = resolutions_of;
     struct rv_args *args = rv_args_create(&rv_sql_exception_open);
     rv_args_text(args, 2, exception);
     rv_db_query(db, tenant, &rv_sql_exception_open, args, on_exception, request);
+}
+
+/* ---- begin with an input ---- */
+
+enum rv_code rv_run_begin_check(const struct rv_run_begin_input *asked, const char **field,
+                                struct rv_error *err)
+{
+    *field = "agent";
+    if (asked->agent[0] == '\0' || strlen(asked->agent) > RV_RUN_KEY_MAX) {
+        return rv_fail(err, RV_INVALID, "agent must be 1 to %d bytes", RV_RUN_KEY_MAX);
+    }
+    *field = "input";
+    if (asked->input != NULL && !json_is_object(asked->input)) {
+        rv_fail(err, RV_INVALID, "input must be an object");
+        rv_hint(err, "The plan sees it as its second argument: {\"period\": \"2026-10\"}.");
+        return RV_INVALID;
+    }
+    size_t bytes = asked->input != NULL ? json_dumpb(asked->input, NULL, 0, JSON_COMPACT) : 0;
+    if (bytes > RV_RUN_INPUT_BYTES_MAX) {
+        rv_fail(err, RV_LIMIT, "input has %zu bytes; at most %d", bytes, RV_RUN_INPUT_BYTES_MAX);
+        rv_hint(err, "Keep the large part as a blob (reeve blob put) and give its name.");
+        return RV_LIMIT;
+    }
+    *field = "key";
+    if (asked->key != NULL && (asked->key[0] == '\0' || strlen(asked->key) > RV_RUN_KEY_MAX)) {
+        return rv_fail(err, RV_INVALID, "key must be 1 to %d bytes", RV_RUN_KEY_MAX);
+    }
+    if (asked->key != NULL && strncmp(asked->key, "exception:", strlen("exception:")) == 0) {
+        rv_fail(err, RV_INVALID, "key: what begins with \"exception:\" is reeve's own");
+        rv_hint(err, "For an open exception give its key as exception, without an input.");
+        return RV_INVALID;
+    }
+    return RV_OK;
+}
+
+void rv_run_begin_with(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                       const struct rv_principal *principal, const struct rv_run_begin_input *asked,
+                       rv_run_asked done, void *data)
+{
+    const char *field = NULL;
+    struct rv_error err = {.code = RV_OK};
+    RV_ASSERT(rv_run_begin_check(asked, &field, &err) == RV_OK);
+    struct request *request = request_make(gate, tenant, principal, done, data);
+    take_trace(request, asked->traceparent);
+    request->db = db;
+    request->id = asked->run != 0 ? asked->run : request->id;
+    request->name = rv_arena_strdup(request->arena, asked->agent);
+    request->input = asked->input != NULL ? json_deep_copy(asked->input) : json_object();
+    request->business_key = asked->key != NULL ? rv_arena_strdup(request->arena, asked->key) : NULL;
+    rv_db_query(db, tenant, &rv_sql_agents_active, rv_args_create(&rv_sql_agents_active), on_agents,
+                request);
+}
+
+bool rv_run_begun_before(enum rv_code code, const struct rv_error *err)
+{
+    return code == RV_CONFLICT && strstr(err->detail, "constraint=run_pkey") != NULL;
 }
 
 /* ---- tell and cancel ---- */

@@ -1,6 +1,7 @@
 /* request.h -- what is asked of runs from outside: begin one, tell one something, stop one.
  *
  *   begin    exception + agent -> run.start  through the gate -> a new run, claimed by business key
+ *            agent + input     -> run.start, too: work that no discrepancy has asked for
  *   tell     run + name + body -> run.signal through the gate -> a stored signal that a plan may
  * await cancel   run + reason      -> run.cancel through the gate -> the stored signal "$cancel"
  *
@@ -16,7 +17,11 @@
 #include "runtime/db/db.h"
 #include "runtime/gate/gate.h"
 
-enum { RV_SIGNAL_NAME_MAX = 100 };
+enum {
+    RV_SIGNAL_NAME_MAX = 100,
+    RV_RUN_KEY_MAX = 100,            /* of a business key that a caller names: a line of a table */
+    RV_RUN_INPUT_BYTES_MAX = 1 << 20 /* as JSON; larger things are blobs that it names */
+};
 
 /* Name of the signal that asks a run to stop.  Names that begin with "$" are reeve's own. */
 #define RV_RUN_CANCEL_SIGNAL "$cancel"
@@ -44,6 +49,25 @@ void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       const char *agent, const char *traceparent,
                       const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
                       void *data);
+
+/* A run that no exception asks for: a person, a schedule. */
+struct rv_run_begin_input {
+    const char *agent;   /* an active one; RV_NOT_FOUND without it */
+    const json_t *input; /* object; what the plan gets in the exception's place.  NULL: {} */
+    const char *key;     /* the business key that it claims while it is open; NULL: none */
+    int64_t run;         /* the number it shall have; RV_CONFLICT when it is taken.  0: a new one */
+    const char *traceparent; /* as above */
+};
+/* Of what the caller sends: RV_INVALID, RV_LIMIT; `field` names it. */
+RV_MUST enum rv_code rv_run_begin_check(const struct rv_run_begin_input *asked, const char **field,
+                                        struct rv_error *err);
+/* After that check.  RV_CONFLICT: an open run has the key, and the message says which; or there is
+ * a run of that number (rv_run_begun_before).  Everything is copied. */
+void rv_run_begin_with(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                       const struct rv_principal *principal, const struct rv_run_begin_input *asked,
+                       rv_run_asked done, void *data);
+/* Was the conflict about the number: did the same call begin its run earlier? */
+bool rv_run_begun_before(enum rv_code code, const struct rv_error *err);
 
 /* RV_NOT_FOUND: no such run; RV_CONFLICT: it is over.  `name` is checked by the caller: 1 to
  * RV_SIGNAL_NAME_MAX bytes, not beginning with "$". */

@@ -405,8 +405,16 @@ static int runs_client(struct world *world)
     EXPECT(strcmp(str("person"), "operator") == 0 && strcmp(str("id"), "777") == 0 &&
            strcmp(str("agent"), "matcher") == 0 && strcmp(str("exception"), "abcd") == 0);
     EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"exception\":\"abcd\"}") == 202);
-    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{\"agent\":\"matcher\"}") == 400 &&
+    EXPECT(call(world, "POST", "/v1/runs", world->operator,
+                "{\"agent\":\"closer\",\"input\":{\"period\":\"2026-10\"},\"key\":\"period:1\"}") ==
+               202 &&
+           strcmp(str("agent"), "closer") == 0 && strcmp(str("key"), "period:1") == 0 &&
+           strcmp(rv_json_str(json_object_get(got.json, "input"), "period", ""), "2026-10") == 0);
+    EXPECT(call(world, "POST", "/v1/runs", world->operator, "{}") == 400 &&
            strcmp(str("field"), "exception") == 0);
+    EXPECT(call(world, "POST", "/v1/runs", world->operator,
+                "{\"exception\":\"abcd\",\"input\":{}}") == 400 &&
+           strcmp(str("field"), "input") == 0);
     EXPECT(call(world, "POST", "/v1/runs/7/signal", world->operator,
                 "{\"name\":\"$cancel\",\"body\":{}}") == 400);
     EXPECT(call(world, "POST", "/v1/runs/7/signal", world->operator,

@@ -1,0 +1,235 @@
+/* cmd_run_start.c -- a run is begun, or told something: from the command line as through the API. */
+#include "run_sql.h"
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/cli/place.h"
+#include "runtime/run/request.h"
+#include "runtime/run/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOOK_MS = 100, WAIT_MAX_S = 86400, STATUS_TEXT = 32, FAILED = 1 };
+
+struct place {
+    struct rv_db_session *session;
+    int32_t tenant;
+    struct rv_principal principal;
+    struct node *node;
+};
+
+static enum rv_code place_open(struct cli *cli, struct place *place, struct rv_error *err)
+{
+    enum rv_code code = place_company(cli, &place->session, &place->tenant, err);
+    if (code == RV_OK) {
+        code = cli_person(cli, place->session, place->tenant, &place->principal, err);
+    }
+    if (code == RV_OK) {
+        code = place_node(cli, &place->node, err);
+    }
+    return code;
+}
+
+static void place_close(const struct place *place)
+{
+    node_close(place->node);
+    rv_db_session_close(place->session);
+}
+
+struct asked {
+    bool done;
+    enum rv_code code;
+    int64_t id;
+    struct rv_error err;
+};
+
+static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
+{
+    struct asked *asked = data;
+    asked->done = true;
+    asked->code = code;
+    asked->id = id;
+    if (code != RV_OK) {
+        asked->err = *err;
+    }
+}
+
+/* ---- start ---- */
+
+struct wish {
+    const char *exception; /* NULL: with an input */
+    struct rv_run_begin_input with;
+};
+
+static enum rv_code check_wish(const struct cli *cli, struct wish *wish, struct rv_error *err)
+{
+    const char *field = NULL;
+    if (wish->exception != NULL && (wish->with.input != NULL || wish->with.key != NULL)) {
+        rv_fail(err, RV_INVALID, "--exception excludes --input and --key");
+        rv_hint(err, "The exception is the input, and its key is what the run claims.");
+        return RV_INVALID;
+    }
+    if (wish->exception == NULL && cli->argc == 0) {
+        rv_fail(err, RV_INVALID, "which one? name an AGENT, or an open --exception");
+        rv_hint(err, "See them: reeve agent list, reeve exception list.");
+        return RV_INVALID;
+    }
+    return wish->exception != NULL ? RV_OK : rv_run_begin_check(&wish->with, &field, err);
+}
+
+static enum rv_code start(const struct cli *cli, const struct place *place, const struct wish *wish,
+                          int64_t *run, struct rv_error *err)
+{
+    struct asked asked = {.done = false};
+    struct node *node = place->node;
+    if (wish->exception != NULL) {
+        rv_run_begin_for(node->gate, node->db, place->tenant, &place->principal, wish->exception,
+                         cli->argc > 0 ? cli->argv[0] : NULL, NULL, node_resolutions_of, on_asked,
+                         &asked);
+    } else {
+        rv_run_begin_with(node->gate, node->db, place->tenant, &place->principal, &wish->with,
+                          on_asked, &asked);
+    }
+    node_wait(node, &asked.done, 0);
+    *run = asked.id;
+    if (asked.code != RV_OK) {
+        *err = asked.err;
+    }
+    return asked.code;
+}
+
+static enum rv_code take_text(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)err;
+    char *status = data;
+    snprintf(status, STATUS_TEXT, "%s", rv_result_text(result, row, 0));
+    return RV_OK;
+}
+
+/* The company's runs are driven here, unless another reeve does. */
+static enum rv_code wait_for(const struct place *place, int64_t run, int64_t wait_s, char *status,
+                             struct rv_error *err)
+{
+    bool never = false;
+    enum rv_code code = RV_OK;
+    int64_t until_us = rv_mono_us(rv_clock_system()) + wait_s * 1000000;
+    node_drive(place->node, place->tenant);
+    while (code == RV_OK && rv_mono_us(rv_clock_system()) < until_us &&
+           !rv_run_state_final(rv_run_state_from_name(status))) {
+        node_wait(place->node, &never, LOOK_MS);
+        struct rv_args *args = rv_args_create(&rv_sql_run_status);
+        rv_args_i64(args, 2, run);
+        code = rv_db_session_query(place->session, place->tenant, &rv_sql_run_status, args,
+                                   take_text, status, err);
+    }
+    return code;
+}
+
+static void say_run(const struct cli *cli, int64_t run, const char *status)
+{
+    char name[32];
+    snprintf(name, sizeof name, "r_%" PRId64, run);
+    if (cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s,s:s}", "run", name, "status", status));
+        return;
+    }
+    cli_print(&cli->output, "%s  %s", name, status);
+    if (!rv_run_state_final(rv_run_state_from_name(status))) {
+        cli_say(&cli->output, "a serving reeve, or `reeve run work`, drives it; reeve explain %s",
+                name);
+    }
+}
+
+int cmd_run_start(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct place place = {.session = NULL};
+    json_t *input = NULL;
+    int64_t wait_s = 0;
+    int64_t run = 0;
+    char status[STATUS_TEXT] = "created";
+    enum rv_code code = cli_integer(cli, "wait", 0, 0, WAIT_MAX_S, &wait_s, &err);
+    if (code == RV_OK) {
+        code = cli_object(cli, "input", &input, &err);
+    }
+    struct wish wish = {.exception = cli_option(cli, "exception"),
+                        .with = {.agent = cli->argc > 0 ? cli->argv[0] : "",
+                                 .input = input,
+                                 .key = cli_option(cli, "key")}};
+    if (code == RV_OK) {
+        code = check_wish(cli, &wish, &err);
+    }
+    if (code == RV_OK) {
+        code = place_open(cli, &place, &err);
+    }
+    if (code == RV_OK) {
+        code = start(cli, &place, &wish, &run, &err);
+    }
+    if (code == RV_OK && wait_s > 0) {
+        code = wait_for(&place, run, wait_s, status, &err);
+    }
+    place_close(&place);
+    json_decref(input);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    say_run(cli, run, status);
+    enum rv_run_state state = rv_run_state_from_name(status);
+    return rv_run_state_final(state) && state != RV_RUN_DONE ? FAILED : 0;
+}
+
+/* ---- signal ---- */
+
+static enum rv_code check_name(const char *name, struct rv_error *err)
+{
+    if (name[0] == '\0' || strlen(name) > RV_SIGNAL_NAME_MAX) {
+        return rv_fail(err, RV_INVALID, "NAME must be 1 to %d bytes", RV_SIGNAL_NAME_MAX);
+    }
+    if (name[0] == '$') {
+        return rv_fail(err, RV_INVALID, "NAME must not begin with \"$\": those are reeve's own");
+    }
+    return RV_OK;
+}
+
+int cmd_run_signal(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct place place = {.session = NULL};
+    struct asked asked = {.done = false};
+    json_t *body = NULL;
+    int64_t run = 0;
+    const char *name = cli->argv[1];
+    enum rv_code code = cli_run_id(cli->argv[0], &run, &err);
+    if (code == RV_OK) {
+        code = check_name(name, &err);
+    }
+    if (code == RV_OK) {
+        code = cli_object(cli, "body", &body, &err);
+    }
+    if (code == RV_OK) {
+        code = place_open(cli, &place, &err);
+    }
+    if (code == RV_OK) {
+        body = body != NULL ? body : json_object();
+        rv_run_tell(place.node->gate, place.node->db, place.tenant, &place.principal, run, name,
+                    body, on_asked, &asked);
+        node_wait(place.node, &asked.done, 0);
+        code = asked.code;
+        err = asked.err;
+    }
+    place_close(&place);
+    json_decref(body);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (cli->json) {
+        char id[24];
+        snprintf(id, sizeof id, "%" PRId64, asked.id);
+        cli_print_json(&cli->output, json_pack("{s:s,s:s}", "signal", id, "name", name));
+    } else {
+        cli_print(&cli->output, "r_%" PRId64 " was told \"%s\"", run, name);
+    }
+    return 0;
+}

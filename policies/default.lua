@@ -43,9 +43,9 @@ return bundle { name = "default", schema = "erp.v1",
   permit { id = "operator.runs", persons = role "operator",
     action = any_of { "exception.detect", "run.start", "run.cancel", "run.signal", "run.update" } },
 
-  permit { id = "machine.work", note = "detection, follow-up runs, and taking back what a failed run did",
+  permit { id = "machine.work", note = "detection, schedules, and taking back what a failed run did",
     system = true,
-    action = any_of { "exception.*", "run.start", "invoice.*", "credit_note.*", "order.change",
+    action = any_of { "exception.*", "run.start", "run.cancel", "invoice.*", "credit_note.*", "order.change",
       "payment.cancel", "bank_line.*", "journal.post", "journal.reverse", "http.request", "mail.send",
       "file.write" } },
 

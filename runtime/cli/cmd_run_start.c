@@ -1,4 +1,5 @@
-/* cmd_run_start.c -- a run is begun, or told something: from the command line as through the API. */
+/* cmd_run_start.c -- a run is begun, or told something: from the command line as through the API.
+ */
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"

@@ -1,6 +1,7 @@
 /* cmd_schedule.c -- schedules: what shall happen when, in whose time zone.  Looking at them is in
  * cmd_schedule_show.c.
  */
+#include "cli_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/admin.h"
 #include "runtime/schedule/schedule.h"
@@ -72,8 +73,35 @@ static enum rv_code read_numbers(const struct cli *cli, int64_t otherwise, struc
     return code;
 }
 
+static enum rv_code count_row(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)result;
+    (void)row;
+    (void)err;
+    ++*(int *)data;
+    return RV_OK;
+}
+
+/* A name that means nothing would be noticed at two in the morning. */
+static enum rv_code check_agent(const struct admin *admin, const char *agent, struct rv_error *err)
+{
+    int found = 0;
+    struct rv_args *args = rv_args_create(&rv_sql_cli_agent_active);
+    rv_args_text(args, 2, agent);
+    enum rv_code code = rv_db_session_query(admin->session, admin->tenant, &rv_sql_cli_agent_active,
+                                            args, count_row, &found, err);
+    if (code == RV_OK && found == 0) {
+        code = rv_fail(err, RV_NOT_FOUND, "--agent: no active agent is named \"%.100s\"", agent);
+        rv_hint(err, "See the active agents: reeve agent list.");
+    }
+    return code;
+}
+
 int cmd_schedule_add(struct cli *cli)
 {
+    const char *agent = cli_option(cli, "agent");
+    json_t *input = NULL;
     const char *cron = cli_option(cli, "cron");
     const char *zone = cli_option(cli, "tz");
     const char *gap = cli_option(cli, "gap");
@@ -89,7 +117,7 @@ int cmd_schedule_add(struct cli *cli)
     struct rv_schedule schedule = {.name = cli->argv[0],
                                    .cron = cron,
                                    .zone = zone != NULL ? zone : "UTC",
-                                   .action = "exceptions.run",
+                                   .action = agent != NULL ? agent : "exceptions.run",
                                    .except = cli_option(cli, "except"),
                                    .calendar = cli_option(cli, "calendar")};
     enum rv_code code = read_numbers(cli, 0, &numbers, &err);
@@ -107,12 +135,23 @@ int cmd_schedule_add(struct cli *cli)
         code = rv_schedule_overlap_from(overlap, &schedule.overlap, &err);
     }
     if (code == RV_OK) {
+        code = cli_object(cli, "input", &input, &err);
+        schedule.input = input;
+    }
+    if (code == RV_OK && input != NULL && agent == NULL) {
+        code = rv_fail(&err, RV_INVALID, "--input is for the run of an --agent");
+    }
+    if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.add", about(cli), &admin, &err);
+    }
+    if (code == RV_OK && agent != NULL) {
+        code = check_agent(&admin, agent, &err);
     }
     if (code == RV_OK) {
         code = rv_schedule_add(admin.session, admin.tenant, &schedule, now_us(), &next, &err);
     }
     code = admin_end(&admin, code, &err);
+    json_decref(input);
     return code == RV_OK ? say_next(cli, schedule.name, next) : cli_fail(cli, &err);
 }
 

@@ -1,7 +1,7 @@
 /* cmd_serve.c -- the long-running node: inbox and API, runs of all companies, web hooks. */
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
-#include "runtime/cli/job.h"
+#include "runtime/cli/firing.h"
 #include "runtime/cli/node_cluster.h"
 #include "runtime/cli/nodes_api.h"
 #include "runtime/cli/place.h"
@@ -159,87 +159,29 @@ static struct rv_engine *model_of(void *self, int32_t tenant)
     return rv_models_pick(node->models, tenant);
 }
 
-/* ---- schedules: the main job, then the agents ---- */
+/* ---- schedules ---- */
 
 struct serving {
     const struct cli *cli;
     struct rv_hooks *hooks;
     struct node *node;
     struct rv_schedule_service *schedules;
-    struct firing *firings;
+    struct firings *firings;
     struct rv_error refused; /* another node has our name */
     bool stop;
 };
 
-/* One fire of a schedule and its job. */
-struct firing {
-    struct firing *next;
-    struct serving *serving;
-    int32_t tenant;
-    int64_t fire;
-    struct job *job;
-    bool stopped; /* by the schedule's overlap policy, not by the end of reeve */
-};
-
-static void on_job_done(void *data, enum rv_code code, const struct job_report *report,
-                        const struct rv_error *err)
-{
-    struct firing *firing = data;
-    struct serving *serving = firing->serving;
-    const char *why = code == RV_OK ? "" : err->message;
-    rv_log(RV_LOG_INFO, "schedule", "JOB-DONE",
-           "tenant=%d posted=%" PRId64 " refused=%" PRId64 " %s", firing->tenant, report->posted,
-           report->refused, report->why);
-    /* reeve ends: the lease runs out, and whoever runs next does the rest */
-    if (code != RV_CANCELED || firing->stopped) {
-        rv_schedule_done(serving->schedules, firing->tenant, firing->fire, code, why);
-    }
-    struct firing **at = &serving->firings;
-    while (*at != firing) {
-        at = &(*at)->next;
-    }
-    *at = firing->next;
-    rv_free(firing);
-}
-
-static void on_fire(void *data, int32_t tenant, const char *name, const char *action,
-                    const json_t *input, int64_t fire_id)
-{
-    (void)name;
-    (void)input;
-    struct serving *serving = data;
-    if (strcmp(action, "exceptions.run") != 0) {
-        rv_schedule_done(serving->schedules, tenant, fire_id, RV_NOT_FOUND, "no such action");
-        return;
-    }
-    struct firing *firing = rv_alloc(sizeof *firing);
-    *firing = (struct firing){serving->firings, serving, tenant, fire_id, NULL, false};
-    serving->firings = firing;
-    char id[40];
-    snprintf(id, sizeof id, "fire:%" PRId64, fire_id);
-    firing->job = job_start(&(struct job_options){
-        .node = serving->node,
-        .tenant = tenant,
-        .principal = {.kind = RV_PRINCIPAL_SYSTEM, .id = "schedule"},
-        .id = id,
-        .detect = true,
-        .post = true,
-        .start = true,
-        .done = on_job_done,
-        .data = firing,
-    });
-}
-
-static void on_stop(void *data, int32_t tenant, int64_t fire_id)
+static void fire(void *data, int32_t tenant, const char *name, const char *action,
+                 const json_t *input, int64_t fire_id)
 {
     const struct serving *serving = data;
-    for (struct firing *firing = serving->firings; firing != NULL; firing = firing->next) {
-        if (firing->tenant == tenant && firing->fire == fire_id && !firing->stopped) {
-            firing->stopped = true;
-            job_cancel(firing->job); /* may end it at once */
-            return;
-        }
-    }
+    firings_fire(serving->firings, tenant, name, action, input, fire_id);
+}
+
+static void stop(void *data, int32_t tenant, int64_t fire_id)
+{
+    const struct serving *serving = data;
+    firings_stop(serving->firings, tenant, fire_id);
 }
 
 static bool drives(void *data, int32_t tenant)
@@ -388,13 +330,15 @@ int cmd_serve(struct cli *cli)
         struct rv_signal *interrupt = rv_signal_create(node->loop, SIGINT, on_signal, &serving);
         struct rv_signal *hangup = rv_signal_create(node->loop, SIGHUP, on_hangup, &serving);
         node_drive(node, 0);
+        serving.firings = firings_create(node);
         serving.schedules =
             rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
                                                                      .db = node->db,
                                                                      .drives = drives,
-                                                                     .fire = on_fire,
-                                                                     .stop = on_stop,
+                                                                     .fire = fire,
+                                                                     .stop = stop,
                                                                      .data = &serving});
+        firings_report_to(serving.firings, serving.schedules);
         if (cli->json) {
             cli_print_json(&cli->output, json_pack("{s:s}", "inbox", url));
         } else {
@@ -412,9 +356,8 @@ int cmd_serve(struct cli *cli)
     }
     rv_api_stop(api);
     bool closed = false;
-    for (struct firing *firing = serving.firings, *next; firing != NULL; firing = next) {
-        next = firing->next;
-        job_cancel(firing->job);
+    if (serving.firings != NULL) {
+        firings_leave(serving.firings);
     }
     node_hand_over(node);
     if (serving.schedules != NULL) {
@@ -430,6 +373,9 @@ int cmd_serve(struct cli *cli)
     rv_hooks_close(hooks, set_true, &closed);
     node_wait(node, &closed, CLOSE_MS);
     node_stop(node);
+    if (serving.firings != NULL) {
+        firings_destroy(serving.firings);
+    }
     rv_api_destroy(api);
     rv_hook_callbacks_destroy(callbacks);
     node_close(node);

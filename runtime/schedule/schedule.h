@@ -1,8 +1,8 @@
 /* schedule.h -- administration of schedules, for the command line and start-up.
  *
- * A schedule fires an action ("exceptions.run") with an input at the instants of a cron pattern in
- * a time zone.  README.md beside this file is the specification: what is said of time is in cron.h
- * and due.h, of overlap below and in service.h.
+ * A schedule fires an action ("exceptions.run", or the name of an agent) with an input at the
+ * instants of a cron pattern in a time zone.  README.md beside this file is the specification: what
+ * is said of time is in cron.h and due.h, of overlap below and in service.h.
  *
  * What happens when a fire is due while another of its schedule is under way:
  *   skip             it does not run

@@ -255,3 +255,20 @@ SELECT encode(b.hash, 'hex') AS blob, b.size, b.media, b.made_by,
        (SELECT count(*) FROM blob_use u WHERE u.tenant_id = $1 AND u.hash = b.hash) AS runs,
        to_char(b.touched_at, 'YYYY-MM-DD HH24:MI:SS') AS put
   FROM blob b WHERE b.tenant_id = $1 ORDER BY b.content DESC LIMIT 1000;
+
+-- name: cli_fire_facts
+-- What a run of a fire is told of it.
+-- params: tenant int4, fire int8
+SELECT jsonb_build_object('name', f.schedule, 'at', to_char(f.instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+  FROM schedule_fire f WHERE f.tenant_id = $1 AND f.id = $2;
+
+-- name: cli_fired_runs
+-- Those that are over.
+-- params: tenant int4, ids int8[]
+SELECT r.id, r.status, coalesce(r.error_text, '') FROM run r
+ WHERE r.tenant_id = $1 AND r.id = ANY ($2)
+   AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');
+
+-- name: cli_agent_active
+-- params: tenant int4, name text
+SELECT 1 FROM agent a WHERE a.tenant_id = $1 AND a.name = $2 AND a.enabled AND a.active_hash IS NOT NULL;

@@ -311,7 +311,7 @@ SELECT r.status FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 -- name: run_claim_holder
 -- Who works on this business key, since when, and what it does or waits for: for whoever came second.
 -- params: tenant int4, key text
-SELECT l.id, l.agent, to_char(l.created_at, 'YYYY-MM-DD HH24:MI:SS'), coalesce('waits for ' || l.waits, l.status)
+SELECT l.id, l.agent, to_char(l.created_at, 'YYYY-MM-DD HH24:MI:SS'), coalesce('waits for ' || l.waits, 'is ' || l.status)
   FROM run r CROSS JOIN LATERAL run_look($1, ARRAY[r.id]) AS l
  WHERE r.tenant_id = $1 AND r.business_key = $2 AND r.claims
    AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');

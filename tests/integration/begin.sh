@@ -1,0 +1,145 @@
+#!/bin/sh
+# shellcheck disable=SC1010  # "done" is a status, too
+# begin.sh -- runs that no exception asks for: begun from the command line, through HTTP and by schedules; with the
+# real program and PostgreSQL, also when it is killed under way.
+# usage: begin.sh REEVE      (from the repository root)
+set -u
+# shellcheck source=tests/integration/preamble.sh
+. "$(dirname "$0")/preamble.sh"
+ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
+run_of() { sed -n 's/^\(r_[0-9]*\)  .*/\1/p' "$state/out"; }
+until_is() { # WHAT EXPECTED SQL
+    for _ in $(seq 150); do
+        [ "$(ask "$3")" = "$2" ] && break
+        sleep 0.1
+    done
+    same "$1" "$2" "$(ask "$3")"
+}
+serve() {
+    : >"$state/served"
+    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
+    served=$!
+    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
+    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+}
+
+mkdir "$state/closer"
+cat >"$state/closer/agent.lua" <<'LUA'
+-- closes a period: publishes what it was given, waits when it is told to, fails when it is told to
+local agent = { name = "closer", version = "1", handles = {}, uses = { "exception.note" }, limits = { steps = 50 } }
+function agent.plan(ctx, input)
+  ctx:publish("given", input)
+  if input.wait then ctx:publish("told", ctx:signal("go", 3600)) end
+  if input.fail then error("asked to fail") end
+  ctx:note("period " .. tostring(input.period))
+end
+return agent
+LUA
+
+gives 0 "a company" reeve company create acme
+uri=$(reeve db uri --owner)
+for person in operator:operator clerk:clerk manager:ap.manager controller:controller treasurer:treasurer buyer:buyer; do
+    reeve person add "${person%%:*}" --roles "${person##*:}" >/dev/null || failures=$((failures + 1))
+done
+gives 0 "its policy" reeve policy load policies/default.lua
+gives 0 "the agent" reeve agent publish "$state/closer/agent.lua"
+
+# ---- the command line ----
+gives 0 "a run with an input is begun and driven to its end" \
+    reeve run start closer --as operator --input '{"period": "2026-10"}' --key period:2026-10 --wait 30
+has out "  done"
+run=$(run_of)
+gives 0 "the plan got the input" reeve run query "$run"
+has out 'given = {"period":"2026-10"}'
+printf '{"period": "2026-11", "wait": true}' >"$state/input.json"
+gives 0 "an input from a file" reeve run start closer --as operator --input "$state/input.json" --key period:2026-11
+run=$(run_of)
+gives 1 "while a run has the key no second one begins" reeve run start closer --as operator --key period:2026-11
+has err "$run"
+has err "agent closer"
+gives 0 "it waits" reeve run work
+gives 2 "signals with a dollar are reeve's own" reeve run signal "$run" "\$cancel"
+gives 0 "a signal" reeve run signal "$run" go --as operator --body '{"word": "on"}'
+gives 0 "wakes it" reeve run work
+gives 0 "and the plan has taken it" reeve run query "$run"
+has out 'told = {"word":"on"}'
+gives 1 "a run that is over takes none" reeve run signal "$run" go --as operator
+has err "is over: done"
+gives 1 "a run that fails says so" reeve run start closer --as operator --input '{"fail": true}' --wait 30
+has out "  failed"
+audit=$(ask "SELECT audit_size FROM tenant_head")
+runs=$(ask "SELECT count(*) FROM run")
+gives 2 "an input that is no object" reeve run start closer --input '{"a":'
+gives 1 "a file that is not there" reeve run start closer --input nothing.json
+has err "or the name of a file"
+gives 2 "neither an agent nor an exception" reeve run start
+gives 2 "both" reeve run start closer --exception ab --key x
+gives 2 "a key of reeve's own" reeve run start closer --as operator --key exception:ab
+has err "reeve's own"
+gives 1 "an agent that is not there" reeve run start nobody --as operator
+has err "no active agent is named nobody"
+same "wrong input leaves no run and no record" "$audit $runs" \
+    "$(ask "SELECT audit_size || ' ' || (SELECT count(*) FROM run) FROM tenant_head")"
+gives 3 "a clerk may not" reeve run start closer --as clerk
+same "and that is on the record" "t $runs" \
+    "$(ask "SELECT (audit_size > $audit) || ' ' || (SELECT count(*) FROM run) FROM tenant_head" | sed 's/^true/t/')"
+
+# ---- through HTTP ----
+serve
+token=$(reeve token make operator | grep -o 'rvt_[A-Za-z0-9_-]*')
+post() { # PATH BODY
+    curl -s -o "$state/out" -w '%{http_code}' -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
+        -d "$2" "$base$1"
+}
+same "an input through HTTP" 202 "$(post /v1/runs '{"agent":"closer","input":{"period":"2026-12"},"key":"period:12"}')"
+run=$(sed -n 's/.*"id":"\([0-9]*\)".*/\1/p' "$state/out")
+until_is "is run" done "SELECT status FROM run WHERE id = $run"
+same "an input must be an object" 400 "$(post /v1/runs '{"agent":"closer","input":[1]}')"
+has out '"field":"input"'
+same "a key of reeve's own is refused" 400 "$(post /v1/runs '{"agent":"closer","key":"exception:ab"}')"
+has out '"field":"key"'
+same "an exception excludes an input" 400 "$(post /v1/runs '{"exception":"ab","input":{}}')"
+same "an agent that is not there" 404 "$(post /v1/runs '{"agent":"nobody","input":{}}')"
+same "waits" 202 "$(post /v1/runs '{"agent":"closer","input":{"wait":true},"key":"period:13"}')"
+same "a key that is taken" 409 "$(post /v1/runs '{"agent":"closer","key":"period:13"}')"
+has out "agent closer"
+
+# ---- by schedules ----
+gives 1 "a schedule of an agent that is not there" reeve schedule add s --cron '0 2 * * *' --agent nobody
+has err "reeve agent list"
+gives 2 "an input without an agent" reeve schedule add s --cron '0 2 * * *' --input '{}'
+gives 0 "a schedule of an agent" reeve schedule add monthly --cron '0 2 1 * *' --agent closer --input '{"period": "last"}'
+gives 0 "is due now" reeve schedule run monthly
+until_is "and done when its run is" done "SELECT state FROM schedule_fire WHERE schedule = 'monthly'"
+same "the run has the fire's number" done "$(ask "SELECT r.status FROM run r JOIN schedule_fire f ON f.id = r.id")"
+gives 0 "the plan knows when it was due" \
+    reeve run query "r_$(ask "SELECT id FROM schedule_fire WHERE schedule = 'monthly'")" given
+has out '"name":"monthly"'
+has out '"period":"last"'
+gives 0 "one that fails" reeve schedule add failing --cron '* * * * * *' --agent closer --input '{"fail": true}' --pause-after 2
+until_is "rests after two failures" paused "SELECT status FROM schedule WHERE name = 'failing'"
+gives 0 "and says why" reeve schedule list
+has out "asked to fail"
+gives 0 "one whose runs wait" reeve schedule add waiting --cron '*/2 * * * * *' --agent closer --input '{"wait": true}' \
+    --overlap cancel_other
+until_is "is cancelled by the next" t \
+    "SELECT count(*) > 0 FROM run r JOIN schedule_fire f ON f.id = r.id AND f.schedule = 'waiting' WHERE r.status = 'cancelled'"
+gives 0 "it is due no more" reeve schedule set waiting --cron '0 0 29 2 *'
+
+# ---- killed while a fire's run is open ----
+until_is "a fire is under way" 1 "SELECT count(*) FROM schedule_fire WHERE schedule = 'waiting' AND state = 'running'"
+fire=$(ask "SELECT id FROM schedule_fire WHERE schedule = 'waiting' AND state = 'running'")
+kill -9 "$served"
+wait "$served" 2>/dev/null
+psql "$uri" -qc "UPDATE schedule_fire SET lease_until = now() WHERE state = 'running'" # do not wait half a minute
+serve
+gives 0 "after a kill the run is told" reeve run signal "r_$fire" go --as operator
+until_is "and the fire ends with it" "done done" \
+    "SELECT f.state || ' ' || r.status FROM schedule_fire f JOIN run r ON r.id = f.id WHERE f.id = $fire"
+same "no fire began two runs" 0 "$(ask "SELECT count(*) FROM run r WHERE NOT EXISTS (SELECT FROM schedule_fire f WHERE f.id = r.id)
+    AND r.id IN (SELECT run_id FROM run_input WHERE input->'exception' ? 'schedule')")"
+gives 0 "the record is whole" reeve audit verify
+kill "$served"
+wait "$served" 2>/dev/null
+served=
+[ "$failures" = 0 ]

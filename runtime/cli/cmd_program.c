@@ -101,8 +101,7 @@ int cmd_bench(struct cli *cli)
     }
     path[length] = '\0';
     memcpy(strrchr(path, '/') + 1, program, sizeof program);
-    char json[] = "--json";
-    char *argv[16] = {path};
+    char *argv[24] = {path}; /* room for a name and all options */
     int count = 1;
     if (cli->argc > 0) {
         argv[count++] = cli->argv[0];
@@ -115,9 +114,14 @@ int cmd_bench(struct cli *cli)
             argv[count++] = rv_arena_strdup(cli->arena, value);
         }
     }
-    if (cli->json) {
-        argv[count] = json;
+    static const char *const flags[] = {"--json",     "--vs-erlang", "--vs-go",
+                                        "--vs-tokio", "--vs-caf",    "--gpu"};
+    for (size_t i = 0; i < RV_COUNT(flags); i++) {
+        if (cli_flag(cli, flags[i])) {
+            argv[count++] = rv_arena_strdup(cli->arena, flags[i]);
+        }
     }
+    RV_ASSERT((size_t)count < RV_COUNT(argv)); /* NULL ends it */
     fflush(NULL);
     execv(path, argv);
     rv_fail_errno(&err, errno, "run \"%s\"", path);

@@ -522,7 +522,10 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"seconds", "S", "how long each case runs"}, {"case", "CASE", "only this one"},
              {"kills", "N", "of reeve, for crash and recover"},
              {"stops", "N", "of PostgreSQL without warning, for both"},
-             {"seed", "N", "of chance, for both; printed when left out"}),
+             {"seed", "N", "of chance, for both; printed when left out"},
+             {"vs-erlang", NULL, "actors: the same programs in Erlang/OTP, in turn"},
+             {"vs-go", NULL, "in Go"}, {"vs-tokio", NULL, "with Tokio"},
+             {"vs-caf", NULL, "with CAF"}, {"gpu", NULL, "model: only the cases of a GPU"}),
      "Without a name it lists what there is.  With --json one object a line:\n"
      "{\"bench\":...,\"case\":...,\"metric\":...,\"value\":...,\"unit\":...}"},
     {"version", NULL, "", "print the version", cmd_version,

@@ -11,6 +11,8 @@
 -define(SENDERS, 100).
 -define(FAN, 10).
 
+main(["version"]) ->
+    io:format("OTP ~s, erts ~s~n", [erlang:system_info(otp_release), erlang:system_info(version)]);
 main(["idle", Amount]) ->
     N = list_to_integer(Amount),
     Before = resident(),

@@ -5,7 +5,7 @@ if(TARGET rv_gate AND TARGET rv_run AND TARGET rv_erp_command AND TARGET test_po
     ${CMAKE_CURRENT_LIST_DIR}/gate_world.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_crash.c ${CMAKE_CURRENT_LIST_DIR}/bench_import.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_lua.c ${CMAKE_CURRENT_LIST_DIR}/bench_lua_states.c
-    ${CMAKE_CURRENT_LIST_DIR}/bench_actors.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_actors.c ${CMAKE_CURRENT_LIST_DIR}/peers.c
     ${CMAKE_CURRENT_LIST_DIR}/served.c ${CMAKE_CURRENT_LIST_DIR}/bench_recover.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_takeover.c ${CMAKE_SOURCE_DIR}/tests/support/fleet.c
     ${CMAKE_SOURCE_DIR}/tests/support/http_client.c

@@ -1,9 +1,13 @@
 /* bench_actors.c -- how fast actors talk, begin and end, and what an idle one weighs.
  *
  * The programs are those that actor runtimes are usually measured with (Imam and Sarkar, "Savina",
- * 2014; skynet for the tree).  Cores are threads of this process, at most two.  Each case is run
- * ROUNDS times and its median reported.  With --vs-erlang the same program of actors.erl runs after
- * each round of ours, so that whatever else the machine does hits both alike.
+ * 2014; skynet for the tree).  Cores are threads of this process, at most two.
+ *
+ * Each case is run in ROUNDS short rounds and the best is reported.  With --vs-erlang, --vs-go,
+ * --vs-tokio, --vs-caf the same program of each of these (peers.h) runs after each round of ours,
+ * about as long, and its best is reported too.  The best, for all alike, because what else a
+ * machine does only ever takes time away, and from two threads that wait for each other more than
+ * from one; in turn, so that a busy minute hits all of them.  A ratio is best to best.
  *
  *   ping_pong        two actors of one core        ping_pong_cross  of two cores
  *   counting         one sends, one counts         ring_1000(_100)  1,000 in a ring, 1 (100) tokens
@@ -16,7 +20,7 @@
 #include "runtime/actor/actor.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
-#include "tests/bench/bench.h"
+#include "tests/bench/peers.h"
 
 #include <malloc.h>
 #include <semaphore.h>
@@ -27,7 +31,7 @@
 #include <unistd.h>
 
 enum {
-    ROUNDS = 3,
+    ROUNDS = 7,
     CORES = 2,
     RING = 1000,
     TOKENS = 100,
@@ -39,8 +43,6 @@ enum {
 };
 
 enum { GO = RV_MESSAGE_USER, PEER, TOKEN, DATA, LAST, ANSWER };
-
-static const char erlang_source[] = "tests/bench/actors.erl";
 
 struct job {
     struct rv_loop *loops[CORES];
@@ -421,37 +423,13 @@ static double idle_bytes(void)
     return bytes;
 }
 
-/* ---- Erlang ---- */
-
-static bool have_erlang(void)
-{
-    return system("command -v escript >/dev/null 2>&1") == 0 && access(erlang_source, R_OK) == 0;
-}
-
-/* What the program of that name says: messages a second, or bytes; 0 when it says nothing. */
-static double erlang(const char *name, int64_t amount)
-{
-    char command[256];
-    snprintf(command, sizeof command, "escript %s %s %lld 2>/dev/null", erlang_source, name,
-             (long long)amount);
-    FILE *pipe = popen(command, "r"); /* the command is our own text: no shell words from outside */
-    double value = 0;
-    if (pipe != NULL && fscanf(pipe, "%lf", &value) != 1) {
-        value = 0;
-    }
-    if (pipe != NULL) {
-        pclose(pipe);
-    }
-    return value;
-}
-
 /* ---- the cases ---- */
 
 struct actors_case {
     const char *name;
     double (*go)(int64_t amount); /* seconds */
-    int64_t amount;               /* in a second or so */
-    int64_t erlang_amount;
+    int64_t amount;               /* in a second or less, undisturbed */
+    int64_t peer_amount;          /* the same of a peer whose pace is 1 */
     double messages; /* per unit of amount */
     bool fixed;      /* the name says how many */
 };
@@ -467,55 +445,68 @@ static const struct actors_case cases[] = {
     {"tree_1m", tree_1m, 1000000, 1000000, 1.11111, true},
 };
 
-static double median(double values[ROUNDS])
+/* Amount units of a round, in the time that each has. */
+static int64_t in_round(const struct bench_run *run, const struct actors_case *it, int64_t amount)
 {
-    for (int i = 1; i < ROUNDS; i++) {
-        for (int k = i; k > 0 && values[k] < values[k - 1]; k--) {
-            double other = values[k];
-            values[k] = values[k - 1];
-            values[k - 1] = other;
-        }
-    }
-    return values[ROUNDS / 2];
+    return it->fixed ? amount : (int64_t)((double)amount * run->seconds / ROUNDS);
 }
 
-static void run_case(const struct bench_run *run, const struct actors_case *it, bool versus)
+static double better(double a, double b)
 {
-    double ours[ROUNDS];
-    double theirs[ROUNDS] = {0};
-    double scale = it->fixed ? 1 : run->seconds / ROUNDS;
+    return a > b ? a : b;
+}
+
+static void report_peer(const struct bench_run *run, const char *name, int peer,
+                        const char *metric, double theirs, const char *unit, double ratio)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s_%s", peer_name(peer), metric);
+    bench_report(run, "actors", name, text, theirs, unit);
+    snprintf(text, sizeof text, "ratio_vs_%s", peer_name(peer));
+    bench_report(run, "actors", name, text, ratio, "x");
+}
+
+static void run_case(const struct bench_run *run, const struct actors_case *it, unsigned versus)
+{
+    double ours = 0;
+    double theirs[PEERS] = {0};
     for (int i = 0; i < ROUNDS; i++) {
-        int64_t amount = (int64_t)((double)it->amount * scale);
-        ours[i] = (double)amount * it->messages / it->go(amount);
-        if (versus) {
-            theirs[i] =
-                it->messages * erlang(it->name, (int64_t)((double)it->erlang_amount * scale));
+        int64_t amount = in_round(run, it, it->amount);
+        ours = better(ours, (double)amount * it->messages / it->go(amount));
+        for (int peer = 0; peer < PEERS; peer++) {
+            if ((versus & (1U << peer)) != 0) {
+                amount = in_round(run, it, it->peer_amount * (it->fixed ? 1 : peer_pace(peer)));
+                theirs[peer] =
+                    better(theirs[peer], it->messages * peer_ask(peer, it->name, amount));
+            }
         }
     }
-    double rate = median(ours);
-    bench_report(run, "actors", it->name, "msgs_per_s", rate, "1/s");
-    if (versus && median(theirs) > 0) {
-        bench_report(run, "actors", it->name, "erlang_msgs_per_s", median(theirs), "1/s");
-        bench_report(run, "actors", it->name, "ratio_vs_erlang", rate / median(theirs), "x");
+    bench_report(run, "actors", it->name, "msgs_per_s", ours, "1/s");
+    for (int peer = 0; peer < PEERS; peer++) {
+        if (theirs[peer] > 0) {
+            report_peer(run, it->name, peer, "msgs_per_s", theirs[peer], "1/s",
+                        ours / theirs[peer]);
+        }
+    }
+}
+
+static void run_idle(const struct bench_run *run, unsigned versus)
+{
+    double ours = idle_bytes();
+    bench_report(run, "actors", "idle", "bytes_per_actor", ours, "bytes");
+    for (int peer = 0; peer < PEERS; peer++) {
+        double theirs = (versus & (1U << peer)) != 0 ? peer_ask(peer, "idle", IDLE_ACTORS) : 0;
+        if (theirs > 0) {
+            report_peer(run, "idle", peer, "bytes_per_actor", theirs, "bytes", theirs / ours);
+        }
     }
 }
 
 static void run_actors(const struct bench_run *run)
 {
-    bool versus = run->vs_erlang && have_erlang();
-    if (run->vs_erlang && !versus) {
-        bench_fact(run, "actors", "erlang",
-                   "not compared: escript or tests/bench/actors.erl is "
-                   "missing (package erlang-base; run in the sources)");
-    }
+    unsigned versus = peers_ready(run, run->versus);
     if (bench_wants(run, "idle")) { /* first: the others leave memory behind */
-        double bytes = idle_bytes();
-        bench_report(run, "actors", "idle", "bytes_per_actor", bytes, "bytes");
-        double theirs = versus ? erlang("idle", IDLE_ACTORS) : 0;
-        if (theirs > 0) {
-            bench_report(run, "actors", "idle", "erlang_bytes_per_actor", theirs, "bytes");
-            bench_report(run, "actors", "idle", "ratio_vs_erlang", theirs / bytes, "x");
-        }
+        run_idle(run, versus);
     }
     for (size_t i = 0; i < RV_COUNT(cases); i++) {
         if (bench_wants(run, cases[i].name)) {
@@ -527,5 +518,5 @@ static void run_actors(const struct bench_run *run)
 extern const struct bench bench_actors;
 const struct bench bench_actors = {
     .name = "actors",
-    .summary = "messages, spawns and idle memory of actors; --vs-erlang beside Erlang/OTP",
+    .summary = "messages, spawns and idle memory of actors; beside Erlang/OTP, Go, Tokio, CAF",
     .run = run_actors};

@@ -5,6 +5,7 @@
  */
 #include "tests/bench/bench.h"
 #include "tests/bench/bench_erp.h"
+#include "tests/bench/peers.h"
 
 #include "runtime/base/check.h"
 
@@ -184,7 +185,7 @@ static int usage(void)
 {
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
            "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
-           "                           [--vs-erlang]                          (actors)\n"
+           "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);
@@ -214,8 +215,8 @@ int main(int argc, char **argv)
             run.seconds = strtod(argv[++i], NULL);
         } else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc) {
             run.only = argv[++i];
-        } else if (strcmp(argv[i], "--vs-erlang") == 0) {
-            run.vs_erlang = true;
+        } else if (strncmp(argv[i], "--vs-", 5) == 0 && peer_named(argv[i] + 5) >= 0) {
+            run.versus |= 1U << peer_named(argv[i] + 5);
         } else if (strcmp(argv[i], "--gpu") == 0) {
             run.gpu = true;
         } else if (strcmp(argv[i], "--kills") == 0 && i + 1 < argc) {

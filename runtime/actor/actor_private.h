@@ -23,6 +23,8 @@
 #include <pthread.h>
 
 enum {
+    APART = 64,                /* bytes that keep two fields on lines of their own */
+    MAIL_MESSAGES = 256,       /* messages between two looks at the mail, ours and to us */
     TICK_TURNS_MAX = 256,      /* then the loop looks at its other work ... */
     TICK_US_MAX = 100,         /* ... or after so long: a poll of libuv costs 0.2 us */
     SPIN_US = 40,              /* looking for mail of other cores before sleeping ... */
@@ -212,11 +214,15 @@ struct core {
     struct outlet *outlets;         /* one per core */
     uint64_t dirty;                 /* bit per outlet: something to publish */
     _Atomic(struct ring *) *inlets; /* one per core; NULL before the first message */
-    atomic_bool awake;              /* it will look at its mail: no need to wake it */
     pthread_mutex_t inbox_lock;
     struct queue inbox;     /* of threads that are no cores */
     atomic_bool inbox_some; /* so that nobody locks to find it empty */
-    /* looked at by others */
+    /* looked at by others with each message: on a line that nothing else writes */
+    unsigned char apart[APART];
+    atomic_bool awake; /* it will look at its mail: no need to wake it */
+    atomic_int cpu;    /* which it ran on when it last looked, in its turns or to wait */
+    unsigned char apart_too[APART];
+    /* looked at by others now and then */
     _Atomic int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, spilled,
         restarts, passivated;
     _Atomic uint32_t longest_mailbox;

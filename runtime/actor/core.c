@@ -9,6 +9,7 @@
 #include "runtime/actor/mail.h"
 #include "runtime/actor/share.h"
 
+#include <sched.h>
 #include <string.h>
 
 static void tick(void *data);
@@ -147,7 +148,7 @@ static void ready_urgent(struct core *core, struct rv_actor *actor)
     }
 }
 
-static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct envelope *envelope)
+__attribute__((noinline, cold)) static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct envelope *envelope)
 {
     switch (actor->overflow) {
     case RV_OVERFLOW_DROP_OLDEST:
@@ -186,7 +187,7 @@ static enum rv_code watch(struct core *core, struct rv_actor *actor, struct enve
 
 /* The system lane takes everything; what it holds is bounded by what there is: an end, a timer, a
  * call that was made. */
-static enum rv_code deliver_system(struct core *core, struct rv_actor *actor,
+__attribute__((noinline, cold)) static enum rv_code deliver_system(struct core *core, struct rv_actor *actor,
                                    struct envelope *envelope)
 {
     uint32_t kind = envelope->message.kind;
@@ -520,13 +521,30 @@ bool core_turn(struct core *core, bool random_pick)
     return actor != NULL;
 }
 
+/* Another core that is awake was last seen on the processor that we run on: while we look for its
+ * mail it cannot send any. */
+static bool shares_processor(struct core *core)
+{
+    int cpu = sched_getcpu();
+    bool shares = false;
+    if (atomic_load_explicit(&core->cpu, memory_order_relaxed) != cpu) {
+        atomic_store_explicit(&core->cpu, cpu, memory_order_relaxed);
+    }
+    for (int i = 0; i < core->actors->core_count; i++) {
+        struct core *other = &core->actors->cores[i];
+        shares |= other != core && atomic_load_explicit(&other->awake, memory_order_relaxed) &&
+                  atomic_load_explicit(&other->cpu, memory_order_relaxed) == cpu;
+    }
+    return shares;
+}
+
 /* More to do within this tick: somebody is ready, or mail comes while we look for it. */
 static bool goes_on(struct core *core)
 {
     if (core->ready_count > 0 || mail_has_come(core)) {
         return true;
     }
-    if (core->spins == 0) {
+    if (core->spins == 0 || shares_processor(core)) {
         return false;
     }
     int64_t until_us = core_now(core) + SPIN_US;
@@ -550,9 +568,11 @@ static void tick(void *data)
     bool more = true;
     for (int n = 0; more && n < TICK_TURNS_MAX && core_noted(core) < end_us;) {
         mail_take(core);
+        int64_t until = atomic_load_explicit(&core->messages, memory_order_relaxed) + MAIL_MESSAGES;
         do {
             n++;
-        } while (core_turn(core, false) && n < TICK_TURNS_MAX && core_noted(core) < end_us);
+        } while (core_turn(core, false) && n < TICK_TURNS_MAX && core_noted(core) < end_us &&
+                 atomic_load_explicit(&core->messages, memory_order_relaxed) < until);
         mail_publish(core);
         more = goes_on(core);
     }

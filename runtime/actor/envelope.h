@@ -14,6 +14,7 @@
 enum {
     RING_SLOTS = 2048, /* messages under way from one core to another; 128 bytes each */
     RING_BATCH = 64,   /* messages that are published, or given back, at once */
+    RING_AHEAD = 8,    /* messages that are fetched from the other core's cache beforehand */
     ENVELOPE_STRIDE = 128,
     SLAB_ENVELOPES = 512
 };

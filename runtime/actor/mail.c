@@ -282,6 +282,7 @@ static void take_ring(struct core *core, struct ring *ring, struct core *from)
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
     while (head != tail) {
         struct envelope *slot = &ring->slots[head % RING_SLOTS];
+        __builtin_prefetch(&ring->slots[(head + RING_AHEAD) % RING_SLOTS]);
         core_deliver(core, envelope_copy(core, slot));
         head++;
         if (head % RING_BATCH == 0 || head == tail) {

@@ -1,11 +1,12 @@
 // actors.cpp -- the programs of bench_actors.c with CAF 0.17: actors-caf NAME AMOUNT
-// prints units of AMOUNT a second ("idle": bytes of resident memory per actor).
+// prints units of AMOUNT a second, the best of repeats ("idle": bytes of resident memory per actor).
 //
 // Event-based actors on CAF's work-stealing scheduler with two threads.  Each program has the shape
 // of ours: the same actors, windows and messages.  ping_pong_cross detaches its two actors, which
 // gives each a thread of its own.
 #include <caf/all.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -27,6 +28,7 @@ using go_atom = caf::atom_constant<caf::atom("go")>;
 using answer_atom = caf::atom_constant<caf::atom("answer")>;
 using over_atom = caf::atom_constant<caf::atom("over")>;
 
+constexpr int repeats = 4;
 constexpr size_t cores = 2;
 constexpr int64_t window = 64;
 constexpr int64_t ring = 1000;
@@ -295,13 +297,17 @@ int main(int argc, char **argv)
     if (std::strcmp(argv[1], "idle") == 0) {
         std::printf("%.1f\n", idle(system, n));
     } else {
-        auto began = std::chrono::steady_clock::now();
-        if (!run(system, argv[1], n)) {
-            std::fprintf(stderr, "there is no program %s\n", argv[1]);
-            return 2;
+        double best = 0;
+        for (int i = 0; i < repeats; i++) {
+            auto began = std::chrono::steady_clock::now();
+            if (!run(system, argv[1], n)) {
+                std::fprintf(stderr, "there is no program %s\n", argv[1]);
+                return 2;
+            }
+            std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+            best = std::max(best, static_cast<double>(n) / took.count());
         }
-        std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-        std::printf("%.1f\n", static_cast<double>(n) / took.count());
+        std::printf("%.1f\n", best);
     }
     std::fflush(stdout);
     std::_Exit(0); // without taking everything apart

@@ -2,10 +2,11 @@
 %% -*- erlang -*-
 %%! +S 2:2 +P 4000000
 %% actors.erl -- the programs of bench_actors.c in Erlang/OTP: escript actors.erl NAME AMOUNT
-%% prints units of AMOUNT a second ("idle": bytes of resident memory per process).
+%% prints units of AMOUNT a second, the best of REPEATS ("idle": bytes of resident memory per process).
 %% Each program has the shape of ours: the same actors, windows and messages.
 -mode(compile).
 
+-define(REPEATS, 4).
 -define(WINDOW, 64).
 -define(RING, 1000).
 -define(SENDERS, 100).
@@ -22,8 +23,8 @@ main(["idle", Amount]) ->
     hd(Pids) ! stop;
 main([Name, Amount]) ->
     N = list_to_integer(Amount),
-    {Us, ok} = timer:tc(fun() -> run(Name, N) end),
-    io:format("~.1f~n", [N * 1000000 / Us]).
+    Rate = fun(_) -> {Us, ok} = timer:tc(fun() -> run(Name, N) end), N * 1000000 / Us end,
+    io:format("~.1f~n", [lists:max(lists:map(Rate, lists:seq(1, ?REPEATS)))]).
 
 run("ping_pong", N) -> ping_pong(N, [], []);
 run("ping_pong_cross", N) -> ping_pong(N, [{scheduler, 1}], [{scheduler, 2}]);

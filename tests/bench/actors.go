@@ -1,5 +1,6 @@
 // actors.go -- the programs of bench_actors.c with goroutines and channels: actors-go NAME AMOUNT
-// prints units of AMOUNT a second ("idle": bytes of resident memory per goroutine with its channel).
+// prints units of AMOUNT a second, the best of repeats ("idle": bytes of resident memory per goroutine
+// with its channel).
 //
 // An actor is a goroutine that owns the channel it receives from.  Each program has the shape of
 // ours: the same actors, windows and messages.  A channel has room for what its protocol may have
@@ -17,6 +18,7 @@ import (
 )
 
 const (
+	repeats = 4
 	cores   = 2
 	window  = 64
 	ring    = 1000
@@ -204,6 +206,30 @@ func idle(n int64) float64 {
 	return bytes
 }
 
+func run(name string, n int64) bool {
+	switch name {
+	case "ping_pong":
+		pingPong(n, func() {})
+	case "ping_pong_cross":
+		pingPong(n, runtime.LockOSThread)
+	case "counting":
+		fanIn(n, 1)
+	case "ring_1000":
+		ringOf(n, 1)
+	case "ring_1000_100":
+		ringOf(n, 100)
+	case "fan_in_100":
+		fanIn(n, senders)
+	case "spawn_100k":
+		spawn(n)
+	case "tree_1m":
+		tree(n)
+	default:
+		return false
+	}
+	return true
+}
+
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "version" {
 		fmt.Println(runtime.Version())
@@ -224,27 +250,17 @@ func main() {
 		fmt.Printf("%.1f\n", idle(n))
 		return
 	}
-	began := time.Now()
-	switch name {
-	case "ping_pong":
-		pingPong(n, func() {})
-	case "ping_pong_cross":
-		pingPong(n, runtime.LockOSThread)
-	case "counting":
-		fanIn(n, 1)
-	case "ring_1000":
-		ringOf(n, 1)
-	case "ring_1000_100":
-		ringOf(n, 100)
-	case "fan_in_100":
-		fanIn(n, senders)
-	case "spawn_100k":
-		spawn(n)
-	case "tree_1m":
-		tree(n)
-	default:
-		fmt.Fprintln(os.Stderr, "there is no program", name)
-		os.Exit(2)
+	best := 0.0
+	for i := 0; i < repeats; i++ {
+		began := time.Now()
+		if !run(name, n) {
+			fmt.Fprintln(os.Stderr, "there is no program", name)
+			os.Exit(2)
+		}
+		rate := float64(n) / time.Since(began).Seconds()
+		if rate > best {
+			best = rate
+		}
 	}
-	fmt.Printf("%.1f\n", float64(n)/time.Since(began).Seconds())
+	fmt.Printf("%.1f\n", best)
 }

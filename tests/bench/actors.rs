@@ -1,5 +1,6 @@
 //! actors.rs -- the programs of bench_actors.c with Tokio: actors-tokio NAME AMOUNT
-//! prints units of AMOUNT a second ("idle": bytes of resident memory per task with its channel).
+//! prints units of AMOUNT a second, the best of REPEATS ("idle": bytes of resident memory per task
+//! with its channel).
 //!
 //! An actor is a task that owns the receiving end of a channel.  Each program has the shape of ours:
 //! the same actors, windows and messages.  The channels are unbounded, which is their quicker kind;
@@ -10,6 +11,7 @@ use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver, UnboundedSender};
 
+const REPEATS: usize = 4;
 const CORES: usize = 2;
 const WINDOW: i64 = 64;
 const RING: usize = 1000;
@@ -220,6 +222,21 @@ fn shared() -> Runtime {
     builder.worker_threads(CORES).enable_time().build().expect("a runtime of two threads")
 }
 
+fn run(runtime: &Runtime, name: &str, n: i64) -> bool {
+    match name {
+        "ping_pong" => runtime.block_on(ping_pong(n)),
+        "ping_pong_cross" => ping_pong_cross(n),
+        "counting" => runtime.block_on(fan_in(n, 1)),
+        "ring_1000" => runtime.block_on(ring_of(n, 1)),
+        "ring_1000_100" => runtime.block_on(ring_of(n, 100)),
+        "fan_in_100" => runtime.block_on(fan_in(n, SENDERS)),
+        "spawn_100k" => runtime.block_on(spawn(n)),
+        "tree_1m" => runtime.block_on(tree(n)),
+        _ => return false,
+    }
+    true
+}
+
 fn main() {
     let words: Vec<String> = std::env::args().collect();
     if words.len() != 3 {
@@ -233,21 +250,15 @@ fn main() {
         println!("{:.1}", bytes);
         std::process::exit(0); // without taking a million tasks apart
     }
-    let began = Instant::now();
-    match words[1].as_str() {
-        "ping_pong" => runtime.block_on(ping_pong(n)),
-        "ping_pong_cross" => ping_pong_cross(n),
-        "counting" => runtime.block_on(fan_in(n, 1)),
-        "ring_1000" => runtime.block_on(ring_of(n, 1)),
-        "ring_1000_100" => runtime.block_on(ring_of(n, 100)),
-        "fan_in_100" => runtime.block_on(fan_in(n, SENDERS)),
-        "spawn_100k" => runtime.block_on(spawn(n)),
-        "tree_1m" => runtime.block_on(tree(n)),
-        other => {
-            eprintln!("there is no program {}", other);
+    let mut best = 0.0;
+    for _ in 0..REPEATS {
+        let began = Instant::now();
+        if !run(&runtime, &words[1], n) {
+            eprintln!("there is no program {}", words[1]);
             std::process::exit(2);
         }
+        best = f64::max(best, n as f64 / began.elapsed().as_secs_f64());
     }
-    println!("{:.1}", n as f64 / began.elapsed().as_secs_f64());
+    println!("{:.1}", best);
     std::process::exit(0);
 }

@@ -3,11 +3,12 @@
  * The programs are those that actor runtimes are usually measured with (Imam and Sarkar, "Savina",
  * 2014; skynet for the tree).  Cores are threads of this process, at most two.
  *
- * Each case is run in ROUNDS short rounds and the best is reported.  With --vs-erlang, --vs-go,
- * --vs-tokio, --vs-caf the same program of each of these (peers.h) runs after each round of ours,
- * about as long, and its best is reported too.  The best, for all alike, because what else a
- * machine does only ever takes time away, and from two threads that wait for each other more than
- * from one; in turn, so that a busy minute hits all of them.  A ratio is best to best.
+ * Each case is done REPEATS times in each of ROUNDS rounds, each time a fraction of a second, and
+ * the best is reported.  With --vs-erlang, --vs-go, --vs-tokio, --vs-caf the same program of each of
+ * these (peers.h) follows in each round, as often and about as long, and its best is reported too.
+ * The best, for all alike, because what else a machine does only ever takes time away, and more from
+ * two threads that wait for each other than from one; in turn, so that a busy minute hits all of
+ * them.  A ratio is best to best.
  *
  *   ping_pong        two actors of one core        ping_pong_cross  of two cores
  *   counting         one sends, one counts         ring_1000(_100)  1,000 in a ring, 1 (100) tokens
@@ -31,7 +32,8 @@
 #include <unistd.h>
 
 enum {
-    ROUNDS = 7,
+    ROUNDS = 3,
+    REPEATS = 4, /* as in the programs of the peers */
     CORES = 2,
     RING = 1000,
     TOKENS = 100,
@@ -445,10 +447,10 @@ static const struct actors_case cases[] = {
     {"tree_1m", tree_1m, 1000000, 1000000, 1.11111, true},
 };
 
-/* Amount units of a round, in the time that each has. */
-static int64_t in_round(const struct bench_run *run, const struct actors_case *it, int64_t amount)
+/* What is done at once. */
+static int64_t portion(const struct bench_run *run, const struct actors_case *it, int64_t amount)
 {
-    return it->fixed ? amount : (int64_t)((double)amount * run->seconds / ROUNDS);
+    return it->fixed ? amount : (int64_t)((double)amount * run->seconds / (ROUNDS * REPEATS));
 }
 
 static double better(double a, double b)
@@ -469,19 +471,26 @@ static void report_peer(const struct bench_run *run, const char *name, int peer,
 static void run_case(const struct bench_run *run, const struct actors_case *it, unsigned versus)
 {
     double ours = 0;
+    double per_us = 0; /* messages in a microsecond of CPU time, of all threads together */
     double theirs[PEERS] = {0};
     for (int i = 0; i < ROUNDS; i++) {
-        int64_t amount = in_round(run, it, it->amount);
-        ours = better(ours, (double)amount * it->messages / it->go(amount));
+        int64_t amount = portion(run, it, it->amount);
+        double messages = (double)amount * it->messages;
+        for (int k = 0; k < REPEATS; k++) {
+            int64_t cpu_us = bench_cpu_us(0);
+            ours = better(ours, messages / it->go(amount));
+            per_us = better(per_us, messages / (double)(bench_cpu_us(0) - cpu_us));
+        }
         for (int peer = 0; peer < PEERS; peer++) {
             if ((versus & (1U << peer)) != 0) {
-                amount = in_round(run, it, it->peer_amount * (it->fixed ? 1 : peer_pace(peer)));
+                amount = portion(run, it, it->peer_amount * (it->fixed ? 1 : peer_pace(peer)));
                 theirs[peer] =
                     better(theirs[peer], it->messages * peer_ask(peer, it->name, amount));
             }
         }
     }
     bench_report(run, "actors", it->name, "msgs_per_s", ours, "1/s");
+    bench_report(run, "actors", it->name, "cpu_ns_per_msg", 1000 / per_us, "ns");
     for (int peer = 0; peer < PEERS; peer++) {
         if (theirs[peer] > 0) {
             report_peer(run, it->name, peer, "msgs_per_s", theirs[peer], "1/s",

@@ -1,8 +1,8 @@
 /* peers.h -- other actor runtimes, for bench_actors: which of them are here, built, and asked.
  *
  * A peer is one source file beside this one (actors.erl, .go, .rs, .cpp) with the same programs as
- * bench_actors.c: PROGRAM AMOUNT prints units of AMOUNT a second, timed by itself; "idle" prints
- * bytes of resident memory for each.  It is what Debian 12 ships of that runtime, used as its
+ * bench_actors.c: PROGRAM AMOUNT does AMOUNT units several times and prints the best rate, units a
+ * second; "idle" prints bytes of resident memory for each.  It is what Debian 12 ships of that runtime, used as its
  * people use it, optimised as they do, with two threads.  What has to be compiled goes to the
  * folder "peers" beside reeve-bench, again only when the source is newer.  None of it is needed to
  * build, test or run reeve.

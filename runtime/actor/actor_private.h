@@ -5,6 +5,7 @@
  * supervise.c  start, failure, restart, end             share.c/.h  whose turn: tenants, classes
  * view.c/.h    what a core is doing, for people         link.c   ending together
  * trace.c/.h   messages of one trace, for people        stash.c  messages put aside
+ * pool.c/.h    memory of actors
  *
  * Everything of a core is its own thread's, except what is marked atomic, the rings (one writer,
  * one reader) and the inbox (a mutex).  An idle actor is `struct rv_actor` with its state behind
@@ -16,6 +17,7 @@
 
 #include "runtime/actor/actor.h"
 #include "runtime/actor/envelope.h"
+#include "runtime/actor/pool.h"
 #include "runtime/actor/trace.h"
 #include "runtime/actor/view.h"
 #include "runtime/base/check.h"
@@ -183,6 +185,7 @@ struct core {
     int64_t deadline_us;   /* likewise; 0 none */
     struct tracer *tracer; /* NULL: messages are not noted */
     struct rv_error err; /* for receive; empty between turns: a kilobyte is not cleared for each */
+    struct pool pool; /* of its actors */
     struct slot *slots;
     uint32_t slot_count; /* that there is memory for */
     uint32_t slot_used;  /* that were ever taken; memory behind it is untouched */

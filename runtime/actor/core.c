@@ -41,6 +41,7 @@ void core_fini(struct core *core)
     shares_fini(core);
     tracer_destroy(core->tracer);
     rv_free(core->slots);
+    pool_fini(&core->pool);
     rv_free(core->alarms);
 }
 
@@ -549,7 +550,7 @@ static bool goes_on(struct core *core)
     }
     int64_t until_us = core_now(core) + SPIN_US;
     while (core_now(core) < until_us) {
-        if (mail_has_come(core)) {
+        if (mail_has_come(core) || mail_can_go(core)) {
             return true;
         }
 #ifdef __x86_64__

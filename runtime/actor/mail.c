@@ -135,7 +135,7 @@ static void on_wake(void *data)
 {
     struct core *core = core_rung(data);
     if (core != NULL) {
-        if (core->real_time && mail_from_cores(core) &&
+        if (core->real_time && (mail_from_cores(core) || mail_can_go(core)) &&
             rv_mono_us(core->clock) - core->rested_us < SPIN_GAP_US) {
             core->spins = SPIN_TRIES;
         }
@@ -330,9 +330,7 @@ bool mail_has_come(struct core *core)
     return core->later.first != NULL || atomic_load(&core->inbox_some) || mail_from_cores(core);
 }
 
-/* Something waits for room in a ring, and there is room: the wake for it may have come too early.
- */
-static bool mail_can_go(struct core *core)
+bool mail_can_go(struct core *core)
 {
     for (uint64_t left = core->dirty; left != 0; left &= left - 1) {
         struct outlet *outlet = &core->outlets[__builtin_ctzll(left)];
@@ -344,6 +342,7 @@ static bool mail_can_go(struct core *core)
     return false;
 }
 
+/* There may be room in a ring by now: the wake for it may have come too early. */
 bool mail_rest(struct core *core)
 {
     atomic_store(&core->awake, false);

@@ -24,6 +24,7 @@ void mail_take(struct core *core);           /* delivers what has come */
 void mail_publish(struct core *core); /* what was posted is seen by others, and they are woken */
 bool mail_has_come(struct core *core);
 bool mail_from_cores(struct core *core);
+bool mail_can_go(struct core *core); /* what waited for room in a ring has it */
 /* From here on others wake the core; false: there is something to do already, it stays awake. */
 bool mail_rest(struct core *core);
 bool mail_is_quiet(struct core *core); /* nothing came and nothing waits to go */

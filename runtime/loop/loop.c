@@ -1,7 +1,8 @@
 /* loop.c -- the skin over libuv; what is added: posting of closures and freeing by handle kind.
  *
- * Posts go through one mutex-guarded list and one uv_async_t per loop: libuv scans all async
- * handles of a loop for each wake-up, so there is exactly one.
+ * Posts go through one mutex-guarded list and one eventfd per loop.  It is not a uv_async_t: in
+ * libuv 1.44 whoever is woken by one spins until the waker has returned from its system call, which
+ * is long when the two share a processor; and all of a loop are scanned for each wake.
  */
 #include "runtime/loop/loop_uv.h"
 
@@ -11,6 +12,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum {
     LOOP_CLOSE_ROUNDS_MAX = 1000 /* a handle that opens another when closed is a wrong program */
@@ -24,7 +27,8 @@ struct post {
 
 struct rv_loop {
     uv_loop_t uv;
-    uv_async_t wake;
+    uv_poll_t wake;
+    int bell;        /* the eventfd that it polls */
     uv_timer_t once; /* bounds rv_loop_run_once */
     const struct rv_clock *clock;
     _Atomic pthread_t thread; /* runs the loop; others ask whether they are it */
@@ -57,9 +61,14 @@ static bool run_posts(struct rv_loop *loop)
     return any;
 }
 
-static void on_wake(uv_async_t *handle)
+static void on_wake(uv_poll_t *handle, int status, int events)
 {
-    run_posts(handle->data);
+    struct rv_loop *loop = handle->data;
+    eventfd_t rings = 0;
+    (void)status;
+    (void)events;
+    (void)eventfd_read(loop->bell, &rings); /* before the posts: who comes later rings again */
+    run_posts(loop);
 }
 
 struct rv_loop *rv_loop_create(const struct rv_clock *clock)
@@ -70,7 +79,10 @@ struct rv_loop *rv_loop_create(const struct rv_clock *clock)
     loop->thread = pthread_self();
     RV_ASSERT(pthread_mutex_init(&loop->lock, NULL) == 0);
     RV_ASSERT(uv_loop_init(&loop->uv) == 0);
-    RV_ASSERT(uv_async_init(&loop->uv, &loop->wake, on_wake) == 0);
+    loop->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    RV_ASSERT(loop->bell >= 0);
+    RV_ASSERT(uv_poll_init(&loop->uv, &loop->wake, loop->bell) == 0);
+    RV_ASSERT(uv_poll_start(&loop->wake, UV_READABLE, on_wake) == 0);
     RV_ASSERT(uv_timer_init(&loop->uv, &loop->once) == 0);
     loop->wake.data = loop;
     uv_unref((uv_handle_t *)&loop->wake);
@@ -100,6 +112,7 @@ void rv_loop_destroy(struct rv_loop *loop)
         uv_walk(&loop->uv, close_any, NULL);
         uv_run(&loop->uv, UV_RUN_DEFAULT);
     } while (uv_loop_close(&loop->uv) != 0);
+    close(loop->bell);
     pthread_mutex_destroy(&loop->lock);
     rv_free(loop);
 }
@@ -213,10 +226,13 @@ void rv_loop_post(struct rv_loop *loop, void (*run)(void *data), void *data)
     struct post *post = rv_alloc(sizeof *post);
     *post = (struct post){.run = run, .data = data};
     pthread_mutex_lock(&loop->lock);
+    bool first = loop->posts == NULL; /* else whoever was first rings, and all are taken at once */
     *loop->posts_end = post;
     loop->posts_end = &post->next;
     pthread_mutex_unlock(&loop->lock);
-    uv_async_send(&loop->wake);
+    if (first) {
+        RV_ASSERT(eventfd_write(loop->bell, 1) == 0);
+    }
 }
 
 /* ---- timers ---- */

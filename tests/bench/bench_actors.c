@@ -190,7 +190,13 @@ static enum rv_code tree_start(struct rv_actor *self, void *state, const void *a
                                struct rv_error *err)
 {
     enum rv_code code = start(self, state, argument, err);
-    tell(self, rv_actor_self(self), GO, 0);
+    const struct player *me = state;
+    if (me->left == 1) { /* a leaf */
+        tell(self, me->peer, ANSWER, 1);
+        rv_actor_exit(self, RV_EXIT_NORMAL);
+    } else {
+        tell(self, rv_actor_self(self), GO, 0);
+    }
     return code;
 }
 
@@ -204,7 +210,7 @@ static enum rv_code grow(struct rv_actor *self, void *state, struct rv_message *
                          struct rv_error *err)
 {
     struct player *me = state; /* left: leaves below it */
-    if (message->kind == GO && me->left > 1) {
+    if (message->kind == GO) {
         struct player_start with = {
             .job = me->job, .peer = rv_actor_self(self), .left = me->left / TREE_FAN};
         struct rv_spawn spawn = {
@@ -217,7 +223,7 @@ static enum rv_code grow(struct rv_actor *self, void *state, struct rv_message *
         }
         return RV_OK;
     }
-    me->sum += message->kind == GO ? 1 : message->body.numbers[0];
+    me->sum += message->body.numbers[0];
     if (me->sum == me->left) {
         if (me->peer.id == 0) {
             finish(me->job);

@@ -26,7 +26,7 @@
 
 enum {
     APART = 64,                /* bytes that keep two fields on lines of their own */
-    MAIL_MESSAGES = 256,       /* messages between two looks at the mail, ours and to us */
+    MAIL_MESSAGES = 1024,       /* messages between two looks at the mail, ours and to us */
     TICK_TURNS_MAX = 256,      /* then the loop looks at its other work ... */
     TICK_US_MAX = 100,         /* ... or after so long: a poll of libuv costs 0.2 us */
     SPIN_US = 40,              /* looking for mail of other cores before sleeping ... */

@@ -99,6 +99,9 @@ start plain
 plain=$pid
 same "a single node opens its one port" 1 "$(ss -Hltnp 2>/dev/null | grep -c "pid=$plain," || true)"
 until_true 10 owns plain 4
+wrong 1 "a name that a node has that serves" 'a node named "plain" serves this database already' node.name=plain
+has err "Give this one a name of its own"
+same "takes nothing from it" 4 "$(owned plain)"
 start other
 until_true 15 owns other 2
 same "two without lines share" 2 "$(owned other)"

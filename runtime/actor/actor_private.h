@@ -26,7 +26,7 @@
 
 enum {
     APART = 64,                /* bytes that keep two fields on lines of their own */
-    MAIL_MESSAGES = 1024,       /* messages between two looks at the mail, ours and to us */
+    MAIL_MESSAGES = 1024,      /* messages between two looks at the mail, ours and to us */
     TICK_TURNS_MAX = 256,      /* then the loop looks at its other work ... */
     TICK_US_MAX = 100,         /* ... or after so long: a poll of libuv costs 0.2 us */
     SPIN_US = 40,              /* looking for mail of other cores before sleeping ... */
@@ -185,7 +185,7 @@ struct core {
     int64_t deadline_us;   /* likewise; 0 none */
     struct tracer *tracer; /* NULL: messages are not noted */
     struct rv_error err; /* for receive; empty between turns: a kilobyte is not cleared for each */
-    struct pool pool; /* of its actors */
+    struct pool pool;    /* of its actors */
     struct slot *slots;
     uint32_t slot_count; /* that there is memory for */
     uint32_t slot_used;  /* that were ever taken; memory behind it is untouched */

@@ -12,6 +12,9 @@
 #include <sched.h>
 #include <string.h>
 
+/* Out of what each message goes through, whose frame stays small. */
+#define APART_FROM_IT __attribute__((noinline))
+
 static void tick(void *data);
 
 /* ---- lifecycle ---- */
@@ -149,7 +152,7 @@ static void ready_urgent(struct core *core, struct rv_actor *actor)
     }
 }
 
-__attribute__((noinline, cold)) static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct envelope *envelope)
+static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct envelope *envelope)
 {
     switch (actor->overflow) {
     case RV_OVERFLOW_DROP_OLDEST:
@@ -188,7 +191,7 @@ static enum rv_code watch(struct core *core, struct rv_actor *actor, struct enve
 
 /* The system lane takes everything; what it holds is bounded by what there is: an end, a timer, a
  * call that was made. */
-__attribute__((noinline, cold)) static enum rv_code deliver_system(struct core *core, struct rv_actor *actor,
+static enum rv_code deliver_system(struct core *core, struct rv_actor *actor,
                                    struct envelope *envelope)
 {
     uint32_t kind = envelope->message.kind;
@@ -216,12 +219,19 @@ __attribute__((noinline, cold)) static enum rv_code deliver_system(struct core *
     return RV_OK;
 }
 
-static inline enum rv_code deliver(struct core *core, struct envelope *envelope)
+static inline enum rv_code enqueue(struct core *core, struct rv_actor *actor,
+                                   struct envelope *envelope)
 {
-    struct rv_actor *actor = core_find(core, envelope->to);
-    if (envelope->message.more != 0) {
-        envelope->queued_us = core_noted(core);
-    }
+    queue_push(&actor->mailbox, envelope);
+    actor->waiting++;
+    ready(core, actor);
+    return RV_OK;
+}
+
+/* All but what a mailbox has room for. */
+static APART_FROM_IT enum rv_code deliver_otherwise(struct core *core, struct rv_actor *actor,
+                                                    struct envelope *envelope)
+{
     if (envelope->message.kind < RV_MESSAGE_USER) {
         return deliver_system(core, actor, envelope);
     }
@@ -229,16 +239,21 @@ static inline enum rv_code deliver(struct core *core, struct envelope *envelope)
         core_dead_letter(core, envelope, "no such actor");
         return RV_NOT_FOUND;
     }
-    if (actor->waiting >= actor->mailbox_max) {
-        enum rv_code code = overflow(core, actor, envelope);
-        if (code != RV_OK) {
-            return code;
-        }
+    enum rv_code code = overflow(core, actor, envelope);
+    return code == RV_OK ? enqueue(core, actor, envelope) : code;
+}
+
+static inline enum rv_code deliver(struct core *core, struct envelope *envelope)
+{
+    struct rv_actor *actor = core_find(core, envelope->to);
+    if (envelope->message.more != 0) {
+        envelope->queued_us = core_noted(core);
     }
-    queue_push(&actor->mailbox, envelope);
-    actor->waiting++;
-    ready(core, actor);
-    return RV_OK;
+    if (actor == NULL || envelope->message.kind < RV_MESSAGE_USER || actor->exiting ||
+        actor->waiting >= actor->mailbox_max) {
+        return deliver_otherwise(core, actor, envelope);
+    }
+    return enqueue(core, actor, envelope);
 }
 
 enum rv_code core_deliver(struct core *core, struct envelope *envelope)
@@ -364,8 +379,8 @@ static void before_receive(struct rv_actor *actor, const struct rv_message *mess
     }
 }
 
-static enum rv_code handle_more(struct core *core, struct rv_actor *actor,
-                                struct envelope *envelope, struct rv_error *err)
+static APART_FROM_IT enum rv_code handle_more(struct core *core, struct rv_actor *actor,
+                                              struct envelope *envelope, struct rv_error *err)
 {
     struct rv_message *message = &envelope->message;
     core->trace = message->trace;
@@ -477,7 +492,7 @@ static inline void charge(struct core *core, const struct rv_actor *actor, int64
 }
 
 /* The actor wants to end, or has failed. */
-static void after_last(struct core *core, struct rv_actor *actor, enum rv_code code)
+static APART_FROM_IT void after_last(struct core *core, struct rv_actor *actor, enum rv_code code)
 {
     if (actor->exiting) {
         actor_left(actor);

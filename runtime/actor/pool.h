@@ -1,9 +1,9 @@
 /* pool.h -- memory of a core's actors: an actor is often born where another one has just ended.
  *
- * Pieces are cut from chunks, in sizes that are multiples of POOL_STEP, and what is given back waits
- * for the next one of its size; a chunk is freed with the pool.  That costs a tenth of malloc, and
- * an actor no header of it.  What is larger than POOL_LARGEST is malloc's, and so is everything
- * under the address sanitizer, which then sees who touches an actor that has ended.
+ * Pieces are cut from chunks, in sizes that are multiples of POOL_STEP, and what is given back
+ * waits for the next one of its size; a chunk is freed with the pool.  That costs a tenth of
+ * malloc, and an actor no header of it.  What is larger than POOL_LARGEST is malloc's, and so is
+ * everything under the address sanitizer, which then sees who touches an actor that has ended.
  *
  * On the core's thread.
  */

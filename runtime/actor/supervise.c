@@ -95,8 +95,7 @@ static unsigned class_order(enum rv_class class)
 struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
                               struct rv_actor *parent)
 {
-    struct rv_actor *actor =
-        pool_take(&core->pool, sizeof *actor + spawn->behavior->state_bytes);
+    struct rv_actor *actor = pool_take(&core->pool, sizeof *actor + spawn->behavior->state_bytes);
     actor->core = core;
     actor->behavior = spawn->behavior;
     actor->mailbox_max = spawn->mailbox != 0 ? spawn->mailbox : RV_MAILBOX_DEFAULT;

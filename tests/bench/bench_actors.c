@@ -4,11 +4,11 @@
  * 2014; skynet for the tree).  Cores are threads of this process, at most two.
  *
  * Each case is done REPEATS times in each of ROUNDS rounds, each time a fraction of a second, and
- * the best is reported.  With --vs-erlang, --vs-go, --vs-tokio, --vs-caf the same program of each of
- * these (peers.h) follows in each round, as often and about as long, and its best is reported too.
- * The best, for all alike, because what else a machine does only ever takes time away, and more from
- * two threads that wait for each other than from one; in turn, so that a busy minute hits all of
- * them.  A ratio is best to best.
+ * the best is reported.  With --vs-erlang, --vs-go, --vs-tokio, --vs-caf the same program of each
+ * of these (peers.h) follows in each round, as often and about as long, and its best is reported
+ * too. The best, for all alike, because what else a machine does only ever takes time away, and
+ * more from two threads that wait for each other than from one; in turn, so that a busy minute hits
+ * all of them.  A ratio is best to best.
  *
  *   ping_pong        two actors of one core        ping_pong_cross  of two cores
  *   counting         one sends, one counts         ring_1000(_100)  1,000 in a ring, 1 (100) tokens
@@ -438,8 +438,8 @@ struct actors_case {
     double (*go)(int64_t amount); /* seconds */
     int64_t amount;               /* in a second or less, undisturbed */
     int64_t peer_amount;          /* the same of a peer whose pace is 1 */
-    double messages; /* per unit of amount */
-    bool fixed;      /* the name says how many */
+    double messages;              /* per unit of amount */
+    bool fixed;                   /* the name says how many */
 };
 
 static const struct actors_case cases[] = {
@@ -464,8 +464,8 @@ static double better(double a, double b)
     return a > b ? a : b;
 }
 
-static void report_peer(const struct bench_run *run, const char *name, int peer,
-                        const char *metric, double theirs, const char *unit, double ratio)
+static void report_peer(const struct bench_run *run, const char *name, int peer, const char *metric,
+                        double theirs, const char *unit, double ratio)
 {
     char text[64];
     snprintf(text, sizeof text, "%s_%s", peer_name(peer), metric);

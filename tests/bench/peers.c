@@ -42,13 +42,14 @@ static const struct peer peers[PEERS] = {
      .have = "command -v cargo && ls -d /usr/share/cargo/registry/tokio-1.*",
      .version = "ls /usr/share/cargo/registry | grep -m1 '^tokio-1'",
      /* Debian's compiler, also where another one comes first in the PATH */
-     .build = "test \"$P\"/actors-tokio -nt tests/bench/actors.rs || { mkdir -p \"$P\"/tokio/src && "
-              "cp tests/bench/actors.rs \"$P\"/tokio/src/main.rs && "
-              "cp tests/bench/actors.toml \"$P\"/tokio/Cargo.toml && cd \"$P\"/tokio && "
-              "PATH=/usr/bin:$PATH CARGO_HOME=\"$P\"/cargo cargo build --release --offline "
-              "--config 'source.crates-io.replace-with=\"debian\"' "
-              "--config 'source.debian.directory=\"/usr/share/cargo/registry\"' && "
-              "cp target/release/actors-tokio \"$P\"/actors-tokio; }",
+     .build =
+         "test \"$P\"/actors-tokio -nt tests/bench/actors.rs || { mkdir -p \"$P\"/tokio/src && "
+         "cp tests/bench/actors.rs \"$P\"/tokio/src/main.rs && "
+         "cp tests/bench/actors.toml \"$P\"/tokio/Cargo.toml && cd \"$P\"/tokio && "
+         "PATH=/usr/bin:$PATH CARGO_HOME=\"$P\"/cargo cargo build --release --offline "
+         "--config 'source.crates-io.replace-with=\"debian\"' "
+         "--config 'source.debian.directory=\"/usr/share/cargo/registry\"' && "
+         "cp target/release/actors-tokio \"$P\"/actors-tokio; }",
      .ask = "\"$P\"/actors-tokio"},
     {.name = "caf",
      .pace = 1,

@@ -2,10 +2,10 @@
  *
  * A peer is one source file beside this one (actors.erl, .go, .rs, .cpp) with the same programs as
  * bench_actors.c: PROGRAM AMOUNT does AMOUNT units several times and prints the best rate, units a
- * second; "idle" prints bytes of resident memory for each.  It is what Debian 12 ships of that runtime, used as its
- * people use it, optimised as they do, with two threads.  What has to be compiled goes to the
- * folder "peers" beside reeve-bench, again only when the source is newer.  None of it is needed to
- * build, test or run reeve.
+ * second; "idle" prints bytes of resident memory for each.  It is what Debian 12 ships of that
+ * runtime, used as its people use it, optimised as they do, with two threads.  What has to be
+ * compiled goes to the folder "peers" beside reeve-bench, again only when the source is newer. None
+ * of it is needed to build, test or run reeve.
  */
 #ifndef REEVE_TESTS_BENCH_PEERS_H
 #define REEVE_TESTS_BENCH_PEERS_H

@@ -44,7 +44,7 @@ void core_fini(struct core *core)
     shares_fini(core);
     tracer_destroy(core->tracer);
     rv_free(core->slots);
-    pool_fini(&core->pool);
+    actor_pool_fini(&core->pool);
     rv_free(core->alarms);
 }
 

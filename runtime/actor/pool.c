@@ -37,7 +37,7 @@ static void *cut(struct pool *pool, size_t bytes)
     return piece; /* as the allocator cleared it */
 }
 
-void *pool_take(struct pool *pool, size_t bytes)
+void *actor_pool_take(struct pool *pool, size_t bytes)
 {
     if (is_mallocs(bytes)) {
         return rv_alloc(bytes);
@@ -52,7 +52,7 @@ void *pool_take(struct pool *pool, size_t bytes)
     return piece;
 }
 
-void pool_give(struct pool *pool, void *memory, size_t bytes)
+void actor_pool_give(struct pool *pool, void *memory, size_t bytes)
 {
     if (is_mallocs(bytes)) {
         rv_free(memory);
@@ -63,7 +63,7 @@ void pool_give(struct pool *pool, void *memory, size_t bytes)
     pool->waiting[size_class(bytes)] = piece;
 }
 
-void pool_fini(struct pool *pool)
+void actor_pool_fini(struct pool *pool)
 {
     while (pool->chunks != NULL) {
         struct pool_piece *chunk = pool->chunks;

@@ -25,8 +25,9 @@ struct pool {
     size_t rest_bytes;
 };
 
-void *pool_take(struct pool *pool, size_t bytes); /* zeroed, at a multiple of 16 */
-void pool_give(struct pool *pool, void *memory, size_t bytes);
-void pool_fini(struct pool *pool); /* with all that was taken and is not larger than the largest */
+void *actor_pool_take(struct pool *pool, size_t bytes); /* zeroed, at a multiple of 16 */
+void actor_pool_give(struct pool *pool, void *memory, size_t bytes);
+void actor_pool_fini(
+    struct pool *pool); /* with all that was taken and is not larger than the largest */
 
 #endif

@@ -95,7 +95,8 @@ static unsigned class_order(enum rv_class class)
 struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
                               struct rv_actor *parent)
 {
-    struct rv_actor *actor = pool_take(&core->pool, sizeof *actor + spawn->behavior->state_bytes);
+    struct rv_actor *actor =
+        actor_pool_take(&core->pool, sizeof *actor + spawn->behavior->state_bytes);
     actor->core = core;
     actor->behavior = spawn->behavior;
     actor->mailbox_max = spawn->mailbox != 0 ? spawn->mailbox : RV_MAILBOX_DEFAULT;
@@ -407,7 +408,7 @@ void actor_end(struct rv_actor *actor, enum rv_exit why)
     if (actor->extra != NULL) {
         free_extra(actor->extra);
     }
-    pool_give(&core->pool, actor, sizeof *actor + actor->behavior->state_bytes);
+    actor_pool_give(&core->pool, actor, sizeof *actor + actor->behavior->state_bytes);
     if (escalate) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_LIMIT, "a child failed more often than its restart intensity allows");

@@ -444,7 +444,7 @@ struct actors_case {
 
 static const struct actors_case cases[] = {
     {"ping_pong", ping_pong, 20000000, 2000000, 1, false},
-    {"ping_pong_cross", ping_pong_cross, 1000000, 200000, 1, false},
+    {"ping_pong_cross", ping_pong_cross, 500000, 200000, 1, false},
     {"counting", counting, 30000000, 4000000, 1, false},
     {"ring_1000", ring_1000, 20000000, 2000000, 1, false},
     {"ring_1000_100", ring_1000_100, 30000000, 4000000, 1, false},

@@ -31,10 +31,10 @@ TEST(pieces_are_clean_apart_and_used_again)
         struct piece *piece = &pieces[rv_random_below(&random, PIECES)];
         if (piece->memory != NULL) {
             check(piece);
-            pool_give(&pool, piece->memory, piece->bytes);
+            actor_pool_give(&pool, piece->memory, piece->bytes);
         }
         piece->bytes = (size_t)rv_random_below(&random, POOL_LARGEST + POOL_LARGEST / 4);
-        piece->memory = pool_take(&pool, piece->bytes);
+        piece->memory = actor_pool_take(&pool, piece->bytes);
         piece->mark = 0;
         ck_assert_uint_eq((uintptr_t)piece->memory % 16, 0);
         check(piece);
@@ -44,10 +44,10 @@ TEST(pieces_are_clean_apart_and_used_again)
     for (int i = 0; i < PIECES; i++) {
         if (pieces[i].memory != NULL) {
             check(&pieces[i]);
-            pool_give(&pool, pieces[i].memory, pieces[i].bytes);
+            actor_pool_give(&pool, pieces[i].memory, pieces[i].bytes);
         }
     }
-    pool_fini(&pool);
+    actor_pool_fini(&pool);
 }
 
 TEST_MAIN()

@@ -2,6 +2,7 @@
 #include "cli_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
+#include "runtime/cli/retention.h"
 #include "runtime/journal/journal.h"
 #include "runtime/lua/plan.h"
 #include "runtime/run/replay.h"
@@ -60,6 +61,12 @@ enum rv_code cli_run_history(struct cli *cli, const char *name, json_t **out, st
         code = rv_fail(err, RV_NOT_FOUND, "no run %s", name);
         rv_hint(err, "See the runs: reeve run list.");
     }
+    if (code == RV_OK && json_is_object(json_object_get(history, "dropped"))) {
+        char text[RETENTION_TEXT];
+        code = rv_fail(err, RV_NOT_FOUND, "run %s: %s", name,
+                       retention_text(json_object_get(history, "dropped"), text));
+    }
+    json_object_del(history, "dropped");
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_cli_run_history_steps);
         rv_args_i64(args, 2, run);

@@ -43,6 +43,7 @@ $$ SELECT to_timestamp(1577836800 + (greatest(id, 0) >> 22) / 1000.0) $$;
 CREATE FUNCTION reeve_policies(of_table name) RETURNS void LANGUAGE plpgsql AS
 $f$
 BEGIN
+    PERFORM set_config('client_min_messages', 'warning', true);
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', of_table);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', of_table);
     EXECUTE format('DROP POLICY IF EXISTS tenant_only ON %I', of_table);
@@ -194,15 +195,22 @@ $f$;
 -- What would go of each company with a period: its runs and their steps, counted.
 CREATE FUNCTION reeve_journal_tally(of_period text)
 RETURNS TABLE (tenant_id int, company text, runs bigint, steps bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS
 $f$
-SELECT t.tenant_id, t.name, x.runs, x.steps
-  FROM journal_period p CROSS JOIN tenant t
- CROSS JOIN LATERAL (SELECT count(*) AS runs, coalesce(sum(r.steps), 0) AS steps FROM run r
-                      WHERE r.tenant_id = t.tenant_id AND r.id >= p.from_id AND r.id < p.to_id) AS x
- WHERE p.name = of_period AND p.dropped_at IS NULL AND x.runs > 0
- ORDER BY t.tenant_id
-$f$;
+DECLARE
+    p journal_period;
+BEGIN
+    SELECT * INTO p FROM journal_period j WHERE j.name = of_period AND j.made_at IS NOT NULL AND j.dropped_at IS NULL;
+    IF p.name IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format('SELECT t.tenant_id, t.name, x.runs, coalesce(j.steps, 0)
+          FROM tenant t
+          LEFT JOIN (SELECT s.tenant_id, count(*) AS steps FROM %I s GROUP BY 1) AS j ON j.tenant_id = t.tenant_id
+         CROSS JOIN LATERAL (SELECT count(*) AS runs FROM run r
+                              WHERE r.tenant_id = t.tenant_id AND r.id >= $1 AND r.id < $2) AS x
+         WHERE x.runs > 0 OR j.steps > 0 ORDER BY 1', p.name) USING p.from_id, p.to_id;
+END $f$;
 
 -- Drops a period that is past and that no open run keeps; `tally` is what reeve_journal_tally said, as a list.
 CREATE FUNCTION reeve_journal_drop(of_period text, keep_months int, who text, tally jsonb) RETURNS void

@@ -13,6 +13,10 @@
  *   bytes_per_step       journal with its indexes
  * Case storage: runs of five notes, a plan and an outcome, as they lie there when they are over.
  *   journal_bytes_per_step, bytes_per_run   with indexes; the run, its input and its result too
+ * Case drop: a month of 10,000,000 steps of five-step runs is past its retention.
+ *   count_ms   what `reeve retention preview` asks: its runs and steps, counted
+ *   drop_ms    the transaction that drops it
+ *   dead_rows  that it leaves for a vacuum
  */
 #include "tests/bench/served.h"
 
@@ -34,7 +38,10 @@ enum {
     RESUMES = 9,
     LOOK_MS = 500,
     STILL_S = 120, /* nothing was written for so long: it stands still */
-    SMALL_RUNS = 5000
+    SMALL_RUNS = 2000, /* of a batch */
+    BATCHES = 5,
+    MONTH_STEPS = 10000000,
+    MONTH_RUN_STEPS = 5
 };
 
 static const char rounds_agent[] =
@@ -193,31 +200,93 @@ static void history(const struct bench_run *run)
     served_close(&served);
 }
 
+/* A batch of small runs, driven to their end, and the vacuum that a server does by itself. */
+static bool batch(struct served *served, int number)
+{
+    served_fresh_runs(served, 1, (int64_t)number * SMALL_RUNS, SMALL_RUNS);
+    bool ok = served_until(served, "SELECT count(*) FROM run WHERE status = 'done'",
+                           (int64_t)number * SMALL_RUNS, 300) >= 0;
+    served_do(served, "VACUUM ANALYZE run, run_input, run_result, journal");
+    return ok;
+}
+
 static void storage(const struct bench_run *run)
 {
     static const char name[] = "history";
     struct served served;
     served_open(&served, name);
     served_company(&served, 1, small_agent);
+    served_start(&served);
+    bool ok = batch(&served, 1); /* the room for what changes is there afterwards */
     int64_t journal = served_number(&served, journal_bytes);
     int64_t runs = served_number(&served, run_bytes);
-    served_start(&served);
-    served_fresh_runs(&served, 1, RUN, SMALL_RUNS);
-    if (served_until(&served, "SELECT count(*) FROM run WHERE status = 'done'", SMALL_RUNS, 300) >=
-        0) {
-        double steps = (double)served_number(&served, "SELECT count(*) FROM journal");
+    int64_t steps = served_number(&served, "SELECT count(*) FROM journal");
+    for (int i = 2; ok && i <= BATCHES; i++) {
+        ok = batch(&served, i);
+    }
+    if (ok) {
+        const double count = (BATCHES - 1) * SMALL_RUNS;
+        steps = served_number(&served, "SELECT count(*) FROM journal") - steps;
         journal = served_number(&served, journal_bytes) - journal;
         runs = served_number(&served, run_bytes) - runs;
-        bench_report(run, name, "storage", "runs", SMALL_RUNS, "");
-        bench_report(run, name, "storage", "steps_per_run", steps / SMALL_RUNS, "");
-        bench_report(run, name, "storage", "journal_bytes_per_step", (double)journal / steps, "B");
-        bench_report(run, name, "storage", "journal_bytes_per_run", (double)journal / SMALL_RUNS,
-                     "B");
-        bench_report(run, name, "storage", "bytes_per_run", (double)(journal + runs) / SMALL_RUNS,
-                     "B");
+        bench_report(run, name, "storage", "runs", count, "");
+        bench_report(run, name, "storage", "steps_per_run", (double)steps / count, "");
+        bench_report(run, name, "storage", "journal_bytes_per_step",
+                     (double)journal / (double)steps, "B");
+        bench_report(run, name, "storage", "journal_bytes_per_run", (double)journal / count, "B");
+        bench_report(run, name, "storage", "bytes_per_run", (double)(journal + runs) / count, "B");
     } else {
         fprintf(stderr, "history: the small runs did not come to their end\n");
     }
+    served_close(&served);
+}
+
+static void drop(const struct bench_run *run)
+{
+    static const char name[] = "history";
+    struct served served;
+    char sql[640];
+    int64_t runs = (run->steps > 0 ? run->steps : MONTH_STEPS) / MONTH_RUN_STEPS;
+    served_open(&served, name);
+    served_company(&served, 1, small_agent);
+    served_do(&served, "SET ROLE reeve_owner; SELECT reeve_journal_make('journal_2021_01', "
+                       "'2021-01-01 00:00:00+00', '2021-02-01 00:00:00+00'); RESET ROLE");
+    snprintf(sql, sizeof sql,
+             "INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out)"
+             " SELECT 1, reeve_run_bound('2021-01-01 00:00:00+00') + g * 1000, s, 12, 'note',"
+             "  '\\x00112233445566778899aabbccddeeff',"
+             "  '\\x01'::bytea || convert_to('{\"ok\":true,\"value\":{\"text\":\"step ' || s ||"
+             "  '\"}}', 'UTF8') FROM generate_series(1, %" PRId64
+             ") AS g, generate_series(1, %d) AS s",
+             runs, MONTH_RUN_STEPS);
+    served_do(&served, sql);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO run (tenant_id, id, agent, plan_hash, status, steps)"
+             " SELECT 1, reeve_run_bound('2021-01-01 00:00:00+00') + g * 1000, a.name,"
+             "  a.active_hash, 'done', %d FROM generate_series(1, %" PRId64 ") AS g, agent a",
+             MONTH_RUN_STEPS, runs);
+    served_do(&served, sql);
+    served_do(&served, "VACUUM ANALYZE run, journal");
+    served_do(&served, "CHECKPOINT");
+    int64_t bytes =
+        served_number(&served, "SELECT pg_total_relation_size('journal_2021_01'::regclass)");
+    int64_t begin = served_now_us();
+    int64_t steps = served_number(&served, "SELECT steps FROM reeve_journal_tally('journal_2021_01')");
+    int64_t counted = served_now_us();
+    served_do(&served,
+              "BEGIN; SET LOCAL ROLE reeve_owner; SELECT reeve_journal_drop('journal_2021_01', 12,"
+              " 'bench', '[]'); COMMIT");
+    int64_t dropped = served_now_us();
+    bench_report(run, name, "drop", "steps", (double)steps, "");
+    bench_report(run, name, "drop", "mib", (double)bytes / (1 << 20), "MiB");
+    bench_report(run, name, "drop", "count_ms", (double)(counted - begin) / 1000, "ms");
+    bench_report(run, name, "drop", "drop_ms", (double)(dropped - counted) / 1000, "ms");
+    served_do(&served, "SELECT pg_stat_force_next_flush()");
+    bench_report(run, name, "drop", "dead_rows",
+                 (double)served_number(&served, "SELECT coalesce(sum(n_dead_tup), 0) FROM "
+                                                "pg_stat_user_tables WHERE relname LIKE 'journal%'"
+                                                " OR relname = 'run'"),
+                 "");
     served_close(&served);
 }
 
@@ -228,6 +297,9 @@ static void history_run(const struct bench_run *run)
     }
     if (bench_wants(run, "storage")) {
         storage(run);
+    }
+    if (bench_wants(run, "drop")) {
+        drop(run);
     }
 }
 

@@ -32,9 +32,9 @@ enum rv_code retention_of(const struct cli *cli, int32_t tenant, json_t **out, s
     *out = NULL;
     enum rv_code code = rv_db_session_open(cli->uri, &session, err);
     if (code == RV_OK) {
-        code = rv_db_session_query(session, tenant, &rv_sql_retention_dropped,
-                                   rv_args_create(&rv_sql_retention_dropped), cli_take_json, out,
-                                   err);
+        code =
+            rv_db_session_query(session, tenant, &rv_sql_retention_dropped,
+                                rv_args_create(&rv_sql_retention_dropped), cli_take_json, out, err);
     }
     rv_db_session_close(session);
     return code;
@@ -118,8 +118,7 @@ static enum rv_code find_past(struct rv_db_session *session, int32_t keep, json_
         json_t *tally = json_array();
         args = rv_args_create(&rv_sql_retention_tally);
         rv_args_text(args, 1, rv_json_str(period, "period", ""));
-        code =
-            rv_db_session_query(session, 0, &rv_sql_retention_tally, args, add_json, tally, err);
+        code = rv_db_session_query(session, 0, &rv_sql_retention_tally, args, add_json, tally, err);
         json_object_set_new(period, "runs", json_integer(sum_of(tally, "runs")));
         json_object_set_new(period, "steps", json_integer(sum_of(tally, "steps")));
         json_object_set_new(period, "companies", tally);
@@ -164,10 +163,10 @@ static void say_past(const struct cli *cli, const json_t *past)
         }
         cli_print(&cli->output,
                   "%s (%s to %s): %" PRId64 " runs, %" PRId64 " steps, %" PRId64 " bytes%s",
-                  rv_json_str(period, "period", ""),
-                  rv_json_str(period, "begins", "the beginning"), rv_json_str(period, "ends", ""),
-                  rv_json_int(period, "runs", 0), rv_json_int(period, "steps", 0),
-                  rv_json_int(period, "bytes", 0), is_held(period) ? ", held" : "");
+                  rv_json_str(period, "period", ""), rv_json_str(period, "begins", "the beginning"),
+                  rv_json_str(period, "ends", ""), rv_json_int(period, "runs", 0),
+                  rv_json_int(period, "steps", 0), rv_json_int(period, "bytes", 0),
+                  is_held(period) ? ", held" : "");
         if (is_held(period)) {
             say_held(cli, period);
         }
@@ -236,10 +235,11 @@ static enum rv_code note(struct admin *admin, const char *what, const json_t *pe
     const json_t *companies = json_object_get(period, "companies");
     for (size_t i = 0; i < json_array_size(companies) && code == RV_OK; i++) {
         const json_t *one = json_array_get(companies, i);
-        json_t *about = json_pack(
-            "{s:O,s:O,s:O,s:O,s:i,s:s*}", "period", json_object_get(period, "period"), "ends",
-            json_object_get(period, "ends"), "runs", json_object_get(one, "runs"), "steps",
-            json_object_get(one, "steps"), "keep_months", keep_months(admin->cli), "failed", failed);
+        json_t *about =
+            json_pack("{s:O,s:O,s:O,s:O,s:i,s:s*}", "period", json_object_get(period, "period"),
+                      "ends", json_object_get(period, "ends"), "runs", json_object_get(one, "runs"),
+                      "steps", json_object_get(one, "steps"), "keep_months",
+                      keep_months(admin->cli), "failed", failed);
         RV_ASSERT(about != NULL);
         struct noting noting = {.act = {.tenant = (int32_t)rv_json_int(one, "tenant_id", 0),
                                         .what = what,
@@ -310,8 +310,8 @@ int cmd_retention_apply(struct cli *cli)
         }
         return status;
     }
-    code = admin_begin(cli, ADMIN_PEOPLE, "retention.apply", json_pack("{s:i}", "keep_months", keep),
-                       &admin, &err);
+    code = admin_begin(cli, ADMIN_PEOPLE, "retention.apply",
+                       json_pack("{s:i}", "keep_months", keep), &admin, &err);
     if (code == RV_OK) {
         code = need_owner(cli, &err);
     }

@@ -310,7 +310,8 @@ const struct cli_command cli_commands[] = {
      cmd_retention_preview, NULL, "A period with an open run is kept until that run is over."},
     {"retention", "apply", "", "drop the journals of all periods that are past",
      cmd_retention_apply, OPTIONS({"yes", NULL, "without it only says what would be done"}),
-     "Of all companies of this database: each has it on its record before and after.  Books, audit\n"
+     "Of all companies of this database: each has it on its record before and after.  Books, "
+     "audit\n"
      "record, approvals and effects outside stay, and of each run its row, input and outcome;\n"
      "replay, diff, export and fork of these runs end.  Needs the role admin, and\n"
      "database.owner_uri where the database is your own."},

@@ -30,9 +30,9 @@ static enum rv_code take_step(void *data, const struct rv_result *result, int ro
         rv_result_bytes(result, row, 3, digest, sizeof digest);
         pages->after = (int32_t)rv_result_i64(result, row, 0);
         pages->over = !rv_result_bool(result, row, 5);
-        json_array_append_new(
-            pages->page, rv_history_step(pages->after, (int)rv_result_i64(result, row, 1),
-                                         rv_result_text(result, row, 2), digest, out));
+        json_array_append_new(pages->page,
+                              rv_history_step(pages->after, (int)rv_result_i64(result, row, 1),
+                                              rv_result_text(result, row, 2), digest, out));
     }
     return code;
 }
@@ -69,9 +69,8 @@ static enum rv_code read_head(struct run_pages *pages, const char *name, struct 
 {
     struct rv_args *args = rv_args_create(&rv_sql_cli_run_history);
     rv_args_i64(args, 2, pages->run);
-    enum rv_code code =
-        rv_db_session_query(pages->session, pages->tenant, &rv_sql_cli_run_history, args, take_head,
-                            &pages->head, err);
+    enum rv_code code = rv_db_session_query(pages->session, pages->tenant, &rv_sql_cli_run_history,
+                                            args, take_head, &pages->head, err);
     if (code == RV_OK && pages->head == NULL) {
         code = rv_fail(err, RV_NOT_FOUND, "no run %s", name);
         rv_hint(err, "See the runs: reeve run list.");

@@ -39,9 +39,9 @@ struct rv_lease {
     int64_t asked_as;         /* the node that the outstanding beat or claim was sent as */
     int64_t claimed_as;
     bool pruned;
-    int64_t tidied_us;  /* when blobs that nobody refers to were last taken away */
-    bool making;        /* a partition of the journal is asked for */
-    int64_t looked_us;  /* when it was last asked whether one is needed; 0 never */
+    int64_t tidied_us; /* when blobs that nobody refers to were last taken away */
+    bool making;       /* a partition of the journal is asked for */
+    int64_t looked_us; /* when it was last asked whether one is needed; 0 never */
     bool closing;
     bool released;
     void (*closed)(void *data);

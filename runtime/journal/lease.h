@@ -23,8 +23,9 @@
  *   - Just after the server's own start all connections are gone and no node is dead: for some
  *     seconds only the lease time counts.
  *
- * Whoever has a lease also keeps house, now and then: partitions of the journal for the time to come
- * (sql/migrations/0210_retention.sql), blobs that nobody refers to, what dropped journals left.
+ * Whoever has a lease also keeps house, now and then: partitions of the journal for the time to
+ * come (sql/migrations/0210_retention.sql), blobs that nobody refers to, what dropped journals
+ * left.
  *
  * The same connection listens: a commit of another process that may let a run go on is told here
  * (`woken`), see rv_committer_options.

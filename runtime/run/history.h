@@ -28,7 +28,8 @@ enum {
 void rv_history_seal(json_t *history);
 /* Whether it is one and undamaged: RV_INVALID or RV_CORRUPT, naming the field. */
 RV_MUST enum rv_code rv_history_check(const json_t *history, struct rv_error *err);
-/* The same in parts: everything but journal and seal, one entry, and what to say of a wrong seal. */
+/* The same in parts: everything but journal and seal, one entry, and what to say of a wrong seal.
+ */
 RV_MUST enum rv_code rv_history_check_head(const json_t *history, struct rv_error *err);
 RV_MUST enum rv_code rv_history_check_entry(const json_t *entry, int64_t seq, struct rv_error *err);
 enum rv_code rv_history_unsealed(struct rv_error *err);

@@ -305,8 +305,7 @@ static bool compare_entry(const json_t *x, const json_t *y, int64_t step, json_t
     return true;
 }
 
-enum rv_code rv_history_compare_pages(const json_t *left,
-                                      const struct rv_history_pages *left_pages,
+enum rv_code rv_history_compare_pages(const json_t *left, const struct rv_history_pages *left_pages,
                                       const json_t *right,
                                       const struct rv_history_pages *right_pages, int64_t *steps,
                                       json_t **out, struct rv_error *err)

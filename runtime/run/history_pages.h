@@ -34,7 +34,7 @@ struct rv_history_file;
  * opened is checked to its end (RV_INVALID, RV_CORRUPT) and stands at its first entry. */
 RV_MUST enum rv_code rv_history_file_open(const char *path, struct rv_history_file **out,
                                           struct rv_error *err);
-void rv_history_file_close(struct rv_history_file *file); /* NULL is fine */
+void rv_history_file_close(struct rv_history_file *file);               /* NULL is fine */
 const json_t *rv_history_file_head(const struct rv_history_file *file); /* borrowed; has "sha256" */
 struct rv_history_pages rv_history_file_pages(struct rv_history_file *file);
 

@@ -21,11 +21,11 @@
 #include <string.h>
 
 enum {
-    LOADS_MAX = 128,        /* of one statement: what is in memory twice for a moment */
-    STEPS_TOGETHER = 256,   /* of each run in it: most have less from their newest checkpoint on */
-    STEPS_PAGE = 1000,      /* of a run alone ... */
-    BYTES_PAGE = 4 << 20,   /* ... with outputs of about so much */
-    ROW_RUN = 1,     /* what a row is, see run_images */
+    LOADS_MAX = 128,      /* of one statement: what is in memory twice for a moment */
+    STEPS_TOGETHER = 256, /* of each run in it: most have less from their newest checkpoint on */
+    STEPS_PAGE = 1000,    /* of a run alone ... */
+    BYTES_PAGE = 4 << 20, /* ... with outputs of about so much */
+    ROW_RUN = 1,          /* what a row is, see run_images */
     ROW_PLAN,
     ROW_STEP
 };
@@ -87,12 +87,8 @@ void rv_store_load(void *self, int32_t tenant, int64_t run,
 {
     struct rv_store *store = self;
     struct load *load = rv_alloc(sizeof *load);
-    *load = (struct load){.tenant = tenant,
-                          .run = run,
-                          .store = store,
-                          .done = done,
-                          .data = data,
-                          .code = RV_OK};
+    *load = (struct load){
+        .tenant = tenant, .run = run, .store = store, .done = done, .data = data, .code = RV_OK};
     ask(store, load);
 }
 
@@ -189,8 +185,8 @@ static void take_plan(struct loading *loading, const struct rv_result *result, i
     plan->right = rv_hash_equal(&found, &plan->hash);
 }
 
-/* One row of an entry; its output stands in column `out`, the digest before it.  Entries come in any
- * order, mostly the right one. */
+/* One row of an entry; its output stands in column `out`, the digest before it.  Entries come in
+ * any order, mostly the right one. */
 static void take_step(struct load *load, const struct rv_result *result, int row, int first,
                       int digest, int out)
 {

@@ -37,7 +37,7 @@ enum {
     ROUND_STEPS = ROUND_NOTES + 2 * ROUND_SIGNALS + 1,
     RESUMES = 9,
     LOOK_MS = 500,
-    STILL_S = 120, /* nothing was written for so long: it stands still */
+    STILL_S = 120,     /* nothing was written for so long: it stands still */
     SMALL_RUNS = 2000, /* of a batch */
     BATCHES = 5,
     MONTH_STEPS = 10000000,
@@ -74,8 +74,8 @@ static const char small_agent[] =
     "end\n"
     "return agent\n";
 
-static const char journal_bytes[] =
-    "SELECT sum(pg_total_relation_size(t.relid)) FROM pg_partition_tree('journal') t WHERE t.isleaf";
+static const char journal_bytes[] = "SELECT sum(pg_total_relation_size(t.relid)) FROM "
+                                    "pg_partition_tree('journal') t WHERE t.isleaf";
 static const char run_bytes[] =
     "SELECT sum(pg_total_relation_size(r)) FROM unnest(ARRAY['run', 'run_input',"
     " 'run_result']::regclass[]) AS r";
@@ -271,7 +271,8 @@ static void drop(const struct bench_run *run)
     int64_t bytes =
         served_number(&served, "SELECT pg_total_relation_size('journal_2021_01'::regclass)");
     int64_t begin = served_now_us();
-    int64_t steps = served_number(&served, "SELECT steps FROM reeve_journal_tally('journal_2021_01')");
+    int64_t steps =
+        served_number(&served, "SELECT steps FROM reeve_journal_tally('journal_2021_01')");
     int64_t counted = served_now_us();
     served_do(&served,
               "BEGIN; SET LOCAL ROLE reeve_owner; SELECT reeve_journal_drop('journal_2021_01', 12,"

@@ -31,8 +31,7 @@ extern const struct bench bench_model;
 
 static const struct bench *const benches[] = {
     &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,       &bench_actors,
-    &bench_recover, &bench_park,   &bench_fair,  &bench_model,  &bench_schedules,
-    &bench_history,
+    &bench_recover, &bench_park,   &bench_fair,  &bench_model,  &bench_schedules, &bench_history,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif

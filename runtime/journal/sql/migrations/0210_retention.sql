@@ -40,10 +40,9 @@ $$ SELECT to_timestamp(1577836800 + (greatest(id, 0) >> 22) / 1000.0) $$;
 
 -- Row-level security of a table with a tenant_id; security.sql asks it of all of them, whoever makes one later of its
 -- own.
-CREATE FUNCTION reeve_policies(of_table name) RETURNS void LANGUAGE plpgsql AS
+CREATE FUNCTION reeve_policies(of_table name) RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS
 $f$
 BEGIN
-    PERFORM set_config('client_min_messages', 'warning', true);
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', of_table);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', of_table);
     EXECUTE format('DROP POLICY IF EXISTS tenant_only ON %I', of_table);
@@ -127,7 +126,8 @@ END $f$;
 -- The partitions of this period and the next `ahead`; `unit` is day, week or month.  Does one thing a call and says
 -- what; NULL: nothing is to be done; "busy": somebody holds the journal, another time.
 CREATE FUNCTION reeve_journal_ahead(unit text, ahead int) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '300ms' SET TimeZone = 'UTC'
+SET client_min_messages = warning AS
 $f$
 DECLARE
     span interval := CASE unit WHEN 'day' THEN interval '1 day' WHEN 'week' THEN interval '7 days'
@@ -142,7 +142,6 @@ BEGIN
     ELSIF NOT pg_try_advisory_xact_lock(hashtext('reeve_journal_ahead')) THEN
         RETURN 'busy';
     END IF;
-    PERFORM set_config('TimeZone', 'UTC', true), set_config('lock_timeout', '300ms', true);
     said := reeve_journal_settle(64 << 20);
     IF said IS NOT NULL THEN
         RETURN nullif(said, 'stays');
@@ -214,12 +213,11 @@ END $f$;
 
 -- Drops a period that is past and that no open run keeps; `tally` is what reeve_journal_tally said, as a list.
 CREATE FUNCTION reeve_journal_drop(of_period text, keep_months int, who text, tally jsonb) RETURNS void
-LANGUAGE plpgsql AS
+LANGUAGE plpgsql SET lock_timeout = '2s' AS
 $f$
 DECLARE
     p journal_period;
 BEGIN
-    PERFORM set_config('lock_timeout', '2s', true);
     SELECT * INTO p FROM journal_period j WHERE j.name = of_period AND j.made_at IS NOT NULL AND j.dropped_at IS NULL
        FOR UPDATE;
     IF p.name IS NULL THEN

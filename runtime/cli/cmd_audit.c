@@ -6,6 +6,7 @@
 #include "cli_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
+#include "runtime/cli/retention.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -215,17 +216,25 @@ int cmd_audit_verify(struct cli *cli)
     }
     rv_audit_trust_free(trust);
     close_kept(&kept);
+    json_t *gone = NULL;
+    if (code == RV_OK && file == NULL && proof == NULL) {
+        code = retention_of(cli, company.tenant, &gone, &err);
+    }
     if (code != RV_OK) {
+        json_decref(report);
         return cli_fail(cli, &err);
     }
     bool ok = rv_json_bool(report, "ok", false);
     if (cli->json) {
+        json_object_set(report, "journals_dropped", gone);
         cli_print_json(&cli->output, json_incref(report));
     } else if (proof != NULL) {
         say_proof(cli, report);
     } else {
         say_report(cli, report, "");
+        retention_say(cli, gone);
     }
+    json_decref(gone);
     json_decref(report);
     return ok ? 0 : 1;
 }

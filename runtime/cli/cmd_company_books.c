@@ -9,6 +9,7 @@
 #include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 #include "runtime/cli/progress.h"
+#include "runtime/cli/retention.h"
 #include "runtime/gate/books.h"
 
 #include <inttypes.h>
@@ -98,7 +99,18 @@ int cmd_company_check(struct cli *cli)
     }
     rv_books_close(books);
     rv_db_session_close(session);
+    json_t *gone = NULL;
+    if (code == RV_OK) {
+        code = retention_of(cli, tenant, &gone, &err);
+    }
+    if (code == RV_OK && gone != NULL && cli->json) {
+        json_object_set(report, "journals_dropped", gone);
+    }
     int status = code == RV_OK ? say_report(cli, report, -1) : cli_fail(cli, &err);
+    if (code == RV_OK && !cli->json) {
+        retention_say(cli, gone);
+    }
+    json_decref(gone);
     json_decref(report);
     return status;
 }

@@ -3,6 +3,7 @@
 #include "runtime/base/check.h"
 #include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
+#include "runtime/cli/retention.h"
 #include "runtime/journal/journal.h"
 
 #include <inttypes.h>
@@ -565,6 +566,11 @@ int cmd_explain(struct cli *cli)
         say_tree(story.tree, rv_json_str(story.run, "run", ""));
         size_t i;
         json_t *item;
+        char text[RETENTION_TEXT];
+        const json_t *dropped = json_object_get(story.run, "journal_dropped");
+        if (json_is_object(dropped)) {
+            printf("  %s\n", retention_text(dropped, text));
+        }
         json_array_foreach(story.steps, i, item)
         {
             say_step(item);

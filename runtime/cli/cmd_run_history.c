@@ -1,8 +1,7 @@
 /* cmd_run_history.c -- time travel for people: replay, diff, export, import. */
-#include "cli_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/place.h"
-#include "runtime/journal/journal.h"
+#include "runtime/cli/run_pages.h"
 #include "runtime/lua/plan.h"
 #include "runtime/run/replay.h"
 
@@ -14,109 +13,44 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- a run, from the database or from a file ---- */
+/* ---- a run as one value, for what needs all of it ---- */
 
-static enum rv_code take_head(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
+static enum rv_code gather(struct run_pages *run, json_t **out, struct rv_error *err)
 {
-    (void)err;
-    *(json_t **)data = rv_result_json(result, row, 0);
-    return RV_OK;
-}
-
-static enum rv_code take_step(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
-{
-    json_t *out = NULL;
-    uint8_t digest[RV_STEP_DIGEST_BYTES] = {0};
-    enum rv_code code = rv_journal_out_decode(result, row, 4, &out, err);
-    if (code == RV_OK) {
-        rv_result_bytes(result, row, 3, digest, sizeof digest);
-        json_array_append_new(data, rv_history_step((int32_t)rv_result_i64(result, row, 0),
-                                                    (int)rv_result_i64(result, row, 1),
-                                                    rv_result_text(result, row, 2), digest, out));
+    enum rv_code code = RV_OK;
+    json_t *journal = json_array();
+    json_t *entry = NULL;
+    size_t bytes = 0;
+    while (code == RV_OK && (code = run->pages.next(run->pages.self, &entry, err)) == RV_OK &&
+           entry != NULL) {
+        bytes += json_dumpb(entry, NULL, 0, JSON_COMPACT);
+        json_array_append_new(journal, entry);
+        if (bytes > RV_HISTORY_BYTES_MAX) {
+            code = rv_fail(err, RV_LIMIT, "%s has more than %d bytes of journal",
+                           rv_json_str(run->head, "run", ""), RV_HISTORY_BYTES_MAX);
+            rv_hint(err, "A run of any length is replayed, compared and exported (not redacted): "
+                         "reeve run replay, diff, export.");
+        }
     }
+    if (code == RV_OK) {
+        json_object_set(run->head, "journal", journal);
+        rv_history_seal(run->head);
+        code = rv_history_check(run->head, err);
+    }
+    json_decref(journal);
+    *out = code == RV_OK ? json_incref(run->head) : NULL;
     return code;
 }
 
 enum rv_code cli_run_history(struct cli *cli, const char *name, json_t **out, struct rv_error *err)
 {
-    struct rv_db_session *session = NULL;
-    int32_t tenant = 0;
-    int64_t run = 0;
-    json_t *history = NULL;
-    json_t *journal = json_array();
-    enum rv_code code = cli_run_id(name, &run, err);
+    struct run_pages run;
+    enum rv_code code = run_pages_open(cli, name, &run, err);
     if (code == RV_OK) {
-        code = place_company(cli, &session, &tenant, err);
+        code = gather(&run, out, err);
     }
-    if (code == RV_OK) {
-        struct rv_args *args = rv_args_create(&rv_sql_cli_run_history);
-        rv_args_i64(args, 2, run);
-        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_history, args, take_head,
-                                   &history, err);
-    }
-    if (code == RV_OK && history == NULL) {
-        code = rv_fail(err, RV_NOT_FOUND, "no run %s", name);
-        rv_hint(err, "See the runs: reeve run list.");
-    }
-    if (code == RV_OK) {
-        struct rv_args *args = rv_args_create(&rv_sql_cli_run_history_steps);
-        rv_args_i64(args, 2, run);
-        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_history_steps, args, take_step,
-                                   journal, err);
-    }
-    rv_db_session_close(session);
-    if (code == RV_OK) {
-        static const char *const may_lack[] = {"error_code", "error_text", "result"};
-        for (size_t i = 0; i < RV_COUNT(may_lack); i++) {
-            if (json_is_null(json_object_get(history, may_lack[i]))) {
-                json_object_del(history, may_lack[i]);
-            }
-        }
-        json_object_set_new(history, "format", json_string("reeve-run/1"));
-        json_object_set_new(history, "redacted", json_false());
-        json_object_set(history, "journal", journal);
-        rv_history_seal(history);
-        code = rv_history_check(history, err);
-    }
-    json_decref(journal);
-    if (code == RV_OK) {
-        *out = history;
-    } else {
-        json_decref(history);
-    }
+    run_pages_close(&run);
     return code;
-}
-
-static enum rv_code read_exported(struct cli *cli, const char *path, json_t **out,
-                                  struct rv_error *err)
-{
-    const char *text = NULL;
-    size_t length = 0;
-    struct rv_arena *arena = rv_arena_create("exported run", (size_t)RV_HISTORY_BYTES_MAX * 2);
-    (void)cli;
-    enum rv_code code = cli_read_file(path, RV_HISTORY_BYTES_MAX, arena, &text, &length, err);
-    if (code == RV_OK) {
-        code = rv_json_parse(text, length, path, out, err);
-    }
-    rv_arena_destroy(arena);
-    if (code == RV_OK) {
-        code = rv_history_check(*out, err);
-        if (code != RV_OK) {
-            json_decref(*out);
-            *out = NULL;
-        }
-    }
-    return code;
-}
-
-static enum rv_code read_either(struct cli *cli, const char *name, json_t **out,
-                                struct rv_error *err)
-{
-    size_t length = strlen(name);
-    bool is_file = length > 5 && strcmp(name + length - 5, ".json") == 0;
-    return is_file ? read_exported(cli, name, out, err) : cli_run_history(cli, name, out, err);
 }
 
 /* ---- saying differences ---- */
@@ -209,25 +143,25 @@ int cmd_run_replay(struct cli *cli)
     const char *file = cli_option(cli, "file");
     const char *agent = cli_option(cli, "agent");
     struct rv_error err = {.code = RV_OK};
-    json_t *history = NULL;
+    struct run_pages run;
     const char *source = NULL;
     size_t length = 0;
     if ((cli->argc == 1) == (file != NULL)) {
         return cli_usage(cli, "run replay RUN, or: run replay --file FILE");
     }
-    enum rv_code code = file != NULL ? read_exported(cli, file, &history, &err)
-                                     : cli_run_history(cli, cli->argv[0], &history, &err);
+    enum rv_code code = file != NULL ? run_pages_open_file(file, &run, &err)
+                                     : run_pages_open(cli, cli->argv[0], &run, &err);
     if (code == RV_OK && agent != NULL) {
         code = cli_read_file(agent, RV_AGENT_SOURCE_MAX, cli->arena, &source, &length, &err);
     }
     int status = 0;
     if (code == RV_OK) {
         struct rv_replay_report report;
-        code = rv_replay(history, source, &report, &err);
-        status = code == RV_OK ? say_report(cli, history, &report) : 0;
+        code = rv_replay_pages(run.head, &run.pages, source, &report, &err);
+        status = code == RV_OK ? say_report(cli, run.head, &report) : 0;
         rv_replay_report_fini(&report);
     }
-    json_decref(history);
+    run_pages_close(&run);
     return code == RV_OK ? status : cli_fail(cli, &err);
 }
 
@@ -239,21 +173,25 @@ int cmd_run_diff(struct cli *cli)
         return cli_usage(cli, "run diff RUN RUN");
     }
     struct rv_error err = {.code = RV_OK};
-    json_t *left = NULL;
-    json_t *right = NULL;
-    enum rv_code code = read_either(cli, cli->argv[0], &left, &err);
+    struct run_pages left;
+    struct run_pages right = {.head = NULL};
+    json_t *out = NULL;
+    int64_t steps = 0;
+    enum rv_code code = run_pages_open_either(cli, cli->argv[0], &left, &err);
     if (code == RV_OK) {
-        code = read_either(cli, cli->argv[1], &right, &err);
+        code = run_pages_open_either(cli, cli->argv[1], &right, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_history_compare_pages(left.head, &left.pages, right.head, &right.pages, &steps,
+                                        &out, &err);
     }
     int status = 0;
     if (code == RV_OK) {
-        json_t *out = rv_history_compare(left, right);
         status = rv_json_bool(out, "same", false) ? 0 : 1;
         if (cli->json) {
             cli_print_json(&cli->output, json_incref(out));
         } else if (status == 0) {
-            cli_print(&cli->output, "the same: plan, input, %zu steps and outcome",
-                      json_array_size(json_object_get(left, "journal")));
+            cli_print(&cli->output, "the same: plan, input, %" PRId64 " steps and outcome", steps);
         } else {
             say_places(json_object_get(out, "differences"), "left", "right");
             int64_t parted = rv_json_int(out, "parted_at", 0);
@@ -263,46 +201,57 @@ int cmd_run_diff(struct cli *cli)
                 say_value("right", json_object_get(out, "right"));
             }
         }
-        json_decref(out);
     }
-    json_decref(left);
-    json_decref(right);
+    json_decref(out);
+    run_pages_close(&left);
+    run_pages_close(&right);
     return code == RV_OK ? status : cli_fail(cli, &err);
 }
 
 /* ---- export, import ---- */
 
-static enum rv_code write_file(const char *path, const json_t *value, struct rv_error *err)
+/* Half a file is none. */
+static enum rv_code write_file(const char *path, const json_t *head,
+                               const struct rv_history_pages *pages, int64_t *steps,
+                               char hex[RV_HASH_HEX], struct rv_error *err)
 {
-    char *text = json_dumps(value, JSON_INDENT(1));
-    RV_ASSERT(text != NULL);
-    size_t length = strlen(text);
-    if (length > RV_HISTORY_BYTES_MAX) {
-        rv_free(text);
-        rv_fail(err, RV_LIMIT, "the run is %zu bytes as a file, at most %d are allowed", length,
-                RV_HISTORY_BYTES_MAX);
-        rv_hint(err, "Replay it where it is: reeve run replay RUN.");
-        return RV_LIMIT;
-    }
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        enum rv_code code = errno == EEXIST
-                                ? rv_fail(err, RV_INVALID, "the file %.180s exists already", path)
-                                : rv_fail_errno(err, errno, "cannot make the file %.180s", path);
-        rv_free(text);
-        return code;
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (file == NULL) {
+        return errno == EEXIST ? rv_fail(err, RV_INVALID, "the file %.180s exists already", path)
+                               : rv_fail_errno(err, errno, "cannot make the file %.180s", path);
     }
-    FILE *file = fdopen(fd, "w");
-    bool ok = file != NULL && fputs(text, file) >= 0 && fputc('\n', file) != EOF;
-    ok = ok && fflush(file) == 0 && fsync(fd) == 0;
-    int number = errno;
-    ok = (file == NULL || fclose(file) == 0) && ok;
-    rv_free(text);
-    if (!ok) {
-        unlink(path); /* half a file is none */
-        return rv_fail_errno(err, number, "cannot write the file %.180s", path);
+    enum rv_code code = rv_history_write(file, head, pages, steps, hex, err);
+    if (code == RV_OK && (fflush(file) != 0 || fsync(fd) != 0)) {
+        code = rv_fail_errno(err, errno, "cannot write the file %.180s", path);
     }
-    return RV_OK;
+    if (fclose(file) != 0 && code == RV_OK) {
+        code = rv_fail_errno(err, errno, "cannot write the file %.180s", path);
+    }
+    if (code != RV_OK) {
+        unlink(path);
+    }
+    return code;
+}
+
+/* Hidden names may change what follows from them: the run goes its way again, all of it. */
+static enum rv_code write_redacted(struct run_pages *run, const char *path, int64_t *steps,
+                                   char hex[RV_HASH_HEX], struct rv_error *err)
+{
+    json_t *history = NULL;
+    json_t *hidden = NULL;
+    enum rv_code code = gather(run, &history, err);
+    if (code == RV_OK) {
+        code = rv_history_redact(history, &hidden, err);
+    }
+    if (code == RV_OK) {
+        struct rv_history_list list = {json_object_get(hidden, "journal"), 0};
+        struct rv_history_pages pages = rv_history_list_pages(&list);
+        code = write_file(path, hidden, &pages, steps, hex, err);
+    }
+    json_decref(history);
+    json_decref(hidden);
+    return code;
 }
 
 int cmd_run_export(struct cli *cli)
@@ -312,37 +261,35 @@ int cmd_run_export(struct cli *cli)
         return cli_usage(cli, "run export RUN FILE");
     }
     struct rv_error err = {.code = RV_OK};
-    json_t *history = NULL;
-    enum rv_code code = cli_run_history(cli, cli->argv[0], &history, &err);
-    if (code == RV_OK && redact) {
-        json_t *hidden = NULL;
-        code = rv_history_redact(history, &hidden, &err);
-        json_decref(history);
-        history = hidden;
-    }
+    struct run_pages run;
+    int64_t steps = 0;
+    char hex[RV_HASH_HEX] = "";
+    const char *path = cli->argv[1];
+    enum rv_code code = run_pages_open(cli, cli->argv[0], &run, &err);
     if (code == RV_OK) {
-        code = write_file(cli->argv[1], history, &err);
+        code = redact ? write_redacted(&run, path, &steps, hex, &err)
+                      : write_file(path, run.head, &run.pages, &steps, hex, &err);
     }
     if (code == RV_OK && cli->json) {
         cli_print_json(&cli->output,
-                       json_pack("{s:O,s:s,s:i,s:b,s:O}", "run", json_object_get(history, "run"),
-                                 "file", cli->argv[1], "steps",
-                                 (int)json_array_size(json_object_get(history, "journal")),
-                                 "redacted", redact, "sha256", json_object_get(history, "sha256")));
+                       json_pack("{s:O,s:s,s:I,s:b,s:s}", "run", json_object_get(run.head, "run"),
+                                 "file", path, "steps", (json_int_t)steps, "redacted", redact,
+                                 "sha256", hex));
     } else if (code == RV_OK) {
-        cli_print(&cli->output, "%s with %zu steps is in %s%s", rv_json_str(history, "run", ""),
-                  json_array_size(json_object_get(history, "journal")), cli->argv[1],
-                  redact ? ", redacted" : "");
+        cli_print(&cli->output, "%s with %" PRId64 " steps is in %s%s",
+                  rv_json_str(run.head, "run", ""), steps, path, redact ? ", redacted" : "");
     }
-    json_decref(history);
+    run_pages_close(&run);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 /* STATE/runs/r_42-<hash>.json; the hash is of the content, so the same file is kept once. */
-static enum rv_code keep_file(struct cli *cli, const json_t *history, char *path, size_t size,
+static enum rv_code keep_file(struct cli *cli, const struct run_pages *run, char *path, size_t size,
                               struct rv_error *err)
 {
     char folder[1024];
+    char hex[RV_HASH_HEX];
+    int64_t steps = 0;
     enum rv_code code = place_folder(cli, err);
     if (code != RV_OK) {
         return code;
@@ -351,9 +298,10 @@ static enum rv_code keep_file(struct cli *cli, const json_t *history, char *path
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
         return rv_fail_errno(err, errno, "cannot make the folder %.180s", folder);
     }
-    snprintf(path, size, "%s/%s-%.12s.json", folder, rv_json_str(history, "run", ""),
-             rv_json_str(history, "sha256", ""));
-    return access(path, F_OK) == 0 ? RV_OK : write_file(path, history, err);
+    snprintf(path, size, "%s/%s-%.12s.json", folder, rv_json_str(run->head, "run", ""),
+             rv_json_str(run->head, "sha256", ""));
+    return access(path, F_OK) == 0 ? RV_OK
+                                   : write_file(path, run->head, &run->pages, &steps, hex, err);
 }
 
 int cmd_run_import(struct cli *cli)
@@ -362,19 +310,19 @@ int cmd_run_import(struct cli *cli)
         return cli_usage(cli, "run import FILE");
     }
     struct rv_error err = {.code = RV_OK};
-    json_t *history = NULL;
+    struct run_pages run;
     char path[1200] = "";
-    enum rv_code code = read_exported(cli, cli->argv[0], &history, &err);
+    enum rv_code code = run_pages_open_file(cli->argv[0], &run, &err);
     if (code == RV_OK) {
-        code = keep_file(cli, history, path, sizeof path, &err);
+        code = keep_file(cli, &run, path, sizeof path, &err);
     }
     if (code == RV_OK && cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:O,s:s}", "run", json_object_get(history, "run"),
+        cli_print_json(&cli->output, json_pack("{s:O,s:s}", "run", json_object_get(run.head, "run"),
                                                "file", path));
     } else if (code == RV_OK) {
         cli_print(&cli->output, "%s is kept: reeve run replay --file %s",
-                  rv_json_str(history, "run", ""), path);
+                  rv_json_str(run.head, "run", ""), path);
     }
-    json_decref(history);
+    run_pages_close(&run);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
 }

@@ -301,6 +301,20 @@ const struct cli_command cli_commands[] = {
      "Without FILE it goes to standard output.  An existing file is never overwritten."},
     {"blob", "list", "", "what is kept, newest first, and by how many runs", cmd_blob_list, NULL,
      NULL},
+    {"retention", "show", "", "journals of runs by period: how much, kept, past or dropped",
+     cmd_retention_show, NULL,
+     "A period is a month of the beginning of runs (retention.period).  The setting\n"
+     "retention.journal_months says how long after its end its journals are kept; 0, the default:\n"
+     "for ever.  Finance law mostly wants ten years: 120."},
+    {"retention", "preview", "", "which journals are past: runs, steps, bytes, and what holds them",
+     cmd_retention_preview, NULL, "A period with an open run is kept until that run is over."},
+    {"retention", "apply", "", "drop the journals of all periods that are past",
+     cmd_retention_apply, OPTIONS({"yes", NULL, "without it only says what would be done"}),
+     "Of all companies of this database: each has it on its record before and after.  Books, "
+     "audit\n"
+     "record, approvals and effects outside stay, and of each run its row, input and outcome;\n"
+     "replay, diff, export and fork of these runs end.  Needs the role admin, and\n"
+     "database.owner_uri where the database is your own."},
     {"run", "work", "", "drive runs that can move until all wait or are over", cmd_run_work, NULL,
      NULL},
     {"explain", NULL, "RUN", "the story of a run: facts, rules, people, effects", cmd_explain,

@@ -469,6 +469,7 @@ void node_drive(struct node *node, int32_t only_tenant)
         .only_tenant = only_tenant,
         .lease_ms = node->options.lease_ms,
         .name = node->name,
+        .period = node->options.period,
         .gained = gained,
         .lost = lost,
         .beaten = beaten,

@@ -53,6 +53,7 @@ struct node_options {
     int64_t lease_ms;                /* how long companies are ours without a beat */
     const char *name;                /* of this node; NULL: the host's */
     const char *weights;             /* the setting runtime.weights; NULL or "": all alike */
+    const char *period;              /* the setting retention.period; borrowed for its life */
     /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked
      * after. May be NULL. */
     void (*keep)(void *data);

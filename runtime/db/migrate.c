@@ -151,23 +151,33 @@ static enum rv_code become_owner(PGconn *conn, bool private_server, bool *taken,
     return code == RV_OK ? execute(conn, "become the owner", rv_sql_roles_become.text, err) : code;
 }
 
+static enum rv_code connect_owner(const char *uri, PGconn **out, struct rv_error *err)
+{
+    PGconn *conn = rv_pq_connect(uri, true);
+    enum rv_code code = PQstatus(conn) == CONNECTION_OK
+                            ? execute(conn, "settings", rv_sql_migrate_settings.text, err)
+                            : rv_pq_lost(conn, err);
+    if (code != RV_OK) {
+        PQfinish(conn);
+        return code;
+    }
+    *out = conn;
+    return RV_OK;
+}
+
 enum rv_code rv_migrate(const struct rv_migrate *how, int *applied, struct rv_error *err)
 {
     struct list list;
     gather(how->rooms, &list);
-    PGconn *conn = rv_pq_connect(how->owner_uri, true);
-    if (PQstatus(conn) != CONNECTION_OK) {
-        enum rv_code code = rv_pq_lost(conn, err);
-        PQfinish(conn);
+    PGconn *conn = NULL;
+    enum rv_code code = connect_owner(how->owner_uri, &conn, err);
+    if (code != RV_OK) {
         return code;
     }
     *applied = 0;
     bool taken = false;
     /* one transaction for all: a database is at the old schema or at the new one, never between */
-    enum rv_code code = execute(conn, "settings", rv_sql_migrate_settings.text, err);
-    if (code == RV_OK) {
-        code = execute(conn, "begin", rv_sql_db_begin.text, err);
-    }
+    code = execute(conn, "begin", rv_sql_db_begin.text, err);
     if (code == RV_OK) {
         code = execute(conn, "lock", rv_sql_migrate_lock.text, err);
     }
@@ -188,6 +198,34 @@ enum rv_code rv_migrate(const struct rv_migrate *how, int *applied, struct rv_er
     }
     if (code == RV_OK && (*applied > 0 || taken)) {
         code = execute(conn, "security", rv_sql_security_apply.text, err);
+    }
+    if (code == RV_OK) {
+        code = execute(conn, "commit", rv_sql_db_commit.text, err);
+    }
+    PQfinish(conn);
+    return code;
+}
+
+enum rv_code rv_owner_call(const char *owner_uri, const struct rv_statement *statement,
+                           const char *const *values, struct rv_error *err)
+{
+    PGconn *conn = NULL;
+    enum rv_code code = connect_owner(owner_uri, &conn, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    code = execute(conn, "begin", rv_sql_db_begin.text, err);
+    if (code == RV_OK) {
+        code = execute(conn, "become the owner", rv_sql_roles_become.text, err);
+    }
+    if (code == RV_OK) {
+        PGresult *result = PQexecParams(conn, statement->text, statement->param_count, NULL, values,
+                                        NULL, NULL, 0);
+        ExecStatusType status = PQresultStatus(result);
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+            code = rv_pq_error(result, statement->name, err);
+        }
+        PQclear(result);
     }
     if (code == RV_OK) {
         code = execute(conn, "commit", rv_sql_db_commit.text, err);

@@ -31,6 +31,11 @@ struct rv_migrate {
  * RV_DENIED: the login may not become reeve_owner. */
 RV_MUST enum rv_code rv_migrate(const struct rv_migrate *how, int *applied, struct rv_error *err);
 
+/* One statement as reeve_owner, in a transaction of its own; `values` are its parameters as text.
+ * For what only the owner may do, such as dropping a partition. */
+RV_MUST enum rv_code rv_owner_call(const char *owner_uri, const struct rv_statement *statement,
+                                   const char *const *values, struct rv_error *err);
+
 /* How many were not applied yet, as seen by the login that reeve runs as; changes nothing. */
 RV_MUST enum rv_code rv_migrate_missing(const char *uri, const struct rv_migration *const *rooms,
                                         int *missing, struct rv_error *err);

@@ -40,6 +40,8 @@ struct rv_lease {
     int64_t claimed_as;
     bool pruned;
     int64_t tidied_us; /* when blobs that nobody refers to were last taken away */
+    bool making;       /* a partition of the journal is asked for */
+    int64_t looked_us; /* when it was last asked whether one is needed; 0 never */
     bool closing;
     bool released;
     void (*closed)(void *data);
@@ -47,6 +49,7 @@ struct rv_lease {
 };
 
 static const int64_t tidy_every_us = INT64_C(3600) * 1000000;
+static const int64_t settle_ms = INT64_C(590) * 1000; /* a large table is looked through, once */
 
 static void on_timer(void *data);
 static void on_busy(void *data);
@@ -65,6 +68,7 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
                      const struct rv_error *err);
 static void on_pruned(void *data, enum rv_code code, const struct rv_result *result,
                       const struct rv_error *err);
+static void tidy(struct rv_lease *lease);
 static void on_release(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err);
 
@@ -321,9 +325,57 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
     if (lease->present == lease->node && !lease->said) {
         rv_timer_start(lease->timer, 0); /* the lock came while this beat was under way */
     }
+    tidy(lease);
+    lease->busy_ms = share_ms(lease, RV_LEASE_BUSY_MS);
+    claim(lease);
+    if (lease->options.beaten != NULL) {
+        lease->options.beaten(lease->options.data);
+    }
+}
+
+/* ---- housekeeping: whichever node has the time ---- */
+
+/* One partition a call: there may be another one to make. */
+static void on_made(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct rv_lease *lease = data;
+    lease->making = false;
+    if (code != RV_OK) {
+        rv_log(RV_LOG_WARN, "lease", "PERIOD-FAILED", "%s", err->message);
+    }
+    const char *made =
+        code == RV_OK && rv_result_rows(result) > 0 ? rv_result_text(result, 0, 0) : "";
+    if (made[0] != '\0' && strcmp(made, "busy") != 0) {
+        rv_log(RV_LOG_INFO, "lease", "PERIOD", "the journal's partitions: %s", made);
+        lease->looked_us = 0;
+    }
+    if (lease->closing) {
+        end_when_quiet(lease);
+    }
+}
+
+/* Long before they are needed: a journal without its period goes into the default partition. */
+static void make_periods(struct rv_lease *lease)
+{
+    lease->looked_us = mono_us(lease);
+    lease->making = true;
+    struct rv_args *args = rv_args_create(&rv_sql_journal_ahead);
+    rv_args_text(args, 1, lease->options.period != NULL ? lease->options.period : "month");
+    rv_args_i32(args, 2, RV_JOURNAL_AHEAD);
+    rv_db_query_within(lease->options.db, 0, &rv_sql_journal_ahead, args, settle_ms, on_made,
+                       lease);
+}
+
+static void tidy(struct rv_lease *lease)
+{
     if (!lease->pruned) {
         lease->pruned = true;
         rv_db_query(lease->options.db, 0, &rv_sql_node_prune, NULL, on_pruned, NULL);
+    }
+    if (!lease->making &&
+        (lease->looked_us == 0 || mono_us(lease) - lease->looked_us > tidy_every_us)) {
+        make_periods(lease);
     }
     if (mono_us(lease) - lease->tidied_us > tidy_every_us) {
         lease->tidied_us = mono_us(lease);
@@ -331,11 +383,9 @@ static void on_beat(void *data, enum rv_code code, const struct rv_result *resul
         rv_args_i64(args, 1, RV_BLOB_KEEP_S);
         rv_args_i32(args, 2, RV_BLOB_PRUNE_MAX);
         rv_db_query(lease->options.db, 0, &rv_sql_blob_prune, args, on_pruned, NULL);
-    }
-    lease->busy_ms = share_ms(lease, RV_LEASE_BUSY_MS);
-    claim(lease);
-    if (lease->options.beaten != NULL) {
-        lease->options.beaten(lease->options.data);
+        args = rv_args_create(&rv_sql_journal_sweep);
+        rv_args_i32(args, 1, RV_JOURNAL_SWEEP_MAX);
+        rv_db_query(lease->options.db, 0, &rv_sql_journal_sweep, args, on_pruned, NULL);
     }
 }
 
@@ -431,7 +481,7 @@ void rv_lease_close(struct rv_lease *lease, void (*closed)(void *data), void *da
 /* Gives back only when nothing of ours is under way that could still take something. */
 static void end_when_quiet(struct rv_lease *lease)
 {
-    if (lease->beating || lease->claiming || lease->released) {
+    if (lease->beating || lease->claiming || lease->making || lease->released) {
         return;
     }
     lease->released = true;

@@ -23,6 +23,10 @@
  *   - Just after the server's own start all connections are gone and no node is dead: for some
  *     seconds only the lease time counts.
  *
+ * Whoever has a lease also keeps house, now and then: partitions of the journal for the time to
+ * come (sql/migrations/0210_retention.sql), blobs that nobody refers to, what dropped journals
+ * left.
+ *
  * The same connection listens: a commit of another process that may let a run go on is told here
  * (`woken`), see rv_committer_options.
  *
@@ -40,7 +44,9 @@ enum {
     RV_LEASE_BEAT_MS = 1000,
     RV_LEASE_MARGIN_MS = 1500, /* we stop this long before the lease ends */
     RV_LEASE_BUSY_MS = 10, /* a head that a dying backend still locks: asked again, then slower */
-    RV_LEASE_TENANTS_MAX = 4096
+    RV_LEASE_TENANTS_MAX = 4096,
+    RV_JOURNAL_AHEAD = 3,        /* periods of the journal that are made before they begin */
+    RV_JOURNAL_SWEEP_MAX = 20000 /* rows of dropped runs at once, of each table */
 };
 
 struct rv_lease_options {
@@ -50,6 +56,8 @@ struct rv_lease_options {
     int32_t only_tenant; /* 0: any */
     int64_t lease_ms;    /* 0: RV_LEASE_MS; beats and margin keep their share of it */
     const char *name;    /* of this node, for people; NULL: the host's; borrowed */
+    const char *period;  /* of the journal's partitions: "day", "week", "month"; NULL: month;
+                          * borrowed */
     void (*gained)(void *data, int32_t tenant, int64_t epoch);
     void (*lost)(void *data, int32_t tenant);
     void (*beaten)(void *data); /* a beat was answered, companies were asked for; may be NULL */

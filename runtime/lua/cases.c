@@ -211,11 +211,10 @@ static enum rv_code answer_requests(const struct running *run, struct rv_agent *
             }
             answer = answer_of(given);
             if (code == RV_OK && strcmp(request.name, "checkpoint") == 0) {
-                code = begin_anew(run, agent, input, &request, plan);
+                code = begin_anew(run, agent, input, &request, plan); /* the request ends with it */
                 json_decref(answer);
                 answer = NULL;
-            }
-            if (strcmp(request.name, "handoff") == 0 && rv_json_bool(answer, "ok", false)) {
+            } else if (strcmp(request.name, "handoff") == 0 && rv_json_bool(answer, "ok", false)) {
                 *result = json_pack("{s:[]}", "actions"); /* an accepted hand-off ends the run */
                 break;
             }

@@ -83,6 +83,14 @@ enum rv_code rv_fork_check(const json_t *facts, const struct rv_run_fork *fork,
     if (fork->revive && check_revival(facts, fork, err) != RV_OK) {
         return RV_CONFLICT;
     }
+    const json_t *dropped = json_object_get(facts, "dropped");
+    if (json_is_object(dropped)) {
+        rv_fail(err, RV_CONFLICT,
+                "run r_%" PRId64 ": journal past its retention, dropped on %.10s by %.80s",
+                fork->run, rv_json_str(dropped, "at", ""), rv_json_str(dropped, "by", ""));
+        rv_hint(err, "Begin anew: reeve run retry.");
+        return RV_CONFLICT;
+    }
     if (fork->at < 0 || fork->at > steps) {
         return rv_fail(err, RV_INVALID, "--at-step %d: run r_%" PRId64 " has steps 1 to %" PRId64,
                        fork->at, fork->run, steps);

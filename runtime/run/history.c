@@ -3,7 +3,6 @@
 
 #include "runtime/base/check.h"
 #include "runtime/model/redact.h"
-#include "runtime/run/compare.h"
 #include "runtime/run/replay.h"
 
 #include <inttypes.h>
@@ -67,10 +66,23 @@ void rv_history_digest_hex(const uint8_t digest[RV_STEP_DIGEST_BYTES], char out[
     out[2 * RV_STEP_DIGEST_BYTES] = '\0';
 }
 
+enum rv_code rv_history_check_entry(const json_t *entry, int64_t seq, struct rv_error *err)
+{
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    if (rv_json_int(entry, "seq", 0) != seq ||
+        rv_step_kind_from_name(rv_json_str(entry, "kind", "")) == 0 ||
+        rv_json_str(entry, "name", NULL) == NULL || json_object_get(entry, "out") == NULL ||
+        !digest_from_hex(rv_json_str(entry, "digest", ""), digest)) {
+        return rv_fail(err, RV_INVALID,
+                       "journal[%" PRId64 "] must be {seq: %" PRId64 ", kind, name, digest, out}",
+                       seq - 1, seq);
+    }
+    return RV_OK;
+}
+
 static enum rv_code check_journal(const json_t *history, struct rv_error *err)
 {
     const json_t *journal = json_object_get(history, "journal");
-    uint8_t digest[RV_STEP_DIGEST_BYTES];
     size_t i;
     json_t *step;
     if (!json_is_array(journal) || json_array_size(journal) > RV_HISTORY_STEPS_MAX) {
@@ -79,15 +91,18 @@ static enum rv_code check_journal(const json_t *history, struct rv_error *err)
     }
     json_array_foreach((json_t *)(uintptr_t)journal, i, step)
     {
-        if (rv_json_int(step, "seq", 0) != (json_int_t)i + 1 ||
-            rv_step_kind_from_name(rv_json_str(step, "kind", "")) == 0 ||
-            rv_json_str(step, "name", NULL) == NULL || json_object_get(step, "out") == NULL ||
-            !digest_from_hex(rv_json_str(step, "digest", ""), digest)) {
-            return rv_fail(err, RV_INVALID,
-                           "journal[%zu] must be {seq: %zu, kind, name, digest, out}", i, i + 1);
+        if (rv_history_check_entry(step, (int64_t)i + 1, err) != RV_OK) {
+            return RV_INVALID;
         }
     }
     return RV_OK;
+}
+
+enum rv_code rv_history_unsealed(struct rv_error *err)
+{
+    rv_fail(err, RV_CORRUPT, "field \"sha256\" does not fit: the file was changed or damaged");
+    rv_hint(err, "Export the run again.");
+    return RV_CORRUPT;
 }
 
 int64_t rv_history_run(const json_t *history)
@@ -98,10 +113,9 @@ int64_t rv_history_run(const json_t *history)
     return end != NULL && *end == '\0' && id > 0 ? id : 0;
 }
 
-enum rv_code rv_history_check(const json_t *history, struct rv_error *err)
+enum rv_code rv_history_check_head(const json_t *history, struct rv_error *err)
 {
     static const char *const texts[] = {"agent", "owner", "source"};
-    char hex[2 * RV_HASH_BYTES + 1];
     struct rv_hash plan;
     if (strcmp(rv_json_str(history, "format", ""), format_name) != 0) {
         const char *found = rv_json_str(history, "format", "");
@@ -134,16 +148,21 @@ enum rv_code rv_history_check(const json_t *history, struct rv_error *err)
         !rv_hash_equal(&found, &plan)) {
         return rv_fail(err, RV_CORRUPT, "field \"plan\" is not the hash of field \"source\"");
     }
+    return RV_OK;
+}
+
+enum rv_code rv_history_check(const json_t *history, struct rv_error *err)
+{
+    char hex[2 * RV_HASH_BYTES + 1];
+    enum rv_code code = rv_history_check_head(history, err);
+    if (code != RV_OK) {
+        return code;
+    }
     if (check_journal(history, err) != RV_OK) {
         return RV_INVALID;
     }
     seal_of(history, hex);
-    if (strcmp(hex, rv_json_str(history, "sha256", "")) != 0) {
-        rv_fail(err, RV_CORRUPT, "field \"sha256\" does not fit: the file was changed or damaged");
-        rv_hint(err, "Export the run again.");
-        return RV_CORRUPT;
-    }
-    return RV_OK;
+    return strcmp(hex, rv_json_str(history, "sha256", "")) == 0 ? RV_OK : rv_history_unsealed(err);
 }
 
 /* ---- as a run actor loads it ---- */
@@ -172,25 +191,34 @@ struct rv_run_image *rv_history_image(const json_t *history)
     image->depth = (int)rv_json_int(history, "depth", 0);
     image->parent = rv_json_int(history, "parent", 0);
     image->budget = json_deep_copy(json_object_get(history, "budget"));
-    image->steps = rv_alloc_array(json_array_size(journal) + 1, sizeof *image->steps);
     size_t i;
     json_t *entry;
     json_array_foreach((json_t *)(uintptr_t)journal, i, entry)
     {
-        struct rv_step *step = &image->steps[image->step_count++];
-        step->seq = (int32_t)i + 1;
-        step->kind = rv_step_kind_from_name(rv_json_str(entry, "kind", ""));
-        step->name = rv_strdup(rv_json_str(entry, "name", ""));
-        RV_ASSERT(digest_from_hex(rv_json_str(entry, "digest", ""), step->digest));
-        step->out = json_deep_copy(json_object_get(entry, "out"));
-        if (rv_step_is_version(step)) {
-            rv_free(step->name);
-            json_decref(step->out);
-            image->step_count--;
-            image->notes++;
-        }
+        rv_history_take(image, entry);
     }
     return image;
+}
+
+void rv_history_take(struct rv_run_image *image, const json_t *entry)
+{
+    int count = image->step_count;
+    if ((count & (count - 1)) == 0) { /* room for twice as many */
+        image->steps =
+            rv_realloc(image->steps, (size_t)(count > 0 ? 2 * count : 1) * sizeof *image->steps);
+    }
+    struct rv_step *step = &image->steps[image->step_count++];
+    *step = (struct rv_step){.seq = (int32_t)rv_json_int(entry, "seq", 0),
+                             .kind = rv_step_kind_from_name(rv_json_str(entry, "kind", "")),
+                             .name = rv_strdup(rv_json_str(entry, "name", ""))};
+    RV_ASSERT(digest_from_hex(rv_json_str(entry, "digest", ""), step->digest));
+    step->out = json_deep_copy(json_object_get(entry, "out"));
+    if (rv_step_is_version(step)) {
+        rv_free(step->name);
+        json_decref(step->out);
+        image->step_count--;
+        image->notes++;
+    }
 }
 
 /* ---- redaction ---- */
@@ -363,44 +391,4 @@ enum rv_code rv_history_redact(const json_t *history, json_t **out, struct rv_er
         json_decref(copy);
     }
     return code;
-}
-
-/* ---- two runs beside each other ---- */
-
-json_t *rv_history_compare(const json_t *left, const json_t *right)
-{
-    static const char *const fields[] = {"agent", "plan", "input", "status", "error_text"};
-    json_t *places = json_array();
-    json_t *out = json_object();
-    bool same = true;
-    for (size_t i = 0; i < RV_COUNT(fields); i++) {
-        same = rv_json_compare(json_object_get(left, fields[i]), json_object_get(right, fields[i]),
-                               fields[i], places) &&
-               same;
-    }
-    const json_t *a = json_object_get(left, "journal");
-    const json_t *b = json_object_get(right, "journal");
-    size_t count =
-        json_array_size(a) > json_array_size(b) ? json_array_size(a) : json_array_size(b);
-    for (size_t i = 0; i < count; i++) {
-        json_t *x = json_array_get(a, i);
-        json_t *y = json_array_get(b, i);
-        char path[64];
-        if (x == NULL || y == NULL ||
-            strcmp(rv_json_str(x, "kind", ""), rv_json_str(y, "kind", "")) != 0 ||
-            strcmp(rv_json_str(x, "name", ""), rv_json_str(y, "name", "")) != 0) {
-            same = false; /* from here they are two different stories */
-            json_object_set_new(out, "parted_at", json_integer((json_int_t)i + 1));
-            json_object_set_new(out, "left", x != NULL ? json_incref(x) : json_null());
-            json_object_set_new(out, "right", y != NULL ? json_incref(y) : json_null());
-            break;
-        }
-        snprintf(path, sizeof path, "step %zu %.40s", i + 1, rv_json_str(x, "name", ""));
-        same =
-            rv_json_compare(json_object_get(x, "out"), json_object_get(y, "out"), path, places) &&
-            same;
-    }
-    json_object_set_new(out, "same", json_boolean(same));
-    json_object_set_new(out, "differences", places);
-    return out;
 }

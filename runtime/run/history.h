@@ -28,8 +28,15 @@ enum {
 void rv_history_seal(json_t *history);
 /* Whether it is one and undamaged: RV_INVALID or RV_CORRUPT, naming the field. */
 RV_MUST enum rv_code rv_history_check(const json_t *history, struct rv_error *err);
+/* The same in parts: everything but journal and seal, one entry, and what to say of a wrong seal.
+ */
+RV_MUST enum rv_code rv_history_check_head(const json_t *history, struct rv_error *err);
+RV_MUST enum rv_code rv_history_check_entry(const json_t *entry, int64_t seq, struct rv_error *err);
+enum rv_code rv_history_unsealed(struct rv_error *err);
 /* The run as a run actor loads it; rv_run_image_free.  `history` was checked. */
 struct rv_run_image *rv_history_image(const json_t *history);
+/* One more entry at the end of its journal. */
+void rv_history_take(struct rv_run_image *image, const json_t *entry);
 int64_t rv_history_run(const json_t *history);
 void rv_history_digest_hex(const uint8_t digest[RV_STEP_DIGEST_BYTES], char out[RV_HISTORY_DIGEST]);
 /* One journal entry; takes `out`. */
@@ -39,9 +46,5 @@ json_t *rv_history_step(int32_t seq, int kind, const char *name,
 /* A redacted and sealed copy; new reference.  RV_CONFLICT: the plan decides by what would be hidden
  * and goes another way without it; RV_LIMIT: more to hide than one document can have. */
 RV_MUST enum rv_code rv_history_redact(const json_t *history, json_t **out, struct rv_error *err);
-
-/* Readable lines of how two runs differ: {"same": bool, "differences": [{"path", "left"?,
- * "right"?}], "parted_at": seq?}.  New reference. */
-json_t *rv_history_compare(const json_t *left, const json_t *right);
 
 #endif

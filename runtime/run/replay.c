@@ -7,6 +7,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/lua/plan.h"
+#include "runtime/run/agents.h"
 #include "runtime/run/compare.h"
 #include "runtime/run/run_actor.h"
 
@@ -363,53 +364,66 @@ static int last_step(const struct rv_run_image *image)
     return image->step_count > 0 ? image->steps[image->step_count - 1].seq : 0;
 }
 
+static void begin(struct replay *replay, const struct rv_run_image *image, struct rv_agents *agents)
+{
+    replay->hash = rv_sha256_begin();
+    replay->port = (struct rv_run_port){.self = replay,
+                                        .agents = agents,
+                                        .now_us = port_now_us,
+                                        .load = port_load,
+                                        .write = port_write,
+                                        .read = port_read,
+                                        .act = port_act,
+                                        .effect = port_effect,
+                                        .ask = port_act,
+                                        .start = port_act,
+                                        .child = port_child,
+                                        .approval = port_approval,
+                                        .signal = port_signal,
+                                        .taken = on_taken};
+    char plan[2 * RV_HASH_BYTES + 1];
+    rv_hash_hex(&image->plan_hash, plan);
+    hash_text(replay, plan);
+}
+
+static void finish(struct replay *replay, const struct record *record)
+{
+    struct rv_replay_report *report = replay->report;
+    hash_text(replay, replay->ended ? rv_run_state_name(replay->state) : "open");
+    hash_json(replay, report->result);
+    rv_sha256_end(replay->hash, &report->hash);
+    judge(replay, record);
+    report->end = replay->ended ? replay->state : RV_RUN_STATE_COUNT;
+}
+
+/* Takes `image`. */
+static enum rv_code go_image(struct replay *replay, struct rv_run_image *image, int64_t run,
+                             struct rv_error *err)
+{
+    /* from here every end is a legal move: what the record says is compared, not trusted */
+    image->state = RV_RUN_WAITING;
+    replay->image = image;
+    enum rv_code code = drive(replay, run, err) ? RV_OK : err->code;
+    rv_run_image_free(replay->image);
+    replay->image = NULL;
+    return code;
+}
+
 /* Takes `image`.  `agents` NULL: the plan is compiled for this once. */
 static enum rv_code go(struct rv_run_image *image, const struct record *record,
                        struct rv_agents *agents, json_t *rebase, struct rv_replay_report *report,
                        struct rv_error *err)
 {
-    enum rv_code code = RV_OK;
-    /* from here every end is a legal move: what the record says is compared, not trusted */
-    image->state = RV_RUN_WAITING;
     struct rv_run_image when = {.created_us = image->created_us};
-    struct replay replay = {.report = report,
-                            .original = &when,
-                            .image = image,
-                            .rebase = rebase,
-                            .hash = rv_sha256_begin()};
-    replay.port = (struct rv_run_port){.self = &replay,
-                                       .agents = agents,
-                                       .now_us = port_now_us,
-                                       .load = port_load,
-                                       .write = port_write,
-                                       .read = port_read,
-                                       .act = port_act,
-                                       .effect = port_effect,
-                                       .ask = port_act,
-                                       .start = port_act,
-                                       .child = port_child,
-                                       .approval = port_approval,
-                                       .signal = port_signal,
-                                       .taken = on_taken};
-    char plan[2 * RV_HASH_BYTES + 1];
-    rv_hash_hex(&image->plan_hash, plan);
-    hash_text(&replay, plan);
-    if (!drive(&replay, record->run, err)) {
-        code = err->code;
-    }
-    rv_run_image_free(replay.image);
-    hash_text(&replay, replay.ended ? rv_run_state_name(replay.state) : "open");
-    hash_json(&replay, report->result);
-    rv_sha256_end(replay.hash, &report->hash);
-    judge(&replay, record);
-    report->end = replay.ended ? replay.state : RV_RUN_STATE_COUNT;
+    struct replay replay = {.report = report, .original = &when, .rebase = rebase};
+    begin(&replay, image, agents);
+    enum rv_code code = go_image(&replay, image, record->run, err);
+    finish(&replay, record);
     return code;
 }
 
-static enum rv_code go_history(const json_t *history, const char *source, json_t *rebase,
-                               struct rv_replay_report *report, struct rv_error *err)
+static struct rv_run_image *image_of(const json_t *history, const char *source)
 {
-    *report = (struct rv_replay_report){.steps = 0};
     struct rv_run_image *image = rv_history_image(history);
     if (source != NULL) {
         rv_free(image->source);
@@ -417,14 +431,28 @@ static enum rv_code go_history(const json_t *history, const char *source, json_t
         image->source_length = strlen(source);
         image->plan_hash = rv_sha256(source, image->source_length);
     }
+    return image;
+}
+
+static enum rv_code check_plan(const struct rv_run_image *image, struct rv_error *err)
+{
     struct rv_agent *agent = NULL;
     enum rv_code code =
         rv_agent_load(image->source, image->source_length, image->agent, &agent, err);
+    rv_agent_destroy(code == RV_OK ? agent : NULL);
+    return code;
+}
+
+static enum rv_code go_history(const json_t *history, const char *source, json_t *rebase,
+                               struct rv_replay_report *report, struct rv_error *err)
+{
+    *report = (struct rv_replay_report){.steps = 0};
+    struct rv_run_image *image = image_of(history, source);
+    enum rv_code code = check_plan(image, err);
     if (code != RV_OK) {
         rv_run_image_free(image);
         return code;
     }
-    rv_agent_destroy(agent);
     struct record record = {.run = rv_history_run(history),
                             .steps = last_step(image),
                             .status = rv_json_str(history, "status", ""),
@@ -446,6 +474,98 @@ enum rv_code rv_replay(const json_t *history, const char *source, struct rv_repl
                        struct rv_error *err)
 {
     return go_history(history, source, NULL, report, err);
+}
+
+/* ---- from checkpoint to checkpoint ---- */
+
+/* Where the journal is read, and the entry with which the next stretch begins. */
+struct stretches {
+    const struct rv_history_pages *pages;
+    json_t *beginning; /* a checkpoint; NULL: the run's own beginning */
+    int last;          /* number of the newest entry that the plan has a part in */
+    bool over;
+};
+
+/* Up to the next checkpoint, which ends one stretch and begins another. */
+static enum rv_code read_stretch(struct stretches *all, struct rv_run_image *image,
+                                 struct rv_error *err)
+{
+    bool reached = false;
+    if (all->beginning != NULL) {
+        image->base = (int32_t)rv_json_int(all->beginning, "seq", 1) - 1;
+        rv_history_take(image, all->beginning);
+        json_decref(all->beginning);
+        all->beginning = NULL;
+    }
+    while (!reached) {
+        json_t *entry = NULL;
+        enum rv_code code = all->pages->next(all->pages->self, &entry, err);
+        if (code != RV_OK || entry == NULL) {
+            all->over = true;
+            return code;
+        }
+        rv_history_take(image, entry);
+        all->last = last_step(image) > all->last ? last_step(image) : all->last;
+        reached = rv_step_kind_from_name(rv_json_str(entry, "kind", "")) == RV_STEP_CHECKPOINT;
+        all->beginning = reached ? json_incref(entry) : NULL;
+        json_decref(entry);
+    }
+    return RV_OK;
+}
+
+/* How long it is: where a replay stops before its end, that is said. */
+static enum rv_code read_rest(struct stretches *all, struct rv_error *err)
+{
+    enum rv_code code = RV_OK;
+    while (code == RV_OK && !all->over) {
+        json_t *entry = NULL;
+        code = all->pages->next(all->pages->self, &entry, err);
+        all->over = entry == NULL;
+        if (entry != NULL && strcmp(rv_json_str(entry, "name", ""), RV_STEP_VERSION) != 0) {
+            all->last = (int)rv_json_int(entry, "seq", 0);
+        }
+        json_decref(entry);
+    }
+    return code;
+}
+
+enum rv_code rv_replay_pages(const json_t *head, const struct rv_history_pages *pages,
+                             const char *source, struct rv_replay_report *report,
+                             struct rv_error *err)
+{
+    *report = (struct rv_replay_report){.steps = 0};
+    struct stretches all = {.pages = pages};
+    struct rv_run_image *image = image_of(head, source);
+    struct rv_run_image when = {.created_us = image->created_us};
+    struct rv_agents *agents = rv_agents_create();
+    struct replay replay = {.report = report, .original = &when};
+    enum rv_code code = check_plan(image, err);
+    begin(&replay, image, agents);
+    while (code == RV_OK) {
+        code = read_stretch(&all, image, err);
+        if (code == RV_OK) {
+            code = go_image(&replay, image, rv_history_run(head), err);
+            image = NULL;
+        }
+        if (code != RV_OK || all.over || replay.ended || report->difference != NULL ||
+            report->steps < all.last) {
+            break;
+        }
+        json_decref(report->next); /* the next stretch has the answer to it */
+        report->next = NULL;
+        replay.still = false;
+        image = image_of(head, source);
+    }
+    rv_run_image_free(image);
+    code = code == RV_OK ? read_rest(&all, err) : code;
+    struct record record = {.run = rv_history_run(head),
+                            .steps = all.last,
+                            .status = rv_json_str(head, "status", ""),
+                            .result = json_object_get(head, "result")};
+    finish(&replay, &record);
+    json_decref(all.beginning);
+    rv_agents_destroy(agents);
+    return code;
 }
 
 enum rv_code rv_replay_rebase(json_t *history, struct rv_replay_report *report,

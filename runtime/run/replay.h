@@ -9,7 +9,7 @@
 #ifndef REEVE_RUNTIME_RUN_REPLAY_H
 #define REEVE_RUNTIME_RUN_REPLAY_H
 
-#include "runtime/run/history.h"
+#include "runtime/run/history_pages.h"
 
 enum rv_replay_verdict {
     RV_REPLAY_SAME,    /* every entry, the end and the result are as recorded */
@@ -38,6 +38,11 @@ struct rv_replay_report {
  * in any case. */
 RV_MUST enum rv_code rv_replay(const json_t *history, const char *source,
                                struct rv_replay_report *report, struct rv_error *err);
+/* The same of a journal of any length, from one checkpoint to the next: in memory is what the run
+ * itself has there while it works.  `head` is a document without its journal. */
+RV_MUST enum rv_code rv_replay_pages(const json_t *head, const struct rv_history_pages *pages,
+                                     const char *source, struct rv_replay_report *report,
+                                     struct rv_error *err);
 void rv_replay_report_fini(struct rv_replay_report *report);
 /* The same for an open run as a store loads it, without a document: takes `image`, whose source is
  * what is tried.  `agents`: where many are tried, compiled plans of this thread. */

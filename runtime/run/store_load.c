@@ -4,6 +4,12 @@
  * and its journal of each run, in one snapshot.  After a crash ten thousand runs come back by some
  * tens of statements; a run that is asked for alone is one statement, too.  A plan's text comes
  * once per statement, however many of its runs do.
+ *
+ * A long journal holds up nobody else: of each run the statement brings the first entries only,
+ * the rest comes page by page, of that run alone.  Where a statement fails, each of its runs is
+ * asked for again alone, its journal in pages from the start, so that the one that cannot be loaded
+ * is the only one that is not.  Between two pages nobody else writes to the run (its company's
+ * epoch is ours), except that people may give it another version: then it is read anew.
  */
 #include "run_sql.h"
 #include "runtime/base/check.h"
@@ -15,8 +21,11 @@
 #include <string.h>
 
 enum {
-    LOADS_MAX = 128, /* of one statement: what is in memory twice for a moment */
-    ROW_RUN = 1,     /* what a row is, see run_images */
+    LOADS_MAX = 128,      /* of one statement: what is in memory twice for a moment */
+    STEPS_TOGETHER = 256, /* of each run in it: most have less from their newest checkpoint on */
+    STEPS_PAGE = 1000,    /* of a run alone ... */
+    BYTES_PAGE = 4 << 20, /* ... with outputs of about so much */
+    ROW_RUN = 1,          /* what a row is, see run_images */
     ROW_PLAN,
     ROW_STEP
 };
@@ -27,7 +36,9 @@ struct load {
     int32_t tenant;
     int64_t run;
     struct rv_run_image *image;
+    struct rv_store *store;
     int capacity; /* of its steps */
+    bool alone;   /* a statement with it failed */
     enum rv_code code;
     struct rv_error why; /* only where the code is not RV_OK */
     void (*done)(void *data, enum rv_code code, struct rv_run_image *image,
@@ -54,6 +65,20 @@ struct loading {
 static void send_all(void *data);
 static void on_images(void *data, enum rv_code code, const struct rv_result *result,
                       const struct rv_error *err);
+static void ask_page(struct load *load);
+static void on_page(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err);
+
+static void ask(struct rv_store *store, struct load *load)
+{
+    load->next = NULL;
+    if (store->loads == NULL) {
+        store->loads_end = &store->loads;
+        rv_loop_post(store->options.loop, send_all, store);
+    }
+    *store->loads_end = load;
+    store->loads_end = &load->next;
+}
 
 void rv_store_load(void *self, int32_t tenant, int64_t run,
                    void (*done)(void *data, enum rv_code code, struct rv_run_image *image,
@@ -62,13 +87,9 @@ void rv_store_load(void *self, int32_t tenant, int64_t run,
 {
     struct rv_store *store = self;
     struct load *load = rv_alloc(sizeof *load);
-    *load = (struct load){.tenant = tenant, .run = run, .done = done, .data = data, .code = RV_OK};
-    if (store->loads == NULL) {
-        store->loads_end = &store->loads;
-        rv_loop_post(store->options.loop, send_all, store);
-    }
-    *store->loads_end = load;
-    store->loads_end = &load->next;
+    *load = (struct load){
+        .tenant = tenant, .run = run, .store = store, .done = done, .data = data, .code = RV_OK};
+    ask(store, load);
 }
 
 /* ---- asking ---- */
@@ -96,10 +117,11 @@ static void send_some(struct rv_store *store)
     struct loading *loading = rv_alloc(sizeof *loading);
     loading->store = store;
     int32_t tenant = store->loads->tenant;
+    bool alone = store->loads->alone;
     struct load **link = &store->loads;
-    while (*link != NULL && loading->count < LOADS_MAX) {
+    while (*link != NULL && loading->count < (alone ? 1 : LOADS_MAX)) {
         struct load *load = *link;
-        if (load->tenant != tenant || has(loading, load->run)) {
+        if (load->tenant != tenant || load->alone != alone || has(loading, load->run)) {
             link = &load->next;
             continue;
         }
@@ -111,6 +133,7 @@ static void send_some(struct rv_store *store)
     for (int i = 0; i < loading->count; i++) {
         rv_args_i64(args, 2, loading->loads[i]->run);
     }
+    rv_args_i32(args, 3, alone ? 0 : STEPS_TOGETHER);
     rv_db_query(store->options.db, tenant, &rv_sql_run_images, args, on_images, loading);
 }
 
@@ -162,8 +185,10 @@ static void take_plan(struct loading *loading, const struct rv_result *result, i
     plan->right = rv_hash_equal(&found, &plan->hash);
 }
 
-/* Steps come in any order, mostly the right one. */
-static void take_step(struct load *load, const struct rv_result *result, int row)
+/* One row of an entry; its output stands in column `out`, the digest before it.  Entries come in
+ * any order, mostly the right one. */
+static void take_step(struct load *load, const struct rv_result *result, int row, int first,
+                      int digest, int out)
 {
     struct rv_run_image *image = load->image;
     RV_ASSERT(image != NULL); /* runs come first */
@@ -172,12 +197,12 @@ static void take_step(struct load *load, const struct rv_result *result, int row
         image->steps = rv_realloc(image->steps, (size_t)load->capacity * sizeof *image->steps);
     }
     struct rv_step *step = &image->steps[image->step_count++];
-    *step = (struct rv_step){.seq = (int32_t)rv_result_i64(result, row, 2),
-                             .kind = (int)rv_result_i64(result, row, 3),
-                             .name = rv_strdup(rv_result_text(result, row, 4))};
-    rv_result_bytes(result, row, 7, step->digest, sizeof step->digest);
+    *step = (struct rv_step){.seq = (int32_t)rv_result_i64(result, row, first),
+                             .kind = (int)rv_result_i64(result, row, first + 1),
+                             .name = rv_strdup(rv_result_text(result, row, first + 2))};
+    rv_result_bytes(result, row, digest, step->digest, sizeof step->digest);
     if (load->code == RV_OK) {
-        load->code = rv_journal_out_decode(result, row, 8, &step->out, &load->why);
+        load->code = rv_journal_out_decode(result, row, out, &step->out, &load->why);
     }
 }
 
@@ -216,25 +241,13 @@ static void take_notes_out(struct rv_run_image *image)
     image->step_count = count;
 }
 
-/* Is everything there?  Then the image gets its plan. */
-static enum rv_code complete(const struct loading *loading, struct load *load)
+/* The run is there, and its plan's text. */
+static enum rv_code take_source(const struct loading *loading, struct load *load)
 {
     struct rv_run_image *image = load->image;
     if (image == NULL) {
         return rv_fail(&load->why, RV_NOT_FOUND, "no run r_%" PRId64, load->run);
     }
-    order_steps(image);
-    if (image->step_count > 0 && image->steps[0].kind == RV_STEP_CHECKPOINT) {
-        image->base = image->steps[0].seq - 1;
-    }
-    for (int i = 0; i < image->step_count; i++) {
-        if (image->steps[i].seq != image->base + i + 1) {
-            return rv_fail(&load->why, RV_CORRUPT,
-                           "the journal of run r_%" PRId64 " has a hole at %d", load->run,
-                           (int)image->base + i + 1);
-        }
-    }
-    take_notes_out(image);
     for (int i = 0; i < loading->plan_count; i++) {
         const struct plan_text *plan = &loading->plans[i];
         if (rv_hash_equal(&plan->hash, &image->plan_hash) && plan->right) {
@@ -247,6 +260,25 @@ static enum rv_code complete(const struct loading *loading, struct load *load)
                    load->run);
 }
 
+/* Is the journal whole? */
+static enum rv_code complete(struct load *load)
+{
+    struct rv_run_image *image = load->image;
+    order_steps(image);
+    if (image->step_count > 0 && image->steps[0].kind == RV_STEP_CHECKPOINT) {
+        image->base = image->steps[0].seq - 1;
+    }
+    for (int i = 0; i < image->step_count; i++) {
+        if (image->steps[i].seq != image->base + i + 1) {
+            return rv_fail(&load->why, RV_CORRUPT,
+                           "the journal of run r_%" PRId64 " has a hole at %d", load->run,
+                           (int)image->base + i + 1);
+        }
+    }
+    take_notes_out(image);
+    return RV_OK;
+}
+
 static void load_end(struct load *load, enum rv_code code, const struct rv_error *err)
 {
     if (code != RV_OK) {
@@ -255,6 +287,29 @@ static void load_end(struct load *load, enum rv_code code, const struct rv_error
     }
     load->done(load->data, code, load->image, err);
     rv_free(load);
+}
+
+/* It is asked for anew, by itself. */
+static void again_alone(struct load *load)
+{
+    rv_run_image_free(load->image);
+    load->image = NULL;
+    load->capacity = 0;
+    load->code = RV_OK;
+    load->alone = true;
+    ask(load->store, load);
+}
+
+static void go_on(struct load *load, enum rv_code code)
+{
+    int together = load->alone ? 0 : STEPS_TOGETHER;
+    load->code = load->code == RV_OK ? code : load->code;
+    if (load->code == RV_OK && load->image->step_count >= together) {
+        ask_page(load);
+        return;
+    }
+    load->code = load->code == RV_OK ? complete(load) : load->code;
+    load_end(load, load->code, &load->why);
 }
 
 static void on_images(void *data, enum rv_code code, const struct rv_result *result,
@@ -269,15 +324,67 @@ static void on_images(void *data, enum rv_code code, const struct rv_result *res
             take_run(load_of(loading, rv_result_i64(result, row, 1)), result, row);
             rv_store_note_time(loading->store, rv_result_time_us(result, row, 13));
         } else {
-            take_step(load_of(loading, rv_result_i64(result, row, 1)), result, row);
+            take_step(load_of(loading, rv_result_i64(result, row, 1)), result, row, 2, 7, 8);
         }
     }
     for (int i = 0; i < loading->count; i++) {
         struct load *load = loading->loads[i];
-        if (code == RV_OK && load->code == RV_OK) {
-            load->code = complete(loading, load);
+        if (code == RV_OK) {
+            go_on(load, take_source(loading, load));
+        } else if (code != RV_CANCELED && !load->alone) {
+            again_alone(load);
+        } else {
+            load_end(load, code, err);
         }
-        load_end(load, code != RV_OK ? code : load->code, code != RV_OK ? err : &load->why);
     }
     rv_free(loading);
+}
+
+/* ---- the rest of a long journal ---- */
+
+static void ask_page(struct load *load)
+{
+    const struct rv_run_image *image = load->image;
+    struct rv_args *args = rv_args_create(&rv_sql_run_image_page);
+    int32_t last = 0;
+    for (int i = 0; i < image->step_count; i++) {
+        last = image->steps[i].seq > last ? image->steps[i].seq : last;
+    }
+    rv_args_i64(args, 2, load->run);
+    rv_args_i32(args, 3, last);
+    rv_args_i32(args, 4, STEPS_PAGE);
+    rv_args_i64(args, 5, BYTES_PAGE);
+    rv_db_query(load->store->options.db, load->tenant, &rv_sql_run_image_page, args, on_page, load);
+}
+
+/* The run stands as it did when its row was read. */
+static bool still(const struct rv_run_image *image, const struct rv_result *result, int row)
+{
+    struct rv_hash plan = {{0}};
+    return rv_result_bytes(result, row, 6, plan.bytes, RV_HASH_BYTES) == RV_HASH_BYTES &&
+           rv_hash_equal(&plan, &image->plan_hash) &&
+           strcmp(rv_result_text(result, row, 5), rv_run_state_name(image->state)) == 0;
+}
+
+static void on_page(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct load *load = data;
+    int rows = code == RV_OK ? rv_result_rows(result) : 0;
+    if (rows > 0 && !still(load->image, result, 0)) {
+        again_alone(load);
+        return;
+    }
+    for (int row = 0; row < rows; row++) {
+        take_step(load, result, row, 0, 3, 4);
+    }
+    if (code == RV_OK && load->code == RV_OK && rows > 0 && rv_result_bool(result, rows - 1, 7)) {
+        ask_page(load);
+        return;
+    }
+    if (code == RV_OK) {
+        code = load->code == RV_OK ? complete(load) : load->code;
+        err = &load->why;
+    }
+    load_end(load, code, err);
 }

@@ -25,13 +25,14 @@ extern const struct bench bench_lua;
 extern const struct bench bench_actors;
 extern const struct bench bench_recover;
 extern const struct bench bench_park;
+extern const struct bench bench_history;
 extern const struct bench bench_fair;
 extern const struct bench bench_schedules;
 extern const struct bench bench_model;
 
 static const struct bench *const benches[] = {
     &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,       &bench_actors,
-    &bench_recover, &bench_park,   &bench_fair,  &bench_model,  &bench_schedules,
+    &bench_recover, &bench_park,   &bench_fair,  &bench_model,  &bench_schedules, &bench_history,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif
@@ -186,6 +187,7 @@ static int usage(void)
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
            "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
            "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
+           "                           [--steps N]                            (history)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);
@@ -225,6 +227,8 @@ int main(int argc, char **argv)
             run.stops = (int)whole_number(argv[++i], 100000);
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             run.seed = whole_number(argv[++i], INT64_MAX);
+        } else if (strcmp(argv[i], "--steps") == 0 && i + 1 < argc) {
+            run.steps = whole_number(argv[++i], 1000000000);
         } else if (argv[i][0] != '-' && name == NULL) {
             name = argv[i];
         } else {

@@ -89,5 +89,53 @@ has out "the same"
 gives 0 "and says what it was" reeve explain "$run"
 has out "checkpoint"
 
+# read by pages, whatever its length
+reeve --json run replay "$run" >"$state/live.json"
+gives 0 "it is exported" reeve run export "$run" "$state/long.json"
+gives 0 "the file replays" reeve --json run replay --file "$state/long.json"
+same "to the same transcript" "$(grep -o '"transcript": *"[^"]*"' "$state/live.json")" "$(grep -o '"transcript": *"[^"]*"' "$state/out")"
+gives 0 "run and file are the same" reeve run diff "$run" "$state/long.json"
+has out "steps and outcome"
+gives 0 "it is imported" reeve run import "$state/long.json"
+tr -d '\n' <"$state/long.json" >"$state/whole.json"
+sed '9000s/"out":{/"out":{"more":1,/' "$state/long.json" >"$state/bad.json"
+gives 0 "one written by another tool replays, too" reeve --json run replay --file "$state/whole.json"
+same "to that transcript" "$(grep -o '"transcript": *"[^"]*"' "$state/live.json")" "$(grep -o '"transcript": *"[^"]*"' "$state/out")"
+gives 1 "a file that was changed is none" reeve run replay --file "$state/bad.json"
+sed 's/heard = 0, last = 0/heard = 0, last = 0, more = 1/' "$state/rounds/agent.lua" >"$state/other.lua"
+gives 1 "another plan differs where it does" reeve run replay "$run" --agent "$state/other.lua"
+has out "at step 191"
+
+# a journal that cannot be read holds up nobody else
+kill "$served" && wait "$served" 2>/dev/null
+served=
+cat >"$state/waits.lua" <<'LUA'
+local agent = { name = "waits", version = "1", handles = { "F13" }, uses = {}, limits = { steps = 100000 } }
+function agent.plan(ctx, exception)
+  for i = 1, exception.notes or 1 do ctx:note("n" .. i) end
+  ctx:signal("go", 864000)
+  return ctx:plan()
+end
+return agent
+LUA
+reeve agent publish "$state/waits.lua" >/dev/null
+ask "WITH ids AS (SELECT 1000 + n AS id FROM generate_series(1, 20) n),
+     input AS (INSERT INTO run_input (tenant_id, run_id, input)
+               SELECT 1, id, jsonb_build_object('exception', jsonb_build_object('notes', CASE id WHEN 1001 THEN 3000 ELSE 2 END)) FROM ids)
+     INSERT INTO run (tenant_id, id, agent, plan_hash, status) SELECT 1, ids.id, a.name, a.active_hash, 'created' FROM ids, agent a WHERE a.name = 'waits'"
+reeve run work >/dev/null 2>&1
+same "twenty runs wait" 20 "$(ask "SELECT count(*) FROM run WHERE agent = 'waits' AND status = 'waiting'")"
+ask "INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out) SELECT 1, 1002, steps + 1, 12, 'x', '', '' FROM run WHERE id = 1002;
+     INSERT INTO run_signal (tenant_id, run_id, id, name, body, sent_by) SELECT 1, id, 1, 'go', '{}', 'test' FROM run WHERE agent = 'waits';
+     UPDATE run SET wake_at = clock_timestamp() WHERE agent = 'waits'"
+"$reeve_program" serve --listen 127.0.0.1:0 >/dev/null 2>"$state/log" &
+served=$!
+for _ in $(seq 100); do
+    [ "$(ask "SELECT count(*) FROM run WHERE agent = 'waits' AND status = 'done'")" = 19 ] && break
+    sleep 0.2
+done
+same "nineteen go on, one of them with three thousand entries" "19 done" "$(ask "SELECT count(*) || ' done' FROM run WHERE agent = 'waits' AND status = 'done'")"
+same "the one that is damaged does not" waiting "$(ask "SELECT status FROM run WHERE id = 1002")"
+
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

@@ -106,6 +106,8 @@ while read -r name; do
     "run fork") gives 0 "may be empty" run fork --agent nobody --at-step 1 --company acme; gives 2 "" run fork "$run" --company acme ;;
     "blob put") gives 0 "" blob put "$state/proof" --company acme ;;
     "blob get") gives 0 "" blob get "$(sha256sum "$state/proof" | cut -d' ' -f1)" "$state/proof.back" --company acme ;;
+    "retention show") gives 0 "" $name ;;
+    "retention preview" | "retention apply") gives 0 "may be empty" $name --set retention.journal_months=1 ;;
     "blob list") gives 0 "" blob list --company acme ;;
     "run cancel") gives 0 "may be empty" run cancel --agent nobody --company acme; gives 1 "" run cancel r_1 --company acme ;;
     "run query") gives 0 "" run query "$run" --company acme; gives 1 "" run query "$run" none --company acme ;;

@@ -114,7 +114,8 @@ TEST(every_table_shows_one_company_and_none_without_one)
             for (int company = 1; company <= 2; company++) {
                 snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE tenant_id = %d", table,
                          company);
-                ck_assert_msg(number(superuser, sql) == 1, "%s has no row of %d", table, company);
+                ck_assert_msg(part || number(superuser, sql) == 1, "%s has no row of %d", table,
+                              company);
                 int found = number(world.app, sql);
                 ck_assert_msg(found == (part ? -1 : expected[company - 1]),
                               "tenant \"%s\": %s of %d: %d rows",

@@ -6,7 +6,10 @@
 #include "runtime/run/replay.h"
 #include "tests/support/test.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char source[] =
     "local agent = { name = 'noter', version = '1', summary = 'notes', handles = {'F22'},\n"
@@ -151,6 +154,147 @@ TEST(a_shorter_or_longer_journal_of_a_run_that_is_over_differs)
     json_object_set_new(history, "status", json_string("done"));
     rv_history_seal(history);
     ck_assert(replay(history) == RV_REPLAY_DIFFERS);
+    json_decref(history);
+}
+
+/* ---- by pages ---- */
+
+static const char rounds[] =
+    "local agent = { name = 'noter', version = '1', summary = 'rounds', handles = {'F22'},\n"
+    "  uses = {} }\n"
+    "function agent.plan(ctx, exception)\n"
+    "  local state = ctx.state or { n = 0 }\n"
+    "  if state.n < 3 then\n"
+    "    state.n = state.n + 1\n"
+    "    ctx:note('round ' .. state.n)\n"
+    "    ctx:checkpoint(state)\n"
+    "  end\n"
+    "  ctx:sleep(60)\n"
+    "  return ctx:plan()\n"
+    "end\n"
+    "return agent\n";
+
+static json_t *make_rounds(void)
+{
+    char hex[RV_HASH_HEX];
+    struct rv_hash hash = rv_sha256(rounds, strlen(rounds));
+    rv_hash_hex(&hash, hex);
+    json_t *history = make();
+    json_t *journal = json_array();
+    for (int n = 1; n <= 3; n++) {
+        char args[80];
+        char out[160];
+        snprintf(args, sizeof args, "{\"text\":\"round %d\"}", n);
+        snprintf(out, sizeof out, "{\"ok\":true,\"value\":%s}", args);
+        json_array_append_new(journal, step(2 * n - 1, RV_STEP_NOTE, "note", args, out));
+        snprintf(args, sizeof args, "{\"state\":{\"n\":%d}}", n);
+        snprintf(out, sizeof out,
+                 "{\"ok\":true,\"state\":{\"n\":%d},\"used\":{\"steps\":%d},\"children\":[],"
+                 "\"now_us\":1795255700135751}",
+                 n, 2 * n - 1);
+        json_array_append_new(journal, step(2 * n, RV_STEP_CHECKPOINT, "checkpoint", args, out));
+    }
+    json_array_append_new(journal,
+                          step(7, RV_STEP_TIMER, "sleep", "{\"seconds\":60}",
+                               "{\"ok\":true,\"value\":true,\"until_us\":1795255760135751}"));
+    json_object_set_new(history, "journal", journal);
+    json_object_set_new(history, "plan", json_string(hex));
+    json_object_set_new(history, "source", json_string(rounds));
+    rv_history_seal(history);
+    return history;
+}
+
+static void replay_pages(const json_t *history, struct rv_replay_report *report)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_history_list list = {json_object_get(history, "journal"), 0};
+    struct rv_history_pages pages = rv_history_list_pages(&list);
+    json_t *head = json_copy((json_t *)(uintptr_t)history);
+    json_object_del(head, "journal");
+    ck_assert_msg(rv_replay_pages(head, &pages, NULL, report, &err) == RV_OK, "%s", err.message);
+    json_decref(head);
+}
+
+TEST(a_journal_read_by_pages_gives_the_same_transcript)
+{
+    json_t *both[] = {make(), make_rounds()};
+    for (size_t i = 0; i < RV_COUNT(both); i++) {
+        struct rv_replay_report whole;
+        struct rv_replay_report pages;
+        struct rv_error err = {.code = RV_OK};
+        ck_assert(rv_replay(both[i], NULL, &whole, &err) == RV_OK);
+        replay_pages(both[i], &pages);
+        ck_assert_msg(whole.verdict == RV_REPLAY_OPEN, "%s", whole.text);
+        ck_assert_msg(pages.verdict == RV_REPLAY_OPEN, "%s", pages.text);
+        ck_assert_int_eq(pages.steps, whole.steps);
+        ck_assert(rv_hash_equal(&pages.hash, &whole.hash));
+        ck_assert((pages.next == NULL && whole.next == NULL) || json_equal(pages.next, whole.next));
+        rv_replay_report_fini(&whole);
+        rv_replay_report_fini(&pages);
+        json_decref(both[i]);
+    }
+}
+
+TEST(by_pages_a_difference_is_where_it_is)
+{
+    json_t *history = make_rounds();
+    json_t *entry = json_array_get(json_object_get(history, "journal"), 4);
+    json_object_set_new(entry, "digest", json_string("00000000000000000000000000000000"));
+    struct rv_replay_report report;
+    replay_pages(history, &report);
+    ck_assert(report.verdict == RV_REPLAY_DIFFERS);
+    ck_assert_int_eq(rv_json_int(report.difference, "step", 0), 5);
+    rv_replay_report_fini(&report);
+    json_decref(history);
+}
+
+/* Writes it, cuts `less` bytes off its end, and opens it. */
+static enum rv_code write_and_open(const json_t *history, int less, struct rv_history_file **out,
+                                   char hex[RV_HASH_HEX])
+{
+    char path[] = "/tmp/rv-run-history-XXXXXX";
+    int fd = mkstemp(path);
+    FILE *file = fdopen(fd, "w");
+    struct rv_error err = {.code = RV_OK};
+    struct rv_history_list list = {json_object_get(history, "journal"), 0};
+    struct rv_history_pages pages = rv_history_list_pages(&list);
+    int64_t steps = 0;
+    ck_assert(file != NULL);
+    ck_assert(rv_history_write(file, history, &pages, &steps, hex, &err) == RV_OK);
+    ck_assert_int_eq(steps, (int64_t)json_array_size(json_object_get(history, "journal")));
+    ck_assert(fflush(file) == 0 && ftruncate(fd, ftello(file) - less) == 0);
+    fclose(file);
+    enum rv_code code = rv_history_file_open(path, out, &err);
+    unlink(path);
+    return code;
+}
+
+TEST(a_file_has_the_seal_of_the_document)
+{
+    json_t *history = make_rounds();
+    char hex[RV_HASH_HEX];
+    struct rv_history_file *file = NULL;
+    ck_assert(write_and_open(history, 0, &file, hex) == RV_OK);
+    ck_assert(file != NULL);
+    ck_assert_str_eq(hex, rv_json_str(history, "sha256", ""));
+    ck_assert_str_eq(hex, rv_json_str(rv_history_file_head(file), "sha256", ""));
+    struct rv_history_list list = {json_object_get(history, "journal"), 0};
+    struct rv_history_pages left = rv_history_list_pages(&list);
+    struct rv_history_pages right = rv_history_file_pages(file);
+    struct rv_error err = {.code = RV_OK};
+    json_t *out = NULL;
+    int64_t steps = 0;
+    ck_assert(rv_history_compare_pages(history, &left, rv_history_file_head(file), &right, &steps,
+                                       &out, &err) == RV_OK);
+    ck_assert(rv_json_bool(out, "same", false));
+    ck_assert_int_eq(steps, 7);
+    json_decref(out);
+    rv_history_file_close(file);
+    const int cuts[] = {40, 79}; /* within the seal, and all of it */
+    for (size_t i = 0; i < RV_COUNT(cuts); i++) {
+        ck_assert(write_and_open(history, cuts[i], &file, hex) == RV_CORRUPT);
+        ck_assert(file == NULL);
+    }
     json_decref(history);
 }
 

@@ -12,7 +12,9 @@ DECLARE
     -- functions of the owner)
     insert_only text[] := ARRAY['plan_source', 'policy_bundle', 'model_version'];
     -- no statement of the runtime writes them
-    read_only text[] := ARRAY['schema_migration', 'tolerance_default', 'node_key'];
+    read_only text[] := ARRAY['schema_migration', 'tolerance_default', 'node_key', 'journal_period'];
+    -- the same for tables of companies
+    owner_only text[] := ARRAY['journal_drop'];
 BEGIN
     ASSERT current_user = 'reeve_owner'; -- the policies and the functions' rights depend on it
     -- on a database that was made before PostgreSQL 15 everybody may create tables here
@@ -38,23 +40,15 @@ BEGIN
             CONTINUE;
         END IF;
         IF t.tenanted THEN
-            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t.relname);
-            EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t.relname);
-            EXECUTE format('DROP POLICY IF EXISTS tenant_only ON %I', t.relname);
-            EXECUTE format('DROP POLICY IF EXISTS owner_functions ON %I', t.relname);
-            -- the sub-select is evaluated once per statement; an empty setting is no tenant, not an error
-            EXECUTE format($p$CREATE POLICY tenant_only ON %I TO reeve_app
-                USING (tenant_id = (SELECT nullif(current_setting('reeve.tenant', true), '')::int))
-                WITH CHECK (tenant_id = (SELECT nullif(current_setting('reeve.tenant', true), '')::int))$p$,
-                t.relname);
-            -- FORCE binds the owner too: this lets its SECURITY DEFINER functions see the node's tables
-            EXECUTE format('CREATE POLICY owner_functions ON %I TO %I USING (true) WITH CHECK (true)',
-                           t.relname, current_user);
+            PERFORM reeve_policies(t.relname);
         END IF;
         IF t.relispartition THEN
             CONTINUE; -- reached through the parent only
         END IF;
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO reeve_app', t.relname);
+        IF t.relname = ANY (owner_only) THEN
+            EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %I FROM reeve_app', t.relname);
+        END IF;
         IF t.relname = ANY (insert_only) THEN
             EXECUTE format('REVOKE UPDATE, DELETE ON %I FROM reeve_app', t.relname);
         END IF;

@@ -131,6 +131,7 @@ SELECT jsonb_build_object(
                 FROM (SELECT * FROM run_signal WHERE tenant_id = $1 AND run_id = r.id
                       ORDER BY id DESC LIMIT 200) s),
     'last_step', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = r.id),
+    'journal_dropped', reeve_journal_dropped($1, r.id),
     'now', clock_timestamp())::text
 FROM run r
 LEFT JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id

@@ -41,3 +41,13 @@ UPDATE run x
   FROM unnest($2::int8[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::int4[])
        AS r(id, status, waiting_on, wake_at, error_code, error_text, steps)
  WHERE x.tenant_id = $1 AND x.id = r.id;
+
+-- name: journal_ahead
+-- The next partition that is not there yet; says which, NULL when there is none to make.
+-- params: unit text, ahead int4
+SELECT reeve_journal_ahead($1, $2);
+
+-- name: journal_sweep
+-- What the journals of dropped periods left behind, piece by piece.
+-- params: most int4
+SELECT reeve_journal_sweep($1);

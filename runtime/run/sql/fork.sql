@@ -28,6 +28,7 @@ SELECT jsonb_build_object(
                               WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 14 AND e.seq <= $3
                                 AND convert_from(substr(e.out, 2), 'UTF8')::jsonb#>>'{value,run}' = 'r_' || c.id)
                ORDER BY c.id LIMIT 1),
+    'dropped', reeve_journal_dropped($1, r.id),
     'revived', (SELECT 'r_' || v.run_id FROM run_revival v WHERE v.tenant_id = $1 AND v.of_run = $2),
     'later', (SELECT 'r_' || max(n.id) FROM run n
                WHERE n.tenant_id = $1 AND n.business_key = r.business_key AND n.id > r.id

@@ -3,8 +3,9 @@
 -- name: run_images
 -- Runs ready to be resumed, in one snapshot.  what 1: a run and its owner; 2: a plan, once however many of the
 -- runs have it; 3: an entry of a journal, from the newest checkpoint (kind 20) on: what lies before it nobody
--- needs to go on.
--- params: tenant int4, run int8[]
+-- needs to go on; of each at most the first `limit`.  (A bound written as coalesce((SELECT ..), 0) is not looked for in
+-- the index: row-level security takes it for something that could leak, and all that lies before is read.)
+-- params: tenant int4, run int8[], limit int4
 WITH asked AS MATERIALIZED (
     SELECT r.* FROM unnest($2::int8[]) AS q(id) JOIN run r ON r.tenant_id = $1 AND r.id = q.id)
 SELECT 1 AS what, r.id, r.depth::bigint, h.epoch, r.status, r.agent, coalesce(a.owner, 'operator'), r.plan_hash,
@@ -18,13 +19,37 @@ SELECT 2, 0, 0, 0, p.source, NULL, NULL, p.hash, NULL, NULL, NULL, NULL, 0, NULL
   FROM plan_source p
  WHERE p.tenant_id = $1 AND p.hash IN (SELECT r.plan_hash FROM asked r)
  UNION ALL
-SELECT 3, j.run_id, j.seq, j.kind, j.name, NULL, NULL, j.digest,
-       CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END, NULL, NULL, NULL, 0,
+SELECT 3, r.id, j.seq, j.kind, j.name, NULL, NULL, j.digest,
+       CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out($1, j.out) ELSE j.out END, NULL, NULL, NULL, 0,
        NULL
   FROM asked r
-  JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id
-                AND j.seq >= coalesce((SELECT max(c.seq) FROM journal c
-                                        WHERE c.tenant_id = $1 AND c.run_id = r.id AND c.kind = 20), 0);
+ CROSS JOIN LATERAL (
+       SELECT x.seq, x.kind, x.name, x.digest, x.out FROM journal x
+        WHERE x.tenant_id = $1 AND x.run_id = r.id
+          AND x.seq >= (SELECT coalesce(max(c.seq), 0) FROM journal c
+                         WHERE c.tenant_id = $1 AND c.run_id = r.id AND c.kind = 20)
+        ORDER BY x.seq LIMIT $3) AS j;
+
+-- name: run_image_page
+-- What comes after entry `after` of one journal, from its newest checkpoint on: at most `limit` entries of together
+-- not much more than `bytes`; the last one says whether there may be more.  And how the run stands now: what was read
+-- of it before may be of another time.
+-- params: tenant int4, run int8, after int4, limit int4, bytes int8
+SELECT p.seq, p.kind, p.name, p.digest, CASE WHEN p.large IS NOT NULL THEN reeve_journal_out($1, p.out) ELSE p.out END,
+       r.status, r.plan_hash, p.n = $4 OR p.upto >= $5
+  FROM (SELECT s.*, row_number() OVER w AS n, sum(coalesce(s.large, length(s.out))) OVER w AS upto
+          FROM (SELECT x.seq, x.kind, x.name, x.digest, x.out,
+                       CASE WHEN get_byte(x.out, 0) = 2
+                            THEN (SELECT b.size FROM blob b WHERE b.tenant_id = $1 AND b.hash = substr(x.out, 2, 32)) END AS large
+                  FROM journal x
+                 WHERE x.tenant_id = $1 AND x.run_id = $2 AND x.seq > $3
+                   AND x.seq >= (SELECT coalesce(max(c.seq), 0) FROM journal c
+                                  WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.kind = 20)
+                 ORDER BY x.seq LIMIT $4) AS s
+        WINDOW w AS (ORDER BY s.seq)) AS p
+  JOIN run r ON r.tenant_id = $1 AND r.id = $2
+ WHERE p.upto - coalesce(p.large, length(p.out)) < $5
+ ORDER BY p.seq;
 
 -- name: company_look
 -- All that a company's orchestrator asks the database, at once.

@@ -132,9 +132,10 @@ SELECT r.id, r.status, r.agent, i.input, r.created_at, r.depth, coalesce(r.paren
 -- params: tenant int4, runs int8[]
 SELECT j.run_id, j.seq, j.kind, j.name, j.digest,
        CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END
-  FROM unnest($2::int8[]) AS q(id) JOIN journal j ON j.tenant_id = $1 AND j.run_id = q.id
-   AND j.seq >= coalesce((SELECT max(c.seq) FROM journal c
-                           WHERE c.tenant_id = $1 AND c.run_id = q.id AND c.kind = 20), 0)
+  FROM unnest($2::int8[]) AS q(id)
+ CROSS JOIN LATERAL (SELECT coalesce(max(c.seq), 0) AS first FROM journal c
+                      WHERE c.tenant_id = $1 AND c.run_id = q.id AND c.kind = 20) AS b
+  JOIN journal j ON j.tenant_id = $1 AND j.run_id = q.id AND j.seq >= b.first
  ORDER BY j.run_id, j.seq;
 
 -- name: runs_with_plan

@@ -70,7 +70,8 @@ UNION ALL
 SELECT 'no tenant_id in ' || r.relname FROM pg_class r
  WHERE r.relnamespace = 'public'::regnamespace AND r.relkind IN ('r', 'p')
    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = 'tenant_id')
-   AND r.relname NOT IN ('node', 'node_key', 'writer', 'tolerance_default', 'schema_migration', 'model_version')
+   AND r.relname NOT IN ('node', 'node_key', 'writer', 'tolerance_default', 'schema_migration', 'model_version',
+                         'journal_period')
 UNION ALL
 SELECT 'anybody may call ' || p.oid::regprocedure::text FROM pg_proc p
  WHERE p.pronamespace = 'public'::regnamespace

@@ -88,23 +88,88 @@ static void image_of_step(struct base_call *call, const struct step_row *step)
     base_out_null(call);
 }
 
-/* From the newest checkpoint on; in no order, as there. */
-static void images_of_steps(struct base_call *call, const struct run_row *run)
+static bool is_asked_for(const struct step_row *step, const struct run_row *run, int32_t first)
+{
+    return step->tenant == run->tenant && step->run == run->id && step->seq >= first;
+}
+
+static int32_t newest_beginning(struct base_call *call, const struct run_row *run)
 {
     enum { CHECKPOINT = 20 };
     int32_t first = 0;
     BASE_EACH(call->base, T_STEP, step_row, step)
     {
-        if (step->tenant == run->tenant && step->run == run->id && step->kind == CHECKPOINT &&
-            step->seq > first) {
+        if (is_asked_for(step, run, first) && step->kind == CHECKPOINT) {
             first = step->seq;
         }
     }
+    return first;
+}
+
+/* From the newest checkpoint on, the first `most`; in no order, as there. */
+static void images_of_steps(struct base_call *call, const struct run_row *run, int64_t most)
+{
+    int32_t first = newest_beginning(call, run);
+    int32_t last = INT32_MAX;
+    int64_t count = 0;
     BASE_EACH(call->base, T_STEP, step_row, step)
     {
-        if (step->tenant == run->tenant && step->run == run->id && step->seq >= first) {
+        count += is_asked_for(step, run, first);
+    }
+    for (; count > most; count--) { /* the last one goes */
+        int32_t below = 0;
+        BASE_EACH(call->base, T_STEP, step_row, step)
+        {
+            if (is_asked_for(step, run, first) && step->seq <= last && step->seq > below) {
+                below = step->seq;
+            }
+        }
+        last = below - 1;
+    }
+    BASE_EACH(call->base, T_STEP, step_row, step)
+    {
+        if (is_asked_for(step, run, first) && step->seq <= last) {
             image_of_step(call, step);
         }
+    }
+}
+
+static const struct step_row *step_from(struct base_call *call, const struct run_row *run,
+                                        int32_t first)
+{
+    const struct step_row *next = NULL;
+    BASE_EACH(call->base, T_STEP, step_row, step)
+    {
+        if (is_asked_for(step, run, first) && (next == NULL || step->seq < next->seq)) {
+            next = step;
+        }
+    }
+    return next;
+}
+
+static void run_image_page(struct base_call *call)
+{
+    const struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, 0));
+    int32_t after = (int32_t)base_int(call, 3, 0);
+    int64_t most = base_int(call, 4, 0);
+    int64_t bytes = 0;
+    if (run == NULL) {
+        return;
+    }
+    int32_t first = newest_beginning(call, run);
+    const struct step_row *step = step_from(call, run, after >= first ? after + 1 : first);
+    for (int64_t n = 1; step != NULL && n <= most && bytes < base_int(call, 5, 0); n++) {
+        bytes += (int64_t)step->out_length;
+        base_row(call);
+        base_out_int(call, step->seq);
+        base_out_int(call, step->kind);
+        base_out_text(call, step->name);
+        base_out_bytes(call, step->digest, sizeof step->digest);
+        base_out_bytes(call, step->out, step->out_length);
+        base_out_text(call, run->status);
+        base_out_bytes(call, run->plan, RV_HASH_BYTES);
+        base_out_bool(call, n == most || bytes >= base_int(call, 5, 0));
+        step = step_from(call, run, step->seq + 1);
     }
 }
 
@@ -127,7 +192,7 @@ static void run_images(struct base_call *call)
             if (run != NULL && what == FIRST_RUN) {
                 image_of_run(call, run);
             } else if (run != NULL) {
-                images_of_steps(call, run);
+                images_of_steps(call, run, base_int(call, 3, 0));
             }
         }
         BASE_EACH(call->base, T_PLAN, plan_row, plan)
@@ -629,6 +694,7 @@ static void exception_open(struct base_call *call)
 
 const struct base_word base_words_run[] = {
     {"run_images", run_images},
+    {"run_image_page", run_image_page},
     {"run_signal_next", run_signal_next},
     {"run_signal_consume", run_signal_consume},
     {"run_signal_put", run_signal_put},

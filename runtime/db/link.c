@@ -44,6 +44,7 @@ struct rv_link {
     struct rv_pq pq;
     struct rv_poll *poll;
     int poll_fd;
+    int poll_events;        /* what it is asked for now */
     struct rv_timer *timer; /* back-off, or the limit of connecting */
     int64_t backoff_ms;
     struct expect *expects; /* ring of what will come */
@@ -250,8 +251,12 @@ static void watch(struct rv_link *link, int events)
         }
         link->poll = rv_poll_create(link->loop, fd, on_ready, link);
         link->poll_fd = fd;
+        link->poll_events = 0;
     }
-    rv_poll_start(link->poll, events);
+    if (events != link->poll_events) {
+        rv_poll_start(link->poll, events);
+        link->poll_events = events;
+    }
 }
 
 static void setup_start(struct rv_link *link)

@@ -1,9 +1,9 @@
 /* gate.c -- the door: one unit of the committer per request, decided inside its transaction.
  *
- *   submit          schema check, keys, loads: gate_load (policy, log, approval), the command's
- * state more_loads      facts -> which limits apply -> how much of them is used decide budget >
- * policy > approval > books > rows        (pure, repeatable) done            commit acknowledged:
- * tell the caller
+ *   submit       schema check, keys, loads: policy, log, approval, the command's state, guessed
+ * limits more_loads   facts -> which limits apply -> how much of them is used, where the guess was
+ * wrong decide       budget > policy > approval > books > rows        (pure, repeatable) done
+ * commit acknowledged: tell the caller
  *
  * A command with a `look` (erp/command/command.h) goes through decide once without effect, so that
  * only who may act makes the database work; then the look is taken on a reader and its portions are
@@ -26,6 +26,7 @@
 #include "runtime/base/random.h"
 #include "runtime/gate/gate_events.h"
 #include "runtime/gate/gate_record.h"
+#include "runtime/gate/guess.h"
 #include "runtime/gate/stages.h"
 
 #include <inttypes.h>
@@ -50,9 +51,10 @@ struct rv_gate {
     struct rv_committer *committer;
     struct rv_db *db;
     struct known_policy *policies; /* newest first; old bundles stay until the gate ends */
+    struct rv_guesses *guesses;
 };
 
-enum load_index { LOAD_GATE, LOAD_STATE, LOAD_LIMITS };
+enum load_kind { LOAD_GATE, LOAD_LOG, LOAD_APPROVAL, LOAD_STATE, LOAD_LIMITS, LOAD_KINDS };
 
 /* One request on its way through the door. */
 struct op {
@@ -64,7 +66,10 @@ struct op {
     struct rv_arena *arena; /* keys and load arguments: until done */
     struct rv_arena *step;  /* everything of one try */
     json_t *gate_args;
-    json_t *limit_args;
+    json_t *guess_args;      /* the limits that are asked for before the facts are there, or NULL */
+    json_t *limit_args;      /* those that apply, or NULL */
+    int load_at[LOAD_KINDS]; /* index of a load + 1; 0: not asked for */
+    int guess_at;
     int fetches;
     bool ended; /* an earlier unit of this try's transaction has ended the approval */
     bool stale; /* this try met a policy we have not compiled */
@@ -109,6 +114,7 @@ struct rv_gate *rv_gate_create(const struct rv_gate_options *options)
     struct rv_gate *gate = rv_alloc(sizeof *gate);
     gate->committer = options->committer;
     gate->db = options->db;
+    gate->guesses = rv_guesses_create();
     return gate;
 }
 
@@ -123,6 +129,7 @@ void rv_gate_destroy(struct rv_gate *gate)
         rv_policy_destroy(known->policy);
         rv_free(known);
     }
+    rv_guesses_destroy(gate->guesses);
     rv_free(gate);
 }
 
@@ -142,6 +149,13 @@ static const struct known_policy *find_policy(const struct rv_gate *gate, int32_
     return NULL;
 }
 
+static void add_load(struct op *op, enum load_kind kind, const struct rv_statement *statement,
+                     json_t *args)
+{
+    op->unit.loads[op->unit.load_count] = (struct rv_load){.statement = statement, .args = args};
+    op->load_at[kind] = ++op->unit.load_count;
+}
+
 static struct op *op_create(struct rv_gate *gate, int32_t tenant, int64_t epoch)
 {
     struct op *op = rv_alloc(sizeof *op);
@@ -154,9 +168,7 @@ static struct op *op_create(struct rv_gate *gate, int32_t tenant, int64_t epoch)
     op->unit.more_loads = op_more_loads;
     op->unit.done = op_done;
     op->gate_args = json_object();
-    op->unit.loads[LOAD_GATE] =
-        (struct rv_load){.statement = &rv_sql_gate_load, .args = op->gate_args};
-    op->unit.load_count = 1;
+    add_load(op, LOAD_GATE, &rv_sql_gate_load, op->gate_args);
     return op;
 }
 
@@ -185,6 +197,7 @@ static void op_destroy(struct op *op)
     op_reset(op);
     erp_outcome_fini(&op->books);
     json_decref(op->gate_args);
+    json_decref(op->guess_args);
     json_decref(op->limit_args);
     json_decref(op->look_args);
     json_decref(op->portions);
@@ -216,7 +229,33 @@ static void load_with(struct op *op)
             json_pack("{s:O,s:O*}", "args", args, "look",
                       op->portions == NULL ? NULL : json_array_get(op->portions, op->portion));
     }
-    op->unit.loads[LOAD_STATE] = (struct rv_load){.statement = op->command->load, .args = args};
+    if (op->load_at[LOAD_STATE] == 0) {
+        add_load(op, LOAD_STATE, op->command->load, args);
+    } else {
+        op->unit.loads[op->load_at[LOAD_STATE] - 1].args = args;
+    }
+}
+
+static const struct rv_principal *principal(const struct op *op)
+{
+    return op->request != NULL ? &op->request->principal : &op->pass->principal;
+}
+
+static const char *action_of(const struct op *op)
+{
+    return op->request != NULL ? op->request->action : op->pass->action;
+}
+
+/* Asks at once how much is used of the limits that applied the last times: right, it saves the way
+ * to the database and back, for which everybody else's commit would wait. */
+static void guess_limits(struct op *op)
+{
+    op->guess_args =
+        rv_guess_limits(op->gate->guesses, op->unit.tenant, action_of(op), principal(op)->id);
+    if (op->guess_args != NULL) {
+        add_load(op, LOAD_LIMITS, &rv_sql_limit_use_load, op->guess_args);
+        op->guess_at = op->load_at[LOAD_LIMITS];
+    }
 }
 
 static bool last_portion(const struct op *op)
@@ -256,13 +295,15 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
     }
     op->unit.keys[count] = rv_arena_printf(op->arena, "command:%s", request->command_id);
     json_object_set_new(op->gate_args, "command", json_string(request->command_id));
+    add_load(op, LOAD_LOG, &rv_sql_gate_log_load, op->gate_args);
     if (request->approval != 0) {
         json_object_set_new(op->gate_args, "approval", json_integer(request->approval));
+        add_load(op, LOAD_APPROVAL, &rv_sql_gate_approval_load, op->gate_args);
     } else if (request->run == 0 && !request->dry_run) {
-        json_object_set_new(op->gate_args, "asked", json_true());
+        add_load(op, LOAD_APPROVAL, &rv_sql_gate_approval_load, op->gate_args); /* asked before? */
     }
     load_with(op);
-    op->unit.load_count = 2;
+    guess_limits(op);
     rv_commit(gate->committer, &op->unit);
 }
 
@@ -272,19 +313,15 @@ void rv_gate_pass(struct rv_gate *gate, struct rv_gate_pass *pass)
     op->pass = pass;
     op->unit.decide = pass_decide;
     op->unit.keys[0] = pass->key;
+    guess_limits(op);
     rv_commit(gate->committer, &op->unit);
 }
 
 /* ---- facts and limits ---- */
 
-static const json_t *load_state(const struct op *op, enum load_index index)
+static const json_t *load_state(const struct op *op, enum load_kind kind)
 {
-    return index < (enum load_index)op->unit.load_count ? op->unit.loads[index].state : NULL;
-}
-
-static const struct rv_principal *principal(const struct op *op)
-{
-    return op->request != NULL ? &op->request->principal : &op->pass->principal;
+    return op->load_at[kind] > 0 ? op->unit.loads[op->load_at[kind] - 1].state : NULL;
 }
 
 static void op_more_loads(struct rv_unit *unit)
@@ -293,7 +330,7 @@ static void op_more_loads(struct rv_unit *unit)
     op_reset(op);
     json_decref(op->limit_args);
     op->limit_args = NULL;
-    unit->load_count = op->request != NULL ? 2 : 1;
+    op->load_at[LOAD_LIMITS] = op->guess_at;
     const char *hex = rv_json_str(load_state(op, LOAD_GATE), "policy", NULL);
     if (hex == NULL) {
         return; /* no active bundle: decide denies */
@@ -310,7 +347,7 @@ static void op_more_loads(struct rv_unit *unit)
     }
     const json_t *args = op->request != NULL ? op->request->args : op->pass->args;
     struct rv_policy_request question = {
-        .action = op->request != NULL ? op->request->action : op->pass->action,
+        .action = action_of(op),
         .me = op->me,
         .args = args,
         .res = json_object_get(load_state(op, LOAD_STATE), "facts"),
@@ -322,9 +359,6 @@ static void op_more_loads(struct rv_unit *unit)
         return;
     }
     op->limit_count = rv_policy_limits(op->policy->policy, op->facts, op->step, op->limits);
-    if (op->limit_count == 0) {
-        return;
-    }
     op->limit_args = json_array();
     for (int i = 0; i < op->limit_count; i++) {
         json_array_append_new(op->limit_args,
@@ -333,9 +367,12 @@ static void op_more_loads(struct rv_unit *unit)
                                         (json_int_t)op->limits[i].window_s, "bucket_s",
                                         (json_int_t)op->limits[i].bucket_s));
     }
-    unit->loads[unit->load_count] =
-        (struct rv_load){.statement = &rv_sql_limit_use_load, .args = op->limit_args};
-    unit->load_count++;
+    rv_guess_learn(op->gate->guesses, unit->tenant, action_of(op), principal(op)->id,
+                   op->limit_args);
+    if (op->limit_count > 0 &&
+        (op->guess_args == NULL || !json_equal(op->guess_args, op->limit_args))) {
+        add_load(op, LOAD_LIMITS, &rv_sql_limit_use_load, op->limit_args);
+    }
 }
 
 /* Used amounts in the order of op->limits; what the presented approval itself holds is not counted
@@ -369,7 +406,7 @@ static const char *limit_name(struct op *op, const struct rv_policy_limit *limit
 static void limits_used(struct op *op, struct rv_batch *batch, const json_t *approval,
                         int64_t used[RV_POLICY_LIMITS_MAX])
 {
-    const json_t *loaded = load_state(op, op->request != NULL ? LOAD_LIMITS : LOAD_STATE);
+    const json_t *loaded = load_state(op, LOAD_LIMITS);
     const struct batch_limits *limits = limits_of_batch(batch);
     for (int i = 0; i < op->limit_count; i++) {
         used[i] = json_integer_value(json_array_get(loaded, (size_t)i)) +
@@ -760,7 +797,7 @@ static enum rv_code repeat(struct op *op, const json_t *log, const struct rv_has
 static enum rv_code take_asked(struct op *op, bool *waiting, struct rv_error *err)
 {
     const struct rv_gate_request *request = op->request;
-    const json_t *asked = json_object_get(load_state(op, LOAD_GATE), "approval");
+    const json_t *asked = load_state(op, LOAD_APPROVAL);
     op->approval = request->approval;
     if (request->approval != 0 || request->run != 0 || !json_is_object(asked)) {
         return RV_OK;
@@ -790,7 +827,7 @@ static enum rv_code take_asked(struct op *op, bool *waiting, struct rv_error *er
 static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct rv_error *err)
 {
     const json_t *state = load_state(op, LOAD_STATE);
-    const json_t *approval = json_object_get(load_state(op, LOAD_GATE), "approval");
+    const json_t *approval = load_state(op, LOAD_APPROVAL);
     int64_t now_us = rv_batch_head(batch)->now_us;
     struct rv_error why = {.code = RV_OK};
 
@@ -866,7 +903,7 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
         return code;
     }
     op->outcome.verdict = &op->verdict;
-    const json_t *log = json_object_get(load_state(op, LOAD_GATE), "log");
+    const json_t *log = load_state(op, LOAD_LOG);
     if (json_is_object(log)) {
         return repeat(op, log, &args_digest, err);
     }
@@ -899,7 +936,7 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     }
     /* a person's grant is used up by a no as well: nothing would ever present it again */
     bool lost = request->run == 0 && op->approval != 0 && !executed;
-    const json_t *approval = json_object_get(load_state(op, LOAD_GATE), "approval");
+    const json_t *approval = load_state(op, LOAD_APPROVAL);
     if ((op->outcome.result == RV_GATE_VOID || lost) && !op->ended && is_undecided(approval)) {
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_status_set);
         rv_args_i64(rows, 2, op->approval);

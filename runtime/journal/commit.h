@@ -52,7 +52,8 @@ enum {
 struct rv_load {
     const struct rv_statement *statement;
     json_t *args;  /* borrowed until done; any JSON */
-    json_t *state; /* out: owned by the committer until done; NULL when no row came */
+    json_t *state; /* out: owned by the committer until done, maybe shared with other units: never
+                      changed; NULL when no row came */
 };
 
 struct rv_unit {

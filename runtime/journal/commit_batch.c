@@ -238,8 +238,20 @@ static void take_head(struct rv_batch *batch, const struct rv_result *result)
     batch->has_head = true;
 }
 
+/* What says the same of every unit is read once. */
+static json_t *take_state(const struct rv_result *result, int row, json_t *before)
+{
+    size_t length = rv_result_length(result, row, 1);
+    if (before != NULL && length == rv_result_length(result, row - 1, 1) &&
+        memcmp(rv_result_text(result, row, 1), rv_result_text(result, row - 1, 1), length) == 0) {
+        return json_incref(before);
+    }
+    return rv_result_json(result, row, 1);
+}
+
 static void take_states(struct rv_batch *batch, const struct rv_result *result)
 {
+    json_t *state = NULL;
     for (int row = 0; row < rv_result_rows(result); row++) {
         int slot = (int)rv_result_i64(result, row, 0);
         int i = slot / RV_UNIT_LOADS_MAX;
@@ -247,7 +259,7 @@ static void take_states(struct rv_batch *batch, const struct rv_result *result)
         RV_ASSERT(i < batch->count && k < batch->units[i]->load_count);
         struct rv_load *load = &batch->units[i]->loads[k];
         RV_ASSERT(load->state == NULL); /* at most one row per unit */
-        load->state = rv_result_json(result, row, 1);
+        load->state = state = take_state(result, row, state);
     }
 }
 

@@ -52,7 +52,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
     size_t old = block != NULL ? old_size : 0; /* without a block, old_size is the kind of object */
     if (new_size == 0) {
         sealed->memory_used -= old;
-        rv_free(block);
+        heap_free(&sealed->heap, block, old);
         return NULL;
     }
     if (new_size > old) {
@@ -66,7 +66,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
             arm(sealed);
         }
     }
-    void *memory = rv_realloc(block, new_size);
+    void *memory = heap_resize(&sealed->heap, block, old, new_size);
     sealed->memory_used = sealed->memory_used - old + new_size;
     return memory;
 }
@@ -148,8 +148,11 @@ void sealed_turn(struct sealed *sealed, lua_State *thread)
 void sealed_close(struct sealed *sealed)
 {
     sealed->running = NULL;
-    lua_close(sealed->lua);
-    RV_ASSERT(sealed->memory_used == 0);
+    if (!heap_is_whole(&sealed->heap)) {
+        lua_close(sealed->lua);
+        RV_ASSERT(sealed->memory_used == 0);
+    }
+    heap_drop(&sealed->heap); /* nothing of a state needs a good-bye: it holds only memory */
 }
 
 enum rv_code sealed_failure(const struct sealed *sealed, lua_State *lua, int status,

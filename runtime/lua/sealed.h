@@ -13,6 +13,7 @@
 #define REEVE_RUNTIME_LUA_SEALED_H
 
 #include "runtime/base/error.h"
+#include "runtime/lua/heap.h"
 
 #include <lua.h>
 #include <stdbool.h>
@@ -38,6 +39,7 @@ struct sealed {
     int64_t turn_began_us;
     int refusals; /* in a row: Lua asks again after collecting; the second refusal is final */
     enum sealed_limit limit;
+    struct heap heap;
 };
 
 /* A state without libraries.  `sealed` must not move until sealed_close. */

@@ -267,4 +267,34 @@ TEST(a_look_that_fails_leaves_nothing_and_says_why)
     door_close(&door);
 }
 
+/* Which limits apply is guessed from the last requests; what is used of them is always counted. */
+TEST(a_guess_about_limits_decides_nothing)
+{
+    static const char renamed[] =
+        "return bundle { name = 'look', schema = 'erp.v1',\n"
+        "  permit { id = 'operator', persons = role 'operator', action = 'exception.detect' },\n"
+        "  limit { id = 'again', persons = role 'operator', action = 'exception.detect',\n"
+        "    count = true, per = { 'principal' }, window = '1h', cap = 1, over = 'deny' },\n"
+        "}\n";
+    static const char *const ids[] = {"r1", "r2", "r3"};
+    struct door door;
+    door_open(&door);
+    for (size_t i = 0; i < RV_COUNT(ids); i++) { /* from the third on it is guessed */
+        ask(&door, "operator", ids[i], true);
+        ck_assert_int_eq(door.result, RV_GATE_EXECUTED);
+    }
+    ask(&door, "operator", "first", false);
+    ck_assert_int_eq(door.result, RV_GATE_EXECUTED);
+    ask(&door, "operator", "second", false); /* guessed, and used up */
+    ck_assert_int_eq(door.result, RV_GATE_DENIED);
+    activate(&door, renamed);
+    ask(&door, "operator", "third", false); /* another limit than was guessed: nothing used */
+    ck_assert_int_eq(door.result, RV_GATE_EXECUTED);
+    ask(&door, "operator", "fourth", false);
+    ck_assert_int_eq(door.result, RV_GATE_DENIED);
+    ck_assert_int_eq(number(&door, "SELECT sum(used) FROM limit_use WHERE rule = 'once'"), 1);
+    ck_assert_int_eq(number(&door, "SELECT sum(used) FROM limit_use WHERE rule = 'again'"), 1);
+    door_close(&door);
+}
+
 TEST_MAIN_WITH(test_postgres_start(TEST_PG_FAST))

@@ -329,6 +329,53 @@ TEST(every_statement_prepares)
     rv_free(uri);
 }
 
+static PGresult *plan_of(PGconn *conn, const struct rv_statement *statement, const char *types,
+                         const char *values)
+{
+    char sql[4000];
+    snprintf(sql, sizeof sql, "PREPARE %s(%s) AS %s", statement->name, types, statement->text);
+    PQclear(PQexec(conn, sql));
+    snprintf(sql, sizeof sql, "EXPLAIN EXECUTE %s(%s)", statement->name, values);
+    PGresult *plan = PQexec(conn, sql);
+    ck_assert_msg(PQresultStatus(plan) == PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
+    return plan;
+}
+
+TEST(of_thousands_that_run_each_is_found_by_its_key)
+{
+    static struct world world;
+    world_open(&world, 0);
+    char *super = test_postgres_superuser(world.uri);
+    test_postgres_execute(
+        super, "ALTER TABLE schedule_fire SET (autovacuum_enabled = off);"
+               "INSERT INTO schedule (tenant_id, name, cron, zone, gap, fold, overlap,"
+               " catch_up_window_s, jitter_s, action, input, next_at, due_at, tzdata)"
+               " VALUES (1, 'one', '0 2 * * *', 'UTC', 'boundary', 'first', 'allow_all',"
+               " 3600, 0, 'exceptions.run', '{}', now(), now(), 'x');"
+               "INSERT INTO schedule_fire (tenant_id, id, schedule, instant, state,"
+               " exclusive, attempt, lease_until) SELECT 1, n, 'one', now() + n * "
+               "'1 day'::interval, 'running', false, 1, now() FROM generate_series(1, 9999) n");
+    PGconn *conn = PQconnectdb(world.uri);
+    PQclear(PQexec(conn, "SET reeve.tenant = '1'"));
+    const struct {
+        const struct rv_statement *statement;
+        const char *types, *values;
+    } cases[] = {
+        {&rv_sql_schedule_done, "int, int8[], int4[], text[], text[]",
+         "1, '{1,2,3}', '{1,1,1}', '{done,done,done}', '{a,b,c}'"},
+        {&rv_sql_schedule_beat, "int, int8[], int4[], int8", "1, '{1,2,3}', '{1,1,1}', 9"}};
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        PGresult *plan = plan_of(conn, cases[i].statement, cases[i].types, cases[i].values);
+        for (int row = 0; row < PQntuples(plan); row++) {
+            ck_assert_ptr_null(strstr(PQgetvalue(plan, row, 0), "schedule_fire_running"));
+        }
+        PQclear(plan);
+    }
+    PQfinish(conn);
+    rv_free(super);
+    world_close(&world);
+}
+
 TEST(a_schedule_is_added_shown_paused_resumed_and_removed)
 {
     static struct world world;

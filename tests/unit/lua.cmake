@@ -1,6 +1,7 @@
 reeve_test(lua_plan_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/lua_plan_test.c LINK rv_lua LABELS unit)
 reeve_test(lua_hostile_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/lua_hostile_test.c LINK rv_lua LABELS unit)
 reeve_test(lua_same_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/lua_same_test.c LINK rv_lua LABELS unit)
+reeve_test(lua_heap_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/lua_heap_test.c LINK rv_lua LABELS unit)
 reeve_test(lua_pattern_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/lua_pattern_test.c LINK rv_lua LABELS unit)
 if(TARGET rv_erp_command)
   reeve_test(lua_cases_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/lua_cases_test.c

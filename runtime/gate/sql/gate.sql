@@ -4,49 +4,54 @@
 -- only with values whose making cannot leak rows, and ->> beside a column counts as leaking.
 
 -- name: gate_load
--- One row per unit: the active policy, the business date in the company's zone, an earlier answer to
--- the same command id, and the approval that is presented, or ("asked") the open one that a request
--- with this command id has led to, with its yes-votes and the roles their people hold now.
+-- The same for every unit, made once (OFFSET 0): the active policy, the business date in the company's zone, its currency.
+-- params: tenant int4, unit int4[], args jsonb[]
+SELECT u.unit, n.state
+  FROM (SELECT jsonb_build_object(
+                   'policy', encode(p.hash, 'hex'),
+                   'today', to_char(clock_timestamp() AT TIME ZONE coalesce(t.company->>'timezone', 'UTC'), 'YYYY-MM-DD'),
+                   'currency', coalesce(t.company->>'currency', 'EUR')) AS state
+          FROM tenant t LEFT JOIN policy_active p ON p.tenant_id = $1
+         WHERE t.tenant_id = $1
+        OFFSET 0) AS n
+ CROSS JOIN unnest($2::int4[], $3::jsonb[]) AS u(unit, args);
+
+-- name: gate_log_load
+-- An earlier answer to the same command id.
+-- params: tenant int4, unit int4[], args jsonb[]
+SELECT u.unit, jsonb_build_object('outcome', c.outcome, 'answer', c.answer, 'name', c.name,
+                                  'args_hash', encode(c.args_hash, 'hex'),
+                                  'first', c.first_seq, 'last', c.last_seq)
+  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
+  JOIN command_log c ON c.tenant_id = $1 AND c.command_id = (SELECT u.args->>'command');
+
+-- name: gate_approval_load
+-- The approval that is presented, or ("asked") the open one that a request with this command id has led
+-- to, with its yes-votes and the roles their people hold now.
 -- params: tenant int4, unit int4[], args jsonb[]
 SELECT u.unit,
        jsonb_build_object(
-           'policy', encode(p.hash, 'hex'),
-           'today', d.today,
-           'currency', d.currency,
-           'log', CASE WHEN u.args ? 'command' THEN
-               (SELECT jsonb_build_object('outcome', c.outcome, 'answer', c.answer, 'name', c.name,
-                                          'args_hash', encode(c.args_hash, 'hex'),
-                                          'first', c.first_seq, 'last', c.last_seq)
-                  FROM command_log c
-                 WHERE c.tenant_id = $1 AND c.command_id = (SELECT u.args->>'command')) END,
-           'approval', CASE WHEN u.args ? 'approval' OR u.args ? 'asked' THEN
-               (SELECT jsonb_build_object(
-                           'id', a.id, 'args', a.args, 'status', a.status, 'digest', encode(a.digest, 'hex'),
-                           'policy', encode(a.policy_hash, 'hex'), 'rules', to_jsonb(a.rules),
-                           'seq', a.seq, 'stages', a.stages, 'resource_version', a.resource_version,
-                           'requested_by', a.requested_by, 'action', a.action,
-                           'limits', a.limits,
-                           'escalate_to', CASE WHEN a.escalated THEN a.escalate_to END,
-                           'expires_us', (extract(epoch FROM a.expires_at) * 1000000)::bigint,
-                           'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                                                'person', v.person, 'roles', to_jsonb(pe.roles))), '[]')
-                                       FROM approval_vote v
-                                       JOIN person pe ON pe.tenant_id = v.tenant_id
-                                                     AND pe.name = v.person AND pe.enabled
-                                      WHERE v.tenant_id = $1 AND v.approval_id = a.id
-                                        AND v.decision = 'approve'))
-                  FROM approval a
-                 WHERE a.tenant_id = $1
-                   AND a.id = (SELECT CASE WHEN u.args ? 'approval' THEN (u.args->>'approval')::bigint
-                                      ELSE (SELECT max(o.id) FROM approval o
-                                             WHERE o.tenant_id = $1 AND o.run_id IS NULL
-                                               AND o.command_id = (SELECT u.args->>'command')
-                                               AND o.status IN ('requested', 'approved')) END)) END)
+           'id', a.id, 'args', a.args, 'status', a.status, 'digest', encode(a.digest, 'hex'),
+           'policy', encode(a.policy_hash, 'hex'), 'rules', to_jsonb(a.rules),
+           'seq', a.seq, 'stages', a.stages, 'resource_version', a.resource_version,
+           'requested_by', a.requested_by, 'action', a.action,
+           'limits', a.limits,
+           'escalate_to', CASE WHEN a.escalated THEN a.escalate_to END,
+           'expires_us', (extract(epoch FROM a.expires_at) * 1000000)::bigint,
+           'votes', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                                'person', v.person, 'roles', to_jsonb(pe.roles))), '[]')
+                       FROM approval_vote v
+                       JOIN person pe ON pe.tenant_id = v.tenant_id
+                                     AND pe.name = v.person AND pe.enabled
+                      WHERE v.tenant_id = $1 AND v.approval_id = a.id
+                        AND v.decision = 'approve'))
   FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
- CROSS JOIN (SELECT to_char(clock_timestamp() AT TIME ZONE coalesce(t.company->>'timezone', 'UTC'),
-                            'YYYY-MM-DD') AS today, coalesce(t.company->>'currency', 'EUR') AS currency
-               FROM tenant t WHERE t.tenant_id = $1) AS d
-  LEFT JOIN policy_active p ON p.tenant_id = $1;
+  JOIN approval a ON a.tenant_id = $1
+       AND a.id = (SELECT CASE WHEN u.args ? 'approval' THEN (u.args->>'approval')::bigint
+                          ELSE (SELECT max(o.id) FROM approval o
+                                 WHERE o.tenant_id = $1 AND o.run_id IS NULL
+                                   AND o.command_id = (SELECT u.args->>'command')
+                                   AND o.status IN ('requested', 'approved')) END);
 
 -- name: limit_use_load
 -- How much of each limit is used or held in its window: args = [{"rule","key","window_s"}, ...].

@@ -294,11 +294,13 @@ ORDER BY instant NULLS FIRST, id;
 
 -- name: schedule_beat
 -- Keeps this node's running fires; gives those that are to stop, and those that are its own no more.
+-- Here and in schedule_done "IS TRUE" keeps the index of what runs away: on a table that was empty a second
+-- ago it looks shorter than the key, and every fire would be looked for among all that run.
 -- params: tenant int4, ids int8[], attempts int4[], lease_ms int8
 WITH kept AS (
     UPDATE schedule_fire f SET lease_until = clock_timestamp() + make_interval(secs => $4 / 1000.0)
     FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt)
-    WHERE f.tenant_id = $1 AND f.id = m.id AND f.attempt = m.attempt AND f.state = 'running'
+    WHERE f.tenant_id = $1 AND f.id = m.id AND f.attempt = m.attempt AND (f.state = 'running') IS TRUE
     RETURNING f.id, f.stop
 )
 SELECT m.id, k.id IS NULL AS gone
@@ -310,7 +312,7 @@ WHERE k.id IS NULL OR k.stop;
 WITH over AS (
     UPDATE schedule_fire f SET state = e.state, reason = e.reason, ended_at = clock_timestamp(), lease_until = NULL
     FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[]) AS e (id, attempt, state, reason)
-    WHERE f.tenant_id = $1 AND f.id = e.id AND f.attempt = e.attempt AND f.state = 'running'
+    WHERE f.tenant_id = $1 AND f.id = e.id AND f.attempt = e.attempt AND (f.state = 'running') IS TRUE
     RETURNING f.schedule, f.state, f.reason
 ), tally AS (
     SELECT schedule, count(*) FILTER (WHERE state = 'failed')::int AS failed, bool_or(state = 'done') AS succeeded,

@@ -52,7 +52,7 @@ static json_t *log_json(struct base *base, int32_t tenant, const char *command)
                              "last", log->last != 0 ? json_integer(log->last) : json_null());
         }
     }
-    return json_null();
+    return NULL;
 }
 
 /* The yes-votes with the roles that their people hold now. */
@@ -106,29 +106,45 @@ static int64_t asked_before(struct base *base, int32_t tenant, const char *comma
 
 static void gate_load(struct base_call *call)
 {
-    struct base *base = call->base;
-    const struct policy_row *policy = active_policy(base, call->tenant);
+    const struct policy_row *policy = active_policy(call->base, call->tenant);
     char today[RV_TIME_TEXT];
-    rv_time_text(base_now_us(base), today);
+    rv_time_text(base_now_us(call->base), today);
     today[10] = '\0';
     for (int i = 0; i < base_count(call, 2); i++) {
-        const json_t *args = base_json(call, 3, i);
-        const char *command = rv_json_str(args, "command", NULL);
-        int64_t id = rv_json_int(args, "approval", 0);
-        if (json_object_get(args, "approval") == NULL && json_object_get(args, "asked") != NULL) {
-            id = asked_before(base, call->tenant, command);
-        }
-        const struct approval_row *approval =
-            id != 0 ? find_approval(base, call->tenant, id) : NULL;
         base_row(call);
         base_out_int(call, base_int(call, 2, i));
-        base_out_json(
-            call,
-            json_pack("{s:o,s:s,s:s,s:o,s:o}", "policy",
-                      policy != NULL ? hex(policy->hash) : json_null(), "today", today, "currency",
-                      "EUR", "log",
-                      command != NULL ? log_json(base, call->tenant, command) : json_null(),
-                      "approval", approval != NULL ? approval_json(base, approval) : json_null()));
+        base_out_json(call, json_pack("{s:o,s:s,s:s}", "policy",
+                                      policy != NULL ? hex(policy->hash) : json_null(), "today",
+                                      today, "currency", "EUR"));
+    }
+}
+
+static void gate_log_load(struct base_call *call)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        const char *command = rv_json_str(base_json(call, 3, i), "command", "");
+        json_t *log = log_json(call->base, call->tenant, command);
+        if (log != NULL) {
+            base_row(call);
+            base_out_int(call, base_int(call, 2, i));
+            base_out_json(call, log);
+        }
+    }
+}
+
+static void gate_approval_load(struct base_call *call)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        const json_t *args = base_json(call, 3, i);
+        int64_t id = json_object_get(args, "approval") != NULL
+                         ? rv_json_int(args, "approval", 0)
+                         : asked_before(call->base, call->tenant, rv_json_str(args, "command", ""));
+        const struct approval_row *approval = find_approval(call->base, call->tenant, id);
+        if (approval != NULL) {
+            base_row(call);
+            base_out_int(call, base_int(call, 2, i));
+            base_out_json(call, approval_json(call->base, approval));
+        }
     }
 }
 
@@ -635,6 +651,8 @@ static void command_log_append(struct base_call *call)
 
 const struct base_word base_words_gate[] = {
     {"gate_load", gate_load},
+    {"gate_log_load", gate_log_load},
+    {"gate_approval_load", gate_approval_load},
     {"limit_use_load", limit_use_load},
     {"limit_use_add", limit_use_add},
     {"approval_insert", approval_insert},

@@ -90,6 +90,8 @@ static const struct rv_statement *const compared[] = {&rv_sql_head_lock,
                                                       &rv_sql_exceptions_waiting,
                                                       &rv_sql_exception_open,
                                                       &rv_sql_gate_load,
+                                                      &rv_sql_gate_log_load,
+                                                      &rv_sql_gate_approval_load,
                                                       &rv_sql_limit_use_load,
                                                       &rv_sql_limit_use_add,
                                                       &rv_sql_approval_insert,
@@ -212,14 +214,11 @@ static const char *a_text(const struct rv_statement *statement, const char *name
 static json_t *a_json(const struct rv_statement *statement, const char *name)
 {
     int id = 1 + (int)below(IDS);
-    if (statement == &rv_sql_gate_load) {
+    if (statement == &rv_sql_gate_log_load || statement == &rv_sql_gate_approval_load) {
         char command[24];
         snprintf(command, sizeof command, "command %d", (int)below(IDS));
-        switch (below(3)) {
-        case 0: return json_pack("{s:s}", "command", command);
-        case 1: return json_pack("{s:s,s:i}", "command", command, "approval", id);
-        default: return json_pack("{s:s,s:b}", "command", command, "asked", 1);
-        }
+        return below(2) == 0 ? json_pack("{s:s}", "command", command)
+                             : json_pack("{s:s,s:i}", "command", command, "approval", id);
     }
     if (statement == &rv_sql_approval_vote_load) {
         return json_pack("{s:i,s:s}", "id", id, "person", PICK("clerk", "controller", "nobody"));

@@ -20,7 +20,9 @@
 enum {
     KERNEL_BLOCK_TOKENS = 16,     /* of a cache block: what prefixes are shared by */
     KERNEL_HEAD_WIDTH_MAX = 1024, /* a model with more is refused */
-    KERNEL_RANK_MAX = 512         /* of an adapter */
+    KERNEL_RANK_MAX = 512,        /* of an adapter */
+    KERNEL_ALTERNATIVES_MAX = 20, /* that are named beside a token */
+    KERNEL_HEAD_MAX = 256         /* tokens that `pick` puts in order */
 };
 
 /* One step.  Arrays are the caller's, on the host, unchanged until the step is done. */
@@ -74,6 +76,32 @@ struct kernel_low_rank {
     const struct kernel_weight *b; /* as many rows as the product's weight, rank wide */
     uint32_t rank;
     float scale;
+};
+
+/* A token to be taken out of one row of logits, as serve/sample.h defines it. */
+struct kernel_pick {
+    uint32_t row;
+    const uint64_t *mask; /* on the host, one bit a token; NULL: all may come */
+    double temperature;   /* 0: the most probable, the lowest id where equal */
+    double least;         /* log of how much less probable than the best is still drawn */
+    double top_p;         /* 0: off */
+    uint32_t top_k;       /* 0: off */
+    double chance;        /* [0, 1) */
+    uint32_t alternatives;
+};
+
+enum {
+    KERNEL_PICK_NONE = -1, /* no token may come */
+    /* More than KERNEL_HEAD_MAX tokens would have to be put in order: top_k is larger, or the best
+     * ones do not reach top_p.  The row is to be looked at on the host. */
+    KERNEL_PICK_ROW = -2
+};
+
+struct kernel_picked {
+    int32_t token;
+    uint32_t not_finite; /* so many numbers; then nothing else is said */
+    float logprob;       /* where alternatives are wanted */
+    struct kernel_logprob best[KERNEL_ALTERNATIVES_MAX]; /* of the whole row, best first */
 };
 
 struct kernel_operations {
@@ -134,6 +162,13 @@ struct kernel_operations {
                   uint32_t count, const float *x, float *out);
     /* the batch's output rows of x, one after another */
     void (*gather)(struct kernel_backend_state *state, const float *x, uint32_t width, float *out);
+    /* ---- after a step ---- */
+    /* NULL: it cannot; the rows are downloaded.  Tokens out of rows of `logits`, each as if it were
+     * alone.  Waits, as `download` does.  Sums are in double, in another order than the host's: a
+     * draw within 2^-40 of the border between two tokens (or of top_p) may fall to either. */
+    enum kernel_status (*pick)(struct kernel_backend_state *state, const float *logits,
+                               uint32_t vocabulary, const struct kernel_pick *picks, uint32_t count,
+                               struct kernel_picked *out, struct kernel_error *error);
 };
 
 extern const struct kernel_operations kernel_operations_ref;

@@ -144,6 +144,9 @@ static void destroy(struct kernel_backend_state *state)
         free(state->scratch[i].sums);
     }
     free(state->low);
+    free(state->together);
+    free(state->adapted);
+    free(state->piece);
     cpu_pool_destroy(state->pool);
     free(state);
 }

@@ -90,8 +90,9 @@ struct cpu_scratch {
 struct cpu_work {
     const struct cpu_input *input;
     const struct kernel_weight *weight;
-    const float *bias; /* NULL: none */
-    float *out;        /* [rows][rows of the weight] */
+    const float *bias;     /* NULL: none */
+    float *out;            /* [rows][rows of the weight] */
+    const uint32_t *place; /* which of them a row is; NULL: one after another (floats alone) */
     uint32_t first, last;
     bool add; /* of adapters, in f32: out += scale * product */
     float scale;

@@ -424,7 +424,8 @@ static void float_products(const struct cpu_work *work)
         uint32_t some =
             tile->rows - s * CPU_STRIP < CPU_STRIP ? tile->rows - s * CPU_STRIP : CPU_STRIP;
         for (uint32_t r = 0; r < input->rows; r++) {
-            float *out = work->out + (size_t)r * tile->rows + s * CPU_STRIP;
+            uint32_t place = work->place != NULL ? work->place[r] : r;
+            float *out = work->out + (size_t)place * tile->rows + s * CPU_STRIP;
             for (uint32_t i = 0; i < some; i++) {
                 float sum = sums[(size_t)r * WIDE + i];
                 if (work->add) {

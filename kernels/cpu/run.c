@@ -24,6 +24,7 @@ void cpu_begin(struct kernel_backend_state *state, const struct kernel_batch *ba
 {
     state->batch = batch;
     uint32_t half = state->shape != NULL ? state->shape->rope_width / 2 : 0;
+    state->pieces = 0;
     if (batch->tokens > state->turns_room) {
         size_t before = state->turns_room;
         size_t sequence = (before * sizeof *state->sequence + 63) / 64 * 64;
@@ -418,28 +419,73 @@ struct adapt_job {
     float *out;
 };
 
-/* One token: `low` = a x, out += scale * b low. */
-static void adapt_piece(void *data, uint32_t token, uint32_t worker)
+static size_t lines_of(size_t bytes)
+{
+    return (bytes + CPU_LIKE_CACHE - 1) / CPU_LIKE_CACHE * CPU_LIKE_CACHE;
+}
+
+/* The step's tokens by their adapter: its weights are read once for CPU_ROWS of them. */
+static void gather_adapted(struct kernel_backend_state *state)
+{
+    const struct kernel_batch *batch = state->batch;
+    size_t bytes = (batch->tokens + 1) * sizeof *state->adapted;
+    if (bytes > state->adapted_bytes) {
+        state->adapted = cpu_room(state, state->adapted, lines_of(state->adapted_bytes), bytes);
+        state->piece = cpu_room(state, state->piece, lines_of(state->adapted_bytes), bytes);
+        state->adapted_bytes = bytes;
+    }
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < batch->sequences; s++) {
+        bool first = batch->adapter[s] >= 0;
+        for (uint32_t other = 0; other < s && first; other++) {
+            first = batch->adapter[other] != batch->adapter[s];
+        }
+        uint32_t begin = count;
+        for (uint32_t other = s; other < batch->sequences && first; other++) {
+            if (batch->adapter[other] != batch->adapter[s]) {
+                continue;
+            }
+            for (int32_t t = batch->start[other]; t < batch->start[other + 1]; t++) {
+                if ((count - begin) % CPU_ROWS == 0) {
+                    state->piece[state->pieces++] = count;
+                }
+                state->adapted[count++] = (uint32_t)t;
+            }
+        }
+    }
+    state->piece[state->pieces] = count;
+}
+
+/* Tokens of one adapter: `low` = a x, out += scale * b low. */
+static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
 {
     const struct adapt_job *job = data;
     struct kernel_backend_state *state = job->state;
-    int32_t adapter = state->batch->adapter[state->sequence[token]];
-    if (adapter < 0 || (uint32_t)adapter >= job->count || job->of[adapter].a == NULL) {
+    const uint32_t *tokens = state->adapted + state->piece[piece];
+    uint32_t rows = state->piece[piece + 1] - state->piece[piece];
+    uint32_t adapter = (uint32_t)state->batch->adapter[state->sequence[tokens[0]]];
+    if (adapter >= job->count || job->of[adapter].a == NULL) {
         return;
     }
     const struct kernel_low_rank *of = &job->of[adapter];
-    float *low = state->low + (size_t)worker * KERNEL_RANK_MAX;
+    uint32_t columns = of->a->tile.columns;
+    float *low = state->low + (size_t)worker * CPU_ROWS * KERNEL_RANK_MAX;
+    float *together = state->together + (size_t)worker * CPU_ROWS * state->widest;
     const struct cpu_plain *plain = state->table->plain;
-    struct cpu_input input = {.rows = 1};
+    struct cpu_input input = {.x = together, .rows = rows};
     struct cpu_work work = {.input = &input, .scratch = &state->scratch[worker]};
+    for (uint32_t r = 0; r < rows; r++) {
+        memcpy(together + (size_t)r * columns, job->x + (size_t)tokens[r] * columns,
+               columns * sizeof *together);
+    }
     work.weight = of->a;
     work.last = of->a->tile.strips;
     work.out = low;
-    input.x = job->x + (size_t)token * of->a->tile.columns;
     plain->floats(&work);
     work.weight = of->b;
     work.last = of->b->tile.strips;
-    work.out = job->out + (size_t)token * of->b->tile.rows;
+    work.out = job->out;
+    work.place = tokens;
     work.add = true;
     work.scale = of->scale;
     input.x = low;
@@ -449,19 +495,30 @@ static void adapt_piece(void *data, uint32_t token, uint32_t worker)
 void cpu_adapt(struct kernel_backend_state *state, const struct kernel_low_rank *of, uint32_t count,
                const float *x, float *out)
 {
+    uint32_t threads = cpu_pool_threads(state->pool);
+    uint32_t widest = state->widest;
     for (uint32_t i = 0; i < count; i++) {
         if (of[i].a != NULL) { /* the backend made them: it may change them */
             KERNEL_ASSERT(of[i].rank <= KERNEL_RANK_MAX);
             cpu_weight_widen(state, (struct kernel_weight *)(uintptr_t)of[i].a);
             cpu_weight_widen(state, (struct kernel_weight *)(uintptr_t)of[i].b);
+            widest = of[i].a->tile.columns > widest ? of[i].a->tile.columns : widest;
         }
     }
-    if (state->low == NULL) {
-        state->low =
-            cpu_room(state, NULL, 0,
-                     (size_t)cpu_pool_threads(state->pool) * KERNEL_RANK_MAX * sizeof *state->low);
+    if (widest > state->widest) {
+        size_t each = (size_t)threads * CPU_ROWS * sizeof *state->together;
+        state->together =
+            cpu_room(state, state->together, lines_of(each * state->widest), each * widest);
+        state->widest = widest;
     }
-    prepare_scratch(state, 1, 1);
+    if (state->low == NULL) {
+        state->low = cpu_room(state, NULL, 0,
+                              (size_t)threads * CPU_ROWS * KERNEL_RANK_MAX * sizeof *state->low);
+    }
+    if (state->pieces == 0) {
+        gather_adapted(state);
+    }
+    prepare_scratch(state, CPU_ROWS, 1);
     struct adapt_job job = {state, of, count, x, out};
-    cpu_pool_run(state->pool, adapt_piece, &job, state->batch->tokens);
+    cpu_pool_run(state->pool, adapt_piece, &job, state->pieces);
 }

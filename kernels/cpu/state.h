@@ -26,7 +26,13 @@ struct kernel_backend_state {
     size_t input_room, half_room; /* blocks of CPU_ROWS tokens */
     struct cpu_scratch scratch[CPU_THREADS_MAX];
     uint32_t scratch_blocks, scratch_rows;
-    float *low; /* [threads][KERNEL_RANK_MAX] of adapters */
+    /* of adapters: tokens of one adapter together, CPU_ROWS at most in a piece */
+    uint32_t *adapted, *piece; /* [tokens] in that order; [pieces + 1] where each begins */
+    uint32_t pieces;
+    size_t adapted_bytes; /* of each of the two */
+    float *together;      /* [threads][CPU_ROWS][widest]: their x, one after another */
+    uint32_t widest;
+    float *low; /* [threads][CPU_ROWS][KERNEL_RANK_MAX] */
 };
 
 /* Memory that counts; the process ends when there is none (sizes are bounded by the model). */

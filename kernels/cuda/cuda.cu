@@ -5,6 +5,7 @@
 // the operations between `begin` and `end` of such a step do nothing.  Any change of memory or weights forgets
 // the recordings.
 #include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/choose.cuh"
 #include "kernels/cuda/multiply.cuh"
 #include "kernels/cuda/rows.cuh"
 
@@ -68,6 +69,8 @@ struct kernel_backend_state {
     int32_t *integers, *host_integers;
     size_t integer_room;
     const int32_t *token, *output, *token_adapter;
+    char *asked, *host_asked; // of `pick`: no recorded step knows them
+    size_t asked_room;
     enum record record;
     struct graph_place graphs[GRAPHS_MAX], *place;
     uint64_t clock;
@@ -123,6 +126,8 @@ static void destroy(struct kernel_backend_state *state)
     cuda_free(state->device, state->partial);
     cuda_free(state->device, state->integers);
     free(state->host_integers);
+    cuda_free(state->device, state->asked);
+    free(state->host_asked);
     cuda_device_close(state->device);
     free(state);
 }
@@ -554,6 +559,82 @@ static void gather(struct kernel_backend_state *state, const float *x, uint32_t 
     }
 }
 
+// ---- after a step ----
+
+// Where each array of `pick` lies: what is asked goes over in one copy.
+struct asked_places {
+    size_t picks, masks, picked, end;
+};
+
+// The place of a mask among those that differ, which `distinct` collects; few, and mostly the same one.
+static int32_t mask_place(const uint64_t **distinct, uint32_t *count, const uint64_t *mask)
+{
+    if (mask == nullptr) {
+        return -1;
+    }
+    uint32_t at = 0;
+    while (at < *count && distinct[at] != mask) {
+        at++;
+    }
+    if (at == *count) {
+        distinct[(*count)++] = mask;
+    }
+    return (int32_t)at;
+}
+
+static bool asked_room(struct kernel_backend_state *state, size_t wanted)
+{
+    if (wanted <= state->asked_room) {
+        return true;
+    }
+    cuda_free(state->device, state->asked);
+    free(state->host_asked);
+    state->asked_room = wanted;
+    state->asked = (char *)cuda_allocate(state->device, wanted);
+    state->host_asked = (char *)malloc(wanted);
+    MUST(state->host_asked != nullptr);
+    state->asked_room = state->asked != nullptr ? wanted : 0;
+    return state->asked != nullptr;
+}
+
+static enum kernel_status pick(struct kernel_backend_state *state, const float *logits, uint32_t vocabulary,
+                               const struct kernel_pick *picks, uint32_t count, struct kernel_picked *out,
+                               struct kernel_error *error)
+{
+    size_t mask_bytes = ((size_t)vocabulary + 63) / 64 * sizeof(uint64_t);
+    const uint64_t **distinct = (const uint64_t **)calloc(count + 1, sizeof *distinct);
+    int32_t *mask = (int32_t *)calloc(count + 1, sizeof *mask);
+    uint32_t masks = 0;
+    MUST(distinct != nullptr && mask != nullptr);
+    for (uint32_t i = 0; i < count; i++) {
+        mask[i] = mask_place(distinct, &masks, picks[i].mask);
+    }
+    struct asked_places at = {};
+    at.masks = at.picks + count * sizeof(struct cuda_pick);
+    at.picked = at.masks + masks * mask_bytes;
+    at.end = at.picked + count * sizeof *out;
+    enum kernel_status status = asked_room(state, at.end) ? KERNEL_OK : no_room(state, "masks", at.end, error);
+    if (status == KERNEL_OK) {
+        struct cuda_pick *to = (struct cuda_pick *)(state->host_asked + at.picks);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct kernel_pick *from = &picks[i];
+            to[i] = {from->temperature, from->least,        from->top_p, from->chance, from->row,
+                     from->top_k,       from->alternatives, mask[i]};
+        }
+        for (uint32_t i = 0; i < masks; i++) {
+            memcpy(state->host_asked + at.masks + i * mask_bytes, distinct[i], mask_bytes);
+        }
+        cuda_copy_in(state->device, state->asked, state->host_asked, at.picked);
+        cuda_choose(state->device, logits, vocabulary, (const uint64_t *)(state->asked + at.masks),
+                    (const struct cuda_pick *)(state->asked + at.picks), count,
+                    (struct kernel_picked *)(state->asked + at.picked));
+        status = cuda_copy_out(state->device, out, state->asked + at.picked, count * sizeof *out, error);
+    }
+    free(distinct);
+    free(mask);
+    return status;
+}
+
 static const struct kernel_operations operations = {
     .name = "cuda",
     .create = create,
@@ -578,6 +659,7 @@ static const struct kernel_operations operations = {
     .silu_multiply = silu_multiply,
     .adapt = adapt,
     .gather = gather,
+    .pick = pick,
 };
 
 extern "C" const struct kernel_operations *reeve_cuda_operations(uint32_t version)

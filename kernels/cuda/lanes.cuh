@@ -51,6 +51,16 @@ __device__ __forceinline__ float lanes_from(float value, int other)
     return __shfl_xor_sync(LANES_ALL, value, other);
 }
 
+__device__ __forceinline__ double lanes_from(double value, int other)
+{
+    return __shfl_xor_sync(LANES_ALL, value, other);
+}
+
+__device__ __forceinline__ uint64_t lanes_from(uint64_t value, int other)
+{
+    return __shfl_xor_sync(LANES_ALL, (unsigned long long)value, other);
+}
+
 // 16 bytes that are read once: they need not push out what is read again.
 __device__ __forceinline__ uint4 lanes_stream(const uint4 *at)
 {
@@ -76,6 +86,24 @@ __device__ __forceinline__ float lanes_sum(float value)
 {
     for (int other = LANES / 2; other > 0; other /= 2) {
         value = plus(value, lanes_from(value, other));
+    }
+    return value;
+}
+
+__device__ __forceinline__ double lanes_sum(double value)
+{
+    for (int other = LANES / 2; other > 0; other /= 2) {
+        value += lanes_from(value, other);
+    }
+    return value;
+}
+
+// The greatest of all lanes, in every lane.
+__device__ __forceinline__ uint64_t lanes_greatest(uint64_t value)
+{
+    for (int other = LANES / 2; other > 0; other /= 2) {
+        uint64_t got = lanes_from(value, other);
+        value = got > value ? got : value;
     }
     return value;
 }

@@ -137,38 +137,8 @@ static void run_outputs(const struct step *step, bool logits)
     }
 }
 
-/* To the host, where every number is looked at: a model that has run into infinity must not
- * answer.  The others of the batch may: a row that is not finite begins with NAN. */
-static enum kernel_status fetch(const struct step *step, enum runner_buffer from, uint32_t width,
-                                const char *what, float *to, struct kernel_error *error)
-{
-    uint32_t rows = step->batch->outputs;
-    enum kernel_status status = step->operations->download(
-        step->state, to, step->runner->buffer[from], (size_t)rows * width, error);
-    if (status != KERNEL_OK) {
-        return status;
-    }
-    for (uint32_t r = 0; r < rows; r++) {
-        float *row = to + (size_t)r * width;
-        float sum = 0; /* 0 x: not a number as soon as one x is not finite */
-        for (uint32_t i = 0; i < width; i++) {
-            sum += 0 * row[i];
-        }
-        if (isnan(sum)) {
-            row[0] = NAN;
-            status = kernel_fail(error, KERNEL_CORRUPT,
-                                 "%s of the token at position %" PRId32
-                                 " are not finite: the model's weights are damaged, or its "
-                                 "numbers leave the range of f32",
-                                 what, step->batch->position[step->batch->output[r]]);
-        }
-    }
-    return status;
-}
-
-enum kernel_status kernel_runner_step(struct kernel_runner *runner,
-                                      const struct kernel_batch *batch, float *logits,
-                                      float *hidden, struct kernel_error *error)
+void kernel_runner_queue(struct kernel_runner *runner, const struct kernel_batch *batch,
+                         bool logits)
 {
     check_batch(runner, batch);
     struct step step = {.runner = runner,
@@ -180,17 +150,105 @@ enum kernel_status kernel_runner_step(struct kernel_runner *runner,
     step.operations->embed(step.state, runner->embedding, runner->buffer[BUFFER_X]);
     run_layers(&step);
     if (batch->outputs > 0) {
-        run_outputs(&step, logits != NULL);
+        run_outputs(&step, logits);
     }
     step.operations->end(step.state);
+}
+
+/* ---- what came out ---- */
+
+static enum kernel_status fetch(struct kernel_runner *runner, enum runner_buffer from,
+                                uint32_t width, uint32_t first, uint32_t rows, float *to,
+                                struct kernel_error *error)
+{
+    return runner->operations->download(runner->state, to,
+                                        runner->buffer[from] + (size_t)first * width,
+                                        (size_t)rows * width, error);
+}
+
+enum kernel_status kernel_runner_logits(struct kernel_runner *runner, uint32_t first, uint32_t rows,
+                                        float *to, struct kernel_error *error)
+{
+    return fetch(runner, BUFFER_LOGITS, runner->shape->vocabulary, first, rows, to, error);
+}
+
+enum kernel_status kernel_runner_hidden(struct kernel_runner *runner, uint32_t first, uint32_t rows,
+                                        float *to, struct kernel_error *error)
+{
+    return fetch(runner, BUFFER_HIDDEN, runner->shape->width, first, rows, to, error);
+}
+
+bool kernel_runner_picks(const struct kernel_runner *runner)
+{
+    return runner->operations->pick != NULL;
+}
+
+enum kernel_status kernel_runner_pick(struct kernel_runner *runner, const struct kernel_pick *picks,
+                                      uint32_t count, struct kernel_picked *out,
+                                      struct kernel_error *error)
+{
+    return runner->operations->pick(runner->state, runner->buffer[BUFFER_LOGITS],
+                                    runner->shape->vocabulary, picks, count, out, error);
+}
+
+uint32_t kernel_not_finite(const float *row, uint32_t width)
+{
+    enum { PIECE = 4096 }; /* is looked at more closely when its sum says so */
+    uint32_t count = 0;
+    for (uint32_t from = 0; from < width; from += PIECE) {
+        uint32_t end = width - from < PIECE ? width : from + PIECE;
+        float sum = 0; /* 0 x: not a number as soon as one x is not finite */
+        for (uint32_t i = from; i < end; i++) {
+            sum += 0 * row[i];
+        }
+        for (uint32_t i = from; isnan(sum) && i < end; i++) {
+            count += !isfinite(row[i]);
+        }
+    }
+    return count;
+}
+
+enum kernel_status kernel_fail_not_finite(struct kernel_error *error, const char *what,
+                                          int32_t position, uint32_t count, uint32_t width)
+{
+    return kernel_fail(error, KERNEL_CORRUPT,
+                       "%s of the token at position %" PRId32 " are not finite (%" PRIu32
+                       " of %" PRIu32 "): the weights of the model or of the adapter are damaged, "
+                       "or their numbers leave the range of f32",
+                       what, position, count, width);
+}
+
+/* ---- all at once ---- */
+
+/* A model that has run into infinity must not answer: every number is looked at. */
+static enum kernel_status fetch_finite(struct kernel_runner *runner,
+                                       const struct kernel_batch *batch, enum runner_buffer from,
+                                       uint32_t width, float *to, struct kernel_error *error)
+{
+    enum kernel_status status = fetch(runner, from, width, 0, batch->outputs, to, error);
+    for (uint32_t r = 0; status == KERNEL_OK && r < batch->outputs; r++) {
+        uint32_t count = kernel_not_finite(to + (size_t)r * width, width);
+        if (count > 0) {
+            status =
+                kernel_fail_not_finite(error, from == BUFFER_HIDDEN ? "hidden states" : "logits",
+                                       batch->position[batch->output[r]], count, width);
+        }
+    }
+    return status;
+}
+
+enum kernel_status kernel_runner_step(struct kernel_runner *runner,
+                                      const struct kernel_batch *batch, float *logits,
+                                      float *hidden, struct kernel_error *error)
+{
+    kernel_runner_queue(runner, batch, logits != NULL);
     enum kernel_status status = KERNEL_OK;
     if (batch->outputs > 0 && hidden != NULL) {
-        status = fetch(&step, BUFFER_HIDDEN, runner->shape->width, "hidden states", hidden, error);
+        status = fetch_finite(runner, batch, BUFFER_HIDDEN, runner->shape->width, hidden, error);
     }
-    if (batch->outputs > 0 && logits != NULL && status != KERNEL_DEVICE) {
-        enum kernel_status of_logits =
-            fetch(&step, BUFFER_LOGITS, runner->shape->vocabulary, "logits", logits, error);
-        status = of_logits != KERNEL_OK ? of_logits : status;
+    if (batch->outputs > 0 && logits != NULL && status == KERNEL_OK) {
+        status =
+            fetch_finite(runner, batch, BUFFER_LOGITS, runner->shape->vocabulary, logits, error);
     }
     return status;
 }

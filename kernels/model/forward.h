@@ -31,9 +31,28 @@ const struct kernel_shape *kernel_runner_shape(const struct kernel_runner *runne
 void kernel_runner_describe(struct kernel_runner *runner, char *out, size_t room);
 uint64_t kernel_runner_memory(const struct kernel_runner *runner); /* beside the file */
 
-/* logits: [outputs][vocabulary] on the host, or NULL; hidden: [outputs][width] after the last norm,
- * or NULL.  KERNEL_CORRUPT when one of them is not finite.  A batch that breaks a rule of backend.h
- * is a wrong program. */
+/* Queues a step: its logits (where wanted) and hidden states stay with the backend until the next
+ * one, and are asked for below.  A batch that breaks a rule of backend.h is a wrong program. */
+void kernel_runner_queue(struct kernel_runner *runner, const struct kernel_batch *batch,
+                         bool logits);
+/* `rows` rows from `first` on of what the last step put out, to the host. */
+enum kernel_status kernel_runner_logits(struct kernel_runner *runner, uint32_t first, uint32_t rows,
+                                        float *to, struct kernel_error *error);
+enum kernel_status kernel_runner_hidden(struct kernel_runner *runner, uint32_t first, uint32_t rows,
+                                        float *to, struct kernel_error *error);
+/* Whether the backend takes tokens out of rows by itself, and that: backend.h, `pick`. */
+bool kernel_runner_picks(const struct kernel_runner *runner);
+enum kernel_status kernel_runner_pick(struct kernel_runner *runner, const struct kernel_pick *picks,
+                                      uint32_t count, struct kernel_picked *out,
+                                      struct kernel_error *error);
+/* How many numbers of a row are not finite. */
+uint32_t kernel_not_finite(const float *row, uint32_t width);
+/* KERNEL_CORRUPT: that many numbers of a token's row; `what` are "logits" or the like. */
+enum kernel_status kernel_fail_not_finite(struct kernel_error *error, const char *what,
+                                          int32_t position, uint32_t count, uint32_t width);
+
+/* All of it at once.  logits: [outputs][vocabulary] on the host, or NULL; hidden: [outputs][width]
+ * after the last norm, or NULL.  KERNEL_CORRUPT when a number of them is not finite. */
 enum kernel_status kernel_runner_step(struct kernel_runner *runner,
                                       const struct kernel_batch *batch, float *logits,
                                       float *hidden, struct kernel_error *error);

@@ -6,7 +6,6 @@
  */
 #include "kernels/serve/serve.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,44 +120,6 @@ static bool step_take(struct kernel_engine *engine, struct sequence *sequence, i
 
 /* ---- a row of logits ---- */
 
-static void note_alternatives(struct kernel_engine *engine, struct sequence *sequence,
-                              const float *logits, int32_t token)
-{
-    if (sequence->logprobs == 0) {
-        return;
-    }
-    double sum = kernel_log_sum(logits, engine->vocabulary);
-    sequence->alternatives[0] =
-        (struct kernel_logprob){.token = token, .logprob = (float)((double)logits[token] - sum)};
-    kernel_top(logits, engine->vocabulary, sequence->logprobs, sequence->alternatives + 1);
-    sequence->alternative_count = sequence->logprobs + 1;
-}
-
-static int32_t choose(struct kernel_engine *engine, struct sequence *sequence, const float *logits)
-{
-    const uint64_t *mask = sequence->thinking ? engine->thinking_mask : engine->plain_mask;
-    if (sequence->constraint != NULL && !sequence->thinking) {
-        if (!sequence->mask_ready) {
-            mask_make(sequence);
-        }
-        mask = sequence->mask;
-    }
-    int32_t token = kernel_sample(logits, engine->vocabulary, mask, &sequence->sampling,
-                                  sequence->tokens.count);
-    if (token >= 0) {
-        note_alternatives(engine, sequence, logits, token);
-    }
-    return token;
-}
-
-static void fail(struct kernel_engine *engine, struct sequence *sequence, enum kernel_status status,
-                 const char *message)
-{
-    struct kernel_error error;
-    kernel_fail(&error, status, "%s", message);
-    answer_failed(engine, sequence, &error);
-}
-
 /* Tokens that are the answer whatever the model would say: as they are, nothing forced between. */
 static void give(struct sequence *sequence, const int32_t *tokens, uint32_t count)
 {
@@ -171,41 +132,45 @@ static void give(struct sequence *sequence, const int32_t *tokens, uint32_t coun
 
 /* An answer that is one of several options begins with what they have in common; that is computed,
  * and then it is decided. */
-static void begin_options(struct kernel_engine *engine, struct sequence *sequence,
-                          const float *logits)
+static enum kernel_status begin_options(struct kernel_engine *engine, struct sequence *sequence,
+                                        struct kernel_error *error)
 {
     struct options *options = sequence->options;
+    const float *logits = NULL;
+    enum kernel_status status = row_logits(engine, sequence, 0, &logits, error);
+    if (status != KERNEL_OK) {
+        return status;
+    }
     if (sequence->answer_tokens == sequence->thinking_tokens && options->common > 0) {
         give(sequence, options->tokens[0].at, options->common);
-        return;
+        return KERNEL_OK;
     }
-    struct kernel_error error;
-    if (decide(engine, sequence, logits, &error) != KERNEL_OK) {
-        answer_failed(engine, sequence, &error);
-        return;
+    status = decide(engine, sequence, logits, error);
+    if (status != KERNEL_OK) {
+        return status;
     }
     if (options->choice < 0) {
         sequence->computed--; /* the last token once more, and then again */
-        return;
+        return KERNEL_OK;
     }
     struct kernel_tokens *chosen = &options->tokens[options->choice];
     give(sequence, chosen->at + options->common, chosen->count - options->common);
     close_in_time(sequence);
+    return KERNEL_OK;
 }
 
 /* Its rows are there: the next token, and further ones as far as the guesses were right. */
-static void advance(struct kernel_engine *engine, struct sequence *sequence)
+static enum kernel_status advance(struct kernel_engine *engine, struct sequence *sequence,
+                                  struct kernel_error *error)
 {
-    const float *logits = engine->step.logits + (size_t)sequence->first_row * engine->vocabulary;
-    if (sequence->options != NULL && sequence->options->choice < 0 && !sequence->thinking) {
-        begin_options(engine, sequence, logits);
-        return;
+    if (sequence->decides) {
+        return begin_options(engine, sequence, error);
     }
-    for (uint32_t i = 0;; i++, logits += engine->vocabulary) {
-        int32_t token = choose(engine, sequence, logits);
-        if (token < 0) {
-            fail(engine, sequence, KERNEL_CORRUPT, "no token may come next");
-            return;
+    for (uint32_t i = 0;; i++) {
+        int32_t token = KERNEL_TOKEN_NONE;
+        enum kernel_status status = row_choose(engine, sequence, i, &token, error);
+        if (status != KERNEL_OK) {
+            return status;
         }
         uint32_t before = sequence->tokens.count;
         bool guessed = i < sequence->drafts && sequence->draft[i] == token;
@@ -214,7 +179,7 @@ static void advance(struct kernel_engine *engine, struct sequence *sequence)
             if (guessed && sequence->state != SEQUENCE_ENDED) {
                 sequence->computed++; /* right, and something was forced after it */
             }
-            return;
+            return KERNEL_OK;
         }
         sequence->computed++;
     }
@@ -222,17 +187,26 @@ static void advance(struct kernel_engine *engine, struct sequence *sequence)
 
 /* ---- embeddings ---- */
 
-static void pool(struct kernel_engine *engine, struct sequence *sequence)
+static enum kernel_status pool(struct kernel_engine *engine, struct sequence *sequence,
+                               struct kernel_error *error)
 {
-    kernel_pool_add(sequence->pooled,
-                    engine->step.hidden + (size_t)sequence->first_row * engine->width,
-                    sequence->chunk, engine->width);
+    const struct step *step = &engine->step;
+    const float *hidden = step->hidden + (size_t)sequence->first_row * engine->width;
+    for (uint32_t r = 0; r < sequence->rows; r++) {
+        uint32_t count = kernel_not_finite(hidden + (size_t)r * engine->width, engine->width);
+        if (count > 0) {
+            int32_t position = step->position[step->output[sequence->first_row + r]];
+            return kernel_fail_not_finite(error, "hidden states", position, count, engine->width);
+        }
+    }
+    kernel_pool_add(sequence->pooled, hidden, sequence->chunk, engine->width);
     if (sequence->computed == sequence->tokens.count) {
         float *vector = kernel_allocate(engine->width, sizeof *vector);
         kernel_pool_finish(sequence->pooled, engine->width, vector);
         answer_done(engine, sequence, KERNEL_STOPPED, vector);
         free(vector);
     }
+    return KERNEL_OK;
 }
 
 /* ---- the whole ---- */
@@ -247,30 +221,41 @@ static void seal(struct kernel_engine *engine, struct sequence *sequence)
     }
 }
 
-static void take_rows(struct kernel_engine *engine, struct sequence *sequence)
+/* KERNEL_DEVICE: the backend is gone, and nothing was taken; everything else that can go wrong is
+ * this sequence's alone. */
+static enum kernel_status take_rows(struct kernel_engine *engine, struct sequence *sequence,
+                                    struct kernel_error *error)
 {
     bool rows = sequence->computed + sequence->chunk - sequence->drafts == sequence->tokens.count;
+    enum kernel_status status = KERNEL_OK;
     sequence->computed += sequence->chunk - sequence->drafts;
     if (sequence->kind == KERNEL_EMBED) {
-        pool(engine, sequence);
+        status = pool(engine, sequence, error);
     } else if (rows) {
-        advance(engine, sequence);
+        status = advance(engine, sequence, error);
     }
-    seal(engine, sequence);
+    if (status == KERNEL_OK) {
+        seal(engine, sequence);
+    } else if (status != KERNEL_DEVICE) {
+        answer_failed(engine, sequence, error);
+        status = KERNEL_OK;
+    }
+    return status;
 }
 
-/* Some rows are not finite (forward.c marks them): whose is fails, the others go on. */
-static bool rows_finite(const struct kernel_engine *engine, const struct sequence *sequence)
+/* Those who decide come last: scoring options begins further steps. */
+static enum kernel_status take_all(struct kernel_engine *engine, struct kernel_error *error)
 {
-    bool embed = sequence->kind == KERNEL_EMBED;
-    const float *rows = embed ? engine->step.hidden : engine->step.logits;
-    size_t width = embed ? engine->width : engine->vocabulary;
-    for (uint32_t r = 0; r < sequence->rows; r++) {
-        if (isnan(rows[(sequence->first_row + r) * width])) {
-            return false;
+    const struct step *step = &engine->step;
+    enum kernel_status status = KERNEL_OK;
+    for (int decides = 0; decides <= 1; decides++) {
+        for (uint32_t i = 0; i < step->batch.sequences && status == KERNEL_OK; i++) {
+            if (step->sequences[i]->decides == (decides == 1)) {
+                status = take_rows(engine, step->sequences[i], error);
+            }
         }
     }
-    return true;
+    return status;
 }
 
 void step_run(struct kernel_engine *engine)
@@ -280,24 +265,26 @@ void step_run(struct kernel_engine *engine)
     bool embeds = false;
     bool answers = false;
     for (uint32_t i = 0; i < step->batch.sequences; i++) {
-        embeds = embeds || step->sequences[i]->kind == KERNEL_EMBED;
-        answers = answers || step->sequences[i]->kind != KERNEL_EMBED;
+        struct sequence *sequence = step->sequences[i];
+        embeds = embeds || sequence->kind == KERNEL_EMBED;
+        answers = answers || sequence->kind != KERNEL_EMBED;
+        sequence->decides =
+            sequence->options != NULL && sequence->options->choice < 0 && !sequence->thinking;
     }
     masks_begin(engine->masks, step->sequences, step->batch.sequences);
-    struct kernel_error error;
-    enum kernel_status status =
-        kernel_runner_step(engine->runner, &step->batch, answers ? step->logits : NULL,
-                           embeds ? step->hidden : NULL, &error);
+    kernel_runner_queue(engine->runner, &step->batch, answers);
     masks_wait(engine->masks, &engine->work.mask_us, &engine->work.masks);
+    struct kernel_error error;
+    enum kernel_status status = rows_take(engine, embeds, &error);
+    if (status == KERNEL_OK) {
+        status = take_all(engine, &error);
+    }
     if (status == KERNEL_DEVICE && device_replace(engine, &error)) {
         return; /* all begin again on the processor, with what they have said */
     }
-    for (uint32_t i = 0; i < step->batch.sequences; i++) {
-        struct sequence *sequence = step->sequences[i];
-        if (status == KERNEL_OK || (status == KERNEL_CORRUPT && rows_finite(engine, sequence))) {
-            take_rows(engine, sequence);
-        } else {
-            answer_failed(engine, sequence, &error);
+    for (uint32_t i = 0; i < step->batch.sequences && status != KERNEL_OK; i++) {
+        if (step->sequences[i]->state != SEQUENCE_ENDED) {
+            answer_failed(engine, step->sequences[i], &error);
         }
     }
     engine->work.steps++;

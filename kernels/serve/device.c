@@ -135,6 +135,7 @@ bool device_replace(struct kernel_engine *engine, struct kernel_error *why)
     if (engine->backend != KERNEL_CUDA || engine->options.backend != KERNEL_AUTO) {
         return false;
     }
+    plan_leave_ended(engine);
     while (engine->running_count > 0) {
         plan_preempt(engine, engine->running[0]);
     }

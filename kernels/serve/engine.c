@@ -112,19 +112,6 @@ static void end_some(struct kernel_engine *engine)
     engine->taken_cancels.count = 0;
 }
 
-static void remove_ended(struct kernel_engine *engine)
-{
-    for (uint32_t i = 0; i < engine->running_count;) {
-        struct sequence *sequence = engine->running[i];
-        if (sequence->state == SEQUENCE_ENDED) {
-            plan_leave(engine, sequence);
-            sequence_destroy(engine, sequence);
-        } else {
-            i++;
-        }
-    }
-}
-
 static void publish(struct kernel_engine *engine)
 {
     struct kernel_stats *stats = &engine->stats;
@@ -175,7 +162,7 @@ static void *serve(void *data)
         end_some(engine);
         if (goes_on && plan_step(engine)) {
             step_run(engine);
-            remove_ended(engine);
+            plan_leave_ended(engine);
         }
     }
     return NULL;
@@ -242,6 +229,10 @@ static void make_step(struct kernel_engine *engine)
     step->sequences = kernel_allocate(sequences, sizeof(struct sequence *));
     step->logits = kernel_allocate((size_t)engine->outputs_max * engine->vocabulary, sizeof(float));
     step->hidden = kernel_allocate((size_t)engine->outputs_max * engine->width, sizeof(float));
+    step->row = kernel_allocate(engine->outputs_max, sizeof *step->row);
+    step->picks = kernel_allocate(engine->outputs_max, sizeof *step->picks);
+    step->answers = kernel_allocate(engine->outputs_max, sizeof *step->answers);
+    step->picked = kernel_allocate(engine->outputs_max, sizeof *step->picked);
     engine->scores = kernel_allocate((size_t)SCORE_ROWS * engine->vocabulary, sizeof(float));
     engine->running = kernel_allocate(sequences, sizeof(struct sequence *));
     engine->order = kernel_allocate(sequences, sizeof(struct sequence *));
@@ -310,12 +301,13 @@ void kernel_engine_destroy(struct kernel_engine *engine)
             free(engine->adapters[i].path);
         }
     }
-    void *memory[] = {engine->step.token,  engine->step.position,   engine->step.start,
-                      engine->step.length, engine->step.adapter,    engine->step.block,
-                      engine->step.output, engine->step.sequences,  engine->step.logits,
-                      engine->step.hidden, engine->scores,          engine->running,
-                      engine->order,       engine->plain_mask,      engine->thinking_mask,
-                      engine->cancels.at,  engine->taken_cancels.at};
+    void *memory[] = {engine->step.token,  engine->step.position,  engine->step.start,
+                      engine->step.length, engine->step.adapter,   engine->step.block,
+                      engine->step.output, engine->step.sequences, engine->step.logits,
+                      engine->step.hidden, engine->scores,         engine->running,
+                      engine->order,       engine->plain_mask,     engine->thinking_mask,
+                      engine->step.row,    engine->step.picks,     engine->step.answers,
+                      engine->step.picked, engine->cancels.at,     engine->taken_cancels.at};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) {
         free(memory[i]);
     }

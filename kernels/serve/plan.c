@@ -65,6 +65,19 @@ void plan_leave(struct kernel_engine *engine, struct sequence *sequence)
     }
 }
 
+void plan_leave_ended(struct kernel_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->running_count;) {
+        struct sequence *sequence = engine->running[i];
+        if (sequence->state == SEQUENCE_ENDED) {
+            plan_leave(engine, sequence);
+            sequence_destroy(engine, sequence);
+        } else {
+            i++;
+        }
+    }
+}
+
 void plan_preempt(struct kernel_engine *engine, struct sequence *sequence)
 {
     engine->work.preemptions++;

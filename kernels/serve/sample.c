@@ -101,6 +101,12 @@ static int32_t draw(const struct candidate *candidates, uint32_t count, double u
     return candidates[count - 1].token; /* what rounding left over */
 }
 
+/* What is e^-40 times less probable than the best is never drawn by 53 bits. */
+static double least_of(const struct kernel_sampling *sampling)
+{
+    return sampling->min_p > 0 ? log(sampling->min_p) : -40;
+}
+
 int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *mask,
                       const struct kernel_sampling *sampling, uint64_t position)
 {
@@ -108,8 +114,7 @@ int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *
     if (top < 0 || sampling->temperature <= 0) {
         return top;
     }
-    /* what is e^-40 times less probable than the best is never drawn by 53 bits */
-    double least = sampling->min_p > 0 ? log(sampling->min_p) : -40;
+    double least = least_of(sampling);
     struct candidate *candidates = kernel_allocate(vocabulary, sizeof *candidates);
     uint32_t count = 0;
     for (uint32_t i = 0; i < vocabulary; i++) {
@@ -125,6 +130,17 @@ int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *
     int32_t token = draw(candidates, count, kernel_uniform(sampling->seed, position));
     free(candidates);
     return token;
+}
+
+void kernel_pick_make(const struct kernel_sampling *sampling, uint64_t position,
+                      const uint64_t *mask, struct kernel_pick *out)
+{
+    *out = (struct kernel_pick){.mask = mask,
+                                .temperature = sampling->temperature,
+                                .least = least_of(sampling),
+                                .top_p = sampling->top_p,
+                                .top_k = sampling->top_k,
+                                .chance = kernel_uniform(sampling->seed, position)};
 }
 
 /* ---- log-probabilities ---- */

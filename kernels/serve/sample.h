@@ -9,7 +9,7 @@
 #ifndef REEVE_KERNELS_SERVE_SAMPLE_H
 #define REEVE_KERNELS_SERVE_SAMPLE_H
 
-#include "kernels/kernel.h"
+#include "kernels/backend.h"
 
 /* In [0, 1): the same for the same seed and position. */
 double kernel_uniform(uint64_t seed, uint64_t position);
@@ -17,6 +17,11 @@ double kernel_uniform(uint64_t seed, uint64_t position);
 /* `mask`: one bit a token, NULL all may come.  -1: none may. */
 int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *mask,
                       const struct kernel_sampling *sampling, uint64_t position);
+
+/* The same question for a backend that answers it where the logits are; row and alternatives are
+ * the caller's to add. */
+void kernel_pick_make(const struct kernel_sampling *sampling, uint64_t position,
+                      const uint64_t *mask, struct kernel_pick *out);
 
 /* log(sum(exp(logits))), in double. */
 double kernel_log_sum(const float *logits, uint32_t vocabulary);

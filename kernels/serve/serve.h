@@ -3,6 +3,7 @@
  *     submit (caller's thread)        engine's thread, once a step                     worker
  *     request.c  tokens, grammar  ->  plan.c    who runs, which tokens, which blocks
  *                                     batch.c   forward, then a token for each    <->  masks.c
+ *                                     choose.c  which token: the backend or the host
  *                                     decide.c  options scored against each other
  *                                     answer.c  tokens to text to events
  *
@@ -35,7 +36,7 @@ enum {
     OPTIONS_MAX = 64,
     STOPS_MAX = 8,
     STOP_BYTES_MAX = 256,
-    LOGPROBS_MAX = 20,
+    LOGPROBS_MAX = KERNEL_ALTERNATIVES_MAX,
     PREEMPTIONS_MAX = 3,   /* of one sequence, while another victim can be found */
     AGEING_MS = 2000,      /* of waiting lift a sequence by one tier */
     DRAFT_MAX = 8,         /* tokens guessed ahead */
@@ -94,6 +95,7 @@ struct sequence {
     uint32_t drafts;    /* of them */
     uint32_t first_row; /* of its logits in the step's outputs */
     uint32_t rows;
+    bool decides; /* its row is for scoring its options */
     int32_t draft[DRAFT_MAX];
     /* ---- the answer ---- */
     struct grammar_entry *grammar;
@@ -135,12 +137,18 @@ enum { ADAPTERS_MAX = 64 };
 
 struct masks; /* masks.c */
 
+/* A row of logits: with the backend; on the host; its token is chosen already. */
+enum row_place { ROW_AWAY, ROW_HERE, ROW_PICKED };
+
 /* One step's arrays, of fixed size; struct kernel_batch points into them. */
 struct step {
     int32_t *token, *position, *start, *length, *block, *adapter, *output;
     struct kernel_batch batch;
     struct sequence **sequences; /* [S] */
-    float *logits, *hidden;
+    float *logits, *hidden;      /* [outputs_max] rows on the host, as far as they are there */
+    enum row_place *row;         /* [outputs_max] where that is */
+    struct kernel_pick *picks;   /* [outputs_max] what the backend is asked, in one go */
+    struct kernel_picked *answers, *picked; /* [outputs_max] in the order of picks, of rows */
 };
 
 struct kernel_engine {
@@ -207,6 +215,7 @@ void grammars_free(struct kernel_engine *engine);
 /* plan.c: the next batch; false when there is nothing to do. */
 bool plan_step(struct kernel_engine *engine);
 void plan_leave(struct kernel_engine *engine, struct sequence *sequence); /* running: gives back */
+void plan_leave_ended(struct kernel_engine *engine);                      /* and destroys them */
 void plan_preempt(struct kernel_engine *engine, struct sequence *sequence); /* running: waits */
 /* Blocks for `tokens` tokens in all; false when there are none and nobody can be preempted for it.
  */
@@ -223,6 +232,17 @@ bool device_replace(struct kernel_engine *engine, struct kernel_error *why);
 
 /* batch.c */
 void step_run(struct kernel_engine *engine);
+
+/* choose.c: what came out of the step, as far as it is wanted together. */
+enum kernel_status rows_take(struct kernel_engine *engine, bool hidden, struct kernel_error *error);
+/* The sequence's next token out of its row `i`, and the alternatives to it.  KERNEL_CORRUPT:
+ * numbers of that row are not finite, or no token may come. */
+enum kernel_status row_choose(struct kernel_engine *engine, struct sequence *sequence, uint32_t i,
+                              int32_t *token, struct kernel_error *error);
+/* That row itself, if it is finite.  Where it is not on the host yet, no other step may have begun.
+ */
+enum kernel_status row_logits(struct kernel_engine *engine, const struct sequence *sequence,
+                              uint32_t i, const float **out, struct kernel_error *error);
 
 /* decide.c: scores the options after the common beginning, whose last row of logits is given.  The
  * choice stays -1 where there is no room for it now. */

@@ -6,6 +6,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/model/adapters.h"
 #include "runtime/model/frame.h"
+#include "runtime/model/mapped.h"
 #include "runtime/model/request.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct child {
     struct kernel_model *model;
     struct kernel_engine *engine;
     struct kernel_model_facts facts;
+    struct rv_mapped file;
     json_t *model_facts; /* what each answer carries: name, hash, template */
     char label[128];     /* NAME@VERSION, as the answers have it; "" as the file says */
     struct rv_adapters adapters;
@@ -213,6 +215,25 @@ static void say_failed(struct child *child, json_int_t id, enum kernel_status st
     say(child, frame);
 }
 
+/* The parent ends us then, and begins another. */
+static void say_lost(struct child *child, const char *why)
+{
+    say(child, json_pack("{s:s,s:o}", "e", "lost", "message", text_of(why, strlen(why))));
+}
+
+static void on_lost(void *data)
+{
+    struct child *child = data;
+    char why[PATH_MAX + 128];
+    if (!rv_mapped_changed(&child->file, why, sizeof why)) {
+        snprintf(why, sizeof why,
+                 "a mapped file ended where it had not when it was opened: not %s, but one of its "
+                 "adapters",
+                 child->file.path);
+    }
+    say_lost(child, why);
+}
+
 static void asked_free(struct asked *asked)
 {
     rv_buf_fini(&asked->text);
@@ -272,6 +293,11 @@ static enum kernel_status take_adapter(struct asked *asked, const json_t *adapte
 
 static void do_ask(struct child *child, const json_t *frame)
 {
+    char why[PATH_MAX + 128];
+    if (rv_mapped_changed(&child->file, why, sizeof why)) {
+        say_lost(child, why);
+        return;
+    }
     struct asked *asked = rv_alloc(sizeof *asked);
     struct kernel_error error = {.status = KERNEL_OK};
     asked->child = child;
@@ -387,8 +413,8 @@ static enum kernel_status open_model(struct child *child, const json_t *frame,
             options.backend = (enum kernel_backend)i;
         }
     }
-    enum kernel_status status =
-        kernel_model_open(rv_json_str(frame, "path", ""), &child->model, error);
+    rv_mapped_note(&child->file, rv_json_str(frame, "path", ""));
+    enum kernel_status status = kernel_model_open(child->file.path, &child->model, error);
     if (status != KERNEL_OK) {
         return status;
     }
@@ -484,6 +510,7 @@ int rv_engine_child(int fd)
     RV_ASSERT(pthread_mutex_init(&child.lock, NULL) == 0);
     RV_ASSERT(pthread_cond_init(&child.more, NULL) == 0);
     RV_ASSERT(pthread_create(&writer, NULL, write_all, &child) == 0);
+    rv_mapped_guard(on_lost, &child);
     read_all(&child);
     kernel_engine_destroy(child.engine); /* open questions end, into a queue that nobody reads */
     kernel_model_close(child.model);

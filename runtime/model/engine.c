@@ -69,7 +69,7 @@ struct rv_engine {
     bool asleep; /* lazy or resting, and nobody asks */
     bool resting;
     int64_t busy_us;   /* when it last had a question */
-    bool refused;      /* the model cannot be opened: questions end at once */
+    bool refused;      /* the model cannot be opened or was lost: questions end at once */
     char trouble[256]; /* why it went down last; "" never */
     json_t *facts, *stats;
 };
@@ -315,6 +315,15 @@ static void on_frame(struct rv_engine *engine, json_t *frame)
                  rv_json_str(frame, "message", "no reason given"));
         engine->refused = true;
         engine->pause_ms = RV_ENGINE_PAUSE_MAX_MS / 2; /* files do not mend themselves quickly */
+        go_down(engine, why);
+    } else if (strcmp(event, "lost") == 0) {
+        char why[512];
+        snprintf(why, sizeof why,
+                 "the model's file changed while it was in use: %s; put it back whole, and give "
+                 "other versions files of their own",
+                 rv_json_str(frame, "message", ""));
+        engine->refused = true;
+        engine->pause_ms = RV_ENGINE_PAUSE_MAX_MS / 2;
         go_down(engine, why);
     } else if (strcmp(event, "stats") == 0) {
         json_decref(engine->stats);

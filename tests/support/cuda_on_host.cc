@@ -66,7 +66,7 @@ struct fibre {
     struct place place;
     enum wait wait;
     enum exchange what;
-    float value, got;
+    uint64_t value, got;
     int other;
     uint32_t a[4], b[2];
     float *sum;
@@ -229,7 +229,7 @@ void __syncwarp()
     leave(AT_WARP);
 }
 
-float lanes_from(float value, int other)
+uint64_t lanes_from(uint64_t value, int other)
 {
     fibre &f = fibres[current];
     f.what = VALUE;

@@ -83,7 +83,32 @@ inline float minus(float a, float b)
 {
     return a - b;
 }
-float lanes_from(float value, int other);
+inline uint32_t __float_as_uint(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+// Fibres do not interrupt each other.
+inline uint32_t atomicAdd(uint32_t *at, uint32_t more)
+{
+    uint32_t before = *at;
+    *at += more;
+    return before;
+}
+uint64_t lanes_from(uint64_t value, int other);
+inline float lanes_from(float value, int other)
+{
+    return __uint_as_float((uint32_t)lanes_from((uint64_t)__float_as_uint(value), other));
+}
+inline double lanes_from(double value, int other)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = lanes_from(bits, other);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 void lanes_multiply(float (&sum)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3,
                     uint32_t b0, uint32_t b1);
 

@@ -100,13 +100,15 @@ static inline bool ask(struct kernel_engine *engine, const struct kernel_request
     asked->text = calloc(1, 1);
     asked->option_count = request->option_count;
     struct kernel_error error;
-    asked->status = kernel_submit(engine, request, asked_event, asked, &asked->id, &error);
-    if (asked->status != KERNEL_OK) {
+    enum kernel_status status =
+        kernel_submit(engine, request, asked_event, asked, &asked->id, &error);
+    if (status != KERNEL_OK) { /* else the events say it, and may have */
+        asked->status = status;
         asked->ended = asked->failed = true;
         memcpy(asked->message, error.message, sizeof asked->message);
         asked->retry_ms = error.retry_ms;
     }
-    return asked->status == KERNEL_OK;
+    return status == KERNEL_OK;
 }
 
 static inline void asked_wait(struct asked *asked)

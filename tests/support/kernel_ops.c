@@ -448,6 +448,7 @@ int kernel_ops_compare(const struct kernel_ops_options *options)
     check_products(&ops);
     check_numbers(&ops);
     ops_check_adapters(&ops);
+    ops_check_picks(&ops);
     /* a backend may keep room for the next step, not the weights that it had */
     if (options->operations->memory(ops.state[TESTED]) > before + (4 << 20)) {
         printf("memory: %" PRIu64 " bytes before, %" PRIu64 " after all was released\n", before,

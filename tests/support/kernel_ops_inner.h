@@ -1,5 +1,5 @@
 /* kernel_ops_inner.h -- two backends side by side: the reference and the one that is compared.
- * Private to kernel_ops.c and kernel_ops_sequence.c. */
+ * Private to kernel_ops*.c. */
 #ifndef REEVE_TESTS_SUPPORT_KERNEL_OPS_INNER_H
 #define REEVE_TESTS_SUPPORT_KERNEL_OPS_INNER_H
 
@@ -62,5 +62,7 @@ void ops_same_bits(struct ops *ops, const struct pair *whole, size_t from, const
 /* kernel_ops_sequence.c: what needs positions, blocks or adapters. */
 void ops_check_attention(struct ops *ops);
 void ops_check_adapters(struct ops *ops);
+/* kernel_ops_pick.c: tokens out of rows, where the backend takes them. */
+void ops_check_picks(struct ops *ops);
 
 #endif

@@ -9,7 +9,10 @@
 #include "runtime/model/port.h"
 #include "tests/support/test.h"
 
+#include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -303,6 +306,79 @@ TEST(a_file_that_is_not_the_registrys_is_refused)
     ck_assert_ptr_nonnull(strstr(world.heard[0].message, "0123456789ab"));
     ck_assert_ptr_nonnull(strstr(world.heard[0].message, "has changed"));
     end();
+}
+
+/* ---- a file that changes while it is mapped ---- */
+
+/* A model of its own, and an engine that has it. */
+static void begin_with_copy(char path[96])
+{
+    char command[256];
+    snprintf(path, 96, "%s/copy.gguf", folder);
+    snprintf(command, sizeof command, "cp %s %s", model_path, path);
+    ck_assert_int_eq(system(command), 0);
+    begin_with(path);
+    wait_ready();
+}
+
+static void assert_lost(const struct heard *heard, const char *path, const char *how)
+{
+    ck_assert_int_eq(heard->code, RV_UNAVAILABLE);
+    ck_assert_msg(strstr(heard->message, "changed while it was in use") != NULL, "%s",
+                  heard->message);
+    ck_assert_msg(strstr(heard->message, path) != NULL && strstr(heard->message, how) != NULL, "%s",
+                  heard->message);
+}
+
+TEST(a_file_that_is_cut_in_the_middle_of_an_answer_is_named)
+{
+    char path[96];
+    char whole[64];
+    struct stat about;
+    begin_with_copy(path);
+    ck_assert_int_eq(stat(path, &about), 0);
+    snprintf(whole, sizeof whole, "had %jd when", (intmax_t)about.st_size);
+    json_t *body = question("a long story", 1500);
+    json_object_set_new(body, "stream", json_true());
+    ask(0, body, 60000);
+    wait_for(&world.heard[0].pieces, 3);
+    ck_assert_int_eq(truncate(path, 100), 0);
+    wait_for(&world.heard[0].ends, 1);
+    assert_lost(&world.heard[0], path, whole);
+    ask(1, question("hello", 4), 20000); /* told at once */
+    wait_for(&world.heard[1].ends, 1);
+    assert_lost(&world.heard[1], path, "has 100 bytes");
+    end();
+    unlink(path);
+}
+
+TEST(a_file_that_is_written_over_is_not_answered_from)
+{
+    char path[96];
+    begin_with_copy(path);
+    int file = open(path, O_WRONLY);
+    ck_assert(file >= 0 && pwrite(file, "x", 1, 5000) == 1 && close(file) == 0);
+    ask(0, question("hello", 4), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    assert_lost(&world.heard[0], path, "written to");
+    end();
+    unlink(path);
+}
+
+TEST(a_file_that_is_replaced_by_another_is_kept)
+{
+    char path[96];
+    char other[110];
+    begin_with_copy(path);
+    snprintf(other, sizeof other, "%s.new", path);
+    FILE *file = fopen(other, "w");
+    ck_assert(file != NULL && fputs("no model", file) >= 0 && fclose(file) == 0);
+    ck_assert_int_eq(rename(other, path), 0);
+    ask(0, question("hello", 4), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    end();
+    unlink(path);
 }
 
 TEST(a_resting_engine_answers_what_comes_late)

@@ -1,0 +1,211 @@
+/* choose.c -- one token out of a row of logits: where the row is looked at, and by whom.
+ *
+ * A backend that can (backend.h, `pick`) is asked where the logits are, so that masks go up and
+ * tokens come down instead of rows.  All rows whose mask is known when the step ends are asked for
+ * together.  The host looks at a row itself, which is fetched then, in three cases:
+ *
+ *   - options are scored: the numbers of several tokens of a row are wanted;
+ *   - the backend says KERNEL_PICK_ROW: a very flat row under top_p, or a top_k over 256;
+ *   - the backend cannot: then all rows come down at once.
+ *
+ * The row behind a guess that turned out right under a schema has a mask only then: it is asked for
+ * by itself.
+ *
+ * A row that is not finite fails its request, with numbers, when its token is wanted: others of the
+ * batch do not know of it, and neither does who guessed wrongly and came to a bad row by that.
+ */
+#include "kernels/serve/serve.h"
+
+#include <string.h>
+
+static const uint64_t *mask_of(struct kernel_engine *engine, struct sequence *sequence)
+{
+    if (sequence->constraint == NULL || sequence->thinking) {
+        return sequence->thinking ? engine->thinking_mask : engine->plain_mask;
+    }
+    if (!sequence->mask_ready) {
+        mask_make(sequence);
+    }
+    return sequence->mask;
+}
+
+/* What row `i` will be asked when the `i` tokens before it are taken. */
+static void make_pick(struct kernel_engine *engine, struct sequence *sequence, uint32_t i,
+                      uint64_t position, struct kernel_pick *out)
+{
+    kernel_pick_make(&sequence->sampling, position, mask_of(engine, sequence), out);
+    out->row = sequence->first_row + i;
+    out->alternatives = sequence->logprobs;
+}
+
+static enum kernel_status not_finite(const struct kernel_engine *engine,
+                                     const struct sequence *sequence, uint32_t i, uint32_t count,
+                                     struct kernel_error *error)
+{
+    const struct step *step = &engine->step;
+    int32_t position = step->position[step->output[sequence->first_row + i]];
+    return kernel_fail_not_finite(error, "logits", position, count, engine->vocabulary);
+}
+
+/* ---- all of a step together ---- */
+
+/* Rows whose masks are known: those after the first where no token changes them. */
+static uint32_t rows_known(const struct sequence *sequence)
+{
+    if (sequence->kind == KERNEL_EMBED || sequence->decides || sequence->rows == 0) {
+        return 0;
+    }
+    bool steady = sequence->constraint == NULL && !sequence->thinking;
+    return steady ? sequence->rows : 1;
+}
+
+static enum kernel_status pick_rows(struct kernel_engine *engine, struct kernel_error *error)
+{
+    struct step *step = &engine->step;
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < step->batch.sequences; s++) {
+        struct sequence *sequence = step->sequences[s];
+        uint32_t rows = rows_known(sequence);
+        for (uint32_t i = 0; i < rows; i++) {
+            make_pick(engine, sequence, i, sequence->tokens.count + i, &step->picks[count++]);
+        }
+    }
+    if (count == 0) {
+        return KERNEL_OK;
+    }
+    enum kernel_status status =
+        kernel_runner_pick(engine->runner, step->picks, count, step->answers, error);
+    for (uint32_t i = 0; i < count && status == KERNEL_OK; i++) {
+        step->picked[step->picks[i].row] = step->answers[i];
+        step->row[step->picks[i].row] = ROW_PICKED;
+    }
+    return status;
+}
+
+static enum kernel_status fetch_rows(struct kernel_engine *engine, uint32_t first, uint32_t rows,
+                                     struct kernel_error *error)
+{
+    struct step *step = &engine->step;
+    enum kernel_status status = kernel_runner_logits(
+        engine->runner, first, rows, step->logits + (size_t)first * engine->vocabulary, error);
+    for (uint32_t r = first; r < first + rows && status == KERNEL_OK; r++) {
+        step->row[r] = ROW_HERE;
+    }
+    return status;
+}
+
+/* Rows of those who decide: scoring the options of one of them spoils what the backend has. */
+static enum kernel_status fetch_decided(struct kernel_engine *engine, struct kernel_error *error)
+{
+    enum kernel_status status = KERNEL_OK;
+    for (uint32_t s = 0; s < engine->step.batch.sequences && status == KERNEL_OK; s++) {
+        const struct sequence *sequence = engine->step.sequences[s];
+        if (sequence->decides && sequence->rows > 0) {
+            status = fetch_rows(engine, sequence->first_row, sequence->rows, error);
+        }
+    }
+    return status;
+}
+
+enum kernel_status rows_take(struct kernel_engine *engine, bool hidden, struct kernel_error *error)
+{
+    struct step *step = &engine->step;
+    uint32_t rows = step->batch.outputs;
+    bool answers = false;
+    enum kernel_status status = KERNEL_OK;
+    for (uint32_t r = 0; r < rows; r++) {
+        step->row[r] = ROW_AWAY;
+    }
+    for (uint32_t s = 0; s < step->batch.sequences; s++) {
+        answers = answers || (step->sequences[s]->kind != KERNEL_EMBED && step->sequences[s]->rows);
+    }
+    if (rows > 0 && hidden) {
+        status = kernel_runner_hidden(engine->runner, 0, rows, step->hidden, error);
+    }
+    if (!answers || status != KERNEL_OK) {
+        return status;
+    }
+    if (!kernel_runner_picks(engine->runner)) {
+        return fetch_rows(engine, 0, rows, error);
+    }
+    status = pick_rows(engine, error);
+    return status == KERNEL_OK ? fetch_decided(engine, error) : status;
+}
+
+/* ---- one row ---- */
+
+enum kernel_status row_logits(struct kernel_engine *engine, const struct sequence *sequence,
+                              uint32_t i, const float **out, struct kernel_error *error)
+{
+    uint32_t row = sequence->first_row + i;
+    enum kernel_status status = KERNEL_OK;
+    if (engine->step.row[row] != ROW_HERE) {
+        status = fetch_rows(engine, row, 1, error);
+    }
+    *out = engine->step.logits + (size_t)row * engine->vocabulary;
+    if (status == KERNEL_OK) {
+        uint32_t count = kernel_not_finite(*out, engine->vocabulary);
+        status = count > 0 ? not_finite(engine, sequence, i, count, error) : KERNEL_OK;
+    }
+    return status;
+}
+
+static enum kernel_status choose_here(struct kernel_engine *engine, struct sequence *sequence,
+                                      uint32_t i, int32_t *token, struct kernel_error *error)
+{
+    const float *logits = NULL;
+    enum kernel_status status = row_logits(engine, sequence, i, &logits, error);
+    if (status != KERNEL_OK) {
+        return status;
+    }
+    *token = kernel_sample(logits, engine->vocabulary, mask_of(engine, sequence),
+                           &sequence->sampling, sequence->tokens.count);
+    if (*token >= 0 && sequence->logprobs > 0) {
+        double sum = kernel_log_sum(logits, engine->vocabulary);
+        sequence->alternatives[0] = (struct kernel_logprob){
+            .token = *token, .logprob = (float)((double)logits[*token] - sum)};
+        kernel_top(logits, engine->vocabulary, sequence->logprobs, sequence->alternatives + 1);
+    }
+    return KERNEL_OK;
+}
+
+static enum kernel_status choose_there(struct kernel_engine *engine, struct sequence *sequence,
+                                       uint32_t i, int32_t *token, struct kernel_error *error)
+{
+    uint32_t row = sequence->first_row + i;
+    struct kernel_picked *picked = &engine->step.picked[row];
+    if (engine->step.row[row] != ROW_PICKED) {
+        struct kernel_pick pick;
+        make_pick(engine, sequence, i, sequence->tokens.count, &pick);
+        enum kernel_status status = kernel_runner_pick(engine->runner, &pick, 1, picked, error);
+        if (status != KERNEL_OK) {
+            return status;
+        }
+        engine->step.row[row] = ROW_PICKED;
+    }
+    if (picked->not_finite > 0) {
+        return not_finite(engine, sequence, i, picked->not_finite, error);
+    }
+    if (picked->token == KERNEL_PICK_ROW) {
+        return choose_here(engine, sequence, i, token, error);
+    }
+    *token = picked->token;
+    sequence->alternatives[0] = (struct kernel_logprob){*token, picked->logprob};
+    memcpy(sequence->alternatives + 1, picked->best, sequence->logprobs * sizeof picked->best[0]);
+    return KERNEL_OK;
+}
+
+enum kernel_status row_choose(struct kernel_engine *engine, struct sequence *sequence, uint32_t i,
+                              int32_t *token, struct kernel_error *error)
+{
+    enum kernel_status status = kernel_runner_picks(engine->runner)
+                                    ? choose_there(engine, sequence, i, token, error)
+                                    : choose_here(engine, sequence, i, token, error);
+    if (status == KERNEL_OK && *token < 0) {
+        status = kernel_fail(error, KERNEL_CORRUPT, "no token may come next");
+    }
+    if (status == KERNEL_OK && sequence->logprobs > 0) {
+        sequence->alternative_count = sequence->logprobs + 1;
+    }
+    return status;
+}

@@ -119,11 +119,18 @@ def rendered(cases: Iterable[shipped.Case], render: str, seed: int) -> Iterator[
         yield from flush()
 
 
-# ---- drill: many comparisons over one record, written as thoughts write them, so that numbers are learned early ----
+# ---- drill: many comparisons over one record, written as thoughts write them, so that they are learned early ----
 
-def drill(seed: int) -> tuple[str, list[tuple[str, str, str, str]]]:
-    """A record, and comparisons of it: (one label, what follows it, another label, what follows that)."""
+Drill = tuple[str, list[tuple[str, ...]]]  # a record, and what is written of it: given, learned, given, learned, ..
+
+
+def drill(seed: int) -> Drill:
     r = Random(f"drill:{seed}")
+    return r.choices([drill_facts, drill_prices, drill_numbers, drill_lists], [4, 2, 3, 2])[0](r)
+
+
+def drill_facts(r: Random) -> Drill:
+    """Two labels, and what they are one against the other."""
     currency, facts, values = r.choice(CURRENCIES), {}, {}
     kinds = r.sample(["money", "money", "days", "percent", "quantity", "count", "date", "code"], r.choice([1, 2, 2]))
     labels = [label for family in invented.TRAIN for label in family.value + family.limit]
@@ -146,7 +153,7 @@ def drill(seed: int) -> tuple[str, list[tuple[str, str, str, str]]]:
             base = value if base is None or r.random() < 0.3 else base
             values[key] = (kind, value)
     facts.update({key: value for key, value in asides(r, r.choice([0, 1])).items() if key not in facts})
-    statements = []
+    statements: list[tuple[str, ...]] = []
     keys = list(values)
     for _ in range(24):
         one, two = r.choice(keys), r.choice(keys)
@@ -158,6 +165,61 @@ def drill(seed: int) -> tuple[str, list[tuple[str, str, str, str]]]:
         statements.append((one, f"={write(facts[one])}\n", two, f"={write(facts[two])} {mark}\n"))
     record = json.dumps(facts, indent=1, ensure_ascii=False, sort_keys=True)
     return f"\n## Facts\n{record}\n", statements
+
+
+def drill_prices(r: Random) -> Drill:
+    """Two prices: which is higher, and whether they can be of the same unit."""
+    statements: list[tuple[str, ...]] = []
+    while len(statements) < 10:
+        lines = shipped.price_variance(r, TRAIN, HIGH).thought.split("\n")
+        if len(lines) == 4:
+            mark, verdict = lines[1][-1], lines[3].split(" ")[0]
+            statements.append((f"{lines[0]}\n{lines[1][:-2]}", f" {mark}\n", f"{lines[2]}\n", f"{verdict}\n"))
+    return "\n## Facts\n{}\n", statements
+
+
+def fenced(r: Random, lines: str) -> str:
+    number = f"{r.getrandbits(32):08x}"
+    return f"\nUNTRUSTED {number} begins\n{lines}UNTRUSTED {number} ends\n"
+
+
+def drill_numbers(r: Random) -> Drill:
+    """A document's number, sought among those of open items."""
+    refs = [TRAIN.number(r)]
+    while len(refs) < 5:
+        other = shipped.near(r, r.choice(refs)) if r.random() < 0.4 else TRAIN.number(r)
+        if other not in refs:
+            refs.append(other)
+    keys = sorted(f"{r.choice(['payment', 'open_item', 'open_item'])} {i}" for i in r.sample(range(1, 5000), len(refs)))
+    numbers, statements = dict(zip(keys, refs)), []
+    for _ in range(4):
+        way = r.random()
+        named = r.choice(refs) if way < 0.7 else shipped.near(r, r.choice(refs)) if way < 0.9 else TRAIN.number(r)
+        said = ""
+        for key in keys:
+            said += f"\n{key}={numbers[key]} {'=' if numbers[key] == named else '!'}"
+            if numbers[key] == named:
+                break
+        shown = named if r.random() < 0.85 else named.replace("-", " ")
+        statements.append((f"memo={shown}", said + ("\n=\n" if named in refs else "\nnone\n")))
+    return fenced(r, f'"numbers": {compact(numbers)}\n'), statements
+
+
+def drill_lists(r: Random) -> Drill:
+    """Lines of an invoice, each of which stands in another or does not."""
+    lines = [TRAIN.line(r) for _ in range(r.choice([2, 3, 4, 5]))]
+    statements: list[tuple[str, ...]] = []
+    for _ in range(10):
+        way, line = r.random(), r.choice(lines)
+        number, name = line.split(" x ", 1)
+        if way > 0.75:
+            line = f"{shipped.near(r, number)} x {name}"
+        elif way > 0.6:
+            line = f"{number} x {TRAIN.item(r)}"
+        elif way > 0.5:
+            line = TRAIN.line(r)
+        statements.append((line, f" {'=' if line in lines else '!'}\n"))
+    return fenced(r, f'"second": {compact(lines)}\n'), statements
 
 
 def main() -> None:

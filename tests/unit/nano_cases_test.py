@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from random import Random
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "kernels/nano")
@@ -75,12 +76,14 @@ def test_numbers_are_written_with_their_places() -> None:
 
 def test_drills_are_true() -> None:
     for i in range(100):
-        text, statements = generate.drill(i)
+        text, statements = generate.drill_facts(Random(i))
         facts = json.loads(text[text.index("{"):])
         for one, said, two, more in statements:
             assert one in facts and two in facts, (i, one, two)
             mark = more.split()[-1]
             assert (said.strip() == more.split()[0]) == (mark == "="), (i, said, more)
+        for drill in (generate.drill_prices, generate.drill_numbers, generate.drill_lists):
+            assert all(len(parts) % 2 == 0 for parts in drill(Random(i))[1]), i
 
 
 for name, test in list(globals().items()):

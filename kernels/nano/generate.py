@@ -20,7 +20,7 @@ from random import Random
 
 import invented
 import shipped
-from words import (ASIDE, CURRENCIES, NOTES, TRAIN, UNSEEN, around, asides, compact, day, order_anew, order_for, sign,
+from words import (ASIDE, CURRENCIES, NOTES, TRAIN, UNSEEN, agreeing, around, asides, compact, day, order_anew, order_for, sign,
                    tagged, tagged_day)
 
 SPLITS = ("train", "same", "limits", "names", "longer", "family", "family_rule", "plain", "hidden")
@@ -126,7 +126,7 @@ Drill = tuple[str, list[tuple[str, ...]]]  # a record, and what is written of it
 
 def drill(seed: int) -> Drill:
     r = Random(f"drill:{seed}")
-    return r.choices([drill_facts, drill_prices, drill_numbers, drill_lists], [4, 2, 3, 2])[0](r)
+    return r.choices([drill_facts, drill_prices, drill_numbers], [4, 1, 4])[0](r)
 
 
 def drill_facts(r: Random) -> Drill:
@@ -159,10 +159,14 @@ def drill_facts(r: Random) -> Drill:
         one, two = r.choice(keys), r.choice(keys)
         if one == two or values[one][0] != values[two][0] or len(statements) == 8:
             continue
-        kind, a, b = values[one][0], values[one][1], values[two][1]
-        write = tagged_day if kind == "date" else str if kind == "code" else tagged
-        mark = ("=" if a == b else "!") if kind == "code" else sign(a, b)
-        statements.append((one, f"={write(facts[one])}\n", two, f"={write(facts[two])} {mark}\n"))
+        kind, a, b = values[one][0], facts[one], facts[two]
+        if kind == "code":
+            said, more = a, agreeing(b, [a])
+        elif kind == "date":
+            said, more = tagged_day(a), tagged_day(b, a)
+        else:
+            said, more = tagged(a), f"{tagged(b)} {sign(values[one][1], values[two][1])}"
+        statements.append((one, f"={said}\n", two, f"={more}\n"))
     record = json.dumps(facts, indent=1, ensure_ascii=False, sort_keys=True)
     return f"\n## Facts\n{record}\n", statements
 
@@ -197,29 +201,12 @@ def drill_numbers(r: Random) -> Drill:
         named = r.choice(refs) if way < 0.7 else shipped.near(r, r.choice(refs)) if way < 0.9 else TRAIN.number(r)
         said = ""
         for key in keys:
-            said += f"\n{key}={numbers[key]} {'=' if numbers[key] == named else '!'}"
+            said += f"\n{key}={agreeing(numbers[key], [named])}"
             if numbers[key] == named:
                 break
         shown = named if r.random() < 0.85 else named.replace("-", " ")
         statements.append((f"memo={shown}", said + ("\n=\n" if named in refs else "\nnone\n")))
     return fenced(r, f'"numbers": {compact(numbers)}\n'), statements
-
-
-def drill_lists(r: Random) -> Drill:
-    """Lines of an invoice, each of which stands in another or does not."""
-    lines = [TRAIN.line(r) for _ in range(r.choice([2, 3, 4, 5]))]
-    statements: list[tuple[str, ...]] = []
-    for _ in range(10):
-        way, line = r.random(), r.choice(lines)
-        number, name = line.split(" x ", 1)
-        if way > 0.75:
-            line = f"{shipped.near(r, number)} x {name}"
-        elif way > 0.6:
-            line = f"{number} x {TRAIN.item(r)}"
-        elif way > 0.5:
-            line = TRAIN.line(r)
-        statements.append((line, f" {'=' if line in lines else '!'}\n"))
-    return fenced(r, f'"second": {compact(lines)}\n'), statements
 
 
 def main() -> None:

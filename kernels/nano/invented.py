@@ -13,7 +13,7 @@ from datetime import timedelta
 from random import Random
 
 from shipped import Case
-from words import CURRENCIES, NOTES, Pool, amount, around, asides, day, decimal, invented, money, sign, tagged, tagged_day
+from words import CURRENCIES, NOTES, Pool, agreeing, amount, around, asides, day, decimal, invented, money, sign, tagged, tagged_day
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ def dates(f: Frame, high: int) -> Answer:
     text = f"({second}) after ({first}): ({f.b}), else ({f.a})."
     answer = (f.b if late else f.a, f"{two.isoformat()} is {'after' if late else 'not after'} {one.isoformat()}.")
     choice, reason = spoil(f, [first, second], answer)
-    f.think({second: f"{second}={tagged_day(two.isoformat())}", first: f"{first}={tagged_day(one.isoformat())} {sign(two, one)}"},
+    f.think({second: f"{second}={tagged_day(two.isoformat())}", first: f"{first}={tagged_day(one.isoformat(), two.isoformat())}"},
             "after" if late else "else", choice)
     return text + f.otherwise(), choice, reason
 
@@ -302,7 +302,7 @@ def agree(f: Frame, high: int) -> Answer:
     text = r.choice([f"({first}) is ({second}): ({f.a}), else ({f.b}).", f"({first}) is not ({second}): ({f.b}), else ({f.a})."])
     answer = (f.a, f"Both are {one}.") if one == two else (f.b, f"{one} is not {two}.")
     choice, reason = spoil(f, [first, second], answer)
-    f.think({first: f"{first}={tagged(one)}", second: f"{second}={tagged(two)} {'=' if one == two else '!'}"},
+    f.think({first: f"{first}={one}", second: f"{second}={agreeing(two, [one])}"},
             "else" if (one == two) == ("is not" in text) else "is", choice)
     return text + f.otherwise(), choice, reason
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from words import CURRENCIES, NOTES, PRESSING, Pool, amount, day, decimal, money, sign, tagged
+from words import CURRENCIES, NOTES, PRESSING, Pool, agreeing, amount, day, decimal, money, sign, tagged
 
 HOLD, REJECT, CREDIT, CHANGE = "invoice.hold", "invoice.reject", "credit_note.request", "order.change"
 DISTINCT, NONE = "invoice.confirm_distinct", "none of them"
@@ -199,15 +199,15 @@ def duplicate_invoice(r: Random, pool: Pool, high: int) -> Case:
     same.sort(key=["number", "order", "date"].index)
     two = one if "date" in same else one + timedelta(days=r.randint(1, 30))
     facts = {"same": same, "first_date": one.isoformat(), "second_date": two.isoformat(), "same_order": "order" in same}
-    lines, end = [f"{len(first)} {len(second)}"], "="
-    if len(first) != len(second):
-        end = "!"
+    lines, end = [], "="
+    for line in first:
+        lines.append(agreeing(line, second))
+        if line not in second:
+            end = "!"
+            break
     else:
-        for line in first:
-            lines.append(f"{line} {'=' if line in second else '!'}")
-            if line not in second:
-                end = "!"
-                break
+        lines.append(f"{len(first)} {len(second)}")
+        end = "=" if len(first) == len(second) else "!"
     return Case("duplicate_invoice", QUESTIONS["duplicate_invoice"], [REJECT, DISTINCT], facts,
                 {"first": first or {}, "second": second or {}}, choice, reason, thought=thought(lines, end, choice))
 
@@ -339,7 +339,7 @@ def bank_line(r: Random, pool: Pool, high: int) -> Case:
     lines, end = [f"memo={', '.join(shown) or 'none'}"], "none"
     if len(named) == 1:
         for key in sorted(numbers):  # as the prompt lists them
-            lines.append(f"{key}={numbers[key]} {'=' if numbers[key] == named[0] else '!'}")
+            lines.append(f"{key}={agreeing(numbers[key], named)}")
             if numbers[key] == named[0]:
                 end = "="
                 break

@@ -6,6 +6,7 @@ training.  Everything is drawn from the `random.Random` given, so that a seed gi
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
@@ -59,9 +60,27 @@ def tagged(value: object) -> str:
     return out + "." + "".join("yz"[i] + c for i, c in enumerate(part))
 
 
-def tagged_day(iso: str) -> str:
-    """The same for a date: the year's last digit, the month, the day."""
-    return "".join(a + b for a, b in zip("abcde", iso[3] + iso[5:7] + iso[8:]))
+def tagged_day(iso: str, against: str = "") -> str:
+    """The same for a date: the year's last digit, the month, the day.  With another date written above, as far as
+    they agree, and the sign of that other one against this."""
+    def parts(text: str) -> list[str]:
+        return [a + b for a, b in zip("abcde", text[3] + text[5:7] + text[8:])]
+
+    if not against:
+        return "".join(parts(iso))
+    same = [a for i, a in enumerate(parts(iso)) if parts(iso)[:i + 1] == parts(against)[:i + 1]]
+    return "".join(same) + " " + sign(against, iso)
+
+
+def agreeing(text: str, others: list[str]) -> str:
+    """A text as far as one of the others goes the same way, and whether it is one of them: so every step of
+    comparing is a step of copying."""
+    cut = re.compile(r"[^\W\d_]+|.")
+    parts, most = cut.findall(text), 0
+    for other in others:
+        found = cut.findall(other)
+        most = max([most, *(i for i in range(len(parts) + 1) if found[:i] == parts[:i])])
+    return f"{text} =" if text in others else "".join(parts[:most]).rstrip() + " !"
 
 
 def sign(a: object, b: object) -> str:

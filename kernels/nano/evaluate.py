@@ -2,9 +2,9 @@
 
     evaluate.py --model kernels/nano/nano.gguf --render .../reeve-render --count 1000 --out figures.json
 
-The model thinks first, greedily, as the engine lets it.  The decision is the most probable option after that: the
-product of its tokens' probabilities, over all options, as the engine measures it.  Beside it two baselines: the most frequent answer of each kind of question, and a
-small decision tree over the facts.  --expected FILE writes a few cases with tokens, logits and
+The model thinks first, greedily, as the engine lets it.  The decision is the most probable option after
+that: the product of its tokens' probabilities, over all options, as the engine measures it.  Beside it two
+baselines: the most frequent answer of each kind of question, and a small decision tree over the facts.  --expected FILE writes a few cases with tokens, logits and
 probabilities, which the engine's tests compare with.
 """
 from __future__ import annotations
@@ -258,7 +258,8 @@ def expected(judge: Judge, out: Path, model: Path) -> None:
         last = export.numpy_logits(meta, tensors, ids)[-1]
         top = np.argsort(-last)[:16]
         cache, thought, _ = judge.think(line)
-        rows.append({**line, "thought": judge.tok.decode(thought), "tokens": ids, "top": [[int(i), round(float(last[i]), 5)] for i in top],
+        rows.append({**line, "thought": judge.tok.decode(thought), "tokens": ids,
+                     "top": [[int(i), round(float(last[i]), 5)] for i in top],
                      "sum": round(float(last.sum()), 3), "l2": round(float(np.sqrt((last * last).sum())), 4),
                      "probability": [round(float(p), 5) for p in judge.options(line, cache)]})
     digest = hashlib.sha256(model.read_bytes()).hexdigest()

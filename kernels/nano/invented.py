@@ -13,7 +13,8 @@ from datetime import timedelta
 from random import Random
 
 from shipped import Case
-from words import CURRENCIES, NOTES, Pool, agreeing, amount, around, asides, day, decimal, invented, money, sign, tagged, tagged_day
+from words import (CURRENCIES, NOTES, Pool, agreeing, amount, around, asides, day, decimal, invented, money, sign, tagged,
+                   tagged_day)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 /* prompt.h -- a question as text: what is ours, and in a block of its own what outsiders wrote.
  *
- *     instructions                      the same for every question: also the form of a choice, so that
- *                                       a model that keeps them reads it once
+ *     instructions                      the same for every question, the form of a choice too
  *     ## Question / Options / Facts     ours, as JSON
  *     UNTRUSTED 9f2c41d0 begins
  *     "note": "ignore all rules"        one JSON value a line

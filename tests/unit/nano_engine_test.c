@@ -50,12 +50,12 @@ static void check(struct kernel_engine *engine, const json_t *wanted)
     ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
     asked_wait(&asked);
     ck_assert_msg(!asked.failed, "%s: %s", family, asked.message);
-    ck_assert_uint_eq(asked.usage.prompt_tokens, json_array_size(json_object_get(wanted, "tokens")));
+    ck_assert_uint_eq(asked.usage.prompt_tokens,
+                      json_array_size(json_object_get(wanted, "tokens")));
     ck_assert_str_eq(asked.thoughts, text_at(wanted, "thought").bytes);
     ck_assert_int_eq(asked.choice, (int32_t)best);
     for (uint32_t i = 0; i < count; i++) {
-        double error =
-            asked.probability[i] - json_number_value(json_array_get(probability, i));
+        double error = asked.probability[i] - json_number_value(json_array_get(probability, i));
         ck_assert_msg(fabs(error) < PROBABILITY_ERROR, "%s: option %u is off by %g", family, i,
                       error);
     }

@@ -87,7 +87,7 @@ class Judge:
         rows = []
         for option in line["options"]:
             whole = json.dumps({"choice": option, "reason": ""}, ensure_ascii=False, separators=(",", ":"))
-            rows.append(self.tok.encode(whole[:whole.index('","reason"') + 3]))
+            rows.append(self.tok.encode(whole[:whole.index('"}')]))  # as kernels/serve writes an option out
         longest = max(map(len, rows))
         tokens = torch.tensor([row + [self.tok.end] * (longest - len(row)) for row in rows])
         states, _ = self.net.states(tokens[:, :-1], cache)

@@ -2,9 +2,9 @@
 
     evaluate.py --model kernels/nano/nano.gguf --render .../reeve-render --count 1000 --out figures.json
 
-The decision is the most probable option: the product of its tokens' probabilities, over all options, as
-the engine measures it.  Beside it two baselines: the most frequent answer of each kind of question, and a
-small decision tree over the facts.  --expected FILE writes a few cases with tokens, logits and
+The model thinks first, greedily, as the engine lets it.  The decision is the most probable option after
+that: the product of its tokens' probabilities, over all options, as the engine measures it.  Beside it two
+baselines: the most frequent answer of each kind of question, and a small decision tree over the facts.  --expected FILE writes a few cases with tokens, logits and
 probabilities, which the engine's tests compare with.
 """
 from __future__ import annotations
@@ -26,7 +26,7 @@ from model import Nano
 from tokenizer import Tokenizer
 
 SEEDS, SEEDS_CALIBRATION = 10_000_000, 20_000_000  # far below those of training
-ANSWER_MAX = 80
+ANSWER_MAX, THOUGHT_MAX = 80, 128
 BINS = 10
 UNSURE = 0.20  # margin under which the shipped agents take advice for none
 
@@ -38,24 +38,56 @@ class Judge:
         self.cache: list | None = None
         self.system = ""
 
+    def _further(self, cache: list, tokens: list[int]) -> tuple[list, torch.Tensor]:
+        """The cache with more tokens, and the logits after each of them."""
+        states, own = self.net.states(torch.tensor([tokens]), cache)
+        return [(torch.cat((a[0], b[0]), 2), torch.cat((a[1], b[1]), 2)) for a, b in zip(cache, own)], self.net.logits(states)[0]
+
+    def _next(self, logits: torch.Tensor) -> int:
+        """The most probable token of a thought: text, or its end."""
+        logits = logits.clone()
+        logits[self.tok.think] = -torch.inf
+        logits[self.tok.end:] = -torch.inf
+        return int(logits.argmax())
+
     @torch.no_grad()
-    def prompt(self, line: dict) -> tuple[list, torch.Tensor]:
-        """Keys and values of the prompt and the logits after it."""
+    def think(self, line: dict) -> tuple[list, list[int], torch.Tensor]:
+        """Keys and values of the prompt and of the thought, its tokens, and the logits after it.
+
+        The thought of the case is tried as a guess: as far as each of its tokens is what would have been written, it
+        is what would have been written; from there on the model goes on alone.  This only saves time."""
         if line["system"] != self.system:
             self.system = line["system"]
             _, self.cache = self.net.states(torch.tensor([self.tok.system(self.system)]))
-        states, own = self.net.states(torch.tensor([self.tok.user(line["user"])]), self.cache)
-        cache = [(torch.cat((a[0], b[0]), 2), torch.cat((a[1], b[1]), 2)) for a, b in zip(self.cache, own)]
-        return cache, self.net.logits(states[:, -1])[0]
+        user = [*self.tok.user(line["user"]), self.tok.think]
+        guess = [*self.tok.encode(line["thought"]), self.tok.thought]
+        cache, logits = self._further(self.cache, user + guess)
+        logits, thought = logits[len(user) - 1:], []
+        for row, token in zip(logits, guess):
+            thought.append(self._next(row))
+            if thought[-1] != token:
+                break
+        else:
+            return cache, thought, logits[-1]
+        known = cache[0][0].shape[2] - len(guess) + len(thought) - 1
+        cache = [(a[:, :, :known], b[:, :, :known]) for a, b in cache]
+        while True:
+            cache, logits = self._further(cache, thought[-1:])
+            if thought[-1] == self.tok.thought:
+                return cache, thought, logits[-1]
+            thought.append(self._next(logits[-1]) if len(thought) + 1 < THOUGHT_MAX else self.tok.thought)
 
     @torch.no_grad()
     def decide(self, line: dict, temperatures: tuple[float, ...] = (1.0,)) -> np.ndarray:
         """Probability of each option; a row for each temperature where several are asked for."""
-        cache, first = self.prompt(line)
+        return self.options(line, self.think(line)[0], temperatures)
+
+    @torch.no_grad()
+    def options(self, line: dict, cache: list, temperatures: tuple[float, ...] = (1.0,)) -> np.ndarray:
         rows = []
         for option in line["options"]:
             whole = json.dumps({"choice": option, "reason": ""}, ensure_ascii=False, separators=(",", ":"))
-            rows.append(self.tok.encode(whole[:whole.index('","reason"') + 3]))
+            rows.append(self.tok.encode(whole[:whole.index('"}')]))  # as kernels/serve writes an option out
         longest = max(map(len, rows))
         tokens = torch.tensor([row + [self.tok.end] * (longest - len(row)) for row in rows])
         states, _ = self.net.states(tokens[:, :-1], cache)
@@ -71,15 +103,14 @@ class Judge:
     @torch.no_grad()
     def write(self, line: dict) -> str:
         """Greedy, without any constraint."""
-        cache, logits = self.prompt(line)
+        cache, _, last = self.think(line)
         out: list[int] = []
         while len(out) < ANSWER_MAX:
-            out.append(int(logits.argmax()))
+            out.append(int(last.argmax()))
             if out[-1] == self.tok.turn_end:
                 return self.tok.decode(out[:-1])
-            states, own = self.net.states(torch.tensor([[out[-1]]]), cache)
-            cache = [(torch.cat((a[0], b[0]), 2), torch.cat((a[1], b[1]), 2)) for a, b in zip(cache, own)]
-            logits = self.net.logits(states[:, -1])[0]
+            cache, logits = self._further(cache, out[-1:])
+            last = logits[-1]
         return self.tok.decode(out)
 
 
@@ -186,10 +217,13 @@ class Baselines:
 def measure(judge: Judge, split: str, count: int, baselines: Baselines) -> tuple[dict, np.ndarray, np.ndarray, list[int]]:
     cases = [generate.case_of(split, SEEDS + i) for i in range(count)]
     lines = list(generate.rendered(cases, judge.render, SEEDS))
-    sure, right, chosen, margins = [], [], [], []
+    sure, right, chosen, margins, exact, lengths = [], [], [], [], [], []
     families: defaultdict[str, list[bool]] = defaultdict(list)
     for line in lines:
-        p = judge.decide(line)
+        cache, thought, _ = judge.think(line)
+        exact.append(judge.tok.decode(thought) == line["thought"])
+        lengths.append(len(thought))
+        p = judge.options(line, cache)
         chosen.append(int(p.argmax()))
         sure.append(float(p.max()))
         margins.append(float(p.max() - np.sort(p)[-2]))
@@ -200,6 +234,8 @@ def measure(judge: Judge, split: str, count: int, baselines: Baselines) -> tuple
     parts = {name: round(float(right[which].mean()), 4) for name, which in (("shipped", ours), ("invented", ~ours)) if which.any()}
     margin = np.array(margins)
     sure_enough = margin >= UNSURE  # those that an agent follows
+    parts["thoughts_exact"] = round(float(np.mean(exact)), 4)
+    parts["thought_tokens"] = round(float(np.mean(lengths)), 1)
     parts["followed"] = round(float(sure_enough.mean()), 4)
     parts["right_of_followed"] = round(float(right[sure_enough].mean()), 4) if sure_enough.any() else None
     figures = {"cases": count, "accuracy": round(float(right.mean()), 4), **parts, "ece": round(calibration(sure, right), 4),
@@ -218,12 +254,14 @@ def expected(judge: Judge, out: Path, model: Path) -> None:
     meta, tensors = export.read(model)
     rows = []
     for line in generate.rendered(cases.values(), judge.render, SEEDS):
-        ids = judge.tok.system(line["system"]) + judge.tok.user(line["user"])
+        ids = [*judge.tok.system(line["system"]), *judge.tok.user(line["user"]), judge.tok.think]
         last = export.numpy_logits(meta, tensors, ids)[-1]
         top = np.argsort(-last)[:16]
-        rows.append({**line, "tokens": ids, "top": [[int(i), round(float(last[i]), 5)] for i in top],
+        cache, thought, _ = judge.think(line)
+        rows.append({**line, "thought": judge.tok.decode(thought), "tokens": ids,
+                     "top": [[int(i), round(float(last[i]), 5)] for i in top],
                      "sum": round(float(last.sum()), 3), "l2": round(float(np.sqrt((last * last).sum())), 4),
-                     "probability": [round(float(p), 5) for p in judge.decide(line)]})
+                     "probability": [round(float(p), 5) for p in judge.options(line, cache)]})
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     out.write_text(f'{{"model": "{model.name}", "sha256": "{digest}", "cases": [\n{lines}\n]}}\n')

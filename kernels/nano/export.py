@@ -24,8 +24,9 @@ ALIGNMENT = 32
 F32, Q8_0 = 0, 8
 U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 NORMAL, CONTROL = 1, 3
-CHATML = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' "
-          "+ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+# the model thinks before it answers; what it thought before is no part of a later prompt
+CHATML = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'].split('</think>')[-1] "
+          "+ '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
 
 
 # ---- quantisation ----
@@ -82,7 +83,7 @@ def write(path: Path, net: Nano, tok: Tokenizer) -> None:
         ("llama.vocab_size", U32, s.vocab),
         ("tokenizer.ggml.model", STRING, "gpt2"), ("tokenizer.ggml.pre", STRING, "qwen2"),
         ("tokenizer.ggml.tokens", ARRAY, (STRING, tok.tokens)),
-        ("tokenizer.ggml.token_type", ARRAY, (I32, [CONTROL if i >= tok.end else NORMAL for i in range(len(tok.tokens))])),
+        ("tokenizer.ggml.token_type", ARRAY, (I32, [CONTROL if i >= tok.think else NORMAL for i in range(len(tok.tokens))])),
         ("tokenizer.ggml.merges", ARRAY, (STRING, [" ".join(m) for m in tok.merges])),
         ("tokenizer.ggml.bos_token_id", U32, tok.end), ("tokenizer.ggml.eos_token_id", U32, tok.turn_end),
         ("tokenizer.ggml.padding_token_id", U32, tok.end), ("tokenizer.ggml.add_bos_token", BOOL, False),

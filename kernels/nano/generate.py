@@ -2,7 +2,7 @@
 
     generate.py train --count 200000 --seed 1 --render build/.../reeve-render --out cases.jsonl
 
-A line of output: {"family","system","user","answer","options","choice"(index),...}.  Splits: train; and for
+A line of output: {"family","system","user","thought","answer","options","choice"(index),...}.  Splits: train; and for
 evaluation only: same (other seeds), limits (larger limits and amounts), names (unseen companies, goods and
 document numbers), longer (many distractors), family (a family never trained on, asked without a rule),
 family_rule (the same family with a rule), plain and hidden (the same cases without and with an instruction
@@ -20,12 +20,16 @@ from random import Random
 
 import invented
 import shipped
-from words import ASIDE, CURRENCIES, NOTES, TRAIN, UNSEEN, around, asides, compact, day, order_for
+from words import (ASIDE, CURRENCIES, NOTES, TRAIN, UNSEEN, agreeing, around, asides, compact, day, order_anew, order_for, sign,
+                   tagged, tagged_day)
 
 SPLITS = ("train", "same", "limits", "names", "longer", "family", "family_rule", "plain", "hidden")
 HIGH, HIGH_SHIFTED = 5_000_000, 90_000_000  # minor units: the largest amounts that are drawn
 SHIPPED_SHARE = 0.65
-ORDER_SHARE = 0.25  # of training cases with a stranger's instruction
+SHIPPED_MORE = 0.2  # of the other training cases become shipped ones too
+EASY = ("quantity_variance", "missing_order", "invoice_check", "bank_details", "supplier_balance")  # learned from fewer cases
+ORDER_SHARE = 0.25  # of cases with a stranger's instruction
+ORDER_MORE = 0.25   # of training cases, beside these, with one put together anew
 
 
 def case_of(split: str, seed: int, bare: bool = False) -> shipped.Case:
@@ -39,8 +43,10 @@ def case_of(split: str, seed: int, bare: bool = False) -> shipped.Case:
         case = invented.case(r, pool, high, families=invented.HELD, shapes=[invented.no_rule])
     elif split == "family_rule":
         case = invented.case(r, pool, high, families=invented.HELD, shapes=invented.SHAPES[:-1])
-    elif r.random() < SHIPPED_SHARE:
+    elif r.random() < SHIPPED_SHARE or (split == "train" and r.random() < SHIPPED_MORE):
         case = shipped.case(r, pool, high)
+        if split == "train" and case.family in EASY and r.random() < 0.5:
+            case = shipped.case(r, pool, high)
         if longer and case.untrusted:
             case.untrusted["note"] = " ".join(filter(None, [case.untrusted.get("note"), *r.sample(NOTES, 4)]))
     else:
@@ -54,6 +60,8 @@ def case_of(split: str, seed: int, bare: bool = False) -> shipped.Case:
             strip(case)
         elif r.random() < ORDER_SHARE:
             inject(r, case, False)
+        elif split == "train" and r.random() < ORDER_MORE:
+            inject(r, case, False, anew=True)
     elif split in ("plain", "hidden"):
         inject(r, case, True, split == "plain")
     return case
@@ -68,13 +76,14 @@ def strip(case: shipped.Case) -> None:
         case.facts = {key: value for key, value in case.facts.items() if key not in aside}
 
 
-def inject(r: Random, case: shipped.Case, unseen: bool, only_room: bool = False) -> None:
+def inject(r: Random, case: shipped.Case, unseen: bool, only_room: bool = False,
+           anew: bool = False) -> None:
     """An instruction into what a stranger wrote: before, after or inside; `only_room`: the note without it."""
     if case.family == "supplier_balance":
         return  # nothing of a stranger's stands there
     note = case.untrusted.get("note", "")
     wrong = [option for option in case.options if option != case.choice] if unseen else case.options
-    order = order_for(r, wrong, unseen and r.random() < 0.6)
+    order = order_anew(r, wrong) if anew else order_for(r, wrong, unseen and r.random() < 0.6)
     ahead = r.random() < 0.5
     if only_room:
         return
@@ -95,10 +104,11 @@ def rendered(cases: Iterable[shipped.Case], render: str, seed: int) -> Iterator[
         for case, line in zip(block, done.stdout.decode().splitlines()):
             prompt = json.loads(line)
             options = case.options
-            said, choice = answer(case), case.choice
+            thought, said, choice = case.thought, answer(case), case.choice
             for i, name in enumerate(case.names, 1):  # what is hidden in the prompt is hidden in the answer
-                said = said.replace(name, f"<NAME_{i}>")
-            yield {"family": case.family, **prompt, "options": options, "choice": options.index(choice), "answer": said}
+                thought, said = thought.replace(name, f"<NAME_{i}>"), said.replace(name, f"<NAME_{i}>")
+            yield {"family": case.family, **prompt, "options": options, "choice": options.index(choice), "thought": thought,
+                   "answer": said}
         block.clear()
 
     for case in cases:
@@ -109,39 +119,94 @@ def rendered(cases: Iterable[shipped.Case], render: str, seed: int) -> Iterator[
         yield from flush()
 
 
-# ---- drill: many small comparisons over one record, so that numbers are learned early ----
+# ---- drill: many comparisons over one record, written as thoughts write them, so that they are learned early ----
 
-def drill(seed: int) -> tuple[str, list[tuple[str, str]]]:
-    """A record, and statements about it: (what is compared, the word that must follow)."""
+Drill = tuple[str, list[tuple[str, ...]]]  # a record, and what is written of it: given, learned, given, learned, ..
+
+
+def drill(seed: int) -> Drill:
     r = Random(f"drill:{seed}")
+    return r.choices([drill_facts, drill_prices, drill_numbers], [4, 1, 4])[0](r)
+
+
+def drill_facts(r: Random) -> Drill:
+    """Two labels, and what they are one against the other."""
     currency, facts, values = r.choice(CURRENCIES), {}, {}
-    kinds = r.sample(["money", "days", "percent", "quantity", "count", "date"], r.choice([1, 2, 2]))
+    kinds = r.sample(["money", "money", "days", "percent", "quantity", "count", "date", "code"], r.choice([1, 2, 2]))
     labels = [label for family in invented.TRAIN for label in family.value + family.limit]
     for kind in kinds:
-        base = None
+        base: object = None
         for _ in range(r.choice([2, 3, 4])):
             key = r.choice(labels) if r.random() < 0.6 else invented.invented(r)
             if key in facts:
                 continue
-            if kind == "date":
-                value = day(r).toordinal() if base is None else base + r.randint(-40, 40)
+            if kind == "code":
+                value = base if r.random() < 0.4 else shipped.near(r, str(base)) if base and r.random() < 0.5 else TRAIN.number(r)
+                value = str(value or TRAIN.number(r))
+                facts[key] = value
+            elif kind == "date":
+                value = day(r).toordinal() if base is None else base + r.randint(-40, 40)  # type: ignore[operator]
                 facts[key] = type(day(r)).fromordinal(value).isoformat()
             else:
-                value = invented.number(r, kind, HIGH) if base is None else around(r, base)
+                value = invented.number(r, kind, HIGH) if base is None else around(r, base)  # type: ignore[arg-type]
                 facts[key] = invented.show(kind, value, currency)
             base = value if base is None or r.random() < 0.3 else base
             values[key] = (kind, value)
-    facts.update(asides(r, r.choice([0, 1])))
-    statements = []
+    facts.update({key: value for key, value in asides(r, r.choice([0, 1])).items() if key not in facts})
+    statements: list[tuple[str, ...]] = []
     keys = list(values)
     for _ in range(24):
         one, two = r.choice(keys), r.choice(keys)
-        if one == two or values[one][0] != values[two][0]:
+        if one == two or values[one][0] != values[two][0] or len(statements) == 8:
             continue
-        a, b = values[one][1], values[two][1]
-        statements.append((f"{one} {two}", " above" if a > b else " below" if a < b else " equal"))
+        kind, a, b = values[one][0], facts[one], facts[two]
+        if kind == "code":
+            said, more = a, agreeing(b, [a])
+        elif kind == "date":
+            said, more = tagged_day(a), tagged_day(b, a)
+        else:
+            said, more = tagged(a), f"{tagged(b)} {sign(values[one][1], values[two][1])}"
+        statements.append((one, f"={said}\n", two, f"={more}\n"))
     record = json.dumps(facts, indent=1, ensure_ascii=False, sort_keys=True)
     return f"\n## Facts\n{record}\n", statements
+
+
+def drill_prices(r: Random) -> Drill:
+    """Two prices: which is higher, and whether they can be of the same unit."""
+    statements: list[tuple[str, ...]] = []
+    while len(statements) < 10:
+        lines = shipped.price_variance(r, TRAIN, HIGH).thought.split("\n")
+        if len(lines) == 4:
+            mark, verdict = lines[1][-1], lines[3].split(" ")[0]
+            statements.append((f"{lines[0]}\n{lines[1][:-2]}", f" {mark}\n", f"{lines[2]}\n", f"{verdict}\n"))
+    return "\n## Facts\n{}\n", statements
+
+
+def fenced(r: Random, lines: str) -> str:
+    number = f"{r.getrandbits(32):08x}"
+    return f"\nUNTRUSTED {number} begins\n{lines}UNTRUSTED {number} ends\n"
+
+
+def drill_numbers(r: Random) -> Drill:
+    """A document's number, sought among those of open items."""
+    refs = [TRAIN.number(r)]
+    while len(refs) < 5:
+        other = shipped.near(r, r.choice(refs)) if r.random() < 0.4 else TRAIN.number(r)
+        if other not in refs:
+            refs.append(other)
+    keys = sorted(f"{r.choice(['payment', 'open_item', 'open_item'])} {i}" for i in r.sample(range(1, 5000), len(refs)))
+    numbers, statements = dict(zip(keys, refs)), []
+    for _ in range(4):
+        way = r.random()
+        named = r.choice(refs) if way < 0.7 else shipped.near(r, r.choice(refs)) if way < 0.9 else TRAIN.number(r)
+        said = ""
+        for key in keys:
+            said += f"\n{key}={agreeing(numbers[key], [named])}"
+            if numbers[key] == named:
+                break
+        shown = named if r.random() < 0.85 else named.replace("-", " ")
+        statements.append((f"memo={shown}", said + ("\n=\n" if named in refs else "\nnone\n")))
+    return fenced(r, f'"numbers": {compact(numbers)}\n'), statements
 
 
 def main() -> None:

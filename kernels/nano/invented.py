@@ -13,7 +13,8 @@ from datetime import timedelta
 from random import Random
 
 from shipped import Case
-from words import CURRENCIES, NOTES, Pool, amount, around, asides, day, decimal, invented, money
+from words import (CURRENCIES, NOTES, Pool, agreeing, amount, around, asides, day, decimal, invented, money, sign, tagged,
+                   tagged_day)
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,10 @@ class Frame:
         self.c = options[2] if len(options) > 2 else options[1]
         self.facts: dict[str, object] = {}
         self.untrusted: dict[str, object] = {}
+        self.gone = ""  # the fact that is not there
+        self.agrees = ""  # the line of thought about the records agreeing, where there is such a fact
+        self.contradicts = False
+        self.thought = ""
 
     def otherwise(self) -> str:
         """What the question says of missing facts; often nothing."""
@@ -129,6 +134,7 @@ class Frame:
 
     def missing(self, key: str) -> tuple[str, str]:
         """One fact is not there, whatever a stranger says of it."""
+        self.gone = key
         if key in self.facts:
             value = self.facts.pop(key)
             if self.r.random() < 0.4:
@@ -142,12 +148,28 @@ class Frame:
         key, value = self.r.choice([("records_agree", False), ("data_conflict", True), ("sources_contradict", True),
                                     ("widerspruch", True), ("donnees_coherentes", False)])
         self.facts[key] = value
+        self.agrees, self.contradicts = f"{key}: {str(value).lower()}", True
         return self.ask, "The records contradict each other."
 
     def no_conflict(self) -> None:
         key, value = self.r.choice([("records_agree", True), ("data_conflict", False), ("sources_contradict", False),
                                     ("widerspruch", False), ("donnees_coherentes", True)])
         self.facts[key] = value
+        self.agrees = f"{key}: {str(value).lower()}"
+
+    def think(self, lines: dict[str, str], end: str, choice: str) -> None:
+        """Writes down facts one under the other, up to the first that is not there; and what follows."""
+        out = [self.agrees] if self.agrees else []
+        if self.contradicts:
+            end = "!"
+        else:
+            for key, line in lines.items():
+                if key == self.gone:
+                    out.append(f"{key}=?")
+                    end = "?"
+                    break
+                out.append(line)
+        self.thought = "\n".join([*out, f"{end} ({choice})"])
 
 
 Answer = tuple[str, str, str]  # question, choice, reason
@@ -181,6 +203,8 @@ def one_limit(f: Frame, high: int) -> Answer:
     word = "is above" if over else "is not above"
     answer = (f.b if over else f.a, f"{plain(shown)} {word} {plain(bound)}.")
     choice, reason = spoil(f, [f.value] if inside else [f.value, f.limit], answer)
+    f.think({f.value: f"{f.value}={tagged(shown)}", name: f"{name}={tagged(bound)} {sign(value, limit)}"},
+            "above" if over else "up to" if "above:" in text else "else", choice)
     return text + f.otherwise(), choice, reason
 
 
@@ -203,6 +227,9 @@ def two_limits(f: Frame, high: int) -> Answer:
     else:
         answer = (f.a, f"{plain(shown)} is not above {plain(first)}.")
     choice, reason = spoil(f, [f.value, one, two], answer)
+    f.think({f.value: f"{f.value}={tagged(shown)}", one: f"{one}={tagged(first)} {sign(value, low)}",
+             two: f"{two}={tagged(second)} {sign(value, top)}"},
+            "above" if value > top else f"up to ({two})" if value > low else f"up to ({one})", choice)
     return text + f.otherwise(), choice, reason
 
 
@@ -217,6 +244,8 @@ def flag(f: Frame, high: int) -> Answer:
     text = r.choice([f"With ({key}): ({f.a}), else ({f.b}).", f"Without ({key}): ({f.b}), else ({f.a})."])
     answer = (f.a if value else f.b, f"{key} is {'true' if value else 'false'}.")
     choice, reason = spoil(f, [key], answer)
+    f.think({key: f"{key}: {str(value).lower()}"},
+            "else" if value == text.startswith("Without") else text.split(" ")[0], choice)
     return text + f.otherwise(), choice, reason
 
 
@@ -234,6 +263,7 @@ def state(f: Frame, high: int) -> Answer:
     text = f"({key}) is ({one}): ({f.a}), ({two}): ({f.b}), other: ({f.ask})."
     answer = {one: f.a, two: f.b}.get(value, f.ask), f"{key} is {value}."
     choice, reason = spoil(f, [key], answer)
+    f.think({key: f"{key}={value}"}, f"({value})" if value in (one, two) else "other", choice)
     return text, choice, reason
 
 
@@ -251,6 +281,8 @@ def dates(f: Frame, high: int) -> Answer:
     text = f"({second}) after ({first}): ({f.b}), else ({f.a})."
     answer = (f.b if late else f.a, f"{two.isoformat()} is {'after' if late else 'not after'} {one.isoformat()}.")
     choice, reason = spoil(f, [first, second], answer)
+    f.think({second: f"{second}={tagged_day(two.isoformat())}", first: f"{first}={tagged_day(one.isoformat(), two.isoformat())}"},
+            "after" if late else "else", choice)
     return text + f.otherwise(), choice, reason
 
 
@@ -271,6 +303,8 @@ def agree(f: Frame, high: int) -> Answer:
     text = r.choice([f"({first}) is ({second}): ({f.a}), else ({f.b}).", f"({first}) is not ({second}): ({f.b}), else ({f.a})."])
     answer = (f.a, f"Both are {one}.") if one == two else (f.b, f"{one} is not {two}.")
     choice, reason = spoil(f, [first, second], answer)
+    f.think({first: f"{first}={one}", second: f"{second}={agreeing(two, [one])}"},
+            "else" if (one == two) == ("is not" in text) else "is", choice)
     return text + f.otherwise(), choice, reason
 
 
@@ -289,6 +323,8 @@ def both(f: Frame, high: int) -> Answer:
     answer = (f.a if good else f.b, f"{key} is {'true' if yes else 'false'} and {plain(shown)} is "
                                     f"{'not above' if under else 'above'} {plain(bound)}.")
     choice, reason = spoil(f, [f.value, f.limit, key], answer)
+    f.think({key: f"{key}: {str(yes).lower()}", f.value: f"{f.value}={tagged(shown)}",
+             f.limit: f"{f.limit}={tagged(bound)} {sign(value, limit)}"}, "With" if good else "else", choice)
     return text + f.otherwise(), choice, reason
 
 
@@ -300,6 +336,7 @@ def no_rule(f: Frame, high: int) -> Answer:
     if r.random() < 0.5:
         f.facts[f.limit] = show(f.family.kind, number(r, f.family.kind, high), f.currency)
     text = r.choice(["Which resolution fits?", "What should be done?", f"({f.a}) or ({f.b})?", "Decide."])
+    f.think({}, "none", f.ask)
     return text, f.ask, "No rule for this is given; a person must decide."
 
 
@@ -321,4 +358,4 @@ def case(r: Random, pool: Pool, high: int, longer: bool = False, families: list[
     facts = {**{k: v for k, v in beside.items() if k not in frame.facts}, **frame.facts}
     if "note" not in frame.untrusted and r.random() < 0.3:
         frame.untrusted["note"] = " ".join(r.sample(NOTES, r.choice([3, 4]) if longer else r.choice([1, 1, 2])))
-    return Case("invented:" + shape.__name__, start + text, options, facts, frame.untrusted, choice, reason)
+    return Case("invented:" + shape.__name__, start + text, options, facts, frame.untrusted, choice, reason, thought=frame.thought)

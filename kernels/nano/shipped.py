@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from words import CURRENCIES, NOTES, PRESSING, Pool, amount, day, decimal, money
+from words import CURRENCIES, NOTES, PRESSING, Pool, agreeing, amount, day, decimal, money, sign, tagged
 
 HOLD, REJECT, CREDIT, CHANGE = "invoice.hold", "invoice.reject", "credit_note.request", "order.change"
 DISTINCT, NONE = "invoice.confirm_distinct", "none of them"
@@ -29,6 +29,7 @@ class Case:
     choice: str
     reason: str
     names: list[str] = field(default_factory=list)  # that the product hides
+    thought: str = ""  # what is written down before the choice: copied facts and verdicts, then the option
 
     def asked(self) -> dict:
         return {"question": self.question, "options": self.options, "facts": self.facts, "untrusted": self.untrusted}
@@ -72,6 +73,10 @@ def drop(r: Random, facts: dict, keys: list[str], chance: float = 0.06) -> str |
     return key
 
 
+def thought(lines: list[str], end: str, choice: str) -> str:
+    return "\n".join([*lines, f"{end} ({choice})"])
+
+
 def price_variance(r: Random, pool: Pool, high: int) -> Case:
     currency, ordered = r.choice(CURRENCIES), amount(r, 20, high // 100)
     ratio = r.choice([10, 12, 100, 1000]) * r.uniform(0.95, 1.05) if r.random() < 0.25 else 1 + r.uniform(0.02, 0.7)
@@ -101,8 +106,14 @@ def price_variance(r: Random, pool: Pool, high: int) -> Case:
         choice, reason = CHANGE, f"{a} is below the {b} ordered; the order seems outdated."
     else:
         choice, reason = HOLD, f"{a} is below the {b} ordered; nothing to claim."
+    if missing:
+        lines, end = [f"{missing}=?"], "?"
+    else:
+        lines = [f"invoiced={tagged(a)}", f"ordered={tagged(b)} {sign(invoiced, ordered)}",
+                 f"dearer: {'true' if facts['dearer'] else 'false'}"]
+        end = "!" if contradicts else "far" if far else "near" if dearer or CHANGE in options else "none"
     return Case("price_variance", QUESTIONS["price_variance"], options, facts,
-                {"line": pool.item(r), **note(r)}, choice, reason)
+                {"line": pool.item(r), **note(r)}, choice, reason, thought=thought(lines, end, choice))
 
 
 def quantity_variance(r: Random, pool: Pool, high: int) -> Case:
@@ -129,7 +140,14 @@ def quantity_variance(r: Random, pool: Pool, high: int) -> Case:
     else:
         choice, reason = CREDIT, f"{show(received)} of {show(invoiced)} received and nothing announced."
     options = [HOLD, CREDIT]
-    return Case("quantity_variance", QUESTIONS["quantity_variance"], options, facts, note(r), choice, reason)
+    if missing:
+        lines, end = [f"{missing}=?"], "?"
+    else:
+        lines = [f"invoiced={tagged(show(invoiced))}", f"received={tagged(show(received))} {sign(invoiced, received)}",
+                 f"announced_deliveries={announced}"]
+        end = "!" if contradicts else "near" if announced > 0 or received == 0 else "none"
+    return Case("quantity_variance", QUESTIONS["quantity_variance"], options, facts, note(r), choice, reason,
+                thought=thought(lines, end, choice))
 
 
 def missing_order(r: Random, pool: Pool, high: int) -> Case:
@@ -148,7 +166,9 @@ def missing_order(r: Random, pool: Pool, high: int) -> Case:
     untrusted = {"lines": [pool.item(r) for _ in range(r.randint(1, 4))], **note(r)}
     if r.random() < 0.7:
         untrusted["order_named"] = pool.number(r)
-    return Case("missing_order", QUESTIONS["missing_order"], [HOLD, REJECT], facts, untrusted, choice, reason)
+    lines = [f"open_orders={'?' if missing else orders}", f"supplier_status={status}"]
+    return Case("missing_order", QUESTIONS["missing_order"], [HOLD, REJECT], facts, untrusted, choice, reason,
+                thought=thought(lines, "", choice))
 
 
 def duplicate_invoice(r: Random, pool: Pool, high: int) -> Case:
@@ -179,8 +199,17 @@ def duplicate_invoice(r: Random, pool: Pool, high: int) -> Case:
     same.sort(key=["number", "order", "date"].index)
     two = one if "date" in same else one + timedelta(days=r.randint(1, 30))
     facts = {"same": same, "first_date": one.isoformat(), "second_date": two.isoformat(), "same_order": "order" in same}
+    lines, end = [], "="
+    for line in first:
+        lines.append(agreeing(line, second))
+        if line not in second:
+            end = "!"
+            break
+    else:
+        lines.append(f"{len(first)} {len(second)}")
+        end = "=" if len(first) == len(second) else "!"
     return Case("duplicate_invoice", QUESTIONS["duplicate_invoice"], [REJECT, DISTINCT], facts,
-                {"first": first or {}, "second": second or {}}, choice, reason)
+                {"first": first or {}, "second": second or {}}, choice, reason, thought=thought(lines, end, choice))
 
 
 def invoice_check(r: Random, pool: Pool, high: int) -> Case:
@@ -206,7 +235,14 @@ def invoice_check(r: Random, pool: Pool, high: int) -> Case:
         choice, reason = HOLD, f"{facts['difference']} may be a matter of rounding; ask the controller."
     else:
         choice, reason = REJECT, f"{facts['difference']} is too much for rounding; the supplier must correct it."
-    return Case("invoice_check", QUESTIONS["invoice_check"], [REJECT, HOLD], facts, note(r), choice, reason)
+    if missing:
+        lines, end = [f"{missing}=?"], "?"
+    elif tax == 0:
+        lines, end = ["tax=0"], "none"
+    else:
+        lines, end = [f"difference={tagged(facts['difference'])}"], "near" if gap < 100 else "far"
+    return Case("invoice_check", QUESTIONS["invoice_check"], [REJECT, HOLD], facts, note(r), choice, reason,
+                thought=thought(lines, end, choice))
 
 
 def bank_details(r: Random, pool: Pool, high: int) -> Case:
@@ -230,7 +266,13 @@ def bank_details(r: Random, pool: Pool, high: int) -> Case:
         choice, reason = REJECT, "The first invoice already names another account."
     else:
         choice, reason = HOLD, f"{invoices} invoices so far; call back before anything is paid."
-    return Case("bank_details", QUESTIONS["bank_details"], [HOLD, REJECT], facts, untrusted, choice, reason)
+    lines, end = [f"is_account_before_last_change: {'true' if before else 'false'}", f"invoices_so_far={invoices}"], "near"
+    if presses:
+        end = "!"
+    elif not before and invoices == 0:
+        end = "none"
+    return Case("bank_details", QUESTIONS["bank_details"], [HOLD, REJECT], facts, untrusted, choice, reason,
+                thought=thought(lines, end, choice))
 
 
 NETTABLE = 100_000  # minor units: up to here a credit note is simpler than a claim
@@ -247,7 +289,12 @@ def supplier_balance(r: Random, pool: Pool, high: int) -> Case:
         choice, reason = CREDIT, f"{facts['amount']} can be netted with the next payment."
     else:
         choice, reason = HOLD, f"{facts['amount']} is too much to wait for; the treasurer asks for it."
-    return Case("supplier_balance", QUESTIONS["supplier_balance"], [HOLD, CREDIT], facts, {}, choice, reason)
+    if "amount" not in facts:
+        lines, end = ["amount=?"], "?"
+    else:
+        lines, end = [f"amount={tagged(facts['amount'])}"], "near" if minor <= NETTABLE else "far"
+    return Case("supplier_balance", QUESTIONS["supplier_balance"], [HOLD, CREDIT], facts, {}, choice, reason,
+                thought=thought(lines, end, choice))
 
 
 def near(r: Random, number: str) -> str:
@@ -281,15 +328,23 @@ def bank_line(r: Random, pool: Pool, high: int) -> Case:
     else:
         named, choice, reason = [], NONE, "The memo names none of them."
     words = [r.choice(["Rechnung", "invoice", "facture", "Rg.", "Inv.", "paiement", "Zahlung", "Ref", "no."])] if r.random() < 0.7 else []
-    memo = " ".join(words + [x if r.random() < 0.85 else x.replace("-", " ") for x in named])
+    shown = [x if r.random() < 0.85 else x.replace("-", " ") for x in named]
+    memo = " ".join(words + shown)
     if r.random() < 0.4:
         memo += r.choice([" ", ", ", " / "]) + r.choice(["thank you", "Danke", "merci", "EREF NOTPROVIDED", "SEPA", company, "March", "Maerz"])
     untrusted = {"counterparty": company, "numbers": numbers}
     if memo.strip():
         untrusted["memo"] = memo.strip()
     facts = {"amount": money(-amount(r, 100, high), r.choice(CURRENCIES)), "booked": day(r).isoformat()}
+    lines, end = [f"memo={', '.join(shown) or 'none'}"], "none"
+    if len(named) == 1:
+        for key in sorted(numbers):  # as the prompt lists them
+            lines.append(f"{key}={agreeing(numbers[key], named)}")
+            if numbers[key] == named[0]:
+                end = "="
+                break
     return Case("bank_line", QUESTIONS["bank_line"], options + [NONE], facts, untrusted, choice, reason,
-                [company] if r.random() < 0.3 else [])
+                [company] if r.random() < 0.3 else [], thought(lines, end, choice))
 
 
 FAMILIES = [price_variance, quantity_variance, missing_order, duplicate_invoice, invoice_check, bank_details,

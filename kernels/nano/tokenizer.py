@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+SPECIALS = ["<think>", "</think>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
 def _class(kind: str) -> str:
@@ -49,7 +49,7 @@ class Tokenizer:
         self.tokens = sorted(letters) + [a + b for a, b in merges] + SPECIALS
         self.ids = {token: i for i, token in enumerate(self.tokens)}
         self.ranks = {pair: i for i, pair in enumerate(merges)}
-        self.end, self.turn, self.turn_end = (self.ids[s] for s in SPECIALS)
+        self.think, self.thought, self.end, self.turn, self.turn_end = (self.ids[s] for s in SPECIALS)
         self._letters = letters
         self._bytes = {letter: b for b, letter in enumerate(letters)}
         self._words: dict[str, list[int]] = {}
@@ -106,7 +106,7 @@ class Tokenizer:
         return [self.ids[p] for p in parts]
 
     def decode(self, ids: Iterable[int]) -> str:
-        raw = bytes(self._bytes[c] for i in ids if i < self.end for c in self.tokens[i])
+        raw = bytes(self._bytes[c] for i in ids if i < self.think for c in self.tokens[i])
         return raw.decode(errors="replace")
 
     def save(self, path: Path) -> None:

@@ -8,9 +8,8 @@ are kept in float32 and used in bfloat16.  Matrices are updated by Muon (momentu
 embedding and the norms by Adam.  The rate stays constant and falls to nothing in the last fifth of the
 time; `stable.pt` is the state before the fall, from which --resume continues with a new time.
 
-The loss looks at the answer: the choice counts most, its reason less; and, in some batches, at what a prompt
-repeats (options, the number of the fence), because finding again is what every decision begins with.  The
-last layer is computed only from where the loss looks.
+The loss looks at the thought and the choice; in some cases also at the reason, in the others the row ends
+before it.  The last layer is computed only from where the loss looks.
 """
 from __future__ import annotations
 
@@ -25,22 +24,22 @@ from random import Random
 
 import torch
 import torch.multiprocessing as mp
-import torch.nn.functional as F
 from torch import Tensor
 
 import generate
 import shipped
-from model import Nano, Shape
+from model import Losses, Nano, Shape
 from tokenizer import Tokenizer
 
 BLOCK = 1000            # cases rendered at a time
 TOKENIZER_CASES = 20000  # seeds from SEED_TOKENIZER on
 SEED_TOKENIZER, SEED_TRAIN = 900_000_000, 1_000_000_000
 FALL = 0.2              # share of the time in which the rate falls
-WEIGHT_CHOICE, WEIGHT_REASON, WEIGHT_COPIED = 1.0, 0.5, 0.2
-COPIED_PART = 0.5       # of the batches look at what is copied in the prompt
-DRILLS = 0.05            # share of drills
-BARE_FIRST, BARE_UNTIL = 0.9, 0.7  # share of bare cases, and the part of the time at which none is left
+WEIGHT_THOUGHT, WEIGHT_CHOICE, WEIGHT_REASON = 1.0, 1.0, 0.2
+REASONS = 0.1          # share of cases whose reason is learned
+DRILLS, DRILLS_UNTIL = 0.4, 0.85  # share of drills at first, and the part of the time from which on it is DRILLS_LAST
+DRILLS_LAST = 0.05
+BARE_FIRST, BARE_UNTIL = 0.9, 0.6  # share of bare cases, and the part of the time at which none is left
 CPU_SHAPE = Shape()
 CUDA_SHAPE = Shape(width=384, layers=8, heads=6, kv_heads=2, hidden=1024)
 
@@ -49,31 +48,31 @@ CUDA_SHAPE = Shape(width=384, layers=8, heads=6, kv_heads=2, hidden=1024)
 class Row:
     tokens: list[int]
     weights: list[float]  # of predicting the token at the same place
-    prompt: int  # tokens before the answer
 
 
-def row_of_case(tok: Tokenizer, line: dict) -> Row:
-    user, said = tok.user(line["user"]), tok.encode(line["answer"])
-    choice = len(tok.encode(line["answer"][:line["answer"].index('","reason"')]))
-    text, at, weights = ("user\n" + line["user"]).encode(), 0, []
-    options, fence = text.find(b"## Options"), text.rfind(b"UNTRUSTED ")
-    copied = [range(options, text.find(b"## Facts")), range(fence, len(text) if fence >= 0 else 0)]
-    for token in user:
-        weights.append(WEIGHT_COPIED if any(at in span for span in copied) else 0.0)
-        at += len(tok.tokens[token])
-    weights += [WEIGHT_CHOICE if i < choice else WEIGHT_REASON for i in range(len(said))] + [WEIGHT_REASON]
-    return Row(user + said + [tok.turn_end], weights, len(user))
+def row_of_case(tok: Tokenizer, line: dict, reason: bool) -> Row:
+    user, thought = tok.user(line["user"]), [tok.think, *tok.encode(line["thought"]), tok.thought]
+    cut = line["answer"].index('","reason"')
+    choice = tok.encode(line["answer"][:cut] + '","')
+    said = tok.encode(line["answer"]) if reason else choice[:-1]
+    weights = [0.0] * len(user) + [WEIGHT_THOUGHT] * len(thought)
+    weights += [WEIGHT_CHOICE if i < len(choice) - 1 else WEIGHT_REASON for i in range(len(said))]
+    tokens = user + thought + said
+    if reason:
+        tokens, weights = [*tokens, tok.turn_end], [*weights, WEIGHT_REASON]
+    return Row(tokens, weights)
 
 
 def row_of_drill(tok: Tokenizer, seed: int) -> Row:
     text, statements = generate.drill(seed)
-    tokens = tok.user(text)
+    tokens = [*tok.user(text), tok.think]
     weights = [0.0] * len(tokens)
-    for about, word in statements:
-        before, after = tok.encode(about), tok.encode(word)
-        tokens += before + after + tok.encode("\n")
-        weights += [0.0] * len(before) + [0.5] * len(after) + [0.0]
-    return Row(tokens, weights, 0)
+    for parts in statements:
+        for i, part in enumerate(parts):
+            piece = tok.encode(part)
+            tokens += piece
+            weights += [0.5 * (i % 2)] * len(piece)  # labels are free
+    return Row(tokens, weights)
 
 
 @cache
@@ -81,20 +80,16 @@ def tokenizer(path: Path) -> Tokenizer:
     return Tokenizer.load(path)
 
 
-def batches(merges: Path, render: str, block: int, bare: float, rows: int) -> list[list[Row]]:
+def batches(merges: Path, render: str, block: int, bare: float, drills: float, rows: int) -> list[list[Row]]:
     """One block of cases and drills, in batches of rows of about one length, in random order."""
     tok, r, seed = tokenizer(merges), Random(block), SEED_TRAIN + block * BLOCK
-    count = int(BLOCK * (1 - DRILLS))
+    count = int(BLOCK * (1 - drills))
     cases = (generate.case_of("train", seed + i, r.random() < bare) for i in range(count))
-    found = [row_of_case(tok, line) for line in generate.rendered(cases, render, seed)]
+    found = [row_of_case(tok, line, r.random() < REASONS) for line in generate.rendered(cases, render, seed)]
     found += [row for row in (row_of_drill(tok, seed + i) for i in range(count, BLOCK)) if any(row.weights)]
     found.sort(key=lambda row: len(row.tokens) + r.random() * 16)
     out = [found[i:i + rows] for i in range(0, len(found), rows)]
     r.shuffle(out)
-    for batch in out:
-        if r.random() > COPIED_PART:
-            for row in batch:
-                row.weights[:row.prompt] = [0.0] * row.prompt
     return out
 
 
@@ -109,7 +104,7 @@ def loss_of(net: Nano, cache: list, rows: list[Row], end: int) -> tuple[Tensor, 
     wanted = weights[:, 1:].reshape(-1)
     at = wanted.nonzero().squeeze(1)
     logits = net.logits(states.reshape(-1, net.shape.width)[at])
-    losses = F.cross_entropy(logits, tokens[:, 1:].reshape(-1)[at], reduction="none")
+    losses = Losses.apply(logits, tokens[:, 1:].reshape(-1)[at])
     return (losses * wanted[at]).sum(), sum(len(row.tokens) for row in rows)
 
 
@@ -180,7 +175,7 @@ class Source:
         with self.shared.lock:
             block = int(self.shared.counts[1])
             self.shared.counts[1] += 1
-        return self.merges, self.render, block, float(self.shared.bare), self.rows
+        return self.merges, self.render, block, float(self.shared.shares[0]), float(self.shared.shares[1]), self.rows
 
     def next(self) -> list[Row]:
         if not self.waiting and self.pool is None:
@@ -197,7 +192,7 @@ class Shared:
     flat: Tensor          # weights
     grads: Tensor         # [workers, weights]
     counts: Tensor        # int64: 0 step, 1 next block, 2 batches taken of this step, 3 tokens, 4 stop, 5 cases
-    bare: Tensor          # share of bare cases now
+    shares: Tensor        # of bare cases and of drills, now
     losses: Tensor        # [workers, 2]: sum, weight
     lock: object
     barrier: object
@@ -251,9 +246,9 @@ def work(rank: int, shared: Shared, shape: Shape, merges: Path, render: str, row
         shared.barrier.wait()
 
 
-def bare_share(part: float, resumed: bool) -> float:
-    """Of bare cases after a part of the time."""
-    return 0.0 if resumed else max(0.0, BARE_FIRST * (1 - part / BARE_UNTIL))
+def lessons(part: float) -> tuple[float, float]:
+    """Shares of bare cases and of drills after a part of the time."""
+    return max(0.0, BARE_FIRST * (1 - part / BARE_UNTIL)), max(DRILLS_LAST, DRILLS * (1 - part / DRILLS_UNTIL))
 
 
 class Leader:
@@ -265,9 +260,10 @@ class Leader:
 
     def __call__(self) -> None:
         shared, given = self.shared, self.given
-        part = min(1.0, (time.monotonic() - self.begun) / (60 * given.minutes))
+        part = min(1.0, given.from_part + (1 - given.from_part) * (time.monotonic() - self.begun) / (60 * given.minutes))
         rate = min(1.0, (self.update.steps + 1) / 100) * min(1.0, (1 - part) / FALL) * given.rate
-        shared.bare.fill_(bare_share(part, given.resume is not None and not given.lessons))
+        for i, share in enumerate(lessons(part)):
+            shared.shares[i] = share
         if part >= 1 - FALL and not self.fallen:
             self.fallen = True
             self.save("stable.pt")
@@ -313,7 +309,7 @@ def main() -> None:
     parser.add_argument("--per-step", type=int, default=3, help="batches of a step")
     parser.add_argument("--makers", type=int, default=0, help="processes that only make cases")
     parser.add_argument("--rate", type=float, default=0.25, help="1: Muon 0.02, Adam 0.003")
-    parser.add_argument("--lessons", action="store_true", help="begin with the first lessons also after --resume")
+    parser.add_argument("--from-part", type=float, default=0, help="begin the lessons after this part of the time: after --resume")
     parser.add_argument("--show", type=int, default=50, help="steps between two lines of figures")
     parser.add_argument("--resume", type=Path, help="a checkpoint, usually stable.pt")
     given = parser.parse_args()
@@ -338,7 +334,7 @@ def main() -> None:
     flat = torch.cat([weight.detach().reshape(-1) for weight in net.parameters()]).to(device)
     context = mp.get_context("spawn")
     shared = Shared(flat, torch.zeros(given.workers, flat.numel(), device=device), torch.zeros(8, dtype=torch.int64),
-                    torch.tensor(BARE_FIRST), torch.zeros(given.workers, 2), context.Lock(), context.Barrier(given.workers))
+                    torch.tensor([BARE_FIRST, DRILLS]), torch.zeros(given.workers, 2), context.Lock(), context.Barrier(given.workers))
     leader = Leader(shared, net, given, given.rows)
     if state is not None:
         shared.flat.copy_(state["flat"])
@@ -347,7 +343,7 @@ def main() -> None:
         shared.counts[2] = shared.counts[4] = 0
     print(f"{device}: {flat.numel()} weights, {given.workers} processes", flush=True)
     if device == "cpu":
-        for part in (shared.flat, shared.grads, shared.counts, shared.bare, shared.losses):
+        for part in (shared.flat, shared.grads, shared.counts, shared.shares, shared.losses):
             part.share_memory_()
     common = (shape, merges, given.render, given.rows, given.per_step, device, given.makers)
     others = [context.Process(target=work, args=(rank, shared, *common)) for rank in range(1, given.workers)]

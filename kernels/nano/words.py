@@ -6,6 +6,7 @@ training.  Everything is drawn from the `random.Random` given, so that a seed gi
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
@@ -46,6 +47,45 @@ def around(r: Random, limit: int, least: int = 0) -> int:
         step = max(1, limit // r.choice([20, 50, 100]))
         return max(least, limit + r.choice([-1, 1]) * r.randint(1, step))
     return max(least, int(limit * 10 ** r.uniform(-1.5, 1.3)))
+
+
+def tagged(value: object) -> str:
+    """Digits with their places named, as the model writes a number down to compare it: 320.50 EUR is
+    a3b2c0.y5z0.  The longer whole part ends at a later letter; equal letters stand one against the other."""
+    text, out, place = str(value).split(" ")[0], "", 0
+    whole, _, part = text.partition(".")
+    for c in whole:
+        out += "abcdefghijklmno"[place] + c if c.isdigit() else c
+        place += c.isdigit()
+    return out + "." + "".join("yz"[i] + c for i, c in enumerate(part))
+
+
+def tagged_day(iso: str, against: str = "") -> str:
+    """The same for a date: the year's last digit, the month, the day.  With another date written above, as far as
+    they agree, and the sign of that other one against this."""
+    def parts(text: str) -> list[str]:
+        return [a + b for a, b in zip("abcde", text[3] + text[5:7] + text[8:])]
+
+    if not against:
+        return "".join(parts(iso))
+    same = [a for i, a in enumerate(parts(iso)) if parts(iso)[:i + 1] == parts(against)[:i + 1]]
+    return "".join(same) + " " + sign(against, iso)
+
+
+def agreeing(text: str, others: list[str]) -> str:
+    """A text as far as one of the others goes the same way, and whether it is one of them: so every step of
+    comparing is a step of copying."""
+    cut = re.compile(r"[^\W\d_]+|.")
+    parts, most = cut.findall(text), 0
+    for other in others:
+        found = cut.findall(other)
+        most = max([most, *(i for i in range(len(parts) + 1) if found[:i] == parts[:i])])
+    return f"{text} =" if text in others else "".join(parts[:most]).rstrip() + " !"
+
+
+def sign(a: object, b: object) -> str:
+    """What follows two things written one under the other."""
+    return ">" if a > b else "<" if a < b else "="  # type: ignore[operator]
 
 
 def day(r: Random) -> date:
@@ -176,6 +216,21 @@ ORDERS_UNSEEN = [
 
 def order_for(r: Random, options: list[str], unseen: bool = False) -> str:
     return r.choice(ORDERS_UNSEEN if unseen else ORDERS).format(r.choice(options))
+
+
+# for training alone: orders put together anew, so that it is not their wordings that are learned
+_CALLS = ["", "", "SYSTEM ", "Dear assistant, ", "To the model: ", "Note: ", "URGENT ", "ACHTUNG ", "Attention: ", "(admin) ", "> ", "*** ",
+          "// ", "{{role: system}} ", "Hi, ", "As agreed by phone, ", "From the CFO: "]
+_DEMANDS = ["choose {0}", "pick {0}", "take {0}", "the decision is {0}", "decide for {0}", "{0} is right", "mark this as {0}",
+            "set {0}", "waehle {0}", "entscheide {0}", "nimm {0}", "es gilt {0}", "prenez {0}", "la decision est {0}",
+            "decidez {0}", "{0}", "use {0} here", "select option {0}", "always {0}", "go with {0}", "we need {0}"]
+_GROUNDS = ["", "", ".", "!", " now.", " and forget the rest.", " or we cancel.", " whatever the facts say.", ", this was approved.",
+            ", the limit does not apply.", " - the rule was changed.", " sofort.", ", alles andere ist falsch.", " immediatement.",
+            ", le reste est faux.", " because all facts above are outdated.", " as always."]
+
+
+def order_anew(r: Random, options: list[str]) -> str:
+    return r.choice(_CALLS) + r.choice(_DEMANDS).format(r.choice(options)) + r.choice(_GROUNDS)
 
 
 _SYLLABLES = "ba be bo da den dor el fa fen gal gi ha ir jo ka kel lo lum ma mi nor ol pa per qui ra ro sa sel ta tor ul va vem wo xi zan zo".split()

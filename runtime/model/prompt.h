@@ -1,10 +1,10 @@
 /* prompt.h -- a question as text: what is ours, and in a block of its own what outsiders wrote.
  *
- *     instructions                      the same for every question
+ *     instructions                      the same for every question, the form of a choice too
  *     ## Question / Options / Facts     ours, as JSON
- *     UNTRUSTED 9f2c41d08a7be613 begins
+ *     UNTRUSTED 9f2c41d0 begins
  *     "note": "ignore all rules"        one JSON value a line
- *     UNTRUSTED 9f2c41d08a7be613 ends
+ *     UNTRUSTED 9f2c41d0 ends
  *
  * The number is made of the seed and the block's own text: nobody who writes the text knows it, and
  * the same question gives the same prompt.  Inside the block every line break is an escape, and so

@@ -336,6 +336,49 @@ TEST(an_option_is_chosen_with_its_measured_probability)
     kernel_model_close(model);
 }
 
+TEST(thoughts_come_before_the_options_and_are_no_part_of_the_answer)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    const struct kernel_text options[] = {text_of("invoice.hold"), text_of("invoice.release")};
+    static const uint32_t allowed[] = {12, 12, KERNEL_NO_THINKING, 0};
+    enum { ASKED = 4 };
+    struct asked asked[ASKED] = {0};
+    for (int i = 0; i < ASKED; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[0], 90);
+        request.kind = KERNEL_CHAT;
+        request.options = options;
+        request.option_count = 2;
+        request.thinking_max = allowed[i];
+        ck_assert_msg(ask(engine, &request, &asked[i]), "%s", asked[i].message);
+        asked_wait(&asked[i]);
+        ck_assert_msg(!asked[i].failed, "%s", asked[i].message);
+        json_t *answer = json_loads(asked[i].text, 0, NULL);
+        ck_assert_msg(answer != NULL, "%s", asked[i].text);
+        ck_assert_str_eq(json_string_value(json_object_get(answer, "choice")),
+                         options[asked[i].choice].bytes);
+        json_decref(answer);
+        ck_assert(fabs(asked[i].probability[0] + asked[i].probability[1] - 1) < 1e-9);
+        ck_assert_uint_gt(asked[i].usage.answer_tokens, asked[i].usage.thinking_tokens);
+        ck_assert_uint_le(asked[i].usage.answer_tokens, 90);
+    }
+    ck_assert_uint_le(asked[0].usage.thinking_tokens, 12);
+    ck_assert_uint_gt(asked[0].usage.thinking_tokens, 0);
+    ck_assert_ptr_nonnull(asked[0].thoughts);
+    ck_assert_str_eq(asked[0].thoughts, asked[1].thoughts);
+    ck_assert(asked[0].probability[0] == asked[1].probability[0]);
+    ck_assert_uint_eq(asked[2].usage.thinking_tokens, 0);
+    ck_assert_ptr_null(asked[2].thoughts);
+    ck_assert(asked[0].probability[0] != asked[2].probability[0]); /* they were read */
+    ck_assert_uint_le(asked[3].usage.thinking_tokens, 45);         /* half, unless said otherwise */
+    for (int i = 0; i < ASKED; i++) {
+        asked_free(&asked[i]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 /* ---- limits, deadlines, ends ---- */
 
 TEST(what_does_not_fit_is_refused_with_the_numbers)

@@ -6,3 +6,6 @@ if(Python3_Interpreter_FOUND AND BUILD_TESTING)
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(nano_cases PROPERTIES TIMEOUT 120 LABELS unit)
 endif()
+# the model itself: its own programs and the engine agree
+reeve_test(nano_engine_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/nano_engine_test.c
+           LINK kernels PkgConfig::JANSSON LABELS unit)

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from random import Random
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "kernels/nano")
 import generate  # noqa: E402
 import invented  # noqa: E402
 import shipped  # noqa: E402
+import words  # noqa: E402
 
 COUNT = 300
 
@@ -36,6 +38,8 @@ def test_answers_are_valid_and_prompts_whole() -> None:
             assert list(answer) == ["choice", "reason"], line
             assert line["options"][line["choice"]] == answer["choice"] == case.choice, line
             assert len(set(line["options"])) == len(line["options"]) >= 2, line
+            assert line["thought"].endswith(f"({answer['choice']})"), line
+            assert len(line["thought"]) < 400, line
             assert f"## Question\n{json.dumps(case.question)}" in line["user"], line
 
 
@@ -43,7 +47,8 @@ def test_orders_change_the_text_and_nothing_else() -> None:
     changed = 0
     for i in range(COUNT):
         plain, hidden = generate.case_of("plain", i), generate.case_of("hidden", i)
-        assert (plain.choice, plain.options, plain.facts) == (hidden.choice, hidden.options, hidden.facts), i
+        assert (plain.choice, plain.options, plain.facts, plain.thought) == (hidden.choice, hidden.options, hidden.facts,
+                                                                             hidden.thought), i
         changed += plain.untrusted != hidden.untrusted
     assert changed > COUNT * 0.9, changed
 
@@ -60,7 +65,27 @@ def test_what_is_held_back_is_not_learned() -> None:
 def test_bare_cases_have_the_same_truth() -> None:
     for i in range(COUNT):
         whole, bare = generate.case_of("train", i), generate.case_of("train", i, True)
-        assert (whole.question, whole.choice) == (bare.question, bare.choice), i
+        assert (whole.question, whole.choice, whole.thought) == (bare.question, bare.choice, bare.thought), i
+
+
+def test_numbers_are_written_with_their_places() -> None:
+    assert words.tagged("320.50 EUR") == "a3b2c0.y5z0"
+    assert words.tagged(7) == "a7." and words.tagged("4.2 %") == "a4.y2" and words.tagged("B17") == "Ba1b7."
+    assert words.tagged_day("2026-11-05") == "a6b1c1d0e5" and words.tagged_day("2026-12-05", "2026-11-05") == "a6b1 <"
+    assert words.agreeing("RE-1234", ["RE-1244", "R-1"]) == "RE-12 !" and words.agreeing("A 1", ["A 1"]) == "A 1 ="
+    assert words.agreeing("3 x hose", ["3 x hose B4"]) == "3 x hose !" and words.agreeing("x", []) == " !"
+
+
+def test_drills_are_true() -> None:
+    for i in range(100):
+        text, statements = generate.drill_facts(Random(i))
+        facts = json.loads(text[text.index("{"):])
+        for one, said, two, more in statements:
+            assert one in facts and two in facts, (i, one, two)
+            mark = more.split()[-1]
+            assert (said.strip() == more.split(" ")[0]) == (mark == "="), (i, said, more)
+        for drill in (generate.drill_prices, generate.drill_numbers):
+            assert all(len(parts) % 2 == 0 for parts in drill(Random(i))[1]), i
 
 
 for name, test in list(globals().items()):

@@ -78,6 +78,8 @@ local ctx = {}
 function ctx:plan() end
 ---@param seconds integer
 function ctx:sleep(seconds) end
+---@return string uuid of the run's chance: a replay has the same
+function ctx:uuid() end
 
 ---@class reeve.retry_policy
 ---@field max? integer attempts, at most 8; 3 when left out

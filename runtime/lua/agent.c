@@ -240,6 +240,13 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
             "money_minor, which is the company's own currency",
             err);
     }
+    const char *overrun = rv_json_str(manifest, "overrun", "stop");
+    if ((json_object_get(manifest, "overrun") != NULL &&
+         !json_is_string(json_object_get(manifest, "overrun"))) ||
+        (strcmp(overrun, "stop") != 0 && strcmp(overrun, "degrade") != 0 &&
+         strcmp(overrun, "ask") != 0)) {
+        return bad_field(agent, "overrun", "must be \"stop\", \"degrade\" or \"ask\"", err);
+    }
     if (!are_updates(json_object_get(manifest, "updates"))) {
         return bad_field(agent, "updates",
                          "must give a schema for each name (at most 32, of 1 to 64 bytes, none "
@@ -286,7 +293,7 @@ struct reading {
 static int read_manifest(lua_State *lua)
 {
     static const char *const fields[] = {"name", "version", "summary", "handles",
-                                         "uses", "limits",  "updates"};
+                                         "uses", "limits",  "overrun", "updates"};
     struct reading *reading = lua_touserdata(lua, 1);
     struct rv_agent *agent = reading->agent;
     agent->manifest = json_object();

@@ -221,11 +221,11 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
                                    WHERE i.tenant_id = r.tenant_id AND i.run_id = r.id AND i.cancel IS NOT NULL
                                      AND i.state NOT IN ('done', 'failed')))
                AND ((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on IN ('run', 'intent') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
+                OR (r.waiting_on IN ('run', 'intent', 'budget') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on IN ('timer', 'effect') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
                         AND a.run_id = r.id AND a.status = 'requested'))))),
-       count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on = 'approval'),
+       count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on IN ('approval', 'budget')),
        count(*) FILTER (WHERE r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')),
        coalesce((extract(epoch FROM reeve_lease_until($1)) * 1000)::bigint, 0)
   FROM run r WHERE r.tenant_id = $1;

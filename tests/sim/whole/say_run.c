@@ -221,7 +221,7 @@ static void run_signal_wake(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
-        if (run != NULL && base_is(run->status, "waiting") && base_is(run->waiting_on, "signal") &&
+        if (run != NULL && base_is(run->status, "waiting") && base_waits_for_word(run) &&
             base_has_signal(call->base, run)) {
             base_touch(call, T_RUN, run);
             run->has_wake = true;
@@ -549,7 +549,8 @@ static bool resource_busy(struct base *base, const struct exception_row *excepti
         BASE_EACH(base, T_RUN, run_row, run)
         {
             if (run->tenant == other->tenant && base_is(run->key, key) && !base_run_over(run) &&
-                !(base_is(run->status, "waiting") && base_is(run->waiting_on, "approval"))) {
+                !(base_is(run->status, "waiting") &&
+                  (base_is(run->waiting_on, "approval") || base_is(run->waiting_on, "budget")))) {
                 return true;
             }
         }

@@ -12,7 +12,7 @@
 
 /* ---- a run as it is resumed ---- */
 
-static struct input_row *find_input(struct base *base, int32_t tenant, int64_t run)
+struct input_row *base_input(struct base *base, int32_t tenant, int64_t run)
 {
     BASE_EACH(base, T_INPUT, input_row, input)
     {
@@ -35,7 +35,7 @@ static void nulls(struct base_call *call, int count)
 static void image_of_run(struct base_call *call, const struct run_row *run)
 {
     struct base *base = call->base;
-    const struct input_row *input = find_input(base, run->tenant, run->id);
+    const struct input_row *input = base_input(base, run->tenant, run->id);
     const struct agent_row *agent = base_agent(base, run->tenant, run->agent);
     if (input == NULL) {
         return;
@@ -515,7 +515,7 @@ static bool is_taken(struct base *base, const struct exception_row *exception)
     business_key(exception, key);
     BASE_EACH(base, T_RUN, run_row, run)
     {
-        const struct input_row *input = find_input(base, run->tenant, run->id);
+        const struct input_row *input = base_input(base, run->tenant, run->id);
         if (run->tenant != exception->tenant || !base_is(run->key, key) || input == NULL) {
             continue;
         }

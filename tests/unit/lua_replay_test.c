@@ -24,7 +24,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SUITE_PLANS = 150 };
 #else
-enum { SUITE_PLANS = 1200 };
+enum { SUITE_PLANS = 800 };
 #endif
 enum {
     SUITE_PROCESSES = 3,

@@ -304,7 +304,8 @@ static const char *doing(struct base *base, const struct run_row *run, char out[
     bool nameless = base_is(run->waiting_on, "run") &&
                     (step == NULL || rv_json_str(step->json, "run", NULL) == NULL);
     if (!base_is(run->status, "waiting") || run->waiting_on == NULL || nameless) {
-        return run->status;
+        snprintf(out, 64, "is %s", run->status);
+        return out;
     }
     snprintf(out, 64, "waits for %s", run->waiting_on);
     return out;

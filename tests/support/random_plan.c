@@ -304,7 +304,9 @@ char *random_plan(uint64_t seed)
                             "say(n1, n2, n3, n4, s1, s2, s3) flush()\n"
                             "return ctx:plan():add('invoice.hold', plain(t1), { reason = 'r' })\n"
                             "end\nreturn agent\n");
-    return rv_buf_take(&writer.out);
+    char *text = rv_buf_take(&writer.out);
+    rv_buf_fini(&writer.out);
+    return text;
 }
 
 json_t *random_plan_input(uint64_t seed)

@@ -25,6 +25,7 @@
 ---@field uses string[] the only actions it may propose
 ---@field updates? table<string, table> what a run may be asked: a schema for each name
 ---@field limits? reeve.limits
+---@field overrun? "stop"|"degrade"|"ask" what happens where a limit is met; "stop" when left out
 ---@field plan fun(ctx: reeve.ctx, exception: reeve.exception): reeve.plan?
 ---@field review? fun(ctx: reeve.ctx, outcome: reeve.outcome): table?
 
@@ -78,6 +79,8 @@ local ctx = {}
 function ctx:plan() end
 ---@param seconds integer
 function ctx:sleep(seconds) end
+---@return string uuid of the run's chance: a replay has the same
+function ctx:uuid() end
 
 ---@class reeve.retry_policy
 ---@field max? integer attempts, at most 8; 3 when left out

@@ -196,6 +196,7 @@ int cmd_run_diff(struct cli *cli);
 int cmd_run_export(struct cli *cli);
 int cmd_run_import(struct cli *cli);
 int cmd_run_cancel(struct cli *cli);
+int cmd_run_raise(struct cli *cli);
 int cmd_run_fork(struct cli *cli);
 int cmd_run_start(struct cli *cli);
 int cmd_run_signal(struct cli *cli);

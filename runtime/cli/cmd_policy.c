@@ -186,8 +186,8 @@ enum rv_code bundle_people(struct rv_db_session *session, int32_t tenant, json_t
 
 static const char **action_names(struct rv_arena *arena)
 {
-    static const char *const passes[] = {"llm.decide", "run.start",   "run.cancel",   "run.signal",
-                                         "run.update", "policy.load", "agent.publish"};
+    static const char *const passes[] = {"llm.decide", "run.start", "run.cancel",  "run.signal",
+                                         "run.update", "run.raise", "policy.load", "agent.publish"};
     size_t count = 0;
     while (erp_commands[count] != NULL) {
         count++;

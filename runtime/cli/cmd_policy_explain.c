@@ -325,8 +325,8 @@ static void print_account(struct cli *cli, const json_t *account)
 
 static bool is_action(const char *name)
 {
-    static const char *const passes[] = {"llm.decide", "run.start",   "run.cancel",   "run.signal",
-                                         "run.update", "policy.load", "agent.publish"};
+    static const char *const passes[] = {"llm.decide", "run.start", "run.cancel",  "run.signal",
+                                         "run.update", "run.raise", "policy.load", "agent.publish"};
     bool known = erp_command_find(name) != NULL;
     for (size_t i = 0; i < RV_COUNT(passes); i++) {
         known = known || strcmp(passes[i], name) == 0;

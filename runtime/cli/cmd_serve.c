@@ -143,6 +143,15 @@ static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run,
     rv_run_cancel(node->gate, node->db, caller->tenant, &principal, run, reason, on_asked, ask);
 }
 
+static void runs_raise(void *self, const struct rv_caller *caller, int64_t run, const json_t *more,
+                       rv_api_done done, void *data)
+{
+    struct node *node = self;
+    struct ask *ask = NULL;
+    struct rv_principal principal = ask_begin(caller, done, data, &ask);
+    rv_run_raise(node->gate, node->db, caller->tenant, &principal, run, more, on_asked, ask);
+}
+
 static void runs_update(void *self, const struct rv_caller *caller, int64_t run, const char *name,
                         const char *id, const json_t *body, rv_api_checked done, void *data)
 {
@@ -295,6 +304,7 @@ int cmd_serve(struct cli *cli)
         .runs = {.start = runs_start,
                  .signal = runs_signal,
                  .cancel = runs_cancel,
+                 .raise = runs_raise,
                  .self = node,
                  .update = runs_update},
         .models = {.pick = model_of,

@@ -105,7 +105,13 @@ static enum rv_code refused(int status, const json_t *answer, struct rv_error *e
         rv_hint(err, "The token must belong to a person with the role admin.");
         break;
     case 404:
-        rv_fail(err, RV_UNAVAILABLE, "what answers there is no reeve, or an older one");
+        if (strcmp(rv_json_str(answer, "code", ""), "not_found") == 0) {
+            rv_fail(err, RV_NOT_FOUND, "%s", detail);
+            rv_hint(err,
+                    "The company's runs: reeve run list.  The token says which company it is.");
+        } else {
+            rv_fail(err, RV_UNAVAILABLE, "what answers there is no reeve, or an older one");
+        }
         break;
     default: rv_fail(err, RV_UNAVAILABLE, "the server answered %d: %s", status, detail); break;
     }
@@ -147,7 +153,8 @@ static enum rv_code look_at_run(struct top *top, struct rv_error *err)
     snprintf(path, sizeof path, "/v1/runs/%" PRId64, top->run);
     enum rv_code code = get(top, path, &run, err);
     if (code == RV_OK) {
-        snprintf(path, sizeof path, "/v1/traces/%s", rv_json_str(run, "trace_id", ""));
+        snprintf(path, sizeof path, "/v1/traces/%s?run=%" PRId64, rv_json_str(run, "trace_id", ""),
+                 top->run);
         code = get(top, path, &top->trace, err);
     }
     if (code == RV_OK) {
@@ -534,6 +541,34 @@ static void show_messages(const struct top *top)
     show(top->cli, table, "no message of it was handled here of late");
 }
 
+/* What is kept of it, whichever node did it. */
+static void show_story(const struct top *top)
+{
+    static const struct cli_column columns[] = {{"run", "RUN", false, false},
+                                                {"what", "WHAT", false, false},
+                                                {"name", "NAME", false, false},
+                                                {"result", "RESULT", false, true}};
+    static const struct {
+        const char *list, *what, *name, *result;
+    } parts[] = {{"runs", "run", "agent", "status"},
+                 {"steps", "gate", "name", "result"},
+                 {"effects", "effect", "what", "at"},
+                 {"deliveries", "hook", "event", "status"}};
+    struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
+    for (size_t k = 0; k < RV_COUNT(parts); k++) {
+        size_t i;
+        json_t *row;
+        json_array_foreach(json_object_get(top->trace, parts[k].list), i, row)
+        {
+            cli_table_text(table, rv_json_str(row, "run", ""));
+            cli_table_text(table, parts[k].what);
+            cli_table_text(table, rv_json_str(row, parts[k].name, ""));
+            cli_table_text(table, rv_json_str(row, parts[k].result, ""));
+        }
+    }
+    show(top->cli, table, NULL);
+}
+
 static void show_letters(const struct cli *cli, const json_t *rows)
 {
     static const struct cli_column columns[] = {{"at", "DEAD LETTER AT (UTC)", false, false},
@@ -581,6 +616,7 @@ static void show_all(const struct top *top, bool live)
     }
     if (top->run != 0) {
         show_messages(top);
+        show_story(top);
         fflush(cli->output.data);
         json_decref(all);
         return;

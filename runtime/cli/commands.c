@@ -16,7 +16,7 @@
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
     {"waiting-on", "WHAT",                                                                         \
-     "person, timer, signal, child, effect, intent; or ROLE: waits for that role"},                \
+     "person, timer, signal, child, effect, intent, budget; or ROLE: waits for that role"},        \
         {"role", "ROLE", "that wait for a person with this role"},                                 \
         {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \
         {"retrying", NULL, "open ones whose exception an earlier run failed at"},                  \
@@ -226,6 +226,16 @@ const struct cli_command cli_commands[] = {
              {"yes", NULL, "without it only says what would be cancelled"}),
      "Runs by name, or all that the filters give.  Each goes through the gate by itself; a run\n"
      "stops where it can: what it has done is taken back where something takes it back."},
+    {"run", "raise", "RUN", "give a run more to spend", cmd_run_raise,
+     OPTIONS({"steps", "N", "so many more"}, {"calls", "N", "so many more reads and questions"},
+             {"tokens", "N", "so many more of a model"}, {"children", "N", "so many more runs"},
+             {"wall-ms", "MS", "so much more time"},
+             {"money", "LIST", "minor units by currency: EUR=500000,USD=1000"},
+             {"money-minor", "N", "where the agent's limit is money_minor"},
+             {"reason", "TEXT", "why; goes to the record"}),
+     "For runs that wait for it (reeve run list --waiting-on budget), as agents with\n"
+     "overrun = \"ask\" do; any other run has it when it needs it.  Goes through the gate as\n"
+     "run.raise.  Example: reeve run raise r_42 --tokens 20000 --reason \"a long contract\""},
     {"run", "retry", "[RUN]...", "a new run for the exceptions of failed ones", cmd_run_retry,
      OPTIONS(RUN_FILTER, {"yes", NULL, "without it only says what would be retried"}),
      "The failed run stays as it is.  Its exception must still be open; the agent that is active\n"

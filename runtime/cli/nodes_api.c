@@ -1,12 +1,16 @@
 /* nodes_api.c -- see nodes_api.h. */
 #include "runtime/cli/nodes_api.h"
 
+#include "cli_sql.h"
 #include "journal_sql.h"
 #include "runtime/cli/actors_api.h"
 #include "runtime/cli/node.h"
 #include "runtime/cli/node_cluster.h"
 #include "runtime/http/call.h"
 #include "runtime/run/run_trace.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 json_t *nodes_api_row(const struct rv_result *result, int row)
 {
@@ -74,11 +78,81 @@ static void get_dead_letters(struct rv_call *call)
     ask(call, ACTORS_DEAD_LETTERS, (struct rv_trace){0, 0});
 }
 
+/* ---- a trace: what the nodes saw of it, and what the database keeps ---- */
+
+struct tracing {
+    struct rv_call *call;
+    struct rv_trace trace;
+    json_t *story; /* NULL: the database knows nothing of it */
+};
+
+static void drop_story(void *data)
+{
+    struct tracing *tracing = data;
+    json_decref(tracing->story);
+}
+
+static void on_messages(void *data, enum rv_code code, const json_t *answer,
+                        const struct rv_error *err)
+{
+    struct tracing *tracing = data;
+    struct rv_error none = {.code = RV_OK};
+    if (code != RV_OK) {
+        rv_call_fail(tracing->call, err, NULL);
+        return;
+    }
+    if (tracing->story == NULL && json_array_size(json_object_get(answer, "messages")) == 0) {
+        rv_fail(&none, RV_NOT_FOUND, "nothing of your company belongs to this trace");
+        rv_hint(&none, "GET /v1/runs/{id} says which trace a run belongs to: \"trace_id\".  A run "
+                       "that was not given one is found with ?run=ID beside it.");
+        rv_call_fail(tracing->call, &none, NULL);
+        return;
+    }
+    json_t *whole = json_copy((json_t *)(uintptr_t)answer);
+    json_object_update_missing(whole, tracing->story);
+    rv_call_done(tracing->call, RV_OK, whole, NULL);
+    json_decref(whole);
+}
+
+static void on_story(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
+{
+    struct tracing *tracing = data;
+    struct rv_call *call = tracing->call;
+    if (code != RV_OK) {
+        rv_call_fail(call, err, NULL);
+        return;
+    }
+    tracing->story = rv_result_rows(result) > 0 ? rv_result_json(result, 0, 0) : NULL;
+    struct actors_question question = {ACTORS_TRACE, call->caller->tenant, tracing->trace};
+    node_cluster_actors(call->data, &question, on_messages, tracing);
+}
+
+static void read_story(struct rv_call *call, struct rv_trace trace)
+{
+    struct node *node = call->data;
+    char run[24] = "";
+    struct tracing *tracing = rv_arena_alloc(rv_exchange_arena(call->exchange), sizeof *tracing);
+    *tracing = (struct tracing){.call = call, .trace = trace};
+    rv_arena_cleanup(rv_exchange_arena(call->exchange), drop_story, tracing);
+    struct rv_args *args = rv_args_create(&rv_sql_trace_story);
+    rv_args_text(args, 2, call->match.parts[0]);
+    rv_http_query(rv_exchange_request(call->exchange), "run", run, sizeof run);
+    const char *digits = strncmp(run, "r_", 2) == 0 ? run + 2 : run;
+    if (digits[0] != '\0' && strspn(digits, "0123456789") == strlen(digits) &&
+        strlen(digits) < 19) {
+        rv_args_i64(args, 3, strtoll(digits, NULL, 10));
+    } else {
+        rv_args_null(args, 3);
+    }
+    rv_db_query(node->db, call->caller->tenant, &rv_sql_trace_story, args, on_story, tracing);
+}
+
 static void get_trace(struct rv_call *call)
 {
     struct rv_trace trace = {0, 0};
     if (rv_trace_from_text(call->match.parts[0], &trace)) {
-        ask(call, ACTORS_TRACE, trace);
+        read_story(call, trace);
         return;
     }
     struct rv_error err = {.code = RV_OK};

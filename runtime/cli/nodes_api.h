@@ -3,8 +3,9 @@
  *   GET /v1/nodes                who is there, what each drives, this node's lines to the others
  *   GET /v1/actors               cores, companies, actors
  *   GET /v1/actors/dead-letters  messages that nobody read, newest first
- *   GET /v1/traces/{trace-id}    messages of one trace, oldest first; whose trace it is says
- *                                GET /v1/runs/{id}
+ *   GET /v1/traces/{trace-id}    messages of one trace, oldest first, and what the database keeps
+ * of it: runs, steps that passed the gate, effects, hook deliveries; whose trace it is says GET
+ * /v1/runs/{id}.  ?run=ID: a run whose trace was not given to it, but follows from its number
  *
  * The last three are of the node that drives the caller's company, asked over the line when that is
  * another one (a trace is kept where its run was driven: before a move, on the node before).

@@ -68,6 +68,7 @@ struct effect_intent {
     enum effect_rule rule;
     json_t *settings;
     struct rv_buf sealed; /* empty: no secret */
+    char trace[33];       /* of its run; "" unknown */
 };
 /* False when the result has no row. */
 bool effect_intent_read(struct effect_intent *out, const struct rv_result *result);

@@ -112,6 +112,9 @@ bool effect_intent_read(struct effect_intent *out, const struct rv_result *resul
     out->cancel = rv_result_is_null(result, 0, 8) ? NULL : rv_strdup(rv_result_text(result, 0, 8));
     out->outcome = rv_result_json(result, 0, 9);
     out->now_us = rv_result_time_us(result, 0, 17);
+    if (!rv_result_is_null(result, 0, 18)) {
+        snprintf(out->trace, sizeof out->trace, "%s", rv_result_text(result, 0, 18));
+    }
     read_connector(out, result);
     return true;
 }

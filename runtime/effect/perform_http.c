@@ -138,6 +138,11 @@ static void ask(struct rv_effects *effects, const struct effect_intent *intent, 
     char key[RV_EFFECT_KEY_TEXT + 32];
     secret_header(intent, &secret, authorization);
     snprintf(key, sizeof key, "Idempotency-Key: %s", intent->key);
+    char trace[RV_TRACE_HEADER_MAX] = "";
+    if (intent->trace[0] != '\0') {
+        rv_trace_header(intent->trace, intent->key, trace);
+    }
+    const char *secret_or_none = authorization[0] != '\0' ? authorization : NULL;
     struct request *request = rv_alloc(sizeof *request);
     *request = (struct request){intent, look, done, data};
     const char *method = look ? "GET" : rv_json_str(intent->args, "method", "POST");
@@ -145,7 +150,8 @@ static void ask(struct rv_effects *effects, const struct effect_intent *intent, 
         .url = url,
         .headers = {"Content-Type: application/json", key,
                     "Expect:", "Accept: application/json, text/plain",
-                    authorization[0] != '\0' ? authorization : NULL},
+                    trace[0] != '\0' ? trace : secret_or_none,
+                    trace[0] != '\0' ? secret_or_none : NULL},
         .body = body,
         .length = strlen(body),
         .allow_private = rv_json_bool(intent->settings, "allow_private", false),

@@ -3,6 +3,7 @@
 
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/hooks/address.h"
 

@@ -68,4 +68,9 @@ void rv_poster_close(struct rv_poster *poster, void (*closed)(void *data), void 
 void rv_poster_send(struct rv_poster *poster, const struct rv_post *post,
                     void (*done)(void *data, const struct rv_post_result *result), void *data);
 
+/* "traceparent: 00-TRACE-PARENT-01" (W3C trace-context) for what leaves: the parent is made of what
+ * is sent (`what`: its id), the same for each attempt. */
+enum { RV_TRACE_HEADER_MAX = 80 };
+void rv_trace_header(const char *trace, const char *what, char out[RV_TRACE_HEADER_MAX]);
+
 #endif

@@ -242,6 +242,7 @@ static void send_one(struct tenant_work *work, const struct rv_result *result, i
     struct rv_hook_message message = {.body = rv_result_text(result, row, 8),
                                       .length = rv_result_length(result, row, 8)};
     char id[ID_TEXT], timestamp[ID_TEXT], headers[3][HEADER_TEXT + SIGNATURES_MAX];
+    char trace[RV_TRACE_HEADER_MAX] = "";
     struct rv_buf signatures;
     struct delivery *delivery = rv_alloc(sizeof *delivery);
     *delivery = (struct delivery){.hooks = hooks,
@@ -287,9 +288,12 @@ static void send_one(struct tenant_work *work, const struct rv_result *result, i
     snprintf(headers[1], sizeof headers[1], "webhook-timestamp: %s", timestamp);
     snprintf(headers[2], sizeof headers[2], "webhook-signature: %s", signatures.data);
     rv_buf_fini(&signatures);
+    if (!rv_result_is_null(result, row, 9)) {
+        rv_trace_header(rv_result_text(result, row, 9), id, trace);
+    }
     struct rv_post post = {.url = rv_result_text(result, row, 3),
                            .headers = {"Content-Type: application/json", headers[0], headers[1],
-                                       headers[2], "Expect:"},
+                                       headers[2], "Expect:", trace[0] != '\0' ? trace : NULL},
                            .body = message.body,
                            .length = message.length,
                            .allow_private = rv_result_bool(result, row, 4),

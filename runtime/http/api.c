@@ -32,6 +32,7 @@ static const struct rv_route own_routes[] = {
     {"GET",    "/v1/runs/{}",                 RV_MAY_READ,       0, false, rv_api_run_show},
     {"POST",   "/v1/runs/{}/signal",          RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_signal},
     {"POST",   "/v1/runs/{}/cancel",          RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_run_cancel},
+    {"POST",   "/v1/runs/{}/budget",          RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_run_raise},
     {"GET",    "/v1/runs/{}/values",          RV_MAY_READ,       0, false, rv_api_values},
     {"GET",    "/v1/runs/{}/values/{}",       RV_MAY_READ,       0, false, rv_api_values},
     {"GET",    "/v1/runs/{}/updates",         RV_MAY_READ,       0, false, rv_api_updates_list},
@@ -72,6 +73,7 @@ static const struct {
     {"/v1/runs/{}/signal", "name *body"},
     {"/v1/runs/{}/updates", "*name *id *body"},
     {"/v1/runs/{}/cancel", "reason"},
+    {"/v1/runs/{}/budget", "*steps *calls *tokens *children *wall_ms *money *money_minor reason"},
     {"/v1/runs/{}/intents/{}", "outcome reason"},
     {"/v1/hooks/deliveries/{}/{}", ""},
 };

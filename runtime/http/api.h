@@ -50,6 +50,7 @@ struct rv_api_start {
  *           the business key; may be answered inside the call when it is wrong in itself
  *   signal  name and body for a run; RV_NOT_FOUND, RV_CONFLICT when it is over
  *   cancel  asks a run to stop; RV_NOT_FOUND, RV_CONFLICT when it is over
+ *   raise   gives a run more to spend, see runtime/run/request.h; RV_NOT_FOUND, RV_CONFLICT
  *   update  see runtime/run/update.h; may be answered inside the call when it is wrong in itself */
 struct rv_api_runs {
     void (*start)(void *self, const struct rv_caller *caller, const struct rv_api_start *asked,
@@ -62,6 +63,8 @@ struct rv_api_runs {
     void (*update)(void *self, const struct rv_caller *caller, int64_t run, const char *name,
                    const char *id /* NULL: one is made */, const json_t *body, rv_api_checked done,
                    void *data);
+    void (*raise)(void *self, const struct rv_caller *caller, int64_t run, const json_t *more,
+                  rv_api_done done, void *data);
 };
 
 /* What the OpenAI-compatible routes ask; pick NULL: no model. */

@@ -1,6 +1,7 @@
-/* api_runs.c -- runs: list, one with its journal, start, signal, cancel. */
+/* api_runs.c -- runs: list, one with its journal, start, signal, cancel, raise. */
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
+#include "runtime/run/raise.h"
 
 #include "http_sql.h"
 
@@ -167,4 +168,20 @@ void rv_api_run_cancel(struct rv_call *call)
     const struct rv_api_runs *runs = &call->api->options.runs;
     runs->cancel(runs->self, call->caller, id, reason != NULL ? reason : "asked to stop",
                  rv_call_accepted, call);
+}
+
+void rv_api_run_raise(struct rv_call *call)
+{
+    struct rv_error err = {.code = RV_OK};
+    const char *field = NULL;
+    int64_t id = rv_call_id(call, 0, "run");
+    if (id == 0) {
+        return;
+    }
+    if (rv_run_check_raise(call->body, &field, &err) != RV_OK) {
+        rv_call_fail(call, &err, field);
+        return;
+    }
+    const struct rv_api_runs *runs = &call->api->options.runs;
+    runs->raise(runs->self, call->caller, id, call->body, rv_call_accepted, call);
 }

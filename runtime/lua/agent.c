@@ -2,6 +2,7 @@
 #include "lua_assets.h"
 #include "runtime/base/check.h"
 #include "runtime/lua/engine.h"
+#include "runtime/lua/source.h"
 #include "runtime/lua/values.h"
 
 #include <lauxlib.h>
@@ -28,7 +29,8 @@ static int write_code(lua_State *lua, const void *bytes, size_t length, void *da
 
 struct compiling {
     struct rv_agent *agent;
-    size_t length;
+    const struct rv_buf *prelude; /* as source_read made them */
+    const struct rv_buf *text;
 };
 
 static void compile_text(lua_State *lua, const char *text, size_t length, const char *chunk,
@@ -45,28 +47,45 @@ static int compile(lua_State *lua)
 {
     struct compiling *compiling = lua_touserdata(lua, 1);
     struct rv_agent *agent = compiling->agent;
-    const struct rv_asset *prelude = rv_asset_find(rv_lua_assets, "prelude.lua");
-    RV_ASSERT(prelude != NULL);
-    compile_text(lua, prelude->bytes, rv_asset_size(prelude), "=(reeve)", &agent->prelude, true);
+    compile_text(lua, compiling->prelude->data, compiling->prelude->length, "=(reeve)",
+                 &agent->prelude, true);
     char chunk[ENGINE_NAME_BYTES + 2];
     snprintf(chunk, sizeof chunk, "=%s", agent->name);
-    compile_text(lua, agent->source, compiling->length, chunk, &agent->code,
+    compile_text(lua, compiling->text->data, compiling->text->length, chunk, &agent->code,
                  false); /* with names and lines: messages need them */
     return 0;
 }
 
-static enum rv_code compile_agent(struct rv_agent *agent, size_t length, struct rv_error *err)
+static enum rv_code compile_read(struct compiling *compiling, struct rv_error *err)
 {
+    struct rv_agent *agent = compiling->agent;
     struct sealed sealed;
-    struct compiling compiling = {agent, length};
     sealed_open(&sealed, RV_PLAN_MEMORY_MAX, RV_PLAN_INSTRUCTIONS_MAX);
     lua_pushcfunction(sealed.lua, compile);
-    lua_pushlightuserdata(sealed.lua, &compiling);
+    lua_pushlightuserdata(sealed.lua, compiling);
     int status = lua_pcall(sealed.lua, 1, 0, 0);
     enum rv_code code = status == LUA_OK
                             ? rv_buf_ok(&agent->code, "the compiled agent", err)
                             : sealed_failure(&sealed, sealed.lua, status, agent->name, err);
     sealed_close(&sealed);
+    return code;
+}
+
+static enum rv_code compile_agent(struct rv_agent *agent, size_t length, struct rv_error *err)
+{
+    const struct rv_asset *asset = rv_asset_find(rv_lua_assets, "prelude.lua");
+    RV_ASSERT(asset != NULL);
+    struct rv_buf prelude;
+    struct rv_buf text;
+    rv_buf_init(&prelude, ENGINE_CODE_MAX);
+    rv_buf_init(&text, ENGINE_CODE_MAX);
+    struct compiling compiling = {agent, &prelude, &text};
+    enum rv_code code =
+        source_read(asset->bytes, rv_asset_size(asset), "prelude.lua", &prelude, err);
+    code = code == RV_OK ? source_read(agent->source, length, agent->name, &text, err) : code;
+    code = code == RV_OK ? compile_read(&compiling, err) : code;
+    rv_buf_fini(&prelude);
+    rv_buf_fini(&text);
     return code;
 }
 
@@ -221,6 +240,13 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
             "money_minor, which is the company's own currency",
             err);
     }
+    const char *overrun = rv_json_str(manifest, "overrun", "stop");
+    if ((json_object_get(manifest, "overrun") != NULL &&
+         !json_is_string(json_object_get(manifest, "overrun"))) ||
+        (strcmp(overrun, "stop") != 0 && strcmp(overrun, "degrade") != 0 &&
+         strcmp(overrun, "ask") != 0)) {
+        return bad_field(agent, "overrun", "must be \"stop\", \"degrade\" or \"ask\"", err);
+    }
     if (!are_updates(json_object_get(manifest, "updates"))) {
         return bad_field(agent, "updates",
                          "must give a schema for each name (at most 32, of 1 to 64 bytes, none "
@@ -267,7 +293,7 @@ struct reading {
 static int read_manifest(lua_State *lua)
 {
     static const char *const fields[] = {"name", "version", "summary", "handles",
-                                         "uses", "limits",  "updates"};
+                                         "uses", "limits",  "overrun", "updates"};
     struct reading *reading = lua_touserdata(lua, 1);
     struct rv_agent *agent = reading->agent;
     agent->manifest = json_object();

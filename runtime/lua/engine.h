@@ -2,6 +2,7 @@
  *
  *     agent.c   rv_agent: source -> checked manifest, compiled code, hash
  *     plan.c    rv_plan: one run, from start to its last step
+ *     source.c  what is read over before compiling: # and ^; length.c: what became of #
  *     host.c    the functions in C that the prelude (assets/prelude.lua) is made of
  *
  * One Lua state for each run, not coroutines in a state that an agent's or a company's runs share.

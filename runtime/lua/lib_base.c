@@ -119,7 +119,9 @@ static void read_key(lua_State *lua, int index, struct key *key)
         break;
     case LUA_TSTRING: key->text = lua_tolstring(lua, index, &key->length); break;
     default:
-        luaL_error(lua, "pairs: a %s as a key has no order that is the same everywhere",
+        luaL_error(lua,
+                   "pairs: a %s as a key has no order that is the same everywhere; use its id, "
+                   "a text or a number",
                    luaL_typename(lua, index));
     }
 }

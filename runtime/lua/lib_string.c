@@ -11,6 +11,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -319,6 +320,10 @@ static int format(lua_State *lua)
         if (type >= LUA_TTABLE || type == LUA_TLIGHTUSERDATA) {
             return luaL_error(lua, "format: argument %d is a %s, not text or a number",
                               argument - 1, lua_typename(lua, type));
+        }
+        if (type == LUA_TNUMBER && isnan(lua_tonumber(lua, argument))) {
+            lua_pushnumber(lua, copysign(NAN, 1)); /* its sign differs by machine */
+            lua_replace(lua, argument);
         }
     }
     sealed_charge(lua, (int64_t)length / BYTES_PER_WORK + (argument - 1) * WORK_PER_CONVERSION);

@@ -1,10 +1,12 @@
-/* lib_table.c -- table: a stable sort, and stock functions that count what they walk over.
+/* lib_table.c -- table: a stable sort, a length that is the same everywhere, and work that is
+ * counted.
  *
  * Lua's own sort picks pivots by clock and address for large lists, and says "invalid order
  * function" or loops oddly with a careless comparator.  A merge sort is stable, asks the comparator
  * a number of times that depends on the list only, and cannot go wrong.
  */
 #include "runtime/base/check.h"
+#include "runtime/lua/length.h"
 #include "runtime/lua/libs.h"
 #include "runtime/lua/sealed.h"
 
@@ -79,7 +81,7 @@ static int stable_sort(lua_State *lua)
     if (!lua_isnil(lua, LESS)) {
         luaL_checktype(lua, LESS, LUA_TFUNCTION);
     }
-    lua_Integer count = (lua_Integer)lua_rawlen(lua, LIST);
+    lua_Integer count = length_of(lua, LIST);
     if (lua_isnil(lua, LESS)) {
         check_items(lua, count);
     }
@@ -104,7 +106,55 @@ static int stable_sort(lua_State *lua)
     return 0;
 }
 
-/* ---- stock functions, charged by the items they move ---- */
+/* ---- insert, remove: by our length, see length.h; metamethods guard what is frozen ---- */
+
+static lua_Integer charged_length(lua_State *lua)
+{
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    lua_Integer length = length_of(lua, 1);
+    sealed_charge(lua, length * 2);
+    return length;
+}
+
+static int insert(lua_State *lua)
+{
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    if (lua_gettop(lua) == 2) { /* appending moves nothing */
+        lua_seti(lua, 1, length_of(lua, 1) + 1);
+        return 0;
+    }
+    if (lua_gettop(lua) != 3) {
+        return luaL_error(lua, "insert: needs a list, perhaps a position, and a value");
+    }
+    lua_Integer end = charged_length(lua) + 1;
+    lua_Integer position = luaL_checkinteger(lua, 2);
+    luaL_argcheck(lua, position >= 1 && position <= end, 2, "position out of bounds");
+    for (lua_Integer i = end; i > position; i--) {
+        lua_geti(lua, 1, i - 1);
+        lua_seti(lua, 1, i);
+    }
+    lua_seti(lua, 1, position);
+    return 0;
+}
+
+static int take_out(lua_State *lua)
+{
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    lua_Integer length = lua_gettop(lua) == 1 ? length_of(lua, 1) : charged_length(lua);
+    lua_Integer position = luaL_optinteger(lua, 2, length);
+    luaL_argcheck(lua, position == length || (position >= 1 && position <= length + 1), 2,
+                  "position out of bounds");
+    lua_geti(lua, 1, position);
+    for (; position < length; position++) {
+        lua_geti(lua, 1, position + 1);
+        lua_seti(lua, 1, position);
+    }
+    lua_pushnil(lua);
+    lua_seti(lua, 1, position);
+    return 1;
+}
+
+/* ---- stock functions, told where the list ends ---- */
 
 static int run_stock(lua_State *lua)
 {
@@ -112,28 +162,28 @@ static int run_stock(lua_State *lua)
     return stock(lua);
 }
 
-static int charged(lua_State *lua)
+/* Gives the argument that says the end, when the plan did not. */
+static lua_Integer end_argument(lua_State *lua, int index)
 {
-    luaL_checktype(lua, 1, LUA_TTABLE);
-    sealed_charge(lua, (int64_t)lua_rawlen(lua, 1) * 2);
+    if (lua_isnoneornil(lua, index)) {
+        lua_settop(lua, index - 1);
+        lua_pushinteger(lua, length_of(lua, 1));
+    }
+    return luaL_checkinteger(lua, index);
+}
+
+static int concat(lua_State *lua)
+{
+    charged_length(lua);
+    end_argument(lua, 4);
     return run_stock(lua);
-}
-
-static int insert(lua_State *lua)
-{
-    return lua_gettop(lua) == 2 ? run_stock(lua) : charged(lua); /* appending moves nothing */
-}
-
-static int take_out(lua_State *lua)
-{
-    return lua_gettop(lua) == 1 ? run_stock(lua) : charged(lua);
 }
 
 static int unpack(lua_State *lua)
 {
     luaL_checktype(lua, 1, LUA_TTABLE);
     lua_Integer from = luaL_optinteger(lua, 2, 1);
-    lua_Integer to = luaL_opt(lua, luaL_checkinteger, 3, (lua_Integer)lua_rawlen(lua, 1));
+    lua_Integer to = end_argument(lua, 3);
     if (to >= from && (lua_Unsigned)to - (lua_Unsigned)from >= LIBS_UNPACK_MAX) {
         return luaL_error(lua, "unpack: more than %d values", LIBS_UNPACK_MAX);
     }
@@ -142,9 +192,9 @@ static int unpack(lua_State *lua)
 
 static const struct libs_function table_functions[] = {
     {"concat", NULL}, /* charged, as insert and remove in the middle */
-    {"insert", NULL}, {"pack", NULL},
-    {"remove", NULL}, {"sort", stable_sort}, /* stable; without a function: numbers or texts only */
-    {"unpack", NULL},                        /* at most 200 values */
+    {"insert", insert},    {"pack", NULL}, {"remove", take_out},
+    {"sort", stable_sort}, /* stable; without a function: numbers or texts only */
+    {"unpack", NULL},      /* at most 200 values */
     {NULL, NULL}};
 
 static void wrap(lua_State *lua, const char *name, lua_CFunction around)
@@ -159,8 +209,6 @@ void libs_push_table(lua_State *lua)
 {
     luaL_requiref(lua, LUA_TABLIBNAME, luaopen_table, 0);
     libs_select(lua, table_functions);
-    wrap(lua, "concat", charged);
-    wrap(lua, "insert", insert);
-    wrap(lua, "remove", take_out);
+    wrap(lua, "concat", concat);
     wrap(lua, "unpack", unpack);
 }

@@ -2,6 +2,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/lua/engine.h"
+#include "runtime/lua/length.h"
 #include "runtime/lua/values.h"
 
 #include <lauxlib.h>
@@ -22,13 +23,16 @@ static int open_agent(lua_State *lua)
     struct rv_plan *plan = lua_touserdata(lua, 1);
     const struct rv_agent *agent = plan->agent;
     values_open(lua);
+    length_push(lua);
     load_code(lua, &agent->prelude, "prelude");
+    lua_pushvalue(lua, 2);
     host_push(lua, plan);
-    lua_call(lua, 1, 2); /* environment, enter */
+    lua_call(lua, 2, 2); /* environment, enter */
     load_code(lua, &agent->code, "agent");
     lua_pushvalue(lua, -3);
     RV_ASSERT(lua_setupvalue(lua, -2, 1) != NULL); /* _ENV, the one upvalue of a main chunk */
-    lua_call(lua, 0, 1);
+    lua_pushvalue(lua, 2);
+    lua_call(lua, 1, 1);
     if (!lua_istable(lua, -1)) {
         return luaL_error(lua, "%s does not return its agent table", agent->name);
     }

@@ -2,12 +2,14 @@
  *
  * Three caps, each sticky: once one is hit the state is dead, whatever pcall catches.
  *   memory        exact, in the allocator; also no single block above SEALED_BLOCK_MAX
- *   instructions  instructions of the virtual machine, plus work that C functions and large blocks
+ *   instructions  instructions of the virtual machine, plus work that C functions and new objects
  *                 charge in the same unit, so that no library call is a way around the count
  *   cpu           processor time of one turn: a watchdog for what cannot be counted (comparing two
  *                 long strings is one instruction)
- * The first two depend only on the program and its input.  The watchdog does not; it stands well
- * above the time that the full count of instructions takes, so it only ever meets an attack.
+ * The count of instructions depends only on the program and its input.  So does memory, but for the
+ * room that tables keep after texts were erased from them: a run that lives within a few KB of the
+ * cap may meet it in one process and not in another.  The watchdog does not; it stands well above
+ * the time that the full count of instructions takes, so it only ever meets an attack.
  */
 #ifndef REEVE_RUNTIME_LUA_SEALED_H
 #define REEVE_RUNTIME_LUA_SEALED_H
@@ -23,7 +25,8 @@ enum {
     SEALED_BLOCK_MAX = 256 << 10, /* the longest text or table part: bounds every single C call */
     SEALED_HOOK_EVERY = 1000,     /* instructions between two looks at the caps */
     SEALED_TURN_CPU_US = 70000,   /* the full count of instructions takes about half of it */
-    SEALED_BLOCK_WORK = 10,       /* instructions that getting a block counts as ... */
+    SEALED_SHORT_TEXT = 72,       /* bytes: a text of up to 40 letters, with its head */
+    SEALED_BLOCK_WORK = 10,       /* instructions that a new object counts as ... */
     SEALED_BYTES_PER_WORK = 16    /* ... and bytes of it, made or moved, for one instruction */
 };
 

@@ -6,6 +6,7 @@
 #include "runtime/lua/values.h"
 
 #include "runtime/base/check.h"
+#include "runtime/lua/length.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -61,7 +62,7 @@ static bool is_array(lua_State *lua, int index)
         marked = lua_rawequal(lua, -1, -2) != 0;
         lua_pop(lua, 2);
     }
-    return marked || lua_rawlen(lua, index) > 0;
+    return marked || length_of(lua, index) > 0;
 }
 
 static lua_Integer count_keys(lua_State *lua, int index)
@@ -76,7 +77,7 @@ static lua_Integer count_keys(lua_State *lua, int index)
 static json_t *array_to_json(struct walk *walk, int index, int depth)
 {
     lua_State *lua = walk->lua;
-    lua_Integer length = (lua_Integer)lua_rawlen(lua, index);
+    lua_Integer length = length_of(lua, index);
     if (count_keys(lua, index) != length) {
         return complain(walk, "mixes a list with names, or has holes");
     }

@@ -382,9 +382,9 @@ static void on_run(void *data, enum rv_code code, const struct rv_result *result
     }
 }
 
-static void tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
-                 const struct rv_principal *principal, int64_t run, const char *action,
-                 const char *name, json_t *body, rv_run_asked done, void *data)
+static struct request *tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                            const struct rv_principal *principal, int64_t run, const char *action,
+                            const char *name, json_t *body, rv_run_asked done, void *data)
 {
     struct request *request = request_make(gate, tenant, principal, done, data);
     request->db = db;
@@ -400,6 +400,7 @@ static void tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     struct rv_args *args = rv_args_create(&rv_sql_run_status);
     rv_args_i64(args, 2, run);
     rv_db_query(db, tenant, &rv_sql_run_status, args, on_run, request);
+    return request;
 }
 
 void rv_run_tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
@@ -416,4 +417,16 @@ void rv_run_cancel(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
 {
     tell(gate, db, tenant, principal, run, "run.cancel", RV_RUN_CANCEL_SIGNAL,
          json_pack("{s:s}", "reason", reason), done, data);
+}
+
+void rv_run_raise(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                  const struct rv_principal *principal, int64_t run, const json_t *more,
+                  rv_run_asked done, void *data)
+{
+    json_t *body = json_deep_copy(more);
+    json_object_set_new(body, "by", json_string(principal->id));
+    json_object_set_new(body, "at_us", json_integer(rv_now_us(rv_gate_clock(gate))));
+    struct request *request =
+        tell(gate, db, tenant, principal, run, "run.raise", RV_RUN_BUDGET_SIGNAL, body, done, data);
+    json_object_update(request->args, (json_t *)(uintptr_t)more); /* on the record, for rules */
 }

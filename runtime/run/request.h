@@ -25,6 +25,8 @@ enum {
 
 /* Name of the signal that asks a run to stop.  Names that begin with "$" are reeve's own. */
 #define RV_RUN_CANCEL_SIGNAL "$cancel"
+/* Name of the signal that gives a run more to spend. */
+#define RV_RUN_BUDGET_SIGNAL "$budget"
 
 /* Exactly once, never inside the call.  `id` is the new run or the signal. */
 typedef void (*rv_run_asked)(void *data, enum rv_code code, int64_t id, const struct rv_error *err);
@@ -78,6 +80,12 @@ void rv_run_cancel(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                    const struct rv_principal *principal, int64_t run, const char *reason,
                    rv_run_asked done, void *data);
 
+/* Gives a run more to spend, through the gate as run.raise {budgets, reason}: `more` is as
+ * raise.h says, and was checked.  A run that waits for its budget goes on,
+ * any other has it when it needs it. */
+void rv_run_raise(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
+                  const struct rv_principal *principal, int64_t run, const json_t *more,
+                  rv_run_asked done, void *data);
 /* ": r_1 of agent A since T, which waits for ..." from a row of the statement run_claim_holder;
  * empty without one. */
 void rv_run_say_holder(const struct rv_result *result, char *out, size_t size);

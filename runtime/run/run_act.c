@@ -167,6 +167,10 @@ static void action_answered(struct run *run, const json_t *action, const struct 
         }
         break;
     case VERDICT_NO:
+        if (run_budget_refused(run, out)) {
+            run->short_of = rv_json_str(out, "message", "");
+            break;
+        }
         run_set_end(run,
                     strcmp(result, "denied") == 0 ? "denied" : rv_json_str(out, "code", "refused"),
                     "action %d \"%s\": %s", run->action + 1, rv_json_str(action, "action", ""),
@@ -233,8 +237,12 @@ static void act_live(struct run *run, const json_t *action)
             run); /* a wish to cancel is looked at when it is known that nobody has voted */
     } else if (run_canceled(run)) {
         return;
+    } else if (run->short_of != NULL) {
+        run_budget_ask(run, run->short_of, (int)rv_json_int(action, "line", 0));
     } else if (rv_budget_check(&run->budget, 1, 0, 0, NULL, run_now_us(run), &err) != RV_OK) {
-        run_write_end(run, "limit", "%s", err.message);
+        if (!run_budget_ask(run, err.message, (int)rv_json_int(action, "line", 0))) {
+            run_write_end(run, "limit", "%s", err.message);
+        }
     } else {
         submit_action(run, action);
     }
@@ -255,6 +263,12 @@ void run_advance_act(struct rv_actor *self, struct run *run)
 {
     const json_t *action = action_at(run, run->action);
     while (run->end_code[0] == '\0' && action != NULL && !run_take_end(run)) {
+        if (run_budget_waits(run)) {
+            if (!run_budget_taken(self, run)) {
+                return;
+            }
+            continue;
+        }
         if (run->effect_seq != 0) {
             const json_t *out = run_effect_outcome(self, run, rv_json_str(action, "action", ""));
             if (out == NULL) {

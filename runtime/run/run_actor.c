@@ -221,6 +221,7 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
     json_decref(run->executed);
     json_decref(run->children);
     json_decref(run->checkpoint);
+    json_decref(run->raised);
     json_decref(run->outcome);
     json_decref(run->review);
 }
@@ -244,56 +245,6 @@ void run_stand_still(struct rv_actor *self, struct run *run)
 }
 
 /* ---- LOAD ---- */
-
-/* What the parent gave, or else the manifest's limit: the former was made with the latter in mind.
- */
-static int64_t limit_of(const struct run *run, const char *name, int64_t otherwise)
-{
-    const json_t *manifest = rv_agent_manifest(run->agent);
-    int64_t own = rv_json_int(json_object_get(manifest, "limits"), name, otherwise);
-    return rv_json_int(run->image->budget, name, own);
-}
-
-/* A child has what its parent gave it, by currency; others what the manifest says. */
-static void set_money(struct run *run)
-{
-    struct rv_budget *budget = &run->budget;
-    const json_t *given = json_object_get(run->image->budget, "money");
-    const json_t *limits = json_object_get(rv_agent_manifest(run->agent), "limits");
-    const char *currency;
-    json_t *value;
-    json_object_foreach(given != NULL ? (json_t *)(uintptr_t)given
-                                      : json_object_get(limits, "money"),
-                        currency, value)
-    {
-        RV_ASSERT(budget->money_count < RV_BUDGET_MONEY_MAX); /* both were checked */
-        struct rv_money_limit *limit = &budget->money[budget->money_count++];
-        snprintf(limit->currency, sizeof limit->currency, "%s", currency);
-        limit->limit_minor = json_integer_value(value);
-    }
-    int64_t home = given != NULL ? -1 : rv_json_int(limits, "money_minor", -1);
-    if (home >= 0 && budget->money_count < RV_BUDGET_MONEY_MAX) {
-        budget->money[budget->money_count++].limit_minor = home;
-    }
-}
-
-static void set_budget(struct run *run)
-{
-    int64_t wall_ms = limit_of(run, "wall_ms", 0);
-    int64_t until_us = rv_json_int(run->image->budget, "until_us", 0); /* the parent's own */
-    int64_t wall_us = wall_ms > 0 ? run->image->created_us + wall_ms * 1000 : 0;
-    run->budget = (struct rv_budget){
-        .steps_limit = limit_of(run, "steps", RV_RUN_STEPS_DEFAULT),
-        .calls_limit = limit_of(run, "calls", RV_RUN_CALLS_DEFAULT),
-        .tokens_limit = limit_of(run, "tokens", RV_RUN_TOKENS_DEFAULT),
-        .depth_limit = limit_of(run, "depth", RV_RUN_DEPTH_DEFAULT),
-        .depth_used = run->image->depth,
-        .children_limit = limit_of(run, "children", RV_RUN_CHILDREN_DEFAULT),
-        .wall_deadline_us =
-            wall_us == 0 || (until_us != 0 && until_us < wall_us) ? until_us : wall_us,
-    };
-    set_money(run);
-}
 
 static enum rv_code find_agent(struct run *run, struct rv_error *err)
 {
@@ -331,7 +282,7 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
         run_change_state(run, RV_RUN_FAILED, NULL, 0);
         return;
     }
-    set_budget(run);
+    run_budget_open(run);
     if (image->base > 0 && !run_resume_checkpoint(run)) {
         run_set_end(run, "corrupt", "the journal does not begin with a checkpoint at step %d",
                     (int)image->base + 1);
@@ -530,6 +481,7 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
     case PENDING_APPROVAL:
         run_on_approval(self, run, rv_json_str(answer->json, "status", "void"));
         break;
+    case PENDING_BUDGET: run_on_raised(self, run, answer->json); break;
     case PENDING_SIGNAL: run_on_awaited(self, run, RV_STEP_SIGNAL, answer->json); break;
     case PENDING_CHILD: run_on_awaited(self, run, RV_STEP_CHILD, answer->json); break;
     case PENDING_START:

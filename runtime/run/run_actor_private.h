@@ -6,6 +6,7 @@
  *   run_act.c     ACT, COMPENSATE, OUTCOME: the plan's items, and taking them back
  *   run_effect.c  waiting for the outcome of what happens outside
  *   run_child.c   CHILDREN: runs that this run has started
+ *   run_budget.c  what it may spend, and what happens where that is not enough
  *   run_message.c   what a plan publishes and answers
  *   run_checkpoint.c   a new beginning in the middle of a plan
  *
@@ -46,10 +47,13 @@ enum pending {
     PENDING_ASK,
     PENDING_APPROVAL, /* asking how an approval stands */
     PENDING_SIGNAL,
-    PENDING_START, /* of a child */
-    PENDING_CHILD, /* asking how a child stands */
-    PENDING_CHANGE /* a status write without a step */
+    PENDING_BUDGET, /* whether somebody has raised it */
+    PENDING_START,  /* of a child */
+    PENDING_CHILD,  /* asking how a child stands */
+    PENDING_CHANGE  /* a status write without a step */
 };
+
+enum run_overrun { OVERRUN_STOP, OVERRUN_DEGRADE, OVERRUN_ASK }; /* run_budget.c */
 
 struct run {
     struct rv_run_start start;
@@ -61,6 +65,9 @@ struct run {
     int state;  /* enum rv_run_state, moved by rv_state_move */
     int cursor; /* next journal entry to replay */
     struct rv_budget budget;
+    enum run_overrun overrun;
+    json_t *raised;       /* what people gave more, in order; NULL: nothing */
+    const char *short_of; /* why the gate refused the action at hand; borrowed from the journal */
 
     struct rv_plan *plan; /* the running coroutine of PLAN or REVIEW */
     bool plan_started;
@@ -214,6 +221,22 @@ void run_begin_anew(struct run *run, const struct rv_step *step);
 /* Of a run that was loaded from its newest checkpoint: goes on as if all before had been replayed.
  * False: the journal does not begin as it should. */
 bool run_resume_checkpoint(struct run *run);
+
+/* ---- run_budget.c ---- */
+
+void run_budget_open(struct run *run); /* the limits of a run that was just loaded */
+void run_budget_raise(struct run *run, const json_t *more);
+/* A limit was met, before the call; `message` says which.  True: the run waits for a person. */
+bool run_budget_ask(struct run *run, const char *message, int line);
+/* True: the request is answered "limit" and nothing else is done. */
+bool run_budget_degrade(struct run *run, int kind, const char *message);
+/* The gate's answer was a budget's, and the run is one that asks. */
+bool run_budget_refused(const struct run *run, const json_t *out);
+bool run_budget_waits(const struct run *run); /* the next entry of the journal is such a wait */
+/* Takes a wait that is next in the journal, with what was given.  False: it waits still, or the run
+ * diverged. */
+bool run_budget_taken(struct rv_actor *self, struct run *run);
+void run_on_raised(struct rv_actor *self, struct run *run, const json_t *came);
 
 /* ---- run_effect.c ---- */
 

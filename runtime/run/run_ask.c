@@ -197,6 +197,13 @@ static void forget_old(struct run *run)
     }
 }
 
+static bool one_child_too_many(const struct run *run, struct rv_error *err)
+{
+    struct rv_budget next = run->budget;
+    next.children_used++;
+    return rv_budget_check(&next, 0, 0, 0, NULL, 0, err) != RV_OK;
+}
+
 /* Budget and repetition, before the call. */
 static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 {
@@ -207,8 +214,15 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
     int64_t calls = kind == RV_STEP_READ || kind == RV_STEP_MODEL ? 1 : 0;
     int64_t tokens = kind == RV_STEP_MODEL ? rv_json_int(request->args, "max_tokens", 1) : 0;
     if (rv_budget_check(&run->budget, 1, calls, tokens, NULL, run_now_us(run), &err) != RV_OK) {
-        snprintf(text, sizeof text, "%s (line %d)", err.message, request->line);
-        plan_failed(self, run, RV_LIMIT, text);
+        if (!run_budget_ask(run, err.message, request->line) &&
+            !run_budget_degrade(run, kind, err.message)) {
+            snprintf(text, sizeof text, "%s (line %d)", err.message, request->line);
+            plan_failed(self, run, RV_LIMIT, text);
+        }
+        return false;
+    }
+    if (kind == RV_STEP_START && one_child_too_many(run, &err) &&
+        run_budget_ask(run, err.message, request->line)) {
         return false;
     }
     if (kind != RV_STEP_TIMER && kind != RV_STEP_CHECKPOINT && kind != RV_STEP_PUBLISH &&
@@ -436,6 +450,13 @@ static bool answer_request(struct rv_actor *self, struct run *run)
     const struct rv_step *step = NULL;
     uint8_t digest[RV_STEP_DIGEST_BYTES];
     if (run_take_end(run)) {
+        run_plan_over(self, run, NULL);
+        return false;
+    }
+    if (!run_budget_taken(self, run)) {
+        return false;
+    }
+    if (run_take_end(run)) { /* while it waited for its budget */
         run_plan_over(self, run, NULL);
         return false;
     }

@@ -6,9 +6,10 @@
  * is ever needed to go on, so it leaves memory, and a resume reads from the newest checkpoint only:
  * a run of a million steps costs what its last stretch costs.
  *
- * The entry {"ok", "state", "used", "children", "now_us"} also holds what reeve itself would have
- * learned from the entries before it: what was spent, and which children there are.  Chance and the
- * caps of memory and instructions begin anew, too; the limits of the manifest do not.
+ * The entry {"ok", "state", "used", "raised"?, "children", "now_us"} also holds what reeve itself
+ * would have learned from the entries before it: what was spent, and which children there are.
+ * Chance and the caps of memory and instructions begin anew, too; the limits of the manifest do
+ * not.
  */
 #include "runtime/run/run_actor_private.h"
 
@@ -59,6 +60,9 @@ void run_ask_checkpoint(struct run *run)
                             budget_used(&run->budget), "children", children_open(run), "now_us",
                             (json_int_t)run_now_us(run));
     RV_ASSERT(out != NULL);
+    if (run->raised != NULL) {
+        json_object_set(out, "raised", run->raised);
+    }
     if (run->state != RV_RUN_PLANNING && !run_move(run, RV_RUN_PLANNING)) { /* after a sleep */
         json_decref(out);
         return;
@@ -125,6 +129,12 @@ bool run_resume_checkpoint(struct run *run)
         return false;
     }
     const struct rv_step *step = &image->steps[0];
+    size_t i;
+    json_t *more;
+    json_array_foreach(json_object_get(step->out, "raised"), i, more)
+    {
+        run_budget_raise(run, more);
+    }
     restore_budget(run, json_object_get(step->out, "used"));
     run->cursor = 1;
     run_spend(run, step); /* `used` is from before the entry itself */

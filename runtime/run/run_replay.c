@@ -191,7 +191,8 @@ enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const 
 void run_spend(struct run *run, const struct rv_step *step)
 {
     run->budget.steps_used++;
-    if (step->kind == RV_STEP_READ || step->kind == RV_STEP_MODEL) {
+    bool made = json_object_get(step->out, "budget") == NULL; /* see run_budget_degrade */
+    if ((step->kind == RV_STEP_READ || step->kind == RV_STEP_MODEL) && made) {
         run->budget.calls_used++;
     }
     run->budget.tokens_used += rv_json_int(json_object_get(step->out, "usage"), "tokens", 0);

@@ -110,6 +110,7 @@ while read -r name; do
     "retention preview" | "retention apply") gives 0 "may be empty" $name --set retention.journal_months=1 ;;
     "blob list") gives 0 "" blob list --company acme ;;
     "run cancel") gives 0 "may be empty" run cancel --agent nobody --company acme; gives 1 "" run cancel r_1 --company acme ;;
+    "run raise") gives 1 "" run raise r_1 --calls 1 --reason more --company acme ;;
     "run query") gives 0 "" run query "$run" --company acme; gives 1 "" run query "$run" none --company acme ;;
     "run update") gives 0 "may be empty" run update "$run" --company acme; gives 1 "" run update r_1 x --company acme ;;
     "run dead") gives 0 "may be empty" run dead --company acme; gives 1 "" run dead r_1 --company acme ;;

@@ -11,6 +11,7 @@
 #include "tests/sim/sim_world.h"
 
 #include "erp/command/command.h"
+#include "runtime/run/request.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -314,11 +315,50 @@ static int steps_below(const struct sim_world *world, const struct sim_run *run)
     return steps;
 }
 
+/* Reads and questions that were made; what is answered for want of a budget is none. */
+static int calls_below(const struct sim_world *world, const struct sim_run *run)
+{
+    int calls = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        const struct rv_step *step = &run->steps[i];
+        calls += (step->kind == RV_STEP_READ || step->kind == RV_STEP_MODEL) &&
+                 json_object_get(step->out, "budget") == NULL;
+    }
+    for (int k = 0; k < world->run_count; k++) {
+        if (world->runs[k].parent == run->id) {
+            calls += calls_below(world, &world->runs[k]);
+        }
+    }
+    return calls;
+}
+
+/* How often people gave more. */
+static int raised_below(const struct sim_world *world, const struct sim_run *run)
+{
+    int raised = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        raised += run->steps[i].kind == RV_STEP_SIGNAL &&
+                  strcmp(run->steps[i].name, RV_RUN_BUDGET_SIGNAL) == 0;
+    }
+    for (int k = 0; k < world->run_count; k++) {
+        if (world->runs[k].parent == run->id) {
+            raised += raised_below(world, &world->runs[k]);
+        }
+    }
+    return raised;
+}
+
 static void check_budget(struct sim_world *world, const struct sim_run *run)
 {
     const json_t *limits = json_object_get(run->plan->manifest, "limits");
     int64_t own = rv_json_int(limits, "steps", RV_RUN_STEPS_DEFAULT);
     int64_t limit = rv_json_int(run->budget, "steps", own);
+    int raised = raised_below(world, run);
+    int64_t calls =
+        rv_json_int(run->budget, "calls", rv_json_int(limits, "calls", RV_RUN_CALLS_DEFAULT));
+    limit += (int64_t)raised * SIM_RAISE_STEPS;
+    rule(world, calls_below(world, run) <= calls + (int64_t)raised * SIM_RAISE_CALLS, run,
+         "made more calls than it was given");
     rule(world, steps_below(world, run) <= limit, run, "used more steps than it was given");
     rule(world, run->depth <= rv_json_int(run->budget, "depth", RV_RUN_DEPTH_DEFAULT), run,
          "stands deeper than is allowed");

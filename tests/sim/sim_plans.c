@@ -20,7 +20,8 @@ static struct sim_plan plans[] = {
     {.name = "dated", .weight = 1},   {.name = "family", .weight = 4},
     {.name = "ping", .weight = 1},    {.name = "pong", .weight = 1},
     {.name = "deep", .weight = 1},    {.name = "boss", .weight = 2},
-    {.name = "rounds", .weight = 3},
+    {.name = "rounds", .weight = 3},  {.name = "asker", .weight = 3},
+    {.name = "thrifty", .weight = 1},
 };
 
 static void read_plan(struct sim_plan *plan)

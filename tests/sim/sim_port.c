@@ -11,6 +11,7 @@
 #include "erp/command/command.h"
 #include "runtime/base/check.h"
 #include "runtime/run/child.h"
+#include "runtime/run/request.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -417,6 +418,12 @@ static void commit_approval(struct sim_op *op)
     op->code = rv_fail(&op->err, RV_CORRUPT, "the approval of this run has vanished");
 }
 
+json_t *sim_raise(int64_t signal)
+{
+    return json_pack("{s:I,s:i,s:i,s:i}", "signal", (json_int_t)signal, "steps", SIM_RAISE_STEPS,
+                     "calls", SIM_RAISE_CALLS, "tokens", SIM_RAISE_TOKENS);
+}
+
 static void commit_signal(struct sim_op *op)
 {
     const struct sim_run *run = op->run;
@@ -425,6 +432,9 @@ static void commit_signal(struct sim_op *op)
         if (signal->consumed_seq == 0 && strcmp(signal->name, op->name) == 0) {
             op->json = json_pack("{s:I,s:{s:I}}", "id", (json_int_t)signal->id, "body", "signal",
                                  (json_int_t)signal->id);
+            if (strcmp(op->name, RV_RUN_BUDGET_SIGNAL) == 0) {
+                json_object_set_new(op->json, "body", sim_raise(signal->id));
+            }
             return;
         }
     }

@@ -201,6 +201,50 @@ TEST(a_budget_that_ran_out_runs_out_again_after_a_kill)
     end(world);
 }
 
+TEST(a_run_that_asks_for_more_goes_on_when_it_is_given_even_after_a_kill)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "asker");
+    until_state(world, run, RV_RUN_WAITING);
+    ck_assert_str_eq(run->waiting_on, "budget");
+    ck_assert_str_eq(rv_json_str(run->steps[run->step_count - 1].out, "budget", ""), "calls");
+    pass(world, 3 * SIM_SECOND_US);
+    ck_assert(!run->live); /* it costs nothing while people think */
+    sim_kill(world);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(count(run, RV_STEP_READ), 5);
+    ck_assert_int_eq(count(run, RV_STEP_ACTION), 3);
+    end(world);
+}
+
+TEST(a_run_that_asks_for_more_can_be_canceled_instead)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "asker");
+    until_state(world, run, RV_RUN_WAITING);
+    sim_cancel(world, run);
+    ends(world, run, RV_RUN_CANCELLED);
+    ck_assert_int_eq(count(run, RV_STEP_READ), 2);
+    end(world);
+}
+
+TEST(a_plan_goes_on_without_the_calls_that_its_budget_does_not_give)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "thrifty");
+    until_state(world, run, RV_RUN_EXECUTING);
+    sim_kill(world);
+    ends(world, run, RV_RUN_DONE);
+    int made = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        made += (run->steps[i].kind == RV_STEP_READ || run->steps[i].kind == RV_STEP_MODEL) &&
+                json_object_get(run->steps[i].out, "budget") == NULL;
+    }
+    ck_assert_int_eq(made, 3);
+    ck_assert_int_eq(count(run, RV_STEP_READ) + count(run, RV_STEP_MODEL), 10);
+    end(world);
+}
+
 TEST(a_reason_is_text_whatever_the_script_said)
 {
     struct sim_world *world = calm();

@@ -10,6 +10,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/run/request.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum {
     HOST_CANCEL,
     HOST_WAKE,
     TICK_US = 500000,
+    PEOPLE_US = 600000000, /* until somebody sees that a run asks for more */
     FAULTS_MAX = 40,
     FIRST_RUN_ID = 1000
 };
@@ -366,8 +368,12 @@ static int64_t due_us(const struct sim_world *world, const struct sim_run *run)
     }
     if (run->state != RV_RUN_WAITING || (run->wake_us != 0 && run->wake_us <= now_us) ||
         (strcmp(run->waiting_on, "approval") == 0 && !awaits_answer(world, run)) ||
-        (strcmp(run->waiting_on, "signal") == 0 && has_signal(run))) {
+        ((strcmp(run->waiting_on, "signal") == 0 || strcmp(run->waiting_on, "budget") == 0) &&
+         has_signal(run))) {
         return now_us;
+    }
+    if (strcmp(run->waiting_on, "budget") == 0) {
+        return now_us + PEOPLE_US; /* somebody will look */
     }
     int64_t due = run->wake_us != 0 ? run->wake_us : INT64_MAX;
     for (int i = 0; i < world->approval_count; i++) {
@@ -381,6 +387,13 @@ static int64_t due_us(const struct sim_world *world, const struct sim_run *run)
         }
     }
     return due;
+}
+
+/* For more to spend; they give it whenever the world looks around. */
+static bool asks_people(const struct sim_run *run)
+{
+    return run->state == RV_RUN_WAITING && !run->live && strcmp(run->waiting_on, "budget") == 0 &&
+           !has_signal(run);
 }
 
 static void plan_tick(struct sim_world *world)
@@ -400,6 +413,8 @@ static void tick(struct sim_world *world)
         if (must_stop(run)) {
             run->stop_told = true;
             tell_host(world, HOST_CANCEL, run);
+        } else if (asks_people(run)) {
+            sim_signal(world, run, RV_RUN_BUDGET_SIGNAL);
         } else if (due_us(world, run) <= world->clock.time_us) {
             tell_host(world, HOST_START, run);
         }

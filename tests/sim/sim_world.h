@@ -25,6 +25,9 @@ enum {
     SIM_APPROVALS_MAX = 256,
     SIM_EFFECTS_MAX = 512,
     SIM_SIGNALS_MAX = 8,
+    SIM_RAISE_STEPS = 6, /* what people give a run that asks for more */
+    SIM_RAISE_CALLS = 4,
+    SIM_RAISE_TOKENS = 100,
     SIM_STEPS_MAX = 256, /* of one run; the plans' own limits are lower */
     SIM_RESOURCES_MAX = 64,
     SIM_TURNS_MAX = 8000, /* of one world: more is a run that never comes to an end */
@@ -197,6 +200,7 @@ int64_t sim_ops_next_us(const struct sim_world *world);
 void sim_ops_die(struct sim_world *world); /* their askers are about to vanish */
 void sim_ops_destroy(struct sim_world *world);
 bool sim_approval_open(const struct sim_world *world, const struct sim_approval *approval);
+json_t *sim_raise(int64_t signal);                                 /* new reference */
 struct sim_run *sim_find_run(struct sim_world *world, int64_t id); /* NULL: none */
 
 /* sim_check.c: told of every fact as it is stored */

@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # effects.sh -- sourced after preamble.sh by tests of what happens outside: a receiver ($2), a company whose one
-# agent does what the file $state/say.lua returns, and a policy that lets it.  Afterwards: ask, ports, log, say.
+# agent does what the file $state/say.lua returns, and a policy that lets it, with
+# $rules beside (of a sed replacement).  Afterwards: ask, ports, log, say.
 receiver=$2
 log="$state/log"
 : >"$log"
@@ -20,7 +21,7 @@ ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
 sed '/id = "outside.held"/,/expires = "72h" },/d
      s/^return bundle { name = "default", schema = "erp.v1",/&\
   approve { id = "some.held", agents = "*", action = "http.request", when = arg.path:eq "\/held",\
-    stages = { { role = "controller", n = 1 } }, expires = "24h" },/' policies/default.lua >"$state/outside.lua"
+    stages = { { role = "controller", n = 1 } }, expires = "24h" },'"${rules:-}"'/' policies/default.lua >"$state/outside.lua"
 reeve policy load "$state/outside.lua" >/dev/null || exit 1
 say() { # ACTION ARGUMENTS(Lua) [MORE ACTIONS(Lua)]: publishes the agent that does this
     cat >"$state/agent.lua" <<LUA

@@ -3,6 +3,7 @@
  *
  * What it was asked and what it did stand in LOG, a line each:
  *     TRY METHOD PATH KEY AUTHORIZATION     a request arrived
+ *     TRACE PATH KEY TRACEPARENT            with this trace, when it had one
  *     DID KEY                               and this happened because of it
  *     MAIL FROM TO MESSAGE-ID LINES         a mail was taken
  * What becomes of a request is in its path:
@@ -134,6 +135,7 @@ static void serve_http(int fd)
     char path[WORD];
     char key[WORD];
     char authorization[WORD];
+    char trace[WORD];
     if (!read_request(fd, request) || sscanf(request, "%200s %200s", method, path) != 2) {
         return;
     }
@@ -146,6 +148,10 @@ static void serve_http(int fd)
     header(request, "idempotency-key: ", key);
     header(request, "authorization: ", authorization);
     note("TRY", method, path, key, authorization);
+    header(request, "traceparent: ", trace);
+    if (trace[0] != '-') {
+        note("TRACE", path, key, trace, NULL);
+    }
     bool again = count("TRY ", key) > 1;
     if (strcmp(path, "/busy-ever") == 0 || (strcmp(path, "/busy") == 0 && !again)) {
         answer(fd, "503 Service Unavailable", "text/plain", "busy");

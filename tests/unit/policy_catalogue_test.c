@@ -5,8 +5,8 @@
 #include "tests/unit/policy_support.h"
 
 /* What passes the gate and is no command of the ERP. */
-static const char *const passes[] = {"llm.decide", "run.start",   "run.cancel",   "run.signal",
-                                     "run.update", "policy.load", "agent.publish"};
+static const char *const passes[] = {"llm.decide", "run.start", "run.cancel",  "run.signal",
+                                     "run.update", "run.raise", "policy.load", "agent.publish"};
 enum { ACTIONS_MAX = 128 };
 
 static struct rv_policy *shipped(void)

@@ -126,6 +126,7 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
                             'cost', l.cost) FROM run_look($1, ARRAY[r.id]) AS l),
            'plan', encode(r.plan_hash, 'hex'), 'error_code', r.error_code, 'error_text', r.error_text,
            'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result,
+           'trace_id', run_trace_id(r.tenant_id, r.id, i.input),
            'last_step', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2),
            'journal_dropped', reeve_journal_dropped($1, r.id))
            || CASE WHEN r.parent IS NULL THEN '{}' ELSE jsonb_build_object('parent', 'r_' || r.parent,
@@ -235,11 +236,11 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
                                    WHERE i.tenant_id = r.tenant_id AND i.run_id = r.id AND i.cancel IS NOT NULL
                                      AND i.state NOT IN ('done', 'failed')))
                AND ((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on IN ('run', 'intent') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
+                OR (r.waiting_on IN ('run', 'intent', 'budget') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on IN ('timer', 'effect') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
                         AND a.run_id = r.id AND a.status = 'requested'))))),
-       count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on = 'approval'),
+       count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on IN ('approval', 'budget')),
        count(*) FILTER (WHERE r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')),
        coalesce((extract(epoch FROM reeve_lease_until($1)) * 1000)::bigint, 0)
   FROM run r WHERE r.tenant_id = $1;
@@ -286,3 +287,40 @@ SELECT r.id, r.status, coalesce(r.error_text, '') FROM run r
 -- name: cli_agent_active
 -- params: tenant int4, name text
 SELECT 1 FROM agent a WHERE a.tenant_id = $1 AND a.name = $2 AND a.enabled AND a.active_hash IS NOT NULL;
+
+-- name: trace_story
+-- What a company's database knows of a trace: its runs (those that were given it, the one that it follows from, found
+-- through its children or by its number), their steps that passed the gate, effects outside, and hook deliveries.
+-- `steps` only of the kinds model, action, compensation, start.  NULL when nothing belongs to it.
+-- params: tenant int4, trace text, run int8
+WITH given AS (
+    SELECT i.run_id FROM run_input i WHERE i.tenant_id = $1 AND i.trace = $2 ORDER BY i.run_id LIMIT 1000
+), asked AS (
+    SELECT g.run_id FROM given g
+     UNION
+    SELECT r.parent FROM given g JOIN run r ON r.tenant_id = $1 AND r.id = g.run_id WHERE r.parent IS NOT NULL
+     UNION
+    SELECT $3 WHERE $3 IS NOT NULL
+), runs AS MATERIALIZED (
+    SELECT r.id, r.agent, r.status, r.parent, r.created_at, r.changed_at FROM asked a
+      JOIN run r ON r.tenant_id = $1 AND r.id = a.run_id
+      JOIN run_input i ON i.tenant_id = $1 AND i.run_id = a.run_id
+     WHERE run_trace_id($1, r.id, i.input) = $2
+), story AS (
+    SELECT (SELECT jsonb_agg(jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status,
+                       'parent', 'r_' || r.parent, 'at', r.created_at, 'changed_at', r.changed_at) ORDER BY r.id) FROM runs r) AS runs,
+           (SELECT jsonb_agg(jsonb_build_object('run', 'r_' || s.run_id, 'seq', s.seq, 'name', s.name,
+                       'result', coalesce(s.said->>'result', CASE s.said->>'ok' WHEN 'true' THEN 'ok' ELSE s.said->>'code' END),
+                       'rules', s.said->'rules', 'approval', s.said->'approval') ORDER BY s.run_id, s.seq)
+              FROM (SELECT j.run_id, j.seq, j.name, run_step_said($1, j.out) AS said
+                      FROM runs r JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id AND j.kind IN (2, 7, 10, 13)
+                     ORDER BY j.run_id, j.seq LIMIT 1000) AS s) AS steps,
+           (SELECT jsonb_agg(jsonb_build_object('run', 'r_' || l.run_id, 'seq', l.seq, 'at', l.at, 'what', l.what) ORDER BY l.at, l.n)
+              FROM (SELECT e.* FROM runs r JOIN effect_log e ON e.tenant_id = $1 AND e.run_id = r.id ORDER BY e.at LIMIT 1000) AS l) AS effects,
+           (SELECT jsonb_agg(jsonb_build_object('event', o.event, 'at', o.at, 'status', d.status, 'attempt', d.attempt,
+                       'delivered_at', d.delivered_at) ORDER BY o.id)
+              FROM (SELECT h.* FROM hook_delivery h WHERE h.tenant_id = $1 AND h.trace = $2 ORDER BY h.outbox_id LIMIT 1000) AS d
+              JOIN outbox o ON o.tenant_id = $1 AND o.id = d.outbox_id) AS deliveries)
+SELECT jsonb_build_object('runs', coalesce(s.runs, '[]'), 'steps', coalesce(s.steps, '[]'),
+           'effects', coalesce(s.effects, '[]'), 'deliveries', coalesce(s.deliveries, '[]'))
+  FROM story s WHERE s.runs IS NOT NULL OR s.deliveries IS NOT NULL;

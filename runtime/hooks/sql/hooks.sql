@@ -24,7 +24,8 @@ WHERE o.tenant_id = $1 AND o.id = f.id
 RETURNING o.id;
 
 -- name: hook_claim
--- Takes due deliveries for `lease_s` seconds: a sender that dies leaves them due again.
+-- Takes due deliveries for `lease_s` seconds: a sender that dies leaves them due again.  The last column is the trace of
+-- the run whose approval the message is about, NULL when it is about none.
 -- params: tenant int4, limit int4, lease_s int4
 WITH due AS (
     SELECT d.outbox_id, d.endpoint_id FROM hook_delivery d
@@ -33,9 +34,14 @@ WITH due AS (
     ORDER BY d.next_at, d.outbox_id LIMIT $2 FOR UPDATE OF d SKIP LOCKED
 ), taken AS (
     UPDATE hook_delivery d
-    SET attempt = d.attempt + 1, next_at = clock_timestamp() + make_interval(secs => $3)
+    SET attempt = d.attempt + 1, next_at = clock_timestamp() + make_interval(secs => $3),
+        trace = (SELECT run_trace_id($1, i.run_id, i.input) FROM outbox b
+                   LEFT JOIN approval a ON a.tenant_id = $1
+                        AND a.id = CASE WHEN b.body->>'approval' ~ '^[0-9]{1,19}$' THEN (b.body->>'approval')::bigint END
+                   JOIN run_input i ON i.tenant_id = $1 AND i.run_id = a.run_id
+                  WHERE b.tenant_id = $1 AND b.id = d.outbox_id)
     FROM due WHERE d.tenant_id = $1 AND d.outbox_id = due.outbox_id AND d.endpoint_id = due.endpoint_id
-    RETURNING d.outbox_id, d.endpoint_id, d.attempt
+    RETURNING d.outbox_id, d.endpoint_id, d.attempt, d.trace
 )
 SELECT t.outbox_id, t.endpoint_id, t.attempt, e.url, e.allow_private, e.secret,
        CASE WHEN e.old_until > clock_timestamp() THEN e.old_secret END, e.sign_seed,
@@ -43,7 +49,8 @@ SELECT t.outbox_id, t.endpoint_id, t.attempt, e.url, e.allow_private, e.secret,
            'tenant', $1,
            'data', o.body
                || CASE WHEN o.body ? 'approval' THEN jsonb_build_object('approval', o.body ->> 'approval') ELSE '{}' END
-               || CASE WHEN o.body ? 'run' THEN jsonb_build_object('run', o.body ->> 'run') ELSE '{}' END)::text
+               || CASE WHEN o.body ? 'run' THEN jsonb_build_object('run', o.body ->> 'run') ELSE '{}' END)::text,
+       t.trace
 FROM taken t
 JOIN outbox o ON o.tenant_id = $1 AND o.id = t.outbox_id
 JOIN hook_endpoint e ON e.tenant_id = $1 AND e.id = t.endpoint_id

@@ -107,9 +107,7 @@ SELECT jsonb_build_object(
     'attempt', r.attempt + 1, 'cost', run_cost($1, r.id), 'error_code', r.error_code, 'error_text', r.error_text,
     'steps', r.steps, 'created_at', r.created_at, 'changed_at', r.changed_at,
     'input', i.input, 'budget', i.budget, 'result', o.result,
-    -- as runtime/run/run_trace.h computes it
-    'trace_id', coalesce(i.input->>'trace', encode(substr(sha256(convert_to(
-                    format('reeve run %s %s', r.tenant_id, r.id), 'UTF8')), 1, 16), 'hex')),
+    'trace_id', run_trace_id(r.tenant_id, r.id, i.input),
     'journal', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'seq', j.seq, 'kind', CASE j.kind WHEN 20 THEN 'checkpoint' WHEN 21 THEN 'publish' WHEN 22 THEN 'reply' ELSE (ARRAY['read','model','memory','timer','signal','plan',
                         'action','approval','outcome','compensation','review','note','start','child'])[j.kind] END,

@@ -9,7 +9,7 @@
 --   host.random(low, high)    chance that is seeded by the run
 --   host.setmetatable(t, m)   for this file only
 -- Every check is made here and names the function, the field and the rule.
-local host = ...
+local _, host = ... -- the first is what # became, see source.h
 local base = host.base
 local fail, request, check = host.fail, host.request, host.check
 local type, pairs, ipairs, tostring = base.type, base.pairs, base.ipairs, base.tostring
@@ -438,6 +438,13 @@ local function new_desk(updates)
   }
 end
 
+-- Like a random UUID (RFC 9562, version 4) to everybody else; of the run's chance, so that a replay has the same.
+local function uuid()
+  local random = host.random
+  return host.string.format("%08x-%04x-4%03x-%04x-%012x", random(0, 0xffffffff), random(0, 0xffff),
+    random(0, 0xfff), 0x8000 | random(0, 0x3fff), random(0, 0xffffffffffff))
+end
+
 local function new_context(agent, input, plan, updates)
   local desk = new_desk(updates)
   local family = plan and new_family(input)
@@ -457,7 +464,7 @@ local function new_context(agent, input, plan, updates)
     sleep = function(_, seconds)
       return ask("sleep", { seconds = want_count(seconds, SLEEP_MAX, "ctx:sleep: seconds") })
     end,
-    retry = retry,
+    retry = retry, uuid = uuid,
     signal = function(_, name, timeout_s)
       want_text(name, "ctx:signal: name")
       timeout_s = want_count(timeout_s or SIGNAL_DEFAULT, SLEEP_MAX, "ctx:signal: timeout_s")
@@ -475,6 +482,26 @@ math.random = function(low, high)
   if high == nil then low, high = 1, low end
   if is(low) ~= "integer" or is(high) ~= "integer" then fail("math.random: needs integer bounds") end
   return host.random(low, high)
+end
+
+-- What the libraries do not have, and why.  (A text's other fields are nil, as ever.)
+local text_only, machine = "a plan is one text, pinned by one hash", "its last bit differs by machine"
+local without = {
+  string = {
+    dump = text_only, pack = "its layout differs by machine: use string.format",
+    unpack = "its layout differs by machine: use string.byte", packsize = "its layout differs by machine",
+  },
+  table = { move = "write the loop" },
+  math = {
+    randomseed = "math.random is seeded by the run", pow = machine .. ": multiply", sqrt = "use integers",
+    sin = machine, cos = machine, tan = machine, asin = machine, acos = machine, atan = machine,
+    exp = machine, log = machine, pi = "there is nothing to use it with",
+  },
+}
+for name, words in pairs(without) do
+  setmetatable(host[name], { __index = function(_, key)
+    if words[key] then fail(name .. "." .. key .. " is not offered: " .. words[key]) end
+  end, __metatable = false })
 end
 
 local json = {

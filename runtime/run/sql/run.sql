@@ -73,7 +73,7 @@ WITH now AS MATERIALIZED (SELECT clock_timestamp() AS at)
     AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
   ORDER BY r.id LIMIT $2)
  UNION ALL
-(SELECT CASE WHEN r.waiting_on IN ('approval', 'intent')
+(SELECT CASE WHEN r.waiting_on IN ('approval', 'intent', 'budget')
                OR (r.waiting_on = 'signal'
                    AND EXISTS (SELECT FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = r.id
                                                           AND s.consumed_seq IS NULL AND s.name <> '$cancel'))
@@ -147,7 +147,7 @@ SELECT 8, h.audit_size - h.checkpoint_size, '' FROM tenant_head h WHERE h.tenant
              ORDER BY s.run_id LIMIT 1)
       FROM unread u WHERE u.run_id IS NOT NULL)
  SELECT 9, r.id, '' FROM unread u
-   JOIN run r ON r.tenant_id = $1 AND r.id = u.run_id AND r.status = 'waiting' AND r.waiting_on = 'signal'
+   JOIN run r ON r.tenant_id = $1 AND r.id = u.run_id AND r.status = 'waiting' AND r.waiting_on IN ('signal', 'budget')
    JOIN journal j ON j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps
   WHERE EXISTS (SELECT FROM run_signal s
                  WHERE s.tenant_id = $1 AND s.run_id = r.id AND s.consumed_seq IS NULL
@@ -165,7 +165,7 @@ SELECT 8, h.audit_size - h.checkpoint_size, '' FROM tenant_head h WHERE h.tenant
 -- params: tenant int4, run int8[]
 UPDATE run x SET wake_at = clock_timestamp()
   FROM unnest($2::int8[]) AS e(run)
- WHERE x.tenant_id = $1 AND x.id = e.run AND x.status = 'waiting' AND x.waiting_on = 'signal'
+ WHERE x.tenant_id = $1 AND x.id = e.run AND x.status = 'waiting' AND x.waiting_on IN ('signal', 'budget')
    AND EXISTS (SELECT FROM journal j
                  JOIN run_signal s ON s.tenant_id = $1 AND s.run_id = x.id AND s.consumed_seq IS NULL AND s.name <> '$cancel'
                                   AND s.name = convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'name'
@@ -305,7 +305,7 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
                                    AND r.business_key = 'exception:' || encode(o.key, 'hex')
                         WHERE o.tenant_id = $1 AND o.resource = e.resource
                           AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
-                          AND NOT (r.status = 'waiting' AND r.waiting_on = 'approval'))
+                          AND NOT (r.status = 'waiting' AND r.waiting_on IN ('approval', 'budget')))
        AND NOT EXISTS (SELECT FROM run r JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
                           AND coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq
@@ -318,7 +318,7 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
 -- name: runs_open_count
 -- params: tenant int4
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
-                          AND NOT (r.status = 'waiting' AND r.waiting_on = 'approval'))
+                          AND NOT (r.status = 'waiting' AND r.waiting_on IN ('approval', 'budget')))
   FROM run r WHERE r.tenant_id = $1;
 
 -- name: exception_open

@@ -207,6 +207,8 @@ struct step_row *base_step(struct base *base, int64_t run, int32_t seq);
 struct person_row *base_person(struct base *base, int32_t tenant, const char *name);
 bool base_run_over(const struct run_row *run);
 /* Has it a word of the name that its newest step waits for? */
+struct input_row *base_input(struct base *base, int32_t tenant, int64_t run); /* NULL: none */
+bool base_waits_for_word(const struct run_row *run); /* a signal, or its budget */
 bool base_has_signal(struct base *base, const struct run_row *run);
 struct plan_row *base_plan(struct base *base, int32_t tenant, const uint8_t *hash);
 struct agent_row *base_agent(struct base *base, int32_t tenant, const char *name);

@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
+#include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -142,6 +143,21 @@ static void put_claimed(struct base_call *call, const struct delivery_row *deliv
     base_out_null(call);
     base_out_json(call, json_pack("{s:s,s:s,s:s,s:i,s:o}", "id", id, "type", message->event,
                                   "timestamp", at, "tenant", (int)call->tenant, "data", data));
+    int64_t asked = rv_json_int(message->body, "approval", 0);
+    const struct input_row *input = NULL;
+    BASE_EACH(call->base, T_APPROVAL, approval_row, approval)
+    {
+        if (approval->tenant == call->tenant && approval->id == asked && approval->run != 0) {
+            input = base_input(call->base, call->tenant, approval->run);
+        }
+    }
+    if (input != NULL) {
+        char trace[RV_TRACE_TEXT];
+        rv_trace_text(rv_run_trace(call->tenant, input->run, input->input), trace);
+        base_out_text(call, trace);
+    } else {
+        base_out_null(call);
+    }
 }
 
 static struct delivery_row *first_due(struct base *base, int32_t tenant)

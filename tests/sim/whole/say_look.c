@@ -50,6 +50,11 @@ static bool has_question(struct base *base, const struct run_row *run)
     return false;
 }
 
+bool base_waits_for_word(const struct run_row *run)
+{
+    return base_is(run->waiting_on, "signal") || base_is(run->waiting_on, "budget");
+}
+
 /* The newest step names the signal that is waited for. */
 bool base_has_signal(struct base *base, const struct run_row *run)
 {
@@ -100,6 +105,7 @@ static bool is_due(struct base *base, const struct run_row *run)
 static int due_kind(struct base *base, const struct run_row *run)
 {
     bool answered = base_is(run->waiting_on, "approval") || base_is(run->waiting_on, "intent") ||
+                    base_is(run->waiting_on, "budget") ||
                     (base_is(run->waiting_on, "signal") && has_word(base, run));
     return answered ? ANSWERED : DUE;
 }
@@ -295,7 +301,7 @@ static void company_sweep(struct base_call *call)
     BASE_EACH(base, T_RUN, run_row, told)
     {
         bool waits = told->tenant == call->tenant && base_is(told->status, "waiting");
-        if (waits && base_is(told->waiting_on, "signal") && base_has_signal(base, told)) {
+        if (waits && base_waits_for_word(told) && base_has_signal(base, told)) {
             say(call, ANSWERED, told->id);
         }
     }

@@ -12,7 +12,7 @@
 
 /* ---- a run as it is resumed ---- */
 
-static struct input_row *find_input(struct base *base, int32_t tenant, int64_t run)
+struct input_row *base_input(struct base *base, int32_t tenant, int64_t run)
 {
     BASE_EACH(base, T_INPUT, input_row, input)
     {
@@ -35,7 +35,7 @@ static void nulls(struct base_call *call, int count)
 static void image_of_run(struct base_call *call, const struct run_row *run)
 {
     struct base *base = call->base;
-    const struct input_row *input = find_input(base, run->tenant, run->id);
+    const struct input_row *input = base_input(base, run->tenant, run->id);
     const struct agent_row *agent = base_agent(base, run->tenant, run->agent);
     if (input == NULL) {
         return;
@@ -286,7 +286,7 @@ static void run_signal_wake(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
-        if (run != NULL && base_is(run->status, "waiting") && base_is(run->waiting_on, "signal") &&
+        if (run != NULL && base_is(run->status, "waiting") && base_waits_for_word(run) &&
             base_has_signal(call->base, run)) {
             base_touch(call, T_RUN, run);
             run->has_wake = true;
@@ -369,7 +369,8 @@ static const char *doing(struct base *base, const struct run_row *run, char out[
     bool nameless = base_is(run->waiting_on, "run") &&
                     (step == NULL || rv_json_str(step->json, "run", NULL) == NULL);
     if (!base_is(run->status, "waiting") || run->waiting_on == NULL || nameless) {
-        return run->status;
+        snprintf(out, 64, "is %s", run->status);
+        return out;
     }
     snprintf(out, 64, "waits for %s", run->waiting_on);
     return out;
@@ -580,7 +581,7 @@ static bool is_taken(struct base *base, const struct exception_row *exception)
     business_key(exception, key);
     BASE_EACH(base, T_RUN, run_row, run)
     {
-        const struct input_row *input = find_input(base, run->tenant, run->id);
+        const struct input_row *input = base_input(base, run->tenant, run->id);
         if (run->tenant != exception->tenant || !base_is(run->key, key) || input == NULL) {
             continue;
         }
@@ -614,7 +615,8 @@ static bool resource_busy(struct base *base, const struct exception_row *excepti
         BASE_EACH(base, T_RUN, run_row, run)
         {
             if (run->tenant == other->tenant && base_is(run->key, key) && !base_run_over(run) &&
-                !(base_is(run->status, "waiting") && base_is(run->waiting_on, "approval"))) {
+                !(base_is(run->status, "waiting") &&
+                  (base_is(run->waiting_on, "approval") || base_is(run->waiting_on, "budget")))) {
                 return true;
             }
         }

@@ -155,7 +155,7 @@ static const char *a_text(const struct rv_statement *statement, const char *name
                           "done", "failed", "cancelled", "compensated");
     }
     if (strcmp(name, "waiting_on") == 0) {
-        return PICK("approval", "timer", "signal", "signal", "run");
+        return PICK("approval", "timer", "signal", "signal", "run", "budget");
     }
     if (strcmp(name, "business_key") == 0) {
         snprintf(text, sizeof text, "exception:%s", key_hex);

@@ -1,0 +1,208 @@
+#!/bin/sh
+# shellcheck disable=SC1010  # "done" is a status, too
+# budgets.sh -- what a run may spend, with the real program: plans that go on without, runs that ask a person for more
+# (command line and HTTP), and a thousand children that try to spend more than their family has.
+# usage: budgets.sh REEVE      (from the repository root)
+set -u
+reeve_program=$1
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
+state=$(mktemp -d /tmp/rvbudget-XXXXXX)
+chmod 755 "$state"
+unset REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG REEVE_TOKEN
+export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
+reeve() { "$reeve_program" "$@"; }
+served=
+trap '[ -z "$served" ] || kill "$served" 2>/dev/null; reeve db stop >/dev/null 2>&1; [ -n "${KEEP:-}" ] || rm -rf "$state"' EXIT
+failures=0
+same() { # WHAT EXPECTED FOUND
+    if [ "$2" = "$3" ]; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1: expected \"$2\", found \"$3\""
+        failures=$((failures + 1))
+    fi
+}
+says() { # WHAT TEXT COMMAND...
+    what=$1
+    text=$2
+    shift 2
+    "$@" >"$state/out" 2>&1
+    if grep -qF -- "$text" "$state/out"; then
+        echo "ok    $what"
+    else
+        echo "FAIL  $what: \"$text\" is missing in:"
+        cat "$state/out"
+        failures=$((failures + 1))
+    fi
+}
+ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = ${tenant:-1}; $1"; }
+said="convert_from(substr(j.out, 2), 'UTF8')::jsonb"
+made="j.kind IN (1, 2) AND NOT ($said ? 'budget')" # reads and questions that were made
+
+mkdir -p "$state/careful" "$state/thrifty" "$state/boss" "$state/mob" "$state/imp"
+cat >"$state/careful/agent.lua" <<'LUA'
+local agent = { name = "careful", version = "1", handles = { "F01" }, uses = { "exception.note" },
+  limits = { calls = 2 }, overrun = "ask" }
+function agent.plan(ctx, exception)
+  for i = 1, 5 do erp.get("invoice", i) end
+  return ctx:plan():add("exception.note", { key = exception.key, text = "read five" }, { reason = "all read" })
+end
+return agent
+LUA
+cat >"$state/thrifty/agent.lua" <<'LUA'
+local agent = { name = "thrifty", version = "1", handles = { "F02", "F04", "F07", "F08", "F09", "F10", "F12" },
+  uses = { "exception.note" }, limits = { calls = 2 }, overrun = "degrade" }
+function agent.plan(ctx, exception)
+  local without = 0
+  for i = 1, 5 do
+    local _, _, code = erp.get("invoice", i)
+    if code == "limit" then without = without + 1 end
+  end
+  return ctx:plan():add("exception.note", { key = exception.key, text = "without " .. without }, { reason = "as far as it went" })
+end
+return agent
+LUA
+# the boss gives each child a little; every child then tries to read, ask, start and hand over far beyond it
+cat >"$state/boss/agent.lua" <<'LUA'
+local agent = { name = "boss", version = "1", handles = { "F09" }, uses = { "exception.note" },
+  limits = { steps = 12000, calls = 701, tokens = 100000, children = 1000, depth = 2 } }
+function agent.plan(ctx, exception)
+  local started, refused = 0, 0
+  for i = 1, 1020 do
+    local child = ctx:start("mob", { n = i, code = exception.code },
+      { close = "abandon", budget = { steps = 9, calls = i <= 350 and 2 or 0, tokens = 50 } })
+    if child then started = started + 1 else refused = refused + 1 end
+  end
+  return ctx:plan():add("exception.note", { key = exception.key, text = started .. " " .. refused }, { reason = "all are off" })
+end
+return agent
+LUA
+cat >"$state/mob/agent.lua" <<'LUA'
+local agent = { name = "mob", version = "1", handles = {}, uses = { "exception.note" }, overrun = "degrade",
+  limits = { steps = 100000, calls = 100000, tokens = 100000, children = 100000, depth = 100 } }
+local function reads(from) for i = from, from + 2 do erp.get("invoice", i) end end
+local ways = {
+  function(ctx) reads(1) end,
+  function(ctx) while true do erp.get("invoice", math.random(1000)) end end,
+  function(ctx) for i = 1, 3 do ctx:start("imp", { n = i }, { budget = { steps = 3, calls = 1 } }) end reads(1) end,
+  function(ctx) for i = 1, 3 do ctx:start("imp", { n = i }) end reads(1) end,
+  function(ctx) reads(1) ctx:handoff("imp", { n = 0 }, { reason = "somebody else" }) end,
+  function(ctx) for i = 1, 4 do llm.decide { question = "q" .. i, options = { "a", "b" }, max_tokens = 30 } end end,
+}
+function agent.plan(ctx, exception)
+  ways[exception.n % #ways + 1](ctx)
+  return ctx:plan()
+end
+return agent
+LUA
+sed -e 's/name = "mob"/name = "imp"/' -e 's/overrun = "degrade"/overrun = "stop"/' "$state/mob/agent.lua" >"$state/imp/agent.lua"
+sed 's/^return bundle { name = "default", schema = "erp.v1",/&\
+  permit { id = "starts", agents = any_of { "boss", "mob", "imp" }, action = "run.start" },/' \
+    policies/default.lua >"$state/families.lua"
+grep -q 'id = "starts"' "$state/families.lua" || exit 1
+
+company() { # NAME POLICY AGENTS...
+    name=$1
+    policy=$2
+    shift 2
+    reeve company create "$name" --currency EUR >/dev/null &&
+        reeve policy load "$policy" --company "$name" >/dev/null &&
+        reeve agent publish "$@" --company "$name" >/dev/null &&
+        reeve import scripts/demo/company/master.json scripts/demo/company/orders/*.xml scripts/demo/company/receipts/*.xml \
+            scripts/demo/company/invoices/*.xml --company "$name" >/dev/null || exit 1
+}
+
+# going on without; asking
+company one policies/default.lua "$state/careful/agent.lua" "$state/thrifty/agent.lua"
+uri=$(reeve db uri)
+reeve exception run --no-post --company one >"$state/out" 2>&1
+same "a plan that goes on without ends well" t "$(ask "SELECT count(*) > 0 AND bool_and(status = 'done') FROM run WHERE agent = 'thrifty'")"
+same "and was answered \"limit\" instead of read" "2 3" "$(ask "SELECT DISTINCT
+    count(*) FILTER (WHERE $made) || ' ' || count(*) FILTER (WHERE NOT ($made)) FROM journal j JOIN run r ON r.id = j.run_id
+    WHERE r.agent = 'thrifty' AND j.kind = 1 GROUP BY r.id")"
+same "the careful ones wait" "waiting budget" "$(ask "SELECT DISTINCT status || ' ' || waiting_on FROM run WHERE agent = 'careful'")"
+run=r_$(ask "SELECT min(id) FROM run WHERE agent = 'careful'")
+says "the list shows for what" "budget calls" reeve run list --waiting-on budget --company one
+says "show, too" '"waiting_on": "budget"' reeve run show "$run" --company one
+says "a raise has a reason" "reason must have" reeve run raise "$run" --calls 1 --company one
+says "and an amount" "nothing is raised" reeve run raise "$run" --reason x --company one
+says "too little does not help" "raised" reeve run raise "$run" --calls 1 --reason "one more" --company one
+reeve run work --company one >/dev/null 2>&1
+same "it read one more and waits again" "3 waiting" "$(ask "SELECT (SELECT count(*) FROM journal j WHERE 'r_' || j.run_id = '$run' AND j.kind = 1)
+    || ' ' || status FROM run WHERE 'r_' || id = '$run'")"
+reeve run raise "$run" --calls 10 --reason "the rest" --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+same "with enough it ends" "done 5" "$(ask "SELECT status || ' ' || (SELECT count(*) FROM journal j WHERE 'r_' || j.run_id = '$run' AND j.kind = 1)
+    FROM run WHERE 'r_' || id = '$run'")"
+same "each raise is on the record" 2 "$(ask "SELECT count(*) FROM audit_record
+    WHERE 'r_' || run_id = '$run' AND kind = 'decision' AND body LIKE '%\"run.raise\"%'")"
+says "what is over cannot be raised" "is over" reeve run raise "$run" --calls 1 --reason x --company one
+for each in $(ask "SELECT 'r_' || id FROM run"); do
+    reeve run replay "$each" --company one >"$state/out" || same "replay of $each" "" "$(cat "$state/out")"
+done
+reeve audit verify --company one >/dev/null
+same "the audit record is green" 0 $?
+
+# by HTTP, while it is served
+reeve person add op --roles operator --company one >/dev/null 2>&1
+token=$(reeve token make op --company one --json 2>/dev/null | sed 's/.*"token":"\([^"]*\)".*/\1/')
+run=$(ask "SELECT min(id) FROM run WHERE status = 'waiting' AND waiting_on = 'budget'")
+"$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
+served=$!
+for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
+base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+call() { # METHOD PATH [BODY]
+    curl -sS -X "$1" "$base$2" -H "Authorization: Bearer $token" ${3:+-H "Content-Type: application/json" -d "$3"}
+}
+says "the API finds it" '"waiting_on": "budget"' call GET "/v1/runs?waiting_on=budget"
+says "and says which budget" '"waits": "budget calls"' call GET "/v1/runs?waiting_on=budget"
+says "an amount that is none names its field" '"field":"calls"' call POST "/v1/runs/$run/budget" '{"calls":0,"reason":"x"}'
+says "an unknown budget, too" '"field":"lunch"' call POST "/v1/runs/$run/budget" '{"lunch":1,"reason":"x"}'
+says "a currency that is none" '"field":"money"' call POST "/v1/runs/$run/budget" '{"money":{"euro":1},"reason":"x"}'
+says "no run of that name" '"code":"not_found"' call POST "/v1/runs/42/budget" '{"calls":1,"reason":"x"}'
+says "a raise is taken" '"id"' call POST "/v1/runs/$run/budget" '{"calls":9,"reason":"by HTTP"}'
+for _ in $(seq 100); do [ "$(ask "SELECT status FROM run WHERE id = $run")" = done ] && break; sleep 0.1; done
+same "and the run goes on by itself" done "$(ask "SELECT status FROM run WHERE id = $run")"
+kill "$served"
+wait "$served" 2>/dev/null
+served=
+
+# a thousand children of one budget
+company two "$state/families.lua" "$state/boss/agent.lua" "$state/mob/agent.lua" "$state/imp/agent.lua"
+tenant=2
+began=$(date +%s)
+reeve exception run --no-post --company two >"$state/out" 2>&1
+for _ in 1 2 3 4 5 6; do
+    [ "$(ask "SELECT count(*) FROM run WHERE status NOT IN ('done', 'failed', 'cancelled', 'compensated')")" = 0 ] && break
+    reeve run work --company two >/dev/null 2>&1
+done
+seconds=$(($(date +%s) - began))
+boss="SELECT r.id FROM run r WHERE r.agent = 'boss'"
+below="WITH RECURSIVE f AS (SELECT r.id, r.id AS top, r.agent FROM run r WHERE r.agent = 'boss'
+    UNION ALL SELECT c.id, f.top, c.agent FROM f JOIN run c ON c.parent = f.id)"
+families=$(ask "SELECT count(*) FROM run WHERE agent = 'boss'")
+same "there is a family" t "$([ "$families" -ge 1 ] && echo t)"
+same "all have ended" 0 "$(ask "SELECT count(*) FROM run WHERE status NOT IN ('done', 'failed', 'cancelled')")"
+same "each boss started a thousand, and not one more" "$families 1000" "$(ask "SELECT count(*) || ' ' || max(n) FROM
+    (SELECT count(*) AS n FROM run c WHERE c.parent IN ($boss) GROUP BY c.parent) x WHERE n = 1000")"
+same "no family has made more calls than its boss was given" 0 "$(ask "$below SELECT count(*) FROM
+    (SELECT f.top FROM f JOIN journal j ON j.run_id = f.id WHERE $made GROUP BY 1 HAVING count(*) > 700) x")"
+same "the calls that were given were made" "$families" "$(ask "$below SELECT count(*) FROM
+    (SELECT f.top FROM f JOIN journal j ON j.run_id = f.id WHERE $made GROUP BY 1 HAVING count(*) > 300) x")"
+same "nor more steps" 0 "$(ask "$below SELECT count(*) FROM
+    (SELECT f.top FROM f JOIN journal j ON j.run_id = f.id WHERE j.kind IN (1, 2, 3, 7, 13, 20) GROUP BY 1 HAVING count(*) > 12000) x")"
+same "no run has made more calls, or steps, than it was given" 0 "$(ask "SELECT count(*) FROM
+    (SELECT j.run_id, i.budget FROM journal j JOIN run_input i ON i.run_id = j.run_id WHERE i.budget ? 'calls'
+      GROUP BY 1, 2 HAVING count(*) FILTER (WHERE $made) > (i.budget->>'calls')::int
+          OR count(*) FILTER (WHERE j.kind IN (1, 2, 3, 7, 13, 20)) > (i.budget->>'steps')::int) x")"
+same "none stands deeper than it may" 0 "$(ask "SELECT count(*) FROM run WHERE depth > 2")"
+same "budgets of children sum up to no more than their parent had" 0 "$(ask "SELECT count(*) FROM run p JOIN run_input i ON i.run_id = p.id
+    WHERE i.budget ? 'calls' AND (i.budget->>'calls')::int < (SELECT coalesce(sum((ci.budget->>'calls')::int), 0)
+        FROM run c JOIN run_input ci ON ci.run_id = c.id WHERE c.parent = p.id)")"
+ask "SELECT 'runs ' || count(*) || ', imps ' || count(*) FILTER (WHERE agent = 'imp') || ', failed ' || count(*) FILTER (WHERE status = 'failed') FROM run"
+echo "      $(ask "SELECT count(*) FROM journal j WHERE $made") calls of $((families * 700)) in $families families, $seconds s"
+reeve audit verify --company two >/dev/null
+same "the audit record is green" 0 $?
+[ "$failures" = 0 ] || echo "$failures checks failed"
+[ "$failures" = 0 ]

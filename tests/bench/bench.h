@@ -16,12 +16,8 @@ struct bench_run {
     const char *only; /* a case name, or NULL for all */
     int kills, stops; /* bench_crash; -1: as it likes */
     int64_t seed;     /* 0: from the clock */
-<<<<<<< HEAD
-    unsigned versus;  /* bench_actors: the same programs in other runtimes, see peers.h */
-=======
     int64_t steps;    /* bench_history: of the one run; 0: a million */
-    bool vs_erlang;   /* bench_actors: the same programs in Erlang, in turn */
->>>>>>> history
+    unsigned versus;  /* bench_actors: the same programs in other runtimes, see peers.h */
     bool gpu;         /* bench_model: the cases of the CUDA plug-in, and only these */
 };
 

@@ -22,7 +22,7 @@ struct firing {
     struct firings *all;
     int32_t tenant;
     int64_t fire;
-    bool stopped; /* by the schedule's overlap policy, not by the end of reeve */
+    bool stopped;    /* by the schedule's overlap policy, not by the end of reeve */
     struct job *job; /* or a run: */
     char *agent;
     json_t *input;

@@ -110,6 +110,10 @@ while read -r name; do
     "retention preview" | "retention apply") gives 0 "may be empty" $name --set retention.journal_months=1 ;;
     "blob list") gives 0 "" blob list --company acme ;;
     "run cancel") gives 0 "may be empty" run cancel --agent nobody --company acme; gives 1 "" run cancel r_1 --company acme ;;
+    "run start")
+        gives 0 "" run start bank_line --input '{"code":"B01"}' --company acme
+        gives 1 "" run start nobody --company acme; gives 2 "" run start --company acme ;;
+    "run signal") gives 1 "" run signal r_1 go --company acme; gives 2 "" run signal r_1 "\$go" --company acme ;;
     "run raise") gives 1 "" run raise r_1 --calls 1 --reason more --company acme ;;
     "run query") gives 0 "" run query "$run" --company acme; gives 1 "" run query "$run" none --company acme ;;
     "run update") gives 0 "may be empty" run update "$run" --company acme; gives 1 "" run update r_1 x --company acme ;;

@@ -117,8 +117,8 @@ SELECT s.id, s.agent, s.status, s.waiting_on, s.wake_at, s.business_key, s.paren
             WHEN s.roles IS NOT NULL THEN s.waiting_on || ' of ' || array_to_string(s.roles, ' + ')
             WHEN s.waiting_on = 'run' THEN 'run ' || (SELECT run_step_said(of_tenant, j.out)->>'run'
                   FROM journal j WHERE j.tenant_id = of_tenant AND j.run_id = s.id AND j.seq = s.steps)
-            WHEN s.waiting_on = 'budget' THEN 'budget ' || (SELECT run_step_said(of_tenant, j.out)->>'budget'
-                  FROM journal j WHERE j.tenant_id = of_tenant AND j.run_id = s.id AND j.seq = s.steps)
+            WHEN s.waiting_on = 'budget' THEN concat_ws(' ', 'budget', (SELECT run_step_said(of_tenant, j.out)->>'budget'
+                  FROM journal j WHERE j.tenant_id = of_tenant AND j.run_id = s.id AND j.seq = s.steps))
             WHEN s.waiting_on IN ('timer', 'effect') AND s.wake_at IS NOT NULL THEN s.waiting_on || ' until ' || to_char(s.wake_at, 'YYYY-MM-DD HH24:MI:SS')
             ELSE s.waiting_on END,
        CASE WHEN s.steps <= 10000 THEN run_cost(of_tenant, s.id) END

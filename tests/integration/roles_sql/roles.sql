@@ -40,9 +40,12 @@ BEGIN
 END $do$;
 
 -- name: roles_tables
--- Every table with a tenant_id: its name, whether it is a part of another, whether its rows are for ever.
+-- Every table with a tenant_id: its name, whether it is a part of another, whether its rows are for ever, and the columns
+-- that are written.
 SELECT r.oid::regclass::text, r.relispartition,
-       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = r.oid AND g.tgname = 'append_only')
+       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = r.oid AND g.tgname = 'append_only'),
+       (SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum) FROM pg_attribute c
+         WHERE c.attrelid = r.oid AND c.attnum > 0 AND NOT c.attisdropped AND c.attgenerated = '')
   FROM pg_attribute a JOIN pg_class r ON r.oid = a.attrelid
  WHERE a.attname = 'tenant_id' AND r.relnamespace = 'public'::regnamespace AND r.relkind IN ('r', 'p')
  ORDER BY 1;

@@ -127,8 +127,10 @@ until_is "is cancelled by the next" t \
 gives 0 "it is due no more" reeve schedule set waiting --cron '0 0 29 2 *'
 
 # ---- killed while a fire's run is open ----
-until_is "a fire is under way" 1 "SELECT count(*) FROM schedule_fire WHERE schedule = 'waiting' AND state = 'running'"
-fire=$(ask "SELECT id FROM schedule_fire WHERE schedule = 'waiting' AND state = 'running'")
+gives 0 "one more whose run waits" reeve schedule add held --cron '0 0 29 2 *' --agent closer --input '{"wait": true}'
+gives 0 "is due now" reeve schedule run held
+until_is "its run waits" waiting "SELECT r.status FROM run r JOIN schedule_fire f ON f.id = r.id WHERE f.schedule = 'held'"
+fire=$(ask "SELECT id FROM schedule_fire WHERE schedule = 'held'")
 kill -9 "$served"
 wait "$served" 2>/dev/null
 psql "$uri" -qc "UPDATE schedule_fire SET lease_until = now() WHERE state = 'running'" # do not wait half a minute

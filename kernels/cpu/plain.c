@@ -8,6 +8,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/unpack.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -486,6 +487,10 @@ CPU_INLINE void prepare_block(const float *x, int8_t *q, float *scale, float *su
     /* a sum is not a number when one summand is not: it reaches the result by the scale */
     floats nothing = (low + high) * 0.0F;
     most += add_lanes(&nothing);
+    if (!(most <= FLT_MAX)) { /* the scale says it; no whole number is that of NaN */
+        low = (floats){0};
+        high = (floats){0};
+    }
     float inverse = most > 0 ? 127 / most : 0;
     *scale = most / 127;
     if (!(inverse <= 3.0e38F)) { /* so small that 127 / most is beyond the range: nothing is lost */

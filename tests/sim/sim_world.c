@@ -444,7 +444,10 @@ static bool step(struct sim_world *world)
 
 static bool live(struct sim_world *world, int64_t until_us)
 {
-    while (world->violation[0] == '\0') {
+    for (int64_t looks = 0; world->violation[0] == '\0'; looks++) {
+        if (looks > SIM_TURNS_MAX) { /* time goes on, and nothing happens in it */
+            sim_broken(world, "the world does not come to an end");
+        }
         while (world->violation[0] == '\0' && step(world)) {
         }
         people(world);

@@ -178,7 +178,7 @@ TEST(a_killed_engine_costs_only_a_retry)
     wait_ready();
     pid_t first = engine_pid();
     for (int i = 0; i < ASKERS; i++) {
-        ask(i, question("a long story", 200), 30000);
+        ask(i, question("a long story", 100), 30000);
     }
     rv_loop_run_once(world.loop, 10);
     rv_loop_run_once(world.loop, 10);

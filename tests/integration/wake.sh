@@ -39,6 +39,7 @@ reeve import scripts/demo/company/master.json scripts/demo/company/orders/*.xml 
     scripts/demo/company/invoices/*.xml --company one >/dev/null
 uri=$(reeve db uri)
 token=$(reeve token make operator --company one | grep -o 'rvt_[A-Za-z0-9_-]*')
+: >"$state/served"
 "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
 server=$!
 for _ in $(seq 300); do [ -s "$state/served" ] && break; sleep 0.1; done
@@ -76,6 +77,7 @@ same "within some seconds, too" t "$(ask "SELECT r.changed_at - s.sent_at < inte
 kill -9 "$server"
 wait "$server" 2>/dev/null
 three=$(ask "SELECT min(id) FROM run WHERE status = 'waiting'")
+: >"$state/served"
 "$reeve_program" serve --listen 127.0.0.1:0 --json --set runtime.lease=600s >"$state/served" 2>"$state/log" &
 server=$!
 for _ in $(seq 300); do [ -s "$state/served" ] && break; sleep 0.1; done
@@ -85,6 +87,7 @@ until_is "and its run is over" done "SELECT status FROM run WHERE id = $three"
 kill -9 "$server"
 wait "$server" 2>/dev/null
 four=$(ask "SELECT min(id) FROM run WHERE status = 'waiting'")
+: >"$state/served"
 "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
 server=$!
 for _ in $(seq 300); do [ -s "$state/served" ] && break; sleep 0.1; done

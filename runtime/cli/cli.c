@@ -310,3 +310,14 @@ enum rv_code cli_read_file(const char *path, size_t max_bytes, struct rv_arena *
     rv_buf_fini(&bytes);
     return code;
 }
+
+void cli_on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
+{
+    struct cli_asked *asked = data;
+    asked->done = true;
+    asked->code = code;
+    asked->id = id;
+    if (code != RV_OK) {
+        asked->err = *err;
+    }
+}

@@ -131,6 +131,14 @@ RV_MUST enum rv_code cli_take_json(void *data, const struct rv_result *result, i
 RV_MUST enum rv_code cli_print_query(const struct cli *cli, struct rv_db_session *session,
                                      int32_t tenant, const struct rv_statement *statement,
                                      struct rv_args *args, int *rows, struct rv_error *err);
+/* One request that a command waits for: `done` of rv_run_begin_for and its like, data is this. */
+struct cli_asked {
+    bool done;
+    enum rv_code code;
+    int64_t id;
+    struct rv_error err; /* when code is not RV_OK */
+};
+void cli_on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err);
 /* The number of a run from its name, "r_42" or "42". */
 RV_MUST enum rv_code cli_run_id(const char *text, int64_t *out, struct rv_error *err);
 /* A run as one document (runtime/run/history.h); new reference. */

@@ -328,27 +328,11 @@ static enum rv_code find_start(const struct reviving *all, const char *name,
     return code;
 }
 
-struct asked {
-    bool done;
-    enum rv_code code;
-    int64_t id;
-    struct rv_error err;
-};
-
-static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
-{
-    struct asked *asked = data;
-    *asked = (struct asked){.done = true, .code = code, .id = id};
-    if (code != RV_OK) {
-        asked->err = *err;
-    }
-}
-
 static enum rv_code begin(const struct reviving *all, const struct rv_run_fork *fork, int64_t *id,
                           struct rv_error *err)
 {
-    struct asked asked = {.done = false};
-    rv_run_fork(all->node->gate, all->node->db, all->tenant, &all->principal, fork, on_asked,
+    struct cli_asked asked = {.done = false};
+    rv_run_fork(all->node->gate, all->node->db, all->tenant, &all->principal, fork, cli_on_asked,
                 &asked);
     node_wait(all->node, &asked.done, 0);
     *id = asked.id;

@@ -10,23 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct asked {
-    bool done;
-    enum rv_code code;
-    struct rv_error err;
-};
-
-static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
-{
-    (void)id;
-    struct asked *asked = data;
-    asked->done = true;
-    asked->code = code;
-    if (code != RV_OK) {
-        asked->err = *err;
-    }
-}
-
 /* "EUR=500000,USD=100000" */
 static enum rv_code read_money(const char *text, json_t *more, struct rv_error *err)
 {
@@ -81,7 +64,7 @@ static enum rv_code ask(struct cli *cli, int64_t run, const json_t *more, struct
     struct rv_db_session *session = NULL;
     struct node *node = NULL;
     int32_t tenant = 0;
-    struct asked asked = {.done = false};
+    struct cli_asked asked = {.done = false};
     struct rv_principal principal = {.kind = RV_PRINCIPAL_PERSON};
     enum rv_code code = place_company(cli, &session, &tenant, err);
     if (code == RV_OK) {
@@ -91,7 +74,7 @@ static enum rv_code ask(struct cli *cli, int64_t run, const json_t *more, struct
         code = cli_person(cli, session, tenant, &principal, err);
     }
     if (code == RV_OK) {
-        rv_run_raise(node->gate, node->db, tenant, &principal, run, more, on_asked, &asked);
+        rv_run_raise(node->gate, node->db, tenant, &principal, run, more, cli_on_asked, &asked);
         node_wait(node, &asked.done, 0);
         code = asked.code;
         if (code != RV_OK) {

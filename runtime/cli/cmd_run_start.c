@@ -38,24 +38,6 @@ static void place_close(const struct place *place)
     rv_db_session_close(place->session);
 }
 
-struct asked {
-    bool done;
-    enum rv_code code;
-    int64_t id;
-    struct rv_error err;
-};
-
-static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
-{
-    struct asked *asked = data;
-    asked->done = true;
-    asked->code = code;
-    asked->id = id;
-    if (code != RV_OK) {
-        asked->err = *err;
-    }
-}
-
 /* ---- start ---- */
 
 struct wish {
@@ -82,15 +64,15 @@ static enum rv_code check_wish(const struct cli *cli, struct wish *wish, struct 
 static enum rv_code start(const struct cli *cli, const struct place *place, const struct wish *wish,
                           int64_t *run, struct rv_error *err)
 {
-    struct asked asked = {.done = false};
+    struct cli_asked asked = {.done = false};
     struct node *node = place->node;
     if (wish->exception != NULL) {
         rv_run_begin_for(node->gate, node->db, place->tenant, &place->principal, wish->exception,
-                         cli->argc > 0 ? cli->argv[0] : NULL, NULL, node_resolutions_of, on_asked,
-                         &asked);
+                         cli->argc > 0 ? cli->argv[0] : NULL, NULL, node_resolutions_of,
+                         cli_on_asked, &asked);
     } else {
         rv_run_begin_with(node->gate, node->db, place->tenant, &place->principal, &wish->with,
-                          on_asked, &asked);
+                          cli_on_asked, &asked);
     }
     node_wait(node, &asked.done, 0);
     *run = asked.id;
@@ -198,7 +180,7 @@ int cmd_run_signal(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
     struct place place = {.session = NULL};
-    struct asked asked = {.done = false};
+    struct cli_asked asked = {.done = false};
     json_t *body = NULL;
     int64_t run = 0;
     const char *name = cli->argv[1];
@@ -215,7 +197,7 @@ int cmd_run_signal(struct cli *cli)
     if (code == RV_OK) {
         body = body != NULL ? body : json_object();
         rv_run_tell(place.node->gate, place.node->db, place.tenant, &place.principal, run, name,
-                    body, on_asked, &asked);
+                    body, cli_on_asked, &asked);
         node_wait(place.node, &asked.done, 0);
         code = asked.code;
         err = asked.err;

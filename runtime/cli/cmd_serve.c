@@ -69,60 +69,22 @@ static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_
     rv_free(ask);
 }
 
-struct check_ask {
-    json_t *roles;
-    rv_api_checked done;
-    void *data;
-};
-
-static struct rv_principal check_begin(const struct rv_caller *caller, rv_api_checked done,
-                                       void *data, struct check_ask **out)
-{
-    struct check_ask *ask = rv_alloc(sizeof *ask);
-    *ask = (struct check_ask){roles_of(caller), done, data};
-    *out = ask;
-    return (struct rv_principal){
-        .kind = RV_PRINCIPAL_PERSON, .id = caller->person, .roles = ask->roles};
-}
-
-static void on_checked(void *data, enum rv_code code, const json_t *answer, const char *field,
-                       const struct rv_error *err)
-{
-    struct check_ask *ask = data;
-    ask->done(ask->data, code, answer, field, err);
-    json_decref(ask->roles);
-    rv_free(ask);
-}
-
-static void on_started(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%" PRId64, id);
-    json_t *answer = json_pack("{s:s}", "id", text);
-    on_checked(data, code, code == RV_OK ? answer : NULL, NULL, err);
-    json_decref(answer);
-}
-
 static void runs_start(void *self, const struct rv_caller *caller, const struct rv_api_start *asked,
-                       rv_api_checked done, void *data)
+                       rv_api_done done, void *data)
 {
     struct node *node = self;
-    struct check_ask *ask = NULL;
-    struct rv_error err = {.code = RV_OK};
-    const char *field = NULL;
-    struct rv_principal principal = check_begin(caller, done, data, &ask);
+    struct ask *ask = NULL;
+    struct rv_principal principal = ask_begin(caller, done, data, &ask);
+    if (asked->exception != NULL) {
+        rv_run_begin_for(node->gate, node->db, caller->tenant, &principal, asked->exception,
+                         asked->agent, asked->traceparent, node_resolutions_of, on_asked, ask);
+        return;
+    }
     struct rv_run_begin_input with = {.agent = asked->agent,
                                       .input = asked->input,
                                       .key = asked->key,
                                       .traceparent = asked->traceparent};
-    if (asked->exception != NULL) {
-        rv_run_begin_for(node->gate, node->db, caller->tenant, &principal, asked->exception,
-                         asked->agent, asked->traceparent, node_resolutions_of, on_started, ask);
-    } else if (rv_run_begin_check(&with, &field, &err) != RV_OK) {
-        on_checked(ask, err.code, NULL, field, &err);
-    } else {
-        rv_run_begin_with(node->gate, node->db, caller->tenant, &principal, &with, on_started, ask);
-    }
+    rv_run_begin_with(node->gate, node->db, caller->tenant, &principal, &with, on_asked, ask);
 }
 
 static void runs_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,
@@ -152,14 +114,31 @@ static void runs_raise(void *self, const struct rv_caller *caller, int64_t run, 
     rv_run_raise(node->gate, node->db, caller->tenant, &principal, run, more, on_asked, ask);
 }
 
+struct update_ask {
+    json_t *roles;
+    rv_api_updated done;
+    void *data;
+};
+
+static void on_updated(void *data, enum rv_code code, const json_t *update, const char *field,
+                       const struct rv_error *err)
+{
+    struct update_ask *ask = data;
+    ask->done(ask->data, code, update, field, err);
+    json_decref(ask->roles);
+    rv_free(ask);
+}
+
 static void runs_update(void *self, const struct rv_caller *caller, int64_t run, const char *name,
-                        const char *id, const json_t *body, rv_api_checked done, void *data)
+                        const char *id, const json_t *body, rv_api_updated done, void *data)
 {
     struct node *node = self;
-    struct check_ask *ask = NULL;
-    struct rv_principal principal = check_begin(caller, done, data, &ask);
+    struct update_ask *ask = rv_alloc(sizeof *ask);
+    *ask = (struct update_ask){roles_of(caller), done, data};
+    struct rv_principal principal = {
+        .kind = RV_PRINCIPAL_PERSON, .id = caller->person, .roles = ask->roles};
     struct rv_run_update update = {.run = run, .name = name, .id = id, .body = body};
-    rv_run_update(node->gate, node->db, caller->tenant, &principal, &update, on_checked, ask);
+    rv_run_update(node->gate, node->db, caller->tenant, &principal, &update, on_updated, ask);
 }
 
 static struct rv_engine *model_of(void *self, int32_t tenant)

@@ -31,11 +31,11 @@ enum {
 typedef void (*rv_api_done)(void *data, enum rv_code code, const json_t *answer,
                             const struct rv_error *err);
 
-/* The same; `field` names the input that was wrong, or is NULL. */
-typedef void (*rv_api_checked)(void *data, enum rv_code code, const json_t *answer,
+/* `field` names the input that was wrong, or is NULL. */
+typedef void (*rv_api_updated)(void *data, enum rv_code code, const json_t *update,
                                const char *field, const struct rv_error *err);
 
-/* A run to begin: for an exception, or with an input. */
+/* A run to begin: for an exception, or with an input (checked: runtime/run/begin.h). */
 struct rv_api_start {
     const char *exception; /* its key; NULL: with an input */
     const char *agent;     /* NULL: the one that handles the exception */
@@ -47,21 +47,21 @@ struct rv_api_start {
 /* What the API asks of the run room.  Each function must call `done` exactly once, on this loop,
  * not inside the call.  `person` is the authenticated one.  Borrowed arguments live until done.
  *   start   answers {"id": "..."}; RV_NOT_FOUND no such agent or exception, RV_CONFLICT a run holds
- *           the business key; may be answered inside the call when it is wrong in itself
+ *           the business key
  *   signal  name and body for a run; RV_NOT_FOUND, RV_CONFLICT when it is over
  *   cancel  asks a run to stop; RV_NOT_FOUND, RV_CONFLICT when it is over
  *   raise   gives a run more to spend, see runtime/run/request.h; RV_NOT_FOUND, RV_CONFLICT
  *   update  see runtime/run/update.h; may be answered inside the call when it is wrong in itself */
 struct rv_api_runs {
     void (*start)(void *self, const struct rv_caller *caller, const struct rv_api_start *asked,
-                  rv_api_checked done, void *data);
+                  rv_api_done done, void *data);
     void (*signal)(void *self, const struct rv_caller *caller, int64_t run, const char *name,
                    const json_t *body, rv_api_done done, void *data);
     void (*cancel)(void *self, const struct rv_caller *caller, int64_t run, const char *reason,
                    rv_api_done done, void *data);
     void *self;
     void (*update)(void *self, const struct rv_caller *caller, int64_t run, const char *name,
-                   const char *id /* NULL: one is made */, const json_t *body, rv_api_checked done,
+                   const char *id /* NULL: one is made */, const json_t *body, rv_api_updated done,
                    void *data);
     void (*raise)(void *self, const struct rv_caller *caller, int64_t run, const json_t *more,
                   rv_api_done done, void *data);

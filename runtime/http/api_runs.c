@@ -1,6 +1,7 @@
 /* api_runs.c -- runs: list, one with its journal, start, signal, cancel, raise. */
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
+#include "runtime/run/begin.h"
 #include "runtime/run/raise.h"
 
 #include "http_sql.h"
@@ -85,12 +86,14 @@ static enum rv_code read_start(const json_t *body, struct rv_api_start *out, con
     out->agent = rv_json_str(body, "agent", NULL);
     out->input = json_object_get(body, "input");
     out->key = rv_json_str(body, "key", NULL);
+    if (json_object_get(body, "exception") == NULL && out->agent != NULL) {
+        struct rv_run_begin_input with = {
+            .agent = out->agent, .input = out->input, .key = out->key};
+        return rv_run_begin_check(&with, field, err);
+    }
     *field = "agent";
     if (out->agent != NULL && check_name("agent", out->agent, err) != RV_OK) {
         return RV_INVALID;
-    }
-    if (json_object_get(body, "exception") == NULL && out->agent != NULL) {
-        return RV_OK;
     }
     *field = "exception";
     if (need_name(body, "exception", &out->exception, err) != RV_OK) {
@@ -107,17 +110,6 @@ static enum rv_code read_start(const json_t *body, struct rv_api_start *out, con
     return RV_OK;
 }
 
-static void on_started(void *data, enum rv_code code, const json_t *answer, const char *field,
-                       const struct rv_error *err)
-{
-    struct rv_call *call = data;
-    if (code != RV_OK) {
-        rv_call_fail(call, err, field);
-    } else {
-        rv_exchange_json(call->exchange, 202, answer);
-    }
-}
-
 void rv_api_run_start(struct rv_call *call)
 {
     struct rv_error err = {.code = RV_OK};
@@ -129,7 +121,7 @@ void rv_api_run_start(struct rv_call *call)
     }
     const struct rv_api_runs *runs = &call->api->options.runs;
     start.traceparent = rv_http_field(rv_exchange_request(call->exchange), "traceparent");
-    runs->start(runs->self, call->caller, &start, on_started, call);
+    runs->start(runs->self, call->caller, &start, rv_call_accepted, call);
 }
 
 void rv_api_run_signal(struct rv_call *call)

@@ -209,13 +209,9 @@ static void drop(void *data)
 }
 
 /* The process is gone, or is made to go. */
-static void go_down(struct rv_engine *engine, const char *why)
+/* Of its process, whatever that still does. */
+static void let_go(struct rv_engine *engine)
 {
-    if (engine->state != STARTING && engine->state != READY) {
-        return;
-    }
-    int64_t now = mono_us(engine);
-    bool steady = engine->state == READY && now - engine->started_us > STEADY_US;
     rv_state_move(&state_table, &engine->state, DOWN);
     rv_poll_stop(engine->poll);
     rv_poll_close(engine->poll, drop, NULL);
@@ -223,6 +219,16 @@ static void go_down(struct rv_engine *engine, const char *why)
     rv_child_process_end(&engine->process);
     rv_buf_reset(&engine->in);
     rv_buf_reset(&engine->out);
+}
+
+static void go_down(struct rv_engine *engine, const char *why)
+{
+    if (engine->state != STARTING && engine->state != READY) {
+        return;
+    }
+    int64_t now = mono_us(engine);
+    bool steady = engine->state == READY && now - engine->started_us > STEADY_US;
+    let_go(engine);
     snprintf(engine->trouble, sizeof engine->trouble, "%s", why);
     engine->pause_ms = steady || engine->pause_ms == 0                 ? RV_ENGINE_PAUSE_MS
                        : engine->pause_ms * 2 < RV_ENGINE_PAUSE_MAX_MS ? engine->pause_ms * 2
@@ -409,13 +415,7 @@ static void begin(struct rv_engine *engine)
 /* No failure: nobody asks it any more. */
 static void fall_asleep(struct rv_engine *engine)
 {
-    rv_state_move(&state_table, &engine->state, DOWN);
-    rv_poll_stop(engine->poll);
-    rv_poll_close(engine->poll, drop, NULL);
-    engine->poll = NULL;
-    rv_child_process_end(&engine->process);
-    rv_buf_reset(&engine->in);
-    rv_buf_reset(&engine->out);
+    let_go(engine);
     engine->asleep = true;
     rv_log(RV_LOG_INFO, "model", "ENGINE-RESTS", "%s",
            engine->label != NULL ? engine->label : engine->path);

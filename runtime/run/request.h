@@ -16,12 +16,9 @@
 
 #include "runtime/db/db.h"
 #include "runtime/gate/gate.h"
+#include "runtime/run/begin.h"
 
-enum {
-    RV_SIGNAL_NAME_MAX = 100,
-    RV_RUN_KEY_MAX = 100,            /* of a business key that a caller names: a line of a table */
-    RV_RUN_INPUT_BYTES_MAX = 1 << 20 /* as JSON; larger things are blobs that it names */
-};
+enum { RV_SIGNAL_NAME_MAX = 100 };
 
 /* Name of the signal that asks a run to stop.  Names that begin with "$" are reeve's own. */
 #define RV_RUN_CANCEL_SIGNAL "$cancel"
@@ -52,19 +49,8 @@ void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
                       void *data);
 
-/* A run that no exception asks for: a person, a schedule. */
-struct rv_run_begin_input {
-    const char *agent;   /* an active one; RV_NOT_FOUND without it */
-    const json_t *input; /* object; what the plan gets in the exception's place.  NULL: {} */
-    const char *key;     /* the business key that it claims while it is open; NULL: none */
-    int64_t run;         /* the number it shall have; RV_CONFLICT when it is taken.  0: a new one */
-    const char *traceparent; /* as above */
-};
-/* Of what the caller sends: RV_INVALID, RV_LIMIT; `field` names it. */
-RV_MUST enum rv_code rv_run_begin_check(const struct rv_run_begin_input *asked, const char **field,
-                                        struct rv_error *err);
-/* After that check.  RV_CONFLICT: an open run has the key, and the message says which; or there is
- * a run of that number (rv_run_begun_before).  Everything is copied. */
+/* After rv_run_begin_check.  RV_CONFLICT: an open run has the key, and the message says which; or
+ * there is a run of that number (rv_run_begun_before).  Everything is copied. */
 void rv_run_begin_with(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                        const struct rv_principal *principal, const struct rv_run_begin_input *asked,
                        rv_run_asked done, void *data);

@@ -4,37 +4,8 @@
 # kill -9 at any instant.
 # usage: children.sh REEVE      (from the repository root)
 set -u
-reeve_program=$1
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
-    { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
-state=$(mktemp -d /tmp/rvchild-XXXXXX)
-chmod 755 "$state"
-unset REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
-export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
-reeve() { "$reeve_program" "$@"; }
-trap 'reeve db stop >/dev/null 2>&1; [ -n "${KEEP:-}" ] || rm -rf "$state"' EXIT
-failures=0
-same() { # WHAT EXPECTED FOUND
-    if [ "$2" = "$3" ]; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1: expected \"$2\", found \"$3\""
-        failures=$((failures + 1))
-    fi
-}
-says() { # WHAT TEXT COMMAND...
-    what=$1
-    text=$2
-    shift 2
-    "$@" >"$state/out" 2>&1
-    if grep -qF -- "$text" "$state/out"; then
-        echo "ok    $what"
-    else
-        echo "FAIL  $what: \"$text\" is missing in:"
-        cat "$state/out"
-        failures=$((failures + 1))
-    fi
-}
+# shellcheck source=tests/integration/preamble.sh
+. "$(dirname "$0")/preamble.sh"
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = ${tenant:-1}; $1"; }
 
 # dispatch takes every exception and lets others work: two it awaits, one it leaves behind, the fourth

@@ -410,6 +410,12 @@ static int runs_client(struct world *world)
                202 &&
            strcmp(str("agent"), "closer") == 0 && strcmp(str("key"), "period:1") == 0 &&
            strcmp(rv_json_str(json_object_get(got.json, "input"), "period", ""), "2026-10") == 0);
+    EXPECT(call(world, "POST", "/v1/runs", world->operator,
+                "{\"agent\":\"closer\",\"input\":[1]}") == 400 &&
+           strcmp(str("field"), "input") == 0);
+    EXPECT(call(world, "POST", "/v1/runs", world->operator,
+                "{\"agent\":\"closer\",\"key\":\"exception:ab\"}") == 400 &&
+           strcmp(str("field"), "key") == 0 && strlen(str("hint")) > 10);
     EXPECT(call(world, "POST", "/v1/runs", world->operator, "{}") == 400 &&
            strcmp(str("field"), "exception") == 0);
     EXPECT(call(world, "POST", "/v1/runs", world->operator,

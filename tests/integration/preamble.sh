@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # preamble.sh -- sourced by the tests of the program: a state folder and a PostgreSQL of its own, and the words
-# `gives`, `has` and `same`.  $1 is REEVE; afterwards: $reeve_program, $state, reeve, failures.
+# `gives`, `has`, `says` and `same`.  $1 is REEVE; afterwards: $reeve_program, $state, reeve, failures.
 reeve_program=$1
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
@@ -38,6 +38,19 @@ same() { # WHAT EXPECTED FOUND
         echo "ok    $1"
     else
         echo "FAIL  $1: expected \"$2\", found \"$3\""
+        failures=$((failures + 1))
+    fi
+}
+says() { # WHAT TEXT COMMAND...
+    what=$1
+    text=$2
+    shift 2
+    "$@" >"$state/out" 2>&1
+    if grep -qF -- "$text" "$state/out"; then
+        echo "ok    $what"
+    else
+        echo "FAIL  $what: \"$text\" is missing in:"
+        cat "$state/out"
         failures=$((failures + 1))
     fi
 }

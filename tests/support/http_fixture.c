@@ -91,7 +91,6 @@ struct echo {
     struct http_fixture *fixture;
     json_t *answer;
     rv_api_done done;
-    rv_api_checked checked;
     void *data;
 };
 
@@ -106,36 +105,20 @@ static void echo_back(void *data)
 static void echo_later(struct http_fixture *fixture, json_t *answer, rv_api_done done, void *data)
 {
     struct echo *echo = rv_alloc(sizeof *echo);
-    *echo = (struct echo){fixture, answer, done, NULL, data};
+    *echo = (struct echo){fixture, answer, done, data};
     rv_loop_post(fixture->loop, echo_back, echo);
 }
 
-static void checked_back(void *data)
-{
-    struct echo *echo = data;
-    echo->checked(echo->data, RV_OK, echo->answer, NULL, NULL);
-    json_decref(echo->answer);
-    rv_free(echo);
-}
-
-static void echo_checked(struct http_fixture *fixture, json_t *answer, rv_api_checked done,
-                         void *data)
-{
-    struct echo *echo = rv_alloc(sizeof *echo);
-    *echo = (struct echo){fixture, answer, NULL, done, data};
-    rv_loop_post(fixture->loop, checked_back, echo);
-}
-
 static void echo_start(void *self, const struct rv_caller *caller, const struct rv_api_start *asked,
-                       rv_api_checked done, void *data)
+                       rv_api_done done, void *data)
 {
-    echo_checked(self,
-                 json_pack("{s:s, s:i, s:s, s:s*, s:s, s:s*, s:s*, s:O*}", "id", "777", "tenant",
-                           (int)caller->tenant, "person", caller->person, "exception",
-                           asked->exception, "agent", asked->agent != NULL ? asked->agent : "",
-                           "traceparent", asked->traceparent, "key", asked->key, "input",
-                           asked->input),
-                 done, data);
+    echo_later(self,
+               json_pack("{s:s, s:i, s:s, s:s*, s:s, s:s*, s:s*, s:O*}", "id", "777", "tenant",
+                         (int)caller->tenant, "person", caller->person, "exception",
+                         asked->exception, "agent", asked->agent != NULL ? asked->agent : "",
+                         "traceparent", asked->traceparent, "key", asked->key, "input",
+                         asked->input),
+               done, data);
 }
 
 static void echo_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,

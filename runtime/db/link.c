@@ -27,7 +27,13 @@ enum {
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_SETUP, LINK_UP, LINK_CLOSED };
 
-enum expect_kind { EXPECT_PREPARE, EXPECT_STATEMENT, EXPECT_SYNC, EXPECT_ROLLBACK_SYNC };
+enum expect_kind {
+    EXPECT_PREPARE,
+    EXPECT_STATEMENT,
+    EXPECT_FLUSH_SYNC, /* the transaction goes on */
+    EXPECT_SYNC,
+    EXPECT_ROLLBACK_SYNC
+};
 
 struct expect {
     enum expect_kind kind;
@@ -355,6 +361,9 @@ static void report(struct rv_link *link, const struct expect *expect, PGresult *
     struct rv_error err = {.code = RV_OK};
     enum rv_code code = rv_pq_error(pg, expect->name, &err);
     const char *state = PQresultErrorField(pg, PG_DIAG_SQLSTATE);
+    if (state != NULL && strcmp(state, "25P02") == 0) {
+        return; /* the same, after a flush: the transaction has failed already */
+    }
     link->events.failed(link->data, expect->kind == EXPECT_STATEMENT ? expect->tag : -1, code,
                         state != NULL ? state : "", &err);
 }
@@ -363,6 +372,9 @@ static void take_sync(struct rv_link *link)
 {
     struct expect expect = *expect_head(link);
     expect_pop(link);
+    if (expect.kind == EXPECT_FLUSH_SYNC) {
+        return;
+    }
     if (expect.kind == EXPECT_SYNC && PQtransactionStatus(link->pq.conn) == PQTRANS_INERROR) {
         int prepares = 0;
         if (!rv_pq_send(&link->pq, &rv_sql_db_rollback, NULL, &prepares)) {
@@ -416,7 +428,7 @@ static void process(struct rv_link *link)
         }
         struct expect *expect = expect_head(link);
         if (PQresultStatus(pg) == PGRES_PIPELINE_SYNC) {
-            RV_ASSERT(expect->kind == EXPECT_SYNC || expect->kind == EXPECT_ROLLBACK_SYNC);
+            RV_ASSERT(expect->kind >= EXPECT_FLUSH_SYNC);
             PQclear(pg);
             take_sync(link);
             continue;
@@ -484,17 +496,11 @@ void rv_link_send(struct rv_link *link, const struct rv_statement *statement, st
     expect_push(link, EXPECT_STATEMENT, tag, statement->name);
 }
 
-void rv_link_push(struct rv_link *link)
-{
-    if (rv_link_is_up(link)) {
-        PQflush(link->pq.conn); /* what does not fit now goes with the next flush */
-    }
-}
-
 void rv_link_flush(struct rv_link *link)
 {
     if (rv_link_is_up(link)) {
-        PQsendFlushRequest(link->pq.conn);
+        expect_push(link, EXPECT_FLUSH_SYNC, -1, "flush");
+        PQpipelineSync(link->pq.conn);
         push_out(link);
     }
 }

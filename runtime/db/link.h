@@ -38,9 +38,11 @@ bool rv_link_is_up(const struct rv_link *link);
  */
 void rv_link_send(struct rv_link *link, const struct rv_statement *statement, struct rv_args *args,
                   int tag);
-/* Hands what was sent so far to the server, so that it works while more is being prepared. */
-void rv_link_push(struct rv_link *link);
-void rv_link_flush(struct rv_link *link); /* ask for the results so far without ending */
+/* Hands what was sent so far to the server and asks for the results; the transaction stays open.
+ * The server knows that it now waits for us and ends the transaction when nothing comes for longer
+ * than idle_in_transaction_session_timeout (protocol: a Sync inside an explicit transaction; after
+ * a mere Flush no limit of the server holds, and a stopped process would keep its locks). */
+void rv_link_flush(struct rv_link *link);
 void rv_link_sync(struct rv_link *link);  /* end of transaction */
 /* Something hangs: drop the connection and start again. */
 void rv_link_kill(struct rv_link *link, const char *why);

@@ -360,7 +360,7 @@ static void decide_all(struct rv_batch *batch)
         if (++batch->chunk >= CHUNK_UNITS || pending >= CHUNK_BYTES) {
             batch->sent_bytes += pending;
             send_rows(batch);
-            rv_link_push(batch->committer->link);
+            rv_link_flush(batch->committer->link);
         }
         if (batch->sent_bytes >= RV_BATCH_BYTES_MAX && i + 1 < batch->count) {
             forget_states_from(batch, i + 1); /* the rest is the next batch */

@@ -41,8 +41,10 @@ DISCARD PLANS;
 -- name: writer_lock
 -- Held by the committer's connection as long as its backend lives: a new connection waits here until
 -- the old one cannot commit any more, and only then asks what became of its last transaction.
+-- A process that is stopped between the two trips of a batch holds the head of its company: the server
+-- ends that transaction before the lease (RV_LEASE_MS) is over, or nobody could take the company then.
 -- params: writer int8
-SELECT pg_advisory_lock($1);
+SELECT pg_advisory_lock($1), set_config('idle_in_transaction_session_timeout', '4s', false);
 
 -- name: writer_register
 -- params: writer int8

@@ -39,7 +39,7 @@ struct base_session;
 enum {
     BASE_TENANTS_MAX = 4, /* numbers 1 to 3 */
     BASE_LOCK_MS = 60000, /* lock_timeout, see db.sql */
-    BASE_IDLE_MS = 60000, /* idle_in_transaction_session_timeout */
+    BASE_IDLE_MS = 4000,  /* idle_in_transaction_session_timeout, see writer_lock in commit.sql */
     BASE_CONSTRAINT = 48
 };
 

@@ -3,6 +3,7 @@
  *   GET /v1/nodes                who is there, what each drives, this node's lines to the others
  *   GET /v1/actors               cores, companies, actors
  *   GET /v1/actors/dead-letters  messages that nobody read, newest first
+ *   GET /metrics                see metrics_api.h
  *   GET /v1/traces/{trace-id}    messages of one trace, oldest first, and what the database keeps
  * of it: runs, steps that passed the gate, effects, hook deliveries; whose trace it is says GET
  * /v1/runs/{id}.  ?run=ID: a run whose trace was not given to it, but follows from its number

@@ -56,7 +56,6 @@ static const struct rv_route own_routes[] = {
     {"POST",   "/v1/completions",             RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_completions},
     {"POST",   "/v1/embeddings",              RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_embeddings},
     {"GET",    "/v1/models",                  RV_MAY_READ,       0, false, rv_api_models_list},
-    {"GET",    "/metrics",                    RV_MAY_ADMINISTER, 0, false, rv_api_metrics},
     {"GET",    "/{*}",                        RV_MAY_ANYONE,     0, false, rv_api_page},
     {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
 };

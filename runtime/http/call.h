@@ -92,7 +92,6 @@ void rv_api_chat_completions(struct rv_call *call); /* api_openai.c */
 void rv_api_completions(struct rv_call *call);
 void rv_api_embeddings(struct rv_call *call);
 void rv_api_models_list(struct rv_call *call);
-void rv_api_metrics(struct rv_call *call); /* api_metrics.c */
 void rv_api_events(struct rv_call *call);  /* events.c */
 void rv_api_health(struct rv_call *call);  /* api.c */
 void rv_api_page(struct rv_call *call);    /* pages.c */

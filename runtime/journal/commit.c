@@ -140,7 +140,12 @@ const struct rv_clock *rv_committer_clock(const struct rv_committer *committer)
 
 void rv_committer_stats(const struct rv_committer *committer, struct rv_commit_stats *out)
 {
-    *out = committer->stats;
+    *out = (struct rv_commit_stats){.units = committer->stats.units,
+                                    .batches = committer->stats.batches,
+                                    .retries = committer->stats.retries,
+                                    .splits = committer->stats.splits,
+                                    .reconnects = committer->stats.reconnects,
+                                    .queued = committer->stats.queued};
 }
 
 /* ---- submitting ---- */

@@ -135,6 +135,7 @@ void rv_commit(struct rv_committer *committer, struct rv_unit *unit);
 /* The clock of its loop. */
 const struct rv_clock *rv_committer_clock(const struct rv_committer *committer);
 
+/* Any thread, while the committer is there. */
 struct rv_commit_stats {
     int64_t units, batches, retries, splits, reconnects, queued;
 };

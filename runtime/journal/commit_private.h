@@ -123,7 +123,9 @@ struct rv_committer {
     const char *key_table[COMMIT_KEYS_TABLE];
     uint32_t key_used[COMMIT_KEYS_TABLE];
     uint32_t key_generation;
-    struct rv_commit_stats stats;
+    struct {
+        _Atomic int64_t units, batches, retries, splits, reconnects, queued;
+    } stats;           /* written by the loop, read by anybody */
     int64_t replan_at; /* units; see replan_when_grown */
     int64_t last_id;
 };

@@ -13,7 +13,9 @@ if(TARGET reeve)
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   add_test(NAME top_test COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/top.sh $<TARGET_FILE:reeve>
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(cli_program_test agents_readme_test wrong_input_test people_test top_test cli_json_test PROPERTIES TIMEOUT 180 LABELS integration
+  add_test(NAME metrics_test COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/metrics.sh $<TARGET_FILE:reeve>
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(metrics_test cli_program_test agents_readme_test wrong_input_test people_test top_test cli_json_test PROPERTIES TIMEOUT 180 LABELS integration
     SKIP_RETURN_CODE 77)
 endif()
 if(TARGET reeve) # seventy starts of the program, and a parser's start for each answer

@@ -1,0 +1,22 @@
+/* metrics_api.h -- GET /metrics: what a monitor reads of this node, as OpenMetrics 1.0 (or, for
+ * whoever does not ask for that, the Prometheus text format 0.0.4).
+ *
+ * Three kinds of figures, by name:
+ *   reeve_*            of this process: actors, commits, the lines to other nodes, companies
+ *   reeve_backlog_*    of the whole database, so the same from every node: what waits, and for how
+ *                      long (function reeve_backlog; a number of RV_BACKLOG_MAX means "or more")
+ *   reeve_model_*      of the engine that answers the caller's company
+ * All companies together, so only for those who may administer.  While the database is away,
+ * reeve_database_up is 0 and the backlog is missing.
+ */
+#ifndef REEVE_RUNTIME_CLI_METRICS_API_H
+#define REEVE_RUNTIME_CLI_METRICS_API_H
+
+#include "runtime/http/call.h"
+
+enum { RV_BACKLOG_MAX = 100000 };
+
+/* A handler of nodes_api_routes. */
+void metrics_api_get(struct rv_call *call);
+
+#endif

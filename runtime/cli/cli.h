@@ -191,6 +191,7 @@ int cmd_import(struct cli *cli);
 int cmd_do(struct cli *cli);
 int cmd_exception_run(struct cli *cli);
 int cmd_exception_list(struct cli *cli);
+int cmd_event_export(struct cli *cli);
 int cmd_retention_show(struct cli *cli);
 int cmd_retention_preview(struct cli *cli);
 int cmd_retention_apply(struct cli *cli);

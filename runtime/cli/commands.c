@@ -194,6 +194,17 @@ const struct cli_command cli_commands[] = {
      NULL},
     {"exception", "list", "[STATE]", "discrepancies (open, resolved, auto_closed, snoozed)",
      cmd_exception_list, NULL, NULL},
+    {"event", "export", "[FILE]", "what happened, for process mining and spreadsheets",
+     cmd_event_export,
+     OPTIONS({"format", "FORMAT", "jsonl (default), csv, ocel (OCEL 2.0, JSON), xes (IEEE 1849)"},
+             {"case", "TYPE", "csv, xes: a case is an object of this type; default each of all"},
+             {"since", "DAY", "from the beginning of that day (UTC)"},
+             {"until", "DAY", "to the end of that day (UTC)"}),
+     "Changes of the books and questions to people, oldest first, with the objects that each\n"
+     "touches: invoice, order, receipt, bank_line, party, exception, approval, run, ...  Amounts\n"
+     "(minor units), dates, states and codes are told; names, bank details and free text never.\n"
+     "Example: reeve event export invoices.xes --format xes --case invoice --since 2026-01-01\n"
+     "An existing file is never overwritten; without FILE it goes to standard output."},
     {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list,
      OPTIONS(RUN_FILTER, {"save", "NAME", "keeps these filters as a view instead of listing"}),
      "STATUS is a status of the table (waiting, done, failed, ...) or one of the words:\n"

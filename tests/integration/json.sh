@@ -126,6 +126,7 @@ while read -r name; do
     "approval approve") gives 0 "" approval approve "$approval" --as manager --company acme ;;
     "approval reject") gives 0 "" approval reject "$second" --as manager --company acme ;;
     "audit verify") gives 0 "" audit verify --company acme; gives 0 "" audit verify --proof "$state/proof" ;;
+    "event export") gives 0 "" event export "$state/events" --company acme; gives 0 "may be empty" event export --company acme ;;
     "audit export") gives 0 "" audit export "$state/export" --company acme; gives 0 "" audit export --company acme ;;
     "audit prove") gives 0 "" audit prove 1 --company acme ;;
     "calendar add") gives 0 "" calendar add de-be --company acme ;;

@@ -65,7 +65,7 @@ local confined = {
   { "^sodium", { "^runtime/audit/", "^runtime/http/", "^runtime/hooks/", "^runtime/effect/", "^runtime/cluster/",
     "^erp/keys/" } },
   { "^curl/", { "^runtime/hooks/", "^runtime/model/" } },
-  { "^libxml/", { "^erp/exchange/", "^runtime/cli/cli%.c" } }, -- cli.c: initialised once per process
+  { "^libxml/", { "^erp/exchange/", "^runtime/observe/", "^runtime/cli/cli%.c" } }, -- cli.c: initialised once per process
   { "^llhttp%.h", { "^runtime/http/" } },
   { "^openssl/ssl", { "^runtime/http/" } }, { "^openssl/", { "^runtime/base/hash%.c", "^runtime/http/", "^erp/keys/", "^kernels/model/gguf" } },
   { "^ini%.h", { "^runtime/config/" } },

@@ -1,7 +1,7 @@
 /* metrics_api.c -- see metrics_api.h. */
 #include "runtime/cli/metrics_api.h"
 
-#include "cli_sql.h"
+#include "observe_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/node.h"
 #include "runtime/cli/node_cluster.h"

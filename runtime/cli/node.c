@@ -18,6 +18,7 @@
 #include "http_sql.h"
 #include "journal_sql.h"
 #include "model_sql.h"
+#include "observe_sql.h"
 #include "run_sql.h"
 #include "runtime/actor/trace.h"
 #include "runtime/actor/view.h"
@@ -37,11 +38,19 @@ enum {
     KEEP_EVERY_US = 1000000
 };
 
-const struct rv_migration *const node_migrations[] = {
-    rv_journal_migrations,  rv_gate_migrations,        rv_db_migrations,
-    rv_http_migrations,     rv_hooks_migrations,       rv_run_migrations,
-    rv_effect_migrations,   rv_erp_command_migrations, rv_erp_exception_migrations,
-    rv_schedule_migrations, rv_model_migrations,       NULL};
+const struct rv_migration *const node_migrations[] = {rv_journal_migrations,
+                                                      rv_gate_migrations,
+                                                      rv_db_migrations,
+                                                      rv_http_migrations,
+                                                      rv_hooks_migrations,
+                                                      rv_run_migrations,
+                                                      rv_effect_migrations,
+                                                      rv_erp_command_migrations,
+                                                      rv_erp_exception_migrations,
+                                                      rv_schedule_migrations,
+                                                      rv_model_migrations,
+                                                      rv_observe_migrations,
+                                                      NULL};
 
 static const struct rv_statement *const first_writes[] = {
     &rv_sql_policy_bundle_put, &rv_sql_policy_activate,  &rv_sql_plan_source_put,

@@ -1,9 +1,5 @@
 -- cli.sql: what the command line shows.
 
--- name: backlog
--- params: most int4
-SELECT b.name, b.kind, b.value FROM reeve_backlog($1) AS b;
-
 -- name: cli_company_by_name
 -- params: name text
 SELECT t.tenant_id, t.name FROM reeve_tenants() AS t WHERE $1 = '' OR t.name = $1;

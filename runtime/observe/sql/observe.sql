@@ -1,6 +1,7 @@
--- observe.sql: what happened, as a log of events and the objects they touch (see event_log.h).
+-- observe.sql: what waits, and what happened.
 
 -- name: event_log
+-- A log of events and the objects they touch (see event_log.h).
 -- Everything of the books and every question to people, oldest first.  `objects` are [type, id, role]; of the bodies
 -- only amounts, dates, states and codes are told: no names, no bank details, no free text.
 -- params: tenant int4, since timestamptz, until timestamptz
@@ -57,3 +58,7 @@ SELECT l.id, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 
      WHERE q.tenant_id = $1 AND w.at >= $2 AND w.at < $3
   ) AS l
  ORDER BY l.at, l.place, l.id;
+
+-- name: backlog
+-- params: most int4
+SELECT b.name, b.kind, b.value FROM reeve_backlog($1) AS b;

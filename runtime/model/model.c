@@ -260,7 +260,7 @@ static enum rv_code check_question(const json_t *question, struct rv_error *err)
 
 static enum rv_code prepare(struct ask *ask, const json_t *question, struct rv_error *err)
 {
-    int64_t most = rv_json_int(question, "max_tokens", RV_MODEL_TOKENS_DEFAULT);
+    int64_t most = rv_model_tokens_most(question);
     enum rv_code code = check_question(question, err);
     if (code == RV_OK && (most < 1 || most > RV_MODEL_ANSWER_MAX)) {
         code = rv_fail(err, RV_INVALID, "field \"max_tokens\" must be from 1 to %d",

@@ -106,6 +106,12 @@ struct rv_model *rv_model_create(const struct rv_model_options *options);
 /* Questions that are still open are never answered. */
 void rv_model_destroy(struct rv_model *model);
 
+/* The tokens that the answer to a question may take: a budget keeps them back before it is asked. */
+static inline int64_t rv_model_tokens_most(const json_t *question)
+{
+    return rv_json_int(question, "max_tokens", RV_MODEL_TOKENS_DEFAULT);
+}
+
 /* `question`: {"question","options":[..] |
  * "schema":{..},"facts":{..},"untrusted":{..},"max_tokens"?} (borrowed for the call).  `names`
  * lists texts to hide beside what is found by form: names of the company's parties (array of

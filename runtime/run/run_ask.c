@@ -13,6 +13,7 @@
  *   checkpoint                  one entry; the coroutine is given up and the plan begins anew
  */
 #include "runtime/journal/blob.h"
+#include "runtime/model/model.h"
 #include "runtime/run/circle.h"
 #include "runtime/run/run_actor_private.h"
 
@@ -212,7 +213,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
     int repeats_max = kind == RV_STEP_START ? RV_RUN_SAME_CHILD_MAX : RV_RUN_REPEATS_MAX;
     const struct rv_plan_request *request = &run->request;
     int64_t calls = kind == RV_STEP_READ || kind == RV_STEP_MODEL ? 1 : 0;
-    int64_t tokens = kind == RV_STEP_MODEL ? rv_json_int(request->args, "max_tokens", 1) : 0;
+    int64_t tokens = kind == RV_STEP_MODEL ? rv_model_tokens_most(request->args) : 0;
     if (rv_budget_check(&run->budget, 1, calls, tokens, NULL, run_now_us(run), &err) != RV_OK) {
         if (!run_budget_ask(run, err.message, request->line) &&
             !run_budget_degrade(run, kind, err.message)) {

@@ -537,7 +537,7 @@ static void store_ask(void *self, const struct rv_run_act *act, rv_port_done don
         .action = "llm.decide",
         .args = op->summary,
         .budget = &op->budget,
-        .tokens = rv_json_int(act->args, "max_tokens", 1),
+        .tokens = rv_model_tokens_most(act->args),
         .run = act->run,
         .epoch = act->epoch,
         .seq = act->seq,

@@ -111,6 +111,22 @@ says "what is over cannot be raised" "is over" reeve run raise "$run" --calls 1 
 for each in $(ask "SELECT 'r_' || id FROM run"); do
     reeve run replay "$each" --company one >"$state/out" || same "replay of $each" "" "$(cat "$state/out")"
 done
+# a question that names no max_tokens needs room for the usual 256
+mkdir "$state/short"
+cat >"$state/short/agent.lua" <<'LUA'
+local agent = { name = "short", version = "1", handles = {}, uses = {}, limits = { steps = 9, tokens = 255 } }
+function agent.plan(ctx, input)
+  ctx:note("asks")
+  llm.decide { question = "which?", options = { "a", "b" }, max_tokens = input.most }
+end
+return agent
+LUA
+reeve person add op --roles operator --company one >/dev/null 2>&1
+reeve agent publish "$state/short/agent.lua" --company one >/dev/null || exit 1
+says "without room" "failed" reeve run start short --as op --wait 20 --company one
+says "with room" "done" reeve run start short --as op --input '{"most": 255}' --wait 20 --company one
+same "only the second was asked" "failed 0 done 1" "$(ask "SELECT string_agg(status || ' ' || (SELECT count(*) FROM journal j
+    WHERE j.run_id = r.id AND j.kind = 2), ' ' ORDER BY r.id) FROM run r WHERE agent = 'short'")"
 reeve audit verify --company one >/dev/null
 same "the audit record is green" 0 $?
 

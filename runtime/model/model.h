@@ -106,7 +106,8 @@ struct rv_model *rv_model_create(const struct rv_model_options *options);
 /* Questions that are still open are never answered. */
 void rv_model_destroy(struct rv_model *model);
 
-/* The tokens that the answer to a question may take: a budget keeps them back before it is asked. */
+/* The tokens that the answer to a question may take: a budget keeps them back before it is asked.
+ */
 static inline int64_t rv_model_tokens_most(const json_t *question)
 {
     return rv_json_int(question, "max_tokens", RV_MODEL_TOKENS_DEFAULT);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh SERVER OUT -- runs the browser test, or says why it cannot (status 77).
+# run.sh TEST PROGRAM OUT -- runs the browser test, or says why it cannot (status 77).
 here=$(dirname "$0")
 command -v node >/dev/null 2>&1 || { echo "skipped: node is not installed"; exit 77; }
 for one in "$REEVE_CHROMIUM" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome; do
@@ -10,5 +10,5 @@ if [ ! -d "$here/node_modules/playwright-core" ]; then
     (cd "$here" && npm ci --no-audit --no-fund >/dev/null 2>&1) ||
         { echo "skipped: playwright-core is not installed (run npm ci in tests/browser)"; exit 77; }
 fi
-mkdir -p "$2"
-exec node "$here/inbox.test.mjs" "$1" "$chromium" "$2"
+mkdir -p "$3"
+exec node "$here/$1" "$2" "$chromium" "$3"

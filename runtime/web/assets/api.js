@@ -54,6 +54,7 @@ export const signOut = () => call('DELETE', '/v1/session');
 export const approval = (id) => call('GET', `/v1/approvals/${encodeURIComponent(id)}`);
 export const decide = (id, vote) => call('POST', `/v1/approvals/${encodeURIComponent(id)}/decision`, vote);
 export const run = (id) => call('GET', `/v1/runs/${encodeURIComponent(id)}`);
+export const raiseRun = (id, more) => call('POST', `/v1/runs/${encodeURIComponent(id)}/budget`, more);
 export const cancelRun = (id) => call('POST', `/v1/runs/${encodeURIComponent(id)}/cancel`, {});
 
 // All open approvals belong on the desk; decided ones and other lists come page by page.

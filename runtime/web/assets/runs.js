@@ -3,6 +3,7 @@
 import { el, show, toast } from './dom.js';
 import { moment, age, actionName, money, statusWords } from './format.js';
 import { pairs } from './approval.js';
+import { openRaise, shortOf } from './raise.js';
 import { listen } from './live.js';
 import * as api from './api.js';
 
@@ -80,20 +81,38 @@ export function runsView(main, person, wanted) {
           run.result ? pairs(run.result) : null)));
   }
 
+  // Steps of a run are no events: as long as it goes on, it is looked at again, and drawn when it has moved.
+  function again(run) {
+    clearTimeout(look);
+    if (!finals.includes(run.status)) look = setTimeout(async () => {
+      const later = await api.run(wanted).catch(() => run);
+      if (later.changed_at !== run.changed_at || later.last_step !== run.last_step) draw(later);
+      else again(run);
+    }, 2000);
+  }
+
   async function one() {
     try {
-      const run = await api.run(wanted);
-      const stop = person.may_operate && !finals.includes(run.status)
-        ? el('button', { class: 'danger-quiet', onclick: cancel }, 'Cancel run') : null;
-      show(main, el('section', { class: 'page narrow' },
-        el('a', { class: 'back', href: '#/runs' }, '‹ All runs'),
-        el('div', { class: 'tools' }, el('h1', { tabindex: '-1' }, 'Run of ' + run.agent), el('span', { class: 'chip run ' + run.status }, run.status), stop),
-        el('p', { class: 'quiet' }, 'Run ', el('code', {}, run.id), ', plan ', el('code', {}, run.plan.slice(0, 12)), run.version ? ` (version ${run.version})` : '',
-          run.business_key ? [', about ', el('code', {}, run.business_key.length > 40 ? run.business_key.slice(0, 40) + '…' : run.business_key)] : ''),
-        story(run)));
+      draw(await api.run(wanted));
     } catch (problem) {
       show(main, el('section', { class: 'page' }, el('a', { class: 'back', href: '#/runs' }, '‹ All runs'), el('p', {}, problem.message)));
     }
+  }
+
+  function draw(run) {
+    const stop = person.may_operate && !finals.includes(run.status)
+      ? el('button', { class: 'danger-quiet', onclick: cancel }, 'Cancel run') : null;
+    const short = shortOf(run);
+    const more = short && person.may_operate
+      ? el('button', { class: 'primary', id: 'raise', onclick: () => openRaise(run, one) }, 'Give it more') : null;
+    show(main, el('section', { class: 'page narrow' },
+      el('a', { class: 'back', href: '#/runs' }, '‹ All runs'),
+      el('div', { class: 'tools' }, el('h1', { tabindex: '-1' }, 'Run of ' + run.agent), el('span', { class: 'chip run ' + run.status }, run.status), more, stop),
+      short ? el('p', { class: 'failure', id: 'short' }, 'It waits for a person: ', short.message, '.') : null,
+      el('p', { class: 'quiet' }, 'Run ', el('code', {}, run.id), ', plan ', el('code', {}, run.plan.slice(0, 12)), run.version ? ` (version ${run.version})` : '',
+        run.business_key ? [', about ', el('code', {}, run.business_key.length > 40 ? run.business_key.slice(0, 40) + '…' : run.business_key)] : ''),
+      story(run)));
+    again(run);
   }
 
   async function cancel() {
@@ -105,8 +124,9 @@ export function runsView(main, person, wanted) {
   }
 
   let debounce = 0;
+  let look = 0;
   const stopListening = listen(() => { clearTimeout(debounce); debounce = setTimeout(() => (wanted ? one() : load(true)), 250); });
   if (wanted) one();
   else { show(main, page); load(true); }
-  return { choose() {}, key() { return false; }, close() { stopListening(); clearTimeout(debounce); } };
+  return { choose() {}, key() { return false; }, close() { stopListening(); clearTimeout(debounce); clearTimeout(look); } };
 }

@@ -15,7 +15,7 @@ enum {
 
 struct rv_hook_endpoint {
     const char *url;    /* https, or http when allow_private */
-    const char *events; /* "approval.requested,run.*"; "" is all */
+    const char *events; /* "approval.requested,run.*"; "" is all; see `reeve help hook add` */
     const char *person; /* callbacks vote as this person; NULL: none are accepted */
     bool allow_private;
 };

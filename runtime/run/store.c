@@ -10,6 +10,7 @@
 #include "effect_sql.h"
 #include "run_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/random.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
@@ -214,6 +215,30 @@ static void append_family(const struct write_op *op, struct rv_batch *batch)
     }
 }
 
+/* What a person must hear of, and nobody else tells: NULL where the change is none of that. */
+static const char *event_of(const struct rv_run_change *change)
+{
+    switch (change->state) {
+    case RV_RUN_FAILED:
+    case RV_RUN_COMPENSATED:
+    case RV_RUN_DIVERGED: return "run.failed";
+    default:
+        return change->waiting_on != NULL && strcmp(change->waiting_on, "budget") == 0
+                   ? "run.needs_budget"
+                   : NULL;
+    }
+}
+
+static void append_event(const struct write_op *op, struct rv_batch *batch)
+{
+    const char *event = op->has_change ? event_of(&op->change) : NULL;
+    if (event != NULL) {
+        rv_outbox_append(batch, rv_id_make(rv_batch_head(batch)->now_us), event,
+                         json_pack("{s:I,s:s,s:s}", "run", (json_int_t)op->run, "status",
+                                   rv_run_state_name(op->change.state), "code", op->error_code));
+    }
+}
+
 static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
     struct write_op *op = (struct write_op *)unit;
@@ -253,6 +278,7 @@ static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, s
                        rv_json_str(json_object_get(op->step->out, "value"), "media", "text/plain"));
     }
     append_family(op, batch);
+    append_event(op, batch);
     if (op->has_change && strcmp(op->waiting_on, "intent") == 0) {
         rv_args_i64(rv_batch_rows(batch, &rv_sql_effect_wake), 2, op->run);
     }
@@ -309,6 +335,7 @@ void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done d
     op->unit.tenant = write->tenant;
     op->unit.epoch = write->epoch;
     op->unit.keys[0] = rv_arena_printf(op->arena, "run:%" PRId64, write->run);
+    op->unit.needs_head = op->has_change && event_of(&op->change) != NULL; /* its clock */
     op->unit.decide = write_decide;
     op->unit.done = write_done;
     rv_commit(store->options.committer, &op->unit);

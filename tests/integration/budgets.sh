@@ -92,6 +92,8 @@ same "and was answered \"limit\" instead of read" "2 3" "$(ask "SELECT DISTINCT
     count(*) FILTER (WHERE $made) || ' ' || count(*) FILTER (WHERE NOT ($made)) FROM journal j JOIN run r ON r.id = j.run_id
     WHERE r.agent = 'thrifty' AND j.kind = 1 GROUP BY r.id")"
 same "the careful ones wait" "waiting budget" "$(ask "SELECT DISTINCT status || ' ' || waiting_on FROM run WHERE agent = 'careful'")"
+same "each tells its receivers once" t "$(ask "SELECT count(*) = (SELECT count(*) FROM run WHERE agent = 'careful') AND bool_and(
+    body->>'run' IN (SELECT id::text FROM run WHERE agent = 'careful')) FROM outbox WHERE event = 'run.needs_budget'")"
 run=r_$(ask "SELECT min(id) FROM run WHERE agent = 'careful'")
 says "the list shows for what" "budget calls" reeve run list --waiting-on budget --company one
 says "show, too" '"waiting_on": "budget"' reeve run show "$run" --company one
@@ -127,6 +129,8 @@ says "without room" "failed" reeve run start short --as op --wait 20 --company o
 says "with room" "done" reeve run start short --as op --input '{"most": 255}' --wait 20 --company one
 same "only the second was asked" "failed 0 done 1" "$(ask "SELECT string_agg(status || ' ' || (SELECT count(*) FROM journal j
     WHERE j.run_id = r.id AND j.kind = 2), ' ' ORDER BY r.id) FROM run r WHERE agent = 'short'")"
+same "its failure is told" "1 limit" "$(ask "SELECT count(*) || ' ' || min(o.body->>'code') FROM outbox o JOIN run r
+    ON o.body->>'run' = r.id::text WHERE o.event = 'run.failed' AND r.agent = 'short'")"
 reeve audit verify --company one >/dev/null
 same "the audit record is green" 0 $?
 

@@ -25,7 +25,7 @@ RETURNING o.id;
 
 -- name: hook_claim
 -- Takes due deliveries for `lease_s` seconds: a sender that dies leaves them due again.  The last column is the trace of
--- the run whose approval the message is about, NULL when it is about none.
+-- the run that the message, or its approval, is about; NULL when it is about none.
 -- params: tenant int4, limit int4, lease_s int4
 WITH due AS (
     SELECT d.outbox_id, d.endpoint_id FROM hook_delivery d
@@ -38,7 +38,8 @@ WITH due AS (
         trace = (SELECT run_trace_id($1, i.run_id, i.input) FROM outbox b
                    LEFT JOIN approval a ON a.tenant_id = $1
                         AND a.id = CASE WHEN b.body->>'approval' ~ '^[0-9]{1,19}$' THEN (b.body->>'approval')::bigint END
-                   JOIN run_input i ON i.tenant_id = $1 AND i.run_id = a.run_id
+                   JOIN run_input i ON i.tenant_id = $1 AND i.run_id =
+                        coalesce(a.run_id, CASE WHEN b.body->>'run' ~ '^[0-9]{1,19}$' THEN (b.body->>'run')::bigint END)
                   WHERE b.tenant_id = $1 AND b.id = d.outbox_id)
     FROM due WHERE d.tenant_id = $1 AND d.outbox_id = due.outbox_id AND d.endpoint_id = due.endpoint_id
     RETURNING d.outbox_id, d.endpoint_id, d.attempt, d.trace

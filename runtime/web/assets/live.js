@@ -2,8 +2,7 @@
 // The browser reconnects by itself and resumes with Last-Event-ID.
 
 const names = ['approval.requested', 'approval.decided', 'approval.executed', 'approval.expired',
-  'approval.escalated', 'approval.void', 'run.created', 'run.changed', 'run.done',
-  'exception.opened', 'exception.changed', 'exception.closed'];
+  'approval.escalated', 'approval.void', 'run.failed', 'run.needs_budget'];
 
 let source = null;
 const listeners = new Set();

@@ -137,6 +137,7 @@ struct cli_asked {
     enum rv_code code;
     int64_t id;
     struct rv_error err; /* when code is not RV_OK */
+    json_t *claim;       /* of rv_run_begin_with: what became of a key that is held; or NULL */
 };
 void cli_on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err);
 /* The number of a run from its name, "r_42" or "42". */

@@ -4,6 +4,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/cli/place.h"
+#include "runtime/run/claim.h"
 #include "runtime/run/request.h"
 #include "runtime/run/run.h"
 
@@ -48,8 +49,8 @@ struct wish {
 static enum rv_code check_wish(const struct cli *cli, struct wish *wish, struct rv_error *err)
 {
     const char *field = NULL;
-    if (wish->exception != NULL && (wish->with.input != NULL || wish->with.key != NULL)) {
-        rv_fail(err, RV_INVALID, "--exception excludes --input and --key");
+    if (wish->exception != NULL && (wish->with.input != NULL || wish->with.key != NULL || wish->with.priority >= 0)) {
+        rv_fail(err, RV_INVALID, "--exception excludes --input, --key and --priority");
         rv_hint(err, "The exception is the input, and its key is what the run claims.");
         return RV_INVALID;
     }
@@ -61,8 +62,16 @@ static enum rv_code check_wish(const struct cli *cli, struct wish *wish, struct 
     return wish->exception != NULL ? RV_OK : rv_run_begin_check(&wish->with, &field, err);
 }
 
+static void on_claimed(void *data, enum rv_code code, int64_t id, const json_t *claim,
+                       const struct rv_error *err)
+{
+    struct cli_asked *asked = data;
+    asked->claim = json_incref((json_t *)(uintptr_t)claim);
+    cli_on_asked(data, code, id, err);
+}
+
 static enum rv_code start(const struct cli *cli, const struct place *place, const struct wish *wish,
-                          int64_t *run, struct rv_error *err)
+                          int64_t *run, json_t **claim, struct rv_error *err)
 {
     struct cli_asked asked = {.done = false};
     struct node *node = place->node;
@@ -72,10 +81,11 @@ static enum rv_code start(const struct cli *cli, const struct place *place, cons
                          cli_on_asked, &asked);
     } else {
         rv_run_begin_with(node->gate, node->db, place->tenant, &place->principal, &wish->with,
-                          cli_on_asked, &asked);
+                          on_claimed, &asked);
     }
     node_wait(node, &asked.done, 0);
     *run = asked.id;
+    *claim = asked.claim;
     if (asked.code != RV_OK) {
         *err = asked.err;
     }
@@ -110,19 +120,29 @@ static enum rv_code wait_for(const struct place *place, int64_t run, int64_t wai
     return code;
 }
 
-static void say_run(const struct cli *cli, int64_t run, const char *status)
+/* `claim`: what became of a key that is held, as rv_run_claimed says; or NULL. */
+static void say_run(const struct cli *cli, int64_t run, const char *status, const json_t *claim)
 {
     char name[32];
     snprintf(name, sizeof name, "r_%" PRId64, run);
+    const char *holder = rv_json_str(json_object_get(claim, "holder"), "run", NULL);
+    bool merged = rv_json_bool(claim, "merged", false);
     if (cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:s,s:s}", "run", name, "status", status));
+        json_t *line = json_pack("{s:s,s:s}", "run", name, "status", status);
+        json_object_update(line, (json_t *)(uintptr_t)claim);
+        cli_print_json(&cli->output, line);
         return;
     }
     cli_print(&cli->output, "%s  %s", name, status);
-    if (!rv_run_state_final(rv_run_state_from_name(status))) {
-        cli_say(&cli->output, "a serving reeve, or `reeve run work`, drives it; reeve explain %s",
-                name);
+    if (rv_run_state_final(rv_run_state_from_name(status))) {
+        return;
     }
+    if (merged) {
+        cli_say(&cli->output, "it works on that key already and was given the input");
+    } else if (holder != NULL) {
+        cli_say(&cli->output, "it waits for its key; %s has it and was asked to stop", holder);
+    }
+    cli_say(&cli->output, "a serving reeve, or `reeve run work`, drives it; reeve explain %s", name);
 }
 
 int cmd_run_start(struct cli *cli)
@@ -131,16 +151,22 @@ int cmd_run_start(struct cli *cli)
     struct place place = {.session = NULL};
     json_t *input = NULL;
     int64_t wait_s = 0;
+    json_t *claim = NULL;
     int64_t run = 0;
+    int64_t priority = -1;
     char status[STATUS_TEXT] = "created";
     enum rv_code code = cli_integer(cli, "wait", 0, 0, WAIT_MAX_S, &wait_s, &err);
+    if (code == RV_OK) {
+        code = cli_integer(cli, "priority", -1, 0, RV_CLAIM_PRIORITY_MAX, &priority, &err);
+    }
     if (code == RV_OK) {
         code = cli_object(cli, "input", &input, &err);
     }
     struct wish wish = {.exception = cli_option(cli, "exception"),
                         .with = {.agent = cli->argc > 0 ? cli->argv[0] : "",
                                  .input = input,
-                                 .key = cli_option(cli, "key")}};
+                                 .key = cli_option(cli, "key"),
+                                 .priority = (int)priority}};
     if (code == RV_OK) {
         code = check_wish(cli, &wish, &err);
     }
@@ -148,7 +174,12 @@ int cmd_run_start(struct cli *cli)
         code = place_open(cli, &place, &err);
     }
     if (code == RV_OK) {
-        code = start(cli, &place, &wish, &run, &err);
+        code = start(cli, &place, &wish, &run, &claim, &err);
+    }
+    if (code == RV_OK && rv_json_bool(claim, "merged", false)) {
+        snprintf(status, sizeof status, "merged");
+    } else if (code == RV_OK && claim != NULL) {
+        snprintf(status, sizeof status, "%s", rv_run_state_name(RV_RUN_WAITING));
     }
     if (code == RV_OK && wait_s > 0) {
         code = wait_for(&place, run, wait_s, status, &err);
@@ -156,9 +187,11 @@ int cmd_run_start(struct cli *cli)
     place_close(&place);
     json_decref(input);
     if (code != RV_OK) {
+        json_decref(claim);
         return cli_fail(cli, &err);
     }
-    say_run(cli, run, status);
+    say_run(cli, run, status, claim);
+    json_decref(claim);
     enum rv_run_state state = rv_run_state_from_name(status);
     return rv_run_state_final(state) && state != RV_RUN_DONE ? FAILED : 0;
 }

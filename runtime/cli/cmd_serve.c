@@ -57,16 +57,26 @@ static struct rv_principal ask_begin(const struct rv_caller *caller, rv_api_done
         .kind = RV_PRINCIPAL_PERSON, .id = caller->person, .roles = ask->roles};
 }
 
-static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
+static void on_claimed(void *data, enum rv_code code, int64_t id, const json_t *claim,
+                       const struct rv_error *err)
 {
     struct ask *ask = data;
-    char text[24];
-    snprintf(text, sizeof text, "%" PRId64, id);
-    json_t *answer = json_pack("{s:s}", "id", text);
-    ask->done(ask->data, code, code == RV_OK ? answer : NULL, err);
+    json_t *answer = json_object();
+    if (code == RV_OK) {
+        char text[24];
+        snprintf(text, sizeof text, "%" PRId64, id);
+        json_object_set_new(answer, "id", json_string(text));
+    }
+    json_object_update(answer, (json_t *)(uintptr_t)claim);
+    ask->done(ask->data, code, answer, err);
     json_decref(answer);
     json_decref(ask->roles);
     rv_free(ask);
+}
+
+static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
+{
+    on_claimed(data, code, id, NULL, err);
 }
 
 static void runs_start(void *self, const struct rv_caller *caller, const struct rv_api_start *asked,
@@ -83,8 +93,9 @@ static void runs_start(void *self, const struct rv_caller *caller, const struct 
     struct rv_run_begin_input with = {.agent = asked->agent,
                                       .input = asked->input,
                                       .key = asked->key,
+                                      .priority = asked->priority,
                                       .traceparent = asked->traceparent};
-    rv_run_begin_with(node->gate, node->db, caller->tenant, &principal, &with, on_asked, ask);
+    rv_run_begin_with(node->gate, node->db, caller->tenant, &principal, &with, on_claimed, ask);
 }
 
 static void runs_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,

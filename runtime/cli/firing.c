@@ -45,7 +45,8 @@ static void on_job_done(void *data, enum rv_code code, const struct job_report *
 static void begin_run(struct firing *firing);
 static void on_facts(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err);
-static void on_begun(void *data, enum rv_code code, int64_t id, const struct rv_error *err);
+static void on_begun(void *data, enum rv_code code, int64_t id, const json_t *claim,
+                     const struct rv_error *err);
 static void look_later(struct firings *all);
 static void look(void *data);
 static void on_looked(void *data, enum rv_code code, const struct rv_result *result,
@@ -147,7 +148,7 @@ static void on_facts(void *data, enum rv_code code, const struct rv_result *resu
     }
     json_object_set_new(firing->input, "schedule", rv_result_json(result, 0, 0));
     struct rv_run_begin_input with = {
-        .agent = firing->agent, .input = firing->input, .run = firing->fire};
+        .agent = firing->agent, .input = firing->input, .priority = -1, .run = firing->fire};
     struct rv_error wrong = {.code = RV_OK};
     const char *field = NULL;
     if (rv_run_begin_check(&with, &field, &wrong) != RV_OK) {
@@ -174,9 +175,11 @@ static void cancel_run(const struct firing *firing)
                   "a later time of its schedule takes its place", on_cancel_asked, NULL);
 }
 
-static void on_begun(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
+static void on_begun(void *data, enum rv_code code, int64_t id, const json_t *claim,
+                     const struct rv_error *err)
 {
     (void)id;
+    (void)claim; /* it has no key */
     struct firing *firing = data;
     firing->begun = code == RV_OK || rv_run_begun_before(code, err);
     if (!firing->begun) {

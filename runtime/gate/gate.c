@@ -313,6 +313,9 @@ void rv_gate_pass(struct rv_gate *gate, struct rv_gate_pass *pass)
     op->pass = pass;
     op->unit.decide = pass_decide;
     op->unit.keys[0] = pass->key;
+    if (pass->look != NULL) {
+        add_load(op, LOAD_STATE, pass->look, pass->look_args);
+    }
     guess_limits(op);
     rv_commit(gate->committer, &op->unit);
 }
@@ -973,6 +976,7 @@ static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, st
     bool allowed = op->verdict.kind == RV_ALLOW;
     struct rv_error why = {.code = RV_OK};
     if (allowed && pass->append != NULL) {
+        pass->looked = load_state(op, LOAD_STATE);
         code = pass->append(pass, batch, &why);
         if (code != RV_OK) {
             return rv_fail(err, code, "%s", why.message);

@@ -168,6 +168,11 @@ struct rv_gate_pass {
     int64_t epoch;
     int32_t seq;
     const char *key; /* business key, see rv_unit; may be NULL */
+    /* What `append` wants to see, as a load of rv_unit (its state is owned until the call
+     * returns, NULL: no row); NULL: nothing. */
+    const struct rv_statement *look;
+    json_t *look_args; /* borrowed until done */
+    const json_t *looked;
     enum rv_code (*append)(struct rv_gate_pass *pass, struct rv_batch *batch, struct rv_error *err);
     void (*done)(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
     void *data;

@@ -68,7 +68,7 @@ static const struct {
 } own_bodies[] = {
     {"/v1/session", "tenant name password"},
     {"/v1/approvals/{}/decision", "decision digest comment"},
-    {"/v1/runs", "exception agent *input key"},
+    {"/v1/runs", "exception agent *input key *priority"},
     {"/v1/runs/{}/signal", "name *body"},
     {"/v1/runs/{}/updates", "*name *id *body"},
     {"/v1/runs/{}/cancel", "reason"},
@@ -455,7 +455,9 @@ struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *st
 static void answer_done(struct rv_call *call, int status, enum rv_code code, const json_t *answer,
                         const struct rv_error *err)
 {
-    if (code != RV_OK) {
+    if (code != RV_OK && json_object_size(answer) > 0) {
+        rv_exchange_problem_with(call->exchange, err, answer);
+    } else if (code != RV_OK) {
         rv_call_fail(call, err, NULL);
     } else if (answer == NULL) {
         rv_exchange_answer(call->exchange, status, "application/json", "{}", 2);

@@ -41,13 +41,14 @@ struct rv_api_start {
     const char *agent;     /* NULL: the one that handles the exception */
     const json_t *input;
     const char *key;         /* NULL: none */
+    int priority;            /* of its claim on the key; -1: as the agent says */
     const char *traceparent; /* field of the request; NULL: none */
 };
 
 /* What the API asks of the run room.  Each function must call `done` exactly once, on this loop,
  * not inside the call.  `person` is the authenticated one.  Borrowed arguments live until done.
- *   start   answers {"id": "..."}; RV_NOT_FOUND no such agent or exception, RV_CONFLICT a run holds
- *           the business key
+ *   start   answers {"id": "..."}, with what rv_run_claimed says of its key; RV_NOT_FOUND no such
+ *           agent or exception, RV_CONFLICT a run holds the key: then the answer has its `holder`
  *   signal  name and body for a run; RV_NOT_FOUND, RV_CONFLICT when it is over
  *   cancel  asks a run to stop; RV_NOT_FOUND, RV_CONFLICT when it is over
  *   raise   gives a run more to spend, see runtime/run/request.h; RV_NOT_FOUND, RV_CONFLICT

@@ -2,6 +2,7 @@
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
 #include "runtime/run/begin.h"
+#include "runtime/run/claim.h"
 #include "runtime/run/raise.h"
 
 #include "http_sql.h"
@@ -78,17 +79,29 @@ static enum rv_code need_name(const json_t *body, const char *key, const char **
     return code == RV_OK ? check_name(key, *out, err) : code;
 }
 
-/* {"exception", "agent"?} for a discrepancy, or {"agent", "input"?, "key"?} for other work. */
+/* {"exception", "agent"?} for a discrepancy, or {"agent", "input"?, "key"?, "priority"?} for other
+ * work. */
 static enum rv_code read_start(const json_t *body, struct rv_api_start *out, const char **field,
                                struct rv_error *err)
 {
-    static const char *const apart[] = {"input", "key"};
+    static const char *const apart[] = {"input", "key", "priority"};
+    json_t *priority = json_object_get(body, "priority");
     out->agent = rv_json_str(body, "agent", NULL);
     out->input = json_object_get(body, "input");
     out->key = rv_json_str(body, "key", NULL);
+    out->priority = -1;
+    if (priority != NULL) {
+        *field = "priority";
+        json_int_t value = json_is_integer(priority) ? json_integer_value(priority) : -1;
+        if (value < 0 || value > RV_CLAIM_PRIORITY_MAX) {
+            return rv_fail(err, RV_INVALID, "priority must be a number from 0 to %d",
+                           RV_CLAIM_PRIORITY_MAX);
+        }
+        out->priority = (int)value;
+    }
     if (json_object_get(body, "exception") == NULL && out->agent != NULL) {
         struct rv_run_begin_input with = {
-            .agent = out->agent, .input = out->input, .key = out->key};
+            .agent = out->agent, .input = out->input, .key = out->key, .priority = out->priority};
         return rv_run_begin_check(&with, field, err);
     }
     *field = "agent";

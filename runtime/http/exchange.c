@@ -194,7 +194,7 @@ static void add_member(struct rv_buf *out, const char *name, const char *text)
 
 static void answer_problem(struct rv_exchange *exchange, int status, const char *code,
                            const char *detail, const char *facts, const char *hint,
-                           const char *field)
+                           const char *field, const json_t *members)
 {
     struct rv_buf body;
     rv_buf_init(&body, RV_HTTP_HEAD_MAX);
@@ -205,14 +205,22 @@ static void answer_problem(struct rv_exchange *exchange, int status, const char 
     add_member(&body, "facts", facts);
     add_member(&body, "hint", hint);
     add_member(&body, "field", field);
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)members, name, value)
+    {
+        char *text = rv_json_text(value);
+        rv_buf_printf(&body, ",\"%s\":%s", name, text);
+        rv_free(text);
+    }
     rv_buf_char(&body, '}');
     RV_ASSERT(!body.overflowed);
     rv_exchange_answer(exchange, status, "application/problem+json", body.data, body.length);
     rv_buf_fini(&body);
 }
 
-void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *err,
-                         const char *field)
+static void problem(struct rv_exchange *exchange, const struct rv_error *err, const char *field,
+                    const json_t *members)
 {
     RV_ASSERT(err->code != RV_OK);
     int status = rv_code_http_status(err->code);
@@ -220,13 +228,25 @@ void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *er
         rv_log_error("http", "HTTP-FAILED", err);
     }
     answer_problem(exchange, status, rv_code_name(err->code), err->message,
-                   status >= 500 ? NULL : err->detail, err->hint, field);
+                   status >= 500 ? NULL : err->detail, err->hint, field, members);
+}
+
+void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *err,
+                         const char *field)
+{
+    problem(exchange, err, field, NULL);
+}
+
+void rv_exchange_problem_with(struct rv_exchange *exchange, const struct rv_error *err,
+                              const json_t *members)
+{
+    problem(exchange, err, NULL, members);
 }
 
 void rv_exchange_refuse(struct rv_exchange *exchange, int status, const char *code,
                         const char *title, const char *hint)
 {
-    answer_problem(exchange, status, code, title, NULL, hint, NULL);
+    answer_problem(exchange, status, code, title, NULL, hint, NULL, NULL);
 }
 
 /* ---- streams ---- */

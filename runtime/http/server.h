@@ -89,6 +89,9 @@ void rv_exchange_json(struct rv_exchange *exchange, int status, const json_t *bo
  * names the offending input or is NULL. */
 void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *err,
                          const char *field);
+/* The same with members of its own. */
+void rv_exchange_problem_with(struct rv_exchange *exchange, const struct rv_error *err,
+                              const json_t *members);
 /* The same for what only HTTP knows: 401, 405, 413, 415 ... */
 void rv_exchange_refuse(struct rv_exchange *exchange, int status, const char *code,
                         const char *title, const char *hint);

@@ -15,7 +15,8 @@ enum {
     TEXT_MAX = 64,
     SUMMARY_MAX = 500,
     UPDATES_MAX = 32,
-    MONEY_MAX = 8 /* currencies; RV_BUDGET_MONEY_MAX of the gate */
+    MONEY_MAX = 8, /* currencies; RV_BUDGET_MONEY_MAX of the gate */
+    PRIORITY_MAX = 100 /* RV_CLAIM_PRIORITY_MAX of the run room */
 };
 
 /* ---- compiling ---- */
@@ -213,9 +214,19 @@ static bool are_updates(const json_t *updates)
     return true;
 }
 
+static bool is_one_of(const json_t *value, const char *const *words)
+{
+    bool found = value == NULL;
+    for (; !found && *words != NULL && json_is_string(value); words++) {
+        found = strcmp(json_string_value(value), *words) == 0;
+    }
+    return found;
+}
+
 static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error *err)
 {
     const json_t *manifest = agent->manifest;
+    static const char *const claims[] = {"first", "merge", "priority", NULL};
     const json_t *summary = json_object_get(manifest, "summary");
     if (!is_text(json_object_get(manifest, "name"), TEXT_MAX - 1)) {
         return bad_field(agent, "name", "must be a short text", err);
@@ -246,6 +257,14 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
         (strcmp(overrun, "stop") != 0 && strcmp(overrun, "degrade") != 0 &&
          strcmp(overrun, "ask") != 0)) {
         return bad_field(agent, "overrun", "must be \"stop\", \"degrade\" or \"ask\"", err);
+    }
+    if (!is_one_of(json_object_get(manifest, "claims"), claims)) {
+        return bad_field(agent, "claims", "must be \"first\", \"merge\" or \"priority\"", err);
+    }
+    const json_t *priority = json_object_get(manifest, "priority");
+    if (priority != NULL && (!json_is_integer(priority) || json_integer_value(priority) < 0 ||
+                             json_integer_value(priority) > PRIORITY_MAX)) {
+        return bad_field(agent, "priority", "must be a number from 0 to 100", err);
     }
     if (!are_updates(json_object_get(manifest, "updates"))) {
         return bad_field(agent, "updates",
@@ -292,8 +311,8 @@ struct reading {
 /* Under pcall, because pushing a field's name may need memory.  Stack: reading, agent table. */
 static int read_manifest(lua_State *lua)
 {
-    static const char *const fields[] = {"name", "version", "summary", "handles",
-                                         "uses", "limits",  "overrun", "updates"};
+    static const char *const fields[] = {"name",   "version", "summary", "handles", "uses",
+                                         "limits", "overrun", "updates", "claims",  "priority"};
     struct reading *reading = lua_touserdata(lua, 1);
     struct rv_agent *agent = reading->agent;
     agent->manifest = json_object();

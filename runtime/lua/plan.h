@@ -34,8 +34,8 @@ RV_MUST enum rv_code rv_agent_load(const char *source, size_t length, const char
                                    struct rv_agent **out, struct rv_error *err);
 void rv_agent_destroy(struct rv_agent *agent); /* after its plans */
 /* {name, version, handles:[..], uses:[..commands], limits:{steps, calls, tokens, money{},
- * wall_ms, depth, children}, overrun:"stop"|"degrade"|"ask"?, summary, updates:{NAME: schema}?}:
- * borrowed. */
+ * wall_ms, depth, children}, overrun:"stop"|"degrade"|"ask"?, summary, updates:{NAME: schema}?,
+ * claims:"first"|"merge"|"priority"?, priority?}: borrowed. */
 const json_t *rv_agent_manifest(const struct rv_agent *agent);
 struct rv_hash rv_agent_hash(const struct rv_agent *agent); /* SHA-256 of the source */
 bool rv_agent_has_review(const struct rv_agent *agent);

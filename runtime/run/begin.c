@@ -1,6 +1,8 @@
 /* begin.c -- see begin.h. */
 #include "runtime/run/begin.h"
 
+#include "runtime/run/claim.h"
+
 #include <string.h>
 
 enum rv_code rv_run_begin_check(const struct rv_run_begin_input *asked, const char **field,
@@ -29,6 +31,15 @@ enum rv_code rv_run_begin_check(const struct rv_run_begin_input *asked, const ch
     if (asked->key != NULL && strncmp(asked->key, "exception:", strlen("exception:")) == 0) {
         rv_fail(err, RV_INVALID, "key: what begins with \"exception:\" is reeve's own");
         rv_hint(err, "For an open exception give its key as exception, without an input.");
+        return RV_INVALID;
+    }
+    *field = "priority";
+    if (asked->priority < -1 || asked->priority > RV_CLAIM_PRIORITY_MAX ||
+        (asked->priority >= 0 && asked->key == NULL)) {
+        rv_fail(err, RV_INVALID, asked->key == NULL ? "priority: it is that of a key"
+                                                    : "priority must be a number from 0 to %d",
+                RV_CLAIM_PRIORITY_MAX);
+        rv_hint(err, "Name the key that the run works on, and how much it weighs.");
         return RV_INVALID;
     }
     return RV_OK;

@@ -18,6 +18,7 @@ struct rv_run_begin_input {
     const char *agent;   /* an active one; RV_NOT_FOUND without it */
     const json_t *input; /* object; what the plan gets in the exception's place.  NULL: {} */
     const char *key;     /* the business key that it claims while it is open; NULL: none */
+    int priority;        /* of its claim, see claim.h; -1: as its agent says */
     int64_t run;         /* the number it shall have; RV_CONFLICT when it is taken.  0: a new one */
     const char *traceparent; /* see rv_run_begin_for */
 };

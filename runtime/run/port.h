@@ -54,7 +54,8 @@ void rv_run_image_free(struct rv_run_image *image);
 struct rv_run_change {
     enum rv_run_state state;
     const char
-        *waiting_on; /* "approval" "timer" "signal" "model" "run" "effect" "intent" or NULL */
+        *waiting_on; /* "approval" "timer" "signal" "model" "run" "effect" "intent" "budget" or NULL
+                      */
     int64_t wake_us; /* 0 none */
     const char *error_code; /* NULL none */
     const char *error_text;
@@ -70,9 +71,10 @@ struct rv_run_write {
     int64_t consume_signal;             /* id of the signal this step consumes; 0 none */
     const json_t *memory; /* {"agent","key","value"} to store with the step; or NULL */
     const json_t *blob;   /* a text to keep as a blob of this run; or NULL */
-    /* A run that has a parent or children ends: its claim is passed on, its parent wakes, and its
-     * children whose policy is "cancel" are asked to stop. */
+    /* A run that has a parent, children or a key of its own ends: its claim is passed on, its
+     * parent wakes, and its children whose policy is "cancel" are asked to stop. */
     bool ends_family;
+    bool leaves_rest; /* ... and what it was given to merge and has not taken is a run by itself */
     const char *stop_children; /* why: those whose policy is "cancel" or "wait"; NULL: no */
 };
 

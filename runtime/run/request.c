@@ -8,6 +8,7 @@
 #include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/canary.h"
+#include "runtime/run/claim.h"
 #include "runtime/run/run.h"
 #include "runtime/run/run_trace.h"
 
@@ -35,6 +36,15 @@ struct request {
     json_t *exception;     /* that is to be handled; or */
     json_t *input;         /* what the plan gets in its place */
     struct rv_trace trace; /* that was given */
+    /* with an input */
+    rv_run_claimed claimed; /* instead of `done` */
+    int priority;
+    json_t *manifest;
+    json_t *look_args;
+    enum rv_claim_way way;
+    int64_t holder;  /* of the key; 0 none */
+    const char *why; /* it keeps it */
+    json_t *claim;   /* what became of it */
 };
 
 static struct request *request_make(struct rv_gate *gate, int32_t tenant,
@@ -57,47 +67,62 @@ static struct request *request_make(struct rv_gate *gate, int32_t tenant,
 
 static void request_end(struct request *request, enum rv_code code, const struct rv_error *err)
 {
-    request->done(request->data, code, code == RV_OK ? request->id : 0, err);
+    int64_t id = code == RV_OK ? request->id : 0;
+    if (request->claimed != NULL) {
+        request->claimed(request->data, code, id, request->claim, err);
+    } else {
+        request->done(request->data, code, id, err);
+    }
     json_decref((json_t *)(uintptr_t)request->pass.principal.roles);
     json_decref(request->args);
     json_decref(request->body);
     json_decref(request->exception);
     json_decref(request->input);
+    json_decref(request->manifest);
+    json_decref(request->look_args);
+    json_decref(request->claim);
     rv_arena_destroy(request->arena);
     rv_free(request);
 }
 
-void rv_run_say_holder(const struct rv_result *result, char *out, size_t size)
-{
-    out[0] = '\0'; /* it has ended meanwhile */
-    if (result != NULL && rv_result_rows(result) > 0) {
-        snprintf(out, size, ": r_%" PRId64 " of agent %.60s since %s, which %.80s",
-                 rv_result_i64(result, 0, 0), rv_result_text(result, 0, 1),
-                 rv_result_text(result, 0, 2), rv_result_text(result, 0, 3));
-    }
-}
-
+/* Somebody else has the key: the request waits for it, or is refused. */
 static void on_holder(void *data, enum rv_code code, const struct rv_result *result,
                       const struct rv_error *err)
 {
     struct request *request = data;
     struct rv_error taken = {.code = RV_OK};
-    char who[240];
+    char who[200];
     (void)err; /* the conflict is the news, not that nobody can say with whom */
-    rv_run_say_holder(code == RV_OK ? result : NULL, who, sizeof who);
+    json_t *holder = code == RV_OK ? rv_claim_holder(result) : NULL;
+    rv_claim_say(holder, who, sizeof who);
+    bool waits = request->way == RV_CLAIM_WAIT;
+    request->claim =
+        json_pack("{s:s*,s:o*}", "waiting_on", waits ? RV_CLAIM_LOCK : NULL, "holder", holder);
+    if (waits) {
+        request_end(request, RV_OK, NULL);
+        return;
+    }
     rv_fail(&taken, RV_CONFLICT, "%s: a run is working on it already%s",
             request->input != NULL ? "key" : "exception", who);
-    rv_hint(&taken,
-            "See it with reeve explain or GET /v1/runs/{id}; cancel it first if it must not "
-            "go on.");
+    rv_hint(&taken, "%s%s%s", request->why != NULL ? "It keeps the key: " : "",
+            request->why != NULL ? request->why : "",
+            request->why != NULL ? ". See it with reeve explain; cancel it first if it must not go on."
+                                 : "See it with reeve explain or GET /v1/runs/{id}; cancel it "
+                                   "first if it must not go on.");
     request_end(request, RV_CONFLICT, &taken);
 }
 
 static void request_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
 {
     struct request *request = pass->data;
-    if (code == RV_CONFLICT && strstr(err->detail, "constraint=run_claim") != NULL &&
-        request->db != NULL) {
+    bool waits = code == RV_OK && request->way == RV_CLAIM_WAIT;
+    bool taken = code == RV_CONFLICT && (request->way == RV_CLAIM_REFUSE ||
+                                         strstr(err->detail, "constraint=run_claim") != NULL);
+    if (code == RV_OK && request->way == RV_CLAIM_MERGE) {
+        request->id = request->holder;
+        request->claim = json_pack("{s:b}", "merged", 1);
+    }
+    if ((waits || taken) && request->db != NULL) {
         struct rv_args *args = rv_args_create(&rv_sql_run_claim_holder);
         rv_args_text(args, 2, request->business_key);
         rv_db_query(request->db, pass->tenant, &rv_sql_run_claim_holder, args, on_holder, request);
@@ -153,18 +178,75 @@ static json_t *exception_input(const json_t *found, const char *const *names)
                      (json_int_t)rv_json_int(row, "found_seq", 0));
 }
 
+/* A signal for a run: `name` and `body`. */
+static void append_signal(const struct request *request, struct rv_batch *batch, int64_t run,
+                          const char *name, json_t *body)
+{
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_signal_put);
+    rv_args_i64(rows, 2, run);
+    rv_args_i64(rows, 3, request->id);
+    rv_args_text(rows, 4, name);
+    rv_args_json(rows, 5, body);
+    rv_args_text(rows, 6, request->pass.principal.id);
+    rv_args_i64(rv_batch_rows(batch, &rv_sql_run_signal_wake), 2, run);
+    rv_blob_use(batch, run, body);
+}
+
+static void stop_holder(const struct request *request, struct rv_batch *batch)
+{
+    json_t *body = json_object();
+    char reason[240];
+    snprintf(reason, sizeof reason, "r_%" PRId64 " of agent %.60s has priority %d and takes key %.100s",
+             request->id, request->name, request->priority, request->business_key);
+    json_object_set_new(body, "reason", json_string(reason));
+    append_signal(request, batch, request->holder, RV_RUN_CANCEL_SIGNAL, body);
+    json_decref(body);
+}
+
 static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *batch,
                                  struct rv_error *err)
 {
-    (void)err;
     struct request *request = pass->data;
+    request->way = rv_claim_decide(request->name, request->manifest, request->priority,
+                                   pass->looked, &request->why);
+    request->holder = rv_json_int(pass->looked, "run", 0);
+    if (request->way == RV_CLAIM_REFUSE) {
+        return rv_fail(err, RV_CONFLICT, "another run has the key");
+    }
+    if (request->way == RV_CLAIM_MERGE) {
+        append_signal(request, batch, request->holder, RV_CLAIM_SIGNAL, request->input);
+        return RV_OK;
+    }
     struct rv_run_new run = {.id = request->id,
                              .agent = request->name,
                              .plan_hash = &request->plan_hash,
                              .business_key = request->business_key,
+                             .shares = request->way == RV_CLAIM_WAIT,
                              .input = request->body};
     rv_journal_run_new(batch, &run);
+    if (request->way == RV_CLAIM_WAIT || request->priority > 0) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_claim_set);
+        rv_args_i64(rows, 2, request->id);
+        rv_args_i32(rows, 3, request->priority);
+    }
+    if (request->way == RV_CLAIM_WAIT) {
+        stop_holder(request, batch);
+    }
     return RV_OK;
+}
+
+/* Whoever begins with a key sees under the head's lock who has it. */
+static void claim_key(struct request *request, json_t *manifest)
+{
+    request->manifest = json_incref(manifest);
+    request->priority = rv_claim_priority(manifest, request->priority);
+    request->look_args = json_pack("{s:s}", "key", request->business_key);
+    request->pass.look = &rv_sql_run_claim_look;
+    request->pass.look_args = request->look_args;
+    json_object_set_new(request->body, "claim", json_string(request->business_key));
+    if (request->priority > 0) {
+        json_object_set_new(request->args, "priority", json_integer(request->priority));
+    }
 }
 
 /* Agent, key and body are there: `type` is the exception's, or NULL. */
@@ -174,6 +256,9 @@ static void begin_version(struct request *request, const json_t *agent, const ch
         agent, request->business_key != NULL ? request->business_key : "", request->id, type);
     RV_ASSERT(rv_hash_from_hex(rv_json_str(version, "hash", ""), &request->plan_hash));
     request->args = json_pack("{s:s,s:s*}", "agent", request->name, "type", type);
+    if (request->input != NULL && request->business_key != NULL) {
+        claim_key(request, json_object_get(version, "manifest"));
+    }
     if (rv_trace_is(request->trace)) {
         char trace[RV_TRACE_TEXT];
         rv_trace_text(request->trace, trace);
@@ -293,14 +378,16 @@ void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
 
 void rv_run_begin_with(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                        const struct rv_principal *principal, const struct rv_run_begin_input *asked,
-                       rv_run_asked done, void *data)
+                       rv_run_claimed done, void *data)
 {
     const char *field = NULL;
     struct rv_error err = {.code = RV_OK};
     RV_ASSERT(rv_run_begin_check(asked, &field, &err) == RV_OK);
-    struct request *request = request_make(gate, tenant, principal, done, data);
+    struct request *request = request_make(gate, tenant, principal, NULL, data);
     take_trace(request, asked->traceparent);
     request->db = db;
+    request->claimed = done;
+    request->priority = asked->priority;
     request->id = asked->run != 0 ? asked->run : request->id;
     request->name = rv_arena_strdup(request->arena, asked->agent);
     request->input = asked->input != NULL ? json_deep_copy(asked->input) : json_object();
@@ -321,14 +408,7 @@ static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batc
 {
     (void)err;
     struct request *request = pass->data;
-    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_signal_put);
-    rv_args_i64(rows, 2, pass->run);
-    rv_args_i64(rows, 3, request->id);
-    rv_args_text(rows, 4, request->name);
-    rv_args_json(rows, 5, request->body);
-    rv_args_text(rows, 6, pass->principal.id);
-    rv_args_i64(rv_batch_rows(batch, &rv_sql_run_signal_wake), 2, pass->run);
-    rv_blob_use(batch, pass->run, request->body);
+    append_signal(request, batch, pass->run, request->name, request->body);
     return RV_OK;
 }
 

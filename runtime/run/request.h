@@ -1,7 +1,8 @@
 /* request.h -- what is asked of runs from outside: begin one, tell one something, stop one.
  *
  *   begin    exception + agent -> run.start  through the gate -> a new run, claimed by business key
- *            agent + input     -> run.start, too: work that no discrepancy has asked for
+ *            agent + input     -> run.start, too: work that no discrepancy has asked for; what
+ *                                 happens when its key is held says claim.h
  *   tell     run + name + body -> run.signal through the gate -> a stored signal that a plan may
  * await cancel   run + reason      -> run.cancel through the gate -> the stored signal "$cancel"
  *
@@ -49,11 +50,18 @@ void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
                       void *data);
 
-/* After rv_run_begin_check.  RV_CONFLICT: an open run has the key, and the message says which; or
- * there is a run of that number (rv_run_begun_before).  Everything is copied. */
+/* As rv_run_asked.  `claim`, borrowed, NULL where the key was free or none: what became of it
+ *   {"merged": true}                            the run of that id got the input instead
+ *   {"waiting_on": "lock", "holder": {...}?}    begun, waits for the key
+ *   {"holder": {...}}                           with RV_CONFLICT: who has it, see rv_claim_holder
+ */
+typedef void (*rv_run_claimed)(void *data, enum rv_code code, int64_t id, const json_t *claim,
+                               const struct rv_error *err);
+/* After rv_run_begin_check.  RV_CONFLICT: an open run has the key, and claim.h says that it keeps
+ * it; or there is a run of that number (rv_run_begun_before).  Everything is copied. */
 void rv_run_begin_with(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                        const struct rv_principal *principal, const struct rv_run_begin_input *asked,
-                       rv_run_asked done, void *data);
+                       rv_run_claimed done, void *data);
 /* Was the conflict about the number: did the same call begin its run earlier? */
 bool rv_run_begun_before(enum rv_code code, const struct rv_error *err);
 
@@ -72,10 +80,6 @@ void rv_run_cancel(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
 void rv_run_raise(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                   const struct rv_principal *principal, int64_t run, const json_t *more,
                   rv_run_asked done, void *data);
-/* ": r_1 of agent A since T, which waits for ..." from a row of the statement run_claim_holder;
- * empty without one. */
-void rv_run_say_holder(const struct rv_result *result, char *out, size_t size);
-
 /* The agent of `agents` that handles the exception type, borrowed; NULL when none does. */
 const json_t *rv_run_agent_for(const json_t *agents, const char *type);
 /* One row of the statement agents_active as {name, hash, manifest, owner, canary?}; new

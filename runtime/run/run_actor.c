@@ -257,6 +257,13 @@ static enum rv_code find_agent(struct run *run, struct rv_error *err)
     return rv_agent_load(image->source, image->source_length, image->agent, &run->agent, err);
 }
 
+/* It was never begun: another run has its key (claim.h), and whoever lets go of that makes it
+ * CREATED.  Until then nothing but a wish to stop moves it. */
+static bool waits_for_key(const struct run *run)
+{
+    return run->state == RV_RUN_WAITING && run->image->base == 0 && run->image->step_count == 0;
+}
+
 static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *image)
 {
     run->image = image;
@@ -287,6 +294,12 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
         run_set_end(run, "corrupt", "the journal does not begin with a checkpoint at step %d",
                     (int)image->base + 1);
         run_change_state(run, RV_RUN_DIVERGED, NULL, 0);
+        return;
+    }
+    if (waits_for_key(run)) {
+        if (!run_canceled(run)) {
+            run_stand_still(self, run);
+        }
         return;
     }
     run_advance(self, run);

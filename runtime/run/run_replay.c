@@ -265,6 +265,13 @@ bool run_move(struct run *run, enum rv_run_state to)
     return false;
 }
 
+/* Does its agent merge what else is asked for its key (claim.h)? */
+static bool merges(const struct run *run)
+{
+    const json_t *manifest = run->agent != NULL ? rv_agent_manifest(run->agent) : NULL;
+    return strcmp(rv_json_str(manifest, "claims", "first"), "merge") == 0;
+}
+
 void run_change_state(struct run *run, enum rv_run_state to, const char *waiting_on,
                       int64_t wake_us)
 {
@@ -293,13 +300,16 @@ void run_change_state(struct run *run, enum rv_run_state to, const char *waiting
         .error_text = run->end_code[0] != '\0' ? run->end_text : NULL,
         .result = result,
     };
+    bool over = rv_run_state_final(to);
+    bool claims = json_object_get(run->image->input, "claim") != NULL;
     struct rv_run_write write = {
         .tenant = run->start.tenant,
         .run = run->start.run,
         .epoch = run->image->epoch,
         .change = &change,
-        .ends_family = rv_run_state_final(to) &&
-                       (run->image->parent != 0 || json_array_size(run->children) > 0),
+        .ends_family =
+            over && (claims || run->image->parent != 0 || json_array_size(run->children) > 0),
+        .leaves_rest = over && claims && merges(run),
     };
     const struct rv_run_port *port = run->start.port;
     port->write(port->self, &write, run_on_port, run_expect(run, PENDING_CHANGE));

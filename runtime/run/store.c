@@ -189,7 +189,7 @@ struct write_op {
     int64_t consume_signal;
     json_t *memory;
     json_t *blob;
-    bool ends_family;
+    bool ends_family, leaves_rest;
     const char *stop_children; /* in the arena */
     struct rv_arena *arena;
     rv_port_done done;
@@ -198,6 +198,9 @@ struct write_op {
 
 static void append_family(const struct write_op *op, struct rv_batch *batch)
 {
+    if (op->leaves_rest) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_claim_rest), 2, op->run);
+    }
     if (op->ends_family) {
         rv_args_i64(rv_batch_rows(batch, &rv_sql_run_claim_pass), 2, op->run);
         rv_args_i64(rv_batch_rows(batch, &rv_sql_run_parent_wake), 2, op->run);
@@ -331,6 +334,7 @@ void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done d
         op->result = json_incref((json_t *)(uintptr_t)write->change->result);
     }
     op->ends_family = write->ends_family;
+    op->leaves_rest = write->leaves_rest;
     op->stop_children = rv_arena_strdup(op->arena, write->stop_children);
     op->unit.tenant = write->tenant;
     op->unit.epoch = write->epoch;

@@ -7,7 +7,7 @@
 #include "runtime/base/check.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/child.h"
-#include "runtime/run/request.h"
+#include "runtime/run/claim.h"
 #include "runtime/run/store_private.h"
 
 #include <inttypes.h>
@@ -198,7 +198,9 @@ static void start_on_holder(void *data, enum rv_code code, const struct rv_resul
     struct start_op *op = data;
     char who[240];
     (void)err;
-    rv_run_say_holder(code == RV_OK ? result : NULL, who, sizeof who);
+    json_t *holder = code == RV_OK ? rv_claim_holder(result) : NULL;
+    rv_claim_say(holder, who, sizeof who);
+    json_decref(holder);
     start_refused(
         op, RV_CONFLICT,
         rv_arena_printf(op->arena, "another run is working on that exception already%s", who));

@@ -236,7 +236,7 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
                                    WHERE i.tenant_id = r.tenant_id AND i.run_id = r.id AND i.cancel IS NOT NULL
                                      AND i.state NOT IN ('done', 'failed')))
                AND ((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on IN ('run', 'intent', 'budget') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
+                OR (r.waiting_on IN ('run', 'intent', 'budget', 'lock') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on IN ('timer', 'effect') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
                         AND a.run_id = r.id AND a.status = 'requested'))))),

@@ -55,7 +55,7 @@ SELECT p.seq, p.kind, p.name, p.digest, CASE WHEN p.large IS NOT NULL THEN reeve
 -- All that a company's orchestrator asks the database, at once.
 --   what 1  a run that could move now: an active one numbered above `after`
 --        2  a waiting one whose time has come: its timer fired, or its approval was answered, its signal sent, its
---           child over (whoever does that sets wake_at)
+--           child over (whoever does that sets wake_at), or it has got the key of a run that has `ended`
 --        3  an open run that somebody asked to stop, and that is not stopping already (then it has a reason)
 --        4  an approval whose time has come, or whose run is one of those that have `ended`
 --        5  id: how many requests of people have been granted and not executed
@@ -103,6 +103,11 @@ SELECT 4, a.id, '' FROM unnest($5::int8[]) AS e(run)
    JOIN approval a ON a.tenant_id = $1 AND a.run_id = e.run AND a.status IN ('requested', 'approved')
    JOIN run r ON r.tenant_id = $1 AND r.id = e.run
              AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+ UNION ALL
+-- a run that has got the key of one of those that have ended
+SELECT 2, w.id, '' FROM unnest($5::int8[]) AS e(run)
+   JOIN run r ON r.tenant_id = $1 AND r.id = e.run
+   JOIN run w ON w.tenant_id = $1 AND w.business_key = r.business_key AND w.claims AND w.status = 'created'
  UNION ALL
 SELECT 5, (SELECT count(*) FROM (SELECT FROM approval a
                                   WHERE a.tenant_id = $1 AND a.status = 'approved' AND a.run_id IS NULL
@@ -222,17 +227,73 @@ SELECT r.status, r.error_code, r.error_text, x.result
  WHERE r.tenant_id = $1 AND r.id = $2
    AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');
 
--- name: run_claim_pass
--- The claim of a run that ends goes to the oldest open run that works under it.
+-- name: run_claim_look
+-- Who holds these keys, and the highest priority that waits for each; no row for one that is free.  `stopping`: its plan
+-- takes no signal any more.
+-- params: tenant int4, unit int4[], args jsonb[]
+SELECT u.unit, jsonb_build_object('run', h.id, 'agent', h.agent, 'priority', h.priority,
+           'stopping', h.error_code IS NOT NULL OR h.status IN ('executing', 'reviewing', 'compensating')
+               OR EXISTS (SELECT FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = h.id AND s.name = '$cancel'
+                             AND s.consumed_seq IS NULL),
+           'next', (SELECT max(w.priority) FROM run w
+                     WHERE w.tenant_id = $1 AND w.business_key = h.business_key AND NOT w.claims
+                       AND w.status = 'waiting' AND w.waiting_on = 'lock'))
+  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
+  JOIN run h ON h.tenant_id = $1 AND h.business_key = (SELECT u.args->>'key') AND h.claims
+            AND h.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');
+
+-- name: run_claim_set
+-- Of runs that were just begun: what each weighs; those that have not got their key wait for it.
+-- params: tenant int4, run int8[], priority int4[]
+UPDATE run x
+   SET priority = e.priority, status = CASE WHEN x.claims THEN x.status ELSE 'waiting' END,
+       waiting_on = CASE WHEN NOT x.claims THEN 'lock' END
+  FROM unnest($2::int8[], $3::int4[]) AS e(run, priority)
+ WHERE x.tenant_id = $1 AND x.id = e.run;
+
+-- name: run_claim_rest
+-- What a run that ends was given to merge and has not taken: the oldest is a run by itself, waiting for the key, and gets
+-- the rest.  The statement run_claim_pass comes after.
 -- params: tenant int4, run int8[]
-UPDATE run x SET claims = true
+WITH rest AS MATERIALIZED (
+    SELECT p.id AS run, p.agent, p.plan_hash, p.business_key, p.priority, s.id, s.body
+      FROM unnest($2::int8[]) AS e(run) JOIN run p ON p.tenant_id = $1 AND p.id = e.run AND p.claims
+     CROSS JOIN LATERAL (SELECT g.id, g.body FROM run_signal g
+                          WHERE g.tenant_id = $1 AND g.run_id = p.id AND g.name = 'merge' AND g.consumed_seq IS NULL
+                            AND jsonb_typeof(g.body) = 'object'
+                          ORDER BY g.id LIMIT 1) AS s),
+begun AS (
+    INSERT INTO run (tenant_id, id, agent, plan_hash, status, waiting_on, business_key, claims, priority)
+    SELECT $1, r.id, r.agent, r.plan_hash, 'waiting', 'lock', r.business_key, false, r.priority FROM rest r),
+inputs AS (
+    INSERT INTO run_input (tenant_id, run_id, input)
+    SELECT $1, r.id, jsonb_build_object('today', to_char(clock_timestamp() AT TIME ZONE
+                         coalesce(t.company->>'timezone', 'UTC'), 'YYYY-MM-DD'), 'exception', r.body, 'claim', r.business_key)
+      FROM rest r LEFT JOIN tenant t ON t.tenant_id = $1)
+UPDATE run_signal g
+   SET run_id = CASE WHEN g.id = r.id THEN g.run_id ELSE r.id END, consumed_seq = CASE WHEN g.id = r.id THEN 0 END
+  FROM rest r
+ WHERE g.tenant_id = $1 AND g.run_id = r.run AND g.name = 'merge' AND g.consumed_seq IS NULL;
+
+-- name: run_claim_pass
+-- The claim of a run that ends goes to the oldest open run that works under it; without one, to the highest of those
+-- that wait for the key, which may begin by that.
+-- params: tenant int4, run int8[]
+UPDATE run x
+   SET claims = true, priority = greatest(x.priority, CASE WHEN l.waits THEN 0 ELSE h.priority END),
+       status = CASE WHEN l.waits THEN 'created' ELSE x.status END,
+       waiting_on = CASE WHEN l.waits THEN NULL ELSE x.waiting_on END,
+       changed_at = CASE WHEN l.waits THEN clock_timestamp() ELSE x.changed_at END
   FROM (SELECT DISTINCT (SELECT o.id FROM run o
                           WHERE o.tenant_id = $1 AND o.business_key = p.business_key AND NOT o.claims
                             AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
-                          ORDER BY o.id LIMIT 1) AS id
+                          ORDER BY o.status = 'waiting' AND o.waiting_on IS NOT DISTINCT FROM 'lock',
+                                   o.priority DESC, o.id LIMIT 1) AS id, p.priority
           FROM unnest($2::int8[]) AS e(run) JOIN run p ON p.tenant_id = $1 AND p.id = e.run
          WHERE p.claims) AS h
- WHERE x.tenant_id = $1 AND x.id = h.id;
+  JOIN run i ON i.tenant_id = $1 AND i.id = h.id
+ CROSS JOIN LATERAL (SELECT i.status = 'waiting' AND i.waiting_on IS NOT DISTINCT FROM 'lock' AS waits) AS l
+ WHERE x.tenant_id = $1 AND x.id = i.id;
 
 -- name: run_parent_wake
 -- A child that is over wakes its parent where that waits for it: the name stands in the parent's newest
@@ -334,9 +395,9 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
 SELECT r.status FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
 -- name: run_claim_holder
--- Who works on this business key, since when, and what it does or waits for: for whoever came second.
+-- Who works on this business key, since when, what it does and waits for: for whoever came second.
 -- params: tenant int4, key text
-SELECT l.id, l.agent, to_char(l.created_at, 'YYYY-MM-DD HH24:MI:SS'), coalesce('waits for ' || l.waits, 'is ' || l.status)
+SELECT l.id, l.agent, to_char(l.created_at, 'YYYY-MM-DD HH24:MI:SS'), l.status, l.waiting_on, l.waits, r.priority
   FROM run r CROSS JOIN LATERAL run_look($1, ARRAY[r.id]) AS l
  WHERE r.tenant_id = $1 AND r.business_key = $2 AND r.claims
    AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');

@@ -49,7 +49,8 @@ struct wish {
 static enum rv_code check_wish(const struct cli *cli, struct wish *wish, struct rv_error *err)
 {
     const char *field = NULL;
-    if (wish->exception != NULL && (wish->with.input != NULL || wish->with.key != NULL || wish->with.priority >= 0)) {
+    if (wish->exception != NULL &&
+        (wish->with.input != NULL || wish->with.key != NULL || wish->with.priority >= 0)) {
         rv_fail(err, RV_INVALID, "--exception excludes --input, --key and --priority");
         rv_hint(err, "The exception is the input, and its key is what the run claims.");
         return RV_INVALID;
@@ -142,7 +143,8 @@ static void say_run(const struct cli *cli, int64_t run, const char *status, cons
     } else if (holder != NULL) {
         cli_say(&cli->output, "it waits for its key; %s has it and was asked to stop", holder);
     }
-    cli_say(&cli->output, "a serving reeve, or `reeve run work`, drives it; reeve explain %s", name);
+    cli_say(&cli->output, "a serving reeve, or `reeve run work`, drives it; reeve explain %s",
+            name);
 }
 
 int cmd_run_start(struct cli *cli)

@@ -230,7 +230,8 @@ const struct cli_command cli_commands[] = {
              {"wait", "SECONDS", "drives runs here until this one is over, at most so long"}),
      "With --exception the agent is the one that handles it, unless AGENT names another.  Through\n"
      "the gate, as action run.start.  What happens when a run has the key already says the agent\n"
-     "(claims in agents/README.md): refused, merged into that run, or waiting for it.  Exit status with --wait: 0 done or still open, 1 failed.\n"
+     "(claims in agents/README.md): refused, merged into that run, or waiting for it.\n"
+     "Exit status with --wait: 0 done or still open, 1 failed.\n"
      "Example: reeve run start month_end --input '{\"period\": \"2026-10\"}' --key period:2026-10"},
     {"run", "signal", "RUN NAME", "tell a run something that it awaits", cmd_run_signal,
      OPTIONS({"body", "FILE|JSON", "what it is told; default {}"}),

@@ -247,7 +247,7 @@ SELECT u.unit, jsonb_build_object('run', h.id, 'agent', h.agent, 'priority', h.p
 -- params: tenant int4, run int8[], priority int4[]
 UPDATE run x
    SET priority = e.priority, status = CASE WHEN x.claims THEN x.status ELSE 'waiting' END,
-       waiting_on = CASE WHEN NOT x.claims THEN 'lock' END
+       waiting_on = CASE WHEN x.claims THEN x.waiting_on ELSE 'lock' END
   FROM unnest($2::int8[], $3::int4[]) AS e(run, priority)
  WHERE x.tenant_id = $1 AND x.id = e.run;
 
@@ -271,7 +271,7 @@ inputs AS (
                          coalesce(t.company->>'timezone', 'UTC'), 'YYYY-MM-DD'), 'exception', r.body, 'claim', r.business_key)
       FROM rest r LEFT JOIN tenant t ON t.tenant_id = $1)
 UPDATE run_signal g
-   SET run_id = CASE WHEN g.id = r.id THEN g.run_id ELSE r.id END, consumed_seq = CASE WHEN g.id = r.id THEN 0 END
+   SET run_id = CASE WHEN g.id = r.id THEN g.run_id ELSE r.id END, consumed_seq = CASE WHEN g.id = r.id THEN -1 END
   FROM rest r
  WHERE g.tenant_id = $1 AND g.run_id = r.run AND g.name = 'merge' AND g.consumed_seq IS NULL;
 
@@ -284,13 +284,14 @@ UPDATE run x
        status = CASE WHEN l.waits THEN 'created' ELSE x.status END,
        waiting_on = CASE WHEN l.waits THEN NULL ELSE x.waiting_on END,
        changed_at = CASE WHEN l.waits THEN clock_timestamp() ELSE x.changed_at END
-  FROM (SELECT DISTINCT (SELECT o.id FROM run o
-                          WHERE o.tenant_id = $1 AND o.business_key = p.business_key AND NOT o.claims
-                            AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
-                          ORDER BY o.status = 'waiting' AND o.waiting_on IS NOT DISTINCT FROM 'lock',
-                                   o.priority DESC, o.id LIMIT 1) AS id, p.priority
-          FROM unnest($2::int8[]) AS e(run) JOIN run p ON p.tenant_id = $1 AND p.id = e.run
-         WHERE p.claims) AS h
+  FROM (SELECT n.id, max(p.priority) AS priority
+          FROM unnest($2::int8[]) AS e(run) JOIN run p ON p.tenant_id = $1 AND p.id = e.run AND p.claims
+         CROSS JOIN LATERAL (SELECT o.id FROM run o
+                              WHERE o.tenant_id = $1 AND o.business_key = p.business_key AND NOT o.claims
+                                AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+                              ORDER BY o.status = 'waiting' AND o.waiting_on IS NOT DISTINCT FROM 'lock',
+                                       o.priority DESC, o.id LIMIT 1) AS n
+         GROUP BY n.id) AS h
   JOIN run i ON i.tenant_id = $1 AND i.id = h.id
  CROSS JOIN LATERAL (SELECT i.status = 'waiting' AND i.waiting_on IS NOT DISTINCT FROM 'lock' AS waits) AS l
  WHERE x.tenant_id = $1 AND x.id = i.id;

@@ -248,6 +248,7 @@ static void learn_all(void)
         learn(base_words_nodes);
         learn(base_words_run);
         learn(base_words_look);
+        learn(base_words_claim);
         learn(base_words_versions);
         learn(base_words_gate);
         learn(base_words_hooks);

@@ -92,8 +92,8 @@ struct base_word {
 };
 /* Lists of the statements, each ended by a NULL name. */
 extern const struct base_word base_words_journal[], base_words_nodes[], base_words_run[],
-    base_words_look[], base_words_versions[], base_words_gate[], base_words_hooks[],
-    base_words_schedule[], base_words_books[];
+    base_words_look[], base_words_claim[], base_words_versions[], base_words_gate[],
+    base_words_hooks[], base_words_schedule[], base_words_books[];
 
 /* One row that a transaction has changed or made. */
 struct base_change {

@@ -81,7 +81,7 @@ struct run_row {
     int64_t parent;    /* 0: NULL */
     const char *close; /* NULL */
     bool claims;
-    int depth, steps, attempt;
+    int depth, steps, attempt, priority;
     const char *error_code, *error_text; /* NULL */
     int64_t created_us, changed_us;
 };

@@ -136,6 +136,22 @@ static void look_at_runs(struct base_call *call, int64_t after)
     }
 }
 
+/* Those that have got the key of one that has ended. */
+static void look_at_keys(struct base_call *call)
+{
+    struct base *base = call->base;
+    for (int i = 0; i < base_count(call, 5); i++) {
+        const struct run_row *ended = base_run(base, call->tenant, base_int(call, 5, i));
+        BASE_EACH(base, T_RUN, run_row, run)
+        {
+            if (ended != NULL && ended->key != NULL && run->tenant == call->tenant &&
+                base_is(run->key, ended->key) && run->claims && base_is(run->status, "created")) {
+                say(call, DUE, run->id);
+            }
+        }
+    }
+}
+
 /* ---- runs that somebody wants stopped ---- */
 
 static int by_id(const void *a, const void *b)
@@ -276,6 +292,7 @@ static void company_look(struct base_call *call)
     const struct head_row *head = base_head(call->base, call->tenant);
     RV_ASSERT(base_int(call, 2, 0) >= 64 && call->base->tables[T_RUN].count < 128);
     look_at_runs(call, base_int(call, 3, 0));
+    look_at_keys(call);
     look_at_cancels(call);
     look_at_approvals(call);
     say(call, GRANTED, has_grant(call));

@@ -362,70 +362,6 @@ static void run_child_end(struct base_call *call)
     base_out_json(call, result != NULL ? json_incref(result->result) : NULL);
 }
 
-/* What it does or waits for; there in more words. */
-static const char *doing(struct base *base, const struct run_row *run, char out[64])
-{
-    const struct step_row *step = base_step(base, run->id, run->steps);
-    bool nameless = base_is(run->waiting_on, "run") &&
-                    (step == NULL || rv_json_str(step->json, "run", NULL) == NULL);
-    if (!base_is(run->status, "waiting") || run->waiting_on == NULL || nameless) {
-        snprintf(out, 64, "is %s", run->status);
-        return out;
-    }
-    snprintf(out, 64, "waits for %s", run->waiting_on);
-    return out;
-}
-
-static void run_claim_holder(struct base_call *call)
-{
-    const char *key = base_text(call, 2, 0);
-    BASE_EACH(call->base, T_RUN, run_row, run)
-    {
-        if (run->tenant == call->tenant && run->claims && base_is(run->key, key) &&
-            !base_run_over(run)) {
-            char since[RV_TIME_TEXT];
-            char what[64];
-            rv_time_text(run->created_us, since);
-            since[10] = ' ';
-            since[19] = '\0';
-            base_row(call);
-            base_out_int(call, run->id);
-            base_out_text(call, run->agent);
-            base_out_text(call, since);
-            base_out_text(call, doing(call->base, run, what));
-        }
-    }
-}
-
-static struct run_row *heir(struct base *base, const struct run_row *ended)
-{
-    struct run_row *oldest = NULL;
-    BASE_EACH(base, T_RUN, run_row, run)
-    {
-        if (run->tenant == ended->tenant && ended->key != NULL && base_is(run->key, ended->key) &&
-            !run->claims && !base_run_over(run) && (oldest == NULL || run->id < oldest->id)) {
-            oldest = run;
-        }
-    }
-    return oldest;
-}
-
-static void run_claim_pass(struct base_call *call)
-{
-    for (int i = 0; i < base_count(call, 2); i++) {
-        const struct run_row *ended = base_run(call->base, call->tenant, base_int(call, 2, i));
-        struct run_row *next = ended != NULL && ended->claims ? heir(call->base, ended) : NULL;
-        if (next != NULL) {
-            base_touch(call, T_RUN, next);
-            next->claims = true;
-            if (base_claim_hurt(call->base, next)) {
-                base_fail(call, "23505", "run_claim");
-                return;
-            }
-        }
-    }
-}
-
 static void run_parent_wake(struct base_call *call)
 {
     struct base *base = call->base;
@@ -704,8 +640,6 @@ const struct base_word base_words_run[] = {
     {"run_status", run_status},
     {"run_child_look", run_child_look},
     {"run_child_end", run_child_end},
-    {"run_claim_holder", run_claim_holder},
-    {"run_claim_pass", run_claim_pass},
     {"run_parent_wake", run_parent_wake},
     {"run_children_stop", run_children_stop},
     {"approval_status_get", approval_status_get},

@@ -1,0 +1,301 @@
+/* say_claim.c -- the statements about business keys: who holds one, who waits for it, who gets it;
+ * see runtime/run/claim.h.
+ */
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "tests/sim/whole/base.h"
+#include "tests/sim/whole/rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RUNS_MAX = 128 };
+
+static bool waits_for_key(const struct run_row *run)
+{
+    return base_is(run->status, "waiting") && base_is(run->waiting_on, "lock");
+}
+
+static struct run_row *holder(struct base *base, int32_t tenant, const char *key)
+{
+    BASE_EACH(base, T_RUN, run_row, run)
+    {
+        if (run->tenant == tenant && run->claims && base_is(run->key, key) && !base_run_over(run)) {
+            return run;
+        }
+    }
+    return NULL;
+}
+
+/* What it waits for; there in more words. */
+static const char *waits(struct base *base, const struct run_row *run)
+{
+    const struct step_row *step = base_step(base, run->id, run->steps);
+    bool nameless = base_is(run->waiting_on, "run") &&
+                    (step == NULL || rv_json_str(step->json, "run", NULL) == NULL);
+    return !base_is(run->status, "waiting") || nameless ? NULL : run->waiting_on;
+}
+
+static void run_claim_holder(struct base_call *call)
+{
+    const struct run_row *run = holder(call->base, call->tenant, base_text(call, 2, 0));
+    if (run == NULL) {
+        return;
+    }
+    char since[RV_TIME_TEXT];
+    rv_time_text(run->created_us, since);
+    since[10] = ' ';
+    since[19] = '\0';
+    base_row(call);
+    base_out_int(call, run->id);
+    base_out_text(call, run->agent);
+    base_out_text(call, since);
+    base_out_text(call, run->status);
+    base_out_text(call, run->waiting_on);
+    base_out_text(call, waits(call->base, run));
+    base_out_int(call, run->priority);
+}
+
+/* ---- who comes second ---- */
+
+static bool is_stopping(struct base *base, const struct run_row *run)
+{
+    bool stopping = run->error_code != NULL || base_is(run->status, "executing") ||
+                    base_is(run->status, "reviewing") || base_is(run->status, "compensating");
+    BASE_EACH(base, T_SIGNAL, signal_row, signal)
+    {
+        stopping = stopping || (signal->tenant == run->tenant && signal->run == run->id &&
+                                signal->consumed_seq == 0 && base_is(signal->name, "$cancel"));
+    }
+    return stopping;
+}
+
+static json_t *highest_waiting(struct base *base, const struct run_row *held)
+{
+    const struct run_row *highest = NULL;
+    BASE_EACH(base, T_RUN, run_row, run)
+    {
+        if (run->tenant == held->tenant && base_is(run->key, held->key) && !run->claims &&
+            waits_for_key(run) && (highest == NULL || run->priority > highest->priority)) {
+            highest = run;
+        }
+    }
+    return highest != NULL ? json_integer(highest->priority) : json_null();
+}
+
+static void run_claim_look(struct base_call *call)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        const char *key = rv_json_str(base_json(call, 3, i), "key", NULL);
+        const struct run_row *held = key != NULL ? holder(call->base, call->tenant, key) : NULL;
+        if (held != NULL) {
+            base_row(call);
+            base_out_int(call, base_int(call, 2, i));
+            base_out_json(call, json_pack("{s:I,s:s,s:i,s:b,s:o}", "run", (json_int_t)held->id,
+                                          "agent", held->agent, "priority", held->priority,
+                                          "stopping", is_stopping(call->base, held), "next",
+                                          highest_waiting(call->base, held)));
+        }
+    }
+}
+
+static void run_claim_set(struct base_call *call)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
+        if (run != NULL) {
+            base_touch(call, T_RUN, run);
+            run->priority = (int)base_int(call, 3, i);
+            run->status = run->claims ? run->status : "waiting";
+            run->waiting_on = run->claims ? run->waiting_on : "lock";
+            if (base_claim_hurt(call->base, run)) {
+                base_fail(call, "23505", "run_claim");
+                return;
+            }
+        }
+    }
+}
+
+/* ---- when the holder ends ---- */
+
+static bool is_rest(const struct signal_row *signal, const struct run_row *run)
+{
+    return signal->tenant == run->tenant && signal->run == run->id && signal->consumed_seq == 0 &&
+           base_is(signal->name, "merge");
+}
+
+static const struct signal_row *oldest_rest(struct base *base, const struct run_row *run)
+{
+    const struct signal_row *oldest = NULL;
+    BASE_EACH(base, T_SIGNAL, signal_row, signal)
+    {
+        if (is_rest(signal, run) && json_is_object(signal->body) &&
+            (oldest == NULL || signal->id < oldest->id)) {
+            oldest = signal;
+        }
+    }
+    return oldest;
+}
+
+static bool is_taken(struct base *base, const struct signal_row *moved)
+{
+    BASE_EACH(base, T_SIGNAL, signal_row, signal)
+    {
+        if (signal != moved && signal->tenant == moved->tenant && signal->run == moved->run &&
+            signal->id == moved->id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The oldest is the new run; it gets the others. */
+static bool pass_rest(struct base_call *call, const struct run_row *ended, int64_t oldest)
+{
+    BASE_EACH(call->base, T_SIGNAL, signal_row, signal)
+    {
+        if (is_rest(signal, ended)) {
+            base_touch(call, T_SIGNAL, signal);
+            signal->consumed_seq = signal->id == oldest ? -1 : 0;
+            signal->run = signal->id == oldest ? signal->run : oldest;
+            if (is_taken(call->base, signal)) {
+                base_fail(call, "23505", "run_signal_pkey");
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool begin_rest(struct base_call *call, const struct run_row *ended,
+                       const struct signal_row *oldest)
+{
+    if (base_input(call->base, call->tenant, oldest->id) != NULL) {
+        base_fail(call, "23505", "run_input_pkey");
+        return false;
+    }
+    if (base_run(call->base, call->tenant, oldest->id) != NULL) {
+        base_fail(call, "23505", "run_pkey");
+        return false;
+    }
+    char today[RV_TIME_TEXT];
+    rv_time_text(base_now_us(call->base), today);
+    today[10] = '\0';
+    struct run_row *run = base_insert(call, T_RUN);
+    *run = (struct run_row){.tenant = call->tenant,
+                            .id = oldest->id,
+                            .agent = ended->agent,
+                            .status = "waiting",
+                            .waiting_on = "lock",
+                            .key = ended->key,
+                            .priority = ended->priority,
+                            .created_us = base_now_us(call->base),
+                            .changed_us = base_now_us(call->base)};
+    memcpy(run->plan, ended->plan, sizeof run->plan);
+    struct input_row *input = base_insert(call, T_INPUT);
+    *input = (struct input_row){
+        .tenant = call->tenant,
+        .run = oldest->id,
+        .input = base_keep(call->base, json_pack("{s:s,s:O,s:s?}", "today", today, "exception",
+                                                 oldest->body, "claim", ended->key)),
+        .budget = base_keep(call->base, json_object())};
+    return true;
+}
+
+static void run_claim_rest(struct base_call *call)
+{
+    const struct run_row *ended[RUNS_MAX];
+    const struct signal_row *oldest[RUNS_MAX];
+    int count = 0;
+    bool ok = true;
+    for (int i = 0; i < base_count(call, 2); i++) {
+        const struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
+        const struct signal_row *rest =
+            run != NULL && run->claims ? oldest_rest(call->base, run) : NULL;
+        if (rest != NULL) {
+            RV_ASSERT(count < RUNS_MAX);
+            ended[count] = run;
+            oldest[count++] = rest;
+        }
+    }
+    for (int i = 0; i < count && ok; i++) {
+        ok = pass_rest(call, ended[i], oldest[i]->id);
+    }
+    for (int i = 0; i < count && ok; i++) {
+        ok = begin_rest(call, ended[i], oldest[i]);
+    }
+}
+
+/* Does `one` get the key before `other`? */
+static bool comes_before(const struct run_row *one, const struct run_row *other)
+{
+    bool later = waits_for_key(one);
+    if (later != waits_for_key(other)) {
+        return !later;
+    }
+    return one->priority != other->priority ? one->priority > other->priority : one->id < other->id;
+}
+
+static struct run_row *heir(struct base *base, const struct run_row *ended)
+{
+    struct run_row *first = NULL;
+    BASE_EACH(base, T_RUN, run_row, run)
+    {
+        if (run->tenant == ended->tenant && ended->key != NULL && base_is(run->key, ended->key) &&
+            !run->claims && !base_run_over(run) && (first == NULL || comes_before(run, first))) {
+            first = run;
+        }
+    }
+    return first;
+}
+
+static bool give(struct base_call *call, struct run_row *next, int priority)
+{
+    base_touch(call, T_RUN, next);
+    next->claims = true;
+    if (waits_for_key(next)) {
+        next->status = "created";
+        next->waiting_on = NULL;
+        next->changed_us = base_now_us(call->base);
+    } else if (priority > next->priority) {
+        next->priority = priority;
+    }
+    if (base_claim_hurt(call->base, next)) {
+        base_fail(call, "23505", "run_claim");
+        return false;
+    }
+    return true;
+}
+
+static void run_claim_pass(struct base_call *call)
+{
+    struct run_row *next[RUNS_MAX]; /* as they stood when the statement began */
+    int priority[RUNS_MAX];
+    int count = 0;
+    for (int i = 0; i < base_count(call, 2); i++) {
+        const struct run_row *ended = base_run(call->base, call->tenant, base_int(call, 2, i));
+        struct run_row *found = ended != NULL && ended->claims ? heir(call->base, ended) : NULL;
+        int at = 0;
+        while (at < count && next[at] != found) {
+            at++;
+        }
+        if (found != NULL && at < count) {
+            priority[at] = ended->priority > priority[at] ? ended->priority : priority[at];
+        } else if (found != NULL) {
+            RV_ASSERT(count < RUNS_MAX);
+            next[count] = found;
+            priority[count++] = ended->priority;
+        }
+    }
+    bool ok = true;
+    for (int i = 0; i < count && ok; i++) {
+        ok = give(call, next[i], priority[i]);
+    }
+}
+
+const struct base_word base_words_claim[] = {
+    {"run_claim_holder", run_claim_holder}, {"run_claim_look", run_claim_look},
+    {"run_claim_set", run_claim_set},       {"run_claim_rest", run_claim_rest},
+    {"run_claim_pass", run_claim_pass},     {NULL, NULL},
+};

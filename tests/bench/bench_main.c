@@ -27,14 +27,16 @@ extern const struct bench bench_recover;
 extern const struct bench bench_park;
 extern const struct bench bench_history;
 extern const struct bench bench_fair;
+extern const struct bench bench_claims;
 extern const struct bench bench_schedules;
 extern const struct bench bench_model;
 
 static const struct bench *const benches[] = {
-    &bench_journal, &bench_gate,   &bench_crash, &bench_import, &bench_lua,       &bench_actors,
-    &bench_recover, &bench_park,   &bench_fair,  &bench_model,  &bench_schedules, &bench_history,
+    &bench_journal,   &bench_gate,    &bench_crash,  &bench_import, &bench_lua,
+    &bench_actors,    &bench_recover, &bench_park,   &bench_fair,   &bench_model,
+    &bench_schedules, &bench_history, &bench_claims,
 #ifdef REEVE_BENCH_ERP /* the books are built */
-    &bench_ledger,  &bench_detect,
+    &bench_ledger,    &bench_detect,
 #endif
 };
 
@@ -187,7 +189,7 @@ static int usage(void)
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
            "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
            "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
-           "                           [--steps N]                            (history)\n"
+           "                           [--steps N]           (history; claims: runs)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);

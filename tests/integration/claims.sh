@@ -48,7 +48,9 @@ LUA
 gives 0 "a company" reeve company create acme
 uri=$(reeve db uri --owner)
 reeve person add operator --roles operator >/dev/null
-gives 0 "its policy" reeve policy load policies/default.lua
+sed 's/^  permit { id = "operator.runs"/  permit { id = "agents.start", agents = "*", action = "run.start" },\n&/' \
+    policies/default.lua >"$state/policy.lua"
+gives 0 "its policy, and agents may start others" reeve policy load "$state/policy.lua"
 agent plain 'summary = "first"'
 agent other 'claims = "first", priority = 5'
 agent merger 'claims = "merge"'
@@ -57,6 +59,17 @@ agent ranked 'claims = "priority", priority = 3'
 for name in plain other merger second ranked; do
     gives 0 "agent $name" reeve agent publish "$state/$name/agent.lua"
 done
+mkdir "$state/starter"
+cat >"$state/starter/agent.lua" <<'LUA'
+-- starter: starts a run for an exception, and says what it heard
+local agent = { name = "starter", version = "1", handles = {}, uses = { "exception.note" }, limits = { steps = 20 } }
+function agent.plan(ctx, input)
+  local child, why, code = ctx:start("plain", { key = ("0c"):rep(32), wait = 3600 }, { close = "abandon" })
+  ctx:publish("heard", child and "begun" or code .. ": " .. why)
+end
+return agent
+LUA
+gives 0 "an agent that starts others" reeve agent publish "$state/starter/agent.lua"
 agent wrong 'claims = "ask"'
 gives 2 "a word that is none" reeve agent publish "$state/wrong/agent.lua"
 has err 'field "claims" must be "first", "merge" or "priority"'
@@ -90,6 +103,17 @@ same "an agent merges into its own runs only" 409 "$(start '{"agent":"merger","i
 has out "an agent merges only into its own runs"
 same "wrong priority" 400 "$(start '{"agent":"plain","key":"k:1","priority":101}')"
 has out '"field":"priority"'
+
+gives 0 "a plan that starts one for an exception" reeve run start starter --as operator --wait 30
+gives 0 "has begun it" reeve run query "$(run_of)"
+has out 'heard = "begun"'
+child=$(ask "SELECT id FROM run WHERE parent IS NOT NULL")
+until_status "which waits" "waiting signal" "$child"
+gives 0 "the next such plan" reeve run start starter --as operator --wait 30
+gives 0 "hears who has it" reeve run query "$(run_of)"
+has out "conflict: "
+has out "r_$child of agent plain since 20"
+has out "waits for signal"
 
 # ---- merge ----
 same "one that merges begins" 202 "$(start '{"agent":"merger","input":{"n":1,"wait":3600},"key":"k:2"}')"

@@ -238,9 +238,10 @@ SELECT u.unit, jsonb_build_object('run', h.id, 'agent', h.agent, 'priority', h.p
            'next', (SELECT max(w.priority) FROM run w
                      WHERE w.tenant_id = $1 AND w.business_key = h.business_key AND NOT w.claims
                        AND w.status = 'waiting' AND w.waiting_on = 'lock'))
-  FROM unnest($2::int4[], $3::jsonb[]) AS u(unit, args)
-  JOIN run h ON h.tenant_id = $1 AND h.business_key = (SELECT u.args->>'key') AND h.claims
-            AND h.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');
+  FROM (SELECT q.unit, q.args->>'key' AS key FROM unnest($2::int4[], $3::jsonb[]) AS q(unit, args) OFFSET 0) AS u
+ CROSS JOIN LATERAL (SELECT r.* FROM run r -- one by one, from the index: there may be many open runs
+                      WHERE r.tenant_id = $1 AND r.business_key = u.key AND r.claims
+                        AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') LIMIT 1) AS h;
 
 -- name: run_claim_set
 -- Of runs that were just begun: what each weighs; those that have not got their key wait for it.

@@ -1,0 +1,80 @@
+/* run_claim_test.c -- who gets a business key that two want. */
+#include "runtime/run/claim.h"
+#include "tests/support/test.h"
+
+static const char *why;
+
+/* `claims` of the agent that wants it; the holder's look. */
+static enum rv_claim_way decide(const char *claims, int priority, const char *look)
+{
+    json_t *manifest = json_pack("{s:s*}", "claims", claims);
+    json_t *state = look != NULL ? json_loads(look, 0, NULL) : NULL;
+    enum rv_claim_way way = rv_claim_decide("mine", manifest, priority, state, &why);
+    json_decref(state);
+    json_decref(manifest);
+    return way;
+}
+
+TEST(a_free_key_is_everybodys)
+{
+    ck_assert_int_eq(decide(NULL, 0, NULL), RV_CLAIM_BEGIN);
+    ck_assert_int_eq(decide("merge", 0, NULL), RV_CLAIM_BEGIN);
+    ck_assert_int_eq(decide("priority", 0, NULL), RV_CLAIM_BEGIN);
+}
+
+TEST(the_first_keeps_it)
+{
+    ck_assert_int_eq(decide(NULL, 100, "{\"agent\":\"mine\",\"priority\":0}"), RV_CLAIM_REFUSE);
+    ck_assert_int_eq(decide("first", 100, "{\"agent\":\"mine\",\"priority\":0}"), RV_CLAIM_REFUSE);
+    ck_assert_ptr_null(why);
+}
+
+TEST(what_is_merged_goes_to_a_run_of_the_same_agent_that_still_listens)
+{
+    ck_assert_int_eq(decide("merge", 0, "{\"agent\":\"mine\",\"stopping\":false}"), RV_CLAIM_MERGE);
+    ck_assert_int_eq(decide("merge", 0, "{\"agent\":\"other\",\"stopping\":false}"),
+                     RV_CLAIM_REFUSE);
+    ck_assert_str_eq(why, "an agent merges only into its own runs");
+    ck_assert_int_eq(decide("merge", 0, "{\"agent\":\"mine\",\"stopping\":true}"), RV_CLAIM_REFUSE);
+    ck_assert_str_eq(why, "it is stopping and takes nothing more");
+}
+
+TEST(only_a_higher_priority_waits_for_it)
+{
+    static const char held[] = "{\"agent\":\"other\",\"priority\":5,\"next\":null}";
+    static const char wanted[] = "{\"agent\":\"other\",\"priority\":5,\"next\":7}";
+    ck_assert_int_eq(decide("priority", 5, held), RV_CLAIM_REFUSE);
+    ck_assert_str_eq(why, "its priority is as high or higher");
+    ck_assert_int_eq(decide("priority", 6, held), RV_CLAIM_WAIT);
+    ck_assert_int_eq(decide("priority", 7, wanted), RV_CLAIM_REFUSE);
+    ck_assert_str_eq(why, "one of as high a priority or higher waits for it");
+    ck_assert_int_eq(decide("priority", 8, wanted), RV_CLAIM_WAIT);
+    ck_assert_int_eq(decide("priority", 0, "{\"agent\":\"other\",\"priority\":0}"),
+                     RV_CLAIM_REFUSE);
+}
+
+TEST(a_request_weighs_what_it_says_or_else_what_its_agent_says)
+{
+    json_t *manifest = json_pack("{s:i}", "priority", 3);
+    ck_assert_int_eq(rv_claim_priority(manifest, -1), 3);
+    ck_assert_int_eq(rv_claim_priority(manifest, 0), 0);
+    ck_assert_int_eq(rv_claim_priority(NULL, -1), 0);
+    json_decref(manifest);
+}
+
+TEST(the_holder_in_words)
+{
+    char text[200];
+    json_t *holder = json_pack("{s:s,s:s,s:s,s:s,s:s}", "run", "r_1", "agent", "a", "since", "then",
+                               "status", "waiting", "waits", "approval of clerk");
+    rv_claim_say(holder, text, sizeof text);
+    ck_assert_str_eq(text, ": r_1 of agent a since then, which waits for approval of clerk");
+    json_object_del(holder, "waits");
+    rv_claim_say(holder, text, sizeof text);
+    ck_assert_str_eq(text, ": r_1 of agent a since then, which is waiting");
+    rv_claim_say(NULL, text, sizeof text);
+    ck_assert_str_eq(text, "");
+    json_decref(holder);
+}
+
+TEST_MAIN()

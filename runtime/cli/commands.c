@@ -16,7 +16,7 @@
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
     {"waiting-on", "WHAT",                                                                         \
-     "person, timer, signal, child, effect, intent, budget; or ROLE: waits for that role"},        \
+     "person, timer, signal, child, effect, intent, budget, lock; or ROLE: waits for that role"},  \
         {"role", "ROLE", "that wait for a person with this role"},                                 \
         {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \
         {"retrying", NULL, "open ones whose exception an earlier run failed at"},                  \

@@ -34,12 +34,13 @@ enum rv_code rv_run_begin_check(const struct rv_run_begin_input *asked, const ch
         return RV_INVALID;
     }
     *field = "priority";
-    if (asked->priority < -1 || asked->priority > RV_CLAIM_PRIORITY_MAX ||
-        (asked->priority >= 0 && asked->key == NULL)) {
-        rv_fail(err, RV_INVALID, asked->key == NULL ? "priority: it is that of a key"
-                                                    : "priority must be a number from 0 to %d",
-                RV_CLAIM_PRIORITY_MAX);
-        rv_hint(err, "Name the key that the run works on, and how much it weighs.");
+    if (asked->priority < -1 || asked->priority > RV_CLAIM_PRIORITY_MAX) {
+        return rv_fail(err, RV_INVALID, "priority must be a number from 0 to %d",
+                       RV_CLAIM_PRIORITY_MAX);
+    }
+    if (asked->priority >= 0 && asked->key == NULL) {
+        rv_fail(err, RV_INVALID, "priority: it is that of a key, and there is none");
+        rv_hint(err, "Name the key that the run works on.");
         return RV_INVALID;
     }
     return RV_OK;

@@ -85,31 +85,41 @@ static void request_end(struct request *request, enum rv_code code, const struct
     rv_free(request);
 }
 
+static void say_taken(const struct request *request, const json_t *holder, struct rv_error *out)
+{
+    const char *what = request->input != NULL ? "key" : "exception";
+    char who[200];
+    if (holder == NULL && request->holder != 0) {
+        rv_fail(out, RV_CONFLICT, "%s: r_%" PRId64 " had it, and has ended meanwhile", what,
+                request->holder);
+        rv_hint(out, "Ask again.");
+        return;
+    }
+    rv_claim_say(holder, who, sizeof who);
+    rv_fail(out, RV_CONFLICT, "%s: a run is working on it already%s", what, who);
+    if (request->why != NULL) {
+        rv_hint(out, "It keeps the key: %s.  Cancel it first if it must not go on.", request->why);
+    } else {
+        rv_hint(out, "See it with reeve explain or GET /v1/runs/{id}; cancel it first if it must "
+                     "not go on.");
+    }
+}
+
 /* Somebody else has the key: the request waits for it, or is refused. */
 static void on_holder(void *data, enum rv_code code, const struct rv_result *result,
                       const struct rv_error *err)
 {
     struct request *request = data;
     struct rv_error taken = {.code = RV_OK};
-    char who[200];
+    bool waits = request->way == RV_CLAIM_WAIT;
     (void)err; /* the conflict is the news, not that nobody can say with whom */
     json_t *holder = code == RV_OK ? rv_claim_holder(result) : NULL;
-    rv_claim_say(holder, who, sizeof who);
-    bool waits = request->way == RV_CLAIM_WAIT;
+    if (!waits) {
+        say_taken(request, holder, &taken);
+    }
     request->claim =
         json_pack("{s:s*,s:o*}", "waiting_on", waits ? RV_CLAIM_LOCK : NULL, "holder", holder);
-    if (waits) {
-        request_end(request, RV_OK, NULL);
-        return;
-    }
-    rv_fail(&taken, RV_CONFLICT, "%s: a run is working on it already%s",
-            request->input != NULL ? "key" : "exception", who);
-    rv_hint(&taken, "%s%s%s", request->why != NULL ? "It keeps the key: " : "",
-            request->why != NULL ? request->why : "",
-            request->why != NULL ? ". See it with reeve explain; cancel it first if it must not go on."
-                                 : "See it with reeve explain or GET /v1/runs/{id}; cancel it "
-                                   "first if it must not go on.");
-    request_end(request, RV_CONFLICT, &taken);
+    request_end(request, waits ? RV_OK : RV_CONFLICT, waits ? NULL : &taken);
 }
 
 static void request_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
@@ -196,8 +206,9 @@ static void stop_holder(const struct request *request, struct rv_batch *batch)
 {
     json_t *body = json_object();
     char reason[240];
-    snprintf(reason, sizeof reason, "r_%" PRId64 " of agent %.60s has priority %d and takes key %.100s",
-             request->id, request->name, request->priority, request->business_key);
+    snprintf(reason, sizeof reason,
+             "r_%" PRId64 " of agent %.60s has priority %d and takes key %.100s", request->id,
+             request->name, request->priority, request->business_key);
     json_object_set_new(body, "reason", json_string(reason));
     append_signal(request, batch, request->holder, RV_RUN_CANCEL_SIGNAL, body);
     json_decref(body);

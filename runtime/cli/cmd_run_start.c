@@ -102,6 +102,13 @@ static enum rv_code take_text(void *data, const struct rv_result *result, int ro
     return RV_OK;
 }
 
+/* "merged" is no state: the run that got the input is open. */
+static bool is_over(const char *status)
+{
+    enum rv_run_state state = rv_run_state_from_name(status);
+    return state != RV_RUN_STATE_COUNT && rv_run_state_final(state);
+}
+
 /* The company's runs are driven here, unless another reeve does. */
 static enum rv_code wait_for(const struct place *place, int64_t run, int64_t wait_s, char *status,
                              struct rv_error *err)
@@ -110,8 +117,7 @@ static enum rv_code wait_for(const struct place *place, int64_t run, int64_t wai
     enum rv_code code = RV_OK;
     int64_t until_us = rv_mono_us(rv_clock_system()) + wait_s * 1000000;
     node_drive(place->node, place->tenant);
-    while (code == RV_OK && rv_mono_us(rv_clock_system()) < until_us &&
-           !rv_run_state_final(rv_run_state_from_name(status))) {
+    while (code == RV_OK && rv_mono_us(rv_clock_system()) < until_us && !is_over(status)) {
         node_wait(place->node, &never, LOOK_MS);
         struct rv_args *args = rv_args_create(&rv_sql_run_status);
         rv_args_i64(args, 2, run);
@@ -135,7 +141,7 @@ static void say_run(const struct cli *cli, int64_t run, const char *status, cons
         return;
     }
     cli_print(&cli->output, "%s  %s", name, status);
-    if (rv_run_state_final(rv_run_state_from_name(status))) {
+    if (is_over(status)) {
         return;
     }
     if (merged) {
@@ -194,8 +200,7 @@ int cmd_run_start(struct cli *cli)
     }
     say_run(cli, run, status, claim);
     json_decref(claim);
-    enum rv_run_state state = rv_run_state_from_name(status);
-    return rv_run_state_final(state) && state != RV_RUN_DONE ? FAILED : 0;
+    return is_over(status) && rv_run_state_from_name(status) != RV_RUN_DONE ? FAILED : 0;
 }
 
 /* ---- signal ---- */

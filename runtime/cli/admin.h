@@ -2,13 +2,14 @@
  *
  * People, tokens, receivers, schedules and companies are no effect on the books, so that no policy
  * speaks of them; a role of the person who asks (--as) must allow them.  Between admin_begin and
- * admin_end every change by the admin's session goes through runtime/audit/act.h: the change and
+ * admin_end every change by the admin's session goes through runtime/audit/door.h: the change and
  * its record (kind "admin") are one transaction.  What is refused for want of the role, what fails
  * and what changes nothing has a record too, which says so; a secret never is on one.
  */
 #ifndef REEVE_RUNTIME_CLI_ADMIN_H
 #define REEVE_RUNTIME_CLI_ADMIN_H
 
+#include "runtime/audit/door.h"
 #include "runtime/cli/cli.h"
 
 #define ADMIN_PEOPLE "admin"             /* roles that may change people and tokens */
@@ -20,9 +21,7 @@ struct admin {
     struct rv_db_session *session;
     int32_t tenant;
     struct rv_principal person; /* who asks; in the command's arena */
-    const char *what;           /* "person.add" */
-    json_t *about;              /* owned */
-    bool on_record;             /* the change and its record are durable */
+    struct rv_door door;        /* its `about` is owned */
 };
 
 /* Company, person and node.  `out` is closed by the caller, also on failure. */

@@ -186,7 +186,7 @@ int cmd_model_load(struct cli *cli)
         code = code == RV_OK ? code : rv_wrap(&err, code, "%s", path);
     }
     if (code == RV_OK) {
-        json_object_set(admin.about, "sha256", json_object_get(facts, "hash"));
+        json_object_set(admin.door.about, "sha256", json_object_get(facts, "hash"));
         code = check_health(cli, path, facts, seconds, &health, &err);
     }
     if (code == RV_OK) {

@@ -266,7 +266,7 @@ static enum rv_code drop(struct admin *admin, const json_t *period, struct rv_er
     enum rv_code code = note(admin, "retention.apply", period, NULL, err);
     if (code == RV_OK) {
         struct rv_error ignored = {.code = RV_OK};
-        admin->on_record = true;
+        admin->door.on_record = true;
         code = rv_owner_call(admin->cli->owner_uri, &rv_sql_retention_drop, values, err);
         enum rv_code noted =
             note(admin, code == RV_OK ? "retention.dropped" : "retention.failed", period,

@@ -1,10 +1,9 @@
 /* cmd_schedule.c -- schedules: what shall happen when, in whose time zone.  Looking at them is in
  * cmd_schedule_show.c.
  */
-#include "cli_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/cli/admin.h"
-#include "runtime/schedule/schedule.h"
+#include "runtime/schedule/look.h"
 
 #include <string.h>
 
@@ -27,21 +26,13 @@ static int64_t now_us(void)
     return rv_now_us(rv_clock_system());
 }
 
-/* "2026-12-25T02:00:00Z"; NULL for 0. */
-static json_t *time_json(int64_t time_us)
-{
-    char text[RV_TIME_TEXT];
-    rv_time_text(time_us, text);
-    return time_us != 0 ? json_sprintf("%.19sZ", text) : json_null();
-}
-
 static int say_next(const struct cli *cli, const char *name, int64_t next_us)
 {
     char text[RV_TIME_TEXT];
     rv_time_text(next_us, text);
     if (cli->json) {
-        cli_print_json(&cli->output,
-                       json_pack("{s:s,s:o}", "schedule", name, "next_at", time_json(next_us)));
+        cli_print_json(&cli->output, json_pack("{s:s,s:o}", "schedule", name, "next_at",
+                                               rv_schedule_time_json(next_us)));
     } else if (next_us == 0) {
         cli_print(&cli->output, "schedule %s: paused until somebody resumes it", name);
     } else {
@@ -73,31 +64,6 @@ static enum rv_code read_numbers(const struct cli *cli, int64_t otherwise, struc
     return code;
 }
 
-static enum rv_code count_row(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
-{
-    (void)result;
-    (void)row;
-    (void)err;
-    ++*(int *)data;
-    return RV_OK;
-}
-
-/* A name that means nothing would be noticed at two in the morning. */
-static enum rv_code check_agent(const struct admin *admin, const char *agent, struct rv_error *err)
-{
-    int found = 0;
-    struct rv_args *args = rv_args_create(&rv_sql_cli_agent_active);
-    rv_args_text(args, 2, agent);
-    enum rv_code code = rv_db_session_query(admin->session, admin->tenant, &rv_sql_cli_agent_active,
-                                            args, count_row, &found, err);
-    if (code == RV_OK && found == 0) {
-        code = rv_fail(err, RV_NOT_FOUND, "--agent: no active agent is named \"%.100s\"", agent);
-        rv_hint(err, "See the active agents: reeve agent list.");
-    }
-    return code;
-}
-
 int cmd_schedule_add(struct cli *cli)
 {
     const char *agent = cli_option(cli, "agent");
@@ -117,7 +83,6 @@ int cmd_schedule_add(struct cli *cli)
     struct rv_schedule schedule = {.name = cli->argv[0],
                                    .cron = cron,
                                    .zone = zone != NULL ? zone : "UTC",
-                                   .action = agent != NULL ? agent : "exceptions.run",
                                    .except = cli_option(cli, "except"),
                                    .calendar = cli_option(cli, "calendar")};
     enum rv_code code = read_numbers(cli, 0, &numbers, &err);
@@ -136,16 +101,12 @@ int cmd_schedule_add(struct cli *cli)
     }
     if (code == RV_OK) {
         code = cli_object(cli, "input", &input, &err);
-        schedule.input = input;
-    }
-    if (code == RV_OK && input != NULL && agent == NULL) {
-        code = rv_fail(&err, RV_INVALID, "--input is for the run of an --agent");
     }
     if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.add", about(cli), &admin, &err);
     }
-    if (code == RV_OK && agent != NULL) {
-        code = check_agent(&admin, agent, &err);
+    if (code == RV_OK) {
+        code = rv_schedule_take_action(admin.session, admin.tenant, agent, input, &schedule, &err);
     }
     if (code == RV_OK) {
         code = rv_schedule_add(admin.session, admin.tenant, &schedule, now_us(), &next, &err);
@@ -194,6 +155,46 @@ static enum rv_code read_when(const struct cli *cli, const struct admin *admin, 
     return code == RV_OK || code == RV_NOT_FOUND ? code : rv_wrap(err, code, "option --%s", option);
 }
 
+/* --from and --to. */
+static enum rv_code read_span(const struct cli *cli, const struct admin *admin,
+                              struct rv_schedule_backfill *out, struct rv_error *err)
+{
+    enum rv_code code = read_when(cli, admin, "from", &out->from_us, err);
+    return code == RV_OK ? read_when(cli, admin, "to", &out->to_us, err) : code;
+}
+
+/* --preview: which would be made; nothing is changed, so nothing is on record. */
+static int preview(struct cli *cli, const struct rv_schedule_backfill *wanted)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct admin admin = {.cli = cli};
+    struct rv_schedule_backfill backfill = *wanted;
+    json_t *fires = NULL;
+    enum rv_code code = admin_open(cli, &admin, &err);
+    if (code == RV_OK) {
+        code = read_span(cli, &admin, &backfill, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_schedule_fill_json(admin.session, admin.tenant, cli->argv[0], &backfill, now_us(),
+                                     &fires, &err);
+    }
+    size_t i;
+    json_t *fire;
+    if (code == RV_OK && cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s,s:i,s:O}", "schedule", cli->argv[0], "count",
+                                               (int)json_array_size(fires), "fires", fires));
+    } else if (code == RV_OK) {
+        json_array_foreach(fires, i, fire)
+        {
+            cli_print(&cli->output, "%s", json_string_value(fire));
+        }
+        cli_print(&cli->output, "%d fires would wait", (int)json_array_size(fires));
+    }
+    json_decref(fires);
+    admin_close(&admin);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
 int cmd_schedule_backfill(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
@@ -210,14 +211,14 @@ int cmd_schedule_backfill(struct cli *cli)
     if (code == RV_OK && overlap != NULL) {
         code = rv_schedule_overlap_from(overlap, &backfill.overlap, &err);
     }
+    if (code == RV_OK && cli_flag(cli, "preview")) {
+        return preview(cli, &backfill);
+    }
     if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.backfill", about(cli), &admin, &err);
     }
     if (code == RV_OK) {
-        code = read_when(cli, &admin, "from", &backfill.from_us, &err);
-    }
-    if (code == RV_OK) {
-        code = read_when(cli, &admin, "to", &backfill.to_us, &err);
+        code = read_span(cli, &admin, &backfill, &err);
     }
     if (code == RV_OK) {
         code = rv_schedule_fill(admin.session, admin.tenant, cli->argv[0], &backfill, now_us(),
@@ -256,15 +257,19 @@ static int change(struct cli *cli, enum verb verb)
     if (code == RV_OK) {
         switch (verb) {
         case VERB_PAUSE:
-            code = rv_schedule_pause(admin.session, admin.tenant, name, until_us,
-                                     reason != NULL ? reason : "paused by hand", now_us(), &err);
+            code = rv_schedule_pause(admin.session, admin.tenant, name,
+                                     &(struct rv_schedule_rest){.until_us = until_us,
+                                                                .reason = reason,
+                                                                .person = admin.person.id},
+                                     now_us(), &err);
             break;
         case VERB_RESUME:
             code = rv_schedule_resume(admin.session, admin.tenant, name, now_us(), &err);
             break;
         case VERB_REMOVE: code = rv_schedule_remove(admin.session, admin.tenant, name, &err); break;
         case VERB_RUN:
-            code = rv_schedule_run_now(admin.session, admin.tenant, name, now_us(), &fire, &err);
+            code =
+                rv_schedule_run_now(admin.session, admin.tenant, name, NULL, now_us(), &fire, &err);
             break;
         }
     }

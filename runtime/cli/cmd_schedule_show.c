@@ -3,12 +3,12 @@
 #include "runtime/base/clock.h"
 #include "runtime/cli/place.h"
 #include "runtime/cli/table.h"
-#include "runtime/schedule/schedule.h"
+#include "runtime/schedule/look.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { NEXT_SHOWN = 5, NEXT_MAX = 100, NEXT_COLUMN = 4 };
+enum { NEXT_COLUMN = 4 };
 
 struct looking {
     struct cli *cli;
@@ -22,7 +22,8 @@ static enum rv_code open_company(struct looking *looking, struct cli *cli, int64
                                  struct rv_error *err)
 {
     *looking = (struct looking){.cli = cli, .rows = json_array()};
-    enum rv_code code = cli_integer(cli, "next", otherwise, 0, NEXT_MAX, &looking->next, err);
+    enum rv_code code =
+        cli_integer(cli, "next", otherwise, 0, RV_SCHEDULE_LOOK_NEXT_MAX, &looking->next, err);
     if (code == RV_OK) {
         code = place_company(cli, &looking->session, &looking->tenant, err);
     }
@@ -36,61 +37,14 @@ static int close_company(struct looking *looking, enum rv_code code, const struc
     return code == RV_OK ? 0 : cli_fail(looking->cli, err);
 }
 
-/* The next fires, "2026-12-25T02:00:00Z". */
-static enum rv_code next_fires(const struct looking *looking, const char *name, json_t **out,
-                               struct rv_error *err)
+/* All rows, or that of `name`. */
+static enum rv_code load(struct looking *looking, const char *name, int last, struct rv_error *err)
 {
-    int64_t fires[NEXT_MAX];
-    int count = 0;
-    enum rv_code code =
-        rv_schedule_next(looking->session, looking->tenant, name, rv_now_us(rv_clock_system()),
-                         (int)looking->next, fires, &count, err);
-    *out = json_array();
-    for (int i = 0; i < count; i++) {
-        char text[RV_TIME_TEXT];
-        rv_time_text(fires[i], text);
-        json_array_append_new(*out, json_sprintf("%.19sZ", text));
-    }
-    return code;
-}
-
-static enum rv_code take_row(void *data, const struct rv_result *result, int row,
-                             struct rv_error *err)
-{
-    (void)err;
-    struct looking *looking = data;
-    json_t *line = json_object();
-    for (int c = 0; c < rv_result_columns(result); c++) {
-        json_object_set_new(line, rv_result_column_name(result, c),
-                            rv_result_value(result, row, c));
-    }
-    json_array_append_new(looking->rows, line);
-    return RV_OK;
-}
-
-/* All rows, or that of `name`, each with its next fires where some were asked for and it has some:
- * one that rests until somebody resumes it, has ended or is broken has none. */
-static enum rv_code load(struct looking *looking, const char *name, struct rv_error *err)
-{
-    enum rv_code code =
-        rv_schedule_list(looking->session, looking->tenant, name, take_row, looking, err);
-    if (code == RV_OK && name != NULL && json_array_size(looking->rows) == 0) {
-        rv_fail(err, RV_NOT_FOUND, "no schedule named \"%.63s\"", name);
-        rv_hint(err, "`reeve schedule list` shows the names.");
-        return RV_NOT_FOUND;
-    }
-    size_t i;
-    json_t *row;
-    json_array_foreach(looking->rows, i, row)
-    {
-        json_t *next = NULL;
-        if (code == RV_OK && looking->next > 0) {
-            bool fires = !json_is_null(json_object_get(row, "next_at"));
-            code = fires ? next_fires(looking, rv_json_str(row, "name", ""), &next, err) : RV_OK;
-            json_object_set_new(row, "next", next != NULL ? next : json_array());
-        }
-    }
-    return code;
+    json_decref(looking->rows);
+    return rv_schedule_looked(
+        looking->session, looking->tenant,
+        &(struct rv_schedule_look){.name = name, .next = (int)looking->next, .last = last},
+        rv_now_us(rv_clock_system()), &looking->rows, err);
 }
 
 /* ---- list ---- */
@@ -157,7 +111,7 @@ int cmd_schedule_list(struct cli *cli)
     struct looking looking;
     enum rv_code code = open_company(&looking, cli, 0, &err);
     if (code == RV_OK) {
-        code = load(&looking, NULL, &err);
+        code = load(&looking, NULL, 0, &err);
     }
     size_t i;
     json_t *row;
@@ -194,8 +148,10 @@ static void print_one(const struct looking *looking, const json_t *row)
     const char *except = rv_json_str(row, "except", "");
     cli_print(out, "%-10s %s", "schedule", rv_json_str(row, "name", ""));
     if (strcmp(rv_json_str(row, "status", ""), "paused") == 0) {
-        cli_print(out, "%-10s paused %s%s: %s", "status",
-                  until[0] != '\0' ? "until " : "until somebody resumes it", until, reason);
+        const char *by = rv_json_str(row, "paused_by", "");
+        cli_print(out, "%-10s paused %s%s%s%s: %s", "status",
+                  until[0] != '\0' ? "until " : "until somebody resumes it", until,
+                  by[0] != '\0' ? ", by " : "", by, reason);
     } else {
         cli_print(out, "%-10s %s%s%s", "status", rv_json_str(row, "status", ""),
                   reason[0] != '\0' ? ": " : "", reason);
@@ -233,9 +189,9 @@ int cmd_schedule_show(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
     struct looking looking;
-    enum rv_code code = open_company(&looking, cli, NEXT_SHOWN, &err);
+    enum rv_code code = open_company(&looking, cli, RV_SCHEDULE_LOOK_NEXT, &err);
     if (code == RV_OK) {
-        code = load(&looking, cli->argv[0], &err);
+        code = load(&looking, cli->argv[0], RV_SCHEDULE_LOOK_LAST, &err);
     }
     if (code == RV_OK && cli->json) {
         cli_print_json(&cli->output, json_incref(json_array_get(looking.rows, 0)));
@@ -252,9 +208,10 @@ int cmd_schedule_next(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct looking looking;
     json_t *next = NULL;
-    enum rv_code code = open_company(&looking, cli, NEXT_SHOWN, &err);
+    enum rv_code code = open_company(&looking, cli, RV_SCHEDULE_LOOK_NEXT, &err);
     if (code == RV_OK) {
-        code = next_fires(&looking, cli->argv[0], &next, &err);
+        code = rv_schedule_next_json(looking.session, looking.tenant, cli->argv[0],
+                                     rv_now_us(rv_clock_system()), (int)looking.next, &next, &err);
     }
     if (code == RV_OK && cli->json) {
         cli_print_json(&cli->output,

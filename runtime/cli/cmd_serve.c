@@ -289,6 +289,7 @@ int cmd_serve(struct cli *cli)
     struct rv_api *api = rv_api_create(&(struct rv_api_options){
         .loop = node->loop,
         .db = node->db,
+        .uri = cli->uri,
         .committer = node->committer,
         .approvals = node->approvals,
         .runs = {.start = runs_start,

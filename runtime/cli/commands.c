@@ -434,7 +434,8 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"from", "TIME", "the first day, or 2026-12-01T08:00; in the schedule's zone"},
              {"to", "TIME", "the day after the last, or a time"},
              {"rate", "N", "starts at most so many a minute; default: no limit"},
-             {"overlap", "POLICY", "buffer_all (default), allow_all or skip"}),
+             {"overlap", "POLICY", "buffer_all (default), allow_all or skip"},
+             {"preview", NULL, "say which times these are, and make none"}),
      "By the expressions that were valid then.  Times that are recorded already, run or skipped,\n"
      "are left alone.  Example: reeve schedule backfill nightly --from 2026-12-01 --to 2026-12-24 "
      "--rate 10"},

@@ -9,6 +9,7 @@
 #include "runtime/audit/act.h"
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
+#include "runtime/http/desk.h"
 #include "runtime/journal/blob.h"
 
 #include "http_sql.h"
@@ -47,6 +48,18 @@ static const struct rv_route own_routes[] = {
     {"GET",    "/v1/exceptions",              RV_MAY_READ,       0, false, rv_api_exceptions_list},
     {"GET",    "/v1/exceptions/{}",           RV_MAY_READ,       0, false, rv_api_exception_show},
     {"GET",    "/v1/schedules",               RV_MAY_READ,       0, false, rv_api_schedules_list},
+    {"POST",   "/v1/schedules",               RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_schedule_add},
+    {"GET",    "/v1/schedules/{}",            RV_MAY_READ,       0, false, rv_api_schedule_show},
+    {"PATCH",  "/v1/schedules/{}",            RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_schedule_set},
+    {"DELETE", "/v1/schedules/{}",            RV_MAY_OPERATE,    0, false, rv_api_schedule_remove},
+    {"POST",   "/v1/schedules/{}/pause",      RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_schedule_pause},
+    {"POST",   "/v1/schedules/{}/resume",     RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_schedule_resume},
+    {"POST",   "/v1/schedules/{}/trigger",    RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_schedule_trigger},
+    {"POST",   "/v1/schedules/{}/backfill",   RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_schedule_backfill},
+    {"GET",    "/v1/calendars",               RV_MAY_READ,       0, false, rv_api_calendars_list},
+    {"GET",    "/v1/calendars/{}",            RV_MAY_READ,       0, false, rv_api_calendar_show},
+    {"PUT",    "/v1/calendars/{}",            RV_MAY_OPERATE,    RV_API_CALENDAR_MAX, false, rv_api_calendar_put},
+    {"DELETE", "/v1/calendars/{}",            RV_MAY_OPERATE,    0, false, rv_api_calendar_remove},
     {"GET",    "/v1/events",                  RV_MAY_READ,       0, false, rv_api_events},
     {"GET",    "/v1/hooks",                   RV_MAY_ADMINISTER, 0, false, rv_api_hooks_list},
     {"GET",    "/v1/hooks/deliveries",        RV_MAY_ADMINISTER, 0, false, rv_api_hook_deliveries},
@@ -61,7 +74,11 @@ static const struct rv_route own_routes[] = {
 };
 /* clang-format on */
 
-/* What the body of a POST may have, as rv_json_only takes it.  Those that follow another's
+#define SCHEDULE_WHEN                                                                              \
+    "cron zone gap fold overlap except calendar *catch_up_window_s *catch_up_max *jitter_s "       \
+    "*pause_after"
+
+/* What a body may have, as rv_json_only takes it.  Those that follow another's
  * interface look at it themselves. */
 static const struct {
     const char *pattern, *fields;
@@ -74,6 +91,13 @@ static const struct {
     {"/v1/runs/{}/cancel", "reason"},
     {"/v1/runs/{}/budget", "*steps *calls *tokens *children *wall_ms *money *money_minor reason"},
     {"/v1/runs/{}/intents/{}", "outcome reason"},
+    {"/v1/schedules", "name agent *input " SCHEDULE_WHEN},
+    {"/v1/schedules/{}", SCHEDULE_WHEN},
+    {"/v1/schedules/{}/pause", "reason until"},
+    {"/v1/schedules/{}/resume", ""},
+    {"/v1/schedules/{}/trigger", "id"},
+    {"/v1/schedules/{}/backfill", "from to overlap *rate *preview"},
+    {"/v1/calendars/{}", "weekend *holidays"},
     {"/v1/hooks/deliveries/{}/{}", ""},
 };
 
@@ -94,6 +118,7 @@ struct rv_api *rv_api_create(const struct rv_api_options *options)
     api->options = *options;
     api->auth = rv_auth_create(options->loop, options->db);
     api->events = rv_events_create(options->loop, options->db);
+    api->desk = rv_desk_create(options->loop, options->uri, options->committer);
     api->pages = rv_pages_create(options->assets);
     while (options->more_routes != NULL && options->more_routes[api->more_count].method != NULL) {
         api->more_count++;
@@ -110,6 +135,7 @@ struct rv_api *rv_api_create(const struct rv_api_options *options)
 void rv_api_stop(struct rv_api *api)
 {
     api->stopped = true;
+    rv_desk_stop(api->desk);
     rv_openai_stop(api);
     rv_api_updates_stop(api);
     rv_events_stop(api->events);
@@ -119,6 +145,7 @@ void rv_api_destroy(struct rv_api *api)
 {
     if (api != NULL) {
         rv_events_destroy(api->events);
+        rv_desk_destroy(api->desk);
         rv_pages_destroy(api->pages);
         rv_auth_destroy(api->auth);
         rv_free(api->routes);

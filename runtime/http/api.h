@@ -20,8 +20,9 @@
 #include "runtime/model/engine.h"
 
 enum {
-    RV_API_BODY_MAX = 64 * 1024,    /* decisions, sign-in: a comment is the largest part */
-    RV_API_INPUT_MAX = 1024 * 1024, /* input of a run, body of a signal */
+    RV_API_BODY_MAX = 64 * 1024,      /* decisions, sign-in: a comment is the largest part */
+    RV_API_INPUT_MAX = 1024 * 1024,   /* input of a run, body of a signal */
+    RV_API_CALENDAR_MAX = 256 * 1024, /* a thousand holidays with the longest names */
     RV_API_PAGE_MAX = 200,
     RV_API_PAGE_DEFAULT = 50,
     RV_API_COMMENT_MAX = 2000 /* as runtime/approval takes it */
@@ -82,6 +83,7 @@ struct rv_route;
 struct rv_api_options {
     struct rv_loop *loop;
     struct rv_db *db;
+    const char *uri;                /* of the same database, for administration (desk.h); copied */
     struct rv_committer *committer; /* acts of administration, with their record */
     struct rv_approvals *approvals;
     struct rv_api_runs runs;

@@ -1,4 +1,4 @@
-/* api_exceptions.c -- exceptions and schedules: reads only; commands change them. */
+/* api_exceptions.c -- exceptions: reads only; commands change them. */
 #include "runtime/http/call.h"
 
 #include "http_sql.h"
@@ -25,12 +25,4 @@ void rv_api_exception_show(struct rv_call *call)
     rv_args_i32(args, 1, call->caller->tenant);
     rv_args_bytes(args, 2, key.bytes, sizeof key.bytes);
     rv_call_read(call, &rv_sql_api_exception, args, "exception");
-}
-
-void rv_api_schedules_list(struct rv_call *call)
-{
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_schedules, "status");
-    if (args != NULL) {
-        rv_call_read(call, &rv_sql_api_schedules, args, "schedule");
-    }
 }

@@ -8,6 +8,7 @@
 #include "runtime/http/api.h"
 #include "runtime/http/router.h"
 
+struct rv_desk; /* desk.h */
 struct rv_events;
 struct rv_openai_open; /* openai_call.c */
 struct rv_update_wait; /* api_updates.c */
@@ -16,6 +17,7 @@ struct rv_api {
     struct rv_api_options options;
     struct rv_auth *auth;
     struct rv_events *events;
+    struct rv_desk *desk;
     struct rv_pages *pages;
     struct rv_route *routes; /* more_routes, then our own */
     int more_count;
@@ -81,7 +83,19 @@ void rv_api_blobs_list(struct rv_call *call); /* api_blobs.c */
 void rv_api_blob_put(struct rv_call *call);
 void rv_api_exceptions_list(struct rv_call *call); /* api_exceptions.c */
 void rv_api_exception_show(struct rv_call *call);
-void rv_api_schedules_list(struct rv_call *call);
+void rv_api_schedules_list(struct rv_call *call); /* api_schedules.c */
+void rv_api_schedule_show(struct rv_call *call);
+void rv_api_schedule_add(struct rv_call *call);
+void rv_api_schedule_set(struct rv_call *call);
+void rv_api_schedule_remove(struct rv_call *call);
+void rv_api_schedule_pause(struct rv_call *call);
+void rv_api_schedule_resume(struct rv_call *call);
+void rv_api_schedule_trigger(struct rv_call *call);
+void rv_api_schedule_backfill(struct rv_call *call);
+void rv_api_calendars_list(struct rv_call *call); /* api_calendars.c */
+void rv_api_calendar_show(struct rv_call *call);
+void rv_api_calendar_put(struct rv_call *call);
+void rv_api_calendar_remove(struct rv_call *call);
 void rv_api_hooks_list(struct rv_call *call); /* api_hooks.c */
 void rv_api_hook_deliveries(struct rv_call *call);
 void rv_api_hook_redrive(struct rv_call *call);

@@ -222,8 +222,13 @@ static void answer_problem(struct rv_exchange *exchange, int status, const char 
 static void problem(struct rv_exchange *exchange, const struct rv_error *err, const char *field,
                     const json_t *members)
 {
+    rv_exchange_problem_as(exchange, rv_code_http_status(err->code), err, field);
+}
+
+void rv_exchange_problem_as(struct rv_exchange *exchange, int status, const struct rv_error *err,
+                            const char *field)
+{
     RV_ASSERT(err->code != RV_OK);
-    int status = rv_code_http_status(err->code);
     if (status >= 500) { /* our trouble: the facts are for the log, not for the client */
         rv_log_error("http", "HTTP-FAILED", err);
     }

@@ -1,7 +1,7 @@
 /* permission.h -- what the roles of a person allow at the HTTP edge.
  *
  *   admin           people, tokens, hooks; reads everything of the tenant
- *   operator        starts, signals and cancels runs; reads
+ *   operator        starts, signals, cancels and revives runs; schedules and calendars; reads
  *   auditor         reads
  *   any other word  a business role that policies name ("controller", "treasurer" ...): reads, and
  *                   may vote; the approval itself says which roles it needs (runtime/approval)

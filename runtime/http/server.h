@@ -92,6 +92,9 @@ void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *er
 /* The same with members of its own. */
 void rv_exchange_problem_with(struct rv_exchange *exchange, const struct rv_error *err,
                               const json_t *members);
+/* The same with another status than the code's, such as 422. */
+void rv_exchange_problem_as(struct rv_exchange *exchange, int status, const struct rv_error *err,
+                            const char *field);
 /* The same for what only HTTP knows: 401, 405, 413, 415 ... */
 void rv_exchange_refuse(struct rv_exchange *exchange, int status, const char *code,
                         const char *title, const char *hint);

@@ -26,8 +26,7 @@ struct rule {
 
 struct filling {
     const struct rv_schedule_backfill *wanted;
-    struct rv_args *args;
-    int64_t first_id; /* the others are numbered on from there */
+    int64_t instants[RV_SCHEDULE_BACKFILL_MAX];
     int count;
     bool begun;
     struct rule rule; /* the one that is valid until the next begins */
@@ -49,14 +48,14 @@ static enum rv_code search(struct filling *filling, int64_t to_us, struct rv_err
     int64_t at_s = rv_schedule_floor_s(begin_us - 1);
     while (code == RV_OK && rv_cron_next(&rule->row.cron, &rules, at_s, &at_s) &&
            at_s * SECOND_US < end_us) {
-        if (filling->count++ == RV_SCHEDULE_BACKFILL_MAX) {
+        if (filling->count == RV_SCHEDULE_BACKFILL_MAX) {
+            rv_schedule_mark(filling->wanted->wrong, "to");
             code =
                 rv_fail(err, RV_LIMIT, "more than %d fires in that time", RV_SCHEDULE_BACKFILL_MAX);
             rv_hint(err, "Fill a shorter time, one after the other.");
             break;
         }
-        rv_args_i64(filling->args, 5, filling->first_id + filling->count);
-        rv_args_time(filling->args, 6, at_s * SECOND_US);
+        filling->instants[filling->count++] = at_s * SECOND_US;
     }
     rv_zone_destroy(zone);
     return code;
@@ -104,12 +103,14 @@ static enum rv_code take_rule(void *data, const struct rv_result *result, int ro
 static enum rv_code check(const struct rv_schedule_backfill *wanted, int64_t now_us,
                           struct rv_error *err)
 {
+    rv_schedule_mark(wanted->wrong, wanted->to_us > now_us ? "to" : "from");
     if (wanted->from_us >= wanted->to_us || wanted->to_us > now_us) {
         rv_fail(err, RV_INVALID,
                 "from, to: the time to fill must end after it begins, and be past");
         rv_hint(err, "What is still to come runs by itself; `reeve schedule run` runs it now.");
         return RV_INVALID;
     }
+    rv_schedule_mark(wanted->wrong, "overlap");
     if (wanted->overlap != RV_OVERLAP_SKIP && wanted->overlap != RV_OVERLAP_BUFFER_ALL &&
         wanted->overlap != RV_OVERLAP_ALLOW_ALL) {
         rv_fail(err, RV_INVALID, "overlap policy %s is not for what is filled in afterwards",
@@ -119,55 +120,94 @@ static enum rv_code check(const struct rv_schedule_backfill *wanted, int64_t now
                 "runs.");
         return RV_INVALID;
     }
+    rv_schedule_mark(wanted->wrong, "rate");
     if (wanted->per_minute < 0 || wanted->per_minute > RV_SCHEDULE_RATE_MAX) {
         return rv_fail(err, RV_INVALID, "rate is %d and must be from 1 to %d fires a minute",
                        (int)wanted->per_minute, RV_SCHEDULE_RATE_MAX);
     }
+    rv_schedule_mark(wanted->wrong, NULL);
     return RV_OK;
 }
 
-static enum rv_code count_row(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
+/* All instants of that time; the caller frees. */
+static enum rv_code gather(struct rv_db_session *session, int32_t tenant, const char *name,
+                           const struct rv_schedule_backfill *backfill, int64_t now_us,
+                           struct filling **out, struct rv_error *err)
 {
-    (void)result;
-    (void)err;
-    *(int *)data = row + 1; /* also right when the rows come anew */
-    return RV_OK;
+    struct filling *filling = rv_alloc(sizeof *filling);
+    *filling = (struct filling){.wanted = backfill};
+    *out = filling;
+    enum rv_code code = check(backfill, now_us, err);
+    if (code == RV_OK) {
+        code = rv_db_session_query(session, tenant, &rv_sql_schedule_rules,
+                                   rv_schedule_args(&rv_sql_schedule_rules, tenant, name),
+                                   take_rule, filling, err);
+    }
+    if (code == RV_OK && !filling->begun) {
+        code = rv_schedule_no_such(name, err);
+    }
+    return code == RV_OK ? search(filling, INT64_MAX, err) : code;
 }
 
 enum rv_code rv_schedule_fill(struct rv_db_session *session, int32_t tenant, const char *name,
                               const struct rv_schedule_backfill *backfill, int64_t now_us,
                               int *made, struct rv_error *err)
 {
+    struct filling *filling = NULL;
     *made = 0;
-    enum rv_code code = check(backfill, now_us, err);
-    if (code != RV_OK) {
-        return code;
-    }
-    struct filling *filling = rv_alloc(sizeof *filling);
-    *filling = (struct filling){.wanted = backfill, .first_id = rv_id_make(now_us)};
-    filling->args = rv_schedule_args(&rv_sql_schedule_backfill, tenant, name);
-    rv_args_text(filling->args, 3, rv_schedule_overlap_name(backfill->overlap));
-    if (backfill->per_minute > 0) {
-        rv_args_i32(filling->args, 4, MINUTE_MS / backfill->per_minute);
-    } else {
-        rv_args_null(filling->args, 4);
-    }
-    code = rv_db_session_query(session, tenant, &rv_sql_schedule_rules,
-                               rv_schedule_args(&rv_sql_schedule_rules, tenant, name), take_rule,
-                               filling, err);
-    if (code == RV_OK && !filling->begun) {
-        code = rv_schedule_no_such(name, err);
-    }
-    if (code == RV_OK) {
-        code = search(filling, INT64_MAX, err);
-    }
+    enum rv_code code = gather(session, tenant, name, backfill, now_us, &filling, err);
     if (code == RV_OK && filling->count > 0) {
-        code = rv_db_session_change(session, tenant, &rv_sql_schedule_backfill, filling->args,
-                                    count_row, made, err);
-    } else {
-        rv_args_destroy(filling->args);
+        struct rv_args *args = rv_schedule_args(&rv_sql_schedule_backfill, tenant, name);
+        int64_t first_id = rv_id_make(now_us);
+        rv_args_text(args, 3, rv_schedule_overlap_name(backfill->overlap));
+        if (backfill->per_minute > 0) {
+            rv_args_i32(args, 4, MINUTE_MS / backfill->per_minute);
+        } else {
+            rv_args_null(args, 4);
+        }
+        for (int i = 0; i < filling->count; i++) {
+            rv_args_i64(args, 5, first_id + i); /* numbered on from there */
+            rv_args_time(args, 6, filling->instants[i]);
+        }
+        code = rv_db_session_change(session, tenant, &rv_sql_schedule_backfill, args,
+                                    rv_schedule_count_row, made, err);
     }
+    rv_free(filling);
+    return code;
+}
+
+struct missing {
+    int64_t *out_us;
+    int count;
+};
+
+static enum rv_code take_missing(void *data, const struct rv_result *result, int row,
+                                 struct rv_error *err)
+{
+    (void)err;
+    struct missing *missing = data;
+    missing->out_us[row] = rv_result_time_us(result, row, 0);
+    missing->count = row + 1;
+    return RV_OK;
+}
+
+enum rv_code rv_schedule_fill_preview(struct rv_db_session *session, int32_t tenant,
+                                      const char *name, const struct rv_schedule_backfill *backfill,
+                                      int64_t now_us, int64_t *out_us, int *count,
+                                      struct rv_error *err)
+{
+    struct filling *filling = NULL;
+    struct missing missing = {.out_us = out_us};
+    enum rv_code code = gather(session, tenant, name, backfill, now_us, &filling, err);
+    if (code == RV_OK && filling->count > 0) {
+        struct rv_args *args = rv_schedule_args(&rv_sql_schedule_unrecorded, tenant, name);
+        for (int i = 0; i < filling->count; i++) {
+            rv_args_time(args, 3, filling->instants[i]);
+        }
+        code = rv_db_session_query(session, tenant, &rv_sql_schedule_unrecorded, args, take_missing,
+                                   &missing, err);
+    }
+    *count = missing.count;
     rv_free(filling);
     return code;
 }

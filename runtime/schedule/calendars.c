@@ -32,6 +32,14 @@ static enum rv_code no_such(const char *name, struct rv_error *err)
     return RV_NOT_FOUND;
 }
 
+enum rv_code rv_calendar_too_many(int count, struct rv_error *err)
+{
+    rv_fail(err, RV_LIMIT, "a calendar has at most %d holidays, and this makes %d", RV_DATES_MAX,
+            count);
+    rv_hint(err, "Take out years that are long past.");
+    return RV_LIMIT;
+}
+
 /* The holidays as they will be: no more than one calendar may have. */
 static enum rv_code check_count(const struct rv_calendar *calendar,
                                 const struct rv_calendar_change *change, struct rv_error *err)
@@ -40,13 +48,7 @@ static enum rv_code check_count(const struct rv_calendar *calendar,
     for (int i = 0; i < change->day_count; i++) {
         count += rv_dates_have(&calendar->holidays, change->days[i]) ? 0 : 1;
     }
-    if (count > RV_DATES_MAX) {
-        rv_fail(err, RV_LIMIT, "a calendar has at most %d holidays, and this makes %d",
-                RV_DATES_MAX, count);
-        rv_hint(err, "Take out years that are long past with --remove.");
-        return RV_LIMIT;
-    }
-    return RV_OK;
+    return count > RV_DATES_MAX ? rv_calendar_too_many(count, err) : RV_OK;
 }
 
 enum rv_code rv_calendar_set(struct rv_db_session *session, int32_t tenant, const char *name,
@@ -75,6 +77,62 @@ enum rv_code rv_calendar_set(struct rv_db_session *session, int32_t tenant, cons
     }
     code = rv_schedule_change_row(session, tenant, &rv_sql_calendar_set, args, &happened, err);
     return code == RV_OK && !happened ? no_such(name, err) : code;
+}
+
+static enum rv_code take_created(void *data, const struct rv_result *result, int row,
+                                 struct rv_error *err)
+{
+    (void)err;
+    *(bool *)data = rv_result_bool(result, row, 0);
+    return RV_OK;
+}
+
+static enum rv_code check_apart(const struct rv_calendar_whole *whole, struct rv_error *err)
+{
+    for (int i = 0; i < whole->day_count; i++) {
+        for (int k = 0; k < i; k++) {
+            if (whole->days[k] == whole->days[i]) {
+                rv_fail(err, RV_INVALID, "holidays %d and %d are the same day", k, i);
+                rv_hint(err, "Name a day once; counted from 0.");
+                return RV_INVALID;
+            }
+        }
+    }
+    return RV_OK;
+}
+
+enum rv_code rv_calendar_put(struct rv_db_session *session, int32_t tenant, const char *name,
+                             const struct rv_calendar_whole *whole, bool *created,
+                             struct rv_error *err)
+{
+    uint8_t free_days = RV_CALENDAR_WEEKEND;
+    *created = false;
+    rv_schedule_mark(whole->wrong, "name");
+    enum rv_code code = rv_schedule_check_name("calendar", name, err);
+    if (code == RV_OK && whole->weekend != NULL) {
+        rv_schedule_mark(whole->wrong, "weekend");
+        code = rv_weekend_read(whole->weekend, &free_days, err);
+    }
+    if (code == RV_OK && whole->day_count > RV_DATES_MAX) {
+        rv_schedule_mark(whole->wrong, "holidays");
+        code = rv_calendar_too_many(whole->day_count, err);
+    }
+    if (code == RV_OK) {
+        rv_schedule_mark(whole->wrong, "holidays");
+        code = check_apart(whole, err);
+    }
+    if (code != RV_OK) {
+        return code;
+    }
+    rv_schedule_mark(whole->wrong, NULL);
+    struct rv_args *args = rv_schedule_args(&rv_sql_calendar_put, tenant, name);
+    rv_args_i32(args, 3, free_days);
+    for (int i = 0; i < whole->day_count; i++) {
+        rv_args_date(args, 4, whole->days[i]);
+        rv_args_text(args, 5, whole->labels[i]);
+    }
+    return rv_db_session_change(session, tenant, &rv_sql_calendar_put, args, take_created, created,
+                                err);
 }
 
 enum rv_code rv_calendar_remove(struct rv_db_session *session, int32_t tenant, const char *name,

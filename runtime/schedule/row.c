@@ -194,8 +194,8 @@ bool rv_schedule_after(const struct rv_schedule_whole *whole, int64_t from_us, i
     return rv_cron_next(&whole->row.cron, &whole->rules, rv_schedule_floor_s(from), next_s);
 }
 
-static enum rv_code count_row(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
+enum rv_code rv_schedule_count_row(void *data, const struct rv_result *result, int row,
+                                   struct rv_error *err)
 {
     (void)result;
     (void)err;
@@ -209,7 +209,7 @@ enum rv_code rv_schedule_change_row(struct rv_db_session *session, int32_t tenan
 {
     int rows = 0;
     enum rv_code code =
-        rv_db_session_change(session, tenant, statement, args, count_row, &rows, err);
+        rv_db_session_change(session, tenant, statement, args, rv_schedule_count_row, &rows, err);
     *happened = rows > 0;
     return code;
 }

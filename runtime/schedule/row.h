@@ -65,10 +65,20 @@ RV_MUST enum rv_code rv_schedule_change_row(struct rv_db_session *session, int32
                                             const struct rv_statement *statement,
                                             struct rv_args *args, bool *happened,
                                             struct rv_error *err);
+/* Counts into an int, also when the rows come anew. */
+enum rv_code rv_schedule_count_row(void *data, const struct rv_result *result, int row,
+                                   struct rv_error *err);
 /* Two timestamptz parameters: the next fire, and that with the schedule's own delay. */
 void rv_schedule_put_times(struct rv_args *args, int index, bool has_next, int64_t next_s,
                            int64_t delay_s);
 int64_t rv_schedule_floor_s(int64_t time_us);
+/* Says which member is looked at now; `wrong` may be NULL. */
+static inline void rv_schedule_mark(const char **wrong, const char *member)
+{
+    if (wrong != NULL) {
+        *wrong = member;
+    }
+}
 /* The same rule for schedules and calendars. */
 RV_MUST enum rv_code rv_schedule_check_name(const char *what, const char *name,
                                             struct rv_error *err);

@@ -26,35 +26,68 @@ static enum rv_code check_range(const char *field, int64_t value, int64_t least,
 }
 
 static enum rv_code check_numbers(int64_t window_s, int64_t most, int64_t jitter_s,
-                                  int64_t pause_after, struct rv_error *err)
+                                  int64_t pause_after, const char **wrong, struct rv_error *err)
 {
+    rv_schedule_mark(wrong, "catch_up_window_s");
     enum rv_code code = check_range("catch-up window", window_s, RV_SCHEDULE_CATCH_UP_MIN_S,
                                     RV_SCHEDULE_CATCH_UP_MAX_S, " seconds", err);
     if (code == RV_OK) {
+        rv_schedule_mark(wrong, "catch_up_max");
         code = check_range("catch-up maximum", most, 1, RV_SCHEDULE_CATCH_UP_MOST, "", err);
     }
     if (code == RV_OK) {
+        rv_schedule_mark(wrong, "jitter_s");
         code = check_range("jitter", jitter_s, 0, RV_SCHEDULE_JITTER_MAX_S, " seconds", err);
     }
-    return code == RV_OK ? check_range("pause after", pause_after, 0, RV_SCHEDULE_PAUSE_AFTER_MAX,
-                                       " failures", err)
-                         : code;
+    if (code == RV_OK) {
+        rv_schedule_mark(wrong, "pause_after");
+        code = check_range("pause after", pause_after, 0, RV_SCHEDULE_PAUSE_AFTER_MAX, " failures",
+                           err);
+    }
+    return code;
 }
 
 static enum rv_code check(const struct rv_schedule *schedule, int32_t window_s, int32_t most,
                           struct rv_error *err)
 {
+    rv_schedule_mark(schedule->wrong, "name");
     enum rv_code code = rv_schedule_check_name("schedule", schedule->name, err);
     if (code != RV_OK) {
         return code;
     }
+    rv_schedule_mark(schedule->wrong, "agent");
     if (schedule->action[0] == '\0' || strlen(schedule->action) > RV_SCHEDULE_ACTION_MAX) {
         return rv_fail(err, RV_INVALID, "action must have 1 to %d bytes", RV_SCHEDULE_ACTION_MAX);
     }
+    rv_schedule_mark(schedule->wrong, "input");
     if (schedule->input != NULL && !json_is_object(schedule->input)) {
         return rv_fail(err, RV_INVALID, "input must be a JSON object");
     }
-    return check_numbers(window_s, most, schedule->jitter_s, schedule->pause_after, err);
+    return check_numbers(window_s, most, schedule->jitter_s, schedule->pause_after, schedule->wrong,
+                         err);
+}
+
+enum rv_code rv_schedule_take_action(struct rv_db_session *session, int32_t tenant,
+                                     const char *agent, const json_t *input,
+                                     struct rv_schedule *out, struct rv_error *err)
+{
+    int found = 0;
+    out->action = agent != NULL ? agent : RV_SCHEDULE_EXCEPTIONS;
+    out->input = input;
+    rv_schedule_mark(out->wrong, "input");
+    if (agent == NULL) {
+        return input == NULL ? RV_OK
+                             : rv_fail(err, RV_INVALID, "input: it is for the run of an agent");
+    }
+    rv_schedule_mark(out->wrong, "agent");
+    enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_schedule_agent,
+                                            rv_schedule_args(&rv_sql_schedule_agent, tenant, agent),
+                                            rv_schedule_count_row, &found, err);
+    if (code == RV_OK && found == 0) {
+        code = rv_fail(err, RV_NOT_FOUND, "agent: no active agent is named \"%.100s\"", agent);
+        rv_hint(err, "See the active agents: reeve agent list.");
+    }
+    return code;
 }
 
 enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
@@ -71,15 +104,19 @@ enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
     int32_t most = schedule->catch_up_max != 0 ? schedule->catch_up_max : RV_SCHEDULE_CATCH_UP;
     enum rv_code code = check(schedule, window_s, most, err);
     if (code == RV_OK) {
+        rv_schedule_mark(schedule->wrong, "cron");
         code = rv_cron_parse(schedule->cron, &cron, err);
     }
     if (code == RV_OK) {
+        rv_schedule_mark(schedule->wrong, "except");
         code = rv_dates_read(schedule->except != NULL ? schedule->except : "", &except, err);
     }
     if (code == RV_OK && schedule->calendar != NULL) {
+        rv_schedule_mark(schedule->wrong, "calendar");
         code = rv_schedule_load_calendar(session, tenant, schedule->calendar, &calendar, err);
     }
     if (code == RV_OK) {
+        rv_schedule_mark(schedule->wrong, "zone");
         code = rv_zone_load(NULL, schedule->zone, &zone, err);
     }
     if (code != RV_OK) {
@@ -92,9 +129,11 @@ enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
                                   .calendar = schedule->calendar != NULL ? &calendar : NULL};
     bool fires = rv_cron_next(&cron, &rules, rv_schedule_floor_s(now_us), &next_s);
     rv_zone_destroy(zone);
+    rv_schedule_mark(schedule->wrong, "cron");
     if (!fires) {
         return rv_cron_never(schedule->cron, &cron, err);
     }
+    rv_schedule_mark(schedule->wrong, NULL);
     char version[RV_ZONE_VERSION_TEXT];
     rv_zone_version(NULL, version);
     struct rv_args *args = rv_schedule_args(&rv_sql_schedule_insert, tenant, schedule->name);
@@ -181,12 +220,14 @@ static enum rv_code merge(struct rv_db_session *session, int32_t tenant,
 {
     struct rv_schedule_row *row = &whole->row;
     enum rv_code code = RV_OK;
+    rv_schedule_mark(change->wrong, "cron");
     if (change->cron != NULL) {
         code = rv_cron_parse(change->cron, &row->cron, err);
         snprintf(whole->cron, sizeof whole->cron, "%s", change->cron);
     }
     if (code == RV_OK && change->zone != NULL) {
         struct rv_zone *zone = NULL;
+        rv_schedule_mark(change->wrong, "zone");
         code = rv_zone_load(NULL, change->zone, &zone, err);
         if (code == RV_OK) {
             rv_zone_destroy(whole->zone);
@@ -195,10 +236,12 @@ static enum rv_code merge(struct rv_db_session *session, int32_t tenant,
         }
     }
     if (code == RV_OK && change->except != NULL) {
+        rv_schedule_mark(change->wrong, "except");
         code = rv_dates_read(change->except, &row->except, err);
         snprintf(whole->except, sizeof whole->except, "%s", change->except);
     }
     if (code == RV_OK && change->calendar != NULL) {
+        rv_schedule_mark(change->wrong, "calendar");
         bool none = strcmp(change->calendar, "none") == 0;
         snprintf(row->calendar, sizeof row->calendar, "%s", none ? "" : change->calendar);
         code = none ? RV_OK
@@ -206,12 +249,15 @@ static enum rv_code merge(struct rv_db_session *session, int32_t tenant,
                                                 err);
     }
     if (code == RV_OK && change->gap != NULL) {
+        rv_schedule_mark(change->wrong, "gap");
         code = rv_cron_gap_from(change->gap, &row->gap, err);
     }
     if (code == RV_OK && change->fold != NULL) {
+        rv_schedule_mark(change->wrong, "fold");
         code = rv_cron_fold_from(change->fold, &row->fold, err);
     }
     if (code == RV_OK && change->overlap != NULL) {
+        rv_schedule_mark(change->wrong, "overlap");
         code = rv_schedule_overlap_from(change->overlap, &whole->overlap, err);
     }
     row->window_s = change->catch_up_window_s >= 0 ? change->catch_up_window_s : row->window_s;
@@ -220,9 +266,9 @@ static enum rv_code merge(struct rv_db_session *session, int32_t tenant,
     whole->pause_after = change->pause_after >= 0 ? change->pause_after : whole->pause_after;
     whole->rules =
         rv_schedule_rules(row, whole->zone, row->calendar[0] != '\0' ? &whole->calendar : NULL);
-    return code == RV_OK
-               ? check_numbers(row->window_s, row->most, row->jitter_s, whole->pause_after, err)
-               : code;
+    return code == RV_OK ? check_numbers(row->window_s, row->most, row->jitter_s,
+                                         whole->pause_after, change->wrong, err)
+                         : code;
 }
 
 static enum rv_code store(struct rv_db_session *session, int32_t tenant,
@@ -264,6 +310,7 @@ enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant, cons
 {
     struct rv_schedule_whole whole;
     int64_t next_s = 0;
+    rv_schedule_mark(wanted->wrong, NULL);
     enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
     if (code == RV_NOT_FOUND && whole.row.name[0] != '\0' && wanted->zone != NULL) {
         rv_error_clear(err); /* the stored zone is gone, and here is another */
@@ -276,8 +323,10 @@ enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant, cons
         bool rests = whole.paused && whole.paused_until_us == 0;
         bool later = whole.paused && whole.paused_until_us > now_us;
         if (!rv_schedule_after(&whole, later ? whole.paused_until_us : now_us, &next_s)) {
+            rv_schedule_mark(wanted->wrong, "cron");
             code = rv_cron_never(whole.cron, &whole.row.cron, err);
         } else {
+            rv_schedule_mark(wanted->wrong, NULL);
             code = store(session, tenant, &whole, rests, next_s, now_us, err);
             *next_us = rests ? 0 : next_s * SECOND_US;
         }

@@ -390,8 +390,9 @@ TEST(a_schedule_is_added_shown_paused_resumed_and_removed)
          &err);
     ck_assert_int_eq(count, 3);
     ck_assert_int_eq(times[1], utc(2026, 3, 29, 4, 30)); /* summer time */
-    must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "stocktaking", world.now_us,
-                           &err),
+    must(rv_schedule_pause(world.session, world.tenant, "morning",
+                           &(struct rv_schedule_rest){.until_us = 0, .reason = "stocktaking"},
+                           world.now_us, &err),
          &err);
     ck_assert_str_eq(stored(&world, "morning").status, "paused");
     ck_assert_int_eq(stored(&world, "morning").next_us, 0);
@@ -467,7 +468,9 @@ TEST(a_schedule_is_changed_in_place)
     ck_assert_int_eq(next, utc(2026, 3, 4, 7, 0)); /* and so did the pattern */
     ck_assert_int_eq(stored(&world, "morning").next_us, next);
     /* paused it stays paused, and has no next fire */
-    must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "why", world.now_us, &err),
+    must(rv_schedule_pause(world.session, world.tenant, "morning",
+                           &(struct rv_schedule_rest){.until_us = 0, .reason = "why"}, world.now_us,
+                           &err),
          &err);
     change = (struct rv_schedule_change){.zone = "UTC",
                                          .catch_up_window_s = -1,
@@ -673,9 +676,9 @@ TEST(with_skip_a_fire_that_is_due_during_another_is_skipped)
     run_until(&world, 1);
     ck_assert_str_eq(fires_of(&world, "morning"), "running=1 skipped=1");
     int64_t id = 0;
-    ck_assert_int_eq(
-        rv_schedule_run_now(world.session, world.tenant, "morning", world.now_us + 1, &id, NULL),
-        RV_CONFLICT);
+    ck_assert_int_eq(rv_schedule_run_now(world.session, world.tenant, "morning", NULL,
+                                         world.now_us + 1, &id, NULL),
+                     RV_CONFLICT);
     rv_schedule_done(node->service, world.tenant, world.seen[0].id, RV_UNAVAILABLE, "no database");
     run_ms(&world, 100);
     world.now_us += MINUTE_US;
@@ -979,7 +982,9 @@ TEST(a_clock_that_jumps_back_fires_nothing_twice)
     world.now_us = utc(2025, 11, 1, 0, 0);
     set(&world, (struct rv_schedule_change){.gap = "skip"});
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 2, 5, 30));
-    must(rv_schedule_pause(world.session, world.tenant, "morning", 0, "why", world.now_us, &err),
+    must(rv_schedule_pause(world.session, world.tenant, "morning",
+                           &(struct rv_schedule_rest){.until_us = 0, .reason = "why"}, world.now_us,
+                           &err),
          &err);
     must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 2, 5, 30));
@@ -1052,8 +1057,10 @@ TEST(a_pause_with_an_end_ends_by_itself_and_catches_nothing_up)
     struct rv_schedule schedule = morning();
     schedule.catch_up_window_s = 30 * 86400;
     add(&world, &schedule);
-    must(rv_schedule_pause(world.session, world.tenant, "morning", utc(2026, 1, 10, 0, 0), "leave",
-                           world.now_us, &err),
+    must(rv_schedule_pause(
+             world.session, world.tenant, "morning",
+             &(struct rv_schedule_rest){.until_us = utc(2026, 1, 10, 0, 0), .reason = "leave"},
+             world.now_us, &err),
          &err);
     add_node(&world, 0);
     world.now_us = utc(2026, 1, 9, 12, 0);
@@ -1074,15 +1081,17 @@ TEST(run_now_fires_at_once_also_while_paused)
     world_open(&world, utc(2026, 1, 1, 0, 0));
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
-    must(rv_schedule_pause(world.session, world.tenant, "morning", 0, NULL, world.now_us, &err),
+    must(rv_schedule_pause(world.session, world.tenant, "morning",
+                           &(struct rv_schedule_rest){.until_us = 0, .reason = NULL}, world.now_us,
+                           &err),
          &err);
     add_node(&world, 0);
-    must(rv_schedule_run_now(world.session, world.tenant, "morning", world.now_us, &id, &err),
+    must(rv_schedule_run_now(world.session, world.tenant, "morning", NULL, world.now_us, &id, &err),
          &err);
     run_until(&world, 1);
     ck_assert_int_eq(world.seen[0].id, id);
     ck_assert_int_eq(
-        rv_schedule_run_now(world.session, world.tenant, "absent", world.now_us, &id, NULL),
+        rv_schedule_run_now(world.session, world.tenant, "absent", NULL, world.now_us, &id, NULL),
         RV_NOT_FOUND);
     world_close(&world);
 }

@@ -161,6 +161,7 @@ void http_fixture_open(struct http_fixture *fixture, int port)
     fixture->api = rv_api_create(&(struct rv_api_options){
         .loop = fixture->loop,
         .db = fixture->db,
+        .uri = fixture->uri,
         .approvals = fixture->approvals,
         .runs = {echo_start, echo_signal, echo_cancel, fixture},
         .callbacks = fixture->callbacks,

@@ -284,10 +284,6 @@ SELECT r.id, r.status, coalesce(r.error_text, '') FROM run r
  WHERE r.tenant_id = $1 AND r.id = ANY ($2)
    AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');
 
--- name: cli_agent_active
--- params: tenant int4, name text
-SELECT 1 FROM agent a WHERE a.tenant_id = $1 AND a.name = $2 AND a.enabled AND a.active_hash IS NOT NULL;
-
 -- name: trace_story
 -- What a company's database knows of a trace: its runs (those that were given it, the one that it follows from, found
 -- through its children or by its number), their steps that passed the gate, effects outside, and hook deliveries.

@@ -42,6 +42,26 @@ WITH changed AS (
 )
 SELECT 1 FROM changed;
 
+-- name: calendar_put
+-- The whole calendar as it shall be: makes it where there is none, and takes out the days that are not
+-- named.  The schedules that use it are computed anew by the service.
+-- params: tenant int4, name text, weekend int4, days date[], labels text[]
+WITH put AS (
+    INSERT INTO calendar (tenant_id, name, weekend) VALUES ($1, $2, $3)
+    ON CONFLICT (tenant_id, name) DO UPDATE SET weekend = excluded.weekend
+    RETURNING name, xmax = 0 AS created
+), days AS (
+    INSERT INTO calendar_day (tenant_id, calendar, day, label)
+    SELECT $1, p.name, d.day, d.label FROM put p, unnest($4::date[], $5::text[]) AS d (day, label)
+    ON CONFLICT (tenant_id, calendar, day) DO UPDATE SET label = excluded.label
+), taken AS (
+    DELETE FROM calendar_day d USING put p
+    WHERE d.tenant_id = $1 AND d.calendar = p.name AND d.day <> ALL ($4::date[])
+), stale AS (
+    UPDATE schedule s SET tzdata = '' FROM put p WHERE s.tenant_id = $1 AND s.calendar = p.name
+)
+SELECT created FROM put;
+
 -- name: calendar_remove
 -- No row: there is none, or a schedule has it (now or in the history of its expressions).
 -- params: tenant int4, name text

@@ -75,32 +75,56 @@ RETURNING id;
 -- name: schedule_list
 -- params: tenant int4, name text
 SELECT s.name, s.status, s.cron, s.zone, s.action, s.next_at, s.last_at, s.overlap, s.paused_until,
-       s.reason,
+       s.paused_by, s.reason,
        (SELECT count(*) FROM schedule_fire f
         WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state = 'running') AS running,
        array_to_string(s.except_dates, ',') AS except, s.calendar, s.gap, s.fold, s.catch_up_window_s,
        s.catch_up_max, s.jitter_s, s.pause_after, s.failures, s.due_at,
        (SELECT count(*) FROM schedule_fire f
         WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state = 'waiting') AS waiting,
-       l.state AS last_outcome, l.reason AS last_reason, l.instant AS last_instant, l.ended_at AS last_ended
+       l.state AS last_outcome, l.reason AS last_reason, l.instant AS last_instant, l.ended_at AS last_ended,
+       s.input
 FROM schedule s LEFT JOIN LATERAL (
     SELECT f.state, f.reason, f.instant, f.ended_at FROM schedule_fire f
     WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state NOT IN ('waiting', 'running')
     ORDER BY f.instant DESC LIMIT 1) l ON true
 WHERE s.tenant_id = $1 AND ($2::text IS NULL OR s.name = $2) ORDER BY s.name;
 
+-- name: schedule_last_fires
+-- The newest first; also those that wait or run.
+-- params: tenant int4, name text, limit int4
+SELECT instant, state, manual, backfill, attempt, reason, started_at, ended_at FROM schedule_fire
+WHERE tenant_id = $1 AND schedule = $2 ORDER BY instant DESC LIMIT $3;
+
+-- name: schedule_unrecorded
+-- Which of these instants have no fire yet.
+-- params: tenant int4, name text, instants timestamptz[]
+SELECT i.at FROM unnest($3::timestamptz[]) AS i (at)
+WHERE NOT EXISTS (SELECT FROM schedule_fire f WHERE f.tenant_id = $1 AND f.schedule = $2 AND f.instant = i.at)
+ORDER BY i.at;
+
+-- name: schedule_agent
+-- params: tenant int4, name text
+SELECT 1 FROM agent a WHERE a.tenant_id = $1 AND a.name = $2 AND a.enabled AND a.active_hash IS NOT NULL;
+
+-- name: schedule_fire_known
+-- Whether somebody asked for this very fire before.
+-- params: tenant int4, name text, id int8
+SELECT 1 FROM schedule_fire WHERE tenant_id = $1 AND schedule = $2 AND id = $3;
+
 -- name: schedule_pause
 -- `next` is the first fire after `until`; both NULL: until somebody resumes it.
--- params: tenant int4, name text, until timestamptz, reason text, next timestamptz, due timestamptz, tzdata text
-UPDATE schedule SET status = 'paused', paused_until = $3, reason = $4, next_at = $5, due_at = $6, tzdata = $7
+-- params: tenant int4, name text, until timestamptz, reason text, next timestamptz, due timestamptz, tzdata text, person text
+UPDATE schedule SET status = 'paused', paused_until = $3, reason = $4, next_at = $5, due_at = $6, tzdata = $7,
+       paused_by = $8
 WHERE tenant_id = $1 AND name = $2 AND status IN ('active', 'paused')
 RETURNING 1;
 
 -- name: schedule_resume
 -- Also for one that was broken or had ended; what it missed meanwhile is not caught up.
 -- params: tenant int4, name text, next timestamptz, due timestamptz, tzdata text
-UPDATE schedule SET status = 'active', paused_until = NULL, reason = NULL, next_at = $3, due_at = $4,
-       tzdata = $5, failures = 0
+UPDATE schedule SET status = 'active', paused_until = NULL, paused_by = NULL, reason = NULL, next_at = $3,
+       due_at = $4, tzdata = $5, failures = 0
 WHERE tenant_id = $1 AND name = $2 AND status <> 'active'
 RETURNING 1;
 
@@ -117,7 +141,7 @@ WHERE s.tenant_id = $1 AND s.name = $2
   AND NOT (s.overlap = 'skip' AND EXISTS (
         SELECT FROM schedule_fire f WHERE f.tenant_id = $1 AND f.schedule = s.name
            AND (f.state = 'running' OR (f.state = 'waiting' AND NOT f.backfill))))
-ON CONFLICT (tenant_id, schedule, instant) DO NOTHING
+ON CONFLICT DO NOTHING -- the same instant, or the same id again
 RETURNING 1;
 
 -- ---- the service's turns ----
@@ -131,7 +155,7 @@ SELECT tenant_id, next_due FROM reeve_schedule_work($1, $2);
 -- too many nodes died with them.  Gives the company's calendars.
 -- params: tenant int4, now timestamptz, attempts int4
 WITH resumed AS (
-    UPDATE schedule SET status = 'active', paused_until = NULL, reason = NULL, failures = 0
+    UPDATE schedule SET status = 'active', paused_until = NULL, paused_by = NULL, reason = NULL, failures = 0
     WHERE tenant_id = $1 AND status = 'paused' AND paused_until <= $2
 ), lost AS (
     UPDATE schedule_fire

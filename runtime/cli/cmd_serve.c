@@ -335,6 +335,7 @@ int cmd_serve(struct cli *cli)
         serving.schedules =
             rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
                                                                      .db = node->db,
+                                                                     .committer = node->committer,
                                                                      .drives = drives,
                                                                      .fire = fire,
                                                                      .stop = stop,

@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/schedule/strike.h"
 
 #include "schedule_sql.h"
 
@@ -165,10 +166,8 @@ struct ending {
 
 static void send_ends(struct rv_fires *fires);
 
-static void on_ended(void *data, enum rv_code code, const struct rv_result *result,
-                     const struct rv_error *err)
+static void on_ended(void *data, enum rv_code code, const struct rv_error *err)
 {
-    (void)result;
     struct ending *ending = data;
     struct rv_fires *fires = ending->fires;
     bool recorded = may_go_on(fires, code, err);
@@ -187,6 +186,13 @@ static void on_ended(void *data, enum rv_code code, const struct rv_result *resu
     }
     send_ends(fires);
     fires->options.ended(fires->options.data);
+}
+
+static void on_ended_well(void *data, enum rv_code code, const struct rv_result *result,
+                          const struct rv_error *err)
+{
+    (void)result;
+    on_ended(data, code, err);
 }
 
 /* All statements lock fires in this order, so that no two wait for each other. */
@@ -210,6 +216,7 @@ static void send_ends(struct rv_fires *fires)
         int32_t tenant = fires->first_ended->tenant;
         struct ending *ending = rv_alloc(sizeof *ending);
         struct rv_args *args = rv_args_create(&rv_sql_schedule_done);
+        bool failed = false;
         ending->fires = fires;
         rv_args_i32(args, 1, tenant);
         while (fires->first_ended != NULL && fires->first_ended->tenant == tenant &&
@@ -221,6 +228,7 @@ static void send_ends(struct rv_fires *fires)
         qsort(ending->list, (size_t)ending->count, sizeof ending->list[0], by_id);
         for (int i = 0; i < ending->count; i++) {
             const struct fire *fire = ending->list[i];
+            failed = failed || (fire->code != RV_OK && fire->code != RV_CANCELED);
             rv_args_i64(args, 2, fire->id);
             rv_args_i32(args, 3, fire->attempt);
             rv_args_text(args, 4, state_of(fire->code));
@@ -229,7 +237,13 @@ static void send_ends(struct rv_fires *fires)
         fires->last_ended = fires->first_ended == NULL ? &fires->first_ended : fires->last_ended;
         fires->on_the_way++;
         fires->queries++;
-        rv_db_query(fires->options.db, tenant, &rv_sql_schedule_done, args, on_ended, ending);
+        if (failed) {
+            rv_schedule_strike(fires->options.committer, tenant, &rv_sql_schedule_done, args,
+                               on_ended, ending);
+        } else {
+            rv_db_query(fires->options.db, tenant, &rv_sql_schedule_done, args, on_ended_well,
+                        ending);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
  *
  * Ends are recorded together: what ended while earlier ends were on their way to the database goes
  * with the next statement.  An end that could not be recorded is sent again with the next beat.
+ * Only where one of them failed may a schedule come to rest: these go through the committer, with
+ * the record of that pause (strike.h).
  *
  * Thread: the loop's.
  */
@@ -16,6 +18,7 @@ struct rv_fires;
 struct rv_fires_options {
     struct rv_loop *loop;
     struct rv_db *db;
+    struct rv_committer *committer;
     int64_t lease_ms;
     void (*stop)(void *data, int32_t tenant, int64_t fire_id); /* may be NULL */
     void *stop_data;

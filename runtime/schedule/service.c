@@ -1,7 +1,7 @@
 /* service.c -- one look at a time: which tenants have work, then a turn for each of them.
  *
- * A turn is refresh -> due -> claim -> start.  Every step is one short transaction that may be lost
- * or done by another node in between: the next look finds what is left.
+ * A turn is refresh [-> lost] -> due -> claim -> start.  Every step is one short transaction that
+ * may be lost or done by another node in between: the next look finds what is left.
  */
 #include "runtime/schedule/service.h"
 
@@ -10,6 +10,7 @@
 #include "runtime/base/random.h"
 #include "runtime/schedule/fires.h"
 #include "runtime/schedule/row.h"
+#include "runtime/schedule/strike.h"
 
 #include "schedule_sql.h"
 
@@ -75,6 +76,8 @@ static void on_work(void *data, enum rv_code code, const struct rv_result *resul
                     const struct rv_error *err);
 static void on_refreshed(void *data, enum rv_code code, const struct rv_result *result,
                          const struct rv_error *err);
+static void on_lost(void *data, enum rv_code code, const struct rv_error *err);
+static void look_due(struct turn *turn);
 static void on_due(void *data, enum rv_code code, const struct rv_result *result,
                    const struct rv_error *err);
 static void on_changed(void *data, enum rv_code code, const struct rv_result *result,
@@ -159,6 +162,7 @@ static void doubt_version(struct rv_schedule_service *service)
 struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_options *options)
 {
     RV_ON_LOOP(options->loop);
+    RV_ASSERT(options->committer != NULL);
     struct rv_schedule_service *service = rv_alloc(sizeof *service);
     service->options = *options;
     if (service->options.look_ms == 0) {
@@ -170,6 +174,7 @@ struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_
     service->fires =
         rv_fires_create(&(struct rv_fires_options){.loop = options->loop,
                                                    .db = options->db,
+                                                   .committer = options->committer,
                                                    .lease_ms = service->options.lease_ms,
                                                    .stop = options->stop,
                                                    .stop_data = options->data,
@@ -386,6 +391,32 @@ static void on_refreshed(void *data, enum rv_code code, const struct rv_result *
         return;
     }
     take_calendars(turn, result);
+    if (rv_result_i64(result, 0, 3) == 0) {
+        look_due(turn);
+        return;
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_schedule_lost);
+    rv_args_i32(args, 1, turn->tenant);
+    rv_args_i32(args, 2, RV_SCHEDULE_ATTEMPTS_MAX);
+    service->queries++;
+    rv_schedule_strike(service->options.committer, turn->tenant, &rv_sql_schedule_lost, args,
+                       on_lost, turn);
+}
+
+/* Fires that took their node down too often have failed. */
+static void on_lost(void *data, enum rv_code code, const struct rv_error *err)
+{
+    struct turn *turn = data;
+    if (may_go_on(turn->service, code, err)) {
+        look_due(turn);
+    } else {
+        end_turn(turn);
+    }
+}
+
+static void look_due(struct turn *turn)
+{
+    struct rv_schedule_service *service = turn->service;
     struct rv_args *args = rv_args_create(&rv_sql_schedule_due);
     rv_args_i32(args, 1, turn->tenant);
     rv_args_time(args, 2, now_us(service));

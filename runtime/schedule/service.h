@@ -22,6 +22,7 @@
 
 #include "runtime/db/db.h"
 
+struct rv_committer; /* runtime/journal/commit.h */
 struct rv_schedule_service;
 
 enum {
@@ -37,6 +38,9 @@ enum {
 struct rv_schedule_options {
     struct rv_loop *loop;
     struct rv_db *db;
+    /* For pauses after failures, which are on the audit record; its write order has
+     * rv_sql_audit_append. Closed after the service. */
+    struct rv_committer *committer;
     /* Does this node drive the tenant?  NULL: all of them.  See rv_lease_epoch. */
     bool (*drives)(void *data, int32_t tenant);
     /* Starts the action; answers later (or at once) with rv_schedule_done, exactly once.  Name,

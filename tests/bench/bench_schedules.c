@@ -12,10 +12,13 @@
  */
 #include "tests/bench/bench.h"
 
+#include "audit_sql.h"
 #include "db_sql.h"
+#include "gate_sql.h"
 #include "journal_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/journal/commit.h"
 #include "runtime/schedule/due.h"
 #include "runtime/schedule/service.h"
 #include "schedule_sql.h"
@@ -40,8 +43,9 @@ enum {
 };
 
 static const char name[] = "schedules";
-static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations,
-                                                   rv_schedule_migrations, NULL};
+static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_gate_migrations,
+                                                   rv_db_migrations, rv_schedule_migrations, NULL};
+static const struct rv_statement *const write_order[] = {&rv_sql_audit_append, NULL};
 
 static void must(enum rv_code code, const struct rv_error *err)
 {
@@ -155,8 +159,10 @@ static void start_case(const struct bench_run *run, const char *which, int compa
     }
     struct rv_loop *loop = rv_loop_create(rv_clock_system());
     struct rv_db *db = rv_db_create(&(struct rv_db_options){.loop = loop, .uri = uri});
-    world.service = rv_schedule_service_create(
-        &(struct rv_schedule_options){.loop = loop, .db = db, .fire = on_fire, .data = &world});
+    struct rv_committer *committer = rv_committer_create(&(struct rv_committer_options){
+        .loop = loop, .database_uri = uri, .write_order = write_order});
+    world.service = rv_schedule_service_create(&(struct rv_schedule_options){
+        .loop = loop, .db = db, .committer = committer, .fire = on_fire, .data = &world});
     int64_t cpu_us = bench_cpu_us(test_postgres_pid());
     int64_t give_up_us = world.due_us + GIVE_UP_S * INT64_C(1000000);
     while (world.fires < SCHEDULES && now_us() < give_up_us) {
@@ -184,6 +190,8 @@ static void start_case(const struct bench_run *run, const char *which, int compa
     }
     PQfinish(behind);
     rv_schedule_service_close(world.service, on_closed, &world);
+    wait_closed(loop, &world);
+    rv_committer_close(committer, on_closed, &world);
     wait_closed(loop, &world);
     rv_db_close(db, on_closed, &world);
     wait_closed(loop, &world);

@@ -120,6 +120,9 @@ gives 0 "one that fails" reeve schedule add failing --cron '* * * * * *' --agent
 until_is "rests after two failures" paused "SELECT status FROM schedule WHERE name = 'failing'"
 gives 0 "and says why" reeve schedule list
 has out "asked to fail"
+same "as the record does, in the transaction that paused it" "system:schedule t" "$(ask "SELECT concat(a.body::jsonb->>'person',
+    ' ', a.xmin = s.xmin AND a.body::jsonb->>'reason' = s.reason) FROM audit_record a JOIN schedule s
+    ON s.name = a.body::jsonb->>'name' AND a.body::jsonb->>'what' = 'schedule.pause'")"
 gives 0 "one whose runs wait" reeve schedule add waiting --cron '*/2 * * * * *' --agent closer --input '{"wait": true}' \
     --overlap cancel_other
 until_is "is cancelled by the next" t \

@@ -4,4 +4,4 @@ reeve_sql(test_schedule DIR integration/schedule_sql)
 reeve_test(schedule_golden_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/schedule_golden_test.c
   LINK test_postgres rv_schedule rv_test_schedule LABELS integration)
 reeve_test(schedule_service_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/schedule_service_test.c
-  LINK test_postgres rv_schedule rv_journal rv_http rv_test_schedule LABELS integration)
+  LINK test_postgres rv_schedule rv_journal rv_gate rv_audit rv_http rv_test_schedule LABELS integration)

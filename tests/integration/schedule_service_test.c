@@ -8,21 +8,27 @@
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
 
+#include "audit_sql.h"
 #include "db_sql.h"
+#include "gate_sql.h"
 #include "http_sql.h"
 #include "journal_sql.h"
+#include "runtime/journal/commit.h"
 #include "schedule_sql.h"
 #include "test_schedule_sql.h"
 
 #include <libpq-fe.h>
 
+/* The numbers of a change that changes none. */
+#define AS_IT_IS  .catch_up_window_s = -1, .catch_up_max = -1, .jitter_s = -1, .pause_after = -1
 #define SECOND_US INT64_C(1000000)
 #define MINUTE_US (60 * SECOND_US)
 #define HOUR_US   (60 * MINUTE_US)
 #define DAY_US    (24 * HOUR_US)
 
-static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations,
-                                                   rv_schedule_migrations, NULL};
+static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_gate_migrations,
+                                                   rv_db_migrations, rv_schedule_migrations, NULL};
+static const struct rv_statement *const write_order[] = {&rv_sql_audit_append, NULL};
 
 enum { NODES_MAX = 2, FIRES_MAX = 400 };
 
@@ -39,6 +45,7 @@ struct world {
     int64_t now_us;
     struct rv_loop *loop;
     struct rv_db *db;
+    struct rv_committer *committer;
     struct rv_db_session *session;
     char *uri;
     int32_t tenant;
@@ -138,6 +145,8 @@ static void world_open(struct world *world, int64_t now_us)
     world->tenant = make_tenant(world, "north");
     world->loop = rv_loop_create(&world->clock);
     world->db = rv_db_create(&(struct rv_db_options){.loop = world->loop, .uri = world->uri});
+    world->committer = rv_committer_create(&(struct rv_committer_options){
+        .loop = world->loop, .database_uri = world->uri, .write_order = write_order});
 }
 
 static struct node *add_node(struct world *world, int64_t lease_ms)
@@ -145,13 +154,15 @@ static struct node *add_node(struct world *world, int64_t lease_ms)
     struct node *node = &world->nodes[world->node_count++];
     node->world = world;
     node->number = world->node_count;
-    node->service = rv_schedule_service_create(&(struct rv_schedule_options){.loop = world->loop,
-                                                                             .db = world->db,
-                                                                             .fire = on_fire,
-                                                                             .stop = on_stop,
-                                                                             .data = node,
-                                                                             .look_ms = 20,
-                                                                             .lease_ms = lease_ms});
+    node->service =
+        rv_schedule_service_create(&(struct rv_schedule_options){.loop = world->loop,
+                                                                 .db = world->db,
+                                                                 .committer = world->committer,
+                                                                 .fire = on_fire,
+                                                                 .stop = on_stop,
+                                                                 .data = node,
+                                                                 .look_ms = 20,
+                                                                 .lease_ms = lease_ms});
     return node;
 }
 
@@ -177,7 +188,8 @@ static void world_close(struct world *world)
             close_node(world, &world->nodes[i]);
         }
     }
-    int expected = world->closed + 1;
+    int expected = world->closed + 2;
+    rv_committer_close(world->committer, on_closed, world);
     rv_db_close(world->db, on_closed, world);
     while (world->closed < expected) {
         rv_loop_run_once(world->loop, 100);
@@ -193,6 +205,14 @@ static void run_ms(struct world *world, int64_t duration_ms)
     while (real_mono(NULL) < end_us) {
         rv_loop_run_once(world->loop, 10);
     }
+}
+
+static void rest(struct world *world, int64_t until_us, const char *reason)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_schedule_rest wanted = {.until_us = until_us, .reason = reason};
+    must(rv_schedule_pause(world->session, world->tenant, "morning", &wanted, world->now_us, &err),
+         &err);
 }
 
 /* Runs until so many fires were handed over (at most 10 s), then a little longer to see too many.
@@ -271,6 +291,7 @@ static const char *instants_of(struct world *world, const char *name)
 }
 
 struct stored {
+    int64_t records; /* that say that it rests by itself */
     char status[20], tzdata[20], reason[100];
     int64_t next_us, last_us, due_us;
 };
@@ -286,6 +307,7 @@ static enum rv_code take_stored(void *data, const struct rv_result *result, int 
     stored->next_us = rv_result_is_null(result, row, 1) ? 0 : rv_result_time_us(result, row, 1);
     stored->last_us = rv_result_is_null(result, row, 2) ? 0 : rv_result_time_us(result, row, 2);
     stored->due_us = rv_result_is_null(result, row, 4) ? 0 : rv_result_time_us(result, row, 4);
+    stored->records = rv_result_i64(result, row, 6);
     return RV_OK;
 }
 
@@ -344,7 +366,7 @@ static PGresult *plan_of(PGconn *conn, const struct rv_statement *statement, con
 TEST(of_thousands_that_run_each_is_found_by_its_key)
 {
     static struct world world;
-    world_open(&world, 0);
+    world_open(&world, utc(2026, 1, 1, 0, 0));
     char *super = test_postgres_superuser(world.uri);
     test_postgres_execute(
         super, "ALTER TABLE schedule_fire SET (autovacuum_enabled = off);"
@@ -390,10 +412,7 @@ TEST(a_schedule_is_added_shown_paused_resumed_and_removed)
          &err);
     ck_assert_int_eq(count, 3);
     ck_assert_int_eq(times[1], utc(2026, 3, 29, 4, 30)); /* summer time */
-    must(rv_schedule_pause(world.session, world.tenant, "morning",
-                           &(struct rv_schedule_rest){.until_us = 0, .reason = "stocktaking"},
-                           world.now_us, &err),
-         &err);
+    rest(&world, 0, "stocktaking");
     ck_assert_str_eq(stored(&world, "morning").status, "paused");
     ck_assert_int_eq(stored(&world, "morning").next_us, 0);
     must(rv_schedule_resume(world.session, world.tenant, "morning", utc(2026, 4, 1, 12, 0), &err),
@@ -439,6 +458,16 @@ TEST(the_rest_interface_shows_schedules_and_no_tenant)
     world_close(&world);
 }
 
+static int64_t changed(struct world *world, const struct rv_schedule_change *change)
+{
+    struct rv_error err = {.code = RV_OK};
+    int64_t next = 0;
+    must(rv_schedule_set(world->session, world->tenant, "morning", change, world->now_us, &next,
+                         &err),
+         &err);
+    return next;
+}
+
 TEST(a_schedule_is_changed_in_place)
 {
     static struct world world;
@@ -447,14 +476,8 @@ TEST(a_schedule_is_changed_in_place)
     world_open(&world, utc(2026, 3, 2, 0, 0));
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
-    struct rv_schedule_change change = {.cron = "0 8 * * *",
-                                        .catch_up_window_s = -1,
-                                        .catch_up_max = -1,
-                                        .jitter_s = -1,
-                                        .pause_after = -1};
-    must(
-        rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
-        &err);
+    struct rv_schedule_change change = {.cron = "0 8 * * *", AS_IT_IS};
+    next = changed(&world, &change);
     ck_assert_int_eq(next, utc(2026, 3, 2, 7, 0)); /* the zone stayed */
     change = (struct rv_schedule_change){.except = "2026-03-02,2026-03-03",
                                          .overlap = "allow_all",
@@ -462,42 +485,23 @@ TEST(a_schedule_is_changed_in_place)
                                          .catch_up_max = -1,
                                          .jitter_s = 0,
                                          .pause_after = 0};
-    must(
-        rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
-        &err);
+    next = changed(&world, &change);
     ck_assert_int_eq(next, utc(2026, 3, 4, 7, 0)); /* and so did the pattern */
     ck_assert_int_eq(stored(&world, "morning").next_us, next);
     /* paused it stays paused, and has no next fire */
-    must(rv_schedule_pause(world.session, world.tenant, "morning",
-                           &(struct rv_schedule_rest){.until_us = 0, .reason = "why"}, world.now_us,
-                           &err),
-         &err);
-    change = (struct rv_schedule_change){.zone = "UTC",
-                                         .catch_up_window_s = -1,
-                                         .catch_up_max = -1,
-                                         .jitter_s = -1,
-                                         .pause_after = -1};
-    must(
-        rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, &err),
-        &err);
+    rest(&world, 0, "why");
+    change = (struct rv_schedule_change){.zone = "UTC", AS_IT_IS};
+    next = changed(&world, &change);
     ck_assert_int_eq(next, 0);
     ck_assert_str_eq(stored(&world, "morning").status, "paused");
     must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 3, 4, 8, 0));
     /* what is wrong changes nothing */
-    change = (struct rv_schedule_change){.cron = "0 8 30 2 *",
-                                         .catch_up_window_s = -1,
-                                         .catch_up_max = -1,
-                                         .jitter_s = -1,
-                                         .pause_after = -1};
+    change = (struct rv_schedule_change){.cron = "0 8 30 2 *", AS_IT_IS};
     ck_assert_int_eq(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
         RV_INVALID);
-    change = (struct rv_schedule_change){.except = "2026-02-30",
-                                         .catch_up_window_s = -1,
-                                         .catch_up_max = -1,
-                                         .jitter_s = -1,
-                                         .pause_after = -1};
+    change = (struct rv_schedule_change){.except = "2026-02-30", AS_IT_IS};
     ck_assert_int_eq(
         rv_schedule_set(world.session, world.tenant, "morning", &change, world.now_us, &next, NULL),
         RV_INVALID);
@@ -850,6 +854,7 @@ TEST(too_many_failures_in_a_row_pause_it_with_the_reason)
     ck_assert_str_eq(now.status, "paused");
     ck_assert_int_eq(now.next_us, 0);
     ck_assert_str_eq(now.reason, "3 failures in a row; the last: the books are shut");
+    ck_assert_int_eq(now.records, 1); /* of that very transaction */
     world.now_us += 5 * MINUTE_US;
     run_until(&world, (int)RV_COUNT(ends));
     must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
@@ -866,12 +871,8 @@ TEST(too_many_failures_in_a_row_pause_it_with_the_reason)
 
 static void set(struct world *world, struct rv_schedule_change change)
 {
-    struct rv_error err = {.code = RV_OK};
-    int64_t next_us = 0;
     change.catch_up_window_s = change.catch_up_max = change.jitter_s = change.pause_after = -1;
-    must(rv_schedule_set(world->session, world->tenant, "morning", &change, world->now_us, &next_us,
-                         &err),
-         &err);
+    changed(world, &change);
 }
 
 TEST(a_backfill_uses_the_expression_that_was_valid_then)
@@ -982,10 +983,7 @@ TEST(a_clock_that_jumps_back_fires_nothing_twice)
     world.now_us = utc(2025, 11, 1, 0, 0);
     set(&world, (struct rv_schedule_change){.gap = "skip"});
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 2, 5, 30));
-    must(rv_schedule_pause(world.session, world.tenant, "morning",
-                           &(struct rv_schedule_rest){.until_us = 0, .reason = "why"}, world.now_us,
-                           &err),
-         &err);
+    rest(&world, 0, "why");
     must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 2, 5, 30));
     world.now_us = utc(2026, 1, 2, 5, 30);
@@ -1052,16 +1050,11 @@ TEST(a_long_catch_up_goes_in_portions_and_is_complete)
 TEST(a_pause_with_an_end_ends_by_itself_and_catches_nothing_up)
 {
     static struct world world;
-    struct rv_error err = {.code = RV_OK};
     world_open(&world, utc(2026, 1, 1, 0, 0));
     struct rv_schedule schedule = morning();
     schedule.catch_up_window_s = 30 * 86400;
     add(&world, &schedule);
-    must(rv_schedule_pause(
-             world.session, world.tenant, "morning",
-             &(struct rv_schedule_rest){.until_us = utc(2026, 1, 10, 0, 0), .reason = "leave"},
-             world.now_us, &err),
-         &err);
+    rest(&world, utc(2026, 1, 10, 0, 0), "leave");
     add_node(&world, 0);
     world.now_us = utc(2026, 1, 9, 12, 0);
     run_until(&world, 0);
@@ -1081,10 +1074,7 @@ TEST(run_now_fires_at_once_also_while_paused)
     world_open(&world, utc(2026, 1, 1, 0, 0));
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
-    must(rv_schedule_pause(world.session, world.tenant, "morning",
-                           &(struct rv_schedule_rest){.until_us = 0, .reason = NULL}, world.now_us,
-                           &err),
-         &err);
+    rest(&world, 0, NULL);
     add_node(&world, 0);
     must(rv_schedule_run_now(world.session, world.tenant, "morning", NULL, world.now_us, &id, &err),
          &err);

@@ -151,32 +151,43 @@ RETURNING 1;
 SELECT tenant_id, next_due FROM reeve_schedule_work($1, $2);
 
 -- name: schedule_refresh
--- Pauses that are over end; fires whose node died wait again, or are over when they were asked to stop or
--- too many nodes died with them.  Gives the company's calendars.
+-- Pauses that are over end; fires whose node died wait again, or are over when they were asked to stop.
+-- Gives the company's calendars, and how many fires took a node down once too often (schedule_lost).
 -- params: tenant int4, now timestamptz, attempts int4
 WITH resumed AS (
     UPDATE schedule SET status = 'active', paused_until = NULL, paused_by = NULL, reason = NULL, failures = 0
     WHERE tenant_id = $1 AND status = 'paused' AND paused_until <= $2
-), lost AS (
+), again AS (
     UPDATE schedule_fire
-    SET state = CASE WHEN stop THEN 'cancelled' WHEN attempt < $3 THEN 'waiting' ELSE 'failed' END,
-        reason = CASE WHEN stop THEN 'its node was lost while it was asked to stop'
-                      WHEN attempt < $3 THEN NULL ELSE 'the node that ran it was lost, every time' END,
-        ended_at = CASE WHEN attempt < $3 AND NOT stop THEN NULL ELSE clock_timestamp() END,
+    SET state = CASE WHEN stop THEN 'cancelled' ELSE 'waiting' END,
+        reason = CASE WHEN stop THEN 'its node was lost while it was asked to stop' END,
+        ended_at = CASE WHEN stop THEN clock_timestamp() END,
         lease_until = NULL
-    WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp()
-    RETURNING schedule, state, reason
-), struck AS (
-    SELECT reeve_schedule_strike($1, l.schedule, count(*)::int, false, max(l.reason))
-    FROM lost l JOIN schedule s ON s.tenant_id = $1 AND s.name = l.schedule
-    WHERE l.state = 'failed'
-      AND (s.status = 'paused' AND s.paused_until <= $2) IS NOT TRUE -- it begins anew: no row is changed twice
-    GROUP BY l.schedule
+    WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND (stop OR attempt < $3)
 )
 SELECT c.name, c.weekend,
        (SELECT string_agg(d.day::text, ',') FROM calendar_day d WHERE d.tenant_id = $1 AND d.calendar = c.name),
-       x.struck
-FROM (SELECT count(*) AS struck FROM struck) x LEFT JOIN calendar c ON c.tenant_id = $1;
+       x.lost
+FROM (SELECT count(*) AS lost FROM schedule_fire
+      WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND NOT stop
+        AND attempt >= $3) x
+LEFT JOIN calendar c ON c.tenant_id = $1;
+
+-- name: schedule_lost
+-- Fires whose node died with them too often have failed.  Gives the schedules that rest now, and why.
+-- params: tenant int4, attempts int4
+WITH lost AS (
+    UPDATE schedule_fire
+    SET state = 'failed', reason = 'the node that ran it was lost, every time', ended_at = clock_timestamp(),
+        lease_until = NULL
+    WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND NOT stop
+      AND attempt >= $2
+    RETURNING schedule, reason
+), struck AS (
+    SELECT l.schedule, reeve_schedule_strike($1, l.schedule, count(*)::int, false, max(l.reason)) AS reason
+    FROM lost l GROUP BY l.schedule
+)
+SELECT schedule, reason FROM struck WHERE reason IS NOT NULL ORDER BY schedule;
 
 -- name: schedule_due
 -- Schedules to move on: due ones, those whose calendar changed, and with `version` those computed with
@@ -332,6 +343,7 @@ FROM unnest($2::bigint[]) AS m (id) LEFT JOIN kept k ON k.id = m.id
 WHERE k.id IS NULL OR k.stop;
 
 -- name: schedule_done
+-- Gives the schedules that rest now, and why; none unless one of these fires failed.
 -- params: tenant int4, ids int8[], attempts int4[], states text[], reasons text[]
 WITH over AS (
     UPDATE schedule_fire f SET state = e.state, reason = e.reason, ended_at = clock_timestamp(), lease_until = NULL
@@ -343,8 +355,8 @@ WITH over AS (
            max(reason) FILTER (WHERE state = 'failed') AS why
     FROM over WHERE state IN ('done', 'failed') GROUP BY schedule
 ), struck AS (
-    SELECT reeve_schedule_strike($1, t.schedule, t.failed, t.succeeded, t.why)
+    SELECT t.schedule, reeve_schedule_strike($1, t.schedule, t.failed, t.succeeded, t.why) AS reason
     FROM tally t JOIN schedule s ON s.tenant_id = $1 AND s.name = t.schedule
     WHERE t.failed > 0 OR s.failures > 0
 )
-SELECT count(*) FROM struck;
+SELECT schedule, reason FROM struck WHERE reason IS NOT NULL ORDER BY schedule;

@@ -367,12 +367,14 @@ void node_begin(struct node *node)
                                                              .vault = node_vault,
                                                              .retry_ms = retry_ms,
                                                              .retry_count = RV_COUNT(retry_ms)});
-    node->schedules = rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
-                                                                               .db = node->db,
-                                                                               .drives = holds,
-                                                                               .fire = on_fire,
-                                                                               .stop = on_stop,
-                                                                               .data = node});
+    node->schedules =
+        rv_schedule_service_create(&(struct rv_schedule_options){.loop = node->loop,
+                                                                 .db = node->db,
+                                                                 .committer = node->committer,
+                                                                 .drives = holds,
+                                                                 .fire = on_fire,
+                                                                 .stop = on_stop,
+                                                                 .data = node});
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,
                                                              .uri = pooled ? NULL : "",

@@ -102,7 +102,7 @@ static void count_failure(struct strike *strike, const char *why)
     }
 }
 
-/* reeve_schedule_strike */
+/* reeve_schedule_strike; a schedule that comes to rest is a row of the answer. */
 static void strike(struct base_call *call, const struct strike *strike)
 {
     struct schedule_row *s = strike->schedule;
@@ -116,7 +116,38 @@ static void strike(struct base_call *call, const struct strike *strike)
         s->reason =
             rv_arena_printf(call->base->arena, "%d failures in a row; the last: %s", s->failures,
                             strike->why != NULL ? strike->why : "no reason given");
+        base_row(call);
+        base_out_text(call, s->name);
+        base_out_text(call, s->reason);
     }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct strike *left = a;
+    const struct strike *right = b;
+    return strcmp(left->schedule->name, right->schedule->name);
+}
+
+static void strike_all(struct base_call *call, struct strike *strikes)
+{
+    size_t count = 0;
+    while (count < STRIKES_MAX && strikes[count].schedule != NULL) {
+        count++;
+    }
+    qsort(strikes, count, sizeof strikes[0], by_name);
+    for (size_t i = 0; i < count; i++) {
+        if (strikes[i].failed > 0 || strikes[i].schedule->failures > 0) {
+            strike(call, &strikes[i]);
+        }
+    }
+}
+
+/* Its node is silent. */
+static bool is_lost(struct base_call *call, const struct fire_row *fire)
+{
+    return fire->tenant == call->tenant && base_is(fire->state, "running") && fire->has_lease &&
+           fire->lease_us <= base_now_us(call->base);
 }
 
 /* There are no calendars. */
@@ -124,29 +155,19 @@ static void schedule_refresh(struct base_call *call)
 {
     struct base *base = call->base;
     int64_t now_us = base_time_us(call, 2, 0);
-    struct strike strikes[STRIKES_MAX] = {{.schedule = NULL}};
-    int struck = 0;
+    int lost = 0;
     BASE_EACH(base, T_FIRE, fire_row, fire)
     {
-        if (fire->tenant == call->tenant && base_is(fire->state, "running") && fire->has_lease &&
-            fire->lease_us <= base_now_us(base)) {
-            base_touch(call, T_FIRE, fire);
-            bool again = fire->attempt < base_int(call, 3, 0);
-            fire->state = fire->stop ? "cancelled" : again ? "waiting" : "failed";
-            fire->reason = fire->stop ? "its node was lost while it was asked to stop"
-                           : again    ? NULL
-                                      : "the node that ran it was lost, every time";
-            fire->has_lease = false;
-            if (base_is(fire->state, "failed")) {
-                count_failure(strike_of(call, strikes, fire->schedule), fire->reason);
-            }
+        if (!is_lost(call, fire)) {
+            continue;
         }
-    }
-    for (int i = 0; i < STRIKES_MAX && strikes[i].schedule != NULL; i++) {
-        const struct schedule_row *s = strikes[i].schedule;
-        if (!base_is(s->status, "paused") || !s->has_paused || s->paused_us > now_us) {
-            strike(call, &strikes[i]);
-            struck++;
+        if (fire->stop || fire->attempt < base_int(call, 3, 0)) {
+            base_touch(call, T_FIRE, fire);
+            fire->state = fire->stop ? "cancelled" : "waiting";
+            fire->reason = fire->stop ? "its node was lost while it was asked to stop" : NULL;
+            fire->has_lease = false;
+        } else {
+            lost++;
         }
     }
     BASE_EACH(base, T_SCHEDULE, schedule_row, s)
@@ -164,7 +185,23 @@ static void schedule_refresh(struct base_call *call)
     base_out_null(call);
     base_out_null(call);
     base_out_null(call);
-    base_out_int(call, struck);
+    base_out_int(call, lost);
+}
+
+static void schedule_lost(struct base_call *call)
+{
+    struct strike strikes[STRIKES_MAX] = {{.schedule = NULL}};
+    BASE_EACH(call->base, T_FIRE, fire_row, fire)
+    {
+        if (is_lost(call, fire) && !fire->stop && fire->attempt >= base_int(call, 2, 0)) {
+            base_touch(call, T_FIRE, fire);
+            fire->state = "failed";
+            fire->reason = "the node that ran it was lost, every time";
+            fire->has_lease = false;
+            count_failure(strike_of(call, strikes, fire->schedule), fire->reason);
+        }
+    }
+    strike_all(call, strikes);
 }
 
 static int by_due(const void *a, const void *b)
@@ -612,7 +649,6 @@ static void schedule_beat(struct base_call *call)
 static void schedule_done(struct base_call *call)
 {
     struct strike strikes[STRIKES_MAX] = {{.schedule = NULL}};
-    int struck = 0;
     for (int i = 0; i < base_count(call, 2); i++) {
         struct fire_row *fire = find_fire(call->base, call->tenant, base_int(call, 2, i));
         if (!is_own(fire, base_int(call, 3, i))) {
@@ -628,24 +664,13 @@ static void schedule_done(struct base_call *call)
             count_failure(strike_of(call, strikes, fire->schedule), fire->reason);
         }
     }
-    for (int i = 0; i < STRIKES_MAX && strikes[i].schedule != NULL; i++) {
-        if (strikes[i].failed > 0 || strikes[i].schedule->failures > 0) {
-            strike(call, &strikes[i]);
-            struck++;
-        }
-    }
-    base_row(call);
-    base_out_int(call, struck);
+    strike_all(call, strikes);
 }
 
 const struct base_word base_words_schedule[] = {
-    {"schedule_work", schedule_work},
-    {"schedule_refresh", schedule_refresh},
-    {"schedule_due", schedule_due},
-    {"schedule_claim", schedule_claim},
-    {"schedule_break", schedule_break},
-    {"schedule_start", schedule_start},
-    {"schedule_beat", schedule_beat},
-    {"schedule_done", schedule_done},
-    {NULL, NULL},
+    {"schedule_work", schedule_work},   {"schedule_refresh", schedule_refresh},
+    {"schedule_lost", schedule_lost},   {"schedule_due", schedule_due},
+    {"schedule_claim", schedule_claim}, {"schedule_break", schedule_break},
+    {"schedule_start", schedule_start}, {"schedule_beat", schedule_beat},
+    {"schedule_done", schedule_done},   {NULL, NULL},
 };

@@ -12,19 +12,13 @@
 #include "runtime/cli/place.h"
 #include "runtime/cli/retention.h"
 #include "runtime/db/migrate.h"
+#include "runtime/run/history_read.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- what others say ---- */
-
-const char *retention_text(const json_t *dropped, char out[RETENTION_TEXT])
-{
-    snprintf(out, RETENTION_TEXT, "journal past its retention, dropped on %.10s by %.100s",
-             rv_json_str(dropped, "at", ""), rv_json_str(dropped, "by", ""));
-    return out;
-}
 
 enum rv_code retention_of(const struct cli *cli, int32_t tenant, json_t **out, struct rv_error *err)
 {
@@ -42,10 +36,10 @@ enum rv_code retention_of(const struct cli *cli, int32_t tenant, json_t **out, s
 
 void retention_say(const struct cli *cli, const json_t *gone)
 {
-    char text[RETENTION_TEXT];
+    char text[RV_HISTORY_DROPPED_TEXT];
     if (gone != NULL) {
         cli_print(&cli->output, "  %" PRId64 " runs: %s", rv_json_int(gone, "runs", 0),
-                  retention_text(gone, text));
+                  rv_history_dropped(gone, text));
     }
 }
 

@@ -3,8 +3,8 @@
 #include "runtime/base/check.h"
 #include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
-#include "runtime/cli/retention.h"
 #include "runtime/journal/journal.h"
+#include "runtime/run/history_read.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -566,10 +566,10 @@ int cmd_explain(struct cli *cli)
         say_tree(story.tree, rv_json_str(story.run, "run", ""));
         size_t i;
         json_t *item;
-        char text[RETENTION_TEXT];
+        char text[RV_HISTORY_DROPPED_TEXT];
         const json_t *dropped = json_object_get(story.run, "journal_dropped");
         if (json_is_object(dropped)) {
-            printf("  %s\n", retention_text(dropped, text));
+            printf("  %s\n", rv_history_dropped(dropped, text));
         }
         json_array_foreach(story.steps, i, item)
         {

@@ -15,39 +15,12 @@
 
 /* ---- a run as one value, for what needs all of it ---- */
 
-static enum rv_code gather(struct run_pages *run, json_t **out, struct rv_error *err)
-{
-    enum rv_code code = RV_OK;
-    json_t *journal = json_array();
-    json_t *entry = NULL;
-    size_t bytes = 0;
-    while (code == RV_OK && (code = run->pages.next(run->pages.self, &entry, err)) == RV_OK &&
-           entry != NULL) {
-        bytes += json_dumpb(entry, NULL, 0, JSON_COMPACT);
-        json_array_append_new(journal, entry);
-        if (bytes > RV_HISTORY_BYTES_MAX) {
-            code = rv_fail(err, RV_LIMIT, "%s has more than %d bytes of journal",
-                           rv_json_str(run->head, "run", ""), RV_HISTORY_BYTES_MAX);
-            rv_hint(err, "A run of any length is replayed, compared and exported (not redacted): "
-                         "reeve run replay, diff, export.");
-        }
-    }
-    if (code == RV_OK) {
-        json_object_set(run->head, "journal", journal);
-        rv_history_seal(run->head);
-        code = rv_history_check(run->head, err);
-    }
-    json_decref(journal);
-    *out = code == RV_OK ? json_incref(run->head) : NULL;
-    return code;
-}
-
 enum rv_code cli_run_history(struct cli *cli, const char *name, json_t **out, struct rv_error *err)
 {
     struct run_pages run;
     enum rv_code code = run_pages_open(cli, name, &run, err);
     if (code == RV_OK) {
-        code = gather(&run, out, err);
+        code = rv_history_whole(run.head, &run.pages, out, err);
     }
     run_pages_close(&run);
     return code;
@@ -240,7 +213,7 @@ static enum rv_code write_redacted(struct run_pages *run, const char *path, int6
 {
     json_t *history = NULL;
     json_t *hidden = NULL;
-    enum rv_code code = gather(run, &history, err);
+    enum rv_code code = rv_history_whole(run->head, &run->pages, &history, err);
     if (code == RV_OK) {
         code = rv_history_redact(history, &hidden, err);
     }

@@ -11,6 +11,7 @@
 #include "runtime/http/api.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/placement.h"
+#include "runtime/run/fork.h"
 #include "runtime/run/request.h"
 #include "runtime/run/update.h"
 #include "runtime/schedule/service.h"
@@ -123,6 +124,15 @@ static void runs_raise(void *self, const struct rv_caller *caller, int64_t run, 
     struct ask *ask = NULL;
     struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_raise(node->gate, node->db, caller->tenant, &principal, run, more, on_asked, ask);
+}
+
+static void runs_revive(void *self, const struct rv_caller *caller, const struct rv_run_fork *fork,
+                        rv_api_done done, void *data)
+{
+    struct node *node = self;
+    struct ask *ask = NULL;
+    struct rv_principal principal = ask_begin(caller, done, data, &ask);
+    rv_run_fork(node->gate, node->db, caller->tenant, &principal, fork, on_asked, ask);
 }
 
 struct update_ask {
@@ -297,7 +307,8 @@ int cmd_serve(struct cli *cli)
                  .cancel = runs_cancel,
                  .raise = runs_raise,
                  .self = node,
-                 .update = runs_update},
+                 .update = runs_update,
+                 .revive = runs_revive},
         .models = {.pick = model_of,
                    .tokens_per_day = rv_config_integer(cli->config, RV_SET_MODEL_TOKENS),
                    .deadline_ms = API_MODEL_MS,

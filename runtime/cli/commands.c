@@ -291,6 +291,8 @@ const struct cli_command cli_commands[] = {
     {"run", "revive", "[RUN]...", "let dead ones go on, from their last good step", cmd_run_revive,
      OPTIONS({"input", "FILE|JSON", "members of the exception that the plan sees instead"},
              {"agent-version", "V", "with this version of the agent, or the start of its hash"},
+             {"message", "STEP", "begin before the message that was taken there, with --value"},
+             {"value", "JSON", "what that message says instead; needs a --reason"},
              {"reason", "TEXT", "why; goes to the record"},
              {"class", "WORD", "those of this class, see reeve run dead"},
              {"agent", "NAME", "of this agent"}, {"error", "CODE", "with this error"},
@@ -300,6 +302,9 @@ const struct cli_command cli_commands[] = {
      "were not taken by then; nothing of that is done again.  With --input it begins at the "
      "start,\n"
      "unless what the first run did still stands: then the new input must lead to the same steps.\n"
+     "With --message the first run keeps what it was told; the new one is told the other thing, "
+     "by\n"
+     "you, and the record says which message that is.\n"
      "What would fail again in the same way is not begun.  Example:\n"
      "  reeve run revive --class passing --reason \"the bank is back\" --yes"},
     {"run", "replay", "[RUN]", "do it again from its journal, without any effect", cmd_run_replay,

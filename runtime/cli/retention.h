@@ -4,10 +4,6 @@
 
 #include "runtime/cli/cli.h"
 
-enum { RETENTION_TEXT = 200 };
-
-/* "journal past its retention, dropped on 2036-12-01 by console"; `dropped` is {"at", "by"}. */
-const char *retention_text(const json_t *dropped, char out[RETENTION_TEXT]);
 /* What of the company has gone, {"periods", "runs", "steps", "at", "by"}; NULL: nothing.  New
  * reference. */
 RV_MUST enum rv_code retention_of(const struct cli *cli, int32_t tenant, json_t **out,

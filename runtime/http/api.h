@@ -46,6 +46,8 @@ struct rv_api_start {
     const char *traceparent; /* field of the request; NULL: none */
 };
 
+struct rv_run_fork; /* runtime/run/fork.h */
+
 /* What the API asks of the run room.  Each function must call `done` exactly once, on this loop,
  * not inside the call.  `person` is the authenticated one.  Borrowed arguments live until done.
  *   start   answers {"id": "..."}, with what rv_run_claimed says of its key; RV_NOT_FOUND no such
@@ -53,6 +55,8 @@ struct rv_api_start {
  *   signal  name and body for a run; RV_NOT_FOUND, RV_CONFLICT when it is over
  *   cancel  asks a run to stop; RV_NOT_FOUND, RV_CONFLICT when it is over
  *   raise   gives a run more to spend, see runtime/run/request.h; RV_NOT_FOUND, RV_CONFLICT
+ *   revive  lets a dead letter go on from where `fork` says (runtime/run/revive.h has found it);
+ *           answers {"id": "..."}; RV_CONFLICT somebody was faster
  *   update  see runtime/run/update.h; may be answered inside the call when it is wrong in itself */
 struct rv_api_runs {
     void (*start)(void *self, const struct rv_caller *caller, const struct rv_api_start *asked,
@@ -67,6 +71,8 @@ struct rv_api_runs {
                    void *data);
     void (*raise)(void *self, const struct rv_caller *caller, int64_t run, const json_t *more,
                   rv_api_done done, void *data);
+    void (*revive)(void *self, const struct rv_caller *caller, const struct rv_run_fork *fork,
+                   rv_api_done done, void *data);
 };
 
 /* What the OpenAI-compatible routes ask; pick NULL: no model. */

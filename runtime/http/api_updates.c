@@ -1,5 +1,4 @@
-/* api_updates.c -- what a run publishes, what it is asked and answers, and runs that did not end
- * well.
+/* api_updates.c -- what a run publishes, what it is asked and answers.
  *
  * ?wait_s= on an update: the call stands until the run has answered, or the time is over; the
  * answer comes from the database, wherever the run works, so it is looked for every now and then.
@@ -17,7 +16,6 @@ enum {
     LOOK_MS = 100, /* between two looks, at first; twice as long each time ... */
     LOOK_MAX_MS = 1000,
     UPDATES_SHOWN = 200,
-    FILTER_MAX_BYTES = 256,
     WAIT_TEXT = 24 /* digits of wait_s, with room for what is too large */
 };
 
@@ -242,25 +240,4 @@ void rv_api_update_show(struct rv_call *call)
     if (run != 0 && read_wait(call, &wait_s)) {
         wait_begin(call, run, call->match.parts[1], wait_s, 200);
     }
-}
-
-/* ---- dead letters ---- */
-
-/* ?class=&agent=&error=&revived=1 beside those of every list. */
-void rv_api_dead_letters(struct rv_call *call)
-{
-    static const char *const names[] = {"agent", "error"};
-    const struct rv_http_request *request = rv_exchange_request(call->exchange);
-    char text[FILTER_MAX_BYTES + 1];
-    struct rv_args *args = rv_call_page(call, &rv_sql_run_dead_page, "class");
-    if (args == NULL) {
-        return;
-    }
-    for (int i = 0; i < (int)RV_COUNT(names); i++) {
-        bool given = rv_http_query(request, names[i], text, sizeof text) && text[0] != '\0';
-        rv_args_text(args, 5 + i, given ? text : NULL);
-    }
-    rv_args_bool(args, 7,
-                 rv_http_query(request, "revived", text, sizeof text) && strcmp(text, "1") == 0);
-    rv_call_read(call, &rv_sql_run_dead_page, args, "dead letter");
 }

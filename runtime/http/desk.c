@@ -53,7 +53,9 @@ static void end(struct job *job)
 {
     struct rv_call *call = job->asked.call;
     json_t *answer = job->asked.answer;
-    if (job->code == RV_OK) {
+    if (job->code == RV_OK && job->asked.then != NULL) {
+        job->asked.then(call, job->asked.data);
+    } else if (job->code == RV_OK) {
         rv_exchange_json(call->exchange, job->asked.status, answer);
     } else {
         rv_desk_refuse(call, &job->err, job->asked.field);

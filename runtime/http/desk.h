@@ -37,6 +37,10 @@ struct rv_asked {
      * wrong in a member is answered with 422. */
     const char *field;
     char field_text[RV_DESK_FIELD_TEXT]; /* room for a name that is made */
+    /* out, of a success: goes on with the call, on the loop, instead of an answer.  `data` is the
+     * work's own and belongs to `then` from here on. */
+    void (*then)(struct rv_call *call, void *data);
+    void *data;
 };
 typedef enum rv_code (*rv_desk_work)(struct rv_asked *asked, struct rv_error *err);
 

@@ -219,14 +219,8 @@ static void answer_problem(struct rv_exchange *exchange, int status, const char 
     rv_buf_fini(&body);
 }
 
-static void problem(struct rv_exchange *exchange, const struct rv_error *err, const char *field,
-                    const json_t *members)
-{
-    rv_exchange_problem_as(exchange, rv_code_http_status(err->code), err, field);
-}
-
-void rv_exchange_problem_as(struct rv_exchange *exchange, int status, const struct rv_error *err,
-                            const char *field)
+static void problem(struct rv_exchange *exchange, int status, const struct rv_error *err,
+                    const char *field, const json_t *members)
 {
     RV_ASSERT(err->code != RV_OK);
     if (status >= 500) { /* our trouble: the facts are for the log, not for the client */
@@ -239,13 +233,19 @@ void rv_exchange_problem_as(struct rv_exchange *exchange, int status, const stru
 void rv_exchange_problem(struct rv_exchange *exchange, const struct rv_error *err,
                          const char *field)
 {
-    problem(exchange, err, field, NULL);
+    problem(exchange, rv_code_http_status(err->code), err, field, NULL);
+}
+
+void rv_exchange_problem_as(struct rv_exchange *exchange, int status, const struct rv_error *err,
+                            const char *field)
+{
+    problem(exchange, status, err, field, NULL);
 }
 
 void rv_exchange_problem_with(struct rv_exchange *exchange, const struct rv_error *err,
                               const json_t *members)
 {
-    problem(exchange, err, NULL, members);
+    problem(exchange, rv_code_http_status(err->code), err, NULL, members);
 }
 
 void rv_exchange_refuse(struct rv_exchange *exchange, int status, const char *code,

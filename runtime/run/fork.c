@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
+#include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/run.h"
 
@@ -158,6 +159,7 @@ static void forking_end(struct forking *op, enum rv_code code, const struct rv_e
     op->done(op->data, code, code == RV_OK ? op->id : 0, err);
     json_decref((json_t *)(uintptr_t)op->pass.principal.roles);
     json_decref((json_t *)(uintptr_t)op->fork.input);
+    json_decref((json_t *)(uintptr_t)op->fork.message.body);
     json_decref(op->facts);
     json_decref(op->args);
     json_decref(op->input);
@@ -177,8 +179,31 @@ static void record_revival(const struct forking *op, struct rv_batch *batch)
     if (op->fork.input != NULL) {
         json_object_set(body, "input", (json_t *)(uintptr_t)op->fork.input);
     }
+    if (op->fork.message.body != NULL) {
+        json_object_set_new(body, "message",
+                            json_pack("{s:i,s:I,s:O}", "step", (int)op->fork.message.step, "id",
+                                      (json_int_t)op->fork.message.id, "body",
+                                      op->fork.message.body));
+    }
     rv_audit_append(batch, "admin", op->id, -1, body);
     json_decref(body);
+}
+
+/* What the first run had not taken by then; one of them perhaps in other words, which are those of
+ * the person who asks. */
+static void carry_signals(const struct forking *op, struct rv_batch *batch)
+{
+    const json_t *body = op->fork.message.body;
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_signal_carry);
+    rv_args_i64(rows, 2, op->id);
+    rv_args_i64(rows, 3, op->fork.run);
+    rv_args_i32(rows, 4, op->fork.at);
+    rv_args_i64(rows, 5, body != NULL ? op->fork.message.id : 0);
+    rv_args_json(rows, 6, body);
+    rv_args_text(rows, 7, op->pass.principal.id);
+    if (body != NULL) {
+        rv_blob_use(batch, op->id, body);
+    }
 }
 
 static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batch,
@@ -202,10 +227,7 @@ static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batc
         rows = rv_batch_rows(batch, &rv_sql_run_revival_put);
         rv_args_i64(rows, 2, op->fork.run);
         rv_args_i64(rows, 3, op->id);
-        rows = rv_batch_rows(batch, &rv_sql_run_signal_carry);
-        rv_args_i64(rows, 2, op->id);
-        rv_args_i64(rows, 3, op->fork.run);
-        rv_args_i32(rows, 4, op->fork.at);
+        carry_signals(op, batch);
     }
     if (op->fork.at > 0) { /* it stands where those steps had brought the first one */
         bool planned = rv_json_int(op->facts, "plan_at", 0) > 0;
@@ -283,6 +305,7 @@ void rv_run_fork(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     op->fork = *fork;
     op->fork.version = rv_arena_strdup(op->arena, fork->version);
     op->fork.input = json_deep_copy(fork->input);
+    op->fork.message.body = json_deep_copy(fork->message.body);
     op->fork.reason = rv_arena_strdup(op->arena, fork->reason);
     op->done = done;
     op->data = data;

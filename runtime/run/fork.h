@@ -21,6 +21,12 @@ struct rv_run_fork {
      * the old run had not taken of its signals goes to the new one. */
     bool revive;
     const char *reason; /* NULL: none */
+    /* Of a revival: the new run gets another message than the one that the first took there. */
+    struct {
+        int32_t step;       /* where it was taken */
+        int64_t id;         /* which it is; found by revive.h */
+        const json_t *body; /* any JSON; NULL: as it was */
+    } message;
 };
 
 /* Whether it may be: `facts` is the one row of statement run_fork_look.  RV_NOT_FOUND, RV_CONFLICT

@@ -38,3 +38,9 @@ SELECT 'r_' || d.id AS run, d.agent, d.status, d.class, d.attempts, left(d.error
    AND ($5::text IS NULL OR d.agent = $5) AND ($6::text IS NULL OR d.error_code = $6)
    AND ($7 OR d.revived IS NULL)
  ORDER BY d.id DESC LIMIT $4;
+
+-- name: run_dead_message
+-- What a run took at that step, and whether it was an update.
+-- params: tenant int4, run int8, step int4
+SELECT s.id, starts_with(s.name, '$update.') FROM run_signal s
+ WHERE s.tenant_id = $1 AND s.run_id = $2 AND s.consumed_seq = $3 AND s.name NOT IN ('$cancel', '$budget');

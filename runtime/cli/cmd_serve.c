@@ -11,8 +11,8 @@
 #include "runtime/http/api.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/placement.h"
-#include "runtime/run/fork.h"
 #include "runtime/run/request.h"
+#include "runtime/run/revive.h"
 #include "runtime/run/update.h"
 #include "runtime/schedule/service.h"
 #include "version_build.h"
@@ -308,7 +308,9 @@ int cmd_serve(struct cli *cli)
                  .raise = runs_raise,
                  .self = node,
                  .update = runs_update,
-                 .revive = runs_revive},
+                 .revive = runs_revive,
+                 .dead = rv_dead_read,
+                 .find = rv_revive_find},
         .models = {.pick = model_of,
                    .tokens_per_day = rv_config_integer(cli->config, RV_SET_MODEL_TOKENS),
                    .deadline_ms = API_MODEL_MS,

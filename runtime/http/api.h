@@ -73,6 +73,11 @@ struct rv_api_runs {
                   rv_api_done done, void *data);
     void (*revive)(void *self, const struct rv_caller *caller, const struct rv_run_fork *fork,
                    rv_api_done done, void *data);
+    /* rv_dead_read and rv_revive_find: they wait, on a thread of the pool (desk.h). */
+    enum rv_code (*dead)(struct rv_db_session *session, int32_t tenant, int64_t run, json_t *dead,
+                         struct rv_error *err);
+    enum rv_code (*find)(struct rv_db_session *session, int32_t tenant, const json_t *dead,
+                         struct rv_run_fork *fork, const char **field, struct rv_error *err);
 };
 
 /* What the OpenAI-compatible routes ask; pick NULL: no model. */

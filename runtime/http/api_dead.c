@@ -6,7 +6,7 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/http/desk.h"
-#include "runtime/run/revive.h"
+#include "runtime/run/fork.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -38,7 +38,8 @@ static enum rv_code show(struct rv_asked *asked, struct rv_error *err)
 {
     int64_t *run = asked->call->data;
     json_t *dead = json_array();
-    enum rv_code code = rv_dead_read(asked->session, asked->tenant, *run, dead, err);
+    enum rv_code code =
+        asked->call->api->options.runs.dead(asked->session, asked->tenant, *run, dead, err);
     if (code == RV_OK) {
         asked->answer = json_incref(json_array_get(dead, 0));
         json_object_set_new(asked->answer, "id", json_sprintf("%" PRId64, *run));
@@ -111,8 +112,7 @@ static enum rv_code read_wish(const json_t *body, struct rv_run_fork *out, const
     if (preview != NULL && !json_is_boolean(preview)) {
         return rv_fail(err, RV_INVALID, "preview must be true or false");
     }
-    enum rv_code code = read_message(body, out, field, err);
-    return code == RV_OK ? rv_revive_check(out, field, err) : code;
+    return read_message(body, out, field, err);
 }
 
 /* On its way through the gate. */
@@ -153,17 +153,18 @@ static void begin(struct rv_call *call, void *data)
 static enum rv_code find(struct rv_asked *asked, struct rv_error *err)
 {
     const int64_t *run = asked->call->data;
+    const struct rv_api_runs *runs = &asked->call->api->options.runs;
     struct rv_run_fork fork;
     const json_t *body = asked->call->body;
     json_t *dead = json_array();
     enum rv_code code = read_wish(body, &fork, &asked->field, err);
     if (code == RV_OK) {
-        code = rv_dead_read(asked->session, asked->tenant, *run, dead, err);
         asked->field = NULL;
+        code = runs->dead(asked->session, asked->tenant, *run, dead, err);
     }
     if (code == RV_OK) {
-        code = rv_revive_find(asked->session, asked->tenant, json_array_get(dead, 0), &fork,
-                              &asked->field, err);
+        code = runs->find(asked->session, asked->tenant, json_array_get(dead, 0), &fork,
+                          &asked->field, err);
     }
     json_decref(dead);
     if (code == RV_OK && json_is_true(json_object_get(body, "preview"))) {

@@ -322,7 +322,9 @@ enum rv_code rv_revive_find(struct rv_db_session *session, int32_t tenant, const
     const char *name = rv_json_str(dead, "run", "");
     const char *before = rv_json_str(dead, "revived", NULL);
     fork->run = rv_json_int(dead, "id", 0);
-    mark(field, NULL);
+    if (rv_revive_check(fork, field, err) != RV_OK) {
+        return RV_INVALID;
+    }
     if (strcmp(rv_json_str(dead, "class", ""), "unread") == 0) {
         rv_fail(err, RV_CONFLICT, "%s ended well; it is its message that nobody has read", name);
         rv_hint(err, "See it: reeve run dead %s.  Send it to a run that is open.", name);

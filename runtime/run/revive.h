@@ -24,7 +24,8 @@ enum { RV_REVIVE_REASON_MAX = 2000 };
 RV_MUST enum rv_code rv_dead_read(struct rv_db_session *session, int32_t tenant, int64_t run,
                                   json_t *dead, struct rv_error *err);
 
-/* What is wished of a revival, in itself; `field` (may be NULL) names what is wrong. */
+/* What is wished of a revival, in itself; `field` (may be NULL) names what is wrong.
+ * rv_revive_find asks it first. */
 RV_MUST enum rv_code rv_revive_check(const struct rv_run_fork *wish, const char **field,
                                      struct rv_error *err);
 

@@ -45,9 +45,9 @@ struct rv_asked {
 typedef enum rv_code (*rv_desk_work)(struct rv_asked *asked, struct rv_error *err);
 
 /* Reads: nothing is changed, nothing is on record. */
-void rv_desk_read(struct rv_call *call, rv_desk_work work);
+void rv_desk_read(struct rv_call *call, rv_desk_work how);
 /* At most one change; the record says `what`, the caller and the members of `about` (taken). */
-void rv_desk_act(struct rv_call *call, const char *what, json_t *about, rv_desk_work work);
+void rv_desk_act(struct rv_call *call, const char *what, json_t *about, rv_desk_work how);
 
 /* Answers with the error, 422 when it is about a member. */
 void rv_desk_refuse(struct rv_call *call, const struct rv_error *err, const char *field);

@@ -61,7 +61,8 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"events", "A,B", "which events; default: all"},
              {"person", "NAME", "who answers by its callbacks"},
              {"allow-private", NULL, "the receiver may have a private address"}),
-     "Events: approval.requested, .decided, .executed, .expired, .escalated, .void; run.failed (also\n"
+     "Events: approval.requested, .decided, .executed, .expired, .escalated, .void; run.failed "
+     "(also\n"
      "where it was taken back, or its plan did not replay); run.needs_budget (it waits for\n"
      "`reeve run raise`).  approval.* is all of approvals."},
     {"hook", "list", "", "receivers, and what waits for them or was given up", cmd_hook_list, NULL,

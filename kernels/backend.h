@@ -88,6 +88,7 @@ struct kernel_pick {
     uint32_t top_k;       /* 0: off */
     double chance;        /* [0, 1) */
     uint32_t alternatives;
+    double measured; /* the token's log-probability is wanted, at this temperature; 0: it is not */
 };
 
 enum {
@@ -101,6 +102,7 @@ struct kernel_picked {
     int32_t token;
     uint32_t not_finite; /* so many numbers; then nothing else is said */
     float logprob;       /* where alternatives are wanted */
+    double measured;     /* where it is wanted: over the whole row, whatever the mask */
     struct kernel_logprob best[KERNEL_ALTERNATIVES_MAX]; /* of the whole row, best first */
 };
 

@@ -29,6 +29,12 @@ static const uint64_t *mask_of(struct kernel_engine *engine, struct sequence *se
     return sequence->mask;
 }
 
+/* The token's probability is a factor of the options' (kernel.h). */
+static bool measured(const struct kernel_engine *engine, const struct sequence *sequence)
+{
+    return engine->certainty.canonical && sequence->thinking && sequence->options != NULL;
+}
+
 /* What row `i` will be asked when the `i` tokens before it are taken. */
 static void make_pick(struct kernel_engine *engine, struct sequence *sequence, uint32_t i,
                       uint64_t position, struct kernel_pick *out)
@@ -36,6 +42,7 @@ static void make_pick(struct kernel_engine *engine, struct sequence *sequence, u
     kernel_pick_make(&sequence->sampling, position, mask_of(engine, sequence), out);
     out->row = sequence->first_row + i;
     out->alternatives = sequence->logprobs;
+    out->measured = measured(engine, sequence) ? engine->certainty.temperature : 0;
 }
 
 static enum kernel_status not_finite(const struct kernel_engine *engine,
@@ -166,6 +173,10 @@ static enum kernel_status choose_here(struct kernel_engine *engine, struct seque
             .token = *token, .logprob = (float)((double)logits[*token] - sum)};
         kernel_top(logits, engine->vocabulary, sequence->logprobs, sequence->alternatives + 1);
     }
+    if (*token >= 0 && measured(engine, sequence)) {
+        sequence->thought +=
+            kernel_log_p(logits, engine->vocabulary, *token, engine->certainty.temperature);
+    }
     return KERNEL_OK;
 }
 
@@ -192,6 +203,7 @@ static enum kernel_status choose_there(struct kernel_engine *engine, struct sequ
     *token = picked->token;
     sequence->alternatives[0] = (struct kernel_logprob){*token, picked->logprob};
     memcpy(sequence->alternatives + 1, picked->best, sequence->logprobs * sizeof picked->best[0]);
+    sequence->thought += measured(engine, sequence) ? picked->measured : 0;
     return KERNEL_OK;
 }
 

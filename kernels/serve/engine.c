@@ -253,6 +253,7 @@ enum kernel_status kernel_engine_create(struct kernel_model *model,
     engine->model = model;
     engine->vocab = kernel_model_vocab(model);
     engine->chat = kernel_model_chat(model);
+    engine->certainty = kernel_model_certainty(model);
     for (int i = 0; i < ADAPTERS_MAX; i++) {
         engine->adapters[i].index = -1;
     }

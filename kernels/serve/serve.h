@@ -41,7 +41,7 @@ enum {
     AGEING_MS = 2000,      /* of waiting lift a sequence by one tier */
     DRAFT_MAX = 8,         /* tokens guessed ahead */
     DRAFT_RUNNING_MAX = 8, /* with more sequences than this nobody guesses */
-    SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step */
+    SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step, at most */
     GRAMMARS_KEPT = 64,
     CLOSING_MARGIN = 2 /* tokens more than the shortest end needs, when closing begins */
 };
@@ -106,6 +106,7 @@ struct sequence {
     struct options *options;
     bool thinking;
     int32_t think_end; /* NONE: does not think */
+    double thought; /* log p of it, as far as it counts for the options: 0 where it does not */
     uint32_t thinking_tokens, answer_tokens;
     struct kernel_decoder decoder;
     char *held; /* decoded, not handed out: it may be the beginning of a stop text */
@@ -155,6 +156,7 @@ struct kernel_engine {
     struct kernel_model *model;
     const struct kernel_vocab *vocab;
     const struct kernel_chat *chat;
+    struct kernel_certainty certainty;
     struct kernel_trie *trie;
     struct kernel_runner *runner;
     struct kernel_cache *cache;

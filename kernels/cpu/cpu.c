@@ -386,7 +386,8 @@ static void end(struct kernel_backend_state *state)
         .download = download, .load = load, .unload = unload, .block_bytes = block_bytes,          \
         .prepare = prepare, .begin = cpu_begin, .end = end, .embed = cpu_embed, .norm = cpu_norm,  \
         .linear = cpu_linear, .rope_store = cpu_rope_store, .attention = cpu_attention,            \
-        .silu_multiply = cpu_silu_multiply, .adapt = cpu_adapt, .gather = cpu_gather               \
+        .silu_multiply = cpu_silu_multiply, .adapt = cpu_adapt, .gather = cpu_gather,              \
+        .host_memory = true                                                                        \
     }
 
 #define CPU_CREATE(name, level)                                                                    \

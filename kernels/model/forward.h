@@ -40,6 +40,8 @@ enum kernel_status kernel_runner_logits(struct kernel_runner *runner, uint32_t f
                                         float *to, struct kernel_error *error);
 enum kernel_status kernel_runner_hidden(struct kernel_runner *runner, uint32_t first, uint32_t rows,
                                         float *to, struct kernel_error *error);
+/* All of them where they stand, until the next step; NULL: not in the host's memory. */
+const float *kernel_runner_view(const struct kernel_runner *runner);
 /* Whether the backend takes tokens out of rows by itself, and that: backend.h, `pick`. */
 bool kernel_runner_picks(const struct kernel_runner *runner);
 enum kernel_status kernel_runner_pick(struct kernel_runner *runner, const struct kernel_pick *picks,

@@ -18,10 +18,11 @@
 
 /* Adds log p of the option's tokens after the first. */
 static enum kernel_status score_rest(struct kernel_engine *engine, struct sequence *sequence,
-                                     uint32_t option, double *score, struct kernel_error *error)
+                                     uint32_t option, struct kernel_error *error)
 {
     const struct options *options = sequence->options;
     const int32_t *tokens = options->tokens[option].at + options->common;
+    double *score = &options->score[option];
     uint32_t count = options->tokens[option].count - options->common - 1;
     uint32_t most = engine->step_tokens < engine->outputs_max ? engine->step_tokens
                                                               : engine->outputs_max;
@@ -65,10 +66,10 @@ static enum kernel_status score_rest(struct kernel_engine *engine, struct sequen
 
 /* Softmax over the options; the choice is the most probable one, or drawn where the request has a
  * temperature.  What is told of them takes the thought into account. */
-static void choose(const struct kernel_engine *engine, struct sequence *sequence,
-                   const double *score)
+static void choose(const struct kernel_engine *engine, struct sequence *sequence)
 {
     struct options *options = sequence->options;
+    const double *score = options->score;
     double top = score[0];
     for (uint32_t i = 1; i < options->count; i++) {
         top = score[i] > top ? score[i] : top;
@@ -90,8 +91,18 @@ static void choose(const struct kernel_engine *engine, struct sequence *sequence
     free(logits);
 }
 
+void decide_begin(const struct kernel_engine *engine, struct sequence *sequence,
+                  const float *logits)
+{
+    struct options *options = sequence->options;
+    double sum = kernel_log_sum(logits, engine->vocabulary);
+    for (uint32_t i = 0; i < options->count; i++) {
+        options->score[i] = (double)logits[options->tokens[i].at[options->common]] - sum;
+    }
+}
+
 enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence,
-                          const float *logits, struct kernel_error *error)
+                          struct kernel_error *error)
 {
     const struct options *options = sequence->options;
     uint32_t longest = 0;
@@ -101,18 +112,12 @@ enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequenc
     if (!plan_blocks(engine, sequence, sequence->computed + longest - options->common)) {
         return KERNEL_OK; /* undecided: others go first */
     }
-    double *score = kernel_allocate(options->count, sizeof *score);
-    double sum = kernel_log_sum(logits, engine->vocabulary);
     enum kernel_status status = KERNEL_OK;
-    for (uint32_t i = 0; i < options->count; i++) {
-        score[i] = (double)logits[options->tokens[i].at[options->common]] - sum;
-    }
     for (uint32_t i = 0; i < options->count && status == KERNEL_OK; i++) {
-        status = score_rest(engine, sequence, i, &score[i], error);
+        status = score_rest(engine, sequence, i, error);
     }
     if (status == KERNEL_OK) {
-        choose(engine, sequence, score);
+        choose(engine, sequence);
     }
-    free(score);
     return status;
 }

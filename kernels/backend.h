@@ -171,7 +171,8 @@ struct kernel_operations {
     enum kernel_status (*pick)(struct kernel_backend_state *state, const float *logits,
                                uint32_t vocabulary, const struct kernel_pick *picks, uint32_t count,
                                struct kernel_picked *out, struct kernel_error *error);
-    /* its memory is the host's, and nothing is queued: what stands there is read without download */
+    /* its memory is the host's, and nothing is queued: what stands there is read without download
+     */
     bool host_memory;
 };
 

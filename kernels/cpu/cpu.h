@@ -9,8 +9,8 @@
  *     dot_*.c       products of block types with inputs of 8 bits: portable, AVX2, AVX-512 VNNI
  *     matrix_amx.c  the same, and F16 and BF16, on AMX tiles
  *
- * Levels.  One binary holds all; each of plain.c, low_rank.c and dot_*.c is compiled with the flags of its
- * level and never called on a lesser processor.
+ * Levels.  One binary holds all; each of plain.c, low_rank.c and dot_*.c is compiled with the flags
+ * of its level and never called on a lesser processor.
  *
  *     level     F32      F16, BF16            block types
  *     plain     f32      f32                  8-bit inputs, in portable C
@@ -122,7 +122,7 @@ struct cpu_plain {
     void (*silu_multiply)(const float *gate, const float *up, size_t count, float *out);
     void (*rotate)(float *head, const float *turns, uint32_t half, bool halves);
     void (*attend)(const struct cpu_attend *attend);
-    void (*floats)(const struct cpu_work *work);                    /* F32, F16, BF16 */
+    void (*floats)(const struct cpu_work *work);   /* F32, F16, BF16 */
     void (*low_rank)(const struct cpu_work *work); /* of adapters: F16, BF16; no bias */
     void (*prepare)(const struct cpu_input *input, uint32_t group); /* the 8-bit form */
 };

@@ -87,7 +87,8 @@ CPU_INLINE void multiply(const unsigned char *strip, bool bf16, const float *x, 
         multiply_line(strip, bf16, last[0], 2, tokens, low, high);
     }
     for (uint32_t t = 0; t < tokens; t++) {
-        sums[t] = __builtin_shuffle(low[t], high[t], even) + __builtin_shuffle(low[t], high[t], odd);
+        sums[t] =
+            __builtin_shuffle(low[t], high[t], even) + __builtin_shuffle(low[t], high[t], odd);
     }
 }
 

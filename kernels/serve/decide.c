@@ -24,8 +24,8 @@ static enum kernel_status score_rest(struct kernel_engine *engine, struct sequen
     const int32_t *tokens = options->tokens[option].at + options->common;
     double *score = &options->score[option];
     uint32_t count = options->tokens[option].count - options->common - 1;
-    uint32_t most = engine->step_tokens < engine->outputs_max ? engine->step_tokens
-                                                              : engine->outputs_max;
+    uint32_t most =
+        engine->step_tokens < engine->outputs_max ? engine->step_tokens : engine->outputs_max;
     most = most < SCORE_ROWS ? most : SCORE_ROWS;
     struct step *step = &engine->step;
     enum kernel_status status = KERNEL_OK;

@@ -60,7 +60,7 @@ struct options {
     uint32_t count;
     struct kernel_tokens *tokens; /* [count] of the whole beginning of the answer */
     uint32_t common;              /* tokens that all begin with */
-    double *score; /* log p, as far as it is known; decide.c */
+    double *score;                /* log p, as far as it is known; decide.c */
     double *probability;
     int32_t choice; /* -1 until decided */
 };
@@ -108,7 +108,7 @@ struct sequence {
     struct options *options;
     bool thinking;
     int32_t think_end; /* NONE: does not think */
-    double thought; /* log p of it, as far as it counts for the options: 0 where it does not */
+    double thought;    /* log p of it, as far as it counts for the options: 0 where it does not */
     uint32_t thinking_tokens, answer_tokens;
     struct kernel_decoder decoder;
     char *held; /* decoded, not handed out: it may be the beginning of a stop text */
@@ -140,7 +140,6 @@ enum { ADAPTERS_MAX = 64 };
 
 struct masks; /* masks.c */
 
-
 /* One step's arrays, of fixed size; struct kernel_batch points into them. */
 struct step {
     int32_t *token, *position, *start, *length, *block, *adapter, *output;
@@ -150,7 +149,7 @@ struct step {
     uint32_t here; /* which; UINT32_MAX: none */
     float *hidden; /* [outputs_max] rows */
     bool *chosen;  /* [outputs_max] the row's token is in `picked` */
-    struct kernel_pick *picks;   /* [outputs_max] what the backend is asked, in one go */
+    struct kernel_pick *picks;              /* [outputs_max] what the backend is asked, in one go */
     struct kernel_picked *answers, *picked; /* [outputs_max] in the order of picks, of rows */
 };
 
@@ -197,7 +196,7 @@ struct kernel_engine {
     uint32_t running_count;
     struct step step;
     struct masks *masks;
-    float *scores; /* [SCORE_ROWS][vocabulary]: decide.c's */
+    float *scores;            /* [SCORE_ROWS][vocabulary]: decide.c's */
     struct kernel_stats work; /* what this thread counts; copied to `stats` after each step */
 };
 

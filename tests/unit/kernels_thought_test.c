@@ -1,5 +1,5 @@
-/* kernels_thought_test.c -- the probability of an option counts that of the thought before it, where
- * the file says that thoughts are canonical (kernel.h, "How probable an option is").
+/* kernels_thought_test.c -- the probability of an option counts that of the thought before it,
+ * where the file says that thoughts are canonical (kernel.h, "How probable an option is").
  *
  * The same weights in several files: without the keys, with them, with wrong ones.  The model is
  * tiny and knows nothing; what is compared is what is told of it.
@@ -89,18 +89,17 @@ static void put(struct kernel_engine *engine, struct question question, struct a
         {"invoice.hold", 12}, {"invoice.release", 15}, {"ask a person", 12}};
     const char *text = questions[question.text];
     struct kernel_message message = {.role = KERNEL_USER, .text = {text, strlen(text)}};
-    struct kernel_request request = {
-        .kind = KERNEL_CHAT,
-        .tenant = 1,
-        .tier = question.tier,
-        .messages = &message,
-        .message_count = 1,
-        .options = options,
-        .option_count = OPTIONS,
-        .answer_max = ANSWER,
-        .thinking_max = question.thinking_max,
-        .logprobs = question.logprobs,
-        .sampling = {.temperature = question.temperature, .seed = 5}};
+    struct kernel_request request = {.kind = KERNEL_CHAT,
+                                     .tenant = 1,
+                                     .tier = question.tier,
+                                     .messages = &message,
+                                     .message_count = 1,
+                                     .options = options,
+                                     .option_count = OPTIONS,
+                                     .answer_max = ANSWER,
+                                     .thinking_max = question.thinking_max,
+                                     .logprobs = question.logprobs,
+                                     .sampling = {.temperature = question.temperature, .seed = 5}};
     ck_assert_msg(ask(engine, &request, asked), "%s", asked->message);
 }
 
@@ -292,8 +291,7 @@ TEST(probabilities_are_the_same_bits_in_a_crowd)
 }
 TEST(probabilities_are_the_same_bits_in_small_steps_on_two_threads)
 {
-    same_with((struct kernel_engine_options){.running_max = 3, .step_tokens = 5, .threads = 2},
-              0);
+    same_with((struct kernel_engine_options){.running_max = 3, .step_tokens = 5, .threads = 2}, 0);
 }
 TEST(probabilities_are_the_same_bits_after_preemption)
 {

@@ -17,7 +17,7 @@
 
 static const double PROBABILITY_ERROR = 0.02; /* the engine rounds its products otherwise */
 static const char shipped[] = "kernels/nano/nano.gguf";
-enum { ANSWER = 256 };                        /* RV_MODEL_TOKENS_DEFAULT: what agents allow */
+enum { ANSWER = 256 }; /* RV_MODEL_TOKENS_DEFAULT: what agents allow */
 
 static struct kernel_text text_at(const json_t *of, const char *key)
 {

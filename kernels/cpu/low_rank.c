@@ -70,8 +70,6 @@ CPU_INLINE void multiply_line(const unsigned char *line, bool bf16, const float 
 CPU_INLINE void multiply(const unsigned char *strip, bool bf16, const float *x, uint32_t columns,
                          uint32_t tokens, floats sums[TOGETHER])
 {
-    static const cpu_ints even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
-    static const cpu_ints odd = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
     floats low[TOGETHER] = {0};
     floats high[TOGETHER] = {0};
     uint32_t c = 0;
@@ -87,8 +85,11 @@ CPU_INLINE void multiply(const unsigned char *strip, bool bf16, const float *x, 
         multiply_line(strip, bf16, last[0], 2, tokens, low, high);
     }
     for (uint32_t t = 0; t < tokens; t++) {
-        sums[t] =
-            __builtin_shuffle(low[t], high[t], even) + __builtin_shuffle(low[t], high[t], odd);
+        floats even = __builtin_shufflevector(low[t], high[t], 0, 2, 4, 6, 8, 10, 12, 14, 16, 18,
+                                              20, 22, 24, 26, 28, 30);
+        floats odd = __builtin_shufflevector(low[t], high[t], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21,
+                                             23, 25, 27, 29, 31);
+        sums[t] = even + odd;
     }
 }
 

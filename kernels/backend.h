@@ -88,6 +88,7 @@ struct kernel_pick {
     uint32_t top_k;       /* 0: off */
     double chance;        /* [0, 1) */
     uint32_t alternatives;
+    double measured; /* the token's log-probability is wanted, at this temperature; 0: it is not */
 };
 
 enum {
@@ -101,6 +102,7 @@ struct kernel_picked {
     int32_t token;
     uint32_t not_finite; /* so many numbers; then nothing else is said */
     float logprob;       /* where alternatives are wanted */
+    double measured;     /* where it is wanted: over the whole row, whatever the mask */
     struct kernel_logprob best[KERNEL_ALTERNATIVES_MAX]; /* of the whole row, best first */
 };
 
@@ -169,6 +171,9 @@ struct kernel_operations {
     enum kernel_status (*pick)(struct kernel_backend_state *state, const float *logits,
                                uint32_t vocabulary, const struct kernel_pick *picks, uint32_t count,
                                struct kernel_picked *out, struct kernel_error *error);
+    /* its memory is the host's, and nothing is queued: what stands there is read without download
+     */
+    bool host_memory;
 };
 
 extern const struct kernel_operations kernel_operations_ref;

@@ -126,6 +126,30 @@ enum kernel_status kernel_adapter_unload(struct kernel_engine *engine, const cha
 
 /* ---- a request ---- */
 
+/* How probable an option is.  Each of the n options is written out as the answer would have it;
+ * p_i is what the model gives its tokens together, over the sum of all n.  Where the model thought
+ * before it chose, that holds after this thought: after a wrong one it looks as sure as after a
+ * right one.
+ *
+ * A file may say that its thoughts are canonical: one text is the right one for a question (key
+ * reeve.thought.canonical, true; absent: they are not).  Then the thought is measured as well: P is
+ * the product of the probabilities of its tokens as they were chosen, over the whole vocabulary,
+ * with the mark that ends it, without what was forced (the mark, where the thought reached its
+ * limit).  That is how probable the model finds it that this thought is the right one.  If it is,
+ * the option follows from it; if it is not, another one would have led somewhere, and nothing is
+ * known of where:
+ *
+ *     probability_i = p(this thought) p(i | this thought) + p(another) p(i | another)
+ *                   = P p_i + (1 - P) / n
+ *
+ * The order of the options stays, they sum to 1, and where nothing was thought P is 1.
+ *
+ * What a model says of itself may be too sure or too modest on the whole.  A file may name the
+ * temperature T at which its probabilities came true on cases that it was not trained on (key
+ * reeve.probability.temperature, 0.05 to 20; absent: 1).  The logits of the thought are divided by
+ * it for P, and the log-probabilities of whole options for p_i.  What is thought and which option
+ * is chosen does not depend on it. */
+
 enum kernel_role { KERNEL_SYSTEM, KERNEL_USER, KERNEL_ASSISTANT, KERNEL_TOOL };
 struct kernel_message {
     enum kernel_role role;
@@ -193,7 +217,7 @@ struct kernel_event {
     enum kernel_finish finish;
     struct kernel_usage usage; /* FAILED too: what was spent */
     int32_t choice;            /* index into options; -1 where none were given */
-    const double *probability; /* [option_count], over the legal set */
+    const double *probability; /* [option_count], see above; of the choice and the others */
     const float *vector;       /* EMBED: [width], length 1 */
     /* FAILED */
     const struct kernel_error *error;

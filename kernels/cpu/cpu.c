@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 enum { PAGE = 4096, PACK_TOGETHER = 16 /* strips of a piece of work */ };
+/* Of an adapter's weights as F16, squares over squares: rounding to 11 bits loses 2e-8. */
+static const double CPU_LOW_ERROR = 1e-6;
 
 /* ---- memory ---- */
 
@@ -268,34 +270,71 @@ static void unload(struct kernel_backend_state *state, struct kernel_weight *wei
     free(weight);
 }
 
-void cpu_weight_widen(struct kernel_backend_state *state, struct kernel_weight *weight)
+/* A matrix as f32, row after row. */
+static float *widen(const struct kernel_tensor *tensor)
 {
-    const struct kernel_tensor *tensor = weight->tensor;
-    if (weight->tile.type == KERNEL_F32) {
-        return;
-    }
     float *values = kernel_allocate((size_t)tensor->rows * tensor->columns, sizeof *values);
     for (uint32_t r = 0; r < tensor->rows; r++) {
         kernel_dequantise(tensor->type,
                           (const char *)tensor->data + r * (tensor->bytes / tensor->rows),
                           values + (size_t)r * tensor->columns, tensor->columns);
     }
-    struct kernel_tensor wide = *tensor;
-    wide.type = KERNEL_F32;
-    wide.data = values;
-    wide.bytes = (size_t)tensor->rows * tensor->columns * sizeof *values;
-    struct cpu_tile tile = cpu_tile_measure(KERNEL_F32, tensor->rows, tensor->columns);
+    return values;
+}
+
+/* The same as F16; NULL where that is another matrix. */
+static uint16_t *narrow(const float *values, size_t count)
+{
+    uint16_t *halves = kernel_allocate(count, sizeof *halves);
+    double all = 0;
+    double lost = 0;
+    for (size_t i = 0; i < count; i++) {
+        halves[i] = kernel_float_to_half(values[i]);
+        double value = (double)values[i];
+        double error = (double)kernel_half_to_float(halves[i]) - value;
+        all += value * value;
+        lost += error * error;
+    }
+    if (lost <= CPU_LOW_ERROR * all) { /* false where a number is not finite */
+        return halves;
+    }
+    free(halves);
+    return NULL;
+}
+
+void cpu_weight_adapt(struct kernel_backend_state *state, struct kernel_weight *weight)
+{
+    if (weight->adapts) {
+        return;
+    }
+    struct kernel_tensor tensor = *weight->tensor;
+    size_t count = (size_t)tensor.rows * tensor.columns;
+    float *wide = NULL;
+    uint16_t *halves = NULL;
+    if (tensor.type != KERNEL_F16 && tensor.type != KERNEL_BF16) {
+        wide = widen(&tensor);
+        halves = narrow(wide, count);
+        tensor.type = halves != NULL ? KERNEL_F16 : KERNEL_F32;
+        tensor.data = halves != NULL ? (const void *)halves : wide;
+        tensor.bytes = count * (halves != NULL ? sizeof *halves : sizeof *wide);
+    }
+    struct cpu_tile tile = cpu_tile_measure(tensor.type, tensor.rows, tensor.columns);
+    if (tensor.type != KERNEL_F32) {
+        tile.stride = (size_t)(tensor.columns + 1) / 2 * CPU_LINE;
+    }
     unsigned char *strips = map_large(state, tile.strips * tile.stride);
     KERNEL_ASSERT(strips != NULL); /* of an adapter: small */
     for (uint32_t s = 0; s < tile.strips; s++) {
-        cpu_tile_pack(&tile, &wide, s, strips + (size_t)s * tile.stride);
+        cpu_tile_pack(&tile, &tensor, s, strips + (size_t)s * tile.stride);
     }
     unmap_large(state, weight->strips, weight->bytes);
     weight->tile = tile;
     weight->strips = strips;
     weight->bytes = tile.strips * tile.stride;
-    free(values);
-    give_pages_back(tensor);
+    weight->adapts = true;
+    free(wide);
+    free(halves);
+    give_pages_back(weight->tensor);
 }
 
 /* ---- the cache ---- */
@@ -347,7 +386,8 @@ static void end(struct kernel_backend_state *state)
         .download = download, .load = load, .unload = unload, .block_bytes = block_bytes,          \
         .prepare = prepare, .begin = cpu_begin, .end = end, .embed = cpu_embed, .norm = cpu_norm,  \
         .linear = cpu_linear, .rope_store = cpu_rope_store, .attention = cpu_attention,            \
-        .silu_multiply = cpu_silu_multiply, .adapt = cpu_adapt, .gather = cpu_gather               \
+        .silu_multiply = cpu_silu_multiply, .adapt = cpu_adapt, .gather = cpu_gather,              \
+        .host_memory = true                                                                        \
     }
 
 #define CPU_CREATE(name, level)                                                                    \

@@ -5,11 +5,12 @@
  *     tile.c        how weights are kept: strips of 16 rows
  *     level.c       what this processor can do
  *     plain.c       numbers in f32 at every level: norms, rotation, attention, F32 products
+ *     low_rank.c    products of adapters, at every level
  *     dot_*.c       products of block types with inputs of 8 bits: portable, AVX2, AVX-512 VNNI
  *     matrix_amx.c  the same, and F16 and BF16, on AMX tiles
  *
- * Levels.  One binary holds all; each of plain.c and dot_*.c is compiled with the flags of its
- * level and never called on a lesser processor.
+ * Levels.  One binary holds all; each of plain.c, low_rank.c and dot_*.c is compiled with the flags
+ * of its level and never called on a lesser processor.
  *
  *     level     F32      F16, BF16            block types
  *     plain     f32      f32                  8-bit inputs, in portable C
@@ -25,6 +26,9 @@
  *
  *     sum = fma(float(integer sum of the block) * scale of the weights, scale of the input, sum)
  *     sum = fma(-minimum of the weights, scale of the input * sum of its integers, sum)
+ *
+ * Adapters.  Their weights are kept as 16 bits, as the file has them or, where it has more, as F16
+ * if that is nearly the same (cpu.c), else as F32; their inputs and sums are f32.
  *
  * Memory.  A matrix is copied into strips, of the same size as in the file, and the pages of the
  * file that it came from are given back to the system while loading, tensor after tensor: so the
@@ -59,6 +63,7 @@ struct kernel_weight {
     struct cpu_tile tile;
     unsigned char *strips;      /* of a matrix */
     size_t bytes;               /* of strips */
+    bool adapts;                /* the strips are as adapters multiply with them */
     float *vector;              /* of norms and biases */
     struct kernel_weight *twin; /* of a table: the matrix of the same tensor, or NULL */
     struct kernel_weight *next;
@@ -117,7 +122,8 @@ struct cpu_plain {
     void (*silu_multiply)(const float *gate, const float *up, size_t count, float *out);
     void (*rotate)(float *head, const float *turns, uint32_t half, bool halves);
     void (*attend)(const struct cpu_attend *attend);
-    void (*floats)(const struct cpu_work *work);                    /* F32, F16, BF16 */
+    void (*floats)(const struct cpu_work *work);   /* F32, F16, BF16 */
+    void (*low_rank)(const struct cpu_work *work); /* of adapters: F16, BF16; no bias */
     void (*prepare)(const struct cpu_input *input, uint32_t group); /* the 8-bit form */
 };
 struct cpu_level_table {
@@ -134,6 +140,9 @@ const struct cpu_level_table *cpu_level_table(enum cpu_level level);
 const struct kernel_operations *cpu_operations_at(enum cpu_level level);
 
 extern const struct cpu_plain cpu_plain_base, cpu_plain_avx2, cpu_plain_avx512;
+void cpu_low_rank_base(const struct cpu_work *work);
+void cpu_low_rank_avx2(const struct cpu_work *work);
+void cpu_low_rank_avx512(const struct cpu_work *work);
 void cpu_dot_base(const struct cpu_work *work);
 void cpu_dot_avx2(const struct cpu_work *work);
 void cpu_dot_avx512(const struct cpu_work *work);

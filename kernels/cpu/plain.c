@@ -531,5 +531,6 @@ const struct cpu_plain CPU_NAME(cpu_plain) = {
     .rotate = rotate,
     .attend = attend,
     .floats = float_products,
+    .low_rank = CPU_NAME(cpu_low_rank),
     .prepare = prepare,
 };

@@ -456,6 +456,15 @@ static void gather_adapted(struct kernel_backend_state *state)
     state->piece[state->pieces] = count;
 }
 
+static void low_rank_product(const struct kernel_backend_state *state, const struct cpu_work *work)
+{
+    if (is_half(work->weight->tile.type)) {
+        state->table->plain->low_rank(work);
+    } else {
+        state->table->plain->floats(work);
+    }
+}
+
 /* Tokens of one adapter: `low` = a x, out += scale * b low. */
 static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
 {
@@ -471,7 +480,6 @@ static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
     uint32_t columns = of->a->tile.columns;
     float *low = state->low + (size_t)worker * CPU_ROWS * KERNEL_RANK_MAX;
     float *together = state->together + (size_t)worker * CPU_ROWS * state->widest;
-    const struct cpu_plain *plain = state->table->plain;
     struct cpu_input input = {.x = together, .rows = rows};
     struct cpu_work work = {.input = &input, .scratch = &state->scratch[worker]};
     for (uint32_t r = 0; r < rows; r++) {
@@ -481,7 +489,7 @@ static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
     work.weight = of->a;
     work.last = of->a->tile.strips;
     work.out = low;
-    plain->floats(&work);
+    low_rank_product(state, &work);
     work.weight = of->b;
     work.last = of->b->tile.strips;
     work.out = job->out;
@@ -489,7 +497,7 @@ static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
     work.add = true;
     work.scale = of->scale;
     input.x = low;
-    plain->floats(&work);
+    low_rank_product(state, &work);
 }
 
 void cpu_adapt(struct kernel_backend_state *state, const struct kernel_low_rank *of, uint32_t count,
@@ -500,8 +508,8 @@ void cpu_adapt(struct kernel_backend_state *state, const struct kernel_low_rank 
     for (uint32_t i = 0; i < count; i++) {
         if (of[i].a != NULL) { /* the backend made them: it may change them */
             KERNEL_ASSERT(of[i].rank <= KERNEL_RANK_MAX);
-            cpu_weight_widen(state, (struct kernel_weight *)(uintptr_t)of[i].a);
-            cpu_weight_widen(state, (struct kernel_weight *)(uintptr_t)of[i].b);
+            cpu_weight_adapt(state, (struct kernel_weight *)(uintptr_t)of[i].a);
+            cpu_weight_adapt(state, (struct kernel_weight *)(uintptr_t)of[i].b);
             widest = of[i].a->tile.columns > widest ? of[i].a->tile.columns : widest;
         }
     }

@@ -37,8 +37,8 @@ struct kernel_backend_state {
 
 /* Memory that counts; the process ends when there is none (sizes are bounded by the model). */
 void *cpu_room(struct kernel_backend_state *state, void *old, size_t before, size_t bytes);
-/* Makes F32 strips of a matrix that is not: what adapters multiply with. */
-void cpu_weight_widen(struct kernel_backend_state *state, struct kernel_weight *weight);
+/* Makes strips of a matrix that adapters multiply with: of 16 bits and not filled up, or of F32. */
+void cpu_weight_adapt(struct kernel_backend_state *state, struct kernel_weight *weight);
 
 /* run.c */
 void cpu_begin(struct kernel_backend_state *state, const struct kernel_batch *batch);

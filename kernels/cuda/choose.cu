@@ -257,16 +257,22 @@ __device__ static void draw(struct bench &bench, const struct row &row, const st
     }
 }
 
-// ---- the whole ----
+// ---- log-probabilities ----
+
+// log(sum(exp(logits / temperature))) of the whole row, whose greatest number is `top`.
+__device__ static double log_sum(struct bench &bench, const struct row &row, float top, double temperature)
+{
+    double own = 0;
+    for (uint32_t id = row.first + threadIdx.x % LANES; id < row.end; id += LANES) {
+        own += exp(((double)row.logits[id] - (double)top) / temperature);
+    }
+    return (double)top / temperature + log(block_sum(bench, own));
+}
 
 __device__ static void name_alternatives(struct bench &bench, const struct row &row, float top, uint32_t count,
                                          struct kernel_picked *out)
 {
-    double own = 0;
-    for (uint32_t id = row.first + threadIdx.x % LANES; id < row.end; id += LANES) {
-        own += exp((double)row.logits[id] - (double)top);
-    }
-    double sum = (double)top + log(block_sum(bench, own));
+    double sum = log_sum(bench, row, top, 1);
     order_best(bench, row, true, count < row.vocabulary ? count : row.vocabulary);
     if (threadIdx.x < count && threadIdx.x < row.vocabulary) {
         uint32_t id = id_of(bench.head[threadIdx.x]);
@@ -278,6 +284,18 @@ __device__ static void name_alternatives(struct bench &bench, const struct row &
         out->logprob = (float)((double)row.logits[out->token] - sum);
     }
 }
+
+__device__ static void measure(struct bench &bench, const struct row &row, float top, double temperature,
+                               struct kernel_picked *out)
+{
+    double sum = log_sum(bench, row, top, temperature);
+    __syncthreads();
+    if (threadIdx.x == 0 && out->token >= 0) {
+        out->measured = (double)row.logits[out->token] / temperature - sum;
+    }
+}
+
+// ---- the whole ----
 
 __global__ static void __launch_bounds__(THREADS, 1)
     choose(const float *logits, uint32_t vocabulary, const uint64_t *masks, const struct cuda_pick *picks,
@@ -311,6 +329,7 @@ __global__ static void __launch_bounds__(THREADS, 1)
         out->not_finite = (uint32_t)bad;
         out->token = bad > 0 || best_allowed == 0 ? KERNEL_PICK_NONE : (int32_t)id_of(best_allowed);
         out->logprob = 0;
+        out->measured = 0;
     }
     if (bad > 0 || best_allowed == 0) {
         return;
@@ -324,6 +343,9 @@ __global__ static void __launch_bounds__(THREADS, 1)
     }
     if (pick.alternatives > 0) {
         name_alternatives(bench, row, row.logits[id_of(best)], pick.alternatives, out);
+    }
+    if (pick.measured > 0) {
+        measure(bench, row, row.logits[id_of(best)], pick.measured, out);
     }
 }
 

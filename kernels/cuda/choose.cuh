@@ -11,7 +11,7 @@ extern "C" {
 
 // A struct kernel_pick as the GPU reads it.
 struct cuda_pick {
-    double temperature, least, top_p, chance;
+    double temperature, least, top_p, chance, measured;
     uint32_t row, top_k, alternatives;
     int32_t mask; // which of the masks; -1: all may come
 };

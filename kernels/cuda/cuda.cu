@@ -618,8 +618,8 @@ static enum kernel_status pick(struct kernel_backend_state *state, const float *
         struct cuda_pick *to = (struct cuda_pick *)(state->host_asked + at.picks);
         for (uint32_t i = 0; i < count; i++) {
             const struct kernel_pick *from = &picks[i];
-            to[i] = {from->temperature, from->least,        from->top_p, from->chance, from->row,
-                     from->top_k,       from->alternatives, mask[i]};
+            to[i] = {from->temperature, from->least, from->top_p,        from->chance, from->measured,
+                     from->row,         from->top_k, from->alternatives, mask[i]};
         }
         for (uint32_t i = 0; i < masks; i++) {
             memcpy(state->host_asked + at.masks + i * mask_bytes, distinct[i], mask_bytes);

@@ -178,6 +178,11 @@ enum kernel_status kernel_runner_hidden(struct kernel_runner *runner, uint32_t f
     return fetch(runner, BUFFER_HIDDEN, runner->shape->width, first, rows, to, error);
 }
 
+const float *kernel_runner_view(const struct kernel_runner *runner)
+{
+    return runner->operations->host_memory ? runner->buffer[BUFFER_LOGITS] : NULL;
+}
+
 bool kernel_runner_picks(const struct kernel_runner *runner)
 {
     return runner->operations->pick != NULL;

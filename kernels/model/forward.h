@@ -40,6 +40,8 @@ enum kernel_status kernel_runner_logits(struct kernel_runner *runner, uint32_t f
                                         float *to, struct kernel_error *error);
 enum kernel_status kernel_runner_hidden(struct kernel_runner *runner, uint32_t first, uint32_t rows,
                                         float *to, struct kernel_error *error);
+/* All of them where they stand, until the next step; NULL: not in the host's memory. */
+const float *kernel_runner_view(const struct kernel_runner *runner);
 /* Whether the backend takes tokens out of rows by itself, and that: backend.h, `pick`. */
 bool kernel_runner_picks(const struct kernel_runner *runner);
 enum kernel_status kernel_runner_pick(struct kernel_runner *runner, const struct kernel_pick *picks,
@@ -67,7 +69,14 @@ void kernel_runner_adapter_drop(struct kernel_runner *runner, int32_t index);
 void kernel_pool_add(double *sum, const float *hidden, uint32_t rows, uint32_t width);
 void kernel_pool_finish(const double *sum, uint32_t width, float *out);
 
+/* What a file says of its own probabilities: kernel.h, "How probable an option is". */
+struct kernel_certainty {
+    bool canonical;     /* there is one right thought for a question */
+    double temperature; /* at which they come true; 1 where it says nothing */
+};
+
 /* What a model keeps, for serve/. */
+struct kernel_certainty kernel_model_certainty(const struct kernel_model *model);
 const struct kernel_vocab *kernel_model_vocab(const struct kernel_model *model);
 const struct kernel_chat *
 kernel_model_chat(const struct kernel_model *model); /* NULL: none known */

@@ -14,6 +14,27 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+static enum kernel_status read_certainty(const struct kernel_gguf *file,
+                                         struct kernel_certainty *out, struct kernel_error *error)
+{
+    static const char thought[] = "reeve.thought.canonical";
+    static const char key[] = "reeve.probability.temperature";
+    static const float least = 0.05F; /* beyond these nothing is left of what a model says */
+    static const float most = 20;
+    float temperature = 1;
+    *out = (struct kernel_certainty){.canonical = false, .temperature = 1};
+    if (kernel_gguf_has(file, thought) && !kernel_gguf_bool(file, thought, &out->canonical)) {
+        return kernel_fail(error, KERNEL_CORRUPT, "key %s: neither true nor false", thought);
+    }
+    if (kernel_gguf_has(file, key) && (!kernel_gguf_f32(file, key, &temperature) ||
+                                       !(temperature >= least && temperature <= most))) {
+        return kernel_fail(error, KERNEL_CORRUPT, "key %s: no number from %g to %g", key,
+                           (double)least, (double)most);
+    }
+    out->temperature = (double)temperature;
+    return KERNEL_OK;
+}
+
 /* Takes over `file` (and, where the model was made, `image`), on failure too. */
 static enum kernel_status finish(struct kernel_gguf *file, void *image, size_t image_bytes,
                                  struct kernel_model **out, struct kernel_error *error)
@@ -29,7 +50,10 @@ static enum kernel_status finish(struct kernel_gguf *file, void *image, size_t i
     }
     model->image = image;
     model->image_bytes = image_bytes;
-    status = kernel_vocab_create(model->file, &model->vocab, error);
+    status = read_certainty(model->file, &model->certainty, error);
+    if (status == KERNEL_OK) {
+        status = kernel_vocab_create(model->file, &model->vocab, error);
+    }
     if (status != KERNEL_OK) {
         kernel_model_bare_close(model);
         return status;
@@ -165,6 +189,11 @@ uint32_t kernel_count_tokens(const struct kernel_model *model, struct kernel_tex
 struct kernel_text kernel_token_text(const struct kernel_model *model, int32_t token)
 {
     return kernel_vocab_bytes(model->vocab, token);
+}
+
+struct kernel_certainty kernel_model_certainty(const struct kernel_model *model)
+{
+    return model->certainty;
 }
 
 const struct kernel_vocab *kernel_model_vocab(const struct kernel_model *model)

@@ -13,6 +13,7 @@
 #define REEVE_KERNELS_MODEL_MODEL_H
 
 #include "kernels/backend.h"
+#include "kernels/model/forward.h"
 #include "kernels/model/gguf.h"
 
 /* What three architectures differ in. */
@@ -60,6 +61,7 @@ struct kernel_model {
     const struct kernel_tensor *output; /* the embedding, where tied */
     struct kernel_vocab *vocab;         /* NULL: opened without */
     const struct kernel_chat *chat;     /* NULL: none known */
+    struct kernel_certainty certainty;
 };
 
 /* arch.c: architecture, shape and factors from the file's keys. */

@@ -3,9 +3,11 @@
     evaluate.py --model kernels/nano/nano.gguf --render .../reeve-render --count 1000 --out figures.json
 
 The model thinks first, greedily, as the engine lets it.  The decision is the most probable option after
-that: the product of its tokens' probabilities, over all options, as the engine measures it.  Beside it two
-baselines: the most frequent answer of each kind of question, and a small decision tree over the facts.  --expected FILE writes a few cases with tokens, logits and
-probabilities, which the engine's tests compare with.
+that: the product of its tokens' probabilities, over all options, as the engine measures it.  Its stated probability
+counts the thought as well where the file says that thoughts are canonical (kernels/kernel.h, "How probable an option
+is"); --canonical and --temperature say otherwise than the file, and the calibration error of the options alone stands
+beside it.  Two baselines: the most frequent answer of each kind of question, and a small decision tree over the facts.
+--expected FILE writes a few cases with tokens, logits and probabilities, which the engine's tests compare with.
 """
 from __future__ import annotations
 
@@ -28,12 +30,18 @@ from tokenizer import Tokenizer
 SEEDS, SEEDS_CALIBRATION = 10_000_000, 20_000_000  # far below those of training
 ANSWER_MAX, THOUGHT_MAX = 80, 128
 BINS = 10
+TEMPERATURES = [round(0.25 * 1.05 ** i, 3) for i in range(57)]  # to 3.84
 UNSURE = 0.20  # margin under which the shipped agents take advice for none
 
 
 class Judge:
-    def __init__(self, model: Path, render: str) -> None:
+    def __init__(self, model: Path, render: str, canonical: bool | None = None, temperature: float | None = None) -> None:
+        """`canonical`, `temperature`: None is what the file says."""
         self.net, self.tok = export.load(model)
+        meta, _ = export.read(model)
+        self.says = bool(meta.get(export.CANONICAL, False)), float(meta.get(export.TEMPERATURE, 1.0))
+        self.canonical = self.says[0] if canonical is None else canonical
+        self.temperature = self.says[1] if temperature is None else temperature
         self.render = render
         self.cache: list | None = None
         self.system = ""
@@ -51,8 +59,9 @@ class Judge:
         return int(logits.argmax())
 
     @torch.no_grad()
-    def think(self, line: dict) -> tuple[list, list[int], torch.Tensor]:
-        """Keys and values of the prompt and of the thought, its tokens, and the logits after it.
+    def think(self, line: dict) -> tuple[list, list[int], torch.Tensor, torch.Tensor]:
+        """Keys and values of the prompt and of the thought, its tokens, the logits after it, and those that its
+        tokens were taken from: a row each, without the end mark where that was forced.
 
         The thought of the case is tried as a guess: as far as each of its tokens is what would have been written, it
         is what would have been written; from there on the model goes on alone.  This only saves time."""
@@ -62,28 +71,40 @@ class Judge:
         user = [*self.tok.user(line["user"]), self.tok.think]
         guess = [*self.tok.encode(line["thought"]), self.tok.thought]
         cache, logits = self._further(self.cache, user + guess)
-        logits, thought = logits[len(user) - 1:], []
+        logits, thought, steps = logits[len(user) - 1:], [], []
         for row, token in zip(logits, guess):
             thought.append(self._next(row))
+            steps.append(row)
             if thought[-1] != token:
                 break
         else:
-            return cache, thought, logits[-1]
+            return cache, thought, logits[-1], torch.stack(steps)
         known = cache[0][0].shape[2] - len(guess) + len(thought) - 1
         cache = [(a[:, :, :known], b[:, :, :known]) for a, b in cache]
         while True:
             cache, logits = self._further(cache, thought[-1:])
             if thought[-1] == self.tok.thought:
-                return cache, thought, logits[-1]
-            thought.append(self._next(logits[-1]) if len(thought) + 1 < THOUGHT_MAX else self.tok.thought)
+                return cache, thought, logits[-1], torch.stack(steps)
+            if len(thought) + 1 < THOUGHT_MAX:
+                thought.append(self._next(logits[-1]))
+                steps.append(logits[-1])
+            else:
+                thought.append(self.tok.thought)
+
+    def told(self, scores: np.ndarray, thought: list[int], steps: torch.Tensor, canonical: bool,
+             temperature: float) -> np.ndarray:
+        """The probability of each option as kernels/serve/decide.c states it."""
+        p = np.exp((scores - scores.max()) / temperature)
+        p /= p.sum()
+        if canonical:
+            tokens = torch.tensor(thought[:len(steps)])[:, None]
+            right = float(torch.log_softmax(steps.double() / temperature, -1).gather(1, tokens).sum().exp())
+            p = right * p + (1 - right) / len(p)
+        return p
 
     @torch.no_grad()
-    def decide(self, line: dict, temperatures: tuple[float, ...] = (1.0,)) -> np.ndarray:
-        """Probability of each option; a row for each temperature where several are asked for."""
-        return self.options(line, self.think(line)[0], temperatures)
-
-    @torch.no_grad()
-    def options(self, line: dict, cache: list, temperatures: tuple[float, ...] = (1.0,)) -> np.ndarray:
+    def scores(self, line: dict, cache: list) -> np.ndarray:
+        """log p of each option, written out after the thought."""
         rows = []
         for option in line["options"]:
             whole = json.dumps({"choice": option, "reason": ""}, ensure_ascii=False, separators=(",", ":"))
@@ -91,19 +112,14 @@ class Judge:
         longest = max(map(len, rows))
         tokens = torch.tensor([row + [self.tok.end] * (longest - len(row)) for row in rows])
         states, _ = self.net.states(tokens[:, :-1], cache)
-        logits, out = self.net.logits(states), []
-        for temperature in temperatures:
-            logp = torch.log_softmax(logits / temperature, -1)
-            scores = np.array([float(logp[i, :len(row) - 1].gather(1, torch.tensor(row[1:])[:, None]).sum())
-                               for i, row in enumerate(rows)])
-            scores = np.exp(scores - scores.max())
-            out.append(scores / scores.sum())
-        return np.array(out) if len(out) > 1 else out[0]
+        logp = torch.log_softmax(self.net.logits(states), -1)
+        return np.array([float(logp[i, :len(row) - 1].gather(1, torch.tensor(row[1:])[:, None]).sum())
+                         for i, row in enumerate(rows)])
 
     @torch.no_grad()
     def write(self, line: dict) -> str:
         """Greedy, without any constraint."""
-        cache, _, last = self.think(line)
+        cache, _, last, _ = self.think(line)
         out: list[int] = []
         while len(out) < ANSWER_MAX:
             out.append(int(last.argmax()))
@@ -130,11 +146,14 @@ def calibration(sure: np.ndarray, right: np.ndarray) -> float:
 
 
 def temperature(judge: Judge, count: int) -> float:
-    """By which the logits are divided so that the stated probabilities of other cases come true."""
-    lines = list(generate.rendered((generate.case_of("same", SEEDS_CALIBRATION + i) for i in range(count)), judge.render, 0))
-    grid = (0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0)
-    right = np.array([judge.decide(line, grid)[:, line["choice"]] for line in lines])
-    return grid[int(np.log(right + 1e-9).mean(0).argmax())]
+    """At which the stated probabilities of other cases come true: where the right options are the most likely."""
+    lines = generate.rendered((generate.case_of("same", SEEDS_CALIBRATION + i) for i in range(count)), judge.render, 0)
+    right = []
+    for line in lines:
+        cache, thought, _, steps = judge.think(line)
+        scores = judge.scores(line, cache)
+        right.append([judge.told(scores, thought, steps, judge.canonical, t)[line["choice"]] for t in TEMPERATURES])
+    return TEMPERATURES[int(np.log(np.array(right) + 1e-9).mean(0).argmax())]
 
 
 # ---- baselines ----
@@ -217,19 +236,21 @@ class Baselines:
 def measure(judge: Judge, split: str, count: int, baselines: Baselines) -> tuple[dict, np.ndarray, np.ndarray, list[int]]:
     cases = [generate.case_of(split, SEEDS + i) for i in range(count)]
     lines = list(generate.rendered(cases, judge.render, SEEDS))
-    sure, right, chosen, margins, exact, lengths = [], [], [], [], [], []
+    sure, alone, right, chosen, margins, exact, lengths = [], [], [], [], [], [], []
     families: defaultdict[str, list[bool]] = defaultdict(list)
     for line in lines:
-        cache, thought, _ = judge.think(line)
+        cache, thought, _, steps = judge.think(line)
         exact.append(judge.tok.decode(thought) == line["thought"])
         lengths.append(len(thought))
-        p = judge.options(line, cache)
-        chosen.append(int(p.argmax()))
+        scores = judge.scores(line, cache)
+        p = judge.told(scores, thought, steps, judge.canonical, judge.temperature)
+        chosen.append(int(scores.argmax()))
         sure.append(float(p.max()))
+        alone.append(float(judge.told(scores, thought, steps, False, 1.0).max()))
         margins.append(float(p.max() - np.sort(p)[-2]))
         right.append(chosen[-1] == line["choice"])
         families[line["family"]].append(right[-1])
-    sure, right = np.array(sure), np.array(right)
+    sure, alone, right = np.array(sure), np.array(alone), np.array(right)
     ours = np.array([not line["family"].startswith("invented") for line in lines])
     parts = {name: round(float(right[which].mean()), 4) for name, which in (("shipped", ours), ("invented", ~ours)) if which.any()}
     margin = np.array(margins)
@@ -239,7 +260,8 @@ def measure(judge: Judge, split: str, count: int, baselines: Baselines) -> tuple
     parts["followed"] = round(float(sure_enough.mean()), 4)
     parts["right_of_followed"] = round(float(right[sure_enough].mean()), 4) if sure_enough.any() else None
     figures = {"cases": count, "accuracy": round(float(right.mean()), 4), **parts, "ece": round(calibration(sure, right), 4),
-               **baselines.right(cases), "families": {k: [round(float(np.mean(v)), 3), len(v)] for k, v in sorted(families.items())}}
+               "ece_of_options_alone": round(calibration(alone, right), 4), **baselines.right(cases),
+               "families": {k: [round(float(np.mean(v)), 3), len(v)] for k, v in sorted(families.items())}}
     return figures, sure, right, chosen
 
 
@@ -257,14 +279,18 @@ def expected(judge: Judge, out: Path, model: Path) -> None:
         ids = [*judge.tok.system(line["system"]), *judge.tok.user(line["user"]), judge.tok.think]
         last = export.numpy_logits(meta, tensors, ids)[-1]
         top = np.argsort(-last)[:16]
-        cache, thought, _ = judge.think(line)
+        cache, thought, _, steps = judge.think(line)
+        scores = judge.scores(line, cache)
         rows.append({**line, "thought": judge.tok.decode(thought), "tokens": ids,
                      "top": [[int(i), round(float(last[i]), 5)] for i in top],
                      "sum": round(float(last.sum()), 3), "l2": round(float(np.sqrt((last * last).sum())), 4),
-                     "probability": [round(float(p), 5) for p in judge.options(line, cache)]})
+                     **{name: [round(float(p), 5) for p in judge.told(scores, thought, steps, canonical, temperature)]
+                        for name, canonical, temperature in (("after_thought", False, judge.says[1]),
+                                                             ("with_thought", True, judge.temperature))}})
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    out.write_text(f'{{"model": "{model.name}", "sha256": "{digest}", "cases": [\n{lines}\n]}}\n')
+    head = json.dumps({"model": model.name, "sha256": digest, "canonical": judge.says[0], "temperature": judge.temperature})
+    out.write_text(f'{head[:-1]}, "cases": [\n{lines}\n]}}\n')
 
 
 def main() -> None:
@@ -276,11 +302,13 @@ def main() -> None:
     parser.add_argument("--no-hidden", action="store_true")
     parser.add_argument("--written", type=int, default=200, help="answers written out without constraint")
     parser.add_argument("--calibrate", type=int, metavar="CASES", help="print the temperature that calibrates, nothing else")
+    parser.add_argument("--canonical", action=argparse.BooleanOptionalAction, help="whether thoughts count; default: as the file says")
+    parser.add_argument("--temperature", type=float, help="of stated probabilities; default: as the file says")
     parser.add_argument("--expected", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    judge = Judge(given.model, given.render)
+    judge = Judge(given.model, given.render, given.canonical, given.temperature)
     if given.calibrate:
         print(temperature(judge, given.calibrate))
         return

@@ -1,10 +1,11 @@
 """export.py -- a checkpoint as a GGUF file that every engine reads; and back, for verification.
 
-    export.py --work build/nano --checkpoint last.pt --out kernels/nano/nano.gguf
+    export.py --work build/nano --checkpoint last.pt --temperature 1.05 --out kernels/nano/nano.gguf
 
 Matrices as Q8_0 (blocks of 32: a float16 scale and 32 signed bytes), norms as float32, tokenizer and chat
-template as metadata.  The file is read again, dequantised, run in plain NumPy and compared with PyTorch
-before it counts as written.
+template as metadata.  Two keys of our own say how probabilities are told (kernels/kernel.h): that thoughts are canonical,
+and the temperature at which probabilities came true (evaluate.py --calibrate).  The file is read again, dequantised,
+run in plain NumPy and compared with PyTorch before it counts as written.
 """
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ ALIGNMENT = 32
 F32, Q8_0 = 0, 8
 U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 NORMAL, CONTROL = 1, 3
+CANONICAL, TEMPERATURE = "reeve.thought.canonical", "reeve.probability.temperature"
 # the model thinks before it answers; what it thought before is no part of a later prompt
 CHATML = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'].split('</think>')[-1] "
           "+ '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
@@ -69,7 +71,7 @@ def _value(kind: int, value: object) -> bytes:
     return struct.pack({U32: "<I", I32: "<i", FLOAT: "<f", BOOL: "<?"}[kind], value)
 
 
-def write(path: Path, net: Nano, tok: Tokenizer) -> None:
+def write(path: Path, net: Nano, tok: Tokenizer, temperature: float) -> None:
     s = net.shape
     heads = {"attn_q": s.heads, "attn_k": s.kv_heads}
     meta: list[tuple[str, int, object]] = [
@@ -88,6 +90,7 @@ def write(path: Path, net: Nano, tok: Tokenizer) -> None:
         ("tokenizer.ggml.bos_token_id", U32, tok.end), ("tokenizer.ggml.eos_token_id", U32, tok.turn_end),
         ("tokenizer.ggml.padding_token_id", U32, tok.end), ("tokenizer.ggml.add_bos_token", BOOL, False),
         ("tokenizer.chat_template", STRING, CHATML),
+        (CANONICAL, BOOL, True), (TEMPERATURE, FLOAT, temperature),
     ]
     if len(tok.tokens) != s.vocab:
         raise SystemExit(f"the tokenizer has {len(tok.tokens)} tokens and the network {s.vocab}")
@@ -212,12 +215,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--checkpoint", default="last.pt")
-    parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits: evaluate.py --calibrate")
+    parser.add_argument("--temperature", type=float, default=1.0, help="of probabilities: evaluate.py --calibrate")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     net, tok = network(given.work / given.checkpoint), Tokenizer.load(given.work / "tokenizer.json")
-    net.output_norm.weight.data /= given.temperature
-    write(given.out, net, tok)
+    write(given.out, net, tok, given.temperature)
     again, words = load(given.out)
     ids = words.system("Choose.") + words.user("\n## Question\n\"Is 12.50 above 9.75 EUR?\"\n")
     with torch.no_grad():

@@ -304,4 +304,5 @@ const struct kernel_operations kernel_operations_ref = {
     .silu_multiply = silu_multiply,
     .adapt = adapt,
     .gather = gather,
+    .host_memory = true,
 };

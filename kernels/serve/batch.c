@@ -131,7 +131,7 @@ static void give(struct sequence *sequence, const int32_t *tokens, uint32_t coun
 }
 
 /* An answer that is one of several options begins with what they have in common; that is computed,
- * and then it is decided. */
+ * and then it is decided: further steps, so that it waits until all rows of this one are taken. */
 static enum kernel_status begin_options(struct kernel_engine *engine, struct sequence *sequence,
                                         struct kernel_error *error)
 {
@@ -145,7 +145,16 @@ static enum kernel_status begin_options(struct kernel_engine *engine, struct seq
         give(sequence, options->tokens[0].at, options->common);
         return KERNEL_OK;
     }
-    status = decide(engine, sequence, logits, error);
+    decide_begin(engine, sequence, logits);
+    sequence->scored = true;
+    return KERNEL_OK;
+}
+
+static enum kernel_status end_options(struct kernel_engine *engine, struct sequence *sequence,
+                                      struct kernel_error *error)
+{
+    struct options *options = sequence->options;
+    enum kernel_status status = decide(engine, sequence, error);
     if (status != KERNEL_OK) {
         return status;
     }
@@ -223,6 +232,18 @@ static void seal(struct kernel_engine *engine, struct sequence *sequence)
 
 /* KERNEL_DEVICE: the backend is gone, and nothing was taken; everything else that can go wrong is
  * this sequence's alone. */
+static enum kernel_status settle(struct kernel_engine *engine, struct sequence *sequence,
+                                 enum kernel_status status, struct kernel_error *error)
+{
+    if (status == KERNEL_OK) {
+        seal(engine, sequence);
+    } else if (status != KERNEL_DEVICE) {
+        answer_failed(engine, sequence, error);
+        status = KERNEL_OK;
+    }
+    return status;
+}
+
 static enum kernel_status take_rows(struct kernel_engine *engine, struct sequence *sequence,
                                     struct kernel_error *error)
 {
@@ -234,25 +255,21 @@ static enum kernel_status take_rows(struct kernel_engine *engine, struct sequenc
     } else if (rows) {
         status = advance(engine, sequence, error);
     }
-    if (status == KERNEL_OK) {
-        seal(engine, sequence);
-    } else if (status != KERNEL_DEVICE) {
-        answer_failed(engine, sequence, error);
-        status = KERNEL_OK;
-    }
-    return status;
+    return sequence->scored ? status : settle(engine, sequence, status, error);
 }
 
-/* Those who decide come last: scoring options begins further steps. */
+/* Options are scored last: that begins further steps, and the rows of this one are gone. */
 static enum kernel_status take_all(struct kernel_engine *engine, struct kernel_error *error)
 {
     const struct step *step = &engine->step;
     enum kernel_status status = KERNEL_OK;
-    for (int decides = 0; decides <= 1; decides++) {
-        for (uint32_t i = 0; i < step->batch.sequences && status == KERNEL_OK; i++) {
-            if (step->sequences[i]->decides == (decides == 1)) {
-                status = take_rows(engine, step->sequences[i], error);
-            }
+    for (uint32_t i = 0; i < step->batch.sequences && status == KERNEL_OK; i++) {
+        status = take_rows(engine, step->sequences[i], error);
+    }
+    for (uint32_t i = 0; i < step->batch.sequences && status == KERNEL_OK; i++) {
+        struct sequence *sequence = step->sequences[i];
+        if (sequence->scored) {
+            status = settle(engine, sequence, end_options(engine, sequence, error), error);
         }
     }
     return status;
@@ -268,6 +285,7 @@ void step_run(struct kernel_engine *engine)
         struct sequence *sequence = step->sequences[i];
         embeds = embeds || sequence->kind == KERNEL_EMBED;
         answers = answers || sequence->kind != KERNEL_EMBED;
+        sequence->scored = false;
         sequence->decides =
             sequence->options != NULL && sequence->options->choice < 0 && !sequence->thinking;
     }

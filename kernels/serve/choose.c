@@ -2,11 +2,12 @@
  *
  * A backend that can (backend.h, `pick`) is asked where the logits are, so that masks go up and
  * tokens come down instead of rows.  All rows whose mask is known when the step ends are asked for
- * together.  The host looks at a row itself, which is fetched then, in three cases:
+ * together.  The host looks at a row itself in three cases; where its memory is not the host's,
+ * the row is fetched then, and one at a time is there:
  *
  *   - options are scored: the numbers of several tokens of a row are wanted;
  *   - the backend says KERNEL_PICK_ROW: a very flat row under top_p, or a top_k over 256;
- *   - the backend cannot: then all rows come down at once.
+ *   - the backend cannot: the row is read where it stands, or fetched.
  *
  * The row behind a guess that turned out right under a schema has a mask only then: it is asked for
  * by itself.
@@ -29,6 +30,12 @@ static const uint64_t *mask_of(struct kernel_engine *engine, struct sequence *se
     return sequence->mask;
 }
 
+/* The token's probability is a factor of the options' (kernel.h). */
+static bool measured(const struct kernel_engine *engine, const struct sequence *sequence)
+{
+    return engine->certainty.canonical && sequence->thinking && sequence->options != NULL;
+}
+
 /* What row `i` will be asked when the `i` tokens before it are taken. */
 static void make_pick(struct kernel_engine *engine, struct sequence *sequence, uint32_t i,
                       uint64_t position, struct kernel_pick *out)
@@ -36,6 +43,7 @@ static void make_pick(struct kernel_engine *engine, struct sequence *sequence, u
     kernel_pick_make(&sequence->sampling, position, mask_of(engine, sequence), out);
     out->row = sequence->first_row + i;
     out->alternatives = sequence->logprobs;
+    out->measured = measured(engine, sequence) ? engine->certainty.temperature : 0;
 }
 
 static enum kernel_status not_finite(const struct kernel_engine *engine,
@@ -77,32 +85,7 @@ static enum kernel_status pick_rows(struct kernel_engine *engine, struct kernel_
         kernel_runner_pick(engine->runner, step->picks, count, step->answers, error);
     for (uint32_t i = 0; i < count && status == KERNEL_OK; i++) {
         step->picked[step->picks[i].row] = step->answers[i];
-        step->row[step->picks[i].row] = ROW_PICKED;
-    }
-    return status;
-}
-
-static enum kernel_status fetch_rows(struct kernel_engine *engine, uint32_t first, uint32_t rows,
-                                     struct kernel_error *error)
-{
-    struct step *step = &engine->step;
-    enum kernel_status status = kernel_runner_logits(
-        engine->runner, first, rows, step->logits + (size_t)first * engine->vocabulary, error);
-    for (uint32_t r = first; r < first + rows && status == KERNEL_OK; r++) {
-        step->row[r] = ROW_HERE;
-    }
-    return status;
-}
-
-/* Rows of those who decide: scoring the options of one of them spoils what the backend has. */
-static enum kernel_status fetch_decided(struct kernel_engine *engine, struct kernel_error *error)
-{
-    enum kernel_status status = KERNEL_OK;
-    for (uint32_t s = 0; s < engine->step.batch.sequences && status == KERNEL_OK; s++) {
-        const struct sequence *sequence = engine->step.sequences[s];
-        if (sequence->decides && sequence->rows > 0) {
-            status = fetch_rows(engine, sequence->first_row, sequence->rows, error);
-        }
+        step->chosen[step->picks[i].row] = true;
     }
     return status;
 }
@@ -114,22 +97,18 @@ enum kernel_status rows_take(struct kernel_engine *engine, bool hidden, struct k
     bool answers = false;
     enum kernel_status status = KERNEL_OK;
     for (uint32_t r = 0; r < rows; r++) {
-        step->row[r] = ROW_AWAY;
+        step->chosen[r] = false;
     }
+    step->here = UINT32_MAX;
     for (uint32_t s = 0; s < step->batch.sequences; s++) {
         answers = answers || (step->sequences[s]->kind != KERNEL_EMBED && step->sequences[s]->rows);
     }
     if (rows > 0 && hidden) {
         status = kernel_runner_hidden(engine->runner, 0, rows, step->hidden, error);
     }
-    if (!answers || status != KERNEL_OK) {
-        return status;
-    }
-    if (!kernel_runner_picks(engine->runner)) {
-        return fetch_rows(engine, 0, rows, error);
-    }
-    status = pick_rows(engine, error);
-    return status == KERNEL_OK ? fetch_decided(engine, error) : status;
+    return answers && status == KERNEL_OK && kernel_runner_picks(engine->runner)
+               ? pick_rows(engine, error)
+               : status;
 }
 
 /* ---- one row ---- */
@@ -137,12 +116,15 @@ enum kernel_status rows_take(struct kernel_engine *engine, bool hidden, struct k
 enum kernel_status row_logits(struct kernel_engine *engine, const struct sequence *sequence,
                               uint32_t i, const float **out, struct kernel_error *error)
 {
+    struct step *step = &engine->step;
     uint32_t row = sequence->first_row + i;
     enum kernel_status status = KERNEL_OK;
-    if (engine->step.row[row] != ROW_HERE) {
-        status = fetch_rows(engine, row, 1, error);
+    const float *view = kernel_runner_view(engine->runner);
+    if (view == NULL && step->here != row) {
+        status = kernel_runner_logits(engine->runner, row, 1, step->logits, error);
+        step->here = status == KERNEL_OK ? row : UINT32_MAX;
     }
-    *out = engine->step.logits + (size_t)row * engine->vocabulary;
+    *out = view != NULL ? view + (size_t)row * engine->vocabulary : step->logits;
     if (status == KERNEL_OK) {
         uint32_t count = kernel_not_finite(*out, engine->vocabulary);
         status = count > 0 ? not_finite(engine, sequence, i, count, error) : KERNEL_OK;
@@ -166,6 +148,10 @@ static enum kernel_status choose_here(struct kernel_engine *engine, struct seque
             .token = *token, .logprob = (float)((double)logits[*token] - sum)};
         kernel_top(logits, engine->vocabulary, sequence->logprobs, sequence->alternatives + 1);
     }
+    if (*token >= 0 && measured(engine, sequence)) {
+        sequence->thought +=
+            kernel_log_p(logits, engine->vocabulary, *token, engine->certainty.temperature);
+    }
     return KERNEL_OK;
 }
 
@@ -174,14 +160,14 @@ static enum kernel_status choose_there(struct kernel_engine *engine, struct sequ
 {
     uint32_t row = sequence->first_row + i;
     struct kernel_picked *picked = &engine->step.picked[row];
-    if (engine->step.row[row] != ROW_PICKED) {
+    if (!engine->step.chosen[row]) {
         struct kernel_pick pick;
         make_pick(engine, sequence, i, sequence->tokens.count, &pick);
         enum kernel_status status = kernel_runner_pick(engine->runner, &pick, 1, picked, error);
         if (status != KERNEL_OK) {
             return status;
         }
-        engine->step.row[row] = ROW_PICKED;
+        engine->step.chosen[row] = true;
     }
     if (picked->not_finite > 0) {
         return not_finite(engine, sequence, i, picked->not_finite, error);
@@ -192,6 +178,7 @@ static enum kernel_status choose_there(struct kernel_engine *engine, struct sequ
     *token = picked->token;
     sequence->alternatives[0] = (struct kernel_logprob){*token, picked->logprob};
     memcpy(sequence->alternatives + 1, picked->best, sequence->logprobs * sizeof picked->best[0]);
+    sequence->thought += measured(engine, sequence) ? picked->measured : 0;
     return KERNEL_OK;
 }
 

@@ -3,7 +3,9 @@
  * Every option is written out as the answer would have it, and the model is asked how probable
  * those tokens are after the prompt: log p(option) = sum of log p(token | all before it).  Over the
  * legal set they are made to sum to one.  So the choice is between whole options, not between their
- * first tokens, and its probability is measured.
+ * first tokens, and its probability is measured; with that of the thought before it, where the
+ * model's file says that thoughts are canonical (kernel.h, "How probable an option is"; choose.c
+ * sums it up token by token).
  *
  * The options are computed one after another, each over the one before, in the blocks that the
  * answer will need anyway: what stands there beyond the computed tokens is scratch.
@@ -16,15 +18,19 @@
 
 /* Adds log p of the option's tokens after the first. */
 static enum kernel_status score_rest(struct kernel_engine *engine, struct sequence *sequence,
-                                     uint32_t option, double *score, struct kernel_error *error)
+                                     uint32_t option, struct kernel_error *error)
 {
     const struct options *options = sequence->options;
     const int32_t *tokens = options->tokens[option].at + options->common;
+    double *score = &options->score[option];
     uint32_t count = options->tokens[option].count - options->common - 1;
+    uint32_t most =
+        engine->step_tokens < engine->outputs_max ? engine->step_tokens : engine->outputs_max;
+    most = most < SCORE_ROWS ? most : SCORE_ROWS;
     struct step *step = &engine->step;
     enum kernel_status status = KERNEL_OK;
     for (uint32_t done = 0; done < count && status == KERNEL_OK;) {
-        uint32_t some = count - done < SCORE_ROWS ? count - done : SCORE_ROWS;
+        uint32_t some = count - done < most ? count - done : most;
         int32_t start[2] = {0, (int32_t)some};
         int32_t length = (int32_t)(sequence->computed + done + some);
         int32_t position[SCORE_ROWS];
@@ -59,22 +65,25 @@ static enum kernel_status score_rest(struct kernel_engine *engine, struct sequen
 }
 
 /* Softmax over the options; the choice is the most probable one, or drawn where the request has a
- * temperature. */
-static void choose(struct sequence *sequence, double *score)
+ * temperature.  What is told of them takes the thought into account. */
+static void choose(const struct kernel_engine *engine, struct sequence *sequence)
 {
     struct options *options = sequence->options;
+    const double *score = options->score;
     double top = score[0];
     for (uint32_t i = 1; i < options->count; i++) {
         top = score[i] > top ? score[i] : top;
     }
     double sum = 0;
     for (uint32_t i = 0; i < options->count; i++) {
-        options->probability[i] = exp(score[i] - top);
+        options->probability[i] = exp((score[i] - top) / engine->certainty.temperature);
         sum += options->probability[i];
     }
     float *logits = kernel_allocate(options->count, sizeof *logits);
+    double thought = exp(sequence->thought);
     for (uint32_t i = 0; i < options->count; i++) {
-        options->probability[i] /= sum;
+        options->probability[i] =
+            thought * (options->probability[i] / sum) + (1 - thought) / options->count;
         logits[i] = (float)(score[i] - top);
     }
     options->choice =
@@ -82,8 +91,18 @@ static void choose(struct sequence *sequence, double *score)
     free(logits);
 }
 
+void decide_begin(const struct kernel_engine *engine, struct sequence *sequence,
+                  const float *logits)
+{
+    struct options *options = sequence->options;
+    double sum = kernel_log_sum(logits, engine->vocabulary);
+    for (uint32_t i = 0; i < options->count; i++) {
+        options->score[i] = (double)logits[options->tokens[i].at[options->common]] - sum;
+    }
+}
+
 enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence,
-                          const float *logits, struct kernel_error *error)
+                          struct kernel_error *error)
 {
     const struct options *options = sequence->options;
     uint32_t longest = 0;
@@ -93,18 +112,12 @@ enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequenc
     if (!plan_blocks(engine, sequence, sequence->computed + longest - options->common)) {
         return KERNEL_OK; /* undecided: others go first */
     }
-    double *score = kernel_allocate(options->count, sizeof *score);
-    double sum = kernel_log_sum(logits, engine->vocabulary);
     enum kernel_status status = KERNEL_OK;
-    for (uint32_t i = 0; i < options->count; i++) {
-        score[i] = (double)logits[options->tokens[i].at[options->common]] - sum;
-    }
     for (uint32_t i = 0; i < options->count && status == KERNEL_OK; i++) {
-        status = score_rest(engine, sequence, i, &score[i], error);
+        status = score_rest(engine, sequence, i, error);
     }
     if (status == KERNEL_OK) {
-        choose(sequence, score);
+        choose(engine, sequence);
     }
-    free(score);
     return status;
 }

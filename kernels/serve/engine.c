@@ -227,9 +227,9 @@ static void make_step(struct kernel_engine *engine)
     step->block = kernel_allocate((size_t)sequences * engine->blocks_max, sizeof(int32_t));
     step->output = kernel_allocate(engine->step_tokens, sizeof(int32_t));
     step->sequences = kernel_allocate(sequences, sizeof(struct sequence *));
-    step->logits = kernel_allocate((size_t)engine->outputs_max * engine->vocabulary, sizeof(float));
+    step->logits = kernel_allocate(engine->vocabulary, sizeof(float));
     step->hidden = kernel_allocate((size_t)engine->outputs_max * engine->width, sizeof(float));
-    step->row = kernel_allocate(engine->outputs_max, sizeof *step->row);
+    step->chosen = kernel_allocate(engine->outputs_max, sizeof *step->chosen);
     step->picks = kernel_allocate(engine->outputs_max, sizeof *step->picks);
     step->answers = kernel_allocate(engine->outputs_max, sizeof *step->answers);
     step->picked = kernel_allocate(engine->outputs_max, sizeof *step->picked);
@@ -253,6 +253,7 @@ enum kernel_status kernel_engine_create(struct kernel_model *model,
     engine->model = model;
     engine->vocab = kernel_model_vocab(model);
     engine->chat = kernel_model_chat(model);
+    engine->certainty = kernel_model_certainty(model);
     for (int i = 0; i < ADAPTERS_MAX; i++) {
         engine->adapters[i].index = -1;
     }
@@ -306,7 +307,7 @@ void kernel_engine_destroy(struct kernel_engine *engine)
                       engine->step.output, engine->step.sequences, engine->step.logits,
                       engine->step.hidden, engine->scores,         engine->running,
                       engine->order,       engine->plain_mask,     engine->thinking_mask,
-                      engine->step.row,    engine->step.picks,     engine->step.answers,
+                      engine->step.chosen, engine->step.picks,     engine->step.answers,
                       engine->step.picked, engine->cancels.at,     engine->taken_cancels.at};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) {
         free(memory[i]);

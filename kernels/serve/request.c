@@ -227,6 +227,7 @@ static enum kernel_status take_options(struct kernel_engine *engine, struct sequ
     options->count = request->option_count;
     options->tokens = kernel_allocate(options->count, sizeof *options->tokens);
     options->probability = kernel_allocate(options->count, sizeof *options->probability);
+    options->score = kernel_allocate(options->count, sizeof *options->score);
     options->choice = -1;
     encode_options(engine, request, options);
     json_t *schema = options_schema(request);
@@ -430,6 +431,7 @@ void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
         }
         free(sequence->options->tokens);
         free(sequence->options->probability);
+        free(sequence->options->score);
         free(sequence->options);
     }
     free(sequence->tokens.at);

@@ -145,7 +145,7 @@ void kernel_pick_make(const struct kernel_sampling *sampling, uint64_t position,
 
 /* ---- log-probabilities ---- */
 
-double kernel_log_sum(const float *logits, uint32_t vocabulary)
+static double log_sum_at(const float *logits, uint32_t vocabulary, double temperature)
 {
     double top = logits[0];
     for (uint32_t i = 1; i < vocabulary; i++) {
@@ -153,9 +153,19 @@ double kernel_log_sum(const float *logits, uint32_t vocabulary)
     }
     double sum = 0;
     for (uint32_t i = 0; i < vocabulary; i++) {
-        sum += exp((double)logits[i] - top);
+        sum += exp(((double)logits[i] - top) / temperature);
     }
-    return top + log(sum);
+    return top / temperature + log(sum);
+}
+
+double kernel_log_sum(const float *logits, uint32_t vocabulary)
+{
+    return log_sum_at(logits, vocabulary, 1);
+}
+
+double kernel_log_p(const float *logits, uint32_t vocabulary, int32_t token, double temperature)
+{
+    return (double)logits[token] / temperature - log_sum_at(logits, vocabulary, temperature);
 }
 
 void kernel_top(const float *logits, uint32_t vocabulary, uint32_t count,

@@ -25,6 +25,9 @@ void kernel_pick_make(const struct kernel_sampling *sampling, uint64_t position,
 
 /* log(sum(exp(logits))), in double. */
 double kernel_log_sum(const float *logits, uint32_t vocabulary);
+/* log p of a token over the whole row, logits divided by `temperature`; with 1 to the bit
+ * logit - kernel_log_sum. */
+double kernel_log_p(const float *logits, uint32_t vocabulary, int32_t token, double temperature);
 /* The most probable tokens, best first, over the whole row. */
 void kernel_top(const float *logits, uint32_t vocabulary, uint32_t count,
                 struct kernel_logprob *out);

@@ -41,7 +41,7 @@ enum {
     AGEING_MS = 2000,      /* of waiting lift a sequence by one tier */
     DRAFT_MAX = 8,         /* tokens guessed ahead */
     DRAFT_RUNNING_MAX = 8, /* with more sequences than this nobody guesses */
-    SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step */
+    SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step, at most */
     GRAMMARS_KEPT = 64,
     CLOSING_MARGIN = 2 /* tokens more than the shortest end needs, when closing begins */
 };
@@ -60,6 +60,7 @@ struct options {
     uint32_t count;
     struct kernel_tokens *tokens; /* [count] of the whole beginning of the answer */
     uint32_t common;              /* tokens that all begin with */
+    double *score;                /* log p, as far as it is known; decide.c */
     double *probability;
     int32_t choice; /* -1 until decided */
 };
@@ -96,6 +97,7 @@ struct sequence {
     uint32_t first_row; /* of its logits in the step's outputs */
     uint32_t rows;
     bool decides; /* its row is for scoring its options */
+    bool scored;  /* that is done for their first tokens */
     int32_t draft[DRAFT_MAX];
     /* ---- the answer ---- */
     struct grammar_entry *grammar;
@@ -106,6 +108,7 @@ struct sequence {
     struct options *options;
     bool thinking;
     int32_t think_end; /* NONE: does not think */
+    double thought;    /* log p of it, as far as it counts for the options: 0 where it does not */
     uint32_t thinking_tokens, answer_tokens;
     struct kernel_decoder decoder;
     char *held; /* decoded, not handed out: it may be the beginning of a stop text */
@@ -137,17 +140,16 @@ enum { ADAPTERS_MAX = 64 };
 
 struct masks; /* masks.c */
 
-/* A row of logits: with the backend; on the host; its token is chosen already. */
-enum row_place { ROW_AWAY, ROW_HERE, ROW_PICKED };
-
 /* One step's arrays, of fixed size; struct kernel_batch points into them. */
 struct step {
     int32_t *token, *position, *start, *length, *block, *adapter, *output;
     struct kernel_batch batch;
     struct sequence **sequences; /* [S] */
-    float *logits, *hidden;      /* [outputs_max] rows on the host, as far as they are there */
-    enum row_place *row;         /* [outputs_max] where that is */
-    struct kernel_pick *picks;   /* [outputs_max] what the backend is asked, in one go */
+    float *logits; /* [vocabulary] the row that was fetched last: there are too many for all */
+    uint32_t here; /* which; UINT32_MAX: none */
+    float *hidden; /* [outputs_max] rows */
+    bool *chosen;  /* [outputs_max] the row's token is in `picked` */
+    struct kernel_pick *picks;              /* [outputs_max] what the backend is asked, in one go */
     struct kernel_picked *answers, *picked; /* [outputs_max] in the order of picks, of rows */
 };
 
@@ -155,6 +157,7 @@ struct kernel_engine {
     struct kernel_model *model;
     const struct kernel_vocab *vocab;
     const struct kernel_chat *chat;
+    struct kernel_certainty certainty;
     struct kernel_trie *trie;
     struct kernel_runner *runner;
     struct kernel_cache *cache;
@@ -193,7 +196,7 @@ struct kernel_engine {
     uint32_t running_count;
     struct step step;
     struct masks *masks;
-    float *scores; /* [SCORE_ROWS][vocabulary]: decide.c's, while step.logits are still wanted */
+    float *scores;            /* [SCORE_ROWS][vocabulary]: decide.c's */
     struct kernel_stats work; /* what this thread counts; copied to `stats` after each step */
 };
 
@@ -239,15 +242,18 @@ enum kernel_status rows_take(struct kernel_engine *engine, bool hidden, struct k
  * numbers of that row are not finite, or no token may come. */
 enum kernel_status row_choose(struct kernel_engine *engine, struct sequence *sequence, uint32_t i,
                               int32_t *token, struct kernel_error *error);
-/* That row itself, if it is finite.  Where it is not on the host yet, no other step may have begun.
+/* That row itself, if it is finite, until the next one is asked for; no other step may have begun.
  */
 enum kernel_status row_logits(struct kernel_engine *engine, const struct sequence *sequence,
                               uint32_t i, const float **out, struct kernel_error *error);
 
-/* decide.c: scores the options after the common beginning, whose last row of logits is given.  The
- * choice stays -1 where there is no room for it now. */
+/* decide.c: scores the options after the common beginning.  First their first tokens, out of the
+ * last row of that; then the rest, in steps of its own.  The choice stays -1 where there is no room
+ * for it now. */
+void decide_begin(const struct kernel_engine *engine, struct sequence *sequence,
+                  const float *logits);
 enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence,
-                          const float *logits, struct kernel_error *error);
+                          struct kernel_error *error);
 
 /* draft.c: tokens that followed when the last few stood there before; returns how many. */
 uint32_t draft_guess(const struct sequence *sequence, uint32_t max, int32_t *out);

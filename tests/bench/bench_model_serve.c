@@ -4,8 +4,9 @@
 #include "tests/support/kernel_asker.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
-enum { TIMES = 5 };
+enum { TIMES = 5, CROWD = 64, CACHE_BYTES = 64 << 20 };
 
 static const char nano_path[] = "kernels/nano/nano.gguf";
 
@@ -106,6 +107,79 @@ static void prefix(const struct bench_run *run)
     kernel_model_close(model);
 }
 
+/* ---- resident ---- */
+
+static double resident_mb(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%*u %lu", &pages) != 1) {
+        fprintf(stderr, "model: /proc/self/statm says nothing\n");
+        exit(EXIT_FAILURE);
+    }
+    fclose(file);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
+/* All of them run when the memory is looked at; the prompts fill steps. */
+static void decide_together(struct kernel_engine *engine, const char *text)
+{
+    static const struct kernel_text options[] = {{"hold", 4}, {"release", 7}};
+    struct asked *asked = calloc(CROWD, sizeof *asked);
+    struct kernel_message message = {.role = KERNEL_USER, .text = {text, strlen(text)}};
+    struct kernel_request request = {.kind = KERNEL_CHAT,
+                                     .tenant = 1,
+                                     .messages = &message,
+                                     .message_count = 1,
+                                     .options = options,
+                                     .option_count = 2,
+                                     .answer_max = 72,
+                                     .thinking_max = KERNEL_NO_THINKING};
+    for (int i = 0; i < CROWD; i++) {
+        if (!ask(engine, &request, &asked[i])) {
+            fprintf(stderr, "model: %s\n", asked[i].message);
+            exit(EXIT_FAILURE);
+        }
+    }
+    for (int i = 0; i < CROWD; i++) {
+        asked_wait(&asked[i]);
+        asked_free(&asked[i]);
+    }
+    free(asked);
+}
+
+static void resident(const struct bench_run *run)
+{
+    char path[] = "/tmp/reeve-bench-model-XXXXXX";
+    struct kernel_model *model = NULL;
+    struct kernel_engine *engine = NULL;
+    struct kernel_error error;
+    struct kernel_model_facts facts;
+    int file = mkstemp(path);
+    if (file < 0 || close(file) != 0 || unlink(path) != 0) {
+        fprintf(stderr, "model: no file in /tmp\n");
+        exit(EXIT_FAILURE);
+    }
+    must(kernel_model_make("qwen2.5-0.5b", "Q8_0", 1, &model, &error), &error);
+    must(kernel_model_write(model, path, &error), &error);
+    kernel_model_close(model);
+    double before = resident_mb();
+    must(kernel_model_open(path, &model, &error), &error);
+    unlink(path); /* it stays mapped */
+    struct kernel_engine_options options = {
+        .backend = KERNEL_CPU, .cache_bytes = CACHE_BYTES, .context_max = 512};
+    must(kernel_engine_create(model, &options, &engine, &error), &error);
+    kernel_model_facts(model, &facts);
+    char *text = make_text(7, bytes_for(model, 20));
+    decide_together(engine, text);
+    double beside = resident_mb() - before - (double)(facts.bytes + CACHE_BYTES) / (1 << 20);
+    bench_report(run, "model", "resident", "file_mb", (double)facts.bytes / (1 << 20), "MB");
+    bench_report(run, "model", "resident", "beside_file_and_cache_mb", beside, "MB");
+    free(text);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 /* ---- nano: a decision as runtime/model asks it ---- */
 
 static const char instructions[] =
@@ -186,5 +260,8 @@ void bench_model_serve(const struct bench_run *run)
     }
     if (bench_wants(run, "prefix")) {
         prefix(run);
+    }
+    if (bench_wants(run, "resident")) {
+        resident(run);
     }
 }

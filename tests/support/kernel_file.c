@@ -30,6 +30,27 @@ void kernel_file_make(struct kernel_file *file, const char *shape, const char *t
     munmap(image, bytes);
 }
 
+void kernel_file_read(struct kernel_file *file, const char *path)
+{
+    struct kernel_error error;
+    struct kernel_gguf *read = NULL;
+    enum kernel_status status = kernel_gguf_open(path, &read, &error);
+    KERNEL_ASSERT(status == KERNEL_OK);
+    const char *image = kernel_gguf_image(read);
+    size_t bytes = kernel_gguf_bytes(read);
+    *file = (struct kernel_file){.at = kernel_allocate(bytes, 1), .length = bytes};
+    memcpy(file->at, image, bytes);
+    file->header = (size_t)((const char *)kernel_gguf_tensor_at(read, 0)->data - image);
+    kernel_gguf_close(read);
+}
+
+void kernel_file_write(const struct kernel_file *file, const char *path)
+{
+    FILE *out = fopen(path, "wbx");
+    KERNEL_ASSERT(out != NULL && fwrite(file->at, 1, file->length, out) == file->length);
+    KERNEL_ASSERT(fclose(out) == 0);
+}
+
 unsigned char *kernel_file_behind(struct kernel_file *file, const char *text)
 {
     unsigned char *found = memmem(file->at, file->header, text, strlen(text));
@@ -88,6 +109,15 @@ void kernel_file_add_u32(struct kernel_file *file, const char *key, uint32_t val
     struct make_sink sink = {0};
     make_put_key(&sink, key, GGUF_U32);
     make_put(&sink, &value, sizeof value);
+    add_key(file, &sink);
+}
+
+void kernel_file_add_bool(struct kernel_file *file, const char *key, bool value)
+{
+    struct make_sink sink = {0};
+    unsigned char byte = value;
+    make_put_key(&sink, key, GGUF_BOOL);
+    make_put(&sink, &byte, sizeof byte);
     add_key(file, &sink);
 }
 

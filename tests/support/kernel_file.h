@@ -12,6 +12,9 @@ struct kernel_file {
 
 /* "tiny-llama", "Q8_0": a made model. */
 void kernel_file_make(struct kernel_file *file, const char *shape, const char *type);
+/* The one at `path`, and as a new one; a file system that does not work fails loudly. */
+void kernel_file_read(struct kernel_file *file, const char *path);
+void kernel_file_write(const struct kernel_file *file, const char *path);
 /* Just behind the first place that has the text (a key's or a tensor's name); fails loudly. */
 unsigned char *kernel_file_behind(struct kernel_file *file, const char *text);
 /* Replaces a text by one of the same length. */
@@ -20,6 +23,7 @@ void kernel_file_rename(struct kernel_file *file, const char *from, const char *
 void kernel_file_add_text(struct kernel_file *file, const char *key, const char *value);
 void kernel_file_add_f32(struct kernel_file *file, const char *key, float value);
 void kernel_file_add_u32(struct kernel_file *file, const char *key, uint32_t value);
+void kernel_file_add_bool(struct kernel_file *file, const char *key, bool value);
 /* Opens a copy of exactly these bytes as a model without a vocabulary, and closes it again. */
 enum kernel_status kernel_file_try(const struct kernel_file *file, struct kernel_error *error);
 

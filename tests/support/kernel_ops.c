@@ -158,6 +158,7 @@ double ops_band(enum kernel_precision precision)
 {
     static const double bands[] = {
         [KERNEL_PRECISION_F32] = 1e-11,
+        [KERNEL_PRECISION_F16] = 1e-7,
         [KERNEL_PRECISION_BF16] = 1e-5,
         [KERNEL_PRECISION_INT8] = 3e-4,
     };

@@ -11,6 +11,7 @@
 /* How a backend keeps activations where it multiplies: decides what may differ. */
 enum kernel_precision {
     KERNEL_PRECISION_F32,  /* f32, sums in f32 or better */
+    KERNEL_PRECISION_F16,  /* weights of more bits are kept as f16 */
     KERNEL_PRECISION_BF16, /* rounded to bf16 (or the cache is) */
     KERNEL_PRECISION_INT8  /* 8 bits with a scale for each 32 or so */
 };
@@ -20,6 +21,7 @@ struct kernel_ops_options {
     const struct kernel_engine_options *engine; /* may be NULL */
     /* of products with F32, with F16 and BF16, and with block-quantised weights */
     enum kernel_precision float_precision, half_precision, block_precision;
+    enum kernel_precision adapter_precision;   /* of F32 ones, where worse than that of products */
     enum kernel_precision attention_precision; /* of the cache */
     bool same_bits; /* rows must not depend on the batch: required on the CPU */
     uint64_t seed;  /* 0: a fresh one, printed */

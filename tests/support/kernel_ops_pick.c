@@ -68,6 +68,7 @@ static void make_question(struct ops *ops, struct question *question, const uint
     static const double top_ps[] = {0, 0, 0.1, 0.5, 0.9, 0.99, 1};
     static const double min_ps[] = {0, 0, 0.05, 1};
     static const uint32_t alternatives[] = {0, 0, 1, 5, KERNEL_ALTERNATIVES_MAX};
+    static const double measured[] = {0, 0.3, 1, 4};
     struct kernel_sampling *sampling = &question->sampling;
     *sampling = (struct kernel_sampling){.temperature = temperatures[ops_draw(ops) % 6],
                                          .top_p = top_ps[ops_draw(ops) % 7],
@@ -78,6 +79,7 @@ static void make_question(struct ops *ops, struct question *question, const uint
     kernel_pick_make(sampling, question->position, mask, &question->pick);
     question->pick.row = (uint32_t)(ops_draw(ops) % ROWS);
     question->pick.alternatives = alternatives[ops_draw(ops) % 5];
+    question->pick.measured = measured[ops_draw(ops) % 4];
 }
 
 /* ---- the definition ---- */
@@ -211,6 +213,20 @@ static void check_alternatives(struct ops *ops, const struct question *question,
     }
 }
 
+static void check_measured(struct ops *ops, const struct kernel_pick *pick, const float *row,
+                           uint32_t vocabulary, const struct kernel_picked *picked,
+                           const char *what)
+{
+    double truth = pick->measured > 0 && picked->token >= 0
+                       ? kernel_log_p(row, vocabulary, picked->token, pick->measured)
+                       : 0;
+    if (!(fabs(picked->measured - truth) <= 1e-9 * (1 + fabs(truth)))) {
+        printf("%s: measured %.17g at %g, the host says %.17g\n", what, picked->measured,
+               pick->measured, truth);
+        ops->complaints++;
+    }
+}
+
 static void check_one(struct ops *ops, const struct question *question, const float *row,
                       uint32_t vocabulary, const struct kernel_picked *picked)
 {
@@ -235,6 +251,7 @@ static void check_one(struct ops *ops, const struct question *question, const fl
         ops->complaints++;
     } else {
         check_alternatives(ops, question, row, vocabulary, picked, what);
+        check_measured(ops, pick, row, vocabulary, picked, what);
     }
 }
 
@@ -282,6 +299,7 @@ static void check_picks(struct ops *ops, uint32_t vocabulary)
         ops->comparisons++;
         if (alone.token != together[i].token || alone.not_finite != together[i].not_finite ||
             memcmp(&alone.logprob, &together[i].logprob, sizeof alone.logprob) != 0 ||
+            memcmp(&alone.measured, &together[i].measured, sizeof alone.measured) != 0 ||
             memcmp(alone.best, together[i].best, named * sizeof alone.best[0]) != 0) {
             printf("pick of %" PRIu32 ": another token in other company\n", vocabulary);
             ops->complaints++;

@@ -8,4 +8,4 @@ if(Python3_Interpreter_FOUND AND BUILD_TESTING)
 endif()
 # the model itself: its own programs and the engine agree
 reeve_test(nano_engine_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/nano_engine_test.c
-           LINK kernels PkgConfig::JANSSON LABELS unit)
+           LINK test_kernel PkgConfig::JANSSON LABELS unit)

@@ -29,6 +29,8 @@ static const size_t row_sizes[T_COUNT] = {
     [T_RESULT] = sizeof(struct result_row),
     [T_STEP] = sizeof(struct step_row),
     [T_SIGNAL] = sizeof(struct signal_row),
+    [T_UPDATE] = sizeof(struct update_row),
+    [T_REVIVAL] = sizeof(struct revival_row),
     [T_MEMORY] = sizeof(struct memory_row),
     [T_EXCEPTION] = sizeof(struct exception_row),
     [T_POLICY] = sizeof(struct policy_row),
@@ -250,6 +252,7 @@ static void learn_all(void)
         learn(base_words_look);
         learn(base_words_claim);
         learn(base_words_versions);
+        learn(base_words_messages);
         learn(base_words_gate);
         learn(base_words_hooks);
         learn(base_words_schedule);

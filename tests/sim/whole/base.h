@@ -6,6 +6,7 @@
  *   say_nodes.c      nodes, leases, placement
  *   say_run.c        what the store asks            say_look.c       what the orchestrator asks
  *   say_versions.c   agents and their versions
+ *   say_messages.c   updates, published values, revivals
  *   say_gate.c       policy, limits, approvals, outbox, audit record, the log of events
  *   say_hooks.c      deliveries                say_schedule.c   schedules and fires
  *   books.c          the loads and projections of the small catalogue
@@ -92,7 +93,8 @@ struct base_word {
 };
 /* Lists of the statements, each ended by a NULL name. */
 extern const struct base_word base_words_journal[], base_words_nodes[], base_words_run[],
-    base_words_look[], base_words_claim[], base_words_versions[], base_words_gate[],
+    base_words_look[], base_words_claim[], base_words_versions[], base_words_messages[],
+    base_words_gate[],
     base_words_hooks[], base_words_schedule[], base_words_books[];
 
 /* One row that a transaction has changed or made. */
@@ -210,6 +212,14 @@ bool base_run_over(const struct run_row *run);
 struct input_row *base_input(struct base *base, int32_t tenant, int64_t run); /* NULL: none */
 bool base_waits_for_word(const struct run_row *run); /* a signal, or its budget */
 bool base_has_signal(struct base *base, const struct run_row *run);
+struct update_row *base_update(struct base *base, int32_t tenant, int64_t run, const char *id);
+struct signal_row *base_signal(struct base *base, int32_t tenant, int64_t run, int64_t id);
+/* How it stands, as those outside see it; new reference. */
+json_t *base_update_shown(struct base *base, const struct update_row *update);
+struct revival_row *base_revival(struct base *base, int32_t tenant, int64_t of_run);
+/* What a fork must know (statement run_fork_look); NULL: no such run.  New reference. */
+json_t *base_fork_facts(struct base *base, int32_t tenant, int64_t id, int32_t at,
+                        const char *version);
 struct plan_row *base_plan(struct base *base, int32_t tenant, const uint8_t *hash);
 struct agent_row *base_agent(struct base *base, int32_t tenant, const char *name);
 /* The version that is tried beside the active one, new; NULL: none. */

@@ -108,6 +108,7 @@ struct step_row {
     const uint8_t *out; /* as stored: a version byte and JSON */
     size_t out_length;
     json_t *json;
+    int64_t copied_from; /* the run that it goes on for; 0: its own; for the rules */
 };
 struct signal_row {
     bool gone;
@@ -117,6 +118,21 @@ struct signal_row {
     json_t *body;
     const char *sent_by;
     int consumed_seq; /* 0: NULL */
+};
+struct update_row {
+    bool gone;
+    int32_t tenant;
+    int64_t run;
+    const char *id;
+    int64_t signal;
+    const char *name;
+    uint8_t digest[RV_HASH_BYTES];
+    const char *sent_by;
+};
+struct revival_row {
+    bool gone;
+    int32_t tenant;
+    int64_t of_run, run;
 };
 struct memory_row {
     bool gone;
@@ -295,6 +311,8 @@ enum base_table {
     T_RESULT,
     T_STEP,
     T_SIGNAL,
+    T_UPDATE,
+    T_REVIVAL,
     T_MEMORY,
     T_EXCEPTION,
     T_POLICY,

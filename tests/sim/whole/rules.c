@@ -119,6 +119,11 @@ static void check_step(struct world *world, const struct base_session *session,
     }
     const struct base_change *change = change_of(session, T_RUN, run);
     const struct run_row *was = change != NULL && change->before != NULL ? change->before : run;
+    if (step->copied_from != 0) {
+        rules_copied_step(world, step);
+        return;
+    }
+    rules_told_step(world, step);
     rule(world, !base_run_over(was), "a step after the end of its run", step->tenant, step->run);
     rule(world, step->seq == 1 || base_step(world->base, step->run, step->seq - 1) != NULL,
          "a hole in a journal", step->tenant, step->run);
@@ -148,18 +153,28 @@ static bool from_outside(const struct run_row *was, const struct run_row *run)
     return rests && memcmp(&asleep, was, sizeof asleep) == 0;
 }
 
+/* People begin runs on whatever node they are connected to. */
+static bool by_person(struct world *world, const struct run_row *run)
+{
+    const struct input_row *input = base_input(world->base, run->tenant, run->id);
+    return (run->key != NULL && strncmp(run->key, "desk:", 5) == 0) ||
+           (input != NULL && json_object_get(input->input, "forked") != NULL);
+}
+
 static void check_run(struct world *world, const struct base_session *session,
                       const struct base_change *change)
 {
     const struct run_row *run = change->row;
-    const struct run_row *was = change->before;
+    bool begins = change_of(session, T_RUN, run)->before == NULL;
+    const struct run_row *was = begins ? NULL : change->before;
     const struct company *company = &world->rules->companies[run->tenant];
     enum rv_run_state to = rv_run_state_from_name(run->status);
-    rule(world, session->owner == company->claimer || from_outside(was, run),
+    rule(world, session->owner == company->claimer || from_outside(was, run) ||
+             (begins && by_person(world, run)),
          "a run moved by a node that has lost the company", run->tenant, run->id);
     rule(world, to != RV_RUN_DIVERGED, "replay diverged", run->tenant, run->id);
     if (was == NULL) {
-        world->tally.runs++;
+        world->tally.runs += change->before == NULL;
     } else if (strcmp(was->status, run->status) != 0) {
         enum rv_run_state from = rv_run_state_from_name(was->status);
         rule(world, rv_state_may(&rv_run_states, (int)from, (int)to), "a run moved as it may not",
@@ -208,6 +223,7 @@ static void check_event(struct world *world, const struct base_session *session,
     if (strncmp(event->command, "run:", 4) != 0 || strcmp(event->type, "sim.posted.v1") != 0) {
         return;
     }
+    rules_effect(world, event, strtoll(event->command + 4, NULL, 10));
     BASE_EACH(world->base, T_EVENT, event_row, other)
     {
         bool twice =
@@ -517,6 +533,8 @@ void rules_commit(void *data, const struct base_session *session)
         case T_APPROVAL: check_approval(world, session, change); break;
         case T_VOTE: check_vote(world, change->row); break;
         case T_FIRE: check_fire(world, change); break;
+        case T_UPDATE: rules_update(world, session, change->row); break;
+        case T_REVIVAL: rules_revival(world, change->row); break;
         case T_LIMIT: check_limit(world, change->row); break;
         default: break;
         }
@@ -745,7 +763,7 @@ static void check_ended(struct world *world, const struct run_row *run)
     snprintf(prefix, sizeof prefix, "run:%" PRId64 ":", run->id);
     BASE_EACH(world->base, T_STEP, step_row, step)
     {
-        executed += step->run == run->id && is_executed(step);
+        executed += step->run == run->id && step->copied_from == 0 && is_executed(step);
     }
     BASE_EACH(world->base, T_EVENT, event_row, event)
     {
@@ -776,6 +794,7 @@ static bool was_delivered(const struct rules *rules, int64_t id)
 
 void rules_check_end(struct world *world)
 {
+    rules_told_end(world);
     BASE_EACH(world->base, T_RUN, run_row, run)
     {
         check_ended(world, run);

@@ -232,22 +232,11 @@ static void run_signal_next(struct base_call *call)
     }
 }
 
-static struct signal_row *find_signal(struct base *base, int32_t tenant, int64_t run, int64_t id)
-{
-    BASE_EACH(base, T_SIGNAL, signal_row, signal)
-    {
-        if (signal->tenant == tenant && signal->run == run && signal->id == id) {
-            return signal;
-        }
-    }
-    return NULL;
-}
-
 static void run_signal_consume(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         struct signal_row *signal =
-            find_signal(call->base, call->tenant, base_int(call, 2, i), base_int(call, 3, i));
+            base_signal(call->base, call->tenant, base_int(call, 2, i), base_int(call, 3, i));
         if (signal != NULL) {
             base_touch(call, T_SIGNAL, signal);
             signal->consumed_seq = (int)base_int(call, 4, i);
@@ -272,7 +261,7 @@ static void run_signal_put(struct base_call *call)
     for (int i = 0; i < base_count(call, 2); i++) {
         int64_t run = base_int(call, 2, i);
         int64_t id = base_int(call, 3, i);
-        if (find_signal(call->base, call->tenant, run, id) != NULL) {
+        if (base_signal(call->base, call->tenant, run, id) != NULL) {
             base_fail(call, "23505", "run_signal_pkey");
             return;
         }
@@ -398,7 +387,7 @@ static void run_children_stop(struct base_call *call)
                           (base_bool(call, 3, i) && base_is(child->close, "wait"));
             if (child->tenant == call->tenant && child->parent == ended && policy &&
                 !base_run_over(child) &&
-                find_signal(base, call->tenant, child->id, ended) == NULL) {
+                base_signal(base, call->tenant, child->id, ended) == NULL) {
                 put_signal(call, child->id, ended, "$cancel",
                            base_keep(base, json_pack("{s:s?}", "reason", base_text(call, 4, i))),
                            rv_arena_strdup(base->arena, sender));

@@ -163,6 +163,9 @@ static void report(const struct result *all, int64_t began_us)
            " deliveries, %" PRId64 " fires\n",
            (double)sum->lived_us / 3.6e9, sum->steps, sum->commits, sum->runs, sum->ended,
            sum->effects, sum->approvals, sum->votes, sum->deliveries, sum->fires);
+    printf("  asked: %" PRId64 " updates (%" PRId64 " answered by plans), %" PRId64
+           " refused, %" PRId64 " values, %" PRId64 " dead runs went on\n",
+           sum->updates, sum->replies, sum->refused, sum->values, sum->revived);
     printf("  faults: %" PRId64 " kills, %" PRId64 " stops, %" PRId64 " pauses, %" PRId64
            " connections, %" PRId64 " crashes of the database, %" PRId64 " clocks, %" PRId64
            " answers lost; %" PRId64 " takeovers (%" PRId64 " leases ended early, %" PRId64
@@ -182,7 +185,9 @@ static bool live_suite(int jobs)
     bool enough = all.sum.effects > SUITE_SEEDS && all.sum.kills > SUITE_SEEDS / 4 &&
                   all.sum.lost_answers > SUITE_SEEDS / 4 && all.sum.takeovers > SUITE_SEEDS &&
                   all.sum.ended_early > SUITE_SEEDS / 4 && all.sum.ended_alive > SUITE_SEEDS / 50 &&
-                  all.sum.wakes > SUITE_SEEDS / 4 && all.sum.migrated > SUITE_SEEDS / 4;
+                  all.sum.wakes > SUITE_SEEDS / 4 && all.sum.migrated > SUITE_SEEDS / 4 &&
+                  all.sum.replies > SUITE_SEEDS / 4 && all.sum.refused > SUITE_SEEDS / 4 &&
+                  all.sum.values > SUITE_SEEDS / 4 && all.sum.revived > SUITE_SEEDS / 4;
     if (all.ran != SUITE_SEEDS || !enough) {
         fprintf(stderr, "sim: %" PRId64 " of %d seeds ran%s\n", all.ran, SUITE_SEEDS,
                 enough ? "" : ", and too little happened in them to prove anything");

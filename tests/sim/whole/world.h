@@ -1,12 +1,12 @@
 /* world.h -- the whole runtime in virtual time: nodes, one database, the network between, people,
  * receivers of web hooks, and what goes wrong with them.
  *
- *   world.c    time, who runs next, faults, people
+ *   world.c    time, who runs next, faults             people.c, asks.c  what people do
  *   node.c     one process: the real rooms put together      base.h   the simulated database
  *   cluster.c  one node among others (for cli/node_cluster.c)
  *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
  *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
- *   chance.c   ids and secrets (for base/random.c)           rules.c  what must hold
+ *   chance.c   ids and secrets (for base/random.c)           rules.c  what must hold (rules_told.c)
  *   books.c    the catalogue of commands                     versions.c who changes agents
  *
  * Everything else is the product's own object code: actors, committer, lease, gate, approvals,
@@ -103,6 +103,7 @@ struct world_tally {
     int64_t ended_alive; /* of those: that live and had only lost the connection */
     int64_t wakes;       /* notifications that arrived */
     int64_t migrated;    /* open runs that went on with another version */
+    int64_t updates, replies, refused, values, revived;
     int64_t lived_us;
 };
 
@@ -110,6 +111,19 @@ struct event;
 struct wire;
 struct rules;
 struct errand;
+
+/* Something that people have asked of a run; see asks.c. */
+struct ask {
+    struct ask *next;
+    struct world *world;
+    int32_t tenant;
+    int64_t run;
+    char id[24];
+    int32_t seen;  /* newest value when it was asked; the step from which a dead run goes on */
+    bool wrong;    /* no schema takes it */
+    bool other;    /* with another input */
+    char answered; /* the first letter of how it ended */
+};
 
 struct world {
     struct world_options options;
@@ -135,6 +149,8 @@ struct world {
     struct wire *wires;
     struct rules *rules;
     struct errand *errands; /* what people have asked for so far */
+    struct ask *asks;
+    int wrong, revivals, begun; /* asks of these kinds */
     struct world_tally tally;
     uint64_t hash;
     char violation[WORLD_VIOLATION_BYTES];
@@ -165,6 +181,11 @@ bool world_calm(const struct world *world);
 void chance_begin(uint64_t seed);
 void books_begin(void);
 void versions_change(struct world *world); /* somebody changes a version of an agent */
+void people_act(struct world *world, void *data); /* and again and again */
+void world_open_case(struct world *world);
+struct node *world_some_node(struct world *world); /* NULL: it is not alive */
+void asks_act(struct world *world, struct node *node);
+bool ask_repeats(const struct ask *ask);
 
 void world_stop(struct node *node); /* asks it to end in order; one that takes too long is killed */
 void world_node_stopped(struct node *node); /* it ended in order */
@@ -210,6 +231,19 @@ void rules_promised_vote(struct world *world, int32_t tenant, int64_t approval, 
 bool rules_has_vote(struct world *world, int32_t tenant, int64_t approval, const char *person);
 void rules_promised_signal(struct world *world, int32_t tenant, int64_t run, int64_t signal);
 void rules_delivered(struct world *world, int32_t tenant, const char *body, size_t length);
+void rules_update(struct world *world, const struct base_session *session,
+                  const struct update_row *update);
+void rules_told_step(struct world *world, const struct step_row *step);
+void rules_told_update(struct ask *ask, const json_t *update);
+void rules_refused_update(const struct ask *ask);
+int32_t rules_newest_value(struct world *world, int32_t tenant, int64_t run);
+void rules_told_value(const struct ask *ask, const json_t *found); /* NULL: nothing */
+void rules_revival(struct world *world, const struct revival_row *revival);
+void rules_promised_revival(const struct ask *ask, int64_t run);
+void rules_promised_run(const struct ask *ask, int64_t run);
+void rules_copied_step(struct world *world, const struct step_row *step);
+void rules_effect(struct world *world, const struct event_row *event, int64_t run);
+void rules_told_end(struct world *world);
 bool rules_at_rest(struct world *world);
 void rules_lost(struct world *world); /* says what is left to do: it will never be done */
 void rules_check_end(struct world *world);

@@ -1,4 +1,5 @@
--- payer: asks what is known, pays, which above a limit needs people, posts one entry and closes the case.
+-- payer: asks what is known, posts, pays, which above a limit needs people, posts once more, and closes the case.  A
+-- payment cannot be taken back; the last entry may be refused after it.
 local agent = {
   name = "payer", version = "1", handles = { "X02" }, uses = { "payment.send", "entry.post", "case.close" },
 }
@@ -6,12 +7,16 @@ local agent = {
 function agent.plan(ctx, exception)
   erp.get("case", 1)
   local amounts, name = exception.evidence.amounts, exception.evidence.name
-  return ctx:plan()
+  local plan = ctx:plan()
     :add("entry.post", { case = exception.resource, ref = name .. "/e",
       amount = { minor = amounts[1], currency = "EUR" } }, { reason = "entry" })
     :add("payment.send", { case = exception.resource, ref = name .. "/p",
       amount = { minor = amounts[1] * 100, currency = "EUR" } }, { reason = "payment" })
-    :add("case.close", { case = exception.resource }, { reason = "done" })
+  if amounts[2] then
+    plan:add("entry.post", { case = exception.resource, ref = name .. "/f",
+      amount = { minor = amounts[2], currency = "EUR" } }, { reason = "fee" })
+  end
+  return plan:add("case.close", { case = exception.resource }, { reason = "done" })
 end
 
 return agent

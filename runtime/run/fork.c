@@ -301,7 +301,7 @@ void rv_run_fork(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     struct forking *op = rv_alloc(sizeof *op);
     op->gate = gate;
     op->arena = rv_arena_create("run fork", FORK_ARENA_MAX);
-    op->id = rv_id_make(rv_now_us(rv_clock_system()));
+    op->id = rv_id_make(rv_now_us(rv_gate_clock(gate)));
     op->fork = *fork;
     op->fork.version = rv_arena_strdup(op->arena, fork->version);
     op->fork.input = json_deep_copy(fork->input);

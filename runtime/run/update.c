@@ -319,7 +319,7 @@ void rv_run_update(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     op->db = db;
     op->arena = rv_arena_create("run update", UPDATE_ARENA_MAX);
     op->run = update->run;
-    op->signal = rv_id_make(rv_now_us(rv_clock_system()));
+    op->signal = rv_id_make(rv_now_us(rv_gate_clock(gate)));
     snprintf(made, sizeof made, "u_%" PRId64, op->signal);
     op->name = rv_arena_strdup(op->arena, update->name);
     op->id = rv_arena_strdup(op->arena, update->id != NULL ? update->id : made);

@@ -68,6 +68,18 @@ static enum rv_code check_revival(const json_t *facts, const struct rv_run_fork 
         rv_hint(err, "To do it again nevertheless: reeve run fork r_%" PRId64 ".", fork->run);
         return RV_CONFLICT;
     }
+    int64_t standing = rv_json_int(facts, "standing", 0);
+    if (standing > 0) { /* a payment cannot be taken back, and what is taken back may be refused */
+        rv_fail(err, RV_CONFLICT,
+                "%" PRId64 " effect%s of r_%" PRId64
+                " after step %d stand%s: a run that goes on from there would do the same again",
+                standing, standing == 1 ? "" : "s", fork->run, fork->at, standing == 1 ? "s" : "");
+        rv_hint(err,
+                "See them: reeve run show r_%" PRId64
+                ".  To do them again nevertheless: reeve run fork r_%" PRId64 " --at-step %d.",
+                fork->run, fork->run, fork->at);
+        return RV_CONFLICT;
+    }
     return RV_OK;
 }
 

@@ -19,6 +19,14 @@ SELECT jsonb_build_object(
     'outcome', (SELECT min(j.seq) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 9),
     'action', (SELECT min(j.seq) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 7),
     'taken_back', EXISTS (SELECT FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 10),
+    -- what it did after the step and has not taken back: actions and children; each of them would be done again
+    'standing', (SELECT count(*) FILTER (WHERE e.seq > $3) - count(*) FILTER (WHERE e.kind = 10)
+                   FROM (SELECT j.seq, j.kind,
+                                convert_from(substr(CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out($1, j.out)
+                                                         ELSE j.out END, 2), 'UTF8')::jsonb AS out
+                           FROM journal j
+                          WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind IN (7, 10, 13)) AS e
+                  WHERE CASE WHEN e.kind = 13 THEN (e.out->>'ok')::bool ELSE e.out->>'result' IN ('executed', 'repeated') END),
     'child', (SELECT 'r_' || c.id FROM run c
                WHERE c.tenant_id = $1 AND c.parent = $2
                  AND EXISTS (SELECT FROM journal s

@@ -306,6 +306,16 @@ static json_t *first_of(int32_t seq)
     return seq != 0 ? json_integer(seq) : json_null();
 }
 
+/* An action or a child, or what takes an action back. */
+static bool does(const struct step_row *step)
+{
+    const char *result = rv_json_str(step->json, "result", "");
+    bool executed = strcmp(result, "executed") == 0 || strcmp(result, "repeated") == 0;
+    return step->kind == RV_STEP_START
+               ? rv_json_bool(step->json, "ok", false)
+               : executed && (step->kind == RV_STEP_ACTION || step->kind == RV_STEP_COMPENSATION);
+}
+
 json_t *base_fork_facts(struct base *base, int32_t tenant, int64_t id, int32_t at,
                         const char *version)
 {
@@ -315,6 +325,7 @@ json_t *base_fork_facts(struct base *base, int32_t tenant, int64_t id, int32_t a
     int32_t plan_at = 0;
     int32_t outcome = 0;
     int32_t action = 0;
+    int standing = 0;
     bool taken_back = false;
     bool outside = false;
     json_t *last = NULL;
@@ -335,6 +346,8 @@ json_t *base_fork_facts(struct base *base, int32_t tenant, int64_t id, int32_t a
         } else if (step->kind == RV_STEP_ACTION && (action == 0 || step->seq < action)) {
             action = step->seq;
         }
+        standing += does(step) && step->kind != RV_STEP_COMPENSATION && step->seq > at;
+        standing -= does(step) && step->kind == RV_STEP_COMPENSATION;
         taken_back = taken_back || step->kind == RV_STEP_COMPENSATION;
         outside = outside || (step->seq == at + 1 && step->kind == RV_STEP_EFFECT);
         if (step->seq == at) {
@@ -354,6 +367,7 @@ json_t *base_fork_facts(struct base *base, int32_t tenant, int64_t id, int32_t a
         last != NULL ? last : json_null(), "outside", outside, "plan_at", first_of(plan_at),
         "outcome", first_of(outcome), "action", first_of(action), "taken_back", taken_back);
     RV_ASSERT(facts != NULL);
+    json_object_set_new(facts, "standing", json_integer(standing));
     json_object_set_new(facts, "child", open_child(base, run, at));
     json_object_set_new(facts, "dropped", json_null());
     json_object_set_new(facts, "revived",

@@ -111,7 +111,7 @@ static void send_update(struct ask *ask, struct node *node, const char *name, js
 static void ask_update(struct world *world, struct node *node)
 {
     const struct run_row *run = some_run(world, "waiter");
-    if (run == NULL) {
+    if (run == NULL || (!base_is(run->agent, "waiter") && !world_chance(world, 200))) {
         return;
     }
     bool wrong = world_chance(world, WRONG);

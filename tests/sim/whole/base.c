@@ -141,6 +141,16 @@ static void release_locks(struct base_session *session)
     }
 }
 
+int32_t base_holds_head(const struct base_session *session)
+{
+    for (int32_t i = 0; session != NULL && i < BASE_TENANTS_MAX; i++) {
+        if (session->base->head_locks[i] == session) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 static void transaction_over(struct base_session *session)
 {
     session->change_count = 0;

@@ -164,6 +164,8 @@ void base_message_free(struct base_message *message);
 enum base_outcome base_execute(struct base_session *session, struct base_message *message,
                                struct base_reply *reply);
 void base_reply_fini(struct base_reply *reply);
+/* The company whose head it has locked; 0 none. */
+int32_t base_holds_head(const struct base_session *session);
 /* The end of what was sent together: a failed transaction is rolled back, an implicit one ends. */
 void base_sync(struct base_session *session);
 

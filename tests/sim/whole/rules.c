@@ -31,6 +31,7 @@ struct company {
     int claimer; /* incarnation that took the company last */
     int giver;   /* incarnation that passed it last: its word may have been executed late */
     int64_t epoch;
+    int inside; /* incarnation that stood still with the head in its hands until the server took it */
 };
 
 struct rules {
@@ -323,6 +324,12 @@ static void check_claim(struct world *world, const struct base_session *session,
              given || node->node != was->owner || node->lease_until_us <= base_now_us(world->base),
              "a company was taken from a living node", head->tenant, head->epoch);
     }
+    for (int i = 0; i < world->node_count; i++) {
+        const struct node *node = &world->nodes[i];
+        world->tally.taken_inside += company->claimer == company->inside && node->paused &&
+                                     node->incarnation == company->inside && taker != 0 &&
+                                     taker != company->inside;
+    }
     company->claimer = taker;
     company->giver = given ? session->owner : company->giver;
     company->epoch = head->epoch;
@@ -539,6 +546,11 @@ void rules_commit(void *data, const struct base_session *session)
         default: break;
         }
     }
+}
+
+void rules_ended_inside(struct world *world, int32_t tenant, int owner)
+{
+    world->rules->companies[tenant].inside = owner;
 }
 
 /* ---- what others are told ---- */

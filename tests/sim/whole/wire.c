@@ -157,6 +157,20 @@ static void client_hears_of_loss(struct world *world, void *data)
 
 static void process_piece(void *data);
 
+/* Between the two trips of a batch: it has the head of the company, and does not go on. */
+static void stop_inside(struct wire *wire)
+{
+    struct node *node = wire->node;
+    struct world *world = wire->world;
+    if (node->stops_in_batch && !node->paused && !world_calm(world)) {
+        node->stops_in_batch = false;
+        world->tally.inside++;
+        world_note(world, "node %d is inside a batch of company %d", node->index,
+                   (int)base_holds_head(wire->session));
+        world_stand_still(node, world_below(world, 14 * WORLD_SECOND));
+    }
+}
+
 static void answer_arrives(struct world *world, void *data)
 {
     struct piece *piece = data;
@@ -164,6 +178,9 @@ static void answer_arrives(struct world *world, void *data)
     if (wire->broken || wire->link == NULL) {
         world->tally.lost_answers++;
         return;
+    }
+    if (!piece->sync && base_holds_head(wire->session) != 0) {
+        stop_inside(wire);
     }
     tell_client(wire, process_piece, piece);
 }
@@ -182,6 +199,13 @@ static void idle_timeout(struct world *world, void *data)
     struct wire *wire = data;
     if (wire->session != NULL && wire->session->begun && wire->first == NULL &&
         world->now_us - wire->waits_since_us >= BASE_IDLE_MS * WORLD_MS) {
+        int32_t tenant = base_holds_head(wire->session);
+        world_note(world, "the server ends a transaction of node %d that stands still",
+                   wire->node->index);
+        if (tenant != 0) {
+            world->tally.idle_ended++;
+            rules_ended_inside(world, tenant, wire->owner);
+        }
         end_session(wire);
         tell_client(wire, on_lost, wire);
     }

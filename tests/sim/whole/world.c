@@ -428,6 +428,15 @@ static void goes_on(struct world *world, void *data)
     }
 }
 
+void world_stand_still(struct node *node, int64_t for_us)
+{
+    struct world *world = node->world;
+    world_note(world, "node %d stands still for %" PRId64 " ms", node->index, for_us / 1000);
+    world->tally.pauses++;
+    node->paused = true;
+    world_at(world, world->now_us + for_us, goes_on, node);
+}
+
 struct node *world_some_node(struct world *world)
 {
     struct node *node = &world->nodes[world_below(world, world->node_count)];
@@ -453,13 +462,10 @@ static void break_something(struct world *world)
         break;
     case 4:
     case 5:
-        if (node != NULL && !node->paused) {
-            int64_t for_us = 100 * WORLD_MS + world_below(world, 12 * WORLD_SECOND);
-            world_note(world, "node %d stands still for %" PRId64 " ms", node->index,
-                       for_us / 1000);
-            world->tally.pauses++;
-            node->paused = true;
-            world_at(world, world->now_us + for_us, goes_on, node);
+        if (node != NULL && !node->paused && world_chance(world, 500)) {
+            node->stops_in_batch = true; /* wire.c, where it has the head */
+        } else if (node != NULL && !node->paused) {
+            world_stand_still(node, 100 * WORLD_MS + world_below(world, 12 * WORLD_SECOND));
         }
         break;
     case 6:

@@ -60,6 +60,7 @@ struct node {
     struct heap heap;
     bool alive, stopping;
     bool paused;     /* as by SIGSTOP */
+    bool stops_in_batch; /* it will be stopped where it holds the head of a company */
     bool behind;     /* it was stopped and has not yet caught up with its timers */
     int64_t kill_us; /* a stop that takes too long ends in a kill */
     int64_t jump_us; /* how far its wall clock is off */
@@ -102,6 +103,9 @@ struct world_tally {
     int64_t ended_early; /* leases of nodes whose lock was free */
     int64_t ended_alive; /* of those: that live and had only lost the connection */
     int64_t wakes;       /* notifications that arrived */
+    int64_t inside; /* stops between the two trips of a batch; there the server ended it, ... */
+    int64_t idle_ended;
+    int64_t taken_inside; /* ... and another node took the company before it went on */
     int64_t migrated;    /* open runs that went on with another version */
     int64_t updates, replies, refused, values, revived;
     int64_t lived_us;
@@ -187,6 +191,7 @@ struct node *world_some_node(struct world *world); /* NULL: it is not alive */
 void asks_act(struct world *world, struct node *node);
 bool ask_repeats(const struct ask *ask);
 
+void world_stand_still(struct node *node, int64_t for_us); /* as by SIGSTOP, and goes on later */
 void world_stop(struct node *node); /* asks it to end in order; one that takes too long is killed */
 void world_node_stopped(struct node *node); /* it ended in order */
 const struct rv_clock *node_clock(const struct node *node);
@@ -226,6 +231,7 @@ bool wires_advisory_taken(void *data, const struct base_session *session, int64_
 void rules_begin(struct world *world);
 void rules_end(struct world *world);
 void rules_commit(void *world, const struct base_session *session);
+void rules_ended_inside(struct world *world, int32_t tenant, int owner);
 void rules_driving(struct node *node, int32_t tenant, int64_t epoch); /* it thinks that it does */
 void rules_promised_vote(struct world *world, int32_t tenant, int64_t approval, const char *person);
 bool rules_has_vote(struct world *world, int32_t tenant, int64_t approval, const char *person);

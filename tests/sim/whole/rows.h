@@ -108,6 +108,7 @@ struct step_row {
     const uint8_t *out; /* as stored: a version byte and JSON */
     size_t out_length;
     json_t *json;
+    int64_t at_us;       /* when it was written, by the server; for the rules */
     int64_t copied_from; /* the run that it goes on for; 0: its own; for the rules */
 };
 struct signal_row {

@@ -31,6 +31,7 @@ struct company {
     int claimer; /* incarnation that took the company last */
     int giver;   /* incarnation that passed it last: its word may have been executed late */
     int64_t epoch;
+    int64_t claimed_us; /* last; 0: not as a node asks for it and hears of it */
     int inside; /* incarnation that stood still with the head in its hands until the server took it */
 };
 
@@ -330,6 +331,7 @@ static void check_claim(struct world *world, const struct base_session *session,
                                      node->incarnation == company->inside && taker != 0 &&
                                      taker != company->inside;
     }
+    company->claimed_us = given || session->deaf ? 0 : world->now_us;
     company->claimer = taker;
     company->giver = given ? session->owner : company->giver;
     company->epoch = head->epoch;
@@ -546,6 +548,11 @@ void rules_commit(void *data, const struct base_session *session)
         default: break;
         }
     }
+}
+
+int64_t rules_claimed_us(const struct world *world, int32_t tenant)
+{
+    return world->rules->companies[tenant].claimed_us;
 }
 
 void rules_ended_inside(struct world *world, int32_t tenant, int owner)

@@ -136,6 +136,7 @@ static void journal_append(struct base_call *call)
         step->tenant = call->tenant;
         step->run = run;
         step->seq = seq;
+        step->at_us = base_now_us(call->base);
         step->kind = (int)base_int(call, 4, i);
         step->name = base_text(call, 5, i);
         size_t length = 0;

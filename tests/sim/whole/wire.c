@@ -86,6 +86,7 @@ int64_t wire_latency_us(struct world *world)
     int64_t latency = world->rates.latency_us / 2 + world_below(world, world->rates.latency_us + 1);
     if (!world_calm(world) && world_chance(world, world->rates.slow)) {
         latency += world_below(world, 3 * WORLD_SECOND);
+        world_hurt(world, world->now_us + latency);
     }
     return latency;
 }
@@ -124,6 +125,7 @@ static void retry_waiting(struct world *world, void *data)
 static void end_session(struct wire *wire)
 {
     if (wire->session != NULL) {
+        node_hurt(wire->node, wire->world->now_us);
         base_session_close(wire->session);
         wire->session = NULL;
         wire->first = NULL;
@@ -139,12 +141,22 @@ static void session_over(struct world *world, void *data)
     end_session(data);
 }
 
+/* What the server still does for it is too late for it. */
+static void hears_it(struct wire *wire)
+{
+    if (wire->session != NULL) {
+        wire->session->deaf = true;
+    }
+}
+
 static void on_lost(void *data)
 {
     struct wire *wire = data;
     if (wire->link != NULL && wire->link->wire == wire) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_UNAVAILABLE, "could not reach the database");
+        node_hurt(wire->node, wire->world->now_us);
+        hears_it(wire);
         lost(wire->link, &err);
     }
 }
@@ -410,6 +422,7 @@ void wires_server_crash(struct world *world)
 static void leave(struct wire *wire)
 {
     wire->link = NULL;
+    hears_it(wire);
     if (!wire->broken) {
         world_at(wire->world, later(wire->world, &wire->up_us), close_arrives, wire);
     }
@@ -422,6 +435,16 @@ void wires_node_gone(struct node *node)
             leave(wire);
         }
     }
+}
+
+bool wires_linger(const struct world *world)
+{
+    for (const struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
+        if (wire->session != NULL && (wire->broken || wire->link == NULL)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool wires_advisory_taken(void *data, const struct base_session *session, int64_t key)

@@ -388,6 +388,7 @@ static void node_comes(struct world *world, void *data)
     }
     if (cluster_name_free(node)) {
         node_begin(node);
+        world_hurt(world, world->now_us);
     } else {
         world_at(world, world->now_us + NAME_POLL_MS * WORLD_MS, node_comes, node);
     }
@@ -424,6 +425,7 @@ static void goes_on(struct world *world, void *data)
     if (node->alive && node->paused) {
         node->paused = false;
         node->behind = true;
+        world_hurt(world, world->now_us);
         world_note(world, "node %d goes on", node->index);
     }
 }
@@ -446,6 +448,7 @@ struct node *world_some_node(struct world *world)
 static void break_something(struct world *world)
 {
     struct node *node = world_some_node(world);
+    world_hurt(world, world->now_us);
     switch (world_below(world, 12)) {
     case 0:
     case 1:
@@ -509,6 +512,7 @@ static void calm_begins(struct world *world, void *data)
 {
     (void)data;
     world_note(world, "calm");
+    world_hurt(world, world->now_us);
     world->down_until_us = 0;
     world->stall_until_us = 0;
     for (int i = 0; i < world->node_count; i++) {
@@ -577,6 +581,7 @@ struct world *world_create(const struct world_options *options)
         world_at(world, world->now_us + world_below(world, WORLD_SECOND), node_comes,
                  &world->nodes[i]);
     }
+    rules_alive_begin(world);
     world_at(world, world->now_us + WORLD_SECOND, fault, NULL);
     world_at(world, world->now_us + WORLD_SECOND, people_act, NULL);
     world_at(world, world->rates.calm_us, calm_begins, NULL);
@@ -637,6 +642,7 @@ static void turn(struct world *world, struct node *node)
     }
     if (node->behind && node->alive && !is_ready(world, node)) {
         node->behind = false;
+        node_hurt(node, world->now_us);
     }
 }
 

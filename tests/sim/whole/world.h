@@ -6,7 +6,7 @@
  *   cluster.c  one node among others (for cli/node_cluster.c)
  *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
  *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
- *   chance.c   ids and secrets (for base/random.c)           rules.c  what must hold (rules_told.c)
+ *   chance.c   ids and secrets (for base/random.c)           rules*.c what must hold
  *   books.c    the catalogue of commands                     versions.c who changes agents
  *
  * Everything else is the product's own object code: actors, committer, lease, gate, approvals,
@@ -60,6 +60,7 @@ struct node {
     struct heap heap;
     bool alive, stopping;
     bool paused;     /* as by SIGSTOP */
+    int64_t hurt_us; /* when something last went wrong with it, or with what it is connected to */
     bool stops_in_batch; /* it will be stopped where it holds the head of a company */
     bool behind;     /* it was stopped and has not yet caught up with its timers */
     int64_t kill_us; /* a stop that takes too long ends in a kill */
@@ -222,12 +223,20 @@ void loop_turn(struct rv_loop *loop, uint64_t chance);
 
 int64_t wire_latency_us(struct world *world);
 void wires_node_gone(struct node *node);
+/* Is a session there whose client has gone, or does not answer? */
+bool wires_linger(const struct world *world);
 void wires_drop_one(struct world *world); /* some connection breaks */
 void wires_server_crash(struct world *world);
 /* A notification is on its way to all that listen. */
 void wires_notify(void *world, int32_t tenant);
 bool wires_advisory_taken(void *data, const struct base_session *session, int64_t key);
 
+/* Something goes wrong until then, with all nodes or with one: see rules_alive.c. */
+void world_hurt(struct world *world, int64_t until_us);
+void node_hurt(struct node *node, int64_t until_us);
+void rules_alive_begin(struct world *world);
+/* When its company was claimed last; 0: it was given, or the claim came through too late. */
+int64_t rules_claimed_us(const struct world *world, int32_t tenant);
 void rules_begin(struct world *world);
 void rules_end(struct world *world);
 void rules_commit(void *world, const struct base_session *session);

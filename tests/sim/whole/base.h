@@ -117,6 +117,7 @@ struct base_session {
     uint32_t tells; /* companies (bits) that this transaction notifies of */
     struct base_change *changes;
     int change_count, change_capacity;
+    bool writes; /* it is a committer's */
     bool deaf; /* its client has heard that it is gone; for the rules */
     bool epoch_write; /* this transaction wrote what only the driver of the company may */
 };

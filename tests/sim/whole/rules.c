@@ -31,6 +31,7 @@ struct company {
     int claimer; /* incarnation that took the company last */
     int giver;   /* incarnation that passed it last: its word may have been executed late */
     int64_t epoch;
+    int64_t changed_us; /* when somebody else got it last */
     int64_t claimed_us; /* last; 0: not as a node asks for it and hears of it */
     int inside; /* incarnation that stood still with the head in its hands until the server took it */
 };
@@ -331,6 +332,7 @@ static void check_claim(struct world *world, const struct base_session *session,
                                      node->incarnation == company->inside && taker != 0 &&
                                      taker != company->inside;
     }
+    company->changed_us = world->now_us;
     company->claimed_us = given || session->deaf ? 0 : world->now_us;
     company->claimer = taker;
     company->giver = given ? session->owner : company->giver;
@@ -411,6 +413,22 @@ static bool was_let_through(const struct base_session *session, const struct app
     return false;
 }
 
+/* A yes just before the end: at times it cannot be presented until the end has come, too. */
+static void come_too_late(struct world *world, const struct approval_row *approval)
+{
+    enum { TROUBLE = 300, NEAR_S = 8 };
+    int64_t left_us = approval->expires_us - base_now_us(world->base);
+    if (world_calm(world) || left_us > NEAR_S * WORLD_SECOND || !world_chance(world, TROUBLE)) {
+        return;
+    }
+    for (int i = 0; i < world->node_count; i++) {
+        const struct node *node = &world->nodes[i];
+        if (node->alive && node->driving[approval->tenant] != 0) {
+            wires_break_writer(world, node, left_us + world_below(world, WORLD_SECOND));
+        }
+    }
+}
+
 static void check_approval(struct world *world, const struct base_session *session,
                            const struct base_change *change)
 {
@@ -428,6 +446,7 @@ static void check_approval(struct world *world, const struct base_session *sessi
                      approval->status);
     }
     if (base_is(approval->status, "approved")) {
+        come_too_late(world, approval);
         rule(world, yes_votes(world, approval) >= (int)json_array_size(approval->stages),
              "approved by too few", approval->tenant, approval->id);
     }
@@ -548,6 +567,11 @@ void rules_commit(void *data, const struct base_session *session)
         default: break;
         }
     }
+}
+
+int64_t rules_changed_us(const struct world *world, int32_t tenant)
+{
+    return world->rules->companies[tenant].changed_us;
 }
 
 int64_t rules_claimed_us(const struct world *world, int32_t tenant)

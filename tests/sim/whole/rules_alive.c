@@ -95,6 +95,14 @@ static int64_t moved_us(const struct world *world, const struct run_row *run)
     return at_us != 0 && run->changed_us > at_us ? run->changed_us : at_us;
 }
 
+/* By the same node for so long that it must have seen all its runs. */
+static bool is_driven(const struct world *world, int32_t tenant)
+{
+    const struct node *node = owner_of(world, base_head(world->base, tenant));
+    return node != NULL && node->driving[tenant] != 0 &&
+           world->now_us - rules_changed_us(world, tenant) > MOVES_MS * WORLD_MS;
+}
+
 static void check_moves(struct world *world)
 {
     int64_t now_us = base_now_us(world->base);
@@ -103,7 +111,7 @@ static void check_moves(struct world *world)
         int64_t at_us = can_move(run) ? moved_us(world, run) : 0;
         world->tally.rules++;
         if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS &&
-            world->now_us - rules_claimed_us(world, run->tenant) > MOVES_MS * WORLD_MS) {
+            is_driven(world, run->tenant)) {
             world_broken(world, "run %" PRId64 " of %s is %s, and nobody moves it", run->id,
                          run->agent, run->status);
         }

@@ -86,6 +86,7 @@ static void head_fence(struct base_call *call)
 static void writer_lock(struct base_call *call)
 {
     call->session->advisory = base_int(call, 1, 0);
+    call->session->writes = true;
     base_row(call);
     base_out_text(call, "");
 }

@@ -77,6 +77,7 @@ struct rv_link {
 };
 
 static void run_server(struct wire *wire);
+static void break_wire(struct wire *wire, int64_t linger_us);
 static void lost(struct rv_link *link, const struct rv_error *err);
 
 /* ---- time ---- */
@@ -272,6 +273,26 @@ void wires_notify(void *data, int32_t tenant)
 
 /* ---- execution ---- */
 
+/* Answers after which somebody must ask again by itself: they get lost more often than others. */
+static bool loses_answer(const struct wire *wire, const struct piece *piece)
+{
+    static const struct {
+        const char *statement;
+        int thousandths;
+    } dear[] = {{"lease_take", 100},       {"run_images", 20},       {"run_signal_next", 30},
+                {"run_child_look", 30},    {"run_child_end", 30},    {"erp_read", 30},
+                {"approval_status_get", 30}};
+    for (int i = 0; i < piece->count && !wire->broken && !world_calm(wire->world); i++) {
+        for (size_t k = 0; k < RV_COUNT(dear); k++) {
+            if (strcmp(piece->messages[i]->statement->name, dear[k].statement) == 0 &&
+                piece->replies[i].rows > 0) {
+                return world_chance(wire->world, dear[k].thousandths);
+            }
+        }
+    }
+    return false;
+}
+
 /* Executes what has arrived, piece by piece, until something waits for a lock. */
 static void run_server(struct wire *wire)
 {
@@ -297,6 +318,9 @@ static void run_server(struct wire *wire)
         wire->first = piece->next;
         if (wire->first == NULL) {
             wire->last = &wire->first;
+        }
+        if (loses_answer(wire, piece)) {
+            break_wire(wire, world_below(world, LINGER_MS * WORLD_MS));
         }
         world_at(world, later(world, &wire->down_us), answer_arrives, piece);
         world_at(world, world->now_us, retry_waiting, NULL);
@@ -398,6 +422,18 @@ void wires_drop_one(struct world *world)
             world_note(world, "the network breaks a connection of node %d", wire->node->index);
             break_wire(wire, world_chance(world, 100) ? linger_us * 8 : linger_us);
             return;
+        }
+    }
+}
+
+void wires_break_writer(struct world *world, const struct node *node, int64_t linger_us)
+{
+    for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
+        if (wire->node == node && wire->session != NULL && wire->session->writes &&
+            !wire->broken && wire->link != NULL) {
+            world_note(world, "the committer of node %d loses its connection for %" PRId64 " ms",
+                       node->index, linger_us / 1000);
+            break_wire(wire, linger_us);
         }
     }
 }

@@ -226,6 +226,8 @@ void wires_node_gone(struct node *node);
 /* Is a session there whose client has gone, or does not answer? */
 bool wires_linger(const struct world *world);
 void wires_drop_one(struct world *world); /* some connection breaks */
+/* The committer's: the server goes on with it for so long, and nobody else may write in its name. */
+void wires_break_writer(struct world *world, const struct node *node, int64_t linger_us);
 void wires_server_crash(struct world *world);
 /* A notification is on its way to all that listen. */
 void wires_notify(void *world, int32_t tenant);
@@ -235,6 +237,7 @@ bool wires_advisory_taken(void *data, const struct base_session *session, int64_
 void world_hurt(struct world *world, int64_t until_us);
 void node_hurt(struct node *node, int64_t until_us);
 void rules_alive_begin(struct world *world);
+int64_t rules_changed_us(const struct world *world, int32_t tenant);
 /* When its company was claimed last; 0: it was given, or the claim came through too late. */
 int64_t rules_claimed_us(const struct world *world, int32_t tenant);
 void rules_begin(struct world *world);

@@ -18,8 +18,8 @@
 enum {
     TWICE = 250,      /* thousandths of what is asked on two nodes at once */
     WRONG = 150,      /* of updates that no schema takes */
-    REVIVALS_MAX = 6, /* in one world: each is a run, and may die again */
-    BEGUN_MAX = 4,
+    REVIVALS_MAX = 3, /* in one world: each is a run, and may die again */
+    BEGUN_MAX = 2,
     STEPS_MAX = 512,
     LOOK_MS = 1500 /* between finding the last good step and asking */
 };

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DRAIN_MS = 500, WAKE_EVERY_MS = 20, LOST_WORDS = 100 /* thousandths */ };
+enum { DRAIN_MS = 500, WAKE_EVERY_MS = 20, LOST_WORDS = 100 /* thousandths */, ALONE = 150 };
 
 /* ---- words between nodes ---- */
 
@@ -42,9 +42,9 @@ static void hears(struct world *world, void *data)
         return;
     }
     world_enter(node);
-    if (word.tenant == 0) {
+    if (word.tenant == 0 && node->placement != NULL) {
         rv_placement_look(node->placement);
-    } else {
+    } else if (word.tenant != 0) {
         node_wake(node, word.tenant);
     }
     world_leave();
@@ -244,6 +244,10 @@ bool cluster_name_free(struct node *node)
 
 void cluster_begin(struct node *node)
 {
+    if (world_chance(node->world, ALONE)) {
+        world_note(node->world, "node %d only works, as a command does", node->index);
+        return; /* nobody gives it companies, and it gives none away */
+    }
     node->placement = rv_placement_create(&(struct rv_placement_options){
         .loop = node->loop,
         .db = node->db,
@@ -267,7 +271,9 @@ void cluster_beaten(void *data)
 
 void cluster_leave(struct node *node)
 {
-    rv_placement_stop(node->placement);
+    if (node->placement != NULL) {
+        rv_placement_stop(node->placement);
+    }
 }
 
 void cluster_left(struct node *node)
@@ -277,6 +283,8 @@ void cluster_left(struct node *node)
 
 void cluster_end(struct node *node)
 {
-    rv_placement_destroy(node->placement);
-    node->placement = NULL;
+    if (node->placement != NULL) {
+        rv_placement_destroy(node->placement);
+        node->placement = NULL;
+    }
 }

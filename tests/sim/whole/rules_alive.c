@@ -14,7 +14,7 @@
 enum {
     LOOK_MS = 500,
     DRIVEN_MS = 2600, /* a claim that was not answered is asked for at the next beat, or the one after */
-    MOVES_MS = 4000   /* the orchestrator's tick, a look, a load and a step are less than one second */
+    MOVES_MS = 2000   /* the orchestrator's tick, a look, a load and a step are less than one second */
 };
 
 void world_hurt(struct world *world, int64_t until_us)
@@ -50,7 +50,7 @@ static bool are_all_well(const struct world *world)
             return false;
         }
     }
-    return !wires_linger(world);
+    return world->now_us - world->lingered_us > MOVES_MS * WORLD_MS;
 }
 
 static const struct node *owner_of(const struct world *world, const struct head_row *head)
@@ -69,7 +69,8 @@ static void check_driven(struct world *world, const struct head_row *head)
     const struct node *node = owner_of(world, head);
     int64_t claimed_us = rules_claimed_us(world, head->tenant);
     world->tally.rules++;
-    if (node != NULL && claimed_us != 0 && node->driving[head->tenant] == 0 &&
+    bool gives = node != NULL && node->moving[head->tenant] == head->epoch;
+    if (node != NULL && !gives && claimed_us != 0 && node->driving[head->tenant] == 0 &&
         is_well_for(node, DRIVEN_MS) && world->now_us - claimed_us > DRIVEN_MS * WORLD_MS) {
         world_broken(world, "node %d has claimed company %d and does not drive it", node->index,
                      (int)head->tenant);
@@ -125,6 +126,9 @@ static void look(struct world *world, void *data)
         return;
     }
     world_at(world, world->now_us + LOOK_MS * WORLD_MS, look, NULL);
+    if (wires_linger(world)) { /* it may hold what others wait for */
+        world->lingered_us = world->now_us;
+    }
     if (world->now_us < world->down_until_us || world->now_us < world->stall_until_us) {
         world_hurt(world, world->now_us);
         return;

@@ -126,7 +126,9 @@ static void retry_waiting(struct world *world, void *data)
 static void end_session(struct wire *wire)
 {
     if (wire->session != NULL) {
-        node_hurt(wire->node, wire->world->now_us);
+        if (!wire->session->deaf) {
+            node_hurt(wire->node, wire->world->now_us);
+        }
         base_session_close(wire->session);
         wire->session = NULL;
         wire->first = NULL;
@@ -286,7 +288,12 @@ static bool loses_answer(const struct wire *wire, const struct piece *piece)
         for (size_t k = 0; k < RV_COUNT(dear); k++) {
             if (strcmp(piece->messages[i]->statement->name, dear[k].statement) == 0 &&
                 piece->replies[i].rows > 0) {
-                return world_chance(wire->world, dear[k].thousandths);
+                bool lost = world_chance(wire->world, dear[k].thousandths);
+                if (lost) {
+                    world_note(wire->world, "node %d does not hear the answer of %s",
+                               wire->node->index, dear[k].statement);
+                }
+                return lost;
             }
         }
     }
@@ -320,7 +327,7 @@ static void run_server(struct wire *wire)
             wire->last = &wire->first;
         }
         if (loses_answer(wire, piece)) {
-            break_wire(wire, world_below(world, LINGER_MS * WORLD_MS));
+            break_wire(wire, world_below(world, LINGER_MS / 10 * WORLD_MS));
         }
         world_at(world, later(world, &wire->down_us), answer_arrives, piece);
         world_at(world, world->now_us, retry_waiting, NULL);
@@ -404,7 +411,9 @@ static void break_wire(struct wire *wire, int64_t linger_us)
     wire->reaches_us = world->now_us + world_below(world, WORLD_SECOND);
     world->tally.drops++;
     int64_t deaf_us = world_chance(world, 150) ? world_below(world, LINGER_MS * WORLD_MS) : 0;
-    world_at(world, world->now_us + wire_latency_us(world) + deaf_us, client_hears_of_loss, wire);
+    int64_t hears_us = world->now_us + wire_latency_us(world) + deaf_us;
+    node_hurt(wire->node, hears_us);
+    world_at(world, hears_us, client_hears_of_loss, wire);
     world_at(world, world->now_us + linger_us, session_over, wire);
 }
 

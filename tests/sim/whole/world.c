@@ -20,7 +20,7 @@
 
 enum {
     EVENTS_FIRST = 256,
-    CASES_MOST = 7,
+    CASES_MOST = 6,
     AMOUNTS_MOST = 3,
     PLAN_BYTES = 8192,
     PATIENCE_S =
@@ -481,6 +481,7 @@ static void break_something(struct world *world)
         break;
     case 7:
         world->stall_until_us = world->now_us + world_below(world, 4 * WORLD_SECOND);
+        world_hurt(world, world->stall_until_us); /* what has come until then waits so long */
         world_note(world, "the database stands still for %" PRId64 " ms",
                    (world->stall_until_us - world->now_us) / 1000);
         break;
@@ -536,7 +537,7 @@ static struct world_rates draw_rates(struct world *world)
 {
     int64_t wildness = world_below(world, 4);
     struct world_rates rates = {
-        .people_ms = 200 + world_below(world, 500),
+        .people_ms = 250 + world_below(world, 550),
         .latency_us = 100 + world_below(world, world_chance(world, 200) ? 20000 : 1500),
         .fault_ms = 400 + world_below(world, 4000),
         .slow = (int)(world_below(world, 12) * wildness),

@@ -139,6 +139,7 @@ struct world {
     int64_t base_jump_us; /* the server's clock against ours */
     int64_t down_until_us;
     int64_t stall_until_us;
+    int64_t lingered_us; /* when a session without a client was last seen */
     struct world_rates rates;
     struct node nodes[WORLD_NODES_MAX];
     int node_count;

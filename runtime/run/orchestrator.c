@@ -337,22 +337,8 @@ static void ring_in(struct rv_actor *self, struct orchestrator *me, int64_t ms)
     }
 }
 
-/* Something has happened: look at once, or as soon as the last look is far enough away. */
-static void look_soon(struct rv_actor *self, struct orchestrator *me)
-{
-    me->idle_ms = RV_ORCHESTRATOR_TICK_MS;
-    int64_t left_us = me->answered_us + me->gap_us - now_us(me);
-    if (me->asking) {
-        me->ask_again = true;
-    } else if (left_us > 0) {
-        ring_in(self, me, (left_us + 999) / 1000);
-    } else {
-        ask_now(me);
-    }
-}
-
 /* New runs are above those that were seen; all are read again now and then, and when one has
- * failed. */
+ * failed.  Just before it is asked: a choice that waits would be made again without its reason. */
 static void choose_from(struct orchestrator *me)
 {
     int64_t now = now_us(me);
@@ -371,10 +357,19 @@ static void choose_from(struct orchestrator *me)
     }
 }
 
-static void look_for_new(struct rv_actor *self, struct orchestrator *me)
+/* Something has happened: look at once, or as soon as the last look is far enough away. */
+static void look_soon(struct rv_actor *self, struct orchestrator *me)
 {
-    choose_from(me);
-    look_soon(self, me);
+    me->idle_ms = RV_ORCHESTRATOR_TICK_MS;
+    int64_t left_us = me->answered_us + me->gap_us - now_us(me);
+    if (me->asking) {
+        me->ask_again = true;
+    } else if (left_us > 0) {
+        ring_in(self, me, (left_us + 999) / 1000);
+    } else {
+        choose_from(me);
+        ask_now(me);
+    }
 }
 
 static void tick(struct orchestrator *me)
@@ -472,7 +467,7 @@ static void found(struct rv_actor *self, struct orchestrator *me, const struct r
     }
     if (me->ask_again) {
         me->ask_again = false;
-        look_for_new(self, me);
+        look_soon(self, me);
         return;
     }
     note_back(me);
@@ -618,7 +613,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case RV_MESSAGE_TIMEOUT: tick(me); break;
     case FOUND: found(self, me, message->payload); break;
     case RV_RUN_BEGUN: run_begun(me, message->body.numbers[0]); break;
-    case RV_ORCHESTRATOR_WAKE: look_for_new(self, me); break;
+    case RV_ORCHESTRATOR_WAKE: look_soon(self, me); break;
     case RV_ORCHESTRATE:
         me->wanted = message->body.numbers[0];
         look_at_exceptions(me);

@@ -33,9 +33,10 @@ TEST(what_stands_is_not_done_again)
     struct rv_error err;
     const char *stands = "{\"status\":\"failed\",\"steps\":5,\"action\":2,\"taken_back\":true,"
                          "\"standing\":1}";
-    ck_assert_str_eq(refused(stands, true, &err),
-                     "1 effect of r_7 after step 0 stands: a run that goes on from there would do the "
-                     "same again");
+    ck_assert_str_eq(
+        refused(stands, true, &err),
+        "1 effect of r_7 after step 0 stands: a run that goes on from there would do the "
+        "same again");
     ck_assert_int_eq(err.code, RV_CONFLICT);
     ck_assert_str_eq(refused(stands, false, &err), "");
 }

@@ -50,8 +50,8 @@ bool ask_repeats(const struct ask *ask)
 {
     int count = 0;
     for (const struct ask *one = ask->world->asks; one != NULL; one = one->next) {
-        count += one->tenant == ask->tenant && one->run == ask->run &&
-                 strcmp(one->id, ask->id) == 0;
+        count +=
+            one->tenant == ask->tenant && one->run == ask->run && strcmp(one->id, ask->id) == 0;
     }
     return count > 1;
 }
@@ -177,8 +177,8 @@ static const char *result_of(const struct step_row *step)
 
 static bool is_done(const struct step_row *step)
 {
-    return step->kind == RV_STEP_ACTION && (strcmp(result_of(step), "executed") == 0 ||
-                                            strcmp(result_of(step), "repeated") == 0);
+    return step->kind == RV_STEP_ACTION &&
+           (strcmp(result_of(step), "executed") == 0 || strcmp(result_of(step), "repeated") == 0);
 }
 
 static bool is_end(const struct step_row *step)
@@ -320,8 +320,8 @@ static bool raise_budget(struct world *world, struct node *node)
     const struct run_row *run = NULL;
     BASE_EACH(world->base, T_RUN, run_row, other)
     {
-        run = base_is(other->status, "waiting") && base_is(other->waiting_on, "budget") ? other
-                                                                                        : run;
+        run =
+            base_is(other->status, "waiting") && base_is(other->waiting_on, "budget") ? other : run;
     }
     if (run == NULL) {
         return false;
@@ -338,9 +338,11 @@ static bool raise_budget(struct world *world, struct node *node)
     return true;
 }
 
-static void on_begun(void *data, enum rv_code code, int64_t id, const struct rv_error *err)
+static void on_begun(void *data, enum rv_code code, int64_t id, const json_t *claim,
+                     const struct rv_error *err)
 {
     struct ask *ask = data;
+    (void)claim;
     world_note(ask->world, "a run for %s: %s", ask->id, code == RV_OK ? "begun" : err->message);
     if (code == RV_OK || rv_run_begun_before(code, err)) {
         rules_promised_run(ask, code == RV_OK ? id : ask->run);
@@ -368,9 +370,8 @@ static void begin_run(struct world *world, struct node *node)
     run = run != 0 ? run : rv_id_make(rv_now_us(node_clock(node)));
     struct ask *ask = ask_make(world, tenant, run, key);
     struct rv_principal person = clerk();
-    json_t *input =
-        json_pack("{s:s,s:{s:s,s:[i]}}", "resource", key, "evidence", "name", key, "amounts",
-                  1 + (int)world_below(world, 1000));
+    json_t *input = json_pack("{s:s,s:{s:s,s:[i]}}", "resource", key, "evidence", "name", key,
+                              "amounts", 1 + (int)world_below(world, 1000));
     struct rv_run_begin_input begin = {.agent = "helper", .input = input, .key = key, .run = run};
     rv_run_begin_with(node->gate, node->db, tenant, &person, &begin, on_begun, ask);
     json_decref(input);

@@ -94,8 +94,7 @@ struct base_word {
 /* Lists of the statements, each ended by a NULL name. */
 extern const struct base_word base_words_journal[], base_words_nodes[], base_words_run[],
     base_words_look[], base_words_claim[], base_words_versions[], base_words_messages[],
-    base_words_gate[],
-    base_words_hooks[], base_words_schedule[], base_words_books[];
+    base_words_gate[], base_words_hooks[], base_words_schedule[], base_words_books[];
 
 /* One row that a transaction has changed or made. */
 struct base_change {
@@ -117,8 +116,8 @@ struct base_session {
     uint32_t tells; /* companies (bits) that this transaction notifies of */
     struct base_change *changes;
     int change_count, change_capacity;
-    bool writes; /* it is a committer's */
-    bool deaf; /* its client has heard that it is gone; for the rules */
+    bool writes;      /* it is a committer's */
+    bool deaf;        /* its client has heard that it is gone; for the rules */
     bool epoch_write; /* this transaction wrote what only the driver of the company may */
 };
 

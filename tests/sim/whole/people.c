@@ -1,5 +1,5 @@
-/* people.c -- what people do: vote, tell a run something or stop it, give commands of their own.  What
- * they ask of runs by updates, values and revivals is in asks.c. */
+/* people.c -- what people do: vote, tell a run something or stop it, give commands of their own.
+ * What they ask of runs by updates, values and revivals is in asks.c. */
 #include "tests/sim/whole/world.h"
 
 #include "runtime/run/request.h"

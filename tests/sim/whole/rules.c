@@ -33,7 +33,8 @@ struct company {
     int64_t epoch;
     int64_t changed_us; /* when somebody else got it last */
     int64_t claimed_us; /* last; 0: not as a node asks for it and hears of it */
-    int inside; /* incarnation that stood still with the head in its hands until the server took it */
+    int inside; /* incarnation that stood still with the head in its hands until the server took it
+                 */
 };
 
 struct rules {
@@ -172,7 +173,8 @@ static void check_run(struct world *world, const struct base_session *session,
     const struct run_row *was = begins ? NULL : change->before;
     const struct company *company = &world->rules->companies[run->tenant];
     enum rv_run_state to = rv_run_state_from_name(run->status);
-    rule(world, session->owner == company->claimer || from_outside(was, run) ||
+    rule(world,
+         session->owner == company->claimer || from_outside(was, run) ||
              (begins && by_person(world, run)),
          "a run moved by a node that has lost the company", run->tenant, run->id);
     rule(world, to != RV_RUN_DIVERGED, "replay diverged", run->tenant, run->id);

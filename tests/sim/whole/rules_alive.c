@@ -13,8 +13,10 @@
 
 enum {
     LOOK_MS = 500,
-    DRIVEN_MS = 2600, /* a claim that was not answered is asked for at the next beat, or the one after */
-    MOVES_MS = 2000   /* the orchestrator's tick, a look, a load and a step are less than one second */
+    DRIVEN_MS =
+        2600, /* a claim that was not answered is asked for at the next beat, or the one after */
+    MOVES_MS =
+        4000 /* the orchestrator's tick, a look, a load and a step are less than one second */
 };
 
 void world_hurt(struct world *world, int64_t until_us)
@@ -32,8 +34,8 @@ void node_hurt(struct node *node, int64_t until_us)
 /* Since when nothing has gone wrong with it; INT64_MAX: it is not well. */
 static int64_t well_since(const struct node *node)
 {
-    bool well = node->alive && !node->paused && !node->behind && !node->stopping &&
-                node->lease != NULL;
+    bool well =
+        node->alive && !node->paused && !node->behind && !node->stopping && node->lease != NULL;
     return well ? node->hurt_us : INT64_MAX;
 }
 
@@ -111,8 +113,7 @@ static void check_moves(struct world *world)
     {
         int64_t at_us = can_move(run) ? moved_us(world, run) : 0;
         world->tally.rules++;
-        if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS &&
-            is_driven(world, run->tenant)) {
+        if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS && is_driven(world, run->tenant)) {
             world_broken(world, "run %" PRId64 " of %s is %s, and nobody moves it", run->id,
                          run->agent, run->status);
         }

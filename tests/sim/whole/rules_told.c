@@ -90,8 +90,7 @@ static void check_published(struct world *world, const struct step_row *step)
             before = rv_json_int(json_object_get(other->json, "published"), "n", 0);
         }
     }
-    broken(world,
-           rv_json_int(json_object_get(step->json, "published"), "n", 0) == before + 1,
+    broken(world, rv_json_int(json_object_get(step->json, "published"), "n", 0) == before + 1,
            "a value was published twice, or one is missing", step->run, step->name);
 }
 
@@ -144,8 +143,7 @@ void rules_told_update(struct ask *ask, const json_t *update)
 
 void rules_refused_update(const struct ask *ask)
 {
-    const struct update_row *row =
-        base_update(ask->world->base, ask->tenant, ask->run, ask->id);
+    const struct update_row *row = base_update(ask->world->base, ask->tenant, ask->run, ask->id);
     ask->world->tally.refused++;
     broken(ask->world, (!ask->wrong && ask_repeats(ask)) || row == NULL,
            "an update was refused, and is there", ask->run, ask->id);
@@ -168,13 +166,11 @@ int32_t rules_newest_value(struct world *world, int32_t tenant, int64_t run)
 void rules_told_value(const struct ask *ask, const json_t *found)
 {
     struct world *world = ask->world;
-    const json_t *one = ask->id[0] != '\0'
-                            ? found
-                            : json_object_get(json_object_get(found, "values"), "state");
+    const json_t *one =
+        ask->id[0] != '\0' ? found : json_object_get(json_object_get(found, "values"), "state");
     int32_t seq = (int32_t)rv_json_int(one, "step", 0);
     world->tally.values += one != NULL;
-    broken(world, seq >= ask->seen, "a value that is older than what was there", ask->run,
-           ask->id);
+    broken(world, seq >= ask->seen, "a value that is older than what was there", ask->run, ask->id);
     if (one == NULL) {
         return;
     }
@@ -248,10 +244,10 @@ static bool stands(struct world *world, const struct event_row *event, int64_t r
     snprintf(prefix, sizeof prefix, "run:%" PRId64 ":", run);
     BASE_EACH(world->base, T_EVENT, event_row, other)
     {
-        bool ours = other->tenant == event->tenant && other != event &&
-                    strncmp(other->command, prefix, strlen(prefix)) == 0 &&
-                    strcmp(rv_json_str(other->body, "ref", ""),
-                           rv_json_str(event->body, "ref", "")) == 0;
+        bool ours =
+            other->tenant == event->tenant && other != event &&
+            strncmp(other->command, prefix, strlen(prefix)) == 0 &&
+            strcmp(rv_json_str(other->body, "ref", ""), rv_json_str(event->body, "ref", "")) == 0;
         count += ours && strcmp(other->type, "sim.posted.v1") == 0;
         count -= ours && strcmp(other->type, "sim.reversed.v1") == 0;
     }
@@ -262,9 +258,8 @@ void rules_effect(struct world *world, const struct event_row *event, int64_t ru
 {
     int64_t of = revived_from(world, event->tenant, run);
     for (int depth = 0; of != 0 && depth < 64; depth++) {
-        broken(world, !stands(world, event, of),
-               "a revived run has an effect again that stands", run,
-               rv_json_str(event->body, "ref", ""));
+        broken(world, !stands(world, event, of), "a revived run has an effect again that stands",
+               run, rv_json_str(event->body, "ref", ""));
         of = revived_from(world, event->tenant, of);
     }
 }

@@ -290,9 +290,9 @@ static const struct plan_row *named_plan(struct base *base, const struct run_row
     BASE_EACH(base, T_PLAN, plan_row, plan)
     {
         json_t *hex = base_hex(plan->hash);
-        bool named = version != NULL && (base_is(plan->version, version) ||
-                                         (strlen(version) >= 8 &&
-                                          begins(json_string_value(hex), version)));
+        bool named =
+            version != NULL && (base_is(plan->version, version) ||
+                                (strlen(version) >= 8 && begins(json_string_value(hex), version)));
         if (plan->tenant == run->tenant && base_is(plan->agent, run->agent) && named) {
             found = plan;
         }
@@ -370,8 +370,7 @@ json_t *base_fork_facts(struct base *base, int32_t tenant, int64_t id, int32_t a
     json_object_set_new(facts, "standing", json_integer(standing));
     json_object_set_new(facts, "child", open_child(base, run, at));
     json_object_set_new(facts, "dropped", json_null());
-    json_object_set_new(facts, "revived",
-                        revival != NULL ? run_name(revival->run) : json_null());
+    json_object_set_new(facts, "revived", revival != NULL ? run_name(revival->run) : json_null());
     json_object_set_new(facts, "later", later_run(base, run));
     json_object_set_new(facts, "new_plan", plan != NULL ? base_hex(plan->hash) : json_null());
     json_object_set_new(facts, "new_source",
@@ -421,9 +420,8 @@ static void run_revival_put(struct base_call *call)
             return;
         }
         struct revival_row *revival = base_insert(call, T_REVIVAL);
-        *revival = (struct revival_row){.tenant = call->tenant,
-                                        .of_run = base_int(call, 2, i),
-                                        .run = base_int(call, 3, i)};
+        *revival = (struct revival_row){
+            .tenant = call->tenant, .of_run = base_int(call, 2, i), .run = base_int(call, 3, i)};
     }
 }
 
@@ -435,9 +433,8 @@ static void run_signal_carry(struct base_call *call)
         for (int k = 0; k < before; k++) {
             const struct signal_row *from = base->tables[T_SIGNAL].rows[k];
             bool open = from->consumed_seq == 0 || from->consumed_seq > base_int(call, 4, i);
-            if (from->gone || from->tenant != call->tenant ||
-                from->run != base_int(call, 3, i) || !open || base_is(from->name, "$cancel") ||
-                begins(from->name, update_prefix)) {
+            if (from->gone || from->tenant != call->tenant || from->run != base_int(call, 3, i) ||
+                !open || base_is(from->name, "$cancel") || begins(from->name, update_prefix)) {
                 continue;
             }
             if (base_signal(base, call->tenant, base_int(call, 2, i), from->id) != NULL) {

@@ -221,9 +221,9 @@ static const char *a_text(const struct rv_statement *statement, const char *name
         snprintf(text, sizeof text, "case:%d", (int)below(2) + row * 2);
         return text;
     }
-    return strcmp(name, "agent") == 0          ? PICK("agent one", "agent two")
-           : strcmp(name, "close") == 0        ? PICK("cancel", "wait", "abandon", "handoff")
-           : strcmp(name, "name") == 0         ? PICK("go", "go", "$cancel", "stop", "merge", "$update.go")
+    return strcmp(name, "agent") == 0   ? PICK("agent one", "agent two")
+           : strcmp(name, "close") == 0 ? PICK("cancel", "wait", "abandon", "handoff")
+           : strcmp(name, "name") == 0  ? PICK("go", "go", "$cancel", "stop", "merge", "$update.go")
            : strcmp(name, "person") == 0       ? PICK("clerk", "controller", "manager")
            : strcmp(name, "role") == 0         ? "[\"controller\"]"
            : strcmp(name, "decision") == 0     ? PICK("approve", "reject")
@@ -276,12 +276,12 @@ static void put_bytes(struct rv_args *args, const struct rv_statement *statement
     memset(bytes, 0xaa, sizeof bytes);
     if (strcmp(name, "out") == 0) { /* a wait for a signal or a child, as it is journaled */
         char out[256];
-        int length = snprintf(
-            out, sizeof out,
-            "%c{\"name\":\"%s\",\"run\":\"r_%d\",\"ok\":%s,\"value\":{\"run\":\"r_%d\"},"
-            "\"result\":\"%s\",\"published\":%d,\"state\":\"answered\"}",
-            1, PICK("go", "stop"), 1 + (int)below(IDS), PICK("true", "false"), 1 + (int)below(IDS),
-            PICK("executed", "repeated", "refused"), (int)below(100));
+        int length =
+            snprintf(out, sizeof out,
+                     "%c{\"name\":\"%s\",\"run\":\"r_%d\",\"ok\":%s,\"value\":{\"run\":\"r_%d\"},"
+                     "\"result\":\"%s\",\"published\":%d,\"state\":\"answered\"}",
+                     1, PICK("go", "stop"), 1 + (int)below(IDS), PICK("true", "false"),
+                     1 + (int)below(IDS), PICK("executed", "repeated", "refused"), (int)below(100));
         rv_args_bytes(args, index, out, (size_t)length);
     } else if (statement == &rv_sql_journal_append) {
         rv_args_bytes(args, index, bytes, 16);

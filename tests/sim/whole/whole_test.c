@@ -175,8 +175,7 @@ static void report(const struct result *all, int64_t began_us)
            " companies taken meanwhile\n",
            sum->kills, sum->stops, sum->pauses, sum->drops, sum->crashes, sum->jumps,
            sum->lost_answers, sum->takeovers, sum->ended_early, sum->ended_alive, sum->moves,
-           sum->wakes, sum->migrated, sum->rules, sum->inside, sum->idle_ended,
-           sum->taken_inside);
+           sum->wakes, sum->migrated, sum->rules, sum->inside, sum->idle_ended, sum->taken_inside);
 }
 
 /* The suite: all its seeds ran, none failed, and enough has happened. */
@@ -189,9 +188,9 @@ static bool live_suite(int jobs)
                   all.sum.lost_answers > SUITE_SEEDS / 4 && all.sum.takeovers > SUITE_SEEDS &&
                   all.sum.ended_early > SUITE_SEEDS / 4 && all.sum.ended_alive > SUITE_SEEDS / 50 &&
                   all.sum.wakes > SUITE_SEEDS / 4 && all.sum.migrated > SUITE_SEEDS / 4 &&
-                  all.sum.taken_inside > SUITE_SEEDS / 100 &&
-                  all.sum.replies > SUITE_SEEDS / 4 && all.sum.refused > SUITE_SEEDS / 4 &&
-                  all.sum.values > SUITE_SEEDS / 4 && all.sum.revived > SUITE_SEEDS / 4;
+                  all.sum.taken_inside > SUITE_SEEDS / 100 && all.sum.replies > SUITE_SEEDS / 4 &&
+                  all.sum.refused > SUITE_SEEDS / 4 && all.sum.values > SUITE_SEEDS / 4 &&
+                  all.sum.revived > SUITE_SEEDS / 4;
     if (all.ran != SUITE_SEEDS || !enough) {
         fprintf(stderr, "sim: %" PRId64 " of %d seeds ran%s\n", all.ran, SUITE_SEEDS,
                 enough ? "" : ", and too little happened in them to prove anything");

@@ -281,8 +281,8 @@ static bool loses_answer(const struct wire *wire, const struct piece *piece)
     static const struct {
         const char *statement;
         int thousandths;
-    } dear[] = {{"lease_take", 100},       {"run_images", 20},       {"run_signal_next", 30},
-                {"run_child_look", 30},    {"run_child_end", 30},    {"erp_read", 30},
+    } dear[] = {{"lease_take", 100},        {"run_images", 20},    {"run_signal_next", 30},
+                {"run_child_look", 30},     {"run_child_end", 30}, {"erp_read", 30},
                 {"approval_status_get", 30}};
     for (int i = 0; i < piece->count && !wire->broken && !world_calm(wire->world); i++) {
         for (size_t k = 0; k < RV_COUNT(dear); k++) {
@@ -438,8 +438,8 @@ void wires_drop_one(struct world *world)
 void wires_break_writer(struct world *world, const struct node *node, int64_t linger_us)
 {
     for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
-        if (wire->node == node && wire->session != NULL && wire->session->writes &&
-            !wire->broken && wire->link != NULL) {
+        if (wire->node == node && wire->session != NULL && wire->session->writes && !wire->broken &&
+            wire->link != NULL) {
             world_note(world, "the committer of node %d loses its connection for %" PRId64 " ms",
                        node->index, linger_us / 1000);
             break_wire(wire, linger_us);

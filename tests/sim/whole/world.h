@@ -62,9 +62,9 @@ struct node {
     bool paused;     /* as by SIGSTOP */
     int64_t hurt_us; /* when something last went wrong with it, or with what it is connected to */
     bool stops_in_batch; /* it will be stopped where it holds the head of a company */
-    bool behind;     /* it was stopped and has not yet caught up with its timers */
-    int64_t kill_us; /* a stop that takes too long ends in a kill */
-    int64_t jump_us; /* how far its wall clock is off */
+    bool behind;         /* it was stopped and has not yet caught up with its timers */
+    int64_t kill_us;     /* a stop that takes too long ends in a kill */
+    int64_t jump_us;     /* how far its wall clock is off */
     struct rv_clock clock;
     struct rv_loop *loop;
     struct rv_db *db;
@@ -107,7 +107,7 @@ struct world_tally {
     int64_t inside; /* stops between the two trips of a batch; there the server ended it, ... */
     int64_t idle_ended;
     int64_t taken_inside; /* ... and another node took the company before it went on */
-    int64_t migrated;    /* open runs that went on with another version */
+    int64_t migrated;     /* open runs that went on with another version */
     int64_t updates, replies, refused, values, revived;
     int64_t lived_us;
 };
@@ -186,7 +186,7 @@ bool world_calm(const struct world *world);
 
 void chance_begin(uint64_t seed);
 void books_begin(void);
-void versions_change(struct world *world); /* somebody changes a version of an agent */
+void versions_change(struct world *world);        /* somebody changes a version of an agent */
 void people_act(struct world *world, void *data); /* and again and again */
 void world_open_case(struct world *world);
 struct node *world_some_node(struct world *world); /* NULL: it is not alive */
@@ -227,7 +227,8 @@ void wires_node_gone(struct node *node);
 /* Is a session there whose client has gone, or does not answer? */
 bool wires_linger(const struct world *world);
 void wires_drop_one(struct world *world); /* some connection breaks */
-/* The committer's: the server goes on with it for so long, and nobody else may write in its name. */
+/* The committer's: the server goes on with it for so long, and nobody else may write in its name.
+ */
 void wires_break_writer(struct world *world, const struct node *node, int64_t linger_us);
 void wires_server_crash(struct world *world);
 /* A notification is on its way to all that listen. */

@@ -30,7 +30,8 @@ struct rv_run_fork {
 };
 
 /* Whether it may be: `facts` is the one row of statement run_fork_look.  RV_NOT_FOUND, RV_CONFLICT
- * (the run is open, was taken back; a revival would do again what stands) or RV_INVALID (the step), saying which step could be. */
+ * (the run is open, was taken back; a revival would do again what stands) or RV_INVALID (the step),
+ * saying which step could be. */
 RV_MUST enum rv_code rv_fork_check(const json_t *facts, const struct rv_run_fork *fork,
                                    struct rv_error *err);
 /* The input of the new run; new reference. */

@@ -126,15 +126,20 @@ static void node_serve(struct base_call *call)
     struct base *base = call->base;
     struct node_row *self = base_node(base, base_int(call, 1, 0));
     int64_t boot = base_int(call, 2, 0);
+    const struct node_row *taken = NULL; /* the one that lives longest */
     base_row(call);
     BASE_EACH(base, T_NODE, node_row, other)
     {
         if (self != NULL && strcmp(other->name, self->name) == 0 && other->serves &&
-            other->boot != boot && lives(base, other)) {
-            base_out_json(
-                call, json_pack("{s:s,s:I}", "name", self->name, "pid", (json_int_t)other->pid));
-            return;
+            other->boot != boot && lives(base, other) &&
+            (taken == NULL || other->lease_until_us > taken->lease_until_us)) {
+            taken = other;
         }
+    }
+    if (taken != NULL) {
+        base_out_json(call,
+                      json_pack("{s:s,s:I}", "name", self->name, "pid", (json_int_t)taken->pid));
+        return;
     }
     base_out_null(call);
     if (self != NULL) {

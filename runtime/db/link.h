@@ -43,7 +43,7 @@ void rv_link_send(struct rv_link *link, const struct rv_statement *statement, st
  * than idle_in_transaction_session_timeout (protocol: a Sync inside an explicit transaction; after
  * a mere Flush no limit of the server holds, and a stopped process would keep its locks). */
 void rv_link_flush(struct rv_link *link);
-void rv_link_sync(struct rv_link *link);  /* end of transaction */
+void rv_link_sync(struct rv_link *link); /* end of transaction */
 /* Something hangs: drop the connection and start again. */
 void rv_link_kill(struct rv_link *link, const char *why);
 

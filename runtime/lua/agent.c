@@ -15,7 +15,7 @@ enum {
     TEXT_MAX = 64,
     SUMMARY_MAX = 500,
     UPDATES_MAX = 32,
-    MONEY_MAX = 8, /* currencies; RV_BUDGET_MONEY_MAX of the gate */
+    MONEY_MAX = 8,     /* currencies; RV_BUDGET_MONEY_MAX of the gate */
     PRIORITY_MAX = 100 /* RV_CLAIM_PRIORITY_MAX of the run room */
 };
 

@@ -28,7 +28,7 @@
  *     sum = fma(-minimum of the weights, scale of the input * sum of its integers, sum)
  *
  * Adapters.  Their weights are kept as 16 bits, as the file has them or, where it has more, as F16
- * if that is nearly the same (cpu.c), else as F32; their inputs and sums are f32.
+ * if that is the same, else as F32; their inputs and sums are f32.
  *
  * Memory.  A matrix is copied into strips, of the same size as in the file, and the pages of the
  * file that it came from are given back to the system while loading, tensor after tensor: so the

@@ -31,6 +31,7 @@ struct rv_lease {
     bool asked_held;       /* the outstanding claim asks what is ours, and takes nothing */
     struct rv_timer *busy; /* heads that could be taken but are locked: asked again soon */
     int64_t busy_ms;
+    int64_t busy_since_us;    /* 0: none is */
     struct rv_link *presence; /* holds the lock of our number; NULL: without */
     int64_t locking;          /* the number whose lock was asked for; 0 none */
     int64_t present;          /* the number whose lock is held; 0 none */
@@ -432,6 +433,35 @@ static void on_pruned(void *data, enum rv_code code, const struct rv_result *res
     }
 }
 
+static void on_freed(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
+{
+    (void)data;
+    if (code != RV_OK) {
+        rv_log(RV_LOG_WARN, "lease", "FREE-FAILED", "%s", err->message);
+    } else if (rv_result_i64(result, 0, 0) > 0) {
+        rv_log(RV_LOG_WARN, "lease", "NODE-STOOD-STILL",
+               "ended sessions of nodes that stood still within a batch sessions=%" PRId64,
+               rv_result_i64(result, 0, 0));
+    }
+}
+
+/* Companies that could be taken are locked: for a moment, or by a node that stands still. */
+static void still_busy(struct rv_lease *lease)
+{
+    int64_t now_us = rv_mono_us(rv_loop_clock(lease->options.loop));
+    lease->busy_ms = lease->busy_ms > 0 ? lease->busy_ms * 2 : 1;
+    rv_timer_start(lease->busy, lease->busy_ms);
+    if (lease->busy_since_us == 0) {
+        lease->busy_since_us = now_us;
+    } else if (now_us - lease->busy_since_us > share_ms(lease, RV_LEASE_STUCK_MS) * 1000) {
+        struct rv_args *args = rv_args_create(&rv_sql_heads_free);
+        lease->busy_since_us = now_us;
+        rv_args_i64(args, 1, share_ms(lease, RV_LEASE_STILL_MS));
+        rv_db_query(lease->options.db, 0, &rv_sql_heads_free, args, on_freed, NULL);
+    }
+}
+
 static void on_claim(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err)
 {
@@ -454,14 +484,19 @@ static void on_claim(void *data, enum rv_code code, const struct rv_result *resu
         claim(lease);
         return;
     }
+    bool busy = false;
     for (int row = 0; row < rv_result_rows(result) && !lease->closing; row++) {
         int32_t tenant = (int32_t)rv_result_i64(result, row, 0);
         if (tenant == 0) {
-            lease->busy_ms = lease->busy_ms > 0 ? lease->busy_ms * 2 : 1;
-            rv_timer_start(lease->busy, lease->busy_ms);
+            busy = true;
         } else {
             rv_lease_adopt(lease, tenant, rv_result_i64(result, row, 1));
         }
+    }
+    if (busy && !lease->closing) {
+        still_busy(lease);
+    } else if (!lease->asked_held) {
+        lease->busy_since_us = 0;
     }
     if (lease->asked_held && !lease->closing) {
         claim(lease); /* what nobody drives shall not wait for that */

@@ -44,6 +44,9 @@ enum {
     RV_LEASE_BEAT_MS = 1000,
     RV_LEASE_MARGIN_MS = 1500, /* we stop this long before the lease ends */
     RV_LEASE_BUSY_MS = 10, /* a head that a dying backend still locks: asked again, then slower */
+    RV_LEASE_STUCK_MS =
+        500, /* so long locked: its session is ended, when its node stands still ... */
+    RV_LEASE_STILL_MS = 3000, /* ... which is to have sent nothing for so long */
     RV_LEASE_TENANTS_MAX = 4096,
     RV_JOURNAL_AHEAD = 3,        /* periods of the journal that are made before they begin */
     RV_JOURNAL_SWEEP_MAX = 20000 /* rows of dropped runs at once, of each table */

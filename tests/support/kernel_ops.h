@@ -21,7 +21,6 @@ struct kernel_ops_options {
     const struct kernel_engine_options *engine; /* may be NULL */
     /* of products with F32, with F16 and BF16, and with block-quantised weights */
     enum kernel_precision float_precision, half_precision, block_precision;
-    enum kernel_precision adapter_precision;   /* of F32 ones, where worse than that of products */
     enum kernel_precision attention_precision; /* of the cache */
     bool same_bits; /* rows must not depend on the batch: required on the CPU */
     uint64_t seed;  /* 0: a fresh one, printed */

@@ -233,14 +233,6 @@ static void enlarge(struct weight *weight)
     }
 }
 
-/* Of one with F32 weights; `large`: they are beyond f16. */
-static double adapter_band(const struct ops *ops, enum kernel_type type, bool large)
-{
-    double band = ops_band(ops_precision(ops, type));
-    double own = ops_band(ops->options->adapter_precision);
-    return 2 * (type == KERNEL_F32 && !large && own > band ? own : band);
-}
-
 static void check_adapters(struct ops *ops, enum kernel_type type, uint32_t columns, uint32_t rows,
                            const uint32_t rank[3], bool large)
 {
@@ -281,7 +273,7 @@ static void check_adapters(struct ops *ops, enum kernel_type type, uint32_t colu
     char what[128];
     snprintf(what, sizeof what, "adapt %s, %" PRIu32 " to %" PRIu32 ", ranks %" PRIu32 " %" PRIu32,
              kernel_type_facts(type)->name, columns, rows, rank[0], rank[2]);
-    ops_compare_pair(ops, &out, adapter_band(ops, type, large), what);
+    ops_compare_pair(ops, &out, 2 * ops_band(ops_precision(ops, type)), what);
     float *after = ops_fetch(ops, &out, TESTED);
     float *base = ops_fetch(ops, &kept, TESTED);
     for (int s = 2; s <= 3; s++) { /* no adapter; one that does not touch this product */

@@ -21,7 +21,6 @@ static void compare(enum cpu_level level, uint32_t threads)
         .float_precision = KERNEL_PRECISION_F32,
         .half_precision = level == CPU_AMX ? KERNEL_PRECISION_BF16 : KERNEL_PRECISION_F32,
         .block_precision = KERNEL_PRECISION_INT8,
-        .adapter_precision = KERNEL_PRECISION_F16,
         .attention_precision = KERNEL_PRECISION_F32,
         .same_bits = true,
     };

@@ -30,6 +30,11 @@ DELETE FROM node WHERE lease_until < clock_timestamp() - interval '1 day';
 -- params: node int8, only_tenant int4, most int4
 SELECT c.tenant_id, c.epoch FROM reeve_lease_take($1, $2, $3) AS c;
 
+-- name: heads_free
+-- Ends sessions of nodes that stand still in the middle of a batch.
+-- params: longer_ms int8
+SELECT reeve_heads_free(make_interval(secs => $1 / 1000.0));
+
 -- name: lease_held
 -- params: node int8
 SELECT c.tenant_id, c.epoch FROM reeve_lease_held($1) AS c ORDER BY c.tenant_id;

@@ -157,6 +157,14 @@ static bool may_take(struct base *base, const struct head_row *head, int32_t onl
            (head->owner == 0 || !lives(base, base_node(base, head->owner)));
 }
 
+/* Nobody here sends half of a batch: what stands still is idle in its transaction (BASE_IDLE_MS).
+ */
+static void heads_free(struct base_call *call)
+{
+    base_row(call);
+    base_out_int(call, 0);
+}
+
 static void lease_take(struct base_call *call)
 {
     struct base *base = call->base;
@@ -433,6 +441,7 @@ const struct base_word base_words_nodes[] = {
     {"journal_ahead", no_period},
     {"node_serve", node_serve},
     {"lease_take", lease_take},
+    {"heads_free", heads_free},
     {"lease_held", lease_held},
     {"lease_release", lease_release},
     {"lease_pass", lease_pass},

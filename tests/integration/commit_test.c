@@ -10,6 +10,7 @@
 #include "tests/support/test.h"
 
 #include <libpq-fe.h>
+#include <unistd.h>
 
 static const struct rv_migration *const rooms[] = {rv_journal_migrations, rv_db_migrations, NULL};
 static const struct rv_statement *const write_order[] = {
@@ -588,6 +589,59 @@ TEST(commits_that_let_runs_go_on_are_told)
     ck_assert_int_eq(test.woke, 2);
     ck_assert_int_eq(notified(conn), 0);
     PQfinish(conn);
+    world_end(&world);
+}
+
+/* ---- a node that stands still while it sends ---- */
+
+static enum rv_code take_number(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
+{
+    (void)err;
+    *(int64_t *)data = rv_result_i64(result, row, 0);
+    return RV_OK;
+}
+
+static int64_t free_heads(const struct world *world, int64_t longer_ms)
+{
+    int64_t ended = -1;
+    struct rv_db_session *session = NULL;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_db_session_open(world->uri, &session, &err), RV_OK);
+    struct rv_args *args = rv_args_create(&rv_sql_heads_free);
+    rv_args_i64(args, 1, longer_ms);
+    ck_assert_int_eq(
+        rv_db_session_query(session, 0, &rv_sql_heads_free, args, take_number, &ended, &err),
+        RV_OK);
+    rv_db_session_close(session);
+    return ended;
+}
+
+TEST(a_session_that_stands_still_within_a_batch_is_ended)
+{
+    struct world world = {0};
+    world_make(&world);
+    PGconn *still = PQconnectdb(world.uri);
+    PQclear(PQexec(still, "SET ROLE reeve_app; SET idle_in_transaction_session_timeout = '50ms'"));
+    ck_assert_int_eq(PQenterPipelineMode(still), 1);
+    PQsendQueryParams(still, "BEGIN", 0, NULL, NULL, NULL, NULL, 0);
+    PQsendQueryParams(still, "SELECT epoch FROM tenant_head FOR UPDATE", 0, NULL, NULL, NULL, NULL,
+                      0);
+    PQsendFlushRequest(still); /* half of a batch: no Sync */
+    PQflush(still);
+    for (int i = 0; i < 3; i++) { /* BEGIN, its end, the row */
+        PGresult *result = PQgetResult(still);
+        ck_assert_int_eq(i == 2, PQresultStatus(result) == PGRES_TUPLES_OK);
+        PQclear(result);
+    }
+    usleep(200000); /* the server's own limit does not see it */
+    ck_assert_int_eq(count(&world, "SELECT count(*) FROM pg_locks WHERE mode = 'RowShareLock' AND"
+                                   " relation = 'tenant_head'::regclass"),
+                     1);
+    ck_assert_int_eq(free_heads(&world, 60000), 0);
+    ck_assert_int_eq(free_heads(&world, 100), 1);
+    ck_assert_int_eq(free_heads(&world, 0), 0);
+    PQfinish(still);
     world_end(&world);
 }
 

@@ -182,7 +182,7 @@ void kernel_file_write_adapter(const char *path, const char *arch, const struct 
     make_put(&sink, zeros, (32 - sink.length % 32) % 32);
     size_t header = sink.length;
     while (sink.length < header + offset) {
-        float value = (float)((double)(make_random(&seed) >> 40) * 0x1p-24 - 0.5) * 0.2F;
+        float value = (float)((double)(make_random(&seed) >> 54) * 0x1p-10 - 0.5) * 0.25F;
         make_put(&sink, &value, sizeof value);
     }
     FILE *file = fopen(path, "wb");

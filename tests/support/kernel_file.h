@@ -27,8 +27,8 @@ void kernel_file_add_bool(struct kernel_file *file, const char *key, bool value)
 /* Opens a copy of exactly these bytes as a model without a vocabulary, and closes it again. */
 enum kernel_status kernel_file_try(const struct kernel_file *file, struct kernel_error *error);
 
-/* A LoRA adapter for the shape, with random weights, for the parts in `parts` (bits by
- * kernel_part); as a file at `path`. */
+/* A LoRA adapter for the shape, with random weights that F16 has, too, as most that are published;
+ * for the parts in `parts` (bits by kernel_part); as a file at `path`. */
 void kernel_file_write_adapter(const char *path, const char *arch, const struct kernel_shape *shape,
                                uint32_t rank, uint32_t parts, uint64_t seed);
 

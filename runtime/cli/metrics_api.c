@@ -120,31 +120,31 @@ static int64_t value_of(const void *figures, size_t at)
     return value;
 }
 
+/* Of each core; `figures` are the cores' structs one after the other, `size` bytes each. */
+static void add_figures(struct page *page, const struct figure *table, size_t count,
+                        const void *figures, size_t size, int cores)
+{
+    for (size_t i = 0; i < count; i++) {
+        family(page, table[i].name, table[i].kind, table[i].help);
+        for (int core = 0; core < cores; core++) {
+            char number[12];
+            snprintf(number, sizeof number, "%d", core);
+            sample(page, table[i].name, table[i].kind, "core", number,
+                   value_of((const char *)figures + (size_t)core * size, table[i].at));
+        }
+    }
+}
+
 static void add_cores(struct page *page, const struct node *node)
 {
     struct rv_actor_stats actors[RV_ACTOR_CORES_MAX];
     struct rv_commit_stats commits[RV_ACTOR_CORES_MAX];
-    char number[RV_ACTOR_CORES_MAX][12];
     for (int core = 0; core < node->core_count; core++) {
         rv_actors_stats(node->actors, core, &actors[core]);
         rv_committer_stats(node->cores[core].committer, &commits[core]);
-        snprintf(number[core], sizeof number[core], "%d", core);
     }
-    for (size_t i = 0; i < RV_COUNT(of_actors); i++) {
-        const struct figure *is = &of_actors[i];
-        family(page, is->name, is->kind, is->help);
-        for (int core = 0; core < node->core_count; core++) {
-            sample(page, is->name, is->kind, "core", number[core], value_of(&actors[core], is->at));
-        }
-    }
-    for (size_t i = 0; i < RV_COUNT(of_commits); i++) {
-        const struct figure *is = &of_commits[i];
-        family(page, is->name, is->kind, is->help);
-        for (int core = 0; core < node->core_count; core++) {
-            sample(page, is->name, is->kind, "core", number[core],
-                   value_of(&commits[core], is->at));
-        }
-    }
+    add_figures(page, of_actors, RV_COUNT(of_actors), actors, sizeof *actors, node->core_count);
+    add_figures(page, of_commits, RV_COUNT(of_commits), commits, sizeof *commits, node->core_count);
 }
 
 static void add_lines(struct page *page, const struct node *node)

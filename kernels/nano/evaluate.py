@@ -14,7 +14,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -233,7 +237,22 @@ class Baselines:
 
 # ---- the measurement ----
 
-def measure(judge: Judge, split: str, count: int, baselines: Baselines) -> tuple[dict, np.ndarray, np.ndarray, list[int]]:
+@dataclass(frozen=True)
+class Measured:
+    """What is measured; a process of its own may do it."""
+    model: Path
+    render: str
+    canonical: bool | None
+    temperature: float | None
+
+    def judge(self) -> Judge:
+        torch.set_num_threads(1)
+        return Judge(self.model, self.render, self.canonical, self.temperature)
+
+
+def measure(what: Measured, split: str, count: int) -> tuple[dict, list[int]]:
+    """The figures of a split, and what was chosen in each case."""
+    judge, baselines = what.judge(), Baselines()
     cases = [generate.case_of(split, SEEDS + i) for i in range(count)]
     lines = list(generate.rendered(cases, judge.render, SEEDS))
     sure, alone, right, chosen, margins, exact, lengths = [], [], [], [], [], [], []
@@ -262,7 +281,7 @@ def measure(judge: Judge, split: str, count: int, baselines: Baselines) -> tuple
     figures = {"cases": count, "accuracy": round(float(right.mean()), 4), **parts, "ece": round(calibration(sure, right), 4),
                "ece_of_options_alone": round(calibration(alone, right), 4), **baselines.right(cases),
                "families": {k: [round(float(np.mean(v)), 3), len(v)] for k, v in sorted(families.items())}}
-    return figures, sure, right, chosen
+    return figures, chosen
 
 
 def expected(judge: Judge, out: Path, model: Path) -> None:
@@ -307,27 +326,29 @@ def main() -> None:
     parser.add_argument("--expected", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    judge = Judge(given.model, given.render, given.canonical, given.temperature)
+    what = Measured(given.model, given.render, given.canonical, given.temperature)
+    judge = what.judge()
     if given.calibrate:
         print(temperature(judge, given.calibrate))
         return
     if given.expected:
         expected(judge, given.expected, given.model)
         return
-    baselines, figures = Baselines(), {}
-    for split in given.splits:
-        figures[split], *_ = measure(judge, split, given.count, baselines)
-        print(split, json.dumps(figures[split]), flush=True)
-    if not given.no_hidden:
-        plain, _, _, one = measure(judge, "plain", given.count, baselines)
-        hidden, _, _, two = measure(judge, "hidden", given.count, baselines)
-        by_family: Counter = Counter()
-        for i, (a, b) in enumerate(zip(one, two)):
-            by_family[generate.case_of("plain", SEEDS + i).family] += a != b
-        figures["hidden"] = {"cases": given.count, "without": plain["accuracy"], "with": hidden["accuracy"],
-                             "changed": sum(by_family.values()), "changed_by_family": dict(sorted(by_family.items()))}
-        print("hidden", json.dumps(figures["hidden"]), flush=True)
+    figures: dict = {}
+    hidden = [] if given.no_hidden else ["plain", "hidden"]
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        running = {split: pool.submit(measure, what, split, given.count) for split in [*given.splits, *hidden]}
+        for split in given.splits:
+            figures[split], _ = running[split].result()
+            print(split, json.dumps(figures[split]), flush=True)
+        if hidden:
+            (plain, one), (moved, two) = (running[split].result() for split in hidden)
+            by_family: Counter = Counter()
+            for i, (a, b) in enumerate(zip(one, two)):
+                by_family[generate.case_of("plain", SEEDS + i).family] += a != b
+            figures["hidden"] = {"cases": given.count, "without": plain["accuracy"], "with": moved["accuracy"],
+                                 "changed": sum(by_family.values()), "changed_by_family": dict(sorted(by_family.items()))}
+            print("hidden", json.dumps(figures["hidden"]), flush=True)
     if given.written:
         cases = [generate.case_of("same", SEEDS + i) for i in range(given.written)]
         good = sum(valid(judge.write(line), line["options"]) for line in generate.rendered(cases, judge.render, SEEDS))

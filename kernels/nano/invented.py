@@ -13,7 +13,7 @@ from datetime import timedelta
 from random import Random
 
 from shipped import Case
-from words import (CURRENCIES, NOTES, Pool, agreeing, amount, around, asides, day, decimal, invented, money, sign, tagged,
+from words import (CURRENCIES, NOTES, Pool, agreeing, amount, around, asides, day, decimal, fresh_word, invented, money, sign, tagged,
                    tagged_day)
 
 
@@ -72,6 +72,20 @@ ASK = ["exception.escalate", "ask.information", "need_information", "ask a perso
 MISSING = ["", None, "unknown", "?", "n/a"]
 
 
+def fresh_family(r: Random) -> Family:
+    """A topic of no real business, in words of any letters."""
+    def label() -> str:
+        return "_".join(fresh_word(r) for _ in range(r.choice([1, 1, 2, 2, 3])))
+
+    thing, key = fresh_word(r), label()
+    bound = r.choice([label(), label(), f"{key}_limit", f"max_{key}", f"{fresh_word(r)}_{r.choice(['limit', 'max', 'cap', 'grenze', 'days'])}",
+                      f"{r.choice(['limite', 'seuil', 'allowed', 'grenze'])}_{fresh_word(r)}"])
+    start = r.choice([f"The {fresh_word(r)} of this {thing} {fresh_word(r)}.", f"{thing.capitalize()} {fresh_word(r)}.",
+                      f"The {thing} is {fresh_word(r)}.", f"A {thing} was {fresh_word(r)} by the {fresh_word(r)}."])
+    kind = r.choice(["money", "days", "percent", "quantity", "count"])
+    return Family(start, kind, (key,) * 3, (bound,) * 3, tuple(f"{thing}.{label()}" for _ in range(r.choice([2, 3, 3]))))
+
+
 def new_family(r: Random) -> Family:
     """A topic of no real business."""
     thing, key, bound = invented(r), invented(r), invented(r)
@@ -111,8 +125,8 @@ def plain(value: object) -> str:
 class Frame:
     """What all shapes share: the family, the language of its labels, the options and who is asked."""
 
-    def __init__(self, r: Random, family: Family) -> None:
-        self.r, self.family = r, family
+    def __init__(self, r: Random, pool: Pool, family: Family) -> None:
+        self.r, self.pool, self.family = r, pool, family
         self.language = r.choice([0, 0, 1, 2])
         self.value, self.limit = family.value[self.language], family.limit[self.language]
         self.currency = r.choice(CURRENCIES)
@@ -127,6 +141,10 @@ class Frame:
         self.agrees = ""  # the line of thought about the records agreeing, where there is such a fact
         self.contradicts = False
         self.thought = ""
+
+    def label(self, known: str) -> str:
+        """A fact's label; in training often one of no language."""
+        return f"{fresh_word(self.r)}_{fresh_word(self.r)}" if self.pool.makes_up(self.r) else known
 
     def otherwise(self) -> str:
         """What the question says of missing facts; often nothing."""
@@ -227,8 +245,9 @@ def two_limits(f: Frame, high: int) -> Answer:
     else:
         answer = (f.a, f"{plain(shown)} is not above {plain(first)}.")
     choice, reason = spoil(f, [f.value, one, two], answer)
-    f.think({f.value: f"{f.value}={tagged(shown)}", one: f"{one}={tagged(first)} {sign(value, low)}",
-             two: f"{two}={tagged(second)} {sign(value, top)}"},
+    said = f"{f.value}={tagged(shown)}"  # again before the second: what is compared stands one under the other
+    f.think({f.value: said, one: f"{one}={tagged(first)} {sign(value, low)}",
+             two: f"{said}\n{two}={tagged(second)} {sign(value, top)}"},
             "above" if value > top else f"up to ({two})" if value > low else f"up to ({one})", choice)
     return text + f.otherwise(), choice, reason
 
@@ -238,7 +257,7 @@ FLAGS = ["approved", "goods_received", "contract_signed", "photo_attached", "gen
 
 
 def flag(f: Frame, high: int) -> Answer:
-    r, key = f.r, f.r.choice(FLAGS)
+    r, key = f.r, f.label(f.r.choice(FLAGS))
     value = r.random() < 0.5
     f.facts[key] = value
     text = r.choice([f"With ({key}): ({f.a}), else ({f.b}).", f"Without ({key}): ({f.b}), else ({f.a})."])
@@ -274,6 +293,7 @@ DATES = [("due_on", "today"), ("faellig_am", "heute"), ("echeance", "aujourd_hui
 def dates(f: Frame, high: int) -> Answer:
     r = f.r
     first, second = r.choice(DATES)
+    first, second = f.label(first), f.label(second)
     one = day(r)
     two = one + timedelta(days=r.choice([0, r.randint(-20, 20), r.randint(-20, 20), r.randint(-400, 400)]))
     f.facts.update({first: one.isoformat(), second: two.isoformat()})
@@ -288,11 +308,19 @@ def dates(f: Frame, high: int) -> Answer:
 
 def agree(f: Frame, high: int) -> Answer:
     """Two values that must be the same."""
-    r = f.r
+    r, pool = f.r, f.pool
     first, second = r.choice([("order_currency", "invoice_currency"), ("ordered_by", "received_by"), ("code_1", "code_2"),
                               ("reference", "reference_on_invoice"), ("bestellnummer", "nummer_auf_rechnung"),
                               ("numero", "numero_facture")])
-    if "currency" in first:
+    if pool.makes_up(r):
+        one = r.choice([pool.number(r), pool.number(r), fresh_word(r).upper(), fresh_word(r) + str(r.randint(1, 9999))])
+        places = [i for i, c in enumerate(one) if c.isalnum()]
+        at = r.choice(places[1:] or places)
+        others = "0123456789" if one[at].isdigit() else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        two = one if r.random() < 0.5 else one[:at] + r.choice([d for d in others if d != one[at]]) + one[at + 1:]
+        if r.random() < 0.5:
+            first, second = r.choice([(fresh_word(r), fresh_word(r)), (f"{first}_{fresh_word(r)}", second)])
+    elif "currency" in first:
         one = r.choice(CURRENCIES)
         two = one if r.random() < 0.5 else r.choice([c for c in sorted(set(CURRENCIES)) if c != one])
     else:
@@ -310,7 +338,7 @@ def agree(f: Frame, high: int) -> Answer:
 
 def both(f: Frame, high: int) -> Answer:
     """A limit and a flag, joined by and / or."""
-    r, kind, key = f.r, f.family.kind, f.r.choice(FLAGS)
+    r, kind, key = f.r, f.family.kind, f.label(f.r.choice(FLAGS))
     limit = number(r, kind, high)
     value, yes = around(r, limit, 0), r.random() < 0.6
     shown, bound = show(kind, value, f.currency), show(kind, limit, f.currency)
@@ -342,13 +370,19 @@ def no_rule(f: Frame, high: int) -> Answer:
 
 SHAPES = [one_limit, two_limits, flag, state, dates, agree, both, no_rule]
 WEIGHTS = [6, 3, 4, 5, 3, 4, 2, 3]
+WEIGHTS_LEARNT = [8, 6, 3, 4, 6, 8, 4, 2]  # in training: more of those that compare
 
 
 def case(r: Random, pool: Pool, high: int, longer: bool = False, families: list[Family] | None = None,
          shapes: list | None = None) -> Case:
-    family = r.choice(families) if families else new_family(r) if r.random() < 0.35 else r.choice(TRAIN)
-    frame = Frame(r, family)
-    shape = r.choice(shapes) if shapes else r.choices(SHAPES, WEIGHTS)[0]
+    if families:
+        family = r.choice(families)
+    elif pool.makes_up(r):
+        family = fresh_family(r)
+    else:
+        family = new_family(r) if r.random() < 0.35 else r.choice(TRAIN)
+    frame = Frame(r, pool, family)
+    shape = r.choice(shapes) if shapes else r.choices(SHAPES, WEIGHTS_LEARNT if pool.fresh else WEIGHTS)[0]
     text, choice, reason = shape(frame, high)
     used = [o for o in (frame.a, frame.b, frame.c) if o in text or shape is no_rule]
     options = list(dict.fromkeys(used + [frame.ask, choice]))

@@ -78,7 +78,7 @@ def thought(lines: list[str], end: str, choice: str) -> str:
 
 
 def price_variance(r: Random, pool: Pool, high: int) -> Case:
-    currency, ordered = r.choice(CURRENCIES), amount(r, 20, high // 100)
+    currency, ordered = r.choice(CURRENCIES), amount(r, 20, high // (20 if pool.makes_up(r) else 100))
     ratio = r.choice([10, 12, 100, 1000]) * r.uniform(0.95, 1.05) if r.random() < 0.25 else 1 + r.uniform(0.02, 0.7)
     invoiced = max(ordered + 1, int(ordered * ratio))
     dearer = r.random() < 0.7
@@ -171,6 +171,12 @@ def missing_order(r: Random, pool: Pool, high: int) -> Case:
                 thought=thought(lines, "", choice))
 
 
+def other_thing(r: Random, pool: Pool, line: str) -> str:
+    if pool.makes_up(r):
+        return pool.thing(r) + " " + pool.thing(r)
+    return r.choice([i for i in pool.items if i not in line])
+
+
 def duplicate_invoice(r: Random, pool: Pool, high: int) -> Case:
     first = [pool.line(r) for _ in range(r.choice([1, 1, 2, 2, 3, 4]))]
     second, way = list(first), r.random()
@@ -185,7 +191,7 @@ def duplicate_invoice(r: Random, pool: Pool, high: int) -> Case:
             number, name = second[at].split(" x ", 1)
             second[at] = f"{decimal(int(float(number) * 100) + r.randint(1, 40) * 100)} x {name}"
         elif way < 0.75:  # another thing
-            second[at] = second[at].split(" x ")[0] + " x " + r.choice([i for i in pool.items if i not in second[at]])
+            second[at] = second[at].split(" x ")[0] + " x " + other_thing(r, pool, second[at])
         elif way < 0.85:
             second = [pool.line(r) for _ in second]
         elif way < 0.93:

@@ -3,8 +3,8 @@
     train.py --render .../reeve-render --work build/nano --minutes 90
 
 On a CPU one process per core takes small batches from a shared counter until a step is full, so that a
-core that is busy elsewhere delays nobody; with CUDA one process does it all with a larger shape.  Weights
-are kept in float32 and used in bfloat16.  Matrices are updated by Muon (momentum, orthogonalised), the
+core that is busy elsewhere delays nobody; where the processor has AMX they call step.c instead of PyTorch.
+With CUDA one process does it all with a larger shape.  Weights are kept in float32 and used in bfloat16.  Matrices are updated by Muon (momentum, orthogonalised), the
 embedding and the norms by Adam.  The rate stays constant and falls to nothing in the last fifth of the
 time; `stable.pt` is the state before the fall, from which --resume continues with a new time.
 
@@ -29,6 +29,7 @@ from torch import Tensor
 import generate
 import shipped
 from model import Losses, Nano, Shape
+from step import Step, built
 from tokenizer import Tokenizer
 
 BLOCK = 1000            # cases rendered at a time
@@ -93,8 +94,8 @@ def batches(merges: Path, render: str, block: int, bare: float, drills: float, r
     return out
 
 
-def loss_of(net: Nano, cache: list, rows: list[Row], end: int) -> tuple[Tensor, int]:
-    """Weighted sum of the losses of a batch (not divided), and its tokens; `cache` is the system turn's."""
+def loss_of(net: Nano, cache: list, rows: list[Row], end: int) -> Tensor:
+    """Weighted sum of the losses of a batch (not divided); `cache` is the system turn's."""
     device, longest = cache[0][0].device, max(len(row.tokens) for row in rows)
     tokens = torch.tensor([row.tokens + [end] * (longest - len(row.tokens)) for row in rows], device=device)
     weights = torch.tensor([row.weights + [0.0] * (longest - len(row.tokens)) for row in rows], device=device)
@@ -105,7 +106,7 @@ def loss_of(net: Nano, cache: list, rows: list[Row], end: int) -> tuple[Tensor, 
     at = wanted.nonzero().squeeze(1)
     logits = net.logits(states.reshape(-1, net.shape.width)[at])
     losses = Losses.apply(logits, tokens[:, 1:].reshape(-1)[at])
-    return (losses * wanted[at]).sum(), sum(len(row.tokens) for row in rows)
+    return (losses * wanted[at]).sum()
 
 
 # ---- the update ----
@@ -123,27 +124,22 @@ def orthogonal(g: Tensor) -> Tensor:
 
 
 class Update:
-    """Steps a flat float32 vector of all weights by a flat vector of gradients."""
+    """Moves a flat float32 vector of all weights by a flat vector of gradients.
 
-    def __init__(self, net: Nano, flat: Tensor) -> None:
+    `first` and `second` are its memory, as long as the weights; several processes share them, and each moves every
+    `workers`th part from `rank` on."""
+
+    def __init__(self, net: Nano, first: Tensor, second: Tensor, rank: int = 0, workers: int = 1) -> None:
         self.parts, start = [], 0
         for name, weight in net.named_parameters():
             self.parts.append((name.startswith("blk") and weight.dim() == 2, weight.shape, slice(start, start + weight.numel())))
             start += weight.numel()
-        self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
-        self.steps = 0
+        self.parts.sort(key=lambda part: (part[0], part[1]))  # those of one size go to different processes
+        self.parts = self.parts[rank::workers]
+        self.first, self.second = first, second
 
-    def state(self) -> dict:
-        return {"first": self.first.clone(), "second": self.second.clone(), "steps": self.steps}
-
-    def restore(self, state: dict) -> None:
-        self.first.copy_(state["first"])
-        self.second.copy_(state["second"])
-        self.steps = state["steps"]
-
-    def step(self, flat: Tensor, grad: Tensor, rate: float) -> None:
-        """`rate` 1 is the full speed of both ways."""
-        self.steps += 1
+    def step(self, flat: Tensor, grad: Tensor, rate: float, steps: int) -> None:
+        """`rate` 1 is the full speed of both ways; `steps` counts from 1."""
         grad.mul_(min(1.0, 1.0 / (grad.norm().item() + 1e-6)))
         for matrix, shape, at in self.parts:
             w, g, m = flat[at], grad[at], self.first[at]
@@ -155,11 +151,18 @@ class Update:
                 v = self.second[at]
                 m.mul_(0.9).add_(g, alpha=0.1)
                 v.mul_(0.98).add_(g * g, alpha=0.02)
-                up = m / (1 - 0.9 ** self.steps) / ((v / (1 - 0.98 ** self.steps)).sqrt() + 1e-8)
+                up = m / (1 - 0.9 ** steps) / ((v / (1 - 0.98 ** steps)).sqrt() + 1e-8)
                 w.add_(up, alpha=-rate * 0.003)
 
 
 # ---- processes ----
+
+def fill(net: Nano, flat: Tensor) -> None:
+    start = 0
+    for weight in net.parameters():
+        weight.data.copy_(flat[start:start + weight.numel()].view_as(weight))
+        start += weight.numel()
+
 
 class Source:
     """Batches without end.  With `makers` other processes render ahead: one cannot feed a GPU."""
@@ -191,34 +194,76 @@ class Source:
 class Shared:
     flat: Tensor          # weights
     grads: Tensor         # [workers, weights]
-    counts: Tensor        # int64: 0 step, 1 next block, 2 batches taken of this step, 3 tokens, 4 stop, 5 cases
-    shares: Tensor        # of bare cases and of drills, now
+    counts: Tensor        # int64: 0 steps, 1 next block, 2 batches taken of this step, 3 tokens, 4 stop, 5 cases
+    first: Tensor         # the update's memory
+    second: Tensor
+    shares: Tensor        # of bare cases and of drills, now, and the rate
     losses: Tensor        # [workers, 2]: sum, weight
     lock: object
     barrier: object
 
 
+class Network:
+    """The way forward and back by PyTorch."""
+
+    def __init__(self, shape: Shape, system: list[int], end: int, device: str) -> None:
+        self.net, self.end_token = Nano(shape).to(device).bfloat16(), end
+        self.parts, self.prefix = list(self.net.parameters()), torch.tensor([system], device=device)
+        self.cache: list = []
+
+    def begin(self, flat: Tensor) -> None:
+        fill(self.net, flat)
+        for weight in self.parts:
+            weight.grad = None
+        with torch.no_grad():  # it is the same everywhere: what it is worth is learned by those who read it
+            _, self.cache = self.net.states(self.prefix)
+
+    def add(self, batch: list[Row], scale: float) -> float:
+        loss = loss_of(self.net, self.cache, batch, self.end_token)
+        (loss * scale).backward()
+        return loss.item()
+
+    def end(self, grad: Tensor) -> None:
+        if self.parts[0].grad is None:
+            grad.zero_()
+        else:
+            torch.cat([weight.grad.reshape(-1).float() for weight in self.parts], out=grad)
+
+
+class Native:
+    """The same by step.c, which is compared with it first."""
+
+    def __init__(self, library: Path, shape: Shape, system: list[int], source: Source) -> None:
+        self.step, self.flat, self.grad = Step(library, shape, system), None, None
+        net, batch = Nano(shape), source.next()
+        with torch.no_grad():
+            _, cache = net.states(torch.tensor([system]))
+        self.step.check(net, batch, loss_of(net, cache, batch, 0))
+
+    def begin(self, flat: Tensor) -> None:
+        self.flat, self.grad = flat.clone(), torch.zeros_like(flat)
+        self.step.weights(self.flat)
+
+    def add(self, batch: list[Row], scale: float) -> float:
+        return self.step.add([row.tokens for row in batch], [row.weights for row in batch], scale, self.grad)
+
+    def end(self, grad: Tensor) -> None:
+        grad.copy_(self.grad)
+
+
 def work(rank: int, shared: Shared, shape: Shape, merges: Path, render: str, rows: int, per_step: int,
-         device: str, makers: int, lead: object = None) -> None:
+         device: str, makers: int, library: Path | None, lead: object = None) -> None:
     """Takes batches, adds up gradients; the first worker leads: `lead()` after every step."""
     if device == "cpu":
         torch.set_num_threads(1)
     torch.manual_seed(rank)
     tok = tokenizer(merges)
-    net = Nano(shape).to(device)
-    net = net.bfloat16()
-    weights = list(net.parameters())
-    system = next(generate.rendered([generate.case_of("train", 0)], render, 0))["system"]
-    prefix = torch.tensor([tok.system(system)], device=device)
+    system = tok.system(next(generate.rendered([generate.case_of("train", 0)], render, 0))["system"])
     source = Source(shared, merges, render, rows, makers)
+    ways = Native(library, shape, system, source) if library else Network(shape, system, tok.end, device)
+    update = Update(Nano(shape), shared.first, shared.second, rank, len(shared.grads))
     while not shared.counts[4]:
-        start = 0
-        for weight in weights:
-            weight.data.copy_(shared.flat[start:start + weight.numel()].view_as(weight))
-            start += weight.numel()
-            weight.grad = None
-        with torch.no_grad():  # it is the same everywhere: what it is worth is learned by those who read it
-            _, prefix_cache = net.states(prefix)
+        ways.begin(shared.flat)
         total = taken = cases = 0
         loss_sum = 0.0
         while True:
@@ -227,15 +272,9 @@ def work(rank: int, shared: Shared, shape: Shape, merges: Path, render: str, row
                     break
                 shared.counts[2] += 1
             batch = source.next()
-            loss, tokens = loss_of(net, prefix_cache, batch, tok.end)
-            (loss / (rows * per_step)).backward()
-            total, taken, cases = total + tokens, taken + 1, cases + len(batch)
-            loss_sum += loss.item()
-        grad = shared.grads[rank]
-        if taken:
-            torch.cat([weight.grad.reshape(-1).float() for weight in weights], out=grad)
-        else:
-            grad.zero_()
+            loss_sum += ways.add(batch, 1 / (rows * per_step))
+            total, taken, cases = total + sum(len(row.tokens) for row in batch), taken + 1, cases + len(batch)
+        ways.end(shared.grads[rank])
         with shared.lock:
             shared.counts[3] += total
             shared.counts[5] += cases
@@ -243,6 +282,8 @@ def work(rank: int, shared: Shared, shape: Shape, merges: Path, render: str, row
         shared.barrier.wait()
         if lead is not None:
             lead()
+        shared.barrier.wait()
+        update.step(shared.flat, shared.grads.sum(0), float(shared.shares[2]), int(shared.counts[0]))
         shared.barrier.wait()
 
 
@@ -254,20 +295,18 @@ def lessons(part: float) -> tuple[float, float]:
 class Leader:
     def __init__(self, shared: Shared, net: Nano, given: argparse.Namespace, rows: int) -> None:
         self.shared, self.net, self.given, self.rows = shared, net, given, rows
-        self.update = Update(net, shared.flat)
         self.begun = self.saved = time.monotonic()
         self.shown, self.fallen, self.mean = 0, False, None
 
     def __call__(self) -> None:
         shared, given = self.shared, self.given
         part = min(1.0, given.from_part + (1 - given.from_part) * (time.monotonic() - self.begun) / (60 * given.minutes))
-        rate = min(1.0, (self.update.steps + 1) / 100) * min(1.0, (1 - part) / FALL) * given.rate
-        for i, share in enumerate(lessons(part)):
+        rate = min(1.0, (int(shared.counts[0]) + 1) / 100) * min(1.0, (1 - part) / FALL) * given.rate
+        for i, share in enumerate((*lessons(part), rate)):
             shared.shares[i] = share
         if part >= 1 - FALL and not self.fallen:
             self.fallen = True
             self.save("stable.pt")
-        self.update.step(shared.flat, shared.grads.sum(0), rate)
         loss = float(shared.losses[:, 0].sum()) / (self.rows * given.per_step)
         self.mean = loss if self.mean is None else 0.98 * self.mean + 0.02 * loss
         shared.counts[2] = 0
@@ -284,18 +323,17 @@ class Leader:
 
     def save(self, name: str) -> None:
         path = self.given.work / name
-        torch.save({"shape": self.net.shape.as_dict(), "flat": self.shared.flat.clone(), "update": self.update.state(),
-                    "counts": self.shared.counts.clone()}, path.with_suffix(".new"))
+        shared = self.shared
+        torch.save({"shape": self.net.shape.as_dict(), "flat": shared.flat.clone(), "counts": shared.counts.clone(),
+                    "update": {"first": shared.first.clone(), "second": shared.second.clone()}}, path.with_suffix(".new"))
         os.replace(path.with_suffix(".new"), path)
 
 
 def network(checkpoint: Path) -> Nano:
     """The float32 network of a checkpoint."""
     state = torch.load(checkpoint, map_location="cpu")
-    net, start = Nano(Shape(**state["shape"])), 0
-    for weight in net.parameters():
-        weight.data.copy_(state["flat"][start:start + weight.numel()].view_as(weight))
-        start += weight.numel()
+    net = Nano(Shape(**state["shape"]))
+    fill(net, state["flat"])
     return net.eval()
 
 
@@ -308,7 +346,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=6, help="cases of a batch")
     parser.add_argument("--per-step", type=int, default=3, help="batches of a step")
     parser.add_argument("--makers", type=int, default=0, help="processes that only make cases")
-    parser.add_argument("--rate", type=float, default=0.25, help="1: Muon 0.02, Adam 0.003")
+    parser.add_argument("--rate", type=float, default=0.12, help="1: Muon 0.02, Adam 0.003")
     parser.add_argument("--from-part", type=float, default=0, help="begin the lessons after this part of the time: after --resume")
     parser.add_argument("--show", type=int, default=50, help="steps between two lines of figures")
     parser.add_argument("--resume", type=Path, help="a checkpoint, usually stable.pt")
@@ -334,18 +372,20 @@ def main() -> None:
     flat = torch.cat([weight.detach().reshape(-1) for weight in net.parameters()]).to(device)
     context = mp.get_context("spawn")
     shared = Shared(flat, torch.zeros(given.workers, flat.numel(), device=device), torch.zeros(8, dtype=torch.int64),
-                    torch.tensor([BARE_FIRST, DRILLS]), torch.zeros(given.workers, 2), context.Lock(), context.Barrier(given.workers))
+                    torch.zeros_like(flat), torch.zeros_like(flat), torch.tensor([BARE_FIRST, DRILLS, 0.0]), torch.zeros(given.workers, 2), context.Lock(), context.Barrier(given.workers))
     leader = Leader(shared, net, given, given.rows)
     if state is not None:
         shared.flat.copy_(state["flat"])
-        leader.update.restore(state["update"])
+        shared.first.copy_(state["update"]["first"])
+        shared.second.copy_(state["update"]["second"])
         shared.counts.copy_(state["counts"])
         shared.counts[2] = shared.counts[4] = 0
     print(f"{device}: {flat.numel()} weights, {given.workers} processes", flush=True)
     if device == "cpu":
-        for part in (shared.flat, shared.grads, shared.counts, shared.shares, shared.losses):
+        for part in (shared.flat, shared.grads, shared.counts, shared.first, shared.second, shared.shares, shared.losses):
             part.share_memory_()
-    common = (shape, merges, given.render, given.rows, given.per_step, device, given.makers)
+    library = built(given.work) if device == "cpu" else None
+    common = (shape, merges, given.render, given.rows, given.per_step, device, given.makers, library)
     others = [context.Process(target=work, args=(rank, shared, *common)) for rank in range(1, given.workers)]
     for other in others:
         other.start()

@@ -40,7 +40,7 @@ def test_answers_are_valid_and_prompts_whole() -> None:
             assert len(set(line["options"])) == len(line["options"]) >= 2, line
             assert line["thought"].endswith(f"({answer['choice']})"), line
             assert len(line["thought"]) < 400, line
-            assert f"## Question\n{json.dumps(case.question)}" in line["user"], line
+            assert f"## Question\n{json.dumps(case.question, ensure_ascii=False)}" in line["user"], line
 
 
 def test_orders_change_the_text_and_nothing_else() -> None:

@@ -21,30 +21,29 @@ enum {
     LINES = CPU_BLOCK / 4,
     FEW = 4,      /* tokens that VNNI multiplies as fast */
     TOGETHER = 8, /* blocks: 4 KB of 16 tokens and of each strip */
+    SUMS = 4,     /* tiles with sums at a time */
     AHEAD = 2048  /* bytes of a strip that are asked for early */
 };
 
-/* The tiles: two sums, then A and B of 32 columns of bytes, of 16, and of 32 of bf16.  (Macros: the
- * intrinsics make them part of an instruction's name.) */
-#    define SUM0     0
-#    define SUM1     1
-#    define A32      2
-#    define B32      3
-#    define A16      4
-#    define B16      5
-#    define A_HALVES 6
-#    define B_HALVES 7
+/* The tiles: four of sums, and A and B twice.  (Macros: the intrinsics make them part of an
+ * instruction's name.) */
+#    define A0 4
+#    define A1 5
+#    define B0 6
+#    define B1 7
 
-static void configure(void)
+/* `bytes` of each of 16 tokens, and four of them in each line of B. */
+static void configure(uint16_t bytes)
 {
+    uint8_t lines = (uint8_t)(bytes / 4);
     struct {
         uint8_t palette, start, reserved[14];
         uint16_t row_bytes[16];
         uint8_t rows[16];
     } const shapes __attribute__((aligned(64))) = {
         .palette = 1,
-        .row_bytes = {64, 64, 32, 64, 16, 64, 64, 64},
-        .rows = {16, 16, 16, 8, 16, 4, 16, 16},
+        .row_bytes = {64, 64, 64, 64, bytes, bytes, 64, 64},
+        .rows = {16, 16, 16, 16, 16, 16, lines, lines},
     };
     _tile_loadconfig(&shapes);
 }
@@ -54,13 +53,13 @@ static void configure(void)
 /* A strip as signed bytes and f32 scales; quants of Q8_0 are that already. */
 CPU_INLINE void widen(const struct cpu_tile *tile, const unsigned char *strip,
                       const struct cpu_scratch *scratch, enum kernel_type type, int offset,
-                      int groups, bool least)
+                      int groups, bool least, bool asked)
 {
     for (uint32_t b = 0; b < tile->blocks; b++) {
         struct cpu_unpacked block;
         /* the strip comes from memory here: once for all tokens */
         uint32_t quants = type == KERNEL_Q8_0 ? 512 : 256;
-        for (uint32_t i = 0; i < quants; i += CPU_LINE) {
+        for (uint32_t i = 0; i < quants && !asked; i += CPU_LINE) {
             _mm_prefetch((const char *)strip + (size_t)b * quants + AHEAD + i, _MM_HINT_T0);
         }
         cpu_unpack_scales(tile, type, strip, b, &block);
@@ -81,15 +80,20 @@ CPU_INLINE void widen(const struct cpu_tile *tile, const unsigned char *strip,
     }
 }
 
-/* 16 x 16 integers, scaled, onto the sums of 16 tokens. */
+/* 16 x 16 integers, scaled, onto the sums of 16 tokens.  Memory is idle meanwhile: the `lines`
+ * lines from `next` on, of strips that come later, are asked for, not faster than they can be
+ * fetched. */
 CPU_INLINE void scale_sums(const int32_t *whole, const float *scale, const float *in,
-                           __m512 sums[CPU_ROWS])
+                           const char *next, uint32_t lines, __m512 sums[CPU_ROWS])
 {
     __m512 of_weights = _mm512_load_ps(scale);
 #    pragma GCC unroll 16
     for (int t = 0; t < CPU_ROWS; t++) {
         __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(whole + (size_t)t * CPU_STRIP));
         sums[t] = _mm512_fmadd_ps(_mm512_mul_ps(value, of_weights), _mm512_set1_ps(in[t]), sums[t]);
+        if (t % 2 == 1 && (uint32_t)t / 2 < lines) {
+            _mm_prefetch(next + (size_t)(t / 2) * CPU_LINE, _MM_HINT_T1);
+        }
     }
 }
 
@@ -97,51 +101,93 @@ CPU_INLINE void scale_sums(const int32_t *whole, const float *scale, const float
 struct wide_strip {
     const uint8_t *q;
     const float *scale, *least;
-    float *sums; /* [groups of tokens][CPU_ROWS][16] */
+    float *sums;               /* [groups of tokens][CPU_ROWS][16] */
+    const unsigned char *next; /* the strip that comes in its place; NULL: none */
+    size_t each;               /* bytes of it that are asked for with each block */
 };
+
+/* The sums of a few tiles on their way from the tiles to the registers. */
+struct on_way {
+    int32_t at[SUMS][CPU_ROWS * CPU_STRIP] __attribute__((aligned(64)));
+};
+
+/* Products of `count` tiles (a constant where it matters): of blocks, or of half blocks. */
+CPU_INLINE void multiply_tiles(const int8_t *x, const uint8_t *w, size_t x_stride, size_t w_stride,
+                               uint32_t count, int32_t (*out)[CPU_ROWS * CPU_STRIP])
+{
+#    define MULTIPLY(i, a, b)                                                                      \
+        if (count > (i)) {                                                                         \
+            _tile_zero(i);                                                                         \
+            _tile_loadd(a, x + (i)*x_stride, CPU_BLOCK);                                           \
+            _tile_loadd(b, w + (i)*w_stride, CPU_LINE);                                            \
+            _tile_dpbssd(i, a, b);                                                                 \
+        }
+#    define STORE(i)                                                                               \
+        if (count > (i)) {                                                                         \
+            _tile_stored(i, out[i], CPU_LINE);                                                     \
+        }
+    MULTIPLY(0, A0, B0)
+    MULTIPLY(1, A1, B1)
+    MULTIPLY(2, A0, B0)
+    MULTIPLY(3, A1, B1)
+    STORE(0)
+    STORE(1)
+    STORE(2)
+    STORE(3)
+}
 
 /* Blocks `from` to `to` - 1 of one strip onto the sums of 16 tokens. */
 CPU_INLINE void multiply_group(const struct cpu_input *input, const struct wide_strip *strip,
                                uint32_t group, uint32_t from, uint32_t to, int groups, bool least)
 {
-    int32_t whole[2][CPU_ROWS * CPU_STRIP] __attribute__((aligned(64)));
+    struct on_way way[2];
     float *kept = strip->sums + (size_t)group * CPU_ROWS * CPU_STRIP;
+    uint32_t some = SUMS / (uint32_t)groups; /* blocks at a time */
     __m512 sums[CPU_ROWS];
 #    pragma GCC unroll 16
     for (int t = 0; t < CPU_ROWS; t++) {
         sums[t] = from > 0 ? _mm512_load_ps(kept + (size_t)t * CPU_STRIP) : _mm512_setzero_ps();
     }
-    for (uint32_t b = from; b < to; b++) {
-        size_t at = ((size_t)group * input->blocks + b) * CPU_ROWS;
-        const int8_t *x = input->q + at * CPU_BLOCK;
-        const uint8_t *w = strip->q + (size_t)b * LINES * CPU_LINE;
-        const float *scale = strip->scale + (size_t)b * groups * CPU_STRIP;
-        if (groups == 1) {
-            _tile_zero(SUM0);
-            _tile_loadd(A32, x, CPU_BLOCK);
-            _tile_loadd(B32, w, CPU_LINE);
-            _tile_dpbssd(SUM0, A32, B32);
-            _tile_stored(SUM0, whole[b % 2], CPU_LINE);
-            scale_sums(whole[b % 2], scale, input->scale + at, sums);
-        } else {
-            _tile_zero(SUM0);
-            _tile_loadd(A16, x, CPU_BLOCK);
-            _tile_loadd(B16, w, CPU_LINE);
-            _tile_dpbssd(SUM0, A16, B16);
-            _tile_stored(SUM0, whole[0], CPU_LINE);
-            _tile_zero(SUM1);
-            _tile_loadd(A16, x + CPU_BLOCK / 2, CPU_BLOCK);
-            _tile_loadd(B16, w + LINES / 2 * CPU_LINE, CPU_LINE);
-            _tile_dpbssd(SUM1, A16, B16);
-            _tile_stored(SUM1, whole[1], CPU_LINE);
-            scale_sums(whole[0], scale, input->scale + at, sums);
-            scale_sums(whole[1], scale + CPU_STRIP, input->scale + at, sums);
+    for (uint32_t b = from, done = from; done < to; b += some) {
+        if (b < to) { /* these first: their sums need a while to arrive */
+            uint32_t count = to - b < some ? to - b : some;
+            size_t at = ((size_t)group * input->blocks + b) * CPU_ROWS;
+            const int8_t *x = input->q + at * CPU_BLOCK;
+            const uint8_t *w = strip->q + (size_t)b * LINES * CPU_LINE;
+            if (groups == 1) {
+                multiply_tiles(x, w, CPU_ROWS * CPU_BLOCK, LINES * CPU_LINE, count,
+                               way[b / some % 2].at);
+            } else {
+                for (uint32_t i = 0; i < count; i++) {
+                    multiply_tiles(x + (size_t)i * CPU_ROWS * CPU_BLOCK,
+                                   w + (size_t)i * LINES * CPU_LINE, CPU_BLOCK / 2,
+                                   LINES / 2 * CPU_LINE, 2, way[b / some % 2].at + 2 * i);
+                }
+            }
         }
-        if (least) {
-            __m512 minimum = _mm512_load_ps(strip->least + (size_t)b * CPU_STRIP);
+        if (b == from) {
+            continue;
+        }
+        for (; done < b && done < to; done++) {
+            size_t at = ((size_t)group * input->blocks + done) * CPU_ROWS;
+            const float *scale = strip->scale + (size_t)done * groups * CPU_STRIP;
+            const struct on_way *whole = &way[done / some % 2];
+            const int32_t *here = whole->at[done % some * (uint32_t)groups];
+            const char *next = (const char *)strip->next + done * strip->each;
+            uint32_t lines =
+                group == 0 && strip->next != NULL ? (uint32_t)(strip->each / CPU_LINE) : 0;
+            scale_sums(here, scale, input->scale + at, next, lines, sums);
+            if (groups == 2) {
+                scale_sums(here + CPU_ROWS * CPU_STRIP, scale + CPU_STRIP, input->scale + at, next,
+                           0, sums);
+            }
+            if (least) {
+                __m512 minimum = _mm512_load_ps(strip->least + (size_t)done * CPU_STRIP);
 #    pragma GCC unroll 16
-            for (int t = 0; t < CPU_ROWS; t++) {
-                sums[t] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(input->sum[at + t]), sums[t]);
+                for (int t = 0; t < CPU_ROWS; t++) {
+                    sums[t] =
+                        _mm512_fnmadd_ps(minimum, _mm512_set1_ps(input->sum[at + t]), sums[t]);
+                }
             }
         }
     }
@@ -168,12 +214,14 @@ CPU_INLINE void multiply_strips(const struct cpu_work *work, uint32_t first, uin
             .scale = all->scale + lines * groups,
             .least = all->least + lines,
         };
-        widen(tile, at, &part, type, offset, groups, least);
+        widen(tile, at, &part, type, offset, groups, least, first > work->first);
         strips[i] = (struct wide_strip){
             .q = type == KERNEL_Q8_0 ? at : part.q,
             .scale = part.scale,
             .least = part.least,
             .sums = all->sums + (size_t)i * input->groups * CPU_ROWS * CPU_STRIP,
+            .next = first + count + i < tile->strips ? at + count * tile->stride : NULL,
+            .each = (tile->stride + tile->blocks - 1) / tile->blocks,
         };
     }
     for (uint32_t from = 0; from < tile->blocks; from += TOGETHER) {
@@ -197,7 +245,7 @@ void cpu_matrix_amx(const struct cpu_work *work)
         cpu_dot_avx512(work);
         return;
     }
-    configure();
+    configure(work->weight->tile.type == KERNEL_Q6_K ? CPU_BLOCK / 2 : CPU_BLOCK);
     for (uint32_t s = work->first; s < work->last; s += CPU_WIDE_STRIPS) {
         uint32_t count = work->last - s < CPU_WIDE_STRIPS ? work->last - s : CPU_WIDE_STRIPS;
         CPU_FOR_TYPE(work->weight->tile.type, multiply_strips, work, s, count);
@@ -245,7 +293,7 @@ void cpu_matrix_amx_halves(const struct cpu_work *work)
     const struct cpu_tile *tile = &work->weight->tile;
     const struct cpu_input *input = work->input;
     enum { BLOCK_BYTES = CPU_BLOCK / 2 * CPU_LINE };
-    configure();
+    configure(CPU_BLOCK * sizeof(uint16_t));
     for (uint32_t s = work->first; s < work->last; s++) {
         const unsigned char *q = work->weight->strips + (size_t)s * tile->stride;
         if (tile->type == KERNEL_F16) {
@@ -257,13 +305,13 @@ void cpu_matrix_amx_halves(const struct cpu_work *work)
         for (uint32_t g = 0; g < input->groups; g++) {
             float sums[CPU_ROWS][CPU_STRIP] __attribute__((aligned(64)));
             const uint16_t *x = input->halves + (size_t)g * input->blocks * CPU_ROWS * CPU_BLOCK;
-            _tile_zero(SUM0);
+            _tile_zero(0);
             for (uint32_t b = 0; b < tile->blocks; b++) {
-                _tile_loadd(A_HALVES, x + (size_t)b * CPU_ROWS * CPU_BLOCK, CPU_LINE);
-                _tile_loadd(B_HALVES, q + (size_t)b * BLOCK_BYTES, CPU_LINE);
-                _tile_dpbf16ps(SUM0, A_HALVES, B_HALVES);
+                _tile_loadd(A0, x + (size_t)b * CPU_ROWS * CPU_BLOCK, CPU_LINE);
+                _tile_loadd(B0, q + (size_t)b * BLOCK_BYTES, CPU_LINE);
+                _tile_dpbf16ps(0, A0, B0);
             }
-            _tile_stored(SUM0, sums, CPU_LINE);
+            _tile_stored(0, sums, CPU_LINE);
             for (uint32_t t = 0; t < CPU_ROWS && g * CPU_ROWS + t < input->rows; t++) {
                 cpu_finish(work, s, g * CPU_ROWS + t, sums[t]);
             }

@@ -15,6 +15,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 static void check_batch(const struct kernel_runner *runner, const struct kernel_batch *batch)
 {
@@ -120,6 +121,18 @@ static void run_layers(struct step *step)
     }
 }
 
+/* As many rows of logits as there is room for, from `first` on. */
+static void make_logits(struct kernel_runner *runner, uint32_t first)
+{
+    uint32_t left = runner->outputs - first;
+    uint32_t rows = left < runner->logits_max ? left : runner->logits_max;
+    struct kernel_product product = {runner->output, NULL, runner->buffer[BUFFER_LOGITS]};
+    const float *hidden = runner->buffer[BUFFER_HIDDEN] + (size_t)first * runner->shape->width;
+    runner->operations->linear(runner->state, &product, 1, hidden, rows);
+    runner->logits_first = first;
+    runner->logits_count = rows;
+}
+
 static void run_outputs(const struct step *step, bool logits)
 {
     struct kernel_runner *runner = step->runner;
@@ -132,8 +145,7 @@ static void run_outputs(const struct step *step, bool logits)
                      runner->output_norm, runner->shape->norm_epsilon, step->batch->outputs, width,
                      buffer[BUFFER_HIDDEN]);
     if (logits) {
-        struct kernel_product product = {runner->output, NULL, buffer[BUFFER_LOGITS]};
-        operations->linear(step->state, &product, 1, buffer[BUFFER_HIDDEN], step->batch->outputs);
+        make_logits(runner, 0);
     }
 }
 
@@ -146,6 +158,8 @@ void kernel_runner_queue(struct kernel_runner *runner, const struct kernel_batch
                         .state = runner->state,
                         .batch = batch,
                         .adapted = any_adapter(batch)};
+    runner->outputs = batch->outputs;
+    runner->logits_count = 0;
     step.operations->begin(step.state, batch);
     step.operations->embed(step.state, runner->embedding, runner->buffer[BUFFER_X]);
     run_layers(&step);
@@ -166,21 +180,26 @@ static enum kernel_status fetch(struct kernel_runner *runner, enum runner_buffer
                                         (size_t)rows * width, error);
 }
 
-enum kernel_status kernel_runner_logits(struct kernel_runner *runner, uint32_t first, uint32_t rows,
-                                        float *to, struct kernel_error *error)
+enum kernel_status kernel_runner_row(struct kernel_runner *runner, uint32_t row, float *room,
+                                     const float **out, struct kernel_error *error)
 {
-    return fetch(runner, BUFFER_LOGITS, runner->shape->vocabulary, first, rows, to, error);
+    uint32_t vocabulary = runner->shape->vocabulary;
+    KERNEL_ASSERT(row < runner->outputs && runner->logits_count > 0);
+    if (!runner->operations->host_memory) {
+        *out = room;
+        return fetch(runner, BUFFER_LOGITS, vocabulary, row, 1, room, error);
+    }
+    if (row < runner->logits_first || row - runner->logits_first >= runner->logits_count) {
+        make_logits(runner, row);
+    }
+    *out = runner->buffer[BUFFER_LOGITS] + (size_t)(row - runner->logits_first) * vocabulary;
+    return KERNEL_OK;
 }
 
 enum kernel_status kernel_runner_hidden(struct kernel_runner *runner, uint32_t first, uint32_t rows,
                                         float *to, struct kernel_error *error)
 {
     return fetch(runner, BUFFER_HIDDEN, runner->shape->width, first, rows, to, error);
-}
-
-const float *kernel_runner_view(const struct kernel_runner *runner)
-{
-    return runner->operations->host_memory ? runner->buffer[BUFFER_LOGITS] : NULL;
 }
 
 bool kernel_runner_picks(const struct kernel_runner *runner)
@@ -198,15 +217,28 @@ enum kernel_status kernel_runner_pick(struct kernel_runner *runner, const struct
 
 uint32_t kernel_not_finite(const float *row, uint32_t width)
 {
-    enum { PIECE = 4096 }; /* is looked at more closely when its sum says so */
+    typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
+    enum {
+        LANES = sizeof(lanes) / sizeof(float),
+        PIECE = 4096
+    }; /* a piece is looked at closely
+          when its sum says so */
     uint32_t count = 0;
     for (uint32_t from = 0; from < width; from += PIECE) {
         uint32_t end = width - from < PIECE ? width : from + PIECE;
-        float sum = 0; /* 0 x: not a number as soon as one x is not finite */
-        for (uint32_t i = from; i < end; i++) {
+        lanes sums = {0}; /* 0 x: not a number as soon as one x is not finite */
+        float sum = 0;
+        uint32_t i = from;
+        for (; i + LANES <= end; i += LANES) {
+            sums += 0 * *(const lanes *)(const void *)(row + i);
+        }
+        for (; i < end; i++) {
             sum += 0 * row[i];
         }
-        for (uint32_t i = from; isnan(sum) && i < end; i++) {
+        for (int lane = 0; lane < LANES; lane++) {
+            sum += sums[lane];
+        }
+        for (i = from; isnan(sum) && i < end; i++) {
             count += !isfinite(row[i]);
         }
     }
@@ -226,18 +258,43 @@ enum kernel_status kernel_fail_not_finite(struct kernel_error *error, const char
 /* ---- all at once ---- */
 
 /* A model that has run into infinity must not answer: every number is looked at. */
-static enum kernel_status fetch_finite(struct kernel_runner *runner,
-                                       const struct kernel_batch *batch, enum runner_buffer from,
-                                       uint32_t width, float *to, struct kernel_error *error)
+static enum kernel_status check_row(const struct kernel_batch *batch, uint32_t row,
+                                    const char *what, uint32_t width, const float *at,
+                                    struct kernel_error *error)
 {
-    enum kernel_status status = fetch(runner, from, width, 0, batch->outputs, to, error);
+    uint32_t count = kernel_not_finite(at, width);
+    return count > 0 ? kernel_fail_not_finite(error, what, batch->position[batch->output[row]],
+                                              count, width)
+                     : KERNEL_OK;
+}
+
+static enum kernel_status fetch_hidden(struct kernel_runner *runner,
+                                       const struct kernel_batch *batch, float *to,
+                                       struct kernel_error *error)
+{
+    uint32_t width = runner->shape->width;
+    enum kernel_status status = kernel_runner_hidden(runner, 0, batch->outputs, to, error);
     for (uint32_t r = 0; status == KERNEL_OK && r < batch->outputs; r++) {
-        uint32_t count = kernel_not_finite(to + (size_t)r * width, width);
-        if (count > 0) {
-            status =
-                kernel_fail_not_finite(error, from == BUFFER_HIDDEN ? "hidden states" : "logits",
-                                       batch->position[batch->output[r]], count, width);
+        status = check_row(batch, r, "hidden states", width, to + (size_t)r * width, error);
+    }
+    return status;
+}
+
+static enum kernel_status fetch_logits(struct kernel_runner *runner,
+                                       const struct kernel_batch *batch, float *to,
+                                       struct kernel_error *error)
+{
+    uint32_t vocabulary = runner->shape->vocabulary;
+    bool here = runner->operations->host_memory;
+    enum kernel_status status =
+        here ? KERNEL_OK : fetch(runner, BUFFER_LOGITS, vocabulary, 0, batch->outputs, to, error);
+    for (uint32_t r = 0; status == KERNEL_OK && r < batch->outputs; r++, to += vocabulary) {
+        const float *row = to;
+        if (here) {
+            status = kernel_runner_row(runner, r, NULL, &row, error);
+            memcpy(to, row, vocabulary * sizeof *to);
         }
+        status = check_row(batch, r, "logits", vocabulary, to, error);
     }
     return status;
 }
@@ -249,11 +306,10 @@ enum kernel_status kernel_runner_step(struct kernel_runner *runner,
     kernel_runner_queue(runner, batch, logits != NULL);
     enum kernel_status status = KERNEL_OK;
     if (batch->outputs > 0 && hidden != NULL) {
-        status = fetch_finite(runner, batch, BUFFER_HIDDEN, runner->shape->width, hidden, error);
+        status = fetch_hidden(runner, batch, hidden, error);
     }
     if (batch->outputs > 0 && logits != NULL && status == KERNEL_OK) {
-        status =
-            fetch_finite(runner, batch, BUFFER_LOGITS, runner->shape->vocabulary, logits, error);
+        status = fetch_logits(runner, batch, logits, error);
     }
     return status;
 }

@@ -21,6 +21,8 @@ struct kernel_runner_options {
     uint64_t cache_bytes;
     uint32_t step_tokens; /* the largest T */
     uint32_t outputs_max; /* rows of logits or hidden states in a step */
+    /* Rows of logits that are there at a time, where memory is the host's; 0: outputs_max. */
+    uint32_t logits_max;
 };
 enum kernel_status kernel_runner_create(const struct kernel_model *model,
                                         const struct kernel_runner_options *options,
@@ -32,16 +34,19 @@ void kernel_runner_describe(struct kernel_runner *runner, char *out, size_t room
 uint64_t kernel_runner_memory(const struct kernel_runner *runner); /* beside the file */
 
 /* Queues a step: its logits (where wanted) and hidden states stay with the backend until the next
- * one, and are asked for below.  A batch that breaks a rule of backend.h is a wrong program. */
+ * one, and are asked for below.  Where there is room for fewer rows of logits than are wanted, the
+ * others are made when they are asked for, as many at a time as there is room for: best in order.
+ * The same bits either way.  A batch that breaks a rule of backend.h is a wrong program. */
 void kernel_runner_queue(struct kernel_runner *runner, const struct kernel_batch *batch,
                          bool logits);
+/* The logits of output `row` of the last step (that wanted some): where they stand, until another
+ * row is asked for or the next step; or in `room` ([vocabulary]) where they are not in the host's
+ * memory. */
+enum kernel_status kernel_runner_row(struct kernel_runner *runner, uint32_t row, float *room,
+                                     const float **out, struct kernel_error *error);
 /* `rows` rows from `first` on of what the last step put out, to the host. */
-enum kernel_status kernel_runner_logits(struct kernel_runner *runner, uint32_t first, uint32_t rows,
-                                        float *to, struct kernel_error *error);
 enum kernel_status kernel_runner_hidden(struct kernel_runner *runner, uint32_t first, uint32_t rows,
                                         float *to, struct kernel_error *error);
-/* All of them where they stand, until the next step; NULL: not in the host's memory. */
-const float *kernel_runner_view(const struct kernel_runner *runner);
 /* Whether the backend takes tokens out of rows by itself, and that: backend.h, `pick`. */
 bool kernel_runner_picks(const struct kernel_runner *runner);
 enum kernel_status kernel_runner_pick(struct kernel_runner *runner, const struct kernel_pick *picks,

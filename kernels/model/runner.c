@@ -67,6 +67,7 @@ static enum kernel_status load_weights(struct kernel_runner *runner, struct kern
 
 static enum kernel_status allocate_buffers(struct kernel_runner *runner, struct kernel_error *error)
 {
+    enum { ALIGNED = 64 /* floats that a buffer begins at a multiple of */ };
     const struct kernel_shape *shape = runner->shape;
     size_t tokens = runner->step_tokens;
     size_t outputs = runner->outputs_max;
@@ -85,16 +86,28 @@ static enum kernel_status allocate_buffers(struct kernel_runner *runner, struct 
         [BUFFER_LAST] = outputs * shape->width,
         [BUFFER_LAST_DELTA] = outputs * shape->width,
         [BUFFER_HIDDEN] = outputs * shape->width,
-        [BUFFER_LOGITS] = outputs * shape->vocabulary,
+        [BUFFER_LOGITS] = (size_t)runner->logits_max * shape->vocabulary,
     };
+    size_t at[BUFFERS];
+    size_t shared = 0; /* where what is needed in turn begins */
+    size_t next = 0;
+    size_t end = 0;
     for (int i = 0; i < BUFFERS; i++) {
-        runner->buffer[i] = runner->operations->allocate(runner->state, floats[i]);
-        if (runner->buffer[i] == NULL) {
-            return kernel_fail(error, KERNEL_LIMIT,
-                               "no memory for steps of %" PRIu32 " tokens and %" PRIu32
-                               " outputs: %zu bytes more",
-                               runner->step_tokens, runner->outputs_max, floats[i] * sizeof(float));
-        }
+        shared = i == BUFFER_Q ? next : shared;
+        next = i == BUFFER_GATE || i == BUFFER_LAST ? shared : next;
+        at[i] = next;
+        next += (floats[i] + ALIGNED - 1) / ALIGNED * ALIGNED;
+        end = next > end ? next : end;
+    }
+    runner->memory = runner->operations->allocate(runner->state, end);
+    if (runner->memory == NULL) {
+        return kernel_fail(error, KERNEL_LIMIT,
+                           "no memory for steps of %" PRIu32 " tokens and %" PRIu32
+                           " outputs: %zu bytes",
+                           runner->step_tokens, runner->outputs_max, end * sizeof(float));
+    }
+    for (int i = 0; i < BUFFERS; i++) {
+        runner->buffer[i] = runner->memory + at[i];
     }
     return KERNEL_OK;
 }
@@ -125,6 +138,9 @@ enum kernel_status kernel_runner_create(const struct kernel_model *model,
     runner->operations = options->operations;
     runner->step_tokens = options->step_tokens;
     runner->outputs_max = options->outputs_max;
+    bool some = runner->operations->host_memory && options->logits_max > 0 &&
+                options->logits_max < options->outputs_max;
+    runner->logits_max = some ? options->logits_max : options->outputs_max;
     enum kernel_status status = runner->operations->create(options->engine, &runner->state, error);
     if (status == KERNEL_OK) {
         status = load_weights(runner, error);
@@ -165,10 +181,8 @@ void kernel_runner_destroy(struct kernel_runner *runner)
     unload(runner, runner->embedding);
     unload(runner, runner->output);
     unload(runner, runner->output_norm);
-    for (int i = 0; i < BUFFERS && runner->state != NULL; i++) {
-        runner->operations->release(runner->state, runner->buffer[i]);
-    }
     if (runner->state != NULL) {
+        runner->operations->release(runner->state, runner->memory);
         runner->operations->destroy(runner->state);
     }
     free(runner->layers);

@@ -66,17 +66,45 @@ static bool take_thought(struct kernel_engine *engine, struct sequence *sequence
     return true;
 }
 
+static void begin_closing(struct sequence *sequence)
+{
+    kernel_constraint_close(sequence->constraint);
+    sequence->closing = true;
+    sequence->mask_ready = false;
+}
+
 /* The last tokens are kept for the end of what was begun. */
 static void close_in_time(struct sequence *sequence)
 {
     if (sequence->constraint != NULL && !sequence->closing && !sequence->thinking) {
         uint32_t left = sequence->answer_max - sequence->answer_tokens;
-        if (left <= kernel_constraint_shortest(sequence->constraint) + CLOSING_MARGIN) {
-            kernel_constraint_close(sequence->constraint);
-            sequence->closing = true;
-            sequence->mask_ready = false;
+        if (left <= kernel_constraint_shortest(sequence->constraint, left) + CLOSING_MARGIN) {
+            begin_closing(sequence);
         }
     }
+}
+
+/* Takes the token, unless it begins something that has no end within the limit (a text of at least
+ * 200 characters, where 40 tokens are left): then what was begun before it is closed instead. */
+static bool take_or_close(struct sequence *sequence, int32_t token)
+{
+    if (sequence->closing) {
+        KERNEL_ASSERT(kernel_constraint_advance(sequence->constraint, token));
+        return true;
+    }
+    uint32_t left = sequence->answer_max - sequence->answer_tokens - 1;
+    struct kernel_constraint *before = kernel_constraint_copy(sequence->constraint);
+    KERNEL_ASSERT(kernel_constraint_advance(sequence->constraint, token));
+    bool ends = kernel_constraint_shortest(sequence->constraint, left) <= left;
+    if (!ends) {
+        struct kernel_constraint *swap = sequence->constraint;
+        sequence->constraint = before;
+        before = swap;
+        sequence->alternative_count = 0; /* they are of a token that was not taken */
+        begin_closing(sequence);
+    }
+    kernel_constraint_destroy(before);
+    return ends;
 }
 
 /* The next token of the answer; true: it goes on. */
@@ -95,11 +123,11 @@ static bool step_take(struct kernel_engine *engine, struct sequence *sequence, i
         answer_done(engine, sequence, KERNEL_STOPPED, NULL);
         return false;
     }
-    if (sequence->constraint != NULL) {
-        KERNEL_ASSERT(kernel_constraint_advance(sequence->constraint, token));
+    bool more = true;
+    if (sequence->constraint == NULL || take_or_close(sequence, token)) {
+        append(sequence, token);
+        more = answer_text(sequence, token);
     }
-    append(sequence, token);
-    bool more = answer_text(sequence, token);
     if (more && sequence->constraint != NULL) {
         close_in_time(sequence);
         more = append_forced(engine, sequence);
@@ -183,8 +211,11 @@ static enum kernel_status advance(struct kernel_engine *engine, struct sequence 
         }
         uint32_t before = sequence->tokens.count;
         bool guessed = i < sequence->drafts && sequence->draft[i] == token;
-        if (!step_take(engine, sequence, token) || !guessed ||
-            sequence->tokens.count != before + 1) {
+        bool more = step_take(engine, sequence, token);
+        /* what was taken instead of it has not been computed */
+        guessed =
+            guessed && sequence->tokens.count > before && sequence->tokens.at[before] == token;
+        if (!more || !guessed || sequence->tokens.count != before + 1) {
             if (guessed && sequence->state != SEQUENCE_ENDED) {
                 sequence->computed++; /* right, and something was forced after it */
             }

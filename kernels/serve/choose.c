@@ -9,6 +9,9 @@
  *   - the backend says KERNEL_PICK_ROW: a very flat row under top_p, or a top_k over 256;
  *   - the backend cannot: the row is read where it stands, or fetched.
  *
+ * A processor makes the rows of a step a few at a time, when the first of them is asked for: in
+ * order, as they are asked for here.  So the memory of logits does not grow with the step.
+ *
  * The row behind a guess that turned out right under a schema has a mask only then: it is asked for
  * by itself.
  *
@@ -46,13 +49,9 @@ static void make_pick(struct kernel_engine *engine, struct sequence *sequence, u
     out->measured = measured(engine, sequence) ? engine->certainty.temperature : 0;
 }
 
-static enum kernel_status not_finite(const struct kernel_engine *engine,
-                                     const struct sequence *sequence, uint32_t i, uint32_t count,
-                                     struct kernel_error *error)
+static int32_t position_of(const struct kernel_engine *engine, uint32_t row)
 {
-    const struct step *step = &engine->step;
-    int32_t position = step->position[step->output[sequence->first_row + i]];
-    return kernel_fail_not_finite(error, "logits", position, count, engine->vocabulary);
+    return engine->step.position[engine->step.output[row]];
 }
 
 /* ---- all of a step together ---- */
@@ -113,23 +112,30 @@ enum kernel_status rows_take(struct kernel_engine *engine, bool hidden, struct k
 
 /* ---- one row ---- */
 
+enum kernel_status row_at(struct kernel_engine *engine, uint32_t row, int32_t position,
+                          const float **out, struct kernel_error *error)
+{
+    struct step *step = &engine->step;
+    enum kernel_status status = KERNEL_OK;
+    *out = step->logits;
+    if (step->here != row) {
+        status = kernel_runner_row(engine->runner, row, step->logits, out, error);
+        step->here = status == KERNEL_OK && *out == step->logits ? row : UINT32_MAX;
+    }
+    if (status == KERNEL_OK) {
+        uint32_t count = kernel_not_finite(*out, engine->vocabulary);
+        status = count > 0
+                     ? kernel_fail_not_finite(error, "logits", position, count, engine->vocabulary)
+                     : KERNEL_OK;
+    }
+    return status;
+}
+
 enum kernel_status row_logits(struct kernel_engine *engine, const struct sequence *sequence,
                               uint32_t i, const float **out, struct kernel_error *error)
 {
-    struct step *step = &engine->step;
     uint32_t row = sequence->first_row + i;
-    enum kernel_status status = KERNEL_OK;
-    const float *view = kernel_runner_view(engine->runner);
-    if (view == NULL && step->here != row) {
-        status = kernel_runner_logits(engine->runner, row, 1, step->logits, error);
-        step->here = status == KERNEL_OK ? row : UINT32_MAX;
-    }
-    *out = view != NULL ? view + (size_t)row * engine->vocabulary : step->logits;
-    if (status == KERNEL_OK) {
-        uint32_t count = kernel_not_finite(*out, engine->vocabulary);
-        status = count > 0 ? not_finite(engine, sequence, i, count, error) : KERNEL_OK;
-    }
-    return status;
+    return row_at(engine, row, position_of(engine, row), out, error);
 }
 
 static enum kernel_status choose_here(struct kernel_engine *engine, struct sequence *sequence,
@@ -170,7 +176,8 @@ static enum kernel_status choose_there(struct kernel_engine *engine, struct sequ
         engine->step.chosen[row] = true;
     }
     if (picked->not_finite > 0) {
-        return not_finite(engine, sequence, i, picked->not_finite, error);
+        return kernel_fail_not_finite(error, "logits", position_of(engine, row), picked->not_finite,
+                                      engine->vocabulary);
     }
     if (picked->token == KERNEL_PICK_ROW) {
         return choose_here(engine, sequence, i, token, error);

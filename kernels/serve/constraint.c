@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POOL_COMPACT = 256 << 10 }; /* of frames, most of them dead: then the live ones move */
+enum {
+    POOL_COMPACT = 256 << 10, /* of frames, most of them dead: then the live ones move */
+    CLOSE_BYTES_MAX = 4 << 20
+};
 
 void state_room(struct kernel_constraint *state, size_t more)
 {
@@ -348,33 +351,35 @@ size_t kernel_constraint_forced(const struct kernel_constraint *constant, char *
 
 /* ---- closing ---- */
 
-static bool shortest_way(struct kernel_constraint *state, struct spell_bytes *out)
+/* Of at most `most` bytes. */
+static bool shortest_way(struct kernel_constraint *state, size_t most, struct spell_bytes *out)
 {
     bool found = false;
     for (uint32_t i = 0; i < state->now.count; i++) {
         struct spell_bytes way = {0};
-        if (close_stack(state, state->now.at[i], &way) && (!found || way.length < out->length)) {
+        if (close_stack(state, state->now.at[i], most, &way) &&
+            (!found || way.length < out->length)) {
             struct spell_bytes swap = *out;
             *out = way;
             way = swap;
             found = true;
+            most = out->length;
         }
         free(way.at);
     }
     return found;
 }
 
-uint32_t kernel_constraint_shortest(const struct kernel_constraint *constant)
+uint32_t kernel_constraint_shortest(const struct kernel_constraint *constant, uint32_t most)
 {
     struct kernel_constraint *state = (struct kernel_constraint *)(uintptr_t)constant;
     if (state->closing) {
         return (uint32_t)(state->rest.length - state->rest_at);
     }
     struct spell_bytes way = {0};
-    bool found = shortest_way(state, &way);
+    bool found = shortest_way(state, most, &way);
     free(way.at);
-    KERNEL_ASSERT(found); /* every stack leads to an end */
-    return (uint32_t)way.length;
+    return found ? (uint32_t)way.length : most + 1;
 }
 
 void kernel_constraint_close(struct kernel_constraint *state)
@@ -382,7 +387,7 @@ void kernel_constraint_close(struct kernel_constraint *state)
     if (!state->closing) {
         state->rest.length = 0;
         state->rest_at = 0;
-        bool found = shortest_way(state, &state->rest);
+        bool found = shortest_way(state, CLOSE_BYTES_MAX, &state->rest);
         KERNEL_ASSERT(found);
         state->closing = true;
     }

@@ -72,9 +72,10 @@ bool kernel_constraint_must_end(const struct kernel_constraint *state);
 /* The bytes that must come next whatever is chosen; up to `room`; 0 where there is a choice. */
 size_t kernel_constraint_forced(const struct kernel_constraint *constant, char *out, size_t room);
 /* How many bytes a short way to the end has: closing now takes no more tokens than that.  (Close to
- * the shortest way, not always it.) */
-uint32_t kernel_constraint_shortest(const struct kernel_constraint *constant);
-/* From here on only the bytes of that way. */
+ * the shortest way, not always it.)  `most` + 1 where it has more than `most`: a schema may ask for
+ * a text of any length, and nobody looks for the end of that. */
+uint32_t kernel_constraint_shortest(const struct kernel_constraint *constant, uint32_t most);
+/* From here on only the bytes of that way, which must have been found. */
 void kernel_constraint_close(struct kernel_constraint *state);
 
 /* Whole instances, for tests: does the grammar accept exactly these bytes? */

@@ -14,10 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CLOSE_BYTES_MAX = 4 << 20,
-    KEY_SEARCH_MAX = 1 << 18 /* beginnings of keys looked at for one that is not taken */
-};
+enum { KEY_SEARCH_MAX = 1 << 18 /* beginnings of keys looked at for one that is not taken */ };
 
 /* A byte that reads well out of low .. high. */
 static uint8_t pleasant(uint8_t low, uint8_t high)
@@ -264,7 +261,7 @@ static const struct frame *choose(const struct stepper *stepper, const struct fr
     return out->count > 0 ? out->at[0] : NULL;
 }
 
-bool close_stack(struct kernel_constraint *state, const struct frame *frame,
+bool close_stack(struct kernel_constraint *state, const struct frame *frame, size_t most,
                  struct spell_bytes *out)
 {
     struct stepper stepper = state_trial(state);
@@ -285,7 +282,7 @@ bool close_stack(struct kernel_constraint *state, const struct frame *frame,
         frame = choose(&stepper, frame, alt, &state->other);
         spell_add(out, &byte, 1);
         stepper.length++;
-        if (frame == NULL || out->length > CLOSE_BYTES_MAX) {
+        if (frame == NULL || out->length > most) {
             return false;
         }
     }

@@ -30,8 +30,9 @@ struct kernel_constraint {
     uint32_t *rests;
 };
 
-/* A short way to the end from this stack, added to `out`; false: none was found. */
-bool close_stack(struct kernel_constraint *state, const struct frame *frame,
+/* A short way to the end from this stack, added to `out`; false: none of at most `most` bytes was
+ * found. */
+bool close_stack(struct kernel_constraint *state, const struct frame *frame, size_t most,
                  struct spell_bytes *out);
 /* The stepper of a state for bytes that are only tried: frames go to `scratch`. */
 struct stepper state_trial(struct kernel_constraint *state);

@@ -54,10 +54,15 @@ static enum kernel_status score_rest(struct kernel_engine *engine, struct sequen
                                      .adapter = &adapter,
                                      .outputs = some,
                                      .output = output};
-        status = kernel_runner_step(engine->runner, &batch, engine->scores, NULL, error);
+        kernel_runner_queue(engine->runner, &batch, true);
+        step->here = UINT32_MAX;
         for (uint32_t i = 0; i < some && status == KERNEL_OK; i++) {
-            const float *row = engine->scores + (size_t)i * engine->vocabulary;
-            *score += (double)row[tokens[done + i + 1]] - kernel_log_sum(row, engine->vocabulary);
+            const float *row = NULL;
+            status = row_at(engine, i, position[i], &row, error);
+            if (status == KERNEL_OK) {
+                *score +=
+                    (double)row[tokens[done + i + 1]] - kernel_log_sum(row, engine->vocabulary);
+            }
         }
         done += some;
     }

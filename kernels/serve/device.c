@@ -16,6 +16,19 @@
 
 enum { CACHE_DEFAULT = 256 << 20, BLOCKS_MIN = 4 };
 
+/* Rows of logits.  A GPU has those of a step at once, and a step has no more; a processor has as
+ * many as it multiplies together, and makes the others when they are wanted. */
+static void size_rows(struct kernel_engine *engine, bool host_memory,
+                      struct kernel_runner_options *runner)
+{
+    size_t row = engine->vocabulary * sizeof(float);
+    uint32_t there = (uint32_t)(LOGITS_BYTES_MAX / row);
+    there = there < 2 ? 2 : there;
+    engine->outputs_max = host_memory || there > engine->step_tokens ? engine->step_tokens : there;
+    runner->outputs_max = engine->outputs_max;
+    runner->logits_max = LOGITS_ROWS;
+}
+
 static enum kernel_status make_runner(struct kernel_engine *engine,
                                       const struct kernel_engine_options *options,
                                       const struct kernel_operations *operations,
@@ -25,8 +38,8 @@ static enum kernel_status make_runner(struct kernel_engine *engine,
         .operations = operations,
         .engine = options,
         .cache_bytes = options->cache_bytes != 0 ? options->cache_bytes : CACHE_DEFAULT,
-        .step_tokens = engine->step_tokens,
-        .outputs_max = engine->outputs_max};
+        .step_tokens = engine->step_tokens};
+    size_rows(engine, operations->host_memory, &runner);
     enum kernel_status status =
         kernel_runner_create(engine->model, &runner, &engine->runner, error);
     if (status != KERNEL_OK) {

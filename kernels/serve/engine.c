@@ -185,12 +185,6 @@ static void size_engine(struct kernel_engine *engine, const struct kernel_engine
         engine->step_tokens = engine->running_max;
     }
     engine->no_speculation = options->no_speculation;
-    size_t row = engine->vocabulary * sizeof(float);
-    engine->outputs_max = (uint32_t)(LOGITS_BYTES_MAX / row);
-    engine->outputs_max = engine->outputs_max < 2 ? 2 : engine->outputs_max;
-    if (engine->outputs_max > engine->step_tokens) {
-        engine->outputs_max = engine->step_tokens;
-    }
     engine->blocks_max = (engine->context_max + KERNEL_BLOCK_TOKENS - 1) / KERNEL_BLOCK_TOKENS;
 }
 
@@ -228,12 +222,11 @@ static void make_step(struct kernel_engine *engine)
     step->output = kernel_allocate(engine->step_tokens, sizeof(int32_t));
     step->sequences = kernel_allocate(sequences, sizeof(struct sequence *));
     step->logits = kernel_allocate(engine->vocabulary, sizeof(float));
-    step->hidden = kernel_allocate((size_t)engine->outputs_max * engine->width, sizeof(float));
-    step->chosen = kernel_allocate(engine->outputs_max, sizeof *step->chosen);
-    step->picks = kernel_allocate(engine->outputs_max, sizeof *step->picks);
-    step->answers = kernel_allocate(engine->outputs_max, sizeof *step->answers);
-    step->picked = kernel_allocate(engine->outputs_max, sizeof *step->picked);
-    engine->scores = kernel_allocate((size_t)SCORE_ROWS * engine->vocabulary, sizeof(float));
+    step->hidden = kernel_allocate((size_t)engine->step_tokens * engine->width, sizeof(float));
+    step->chosen = kernel_allocate(engine->step_tokens, sizeof *step->chosen);
+    step->picks = kernel_allocate(engine->step_tokens, sizeof *step->picks);
+    step->answers = kernel_allocate(engine->step_tokens, sizeof *step->answers);
+    step->picked = kernel_allocate(engine->step_tokens, sizeof *step->picked);
     engine->running = kernel_allocate(sequences, sizeof(struct sequence *));
     engine->order = kernel_allocate(sequences, sizeof(struct sequence *));
 }
@@ -302,13 +295,12 @@ void kernel_engine_destroy(struct kernel_engine *engine)
             free(engine->adapters[i].path);
         }
     }
-    void *memory[] = {engine->step.token,  engine->step.position,  engine->step.start,
-                      engine->step.length, engine->step.adapter,   engine->step.block,
-                      engine->step.output, engine->step.sequences, engine->step.logits,
-                      engine->step.hidden, engine->scores,         engine->running,
-                      engine->order,       engine->plain_mask,     engine->thinking_mask,
-                      engine->step.chosen, engine->step.picks,     engine->step.answers,
-                      engine->step.picked, engine->cancels.at,     engine->taken_cancels.at};
+    void *memory[] = {
+        engine->step.token,   engine->step.position, engine->step.start,  engine->step.length,
+        engine->step.adapter, engine->step.block,    engine->step.output, engine->step.sequences,
+        engine->step.logits,  engine->step.hidden,   engine->running,     engine->order,
+        engine->plain_mask,   engine->thinking_mask, engine->step.chosen, engine->step.picks,
+        engine->step.answers, engine->step.picked,   engine->cancels.at,  engine->taken_cancels.at};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) {
         free(memory[i]);
     }

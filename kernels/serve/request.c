@@ -259,7 +259,8 @@ static enum kernel_status take_constraint(struct kernel_engine *engine, struct s
     }
     sequence->constraint = kernel_constraint_start(sequence->grammar->grammar);
     sequence->mask = kernel_allocate(kernel_trie_words(engine->trie), sizeof *sequence->mask);
-    uint32_t least = kernel_constraint_shortest(sequence->constraint); /* at most a token a byte */
+    uint32_t most = sequence->answer_max > SHORTEST_TOLD ? sequence->answer_max : SHORTEST_TOLD;
+    uint32_t least = kernel_constraint_shortest(sequence->constraint, most); /* a token a byte */
     for (uint32_t i = 0; sequence->options != NULL && i < sequence->options->count; i++) {
         uint32_t need = sequence->options->tokens[i].count + 2; /* and the quote and the brace */
         least = need > least ? need : least;
@@ -267,8 +268,8 @@ static enum kernel_status take_constraint(struct kernel_engine *engine, struct s
     least += CLOSING_MARGIN + (sequence->thinking ? 2 : 0);
     if (least > sequence->answer_max) {
         return kernel_fail(error, KERNEL_LIMIT,
-                           "the shortest answer may need %u tokens, %u are allowed", least,
-                           sequence->answer_max);
+                           "the shortest answer may need %u tokens%s, %u are allowed", least,
+                           least > most ? " or more" : "", sequence->answer_max);
     }
     uint32_t left = sequence->answer_max - least;
     sequence->thinking_max = sequence->thinking_max < left ? sequence->thinking_max : left;

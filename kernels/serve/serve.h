@@ -32,7 +32,8 @@ enum {
     RUNNING_DEFAULT = 64,
     QUEUE_DEFAULT = 256,
     STEP_TOKENS_DEFAULT = 256,
-    LOGITS_BYTES_MAX = 32 << 20, /* rows of logits in one step */
+    LOGITS_BYTES_MAX = 32 << 20, /* on a GPU: all rows of logits of a step */
+    LOGITS_ROWS = 16,            /* on a processor: those that are there at a time */
     OPTIONS_MAX = 64,
     STOPS_MAX = 8,
     STOP_BYTES_MAX = 256,
@@ -43,7 +44,8 @@ enum {
     DRAFT_RUNNING_MAX = 8, /* with more sequences than this nobody guesses */
     SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step, at most */
     GRAMMARS_KEPT = 64,
-    CLOSING_MARGIN = 2 /* tokens more than the shortest end needs, when closing begins */
+    SHORTEST_TOLD = 64 << 10, /* tokens of a schema's shortest answer that are counted, to say it */
+    CLOSING_MARGIN = 2        /* tokens more than the shortest end needs, when closing begins */
 };
 
 /* A compiled schema, shared by the requests that have it. */
@@ -147,10 +149,10 @@ struct step {
     struct sequence **sequences; /* [S] */
     float *logits; /* [vocabulary] the row that was fetched last: there are too many for all */
     uint32_t here; /* which; UINT32_MAX: none */
-    float *hidden; /* [outputs_max] rows */
-    bool *chosen;  /* [outputs_max] the row's token is in `picked` */
-    struct kernel_pick *picks;              /* [outputs_max] what the backend is asked, in one go */
-    struct kernel_picked *answers, *picked; /* [outputs_max] in the order of picks, of rows */
+    float *hidden; /* [step_tokens] rows */
+    bool *chosen;  /* [step_tokens] the row's token is in `picked` */
+    struct kernel_pick *picks;              /* [step_tokens] what the backend is asked, in one go */
+    struct kernel_picked *answers, *picked; /* [step_tokens] in the order of picks, of rows */
 };
 
 struct kernel_engine {
@@ -163,8 +165,9 @@ struct kernel_engine {
     struct kernel_cache *cache;
     enum kernel_backend backend;
     struct kernel_engine_options options; /* its texts are not kept */
-    uint32_t vocabulary, width, context_max, running_max, queue_max, step_tokens, outputs_max;
-    uint32_t blocks_max; /* of one sequence */
+    uint32_t vocabulary, width, context_max, running_max, queue_max, step_tokens;
+    uint32_t outputs_max; /* of a step: device.c */
+    uint32_t blocks_max;  /* of one sequence */
     bool no_speculation;
     uint64_t *plain_mask, *thinking_mask;
     _Atomic uint32_t cache_tokens; /* room of the cache */
@@ -196,7 +199,6 @@ struct kernel_engine {
     uint32_t running_count;
     struct step step;
     struct masks *masks;
-    float *scores;            /* [SCORE_ROWS][vocabulary]: decide.c's */
     struct kernel_stats work; /* what this thread counts; copied to `stats` after each step */
 };
 
@@ -246,6 +248,9 @@ enum kernel_status row_choose(struct kernel_engine *engine, struct sequence *seq
  */
 enum kernel_status row_logits(struct kernel_engine *engine, const struct sequence *sequence,
                               uint32_t i, const float **out, struct kernel_error *error);
+/* The same of any row of the runner's last step, of the token at `position`. */
+enum kernel_status row_at(struct kernel_engine *engine, uint32_t row, int32_t position,
+                          const float **out, struct kernel_error *error);
 
 /* decide.c: scores the options after the common beginning.  First their first tokens, out of the
  * last row of that; then the rest, in steps of its own.  The choice stays -1 where there is no room

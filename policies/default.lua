@@ -107,6 +107,10 @@ return bundle { name = "default", schema = "erp.v1",
     action = any_of { "http.request", "mail.send", "file.write" },
     stages = { { role = "controller" } }, expires = "72h" },
 
+  approve { id = "key.ask", note = "another run works on it, and the agent's claim is \"ask\"",
+    action = "run.start", when = res.holder.run:has(), stages = { { role = "controller" } },
+    expires = "24h", escalate = { after = "4h", to = "ap.manager" } },
+
   ---- a payee never comes from a document alone ------------------------------------------------
   -- Whoever asks: a value of less trust than a person's own entry must be the master record's, to the
   -- letter and each in its own field, or the treasurer decides.  Payments of the ERP take no payee at all,

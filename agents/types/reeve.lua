@@ -17,6 +17,13 @@
 ---@field depth? integer generations above a run of this agent, at most
 ---@field children? integer runs it may start
 
+---@class reeve.flow_rule
+---@field at_once? integer slots: runs at once, 1 to 10000; or
+---@field starts? integer tokens: runs that may begin within `seconds`, 1 to 10000
+---@field seconds? integer 1 to 2678400
+---@field by? string for each value of this field of the input, as "party"; "key": of the business key
+---@field name? string shared by all agents that name it
+
 ---@class reeve.agent
 ---@field name string the folder's name
 ---@field version string
@@ -25,6 +32,7 @@
 ---@field uses string[] the only actions it may propose
 ---@field updates? table<string, table> what a run may be asked: a schema for each name
 ---@field limits? reeve.limits
+---@field flow? reeve.flow_rule[] how many runs go on at once, and how many begin in a while
 ---@field overrun? "stop"|"degrade"|"ask" what happens where a limit is met; "stop" when left out
 ---@field plan fun(ctx: reeve.ctx, exception: reeve.exception): reeve.plan?
 ---@field review? fun(ctx: reeve.ctx, outcome: reeve.outcome): table?

@@ -3,6 +3,14 @@
 local active = { vendor = { id = 7, status = "active", iban = "DE00MASTER" }, iban_is_master = true }
 
 return cases {
+  test { "an operator begins a run", person = "p", roles = { "operator" }, action = "run.start", arg = { agent = "a" },
+    expect = { allow = { "operator.runs" } } },
+  test { "who asks for a key that another run holds waits for people", person = "p", roles = { "operator" },
+    action = "run.start", arg = { agent = "a" }, res = { holder = { run = "r_1", agent = "b" } },
+    expect = { hold = { "key.ask" } } },
+  test { "a key that is held opens no other door", person = "p", roles = { "clerk" }, action = "run.start",
+    arg = { agent = "a" }, res = { holder = { run = "r_1", agent = "b" } }, expect = "deny" },
+
   test { "a clerk brings invoices", person = "p", roles = { "clerk" }, action = "invoice.register", expect = { allow = { "clerk.documents" } } },
   test { "a clerk brings orders", person = "p", roles = { "clerk" }, action = "order.register", expect = "allow" },
   test { "a clerk brings statements", person = "p", roles = { "clerk" }, action = "bank_statement.lines", expect = "allow" },

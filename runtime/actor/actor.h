@@ -206,6 +206,7 @@ RV_MUST enum rv_code rv_actors_spawn(struct rv_actors *actors, int core,
 /* How many turns a tenant has before the next one has its; on the core's thread, or before it runs.
  */
 void rv_actors_weight(struct rv_actors *actors, int core, int32_t tenant, int weight);
+int rv_actor_weight(const struct rv_actor *self); /* that of its tenant on this core */
 /* Sends from outside any actor; any thread.  Takes the payload, also on failure.  It arrives later,
  * so a full mailbox is not seen here: the refusal is a dead letter.  RV_NOT_FOUND: nobody's
  * reference. */

@@ -195,6 +195,11 @@ void share_charge(struct share *share, int64_t turn_us)
     share->credit = (int)(credit < least ? least : credit);
 }
 
+int rv_actor_weight(const struct rv_actor *self)
+{
+    return self->share->weight;
+}
+
 void rv_actors_weight(struct rv_actors *actors, int core, int32_t tenant, int weight)
 {
     RV_ASSERT(weight > 0 && weight <= RV_WEIGHT_MAX);

@@ -13,10 +13,12 @@
 #include "runtime/gate/gate_record.h"
 #include "runtime/gate/stages.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
     APPROVAL_COMMENT_MAX = 2000, /* a sentence or ten; longer belongs into a document */
+    APPROVAL_REASON_MAX = 220,   /* with the two runs a line, see RV_RUN_CANCEL */
     APPROVAL_ARENA_MAX = 4 << 20
 };
 
@@ -103,9 +105,14 @@ void rv_approval_vote(struct rv_approvals *approvals, const struct rv_vote *vote
     rv_commit(approvals->committer, &op->unit);
 }
 
-void rv_approval_time(struct rv_approvals *approvals, int32_t tenant, int64_t approval)
+void rv_approval_time(struct rv_approvals *approvals, int32_t tenant, int64_t approval,
+                      void (*done)(void *data, enum rv_code code, const json_t *status,
+                                   const struct rv_error *err),
+                      void *data)
 {
     struct op *op = op_create(approvals, TASK_TIME, tenant, approval, "");
+    op->done = done;
+    op->data = data;
     rv_commit(approvals->committer, &op->unit);
 }
 
@@ -140,6 +147,21 @@ static bool has_voted(const json_t *votes, const char *person)
     return false;
 }
 
+/* Of a question about a key: NULL for any other. */
+static const json_t *claim_of(const json_t *state)
+{
+    const json_t *claim = json_object_get(state, "claim");
+    return json_is_object(claim) ? claim : NULL;
+}
+
+/* Nobody waits for the answer any more. */
+static bool is_over(const json_t *state)
+{
+    const json_t *claim = claim_of(state);
+    return rv_json_bool(state, "run_over", false) ||
+           (claim != NULL && !rv_json_bool(claim, "open", false));
+}
+
 static enum rv_code check_vote(const struct op *op, const json_t *state, int64_t now_us,
                                struct rv_error *err)
 {
@@ -165,6 +187,15 @@ static enum rv_code check_vote(const struct op *op, const json_t *state, int64_t
         return rv_fail(err, RV_CONFLICT, "the run that asked for approval %lld is over",
                        (long long)op->id);
     }
+    if (is_over(state)) {
+        rv_fail(err, RV_CONFLICT,
+                "there is nothing to decide any more: one of the two runs of "
+                "approval %lld has ended, or was asked to",
+                (long long)op->id);
+        rv_hint(err, "See who has the key: reeve run list --key %s.",
+                rv_json_str(json_object_get(claim_of(state), "args"), "key", ""));
+        return RV_CONFLICT;
+    }
     if (rv_json_int(state, "expires_us", 0) < now_us) {
         return rv_fail(err, RV_CONFLICT, "approval %lld has expired", (long long)op->id);
     }
@@ -186,7 +217,84 @@ static enum rv_code check_vote(const struct op *op, const json_t *state, int64_t
     return RV_OK;
 }
 
+/* ---- what an answer about a key does ---- */
+
+static void stop_run(const struct op *op, struct rv_batch *batch, int64_t run, bool lock,
+                     const char *reason)
+{
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_claim_stop);
+    rv_args_i64(rows, 2, run);
+    rv_args_i64(rows, 3, rv_id_make(rv_batch_head(batch)->now_us));
+    rv_args_bool(rows, 4, lock);
+    rv_args_text(rows, 5, reason);
+    rv_args_text(rows, 6, op->person != NULL ? op->person : "system:approvals");
+}
+
+/* Who keeps the key and why, as whoever comes second is told. */
+static void refuse_run(const struct op *op, struct rv_batch *batch, const json_t *state,
+                       const char *status)
+{
+    const json_t *claim = claim_of(state);
+    const json_t *args = json_object_get(claim, "args");
+    char why[APPROVAL_REASON_MAX] = "";
+    if (strcmp(status, "rejected") == 0) {
+        bool said = op->comment != NULL && op->comment[0] != '\0';
+        snprintf(why, sizeof why, "%.60s has decided so%s%.120s", op->person, said ? ": " : "",
+                 said ? op->comment : "");
+    } else if (strcmp(status, "expired") == 0) {
+        snprintf(why, sizeof why, "nobody has decided in time");
+    } else {
+        snprintf(why, sizeof why, "the policy is another one than when people were asked");
+    }
+    stop_run(op, batch, rv_json_int(state, "run", 0), true,
+             rv_arena_printf(rv_batch_arena(batch),
+                             "%s of agent %.60s, since %s, keeps key %.100s: %s (approval %lld)",
+                             rv_json_str(args, "holder", ""), rv_json_str(args, "holder_agent", ""),
+                             rv_json_str(claim, "since", ""), rv_json_str(args, "key", ""), why,
+                             (long long)op->id));
+}
+
+static void hand_over(const struct op *op, struct rv_batch *batch, const json_t *claim)
+{
+    const json_t *args = json_object_get(claim, "args");
+    stop_run(op, batch, rv_json_int(claim, "holder", 0), false,
+             rv_arena_printf(rv_batch_arena(batch),
+                             "%.60s has given key %.100s to %s of agent %.60s (approval %lld)",
+                             op->person, rv_json_str(args, "key", ""), rv_json_str(args, "run", ""),
+                             rv_json_str(args, "agent", ""), (long long)op->id));
+}
+
+/* A yes is used up by the holder being asked to stop; under another policy it counts for nothing.
+ */
+static const char *granted(const json_t *state)
+{
+    const json_t *claim = claim_of(state);
+    return claim == NULL ? "approved" : rv_json_bool(claim, "same", false) ? "consumed" : "void";
+}
+
+static void decide_key(const struct op *op, struct rv_batch *batch, const json_t *state,
+                       const char *status)
+{
+    const json_t *claim = claim_of(state);
+    if (claim == NULL || !rv_json_bool(claim, "open", false)) {
+        return;
+    }
+    if (strcmp(status, "consumed") == 0) {
+        hand_over(op, batch, claim);
+    } else {
+        refuse_run(op, batch, state, status);
+    }
+}
+
 /* ---- rows ---- */
+
+static void tell(const struct op *op, struct rv_batch *batch, const char *event, const char *status,
+                 const json_t *state)
+{
+    rv_outbox_append(batch, rv_id_make(rv_batch_head(batch)->now_us), event,
+                     json_pack("{s:I,s:s,s:s}", "approval", (json_int_t)op->id, "status", status,
+                               "action", rv_json_str(state, "action", "")));
+}
 
 static void answer(struct op *op, struct rv_batch *batch, const json_t *state, const char *status)
 {
@@ -196,12 +304,16 @@ static void answer(struct op *op, struct rv_batch *batch, const json_t *state, c
     if (strcmp(status, "approved") != 0) {
         rv_limits_release(batch, json_object_get(state, "limits"));
     }
+    decide_key(op, batch, state, status);
+    if (strcmp(status, "consumed") == 0) {
+        tell(op, batch, "approval.decided", "approved", state);
+        tell(op, batch, "approval.executed", status, state);
+        return;
+    }
     const char *event = strcmp(status, "expired") == 0 ? "approval.expired"
                         : strcmp(status, "void") == 0  ? "approval.void"
                                                        : "approval.decided";
-    rv_outbox_append(batch, rv_id_make(rv_batch_head(batch)->now_us), event,
-                     json_pack("{s:I,s:s,s:s}", "approval", (json_int_t)op->id, "status", status,
-                               "action", rv_json_str(state, "action", "")));
+    tell(op, batch, event, status, state);
 }
 
 static void record(struct op *op, struct rv_batch *batch, const char *what, const char *status,
@@ -209,6 +321,9 @@ static void record(struct op *op, struct rv_batch *batch, const char *what, cons
 {
     json_t *body = json_pack("{s:s,s:I,s:s,s:s}", "what", what, "approval", (json_int_t)op->id,
                              "status", status, "digest", rv_json_str(state, "digest", ""));
+    if (claim_of(state) != NULL) { /* with the run, which is the record's own, whom it was about */
+        json_object_set(body, "holder", json_object_get(claim_of(state), "holder"));
+    }
     if (op->person != NULL) {
         json_object_set_new(body, "person", json_string(op->person));
         json_object_set_new(body, "decision", json_string(op->approve ? "approve" : "reject"));
@@ -248,7 +363,7 @@ static enum rv_code vote_decide(struct rv_unit *unit, struct rv_batch *batch, st
     const char *also = rv_json_str(state, "escalate_to", NULL);
     json_t *missing = rv_stages_missing(stages, yes, also);
     const char *status = !op->approve                    ? "rejected"
-                         : json_array_size(missing) == 0 ? "approved"
+                         : json_array_size(missing) == 0 ? granted(state)
                                                          : "requested";
     struct rv_hash digest;
     RV_ASSERT(rv_hash_from_hex(rv_json_str(state, "digest", ""), &digest));
@@ -272,7 +387,7 @@ static enum rv_code vote_decide(struct rv_unit *unit, struct rv_batch *batch, st
     return RV_OK;
 }
 
-/* Expiry ends in "no", whatever votes are there; a question whose run is over has no one to answer;
+/* Expiry ends in "no", whatever votes are there; one that nobody waits for has no one to answer;
  * escalation opens the question to another role. */
 static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
@@ -285,14 +400,14 @@ static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, st
     const char *status = rv_json_str(state, "status", "");
     bool open = strcmp(status, "requested") == 0;
     bool undecided = open || strcmp(status, "approved") == 0;
-    bool over = undecided && rv_json_bool(state, "run_over", false);
+    bool over = undecided && is_over(state);
     bool expired = undecided && rv_json_int(state, "expires_us", 0) <= now_us;
     if ((over || expired) && !rv_approval_end(batch, op->id)) {
         return RV_OK; /* whoever presents it was a moment earlier in this transaction */
     }
     if (over) {
         answer(op, batch, state, "void");
-        record(op, batch, "run over", "void", state);
+        record(op, batch, claim_of(state) != NULL ? "key free" : "run over", "void", state);
         return RV_OK;
     }
     if (expired) {

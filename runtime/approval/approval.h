@@ -6,6 +6,11 @@
  * void
  *        \---its run is over (cancelled ...)--> void
  *
+ * Whether a run shall have a key that another one holds (claim "ask", runtime/run/claim.h) is such
+ * a question, too.  Its answer takes effect in its own transaction: a yes is used up at once, by
+ * the holder being asked to stop; with a no, or the end of its time, the run that wants the key is.
+ * It is void when there is nothing to decide any more, because the holder has let go of the key.
+ *
  * Nobody approves their own request or an action of an agent they own; one person fills one slot;
  * an unanswered question ends in "no".  A vote carries the digest its person saw: another digest is
  * refused (RV_CONFLICT).  Free text is a comment, never a decision.
@@ -42,7 +47,11 @@ void rv_approval_vote(struct rv_approvals *approvals, const struct rv_vote *vote
                       void *data);
 
 /* Expires or escalates one approval when its time has come (database time); otherwise does nothing.
- * The orchestrator calls it for what the statement `company_look` lists. */
-void rv_approval_time(struct rv_approvals *approvals, int32_t tenant, int64_t approval);
+ * The orchestrator calls it for what the statement `company_look` lists.  `done` hears when that is
+ * over, not before this has returned: until then it would only queue up again.  May be NULL. */
+void rv_approval_time(struct rv_approvals *approvals, int32_t tenant, int64_t approval,
+                      void (*done)(void *data, enum rv_code code, const json_t *status,
+                                   const struct rv_error *err),
+                      void *data);
 
 #endif

@@ -54,6 +54,7 @@ struct cli {
     struct cli_output output;
     const char *uri;       /* of the database, as the runtime uses it; see place_database */
     bool is_private;       /* ... and that is reeve's own PostgreSQL */
+    bool is_current;       /* ... and it was found to have this program's schema */
     const char *owner_uri; /* as who may migrate and back it up; NULL: nobody said, or not yet */
     const char *state_dir; /* absolute */
     const char *audit_key;
@@ -205,6 +206,7 @@ int cmd_run_replay(struct cli *cli);
 int cmd_run_diff(struct cli *cli);
 int cmd_run_export(struct cli *cli);
 int cmd_run_import(struct cli *cli);
+int cmd_run_trace(struct cli *cli);
 int cmd_run_cancel(struct cli *cli);
 int cmd_run_raise(struct cli *cli);
 int cmd_run_fork(struct cli *cli);
@@ -254,6 +256,7 @@ int cmd_model_promote(struct cli *cli);
 int cmd_model_rollback(struct cli *cli);
 int cmd_adapter_load(struct cli *cli);
 int cmd_adapter_list(struct cli *cli);
+int cmd_adapter_use(struct cli *cli);
 int cmd_adapter_remove(struct cli *cli);
 int cmd_model_check(struct cli *cli);
 int cmd_model_make(struct cli *cli);

@@ -1,4 +1,5 @@
-/* cmd_adapter.c -- reeve adapter: a company's LoRA adapters, asked for as MODEL:NAME in the API.
+/* cmd_adapter.c -- reeve adapter: a company's LoRA adapters, asked for as MODEL:NAME in the API,
+ * and by agents by name or because their company says so.
  *
  * Acts of administration, each with its audit record.  A file is tried with the model that answers
  * the company before it is recorded.
@@ -9,6 +10,7 @@
 #include "runtime/cli/place.h"
 #include "runtime/model/health.h"
 #include "runtime/model/inspect.h"
+#include "runtime/model/model.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -28,6 +30,7 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
         unsigned char c = (unsigned char)name[i];
         good = islower(c) || isdigit(c) || strchr("._-", c) != NULL;
     }
+    good = good && strcmp(name, RV_MODEL_ADAPTER_NONE) != 0; /* says that there shall be none */
     if (!good || strlen(name) > RV_ENGINE_ADAPTER_MAX) {
         rv_fail(err, RV_INVALID, "\"%.80s\" is no name for an adapter", name);
         rv_hint(err, "1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first.",
@@ -151,6 +154,41 @@ int cmd_adapter_list(struct cli *cli)
     }
     rv_db_session_close(session);
     return code == RV_OK ? 0 : cli_fail(cli, &err);
+}
+
+int cmd_adapter_use(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct admin admin = {.cli = cli};
+    const char *name = cli->argv[0];
+    bool none = strcmp(name, RV_MODEL_ADAPTER_NONE) == 0;
+    const struct rv_statement *statement =
+        none ? &rv_sql_model_adapter_use_none : &rv_sql_model_adapter_use;
+    enum rv_code code = admin_begin(cli, ADMIN_PEOPLE, "adapter.use",
+                                    json_pack("{s:s}", "name", name), &admin, &err);
+    if (code == RV_OK) {
+        struct rv_args *args = rv_args_create(statement);
+        rv_args_i32(args, 1, admin.tenant);
+        if (!none) {
+            rv_args_text(args, 2, name);
+        }
+        code =
+            rv_db_session_change_one(admin.session, admin.tenant, statement, args,
+                                     none ? "adapter that its agents use" : "such adapter", &err);
+    }
+    code = admin_end(&admin, code, &err);
+    if (code != RV_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (cli->json) {
+        cli_print_json(&cli->output,
+                       json_pack("{s:s,s:s}", "adapter", name, "state", none ? "unused" : "used"));
+    } else if (none) {
+        cli_print(&cli->output, "this company's agents ask without an adapter");
+    } else {
+        cli_print(&cli->output, "this company's agents ask with adapter %s", name);
+    }
+    return 0;
 }
 
 int cmd_adapter_remove(struct cli *cli)

@@ -375,6 +375,7 @@ static void say_plan(const json_t *plan)
 static void say_decision(const json_t *out, const json_t *value)
 {
     const json_t *model = json_object_get(out, "model");
+    const json_t *adapter = json_object_get(model, "adapter");
     const char *name;
     json_t *share;
     printf("asked the model, which chose \"%s\": %s\n", rv_json_str(value, "choice", ""),
@@ -386,6 +387,10 @@ static void say_decision(const json_t *out, const json_t *value)
     printf("           - %s, sha256 %.12s, %s, seed %" PRId64 "\n", rv_json_str(model, "name", ""),
            rv_json_str(model, "hash", ""), rv_json_str(model, "sampler", ""),
            rv_json_int(model, "seed", 0));
+    if (adapter != NULL) {
+        printf("           - adapter %s, sha256 %.12s\n", rv_json_str(adapter, "name", ""),
+               rv_json_str(adapter, "hash", ""));
+    }
 }
 
 static void say_child(const json_t *step, const json_t *out)
@@ -542,6 +547,17 @@ static void say_approval(const json_t *approval)
     }
 }
 
+/* Suppliers, models and people have written in it, and lines of theirs must not look like ours. */
+static void clean_story(struct story *story)
+{
+    json_t **const parts[] = {&story->run, &story->tree, &story->steps, &story->approvals};
+    for (size_t i = 0; i < RV_COUNT(parts); i++) {
+        json_t *raw = *parts[i];
+        *parts[i] = cli_clean_json(raw);
+        json_decref(raw);
+    }
+}
+
 int cmd_explain(struct cli *cli)
 {
     if (cli->argc != 1) {
@@ -554,6 +570,7 @@ int cmd_explain(struct cli *cli)
     struct story story;
     enum rv_code code = read_story(cli, &story, &err);
     if (code == RV_OK) {
+        clean_story(&story);
         const json_t *exception = json_object_get(json_object_get(story.run, "input"), "exception");
         printf("%s by agent %s (plan %.12s) is %s%s%s\n", rv_json_str(story.run, "run", ""),
                rv_json_str(story.run, "agent", ""), rv_json_str(story.run, "plan", ""),

@@ -133,6 +133,7 @@ static void say_run(const struct cli *cli, int64_t run, const char *status, cons
     char name[32];
     snprintf(name, sizeof name, "r_%" PRId64, run);
     const char *holder = rv_json_str(json_object_get(claim, "holder"), "run", NULL);
+    const char *approval = rv_json_str(claim, "approval", NULL);
     bool merged = rv_json_bool(claim, "merged", false);
     if (cli->json) {
         json_t *line = json_pack("{s:s,s:s}", "run", name, "status", status);
@@ -146,6 +147,9 @@ static void say_run(const struct cli *cli, int64_t run, const char *status, cons
     }
     if (merged) {
         cli_say(&cli->output, "it works on that key already and was given the input");
+    } else if (approval != NULL) {
+        cli_say(&cli->output, "people decide whether it gets its key%s%s: reeve approval show %s",
+                holder != NULL ? " or " : "", holder != NULL ? holder : "", approval);
     } else if (holder != NULL) {
         cli_say(&cli->output, "it waits for its key; %s has it and was asked to stop", holder);
     }

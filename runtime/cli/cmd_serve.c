@@ -11,6 +11,7 @@
 #include "runtime/http/api.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/placement.h"
+#include "runtime/observe/trace_sender.h"
 #include "runtime/run/request.h"
 #include "runtime/run/revive.h"
 #include "runtime/run/update.h"
@@ -251,6 +252,26 @@ static enum rv_code join(const struct cli *cli, struct serving *serving, const c
         err);
 }
 
+/* ---- traces ---- */
+
+static enum rv_code trace_runs(const struct cli *cli, struct node *node, struct rv_error *err)
+{
+    const char *endpoint = rv_config_text(cli->config, RV_SET_TELEMETRY_ENDPOINT);
+    if (endpoint[0] == '\0') {
+        return RV_OK;
+    }
+    return rv_trace_sender_create(
+        &(struct rv_trace_sender_options){
+            .loop = node->loop,
+            .db = node->db,
+            .endpoint = endpoint,
+            .header_file = rv_config_text(cli->config, RV_SET_TELEMETRY_HEADER),
+            .version = REEVE_VERSION,
+            .node = node->name,
+            .timeout_ms = rv_config_integer(cli->config, RV_SET_TELEMETRY_TIMEOUT)},
+        &node->traces, err);
+}
+
 /* ---- the node ---- */
 
 static void on_hangup(void *data, int number)
@@ -263,7 +284,7 @@ static void on_hangup(void *data, int number)
 static void on_signal(void *data, int number)
 {
     struct serving *serving = data;
-    fprintf(stderr, "\nsignal %d: stopping\n", number);
+    fprintf(stderr, "\nsignal %d: stopping%s\n", number, serving->stop ? " already" : "");
     serving->stop = true;
 }
 
@@ -337,10 +358,14 @@ int cmd_serve(struct cli *cli)
         bool brackets = strchr(address, ':') != NULL;
         snprintf(url, sizeof url, "%s://%s%s%s:%d/", certificate[0] != '\0' ? "https" : "http",
                  brackets ? "[" : "", address, brackets ? "]" : "", rv_http_server_port(server));
-        code = join(cli, &serving, url, &err);
+        code = trace_runs(cli, node, &err);
     }
     if (code == RV_OK) {
-        struct rv_signal *term = rv_signal_create(node->loop, SIGTERM, on_signal, &serving);
+        code = join(cli, &serving, url, &err);
+    }
+    struct rv_signal *term = NULL;
+    if (code == RV_OK) {
+        term = rv_signal_create(node->loop, SIGTERM, on_signal, &serving);
         struct rv_signal *interrupt = rv_signal_create(node->loop, SIGINT, on_signal, &serving);
         struct rv_signal *hangup = rv_signal_create(node->loop, SIGHUP, on_hangup, &serving);
         node_drive(node, 0);
@@ -361,8 +386,7 @@ int cmd_serve(struct cli *cli)
         }
         fflush(stdout);
         node_wait(node, &serving.stop, 0);
-        rv_signal_close(term);
-        rv_signal_close(interrupt);
+        rv_signal_close(interrupt); /* again: at once.  SIGTERM again: it is stopping */
         rv_signal_close(hangup);
         if (serving.refused.code != RV_OK) {
             err = serving.refused;
@@ -387,12 +411,21 @@ int cmd_serve(struct cli *cli)
     closed = false;
     rv_hooks_close(hooks, set_true, &closed);
     node_wait(node, &closed, CLOSE_MS);
+    closed = false;
+    struct rv_trace_sender *traces = node->traces;
+    node->traces = NULL;
+    rv_trace_sender_close(traces, set_true, &closed);
+    node_wait(node, &closed, CLOSE_MS);
     node_stop(node);
     if (serving.firings != NULL) {
         firings_destroy(serving.firings);
     }
     rv_api_destroy(api);
     rv_hook_callbacks_destroy(callbacks);
+    if (term != NULL) {
+        rv_signal_close(term);
+        signal(SIGTERM, SIG_IGN); /* what is left takes no time */
+    }
     node_close(node);
     rv_hook_vault_close(vault);
     return code == RV_OK ? 0 : cli_fail(cli, &err);

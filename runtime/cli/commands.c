@@ -16,7 +16,8 @@
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
     {"waiting-on", "WHAT",                                                                         \
-     "person, timer, signal, child, effect, intent, budget, lock; or ROLE: waits for that role"},  \
+     "person, timer, signal, child, effect, intent, budget, lock, slot, rate; or ROLE: waits for " \
+     "it"},                                                                                        \
         {"role", "ROLE", "that wait for a person with this role"},                                 \
         {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \
         {"retrying", NULL, "open ones whose exception an earlier run failed at"},                  \
@@ -319,6 +320,15 @@ const struct cli_command cli_commands[] = {
      cmd_run_export,
      OPTIONS({"redact", NULL, "without names, addresses of mail, telephone and bank numbers"}),
      "An existing file is never overwritten.  It replays anywhere: reeve run replay --file FILE."},
+    {"run", "trace", "RUN [FILE]", "a run and those it started as a trace, for OpenTelemetry",
+     cmd_run_trace, NULL,
+     "OTLP in its JSON form, one request, as a collector takes it:\n"
+     "  reeve run trace r_42 | curl -d @- -H 'Content-Type: application/json' "
+     "http://HOST:4318/v1/traces\n"
+     "Names of agents, actions and rules, codes, numbers and times; no argument, answer, text or "
+     "person.\n"
+     "An existing file is never overwritten.  reeve serve sends runs that end by itself where\n"
+     "telemetry.otlp_endpoint names a collector."},
     {"run", "import", "FILE", "check an exported run and keep it for replay", cmd_run_import, NULL,
      "It does not enter the books: it is a file below the state directory, to be replayed and\n"
      "compared.  Needs no database."},
@@ -504,6 +514,11 @@ const struct cli_command cli_commands[] = {
      "Tried with the model that answers the company.  In the API: \"model\": \"reeve:NAME\"; no\n"
      "other company can ask for it.  The same name again replaces it."},
     {"adapter", "list", "", "LoRA adapters of this company", cmd_adapter_list, NULL, NULL},
+    {"adapter", "use", "NAME", "what this company's agents ask the model with", cmd_adapter_use,
+     NULL,
+     "Where an agent names none itself: llm.decide { adapter = \"NAME\" }.  \"none\": without "
+     "one.\n"
+     "The journal records it with its hash; a run that is replayed never asks again."},
     {"adapter", "remove", "NAME", "forget one; its file stays", cmd_adapter_remove, NULL, NULL},
     {"node", "list", "", "nodes that serve this database, and what each drives", cmd_node_list,
      OPTIONS({"all", NULL, "also those that are gone, for a day"}),
@@ -512,7 +527,10 @@ const struct cli_command cli_commands[] = {
      "1 and its active runs, times its weight; nodes even it out between them.  How to set up\n"
      "several nodes: runtime/README.md, \"Several nodes\"."},
     {"serve", NULL, "", "the inbox, the API, runs and web hooks", cmd_serve,
-     OPTIONS({"listen", "ADDRESS:PORT", "instead of the setting http.listen"}), NULL},
+     OPTIONS({"listen", "ADDRESS:PORT", "instead of the setting http.listen"}),
+     "SIGTERM and Ctrl-C stop it in order: it takes nothing new, gives its companies to other\n"
+     "nodes and ends what it has begun.  SIGTERM again changes nothing; Ctrl-C again ends it at\n"
+     "once, which loses no more than kill -9 does: nothing that was said to be done."},
     {"top", NULL, "", "what a serving reeve is doing: cores, companies, actors, dead letters",
      cmd_top,
      OPTIONS({"url", "URL", "of the serving reeve; default: the setting http.listen"},

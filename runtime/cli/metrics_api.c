@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/cli/node.h"
 #include "runtime/cli/node_cluster.h"
+#include "runtime/observe/trace_sender.h"
 #include "version_build.h"
 
 #include <inttypes.h>
@@ -168,6 +169,21 @@ static void add_lines(struct page *page, const struct node *node)
     json_decref(peers);
 }
 
+static void add_traces(struct page *page, const struct node *node)
+{
+    struct rv_trace_sender_stats stats;
+    if (node->traces == NULL) {
+        return;
+    }
+    rv_trace_sender_stats(node->traces, &stats);
+    one(page, "traces_queued", GAUGE, "runs whose trace waits to be sent", stats.queued);
+    one(page, "traces_runs", COUNTER, "runs whose trace the collector took", stats.runs);
+    one(page, "traces_spans", COUNTER, "spans of these", stats.spans);
+    one(page, "traces_dropped", COUNTER, "runs whose trace was not sent", stats.dropped);
+    one(page, "traces_rejected", COUNTER, "spans that the collector refused", stats.rejected);
+    one(page, "traces_retries", COUNTER, "requests to the collector sent again", stats.retries);
+}
+
 /* ---- of the engine ---- */
 
 /* Those that go down too; the others only grow, until the engine is begun anew. */
@@ -238,6 +254,7 @@ static void on_backlog(void *data, enum rv_code code, const struct rv_result *re
     add_process(&page, node);
     add_cores(&page, node);
     add_lines(&page, node);
+    add_traces(&page, node);
     one(&page, "database_up", GAUGE, "1: the database answers", code == RV_OK);
     if (code == RV_OK) {
         add_backlog(&page, result);

@@ -2,7 +2,8 @@
  * whoever does not ask for that, the Prometheus text format 0.0.4).
  *
  * Three kinds of figures, by name:
- *   reeve_*            of this process: actors, commits, the lines to other nodes, companies
+ *   reeve_*            of this process: actors, commits, the lines to other nodes, companies,
+ *                      and, with telemetry.otlp_endpoint, reeve_traces_*
  *   reeve_backlog_*    of the whole database, so the same from every node: what waits, and for how
  *                      long (function reeve_backlog; a number of RV_BACKLOG_MAX means "or more")
  *   reeve_model_*      of the engine that answers the caller's company

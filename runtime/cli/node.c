@@ -26,6 +26,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/cli/node_cluster.h"
+#include "runtime/observe/trace_sender.h"
 #include "schedule_sql.h"
 
 #include <stdio.h>
@@ -53,21 +54,24 @@ const struct rv_migration *const node_migrations[] = {rv_journal_migrations,
                                                       NULL};
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,    &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_agent_canary_set,   &rv_sql_run_migrate,
-    &rv_sql_run_insert,        &rv_sql_run_input_insert,   &rv_sql_blob_insert,
-    &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,       &rv_sql_run_fork_copy,
-    &rv_sql_journal_append,    &rv_sql_run_status_set,     &rv_sql_run_result_put,
-    &rv_sql_run_claim_set,     &rv_sql_run_parent_wake,    &rv_sql_run_children_stop,
-    &rv_sql_run_revival_put,   &rv_sql_run_signal_carry,   &rv_sql_run_update_put,
-    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,    &rv_sql_run_signal_consume,
-    &rv_sql_run_claim_rest,    &rv_sql_run_claim_pass,     &rv_sql_agent_memory_put,
-    &rv_sql_event_append,      &rv_sql_command_log_append, &rv_sql_effect_intend,
-    &rv_sql_effect_move,       &rv_sql_effect_log_append,  &rv_sql_effect_wake};
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,  &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_agent_canary_set, &rv_sql_run_migrate,
+    &rv_sql_run_insert,        &rv_sql_run_input_insert, &rv_sql_blob_insert,
+    &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
+    &rv_sql_journal_append,    &rv_sql_run_status_set,   &rv_sql_run_result_put,
+    &rv_sql_run_claim_set,     &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
+    &rv_sql_run_revival_put,   &rv_sql_run_signal_carry, &rv_sql_run_update_put,
+    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,  &rv_sql_run_signal_consume,
+    &rv_sql_run_claim_rest,    &rv_sql_run_claim_pass,   &rv_sql_run_flow_put,
+    &rv_sql_run_flow_take,     &rv_sql_run_flow_move,    &rv_sql_run_flow_end,
+    &rv_sql_agent_memory_put,  &rv_sql_event_append,     &rv_sql_command_log_append,
+    &rv_sql_effect_intend,     &rv_sql_effect_move,      &rv_sql_effect_log_append,
+    &rv_sql_effect_wake};
 static const struct rv_statement *const last_writes[] = {
-    &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
-    &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
-    &rv_sql_outbox_append,       &rv_sql_audit_append,        &rv_sql_audit_checkpoint_append};
+    &rv_sql_limit_use_add,          &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
+    &rv_sql_approval_status_set,    &rv_sql_approval_answer_set, &rv_sql_approval_claim_stop,
+    &rv_sql_approval_escalate_set,  &rv_sql_outbox_append,       &rv_sql_audit_append,
+    &rv_sql_audit_checkpoint_append};
 
 static bool listed(const struct rv_statement *const *list, int count,
                    const struct rv_statement *one)
@@ -105,7 +109,8 @@ static const struct rv_statement **make_wakes(void)
 {
     static const struct rv_statement *const own[] = {
         &rv_sql_run_insert,      &rv_sql_run_signal_put,      &rv_sql_run_children_stop,
-        &rv_sql_run_parent_wake, &rv_sql_approval_answer_set, &rv_sql_effect_wake};
+        &rv_sql_run_parent_wake, &rv_sql_approval_answer_set, &rv_sql_effect_wake,
+        &rv_sql_run_flow_end};
     const struct rv_statement **wakes = rv_alloc_array(WRITE_ORDER_MAX, sizeof *wakes);
     int count = 0;
     for (size_t i = 0; i < RV_COUNT(own); i++) {
@@ -152,6 +157,33 @@ static void looked(void *data, int32_t tenant, int64_t number, int started)
     rv_loop_post(node->loop, note_look, over);
 }
 
+/* ---- a run that is over, on its way to the main thread ---- */
+
+struct run_over {
+    struct node *node;
+    int32_t tenant;
+    int64_t run;
+};
+
+static void note_over(void *data)
+{
+    struct run_over *over = data;
+    if (over->node->traces != NULL) {
+        rv_trace_sender_add(over->node->traces, over->tenant, over->run);
+    }
+    rv_free(over);
+}
+
+static void changed(void *data, int32_t tenant, int64_t run, enum rv_run_state state)
+{
+    struct node *node = data;
+    if (node->traces != NULL && rv_run_state_final(state)) {
+        struct run_over *over = rv_alloc(sizeof *over);
+        *over = (struct run_over){node, tenant, run};
+        rv_loop_post(node->loop, note_over, over);
+    }
+}
+
 static void seal(void *data, int32_t tenant)
 {
     const struct node_core *core = data;
@@ -164,6 +196,12 @@ static struct rv_engine *pick_engine(void *data, int32_t tenant)
 {
     const struct node_core *core = data;
     return rv_models_pick(core->node->models, tenant);
+}
+
+static bool no_engine_known(void *data, struct rv_error *err)
+{
+    const struct node_core *core = data;
+    return rv_models_unknown(core->node->models, err);
 }
 
 static void on_use_noted(void *data, enum rv_code code, const struct rv_result *result,
@@ -196,16 +234,10 @@ static void note_use(void *data, const struct rv_model_request *request,
 
 /* ---- a commit may let a run go on ---- */
 
-static void orchestrator_name(int32_t tenant, char out[32])
-{
-    snprintf(out, 32, "orchestrator:%d", tenant);
-}
-
 struct rv_ref node_orchestrator(const struct node *node, int32_t tenant)
 {
-    char name[32];
-    orchestrator_name(tenant, name);
-    return node->actors != NULL ? rv_actors_find(node->actors, name) : (struct rv_ref){0};
+    return node->actors != NULL ? rv_company_orchestrator(node->actors, tenant)
+                                : (struct rv_ref){0};
 }
 
 bool node_wake(const struct node *node, int32_t tenant)
@@ -256,8 +288,12 @@ static void core_open(struct node_core *core, struct node *node)
     core->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = core->committer, .db = core->db});
     core->approvals = rv_approvals_create(core->committer);
-    core->port = rv_model_port_create(&(struct rv_model_port_options){
-        .loop = core->loop, .pick = pick_engine, .used = note_use, .data = core});
+    core->port = rv_model_port_create(&(struct rv_model_port_options){.loop = core->loop,
+                                                                      .pick = pick_engine,
+                                                                      .db = core->db,
+                                                                      .unknown = no_engine_known,
+                                                                      .used = note_use,
+                                                                      .data = core});
     core->model =
         rv_model_create(&(struct rv_model_options){.loop = core->loop,
                                                    .engine = rv_model_port_engine(core->port),
@@ -282,10 +318,12 @@ static void core_open(struct node_core *core, struct node *node)
         .db = core->db,
         .gate = core->gate,
         .approvals = core->approvals,
-        .active = &core->active,
+        .room = &core->room,
         .port = rv_store_port(core->store),
         .watch = node->options.watch,
         .resolutions_of = node_resolutions_of,
+        .changed = changed,
+        .changed_data = node,
         .looked = looked,
         .looked_data = node,
         .seal = seal,
@@ -347,6 +385,14 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(loops, node->core_count, seed);
     rv_free(loops);
+    for (int i = 0; i < node->core_count; i++) {
+        struct node_core *core = &node->cores[i];
+        core->companies = rv_companies_create(
+            &(struct rv_companies_options){.loop = core->loop,
+                                           .actors = node->actors,
+                                           .core = i,
+                                           .orchestrator = &core->orchestrator});
+    }
     rv_actors_trace(node->actors);
     if (set_weights(options->weights, node, err) != RV_OK) {
         RV_UNREACHABLE("it was right above");
@@ -388,40 +434,14 @@ struct change {
 static void begin_company(void *data)
 {
     struct change *change = data;
-    struct node_core *core = change->core;
-    char name[32];
-    orchestrator_name(change->tenant, name);
-    struct rv_orchestrator_start start = {
-        .tenant = change->tenant, .epoch = change->epoch, .options = &core->orchestrator};
-    struct rv_spawn spawn = {
-        .behavior = &rv_orchestrator_behavior,
-        .argument = &start,
-        .argument_bytes = sizeof start,
-        .overflow = RV_OVERFLOW_SPILL,
-        .restart = RV_RESTART_ON_FAILURE,
-        .tenant = change->tenant,
-        .name = name,
-    };
-    struct rv_ref ref = {0};
-    struct rv_error err = {.code = RV_OK};
-    int index = rv_actors_core_of_tenant(core->node->actors, change->tenant);
-    if (rv_actors_spawn(core->node->actors, index, &spawn, &ref, &err) != RV_OK) {
-        rv_log_error("node", "ORCHESTRATOR", &err);
-    }
+    rv_company_begin(change->core->companies, change->tenant, change->epoch);
     rv_free(change);
 }
 
 static void end_company(void *data)
 {
     struct change *change = data;
-    struct rv_actors *actors = change->core->node->actors;
-    char name[32];
-    orchestrator_name(change->tenant, name);
-    struct rv_ref ref = rv_actors_find(actors, name);
-    struct rv_message stop = {.kind = RV_MESSAGE_STOP};
-    if (ref.id != 0) {
-        rv_actors_send(actors, ref, &stop);
-    }
+    rv_company_end(change->core->companies, change->tenant);
     rv_free(change);
 }
 
@@ -547,6 +567,7 @@ static void on_effects_closed(void *data)
 static void close_core(void *data)
 {
     struct node_core *core = data;
+    rv_model_port_stop(core->port);
     rv_effects_close(core->effects, on_effects_closed, core);
 }
 
@@ -611,6 +632,7 @@ void node_close(struct node *node)
     for (int i = node->core_count - 1; i >= 0; i--) {
         struct node_core *core = &node->cores[i];
         rv_loop_run_once(core->loop, 0); /* answers on their way to the port */
+        rv_companies_destroy(core->companies);
         rv_store_destroy(core->store);
         rv_model_port_destroy(core->port);
         rv_approvals_destroy(core->approvals);

@@ -17,7 +17,7 @@
 #include "runtime/journal/lease.h"
 #include "runtime/model/port.h"
 #include "runtime/model/registry.h"
-#include "runtime/run/orchestrator.h"
+#include "runtime/run/company.h"
 #include "runtime/run/store.h"
 
 /* One loop with everything a company needs to work: whoever is pinned to it shares nothing with the
@@ -35,8 +35,9 @@ struct node_core {
     struct rv_effects *effects;
     struct rv_store *store;
     struct rv_orchestrator_options orchestrator;
-    int active;  /* run actors; the core's thread */
-    bool closed; /* the main thread's */
+    struct rv_companies *companies;
+    struct rv_run_room room; /* the core's thread */
+    bool closed;             /* the main thread's */
 };
 
 struct node_options {
@@ -61,6 +62,7 @@ struct node_options {
 };
 
 struct node_cluster;
+struct rv_trace_sender;
 
 struct node {
     char *uri;
@@ -77,10 +79,11 @@ struct node {
     struct rv_audit *audit;
     struct rv_models *models;
     struct rv_actors *actors;
-    struct rv_lease *lease;       /* NULL: does not drive runs */
-    struct node_cluster *cluster; /* NULL: not one of several; see node_cluster.h */
-    int32_t *weighted;            /* companies of runtime.weights ... */
-    int32_t *weights;             /* ... and theirs */
+    struct rv_lease *lease;         /* NULL: does not drive runs */
+    struct node_cluster *cluster;   /* NULL: not one of several; see node_cluster.h */
+    struct rv_trace_sender *traces; /* of runs that end, set before node_drive; NULL: nobody's */
+    int32_t *weighted;              /* companies of runtime.weights ... */
+    int32_t *weights;               /* ... and theirs */
     int weight_count;
     const struct rv_statement **write_order;
     const struct rv_statement **wakes; /* those of them that may let a run go on */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { OBJECT_BYTES_MAX = 1 << 20, NAME_TEXT = 64 };
 
@@ -59,6 +60,17 @@ static void usage_hint(const struct cli_command *command, struct rv_error *err)
             command->arguments);
 }
 
+/* Who writes --zone means the option whose value is a ZONE. */
+static const char *named_by_value(const struct cli_option *table, const char *typed)
+{
+    for (; table != NULL && table->name != NULL; table++) {
+        if (table->value != NULL && strcasecmp(table->value, typed) == 0) {
+            return table->name;
+        }
+    }
+    return NULL;
+}
+
 static enum rv_code unknown_option(const struct cli_command *command, const char *name,
                                    struct rv_error *err)
 {
@@ -70,6 +82,9 @@ static enum rv_code unknown_option(const struct cli_command *command, const char
         for (const struct cli_option *at = tables[i]; at != NULL && at->name != NULL; at++) {
             rv_suggest_try(&suggestion, at->name);
         }
+    }
+    for (size_t i = 0; i < RV_COUNT(tables) && suggestion.best == NULL; i++) {
+        suggestion.best = named_by_value(tables[i], typed);
     }
     rv_fail(err, RV_INVALID, "`reeve %s%s%s` has no option --%s", command->noun,
             command->verb != NULL ? " " : "", command->verb != NULL ? command->verb : "", typed);

@@ -182,6 +182,63 @@ void cli_clean(struct rv_buf *out, const char *text)
     }
 }
 
+static json_t *clean_lines(const json_t *text)
+{
+    struct rv_buf clean;
+    char *copy =
+        rv_strdup(json_string_value(text)); /* up to a zero byte: no text of ours has one */
+    rv_buf_init(&clean, SIZE_MAX);
+    char *rest = copy;
+    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+        size_t length = strlen(line);
+        if (length > 0 && line[length - 1] == '\r') {
+            line[length - 1] = '\0';
+        }
+        if (clean.length > 0 && line[0] != '\0') {
+            rv_buf_printf(&clean, "\n%*s", CLI_INDENT, "");
+        }
+        cli_clean(&clean, line);
+    }
+    rv_free(copy);
+    json_t *out = json_stringn(clean.data, clean.length);
+    rv_buf_fini(&clean);
+    return out;
+}
+
+static void set_clean(json_t *object, const char *name, const json_t *value)
+{
+    struct rv_buf clean;
+    rv_buf_init(&clean, RV_JSON_TEXT_MAX);
+    cli_clean(&clean, name);
+    json_object_set_new(object, clean.data, cli_clean_json(value));
+    rv_buf_fini(&clean);
+}
+
+json_t *cli_clean_json(const json_t *value)
+{
+    if (json_is_string(value)) {
+        return clean_lines(value);
+    }
+    if (json_is_array(value)) {
+        json_t *out = json_array();
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            json_array_append_new(out, cli_clean_json(json_array_get(value, i)));
+        }
+        return out;
+    }
+    if (json_is_object(value)) {
+        json_t *out = json_object();
+        const char *name;
+        json_t *member;
+        json_object_foreach((json_t *)(uintptr_t)value, name, member)
+        {
+            set_clean(out, name, member);
+        }
+        return out;
+    }
+    return json_incref((json_t *)(uintptr_t)value);
+}
+
 int cli_columns(const char *text)
 {
     int columns = 0;

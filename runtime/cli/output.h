@@ -46,6 +46,10 @@ const char *cli_style(const struct cli_output *output, enum cli_style style);
 
 /* Appends `text` cleaned; bytes that are not UTF-8 become U+FFFD. */
 void cli_clean(struct rv_buf *out, const char *text);
+/* A copy in which every text is cleaned, also the names of members.  Lines stay lines: all but the
+ * first are indented by CLI_INDENT, so that none looks like one of ours.  New reference. */
+enum { CLI_INDENT = 11 };
+json_t *cli_clean_json(const json_t *value);
 /* Columns that cleaned UTF-8 takes: 0 for combining marks, 2 for East Asian wide and emoji. */
 int cli_columns(const char *text);
 /* Bytes of the longest head of `text` that takes at most `columns`. */

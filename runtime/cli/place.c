@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 enum {
-    LOOPS_MAX = 8 /* what "one per processor" may mean: each brings five database connections */
+    LOOPS_MAX = 8, /* what "one per processor" may mean: each brings five database connections */
+    SERVER_TRIES = 10, /* of a private server that is going away */
+    SERVER_PAUSE_US = 300000
 };
 
 enum rv_code place_find(struct cli *cli, struct rv_error *err)
@@ -137,10 +139,22 @@ enum rv_code place_migrate(const struct cli *cli, const char *owner_uri, int *ap
     return rv_migrate(&how, applied, err);
 }
 
+/* A server that was there a moment ago and ends just now (it was killed, the machine is busy) is
+ * started again once it is gone. */
 enum rv_code place_database(struct cli *cli, struct rv_error *err)
 {
     enum rv_code code = place_server(cli, err);
-    return code == RV_OK ? be_current(cli, err) : code;
+    for (int tries = 1; code == RV_OK && !cli->is_current; tries++) { /* once is enough */
+        code = be_current(cli, err);
+        cli->is_current = code == RV_OK;
+        if (code == RV_UNAVAILABLE && cli->is_private && tries < SERVER_TRIES) {
+            usleep(SERVER_PAUSE_US);
+            *err = (struct rv_error){.code = RV_OK};
+            cli->uri = NULL;
+            code = place_server(cli, err);
+        }
+    }
+    return code;
 }
 
 enum rv_code place_session(struct cli *cli, struct rv_db_session **out, struct rv_error *err)

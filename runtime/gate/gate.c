@@ -37,6 +37,7 @@ enum {
     GATE_POLICY_FETCHES_MAX = 8,  /* a bundle that moves more often than this is an attack */
     GATE_OP_ARENA_MAX = 64 << 20, /* one request with its facts and dry run */
     GATE_LOOK_MS = 600 * 1000,    /* a look over a whole company; as a session's statements */
+    GATE_PASS_TIER = 1,           /* moves runs, and nothing in the books */
     GATE_APPROVAL_EXPIRY_DEFAULT_S = 86400 /* only when a rule forgot: the loader refuses that */
 };
 
@@ -131,6 +132,11 @@ void rv_gate_destroy(struct rv_gate *gate)
     }
     rv_guesses_destroy(gate->guesses);
     rv_free(gate);
+}
+
+struct rv_committer *rv_gate_committer(const struct rv_gate *gate)
+{
+    return gate->committer;
 }
 
 const struct rv_clock *rv_gate_clock(const struct rv_gate *gate)
@@ -532,7 +538,8 @@ static enum rv_code check_approval(struct op *op, const json_t *approval, const 
         .requested_by = rv_principal_text(&request->principal, op->step),
         .run = request->run,
         .seq = (int32_t)rv_json_int(approval, "seq", 0),
-        .command = op->command,
+        .action = op->command->name,
+        .schema = op->command->schema,
         .args = request->args,
         .resource = resource_of(op),
         .resource_version = resource_version_of(state),
@@ -628,54 +635,16 @@ static const char *policy_hex(const struct op *op)
     return op->policy == NULL ? "" : op->policy->hex;
 }
 
-/* Holds the request for people: the approval row with its dry run and its digest. */
-static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *state,
-                         struct rv_error *err)
+/* When the answer becomes no. */
+static int64_t expires_us(const struct op *op, struct rv_batch *batch)
 {
-    const struct rv_gate_request *request = op->request;
-    struct rv_head *head = rv_batch_head(batch);
-    const struct rv_verdict *verdict = &op->verdict;
     int64_t lifetime_s =
-        verdict->expires_s > 0 ? verdict->expires_s : GATE_APPROVAL_EXPIRY_DEFAULT_S;
-    const char *who = rv_principal_text(&request->principal, op->step);
-    json_t *rules = rv_verdict_rules_json(verdict);
-    struct rv_binding binding = {
-        .tenant = request->tenant,
-        .requested_by = who,
-        .run = request->run,
-        .seq = request->seq,
-        .command = op->command,
-        .args = request->args,
-        .resource = resource_of(op),
-        .resource_version = resource_version_of(state),
-        .policy_hex = policy_hex(op),
-        .rules = rules,
-        .expires_us = head->now_us + lifetime_s * 1000000,
-    };
-    struct rv_hash digest;
-    enum rv_code code = rv_binding_digest(&binding, &digest, err);
-    if (code != RV_OK) {
-        json_decref(rules); /* what cannot be hashed cannot be approved */
-        return code;
-    }
-    op->outcome.result = RV_GATE_HELD;
-    op->outcome.approval = rv_id_make(head->now_us);
-    op->outcome.expires_us = binding.expires_us;
-    op->outcome.books = op->books.books;
-    json_t *reservations = json_array();
-    limits_take(op, batch, true, reservations);
+        op->verdict.expires_s > 0 ? op->verdict.expires_s : GATE_APPROVAL_EXPIRY_DEFAULT_S;
+    return rv_batch_head(batch)->now_us + lifetime_s * 1000000;
+}
 
-    struct rv_hash policy_hash = rv_policy_hash(op->policy->policy);
-    const json_t *facts = json_object_get(state, "facts");
-    const json_t *amount = json_object_get(request->args, "amount");
-    if (!json_is_object(amount)) {
-        amount = json_object_get(facts, "amount");
-    }
-    json_t *never = json_array();
-    json_array_append_new(never, json_string(who));
-    if (request->principal.owner != NULL) {
-        json_array_append_new(never, json_string(request->principal.owner));
-    }
+static json_t *effect_of(const struct op *op)
+{
     json_t *effect = json_object();
     json_object_set(effect, "books", op->books.books);
     json_object_set(effect, "answer", op->books.answer);
@@ -684,59 +653,57 @@ static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *st
         json_array_append_new(events, json_string(op->books.events[i].type));
     }
     json_object_set_new(effect, "events", events);
+    return effect;
+}
 
-    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_insert);
-    rv_args_i64(rows, 2, op->outcome.approval);
-    rv_args_i64(rows, 3, request->run);
-    rv_args_i32(rows, 4, request->seq);
-    rv_args_text(rows, 5, op->command->name);
-    rv_args_json(rows, 6, request->args);
-    rv_args_text(rows, 7, resource_of(op));
-    rv_args_i32(rows, 8, (int32_t)binding.resource_version);
-    rv_args_bytes(rows, 9, digest.bytes, RV_HASH_BYTES);
-    rv_args_bytes(rows, 10, policy_hash.bytes, RV_HASH_BYTES);
-    rv_args_json(rows, 11, rules);
-    rv_args_json(rows, 12, verdict->stages);
-    rv_args_json(rows, 13, never);
-    rv_args_text(rows, 14,
-                 request->principal.kind == RV_PRINCIPAL_AGENT ? request->principal.id : NULL);
-    rv_args_text(rows, 15, who);
-    rv_args_text(rows, 16, request->reason);
-    rv_args_json(rows, 17, request->evidence);
-    rv_args_json(rows, 18, facts);
-    rv_args_json(rows, 19, effect);
-    struct rv_hash exception;
-    if (request->exception_key != NULL && rv_hash_from_hex(request->exception_key, &exception)) {
-        rv_args_bytes(rows, 20, exception.bytes, RV_HASH_BYTES);
-    } else {
-        rv_args_null(rows, 20);
-    }
-    rv_args_i64(rows, 21, rv_json_int(amount, "minor", 0));
-    rv_args_text(rows, 22, rv_json_str(amount, "currency", NULL));
-    rv_args_i32(rows, 23, op->command->tier);
-    rv_args_time(rows, 24, binding.expires_us);
-    if (verdict->escalate_after_s > 0 && verdict->escalate_to != NULL) {
-        rv_args_time(rows, 25, head->now_us + verdict->escalate_after_s * 1000000);
-        rv_args_text(rows, 26, verdict->escalate_to);
-    } else {
-        rv_args_null(rows, 25);
-        rv_args_null(rows, 26);
-    }
-    rv_args_json(rows, 27, reservations);
-    rv_args_text(rows, 28, request->command_id);
-
-    char hex[RV_HASH_HEX];
-    rv_hash_hex(&digest, hex);
-    rv_outbox_append(batch, op->outcome.approval, "approval.requested",
-                     json_pack("{s:I,s:s,s:s,s:s,s:O,s:I}", "approval",
-                               (json_int_t)op->outcome.approval, "action", op->command->name,
-                               "requested_by", who, "digest", hex, "stages", verdict->stages,
-                               "expires_us", (json_int_t)binding.expires_us));
+/* Holds the request for people: the approval with its dry run and its digest. */
+static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *state,
+                         struct rv_error *err)
+{
+    const struct rv_gate_request *request = op->request;
+    const json_t *facts = json_object_get(state, "facts");
+    const json_t *amount = json_object_get(request->args, "amount");
+    json_t *rules = rv_verdict_rules_json(&op->verdict);
+    json_t *reservations = json_array();
+    json_t *effect = effect_of(op);
+    limits_take(op, batch, true, reservations);
+    struct rv_question question = {
+        .id = rv_id_make(rv_batch_head(batch)->now_us),
+        .binding = {.tenant = request->tenant,
+                    .requested_by = rv_principal_text(&request->principal, op->step),
+                    .run = request->run,
+                    .seq = request->seq,
+                    .action = op->command->name,
+                    .schema = op->command->schema,
+                    .args = request->args,
+                    .resource = resource_of(op),
+                    .resource_version = resource_version_of(state),
+                    .policy_hex = policy_hex(op),
+                    .rules = rules,
+                    .expires_us = expires_us(op, batch)},
+        .policy = rv_policy_hash(op->policy->policy),
+        .verdict = &op->verdict,
+        .agent = request->principal.kind == RV_PRINCIPAL_AGENT ? request->principal.id : NULL,
+        .owner = request->principal.owner,
+        .reason = request->reason,
+        .evidence = request->evidence,
+        .exception_key = request->exception_key,
+        .amount = json_is_object(amount) ? amount : json_object_get(facts, "amount"),
+        .facts = facts,
+        .effect = effect,
+        .limits = reservations,
+        .tier = op->command->tier,
+        .command_id = request->command_id,
+    };
+    op->outcome.result = RV_GATE_HELD;
+    op->outcome.approval = question.id;
+    op->outcome.expires_us = question.binding.expires_us;
+    op->outcome.books = op->books.books;
+    enum rv_code code = rv_question_put(batch, &question, err);
     json_decref(rules);
-    json_decref(never);
     json_decref(effect);
     json_decref(reservations);
-    return RV_OK;
+    return code;
 }
 
 static void execute(struct op *op, struct rv_batch *batch, const json_t *approval)
@@ -954,6 +921,84 @@ static enum rv_code op_decide(struct rv_unit *unit, struct rv_batch *batch, stru
     return RV_OK;
 }
 
+/* ---- without an ERP command ---- */
+
+/* Is what was looked at the only reason to ask people?  What would need them in any case has no
+ * form in which it goes on without their answer. */
+static bool is_held_by_look(struct op *op, struct rv_batch *batch)
+{
+    struct rv_policy_request question = {
+        .action = op->pass->action, .me = op->me, .args = op->pass->args, .ctx = op->ctx};
+    struct rv_policy_facts *facts = NULL;
+    struct rv_policy_limit limits[RV_POLICY_LIMITS_MAX];
+    int64_t used_here[RV_POLICY_LIMITS_MAX];
+    int64_t used[RV_POLICY_LIMITS_MAX];
+    struct rv_verdict verdict;
+    if (rv_policy_facts_make(op->policy->policy, &question, op->step, &facts, NULL) != RV_OK) {
+        return false;
+    }
+    int count = rv_policy_limits(op->policy->policy, facts, op->step, limits);
+    limits_used(op, batch, NULL, used_here);
+    for (int i = 0; i < count; i++) {
+        int k = 0;
+        while (k < op->limit_count &&
+               strcmp(limit_name(op, &limits[i]), limit_name(op, &op->limits[k])) != 0) {
+            k++;
+        }
+        if (k == op->limit_count) {
+            return false; /* nobody has looked how much of it is used */
+        }
+        used[i] = used_here[k];
+    }
+    rv_policy_decide(op->policy->policy, facts, used, count, op->step, &verdict);
+    return verdict.kind == RV_ALLOW;
+}
+
+/* What was asked waits, and the people are asked about it. */
+static enum rv_code pass_hold(struct op *op, struct rv_batch *batch, struct rv_error *err)
+{
+    struct rv_gate_pass *pass = op->pass;
+    struct rv_gate_question ask = {.args = NULL};
+    enum rv_code code = pass->ask(pass, batch, &ask, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    json_t *rules = rv_verdict_rules_json(&op->verdict);
+    json_t *limits = json_array(); /* what waits is counted as used at once */
+    struct rv_question question = {
+        .id = rv_id_make(rv_batch_head(batch)->now_us),
+        .binding = {.tenant = pass->tenant,
+                    .requested_by = rv_principal_text(&pass->principal, op->step),
+                    .run = pass->run,
+                    .seq = 0,
+                    .action = pass->action,
+                    .args = ask.args,
+                    .resource = pass->key,
+                    .resource_version = -1,
+                    .policy_hex = policy_hex(op),
+                    .rules = rules,
+                    .expires_us = expires_us(op, batch)},
+        .policy = rv_policy_hash(op->policy->policy),
+        .verdict = &op->verdict,
+        .agent = ask.agent,
+        .owner = ask.owner,
+        .facts = ask.facts,
+        .effect = ask.effect,
+        .limits = limits,
+        .tier = GATE_PASS_TIER,
+        .command_id = rv_arena_printf(op->step, "run:%" PRId64 ":start", pass->run),
+    };
+    op->outcome.approval = pass->approval = question.id;
+    op->outcome.expires_us = question.binding.expires_us;
+    code = rv_question_put(batch, &question, err);
+    json_decref(rules);
+    json_decref(limits);
+    json_decref(ask.args);
+    json_decref(ask.facts);
+    json_decref(ask.effect);
+    return code;
+}
+
 static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
     struct op *op = (struct op *)unit;
@@ -973,17 +1018,21 @@ static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, st
     }
     judge(op, batch, NULL);
     op->outcome.verdict = &op->verdict;
+    pass->looked = load_state(op, LOAD_STATE);
+    pass->approval = 0;
     bool allowed = op->verdict.kind == RV_ALLOW;
+    bool asked = op->verdict.kind == RV_HOLD && pass->ask != NULL && is_held_by_look(op, batch);
     struct rv_error why = {.code = RV_OK};
-    if (allowed && pass->append != NULL) {
-        pass->looked = load_state(op, LOAD_STATE);
+    if (asked) {
+        code = pass_hold(op, batch, &why);
+    } else if (allowed && pass->append != NULL) {
         code = pass->append(pass, batch, &why);
-        if (code != RV_OK) {
-            return rv_fail(err, code, "%s", why.message);
-        }
     }
-    if (allowed) {
-        op->outcome.result = RV_GATE_EXECUTED;
+    if (code != RV_OK) {
+        return rv_fail(err, code, "%s", why.message);
+    }
+    if (asked || allowed) {
+        op->outcome.result = asked ? RV_GATE_HELD : RV_GATE_EXECUTED;
         limits_take(op, batch, false, NULL);
     } else {
         snprintf(op->message, sizeof op->message, "rule \"%s\" (%s) does not allow \"%s\"",

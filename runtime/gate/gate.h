@@ -37,6 +37,7 @@ struct rv_gate *rv_gate_create(const struct rv_gate_options *options);
 void rv_gate_destroy(struct rv_gate *gate);
 /* The clock of its loop: for ids of what is asked of it. */
 const struct rv_clock *rv_gate_clock(const struct rv_gate *gate);
+struct rv_committer *rv_gate_committer(const struct rv_gate *gate); /* that of its options */
 
 enum rv_principal_kind { RV_PRINCIPAL_AGENT, RV_PRINCIPAL_PERSON, RV_PRINCIPAL_SYSTEM };
 
@@ -154,9 +155,21 @@ struct rv_gate_request {
  * were not written; the same request again does the rest. */
 void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request);
 
+/* What people are asked about an action that is no ERP command; all but the texts are new
+ * references, which the gate takes. */
+struct rv_gate_question {
+    json_t *args;   /* exactly what is decided, bound by the digest */
+    json_t *facts;  /* what people see of it; may be NULL */
+    json_t *effect; /* what each decision does, in words; may be NULL */
+    const char *agent;
+    const char *owner; /* of the agent: never decides; may be NULL */
+};
+
 /* A decision without an ERP command: model calls, run starts, policy loads.  Writes the decision to
- * the audit record; `append` adds the effect's own rows when allowed.  HELD counts as DENIED here:
- * such actions have no approval form. */
+ * the audit record; `append` adds the effect's own rows when allowed.  HELD counts as DENIED, but
+ * where there is an `ask` and the policy holds the action only for what `look` has seen: then `ask`
+ * appends the rows of what waits for people, and `done` gets RV_OK with `approval`.  What their
+ * answer does is runtime/approval's. */
 struct rv_gate_pass {
     int32_t tenant;
     struct rv_principal principal;
@@ -174,6 +187,9 @@ struct rv_gate_pass {
     json_t *look_args; /* borrowed until done */
     const json_t *looked;
     enum rv_code (*append)(struct rv_gate_pass *pass, struct rv_batch *batch, struct rv_error *err);
+    enum rv_code (*ask)(struct rv_gate_pass *pass, struct rv_batch *batch,
+                        struct rv_gate_question *question, struct rv_error *err);
+    int64_t approval; /* that waits for people; 0: nobody was asked */
     void (*done)(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
     void *data;
 };

@@ -39,14 +39,16 @@ static void set_hash(json_t *object, const char *key, const struct rv_hash *hash
 enum rv_code rv_binding_digest(const struct rv_binding *binding, struct rv_hash *out,
                                struct rv_error *err)
 {
-    struct rv_hash schema = rv_sha256(binding->command->schema, strlen(binding->command->schema));
     json_t *body = json_object();
     json_object_set_new(body, "tenant", json_integer(binding->tenant));
     set_text(body, "requested_by", binding->requested_by);
     json_object_set_new(body, "run", json_integer(binding->run));
     json_object_set_new(body, "step", json_integer(binding->seq));
-    set_text(body, "action", binding->command->name);
-    set_hash(body, "schema", &schema);
+    set_text(body, "action", binding->action);
+    if (binding->schema != NULL) {
+        struct rv_hash schema = rv_sha256(binding->schema, strlen(binding->schema));
+        set_hash(body, "schema", &schema);
+    }
     json_object_set(body, "args", (json_t *)(uintptr_t)binding->args);
     set_text(body, "resource", binding->resource);
     if (binding->resource_version >= 0) {
@@ -177,6 +179,80 @@ int64_t rv_record_outcome(struct rv_batch *batch, int64_t decision_seq, const ch
     int64_t record = rv_audit_append(batch, "outcome", run, run != 0 ? seq : -1, body);
     json_decref(body);
     return record;
+}
+
+/* ---- questions ---- */
+
+static void put_row(struct rv_batch *batch, const struct rv_question *question,
+                    const struct rv_hash *digest, const json_t *never)
+{
+    const struct rv_binding *binding = &question->binding;
+    const struct rv_verdict *verdict = question->verdict;
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_approval_insert);
+    rv_args_i64(rows, 2, question->id);
+    rv_args_i64(rows, 3, binding->run);
+    rv_args_i32(rows, 4, binding->seq);
+    rv_args_text(rows, 5, binding->action);
+    rv_args_json(rows, 6, binding->args);
+    rv_args_text(rows, 7, binding->resource);
+    rv_args_i32(rows, 8, (int32_t)binding->resource_version);
+    rv_args_bytes(rows, 9, digest->bytes, RV_HASH_BYTES);
+    rv_args_bytes(rows, 10, question->policy.bytes, RV_HASH_BYTES);
+    rv_args_json(rows, 11, binding->rules);
+    rv_args_json(rows, 12, verdict->stages);
+    rv_args_json(rows, 13, never);
+    rv_args_text(rows, 14, question->agent);
+    rv_args_text(rows, 15, binding->requested_by);
+    rv_args_text(rows, 16, question->reason);
+    rv_args_json(rows, 17, question->evidence);
+    rv_args_json(rows, 18, question->facts);
+    rv_args_json(rows, 19, question->effect);
+    struct rv_hash exception;
+    if (question->exception_key != NULL && rv_hash_from_hex(question->exception_key, &exception)) {
+        rv_args_bytes(rows, 20, exception.bytes, RV_HASH_BYTES);
+    } else {
+        rv_args_null(rows, 20);
+    }
+    if (json_is_object(question->amount)) {
+        rv_args_i64(rows, 21, rv_json_int(question->amount, "minor", 0));
+    } else {
+        rv_args_null(rows, 21); /* nothing of an amount: not an amount of nothing */
+    }
+    rv_args_text(rows, 22, rv_json_str(question->amount, "currency", NULL));
+    rv_args_i32(rows, 23, question->tier);
+    rv_args_time(rows, 24, binding->expires_us);
+    if (verdict->escalate_after_s > 0 && verdict->escalate_to != NULL) {
+        int64_t now_us = rv_batch_head(batch)->now_us;
+        rv_args_time(rows, 25, now_us + verdict->escalate_after_s * 1000000);
+        rv_args_text(rows, 26, verdict->escalate_to);
+    } else {
+        rv_args_null(rows, 25);
+        rv_args_null(rows, 26);
+    }
+    rv_args_json(rows, 27, question->limits);
+    rv_args_text(rows, 28, question->command_id);
+}
+
+enum rv_code rv_question_put(struct rv_batch *batch, const struct rv_question *question,
+                             struct rv_error *err)
+{
+    const struct rv_binding *binding = &question->binding;
+    struct rv_hash digest;
+    enum rv_code code = rv_binding_digest(binding, &digest, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    json_t *never = json_pack("[s,s*]", binding->requested_by, question->owner);
+    put_row(batch, question, &digest, never);
+    json_decref(never);
+    char hex[RV_HASH_HEX];
+    rv_hash_hex(&digest, hex);
+    rv_outbox_append(batch, question->id, "approval.requested",
+                     json_pack("{s:I,s:s,s:s,s:s,s:O,s:I}", "approval", (json_int_t)question->id,
+                               "action", binding->action, "requested_by", binding->requested_by,
+                               "digest", hex, "stages", question->verdict->stages, "expires_us",
+                               (json_int_t)binding->expires_us));
+    return RV_OK;
 }
 
 int64_t rv_limits_held(const json_t *reservations, const struct rv_policy_limit *limit)

@@ -14,7 +14,8 @@ struct rv_binding {
     const char *requested_by;
     int64_t run;
     int32_t seq;
-    const struct erp_command *command;
+    const char *action;
+    const char *schema; /* of the arguments; NULL: reeve's own action has none */
     const json_t *args;
     const char *resource;
     int64_t resource_version; /* -1: the resource has none */
@@ -24,6 +25,28 @@ struct rv_binding {
 };
 RV_MUST enum rv_code rv_binding_digest(const struct rv_binding *binding, struct rv_hash *out,
                                        struct rv_error *err);
+
+/* A question to people: what it is bound to, and what they see of it. */
+struct rv_question {
+    int64_t id; /* of the approval */
+    struct rv_binding binding;
+    struct rv_hash policy;
+    const struct rv_verdict *verdict; /* whom to ask, until when */
+    const char *agent;                /* NULL: none asks */
+    const char *owner;                /* of the agent: never decides; NULL none */
+    const char *reason;               /* this and the next four may be NULL */
+    const json_t *evidence;
+    const char *exception_key; /* hex */
+    const json_t *amount;
+    const json_t *facts;
+    const json_t *effect; /* what a decision does */
+    const json_t *limits; /* what is held meanwhile */
+    int tier;
+    const char *command_id;
+};
+/* The approval row and its announcement.  RV_INVALID: what cannot be hashed cannot be approved. */
+RV_MUST enum rv_code rv_question_put(struct rv_batch *batch, const struct rv_question *question,
+                                     struct rv_error *err);
 
 /* "agent:price_variance", "person:controller", "system:detector". */
 char *rv_principal_text(const struct rv_principal *principal, struct rv_arena *arena);

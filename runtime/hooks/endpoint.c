@@ -30,6 +30,44 @@ static enum rv_code check_url(const struct rv_hook_endpoint *endpoint, struct rv
     return RV_OK;
 }
 
+/* All that is ever announced (rv_outbox_append). */
+static const char *const known[] = {"approval.requested", "approval.decided",   "approval.executed",
+                                    "approval.expired",   "approval.escalated", "approval.void",
+                                    "run.failed",         "run.needs_budget"};
+
+static bool is_known(const char *name, size_t length)
+{
+    bool whole = length > 2 && strncmp(name + length - 2, ".*", 2) == 0;
+    for (size_t i = 0; i < RV_COUNT(known); i++) {
+        if (whole ? strncmp(known[i], name, length - 1) == 0
+                  : strlen(known[i]) == length && strncmp(known[i], name, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum rv_code rv_hook_events_check(const char *events, struct rv_error *err)
+{
+    const char *at = events;
+    while (*events != '\0') {
+        size_t length = strcspn(at, ",");
+        if (!is_known(at, length)) {
+            rv_fail(err, RV_INVALID, "events: there is no event \"%.*s\"",
+                    length < 60 ? (int)length : 60, at);
+            rv_hint(err, "There are approval.requested, .decided, .executed, .expired, .escalated "
+                         "and .void, run.failed and .needs_budget; \"approval.*\" is all of a "
+                         "noun.  Write them whole, with commas and without spaces.");
+            return RV_INVALID;
+        }
+        if (at[length] == '\0') {
+            break;
+        }
+        at += length + 1;
+    }
+    return RV_OK;
+}
+
 static void put_sealed(struct rv_args *args, int index, const struct rv_hook_vault *vault,
                        int32_t tenant, int64_t endpoint, enum rv_hook_field field,
                        const uint8_t *secret, size_t length)
@@ -46,6 +84,9 @@ enum rv_code rv_hook_endpoint_add(struct rv_db_session *session, int32_t tenant,
 {
     uint8_t secret[SECRET_BYTES], seed[RV_HOOK_SEED_BYTES], public_key[RV_HOOK_PUBLIC_BYTES];
     enum rv_code code = check_url(endpoint, err);
+    if (code == RV_OK) {
+        code = rv_hook_events_check(endpoint->events, err);
+    }
     if (code != RV_OK) {
         return code;
     }

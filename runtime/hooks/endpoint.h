@@ -27,6 +27,10 @@ struct rv_hook_endpoint_keys {
     char callback[64]; /* the "endpoint" parameter of callbacks: rve_<tenant>_<id> */
 };
 
+/* RV_INVALID, with the list of those that exist, where `events` names one that is never announced:
+ * its receiver would wait for ever.  "NOUN.*" is all of a noun that has some. */
+RV_MUST enum rv_code rv_hook_events_check(const char *events, struct rv_error *err);
+
 RV_MUST enum rv_code rv_hook_endpoint_add(struct rv_db_session *session, int32_t tenant,
                                           const struct rv_hook_vault *vault,
                                           const struct rv_hook_endpoint *endpoint, int64_t now_us,

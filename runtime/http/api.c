@@ -285,6 +285,44 @@ void rv_call_refuse_caller(struct rv_call *call, const struct rv_auth_refusal *r
     refuse(call, refusal->status, refusal->code, refusal->title, refusal->hint);
 }
 
+struct refusal {
+    struct rv_act act; /* first */
+    struct rv_call *call;
+    struct rv_error err;
+};
+
+static void on_refusal_recorded(struct rv_act *act, enum rv_code code, const struct rv_error *err)
+{
+    struct refusal *refusal = (struct refusal *)act;
+    rv_call_fail(refusal->call, code == RV_OK ? &refusal->err : err, NULL);
+    json_decref(act->about);
+    rv_free((char *)(uintptr_t)act->person);
+    rv_free(refusal);
+}
+
+/* Somebody we know may not: that is on the record before they hear it, as with the command line.
+ * Of the request only its route, as path and query may say more than a record should. */
+static void refuse_on_record(struct rv_call *call, const struct rv_error *err)
+{
+    if (call->api->options.committer == NULL ||
+        !rv_auth_records_refusal(call->api->auth, call->caller)) {
+        rv_call_fail(call, err, NULL);
+        return;
+    }
+    struct refusal *refusal = rv_alloc(sizeof *refusal);
+    *refusal = (struct refusal){
+        .act = {.tenant = call->caller->tenant,
+                .what = "http.request",
+                .person = rv_strdup(call->caller->person),
+                .about = json_pack("{s:s,s:s,s:s,s:s}", "channel", "http", "method",
+                                   rv_exchange_request(call->exchange)->method, "route",
+                                   call->match.route->pattern, "refused", err->message),
+                .done = on_refusal_recorded},
+        .call = call,
+        .err = *err};
+    rv_act_commit(call->api->options.committer, &refusal->act);
+}
+
 static void on_identified(void *data, const struct rv_caller *caller,
                           const struct rv_auth_refusal *refusal)
 {
@@ -294,19 +332,20 @@ static void on_identified(void *data, const struct rv_caller *caller,
         rv_call_refuse_caller(call, refusal);
         return;
     }
+    struct rv_error err = {.code = RV_OK};
     call->caller = keep_caller(call, caller);
     if ((caller->permissions & needed) == 0) {
-        struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_DENIED, "your roles do not allow you to %s", rv_permission_name(needed));
         rv_hint(
             &err,
             "Somebody with the role admin gives roles with \"reeve person add NAME --roles A,B\".");
-        rv_call_fail(call, &err, NULL);
+        refuse_on_record(call, &err);
         return;
     }
     if (!may_write(call)) {
-        refuse(call, 403, "denied", "the request does not come from reeve's own page",
-               "Send the csrf value of GET /v1/me as X-CSRF-Token.");
+        rv_fail(&err, RV_DENIED, "the request does not come from reeve's own page");
+        rv_hint(&err, "Send the csrf value of GET /v1/me as X-CSRF-Token.");
+        refuse_on_record(call, &err);
         return;
     }
     run_handler(call);

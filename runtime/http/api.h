@@ -95,7 +95,8 @@ struct rv_api_options {
     struct rv_loop *loop;
     struct rv_db *db;
     const char *uri;                /* of the same database, for administration (desk.h); copied */
-    struct rv_committer *committer; /* acts of administration, with their record */
+    struct rv_committer *committer; /* acts of administration, and refusals, with their record;
+                                       NULL: no route acts, and no refusal is on record */
     struct rv_approvals *approvals;
     struct rv_api_runs runs;
     struct rv_api_models models;

@@ -58,6 +58,10 @@ void rv_auth_identify(struct rv_auth *auth, const char *authorization, const cha
 bool rv_auth_is_limited(struct rv_auth *auth, const char *peer, struct rv_auth_refusal *refusal);
 void rv_auth_note_failure(struct rv_auth *auth, const char *peer);
 
+/* Whether one more refusal of this caller goes on the audit record: that a person may not is worth
+ * a record, and a program that asks all day is not worth a million. */
+bool rv_auth_records_refusal(struct rv_auth *auth, const struct rv_caller *caller);
+
 /* On success `cookie` is the session's secret text for Set-Cookie. */
 void rv_auth_sign_in(struct rv_auth *auth, const char *tenant, const char *person,
                      const char *password, const char *peer,

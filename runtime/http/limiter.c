@@ -22,6 +22,7 @@ static const struct {
     [RV_LIMIT_SIGN_IN_PAIR] = {"sign_in_per_account_and_address", 5, 60000},
     [RV_LIMIT_SIGN_IN_ACCOUNT] = {"sign_in_per_account", 50, 30000},
     [RV_LIMIT_CREDENTIAL] = {"credentials_per_address", 30, 1000},
+    [RV_LIMIT_REFUSAL] = {"refusals_on_record_per_person", 20, 60000},
 };
 
 struct bucket {

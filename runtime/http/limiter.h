@@ -18,6 +18,7 @@ enum rv_limit {
     RV_LIMIT_SIGN_IN_PAIR,    /* wrong passwords of one network for one account */
     RV_LIMIT_SIGN_IN_ACCOUNT, /* wrong passwords for one account, from anywhere */
     RV_LIMIT_CREDENTIAL,      /* unknown tokens, sessions or signatures of one network */
+    RV_LIMIT_REFUSAL,         /* records that a person may not; further ones are only refused */
     RV_LIMIT_COUNT
 };
 

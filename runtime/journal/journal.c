@@ -54,10 +54,19 @@ void rv_journal_run_new(struct rv_batch *batch, const struct rv_run_new *run)
     rv_args_i32(rows, 7, run->depth);
     rv_args_text(rows, 8, run->close);
     rv_args_bool(rows, 9, run->shares);
-    struct rv_args *inputs = rv_batch_rows(batch, &rv_sql_run_input_insert);
-    rv_args_i64(inputs, 2, run->id);
-    rv_args_json(inputs, 3, run->input);
-    rv_args_json(inputs, 4, run->budget);
+    char *input = rv_json_text(run->input);
+    size_t length = strlen(input);
+    if (length <= RV_RUN_INPUT_NEAR && run->budget == NULL &&
+        json_object_get(run->input, "trace") == NULL) {
+        rv_args_json_text(rows, 10, input, length);
+    } else {
+        rv_args_null(rows, 10);
+        struct rv_args *inputs = rv_batch_rows(batch, &rv_sql_run_input_insert);
+        rv_args_i64(inputs, 2, run->id);
+        rv_args_json_text(inputs, 3, input, length);
+        rv_args_json(inputs, 4, run->budget);
+    }
+    rv_free(input);
 }
 
 void rv_journal_run_status(struct rv_batch *batch, const struct rv_run_status *status)

@@ -17,7 +17,10 @@ enum {
     /* In the row; above 2 KB PostgreSQL keeps it beside the page (TOAST), which costs less than the
      * three rows of a blob; above this a blob, once for all entries that say the same. */
     RV_JOURNAL_INLINE_MAX = 32 << 10,
-    RV_JOURNAL_OUT_MAX = 8 << 20 /* one step's output: as much as a plan can hold; else a blob */
+    RV_JOURNAL_OUT_MAX = 8 << 20, /* one step's output: as much as a plan can hold; else a blob */
+    /* As JSON.  An input of so many bytes stands in the run's row, where every change of the status
+     * copies it; a row of its own costs 75 bytes more than what it holds. */
+    RV_RUN_INPUT_NEAR = 128
 };
 
 /* RV_LIMIT, and nothing appended, when `out` is larger than RV_JOURNAL_OUT_MAX: refuse the unit. */
@@ -37,6 +40,8 @@ struct rv_run_new {
     const json_t *budget; /* what the parent gave; NULL none */
     const json_t *input;
 };
+/* A small input without a budget and without a trace (those are looked for in run_input) stands in
+ * the run's row, any other in run_input; readers ask the function run_given. */
 void rv_journal_run_new(struct rv_batch *batch, const struct rv_run_new *run);
 
 struct rv_run_status {

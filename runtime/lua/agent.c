@@ -2,6 +2,7 @@
 #include "lua_assets.h"
 #include "runtime/base/check.h"
 #include "runtime/lua/engine.h"
+#include "runtime/lua/flow_rules.h"
 #include "runtime/lua/source.h"
 #include "runtime/lua/values.h"
 
@@ -48,8 +49,10 @@ static int compile(lua_State *lua)
 {
     struct compiling *compiling = lua_touserdata(lua, 1);
     struct rv_agent *agent = compiling->agent;
-    compile_text(lua, compiling->prelude->data, compiling->prelude->length, "=(reeve)",
-                 &agent->prelude, true);
+    if (compiling->prelude->length > 0) {
+        compile_text(lua, compiling->prelude->data, compiling->prelude->length, "=(reeve)",
+                     &agent->prelude->code, true);
+    }
     char chunk[ENGINE_NAME_BYTES + 2];
     snprintf(chunk, sizeof chunk, "=%s", agent->name);
     compile_text(lua, compiling->text->data, compiling->text->length, chunk, &agent->code,
@@ -76,13 +79,15 @@ static enum rv_code compile_agent(struct rv_agent *agent, size_t length, struct 
 {
     const struct rv_asset *asset = rv_asset_find(rv_lua_assets, "prelude.lua");
     RV_ASSERT(asset != NULL);
-    struct rv_buf prelude;
+    struct rv_buf prelude; /* empty: it is compiled already */
     struct rv_buf text;
     rv_buf_init(&prelude, ENGINE_CODE_MAX);
     rv_buf_init(&text, ENGINE_CODE_MAX);
     struct compiling compiling = {agent, &prelude, &text};
-    enum rv_code code =
-        source_read(asset->bytes, rv_asset_size(asset), "prelude.lua", &prelude, err);
+    enum rv_code code = RV_OK;
+    if (agent->prelude->code.length == 0) {
+        code = source_read(asset->bytes, rv_asset_size(asset), "prelude.lua", &prelude, err);
+    }
     code = code == RV_OK ? source_read(agent->source, length, agent->name, &text, err) : code;
     code = code == RV_OK ? compile_read(&compiling, err) : code;
     rv_buf_fini(&prelude);
@@ -96,7 +101,7 @@ static enum rv_code compile_agent(struct rv_agent *agent, size_t length, struct 
 static int line_of(const char *source, const char *field)
 {
     int line = 1;
-    size_t length = strlen(field);
+    size_t length = strcspn(field, "["); /* "flow[2]" stands where flow does */
     for (const char *at = source; *at != '\0'; at++) {
         if (*at == '\n') {
             line++;
@@ -226,7 +231,7 @@ static bool is_one_of(const json_t *value, const char *const *words)
 static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error *err)
 {
     const json_t *manifest = agent->manifest;
-    static const char *const claims[] = {"first", "merge", "priority", NULL};
+    static const char *const claims[] = {"first", "merge", "priority", "ask", NULL};
     const json_t *summary = json_object_get(manifest, "summary");
     if (!is_text(json_object_get(manifest, "name"), TEXT_MAX - 1)) {
         return bad_field(agent, "name", "must be a short text", err);
@@ -259,12 +264,20 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
         return bad_field(agent, "overrun", "must be \"stop\", \"degrade\" or \"ask\"", err);
     }
     if (!is_one_of(json_object_get(manifest, "claims"), claims)) {
-        return bad_field(agent, "claims", "must be \"first\", \"merge\" or \"priority\"", err);
+        return bad_field(agent, "claims", "must be \"first\", \"merge\", \"priority\" or \"ask\"",
+                         err);
     }
     const json_t *priority = json_object_get(manifest, "priority");
     if (priority != NULL && (!json_is_integer(priority) || json_integer_value(priority) < 0 ||
                              json_integer_value(priority) > PRIORITY_MAX)) {
         return bad_field(agent, "priority", "must be a number from 0 to 100", err);
+    }
+    char field[40];
+    char rule[160];
+    const char *problem = flow_rules_problem(json_object_get(manifest, "flow"), field, sizeof field,
+                                             rule, sizeof rule);
+    if (problem != NULL) {
+        return bad_field(agent, field, problem, err);
     }
     if (!are_updates(json_object_get(manifest, "updates"))) {
         return bad_field(agent, "updates",
@@ -311,8 +324,9 @@ struct reading {
 /* Under pcall, because pushing a field's name may need memory.  Stack: reading, agent table. */
 static int read_manifest(lua_State *lua)
 {
-    static const char *const fields[] = {"name",   "version", "summary", "handles", "uses",
-                                         "limits", "overrun", "updates", "claims",  "priority"};
+    static const char *const fields[] = {"name",   "version",  "summary", "handles",
+                                         "uses",   "limits",   "overrun", "updates",
+                                         "claims", "priority", "flow"};
     struct reading *reading = lua_touserdata(lua, 1);
     struct rv_agent *agent = reading->agent;
     agent->manifest = json_object();
@@ -351,8 +365,33 @@ static enum rv_code open_manifest(struct rv_agent *agent, struct rv_error *err)
 
 /* ---- life ---- */
 
+static struct prelude *prelude_take(const struct rv_agent *other)
+{
+    struct prelude *prelude = other != NULL ? other->prelude : NULL;
+    if (prelude == NULL) {
+        prelude = rv_alloc(sizeof *prelude);
+        rv_buf_init(&prelude->code, ENGINE_CODE_MAX);
+    }
+    prelude->users++;
+    return prelude;
+}
+
+static void prelude_leave(struct prelude *prelude)
+{
+    if (--prelude->users == 0) {
+        rv_buf_fini(&prelude->code);
+        rv_free(prelude);
+    }
+}
+
 enum rv_code rv_agent_load(const char *source, size_t length, const char *name,
                            struct rv_agent **out, struct rv_error *err)
+{
+    return rv_agent_load_beside(NULL, source, length, name, out, err);
+}
+
+enum rv_code rv_agent_load_beside(const struct rv_agent *other, const char *source, size_t length,
+                                  const char *name, struct rv_agent **out, struct rv_error *err)
 {
     if (length > RV_AGENT_SOURCE_MAX) {
         return rv_fail(err, RV_LIMIT, "agent \"%s\" is larger than %d bytes", name,
@@ -365,7 +404,7 @@ enum rv_code rv_agent_load(const char *source, size_t length, const char *name,
     agent->source = rv_strndup(source, length);
     agent->hash = rv_sha256(source, length);
     snprintf(agent->name, sizeof agent->name, "%s", name);
-    rv_buf_init(&agent->prelude, ENGINE_CODE_MAX);
+    agent->prelude = prelude_take(other);
     rv_buf_init(&agent->code, ENGINE_CODE_MAX);
     enum rv_code code = compile_agent(agent, length, err);
     if (code == RV_OK) {
@@ -383,7 +422,7 @@ void rv_agent_destroy(struct rv_agent *agent)
 {
     if (agent != NULL) {
         json_decref(agent->manifest);
-        rv_buf_fini(&agent->prelude);
+        prelude_leave(agent->prelude);
         rv_buf_fini(&agent->code);
         rv_free(agent->source);
         rv_free(agent);

@@ -24,14 +24,21 @@
 
 enum { ENGINE_NAME_BYTES = 64, ENGINE_CODE_MAX = 4 << 20 };
 
+/* The prelude's bytecode, which we made ourselves and which never leaves the process; agents of one
+ * loop share it (rv_agent_load_beside). */
+struct prelude {
+    struct rv_buf code;
+    int users;
+};
+
 struct rv_agent {
     char *source;
     char name[ENGINE_NAME_BYTES]; /* for messages */
     struct rv_hash hash;
     json_t *manifest;
     bool has_review;
-    struct rv_buf prelude; /* bytecode that we made ourselves and that never leaves the process */
-    struct rv_buf code;
+    struct prelude *prelude;
+    struct rv_buf code; /* as the prelude's */
 };
 
 struct rv_plan {

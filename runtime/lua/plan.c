@@ -24,7 +24,7 @@ static int open_agent(lua_State *lua)
     const struct rv_agent *agent = plan->agent;
     values_open(lua);
     length_push(lua);
-    load_code(lua, &agent->prelude, "prelude");
+    load_code(lua, &agent->prelude->code, "prelude");
     lua_pushvalue(lua, 2);
     host_push(lua, plan);
     lua_call(lua, 2, 2); /* environment, enter */

@@ -32,10 +32,15 @@ enum {
  * "agent.lua:12: field \"handles\" must be a list of exception codes". */
 RV_MUST enum rv_code rv_agent_load(const char *source, size_t length, const char *name,
                                    struct rv_agent **out, struct rv_error *err);
+/* The same, with the compiled prelude of `other`, an agent of the same loop: it is twenty times an
+ * agent's own text.  NULL: as above. */
+RV_MUST enum rv_code rv_agent_load_beside(const struct rv_agent *other, const char *source,
+                                          size_t length, const char *name, struct rv_agent **out,
+                                          struct rv_error *err);
 void rv_agent_destroy(struct rv_agent *agent); /* after its plans */
 /* {name, version, handles:[..], uses:[..commands], limits:{steps, calls, tokens, money{},
  * wall_ms, depth, children}, overrun:"stop"|"degrade"|"ask"?, summary, updates:{NAME: schema}?,
- * claims:"first"|"merge"|"priority"?, priority?}: borrowed. */
+ * claims:"first"|"merge"|"priority"?, priority?, flow:[rule..]? (flow_rules.h)}: borrowed. */
 const json_t *rv_agent_manifest(const struct rv_agent *agent);
 struct rv_hash rv_agent_hash(const struct rv_agent *agent); /* SHA-256 of the source */
 bool rv_agent_has_review(const struct rv_agent *agent);

@@ -9,6 +9,7 @@ struct reader {
     const char *text;
     size_t length;
     size_t at;
+    size_t copied; /* up to here it is in `out` */
     int line;
     struct rv_buf *out;
 };
@@ -21,9 +22,15 @@ static char peek(const struct reader *reader, size_t ahead)
 static void take(struct reader *reader, size_t count)
 {
     for (; count > 0 && reader->at < reader->length; count--) {
-        reader->line += reader->text[reader->at] == '\n';
-        rv_buf_char(reader->out, reader->text[reader->at++]);
+        reader->line += reader->text[reader->at++] == '\n';
     }
+}
+
+/* What was taken and not yet copied. */
+static void copy(struct reader *reader)
+{
+    rv_buf_add(reader->out, reader->text + reader->copied, reader->at - reader->copied);
+    reader->copied = reader->at;
 }
 
 /* "[[" or "[==[" at `ahead`: how many signs of equality; -1 when it is no long bracket. */
@@ -124,8 +131,9 @@ static enum rv_code take_token(struct reader *reader, const char *name, struct r
                            reader->line);
         }
     } else if (c == '#') {
+        copy(reader);
         rv_buf_str(reader->out, " " SOURCE_LENGTH "^");
-        reader->at++;
+        reader->copied = ++reader->at;
     } else if (c == '^') {
         return rv_fail(err, RV_INVALID,
                        "%s:%d: the operator \"^\" is not offered: its last bit differs by machine; "
@@ -146,5 +154,6 @@ enum rv_code source_read(const char *text, size_t length, const char *name, stru
     while (code == RV_OK && reader.at < length) {
         code = take_token(&reader, name, err);
     }
+    copy(&reader);
     return code == RV_OK ? rv_buf_ok(out, "the agent's text", err) : code;
 }

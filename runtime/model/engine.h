@@ -35,7 +35,8 @@
 #include "runtime/loop/loop.h"
 
 enum {
-    RV_ENGINE_ADAPTER_MAX = 32,     /* bytes of an adapter's name: tenant and hash go with it */
+    RV_ENGINE_ADAPTER_MAX = 32,     /* bytes of an adapter's name: tenant and hash go with it
+                                       (RV_MODEL_ADAPTER_MAX) */
     RV_ENGINE_OPEN_MAX = 1024,      /* questions on their way; more are RV_LIMIT */
     RV_ENGINE_TRIES = 2,            /* of one question, over a restart */
     RV_ENGINE_GRACE_MS = 5000,      /* after a deadline, before the process counts as hung */

@@ -41,8 +41,9 @@ struct ask {
     struct ask *next, **place;
     struct rv_redaction *redaction;
     struct rv_prompt prompt;
-    json_t *schema;              /* in the prompt's words */
-    json_t *options;             /* as the caller wrote them; NULL */
+    json_t *schema;  /* in the prompt's words */
+    json_t *options; /* as the caller wrote them; NULL */
+    char *adapter;
     struct rv_model_asker asker; /* its agent is owned */
     int64_t seed;
     int64_t deadline_us;
@@ -100,6 +101,7 @@ static void ask_release(struct ask *ask)
     json_decref(ask->options);
     json_decref(ask->answer);
     rv_free((char *)(uintptr_t)ask->asker.agent);
+    rv_free(ask->adapter);
     rv_free(ask);
 }
 
@@ -166,9 +168,10 @@ static void note_result(struct rv_model *model, bool answered)
 
 static json_t *usage_of(const struct ask *ask)
 {
-    return json_pack("{s:i,s:i,s:i,s:i,s:i}", "tokens", ask->tokens_in + ask->tokens_out, "in",
+    int64_t began_us = ask->deadline_us - ask->model->options.deadline_ms * 1000;
+    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:I}", "tokens", ask->tokens_in + ask->tokens_out, "in",
                      ask->tokens_in, "out", ask->tokens_out, "cached", ask->tokens_cached, "tries",
-                     ask->tries);
+                     ask->tries, "ms", (json_int_t)((mono_us(ask->model) - began_us) / 1000));
 }
 
 static json_t *failure(const struct ask *ask, const char *code, const char *message)
@@ -238,8 +241,16 @@ static enum rv_code check_question(const json_t *question, struct rv_error *err)
 {
     const json_t *options = json_object_get(question, "options");
     const json_t *schema = json_object_get(question, "schema");
+    const json_t *adapter = json_object_get(question, "adapter");
     if (!json_is_string(json_object_get(question, "question"))) {
         return rv_fail(err, RV_INVALID, "field \"question\" must be a text");
+    }
+    if (adapter != NULL &&
+        (json_string_length(adapter) < 1 || json_string_length(adapter) > RV_MODEL_ADAPTER_MAX)) {
+        return rv_fail(
+            err, RV_INVALID,
+            "field \"adapter\" must be the name of one, 1 to %d bytes: reeve adapter list",
+            RV_MODEL_ADAPTER_MAX);
     }
     if (json_array_size(options) >= 2) {
         size_t i;
@@ -273,6 +284,7 @@ static enum rv_code prepare(struct ask *ask, const json_t *question, struct rv_e
         return code;
     }
     ask->max_tokens = (int)most;
+    ask->adapter = rv_strdup(rv_json_str(question, "adapter", ""));
     ask->options = json_incref(json_object_get(question, "options"));
     ask->schema = ask->prompt.options != NULL ? rv_answer_options_schema(ask->prompt.options)
                                               : json_incref(json_object_get(question, "schema"));
@@ -301,7 +313,9 @@ void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
     ask->inside = true;
     ask->redaction = rv_redaction_create(names);
     if (!rv_model_has_engine(model, asker->tenant)) {
-        answer(ask, failure(ask, "unavailable", "no model is loaded"));
+        const struct rv_model_engine *engine = model->options.engine;
+        bool lacks = engine != NULL && engine->lacks != NULL && engine->lacks(engine->self, &err);
+        answer(ask, failure(ask, "unavailable", lacks ? err.message : "no model is loaded"));
     } else if (prepare(ask, question, &err) != RV_OK) {
         answer(ask, failure(ask, rv_code_name(err.code), err.message));
     } else if (!may_ask(model)) {
@@ -332,6 +346,7 @@ static void ask_engine(struct ask *ask)
         .text = ask->prompt.text.data,
         .options = ask->prompt.options,
         .schema = ask->schema,
+        .adapter = ask->adapter,
         .seed = (int64_t)(((uint64_t)ask->seed + (uint64_t)ask->tries) & INT64_MAX),
         .max_tokens = ask->max_tokens - ask->tokens_out,
         .deadline_ms = (ask->deadline_us - mono_us(ask->model)) / 1000,

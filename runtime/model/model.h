@@ -39,8 +39,10 @@ enum {
     RV_MODEL_TOKENS_DEFAULT = 256,
     RV_MODEL_TRIES_MAX = 3,       /* the first and two repairs */
     RV_MODEL_TRY_TOKENS_MIN = 16, /* no repair with fewer answer tokens left */
-    RV_MODEL_REASON_MAX = 1000
+    RV_MODEL_REASON_MAX = 1000,
+    RV_MODEL_ADAPTER_MAX = 32 /* bytes of an adapter's name */
 };
+#define RV_MODEL_ADAPTER_NONE "none" /* instead of a name */
 
 /* For whom a question is: whose memory and quota it uses, and what accounts name. */
 struct rv_model_asker {
@@ -64,6 +66,8 @@ struct rv_model_request {
     const json_t
         *options; /* the choices as they stand in the prompt; NULL where a schema says all */
     const json_t *schema; /* of the answer */
+    const char *adapter;  /* of this company, by name; "": the one that its agents use, if any;
+                             RV_MODEL_ADAPTER_NONE, NULL: without */
     int64_t seed;
     int max_tokens;
     int64_t deadline_ms; /* what is left */
@@ -93,6 +97,8 @@ struct rv_model_engine {
                 void *data);
     /* Whether it has a model for that company; NULL: always. */
     bool (*serves)(void *self, int32_t tenant);
+    /* Why it has none, where that is not as it was set up; false: it is.  NULL: always is. */
+    bool (*lacks)(void *self, struct rv_error *err);
     /* Nobody waits for `data` any more; `answered` is still owed.  NULL: cannot. */
     void (*cancel)(void *self, void *data);
 };
@@ -114,13 +120,13 @@ static inline int64_t rv_model_tokens_most(const json_t *question)
 }
 
 /* `question`: {"question","options":[..] |
- * "schema":{..},"facts":{..},"untrusted":{..},"max_tokens"?} (borrowed for the call).  `names`
- * lists texts to hide beside what is found by form: names of the company's parties (array of
- * strings, borrowed for the call, may be NULL).  `done` is called exactly once, on the loop, never
- * inside the call.  The answer (new reference) is journaled as it is:
+ * "schema":{..},"facts":{..},"untrusted":{..},"max_tokens"?,"adapter"?} (borrowed for the call).
+ * `names` lists texts to hide beside what is found by form: names of the company's parties (array
+ * of strings, borrowed for the call, may be NULL).  `done` is called exactly once, on the loop,
+ * never inside the call.  The answer (new reference) is journaled as it is:
  *   {"ok":true,"value":{"choice":"..","reason":"..","margin":..,"probability"?:{option:"0.8731"}} |
  *           what the schema says,
- *    "usage":{"tokens":n,"in":n,"out":n,"cached":n,"tries":n},
+ *    "usage":{"tokens":n,"in":n,"out":n,"cached":n,"tries":n,"ms":n},
  *    "model":{"name","hash","template","sampler","seed"},"prompt":"<sha256>"}
  *   {"ok":false,"code":"unavailable|limit|invalid","message":"..","usage":{..}?}
  * code "unavailable": no engine, engine failed, breaker open, or the message begins with

@@ -1,18 +1,21 @@
 /* port.c -- see port.h. */
 #include "runtime/model/port.h"
 
+#include "model_sql.h"
 #include "runtime/base/check.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { OPTIONS_MAX = 64 };
+_Static_assert((int)RV_MODEL_ADAPTER_MAX == (int)RV_ENGINE_ADAPTER_MAX, "the same names");
 
 struct asking {
     struct asking *next;
     struct rv_model_port *port;
     struct rv_engine *engine;
-    uint64_t id;
+    uint64_t id; /* of the engine; 0: its adapter is looked for */
+    bool canceled;
     const struct rv_model_request *request;
     rv_model_answered answered;
     void *data;
@@ -22,6 +25,7 @@ struct rv_model_port {
     struct rv_model_port_options options;
     struct rv_model_engine engine;
     struct asking *askings;
+    bool stopped;
 };
 
 /* ---- the answer ---- */
@@ -116,14 +120,76 @@ static json_t *question_of(const struct rv_model_request *request)
     return question;
 }
 
+static void fail(struct asking *asking, enum rv_code code, const struct rv_error *err)
+{
+    unlink_asking(asking);
+    asking->answered(asking->data, code, NULL, err);
+    rv_free(asking);
+}
+
+static void submit(struct asking *asking, json_t *adapter)
+{
+    json_t *question = question_of(asking->request);
+    if (adapter != NULL) {
+        json_object_set_new(question, "adapter", adapter);
+    }
+    asking->id = rv_engine_ask(asking->engine, asking->port->options.loop, question,
+                               asking->request->deadline_ms, on_event, asking);
+}
+
+static void on_adapter(void *data, enum rv_code code, const struct rv_result *result,
+                       const struct rv_error *err)
+{
+    struct asking *asking = data;
+    const char *name = asking->request->adapter;
+    struct rv_error why = {.code = RV_OK};
+    if (asking->canceled) {
+        fail(asking, rv_fail(&why, RV_CANCELED, "canceled"), &why);
+    } else if (code != RV_OK) {
+        fail(asking, code, err);
+    } else if (rv_result_rows(result) == 1) {
+        submit(asking,
+               json_pack("{s:s,s:s,s:s}", "name", rv_result_text(result, 0, 0), "path",
+                         rv_result_text(result, 0, 1), "sha256", rv_result_text(result, 0, 2)));
+    } else if (name[0] == '\0') {
+        submit(asking, NULL); /* the company has none for its agents */
+    } else {
+        rv_fail(&why, RV_INVALID,
+                "the company has no adapter \"%.32s\": reeve adapter list says which it has, reeve "
+                "adapter load FILE --name %.32s adds one",
+                name, name);
+        fail(asking, RV_INVALID, &why);
+    }
+}
+
+static void find_adapter(struct asking *asking)
+{
+    const struct rv_model_request *request = asking->request;
+    struct rv_args *args = rv_args_create(&rv_sql_model_adapter_for_agents);
+    rv_args_i32(args, 1, request->tenant);
+    rv_args_text(args, 2, request->adapter);
+    rv_db_query(asking->port->options.db, request->tenant, &rv_sql_model_adapter_for_agents, args,
+                on_adapter, asking);
+}
+
+static bool lacks(void *self, struct rv_error *err)
+{
+    struct rv_model_port *port = self;
+    return port->options.unknown != NULL && port->options.unknown(port->options.data, err);
+}
+
 static void ask(void *self, const struct rv_model_request *request, rv_model_answered answered,
                 void *data)
 {
     struct rv_model_port *port = self;
     struct rv_engine *engine = port->options.pick(port->options.data, request->tenant);
     struct rv_error err = {.code = RV_OK};
-    if (engine == NULL) {
-        rv_fail(&err, RV_UNAVAILABLE, "no model is loaded");
+    if (engine == NULL || port->stopped) {
+        if (port->stopped) {
+            rv_fail(&err, RV_CANCELED, "this node stops");
+        } else if (!lacks(port, &err)) {
+            rv_fail(&err, RV_UNAVAILABLE, "no model is loaded");
+        }
         answered(data, err.code, NULL, &err);
         return;
     }
@@ -135,8 +201,12 @@ static void ask(void *self, const struct rv_model_request *request, rv_model_ans
                               .answered = answered,
                               .data = data};
     port->askings = asking;
-    asking->id = rv_engine_ask(engine, port->options.loop, question_of(request),
-                               request->deadline_ms, on_event, asking);
+    if (port->options.db != NULL && request->adapter != NULL &&
+        strcmp(request->adapter, RV_MODEL_ADAPTER_NONE) != 0) {
+        find_adapter(asking);
+    } else {
+        submit(asking, NULL);
+    }
 }
 
 static bool serves(void *self, int32_t tenant)
@@ -148,9 +218,11 @@ static bool serves(void *self, int32_t tenant)
 static void cancel(void *self, void *data)
 {
     struct rv_model_port *port = self;
-    for (const struct asking *at = port->askings; at != NULL; at = at->next) {
-        if (at->data == data) {
+    for (struct asking *at = port->askings; at != NULL; at = at->next) {
+        if (at->data == data && at->id != 0) {
             rv_engine_cancel(at->engine, at->id);
+        } else if (at->data == data) {
+            at->canceled = true;
         }
     }
 }
@@ -161,9 +233,19 @@ struct rv_model_port *rv_model_port_create(const struct rv_model_port_options *o
 {
     struct rv_model_port *port = rv_alloc(sizeof *port);
     port->options = *options;
-    port->engine = (struct rv_model_engine){
-        .self = port, .name = "engine", .hash = "", .ask = ask, .serves = serves, .cancel = cancel};
+    port->engine = (struct rv_model_engine){.self = port,
+                                            .name = "engine",
+                                            .hash = "",
+                                            .ask = ask,
+                                            .serves = serves,
+                                            .lacks = lacks,
+                                            .cancel = cancel};
     return port;
+}
+
+void rv_model_port_stop(struct rv_model_port *port)
+{
+    port->stopped = true;
 }
 
 void rv_model_port_destroy(struct rv_model_port *port)

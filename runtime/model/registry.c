@@ -34,8 +34,9 @@ struct rv_models {
     struct served *served;
     int64_t looked_us;
     bool looking, stopped, loaded;
-    pthread_mutex_t lock; /* of the places, for pick */
-    struct place *places; /* the first is everybody's, once loaded */
+    struct rv_error failed; /* the first look, until one succeeds */
+    pthread_mutex_t lock;   /* of the places, for pick */
+    struct place *places;   /* the first is everybody's, once loaded */
     size_t count;
 };
 
@@ -191,6 +192,7 @@ static void look_first(struct rv_models *models)
     } else {
         rv_free(look.all.places);
         rv_log_error("model", "REGISTRY", &err);
+        models->failed = err;
     }
 }
 
@@ -280,4 +282,16 @@ struct rv_engine *rv_models_pick(struct rv_models *models, int32_t tenant)
     struct rv_engine *engine = place != NULL && place->now != NULL ? place->now->engine : NULL;
     pthread_mutex_unlock(&models->lock);
     return engine;
+}
+
+bool rv_models_unknown(struct rv_models *models, struct rv_error *err)
+{
+    pthread_mutex_lock(&models->lock);
+    bool unknown = !models->loaded && models->failed.code != RV_OK;
+    if (unknown) {
+        rv_fail(err, RV_UNAVAILABLE, "the registry of models could not be read: %s",
+                models->failed.message);
+    }
+    pthread_mutex_unlock(&models->lock);
+    return unknown;
 }

@@ -45,5 +45,7 @@ void rv_models_close(struct rv_models *models); /* NULL is fine */
 
 /* The engine that serves the company; NULL: none. */
 struct rv_engine *rv_models_pick(struct rv_models *models, int32_t tenant);
+/* True, with the reason, while nobody knows which engines serve: the registry could not be read. */
+bool rv_models_unknown(struct rv_models *models, struct rv_error *err);
 
 #endif

@@ -82,7 +82,8 @@ enum rv_code rv_agents_take(struct rv_agents *agents, const struct rv_hash *hash
     struct entry *entry = find(agents, hash, name);
     if (entry == NULL) {
         struct rv_agent *agent = NULL;
-        enum rv_code code = rv_agent_load(source, length, name, &agent, err);
+        const struct rv_agent *other = agents->entries != NULL ? agents->entries->agent : NULL;
+        enum rv_code code = rv_agent_load_beside(other, source, length, name, &agent, err);
         if (code != RV_OK) {
             return code;
         }

@@ -3,6 +3,8 @@
 
 #include "runtime/base/check.h"
 #include "runtime/run/canary.h"
+#include "runtime/run/claim.h"
+#include "runtime/run/flow.h"
 #include "runtime/run/run_trace.h"
 
 #include <inttypes.h>
@@ -286,10 +288,17 @@ enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int
         rv_child_fini(out);
         return code;
     }
+    json_t *manifest = json_object_get(version, "manifest");
     char trace[RV_TRACE_TEXT];
     rv_trace_text(rv_run_trace(act->tenant, act->run, act->input), trace);
     out->input =
         json_pack("{s:O,s:s}", "exception", json_object_get(act->args, "input"), "trace", trace);
+    json_t *flow =
+        rv_flow_of(manifest, out->agent, json_object_get(act->args, "input"),
+                   out->key[0] != '\0' ? out->key : NULL, rv_claim_priority(manifest, -1));
+    if (flow != NULL) {
+        json_object_set_new(out->input, "flow", flow);
+    }
     json_t *found = json_object_get(act->input, "found_seq");
     if (found != NULL && !out->claims) {
         json_object_set(out->input, "found_seq", found); /* the same evidence */

@@ -29,9 +29,18 @@ static enum rv_claim_way outrank(int priority, const json_t *look, const char **
     } else if (priority <= rv_json_int(look, "next", -1)) {
         *why = "one of as high a priority or higher waits for it";
     } else {
-        return RV_CLAIM_WAIT;
+        return RV_CLAIM_OUTRANK;
     }
     return RV_CLAIM_REFUSE;
+}
+
+static enum rv_claim_way ask(const json_t *look, const char **why)
+{
+    if (rv_json_int(look, "next", -1) >= 0) {
+        *why = "another run waits for it already";
+        return RV_CLAIM_REFUSE;
+    }
+    return rv_json_bool(look, "ending", false) ? RV_CLAIM_WAIT : RV_CLAIM_ASK;
 }
 
 enum rv_claim_way rv_claim_decide(const char *agent, const json_t *manifest, int priority,
@@ -45,7 +54,44 @@ enum rv_claim_way rv_claim_decide(const char *agent, const json_t *manifest, int
     if (strcmp(claims, "merge") == 0) {
         return merge(agent, look, why);
     }
+    if (strcmp(claims, "ask") == 0) {
+        return ask(look, why);
+    }
     return strcmp(claims, "priority") == 0 ? outrank(priority, look, why) : RV_CLAIM_REFUSE;
+}
+
+/* ---- what people are asked ---- */
+
+static json_t *small(const json_t *input)
+{
+    enum { SHOWN_MAX = 2000 }; /* as in run_claim_look: a page of an inbox */
+    bool shown = json_dumpb(input, NULL, 0, JSON_COMPACT) <= SHOWN_MAX;
+    return shown ? json_incref((json_t *)(uintptr_t)input) : NULL;
+}
+
+void rv_claim_question(const json_t *look, const char *agent, int64_t run, const char *who,
+                       const char *key, const json_t *input, struct rv_gate_question *out)
+{
+    enum { SAID = 400 };
+    const json_t *holder = json_object_get(json_object_get(look, "facts"), "holder");
+    const char *held = rv_json_str(holder, "run", "");
+    char name[32];
+    char yes[SAID];
+    char no[SAID];
+    snprintf(name, sizeof name, "r_%" PRId64, run);
+    snprintf(yes, sizeof yes,
+             "%s of agent %.60s is asked to stop, as by reeve run cancel; when it has ended, %s of "
+             "agent %.60s has the key and begins",
+             held, rv_json_str(holder, "agent", ""), name, agent);
+    snprintf(no, sizeof no, "%s keeps the key and goes on; %s does not begin", held, name);
+    *out = (struct rv_gate_question){
+        .args = json_pack("{s:s,s:s,s:s,s:s,s:s}", "key", key, "run", name, "agent", agent,
+                          "holder", held, "holder_agent", rv_json_str(holder, "agent", "")),
+        .facts = json_pack("{s:O,s:{s:s,s:s,s:s,s:o*}}", "holder", holder, "wants", "run", name,
+                           "agent", agent, "begun_by", who, "input", small(input)),
+        .effect = json_pack("{s:s,s:s,s:s}", "approve", yes, "reject", no, "expire", no),
+        .agent = agent,
+    };
 }
 
 /* ---- for people ---- */

@@ -13,6 +13,14 @@
  *              (waiting on "lock", durable like any wait), and the holder is asked to stop as by
  *              `run cancel`; else refused.  When the holder ends, runs that work under its claim
  *              come first (child.h), then those that wait, the highest first.
+ *   ask        waits for the key as well, while people are asked (runtime/approval): whom, and
+ * until when, says an `approve` rule of the policy for run.start, which sees the holder as
+ *              res.holder.  Refused where no rule does, and while somebody else waits for the key:
+ *              one question at a time.  Yes: the holder is asked to stop as above, and this run is
+ *              the first of those that wait.  No, or no answer in time: this run is asked to stop,
+ *              with who keeps the key and why, and has never begun.  The question is about these
+ *              two runs and this key; it is void, and this run only waits, as soon as the holder
+ * has ended or was asked to stop, whoever did that.
  *
  * A run has one key, so no two can wait for each other and there is no order to keep.  Runs for
  * exceptions and runs that a run starts are always "first".
@@ -23,6 +31,7 @@
 #define REEVE_RUNTIME_RUN_CLAIM_H
 
 #include "runtime/db/db.h"
+#include "runtime/gate/gate.h"
 
 /* Name of the signal with the input of a merged request.  A plan takes it: ctx:signal("merge"). */
 #define RV_CLAIM_SIGNAL "merge"
@@ -35,7 +44,9 @@ enum rv_claim_way {
     RV_CLAIM_BEGIN, /* the key is free */
     RV_CLAIM_REFUSE,
     RV_CLAIM_MERGE,
-    RV_CLAIM_WAIT
+    RV_CLAIM_OUTRANK, /* waits for the key, and the holder is asked to stop */
+    RV_CLAIM_ASK,     /* waits for people */
+    RV_CLAIM_WAIT     /* the holder is stopping already */
 };
 
 /* `manifest` is that of the agent that wants the key; `look` the state of the statement
@@ -43,6 +54,11 @@ enum rv_claim_way {
  * somebody has it, borrowed for ever. */
 enum rv_claim_way rv_claim_decide(const char *agent, const json_t *manifest, int priority,
                                   const json_t *look, const char **why);
+
+/* What people are asked with the state of run_claim_look, for the new run `run` of that agent that
+ * `who` wants with `input`: see struct rv_gate_question. */
+void rv_claim_question(const json_t *look, const char *agent, int64_t run, const char *who,
+                       const char *key, const json_t *input, struct rv_gate_question *out);
 
 /* What the run weighs: `asked`, or with -1 what its agent says. */
 int rv_claim_priority(const json_t *manifest, int asked);

@@ -19,7 +19,9 @@ enum rv_look_kind { /* as in the statement */
                     RV_LOOK_NEWEST,
                     RV_LOOK_NEXT_MS,
                     RV_LOOK_UNSEALED,
-                    RV_LOOK_ANSWERED
+                    RV_LOOK_ANSWERED,
+                    RV_LOOK_FLOW,
+                    RV_LOOK_EPOCH
 };
 
 struct rv_look_row {

@@ -7,6 +7,7 @@
 #include "runtime/base/random.h"
 #include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
+#include "runtime/run/flow.h"
 #include "runtime/run/run.h"
 
 #include <inttypes.h>
@@ -249,6 +250,7 @@ static enum rv_code fork_append(struct rv_gate_pass *pass, struct rv_batch *batc
             .steps = op->fork.at};
         rv_journal_run_status(batch, &status);
     }
+    rv_flow_enter(batch, op->id, op->input);
     return RV_OK;
 }
 

@@ -212,7 +212,7 @@ void rv_history_take(struct rv_run_image *image, const json_t *entry)
                              .kind = rv_step_kind_from_name(rv_json_str(entry, "kind", "")),
                              .name = rv_strdup(rv_json_str(entry, "name", ""))};
     RV_ASSERT(digest_from_hex(rv_json_str(entry, "digest", ""), step->digest));
-    step->out = json_deep_copy(json_object_get(entry, "out"));
+    step->out = json_incref(json_object_get(entry, "out")); /* nobody changes what was recorded */
     if (rv_step_is_version(step)) {
         rv_free(step->name);
         json_decref(step->out);

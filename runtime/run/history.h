@@ -33,7 +33,8 @@ RV_MUST enum rv_code rv_history_check(const json_t *history, struct rv_error *er
 RV_MUST enum rv_code rv_history_check_head(const json_t *history, struct rv_error *err);
 RV_MUST enum rv_code rv_history_check_entry(const json_t *entry, int64_t seq, struct rv_error *err);
 enum rv_code rv_history_unsealed(struct rv_error *err);
-/* The run as a run actor loads it; rv_run_image_free.  `history` was checked. */
+/* The run as a run actor loads it; rv_run_image_free.  `history` was checked; its answers are
+ * shared with the image, so both belong to one thread. */
 struct rv_run_image *rv_history_image(const json_t *history);
 /* One more entry at the end of its journal. */
 void rv_history_take(struct rv_run_image *image, const json_t *entry);

@@ -5,11 +5,13 @@
  */
 #include "runtime/run/orchestrator.h"
 
+#include "journal_sql.h"
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/run/company_look.h"
+#include "runtime/run/flow.h"
 #include "runtime/run/granted.h"
 #include "runtime/run/request.h"
 #include "runtime/run/roster.h"
@@ -24,9 +26,13 @@ enum {
     FOUND_AGENTS,
     FOUND_EXCEPTIONS,
     STARTED,
-    LOOK_RUNS = 16384,     /* numbers of each kind at a look */
-    READY_MAX = 16384,     /* that wait for an actor in memory; the rest waits in the database */
-    LOOK_GAP_MS = 2,       /* at least, between two looks ... */
+    PASSED, /* of flow.h */
+    TIMED,  /* the approvals whose time had come are done with, or it failed */
+    GRANTS_OVER,
+    LOOK_RUNS = 16384, /* numbers of each kind at a look */
+    LOOK_FEW = 256,    /* active runs: so many are all read at every look, whatever their numbers */
+    READY_MAX = 16384, /* that wait for an actor in memory; the rest waits in the database */
+    LOOK_GAP_MS = 2,   /* at least, between two looks ... */
     LOOK_GAP_MAX_MS = 200, /* ... and up to so long, as ... */
     LOOK_SHARE = 4,        /* ... looking shall take less than a fifth of the time */
     ENDED_MAX = 512,       /* runs that ended since the last look; the sweep finds the others' */
@@ -40,28 +46,44 @@ enum {
 /* Numbers are made from the time (rv_id_make), but not all in its order. */
 #define NUMBERS_OF_A_SECOND (INT64_C(1000) << 22)
 
+/* What a look has asked others to do; a message says when all of it is over. */
+struct errand {
+    struct rv_actors *actors;
+    struct rv_ref to;
+    uint32_t kind;
+    int open;
+};
+
 struct orchestrator {
     struct rv_orchestrator_start start;
     struct rv_ref self;
     struct rv_actors *actors;
     struct rv_roster *roster;
+    struct rv_run_guest guest;
     json_t *agents; /* [{name, hash, manifest, owner}] */
     int starting;   /* run.start requests at the gate */
     int started;    /* runs that the present look began */
     bool looking;
-    bool again; /* asked while looking, or the look failed: look once more */
-    bool more;  /* a look found something: look again when a run makes room for the next */
+    bool again;      /* asked while looking, or the look failed: look once more */
+    bool passing;    /* places are being given out, see flow.h */
+    bool pass_again; /* a mark was found meanwhile */
+    bool more;       /* a look found something: look again when a run makes room for the next */
     /* the company's look */
-    bool asking;      /* an answer is under way */
-    bool ask_again;   /* something happened meanwhile */
-    bool part;        /* there are more active runs, above `after` */
-    bool many;        /* there are more whose time has come */
-    bool held;        /* this look leaves the active ones: enough of them wait in memory */
-    int64_t after;    /* where the next look goes on */
-    int64_t highest;  /* active run that any look has seen */
-    int64_t pass_us;  /* when all of them were read */
-    bool failed;      /* a run, since: it is active and has no actor */
-    int64_t asked_us; /* monotonic, as all below */
+    bool asking;     /* an answer is under way */
+    bool ask_again;  /* something happened meanwhile */
+    bool part;       /* there are more active runs, above `after` */
+    bool few;        /* when all active runs were last read they were few */
+    bool many;       /* there are more whose time has come */
+    bool held;       /* this look leaves the active ones: enough of them wait in memory */
+    int64_t after;   /* where the next look goes on */
+    int64_t highest; /* active run that any look has seen */
+    int64_t pass_us; /* when all of them were read */
+    bool failed;     /* a run, since: it is active and has no actor */
+    /* what the last look gave out is not over yet: another one would only queue it up once more,
+     * and looks go on while the committer waits for the database */
+    bool timing, granting;
+    struct errand *timed; /* of the look at hand */
+    int64_t asked_us;     /* monotonic, as all below */
     int64_t answered_us;
     int64_t gap_us;  /* until the next may be asked */
     int64_t due_us;  /* when the alarm rings; 0 none */
@@ -94,6 +116,12 @@ const struct rv_behavior rv_orchestrator_behavior = {
     .receive = on_message,
     .stop = on_stop,
     .state_bytes = sizeof(struct orchestrator),
+};
+
+/* Where an answer that is no rows goes. */
+struct beginning {
+    struct rv_actors *actors;
+    struct rv_ref to;
 };
 
 /* ---- the database answers by message ---- */
@@ -159,17 +187,11 @@ static enum rv_code on_start(struct rv_actor *self, void *state, const void *arg
     me->self = rv_actor_self(self);
     me->actors = rv_actor_system(self);
     me->roster = rv_roster_create();
+    me->guest.weight = rv_actor_weight(self);
     me->began_us = me->sealed_us = now_us(me);
     me->idle_ms = RV_ORCHESTRATOR_TICK_MS;
     ask_now(me);
     return RV_OK;
-}
-
-static void count_active(const struct orchestrator *me, int more)
-{
-    if (me->start.options->active != NULL) {
-        *me->start.options->active += more;
-    }
 }
 
 static void seal(const struct orchestrator *me)
@@ -185,21 +207,13 @@ static void on_stop(struct rv_actor *self, void *state, enum rv_exit why)
     (void)why;
     struct orchestrator *me = state;
     json_decref(me->agents);
-    count_active(me, -rv_roster_lives(me->roster)); /* they ended before their parent */
+    rv_run_room_wait(me->start.options->room, &me->guest, false);
+    rv_run_room_leave(me->start.options->room, &me->guest, me->guest.has); /* ended before me */
     rv_roster_destroy(me->roster);
     seal(me);
 }
 
 /* ---- runs that can move ---- */
-
-/* A company always has its share; beyond it, whatever the core has left. */
-static bool has_room(const struct orchestrator *me)
-{
-    const int *active = me->start.options->active;
-    int lives = rv_roster_lives(me->roster);
-    return lives < RV_RUNS_SHARE ||
-           (lives < RV_RUNS_COMPANY_MAX && active != NULL && *active < RV_RUNS_ACTIVE_MAX);
-}
 
 /* A run keeps its class while it has its actor: somebody waits for what a person has answered, and
  * nobody for what a look at the exceptions has begun. */
@@ -233,7 +247,7 @@ static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t ru
     }
     rv_actor_monitor(self, ref);
     rv_roster_live(me->roster, run, ref);
-    count_active(me, 1);
+    rv_run_room_enter(me->start.options->room, &me->guest);
     me->unready++;
     me->woken++;
     return true;
@@ -243,9 +257,11 @@ static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t ru
 static void fill(struct rv_actor *self, struct orchestrator *me)
 {
     bool ok = true;
-    while (ok && rv_roster_waiting(me->roster) > 0 && has_room(me)) {
+    while (ok && rv_roster_waiting(me->roster) > 0 &&
+           rv_run_room_has(me->start.options->room, &me->guest)) {
         ok = spawn_run(self, me, rv_roster_next(me->roster));
     }
+    rv_run_room_wait(me->start.options->room, &me->guest, rv_roster_waiting(me->roster) > 0);
 }
 
 static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
@@ -337,15 +353,16 @@ static void ring_in(struct rv_actor *self, struct orchestrator *me, int64_t ms)
     }
 }
 
-/* New runs are above those that were seen; all are read again now and then, and when one has
- * failed.  Just before it is asked: a choice that waits would be made again without its reason. */
+/* Where there are many, new runs are above those that were seen, but for one whose number comes
+ * from a clock that is behind; all are read again now and then, and when one has failed.  Just
+ * before it is asked: a choice that waits would be made again without its reason. */
 static void choose_from(struct orchestrator *me)
 {
     int64_t now = now_us(me);
     if (me->part || me->asking) {
         return; /* this pass goes on */
     }
-    if (me->failed || now - me->pass_us > RV_ORCHESTRATOR_IDLE_MS * 1000) {
+    if (me->failed || me->few || now - me->pass_us > RV_ORCHESTRATOR_IDLE_MS * 1000) {
         me->after = 0;
         me->failed = false;
         me->pass_us = now;
@@ -400,47 +417,205 @@ static void seal_now_and_then(struct orchestrator *me, int64_t unsealed)
     }
 }
 
+/* ---- slots and tokens ---- */
+
+static void passed(void *data, enum rv_code code, const int64_t *begun, int count,
+                   const struct rv_error *err)
+{
+    struct beginning *answer = data;
+    struct rv_look *runs = rv_alloc(sizeof *runs + (size_t)count * sizeof runs->rows[0]);
+    runs->code = code;
+    runs->count = count;
+    for (int i = 0; i < count; i++) {
+        runs->rows[i].id = begun[i];
+    }
+    if (code != RV_OK && code != RV_CONFLICT) { /* a conflict: another node has the company */
+        rv_log_error("run", "FLOW-FAILED", err);
+    }
+    struct rv_message message = {.kind = PASSED, .payload = runs, .free = rv_free};
+    rv_actors_send(answer->actors, answer->to, &message);
+    rv_free(answer);
+}
+
+/* One at a time: the next sees what this one did. */
+static void pass(struct orchestrator *me)
+{
+    if (me->passing) {
+        me->pass_again = true;
+        return;
+    }
+    me->passing = true;
+    me->pass_again = false;
+    struct beginning *answer = rv_alloc(sizeof *answer);
+    *answer = (struct beginning){me->actors, me->self};
+    rv_flow_pass(rv_gate_committer(me->start.options->gate), me->start.tenant, me->start.epoch,
+                 passed, answer);
+}
+
+/* Those that have begun have numbers that a look may have passed.  One that failed is repeated by
+ * the look that finds the marks again. */
+static void flow_passed(struct rv_actor *self, struct orchestrator *me, const struct rv_look *runs)
+{
+    me->passing = false;
+    for (int i = 0; i < runs->count; i++) {
+        rv_roster_add(me->roster, runs->rows[i].id, RV_CLASS_NORMAL);
+    }
+    fill(self, me);
+    if (me->pass_again && runs->code == RV_OK) {
+        pass(me);
+    } else if (runs->code == RV_OK) {
+        look_soon(self, me); /* there may be more, and when is the next token back? */
+    } else {
+        ring_in(self, me, RV_ORCHESTRATOR_TICK_MS);
+    }
+}
+
+/* ---- what others do ---- */
+
+static struct errand *errand_make(const struct orchestrator *me, uint32_t kind)
+{
+    struct errand *errand = rv_alloc(sizeof *errand);
+    *errand = (struct errand){.actors = me->actors, .to = me->self, .kind = kind, .open = 1};
+    return errand;
+}
+
+static void errand_less(struct errand *errand)
+{
+    if (--errand->open == 0) {
+        struct rv_message message = {.kind = errand->kind};
+        rv_actors_send(errand->actors, errand->to, &message);
+        rv_free(errand);
+    }
+}
+
+static void on_timed(void *data, enum rv_code code, const json_t *status,
+                     const struct rv_error *err)
+{
+    (void)code;
+    (void)status;
+    (void)err;
+    errand_less(data);
+}
+
+static void on_grants(void *data, int executed)
+{
+    (void)executed;
+    errand_less(data);
+}
+
+static void time_approval(struct orchestrator *me, int64_t approval)
+{
+    if (me->timed == NULL && me->timing) {
+        return;
+    }
+    if (me->timed == NULL) {
+        me->timing = true;
+        me->timed = errand_make(me, TIMED);
+    }
+    me->timed->open++;
+    rv_approval_time(me->start.options->approvals, me->start.tenant, approval, on_timed, me->timed);
+}
+
+static void execute_granted(struct orchestrator *me)
+{
+    if (!me->granting) {
+        me->granting = true;
+        rv_granted_execute(me->start.options->gate, me->start.options->db, me->start.tenant,
+                           on_grants, errand_make(me, GRANTS_OVER));
+    }
+}
+
 /* One row of a look; true when it is something to do. */
 static bool take_row(struct rv_actor *self, struct orchestrator *me, const struct rv_look_row *row,
-                     int64_t *next_ms)
+                     int64_t *next_ms, bool *marked)
 {
-    const struct rv_orchestrator_options *options = me->start.options;
     switch (row->kind) {
     case RV_LOOK_ACTIVE:
     case RV_LOOK_DUE: return rv_roster_add(me->roster, row->id, RV_CLASS_NORMAL);
     case RV_LOOK_ANSWERED: return rv_roster_add(me->roster, row->id, RV_CLASS_INTERACTIVE);
     case RV_LOOK_CANCEL: cancel_run(self, me, row->id, row->reason); return true;
-    case RV_LOOK_APPROVAL:
-        rv_approval_time(options->approvals, me->start.tenant, row->id);
-        return true;
+    case RV_LOOK_APPROVAL: time_approval(me, row->id); return true;
     case RV_LOOK_GRANTED:
         if (row->id > 0) {
-            rv_granted_execute(options->gate, options->db, me->start.tenant, NULL, NULL);
+            execute_granted(me);
         }
         return row->id > 0;
+    case RV_LOOK_FLOW: *marked = true; return true;
     case RV_LOOK_NEWEST: watch(me, row->id); return false;
     case RV_LOOK_NEXT_MS: *next_ms = row->id; return false;
     case RV_LOOK_UNSEALED: seal_now_and_then(me, row->id); return false;
+    case RV_LOOK_EPOCH: return false; /* see is_outdone */
     }
     return false;
+}
+
+/* ---- another node has the company, and we have not heard of it ---- */
+
+static bool is_outdone(const struct orchestrator *me, const struct rv_look *look)
+{
+    for (int i = 0; i < look->count; i++) {
+        const struct rv_look_row *row = &look->rows[i];
+        if (row->kind == RV_LOOK_EPOCH && row->id > me->start.epoch) {
+            return me->start.epoch != 0;
+        }
+    }
+    return false;
+}
+
+static void on_told(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    (void)data;
+    (void)result;
+    if (code != RV_OK) { /* it looks by itself, too */
+        rv_log(RV_LOG_WARN, "run", "WAKE-NOT-PASSED", "%s", err->message);
+    }
+}
+
+/* What we were woken for is the other one's: it is told, and from now on the commits of this
+ * process tell it themselves, as nobody here drives the company any more. */
+static void leave(struct rv_actor *self, const struct orchestrator *me)
+{
+    char tenant[16];
+    snprintf(tenant, sizeof tenant, "%d", me->start.tenant);
+    struct rv_args *args = rv_args_create(&rv_sql_wake_tell);
+    rv_args_text(args, 1, tenant);
+    rv_db_query(me->start.options->db, 0, &rv_sql_wake_tell, args, on_told, NULL);
+    rv_log(RV_LOG_INFO, "run", "COMPANY-GONE", "tenant=%d epoch=%" PRId64, me->start.tenant,
+           me->start.epoch);
+    rv_actor_exit(self, RV_EXIT_NORMAL);
 }
 
 static void found(struct rv_actor *self, struct orchestrator *me, const struct rv_look *look)
 {
     int64_t next_ms = INT32_MAX;
     int active = 0;
+    if (is_outdone(me, look)) {
+        leave(self, me);
+        return;
+    }
+    bool from_first = me->after == 0 && !me->held;
     int due = 0;
     bool any = false;
+    bool marked = false;
     for (int i = 0; i < look->count; i++) {
         const struct rv_look_row *row = &look->rows[i];
-        any = take_row(self, me, row, &next_ms) || any;
+        any = take_row(self, me, row, &next_ms, &marked) || any;
         if (row->kind == RV_LOOK_ACTIVE) {
             active++;
             me->after = row->id > me->after ? row->id : me->after;
         }
         due += row->kind == RV_LOOK_DUE || row->kind == RV_LOOK_ANSWERED;
     }
+    if (me->timed != NULL) {
+        struct errand *timed = me->timed;
+        me->timed = NULL;
+        errand_less(timed);
+    }
     fill(self, me);
+    if (marked) {
+        pass(me);
+    }
     if (look->sweep) {
         return;
     }
@@ -455,6 +630,7 @@ static void found(struct rv_actor *self, struct orchestrator *me, const struct r
         ring_in(self, me, RV_ORCHESTRATOR_TICK_MS);
         return;
     }
+    me->few = from_first ? active <= LOOK_FEW : me->few;
     me->highest = me->after > me->highest ? me->after : me->highest;
     me->part = me->held ? me->part : active == LOOK_RUNS;
     me->many = due == LOOK_RUNS;
@@ -485,7 +661,7 @@ static void run_ended(struct rv_actor *self, struct orchestrator *me, struct rv_
     if (!rv_roster_gone(me->roster, ref, &gone)) {
         return;
     }
-    count_active(me, -1);
+    rv_run_room_leave(me->start.options->room, &me->guest, 1);
     me->unready -= !gone.begun;
     if (why == RV_EXIT_NORMAL && me->ended_count < ENDED_MAX) {
         me->ended[me->ended_count++] = gone.run;
@@ -507,12 +683,6 @@ static void run_ended(struct rv_actor *self, struct orchestrator *me, struct rv_
 }
 
 /* ---- exceptions to runs ---- */
-
-/* Where the answer to one rv_run_begin goes. */
-struct beginning {
-    struct rv_actors *actors;
-    struct rv_ref to;
-};
 
 static void begun(void *data, enum rv_code code, int64_t run, const struct rv_error *err)
 {
@@ -613,6 +783,9 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case RV_MESSAGE_TIMEOUT: tick(me); break;
     case FOUND: found(self, me, message->payload); break;
     case RV_RUN_BEGUN: run_begun(me, message->body.numbers[0]); break;
+    case TIMED: me->timing = false; break;
+    case GRANTS_OVER: me->granting = false; break;
+    case RV_RUN_CHILD: wake_run(self, me, message->body.numbers[0], RV_CLASS_NORMAL); break;
     case RV_ORCHESTRATOR_WAKE: look_soon(self, me); break;
     case RV_ORCHESTRATE:
         me->wanted = message->body.numbers[0];
@@ -644,6 +817,7 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
             look_over(me);
         }
         break;
+    case PASSED: flow_passed(self, me, message->payload); break;
     case RV_MESSAGE_DOWN: run_ended(self, me, message->from, exit_of(message)); break;
     default: break;
     }

@@ -22,7 +22,8 @@
  * A business key ("exception:<hex>") is claimed by the unique index on open runs: two orchestrators
  * can never start two runs for one exception; runs that a run starts work under its claim
  * (child.h). Children are found like all runs that can move, and so is a parent whose child has
- * ended.  Runs beyond the company's share wait in the database.
+ * ended.  Runs beyond the company's share (room.h) wait in the database, and so do those whose
+ * agent says that they must (flow.h).
  */
 #ifndef REEVE_RUNTIME_RUN_ORCHESTRATOR_H
 #define REEVE_RUNTIME_RUN_ORCHESTRATOR_H
@@ -32,15 +33,12 @@
 #include "runtime/db/db.h"
 #include "runtime/gate/gate.h"
 #include "runtime/run/port.h"
+#include "runtime/run/room.h"
 
 enum {
     RV_ORCHESTRATE =
-        RV_MESSAGE_USER,        /* look for open exceptions; numbers[0]: given back to `looked` */
-    RV_ORCHESTRATOR_WAKE,       /* something was committed that may let a run go on */
-    RV_RUNS_SHARE = 64,         /* run actors that every company may have at once ... */
-    RV_RUNS_COMPANY_MAX = 256,  /* ... that one may have while its core has room: a commit's worth;
-                                   more of them only end later, all together ... */
-    RV_RUNS_ACTIVE_MAX = 10240, /* ... and a core of all companies, in some 150 MiB */
+        RV_MESSAGE_USER,  /* look for open exceptions; numbers[0]: given back to `looked` */
+    RV_ORCHESTRATOR_WAKE, /* something was committed that may let a run go on */
     RV_ORCHESTRATOR_TICK_MS = 500,
     RV_ORCHESTRATOR_IDLE_MS = 10000,
     RV_ORCHESTRATOR_LOOK_MS = 60000, /* a run that failed gets another one after so long */
@@ -54,8 +52,8 @@ struct rv_orchestrator_options {
     struct rv_gate *gate;
     struct rv_approvals *approvals;
     const struct rv_run_port *port;
-    int *active; /* run actors of the core, all companies; NULL: each has its share only */
-    bool watch;  /* looks at the exceptions by itself; false: only when told */
+    struct rv_run_room *room; /* of the core, all companies; NULL: each has its share only */
+    bool watch;               /* looks at the exceptions by itself; false: only when told */
     /* Resolutions of an exception type, e.g. {"invoice.hold", ...}; NULL-terminated, or NULL. */
     const char *const *(*resolutions_of)(const char *type);
     /* Progress for people; on the actor's thread; may be NULL. */

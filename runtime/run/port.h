@@ -75,6 +75,7 @@ struct rv_run_write {
      * parent wakes, and its children whose policy is "cancel" are asked to stop. */
     bool ends_family;
     bool leaves_rest; /* ... and what it was given to merge and has not taken is a run by itself */
+    bool leaves_flow; /* it has places (flow.h), and ends: others may have them */
     const char *stop_children; /* why: those whose policy is "cancel" or "wait"; NULL: no */
 };
 

@@ -5,10 +5,12 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
+#include "runtime/gate/gate_record.h"
 #include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/canary.h"
 #include "runtime/run/claim.h"
+#include "runtime/run/flow.h"
 #include "runtime/run/run.h"
 #include "runtime/run/run_trace.h"
 
@@ -33,18 +35,20 @@ struct request {
     const char *business_key;
     struct rv_hash plan_hash;
     const char *const *(*resolutions_of)(const char *type);
-    json_t *exception;     /* that is to be handled; or */
-    json_t *input;         /* what the plan gets in its place */
-    struct rv_trace trace; /* that was given */
+    json_t *exception;            /* that is to be handled; or */
+    json_t *input;                /* what the plan gets in its place */
+    struct rv_trace trace;        /* that was given ... */
+    char caller[RV_TRACE_CALLER]; /* ... and by which span */
     /* with an input */
     rv_run_claimed claimed; /* instead of `done` */
     int priority;
     json_t *manifest;
     json_t *look_args;
     enum rv_claim_way way;
-    int64_t holder;  /* of the key; 0 none */
-    const char *why; /* it keeps it */
-    json_t *claim;   /* what became of it */
+    const char *owner; /* of the agent */
+    int64_t holder;    /* of the key; 0 none */
+    const char *why;   /* it keeps it */
+    json_t *claim;     /* what became of it */
 };
 
 static struct request *request_make(struct rv_gate *gate, int32_t tenant,
@@ -105,27 +109,35 @@ static void say_taken(const struct request *request, const json_t *holder, struc
     }
 }
 
+static bool is_waiting(enum rv_claim_way way)
+{
+    return way == RV_CLAIM_OUTRANK || way == RV_CLAIM_ASK || way == RV_CLAIM_WAIT;
+}
+
 /* Somebody else has the key: the request waits for it, or is refused. */
 static void on_holder(void *data, enum rv_code code, const struct rv_result *result,
                       const struct rv_error *err)
 {
     struct request *request = data;
     struct rv_error taken = {.code = RV_OK};
-    bool waits = request->way == RV_CLAIM_WAIT;
+    bool waits = is_waiting(request->way);
     (void)err; /* the conflict is the news, not that nobody can say with whom */
     json_t *holder = code == RV_OK ? rv_claim_holder(result) : NULL;
     if (!waits) {
         say_taken(request, holder, &taken);
     }
+    char approval[24];
+    snprintf(approval, sizeof approval, "%" PRId64, request->pass.approval);
     request->claim =
-        json_pack("{s:s*,s:o*}", "waiting_on", waits ? RV_CLAIM_LOCK : NULL, "holder", holder);
+        json_pack("{s:s*,s:s*,s:o*}", "waiting_on", waits ? RV_CLAIM_LOCK : NULL, "approval",
+                  waits && request->pass.approval != 0 ? approval : NULL, "holder", holder);
     request_end(request, waits ? RV_OK : RV_CONFLICT, waits ? NULL : &taken);
 }
 
 static void request_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
 {
     struct request *request = pass->data;
-    bool waits = code == RV_OK && request->way == RV_CLAIM_WAIT;
+    bool waits = code == RV_OK && is_waiting(request->way);
     bool taken = code == RV_CONFLICT && (request->way == RV_CLAIM_REFUSE ||
                                          strstr(err->detail, "constraint=run_claim") != NULL);
     if (code == RV_OK && request->way == RV_CLAIM_MERGE) {
@@ -214,13 +226,40 @@ static void stop_holder(const struct request *request, struct rv_batch *batch)
     json_decref(body);
 }
 
+static void judge_claim(struct request *request)
+{
+    const json_t *look = request->pass.looked;
+    request->holder = rv_json_int(look, "run", 0);
+    request->way =
+        rv_claim_decide(request->name, request->manifest, request->priority, look, &request->why);
+}
+
+static void append_run(const struct request *request, struct rv_batch *batch)
+{
+    bool waits = is_waiting(request->way);
+    struct rv_run_new run = {.id = request->id,
+                             .agent = request->name,
+                             .plan_hash = &request->plan_hash,
+                             .business_key = request->business_key,
+                             .shares = waits,
+                             .input = request->body};
+    rv_journal_run_new(batch, &run);
+    if (waits || request->priority > 0) {
+        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_claim_set);
+        rv_args_i64(rows, 2, request->id);
+        rv_args_i32(rows, 3, request->priority);
+    }
+}
+
 static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *batch,
                                  struct rv_error *err)
 {
     struct request *request = pass->data;
-    request->way = rv_claim_decide(request->name, request->manifest, request->priority,
-                                   pass->looked, &request->why);
-    request->holder = rv_json_int(pass->looked, "run", 0);
+    judge_claim(request);
+    if (request->way == RV_CLAIM_ASK) { /* allowed without a question: nobody is named for it */
+        request->way = RV_CLAIM_REFUSE;
+        request->why = "no rule of the policy says who decides (approve run.start)";
+    }
     if (request->way == RV_CLAIM_REFUSE) {
         return rv_fail(err, RV_CONFLICT, "another run has the key");
     }
@@ -228,30 +267,40 @@ static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *bat
         append_signal(request, batch, request->holder, RV_CLAIM_SIGNAL, request->input);
         return RV_OK;
     }
-    struct rv_run_new run = {.id = request->id,
-                             .agent = request->name,
-                             .plan_hash = &request->plan_hash,
-                             .business_key = request->business_key,
-                             .shares = request->way == RV_CLAIM_WAIT,
-                             .input = request->body};
-    rv_journal_run_new(batch, &run);
-    if (request->way == RV_CLAIM_WAIT || request->priority > 0) {
-        struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_claim_set);
-        rv_args_i64(rows, 2, request->id);
-        rv_args_i32(rows, 3, request->priority);
-    }
-    if (request->way == RV_CLAIM_WAIT) {
+    append_run(request, batch);
+    if (request->way == RV_CLAIM_OUTRANK) {
         stop_holder(request, batch);
     }
+    rv_flow_enter(batch, request->id, request->body);
+    return RV_OK;
+}
+
+/* The policy holds the beginning for people, because of who has the key. */
+static enum rv_code begin_ask(struct rv_gate_pass *pass, struct rv_batch *batch,
+                              struct rv_gate_question *question, struct rv_error *err)
+{
+    struct request *request = pass->data;
+    judge_claim(request);
+    if (request->way != RV_CLAIM_ASK) {
+        request->way = RV_CLAIM_REFUSE;
+        return rv_fail(err, RV_CONFLICT, "another run has the key");
+    }
+    append_run(request, batch);
+    char *who = rv_principal_text(&pass->principal, rv_batch_arena(batch));
+    rv_claim_question(pass->looked, request->name, request->id, who, request->business_key,
+                      request->input, question);
+    question->owner = request->owner;
     return RV_OK;
 }
 
 /* Whoever begins with a key sees under the head's lock who has it. */
-static void claim_key(struct request *request, json_t *manifest)
+static void claim_key(struct request *request, const json_t *manifest)
 {
-    request->manifest = json_incref(manifest);
+    request->manifest = json_incref((json_t *)(uintptr_t)manifest);
     request->priority = rv_claim_priority(manifest, request->priority);
-    request->look_args = json_pack("{s:s}", "key", request->business_key);
+    request->look_args = json_pack("{s:s,s:s}", "key", request->business_key, "claims",
+                                   rv_json_str(manifest, "claims", "first"));
+    request->pass.ask = begin_ask;
     request->pass.look = &rv_sql_run_claim_look;
     request->pass.look_args = request->look_args;
     json_object_set_new(request->body, "claim", json_string(request->business_key));
@@ -267,14 +316,23 @@ static void begin_version(struct request *request, const json_t *agent, const ch
         agent, request->business_key != NULL ? request->business_key : "", request->id, type);
     RV_ASSERT(rv_hash_from_hex(rv_json_str(version, "hash", ""), &request->plan_hash));
     request->args = json_pack("{s:s,s:s*}", "agent", request->name, "type", type);
+    const json_t *manifest = json_object_get(version, "manifest");
+    int priority = rv_claim_priority(manifest, request->priority);
     if (request->input != NULL && request->business_key != NULL) {
-        claim_key(request, json_object_get(version, "manifest"));
+        claim_key(request, manifest);
+    }
+    json_t *flow = rv_flow_of(manifest, request->name, json_object_get(request->body, "exception"),
+                              request->business_key, priority);
+    if (flow != NULL) {
+        json_object_set_new(request->body, "flow", flow);
     }
     if (rv_trace_is(request->trace)) {
         char trace[RV_TRACE_TEXT];
         rv_trace_text(request->trace, trace);
         json_object_set_new(request->body, "trace", json_string(trace));
+        json_object_set_new(request->body, "trace_parent", json_string(request->caller));
     }
+    request->owner = rv_arena_strdup(request->arena, rv_json_str(agent, "owner", NULL));
     request->pass.action = "run.start";
     request->pass.args = request->args;
     request->pass.run = request->id;
@@ -364,7 +422,9 @@ static void on_exception(void *data, enum rv_code code, const struct rv_result *
 
 static void take_trace(struct request *request, const char *traceparent)
 {
-    if (traceparent != NULL && !rv_trace_from_parent(traceparent, &request->trace)) {
+    if (traceparent != NULL && rv_trace_from_parent(traceparent, &request->trace)) {
+        rv_trace_caller(traceparent, request->caller);
+    } else {
         request->trace = (struct rv_trace){0, 0};
     }
 }

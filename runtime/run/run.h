@@ -7,6 +7,9 @@
  *                             |
  *                             +-> COMPENSATING > COMPENSATED        (a held compensation: WAITING)
  *
+ * One that waits for its key (claim.h) or a place (flow.h) has not begun; whoever gives it that
+ * makes it CREATED.
+ *
  * The table of legal moves is in run.c; only rv_state_move changes a state.
  */
 #ifndef REEVE_RUNTIME_RUN_RUN_H
@@ -77,9 +80,11 @@ enum {
     RV_RUN_DEPTH_DEFAULT = 4,
     RV_RUN_CHILDREN_DEFAULT = 16, /* fan-out of one run: a plan with more wants a list, not runs */
     RV_RUN_SAME_CHILD_MAX = 2,    /* an attempt and one retry; the third is a plan that loops */
-    RV_RUN_TIMER_IN_MEMORY_MS = 60000, /* longer waits give up their actor */
-    RV_RUN_STATE_BYTES_MAX = 1 << 20,  /* of a checkpoint, as JSON: larger things are blobs */
-    RV_RUN_VALUE_MAX = 64 << 10,       /* published, or answered: read by people and at once */
+    /* Longer waits give up their actor: it holds 105 KB and a turn of its company's, and comes back
+     * for the 0.2 ms that a short journal takes. */
+    RV_RUN_TIMER_IN_MEMORY_MS = 1000,
+    RV_RUN_STATE_BYTES_MAX = 1 << 20, /* of a checkpoint, as JSON: larger things are blobs */
+    RV_RUN_VALUE_MAX = 64 << 10,      /* published, or answered: read by people and at once */
     RV_STEP_DIGEST_BYTES = 16
 };
 

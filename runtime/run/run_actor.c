@@ -8,6 +8,7 @@
  * run_act.c, what is journaled in run_replay.c; see run_actor_private.h for the invariants.
  */
 #include "runtime/base/log.h"
+#include "runtime/run/child.h"
 #include "runtime/run/run_actor_private.h"
 #include "runtime/run/run_trace.h"
 
@@ -264,6 +265,14 @@ static bool waits_for_key(const struct run *run)
     return run->state == RV_RUN_WAITING && run->image->base == 0 && run->image->step_count == 0;
 }
 
+static void tell_boss(struct rv_actor *self, const struct run *run, uint32_t kind, int64_t about)
+{
+    if (run->start.boss.id != 0) {
+        struct rv_message message = {.kind = kind, .body.numbers = {about}};
+        rv_actor_send(self, run->start.boss, &message);
+    }
+}
+
 static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *image)
 {
     run->image = image;
@@ -274,10 +283,7 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
         rv_actor_exit(self, RV_EXIT_NORMAL); /* another node drives the company by now */
         return;
     }
-    if (run->start.boss.id != 0) {
-        struct rv_message begun = {.kind = RV_RUN_BEGUN, .body.numbers = {run->start.run}};
-        rv_actor_send(self, run->start.boss, &begun);
-    }
+    tell_boss(self, run, RV_RUN_BEGUN, run->start.run);
     if (rv_run_state_final(image->state)) {
         run_stand_still(self, run);
         return;
@@ -497,10 +503,15 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
     case PENDING_BUDGET: run_on_raised(self, run, answer->json); break;
     case PENDING_SIGNAL: run_on_awaited(self, run, RV_STEP_SIGNAL, answer->json); break;
     case PENDING_CHILD: run_on_awaited(self, run, RV_STEP_CHILD, answer->json); break;
-    case PENDING_START:
+    case PENDING_START: {
+        const char *child = rv_json_str(json_object_get(answer->json, "value"), "run", "");
+        if (rv_child_number(child) != 0) { /* its number is next to ours: no look goes back there */
+            tell_boss(self, run, RV_RUN_CHILD, rv_child_number(child));
+        }
         durable_answer(self, run, RV_STEP_START, run->request.name, run->request.args,
                        json_incref(answer->json));
         break;
+    }
     case PENDING_CHANGE:
         if (rv_run_state_final((enum rv_run_state)run->state) || run->state == RV_RUN_WAITING) {
             run_stand_still(self, run);

@@ -310,6 +310,7 @@ void run_change_state(struct run *run, enum rv_run_state to, const char *waiting
         .ends_family =
             over && (claims || run->image->parent != 0 || json_array_size(run->children) > 0),
         .leaves_rest = over && claims && merges(run),
+        .leaves_flow = over && json_object_get(run->image->input, "flow") != NULL,
     };
     const struct rv_run_port *port = run->start.port;
     port->write(port->self, &write, run_on_port, run_expect(run, PENDING_CHANGE));

@@ -53,6 +53,11 @@ bool rv_trace_from_parent(const char *traceparent, struct rv_trace *out)
     return read_id(traceparent + ID_AT, out);
 }
 
+void rv_trace_caller(const char *traceparent, char out[RV_TRACE_CALLER])
+{
+    snprintf(out, RV_TRACE_CALLER, "%.*s", HALF, traceparent + PARENT_AT);
+}
+
 void rv_trace_text(struct rv_trace trace, char out[RV_TRACE_TEXT])
 {
     snprintf(out, RV_TRACE_TEXT, "%016" PRIx64 "%016" PRIx64, trace.high, trace.low);

@@ -189,7 +189,7 @@ struct write_op {
     int64_t consume_signal;
     json_t *memory;
     json_t *blob;
-    bool ends_family, leaves_rest;
+    bool ends_family, leaves_rest, leaves_flow;
     const char *stop_children; /* in the arena */
     struct rv_arena *arena;
     rv_port_done done;
@@ -204,6 +204,9 @@ static void append_family(const struct write_op *op, struct rv_batch *batch)
     if (op->ends_family) {
         rv_args_i64(rv_batch_rows(batch, &rv_sql_run_claim_pass), 2, op->run);
         rv_args_i64(rv_batch_rows(batch, &rv_sql_run_parent_wake), 2, op->run);
+    }
+    if (op->leaves_flow) {
+        rv_args_i64(rv_batch_rows(batch, &rv_sql_run_flow_end), 2, op->run);
     }
     if (op->has_change && op->step != NULL && strcmp(op->waiting_on, "run") == 0) {
         rv_args_i64(rv_batch_rows(batch, &rv_sql_run_parent_wake), 2,
@@ -335,6 +338,7 @@ void rv_store_write(void *self, const struct rv_run_write *write, rv_port_done d
     }
     op->ends_family = write->ends_family;
     op->leaves_rest = write->leaves_rest;
+    op->leaves_flow = write->leaves_flow;
     op->stop_children = rv_arena_strdup(op->arena, write->stop_children);
     op->unit.tenant = write->tenant;
     op->unit.epoch = write->epoch;

@@ -8,6 +8,7 @@
 #include "runtime/journal/journal.h"
 #include "runtime/run/child.h"
 #include "runtime/run/claim.h"
+#include "runtime/run/flow.h"
 #include "runtime/run/store_private.h"
 
 #include <inttypes.h>
@@ -189,6 +190,7 @@ static enum rv_code start_append(struct rv_gate_pass *pass, struct rv_batch *bat
                              .budget = child->budget,
                              .input = child->input};
     rv_journal_run_new(batch, &run);
+    rv_flow_enter(batch, child->id, child->input);
     return RV_OK;
 }
 

@@ -157,16 +157,23 @@ static struct load *load_of(struct loading *loading, int64_t run)
     return *found;
 }
 
+/* What is wrong with one run is its own error: the others of the statement are well. */
 static void take_run(struct load *load, const struct rv_result *result, int row)
 {
     struct rv_run_image *image = rv_alloc(sizeof *image);
     load->image = image;
     image->state = rv_run_state_from_name(rv_result_text(result, row, 4));
-    RV_ASSERT(image->state < RV_RUN_STATE_COUNT);
+    if (image->state >= RV_RUN_STATE_COUNT) {
+        load->code = rv_fail(&load->why, RV_CORRUPT, "run r_%" PRId64 " has the unknown status %s",
+                             load->run, rv_result_text(result, row, 4));
+        rv_hint(&load->why, "A newer reeve has written it: do not mix versions that far apart.");
+    }
     image->agent = rv_strdup(rv_result_text(result, row, 5));
     image->owner = rv_strdup(rv_result_text(result, row, 6));
-    RV_ASSERT(rv_result_bytes(result, row, 7, image->plan_hash.bytes, RV_HASH_BYTES) ==
-              RV_HASH_BYTES);
+    if (rv_result_bytes(result, row, 7, image->plan_hash.bytes, RV_HASH_BYTES) != RV_HASH_BYTES) {
+        load->code = rv_fail(&load->why, RV_CORRUPT,
+                             "the hash of the plan of run r_%" PRId64 " is not one", load->run);
+    }
     image->input = rv_result_json(result, row, 9);
     image->budget = rv_result_json(result, row, 10);
     image->created_us = rv_result_time_us(result, row, 11);
@@ -177,8 +184,11 @@ static void take_run(struct load *load, const struct rv_result *result, int row)
 
 static void take_plan(struct loading *loading, const struct rv_result *result, int row)
 {
-    struct plan_text *plan = &loading->plans[loading->plan_count++];
-    RV_ASSERT(rv_result_bytes(result, row, 7, plan->hash.bytes, RV_HASH_BYTES) == RV_HASH_BYTES);
+    struct plan_text *plan = &loading->plans[loading->plan_count];
+    if (rv_result_bytes(result, row, 7, plan->hash.bytes, RV_HASH_BYTES) != RV_HASH_BYTES) {
+        return; /* whoever has it hears of its own */
+    }
+    loading->plan_count++;
     plan->text = rv_result_text(result, row, 4);
     plan->length = rv_result_length(result, row, 4);
     struct rv_hash found = rv_sha256(plan->text, plan->length);
@@ -191,7 +201,9 @@ static void take_step(struct load *load, const struct rv_result *result, int row
                       int digest, int out)
 {
     struct rv_run_image *image = load->image;
-    RV_ASSERT(image != NULL); /* runs come first */
+    if (image == NULL) {
+        return; /* runs come first, and this one is not whole: take_source says so */
+    }
     if (image->step_count == load->capacity) {
         load->capacity = load->capacity == 0 ? 4 : load->capacity * 2;
         image->steps = rv_realloc(image->steps, (size_t)load->capacity * sizeof *image->steps);

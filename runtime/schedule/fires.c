@@ -238,8 +238,8 @@ static void send_ends(struct rv_fires *fires)
         fires->on_the_way++;
         fires->queries++;
         if (failed) {
-            rv_schedule_strike(fires->options.committer, tenant, &rv_sql_schedule_done, args,
-                               on_ended, ending);
+            rv_schedule_strike(fires->options.committer, tenant, RV_SCHEDULE_PAUSES,
+                               &rv_sql_schedule_done, args, on_ended, ending);
         } else {
             rv_db_query(fires->options.db, tenant, &rv_sql_schedule_done, args, on_ended_well,
                         ending);

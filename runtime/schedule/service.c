@@ -62,6 +62,7 @@ struct turn {
     struct rv_schedule_service *service;
     int32_t tenant;
     struct known_calendar *calendars;
+    bool lost;               /* fires that took a node down once too often */
     struct rv_args *claim;   /* being filled; NULL: nothing to claim */
     int64_t first_id;        /* of the fires in it, which are numbered on from there */
     int fires, fires_room;   /* in it */
@@ -76,6 +77,8 @@ static void on_work(void *data, enum rv_code code, const struct rv_result *resul
                     const struct rv_error *err);
 static void on_refreshed(void *data, enum rv_code code, const struct rv_result *result,
                          const struct rv_error *err);
+static void on_rested(void *data, enum rv_code code, const struct rv_error *err);
+static void look_lost(struct turn *turn);
 static void on_lost(void *data, enum rv_code code, const struct rv_error *err);
 static void look_due(struct turn *turn);
 static void on_due(void *data, enum rv_code code, const struct rv_result *result,
@@ -391,7 +394,34 @@ static void on_refreshed(void *data, enum rv_code code, const struct rv_result *
         return;
     }
     take_calendars(turn, result);
-    if (rv_result_i64(result, 0, 3) == 0) {
+    turn->lost = rv_result_i64(result, 0, 3) > 0;
+    if (rv_result_i64(result, 0, 4) == 0) {
+        look_lost(turn);
+        return;
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_schedule_rested);
+    rv_args_i32(args, 1, turn->tenant);
+    rv_args_time(args, 2, now_us(service));
+    service->queries++;
+    rv_schedule_strike(service->options.committer, turn->tenant, RV_SCHEDULE_RESUMES,
+                       &rv_sql_schedule_rested, args, on_rested, turn);
+}
+
+/* Pauses whose time is over have ended. */
+static void on_rested(void *data, enum rv_code code, const struct rv_error *err)
+{
+    struct turn *turn = data;
+    if (may_go_on(turn->service, code, err)) {
+        look_lost(turn);
+    } else {
+        end_turn(turn);
+    }
+}
+
+static void look_lost(struct turn *turn)
+{
+    struct rv_schedule_service *service = turn->service;
+    if (!turn->lost) {
         look_due(turn);
         return;
     }
@@ -399,8 +429,8 @@ static void on_refreshed(void *data, enum rv_code code, const struct rv_result *
     rv_args_i32(args, 1, turn->tenant);
     rv_args_i32(args, 2, RV_SCHEDULE_ATTEMPTS_MAX);
     service->queries++;
-    rv_schedule_strike(service->options.committer, turn->tenant, &rv_sql_schedule_lost, args,
-                       on_lost, turn);
+    rv_schedule_strike(service->options.committer, turn->tenant, RV_SCHEDULE_PAUSES,
+                       &rv_sql_schedule_lost, args, on_lost, turn);
 }
 
 /* Fires that took their node down too often have failed. */

@@ -131,7 +131,7 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
            'journal_dropped', reeve_journal_dropped($1, r.id))
            || CASE WHEN r.parent IS NULL THEN '{}' ELSE jsonb_build_object('parent', 'r_' || r.parent,
                   'close', r.close, 'depth', r.depth, 'budget', i.budget) END
-  FROM run r JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+  FROM run r CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
   LEFT JOIN run_result x ON x.tenant_id = r.tenant_id AND x.run_id = r.id
  WHERE r.tenant_id = $1 AND r.id = $2;
 
@@ -204,11 +204,11 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
                   AND NOT EXISTS (SELECT FROM effect_intent i -- it will stop with the outcome
                                    WHERE i.tenant_id = r.tenant_id AND i.run_id = r.id AND i.cancel IS NOT NULL
                                      AND i.state NOT IN ('done', 'failed')))
-               AND ((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on IN ('run', 'intent', 'budget', 'lock') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on IN ('timer', 'effect') AND r.wake_at > clock_timestamp() + interval '5 seconds')
+               AND coalesce((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
+                OR (r.waiting_on IN ('run', 'intent', 'budget', 'lock', 'slot') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
+                OR (r.waiting_on IN ('timer', 'effect', 'rate') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
-                        AND a.run_id = r.id AND a.status = 'requested'))))),
+                        AND a.run_id = r.id AND a.status = 'requested')), false))), -- on nothing: it goes on
        count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on IN ('approval', 'budget')),
        count(*) FILTER (WHERE r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')),
        coalesce((extract(epoch FROM reeve_lease_until($1)) * 1000)::bigint, 0)
@@ -269,7 +269,7 @@ WITH given AS (
 ), runs AS MATERIALIZED (
     SELECT r.id, r.agent, r.status, r.parent, r.created_at, r.changed_at FROM asked a
       JOIN run r ON r.tenant_id = $1 AND r.id = a.run_id
-      JOIN run_input i ON i.tenant_id = $1 AND i.run_id = a.run_id
+     CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
      WHERE run_trace_id($1, r.id, i.input) = $2
 ), story AS (
     SELECT (SELECT jsonb_agg(jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status,

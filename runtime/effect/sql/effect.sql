@@ -4,7 +4,8 @@
 -- params: tenant int4, run int8, seq int4
 SELECT i.key, i.action, i.connector, i.args, i.state, i.attempt, i.looks, i.until, i.cancel, i.outcome,
        c.id, c.kind, c.target, c.reconcile, c.settings, c.secret, c.enabled, clock_timestamp(),
-       (SELECT run_trace_id($1, n.run_id, n.input) FROM run_input n WHERE n.tenant_id = $1 AND n.run_id = i.run_id)
+       (SELECT run_trace_id($1, r.id, g.input) FROM run r CROSS JOIN LATERAL run_given($1, r.id, r.input) AS g
+         WHERE r.tenant_id = $1 AND r.id = i.run_id)
   FROM effect_intent i LEFT JOIN connector c ON c.tenant_id = $1 AND c.name = i.connector
  WHERE i.tenant_id = $1 AND i.run_id = $2 AND i.seq = $3;
 

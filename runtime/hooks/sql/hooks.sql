@@ -35,11 +35,12 @@ WITH due AS (
 ), taken AS (
     UPDATE hook_delivery d
     SET attempt = d.attempt + 1, next_at = clock_timestamp() + make_interval(secs => $3),
-        trace = (SELECT run_trace_id($1, i.run_id, i.input) FROM outbox b
+        trace = (SELECT run_trace_id($1, r.id, i.input) FROM outbox b
                    LEFT JOIN approval a ON a.tenant_id = $1
                         AND a.id = CASE WHEN b.body->>'approval' ~ '^[0-9]{1,19}$' THEN (b.body->>'approval')::bigint END
-                   JOIN run_input i ON i.tenant_id = $1 AND i.run_id =
+                   JOIN run r ON r.tenant_id = $1 AND r.id =
                         coalesce(a.run_id, CASE WHEN b.body->>'run' ~ '^[0-9]{1,19}$' THEN (b.body->>'run')::bigint END)
+                  CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
                   WHERE b.tenant_id = $1 AND b.id = d.outbox_id)
     FROM due WHERE d.tenant_id = $1 AND d.outbox_id = due.outbox_id AND d.endpoint_id = due.endpoint_id
     RETURNING d.outbox_id, d.endpoint_id, d.attempt, d.trace

@@ -132,7 +132,7 @@ SELECT jsonb_build_object(
     'journal_dropped', reeve_journal_dropped($1, r.id),
     'now', clock_timestamp())::text
 FROM run r
-LEFT JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+LEFT JOIN LATERAL run_given($1, r.id, r.input) AS i ON true
 LEFT JOIN run_result o ON o.tenant_id = r.tenant_id AND o.run_id = r.id
 LEFT JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash
 WHERE r.tenant_id = $1 AND r.id = $2;

@@ -10,15 +10,18 @@ SELECT $1, r.run, r.seq, r.kind, r.name, r.digest, r.out
 -- name: run_insert
 -- `attempt`: how many failed at the same key before.
 -- `shares`: a run above holds the claim on the business key; where none does any more, the run claims it.
--- params: tenant int4, id int8[], agent text[], plan bytea[], business_key text[], parent int8[], depth int2[], close text[], shares bool[]
-INSERT INTO run (tenant_id, id, agent, plan_hash, status, business_key, parent, depth, close, attempt, claims)
+-- `input`: what is small stands in the row itself, as run_input_insert would keep it; NULL: that one is told.
+-- params: tenant int4, id int8[], agent text[], plan bytea[], business_key text[], parent int8[], depth int2[], close text[], shares bool[], input jsonb[]
+INSERT INTO run (tenant_id, id, agent, plan_hash, status, business_key, parent, depth, close, attempt, claims, input)
 SELECT $1, r.id, r.agent, r.plan, 'created', r.business_key, nullif(r.parent, 0), r.depth, r.close,
        (SELECT count(*) FROM run e WHERE e.tenant_id = $1 AND e.business_key = r.business_key AND e.status = 'failed'),
        NOT r.shares OR NOT EXISTS (
            SELECT FROM run o WHERE o.tenant_id = $1 AND o.business_key = r.business_key AND o.claims
-              AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
-  FROM unnest($2::int8[], $3::text[], $4::bytea[], $5::text[], $6::int8[], $7::int2[], $8::text[], $9::bool[])
-       AS r(id, agent, plan, business_key, parent, depth, close, shares);
+              AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')),
+       jsonb_build_object('today', to_char(clock_timestamp() AT TIME ZONE
+           coalesce((SELECT t.company->>'timezone' FROM tenant t WHERE t.tenant_id = $1), 'UTC'), 'YYYY-MM-DD')) || r.input
+  FROM unnest($2::int8[], $3::text[], $4::bytea[], $5::text[], $6::int8[], $7::int2[], $8::text[], $9::bool[], $10::jsonb[])
+       AS r(id, agent, plan, business_key, parent, depth, close, shares, input);
 
 -- name: run_input_insert
 -- The company's date at the beginning is kept with the input: a plan sees it as ctx.today, and replay sees

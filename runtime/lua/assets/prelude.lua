@@ -88,7 +88,7 @@ local erp = {
 
 local OPTIONS_MAX, TOKENS_MAX = 16, 4096
 local decide_fields =
-  { question = true, options = true, facts = true, untrusted = true, schema = true, max_tokens = true }
+  { question = true, options = true, facts = true, untrusted = true, schema = true, max_tokens = true, adapter = true }
 
 local function want_options(options)
   want(options, "table", 'llm.decide: field "options"')
@@ -118,6 +118,7 @@ local llm = {
     if question.max_tokens ~= nil then
       want_count(question.max_tokens, TOKENS_MAX, 'llm.decide: field "max_tokens"')
     end
+    if question.adapter ~= nil then want(question.adapter, "string", 'llm.decide: field "adapter"') end
     return ask("llm.decide", question)
   end,
 }

@@ -53,7 +53,27 @@ DELETE FROM model_adapter a WHERE a.tenant_id = $1 AND a.name = $2 RETURNING a.s
 -- params: tenant int4, name text
 SELECT a.name, a.path, a.sha256 FROM model_adapter a WHERE a.tenant_id = $1 AND a.name = $2;
 
+-- name: model_adapter_for_agents
+-- The one of that name; '': the one that the company's agents ask with where they name none.
+-- params: tenant int4, name text
+SELECT a.name, a.path, a.sha256 FROM model_adapter a
+ WHERE a.tenant_id = $1
+   AND a.name = CASE WHEN $2 <> '' THEN $2 ELSE (SELECT u.name FROM model_adapter_use u WHERE u.tenant_id = $1) END;
+
+-- name: model_adapter_use
+-- params: tenant int4, name text
+INSERT INTO model_adapter_use AS u (tenant_id, name)
+SELECT a.tenant_id, a.name FROM model_adapter a WHERE a.tenant_id = $1 AND a.name = $2
+ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name
+RETURNING u.name AS adapter;
+
+-- name: model_adapter_use_none
+-- params: tenant int4
+DELETE FROM model_adapter_use u WHERE u.tenant_id = $1 RETURNING u.name AS adapter;
+
 -- name: model_adapters
 -- params: tenant int4
-SELECT a.name, a.sha256, to_char(a.loaded_at, 'YYYY-MM-DD HH24:MI') AS loaded, a.loaded_by, a.path
-  FROM model_adapter a WHERE a.tenant_id = $1 ORDER BY a.name;
+SELECT a.name, CASE WHEN u.name IS NULL THEN '' ELSE 'yes' END AS agents, a.sha256,
+       to_char(a.loaded_at, 'YYYY-MM-DD HH24:MI') AS loaded, a.loaded_by, a.path
+  FROM model_adapter a LEFT JOIN model_adapter_use u ON u.tenant_id = a.tenant_id AND u.name = a.name
+ WHERE a.tenant_id = $1 ORDER BY a.name;

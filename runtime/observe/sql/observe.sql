@@ -62,3 +62,54 @@ SELECT l.id, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 
 -- name: backlog
 -- params: most int4
 SELECT b.name, b.kind, b.value FROM reeve_backlog($1) AS b;
+
+-- name: trace_runs
+-- What a trace tells of these runs, a row each: (run, body); see run_spans.h.  Names, codes, numbers and times only:
+-- no argument, no answer, no reason, no person.  Entries of the journal up to number `entries`.
+-- params: tenant int4, runs int8[], entries int4
+SELECT r.id, jsonb_build_object('tenant', $1, 'run', r.id, 'trace', run_trace_id($1, r.id, i.input),
+           'caller', i.input->>'trace_parent', 'parent', coalesce(r.parent, 0), 'agent', r.agent,
+           'version', (SELECT p.version FROM plan_source p WHERE p.tenant_id = $1 AND p.hash = r.plan_hash),
+           'plan', encode(r.plan_hash, 'hex'), 'status', r.status, 'waiting_on', r.waiting_on, 'code', r.error_code,
+           'attempt', r.attempt + 1, 'steps', r.steps, 'begin_us', reeve_us(r.created_at), 'changed_us', reeve_us(r.changed_at),
+           'over', r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'),
+           'entries', (SELECT jsonb_agg(jsonb_build_array(e.seq, e.kind, e.name, e.said->'ok', e.said->'code', e.said->'result',
+                              e.said->'until_us', e.said->'usage', CASE WHEN e.kind IN (13, 14) THEN e.said->'value'->'run' END)
+                              ORDER BY e.seq)
+                         FROM (SELECT j.seq, j.kind, j.name,
+                                      CASE WHEN get_byte(j.out, 0) = 1 THEN run_step_said($1, j.out) END AS said
+                                 FROM journal j
+                                WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.seq <= $3 AND j.kind IN (2, 4, 5, 7, 10, 13, 14)) AS e),
+           'decisions', (SELECT jsonb_agg(jsonb_build_array(d.step, reeve_us(d.at), d.body->'action', d.body->'verdict', d.body->'rules')
+                                ORDER BY d.seq)
+                           FROM (SELECT a.seq, a.step, a.at, a.body::jsonb AS body FROM audit_record a
+                                  WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.kind = 'decision' AND a.step <= $3) AS d),
+           'heard', (SELECT jsonb_agg(jsonb_build_array(g.consumed_seq, reeve_us(g.sent_at)) ORDER BY g.consumed_seq)
+                       FROM run_signal g WHERE g.tenant_id = $1 AND g.run_id = r.id AND g.consumed_seq <= $3),
+           'children', (SELECT jsonb_agg(jsonb_build_array(c.id, reeve_us(c.changed_at)) ORDER BY c.id)
+                          FROM run c WHERE c.tenant_id = $1 AND c.parent = r.id
+                           AND c.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')),
+           'approvals', (SELECT jsonb_agg(jsonb_build_object('id', q.id, 'seq', q.seq, 'action', q.action, 'status', q.status,
+                                'tier', q.tier, 'rules', q.rules, 'escalated', q.escalated,
+                                'begin_us', reeve_us(q.requested_at), 'end_us', reeve_us(q.decided_at),
+                                'votes', (SELECT jsonb_agg(jsonb_build_array(reeve_us(v.at), v.decision) ORDER BY v.at)
+                                            FROM approval_vote v WHERE v.tenant_id = $1 AND v.approval_id = q.id)) ORDER BY q.id)
+                           FROM approval q WHERE q.tenant_id = $1 AND q.run_id = r.id),
+           'effects', (SELECT jsonb_agg(jsonb_build_object('seq', n.seq, 'key', n.key, 'action', n.action, 'connector', n.connector,
+                              'state', n.state, 'attempt', n.attempt, 'code', n.outcome->'code',
+                              'begin_us', reeve_us(n.created_at), 'end_us', reeve_us(n.changed_at),
+                              'log', (SELECT jsonb_agg(jsonb_build_array(reeve_us(l.at), l.what) ORDER BY l.n) FROM effect_log l
+                                       WHERE l.tenant_id = $1 AND l.run_id = n.run_id AND l.seq = n.seq)) ORDER BY n.seq)
+                         FROM effect_intent n WHERE n.tenant_id = $1 AND n.run_id = r.id AND n.seq <= $3))
+  FROM unnest($2) AS w(id)
+  JOIN run r ON r.tenant_id = $1 AND r.id = w.id
+ CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i;
+
+-- name: trace_family
+-- The run and those that it started, and they, oldest first.
+-- params: tenant int4, run int8, limit int4
+WITH RECURSIVE family AS (
+    SELECT r.id FROM run r WHERE r.tenant_id = $1 AND r.id = $2
+     UNION
+    SELECT c.id FROM family f JOIN run c ON c.tenant_id = $1 AND c.parent = f.id)
+SELECT f.id FROM family f ORDER BY f.id LIMIT $3;

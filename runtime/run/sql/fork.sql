@@ -20,7 +20,7 @@ SELECT jsonb_build_object(
     'action', (SELECT min(j.seq) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 7),
     'taken_back', EXISTS (SELECT FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 10),
     -- what it did after the step and has not taken back: actions and children; each of them would be done again
-    'standing', (SELECT count(*) FILTER (WHERE e.seq > $3) - count(*) FILTER (WHERE e.kind = 10)
+    'standing', (SELECT count(*) FILTER (WHERE e.kind <> 10 AND e.seq > $3) - count(*) FILTER (WHERE e.kind = 10)
                    FROM (SELECT j.seq, j.kind,
                                 convert_from(substr(CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out($1, j.out)
                                                          ELSE j.out END, 2), 'UTF8')::jsonb AS out
@@ -50,7 +50,7 @@ SELECT jsonb_build_object(
                     AND (p.version = $4 OR (length($4) >= 8 AND starts_with(encode(p.hash, 'hex'), lower($4))))
                   ORDER BY p.published_at DESC LIMIT 1))
   FROM run r
-  JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+ CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
  WHERE r.tenant_id = $1 AND r.id = $2;
 
 -- name: run_fork_copy

@@ -10,7 +10,7 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'owner', coales
            'dropped', reeve_journal_dropped($1, r.id))
   FROM run r
   JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash
-  JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+ CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
   LEFT JOIN agent a ON a.tenant_id = r.tenant_id AND a.name = r.agent
   LEFT JOIN run_result x ON x.tenant_id = r.tenant_id AND x.run_id = r.id
  WHERE r.tenant_id = $1 AND r.id = $2;

@@ -11,7 +11,7 @@ WITH asked AS MATERIALIZED (
 SELECT 1 AS what, r.id, r.depth::bigint, h.epoch, r.status, r.agent, coalesce(a.owner, 'operator'), r.plan_hash,
        NULL::bytea, i.input, i.budget, r.created_at, coalesce(r.parent, 0), clock_timestamp()
   FROM asked r
-  JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
+  CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
   JOIN tenant_head h ON h.tenant_id = $1
   LEFT JOIN agent a ON a.tenant_id = $1 AND a.name = r.agent
  UNION ALL
@@ -57,13 +57,16 @@ SELECT p.seq, p.kind, p.name, p.digest, CASE WHEN p.large IS NOT NULL THEN reeve
 --        2  a waiting one whose time has come: its timer fired, or its approval was answered, its signal sent, its
 --           child over (whoever does that sets wake_at), or it has got the key of a run that has `ended`
 --        3  an open run that somebody asked to stop, and that is not stopping already (then it has a reason)
---        4  an approval whose time has come, or whose run is one of those that have `ended`
+--        4  an approval whose time has come, or whose run is one of those that have `ended`, or which is about the key
+--           of one of those
 --        5  id: how many requests of people have been granted and not executed
 --        6  id: grows whenever a detection raised something or found new evidence (only with `watch`)
 --        7  id: milliseconds until one of the above has its time, within the next hour
 --        8  id: how many audit records no checkpoint covers yet
 --        9  as 2, and somebody waits for it: a person has just answered its approval, sent its
 --           signal or said what became of its effect
+--       10  a waiting one that may find a place to begin (flow.h)
+--       11  id: the company's epoch
 -- Each branch has its own index and its own limit, so that neither a backlog nor parked runs are read through; the
 -- time is asked once, as an index can be asked about it only then.
 -- params: tenant int4, limit int4, after int8, watch bool, ended int8[]
@@ -73,7 +76,8 @@ WITH now AS MATERIALIZED (SELECT clock_timestamp() AS at)
     AND r.status IN ('created', 'planning', 'executing', 'reviewing', 'compensating')
   ORDER BY r.id LIMIT $2)
  UNION ALL
-(SELECT CASE WHEN r.waiting_on IN ('approval', 'intent', 'budget')
+(SELECT CASE WHEN r.waiting_on IN ('slot', 'rate') THEN 10
+             WHEN r.waiting_on IN ('approval', 'intent', 'budget')
                OR (r.waiting_on = 'signal'
                    AND EXISTS (SELECT FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = r.id
                                                           AND s.consumed_seq IS NULL AND s.name <> '$cancel'))
@@ -104,6 +108,11 @@ SELECT 4, a.id, '' FROM unnest($5::int8[]) AS e(run)
    JOIN run r ON r.tenant_id = $1 AND r.id = e.run
              AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
  UNION ALL
+-- a question about the key of one of those that have ended
+SELECT 4, a.id, '' FROM (SELECT DISTINCT r.business_key FROM unnest($5::int8[]) AS e(run)
+                           JOIN run r ON r.tenant_id = $1 AND r.id = e.run OFFSET 0) AS k
+   JOIN approval a ON a.tenant_id = $1 AND a.resource = k.business_key AND a.action = 'run.start' AND a.status = 'requested'
+ UNION ALL
 -- a run that has got the key of one of those that have ended
 SELECT 2, w.id, '' FROM unnest($5::int8[]) AS e(run)
    JOIN run r ON r.tenant_id = $1 AND r.id = e.run
@@ -126,14 +135,16 @@ SELECT 7, ceil(extract(epoch FROM least(
               n.at + interval '1 hour') - n.at) * 1000)::bigint, ''
   FROM now n
  UNION ALL
-SELECT 8, h.audit_size - h.checkpoint_size, '' FROM tenant_head h WHERE h.tenant_id = $1;
+SELECT x.what, x.id, ''
+  FROM tenant_head h CROSS JOIN LATERAL (VALUES (8, h.audit_size - h.checkpoint_size), (11, h.epoch)) AS x(what, id)
+ WHERE h.tenant_id = $1;
 
 -- name: company_sweep
 -- The same for what company_look finds only with its cause, asked now and then: nothing stands still for ever because a
 -- cause was overlooked, such as one of an older version.
 --   what 9  a waiting run whose approval was answered or whose signal came.  The name of the signal is in the newest
 --           step, the wait (a version byte and JSON): one of another name waits for a later step
---        4  an approval that no run waits for any more
+--        4  an approval that no run waits for any more, or about a key whose holder has ended
 -- params: tenant int4, limit int4
 (SELECT 9 AS what, r.id, '' AS reason FROM run r
   WHERE r.tenant_id = $1 AND r.status = 'waiting' AND r.waiting_on = 'approval'
@@ -161,7 +172,11 @@ SELECT 8, h.audit_size - h.checkpoint_size, '' FROM tenant_head h WHERE h.tenant
  UNION ALL
 (SELECT 4, a.id, '' FROM approval a JOIN run r ON r.tenant_id = $1 AND r.id = a.run_id
   WHERE a.tenant_id = $1 AND a.status IN ('requested', 'approved')
-    AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+    AND (r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
+         OR (a.action = 'run.start' AND NOT EXISTS (
+                 SELECT FROM run h WHERE h.tenant_id = $1 AND h.business_key = r.business_key AND h.claims
+                    AND h.id::text = substr(a.args->>'holder', 3)
+                    AND h.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))))
   ORDER BY a.id LIMIT $2);
 
 -- name: run_signal_wake
@@ -229,19 +244,32 @@ SELECT r.status, r.error_code, r.error_text, x.result
 
 -- name: run_claim_look
 -- Who holds these keys, and the highest priority that waits for each; no row for one that is free.  `stopping`: its plan
--- takes no signal any more.
+-- takes no signal any more; `ending`: it was asked to stop, or stops.  `facts`, for an agent that asks people and has
+-- something to ask: what they and the rules of the policy see of the holder.
 -- params: tenant int4, unit int4[], args jsonb[]
 SELECT u.unit, jsonb_build_object('run', h.id, 'agent', h.agent, 'priority', h.priority,
-           'stopping', h.error_code IS NOT NULL OR h.status IN ('executing', 'reviewing', 'compensating')
-               OR EXISTS (SELECT FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = h.id AND s.name = '$cancel'
-                             AND s.consumed_seq IS NULL),
-           'next', (SELECT max(w.priority) FROM run w
-                     WHERE w.tenant_id = $1 AND w.business_key = h.business_key AND NOT w.claims
-                       AND w.status = 'waiting' AND w.waiting_on = 'lock'))
-  FROM (SELECT q.unit, q.args->>'key' AS key FROM unnest($2::int4[], $3::jsonb[]) AS q(unit, args) OFFSET 0) AS u
+           'stopping', x.ending OR h.status IN ('executing', 'reviewing', 'compensating'),
+           'ending', x.ending, 'next', x.next)
+       || CASE WHEN u.claims = 'ask' AND NOT x.ending AND x.next IS NULL THEN (
+              SELECT jsonb_build_object('facts', jsonb_build_object('holder', jsonb_build_object(
+                         'run', 'r_' || h.id, 'agent', h.agent, 'priority', h.priority, 'status', h.status,
+                         'waiting_on', h.waiting_on,
+                         'since', to_char(h.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                         'input', CASE WHEN length((i.input->'exception')::text) <= 2000 THEN i.input->'exception' END)))
+                FROM run_given($1, h.id, h.input) AS i)
+          ELSE '{}' END
+  FROM (SELECT q.unit, q.args->>'key' AS key, q.args->>'claims' AS claims
+          FROM unnest($2::int4[], $3::jsonb[]) AS q(unit, args) OFFSET 0) AS u
  CROSS JOIN LATERAL (SELECT r.* FROM run r -- one by one, from the index: there may be many open runs
                       WHERE r.tenant_id = $1 AND r.business_key = u.key AND r.claims
-                        AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') LIMIT 1) AS h;
+                        AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged') LIMIT 1) AS h
+ CROSS JOIN LATERAL (
+       SELECT h.error_code IS NOT NULL
+                  OR EXISTS (SELECT FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = h.id AND s.name = '$cancel'
+                                AND s.consumed_seq IS NULL) AS ending,
+              (SELECT max(w.priority) FROM run w
+                WHERE w.tenant_id = $1 AND w.business_key = h.business_key AND NOT w.claims
+                  AND w.status = 'waiting' AND w.waiting_on = 'lock') AS next) AS x;
 
 -- name: run_claim_set
 -- Of runs that were just begun: what each weighs; those that have not got their key wait for it.
@@ -257,8 +285,9 @@ UPDATE run x
 -- the rest.  The statement run_claim_pass comes after.
 -- params: tenant int4, run int8[]
 WITH rest AS MATERIALIZED (
-    SELECT p.id AS run, p.agent, p.plan_hash, p.business_key, p.priority, s.id, s.body
+    SELECT p.id AS run, p.agent, p.plan_hash, p.business_key, p.priority, s.id, s.body, q.input->'flow' AS flow
       FROM unnest($2::int8[]) AS e(run) JOIN run p ON p.tenant_id = $1 AND p.id = e.run AND p.claims
+      LEFT JOIN LATERAL run_given($1, p.id, p.input) AS q ON true
      CROSS JOIN LATERAL (SELECT g.id, g.body FROM run_signal g
                           WHERE g.tenant_id = $1 AND g.run_id = p.id AND g.name = 'merge' AND g.consumed_seq IS NULL
                             AND jsonb_typeof(g.body) = 'object'
@@ -270,20 +299,27 @@ inputs AS (
     INSERT INTO run_input (tenant_id, run_id, input)
     SELECT $1, r.id, jsonb_build_object('today', to_char(clock_timestamp() AT TIME ZONE
                          coalesce(t.company->>'timezone', 'UTC'), 'YYYY-MM-DD'), 'exception', r.body, 'claim', r.business_key)
-      FROM rest r LEFT JOIN tenant t ON t.tenant_id = $1)
+           || CASE WHEN r.flow IS NULL THEN '{}' ELSE jsonb_build_object('flow', r.flow) END
+      FROM rest r LEFT JOIN tenant t ON t.tenant_id = $1),
+places AS ( -- as run_flow_put does, where it waits for the key first
+    INSERT INTO run_flow (tenant_id, run_id, place, key, most, seconds, turn)
+    SELECT $1, r.id, k.n, k.rule->>'key', (k.rule->>'most')::int, (k.rule->>'seconds')::int,
+           (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - (r.flow->>'ahead_s')::bigint * 1000000
+      FROM rest r CROSS JOIN LATERAL jsonb_array_elements(r.flow->'keys') WITH ORDINALITY AS k(rule, n))
 UPDATE run_signal g
    SET run_id = CASE WHEN g.id = r.id THEN g.run_id ELSE r.id END, consumed_seq = CASE WHEN g.id = r.id THEN -1 END
   FROM rest r
  WHERE g.tenant_id = $1 AND g.run_id = r.run AND g.name = 'merge' AND g.consumed_seq IS NULL;
 
 -- name: run_claim_pass
--- The claim of a run that ends goes to the oldest open run that works under it; without one, to the highest of those
--- that wait for the key, which may begin by that.
+-- The claim of a run that ends goes to the oldest open run that works under it; without one, to whom people have given
+-- the key, else to the highest of those that wait for it, which may begin by that, or wait for its places (flow.h).
 -- params: tenant int4, run int8[]
 UPDATE run x
    SET claims = true, priority = greatest(x.priority, CASE WHEN l.waits THEN 0 ELSE h.priority END),
-       status = CASE WHEN l.waits THEN 'created' ELSE x.status END,
-       waiting_on = CASE WHEN l.waits THEN NULL ELSE x.waiting_on END,
+       status = CASE WHEN l.waits AND NOT l.flows THEN 'created' ELSE x.status END,
+       waiting_on = CASE WHEN NOT l.waits THEN x.waiting_on WHEN l.flows THEN 'slot' END,
+       wake_at = CASE WHEN l.waits AND l.flows THEN clock_timestamp() ELSE x.wake_at END,
        changed_at = CASE WHEN l.waits THEN clock_timestamp() ELSE x.changed_at END
   FROM (SELECT n.id, max(p.priority) AS priority
           FROM unnest($2::int8[]) AS e(run) JOIN run p ON p.tenant_id = $1 AND p.id = e.run AND p.claims
@@ -291,10 +327,14 @@ UPDATE run x
                               WHERE o.tenant_id = $1 AND o.business_key = p.business_key AND NOT o.claims
                                 AND o.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
                               ORDER BY o.status = 'waiting' AND o.waiting_on IS NOT DISTINCT FROM 'lock',
+                                       EXISTS (SELECT FROM approval a
+                                                WHERE a.tenant_id = $1 AND a.run_id = o.id AND a.action = 'run.start'
+                                                  AND a.status = 'consumed') DESC,
                                        o.priority DESC, o.id LIMIT 1) AS n
          GROUP BY n.id) AS h
   JOIN run i ON i.tenant_id = $1 AND i.id = h.id
- CROSS JOIN LATERAL (SELECT i.status = 'waiting' AND i.waiting_on IS NOT DISTINCT FROM 'lock' AS waits) AS l
+ CROSS JOIN LATERAL (SELECT i.status = 'waiting' AND i.waiting_on IS NOT DISTINCT FROM 'lock' AS waits,
+                            EXISTS (SELECT FROM run_flow f WHERE f.tenant_id = $1 AND f.run_id = i.id) AS flows) AS l
  WHERE x.tenant_id = $1 AND x.id = i.id;
 
 -- name: run_parent_wake
@@ -355,11 +395,11 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
     SELECT DISTINCT ON (e.resource) e.*
       FROM exception e
      WHERE e.tenant_id = $1 AND e.state = 'open'
-       AND NOT EXISTS (SELECT FROM run r JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
+       AND NOT EXISTS (SELECT FROM run r LEFT JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
                           AND r.status <> 'failed'
                           AND (r.status NOT IN ('done', 'cancelled', 'compensated', 'diverged')
-                               OR (coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq
+                               OR (coalesce((coalesce(r.input, i.input)->>'found_seq')::bigint, 0) >= e.found_seq
                                    AND (r.parent IS NULL OR r.close = 'handoff')
                                    AND NOT EXISTS (SELECT FROM run h WHERE h.tenant_id = $1 AND h.parent = r.id
                                                                        AND h.close = 'handoff'))))
@@ -369,9 +409,9 @@ SELECT encode(w.key, 'hex'), w.type, to_jsonb(w) FROM (
                         WHERE o.tenant_id = $1 AND o.resource = e.resource
                           AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
                           AND NOT (r.status = 'waiting' AND r.waiting_on IN ('approval', 'budget')))
-       AND NOT EXISTS (SELECT FROM run r JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
+       AND NOT EXISTS (SELECT FROM run r LEFT JOIN run_input i ON i.tenant_id = $1 AND i.run_id = r.id
                         WHERE r.tenant_id = $1 AND r.business_key = 'exception:' || encode(e.key, 'hex')
-                          AND coalesce((i.input->>'found_seq')::bigint, 0) >= e.found_seq
+                          AND coalesce((coalesce(r.input, i.input)->>'found_seq')::bigint, 0) >= e.found_seq
                           AND r.status = 'failed'
                           AND r.changed_at > clock_timestamp() - interval '1 minute' * power(2, least(r.attempt, 10)))
      ORDER BY e.resource, e.opened_seq) AS w

@@ -124,7 +124,7 @@ SELECT r.id, r.plan_hash FROM run r
 SELECT r.id, r.status, r.agent, i.input, r.created_at, r.depth, coalesce(r.parent, 0), i.budget
   FROM unnest($2::int8[]) AS q(id)
   JOIN run r ON r.tenant_id = $1 AND r.id = q.id
-  JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id
+ CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
  ORDER BY r.id;
 
 -- name: runs_dry_steps

@@ -151,13 +151,10 @@ RETURNING 1;
 SELECT tenant_id, next_due FROM reeve_schedule_work($1, $2);
 
 -- name: schedule_refresh
--- Pauses that are over end; fires whose node died wait again, or are over when they were asked to stop.
--- Gives the company's calendars, and how many fires took a node down once too often (schedule_lost).
+-- Fires whose node died wait again, or are over when they were asked to stop.  Gives the company's calendars, how many
+-- fires took a node down once too often (schedule_lost), and how many pauses are over (schedule_rested).
 -- params: tenant int4, now timestamptz, attempts int4
-WITH resumed AS (
-    UPDATE schedule SET status = 'active', paused_until = NULL, paused_by = NULL, reason = NULL, failures = 0
-    WHERE tenant_id = $1 AND status = 'paused' AND paused_until <= $2
-), again AS (
+WITH again AS (
     UPDATE schedule_fire
     SET state = CASE WHEN stop THEN 'cancelled' ELSE 'waiting' END,
         reason = CASE WHEN stop THEN 'its node was lost while it was asked to stop' END,
@@ -167,7 +164,7 @@ WITH resumed AS (
 )
 SELECT c.name, c.weekend,
        (SELECT string_agg(d.day::text, ',') FROM calendar_day d WHERE d.tenant_id = $1 AND d.calendar = c.name),
-       x.lost
+       x.lost, (SELECT count(*) FROM schedule s WHERE s.tenant_id = $1 AND s.status = 'paused' AND s.paused_until <= $2)
 FROM (SELECT count(*) AS lost FROM schedule_fire
       WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND NOT stop
         AND attempt >= $3) x
@@ -188,6 +185,18 @@ WITH lost AS (
     FROM lost l GROUP BY l.schedule
 )
 SELECT schedule, reason FROM struck WHERE reason IS NOT NULL ORDER BY schedule;
+
+-- name: schedule_rested
+-- Pauses whose time is over end.  Gives the schedules that go on, and why.
+-- params: tenant int4, now timestamptz
+WITH over AS (
+    SELECT name, paused_until FROM schedule
+    WHERE tenant_id = $1 AND status = 'paused' AND paused_until <= $2 FOR UPDATE
+), resumed AS (
+    UPDATE schedule s SET status = 'active', paused_until = NULL, paused_by = NULL, reason = NULL, failures = 0
+    FROM over o WHERE s.tenant_id = $1 AND s.name = o.name
+)
+SELECT name, 'it was paused until ' || to_char(paused_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM over ORDER BY name;
 
 -- name: schedule_due
 -- Schedules to move on: due ones, those whose calendar changed, and with `version` those computed with

@@ -1,6 +1,7 @@
 // approval.js -- one approval: everything its decider must see before the buttons.
 
 import { el } from './dom.js';
+import { isContest, contestWords, contestRuns, contestEffect } from './contest.js';
 import { money, plainMoney, moment, age, span, actionName, label, principal, tiers, statusWords, statusHints } from './format.js';
 
 function section(title, ...content) {
@@ -93,6 +94,7 @@ export function approvalView(item, person, now, act, onBack) {
   const left = (Date.parse(item.expires_at) - now) / 1000;
   const obstacle = why(item, person);
   const tier = tiers[item.tier] || tiers[2];
+  const contest = isContest(item);
   return el('article', { class: 'detail', 'aria-labelledby': 'detail-title', 'data-id': item.id },
     el('button', { class: 'back link', onclick: onBack }, '‹ All approvals'),
     el('header', { class: 'head' },
@@ -102,7 +104,7 @@ export function approvalView(item, person, now, act, onBack) {
           item.exception_type ? el('span', { class: 'chip' }, item.exception_type) : null,
           el('span', { class: 'chip state ' + item.status }, statusWords[item.status] || item.status),
           item.escalated ? el('span', { class: 'chip warn' }, `escalated to ${item.escalate_to || 'another role'}`) : null),
-        el('h2', { id: 'detail-title', tabindex: '-1' }, actionName(item.action)),
+        el('h2', { id: 'detail-title', tabindex: '-1' }, contest ? 'Who shall have this key?' : actionName(item.action)),
         el('p', { class: 'subject' }, item.supplier || item.resource || '')),
       el('div', { class: 'sum' }, item.amount !== null ? el('span', { class: 'amount' }, money(item.amount, item.currency)) : null,
         item.status === 'requested'
@@ -111,13 +113,14 @@ export function approvalView(item, person, now, act, onBack) {
     item.blocked ? el('p', { class: 'obstacle', role: 'alert', id: 'blocked' }, item.blocked) : null,
     item.reason ? el('p', { class: 'reason' }, item.reason) : null,
     el('div', { class: 'columns' },
-      section('Effect on the books', books(item.effect, item.currency)),
+      contest ? section('The two runs', contestRuns(item, pairs)) : null,
+      contest ? section('What a decision does', contestEffect(item)) : section('Effect on the books', books(item.effect, item.currency)),
       section('Who must approve', stages(item),
         el('p', { class: 'quiet small' }, 'Asked for by ',
           (item.rules || []).map((rule, i) => [i ? ', ' : '', el('code', {}, rule)]), ' of the active policy.')),
       section('Exact arguments', pairs(item.args, item.currency)),
-      section('Facts', pairs(item.facts, item.currency)),
-      section('Evidence', (item.evidence || []).length
+      contest ? null : section('Facts', pairs(item.facts, item.currency)),
+      contest ? null : section('Evidence', (item.evidence || []).length
         ? el('ul', { class: 'evidence' }, item.evidence.map((one) => el('li', {}, typeof one === 'object' ? pairs(one, item.currency) : one)))
         : el('p', { class: 'quiet' }, 'none given')),
       section('History', votes(item)),
@@ -132,6 +135,6 @@ export function approvalView(item, person, now, act, onBack) {
         el('p', { class: 'quiet small' }, 'The approval counts only for this digest: action, arguments, version and policy together.'))),
     el('footer', { class: 'bar' }, obstacle
       ? el('p', { class: 'obstacle', role: 'note' }, obstacle)
-      : [el('button', { class: 'danger-quiet', id: 'reject', onclick: () => act(false), 'aria-keyshortcuts': 'r' }, 'Reject', el('kbd', {}, 'r')),
-        el('button', { class: 'primary', id: 'approve', onclick: () => act(true), 'aria-keyshortcuts': 'a' }, 'Approve', el('kbd', {}, 'a'))]));
+      : [el('button', { class: 'danger-quiet', id: 'reject', onclick: () => act(false), 'aria-keyshortcuts': 'r' }, contest ? contestWords.reject : 'Reject', el('kbd', {}, 'r')),
+        el('button', { class: 'primary', id: 'approve', onclick: () => act(true), 'aria-keyshortcuts': 'a' }, contest ? contestWords.approve : 'Approve', el('kbd', {}, 'a'))]));
 }

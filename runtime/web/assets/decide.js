@@ -2,12 +2,15 @@
 
 import { el, show, toast, announce } from './dom.js';
 import { money, actionName } from './format.js';
+import { isContest, contestWords } from './contest.js';
 import * as api from './api.js';
 
 // `item` is the approval as shown; its digest travels with the vote.
 export function openDecision(item, approve, onDone) {
   const opener = document.activeElement;
-  const verb = approve ? 'Approve' : 'Reject';
+  const contest = isContest(item);
+  const choice = approve ? 'approve' : 'reject';
+  const verb = contest ? contestWords[choice] : approve ? 'Approve' : 'Reject';
   const failure = el('p', { class: 'failure', role: 'alert' });
   const comment = el('textarea', { id: 'comment', rows: '3', maxlength: '2000', 'aria-describedby': 'comment-hint' });
   const confirm = el('button', { class: approve ? 'primary' : 'danger', type: 'submit', id: 'confirm' }, verb);
@@ -18,8 +21,8 @@ export function openDecision(item, approve, onDone) {
     item.resource ? [el('dt', {}, 'Concerns'), el('dd', {}, item.resource)] : null,
     el('dt', {}, 'Digest'), el('dd', {}, el('code', {}, item.digest.slice(0, 16) + '…')));
   const form = el('form', { method: 'dialog', novalidate: true, onsubmit: submit },
-    el('h2', { id: 'dialog-title' }, approve ? 'Approve this?' : 'Reject this?'),
-    el('p', { class: 'quiet' }, approve
+    el('h2', { id: 'dialog-title' }, contest ? contestWords.title[choice] : approve ? 'Approve this?' : 'Reject this?'),
+    el('p', { class: 'quiet' }, contest ? item.effect[choice] + '.' : approve
       ? 'Your approval counts for exactly this and is recorded under your name.'
       : 'One rejection ends the request. The reason goes to the run and into the record.'),
     facts,
@@ -49,8 +52,9 @@ export function openDecision(item, approve, onDone) {
       const text = approve
         ? (status.status === 'requested' && left ? 'Recorded. Another approval is still needed.' : 'Approved.')
         : 'Rejected.';
-      toast(text, 'good');
-      announce(text);
+      const said = contest && status.status !== 'requested' ? contestWords.done[status.status === 'void' ? 'void' : choice] : text;
+      toast(said, 'good');
+      announce(said);
       onDone(status);
     } catch (problem) {
       show(failure, problem.message + '. ', problem.hint);

@@ -57,6 +57,9 @@ export function runsView(main, person, wanted) {
     }
   }
 
+  const question = (asked) => el('p', {}, el('a', { href: '#/approvals/' + asked.id }, `${actionName(asked.action)} ${money(asked.amount, asked.currency)}`), ' ',
+    el('span', { class: 'chip state ' + asked.status }, statusWords[asked.status] || asked.status));
+
   function story(run) {
     const approvals = new Map(run.approvals.map((one) => [one.step, one]));
     const steps = run.journal.map((step) => {
@@ -66,13 +69,13 @@ export function runsView(main, person, wanted) {
         el('span', { class: 'seq', 'aria-hidden': 'true' }, step.seq),
         el('div', {}, el('p', {}, el('b', {}, name), ' ', el('code', {}, step.name), hint ? el('span', { class: 'quiet small' }, ' ' + hint) : ''),
           brief(step.out) ? el('p', {}, brief(step.out)) : null,
-          asked ? el('p', {}, el('a', { href: '#/approvals/' + asked.id }, `${actionName(asked.action)} ${money(asked.amount, asked.currency)}`), ' ',
-            el('span', { class: 'chip state ' + asked.status }, statusWords[asked.status] || asked.status)) : null,
+          asked ? question(asked) : null,
           step.out !== null && typeof step.out === 'object'
             ? el('details', {}, el('summary', {}, 'recorded answer'), pairs(step.out)) : null));
     });
     return el('ol', { class: 'story' },
       el('li', { class: 'step' }, el('span', { class: 'seq' }, '0'), el('div', {}, el('p', {}, el('b', {}, 'Started'), ' ', moment(run.created_at)),
+        approvals.has(0) ? question(approvals.get(0)) : null, // whether it shall have its key
         run.input ? el('details', {}, el('summary', {}, 'input'), pairs(run.input)) : null)),
       steps,
       el('li', { class: 'step end ' + run.status }, el('span', { class: 'seq' }, finals.includes(run.status) ? '■' : '…'),

@@ -10,12 +10,13 @@ if(TARGET rv_gate AND TARGET rv_run AND TARGET rv_erp_command AND TARGET test_po
     ${CMAKE_CURRENT_LIST_DIR}/bench_takeover.c ${CMAKE_SOURCE_DIR}/tests/support/fleet.c
     ${CMAKE_SOURCE_DIR}/tests/support/http_client.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_park.c ${CMAKE_CURRENT_LIST_DIR}/bench_history.c
-    ${CMAKE_CURRENT_LIST_DIR}/bench_fair.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_fair.c ${CMAKE_CURRENT_LIST_DIR}/bench_search.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_replay.c ${CMAKE_CURRENT_LIST_DIR}/bench_start.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_schedules.c)
   set_target_properties(reeve-bench PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/runtime/cli) # beside reeve: `reeve bench` runs it
   target_link_libraries(reeve-bench PRIVATE test_postgres rv_actor rv_gate rv_audit rv_journal rv_exchange
-    rv_lua rv_run rv_schedule kernels)
+    rv_lua rv_run rv_schedule rv_http kernels)
   target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_model.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_model_mask.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_encode.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_model_cpu.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_serve.c

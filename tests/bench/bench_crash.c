@@ -481,6 +481,7 @@ static void open_state(struct crash *crash)
     snprintf(crash->state, sizeof crash->state, "/tmp/reeve-crash-XXXXXX");
     RV_ASSERT(mkdtemp(crash->state) != NULL);
     setenv("REEVE_STATE", crash->state, 1);
+    setenv("REEVE_MODEL_PATH", "none", 1); /* the rules alone are measured */
     unsetenv("REEVE_DATABASE");
     unsetenv("REEVE_DATABASE_URI");
     static const char *const start_words[] = {"db", "start", NULL};

@@ -29,14 +29,17 @@ extern const struct bench bench_history;
 extern const struct bench bench_fair;
 extern const struct bench bench_claims;
 extern const struct bench bench_schedules;
+extern const struct bench bench_search;
+extern const struct bench bench_replay;
+extern const struct bench bench_start;
 extern const struct bench bench_model;
 
 static const struct bench *const benches[] = {
-    &bench_journal,   &bench_gate,    &bench_crash,  &bench_import, &bench_lua,
-    &bench_actors,    &bench_recover, &bench_park,   &bench_fair,   &bench_model,
-    &bench_schedules, &bench_history, &bench_claims,
+    &bench_journal, &bench_gate,   &bench_crash,  &bench_import, &bench_lua,       &bench_actors,
+    &bench_recover, &bench_park,   &bench_fair,   &bench_model,  &bench_schedules, &bench_history,
+    &bench_claims,  &bench_search, &bench_replay, &bench_start,
 #ifdef REEVE_BENCH_ERP /* the books are built */
-    &bench_ledger,    &bench_detect,
+    &bench_ledger,  &bench_detect,
 #endif
 };
 
@@ -190,6 +193,7 @@ static int usage(void)
            "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
            "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
            "                           [--steps N]           (history; claims: runs)\n"
+           "                           [--runs N]            (search)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);
@@ -231,6 +235,8 @@ int main(int argc, char **argv)
             run.seed = whole_number(argv[++i], INT64_MAX);
         } else if (strcmp(argv[i], "--steps") == 0 && i + 1 < argc) {
             run.steps = whole_number(argv[++i], 1000000000);
+        } else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc) {
+            run.runs = whole_number(argv[++i], 100000000);
         } else if (argv[i][0] != '-' && name == NULL) {
             name = argv[i];
         } else {

@@ -1,5 +1,5 @@
-// run.test.mjs REEVE CHROMIUM OUT -- an operator's minute with a run that has met its limit: the real program, its own
-// PostgreSQL and a real browser.
+// run.test.mjs REEVE CHROMIUM OUT -- an operator's minute with a run that has met its limit, and a controller's with two
+// runs that want one key: the real program, its own PostgreSQL and a real browser.
 
 import { spawn, execFileSync } from 'node:child_process';
 import { strict as assert } from 'node:assert';
@@ -12,7 +12,7 @@ const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--no
 const PASSWORD = 'correct horse battery';
 const state = mkdtempSync('/tmp/rv-run-browser-');
 chmodSync(state, 0o755); // root's server, which is another account, has to pass
-const env = { ...process.env, REEVE_STATE: state + '/s', HOME: state, XDG_CONFIG_HOME: state + '/c' };
+const env = { ...process.env, REEVE_STATE: state + '/s', REEVE_MODEL_PATH: 'none', HOME: state, XDG_CONFIG_HOME: state + '/c' };
 for (const name of ['REEVE_DATABASE', 'REEVE_DATABASE_URI', 'REEVE_CONFIG']) delete env[name];
 const run = (input, ...words) => execFileSync(reeve, words, { env, input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
 
@@ -23,6 +23,13 @@ local agent = { name = "reader", version = "1", handles = {}, uses = {}, limits 
 function agent.plan(ctx, input)
   for i = 1, 5 do erp.get("invoice", i) end
 end
+return agent
+`);
+mkdirSync(state + '/closer');
+writeFileSync(state + '/closer/agent.lua', `
+-- works on a period until it is told to end; where another run does, people are asked
+local agent = { name = "closer", version = "1", handles = {}, uses = {}, claims = "ask" }
+function agent.plan(ctx, input) ctx:signal("end", 3600) end
 return agent
 `);
 let server = null;
@@ -44,6 +51,7 @@ try {
   }
   run('', 'policy', 'load', 'policies/default.lua');
   run('', 'agent', 'publish', state + '/reader/agent.lua');
+  run('', 'agent', 'publish', state + '/closer/agent.lua');
   run('', 'run', 'start', 'reader', '--as', 'op');
   server = spawn(reeve, ['serve', '--listen', '127.0.0.1:0', '--json'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const base = await new Promise((resolve, reject) => {
@@ -109,6 +117,48 @@ try {
   await step('and that is on the record', () => {
     const record = run('', 'audit', 'export');
     assert.match(record, /"action":"run\.raise".*"principal":"person:op"/);
+  });
+
+  const close = (ledger) => run('', 'run', 'start', 'closer', '--as', 'op', '--key', 'period:2026-10', '--input', JSON.stringify({ ledger })).match(/r_\d+/)[0];
+  const holder = close('main');
+  const wants = close('<b>second</b>');
+  await step('who decides about a key sees both runs and what each decision does', async () => {
+    page = await (await browser.newContext({ viewport: { width: 1280, height: 860 } })).newPage();
+    page.setDefaultTimeout(15000);
+    page.on('pageerror', (error) => { failed++; console.log('FAIL script: ' + error.message); });
+    await page.goto(base);
+    await page.fill('#tenant', 'acme');
+    await page.fill('#name', 'controller');
+    await page.fill('#password', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#list a.row');
+    await page.click('#list a.row');
+    await page.waitForSelector('#approve');
+    const text = await page.textContent('.detail');
+    for (const wanted of ['Who shall have this key?', 'period:2026-10', 'Has the key', holder, 'Wants the key', wants, 'Asked byop', 'main', '<b>second</b>',
+      `${holder} of agent closer is asked to stop`, `${holder} keeps the key and goes on; ${wants} does not begin`, 'Controller']) {
+      assert.ok(text.includes(wanted), 'missing: ' + wanted);
+    }
+    assert.equal(await page.$('.sum .amount'), null);
+    assert.match(await page.textContent('#approve'), /^Hand over/);
+    assert.match(await page.textContent('#reject'), /^Keep/);
+    await page.screenshot({ path: `${out}/23-key.png` });
+  });
+  await step('the key is handed over, and the page of the run says who decided', async () => {
+    await page.click('#approve');
+    await page.waitForSelector('dialog[open]');
+    assert.match(await page.textContent('dialog'), /is asked to stop, as by reeve run cancel/);
+    await page.screenshot({ path: `${out}/24-hand-over.png` });
+    await page.click('#confirm');
+    await page.waitForFunction(() => /Handed over/.test(document.querySelector('.toast')?.textContent || ''));
+    await page.waitForFunction(() => /Executed/.test(document.querySelector('.detail .state')?.textContent || ''));
+    await page.goto(base + '#/runs/' + holder.slice(2));
+    await page.waitForFunction(() => /cancelled/.test(document.querySelector('.chip.run')?.textContent || ''));
+    assert.match(await page.textContent('.page'), /controller has given key period:2026-10 to/);
+    await page.goto(base + '#/runs/' + wants.slice(2));
+    await page.waitForFunction(() => /Run of closer/.test(document.querySelector('h1')?.textContent || ''));
+    await page.waitForSelector('.story .step .chip.state.consumed');
+    await page.screenshot({ path: `${out}/25-begun.png` });
   });
 } catch (error) {
   failed++;

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct kernel_constraint *state = kernel_constraint_start(grammar);
     kernel_constraint_close(state);
-    uint32_t length = kernel_constraint_shortest(state);
+    uint32_t length = kernel_constraint_shortest(state, UINT32_MAX - 1);
     char *text = kernel_allocate((size_t)length + 1, 1);
     size_t forced = kernel_constraint_forced(state, text, length);
     KERNEL_ASSERT(forced == length);

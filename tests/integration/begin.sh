@@ -142,7 +142,7 @@ gives 0 "after a kill the run is told" reeve run signal "r_$fire" go --as operat
 until_is "and the fire ends with it" "done done" \
     "SELECT f.state || ' ' || r.status FROM schedule_fire f JOIN run r ON r.id = f.id WHERE f.id = $fire"
 same "no fire began two runs" 0 "$(ask "SELECT count(*) FROM run r WHERE NOT EXISTS (SELECT FROM schedule_fire f WHERE f.id = r.id)
-    AND r.id IN (SELECT run_id FROM run_input WHERE input->'exception' ? 'schedule')")"
+    AND EXISTS (SELECT FROM run_given(r.tenant_id, r.id, r.input) i WHERE i.input->'exception' ? 'schedule')")"
 gives 0 "the record is whole" reeve audit verify
 kill "$served"
 wait "$served" 2>/dev/null

@@ -70,9 +70,9 @@ end
 return agent
 LUA
 gives 0 "an agent that starts others" reeve agent publish "$state/starter/agent.lua"
-agent wrong 'claims = "ask"'
+agent wrong 'claims = "draw"'
 gives 2 "a word that is none" reeve agent publish "$state/wrong/agent.lua"
-has err 'field "claims" must be "first", "merge" or "priority"'
+has err 'field "claims" must be "first", "merge", "priority" or "ask"'
 agent wrong 'priority = 101'
 gives 2 "a priority that is too high" reeve agent publish "$state/wrong/agent.lua"
 has err 'field "priority" must be a number from 0 to 100'

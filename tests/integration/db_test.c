@@ -748,6 +748,44 @@ TEST(a_living_node_that_lost_its_lock_gives_way)
     rv_free(uri);
 }
 
+/* Node 10 could not beat in time and goes on as 11, and has said so; 20 cannot beat right now, 30
+ * leaves: what it had is 11's, not that of a number that nobody goes by any more. */
+TEST(nothing_is_given_to_who_a_node_was_before)
+{
+    rv_log_level(RV_LOG_SILENT);
+    char *uri = test_postgres_database(rooms);
+    char *superuser = test_postgres_superuser(uri);
+    struct rv_error err = {.code = RV_OK};
+    struct rv_db_session *session = NULL;
+    must(rv_db_session_open(uri, &session, &err), &err);
+    for (int i = 0; i < 6; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "company %d", i);
+        make_tenant(session, name);
+    }
+    PGconn *conn = PQconnectdb(superuser);
+    ask_number(conn,
+               "SELECT count(reeve_node_here(n, 'node ' || (n / 10), 1, interval '5 s', false))"
+               "  FROM unnest(ARRAY[10, 20, 30]) AS n");
+    ask_number(conn, "SELECT count(reeve_node_serve(n, n / 10, 5000, '', '', '', '', '')) "
+                     "  FROM unnest(ARRAY[10, 20, 30]) AS n");
+    ck_assert_int_eq(ask_number(conn, "SELECT count(*) FROM reeve_lease_take(30, 0, 100)"), 6);
+    ask_number(conn, "SELECT reeve_node_here(11, 'node 1', 1, interval '5 s', false)");
+    ask_number(conn, "SELECT count(reeve_node_serve(11, 1, 5000, '', '', '', '', ''))");
+    ck_assert_int_eq(
+        ask_number(conn, "SELECT count(*) FROM node WHERE lease_until > clock_timestamp()"), 3);
+    test_postgres_execute(superuser, "UPDATE node SET lease_until = clock_timestamp() + "
+                                     "interval '1400 ms' WHERE node_id = 20");
+    ask_number(conn, "SELECT count(*) FROM reeve_placement_propose(30, 2)");
+    ck_assert_int_eq(ask_number(conn, "SELECT count(*) FROM placement WHERE moving_to <> 11"), 0);
+    ask_number(conn, "SELECT count(reeve_lease_leave(30))");
+    ck_assert_int_eq(ask_number(conn, "SELECT count(*) FROM tenant_head WHERE owner_node = 11"), 6);
+    PQfinish(conn);
+    rv_db_session_close(session);
+    rv_free(superuser);
+    rv_free(uri);
+}
+
 static void woken0(void *data, int32_t tenant)
 {
     ((struct lease_test *)data)->woken += tenant;

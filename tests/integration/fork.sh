@@ -82,7 +82,7 @@ gives 0 "a preview" reeve run fork "$run" --at-step 1
 has out "would be forked"
 has err "add --yes"
 same "no run was made, no event written" "$(echo "$before" | cut -d'|' -f1)" "$(ask "SELECT event_seq FROM tenant_head")"
-same "by none of it" 0 "$(ask "SELECT count(*) FROM run_input WHERE input ? 'forked'")"
+same "by none of it" 0 "$(ask "SELECT count(*) FROM run r CROSS JOIN LATERAL run_given(r.tenant_id, r.id, r.input) i WHERE i.input ? 'forked'")"
 
 # with everything done: nothing is done again
 events=$(ask "SELECT count(*) FROM event")

@@ -225,9 +225,9 @@ TEST(messages_are_delivered_once_to_those_who_want_them)
     world_open(&world);
     struct rv_hook_endpoint_keys all = add_endpoint(&world, "/all", "", true);
     add_endpoint(&world, "/approvals", "approval.*", true);
-    add_endpoint(&world, "/runs", "run.done", true);
+    add_endpoint(&world, "/runs", "run.failed", true);
     say(&world, 101, "approval.requested");
-    say(&world, 102, "run.done");
+    say(&world, 102, "run.failed");
     struct counts counts = settle(&world, 4);
     ck_assert_int_eq((int)counts.delivered, 4);
     ck_assert_int_eq(world.attempt_count, 4);
@@ -239,10 +239,26 @@ TEST(messages_are_delivered_once_to_those_who_want_them)
         }
         ck_assert_ptr_nonnull(strstr(attempt->body, "\"approval\": \"9007199254740993\""));
         ck_assert(strstr(attempt->path, "runs") == NULL ||
-                  strstr(attempt->body, "run.done") != NULL);
+                  strstr(attempt->body, "run.failed") != NULL);
         ck_assert(strncmp(attempt->id, "msg_", 4) == 0);
     }
     world_close(&world);
+}
+
+TEST(an_event_that_is_never_announced_is_refused_with_those_that_are)
+{
+    static const char *const good[] = {"", "approval.*", "run.failed", "approval.void,run.*"};
+    static const char *const wrong[] = {"run.done", "runs.*",      "approval",
+                                        ".*",       "approval.*,", "approval.void, run.failed"};
+    for (size_t i = 0; i < RV_COUNT(good); i++) {
+        struct rv_error err = {.code = RV_OK};
+        ck_assert_int_eq(rv_hook_events_check(good[i], &err), RV_OK);
+    }
+    for (size_t i = 0; i < RV_COUNT(wrong); i++) {
+        struct rv_error err = {.code = RV_OK};
+        ck_assert_int_eq(rv_hook_events_check(wrong[i], &err), RV_INVALID);
+        ck_assert(strstr(err.hint, "approval.requested") != NULL);
+    }
 }
 
 TEST(a_failing_receiver_gets_the_same_message_again)
@@ -342,7 +358,7 @@ TEST(a_receiver_that_hangs_times_out_and_one_that_floods_counts)
     add_endpoint(&world, "/flood", "approval.*", true);
     say(&world, 101, "approval.requested");
     ck_assert_int_eq((int)settle(&world, 1).delivered, 1); /* 200 was said; the rest is not read */
-    say(&world, 102, "run.done");
+    say(&world, 102, "run.failed");
     for (int i = 0; i < 40 && count(&world).attempts < 2; i++) {
         rv_loop_run_once(world.fixture.loop, 50);
     }
@@ -441,7 +457,7 @@ TEST(what_an_earlier_version_stored_bare_is_sealed_and_goes_on_signing)
                                             world.fixture.vault, &sealed, &err),
                      RV_OK);
     ck_assert_int_eq(sealed, 0);
-    say(&world, 101, "run.done");
+    say(&world, 101, "run.failed");
     ck_assert_int_eq((int)settle(&world, 1).delivered, 1);
     check_signature(&world.attempts[0], made.secret);
     world_close(&world);
@@ -463,12 +479,12 @@ TEST(a_secret_that_does_not_open_sends_nothing_and_is_named)
                                             world.fixture.vault, &sealed, &err),
                      RV_CORRUPT);
     ck_assert_ptr_nonnull(strstr(err.hint, "reeve hook rotate"));
-    say(&world, 101, "run.done");
+    say(&world, 101, "run.failed");
     ck_assert_int_eq((int)settle(&world, 2).delivered, 1);
     ck_assert_int_eq((int)world.attempt_count, 1);
     /* a bare one that somebody wrote is not believed either */
     intrude(&world, "UPDATE hook_endpoint SET secret = decode(repeat('01', 32), 'hex')");
-    say(&world, 102, "run.done");
+    say(&world, 102, "run.failed");
     settle(&world, 4);
     ck_assert_int_eq((int)world.attempt_count, 1);
     world_close(&world);
@@ -480,7 +496,7 @@ TEST(many_messages_go_out_side_by_side_and_none_is_lost)
     world_open(&world);
     add_endpoint(&world, "/many", "", true);
     for (int i = 0; i < 50; i++) {
-        say(&world, 1000 + i, "run.done");
+        say(&world, 1000 + i, "run.failed");
     }
     ck_assert_int_eq((int)settle(&world, 50).delivered, 50);
     ck_assert_int_eq(world.attempt_count, 50);

@@ -101,6 +101,7 @@ while read -r name; do
     do) gives 0 "" do tolerance.set '{"key":"PP","pct_bp":100,"amount":500,"days":0}' --dry-run --company acme ;;
     "run replay") gives 0 "" run replay "$run" --company acme ;;
     "run diff") gives 0 "" run diff "$run" "$run" --company acme ;;
+    "run trace") gives 0 "" run trace "$run" --company acme; gives 0 "" run trace "$run" "$state/trace.json" --company acme ;;
     "run export") gives 0 "" run export "$run" "$state/run.json" --company acme; gives 0 "" run import "$state/run.json" ;;
     "run import") ;; # with the export
     "run fork") gives 0 "may be empty" run fork --agent nobody --at-step 1 --company acme; gives 2 "" run fork "$run" --company acme ;;
@@ -160,6 +161,7 @@ while read -r name; do
     "model promote") gives 0 "" model promote nano 1 --company acme ;;
     "model rollback") gives 0 "" model rollback nano --company acme ;;
     "adapter load") gives 1 "" adapter load none.gguf --name tone --company acme ;;
+    "adapter use") gives 1 "" adapter use tone --company acme ;;
     "adapter list") gives 0 "may be empty" adapter list --company acme ;;
     "adapter remove") gives 1 "" adapter remove tone --company acme ;;
     "model check") gives 0 "" model check kernels/nano/nano.gguf ;;

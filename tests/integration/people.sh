@@ -156,6 +156,9 @@ is "with the reason on the record" "a holiday" \
     "SELECT body::jsonb->>'reason' FROM audit_record WHERE kind = 'admin' ORDER BY seq DESC LIMIT 1"
 gives 3 "a clerk adds no receiver" reeve hook add https://hooks.example.org/hidden-path --as clerk
 is "and there is none" 0 "SELECT count(*) FROM hook_endpoint"
+gives 2 "nor anybody one for what is never announced" reeve hook add https://hooks.example.org/x --as y --events approval.done
+has err 'there is no event "approval.done"'
+has err "approval.requested"
 gives 0 "an operator does" reeve hook add https://hooks.example.org/hidden-path --as y
 is "of its address the record has only the host" 0 "SELECT count(*) FROM audit_record WHERE body LIKE '%hidden-path%'"
 secret=$(sed -n 's/^secret *//p' "$state/out")

@@ -8,6 +8,7 @@ state=$(mktemp -d "/tmp/rv-$(basename "$0" .sh)-XXXXXX")
 chmod 755 "$state" # root's server, which is another account, has to pass
 unset REEVE_STATE REEVE_STATE_DIR REEVE_DATABASE REEVE_DATABASE_URI REEVE_CONFIG
 export REEVE_STATE="$state/s" HOME="$state" XDG_CONFIG_HOME="$state/c"
+export REEVE_MODEL_PATH=none # agents decide by their rules, unless a test says otherwise
 reeve() { "$reeve_program" "$@"; }
 served= # a `reeve serve` that ends with the test
 trap '[ -z "$served" ] || kill "$served" 2>/dev/null; reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT

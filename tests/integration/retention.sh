@@ -115,7 +115,7 @@ reset() { # the journal as it was: one default partition with rows
     owner "BEGIN; DELETE FROM journal_drop; SELECT 1 FROM journal_period; DO \$\$ DECLARE n text; BEGIN
         FOR n IN SELECT name FROM journal_period WHERE to_regclass(name) IS NOT NULL LOOP EXECUTE format('DROP TABLE %I', n); END LOOP; END \$\$;
         DELETE FROM journal_period;
-        INSERT INTO journal SELECT 1, reeve_run_bound(now() - interval '40 days') + g, 1, 12, 'n', '', '\\x017b7d' FROM generate_series(1, 1000) g; COMMIT" >/dev/null
+        INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out) SELECT 1, reeve_run_bound(now() - interval '40 days') + g, 1, 12, 'n', '', '\\x017b7d' FROM generate_series(1, 1000) g; COMMIT" >/dev/null
 }
 reset
 same "a small one becomes a period at once" "settled" "$(ask "SELECT reeve_journal_ahead('month', 3)")"

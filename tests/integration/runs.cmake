@@ -1,5 +1,5 @@
 if(TARGET reeve)
-  foreach(part begin schedules_http revive claims runs children budgets wake versions history blobs fork messages retention)
+  foreach(part begin schedules_http revive claims ask runs children budgets flow wake versions history blobs fork messages retention)
     add_test(NAME ${part}_test COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/${part}.sh $<TARGET_FILE:reeve>
       WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${part}_test PROPERTIES TIMEOUT 300 LABELS "integration;slow"
@@ -9,3 +9,4 @@ endif()
 if(TARGET test_contest)
   reeve_test(contest_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/contest_test.c LINK test_contest LABELS integration)
 endif()
+reeve_test(store_load_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_load_test.c LINK test_postgres rv_run LABELS integration)

@@ -130,13 +130,14 @@ gives 1 "nor found where there is none" reeve run list --view mine
 has err "reeve run views"
 same "young ones are not older" 0 "$(names --older 1d | wc -l | tr -d ' ')"
 same "nothing is stuck" 0 "$(names stuck | wc -l | tr -d ' ')"
-owner "SET reeve.tenant = 1; UPDATE run SET status = 'executing', waiting_on = NULL, changed_at = now() - interval '5 minutes',
-    created_at = now() - interval '2 days' WHERE id = ${other#r_}"
+owner "SET reeve.tenant = 1; UPDATE run SET status = 'executing', waiting_on = NULL, changed_at = now() - interval '5 minutes'
+    WHERE id = ${other#r_}"
 same "a run that could move and does not is stuck" "$other" "$(names stuck)"
 same "said in another way" "$other" "$(names --stuck --agent price_variance)"
 gives 2 "not two at once" reeve run list done --stuck
 has err "at the same time"
-same "and older" "$other" "$(names open --older 1d)"
+same "and older" "$other" "$(names stuck --older 1s)" # the number of a run tells when it began
+same "but not so old" "" "$(names stuck --older 1d)"
 owner "SET reeve.tenant = 1; UPDATE run SET status = 'waiting', waiting_on = 'approval' WHERE id = ${other#r_}"
 gives 2 "a wrong age" reeve run list --older soon
 has err "--older 30d"

@@ -291,7 +291,7 @@ static const char *instants_of(struct world *world, const char *name)
 }
 
 struct stored {
-    int64_t records; /* that say that it rests by itself */
+    int64_t records; /* that say that it rests, or goes on, by itself */
     char status[20], tzdata[20], reason[100];
     int64_t next_us, last_us, due_us;
 };
@@ -1061,6 +1061,7 @@ TEST(a_pause_with_an_end_ends_by_itself_and_catches_nothing_up)
     world.now_us = utc(2026, 1, 10, 1, 0);
     run_until(&world, 0);
     ck_assert_str_eq(stored(&world, "morning").status, "active");
+    ck_assert_int_eq(stored(&world, "morning").records, 1); /* it says so */
     world.now_us = utc(2026, 1, 10, 5, 30);
     run_until(&world, 1);
     world_close(&world);

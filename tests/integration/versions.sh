@@ -108,7 +108,7 @@ same "some came to their end with the new version" 0 $?
 
 # an actor that still has the old version cannot write: the journal has that number already
 same "a note's number is taken once" "ERROR" "$(psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1;
-    INSERT INTO journal SELECT tenant_id, run_id, seq, 1, 'x', digest, out FROM journal WHERE name = 'version' LIMIT 1" 2>&1 | cut -c1-5)"
+    INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out) SELECT tenant_id, run_id, seq, 1, 'x', digest, out FROM journal WHERE name = 'version' LIMIT 1" 2>&1 | cut -c1-5)"
 
 # canary: by the exception's key, the same one always the same way
 gives 1 "a canary needs an agent" reeve agent canary nobody 1.3 --percent 10

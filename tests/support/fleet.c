@@ -271,6 +271,7 @@ void fleet_open(struct fleet *fleet, const char *program, const char *test, int 
     snprintf(state, sizeof state, "%s/s", fleet->state);
     setenv("REEVE_STATE", state, 1);
     setenv("HOME", fleet->state, 1);
+    setenv("REEVE_MODEL_PATH", "none", 1);
     unsetenv("REEVE_DATABASE");
     unsetenv("REEVE_DATABASE_URI");
     unsetenv("REEVE_CONFIG");

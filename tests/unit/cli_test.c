@@ -63,6 +63,8 @@ TEST(mistakes_are_named)
 {
     ck_assert_int_eq(read_line("thing list a --lmit 7", &one), RV_INVALID);
     ck_assert_str_eq(err.hint, "Did you mean --limit?");
+    ck_assert_int_eq(read_line("thing list a --n 7", &one), RV_INVALID);
+    ck_assert_str_eq(err.hint, "Did you mean --limit?"); /* whose value is an N */
     ck_assert_int_eq(read_line("thing list a --limit", &one), RV_INVALID);
     ck_assert_str_eq(err.message, "--limit needs a value");
     ck_assert_int_eq(read_line("thing list a --all=yes", &one), RV_INVALID);
@@ -142,6 +144,19 @@ TEST(hostile_text_cannot_drive_the_terminal)
     cleans("\xFF\xC3", "\xEF\xBF\xBD\xEF\xBF\xBD");
     cleans("\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD"); /* overlong */
     cleans("\xED\xA0\x80", "\xEF\xBF\xBD");         /* a surrogate */
+}
+
+TEST(lines_of_others_do_not_look_like_ours)
+{
+    json_t *said = json_pack("{s:s,s:[s,i],s:n}", "reason",
+                             "too dear:\r\n\n  12 took back\033[2J\n", "a\nb", "one", 7, "none");
+    json_t *clean = cli_clean_json(said);
+    ck_assert_str_eq(rv_json_str(clean, "reason", ""),
+                     "too dear:\n             12 took back\xEF\xBF\xBD[2J");
+    ck_assert_int_eq(json_integer_value(json_array_get(json_object_get(clean, "a b"), 1)), 7);
+    ck_assert(json_is_null(json_object_get(clean, "none")));
+    json_decref(clean);
+    json_decref(said);
 }
 
 TEST(columns_are_counted_as_a_terminal_does)

@@ -39,7 +39,7 @@ static void check_closing(struct kernel_constraint *state, const struct kernel_t
                           struct spell_bytes *text, uint64_t *random, const char *schema)
 {
     uint64_t *mask = calloc(kernel_trie_words(trie), sizeof *mask);
-    uint32_t most = kernel_constraint_shortest(state);
+    uint32_t most = kernel_constraint_shortest(state, UINT32_MAX - 1);
     size_t begin = text->length;
     kernel_constraint_close(state);
     while (!kernel_constraint_must_end(state)) {

@@ -96,13 +96,15 @@ static void assert_same(const struct asked *left, const struct asked *right)
 
 /* ---- the same request, the same bytes ---- */
 
-static void same_with(struct kernel_engine_options options)
+enum { CROWD_MAX = 10 * PROMPTS };
+
+static void same_in_crowd(struct kernel_engine_options options, int count)
 {
     struct kernel_model *model = tiny();
     for (int warm = 0; warm < 2; warm++) {
         double temperature = warm;
         struct asked alone[PROMPTS] = {0};
-        struct asked crowd[3 * PROMPTS] = {0};
+        struct asked crowd[CROWD_MAX] = {0};
         for (int i = 0; i < PROMPTS; i++) {
             struct kernel_engine *one =
                 start(model, (struct kernel_engine_options){.no_prefix_cache = true,
@@ -112,10 +114,10 @@ static void same_with(struct kernel_engine_options options)
             kernel_engine_destroy(one);
         }
         struct kernel_engine *engine = start(model, options);
-        for (int i = 0; i < 3 * PROMPTS; i++) {
+        for (int i = 0; i < count; i++) {
             ask_prompt(engine, i % PROMPTS, temperature, &crowd[i]);
         }
-        for (int i = 0; i < 3 * PROMPTS; i++) {
+        for (int i = 0; i < count; i++) {
             asked_wait(&crowd[i]);
             assert_same(&alone[i % PROMPTS], &crowd[i]);
             asked_free(&crowd[i]);
@@ -128,9 +130,18 @@ static void same_with(struct kernel_engine_options options)
     kernel_model_close(model);
 }
 
+static void same_with(struct kernel_engine_options options)
+{
+    same_in_crowd(options, 3 * PROMPTS);
+}
+
 TEST(answers_are_the_same_in_a_crowd)
 {
     same_with((struct kernel_engine_options){0});
+}
+TEST(answers_are_the_same_in_a_crowd_of_more_rows_than_there_are_at_a_time)
+{
+    same_in_crowd((struct kernel_engine_options){0}, CROWD_MAX);
 }
 TEST(answers_are_the_same_however_prompts_are_cut)
 {
@@ -295,6 +306,66 @@ TEST(answers_satisfy_their_schema_and_are_closed_in_time)
     kernel_stats(engine, &stats);
     ck_assert_uint_gt(stats.masks, 0);
     ck_assert_uint_gt(stats.forced_tokens, 0);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+/* Some ways on are longer than what is left: they are not taken. */
+TEST(an_answer_does_not_begin_what_it_cannot_end)
+{
+    static const char *const long_ones[] = {
+        "{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"string\",\"minLength\":200}]}",
+        "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1000000000}}",
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"minItems\":1000000,"
+        "\"items\":{\"type\":\"string\",\"minLength\":1000000}}},\"additionalProperties\":false}",
+        "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\",\"minLength\":90}}",
+    };
+    enum { SCHEMAS = sizeof long_ones / sizeof long_ones[0], ASKED = 40 };
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    struct asked asked[ASKED] = {0};
+    for (int i = 0; i < ASKED; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[i % PROMPTS], 40 + i % 5);
+        request.schema = text_of(long_ones[i % SCHEMAS]);
+        request.sampling = (struct kernel_sampling){.temperature = 1.5, .seed = (uint64_t)i};
+        request.logprobs = i % 2 == 0 ? 3 : 0;
+        ck_assert_msg(ask(engine, &request, &asked[i]), "%s", asked[i].message);
+    }
+    for (int i = 0; i < ASKED; i++) {
+        asked_wait(&asked[i]);
+        ck_assert_msg(!asked[i].failed, "%s", asked[i].message);
+        json_t *value = json_loads(asked[i].text, JSON_DECODE_ANY, NULL);
+        ck_assert_msg(value != NULL, "schema %d: not JSON: %s", i % (int)SCHEMAS, asked[i].text);
+        json_decref(value);
+        asked_free(&asked[i]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(a_schema_whose_shortest_answer_is_too_long_is_refused)
+{
+    static const char *const endless[] = {
+        "{\"type\":\"string\",\"minLength\":1000000000}",
+        "{\"type\":\"array\",\"minItems\":100000000,\"items\":{\"type\":\"integer\"}}",
+        "{\"type\":\"object\",\"minProperties\":2,\"additionalProperties\":{\"type\":\"string\","
+        "\"minLength\":500000000}}",
+        "{\"type\":\"string\",\"minLength\":60}",
+    };
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    for (size_t i = 0; i < sizeof endless / sizeof endless[0]; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, "a", 40);
+        struct asked asked = {0};
+        request.schema = text_of(endless[i]);
+        ck_assert(!ask(engine, &request, &asked));
+        ck_assert_msg(strstr(asked.message, "the shortest answer") != NULL &&
+                          strstr(asked.message, "40 are allowed") != NULL,
+                      "%s", asked.message);
+        asked_free(&asked);
+    }
     kernel_engine_destroy(engine);
     kernel_model_close(model);
 }

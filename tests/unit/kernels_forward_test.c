@@ -62,6 +62,87 @@ TEST(an_embedding_has_length_one_and_its_pieces_do_not_matter)
     kernel_world_close(&world);
 }
 
+/* ---- rows of logits, a few at a time ---- */
+
+enum { OUTPUTS = 40, FEW = 16, VOCABULARY = 512 };
+
+static struct kernel_runner *runner_with(const struct kernel_model *model,
+                                         const struct kernel_operations *operations,
+                                         uint32_t logits_max)
+{
+    struct kernel_error error;
+    const struct kernel_runner_options options = {.operations = operations,
+                                                  .cache_bytes = 1 << 20,
+                                                  .step_tokens = OUTPUTS,
+                                                  .outputs_max = OUTPUTS,
+                                                  .logits_max = logits_max};
+    struct kernel_runner *runner = NULL;
+    ck_assert_msg(kernel_runner_create(model, &options, &runner, &error) == KERNEL_OK, "%s",
+                  error.message);
+    ck_assert_uint_eq(kernel_runner_shape(runner)->vocabulary, VOCABULARY);
+    return runner;
+}
+
+static void assert_row(struct kernel_runner *runner, uint32_t row, const float *all)
+{
+    struct kernel_error error;
+    const float *at = NULL;
+    ck_assert_int_eq(kernel_runner_row(runner, row, NULL, &at, &error), KERNEL_OK);
+    ck_assert_mem_eq(at, all + (size_t)row * VOCABULARY, VOCABULARY * sizeof *at);
+}
+
+static void few_rows_at_a_time(const struct kernel_operations *operations)
+{
+    static float all[OUTPUTS * VOCABULARY];
+    static float again[OUTPUTS * VOCABULARY];
+    static float hidden[2][OUTPUTS * 256];
+    struct kernel_model *model = kernel_world_model("tiny-llama/Q8_0");
+    struct kernel_runner *whole = runner_with(model, operations, 0);
+    struct kernel_runner *few = runner_with(model, operations, FEW);
+    struct kernel_error error;
+    int32_t token[OUTPUTS];
+    int32_t place[OUTPUTS]; /* of tokens, of blocks, of outputs: all alike */
+    fill_tokens(token, OUTPUTS);
+    for (int32_t i = 0; i < OUTPUTS; i++) {
+        place[i] = i;
+    }
+    const struct kernel_batch batch = {.tokens = OUTPUTS,
+                                       .sequences = 1,
+                                       .token = token,
+                                       .position = place,
+                                       .start = (const int32_t[]){0, OUTPUTS},
+                                       .length = (const int32_t[]){OUTPUTS},
+                                       .block = place,
+                                       .blocks_max = 3,
+                                       .adapter = (const int32_t[]){-1},
+                                       .outputs = OUTPUTS,
+                                       .output = place};
+    ck_assert_int_eq(kernel_runner_step(whole, &batch, all, hidden[0], &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_runner_step(few, &batch, again, hidden[1], &error), KERNEL_OK);
+    ck_assert_mem_eq(all, again, sizeof all);
+    ck_assert_mem_eq(hidden[0], hidden[1], sizeof hidden[0]);
+    kernel_runner_queue(few, &batch, true);
+    for (uint32_t row = 0; row < OUTPUTS; row++) {
+        assert_row(few, row, all);
+    }
+    for (uint32_t row = OUTPUTS; row-- > 0;) { /* also backwards */
+        assert_row(few, row, all);
+    }
+    for (uint32_t i = 0; i < OUTPUTS; i++) { /* and leaping */
+        assert_row(few, i * 17 % OUTPUTS, all);
+    }
+    ck_assert_uint_lt(kernel_runner_memory(few), kernel_runner_memory(whole));
+    kernel_runner_destroy(whole);
+    kernel_runner_destroy(few);
+    kernel_model_bare_close(model);
+}
+
+TEST(rows_of_logits_are_the_same_all_at_once_and_a_few_at_a_time)
+{
+    few_rows_at_a_time(&kernel_operations_ref);
+    few_rows_at_a_time(kernel_operations_cpu());
+}
+
 TEST(weights_that_are_not_finite_make_no_answer)
 {
     struct kernel_file file;

@@ -310,6 +310,23 @@ TEST(a_company_that_no_model_serves_is_told_so)
     world_end(world);
 }
 
+static bool registry_is_shut(void *self, struct rv_error *err)
+{
+    (void)self;
+    rv_fail(err, RV_UNAVAILABLE, "the registry of models could not be read: it is shut");
+    return true;
+}
+
+TEST(where_nobody_knows_whether_there_is_a_model_the_reason_is_given)
+{
+    struct world *world = world_make(true);
+    world->engine.serves = only_company_9;
+    world->engine.lacks = registry_is_shut;
+    ck_assert_str_eq(ask(world), "unavailable");
+    ck_assert_str_eq(message(world), "the registry of models could not be read: it is shut");
+    world_end(world);
+}
+
 TEST(an_offered_choice_is_taken_with_its_measured_margin)
 {
     for (int later = 0; later < 2; later++) {

@@ -45,12 +45,48 @@ TEST(only_a_higher_priority_waits_for_it)
     static const char wanted[] = "{\"agent\":\"other\",\"priority\":5,\"next\":7}";
     ck_assert_int_eq(decide("priority", 5, held), RV_CLAIM_REFUSE);
     ck_assert_str_eq(why, "its priority is as high or higher");
-    ck_assert_int_eq(decide("priority", 6, held), RV_CLAIM_WAIT);
+    ck_assert_int_eq(decide("priority", 6, held), RV_CLAIM_OUTRANK);
     ck_assert_int_eq(decide("priority", 7, wanted), RV_CLAIM_REFUSE);
     ck_assert_str_eq(why, "one of as high a priority or higher waits for it");
-    ck_assert_int_eq(decide("priority", 8, wanted), RV_CLAIM_WAIT);
+    ck_assert_int_eq(decide("priority", 8, wanted), RV_CLAIM_OUTRANK);
     ck_assert_int_eq(decide("priority", 0, "{\"agent\":\"other\",\"priority\":0}"),
                      RV_CLAIM_REFUSE);
+}
+
+TEST(people_are_asked_once_about_a_holder_that_would_go_on)
+{
+    ck_assert_int_eq(decide("ask", 0, NULL), RV_CLAIM_BEGIN);
+    ck_assert_int_eq(decide("ask", 0, "{\"agent\":\"other\",\"next\":null,\"ending\":false}"),
+                     RV_CLAIM_ASK);
+    ck_assert_int_eq(decide("ask", 0, "{\"agent\":\"other\",\"next\":null,\"ending\":true}"),
+                     RV_CLAIM_WAIT);
+    ck_assert_int_eq(decide("ask", 9, "{\"agent\":\"other\",\"next\":0,\"ending\":true}"),
+                     RV_CLAIM_REFUSE);
+    ck_assert_str_eq(why, "another run waits for it already");
+}
+
+TEST(a_question_names_both_runs_and_what_each_decision_does)
+{
+    json_t *look = json_loads(
+        "{\"run\":7,\"facts\":{\"holder\":{\"run\":\"r_7\",\"agent\":\"other\"}}}", 0, NULL);
+    json_t *input = json_pack("{s:s}", "period", "2026-10");
+    struct rv_gate_question question;
+    rv_claim_question(look, "mine", 8, "person:clerk", "k:1", input, &question);
+    ck_assert_str_eq(rv_json_str(question.args, "run", ""), "r_8");
+    ck_assert_str_eq(rv_json_str(question.args, "holder", ""), "r_7");
+    ck_assert_str_eq(rv_json_str(question.args, "key", ""), "k:1");
+    const json_t *wants = json_object_get(question.facts, "wants");
+    ck_assert_str_eq(rv_json_str(wants, "begun_by", ""), "person:clerk");
+    ck_assert(json_equal(json_object_get(wants, "input"), input));
+    ck_assert(strstr(rv_json_str(question.effect, "approve", ""), "r_7 of agent other is asked") !=
+              NULL);
+    ck_assert_str_eq(rv_json_str(question.effect, "expire", ""),
+                     "r_7 keeps the key and goes on; r_8 does not begin");
+    json_decref(question.args);
+    json_decref(question.facts);
+    json_decref(question.effect);
+    json_decref(input);
+    json_decref(look);
 }
 
 TEST(a_request_weighs_what_it_says_or_else_what_its_agent_says)

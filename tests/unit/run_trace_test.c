@@ -34,6 +34,9 @@ TEST(a_traceparent_is_read_as_the_standard_says)
         if (cases[i].good) {
             rv_trace_text(trace, text);
             ck_assert_str_eq(text, "0af7651916cd43dd8448eb211c80319c");
+            char caller[RV_TRACE_CALLER];
+            rv_trace_caller(cases[i].text, caller);
+            ck_assert_str_eq(caller, "b7ad6b7169203331");
         }
     }
 }

@@ -43,13 +43,17 @@ FROM (SELECT state, count(*) AS n FROM schedule_fire WHERE tenant_id = $1 AND sc
       GROUP BY state) x;
 
 -- name: golden_schedule
--- The last one: how many records say that it came to rest by itself, in the transaction that paused it.
+-- The last one: how many records say that it came to rest by itself, in the transaction that paused it, or that it goes
+-- on by itself.
 -- params: tenant int4, name text
 SELECT s.status, s.next_at, s.last_at, s.tzdata, s.due_at, s.reason,
        (SELECT count(*) FROM audit_record a
         WHERE a.tenant_id = $1 AND a.kind = 'admin' AND a.body::jsonb->>'what' = 'schedule.pause' AND a.xmin = s.xmin
           AND a.body::jsonb->>'person' = 'system:schedule' AND s.paused_by = 'system:schedule'
           AND a.body::jsonb->>'name' = s.name AND a.body::jsonb->>'reason' = s.reason)
+       + (SELECT count(*) FROM audit_record a
+           WHERE a.tenant_id = $1 AND a.kind = 'admin' AND a.body::jsonb->>'what' = 'schedule.resume' AND s.status = 'active'
+             AND a.body::jsonb->>'person' = 'system:schedule' AND a.body::jsonb->>'name' = s.name)
 FROM schedule s WHERE s.tenant_id = $1 AND s.name = $2;
 
 -- name: golden_old_tzdata

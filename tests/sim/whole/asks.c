@@ -19,7 +19,7 @@ enum {
     TWICE = 250,      /* thousandths of what is asked on two nodes at once */
     WRONG = 150,      /* of updates that no schema takes */
     REVIVALS_MAX = 3, /* in one world: each is a run, and may die again */
-    BEGUN_MAX = 2,
+    BEGUN_MAX = 4, /* two for each of two keys: one has it, and people are asked about the other */
     STEPS_MAX = 512,
     LOOK_MS = 1500 /* between finding the last good step and asking */
 };
@@ -370,9 +370,13 @@ static void begin_run(struct world *world, struct node *node)
     run = run != 0 ? run : rv_id_make(rv_now_us(node_clock(node)));
     struct ask *ask = ask_make(world, tenant, run, key);
     struct rv_principal person = clerk();
-    json_t *input = json_pack("{s:s,s:{s:s,s:[i]}}", "resource", key, "evidence", "name", key,
-                              "amounts", 1 + (int)world_below(world, 1000));
-    struct rv_run_begin_input begin = {.agent = "helper", .input = input, .key = key, .run = run};
+    json_t *input = json_pack("{s:s,s:i,s:{s:s,s:[i]}}", "resource", key, "seconds",
+                              1 + (int)world_below(world, 5), "evidence", "name", key, "amounts",
+                              1 + (int)world_below(world, 1000));
+    struct rv_run_begin_input begin = {.agent = world_chance(world, 700) ? "asker" : "helper",
+                                       .input = input,
+                                       .key = key,
+                                       .run = run};
     rv_run_begin_with(node->gate, node->db, tenant, &person, &begin, on_begun, ask);
     json_decref(input);
     clerk_done(&person);

@@ -25,6 +25,7 @@ static const size_t row_sizes[T_COUNT] = {
     [T_PLAN] = sizeof(struct plan_row),
     [T_AGENT] = sizeof(struct agent_row),
     [T_RUN] = sizeof(struct run_row),
+    [T_FLOW] = sizeof(struct flow_row),
     [T_INPUT] = sizeof(struct input_row),
     [T_RESULT] = sizeof(struct result_row),
     [T_STEP] = sizeof(struct step_row),
@@ -261,6 +262,7 @@ static void learn_all(void)
         learn(base_words_run);
         learn(base_words_look);
         learn(base_words_claim);
+        learn(base_words_flow);
         learn(base_words_versions);
         learn(base_words_messages);
         learn(base_words_gate);

@@ -6,6 +6,7 @@
  *   say_nodes.c      nodes, leases, placement
  *   say_run.c        what the store asks            say_look.c       what the orchestrator asks
  *   say_versions.c   agents and their versions
+ *   say_claim.c      who holds a business key  say_flow.c       slots and tokens
  *   say_messages.c   updates, published values, revivals
  *   say_gate.c       policy, limits, approvals, outbox, audit record, the log of events
  *   say_hooks.c      deliveries                say_schedule.c   schedules and fires
@@ -93,8 +94,9 @@ struct base_word {
 };
 /* Lists of the statements, each ended by a NULL name. */
 extern const struct base_word base_words_journal[], base_words_nodes[], base_words_run[],
-    base_words_look[], base_words_claim[], base_words_versions[], base_words_messages[],
-    base_words_gate[], base_words_hooks[], base_words_schedule[], base_words_books[];
+    base_words_look[], base_words_claim[], base_words_flow[], base_words_versions[],
+    base_words_messages[], base_words_gate[], base_words_hooks[], base_words_schedule[],
+    base_words_books[];
 
 /* One row that a transaction has changed or made. */
 struct base_change {
@@ -213,7 +215,10 @@ struct person_row *base_person(struct base *base, int32_t tenant, const char *na
 bool base_run_over(const struct run_row *run);
 /* Has it a word of the name that its newest step waits for? */
 struct input_row *base_input(struct base *base, int32_t tenant, int64_t run); /* NULL: none */
+bool base_has_far_input(struct base *base, int32_t tenant, int64_t run); /* a row of run_input */
 bool base_waits_for_word(const struct run_row *run); /* a signal, or its budget */
+bool base_waits_for_key(const struct run_row *run);
+bool base_is_told_to_stop(struct base *base, const struct run_row *run);
 bool base_has_signal(struct base *base, const struct run_row *run);
 struct update_row *base_update(struct base *base, int32_t tenant, int64_t run, const char *id);
 struct signal_row *base_signal(struct base *base, int32_t tenant, int64_t run, int64_t id);
@@ -231,5 +236,14 @@ json_t *base_hex(const uint8_t *hash);
 /* The unique index run_claim: does another open run hold the claim on the run's key? */
 bool base_claim_hurt(struct base *base, const struct run_row *run);
 bool base_is(const char *text, const char *word); /* NULL is never a word */
+/* Of slots and tokens: does it take a place now; how many of a key are taken; who is next for it.
+ */
+bool base_holds_place(const struct base *base, const struct flow_row *row);
+int base_places_used(struct base *base, int32_t tenant, const char *key);
+struct flow_row *base_place_next(struct base *base, int32_t tenant, const char *key);
+bool base_asked_to_stop(struct base *base, const struct run_row *run);
+bool base_has_places(struct base *base, int32_t tenant, int64_t run);
+/* What `flow` of an input says of the run; false: failed. */
+bool base_put_places(struct base_call *call, int64_t run, const json_t *flow, int64_t created_us);
 
 #endif

@@ -37,6 +37,8 @@ struct rv_loop {
     struct post **posts_end;
     struct rv_timer *timers[TIMERS_MAX];
     int timer_count;
+    struct rv_timer *first; /* of those that run; right while `first_known` */
+    bool first_known;
     struct rv_idle *idles[IDLES_MAX];
     int idle_count;
     int idle_next;
@@ -107,11 +109,13 @@ void rv_timer_start(struct rv_timer *timer, int64_t delay_ms)
     timer->at_us =
         rv_mono_us(rv_loop_clock(timer->loop)) + (delay_ms > 0 ? delay_ms : 0) * INT64_C(1000);
     timer->order = ++timer->loop->order;
+    timer->loop->first_known = false;
 }
 
 void rv_timer_stop(struct rv_timer *timer)
 {
     timer->at_us = INT64_MAX;
+    timer->loop->first_known = false;
 }
 
 void rv_timer_close(struct rv_timer *timer)
@@ -126,12 +130,16 @@ void rv_timer_close(struct rv_timer *timer)
             break;
         }
     }
+    loop->first_known = false;
     rv_free(timer);
 }
 
-static struct rv_timer *first_timer(const struct rv_loop *loop)
+static struct rv_timer *first_timer(struct rv_loop *loop)
 {
     struct rv_timer *first = NULL;
+    if (loop->first_known) {
+        return loop->first;
+    }
     for (int i = 0; i < loop->timer_count; i++) {
         struct rv_timer *timer = loop->timers[i];
         if (timer->at_us != INT64_MAX &&
@@ -140,6 +148,8 @@ static struct rv_timer *first_timer(const struct rv_loop *loop)
             first = timer;
         }
     }
+    loop->first = first;
+    loop->first_known = true;
     return first;
 }
 
@@ -215,7 +225,7 @@ void rv_work(struct rv_loop *loop, void (*work)(void *data), void (*done)(void *
 
 /* ---- run by the world ---- */
 
-int64_t loop_ready_us(const struct rv_loop *loop)
+int64_t loop_ready_us(struct rv_loop *loop)
 {
     int64_t now_us = rv_mono_us(rv_loop_clock(loop));
     if (loop->posts != NULL) {
@@ -256,7 +266,7 @@ void loop_turn(struct rv_loop *loop, uint64_t chance)
     if (loop->posts != NULL && pick-- == 0) {
         run_post(loop);
     } else if (timer != NULL && pick-- == 0) {
-        timer->at_us = INT64_MAX;
+        rv_timer_stop(timer);
         timer->fire(timer->data);
     } else {
         idle->run(idle->data);

@@ -29,30 +29,31 @@ const struct rv_hook_vault *node_vault;
 static const struct rv_statement *write_order[WRITES_MAX];
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,    &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_agent_canary_set,   &rv_sql_run_migrate,
-    &rv_sql_run_insert,        &rv_sql_run_input_insert,   &rv_sql_blob_insert,
-    &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,       &rv_sql_run_fork_copy,
-    &rv_sql_journal_append,    &rv_sql_run_status_set,     &rv_sql_run_result_put,
-    &rv_sql_run_claim_set,     &rv_sql_run_parent_wake,    &rv_sql_run_children_stop,
-    &rv_sql_run_revival_put,   &rv_sql_run_signal_carry,   &rv_sql_run_update_put,
-    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,    &rv_sql_run_signal_consume,
-    &rv_sql_run_claim_rest,    &rv_sql_run_claim_pass,     &rv_sql_agent_memory_put,
-    &rv_sql_event_append,      &rv_sql_command_log_append, &rv_sql_effect_intend,
-    &rv_sql_effect_move,       &rv_sql_effect_log_append,  &rv_sql_effect_wake};
+    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,  &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,    &rv_sql_agent_canary_set, &rv_sql_run_migrate,
+    &rv_sql_run_insert,        &rv_sql_run_input_insert, &rv_sql_blob_insert,
+    &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
+    &rv_sql_journal_append,    &rv_sql_run_status_set,   &rv_sql_run_result_put,
+    &rv_sql_run_claim_set,     &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
+    &rv_sql_run_revival_put,   &rv_sql_run_signal_carry, &rv_sql_run_update_put,
+    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,  &rv_sql_run_signal_consume,
+    &rv_sql_run_claim_rest,    &rv_sql_run_claim_pass,   &rv_sql_run_flow_put,
+    &rv_sql_run_flow_take,     &rv_sql_run_flow_move,    &rv_sql_run_flow_end,
+    &rv_sql_agent_memory_put,  &rv_sql_event_append,     &rv_sql_command_log_append,
+    &rv_sql_effect_intend,     &rv_sql_effect_move,      &rv_sql_effect_log_append,
+    &rv_sql_effect_wake};
 static const struct rv_statement *const last_writes[] = {
-    &rv_sql_limit_use_add,       &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
-    &rv_sql_approval_status_set, &rv_sql_approval_answer_set, &rv_sql_approval_escalate_set,
-    &rv_sql_outbox_append,       &rv_sql_audit_append,        &rv_sql_audit_checkpoint_append};
+    &rv_sql_limit_use_add,          &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
+    &rv_sql_approval_status_set,    &rv_sql_approval_answer_set, &rv_sql_approval_claim_stop,
+    &rv_sql_approval_escalate_set,  &rv_sql_outbox_append,       &rv_sql_audit_append,
+    &rv_sql_audit_checkpoint_append};
 
 /* Cases are found by the world itself (world.c): no projection of the catalogue raises one. */
-static const struct rv_statement *const wakes[] = {&rv_sql_run_insert,
-                                                   &rv_sql_run_signal_put,
-                                                   &rv_sql_run_children_stop,
-                                                   &rv_sql_run_parent_wake,
-                                                   &rv_sql_approval_answer_set,
-                                                   &rv_sql_effect_wake,
-                                                   NULL};
+static const struct rv_statement *const wakes[] = {
+    &rv_sql_run_insert,        &rv_sql_run_signal_put,
+    &rv_sql_run_children_stop, &rv_sql_run_parent_wake,
+    &rv_sql_run_flow_end,      &rv_sql_approval_answer_set,
+    &rv_sql_effect_wake,       NULL};
 
 static void key_path(char out[64], const char *what)
 {
@@ -116,51 +117,22 @@ struct change {
     int64_t epoch;
 };
 
-static void orchestrator_name(int32_t tenant, char out[32])
-{
-    snprintf(out, 32, "orchestrator:%d", (int)tenant);
-}
-
 struct rv_ref node_orchestrator(const struct node *node, int32_t tenant)
 {
-    char name[32];
-    orchestrator_name(tenant, name);
-    return rv_actors_find(node->actors, name);
+    return rv_company_orchestrator(node->actors, tenant);
 }
 
 static void begin_company(void *data)
 {
     struct change *change = data;
-    struct node *node = change->node;
-    char name[32];
-    orchestrator_name(change->tenant, name);
-    struct rv_orchestrator_start start = {
-        .tenant = change->tenant, .epoch = change->epoch, .options = &node->orchestrator};
-    struct rv_spawn spawn = {
-        .behavior = &rv_orchestrator_behavior,
-        .argument = &start,
-        .argument_bytes = sizeof start,
-        .overflow = RV_OVERFLOW_SPILL,
-        .restart = RV_RESTART_ON_FAILURE,
-        .tenant = change->tenant,
-        .name = name,
-    };
-    struct rv_ref ref = {0};
-    struct rv_error err = {.code = RV_OK};
-    if (rv_actors_spawn(node->actors, 0, &spawn, &ref, &err) != RV_OK) {
-        world_note(node->world, "node %d: no orchestrator: %s", node->index, err.message);
-    }
+    rv_company_begin(change->node->driver, change->tenant, change->epoch);
     rv_free(change);
 }
 
 static void end_company(void *data)
 {
     struct change *change = data;
-    struct rv_ref ref = node_orchestrator(change->node, change->tenant);
-    struct rv_message stop = {.kind = RV_MESSAGE_STOP};
-    if (ref.id != 0) {
-        rv_actors_send(change->node->actors, ref, &stop);
-    }
+    rv_company_end(change->node->driver, change->tenant);
     rv_free(change);
 }
 
@@ -350,7 +322,7 @@ void node_begin(struct node *node)
                                                           .db = node->db,
                                                           .gate = node->gate,
                                                           .approvals = node->approvals,
-                                                          .active = &node->active,
+                                                          .room = &node->room,
                                                           .port = rv_store_port(node->store),
                                                           .watch = true,
                                                           .resolutions_of = resolutions_of,
@@ -360,6 +332,8 @@ void node_begin(struct node *node)
     uint64_t seed = 0;
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(&node->loop, 1, seed);
+    node->driver = rv_companies_create(&(struct rv_companies_options){
+        .loop = node->loop, .actors = node->actors, .orchestrator = &node->orchestrator});
     static const int64_t retry_ms[] = {300, 1000, 2000, 3000, 3000, 3000, 3000, 3000, 3000, 3000};
     node->hooks = rv_hooks_create(&(struct rv_hooks_options){.loop = node->loop,
                                                              .db = node->db,
@@ -467,6 +441,7 @@ static void end_process(void *data)
 {
     struct node *node = data;
     rv_actors_destroy(node->actors);
+    rv_companies_destroy(node->driver);
     rv_store_destroy(node->store);
     rv_approvals_destroy(node->approvals);
     rv_gate_destroy(node->gate);

@@ -17,8 +17,7 @@ struct tenant_row {
 };
 struct node_row {
     bool gone;
-    int64_t node;
-    int64_t lease_until_us;
+    int64_t node, lease_until_us;
     const char *name;
     int64_t pid, boot;
     bool serves, present;
@@ -85,10 +84,22 @@ struct run_row {
     const char *error_code, *error_text; /* NULL */
     int64_t created_us, changed_us;
 };
+struct flow_row {
+    bool gone;
+    int32_t tenant;
+    int64_t run;
+    int place;
+    const char *key;
+    int most, seconds; /* 0: NULL, a slot */
+    int64_t turn;
+    bool waits, holds, has_until;
+    int64_t until_us;
+};
 struct input_row {
     bool gone;
     int32_t tenant;
     int64_t run;
+    bool near; /* in the run's row, not one of run_input */
     json_t *input, *budget;
 };
 struct result_row {
@@ -308,6 +319,7 @@ enum base_table {
     T_PLAN,
     T_AGENT,
     T_RUN,
+    T_FLOW,
     T_INPUT,
     T_RESULT,
     T_STEP,

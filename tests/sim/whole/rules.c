@@ -6,10 +6,11 @@
  *   record      no gap; leaf, tree and head agree; every command has decision and outcome
  *   books       every transaction balances; the log of events is one chain
  *   approvals   move only as allowed; used once, after enough other people said yes
- *   leases      a company is taken only from a node whose lease is over and which has let go by
- *               then, or whose lock is free, or that has given it away itself
- *   promises    what a person was told is done, is there
- *   messages    nothing is delivered that was not committed, and in the end everything is
+ *   flow        of no key more places are taken than it has; a run that goes on has all of its own,
+ * one that is over none; who is next for a free place is looked at leases      a company is taken
+ * only from a node whose lease is over and which has let go by then, or whose lock is free, or that
+ * has given it away itself promises    what a person was told is done, is there messages    nothing
+ * is delivered that was not committed, and in the end everything is
  */
 #include "tests/sim/whole/world.h"
 
@@ -165,6 +166,22 @@ static bool by_person(struct world *world, const struct run_row *run)
            (input != NULL && json_object_get(input->input, "forked") != NULL);
 }
 
+/* It has not begun: it waits for its key, or for a place (flow.h). */
+static bool waits_to_begin(const struct run_row *run)
+{
+    return base_is(run->status, "waiting") &&
+           (base_is(run->waiting_on, "slot") || base_is(run->waiting_on, "rate") ||
+            base_is(run->waiting_on, "lock"));
+}
+
+/* It was asked to stop while it waited to begin, and wrote its end not knowing that it might begin
+ * by then: it is due at once, and ends. */
+static bool stops_unbegun(const struct run_row *run)
+{
+    return base_is(run->status, "waiting") && run->waiting_on == NULL && run->has_wake &&
+           run->error_code != NULL;
+}
+
 static void check_run(struct world *world, const struct base_session *session,
                       const struct base_change *change)
 {
@@ -182,8 +199,15 @@ static void check_run(struct world *world, const struct base_session *session,
         world->tally.runs += change->before == NULL;
     } else if (strcmp(was->status, run->status) != 0) {
         enum rv_run_state from = rv_run_state_from_name(was->status);
-        rule(world, rv_state_may(&rv_run_states, (int)from, (int)to), "a run moved as it may not",
-             run->tenant, run->id);
+        bool may = rv_state_may(&rv_run_states, (int)from, (int)to) ||
+                   (to == RV_RUN_CREATED && waits_to_begin(was)) ||
+                   (from == RV_RUN_CREATED && stops_unbegun(run));
+        if (!may) {
+            world_note(world, "run %" PRId64 " moved from %s on %s to %s on %s", run->id,
+                       was->status, was->waiting_on == NULL ? "nothing" : was->waiting_on,
+                       run->status, run->waiting_on == NULL ? "nothing" : run->waiting_on);
+        }
+        rule(world, may, "a run moved as it may not", run->tenant, run->id);
         world->tally.ended += rv_run_state_final(to);
     }
     if (run->key == NULL || !run->claims || base_run_over(run)) {
@@ -314,6 +338,19 @@ static bool ended_early(struct world *world, const struct node *node)
     return false;
 }
 
+/* The process that owns it goes by another number by now, and has said so. */
+static bool is_left(const struct world *world, const struct node_row *owner)
+{
+    BASE_EACH(world->base, T_NODE, node_row, other)
+    {
+        if (other != owner && other->process == owner->process && other->serves &&
+            other->lease_until_us > owner->lease_until_us) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_claim(struct world *world, const struct base_session *session,
                         const struct head_row *head, const struct head_row *was)
 {
@@ -322,6 +359,8 @@ static void check_claim(struct world *world, const struct base_session *session,
     int taker = owner != NULL ? owner->process : 0; /* 0: it was given to whoever comes */
     bool given = session->owner == company->claimer && is_passed(session, head->tenant);
     rule(world, head->epoch == was->epoch + 1, "an epoch jumped", head->tenant, head->epoch);
+    rule(world, owner == NULL || !is_left(world, owner),
+         "a company was given to a number that its node has left", head->tenant, head->epoch);
     BASE_EACH(world->base, T_NODE, node_row, node)
     {
         rule(world,
@@ -391,11 +430,18 @@ static int yes_votes(struct world *world, const struct approval_row *approval)
     return count;
 }
 
-static bool may_move(const char *from, const char *to)
+/* Whether a run shall have a key is done with the answer. */
+static bool is_about_key(const struct approval_row *approval)
 {
+    return base_is(approval->action, "run.start");
+}
+
+static bool may_move(const struct approval_row *approval, const char *from)
+{
+    const char *to = approval->status;
     if (base_is(from, "requested")) {
-        return base_is(to, "approved") || base_is(to, "rejected") || base_is(to, "expired") ||
-               base_is(to, "void");
+        return base_is(to, is_about_key(approval) ? "consumed" : "approved") ||
+               base_is(to, "rejected") || base_is(to, "expired") || base_is(to, "void");
     }
     return base_is(from, "approved") &&
            (base_is(to, "consumed") || base_is(to, "expired") || base_is(to, "void"));
@@ -413,6 +459,41 @@ static bool was_let_through(const struct base_session *session, const struct app
         }
     }
     return false;
+}
+
+static const struct run_row *holder_of(struct world *world, const struct approval_row *approval)
+{
+    const char *name = rv_json_str(approval->args, "holder", "r_0");
+    return base_run(world->base, approval->tenant, strtoll(name + 2, NULL, 10));
+}
+
+/* With the answer about a key goes a word to the run that shall not have it, as long as that wants
+ * it, and to no other. */
+static void check_key(struct world *world, const struct base_session *session,
+                      const struct approval_row *approval)
+{
+    const struct run_row *held = holder_of(world, approval);
+    const struct run_row *wants = base_run(world->base, approval->tenant, approval->run);
+    bool yes = base_is(approval->status, "consumed");
+    bool no = base_is(approval->status, "rejected") || base_is(approval->status, "expired");
+    bool told_holder = false;
+    bool told_other = false;
+    for (int i = 0; i < session->change_count; i++) {
+        const struct base_change *change = &session->changes[i];
+        const struct signal_row *signal = change->row;
+        bool stop = change->table == T_SIGNAL && change->before == NULL &&
+                    signal->tenant == approval->tenant && base_is(signal->name, "$cancel") &&
+                    !base_is(signal->sent_by, "clerk");
+        told_holder = told_holder || (stop && signal->run == held->id);
+        told_other = told_other || (stop && signal->run == wants->id);
+    }
+    world->tally.keys_given += yes;
+    rule(world, !yes || told_holder || base_run_over(held),
+         "a key was given, and its holder goes on", approval->tenant, approval->id);
+    rule(world, !no || told_other || !base_waits_for_key(wants),
+         "a key was refused, and who wants it waits", approval->tenant, approval->id);
+    rule(world, yes || !told_holder, "a holder keeps its key, and was asked to stop",
+         approval->tenant, approval->id);
 }
 
 /* A yes just before the end: at times it cannot be presented until the end has come, too. */
@@ -443,7 +524,7 @@ static void check_approval(struct world *world, const struct base_session *sessi
     if (strcmp(was->status, approval->status) == 0) {
         return;
     }
-    if (!may_move(was->status, approval->status)) {
+    if (!may_move(approval, was->status)) {
         world_broken(world, "approval %" PRId64 " moved from %s to %s", approval->id, was->status,
                      approval->status);
     }
@@ -452,7 +533,14 @@ static void check_approval(struct world *world, const struct base_session *sessi
         rule(world, yes_votes(world, approval) >= (int)json_array_size(approval->stages),
              "approved by too few", approval->tenant, approval->id);
     }
+    if (is_about_key(approval)) {
+        check_key(world, session, approval);
+    }
     if (base_is(approval->status, "consumed")) {
+        rule(world, yes_votes(world, approval) >= (int)json_array_size(approval->stages),
+             "used with too few votes", approval->tenant, approval->id);
+    }
+    if (base_is(approval->status, "consumed") && !is_about_key(approval)) {
         rule(world, was_let_through(session, approval), "an approval was used for nothing",
              approval->tenant, approval->id);
     }
@@ -534,6 +622,49 @@ static void check_waits(struct world *world, const struct base_session *session)
     }
 }
 
+/* ---- slots and tokens ---- */
+
+static bool has_begun(const struct run_row *run)
+{
+    return !base_run_over(run) && !waits_to_begin(run);
+}
+
+/* One that was stopped before it began may say so, and holds what it had until it is over. */
+static void check_place(struct world *world, const struct flow_row *row)
+{
+    struct base *base = world->base;
+    const struct run_row *run = base_run(base, row->tenant, row->run);
+    const struct flow_row *next = base_place_next(base, row->tenant, row->key);
+    int used = base_places_used(base, row->tenant, row->key);
+    rule(world, used <= row->most, "more places of a key are taken than it has", row->tenant,
+         row->run);
+    rule(world, run != NULL && (row->has_until || !base_run_over(run)),
+         "a run that is over has a place", row->tenant, row->run);
+    bool goes_on = run != NULL && has_begun(run) && !base_asked_to_stop(base, run);
+    rule(world, !goes_on || row->holds, "a run goes on without its place", row->tenant, row->run);
+    rule(world, !goes_on || row->seconds == 0 || row->has_until,
+         "a run goes on and its token does not come back", row->tenant, row->run);
+    if (next != NULL && used < next->most) {
+        const struct run_row *first = base_run(base, next->tenant, next->run);
+        rule(world, first != NULL && first->has_wake, "nobody looks at who is next for a place",
+             next->tenant, next->run);
+    }
+}
+
+static void check_places(struct world *world, const struct base_session *session)
+{
+    bool moved = false;
+    for (int i = 0; i < session->change_count; i++) {
+        moved = moved || session->changes[i].table == T_FLOW || session->changes[i].table == T_RUN;
+    }
+    BASE_EACH(world->base, T_FLOW, flow_row, row)
+    {
+        if (moved) {
+            check_place(world, row);
+        }
+    }
+}
+
 void rules_commit(void *data, const struct base_session *session)
 {
     struct world *world = data;
@@ -551,6 +682,7 @@ void rules_commit(void *data, const struct base_session *session)
     }
     rule(world, balance == 0, "the books do not balance", 0, balance);
     check_waits(world, session);
+    check_places(world, session);
     for (int i = 0; i < session->change_count; i++) {
         const struct base_change *change = &session->changes[i];
         switch (change->table) {

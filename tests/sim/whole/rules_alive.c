@@ -3,7 +3,8 @@
  * and a world that comes to rest at last would hide them.
  *
  *   companies   one that a node has claimed is driven by it, also when the claim's answer was lost
- *   runs        one that can move has an actor that moves it, also when the last one failed
+ *   runs        one that can move has an actor that moves it, also when the last one failed; one
+ *               that was begun, or whose time, answer or word has come, is looked at
  */
 #include "tests/sim/whole/world.h"
 
@@ -85,17 +86,37 @@ static bool can_move(const struct run_row *run)
            base_is(run->status, "reviewing") || base_is(run->status, "compensating");
 }
 
+static int64_t later_of(int64_t a_us, int64_t b_us)
+{
+    return a_us > b_us ? a_us : b_us;
+}
+
 /* When it last did something; 0: never. */
 static int64_t moved_us(const struct world *world, const struct run_row *run)
 {
     int64_t at_us = 0;
     BASE_EACH(world->base, T_STEP, step_row, step)
     {
-        if (step->run == run->id && step->copied_from == 0 && step->at_us > at_us) {
-            at_us = step->at_us;
+        if (step->run == run->id && step->copied_from == 0) {
+            at_us = later_of(at_us, step->at_us);
         }
     }
-    return at_us != 0 && run->changed_us > at_us ? run->changed_us : at_us;
+    return at_us;
+}
+
+/* Since when somebody should do something with it; 0: nobody need. */
+static int64_t due_us(const struct world *world, const struct run_row *run)
+{
+    if (can_move(run)) {
+        int64_t at_us = moved_us(world, run);
+        return at_us != 0 ? later_of(at_us, run->changed_us) : 0;
+    }
+    if (base_is(run->status, "created")) {
+        return run->changed_us;
+    }
+    bool due = base_is(run->status, "waiting") && run->has_wake &&
+               run->wake_us <= base_now_us(world->base);
+    return due ? later_of(moved_us(world, run), run->wake_us) : 0;
 }
 
 /* By the same node for so long that it must have seen all its runs. */
@@ -111,7 +132,7 @@ static void check_moves(struct world *world)
     int64_t now_us = base_now_us(world->base);
     BASE_EACH(world->base, T_RUN, run_row, run)
     {
-        int64_t at_us = can_move(run) ? moved_us(world, run) : 0;
+        int64_t at_us = due_us(world, run);
         world->tally.rules++;
         if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS && is_driven(world, run->tenant)) {
             world_broken(world, "run %" PRId64 " of %s is %s, and nobody moves it", run->id,

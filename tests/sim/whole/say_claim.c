@@ -12,11 +12,6 @@
 
 enum { RUNS_MAX = 128 };
 
-static bool waits_for_key(const struct run_row *run)
-{
-    return base_is(run->status, "waiting") && base_is(run->waiting_on, "lock");
-}
-
 static struct run_row *holder(struct base *base, int32_t tenant, const char *key)
 {
     BASE_EACH(base, T_RUN, run_row, run)
@@ -59,16 +54,20 @@ static void run_claim_holder(struct base_call *call)
 
 /* ---- who comes second ---- */
 
-static bool is_stopping(struct base *base, const struct run_row *run)
+bool base_is_told_to_stop(struct base *base, const struct run_row *run)
 {
-    bool stopping = run->error_code != NULL || base_is(run->status, "executing") ||
-                    base_is(run->status, "reviewing") || base_is(run->status, "compensating");
+    bool told = false;
     BASE_EACH(base, T_SIGNAL, signal_row, signal)
     {
-        stopping = stopping || (signal->tenant == run->tenant && signal->run == run->id &&
-                                signal->consumed_seq == 0 && base_is(signal->name, "$cancel"));
+        told = told || (signal->tenant == run->tenant && signal->run == run->id &&
+                        signal->consumed_seq == 0 && base_is(signal->name, "$cancel"));
     }
-    return stopping;
+    return told;
+}
+
+bool base_waits_for_key(const struct run_row *run)
+{
+    return base_is(run->status, "waiting") && base_is(run->waiting_on, "lock");
 }
 
 static json_t *highest_waiting(struct base *base, const struct run_row *held)
@@ -77,25 +76,59 @@ static json_t *highest_waiting(struct base *base, const struct run_row *held)
     BASE_EACH(base, T_RUN, run_row, run)
     {
         if (run->tenant == held->tenant && base_is(run->key, held->key) && !run->claims &&
-            waits_for_key(run) && (highest == NULL || run->priority > highest->priority)) {
+            base_waits_for_key(run) && (highest == NULL || run->priority > highest->priority)) {
             highest = run;
         }
     }
     return highest != NULL ? json_integer(highest->priority) : json_null();
 }
 
+/* What people see of it. */
+static json_t *facts_of(struct base *base, const struct run_row *held)
+{
+    char name[32];
+    char since[RV_TIME_TEXT];
+    snprintf(name, sizeof name, "r_%" PRId64, held->id);
+    rv_time_text(held->created_us, since);
+    since[19] = 'Z';
+    since[20] = '\0';
+    const struct input_row *input = base_input(base, held->tenant, held->id);
+    return input == NULL ? NULL
+                         : json_pack("{s:{s:s,s:s,s:i,s:s,s:s?,s:s,s:O?}}", "holder", "run", name,
+                                     "agent", held->agent, "priority", held->priority, "status",
+                                     held->status, "waiting_on", held->waiting_on, "since", since,
+                                     "input", json_object_get(input->input, "exception"));
+}
+
+static void look_at_holder(struct base_call *call, int unit, const struct run_row *held, bool asks)
+{
+    struct base *base = call->base;
+    bool ending = held->error_code != NULL || base_is_told_to_stop(base, held);
+    bool busy = base_is(held->status, "executing") || base_is(held->status, "reviewing") ||
+                base_is(held->status, "compensating");
+    json_t *next = highest_waiting(base, held);
+    json_t *facts = NULL;
+    bool question = asks && !ending && json_is_null(next);
+    if (question) {
+        facts = facts_of(base, held);
+    }
+    json_t *state = json_pack("{s:I,s:s,s:i,s:b,s:b,s:o,s:o*}", "run", (json_int_t)held->id,
+                              "agent", held->agent, "priority", held->priority, "stopping",
+                              ending || busy, "ending", ending, "next", next, "facts", facts);
+    base_row(call);
+    base_out_int(call, unit);
+    base_out_json(call, question && facts == NULL ? (json_decref(state), NULL) : state);
+}
+
 static void run_claim_look(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
-        const char *key = rv_json_str(base_json(call, 3, i), "key", NULL);
+        const json_t *args = base_json(call, 3, i);
+        const char *key = rv_json_str(args, "key", NULL);
         const struct run_row *held = key != NULL ? holder(call->base, call->tenant, key) : NULL;
         if (held != NULL) {
-            base_row(call);
-            base_out_int(call, base_int(call, 2, i));
-            base_out_json(call, json_pack("{s:I,s:s,s:i,s:b,s:o}", "run", (json_int_t)held->id,
-                                          "agent", held->agent, "priority", held->priority,
-                                          "stopping", is_stopping(call->base, held), "next",
-                                          highest_waiting(call->base, held)));
+            look_at_holder(call, (int)base_int(call, 2, i), held,
+                           base_is(rv_json_str(args, "claims", NULL), "ask"));
         }
     }
 }
@@ -171,7 +204,7 @@ static bool pass_rest(struct base_call *call, const struct run_row *ended, int64
 static bool begin_rest(struct base_call *call, const struct run_row *ended,
                        const struct signal_row *oldest)
 {
-    if (base_input(call->base, call->tenant, oldest->id) != NULL) {
+    if (base_has_far_input(call->base, call->tenant, oldest->id)) {
         base_fail(call, "23505", "run_input_pkey");
         return false;
     }
@@ -200,7 +233,12 @@ static bool begin_rest(struct base_call *call, const struct run_row *ended,
         .input = base_keep(call->base, json_pack("{s:s,s:O,s:s?}", "today", today, "exception",
                                                  oldest->body, "claim", ended->key)),
         .budget = base_keep(call->base, json_object())};
-    return true;
+    const struct input_row *before = base_input(call->base, call->tenant, ended->id);
+    json_t *flow = before != NULL ? json_object_get(before->input, "flow") : NULL;
+    if (flow != NULL) {
+        json_object_set(input->input, "flow", flow);
+    }
+    return base_put_places(call, oldest->id, flow, base_now_us(call->base));
 }
 
 static void run_claim_rest(struct base_call *call)
@@ -227,12 +265,29 @@ static void run_claim_rest(struct base_call *call)
     }
 }
 
-/* Does `one` get the key before `other`? */
-static bool comes_before(const struct run_row *one, const struct run_row *other)
+/* People have decided that it shall have the key. */
+static bool is_chosen(struct base *base, const struct run_row *run)
 {
-    bool later = waits_for_key(one);
-    if (later != waits_for_key(other)) {
+    BASE_EACH(base, T_APPROVAL, approval_row, approval)
+    {
+        if (approval->tenant == run->tenant && approval->run == run->id &&
+            base_is(approval->action, "run.start") && base_is(approval->status, "consumed")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does `one` get the key before `other`? */
+static bool comes_before(struct base *base, const struct run_row *one, const struct run_row *other)
+{
+    bool later = base_waits_for_key(one);
+    if (later != base_waits_for_key(other)) {
         return !later;
+    }
+    bool chosen = is_chosen(base, one);
+    if (chosen != is_chosen(base, other)) {
+        return chosen;
     }
     return one->priority != other->priority ? one->priority > other->priority : one->id < other->id;
 }
@@ -243,7 +298,8 @@ static struct run_row *heir(struct base *base, const struct run_row *ended)
     BASE_EACH(base, T_RUN, run_row, run)
     {
         if (run->tenant == ended->tenant && ended->key != NULL && base_is(run->key, ended->key) &&
-            !run->claims && !base_run_over(run) && (first == NULL || comes_before(run, first))) {
+            !run->claims && !base_run_over(run) &&
+            (first == NULL || comes_before(base, run, first))) {
             first = run;
         }
     }
@@ -254,9 +310,12 @@ static bool give(struct base_call *call, struct run_row *next, int priority)
 {
     base_touch(call, T_RUN, next);
     next->claims = true;
-    if (waits_for_key(next)) {
-        next->status = "created";
-        next->waiting_on = NULL;
+    if (base_waits_for_key(next)) {
+        bool places = base_has_places(call->base, next->tenant, next->id);
+        next->status = places ? "waiting" : "created";
+        next->waiting_on = places ? "slot" : NULL;
+        next->has_wake = places || next->has_wake;
+        next->wake_us = places ? base_now_us(call->base) : next->wake_us;
         next->changed_us = base_now_us(call->base);
     } else if (priority > next->priority) {
         next->priority = priority;

@@ -356,6 +356,29 @@ static void approval_answer_set(struct base_call *call)
     }
 }
 
+static void approval_claim_stop(struct base_call *call)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        const struct run_row *run = base_run(call->base, call->tenant, base_int(call, 2, i));
+        if (run == NULL || base_run_over(run) ||
+            (base_bool(call, 4, i) && !base_waits_for_key(run))) {
+            continue;
+        }
+        if (base_signal(call->base, call->tenant, run->id, base_int(call, 3, i)) != NULL) {
+            base_fail(call, "23505", "run_signal_pkey");
+            return;
+        }
+        struct signal_row *signal = base_insert(call, T_SIGNAL);
+        *signal = (struct signal_row){
+            .tenant = call->tenant,
+            .run = run->id,
+            .id = base_int(call, 3, i),
+            .name = "$cancel",
+            .body = base_keep(call->base, json_pack("{s:s?}", "reason", base_text(call, 5, i))),
+            .sent_by = base_text(call, 6, i)};
+    }
+}
+
 static void approval_escalate_set(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
@@ -391,6 +414,26 @@ static json_t *all_votes(struct base *base, const struct approval_row *approval)
                                                    : json_null()));
     }
     return votes;
+}
+
+/* Of a question about a key; JSON null for any other. */
+static json_t *claim_of(struct base *base, const struct approval_row *approval,
+                        const struct run_row *run)
+{
+    const char *name = rv_json_str(approval->args, "holder", "");
+    const struct run_row *held =
+        strlen(name) > 2 ? base_run(base, approval->tenant, strtoll(name + 2, NULL, 10)) : NULL;
+    if (!base_is(approval->action, "run.start") || run == NULL || held == NULL) {
+        return json_null();
+    }
+    const struct policy_row *policy = active_policy(base, approval->tenant);
+    bool open = base_waits_for_key(run) && held->claims && !base_run_over(held) &&
+                held->error_code == NULL && !base_is_told_to_stop(base, held) &&
+                !base_is_told_to_stop(base, run);
+    bool same = policy != NULL && memcmp(policy->hash, approval->policy, sizeof policy->hash) == 0;
+    return json_pack("{s:O,s:O?,s:I,s:b,s:b}", "args", approval->args, "since",
+                     json_object_get(json_object_get(approval->facts, "holder"), "since"), "holder",
+                     (json_int_t)held->id, "open", open, "same", same);
 }
 
 static void approval_vote_load(struct base_call *call)
@@ -429,6 +472,7 @@ static void approval_vote_load(struct base_call *call)
                             person != NULL && person->enabled ? json_incref(person->roles)
                                                               : json_null());
         json_object_set_new(state, "votes", all_votes(base, approval));
+        json_object_set_new(state, "claim", claim_of(base, approval, run));
         base_row(call);
         base_out_int(call, base_int(call, 2, i));
         base_out_json(call, state);
@@ -659,6 +703,7 @@ const struct base_word base_words_gate[] = {
     {"approvals_granted", approvals_granted},
     {"approval_status_set", approval_status_set},
     {"approval_answer_set", approval_answer_set},
+    {"approval_claim_stop", approval_claim_stop},
     {"approval_escalate_set", approval_escalate_set},
     {"approval_vote_load", approval_vote_load},
     {"approval_vote_append", approval_vote_append},

@@ -147,7 +147,8 @@ static void put_claimed(struct base_call *call, const struct delivery_row *deliv
     const struct input_row *input = NULL;
     BASE_EACH(call->base, T_APPROVAL, approval_row, approval)
     {
-        if (approval->tenant == call->tenant && approval->id == asked && approval->run != 0) {
+        if (approval->tenant == call->tenant && approval->id == asked && approval->run != 0 &&
+            base_run(call->base, call->tenant, approval->run) != NULL) {
             input = base_input(call->base, call->tenant, approval->run);
         }
     }

@@ -174,6 +174,35 @@ static int attempts(struct base *base, int32_t tenant, const char *key, int coun
     return failed;
 }
 
+static json_t *company_of(struct base *base, int32_t tenant)
+{
+    BASE_EACH(base, T_TENANT, tenant_row, row)
+    {
+        if (row->tenant == tenant) {
+            return row->company;
+        }
+    }
+    return NULL;
+}
+
+/* As a run is begun with it: the company's date stands before what was given. */
+static void keep_input(struct base_call *call, int64_t run, bool near, json_t *given,
+                       json_t *budget)
+{
+    struct base *base = call->base;
+    RV_ASSERT(strcmp(rv_json_str(company_of(base, call->tenant), "timezone", "UTC"), "UTC") == 0);
+    char today[RV_TIME_TEXT];
+    rv_time_text(base_now_us(base), today);
+    today[10] = '\0';
+    struct input_row *input = base_insert(call, T_INPUT);
+    input->tenant = call->tenant;
+    input->run = run;
+    input->near = near;
+    input->input = base_keep(base, json_pack("{s:s}", "today", today));
+    json_object_update(input->input, given);
+    input->budget = budget != NULL ? budget : base_keep(base, json_object());
+}
+
 static void run_insert(struct base_call *call)
 {
     struct base *base = call->base;
@@ -204,42 +233,20 @@ static void run_insert(struct base_call *call)
         run->attempt = attempts(base, call->tenant, key, before);
         run->created_us = base_now_us(base);
         run->changed_us = run->created_us;
-    }
-}
-
-static json_t *company_of(struct base *base, int32_t tenant)
-{
-    BASE_EACH(base, T_TENANT, tenant_row, row)
-    {
-        if (row->tenant == tenant) {
-            return row->company;
+        if (!base_null(call, 10, i)) {
+            keep_input(call, run->id, true, base_json(call, 10, i), NULL);
         }
     }
-    return NULL;
 }
 
 static void run_input_insert(struct base_call *call)
 {
-    struct base *base = call->base;
-    RV_ASSERT(strcmp(rv_json_str(company_of(base, call->tenant), "timezone", "UTC"), "UTC") == 0);
-    char today[RV_TIME_TEXT];
-    rv_time_text(base_now_us(base), today);
-    today[10] = '\0';
     for (int i = 0; i < base_count(call, 2); i++) {
-        BASE_EACH(base, T_INPUT, input_row, other)
-        {
-            if (other->tenant == call->tenant && other->run == base_int(call, 2, i)) {
-                base_fail(call, "23505", "run_input_pkey");
-                return;
-            }
+        if (base_has_far_input(call->base, call->tenant, base_int(call, 2, i))) {
+            base_fail(call, "23505", "run_input_pkey");
+            return;
         }
-        struct input_row *input = base_insert(call, T_INPUT);
-        input->tenant = call->tenant;
-        input->run = base_int(call, 2, i);
-        input->input = base_keep(base, json_pack("{s:s}", "today", today));
-        json_object_update(input->input, base_json(call, 3, i));
-        json_t *budget = base_json(call, 4, i);
-        input->budget = budget != NULL ? budget : base_keep(base, json_object());
+        keep_input(call, base_int(call, 2, i), false, base_json(call, 3, i), base_json(call, 4, i));
     }
 }
 

@@ -4,6 +4,8 @@
 
 #include "runtime/base/check.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +18,9 @@ enum { /* kinds, as there */
        NEWEST,
        NEXT_MS,
        UNSEALED,
-       ANSWERED
+       ANSWERED,
+       FLOW,
+       EPOCH
 };
 enum { FOUND_MAX = 512 };
 #define HOUR_US INT64_C(3600000000)
@@ -107,7 +111,8 @@ static int due_kind(struct base *base, const struct run_row *run)
     bool answered = base_is(run->waiting_on, "approval") || base_is(run->waiting_on, "intent") ||
                     base_is(run->waiting_on, "budget") ||
                     (base_is(run->waiting_on, "signal") && has_word(base, run));
-    return answered ? ANSWERED : DUE;
+    bool places = base_is(run->waiting_on, "slot") || base_is(run->waiting_on, "rate");
+    return places ? FLOW : answered ? ANSWERED : DUE;
 }
 
 static void look_at_runs(struct base_call *call, int64_t after)
@@ -232,6 +237,46 @@ static void look_at_approvals(struct base_call *call)
     }
 }
 
+/* Open questions about the key of one that has ended. */
+static void look_at_questions(struct base_call *call)
+{
+    struct base *base = call->base;
+    BASE_EACH(base, T_APPROVAL, approval_row, approval)
+    {
+        bool about = false;
+        for (int i = 0; i < base_count(call, 5); i++) {
+            const struct run_row *ended = base_run(base, call->tenant, base_int(call, 5, i));
+            about = about || (ended != NULL && ended->key != NULL &&
+                              base_is(approval->resource, ended->key));
+        }
+        if (about && approval->tenant == call->tenant && base_is(approval->action, "run.start") &&
+            base_is(approval->status, "requested")) {
+            say(call, APPROVAL, approval->id);
+        }
+    }
+}
+
+/* A question about a key whose holder has ended. */
+static bool is_moot(struct base *base, const struct approval_row *approval)
+{
+    const struct run_row *run =
+        approval->run != 0 ? base_run(base, approval->tenant, approval->run) : NULL;
+    if (run == NULL || !base_is(approval->action, "run.start")) {
+        return false;
+    }
+    char name[32];
+    BASE_EACH(base, T_RUN, run_row, held)
+    {
+        snprintf(name, sizeof name, "r_%" PRId64, held->id);
+        if (held->tenant == run->tenant && run->key != NULL && base_is(held->key, run->key) &&
+            held->claims && !base_run_over(held) &&
+            base_is(rv_json_str(approval->args, "holder", NULL), name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool has_grant(struct base_call *call)
 {
     BASE_EACH(call->base, T_APPROVAL, approval_row, approval)
@@ -292,6 +337,7 @@ static void company_look(struct base_call *call)
     const struct head_row *head = base_head(call->base, call->tenant);
     RV_ASSERT(base_int(call, 2, 0) >= 64 && call->base->tables[T_RUN].count < 128);
     look_at_runs(call, base_int(call, 3, 0));
+    look_at_questions(call);
     look_at_keys(call);
     look_at_cancels(call);
     look_at_approvals(call);
@@ -302,6 +348,7 @@ static void company_look(struct base_call *call)
     say(call, NEXT_MS, next_ms(call));
     if (head != NULL) {
         say(call, UNSEALED, head->audit_size - head->checkpoint_size);
+        say(call, EPOCH, head->epoch);
     }
 }
 
@@ -324,7 +371,8 @@ static void company_sweep(struct base_call *call)
     }
     BASE_EACH(base, T_APPROVAL, approval_row, approval)
     {
-        if (approval->tenant == call->tenant && is_open(approval) && run_is_over(base, approval)) {
+        if (approval->tenant == call->tenant && is_open(approval) &&
+            (run_is_over(base, approval) || is_moot(base, approval))) {
             say(call, APPROVAL, approval->id);
         }
     }

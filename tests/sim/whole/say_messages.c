@@ -445,6 +445,10 @@ static void run_signal_carry(struct base_call *call)
             *signal = *from;
             signal->run = base_int(call, 2, i);
             signal->consumed_seq = 0;
+            if (signal->id == base_int(call, 5, i)) {
+                signal->body = base_json(call, 6, i);
+                signal->sent_by = base_text(call, 7, i);
+            }
         }
     }
 }

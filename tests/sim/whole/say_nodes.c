@@ -3,6 +3,7 @@
 #include "tests/sim/whole/base.h"
 
 #include "runtime/base/check.h"
+#include "runtime/journal/lease.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -38,6 +39,13 @@ struct node_row *base_node(struct base *base, int64_t number)
 static bool lives(const struct base *base, const struct node_row *node)
 {
     return node != NULL && node->lease_until_us > base_now_us(base);
+}
+
+/* reeve_node_stays: it has more left of its lease than the part in which it lets go of all. */
+static bool stays(const struct base *base, const struct node_row *node)
+{
+    return node != NULL && node->serves &&
+           node->lease_until_us > base_now_us(base) + RV_LEASE_MARGIN_MS * INT64_C(1000);
 }
 
 static void node_here(struct base_call *call)
@@ -142,6 +150,13 @@ static void node_serve(struct base_call *call)
         return;
     }
     base_out_null(call);
+    BASE_EACH(base, T_NODE, node_row, before)
+    {
+        if (before->boot == boot && before != self && lives(base, before)) {
+            base_touch(call, T_NODE, before);
+            before->lease_until_us = base_now_us(base);
+        }
+    }
     if (self != NULL) {
         base_touch(call, T_NODE, self);
         self->boot = boot;
@@ -251,7 +266,7 @@ static struct node_row *least_loaded(struct base *base, int64_t from, bool soon)
     struct node_row *least = NULL;
     BASE_EACH(base, T_NODE, node_row, node)
     {
-        if (!node->serves || node->node == from || !lives(base, node)) {
+        if (node->node == from || !stays(base, node)) {
             continue;
         }
         float load = sum_of(base, node->node, soon);
@@ -344,7 +359,7 @@ static void forget_proposals(struct base_call *call)
     {
         if (placement->moving_to != 0 &&
             (placement->moving_since_us < base_now_us(base) - PROPOSED_FOR_US ||
-             !lives(base, base_node(base, placement->moving_to)))) {
+             !stays(base, base_node(base, placement->moving_to)))) {
             base_touch(call, T_PLACEMENT, placement);
             placement->moving_to = 0;
         }
@@ -408,7 +423,7 @@ static void lease_pass(struct base_call *call)
     const struct node_row *target = placement != NULL && placement->moving_to != 0
                                         ? base_node(base, placement->moving_to)
                                         : NULL;
-    int64_t to = lives(base, target) ? target->node : 0;
+    int64_t to = stays(base, target) ? target->node : 0;
     struct head_row *head = base_head(base, tenant);
     bool passed = head != NULL && head->owner == base_int(call, 2, 0) && head->owner != 0 &&
                   head->epoch == base_int(call, 3, 0);

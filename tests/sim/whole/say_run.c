@@ -14,13 +14,25 @@
 
 struct input_row *base_input(struct base *base, int32_t tenant, int64_t run)
 {
+    struct input_row *found = NULL;
     BASE_EACH(base, T_INPUT, input_row, input)
     {
-        if (input->tenant == tenant && input->run == run) {
-            return input;
+        if (input->tenant == tenant && input->run == run && (found == NULL || input->near)) {
+            found = input;
         }
     }
-    return NULL;
+    return found;
+}
+
+bool base_has_far_input(struct base *base, int32_t tenant, int64_t run)
+{
+    BASE_EACH(base, T_INPUT, input_row, input)
+    {
+        if (input->tenant == tenant && input->run == run && !input->near) {
+            return true;
+        }
+    }
+    return false;
 }
 
 enum { FIRST_RUN, THEN_PLAN, THEN_STEP };
@@ -507,10 +519,11 @@ static bool is_taken(struct base *base, const struct exception_row *exception)
     BASE_EACH(base, T_RUN, run_row, run)
     {
         const struct input_row *input = base_input(base, run->tenant, run->id);
-        if (run->tenant != exception->tenant || !base_is(run->key, key) || input == NULL) {
+        if (run->tenant != exception->tenant || !base_is(run->key, key)) {
             continue;
         }
-        bool current = rv_json_int(input->input, "found_seq", 0) >= exception->found_seq;
+        bool current =
+            (input != NULL ? rv_json_int(input->input, "found_seq", 0) : 0) >= exception->found_seq;
         if (base_is(run->status, "failed")) { /* a minute, then two, four and so on */
             int doublings = run->attempt < 10 ? run->attempt : 10;
             if (current && run->changed_us > base_now_us(base) - (INT64_C(60000000) << doublings)) {

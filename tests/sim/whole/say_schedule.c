@@ -2,7 +2,9 @@
 #include "tests/sim/whole/base.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,6 +153,19 @@ static bool is_lost(struct base_call *call, const struct fire_row *fire)
 }
 
 /* There are no calendars. */
+static bool has_rested(const struct base_call *call, const struct schedule_row *schedule,
+                       int64_t now_us)
+{
+    return schedule->tenant == call->tenant && base_is(schedule->status, "paused") &&
+           schedule->has_paused && schedule->paused_us <= now_us;
+}
+
+static int by_its_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct schedule_row *const *)a)->name,
+                  (*(const struct schedule_row *const *)b)->name);
+}
+
 static void schedule_refresh(struct base_call *call)
 {
     struct base *base = call->base;
@@ -170,22 +185,46 @@ static void schedule_refresh(struct base_call *call)
             lost++;
         }
     }
+    int rested = 0;
     BASE_EACH(base, T_SCHEDULE, schedule_row, s)
     {
-        if (s->tenant == call->tenant && base_is(s->status, "paused") && s->has_paused &&
-            s->paused_us <= now_us) {
-            base_touch(call, T_SCHEDULE, s);
-            s->status = "active";
-            s->has_paused = false;
-            s->reason = NULL;
-            s->failures = 0;
-        }
+        rested += has_rested(call, s, now_us);
     }
     base_row(call);
     base_out_null(call);
     base_out_null(call);
     base_out_null(call);
     base_out_int(call, lost);
+    base_out_int(call, rested);
+}
+
+static void schedule_rested(struct base_call *call)
+{
+    enum { RESTED_MAX = 64 };
+    struct schedule_row *found[RESTED_MAX];
+    size_t count = 0;
+    BASE_EACH(call->base, T_SCHEDULE, schedule_row, s)
+    {
+        if (has_rested(call, s, base_time_us(call, 2, 0))) {
+            RV_ASSERT(count < RESTED_MAX);
+            found[count++] = s;
+        }
+    }
+    qsort(found, count, sizeof found[0], by_its_name);
+    for (size_t i = 0; i < count; i++) {
+        char until[RV_TIME_TEXT];
+        char why[64];
+        rv_time_text(found[i]->paused_us, until);
+        snprintf(why, sizeof why, "it was paused until %.19sZ", until);
+        base_row(call);
+        base_out_text(call, found[i]->name);
+        base_out_text(call, why);
+        base_touch(call, T_SCHEDULE, found[i]);
+        found[i]->status = "active";
+        found[i]->has_paused = false;
+        found[i]->reason = NULL;
+        found[i]->failures = 0;
+    }
 }
 
 static void schedule_lost(struct base_call *call)
@@ -668,9 +707,15 @@ static void schedule_done(struct base_call *call)
 }
 
 const struct base_word base_words_schedule[] = {
-    {"schedule_work", schedule_work},   {"schedule_refresh", schedule_refresh},
-    {"schedule_lost", schedule_lost},   {"schedule_due", schedule_due},
-    {"schedule_claim", schedule_claim}, {"schedule_break", schedule_break},
-    {"schedule_start", schedule_start}, {"schedule_beat", schedule_beat},
-    {"schedule_done", schedule_done},   {NULL, NULL},
+    {"schedule_work", schedule_work},
+    {"schedule_refresh", schedule_refresh},
+    {"schedule_rested", schedule_rested},
+    {"schedule_lost", schedule_lost},
+    {"schedule_due", schedule_due},
+    {"schedule_claim", schedule_claim},
+    {"schedule_break", schedule_break},
+    {"schedule_start", schedule_start},
+    {"schedule_beat", schedule_beat},
+    {"schedule_done", schedule_done},
+    {NULL, NULL},
 };

@@ -26,7 +26,8 @@ enum {
     CONNECT_MS = 10000,
     LINGER_MS = 3000, /* how long the server may keep a session whose client is gone */
     LOST_NOTES = 50,  /* thousandths: a wake-up is a hint, and nothing may rest on it */
-    PIECE_FIRST = 8
+    PIECE_FIRST = 8,
+    ALONE_OFTEN = 3
 };
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_UP, LINK_CLOSED };
@@ -275,7 +276,8 @@ void wires_notify(void *data, int32_t tenant)
 
 /* ---- execution ---- */
 
-/* Answers after which somebody must ask again by itself: they get lost more often than others. */
+/* Answers after which somebody must ask again by itself: they get lost more often than others, and
+ * where nobody asks for another reason (placement.h) still more often. */
 static bool loses_answer(const struct wire *wire, const struct piece *piece)
 {
     static const struct {
@@ -288,7 +290,8 @@ static bool loses_answer(const struct wire *wire, const struct piece *piece)
         for (size_t k = 0; k < RV_COUNT(dear); k++) {
             if (strcmp(piece->messages[i]->statement->name, dear[k].statement) == 0 &&
                 piece->replies[i].rows > 0) {
-                bool lost = world_chance(wire->world, dear[k].thousandths);
+                int often = wire->node->placement == NULL ? ALONE_OFTEN : 1;
+                bool lost = world_chance(wire->world, dear[k].thousandths * often);
                 if (lost) {
                     world_note(wire->world, "node %d does not hear the answer of %s",
                                wire->node->index, dear[k].statement);

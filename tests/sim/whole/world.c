@@ -176,8 +176,8 @@ struct plan {
     json_t *manifest;
 };
 static struct plan plans[] = {
-    {.name = "clerk"}, {.name = "payer"},  {.name = "waiter"},
-    {.name = "boss"},  {.name = "helper"}, {.name = "spender"},
+    {.name = "clerk"},  {.name = "payer"},   {.name = "waiter"}, {.name = "boss"},
+    {.name = "helper"}, {.name = "spender"}, {.name = "asker"},
 };
 static struct plan policy = {.name = "policy"};
 

@@ -28,7 +28,7 @@
 #include "runtime/hooks/sender.h"
 #include "runtime/journal/lease.h"
 #include "runtime/journal/placement.h"
-#include "runtime/run/orchestrator.h"
+#include "runtime/run/company.h"
 #include "runtime/run/store.h"
 #include "runtime/schedule/service.h"
 #include "tests/sim/whole/base.h"
@@ -73,11 +73,12 @@ struct node {
     struct rv_approvals *approvals;
     struct rv_store *store;
     struct rv_actors *actors;
+    struct rv_companies *driver;
     struct rv_lease *lease;
     struct rv_hooks *hooks;
     struct rv_schedule_service *schedules;
     struct rv_orchestrator_options orchestrator;
-    int active;                        /* run actors */
+    struct rv_run_room room;
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
     int64_t moving[BASE_TENANTS_MAX]; /* epoch with which it last began to give it away ... */
@@ -100,6 +101,7 @@ struct world_rates {
 
 struct world_tally {
     int64_t steps, commits, effects, runs, ended, approvals, votes, deliveries, fires;
+    int64_t keys_given; /* to another run, by people */
     int64_t kills, stops, pauses, drops, crashes, jumps, lost_answers, takeovers, moves, rules;
     int64_t ended_early; /* leases of nodes whose lock was free */
     int64_t ended_alive; /* of those: that live and had only lost the connection */
@@ -219,7 +221,7 @@ void cluster_end(struct node *node);   /* after the loop */
 bool cluster_name_free(struct node *node);
 
 struct node *loop_node(const struct rv_loop *loop);
-int64_t loop_ready_us(const struct rv_loop *loop); /* on the loop's monotonic clock */
+int64_t loop_ready_us(struct rv_loop *loop); /* on the loop's monotonic clock */
 void loop_turn(struct rv_loop *loop, uint64_t chance);
 
 int64_t wire_latency_us(struct world *world);

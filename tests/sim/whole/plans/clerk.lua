@@ -1,6 +1,6 @@
 -- clerk: posts what the case asks for, entry by entry, and closes it.  An unlucky amount is refused: then
 -- everything before it is taken back.
-local agent = { name = "clerk", version = "1", handles = { "X01" }, uses = { "entry.post", "case.close" } }
+local agent = { name = "clerk", version = "1", handles = { "X01" }, flow = { { at_once = 2 } }, uses = { "entry.post", "case.close" } }
 
 function agent.plan(ctx, exception)
   local plan = ctx:plan()

@@ -1,5 +1,5 @@
 -- helper: does the work of a boss.
-local agent = { name = "helper", version = "1", handles = {}, uses = { "entry.post" } }
+local agent = { name = "helper", version = "1", handles = {}, flow = { { at_once = 1 } }, uses = { "entry.post" } }
 
 function agent.plan(ctx, exception)
   ctx:publish("state", { n = 1 })

@@ -2,6 +2,7 @@
 -- payment cannot be taken back; the last entry may be refused after it.
 local agent = {
   name = "payer", version = "1", handles = { "X02" }, uses = { "payment.send", "entry.post", "case.close" },
+  flow = { { at_once = 2, name = "bank" }, { starts = 2, seconds = 2 }, { at_once = 1, by = "resource" } },
 }
 
 function agent.plan(ctx, exception)

@@ -12,6 +12,8 @@ return bundle { name = "sim", schema = "erp.v1",
     stages = { { role = "controller" } }, expires = "8s", escalate = { after = "3s", to = "manager" } },
   approve { id = "pay.two", action = "payment.send", when = above(arg.amount, "500 EUR"),
     stages = { { role = "controller" }, { role = "manager" } }, expires = "25s" },
+  approve { id = "key.ask", action = "run.start", when = res.holder.run:has(),
+    stages = { { role = "controller" } }, expires = "6s", escalate = { after = "3s", to = "manager" } },
   limit { id = "day.payments", agents = "*", action = "payment.send", when = arg.amount.currency:eq "EUR",
     sum = arg.amount, per = { "agent" }, window = "1d", cap = money "100000 EUR", over = "deny" },
 }

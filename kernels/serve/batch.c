@@ -289,7 +289,9 @@ static enum kernel_status take_rows(struct kernel_engine *engine, struct sequenc
     return sequence->scored ? status : settle(engine, sequence, status, error);
 }
 
-/* Options are scored last: that begins further steps, and the rows of this one are gone. */
+/* Options are scored last: that begins further steps, and the rows of this one are gone.  All have
+ * taken theirs by then, so that the blocks of the worse ones are there for the better: if each
+ * waited for another's, none would ever be decided. */
 static enum kernel_status take_all(struct kernel_engine *engine, struct kernel_error *error)
 {
     const struct step *step = &engine->step;
@@ -298,8 +300,11 @@ static enum kernel_status take_all(struct kernel_engine *engine, struct kernel_e
         status = take_rows(engine, step->sequences[i], error);
     }
     for (uint32_t i = 0; i < step->batch.sequences && status == KERNEL_OK; i++) {
+        step->sequences[i]->chunk = 0;
+    }
+    for (uint32_t i = 0; i < step->batch.sequences && status == KERNEL_OK; i++) {
         struct sequence *sequence = step->sequences[i];
-        if (sequence->scored) {
+        if (sequence->scored && sequence->state == SEQUENCE_RUNNING) {
             status = settle(engine, sequence, end_options(engine, sequence, error), error);
         }
     }
@@ -332,7 +337,7 @@ void step_run(struct kernel_engine *engine)
         return; /* all begin again on the processor, with what they have said */
     }
     for (uint32_t i = 0; i < step->batch.sequences && status != KERNEL_OK; i++) {
-        if (step->sequences[i]->state != SEQUENCE_ENDED) {
+        if (step->sequences[i]->state == SEQUENCE_RUNNING) {
             answer_failed(engine, step->sequences[i], &error);
         }
     }

@@ -96,8 +96,8 @@ static struct sequence *worst(struct kernel_engine *engine, const struct sequenc
     struct sequence *victim = NULL;
     for (uint32_t i = 0; i < engine->running_count; i++) {
         struct sequence *one = engine->running[i];
-        if (one == than || one->chunk > 0 || one->preemptions >= preemptions_max ||
-            !before(than, one, now_us)) {
+        if (one == than || one->state != SEQUENCE_RUNNING || one->chunk > 0 ||
+            one->preemptions >= preemptions_max || !before(than, one, now_us)) {
             continue;
         }
         if (victim == NULL || rank(one, now_us) > rank(victim, now_us) ||

@@ -5,6 +5,7 @@
 #include "runtime/base/log.h"
 #include "runtime/cli/node.h"
 #include "runtime/gate/policy.h"
+#include "tests/support/key_file.h"
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
 
@@ -30,7 +31,7 @@ struct door {
     struct node *node;
     char *uri;
     char *superuser;
-    char key[64];
+    char key[KEY_FILE_NAME];
     /* of the last request */
     bool done;
     enum rv_code code;
@@ -96,7 +97,7 @@ static void door_open(struct door *door)
     test_postgres_execute(door->superuser, sql);
     activate(door, bundle);
     struct rv_error err = {.code = RV_OK};
-    snprintf(door->key, sizeof door->key, "/tmp/reeve-look-key-%d", (int)getpid());
+    key_file_name(door->key);
     ck_assert_msg(node_open(&(struct node_options){.uri = door->uri, .audit_key = door->key},
                             &door->node, &err) == RV_OK,
                   "%s", err.message);
@@ -105,7 +106,7 @@ static void door_open(struct door *door)
 static void door_close(struct door *door)
 {
     node_close(door->node);
-    unlink(door->key);
+    key_file_remove(door->key);
     json_decref(door->answer);
     rv_free(door->uri);
     rv_free(door->superuser);

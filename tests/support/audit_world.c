@@ -7,6 +7,7 @@
 #include "journal_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "tests/support/key_file.h"
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
 
@@ -80,16 +81,11 @@ void audit_world_make(struct audit_world *world)
     rv_log_level(RV_LOG_SILENT);
     world->uri = test_postgres_database(rooms);
     audit_world_sql(world, "SELECT reeve_tenant_create('one', '{}')");
-    char key[64];
-    char public_key[80];
-    snprintf(key, sizeof key, "/tmp/rv-audit-key-%d", (int)getpid());
-    snprintf(public_key, sizeof public_key, "%s.pub", key);
-    unlink(key);
-    unlink(public_key);
+    char key[KEY_FILE_NAME];
+    key_file_name(key);
     ck_assert_int_eq(rv_audit_open(key, &world->audit, NULL), RV_OK);
     ck_assert_int_eq(rv_audit_trust_open(key, &world->trust, NULL), RV_OK);
-    unlink(key);
-    unlink(public_key);
+    key_file_remove(key);
     world->loop = rv_loop_create(rv_clock_system());
     world->committer =
         rv_committer_create(&(struct rv_committer_options){.loop = world->loop,

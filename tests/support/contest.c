@@ -14,6 +14,7 @@
 #include "runtime/gate/gate.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/request.h"
+#include "tests/support/key_file.h"
 #include "tests/support/postgres.h"
 
 #include <inttypes.h>
@@ -63,7 +64,7 @@ struct contest {
     struct rv_gate *gates[LANES];
     struct rv_random chance;
     char *uri;
-    char key_path[64];
+    char key_path[KEY_FILE_NAME];
     bool *held; /* a contender works on the key */
     int next, over, alone;
     size_t capacity;
@@ -152,11 +153,7 @@ static void world_open(struct contest *all)
     put_policy(session);
     put_agent(session);
     rv_db_session_close(session);
-    snprintf(all->key_path, sizeof all->key_path, "/tmp/reeve-contest-XXXXXX");
-    int fd = mkstemp(all->key_path);
-    RV_ASSERT(fd >= 0);
-    close(fd);
-    unlink(all->key_path); /* rv_audit_open makes it */
+    key_file_name(all->key_path);
     must(rv_audit_open(all->key_path, &all->audit, &err), &err);
     all->loop = rv_loop_create(rv_clock_system());
     all->db = rv_db_create(&(struct rv_db_options){.loop = all->loop, .uri = all->uri});
@@ -184,10 +181,7 @@ static void world_close(struct contest *all)
     }
     rv_loop_destroy(all->loop);
     rv_audit_close(all->audit);
-    char public_path[sizeof all->key_path + 4];
-    snprintf(public_path, sizeof public_path, "%s.pub", all->key_path);
-    unlink(public_path);
-    unlink(all->key_path);
+    key_file_remove(all->key_path);
 }
 
 /* ---- one run: asks, reads, writes, ends ---- */

@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/http/people.h"
+#include "tests/support/key_file.h"
 #include "tests/support/postgres.h"
 #include "tests/support/votes.h"
 
@@ -151,11 +152,10 @@ void http_fixture_open(struct http_fixture *fixture, int port)
     fixture->loop = rv_loop_create(rv_clock_system());
     fixture->db = rv_db_create(&(struct rv_db_options){.loop = fixture->loop, .uri = fixture->uri});
     fixture->approvals = test_votes_create(fixture->db);
-    char key[64];
-    snprintf(key, sizeof key, "/tmp/rv-hook-key-%d", (int)getpid());
-    unlink(key);
+    char key[KEY_FILE_NAME];
+    key_file_name(key);
     must(rv_hook_vault_open(key, &fixture->vault, &err), &err);
-    unlink(key);
+    key_file_remove(key);
     fixture->callbacks =
         rv_hook_callbacks_create(fixture->loop, fixture->db, fixture->approvals, fixture->vault);
     fixture->api = rv_api_create(&(struct rv_api_options){

@@ -21,10 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TEST_TIMEOUT_S = 120, /* of one test: emulated kernels take 10 s alone, beside others longer */
-    TEST_MAX = 512
-};
+enum { TEST_TIMEOUT_S = 60, TEST_MAX = 512 };
 
 struct test_entry {
     const char *name;

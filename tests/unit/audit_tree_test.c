@@ -6,6 +6,7 @@
 #include "runtime/audit/proof.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
+#include "tests/support/key_file.h"
 #include "tests/support/test.h"
 
 #include <sys/stat.h>
@@ -201,14 +202,12 @@ TEST(a_public_key_is_read_as_it_was_written)
 
 TEST(a_key_that_is_gone_or_exchanged_is_noticed)
 {
-    char path[64];
-    char public_path[80];
+    char path[KEY_FILE_NAME];
+    char public_path[KEY_FILE_NAME + 8];
     struct rv_audit *audit = NULL;
     struct rv_error err = {.code = RV_OK};
-    snprintf(path, sizeof path, "/tmp/rv-note-lost-%d", (int)getpid());
+    key_file_name(path);
     snprintf(public_path, sizeof public_path, "%s.pub", path);
-    unlink(path);
-    unlink(public_path);
     ck_assert_int_eq(rv_audit_open(path, &audit, NULL), RV_OK);
     rv_audit_close(audit);
     ck_assert_int_eq(access(public_path, R_OK), 0);
@@ -221,20 +220,13 @@ TEST(a_key_that_is_gone_or_exchanged_is_noticed)
     rv_error_clear(&err);
     ck_assert_int_eq(rv_audit_open(path, &audit, &err), RV_CORRUPT);
     ck_assert_ptr_nonnull(strstr(err.message, "is not the one of"));
-    unlink(path);
-    unlink(public_path);
-}
-
-static void key_path(char path[64])
-{
-    snprintf(path, 64, "/tmp/rv-note-key-%d", (int)getpid());
-    unlink(path);
+    key_file_remove(path);
 }
 
 TEST(a_key_is_made_once_and_is_for_its_owner_only)
 {
-    char path[64];
-    key_path(path);
+    char path[KEY_FILE_NAME];
+    key_file_name(path);
     struct note_key first;
     struct note_key again;
     ck_assert_int_eq(note_key_open(path, &first, NULL), RV_OK);
@@ -252,18 +244,18 @@ TEST(a_key_is_made_once_and_is_for_its_owner_only)
     ck_assert_int_eq(chmod(path, 0600), 0);
     ck_assert_int_eq(truncate(path, 63), 0);
     ck_assert_int_eq(note_key_open(path, &again, NULL), RV_CORRUPT);
-    unlink(path);
+    key_file_remove(path);
 }
 
 /* ---- the note ---- */
 
 static struct note_key make_key(void)
 {
-    char path[64];
+    char path[KEY_FILE_NAME];
     struct note_key key;
-    key_path(path);
+    key_file_name(path);
     ck_assert_int_eq(note_key_open(path, &key, NULL), RV_OK);
-    unlink(path);
+    key_file_remove(path);
     return key;
 }
 

@@ -1,30 +1,25 @@
 /* hooks_vault_test.c -- a sealed secret opens with its key, in its place, unchanged; else not. */
 #include "runtime/hooks/vault.h"
+#include "tests/support/key_file.h"
 #include "tests/support/test.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void key_path(char path[64], int number)
+static struct rv_hook_vault *make(void)
 {
-    snprintf(path, 64, "/tmp/rv-vault-%d-%d", number, (int)getpid());
-    unlink(path);
-}
-
-static struct rv_hook_vault *make(int number)
-{
-    char path[64];
+    char path[KEY_FILE_NAME];
     struct rv_hook_vault *vault = NULL;
-    key_path(path, number);
+    key_file_name(path);
     ck_assert_int_eq(rv_hook_vault_open(path, &vault, NULL), RV_OK);
-    unlink(path);
+    key_file_remove(path);
     return vault;
 }
 
 TEST(a_secret_opens_in_its_place_only)
 {
-    struct rv_hook_vault *vault = make(1);
-    struct rv_hook_vault *other = make(2);
+    struct rv_hook_vault *vault = make();
+    struct rv_hook_vault *other = make();
     uint8_t secret[32];
     uint8_t sealed[RV_HOOK_SEALED_MAX];
     uint8_t again[RV_HOOK_SEALED_MAX];
@@ -59,8 +54,8 @@ TEST(a_secret_opens_in_its_place_only)
 
 TEST(the_secret_of_a_connector_may_be_long)
 {
-    struct rv_hook_vault *vault = make(1);
-    struct rv_hook_vault *other = make(2);
+    struct rv_hook_vault *vault = make();
+    struct rv_hook_vault *other = make();
     char secret[3000];
     struct rv_buf sealed, opened;
     memset(secret, 'x', sizeof secret);
@@ -86,11 +81,11 @@ TEST(the_secret_of_a_connector_may_be_long)
 
 TEST(the_key_is_made_once_and_is_for_its_owner_only)
 {
-    char path[64];
+    char path[KEY_FILE_NAME];
     struct stat info;
     struct rv_hook_vault *vault = NULL;
     struct rv_error err = {.code = RV_OK};
-    key_path(path, 3);
+    key_file_name(path);
     ck_assert_int_eq(rv_hook_vault_open(path, &vault, NULL), RV_OK);
     rv_hook_vault_close(vault);
     ck_assert_int_eq(stat(path, &info), 0);
@@ -104,7 +99,7 @@ TEST(the_key_is_made_once_and_is_for_its_owner_only)
     ck_assert_int_eq(chmod(path, 0600), 0);
     ck_assert_int_eq(truncate(path, 31), 0);
     ck_assert_int_eq(rv_hook_vault_open(path, &vault, NULL), RV_CORRUPT);
-    unlink(path);
+    key_file_remove(path);
 }
 
 TEST_MAIN()

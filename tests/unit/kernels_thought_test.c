@@ -298,6 +298,15 @@ TEST(probabilities_are_the_same_bits_after_preemption)
     same_with((struct kernel_engine_options){.running_max = 12}, 11);
 }
 
+/* The blocks that options are scored in are wanted at the end of a step: where everybody stands
+ * there and none are left, the best takes those of the worst. */
+TEST(who_decides_takes_the_blocks_of_who_is_worse)
+{
+    for (uint32_t blocks = 8; blocks < 16; blocks += 3) {
+        same_with((struct kernel_engine_options){.running_max = 12}, blocks);
+    }
+}
+
 /* ---- files that say it wrongly ---- */
 
 static void refused(struct kernel_file *file, const char *key)

@@ -14,6 +14,7 @@
 #include "journal_sql.h"
 #include "run_sql.h"
 #include "runtime/hooks/vault.h"
+#include "tests/support/key_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,26 +56,18 @@ static const struct rv_statement *const wakes[] = {
     &rv_sql_run_flow_end,      &rv_sql_approval_answer_set,
     &rv_sql_effect_wake,       NULL};
 
-static void key_path(char out[64], const char *what)
-{
-    snprintf(out, 64, "/tmp/rv-sim-%s-%d", what, (int)getpid());
-}
-
 void nodes_begin(void)
 {
-    char path[64];
-    char public_path[80];
+    char path[KEY_FILE_NAME];
     struct rv_error err = {.code = RV_OK};
     struct rv_audit *audit = NULL;
     struct rv_hook_vault *vault = NULL;
-    key_path(path, "audit");
-    snprintf(public_path, sizeof public_path, "%s.pub", path);
+    key_file_name(path);
     RV_ASSERT(rv_audit_open(path, &audit, &err) == RV_OK);
-    unlink(path);
-    unlink(public_path);
-    key_path(path, "hooks");
+    key_file_remove(path);
+    key_file_name(path);
     RV_ASSERT(rv_hook_vault_open(path, &vault, &err) == RV_OK);
-    unlink(path);
+    key_file_remove(path);
     node_audit = audit;
     node_vault = vault;
     int count = 0;

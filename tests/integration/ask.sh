@@ -103,7 +103,14 @@ has out "\"facts\": {\"wants\": {\"run\": \"r_$next\""
 digest=$(grep -o '"digest": "[0-9a-f]*"' "$state/out" | cut -d'"' -f4)
 same "and by web hook" 1 "$(ask "SELECT count(*) FROM outbox WHERE event = 'approval.requested' AND body->>'approval' = '$question'")"
 gives 0 "the run says what it waits for" reeve run list --waiting-on lock
-has out "r_$next"
+has out "lock of r_$holder asked of controller"
+for asked in people "--waiting-on person" "--role controller" "--waiting-on controller"; do
+    # shellcheck disable=SC2086  # words are wanted
+    gives 0 "it is among those that wait for people: $asked" reeve run list $asked
+    has out "r_$next"
+done
+gives 0 "and asks nobody else" reeve run list --role treasurer
+same "so that it is not in their list" "" "$(grep "r_$next" "$state/out")"
 gives 3 "whoever asked may not decide" reeve approval approve "$question" --as asker
 has err "own request"
 gives 3 "nor whoever owns the agent" reeve approval approve "$question" --as owner

@@ -201,9 +201,17 @@ static bool pass_rest(struct base_call *call, const struct run_row *ended, int64
     return true;
 }
 
+/* Of several keys that are hurt PostgreSQL names that of the part which stands last. */
 static bool begin_rest(struct base_call *call, const struct run_row *ended,
                        const struct signal_row *oldest)
 {
+    const struct input_row *before = base_input(call->base, call->tenant, ended->id);
+    json_t *flow = before != NULL ? json_object_get(before->input, "flow") : NULL;
+    if (json_array_size(json_object_get(flow, "keys")) > 0 &&
+        base_has_places(call->base, call->tenant, oldest->id)) {
+        base_fail(call, "23505", "run_flow_pkey");
+        return false;
+    }
     if (base_has_far_input(call->base, call->tenant, oldest->id)) {
         base_fail(call, "23505", "run_input_pkey");
         return false;
@@ -233,8 +241,6 @@ static bool begin_rest(struct base_call *call, const struct run_row *ended,
         .input = base_keep(call->base, json_pack("{s:s,s:O,s:s?}", "today", today, "exception",
                                                  oldest->body, "claim", ended->key)),
         .budget = base_keep(call->base, json_object())};
-    const struct input_row *before = base_input(call->base, call->tenant, ended->id);
-    json_t *flow = before != NULL ? json_object_get(before->input, "flow") : NULL;
     if (flow != NULL) {
         json_object_set(input->input, "flow", flow);
     }

@@ -467,7 +467,9 @@ static int64_t read_id(const char *text)
 
 int64_t rv_call_id(struct rv_call *call, int index, const char *what)
 {
-    int64_t id = read_id(call->match.parts[index]);
+    const char *part = call->match.parts[index];
+    bool run = strcmp(what, "run") == 0 && strncmp(part, "r_", 2) == 0; /* as answers name it */
+    int64_t id = read_id(part + (run ? 2 : 0));
     if (id == 0) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_NOT_FOUND, "no such %s in your tenant", what);

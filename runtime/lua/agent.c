@@ -129,11 +129,20 @@ static bool is_text(const json_t *value, size_t most)
 }
 
 /* A list of different short texts. */
+/* Lua's {} may be either. */
+static void empty_lists(json_t *manifest)
+{
+    static const char *const lists[] = {"handles", "uses"};
+    for (size_t i = 0; i < RV_COUNT(lists); i++) {
+        json_t *list = json_object_get(manifest, lists[i]);
+        if (json_is_object(list) && json_object_size(list) == 0) {
+            json_object_set_new(manifest, lists[i], json_array());
+        }
+    }
+}
+
 static bool is_text_list(const json_t *list, size_t most)
 {
-    if (json_is_object(list) && json_object_size(list) == 0) {
-        return true; /* {} may be either */
-    }
     if (!json_is_array(list) || json_array_size(list) > most) {
         return false;
     }
@@ -360,6 +369,7 @@ static enum rv_code open_manifest(struct rv_agent *agent, struct rv_error *err)
     code = status == LUA_OK ? reading.code
                             : sealed_failure(&plan.sealed, lua, status, agent->name, err);
     engine_close(&plan);
+    empty_lists(agent->manifest);
     return code == RV_OK ? check_manifest(agent, err) : code;
 }
 

@@ -203,6 +203,9 @@ enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant, con
                        RV_SCHEDULE_NEXT_MAX);
     }
     enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
+    if (code == RV_OK && whole.paused && whole.paused_until_us > now_us) {
+        at_s = rv_schedule_floor_s(whole.paused_until_us);
+    }
     while (code == RV_OK && *count < most &&
            rv_cron_next(&whole.row.cron, &whole.rules, at_s, &at_s)) {
         out_us[(*count)++] = at_s * SECOND_US;

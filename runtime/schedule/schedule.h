@@ -125,7 +125,8 @@ RV_MUST enum rv_code rv_schedule_resume(struct rv_db_session *session, int32_t t
                                         const char *name, int64_t now_us, struct rv_error *err);
 RV_MUST enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t tenant,
                                         const char *name, struct rv_error *err);
-/* The next `most` instants of a schedule; `count` may be less when the pattern ends. */
+/* The next `most` instants of a schedule, of one that is paused until some time those after it;
+ * `count` may be less when the pattern ends. */
 RV_MUST enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant,
                                       const char *name, int64_t now_us, int most, int64_t *out_us,
                                       int *count, struct rv_error *err);

@@ -54,9 +54,14 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
     size_t length =
         strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-/");
     if (!fine || name[length] != '\0' || length >= RV_ZONE_NAME_MAX) {
-        rv_fail(err, RV_INVALID, "zone \"%.60s\" is not of the form Area/City", name);
+        rv_fail(err, RV_INVALID,
+                fine ? "zone \"%.60s\" has characters that no zone has, or too many"
+                     : "zone \"%.60s\" does not begin with an area of the time zone database and /",
+                name);
         rv_detail(err, "short names are abbreviations to some programs and rules to others");
-        rv_hint(err, "Use a name such as \"Europe/Berlin\" or \"America/New_York\", or \"UTC\".");
+        rv_hint(err, "Use a name such as \"Europe/Berlin\" or \"America/New_York\" (Africa, America, "
+                     "Antarctica, Arctic, Asia, Atlantic, Australia, Europe, Indian, Pacific), or "
+                     "\"UTC\".");
         return RV_INVALID;
     }
     return RV_OK;

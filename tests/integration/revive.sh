@@ -68,6 +68,8 @@ sed 's/^  permit { id = "integrator.publish"/  permit { id = "starter.starts", a
 gives 0 "its policy" reeve policy load "$state/policy.lua"
 gives 0 "an agent" reeve agent publish "$state/teller/agent.lua"
 gives 0 "another one" reeve agent publish "$state/starter/agent.lua"
+gives 0 "those that handle nothing are listed as well" reeve agent list
+has out teller
 
 # ---- another message, by the command line ----
 run=$(died teller '{"wort":"well"}')
@@ -165,6 +167,29 @@ new=$(field new_run)
 until_is "is done, its message carried along" done "$(status_of "$new")"
 same "with the reason on the record" "operator now it may" "$(ask "SELECT concat(body::jsonb->>'person', ' ', body::jsonb->>'reason')
     FROM audit_record WHERE body::jsonb->>'what' = 'run.revive' AND run_id = ${new#r_}")"
+# ---- dead before its first step ----
+mkdir "$state/stumbler"
+cat >"$state/stumbler/agent.lua" <<'LUA'
+-- fails before it has done anything
+local agent = { name = "stumbler", version = "1", handles = {}, uses = {} }
+function agent.plan()
+  local nothing = nil
+  return nothing.there
+end
+return agent
+LUA
+gives 0 "an agent with a mistake" reeve agent publish "$state/stumbler/agent.lua"
+reeve run start stumbler --as operator --wait 5 >"$state/out" 2>&1
+stumbled=$(sed -n 's/^\(r_[0-9]*\)  .*/\1/p' "$state/out")
+gives 0 "its run dies at once" reeve run dead "$stumbled"
+gives 1 "it would die again, and is not begun" reeve run revive "$stumbled" --yes --as operator
+has out "it would fail again"
+gives 0 "it replays to its end" reeve run replay "$stumbled"
+has out failed
+
+same "its name is as good as its number" 200 "$(send GET "/v1/runs/$stumbled")"
+
+# ---- whose it is ----
 gives 0 "another company" reeve company create other
 gives 0 "its operator" reeve person add stranger --roles operator --company other
 token=$(token_of stranger other)

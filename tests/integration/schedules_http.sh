@@ -97,6 +97,9 @@ same "wrong input changes nothing" "$before" "$(ask "SELECT md5(string_agg(s::te
 same "what failed is on record" "invalid" "$(ask "SELECT body::jsonb->>'failed' FROM audit_record
     WHERE body::jsonb->>'what' = 'schedule.add' AND body::jsonb->>'name' = 'w' ORDER BY seq DESC LIMIT 1")"
 
+wrong "a zone of no area" 422 zone POST /v1/schedules '{"name":"moon","cron":"0 2 * * *","zone":"Mars/Base"}'
+has out "does not begin with an area"
+
 # ---- pause and resume ----
 same "it is paused" 200 "$(send POST /v1/schedules/nightly/pause '{"reason":"stocktaking","until":"2099-12-25"}')"
 by_http=$(record schedule.pause)
@@ -105,6 +108,9 @@ has out '"status":"paused"'
 has out '"paused_by":"operator"'
 has out '"reason":"stocktaking"'
 has out '"paused_until":"2099-12-24 23:00:00+00"'
+same "and when it will be the next time, after that" 2099-12-25 "$(jq -r '.next[0][:10]' "$state/out")"
+gives 0 "as the command line says" reeve schedule next nightly
+same "so, too" 2099-12-25 "$(head -c 10 "$state/out")"
 gives 0 "the command line pauses it, too" reeve schedule pause nightly --reason stocktaking --until 2099-12-25 --as operator
 same "with the same record" "$by_http" "$(record schedule.pause)"
 gives 0 "and says by whom" reeve schedule show nightly

@@ -47,7 +47,8 @@ SELECT t.id, t.person, t.label, to_char(t.created_at, 'YYYY-MM-DD HH24:MI') AS c
 -- name: cli_agents
 -- params: tenant int4
 SELECT a.name, p.version, p.manifest->>'summary' AS summary,
-       (SELECT string_agg(h, ',') FROM jsonb_array_elements_text(p.manifest->'handles') AS h) AS handles,
+       (SELECT string_agg(h, ',') FROM jsonb_array_elements_text(jsonb_path_query_array(p.manifest, '$.handles[*] ? (@.type() == "string")')) AS h)
+           AS handles, -- of older versions an empty list may be an object
        left(encode(a.active_hash, 'hex'), 12) AS hash
   FROM agent a JOIN plan_source p ON p.tenant_id = a.tenant_id AND p.hash = a.active_hash
  WHERE a.tenant_id = $1 ORDER BY a.name;

@@ -60,6 +60,9 @@ static enum rv_code read_connector(struct cli *cli, struct rv_connector *out, st
                                  .login = cli_option(cli, "login"),
                                  .ca = cli_option(cli, "ca"),
                                  .allow_private = cli_flag(cli, "allow-private")};
+    if (cli_one_of("--kind", out->kind, "http mail file", err) != RV_OK) {
+        return RV_INVALID;
+    }
     if (out->target == NULL || (url != NULL && directory != NULL) ||
         (strcmp(out->kind, "file") == 0) != (directory != NULL)) {
         rv_fail(err, RV_INVALID, "a connector needs --url, or --directory with --kind file");

@@ -400,8 +400,8 @@ static void finish(struct replay *replay, const struct record *record)
 static enum rv_code go_image(struct replay *replay, struct rv_run_image *image, int64_t run,
                              struct rv_error *err)
 {
-    /* from here every end is a legal move: what the record says is compared, not trusted.  Who waits
-     * and has taken no step waits for its key (run_actor.c), so that one plans. */
+    /* from here every end is a legal move: what the record says is compared, not trusted.  Who
+     * waits and has taken no step waits for its key (run_actor.c), so that one plans. */
     bool fresh = image->base == 0 && image->step_count == 0;
     image->state = fresh ? RV_RUN_PLANNING : RV_RUN_WAITING;
     replay->image = image;

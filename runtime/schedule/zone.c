@@ -59,9 +59,10 @@ static enum rv_code check_name(const char *name, struct rv_error *err)
                      : "zone \"%.60s\" does not begin with an area of the time zone database and /",
                 name);
         rv_detail(err, "short names are abbreviations to some programs and rules to others");
-        rv_hint(err, "Use a name such as \"Europe/Berlin\" or \"America/New_York\" (Africa, America, "
-                     "Antarctica, Arctic, Asia, Atlantic, Australia, Europe, Indian, Pacific), or "
-                     "\"UTC\".");
+        rv_hint(err,
+                "Use a name such as \"Europe/Berlin\" or \"America/New_York\" (Africa, America, "
+                "Antarctica, Arctic, Asia, Atlantic, Australia, Europe, Indian, Pacific), or "
+                "\"UTC\".");
         return RV_INVALID;
     }
     return RV_OK;

@@ -193,7 +193,7 @@ static int usage(void)
            "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
            "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
            "                           [--steps N]           (history; claims: runs)\n"
-           "                           [--runs N]            (search)\n"
+           "                           [--runs N]            (search, park)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);

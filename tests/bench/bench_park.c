@@ -21,7 +21,7 @@
 extern const struct bench bench_park;
 
 enum {
-    RUNS = 100000,
+    RUNS = 100000, /* or --runs, rounded up to whole batches */
     BATCH = 20000,
     PROTOTYPE = 1,
     FIRST = 1000,
@@ -86,11 +86,11 @@ static void send_signal(struct served *served, int64_t id)
     served_do(served, "SELECT pg_notify('reeve_wake', '1'); COMMIT");
 }
 
-static bool wake(struct served *served, struct bench_samples *samples)
+static bool wake(struct served *served, int runs, struct bench_samples *samples)
 {
     for (int i = 0; i < WAKES; i++) {
         char sql[256];
-        int64_t id = FIRST + (int64_t)i * (RUNS / WAKES);
+        int64_t id = FIRST + (int64_t)i * (runs / WAKES);
         served_nap(37 * i % 500); /* not in step with the looks */
         send_signal(served, id);
         snprintf(sql, sizeof sql,
@@ -132,6 +132,7 @@ static void parked(const struct bench_run *run)
     static const char name[] = "park";
     struct served served;
     struct bench_samples samples = {.us = NULL};
+    int runs = run->runs > 0 ? (int)((run->runs + BATCH - 1) / BATCH * BATCH) : RUNS;
     served_open(&served, name);
     served_company(&served, 1, agent);
     served_start(&served);
@@ -145,24 +146,24 @@ static void parked(const struct bench_run *run)
     for (int i = 0; i < (int)RV_COUNT(tables); i++) {
         bytes[i] = disk(&served, i);
     }
-    for (int i = 0; ok && i < RUNS; i += BATCH) {
+    for (int i = 0; ok && i < runs; i += BATCH) {
         served_copy_runs(&served, 1, PROTOTYPE, FIRST + i, BATCH);
     }
     served_do(&served, "VACUUM ANALYZE run, run_input, journal_default");
     served_nap(5000); /* ten looks */
-    if (ok && wake(&served, &samples)) {
-        bench_report(run, name, name, "runs", RUNS, "");
+    if (ok && wake(&served, runs, &samples)) {
+        bench_report(run, name, name, "runs", runs, "");
         double all = 0;
         for (int i = 0; i < (int)RV_COUNT(tables); i++) {
             char metric[48];
-            double each = (double)(disk(&served, i) - bytes[i]) / RUNS;
+            double each = (double)(disk(&served, i) - bytes[i]) / runs;
             all += each;
             snprintf(metric, sizeof metric, "%s_bytes_per_run", tables[i]);
             bench_report(run, name, name, metric, each, "B");
         }
         bench_report(run, name, name, "disk_bytes_per_run", all, "B");
         bench_report(run, name, name, "rss_bytes_per_run",
-                     (double)(served_rss(&served) - rss) / RUNS, "B");
+                     (double)(served_rss(&served) - rss) / runs, "B");
         bench_report(run, name, name, "rss_mib", (double)served_rss(&served) / (1 << 20), "MiB");
         bench_report(run, name, name, "look_ms", median_look(&served), "ms");
         bench_report(run, name, name, "wake_p50_ms", bench_percentile_ms(&samples, 50), "ms");

@@ -285,7 +285,7 @@ _HAS = ["has noted", "has confirmed", "will check", "agreed with you on", "has r
 _WHAT = ["the invoice", "your order", "the payment of last month", "the account statement", "the delivery", "the new prices",
          "the agreement", "the credit note", "the change of address", "your reference", "the discount", "the contract", "our old account",
          "the bank details", "the call of yesterday"]
-_CALM_ENDS = ["", "", ", so file it.", ", as discussed.", " and sends a copy.", ", please confirm when convenient.", ", nothing else changes.",
+_CALM_ENDS = ["", "", ", so file it.", ", as discussed.", " and sends a copy.", ", please confirm when convenient.", ", which is hereby confirmed.", ", nothing else changes.",
               ", take your time.", " and keeps you informed.", ", so note it.", ", no action is needed.", " in writing."]
 _CALM_OTHER = [
     "Wir haben mit {who} ueber {what} gesprochen.", "{what} liegt bei.", "Bitte bestaetigen Sie {what} bei Gelegenheit.",
@@ -311,8 +311,9 @@ def calm_letter(r: Random) -> str:
     else:
         text = f"{r.choice(_WHO)} {r.choice(_HAS)} {r.choice(_WHAT)}{r.choice(_CALM_ENDS) or '.'}"
     words = text.split(" ")
-    if r.random() < 0.3:  # and a word that nobody knows
-        words[r.randrange(len(words))] = fresh_word(r)
+    if r.random() < 0.5:  # and a word that nobody knows, or one that only begins as those do which press
+        stem = r.choice(r.choice(PRESSING).split(" ")).strip(".,:").lower()[:r.randint(2, 5)]
+        words[r.randrange(len(words))] = stem + fresh_word(r) if r.random() < 0.5 else fresh_word(r)
     return (words[0][:1].upper() + words[0][1:] + " " + " ".join(words[1:])).strip()
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from words import CURRENCIES, NOTES, PRESSING, Pool, agreeing, amount, day, decimal, money, sign, tagged
+from words import CURRENCIES, NOTES, PRESSING, Pool, agreeing, amount, calm_letter, day, decimal, money, pressing_letter, sign, tagged
 
 HOLD, REJECT, CREDIT, CHANGE = "invoice.hold", "invoice.reject", "credit_note.request", "order.change"
 DISTINCT, NONE = "invoice.confirm_distinct", "none of them"
@@ -257,9 +257,12 @@ def bank_details(r: Random, pool: Pool, high: int) -> Case:
     if before or r.random() < 0.5:
         facts["account_changed_on"] = day(r).isoformat()
     untrusted = note(r)
+    if pool.fresh and r.random() < 0.6:  # training has letters beside those of the lists
+        untrusted["note"] = " ".join([calm_letter(r) for _ in range(r.choice([1, 1, 2]))] + list(untrusted.values())[:r.randint(0, 1)])
     presses = r.random() < 0.35
     if presses:
-        words = [r.choice(PRESSING)] + ([untrusted["note"]] if "note" in untrusted else [])
+        press = pressing_letter(r) if pool.fresh and r.random() < 0.4 else r.choice(PRESSING)
+        words = [press] + ([untrusted["note"]] if "note" in untrusted else [])
         r.shuffle(words)
         untrusted["note"] = " ".join(words)
     if r.random() < 0.6:

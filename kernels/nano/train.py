@@ -35,6 +35,7 @@ from tokenizer import Tokenizer
 BLOCK = 1000            # cases rendered at a time
 TOKENIZER_CASES = 20000  # seeds from SEED_TOKENIZER on
 SEED_TOKENIZER, SEED_TRAIN = 900_000_000, 1_000_000_000
+SEED_MODEL = 10_000    # the first block of cases after --resume of a model
 FALL = 0.2              # share of the time in which the rate falls
 WEIGHT_THOUGHT, WEIGHT_CHOICE, WEIGHT_REASON = 1.0, 1.0, 0.2
 REASONS = 0.1          # share of cases whose reason is learned
@@ -329,6 +330,22 @@ class Leader:
         os.replace(path.with_suffix(".new"), path)
 
 
+def resumed(path: Path, merges: Path) -> dict:
+    """What a checkpoint holds.  A model has weights and tokens alone: the update begins without memory, on cases
+    that were not in its training."""
+    if path.suffix != ".gguf":
+        return torch.load(path, map_location="cpu")
+    from export import load  # which reads checkpoints by this file
+
+    net, tok = load(path)
+    tok.save(merges)
+    flat = torch.cat([weight.detach().reshape(-1) for weight in net.parameters()])
+    counts = torch.zeros(8, dtype=torch.int64)
+    counts[1] = SEED_MODEL
+    return {"shape": net.shape.as_dict(), "flat": flat, "counts": counts,
+            "update": {"first": torch.zeros_like(flat), "second": torch.zeros_like(flat)}}
+
+
 def network(checkpoint: Path) -> Nano:
     """The float32 network of a checkpoint."""
     state = torch.load(checkpoint, map_location="cpu")
@@ -349,7 +366,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.12, help="1: Muon 0.02, Adam 0.003")
     parser.add_argument("--from-part", type=float, default=0, help="begin the lessons after this part of the time: after --resume")
     parser.add_argument("--show", type=int, default=50, help="steps between two lines of figures")
-    parser.add_argument("--resume", type=Path, help="a checkpoint, usually stable.pt")
+    parser.add_argument("--resume", type=Path, help="a checkpoint, usually stable.pt, or a model: nano.gguf")
     given = parser.parse_args()
     shipped.check(Path(__file__).resolve().parents[2])
     given.work.mkdir(parents=True, exist_ok=True)
@@ -360,12 +377,12 @@ def main() -> None:
 
     merges = given.work / "tokenizer.json"
     shape = CUDA_SHAPE if device == "cuda" else CPU_SHAPE
+    state = resumed(given.resume, merges) if given.resume else None
     if not merges.exists():
         lines = generate.rendered((generate.case_of("train", SEED_TOKENIZER + i) for i in range(TOKENIZER_CASES)), given.render, 0)
         texts = [text for line in lines for text in (line["user"], line["answer"])]
         texts += ["system\n" + next(generate.rendered([generate.case_of("train", 0)], given.render, 0))["system"]] * 50
         Tokenizer.train(texts, shape.vocab).save(merges)
-    state = torch.load(given.resume, map_location="cpu") if given.resume else None
     if state is not None:
         shape = Shape(**state["shape"])
     net = Nano(shape)

@@ -253,6 +253,22 @@ static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t ru
     return true;
 }
 
+/* As many as are needed give their room, of those that only sleep; all, where the core is full and
+ * somebody waits.  One that is awake by then keeps it, and says so when it sleeps again. */
+static void ask_sleepers(struct rv_actor *self, struct orchestrator *me)
+{
+    int wanted = rv_run_room_short(me->start.options->room) ? rv_roster_lives(me->roster)
+                                                            : rv_roster_waiting(me->roster);
+    for (; wanted > 0; wanted--) {
+        struct rv_ref sleeper = rv_roster_sleeper(me->roster);
+        if (sleeper.id == 0) {
+            return;
+        }
+        struct rv_message give = {.kind = RV_RUN_GIVE_ROOM};
+        rv_actor_send(self, sleeper, &give);
+    }
+}
+
 /* Actors for those that wait, as far as there is room. */
 static void fill(struct rv_actor *self, struct orchestrator *me)
 {
@@ -262,6 +278,7 @@ static void fill(struct rv_actor *self, struct orchestrator *me)
         ok = spawn_run(self, me, rv_roster_next(me->roster));
     }
     rv_run_room_wait(me->start.options->room, &me->guest, rv_roster_waiting(me->roster) > 0);
+    ask_sleepers(self, me);
 }
 
 static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
@@ -785,6 +802,10 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case RV_RUN_BEGUN: run_begun(me, message->body.numbers[0]); break;
     case TIMED: me->timing = false; break;
     case GRANTS_OVER: me->granting = false; break;
+    case RV_RUN_SLEEPS:
+        rv_roster_sleeps(me->roster, message->body.numbers[0]);
+        ask_sleepers(self, me);
+        break;
     case RV_RUN_CHILD: wake_run(self, me, message->body.numbers[0], RV_CLASS_NORMAL); break;
     case RV_ORCHESTRATOR_WAKE: look_soon(self, me); break;
     case RV_ORCHESTRATE:

@@ -90,3 +90,8 @@ void rv_run_room_wait(struct rv_run_room *room, struct rv_run_guest *guest, bool
     }
     *link = guest->next;
 }
+
+bool rv_run_room_short(const struct rv_run_room *room)
+{
+    return room != NULL && room->waiting != NULL && room->active >= RV_RUNS_ACTIVE_MAX;
+}

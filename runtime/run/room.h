@@ -13,6 +13,11 @@
  * A company that nobody else waits beside has a commit's worth, and no more: more only end later,
  * all together.
  *
+ * Room is for work.  A run that sleeps for a short time keeps its actor, and so its place, only
+ * while nobody needs that: as soon as a run of its company waits for room, or the core is full and
+ * another company's does, it gives its place and stands still in the database, as long sleepers do
+ * at once (orchestrator.c).
+ *
  * Thread: the core's.
  */
 #ifndef REEVE_RUNTIME_RUN_ROOM_H
@@ -49,5 +54,7 @@ void rv_run_room_enter(struct rv_run_room *room, struct rv_run_guest *guest);
 void rv_run_room_leave(struct rv_run_room *room, struct rv_run_guest *guest, int actors);
 /* Has it runs that found no room?  A guest that goes says no. */
 void rv_run_room_wait(struct rv_run_room *room, struct rv_run_guest *guest, bool waits);
+/* Is the core full while somebody waits?  Then whoever can leaves, also of those that do not. */
+bool rv_run_room_short(const struct rv_run_room *room);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * The runs stand in `runs`; two tables of indexes find them by number and by reference.  Those that
  * wait are two rings of numbers in the order in which they came: those that somebody waits for, and
- * all others.
+ * all others.  Those that sleep are a third.
  */
 #include "runtime/run/roster.h"
 
@@ -26,7 +26,7 @@ struct rv_roster {
     struct rv_roster_run *runs;
     int count, capacity;
     struct index by_run, by_ref; /* of all; of those with an actor */
-    struct ring first, others;
+    struct ring first, others, sleepers;
     int live;
 };
 
@@ -123,6 +123,7 @@ void rv_roster_destroy(struct rv_roster *roster)
         rv_free(roster->by_ref.slots);
         rv_free(roster->first.runs);
         rv_free(roster->others.runs);
+        rv_free(roster->sleepers.runs);
         rv_free(roster);
     }
 }
@@ -154,14 +155,14 @@ static void ring_push(struct ring *ring, int64_t run)
     ring->runs[(ring->first + ring->count++) % ring->capacity] = run;
 }
 
-/* `run` leaves the ring: nearly always its first. */
+/* `run`, which is in the ring, leaves it: nearly always as its first. */
 static void ring_drop(struct ring *ring, int64_t run)
 {
     int at = 0;
     while (at < ring->count && ring->runs[(ring->first + at) % ring->capacity] != run) {
         at++;
     }
-    RV_ASSERT(at < ring->count); /* without an actor it waits */
+    RV_ASSERT(at < ring->count);
     for (; at > 0; at--) {
         ring->runs[(ring->first + at) % ring->capacity] =
             ring->runs[(ring->first + at - 1) % ring->capacity];
@@ -206,6 +207,27 @@ void rv_roster_live(struct rv_roster *roster, int64_t run, struct rv_ref ref)
     roster->live++;
 }
 
+void rv_roster_sleeps(struct rv_roster *roster, int64_t run)
+{
+    struct rv_roster_run *entry = rv_roster_find(roster, run);
+    if (entry != NULL && entry->ref.id != 0 && !entry->sleeps) {
+        entry->sleeps = true;
+        ring_push(&roster->sleepers, run);
+    }
+}
+
+struct rv_ref rv_roster_sleeper(struct rv_roster *roster)
+{
+    if (roster->sleepers.count == 0) {
+        return (struct rv_ref){0};
+    }
+    int64_t run = roster->sleepers.runs[roster->sleepers.first];
+    struct rv_roster_run *entry = rv_roster_find(roster, run);
+    ring_drop(&roster->sleepers, run);
+    entry->sleeps = false;
+    return entry->ref;
+}
+
 /* The last run takes the place of the one that goes. */
 static void remove_at(struct rv_roster *roster, int32_t slot)
 {
@@ -215,6 +237,9 @@ static void remove_at(struct rv_roster *roster, int32_t slot)
     if (gone.ref.id != 0) {
         index_remove(roster, true, gone.ref.id);
         roster->live--;
+    }
+    if (gone.sleeps) {
+        ring_drop(&roster->sleepers, gone.run);
     }
     roster->count--;
     if (slot != roster->count) {

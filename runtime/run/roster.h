@@ -18,7 +18,8 @@ struct rv_roster_run {
     struct rv_ref ref; /* 0: waits its turn */
     enum rv_class class;
     bool told_to_stop;
-    bool begun; /* it has read its journal again */
+    bool begun;  /* it has read its journal again */
+    bool sleeps; /* it said so, and was not named by rv_roster_sleeper since */
 };
 
 struct rv_roster *rv_roster_create(void);
@@ -34,6 +35,10 @@ int64_t rv_roster_next(struct rv_roster *roster);
 struct rv_roster_run *rv_roster_find(struct rv_roster *roster, int64_t run);
 /* It has an actor now. */
 void rv_roster_live(struct rv_roster *roster, int64_t run, struct rv_ref ref);
+/* Its actor waits for nothing but the time; a run without an actor is not noted. */
+void rv_roster_sleeps(struct rv_roster *roster, int64_t run);
+/* Whoever said so first is named, once; id 0 when nobody is left.  It may be awake by now. */
+struct rv_ref rv_roster_sleeper(struct rv_roster *roster);
 /* The actor is gone, and `out` is what was known of its run; false when it was none of ours. */
 bool rv_roster_gone(struct rv_roster *roster, struct rv_ref ref, struct rv_roster_run *out);
 /* The run could not have an actor. */

@@ -81,7 +81,8 @@ enum {
     RV_RUN_CHILDREN_DEFAULT = 16, /* fan-out of one run: a plan with more wants a list, not runs */
     RV_RUN_SAME_CHILD_MAX = 2,    /* an attempt and one retry; the third is a plan that loops */
     /* Longer waits give up their actor: it holds 105 KB and a turn of its company's, and comes back
-     * for the 0.2 ms that a short journal takes. */
+     * for the 0.2 ms that a short journal takes.  Shorter ones do as soon as a run waits for that
+     * room (room.h). */
     RV_RUN_TIMER_IN_MEMORY_MS = 1000,
     RV_RUN_STATE_BYTES_MAX = 1 << 20, /* of a checkpoint, as JSON: larger things are blobs */
     RV_RUN_VALUE_MAX = 64 << 10,      /* published, or answered: read by people and at once */

@@ -83,6 +83,7 @@ static const char *run_message_name(const struct rv_message *message)
     case RV_RUN_ANSWER: return about((enum pending)message->body.numbers[0]);
     case RV_RUN_CANCEL: return "cancel";
     case RV_RUN_WAKE: return "wake";
+    case RV_RUN_GIVE_ROOM: return "give room";
     default: return NULL;
     }
 }
@@ -185,6 +186,11 @@ static enum rv_code run_receive(struct rv_actor *self, void *state, struct rv_me
             run_advance(self, run);
         }
         break;
+    case RV_RUN_GIVE_ROOM:
+        if (run->pending == PENDING_NONE && run->phase != PHASE_LOAD) { /* only a sleep is that */
+            run_stand_still(self, run);
+        }
+        break;
     case RV_RUN_WAKE:
     case RV_MESSAGE_TIMEOUT:
         if (run->pending == PENDING_NONE && run->phase != PHASE_LOAD) {
@@ -265,7 +271,7 @@ static bool waits_for_key(const struct run *run)
     return run->state == RV_RUN_WAITING && run->image->base == 0 && run->image->step_count == 0;
 }
 
-static void tell_boss(struct rv_actor *self, const struct run *run, uint32_t kind, int64_t about)
+void run_tell_boss(struct rv_actor *self, const struct run *run, uint32_t kind, int64_t about)
 {
     if (run->start.boss.id != 0) {
         struct rv_message message = {.kind = kind, .body.numbers = {about}};
@@ -283,7 +289,7 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
         rv_actor_exit(self, RV_EXIT_NORMAL); /* another node drives the company by now */
         return;
     }
-    tell_boss(self, run, RV_RUN_BEGUN, run->start.run);
+    run_tell_boss(self, run, RV_RUN_BEGUN, run->start.run);
     if (rv_run_state_final(image->state)) {
         run_stand_still(self, run);
         return;
@@ -506,7 +512,7 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
     case PENDING_START: {
         const char *child = rv_json_str(json_object_get(answer->json, "value"), "run", "");
         if (rv_child_number(child) != 0) { /* its number is next to ours: no look goes back there */
-            tell_boss(self, run, RV_RUN_CHILD, rv_child_number(child));
+            run_tell_boss(self, run, RV_RUN_CHILD, rv_child_number(child));
         }
         durable_answer(self, run, RV_STEP_START, run->request.name, run->request.args,
                        json_incref(answer->json));

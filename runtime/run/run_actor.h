@@ -18,7 +18,7 @@ struct rv_run_start {
     /* Told when the run stands still or has ended; on the actor's thread.  May be NULL. */
     void (*changed)(void *data, int32_t tenant, int64_t run, enum rv_run_state state);
     void *changed_data;
-    struct rv_ref boss; /* hears RV_RUN_BEGUN and RV_RUN_CHILD; 0 nobody */
+    struct rv_ref boss; /* hears RV_RUN_BEGUN, RV_RUN_CHILD and RV_RUN_SLEEPS; 0 nobody */
 };
 
 /* Behaviour of a run actor; argument is a struct rv_run_start. */
@@ -27,8 +27,11 @@ extern const struct rv_behavior rv_run_behavior;
 enum {
     RV_RUN_WAKE = RV_MESSAGE_USER, /* something you wait for may have happened */
     RV_RUN_CANCEL,                 /* payload: rv_strdup'ed reason */
+    RV_RUN_GIVE_ROOM,              /* others need it: if you only sleep, stand still */
     RV_RUN_BEGUN,                  /* to the boss: number's journal is read again; numbers[0] */
     RV_RUN_CHILD,                  /* to the boss: a run has started this one; numbers[0] */
+    RV_RUN_SLEEPS,                 /* to the boss: this one has its actor only for its timer's sake;
+                                      numbers[0] */
     RV_RUN_ANSWER                  /* private: an operation of the port completed */
 };
 

@@ -118,6 +118,7 @@ void run_advance(struct rv_actor *self, struct run *run);
 /* Gives up the actor: the journal holds everything, a message to the orchestrator brings it back.
  */
 void run_stand_still(struct rv_actor *self, struct run *run);
+void run_tell_boss(struct rv_actor *self, const struct run *run, uint32_t kind, int64_t about);
 
 /* What a fork's plan sees as chance is that of the run it comes from. */
 static inline int64_t run_seed(const struct run *run)

@@ -336,6 +336,7 @@ static void wait_until(struct rv_actor *self, struct run *run, int64_t until_us)
     int64_t wait_ms = (until_us - run_now_us(run) + 999) / 1000;
     if (wait_ms <= RV_RUN_TIMER_IN_MEMORY_MS) {
         rv_actor_after(self, wait_ms > 0 ? wait_ms : 0, 1);
+        run_tell_boss(self, run, RV_RUN_SLEEPS, run->start.run);
     } else {
         run_stand_still(self, run);
     }

@@ -117,6 +117,38 @@ TEST(a_cancel_reaches_a_run_that_sleeps_in_memory)
     end(world);
 }
 
+TEST(a_run_that_sleeps_in_memory_gives_its_room_and_goes_on_in_time)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "dozer");
+    until_state(world, run, RV_RUN_WAITING);
+    pass(world, 100000); /* it has heard of it */
+    ck_assert(run->live);
+    sim_give_room(world, run);
+    pass(world, 1000);
+    ck_assert(!run->live);
+    ck_assert_int_eq(run->state, RV_RUN_WAITING);
+    sim_give_room(world, run); /* that reaches nobody, and brings nobody back */
+    pass(world, 1000);
+    ck_assert(!run->live);
+    ends_within(world, run, 10 * SIM_SECOND_US);
+    ends(world, run, RV_RUN_DONE);
+    end(world);
+}
+
+TEST(a_run_at_work_keeps_its_room)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "dozer");
+    until_state(world, run, RV_RUN_PLANNING);
+    ck_assert(run->live);
+    sim_give_room(world, run);
+    until_state(world, run, RV_RUN_WAITING);
+    ck_assert(run->live);
+    ends(world, run, RV_RUN_DONE);
+    end(world);
+}
+
 TEST(a_cancel_reaches_a_run_that_waits_for_people_and_takes_back_what_it_did)
 {
     struct sim_world *world = calm();

@@ -20,6 +20,7 @@ enum {
     HOST_START = RV_MESSAGE_USER, /* numbers: index of the run */
     HOST_CANCEL,
     HOST_WAKE,
+    HOST_GIVE_ROOM,
     TICK_US = 500000,
     PEOPLE_US = 600000000, /* until somebody sees that a run asks for more */
     FAULTS_MAX = 40,
@@ -127,12 +128,13 @@ static enum rv_code host_receive(struct rv_actor *self, void *state, struct rv_m
         return RV_OK;
     }
     struct sim_run *run = &world->runs[message->body.numbers[0]];
-    if (!run->live && message->kind != HOST_WAKE) {
+    if (!run->live && (message->kind == HOST_START || message->kind == HOST_CANCEL)) {
         start_run(self, world, run); /* a run without an actor gets one, and then its message */
     }
     if (message->kind != HOST_START && run->live) {
         struct rv_message forward = {.kind = message->kind == HOST_CANCEL ? RV_RUN_CANCEL
-                                                                          : RV_RUN_WAKE};
+                                             : message->kind == HOST_WAKE ? RV_RUN_WAKE
+                                                                          : RV_RUN_GIVE_ROOM};
         rv_actor_send(self, run->actor, &forward);
     }
     return RV_OK;
@@ -306,6 +308,12 @@ void sim_cancel(struct sim_world *world, struct sim_run *run)
     tell_host(world, HOST_CANCEL, run);
 }
 
+void sim_give_room(struct sim_world *world, struct sim_run *run)
+{
+    sim_note(world, "give room", run->index, run->live, 0);
+    tell_host(world, HOST_GIVE_ROOM, run);
+}
+
 static void people(struct sim_world *world)
 {
     if (!world->options.faults || world->run_count == 0) {
@@ -319,6 +327,8 @@ static void people(struct sim_world *world)
         sim_cancel(world, run);
     } else if (sim_chance(world, world->rates.wake)) {
         tell_host(world, HOST_WAKE, run);
+    } else if (sim_chance(world, world->rates.wake)) {
+        sim_give_room(world, run);
     } else if (strcmp(run->waiting_on, "signal") == 0 && sim_chance(world, 60)) {
         sim_signal(world, run, sim_chance(world, 800) ? "go" : "stay");
     }

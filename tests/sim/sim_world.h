@@ -177,6 +177,8 @@ bool sim_live_until(struct sim_world *world, int64_t until_us);
 /* What people and operators do, at this moment. */
 void sim_signal(struct sim_world *world, struct sim_run *run, const char *name);
 void sim_cancel(struct sim_world *world, struct sim_run *run);
+/* Others need its room, as its orchestrator would say. */
+void sim_give_room(struct sim_world *world, struct sim_run *run);
 void sim_kill(struct sim_world *world); /* the node dies and comes back under the next epoch */
 /* A whole day of faults from one seed: creates, lives, checks the end, destroys. */
 struct sim_report {

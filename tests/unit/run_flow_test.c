@@ -194,4 +194,25 @@ TEST(who_waits_alone_has_a_commits_worth_and_a_light_one_some_in_any_case)
     ck_assert_ptr_null(room.waiting);
 }
 
+TEST(a_core_is_short_of_room_when_it_is_full_and_somebody_waits)
+{
+    struct rv_run_room room = {.active = 0};
+    struct rv_run_guest guests[] = {{.weight = 1}, {.weight = 1}, {.weight = 1}, {.weight = 1}};
+    struct rv_run_guest late = {.weight = 1};
+    ck_assert(!rv_run_room_short(NULL));
+    for (size_t i = 0; i < 4; i++) {
+        for (int run = 0; run < RV_RUNS_ACTIVE_MAX / 4; run++) {
+            rv_run_room_enter(&room, &guests[i]);
+        }
+    }
+    ck_assert(!rv_run_room_short(&room));
+    rv_run_room_wait(&room, &late, true);
+    ck_assert(rv_run_room_short(&room));
+    rv_run_room_leave(&room, &guests[0], 1);
+    ck_assert(!rv_run_room_short(&room));
+    rv_run_room_enter(&room, &guests[0]);
+    rv_run_room_wait(&room, &late, false);
+    ck_assert(!rv_run_room_short(&room));
+}
+
 TEST_MAIN()

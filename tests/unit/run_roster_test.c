@@ -9,9 +9,9 @@ enum { RUNS = 400, STEPS = 200000 };
 
 struct model {
     struct {
-        bool known, live, first;
+        bool known, live, first, sleeps;
         uint64_t ref;
-        int64_t since; /* order of coming, while it waits */
+        int64_t since; /* order of coming, while it waits; of falling asleep */
     } runs[RUNS];
     int64_t clock;
 };
@@ -28,6 +28,22 @@ static int64_t oldest(const struct model *model)
         }
     }
     return found < 0 ? 0 : found + 1;
+}
+
+static uint64_t longest_asleep(struct model *model)
+{
+    int found = -1;
+    for (int i = 0; i < RUNS; i++) {
+        if (model->runs[i].sleeps &&
+            (found < 0 || model->runs[i].since < model->runs[found].since)) {
+            found = i;
+        }
+    }
+    if (found < 0) {
+        return 0;
+    }
+    model->runs[found].sleeps = false;
+    return model->runs[found].ref;
 }
 
 static void compare(struct rv_roster *roster, const struct model *model)
@@ -59,7 +75,7 @@ TEST(the_roster_is_what_a_plain_list_is)
         /* it grows, and shrinks, and grows again */
         bool growing = step / 5000 % 2 == 0;
         int i = (int)rv_random_below(&random, RUNS);
-        int what = (int)rv_random_below(&random, 10);
+        int what = (int)rv_random_below(&random, 12);
         if (what < (growing ? 6 : 2)) {
             bool first = rv_random_below(&random, 4) == 0;
             enum rv_class class = first                              ? RV_CLASS_INTERACTIVE
@@ -82,13 +98,23 @@ TEST(the_roster_is_what_a_plain_list_is)
         } else if (what < 8 && model.runs[i].known && !model.runs[i].live) {
             model.runs[i].known = false;
             rv_roster_forget(roster, i + 1);
+        } else if (what == 10) {
+            rv_roster_sleeps(roster, i + 1); /* also of those that have no actor, and twice */
+            if (model.runs[i].live && !model.runs[i].sleeps) {
+                model.runs[i].sleeps = true;
+                model.runs[i].since = model.clock++;
+            }
+        } else if (what == 11) {
+            if (i < RUNS / 4) { /* fewer than fall asleep */
+                ck_assert_uint_eq(rv_roster_sleeper(roster).id, longest_asleep(&model));
+            }
         } else if (model.runs[i].known && model.runs[i].live) {
             struct rv_roster_run gone = {.run = 0};
             struct rv_ref ref = {model.runs[i].ref};
             ck_assert(rv_roster_gone(roster, ref, &gone));
             ck_assert_int_eq(gone.run, i + 1);
             ck_assert(!rv_roster_gone(roster, ref, &gone));
-            model.runs[i].known = model.runs[i].live = false;
+            model.runs[i].known = model.runs[i].live = model.runs[i].sleeps = false;
         }
         if (step % 997 == 0) {
             compare(roster, &model);

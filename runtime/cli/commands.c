@@ -241,7 +241,7 @@ const struct cli_command cli_commands[] = {
     {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
      OPTIONS(RUN_FILTER, {"status", "STATUS", "those of this status, see reeve run list"},
              {"reason", "TEXT", "why; default: asked to stop"},
-             {"yes", NULL, "without it only says what would be cancelled"}),
+             {"yes", NULL, "without it only says what would be asked to stop"}),
      "Runs by name, or all that the filters give.  Each goes through the gate by itself; a run\n"
      "stops where it can: what it has done is taken back where something takes it back."},
     {"run", "raise", "RUN", "give a run more to spend", cmd_run_raise,

@@ -436,6 +436,25 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
 -- params: tenant int4, run int8
 SELECT r.status FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
+-- name: run_role_known
+-- Whether the company has this role: somebody holds it, its active policy asks it, or an open question does.  And
+-- those that it has, for people.
+-- params: tenant int4, role text
+WITH r AS MATERIALIZED (
+    SELECT DISTINCT x.role
+      FROM (SELECT unnest(p.roles) FROM person p WHERE p.tenant_id = $1
+             UNION ALL
+            SELECT q #>> '{}'
+              FROM policy_active a
+              JOIN policy_bundle b ON b.tenant_id = a.tenant_id AND b.hash = a.hash
+             CROSS JOIN LATERAL (SELECT jsonb_path_query(b.canonical::jsonb, '$.**.stages[*].role')
+                                  UNION ALL
+                                 SELECT jsonb_path_query(b.canonical::jsonb, '$.**.escalate_to')) AS u(q)
+             WHERE a.tenant_id = $1) AS x(role))
+SELECT EXISTS (SELECT FROM r WHERE r.role = $2)
+           OR EXISTS (SELECT FROM approval_wait w WHERE w.tenant_id = $1 AND w.role = $2),
+       coalesce((SELECT string_agg(r.role, ' ' ORDER BY r.role) FROM r), '');
+
 -- name: run_claim_holder
 -- Who works on this business key, since when, what it does and waits for: for whoever came second.
 -- params: tenant int4, key text

@@ -16,7 +16,8 @@
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
     {"waiting-on", "WHAT",                                                                         \
-     "person, timer, signal, child, effect, intent, budget, lock, slot, rate; or ROLE: waits for " \
+     "person, timer, signal, model, child, effect, intent, budget, lock, slot, rate; or ROLE: "    \
+     "waits for "                                                                                  \
      "it"},                                                                                        \
         {"role", "ROLE", "that wait for a person with this role"},                                 \
         {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \

@@ -7,8 +7,9 @@ const char rv_run_status_words[] = "open over stuck retrying people created plan
                                    "waiting reviewing compensating done failed cancelled "
                                    "compensated diverged";
 /* as the function run_find knows them */
-const char rv_run_wait_words[] = "person people approval timer signal child run effect intent "
-                                 "budget lock slot rate";
+const char rv_run_wait_words[] =
+    "person people approval timer signal model child run effect intent "
+    "budget lock slot rate";
 
 bool rv_run_is_word(const char *word, const char *words)
 {

@@ -436,6 +436,28 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
 -- params: tenant int4, run int8
 SELECT r.status FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
+-- name: run_model_wait
+-- A question to the model takes long: who asks, since when, unless it was answered meanwhile.  What held before and
+-- holds no more is swept away; see the function run_asks.
+-- params: tenant int4, run int8, epoch int8, seq int4, model text, waited_ms int8
+WITH swept AS (
+    DELETE FROM model_wait w
+     WHERE w.tenant_id = $1 AND w.run_id IN (
+           SELECT o.run_id FROM model_wait o
+            WHERE o.tenant_id = $1 AND o.run_id <> $2
+              AND (o.epoch <> $3
+                   OR EXISTS (SELECT FROM journal j WHERE j.tenant_id = $1 AND j.run_id = o.run_id AND j.seq >= o.seq)
+                   OR NOT EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = o.run_id
+                          AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')))
+              FOR UPDATE SKIP LOCKED))
+INSERT INTO model_wait (tenant_id, run_id, epoch, seq, model, since)
+SELECT $1, $2, $3, $4, $5, clock_timestamp() - $6 * interval '1 millisecond'
+  FROM tenant_head h
+ WHERE h.tenant_id = $1 AND h.epoch = $3
+   AND NOT EXISTS (SELECT FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.seq >= $4)
+    ON CONFLICT (tenant_id, run_id) DO UPDATE
+   SET epoch = excluded.epoch, seq = excluded.seq, model = excluded.model, since = excluded.since;
+
 -- name: run_role_known
 -- Whether the company has this role: somebody holds it, its active policy asks it, or an open question does.  And
 -- those that it has, for people.

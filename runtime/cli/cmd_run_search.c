@@ -10,6 +10,7 @@
 #include "runtime/run/fork.h"
 #include "runtime/run/replay.h"
 #include "runtime/run/run.h"
+#include "runtime/run/search.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,10 +75,7 @@ static enum rv_code status_word(const struct cli *cli, const char **status, stru
             *status = words[i];
         }
     }
-    return cli_one_of("STATUS", *status,
-                      "open over stuck retrying people created planning executing waiting "
-                      "reviewing compensating done failed cancelled compensated diverged",
-                      err);
+    return rv_run_need_word("STATUS", *status, rv_run_status_words, err);
 }
 
 /* What was asked for as run_find takes it; `runs`: an array of ids or NULL.  New reference. */
@@ -134,6 +132,50 @@ static enum rv_code read_view(struct rv_db_session *session, int32_t tenant, con
     return code;
 }
 
+/* ---- roles: what is no kind of waiting is taken for one ---- */
+
+struct role_answer {
+    bool known;
+    char roles[256];
+};
+
+static enum rv_code take_role(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    (void)err;
+    struct role_answer *answer = data;
+    answer->known = rv_result_bool(result, row, 0);
+    snprintf(answer->roles, sizeof answer->roles, "%s", rv_result_text(result, row, 1));
+    return RV_OK;
+}
+
+/* A role that the company does not have is a mistake, and not one for which nothing waits. */
+static enum rv_code check_role(struct rv_db_session *session, int32_t tenant, const char *parameter,
+                               const char *word, bool waits, struct rv_error *err)
+{
+    struct role_answer answer = {.known = false};
+    if (word[0] == '\0' || (waits && rv_run_is_word(word, rv_run_wait_words))) {
+        return RV_OK;
+    }
+    struct rv_args *args = rv_args_create(&rv_sql_run_role_known);
+    rv_args_text(args, 2, word);
+    enum rv_code code =
+        rv_db_session_query(session, tenant, &rv_sql_run_role_known, args, take_role, &answer, err);
+    return code != RV_OK || answer.known
+               ? code
+               : rv_run_no_role(parameter, word, waits, answer.roles, err);
+}
+
+static enum rv_code check_roles(struct rv_db_session *session, int32_t tenant, const json_t *filter,
+                                struct rv_error *err)
+{
+    enum rv_code code = check_role(session, tenant, "--waiting-on",
+                                   rv_json_str(filter, "waiting_on", ""), true, err);
+    return code == RV_OK
+               ? check_role(session, tenant, "--role", rv_json_str(filter, "role", ""), false, err)
+               : code;
+}
+
 /* What is looked for: `status` is what was typed, `otherwise` what holds where neither that nor the
  * view says one. */
 struct wanted {
@@ -163,9 +205,12 @@ static enum rv_code filter(const struct cli *cli, struct rv_db_session *session,
         json_t *all = json_pack("{s:s}", "status", wanted->otherwise);
         json_object_update(all, kept);
         json_object_update(all, asked);
-        *out = rv_args_create(statement);
-        rv_args_json(*out, 2, all);
-        rv_args_i32(*out, 3, (int32_t)limit);
+        code = check_roles(session, tenant, all, err);
+        if (code == RV_OK) {
+            *out = rv_args_create(statement);
+            rv_args_json(*out, 2, all);
+            rv_args_i32(*out, 3, (int32_t)limit);
+        }
         json_decref(all);
     }
     json_decref(asked);
@@ -194,6 +239,9 @@ static int save_view(struct cli *cli, const char *status, const char *name)
     }
     code = admin_begin(cli, ADMIN_WORK, "run.view.save",
                        json_pack("{s:s,s:O}", "name", name, "filter", asked), &admin, &err);
+    if (code == RV_OK) {
+        code = check_roles(admin.session, admin.tenant, asked, &err);
+    }
     if (code == RV_OK) {
         struct rv_args *args = rv_args_create(&rv_sql_cli_run_view_save);
         rv_args_i32(args, 1, admin.tenant);
@@ -332,6 +380,53 @@ static enum rv_code take_chosen(void *data, const struct rv_result *result, int 
     return RV_OK;
 }
 
+struct standing {
+    char status[16];
+    char why[200];
+};
+
+static enum rv_code take_standing(void *data, const struct rv_result *result, int row,
+                                  struct rv_error *err)
+{
+    (void)err;
+    struct standing *standing = data;
+    snprintf(standing->status, sizeof standing->status, "%s", rv_result_text(result, row, 1));
+    snprintf(standing->why, sizeof standing->why, "%s", rv_result_text(result, row, 4));
+    return RV_OK;
+}
+
+/* A run that was named and that the filters do not give: says why.  `open`: the command is about
+ * open ones. */
+static enum rv_code not_chosen(struct rv_db_session *session, int32_t tenant, const char *name,
+                               int64_t run, bool open, struct rv_error *err)
+{
+    struct standing standing = {.status = ""};
+    json_t *one = json_pack("{s:[I]}", "runs", (json_int_t)run);
+    struct rv_args *args = rv_args_create(&rv_sql_cli_runs_chosen);
+    rv_args_json(args, 2, one);
+    rv_args_i32(args, 3, 1);
+    json_decref(one);
+    enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_cli_runs_chosen, args,
+                                            take_standing, &standing, err);
+    if (code != RV_OK) {
+        return code;
+    }
+    if (standing.status[0] == '\0') {
+        code = rv_fail(err, RV_NOT_FOUND, "no run %.60s", name);
+        rv_hint(err, "See the runs: reeve run list.");
+    } else if (open && rv_run_state_final(rv_run_state_from_name(standing.status))) {
+        code = rv_fail(err, RV_NOT_FOUND, "run %.60s is over: %s%s%.120s", name, standing.status,
+                       standing.why[0] != '\0' ? ", " : "", standing.why);
+        rv_hint(err, "See how it ended: reeve explain %.60s.", name);
+    } else {
+        code = rv_fail(err, RV_NOT_FOUND,
+                       "run %.60s is %s: it is none of those that the command is about", name,
+                       standing.status);
+        rv_hint(err, "See it: reeve run show %.60s.", name);
+    }
+    return code;
+}
+
 /* The runs of the arguments, or of the filters; never "all" by leaving both away. */
 static enum rv_code choose(struct bulk *bulk, struct rv_db_session *session, int32_t tenant,
                            const char *status, const char *otherwise, bool by_status,
@@ -368,15 +463,17 @@ static enum rv_code choose(struct bulk *bulk, struct rv_db_session *session, int
                 found = found || bulk->list[k].run == json_integer_value(run);
             }
             if (!found && code == RV_OK) {
-                code = rv_fail(err, RV_NOT_FOUND, "no run %s that the command could be about",
-                               cli->argv[i]);
-                rv_hint(err, "See it: reeve run show %.60s.", cli->argv[i]);
+                code = not_chosen(session, tenant, cli->argv[i], json_integer_value(run),
+                                  strcmp(otherwise, "open") == 0, err);
             }
         }
     }
     json_decref(runs);
     return code;
 }
+
+/* A run that was cancelled has not stopped yet. */
+static const char asked_to_stop[] = "asked to stop";
 
 struct asked {
     struct bulk *bulk;
@@ -396,19 +493,26 @@ static void on_asked(void *data, enum rv_code code, int64_t id, const struct rv_
     }
 }
 
+/* `verb`: what was done, or would be; in JSON with "_" between its words. */
 static void say_chosen(const struct bulk *bulk, bool yes, const char *verb, const char *done)
 {
+    char field[32];
+    snprintf(field, sizeof field, "%s", verb);
+    for (char *at = field; *at != '\0'; at++) {
+        *at = *at == ' ' ? '_' : *at;
+    }
     for (int i = 0; i < bulk->count; i++) {
         const struct chosen *chosen = &bulk->list[i];
         if (bulk->cli->json) {
             char name[32];
             char next[32] = "";
             snprintf(name, sizeof name, "r_%" PRId64, chosen->run);
-            json_t *line = json_pack("{s:s,s:s,s:s,s:b}", "run", name, "agent", chosen->agent,
-                                     "status", chosen->status, verb, yes && chosen->answer == NULL);
+            json_t *line =
+                json_pack("{s:s,s:s,s:s,s:b}", "run", name, "agent", chosen->agent, "status",
+                          chosen->status, field, yes && chosen->answer == NULL);
             if (chosen->answer != NULL) {
                 json_object_set_new(line, "message", json_string(chosen->answer));
-            } else if (yes && chosen->id != 0 && strcmp(verb, "cancelled") != 0) {
+            } else if (yes && chosen->id != 0 && strcmp(verb, asked_to_stop) != 0) {
                 snprintf(next, sizeof next, "r_%" PRId64, chosen->id);
                 json_object_set_new(line, "new_run", json_string(next));
             }
@@ -516,7 +620,7 @@ static void ask_cancel(struct bulk *bulk, struct node *node, int32_t tenant,
 {
     const char *reason = cli_option(bulk->cli, "reason");
     rv_run_cancel(node->gate, node->db, tenant, principal, chosen->run,
-                  reason != NULL ? reason : "asked to stop", on_asked, asked);
+                  reason != NULL ? reason : asked_to_stop, on_asked, asked);
 }
 
 int cmd_run_cancel(struct cli *cli)
@@ -529,8 +633,8 @@ int cmd_run_cancel(struct cli *cli)
                    &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
-    return bulk_run(cli, or_empty(status), "open", status != NULL, "cancelled", "is asked to stop",
-                    ask_cancel);
+    return bulk_run(cli, or_empty(status), "open", status != NULL, asked_to_stop,
+                    "is asked to stop", ask_cancel);
 }
 
 /* ---- retry ---- */

@@ -16,7 +16,8 @@
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
     {"waiting-on", "WHAT",                                                                         \
-     "person, timer, signal, child, effect, intent, budget, lock, slot, rate; or ROLE: waits for " \
+     "person, timer, signal, model, child, effect, intent, budget, lock, slot, rate; or ROLE: "    \
+     "waits for "                                                                                  \
      "it"},                                                                                        \
         {"role", "ROLE", "that wait for a person with this role"},                                 \
         {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \
@@ -241,7 +242,7 @@ const struct cli_command cli_commands[] = {
     {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
      OPTIONS(RUN_FILTER, {"status", "STATUS", "those of this status, see reeve run list"},
              {"reason", "TEXT", "why; default: asked to stop"},
-             {"yes", NULL, "without it only says what would be cancelled"}),
+             {"yes", NULL, "without it only says what would be asked to stop"}),
      "Runs by name, or all that the filters give.  Each goes through the gate by itself; a run\n"
      "stops where it can: what it has done is taken back where something takes it back."},
     {"run", "raise", "RUN", "give a run more to spend", cmd_run_raise,

@@ -568,6 +568,7 @@ static void close_core(void *data)
 {
     struct node_core *core = data;
     rv_model_port_stop(core->port);
+    rv_store_stop(core->store);
     rv_effects_close(core->effects, on_effects_closed, core);
 }
 

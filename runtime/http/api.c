@@ -104,6 +104,37 @@ static const struct {
     {"/v1/hooks/deliveries/{}/{}", ""},
 };
 
+/* What the query of a list may have: a filter that is misspelt would give everything. */
+static const struct {
+    const char *pattern, *parameters;
+} own_queries[] = {
+    {"/v1/approvals", "status after limit"},
+    {"/v1/runs", "status waiting_on role agent key error older after limit"},
+    {"/v1/dead-letters", "class agent error revived after limit"},
+    {"/v1/blobs", "status after limit"},
+    {"/v1/intents", "status after limit"},
+    {"/v1/exceptions", "state after limit"},
+    {"/v1/schedules", "status after limit"},
+    {"/v1/hooks/deliveries", "status after limit"},
+};
+
+/* False: answered. */
+static bool check_query(struct rv_call *call)
+{
+    const struct rv_route *route = call->match.route;
+    struct rv_error err = {.code = RV_OK};
+    char field[RV_HTTP_PARAMETER_TEXT] = "";
+    for (size_t i = 0; strcmp(route->method, "GET") == 0 && i < RV_COUNT(own_queries); i++) {
+        if (strcmp(route->pattern, own_queries[i].pattern) == 0 &&
+            rv_http_query_only(rv_exchange_request(call->exchange), own_queries[i].parameters,
+                               field, &err) != RV_OK) {
+            rv_call_fail(call, &err, field);
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum rv_code check_fields(const struct rv_call *call, const char **field,
                                  struct rv_error *err)
 {
@@ -233,7 +264,7 @@ static bool read_body(struct rv_call *call)
 static void run_handler(struct rv_call *call)
 {
     const struct rv_route *route = call->match.route;
-    if (route->body_max > 0 && !route->body_raw && !read_body(call)) {
+    if (!check_query(call) || (route->body_max > 0 && !route->body_raw && !read_body(call))) {
         return;
     }
     route->handle(call);
@@ -488,9 +519,9 @@ struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *st
 {
     const struct rv_http_request *request = rv_exchange_request(call->exchange);
     struct rv_error err = {.code = RV_OK};
-    char status[33] = "";
-    char after[24] = "";
-    char limit[8] = "";
+    char status[RV_HTTP_PARAMETER_MAX + 1] = "";
+    char after[RV_HTTP_PARAMETER_MAX + 1] = "";
+    char limit[RV_HTTP_PARAMETER_MAX + 1] = "";
     const char *field = NULL;
     bool has_status =
         rv_http_query(request, status_name, status, sizeof status) && status[0] != '\0';

@@ -4,48 +4,111 @@
 #include "runtime/run/begin.h"
 #include "runtime/run/claim.h"
 #include "runtime/run/raise.h"
+#include "runtime/run/search.h"
 
 #include "http_sql.h"
+#include "run_sql.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 100, FILTER_MAX_BYTES = 256, OLDER_DIGITS_MAX = 10 };
+enum { NAME_MAX_BYTES = 100, FILTER_MAX_BYTES = RV_HTTP_PARAMETER_MAX, OLDER_DIGITS_MAX = 10 };
 
-/* ?waiting_on=&agent=&key=&error=&role=&older=SECONDS beside every list's own; false: answered. */
-static bool add_filters(struct rv_call *call, struct rv_args *args)
+/* A question for runs on its way: before it the roles that it names are looked up. */
+struct search {
+    struct rv_call *call;
+    struct rv_args *args;
+    const char *parameter; /* whose role is looked up */
+    char waiting_on[FILTER_MAX_BYTES + 1];
+    char role[FILTER_MAX_BYTES + 1];
+};
+
+/* ?waiting_on=&agent=&key=&error=&role=&older=SECONDS, of which `field` is wrong. */
+static enum rv_code read_filters(struct search *search, const char **field, struct rv_error *err)
 {
     static const char *const names[] = {"waiting_on", "agent", "key", "error", "role"};
-    const struct rv_http_request *request = rv_exchange_request(call->exchange);
+    const struct rv_http_request *request = rv_exchange_request(search->call->exchange);
     char text[FILTER_MAX_BYTES + 1];
-    struct rv_error err = {.code = RV_OK};
     for (int i = 0; i < (int)RV_COUNT(names); i++) {
         bool given = rv_http_query(request, names[i], text, sizeof text) && text[0] != '\0';
-        rv_args_text(args, 5 + i, given ? text : NULL);
+        rv_args_text(search->args, 5 + i, given ? text : NULL);
     }
+    rv_http_query(request, "waiting_on", search->waiting_on, sizeof search->waiting_on);
+    rv_http_query(request, "role", search->role, sizeof search->role);
+    *field = "older";
     if (!rv_http_query(request, "older", text, sizeof text) || text[0] == '\0') {
-        rv_args_null(args, 10);
-        return true;
+        rv_args_null(search->args, 10);
+        return RV_OK;
     }
     if (strspn(text, "0123456789") != strlen(text) || strlen(text) > OLDER_DIGITS_MAX) {
-        rv_fail(&err, RV_INVALID, "older must be a number of seconds");
-        rv_call_fail(call, &err, "older");
-        return false;
+        return rv_fail(err, RV_INVALID, "older must be a number of seconds");
     }
-    rv_args_i64(args, 10, strtoll(text, NULL, 10));
-    return true;
+    rv_args_i64(search->args, 10, strtoll(text, NULL, 10));
+    return RV_OK;
+}
+
+static void search_refuse(struct search *search, const char *field, const struct rv_error *err)
+{
+    rv_args_destroy(search->args);
+    rv_call_fail(search->call, err, field);
+}
+
+static void look_up(struct search *search, const char *parameter, const char *role);
+
+static void on_role(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct search *search = data;
+    bool waits = strcmp(search->parameter, "waiting_on") == 0;
+    struct rv_error wrong = {.code = RV_OK};
+    if (code != RV_OK) {
+        search_refuse(search, NULL, err);
+    } else if (!rv_result_bool(result, 0, 0)) {
+        rv_run_no_role(search->parameter, waits ? search->waiting_on : search->role, waits,
+                       rv_result_text(result, 0, 1), &wrong);
+        search_refuse(search, search->parameter, &wrong);
+    } else if (waits && search->role[0] != '\0') {
+        look_up(search, "role", search->role);
+    } else {
+        rv_call_read(search->call, &rv_sql_api_runs, search->args, "run");
+    }
+}
+
+static void look_up(struct search *search, const char *parameter, const char *role)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_run_role_known);
+    search->parameter = parameter;
+    rv_args_i32(args, 1, search->call->caller->tenant);
+    rv_args_text(args, 2, role);
+    rv_db_query(search->call->api->options.db, search->call->caller->tenant, &rv_sql_run_role_known,
+                args, on_role, search);
 }
 
 void rv_api_runs_list(struct rv_call *call)
 {
+    char status[FILTER_MAX_BYTES + 1] = "";
+    struct rv_error err = {.code = RV_OK};
+    const char *field = NULL;
+    rv_http_query(rv_exchange_request(call->exchange), "status", status, sizeof status);
+    if (rv_run_need_word("status", status, rv_run_status_words, &err) != RV_OK) {
+        rv_call_fail(call, &err, "status");
+        return;
+    }
     struct rv_args *args = rv_call_page(call, &rv_sql_api_runs, "status");
     if (args == NULL) {
         return;
     }
-    if (add_filters(call, args)) {
-        rv_call_read(call, &rv_sql_api_runs, args, "run");
+    struct search *search = rv_arena_alloc(rv_exchange_arena(call->exchange), sizeof *search);
+    *search = (struct search){.call = call, .args = args};
+    if (read_filters(search, &field, &err) != RV_OK) {
+        search_refuse(search, field, &err);
+    } else if (search->waiting_on[0] != '\0' &&
+               !rv_run_is_word(search->waiting_on, rv_run_wait_words)) {
+        look_up(search, "waiting_on", search->waiting_on);
+    } else if (search->role[0] != '\0') {
+        look_up(search, "role", search->role);
     } else {
-        rv_args_destroy(args);
+        rv_call_read(call, &rv_sql_api_runs, args, "run");
     }
 }
 

@@ -501,3 +501,57 @@ bool rv_http_query(const struct rv_http_request *request, const char *name, char
     }
     return false;
 }
+
+/* ---- what a query may have ---- */
+
+static bool is_one_of(const char *names, const char *name, size_t length)
+{
+    for (const char *at = names; *at != '\0';) {
+        size_t here = strcspn(at, " ");
+        if (here == length && memcmp(at, name, length) == 0) {
+            return true;
+        }
+        at += here + (at[here] == ' ');
+    }
+    return false;
+}
+
+static bool stands_before(const char *query, const char *name, size_t length)
+{
+    for (const char *at = query; at < name; at += strcspn(at, "&") + 1) {
+        if (strcspn(at, "=&") == length && memcmp(at, name, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum rv_code rv_http_query_only(const struct rv_http_request *request, const char *names,
+                                char field[RV_HTTP_PARAMETER_TEXT], struct rv_error *err)
+{
+    char value[RV_HTTP_PARAMETER_MAX + 1];
+    for (const char *at = request->query; *at != '\0';) {
+        size_t length = strcspn(at, "&");
+        size_t name = strcspn(at, "=&");
+        size_t shown = name < RV_HTTP_PARAMETER_TEXT ? name : RV_HTTP_PARAMETER_TEXT - 1;
+        snprintf(field, RV_HTTP_PARAMETER_TEXT, "%.*s", (int)shown, at);
+        if (length > 0 && !is_one_of(names, at, name)) {
+            rv_fail(err, RV_INVALID, "there is no parameter \"%s\" here", field);
+            rv_hint(err, "Its parameters: %s.", names);
+            return RV_INVALID;
+        }
+        if (length > 0 && stands_before(request->query, at, name)) {
+            rv_fail(err, RV_INVALID, "parameter \"%s\" stands there twice", field);
+            rv_hint(err, "Give it once.");
+            return RV_INVALID;
+        }
+        if (name < length &&
+            !rv_http_decode(at + name + 1, length - name - 1, true, value, sizeof value)) {
+            rv_fail(err, RV_INVALID, "the value of parameter \"%s\" cannot be read", field);
+            rv_hint(err, "At most %d bytes; a byte is written as %%XX.", RV_HTTP_PARAMETER_MAX);
+            return RV_INVALID;
+        }
+        at += length + (at[length] == '&');
+    }
+    return RV_OK;
+}

@@ -15,6 +15,7 @@
 #define REEVE_RUNTIME_HTTP_REQUEST_H
 
 #include "runtime/base/buf.h"
+#include "runtime/base/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +26,9 @@ enum {
     RV_HTTP_TARGET_MAX = 2048,          /* path and query */
     RV_HTTP_FIELDS_MAX = 64,            /* browsers send about 20 */
     RV_HTTP_BODY_MAX = 8 * 1024 * 1024, /* in memory; a route that allows more takes it in parts */
-    RV_HTTP_PART_BYTES = 256 * 1024
+    RV_HTTP_PART_BYTES = 256 * 1024,
+    RV_HTTP_PARAMETER_MAX = 256, /* of the query, decoded */
+    RV_HTTP_PARAMETER_TEXT = 64  /* of its name, where it is shown */
 };
 
 struct rv_http_field {
@@ -50,6 +53,11 @@ const char *rv_http_field(const struct rv_http_request *request, const char *nam
 /* One parameter of the query, percent-decoded into `out`; false when absent, malformed or longer
  * than `size` - 1. */
 bool rv_http_query(const struct rv_http_request *request, const char *name, char *out, size_t size);
+/* Whether every parameter of the query is one of `names` (with a space between two), stands there
+ * once and can be read into RV_HTTP_PARAMETER_MAX + 1 bytes.  Otherwise RV_INVALID, and `field`
+ * names the first that does not. */
+enum rv_code rv_http_query_only(const struct rv_http_request *request, const char *names,
+                                char field[RV_HTTP_PARAMETER_TEXT], struct rv_error *err);
 /* Decodes percent escapes; false on a bad escape, an escaped NUL or lack of room. */
 bool rv_http_decode(const char *text, size_t length, bool plus_is_space, char *out, size_t size);
 

@@ -609,6 +609,11 @@ const char *rv_engine_label(const struct rv_engine *engine)
     return engine->label;
 }
 
+const char *rv_engine_path(const struct rv_engine *engine)
+{
+    return engine->path;
+}
+
 json_t *rv_engine_facts(const struct rv_engine *engine)
 {
     return json_incref(engine->facts);

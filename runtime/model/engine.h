@@ -94,6 +94,8 @@ json_t *rv_engine_facts(const struct rv_engine *engine);
 bool rv_engine_is_ready(const struct rv_engine *engine);
 /* NAME@VERSION; NULL where it was begun without.  Any thread. */
 const char *rv_engine_label(const struct rv_engine *engine);
+/* The file that it was begun with.  Any thread. */
+const char *rv_engine_path(const struct rv_engine *engine);
 
 /* True: another engine has taken its place.  What was asked is answered; RV_ENGINE_REST_MS after
  * the last answer the process ends.  A question that comes late begins it once more.  False: it is

@@ -131,6 +131,15 @@ bool rv_model_has_engine(const struct rv_model *model, int32_t tenant)
     return engine != NULL && (engine->serves == NULL || engine->serves(engine->self, tenant));
 }
 
+const char *rv_model_name(const struct rv_model *model, int32_t tenant)
+{
+    const struct rv_model_engine *engine = model->options.engine;
+    if (!rv_model_has_engine(model, tenant)) {
+        return "";
+    }
+    return engine->model != NULL ? engine->model(engine->self, tenant) : engine->name;
+}
+
 static int64_t mono_us(const struct rv_model *model)
 {
     return rv_mono_us(rv_loop_clock(model->options.loop));

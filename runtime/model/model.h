@@ -99,6 +99,8 @@ struct rv_model_engine {
     bool (*serves)(void *self, int32_t tenant);
     /* Why it has none, where that is not as it was set up; false: it is.  NULL: always is. */
     bool (*lacks)(void *self, struct rv_error *err);
+    /* The model that answers that company, as people know it; NULL: the engine's name says it. */
+    const char *(*model)(void *self, int32_t tenant);
     /* Nobody waits for `data` any more; `answered` is still owed.  NULL: cannot. */
     void (*cancel)(void *self, void *data);
 };
@@ -138,6 +140,8 @@ void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
 
 /* Whether that company has a model at all. */
 bool rv_model_has_engine(const struct rv_model *model, int32_t tenant);
+/* The name of that model, "" without one; valid until the next call of the loop. */
+const char *rv_model_name(const struct rv_model *model, int32_t tenant);
 /* {"state":"closed|open|half-open","asked":n,"failed":n,"refused":n,"late":n,"tokens_in":n,
  * "tokens_out":n,"engine":".."}; new reference.  refused: answers that broke the schema. */
 json_t *rv_model_status(const struct rv_model *model);

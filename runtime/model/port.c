@@ -215,6 +215,19 @@ static bool serves(void *self, int32_t tenant)
     return port->options.pick(port->options.data, tenant) != NULL;
 }
 
+/* NAME@VERSION of the registry, else the name of the file. */
+static const char *model_name(void *self, int32_t tenant)
+{
+    struct rv_model_port *port = self;
+    const struct rv_engine *engine = port->options.pick(port->options.data, tenant);
+    const char *label = engine != NULL ? rv_engine_label(engine) : "";
+    if (label != NULL) {
+        return label;
+    }
+    const char *slash = strrchr(rv_engine_path(engine), '/');
+    return slash != NULL ? slash + 1 : rv_engine_path(engine);
+}
+
 static void cancel(void *self, void *data)
 {
     struct rv_model_port *port = self;
@@ -239,6 +252,7 @@ struct rv_model_port *rv_model_port_create(const struct rv_model_port_options *o
                                             .ask = ask,
                                             .serves = serves,
                                             .lacks = lacks,
+                                            .model = model_name,
                                             .cancel = cancel};
     return port;
 }

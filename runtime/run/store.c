@@ -10,6 +10,7 @@
 #include "effect_sql.h"
 #include "run_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/journal/blob.h"
@@ -531,9 +532,16 @@ struct ask_op {
     json_t *summary; /* what the record keeps of the question: its digest */
     json_t *answer;
     struct rv_budget budget;
+    struct rv_timer *slow;        /* fires when the answer takes long; NULL: nobody was asked */
+    struct ask_op *next, **place; /* of those with such a timer */
+    int64_t asked_us;
     rv_port_done done;
     void *data;
 };
+
+/* Whoever looks for runs that wait for the model need not hear of those that are answered at once.
+ */
+enum { ASK_SLOW_MS = 1000 };
 
 static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
 static void ask_on_names(void *data, enum rv_code code, const struct rv_result *result,
@@ -614,8 +622,66 @@ static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const st
     }
 }
 
+static void on_noted(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
+{
+    (void)data;
+    (void)result;
+    if (code != RV_OK) {
+        rv_log(RV_LOG_DEBUG, "run", "MODEL-WAIT", "not noted: %s", err->message);
+    }
+}
+
+/* Says once for people that the run waits for the model.  Nothing rests on it, and it holds until
+ * the answer is in the journal: nobody has to take it back. */
+static void ask_is_slow(void *data)
+{
+    const struct ask_op *op = data;
+    const struct rv_store *store = op->store;
+    struct rv_args *args = rv_args_create(&rv_sql_run_model_wait);
+    rv_args_i64(args, 2, op->pass.run);
+    rv_args_i64(args, 3, op->pass.epoch);
+    rv_args_i32(args, 4, op->pass.seq);
+    rv_args_text(args, 5, rv_model_name(store->options.model, op->pass.tenant));
+    rv_args_i64(args, 6, (rv_mono_us(rv_loop_clock(store->options.loop)) - op->asked_us) / 1000);
+    rv_db_query(store->options.db, op->pass.tenant, &rv_sql_run_model_wait, args, on_noted, NULL);
+}
+
+static void ask_watch(struct ask_op *op)
+{
+    struct rv_store *store = op->store;
+    if (store->stopped) {
+        return;
+    }
+    op->asked_us = rv_mono_us(rv_loop_clock(store->options.loop));
+    op->slow = rv_timer_create(store->options.loop, ask_is_slow, op);
+    rv_timer_start(op->slow, ASK_SLOW_MS);
+    op->next = store->asks;
+    op->place = &store->asks;
+    if (op->next != NULL) {
+        op->next->place = &op->next;
+    }
+    store->asks = op;
+}
+
+static void ask_unwatch(struct ask_op *op)
+{
+    if (op->slow == NULL) {
+        return;
+    }
+    rv_timer_close(op->slow);
+    op->slow = NULL;
+    *op->place = op->next;
+    if (op->next != NULL) {
+        op->next->place = op->place;
+    }
+}
+
 static void ask_model(struct ask_op *op, const json_t *names)
 {
+    if (rv_model_has_engine(op->store->options.model, op->pass.tenant)) {
+        ask_watch(op);
+    }
     /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap
      */
     uint64_t seed = (uint64_t)op->pass.run * 1000U + (uint64_t)op->pass.seq;
@@ -643,6 +709,7 @@ static void ask_on_answer(void *data, json_t *answer)
 {
     struct ask_op *op = data;
     op->answer = answer;
+    ask_unwatch(op);
     struct rv_step *step = rv_arena_alloc(op->arena, sizeof *step);
     *step = (struct rv_step){.seq = op->pass.seq,
                              .kind = RV_STEP_MODEL,
@@ -685,9 +752,18 @@ struct rv_store *rv_store_create(const struct rv_store_options *options)
     return store;
 }
 
+void rv_store_stop(struct rv_store *store)
+{
+    store->stopped = true;
+    while (store->asks != NULL) {
+        ask_unwatch(store->asks);
+    }
+}
+
 void rv_store_destroy(struct rv_store *store)
 {
     if (store != NULL) {
+        rv_store_stop(store);
         rv_agents_destroy(store->agents);
         rv_free(store);
     }

@@ -27,6 +27,8 @@ struct rv_store_options {
     const struct rv_statement *erp_names;
 };
 struct rv_store *rv_store_create(const struct rv_store_options *options);
+/* Before its database is closed: nothing more is noted of questions that are open. */
+void rv_store_stop(struct rv_store *store);
 void rv_store_destroy(struct rv_store *store);
 const struct rv_run_port *rv_store_port(struct rv_store *store);
 

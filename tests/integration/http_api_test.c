@@ -432,12 +432,29 @@ static int runs_client(struct world *world)
     EXPECT(call(world, "GET", "/v1/runs", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/runs?status=stuck&older=60&agent=matcher", world->clerk, NULL) ==
            200);
-    EXPECT(call(world, "GET", "/v1/runs?status=people&waiting_on=clerk", world->clerk, NULL) ==
+    EXPECT(call(world, "GET", "/v1/runs?status=people&waiting_on=treasurer", world->clerk, NULL) ==
            200);
     EXPECT(call(world, "GET", "/v1/runs?status=retrying&error=limit&key=exception:", world->clerk,
                 NULL) == 200);
     EXPECT(call(world, "GET", "/v1/runs?older=soon", world->clerk, NULL) == 400 &&
            strcmp(str("field"), "older") == 0);
+    EXPECT(call(world, "GET", "/v1/runs?status=bogus", world->clerk, NULL) == 400 &&
+           strcmp(str("field"), "status") == 0 && strstr(str("hint"), "stuck") != NULL);
+    EXPECT(call(world, "GET", "/v1/runs?waiting_on=bogus", world->clerk, NULL) == 400 &&
+           strcmp(str("field"), "waiting_on") == 0 && strstr(str("hint"), "timer") != NULL &&
+           strstr(str("hint"), "treasurer") != NULL);
+    EXPECT(call(world, "GET", "/v1/runs?waiting_on=signal", world->clerk, NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/runs?waiting_on=auditor&role=bogus", world->clerk, NULL) ==
+               400 &&
+           strcmp(str("field"), "role") == 0 && strstr(str("hint"), "timer") == NULL);
+    EXPECT(call(world, "GET", "/v1/runs?role=treasurer&status=", world->clerk, NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/runs?statuss=open", world->clerk, NULL) == 400 &&
+           strcmp(str("field"), "statuss") == 0 && strstr(str("hint"), "waiting_on") != NULL);
+    EXPECT(call(world, "GET", "/v1/runs?status=open&status=done", world->clerk, NULL) == 400);
+    EXPECT(call(world, "GET", "/v1/runs?agent=%zz", world->clerk, NULL) == 400 &&
+           strcmp(str("field"), "agent") == 0);
+    EXPECT(call(world, "GET", "/v1/approvals?states=requested", world->clerk, NULL) == 400 &&
+           strcmp(str("field"), "states") == 0);
     EXPECT(call(world, "GET", "/v1/runs/7", world->clerk, NULL) == 404);
     EXPECT(call(world, "GET", "/v1/exceptions?state=open", world->clerk, NULL) == 200);
     EXPECT(call(world, "GET", "/v1/exceptions/aabb", world->clerk, NULL) == 404);

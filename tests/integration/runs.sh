@@ -107,7 +107,19 @@ has out "at step 1"
 waits() { ask "SELECT count(DISTINCT run_id) FROM approval WHERE status = 'requested' AND stages::text LIKE '%\"$1\"%'"; }
 same "waiting on a role" "$(waits clerk)" "$(names --waiting-on clerk | wc -l | tr -d ' ')"
 same "the same, as a question" "$(waits clerk)" "$(names --waiting-on person --role clerk | wc -l | tr -d ' ')"
-same "nobody has that role" 0 "$(names --role nobody | wc -l | tr -d ' ')"
+gives 2 "nobody has that role: it is a mistake" reeve run list --role nobody
+has err '--role: "nobody" is no role of this company'
+has err "ap.manager"
+gives 2 "so is what is neither a kind nor a role" reeve run list --waiting-on nonsense
+has err '--waiting-on: "nonsense" is neither something that runs wait for nor a role of this company'
+has err "person people approval timer signal"
+gives 2 "also when it is kept" reeve run list --waiting-on nonsense --save wrong
+has err "nonsense"
+gives 2 "or runs shall stop" reeve run cancel --waiting-on nonsense --yes
+has err "nonsense"
+gives 0 "a role that only the policy names is one" reeve run list --waiting-on treasurer
+reeve person add mate --roles night.watch >/dev/null
+gives 0 "and one that only a person has" reeve run list --role night.watch
 same "waiting for people" "$(ask "SELECT count(*) FROM run WHERE waiting_on = 'approval' AND status = 'waiting'")" \
     "$(names people | wc -l | tr -d ' ')"
 same "of one agent" "$(ask "SELECT count(*) FROM run WHERE agent = 'bank_line'")" "$(names --agent bank_line | wc -l | tr -d ' ')"
@@ -148,20 +160,39 @@ has err "stuck"
 before=$(ask "SELECT audit_size FROM tenant_head")
 gives 2 "not all of them by accident" reeve run cancel --yes
 gives 0 "a preview, by a view" reeve run cancel --view clerks
-has out "would be cancelled"
+has out "would be asked to stop"
 gives 0 "a preview" reeve run cancel --waiting-on clerk
-has out "would be cancelled"
+has out "would be asked to stop"
 has err "add --yes"
 same "does nothing" "$before" "$(ask "SELECT audit_size FROM tenant_head")"
 gives 3 "who may not is refused" reeve run cancel --waiting-on clerk --yes --as manager
 has out "run.cancel"
 count=$(names --waiting-on clerk | wc -l | tr -d ' ')
 gives 0 "who may is not" reeve run cancel --waiting-on clerk --yes --reason "wrong month"
-has err "$count of $count runs"
+has err "$count of $count runs asked to stop" # which they have not done yet
+asked=$(names --waiting-on clerk | head -1)
+same "and are not stuck at once" "" "$(names stuck)"
+owner "SET reeve.tenant = 1; UPDATE run_signal SET sent_at = now() - interval '2 minutes' WHERE run_id = ${asked#r_} AND name = '\$cancel'"
+same "but when nobody has stopped it for a minute" "$asked" "$(names stuck)"
+same "with a filter, too" "$asked" "$(names --stuck --waiting-on clerk)"
+gives 0 "it says so" reeve run list --waiting-on clerk --json
+same "in the list" 1 "$(grep -c "\"run\":\"$asked\".*\"status\":\"stuck\"" "$state/out")"
+gives 0 "and by itself" reeve run show "$asked"
+has out '"standing": "stuck"'
+gives 0 "and in words" reeve explain "$asked"
+has out "; stuck: it could move since"
 gives 0 "they end" reeve run work
+same "and are stuck no longer" "" "$(names stuck)"
 same "as cancelled, all of them" "$count" "$(names cancelled --error canceled | wc -l | tr -d ' ')"
 same "none waits for that role" 0 "$(names --waiting-on clerk | wc -l | tr -d ' ')"
 gives 1 "one that is over cannot be cancelled" reeve run cancel "$run" --yes
+has err "run $run is over: done"
+gives 1 "nor one that is cancelled" reeve run cancel "$asked"
+has err "run $asked is over: cancelled, wrong month"
+gives 1 "nor one that never was" reeve run cancel r_42 --yes
+has err "no run r_42"
+gives 1 "one that is done cannot be retried" reeve run retry "$run" --yes
+has err "run $run is done"
 
 # retry of failed runs: agents whose limit is too small, then the good ones
 gives 2 "retry wants to know which" reeve run retry --yes

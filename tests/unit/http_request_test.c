@@ -193,6 +193,34 @@ TEST(pipelined_bytes_are_left_for_the_next_request)
     rv_http_parser_destroy(parser);
 }
 
+TEST(a_query_has_only_the_parameters_that_there_are)
+{
+    static const struct {
+        const char *query, *field;
+    } cases[] = {
+        {"", NULL},           {"a=1&b=2", NULL},  {"b=&a=%41", NULL}, {"&&a=1&", NULL},
+        {"a", NULL},          {"c=1", "c"},       {"a=1&aa=2", "aa"}, {"A=1", "A"},
+        {"a=1&b=2&a=1", "a"}, {"a=%zz&b=1", "a"}, {"b=%00", "b"},     {"=1", ""},
+        {"%61=1", "%61"},     {"a=1&b", NULL},    {"b&b=1", "b"},
+    };
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        struct rv_http_request request = {.query = cases[i].query};
+        struct rv_error err = {.code = RV_OK};
+        char field[RV_HTTP_PARAMETER_TEXT] = "";
+        enum rv_code code = rv_http_query_only(&request, "a b", field, &err);
+        ck_assert_int_eq(code, cases[i].field == NULL ? RV_OK : RV_INVALID);
+        ck_assert(cases[i].field == NULL || strcmp(field, cases[i].field) == 0);
+        ck_assert(cases[i].field == NULL || err.hint[0] != '\0');
+    }
+    char query[RV_HTTP_PARAMETER_MAX + 8] = "a=";
+    char field[RV_HTTP_PARAMETER_TEXT] = "";
+    struct rv_http_request request = {.query = query};
+    memset(query + 2, 'x', RV_HTTP_PARAMETER_MAX);
+    ck_assert_int_eq(rv_http_query_only(&request, "a b", field, NULL), RV_OK);
+    query[2 + RV_HTTP_PARAMETER_MAX] = 'x';
+    ck_assert_int_eq(rv_http_query_only(&request, "a b", field, NULL), RV_INVALID);
+}
+
 TEST(percent_escapes_are_strict)
 {
     char out[8];

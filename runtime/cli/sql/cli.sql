@@ -121,10 +121,10 @@ DELETE FROM run_view v WHERE v.tenant_id = $1 AND v.name = $2 RETURNING v.name;
 
 -- name: cli_run_one
 -- params: tenant int4, run int8
-SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status, 'waiting_on', r.waiting_on,
+SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.status, 'waiting_on', l.waiting_on,
            'version', (SELECT p.version FROM plan_source p WHERE p.tenant_id = $1 AND p.hash = r.plan_hash),
-           'standing', (SELECT jsonb_build_object('standing', l.standing, 'waits', l.waits, 'since', l.since, 'attempt', l.attempt,
-                            'cost', l.cost) FROM run_look($1, ARRAY[r.id]) AS l),
+           'standing', jsonb_build_object('standing', l.standing, 'waits', l.waits, 'since', l.since, 'attempt', l.attempt,
+                           'cost', l.cost),
            'plan', encode(r.plan_hash, 'hex'), 'error_code', r.error_code, 'error_text', r.error_text,
            'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result,
            'trace_id', run_trace_id(r.tenant_id, r.id, i.input),
@@ -133,6 +133,7 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
            || CASE WHEN r.parent IS NULL THEN '{}' ELSE jsonb_build_object('parent', 'r_' || r.parent,
                   'close', r.close, 'depth', r.depth, 'budget', i.budget) END
   FROM run r CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
+ CROSS JOIN LATERAL run_look($1, ARRAY[r.id]) AS l
   LEFT JOIN run_result x ON x.tenant_id = r.tenant_id AND x.run_id = r.id
  WHERE r.tenant_id = $1 AND r.id = $2;
 
@@ -152,8 +153,9 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
            'level', t.level, 'waiting_on',
            CASE WHEN r.status = 'waiting' AND r.waiting_on = 'run' THEN 'run ' || (SELECT convert_from(substr(j.out, 2), 'UTF8')::jsonb->>'run' FROM journal j
                   WHERE j.tenant_id = $1 AND j.run_id = r.id AND j.seq = r.steps)
-                WHEN r.status = 'waiting' THEN r.waiting_on END)
+                WHEN r.status = 'waiting' THEN r.waiting_on WHEN m.run_id IS NOT NULL THEN 'model' END)
   FROM tree t JOIN run r ON r.tenant_id = $1 AND r.id = t.id
+  LEFT JOIN run_asks($1) AS m ON m.run_id = r.id
  ORDER BY t.path LIMIT 1000;
 
 -- name: cli_run_steps

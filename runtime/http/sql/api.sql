@@ -99,7 +99,7 @@ FROM run_look($1, ARRAY(SELECT run_find($1, jsonb_strip_nulls(jsonb_build_object
 -- params: tenant int4, id int8
 SELECT jsonb_build_object(
     'id', r.id::text, 'agent', r.agent, 'plan', encode(r.plan_hash, 'hex'),
-    'version', p.version, 'status', r.status, 'waiting_on', r.waiting_on, 'wake_at', r.wake_at,
+    'version', p.version, 'status', r.status, 'waiting_on', l.waiting_on, 'waits', l.waits, 'wake_at', r.wake_at,
     'business_key', r.business_key, 'parent', r.parent::text, 'depth', r.depth, 'close', r.close,
     'children', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id::text, 'agent', c.agent,
                      'status', c.status, 'close', c.close, 'waiting_on', c.waiting_on) ORDER BY c.id), '[]')
@@ -132,6 +132,7 @@ SELECT jsonb_build_object(
     'journal_dropped', reeve_journal_dropped($1, r.id),
     'now', clock_timestamp())::text
 FROM run r
+CROSS JOIN LATERAL run_look($1, ARRAY[r.id]) AS l
 LEFT JOIN LATERAL run_given($1, r.id, r.input) AS i ON true
 LEFT JOIN run_result o ON o.tenant_id = r.tenant_id AND o.run_id = r.id
 LEFT JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash

@@ -436,6 +436,47 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
 -- params: tenant int4, run int8
 SELECT r.status FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
+-- name: run_model_wait
+-- A question to the model takes long: who asks, since when, unless it was answered meanwhile.  What held before and
+-- holds no more is swept away; see the function run_asks.
+-- params: tenant int4, run int8, epoch int8, seq int4, model text, waited_ms int8
+WITH swept AS (
+    DELETE FROM model_wait w
+     WHERE w.tenant_id = $1 AND w.run_id IN (
+           SELECT o.run_id FROM model_wait o
+            WHERE o.tenant_id = $1 AND o.run_id <> $2
+              AND (o.epoch <> $3
+                   OR EXISTS (SELECT FROM journal j WHERE j.tenant_id = $1 AND j.run_id = o.run_id AND j.seq >= o.seq)
+                   OR NOT EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = o.run_id
+                          AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')))
+              FOR UPDATE SKIP LOCKED))
+INSERT INTO model_wait (tenant_id, run_id, epoch, seq, model, since)
+SELECT $1, $2, $3, $4, $5, clock_timestamp() - $6 * interval '1 millisecond'
+  FROM tenant_head h
+ WHERE h.tenant_id = $1 AND h.epoch = $3
+   AND NOT EXISTS (SELECT FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.seq >= $4)
+    ON CONFLICT (tenant_id, run_id) DO UPDATE
+   SET epoch = excluded.epoch, seq = excluded.seq, model = excluded.model, since = excluded.since;
+
+-- name: run_role_known
+-- Whether the company has this role: somebody holds it, its active policy asks it, or an open question does.  And
+-- those that it has, for people.
+-- params: tenant int4, role text
+WITH r AS MATERIALIZED (
+    SELECT DISTINCT x.role
+      FROM (SELECT unnest(p.roles) FROM person p WHERE p.tenant_id = $1
+             UNION ALL
+            SELECT q #>> '{}'
+              FROM policy_active a
+              JOIN policy_bundle b ON b.tenant_id = a.tenant_id AND b.hash = a.hash
+             CROSS JOIN LATERAL (SELECT jsonb_path_query(b.canonical::jsonb, '$.**.stages[*].role')
+                                  UNION ALL
+                                 SELECT jsonb_path_query(b.canonical::jsonb, '$.**.escalate_to')) AS u(q)
+             WHERE a.tenant_id = $1) AS x(role))
+SELECT EXISTS (SELECT FROM r WHERE r.role = $2)
+           OR EXISTS (SELECT FROM approval_wait w WHERE w.tenant_id = $1 AND w.role = $2),
+       coalesce((SELECT string_agg(r.role, ' ' ORDER BY r.role) FROM r), '');
+
 -- name: run_claim_holder
 -- Who works on this business key, since when, what it does and waits for: for whoever came second.
 -- params: tenant int4, key text

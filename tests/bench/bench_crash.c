@@ -49,7 +49,8 @@ enum {
     HITS_PER_DOUBLING = 3, /* so that each step ends some time, also on a slow machine */
     AFTER_STOP_MS = 300, /* what the program may do without its database before it is killed too */
     POLL_MS = 3,
-    FAILURES_MAX = 20, /* in a row, without a kill: something else is wrong */
+    SERVER_MAX_US = 30000000, /* until a server that was stopped is up again */
+    FAILURES_MAX = 20,        /* in a row, without a kill: something else is wrong */
     CENSUS_MAX = 256,
     ARGUMENTS_MAX = 512
 };
@@ -405,14 +406,27 @@ static bool watch(struct crash *crash, pid_t pid, int64_t until_us, int *status)
     return false;
 }
 
-static void stop_postgres(struct crash *crash)
+/* 0: the server is on its way down or up. */
+static int postmaster(const struct crash *crash)
 {
     FILE *file = fopen(crash->pid_file, "r");
     int pid = 0;
-    if (file == NULL || fscanf(file, "%d", &pid) != 1 || pid <= 1) {
-        fail(crash, "no postmaster.pid");
+    if (file != NULL) {
+        pid = fscanf(file, "%d", &pid) == 1 && pid > 1 ? pid : 0;
+        fclose(file);
     }
-    fclose(file);
+    return pid;
+}
+
+static void stop_postgres(struct crash *crash)
+{
+    int pid = 0;
+    for (int64_t until_us = now_us() + SERVER_MAX_US; (pid = postmaster(crash)) == 0;) {
+        if (now_us() > until_us) {
+            fail(crash, "no postmaster.pid");
+        }
+        nap(POLL_MS);
+    }
     kill(pid, SIGQUIT); /* immediate: no checkpoint, recovery at the next start */
     crash->stops++;
 }

@@ -44,7 +44,7 @@ begin() { # -> the run's name
     reeve run start asker --input "{\"n\":$1}" --json 2>/dev/null | grep -o 'r_[0-9]*' | head -1
 }
 
-export REEVE_MODEL_BACKEND=ref REEVE_MODEL_DEADLINE=${WAIT_DEADLINE:-20s}
+export REEVE_MODEL_BACKEND=ref REEVE_MODEL_DEADLINE="${WAIT_DEADLINE:-20s}"
 reeve model make --shape tiny-llama --quant Q8_0 --seed 7 --out "$state/tiny.gguf" >/dev/null 2>&1 || exit 1
 export REEVE_MODEL_PATH="$state/tiny.gguf"
 gives 0 "a company" reeve company create acme
@@ -66,7 +66,7 @@ serve
 engine_of
 same "the engine works" yes "$([ -n "$engine" ] && echo yes)"
 quick=$(begin 1)
-until_same "a run is answered" done status_of "$quick"
+until_same "a run is answered" "done" status_of "$quick"
 same "at once, so that nothing is noted" 0 "$(owner "SELECT count(*) FROM model_wait")"
 gives 0 "none waits for the model" reeve run list --waiting-on model
 same "as the list says" "" "$(cat "$state/out")"
@@ -94,7 +94,7 @@ same "whatever it takes: it could not move" "" "$(names stuck)"
 same "it is the only one" 1 "$(names --waiting-on model | wc -l | tr -d ' ')"
 kill -CONT "$engine"
 until_same "it goes on" "" names --waiting-on model
-until_same "to its end" done status_of "$slow"
+until_same "to its end" "done" status_of "$slow"
 
 # whoever asked dies: what was noted holds no longer, and the next one to ask notes it anew
 kill -STOP "$engine"
@@ -110,7 +110,7 @@ until_same "with its node it waits for the model no longer" "" names --waiting-o
 same "though it is open" planning "$(status_of "$lost")"
 same "and what was noted is there still" 1 "$(owner "SELECT count(*) FROM model_wait WHERE run_id = ${lost#r_}")"
 serve
-until_same "another node takes it up and is answered" done status_of "$lost"
+until_same "another node takes it up and is answered" "done" status_of "$lost"
 same "nothing is said of it" "" "$(names --waiting-on model)"
 
 # it is asked to stop while it waits: it does with the answer; what was noted before is swept away

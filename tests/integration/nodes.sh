@@ -118,7 +118,7 @@ wait "$pid" 2>/dev/null
 pids=$(echo "$pids" | sed "s/ $pid\$//")
 start again runtime.lease=60s
 same "it serves at once under its name" yes "${url:+yes}"
-until_true 15 owns again 4
+until_true 5 owns again 4
 same "and has its companies" 4 "$(owned again)"
 same "of the one before nothing is left" 1 "$(psql "$uri" -Atqc "SELECT count(*) FROM node WHERE host = 'again'")"
 
@@ -130,7 +130,7 @@ wait "$pid" 2>/dev/null
 pids=$(echo "$pids" | sed "s/ $pid\$//")
 start again runtime.lease=60s
 same "it serves at once from another machine" yes "${url:+yes}"
-until_true 15 owns again 4
+until_true 5 owns again 4
 same "and has its companies as well" 4 "$(psql "$uri" -Atqc "SELECT count(*) FROM tenant_head h JOIN node n ON n.node_id = h.owner_node WHERE n.machine <> 'elsewhere'")"
 stop "$pid"
 

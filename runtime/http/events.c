@@ -250,7 +250,7 @@ static void open_stream(struct rv_call *call, int64_t after)
     stream->http =
         rv_exchange_stream(call->exchange, "text/event-stream", on_stream_closed, stream);
     rv_buf_init(&text, 64);
-    rv_sse_retry(&text, RETRY_MS);
+    rv_sse_begin(&text, after, RETRY_MS);
     speak(stream, &text);
     rv_buf_fini(&text);
     look(tail_of(events, stream->tenant));

@@ -32,7 +32,7 @@ void rv_sse_comment(struct rv_buf *out, const char *text)
     rv_buf_printf(out, ": %s\n\n", text);
 }
 
-void rv_sse_retry(struct rv_buf *out, int milliseconds)
+void rv_sse_begin(struct rv_buf *out, int64_t id, int retry_ms)
 {
-    rv_buf_printf(out, "retry: %d\n\n", milliseconds);
+    rv_buf_printf(out, "id: %" PRId64 "\nretry: %d\n\n", id, retry_ms);
 }

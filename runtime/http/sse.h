@@ -9,7 +9,8 @@
 void rv_sse_event(struct rv_buf *out, int64_t id, const char *event, const char *data);
 /* A comment line: keeps proxies from closing an idle stream, clients ignore it. */
 void rv_sse_comment(struct rv_buf *out, const char *text);
-/* Tells the client how long to wait before it connects again. */
-void rv_sse_retry(struct rv_buf *out, int milliseconds);
+/* How a stream begins: the id it starts after, which the client shows as Last-Event-ID even when it
+ * is cut before the first event, and how long to wait before it connects again. */
+void rv_sse_begin(struct rv_buf *out, int64_t id, int retry_ms);
 
 #endif

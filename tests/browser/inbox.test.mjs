@@ -179,6 +179,7 @@ await step('nobody gets buttons for their own request', async () => {
 await step('a new approval appears by itself', async () => {
   await page.goto(base + '#/approvals');
   await page.waitForFunction(() => document.querySelectorAll('#list a.row').length === 5);
+  await page.waitForTimeout(2500); // what was decided before has been told by now
   const start = Date.now();
   server.stdin.write('new\n');
   await page.waitForFunction(() => document.querySelector('#list a.row .who').textContent === 'Werft Ostsee AG');

@@ -134,6 +134,10 @@ TEST(event_text_cannot_be_forged_by_line_breaks)
     ck_assert_str_eq(text.data, "id: 42\nevent: approval.requested\ndata: a\ndata: id: 7\n"
                                 "data: event: x\ndata: b\n\n");
     rv_buf_fini(&text);
+    rv_buf_init(&text, 1000);
+    rv_sse_begin(&text, 41, 2000);
+    ck_assert_str_eq(text.data, "id: 41\nretry: 2000\n\n");
+    rv_buf_fini(&text);
 }
 
 TEST_MAIN()

@@ -16,7 +16,8 @@ WITH made AS (
     FROM (SELECT $2::jsonb AS d) x RETURNING id
 )
 INSERT INTO outbox (tenant_id, id, event, body)
-SELECT $1, id, 'approval.requested', jsonb_build_object('approval', id) FROM made;
+SELECT $1, ((extract(epoch FROM clock_timestamp()) - 1577836800) * 1000)::bigint << 22 | (id & 4194303),
+       'approval.requested', jsonb_build_object('approval', id) FROM made;
 
 -- name: fixture_run
 -- params: tenant int4, id int8, agent text, status text, waiting_on text, journal jsonb

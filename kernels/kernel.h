@@ -36,7 +36,7 @@
 
 enum kernel_status {
     KERNEL_OK,
-    KERNEL_INVALID,     /* prompt, options or schema break a rule of this header */
+    KERNEL_INVALID,     /* prompt, options or schema break a rule, or a schema one of its limits */
     KERNEL_UNSUPPORTED, /* a model format, a schema keyword or a backend that is not known */
     KERNEL_LIMIT,       /* context, answer or memory is full */
     KERNEL_BUSY,        /* the queue is full: later again */

@@ -85,8 +85,8 @@ enum kernel_status format_chars(const char *name, struct chars **out, struct ker
         regex_chars((struct kernel_text){format->also, strlen(format->also)}, &parts[1], error);
     if (status == KERNEL_OK) {
         *out = chars_product((const struct chars *const *)parts, 2, false);
-        status =
-            *out != NULL ? KERNEL_OK : kernel_fail(error, KERNEL_LIMIT, "the format is too large");
+        status = *out != NULL ? KERNEL_OK
+                              : kernel_fail(error, KERNEL_INVALID, "the format is too large");
     }
     chars_destroy(parts[0]);
     chars_destroy(parts[1]);

@@ -372,7 +372,7 @@ enum kernel_status regex_chars(struct kernel_text pattern, struct chars **out,
     free(nfa.at);
     regex_tree_destroy(tree);
     if (chars == NULL) {
-        return kernel_fail(error, KERNEL_LIMIT, "the pattern needs too large an automaton");
+        return kernel_fail(error, KERNEL_INVALID, "the pattern needs too large an automaton");
     }
     *out = chars;
     return KERNEL_OK;

@@ -324,7 +324,7 @@ static struct regex_tree *group(struct parser *p)
         }
     }
     if (++p->depth > REGEX_DEPTH_MAX) {
-        return fail(p, KERNEL_LIMIT, "too many groups inside each other");
+        return fail(p, KERNEL_INVALID, "too many groups inside each other");
     }
     struct regex_tree *tree = either(p);
     p->depth--;
@@ -421,7 +421,7 @@ static struct regex_tree *repeated(struct parser *p, struct regex_tree *inner)
     tree->least = least;
     tree->most = most;
     if (least > REGEX_REPEAT_MAX || (most != UINT32_MAX && most > REGEX_REPEAT_MAX)) {
-        fail(p, KERNEL_LIMIT, "a repetition of more than 4096 times");
+        fail(p, KERNEL_INVALID, "a repetition of more than 4096 times");
     } else if (most < least) {
         fail(p, KERNEL_UNSUPPORTED, "a repetition whose most is below its least");
     } else if (inner->kind == REGEX_BEGIN || inner->kind == REGEX_END) {
@@ -458,7 +458,8 @@ enum kernel_status regex_parse(struct kernel_text pattern, struct regex_tree **o
     struct parser p = {.text = pattern, .error = error};
     *out = NULL;
     if (pattern.length > REGEX_BYTES_MAX) {
-        return kernel_fail(error, KERNEL_LIMIT, "a pattern of more than %d bytes", REGEX_BYTES_MAX);
+        return kernel_fail(error, KERNEL_INVALID, "a pattern of more than %d bytes",
+                           REGEX_BYTES_MAX);
     }
     struct regex_tree *tree = either(&p);
     if (p.status == KERNEL_OK && !ended(&p)) {

@@ -51,7 +51,7 @@ uint32_t schema_rule(struct schema *schema, const struct conj *conj)
         }
     }
     if (grammar->count >= GRAMMAR_RULES_MAX) {
-        schema_fail(schema, NULL, NULL, KERNEL_LIMIT, "more than %d different values",
+        schema_fail(schema, NULL, NULL, KERNEL_INVALID, "more than %d different values",
                     GRAMMAR_RULES_MAX);
         return RULE_NONE;
     }
@@ -297,7 +297,7 @@ static bool build_rule(struct schema *schema, uint32_t number)
                                      .machine = machine,
                                      .bytes = machine->shortest[MACHINE_START]});
         } else {
-            good = schema_fail(schema, conj.count > 0 ? conj.at[0] : NULL, "enum", KERNEL_LIMIT,
+            good = schema_fail(schema, conj.count > 0 ? conj.at[0] : NULL, "enum", KERNEL_INVALID,
                                "too many characters");
         }
     }
@@ -306,7 +306,7 @@ static bool build_rule(struct schema *schema, uint32_t number)
     conj_list_free(&list);
     conj_free(&conj);
     if (good && schema->grammar->bytes > KERNEL_GRAMMAR_BYTES_MAX) {
-        good = schema_fail(schema, NULL, NULL, KERNEL_LIMIT, "its automata need more than %d MiB",
+        good = schema_fail(schema, NULL, NULL, KERNEL_INVALID, "its automata need more than %d MiB",
                            KERNEL_GRAMMAR_BYTES_MAX >> 20);
     }
     return good;
@@ -319,7 +319,7 @@ static enum kernel_status measure(struct kernel_text text, struct kernel_error *
     uint32_t depth = 0;
     bool quoted = false;
     if (text.length > KERNEL_SCHEMA_BYTES_MAX) {
-        return kernel_fail(error, KERNEL_LIMIT, "a schema of %zu bytes, at most %d", text.length,
+        return kernel_fail(error, KERNEL_INVALID, "a schema of %zu bytes, at most %d", text.length,
                            KERNEL_SCHEMA_BYTES_MAX);
     }
     for (size_t i = 0; i < text.length; i++) {
@@ -331,7 +331,7 @@ static enum kernel_status measure(struct kernel_text text, struct kernel_error *
             quoted = true;
         } else if (c == '{' || c == '[') {
             if (++depth > KERNEL_SCHEMA_DEPTH_MAX) {
-                return kernel_fail(error, KERNEL_LIMIT, "a schema nested deeper than %d",
+                return kernel_fail(error, KERNEL_INVALID, "a schema nested deeper than %d",
                                    KERNEL_SCHEMA_DEPTH_MAX);
             }
         } else if ((c == '}' || c == ']') && depth > 0) {
@@ -388,7 +388,7 @@ static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
         good = build_rule(&schema, i);
     }
     if (good && !grammar_settle(grammar, &large)) {
-        schema_fail(&schema, NULL, NULL, large ? KERNEL_LIMIT : KERNEL_INVALID, "%s",
+        schema_fail(&schema, NULL, NULL, KERNEL_INVALID, "%s",
                     large ? "its automata are too large" : "nothing satisfies it");
     }
     conj_free(&whole);

@@ -203,11 +203,11 @@ static bool check_limits(struct schema *schema, json_t *one)
     size_t names = json_object_size(json_object_get(one, "properties"));
     size_t values = json_array_size(json_object_get(one, "enum"));
     if (names > KERNEL_SCHEMA_PROPERTIES_MAX) {
-        return schema_fail(schema, one, "properties", KERNEL_LIMIT, "%zu properties, at most %d",
+        return schema_fail(schema, one, "properties", KERNEL_INVALID, "%zu properties, at most %d",
                            names, KERNEL_SCHEMA_PROPERTIES_MAX);
     }
     if (values > KERNEL_SCHEMA_ENUM_MAX) {
-        return schema_fail(schema, one, "enum", KERNEL_LIMIT, "%zu values, at most %d", values,
+        return schema_fail(schema, one, "enum", KERNEL_INVALID, "%zu values, at most %d", values,
                            KERNEL_SCHEMA_ENUM_MAX);
     }
     return true;

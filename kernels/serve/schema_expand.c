@@ -338,7 +338,7 @@ static bool expand(struct expansion *e, struct conj conj, uint32_t from, struct 
         conj_free(&conj);
     } else if (choice == choices.count) {
         if (e->out->count >= SCHEMA_CHOICES_MAX) {
-            good = schema_fail(e->schema, conj.count > 0 ? conj.at[0] : NULL, NULL, KERNEL_LIMIT,
+            good = schema_fail(e->schema, conj.count > 0 ? conj.at[0] : NULL, NULL, KERNEL_INVALID,
                                "more than %d alternatives of one value", SCHEMA_CHOICES_MAX);
             conj_free(&conj);
         } else {

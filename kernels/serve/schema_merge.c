@@ -165,7 +165,7 @@ static bool merge_texts(struct schema *schema, json_t *one, struct merged *out)
         }
         uint32_t *count = i == 0 ? &out->pattern_count : &out->format_count;
         if (*count == SCHEMA_PATTERNS_MAX) {
-            return schema_fail(schema, one, keywords[i], KERNEL_LIMIT,
+            return schema_fail(schema, one, keywords[i], KERNEL_INVALID,
                                "more than %d of them on one value", SCHEMA_PATTERNS_MAX);
         }
         (i == 0 ? out->patterns : out->formats)[(*count)++] = value;

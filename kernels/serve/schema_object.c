@@ -32,7 +32,7 @@ bool schema_key_patterns(struct schema *schema, const struct conj *plain, struct
                 known = known || strcmp(out->text[k], pattern) == 0;
             }
             if (!known && out->count == SCHEMA_PATTERNS_MAX) {
-                return schema_fail(schema, plain->at[i], "patternProperties", KERNEL_LIMIT,
+                return schema_fail(schema, plain->at[i], "patternProperties", KERNEL_INVALID,
                                    "more than %d patterns of keys", SCHEMA_PATTERNS_MAX);
             }
             if (!known) {
@@ -160,7 +160,7 @@ static bool named_properties(struct schema *schema, const struct conj *plain,
     }
     json_decref(seen);
     if (good && out->property_count > KERNEL_SCHEMA_PROPERTIES_MAX) {
-        return schema_fail(schema, plain->at[0], "properties", KERNEL_LIMIT,
+        return schema_fail(schema, plain->at[0], "properties", KERNEL_INVALID,
                            "%u properties, at most %d", out->property_count,
                            KERNEL_SCHEMA_PROPERTIES_MAX);
     }
@@ -233,7 +233,7 @@ static bool other_keys(struct schema *schema, const struct conj *plain, const st
     }
     out->other_chars = chars_product(parts, count, true);
     if (out->other_chars == NULL) {
-        return schema_fail(schema, plain->at[0], "patternProperties", KERNEL_LIMIT,
+        return schema_fail(schema, plain->at[0], "patternProperties", KERNEL_INVALID,
                            "too large an automaton");
     }
     if (!rules_by_label(schema, plain, &patterns, names_bit, out)) {

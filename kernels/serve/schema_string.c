@@ -62,7 +62,7 @@ bool schema_chars(struct schema *schema, const struct merged *merged, bool relax
     }
     if (good && merged->length_least > 0 && count > 0) {
         if (merged->length_least > SCHEMA_LEAST_MAX) {
-            good = schema_fail(schema, merged->where, "minLength", KERNEL_LIMIT,
+            good = schema_fail(schema, merged->where, "minLength", KERNEL_INVALID,
                                "more than %d beside a pattern", SCHEMA_LEAST_MAX);
         } else {
             parts[count++] = chars_at_least(merged->length_least);
@@ -78,7 +78,7 @@ bool schema_chars(struct schema *schema, const struct merged *merged, bool relax
             struct chars *both = chars_product(pair, 2, false);
             chars_destroy(*out);
             *out = both;
-            good = both != NULL || schema_fail(schema, merged->where, "pattern", KERNEL_LIMIT,
+            good = both != NULL || schema_fail(schema, merged->where, "pattern", KERNEL_INVALID,
                                                "too large an automaton together with the others");
         }
         if (good) {
@@ -156,7 +156,7 @@ static const struct machine *machine_for(struct schema *schema, const struct mer
     }
     chars_destroy(chars);
     if (large) {
-        schema_fail(schema, merged->where, "pattern", KERNEL_LIMIT, "too large an automaton");
+        schema_fail(schema, merged->where, "pattern", KERNEL_INVALID, "too large an automaton");
     }
     if (machine != NULL) {
         grammar_keep(schema->grammar, machine);

@@ -35,6 +35,21 @@ static bool too_deep(const char *text, size_t length)
     return false;
 }
 
+/* What jansson could not read, in words of ours where the text is JSON and only reeve refuses it.
+ */
+static enum rv_code unread(const json_error_t *failure, const char *what, struct rv_error *err)
+{
+    enum json_error_code why = json_error_code(failure);
+    const char *wrong = why == json_error_numeric_overflow ? "has a number beyond 64 bits"
+                        : why == json_error_null_character || why == json_error_null_byte_in_key
+                            ? "has the character U+0000 in a text"
+                            : "is not valid JSON";
+    rv_fail(err, RV_INVALID, "%s %s at line %d column %d", what, wrong, failure->line,
+            failure->column);
+    rv_detail(err, "%s", failure->text);
+    return RV_INVALID;
+}
+
 enum rv_code rv_json_parse(const char *text, size_t length, const char *what, json_t **out,
                            struct rv_error *err)
 {
@@ -48,10 +63,7 @@ enum rv_code rv_json_parse(const char *text, size_t length, const char *what, js
     json_error_t failure;
     json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &failure);
     if (value == NULL) {
-        rv_fail(err, RV_INVALID, "%s is not valid JSON at line %d column %d", what, failure.line,
-                failure.column);
-        rv_detail(err, "%s", failure.text);
-        return RV_INVALID;
+        return unread(&failure, what, err);
     }
     *out = value;
     return RV_OK;

@@ -157,7 +157,7 @@ refused 1 '"/pct_bp" is not of type integer' import exponent.json
 refused 1 'accounts 2: account.register: "/kind" "nonsense"' import half.json
 refused 1 '"/colour" is not known here' import unknown.json
 refused 1 "unable to decode byte" import bytes.json
-refused 1 "not valid JSON" import zero.json
+refused 1 "U+0000 in a text" import zero.json
 refused 1 "nested deeper than 64" import deep.json
 
 # ---- commands ----

@@ -82,6 +82,24 @@ TEST(hostile_json_is_refused)
     ck_assert_ptr_null(value);
 }
 
+TEST(json_that_only_reeve_refuses_is_refused_in_words_of_its_own)
+{
+    static const char *const cases[][2] = {
+        {"{\"a\":18446744073709551615}", "body has a number beyond 64 bits at line 1 column "},
+        {"{\"a\":1e999}", "body has a number beyond 64 bits at line 1 column "},
+        {"{\"a\":\"b\\u0000\"}", "body has the character U+0000 in a text at line 1 column "},
+        {"{\"a\\u0000\":1}", "body has the character U+0000 in a text at line 1 column "},
+        {"{\"a\":1", "body is not valid JSON at line 1 column "}};
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        json_t *value = NULL;
+        struct rv_error err = {0};
+        ck_assert_int_eq(rv_json_parse(cases[i][0], strlen(cases[i][0]), "body", &value, &err),
+                         RV_INVALID);
+        ck_assert_msg(strncmp(err.message, cases[i][1], strlen(cases[i][1])) == 0, "%s",
+                      err.message);
+    }
+}
+
 TEST(sha256_of_abc)
 {
     char hex[RV_HASH_HEX];

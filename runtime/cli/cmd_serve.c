@@ -179,6 +179,9 @@ struct serving {
     struct firings *firings;
     struct rv_error refused; /* another node has our name */
     bool stop;
+    struct {
+        bool schedules, server, hooks, traces;
+    } closed; /* each its own: one that is late must not speak for the next */
 };
 
 static void fire(void *data, int32_t tenant, const char *name, const char *action,
@@ -295,6 +298,7 @@ static void set_true(void *data)
 
 int cmd_serve(struct cli *cli)
 {
+    signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error of its own socket */
     char address[256];
     int port = 0;
     const char *certificate = rv_config_text(cli->config, RV_SET_HTTP_TLS_CERT);
@@ -394,28 +398,24 @@ int cmd_serve(struct cli *cli)
         }
     }
     rv_api_stop(api);
-    bool closed = false;
     if (serving.firings != NULL) {
         firings_leave(serving.firings);
     }
     node_hand_over(node);
     if (serving.schedules != NULL) {
-        rv_schedule_service_close(serving.schedules, set_true, &closed);
-        node_wait(node, &closed, CLOSE_MS);
-        closed = false;
+        rv_schedule_service_close(serving.schedules, set_true, &serving.closed.schedules);
+        node_wait(node, &serving.closed.schedules, CLOSE_MS);
     }
     if (server != NULL) {
-        rv_http_server_close(server, set_true, &closed);
-        node_wait(node, &closed, CLOSE_MS);
+        rv_http_server_close(server, set_true, &serving.closed.server);
+        node_wait(node, &serving.closed.server, CLOSE_MS);
     }
-    closed = false;
-    rv_hooks_close(hooks, set_true, &closed);
-    node_wait(node, &closed, CLOSE_MS);
-    closed = false;
+    rv_hooks_close(hooks, set_true, &serving.closed.hooks);
+    node_wait(node, &serving.closed.hooks, CLOSE_MS);
     struct rv_trace_sender *traces = node->traces;
     node->traces = NULL;
-    rv_trace_sender_close(traces, set_true, &closed);
-    node_wait(node, &closed, CLOSE_MS);
+    rv_trace_sender_close(traces, set_true, &serving.closed.traces);
+    node_wait(node, &serving.closed.traces, CLOSE_MS);
     node_stop(node);
     if (serving.firings != NULL) {
         firings_destroy(serving.firings);

@@ -574,7 +574,6 @@ static void close_core(void *data)
 
 void node_hand_over(struct node *node)
 {
-    bool done = false;
     if (node->handed_over) {
         return;
     }
@@ -582,12 +581,11 @@ void node_hand_over(struct node *node)
     if (node->cluster != NULL) {
         node_cluster_leave(node->cluster);
     }
-    rv_actors_drain(node->actors, CLOSE_MS, set_true, &done);
-    node_wait(node, &done, CLOSE_MS);
+    rv_actors_drain(node->actors, CLOSE_MS, set_true, &node->drained);
+    node_wait(node, &node->drained, CLOSE_MS);
     if (node->lease != NULL) {
-        done = false;
-        rv_lease_close(node->lease, set_true, &done);
-        node_wait(node, &done, CLOSE_MS);
+        rv_lease_close(node->lease, set_true, &node->left);
+        node_wait(node, &node->left, CLOSE_MS);
     }
     if (node->cluster != NULL) {
         node_cluster_left(node->cluster);

@@ -90,6 +90,7 @@ struct node {
     int32_t wrote;    /* a command's company: its audit record is sealed at the end; 0 none */
     bool handed_over; /* drives nothing any more */
     bool stopped;
+    bool drained, left; /* the actors ended, the lease is given back: late ones still say so here */
     int64_t kept_us;
     int driven;         /* companies whose orchestrator runs here */
     int64_t looks;      /* numbers given to looks at the exceptions so far */

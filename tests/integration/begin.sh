@@ -144,7 +144,5 @@ until_is "and the fire ends with it" "done done" \
 same "no fire began two runs" 0 "$(ask "SELECT count(*) FROM run r WHERE NOT EXISTS (SELECT FROM schedule_fire f WHERE f.id = r.id)
     AND EXISTS (SELECT FROM run_given(r.tenant_id, r.id, r.input) i WHERE i.input->'exception' ? 'schedule')")"
 gives 0 "the record is whole" reeve audit verify
-kill "$served"
-wait "$served" 2>/dev/null
-served=
+serve_ends
 [ "$failures" = 0 ]

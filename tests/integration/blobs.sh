@@ -154,9 +154,7 @@ echo "memory of the server: $before KiB before, $after KiB after 200 MB"
 [ $((after - before)) -lt 16384 ]
 same "and its memory has not grown with them" 0 $?
 same "what the run refers to is known" 12 "$(ask "SELECT count(*) FROM blob_use u WHERE run_id = $run AND EXISTS (SELECT FROM blob b WHERE b.hash = u.hash AND media <> 'application/json')")"
-kill "$served"
-wait "$served" 2>/dev/null
-served=
+serve_ends
 gives 0 "it replays without them" reeve run replay "r_$run" --company acme
 has out "the same"
 

@@ -154,9 +154,7 @@ says "no run of that name" '"code":"not_found"' call POST "/v1/runs/42/budget" '
 says "a raise is taken" '"id"' call POST "/v1/runs/$run/budget" '{"calls":9,"reason":"by HTTP"}'
 for _ in $(seq 100); do [ "$(ask "SELECT status FROM run WHERE id = $run")" = done ] && break; sleep 0.1; done
 same "and the run goes on by itself" done "$(ask "SELECT status FROM run WHERE id = $run")"
-kill "$served"
-wait "$served" 2>/dev/null
-served=
+serve_ends
 
 # a thousand children of one budget
 company two "$state/families.lua" "$state/boss/agent.lua" "$state/mob/agent.lua" "$state/imp/agent.lua"

@@ -186,7 +186,5 @@ same "the key is free" 202 "$(start '{"agent":"plain","key":"k:3"}')"
 same "nobody was second" 0 "$(ask "SELECT count(*) FROM (SELECT FROM run WHERE claims AND status NOT IN
     ('done', 'failed', 'cancelled', 'compensated', 'diverged') GROUP BY business_key HAVING count(*) > 1) AS x")"
 gives 0 "the record is whole" reeve audit verify
-kill "$served"
-wait "$served" 2>/dev/null
-served=
+serve_ends
 [ "$failures" = 0 ]

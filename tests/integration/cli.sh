@@ -90,7 +90,7 @@ gives 0 "the README's policy is good" reeve policy load "$state/policy.lua"
 gives 0 "the README's agent is good" reeve agent publish "$state/agent.lua"
 # SIGHUP: live settings are taken up, others named, nonsense refused; the node goes on
 printf '[http]\nlisten = 127.0.0.1:0\n[log]\nlevel = warn\n[node]\nname = first\n' >"$state/live.conf"
-"$reeve_program" serve --config "$state/live.conf" >"$state/served" 2>"$state/log" &
+env --default-signal=PIPE "$reeve_program" serve --config "$state/live.conf" >"$state/served" 2>"$state/log" &
 served=$!
 for _ in $(seq 100); do grep -q inbox "$state/served" && break; sleep 0.1; done
 awaits() { # WHAT TEXT-IN-LOG
@@ -100,6 +100,12 @@ awaits() { # WHAT TEXT-IN-LOG
 sleep 1.2 # a beat
 gives 0 "the node's name stands where its lease does" sh -c "psql '$uri' -Atqc 'SELECT host FROM node' | grep -qx first"
 printf '[http]\nlisten = 127.0.0.1:0\n[log]\nlevel = debug\n[hooks]\ntimeout = 3s\n[node]\nname = second\n' >"$state/live.conf"
+port=$(sed -n 's/.*:\([0-9]*\)\/$/\1/p' "$state/served")
+for _ in $(seq 20); do # a hundred questions, and gone before the answers
+    bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0" && for _ in $(seq 100); do
+        printf "GET /v1/me HTTP/1.1\r\nHost: x\r\n\r\n" >&3; done' "$port" 2>/dev/null
+done
+gives 0 "clients that go before their answers end nothing" kill -0 "$served"
 kill -HUP "$served"
 awaits "SIGHUP takes up live settings" "log.level=debug hooks.timeout=3000ms"
 awaits "and names those that wait" "node.name takes effect at the next start"

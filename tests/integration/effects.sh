@@ -231,10 +231,7 @@ same "once" 404 "$(call POST "/v1/runs/$run/intents/2" '{"outcome":"done","reaso
 same "what is not there" 404 "$(call GET "/v1/runs/$run/intents/99" | tail -c 3)"
 for _ in $(seq 50); do [ "$(status)" = "done" ] && break; sleep 0.1; done
 same "the serving node goes on with the run" "done" "$(status)"
-kill "$served"
-wait "$served"
-same "and stops cleanly" 0 $?
-served=
+serve_ends
 gives 1 "a connector that is waited for stays" reeve connector remove none
 gives 0 "others can go" reeve connector remove slowly
 

@@ -265,7 +265,5 @@ until_is "the fork waits" 1 "$(count_sql nested slot)"
 end "the slot is free" "$first"
 until_is "and it goes on" 0 "SELECT count(*) FROM run WHERE agent = 'nested' AND status NOT IN ('done', 'cancelled')"
 gives 0 "the record is whole" reeve audit verify
-kill "$served"
-wait "$served" 2>/dev/null
-served=
+serve_ends
 [ "$failures" = 0 ]

@@ -107,8 +107,7 @@ gives 1 "another plan differs where it does" reeve run replay "$run" --agent "$s
 has out "at step 191"
 
 # a journal that cannot be read holds up nobody else
-kill "$served" && wait "$served" 2>/dev/null
-served=
+serve_ends
 cat >"$state/waits.lua" <<'LUA'
 local agent = { name = "waits", version = "1", handles = { "F13" }, uses = {}, limits = { steps = 100000 } }
 function agent.plan(ctx, exception)

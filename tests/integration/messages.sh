@@ -263,9 +263,7 @@ for _ in $(seq 100); do
     [ "$(status "$broken")" = waiting ] || break
     sleep 0.1
 done
-kill "$served"
-wait "$served" 2>/dev/null
-served=
+serve_ends
 gives 0 "the run replays" reeve run replay "$run" --json
 has out '"verdict":"same"'
 transcript=$(field transcript)

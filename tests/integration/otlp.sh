@@ -140,9 +140,7 @@ run=$(sed 's/.*"id":"\([0-9]*\)".*/\1/' "$state/out")
 until_is "runs end without it" done stands
 for _ in $(seq 100); do grep -q TRACES-RETRY "$state/serve.log" && break; sleep 0.1; done
 until_is "its trace waits" 1 metric traces_queued
-kill "$served"
-wait "$served"
-same "the node ends well" 0 $?
+serve_ends
 same "and says what it leaves" 1 "$(grep -c "TRACES-LEFT" "$state/serve.log")"
 same "its log holds no secret" 0 "$(grep -c SECRET-TOKEN "$state/serve.log")"
 served=

@@ -137,9 +137,7 @@ has err "reeve token list"
 gives 2 "a token is named by its number" reeve token revoke "$token"
 gives 1 "a person who is not there" reeve person disable nobody
 has err "reeve person list"
-kill "$served"
-wait "$served"
-served=
+serve_ends
 
 # ---- schedules and receivers ----
 gives 3 "a clerk schedules nothing" reeve schedule add nightly --cron '0 2 * * *' --as clerk
@@ -231,9 +229,7 @@ is "HTTP: $(post "/v1/hooks/deliveries/7/$endpoint") for a delivery sent again, 
      FROM audit_record WHERE kind = 'admin' ORDER BY seq DESC LIMIT 1"
 is "HTTP: $(post "/v1/hooks/deliveries/8/$endpoint") for one that is not there, and no record" "$((before + 1))" \
     "SELECT count(*) FROM audit_record WHERE kind = 'admin'"
-kill "$served"
-wait "$served"
-served=
+serve_ends
 one_record token.revoke token revoke "$id"
 # a record that cannot be written takes its effect with it
 psql "$(reeve db uri --owner)" -qc "CREATE FUNCTION no_record() RETURNS trigger LANGUAGE plpgsql AS

@@ -55,3 +55,9 @@ says() { # WHAT TEXT COMMAND...
         failures=$((failures + 1))
     fi
 }
+serve_ends() { # the `reeve serve` of $served is told to stop, and does so in order
+    kill "$served"
+    wait "$served"
+    same "the node stops in order" 0 $?
+    served=
+}

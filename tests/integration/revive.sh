@@ -196,8 +196,5 @@ token=$(token_of stranger other)
 same "another company's dead letter is not there" 404 "$(send GET "/v1/dead-letters/${run#r_}")"
 same "nor revived" 404 "$(send POST "$path" '{}')"
 gives 0 "the record is whole" reeve audit verify --company acme
-kill "$served"
-wait "$served"
-same "it stops in order" 0 $?
-served=
+serve_ends
 [ "$failures" = 0 ]

@@ -234,8 +234,5 @@ same "a schedule is removed" 200 "$(send DELETE /v1/schedules/nightly)"
 same "and gone" 404 "$(send GET /v1/schedules/nightly)"
 gives 0 "the record is whole" reeve audit verify --company acme
 gives 0 "that of the other company, too" reeve audit verify --company other
-kill "$served"
-wait "$served"
-same "it stops in order" 0 $?
-served=
+serve_ends
 [ "$failures" = 0 ]

@@ -71,9 +71,7 @@ if command -v script >/dev/null; then
         failures=$((failures + 1))
     fi
 fi
-kill "$served"
-wait "$served"
-served=
+serve_ends
 gives 4 "and afterwards nobody answers" reeve top --url "$base" --interval 1
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

@@ -101,8 +101,6 @@ same "another's run does not show in it" 404 "$(call GET "/v1/traces/00000000000
 same "what is no trace" 400 "$(call GET /v1/traces/xyz)"
 gives 1 "top of a run that is not there" env REEVE_TOKEN="$admin" "$reeve_program" top --url "$base" --run r_42
 has err "reeve run list"
-kill "$served"
-wait "$served" 2>/dev/null
-served=
+serve_ends
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

@@ -3,6 +3,7 @@
  */
 #include "effect_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 #include "runtime/effect/connector.h"
@@ -21,7 +22,7 @@ int cmd_intent_list(struct cli *cli)
     int32_t tenant = 0;
     int64_t limit = 0;
     const char *word = cli->argc > 0 ? cli->argv[0] : "";
-    enum rv_code code = cli_one_of("STATE", word, words, &err);
+    enum rv_code code = rv_words_need("STATE", word, words, &err);
     if (code == RV_OK) {
         code = cli_integer(cli, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit, &err);
     }
@@ -117,7 +118,7 @@ int cmd_intent_resolve(struct cli *cli)
     bool done = strcmp(word, "done") == 0;
     enum rv_code code = rv_intent_read(name, &run, &seq, &err);
     if (code == RV_OK) {
-        code = cli_one_of("OUTCOME", word, "done failed", &err);
+        code = rv_words_need("OUTCOME", word, "done failed", &err);
     }
     if (code == RV_OK && (reason == NULL || reason[0] == '\0')) {
         code = rv_fail(&err, RV_INVALID, "--reason must say how you know");

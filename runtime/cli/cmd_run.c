@@ -1,6 +1,7 @@
 /* cmd_run.c -- the main job: find discrepancies, let agents work, show what came of it. */
 #include "cli_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
 #include "runtime/journal/journal.h"
@@ -165,7 +166,7 @@ static int list_with(struct cli *cli, const struct rv_statement *statement, cons
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     const char *word = cli->argc > 0 ? cli->argv[0] : "";
-    if (cli_one_of("STATE", word, words, &err) != RV_OK) {
+    if (rv_words_need("STATE", word, words, &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
     struct rv_args *args = rv_args_create(statement);

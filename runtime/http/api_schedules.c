@@ -400,7 +400,7 @@ void rv_api_schedule_backfill(struct rv_call *call)
     if (only != NULL && !json_is_boolean(only)) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_INVALID, "preview must be true or false");
-        rv_desk_refuse(call, &err, "preview");
+        rv_desk_refuse(call, &err, "preview", 0);
     } else if (json_is_true(only)) {
         rv_desk_read(call, preview);
     } else {

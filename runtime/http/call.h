@@ -74,6 +74,9 @@ void rv_api_run_start(struct rv_call *call);
 void rv_api_run_signal(struct rv_call *call);
 void rv_api_run_cancel(struct rv_call *call);
 void rv_api_run_raise(struct rv_call *call);
+void rv_api_runs_bulk(struct rv_call *call); /* api_bulk.c */
+void rv_api_run_retry(struct rv_call *call);
+void rv_api_run_fork(struct rv_call *call);
 void rv_api_values(struct rv_call *call); /* api_updates.c */
 void rv_api_update(struct rv_call *call);
 void rv_api_updates_list(struct rv_call *call);

@@ -16,13 +16,17 @@ enum { LIST_MAX = 1000, LIST_DEFAULT = 200 };
 
 int cmd_intent_list(struct cli *cli)
 {
-    static const char words[] = "all intended attempting retry unclear person done failed";
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     int64_t limit = 0;
     const char *word = cli->argc > 0 ? cli->argv[0] : "";
-    enum rv_code code = rv_words_need("STATE", word, words, &err);
+    enum rv_code code = strcmp(word, "all") == 0
+                            ? RV_OK
+                            : rv_words_need("STATE", word, rv_effect_state_words, &err);
+    if (code != RV_OK) {
+        rv_hint(&err, "Write one of: all %s.", rv_effect_state_words);
+    }
     if (code == RV_OK) {
         code = cli_integer(cli, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit, &err);
     }

@@ -6,6 +6,7 @@
 #include "runtime/cli/place.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/history_read.h"
+#include "runtime/run/search.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -183,7 +184,7 @@ static int list_with(struct cli *cli, const struct rv_statement *statement, cons
 
 int cmd_exception_list(struct cli *cli)
 {
-    return list_with(cli, &rv_sql_cli_exceptions, "open resolved auto_closed snoozed");
+    return list_with(cli, &rv_sql_cli_exceptions, rv_run_exception_words);
 }
 
 enum { STEPS_SHOWN = 2000 }; /* a page of a journal: one that is read, not archived */

@@ -14,8 +14,6 @@
 
 enum { DEAD_SHOWN = 200, DEAD_AT_ONCE_MAX = 10000 };
 
-static const char classes[] = "budget plan permission books passing version unread";
-
 /* ---- which ---- */
 
 static enum rv_code filter(const struct cli *cli, const struct rv_statement *statement,
@@ -24,7 +22,8 @@ static enum rv_code filter(const struct cli *cli, const struct rv_statement *sta
 {
     int64_t limit = 0;
     const char *class = cli_option(cli, "class");
-    enum rv_code code = rv_words_need("--class", class != NULL ? class : "", classes, err);
+    enum rv_code code =
+        rv_words_need("--class", class != NULL ? class : "", rv_run_dead_words, err);
     if (code == RV_OK) {
         code = cli_integer(cli, "limit", otherwise, 1, DEAD_AT_ONCE_MAX, &limit, err);
     }

@@ -364,6 +364,7 @@ int cmd_serve(struct cli *cli)
                  .self = node,
                  .update = runs_update,
                  .revive = runs_revive,
+                 .check = rv_bulk_check,
                  .bulk = runs_bulk,
                  .dead = rv_dead_read,
                  .find = rv_revive_find},

@@ -8,6 +8,7 @@
 
 #include "runtime/audit/act.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/http/call.h"
 #include "runtime/http/desk.h"
 #include "runtime/journal/blob.h"
@@ -117,7 +118,7 @@ static const struct {
     {"/v1/approvals", "status after limit"},
     {"/v1/runs", "status waiting_on role agent key error older after limit"},
     {"/v1/dead-letters", "class agent error revived after limit"},
-    {"/v1/blobs", "status after limit"},
+    {"/v1/blobs", "after limit"},
     {"/v1/intents", "status after limit"},
     {"/v1/exceptions", "state after limit"},
     {"/v1/schedules", "status after limit"},
@@ -515,13 +516,20 @@ int64_t rv_call_id(struct rv_call *call, int index, const char *what)
     return id;
 }
 
-static bool is_word(const char *text)
+bool rv_call_word(struct rv_call *call, const char *parameter, const char *words)
 {
-    return text[0] != '\0' && strspn(text, "abcdefghijklmnopqrstuvwxyz_") == strlen(text);
+    char word[RV_HTTP_PARAMETER_MAX + 1] = "";
+    struct rv_error err = {.code = RV_OK};
+    if (!rv_http_query(rv_exchange_request(call->exchange), parameter, word, sizeof word) ||
+        rv_words_need(parameter, word, words, &err) == RV_OK) {
+        return true;
+    }
+    rv_call_fail(call, &err, parameter);
+    return false;
 }
 
 struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *statement,
-                             const char *status_name)
+                             const char *status_name, const char *status_words)
 {
     const struct rv_http_request *request = rv_exchange_request(call->exchange);
     struct rv_error err = {.code = RV_OK};
@@ -529,20 +537,23 @@ struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *st
     char after[RV_HTTP_PARAMETER_MAX + 1] = "";
     char limit[RV_HTTP_PARAMETER_MAX + 1] = "";
     const char *field = NULL;
-    bool has_status =
-        rv_http_query(request, status_name, status, sizeof status) && status[0] != '\0';
+    if (status_name != NULL && !rv_call_word(call, status_name, status_words)) {
+        return NULL;
+    }
+    bool has_status = status_name != NULL &&
+                      rv_http_query(request, status_name, status, sizeof status) &&
+                      status[0] != '\0';
     bool has_after = rv_http_query(request, "after", after, sizeof after);
     bool has_limit = rv_http_query(request, "limit", limit, sizeof limit);
     int64_t count = has_limit ? read_id(limit) : RV_API_PAGE_DEFAULT;
-    if (has_status && !is_word(status)) {
-        field = status_name;
-        rv_fail(&err, RV_INVALID, "%s must be a word", status_name);
-    } else if (has_after && read_id(after) == 0) {
+    if (has_after && read_id(after) == 0) {
         field = "after";
         rv_fail(&err, RV_INVALID, "after must be the id of the last item seen");
+        rv_hint(&err, "The answer before has it in next.");
     } else if (count < 1 || count > RV_API_PAGE_MAX) {
         field = "limit";
         rv_fail(&err, RV_INVALID, "limit must be a number from 1 to %d", RV_API_PAGE_MAX);
+        rv_hint(&err, "Ask for the next page with after.");
     }
     if (field != NULL) {
         rv_call_fail(call, &err, field);

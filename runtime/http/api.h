@@ -75,6 +75,9 @@ struct rv_api_runs {
                   rv_api_done done, void *data);
     void (*revive)(void *self, const struct rv_caller *caller, const struct rv_run_fork *fork,
                    rv_api_done done, void *data);
+    /* rv_bulk_check: it waits, on a thread of the pool (desk.h) */
+    void (*check)(struct rv_db_session *session, int32_t tenant, const struct rv_bulk_wish *wish,
+                  struct rv_bulk *bulk);
     /* rv_bulk_do: what became of each stands in `bulk`; *stopped ends it early */
     void (*bulk)(void *self, const struct rv_caller *caller, const struct rv_bulk_wish *wish,
                  struct rv_bulk *bulk, const bool *stopped, void (*done)(void *data), void *data);

@@ -325,7 +325,7 @@ static enum rv_code find(struct rv_asked *asked, struct rv_error *err)
     if (code == RV_OK) {
         all->matched = all->bulk.count;
         rv_bulk_cut(&all->bulk, all->limit);
-        rv_bulk_check(asked->session, asked->tenant, &all->wish, &all->bulk);
+        asked->call->api->options.runs.check(asked->session, asked->tenant, &all->wish, &all->bulk);
         asked->then = begin;
         asked->data = all;
     }

@@ -133,15 +133,9 @@ static void look_up(struct search *search)
 
 void rv_api_runs_list(struct rv_call *call)
 {
-    char status[FILTER_MAX_BYTES + 1] = "";
     struct rv_error err = {.code = RV_OK};
     const char *field = NULL;
-    rv_http_query(rv_exchange_request(call->exchange), "status", status, sizeof status);
-    if (rv_words_need("status", status, rv_run_status_words, &err) != RV_OK) {
-        rv_call_fail(call, &err, "status");
-        return;
-    }
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_runs, "status");
+    struct rv_args *args = rv_call_page(call, &rv_sql_api_runs, "status", rv_run_status_words);
     if (args == NULL) {
         return;
     }

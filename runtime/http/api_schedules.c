@@ -12,7 +12,8 @@
 
 void rv_api_schedules_list(struct rv_call *call)
 {
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_schedules, "status");
+    struct rv_args *args =
+        rv_call_page(call, &rv_sql_api_schedules, "status", rv_schedule_status_words);
     if (args != NULL) {
         rv_call_read(call, &rv_sql_api_schedules, args, "schedule");
     }

@@ -64,6 +64,8 @@ const char *rv_bulk_done_word(enum rv_bulk_act act);
 RV_MUST enum rv_code rv_bulk_choose(struct rv_db_session *session, int32_t tenant,
                                     const struct rv_bulk_wish *wish, int64_t limit,
                                     struct rv_bulk *bulk, struct rv_error *err);
+/* It is not done to this one. */
+void rv_bulk_refuse(struct rv_bulk *bulk, struct rv_bulk_one *one, const struct rv_error *err);
 /* Leaves the first `most`. */
 void rv_bulk_cut(struct rv_bulk *bulk, int most);
 /* Whether each of them may: would the plan of a fork do the same so far, does the exception of a

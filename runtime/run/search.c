@@ -14,6 +14,9 @@ const char rv_run_wait_words[] =
     "person people approval timer signal model child run effect intent "
     "budget lock slot rate";
 
+const char rv_run_dead_words[] = "budget plan permission books passing version unread";
+const char rv_run_exception_words[] = "open resolved auto_closed snoozed";
+
 enum rv_code rv_run_no_role(const char *parameter, const char *word, bool waits, const char *roles,
                             struct rv_error *err)
 {

@@ -16,6 +16,8 @@
 
 extern const char rv_run_status_words[]; /* with a space between two */
 extern const char rv_run_wait_words[];
+extern const char rv_run_dead_words[];      /* classes of dead letters */
+extern const char rv_run_exception_words[]; /* what an exception may stand at */
 
 /* Says that the company has no such role: gives RV_INVALID.  `roles`: those that it has, for
  * people; `waits`: a kind would have been taken, too. */

@@ -218,6 +218,22 @@ gives 1 "nothing is cancelled, either" reeve run cancel --agent nobody --yes
 gives 1 "nor revived" reeve run revive --agent nobody
 gives 1 "no view is kept of it" reeve run list --agent nobody --save none
 gives 0 "none of one that is" reeve run list failed --agent quick
+# ---- words that a list does not know ----
+for word in budget plan permission books passing version unread; do
+    same "dead letters of class $word" 200 "$(send GET "/v1/dead-letters?class=$word")"
+done
+same "... of one that is none" 400 "$(send GET '/v1/dead-letters?class=dead')"
+has out '"field":"class"'
+has out 'budget plan permission books passing version unread'
+same "... revived or not" 400 "$(send GET '/v1/dead-letters?revived=yes')"
+has out '"field":"revived"'
+for list in "approval list open" "exception list closed" "intent list idle" "run list opne" "run dead --class dead"; do
+    # shellcheck disable=SC2086
+    gives 2 "$list" reeve $list
+    has err 'Write one of: '
+done
+gives 0 "all intents" reeve intent list all
+
 # ---- whose they are ----
 gives 0 "another company" reeve company create other
 gives 0 "its operator" reeve person add stranger --roles operator --company other

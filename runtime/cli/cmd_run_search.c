@@ -220,6 +220,13 @@ int cmd_run_forget(struct cli *cli)
         rv_args_text(args, 2, cli->argv[0]);
         code = rv_db_session_change_one(admin.session, admin.tenant, &rv_sql_cli_run_view_forget,
                                         args, "view", &err);
+        if (code == RV_NOT_FOUND) {
+            rv_error_clear(&err);
+            rv_fail(&err, RV_NOT_FOUND,
+                    "there is no view \"%.80s\": it is forgotten already, or never was",
+                    cli->argv[0]);
+            rv_hint(&err, "See them: reeve run views.");
+        }
     }
     code = admin_end(&admin, code, &err);
     if (code == RV_OK && cli->json) {

@@ -210,8 +210,8 @@ static void ask(struct doing *doing, const struct rv_bulk_one *one)
     switch (wish->act) {
     case RV_BULK_CANCEL:
         rv_run_cancel(place->gate, place->db, place->tenant, place->principal, one->run,
-                      wish->reason != NULL ? wish->reason : rv_bulk_done_word(RV_BULK_CANCEL), on_asked,
-                      doing);
+                      wish->reason != NULL ? wish->reason : rv_bulk_done_word(RV_BULK_CANCEL),
+                      on_asked, doing);
         break;
     case RV_BULK_RETRY:
         rv_run_begin_for(place->gate, place->db, place->tenant, place->principal, one->exception,

@@ -225,6 +225,12 @@ done
 same "... of one that is none" 400 "$(send GET '/v1/dead-letters?class=dead')"
 has out '"field":"class"'
 has out 'budget plan permission books passing version unread'
+for word in active paused ended broken; do
+    same "schedules that are $word" 200 "$(send GET "/v1/schedules?status=$word")"
+done
+same "... that are idle" 400 "$(send GET '/v1/schedules?status=idle')"
+has out '"field":"status"'
+has out 'active paused ended broken'
 same "... revived or not" 400 "$(send GET '/v1/dead-letters?revived=yes')"
 has out '"field":"revived"'
 for list in "approval list open" "exception list closed" "intent list idle" "run list opne" "run dead --class dead"; do

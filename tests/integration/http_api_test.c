@@ -122,7 +122,6 @@ static int words_client(struct world *world)
         {"/v1/runs", "status", "opne", "open over stuck retrying people waiting done diverged"},
         {"/v1/intents", "status", "all", "intended attempting retry unclear person done failed"},
         {"/v1/exceptions", "state", "closed", "open resolved auto_closed snoozed"},
-        {"/v1/schedules", "status", "idle", "active paused ended broken"},
         {"/v1/hooks/deliveries", "status", "failed", "pending delivered dead"},
     };
     char path[200];

@@ -243,7 +243,7 @@ SELECT jsonb_build_object('name', f.schedule, 'at', to_char(f.instant AT TIME ZO
 -- name: cli_fired_runs
 -- Those that are over.
 -- params: tenant int4, ids int8[]
-SELECT r.id, r.status, coalesce(r.error_text, '') FROM run r
+SELECT r.id, r.status, coalesce(r.error_text, ''), coalesce(r.error_code, '') FROM run r
  WHERE r.tenant_id = $1 AND r.id = ANY ($2)
    AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');
 

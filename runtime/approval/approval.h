@@ -23,6 +23,9 @@
 #include "runtime/audit/audit.h"
 #include "runtime/journal/commit.h"
 
+/* What an approval may stand at, with a space between two. */
+extern const char rv_approval_status_words[];
+
 struct rv_approvals;
 
 struct rv_approvals *rv_approvals_create(struct rv_committer *committer);

@@ -148,24 +148,6 @@ int cli_usage(const struct cli *cli, const char *text)
     return cli_fail(cli, &err);
 }
 
-enum rv_code cli_one_of(const char *what, const char *word, const char *words, struct rv_error *err)
-{
-    size_t length = strlen(word);
-    for (const char *at = words; *word != '\0' && *at != '\0';) {
-        size_t here = strcspn(at, " ");
-        if (here == length && strncmp(at, word, here) == 0) {
-            return RV_OK;
-        }
-        at += here + (at[here] == ' ');
-    }
-    if (*word == '\0') {
-        return RV_OK;
-    }
-    rv_fail(err, RV_INVALID, "%s: \"%s\" is none", what, word);
-    rv_hint(err, "Write one of: %s.", words);
-    return RV_INVALID;
-}
-
 struct query {
     const struct cli *cli;
     struct cli_column columns[COLUMNS_MAX];

@@ -118,10 +118,6 @@ void cli_help_command(const struct cli_output *output, const struct cli_command 
 /* The company of --company (or the only one). */
 RV_MUST enum rv_code cli_tenant(const struct cli *cli, struct rv_db_session *session,
                                 int32_t *tenant, struct rv_error *err);
-/* Whether `word` is empty or one of `words` (separated by spaces); the error names `what` and lists
- * them. */
-RV_MUST enum rv_code cli_one_of(const char *what, const char *word, const char *words,
-                                struct rv_error *err);
 /* The roles of --as; an array in the arena's care. */
 RV_MUST enum rv_code cli_person(const struct cli *cli, struct rv_db_session *session,
                                 int32_t tenant, struct rv_principal *out, struct rv_error *err);

@@ -2,6 +2,7 @@
 #include "cli_sql.h"
 #include "erp_command_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/cli/place.h"
 #include "runtime/run/granted.h"
 
@@ -17,8 +18,7 @@ int cmd_approval_list(struct cli *cli)
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     const char *status = cli->argc > 0 ? cli->argv[0] : "requested";
-    if (cli_one_of("STATUS", status, "requested approved rejected expired consumed void", &err) !=
-        RV_OK) {
+    if (rv_words_need("STATUS", status, rv_approval_status_words, &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
     struct rv_args *args = rv_args_create(&rv_sql_cli_approvals);

@@ -8,6 +8,7 @@
 #include "effect_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
+#include "runtime/base/words.h"
 #include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 
@@ -60,7 +61,7 @@ static enum rv_code read_connector(struct cli *cli, struct rv_connector *out, st
                                  .login = cli_option(cli, "login"),
                                  .ca = cli_option(cli, "ca"),
                                  .allow_private = cli_flag(cli, "allow-private")};
-    if (cli_one_of("--kind", out->kind, "http mail file", err) != RV_OK) {
+    if (rv_words_need("--kind", out->kind, "http mail file", err) != RV_OK) {
         return RV_INVALID;
     }
     if (out->target == NULL || (url != NULL && directory != NULL) ||

@@ -2,6 +2,7 @@
 #include "erp/domain/date.h"
 #include "observe_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/cli/place.h"
 #include "runtime/observe/event_log.h"
 
@@ -80,8 +81,9 @@ int cmd_event_export(struct cli *cli)
     int64_t events = 0;
     FILE *out = stdout;
     enum rv_log_format format = rv_log_format_of(word != NULL ? word : "jsonl");
-    enum rv_code code =
-        format != RV_LOG_FORMATS ? RV_OK : cli_one_of("--format", word, "jsonl csv ocel xes", &err);
+    enum rv_code code = format != RV_LOG_FORMATS
+                            ? RV_OK
+                            : rv_words_need("--format", word, "jsonl csv ocel xes", &err);
     if (code == RV_OK) {
         code = day_of(cli, "since", 0, &since_us, &err);
     }

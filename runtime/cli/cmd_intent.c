@@ -3,6 +3,7 @@
  */
 #include "effect_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 #include "runtime/effect/connector.h"
@@ -15,13 +16,17 @@ enum { LIST_MAX = 1000, LIST_DEFAULT = 200 };
 
 int cmd_intent_list(struct cli *cli)
 {
-    static const char words[] = "all intended attempting retry unclear person done failed";
     struct rv_error err = {.code = RV_OK};
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     int64_t limit = 0;
     const char *word = cli->argc > 0 ? cli->argv[0] : "";
-    enum rv_code code = cli_one_of("STATE", word, words, &err);
+    enum rv_code code = strcmp(word, "all") == 0
+                            ? RV_OK
+                            : rv_words_need("STATE", word, rv_effect_state_words, &err);
+    if (code != RV_OK) {
+        rv_hint(&err, "Write one of: all %s.", rv_effect_state_words);
+    }
     if (code == RV_OK) {
         code = cli_integer(cli, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit, &err);
     }
@@ -117,7 +122,7 @@ int cmd_intent_resolve(struct cli *cli)
     bool done = strcmp(word, "done") == 0;
     enum rv_code code = rv_intent_read(name, &run, &seq, &err);
     if (code == RV_OK) {
-        code = cli_one_of("OUTCOME", word, "done failed", &err);
+        code = rv_words_need("OUTCOME", word, "done failed", &err);
     }
     if (code == RV_OK && (reason == NULL || reason[0] == '\0')) {
         code = rv_fail(&err, RV_INVALID, "--reason must say how you know");

@@ -1,10 +1,12 @@
 /* cmd_run.c -- the main job: find discrepancies, let agents work, show what came of it. */
 #include "cli_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/history_read.h"
+#include "runtime/run/search.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -165,7 +167,7 @@ static int list_with(struct cli *cli, const struct rv_statement *statement, cons
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
     const char *word = cli->argc > 0 ? cli->argv[0] : "";
-    if (cli_one_of("STATE", word, words, &err) != RV_OK) {
+    if (rv_words_need("STATE", word, words, &err) != RV_OK) {
         return cli_fail(cli, &err);
     }
     struct rv_args *args = rv_args_create(statement);
@@ -182,7 +184,7 @@ static int list_with(struct cli *cli, const struct rv_statement *statement, cons
 
 int cmd_exception_list(struct cli *cli)
 {
-    return list_with(cli, &rv_sql_cli_exceptions, "open resolved auto_closed snoozed");
+    return list_with(cli, &rv_sql_cli_exceptions, rv_run_exception_words);
 }
 
 enum { STEPS_SHOWN = 2000 }; /* a page of a journal: one that is read, not archived */

@@ -3,16 +3,16 @@
  */
 #include "run_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/cli/place.h"
 #include "runtime/run/revive.h"
+#include "runtime/run/search.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { DEAD_SHOWN = 200, DEAD_AT_ONCE_MAX = 10000 };
-
-static const char classes[] = "budget plan permission books passing version unread";
 
 /* ---- which ---- */
 
@@ -22,7 +22,8 @@ static enum rv_code filter(const struct cli *cli, const struct rv_statement *sta
 {
     int64_t limit = 0;
     const char *class = cli_option(cli, "class");
-    enum rv_code code = cli_one_of("--class", class != NULL ? class : "", classes, err);
+    enum rv_code code =
+        rv_words_need("--class", class != NULL ? class : "", rv_run_dead_words, err);
     if (code == RV_OK) {
         code = cli_integer(cli, "limit", otherwise, 1, DEAD_AT_ONCE_MAX, &limit, err);
     }
@@ -100,6 +101,9 @@ int cmd_run_dead(struct cli *cli)
     enum rv_code code = filter(cli, &rv_sql_run_dead_table, DEAD_SHOWN, revived, &args, &err);
     if (code == RV_OK) {
         code = place_company(cli, &session, &tenant, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_run_need_agent(session, tenant, "--agent", cli_option(cli, "agent"), &err);
     }
     if (code == RV_OK && cli->argc == 0 && !cli->json) {
         code = cli_print_query(cli, session, tenant, &rv_sql_run_dead_table, args, NULL, &err);
@@ -261,6 +265,10 @@ int cmd_run_revive(struct cli *cli)
     }
     if (code == RV_OK) {
         code = place_company(cli, &all.session, &all.tenant, &err);
+    }
+    if (code == RV_OK) {
+        code =
+            rv_run_need_agent(all.session, all.tenant, "--agent", cli_option(cli, "agent"), &err);
     }
     if (code == RV_OK) {
         code = choose(cli, &all, dead, &err);

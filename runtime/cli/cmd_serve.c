@@ -12,6 +12,7 @@
 #include "runtime/http/server.h"
 #include "runtime/journal/placement.h"
 #include "runtime/observe/trace_sender.h"
+#include "runtime/run/bulk.h"
 #include "runtime/run/request.h"
 #include "runtime/run/revive.h"
 #include "runtime/run/update.h"
@@ -134,6 +135,39 @@ static void runs_revive(void *self, const struct rv_caller *caller, const struct
     struct ask *ask = NULL;
     struct rv_principal principal = ask_begin(caller, done, data, &ask);
     rv_run_fork(node->gate, node->db, caller->tenant, &principal, fork, on_asked, ask);
+}
+
+struct bulk_ask {
+    json_t *roles;
+    struct rv_principal principal;
+    void (*done)(void *data);
+    void *data;
+};
+
+static void on_bulk(void *data)
+{
+    struct bulk_ask *ask = data;
+    ask->done(ask->data);
+    json_decref(ask->roles);
+    rv_free(ask);
+}
+
+static void runs_bulk(void *self, const struct rv_caller *caller, const struct rv_bulk_wish *wish,
+                      struct rv_bulk *bulk, const bool *stopped, void (*done)(void *data),
+                      void *data)
+{
+    const struct node *node = self;
+    struct bulk_ask *ask = rv_alloc(sizeof *ask);
+    *ask = (struct bulk_ask){.roles = roles_of(caller), .done = done, .data = data};
+    ask->principal = (struct rv_principal){
+        .kind = RV_PRINCIPAL_PERSON, .id = caller->person, .roles = ask->roles};
+    const struct rv_bulk_place place = {.gate = node->gate,
+                                        .db = node->db,
+                                        .tenant = caller->tenant,
+                                        .principal = &ask->principal,
+                                        .resolutions_of = node_resolutions_of,
+                                        .stopped = stopped};
+    rv_bulk_do(&place, wish, bulk, on_bulk, ask);
 }
 
 struct update_ask {
@@ -334,6 +368,8 @@ int cmd_serve(struct cli *cli)
                  .self = node,
                  .update = runs_update,
                  .revive = runs_revive,
+                 .check = rv_bulk_check,
+                 .bulk = runs_bulk,
                  .dead = rv_dead_read,
                  .find = rv_revive_find},
         .models = {.pick = model_of,

@@ -244,7 +244,15 @@ static struct firing *find(const struct firings *all, int64_t fire)
     return firing;
 }
 
-static void run_over(struct firing *firing, const char *status, const char *error)
+/* What a run that did not end well ended with; an outcome that is no error of the plan, such as one
+ * that was taken back, is a refusal. */
+static enum rv_code code_of(const char *word)
+{
+    enum rv_code code = word[0] != '\0' ? rv_code_from_name(word) : RV_DENIED;
+    return code != RV_OK && code != RV_CANCELED ? code : RV_DENIED;
+}
+
+static void run_over(struct firing *firing, const char *status, const char *error, const char *code)
 {
     char why[WHY_MAX];
     enum rv_run_state state = rv_run_state_from_name(status);
@@ -252,7 +260,7 @@ static void run_over(struct firing *firing, const char *status, const char *erro
     if (state == RV_RUN_DONE) {
         finish(firing, RV_OK, "");
     } else {
-        finish(firing, state == RV_RUN_CANCELLED ? RV_CANCELED : RV_DENIED, why);
+        finish(firing, state == RV_RUN_CANCELLED ? RV_CANCELED : code_of(code), why);
     }
 }
 
@@ -264,7 +272,8 @@ static void on_looked(void *data, enum rv_code code, const struct rv_result *res
     for (int row = 0; code == RV_OK && row < rv_result_rows(result); row++) {
         struct firing *firing = find(all, rv_result_i64(result, row, 0));
         if (firing != NULL) {
-            run_over(firing, rv_result_text(result, row, 1), rv_result_text(result, row, 2));
+            run_over(firing, rv_result_text(result, row, 1), rv_result_text(result, row, 2),
+                     rv_result_text(result, row, 3));
         }
     }
     look(all);

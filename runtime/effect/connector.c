@@ -2,21 +2,12 @@
 #include "runtime/effect/connector.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static bool is_one_of(const char *word, const char *const *words)
-{
-    for (; *words != NULL; words++) {
-        if (strcmp(*words, word) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool is_plain(const char *text)
 {
@@ -78,7 +69,6 @@ static enum rv_code check_url(const struct rv_connector *connector, const char *
 static enum rv_code check_http(const struct rv_connector *connector, json_t *settings,
                                struct rv_error *err)
 {
-    static const char *const known[] = {"POST", "PUT", "PATCH", "DELETE", NULL};
     enum rv_code code = check_url(connector, "http", "https", settings, err);
     json_t *methods = list_of(connector->methods != NULL ? connector->methods : "POST");
     size_t i;
@@ -86,7 +76,7 @@ static enum rv_code check_http(const struct rv_connector *connector, json_t *set
     json_object_set_new(settings, "methods", methods);
     json_array_foreach(methods, i, method)
     {
-        if (code == RV_OK && !is_one_of(json_string_value(method), known)) {
+        if (code == RV_OK && !rv_words_have("POST PUT PATCH DELETE", json_string_value(method))) {
             code = rv_fail(err, RV_INVALID, "methods: \"%s\" is none of POST, PUT, PATCH, DELETE",
                            json_string_value(method));
         }

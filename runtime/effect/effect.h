@@ -81,6 +81,9 @@ void rv_effects_advance(struct rv_effects *effects, const struct rv_effect_ask *
                                      const struct rv_error *err),
                         void *data);
 
+/* What an intent may stand at, with a space between two. */
+extern const char rv_effect_state_words[];
+
 /* A person's word about an intent: the arguments of the statement effect_resolve, which gives no
  * row for what does not wait for one.  The caller runs it as an act, with its audit record. */
 struct rv_args *rv_effect_said(int32_t tenant, int64_t run, int32_t seq, bool done,

@@ -51,6 +51,8 @@ void rv_effect_intend(struct rv_batch *batch, int64_t run, int32_t seq, const ch
     rv_args_json(rows, 7, args);
 }
 
+const char rv_effect_state_words[] = "intended attempting retry unclear person done failed";
+
 struct rv_args *rv_effect_said(int32_t tenant, int64_t run, int32_t seq, bool done,
                                const char *person, const char *reason)
 {

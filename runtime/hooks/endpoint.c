@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+const char rv_hook_delivery_words[] = "pending delivered dead";
+
 enum { SECRET_BYTES = 32, URL_MAX = 2000 };
 
 static enum rv_code check_url(const struct rv_hook_endpoint *endpoint, struct rv_error *err)

@@ -13,6 +13,9 @@ enum {
     RV_HOOK_OVERLAP_MAX_S = 30 * 24 * 3600 /* longer, and a stolen secret stays good */
 };
 
+/* What a delivery may stand at, with a space between two. */
+extern const char rv_hook_delivery_words[];
+
 struct rv_hook_endpoint {
     const char *url;    /* https, or http when allow_private */
     const char *events; /* "approval.requested,run.*"; "" is all; see `reeve help hook add` */

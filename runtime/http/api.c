@@ -8,6 +8,7 @@
 
 #include "runtime/audit/act.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/http/call.h"
 #include "runtime/http/desk.h"
 #include "runtime/journal/blob.h"
@@ -30,6 +31,7 @@ static const struct rv_route own_routes[] = {
     {"POST",   "/v1/approvals/{}/decision",   RV_MAY_DECIDE,     RV_API_BODY_MAX, false, rv_api_approval_decide},
     {"GET",    "/v1/runs",                    RV_MAY_READ,       0, false, rv_api_runs_list},
     {"POST",   "/v1/runs",                    RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_start},
+    {"POST",   "/v1/runs/bulk",               RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_runs_bulk},
     {"GET",    "/v1/runs/{}",                 RV_MAY_READ,       0, false, rv_api_run_show},
     {"POST",   "/v1/runs/{}/signal",          RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_signal},
     {"POST",   "/v1/runs/{}/cancel",          RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_run_cancel},
@@ -40,6 +42,8 @@ static const struct rv_route own_routes[] = {
     {"POST",   "/v1/runs/{}/updates",         RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_update},
     {"GET",    "/v1/runs/{}/updates/{}",      RV_MAY_READ,       0, false, rv_api_update_show},
     {"POST",   "/v1/runs/{}/revive",          RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_revive},
+    {"POST",   "/v1/runs/{}/retry",           RV_MAY_OPERATE,    RV_API_BODY_MAX, false, rv_api_run_retry},
+    {"POST",   "/v1/runs/{}/fork",            RV_MAY_OPERATE,    RV_API_INPUT_MAX, false, rv_api_run_fork},
     {"GET",    "/v1/dead-letters",            RV_MAY_READ,       0, false, rv_api_dead_letters},
     {"GET",    "/v1/dead-letters/{}",         RV_MAY_READ,       0, false, rv_api_dead_letter},
     {"GET",    "/v1/blobs",                   RV_MAY_READ,       0, false, rv_api_blobs_list},
@@ -88,11 +92,14 @@ static const struct {
     {"/v1/session", "tenant name password"},
     {"/v1/approvals/{}/decision", "decision digest comment"},
     {"/v1/runs", "exception agent *input key *priority"},
+    {"/v1/runs/bulk", "act reason agent_version *runs *filter *limit *preview *at_step *input"},
     {"/v1/runs/{}/signal", "name *body"},
     {"/v1/runs/{}/updates", "*name *id *body"},
     {"/v1/runs/{}/cancel", "reason"},
     {"/v1/runs/{}/budget", "*steps *calls *tokens *children *wall_ms *money *money_minor reason"},
     {"/v1/runs/{}/revive", "*input agent_version reason *message *preview"},
+    {"/v1/runs/{}/retry", "*preview"},
+    {"/v1/runs/{}/fork", "agent_version *at_step *input *preview"},
     {"/v1/runs/{}/intents/{}", "outcome reason"},
     {"/v1/schedules", "name agent *input " SCHEDULE_WHEN},
     {"/v1/schedules/{}", SCHEDULE_WHEN},
@@ -111,7 +118,7 @@ static const struct {
     {"/v1/approvals", "status after limit"},
     {"/v1/runs", "status waiting_on role agent key error older after limit"},
     {"/v1/dead-letters", "class agent error revived after limit"},
-    {"/v1/blobs", "status after limit"},
+    {"/v1/blobs", "after limit"},
     {"/v1/intents", "status after limit"},
     {"/v1/exceptions", "state after limit"},
     {"/v1/schedules", "status after limit"},
@@ -509,13 +516,20 @@ int64_t rv_call_id(struct rv_call *call, int index, const char *what)
     return id;
 }
 
-static bool is_word(const char *text)
+bool rv_call_word(struct rv_call *call, const char *parameter, const char *words)
 {
-    return text[0] != '\0' && strspn(text, "abcdefghijklmnopqrstuvwxyz_") == strlen(text);
+    char word[RV_HTTP_PARAMETER_MAX + 1] = "";
+    struct rv_error err = {.code = RV_OK};
+    if (!rv_http_query(rv_exchange_request(call->exchange), parameter, word, sizeof word) ||
+        rv_words_need(parameter, word, words, &err) == RV_OK) {
+        return true;
+    }
+    rv_call_fail(call, &err, parameter);
+    return false;
 }
 
 struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *statement,
-                             const char *status_name)
+                             const char *status_name, const char *status_words)
 {
     const struct rv_http_request *request = rv_exchange_request(call->exchange);
     struct rv_error err = {.code = RV_OK};
@@ -523,20 +537,23 @@ struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *st
     char after[RV_HTTP_PARAMETER_MAX + 1] = "";
     char limit[RV_HTTP_PARAMETER_MAX + 1] = "";
     const char *field = NULL;
-    bool has_status =
-        rv_http_query(request, status_name, status, sizeof status) && status[0] != '\0';
+    if (status_name != NULL && !rv_call_word(call, status_name, status_words)) {
+        return NULL;
+    }
+    bool has_status = status_name != NULL &&
+                      rv_http_query(request, status_name, status, sizeof status) &&
+                      status[0] != '\0';
     bool has_after = rv_http_query(request, "after", after, sizeof after);
     bool has_limit = rv_http_query(request, "limit", limit, sizeof limit);
     int64_t count = has_limit ? read_id(limit) : RV_API_PAGE_DEFAULT;
-    if (has_status && !is_word(status)) {
-        field = status_name;
-        rv_fail(&err, RV_INVALID, "%s must be a word", status_name);
-    } else if (has_after && read_id(after) == 0) {
+    if (has_after && read_id(after) == 0) {
         field = "after";
         rv_fail(&err, RV_INVALID, "after must be the id of the last item seen");
+        rv_hint(&err, "The answer before has it in next.");
     } else if (count < 1 || count > RV_API_PAGE_MAX) {
         field = "limit";
         rv_fail(&err, RV_INVALID, "limit must be a number from 1 to %d", RV_API_PAGE_MAX);
+        rv_hint(&err, "Ask for the next page with after.");
     }
     if (field != NULL) {
         rv_call_fail(call, &err, field);

@@ -46,7 +46,9 @@ struct rv_api_start {
     const char *traceparent; /* field of the request; NULL: none */
 };
 
-struct rv_run_fork; /* runtime/run/fork.h */
+struct rv_run_fork;  /* runtime/run/fork.h */
+struct rv_bulk_wish; /* runtime/run/bulk.h */
+struct rv_bulk;
 
 /* What the API asks of the run room.  Each function must call `done` exactly once, on this loop,
  * not inside the call.  `person` is the authenticated one.  Borrowed arguments live until done.
@@ -73,6 +75,12 @@ struct rv_api_runs {
                   rv_api_done done, void *data);
     void (*revive)(void *self, const struct rv_caller *caller, const struct rv_run_fork *fork,
                    rv_api_done done, void *data);
+    /* rv_bulk_check: it waits, on a thread of the pool (desk.h) */
+    void (*check)(struct rv_db_session *session, int32_t tenant, const struct rv_bulk_wish *wish,
+                  struct rv_bulk *bulk);
+    /* rv_bulk_do: what became of each stands in `bulk`; *stopped ends it early */
+    void (*bulk)(void *self, const struct rv_caller *caller, const struct rv_bulk_wish *wish,
+                 struct rv_bulk *bulk, const bool *stopped, void (*done)(void *data), void *data);
     /* rv_dead_read and rv_revive_find: they wait, on a thread of the pool (desk.h). */
     enum rv_code (*dead)(struct rv_db_session *session, int32_t tenant, int64_t run, json_t *dead,
                          struct rv_error *err);

@@ -15,7 +15,8 @@
 
 void rv_api_approvals_list(struct rv_call *call)
 {
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_approvals, "status");
+    struct rv_args *args =
+        rv_call_page(call, &rv_sql_api_approvals, "status", rv_approval_status_words);
     if (args != NULL) {
         rv_call_read(call, &rv_sql_api_approvals, args, "approval");
     }

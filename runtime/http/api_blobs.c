@@ -113,7 +113,7 @@ static void on_part(void *data, enum rv_http_part part, const void *bytes, size_
 
 void rv_api_blobs_list(struct rv_call *call)
 {
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_blobs, "status");
+    struct rv_args *args = rv_call_page(call, &rv_sql_api_blobs, NULL, NULL);
     if (args != NULL) {
         rv_call_read(call, &rv_sql_api_blobs, args, "blob");
     }

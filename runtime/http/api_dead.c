@@ -7,6 +7,7 @@
 #include "runtime/base/check.h"
 #include "runtime/http/desk.h"
 #include "runtime/run/fork.h"
+#include "runtime/run/search.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -15,23 +16,60 @@ enum { FILTER_MAX_BYTES = 256 };
 
 /* ---- which ---- */
 
+/* Whether there was ever such an agent is looked up before the question. */
+struct question {
+    struct rv_call *call;
+    struct rv_args *args;
+    char agent[FILTER_MAX_BYTES + 1];
+};
+
+static void on_agent(void *data, enum rv_code code, const struct rv_result *result,
+                     const struct rv_error *err)
+{
+    const struct question *question = data;
+    struct rv_error wrong = {.code = RV_OK};
+    if (code == RV_OK && rv_result_bool(result, 0, 0)) {
+        rv_call_read(question->call, &rv_sql_run_dead_page, question->args, "dead letter");
+        return;
+    }
+    rv_args_destroy(question->args);
+    if (code != RV_OK) {
+        rv_call_fail(question->call, err, NULL);
+    } else {
+        rv_run_no_agent("agent", question->agent, &wrong);
+        rv_exchange_problem_as(question->call->exchange, 400, &wrong, "agent");
+    }
+}
+
 /* ?class=&agent=&error=&revived=1 beside those of every list. */
 void rv_api_dead_letters(struct rv_call *call)
 {
-    static const char *const names[] = {"agent", "error"};
     const struct rv_http_request *request = rv_exchange_request(call->exchange);
     char text[FILTER_MAX_BYTES + 1];
-    struct rv_args *args = rv_call_page(call, &rv_sql_run_dead_page, "class");
+    if (!rv_call_word(call, "revived", "0 1")) {
+        return;
+    }
+    struct rv_args *args = rv_call_page(call, &rv_sql_run_dead_page, "class", rv_run_dead_words);
     if (args == NULL) {
         return;
     }
-    for (int i = 0; i < (int)RV_COUNT(names); i++) {
-        bool given = rv_http_query(request, names[i], text, sizeof text) && text[0] != '\0';
-        rv_args_text(args, 5 + i, given ? text : NULL);
-    }
+    struct question *question = rv_arena_alloc(rv_exchange_arena(call->exchange), sizeof *question);
+    *question = (struct question){.call = call, .args = args};
+    rv_http_query(request, "agent", question->agent, sizeof question->agent);
+    rv_args_text(args, 5, question->agent[0] != '\0' ? question->agent : NULL);
+    bool given = rv_http_query(request, "error", text, sizeof text) && text[0] != '\0';
+    rv_args_text(args, 6, given ? text : NULL);
     rv_args_bool(args, 7,
                  rv_http_query(request, "revived", text, sizeof text) && strcmp(text, "1") == 0);
-    rv_call_read(call, &rv_sql_run_dead_page, args, "dead letter");
+    if (question->agent[0] == '\0') {
+        rv_call_read(call, &rv_sql_run_dead_page, args, "dead letter");
+        return;
+    }
+    struct rv_args *named = rv_args_create(&rv_sql_run_agent_known);
+    rv_args_i32(named, 1, call->caller->tenant);
+    rv_args_text(named, 2, question->agent);
+    rv_db_query(call->api->options.db, call->caller->tenant, &rv_sql_run_agent_known, named,
+                on_agent, question);
 }
 
 static enum rv_code show(struct rv_asked *asked, struct rv_error *err)

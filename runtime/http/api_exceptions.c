@@ -1,11 +1,13 @@
 /* api_exceptions.c -- exceptions: reads only; commands change them. */
 #include "runtime/http/call.h"
+#include "runtime/run/search.h"
 
 #include "http_sql.h"
 
 void rv_api_exceptions_list(struct rv_call *call)
 {
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_exceptions, "state");
+    struct rv_args *args =
+        rv_call_page(call, &rv_sql_api_exceptions, "state", rv_run_exception_words);
     if (args != NULL) {
         rv_call_read(call, &rv_sql_api_exceptions, args, "exception");
     }

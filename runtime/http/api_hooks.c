@@ -1,5 +1,6 @@
 /* api_hooks.c -- web hooks for the role admin: endpoints, deliveries (dead letters), sending again.
  */
+#include "runtime/hooks/endpoint.h"
 #include "runtime/http/call.h"
 
 #include "http_sql.h"
@@ -13,7 +14,8 @@ void rv_api_hooks_list(struct rv_call *call)
 
 void rv_api_hook_deliveries(struct rv_call *call)
 {
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_hook_deliveries, "status");
+    struct rv_args *args =
+        rv_call_page(call, &rv_sql_api_hook_deliveries, "status", rv_hook_delivery_words);
     if (args != NULL) {
         rv_call_read(call, &rv_sql_api_hook_deliveries, args, "delivery");
     }

@@ -10,7 +10,7 @@
 
 void rv_api_intents_list(struct rv_call *call)
 {
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_intents, "status");
+    struct rv_args *args = rv_call_page(call, &rv_sql_api_intents, "status", rv_effect_state_words);
     if (args != NULL) {
         rv_call_read(call, &rv_sql_api_intents, args, "intent");
     }

@@ -1,5 +1,6 @@
 /* api_runs.c -- runs: list, one with its journal, start, signal, cancel, raise. */
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/http/call.h"
 #include "runtime/run/begin.h"
 #include "runtime/run/claim.h"
@@ -9,32 +10,35 @@
 #include "http_sql.h"
 #include "run_sql.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { NAME_MAX_BYTES = 100, FILTER_MAX_BYTES = RV_HTTP_PARAMETER_MAX, OLDER_DIGITS_MAX = 10 };
 
-/* A question for runs on its way: before it the roles that it names are looked up. */
+/* A question for runs on its way: before it the names in it are looked up, one after the other. */
 struct search {
     struct rv_call *call;
     struct rv_args *args;
-    const char *parameter; /* whose role is looked up */
     char waiting_on[FILTER_MAX_BYTES + 1];
     char role[FILTER_MAX_BYTES + 1];
+    char agent[FILTER_MAX_BYTES + 1];
+    int at; /* in `names` */
 };
 
 /* ?waiting_on=&agent=&key=&error=&role=&older=SECONDS, of which `field` is wrong. */
 static enum rv_code read_filters(struct search *search, const char **field, struct rv_error *err)
 {
-    static const char *const names[] = {"waiting_on", "agent", "key", "error", "role"};
+    static const char *const texts[] = {"waiting_on", "agent", "key", "error", "role"};
     const struct rv_http_request *request = rv_exchange_request(search->call->exchange);
     char text[FILTER_MAX_BYTES + 1];
-    for (int i = 0; i < (int)RV_COUNT(names); i++) {
-        bool given = rv_http_query(request, names[i], text, sizeof text) && text[0] != '\0';
+    for (int i = 0; i < (int)RV_COUNT(texts); i++) {
+        bool given = rv_http_query(request, texts[i], text, sizeof text) && text[0] != '\0';
         rv_args_text(search->args, 5 + i, given ? text : NULL);
     }
     rv_http_query(request, "waiting_on", search->waiting_on, sizeof search->waiting_on);
     rv_http_query(request, "role", search->role, sizeof search->role);
+    rv_http_query(request, "agent", search->agent, sizeof search->agent);
     *field = "older";
     if (!rv_http_query(request, "older", text, sizeof text) || text[0] == '\0') {
         rv_args_null(search->args, 10);
@@ -50,51 +54,88 @@ static enum rv_code read_filters(struct search *search, const char **field, stru
 static void search_refuse(struct search *search, const char *field, const struct rv_error *err)
 {
     rv_args_destroy(search->args);
-    rv_call_fail(search->call, err, field);
+    if (field != NULL) {
+        rv_exchange_problem_as(search->call->exchange, 400, err, field);
+    } else {
+        rv_call_fail(search->call, err, NULL);
+    }
 }
 
-static void look_up(struct search *search, const char *parameter, const char *role);
+static void no_role_to_wait_for(const struct search *search, const struct rv_result *result,
+                                struct rv_error *err)
+{
+    rv_run_no_role("waiting_on", search->waiting_on, true, rv_result_text(result, 0, 1), err);
+}
 
-static void on_role(void *data, enum rv_code code, const struct rv_result *result,
-                    const struct rv_error *err)
+static void no_role(const struct search *search, const struct rv_result *result,
+                    struct rv_error *err)
+{
+    rv_run_no_role("role", search->role, false, rv_result_text(result, 0, 1), err);
+}
+
+static void no_agent(const struct search *search, const struct rv_result *result,
+                     struct rv_error *err)
+{
+    (void)result;
+    rv_run_no_agent("agent", search->agent, err);
+}
+
+/* The statements say whether the company has what the parameter names. */
+static const struct {
+    const char *parameter;
+    size_t value;        /* in struct search */
+    const char *no_name; /* words that are none */
+    const struct rv_statement *statement;
+    void (*refuse)(const struct search *search, const struct rv_result *result,
+                   struct rv_error *err);
+} names[] = {
+    {"waiting_on", offsetof(struct search, waiting_on), rv_run_wait_words, &rv_sql_run_role_known,
+     no_role_to_wait_for},
+    {"role", offsetof(struct search, role), "", &rv_sql_run_role_known, no_role},
+    {"agent", offsetof(struct search, agent), "", &rv_sql_run_agent_known, no_agent},
+};
+
+static void look_up(struct search *search);
+
+static void on_looked_up(void *data, enum rv_code code, const struct rv_result *result,
+                         const struct rv_error *err)
 {
     struct search *search = data;
-    bool waits = strcmp(search->parameter, "waiting_on") == 0;
     struct rv_error wrong = {.code = RV_OK};
     if (code != RV_OK) {
         search_refuse(search, NULL, err);
     } else if (!rv_result_bool(result, 0, 0)) {
-        rv_run_no_role(search->parameter, waits ? search->waiting_on : search->role, waits,
-                       rv_result_text(result, 0, 1), &wrong);
-        search_refuse(search, search->parameter, &wrong);
-    } else if (waits && search->role[0] != '\0') {
-        look_up(search, "role", search->role);
+        names[search->at].refuse(search, result, &wrong);
+        search_refuse(search, names[search->at].parameter, &wrong);
     } else {
-        rv_call_read(search->call, &rv_sql_api_runs, search->args, "run");
+        search->at++;
+        look_up(search);
     }
 }
 
-static void look_up(struct search *search, const char *parameter, const char *role)
+/* From `at` on; then the question itself. */
+static void look_up(struct search *search)
 {
-    struct rv_args *args = rv_args_create(&rv_sql_run_role_known);
-    search->parameter = parameter;
-    rv_args_i32(args, 1, search->call->caller->tenant);
-    rv_args_text(args, 2, role);
-    rv_db_query(search->call->api->options.db, search->call->caller->tenant, &rv_sql_run_role_known,
-                args, on_role, search);
+    struct rv_call *call = search->call;
+    for (; search->at < (int)RV_COUNT(names); search->at++) {
+        const char *name = (const char *)search + names[search->at].value;
+        if (name[0] != '\0' && !rv_words_have(names[search->at].no_name, name)) {
+            struct rv_args *args = rv_args_create(names[search->at].statement);
+            rv_args_i32(args, 1, call->caller->tenant);
+            rv_args_text(args, 2, name);
+            rv_db_query(call->api->options.db, call->caller->tenant, names[search->at].statement,
+                        args, on_looked_up, search);
+            return;
+        }
+    }
+    rv_call_read(call, &rv_sql_api_runs, search->args, "run");
 }
 
 void rv_api_runs_list(struct rv_call *call)
 {
-    char status[FILTER_MAX_BYTES + 1] = "";
     struct rv_error err = {.code = RV_OK};
     const char *field = NULL;
-    rv_http_query(rv_exchange_request(call->exchange), "status", status, sizeof status);
-    if (rv_run_need_word("status", status, rv_run_status_words, &err) != RV_OK) {
-        rv_call_fail(call, &err, "status");
-        return;
-    }
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_runs, "status");
+    struct rv_args *args = rv_call_page(call, &rv_sql_api_runs, "status", rv_run_status_words);
     if (args == NULL) {
         return;
     }
@@ -102,13 +143,8 @@ void rv_api_runs_list(struct rv_call *call)
     *search = (struct search){.call = call, .args = args};
     if (read_filters(search, &field, &err) != RV_OK) {
         search_refuse(search, field, &err);
-    } else if (search->waiting_on[0] != '\0' &&
-               !rv_run_is_word(search->waiting_on, rv_run_wait_words)) {
-        look_up(search, "waiting_on", search->waiting_on);
-    } else if (search->role[0] != '\0') {
-        look_up(search, "role", search->role);
     } else {
-        rv_call_read(call, &rv_sql_api_runs, args, "run");
+        look_up(search);
     }
 }
 

@@ -12,7 +12,8 @@
 
 void rv_api_schedules_list(struct rv_call *call)
 {
-    struct rv_args *args = rv_call_page(call, &rv_sql_api_schedules, "status");
+    struct rv_args *args =
+        rv_call_page(call, &rv_sql_api_schedules, "status", rv_schedule_status_words);
     if (args != NULL) {
         rv_call_read(call, &rv_sql_api_schedules, args, "schedule");
     }
@@ -400,7 +401,7 @@ void rv_api_schedule_backfill(struct rv_call *call)
     if (only != NULL && !json_is_boolean(only)) {
         struct rv_error err = {.code = RV_OK};
         rv_fail(&err, RV_INVALID, "preview must be true or false");
-        rv_desk_refuse(call, &err, "preview");
+        rv_desk_refuse(call, &err, "preview", 0);
     } else if (json_is_true(only)) {
         rv_desk_read(call, preview);
     } else {

@@ -52,9 +52,13 @@ void rv_call_act(struct rv_call *call, const char *what, json_t *about,
 /* The id in path part `index`; on a malformed one answers 404 and returns 0. */
 int64_t rv_call_id(struct rv_call *call, int index, const char *what);
 /* The arguments (tenant, status word or NULL, after id or NULL, limit) of every list statement;
- * NULL when a query parameter was wrong: then the call is answered. */
+ * NULL when a query parameter was wrong: then the call is answered.  The parameter `status_name`,
+ * where it is given, is one of `status_words`, with a space between two; NULL, NULL: the list has
+ * none. */
 struct rv_args *rv_call_page(struct rv_call *call, const struct rv_statement *statement,
-                             const char *status_name);
+                             const char *status_name, const char *status_words);
+/* The parameter, where it is given, is one of `words`; false: answered. */
+bool rv_call_word(struct rv_call *call, const char *parameter, const char *words);
 /* An `rv_api_done` that answers `data` (a call) with status 200, or 202 for accepted work. */
 void rv_call_done(void *data, enum rv_code code, const json_t *answer, const struct rv_error *err);
 void rv_call_accepted(void *data, enum rv_code code, const json_t *answer,
@@ -74,6 +78,9 @@ void rv_api_run_start(struct rv_call *call);
 void rv_api_run_signal(struct rv_call *call);
 void rv_api_run_cancel(struct rv_call *call);
 void rv_api_run_raise(struct rv_call *call);
+void rv_api_runs_bulk(struct rv_call *call); /* api_bulk.c */
+void rv_api_run_retry(struct rv_call *call);
+void rv_api_run_fork(struct rv_call *call);
 void rv_api_values(struct rv_call *call); /* api_updates.c */
 void rv_api_update(struct rv_call *call);
 void rv_api_updates_list(struct rv_call *call);

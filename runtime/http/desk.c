@@ -58,7 +58,7 @@ static void end(struct job *job)
     } else if (job->code == RV_OK) {
         rv_exchange_json(call->exchange, job->asked.status, answer);
     } else {
-        rv_desk_refuse(call, &job->err, job->asked.field);
+        rv_desk_refuse(call, &job->err, job->asked.field, job->asked.field_status);
     }
     json_decref(answer);
     json_decref(job->door.about);
@@ -244,12 +244,12 @@ static void on_worked(void *data)
 
 /* ---- answers ---- */
 
-void rv_desk_refuse(struct rv_call *call, const struct rv_error *err, const char *field)
+void rv_desk_refuse(struct rv_call *call, const struct rv_error *err, const char *field, int status)
 {
     bool about_member = field != NULL && (err->code == RV_INVALID || err->code == RV_NOT_FOUND ||
                                           err->code == RV_LIMIT);
     if (about_member) {
-        rv_exchange_problem_as(call->exchange, 422, err, field);
+        rv_exchange_problem_as(call->exchange, status != 0 ? status : 422, err, field);
     } else {
         rv_call_fail(call, err, NULL);
     }

@@ -37,6 +37,7 @@ struct rv_asked {
      * wrong in a member is answered with 422. */
     const char *field;
     char field_text[RV_DESK_FIELD_TEXT]; /* room for a name that is made */
+    int field_status;                    /* out: another status than 422; 0: none */
     /* out, of a success: goes on with the call, on the loop, instead of an answer.  `data` is the
      * work's own and belongs to `then` from here on. */
     void (*then)(struct rv_call *call, void *data);
@@ -49,8 +50,9 @@ void rv_desk_read(struct rv_call *call, rv_desk_work how);
 /* At most one change; the record says `what`, the caller and the members of `about` (taken). */
 void rv_desk_act(struct rv_call *call, const char *what, json_t *about, rv_desk_work how);
 
-/* Answers with the error, 422 when it is about a member. */
-void rv_desk_refuse(struct rv_call *call, const struct rv_error *err, const char *field);
+/* Answers with the error, `status` when it is about a member; 0: 422. */
+void rv_desk_refuse(struct rv_call *call, const struct rv_error *err, const char *field,
+                    int status);
 
 struct rv_desk *rv_desk_create(struct rv_loop *loop, const char *uri,
                                struct rv_committer *committer);

@@ -1,10 +1,10 @@
 /* permission.h -- what the roles of a person allow at the HTTP edge.
  *
  *   admin           people, tokens, hooks; reads everything of the tenant
- *   operator        starts, signals, cancels and revives runs; schedules and calendars; reads
- *   auditor         reads
- *   any other word  a business role that policies name ("controller", "treasurer" ...): reads, and
- *                   may vote; the approval itself says which roles it needs (runtime/approval)
+ *   operator        starts, signals, cancels, retries, forks and revives runs; schedules and
+ * calendars; reads auditor         reads any other word  a business role that policies name
+ * ("controller", "treasurer" ...): reads, and may vote; the approval itself says which roles it
+ * needs (runtime/approval)
  *
  * No role at all: may sign in and see that nothing is there.  Administrators and operators do not
  * vote: who runs the machine does not release the money, unless given a business role beside.

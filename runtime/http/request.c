@@ -2,6 +2,7 @@
 #include "runtime/http/request.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 
 #include <ctype.h>
 #include <llhttp.h>
@@ -504,18 +505,6 @@ bool rv_http_query(const struct rv_http_request *request, const char *name, char
 
 /* ---- what a query may have ---- */
 
-static bool is_one_of(const char *names, const char *name, size_t length)
-{
-    for (const char *at = names; *at != '\0';) {
-        size_t here = strcspn(at, " ");
-        if (here == length && memcmp(at, name, length) == 0) {
-            return true;
-        }
-        at += here + (at[here] == ' ');
-    }
-    return false;
-}
-
 static bool stands_before(const char *query, const char *name, size_t length)
 {
     for (const char *at = query; at < name; at += strcspn(at, "&") + 1) {
@@ -535,7 +524,7 @@ enum rv_code rv_http_query_only(const struct rv_http_request *request, const cha
         size_t name = strcspn(at, "=&");
         size_t shown = name < RV_HTTP_PARAMETER_TEXT ? name : RV_HTTP_PARAMETER_TEXT - 1;
         snprintf(field, RV_HTTP_PARAMETER_TEXT, "%.*s", (int)shown, at);
-        if (length > 0 && !is_one_of(names, at, name)) {
+        if (length > 0 && !rv_words_have_n(names, at, name)) {
             rv_fail(err, RV_INVALID, "there is no parameter \"%s\" here", field);
             rv_hint(err, "Its parameters: %s.", names);
             return RV_INVALID;

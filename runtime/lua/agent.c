@@ -1,6 +1,7 @@
 /* agent.c -- loading an agent: compile, run its text once, read and check the manifest. */
 #include "lua_assets.h"
 #include "runtime/base/check.h"
+#include "runtime/base/words.h"
 #include "runtime/lua/engine.h"
 #include "runtime/lua/flow_rules.h"
 #include "runtime/lua/source.h"
@@ -228,19 +229,15 @@ static bool are_updates(const json_t *updates)
     return true;
 }
 
-static bool is_one_of(const json_t *value, const char *const *words)
+static bool is_one_of(const json_t *value, const char *words)
 {
-    bool found = value == NULL;
-    for (; !found && *words != NULL && json_is_string(value); words++) {
-        found = strcmp(json_string_value(value), *words) == 0;
-    }
-    return found;
+    return value == NULL ||
+           (json_is_string(value) && rv_words_have(words, json_string_value(value)));
 }
 
 static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error *err)
 {
     const json_t *manifest = agent->manifest;
-    static const char *const claims[] = {"first", "merge", "priority", "ask", NULL};
     const json_t *summary = json_object_get(manifest, "summary");
     if (!is_text(json_object_get(manifest, "name"), TEXT_MAX - 1)) {
         return bad_field(agent, "name", "must be a short text", err);
@@ -272,7 +269,7 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
          strcmp(overrun, "ask") != 0)) {
         return bad_field(agent, "overrun", "must be \"stop\", \"degrade\" or \"ask\"", err);
     }
-    if (!is_one_of(json_object_get(manifest, "claims"), claims)) {
+    if (!is_one_of(json_object_get(manifest, "claims"), "first merge priority ask")) {
         return bad_field(agent, "claims", "must be \"first\", \"merge\", \"priority\" or \"ask\"",
                          err);
     }

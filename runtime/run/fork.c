@@ -26,7 +26,7 @@ static enum rv_code check_step(const json_t *facts, const struct rv_run_fork *fo
     int64_t outcome = rv_json_int(facts, "outcome", 0);
     if (outcome > 0 && fork->at >= outcome) {
         return rv_fail(err, RV_INVALID,
-                       "--at-step %d: the outcome is decided at step %" PRId64
+                       "step %d: the outcome is decided at step %" PRId64
                        "; a fork begins before it",
                        fork->at, outcome);
     }
@@ -39,7 +39,7 @@ static enum rv_code check_step(const json_t *facts, const struct rv_run_fork *fo
             ? "is where the run was stopped"
             : NULL;
     if (why != NULL) {
-        rv_fail(err, RV_INVALID, "--at-step %d: that step %s, which cannot be taken over alone",
+        rv_fail(err, RV_INVALID, "step %d: that step %s, which cannot be taken over alone",
                 fork->at, why);
         rv_hint(err, "Fork at step %d, or at a later one.", fork->at - 1);
         return RV_INVALID;
@@ -47,7 +47,7 @@ static enum rv_code check_step(const json_t *facts, const struct rv_run_fork *fo
     const char *child = rv_json_str(facts, "child", NULL);
     if (child != NULL) {
         return rv_fail(err, RV_CONFLICT,
-                       "--at-step %d: %s, which the run had started, was not over then", fork->at,
+                       "step %d: %s, which the run had started, was not over then", fork->at,
                        child);
     }
     return RV_OK;
@@ -106,7 +106,7 @@ enum rv_code rv_fork_check(const json_t *facts, const struct rv_run_fork *fork,
         return RV_CONFLICT;
     }
     if (fork->at < 0 || fork->at > steps) {
-        return rv_fail(err, RV_INVALID, "--at-step %d: run r_%" PRId64 " has steps 1 to %" PRId64,
+        return rv_fail(err, RV_INVALID, "step %d: run r_%" PRId64 " has steps 1 to %" PRId64,
                        fork->at, fork->run, steps);
     }
     int64_t action = rv_json_int(facts, "action", 0);

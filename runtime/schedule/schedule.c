@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+const char rv_schedule_status_words[] = "active paused ended broken";
+
 #define SECOND_US INT64_C(1000000)
 
 /* ---- adding ---- */

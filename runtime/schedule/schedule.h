@@ -24,6 +24,9 @@
 #include "runtime/db/db.h"
 #include "runtime/schedule/cron.h"
 
+/* What a schedule may stand at, with a space between two. */
+extern const char rv_schedule_status_words[];
+
 enum rv_schedule_overlap {
     RV_OVERLAP_SKIP,
     RV_OVERLAP_BUFFER_ONE,

@@ -118,6 +118,8 @@ has out '"name":"monthly"'
 has out '"period":"last"'
 gives 0 "one that fails" reeve schedule add failing --cron '* * * * * *' --agent closer --input '{"fail": true}' --pause-after 2
 until_is "rests after two failures" paused "SELECT status FROM schedule WHERE name = 'failing'"
+same "the log has the code that its runs have" "code=$(ask "SELECT DISTINCT error_code FROM run r JOIN schedule_fire f ON f.id = r.id AND f.schedule = 'failing' AND r.status = 'failed'")" \
+    "$(grep SCHEDULE-FAILED "$state/log" | grep -o "code=[a-z_]*" | sort -u | head -1)"
 gives 0 "and says why" reeve schedule list
 has out "asked to fail"
 same "as the record does, in the transaction that paused it" "system:schedule t" "$(ask "SELECT concat(a.body::jsonb->>'person',

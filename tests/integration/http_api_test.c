@@ -111,6 +111,48 @@ static void with_api(int (*client)(struct world *world))
     ck_assert_int_eq(world.failures, 0);
 }
 
+/* ---- words that a list does not know ---- */
+
+static int words_client(struct world *world)
+{
+    static const struct {
+        const char *path, *field, *wrong, *right;
+    } lists[] = {
+        {"/v1/approvals", "status", "open", "requested approved rejected expired consumed void"},
+        {"/v1/runs", "status", "opne", "open over stuck retrying people waiting done diverged"},
+        {"/v1/intents", "status", "all", "intended attempting retry unclear person done failed"},
+        {"/v1/exceptions", "state", "closed", "open resolved auto_closed snoozed"},
+        {"/v1/hooks/deliveries", "status", "failed", "pending delivered dead"},
+    };
+    char path[200];
+    for (size_t i = 0; i < RV_COUNT(lists); i++) {
+        snprintf(path, sizeof path, "%s?%s=%s", lists[i].path, lists[i].field, lists[i].wrong);
+        EXPECT(call(world, "GET", path, world->operator, NULL) == 400);
+        EXPECT(strcmp(str("field"), lists[i].field) == 0);
+        for (const char *word = lists[i].right; *word != '\0';) {
+            int length = (int)strcspn(word, " ");
+            char one[40];
+            snprintf(one, sizeof one, "%.*s", length, word);
+            snprintf(path, sizeof path, "%s?%s=%s", lists[i].path, lists[i].field, lists[i].wrong);
+            EXPECT(call(world, "GET", path, world->operator, NULL) == 400 &&
+                   strstr(str("hint"), one) != NULL);
+            snprintf(path, sizeof path, "%s?%s=%s", lists[i].path, lists[i].field, one);
+            EXPECT(call(world, "GET", path, world->operator, NULL) == 200);
+            word += length + (word[length] == ' ');
+        }
+        snprintf(path, sizeof path, "%s?%s=", lists[i].path, lists[i].field);
+        EXPECT(call(world, "GET", path, world->operator, NULL) == 200);
+    }
+    EXPECT(call(world, "GET", "/v1/blobs?status=open", world->operator, NULL) == 400 &&
+           strcmp(str("field"), "status") == 0);
+    return 0;
+}
+
+TEST(a_status_that_a_list_does_not_have_is_refused_with_those_that_it_has)
+{
+    with_api(words_client);
+}
+
 /* ---- who may ---- */
 
 static int access_client(struct world *world)
@@ -430,8 +472,11 @@ static int runs_client(struct world *world)
                 "{\"outcome\":\"done\",\"reason\":\"seen\",\"by\":\"clerk\"}") == 400 &&
            strcmp(str("field"), "by") == 0);
     EXPECT(call(world, "GET", "/v1/runs", world->clerk, NULL) == 200);
-    EXPECT(call(world, "GET", "/v1/runs?status=stuck&older=60&agent=matcher", world->clerk, NULL) ==
-           200);
+    EXPECT(call(world, "GET", "/v1/runs?status=stuck&older=60", world->clerk, NULL) == 200);
+    EXPECT(call(world, "GET", "/v1/runs?agent=nobody", world->clerk, NULL) == 400 &&
+           strcmp(str("field"), "agent") == 0 && strstr(str("hint"), "agent list") != NULL);
+    EXPECT(call(world, "GET", "/v1/dead-letters?agent=nobody", world->clerk, NULL) == 400 &&
+           strcmp(str("field"), "agent") == 0);
     EXPECT(call(world, "GET", "/v1/runs?status=people&waiting_on=treasurer", world->clerk, NULL) ==
            200);
     EXPECT(call(world, "GET", "/v1/runs?status=retrying&error=limit&key=exception:", world->clerk,

@@ -87,7 +87,7 @@ says "the API finds it" "\"id\": \"${slow#r_}\"" http "/v1/runs?waiting_on=model
 has out '"waiting_on": "model"'
 has out '"waits": "model tiny.gguf since 20'
 says "with other filters, too" "\"id\": \"${slow#r_}\"" http "/v1/runs?waiting_on=model&status=planning&agent=asker"
-says "and not with those that do not hold" '"items": []' http "/v1/runs?waiting_on=model&agent=matcher"
+says "and not with those that do not hold" '"items": []' http "/v1/runs?waiting_on=model&agent=asker&key=order"
 says "and shows it" '"waiting_on": "model"' http "/v1/runs/${slow#r_}"
 owner "UPDATE run SET changed_at = now() - interval '5 minutes' WHERE id = ${slow#r_}"
 same "whatever it takes: it could not move" "" "$(names stuck)"

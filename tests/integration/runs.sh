@@ -196,6 +196,8 @@ has err "run $run is done"
 
 # retry of failed runs: agents whose limit is too small, then the good ones
 gives 2 "retry wants to know which" reeve run retry --yes
+has err "--error CODE"
+same "without an option that it has not" 0 "$(grep -c -- --status "$state/err")"
 failed=$(names cancelled --error canceled | head -2)
 for one in $failed; do
     owner "SET reeve.tenant = 1; UPDATE run SET status = 'failed', error_code = 'limit', changed_at = now() WHERE id = ${one#r_}"
@@ -216,6 +218,7 @@ has out "of agent"
 gives 0 "that work" reeve run work
 gives 0 "a view can be forgotten" reeve run forget clerks
 gives 1 "once" reeve run forget clerks
+has err 'no view "clerks": it is forgotten already'
 same "waits are what the approvals say" "$(ask "SELECT count(DISTINCT run_id) FROM approval WHERE status = 'requested' AND run_id IS NOT NULL")" \
     "$(ask "SELECT count(DISTINCT run_id) FROM approval_wait")"
 gives 0 "the ledger balances" reeve ledger check

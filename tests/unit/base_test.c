@@ -5,6 +5,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/json.h"
 #include "runtime/base/state_machine.h"
+#include "runtime/base/words.h"
 #include "tests/support/test.h"
 
 #include <errno.h>
@@ -18,6 +19,30 @@ TEST(the_first_failure_wins_and_context_goes_in_front)
     ck_assert_int_eq(rv_fail(&err, RV_IO, "later"), RV_IO);
     ck_assert_int_eq(rv_wrap(&err, RV_NOT_FOUND, "start run 7"), RV_NOT_FOUND);
     ck_assert_str_eq(err.message, "start run 7: no agent named \"a\"");
+}
+
+TEST(a_word_stands_in_a_list_as_a_whole_or_not_at_all)
+{
+    static const char words[] = "open over overdue";
+    struct rv_error err = {.code = RV_OK};
+    ck_assert(rv_words_have(words, "open"));
+    ck_assert(rv_words_have(words, "over"));
+    ck_assert(rv_words_have(words, "overdue"));
+    ck_assert(!rv_words_have(words, "ove"));
+    ck_assert(!rv_words_have(words, "opened"));
+    ck_assert(!rv_words_have(words, "open over"));
+    ck_assert(!rv_words_have(words, " "));
+    ck_assert(!rv_words_have(words, ""));
+    ck_assert(!rv_words_have("", "open"));
+    ck_assert(!rv_words_have("", ""));
+    ck_assert(rv_words_have_n(words, "over=1", 4));
+    ck_assert(!rv_words_have_n(words, "over=1", 5));
+    ck_assert(!rv_words_have_n(words, "open", 0));
+    ck_assert_int_eq(rv_words_need("status", "", words, &err), RV_OK);
+    ck_assert_int_eq(rv_words_need("status", "over", words, &err), RV_OK);
+    ck_assert_int_eq(rv_words_need("status", "late", words, &err), RV_INVALID);
+    ck_assert_str_eq(err.message, "status: \"late\" is none");
+    ck_assert_str_eq(err.hint, "Write one of: open over overdue.");
 }
 
 TEST(a_hint_is_of_its_own_failure_and_changes_no_code)

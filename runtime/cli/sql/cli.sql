@@ -91,15 +91,6 @@ SELECT 'r_' || r.id AS run, r.agent, r.standing AS status, r.waits AS waiting_on
   FROM run_look($1, ARRAY(SELECT run_find($1, $2, $3))) AS r
  ORDER BY r.id DESC;
 
--- name: cli_runs_chosen
--- The same runs, for what is done with them: the exception of each, and whether it is still open.
--- params: tenant int4, filter jsonb, limit int4
-SELECT r.id, r.status, r.agent, substr(r.business_key, length('exception:') + 1),
-       coalesce(left(r.error_text, 120), '')
-  FROM run_find($1, $2, $3) AS q(id)
-  JOIN run r ON r.tenant_id = $1 AND r.id = q.id
- ORDER BY r.id DESC;
-
 -- name: cli_run_view
 -- params: tenant int4, name text
 SELECT v.filter FROM run_view v WHERE v.tenant_id = $1 AND v.name = $2;
@@ -252,7 +243,7 @@ SELECT jsonb_build_object('name', f.schedule, 'at', to_char(f.instant AT TIME ZO
 -- name: cli_fired_runs
 -- Those that are over.
 -- params: tenant int4, ids int8[]
-SELECT r.id, r.status, coalesce(r.error_text, '') FROM run r
+SELECT r.id, r.status, coalesce(r.error_text, ''), coalesce(r.error_code, '') FROM run r
  WHERE r.tenant_id = $1 AND r.id = ANY ($2)
    AND r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');
 

@@ -477,6 +477,24 @@ SELECT EXISTS (SELECT FROM r WHERE r.role = $2)
            OR EXISTS (SELECT FROM approval_wait w WHERE w.tenant_id = $1 AND w.role = $2),
        coalesce((SELECT string_agg(r.role, ' ' ORDER BY r.role) FROM r), '');
 
+-- name: run_agent_known
+-- Whether the company has, or had, an agent of this name.  One entry of an index of runs: the order keeps the planner
+-- from looking through all runs for one that is not there.
+-- params: tenant int4, agent text
+SELECT EXISTS (SELECT FROM agent a WHERE a.tenant_id = $1 AND a.name = $2)
+    OR EXISTS (SELECT FROM plan_source p WHERE p.tenant_id = $1 AND p.agent = $2)
+    OR (SELECT true FROM run r WHERE r.tenant_id = $1 AND r.agent = $2 ORDER BY r.span DESC LIMIT 1) IS NOT NULL;
+
+-- name: run_chosen
+-- What run_find gives, for what is done with it: the exception of each, and what it failed of.
+-- params: tenant int4, filter jsonb, limit int4
+SELECT r.id, r.status, r.agent,
+       CASE WHEN starts_with(r.business_key, 'exception:') THEN substr(r.business_key, length('exception:') + 1) END,
+       coalesce(left(r.error_text, 120), '')
+  FROM run_find($1, $2, $3) AS q(id)
+  JOIN run r ON r.tenant_id = $1 AND r.id = q.id
+ ORDER BY r.id DESC;
+
 -- name: run_claim_holder
 -- Who works on this business key, since when, what it does and waits for: for whoever came second.
 -- params: tenant int4, key text

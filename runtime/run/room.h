@@ -33,6 +33,11 @@ enum {
     RV_RUNS_ACTIVE_MAX = 1024  /* of a core for all companies, in some 110 MiB */
 };
 
+/* Fewer, where memory is short or a test wants a crowd; 0: as above. */
+struct rv_run_limits {
+    int share, company_max, active_max;
+};
+
 /* One company. */
 struct rv_run_guest {
     int weight;                /* from 1; the caller's, the rest is not */
@@ -42,8 +47,9 @@ struct rv_run_guest {
     struct rv_run_guest *next; /* those that wait */
 };
 
-/* Of one core; all zero in the beginning. */
+/* Of one core; all zero in the beginning, but for the limits. */
 struct rv_run_room {
+    struct rv_run_limits limits;
     int active; /* run actors of all */
     struct rv_run_guest *waiting;
 };

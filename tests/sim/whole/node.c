@@ -311,6 +311,7 @@ void node_begin(struct node *node)
                                                              .committer = node->committer,
                                                              .gate = node->gate,
                                                              .erp_read = &rv_sql_erp_read});
+    node->room.limits = world->rooms;
     node->orchestrator = (struct rv_orchestrator_options){.loop = node->loop,
                                                           .db = node->db,
                                                           .gate = node->gate,

@@ -110,6 +110,7 @@ struct world_tally {
     int64_t idle_ended;
     int64_t taken_inside; /* ... and another node took the company before it went on */
     int64_t migrated;     /* open runs that went on with another version */
+    int64_t crowds;       /* many more runs of a company than rooms */
     int64_t updates, replies, refused, values, revived;
     int64_t lived_us;
 };
@@ -143,6 +144,7 @@ struct world {
     int64_t stall_until_us;
     int64_t lingered_us; /* when a session without a client was last seen */
     struct world_rates rates;
+    struct rv_run_limits rooms; /* of each node; 0: more than it ever needs */
     struct node nodes[WORLD_NODES_MAX];
     int node_count;
     int companies;

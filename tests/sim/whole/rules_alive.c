@@ -5,6 +5,7 @@
  *   companies   one that a node has claimed is driven by it, also when the claim's answer was lost
  *   runs        one that can move has an actor that moves it, also when the last one failed; one
  *               that was begun, or whose time, answer or word has come, is looked at
+ *   rooms       at rest nobody has one
  */
 #include "tests/sim/whole/world.h"
 
@@ -137,6 +138,17 @@ static void check_moves(struct world *world)
         if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS && is_driven(world, run->tenant)) {
             world_broken(world, "run %" PRId64 " of %s is %s, and nobody moves it", run->id,
                          run->agent, run->status);
+        }
+    }
+}
+
+void rules_rooms(struct world *world)
+{
+    for (int i = 0; i < world->node_count; i++) {
+        const struct node *node = &world->nodes[i];
+        world->tally.rules++;
+        if (is_well_for(node, MOVES_MS) && node->room.active != 0) {
+            world_broken(world, "%d rooms of node %d were never given back", node->room.active, i);
         }
     }
 }

@@ -662,6 +662,7 @@ static void at_rest_yet(struct world *world, void *data)
         world_at(world, world->now_us + LOOK_REST_MS * WORLD_MS, at_rest_yet, NULL);
         return;
     }
+    rules_rooms(world);
     world_note(world, "at rest");
     world->ending = true;
     for (int i = 0; i < world->node_count; i++) {

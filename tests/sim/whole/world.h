@@ -269,6 +269,7 @@ void rules_copied_step(struct world *world, const struct step_row *step);
 void rules_effect(struct world *world, const struct event_row *event, int64_t run);
 void rules_told_end(struct world *world);
 bool rules_at_rest(struct world *world);
+void rules_rooms(struct world *world); /* at rest: every room has been given back */
 void rules_lost(struct world *world); /* says what is left to do: it will never be done */
 void rules_check_end(struct world *world);
 

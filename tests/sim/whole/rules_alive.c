@@ -135,7 +135,8 @@ static void check_moves(struct world *world)
     {
         int64_t at_us = due_us(world, run);
         world->tally.rules++;
-        if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS && is_driven(world, run->tenant)) {
+        if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS && is_driven(world, run->tenant) &&
+            now_us - model_asked_us(world, run->tenant, run->id) > MOVES_MS * WORLD_MS) {
             world_broken(world, "run %" PRId64 " of %s is %s, and nobody moves it", run->id,
                          run->agent, run->status);
         }

@@ -183,7 +183,7 @@ struct plan {
 static struct plan plans[] = {
     {.name = "clerk"},  {.name = "payer"},   {.name = "waiter"}, {.name = "boss"},
     {.name = "helper"}, {.name = "spender"}, {.name = "asker"},
-    {.name = "dozer"},
+    {.name = "dozer"},  {.name = "adviser"},
 };
 static struct plan policy = {.name = "policy"};
 
@@ -389,12 +389,13 @@ void world_open_case(struct world *world)
     open_case(world, tenant, types[world_below(world, RV_COUNT(types))]);
 }
 
-/* Many more runs in one company than rooms: most only sleep, each of them for a second at a time. */
+/* Many more runs in one company than rooms: most only sleep, a second at a time,
+ * or wait for the model. */
 static void crowd_comes(struct world *world, void *data)
 {
     (void)data;
-    static const char *const types[] = {"X06", "X06", "X06", "X06", "X06", "X01",
-                                        "X02", "X03", "X04", "X05"};
+    static const char *const types[] = {"X06", "X06", "X06", "X06", "X07", "X07",
+                                        "X07", "X01", "X02", "X03", "X04", "X05"};
     int count = world->rooms.company_max * 2 + (int)world_below(world, CROWD_MORE);
     int32_t tenant = 1 + (int32_t)world_below(world, world->companies);
     world->tally.crowds++;

@@ -29,7 +29,7 @@ cat >"$state/asker/agent.lua" <<'LUA'
 local agent = { name = "asker", version = "1", handles = {}, uses = {}, limits = { steps = 20 } }
 function agent.plan(ctx, input)
   ctx:note("before")
-  ctx.llm.decide { question = "Is it even?", options = { "yes", "no" }, max_tokens = 16 }
+  ctx.llm.decide { question = "Is it even?", options = { "yes", "no" }, max_tokens = 32 }
   ctx:note("after")
 end
 return agent

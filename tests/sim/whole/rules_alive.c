@@ -105,19 +105,22 @@ static int64_t moved_us(const struct world *world, const struct run_row *run)
     return at_us;
 }
 
-/* Since when somebody should do something with it; 0: nobody need. */
-static int64_t due_us(const struct world *world, const struct run_row *run)
+/* Should somebody have done something with it for so long?  Steps are looked at last: there are
+ * many. */
+static bool is_stuck(const struct world *world, const struct run_row *run)
 {
-    if (can_move(run)) {
-        int64_t at_us = moved_us(world, run);
-        return at_us != 0 ? later_of(at_us, run->changed_us) : 0;
-    }
+    int64_t before_us = base_now_us(world->base) - MOVES_MS * WORLD_MS;
     if (base_is(run->status, "created")) {
-        return run->changed_us;
+        return run->changed_us < before_us;
     }
-    bool due = base_is(run->status, "waiting") && run->has_wake &&
-               run->wake_us <= base_now_us(world->base);
-    return due ? later_of(moved_us(world, run), run->wake_us) : 0;
+    bool moves = can_move(run) && run->changed_us < before_us;
+    bool due = base_is(run->status, "waiting") && run->has_wake && run->wake_us < before_us;
+    if (!moves && !due) {
+        return false;
+    }
+    int64_t at_us = moved_us(world, run);
+    return (due || at_us != 0) && at_us < before_us &&
+           model_asked_us(world, run->tenant, run->id) < before_us;
 }
 
 /* By the same node for so long that it must have seen all its runs. */
@@ -130,13 +133,10 @@ static bool is_driven(const struct world *world, int32_t tenant)
 
 static void check_moves(struct world *world)
 {
-    int64_t now_us = base_now_us(world->base);
     BASE_EACH(world->base, T_RUN, run_row, run)
     {
-        int64_t at_us = due_us(world, run);
         world->tally.rules++;
-        if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS && is_driven(world, run->tenant) &&
-            now_us - model_asked_us(world, run->tenant, run->id) > MOVES_MS * WORLD_MS) {
+        if (is_stuck(world, run) && is_driven(world, run->tenant)) {
             world_broken(world, "run %" PRId64 " of %s is %s, and nobody moves it", run->id,
                          run->agent, run->status);
         }

@@ -25,7 +25,8 @@ enum {
     CROWDED = 150,                 /* ... and of those: with a crowd */
     ROOMS_LEAST = 2,
     ROOMS_MOST = 8,
-    CROWD_MORE = 9,
+    ROOMS_CROWDED = 4, /* so that a small crowd is one */
+    CROWD_MORE = 6,
     AMOUNTS_MOST = 3,
     PLAN_BYTES = 8192,
     PATIENCE_S =
@@ -412,11 +413,13 @@ static void make_rooms(struct world *world)
     if (!world_chance(world, FEW_ROOMS)) {
         return;
     }
-    int most = ROOMS_LEAST + (int)world_below(world, ROOMS_MOST - ROOMS_LEAST + 1);
+    bool crowded = world_chance(world, CROWDED);
+    int most = ROOMS_LEAST +
+               (int)world_below(world, (crowded ? ROOMS_CROWDED : ROOMS_MOST) - ROOMS_LEAST + 1);
     world->rooms = (struct rv_run_limits){.share = 1 + (int)world_below(world, most),
                                           .company_max = most,
                                           .active_max = most + (int)world_below(world, most)};
-    if (world_chance(world, CROWDED)) {
+    if (crowded) {
         int64_t at_us = world->rates.calm_us + world_below(world, 4 * WORLD_SECOND);
         world_at(world, at_us - 3500 * WORLD_MS, crowd_comes, NULL);
     }

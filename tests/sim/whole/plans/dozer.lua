@@ -4,7 +4,7 @@ local agent = { name = "dozer", version = "1", handles = { "X06" }, uses = { "en
 
 function agent.plan(ctx, exception)
   local minor = exception.evidence.amounts[1]
-  for i = 1, 6 + minor % 8 do
+  for i = 1, 5 + minor % 6 do
     ctx:note("look " .. i)
     ctx:sleep(1)
   end

@@ -253,8 +253,9 @@ static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t ru
     return true;
 }
 
-/* As many as are needed give their room, of those that only sleep or wait for the model; all, where the core is full and
- * somebody waits.  One that is awake by then keeps it, and says so when it sleeps again. */
+/* As many as are needed give their room, of those that only sleep or wait for the model; all, where
+ * the core is full and somebody waits.  One that is awake by then keeps it, and says so when it
+ * sleeps again. */
 static void ask_sleepers(struct rv_actor *self, struct orchestrator *me)
 {
     int wanted = rv_run_room_short(me->start.options->room) ? rv_roster_lives(me->roster)

@@ -17,7 +17,8 @@
  * while nobody needs that: as soon as a run of its company waits for room, or the core is full and
  * another company's does, it gives its place and stands still in the database, as long sleepers do
  * at once (orchestrator.c).  So does one that has waited for the model's answer for a while: who
- * asked is the store, which journals what comes, and the run is brought back when it has (roster.h).
+ * asked is the store, which journals what comes, and the run is brought back when it has
+ * (roster.h).
  *
  * Thread: the core's.
  */

@@ -1,6 +1,6 @@
 /* roster.h -- the runs of one company that its orchestrator knows: those that have an actor, and
- * those that are ready for one and wait their turn, and those that have given theirs to others while
- * they wait for the model's answer.
+ * those that are ready for one and wait their turn, and those that have given theirs to others
+ * while they wait for the model's answer.
  *
  * A run is in it once.  Found by number and by reference in constant time (open addressing, Knuth
  * 6.4 algorithm L, deletion by shifting back), because a company may have ten thousand of them.
@@ -21,9 +21,9 @@ struct rv_roster_run {
     struct rv_ref ref; /* 0: waits its turn */
     enum rv_class class;
     bool told_to_stop;
-    bool begun;  /* it has read its journal again */
-    bool sleeps; /* it said so, and was not named by rv_roster_sleeper since */
-    bool parked; /* it has given its actor while it waits for an answer, and waits no turn */
+    bool begun;    /* it has read its journal again */
+    bool sleeps;   /* it said so, and was not named by rv_roster_sleeper since */
+    bool parked;   /* it has given its actor while it waits for an answer, and waits no turn */
     int64_t asks;  /* the answer that it waits for, as it said; 0 none */
     int64_t gives; /* ... when it was last named: it may have given its actor for that */
 };

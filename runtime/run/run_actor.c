@@ -212,9 +212,7 @@ static enum rv_code run_receive(struct rv_actor *self, void *state, struct rv_me
             run_advance(self, run);
         }
         break;
-    case RV_RUN_GIVE_ROOM:
-        give_room(self, run, message->body.numbers[0]);
-        break;
+    case RV_RUN_GIVE_ROOM: give_room(self, run, message->body.numbers[0]); break;
     case RV_RUN_WAKE:
     case RV_MESSAGE_TIMEOUT:
         if (run->pending == PENDING_NONE && run->phase != PHASE_LOAD) {

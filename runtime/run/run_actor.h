@@ -33,11 +33,11 @@ enum {
     RV_RUN_CHILD,                  /* to the boss: a run has started this one; numbers[0] */
     RV_RUN_SLEEPS,                 /* to the boss: this one has its actor only for its timer's sake;
                                       numbers[0] */
-    RV_RUN_ASKS,                   /* to the boss: this one (numbers[0]) has waited for the model for
-                                      a while, for the answer numbers[1] */
-    RV_RUN_ANSWERED,               /* to the boss: the model's answer to this one is in the journal,
-                                      or will not come; it may have no actor; numbers[0] */
-    RV_RUN_ANSWER                  /* private: an operation of the port completed */
+    RV_RUN_ASKS,     /* to the boss: this one (numbers[0]) has waited for the model for
+                        a while, for the answer numbers[1] */
+    RV_RUN_ANSWERED, /* to the boss: the model's answer to this one is in the journal,
+                        or will not come; it may have no actor; numbers[0] */
+    RV_RUN_ANSWER    /* private: an operation of the port completed */
 };
 
 #endif

@@ -65,8 +65,9 @@ static void ask(void *self, const struct rv_model_request *request, rv_model_ans
     struct node *node = self;
     struct world *world = node->world;
     for (const struct asking *open = world->askings; open != NULL; open = open->next) {
-        if (open->node == node && is_open(open) && open->tenant == request->tenant && open->run == request->run &&
-            open->driving == node->driving[request->tenant] && open->driving != 0) {
+        if (open->node == node && is_open(open) && open->tenant == request->tenant &&
+            open->run == request->run && open->driving == node->driving[request->tenant] &&
+            open->driving != 0) {
             world_broken(world, "run %" PRId64 " asks the model again while its question is open",
                          request->run);
         }
@@ -114,8 +115,8 @@ void model_stop(struct node *node)
 void model_begin(struct node *node)
 {
     node->engine = (struct rv_model_engine){.self = node, .name = "m", .hash = "m", .ask = ask};
-    node->model = rv_model_create(
-        &(struct rv_model_options){.loop = node->loop, .engine = &node->engine});
+    node->model =
+        rv_model_create(&(struct rv_model_options){.loop = node->loop, .engine = &node->engine});
 }
 
 void model_end(struct node *node)

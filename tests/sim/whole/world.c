@@ -21,8 +21,8 @@
 enum {
     EVENTS_FIRST = 256,
     CASES_MOST = 6,
-    FEW_ROOMS = 400,               /* thousandths of the worlds; ... */
-    CROWDED = 150,                 /* ... and of those: with a crowd */
+    FEW_ROOMS = 400, /* thousandths of the worlds; ... */
+    CROWDED = 150,   /* ... and of those: with a crowd */
     ROOMS_LEAST = 2,
     ROOMS_MOST = 8,
     ROOMS_CROWDED = 4, /* so that a small crowd is one */
@@ -182,9 +182,9 @@ struct plan {
     json_t *manifest;
 };
 static struct plan plans[] = {
-    {.name = "clerk"},  {.name = "payer"},   {.name = "waiter"}, {.name = "boss"},
-    {.name = "helper"}, {.name = "spender"}, {.name = "asker"},
-    {.name = "dozer"},  {.name = "adviser"},
+    {.name = "clerk"}, {.name = "payer"},  {.name = "waiter"},
+    {.name = "boss"},  {.name = "helper"}, {.name = "spender"},
+    {.name = "asker"}, {.name = "dozer"},  {.name = "adviser"},
 };
 static struct plan policy = {.name = "policy"};
 

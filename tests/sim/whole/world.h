@@ -166,7 +166,7 @@ struct world {
     struct rules *rules;
     struct errand *errands; /* what people have asked for so far */
     struct ask *asks;
-    struct asking *askings; /* questions to the model */
+    struct asking *askings;     /* questions to the model */
     int wrong, revivals, begun; /* asks of these kinds */
     struct world_tally tally;
     uint64_t hash;
@@ -282,7 +282,7 @@ void rules_effect(struct world *world, const struct event_row *event, int64_t ru
 void rules_told_end(struct world *world);
 bool rules_at_rest(struct world *world);
 void rules_rooms(struct world *world); /* at rest: every room has been given back */
-void rules_lost(struct world *world); /* says what is left to do: it will never be done */
+void rules_lost(struct world *world);  /* says what is left to do: it will never be done */
 void rules_check_end(struct world *world);
 
 #endif

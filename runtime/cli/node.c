@@ -313,6 +313,7 @@ static void core_open(struct node_core *core, struct node *node)
         .erp_read = &rv_sql_erp_read,
         .erp_names = &rv_sql_erp_names_in,
     });
+    core->room.limits = node->options.runs;
     core->orchestrator = (struct rv_orchestrator_options){
         .loop = core->loop,
         .db = core->db,

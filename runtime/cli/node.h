@@ -49,6 +49,7 @@ struct node_options {
     int readers;               /* connections per core; 0: the room's default, as below */
     int64_t query_timeout_ms;  /* of a reading query */
     int64_t model_deadline_ms; /* of one question to the model */
+    struct rv_run_limits runs; /* of each core, in memory; 0: the room's defaults (room.h) */
     struct rv_engine_options engine; /* path NULL: none but the registry's; borrowed for the node's
                                         life */
     int64_t lease_ms;                /* how long companies are ours without a beat */

@@ -127,7 +127,7 @@ static enum rv_code add_part(struct rv_redaction *redaction, struct rv_buf *out,
         rv_buf_printf(out, "\n## %s\n", title);
         rv_buf_str(out, text);
         rv_buf_char(out, '\n');
-        free(text);
+        rv_free(text);
     }
     if (kept != NULL && code == RV_OK) {
         *kept = json_incref(clean);
@@ -174,8 +174,8 @@ static void add_line(const struct rv_redaction *redaction, struct rv_buf *out, c
     }
     add_escaped(redaction, out, text);
     rv_buf_char(out, '\n');
-    free(name);
-    free(text);
+    rv_free(name);
+    rv_free(text);
     json_decref(pair);
 }
 

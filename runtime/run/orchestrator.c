@@ -253,19 +253,20 @@ static bool spawn_run(struct rv_actor *self, struct orchestrator *me, int64_t ru
     return true;
 }
 
-/* As many as are needed give their room, of those that only sleep; all, where the core is full and
- * somebody waits.  One that is awake by then keeps it, and says so when it sleeps again. */
+/* As many as are needed give their room, of those that only sleep or wait for the model; all, where
+ * the core is full and somebody waits.  One that is awake by then keeps it, and says so when it
+ * sleeps again. */
 static void ask_sleepers(struct rv_actor *self, struct orchestrator *me)
 {
     int wanted = rv_run_room_short(me->start.options->room) ? rv_roster_lives(me->roster)
                                                             : rv_roster_waiting(me->roster);
     for (; wanted > 0; wanted--) {
-        struct rv_ref sleeper = rv_roster_sleeper(me->roster);
-        if (sleeper.id == 0) {
+        const struct rv_roster_run *sleeper = rv_roster_sleeper(me->roster);
+        if (sleeper == NULL) {
             return;
         }
-        struct rv_message give = {.kind = RV_RUN_GIVE_ROOM};
-        rv_actor_send(self, sleeper, &give);
+        struct rv_message give = {.kind = RV_RUN_GIVE_ROOM, .body.numbers = {sleeper->gives}};
+        rv_actor_send(self, sleeper->ref, &give);
     }
 }
 
@@ -288,12 +289,19 @@ static void wake_run(struct rv_actor *self, struct orchestrator *me, int64_t run
     fill(self, me);
 }
 
-/* A run without an actor gets one first: it is told to stop as its first message. */
+/* A run without an actor gets one first: it is told to stop as its first message.  One that is
+ * parked gets it at once, room or not, and ends before it asks: its answer would come to one that
+ * has not been told yet, and goes on. */
 static void cancel_run(struct rv_actor *self, struct orchestrator *me, int64_t run,
                        const char *reason)
 {
     wake_run(self, me, run, RV_CLASS_INTERACTIVE);
     struct rv_roster_run *entry = rv_roster_find(me->roster, run);
+    if (entry != NULL && entry->parked) {
+        rv_roster_answered(me->roster, run);
+        spawn_run(self, me, run);
+        entry = rv_roster_find(me->roster, run);
+    }
     if (entry != NULL && entry->ref.id != 0 && !entry->told_to_stop) {
         entry->told_to_stop = true;
         struct rv_message stop = {
@@ -683,6 +691,9 @@ static void run_ended(struct rv_actor *self, struct orchestrator *me, struct rv_
     if (why == RV_EXIT_NORMAL && me->ended_count < ENDED_MAX) {
         me->ended[me->ended_count++] = gone.run;
     }
+    if (why == RV_EXIT_PASSIVATED && gone.gives != 0) {
+        rv_roster_park(me->roster, &gone);
+    }
     fill(self, me);
     note_back(me);
     bool failed = why != RV_EXIT_PASSIVATED && why != RV_EXIT_NORMAL;
@@ -805,6 +816,14 @@ static enum rv_code on_message(struct rv_actor *self, void *state, struct rv_mes
     case RV_RUN_SLEEPS:
         rv_roster_sleeps(me->roster, message->body.numbers[0]);
         ask_sleepers(self, me);
+        break;
+    case RV_RUN_ASKS:
+        rv_roster_asks(me->roster, message->body.numbers[0], message->body.numbers[1]);
+        ask_sleepers(self, me);
+        break;
+    case RV_RUN_ANSWERED:
+        rv_roster_answered(me->roster, message->body.numbers[0]);
+        fill(self, me);
         break;
     case RV_RUN_CHILD: wake_run(self, me, message->body.numbers[0], RV_CLASS_NORMAL); break;
     case RV_ORCHESTRATOR_WAKE: look_soon(self, me); break;

@@ -22,24 +22,45 @@ static struct rivals rivals_of(const struct rv_run_room *room, const struct rv_r
     return all;
 }
 
-/* As many starts by weight as make one round of the heaviest's actors. */
-static int64_t round_of(const struct rivals *all)
+static int company_max(const struct rv_run_room *room)
 {
-    return (int64_t)RV_RUNS_COMPANY_MAX * SCALE / all->heaviest;
+    return room->limits.company_max > 0 ? room->limits.company_max : RV_RUNS_COMPANY_MAX;
+}
+
+static int active_max(const struct rv_run_room *room)
+{
+    return room->limits.active_max > 0 ? room->limits.active_max : RV_RUNS_ACTIVE_MAX;
+}
+
+static int share(const struct rv_run_room *room)
+{
+    return room != NULL && room->limits.share > 0 ? room->limits.share : RV_RUNS_SHARE;
+}
+
+/* What each has beside whom ever. */
+static int least(const struct rv_run_room *room)
+{
+    return company_max(room) < RV_RUNS_LEAST ? company_max(room) : RV_RUNS_LEAST;
+}
+
+/* As many starts by weight as make one round of the heaviest's actors. */
+static int64_t round_of(const struct rv_run_room *room, const struct rivals *all)
+{
+    return (int64_t)company_max(room) * SCALE / all->heaviest;
 }
 
 bool rv_run_room_has(const struct rv_run_room *room, const struct rv_run_guest *guest)
 {
     if (room == NULL) {
-        return guest->has < RV_RUNS_SHARE;
+        return guest->has < share(room);
     }
     struct rivals all = rivals_of(room, guest);
-    int64_t most = RV_RUNS_COMPANY_MAX * guest->weight / all.heaviest;
+    int64_t most = (int64_t)company_max(room) * guest->weight / all.heaviest;
     int64_t ahead = guest->had - all.least;
-    int64_t round = round_of(&all);
+    int64_t round = round_of(room, &all);
     most -= most * (ahead < round ? ahead : round) / round / 2;
-    most = most < RV_RUNS_LEAST ? RV_RUNS_LEAST : most;
-    return guest->has < most && (guest->has < RV_RUNS_SHARE || room->active < RV_RUNS_ACTIVE_MAX);
+    most = most < least(room) ? least(room) : most;
+    return guest->has < most && (guest->has < share(room) || room->active < active_max(room));
 }
 
 void rv_run_room_enter(struct rv_run_room *room, struct rv_run_guest *guest)
@@ -56,7 +77,7 @@ void rv_run_room_enter(struct rv_run_room *room, struct rv_run_guest *guest)
     guest->had += SCALE / guest->weight;
     struct rivals all = rivals_of(room, guest);
     for (struct rv_run_guest *at = room->waiting; at != NULL; at = at->next) {
-        int64_t behind = all.most - round_of(&all);
+        int64_t behind = all.most - round_of(room, &all);
         at->had = at->had < behind ? behind : at->had;
     }
 }
@@ -78,7 +99,7 @@ void rv_run_room_wait(struct rv_run_room *room, struct rv_run_guest *guest, bool
     guest->waits = waits;
     if (waits) { /* like the others that wait; whoever had a little more keeps that */
         struct rivals all = rivals_of(room, guest);
-        int64_t behind = all.most - round_of(&all);
+        int64_t behind = all.most - round_of(room, &all);
         guest->had = room->waiting == NULL ? 0 : guest->had < behind ? behind : guest->had;
         guest->next = room->waiting;
         room->waiting = guest;
@@ -93,5 +114,5 @@ void rv_run_room_wait(struct rv_run_room *room, struct rv_run_guest *guest, bool
 
 bool rv_run_room_short(const struct rv_run_room *room)
 {
-    return room != NULL && room->waiting != NULL && room->active >= RV_RUNS_ACTIVE_MAX;
+    return room != NULL && room->waiting != NULL && room->active >= active_max(room);
 }

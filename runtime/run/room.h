@@ -16,7 +16,9 @@
  * Room is for work.  A run that sleeps for a short time keeps its actor, and so its place, only
  * while nobody needs that: as soon as a run of its company waits for room, or the core is full and
  * another company's does, it gives its place and stands still in the database, as long sleepers do
- * at once (orchestrator.c).
+ * at once (orchestrator.c).  So does one that has waited for the model's answer for a while: who
+ * asked is the store, which journals what comes, and the run is brought back when it has
+ * (roster.h).
  *
  * Thread: the core's.
  */
@@ -33,6 +35,11 @@ enum {
     RV_RUNS_ACTIVE_MAX = 1024  /* of a core for all companies, in some 110 MiB */
 };
 
+/* Fewer, where memory is short or a test wants a crowd; 0: as above. */
+struct rv_run_limits {
+    int share, company_max, active_max;
+};
+
 /* One company. */
 struct rv_run_guest {
     int weight;                /* from 1; the caller's, the rest is not */
@@ -42,8 +49,9 @@ struct rv_run_guest {
     struct rv_run_guest *next; /* those that wait */
 };
 
-/* Of one core; all zero in the beginning. */
+/* Of one core; all zero in the beginning, but for the limits. */
 struct rv_run_room {
+    struct rv_run_limits limits;
     int active; /* run actors of all */
     struct rv_run_guest *waiting;
 };

@@ -27,7 +27,7 @@ struct rv_roster {
     int count, capacity;
     struct index by_run, by_ref; /* of all; of those with an actor */
     struct ring first, others, sleepers;
-    int live;
+    int live, parked;
 };
 
 static uint64_t scatter(uint64_t key)
@@ -175,7 +175,9 @@ bool rv_roster_add(struct rv_roster *roster, int64_t run, enum rv_class class)
 {
     struct rv_roster_run *known = rv_roster_find(roster, run);
     if (known != NULL) {
-        if (known->ref.id == 0 && class == RV_CLASS_INTERACTIVE && known->class != class) {
+        if (known->parked && class == RV_CLASS_INTERACTIVE) {
+            known->class = class;
+        } else if (known->ref.id == 0 && class == RV_CLASS_INTERACTIVE && known->class != class) {
             ring_drop(ring_of(roster, known->class), run);
             known->class = class;
             ring_push(ring_of(roster, class), run);
@@ -216,16 +218,52 @@ void rv_roster_sleeps(struct rv_roster *roster, int64_t run)
     }
 }
 
-struct rv_ref rv_roster_sleeper(struct rv_roster *roster)
+void rv_roster_asks(struct rv_roster *roster, int64_t run, int64_t answer)
+{
+    struct rv_roster_run *entry = rv_roster_find(roster, run);
+    if (entry != NULL && entry->ref.id != 0 && roster->parked < RV_ROSTER_PARKED_MAX) {
+        entry->asks = answer;
+        rv_roster_sleeps(roster, run);
+    }
+}
+
+void rv_roster_answered(struct rv_roster *roster, int64_t run)
+{
+    struct rv_roster_run *entry = rv_roster_find(roster, run);
+    if (entry == NULL) {
+        return;
+    }
+    entry->asks = 0;
+    if (entry->parked) {
+        entry->parked = false;
+        roster->parked--;
+        ring_push(ring_of(roster, entry->class), run);
+    }
+}
+
+void rv_roster_park(struct rv_roster *roster, const struct rv_roster_run *gone)
+{
+    bool added = rv_roster_add(roster, gone->run, gone->class);
+    RV_ASSERT(added);
+    if (gone->asks != 0) {
+        struct rv_roster_run *entry = rv_roster_find(roster, gone->run);
+        ring_drop(ring_of(roster, entry->class), gone->run);
+        entry->parked = true;
+        roster->parked++;
+    }
+}
+
+const struct rv_roster_run *rv_roster_sleeper(struct rv_roster *roster)
 {
     if (roster->sleepers.count == 0) {
-        return (struct rv_ref){0};
+        return NULL;
     }
     int64_t run = roster->sleepers.runs[roster->sleepers.first];
     struct rv_roster_run *entry = rv_roster_find(roster, run);
     ring_drop(&roster->sleepers, run);
     entry->sleeps = false;
-    return entry->ref;
+    entry->gives = entry->asks;
+    return entry;
 }
 
 /* The last run takes the place of the one that goes. */

@@ -19,7 +19,7 @@
 /* What travels back from the port. */
 struct answer {
     struct rv_actors *actors;
-    struct rv_ref to;
+    struct rv_ref to, boss;
     int32_t tenant;
     int64_t run;
     uint64_t token;
@@ -103,6 +103,10 @@ static void deliver(struct answer *answer)
     struct rv_message message = {.kind = RV_RUN_ANSWER, .payload = answer, .free = answer_free};
     message.body.numbers[0] = answer->about;
     message.trace = answer->trace;
+    if (answer->about == PENDING_ASK && answer->boss.id != 0) { /* it may have given its room */
+        struct rv_message answered = {.kind = RV_RUN_ANSWERED, .body.numbers = {answer->run}};
+        rv_actors_send(answer->actors, answer->boss, &answered);
+    }
     rv_actors_send(answer->actors, answer->to, &message); /* a dead run's answer is a dead letter */
 }
 
@@ -113,6 +117,7 @@ struct answer *run_expect(struct run *run, enum pending pending)
     struct answer *answer = rv_alloc(sizeof *answer);
     answer->actors = run->actors;
     answer->to = run->self;
+    answer->boss = run->start.boss;
     answer->tenant = run->start.tenant;
     answer->run = run->start.run;
     answer->token = ++run->token;
@@ -165,6 +170,27 @@ static enum rv_code run_start(struct rv_actor *self, void *state, const void *ar
     return RV_OK;
 }
 
+/* Only a sleep has nothing pending.  The port journals what the model says, whether or not anybody
+ * waits for it: the next actor finds it there, and asks nobody.  One that was asked to stop does so
+ * with the answer. */
+static void give_room(struct rv_actor *self, struct run *run, int64_t answer)
+{
+    if (run->pending == PENDING_NONE && run->phase != PHASE_LOAD) {
+        run_stand_still(self, run);
+    } else if (run->pending == PENDING_ASK && answer == (int64_t)run->token && !run->cancel_asked) {
+        rv_actor_exit(self, RV_EXIT_PASSIVATED);
+    }
+}
+
+static void tell_asks(struct rv_actor *self, const struct run *run)
+{
+    if (run->start.boss.id != 0) {
+        struct rv_message message = {.kind = RV_RUN_ASKS,
+                                     .body.numbers = {run->start.run, (int64_t)run->token}};
+        rv_actor_send(self, run->start.boss, &message);
+    }
+}
+
 static enum rv_code run_receive(struct rv_actor *self, void *state, struct rv_message *message,
                                 struct rv_error *err)
 {
@@ -186,15 +212,13 @@ static enum rv_code run_receive(struct rv_actor *self, void *state, struct rv_me
             run_advance(self, run);
         }
         break;
-    case RV_RUN_GIVE_ROOM:
-        if (run->pending == PENDING_NONE && run->phase != PHASE_LOAD) { /* only a sleep is that */
-            run_stand_still(self, run);
-        }
-        break;
+    case RV_RUN_GIVE_ROOM: give_room(self, run, message->body.numbers[0]); break;
     case RV_RUN_WAKE:
     case RV_MESSAGE_TIMEOUT:
         if (run->pending == PENDING_NONE && run->phase != PHASE_LOAD) {
             run_advance(self, run);
+        } else if (message->kind == RV_MESSAGE_TIMEOUT && run->pending == PENDING_ASK) {
+            tell_asks(self, run);
         }
         break;
     default: break;
@@ -467,6 +491,9 @@ static void on_answer(struct rv_actor *self, struct run *run, struct answer *ans
 {
     enum pending pending = run->pending;
     run->pending = PENDING_NONE;
+    if (pending == PENDING_ASK) {
+        rv_actor_cancel_after(self, RUN_ASK_TOKEN);
+    }
     if (answer->code != RV_OK) {
         if (passes(answer->code)) {
             abandon(self, run, answer);

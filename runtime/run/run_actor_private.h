@@ -107,6 +107,12 @@ struct run {
     char cancel_reason[256];
 };
 
+enum {
+    RUN_SLEEP_TOKEN = 1,
+    RUN_ASK_TOKEN = 2,
+    RUN_ASK_LONG_MS = 200 /* an answer that takes so long is worth another load and replay */
+};
+
 /* ---- run_actor.c ---- */
 
 /* What travels back from the port: give the result as `data` of the operation. */

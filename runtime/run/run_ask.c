@@ -335,7 +335,7 @@ static void wait_until(struct rv_actor *self, struct run *run, int64_t until_us)
 {
     int64_t wait_ms = (until_us - run_now_us(run) + 999) / 1000;
     if (wait_ms <= RV_RUN_TIMER_IN_MEMORY_MS) {
-        rv_actor_after(self, wait_ms > 0 ? wait_ms : 0, 1);
+        rv_actor_after(self, wait_ms > 0 ? wait_ms : 0, RUN_SLEEP_TOKEN);
         run_tell_boss(self, run, RV_RUN_SLEEPS, run->start.run);
     } else {
         run_stand_still(self, run);
@@ -487,6 +487,9 @@ static bool answer_request(struct rv_actor *self, struct run *run)
     if (found == FOUND_NOTHING) {
         if (!run_canceled(run) && may_ask(self, run, kind)) {
             ask_live(run, kind);
+            if (run->pending == PENDING_ASK) {
+                rv_actor_after(self, RUN_ASK_LONG_MS, RUN_ASK_TOKEN);
+            }
         }
         return false;
     }

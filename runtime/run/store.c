@@ -17,6 +17,7 @@
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
 #include "runtime/run/child.h"
+#include "runtime/run/room.h"
 #include "runtime/run/store_private.h"
 
 #include <inttypes.h>
@@ -535,13 +536,26 @@ struct ask_op {
     struct rv_timer *slow;        /* fires when the answer takes long; NULL: nobody was asked */
     struct ask_op *next, **place; /* of those with such a timer */
     int64_t asked_us;
+    struct ask_line *line; /* of its company; NULL: no engine is asked */
+    struct ask_op *behind; /* in that line, not asked yet */
+    json_t *names;         /* ... and what it will be asked with */
     rv_port_done done;
     void *data;
 };
 
+/* Runs give their room to others while they wait, so that many more may ask at once than have room.
+ * The model has no more before it than when they kept it: the others stand in line here, where no
+ * deadline runs. */
+struct ask_line {
+    int32_t tenant;
+    int open; /* asked */
+    struct ask_op *first, **end;
+    struct ask_line *next;
+};
+
 /* Whoever looks for runs that wait for the model need not hear of those that are answered at once.
  */
-enum { ASK_SLOW_MS = 1000 };
+enum { ASK_SLOW_MS = 1000, ASK_OPEN_MAX = RV_RUNS_COMPANY_MAX };
 
 static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err);
 static void ask_on_names(void *data, enum rv_code code, const struct rv_result *result,
@@ -591,14 +605,20 @@ static void store_ask(void *self, const struct rv_run_act *act, rv_port_done don
     rv_gate_pass(store->options.gate, &op->pass);
 }
 
-static void ask_end(struct ask_op *op, enum rv_code code, const struct rv_error *err)
+static void ask_free(struct ask_op *op)
 {
-    op->done(op->data, code, json_incref(op->answer), err);
+    json_decref(op->names);
     json_decref(op->answer);
     json_decref(op->question);
     json_decref(op->summary);
     rv_arena_destroy(op->arena);
     rv_free(op);
+}
+
+static void ask_end(struct ask_op *op, enum rv_code code, const struct rv_error *err)
+{
+    op->done(op->data, code, json_incref(op->answer), err);
+    ask_free(op);
 }
 
 static void ask_on_passed(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
@@ -677,11 +697,84 @@ static void ask_unwatch(struct ask_op *op)
     }
 }
 
+/* ---- the line of a company ---- */
+
+static struct ask_line *line_of(struct rv_store *store, int32_t tenant)
+{
+    struct ask_line *line = store->lines;
+    while (line != NULL && line->tenant != tenant) {
+        line = line->next;
+    }
+    if (line == NULL) {
+        line = rv_alloc(sizeof *line);
+        *line = (struct ask_line){.tenant = tenant, .next = store->lines};
+        line->end = &line->first;
+        store->lines = line;
+    }
+    return line;
+}
+
+static void line_free(struct rv_store *store, struct ask_line *line)
+{
+    struct ask_line **link = &store->lines;
+    while (*link != line) {
+        link = &(*link)->next;
+    }
+    *link = line->next;
+    rv_free(line);
+}
+
+static struct ask_op *line_pop(struct ask_line *line)
+{
+    struct ask_op *op = line->first;
+    line->first = op->behind;
+    line->end = line->first == NULL ? &line->first : line->end;
+    return op;
+}
+
+static void ask_now(struct ask_op *op, const json_t *names);
+
+/* An engine has answered; the next one of that company is asked. */
+static void line_less(struct ask_op *op)
+{
+    struct ask_line *line = op->line;
+    if (line == NULL) {
+        return;
+    }
+    op->line = NULL;
+    line->open--;
+    if (line->first != NULL && !op->store->stopped) {
+        struct ask_op *next = line_pop(line);
+        json_t *names = next->names;
+        next->names = NULL;
+        line->open++;
+        ask_now(next, names);
+        json_decref(names);
+    } else if (line->open == 0 && line->first == NULL) {
+        line_free(op->store, line);
+    }
+}
+
 static void ask_model(struct ask_op *op, const json_t *names)
 {
-    if (rv_model_has_engine(op->store->options.model, op->pass.tenant)) {
-        ask_watch(op);
+    if (!rv_model_has_engine(op->store->options.model, op->pass.tenant)) {
+        ask_now(op, names);
+        return;
     }
+    ask_watch(op);
+    op->line = line_of(op->store, op->pass.tenant);
+    if (op->line->open < ASK_OPEN_MAX) {
+        op->line->open++;
+        ask_now(op, names);
+    } else {
+        op->names = json_incref((json_t *)(uintptr_t)names);
+        *op->line->end = op;
+        op->line->end = &op->behind;
+    }
+}
+
+static void ask_now(struct ask_op *op, const json_t *names)
+{
     /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap
      */
     uint64_t seed = (uint64_t)op->pass.run * 1000U + (uint64_t)op->pass.seq;
@@ -710,6 +803,7 @@ static void ask_on_answer(void *data, json_t *answer)
     struct ask_op *op = data;
     op->answer = answer;
     ask_unwatch(op);
+    line_less(op);
     struct rv_step *step = rv_arena_alloc(op->arena, sizeof *step);
     *step = (struct rv_step){.seq = op->pass.seq,
                              .kind = RV_STEP_MODEL,
@@ -764,6 +858,12 @@ void rv_store_destroy(struct rv_store *store)
 {
     if (store != NULL) {
         rv_store_stop(store);
+        while (store->lines != NULL) {
+            while (store->lines->first != NULL) { /* never asked: nobody hears of it any more */
+                ask_free(line_pop(store->lines));
+            }
+            line_free(store, store->lines);
+        }
         rv_agents_destroy(store->agents);
         rv_free(store);
     }

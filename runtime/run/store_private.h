@@ -16,7 +16,8 @@ struct rv_store {
     struct rv_run_port port;
     struct load *loads; /* asked for, not sent yet: store_load.c */
     struct load **loads_end;
-    struct ask_op *asks; /* questions to the model whose answers may take long: store.c */
+    struct ask_op *asks;    /* questions to the model whose answers may take long: store.c */
+    struct ask_line *lines; /* of companies with open questions: store.c */
     bool stopped;
     bool timed;       /* the database has said what time it is */
     int64_t ahead_us; /* its clock against our monotonic one */

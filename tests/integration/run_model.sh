@@ -44,7 +44,7 @@ begin() { # -> the run's name
     reeve run start asker --input "{\"n\":$1}" --json 2>/dev/null | grep -o 'r_[0-9]*' | head -1
 }
 
-export REEVE_MODEL_BACKEND=ref REEVE_MODEL_DEADLINE="${WAIT_DEADLINE:-20s}"
+export REEVE_MODEL_BACKEND=cpu REEVE_MODEL_DEADLINE="${WAIT_DEADLINE:-20s}"
 reeve model make --shape tiny-llama --quant Q8_0 --seed 7 --out "$state/tiny.gguf" >/dev/null 2>&1 || exit 1
 export REEVE_MODEL_PATH="$state/tiny.gguf"
 gives 0 "a company" reeve company create acme

@@ -106,7 +106,8 @@ TEST(the_roster_is_what_a_plain_list_is)
             }
         } else if (what == 11) {
             if (i < RUNS / 4) { /* fewer than fall asleep */
-                ck_assert_uint_eq(rv_roster_sleeper(roster).id, longest_asleep(&model));
+                const struct rv_roster_run *sleeper = rv_roster_sleeper(roster);
+                ck_assert_uint_eq(sleeper != NULL ? sleeper->ref.id : 0, longest_asleep(&model));
             }
         } else if (model.runs[i].known && model.runs[i].live) {
             struct rv_roster_run gone = {.run = 0};

@@ -306,11 +306,14 @@ void node_begin(struct node *node)
     node->gate =
         rv_gate_create(&(struct rv_gate_options){.committer = node->committer, .db = node->db});
     node->approvals = rv_approvals_create(node->committer);
+    model_begin(node);
     node->store = rv_store_create(&(struct rv_store_options){.loop = node->loop,
                                                              .db = node->db,
                                                              .committer = node->committer,
                                                              .gate = node->gate,
+                                                             .model = node->model,
                                                              .erp_read = &rv_sql_erp_read});
+    node->room.limits = world->rooms;
     node->orchestrator = (struct rv_orchestrator_options){.loop = node->loop,
                                                           .db = node->db,
                                                           .gate = node->gate,
@@ -421,6 +424,8 @@ static void after_lease(void *data)
     struct node *node = data;
     node->lease = NULL;
     cluster_left(node);
+    model_stop(node);
+    rv_store_stop(node->store);
     rv_committer_close(node->committer, after_committer, node);
 }
 
@@ -435,6 +440,7 @@ static void end_process(void *data)
     struct node *node = data;
     rv_actors_destroy(node->actors);
     rv_companies_destroy(node->driver);
+    model_end(node);
     rv_store_destroy(node->store);
     rv_approvals_destroy(node->approvals);
     rv_gate_destroy(node->gate);

@@ -5,6 +5,7 @@
  *   companies   one that a node has claimed is driven by it, also when the claim's answer was lost
  *   runs        one that can move has an actor that moves it, also when the last one failed; one
  *               that was begun, or whose time, answer or word has come, is looked at
+ *   rooms       at rest nobody has one
  */
 #include "tests/sim/whole/world.h"
 
@@ -104,19 +105,22 @@ static int64_t moved_us(const struct world *world, const struct run_row *run)
     return at_us;
 }
 
-/* Since when somebody should do something with it; 0: nobody need. */
-static int64_t due_us(const struct world *world, const struct run_row *run)
+/* Should somebody have done something with it for so long?  Steps are looked at last: there are
+ * many. */
+static bool is_stuck(const struct world *world, const struct run_row *run)
 {
-    if (can_move(run)) {
-        int64_t at_us = moved_us(world, run);
-        return at_us != 0 ? later_of(at_us, run->changed_us) : 0;
-    }
+    int64_t before_us = base_now_us(world->base) - MOVES_MS * WORLD_MS;
     if (base_is(run->status, "created")) {
-        return run->changed_us;
+        return run->changed_us < before_us;
     }
-    bool due = base_is(run->status, "waiting") && run->has_wake &&
-               run->wake_us <= base_now_us(world->base);
-    return due ? later_of(moved_us(world, run), run->wake_us) : 0;
+    bool moves = can_move(run) && run->changed_us < before_us;
+    bool due = base_is(run->status, "waiting") && run->has_wake && run->wake_us < before_us;
+    if (!moves && !due) {
+        return false;
+    }
+    int64_t at_us = moved_us(world, run);
+    return (due || at_us != 0) && at_us < before_us &&
+           model_asked_us(world, run->tenant, run->id) < before_us;
 }
 
 /* By the same node for so long that it must have seen all its runs. */
@@ -129,14 +133,23 @@ static bool is_driven(const struct world *world, int32_t tenant)
 
 static void check_moves(struct world *world)
 {
-    int64_t now_us = base_now_us(world->base);
     BASE_EACH(world->base, T_RUN, run_row, run)
     {
-        int64_t at_us = due_us(world, run);
         world->tally.rules++;
-        if (at_us != 0 && now_us - at_us > MOVES_MS * WORLD_MS && is_driven(world, run->tenant)) {
+        if (is_stuck(world, run) && is_driven(world, run->tenant)) {
             world_broken(world, "run %" PRId64 " of %s is %s, and nobody moves it", run->id,
                          run->agent, run->status);
+        }
+    }
+}
+
+void rules_rooms(struct world *world)
+{
+    for (int i = 0; i < world->node_count; i++) {
+        const struct node *node = &world->nodes[i];
+        world->tally.rules++;
+        if (is_well_for(node, MOVES_MS) && node->room.active != 0) {
+            world_broken(world, "%d rooms of node %d were never given back", node->room.active, i);
         }
     }
 }

@@ -632,6 +632,12 @@ static void exception_open(struct base_call *call)
     }
 }
 
+/* What it notes is read by people's lists only, and nothing that is simulated shows them. */
+static void run_model_wait(struct base_call *call)
+{
+    (void)call;
+}
+
 const struct base_word base_words_run[] = {
     {"run_images", run_images},
     {"run_image_page", run_image_page},
@@ -650,5 +656,6 @@ const struct base_word base_words_run[] = {
     {"run_result_put", run_result_put},
     {"exceptions_waiting", exceptions_waiting},
     {"exception_open", exception_open},
+    {"run_model_wait", run_model_wait},
     {NULL, NULL},
 };

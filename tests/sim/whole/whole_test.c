@@ -171,12 +171,14 @@ static void report(const struct result *all, int64_t began_us)
            " connections, %" PRId64 " crashes of the database, %" PRId64 " clocks, %" PRId64
            " answers lost; %" PRId64 " takeovers (%" PRId64 " leases ended early, %" PRId64
            " of nodes that live), %" PRId64 " moves; %" PRId64 " wake-ups, %" PRId64
-           " runs changed their version; %" PRId64 " rules looked at\n"
+           " runs changed their version; %" PRId64 " crowds, %" PRId64
+           " questions to the model; %" PRId64 " rules looked at\n"
            "  inside a batch: %" PRId64 " stops, %" PRId64 " ended by the server, %" PRId64
            " companies taken meanwhile\n",
            sum->kills, sum->stops, sum->pauses, sum->drops, sum->crashes, sum->jumps,
            sum->lost_answers, sum->takeovers, sum->ended_early, sum->ended_alive, sum->moves,
-           sum->wakes, sum->migrated, sum->rules, sum->inside, sum->idle_ended, sum->taken_inside);
+           sum->wakes, sum->migrated, sum->crowds, sum->asked, sum->rules, sum->inside,
+           sum->idle_ended, sum->taken_inside);
 }
 
 /* The suite: all its seeds ran, none failed, and enough has happened. */
@@ -191,7 +193,7 @@ static bool live_suite(int jobs)
                   all.sum.wakes > SUITE_SEEDS / 4 && all.sum.migrated > SUITE_SEEDS / 4 &&
                   all.sum.taken_inside > SUITE_SEEDS / 100 && all.sum.replies > SUITE_SEEDS / 4 &&
                   all.sum.refused > SUITE_SEEDS / 4 && all.sum.values > SUITE_SEEDS / 4 &&
-                  all.sum.revived > SUITE_SEEDS / 4;
+                  all.sum.revived > SUITE_SEEDS / 4 && all.sum.crowds > SUITE_SEEDS / 40;
     if (all.ran != SUITE_SEEDS || !enough) {
         fprintf(stderr, "sim: %" PRId64 " of %d seeds ran%s\n", all.ran, SUITE_SEEDS,
                 enough ? "" : ", and too little happened in them to prove anything");

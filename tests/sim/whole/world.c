@@ -21,6 +21,12 @@
 enum {
     EVENTS_FIRST = 256,
     CASES_MOST = 6,
+    FEW_ROOMS = 400, /* thousandths of the worlds; ... */
+    CROWDED = 150,   /* ... and of those: with a crowd */
+    ROOMS_LEAST = 2,
+    ROOMS_MOST = 8,
+    ROOMS_CROWDED = 4, /* so that a small crowd is one */
+    CROWD_MORE = 6,
     AMOUNTS_MOST = 3,
     PLAN_BYTES = 8192,
     PATIENCE_S =
@@ -176,8 +182,9 @@ struct plan {
     json_t *manifest;
 };
 static struct plan plans[] = {
-    {.name = "clerk"},  {.name = "payer"},   {.name = "waiter"}, {.name = "boss"},
-    {.name = "helper"}, {.name = "spender"}, {.name = "asker"},
+    {.name = "clerk"}, {.name = "payer"},  {.name = "waiter"},
+    {.name = "boss"},  {.name = "helper"}, {.name = "spender"},
+    {.name = "asker"}, {.name = "dozer"},  {.name = "adviser"},
 };
 static struct plan policy = {.name = "policy"};
 
@@ -346,11 +353,10 @@ static void make_company(struct world *world, int32_t tenant)
     make_outside(world, tenant);
 }
 
-void world_open_case(struct world *world)
+static void open_case(struct world *world, int32_t tenant, const char *type)
 {
     struct base_call call = seed_call(world);
     int number = ++world->cases;
-    int32_t tenant = 1 + (int32_t)world_below(world, world->companies);
     char text[32];
     snprintf(text, sizeof text, "case:%d", number);
     json_t *amounts = json_array();
@@ -358,11 +364,10 @@ void world_open_case(struct world *world)
     for (int64_t i = 0; i < count; i++) {
         json_array_append_new(amounts, json_integer(1 + world_below(world, 1000)));
     }
-    static const char *const types[] = {"X01", "X02", "X02", "X03", "X03", "X04", "X05"};
     struct exception_row *exception = base_insert(&call, T_EXCEPTION);
     *exception = (struct exception_row){
         .tenant = tenant,
-        .type = types[world_below(world, RV_COUNT(types))],
+        .type = type,
         .subject = rv_arena_strdup(world->base->arena, text),
         .resource = rv_arena_strdup(world->base->arena, text),
         .summary = "to be done",
@@ -375,6 +380,48 @@ void world_open_case(struct world *world)
     world_note(world, "company %d: %s (%s) is found", (int)tenant, text, exception->type);
     if (world_chance(world, 700)) { /* told by who found it, but for one of an older version */
         wires_notify(world, tenant);
+    }
+}
+
+void world_open_case(struct world *world)
+{
+    static const char *const types[] = {"X01", "X02", "X02", "X03", "X03", "X04", "X05"};
+    int32_t tenant = 1 + (int32_t)world_below(world, world->companies);
+    open_case(world, tenant, types[world_below(world, RV_COUNT(types))]);
+}
+
+/* Many more runs in one company than rooms: most only sleep, a second at a time,
+ * or wait for the model. */
+static void crowd_comes(struct world *world, void *data)
+{
+    (void)data;
+    static const char *const types[] = {"X06", "X06", "X06", "X06", "X07", "X07",
+                                        "X07", "X01", "X02", "X03", "X04", "X05"};
+    int count = world->rooms.company_max * 2 + (int)world_below(world, CROWD_MORE);
+    int32_t tenant = 1 + (int32_t)world_below(world, world->companies);
+    world->tally.crowds++;
+    world->cases_most += count;
+    for (int i = 0; i < count; i++) {
+        open_case(world, tenant, types[world_below(world, RV_COUNT(types))]);
+    }
+}
+
+/* In some worlds nodes have few rooms, and in some of these there is a crowd, about when the faults
+ * end: what goes on beside it is looked at while nothing is wrong. */
+static void make_rooms(struct world *world)
+{
+    if (!world_chance(world, FEW_ROOMS)) {
+        return;
+    }
+    bool crowded = world_chance(world, CROWDED);
+    int most = ROOMS_LEAST +
+               (int)world_below(world, (crowded ? ROOMS_CROWDED : ROOMS_MOST) - ROOMS_LEAST + 1);
+    world->rooms = (struct rv_run_limits){.share = 1 + (int)world_below(world, most),
+                                          .company_max = most,
+                                          .active_max = most + (int)world_below(world, most)};
+    if (crowded) {
+        int64_t at_us = world->rates.calm_us + world_below(world, 4 * WORLD_SECOND);
+        world_at(world, at_us - 3500 * WORLD_MS, crowd_comes, NULL);
     }
 }
 
@@ -576,6 +623,7 @@ struct world *world_create(const struct world_options *options)
     for (int i = 0; i < world->companies; i++) {
         make_company(world, i + 1);
     }
+    make_rooms(world);
     world_open_case(world);
     for (int i = 0; i < world->node_count; i++) {
         world->nodes[i] = (struct node){.world = world, .index = i};
@@ -618,6 +666,7 @@ static void at_rest_yet(struct world *world, void *data)
         world_at(world, world->now_us + LOOK_REST_MS * WORLD_MS, at_rest_yet, NULL);
         return;
     }
+    rules_rooms(world);
     world_note(world, "at rest");
     world->ending = true;
     for (int i = 0; i < world->node_count; i++) {

@@ -7,6 +7,7 @@
  *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
  *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
  *   chance.c   ids and secrets (for base/random.c)           rules*.c what must hold
+ *   model.c    the engine of a model
  *   books.c    the catalogue of commands                     versions.c who changes agents
  *
  * Everything else is the product's own object code: actors, committer, lease, gate, approvals,
@@ -28,6 +29,7 @@
 #include "runtime/hooks/sender.h"
 #include "runtime/journal/lease.h"
 #include "runtime/journal/placement.h"
+#include "runtime/model/model.h"
 #include "runtime/run/company.h"
 #include "runtime/run/store.h"
 #include "runtime/schedule/service.h"
@@ -79,6 +81,8 @@ struct node {
     struct rv_schedule_service *schedules;
     struct rv_orchestrator_options orchestrator;
     struct rv_run_room room;
+    struct rv_model_engine engine;
+    struct rv_model *model;
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
     int64_t moving[BASE_TENANTS_MAX]; /* epoch with which it last began to give it away ... */
@@ -110,6 +114,8 @@ struct world_tally {
     int64_t idle_ended;
     int64_t taken_inside; /* ... and another node took the company before it went on */
     int64_t migrated;     /* open runs that went on with another version */
+    int64_t asked;        /* questions to the model */
+    int64_t crowds;       /* many more runs of a company than rooms */
     int64_t updates, replies, refused, values, revived;
     int64_t lived_us;
 };
@@ -118,6 +124,7 @@ struct event;
 struct wire;
 struct rules;
 struct errand;
+struct asking;
 
 /* Something that people have asked of a run; see asks.c. */
 struct ask {
@@ -143,6 +150,7 @@ struct world {
     int64_t stall_until_us;
     int64_t lingered_us; /* when a session without a client was last seen */
     struct world_rates rates;
+    struct rv_run_limits rooms; /* of each node; 0: more than it ever needs */
     struct node nodes[WORLD_NODES_MAX];
     int node_count;
     int companies;
@@ -158,6 +166,7 @@ struct world {
     struct rules *rules;
     struct errand *errands; /* what people have asked for so far */
     struct ask *asks;
+    struct asking *askings;     /* questions to the model */
     int wrong, revivals, begun; /* asks of these kinds */
     struct world_tally tally;
     uint64_t hash;
@@ -211,6 +220,11 @@ extern const struct rv_hook_vault *node_vault;
 void nodes_begin(void); /* keys, once per process */
 
 /* Placement and what nodes tell each other. */
+void model_begin(struct node *node); /* the loop is there */
+void model_end(struct node *node);
+void model_stop(struct node *node); /* what is open is answered at once, with nothing */
+/* When the run last waited for the model, by the server's clock; 0: never. */
+int64_t model_asked_us(const struct world *world, int32_t tenant, int64_t run);
 void cluster_begin(struct node *node); /* the lease is there */
 void cluster_beaten(void *node);
 void cluster_committed(struct node *node, int32_t tenant);
@@ -267,7 +281,8 @@ void rules_copied_step(struct world *world, const struct step_row *step);
 void rules_effect(struct world *world, const struct event_row *event, int64_t run);
 void rules_told_end(struct world *world);
 bool rules_at_rest(struct world *world);
-void rules_lost(struct world *world); /* says what is left to do: it will never be done */
+void rules_rooms(struct world *world); /* at rest: every room has been given back */
+void rules_lost(struct world *world);  /* says what is left to do: it will never be done */
 void rules_check_end(struct world *world);
 
 #endif

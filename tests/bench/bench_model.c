@@ -2,6 +2,7 @@
  * own (bench_model_*.c). */
 #include "tests/bench/bench_model_cpu.h"
 #include "tests/bench/bench_model_encode.h"
+#include "tests/bench/bench_model_goals.h"
 #include "tests/bench/bench_model_gpu.h"
 #include "tests/bench/bench_model_mask.h"
 #include "tests/bench/bench_model_serve.h"
@@ -16,6 +17,7 @@ static void run_model(const struct bench_run *run)
     }
     bench_model_cpu(run);
     bench_model_serve(run);
+    bench_model_goals(run);
     if (bench_wants(run, "encode")) {
         bench_model_encode(run, "kernels/nano/nano.gguf");
     }

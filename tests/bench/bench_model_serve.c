@@ -1,6 +1,7 @@
 /* bench_model_serve.c -- see bench_model_serve.h. */
 #include "tests/bench/bench_model_serve.h"
 
+#include "tests/bench/bench_model_words.h"
 #include "tests/support/kernel_asker.h"
 
 #include <stdio.h>
@@ -10,43 +11,12 @@ enum { TIMES = 5, CROWD = 64, CACHE_BYTES = 64 << 20 };
 
 static const char nano_path[] = "kernels/nano/nano.gguf";
 
-static void must(enum kernel_status status, const struct kernel_error *error)
-{
-    if (status != KERNEL_OK) {
-        fprintf(stderr, "model: %s\n", error->message);
-        exit(EXIT_FAILURE);
-    }
-}
-
 static double ms(int64_t us)
 {
     return (double)us / 1000;
 }
 
 /* ---- prefix ---- */
-
-/* A text of about `tokens` tokens that no other `variant` begins with: made-up models have a token
- * for each byte. */
-static char *make_text(uint32_t variant, uint32_t bytes)
-{
-    char *text = malloc(bytes + 1);
-    uint32_t state = variant * UINT32_C(2654435761) + 1;
-    for (uint32_t i = 0; i < bytes; i++) {
-        state = state * UINT32_C(1664525) + UINT32_C(1013904223);
-        text[i] = (char)('a' + (state >> 24) % 26);
-    }
-    text[bytes] = '\0';
-    return text;
-}
-
-/* As many bytes as give that many tokens, nearly. */
-static uint32_t bytes_for(const struct kernel_model *model, uint32_t tokens)
-{
-    char *probe = make_text(0, 4096);
-    uint32_t counted = kernel_count_tokens(model, (struct kernel_text){probe, 4096});
-    free(probe);
-    return (uint32_t)((uint64_t)tokens * 4096 / counted);
-}
 
 static double first_token_ms(struct kernel_engine *engine, const char *beginning, const char *end)
 {
@@ -78,17 +48,17 @@ static void prefix(const struct bench_run *run)
     struct kernel_model *model = NULL;
     struct kernel_engine *engine = NULL;
     struct kernel_error error;
-    must(kernel_model_make("qwen2.5-0.5b", "Q8_0", 1, &model, &error), &error);
+    model_must(kernel_model_make("qwen2.5-0.5b", "Q8_0", 1, &model, &error), &error);
     struct kernel_engine_options options = {.backend = KERNEL_CPU, .context_max = 2048};
-    must(kernel_engine_create(model, &options, &engine, &error), &error);
-    uint32_t long_bytes = bytes_for(model, 1500);
-    uint32_t short_bytes = bytes_for(model, 50);
-    char *shared = make_text(1, long_bytes);
+    model_must(kernel_engine_create(model, &options, &engine, &error), &error);
+    uint32_t long_bytes = model_bytes_for(model, 1500);
+    uint32_t short_bytes = model_bytes_for(model, 50);
+    char *shared = model_text(1, long_bytes);
     double cold = 1e9;
     double warm = 1e9;
     for (uint32_t i = 0; i < 3; i++) { /* cold and warm in turn, the best of each */
-        char *other = make_text(100 + i, long_bytes);
-        char *end = make_text(200 + i, short_bytes);
+        char *other = model_text(100 + i, long_bytes);
+        char *end = model_text(200 + i, short_bytes);
         double took = first_token_ms(engine, other, end);
         cold = took < cold ? took : cold;
         if (i == 0) {
@@ -160,17 +130,17 @@ static void resident(const struct bench_run *run)
         fprintf(stderr, "model: no file in /tmp\n");
         exit(EXIT_FAILURE);
     }
-    must(kernel_model_make("qwen2.5-0.5b", "Q8_0", 1, &model, &error), &error);
-    must(kernel_model_write(model, path, &error), &error);
+    model_must(kernel_model_make("qwen2.5-0.5b", "Q8_0", 1, &model, &error), &error);
+    model_must(kernel_model_write(model, path, &error), &error);
     kernel_model_close(model);
     double before = resident_mb();
-    must(kernel_model_open(path, &model, &error), &error);
+    model_must(kernel_model_open(path, &model, &error), &error);
     unlink(path); /* it stays mapped */
     struct kernel_engine_options options = {
         .backend = KERNEL_CPU, .cache_bytes = CACHE_BYTES, .context_max = 512};
-    must(kernel_engine_create(model, &options, &engine, &error), &error);
+    model_must(kernel_engine_create(model, &options, &engine, &error), &error);
     kernel_model_facts(model, &facts);
-    char *text = make_text(7, bytes_for(model, 20));
+    char *text = model_text(7, model_bytes_for(model, 20));
     decide_together(engine, text);
     double beside = resident_mb() - before - (double)(facts.bytes + CACHE_BYTES) / (1 << 20);
     bench_report(run, "model", "resident", "file_mb", (double)facts.bytes / (1 << 20), "MB");
@@ -227,10 +197,10 @@ static void nano(const struct bench_run *run)
         struct kernel_engine *engine = NULL;
         struct kernel_error error;
         int64_t open_us = asked_now_us();
-        must(kernel_model_open(nano_path, &model, &error), &error);
+        model_must(kernel_model_open(nano_path, &model, &error), &error);
         struct kernel_engine_options options = {
             .backend = KERNEL_CPU, .threads = 1, .no_prefix_cache = true};
-        must(kernel_engine_create(model, &options, &engine, &error), &error);
+        model_must(kernel_engine_create(model, &options, &engine, &error), &error);
         decide(engine, asked);
         double took = ms(asked->first_us - open_us);
         first = took < first ? took : first;

@@ -37,7 +37,7 @@ struct child {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t more;
     struct rv_buf queue;
-    bool closing;
+    bool closing, leaving; /* leaving: nobody is told anything any more */
     struct asked *asked; /* questions that have not ended */
 };
 
@@ -58,10 +58,12 @@ struct asked {
 static void say(struct child *child, json_t *frame)
 {
     pthread_mutex_lock(&child->lock);
-    if (!rv_frame_put(&child->queue, frame) || child->queue.overflowed) {
-        _exit(3); /* nobody reads: the parent begins us anew */
+    if (!child->leaving) {
+        if (rv_frame_put(&child->queue, frame, NULL) != RV_OK) {
+            _exit(3); /* nobody reads: the parent begins us anew */
+        }
+        pthread_cond_signal(&child->more);
     }
-    pthread_cond_signal(&child->more);
     pthread_mutex_unlock(&child->lock);
     json_decref(frame);
 }
@@ -466,10 +468,36 @@ static void take(struct child *child, const json_t *frame)
     }
 }
 
+/* The whole frames of what came; false: what follows cannot be read. */
+static bool take_frames(struct child *child, struct rv_buf *in)
+{
+    struct rv_error err = {.code = RV_OK};
+    json_t *frame = NULL;
+    int64_t id = 0;
+    enum rv_code code;
+    while ((code = rv_frame_take(in, &frame, &id, &err)) == RV_INVALID || frame != NULL) {
+        if (frame != NULL) {
+            take(child, frame);
+            json_decref(frame);
+            continue;
+        }
+        fprintf(stderr, "reeve model engine: %s\n", err.message);
+        struct kernel_error why = {.status = KERNEL_INVALID};
+        snprintf(why.message, sizeof why.message, "the question cannot be read: %s", err.message);
+        if (id != 0) { /* else nobody knows whose it was, and its deadline ends it */
+            say_failed(child, id, KERNEL_INVALID, &why, NULL);
+        }
+        rv_error_clear(&err);
+    }
+    if (code != RV_OK) {
+        fprintf(stderr, "reeve model engine: %s\n", err.message);
+    }
+    return code == RV_OK;
+}
+
 static void read_all(struct child *child)
 {
     struct rv_buf in;
-    struct rv_error err = {.code = RV_OK};
     char *bytes = rv_alloc(READ_BYTES);
     rv_buf_init(&in, RV_FRAME_MAX + READ_BYTES + 4);
     for (;;) {
@@ -481,13 +509,7 @@ static void read_all(struct child *child)
             break;
         }
         rv_buf_add(&in, bytes, (size_t)got);
-        json_t *frame = NULL;
-        while (rv_frame_take(&in, &frame, &err) == RV_OK && frame != NULL) {
-            take(child, frame);
-            json_decref(frame);
-        }
-        if (err.code != RV_OK) {
-            fprintf(stderr, "reeve model engine: %s\n", err.message);
+        if (!take_frames(child, &in)) {
             break;
         }
     }
@@ -512,7 +534,10 @@ int rv_engine_child(int fd)
     RV_ASSERT(pthread_create(&writer, NULL, write_all, &child) == 0);
     rv_mapped_guard(on_lost, &child);
     read_all(&child);
-    kernel_engine_destroy(child.engine); /* open questions end, into a queue that nobody reads */
+    pthread_mutex_lock(&child.lock);
+    child.leaving = true; /* questions that are open are asked again elsewhere: no word of them */
+    pthread_mutex_unlock(&child.lock);
+    kernel_engine_destroy(child.engine);
     kernel_model_close(child.model);
     pthread_mutex_lock(&child.lock);
     child.closing = true;

@@ -17,7 +17,7 @@
  * prompt was cut, with or without cached prefixes, on any number of threads.  Randomness depends on
  * (seed, position) alone.
  *  - An answer under a schema satisfies it: it is made that way, token by token, and closed in time
- * where it meets its token limit.
+ * where it meets its token limit.  Nothing else may end it: stop texts are refused with one.
  *  - Nothing of one tenant is shared with another: no cached prefix, no batch effect, no count.
  *  - Memory is bounded by the limits given to kernel_engine_create; a full queue is KERNEL_BUSY
  * with the time after which to try again; a prompt that does not fit is KERNEL_LIMIT with both
@@ -182,7 +182,8 @@ struct kernel_request {
         *options;          /* the choices: the answer is {"choice":one of them,"reason":..},
                               unless a schema says otherwise; probabilities measured */
     uint32_t option_count; /* 0, or 2 to 64 */
-    const struct kernel_text *stop; /* texts that end the answer; not part of it */
+    const struct kernel_text *stop; /* texts that end the answer; not part of it.  None where a
+                                       schema or options say what it is: KERNEL_INVALID */
     uint32_t stop_count;            /* at most 8 */
     struct kernel_sampling sampling;
     uint32_t answer_max;   /* tokens; 0: what the context leaves */

@@ -54,8 +54,10 @@ static void event_error(const struct rv_engine_event *event, int *status, const 
     }
 }
 
-void rv_openai_refuse_event(struct rv_call *call, const struct rv_engine_event *event)
+void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *ask,
+                            const struct rv_engine_event *event)
 {
+    char place[RV_OPENAI_PLACE_MAX];
     int status = 0;
     const char *type = NULL;
     const char *code = NULL;
@@ -65,7 +67,9 @@ void rv_openai_refuse_event(struct rv_call *call, const struct rv_engine_event *
         snprintf(seconds, sizeof seconds, "%d", (int)((event->retry_ms + 999) / 1000));
         rv_exchange_field(call->exchange, "Retry-After", seconds);
     }
-    rv_openai_refuse(call, status, type, code, event->err->message, NULL);
+    rv_openai_place(ask, event->retry_ms > 0 ? RV_UNAVAILABLE : event->code, event->err->message,
+                    place, sizeof place);
+    rv_openai_refuse(call, status, type, code, event->err->message, place);
 }
 
 /* ---- accounts ---- */
@@ -261,7 +265,7 @@ static void on_done(struct rv_openai_open *open, const json_t *body)
 static void on_failed(struct rv_openai_open *open, const struct rv_engine_event *event)
 {
     if (open->call != NULL) {
-        rv_openai_refuse_event(open->call, event);
+        rv_openai_refuse_event(open->call, &open->ask, event);
         open->call = NULL;
         return;
     }

@@ -73,7 +73,7 @@ static void on_vector(void *data, const struct rv_engine_event *event)
     if (event->kind == RV_ENGINE_DONE) {
         json_array_set(all->vectors, one->index, json_object_get(event->body, "vector"));
     } else if (all->call != NULL) { /* the first failure is the answer */
-        rv_openai_refuse_event(all->call, event);
+        rv_openai_refuse_event(all->call, &all->ask, event);
         all->call = NULL;
     }
     rv_free(one);

@@ -39,7 +39,7 @@ enum {
     STOP_BYTES_MAX = 256,
     LOGPROBS_MAX = KERNEL_ALTERNATIVES_MAX,
     PREEMPTIONS_MAX = 3,   /* of one sequence, while another victim can be found */
-    AGEING_MS = 2000,      /* of waiting lift a sequence by one tier */
+    AGEING_MS = 2000,      /* of waiting lift a sequence by one tier: plan.c */
     DRAFT_MAX = 8,         /* tokens guessed ahead */
     DRAFT_RUNNING_MAX = 8, /* with more sequences than this nobody guesses */
     SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step, at most */
@@ -86,7 +86,8 @@ struct sequence {
     const struct kernel_vocab *vocab;
     /* ---- where it is ---- */
     enum sequence_state state;
-    int64_t submitted_us, waiting_since_us;
+    int64_t submitted_us;
+    int64_t waiting_since_us; /* and nothing of its tenant and tier at work */
     uint32_t preemptions;
     struct kernel_tokens tokens;
     uint32_t prompt_count, computed;

@@ -369,6 +369,8 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
     json_t *question = open->ask.question;
     open->ask.question = NULL;
     json_object_set_new(question, "tenant", json_integer(open->tenant));
+    json_object_set_new(question, "tier",
+                        json_integer(rv_model_tier(api->options.models.tiers, open->tenant)));
     if (open->ask.adapter != NULL) {
         json_object_set(question, "adapter", open->ask.adapter);
     }

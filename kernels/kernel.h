@@ -246,6 +246,7 @@ struct kernel_stats {
     uint32_t running, waiting;
     uint32_t blocks, blocks_used, blocks_cached;
     uint64_t memory_bytes; /* beside the file, now */
+    uint32_t context;      /* tokens of prompt and answer together, at most */
 };
 void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out);
 /* Of one tenant: sums over its requests that have ended, the failed ones too. */

@@ -9,6 +9,7 @@
 #include "runtime/audit/act.h"
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
+#include "runtime/http/openai_share.h"
 #include "runtime/http/desk.h"
 #include "runtime/journal/blob.h"
 
@@ -182,6 +183,7 @@ void rv_api_destroy(struct rv_api *api)
         rv_desk_destroy(api->desk);
         rv_pages_destroy(api->pages);
         rv_auth_destroy(api->auth);
+        rv_openai_shares_free(api);
         rv_free(api->routes);
         rv_free(api);
     }

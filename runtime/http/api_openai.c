@@ -2,6 +2,7 @@
 #include "model_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/http/openai_call.h"
+#include "runtime/http/openai_share.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -68,16 +69,30 @@ static void on_today(void *data, enum rv_code code, const struct rv_result *resu
     struct asking *asking = data;
     struct rv_call *call = asking->call;
     int64_t most = call->api->options.models.tokens_per_day;
-    if (code == RV_OK && rv_result_i64(result, 0, 0) < most) {
+    int32_t tenant = call->caller->tenant;
+    int64_t used = code == RV_OK ? rv_result_i64(result, 0, 0) : 0;
+    int64_t kept = rv_openai_kept(call->api, tenant);
+    if (code == RV_OK && used + kept < most) {
+        json_t *facts = rv_engine_facts(asking->engine);
+        asking->ask.kept = rv_openai_most(&asking->ask, rv_json_int(facts, "room", 0));
+        json_decref(facts);
+        rv_openai_keep(call->api, tenant, asking->ask.kept);
         go_on(asking);
         return;
     }
     char text[160];
-    if (code == RV_OK) {
+    if (code == RV_OK && used < most) { /* nobody knows yet what they will leave */
+        rv_exchange_field(call->exchange, "Retry-After", "1");
+        snprintf(text, sizeof text,
+                 "your company has used %lld tokens of %lld today (UTC), and its requests on their "
+                 "way may take the rest: again when they are answered",
+                 (long long)used, (long long)most);
+        rv_openai_refuse(call, 429, "rate_limit_error", "rate_limit_exceeded", text, NULL);
+    } else if (code == RV_OK) {
         snprintf(text, sizeof text, "%lld", (long long)rv_result_i64(result, 0, 1));
         rv_exchange_field(call->exchange, "Retry-After", text);
         snprintf(text, sizeof text, "your company has used %lld tokens of %lld today (UTC)",
-                 (long long)rv_result_i64(result, 0, 0), (long long)most);
+                 (long long)used, (long long)most);
         rv_openai_refuse(call, 429, "insufficient_quota", "insufficient_quota", text, NULL);
     } else {
         rv_openai_refuse_status(call, rv_code_http_status(code), rv_code_name(code), err->message);

@@ -11,6 +11,7 @@
 struct rv_desk; /* desk.h */
 struct rv_events;
 struct rv_openai_open; /* openai_call.c */
+struct rv_openai_share; /* openai_share.c */
 struct rv_update_wait; /* api_updates.c */
 
 struct rv_api {
@@ -22,6 +23,7 @@ struct rv_api {
     struct rv_route *routes; /* more_routes, then our own */
     int more_count;
     struct rv_openai_open *openai; /* questions to the model on their way */
+    struct rv_openai_share *shares; /* what they may use, by company */
     struct rv_update_wait *waits;  /* for answers of runs */
     bool stopped;
 };

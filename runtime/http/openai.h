@@ -57,6 +57,7 @@ struct rv_openai_ask {
     bool logprobs;    /* wanted ... */
     int alternatives; /* ... with so many others a token */
     bool base64;      /* of embeddings */
+    int64_t kept;     /* tokens that are kept back for it: openai_share.h */
 };
 
 /* False: `fault` says what and where.  `out` is finished either way by rv_openai_ask_fini. */

@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/http/openai_share.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,20 +75,34 @@ void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *as
 
 /* ---- accounts ---- */
 
+struct noted {
+    struct rv_api *api;
+    int32_t tenant;
+    int64_t kept;
+};
+
 static void on_noted(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err)
 {
-    (void)data;
+    struct noted *noted = data;
     (void)result;
     if (code != RV_OK) {
         rv_log_error("http", "USE-LOST", err);
     }
+    rv_openai_give(noted->api, noted->tenant, noted->kept);
+    rv_free(noted);
 }
 
 void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *asked,
-                       const json_t *body)
+                       const json_t *body, int64_t kept)
 {
     const json_t *usage = json_object_get(body, "usage");
+    if (usage == NULL || api->stopped) {
+        rv_openai_give(api, tenant, kept);
+        return;
+    }
+    struct noted *noted = rv_alloc(sizeof *noted);
+    *noted = (struct noted){api, tenant, kept};
     const json_t *answered = json_object_get(body, "model");
     struct rv_args *args = rv_args_create(&rv_sql_model_use_add);
     rv_args_i32(args, 1, tenant);
@@ -97,7 +112,7 @@ void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, c
     rv_args_i64(args, 5, rv_json_int(usage, "prompt", 0));
     rv_args_i64(args, 6, rv_json_int(usage, "cached", 0));
     rv_args_i64(args, 7, rv_json_int(usage, "answer", 0));
-    rv_db_query(api->options.db, tenant, &rv_sql_model_use_add, args, on_noted, NULL);
+    rv_db_query(api->options.db, tenant, &rv_sql_model_use_add, args, on_noted, noted);
 }
 
 /* ---- life ---- */
@@ -305,14 +320,12 @@ static void on_piece(struct rv_openai_open *open, const json_t *body)
 static void on_event(void *data, const struct rv_engine_event *event)
 {
     struct rv_openai_open *open = data;
-    const json_t *usage = json_object_get(event->body, "usage");
     if (event->kind == RV_ENGINE_PIECE) {
         on_piece(open, event->body);
         return;
     }
-    if (usage != NULL && !open->api->stopped) {
-        rv_openai_account(open->api, open->tenant, open->person, open->ask.model, event->body);
-    }
+    rv_openai_account(open->api, open->tenant, open->person, open->ask.model, event->body,
+                      open->ask.kept);
     open->ended = true;
     if (event->kind == RV_ENGINE_DONE) {
         on_done(open, event->body);

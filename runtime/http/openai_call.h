@@ -23,8 +23,10 @@ void rv_openai_refuse(struct rv_call *call, int status, const char *type, const 
 void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *ask,
                             const struct rv_engine_event *event);
 /* Adds one answer, the engine's last event, to the company's sums of the day: under the model that
- * answered, or the one that was asked for where the event does not say. */
+ * answered, or the one that was asked for where the event does not say.  `kept` tokens were kept
+ * back for it: given back when that is done, at once where nothing was used (`body` NULL, or no
+ * usage in it). */
 void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *asked,
-                       const json_t *body);
+                       const json_t *body, int64_t kept);
 
 #endif

@@ -65,9 +65,8 @@ static void on_vector(void *data, const struct rv_engine_event *event)
     struct embedding *all = one->all;
     const json_t *usage = json_object_get(event->body, "usage");
     all->tokens += rv_json_int(usage, "prompt", 0);
-    if (usage != NULL && !all->api->stopped) {
-        rv_openai_account(all->api, all->tenant, all->person, all->ask.model, event->body);
-    }
+    rv_openai_account(all->api, all->tenant, all->person, all->ask.model, event->body,
+                      all->open == 1 ? all->ask.kept : 0); /* with the last of them */
     if (event->kind == RV_ENGINE_DONE) {
         json_array_set(all->vectors, one->index, json_object_get(event->body, "vector"));
     } else if (all->call != NULL) { /* the first failure is the answer */

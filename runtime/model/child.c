@@ -441,6 +441,7 @@ static void say_ready(struct child *child)
         json_object_set_new(child->model_facts, "name", json_string(child->label));
     }
     json_object_set_new(facts, "device", json_string(stats.device));
+    json_object_set_new(facts, "room", json_integer(stats.context));
     json_object_set_new(facts, "e", json_string("ready"));
     say(child, facts);
 }

@@ -203,16 +203,19 @@ struct kernel_usage {
 struct kernel_logprob {
     int32_t token;
     float logprob;
+    uint32_t others; /* of a token of the answer: so many alternatives follow; else 0 */
 };
 
 enum kernel_event_kind { KERNEL_PIECE, KERNEL_DONE, KERNEL_FAILED };
 struct kernel_event {
     enum kernel_event_kind kind;
-    /* PIECE: whole UTF-8 characters, as soon as they cannot change any more */
+    /* PIECE: whole UTF-8 characters, as soon as they cannot change any more; no text where only
+     * log-probabilities were left */
     struct kernel_text text;
     bool thinking;
     const struct kernel_logprob
-        *logprobs; /* of its last token: the token itself, then alternatives */
+        *logprobs; /* of each of its tokens: the token itself, then its alternatives.  One that
+                      had to come (log-probability 0) has none: nothing was chosen */
     uint32_t logprob_count;
     /* DONE */
     enum kernel_finish finish;

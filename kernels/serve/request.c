@@ -443,6 +443,7 @@ void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
     free(sequence->blocks);
     free(sequence->mask);
     free(sequence->held);
+    free(sequence->told);
     free(sequence->pooled);
     free(sequence);
 }

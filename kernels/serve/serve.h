@@ -116,8 +116,10 @@ struct sequence {
     struct kernel_decoder decoder;
     char *held; /* decoded, not handed out: it may be the beginning of a stop text */
     size_t held_count, held_room;
-    struct kernel_logprob alternatives[LOGPROBS_MAX + 1];
+    struct kernel_logprob alternatives[LOGPROBS_MAX + 1]; /* of the token that was chosen last */
     uint32_t alternative_count;
+    struct kernel_logprob *told; /* of the tokens whose text was not handed out */
+    uint32_t told_count, told_room;
     struct kernel_usage usage;
     double *pooled; /* EMBED: [width] sum of hidden states */
 };
@@ -274,6 +276,7 @@ void mask_make(struct sequence *sequence);
 /* answer.c */
 bool answer_text(struct sequence *sequence, int32_t token); /* false: a stop text was met */
 void answer_flush(struct sequence *sequence);
+void answer_logprobs(struct sequence *sequence, int32_t token); /* of the one that was taken */
 void answer_done(struct kernel_engine *engine, struct sequence *sequence, enum kernel_finish finish,
                  const float *vector);
 void answer_failed(struct kernel_engine *engine, struct sequence *sequence,

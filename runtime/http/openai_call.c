@@ -300,20 +300,23 @@ static void on_piece(struct rv_openai_open *open, const json_t *body)
     const json_t *list = json_object_get(body, "logprobs");
     const json_t *text = json_object_get(body, "text");
     bool thinking = rv_json_bool(body, "thinking", false);
-    json_t *logprob = open->ask.logprobs && list != NULL && !thinking
-                          ? rv_openai_logprob(list, open->ask.alternatives)
-                          : NULL;
+    json_t *logprobs = open->ask.logprobs && list != NULL && !thinking ? json_array() : NULL;
+    for (size_t i = 0; logprobs != NULL && i < json_array_size(list); i++) {
+        json_array_append_new(logprobs,
+                              rv_openai_logprob(json_array_get(list, i), open->ask.alternatives));
+    }
     if (open->call != NULL && rv_exchange_gone(open->call->exchange)) {
         open_cut(open);
     }
     if (open->ask.stream && !open->ask.tools) {
-        stream_piece(open, body, logprob != NULL ? json_pack("[o]", logprob) : NULL);
+        stream_piece(open, body, logprobs);
         return;
     }
     rv_buf_add(thinking ? &open->thoughts : &open->text, json_string_value(text),
                json_string_length(text));
-    if (logprob != NULL) {
-        json_array_append_new(open->logprobs, logprob);
+    if (logprobs != NULL) {
+        json_array_extend(open->logprobs, logprobs);
+        json_decref(logprobs);
     }
 }
 

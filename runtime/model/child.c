@@ -134,17 +134,24 @@ static json_t *usage_of(const struct kernel_usage *usage)
                      "thinking", (json_int_t)usage->thinking_tokens);
 }
 
-/* [[text, logprob], ...]: the token itself, then the alternatives. */
+/* [[[text, logprob, bytes], ...], ...]: of each token, itself and then the alternatives. */
 static json_t *logprobs_of(const struct child *child, const struct kernel_event *event)
 {
     json_t *list = json_array();
+    json_t *one = NULL; /* the token that they are of */
+    uint32_t others = 0;
     for (uint32_t i = 0; i < event->logprob_count; i++) {
+        if (others == 0) {
+            json_array_append_new(list, one = json_array());
+            others = event->logprobs[i].others + 1;
+        }
+        others--;
         struct kernel_text text = kernel_token_text(child->model, event->logprobs[i].token);
         json_t *bytes = json_array();
         for (size_t b = 0; b < text.length; b++) {
             json_array_append_new(bytes, json_integer((unsigned char)text.bytes[b]));
         }
-        json_array_append_new(list, json_pack("[o,f,o]", text_of(text.bytes, text.length),
+        json_array_append_new(one, json_pack("[o,f,o]", text_of(text.bytes, text.length),
                                               (double)event->logprobs[i].logprob, bytes));
     }
     return list;

@@ -166,6 +166,15 @@ test("log-probabilities come with every token that has text", async () => {
     assert.equal(one.top_logprobs.length, 3);
     assert.ok(one.logprob <= one.top_logprobs[0].logprob + 1e-6); // greedy: the first is the best
   }
+  // one for each token, also where a stop text holds text back
+  const plain = { model: "reeve", prompt: "abc", max_tokens: 24, temperature: 0, logprobs: 1 };
+  const whole = await client.completions.create(plain);
+  const held = await client.completions.create({ ...plain, stop: [...whole.choices[0].text].slice(-2).join("") + "\u0001" });
+  for (const one of [whole, held]) {
+    const { tokens, token_logprobs } = one.choices[0].logprobs;
+    assert.equal(tokens.length, token_logprobs.length);
+    assert.equal(tokens.length, one.usage.completion_tokens - (one.choices[0].finish_reason === "stop" ? 1 : 0));
+  }
 });
 
 test("completions and stop texts", async () => {

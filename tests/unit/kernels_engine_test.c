@@ -721,6 +721,92 @@ TEST(stop_texts_are_refused_with_a_schema_or_options)
     kernel_model_close(model);
 }
 
+/* Tokens that log-probabilities were told of. */
+static uint32_t tokens_told(const struct asked *asked)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < asked->logprob_count; i += 1 + asked->logprobs[i].others) {
+        count++;
+    }
+    return count;
+}
+
+TEST(every_token_has_log_probabilities_whatever_is_held_back_or_forced)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    static const char forced[] = "{\"type\":\"object\",\"properties\":{\"invoice_number\":{\"enum\":"
+                                 "[10000001,20000002]}},\"required\":[\"invoice_number\"],"
+                                 "\"additionalProperties\":false}";
+    struct asked whole = {0};
+    for (int i = 0; i < 5; i++) {
+        struct kernel_message message;
+        struct asked asked = {0};
+        struct kernel_request request = complete(&message, prompts[0], i < 3 ? ANSWER : 90);
+        char stop[16] = "";
+        struct kernel_text stops[1];
+        request.logprobs = 2;
+        if (i == 1 || i == 2) { /* the end of the answer may begin it; the answer has it */
+            size_t from = i == 1 ? whole.length - 2 : 4;
+            memcpy(stop, whole.text + from, 2);
+            strcat(stop, i == 1 ? "\x01" : "");
+            stops[0] = text_of(stop);
+            request.stop = stops;
+            request.stop_count = 1;
+        } else if (i == 3) {
+            request.schema = text_of(forced);
+        } else if (i == 4) {
+            request.kind = KERNEL_CHAT; /* it thinks */
+            request.schema = text_of(forced);
+            request.thinking_max = 7;
+        }
+        ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+        asked_wait(&asked);
+        ck_assert_msg(!asked.failed, "%s", asked.message);
+        bool ended = asked.finish == KERNEL_STOPPED && i < 2; /* its mark is told of nowhere */
+        ck_assert_msg(tokens_told(&asked) + ended == asked.usage.answer_tokens,
+                      "case %d: %u of %u", i, tokens_told(&asked), asked.usage.answer_tokens);
+        if (i == 0) {
+            whole = asked;
+            ck_assert_uint_ge(whole.length, 8);
+            for (size_t c = 0; c < whole.length; c++) { /* else the stops above are no texts */
+                ck_assert_int_ne(whole.text[c], 0);
+            }
+        } else {
+            asked_free(&asked);
+        }
+    }
+    asked_free(&whole);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(a_thought_stays_within_the_limits)
+{
+    static const struct {
+        uint32_t answer, thinking, most_thinking;
+    } cases[] = {{1, 0, 1}, {1, 1, 1}, {2, 5, 2}, {9, 1, 1}, {9, 2, 2}, {5, 6, 5}, {5, 5, 5}};
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kernel_message message;
+        struct asked asked = {0};
+        struct kernel_request request = complete(&message, prompts[0], cases[i].answer);
+        request.kind = KERNEL_CHAT;
+        request.thinking_max = cases[i].thinking;
+        ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+        asked_wait(&asked);
+        ck_assert_msg(!asked.failed, "%s", asked.message);
+        ck_assert_msg(asked.usage.answer_tokens <= cases[i].answer &&
+                          asked.usage.thinking_tokens <= cases[i].most_thinking,
+                      "case %zu: %u, of them %u of a thought", i, asked.usage.answer_tokens,
+                      asked.usage.thinking_tokens);
+        asked_free(&asked);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 TEST(a_vector_is_the_same_alone_and_in_a_crowd)
 {
     struct kernel_model *model = tiny();

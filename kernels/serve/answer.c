@@ -95,7 +95,8 @@ bool answer_text(struct sequence *sequence, int32_t token)
         tell_piece(sequence, sequence->held_count, true);
         return false;
     }
-    tell_piece(sequence, sequence->held_count - (sequence->thinking ? 0 : doubtful(sequence)), false);
+    tell_piece(sequence, sequence->held_count - (sequence->thinking ? 0 : doubtful(sequence)),
+               false);
     return true;
 }
 

@@ -52,8 +52,7 @@ static bool append_forced(struct kernel_engine *engine, struct sequence *sequenc
 /* The mark that ends a thought is its last token: where only one is left it is the mark. */
 static bool take_thought(struct kernel_engine *engine, struct sequence *sequence, int32_t token)
 {
-    if (token != sequence->think_end &&
-        sequence->thinking_tokens + 1 >= sequence->thinking_max) {
+    if (token != sequence->think_end && sequence->thinking_tokens + 1 >= sequence->thinking_max) {
         sequence->alternative_count = 0; /* they are of a token that was not taken */
         token = sequence->think_end;
     }

@@ -138,9 +138,8 @@ static enum kernel_status fit(const struct kernel_engine *engine, struct sequenc
         return kernel_fail(error, KERNEL_INVALID, "the prompt is empty");
     }
     if (prompt + least > room) {
-        return kernel_fail(error, KERNEL_LIMIT,
-                           "the prompt has %u tokens; %u are left for it%s", prompt, room,
-                           least > 0 ? " and an answer" : "");
+        return kernel_fail(error, KERNEL_LIMIT, "the prompt has %u tokens; %u are left for it%s",
+                           prompt, room, least > 0 ? " and an answer" : "");
     }
     if (sequence->answer_max == 0 || sequence->kind == KERNEL_EMBED) {
         sequence->answer_max = room - prompt;

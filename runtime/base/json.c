@@ -48,8 +48,11 @@ enum rv_code rv_json_parse(const char *text, size_t length, const char *what, js
     json_error_t failure;
     json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &failure);
     if (value == NULL) {
-        rv_fail(err, RV_INVALID, "%s is not valid JSON at line %d column %d", what, failure.line,
-                failure.column);
+        bool twice = json_error_code(&failure) == json_error_duplicate_key;
+        rv_fail(err, RV_INVALID,
+                twice ? "%s has a key twice at line %d column %d"
+                      : "%s is not valid JSON at line %d column %d",
+                what, failure.line, failure.column);
         rv_detail(err, "%s", failure.text);
         return RV_INVALID;
     }

@@ -9,8 +9,8 @@
 #include "runtime/audit/act.h"
 #include "runtime/base/check.h"
 #include "runtime/http/call.h"
-#include "runtime/http/openai_share.h"
 #include "runtime/http/desk.h"
+#include "runtime/http/openai_share.h"
 #include "runtime/journal/blob.h"
 
 #include "http_sql.h"
@@ -72,6 +72,7 @@ static const struct rv_route own_routes[] = {
     {"POST",   "/v1/completions",             RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_completions},
     {"POST",   "/v1/embeddings",              RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_embeddings},
     {"GET",    "/v1/models",                  RV_MAY_READ,       0, false, rv_api_models_list},
+    {"GET",    "/v1/models/{}",               RV_MAY_READ,       0, false, rv_api_model_show},
     {"GET",    "/{*}",                        RV_MAY_ANYONE,     0, false, rv_api_page},
     {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
 };

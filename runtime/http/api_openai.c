@@ -13,7 +13,7 @@ static const char any_model[] = "reeve"; /* whatever serves the caller's company
 bool rv_call_is_openai(const struct rv_call *call)
 {
     static const char *const patterns[] = {"/v1/chat/completions", "/v1/completions",
-                                           "/v1/embeddings", "/v1/models"};
+                                           "/v1/embeddings", "/v1/models", "/v1/models/{}"};
     bool found = false;
     for (size_t i = 0; i < RV_COUNT(patterns); i++) {
         found = found ||
@@ -248,6 +248,28 @@ static void add_named(json_t *list, const struct rv_engine *engine)
     json_decref(facts);
 }
 
+/* All of them, or the one that the path names. */
+static void answer_models(struct rv_call *call, json_t *list)
+{
+    if (call->match.part_count == 0) {
+        json_t *body = json_pack("{s:s,s:o}", "object", "list", "data", list);
+        rv_exchange_json(call->exchange, 200, body);
+        json_decref(body);
+        return;
+    }
+    const json_t *found = NULL;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        found = strcmp(rv_json_str(one, "id", ""), call->match.parts[0]) == 0 ? one : found;
+    }
+    if (found != NULL) {
+        rv_exchange_json(call->exchange, 200, found);
+    } else {
+        refuse_model(call, call->match.parts[0]);
+    }
+    json_decref(list);
+}
+
 static void on_adapters(void *data, enum rv_code code, const struct rv_result *result,
                         const struct rv_error *err)
 {
@@ -267,9 +289,7 @@ static void on_adapters(void *data, enum rv_code code, const struct rv_result *r
             json_array_append_new(list, model_object(id));
         }
     }
-    json_t *body = json_pack("{s:s,s:o}", "object", "list", "data", list);
-    rv_exchange_json(call->exchange, 200, body);
-    json_decref(body);
+    answer_models(call, list);
 }
 
 void rv_api_models_list(struct rv_call *call)
@@ -278,4 +298,9 @@ void rv_api_models_list(struct rv_call *call)
     rv_args_i32(args, 1, call->caller->tenant);
     rv_db_query(call->api->options.db, call->caller->tenant, &rv_sql_model_adapters, args,
                 on_adapters, call);
+}
+
+void rv_api_model_show(struct rv_call *call)
+{
+    rv_api_models_list(call);
 }

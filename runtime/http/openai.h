@@ -4,7 +4,7 @@
  *     POST /v1/chat/completions   messages, tools, response_format; stream or whole
  *     POST /v1/completions        one prompt
  *     POST /v1/embeddings         up to 256 texts
- *     GET  /v1/models
+ *     GET  /v1/models, /v1/models/NAME
  *
  * What is not known is ignored, what is known and cannot be done is refused by name, and a wrong
  * type names its place by a JSON pointer.  The tenant is the caller's, whatever the body says.

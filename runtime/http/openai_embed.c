@@ -90,8 +90,7 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
 {
     struct rv_api *api = call->api;
     size_t count = json_array_size(ask->inputs);
-    int tier =
-        RV_MODEL_TIER_EMBED + rv_model_tier(api->options.models.tiers, call->caller->tenant);
+    int tier = RV_MODEL_TIER_EMBED + rv_model_tier(api->options.models.tiers, call->caller->tenant);
     struct embedding *all = rv_alloc(sizeof *all);
     *all = (struct embedding){.api = api,
                               .call = call,
@@ -105,8 +104,8 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
         *one = (struct one){all, i};
         json_array_append_new(all->vectors, json_null());
         json_t *question = json_pack("{s:s,s:i,s:i,s:[{s:s,s:O}]}", "kind", "embed", "tenant",
-                                     (int)all->tenant, "tier", tier, "messages", "role",
-                                     "user", "text", json_array_get(all->ask.inputs, i));
+                                     (int)all->tenant, "tier", tier, "messages", "role", "user",
+                                     "text", json_array_get(all->ask.inputs, i));
         if (all->ask.adapter != NULL) {
             json_object_set(question, "adapter", all->ask.adapter);
         }

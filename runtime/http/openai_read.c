@@ -101,12 +101,12 @@ static bool refuse_members(enum rv_openai_kind kind, const json_t *body,
         }
     }
     const json_t *modalities = json_object_get(body, "modalities");
-    bool text_only = is_nothing(modalities) ||
-                     (json_array_size(modalities) == 1 &&
-                      strcmp(json_is_string(json_array_get(modalities, 0))
-                                 ? json_string_value(json_array_get(modalities, 0))
-                                 : "",
-                             "text") == 0);
+    bool text_only =
+        is_nothing(modalities) || (json_array_size(modalities) == 1 &&
+                                   strcmp(json_is_string(json_array_get(modalities, 0))
+                                              ? json_string_value(json_array_get(modalities, 0))
+                                              : "",
+                                          "text") == 0);
     return text_only || wrong(fault, "/modalities", "modalities can only be [\"text\"]");
 }
 
@@ -124,8 +124,7 @@ static bool refuse_known(enum rv_openai_kind kind, const json_t *body,
         (penalty != 0 &&
          !wrong(fault, "/frequency_penalty", "frequency_penalty is not supported")) ||
         !take_integer(body, "n", 1, 128, &n, fault) ||
-        (kind == RV_OPENAI_COMPLETION &&
-         !take_integer(body, "best_of", 1, 128, &best_of, fault))) {
+        (kind == RV_OPENAI_COMPLETION && !take_integer(body, "best_of", 1, 128, &best_of, fault))) {
         return false;
     }
     if (n != 1) {
@@ -417,8 +416,7 @@ static json_t *call_schema(const json_t *function, const char *base)
     char pointer[96];
     snprintf(pointer, sizeof pointer, "%s/properties/arguments", base);
     const json_t *parameters = json_object_get(function, "parameters");
-    json_t *arguments =
-        json_is_object(parameters) ? json_deep_copy(parameters) : json_object();
+    json_t *arguments = json_is_object(parameters) ? json_deep_copy(parameters) : json_object();
     json_object_del(arguments, "$schema"); /* of a root only, as the next */
     json_object_del(arguments, "$id");
     rebase(arguments, pointer);
@@ -514,8 +512,8 @@ static bool take_tools(const json_t *body, struct rv_openai_ask *out, struct rv_
             json_decref(calls);
             return false;
         }
-        if (named != NULL && (strcmp(named, rv_json_str(function, "name", "")) != 0 ||
-                              json_array_size(calls) > 0)) {
+        if (named != NULL &&
+            (strcmp(named, rv_json_str(function, "name", "")) != 0 || json_array_size(calls) > 0)) {
             continue;
         }
         char base[32] = "";
@@ -537,7 +535,8 @@ static bool take_tools(const json_t *body, struct rv_openai_ask *out, struct rv_
                                             "content", "additionalProperties", 0));
         }
         RV_ASSERT(alone == (json_array_size(calls) == 1));
-        json_t *schema = alone ? json_incref(json_array_get(calls, 0)) : json_pack("{s:O}", "anyOf", calls);
+        json_t *schema =
+            alone ? json_incref(json_array_get(calls, 0)) : json_pack("{s:O}", "anyOf", calls);
         json_object_set_new(out->question, "schema", schema);
         tell_tools(out->question, tools, may_talk);
         out->tools = true;

@@ -5,7 +5,7 @@
 #include "runtime/http/call.h"
 
 enum {
-    AROUND_TEXT = 16,  /* tokens of a chat format around a message, at most */
+    AROUND_TEXT = 16, /* tokens of a chat format around a message, at most */
     ROOM_USUAL = 8192 /* where the engine has not said */
 };
 
@@ -22,8 +22,7 @@ int64_t rv_openai_most(const struct rv_openai_ask *ask, int64_t room)
     int64_t limit = room > 0 ? room : ROOM_USUAL;
     int64_t sum = 0;
     for (size_t i = 0; i < json_array_size(ask->inputs); i++) { /* each has a prompt of its own */
-        int64_t one =
-            (int64_t)json_string_length(json_array_get(ask->inputs, i)) + AROUND_TEXT;
+        int64_t one = (int64_t)json_string_length(json_array_get(ask->inputs, i)) + AROUND_TEXT;
         sum += one < limit ? one : limit;
     }
     if (ask->question == NULL) {

@@ -38,7 +38,7 @@ struct child {
     pthread_cond_t more;
     struct rv_buf queue;
     bool closing, leaving; /* leaving: nobody is told anything any more */
-    struct asked *asked; /* questions that have not ended */
+    struct asked *asked;   /* questions that have not ended */
 };
 
 struct asked {
@@ -152,7 +152,7 @@ static json_t *logprobs_of(const struct child *child, const struct kernel_event 
             json_array_append_new(bytes, json_integer((unsigned char)text.bytes[b]));
         }
         json_array_append_new(one, json_pack("[o,f,o]", text_of(text.bytes, text.length),
-                                              (double)event->logprobs[i].logprob, bytes));
+                                             (double)event->logprobs[i].logprob, bytes));
     }
     return list;
 }

@@ -180,7 +180,8 @@ static enum rv_code say(struct rv_engine *engine, const json_t *frame, struct rv
     return code;
 }
 
-/* A small one.  Where even that finds no room its process reads nothing, and counts as hung soon. */
+/* A small one.  Where even that finds no room its process reads nothing, and counts as hung soon.
+ */
 static void say_new(struct rv_engine *engine, json_t *frame)
 {
     enum rv_code code = say(engine, frame, NULL);

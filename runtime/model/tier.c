@@ -9,7 +9,7 @@ struct rv_model_tiers {
     struct {
         int32_t tenant;
         int tier;
-    } *at;
+    } * at;
     size_t count;
 };
 

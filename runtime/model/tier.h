@@ -25,7 +25,7 @@ struct rv_model_tiers;
 /* NULL and "": all alike. */
 RV_MUST enum rv_code rv_model_tiers_read(const char *text, struct rv_model_tiers **out,
                                          struct rv_error *err);
-void rv_model_tiers_free(struct rv_model_tiers *tiers);                   /* NULL is fine */
+void rv_model_tiers_free(struct rv_model_tiers *tiers);                /* NULL is fine */
 int rv_model_tier(const struct rv_model_tiers *tiers, int32_t tenant); /* NULL: all alike */
 
 #endif

@@ -21,6 +21,13 @@ test("models are listed and an unknown one is 404", async () => {
   const names = [];
   for await (const model of client.models.list()) names.push(model.id);
   assert.ok(names.includes("reeve"));
+  for (const name of names) assert.equal((await client.models.retrieve(name)).id, name);
+  await assert.rejects(client.models.retrieve("gpt-9"), (e) => e.status === 404 && e.code === "model_not_found");
+  for (const path of ["/chat/completions", "/completions", "/embeddings"]) {
+    const answer = await fetch(url + path, { headers: { authorization: `Bearer ${process.env.OPENAI_API_KEY}` } });
+    assert.equal(answer.status, 405);
+    assert.equal(answer.headers.get("allow"), "POST");
+  }
   await assert.rejects(client.chat.completions.create({ ...ask, model: "gpt-9" }),
     (e) => e.status === 404 && e.code === "model_not_found");
 });

@@ -735,9 +735,10 @@ TEST(every_token_has_log_probabilities_whatever_is_held_back_or_forced)
 {
     struct kernel_model *model = tiny();
     struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
-    static const char forced[] = "{\"type\":\"object\",\"properties\":{\"invoice_number\":{\"enum\":"
-                                 "[10000001,20000002]}},\"required\":[\"invoice_number\"],"
-                                 "\"additionalProperties\":false}";
+    static const char forced[] =
+        "{\"type\":\"object\",\"properties\":{\"invoice_number\":{\"enum\":"
+        "[10000001,20000002]}},\"required\":[\"invoice_number\"],"
+        "\"additionalProperties\":false}";
     struct asked whole = {0};
     for (int i = 0; i < 5; i++) {
         struct kernel_message message;
@@ -764,8 +765,8 @@ TEST(every_token_has_log_probabilities_whatever_is_held_back_or_forced)
         asked_wait(&asked);
         ck_assert_msg(!asked.failed, "%s", asked.message);
         bool ended = asked.finish == KERNEL_STOPPED && i < 2; /* its mark is told of nowhere */
-        ck_assert_msg(tokens_told(&asked) + ended == asked.usage.answer_tokens,
-                      "case %d: %u of %u", i, tokens_told(&asked), asked.usage.answer_tokens);
+        ck_assert_msg(tokens_told(&asked) + ended == asked.usage.answer_tokens, "case %d: %u of %u",
+                      i, tokens_told(&asked), asked.usage.answer_tokens);
         if (i == 0) {
             whole = asked;
             ck_assert_uint_ge(whole.length, 8);

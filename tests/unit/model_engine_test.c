@@ -572,14 +572,13 @@ __attribute__((constructor)) static void be_an_engine(int argc, char **argv)
         }
         json_int_t id = (json_int_t)rv_json_int(frame, "id", 0);
         if (id != 0 && first) {
-            put_frame(RV_FRAME_FD, json_pack("{s:s,s:I,s:s}", "e", "failed", "id", id, "status",
-                                             "canceled"));
+            put_frame(RV_FRAME_FD,
+                      json_pack("{s:s,s:I,s:s}", "e", "failed", "id", id, "status", "canceled"));
             _exit(0);
         }
         if (id != 0) {
-            put_frame(RV_FRAME_FD,
-                      json_pack("{s:s,s:I,s:s,s:s}", "e", "done", "id", id, "text", "answered",
-                                "finish", "stop"));
+            put_frame(RV_FRAME_FD, json_pack("{s:s,s:I,s:s,s:s}", "e", "done", "id", id, "text",
+                                             "answered", "finish", "stop"));
         }
         json_decref(frame);
     }
@@ -590,10 +589,8 @@ TEST(a_question_that_nobody_canceled_is_asked_again)
     setenv("TEST_ORDERLY_ENGINE", folder, 1);
     rv_log_level(RV_LOG_SILENT);
     world = (struct world){.loop = rv_loop_create(rv_clock_system())};
-    world.engine = rv_engine_start(&(struct rv_engine_options){.loop = world.loop,
-                                                               .program = "/proc/self/exe",
-                                                               .path = "none",
-                                                               .backend = "ref"});
+    world.engine = rv_engine_start(&(struct rv_engine_options){
+        .loop = world.loop, .program = "/proc/self/exe", .path = "none", .backend = "ref"});
     ask(0, question("hello", 4), 20000);
     wait_for(&world.heard[0].ends, 1);
     ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);

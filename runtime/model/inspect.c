@@ -6,8 +6,8 @@
 #include "runtime/model/request.h"
 
 #include <errno.h>
-#include <string.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { READ_BYTES = 1 << 20 };
 

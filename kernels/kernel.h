@@ -17,7 +17,7 @@
  * prompt was cut, with or without cached prefixes, on any number of threads.  Randomness depends on
  * (seed, position) alone.
  *  - An answer under a schema satisfies it: it is made that way, token by token, and closed in time
- * where it meets its token limit.
+ * where it meets its token limit.  Nothing else may end it: stop texts are refused with one.
  *  - Nothing of one tenant is shared with another: no cached prefix, no batch effect, no count.
  *  - Memory is bounded by the limits given to kernel_engine_create; a full queue is KERNEL_BUSY
  * with the time after which to try again; a prompt that does not fit is KERNEL_LIMIT with both
@@ -182,7 +182,8 @@ struct kernel_request {
         *options;          /* the choices: the answer is {"choice":one of them,"reason":..},
                               unless a schema says otherwise; probabilities measured */
     uint32_t option_count; /* 0, or 2 to 64 */
-    const struct kernel_text *stop; /* texts that end the answer; not part of it */
+    const struct kernel_text *stop; /* texts that end the answer; not part of it.  None where a
+                                       schema or options say what it is: KERNEL_INVALID */
     uint32_t stop_count;            /* at most 8 */
     struct kernel_sampling sampling;
     uint32_t answer_max;   /* tokens; 0: what the context leaves */
@@ -202,16 +203,19 @@ struct kernel_usage {
 struct kernel_logprob {
     int32_t token;
     float logprob;
+    uint32_t others; /* of a token of the answer: so many alternatives follow; else 0 */
 };
 
 enum kernel_event_kind { KERNEL_PIECE, KERNEL_DONE, KERNEL_FAILED };
 struct kernel_event {
     enum kernel_event_kind kind;
-    /* PIECE: whole UTF-8 characters, as soon as they cannot change any more */
+    /* PIECE: whole UTF-8 characters, as soon as they cannot change any more; no text where only
+     * log-probabilities were left */
     struct kernel_text text;
     bool thinking;
     const struct kernel_logprob
-        *logprobs; /* of its last token: the token itself, then alternatives */
+        *logprobs; /* of each of its tokens: the token itself, then its alternatives.  One that
+                      had to come (log-probability 0) has none: nothing was chosen */
     uint32_t logprob_count;
     /* DONE */
     enum kernel_finish finish;
@@ -245,6 +249,7 @@ struct kernel_stats {
     uint32_t running, waiting;
     uint32_t blocks, blocks_used, blocks_cached;
     uint64_t memory_bytes; /* beside the file, now */
+    uint32_t context;      /* tokens of prompt and answer together, at most */
 };
 void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out);
 /* Of one tenant: sums over its requests that have ended, the failed ones too. */

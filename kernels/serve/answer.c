@@ -9,19 +9,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void tell_piece(struct sequence *sequence, size_t length)
+/* Waits for the text that it is of.  A token that was not chosen but had to come has no others. */
+void answer_logprobs(struct sequence *sequence, int32_t token)
 {
-    if (length == 0) {
+    uint32_t count = sequence->alternative_count;
+    if (sequence->logprobs == 0) {
+        return;
+    }
+    if (count == 0) {
+        sequence->alternatives[0] = (struct kernel_logprob){.token = token, .logprob = 0};
+        count = 1;
+    }
+    if (sequence->told_room - sequence->told_count < count) {
+        sequence->told_room = sequence->told_room * 2 + count;
+        sequence->told = kernel_resize(sequence->told, sequence->told_room, sizeof *sequence->told);
+    }
+    sequence->alternatives[0].others = count - 1;
+    memcpy(sequence->told + sequence->told_count, sequence->alternatives,
+           count * sizeof *sequence->told);
+    sequence->told_count += count;
+    sequence->alternative_count = 0;
+}
+
+/* Without text where only log-probabilities are left: of tokens that a stop text cut off. */
+static void tell_piece(struct sequence *sequence, size_t length, bool last)
+{
+    if (length == 0 && !(last && sequence->told_count > 0)) {
         return;
     }
     struct kernel_event event = {.kind = KERNEL_PIECE,
                                  .text = {sequence->held, length},
                                  .thinking = sequence->thinking,
                                  .choice = -1,
-                                 .logprobs = sequence->alternatives,
-                                 .logprob_count = sequence->alternative_count};
+                                 .logprobs = sequence->told,
+                                 .logprob_count = sequence->told_count};
     sequence->listener(sequence->data, &event);
-    sequence->alternative_count = 0;
+    sequence->told_count = 0;
     memmove(sequence->held, sequence->held + length, sequence->held_count - length);
     sequence->held_count -= length;
 }
@@ -69,17 +92,18 @@ bool answer_text(struct sequence *sequence, int32_t token)
     ptrdiff_t stop = sequence->thinking ? -1 : find_stop(sequence);
     if (stop >= 0) {
         sequence->held_count = (size_t)stop;
-        tell_piece(sequence, sequence->held_count);
+        tell_piece(sequence, sequence->held_count, true);
         return false;
     }
-    tell_piece(sequence, sequence->held_count - (sequence->thinking ? 0 : doubtful(sequence)));
+    tell_piece(sequence, sequence->held_count - (sequence->thinking ? 0 : doubtful(sequence)),
+               false);
     return true;
 }
 
 void answer_flush(struct sequence *sequence)
 {
     answer_text(sequence, KERNEL_TOKEN_NONE);
-    tell_piece(sequence, sequence->held_count);
+    tell_piece(sequence, sequence->held_count, true);
     sequence->decoder = (struct kernel_decoder){.begun = sequence->decoder.begun};
 }
 

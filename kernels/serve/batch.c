@@ -16,6 +16,7 @@ static void append(struct sequence *sequence, int32_t token)
     kernel_tokens_push(&sequence->tokens, token);
     sequence->answer_tokens++;
     sequence->mask_ready = false;
+    answer_logprobs(sequence, token);
 }
 
 static bool full(const struct sequence *sequence)
@@ -48,8 +49,13 @@ static bool append_forced(struct kernel_engine *engine, struct sequence *sequenc
     return more;
 }
 
+/* The mark that ends a thought is its last token: where only one is left it is the mark. */
 static bool take_thought(struct kernel_engine *engine, struct sequence *sequence, int32_t token)
 {
+    if (token != sequence->think_end && sequence->thinking_tokens + 1 >= sequence->thinking_max) {
+        sequence->alternative_count = 0; /* they are of a token that was not taken */
+        token = sequence->think_end;
+    }
     if (token == sequence->think_end) {
         append(sequence, token);
         sequence->thinking_tokens++;
@@ -60,7 +66,7 @@ static bool take_thought(struct kernel_engine *engine, struct sequence *sequence
     append(sequence, token);
     sequence->thinking_tokens++;
     answer_text(sequence, token);
-    if (sequence->thinking_tokens + 1 >= sequence->thinking_max) {
+    if (sequence->thinking_tokens + 1 >= sequence->thinking_max && !full(sequence)) {
         return take_thought(engine, sequence, sequence->think_end);
     }
     return true;

@@ -183,8 +183,12 @@ static enum kernel_status choose_there(struct kernel_engine *engine, struct sequ
         return choose_here(engine, sequence, i, token, error);
     }
     *token = picked->token;
-    sequence->alternatives[0] = (struct kernel_logprob){*token, picked->logprob};
-    memcpy(sequence->alternatives + 1, picked->best, sequence->logprobs * sizeof picked->best[0]);
+    sequence->alternatives[0] =
+        (struct kernel_logprob){.token = *token, .logprob = picked->logprob};
+    for (uint32_t k = 0; k < sequence->logprobs; k++) {
+        sequence->alternatives[1 + k] = (struct kernel_logprob){.token = picked->best[k].token,
+                                                                .logprob = picked->best[k].logprob};
+    }
     sequence->thought += measured(engine, sequence) ? picked->measured : 0;
     return KERNEL_OK;
 }

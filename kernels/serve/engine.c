@@ -251,6 +251,7 @@ enum kernel_status kernel_engine_create(struct kernel_model *model,
         engine->adapters[i].index = -1;
     }
     size_engine(engine, options, &facts);
+    engine->stats.context = engine->context_max;
     make_step(engine);
     make_masks(engine);
     enum kernel_status status = device_open(engine, options, error);

@@ -1,7 +1,11 @@
 /* plan.c -- who takes part in the next step, with which tokens, in which blocks.
  *
- * Served first: the lower tier; waiting lifts a sequence by a tier every AGEING_MS; then who came
- * first.  Who decodes comes before who reads a prompt, so that nobody's answer stalls behind
+ * Served first: the lower tier; in one tier the tenant with fewer sequences at work, so that what
+ * one piles up waits behind its own; of one tenant who came first.  A tenant that has nothing of a
+ * tier at work is lifted by a tier every AGEING_MS that it waits.  Where all places are taken, a
+ * tenant that has two fewer than another takes one of those: shares even out, and no further.
+ *
+ * Who decodes comes before who reads a prompt, so that nobody's answer stalls behind
  * somebody's document, and prompts fill what is left of the step, cut where it is full.  When
  * blocks or places are short and a better one waits, the worst runs back to the queue: of the
  * highest tier number, and there the one with least computed, since that is what will be computed
@@ -12,13 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- order ---- */
+/* ---- order of those at work: each for itself, so that the best of them always gets on ---- */
+
+static int64_t lifted(const struct sequence *sequence, int64_t since_us, int64_t now_us)
+{
+    int64_t tier = (int64_t)sequence->tier - (now_us - since_us) / (AGEING_MS * 1000);
+    return tier > 0 ? tier : 0;
+}
 
 static int64_t rank(const struct sequence *sequence, int64_t now_us)
 {
-    int64_t lifted = (now_us - sequence->submitted_us) / (AGEING_MS * 1000);
-    int64_t tier = (int64_t)sequence->tier - lifted;
-    return tier > 0 ? tier : 0;
+    return lifted(sequence, sequence->submitted_us, now_us);
 }
 
 static bool before(const struct sequence *a, const struct sequence *b, int64_t now_us)
@@ -28,12 +36,57 @@ static bool before(const struct sequence *a, const struct sequence *b, int64_t n
     return rank_a != rank_b ? rank_a < rank_b : a->id < b->id;
 }
 
+/* ---- order of those that wait: by their tenants' turns ---- */
+
+struct turn {
+    int64_t rank;
+    uint32_t at_work; /* sequences of the tenant */
+    uint64_t id;
+};
+
+static uint32_t at_work(const struct kernel_engine *engine, uint32_t tenant)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < engine->running_count; i++) {
+        count += engine->running[i]->tenant == tenant;
+    }
+    return count;
+}
+
+static struct turn turn_of(const struct kernel_engine *engine, struct sequence *sequence,
+                           int64_t now_us)
+{
+    struct turn turn = {.id = sequence->id};
+    for (uint32_t i = 0; i < engine->running_count; i++) {
+        const struct sequence *one = engine->running[i];
+        if (one->tenant == sequence->tenant) {
+            turn.at_work++;
+            if (one->tier == sequence->tier) {
+                sequence->waiting_since_us = now_us; /* its tenant has its turn: no lift */
+            }
+        }
+    }
+    turn.rank = lifted(sequence, sequence->waiting_since_us, now_us);
+    return turn;
+}
+
+static bool turn_before(const struct turn *a, const struct turn *b)
+{
+    if (a->rank != b->rank) {
+        return a->rank < b->rank;
+    }
+    return a->at_work != b->at_work ? a->at_work < b->at_work : a->id < b->id;
+}
+
 static struct sequence **first_waiting(struct kernel_engine *engine, int64_t now_us)
 {
     struct sequence **first = NULL;
+    struct turn best = {0};
     for (struct sequence **link = &engine->waiting; *link != NULL; link = &(*link)->next) {
-        if (first == NULL || before(*link, *first, now_us)) {
+        struct turn turn = turn_of(engine, *link, now_us);
+        if (first == NULL || turn_before(&turn, &best)) {
             first = link;
+            best = turn;
         }
     }
     return first;
@@ -83,6 +136,7 @@ void plan_preempt(struct kernel_engine *engine, struct sequence *sequence)
     engine->work.preemptions++;
     engine->work.recomputed_tokens += sequence->computed;
     sequence->preemptions++;
+    sequence->waiting_since_us = serve_now_us();
     sequence->chunk = 0;
     plan_leave(engine, sequence);
     sequence->state = SEQUENCE_WAITING;
@@ -90,19 +144,39 @@ void plan_preempt(struct kernel_engine *engine, struct sequence *sequence)
     engine->waiting = sequence;
 }
 
-static struct sequence *worst(struct kernel_engine *engine, const struct sequence *than,
+/* Whether one that waits takes the place of one at work: of a worse tier, of its own tenant a later
+ * one, or of a tenant that has at least two more. */
+static bool displaces(const struct kernel_engine *engine, const struct sequence *than,
+                      const struct turn *turn, const struct sequence *one, int64_t now_us)
+{
+    if (than->state == SEQUENCE_RUNNING || than->tenant == one->tenant) {
+        return before(than, one, now_us);
+    }
+    return turn->rank < rank(one, now_us) ||
+           (turn->rank <= one->tier && one->preemptions < PREEMPTIONS_MAX &&
+            at_work(engine, one->tenant) >= turn->at_work + 2);
+}
+
+static struct sequence *worst(const struct kernel_engine *engine, struct sequence *than,
                               int64_t now_us, uint32_t preemptions_max)
 {
+    struct turn turn = turn_of(engine, than, now_us);
     struct sequence *victim = NULL;
+    struct turn its = {0};
     for (uint32_t i = 0; i < engine->running_count; i++) {
         struct sequence *one = engine->running[i];
         if (one == than || one->state != SEQUENCE_RUNNING || one->chunk > 0 ||
-            one->preemptions >= preemptions_max || !before(than, one, now_us)) {
+            one->preemptions >= preemptions_max || !displaces(engine, than, &turn, one, now_us)) {
             continue;
         }
-        if (victim == NULL || rank(one, now_us) > rank(victim, now_us) ||
-            (rank(one, now_us) == rank(victim, now_us) && one->computed < victim->computed)) {
+        struct turn now = {.rank = rank(one, now_us), .at_work = at_work(engine, one->tenant)};
+        bool worse = victim == NULL || now.rank > its.rank ||
+                     (now.rank == its.rank &&
+                      (now.at_work != its.at_work ? now.at_work > its.at_work
+                                                  : one->computed < victim->computed));
+        if (worse) {
             victim = one;
+            its = now;
         }
     }
     return victim;
@@ -111,7 +185,7 @@ static struct sequence *worst(struct kernel_engine *engine, const struct sequenc
 /* The worst of the running, if it is worse than `than`; one that has its tokens in this step's
  * batch already is not.  Who was sent back often is spared, unless there is nobody else: the best
  * must get on. */
-static struct sequence *find_victim(struct kernel_engine *engine, const struct sequence *than,
+static struct sequence *find_victim(const struct kernel_engine *engine, struct sequence *than,
                                     int64_t now_us)
 {
     struct sequence *victim = worst(engine, than, now_us, PREEMPTIONS_MAX);

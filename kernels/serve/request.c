@@ -138,9 +138,8 @@ static enum kernel_status fit(const struct kernel_engine *engine, struct sequenc
         return kernel_fail(error, KERNEL_INVALID, "the prompt is empty");
     }
     if (prompt + least > room) {
-        return kernel_fail(error, KERNEL_LIMIT,
-                           "the prompt has %u tokens; %u are left for it and an answer", prompt,
-                           room);
+        return kernel_fail(error, KERNEL_LIMIT, "the prompt has %u tokens; %u are left for it%s",
+                           prompt, room, least > 0 ? " and an answer" : "");
     }
     if (sequence->answer_max == 0 || sequence->kind == KERNEL_EMBED) {
         sequence->answer_max = room - prompt;
@@ -283,6 +282,10 @@ static enum kernel_status take_stops(struct sequence *sequence,
     if (request->stop_count > STOPS_MAX) {
         return kernel_fail(error, KERNEL_INVALID, "%u stop texts: at most %d", request->stop_count,
                            STOPS_MAX);
+    }
+    if (request->stop_count > 0 && (request->schema.length > 0 || request->option_count > 0)) {
+        return kernel_fail(error, KERNEL_INVALID,
+                           "stop texts: an answer under a schema or of options ends by itself");
     }
     for (uint32_t i = 0; i < request->stop_count; i++) {
         const struct kernel_text *stop = &request->stop[i];
@@ -439,6 +442,7 @@ void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
     free(sequence->blocks);
     free(sequence->mask);
     free(sequence->held);
+    free(sequence->told);
     free(sequence->pooled);
     free(sequence);
 }

@@ -39,7 +39,7 @@ enum {
     STOP_BYTES_MAX = 256,
     LOGPROBS_MAX = KERNEL_ALTERNATIVES_MAX,
     PREEMPTIONS_MAX = 3,   /* of one sequence, while another victim can be found */
-    AGEING_MS = 2000,      /* of waiting lift a sequence by one tier */
+    AGEING_MS = 2000,      /* of waiting lift a sequence by one tier: plan.c */
     DRAFT_MAX = 8,         /* tokens guessed ahead */
     DRAFT_RUNNING_MAX = 8, /* with more sequences than this nobody guesses */
     SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step, at most */
@@ -86,7 +86,8 @@ struct sequence {
     const struct kernel_vocab *vocab;
     /* ---- where it is ---- */
     enum sequence_state state;
-    int64_t submitted_us, waiting_since_us;
+    int64_t submitted_us;
+    int64_t waiting_since_us; /* and nothing of its tenant and tier at work */
     uint32_t preemptions;
     struct kernel_tokens tokens;
     uint32_t prompt_count, computed;
@@ -115,8 +116,10 @@ struct sequence {
     struct kernel_decoder decoder;
     char *held; /* decoded, not handed out: it may be the beginning of a stop text */
     size_t held_count, held_room;
-    struct kernel_logprob alternatives[LOGPROBS_MAX + 1];
+    struct kernel_logprob alternatives[LOGPROBS_MAX + 1]; /* of the token that was chosen last */
     uint32_t alternative_count;
+    struct kernel_logprob *told; /* of the tokens whose text was not handed out */
+    uint32_t told_count, told_room;
     struct kernel_usage usage;
     double *pooled; /* EMBED: [width] sum of hidden states */
 };
@@ -273,6 +276,7 @@ void mask_make(struct sequence *sequence);
 /* answer.c */
 bool answer_text(struct sequence *sequence, int32_t token); /* false: a stop text was met */
 void answer_flush(struct sequence *sequence);
+void answer_logprobs(struct sequence *sequence, int32_t token); /* of the one that was taken */
 void answer_done(struct kernel_engine *engine, struct sequence *sequence, enum kernel_finish finish,
                  const float *vector);
 void answer_failed(struct kernel_engine *engine, struct sequence *sequence,

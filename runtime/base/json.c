@@ -41,6 +41,7 @@ static enum rv_code unread(const json_error_t *failure, const char *what, struct
 {
     enum json_error_code why = json_error_code(failure);
     const char *wrong = why == json_error_numeric_overflow ? "has a number beyond 64 bits"
+                        : why == json_error_duplicate_key  ? "has a key twice"
                         : why == json_error_null_character || why == json_error_null_byte_in_key
                             ? "has the character U+0000 in a text"
                             : "is not valid JSON";

@@ -375,6 +375,7 @@ int cmd_serve(struct cli *cli)
         .models = {.pick = model_of,
                    .tokens_per_day = rv_config_integer(cli->config, RV_SET_MODEL_TOKENS),
                    .deadline_ms = API_MODEL_MS,
+                   .tiers = node->tiers,
                    .self = node},
         .callbacks = callbacks,
         .assets = rv_web_assets,

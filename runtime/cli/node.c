@@ -297,7 +297,8 @@ static void core_open(struct node_core *core, struct node *node)
     core->model =
         rv_model_create(&(struct rv_model_options){.loop = core->loop,
                                                    .engine = rv_model_port_engine(core->port),
-                                                   .deadline_ms = node->options.model_deadline_ms});
+                                                   .deadline_ms = node->options.model_deadline_ms,
+                                                   .tiers = node->tiers});
     core->effects =
         rv_effects_create(&(struct rv_effects_options){.loop = core->loop,
                                                        .db = core->db,
@@ -364,8 +365,11 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
 {
     struct rv_audit *audit = NULL;
     enum rv_code code = set_weights(options->weights, NULL, err);
+    struct rv_model_tiers *tiers = NULL;
+    code = code == RV_OK ? rv_model_tiers_read(options->tiers, &tiers, err) : code;
     code = code == RV_OK ? rv_audit_open(options->audit_key, &audit, err) : code;
     if (code != RV_OK) {
+        rv_model_tiers_free(tiers);
         return code;
     }
     struct node *node = rv_alloc(sizeof *node);
@@ -373,6 +377,7 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     node->name = rv_strdup(options->name);
     node->options = *options;
     node->audit = audit;
+    node->tiers = tiers;
     node->write_order = make_write_order();
     node->wakes = make_wakes();
     node->core_count = options->cores > 0 ? options->cores : 1;
@@ -642,6 +647,7 @@ void node_close(struct node *node)
     node_cluster_close(node->cluster);
     rv_free(node->weighted);
     rv_free(node->weights);
+    rv_model_tiers_free(node->tiers);
     rv_audit_close(node->audit);
     rv_free(node->write_order);
     rv_free(node->wakes);

@@ -55,6 +55,7 @@ struct node_options {
     int64_t lease_ms;                /* how long companies are ours without a beat */
     const char *name;                /* of this node; NULL: the host's */
     const char *weights;             /* the setting runtime.weights; NULL or "": all alike */
+    const char *tiers;               /* the setting model.tiers, likewise */
     const char *period;              /* the setting retention.period; borrowed for its life */
     /* Called about once a second while waiting: the place where reeve's own PostgreSQL is looked
      * after. May be NULL. */
@@ -86,6 +87,7 @@ struct node {
     int32_t *weighted;              /* companies of runtime.weights ... */
     int32_t *weights;               /* ... and theirs */
     int weight_count;
+    struct rv_model_tiers *tiers; /* of model.tiers */
     const struct rv_statement **write_order;
     const struct rv_statement **wakes; /* those of them that may let a run go on */
     int32_t wrote;    /* a command's company: its audit record is sealed at the end; 0 none */

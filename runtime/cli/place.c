@@ -314,6 +314,7 @@ static enum rv_code open_node(struct cli *cli, int cores, bool watch, struct nod
         .lease_ms = rv_config_integer(cli->config, RV_SET_RUNTIME_LEASE),
         .name = rv_config_node_name(cli->config),
         .weights = rv_config_text(cli->config, RV_SET_RUNTIME_WEIGHTS),
+        .tiers = rv_config_text(cli->config, RV_SET_MODEL_TIERS),
         .period = rv_config_text(cli->config, RV_SET_RETENTION_PERIOD),
         .keep = cli->is_private ? keep_private : NULL,
         .keep_data = cli};

@@ -11,6 +11,7 @@
 #include "runtime/base/words.h"
 #include "runtime/http/call.h"
 #include "runtime/http/desk.h"
+#include "runtime/http/openai_share.h"
 #include "runtime/journal/blob.h"
 
 #include "http_sql.h"
@@ -75,6 +76,7 @@ static const struct rv_route own_routes[] = {
     {"POST",   "/v1/completions",             RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_completions},
     {"POST",   "/v1/embeddings",              RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_embeddings},
     {"GET",    "/v1/models",                  RV_MAY_READ,       0, false, rv_api_models_list},
+    {"GET",    "/v1/models/{}",               RV_MAY_READ,       0, false, rv_api_model_show},
     {"GET",    "/{*}",                        RV_MAY_ANYONE,     0, false, rv_api_page},
     {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
 };
@@ -189,6 +191,7 @@ void rv_api_destroy(struct rv_api *api)
         rv_desk_destroy(api->desk);
         rv_pages_destroy(api->pages);
         rv_auth_destroy(api->auth);
+        rv_openai_shares_free(api);
         rv_free(api->routes);
         rv_free(api);
     }

@@ -18,6 +18,7 @@
 #include "runtime/http/auth.h"
 #include "runtime/http/server.h"
 #include "runtime/model/engine.h"
+#include "runtime/model/tier.h"
 
 enum {
     RV_API_BODY_MAX = 64 * 1024,      /* decisions, sign-in: a comment is the largest part */
@@ -93,6 +94,7 @@ struct rv_api_models {
     struct rv_engine *(*pick)(void *self, int32_t tenant); /* NULL: none for this company */
     int64_t tokens_per_day;                                /* of one company; 0: no limit */
     int64_t deadline_ms;
+    const struct rv_model_tiers *tiers; /* of the companies; NULL: all alike; borrowed */
     void *self;
 };
 

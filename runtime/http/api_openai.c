@@ -2,6 +2,7 @@
 #include "model_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/http/openai_call.h"
+#include "runtime/http/openai_share.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ static const char any_model[] = "reeve"; /* whatever serves the caller's company
 bool rv_call_is_openai(const struct rv_call *call)
 {
     static const char *const patterns[] = {"/v1/chat/completions", "/v1/completions",
-                                           "/v1/embeddings", "/v1/models"};
+                                           "/v1/embeddings", "/v1/models", "/v1/models/{}"};
     bool found = false;
     for (size_t i = 0; i < RV_COUNT(patterns); i++) {
         found = found ||
@@ -68,16 +69,30 @@ static void on_today(void *data, enum rv_code code, const struct rv_result *resu
     struct asking *asking = data;
     struct rv_call *call = asking->call;
     int64_t most = call->api->options.models.tokens_per_day;
-    if (code == RV_OK && rv_result_i64(result, 0, 0) < most) {
+    int32_t tenant = call->caller->tenant;
+    int64_t used = code == RV_OK ? rv_result_i64(result, 0, 0) : 0;
+    int64_t kept = rv_openai_kept(call->api, tenant);
+    if (code == RV_OK && used + kept < most) {
+        json_t *facts = rv_engine_facts(asking->engine);
+        asking->ask.kept = rv_openai_most(&asking->ask, rv_json_int(facts, "room", 0));
+        json_decref(facts);
+        rv_openai_keep(call->api, tenant, asking->ask.kept);
         go_on(asking);
         return;
     }
     char text[160];
-    if (code == RV_OK) {
+    if (code == RV_OK && used < most) { /* nobody knows yet what they will leave */
+        rv_exchange_field(call->exchange, "Retry-After", "1");
+        snprintf(text, sizeof text,
+                 "your company has used %lld tokens of %lld today (UTC), and its requests on their "
+                 "way may take the rest: again when they are answered",
+                 (long long)used, (long long)most);
+        rv_openai_refuse(call, 429, "rate_limit_error", "rate_limit_exceeded", text, NULL);
+    } else if (code == RV_OK) {
         snprintf(text, sizeof text, "%lld", (long long)rv_result_i64(result, 0, 1));
         rv_exchange_field(call->exchange, "Retry-After", text);
         snprintf(text, sizeof text, "your company has used %lld tokens of %lld today (UTC)",
-                 (long long)rv_result_i64(result, 0, 0), (long long)most);
+                 (long long)used, (long long)most);
         rv_openai_refuse(call, 429, "insufficient_quota", "insufficient_quota", text, NULL);
     } else {
         rv_openai_refuse_status(call, rv_code_http_status(code), rv_code_name(code), err->message);
@@ -233,6 +248,28 @@ static void add_named(json_t *list, const struct rv_engine *engine)
     json_decref(facts);
 }
 
+/* All of them, or the one that the path names. */
+static void answer_models(struct rv_call *call, json_t *list)
+{
+    if (call->match.part_count == 0) {
+        json_t *body = json_pack("{s:s,s:o}", "object", "list", "data", list);
+        rv_exchange_json(call->exchange, 200, body);
+        json_decref(body);
+        return;
+    }
+    const json_t *found = NULL;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        found = strcmp(rv_json_str(one, "id", ""), call->match.parts[0]) == 0 ? one : found;
+    }
+    if (found != NULL) {
+        rv_exchange_json(call->exchange, 200, found);
+    } else {
+        refuse_model(call, call->match.parts[0]);
+    }
+    json_decref(list);
+}
+
 static void on_adapters(void *data, enum rv_code code, const struct rv_result *result,
                         const struct rv_error *err)
 {
@@ -252,9 +289,7 @@ static void on_adapters(void *data, enum rv_code code, const struct rv_result *r
             json_array_append_new(list, model_object(id));
         }
     }
-    json_t *body = json_pack("{s:s,s:o}", "object", "list", "data", list);
-    rv_exchange_json(call->exchange, 200, body);
-    json_decref(body);
+    answer_models(call, list);
 }
 
 void rv_api_models_list(struct rv_call *call)
@@ -263,4 +298,9 @@ void rv_api_models_list(struct rv_call *call)
     rv_args_i32(args, 1, call->caller->tenant);
     rv_db_query(call->api->options.db, call->caller->tenant, &rv_sql_model_adapters, args,
                 on_adapters, call);
+}
+
+void rv_api_model_show(struct rv_call *call)
+{
+    rv_api_models_list(call);
 }

@@ -10,8 +10,9 @@
 
 struct rv_desk; /* desk.h */
 struct rv_events;
-struct rv_openai_open; /* openai_call.c */
-struct rv_update_wait; /* api_updates.c */
+struct rv_openai_open;  /* openai_call.c */
+struct rv_openai_share; /* openai_share.c */
+struct rv_update_wait;  /* api_updates.c */
 
 struct rv_api {
     struct rv_api_options options;
@@ -21,8 +22,9 @@ struct rv_api {
     struct rv_pages *pages;
     struct rv_route *routes; /* more_routes, then our own */
     int more_count;
-    struct rv_openai_open *openai; /* questions to the model on their way */
-    struct rv_update_wait *waits;  /* for answers of runs */
+    struct rv_openai_open *openai;  /* questions to the model on their way */
+    struct rv_openai_share *shares; /* what they may use, by company */
+    struct rv_update_wait *waits;   /* for answers of runs */
     bool stopped;
 };
 
@@ -115,6 +117,7 @@ void rv_api_chat_completions(struct rv_call *call); /* api_openai.c */
 void rv_api_completions(struct rv_call *call);
 void rv_api_embeddings(struct rv_call *call);
 void rv_api_models_list(struct rv_call *call);
+void rv_api_model_show(struct rv_call *call);
 void rv_api_events(struct rv_call *call); /* events.c */
 void rv_api_health(struct rv_call *call); /* api.c */
 void rv_api_page(struct rv_call *call);   /* pages.c */

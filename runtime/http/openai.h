@@ -4,14 +4,20 @@
  *     POST /v1/chat/completions   messages, tools, response_format; stream or whole
  *     POST /v1/completions        one prompt
  *     POST /v1/embeddings         up to 256 texts
- *     GET  /v1/models
+ *     GET  /v1/models, /v1/models/NAME
  *
  * What is not known is ignored, what is known and cannot be done is refused by name, and a wrong
  * type names its place by a JSON pointer.  The tenant is the caller's, whatever the body says.
  *
+ * An answer under a schema (tools, response_format) satisfies it, so stop texts cannot go with one:
+ * they would cut it where it is no JSON any more, and the request is refused at /stop.  Of an
+ * assistant's message the model sees what its chat template shows it: where that leaves earlier
+ * thinking out, everything up to the last </think> is left out, as in the original.
+ *
  * Functions through the constraint: with tools the answer is made under a schema whose alternatives
  * are the calls (and, where the model may choose, {"content": text}), so that a call always has
- * arguments that satisfy its parameters.
+ * arguments that satisfy its parameters.  Arguments are an object; references in parameters are
+ * read from the parameters' own root, as whoever wrote them meant them.
  *
  * openai_read.c and openai_write.c are pure; api_openai.c has the calls.  Private to runtime/http.
  */
@@ -25,9 +31,11 @@ enum {
     RV_OPENAI_TOOLS_MAX = 128,
     RV_OPENAI_INPUTS_MAX = 256,
     RV_OPENAI_STOPS_MAX = 4,
+    RV_OPENAI_STOP_BYTES_MAX = 256, /* as the engine has it */
     RV_OPENAI_LOGPROBS_MAX = 20,
     RV_OPENAI_COMPLETION_DEFAULT = 16, /* tokens: as the original has it for /v1/completions */
-    RV_OPENAI_MODEL_MAX = 200          /* MODEL or MODEL:ADAPTER */
+    RV_OPENAI_MODEL_MAX = 200,         /* MODEL or MODEL:ADAPTER */
+    RV_OPENAI_PLACE_MAX = 320
 };
 
 enum rv_openai_kind { RV_OPENAI_CHAT, RV_OPENAI_COMPLETION, RV_OPENAI_EMBEDDING };
@@ -45,15 +53,20 @@ struct rv_openai_ask {
     json_t *adapter;  /* for the engine; NULL none.  Not from the body: the caller's company's */
     bool stream, usage_chunk;
     bool tools;       /* the answer is a call, or {"content"} */
+    size_t tool;      /* the index of the only one that may be called */
     bool logprobs;    /* wanted ... */
     int alternatives; /* ... with so many others a token */
     bool base64;      /* of embeddings */
+    int64_t kept;     /* tokens that are kept back for it: openai_share.h */
 };
 
 /* False: `fault` says what and where.  `out` is finished either way by rv_openai_ask_fini. */
 bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_openai_ask *out,
                     struct rv_openai_fault *fault);
 void rv_openai_ask_fini(struct rv_openai_ask *ask);
+/* Where in the request the fault is that the engine tells: a pointer into `out`; "" not known. */
+void rv_openai_place(const struct rv_openai_ask *ask, enum rv_code code, const char *message,
+                     char *out, size_t room);
 
 /* ---- answers; new references ---- */
 

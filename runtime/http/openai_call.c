@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/http/openai_share.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,8 +55,10 @@ static void event_error(const struct rv_engine_event *event, int *status, const 
     }
 }
 
-void rv_openai_refuse_event(struct rv_call *call, const struct rv_engine_event *event)
+void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *ask,
+                            const struct rv_engine_event *event)
 {
+    char place[RV_OPENAI_PLACE_MAX];
     int status = 0;
     const char *type = NULL;
     const char *code = NULL;
@@ -65,25 +68,41 @@ void rv_openai_refuse_event(struct rv_call *call, const struct rv_engine_event *
         snprintf(seconds, sizeof seconds, "%d", (int)((event->retry_ms + 999) / 1000));
         rv_exchange_field(call->exchange, "Retry-After", seconds);
     }
-    rv_openai_refuse(call, status, type, code, event->err->message, NULL);
+    rv_openai_place(ask, event->retry_ms > 0 ? RV_UNAVAILABLE : event->code, event->err->message,
+                    place, sizeof place);
+    rv_openai_refuse(call, status, type, code, event->err->message, place);
 }
 
 /* ---- accounts ---- */
 
+struct noted {
+    struct rv_api *api;
+    int32_t tenant;
+    int64_t kept;
+};
+
 static void on_noted(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err)
 {
-    (void)data;
+    struct noted *noted = data;
     (void)result;
     if (code != RV_OK) {
         rv_log_error("http", "USE-LOST", err);
     }
+    rv_openai_give(noted->api, noted->tenant, noted->kept);
+    rv_free(noted);
 }
 
 void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *asked,
-                       const json_t *body)
+                       const json_t *body, int64_t kept)
 {
     const json_t *usage = json_object_get(body, "usage");
+    if (usage == NULL || api->stopped) {
+        rv_openai_give(api, tenant, kept);
+        return;
+    }
+    struct noted *noted = rv_alloc(sizeof *noted);
+    *noted = (struct noted){api, tenant, kept};
     const json_t *answered = json_object_get(body, "model");
     struct rv_args *args = rv_args_create(&rv_sql_model_use_add);
     rv_args_i32(args, 1, tenant);
@@ -93,7 +112,7 @@ void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, c
     rv_args_i64(args, 5, rv_json_int(usage, "prompt", 0));
     rv_args_i64(args, 6, rv_json_int(usage, "cached", 0));
     rv_args_i64(args, 7, rv_json_int(usage, "answer", 0));
-    rv_db_query(api->options.db, tenant, &rv_sql_model_use_add, args, on_noted, NULL);
+    rv_db_query(api->options.db, tenant, &rv_sql_model_use_add, args, on_noted, noted);
 }
 
 /* ---- life ---- */
@@ -261,7 +280,7 @@ static void on_done(struct rv_openai_open *open, const json_t *body)
 static void on_failed(struct rv_openai_open *open, const struct rv_engine_event *event)
 {
     if (open->call != NULL) {
-        rv_openai_refuse_event(open->call, event);
+        rv_openai_refuse_event(open->call, &open->ask, event);
         open->call = NULL;
         return;
     }
@@ -281,34 +300,35 @@ static void on_piece(struct rv_openai_open *open, const json_t *body)
     const json_t *list = json_object_get(body, "logprobs");
     const json_t *text = json_object_get(body, "text");
     bool thinking = rv_json_bool(body, "thinking", false);
-    json_t *logprob = open->ask.logprobs && list != NULL && !thinking
-                          ? rv_openai_logprob(list, open->ask.alternatives)
-                          : NULL;
+    json_t *logprobs = open->ask.logprobs && list != NULL && !thinking ? json_array() : NULL;
+    for (size_t i = 0; logprobs != NULL && i < json_array_size(list); i++) {
+        json_array_append_new(logprobs,
+                              rv_openai_logprob(json_array_get(list, i), open->ask.alternatives));
+    }
     if (open->call != NULL && rv_exchange_gone(open->call->exchange)) {
         open_cut(open);
     }
     if (open->ask.stream && !open->ask.tools) {
-        stream_piece(open, body, logprob != NULL ? json_pack("[o]", logprob) : NULL);
+        stream_piece(open, body, logprobs);
         return;
     }
     rv_buf_add(thinking ? &open->thoughts : &open->text, json_string_value(text),
                json_string_length(text));
-    if (logprob != NULL) {
-        json_array_append_new(open->logprobs, logprob);
+    if (logprobs != NULL) {
+        json_array_extend(open->logprobs, logprobs);
+        json_decref(logprobs);
     }
 }
 
 static void on_event(void *data, const struct rv_engine_event *event)
 {
     struct rv_openai_open *open = data;
-    const json_t *usage = json_object_get(event->body, "usage");
     if (event->kind == RV_ENGINE_PIECE) {
         on_piece(open, event->body);
         return;
     }
-    if (usage != NULL && !open->api->stopped) {
-        rv_openai_account(open->api, open->tenant, open->person, open->ask.model, event->body);
-    }
+    rv_openai_account(open->api, open->tenant, open->person, open->ask.model, event->body,
+                      open->ask.kept);
     open->ended = true;
     if (event->kind == RV_ENGINE_DONE) {
         on_done(open, event->body);
@@ -365,6 +385,8 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
     json_t *question = open->ask.question;
     open->ask.question = NULL;
     json_object_set_new(question, "tenant", json_integer(open->tenant));
+    json_object_set_new(question, "tier",
+                        json_integer(rv_model_tier(api->options.models.tiers, open->tenant)));
     if (open->ask.adapter != NULL) {
         json_object_set(question, "adapter", open->ask.adapter);
     }

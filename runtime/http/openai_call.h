@@ -20,10 +20,13 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
 void rv_openai_refuse(struct rv_call *call, int status, const char *type, const char *code,
                       const char *message, const char *pointer);
 /* What the engine said, likewise. */
-void rv_openai_refuse_event(struct rv_call *call, const struct rv_engine_event *event);
+void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *ask,
+                            const struct rv_engine_event *event);
 /* Adds one answer, the engine's last event, to the company's sums of the day: under the model that
- * answered, or the one that was asked for where the event does not say. */
+ * answered, or the one that was asked for where the event does not say.  `kept` tokens were kept
+ * back for it: given back when that is done, at once where nothing was used (`body` NULL, or no
+ * usage in it). */
 void rv_openai_account(struct rv_api *api, int32_t tenant, const char *person, const char *asked,
-                       const json_t *body);
+                       const json_t *body, int64_t kept);
 
 #endif

@@ -5,8 +5,6 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { EMBED_TIER = 3 /* behind everybody who waits for words */ };
-
 struct embedding {
     struct rv_api *api;
     struct rv_call *call; /* NULL once answered */
@@ -67,13 +65,12 @@ static void on_vector(void *data, const struct rv_engine_event *event)
     struct embedding *all = one->all;
     const json_t *usage = json_object_get(event->body, "usage");
     all->tokens += rv_json_int(usage, "prompt", 0);
-    if (usage != NULL && !all->api->stopped) {
-        rv_openai_account(all->api, all->tenant, all->person, all->ask.model, event->body);
-    }
+    rv_openai_account(all->api, all->tenant, all->person, all->ask.model, event->body,
+                      all->open == 1 ? all->ask.kept : 0); /* with the last of them */
     if (event->kind == RV_ENGINE_DONE) {
         json_array_set(all->vectors, one->index, json_object_get(event->body, "vector"));
     } else if (all->call != NULL) { /* the first failure is the answer */
-        rv_openai_refuse_event(all->call, event);
+        rv_openai_refuse_event(all->call, &all->ask, event);
         all->call = NULL;
     }
     rv_free(one);
@@ -93,6 +90,7 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
 {
     struct rv_api *api = call->api;
     size_t count = json_array_size(ask->inputs);
+    int tier = RV_MODEL_TIER_EMBED + rv_model_tier(api->options.models.tiers, call->caller->tenant);
     struct embedding *all = rv_alloc(sizeof *all);
     *all = (struct embedding){.api = api,
                               .call = call,
@@ -106,8 +104,8 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
         *one = (struct one){all, i};
         json_array_append_new(all->vectors, json_null());
         json_t *question = json_pack("{s:s,s:i,s:i,s:[{s:s,s:O}]}", "kind", "embed", "tenant",
-                                     (int)all->tenant, "tier", EMBED_TIER, "messages", "role",
-                                     "user", "text", json_array_get(all->ask.inputs, i));
+                                     (int)all->tenant, "tier", tier, "messages", "role", "user",
+                                     "text", json_array_get(all->ask.inputs, i));
         if (all->ask.adapter != NULL) {
             json_object_set(question, "adapter", all->ask.adapter);
         }

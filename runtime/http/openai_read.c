@@ -65,26 +65,81 @@ static bool take_bool(const json_t *body, const char *key, bool *out, struct rv_
     return json_is_boolean(value) || wrong(fault, pointer, "%s must be true or false", key);
 }
 
+/* Whether the member says nothing: null, false, or empty. */
+static bool is_nothing(const json_t *value)
+{
+    return value == NULL || json_is_null(value) || json_is_false(value) ||
+           (json_is_string(value) && json_string_length(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0) ||
+           (json_is_object(value) && json_object_size(value) == 0);
+}
+
+/* Members that have no meaning here, by the requests that know them. */
+static bool refuse_members(enum rv_openai_kind kind, const json_t *body,
+                           struct rv_openai_fault *fault)
+{
+    static const struct {
+        unsigned kinds;
+        const char *key, *instead;
+    } members[] = {
+        {1U << RV_OPENAI_CHAT, "functions", "functions is not supported: use tools"},
+        {1U << RV_OPENAI_CHAT, "function_call", "function_call is not supported: use tool_choice"},
+        {1U << RV_OPENAI_CHAT, "audio", "audio is not supported"},
+        {1U << RV_OPENAI_CHAT, "prediction", "prediction is not supported"},
+        {1U << RV_OPENAI_CHAT, "web_search_options", "web_search_options is not supported"},
+        {1U << RV_OPENAI_COMPLETION, "suffix", "suffix is not supported"},
+        {1U << RV_OPENAI_COMPLETION, "response_format",
+         "response_format is of /v1/chat/completions"},
+        {1U << RV_OPENAI_COMPLETION, "tools", "tools are of /v1/chat/completions"},
+    };
+    for (size_t i = 0; i < RV_COUNT(members); i++) {
+        if ((members[i].kinds >> kind & 1) != 0 &&
+            !is_nothing(json_object_get(body, members[i].key))) {
+            char pointer[64];
+            snprintf(pointer, sizeof pointer, "/%s", members[i].key);
+            return wrong(fault, pointer, "%s", members[i].instead);
+        }
+    }
+    const json_t *modalities = json_object_get(body, "modalities");
+    bool text_only =
+        is_nothing(modalities) || (json_array_size(modalities) == 1 &&
+                                   strcmp(json_is_string(json_array_get(modalities, 0))
+                                              ? json_string_value(json_array_get(modalities, 0))
+                                              : "",
+                                          "text") == 0);
+    return text_only || wrong(fault, "/modalities", "modalities can only be [\"text\"]");
+}
+
 /* What is known and cannot be done: refused unless it has no effect. */
-static bool refuse_known(const json_t *body, struct rv_openai_fault *fault)
+static bool refuse_known(enum rv_openai_kind kind, const json_t *body,
+                         struct rv_openai_fault *fault)
 {
     double penalty = 0;
     int64_t n = 1;
+    int64_t best_of = 1;
+    const json_t *bias = json_object_get(body, "logit_bias");
     if (!take_number(body, "presence_penalty", -2, 2, &penalty, fault) ||
         (penalty != 0 && !wrong(fault, "/presence_penalty", "presence_penalty is not supported")) ||
         !take_number(body, "frequency_penalty", -2, 2, &penalty, fault) ||
         (penalty != 0 &&
          !wrong(fault, "/frequency_penalty", "frequency_penalty is not supported")) ||
-        !take_integer(body, "n", 1, 128, &n, fault)) {
+        !take_integer(body, "n", 1, 128, &n, fault) ||
+        (kind == RV_OPENAI_COMPLETION && !take_integer(body, "best_of", 1, 128, &best_of, fault))) {
         return false;
     }
     if (n != 1) {
         return wrong(fault, "/n", "n must be 1: ask again with another seed");
     }
-    if (json_object_size(json_object_get(body, "logit_bias")) > 0) {
+    if (best_of != 1) {
+        return wrong(fault, "/best_of", "best_of must be 1: ask again with another seed");
+    }
+    if (bias != NULL && !json_is_null(bias) && !json_is_object(bias)) {
+        return wrong(fault, "/logit_bias", "logit_bias must be an object");
+    }
+    if (json_object_size(bias) > 0) {
         return wrong(fault, "/logit_bias", "logit_bias is not supported");
     }
-    return true;
+    return refuse_members(kind, body, fault);
 }
 
 static bool take_stop(const json_t *body, json_t *question, struct rv_openai_fault *fault)
@@ -99,12 +154,23 @@ static bool take_stop(const json_t *body, json_t *question, struct rv_openai_fau
         return wrong(fault, "/stop", "at most %d stop texts", RV_OPENAI_STOPS_MAX);
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
-        if (!json_is_string(json_array_get(list, i))) {
+        const json_t *one = json_array_get(list, i);
+        size_t length = json_string_length(one);
+        if (!json_is_string(one)) {
             return wrong(fault, "/stop", "stop must be a text or a list of texts");
+        }
+        if (length == 0 || length > RV_OPENAI_STOP_BYTES_MAX ||
+            memchr(json_string_value(one), 0, length) != NULL) {
+            return wrong(fault, "/stop", "a stop text has 1 to %d bytes without a NUL",
+                         RV_OPENAI_STOP_BYTES_MAX);
         }
     }
     if (json_array_size(list) == 0) {
         json_object_del(question, "stop");
+    } else if (json_object_get(question, "schema") != NULL) {
+        return wrong(fault, "/stop",
+                     "stop cannot go with tools or a response_format: such an answer is whole, and "
+                     "ends by itself");
     }
     return true;
 }
@@ -201,17 +267,45 @@ static bool content_text(const json_t *content, size_t index, struct rv_buf *out
 }
 
 /* Calls that the model made before, as it wrote them. */
-static void calls_text(const json_t *calls, struct rv_buf *out)
+static bool calls_text(const json_t *message, size_t index, struct rv_buf *out,
+                       struct rv_openai_fault *fault)
 {
+    const json_t *calls = json_object_get(message, "tool_calls");
+    char pointer[96];
+    snprintf(pointer, sizeof pointer, "/messages/%zu/tool_calls", index);
+    if (calls != NULL && !json_is_null(calls) && !json_is_array(calls)) {
+        return wrong(fault, pointer, "tool_calls must be a list");
+    }
     for (size_t i = 0; i < json_array_size(calls); i++) {
         const json_t *function = json_object_get(json_array_get(calls, i), "function");
-        json_t *name = json_string(rv_json_str(function, "name", ""));
+        json_t *name = json_object_get(function, "name");
+        const char *arguments = rv_json_str(function, "arguments", NULL);
+        if (!json_is_string(name) || arguments == NULL) {
+            snprintf(pointer, sizeof pointer, "/messages/%zu/tool_calls/%zu/function", index, i);
+            return wrong(fault, pointer, "a call's function has a name and arguments, both texts");
+        }
         char *quoted = json_dumps(name, JSON_ENCODE_ANY);
-        const char *arguments = rv_json_str(function, "arguments", "{}");
         rv_buf_printf(out, "{\"name\":%s,\"arguments\":%s}", quoted, arguments);
         rv_free(quoted);
-        json_decref(name);
     }
+    return true;
+}
+
+/* A message says something; an assistant may have called instead. */
+static bool says_something(const json_t *message, const char *role, size_t index,
+                           struct rv_openai_fault *fault)
+{
+    char pointer[64];
+    if (!is_nothing(json_object_get(message, "function_call"))) {
+        snprintf(pointer, sizeof pointer, "/messages/%zu/function_call", index);
+        return wrong(fault, pointer, "function_call is not supported: use tool_calls");
+    }
+    const json_t *content = json_object_get(message, "content");
+    bool called = strcmp(role, "assistant") == 0 &&
+                  json_array_size(json_object_get(message, "tool_calls")) > 0;
+    snprintf(pointer, sizeof pointer, "/messages/%zu/content", index);
+    return called || (content != NULL && !json_is_null(content)) ||
+           wrong(fault, pointer, "content is missing");
 }
 
 static bool take_message(const json_t *message, size_t index, json_t *list,
@@ -236,9 +330,10 @@ static bool take_message(const json_t *message, size_t index, json_t *list,
     struct rv_buf text;
     rv_buf_init(&text, RV_JSON_TEXT_MAX);
     rv_buf_str(&text, "");
-    bool good = content_text(json_object_get(message, "content"), index, &text, fault);
+    bool good = content_text(json_object_get(message, "content"), index, &text, fault) &&
+                calls_text(message, index, &text, fault) &&
+                says_something(message, role, index, fault);
     if (good) {
-        calls_text(json_object_get(message, "tool_calls"), &text);
         json_t *value = json_stringn(text.data, text.length);
         good = value != NULL || wrong(fault, pointer, "a text is not UTF-8");
         if (good) {
@@ -267,15 +362,88 @@ static bool take_messages(const json_t *body, json_t *question, struct rv_openai
 
 /* ---- functions ---- */
 
-static json_t *call_schema(const json_t *function)
+static void rebase(json_t *schema, const char *base);
+
+static void rebase_each(json_t *values, const char *base)
 {
-    json_t *parameters = json_object_get(function, "parameters");
-    json_t *arguments = json_is_object(parameters) && json_object_size(parameters) > 0
-                            ? json_incref(parameters)
-                            : json_pack("{s:s}", "type", "object");
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        rebase(json_array_get(values, i), base);
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach(values, key, value)
+    {
+        rebase(value, base);
+    }
+}
+
+/* A schema's references are written from its own root, and its root stands at `base` now: "#" and
+ * "#/..." are written from there.  What is data, not schema, stays: a constant may look like a
+ * reference. */
+static void rebase(json_t *schema, const char *base)
+{
+    static const char *const maps[] = {"properties", "patternProperties", "dependentSchemas",
+                                       "$defs", "definitions"};
+    static const char *const data[] = {"const", "enum", "default", "examples", "example"};
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(schema, next, key, value)
+    {
+        bool is_map = false;
+        bool is_data = false;
+        for (size_t i = 0; i < RV_COUNT(maps); i++) {
+            is_map = is_map || strcmp(key, maps[i]) == 0;
+            is_data = is_data || strcmp(key, data[i]) == 0;
+        }
+        const char *ref = strcmp(key, "$ref") == 0 ? json_string_value(value) : NULL;
+        if (ref != NULL && ref[0] == '#' && (ref[1] == '/' || ref[1] == '\0')) {
+            json_t *moved = json_sprintf("#%s%s", base, ref + 1);
+            json_object_set_new(schema, key, moved != NULL ? moved : json_incref(value));
+        } else if (json_is_array(value) && !is_data) {
+            rebase_each(value, base);
+        } else if (is_map) {
+            rebase_each(value, base);
+        } else if (!is_data) {
+            rebase(value, base);
+        }
+    }
+}
+
+/* A call of the function, as a schema that will stand at `base`. */
+static json_t *call_schema(const json_t *function, const char *base)
+{
+    char pointer[96];
+    snprintf(pointer, sizeof pointer, "%s/properties/arguments", base);
+    const json_t *parameters = json_object_get(function, "parameters");
+    json_t *arguments = json_is_object(parameters) ? json_deep_copy(parameters) : json_object();
+    json_object_del(arguments, "$schema"); /* of a root only, as the next */
+    json_object_del(arguments, "$id");
+    rebase(arguments, pointer);
+    if (json_object_get(arguments, "type") == NULL) { /* always one, whether it is said or not */
+        json_object_set_new(arguments, "type", json_string("object"));
+    }
     return json_pack("{s:s,s:{s:{s:O},s:o},s:[s,s],s:b}", "type", "object", "properties", "name",
                      "const", json_object_get(function, "name"), "arguments", arguments, "required",
                      "name", "arguments", "additionalProperties", 0);
+}
+
+static bool is_tool(const json_t *tool, size_t index, struct rv_openai_fault *fault)
+{
+    const json_t *function = json_object_get(tool, "function");
+    const json_t *parameters = json_object_get(function, "parameters");
+    char pointer[96];
+    if (strcmp(rv_json_str(tool, "type", "function"), "function") != 0) {
+        snprintf(pointer, sizeof pointer, "/tools/%zu/type", index);
+        return wrong(fault, pointer, "only tools of type \"function\" are understood");
+    }
+    if (rv_json_str(function, "name", NULL) == NULL) {
+        snprintf(pointer, sizeof pointer, "/tools/%zu/function/name", index);
+        return wrong(fault, pointer, "a tool is {\"type\":\"function\",\"function\":{\"name\"..}}");
+    }
+    snprintf(pointer, sizeof pointer, "/tools/%zu/function/parameters", index);
+    return parameters == NULL || json_is_null(parameters) || json_is_object(parameters) ||
+           wrong(fault, pointer, "parameters must be an object: a JSON Schema");
 }
 
 /* "auto", "none", "required" or one function's name; the last in `named`. */
@@ -325,7 +493,6 @@ static bool take_tools(const json_t *body, struct rv_openai_ask *out, struct rv_
     const json_t *tools = json_object_get(body, "tools");
     const char *mode = NULL;
     const char *named = NULL;
-    char pointer[96];
     if (tools != NULL && !json_is_null(tools) && !json_is_array(tools)) {
         return wrong(fault, "/tools", "tools must be a list");
     }
@@ -335,22 +502,27 @@ static bool take_tools(const json_t *body, struct rv_openai_ask *out, struct rv_
     if (!take_choice(body, json_array_size(tools) > 0, &mode, &named, fault)) {
         return false;
     }
+    bool may_talk = strcmp(mode, "auto") == 0;
+    bool off = strcmp(mode, "none") == 0;
+    bool alone = named != NULL || (json_array_size(tools) == 1 && !may_talk);
     json_t *calls = json_array();
     for (size_t i = 0; i < json_array_size(tools); i++) {
         const json_t *function = json_object_get(json_array_get(tools, i), "function");
-        const char *name = rv_json_str(function, "name", NULL);
-        snprintf(pointer, sizeof pointer, "/tools/%zu/function/name", i);
-        if (name == NULL) {
+        if (!is_tool(json_array_get(tools, i), i, fault)) {
             json_decref(calls);
-            return wrong(fault, pointer,
-                         "a tool is {\"type\":\"function\",\"function\":{\"name\"..}}");
+            return false;
         }
-        if (named == NULL || strcmp(named, name) == 0) {
-            json_array_append_new(calls, call_schema(function));
+        if (named != NULL &&
+            (strcmp(named, rv_json_str(function, "name", "")) != 0 || json_array_size(calls) > 0)) {
+            continue;
         }
+        char base[32] = "";
+        if (!alone) {
+            snprintf(base, sizeof base, "/anyOf/%zu", json_array_size(calls));
+        }
+        out->tool = i;
+        json_array_append_new(calls, call_schema(function, base));
     }
-    bool may_talk = strcmp(mode, "auto") == 0;
-    bool off = strcmp(mode, "none") == 0;
     if (!off && json_array_size(calls) == 0) {
         json_decref(calls);
         return wrong(fault, "/tool_choice/function/name", "there is no tool of that name");
@@ -362,8 +534,9 @@ static bool take_tools(const json_t *body, struct rv_openai_ask *out, struct rv_
                                             "properties", "content", "type", "string", "required",
                                             "content", "additionalProperties", 0));
         }
-        json_t *schema = json_array_size(calls) == 1 ? json_incref(json_array_get(calls, 0))
-                                                     : json_pack("{s:O}", "anyOf", calls);
+        RV_ASSERT(alone == (json_array_size(calls) == 1));
+        json_t *schema =
+            alone ? json_incref(json_array_get(calls, 0)) : json_pack("{s:O}", "anyOf", calls);
         json_object_set_new(out->question, "schema", schema);
         tell_tools(out->question, tools, may_talk);
         out->tools = true;
@@ -449,7 +622,9 @@ static bool read_embedding(const json_t *body, struct rv_openai_ask *out,
                            struct rv_openai_fault *fault)
 {
     json_t *input = json_object_get(body, "input");
-    const char *format = rv_json_str(body, "encoding_format", "float");
+    const json_t *wanted = json_object_get(body, "encoding_format");
+    const char *format = is_nothing(wanted) ? "float" : rv_json_str(body, "encoding_format", "");
+    const json_t *dimensions = json_object_get(body, "dimensions");
     out->inputs = json_is_array(input) ? json_incref(input) : json_array();
     if (json_is_string(input)) {
         json_array_append(out->inputs, input);
@@ -470,7 +645,7 @@ static bool read_embedding(const json_t *body, struct rv_openai_ask *out,
         return wrong(fault, "/encoding_format", "encoding_format must be float or base64");
     }
     out->base64 = strcmp(format, "base64") == 0;
-    return json_object_get(body, "dimensions") == NULL ||
+    return dimensions == NULL || json_is_null(dimensions) ||
            wrong(fault, "/dimensions", "dimensions is not supported: the model has one width");
 }
 
@@ -486,7 +661,7 @@ bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_open
     if (kind == RV_OPENAI_EMBEDDING) {
         return read_embedding(body, out, fault);
     }
-    if (!refuse_known(body, fault) ||
+    if (!refuse_known(kind, body, fault) ||
         !(kind == RV_OPENAI_CHAT ? read_chat(body, out, fault)
                                  : read_completion(body, out, fault)) ||
         !take_sampling(body, out->question, fault) || !take_stop(body, out->question, fault) ||
@@ -508,4 +683,46 @@ void rv_openai_ask_fini(struct rv_openai_ask *ask)
     ask->question = NULL;
     ask->inputs = NULL;
     ask->adapter = NULL;
+}
+
+/* "schema /anyOf/1/properties/arguments/items/type: why" */
+static void schema_place(const struct rv_openai_ask *ask, const char *at, char *out, size_t room)
+{
+    static const char arguments[] = "/properties/arguments";
+    int length = (int)strcspn(at, ":");
+    unsigned alternative = (unsigned)ask->tool;
+    int used = 0;
+    if (!ask->tools) {
+        snprintf(out, room, "/response_format/json_schema/schema%.*s", length, at);
+        return;
+    }
+    if (sscanf(at, "/anyOf/%u%n", &alternative, &used) == 1) {
+        at += used;
+        length -= used;
+    }
+    bool inside = strncmp(at, arguments, sizeof arguments - 1) == 0;
+    int skip = inside ? (int)sizeof arguments - 1 : length;
+    if (inside) {
+        snprintf(out, room, "/tools/%u/function/parameters%.*s", alternative, length - skip,
+                 at + skip);
+    } else {
+        snprintf(out, room, "/tools");
+    }
+}
+
+void rv_openai_place(const struct rv_openai_ask *ask, enum rv_code code, const char *message,
+                     char *out, size_t room)
+{
+    static const char *const texts[] = {"/messages", "/prompt", "/input"};
+    out[0] = '\0';
+    if (strncmp(message, "schema ", 7) == 0) {
+        schema_place(ask, message + 7, out, room);
+    } else if (strncmp(message, "stop text", 9) == 0) {
+        snprintf(out, room, "/stop");
+    } else if (code == RV_LIMIT && strncmp(message, "the shortest answer", 19) == 0) {
+        snprintf(out, room, "/max_tokens");
+    } else if (code == RV_LIMIT || strstr(message, "the prompt") != NULL ||
+               strncmp(message, "messages", 8) == 0) {
+        snprintf(out, room, "%s", texts[ask->kind]);
+    }
 }

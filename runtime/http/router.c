@@ -46,11 +46,12 @@ void rv_route_find(const struct rv_route *table, const char *method, const char 
         if (!match(route->pattern, path, out)) {
             continue;
         }
-        if (strcmp(route->method, wanted) == 0) {
+        bool any = strstr(route->pattern, "{*}") != NULL;
+        if (strcmp(route->method, wanted) == 0 && !(any && out->allowed[0] != '\0')) {
             out->route = route;
             return;
         }
-        if (strstr(route->pattern, "{*}") != NULL || strstr(out->allowed, route->method) != NULL) {
+        if (any || strstr(out->allowed, route->method) != NULL) {
             continue; /* the catch-all makes no path known */
         }
         size_t used = strlen(out->allowed);

@@ -2,7 +2,8 @@
  *
  * A pattern is a path whose segments are literal or "{}"; "{}" matches one segment of 1..200
  * decoded bytes.  A pattern may end in a segment "{*}" that matches the rest (assets).  HEAD is
- * served by GET. Patterns are tried in the order of the table.
+ * served by GET. Patterns are tried in the order of the table; the last kind takes no path that
+ * another pattern has with other methods.
  */
 #ifndef REEVE_RUNTIME_HTTP_ROUTER_H
 #define REEVE_RUNTIME_HTTP_ROUTER_H

@@ -37,8 +37,8 @@ struct child {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t more;
     struct rv_buf queue;
-    bool closing;
-    struct asked *asked; /* questions that have not ended */
+    bool closing, leaving; /* leaving: nobody is told anything any more */
+    struct asked *asked;   /* questions that have not ended */
 };
 
 struct asked {
@@ -58,10 +58,12 @@ struct asked {
 static void say(struct child *child, json_t *frame)
 {
     pthread_mutex_lock(&child->lock);
-    if (!rv_frame_put(&child->queue, frame) || child->queue.overflowed) {
-        _exit(3); /* nobody reads: the parent begins us anew */
+    if (!child->leaving) {
+        if (rv_frame_put(&child->queue, frame, NULL) != RV_OK) {
+            _exit(3); /* nobody reads: the parent begins us anew */
+        }
+        pthread_cond_signal(&child->more);
     }
-    pthread_cond_signal(&child->more);
     pthread_mutex_unlock(&child->lock);
     json_decref(frame);
 }
@@ -132,18 +134,25 @@ static json_t *usage_of(const struct kernel_usage *usage)
                      "thinking", (json_int_t)usage->thinking_tokens);
 }
 
-/* [[text, logprob], ...]: the token itself, then the alternatives. */
+/* [[[text, logprob, bytes], ...], ...]: of each token, itself and then the alternatives. */
 static json_t *logprobs_of(const struct child *child, const struct kernel_event *event)
 {
     json_t *list = json_array();
+    json_t *one = NULL; /* the token that they are of */
+    uint32_t others = 0;
     for (uint32_t i = 0; i < event->logprob_count; i++) {
+        if (others == 0) {
+            json_array_append_new(list, one = json_array());
+            others = event->logprobs[i].others + 1;
+        }
+        others--;
         struct kernel_text text = kernel_token_text(child->model, event->logprobs[i].token);
         json_t *bytes = json_array();
         for (size_t b = 0; b < text.length; b++) {
             json_array_append_new(bytes, json_integer((unsigned char)text.bytes[b]));
         }
-        json_array_append_new(list, json_pack("[o,f,o]", text_of(text.bytes, text.length),
-                                              (double)event->logprobs[i].logprob, bytes));
+        json_array_append_new(one, json_pack("[o,f,o]", text_of(text.bytes, text.length),
+                                             (double)event->logprobs[i].logprob, bytes));
     }
     return list;
 }
@@ -439,6 +448,7 @@ static void say_ready(struct child *child)
         json_object_set_new(child->model_facts, "name", json_string(child->label));
     }
     json_object_set_new(facts, "device", json_string(stats.device));
+    json_object_set_new(facts, "room", json_integer(stats.context));
     json_object_set_new(facts, "e", json_string("ready"));
     say(child, facts);
 }
@@ -466,10 +476,36 @@ static void take(struct child *child, const json_t *frame)
     }
 }
 
+/* The whole frames of what came; false: what follows cannot be read. */
+static bool take_frames(struct child *child, struct rv_buf *in)
+{
+    struct rv_error err = {.code = RV_OK};
+    json_t *frame = NULL;
+    int64_t id = 0;
+    enum rv_code code;
+    while ((code = rv_frame_take(in, &frame, &id, &err)) == RV_INVALID || frame != NULL) {
+        if (frame != NULL) {
+            take(child, frame);
+            json_decref(frame);
+            continue;
+        }
+        fprintf(stderr, "reeve model engine: %s\n", err.message);
+        struct kernel_error why = {.status = KERNEL_INVALID};
+        snprintf(why.message, sizeof why.message, "the question cannot be read: %s", err.message);
+        if (id != 0) { /* else nobody knows whose it was, and its deadline ends it */
+            say_failed(child, id, KERNEL_INVALID, &why, NULL);
+        }
+        rv_error_clear(&err);
+    }
+    if (code != RV_OK) {
+        fprintf(stderr, "reeve model engine: %s\n", err.message);
+    }
+    return code == RV_OK;
+}
+
 static void read_all(struct child *child)
 {
     struct rv_buf in;
-    struct rv_error err = {.code = RV_OK};
     char *bytes = rv_alloc(READ_BYTES);
     rv_buf_init(&in, RV_FRAME_MAX + READ_BYTES + 4);
     for (;;) {
@@ -481,13 +517,7 @@ static void read_all(struct child *child)
             break;
         }
         rv_buf_add(&in, bytes, (size_t)got);
-        json_t *frame = NULL;
-        while (rv_frame_take(&in, &frame, &err) == RV_OK && frame != NULL) {
-            take(child, frame);
-            json_decref(frame);
-        }
-        if (err.code != RV_OK) {
-            fprintf(stderr, "reeve model engine: %s\n", err.message);
+        if (!take_frames(child, &in)) {
             break;
         }
     }
@@ -512,7 +542,10 @@ int rv_engine_child(int fd)
     RV_ASSERT(pthread_create(&writer, NULL, write_all, &child) == 0);
     rv_mapped_guard(on_lost, &child);
     read_all(&child);
-    kernel_engine_destroy(child.engine); /* open questions end, into a queue that nobody reads */
+    pthread_mutex_lock(&child.lock);
+    child.leaving = true; /* questions that are open are asked again elsewhere: no word of them */
+    pthread_mutex_unlock(&child.lock);
+    kernel_engine_destroy(child.engine);
     kernel_model_close(child.model);
     pthread_mutex_lock(&child.lock);
     child.closing = true;

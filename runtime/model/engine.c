@@ -148,6 +148,13 @@ static void question_fail(struct question *question, enum rv_code code, const ch
     rv_loop_post(question->loop, deliver, failure(question, code, message, 0, NULL));
 }
 
+static void question_overloaded(struct question *question)
+{
+    question_unlink(question);
+    rv_loop_post(question->loop, deliver,
+                 failure(question, RV_LIMIT, "the model is overloaded", 1000, NULL));
+}
+
 /* ---- the connection ---- */
 
 static void flush(struct rv_engine *engine)
@@ -166,28 +173,40 @@ static void flush(struct rv_engine *engine)
     rv_poll_start(engine->poll, RV_READABLE | (engine->out.length > 0 ? RV_WRITABLE : 0));
 }
 
-static bool say(struct rv_engine *engine, const json_t *frame)
+static enum rv_code say(struct rv_engine *engine, const json_t *frame, struct rv_error *err)
 {
-    bool put = rv_frame_put(&engine->out, frame) && !engine->out.overflowed;
+    enum rv_code code = rv_frame_put(&engine->out, frame, err);
     flush(engine);
-    return put;
+    return code;
 }
 
+/* A small one.  Where even that finds no room its process reads nothing, and counts as hung soon.
+ */
 static void say_new(struct rv_engine *engine, json_t *frame)
 {
-    say(engine, frame);
+    enum rv_code code = say(engine, frame, NULL);
+    RV_ASSERT(code != RV_LIMIT);
     json_decref(frame);
 }
 
 static void send_question(struct question *question)
 {
     struct rv_engine *engine = question->engine;
+    struct rv_error err = {.code = RV_OK};
     int64_t left_ms = (question->deadline_us - mono_us(engine)) / 1000;
-    json_object_set_new(question->body, "op", json_string("ask"));
-    json_object_set_new(question->body, "id", json_integer((json_int_t)question->id));
-    json_object_set_new(question->body, "timeout_ms", json_integer(left_ms > 1 ? left_ms : 1));
-    if (!say(engine, question->body)) {
-        question_fail(question, RV_LIMIT, "the question is longer than a frame to the engine");
+    json_t *frame = json_pack("{s:I,s:s,s:I}", "id", (json_int_t)question->id, "op", "ask",
+                              "timeout_ms", (json_int_t)(left_ms > 1 ? left_ms : 1));
+    json_object_update_missing(frame, question->body);
+    enum rv_code code = say(engine, frame, &err);
+    json_decref(frame);
+    if (code == RV_UNAVAILABLE) {
+        question_overloaded(question);
+        return;
+    }
+    if (code != RV_OK) {
+        char why[160];
+        snprintf(why, sizeof why, "the question cannot be handed to the model: %s", err.message);
+        question_fail(question, RV_INVALID, why);
         return;
     }
     question->sent = true;
@@ -343,6 +362,11 @@ static void on_frame(struct rv_engine *engine, json_t *frame)
         question_unlink(question);
         rv_loop_post(question->loop, deliver,
                      delivery_make(question, RV_ENGINE_DONE, json_incref(frame)));
+    } else if (strcmp(event, "failed") == 0 && !question->canceled &&
+               code_of(rv_json_str(frame, "status", "")) == RV_CANCELED) {
+        question->sent = false; /* by its process, not by its asker: asked again, at the next tick
+                                   or, where that process ends, by the next one */
+        question->again = 0;
     } else if (strcmp(event, "failed") == 0) {
         question_unlink(question);
         rv_loop_post(question->loop, deliver,
@@ -374,7 +398,8 @@ static void on_io(void *data, int events)
         }
         rv_buf_add(&engine->in, bytes, (size_t)got);
         json_t *frame = NULL;
-        while (rv_frame_take(&engine->in, &frame, &err) == RV_OK && frame != NULL) {
+        int64_t id = 0;
+        while (rv_frame_take(&engine->in, &frame, &id, &err) == RV_OK && frame != NULL) {
             on_frame(engine, frame);
             json_decref(frame);
             if (engine->state == DOWN || engine->state == CLOSED) {
@@ -431,6 +456,10 @@ static void on_tick(void *data)
         next = at->next;
         if (!at->sent && now >= at->deadline_us) {
             question_fail(at, RV_TIMEOUT, "the engine was not ready within the deadline");
+        } else if (!at->sent && engine->state == READY && at->tries < RV_ENGINE_TRIES) {
+            send_question(at);
+        } else if (!at->sent && engine->state == READY) {
+            question_fail(at, RV_UNAVAILABLE, "engine restarted");
         } else if (now > at->deadline_us + RV_ENGINE_GRACE_MS * INT64_C(1000)) {
             hung = true;
         }
@@ -544,9 +573,7 @@ static void take_question(void *data)
     engine->open++;
     wake(engine);
     if (engine->open > RV_ENGINE_OPEN_MAX) {
-        question_unlink(question);
-        rv_loop_post(question->loop, deliver,
-                     failure(question, RV_LIMIT, "the model is overloaded", 1000, NULL));
+        question_overloaded(question);
     } else if (engine->refused) {
         question_fail(question, RV_UNAVAILABLE, engine->trouble);
     } else if (engine->state == READY) {

@@ -87,7 +87,7 @@ void rv_engine_cancel(struct rv_engine *engine, uint64_t id);
 
 /* {"state":"ready","path","pid","restarts","open","error"?,"facts":{name, hash, ...}?,
  * "stats":{...}?}; new reference.  Facts: name, hash, architecture, type, chat, parameters, bytes,
- * context, vocabulary, layers, width, device. */
+ * context, vocabulary, layers, width, device, room (tokens of prompt and answer together). */
 json_t *rv_engine_status(const struct rv_engine *engine);
 /* Those facts alone; NULL before it was ready; new reference. */
 json_t *rv_engine_facts(const struct rv_engine *engine);

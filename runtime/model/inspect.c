@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { READ_BYTES = 1 << 20 };
 
@@ -21,6 +22,8 @@ static enum rv_code refuse(const struct kernel_error *error, struct rv_error *er
     }
 }
 
+enum { KERNEL_PATH_SHOWN = 160 /* bytes of a path in a message of kernels/ */ };
+
 static json_t *facts_of(const struct kernel_model *model)
 {
     struct kernel_model_facts facts;
@@ -33,6 +36,12 @@ enum rv_code rv_model_inspect(const char *path, json_t **out, struct rv_error *e
     struct kernel_model *model = NULL;
     struct kernel_error error = {.status = KERNEL_OK};
     if (kernel_model_open(path, &model, &error) != KERNEL_OK) {
+        size_t named = strnlen(path, KERNEL_PATH_SHOWN); /* some errors do; who asked does too */
+        if (strncmp(error.message, path, named) == 0 &&
+            strncmp(error.message + named, ": ", 2) == 0) {
+            memmove(error.message, error.message + named + 2,
+                    strlen(error.message + named + 2) + 1);
+        }
         return refuse(&error, err);
     }
     *out = facts_of(model);

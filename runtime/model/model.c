@@ -346,7 +346,7 @@ static void ask_engine(struct ask *ask)
     const struct rv_model_engine *engine = ask->model->options.engine;
     ask->request = (struct rv_model_request){
         .tenant = ask->asker.tenant,
-        .tier = ask->asker.tier,
+        .tier = rv_model_tier(ask->model->options.tiers, ask->asker.tenant),
         .agent = ask->asker.agent,
         .run = ask->asker.run,
         .instructions = rv_prompt_instructions,

@@ -27,6 +27,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/json.h"
 #include "runtime/loop/loop.h"
+#include "runtime/model/tier.h"
 
 struct rv_model;
 
@@ -47,7 +48,6 @@ enum {
 /* For whom a question is: whose memory and quota it uses, and what accounts name. */
 struct rv_model_asker {
     int32_t tenant;    /* from the run, never from a plan */
-    int tier;          /* 0 is served first */
     const char *agent; /* "" nobody's; borrowed for the call */
     int64_t run;       /* 0: none */
 };
@@ -55,7 +55,7 @@ struct rv_model_asker {
 /* What an engine is asked; borrowed until it has answered. */
 struct rv_model_request {
     int32_t tenant;
-    int tier;
+    int tier; /* the company's: 0 is served first */
     const char *agent;
     int64_t run;
     const char *instructions; /* ours, the same for every question: its cache may be kept */
@@ -109,6 +109,7 @@ struct rv_model_options {
     struct rv_loop *loop;
     const struct rv_model_engine *engine; /* NULL: every question is answered "unavailable" */
     int64_t deadline_ms;                  /* 0: RV_MODEL_DEADLINE_MS */
+    const struct rv_model_tiers *tiers;   /* of the companies; NULL: all alike; borrowed */
 };
 struct rv_model *rv_model_create(const struct rv_model_options *options);
 /* Questions that are still open are never answered. */

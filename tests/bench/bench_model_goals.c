@@ -126,8 +126,8 @@ static void speculation(const struct bench_run *run)
             uint64_t before = stats.steps;
             took[without] = least(took[without], per_token_ms(engine, &request, &said[without]));
             kernel_stats(engine, &stats);
-            tokens_per_step = without == 0 ? (double)ANSWER / (double)(stats.steps - before)
-                                           : tokens_per_step;
+            tokens_per_step =
+                without == 0 ? (double)ANSWER / (double)(stats.steps - before) : tokens_per_step;
         }
         kernel_engine_destroy(engine);
     }
@@ -272,8 +272,8 @@ static void priority(const struct bench_run *run)
     uint64_t again = after.recomputed_tokens - before.recomputed_tokens;
     bench_report(run, "model", "priority", "alone_ms", alone.ms, "ms");
     bench_report(run, "model", "priority", "ttft_p99_ms", waits[(count - 1) * 99 / 100], "ms");
-    bench_report(run, "model", "priority", "steps_p99",
-                 steps[(count - 1) * 99 / 100] - alone.steps, "steps beyond its own");
+    bench_report(run, "model", "priority", "steps_p99", steps[(count - 1) * 99 / 100] - alone.steps,
+                 "steps beyond its own");
     bench_report(run, "model", "priority", "arrivals", count, "");
     bench_report(run, "model", "priority", "recomputed", (double)again / (double)tokens, "");
     bench_report(run, "model", "priority", "left", left, "");

@@ -24,6 +24,9 @@ check "a file is explained" 0 $?
 head -c 1000 "$state/tiny.gguf" >"$state/cut.gguf"
 reeve model check "$state/cut.gguf" >/dev/null 2>&1
 check "a truncated one is refused" 1 $?
+: >"$state/empty.gguf"
+check "an empty one is named once" "error: $state/empty.gguf: the file is empty" \
+    "$(reeve model check "$state/empty.gguf" 2>&1)"
 reeve model make --shape tiny-llama --out "$state/tiny.gguf" >/dev/null 2>&1
 [ $? != 0 ]
 check "nothing is overwritten" 0 $?

@@ -20,6 +20,10 @@ for wrong in 1=65 1=0 x=2 1 1=2x "1=2,," 0=2; do
     gives 2 "the weights $wrong" reeve serve --listen 127.0.0.1:0 --set "runtime.weights=$wrong"
     has err "NUMBER=WEIGHT"
 done
+for wrong in 1=4 1=-1 x=2 1 1=2x "1=2,," 0=2; do
+    gives 2 "the tiers $wrong" reeve serve --listen 127.0.0.1:0 --set "model.tiers=$wrong"
+    has err "NUMBER=TIER"
+done
 "$reeve_program" serve --listen 127.0.0.1:0 --set runtime.loops=2 --set "runtime.weights=1=5, 9=2" --json >"$state/served" 2>"$state/log" &
 served=$!
 for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done

@@ -19,13 +19,15 @@ reeve() { "$reeve_program" "$@"; }
 reeve model make --shape tiny-llama --quant Q8_0 --seed 7 --out "$state/tiny.gguf" >/dev/null 2>&1 || exit 1
 reeve company create acme >/dev/null 2>&1 || exit 1
 reeve company create other >/dev/null 2>&1 || exit 1
+reeve company create third >/dev/null 2>&1 || exit 1
 token() { # COMPANY
     reeve --company "$1" person add app --roles operator,admin >/dev/null 2>&1
     reeve --company "$1" token make app --json 2>/dev/null | sed 's/.*"token":"\([^"]*\)".*/\1/'
 }
 OPENAI_API_KEY=$(token acme)
 OTHER_KEY=$(token other)
-export OPENAI_API_KEY OTHER_KEY
+THIRD_KEY=$(token third)
+export OPENAI_API_KEY OTHER_KEY THIRD_KEY
 "$reeve_program" serve --listen 127.0.0.1:0 >"$state/serve.txt" 2>"$state/serve.log" &
 serving=$!
 export SERVING=$serving

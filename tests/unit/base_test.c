@@ -103,7 +103,10 @@ TEST(hostile_json_is_refused)
     memset(deep, '[', sizeof deep);
     ck_assert_int_eq(rv_json_parse(deep, sizeof deep, "deep", &value, NULL), RV_LIMIT);
     const char *twice = "{\"a\":1,\"a\":2}";
-    ck_assert_int_eq(rv_json_parse(twice, strlen(twice), "twice", &value, NULL), RV_INVALID);
+    struct rv_error doubled = {.code = RV_OK};
+    ck_assert_int_eq(rv_json_parse(twice, strlen(twice), "twice", &value, &doubled), RV_INVALID);
+    ck_assert_ptr_nonnull(strstr(doubled.message, "has a key twice"));
+    rv_error_clear(&doubled);
     ck_assert_ptr_null(value);
 }
 

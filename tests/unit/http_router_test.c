@@ -41,6 +41,9 @@ TEST(a_wrong_method_lists_the_right_ones)
     struct rv_route_match match;
     ck_assert_int_eq(find("DELETE", "/v1/approvals/42", &match), -1);
     ck_assert_str_eq(match.allowed, "GET");
+    ck_assert_int_eq(find("GET", "/v1/approvals/42/decision", &match), -1); /* no page either */
+    ck_assert_str_eq(match.allowed, "POST");
+    ck_assert_int_eq(find("HEAD", "/v1/approvals/42/decision", &match), -1);
     ck_assert_int_eq(find("POST", "/v1/nothing", &match), -1);
     ck_assert_str_eq(match.allowed, "");
 }

@@ -590,6 +590,84 @@ TEST(a_better_tier_overtakes_what_waits_and_what_runs)
     kernel_model_close(model);
 }
 
+/* Of `crowd` requests of tenant 1, how many ended before the one of tenant 2 that came last. */
+static int ended_before_newcomer(struct kernel_engine_options options, int crowd, uint32_t tokens)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, options);
+    struct asked *asked = calloc((size_t)crowd, sizeof *asked);
+    struct asked newcomer = {0};
+    struct kernel_message message;
+    int before = 0;
+    for (int i = 0; i < crowd; i++) {
+        struct kernel_request request = complete(&message, prompts[i % PROMPTS], tokens);
+        request.tier = 1;
+        ck_assert_msg(ask(engine, &request, &asked[i]), "%s", asked[i].message);
+    }
+    struct kernel_request request = complete(&message, prompts[1], 3);
+    request.tenant = 2;
+    request.tier = 1;
+    ck_assert_msg(ask(engine, &request, &newcomer), "%s", newcomer.message);
+    asked_wait(&newcomer);
+    ck_assert_msg(!newcomer.failed, "%s", newcomer.message);
+    for (int i = 0; i < crowd; i++) {
+        asked_wait(&asked[i]);
+        ck_assert_msg(!asked[i].failed, "%s", asked[i].message);
+        before += asked[i].end_us < newcomer.end_us;
+        asked_free(&asked[i]);
+    }
+    asked_free(&newcomer);
+    free(asked);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+    return before;
+}
+
+TEST(a_newcomers_first_request_comes_before_the_hundred_that_wait)
+{
+    ck_assert_int_le(
+        ended_before_newcomer((struct kernel_engine_options){.running_max = 4}, 104, 24), 8);
+}
+
+TEST(a_newcomer_does_not_wait_until_one_of_the_long_ones_ends)
+{
+    ck_assert_int_eq(
+        ended_before_newcomer((struct kernel_engine_options){.running_max = 4}, 12, 400), 0);
+}
+
+TEST(who_piles_up_gets_all_places_that_nobody_else_wants)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){.running_max = 4});
+    struct asked asked[12] = {0};
+    struct kernel_message message;
+    for (int i = 0; i < 12; i++) { /* tenants 1 and 2, six each */
+        struct kernel_request request = complete(&message, prompts[i % PROMPTS], 60);
+        request.tenant = i < 6 ? 1 : 2;
+        ck_assert(ask(engine, &request, &asked[i]));
+    }
+    int64_t first_end[3] = {0};
+    for (int i = 0; i < 12; i++) {
+        asked_wait(&asked[i]);
+        ck_assert_msg(!asked[i].failed, "%s", asked[i].message);
+        int64_t *first = &first_end[i < 6 ? 1 : 2];
+        *first = *first == 0 || asked[i].end_us < *first ? asked[i].end_us : *first;
+    }
+    int before = 0; /* of the first tenant's, when the second had its first answer */
+    for (int i = 0; i < 6; i++) {
+        before += asked[i].end_us < first_end[2];
+    }
+    ck_assert_int_le(before, 4);
+    struct kernel_stats stats;
+    wait_until_idle(engine, &stats);
+    ck_assert_uint_le(stats.preemptions, 4); /* shares even out once, and stay */
+    for (int i = 0; i < 12; i++) {
+        asked_free(&asked[i]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 /* ---- text and vectors ---- */
 
 TEST(a_stop_text_ends_the_answer_and_is_not_part_of_it)
@@ -616,6 +694,116 @@ TEST(a_stop_text_ends_the_answer_and_is_not_part_of_it)
         asked_free(&cut);
     }
     asked_free(&whole);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(stop_texts_are_refused_with_a_schema_or_options)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    const struct kernel_text texts[] = {text_of("a"), text_of("b")};
+    for (int i = 0; i < 2; i++) {
+        struct kernel_message message;
+        struct asked asked = {0};
+        struct kernel_request request = complete(&message, prompts[0], 90);
+        request.stop = texts;
+        request.stop_count = 1;
+        request.schema = i == 0 ? text_of("{\"type\":\"object\"}") : (struct kernel_text){0};
+        request.options = texts;
+        request.option_count = i == 0 ? 0 : 2;
+        ck_assert(!ask(engine, &request, &asked));
+        ck_assert_int_eq(asked.status, KERNEL_INVALID);
+        ck_assert_msg(strncmp(asked.message, "stop text", 9) == 0, "%s", asked.message);
+        asked_free(&asked);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+/* Tokens that log-probabilities were told of. */
+static uint32_t tokens_told(const struct asked *asked)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < asked->logprob_count; i += 1 + asked->logprobs[i].others) {
+        count++;
+    }
+    return count;
+}
+
+TEST(every_token_has_log_probabilities_whatever_is_held_back_or_forced)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    static const char forced[] =
+        "{\"type\":\"object\",\"properties\":{\"invoice_number\":{\"enum\":"
+        "[10000001,20000002]}},\"required\":[\"invoice_number\"],"
+        "\"additionalProperties\":false}";
+    struct asked whole = {0};
+    for (int i = 0; i < 5; i++) {
+        struct kernel_message message;
+        struct asked asked = {0};
+        struct kernel_request request = complete(&message, prompts[0], i < 3 ? ANSWER : 90);
+        char stop[16] = "";
+        struct kernel_text stops[1];
+        request.logprobs = 2;
+        if (i == 1 || i == 2) { /* the end of the answer may begin it; the answer has it */
+            size_t from = i == 1 ? whole.length - 2 : 4;
+            memcpy(stop, whole.text + from, 2);
+            strcat(stop, i == 1 ? "\x01" : "");
+            stops[0] = text_of(stop);
+            request.stop = stops;
+            request.stop_count = 1;
+        } else if (i == 3) {
+            request.schema = text_of(forced);
+        } else if (i == 4) {
+            request.kind = KERNEL_CHAT; /* it thinks */
+            request.schema = text_of(forced);
+            request.thinking_max = 7;
+        }
+        ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+        asked_wait(&asked);
+        ck_assert_msg(!asked.failed, "%s", asked.message);
+        bool ended = asked.finish == KERNEL_STOPPED && i < 2; /* its mark is told of nowhere */
+        ck_assert_msg(tokens_told(&asked) + ended == asked.usage.answer_tokens, "case %d: %u of %u",
+                      i, tokens_told(&asked), asked.usage.answer_tokens);
+        if (i == 0) {
+            whole = asked;
+            ck_assert_uint_ge(whole.length, 8);
+            for (size_t c = 0; c < whole.length; c++) { /* else the stops above are no texts */
+                ck_assert_int_ne(whole.text[c], 0);
+            }
+        } else {
+            asked_free(&asked);
+        }
+    }
+    asked_free(&whole);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(a_thought_stays_within_the_limits)
+{
+    static const struct {
+        uint32_t answer, thinking, most_thinking;
+    } cases[] = {{1, 0, 1}, {1, 1, 1}, {2, 5, 2}, {9, 1, 1}, {9, 2, 2}, {5, 6, 5}, {5, 5, 5}};
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kernel_message message;
+        struct asked asked = {0};
+        struct kernel_request request = complete(&message, prompts[0], cases[i].answer);
+        request.kind = KERNEL_CHAT;
+        request.thinking_max = cases[i].thinking;
+        ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+        asked_wait(&asked);
+        ck_assert_msg(!asked.failed, "%s", asked.message);
+        ck_assert_msg(asked.usage.answer_tokens <= cases[i].answer &&
+                          asked.usage.thinking_tokens <= cases[i].most_thinking,
+                      "case %zu: %u, of them %u of a thought", i, asked.usage.answer_tokens,
+                      asked.usage.thinking_tokens);
+        asked_free(&asked);
+    }
     kernel_engine_destroy(engine);
     kernel_model_close(model);
 }

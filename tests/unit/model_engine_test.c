@@ -4,13 +4,16 @@
 #include "runtime/base/log.h"
 #include "runtime/loop/loop.h"
 #include "runtime/model/engine.h"
+#include "runtime/model/frame.h"
 #include "runtime/model/health.h"
 #include "runtime/model/model.h"
 #include "runtime/model/port.h"
+#include "runtime/model/spawn.h"
 #include "tests/support/test.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -420,6 +423,177 @@ TEST(an_adapter_that_cannot_be_had_fails_its_question_alone)
     ask(7, question("hello", 4), 20000);
     wait_for(&world.heard[7].ends, 1);
     ck_assert_msg(world.heard[7].done, "%s", world.heard[7].message);
+    end();
+}
+
+/* ---- what cannot be read, and processes that end ---- */
+
+static json_t *nested(int levels)
+{
+    json_t *value = json_object();
+    for (int i = 1; i < levels; i++) {
+        value = json_pack("{s:o}", "items", value);
+    }
+    return value;
+}
+
+TEST(a_question_that_is_too_deep_is_refused_and_harms_nobody)
+{
+    begin_with(model_path);
+    wait_ready();
+    pid_t before = engine_pid();
+    ask(0, question("a long story", 200), 30000);
+    json_t *deep = question("hello", 64);
+    json_object_set_new(deep, "schema", nested(RV_FRAME_DEPTH_MAX));
+    ask(1, deep, 30000);
+    json_t *as_deep_as_can_be = question("hello", 64); /* the kernel's to judge */
+    json_object_set_new(as_deep_as_can_be, "schema", nested(RV_FRAME_DEPTH_MAX - 1));
+    ask(2, as_deep_as_can_be, 30000);
+    char *text = malloc(RV_FRAME_MAX + 1);
+    memset(text, 'a', RV_FRAME_MAX);
+    text[RV_FRAME_MAX] = '\0';
+    ask(3, question(text, 64), 30000);
+    free(text);
+    for (int i = 0; i < 4; i++) {
+        wait_for(&world.heard[i].ends, 1);
+    }
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    ck_assert_int_eq(world.heard[1].code, RV_INVALID);
+    ck_assert_ptr_nonnull(strstr(world.heard[1].message, "nested deeper than"));
+    ck_assert_ptr_null(strstr(world.heard[2].message, "cannot be"));
+    ck_assert_int_eq(world.heard[3].code, RV_INVALID);
+    ck_assert_ptr_nonnull(strstr(world.heard[3].message, "bytes long"));
+    ck_assert_int_eq(engine_pid(), before);
+    end();
+}
+
+/* The next frame of an engine's process; NULL: it has ended.  Also for what is no test. */
+static json_t *next_frame(int fd, struct rv_buf *in)
+{
+    struct rv_error err = {.code = RV_OK};
+    json_t *frame = NULL;
+    int64_t id = 0;
+    for (;;) {
+        char bytes[4096];
+        RV_ASSERT(rv_frame_take(in, &frame, &id, &err) == RV_OK);
+        if (frame != NULL) {
+            return frame;
+        }
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        RV_ASSERT(poll(&ready, 1, 30000) > 0);
+        ssize_t got = read(fd, bytes, sizeof bytes);
+        if (got <= 0) {
+            return NULL;
+        }
+        rv_buf_add(in, bytes, (size_t)got);
+    }
+}
+
+static void put_frame(int fd, json_t *frame)
+{
+    struct rv_buf out;
+    rv_buf_init(&out, RV_FRAME_MAX);
+    RV_ASSERT(rv_frame_put(&out, frame, NULL) == RV_OK);
+    RV_ASSERT(write(fd, out.data, out.length) == (ssize_t)out.length);
+    rv_buf_fini(&out);
+    json_decref(frame);
+}
+
+static void put_text(int fd, const char *text)
+{
+    unsigned char head[4] = {0, 0, 0, (unsigned char)strlen(text)};
+    ck_assert_int_eq(write(fd, head, 4), 4);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
+}
+
+/* Without a supervisor: what that would never send. */
+TEST(a_frame_that_cannot_be_read_fails_its_question_alone)
+{
+    struct rv_child_process process = RV_CHILD_PROCESS_NONE;
+    struct rv_error err = {.code = RV_OK};
+    struct rv_buf in;
+    rv_buf_init(&in, RV_FRAME_MAX);
+    ck_assert_int_eq(rv_child_process_begin(&process, REEVE_PROGRAM, &err), RV_OK);
+    put_frame(process.fd,
+              json_pack("{s:s,s:s,s:s}", "op", "open", "path", model_path, "backend", "ref"));
+    json_t *frame = next_frame(process.fd, &in);
+    ck_assert_str_eq(rv_json_str(frame, "e", ""), "ready");
+    json_decref(frame);
+    put_text(process.fd, "{\"id\":7,\"op\":\"ask\",\"id\":8}");
+    put_text(process.fd, "no JSON at all");
+    json_t *good = question("hello", 4);
+    json_object_set_new(good, "op", json_string("ask"));
+    json_object_set_new(good, "id", json_integer(9));
+    put_frame(process.fd, good);
+    frame = next_frame(process.fd, &in);
+    ck_assert_str_eq(rv_json_str(frame, "e", ""), "failed");
+    ck_assert_int_eq(rv_json_int(frame, "id", 0), 7);
+    ck_assert_str_eq(rv_json_str(frame, "status", ""), "invalid");
+    json_decref(frame);
+    frame = next_frame(process.fd, &in);
+    ck_assert_str_eq(rv_json_str(frame, "e", ""), "done");
+    ck_assert_int_eq(rv_json_int(frame, "id", 0), 9);
+    json_decref(frame);
+    /* what can only be answered by an end: nobody is told that it was canceled */
+    json_t *story = question("a long story", 1800);
+    json_object_set_new(story, "op", json_string("ask"));
+    json_object_set_new(story, "id", json_integer(10));
+    put_frame(process.fd, story);
+    ck_assert_int_eq(write(process.fd, "\xff\xff\xff\xff", 4), 4);
+    while ((frame = next_frame(process.fd, &in)) != NULL) {
+        ck_assert_str_ne(rv_json_str(frame, "e", ""), "failed");
+        json_decref(frame);
+    }
+    rv_child_process_end(&process);
+    rv_child_process_wait(&process);
+    rv_buf_fini(&in);
+}
+
+/* An engine that ends in good order with a question open, twice: first it says that the question
+ * was canceled, which nobody asked for.  This program itself, begun as one. */
+__attribute__((constructor)) static void be_an_engine(int argc, char **argv)
+{
+    const char *folder_of = getenv("TEST_ORDERLY_ENGINE");
+    if (argc != 3 || strcmp(argv[2], "engine") != 0 || folder_of == NULL) {
+        return;
+    }
+    char mark[128];
+    snprintf(mark, sizeof mark, "%s/begun", folder_of);
+    bool first = access(mark, F_OK) != 0;
+    close(open(mark, O_CREAT | O_WRONLY, 0600));
+    struct rv_buf in;
+    rv_buf_init(&in, RV_FRAME_MAX);
+    json_decref(next_frame(RV_FRAME_FD, &in));
+    put_frame(RV_FRAME_FD, json_pack("{s:s,s:s}", "e", "ready", "name", "orderly"));
+    for (;;) {
+        json_t *frame = next_frame(RV_FRAME_FD, &in);
+        if (frame == NULL) {
+            _exit(0);
+        }
+        json_int_t id = (json_int_t)rv_json_int(frame, "id", 0);
+        if (id != 0 && first) {
+            put_frame(RV_FRAME_FD,
+                      json_pack("{s:s,s:I,s:s}", "e", "failed", "id", id, "status", "canceled"));
+            _exit(0);
+        }
+        if (id != 0) {
+            put_frame(RV_FRAME_FD, json_pack("{s:s,s:I,s:s,s:s}", "e", "done", "id", id, "text",
+                                             "answered", "finish", "stop"));
+        }
+        json_decref(frame);
+    }
+}
+
+TEST(a_question_that_nobody_canceled_is_asked_again)
+{
+    setenv("TEST_ORDERLY_ENGINE", folder, 1);
+    rv_log_level(RV_LOG_SILENT);
+    world = (struct world){.loop = rv_loop_create(rv_clock_system())};
+    world.engine = rv_engine_start(&(struct rv_engine_options){
+        .loop = world.loop, .program = "/proc/self/exe", .path = "none", .backend = "ref"});
+    ask(0, question("hello", 4), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
     end();
 }
 

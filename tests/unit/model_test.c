@@ -126,7 +126,7 @@ struct script {
     bool later; /* answers from the loop, not inside ask */
     char prompt[RV_MODEL_PROMPT_MAX];
     char untrusted[RV_MODEL_PROMPT_MAX];
-    int max_tokens;
+    int max_tokens, tier;
     int64_t deadline_ms, seed;
     int asked;
     bool canceled;
@@ -171,6 +171,7 @@ static void script_ask(void *self, const struct rv_model_request *request,
     ck_assert_ptr_nonnull(strstr(request->text, request->untrusted));
     script->asked++;
     script->max_tokens = request->max_tokens;
+    script->tier = request->tier;
     script->deadline_ms = request->deadline_ms;
     script->seed = request->seed;
     snprintf(script->prompt, sizeof script->prompt, "%s", request->text);
@@ -192,6 +193,23 @@ static void script_cancel(void *self, void *data)
     struct script *script = self;
     ck_assert_ptr_eq(data, script->data);
     script->canceled = true;
+}
+
+TEST(tiers_are_read_by_company)
+{
+    struct rv_model_tiers *tiers = NULL;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_model_tiers_read("3=0, 7=3", &tiers, &err), RV_OK);
+    ck_assert_int_eq(rv_model_tier(tiers, 3), 0);
+    ck_assert_int_eq(rv_model_tier(tiers, 7), 3);
+    ck_assert_int_eq(rv_model_tier(tiers, 1), RV_MODEL_TIER_USUAL);
+    ck_assert_int_eq(rv_model_tier(NULL, 3), RV_MODEL_TIER_USUAL);
+    rv_model_tiers_free(tiers);
+    static const char *const wrong[] = {"3=4", "3=-1", "0=1", "x=1", "3", "3=1x", "3=1,,"};
+    for (size_t i = 0; i < RV_COUNT(wrong); i++) {
+        ck_assert_int_eq(rv_model_tiers_read(wrong[i], &tiers, &err), RV_INVALID);
+        rv_error_clear(&err);
+    }
 }
 
 static const struct rv_model_asker asker = {.tenant = 1, .agent = "test"};
@@ -283,6 +301,23 @@ static int64_t usage(const struct world *world, const char *field)
 static const char *message(const struct world *world)
 {
     return rv_json_str(world->answer, "message", "");
+}
+
+TEST(a_question_has_the_tier_of_its_company)
+{
+    struct world *world = world_make(true);
+    struct rv_model_tiers *tiers = NULL;
+    static const char question[] = "{\"question\":\"?\",\"options\":[\"a\",\"b\"]}";
+    ask_with(world, question, NULL);
+    ck_assert_int_eq(world->script.tier, RV_MODEL_TIER_USUAL);
+    ck_assert_int_eq(rv_model_tiers_read("1=0", &tiers, NULL), RV_OK);
+    rv_model_destroy(world->model);
+    world->model = rv_model_create(&(struct rv_model_options){
+        .loop = world->loop, .engine = &world->engine, .deadline_ms = 50, .tiers = tiers});
+    ask_with(world, question, NULL);
+    ck_assert_int_eq(world->script.tier, 0);
+    world_end(world);
+    rv_model_tiers_free(tiers);
 }
 
 TEST(without_an_engine_the_answer_is_unavailable)

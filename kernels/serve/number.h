@@ -41,6 +41,6 @@ bool number_multiple(struct number_rule *rule, const struct number *step);
 bool number_empty(const struct number_rule *rule);
 bool number_fits(const struct number_rule *rule, const struct number *number);
 /* NULL: nothing fits, or too large. */
-struct machine *number_machine(const struct number_rule *rule, bool *large);
+struct machine *number_machine(const struct number_rule *rule, struct work *work, bool *large);
 
 #endif

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STATE_WORK = 40 }; /* steps: a state with its edges */
+
 enum place { START, MINUS, ZERO, WHOLE, POINT, FRACTION, EXP, EXP_SIGN, EXP_DIGIT };
 
 struct bound { /* of the size, sign apart */
@@ -299,7 +301,7 @@ static void edges_of(struct maker *m, uint32_t state)
     }
 }
 
-struct machine *number_machine(const struct number_rule *rule, bool *large)
+struct machine *number_machine(const struct number_rule *rule, struct work *work, bool *large)
 {
     struct maker *m = kernel_allocate(1, sizeof *m);
     m->rule = rule;
@@ -309,6 +311,7 @@ struct machine *number_machine(const struct number_rule *rule, bool *large)
     m->known = kernel_allocate(m->known_room, sizeof *m->known);
     m->known[MACHINE_START] = (struct counted){.place = START};
     for (uint32_t s = MACHINE_START; s < m->draft.states && !m->large; s++) {
+        m->large = !work_take(work, STATE_WORK);
         struct counted from = m->known[s];
         if (s == MACHINE_START && !m->never[1]) {
             struct counted minus = {.place = MINUS, .negative = 1};

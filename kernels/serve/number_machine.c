@@ -8,8 +8,8 @@
  *
  * Beside its place in that drawing a state knows how the digits so far compare with the bounds (for
  * each: below, equal, above), how many there were, and the rest modulo the step.  Only states that
- * are met are made.  Answers stay within 64 bits before the point and 20 digits after it;
- * integers are written without a point.
+ * are met are made.  Answers stay within the integers of 64 bits before the point and 20 digits
+ * after it; integers are written without a point.
  */
 #include "kernels/serve/number.h"
 
@@ -70,7 +70,8 @@ static void set_bounds(struct maker *m)
     const struct number_rule *rule = m->rule;
     struct number most = number_of_integer(INT64_MAX);
     tighten_high(&m->high[0], &most, false);
-    tighten_high(&m->high[1], &most, false);
+    struct number least = number_of_integer(INT64_MIN);
+    tighten_high(&m->high[1], &least, false);
     bool zero_high = rule->has_high && rule->high.whole + rule->high.fraction == 0;
     bool zero_low = rule->has_low && rule->low.whole + rule->low.fraction == 0;
     if (rule->has_high && !rule->high.negative) {
@@ -223,7 +224,8 @@ static bool add_digit(const struct maker *m, struct counted *c, char digit)
         c->place = FRACTION;
         c->fraction++;
     }
-    if (m->digits_max != 0 && (uint32_t)c->whole + c->fraction > m->digits_max) {
+    bool inexact = c->fraction > 0 || m->rule->step_digits > 0; /* whole numbers are read exactly */
+    if (m->digits_max != 0 && inexact && (uint32_t)c->whole + c->fraction > m->digits_max) {
         return false;
     }
     if (m->rule->step != 0) {

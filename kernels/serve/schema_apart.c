@@ -120,11 +120,11 @@ bool schema_apart(struct schema *schema, json_t *one, json_t *members)
     }
     for (size_t i = 0; good && i < count; i++) {
         for (size_t k = 0; good && k < i; k++) {
-            uint32_t weight = glances[i].weight < glances[k].weight ? glances[i].weight
-                                                                   : glances[k].weight;
-            good = schema_work(schema, one, "oneOf", PAIR_WORK + 4 * (uint64_t)weight) &&
-                   (apart_at_a_glance(&glances[i], &glances[k]) ||
-                    apart(schema, one, members, i, k));
+            uint32_t weight =
+                glances[i].weight < glances[k].weight ? glances[i].weight : glances[k].weight;
+            good =
+                schema_work(schema, one, "oneOf", PAIR_WORK + 4 * (uint64_t)weight) &&
+                (apart_at_a_glance(&glances[i], &glances[k]) || apart(schema, one, members, i, k));
         }
     }
     free(glances);

@@ -226,6 +226,27 @@ static bool add_listed(struct builder *b, const struct conj *plain, const struct
     return good;
 }
 
+/* No machine: nothing satisfies it, or only what answers do not write, which is said by name. */
+static bool number_missing(struct schema *schema, const struct conj *plain,
+                           const struct number_rule *rule)
+{
+    static const char *const keywords[] = {"minimum", "exclusiveMinimum", "maximum",
+                                           "exclusiveMaximum", "multipleOf"};
+    if (number_empty(rule) || number_written(rule)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < plain->count; i++) {
+        for (size_t k = 0; k < sizeof keywords / sizeof keywords[0]; k++) {
+            if (json_object_get(plain->at[i], keywords[k]) != NULL) {
+                return schema_fail(schema, plain->at[i], keywords[k], KERNEL_UNSUPPORTED,
+                                   "only numbers satisfy it that are not written here: beyond 64 "
+                                   "bits, or with more digits than a double tells apart");
+            }
+        }
+    }
+    return true;
+}
+
 static bool add_number(struct builder *b, const struct conj *plain, const struct merged *merged)
 {
     const struct number_rule *rule = &merged->number;
@@ -239,7 +260,7 @@ static bool add_number(struct builder *b, const struct conj *plain, const struct
                                KERNEL_UNSUPPORTED, "too large a step to be counted with");
         }
         if (made == NULL) {
-            return true;
+            return number_missing(b->schema, plain, rule);
         }
         grammar_keep(b->schema->grammar, made);
         machine = made;

@@ -78,7 +78,8 @@ bool schema_fail(struct schema *schema, const json_t *where, const char *keyword
                  "states of patterns and numbers");
         status = KERNEL_INVALID;
     }
-    schema->status = kernel_fail(schema->error, status, "schema %s: %s", pointer, text);
+    schema->status = kernel_fail(schema->error, status, "schema%s%s: %s",
+                                 pointer[0] != '\0' ? " " : "", pointer, text);
     return false;
 }
 

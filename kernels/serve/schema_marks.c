@@ -1,4 +1,5 @@
-/* schema_marks.c -- what is known of a part of the schema, by its address: a hash table of flags. */
+/* schema_marks.c -- what is known of a part of the schema, by its address: a hash table of flags.
+ */
 #include "kernels/serve/schema.h"
 
 #include "kernels/base/fail.h"
@@ -17,8 +18,7 @@ static uint32_t slot_of(const struct marks *marks, const json_t *one)
 
 static void grow(struct marks *marks)
 {
-    struct marks larger = {.count = marks->count,
-                           .room = marks->room == 0 ? 256 : marks->room * 2};
+    struct marks larger = {.count = marks->count, .room = marks->room == 0 ? 256 : marks->room * 2};
     larger.at = kernel_allocate(larger.room, sizeof *larger.at);
     for (uint32_t i = 0; i < marks->room; i++) {
         if (marks->at[i].one != NULL) {

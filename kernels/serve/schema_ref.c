@@ -245,13 +245,13 @@ static const char *pointer_of(struct schema *schema, json_t *one)
 json_t *schema_resolve(struct schema *schema, json_t *one)
 {
     size_t length = json_string_length(json_object_get(one, "$ref"));
-    const char *ref = schema_work(schema, one, "$ref", 40 + 4 * length) ? pointer_of(schema, one)
-                                                                       : NULL;
+    const char *ref =
+        schema_work(schema, one, "$ref", 40 + 4 * length) ? pointer_of(schema, one) : NULL;
     if (ref == NULL) {
         return NULL;
     }
-    json_t *at = length == strlen(json_string_value(json_object_get(one, "$ref"))) ? schema->root
-                                                                                  : NULL;
+    json_t *at =
+        length == strlen(json_string_value(json_object_get(one, "$ref"))) ? schema->root : NULL;
     enum place place = PLACE_SCHEMA;
     while (*ref == '/' && at != NULL) {
         char step[512];

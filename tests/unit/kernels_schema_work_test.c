@@ -1,5 +1,5 @@
-/* kernels_schema_work_test.c -- compiling a schema ends soon, whatever the schema says: hostile ones
- * are refused by name, large honest ones compile.
+/* kernels_schema_work_test.c -- compiling a schema ends soon, whatever the schema says: hostile
+ * ones are refused by name, large honest ones compile.
  *
  * Measured is the processor time of this thread, with room for sanitizers: what these cases took
  * before there was a limit was seconds to years.
@@ -216,8 +216,9 @@ TEST(large_choices_are_soon_made_or_refused)
     compiles(trie, "anyOf nested 9 deep", &t);
     put(&t, "{\"allOf\":[");
     for (int i = 0; i < 9; i++) {
-        put(&t, "%s{\"anyOf\":[{\"properties\":{\"x%d\":{\"type\":\"string\"}}},{\"properties\":{"
-                "\"y%d\":{\"type\":\"string\"}}}]}",
+        put(&t,
+            "%s{\"anyOf\":[{\"properties\":{\"x%d\":{\"type\":\"string\"}}},{\"properties\":{"
+            "\"y%d\":{\"type\":\"string\"}}}]}",
             i > 0 ? "," : "", i, i);
     }
     put(&t, "]}");
@@ -260,7 +261,8 @@ TEST(large_lists_compile)
     compiles(trie, "5,000 properties, all required", &t);
     put(&t, "{\"$defs\":{");
     for (int i = 0; i < 2000; i++) {
-        put(&t, "%s\"d%d\":{\"type\":\"object\",\"properties\":{\"next\":{\"$ref\":\"#/$defs/d%d\"}}}",
+        put(&t,
+            "%s\"d%d\":{\"type\":\"object\",\"properties\":{\"next\":{\"$ref\":\"#/$defs/d%d\"}}}",
             i > 0 ? "," : "", i, i == 0 ? 0 : i - 1);
     }
     put(&t, "},\"type\":\"object\",\"properties\":{");
@@ -298,7 +300,9 @@ TEST(what_multiplies_is_bounded)
     refused(trie, "500 times an object of 3,000", &t, "");
     put(&t, "{\"type\":\"array\",\"allOf\":[");
     for (int i = 0; i < 1500; i++) {
-        put(&t, "%s{\"title\":\"t%d\",\"prefixItems\":[{},{},{\"title\":\"x\"},{},{},{\"title\":\"x\"}]}",
+        put(&t,
+            "%s{\"title\":\"t%d\",\"prefixItems\":[{},{},{\"title\":\"x\"},{},{},{\"title\":\"x\"}]"
+            "}",
             i > 0 ? "," : "", i);
     }
     put(&t, "]}");
@@ -311,8 +315,9 @@ TEST(what_multiplies_is_bounded)
     ends(trie, "allOf of 12,000", &t);
     put(&t, "{\"$defs\":{");
     for (int i = 0; i < 1800; i++) { /* each needs the one before it: heights from the far end */
-        put(&t, "%s\"d%d\":{\"type\":\"object\",\"properties\":{\"n\":{\"$ref\":\"#/$defs/d%d\"}},"
-                "\"required\":[\"n\"]}",
+        put(&t,
+            "%s\"d%d\":{\"type\":\"object\",\"properties\":{\"n\":{\"$ref\":\"#/$defs/d%d\"}},"
+            "\"required\":[\"n\"]}",
             i > 0 ? "," : "", i, i + 1);
     }
     put(&t, ",\"d1800\":{\"type\":\"null\"}},\"type\":\"object\",\"properties\":{");

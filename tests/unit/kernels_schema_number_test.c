@@ -26,9 +26,9 @@ static uint32_t awkward_values(int64_t *out)
             out[count++] = -power + near;
         }
     }
-    static const int64_t others[] = {INT64_MIN,         INT64_MIN + 1,      INT64_MAX - 1, INT64_MAX,
-                                     9007199254740991,  9007199254740993,   123456789,
-                                     -9007199254740993, 5000000000000000000};
+    static const int64_t others[] = {INT64_MIN, INT64_MIN + 1,     INT64_MAX - 1,
+                                     INT64_MAX, 9007199254740991,  9007199254740993,
+                                     123456789, -9007199254740993, 5000000000000000000};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         out[count++] = others[i];
     }
@@ -50,8 +50,7 @@ static void compare(const struct kernel_trie *trie, const int64_t *values, uint3
                     int64_t low, bool low_open, int64_t high, bool high_open)
 {
     char schema[200];
-    snprintf(schema, sizeof schema,
-             "{\"type\":\"integer\",\"%s\":%" PRId64 ",\"%s\":%" PRId64 "}",
+    snprintf(schema, sizeof schema, "{\"type\":\"integer\",\"%s\":%" PRId64 ",\"%s\":%" PRId64 "}",
              low_open ? "exclusiveMinimum" : "minimum", low,
              high_open ? "exclusiveMaximum" : "maximum", high);
     struct kernel_grammar *grammar = NULL;

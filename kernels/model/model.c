@@ -35,6 +35,28 @@ static enum kernel_status read_certainty(const struct kernel_gguf *file,
     return KERNEL_OK;
 }
 
+/* What the header says beside what is used: it must not contradict the file.  Only a hint, and not
+ * looked at, is general.file_type: every tensor says its own type. */
+static enum kernel_status check_hints(const struct kernel_model *model, struct kernel_error *error)
+{
+    static const char quantised[] = "general.quantization_version";
+    enum { QUANTISATION = 2 }; /* of the layouts in quant.c */
+    char key[64];
+    uint32_t value = 0;
+    snprintf(key, sizeof key, "%s.vocab_size", model->arch->name);
+    if (kernel_gguf_has(model->file, key) &&
+        (!kernel_gguf_u32(model->file, key, &value) || value != model->shape.vocabulary)) {
+        return kernel_fail(error, KERNEL_CORRUPT, "key %s: not the %u tokens of the vocabulary",
+                           key, model->shape.vocabulary);
+    }
+    if (kernel_gguf_has(model->file, quantised) &&
+        (!kernel_gguf_u32(model->file, quantised, &value) || value != QUANTISATION)) {
+        return kernel_fail(error, KERNEL_UNSUPPORTED, "key %s: only version %d is known", quantised,
+                           QUANTISATION);
+    }
+    return KERNEL_OK;
+}
+
 /* Takes over `file` (and, where the model was made, `image`), on failure too. */
 static enum kernel_status finish(struct kernel_gguf *file, void *image, size_t image_bytes,
                                  struct kernel_model **out, struct kernel_error *error)
@@ -51,6 +73,9 @@ static enum kernel_status finish(struct kernel_gguf *file, void *image, size_t i
     model->image = image;
     model->image_bytes = image_bytes;
     status = read_certainty(model->file, &model->certainty, error);
+    if (status == KERNEL_OK) {
+        status = check_hints(model, error);
+    }
     if (status == KERNEL_OK) {
         status = kernel_vocab_create(model->file, &model->vocab, error);
     }

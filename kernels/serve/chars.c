@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PRODUCT_WORK = 6 }; /* steps: finding a tuple */
+
 struct chars *chars_create(uint32_t states, uint32_t classes)
 {
     struct chars *chars = kernel_allocate(1, sizeof *chars);
@@ -172,7 +174,8 @@ static uint64_t accept_of(const struct chars *const *parts, uint32_t count, bool
     return accept;
 }
 
-struct chars *chars_product(const struct chars *const *parts, uint32_t count, bool labels)
+struct chars *chars_product(const struct chars *const *parts, uint32_t count, bool labels,
+                            struct work *work)
 {
     KERNEL_ASSERT(count > 0 && count <= CHARS_PRODUCT_MAX);
     uint32_t classes = 0;
@@ -197,11 +200,12 @@ struct chars *chars_product(const struct chars *const *parts, uint32_t count, bo
     uint32_t room = 0;
     bool fits = true;
     for (uint32_t state = 0; fits && state < tuples.count; state++) {
+        fits = work_take(work, (uint64_t)classes * (PRODUCT_WORK + count));
         if (state == room) {
             room = room * 2 + 64;
             next = kernel_resize(next, (size_t)room * classes, sizeof *next);
         }
-        for (uint32_t c = 0; c < classes; c++) {
+        for (uint32_t c = 0; fits && c < classes; c++) {
             bool dead = state == CHARS_DEAD;
             for (uint32_t i = 0; i < count && state != CHARS_DEAD; i++) {
                 uint32_t from = tuples.at[(size_t)state * count + i];
@@ -211,8 +215,8 @@ struct chars *chars_product(const struct chars *const *parts, uint32_t count, bo
             }
             next[(size_t)state * classes + c] = dead ? CHARS_DEAD : tuple_number(&tuples, tuple);
         }
-        fits =
-            tuples.count <= CHARS_STATES_MAX && (uint64_t)tuples.count * classes <= CHARS_CELLS_MAX;
+        fits = fits && tuples.count <= CHARS_STATES_MAX &&
+               (uint64_t)tuples.count * classes <= CHARS_CELLS_MAX;
     }
     struct chars *out = NULL;
     if (fits) {
@@ -235,23 +239,51 @@ struct chars *chars_product(const struct chars *const *parts, uint32_t count, bo
 
 /* ---- what can be reached ---- */
 
-bool chars_trim(struct chars *chars)
+/* Transitions by where they lead to, then breadth first: every transition is looked at once. */
+void chars_spread(const struct chars *chars, const bool *classes, bool *there)
 {
-    bool *live = kernel_allocate(chars->states, sizeof *live);
-    bool more = true;
-    while (more) { /* backwards in sweeps; the numbering is breadth first, so few are needed */
-        more = false;
-        for (uint32_t s = chars->states; s-- > 1;) {
-            bool now = chars->accept[s] != 0;
-            for (uint32_t c = 0; !live[s] && !now && c < chars->classes; c++) {
-                now = live[chars->next[(size_t)s * chars->classes + c]];
-            }
-            if (now && !live[s]) {
-                live[s] = true;
-                more = true;
+    size_t cells = (size_t)chars->states * chars->classes;
+    uint32_t *from_at = kernel_allocate((size_t)chars->states + 2, sizeof *from_at);
+    uint32_t *from = kernel_allocate(cells, sizeof *from);
+    for (size_t i = chars->classes; i < cells; i++) {
+        from_at[chars->next[i] + 2]++;
+    }
+    for (uint32_t s = 0; s < chars->states; s++) {
+        from_at[s + 1] += from_at[s];
+    }
+    for (uint32_t s = 1; s < chars->states; s++) {
+        for (uint32_t c = 0; c < chars->classes; c++) {
+            uint32_t to = chars->next[(size_t)s * chars->classes + c];
+            from[from_at[to + 1]++] = classes == NULL || classes[c] ? s : CHARS_DEAD;
+        }
+    }
+    uint32_t *queue = kernel_allocate(chars->states, sizeof *queue);
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < chars->states; s++) {
+        if (there[s]) {
+            queue[count++] = s;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t e = from_at[queue[i]]; e < from_at[queue[i] + 1]; e++) {
+            if (from[e] != CHARS_DEAD && !there[from[e]]) {
+                there[from[e]] = true;
+                queue[count++] = from[e];
             }
         }
     }
+    free(queue);
+    free(from);
+    free(from_at);
+}
+
+bool chars_trim(struct chars *chars)
+{
+    bool *live = kernel_allocate(chars->states, sizeof *live);
+    for (uint32_t s = 1; s < chars->states; s++) {
+        live[s] = chars->accept[s] != 0;
+    }
+    chars_spread(chars, NULL, live);
     for (size_t i = 0; i < (size_t)chars->states * chars->classes; i++) {
         if (!live[chars->next[i]]) {
             chars->next[i] = CHARS_DEAD;

@@ -12,6 +12,7 @@
 #define REEVE_KERNELS_SERVE_CHARS_H
 
 #include "kernels/kernel.h"
+#include "kernels/serve/work.h"
 
 enum {
     CHARS_END = 0x110000,
@@ -40,7 +41,11 @@ struct chars *chars_at_least(uint32_t count);
 /* All of them at once.  `labels`: what accepts is told apart, bit i for automaton i, and a text
  * that none accepts is accepted with bit 63 alone; otherwise only what all accept.  NULL: too
  * large. */
-struct chars *chars_product(const struct chars *const *parts, uint32_t count, bool labels);
+struct chars *chars_product(const struct chars *const *parts, uint32_t count, bool labels,
+                            struct work *work);
+/* Adds to `there` [states] every state from which one of them is reached, over `classes` alone
+ * (NULL: all). */
+void chars_spread(const struct chars *chars, const bool *classes, bool *there);
 /* States from which nothing is accepted become dead; false: nothing is accepted at all. */
 bool chars_trim(struct chars *chars);
 uint32_t chars_class(const struct chars *chars, uint32_t point);

@@ -46,6 +46,8 @@ void kernel_trie_destroy(struct kernel_trie *trie);
 /* 64-bit words of a mask: bit t of word t/64 is token t. */
 uint32_t kernel_trie_words(const struct kernel_trie *trie);
 
+/* Ends in well under a second whatever the schema says: one that needs more work than is allowed
+ * (work.h) is KERNEL_INVALID, with where it was being compiled. */
 struct kernel_grammar;
 enum kernel_status kernel_grammar_compile(const struct kernel_trie *trie, struct kernel_text schema,
                                           struct kernel_grammar **out, struct kernel_error *error);

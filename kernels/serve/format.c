@@ -69,22 +69,23 @@ bool schema_format_known(const char *name)
     return find(name) != NULL;
 }
 
-enum kernel_status format_chars(const char *name, struct chars **out, struct kernel_error *error)
+enum kernel_status format_chars(const char *name, struct work *work, struct chars **out,
+                                struct kernel_error *error)
 {
     const struct format *format = find(name);
     KERNEL_ASSERT(format != NULL);
     *out = NULL;
     struct chars *parts[2] = {NULL, NULL};
     enum kernel_status status = regex_chars(
-        (struct kernel_text){format->pattern, strlen(format->pattern)}, &parts[0], error);
+        (struct kernel_text){format->pattern, strlen(format->pattern)}, work, &parts[0], error);
     if (status != KERNEL_OK || format->also == NULL) {
         *out = parts[0];
         return status;
     }
-    status =
-        regex_chars((struct kernel_text){format->also, strlen(format->also)}, &parts[1], error);
+    status = regex_chars((struct kernel_text){format->also, strlen(format->also)}, work, &parts[1],
+                         error);
     if (status == KERNEL_OK) {
-        *out = chars_product((const struct chars *const *)parts, 2, false);
+        *out = chars_product((const struct chars *const *)parts, 2, false, work);
         status = *out != NULL ? KERNEL_OK
                               : kernel_fail(error, KERNEL_INVALID, "the format is too large");
     }

@@ -15,6 +15,8 @@
 
 #define ENDLESS UINT32_MAX
 
+enum { SWEEP_WORK = 3, NAME_WORK = 12 }; /* steps: an alternative's height, a byte of a name */
+
 /* ---- memory ---- */
 
 static void alt_free(struct alt *alt)
@@ -204,29 +206,42 @@ static void object_height(const struct kernel_grammar *grammar, struct alt *alt)
     alt->bytes = bytes;
 }
 
-static bool sweep(struct kernel_grammar *grammar)
+static bool sweep_rule(const struct kernel_grammar *grammar, struct rule *rule, struct work *work)
 {
     bool changed = false;
-    for (uint32_t r = grammar->count; r-- > 0;) {
-        struct rule *rule = &grammar->rules[r];
-        for (uint32_t a = 0; a < rule->count; a++) {
-            struct alt *alt = &rule->alts[a];
-            if (alt->kind == ALT_ARRAY) {
-                array_height(grammar, alt);
-            } else if (alt->kind == ALT_OBJECT) {
-                object_height(grammar, alt);
-            }
-            if (alt->height < rule->height) {
-                rule->height = alt->height;
-                changed = true;
-            }
-            if (alt->height != ENDLESS && alt->bytes < rule->bytes) {
-                rule->bytes = alt->bytes;
-                changed = true;
-            }
+    for (uint32_t a = 0; a < rule->count; a++) {
+        struct alt *alt = &rule->alts[a];
+        uint64_t parts = (uint64_t)alt->prefix_count + alt->property_count + alt->other_count;
+        if (!work_take(work, SWEEP_WORK + parts * (alt->least > 0 ? 6 : 2))) {
+            return false;
+        }
+        if (alt->kind == ALT_ARRAY) {
+            array_height(grammar, alt);
+        } else if (alt->kind == ALT_OBJECT) {
+            object_height(grammar, alt);
+        }
+        if (alt->height < rule->height) {
+            rule->height = alt->height;
+            changed = true;
+        }
+        if (alt->height != ENDLESS && alt->bytes < rule->bytes) {
+            rule->bytes = alt->bytes;
+            changed = true;
         }
     }
     return changed;
+}
+
+/* From the last rule to the first, or the other way round: what depends on what is next to it is
+ * found in one of both. */
+static bool sweep(struct kernel_grammar *grammar, bool forwards, struct work *work)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < grammar->count; i++) {
+        uint32_t r = forwards ? i : grammar->count - 1 - i;
+        changed = sweep_rule(grammar, &grammar->rules[r], work) || changed;
+    }
+    return changed && !work->spent;
 }
 
 /* ---- what is left ---- */
@@ -350,8 +365,16 @@ static void list_reach(struct alt *alt)
     free(back_at);
 }
 
-static bool settle_names(struct kernel_grammar *grammar, struct alt *alt, bool *large)
+static bool settle_names(struct kernel_grammar *grammar, struct alt *alt, struct work *work,
+                         bool *large)
 {
+    uint64_t bytes = alt->property_count;
+    for (uint32_t i = 0; i < alt->property_count; i++) {
+        bytes += alt->properties[i].name.length;
+    }
+    if (!work_take(work, bytes * NAME_WORK)) {
+        return false;
+    }
     struct machine_literals literals;
     bool any = false;
     machine_literals_start(&literals);
@@ -377,8 +400,13 @@ static bool settle_names(struct kernel_grammar *grammar, struct alt *alt, bool *
     return !*large;
 }
 
-static bool settle_others(struct kernel_grammar *grammar, struct alt *alt, bool *large)
+static bool settle_others(struct kernel_grammar *grammar, struct alt *alt, struct work *work,
+                          bool *large)
 {
+    uint64_t states = alt->other_chars != NULL ? alt->other_chars->states : 0;
+    if (!work_take(work, states * alt->other_count / 4)) {
+        return false;
+    }
     uint32_t kept = 0;
     for (uint32_t i = 0; i < alt->other_count; i++) {
         bool endless = height_of(grammar, alt->other_rules[i].rule) == ENDLESS;
@@ -397,7 +425,7 @@ static bool settle_others(struct kernel_grammar *grammar, struct alt *alt, bool 
         alt->others = NULL;
         alt->other_capacity = 0;
     } else if (alt->other_chars != NULL && chars_trim(alt->other_chars)) {
-        struct machine *others = machine_string(alt->other_chars, true, large);
+        struct machine *others = machine_string(alt->other_chars, true, work, large);
         if (others != NULL) {
             grammar_keep(grammar, others);
             alt->others = others;
@@ -407,20 +435,25 @@ static bool settle_others(struct kernel_grammar *grammar, struct alt *alt, bool 
     return !*large;
 }
 
-static bool settle_object(struct kernel_grammar *grammar, struct alt *alt, bool *large)
+static bool settle_object(struct kernel_grammar *grammar, struct alt *alt, struct work *work,
+                          bool *large)
 {
     sort_names(alt);
     list_required(alt);
-    return settle_names(grammar, alt, large) && settle_others(grammar, alt, large);
+    return settle_names(grammar, alt, work, large) && settle_others(grammar, alt, work, large);
 }
 
-bool grammar_settle(struct kernel_grammar *grammar, bool *large)
+bool grammar_settle(struct kernel_grammar *grammar, struct work *work, bool *large)
 {
     for (uint32_t r = 0; r < grammar->count; r++) {
         grammar->rules[r].height = ENDLESS;
         grammar->rules[r].bytes = UINT32_MAX;
     }
-    while (sweep(grammar)) {
+    for (bool forwards = false; sweep(grammar, forwards, work);) {
+        forwards = !forwards;
+    }
+    if (work->spent) {
+        return false;
     }
     for (uint32_t r = 0; r < grammar->count; r++) {
         struct rule *rule = &grammar->rules[r];
@@ -435,7 +468,7 @@ bool grammar_settle(struct kernel_grammar *grammar, bool *large)
             if (alt->kind == ALT_ARRAY) {
                 settle_array(grammar, alt);
             } else if (alt->kind == ALT_OBJECT) {
-                good = settle_object(grammar, alt, large);
+                good = settle_object(grammar, alt, work, large);
             }
             rule->alts[kept++] = *alt;
             if (!good) {

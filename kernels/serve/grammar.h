@@ -84,7 +84,8 @@ int32_t grammar_property(const struct alt *object, struct kernel_text name);
 uint32_t grammar_other(const struct alt *object, uint64_t label);
 uint32_t grammar_item(const struct alt *array, uint32_t index);
 void grammar_keep(struct kernel_grammar *grammar, struct machine *machine);
-/* Heights, and what cannot be satisfied taken out; false: nothing is left of rule 0. */
-bool grammar_settle(struct kernel_grammar *grammar, bool *large);
+/* Heights, and what cannot be satisfied taken out; false: nothing is left of rule 0, or too large,
+ * or too much work. */
+bool grammar_settle(struct kernel_grammar *grammar, struct work *work, bool *large);
 
 #endif

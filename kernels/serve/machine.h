@@ -92,7 +92,8 @@ struct machine *machine_finish(struct machine_draft *draft, bool string, bool *l
  * UTF-8; escapes only where they are needed or nothing shorter says it: \" \\ \b \f \n \r \t, and
  * \uXXXX of control and non-ASCII characters, in pairs above U+FFFF.  Never U+0000, which no
  * database text holds.  `ways`: count texts. */
-struct machine *machine_string(const struct chars *chars, bool ways, bool *large);
+struct machine *machine_string(const struct chars *chars, bool ways, struct work *work,
+                               bool *large);
 
 /* One of several JSON texts, each with its label (the later one wins).  Characters over ASCII also
  * as \uXXXX. */

@@ -16,6 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    SPELL_WORK = 150,
+    MADE_WORK = 6
+}; /* steps: a state's characters, a state or edge of bytes */
+
 struct run { /* code points from here to the next run */
     uint32_t low, to;
 };
@@ -290,17 +295,7 @@ static void mark_open(struct speller *s)
         plain[c] = is_plain_class(chars, c);
     }
     closed[CHARS_DEAD] = true;
-    for (bool more = true; more;) {
-        more = false;
-        for (uint32_t q = 1; q < chars->states; q++) {
-            for (uint32_t c = 0; c < chars->classes && !closed[q]; c++) {
-                if (plain[c] && closed[chars->next[(size_t)q * chars->classes + c]]) {
-                    closed[q] = true;
-                    more = true;
-                }
-            }
-        }
-    }
+    chars_spread(chars, plain, closed);
     for (uint32_t q = 1; q < chars->states; q++) {
         bool free_state = chars->accept[q] != 0;
         for (uint32_t c = 0; c < chars->classes; c++) {
@@ -347,7 +342,18 @@ static uint64_t *count_ways(const struct speller *s, const struct machine *machi
     return ways;
 }
 
-struct machine *machine_string(const struct chars *chars, bool ways, bool *large)
+/* All characters of one state; false: too much work. */
+static bool spell_state(struct speller *s, uint32_t q, struct work *work)
+{
+    uint32_t before = s->draft.edge_count + s->draft.states;
+    runs_of(s, q);
+    spell_raw(s, s->at[q]);
+    spell_escapes(s, s->at[q]);
+    uint64_t made = s->draft.edge_count + s->draft.states - before;
+    return work_take(work, SPELL_WORK + s->chars->classes + made * MADE_WORK);
+}
+
+struct machine *machine_string(const struct chars *chars, bool ways, struct work *work, bool *large)
 {
     struct speller s = {.chars = chars};
     machine_draft_start(&s.draft);
@@ -366,13 +372,17 @@ struct machine *machine_string(const struct chars *chars, bool ways, bool *large
             (uint8_t)(MACHINE_BOUNDARY | (chars->accept[q] != 0 ? MACHINE_ACCEPT : 0));
         s.draft.label[s.at[q]] = chars->accept[q];
     }
-    for (uint32_t q = CHARS_START; q < chars->states && s.draft.states <= MACHINE_STATES_MAX; q++) {
-        runs_of(&s, q);
-        spell_raw(&s, s.at[q]);
-        spell_escapes(&s, s.at[q]);
+    bool fits = true;
+    for (uint32_t q = CHARS_START; q < chars->states && fits; q++) {
+        fits = spell_state(&s, q, work) && s.draft.states <= MACHINE_STATES_MAX;
     }
     mark_open(&s);
     struct machine *machine = machine_finish(&s.draft, true, large);
+    if (!fits) {
+        machine_destroy(machine);
+        machine = NULL;
+        *large = true;
+    }
     if (machine != NULL && ways) {
         machine->ways = count_ways(&s, machine);
     }

@@ -201,6 +201,20 @@ bool number_empty(const struct number_rule *rule)
     return order > 0 || (order == 0 && (rule->low_open || rule->high_open));
 }
 
+bool number_written(const struct number_rule *rule)
+{
+    if (!rule->has_low || !rule->has_high) {
+        return false;
+    }
+    struct number least = number_of_integer(INT64_MIN);
+    struct number most = number_of_integer(INT64_MAX);
+    bool inside =
+        number_compare(&rule->low, &least) >= 0 && number_compare(&rule->high, &most) <= 0;
+    uint32_t digits = rule->low.whole > rule->high.whole ? rule->low.whole : rule->high.whole;
+    bool exact = rule->step_digits == 0 || digits + rule->step_digits <= NUMBER_EXACT_DIGITS;
+    return inside && exact && (rule->whole || rule->step != 0);
+}
+
 static bool is_multiple(const struct number_rule *rule, const struct number *number)
 {
     if (number->fraction > rule->step_digits) {

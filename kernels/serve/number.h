@@ -37,10 +37,13 @@ void number_at_least(struct number_rule *rule, const struct number *low, bool op
 void number_at_most(struct number_rule *rule, const struct number *high, bool open);
 /* false: too large to count with. */
 bool number_multiple(struct number_rule *rule, const struct number *step);
+/* Are all numbers that satisfy it such as answers write (64 bits, so many digits)?  Then nothing
+ * satisfies it where there is no machine. */
+bool number_written(const struct number_rule *rule);
 /* Is no number at all between the bounds? */
 bool number_empty(const struct number_rule *rule);
 bool number_fits(const struct number_rule *rule, const struct number *number);
 /* NULL: nothing fits, or too large. */
-struct machine *number_machine(const struct number_rule *rule, bool *large);
+struct machine *number_machine(const struct number_rule *rule, struct work *work, bool *large);
 
 #endif

@@ -8,8 +8,8 @@
  *
  * Beside its place in that drawing a state knows how the digits so far compare with the bounds (for
  * each: below, equal, above), how many there were, and the rest modulo the step.  Only states that
- * are met are made.  Answers stay within 64 bits before the point and 20 digits after it;
- * integers are written without a point.
+ * are met are made.  Answers stay within the integers of 64 bits before the point and 20 digits
+ * after it; integers are written without a point.
  */
 #include "kernels/serve/number.h"
 
@@ -17,6 +17,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { STATE_WORK = 40 }; /* steps: a state with its edges */
 
 enum place { START, MINUS, ZERO, WHOLE, POINT, FRACTION, EXP, EXP_SIGN, EXP_DIGIT };
 
@@ -68,7 +70,8 @@ static void set_bounds(struct maker *m)
     const struct number_rule *rule = m->rule;
     struct number most = number_of_integer(INT64_MAX);
     tighten_high(&m->high[0], &most, false);
-    tighten_high(&m->high[1], &most, false);
+    struct number least = number_of_integer(INT64_MIN);
+    tighten_high(&m->high[1], &least, false);
     bool zero_high = rule->has_high && rule->high.whole + rule->high.fraction == 0;
     bool zero_low = rule->has_low && rule->low.whole + rule->low.fraction == 0;
     if (rule->has_high && !rule->high.negative) {
@@ -221,7 +224,8 @@ static bool add_digit(const struct maker *m, struct counted *c, char digit)
         c->place = FRACTION;
         c->fraction++;
     }
-    if (m->digits_max != 0 && (uint32_t)c->whole + c->fraction > m->digits_max) {
+    bool inexact = c->fraction > 0 || m->rule->step_digits > 0; /* whole numbers are read exactly */
+    if (m->digits_max != 0 && inexact && (uint32_t)c->whole + c->fraction > m->digits_max) {
         return false;
     }
     if (m->rule->step != 0) {
@@ -299,7 +303,7 @@ static void edges_of(struct maker *m, uint32_t state)
     }
 }
 
-struct machine *number_machine(const struct number_rule *rule, bool *large)
+struct machine *number_machine(const struct number_rule *rule, struct work *work, bool *large)
 {
     struct maker *m = kernel_allocate(1, sizeof *m);
     m->rule = rule;
@@ -309,6 +313,7 @@ struct machine *number_machine(const struct number_rule *rule, bool *large)
     m->known = kernel_allocate(m->known_room, sizeof *m->known);
     m->known[MACHINE_START] = (struct counted){.place = START};
     for (uint32_t s = MACHINE_START; s < m->draft.states && !m->large; s++) {
+        m->large = !work_take(work, STATE_WORK);
         struct counted from = m->known[s];
         if (s == MACHINE_START && !m->never[1]) {
             struct counted minus = {.place = MINUS, .negative = 1};

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NODE_WORK = 5, STEP_WORK = 5, SORT_WORK = 4 }; /* steps: a place made, a set left, sorted */
+
 enum node_kind { NODE_SET, NODE_SPLIT, NODE_BEGIN, NODE_END, NODE_MATCH };
 struct node {
     enum node_kind kind;
@@ -22,6 +24,7 @@ struct nfa {
     struct node *at;
     uint32_t count, room;
     uint32_t start;
+    struct work *work;
     bool full;
 };
 
@@ -83,6 +86,7 @@ static uint32_t build_repeat(struct nfa *nfa, const struct regex_tree *tree, uin
 
 static uint32_t build(struct nfa *nfa, const struct regex_tree *tree, uint32_t next)
 {
+    nfa->full = nfa->full || !work_take(nfa->work, NODE_WORK); /* an empty group makes no place */
     switch (tree->kind) {
     case REGEX_EMPTY: break;
     case REGEX_SET:
@@ -119,7 +123,7 @@ struct subsets {
     uint32_t sets, sets_room;
     uint32_t *slot;
     uint32_t slots;
-    uint64_t work; /* places looked at */
+    uint64_t visited; /* places */
 };
 
 static void visit(struct subsets *s, uint32_t node, bool at_begin, bool at_end)
@@ -132,6 +136,7 @@ static void visit(struct subsets *s, uint32_t node, bool at_begin, bool at_end)
             continue;
         }
         s->mark[n] = s->round;
+        s->visited++;
         const struct node *one = &s->nfa->at[n];
         if (one->kind == NODE_SPLIT) {
             s->stack[depth++] = one->b;
@@ -275,26 +280,54 @@ static void step(struct subsets *s, uint32_t state, uint32_t point)
     }
     visit(s, s->nfa->start, false, false);
     is_done(s);
-    s->work += s->set_at[state + 1] - s->set_at[state] + s->now_count;
+    s->visited += s->set_at[state + 1] - s->set_at[state] + SORT_WORK * (uint64_t)s->now_count;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t) * (const struct regex_set *const *)a;
+    uintptr_t y = (uintptr_t) * (const struct regex_set *const *)b;
+    return (x > y) - (x < y);
+}
+
+/* The sets of all places, each once: a repetition written out has the same set many times. */
+static const struct regex_set **sets_of(const struct nfa *nfa, uint32_t *count)
+{
+    const struct regex_set **sets =
+        kernel_allocate((size_t)nfa->count + 1, sizeof(const struct regex_set *));
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < nfa->count; i++) {
+        if (nfa->at[i].kind == NODE_SET) {
+            sets[used++] = nfa->at[i].set;
+        }
+    }
+    qsort(sets, used, sizeof(const struct regex_set *), by_address);
+    *count = 0;
+    for (uint32_t i = 0; i < used; i++) {
+        if (*count == 0 || sets[*count - 1] != sets[i]) {
+            sets[(*count)++] = sets[i];
+        }
+    }
+    return sets;
 }
 
 static uint32_t *cuts_of(const struct nfa *nfa, uint32_t *classes)
 {
+    uint32_t count = 0;
+    const struct regex_set **sets = sets_of(nfa, &count);
     size_t room = 2;
-    for (uint32_t i = 0; i < nfa->count; i++) {
-        room += nfa->at[i].kind == NODE_SET ? 2 * (size_t)nfa->at[i].set->count : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        room += 2 * (size_t)sets[i]->count;
     }
     uint32_t *cuts = kernel_allocate(room + 1, sizeof *cuts);
     size_t used = 1;
-    const struct regex_set *last = NULL;
-    for (uint32_t i = 0; i < nfa->count; i++) {
-        const struct regex_set *set = nfa->at[i].kind == NODE_SET ? nfa->at[i].set : NULL;
-        for (uint32_t r = 0; set != NULL && set != last && r < set->count; r++) {
-            cuts[used++] = set->range[r][0];
-            cuts[used++] = set->range[r][1] + 1;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t r = 0; r < sets[i]->count; r++) {
+            cuts[used++] = sets[i]->range[r][0];
+            cuts[used++] = sets[i]->range[r][1] + 1;
         }
-        last = set != NULL ? set : last;
     }
+    free(sets);
     qsort(cuts, used, sizeof *cuts, by_number);
     uint32_t kept = 0;
     for (size_t i = 0; i < used; i++) {
@@ -305,6 +338,18 @@ static uint32_t *cuts_of(const struct nfa *nfa, uint32_t *classes)
     cuts[kept] = CHARS_END;
     *classes = kept;
     return cuts;
+}
+
+/* Which sets accept; false: too much work. */
+static bool accept_all(struct subsets *s, uint64_t *accept)
+{
+    bool fits = true;
+    for (uint32_t state = 1; fits && state < s->sets; state++) {
+        accept[state] = accepts(s, state);
+        fits = work_take(s->nfa->work, STEP_WORK + s->visited);
+        s->visited = 0;
+    }
+    return fits;
 }
 
 static struct chars *determine(const struct nfa *nfa)
@@ -328,24 +373,20 @@ static struct chars *determine(const struct nfa *nfa)
             room *= 2;
             next = kernel_resize(next, (size_t)room * classes, sizeof *next);
         }
-        for (uint32_t c = 0; c < classes; c++) {
+        for (uint32_t c = 0; fits && c < classes; c++) {
             step(&s, state, cuts[c]);
             next[(size_t)state * classes + c] = set_number(&s, false);
+            fits = work_take(nfa->work, STEP_WORK + s.visited);
+            s.visited = 0;
         }
-        fits = s.sets <= CHARS_STATES_MAX && (uint64_t)s.sets * classes <= CHARS_CELLS_MAX &&
-               s.work <= REGEX_WORK_MAX;
+        fits = fits && s.sets <= CHARS_STATES_MAX && (uint64_t)s.sets * classes <= CHARS_CELLS_MAX;
     }
-    struct chars *out = NULL;
-    if (fits) {
-        out = kernel_allocate(1, sizeof *out);
-        *out = (struct chars){.classes = classes, .cut = cuts, .states = s.sets, .next = next};
-        out->accept = kernel_allocate(s.sets, sizeof *out->accept);
-        for (uint32_t state = 1; state < s.sets; state++) {
-            out->accept[state] = accepts(&s, state);
-        }
-    } else {
-        free(cuts);
-        free(next);
+    struct chars *out = kernel_allocate(1, sizeof *out);
+    *out = (struct chars){.classes = classes, .cut = cuts, .states = s.sets, .next = next};
+    out->accept = kernel_allocate(s.sets, sizeof *out->accept);
+    if (!fits || !accept_all(&s, out->accept)) {
+        chars_destroy(out);
+        out = NULL;
     }
     free(s.mark);
     free(s.stack);
@@ -356,7 +397,7 @@ static struct chars *determine(const struct nfa *nfa)
     return out;
 }
 
-enum kernel_status regex_chars(struct kernel_text pattern, struct chars **out,
+enum kernel_status regex_chars(struct kernel_text pattern, struct work *work, struct chars **out,
                                struct kernel_error *error)
 {
     struct regex_tree *tree = NULL;
@@ -365,7 +406,7 @@ enum kernel_status regex_chars(struct kernel_text pattern, struct chars **out,
     if (status != KERNEL_OK) {
         return status;
     }
-    struct nfa nfa = {0};
+    struct nfa nfa = {.work = work};
     uint32_t match = node_new(&nfa, (struct node){.kind = NODE_MATCH});
     nfa.start = build(&nfa, tree, match);
     struct chars *chars = nfa.full ? NULL : determine(&nfa);

@@ -16,14 +16,13 @@
 
 enum {
     REGEX_BYTES_MAX = 16 << 10,
-    REGEX_DEPTH_MAX = 64,     /* of groups */
-    REGEX_REPEAT_MAX = 4096,  /* {n,m} */
-    REGEX_NODES_MAX = 20000,  /* of the nfa, repetition written out */
-    REGEX_WORK_MAX = 40000000 /* places looked at while determining: some 100 ms */
+    REGEX_DEPTH_MAX = 64,    /* of groups */
+    REGEX_REPEAT_MAX = 4096, /* {n,m} */
+    REGEX_NODES_MAX = 20000  /* of the nfa, repetition written out */
 };
 
-/* KERNEL_UNSUPPORTED or KERNEL_LIMIT with what and where. */
-enum kernel_status regex_chars(struct kernel_text pattern, struct chars **out,
+/* KERNEL_UNSUPPORTED or KERNEL_INVALID with what and where. */
+enum kernel_status regex_chars(struct kernel_text pattern, struct work *work, struct chars **out,
                                struct kernel_error *error);
 
 /* ---- between regex_parse.c and regex.c ---- */

@@ -1,14 +1,20 @@
 /* request.c -- a request becomes a sequence, or is refused: on the caller's thread, before anything
  * of it is computed, with the numbers that were wrong.
  */
+#include "kernels/serve/grammar.h"
 #include "kernels/serve/serve.h"
+#include "kernels/serve/spell.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- grammars: compiled once for a schema, shared ---- */
+/* ---- grammars: compiled once for a tenant's schema ----
+ *
+ * Each tenant has a share of its own, in number and in bytes, and what it has not used for a while
+ * is forgotten.  So whether a schema is found, and how fast, depends on what the same tenant did.
+ */
 
 static void grammar_free(struct grammar_entry *entry)
 {
@@ -17,43 +23,74 @@ static void grammar_free(struct grammar_entry *entry)
     free(entry);
 }
 
-static struct grammar_entry *grammar_find(struct kernel_engine *engine, struct kernel_text schema)
+static struct grammar_entry *grammar_find(struct kernel_engine *engine, uint32_t tenant,
+                                          struct kernel_text schema)
 {
     for (struct grammar_entry *entry = engine->grammars; entry != NULL; entry = entry->next) {
-        if (entry->length == schema.length &&
+        if (entry->tenant == tenant && entry->length == schema.length &&
             memcmp(entry->schema, schema.bytes, schema.length) == 0) {
             entry->users++;
             entry->used = ++engine->grammar_clock;
+            entry->used_us = serve_now_us();
             return entry;
         }
     }
     return NULL;
 }
 
-/* Forgets the one that was used longest ago, where too many are kept. */
-static void grammar_evict(struct kernel_engine *engine)
+static void grammar_forget(struct grammar_entry **link)
 {
-    uint32_t kept = 0;
-    struct grammar_entry **oldest = NULL;
-    for (struct grammar_entry **link = &engine->grammars; *link != NULL; link = &(*link)->next) {
-        kept++;
-        if ((*link)->users == 0 && (oldest == NULL || (*link)->used < (*oldest)->used)) {
-            oldest = link;
+    struct grammar_entry *entry = *link;
+    *link = entry->next;
+    grammar_free(entry);
+}
+
+/* Whoever's they are: what nobody has used for a while. */
+static void grammar_expire(struct kernel_engine *engine)
+{
+    int64_t now = serve_now_us();
+    for (struct grammar_entry **link = &engine->grammars; *link != NULL;) {
+        if ((*link)->users == 0 && now - (*link)->used_us > GRAMMARS_IDLE_US) {
+            grammar_forget(link);
+        } else {
+            link = &(*link)->next;
         }
     }
-    if (kept > GRAMMARS_KEPT && oldest != NULL) {
-        struct grammar_entry *entry = *oldest;
-        *oldest = entry->next;
-        grammar_free(entry);
+}
+
+/* Forgets those of the tenant that it used longest ago, where it has more than its share. */
+static void grammar_evict(struct kernel_engine *engine, uint32_t tenant)
+{
+    for (bool more = true; more;) {
+        uint32_t kept = 0;
+        size_t bytes = 0;
+        struct grammar_entry **oldest = NULL;
+        for (struct grammar_entry **link = &engine->grammars; *link != NULL;
+             link = &(*link)->next) {
+            if ((*link)->tenant != tenant) {
+                continue;
+            }
+            kept++;
+            bytes += (*link)->bytes;
+            if ((*link)->users == 0 && (oldest == NULL || (*link)->used < (*oldest)->used)) {
+                oldest = link;
+            }
+        }
+        more = oldest != NULL && (kept > GRAMMARS_KEPT || bytes > GRAMMARS_BYTES);
+        if (more) {
+            grammar_forget(oldest);
+        }
     }
 }
 
 /* A grammar for the schema, compiled or remembered; the caller's until grammar_release. */
-static enum kernel_status grammar_acquire(struct kernel_engine *engine, struct kernel_text schema,
-                                          struct grammar_entry **out, struct kernel_error *error)
+static enum kernel_status grammar_acquire(struct kernel_engine *engine, uint32_t tenant,
+                                          struct kernel_text schema, struct grammar_entry **out,
+                                          struct kernel_error *error)
 {
     pthread_mutex_lock(&engine->lock);
-    *out = grammar_find(engine, schema);
+    grammar_expire(engine);
+    *out = grammar_find(engine, tenant, schema);
     pthread_mutex_unlock(&engine->lock);
     if (*out != NULL) {
         return KERNEL_OK;
@@ -68,12 +105,15 @@ static enum kernel_status grammar_acquire(struct kernel_engine *engine, struct k
     memcpy(entry->schema, schema.bytes, schema.length);
     entry->length = schema.length;
     entry->grammar = grammar;
+    entry->tenant = tenant;
+    entry->bytes = grammar->bytes + schema.length;
+    entry->used_us = serve_now_us();
     entry->users = 1;
     pthread_mutex_lock(&engine->lock);
     entry->used = ++engine->grammar_clock;
     entry->next = engine->grammars; /* two may have compiled the same: the older one ages out */
     engine->grammars = entry;
-    grammar_evict(engine);
+    grammar_evict(engine, tenant);
     pthread_mutex_unlock(&engine->lock);
     *out = entry;
     return KERNEL_OK;
@@ -174,28 +214,20 @@ static void encode_options(struct kernel_engine *engine, const struct kernel_req
 {
     options->common = UINT32_MAX;
     for (uint32_t i = 0; i < options->count; i++) {
-        json_t *name = json_stringn(request->options[i].bytes, request->options[i].length);
-        char *quoted = json_dumps(name, JSON_ENCODE_ANY);
-        size_t room = sizeof answer_open + strlen(quoted) + sizeof answer_middle;
-        char *text = kernel_allocate(room, 1);
-        size_t length = 0;
-        for (const char *part[] = {answer_open, quoted, answer_middle}, **at = part; at < part + 3;
-             at++) {
-            size_t bytes = strlen(*at);
-            memcpy(text + length, *at, bytes);
-            length += bytes;
-        }
+        struct spell_bytes text = {0}; /* spelt as the grammar spells it */
+        spell_add(&text, answer_open, sizeof answer_open - 1);
+        spell_add_quoted(&text, request->options[i]);
+        spell_add(&text, answer_middle, sizeof answer_middle - 1);
         struct kernel_tokens *tokens = &options->tokens[i];
-        kernel_vocab_encode(engine->vocab, (struct kernel_text){text, length}, false, tokens);
+        kernel_vocab_encode(engine->vocab, (struct kernel_text){text.at, text.length}, false,
+                            tokens);
         uint32_t same = 0;
         while (same < tokens->count && same < options->tokens[0].count &&
                tokens->at[same] == options->tokens[0].at[same]) {
             same++;
         }
         options->common = same < options->common && i > 0 ? same : options->common;
-        free(text);
-        free(quoted);
-        json_decref(name);
+        free(text.at);
     }
 }
 
@@ -231,8 +263,9 @@ static enum kernel_status take_options(struct kernel_engine *engine, struct sequ
     encode_options(engine, request, options);
     json_t *schema = options_schema(request);
     char *text = json_dumps(schema, JSON_COMPACT);
-    enum kernel_status status = grammar_acquire(engine, (struct kernel_text){text, strlen(text)},
-                                                &sequence->grammar, error);
+    enum kernel_status status =
+        grammar_acquire(engine, request->tenant, (struct kernel_text){text, strlen(text)},
+                        &sequence->grammar, error);
     free(text);
     json_decref(schema);
     return status;
@@ -251,7 +284,8 @@ static enum kernel_status take_constraint(struct kernel_engine *engine, struct s
     if (request->option_count > 0) {
         status = take_options(engine, sequence, request, error);
     } else if (request->schema.length > 0) {
-        status = grammar_acquire(engine, request->schema, &sequence->grammar, error);
+        status =
+            grammar_acquire(engine, request->tenant, request->schema, &sequence->grammar, error);
     }
     if (status != KERNEL_OK || sequence->grammar == NULL) {
         return status;

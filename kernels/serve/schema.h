@@ -14,6 +14,7 @@
 
 #include "kernels/serve/grammar.h"
 #include "kernels/serve/number.h"
+#include "kernels/serve/work.h"
 
 #include <jansson.h>
 
@@ -46,9 +47,18 @@ struct conj conj_copy(const struct conj *conj);
 void conj_free(struct conj *conj);
 void conj_list_free(struct conj_list *list);
 
-struct memo { /* machines of strings by what they were made of */
-    char *key;
-    const struct machine *machine;
+enum mark {                    /* of a part of the schema */
+            MARK_BEGUN = 1,    /* is being followed, or was */
+            MARK_DONE = 2,     /* followed: checked, and no circle */
+            MARK_DISJOINT = 4, /* the members of this oneOf are told apart */
+            MARK_RENAMED = 8   /* stands below an $id of its own */
+};
+struct marks { /* flags by address */
+    struct {
+        const json_t *one;
+        uint32_t flags;
+    } * at;
+    uint32_t count, room;
 };
 
 struct schema {
@@ -60,14 +70,16 @@ struct schema {
     struct conj *conj_of;      /* of each rule */
     uint32_t *slot;            /* rules by conjunction: hash table of rule + 1 */
     uint32_t slots;
-    struct memo *memos;
+    struct work work; /* what is left of it */
+    json_t *memo_of;  /* machines of strings: number in `memos` by what they are made of */
+    const struct machine **memos;
     uint32_t memo_count;
     struct {
         const char *text; /* of the schema */
         struct chars *chars;
     } * patterns;
     uint32_t pattern_count;
-    json_t *checked; /* what was looked at: object by address */
+    struct marks marks;
 };
 
 /* ---- schema_fail.c ---- */
@@ -77,6 +89,26 @@ __attribute__((format(printf, 5, 6))) bool schema_fail(struct schema *schema, co
                                                        const char *keyword,
                                                        enum kernel_status status,
                                                        const char *format, ...);
+
+/* Takes steps of work; false, and failed there, where too few are left. */
+bool schema_work(struct schema *schema, const json_t *where, const char *keyword, uint64_t steps);
+
+/* ---- schema_marks.c ---- */
+bool schema_marked(const struct schema *schema, const json_t *one, uint32_t flag);
+bool schema_mark(struct schema *schema, const json_t *one, uint32_t flag); /* was it already? */
+void schema_marks_free(struct schema *schema);
+
+/* ---- schema_ref.c ---- */
+
+/* The subschema that the $ref of `one` leads to; NULL: failed. */
+json_t *schema_resolve(struct schema *schema, json_t *one);
+void schema_mark_renamed(struct schema *schema); /* once, before anything is resolved */
+
+/* ---- schema_apart.c ---- */
+
+/* Is no value in two of these members of `one`'s oneOf?  False: failed, with what stands in the
+ * way. */
+bool schema_apart(struct schema *schema, json_t *one, json_t *members);
 
 /* ---- schema_expand.c ---- */
 
@@ -108,10 +140,10 @@ void merged_free(struct merged *merged);
 /* What holds of the value of a key, of an item. */
 bool schema_key(struct schema *schema, const struct conj *plain, const char *key, struct conj *out);
 void schema_item(const struct conj *plain, uint32_t index, struct conj *out);
-uint32_t schema_prefix(const struct conj *plain); /* items with a schema of their own */
-bool conj_never(const struct conj *conj);         /* has it `false`? */
-bool schema_required(const struct conj *plain, const char *key);
+uint32_t schema_prefix(const struct conj *plain);   /* items with a schema of their own */
+bool conj_never(const struct conj *conj);           /* has it `false`? */
 bool schema_same(const json_t *a, const json_t *b); /* as JSON Schema compares: 1 is 1.0 */
+uint32_t schema_weight(const json_t *value);        /* steps of comparing it, about */
 struct number schema_number(const json_t *value);
 
 /* ---- schema_string.c ---- */
@@ -120,7 +152,9 @@ struct number schema_number(const json_t *value);
  * `relaxed`: formats left out. */
 bool schema_chars(struct schema *schema, const struct merged *merged, bool relaxed,
                   struct chars **out);
-bool schema_string_fits(struct schema *schema, const struct merged *merged, const json_t *value);
+/* Is a string as long as it must be, and in `chars` (NULL: any)? */
+bool schema_string_fits(const struct merged *merged, const struct chars *chars,
+                        const json_t *value);
 bool schema_pattern(struct schema *schema, json_t *where, const char *keyword, const char *pattern,
                     size_t length, struct chars **out);
 /* The same, made once per compilation and kept; NULL: failed. */
@@ -129,7 +163,8 @@ const struct chars *schema_pattern_kept(struct schema *schema, json_t *where, co
 bool schema_string(struct schema *schema, const struct merged *merged, struct alt *out,
                    bool *possible);
 bool schema_format_known(const char *name);
-enum kernel_status format_chars(const char *name, struct chars **out, struct kernel_error *error);
+enum kernel_status format_chars(const char *name, struct work *work, struct chars **out,
+                                struct kernel_error *error);
 
 /* ---- schema_object.c, schema_build.c ---- */
 

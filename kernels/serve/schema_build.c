@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RULE_WORK = 40, LITERAL_WORK = 12, ITEM_WORK = 15 }; /* steps: a rule, a byte, an item */
+
 /* ---- rules by conjunction ---- */
 
 static uint64_t hash_of(const struct conj *conj)
@@ -40,6 +42,9 @@ uint32_t schema_rule(struct schema *schema, const struct conj *conj)
     struct kernel_grammar *grammar = schema->grammar;
     if (grammar->count * 2 >= schema->slots) {
         more_slots(schema);
+    }
+    if (!schema_work(schema, conj->count > 0 ? conj->at[0] : NULL, NULL, RULE_WORK + conj->count)) {
+        return RULE_NONE;
     }
     uint32_t at = (uint32_t)(hash_of(conj) % schema->slots);
     for (; schema->slot[at] != 0; at = (at + 1) % schema->slots) {
@@ -85,6 +90,9 @@ static void add_alt(struct builder *b, struct alt alt)
 
 static void add_literal(struct builder *b, const char *text, size_t length)
 {
+    if (!work_take(&b->schema->work, LITERAL_WORK * (1 + (uint64_t)length))) {
+        return;
+    }
     if (!b->has_literals) {
         machine_literals_start(&b->literals);
         b->has_literals = true;
@@ -145,6 +153,10 @@ static void add_array(struct builder *b, const struct conj *plain, const struct 
 {
     struct alt alt = {.kind = ALT_ARRAY, .least = merged->items_least, .most = merged->items_most};
     uint32_t prefix = schema_prefix(plain);
+    if (!schema_work(b->schema, plain->count > 0 ? plain->at[0] : NULL, "prefixItems",
+                     (1 + (uint64_t)prefix) * (1 + plain->count) * ITEM_WORK)) {
+        return;
+    }
     alt.prefix = kernel_allocate(prefix, sizeof *alt.prefix);
     alt.rest = RULE_NONE;
     for (uint32_t i = 0; i <= prefix; i++) {
@@ -214,6 +226,27 @@ static bool add_listed(struct builder *b, const struct conj *plain, const struct
     return good;
 }
 
+/* No machine: nothing satisfies it, or only what answers do not write, which is said by name. */
+static bool number_missing(struct schema *schema, const struct conj *plain,
+                           const struct number_rule *rule)
+{
+    static const char *const keywords[] = {"minimum", "exclusiveMinimum", "maximum",
+                                           "exclusiveMaximum", "multipleOf"};
+    if (number_empty(rule) || number_written(rule)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < plain->count; i++) {
+        for (size_t k = 0; k < sizeof keywords / sizeof keywords[0]; k++) {
+            if (json_object_get(plain->at[i], keywords[k]) != NULL) {
+                return schema_fail(schema, plain->at[i], keywords[k], KERNEL_UNSUPPORTED,
+                                   "only numbers satisfy it that are not written here: beyond 64 "
+                                   "bits, or with more digits than a double tells apart");
+            }
+        }
+    }
+    return true;
+}
+
 static bool add_number(struct builder *b, const struct conj *plain, const struct merged *merged)
 {
     const struct number_rule *rule = &merged->number;
@@ -221,13 +254,13 @@ static bool add_number(struct builder *b, const struct conj *plain, const struct
     const struct machine *machine = rule->whole ? trie->integer : trie->number;
     if (rule->has_low || rule->has_high || rule->step != 0) {
         bool large = false;
-        struct machine *made = number_machine(rule, &large);
+        struct machine *made = number_machine(rule, &b->schema->work, &large);
         if (large) {
             return schema_fail(b->schema, plain->count > 0 ? plain->at[0] : NULL, "multipleOf",
                                KERNEL_UNSUPPORTED, "too large a step to be counted with");
         }
         if (made == NULL) {
-            return true;
+            return number_missing(b->schema, plain, rule);
         }
         grammar_keep(b->schema->grammar, made);
         machine = made;
@@ -277,6 +310,7 @@ static bool build_rule(struct schema *schema, uint32_t number)
     struct conj_list list = {0};
     struct builder b = {.schema = schema};
     struct conj conj = conj_copy(&schema->conj_of[number]);
+    json_t *where = conj.count > 0 ? conj.at[0] : NULL;
     bool good = schema_expand(schema, &conj, &list);
     for (uint32_t i = 0; good && i < list.count; i++) {
         struct merged merged;
@@ -286,7 +320,7 @@ static bool build_rule(struct schema *schema, uint32_t number)
                                  : add_types(&b, &list.at[i], &merged);
         }
         merged_free(&merged);
-        good = good && schema->status == KERNEL_OK;
+        good = good && schema_work(schema, where, NULL, RULE_WORK) && schema->status == KERNEL_OK;
     }
     if (b.has_literals) {
         bool large = false;
@@ -297,8 +331,7 @@ static bool build_rule(struct schema *schema, uint32_t number)
                                      .machine = machine,
                                      .bytes = machine->shortest[MACHINE_START]});
         } else {
-            good = schema_fail(schema, conj.count > 0 ? conj.at[0] : NULL, "enum", KERNEL_INVALID,
-                               "too many characters");
+            good = schema_fail(schema, where, "enum", KERNEL_INVALID, "too many characters");
         }
     }
     schema->grammar->rules[number].alts = b.alts;
@@ -346,9 +379,6 @@ static void schema_free(struct schema *schema)
     for (uint32_t i = 0; i < schema->grammar->count; i++) {
         conj_free(&schema->conj_of[i]);
     }
-    for (uint32_t i = 0; i < schema->memo_count; i++) {
-        free(schema->memos[i].key);
-    }
     for (uint32_t i = 0; i < schema->pattern_count; i++) {
         chars_destroy(schema->patterns[i].chars);
     }
@@ -357,7 +387,8 @@ static void schema_free(struct schema *schema)
     free(schema->conj_of);
     free(schema->slot);
     json_decref(schema->made);
-    json_decref(schema->checked);
+    json_decref(schema->memo_of);
+    schema_marks_free(schema);
     json_decref(schema->root);
 }
 
@@ -369,11 +400,13 @@ static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
     pthread_mutex_init(&grammar->lock, NULL);
     struct schema schema = {.root = root,
                             .made = json_array(),
-                            .checked = json_object(),
+                            .memo_of = json_object(),
+                            .work = {.left = WORK_MAX},
                             .grammar = grammar,
                             .error = error};
     struct conj whole = {0};
     conj_add(&whole, root);
+    schema_mark_renamed(&schema);
     bool large = false;
     bool good = true;
     if (!json_is_boolean(root) && !json_is_object(root)) {
@@ -387,7 +420,7 @@ static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
     for (uint32_t i = 0; good && i < grammar->count; i++) {
         good = build_rule(&schema, i);
     }
-    if (good && !grammar_settle(grammar, &large)) {
+    if (good && !grammar_settle(grammar, &schema.work, &large)) {
         schema_fail(&schema, NULL, NULL, KERNEL_INVALID, "%s",
                     large ? "its automata are too large" : "nothing satisfies it");
     }

@@ -3,15 +3,22 @@
  *     [ {$ref: a, maxLength: 5}, {anyOf: [b, c]} ]
  *         --> [ {$ref..}, a, {anyOf..}, b ]  or  [ {$ref..}, a, {anyOf..}, c ]
  *
- * oneOf is anyOf where no value can satisfy two of its members, which is proven here or refused.
+ * oneOf is anyOf where no value can satisfy two of its members (schema_apart.c).  Every branch that
+ * is tried costs work, also where its types clash and nothing comes of it.
  */
 #include "kernels/serve/schema.h"
 
 #include "kernels/base/fail.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { /* steps: looking at all keywords, at those that stand for more, at the type; a branch */
+       CHECK_WORK = 250,
+       OPEN_WORK = 40,
+       TYPE_WORK = 6,
+       EXPAND_WORK = 30
+};
 
 void conj_add(struct conj *conj, json_t *schema)
 {
@@ -43,9 +50,10 @@ static void conj_insert(struct conj *conj, uint32_t *at, json_t *schema)
 
 struct conj conj_copy(const struct conj *conj)
 {
-    struct conj copy = {0};
-    for (uint32_t i = 0; i < conj->count; i++) {
-        conj_add(&copy, conj->at[i]);
+    struct conj copy = {.count = conj->count, .room = conj->count};
+    copy.at = kernel_allocate(copy.room, sizeof(json_t *));
+    if (copy.count > 0) {
+        memcpy(copy.at, conj->at, copy.count * sizeof(json_t *));
     }
     return copy;
 }
@@ -75,137 +83,14 @@ bool conj_never(const struct conj *conj)
     return false;
 }
 
-/* ---- $ref ---- */
-
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9'                     ? c - '0'
-           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                    : -1;
-}
-
-/* One step of a pointer: up to the next "/", "%20" "~0" "~1" read; returns what is behind it. */
-static const char *read_step(const char *at, char *out, size_t room)
-{
-    size_t length = 0;
-    while (*at != '\0' && *at != '/' && length + 1 < room) {
-        if (*at == '%' && hex_value(at[1]) >= 0 && hex_value(at[2]) >= 0) {
-            out[length++] = (char)(hex_value(at[1]) << 4 | hex_value(at[2]));
-            at += 3;
-        } else {
-            out[length++] = *at++;
-        }
-    }
-    out[length] = '\0';
-    size_t kept = 0;
-    for (size_t i = 0; i < length; i++) {
-        bool tilde = out[i] == '~' && (out[i + 1] == '0' || out[i + 1] == '1');
-        out[kept++] = (char)(!tilde ? out[i] : out[i + 1] == '0' ? '~' : '/');
-        i += tilde;
-    }
-    out[kept] = '\0';
-    return at;
-}
-
-static const char *own_name(const json_t *schema)
-{
-    const char *id = json_string_value(json_object_get(schema, "$id"));
-    return id != NULL ? id : json_string_value(json_object_get(schema, "id"));
-}
-
-/* A name of its own inside the document changes what "#" means below it. */
-static bool renames(const struct schema *schema, const json_t *at)
-{
-    return at != schema->root && json_is_object(at) && own_name(at) != NULL;
-}
-
-static bool below_renamed(const struct schema *schema, json_t *from, const json_t *what,
-                          bool inside)
-{
-    inside = inside || renames(schema, from);
-    if (from == what) {
-        return inside;
-    }
-    void *at = json_is_object(from) ? json_object_iter(from) : NULL;
-    for (; at != NULL; at = json_object_iter_next(from, at)) {
-        if (below_renamed(schema, json_object_iter_value(at), what, inside)) {
-            return true;
-        }
-    }
-    for (size_t i = 0; json_is_array(from) && i < json_array_size(from); i++) {
-        if (below_renamed(schema, json_array_get(from, i), what, inside)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static json_t *resolve(struct schema *schema, json_t *one)
-{
-    const char *ref = json_string_value(json_object_get(one, "$ref"));
-    const char *root_name = own_name(schema->root);
-    size_t prefix = root_name != NULL ? strcspn(root_name, "#") : 0;
-    if (prefix > 0 && strncmp(ref, root_name, prefix) == 0 &&
-        (ref[prefix] == '#' || ref[prefix] == '\0')) {
-        ref += prefix;
-    }
-    if (*ref != '#' && *ref != '\0') {
-        schema_fail(schema, one, "$ref", KERNEL_UNSUPPORTED,
-                    "\"%.80s\" is not in this document: only references that begin with # are "
-                    "followed",
-                    ref);
-        return NULL;
-    }
-    ref += *ref == '#';
-    if (*ref != '\0' && *ref != '/') {
-        schema_fail(schema, one, "$ref", KERNEL_UNSUPPORTED,
-                    "\"#%.80s\": anchors are not supported, only pointers", ref);
-        return NULL;
-    }
-    if (below_renamed(schema, schema->root, one, false)) {
-        schema_fail(schema, one, "$ref", KERNEL_UNSUPPORTED,
-                    "a reference below an $id of its own is not supported");
-        return NULL;
-    }
-    json_t *at = schema->root;
-    while (*ref == '/' && at != NULL) {
-        char step[512];
-        ref = read_step(ref + 1, step, sizeof step);
-        char *end = NULL;
-        unsigned long index = json_is_array(at) ? strtoul(step, &end, 10) : 0;
-        at = json_is_object(at)                                 ? json_object_get(at, step)
-             : json_is_array(at) && end != step && *end == '\0' ? json_array_get(at, index)
-                                                                : NULL;
-        if (at != NULL && renames(schema, at)) {
-            schema_fail(schema, one, "$ref", KERNEL_UNSUPPORTED,
-                        "it leads below an $id of its own, which is not supported");
-            return NULL;
-        }
-    }
-    if (at == NULL || *ref != '\0') {
-        schema_fail(schema, one, "$ref", KERNEL_INVALID, "it leads nowhere");
-        return NULL;
-    }
-    return at;
-}
-
 /* ---- circles: a schema that stands for itself says nothing, and validators never come back ----
  */
-
-static bool mark(struct schema *schema, const char *kind, const json_t *one)
-{
-    char key[32];
-    snprintf(key, sizeof key, "%s%p", kind, (const void *)one);
-    bool known = json_object_get(schema->checked, key) != NULL;
-    json_object_set_new(schema->checked, key, json_true());
-    return known;
-}
 
 static bool unmarked(struct schema *schema, json_t *one);
 
 static bool follow(struct schema *schema, json_t *one)
 {
-    json_t *target = json_object_get(one, "$ref") != NULL ? resolve(schema, one) : NULL;
+    json_t *target = json_object_get(one, "$ref") != NULL ? schema_resolve(schema, one) : NULL;
     if (target != NULL && !unmarked(schema, target)) {
         return false;
     }
@@ -223,50 +108,17 @@ static bool follow(struct schema *schema, json_t *one)
 
 static bool unmarked(struct schema *schema, json_t *one)
 {
-    if (!json_is_object(one)) {
+    if (!json_is_object(one) || schema_marked(schema, one, MARK_DONE)) {
         return true;
     }
-    if (!schema_check(schema, one)) {
-        return false;
-    }
-    if (mark(schema, "begun", one)) {
-        char key[32];
-        snprintf(key, sizeof key, "done%p", (const void *)one);
-        return json_object_get(schema->checked, key) != NULL ||
-               schema_fail(schema, one, "$ref", KERNEL_INVALID,
+    if (schema_mark(schema, one, MARK_BEGUN)) {
+        return schema_fail(schema, one, "$ref", KERNEL_INVALID,
                            "it leads back to itself without a value in between");
     }
-    bool good = follow(schema, one);
-    mark(schema, "done", one);
+    bool good = schema_work(schema, one, NULL, CHECK_WORK) && schema_check(schema, one) &&
+                follow(schema, one);
+    schema_mark(schema, one, MARK_DONE);
     return good;
-}
-
-/* ---- oneOf ---- */
-
-static bool disjoint(struct schema *schema, json_t *one, json_t *members)
-{
-    if (mark(schema, "disjoint", members)) {
-        return true;
-    }
-    for (size_t i = 0; i < json_array_size(members); i++) {
-        for (size_t k = 0; k < i; k++) {
-            struct conj both = {0};
-            conj_add(&both, json_array_get(members, i));
-            conj_add(&both, json_array_get(members, k));
-            bool possible = !conj_never(&both) && schema_possible(schema, &both, 0);
-            conj_free(&both);
-            if (schema->status != KERNEL_OK) {
-                return false;
-            }
-            if (possible) {
-                return schema_fail(schema, one, "oneOf", KERNEL_UNSUPPORTED,
-                                   "members %zu and %zu are not provably disjoint: use anyOf, or "
-                                   "a property that tells them apart",
-                                   k, i);
-            }
-        }
-    }
-    return true;
 }
 
 /* ---- expanding ---- */
@@ -285,15 +137,77 @@ static void list_add(struct conj_list *list, struct conj conj)
     list->at[list->count++] = conj;
 }
 
+/* {"const": x} and what only describes it; NULL: it says more. */
+static json_t *constant_of(json_t *one)
+{
+    static const char *const describing[] = {"title",   "description", "$comment",
+                                             "default", "examples",    "deprecated"};
+    json_t *only = json_object_get(one, "const");
+    const json_t *type = json_object_get(one, "type");
+    size_t said = only != NULL;
+    for (size_t i = 0; only != NULL && i < sizeof describing / sizeof describing[0]; i++) {
+        said += json_object_get(one, describing[i]) != NULL;
+    }
+    bool text = json_is_string(type) && strcmp(json_string_value(type), "string") == 0;
+    said += text && json_is_string(only);
+    return only != NULL && said == json_object_size(one) ? only : NULL;
+}
+
+/* A list of nothing but constants is one alternative: {"enum": [..]}; else NULL. */
+static json_t *constants_of(struct schema *schema, json_t *members)
+{
+    size_t count = json_array_size(members);
+    if (count < 2 || count > KERNEL_SCHEMA_ENUM_MAX) {
+        return NULL;
+    }
+    json_t *values = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *only = constant_of(json_array_get(members, i));
+        if (only == NULL) {
+            json_decref(values);
+            return NULL;
+        }
+        json_array_append(values, only);
+    }
+    json_t *made = json_pack("{s:o}", "enum", values);
+    json_array_append_new(schema->made, made);
+    return made;
+}
+
+/* Adds the members of one anyOf or oneOf to the choices, or to `conj` where they are constants. */
+static bool add_choice(struct schema *schema, json_t *one, const char *keyword,
+                       struct conj *choices, struct conj *conj, uint32_t *at)
+{
+    json_t *members = json_object_get(one, keyword);
+    size_t count = json_array_size(members);
+    if (!schema_work(schema, one, keyword, OPEN_WORK * (1 + count))) {
+        return false;
+    }
+    json_t *list = constants_of(schema, members);
+    if (list == NULL && count > SCHEMA_CHOICES_MAX) {
+        return schema_fail(schema, one, keyword, KERNEL_INVALID, "%zu alternatives, at most %d",
+                           count, SCHEMA_CHOICES_MAX);
+    }
+    if (strcmp(keyword, "oneOf") == 0 && !schema_apart(schema, one, members)) {
+        return false;
+    }
+    if (list != NULL) {
+        conj_insert(conj, at, list);
+    } else {
+        conj_add(choices, members);
+    }
+    return true;
+}
+
 /* Adds what `one` stands for at `at` of `conj`, and its choices to `choices`. */
 static bool open_one(struct schema *schema, json_t *one, struct conj *conj, uint32_t at,
                      struct conj *choices)
 {
-    if (!unmarked(schema, one)) {
+    if (!schema_work(schema, one, NULL, OPEN_WORK) || !unmarked(schema, one)) {
         return false;
     }
     if (json_object_get(one, "$ref") != NULL) {
-        json_t *target = resolve(schema, one);
+        json_t *target = schema_resolve(schema, one);
         if (target == NULL) {
             return false;
         }
@@ -301,18 +215,17 @@ static bool open_one(struct schema *schema, json_t *one, struct conj *conj, uint
     }
     json_t *all = json_object_get(one, "allOf");
     for (size_t i = 0; i < json_array_size(all); i++) {
+        if (!schema_work(schema, one, "allOf", 2 + conj->count / 8)) {
+            return false;
+        }
         conj_insert(conj, &at, json_array_get(all, i));
     }
     static const char *const either[] = {"anyOf", "oneOf"};
     for (int i = 0; i < 2; i++) {
-        json_t *members = json_object_get(one, either[i]);
-        if (members == NULL) {
-            continue;
-        }
-        if (i == 1 && !disjoint(schema, one, members)) {
+        if (json_object_get(one, either[i]) != NULL &&
+            !add_choice(schema, one, either[i], choices, conj, &at)) {
             return false;
         }
-        conj_add(choices, members);
     }
     return true;
 }
@@ -326,34 +239,45 @@ static uint32_t types_of(const struct conj *conj)
     return types;
 }
 
+static bool expand(struct expansion *e, struct conj conj, uint32_t from, struct conj choices,
+                   uint32_t choice);
+
+/* A branch for each member of one choice. */
+static bool branch_out(struct expansion *e, const struct conj *conj, const struct conj *choices,
+                       uint32_t choice)
+{
+    const json_t *members = choices->at[choice];
+    bool good = true;
+    for (size_t i = 0; good && i < json_array_size(members); i++) {
+        struct conj branch = conj_copy(conj);
+        uint32_t next = branch.count;
+        conj_add(&branch, json_array_get(members, i));
+        good = expand(e, branch, next, conj_copy(choices), choice + 1);
+    }
+    return good;
+}
+
 /* Takes `conj` and `choices`, both freed. */
 static bool expand(struct expansion *e, struct conj conj, uint32_t from, struct conj choices,
                    uint32_t choice)
 {
-    bool good = true;
+    json_t *first = conj.count > 0 ? conj.at[0] : NULL;
+    bool good = schema_work(e->schema, choice > 0 ? choices.at[choice - 1] : first, NULL,
+                            EXPAND_WORK + conj.count * TYPE_WORK + choices.count);
     for (uint32_t i = from; good && i < conj.count; i++) {
         good = open_one(e->schema, conj.at[i], &conj, i + 1, &choices);
     }
-    if (!good || types_of(&conj) == 0) {
-        conj_free(&conj);
-    } else if (choice == choices.count) {
-        if (e->out->count >= SCHEMA_CHOICES_MAX) {
-            good = schema_fail(e->schema, conj.count > 0 ? conj.at[0] : NULL, NULL, KERNEL_INVALID,
-                               "more than %d alternatives of one value", SCHEMA_CHOICES_MAX);
-            conj_free(&conj);
-        } else {
-            list_add(e->out, conj);
-        }
-    } else {
-        json_t *members = choices.at[choice];
-        for (size_t i = 0; good && i < json_array_size(members); i++) {
-            struct conj branch = conj_copy(&conj);
-            uint32_t next = branch.count;
-            conj_add(&branch, json_array_get(members, i));
-            good = expand(e, branch, next, conj_copy(&choices), choice + 1);
-        }
-        conj_free(&conj);
+    bool possible = good && types_of(&conj) != 0;
+    if (possible && choice < choices.count) {
+        good = branch_out(e, &conj, &choices, choice);
+    } else if (possible && e->out->count >= SCHEMA_CHOICES_MAX) {
+        good = schema_fail(e->schema, first, NULL, KERNEL_INVALID,
+                           "more than %d alternatives of one value", SCHEMA_CHOICES_MAX);
+    } else if (possible) {
+        list_add(e->out, conj);
+        conj = (struct conj){0};
     }
+    conj_free(&conj);
     conj_free(&choices);
     return good;
 }

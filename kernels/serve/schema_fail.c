@@ -72,6 +72,19 @@ bool schema_fail(struct schema *schema, const json_t *where, const char *keyword
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    schema->status = kernel_fail(schema->error, status, "schema %s: %s", pointer, text);
+    if (schema->work.spent) { /* whatever was given up because of it */
+        snprintf(text, sizeof text,
+                 "compiling it takes more work than is allowed: too many alternatives, values, or "
+                 "states of patterns and numbers");
+        status = KERNEL_INVALID;
+    }
+    schema->status = kernel_fail(schema->error, status, "schema%s%s: %s",
+                                 pointer[0] != '\0' ? " " : "", pointer, text);
     return false;
+}
+
+bool schema_work(struct schema *schema, const json_t *where, const char *keyword, uint64_t steps)
+{
+    return work_take(&schema->work, steps) ||
+           schema_fail(schema, where, keyword, KERNEL_INVALID, "too much work");
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MERGE_WORK = 80, KEY_WORK = 15 }; /* steps: all keywords of a subschema, a key in one */
+
 static uint32_t type_bit(const char *name)
 {
     static const struct {
@@ -64,6 +66,9 @@ struct number schema_number(const json_t *value)
 bool schema_same(const json_t *a, const json_t *b)
 {
     if (json_is_number(a) && json_is_number(b)) {
+        if (json_number_value(a) != json_number_value(b)) {
+            return false; /* decimals that are the same mean the same double */
+        }
         struct number x = schema_number(a);
         struct number y = schema_number(b);
         return number_compare(&x, &y) == 0;
@@ -90,6 +95,21 @@ bool schema_same(const json_t *a, const json_t *b)
         return same;
     }
     return json_equal(a, b);
+}
+
+uint32_t schema_weight(const json_t *value)
+{
+    uint32_t weight = 1 + (uint32_t)json_string_length(value) / 32;
+    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
+        weight += schema_weight(json_array_get(value, i));
+    }
+    const char *key = NULL;
+    json_t *one = NULL;
+    json_object_foreach((json_t *)(uintptr_t)value, key, one)
+    { /* only reads */
+        weight += 4 + schema_weight(one);
+    }
+    return weight;
 }
 
 /* ---- one keyword after the other ---- */
@@ -202,15 +222,51 @@ static uint32_t type_of(const json_t *value)
     return 0;
 }
 
-static bool merge_values(struct schema *schema, const struct conj *plain, struct merged *out)
+/* The first that lists values: every value comes from there. */
+static json_t *source_of(const struct conj *plain)
 {
-    const json_t *source = NULL;
-    for (uint32_t i = 0; i < plain->count && source == NULL; i++) {
+    for (uint32_t i = 0; i < plain->count; i++) {
         if (json_object_get(plain->at[i], "const") != NULL ||
             json_object_get(plain->at[i], "enum") != NULL) {
-            source = plain->at[i];
+            return plain->at[i];
         }
     }
+    return NULL;
+}
+
+/* Is it listed wherever values are? */
+static bool fits_lists(struct schema *schema, const struct conj *plain, const json_t *source,
+                       const json_t *value)
+{
+    bool fits = true;
+    for (uint32_t i = 0; fits && i < plain->count; i++) {
+        json_t *one = plain->at[i];
+        const json_t *list = json_object_get(one, "enum");
+        bool other = one != source || (list != NULL && json_object_get(one, "const") != NULL);
+        uint64_t steps = 8 + json_array_size(list) * (2 + (uint64_t)schema_weight(value));
+        fits = !other || (schema_work(schema, one, "enum", steps) && is_listed(one, value));
+    }
+    return fits;
+}
+
+static bool value_fits(struct schema *schema, const struct merged *merged,
+                       const struct chars *chars, const json_t *value)
+{
+    if (json_is_number(value)) {
+        struct number number = schema_number(value);
+        return schema_work(schema, merged->where, "enum", json_is_real(value) ? 500 : 30) &&
+               number_fits(&merged->number, &number);
+    }
+    if (json_is_string(value)) {
+        return schema_work(schema, merged->where, "enum", 4 * json_string_length(value)) &&
+               schema_string_fits(merged, chars, value);
+    }
+    return true;
+}
+
+static bool merge_values(struct schema *schema, const struct conj *plain, struct merged *out)
+{
+    json_t *source = source_of(plain);
     if (source == NULL) {
         return true;
     }
@@ -219,23 +275,20 @@ static bool merge_values(struct schema *schema, const struct conj *plain, struct
     json_t *list = json_object_get(source, "enum");
     size_t count = only != NULL ? 1 : json_array_size(list);
     out->values = kernel_allocate(count, sizeof(json_t *));
-    for (size_t i = 0; i < count; i++) {
+    struct chars *chars = NULL; /* of the patterns, made for the first string */
+    bool made = false;
+    for (size_t i = 0; i < count && schema->status == KERNEL_OK; i++) {
         json_t *value = only != NULL ? only : json_array_get(list, i);
-        bool fits = (out->types & type_of(value)) != 0;
-        for (uint32_t k = 0; fits && k < plain->count; k++) {
-            fits = is_listed(plain->at[k], value);
+        bool fits = schema_work(schema, source, "enum", 20) && (out->types & type_of(value)) != 0 &&
+                    fits_lists(schema, plain, source, value);
+        if (fits && json_is_string(value) && !made) {
+            fits = made = schema_chars(schema, out, false, &chars);
         }
-        if (fits && json_is_number(value)) {
-            struct number number = schema_number(value);
-            fits = number_fits(&out->number, &number);
-        }
-        if (fits && json_is_string(value)) {
-            fits = schema_string_fits(schema, out, value);
-        }
-        if (fits) {
+        if (fits && value_fits(schema, out, chars, value)) {
             out->values[out->value_count++] = value;
         }
     }
+    chars_destroy(chars);
     return schema->status == KERNEL_OK;
 }
 
@@ -245,6 +298,10 @@ bool schema_merge(struct schema *schema, const struct conj *plain, struct merged
                            .length_most = UINT32_MAX,
                            .items_most = UINT32_MAX,
                            .keys_most = UINT32_MAX};
+    if (!schema_work(schema, plain->count > 0 ? plain->at[0] : NULL, NULL,
+                     30 + (uint64_t)plain->count * MERGE_WORK)) {
+        return false;
+    }
     for (uint32_t i = 0; i < plain->count; i++) {
         json_t *one = plain->at[i];
         out->types &= json_is_false(one) ? 0 : schema_types(one);
@@ -266,12 +323,18 @@ void merged_free(struct merged *merged)
 
 static bool key_matches(struct schema *schema, json_t *one, const char *pattern, const char *key)
 {
+    if (!schema_work(schema, one, "patternProperties", KEY_WORK + 4 * strlen(key))) {
+        return false;
+    }
     const struct chars *chars = schema_pattern_kept(schema, one, "patternProperties", pattern);
     return chars != NULL && chars_match(chars, (struct kernel_text){key, strlen(key)}) != 0;
 }
 
 bool schema_key(struct schema *schema, const struct conj *plain, const char *key, struct conj *out)
 {
+    if (!schema_work(schema, NULL, NULL, (1 + (uint64_t)plain->count) * KEY_WORK)) {
+        return false;
+    }
     for (uint32_t i = 0; i < plain->count; i++) {
         json_t *one = plain->at[i];
         json_t *named = json_object_get(json_object_get(one, "properties"), key);
@@ -294,19 +357,6 @@ bool schema_key(struct schema *schema, const struct conj *plain, const char *key
         }
     }
     return schema->status == KERNEL_OK;
-}
-
-bool schema_required(const struct conj *plain, const char *key)
-{
-    for (uint32_t i = 0; i < plain->count; i++) {
-        const json_t *required = json_object_get(plain->at[i], "required");
-        for (size_t k = 0; k < json_array_size(required); k++) {
-            if (strcmp(json_string_value(json_array_get(required, k)), key) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
 }
 
 /* prefixItems and items, or as the older drafts had it a list of items and additionalItems. */

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PROPERTY_WORK = 60, REQUIRED_WORK = 20 }; /* steps: a property made, a name in a set */
+
 /* ---- keys by pattern ---- */
 
 bool schema_key_patterns(struct schema *schema, const struct conj *plain, struct key_patterns *out)
@@ -115,13 +117,21 @@ static bool names_constraint(struct schema *schema, const struct conj *plain, st
 
 /* ---- named properties ---- */
 
+struct known_names { /* sets of names: keys of objects */
+    json_t *seen, *required;
+};
+
 static bool add_property(struct schema *schema, const struct conj *plain, const char *key,
-                         const struct chars *names, json_t *seen, struct alt *out)
+                         const struct chars *names, const struct known_names *known,
+                         struct alt *out)
 {
-    if (json_object_get(seen, key) != NULL) {
+    if (!schema_work(schema, plain->at[0], "properties", PROPERTY_WORK + 4 * strlen(key))) {
+        return false;
+    }
+    if (json_object_get(known->seen, key) != NULL) {
         return true;
     }
-    json_object_set_new(seen, key, json_true());
+    json_object_set_new(known->seen, key, json_true());
     struct conj conj = {0};
     bool good = schema_key(schema, plain, key, &conj);
     struct kernel_text name = {key, strlen(key)};
@@ -133,32 +143,51 @@ static bool add_property(struct schema *schema, const struct conj *plain, const 
     out->properties[out->property_count++] =
         (struct property){.name = {copy, name.length},
                           .rule = never || !good ? RULE_NONE : schema_rule(schema, &conj),
-                          .required = schema_required(plain, key)};
+                          .required = json_object_get(known->required, key) != NULL};
     conj_free(&conj);
     return good && schema->status == KERNEL_OK;
+}
+
+/* All names that one of them requires; NULL: failed. */
+static json_t *required_names(struct schema *schema, const struct conj *plain)
+{
+    json_t *names = json_object();
+    for (uint32_t i = 0; i < plain->count; i++) {
+        const json_t *required = json_object_get(plain->at[i], "required");
+        size_t count = json_array_size(required);
+        if (!schema_work(schema, plain->at[i], "required", count * REQUIRED_WORK)) {
+            json_decref(names);
+            return NULL;
+        }
+        for (size_t k = 0; k < count; k++) {
+            json_object_set_new(names, json_string_value(json_array_get(required, k)), json_true());
+        }
+    }
+    return names;
 }
 
 static bool named_properties(struct schema *schema, const struct conj *plain,
                              const struct chars *names, struct alt *out)
 {
-    json_t *seen = json_object();
-    bool good = true;
+    struct known_names known = {json_object(), required_names(schema, plain)};
+    bool good = known.required != NULL;
     for (uint32_t i = 0; good && i < plain->count; i++) {
         const char *key = NULL;
         json_t *value = NULL;
         json_object_foreach(json_object_get(plain->at[i], "properties"), key, value)
         {
-            good = good && add_property(schema, plain, key, names, seen, out);
+            good = good && add_property(schema, plain, key, names, &known, out);
         }
     }
     for (uint32_t i = 0; good && i < plain->count; i++) {
         const json_t *required = json_object_get(plain->at[i], "required");
         for (size_t k = 0; good && k < json_array_size(required); k++) {
             good = add_property(schema, plain, json_string_value(json_array_get(required, k)),
-                                names, seen, out);
+                                names, &known, out);
         }
     }
-    json_decref(seen);
+    json_decref(known.seen);
+    json_decref(known.required);
     if (good && out->property_count > KERNEL_SCHEMA_PROPERTIES_MAX) {
         return schema_fail(schema, plain->at[0], "properties", KERNEL_INVALID,
                            "%u properties, at most %d", out->property_count,
@@ -187,6 +216,9 @@ static bool rules_by_label(struct schema *schema, const struct conj *plain,
             continue;
         }
         bool known = false;
+        if (!schema_work(schema, plain->at[0], "patternProperties", 2 + out->other_count / 4)) {
+            return false;
+        }
         for (uint32_t i = 0; i < out->other_count; i++) {
             known = known || out->other_rules[i].label == label;
         }
@@ -231,7 +263,7 @@ static bool other_keys(struct schema *schema, const struct conj *plain, const st
     if (names != NULL) {
         parts[count++] = names;
     }
-    out->other_chars = chars_product(parts, count, true);
+    out->other_chars = chars_product(parts, count, true, &schema->work);
     if (out->other_chars == NULL) {
         return schema_fail(schema, plain->at[0], "patternProperties", KERNEL_INVALID,
                            "too large an automaton");

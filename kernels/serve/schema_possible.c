@@ -42,6 +42,9 @@ static bool array_possible(struct schema *schema, const struct conj *plain,
     uint32_t prefix = schema_prefix(plain);
     for (uint32_t i = 0; i <= prefix && i < merged->items_least; i++) {
         struct conj item = {0};
+        if (!schema_work(schema, NULL, NULL, (1 + (uint64_t)plain->count) * 15)) {
+            return true;
+        }
         schema_item(plain, i, &item);
         if (!part_possible(schema, &item, depth)) {
             return false;
@@ -73,6 +76,9 @@ static bool value_possible(struct schema *schema, const struct conj *plain, json
         json_t *one = NULL;
         json_object_foreach(value, key, one)
         {
+            if (!schema_work(schema, NULL, NULL, 60)) {
+                return true;
+            }
             struct conj part = {0};
             json_t *only = json_pack("{s:O}", "const", one);
             json_array_append_new(schema->made, only);

@@ -13,7 +13,8 @@ bool schema_pattern(struct schema *schema, json_t *where, const char *keyword, c
                     size_t length, struct chars **out)
 {
     struct kernel_error error = {0};
-    enum kernel_status status = regex_chars((struct kernel_text){pattern, length}, out, &error);
+    enum kernel_status status =
+        regex_chars((struct kernel_text){pattern, length}, &schema->work, out, &error);
     if (status != KERNEL_OK) {
         return schema_fail(schema, where, keyword, status, "%s", error.message);
     }
@@ -54,8 +55,8 @@ bool schema_chars(struct schema *schema, const struct merged *merged, bool relax
     }
     for (uint32_t i = 0; good && !relaxed && i < merged->format_count; i++) {
         struct kernel_error error = {0};
-        enum kernel_status status =
-            format_chars(json_string_value(merged->formats[i]), &parts[count], &error);
+        enum kernel_status status = format_chars(json_string_value(merged->formats[i]),
+                                                 &schema->work, &parts[count], &error);
         good = status == KERNEL_OK ||
                schema_fail(schema, merged->where, "format", status, "%s", error.message);
         count += good;
@@ -75,7 +76,7 @@ bool schema_chars(struct schema *schema, const struct merged *merged, bool relax
             parts[0] = NULL;
         } else {
             const struct chars *pair[2] = {*out, parts[i]};
-            struct chars *both = chars_product(pair, 2, false);
+            struct chars *both = chars_product(pair, 2, false, &schema->work);
             chars_destroy(*out);
             *out = both;
             good = both != NULL || schema_fail(schema, merged->where, "pattern", KERNEL_INVALID,
@@ -104,20 +105,12 @@ static uint32_t characters(struct kernel_text text)
     return count;
 }
 
-bool schema_string_fits(struct schema *schema, const struct merged *merged, const json_t *value)
+bool schema_string_fits(const struct merged *merged, const struct chars *chars, const json_t *value)
 {
     struct kernel_text text = {json_string_value(value), json_string_length(value)};
     uint32_t length = characters(text);
-    if (length < merged->length_least || length > merged->length_most) {
-        return false;
-    }
-    struct chars *chars = NULL;
-    if (!schema_chars(schema, merged, false, &chars)) {
-        return false;
-    }
-    bool fits = chars == NULL || chars_match(chars, text) != 0;
-    chars_destroy(chars);
-    return fits;
+    return length >= merged->length_least && length <= merged->length_most &&
+           (chars == NULL || chars_match(chars, text) != 0);
 }
 
 /* ---- machines, made once for equal constraints ---- */
@@ -137,22 +130,13 @@ static char *key_of(const struct merged *merged)
     return key;
 }
 
-static const struct machine *machine_for(struct schema *schema, const struct merged *merged,
-                                         bool *possible)
+static struct machine *make_machine(struct schema *schema, const struct merged *merged)
 {
-    char *key = key_of(merged);
-    for (uint32_t i = 0; i < schema->memo_count; i++) {
-        if (strcmp(schema->memos[i].key, key) == 0) {
-            free(key);
-            *possible = schema->memos[i].machine != NULL;
-            return schema->memos[i].machine;
-        }
-    }
     struct chars *chars = NULL;
     struct machine *machine = NULL;
     bool large = false;
     if (schema_chars(schema, merged, false, &chars)) {
-        machine = machine_string(chars, false, &large);
+        machine = machine_string(chars, false, &schema->work, &large);
     }
     chars_destroy(chars);
     if (large) {
@@ -161,8 +145,23 @@ static const struct machine *machine_for(struct schema *schema, const struct mer
     if (machine != NULL) {
         grammar_keep(schema->grammar, machine);
     }
-    schema->memos = kernel_resize(schema->memos, schema->memo_count + 1, sizeof *schema->memos);
-    schema->memos[schema->memo_count++] = (struct memo){key, machine};
+    return machine;
+}
+
+static const struct machine *machine_for(struct schema *schema, const struct merged *merged,
+                                         bool *possible)
+{
+    char *key = key_of(merged);
+    const json_t *known = json_object_get(schema->memo_of, key);
+    uint32_t at = known != NULL ? (uint32_t)json_integer_value(known) : schema->memo_count;
+    if (known == NULL && schema_work(schema, merged->where, NULL, 100 + strlen(key))) {
+        schema->memos =
+            kernel_resize(schema->memos, schema->memo_count + 1, sizeof(struct machine *));
+        schema->memos[schema->memo_count++] = make_machine(schema, merged);
+        json_object_set_new(schema->memo_of, key, json_integer(at));
+    }
+    free(key);
+    const struct machine *machine = at < schema->memo_count ? schema->memos[at] : NULL;
     *possible = machine != NULL;
     return machine;
 }

@@ -38,19 +38,24 @@ enum {
     STOPS_MAX = 8,
     STOP_BYTES_MAX = 256,
     LOGPROBS_MAX = KERNEL_ALTERNATIVES_MAX,
-    PREEMPTIONS_MAX = 3,   /* of one sequence, while another victim can be found */
-    AGEING_MS = 2000,      /* of waiting lift a sequence by one tier: plan.c */
-    DRAFT_MAX = 8,         /* tokens guessed ahead */
-    DRAFT_RUNNING_MAX = 8, /* with more sequences than this nobody guesses */
-    SCORE_ROWS = 8,        /* tokens of an option that are looked at in one step, at most */
-    GRAMMARS_KEPT = 64,
+    PREEMPTIONS_MAX = 3,          /* of one sequence, while another victim can be found */
+    AGEING_MS = 2000,             /* of waiting lift a sequence by one tier: plan.c */
+    DRAFT_MAX = 8,                /* tokens guessed ahead */
+    DRAFT_RUNNING_MAX = 8,        /* with more sequences than this nobody guesses */
+    SCORE_ROWS = 8,               /* tokens of an option that are looked at in one step, at most */
+    GRAMMARS_KEPT = 16,           /* of one tenant */
+    GRAMMARS_BYTES = 8 << 20,     /* of one tenant, unless in use */
+    GRAMMARS_IDLE_US = 600000000, /* unused for so long it is forgotten */
     SHORTEST_TOLD = 64 << 10, /* tokens of a schema's shortest answer that are counted, to say it */
     CLOSING_MARGIN = 2        /* tokens more than the shortest end needs, when closing begins */
 };
 
-/* A compiled schema, shared by the requests that have it. */
+/* A compiled schema, shared by the requests of one tenant that have it. */
 struct grammar_entry {
     struct grammar_entry *next;
+    uint32_t tenant;
+    size_t bytes;
+    int64_t used_us;
     char *schema;
     size_t length;
     struct kernel_grammar *grammar;

@@ -236,13 +236,14 @@ void trie_plain(const struct kernel_trie *trie, uint32_t characters, uint64_t *m
 static void share_machines(struct kernel_trie *trie)
 {
     bool large = false;
+    struct work work = {.left = WORK_MAX};
     struct chars *any = chars_any();
-    trie->string = machine_string(any, false, &large);
+    trie->string = machine_string(any, false, &work, &large);
     chars_destroy(any);
     struct number_rule *rule = kernel_allocate(1, sizeof *rule);
-    trie->number = number_machine(rule, &large);
+    trie->number = number_machine(rule, &work, &large);
     rule->whole = true;
-    trie->integer = number_machine(rule, &large);
+    trie->integer = number_machine(rule, &work, &large);
     free(rule);
     KERNEL_ASSERT(trie->string != NULL && trie->number != NULL && trie->integer != NULL);
 }

@@ -259,4 +259,43 @@ TEST(a_path_that_is_no_model_is_an_error_with_a_reason)
     unlink(path);
 }
 
+/* Opened as people open it, from a file of its own. */
+static enum kernel_status open_with(const char *key, uint32_t value)
+{
+    char folder[] = "/tmp/reeve-hints-XXXXXX";
+    char path[64];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/model.gguf", folder);
+    struct kernel_file file;
+    struct kernel_model *model = NULL;
+    kernel_file_make(&file, "tiny-llama", "F32");
+    kernel_file_add_u32(&file, key, value);
+    kernel_file_write(&file, path);
+    error.message[0] = '\0';
+    enum kernel_status status = kernel_model_open(path, &model, &error);
+    ck_assert(status == KERNEL_OK || strstr(error.message, key) != NULL);
+    kernel_model_close(model);
+    remove(path);
+    rmdir(folder);
+    free(file.at);
+    return status;
+}
+
+TEST(hints_that_contradict_the_file_are_refused)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_model_facts facts;
+    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    kernel_model_facts(model, &facts);
+    kernel_model_close(model);
+    ck_assert_int_eq(open_with("llama.vocab_size", facts.vocabulary), KERNEL_OK);
+    ck_assert_int_eq(open_with("llama.vocab_size", 0), KERNEL_CORRUPT);
+    ck_assert_int_eq(open_with("llama.vocab_size", 7), KERNEL_CORRUPT);
+    ck_assert_int_eq(open_with("llama.vocab_size", UINT32_MAX), KERNEL_CORRUPT);
+    ck_assert_int_eq(open_with("general.quantization_version", 2), KERNEL_OK);
+    ck_assert_int_eq(open_with("general.quantization_version", 1), KERNEL_UNSUPPORTED);
+    ck_assert_int_eq(open_with("general.quantization_version", 3), KERNEL_UNSUPPORTED);
+    ck_assert_int_eq(open_with("general.file_type", 4711), KERNEL_OK); /* tensors say theirs */
+}
+
 TEST_MAIN()

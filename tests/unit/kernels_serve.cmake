@@ -16,3 +16,5 @@ foreach(backend ref cpu)
     endif()
   endforeach()
 endforeach()
+reeve_test(kernels_grammar_cache_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_grammar_cache_test.c
+           LINK kernels PkgConfig::JANSSON LABELS unit)

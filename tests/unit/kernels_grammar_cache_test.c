@@ -1,0 +1,107 @@
+/* kernels_grammar_cache_test.c -- compiled schemas are kept by tenant: nobody finds, or pushes out,
+ * what another one asked with. */
+#include "kernels/serve/serve.h"
+#include "tests/support/kernel_asker.h"
+#include "tests/support/test.h"
+
+static const char *const shared_schema = "{\"enum\":[\"a\",\"b\"]}";
+
+static void ask_with(struct kernel_engine *engine, uint32_t tenant, const char *schema)
+{
+    struct kernel_message message = {.role = KERNEL_USER, .text = {"x", 1}};
+    struct kernel_request request = {.kind = KERNEL_COMPLETE,
+                                     .tenant = tenant,
+                                     .messages = &message,
+                                     .message_count = 1,
+                                     .answer_max = 30,
+                                     .schema = {schema, strlen(schema)}};
+    struct asked asked = {0};
+    ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+    asked_wait(&asked);
+    ck_assert_msg(!asked.failed, "%s", asked.message);
+    asked_free(&asked);
+}
+
+/* How many the tenant has; `*found` is the grammar of `schema`. */
+static uint32_t kept_of(struct kernel_engine *engine, uint32_t tenant, const char *schema,
+                        const struct kernel_grammar **found)
+{
+    uint32_t kept = 0;
+    *found = NULL;
+    pthread_mutex_lock(&engine->lock);
+    for (const struct grammar_entry *entry = engine->grammars; entry != NULL; entry = entry->next) {
+        kept += entry->tenant == tenant;
+        if (entry->tenant == tenant && strcmp(entry->schema, schema) == 0) {
+            *found = entry->grammar;
+        }
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return kept;
+}
+
+TEST(a_schema_is_compiled_anew_for_another_tenant_who_pushes_none_out)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_engine *engine = NULL;
+    struct kernel_error error;
+    struct kernel_engine_options options = {
+        .backend = KERNEL_REF, .threads = 1, .cache_bytes = 4 << 20};
+    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    const struct kernel_grammar *first = NULL;
+    const struct kernel_grammar *second = NULL;
+    ask_with(engine, 1, shared_schema);
+    ck_assert_uint_eq(kept_of(engine, 1, shared_schema, &first), 1);
+    ck_assert_uint_eq(kept_of(engine, 2, shared_schema, &second), 0);
+    ask_with(engine, 2, shared_schema);
+    kept_of(engine, 2, shared_schema, &second);
+    ck_assert_ptr_nonnull(first);
+    ck_assert(second != NULL && second != first);
+    for (int i = 0; i < 3 * GRAMMARS_KEPT; i++) {
+        char schema[40];
+        snprintf(schema, sizeof schema, "{\"enum\":[\"c%d\",\"d\"]}", i);
+        ask_with(engine, 2, schema);
+    }
+    const struct kernel_grammar *still = NULL;
+    ck_assert_uint_le(kept_of(engine, 2, shared_schema, &second), GRAMMARS_KEPT + 1);
+    ck_assert_ptr_null(second);
+    ck_assert_uint_eq(kept_of(engine, 1, shared_schema, &still), 1);
+    ck_assert_ptr_eq(still, first);
+    ask_with(engine, 1, shared_schema);
+    ck_assert_uint_eq(kept_of(engine, 1, shared_schema, &still), 1);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(options_with_any_character_are_chosen_between)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_engine *engine = NULL;
+    struct kernel_error error;
+    struct kernel_engine_options options = {
+        .backend = KERNEL_REF, .threads = 1, .cache_bytes = 4 << 20};
+    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    for (int point = 1; point < 0x80; point++) {
+        char names[2][4] = {{'a', (char)point, 'b', '\0'}, {'c', (char)point, 'd', '\0'}};
+        struct kernel_text texts[2] = {{names[0], 3}, {names[1], 3}};
+        struct kernel_message message = {.role = KERNEL_USER, .text = {"x", 1}};
+        struct kernel_request request = {.kind = KERNEL_COMPLETE,
+                                         .tenant = 1,
+                                         .messages = &message,
+                                         .message_count = 1,
+                                         .answer_max = 120,
+                                         .options = texts,
+                                         .option_count = 2};
+        struct asked asked = {0};
+        ck_assert_msg(ask(engine, &request, &asked), "U+%04X: %s", (unsigned)point, asked.message);
+        asked_wait(&asked);
+        ck_assert_msg(!asked.failed, "U+%04X: %s", (unsigned)point, asked.message);
+        ck_assert_int_ge(asked.choice, 0);
+        asked_free(&asked);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST_MAIN()

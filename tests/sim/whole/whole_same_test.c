@@ -218,6 +218,16 @@ static const char *a_text(const struct rv_statement *statement, const char *name
     if (strcmp(name, "what") == 0) {
         return PICK("publish", "activate", "promote", "rollback");
     }
+    if (strcmp(name, "kind") == 0 && statement == &rv_sql_audit_append) {
+        return PICK("decision", "outcome");
+    }
+    if (strcmp(name, "body") == 0 && statement == &rv_sql_audit_append) {
+        static const char *who; /* one: which record of several is found does not matter */
+        who = who != NULL ? who : PICK("person:clerk", "system:orchestrator");
+        snprintf(text, sizeof text, "{\"action\":\"%s\",\"principal\":\"%s\"}",
+                 PICK("run.start", "run.cancel"), who);
+        return text;
+    }
     if (strcmp(name, "key") == 0 && statement == &rv_sql_run_claim_holder) {
         snprintf(text, sizeof text, "exception:%s", key_hex);
         return text;
@@ -360,7 +370,8 @@ static int64_t a_number(const struct rv_statement *statement, const char *name, 
            : strcmp(name, "kind") == 0 || strcmp(name, "depth") == 0 || strcmp(name, "tier") == 0 ||
                    strcmp(name, "last_status") == 0
                ? 1
-           : strcmp(name, "seq") == 0 && statement == &rv_sql_audit_append ? below(200) + row * 200
+           : strcmp(name, "step") == 0 && statement == &rv_sql_audit_append ? below(2)
+           : strcmp(name, "seq") == 0 && statement == &rv_sql_audit_append  ? below(200) + row * 200
            : strcmp(name, "seq") == 0 && statement == &rv_sql_event_append
                ? below(60) + row * 60
                : 1 + below(IDS) + row * IDS;

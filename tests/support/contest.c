@@ -140,18 +140,11 @@ static void put_agent(struct rv_db_session *session)
 }
 
 /* As the room observe makes it, whose other tables nobody asks for here. */
-static void index_records(struct contest *all)
+static void index_records(const struct contest *all)
 {
-    struct rv_error err = {.code = RV_OK};
-    struct rv_db_session *session = NULL;
-    static const struct rv_statement statement = {
-        .name = "contest_index",
-        .params = "",
-        .text = "CREATE INDEX ON audit_record (tenant_id, run_id) WHERE run_id IS NOT NULL"};
     char *uri = test_postgres_superuser(all->uri);
-    must(rv_db_session_open(uri, &session, &err), &err);
-    must(rv_db_session_query(session, 0, &statement, NULL, NULL, NULL, &err), &err);
-    rv_db_session_close(session);
+    test_postgres_execute(
+        uri, "CREATE INDEX ON audit_record (tenant_id, run_id) WHERE run_id IS NOT NULL");
     rv_free(uri);
 }
 

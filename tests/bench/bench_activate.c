@@ -84,11 +84,10 @@ static void prepare(struct served *served, int64_t runs)
     version_text(1, text, sizeof text);
     served_company(served, 1, text);
     served_fresh_runs(served, 1, 1, PROTOTYPES);
-    served_do(served,
-              "UPDATE run SET input = jsonb_build_object('exception', CASE id"
-              "  WHEN 1 THEN '{\"code\": \"F22\", \"kind\": \"first\"}'::jsonb"
-              "  WHEN 2 THEN '{\"code\": \"F22\", \"kind\": \"second\"}'::jsonb"
-              "  ELSE '{\"code\": \"F23\", \"kind\": \"third\"}'::jsonb END)");
+    served_do(served, "UPDATE run SET input = jsonb_build_object('exception', CASE id"
+                      "  WHEN 1 THEN '{\"code\": \"F22\", \"kind\": \"first\"}'::jsonb"
+                      "  WHEN 2 THEN '{\"code\": \"F22\", \"kind\": \"second\"}'::jsonb"
+                      "  ELSE '{\"code\": \"F23\", \"kind\": \"third\"}'::jsonb END)");
     served_start(served);
     if (served_until(served, "SELECT count(*) FROM run WHERE waiting_on = 'signal'", PROTOTYPES,
                      WITHIN_S) < 0) {
@@ -181,7 +180,8 @@ static void activate_run(const struct bench_run *run)
     version_text(2, text, sizeof text);
     FILE *file = fopen(path, "w");
     RV_ASSERT(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
-    snprintf(words, sizeof words, "agent publish %s --canary 0 --company c1 --json", path); /* kept */
+    snprintf(words, sizeof words, "agent publish %s --canary 0 --company c1 --json",
+             path); /* kept */
     json_decref(ask(&served, words, &took_us));
     for (int i = 0; i < ROUNDS; i++) {
         round_trip(&served, runs, &figures);
@@ -193,8 +193,8 @@ static void activate_run(const struct bench_run *run)
     bench_report(run, name, name, "replay_s", figures.replay_s, "s");
     bench_report(run, name, name, "replayed", (double)rv_json_int(figures.tried, "open", 0), "");
     for (size_t i = 0; i < RV_COUNT(told); i++) {
-        bench_report(run, name, name, told[i][0],
-                     (double)rv_json_int(figures.tried, told[i][1], 0), "");
+        bench_report(run, name, name, told[i][0], (double)rv_json_int(figures.tried, told[i][1], 0),
+                     "");
     }
     bench_report(run, name, name, "rollback_s", bench_percentile_ms(&figures.rollbacks, 100) / 1e3,
                  "s");

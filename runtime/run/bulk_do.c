@@ -114,7 +114,7 @@ static enum rv_code check_alone(struct rv_db_session *session, int32_t tenant,
 {
     json_t *holder = NULL;
     char key[100];
-    char who[200];
+    char who[RV_CLAIM_SAID_MAX];
     for (const struct rv_bulk_one *at = bulk->list; at < one; at++) {
         if (at->err == NULL && strcmp(at->exception, one->exception) == 0) {
             rv_fail(err, RV_CONFLICT, "r_%" PRId64 " is for the same exception, and comes first",

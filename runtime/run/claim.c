@@ -103,12 +103,23 @@ json_t *rv_claim_holder(const struct rv_result *result)
     }
     char run[32];
     snprintf(run, sizeof run, "r_%" PRId64, rv_result_i64(result, 0, 0));
-    return json_pack("{s:s,s:s,s:s,s:s,s:s*,s:s*,s:I}", "run", run, "agent",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s*,s:s*,s:I,s:s*}", "run", run, "agent",
                      rv_result_text(result, 0, 1), "since", rv_result_text(result, 0, 2), "status",
                      rv_result_text(result, 0, 3), "waiting_on",
                      rv_result_is_null(result, 0, 4) ? NULL : rv_result_text(result, 0, 4), "waits",
                      rv_result_is_null(result, 0, 5) ? NULL : rv_result_text(result, 0, 5),
-                     "priority", (json_int_t)rv_result_i64(result, 0, 6));
+                     "priority", (json_int_t)rv_result_i64(result, 0, 6), "begun_by",
+                     rv_result_is_null(result, 0, 7) ? NULL : rv_result_text(result, 0, 7));
+}
+
+static void say_begun(const json_t *holder, char *out, size_t size)
+{
+    const char *by = rv_json_str(holder, "begun_by", NULL);
+    out[0] = '\0';
+    if (by != NULL) {
+        bool found = strcmp(by, "exception") == 0;
+        snprintf(out, size, " (begun by %.60s)", found ? "the exception that was found" : by);
+    }
 }
 
 void rv_claim_say(const json_t *holder, char *out, size_t size)
@@ -116,9 +127,11 @@ void rv_claim_say(const json_t *holder, char *out, size_t size)
     out[0] = '\0';
     if (holder != NULL) {
         const char *waits = rv_json_str(holder, "waits", NULL);
-        snprintf(out, size, ": %s of agent %.60s since %s, which %s %.70s",
+        char begun[80];
+        say_begun(holder, begun, sizeof begun);
+        snprintf(out, size, ": %s of agent %.60s since %s%s, which %s %.70s",
                  rv_json_str(holder, "run", ""), rv_json_str(holder, "agent", ""),
-                 rv_json_str(holder, "since", ""), waits != NULL ? "waits for" : "is",
+                 rv_json_str(holder, "since", ""), begun, waits != NULL ? "waits for" : "is",
                  waits != NULL ? waits : rv_json_str(holder, "status", ""));
     }
 }

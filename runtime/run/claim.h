@@ -4,7 +4,8 @@
  * judged by what its own agent says (`claims` in agent.lua), in the transaction that would begin
  * it, under the lock of the company's head: two never see the same key free.
  *
- *   first      (when left out)  refused: who holds the key, since when, what it waits for
+ *   first      (when left out)  refused: who holds the key, since when, who began it, what it waits
+ *              for
  *   merge      the holder gets the input as the signal RV_CLAIM_SIGNAL, and the caller its number.
  *              Refused where the holder is another agent's, or is stopping.  What a holder has not
  *              taken when it ends is not lost: the oldest begins a run of its own, under the number
@@ -64,9 +65,13 @@ void rv_claim_question(const json_t *look, const char *agent, int64_t run, const
 int rv_claim_priority(const json_t *manifest, int asked);
 
 /* The holder for whoever came second: {"run", "agent", "since", "status", "waiting_on"?, "waits"?,
- * "priority"} from a row of the statement run_claim_holder; new reference, NULL without a row. */
+ * "priority", "begun_by"?} from a row of the statement run_claim_holder; new reference, NULL
+ * without a row.  `begun_by`: the run "r_1" that started it, "exception" where one was found, or
+ * who asked for it ("person:clerk"). */
 json_t *rv_claim_holder(const struct rv_result *result);
-/* The same in words: ": r_1 of agent A since T, which waits for ..."; empty for NULL. */
+enum { RV_CLAIM_SAID_MAX = 320 };
+/* The same in words: ": r_1 of agent A since T (begun by person:P), which waits for ..."; empty for
+ * NULL. */
 void rv_claim_say(const json_t *holder, char *out, size_t size);
 
 #endif

@@ -92,7 +92,7 @@ static void request_end(struct request *request, enum rv_code code, const struct
 static void say_taken(const struct request *request, const json_t *holder, struct rv_error *out)
 {
     const char *what = request->input != NULL ? "key" : "exception";
-    char who[200];
+    char who[RV_CLAIM_SAID_MAX];
     if (holder == NULL && request->holder != 0) {
         rv_fail(out, RV_CONFLICT, "%s: r_%" PRId64 " had it, and has ended meanwhile", what,
                 request->holder);

@@ -198,7 +198,7 @@ static void start_on_holder(void *data, enum rv_code code, const struct rv_resul
                             const struct rv_error *err)
 {
     struct start_op *op = data;
-    char who[240];
+    char who[RV_CLAIM_SAID_MAX];
     (void)err;
     json_t *holder = code == RV_OK ? rv_claim_holder(result) : NULL;
     rv_claim_say(holder, who, sizeof who);

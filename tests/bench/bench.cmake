@@ -12,6 +12,7 @@ if(TARGET rv_gate AND TARGET rv_run AND TARGET rv_erp_command AND TARGET test_po
     ${CMAKE_CURRENT_LIST_DIR}/bench_park.c ${CMAKE_CURRENT_LIST_DIR}/bench_history.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_fair.c ${CMAKE_CURRENT_LIST_DIR}/bench_search.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_replay.c ${CMAKE_CURRENT_LIST_DIR}/bench_start.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_activate.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_schedules.c)
   set_target_properties(reeve-bench PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/runtime/cli) # beside reeve: `reeve bench` runs it

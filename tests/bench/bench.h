@@ -17,7 +17,8 @@ struct bench_run {
     int kills, stops; /* bench_crash; -1: as it likes */
     int64_t seed;     /* 0: from the clock */
     int64_t steps;    /* bench_history: of the one run; bench_claims: runs; 0: as many as it says */
-    int64_t runs; /* bench_search: in the database; bench_park: that wait; 0: as many as it says */
+    int64_t runs; /* bench_search: in the database; bench_park, bench_activate: open; 0: as many as
+                     it says */
     unsigned versus; /* bench_actors: the same programs in other runtimes, see peers.h */
     bool gpu;        /* bench_model: the cases of the CUDA plug-in, and only these */
 };

@@ -31,13 +31,14 @@ extern const struct bench bench_claims;
 extern const struct bench bench_schedules;
 extern const struct bench bench_search;
 extern const struct bench bench_replay;
+extern const struct bench bench_activate;
 extern const struct bench bench_start;
 extern const struct bench bench_model;
 
 static const struct bench *const benches[] = {
     &bench_journal, &bench_gate,   &bench_crash,  &bench_import, &bench_lua,       &bench_actors,
     &bench_recover, &bench_park,   &bench_fair,   &bench_model,  &bench_schedules, &bench_history,
-    &bench_claims,  &bench_search, &bench_replay, &bench_start,
+    &bench_claims,  &bench_search, &bench_replay, &bench_start,  &bench_activate,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif
@@ -193,7 +194,7 @@ static int usage(void)
            "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
            "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
            "                           [--steps N]           (history; claims: runs)\n"
-           "                           [--runs N]            (search, park)\n"
+           "                           [--runs N]            (search, park, activate)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);

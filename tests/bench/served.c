@@ -28,6 +28,7 @@ void served_nap(int ms)
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 }
 
+static pid_t start_to(const struct served *served, char *const *argv, int out);
 static pid_t start(const struct served *served, char *const *argv);
 
 static __attribute__((noreturn)) void fail(const struct served *served, const char *what)
@@ -45,7 +46,8 @@ static __attribute__((noreturn)) void fail(const struct served *served, const ch
 
 /* ---- the program ---- */
 
-static pid_t start(const struct served *served, char *const *argv)
+/* `out`: where it prints to; -1: into the log. */
+static pid_t start_to(const struct served *served, char *const *argv, int out)
 {
     pid_t pid = fork();
     RV_ASSERT(pid >= 0);
@@ -53,7 +55,7 @@ static pid_t start(const struct served *served, char *const *argv)
         char log[96];
         snprintf(log, sizeof log, "%s/log", served->state);
         int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        dup2(fd, STDOUT_FILENO);
+        dup2(out >= 0 ? out : fd, STDOUT_FILENO);
         dup2(fd, STDERR_FILENO);
         execv(served->program, argv);
         _exit(127);
@@ -61,8 +63,13 @@ static pid_t start(const struct served *served, char *const *argv)
     return pid;
 }
 
+static pid_t start(const struct served *served, char *const *argv)
+{
+    return start_to(served, argv, -1);
+}
+
 /* Words separated by spaces. */
-static void must(const struct served *served, const char *words)
+static pid_t start_words(const struct served *served, const char *words, int out)
 {
     char text[512];
     char *argv[16] = {(char *)(uintptr_t)served->program};
@@ -73,8 +80,31 @@ static void must(const struct served *served, const char *words)
          word = strtok_r(NULL, " ", &rest)) {
         argv[count++] = word;
     }
+    return start_to(served, argv, out);
+}
+
+int served_answer(const struct served *served, const char *words, char *out, size_t size)
+{
+    int ends[2];
+    size_t length = 0;
+    ssize_t got = 0;
     int status = 0;
-    waitpid(start(served, argv), &status, 0);
+    RV_ASSERT(pipe2(ends, O_CLOEXEC) == 0);
+    pid_t pid = start_words(served, words, ends[1]);
+    close(ends[1]);
+    while (length < size - 1 && (got = read(ends[0], out + length, size - 1 - length)) > 0) {
+        length += (size_t)got;
+    }
+    out[length] = '\0';
+    close(ends[0]);
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void must(const struct served *served, const char *words)
+{
+    int status = 0;
+    waitpid(start_words(served, words, -1), &status, 0);
     if (status != 0) {
         fail(served, words);
     }

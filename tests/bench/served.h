@@ -29,6 +29,9 @@ void served_close(struct served *served);
 /* Company number `tenant` (1, 2, 3 in this order) with the shipped policy and one agent: its Lua
  * text. */
 void served_company(struct served *served, int tenant, const char *agent);
+/* The program with these words, separated by spaces: what it prints, cut to `size`, and its exit
+ * status. */
+int served_answer(const struct served *served, const char *words, char *out, size_t size);
 void served_start(struct served *served);
 /* Beside one that serves: a node of that name. */
 void served_start_as(struct served *served, const char *name);

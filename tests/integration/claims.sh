@@ -94,11 +94,12 @@ holder=$(id_of)
 until_status "and waits" "waiting signal" "$holder"
 same "the second is refused" 409 "$(start '{"agent":"plain","key":"k:1"}')"
 has out "\"holder\":{\"run\":\"r_$holder\",\"agent\":\"plain\",\"since\":\"20"
-has out '"status":"waiting","waiting_on":"signal","waits":"signal","priority":0}'
+has out '"status":"waiting","waiting_on":"signal","waits":"signal","priority":0,"begun_by":"person:operator"}'
 has out "r_$holder of agent plain since 20"
+has out "(begun by person:operator), which waits for signal"
 gives 1 "also on the command line" reeve run start plain --as operator --key k:1
 has err "r_$holder of agent plain since 20"
-has err "waits for signal"
+has err "(begun by person:operator), which waits for signal"
 same "an agent merges into its own runs only" 409 "$(start '{"agent":"merger","input":{"n":2},"key":"k:1"}')"
 has out "an agent merges only into its own runs"
 same "wrong priority" 400 "$(start '{"agent":"plain","key":"k:1","priority":101}')"
@@ -108,12 +109,13 @@ gives 0 "a plan that starts one for an exception" reeve run start starter --as o
 gives 0 "has begun it" reeve run query "$(run_of)"
 has out 'heard = "begun"'
 child=$(ask "SELECT id FROM run WHERE parent IS NOT NULL")
+parent=$(ask "SELECT parent FROM run WHERE id = $child")
 until_status "which waits" "waiting signal" "$child"
 gives 0 "the next such plan" reeve run start starter --as operator --wait 30
 gives 0 "hears who has it" reeve run query "$(run_of)"
 has out "conflict: "
 has out "r_$child of agent plain since 20"
-has out "waits for signal"
+has out "(begun by r_$parent), which waits for signal"
 
 # ---- merge ----
 same "one that merges begins" 202 "$(start '{"agent":"merger","input":{"n":1,"wait":3600},"key":"k:2"}')"
@@ -148,7 +150,7 @@ holder=$(id_of)
 until_status "and waits" "waiting signal" "$holder"
 same "one of priority 3 is refused" 409 "$(start '{"agent":"ranked","key":"k:3"}')"
 has out "its priority is as high or higher"
-has out '"priority":5}'
+has out '"priority":5,'
 same "one of 5, too" 409 "$(start '{"agent":"ranked","key":"k:3","priority":5}')"
 kill -9 "$served"
 wait "$served" 2>/dev/null

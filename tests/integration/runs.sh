@@ -37,6 +37,11 @@ same "replays have no effect" "$before" "$(ask "SELECT event_seq, audit_size FRO
 same "several kinds of ends were among them" t \
     "$(ask "SELECT count(DISTINCT status) >= 3 FROM run")"
 
+# who comes second hears who has it, and what began that
+key=$(ask "SELECT substr(business_key, 11) FROM run WHERE status = 'waiting' AND business_key LIKE 'exception:%' ORDER BY id LIMIT 1")
+gives 1 "a second run for an exception" reeve run start --exception "$key"
+has err "(begun by the exception that was found), which "
+
 # a file replays elsewhere, byte for byte, also when it is redacted
 for run in $(names); do
     if ! reeve run export "$run" "$state/$run.json" >/dev/null ||

@@ -100,7 +100,7 @@ TEST(a_request_weighs_what_it_says_or_else_what_its_agent_says)
 
 TEST(the_holder_in_words)
 {
-    char text[200];
+    char text[RV_CLAIM_SAID_MAX];
     json_t *holder = json_pack("{s:s,s:s,s:s,s:s,s:s}", "run", "r_1", "agent", "a", "since", "then",
                                "status", "waiting", "waits", "approval of clerk");
     rv_claim_say(holder, text, sizeof text);
@@ -108,6 +108,13 @@ TEST(the_holder_in_words)
     json_object_del(holder, "waits");
     rv_claim_say(holder, text, sizeof text);
     ck_assert_str_eq(text, ": r_1 of agent a since then, which is waiting");
+    json_object_set_new(holder, "begun_by", json_string("person:clerk"));
+    rv_claim_say(holder, text, sizeof text);
+    ck_assert_str_eq(text, ": r_1 of agent a since then (begun by person:clerk), which is waiting");
+    json_object_set_new(holder, "begun_by", json_string("exception"));
+    rv_claim_say(holder, text, sizeof text);
+    ck_assert_str_eq(text, ": r_1 of agent a since then (begun by the exception that was found), "
+                           "which is waiting");
     rv_claim_say(NULL, text, sizeof text);
     ck_assert_str_eq(text, "");
     json_decref(holder);

@@ -32,6 +32,27 @@ static const char *waits(struct base *base, const struct run_row *run)
     return !base_is(run->status, "waiting") || nameless ? NULL : run->waiting_on;
 }
 
+/* "r_1", "exception" or a principal; NULL without a record of its beginning. */
+static const char *begun_by(struct base *base, const struct run_row *run)
+{
+    char name[32];
+    const char *found = NULL;
+    snprintf(name, sizeof name, "r_%" PRId64, run->parent);
+    if (run->parent != 0) {
+        return json_string_value(base_keep(base, json_string(name)));
+    }
+    BASE_EACH(base, T_AUDIT, audit_row, record)
+    {
+        if (found == NULL && record->tenant == run->tenant && record->run == run->id &&
+            record->step == 0 && base_is(record->kind, "decision")) {
+            json_t *body = base_keep(base, json_loads(record->body, 0, NULL));
+            bool begins = base_is(rv_json_str(body, "action", NULL), "run.start");
+            found = begins ? rv_json_str(body, "principal", NULL) : NULL;
+        }
+    }
+    return base_is(found, "system:orchestrator") ? "exception" : found;
+}
+
 static void run_claim_holder(struct base_call *call)
 {
     const struct run_row *run = holder(call->base, call->tenant, base_text(call, 2, 0));
@@ -50,6 +71,7 @@ static void run_claim_holder(struct base_call *call)
     base_out_text(call, run->waiting_on);
     base_out_text(call, waits(call->base, run));
     base_out_int(call, run->priority);
+    base_out_text(call, begun_by(call->base, run));
 }
 
 /* ---- who comes second ---- */

@@ -76,6 +76,8 @@ static const struct rv_statement *const compared[] = {&rv_sql_head_lock,
                                                       &rv_sql_run_child_look,
                                                       &rv_sql_run_child_end,
                                                       &rv_sql_run_claim_holder,
+                                                      &rv_sql_run_claim_holder,
+                                                      &rv_sql_run_claim_holder,
                                                       &rv_sql_run_claim_look,
                                                       &rv_sql_run_claim_set,
                                                       &rv_sql_run_claim_rest,
@@ -218,6 +220,16 @@ static const char *a_text(const struct rv_statement *statement, const char *name
     if (strcmp(name, "what") == 0) {
         return PICK("publish", "activate", "promote", "rollback");
     }
+    if (strcmp(name, "kind") == 0 && statement == &rv_sql_audit_append) {
+        return PICK("decision", "decision", "decision", "outcome");
+    }
+    if (strcmp(name, "body") == 0 && statement == &rv_sql_audit_append) {
+        static const char *who; /* one: which record of several is found does not matter */
+        who = who != NULL ? who : PICK("person:clerk", "system:orchestrator");
+        snprintf(text, sizeof text, "{\"action\":\"%s\",\"principal\":\"%s\"}",
+                 PICK("run.start", "run.start", "run.start", "run.cancel"), who);
+        return text;
+    }
     if (strcmp(name, "key") == 0 && statement == &rv_sql_run_claim_holder) {
         snprintf(text, sizeof text, "exception:%s", key_hex);
         return text;
@@ -345,7 +357,7 @@ static int64_t a_number(const struct rv_statement *statement, const char *name, 
     }
     return strcmp(name, "lease_ms") == 0 ? PICK("0", "1")[0] == '0' ? 0 : 1000000
            : strcmp(name, "epoch") == 0  ? below(4)
-           : strcmp(name, "parent") == 0 ? below(IDS + 1)
+           : strcmp(name, "parent") == 0 ? below(2) * (1 + below(IDS))
            : strcmp(name, "unit") == 0   ? row
            : strcmp(name, "limit") == 0  ? 128
            : strcmp(name, "attempts") == 0 && strstr(statement->params, "attempts int4[]") != NULL
@@ -360,7 +372,8 @@ static int64_t a_number(const struct rv_statement *statement, const char *name, 
            : strcmp(name, "kind") == 0 || strcmp(name, "depth") == 0 || strcmp(name, "tier") == 0 ||
                    strcmp(name, "last_status") == 0
                ? 1
-           : strcmp(name, "seq") == 0 && statement == &rv_sql_audit_append ? below(200) + row * 200
+           : strcmp(name, "step") == 0 && statement == &rv_sql_audit_append ? below(4) / 3
+           : strcmp(name, "seq") == 0 && statement == &rv_sql_audit_append  ? below(200) + row * 200
            : strcmp(name, "seq") == 0 && statement == &rv_sql_event_append
                ? below(60) + row * 60
                : 1 + below(IDS) + row * IDS;

@@ -45,7 +45,7 @@ TEST(a_schema_is_compiled_anew_for_another_tenant_who_pushes_none_out)
     struct kernel_engine *engine = NULL;
     struct kernel_error error;
     struct kernel_engine_options options = {
-        .backend = KERNEL_REF, .threads = 1, .cache_bytes = 4 << 20};
+        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
     ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
     ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
     const struct kernel_grammar *first = NULL;
@@ -79,7 +79,7 @@ TEST(options_with_any_character_are_chosen_between)
     struct kernel_engine *engine = NULL;
     struct kernel_error error;
     struct kernel_engine_options options = {
-        .backend = KERNEL_REF, .threads = 1, .cache_bytes = 4 << 20};
+        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
     ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
     ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
     for (int point = 1; point < 0x80; point++) {
@@ -90,7 +90,7 @@ TEST(options_with_any_character_are_chosen_between)
                                          .tenant = 1,
                                          .messages = &message,
                                          .message_count = 1,
-                                         .answer_max = 120,
+                                         .answer_max = 60,
                                          .options = texts,
                                          .option_count = 2};
         struct asked asked = {0};

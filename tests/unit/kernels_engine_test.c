@@ -222,6 +222,43 @@ TEST(a_beginning_is_remembered_for_its_tenant_only)
     kernel_model_close(model);
 }
 
+/* Steps of the batch are what an answer's time is made of; a clock would measure the machine. */
+static uint64_t steps_of(struct kernel_engine *engine, uint32_t tenant, const char *prompt)
+{
+    struct kernel_stats before, after;
+    struct kernel_message message;
+    struct kernel_request request = complete(&message, prompt, 1);
+    request.tenant = tenant;
+    struct asked asked = {0};
+    kernel_stats(engine, &before);
+    ask(engine, &request, &asked);
+    asked_wait(&asked);
+    ck_assert(!asked.failed);
+    asked_free(&asked);
+    do { /* the step that ended it is counted behind its last event */
+        kernel_stats(engine, &after);
+    } while (after.running > 0 || after.steps == before.steps);
+    return after.steps - before.steps;
+}
+
+TEST(what_another_tenant_asked_saves_no_step)
+{
+    static const char prompt[] =
+        "The invoice is above the order by three euros, and the supplier says that the price was "
+        "agreed by telephone in March, before the order was written. The order was confirmed in "
+        "April without a word about it, and the buyer has left. Two invoices of the same frame "
+        "contract came in May and were paid at the old price; nobody asked then either.";
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){.step_tokens = 8});
+    uint64_t cold = steps_of(engine, 1, prompt);
+    ck_assert_uint_gt(cold, 4);
+    ck_assert_uint_lt(steps_of(engine, 1, prompt), cold);
+    ck_assert_uint_eq(steps_of(engine, 2, prompt), cold);
+    ck_assert_uint_eq(steps_of(engine, 3, prompt), cold);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 TEST(every_token_is_counted_for_its_tenant)
 {
     struct kernel_model *model = tiny();

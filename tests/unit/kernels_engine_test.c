@@ -647,10 +647,14 @@ static int ended_before_newcomer(struct kernel_engine_options options, int crowd
     ck_assert_msg(ask(engine, &request, &newcomer), "%s", newcomer.message);
     asked_wait(&newcomer);
     ck_assert_msg(!newcomer.failed, "%s", newcomer.message);
+    for (int i = 0; i < crowd; i++) { /* the rest has shown what it should */
+        kernel_cancel(engine, asked[i].id);
+    }
     for (int i = 0; i < crowd; i++) {
         asked_wait(&asked[i]);
-        ck_assert_msg(!asked[i].failed, "%s", asked[i].message);
-        before += asked[i].end_us < newcomer.end_us;
+        ck_assert_msg(!asked[i].failed || asked[i].status == KERNEL_CANCELED, "%s",
+                      asked[i].message);
+        before += !asked[i].failed && asked[i].end_us < newcomer.end_us;
         asked_free(&asked[i]);
     }
     asked_free(&newcomer);

@@ -98,12 +98,17 @@ enum {
     KERNEL_PICK_ROW = -2
 };
 
+struct kernel_candidate {
+    int32_t token;
+    float logprob;
+};
+
 struct kernel_picked {
     int32_t token;
     uint32_t not_finite; /* so many numbers; then nothing else is said */
     float logprob;       /* where alternatives are wanted */
     double measured;     /* where it is wanted: over the whole row, whatever the mask */
-    struct kernel_logprob best[KERNEL_ALTERNATIVES_MAX]; /* of the whole row, best first */
+    struct kernel_candidate best[KERNEL_ALTERNATIVES_MAX]; /* of the whole row, best first */
 };
 
 struct kernel_operations {

@@ -22,25 +22,13 @@ static enum rv_code take_json(void *data, const struct rv_result *result, int ro
     return RV_OK;
 }
 
-static enum rv_code read_history(struct rv_db_session *session, int32_t tenant, int64_t run,
-                                 json_t **out, struct rv_error *err)
-{
-    struct rv_history_reader reader;
-    enum rv_code code = rv_history_reader_open(session, tenant, run, &reader, err);
-    if (code == RV_OK) {
-        code = rv_history_whole(reader.head, &reader.pages, out, err);
-    }
-    rv_history_reader_close(&reader);
-    return code;
-}
-
 /* Would the copied part do the same, with the new plan and input?  Nothing is asked or written. */
 static enum rv_code check_replay(struct rv_db_session *session, int32_t tenant,
                                  const struct rv_run_fork *fork, const json_t *facts,
                                  struct rv_error *err)
 {
     json_t *history = NULL;
-    enum rv_code code = read_history(session, tenant, fork->run, &history, err);
+    enum rv_code code = rv_history_read(session, tenant, fork->run, &history, err);
     if (code != RV_OK) {
         return code;
     }

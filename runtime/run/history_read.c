@@ -146,3 +146,15 @@ enum rv_code rv_history_whole(json_t *head, const struct rv_history_pages *pages
     *out = code == RV_OK ? json_incref(head) : NULL;
     return code;
 }
+
+enum rv_code rv_history_read(struct rv_db_session *session, int32_t tenant, int64_t run,
+                             json_t **out, struct rv_error *err)
+{
+    struct rv_history_reader reader;
+    enum rv_code code = rv_history_reader_open(session, tenant, run, &reader, err);
+    if (code == RV_OK) {
+        code = rv_history_whole(reader.head, &reader.pages, out, err);
+    }
+    rv_history_reader_close(&reader);
+    return code;
+}

@@ -41,6 +41,9 @@ void rv_history_reader_close(struct rv_history_reader *reader);
  * RV_HISTORY_BYTES_MAX. */
 RV_MUST enum rv_code rv_history_whole(json_t *head, const struct rv_history_pages *pages,
                                       json_t **out, struct rv_error *err);
+/* The same of a run that is read here. */
+RV_MUST enum rv_code rv_history_read(struct rv_db_session *session, int32_t tenant, int64_t run,
+                                     json_t **out, struct rv_error *err);
 
 /* "journal past its retention, dropped on 2036-12-01 by console"; `dropped` is {"at", "by"}. */
 const char *rv_history_dropped(const json_t *dropped, char out[RV_HISTORY_DROPPED_TEXT]);

@@ -247,18 +247,6 @@ static enum rv_code try_it(const json_t *history, const json_t *facts,
     return code;
 }
 
-static enum rv_code read_history(struct rv_db_session *session, int32_t tenant, int64_t run,
-                                 json_t **out, struct rv_error *err)
-{
-    struct rv_history_reader reader;
-    enum rv_code code = rv_history_reader_open(session, tenant, run, &reader, err);
-    if (code == RV_OK) {
-        code = rv_history_whole(reader.head, &reader.pages, out, err);
-    }
-    rv_history_reader_close(&reader);
-    return code;
-}
-
 /* Before what did not go well, before the message that shall be another, and before what another
  * version would not do. */
 static enum rv_code guess_start(const json_t *history, struct rv_run_fork *fork,
@@ -296,7 +284,7 @@ static enum rv_code find_start(struct rv_db_session *session, int32_t tenant,
 {
     json_t *history = NULL;
     json_t *facts = NULL;
-    enum rv_code code = read_history(session, tenant, fork->run, &history, err);
+    enum rv_code code = rv_history_read(session, tenant, fork->run, &history, err);
     if (code == RV_OK) {
         code = guess_start(history, fork, err);
     }

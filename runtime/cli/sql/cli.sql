@@ -188,8 +188,8 @@ SELECT to_jsonb(a) - 'tenant_id' || jsonb_build_object('digest', encode(a.digest
   FROM approval a WHERE a.tenant_id = $1 AND a.id = $2;
 
 -- name: cli_work_left
--- Runs that are neither over nor waiting for somebody or something far away, and those that were asked to stop;
--- and until when (ms) somebody drives the company.
+-- Runs that are neither over nor waiting for somebody or something far away, those that were asked to stop, and
+-- approvals whose time has come; and until when (ms) somebody drives the company.
 -- params: tenant int4
 SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
            AND NOT (r.status = 'waiting' AND NOT (r.error_code IS NULL AND EXISTS (
@@ -202,7 +202,11 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
                 OR (r.waiting_on IN ('run', 'intent', 'budget', 'lock', 'slot') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on IN ('timer', 'effect', 'rate') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
-                        AND a.run_id = r.id AND a.status = 'requested')), false))), -- on nothing: it goes on
+                        AND a.run_id = r.id AND a.status = 'requested')), false))) -- on nothing: it goes on
+       + (SELECT count(*) FROM approval a
+           WHERE a.tenant_id = $1 AND a.status IN ('requested', 'approved') AND a.expires_at <= clock_timestamp())
+       + (SELECT count(*) FROM approval a
+           WHERE a.tenant_id = $1 AND a.status = 'requested' AND NOT a.escalated AND a.escalate_at <= clock_timestamp()),
        count(*), count(*) FILTER (WHERE r.status = 'waiting' AND r.waiting_on IN ('approval', 'budget')),
        count(*) FILTER (WHERE r.status IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')),
        coalesce((extract(epoch FROM reeve_lease_until($1)) * 1000)::bigint, 0)

@@ -225,6 +225,7 @@ static enum kernel_status advance(struct kernel_engine *engine, struct sequence 
             if (guessed && sequence->state != SEQUENCE_ENDED) {
                 sequence->computed++; /* right, and something was forced after it */
             }
+            draft_learn(sequence, i + guessed);
             return KERNEL_OK;
         }
         sequence->computed++;

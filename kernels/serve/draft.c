@@ -4,13 +4,17 @@
  * with the last known one, and count only as far as sampling, which looks at (seed, position)
  * alone, would have chosen them: the answer is the same with guesses and without.
  *
+ * A guess that is wrong costs its row in the step, so a sequence guesses as many as lately came
+ * true: twice as many after a step in which all were right, one more than were right after any
+ * other, and none for a while after a step in which none was.
+ *
  * Source: prompt lookup decoding (Saxena 2023), speculative decoding (Leviathan et al. 2022).
  */
 #include "kernels/serve/serve.h"
 
 #include <string.h>
 
-enum { GRAM_MAX = 4, GRAM_MIN = 2, LOOK_BACK_MAX = 4096 };
+enum { GRAM_MAX = 4, GRAM_MIN = 2, LOOK_BACK_MAX = 4096, REST_MAX = 32 /* steps */ };
 
 uint32_t draft_guess(const struct sequence *sequence, uint32_t max, int32_t *out)
 {
@@ -26,11 +30,28 @@ uint32_t draft_guess(const struct sequence *sequence, uint32_t max, int32_t *out
             if (memcmp(tokens + at, last, gram * sizeof *tokens) != 0) {
                 continue;
             }
-            uint32_t found = count - at - gram;
-            found = found < max ? found : max;
-            memcpy(out, tokens + at + gram, found * sizeof *out);
-            return found;
+            for (uint32_t i = 0; i < max; i++) { /* beyond the end it goes on as it came: a table */
+                uint32_t next = at + gram + i;
+                out[i] = next < count ? tokens[next] : out[next - count];
+            }
+            return max;
         }
     }
     return 0;
+}
+
+void draft_learn(struct sequence *sequence, uint32_t right)
+{
+    if (sequence->drafts == 0) {
+        return;
+    }
+    if (right == 0) {
+        uint32_t rest = sequence->draft_rest_last * 2;
+        sequence->draft_rest_last = rest < 1 ? 1 : rest > REST_MAX ? REST_MAX : rest;
+        sequence->draft_rest = sequence->draft_rest_last;
+    } else {
+        sequence->draft_rest_last = 0;
+    }
+    uint32_t next = right == sequence->drafts ? 2 * sequence->draft_max : right + 1;
+    sequence->draft_max = next < DRAFT_MAX ? next : DRAFT_MAX;
 }

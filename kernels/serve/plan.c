@@ -297,7 +297,11 @@ static uint32_t guess(struct kernel_engine *engine, struct sequence *sequence, u
         sequence->closing || (sequence->options != NULL && sequence->options->choice < 0)) {
         return 0;
     }
-    uint32_t max = room < DRAFT_MAX ? room : DRAFT_MAX;
+    if (sequence->draft_rest > 0) {
+        sequence->draft_rest--;
+        return 0;
+    }
+    uint32_t max = room < sequence->draft_max ? room : sequence->draft_max;
     max = left > max ? max : left > 0 ? left - 1 : 0;
     return max > 0 ? draft_guess(sequence, max, sequence->draft) : 0;
 }

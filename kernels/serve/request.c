@@ -381,6 +381,7 @@ static void take_thinking(struct kernel_engine *engine, struct sequence *sequenc
     int32_t begin = KERNEL_TOKEN_NONE;
     bool begun = false;
     sequence->think_end = KERNEL_TOKEN_NONE;
+    sequence->draft_max = DRAFT_FIRST;
     if (request->kind != KERNEL_CHAT || engine->chat == NULL) {
         return;
     }

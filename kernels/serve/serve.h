@@ -40,7 +40,8 @@ enum {
     LOGPROBS_MAX = KERNEL_ALTERNATIVES_MAX,
     PREEMPTIONS_MAX = 3,          /* of one sequence, while another victim can be found */
     AGEING_MS = 2000,             /* of waiting lift a sequence by one tier: plan.c */
-    DRAFT_MAX = 8,                /* tokens guessed ahead */
+    DRAFT_FIRST = 2,              /* tokens guessed ahead, at first ... */
+    DRAFT_MAX = 8,                /* ... and at most */
     DRAFT_RUNNING_MAX = 8,        /* with more sequences than this nobody guesses */
     SCORE_ROWS = 8,               /* tokens of an option that are looked at in one step, at most */
     GRAMMARS_KEPT = 16,           /* of one tenant */
@@ -107,6 +108,10 @@ struct sequence {
     bool decides; /* its row is for scoring its options */
     bool scored;  /* that is done for their first tokens */
     int32_t draft[DRAFT_MAX];
+    /* ---- how many it guesses: draft.c ---- */
+    uint32_t draft_max;       /* tokens */
+    uint32_t draft_rest;      /* steps without a guess that are left */
+    uint32_t draft_rest_last; /* ... of the rest that was taken last, 0 after a right guess */
     /* ---- the answer ---- */
     struct grammar_entry *grammar;
     struct kernel_constraint *constraint; /* NULL: free text */
@@ -270,6 +275,8 @@ enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequenc
 
 /* draft.c: tokens that followed when the last few stood there before; returns how many. */
 uint32_t draft_guess(const struct sequence *sequence, uint32_t max, int32_t *out);
+/* The step is over, and so many of its guesses were right. */
+void draft_learn(struct sequence *sequence, uint32_t right);
 
 /* masks.c: masks of the sequences in this step, made while the forward pass runs. */
 struct masks *masks_create(void);

@@ -18,3 +18,4 @@ foreach(backend ref cpu)
 endforeach()
 reeve_test(kernels_grammar_cache_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_grammar_cache_test.c
            LINK kernels PkgConfig::JANSSON LABELS unit)
+reeve_test(kernels_draft_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_draft_test.c LINK kernels LABELS unit)

@@ -5,6 +5,8 @@
 #include "tests/support/kernel_asker.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { TIMES = 5, CROWD = 64, CACHE_BYTES = 64 << 20 };
@@ -186,9 +188,47 @@ static void decide(struct kernel_engine *engine, struct asked *asked)
     asked_wait(asked);
 }
 
+/* From the start of `reeve model chat FILE` until its answer of one token is read. */
+static double token_from_start_ms(const char *file)
+{
+    char program[4096];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 8);
+    char *name = length > 0 ? memrchr(program, '/', (size_t)length) : NULL;
+    int asked[2];
+    int said[2];
+    if (name == NULL || pipe(asked) != 0 || pipe(said) != 0) {
+        fprintf(stderr, "model: no reeve beside this program\n");
+        exit(EXIT_FAILURE);
+    }
+    memcpy(name, "/reeve", sizeof "/reeve");
+    int64_t start_us = asked_now_us();
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(asked[0], STDIN_FILENO);
+        dup2(said[1], STDOUT_FILENO);
+        close(asked[1]);
+        close(said[0]);
+        execl(program, program, "model", "chat", file, "--tokens", "1", "--json", (char *)NULL);
+        _exit(127);
+    }
+    close(asked[0]);
+    close(said[1]);
+    char letter;
+    bool answered = write(asked[1], "hello\n", 6) == 6 && read(said[0], &letter, 1) == 1;
+    double took = ms(asked_now_us() - start_us);
+    close(asked[1]);
+    close(said[0]);
+    if (child < 0 || waitpid(child, NULL, 0) != child || !answered) {
+        fprintf(stderr, "model: `reeve model chat` said nothing\n");
+        exit(EXIT_FAILURE);
+    }
+    return took;
+}
+
 static void nano(const struct bench_run *run)
 {
     double first = 1e9;
+    double opened = 1e9;
     double decision = 1e9;
     struct kernel_usage usage = {0};
     struct asked *asked = calloc(1, sizeof *asked);
@@ -196,6 +236,8 @@ static void nano(const struct bench_run *run)
         struct kernel_model *model = NULL;
         struct kernel_engine *engine = NULL;
         struct kernel_error error;
+        double from_start = token_from_start_ms(nano_path);
+        first = from_start < first ? from_start : first;
         int64_t open_us = asked_now_us();
         model_must(kernel_model_open(nano_path, &model, &error), &error);
         struct kernel_engine_options options = {
@@ -203,7 +245,7 @@ static void nano(const struct bench_run *run)
         model_must(kernel_engine_create(model, &options, &engine, &error), &error);
         decide(engine, asked);
         double took = ms(asked->first_us - open_us);
-        first = took < first ? took : first;
+        opened = took < opened ? took : opened;
         asked_free(asked);
         for (int n = 0; n < TIMES; n++) {
             int64_t before_us = asked_now_us();
@@ -219,6 +261,7 @@ static void nano(const struct bench_run *run)
     free(asked);
     bench_report(run, "model", "nano", "decision_ms", decision, "ms");
     bench_report(run, "model", "nano", "first_token_ms", first, "ms");
+    bench_report(run, "model", "nano", "first_token_from_open_ms", opened, "ms");
     bench_report(run, "model", "nano", "prompt_tokens", usage.prompt_tokens, "tokens");
     bench_report(run, "model", "nano", "answer_tokens", usage.answer_tokens, "tokens");
 }

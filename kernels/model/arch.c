@@ -35,6 +35,7 @@ static const struct {
     float neutral;
 } unknown_arithmetic[] = {
     {"expert_count", 0},
+    {"attention.causal", 1},
     {"attention.max_alibi_bias", 0},
     {"attention.clamp_kqv", 0},
     {"attention.scale", 0},
@@ -128,12 +129,27 @@ static void refuse_unknown_arithmetic(struct reader *reader)
     }
 }
 
-/* Positions divided by a factor ("linear"): the same as frequencies divided by it. */
+/* Vectors are means here (1); 0 leaves it to whoever runs the file. */
+static void refuse_other_pooling(struct reader *reader)
+{
+    const char *key = key_of(reader, "pooling_type");
+    uint32_t type = 0;
+    if (reader->status == KERNEL_OK && kernel_gguf_has(reader->file, key) &&
+        (!kernel_gguf_u32(reader->file, key, &type) || type > 1)) {
+        reader->status =
+            kernel_fail(reader->error, KERNEL_UNSUPPORTED,
+                        "key %s: %" PRIu32 " is not known; known: 0 (none), 1 (mean)", key, type);
+    }
+}
+
+/* Positions divided by a factor ("linear", and that where a factor stands alone): the same as
+ * frequencies divided by it. */
 static float read_scaling(struct reader *reader)
 {
     struct kernel_text type = {"", 0};
     float factor =
         read_number(reader, "rope.scale_linear", 1, 1024, 1); /* as it was written once */
+    factor = read_number(reader, "rope.scaling.factor", 1, 1024, factor);
     const char *key = key_of(reader, "rope.scaling.type");
     if (reader->status != KERNEL_OK || !kernel_gguf_has(reader->file, key)) {
         return factor;
@@ -142,7 +158,9 @@ static float read_scaling(struct reader *reader)
         reader->status = kernel_fail(reader->error, KERNEL_CORRUPT, "key %s is no text", key);
     } else if (type.length == 6 && memcmp(type.bytes, "linear", 6) == 0) {
         return read_number(reader, "rope.scaling.factor", 1, 1024, NAN);
-    } else if (type.length != 4 || memcmp(type.bytes, "none", 4) != 0) {
+    } else if (type.length == 4 && memcmp(type.bytes, "none", 4) == 0) {
+        return 1;
+    } else {
         reader->status = kernel_fail(reader->error, KERNEL_UNSUPPORTED,
                                      "key %s: \"%.*s\" is not known; known: none, linear", key,
                                      (int)(type.length < 40 ? type.length : 40), type.bytes);
@@ -245,6 +263,7 @@ static void read_shape(struct reader *reader, struct kernel_shape *shape)
                                      reader->arch);
     }
     refuse_unknown_arithmetic(reader);
+    refuse_other_pooling(reader);
     float scaling = read_scaling(reader);
     check_shape(reader, shape);
     read_factors(reader, shape, scaling);

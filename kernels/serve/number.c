@@ -4,6 +4,7 @@
 #include "kernels/base/fail.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,10 +43,11 @@ struct number number_of_integer(int64_t value)
 struct number number_of_real(double value)
 {
     struct number number = {.negative = value < 0};
+    double size = fabs(value); /* a negative zero is 0 */
     char text[40];
     for (int precision = 0; precision < 17; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision, value < 0 ? -value : value);
-        if (strtod(text, NULL) == (value < 0 ? -value : value)) {
+        snprintf(text, sizeof text, "%.*e", precision, size);
+        if (strtod(text, NULL) == size) {
             break;
         }
     }

@@ -3,6 +3,7 @@
 #include "tests/support/kernel_file.h"
 #include "tests/support/test.h"
 
+#include <math.h>
 #include <unistd.h>
 
 static struct kernel_error error;
@@ -122,7 +123,15 @@ TEST(arithmetic_that_is_not_known_is_refused_by_name)
     kernel_file_add_f32(&file, "llama.final_logit_softcapping", 30);
     refused(&file, KERNEL_UNSUPPORTED, "final_logit_softcapping");
     kernel_file_make(&file, "tiny-llama", "Q8_0");
+    kernel_file_add_u32(&file, "llama.attention.causal", 0);
+    refused(&file, KERNEL_UNSUPPORTED, "llama.attention.causal");
+    kernel_file_make(&file, "tiny-llama", "Q8_0");
+    kernel_file_add_u32(&file, "llama.pooling_type", 3);
+    refused(&file, KERNEL_UNSUPPORTED, "llama.pooling_type: 3");
+    kernel_file_make(&file, "tiny-llama", "Q8_0");
     kernel_file_add_u32(&file, "llama.expert_count", 0);
+    kernel_file_add_u32(&file, "llama.pooling_type", 1);
+    kernel_file_add_u32(&file, "llama.attention.causal", 1);
     kernel_file_add_text(&file, "llama.rope.scaling.type", "none");
     ck_assert_int_eq(kernel_file_try(&file, &error), KERNEL_OK);
     free(file.at);
@@ -145,6 +154,26 @@ TEST(linear_scaling_divides_the_frequencies)
     kernel_file_make(&file, "tiny-llama3", "Q8_0");
     kernel_file_add_text(&file, "llama.rope.scaling.type", "linear");
     refused(&file, KERNEL_CORRUPT, "llama.rope.scaling.factor is missing");
+}
+
+TEST(a_factor_that_stands_alone_scales_and_is_checked)
+{
+    struct kernel_file file;
+    struct kernel_gguf *read = NULL;
+    struct kernel_model *model = NULL;
+    kernel_file_make(&file, "tiny-llama3", "Q8_0");
+    kernel_file_add_f32(&file, "llama.rope.scaling.factor", 4);
+    ck_assert_int_eq(kernel_gguf_read(file.at, file.length, &read, &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_model_bare(read, &model, &error), KERNEL_OK);
+    ck_assert(model->shape.rope_factors[0] == 4);
+    kernel_model_bare_close(model);
+    free(file.at);
+    static const float wrong[] = {0, NAN, -1, 1e9F};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        kernel_file_make(&file, "tiny-llama3", "Q8_0");
+        kernel_file_add_f32(&file, "llama.rope.scaling.factor", wrong[i]);
+        refused(&file, KERNEL_CORRUPT, "llama.rope.scaling.factor");
+    }
 }
 
 TEST(numbers_that_contradict_each_other_are_refused_by_name)

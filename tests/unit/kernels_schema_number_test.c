@@ -86,6 +86,39 @@ TEST(bounds_of_integers_are_those_of_64_bits)
     kernel_trie_destroy(trie);
 }
 
+TEST(a_negative_zero_is_zero)
+{
+    static const struct {
+        const char *schema, *yes, *no;
+    } cases[] = {
+        {"{\"const\":-0.0}", "0", "-"},
+        {"{\"const\":-0e-5}", "0", "-"},
+        {"{\"const\":{\"a\":[-0.0]}}", "{\"a\":[0]}", "{\"a\":[-]}"},
+        {"{\"enum\":[-0.0,5]}", "0", "-"},
+        {"{\"enum\":[0,-0.0]}", "0", "-"},
+        {"{\"type\":\"number\",\"minimum\":-0.001,\"maximum\":-0.0}", "-0.0005", "0.811104"},
+        {"{\"type\":\"number\",\"minimum\":-0.0,\"maximum\":0}", "0", "1"},
+        {"{\"type\":\"number\",\"exclusiveMinimum\":-0.0,\"maximum\":0.001}", "0.0005", "0"},
+        {"{\"type\":\"integer\",\"minimum\":-2,\"exclusiveMaximum\":-0.0}", "-1", "0"},
+        {"{\"type\":\"integer\",\"minimum\":-2,\"exclusiveMaximum\":-0.0}", "-2", "-0"},
+    };
+    struct kernel_trie *trie = small_trie();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kernel_grammar *grammar = NULL;
+        struct kernel_error error = {0};
+        struct kernel_text text = {cases[i].schema, strlen(cases[i].schema)};
+        enum kernel_status status = kernel_grammar_compile(trie, text, &grammar, &error);
+        ck_assert_msg(status == KERNEL_OK, "%s: %s", cases[i].schema, error.message);
+        text = (struct kernel_text){cases[i].yes, strlen(cases[i].yes)};
+        ck_assert_msg(kernel_grammar_accepts(grammar, text), "%s: %s", cases[i].schema, text.bytes);
+        text = (struct kernel_text){cases[i].no, strlen(cases[i].no)};
+        ck_assert_msg(!kernel_grammar_accepts(grammar, text), "%s: %s", cases[i].schema,
+                      text.bytes);
+        kernel_grammar_destroy(grammar);
+    }
+    kernel_trie_destroy(trie);
+}
+
 TEST(what_is_not_written_is_refused_by_name)
 {
     static const struct {

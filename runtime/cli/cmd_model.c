@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { CHAT_MS = 600000, CHAT_TEXT_MAX = 64 << 10, CHAT_TOKENS = 512 };
+enum { CHAT_MS = 600000, CHAT_LINE_MAX = 64 << 10, CHAT_TEXT_MAX = 1 << 20, CHAT_TOKENS = 512 };
 
 static void print_facts(const struct cli *cli, const json_t *facts)
 {
@@ -122,7 +122,7 @@ static enum rv_code say(struct chat *chat, struct rv_loop *loop, struct rv_engin
     while (!chat->ended) {
         rv_loop_run_once(loop, 1000);
     }
-    if (chat->failed) {
+    if (chat->failed || rv_buf_ok(&chat->text, "the answer", &chat->err) != RV_OK) {
         return chat->err.code;
     }
     struct rv_buf shown;
@@ -144,6 +144,27 @@ static enum rv_code say(struct chat *chat, struct rv_loop *loop, struct rv_engin
     return RV_OK;
 }
 
+/* The next line without its end, whole or not at all; false: none, or `err` says why not. */
+static bool read_line(struct rv_buf *line, struct rv_error *err)
+{
+    int letter = getc(stdin);
+    bool any = letter != EOF;
+    rv_buf_reset(line);
+    rv_buf_str(line, "");
+    while (letter != EOF && letter != '\n') {
+        if (letter == '\0' || line->length >= CHAT_LINE_MAX) {
+            rv_fail(err, RV_INVALID,
+                    letter == '\0' ? "a line has a byte 0" : "a line is longer than %d bytes",
+                    CHAT_LINE_MAX);
+            rv_hint(err, "A question is a line of text; nothing of this one was asked.");
+            return false;
+        }
+        rv_buf_char(line, (char)letter);
+        letter = getc(stdin);
+    }
+    return any;
+}
+
 int cmd_model_chat(struct cli *cli)
 {
     struct chat chat = {.cli = cli, .err = {.code = RV_OK}};
@@ -159,27 +180,29 @@ int cmd_model_chat(struct cli *cli)
                            "one that reeve brings.");
         return cli_fail(cli, &chat.err);
     }
-    char line[CHAT_TEXT_MAX];
+    struct rv_buf line;
+    rv_buf_init(&line, CHAT_LINE_MAX + 1);
     struct rv_loop *loop = rv_loop_create(rv_clock_system());
     json_t *messages = json_array();
     rv_buf_init(&chat.text, CHAT_TEXT_MAX);
     options.loop = loop;
     struct rv_engine *engine = rv_engine_start(&options);
     enum rv_code code = RV_OK;
-    while (code == RV_OK && fgets(line, sizeof line, stdin) != NULL) {
-        line[strcspn(line, "\n")] = '\0';
-        json_t *text = json_string(line);
+    while (code == RV_OK && read_line(&line, &chat.err)) {
+        json_t *text = json_stringn(line.data, line.length);
         if (text == NULL) {
             code = rv_fail(&chat.err, RV_INVALID, "a line is not UTF-8");
-        } else if (line[0] != '\0') {
+        } else if (line.length > 0) {
             json_array_append_new(messages, json_pack("{s:s,s:o}", "role", "user", "text", text));
             code = say(&chat, loop, engine, messages, most);
         } else {
             json_decref(text);
         }
     }
+    code = chat.err.code;
     rv_engine_close(engine);
     json_decref(messages);
+    rv_buf_fini(&line);
     rv_buf_fini(&chat.text);
     rv_loop_destroy(loop);
     return code == RV_OK ? 0 : cli_fail(cli, &chat.err);

@@ -101,12 +101,13 @@ int cmd_bench(struct cli *cli)
     }
     path[length] = '\0';
     memcpy(strrchr(path, '/') + 1, program, sizeof program);
-    char *argv[24] = {path}; /* room for a name and all options */
+    char *argv[32] = {path}; /* room for a name and all options */
     int count = 1;
     if (cli->argc > 0) {
         argv[count++] = cli->argv[0];
     }
-    static const char *const passed_on[] = {"--seconds", "--case", "--kills", "--stops", "--seed"};
+    static const char *const passed_on[] = {"--seconds", "--case", "--kills", "--stops",
+                                            "--seed",    "--runs", "--steps"};
     for (size_t i = 0; i < RV_COUNT(passed_on); i++) {
         const char *value = cli_option(cli, passed_on[i]);
         if (value != NULL) {

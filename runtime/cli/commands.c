@@ -589,6 +589,8 @@ const struct cli_command cli_commands[] = {
              {"kills", "N", "of reeve, for crash and recover"},
              {"stops", "N", "of PostgreSQL without warning, for both"},
              {"seed", "N", "of chance, for both; printed when left out"},
+             {"runs", "N", "search, park, activate, claims: so many"},
+             {"steps", "N", "history: of the one run, or of the month that is dropped"},
              {"vs-erlang", NULL, "actors: the same programs in Erlang/OTP, in turn"},
              {"vs-go", NULL, "in Go"}, {"vs-tokio", NULL, "with Tokio"},
              {"vs-caf", NULL, "with CAF"}, {"gpu", NULL, "model: only the cases of a GPU"}),

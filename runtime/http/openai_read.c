@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TOOL_NAME_MAX = 64 };
+static const double TOP_P_LEAST = 1e-9; /* so small that one token is enough */
+
 __attribute__((format(printf, 3, 4))) static bool
 wrong(struct rv_openai_fault *fault, const char *pointer, const char *format, ...)
 {
@@ -190,7 +193,8 @@ static bool take_sampling(const json_t *body, json_t *question, struct rv_openai
         return false;
     }
     json_object_set_new(question, "temperature", json_real(temperature));
-    json_object_set_new(question, "top_p", json_real(top_p));
+    /* 0 leaves the likeliest token alone; the engine's 0 is "not asked for" */
+    json_object_set_new(question, "top_p", json_real(top_p > 0 ? top_p : TOP_P_LEAST));
     json_object_set_new(question, "min_p", json_real(min_p));
     json_object_set_new(question, "top_k", json_integer(top_k));
     if (json_is_integer(json_object_get(body, "seed"))) {
@@ -428,6 +432,13 @@ static json_t *call_schema(const json_t *function, const char *base)
                      "name", "arguments", "additionalProperties", 0);
 }
 
+static bool is_tool_name(const char *name)
+{
+    size_t length =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    return length > 0 && length <= TOOL_NAME_MAX && name[length] == '\0';
+}
+
 static bool is_tool(const json_t *tool, size_t index, struct rv_openai_fault *fault)
 {
     const json_t *function = json_object_get(tool, "function");
@@ -437,13 +448,20 @@ static bool is_tool(const json_t *tool, size_t index, struct rv_openai_fault *fa
         snprintf(pointer, sizeof pointer, "/tools/%zu/type", index);
         return wrong(fault, pointer, "only tools of type \"function\" are understood");
     }
-    if (rv_json_str(function, "name", NULL) == NULL) {
+    if (!is_tool_name(rv_json_str(function, "name", ""))) {
         snprintf(pointer, sizeof pointer, "/tools/%zu/function/name", index);
-        return wrong(fault, pointer, "a tool is {\"type\":\"function\",\"function\":{\"name\"..}}");
+        return wrong(fault, pointer,
+                     "a tool has a name of 1 to 64 letters, digits, _ and -: "
+                     "{\"type\":\"function\",\"function\":{\"name\"..}}");
     }
     snprintf(pointer, sizeof pointer, "/tools/%zu/function/parameters", index);
-    return parameters == NULL || json_is_null(parameters) || json_is_object(parameters) ||
-           wrong(fault, pointer, "parameters must be an object: a JSON Schema");
+    if (parameters != NULL && !json_is_null(parameters) && !json_is_object(parameters)) {
+        return wrong(fault, pointer, "parameters must be an object: a JSON Schema");
+    }
+    const json_t *kind = json_object_get(parameters, "type");
+    snprintf(pointer, sizeof pointer, "/tools/%zu/function/parameters/type", index);
+    return kind == NULL || strcmp(rv_json_str(parameters, "type", ""), "object") == 0 ||
+           wrong(fault, pointer, "the arguments of a call are an object: type must be \"object\"");
 }
 
 /* "auto", "none", "required" or one function's name; the last in `named`. */

@@ -28,7 +28,7 @@ static void times(const struct bench_run *run, const char *name, const int32_t *
 
 static void claims_run(const struct bench_run *run)
 {
-    struct contest_wish wish = {.runs = run->steps > 0 ? (int)run->steps : RUNS,
+    struct contest_wish wish = {.runs = run->runs > 0 ? (int)run->runs : RUNS,
                                 .keys = KEYS,
                                 .at_once = AT_ONCE,
                                 .alone = ALONE,

@@ -153,9 +153,11 @@ static void run_lua(const struct bench_run *run)
             bench_report(run, "lua", cases[i].name, "cpu", time_of(run, cases[i].go, &world), "us");
         }
     }
-    replay(&world);
-    bench_report(run, "lua", "replay", "memory", (double)world.memory, "bytes");
-    bench_report(run, "lua", "replay", "instructions", (double)world.instructions, "count");
+    if (bench_wants(run, "replay")) {
+        replay(&world);
+        bench_report(run, "lua", "replay", "memory", (double)world.memory, "bytes");
+        bench_report(run, "lua", "replay", "instructions", (double)world.instructions, "count");
+    }
     close_world(&world);
     bench_lua_states(run);
 }

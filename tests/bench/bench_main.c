@@ -54,6 +54,7 @@ bool bench_wants(const struct bench_run *run, const char *name)
 void bench_report(const struct bench_run *run, const char *bench, const char *name,
                   const char *metric, double value, const char *unit)
 {
+    ++*run->reported;
     if (run->json) {
         printf(
             "{\"bench\":\"%s\",\"case\":\"%s\",\"metric\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"}\n",
@@ -193,8 +194,8 @@ static int usage(void)
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
            "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
            "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
-           "                           [--steps N]           (history; claims: runs)\n"
-           "                           [--runs N]            (search, park, activate)\n"
+           "                           [--steps N]           (history)\n"
+           "                           [--runs N]            (search, park, activate, claims)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);
@@ -215,7 +216,8 @@ static int64_t whole_number(const char *text, int64_t most)
 
 int main(int argc, char **argv)
 {
-    struct bench_run run = {.seconds = 3, .kills = -1, .stops = -1};
+    int reported = 0;
+    struct bench_run run = {.seconds = 3, .kills = -1, .stops = -1, .reported = &reported};
     const char *name = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
@@ -254,6 +256,11 @@ int main(int argc, char **argv)
             machine(&run, benches[i]->name);
             benches[i]->run(&run);
         }
+    }
+    if (found && run.only != NULL && reported == 0) {
+        fprintf(stderr, "\"%s\" has no case \"%s\" here: without --case all are measured\n", name,
+                run.only);
+        return 2;
     }
     return found ? 0 : usage();
 }

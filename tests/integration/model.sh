@@ -32,6 +32,17 @@ reeve model make --shape tiny-llama --out "$state/tiny.gguf" >/dev/null 2>&1
 check "nothing is overwritten" 0 $?
 echo hello | reeve model chat "$state/tiny.gguf" --tokens 4 --json | grep -q '"answer":4'
 check "a word with it" 0 $?
+head -c 70000 /dev/zero | tr '\0' 'a' | reeve model chat "$state/tiny.gguf" --tokens 4 >"$state/out" 2>"$state/long"
+check "a line that is too long is not cut" 2 $?
+check "and nothing was answered" "" "$(cat "$state/out")"
+grep -q "longer than 65536 bytes" "$state/long"
+check "it says so" 0 $?
+printf 'abc\0 and more\n' | reeve model chat "$state/tiny.gguf" --tokens 4 >/dev/null 2>&1
+check "nor is one with a byte 0" 2 $?
+reeve bench lua --case nonsense >"$state/out" 2>&1
+check "a case that does not exist is said not to" 2 $?
+reeve bench claims --runs 5x >/dev/null 2>&1
+check "the options of reeve-bench are those of reeve bench" 2 $?
 export REEVE_MODEL_PATH="$state/tiny.gguf"
 reeve company create acme >/dev/null 2>&1 || exit 1
 reeve doctor 2>/dev/null | grep -q "engine works"

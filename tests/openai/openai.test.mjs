@@ -154,6 +154,29 @@ test("tools as deep as a body can be harm nobody", async () => {
   assert.equal(await figure("reeve_model_restarts_total"), 0);
 });
 
+test("the smallest top_p leaves the likeliest token", async () => {
+  const best = await client.chat.completions.create({ ...ask, temperature: 0, max_tokens: 4 });
+  for (const seed of [1, 2, 3, 4, 5])
+    for (const top_p of [0, 1e-9]) {
+      const answer = await client.chat.completions.create({ ...ask, temperature: 1, top_p, seed, max_tokens: 4 });
+      assert.equal(answer.choices[0].message.content, best.choices[0].message.content);
+    }
+});
+
+test("a tool's arguments are an object, its name a name", async () => {
+  const of = (made) => raw("/chat/completions", { ...ask, tool_choice: "required", tools: [{ type: "function", function: { name: "f", ...made } }] });
+  for (const type of ["string", "array", ["object", "null"], 5, ""]) {
+    const answer = await of({ parameters: { type } });
+    assert.equal(answer.status, 400);
+    assert.equal((await answer.json()).error.param, "/tools/0/function/parameters/type");
+  }
+  for (const name of ["", "a b", "f\u0000", "x".repeat(65), 5]) {
+    const answer = await of({ name });
+    assert.equal(answer.status, 400);
+    assert.equal((await answer.json()).error.param, "/tools/0/function/name");
+  }
+});
+
 test("stop texts cannot cut an answer under a schema", async () => {
   for (const more of [{ stop: ["a"], response_format: { type: "json_schema", json_schema: { name: "x", schema: { type: "object",
     properties: { a: small }, required: ["a"] } } } }, { stop: "{", response_format: { type: "json_object" } },

@@ -96,6 +96,8 @@ wrong "a role that is none" filter.role '{"act":"cancel","filter":{"role":"king"
 wrong "nothing that is waited for" filter.waiting_on '{"act":"cancel","filter":{"waiting_on":"king"}}'
 wrong "an agent that never was" filter.agent '{"act":"cancel","filter":{"agent":"nobody"}}'
 has out 'reeve agent list'
+wrong "an error that is none" filter.error '{"act":"retry","filter":{"error":"oops"}}'
+has out 'limit timeout canceled'
 wrong "an age that is none" filter.older '{"act":"cancel","filter":{"older":"1d"}}'
 wrong "an age of nothing" filter.older '{"act":"cancel","filter":{"older":0}}'
 wrong "a text without text" filter.key '{"act":"cancel","filter":{"key":""}}'
@@ -219,6 +221,23 @@ gives 1 "nor revived" reeve run revive --agent nobody
 gives 1 "no view is kept of it" reeve run list --agent nobody --save none
 gives 0 "none of one that is" reeve run list failed --agent quick
 # ---- words that a list does not know ----
+errors="invalid not_found conflict denied limit timeout canceled io protocol unavailable corrupt refused rejected expired void interrupted diverged"
+for word in $errors; do
+    same "runs whose error is $word" "200 200" "$(send GET "/v1/runs?error=$word") $(send GET "/v1/dead-letters?error=$word")"
+done
+for list in runs dead-letters; do
+    same "$list whose error is none" 400 "$(send GET "/v1/$list?error=cancelled")"
+    has out '"field":"error"'
+    has out "$errors"
+done
+for command in "run list" "run cancel" "run retry" "run fork --at-step 0" "run dead" "run revive"; do
+    # shellcheck disable=SC2086 # words
+    gives 2 "$command: an error that is none" reeve $command --error cancelled
+    has err "$errors"
+done
+gives 2 "no view is kept of it" reeve run list --error oops --save none
+same "what runs have ended by is one of them" "invalid" "$(ask "SELECT string_agg(DISTINCT error_code, ' ') FROM run
+    WHERE status = 'failed'")"
 for word in budget plan permission books passing version unread; do
     same "dead letters of class $word" 200 "$(send GET "/v1/dead-letters?class=$word")"
 done

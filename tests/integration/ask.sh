@@ -94,12 +94,15 @@ has out "run.start"
 has out "k:0"
 gives 0 "and shows both" reeve approval show "$question"
 has out "\"begun_by\": \"person:asker\""
+same "each with who began it" "person:asker person:asker" \
+    "$(reeve approval show "$question" --json | jq -r '"\(.facts.holder.begun_by) \(.facts.wants.begun_by)"')"
 has out "\"run\": \"r_$holder\""
 has out "\"run\": \"r_$next\""
 has out "r_$holder of agent plain is asked to stop"
 has out "r_$holder keeps the key and goes on; r_$next does not begin"
 same "also through HTTP" 200 "$(call "$decider" GET "/v1/approvals/$question")"
 has out "\"facts\": {\"wants\": {\"run\": \"r_$next\""
+same "with who began the holder" person:asker "$(jq -r .facts.holder.begun_by "$state/out")"
 digest=$(grep -o '"digest": "[0-9a-f]*"' "$state/out" | cut -d'"' -f4)
 same "and by web hook" 1 "$(ask "SELECT count(*) FROM outbox WHERE event = 'approval.requested' AND body->>'approval' = '$question'")"
 gives 0 "the run says what it waits for" reeve run list --waiting-on lock

@@ -171,7 +171,7 @@ while read -r name; do
     serve)
         "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &
         served=$!
-        for _ in $(seq 100); do [ -s "$state/out" ] && break; sleep 0.1; done
+        for _ in $(seq 600); do [ -s "$state/out" ] && break; sleep 0.1; done
         kill "$served"
         wait "$served"
         is_json "$state/out" || fail "reeve serve --json is no JSON: $(cat "$state/out")" ;;

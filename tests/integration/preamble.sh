@@ -84,6 +84,7 @@ serve() { # $served, and its address $base as soon as it answers there; its log 
     [ -n "$base" ] || { echo "FAIL  the node does not serve:"; cat "$state/log"; exit 1; }
 }
 token_of() { reeve token make "$1" ${2:+--company "$2"} | grep -o 'rvt_[A-Za-z0-9_-]*'; } # PERSON [COMPANY]
+token= # of whoever asks by HTTP
 send() { # METHOD PATH [BODY]: with $token; the answer stays in $state/out, its status is printed
     if [ $# -gt 2 ]; then
         curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" \

@@ -22,8 +22,12 @@ static enum rv_code filter(const struct cli *cli, const struct rv_statement *sta
 {
     int64_t limit = 0;
     const char *class = cli_option(cli, "class");
+    const char *error = cli_option(cli, "error");
     enum rv_code code =
         rv_words_need("--class", class != NULL ? class : "", rv_run_dead_words, err);
+    if (code == RV_OK) {
+        code = rv_words_need("--error", error != NULL ? error : "", rv_run_error_words, err);
+    }
     if (code == RV_OK) {
         code = cli_integer(cli, "limit", otherwise, 1, DEAD_AT_ONCE_MAX, &limit, err);
     }
@@ -35,7 +39,7 @@ static enum rv_code filter(const struct cli *cli, const struct rv_statement *sta
     rv_args_null(args, 3);
     rv_args_i32(args, 4, (int32_t)limit);
     rv_args_text(args, 5, cli_option(cli, "agent"));
-    rv_args_text(args, 6, cli_option(cli, "error"));
+    rv_args_text(args, 6, error);
     rv_args_bool(args, 7, revived);
     *out = args;
     return RV_OK;

@@ -90,6 +90,10 @@ static enum rv_code read_filter(const struct cli *cli, const char *status, json_
     int64_t older = 0;
     enum rv_code code = status_word(cli, &status, err);
     if (code == RV_OK) {
+        code =
+            rv_words_need("--error", or_empty(cli_option(cli, "error")), rv_run_error_words, err);
+    }
+    if (code == RV_OK) {
         code = read_age(cli, &older, err);
     }
     if (code != RV_OK) {

@@ -24,7 +24,9 @@
         {"retrying", NULL, "open ones whose exception an earlier run failed at"},                  \
         {"view", "NAME", "of this view, see reeve run views; other options change it"},            \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
-        {"error", "CODE", "whose last error was of this class"},                                   \
+        {"error", "CODE",                                                                          \
+         "whose last error was invalid, limit, denied, timeout, ...; a word that is none is "      \
+         "answered with all of them"},                                                             \
         {"older", "AGE", "that began longer ago than 90s, 15m, 6h, 30d"},                          \
     {                                                                                              \
         "limit", "N", "at most so many; default 200"                                               \
@@ -286,7 +288,8 @@ const struct cli_command cli_commands[] = {
      "run refused it.  A run that ends has refused what it has not answered."},
     {"run", "dead", "[RUN]", "dead letters: runs that did not end well, and why", cmd_run_dead,
      OPTIONS({"class", "WORD", "budget, plan, permission, books, passing, version or unread"},
-             {"agent", "NAME", "of this agent"}, {"error", "CODE", "with this error"},
+             {"agent", "NAME", "of this agent"},
+             {"error", "CODE", "with this error, see reeve help run list"},
              {"revived", NULL, "also those for which another run goes on"},
              {"limit", "N", "at most so many; default 200"}),
      "With RUN all of that one: its input, and the message that it took last or has not read.\n"
@@ -298,7 +301,8 @@ const struct cli_command cli_commands[] = {
              {"value", "JSON", "what that message says instead; needs a --reason"},
              {"reason", "TEXT", "why; goes to the record"},
              {"class", "WORD", "those of this class, see reeve run dead"},
-             {"agent", "NAME", "of this agent"}, {"error", "CODE", "with this error"},
+             {"agent", "NAME", "of this agent"},
+             {"error", "CODE", "with this error, see reeve help run list"},
              {"limit", "N", "at most so many"},
              {"yes", NULL, "without it only says what would be done"}),
      "A new run takes over the answers up to the last step that went well, and the signals that\n"

@@ -173,6 +173,10 @@ static enum rv_code read_filter(struct bulk_call *all, const json_t *filter, con
                       rv_bulk_status_words(all->wish.act), err) != RV_OK) {
         return RV_INVALID;
     }
+    *field = "filter.error";
+    if (rv_words_need(*field, rv_json_str(filter, "error", ""), rv_run_error_words, err) != RV_OK) {
+        return RV_INVALID;
+    }
     json_object_update(all->filter, (json_t *)(uintptr_t)filter);
     return RV_OK;
 }

@@ -46,7 +46,7 @@ void rv_api_dead_letters(struct rv_call *call)
 {
     const struct rv_http_request *request = rv_exchange_request(call->exchange);
     char text[FILTER_MAX_BYTES + 1];
-    if (!rv_call_word(call, "revived", "0 1")) {
+    if (!rv_call_word(call, "revived", "0 1") || !rv_call_word(call, "error", rv_run_error_words)) {
         return;
     }
     struct rv_args *args = rv_call_page(call, &rv_sql_run_dead_page, "class", rv_run_dead_words);

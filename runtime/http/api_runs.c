@@ -135,6 +135,9 @@ void rv_api_runs_list(struct rv_call *call)
 {
     struct rv_error err = {.code = RV_OK};
     const char *field = NULL;
+    if (!rv_call_word(call, "error", rv_run_error_words)) {
+        return;
+    }
     struct rv_args *args = rv_call_page(call, &rv_sql_api_runs, "status", rv_run_status_words);
     if (args == NULL) {
         return;

@@ -15,13 +15,13 @@
  *              `run cancel`; else refused.  When the holder ends, runs that work under its claim
  *              come first (child.h), then those that wait, the highest first.
  *   ask        waits for the key as well, while people are asked (runtime/approval): whom, and
- * until when, says an `approve` rule of the policy for run.start, which sees the holder as
- *              res.holder.  Refused where no rule does, and while somebody else waits for the key:
- *              one question at a time.  Yes: the holder is asked to stop as above, and this run is
- *              the first of those that wait.  No, or no answer in time: this run is asked to stop,
- *              with who keeps the key and why, and has never begun.  The question is about these
- *              two runs and this key; it is void, and this run only waits, as soon as the holder
- * has ended or was asked to stop, whoever did that.
+ *              until when, says an `approve` rule of the policy for run.start, which sees the
+ *              holder as res.holder, and so do they: also who began it.  Refused where no rule
+ * does, and while somebody else waits for the key: one question at a time.  Yes: the holder is
+ * asked to stop as above, and this run is the first of those that wait.  No, or no answer in time:
+ * this run is asked to stop, with who keeps the key and why, and has never begun.  The question is
+ * about these two runs and this key; it is void, and this run only waits, as soon as the holder has
+ * ended or was asked to stop, whoever did that.
  *
  * A run has one key, so no two can wait for each other and there is no order to keep.  Runs for
  * exceptions and runs that a run starts are always "first".

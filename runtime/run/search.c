@@ -14,6 +14,12 @@ const char rv_run_wait_words[] =
     "person people approval timer signal model child run effect intent "
     "budget lock slot rate";
 
+/* those of enum rv_code but "ok", what people and reconciliation rules say, and the two that only a
+ * reading of the journal finds */
+const char rv_run_error_words[] =
+    "invalid not_found conflict denied limit timeout canceled io protocol unavailable corrupt "
+    "refused rejected expired void interrupted diverged";
+
 const char rv_run_dead_words[] = "budget plan permission books passing version unread";
 const char rv_run_exception_words[] = "open resolved auto_closed snoozed";
 

@@ -16,6 +16,8 @@
 
 extern const char rv_run_status_words[]; /* with a space between two */
 extern const char rv_run_wait_words[];
+/* What a run's last error may be; plans make no others: what they raise is "invalid". */
+extern const char rv_run_error_words[];
 extern const char rv_run_dead_words[];      /* classes of dead letters */
 extern const char rv_run_exception_words[]; /* what an exception may stand at */
 

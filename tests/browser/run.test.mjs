@@ -135,7 +135,7 @@ try {
     await page.click('#list a.row');
     await page.waitForSelector('#approve');
     const text = await page.textContent('.detail');
-    for (const wanted of ['Who shall have this key?', 'period:2026-10', 'Has the key', holder, 'Wants the key', wants, 'Asked byop', 'main', '<b>second</b>',
+    for (const wanted of ['Who shall have this key?', 'period:2026-10', 'Has the key', holder, 'Begun byop', 'Wants the key', wants, 'Asked byop', 'main', '<b>second</b>',
       `${holder} of agent closer is asked to stop`, `${holder} keeps the key and goes on; ${wants} does not begin`, 'Controller']) {
       assert.ok(text.includes(wanted), 'missing: ' + wanted);
     }

@@ -5,26 +5,8 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-run_of() { sed -n 's/^\(r_[0-9]*\)  .*/\1/p' "$state/out"; }
-id_of() { sed -n 's/.*"id":"\([0-9]*\)".*/\1/p' "$state/out"; }
-until_is() { # WHAT EXPECTED SQL
-    for _ in $(seq 150); do
-        [ "$(ask "$3")" = "$2" ] && break
-        sleep 0.1
-    done
-    same "$1" "$2" "$(ask "$3")"
-}
-until_status() { until_is "$1" "$2" "SELECT status || coalesce(' ' || waiting_on, '') FROM run WHERE id = ${3#r_}"; }
 until_approval() { until_is "$1" "$2" "SELECT status FROM approval WHERE id = $3"; }
 question_of() { ask "SELECT max(id) FROM approval WHERE run_id = ${1#r_}"; }
-serve() {
-    : >"$state/served"
-    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-    served=$!
-    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
-    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
-}
 stop_hard() {
     kill -9 "$served"
     wait "$served" 2>/dev/null
@@ -42,11 +24,8 @@ return agent
 LUA
 }
 
-gives 0 "a company" reeve company create acme
-uri=$(reeve db uri --owner)
-for name in operator asker; do reeve person add "$name" --roles operator >/dev/null; done
-for name in owner decider second; do reeve person add "$name" --roles controller >/dev/null; done
-for name in boss chief; do reeve person add "$name" --roles clerk,ap.manager,buyer,treasurer >/dev/null; done
+company operator:operator asker:operator owner:controller decider:controller second:controller \
+    boss:clerk,ap.manager,buyer,treasurer chief:clerk,ap.manager,buyer,treasurer
 sed '/approve { id = "key.ask"/,/escalate/d' policies/default.lua >"$state/silent.lua"
 sed '/id = "key.ask"/,/escalate/s/role = "controller" }/role = "controller", n = 2 }/' \
     policies/default.lua >"$state/two.lua"
@@ -56,8 +35,8 @@ agent asks 'claims = "ask"'
 agent ranked 'claims = "priority", priority = 3'
 for name in plain asks ranked; do gives 0 "agent $name" reeve agent publish "$state/$name/agent.lua" --owner owner; done
 serve
-asker=$(reeve token make asker | grep -o 'rvt_[A-Za-z0-9_-]*')
-decider=$(reeve token make decider | grep -o 'rvt_[A-Za-z0-9_-]*')
+asker=$(token_of asker)
+decider=$(token_of decider)
 call() { # TOKEN METHOD PATH [BODY]
     curl -s -m 20 -o "$state/out" -w '%{http_code}' -X "$2" -H "Authorization: Bearer $1" -H 'Content-Type: application/json' \
         ${4:+-d "$4"} "$base$3"
@@ -94,12 +73,15 @@ has out "run.start"
 has out "k:0"
 gives 0 "and shows both" reeve approval show "$question"
 has out "\"begun_by\": \"person:asker\""
+same "each with who began it" "person:asker person:asker" \
+    "$(reeve approval show "$question" --json | jq -r '"\(.facts.holder.begun_by) \(.facts.wants.begun_by)"')"
 has out "\"run\": \"r_$holder\""
 has out "\"run\": \"r_$next\""
 has out "r_$holder of agent plain is asked to stop"
 has out "r_$holder keeps the key and goes on; r_$next does not begin"
 same "also through HTTP" 200 "$(call "$decider" GET "/v1/approvals/$question")"
 has out "\"facts\": {\"wants\": {\"run\": \"r_$next\""
+same "with who began the holder" person:asker "$(jq -r .facts.holder.begun_by "$state/out")"
 digest=$(grep -o '"digest": "[0-9a-f]*"' "$state/out" | cut -d'"' -f4)
 same "and by web hook" 1 "$(ask "SELECT count(*) FROM outbox WHERE event = 'approval.requested' AND body->>'approval' = '$question'")"
 gives 0 "the run says what it waits for" reeve run list --waiting-on lock

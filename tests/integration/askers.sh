@@ -8,16 +8,6 @@ set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
 command -v curl >/dev/null 2>&1 || { echo "SKIP: curl is not installed"; exit 77; }
-ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-until_is() { # SECONDS WHAT EXPECTED SQL
-    found=
-    for _ in $(seq $(($1 * 20))); do
-        found=$(ask "$4")
-        [ "$found" = "$3" ] && break
-        sleep 0.05
-    done
-    same "$2" "$3" "$found"
-}
 engine=
 trap '[ -z "$engine" ] || kill -CONT "$engine" 2>/dev/null; [ -z "$served" ] || kill "$served" 2>/dev/null
       reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
@@ -42,23 +32,13 @@ function agent.plan(ctx, input)
 end
 return agent
 LUA
-reeve company create acme >/dev/null && reeve policy load policies/default.lua >/dev/null &&
-    reeve person add operator --roles operator >/dev/null || exit 1
+company operator:operator
+gives 0 "its policy" reeve policy load policies/default.lua
 for name in asker quick; do
     reeve agent publish "$state/$name/agent.lua" >/dev/null || exit 1
 done
-uri=$(reeve db uri)
-token=$(reeve token make operator | grep -o 'rvt_[A-Za-z0-9_-]*')
-: >"$state/served"
-"$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-served=$!
-for _ in $(seq 300); do [ -s "$state/served" ] && break; sleep 0.1; done
-base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
-post() { # PATH BODY
-    curl -s -o "$state/out" -w '%{http_code}' -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-        -d "$2" "$base$1"
-}
-run_of() { sed -n 's/.*"id":"\([0-9]*\)".*/\1/p' "$state/out"; }
+serve
+token=$(token_of operator)
 for _ in $(seq 150); do
     engine=$(pgrep -P "$served" -f 'model engine' | head -1)
     [ -n "$engine" ] && break
@@ -74,22 +54,25 @@ done >"$state/many"
 curl -s -H "Authorization: Bearer $token" -H 'Content-Type: application/json' -d '{"agent":"asker","input":{}}' \
     -K "$state/many"
 same "many that ask" 300 "$(ask "SELECT count(*) FROM run WHERE agent = 'asker'")"
-until_is 20 "as many as the model takes wait for it" t "SELECT count(DISTINCT run_id) >= 256 FROM journal"
+patience=20
+until_is "as many as the model takes wait for it" t "SELECT count(DISTINCT run_id) >= 256 FROM journal"
 before=$(date +%s%N)
-same "a run that does not" 202 "$(post /v1/runs '{"agent":"quick","input":{}}')"
-quick=$(run_of)
-until_is 10 "goes on beside them" "done" "SELECT status FROM run WHERE id = $quick"
+same "a run that does not" 202 "$(send POST /v1/runs '{"agent":"quick","input":{}}')"
+quick=$(id_of)
+patience=10
+until_is "goes on beside them" "done" "SELECT status FROM run WHERE id = $quick"
 took=$((($(date +%s%N) - before) / 1000000))
 [ "$took" -lt 2000 ]
 same "within two seconds: $took ms" 0 $?
-until_is 10 "each of them has begun" 301 "SELECT count(DISTINCT run_id) FROM journal"
+until_is "each of them has begun" 301 "SELECT count(DISTINCT run_id) FROM journal"
 same "nobody was answered" 0 "$(ask "SELECT count(*) FROM journal WHERE name = 'llm.decide'")"
 stopped=$(ask "SELECT min(id) FROM run WHERE agent = 'asker'")
-same "a wish to stop" 202 "$(post "/v1/runs/$stopped/cancel" '{"reason":"enough"}')"
-until_is 10 "is heard, though no answer has come" cancelled "SELECT status FROM run WHERE id = $stopped"
+same "a wish to stop" 202 "$(send POST "/v1/runs/$stopped/cancel" '{"reason":"enough"}')"
+until_is "is heard, though no answer has come" cancelled "SELECT status FROM run WHERE id = $stopped"
 
 kill -CONT "$engine"
-until_is 120 "all are over" 0 "SELECT count(*) FROM run WHERE agent = 'asker' AND status NOT IN ('done', 'cancelled')"
+patience=120
+until_is "all are over" 0 "SELECT count(*) FROM run WHERE agent = 'asker' AND status NOT IN ('done', 'cancelled')"
 same "each but one was answered, once" "299 299" \
     "$(ask "SELECT count(*) || ' ' || count(DISTINCT run_id) FROM journal WHERE name = 'llm.decide'")"
 uri=$(reeve db uri --owner)

@@ -6,22 +6,6 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-run_of() { sed -n 's/^\(r_[0-9]*\)  .*/\1/p' "$state/out"; }
-until_is() { # WHAT EXPECTED SQL
-    for _ in $(seq 150); do
-        [ "$(ask "$3")" = "$2" ] && break
-        sleep 0.1
-    done
-    same "$1" "$2" "$(ask "$3")"
-}
-serve() {
-    : >"$state/served"
-    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-    served=$!
-    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
-    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
-}
 
 mkdir "$state/closer"
 cat >"$state/closer/agent.lua" <<'LUA'
@@ -36,11 +20,7 @@ end
 return agent
 LUA
 
-gives 0 "a company" reeve company create acme
-uri=$(reeve db uri --owner)
-for person in operator:operator clerk:clerk manager:ap.manager controller:controller treasurer:treasurer buyer:buyer; do
-    reeve person add "${person%%:*}" --roles "${person##*:}" >/dev/null || failures=$((failures + 1))
-done
+company operator:operator clerk:clerk manager:ap.manager controller:controller treasurer:treasurer buyer:buyer
 gives 0 "its policy" reeve policy load policies/default.lua
 gives 0 "the agent" reeve agent publish "$state/closer/agent.lua"
 
@@ -86,22 +66,18 @@ same "and that is on the record" "t $runs" \
 
 # ---- through HTTP ----
 serve
-token=$(reeve token make operator | grep -o 'rvt_[A-Za-z0-9_-]*')
-post() { # PATH BODY
-    curl -s -o "$state/out" -w '%{http_code}' -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-        -d "$2" "$base$1"
-}
-same "an input through HTTP" 202 "$(post /v1/runs '{"agent":"closer","input":{"period":"2026-12"},"key":"period:12"}')"
+token=$(token_of operator)
+same "an input through HTTP" 202 "$(send POST /v1/runs '{"agent":"closer","input":{"period":"2026-12"},"key":"period:12"}')"
 run=$(sed -n 's/.*"id":"\([0-9]*\)".*/\1/p' "$state/out")
 until_is "is run" done "SELECT status FROM run WHERE id = $run"
-same "an input must be an object" 400 "$(post /v1/runs '{"agent":"closer","input":[1]}')"
+same "an input must be an object" 400 "$(send POST /v1/runs '{"agent":"closer","input":[1]}')"
 has out '"field":"input"'
-same "a key of reeve's own is refused" 400 "$(post /v1/runs '{"agent":"closer","key":"exception:ab"}')"
+same "a key of reeve's own is refused" 400 "$(send POST /v1/runs '{"agent":"closer","key":"exception:ab"}')"
 has out '"field":"key"'
-same "an exception excludes an input" 400 "$(post /v1/runs '{"exception":"ab","input":{}}')"
-same "an agent that is not there" 404 "$(post /v1/runs '{"agent":"nobody","input":{}}')"
-same "waits" 202 "$(post /v1/runs '{"agent":"closer","input":{"wait":true},"key":"period:13"}')"
-same "a key that is taken" 409 "$(post /v1/runs '{"agent":"closer","key":"period:13"}')"
+same "an exception excludes an input" 400 "$(send POST /v1/runs '{"exception":"ab","input":{}}')"
+same "an agent that is not there" 404 "$(send POST /v1/runs '{"agent":"nobody","input":{}}')"
+same "waits" 202 "$(send POST /v1/runs '{"agent":"closer","input":{"wait":true},"key":"period:13"}')"
+same "a key that is taken" 409 "$(send POST /v1/runs '{"agent":"closer","key":"period:13"}')"
 has out "agent closer"
 
 # ---- by schedules ----

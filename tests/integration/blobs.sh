@@ -90,10 +90,7 @@ reeve person add watcher --roles auditor --company acme >/dev/null
 secret() { reeve token make "$1" --company acme --json 2>/dev/null | sed 's/.*"token":"\([^"]*\)".*/\1/'; }
 token=$(secret worker)
 watcher=$(secret watcher)
-"$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-served=$!
-for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
-base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+serve
 post() { # FILE [curl options]
     file=$1
     shift
@@ -137,7 +134,7 @@ done
 tell '{"document":{"blob":"'"$(sha "$state/random")"'","size":700000}}' >/dev/null
 tell '{"document":{"blob":"00"}}' >/dev/null
 tell '{"last":true}' >/dev/null
-for _ in $(seq 300); do
+for _ in $(seq 600); do
     [ "$(ask "SELECT status FROM run WHERE id = $run")" = done ] && break
     sleep 0.1
 done

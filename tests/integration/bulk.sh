@@ -6,36 +6,12 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-until_is() { # WHAT EXPECTED SQL
-    for _ in $(seq 150); do
-        [ "$(ask "$3")" = "$2" ] && break
-        sleep 0.1
-    done
-    same "$1" "$2" "$(ask "$3")"
-}
-serve() {
-    : >"$state/served"
-    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-    served=$!
-    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
-    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
-}
-send() { # METHOD PATH [BODY]     (the answer stays in $state/out, its status is printed)
-    if [ $# -gt 2 ]; then
-        curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" \
-            -H 'Content-Type: application/json' --data-binary "$3" "$base$2"
-    else
-        curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" "$base$2"
-    fi
-}
 bulk() { send POST /v1/runs/bulk "$1"; }
 wrong() { # WHAT FIELD BODY
     same "$1" 400 "$(bulk "$3")"
     has out "\"field\":\"$2\""
     has out '"hint":"'
 }
-token_of() { reeve token make "$1" ${2:+--company "$2"} | grep -o 'rvt_[A-Za-z0-9_-]*'; }
 names() { reeve run list "$@" --json | sed -n 's/.*"run":"\([^"]*\)".*/\1/p'; }
 count() { jq -r "$1" "$state/out"; }
 agent() { # NAME HANDLES BODY
@@ -55,11 +31,7 @@ last_record() { # ACTION: of a decision, without who, when and about which run
          WHERE body::jsonb->>'action' = '$1' ORDER BY seq DESC LIMIT 1"
 }
 
-gives 0 "a company" reeve company create acme
-uri=$(reeve db uri --owner)
-for person in operator:operator clerk:clerk looker:auditor manager:ap.manager controller:controller treasurer:treasurer buyer:buyer; do
-    reeve person add "${person%%:*}" --roles "${person##*:}" >/dev/null || failures=$((failures + 1))
-done
+company operator:operator clerk:clerk looker:auditor manager:ap.manager controller:controller treasurer:treasurer buyer:buyer
 gives 0 "its policy" reeve policy load policies/default.lua
 agent waiter "" '  ctx:signal("go", 864000)'
 agent sleeper "" '  ctx:signal("go", 864000)'
@@ -96,6 +68,8 @@ wrong "a role that is none" filter.role '{"act":"cancel","filter":{"role":"king"
 wrong "nothing that is waited for" filter.waiting_on '{"act":"cancel","filter":{"waiting_on":"king"}}'
 wrong "an agent that never was" filter.agent '{"act":"cancel","filter":{"agent":"nobody"}}'
 has out 'reeve agent list'
+wrong "an error that is none" filter.error '{"act":"retry","filter":{"error":"oops"}}'
+has out 'limit timeout canceled'
 wrong "an age that is none" filter.older '{"act":"cancel","filter":{"older":"1d"}}'
 wrong "an age of nothing" filter.older '{"act":"cancel","filter":{"older":0}}'
 wrong "a text without text" filter.key '{"act":"cancel","filter":{"key":""}}'
@@ -219,6 +193,23 @@ gives 1 "nor revived" reeve run revive --agent nobody
 gives 1 "no view is kept of it" reeve run list --agent nobody --save none
 gives 0 "none of one that is" reeve run list failed --agent quick
 # ---- words that a list does not know ----
+errors="invalid not_found conflict denied limit timeout canceled io protocol unavailable corrupt refused rejected expired void interrupted diverged"
+for word in $errors; do
+    same "runs whose error is $word" "200 200" "$(send GET "/v1/runs?error=$word") $(send GET "/v1/dead-letters?error=$word")"
+done
+for list in runs dead-letters; do
+    same "$list whose error is none" 400 "$(send GET "/v1/$list?error=cancelled")"
+    has out '"field":"error"'
+    has out "$errors"
+done
+for command in "run list" "run cancel" "run retry" "run fork --at-step 0" "run dead" "run revive"; do
+    # shellcheck disable=SC2086 # words
+    gives 2 "$command: an error that is none" reeve $command --error cancelled
+    has err "$errors"
+done
+gives 2 "no view is kept of it" reeve run list --error oops --save none
+same "what runs have ended by is one of them" "invalid" "$(ask "SELECT string_agg(DISTINCT error_code, ' ') FROM run
+    WHERE status = 'failed'")"
 for word in budget plan permission books passing version unread; do
     same "dead letters of class $word" 200 "$(send GET "/v1/dead-letters?class=$word")"
 done

@@ -6,25 +6,7 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-run_of() { sed -n 's/^\(r_[0-9]*\)  .*/\1/p' "$state/out"; }
-id_of() { sed -n 's/.*"id":"\([0-9]*\)".*/\1/p' "$state/out"; }
 status_of() { ask "SELECT status || coalesce(' ' || waiting_on, '') FROM run WHERE id = ${1#r_}"; }
-until_is() { # WHAT EXPECTED SQL
-    for _ in $(seq 150); do
-        [ "$(ask "$3")" = "$2" ] && break
-        sleep 0.1
-    done
-    same "$1" "$2" "$(ask "$3")"
-}
-until_status() { until_is "$1" "$2" "SELECT status || coalesce(' ' || waiting_on, '') FROM run WHERE id = ${3#r_}"; }
-serve() {
-    : >"$state/served"
-    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-    served=$!
-    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
-    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
-}
 agent() { # NAME FIELDS
     mkdir -p "$state/$1"
     cat >"$state/$1/agent.lua" <<LUA
@@ -45,9 +27,7 @@ return agent
 LUA
 }
 
-gives 0 "a company" reeve company create acme
-uri=$(reeve db uri --owner)
-reeve person add operator --roles operator >/dev/null
+company operator:operator
 sed 's/^  permit { id = "operator.runs"/  permit { id = "agents.start", agents = "*", action = "run.start" },\n&/' \
     policies/default.lua >"$state/policy.lua"
 gives 0 "its policy, and agents may start others" reeve policy load "$state/policy.lua"
@@ -81,7 +61,7 @@ has err "it is that of a key"
 gives 2 "a priority that is no number of a priority" reeve run start plain --as operator --key k --priority 101
 
 serve
-token=$(reeve token make operator | grep -o 'rvt_[A-Za-z0-9_-]*')
+token=$(token_of operator)
 post() { # PATH BODY
     curl -s -o "$state/out" -w '%{http_code}' -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
         -d "$2" "$base$1"

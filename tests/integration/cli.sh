@@ -92,12 +92,12 @@ gives 0 "the README's agent is good" reeve agent publish "$state/agent.lua"
 printf '[http]\nlisten = 127.0.0.1:0\n[log]\nlevel = warn\n[node]\nname = first\n' >"$state/live.conf"
 env --default-signal=PIPE "$reeve_program" serve --config "$state/live.conf" >"$state/served" 2>"$state/log" &
 served=$!
-for _ in $(seq 100); do grep -q inbox "$state/served" && break; sleep 0.1; done
+for _ in $(seq 600); do grep -q inbox "$state/served" && break; sleep 0.1; done
 awaits() { # WHAT TEXT-IN-LOG
-    for _ in $(seq 50); do grep -qF -- "$2" "$state/log" && break; sleep 0.1; done
+    for _ in $(seq 600); do grep -qF -- "$2" "$state/log" && break; sleep 0.1; done
     gives 0 "$1" grep -F -- "$2" "$state/log"
 }
-sleep 1.2 # a beat
+for _ in $(seq 600); do psql "$uri" -Atqc 'SELECT host FROM node' | grep -qx first && break; sleep 0.1; done # a beat
 gives 0 "the node's name stands where its lease does" sh -c "psql '$uri' -Atqc 'SELECT host FROM node' | grep -qx first"
 printf '[http]\nlisten = 127.0.0.1:0\n[log]\nlevel = debug\n[hooks]\ntimeout = 3s\n[node]\nname = second\n' >"$state/live.conf"
 port=$(sed -n 's/.*:\([0-9]*\)\/$/\1/p' "$state/served")

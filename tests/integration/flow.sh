@@ -6,23 +6,8 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-run_of() { sed -n 's/^\(r_[0-9]*\)  .*/\1/p' "$state/out"; }
 status_sql() { echo "SELECT status || coalesce(' ' || waiting_on, '') FROM run WHERE id = ${1#r_}"; }
-until_is() { # WHAT EXPECTED SQL
-    for _ in $(seq 150); do
-        [ "$(ask "$3")" = "$2" ] && break
-        sleep 0.1
-    done
-    same "$1" "$2" "$(ask "$3")"
-}
 until_status() { until_is "$1" "$2" "$(status_sql "$3")"; }
-serve() {
-    : >"$state/served"
-    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-    served=$!
-    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
-}
 agent() { # NAME FIELDS: waits for the word "end" where its input says wait, starts its like where it says nest
     mkdir -p "$state/$1"
     cat >"$state/$1/agent.lua" <<LUA
@@ -54,9 +39,7 @@ start() { # AGENT INPUT [OPTION...]: its number in $run
 end() { gives 0 "$1" reeve run signal "$2" end --as operator --body '{}'; }
 count_sql() { echo "SELECT count(*) FROM run WHERE agent = '$1' AND status = 'waiting' AND waiting_on = '$2'"; }
 
-gives 0 "a company" reeve company create acme
-uri=$(reeve db uri --owner)
-reeve person add operator --roles operator >/dev/null
+company operator:operator
 sed 's/^  permit { id = "operator.runs"/  permit { id = "agents.start", agents = "*", action = "run.start" },\n&/' \
     policies/default.lua >"$state/policy.lua"
 gives 0 "its policy, and agents may start others" reeve policy load "$state/policy.lua"

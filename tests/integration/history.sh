@@ -129,7 +129,7 @@ ask "INSERT INTO journal (tenant_id, run_id, seq, kind, name, digest, out) SELEC
      UPDATE run SET wake_at = clock_timestamp() WHERE agent = 'waits'"
 "$reeve_program" serve --listen 127.0.0.1:0 >/dev/null 2>"$state/log" &
 served=$!
-for _ in $(seq 100); do
+for _ in $(seq 300); do
     [ "$(ask "SELECT count(*) FROM run WHERE agent = 'waits' AND status = 'done'")" = 19 ] && break
     sleep 0.2
 done

@@ -104,13 +104,13 @@ while read -r name; do
     "run trace") gives 0 "" run trace "$run" --company acme; gives 0 "" run trace "$run" "$state/trace.json" --company acme ;;
     "run export") gives 0 "" run export "$run" "$state/run.json" --company acme; gives 0 "" run import "$state/run.json" ;;
     "run import") ;; # with the export
-    "run fork") gives 0 "may be empty" run fork --agent bank_line --error nothing --at-step 1 --company acme; gives 2 "" run fork "$run" --company acme ;;
+    "run fork") gives 0 "may be empty" run fork --agent bank_line --error void --at-step 1 --company acme; gives 2 "" run fork "$run" --company acme ;;
     "blob put") gives 0 "" blob put "$state/proof" --company acme ;;
     "blob get") gives 0 "" blob get "$(sha256sum "$state/proof" | cut -d' ' -f1)" "$state/proof.back" --company acme ;;
     "retention show") gives 0 "" $name ;;
     "retention preview" | "retention apply") gives 0 "may be empty" $name --set retention.journal_months=1 ;;
     "blob list") gives 0 "" blob list --company acme ;;
-    "run cancel") gives 0 "may be empty" run cancel --agent bank_line --error nothing --company acme; gives 1 "" run cancel --agent nobody --company acme; gives 1 "" run cancel r_1 --company acme ;;
+    "run cancel") gives 0 "may be empty" run cancel --agent bank_line --error void --company acme; gives 1 "" run cancel --agent nobody --company acme; gives 1 "" run cancel r_1 --company acme ;;
     "run start")
         gives 0 "" run start bank_line --input '{"code":"B01"}' --company acme
         gives 1 "" run start nobody --company acme; gives 2 "" run start --company acme ;;
@@ -119,8 +119,8 @@ while read -r name; do
     "run query") gives 0 "" run query "$run" --company acme; gives 1 "" run query "$run" none --company acme ;;
     "run update") gives 0 "may be empty" run update "$run" --company acme; gives 1 "" run update r_1 x --company acme ;;
     "run dead") gives 0 "may be empty" run dead --company acme; gives 1 "" run dead r_1 --company acme ;;
-    "run revive") gives 0 "may be empty" run revive --agent bank_line --error nothing --company acme; gives 1 "" run revive --agent nobody --company acme; gives 2 "" run revive --company acme ;;
-    "run retry") gives 0 "may be empty" run retry --error nothing --company acme ;;
+    "run revive") gives 0 "may be empty" run revive --agent bank_line --error void --company acme; gives 1 "" run revive --agent nobody --company acme; gives 2 "" run revive --company acme ;;
+    "run retry") gives 0 "may be empty" run retry --error void --company acme ;;
     "run show") gives 0 "" run show "$run" --company acme ;;
     explain) gives 0 "" explain "$run" --company acme ;;
     "approval show") gives 0 "" approval show "$approval" --company acme ;;
@@ -171,7 +171,7 @@ while read -r name; do
     serve)
         "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/out" 2>/dev/null &
         served=$!
-        for _ in $(seq 100); do [ -s "$state/out" ] && break; sleep 0.1; done
+        for _ in $(seq 600); do [ -s "$state/out" ] && break; sleep 0.1; done
         kill "$served"
         wait "$served"
         is_json "$state/out" || fail "reeve serve --json is no JSON: $(cat "$state/out")" ;;

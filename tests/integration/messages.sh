@@ -216,10 +216,7 @@ gives 0 "a run that is open replays" reeve run replay "$run"
 # through HTTP, and at the end
 reeve person add op --roles operator >/dev/null 2>&1
 token=$(reeve token make op --json 2>/dev/null | sed 's/.*"token":"\([^"]*\)".*/\1/')
-"$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-served=$!
-for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
-base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+serve
 http() { # METHOD PATH [BODY]: the status, then the body, in $state/out
     curl -s -X "$1" "$base$2" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
         ${3:+--data "$3"} -w '\n%{http_code}\n' >"$state/out" 2>&1
@@ -259,7 +256,7 @@ has out "$thrifty"
 same "of a class" 200 "$(http GET "/v1/dead-letters?class=unread")"
 has out "$run"
 same "the next signal" 202 "$(http POST "/v1/runs/${broken#r_}/signal" '{"name":"go","body":{"word":"well","invoice":999999}}')"
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     [ "$(status "$broken")" = waiting ] || break
     sleep 0.1
 done

@@ -28,7 +28,7 @@ reader=$(reeve token make operator --json 2>/dev/null | sed 's/.*"token":"\([^"]
 admin=$(reeve token make console --json 2>/dev/null | sed 's/.*"token":"\([^"]*\)".*/\1/')
 "$reeve_program" serve --listen 127.0.0.1:0 --set runtime.loops=2 --json >"$state/served" 2>"$state/log" &
 served=$!
-for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$state/served" ] && break; sleep 0.1; done
 base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
 
 same "it is for administrators" 403 \
@@ -50,7 +50,7 @@ page() { # FORMAT
     curl -s -H "Accept: $accept" -H "Authorization: Bearer $admin" "$base/metrics" >"$state/page"
 }
 figure() { /usr/bin/python3 "$state/figure.py" "$state/page" "$@"; }
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     page plain
     [ "$(figure plain reeve_backlog_runs_open waits=signal)" = 3 ] && break
     sleep 0.1
@@ -66,7 +66,7 @@ for format in plain openmetrics; do
 done
 before=$(figure openmetrics reeve_commit_units_total)
 gives 0 "one is told to go on, and fails" reeve run signal "$run" go --as operator
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     page openmetrics
     [ "$(figure openmetrics reeve_backlog_runs_dead)" = 1 ] && break
     sleep 0.1

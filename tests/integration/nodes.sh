@@ -37,7 +37,7 @@ start() { # NAME SETTING...: in the namespace $space, if any; its address in $ur
         $sets --json >"$state/served.$node_name" 2>>"$state/log.$node_name" &
     pid=$!
     pids="$pids $pid"
-    for _ in $(seq 100); do [ -s "$state/served.$node_name" ] && break; sleep 0.1; done
+    for _ in $(seq 600); do [ -s "$state/served.$node_name" ] && break; sleep 0.1; done
     url=$(grep -o 'http://[0-9.:]*' "$state/served.$node_name" | head -1)
 }
 stop() { # PID

@@ -16,7 +16,7 @@ printf '503\n' >"$state/collected/answers" # and then 200
 /usr/bin/python3 tests/support/otlp.py serve "$state/collected" >/dev/null 2>&1 &
 collector=$!
 trap '[ -z "$served" ] || kill -9 "$served" 2>/dev/null; kill "$receiver_pid" "$collector" 2>/dev/null; reeve db stop >/dev/null 2>&1; rm -rf "$state"' EXIT
-for _ in $(seq 100); do [ -s "$state/collected/port" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$state/collected/port" ] && break; sleep 0.1; done
 read -r port <"$state/collected/port"
 reeve connector add plain --url "http://127.0.0.1:$http" --allow-private --timeout 1000 --backoff 100 --attempts 2 >/dev/null
 reeve person add clerk --roles clerk,controller >/dev/null 2>&1
@@ -54,7 +54,7 @@ has out "telemetry.otlp_endpoint"
 
 serve "http://127.0.0.1:$port" >"$state/served" 2>"$state/serve.log" &
 served=$!
-for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$state/served" ] && break; sleep 0.1; done
 base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
 call() { # METHOD PATH [BODY] [HEADER]: the status; the body in $state/out
     curl -s -X "$1" "$base$2" -H "Authorization: Bearer $admin" ${3:+-H "Content-Type: application/json" -d "$3"} \
@@ -138,7 +138,7 @@ wait "$collector" 2>/dev/null
 start_helper '{"n": 3}'
 run=$(sed 's/.*"id":"\([0-9]*\)".*/\1/' "$state/out")
 until_is "runs end without it" done stands
-for _ in $(seq 100); do grep -q TRACES-RETRY "$state/serve.log" && break; sleep 0.1; done
+for _ in $(seq 600); do grep -q TRACES-RETRY "$state/serve.log" && break; sleep 0.1; done
 until_is "its trace waits" 1 metric traces_queued
 serve_ends
 same "and says what it leaves" 1 "$(grep -c "TRACES-LEFT" "$state/serve.log")"

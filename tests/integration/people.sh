@@ -104,11 +104,7 @@ gives 0 "the list shows it" reeve token list
 has out "a script"
 has out "$id"
 gives 1 "without its secret" grep -qF "$token" "$state/out"
-: >"$state/served"
-"$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-served=$!
-for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
-base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+serve
 answers() { # WHAT STATUS PATH
     found=$(curl -s -o "$state/body" -w '%{http_code}' -H "Authorization: Bearer $token" "$base$3")
     [ "$found" = "$2" ] && { echo "ok    $1"; return; }
@@ -212,11 +208,7 @@ one_record hook.redrive hook redrive
 ask "INSERT INTO outbox (tenant_id, id, event, body, fanned_out) VALUES (1, 7, 'walk', '{}', true);
      INSERT INTO hook_delivery (tenant_id, outbox_id, endpoint_id, status, next_at)
      VALUES (1, 7, $endpoint, 'dead', now() + interval '1 day')" >/dev/null
-: >"$state/served"
-"$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-served=$!
-for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
-base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+serve
 post() { # PATH
     curl -s -o "$state/body" -w '%{http_code}' -X POST -H 'Content-Type: application/json' -d '{}' \
         -H "Authorization: Bearer $walk_token" "$base$1"

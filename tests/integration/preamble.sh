@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# preamble.sh -- sourced by the tests of the program: a state folder and a PostgreSQL of its own, and the words
-# `gives`, `has`, `says` and `same`.  $1 is REEVE; afterwards: $reeve_program, $state, reeve, failures.
+# preamble.sh -- sourced by the tests of the program: a state folder and a PostgreSQL of its own, and the words that they
+# share: what a command gives and says, a company with people, a node that serves it, what its database has, and waiting
+# for that.  $1 is REEVE; afterwards: $reeve_program, $state, reeve, failures.  A test may have its own word of the name.
 reeve_program=$1
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     { echo "SKIP: PostgreSQL is not installed (package postgresql-15)"; exit 77; }
@@ -60,4 +61,53 @@ serve_ends() { # the `reeve serve` of $served is told to stop, and does so in or
     wait "$served"
     same "the node stops in order" 0 $?
     served=
+}
+
+# ---- a company, and a node that serves it ----
+company() { # PERSON:ROLES...: acme; its people; $uri, its database as the superuser sees it
+    gives 0 "a company" reeve company create acme
+    uri=$(reeve db uri --owner)
+    for person in "$@"; do
+        reeve person add "${person%%:*}" --roles "${person##*:}" >/dev/null || failures=$((failures + 1))
+    done
+}
+serve() { # $served, and its address $base as soon as it answers there; its log is $state/log
+    : >"$state/served"
+    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
+    served=$!
+    for _ in $(seq 600); do
+        [ -s "$state/served" ] && break
+        kill -0 "$served" 2>/dev/null || break
+        sleep 0.1
+    done
+    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+    [ -n "$base" ] || { echo "FAIL  the node does not serve:"; cat "$state/log"; exit 1; }
+}
+token_of() { reeve token make "$1" ${2:+--company "$2"} | grep -o 'rvt_[A-Za-z0-9_-]*'; } # PERSON [COMPANY]
+token= # of whoever asks by HTTP
+send() { # METHOD PATH [BODY]: with $token; the answer stays in $state/out, its status is printed
+    if [ $# -gt 2 ]; then
+        curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" \
+            -H 'Content-Type: application/json' --data-binary "$3" "$base$2"
+    else
+        curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" "$base$2"
+    fi
+}
+run_of() { sed -n 's/^\(r_[0-9]*\)  .*/\1/p' "$state/out"; } # the run that a command has begun
+id_of() { sed -n 's/.*"id":"\([0-9]*\)".*/\1/p' "$state/out"; } # the run that `send` has begun
+
+# ---- what its database has ----
+ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; } # SQL, as a node sees it
+patience=60 # seconds; a test whose subject is the time that something takes says less
+until_is() { # WHAT EXPECTED SQL: as soon as it is, at the latest when $patience ends
+    until=$(($(date +%s) + patience))
+    found=$(ask "$3")
+    while [ "$found" != "$2" ] && [ "$(date +%s)" -le "$until" ]; do
+        sleep 0.1
+        found=$(ask "$3")
+    done
+    same "$1" "$2" "$found"
+}
+until_status() { # WHAT EXPECTED RUN: "waiting signal", "done"
+    until_is "$1" "$2" "SELECT status || coalesce(' ' || waiting_on, '') FROM run WHERE id = ${3#r_}"
 }

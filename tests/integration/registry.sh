@@ -87,10 +87,7 @@ secret() { # COMPANY
 }
 acme=$(secret acme)
 globex=$(secret globex)
-"$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-served=$!
-for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
-base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+serve
 ask() { # TOKEN MODEL [MORE]: the status; the answer is in $state/answer
     curl -s -o "$state/answer" -w '%{http_code}' -H "Authorization: Bearer $1" -H 'Content-Type: application/json' \
         -d "{\"model\":\"$2\",\"prompt\":\"The order says\",\"temperature\":0,\"max_tokens\":16${3:-}}" "$base/v1/completions"
@@ -99,7 +96,7 @@ text() { sed 's/.*"text":"\(.*\)","logprobs".*/\1/' "$state/answer"; }
 print() { sed 's/.*"system_fingerprint":"fp_\([0-9a-f]*\)".*/\1/' "$state/answer"; }
 until_answered_by() { # WHAT TOKEN FILE
     wanted=$(hash "$3" | cut -c1-12)
-    for _ in $(seq 150); do
+    for _ in $(seq 600); do
         [ "$(ask "$2" reeve)" = 200 ] && [ "$(print)" = "$wanted" ] && break
         sleep 0.1
     done
@@ -190,7 +187,7 @@ has err "has changed since it was loaded as clerk@3"
 gives 1 "nor tried" reeve model canary clerk 3 --company acme
 gives 0 "back to the setting" reeve model rollback clerk --company acme
 has out "model.path answers again"
-for _ in $(seq 50); do [ "$(ask "$acme" reeve)" = 404 ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ "$(ask "$acme" reeve)" = 404 ] && break; sleep 0.1; done
 same "which names none" 404 "$(ask "$acme" reeve)"
 
 # ---- the record

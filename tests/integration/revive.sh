@@ -6,31 +6,7 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
 field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" "$state/out"; }
-until_is() { # WHAT EXPECTED SQL
-    for _ in $(seq 150); do
-        [ "$(ask "$3")" = "$2" ] && break
-        sleep 0.1
-    done
-    same "$1" "$2" "$(ask "$3")"
-}
-serve() {
-    : >"$state/served"
-    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-    served=$!
-    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
-    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
-}
-send() { # METHOD PATH [BODY]     (the answer stays in $state/out, its status is printed)
-    if [ $# -gt 2 ]; then
-        curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" \
-            -H 'Content-Type: application/json' --data-binary "$3" "$base$2"
-    else
-        curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" "$base$2"
-    fi
-}
-token_of() { reeve token make "$1" ${2:+--company "$2"} | grep -o 'rvt_[A-Za-z0-9_-]*'; }
 status_of() { echo "SELECT status FROM run WHERE id = ${1#r_}"; }
 messages() { ask "SELECT string_agg(concat(name, ' ', body, ' ', sent_by), ', ' ORDER BY id) FROM run_signal WHERE run_id = ${1#r_}"; }
 # a run that took the message and died of it
@@ -58,11 +34,7 @@ LUA
 sed -e 's/"teller"/"starter"/' -e 's/  ctx:publish("told", told)/  ctx:start("teller", {}, { close = "abandon" })/' \
     "$state/teller/agent.lua" >"$state/starter/agent.lua"
 
-gives 0 "a company" reeve company create acme
-uri=$(reeve db uri --owner)
-for person in operator:operator clerk:clerk manager:ap.manager controller:controller treasurer:treasurer buyer:buyer; do
-    reeve person add "${person%%:*}" --roles "${person##*:}" >/dev/null || failures=$((failures + 1))
-done
+company operator:operator clerk:clerk manager:ap.manager controller:controller treasurer:treasurer buyer:buyer
 sed 's/^  permit { id = "integrator.publish"/  permit { id = "starter.starts", agents = "starter", action = "run.start" },\n&/' \
     policies/default.lua >"$state/policy.lua"
 gives 0 "its policy" reeve policy load "$state/policy.lua"

@@ -278,7 +278,7 @@ serve)
                 console.log(r.status, await r.text()))' "$address${2#/}" "$1" "$3" "$token"
         }
         check "a run that is asked to stop is accepted" 202 "$(call POST "/v1/runs/$run/cancel" '{"reason":"by hand"}' | cut -c1-3)"
-        for _ in $(seq 40); do
+        for _ in $(seq 240); do
             status=$(count 2 "SELECT status FROM run WHERE id = $run")
             case "$status" in cancelled | compensated) status=stopped && break ;; esac
             sleep 0.25
@@ -290,7 +290,7 @@ serve)
         check "an unknown exception is not found" 404 "$(call POST "/v1/runs" '{"exception":"zz"}' | cut -c1-3)"
         check "an exception gets another run" 202 "$(call POST "/v1/runs" "{\"exception\":\"$key\"}" | tee "$state/started" | cut -c1-3)"
         check "only one at a time" 409 "$(call POST "/v1/runs" "{\"exception\":\"$key\"}" | cut -c1-3)"
-        for _ in $(seq 40); do
+        for _ in $(seq 240); do
             waiting=$(count 2 "SELECT count(*) FROM run WHERE business_key = 'exception:$key' AND status = 'waiting'")
             [ "$waiting" = 1 ] && break
             sleep 0.25

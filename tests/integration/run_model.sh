@@ -12,7 +12,7 @@ until_same() { # WHAT EXPECTED COMMAND...
     what=$1
     expected=$2
     shift 2
-    for _ in $(seq 200); do
+    for _ in $(seq 600); do
         found=$("$@")
         [ "$found" = "$expected" ] && break
         sleep 0.1
@@ -27,12 +27,12 @@ serve() {
     : >"$state/served"
     "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
     served=$!
-    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
+    for _ in $(seq 600); do [ -s "$state/served" ] && break; sleep 0.1; done
     base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
 }
 engine=
 engine_of() { # the engine's process: a child of the node
-    for _ in $(seq 150); do
+    for _ in $(seq 600); do
         engine=$(pgrep -P "$served" -f 'model engine' | head -1)
         [ -n "$engine" ] && break
         sleep 0.1

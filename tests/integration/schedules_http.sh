@@ -5,37 +5,16 @@
 set -u
 # shellcheck source=tests/integration/preamble.sh
 . "$(dirname "$0")/preamble.sh"
-ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-serve() {
-    : >"$state/served"
-    "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
-    served=$!
-    for _ in $(seq 150); do [ -s "$state/served" ] && break; sleep 0.1; done
-    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
-}
-send() { # METHOD PATH [BODY]     (the answer stays in $state/out, its status is printed)
-    if [ $# -gt 2 ]; then
-        curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" \
-            -H 'Content-Type: application/json' --data-binary "$3" "$base$2"
-    else
-        curl -s -o "$state/out" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $token" "$base$2"
-    fi
-}
 wrong() { # WHAT STATUS FIELD METHOD PATH BODY
     same "$1" "$2" "$(send "$4" "$5" "$6")"
     has out "\"field\":\"$3\""
     has out '"hint":"'
 }
-token_of() { reeve token make "$1" ${2:+--company "$2"} | grep -o 'rvt_[A-Za-z0-9_-]*'; }
 # the newest record of an act, without who and when: the same whichever way it came
 record() { ask "SELECT body::jsonb - '{seq,at_us,channel,person}'::text[] FROM audit_record WHERE body::jsonb->>'what' = '$1' ORDER BY seq DESC LIMIT 1"; }
 records() { ask "SELECT count(*) FROM audit_record"; }
 
-gives 0 "a company" reeve company create acme
-uri=$(reeve db uri --owner)
-for person in operator:operator clerk:clerk; do
-    reeve person add "${person%%:*}" --roles "${person##*:}" >/dev/null || failures=$((failures + 1))
-done
+company operator:operator clerk:clerk
 serve
 token=$(token_of operator)
 

@@ -26,9 +26,9 @@ for wrong in 1=4 1=-1 x=2 1 1=2x "1=2,," 0=2; do
 done
 "$reeve_program" serve --listen 127.0.0.1:0 --set runtime.loops=2 --set "runtime.weights=1=5, 9=2" --json >"$state/served" 2>"$state/log" &
 served=$!
-for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$state/served" ] && break; sleep 0.1; done
 base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
-for _ in $(seq 100); do # until the companies are driven
+for _ in $(seq 600); do # until the companies are driven
     reeve top --url "$base" --interval 1 >"$state/out" 2>"$state/err"
     grep -q orchestrator "$state/out" && break
 done

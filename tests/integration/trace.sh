@@ -37,7 +37,7 @@ same "there is an exception" 64 "${#key}"
 admin=$(reeve token make console --json 2>/dev/null | sed 's/.*"token":"\([^"]*\)".*/\1/')
 "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/serve.log" &
 served=$!
-for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$state/served" ] && break; sleep 0.1; done
 base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
 call() { # METHOD PATH [BODY] [HEADER]: the status; the body in $state/out
     curl -s -X "$1" "$base$2" -H "Authorization: Bearer $admin" ${3:+-H "Content-Type: application/json" -d "$3"} \
@@ -56,9 +56,9 @@ trace=4bf92f3577b34da6a3ce929d0e0e4736
 same "a run is started with a trace" 202 "$(call POST /v1/runs "{\"exception\":\"$key\",\"agent\":\"outside\"}" "traceparent: 00-$trace-00f067aa0ba902b7-01")"
 run=$(sed 's/.*"id":"\([0-9]*\)".*/\1/' "$state/out")
 asks() { ask "SELECT status || coalesce(' ' || waiting_on, '') FROM run WHERE id = $run"; }
-for _ in $(seq 150); do [ "$(asks)" = "waiting approval" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ "$(asks)" = "waiting approval" ] && break; sleep 0.1; done
 same "it did the first and asks people about the second" "waiting approval" "$(asks)"
-for _ in $(seq 100); do grep -q "^TRACE /hook" "$log" && break; sleep 0.1; done
+for _ in $(seq 600); do grep -q "^TRACE /hook" "$log" && break; sleep 0.1; done
 same "the run has it" 200 "$(call GET "/v1/runs/$run")"
 check "as its own" "d['trace_id'] == '$trace'"
 same "what happens outside carries it" 1 "$(grep -c "^TRACE /ok reeve-1-r$run-[0-9]* 00-$trace-[0-9a-f]\{16\}-01$" "$log")"
@@ -70,7 +70,7 @@ check "with the messages of its actors" "len(d['messages']) > 0 and any(m['actor
 check "its runs, the child, too" "[(r['agent'], r['status']) for r in d['runs']] == [('outside', 'waiting'), ('helper', 'done')]"
 check "what passed the gate" "[(s['name'], s['result']) for s in d['steps'] if s['run'] == 'r_$run'] == [('start', 'ok'), ('http.request', 'executed'), ('http.request', 'held')]"
 check "the effect from its beginning to its end" "len(d['effects']) >= 2 and all(e['run'] == 'r_$run' for e in d['effects'])"
-for _ in $(seq 50); do
+for _ in $(seq 600); do
     call GET "/v1/traces/$trace" >/dev/null
     grep -q '"delivered"' "$state/out" && break
     sleep 0.1
@@ -86,7 +86,7 @@ has out "delivered"
 own=$(ask "SELECT encode(key, 'hex') FROM exception WHERE type = 'F01' AND state = 'open' AND encode(key, 'hex') <> '$key' ORDER BY key LIMIT 1")
 same "one without" 202 "$(call POST /v1/runs "{\"exception\":\"$own\",\"agent\":\"helper\"}")"
 other=$(sed 's/.*"id":"\([0-9]*\)".*/\1/' "$state/out")
-for _ in $(seq 100); do [ "$(ask "SELECT status FROM run WHERE id = $other")" = done ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ "$(ask "SELECT status FROM run WHERE id = $other")" = done ] && break; sleep 0.1; done
 call GET "/v1/runs/$other" >/dev/null
 derived=$(python3 -c "import json; print(json.load(open('$state/out'))['trace_id'])")
 same "the command line says which it is" "$derived" "$(reeve run show "r_$other" --json 2>/dev/null | grep -o '"trace_id": *"[0-9a-f]*"' | cut -d'"' -f4)"

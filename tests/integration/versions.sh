@@ -8,13 +8,10 @@ set -u
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
 active() { ask "SELECT encode(active_hash, 'hex') FROM agent WHERE name = 'price_variance'"; }
 plans() { ask "SELECT count(*) FROM run WHERE agent = 'price_variance' AND encode(plan_hash, 'hex') = '$1' AND status = 'waiting'"; }
-settle() { # what was cancelled takes back what it did, in however many looks
-    for _ in 1 2 3 4 5 6 7 8; do
-        reeve run work >/dev/null 2>&1
-        [ "$(ask "SELECT count(*) FROM run WHERE agent = 'price_variance' AND status NOT IN ('done', 'failed', 'cancelled', 'compensated')")" = 0 ] &&
-            return
-    done
-    same "what was cancelled comes to its end" "" "$(ask "SELECT string_agg(status || ' ' || coalesce(waiting_on, '-'), ', ') FROM run WHERE agent = 'price_variance'")"
+settle() { # what was cancelled takes back what it did
+    reeve run work >/dev/null 2>&1
+    same "what was cancelled comes to its end" "" "$(ask "SELECT string_agg(status || ' ' || coalesce(waiting_on, '-'), ', ') FROM run WHERE agent = 'price_variance'
+        AND status NOT IN ('done', 'failed', 'cancelled', 'compensated')")"
 }
 number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$state/out"; }
 version() { # FILE VERSION [SED]

@@ -10,9 +10,9 @@ command -v curl >/dev/null 2>&1 || { echo "SKIP: curl is not installed"; exit 77
 server=
 trap '[ -z "$server" ] || kill "$server"; wait; reeve db stop >/dev/null 2>&1; [ -n "${KEEP:-}" ] || rm -rf "$state"' EXIT
 ask() { psql "$uri" -Atqc "SET ROLE reeve_app; SET reeve.tenant = 1; $1"; }
-until_is() { # WHAT EXPECTED SQL: within 20 seconds
+until_is() { # WHAT EXPECTED SQL
     found=
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         found=$(ask "$3")
         [ "$found" = "$2" ] && break
         sleep 0.2
@@ -42,7 +42,7 @@ token=$(reeve token make operator --company one | grep -o 'rvt_[A-Za-z0-9_-]*')
 : >"$state/served"
 "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
 server=$!
-for _ in $(seq 300); do [ -s "$state/served" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$state/served" ] && break; sleep 0.1; done
 base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
 signal() { # RUN NAME
     curl -s -o "$state/body" -w '%{http_code}' -X POST -H 'Content-Type: application/json' \
@@ -80,7 +80,7 @@ three=$(ask "SELECT min(id) FROM run WHERE status = 'waiting'")
 : >"$state/served"
 "$reeve_program" serve --listen 127.0.0.1:0 --json --set runtime.lease=600s >"$state/served" 2>"$state/log" &
 server=$!
-for _ in $(seq 300); do [ -s "$state/served" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$state/served" ] && break; sleep 0.1; done
 base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
 same "a signal after the restart" 202 "$(signal "$three" go)"
 until_is "and its run is over" done "SELECT status FROM run WHERE id = $three"
@@ -90,7 +90,7 @@ four=$(ask "SELECT min(id) FROM run WHERE status = 'waiting'")
 : >"$state/served"
 "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
 server=$!
-for _ in $(seq 300); do [ -s "$state/served" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$state/served" ] && break; sleep 0.1; done
 base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
 same "a signal after a restart ten minutes before the lease ends" 202 "$(signal "$four" go)"
 until_is "and that run is over" done "SELECT status FROM run WHERE id = $four"

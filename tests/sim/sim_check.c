@@ -11,7 +11,9 @@
 #include "tests/sim/sim_world.h"
 
 #include "erp/command/command.h"
+#include "runtime/base/words.h"
 #include "runtime/run/request.h"
+#include "runtime/run/search.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -387,6 +389,8 @@ static void check_run(struct sim_world *world, const struct sim_run *run)
     rule(world, ok || json_is_string(json_object_get(outcome->out, "message")), run,
          "an end without a reason");
     rule(world, ok == (run->error_code[0] == '\0'), run, "done with an error, or not done without");
+    rule(world, ok || rv_words_have(rv_run_error_words, run->error_code), run,
+         "an error that no search takes");
     if (run->state == RV_RUN_DONE) {
         rule(world, plan != NULL && executed == proposed, run, "done, but not everything was");
     } else if (run->state == RV_RUN_COMPENSATED) {

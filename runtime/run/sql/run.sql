@@ -253,7 +253,7 @@ SELECT u.unit, jsonb_build_object('run', h.id, 'agent', h.agent, 'priority', h.p
        || CASE WHEN u.claims = 'ask' AND NOT x.ending AND x.next IS NULL THEN (
               SELECT jsonb_build_object('facts', jsonb_build_object('holder', jsonb_build_object(
                          'run', 'r_' || h.id, 'agent', h.agent, 'priority', h.priority, 'status', h.status,
-                         'waiting_on', h.waiting_on,
+                         'waiting_on', h.waiting_on, 'begun_by', run_begun_by($1, h.id, h.parent),
                          'since', to_char(h.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                          'input', CASE WHEN length((i.input->'exception')::text) <= 2000 THEN i.input->'exception' END)))
                 FROM run_given($1, h.id, h.input) AS i)
@@ -496,17 +496,10 @@ SELECT r.id, r.status, r.agent,
  ORDER BY r.id DESC;
 
 -- name: run_claim_holder
--- Who works on this business key, since when, what it does and waits for, who began it: for whoever came second.  Began
--- is the run that started it, or whoever asked run.start: the decision about that is the first record of a run, so the
--- index of records by run gives it at once.
+-- Who works on this business key, since when, what it does and waits for, who began it: for whoever came second.
 -- params: tenant int4, key text
 SELECT l.id, l.agent, to_char(l.created_at, 'YYYY-MM-DD HH24:MI:SS'), l.status, l.waiting_on, l.waits, r.priority,
-       CASE WHEN r.parent IS NOT NULL THEN 'r_' || r.parent
-            ELSE (SELECT CASE WHEN a.body::jsonb->>'principal' = 'system:orchestrator' THEN 'exception'
-                         ELSE a.body::jsonb->>'principal' END
-                    FROM audit_record a
-                   WHERE a.tenant_id = $1 AND a.run_id = r.id AND a.step = 0 AND a.kind = 'decision'
-                     AND a.body::jsonb->>'action' = 'run.start' LIMIT 1) END
+       run_begun_by($1, r.id, r.parent)
   FROM run r CROSS JOIN LATERAL run_look($1, ARRAY[r.id]) AS l
  WHERE r.tenant_id = $1 AND r.business_key = $2 AND r.claims
    AND r.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged');

@@ -17,6 +17,12 @@ function runLink(name) {
   return el('a', { href: '#/runs/' + String(name).replace(/^r_/, '') }, name);
 }
 
+// Who began the holder: a run, an exception that was found, or somebody; a question of an older reeve does not say.
+function begun(by) {
+  if (by === 'exception') return 'the exception that was found';
+  return /^r_\d+$/.test(by || '') ? runLink(by) : principal(by);
+}
+
 // `input` is shown by the caller's `pairs`.
 function side(title, one, lines, pairs) {
   return el('div', { class: 'rival' }, el('h4', {}, title),
@@ -31,7 +37,7 @@ export function contestRuns(item, pairs) {
   const { holder, wants } = item.facts;
   const doing = holder.status === 'waiting' && holder.waiting_on ? `waiting for ${holder.waiting_on}` : holder.status;
   return [
-    side('Has the key', holder, [['Since', moment(holder.since)], ['Was', doing], ['Priority', String(holder.priority || 0)]], pairs),
+    side('Has the key', holder, [['Begun by', begun(holder.begun_by)], ['Since', moment(holder.since)], ['Was', doing], ['Priority', String(holder.priority || 0)]], pairs),
     side('Wants the key', wants, [['Asked by', principal(wants.begun_by)]], pairs)];
 }
 

@@ -15,7 +15,9 @@
 #include "tests/sim/whole/world.h"
 
 #include "erp/command/event_hash.h"
+#include "runtime/base/words.h"
 #include "runtime/run/run.h"
+#include "runtime/run/search.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -195,6 +197,8 @@ static void check_run(struct world *world, const struct base_session *session,
              (begins && by_person(world, run)),
          "a run moved by a node that has lost the company", run->tenant, run->id);
     rule(world, to != RV_RUN_DIVERGED, "replay diverged", run->tenant, run->id);
+    rule(world, run->error_code == NULL || rv_words_have(rv_run_error_words, run->error_code),
+         "an error that no search takes", run->tenant, run->id);
     if (was == NULL) {
         world->tally.runs += change->before == NULL;
     } else if (strcmp(was->status, run->status) != 0) {

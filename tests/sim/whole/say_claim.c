@@ -115,11 +115,12 @@ static json_t *facts_of(struct base *base, const struct run_row *held)
     since[19] = 'Z';
     since[20] = '\0';
     const struct input_row *input = base_input(base, held->tenant, held->id);
-    return input == NULL ? NULL
-                         : json_pack("{s:{s:s,s:s,s:i,s:s,s:s?,s:s,s:O?}}", "holder", "run", name,
-                                     "agent", held->agent, "priority", held->priority, "status",
-                                     held->status, "waiting_on", held->waiting_on, "since", since,
-                                     "input", json_object_get(input->input, "exception"));
+    return input == NULL
+               ? NULL
+               : json_pack("{s:{s:s,s:s,s:i,s:s,s:s?,s:s?,s:s,s:O?}}", "holder", "run", name,
+                           "agent", held->agent, "priority", held->priority, "status", held->status,
+                           "waiting_on", held->waiting_on, "begun_by", begun_by(base, held),
+                           "since", since, "input", json_object_get(input->input, "exception"));
 }
 
 static void look_at_holder(struct base_call *call, int unit, const struct run_row *held, bool asks)

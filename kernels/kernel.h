@@ -71,6 +71,11 @@ enum kernel_status kernel_model_open(const char *path, struct kernel_model **out
 enum kernel_status kernel_model_make(const char *shape, const char *type, uint64_t seed,
                                      struct kernel_model **out, struct kernel_error *error);
 const char *kernel_shape_name(uint32_t i); /* the shapes that can be made; NULL behind the last */
+/* How its chats are written, where the file's own template is not to be taken: one of the formats
+ * below.  Before its engines. */
+enum kernel_status kernel_model_use_chat(struct kernel_model *model, const char *format,
+                                         struct kernel_error *error);
+const char *kernel_chat_format(uint32_t i); /* those that are known; NULL behind the last */
 /* The model's file, whole; KERNEL_IO when `path` exists. */
 enum kernel_status kernel_model_write(const struct kernel_model *model, const char *path,
                                       struct kernel_error *error);
@@ -80,7 +85,8 @@ struct kernel_model_facts {
     char name[128];        /* as the file says */
     char architecture[16]; /* llama, qwen2, qwen3 */
     char type[16];         /* of most of its weights: Q8_0 ... */
-    char chat[24];         /* the chat format that was recognised; "" none */
+    char chat[24];         /* the chat format, recognised or named; "" none, then: */
+    char chat_fault[128];  /* why its template cannot be used; "" the file has none */
     uint8_t hash[32];      /* SHA-256 of the file: what the journal records */
     uint64_t parameters, bytes;
     uint32_t context; /* tokens the model was made for */
@@ -157,7 +163,7 @@ struct kernel_message {
 };
 
 enum kernel_kind {
-    KERNEL_CHAT,     /* messages through the model's chat format */
+    KERNEL_CHAT,     /* messages through the model's chat format; without one: UNSUPPORTED */
     KERNEL_COMPLETE, /* messages[0] as it is */
     KERNEL_EMBED     /* messages[0]: a vector */
 };

@@ -717,6 +717,8 @@ void rv_openai_place(const struct rv_openai_ask *ask, enum rv_code code, const c
     out[0] = '\0';
     if (strncmp(message, "schema ", 7) == 0) {
         schema_place(ask, message + 7, out, room);
+    } else if (strstr(message, "tokenizer.chat_template") != NULL) {
+        snprintf(out, room, "/model");
     } else if (strncmp(message, "stop text", 9) == 0) {
         snprintf(out, room, "/stop");
     } else if (code == RV_LIMIT && strncmp(message, "the shortest answer", 19) == 0) {

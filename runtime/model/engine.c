@@ -55,7 +55,7 @@ struct question {
 
 struct rv_engine {
     struct rv_engine_options options;
-    char *path, *program, *sha256, *label;
+    char *path, *program, *sha256, *label, *template;
     atomic_uint_fast64_t next_id;
     int state;
     struct rv_child_process process;
@@ -430,11 +430,11 @@ static void begin(struct rv_engine *engine)
     rv_state_move(&state_table, &engine->state, STARTING);
     engine->poll = rv_poll_create(options->loop, engine->process.fd, on_io, engine);
     say_new(engine,
-            json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s*,s:s*}", "op", "open", "path", engine->path,
-                      "backend", options->backend != NULL ? options->backend : "auto", "threads",
-                      options->threads, "context", (json_int_t)options->context, "cache_bytes",
-                      (json_int_t)options->cache_bytes, "sha256", engine->sha256, "label",
-                      engine->label));
+            json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s*,s:s*,s:s*}", "op", "open", "path",
+                      engine->path, "backend", options->backend != NULL ? options->backend : "auto",
+                      "threads", options->threads, "context", (json_int_t)options->context,
+                      "cache_bytes", (json_int_t)options->cache_bytes, "sha256", engine->sha256,
+                      "label", engine->label, "template", engine->template));
 }
 
 /* No failure: nobody asks it any more. */
@@ -495,6 +495,7 @@ struct rv_engine *rv_engine_start(const struct rv_engine_options *options)
     engine->program = rv_strdup(options->program);
     engine->sha256 = rv_strdup(options->sha256);
     engine->label = rv_strdup(options->label);
+    engine->template = rv_strdup(options->template);
     engine->process = RV_CHILD_PROCESS_NONE;
     atomic_init(&engine->next_id, 1);
     rv_buf_init(&engine->in, RV_FRAME_MAX + READ_BYTES + 4);
@@ -555,6 +556,7 @@ void rv_engine_close(struct rv_engine *engine)
     rv_free(engine->program);
     rv_free(engine->sha256);
     rv_free(engine->label);
+    rv_free(engine->template);
     rv_free(engine);
 }
 

@@ -152,7 +152,10 @@ static void question_overloaded(struct question *question)
 {
     question_unlink(question);
     rv_loop_post(question->loop, deliver,
-                 failure(question, RV_LIMIT, "the model is overloaded", 1000, NULL));
+                 failure(question, RV_LIMIT,
+                         "overloaded: as many of the company's questions are on their way to the "
+                         "model as there are places left",
+                         1000, NULL));
 }
 
 /* ---- the connection ---- */
@@ -568,13 +571,17 @@ static void take_question(void *data)
     struct rv_engine *engine = question->engine;
     question->next = NULL;
     struct question **end = &engine->questions; /* in the order of asking */
+    int64_t tenant = rv_json_int(question->body, "tenant", 0);
+    int before = engine->open;
+    int own = 0;
     while (*end != NULL) {
+        own += rv_json_int((*end)->body, "tenant", 0) == tenant;
         end = &(*end)->next;
     }
     *end = question;
     engine->open++;
     wake(engine);
-    if (engine->open > RV_ENGINE_OPEN_MAX) {
+    if (own >= RV_ENGINE_OPEN_MAX - before) {
         question_overloaded(question);
     } else if (engine->refused) {
         question_fail(question, RV_UNAVAILABLE, engine->trouble);

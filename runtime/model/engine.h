@@ -38,7 +38,8 @@
 enum {
     RV_ENGINE_ADAPTER_MAX = 32,     /* bytes of an adapter's name: tenant and hash go with it
                                        (RV_MODEL_ADAPTER_MAX) */
-    RV_ENGINE_OPEN_MAX = 1024,      /* questions on their way; more are RV_LIMIT */
+    RV_ENGINE_OPEN_MAX = 1024,      /* questions on their way; more are RV_LIMIT.  As in the engine
+                                       itself a company has at most as many as are left */
     RV_ENGINE_TRIES = 2,            /* of one question, over a restart */
     RV_ENGINE_GRACE_MS = 5000,      /* after a deadline, before the process counts as hung */
     RV_ENGINE_START_MS = 120000,    /* to open a model: a large one is read and repacked */

@@ -554,6 +554,53 @@ TEST(a_full_queue_says_when_to_come_again)
     kernel_model_close(model);
 }
 
+/* Of 20 requests of a tenant, so many are taken while `asked` have places. */
+static int pile_up(struct kernel_engine *engine, uint32_t tenant, struct asked asked[20])
+{
+    int taken = 0;
+    for (int i = 0; i < 20; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[1], 1500);
+        request.tenant = tenant;
+        if (ask(engine, &request, &asked[i])) {
+            taken++;
+            continue;
+        }
+        ck_assert_int_eq(asked[i].status, KERNEL_BUSY);
+        ck_assert_int_gt(asked[i].retry_ms, 0);
+        ck_assert_msg(strstr(asked[i].message, "of this tenant's requests") != NULL, "%s",
+                      asked[i].message);
+    }
+    return taken;
+}
+
+TEST(no_tenant_can_take_the_places_of_the_others)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine =
+        start(model, (struct kernel_engine_options){.running_max = 2, .queue_max = 14});
+    static struct asked asked[5][20];
+    static const int shares[5] = {8, 4, 2, 1, 1}; /* of 16: as many as are left */
+    memset(asked, 0, sizeof asked);
+    for (uint32_t t = 0; t < 5; t++) {
+        ck_assert_int_eq(pile_up(engine, t + 1, asked[t]), shares[t]);
+    }
+    for (int i = 0; i < 20; i++) { /* the first gives back what it had */
+        kernel_cancel(engine, asked[0][i].id);
+        asked_wait(&asked[0][i]);
+        asked_free(&asked[0][i]);
+        asked[0][i] = (struct asked){0};
+    }
+    ck_assert_int_eq(pile_up(engine, 1, asked[0]), 4); /* of the 8 that are left */
+    for (int i = 0; i < 100; i++) {
+        kernel_cancel(engine, asked[i / 20][i % 20].id);
+        asked_wait(&asked[i / 20][i % 20]);
+        asked_free(&asked[i / 20][i % 20]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 TEST(the_canceled_and_the_late_give_their_blocks_back)
 {
     struct kernel_model *model = tiny();

@@ -275,6 +275,50 @@ TEST(a_model_that_cannot_be_opened_says_so_at_once)
     end();
 }
 
+struct crowd {
+    int ended, done, refused;
+    int64_t retry_ms;
+};
+
+static void on_one_of_many(void *data, const struct rv_engine_event *event)
+{
+    struct crowd *crowd = data;
+    crowd->ended += event->kind != RV_ENGINE_PIECE;
+    crowd->done += event->kind == RV_ENGINE_DONE;
+    if (event->kind == RV_ENGINE_FAILED && event->code == RV_LIMIT) {
+        crowd->refused++;
+        crowd->retry_ms = event->retry_ms;
+        ck_assert_ptr_nonnull(strstr(event->err->message, "overloaded"));
+    }
+}
+
+static void ask_many(struct crowd *crowd, int tenant, int count)
+{
+    for (int i = 0; i < count; i++) {
+        json_t *body = json_pack("{s:i,s:s,s:[{s:s,s:s}]}", "tenant", tenant, "kind", "embed",
+                                 "messages", "role", "user", "text", "a");
+        rv_engine_ask(world.engine, world.loop, body, 120000, on_one_of_many, crowd);
+    }
+}
+
+TEST(a_company_that_piles_up_questions_takes_nobodys_place)
+{
+    struct crowd piles_up = {0};
+    struct crowd others = {0};
+    begin_with(model_path); /* it is not ready yet: all wait here */
+    ask_many(&piles_up, 1, 2 * RV_ENGINE_OPEN_MAX);
+    ask_many(&others, 2, 100);
+    ask_many(&others, 3, 100);
+    wait_for(&others.ended, 200);
+    ck_assert_int_eq(others.done, 200);
+    wait_for(&piles_up.ended, 2 * RV_ENGINE_OPEN_MAX);
+    ck_assert_int_ge(piles_up.refused, 2 * RV_ENGINE_OPEN_MAX - RV_ENGINE_OPEN_MAX / 2);
+    ck_assert_int_eq(piles_up.done + piles_up.refused, 2 * RV_ENGINE_OPEN_MAX);
+    ck_assert_int_gt(piles_up.done, 0);
+    ck_assert_int_gt(piles_up.retry_ms, 0);
+    end();
+}
+
 static void begin_as(const char *sha256)
 {
     begin_with(model_path);

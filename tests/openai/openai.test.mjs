@@ -302,6 +302,24 @@ test("wrong requests are refused by place", async () => {
   assert.equal(tooLong.param, "/messages");
 });
 
+test("U+0000 is taken or refused with an error", async () => {
+  const format = (schema) => ({ ...ask, max_tokens: 100, response_format: { type: "json_schema", json_schema: { name: "x", schema } } });
+  for (const [path, body] of [["/chat/completions", { ...ask, messages: [{ role: "user", content: "a\u0000b" }] }],
+    ["/completions", { model: "reeve", prompt: "a\u0000b" }], ["/completions", { model: "reeve", prompt: ["a", "\u0000"] }],
+    ["/embeddings", { model: "reeve", input: "a\u0000b" }], ["/chat/completions", { ...ask, stop: "a\u0000" }],
+    ["/chat/completions", format({ const: "a\u0000b" })], ["/chat/completions", format({ enum: ["a\u0000b", 1] })],
+    ["/chat/completions", format({ type: "object", properties: { "a\u0000b": {} } })],
+    ["/chat/completions", { ...ask, tools: [{ ...tool, function: { ...tool.function, name: "a\u0000b" } }] }],
+    ["/chat/completions", { ...ask, model: "reeve\u0000x" }]]) {
+    const answer = await raw(path, body);
+    const got = await answer.json();
+    if (answer.status === 200) continue;
+    assert.equal(answer.status, 400, JSON.stringify(got));
+    assert.match(got.error.message, /U\+0000|\\\\?u0000|NUL/i);
+  }
+  assert.equal((await client.chat.completions.create(ask)).object, "chat.completion");
+});
+
 test("hostile bodies get an answer and the server lives", async () => {
   for (const body of ["", "{", "[]", "null", "\"x\"", "{\"model\":\"reeve\"", "\u0000", "[".repeat(5000), "{\"model\":{}}",
     JSON.stringify({ ...ask, messages: Array(2000).fill({ role: "user", content: "a" }) }),

@@ -19,9 +19,9 @@
  *  - An answer under a schema satisfies it: it is made that way, token by token, and closed in time
  * where it meets its token limit.  Nothing else may end it: stop texts are refused with one.
  *  - Nothing of one tenant is shared with another: no cached prefix, no batch effect, no count.
- *  - Memory is bounded by the limits given to kernel_engine_create; a full queue is KERNEL_BUSY
- * with the time after which to try again; a prompt that does not fit is KERNEL_LIMIT with both
- * numbers. Nothing is silently cut.
+ *  - Memory is bounded by the limits given to kernel_engine_create; a full queue, or a tenant with
+ * more in it than there are places left, is KERNEL_BUSY with the time after which to try again; a
+ * prompt that does not fit is KERNEL_LIMIT with both numbers. Nothing is silently cut.
  *  - No file but the model's is read, none is written unless kernel_model_write is called, no
  * socket is opened.
  *
@@ -39,7 +39,7 @@ enum kernel_status {
     KERNEL_INVALID,     /* prompt, options or schema break a rule, or a schema one of its limits */
     KERNEL_UNSUPPORTED, /* a model format, a schema keyword or a backend that is not known */
     KERNEL_LIMIT,       /* context, answer or memory is full */
-    KERNEL_BUSY,        /* the queue is full: later again */
+    KERNEL_BUSY,        /* the queue is full, or the tenant's share of it: later again */
     KERNEL_TIMEOUT,     /* the deadline passed */
     KERNEL_CANCELED,    /* kernel_cancel */
     KERNEL_CORRUPT,     /* the model file contradicts itself, or its numbers are not finite */
@@ -71,6 +71,11 @@ enum kernel_status kernel_model_open(const char *path, struct kernel_model **out
 enum kernel_status kernel_model_make(const char *shape, const char *type, uint64_t seed,
                                      struct kernel_model **out, struct kernel_error *error);
 const char *kernel_shape_name(uint32_t i); /* the shapes that can be made; NULL behind the last */
+/* How its chats are written, where the file's own template is not to be taken: one of the formats
+ * below.  Before its engines. */
+enum kernel_status kernel_model_use_chat(struct kernel_model *model, const char *format,
+                                         struct kernel_error *error);
+const char *kernel_chat_format(uint32_t i); /* those that are known; NULL behind the last */
 /* The model's file, whole; KERNEL_IO when `path` exists. */
 enum kernel_status kernel_model_write(const struct kernel_model *model, const char *path,
                                       struct kernel_error *error);
@@ -80,7 +85,8 @@ struct kernel_model_facts {
     char name[128];        /* as the file says */
     char architecture[16]; /* llama, qwen2, qwen3 */
     char type[16];         /* of most of its weights: Q8_0 ... */
-    char chat[24];         /* the chat format that was recognised; "" none */
+    char chat[24];         /* the chat format, recognised or named; "" none, then: */
+    char chat_fault[128];  /* why its template cannot be used; "" the file has none */
     uint8_t hash[32];      /* SHA-256 of the file: what the journal records */
     uint64_t parameters, bytes;
     uint32_t context; /* tokens the model was made for */
@@ -105,7 +111,7 @@ struct kernel_engine_options {
     uint32_t context_max;  /* tokens of prompt and answer together; 0: the model's own */
     uint64_t cache_bytes;  /* of keys and values; 0: 256 MiB or what one context needs */
     uint32_t running_max;  /* sequences in a batch; 0: 64 */
-    uint32_t queue_max;    /* requests that wait; 0: 256 */
+    uint32_t queue_max;    /* requests that wait; 0: 576 */
     uint32_t step_tokens;  /* of a batch, prompts included; 0: the backend's own */
     bool no_prefix_cache;  /* for comparisons */
     bool no_speculation;   /* for comparisons */
@@ -157,7 +163,7 @@ struct kernel_message {
 };
 
 enum kernel_kind {
-    KERNEL_CHAT,     /* messages through the model's chat format */
+    KERNEL_CHAT,     /* messages through the model's chat format; without one: UNSUPPORTED */
     KERNEL_COMPLETE, /* messages[0] as it is */
     KERNEL_EMBED     /* messages[0]: a vector */
 };
@@ -228,7 +234,12 @@ struct kernel_event {
 };
 typedef void (*kernel_listener)(void *data, const struct kernel_event *event);
 
-/* Everything in `request` is copied.  After KERNEL_OK exactly one DONE or FAILED comes, after any
+/* The places are running_max and queue_max together.  A tenant may have as many requests open as
+ * there are places left (dynamic thresholds: Choudhury and Hahne 1998): alone it gets half of them;
+ * where one has its half, the next gets half of the rest, and so on.  So who piles up meets its own
+ * limit, and a tenant with nothing open is admitted while there is any place.
+ *
+ * Everything in `request` is copied.  After KERNEL_OK exactly one DONE or FAILED comes, after any
  * number of PIECEs; otherwise nothing.  `*id` names it for kernel_cancel. */
 enum kernel_status kernel_submit(struct kernel_engine *engine, const struct kernel_request *request,
                                  kernel_listener listener, void *data, uint64_t *id,

@@ -153,37 +153,43 @@ static const struct kernel_chat *recognise(struct kernel_text text)
     return NULL;
 }
 
-static enum kernel_status unknown_format(const char *what, struct kernel_error *error)
+void kernel_chat_list(char out[KERNEL_CHAT_LIST])
 {
-    char names[200] = "";
     size_t used = 0;
     for (size_t i = 0; i < CHATS; i++) {
         size_t length = strlen(chats[i].name);
-        KERNEL_ASSERT(used + length + 2 < sizeof names);
-        memcpy(names + used, chats[i].name, length);
-        memcpy(names + used + length, ", ", 3);
+        KERNEL_ASSERT(used + length + 2 < KERNEL_CHAT_LIST);
+        memcpy(out + used, chats[i].name, length);
+        memcpy(out + used + length, ", ", 3);
         used += length + 2;
     }
-    names[used - 2] = '\0';
-    return kernel_fail(error, KERNEL_UNSUPPORTED, "%s; name one: %s", what, names);
+    out[used - 2] = '\0';
+}
+
+const char *kernel_chat_format(uint32_t i)
+{
+    return i < CHATS ? chats[i].name : NULL;
 }
 
 enum kernel_status kernel_chat_find(const struct kernel_gguf *file,
                                     const struct kernel_vocab *vocab, const char *name,
                                     const struct kernel_chat **out, struct kernel_error *error)
 {
+    static const char key[] = "tokenizer.chat_template";
     struct kernel_text text = {.bytes = "", .length = 0};
     const struct kernel_chat *chat = NULL;
     if (name[0] != '\0') {
+        char list[KERNEL_CHAT_LIST];
         chat = chat_named(name);
-    } else if (!kernel_gguf_text(file, "tokenizer.chat_template", &text)) {
-        return unknown_format("no chat template in the file", error);
-    } else {
-        chat = recognise(text);
-    }
-    if (chat == NULL) {
-        return unknown_format(name[0] != '\0' ? "unknown chat format" : "unknown chat template",
-                              error);
+        kernel_chat_list(list);
+        if (chat == NULL) {
+            return kernel_fail(error, KERNEL_UNSUPPORTED,
+                               "chat format %.20s: unknown; name one: %s", name, list);
+        }
+    } else if (!kernel_gguf_has(file, key)) {
+        return kernel_fail(error, KERNEL_UNSUPPORTED, "no key %s in the file", key);
+    } else if (!kernel_gguf_text(file, key, &text) || (chat = recognise(text)) == NULL) {
+        return kernel_fail(error, KERNEL_UNSUPPORTED, "key %s: unknown", key);
     }
     for (size_t i = 0; i < NEEDS_MAX && chat->needs[i] != NULL; i++) {
         if (kernel_vocab_special(vocab, chat->needs[i]) == KERNEL_TOKEN_NONE) {

@@ -22,6 +22,8 @@ enum kernel_status kernel_chat_find(const struct kernel_gguf *file,
                                     const struct kernel_vocab *vocab, const char *name,
                                     const struct kernel_chat **out, struct kernel_error *error);
 const char *kernel_chat_name(const struct kernel_chat *chat);
+enum { KERNEL_CHAT_LIST = 200 };
+void kernel_chat_list(char out[KERNEL_CHAT_LIST]); /* the names, for a message */
 /* The format's marks and the messages' texts, and the beginning of the assistant's turn. */
 enum kernel_status kernel_chat_encode(const struct kernel_chat *chat,
                                       const struct kernel_vocab *vocab,

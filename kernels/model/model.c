@@ -57,6 +57,19 @@ static enum kernel_status check_hints(const struct kernel_model *model, struct k
     return KERNEL_OK;
 }
 
+/* A model without a known format completes and embeds; a chat with it is refused later. */
+static void find_chat(struct kernel_model *model)
+{
+    struct kernel_error why = {.message = ""};
+    if (kernel_chat_find(model->file, model->vocab, "", &model->chat, &why) == KERNEL_OK) {
+        return;
+    }
+    model->chat = NULL;
+    if (kernel_gguf_has(model->file, "tokenizer.chat_template")) {
+        snprintf(model->chat_fault, sizeof model->chat_fault, "%.127s", why.message);
+    }
+}
+
 /* Takes over `file` (and, where the model was made, `image`), on failure too. */
 static enum kernel_status finish(struct kernel_gguf *file, void *image, size_t image_bytes,
                                  struct kernel_model **out, struct kernel_error *error)
@@ -83,12 +96,23 @@ static enum kernel_status finish(struct kernel_gguf *file, void *image, size_t i
         kernel_model_bare_close(model);
         return status;
     }
-    /* a model without a known format completes and embeds; a chat with it is refused later */
-    if (kernel_chat_find(model->file, model->vocab, "", &model->chat, NULL) != KERNEL_OK) {
-        model->chat = NULL;
-    }
+    find_chat(model);
     *out = model;
     return KERNEL_OK;
+}
+
+enum kernel_status kernel_model_use_chat(struct kernel_model *model, const char *format,
+                                         struct kernel_error *error)
+{
+    const struct kernel_chat *chat = NULL;
+    enum kernel_status status =
+        format[0] == '\0' ? kernel_fail(error, KERNEL_INVALID, "a chat format has a name")
+                          : kernel_chat_find(model->file, model->vocab, format, &chat, error);
+    if (status == KERNEL_OK) {
+        model->chat = chat;
+        model->chat_fault[0] = '\0';
+    }
+    return status;
 }
 
 enum kernel_status kernel_model_open(const char *path, struct kernel_model **out,
@@ -200,6 +224,7 @@ void kernel_model_facts(const struct kernel_model *model, struct kernel_model_fa
     if (model->chat != NULL) {
         snprintf(out->chat, sizeof out->chat, "%s", kernel_chat_name(model->chat));
     }
+    memcpy(out->chat_fault, model->chat_fault, sizeof out->chat_fault);
     kernel_gguf_hash(model->file, out->hash);
 }
 

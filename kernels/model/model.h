@@ -61,6 +61,7 @@ struct kernel_model {
     const struct kernel_tensor *output; /* the embedding, where tied */
     struct kernel_vocab *vocab;         /* NULL: opened without */
     const struct kernel_chat *chat;     /* NULL: none known */
+    char chat_fault[128];               /* why the file's template cannot be used; "" none */
     struct kernel_certainty certainty;
 };
 

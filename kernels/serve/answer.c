@@ -107,22 +107,28 @@ void answer_flush(struct sequence *sequence)
     sequence->decoder = (struct kernel_decoder){.begun = sequence->decoder.begun};
 }
 
+struct tenant_usage *tenant_of(struct kernel_engine *engine, uint32_t tenant)
+{
+    struct tenant_usage *one = engine->tenants;
+    while (one != NULL && one->tenant != tenant) {
+        one = one->next;
+    }
+    if (one == NULL) {
+        one = kernel_allocate(1, sizeof *one);
+        one->tenant = tenant;
+        one->next = engine->tenants;
+        engine->tenants = one;
+    }
+    return one;
+}
+
 static void count_usage(struct kernel_engine *engine, struct sequence *sequence, bool failed)
 {
     struct kernel_usage *usage = &sequence->usage;
     usage->answer_tokens = sequence->answer_tokens;
     usage->thinking_tokens = sequence->thinking_tokens;
     pthread_mutex_lock(&engine->lock);
-    struct tenant_usage *tenant = engine->tenants;
-    while (tenant != NULL && tenant->tenant != sequence->tenant) {
-        tenant = tenant->next;
-    }
-    if (tenant == NULL) {
-        tenant = kernel_allocate(1, sizeof *tenant);
-        tenant->tenant = sequence->tenant;
-        tenant->next = engine->tenants;
-        engine->tenants = tenant;
-    }
+    struct tenant_usage *tenant = tenant_of(engine, sequence->tenant);
     tenant->sums.requests++;
     tenant->sums.prompt_tokens += usage->prompt_tokens;
     tenant->sums.cached_tokens += usage->cached_tokens;
@@ -135,6 +141,7 @@ static void count_usage(struct kernel_engine *engine, struct sequence *sequence,
     double took_ms = (double)(serve_now_us() - sequence->submitted_us) / 1000;
     engine->mean_request_ms += (took_ms - engine->mean_request_ms) / 16;
     engine->open--;
+    tenant->open--;
     pthread_mutex_unlock(&engine->lock);
 }
 

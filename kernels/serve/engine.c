@@ -392,6 +392,28 @@ enum kernel_status kernel_adapter_unload(struct kernel_engine *engine, const cha
 
 /* ---- requests ---- */
 
+/* With the lock: see kernel_submit. */
+static enum kernel_status admit(struct kernel_engine *engine, const struct tenant_usage *tenant,
+                                struct kernel_error *error)
+{
+    uint32_t left = engine->running_max + engine->queue_max - engine->open;
+    if (tenant->open < left) {
+        return KERNEL_OK;
+    }
+    uint32_t before = tenant->open > 0 ? tenant->open : engine->queue_max; /* whom it waits for */
+    int64_t retry_ms =
+        (int64_t)(engine->mean_request_ms * (double)before / (double)engine->running_max) + 1;
+    engine->stats.refused++;
+    kernel_fail(error, KERNEL_BUSY,
+                "overloaded: %u of this tenant's requests wait or run, %u of all; %u places are "
+                "left; again in %" PRId64 " ms",
+                tenant->open, engine->open, left, retry_ms);
+    if (error != NULL) {
+        error->retry_ms = retry_ms;
+    }
+    return KERNEL_BUSY;
+}
+
 enum kernel_status kernel_submit(struct kernel_engine *engine, const struct kernel_request *request,
                                  kernel_listener listener, void *data, uint64_t *id,
                                  struct kernel_error *error)
@@ -404,18 +426,10 @@ enum kernel_status kernel_submit(struct kernel_engine *engine, const struct kern
     sequence->listener = listener;
     sequence->data = data;
     pthread_mutex_lock(&engine->lock);
-    if (engine->open >= engine->running_max + engine->queue_max) {
-        int64_t retry_ms = (int64_t)(engine->mean_request_ms * (double)engine->queue_max /
-                                     (double)engine->running_max) +
-                           1;
-        engine->stats.refused++;
-        status = kernel_fail(error, KERNEL_BUSY,
-                             "overloaded: %u requests wait or run; again in %" PRId64 " ms",
-                             engine->open, retry_ms);
-        if (error != NULL) {
-            error->retry_ms = retry_ms;
-        }
-    } else {
+    struct tenant_usage *tenant = tenant_of(engine, request->tenant);
+    status = admit(engine, tenant, error);
+    if (status == KERNEL_OK) {
+        tenant->open++;
         engine->open++;
         engine->stats.requests++;
         *id = sequence->id = engine->next_id++;

@@ -452,7 +452,7 @@ bool grammar_settle(struct kernel_grammar *grammar, struct work *work, bool *lar
     for (bool forwards = false; sweep(grammar, forwards, work);) {
         forwards = !forwards;
     }
-    if (work->spent) {
+    if (work->spent || grammar->count == 0 || grammar->rules[0].height > KERNEL_ANSWER_DEPTH_MAX) {
         return false;
     }
     for (uint32_t r = 0; r < grammar->count; r++) {

@@ -148,8 +148,14 @@ static enum kernel_status encode_prompt(struct kernel_engine *engine,
     }
     if (request->kind == KERNEL_CHAT) {
         if (engine->chat == NULL) {
-            return kernel_fail(error, KERNEL_UNSUPPORTED,
-                               "the model's chat format is not known: name one, or complete text");
+            struct kernel_model_facts facts;
+            char list[KERNEL_CHAT_LIST];
+            kernel_model_facts(engine->model, &facts);
+            kernel_chat_list(list);
+            return kernel_fail(error, KERNEL_UNSUPPORTED, "%s; name one: %s",
+                               facts.chat_fault[0] != '\0' ? facts.chat_fault
+                                                           : "the model has no chat format",
+                               list);
         }
         return kernel_chat_encode(engine->chat, engine->vocab, request->messages,
                                   request->message_count, out, error);

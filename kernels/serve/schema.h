@@ -185,4 +185,8 @@ void schema_labelled_key(const struct conj *plain, const struct key_patterns *pa
 /* False only where provably no value satisfies all of them. */
 bool schema_possible(struct schema *schema, const struct conj *conj, uint32_t depth);
 
+/* schema_unsatisfied.c: fails with the keyword because of which nothing satisfies rule 0, after
+ * heights are known and before anything is taken out. */
+bool schema_unsatisfied(struct schema *schema);
+
 #endif

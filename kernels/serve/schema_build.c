@@ -421,8 +421,16 @@ static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
         good = build_rule(&schema, i);
     }
     if (good && !grammar_settle(grammar, &schema.work, &large)) {
-        schema_fail(&schema, NULL, NULL, KERNEL_INVALID, "%s",
-                    large ? "its automata are too large" : "nothing satisfies it");
+        uint32_t height = grammar->count > 0 ? grammar->rules[0].height : 0;
+        if (large || schema.work.spent) {
+            schema_fail(&schema, NULL, NULL, KERNEL_INVALID, "its automata are too large");
+        } else if (height != UINT32_MAX) {
+            schema_fail(&schema, NULL, NULL, KERNEL_INVALID,
+                        "nothing satisfies it that is nested %d deep at most",
+                        KERNEL_ANSWER_DEPTH_MAX);
+        } else {
+            schema_unsatisfied(&schema);
+        }
     }
     conj_free(&whole);
     schema_free(&schema);

@@ -30,7 +30,7 @@
 enum {
     CONTEXT_DEFAULT = 8192, /* tokens: where the model allows more and nobody asked for it */
     RUNNING_DEFAULT = 64,
-    QUEUE_DEFAULT = 256,
+    QUEUE_DEFAULT = 576, /* with those that run 640 places: a tenant alone may have 320 */
     STEP_TOKENS_DEFAULT = 256,
     LOGITS_BYTES_MAX = 32 << 20, /* on a GPU: all rows of logits of a step */
     LOGITS_ROWS = 16,            /* on a processor: those that are there at a time */
@@ -137,6 +137,7 @@ struct sequence {
 struct tenant_usage {
     struct tenant_usage *next;
     uint32_t tenant;
+    uint32_t open; /* its requests that have not ended */
     struct kernel_tenant_usage sums;
 };
 
@@ -222,6 +223,9 @@ static inline int32_t serve_adapter(const struct kernel_engine *engine,
 {
     return sequence->adapter >= 0 ? engine->adapters[sequence->adapter].index : -1;
 }
+
+/* answer.c, under the lock: what is known of a tenant, made when it is first heard of. */
+struct tenant_usage *tenant_of(struct kernel_engine *engine, uint32_t tenant);
 
 /* request.c: everything that a request can be refused for. */
 enum kernel_status sequence_create(struct kernel_engine *engine,

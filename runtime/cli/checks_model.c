@@ -28,6 +28,8 @@ static enum rv_code take_active(void *data, const struct rv_result *result, int 
                                                  (int)rv_result_i64(result, row, 2));
         looking->options.path = rv_arena_strdup(arena, rv_result_text(result, row, 3));
         looking->options.sha256 = rv_arena_strdup(arena, rv_result_text(result, row, 4));
+        const char *template = rv_result_text(result, row, 5);
+        looking->options.template = template[0] != '\0' ? rv_arena_strdup(arena, template) : NULL;
     }
     return RV_OK;
 }
@@ -78,9 +80,15 @@ enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding)
         SAY(finding->remedy, "Nothing, or load and promote one (reeve help model).");
         return CLI_DEGRADED;
     }
-    if (rv_model_inspect(path, &facts, &err) != RV_OK) {
+    if (rv_model_inspect(path, options.template, &facts, &err) != RV_OK) {
         SAY(finding->text, "%s: %s", path, err.message);
         SAY(finding->remedy, "See `reeve model check FILE`; agents decide by their rules.");
+        return CLI_DEGRADED;
+    }
+    if (rv_model_can_chat(facts, &err) != RV_OK) {
+        SAY(finding->text, "%s: %s", path, err.message);
+        SAY(finding->remedy, "Name its chat format; agents decide by their rules.");
+        json_decref(facts);
         return CLI_DEGRADED;
     }
     json_t *status = try_engine(options);

@@ -59,6 +59,8 @@ static enum rv_code take_serving(void *data, const struct rv_result *result, int
         struct rv_arena *arena = serving->cli->arena;
         serving->options.path = rv_arena_strdup(arena, rv_result_text(result, row, 3));
         serving->options.sha256 = rv_arena_strdup(arena, rv_result_text(result, row, 4));
+        const char *template = rv_result_text(result, row, 5);
+        serving->options.template = template[0] != '\0' ? rv_arena_strdup(arena, template) : NULL;
     }
     return RV_OK;
 }

@@ -22,7 +22,10 @@ static void print_facts(const struct cli *cli, const json_t *facts)
     cli_print(out, "vocabulary    %" PRId64 " tokens", rv_json_int(facts, "vocabulary", 0));
     cli_print(out, "context       %" PRId64 " tokens", rv_json_int(facts, "context", 0));
     cli_print(out, "chat format   %s",
-              chat[0] != '\0' ? chat : "none: no /v1/chat/completions; decisions as plain text");
+              chat[0] != '\0' ? chat
+              : json_object_get(facts, "chat_fault") != NULL
+                  ? "unknown: no chat, no decisions"
+                  : "none: no /v1/chat/completions; decisions as plain text");
     cli_print(out, "sha256        %s", rv_json_str(facts, "hash", ""));
 }
 
@@ -42,11 +45,13 @@ int cmd_model_check(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
     json_t *facts = NULL;
-    if (rv_model_inspect(cli->argv[0], &facts, &err) != RV_OK) {
+    if (rv_model_inspect(cli->argv[0], cli_option(cli, "template"), &facts, &err) != RV_OK) {
         rv_wrap(&err, err.code, "%s", cli->argv[0]);
         return cli_fail(cli, &err);
     }
-    return show_facts(cli, facts);
+    enum rv_code code = rv_model_can_chat(facts, &err);
+    show_facts(cli, facts);
+    return code == RV_OK ? 0 : cli_fail(cli, &err);
 }
 
 int cmd_model_make(struct cli *cli)
@@ -173,7 +178,13 @@ int cmd_model_chat(struct cli *cli)
     if (cli_integer(cli, "tokens", CHAT_TOKENS, 1, INT32_MAX, &most, &chat.err) != RV_OK) {
         return cli_fail(cli, &chat.err);
     }
-    options.path = cli->argc > 0 ? cli->argv[0] : options.path;
+    if (cli->argc > 0) { /* the settings are about another file */
+        options.path = cli->argv[0];
+        options.template = NULL;
+    }
+    if (cli_option(cli, "template") != NULL) {
+        options.template = cli_option(cli, "template");
+    }
     if (options.path == NULL) {
         rv_fail(&chat.err, RV_UNAVAILABLE, "there is no model");
         rv_hint(&chat.err, "Name a GGUF file, or set model.path; model.path = shipped is the small "

@@ -132,12 +132,14 @@ static enum rv_code take_made(void *data, const struct rv_result *result, int ro
 static enum rv_code record_load(struct admin *admin, const char *name, const char *path,
                                 const json_t *facts, struct made *made, struct rv_error *err)
 {
+    const char *template = cli_option(admin->cli, "template");
     struct rv_args *args = rv_args_create(&rv_sql_model_version_load);
     rv_args_text(args, 1, name);
     rv_args_text(args, 2, path);
     rv_args_text(args, 3, rv_json_str(facts, "hash", ""));
     rv_args_i64(args, 4, rv_json_int(facts, "bytes", 0));
     rv_args_text(args, 5, admin->person.id);
+    rv_args_text(args, 6, template != NULL ? template : "");
     enum rv_code code = rv_db_session_change(
         admin->session, admin->tenant, &rv_sql_model_version_load, args, take_made, made, err);
     if (code == RV_OK && made->version == 0) {
@@ -153,6 +155,7 @@ static enum rv_code check_health(struct cli *cli, const char *path, const json_t
 {
     struct rv_engine_options options = place_engine(cli);
     options.path = path;
+    options.template = cli_option(cli, "template"); /* the setting's is of another file */
     options.sha256 = rv_json_str(facts, "hash", "");
     enum rv_code code = rv_model_health(&options, 0, NULL, seconds * 1000, health, err);
     return code == RV_OK ? code : rv_wrap(err, code, "%s", path);
@@ -182,8 +185,9 @@ int cmd_model_load(struct cli *cli)
     code = admin_begin(cli, ADMIN_PEOPLE, "model.load",
                        json_pack("{s:s,s:s}", "name", name, "file", path), &admin, &err);
     if (code == RV_OK) {
-        code = rv_model_inspect(path, &facts, &err);
+        code = rv_model_inspect(path, cli_option(cli, "template"), &facts, &err);
         code = code == RV_OK ? code : rv_wrap(&err, code, "%s", path);
+        code = code == RV_OK ? rv_model_can_chat(facts, &err) : code;
     }
     if (code == RV_OK) {
         json_object_set(admin.door.about, "sha256", json_object_get(facts, "hash"));
@@ -423,7 +427,7 @@ static enum rv_code list_setting(struct cli *cli, struct listing *listing, struc
     if (path == NULL) {
         return RV_OK;
     }
-    if (rv_model_inspect(path, &facts, err) != RV_OK) {
+    if (rv_model_inspect(path, place_template(cli), &facts, err) != RV_OK) {
         return rv_wrap(err, err->code, "the setting model.path, %s", path);
     }
     cli_table_text(listing->table, rv_json_str(facts, "name", ""));

@@ -484,6 +484,7 @@ const struct cli_command cli_commands[] = {
      "small model that reeve brings."},
     {"model", "load", "FILE", "a file as the next version of a model", cmd_model_load,
      OPTIONS({"name", "NAME", "of the model; its versions are counted"},
+             {"template", "NAME", "its chat format, where the file's own is not to be taken"},
              {"timeout", "SECONDS", "for the health check; default 120"}),
      "Checks the file and its health: an engine opens it and gives the same bytes to the same\n"
      "question twice.  Its path and SHA-256 are recorded: a file that is changed afterwards is\n"
@@ -503,7 +504,10 @@ const struct cli_command cli_commands[] = {
      "No file is looked at.  Each step back is taken once; before the first promoted version it\n"
      "was the setting model.path that answered."},
     {"model", "check", "FILE", "what a GGUF file is, or what is wrong with it", cmd_model_check,
-     NULL, "Needs no database.  What is unknown is refused by name."},
+     OPTIONS({"template", "NAME", "with this chat format"}),
+     "Needs no database.  What is unknown is refused by name.  A chat template that is there and\n"
+     "not known is explained and refused: name its format (model.template; reeve model load FILE\n"
+     "--template NAME), or use the file for /v1/completions and /v1/embeddings alone."},
     {"model", "make", "", "a model of random weights, for measurements", cmd_model_make,
      OPTIONS({"shape", "NAME", "which; without it the error lists them"},
              {"quant", "TYPE", "type of its weights; default Q8_0"},
@@ -511,7 +515,8 @@ const struct cli_command cli_commands[] = {
              {"out", "FILE", "default SHAPE-TYPE.gguf; never overwritten"}),
      NULL},
     {"model", "chat", "[FILE]", "talk to a model, a line a turn", cmd_model_chat,
-     OPTIONS({"tokens", "N", "at most so many an answer; default 512"}),
+     OPTIONS({"tokens", "N", "at most so many an answer; default 512"},
+             {"template", "NAME", "with this chat format"}),
      "Reads lines from standard input.  Needs no database, changes nothing."},
     {"adapter", "load", "FILE", "a LoRA adapter of this company", cmd_adapter_load,
      OPTIONS({"name", "NAME", "asked for as MODEL:NAME"},

@@ -287,10 +287,17 @@ const char *place_model(const struct cli *cli)
     return strcmp(path, "shipped") == 0 ? shipped_model(cli) : path;
 }
 
+const char *place_template(const struct cli *cli)
+{
+    const char *name = rv_config_text(cli->config, RV_SET_MODEL_TEMPLATE);
+    return strcmp(name, "auto") == 0 ? NULL : name;
+}
+
 struct rv_engine_options place_engine(const struct cli *cli)
 {
     return (struct rv_engine_options){
         .path = place_model(cli),
+        .template = place_template(cli),
         .backend = rv_config_text(cli->config, RV_SET_MODEL_BACKEND),
         .threads = (int)rv_config_integer(cli->config, RV_SET_MODEL_THREADS),
         .context = rv_config_integer(cli->config, RV_SET_MODEL_CONTEXT),

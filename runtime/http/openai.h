@@ -2,7 +2,7 @@
  * and the engine's events written as that API has them.
  *
  *     POST /v1/chat/completions   messages, tools, response_format; stream or whole
- *     POST /v1/completions        one prompt
+ *     POST /v1/completions        up to 64 prompts, a choice for each
  *     POST /v1/embeddings         up to 256 texts
  *     GET  /v1/models, /v1/models/NAME
  *
@@ -30,6 +30,9 @@
 enum {
     RV_OPENAI_TOOLS_MAX = 128,
     RV_OPENAI_INPUTS_MAX = 256,
+    RV_OPENAI_PROMPTS_MAX = 64,
+    RV_OPENAI_AT_ONCE = 16, /* questions of one request that are at the engine: it has a share for
+                               each company, and the rest of this one's requests want some, too */
     RV_OPENAI_STOPS_MAX = 4,
     RV_OPENAI_STOP_BYTES_MAX = 256, /* as the engine has it */
     RV_OPENAI_LOGPROBS_MAX = 20,
@@ -48,8 +51,9 @@ struct rv_openai_fault {
 struct rv_openai_ask {
     enum rv_openai_kind kind;
     char model[RV_OPENAI_MODEL_MAX + 1];
-    json_t *question; /* for rv_engine_ask, without a tenant; NULL for embeddings */
-    json_t *inputs;   /* of embeddings: texts */
+    json_t *question; /* for rv_engine_ask, without a tenant, and of completions without its
+                         messages; NULL for embeddings */
+    json_t *inputs;   /* of completions and embeddings: texts, each with a question of its own */
     json_t *adapter;  /* for the engine; NULL none.  Not from the body: the caller's company's */
     bool stream, usage_chunk;
     bool tools;       /* the answer is a call, or {"content"} */
@@ -64,9 +68,10 @@ struct rv_openai_ask {
 bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_openai_ask *out,
                     struct rv_openai_fault *fault);
 void rv_openai_ask_fini(struct rv_openai_ask *ask);
-/* Where in the request the fault is that the engine tells: a pointer into `out`; "" not known. */
-void rv_openai_place(const struct rv_openai_ask *ask, enum rv_code code, const char *message,
-                     char *out, size_t room);
+/* Where in the request the fault is that the engine tells of its input `index`: a pointer into
+ * `out`; "" not known. */
+void rv_openai_place(const struct rv_openai_ask *ask, size_t index, enum rv_code code,
+                     const char *message, char *out, size_t room);
 
 /* ---- answers; new references ---- */
 
@@ -83,13 +88,16 @@ json_t *rv_openai_error(const char *type, const char *code, const char *message,
 json_t *rv_openai_usage(const json_t *usage);
 /* One token's entry of "logprobs" from the engine's list, in the form of the chat API. */
 json_t *rv_openai_logprob(const json_t *list, int alternatives);
-/* A chunk with a delta ("text" for completions); `delta` and `logprobs` are taken, may be NULL. */
-json_t *rv_openai_chunk(const struct rv_openai_head *head, json_t *delta, json_t *logprobs,
-                        const char *finish);
+/* A chunk with a delta ("text" for completions) of the choice `index`; `delta` and `logprobs` are
+ * taken, may be NULL. */
+json_t *rv_openai_chunk(const struct rv_openai_head *head, size_t index, json_t *delta,
+                        json_t *logprobs, const char *finish);
 json_t *rv_openai_usage_chunk(const struct rv_openai_head *head, const json_t *usage);
-/* The whole; takes `message` (chat) or a text (completion) and `logprobs`. */
-json_t *rv_openai_whole(const struct rv_openai_head *head, json_t *message, json_t *logprobs,
-                        const char *finish, const json_t *usage);
+/* One choice of the whole; takes `message` (chat) or a text (completion) and `logprobs`. */
+json_t *rv_openai_choice(const struct rv_openai_head *head, size_t index, json_t *message,
+                         json_t *logprobs, const char *finish);
+/* The whole; takes the list of choices. */
+json_t *rv_openai_whole(const struct rv_openai_head *head, json_t *choices, const json_t *usage);
 /* A constrained answer taken apart: {"content"} or a call with `id`; NULL when it is neither. */
 json_t *rv_openai_tool_message(const char *text, const char *id, bool *is_call);
 

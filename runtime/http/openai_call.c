@@ -12,22 +12,34 @@
 
 enum { TEXT_MAX = 8 << 20, ID_TEXT = 40, FINGERPRINT_TEXT = 24 };
 
+/* One answer: of a chat the only one, of completions one of each prompt. */
+struct choice {
+    struct rv_openai_open *open;
+    size_t index;
+    uint64_t question;
+    bool asked, ended;
+    struct rv_buf text, thoughts; /* gathered: not streamed, or a call with functions */
+    json_t *logprobs;
+    char finish[16];
+};
+
 struct rv_openai_open {
     struct rv_openai_open *next;
     struct rv_api *api;
     struct rv_call *call; /* NULL once the exchange is answered */
     struct rv_http_stream *stream;
     struct rv_engine *engine;
-    uint64_t question;
     struct rv_openai_ask ask;
     int32_t tenant;
     char *person;
     char id[ID_TEXT], call_id[ID_TEXT], fingerprint[FINGERPRINT_TEXT];
     struct rv_openai_head head;
-    struct rv_buf text, thoughts; /* gathered: not streamed, or a call with functions */
-    json_t *logprobs;
-    bool ended; /* the engine has said its last word */
-    bool cut;   /* nobody listens any more */
+    struct choice *choices;
+    size_t count, begun, at_engine; /* the first `begun` were asked; count: none is left */
+    int64_t end_us, seed;
+    json_t *usage; /* of all, as the engine has it */
+    bool ended;    /* the engine has said its last word */
+    bool cut;      /* nobody listens any more, or one has failed */
 };
 
 /* ---- errors ---- */
@@ -55,7 +67,7 @@ static void event_error(const struct rv_engine_event *event, int *status, const 
     }
 }
 
-void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *ask,
+void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *ask, size_t index,
                             const struct rv_engine_event *event)
 {
     char place[RV_OPENAI_PLACE_MAX];
@@ -68,8 +80,8 @@ void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *as
         snprintf(seconds, sizeof seconds, "%d", (int)((event->retry_ms + 999) / 1000));
         rv_exchange_field(call->exchange, "Retry-After", seconds);
     }
-    rv_openai_place(ask, event->retry_ms > 0 ? RV_UNAVAILABLE : event->code, event->err->message,
-                    place, sizeof place);
+    rv_openai_place(ask, index, event->retry_ms > 0 ? RV_UNAVAILABLE : event->code,
+                    event->err->message, place, sizeof place);
     rv_openai_refuse(call, status, type, code, event->err->message, place);
 }
 
@@ -125,18 +137,25 @@ static void open_free(struct rv_openai_open *open)
     }
     *at = open->next;
     rv_openai_ask_fini(&open->ask);
-    rv_buf_fini(&open->text);
-    rv_buf_fini(&open->thoughts);
-    json_decref(open->logprobs);
+    for (size_t i = 0; i < open->count; i++) {
+        rv_buf_fini(&open->choices[i].text);
+        rv_buf_fini(&open->choices[i].thoughts);
+        json_decref(open->choices[i].logprobs);
+    }
+    rv_free(open->choices);
+    json_decref(open->usage);
     rv_free(open->person);
     rv_free(open);
 }
 
 static void open_cut(struct rv_openai_open *open)
 {
-    if (!open->cut && !open->ended) {
-        rv_engine_cancel(open->engine, open->question);
+    for (size_t i = 0; i < open->count && !open->cut; i++) {
+        if (open->choices[i].asked && !open->choices[i].ended) {
+            rv_engine_cancel(open->engine, open->choices[i].question);
+        }
     }
+    open->begun = open->count;
     open->cut = true;
 }
 
@@ -191,57 +210,65 @@ static void begin_stream(struct rv_openai_open *open)
     open->stream = rv_exchange_stream(call->exchange, "text/event-stream", on_closed, open);
     if (open->head.kind == RV_OPENAI_CHAT) {
         write_chunk(open,
-                    rv_openai_chunk(&open->head,
+                    rv_openai_chunk(&open->head, 0,
                                     json_pack("{s:s,s:s}", "role", "assistant", "content", ""),
                                     NULL, NULL));
     }
 }
 
-static void stream_piece(struct rv_openai_open *open, const json_t *body, json_t *logprobs)
+static void stream_piece(struct choice *choice, const json_t *body, json_t *logprobs)
 {
+    struct rv_openai_open *open = choice->open;
     json_t *text = json_object_get(body, "text");
     begin_stream(open);
     json_t *delta = open->head.kind == RV_OPENAI_COMPLETION ? json_incref(text)
                     : rv_json_bool(body, "thinking", false)
                         ? json_pack("{s:O}", "reasoning_content", text)
                         : json_pack("{s:O}", "content", text);
-    write_chunk(open, rv_openai_chunk(&open->head, delta, logprobs, NULL));
+    write_chunk(open, rv_openai_chunk(&open->head, choice->index, delta, logprobs, NULL));
 }
 
 /* ---- the end ---- */
 
-static json_t *message_of(struct rv_openai_open *open, bool *is_call)
+static json_t *message_of(const struct choice *choice, bool *is_call)
 {
+    const struct rv_openai_open *open = choice->open;
+    const struct rv_buf *text = &choice->text;
     *is_call = false;
     if (open->head.kind == RV_OPENAI_COMPLETION) {
-        return json_stringn(open->text.data, open->text.length);
+        return json_stringn(text->data, text->length);
     }
     json_t *message =
-        open->ask.tools ? rv_openai_tool_message(open->text.data, open->call_id, is_call) : NULL;
+        open->ask.tools ? rv_openai_tool_message(text->data, open->call_id, is_call) : NULL;
     if (message == NULL) {
-        message = json_pack("{s:s,s:s#}", "role", "assistant", "content", open->text.data,
-                            (json_int_t)open->text.length);
+        message = json_pack("{s:s,s:s#}", "role", "assistant", "content", text->data,
+                            (json_int_t)text->length);
     }
-    if (open->thoughts.length > 0) {
+    if (choice->thoughts.length > 0) {
         json_object_set_new(message, "reasoning_content",
-                            json_stringn(open->thoughts.data, open->thoughts.length));
+                            json_stringn(choice->thoughts.data, choice->thoughts.length));
     }
     return message;
 }
 
-static void end_stream(struct rv_openai_open *open, const json_t *body)
+static void end_choice(const struct choice *choice)
 {
-    const char *finish = rv_json_str(body, "finish", "stop");
+    struct rv_openai_open *open = choice->open;
     bool is_call = false;
     begin_stream(open);
     if (open->ask.tools) {
-        json_t *message = message_of(open, &is_call);
+        json_t *message = message_of(choice, &is_call);
         json_object_del(message, "role");
-        write_chunk(open, rv_openai_chunk(&open->head, message, NULL, NULL));
+        write_chunk(open, rv_openai_chunk(&open->head, choice->index, message, NULL, NULL));
     }
-    write_chunk(open, rv_openai_chunk(&open->head, NULL, NULL, is_call ? "tool_calls" : finish));
+    write_chunk(open, rv_openai_chunk(&open->head, choice->index, NULL, NULL,
+                                      is_call ? "tool_calls" : choice->finish));
+}
+
+static void end_stream(struct rv_openai_open *open)
+{
     if (open->ask.usage_chunk) {
-        write_chunk(open, rv_openai_usage_chunk(&open->head, json_object_get(body, "usage")));
+        write_chunk(open, rv_openai_usage_chunk(&open->head, open->usage));
     }
     if (open->stream != NULL && !open->cut) {
         static const char last[] = "data: [DONE]\n\n";
@@ -252,35 +279,30 @@ static void end_stream(struct rv_openai_open *open, const json_t *body)
     }
 }
 
-static void answer_whole(struct rv_openai_open *open, const json_t *body)
+static void answer_whole(struct rv_openai_open *open)
 {
-    bool is_call = false;
-    json_t *message = message_of(open, &is_call);
-    const json_t *call = json_array_get(json_object_get(message, "tool_calls"), 0);
-    json_object_del((json_t *)(uintptr_t)call, "index"); /* of streams only */
-    json_t *logprobs = open->logprobs;
-    open->logprobs = NULL;
-    json_t *whole = rv_openai_whole(&open->head, message, logprobs,
-                                    is_call ? "tool_calls" : rv_json_str(body, "finish", "stop"),
-                                    json_object_get(body, "usage"));
+    json_t *choices = json_array();
+    for (size_t i = 0; i < open->count; i++) {
+        struct choice *choice = &open->choices[i];
+        bool is_call = false;
+        json_t *message = message_of(choice, &is_call);
+        const json_t *call = json_array_get(json_object_get(message, "tool_calls"), 0);
+        json_object_del((json_t *)(uintptr_t)call, "index"); /* of streams only */
+        json_array_append_new(choices, rv_openai_choice(&open->head, i, message, choice->logprobs,
+                                                        is_call ? "tool_calls" : choice->finish));
+        choice->logprobs = NULL;
+    }
+    json_t *whole = rv_openai_whole(&open->head, choices, open->usage);
     rv_exchange_json(open->call->exchange, 200, whole);
     open->call = NULL;
     json_decref(whole);
 }
 
-static void on_done(struct rv_openai_open *open, const json_t *body)
-{
-    if (open->ask.stream) {
-        end_stream(open, body);
-    } else {
-        answer_whole(open, body);
-    }
-}
-
-static void on_failed(struct rv_openai_open *open, const struct rv_engine_event *event)
+static void on_failed(struct rv_openai_open *open, size_t index,
+                      const struct rv_engine_event *event)
 {
     if (open->call != NULL) {
-        rv_openai_refuse_event(open->call, &open->ask, event);
+        rv_openai_refuse_event(open->call, &open->ask, index, event);
         open->call = NULL;
         return;
     }
@@ -295,8 +317,9 @@ static void on_failed(struct rv_openai_open *open, const struct rv_engine_event 
     }
 }
 
-static void on_piece(struct rv_openai_open *open, const json_t *body)
+static void on_piece(struct choice *choice, const json_t *body)
 {
+    struct rv_openai_open *open = choice->open;
     const json_t *list = json_object_get(body, "logprobs");
     const json_t *text = json_object_get(body, "text");
     bool thinking = rv_json_bool(body, "thinking", false);
@@ -309,33 +332,66 @@ static void on_piece(struct rv_openai_open *open, const json_t *body)
         open_cut(open);
     }
     if (open->ask.stream && !open->ask.tools) {
-        stream_piece(open, body, logprobs);
+        stream_piece(choice, body, logprobs);
         return;
     }
-    rv_buf_add(thinking ? &open->thoughts : &open->text, json_string_value(text),
+    rv_buf_add(thinking ? &choice->thoughts : &choice->text, json_string_value(text),
                json_string_length(text));
     if (logprobs != NULL) {
-        json_array_extend(open->logprobs, logprobs);
+        json_array_extend(choice->logprobs, logprobs);
         json_decref(logprobs);
+    }
+}
+
+/* Sums, exactly, what all of them took. */
+static void add_usage(json_t *sum, const json_t *usage)
+{
+    static const char *const keys[] = {"prompt", "cached", "answer", "thinking"};
+    for (size_t i = 0; i < RV_COUNT(keys); i++) {
+        int64_t tokens = rv_json_int(sum, keys[i], 0) + rv_json_int(usage, keys[i], 0);
+        json_object_set_new(sum, keys[i], json_integer(tokens));
+    }
+}
+
+static void ask_more(struct rv_openai_open *open);
+
+/* The choice has ended; the request has with its last one, or with the first that failed. */
+static void on_end(struct choice *choice, const struct rv_engine_event *event)
+{
+    struct rv_openai_open *open = choice->open;
+    choice->ended = true;
+    open->at_engine--;
+    add_usage(open->usage, json_object_get(event->body, "usage"));
+    snprintf(choice->finish, sizeof choice->finish, "%s",
+             rv_json_str(event->body, "finish", "stop"));
+    if (event->kind == RV_ENGINE_FAILED) {
+        on_failed(open, choice->index, event);
+        open_cut(open);
+    } else if (open->ask.stream) {
+        end_choice(choice);
+    }
+    open->ended = open->at_engine == 0 && open->begun == open->count;
+    rv_openai_account(open->api, open->tenant, open->person, open->ask.model, event->body,
+                      open->ended ? open->ask.kept : 0);
+    if (!open->ended) {
+        ask_more(open);
+    } else if (event->kind == RV_ENGINE_DONE && open->ask.stream) {
+        end_stream(open);
+    } else if (open->call != NULL) {
+        answer_whole(open);
     }
 }
 
 static void on_event(void *data, const struct rv_engine_event *event)
 {
-    struct rv_openai_open *open = data;
+    struct choice *choice = data;
+    struct rv_openai_open *open = choice->open;
     if (event->kind == RV_ENGINE_PIECE) {
-        on_piece(open, event->body);
+        on_piece(choice, event->body);
         return;
     }
-    rv_openai_account(open->api, open->tenant, open->person, open->ask.model, event->body,
-                      open->ask.kept);
-    open->ended = true;
-    if (event->kind == RV_ENGINE_DONE) {
-        on_done(open, event->body);
-    } else {
-        on_failed(open, event);
-    }
-    if (open->stream == NULL) {
+    on_end(choice, event);
+    if (open->ended && open->stream == NULL) {
         open_free(open);
     }
 }
@@ -359,9 +415,31 @@ static void name_it(struct rv_openai_open *open)
         .model = open->ask.model,
         .fingerprint = open->fingerprint,
         .created_s = rv_now_us(rv_loop_clock(open->api->options.loop)) / 1000000};
-    if (json_object_get(open->ask.question, "seed") == NULL) {
-        json_object_set_new(open->ask.question, "seed",
-                            json_integer((json_int_t)(number[0] ^ number[1]) & INT64_MAX));
+    open->seed = (int64_t)(number[0] ^ number[1]) & (INT64_MAX >> 1);
+}
+
+/* The same seed gives each prompt the answer that it has alone; without one they are drawn apart.
+ */
+static void ask_more(struct rv_openai_open *open)
+{
+    struct rv_loop *loop = open->api->options.loop;
+    int64_t left_ms = (open->end_us - rv_mono_us(rv_loop_clock(loop))) / 1000;
+    while (open->begun < open->count && open->at_engine < RV_OPENAI_AT_ONCE) {
+        struct choice *choice = &open->choices[open->begun++];
+        json_t *question = json_copy(open->ask.question);
+        json_t *prompt = json_array_get(open->ask.inputs, choice->index);
+        if (prompt != NULL) {
+            json_object_set_new(question, "messages",
+                                json_pack("[{s:s,s:O}]", "role", "user", "text", prompt));
+        }
+        if (json_object_get(question, "seed") == NULL) {
+            json_object_set_new(question, "seed",
+                                json_integer(open->seed + (json_int_t)choice->index));
+        }
+        open->at_engine++;
+        choice->asked = true;
+        choice->question = rv_engine_ask(open->engine, loop, question, left_ms > 1 ? left_ms : 1,
+                                         on_event, choice);
     }
 }
 
@@ -376,20 +454,27 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
                                     .ask = *ask,
                                     .tenant = call->caller->tenant,
                                     .person = rv_strdup(call->caller->person),
-                                    .logprobs = ask->logprobs ? json_array() : NULL};
+                                    .count = ask->inputs != NULL ? json_array_size(ask->inputs) : 1,
+                                    .end_us = rv_mono_us(rv_loop_clock(api->options.loop)) +
+                                              api->options.models.deadline_ms * 1000,
+                                    .usage = json_object()};
     api->openai = open;
-    rv_buf_init(&open->text, TEXT_MAX);
-    rv_buf_str(&open->text, "");
-    rv_buf_init(&open->thoughts, TEXT_MAX);
+    open->choices = rv_alloc_array(open->count, sizeof *open->choices);
+    for (size_t i = 0; i < open->count; i++) {
+        struct choice *choice = &open->choices[i];
+        *choice = (struct choice){
+            .open = open, .index = i, .logprobs = ask->logprobs ? json_array() : NULL};
+        rv_buf_init(&choice->text, TEXT_MAX);
+        rv_buf_str(&choice->text, "");
+        rv_buf_init(&choice->thoughts, TEXT_MAX);
+    }
     name_it(open);
     json_t *question = open->ask.question;
-    open->ask.question = NULL;
     json_object_set_new(question, "tenant", json_integer(open->tenant));
     json_object_set_new(question, "tier",
                         json_integer(rv_model_tier(api->options.models.tiers, open->tenant)));
     if (open->ask.adapter != NULL) {
         json_object_set(question, "adapter", open->ask.adapter);
     }
-    open->question = rv_engine_ask(engine, api->options.loop, question,
-                                   api->options.models.deadline_ms, on_event, open);
+    ask_more(open);
 }

@@ -1,4 +1,6 @@
 /* openai_call.h -- one request to the model on its way: asked, streamed or gathered, accounted.
+ * Of several prompts each is a question of its own, RV_OPENAI_AT_ONCE of them at a time; the first
+ * that fails ends the request.
  *
  *     quota --> engine --> first event: head of a stream | gathered --> the one answer
  *                 ^-- cancelled when the client goes, is too slow, or the server stops
@@ -19,8 +21,8 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
 /* Answers with the error in the API's shape. */
 void rv_openai_refuse(struct rv_call *call, int status, const char *type, const char *code,
                       const char *message, const char *pointer);
-/* What the engine said, likewise. */
-void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *ask,
+/* What the engine said of the input `index`, likewise. */
+void rv_openai_refuse_event(struct rv_call *call, const struct rv_openai_ask *ask, size_t index,
                             const struct rv_engine_event *event);
 /* Adds one answer, the engine's last event, to the company's sums of the day: under the model that
  * answered, or the one that was asked for where the event does not say.  `kept` tokens were kept

@@ -11,7 +11,10 @@ struct embedding {
     struct rv_openai_ask ask;
     int32_t tenant;
     char *person;
-    size_t open;
+    struct rv_engine *engine;
+    int64_t end_us;  /* of the whole */
+    size_t next;     /* the input that is asked next; the last of them: none is left */
+    size_t open;     /* at the engine */
     json_t *vectors; /* list in the order of the inputs; null until there */
     json_int_t tokens;
 };
@@ -59,22 +62,29 @@ static void answer(struct embedding *all)
     json_decref(body);
 }
 
+static void ask_more(struct embedding *all);
+
 static void on_vector(void *data, const struct rv_engine_event *event)
 {
     struct one *one = data;
     struct embedding *all = one->all;
     const json_t *usage = json_object_get(event->body, "usage");
+    size_t count = json_array_size(all->vectors);
     all->tokens += rv_json_int(usage, "prompt", 0);
-    rv_openai_account(all->api, all->tenant, all->person, all->ask.model, event->body,
-                      all->open == 1 ? all->ask.kept : 0); /* with the last of them */
     if (event->kind == RV_ENGINE_DONE) {
         json_array_set(all->vectors, one->index, json_object_get(event->body, "vector"));
     } else if (all->call != NULL) { /* the first failure is the answer */
-        rv_openai_refuse_event(all->call, &all->ask, event);
+        rv_openai_refuse_event(all->call, &all->ask, one->index, event);
         all->call = NULL;
+        all->next = count;
     }
+    all->open--;
+    bool last = all->open == 0 && all->next == count;
+    rv_openai_account(all->api, all->tenant, all->person, all->ask.model, event->body,
+                      last ? all->ask.kept : 0);
     rv_free(one);
-    if (--all->open > 0) {
+    if (!last) {
+        ask_more(all);
         return;
     }
     if (all->call != NULL) {
@@ -86,30 +96,41 @@ static void on_vector(void *data, const struct rv_engine_event *event)
     rv_free(all);
 }
 
+static void ask_more(struct embedding *all)
+{
+    struct rv_api *api = all->api;
+    int tier = RV_MODEL_TIER_EMBED + rv_model_tier(api->options.models.tiers, all->tenant);
+    int64_t left_ms = (all->end_us - rv_mono_us(rv_loop_clock(api->options.loop))) / 1000;
+    while (all->next < json_array_size(all->vectors) && all->open < RV_OPENAI_AT_ONCE) {
+        struct one *one = rv_alloc(sizeof *one);
+        *one = (struct one){all, all->next++};
+        json_t *question = json_pack("{s:s,s:i,s:i,s:[{s:s,s:O}]}", "kind", "embed", "tenant",
+                                     (int)all->tenant, "tier", tier, "messages", "role", "user",
+                                     "text", json_array_get(all->ask.inputs, one->index));
+        if (all->ask.adapter != NULL) {
+            json_object_set(question, "adapter", all->ask.adapter);
+        }
+        all->open++;
+        rv_engine_ask(all->engine, api->options.loop, question, left_ms > 1 ? left_ms : 1,
+                      on_vector, one);
+    }
+}
+
 void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_engine *engine)
 {
     struct rv_api *api = call->api;
-    size_t count = json_array_size(ask->inputs);
-    int tier = RV_MODEL_TIER_EMBED + rv_model_tier(api->options.models.tiers, call->caller->tenant);
     struct embedding *all = rv_alloc(sizeof *all);
     *all = (struct embedding){.api = api,
                               .call = call,
                               .ask = *ask,
                               .tenant = call->caller->tenant,
                               .person = rv_strdup(call->caller->person),
-                              .open = count,
+                              .engine = engine,
+                              .end_us = rv_mono_us(rv_loop_clock(api->options.loop)) +
+                                        api->options.models.deadline_ms * 1000,
                               .vectors = json_array()};
-    for (size_t i = 0; i < count; i++) {
-        struct one *one = rv_alloc(sizeof *one);
-        *one = (struct one){all, i};
+    for (size_t i = 0; i < json_array_size(ask->inputs); i++) {
         json_array_append_new(all->vectors, json_null());
-        json_t *question = json_pack("{s:s,s:i,s:i,s:[{s:s,s:O}]}", "kind", "embed", "tenant",
-                                     (int)all->tenant, "tier", tier, "messages", "role", "user",
-                                     "text", json_array_get(all->ask.inputs, i));
-        if (all->ask.adapter != NULL) {
-            json_object_set(question, "adapter", all->ask.adapter);
-        }
-        rv_engine_ask(engine, api->options.loop, question, api->options.models.deadline_ms,
-                      on_vector, one);
     }
+    ask_more(all);
 }

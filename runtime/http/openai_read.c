@@ -612,20 +612,42 @@ static bool read_chat(const json_t *body, struct rv_openai_ask *out, struct rv_o
     return true;
 }
 
+static bool take_prompts(json_t *prompt, struct rv_openai_ask *out, struct rv_openai_fault *fault)
+{
+    out->inputs = json_is_array(prompt) ? json_incref(prompt) : json_array();
+    if (json_is_string(prompt)) {
+        json_array_append(out->inputs, prompt);
+    }
+    size_t count = json_array_size(out->inputs);
+    if (count == 0 || count > RV_OPENAI_PROMPTS_MAX) {
+        return wrong(fault, "/prompt", "prompt must be a text or a list of 1 to %d texts",
+                     RV_OPENAI_PROMPTS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *one = json_array_get(out->inputs, i);
+        bool ids = json_is_integer(one) || json_is_integer(json_array_get(one, 0));
+        char pointer[32];
+        snprintf(pointer, sizeof pointer, "/prompt/%zu", i);
+        if (!json_is_string(one)) {
+            return wrong(fault, pointer,
+                         ids ? "token ids are not supported: a prompt is a text, which the model's "
+                               "own tokenizer reads"
+                             : "a prompt must be a text");
+        }
+    }
+    return true;
+}
+
 static bool read_completion(const json_t *body, struct rv_openai_ask *out,
                             struct rv_openai_fault *fault)
 {
     json_t *prompt = json_object_get(body, "prompt");
     int64_t logprobs = -1;
     bool echo = false;
-    if (json_array_size(prompt) == 1) {
-        prompt = json_array_get(prompt, 0);
+    if (!take_prompts(prompt, out, fault)) {
+        return false;
     }
-    if (!json_is_string(prompt)) {
-        return wrong(fault, "/prompt", "prompt must be one text");
-    }
-    out->question = json_pack("{s:s,s:b,s:[{s:s,s:O}]}", "kind", "complete", "stream", 1,
-                              "messages", "role", "user", "text", prompt);
+    out->question = json_pack("{s:s,s:b}", "kind", "complete", "stream", 1);
     if (!take_length(body, RV_OPENAI_COMPLETION_DEFAULT, out->question, fault) ||
         !take_bool(body, "echo", &echo, fault) ||
         !take_integer(body, "logprobs", 0, RV_OPENAI_LOGPROBS_MAX, &logprobs, fault)) {
@@ -728,13 +750,15 @@ static void schema_place(const struct rv_openai_ask *ask, const char *at, char *
     }
 }
 
-void rv_openai_place(const struct rv_openai_ask *ask, enum rv_code code, const char *message,
-                     char *out, size_t room)
+void rv_openai_place(const struct rv_openai_ask *ask, size_t index, enum rv_code code,
+                     const char *message, char *out, size_t room)
 {
     static const char *const texts[] = {"/messages", "/prompt", "/input"};
     out[0] = '\0';
     if (strncmp(message, "schema ", 7) == 0) {
         schema_place(ask, message + 7, out, room);
+    } else if (strstr(message, "tokenizer.chat_template") != NULL) {
+        snprintf(out, room, "/model");
     } else if (strncmp(message, "stop text", 9) == 0) {
         snprintf(out, room, "/stop");
     } else if (code == RV_LIMIT && strncmp(message, "the shortest answer", 19) == 0) {
@@ -742,5 +766,8 @@ void rv_openai_place(const struct rv_openai_ask *ask, enum rv_code code, const c
     } else if (code == RV_LIMIT || strstr(message, "the prompt") != NULL ||
                strncmp(message, "messages", 8) == 0) {
         snprintf(out, room, "%s", texts[ask->kind]);
+        if (json_array_size(ask->inputs) > 1) {
+            snprintf(out, room, "%s/%zu", texts[ask->kind], index);
+        }
     }
 }

@@ -73,8 +73,8 @@ static json_t *flat_logprobs(const json_t *content)
                      top);
 }
 
-static json_t *choices_of(const struct rv_openai_head *head, const char *member, json_t *value,
-                          json_t *logprobs, const char *finish)
+static json_t *choice_of(const struct rv_openai_head *head, size_t index, const char *member,
+                         json_t *value, json_t *logprobs, const char *finish)
 {
     json_t *shown = json_null();
     if (logprobs != NULL) {
@@ -82,17 +82,17 @@ static json_t *choices_of(const struct rv_openai_head *head, const char *member,
                                                    : json_pack("{s:O}", "content", logprobs);
         json_decref(logprobs);
     }
-    return json_pack("[{s:i,s:o,s:o,s:s?}]", "index", 0, member, value, "logprobs", shown,
-                     "finish_reason", finish);
+    return json_pack("{s:I,s:o,s:o,s:s?}", "index", (json_int_t)index, member, value, "logprobs",
+                     shown, "finish_reason", finish);
 }
 
-json_t *rv_openai_chunk(const struct rv_openai_head *head, json_t *delta, json_t *logprobs,
-                        const char *finish)
+json_t *rv_openai_chunk(const struct rv_openai_head *head, size_t index, json_t *delta,
+                        json_t *logprobs, const char *finish)
 {
     bool text = head->kind == RV_OPENAI_COMPLETION;
     json_t *value = delta != NULL ? delta : text ? json_string("") : json_object();
-    return object_of(head, true,
-                     choices_of(head, text ? "text" : "delta", value, logprobs, finish));
+    json_t *choice = choice_of(head, index, text ? "text" : "delta", value, logprobs, finish);
+    return object_of(head, true, json_pack("[o]", choice));
 }
 
 json_t *rv_openai_usage_chunk(const struct rv_openai_head *head, const json_t *usage)
@@ -102,12 +102,16 @@ json_t *rv_openai_usage_chunk(const struct rv_openai_head *head, const json_t *u
     return chunk;
 }
 
-json_t *rv_openai_whole(const struct rv_openai_head *head, json_t *message, json_t *logprobs,
-                        const char *finish, const json_t *usage)
+json_t *rv_openai_choice(const struct rv_openai_head *head, size_t index, json_t *message,
+                         json_t *logprobs, const char *finish)
 {
     bool text = head->kind == RV_OPENAI_COMPLETION;
-    json_t *whole = object_of(
-        head, false, choices_of(head, text ? "text" : "message", message, logprobs, finish));
+    return choice_of(head, index, text ? "text" : "message", message, logprobs, finish);
+}
+
+json_t *rv_openai_whole(const struct rv_openai_head *head, json_t *choices, const json_t *usage)
+{
+    json_t *whole = object_of(head, false, choices);
     json_object_set_new(whole, "usage", rv_openai_usage(usage));
     return whole;
 }

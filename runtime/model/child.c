@@ -427,6 +427,13 @@ static enum kernel_status open_model(struct child *child, const json_t *frame,
     if (status != KERNEL_OK) {
         return status;
     }
+    const char *template = rv_json_str(frame, "template", "");
+    if (template[0] != '\0') {
+        status = kernel_model_use_chat(child->model, template, error);
+    }
+    if (status != KERNEL_OK) {
+        return status;
+    }
     kernel_model_facts(child->model, &child->facts);
     status = check_hash(child, rv_json_str(frame, "sha256", ""), error);
     if (status != KERNEL_OK) {

@@ -55,7 +55,7 @@ struct question {
 
 struct rv_engine {
     struct rv_engine_options options;
-    char *path, *program, *sha256, *label;
+    char *path, *program, *sha256, *label, *template;
     atomic_uint_fast64_t next_id;
     int state;
     struct rv_child_process process;
@@ -152,7 +152,10 @@ static void question_overloaded(struct question *question)
 {
     question_unlink(question);
     rv_loop_post(question->loop, deliver,
-                 failure(question, RV_LIMIT, "the model is overloaded", 1000, NULL));
+                 failure(question, RV_LIMIT,
+                         "overloaded: as many of the company's questions are on their way to the "
+                         "model as there are places left",
+                         1000, NULL));
 }
 
 /* ---- the connection ---- */
@@ -430,11 +433,11 @@ static void begin(struct rv_engine *engine)
     rv_state_move(&state_table, &engine->state, STARTING);
     engine->poll = rv_poll_create(options->loop, engine->process.fd, on_io, engine);
     say_new(engine,
-            json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s*,s:s*}", "op", "open", "path", engine->path,
-                      "backend", options->backend != NULL ? options->backend : "auto", "threads",
-                      options->threads, "context", (json_int_t)options->context, "cache_bytes",
-                      (json_int_t)options->cache_bytes, "sha256", engine->sha256, "label",
-                      engine->label));
+            json_pack("{s:s,s:s,s:s,s:i,s:I,s:I,s:s*,s:s*,s:s*}", "op", "open", "path",
+                      engine->path, "backend", options->backend != NULL ? options->backend : "auto",
+                      "threads", options->threads, "context", (json_int_t)options->context,
+                      "cache_bytes", (json_int_t)options->cache_bytes, "sha256", engine->sha256,
+                      "label", engine->label, "template", engine->template));
 }
 
 /* No failure: nobody asks it any more. */
@@ -495,6 +498,7 @@ struct rv_engine *rv_engine_start(const struct rv_engine_options *options)
     engine->program = rv_strdup(options->program);
     engine->sha256 = rv_strdup(options->sha256);
     engine->label = rv_strdup(options->label);
+    engine->template = rv_strdup(options->template);
     engine->process = RV_CHILD_PROCESS_NONE;
     atomic_init(&engine->next_id, 1);
     rv_buf_init(&engine->in, RV_FRAME_MAX + READ_BYTES + 4);
@@ -555,6 +559,7 @@ void rv_engine_close(struct rv_engine *engine)
     rv_free(engine->program);
     rv_free(engine->sha256);
     rv_free(engine->label);
+    rv_free(engine->template);
     rv_free(engine);
 }
 
@@ -566,13 +571,17 @@ static void take_question(void *data)
     struct rv_engine *engine = question->engine;
     question->next = NULL;
     struct question **end = &engine->questions; /* in the order of asking */
+    int64_t tenant = rv_json_int(question->body, "tenant", 0);
+    int before = engine->open;
+    int own = 0;
     while (*end != NULL) {
+        own += rv_json_int((*end)->body, "tenant", 0) == tenant;
         end = &(*end)->next;
     }
     *end = question;
     engine->open++;
     wake(engine);
-    if (engine->open > RV_ENGINE_OPEN_MAX) {
+    if (own >= RV_ENGINE_OPEN_MAX - before) {
         question_overloaded(question);
     } else if (engine->refused) {
         question_fail(question, RV_UNAVAILABLE, engine->trouble);

@@ -19,7 +19,8 @@
  *   "schema"    JSON Schema of the answer;  or "options" [texts];  or neither
  *   "stop" [texts], "temperature", "top_p", "min_p", "top_k", "seed" (integer), "max" (tokens),
  *   "thinking_max" (tokens, -1 none), "logprobs" (alternatives per token)
- *   "plain"     true: where the model has no chat format, its messages as one text
+ *   "plain"     true: where the file has no chat template, its messages as one text.  (One that is
+ *               there and not known is refused: nobody knows how a chat with it is written.)
  *   "stream"    true: PIECE events as they come; else the whole text is in DONE
  *   "adapter"   {"name","path","sha256"}: a LoRA adapter of this tenant, loaded when first asked
  * for
@@ -37,7 +38,8 @@
 enum {
     RV_ENGINE_ADAPTER_MAX = 32,     /* bytes of an adapter's name: tenant and hash go with it
                                        (RV_MODEL_ADAPTER_MAX) */
-    RV_ENGINE_OPEN_MAX = 1024,      /* questions on their way; more are RV_LIMIT */
+    RV_ENGINE_OPEN_MAX = 1024,      /* questions on their way; more are RV_LIMIT.  As in the engine
+                                       itself a company has at most as many as are left */
     RV_ENGINE_TRIES = 2,            /* of one question, over a restart */
     RV_ENGINE_GRACE_MS = 5000,      /* after a deadline, before the process counts as hung */
     RV_ENGINE_START_MS = 120000,    /* to open a model: a large one is read and repacked */
@@ -51,12 +53,13 @@ struct rv_engine;
 
 struct rv_engine_options {
     struct rv_loop *loop;
-    const char *program; /* the reeve program; NULL: this one */
-    const char *path;    /* of the model's file */
-    const char *sha256;  /* what the file must be, in hex; NULL: whatever it is */
-    const char *label;   /* NAME@VERSION, the name its answers carry; NULL: as the file says */
-    const char *backend; /* auto, ref, cpu, cuda; NULL: auto */
-    int threads;         /* 0: the engine's own choice, as the next two */
+    const char *program;  /* the reeve program; NULL: this one */
+    const char *path;     /* of the model's file */
+    const char *sha256;   /* what the file must be, in hex; NULL: whatever it is */
+    const char *label;    /* NAME@VERSION, the name its answers carry; NULL: as the file says */
+    const char *template; /* its chat format; NULL: as the file's own template says */
+    const char *backend;  /* auto, ref, cpu, cuda; NULL: auto */
+    int threads;          /* 0: the engine's own choice, as the next two */
     int64_t context, cache_bytes;
     bool lazy; /* begins with the first question: for commands that may never ask */
 };

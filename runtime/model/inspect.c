@@ -31,22 +31,40 @@ static json_t *facts_of(const struct kernel_model *model)
     return rv_kernel_facts(&facts);
 }
 
-enum rv_code rv_model_inspect(const char *path, json_t **out, struct rv_error *err)
+enum rv_code rv_model_inspect(const char *path, const char *template, json_t **out,
+                              struct rv_error *err)
 {
     struct kernel_model *model = NULL;
     struct kernel_error error = {.status = KERNEL_OK};
-    if (kernel_model_open(path, &model, &error) != KERNEL_OK) {
+    enum kernel_status status = kernel_model_open(path, &model, &error);
+    if (status == KERNEL_OK && template != NULL) {
+        status = kernel_model_use_chat(model, template, &error);
+    }
+    if (status != KERNEL_OK) {
         size_t named = strnlen(path, KERNEL_PATH_SHOWN); /* some errors do; who asked does too */
         if (strncmp(error.message, path, named) == 0 &&
             strncmp(error.message + named, ": ", 2) == 0) {
             memmove(error.message, error.message + named + 2,
                     strlen(error.message + named + 2) + 1);
         }
+        kernel_model_close(model);
         return refuse(&error, err);
     }
     *out = facts_of(model);
     kernel_model_close(model);
     return RV_OK;
+}
+
+enum rv_code rv_model_can_chat(const json_t *facts, struct rv_error *err)
+{
+    const char *fault = rv_json_str(facts, "chat_fault", NULL);
+    if (fault == NULL) {
+        return RV_OK;
+    }
+    rv_fail(err, RV_INVALID, "%s", fault);
+    rv_hint(err, "reeve model check, load and chat take --template NAME; /v1/completions and "
+                 "/v1/embeddings need none.");
+    return RV_INVALID;
 }
 
 enum rv_code rv_model_make(const char *shape, const char *type, int64_t seed, const char *path,

@@ -9,9 +9,13 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/json.h"
 
-/* {"name","hash","architecture","type","chat","parameters","bytes","context","vocabulary","layers",
- * "width"}; new reference.  RV_INVALID or RV_CORRUPT with what is wrong, by name. */
-RV_MUST enum rv_code rv_model_inspect(const char *path, json_t **out, struct rv_error *err);
+/* {"name","hash","architecture","type","chat","chat_fault"?,"parameters","bytes","context",
+ * "vocabulary","layers","width"}; new reference.  RV_INVALID or RV_CORRUPT with what is wrong, by
+ * name.  `template`: the chat format that it is to have; NULL: as the file says. */
+RV_MUST enum rv_code rv_model_inspect(const char *path, const char *template, json_t **out,
+                                      struct rv_error *err);
+/* A chat template that is there and not known: RV_INVALID with the remedy. */
+RV_MUST enum rv_code rv_model_can_chat(const json_t *facts, struct rv_error *err);
 /* Random weights of that shape; the same arguments give the same file.  Never overwrites. */
 RV_MUST enum rv_code rv_model_make(const char *shape, const char *type, int64_t seed,
                                    const char *path, json_t **facts, struct rv_error *err);

@@ -49,7 +49,7 @@ static const char *label_of(const struct served *served)
 
 /* `label` NULL: the setting's; then NULL where that names none. */
 static struct served *serve(struct rv_models *models, const char *label, const char *path,
-                            const char *sha256)
+                            const char *sha256, const char *template)
 {
     struct rv_engine_options how = models->options.engine;
     for (struct served *at = models->served; at != NULL; at = at->next) {
@@ -64,7 +64,10 @@ static struct served *serve(struct rv_models *models, const char *label, const c
     how.loop = models->options.loop;
     how.label = label;
     how.sha256 = sha256;
-    how.path = label != NULL ? path : how.path;
+    if (label != NULL) { /* the setting is about the file of model.path */
+        how.path = path;
+        how.template = template[0] != '\0' ? template : NULL;
+    }
     struct served *served = rv_alloc(sizeof *served);
     served->next = models->served;
     served->label = rv_strdup(label);
@@ -140,17 +143,18 @@ static void take_row(struct rv_models *models, struct wanted *all, const struct 
     snprintf(label, sizeof label, "%s@%lld", rv_result_text(result, row, 1),
              (long long)rv_result_i64(result, row, 2));
     if (all->count == 0 && tenant != 0) {
-        want(models, all, 0, serve(models, NULL, NULL, NULL));
+        want(models, all, 0, serve(models, NULL, NULL, NULL, NULL));
     }
     want(models, all, tenant,
-         serve(models, label, rv_result_text(result, row, 3), rv_result_text(result, row, 4)));
+         serve(models, label, rv_result_text(result, row, 3), rv_result_text(result, row, 4),
+               rv_result_text(result, row, 5)));
 }
 
 /* With the lock. */
 static void take_all(struct rv_models *models, struct wanted *all)
 {
     if (all->count == 0) {
-        want(models, all, 0, serve(models, NULL, NULL, NULL));
+        want(models, all, 0, serve(models, NULL, NULL, NULL, NULL));
     }
     rv_free(models->places);
     models->places = all->places;

@@ -84,6 +84,20 @@ static enum kernel_status take_messages(struct rv_kernel_request *built, const j
     return KERNEL_OK;
 }
 
+void rv_kernel_chat_refusal(const struct kernel_model_facts *facts, char *out, size_t room)
+{
+    static const char missing[] = "no key tokenizer.chat_template";
+    const char *why = facts->chat_fault[0] != '\0' ? facts->chat_fault : missing;
+    int length = snprintf(out, room, "%s; set model.template:", why);
+    for (uint32_t i = 0; kernel_chat_format(i) != NULL && length < (int)room; i++) {
+        length += snprintf(out + length, room - (size_t)length, "%s %s", i > 0 ? "," : "",
+                           kernel_chat_format(i));
+    }
+    if (length >= (int)room) { /* too many to be named: `reeve help config` has them */
+        snprintf(out, room, "%s; set model.template to another format", why);
+    }
+}
+
 static double number_of(const json_t *question, const char *key)
 {
     return json_number_value(json_object_get(question, key));
@@ -144,10 +158,14 @@ enum kernel_status rv_kernel_request_read(struct rv_kernel_request *built, const
         RV_ASSERT(built->schema != NULL);
         request->schema = (struct kernel_text){built->schema, strlen(built->schema)};
     }
-    if (request->kind == KERNEL_CHAT && facts->chat[0] == '\0' &&
-        rv_json_bool(question, "plain", false)) {
-        join(built);
+    if (request->kind != KERNEL_CHAT || facts->chat[0] != '\0') {
+        return KERNEL_OK;
     }
+    if (facts->chat_fault[0] != '\0' || !rv_json_bool(question, "plain", false)) {
+        rv_kernel_chat_refusal(facts, error->message, sizeof error->message);
+        return error->status = KERNEL_UNSUPPORTED;
+    }
+    join(built);
     return KERNEL_OK;
 }
 
@@ -166,9 +184,14 @@ json_t *rv_kernel_facts(const struct kernel_model_facts *facts)
     memcpy(&hash, facts->hash, sizeof hash);
     rv_hash_hex(&hash, hex);
     json_t *name = json_string(facts->name);
-    return json_pack("{s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "name",
+    char fault[256];
+    if (facts->chat_fault[0] != '\0') {
+        rv_kernel_chat_refusal(facts, fault, sizeof fault);
+    }
+    return json_pack("{s:o,s:s,s:s,s:s,s:s,s:s*,s:I,s:I,s:I,s:I,s:I,s:I}", "name",
                      name != NULL ? name : json_string("unnamed"), "hash", hex, "architecture",
-                     facts->architecture, "type", facts->type, "chat", facts->chat, "parameters",
+                     facts->architecture, "type", facts->type, "chat", facts->chat, "chat_fault",
+                     facts->chat_fault[0] != '\0' ? fault : NULL, "parameters",
                      (json_int_t)facts->parameters, "bytes", (json_int_t)facts->bytes, "context",
                      (json_int_t)facts->context, "vocabulary", (json_int_t)facts->vocabulary,
                      "layers", (json_int_t)facts->layers, "width", (json_int_t)facts->width);

@@ -23,7 +23,10 @@ enum kernel_status rv_kernel_request_read(struct rv_kernel_request *built, const
                                           struct kernel_error *error);
 void rv_kernel_request_free(struct rv_kernel_request *built);
 
-/* {"name","hash","architecture","type","chat","parameters",...}; new reference. */
+/* Why a chat with it is refused, and what can be done: the key, what is known, the setting. */
+void rv_kernel_chat_refusal(const struct kernel_model_facts *facts, char *out, size_t room);
+
+/* {"name","hash","architecture","type","chat","chat_fault"?,"parameters",...}; new reference. */
 json_t *rv_kernel_facts(const struct kernel_model_facts *facts);
 
 #endif

@@ -197,5 +197,66 @@ for what in model.load model.promote model.canary model.canary_end model.rollbac
     grep -q "\"$what\"" "$state/records"
     same "on the record: $what" 0 $?
 done
+
+# ---- a chat template that nobody knows
+serve_ends
+LC_ALL=C sed "s/'<|im_start|>/'<|im_befor|>/g" "$state/1.gguf" >"$state/odd.gguf"
+gives 2 "an unknown chat template is explained and refused" reeve model check "$state/odd.gguf"
+has out "chat format   unknown"
+has err "key tokenizer.chat_template: unknown; set model.template: chatml, qwen3"
+has err "reeve model check, load and chat take --template NAME"
+known=$(sed -n 's/.*set model.template: //p' "$state/err" | tr -d ',')
+same "all formats are named" 17 "$(echo "$known" | wc -w)"
+for format in $known; do
+    REEVE_MODEL_TEMPLATE=$format reeve config list >/dev/null 2>&1 || same "the setting knows it" "$format" ""
+done
+REEVE_MODEL_TEMPLATE=alpaca gives 2 "a format that is none" reeve config list
+gives 0 "with its format named it is fine" reeve model check "$state/odd.gguf" --template chatml
+has out "chat format   chatml"
+gives 2 "not with one that its vocabulary cannot write" reeve model check "$state/odd.gguf" --template gemma
+has err "chat format gemma needs the special token <start_of_turn>"
+gives 2 "nor with one that is none" reeve model check "$state/odd.gguf" --template alpaca
+has err "name one: chatml"
+echo hello >"$state/line"
+reeve model chat "$state/odd.gguf" --tokens 4 <"$state/line" >/dev/null 2>"$state/err"
+same "no chat with it" 2 $?
+has err "set model.template: chatml"
+reeve model chat "$state/odd.gguf" --tokens 4 --template chatml <"$state/line" >/dev/null 2>&1
+same "one with its format named" 0 $?
+gives 2 "it is not loaded" reeve model load "$state/odd.gguf" --name odd --company acme
+has err "set model.template: chatml"
+gives 0 "with its format named it is" reeve model load "$state/odd.gguf" --name odd --template chatml --company acme
+gives 1 "the same once more is no new version" reeve model load "$state/odd.gguf" --name odd --template chatml --company acme
+REEVE_MODEL_PATH=$state/odd.gguf says "doctor names the remedy" "set model.template: chatml" reeve doctor
+chat() { # the status; the answer is in $state/answer
+    curl -s -o "$state/answer" -w '%{http_code}' -H "Authorization: Bearer $acme" -H 'Content-Type: application/json' \
+        -d '{"model":"reeve","messages":[{"role":"user","content":"hello"}],"max_tokens":4}' "$base/v1/chat/completions"
+}
+embed() {
+    curl -s -o "$state/answer" -w '%{http_code}' -H "Authorization: Bearer $acme" -H 'Content-Type: application/json' \
+        -d '{"model":"reeve","input":"hello"}' "$base/v1/embeddings"
+}
+serve_with() { # SETTINGS...
+    : >"$state/served"
+    env "$@" "$reeve_program" serve --listen 127.0.0.1:0 --json >"$state/served" 2>"$state/log" &
+    served=$!
+    for _ in $(seq 100); do [ -s "$state/served" ] && break; sleep 0.1; done
+    base=$(grep -o 'http://[0-9.:]*' "$state/served" | head -1)
+}
+serve_with REEVE_MODEL_PATH="$state/odd.gguf"
+same "an unknown template: completions" 200 "$(ask "$acme" reeve)"
+same "and embeddings" 200 "$(embed)"
+same "but no chat" 400 "$(chat)"
+grep -q 'set model.template: chatml.*"param":"/model"' "$state/answer"
+same "and the answer says what to do" 0 $?
+serve_ends
+serve_with REEVE_MODEL_PATH="$state/odd.gguf" REEVE_MODEL_TEMPLATE=chatml
+same "with the setting there is one" 200 "$(chat)"
+gives 0 "the version that was loaded with its format is promoted" reeve model promote odd 1 --company acme
+serve_ends
+serve_with REEVE_MODEL_PATH=none
+until_answered_by "it answers" "$acme" "$state/odd.gguf"
+same "chats too, without the setting" 200 "$(chat)"
+gives 0 "the records hold" reeve audit verify --company acme
 [ "$failures" = 0 ] || { echo "$failures checks failed"; tail -30 "$state/log"; }
 [ "$failures" = 0 ]

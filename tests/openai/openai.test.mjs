@@ -216,6 +216,58 @@ test("completions and stop texts", async () => {
   assert.equal(cut.choices[0].finish_reason, "stop");
 });
 
+test("completions of several prompts have a choice each, whole or streamed", async () => {
+  const prompts = Array.from({ length: 40 }, (_, i) => ["abc", "The order says", `invoice ${i}`][i % 3]);
+  const more = { model: "reeve", max_tokens: 6, temperature: 0.8, seed: 3 };
+  const sum = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+  const alone = [];
+  for (const prompt of prompts) {
+    const one = await client.completions.create({ ...more, prompt });
+    alone.push(one.choices[0]);
+    for (const key in sum) sum[key] += one.usage[key];
+  }
+  const whole = await client.completions.create({ ...more, prompt: prompts });
+  assert.deepEqual(whole.choices.map((one) => one.index), prompts.map((_, i) => i));
+  assert.deepEqual(whole.choices.map((one) => one.text), alone.map((one) => one.text));
+  assert.deepEqual(whole.choices.map((one) => one.finish_reason), alone.map((one) => one.finish_reason));
+  for (const key in sum) assert.equal(whole.usage[key], sum[key], key);
+  const texts = prompts.map(() => ""), ends = prompts.map(() => null);
+  let usage = null, last = null;
+  for await (const chunk of await client.completions.create({ ...more, prompt: prompts, stream: true })) {
+    for (const one of chunk.choices) {
+      assert.equal(ends[one.index], null); // nothing of a choice after its end
+      texts[one.index] += one.text;
+      ends[one.index] = one.finish_reason ?? null;
+    }
+    usage = chunk.usage ?? usage;
+    last = chunk;
+  }
+  assert.deepEqual(texts, alone.map((one) => one.text));
+  assert.deepEqual(ends, alone.map((one) => one.finish_reason));
+  assert.equal(last.choices.length, 0);
+  for (const key in sum) assert.equal(usage[key], sum[key], key);
+  const drawn = await client.completions.create({ ...more, seed: undefined, temperature: 1.5, prompt: Array(8).fill("abc") });
+  assert.ok(new Set(drawn.choices.map((one) => one.text)).size > 1); // without a seed they are drawn apart
+  assert.equal((await client.completions.create({ ...more, prompt: ["abc"] })).choices[0].text, alone[0].text);
+  for (const [prompt, place, says] of [[[], "/prompt", "1 to 64"], [Array(65).fill("a"), "/prompt", "1 to 64"], [[1, 2, 3], "/prompt/0", "token ids"],
+    [["a", [1, 2]], "/prompt/1", "token ids"], [["a", null], "/prompt/1", "text"], [5, "/prompt", "text"], [{}, "/prompt", "text"],
+    [["a", "xyzzy ".repeat(4000), "b"], "/prompt/1", "tokens"], [["xyzzy ".repeat(4000)], "/prompt", "tokens"]]) {
+    for (const stream of [false, true]) {
+      const answer = await raw("/completions", { ...more, prompt, stream });
+      const { error } = answer.status === 200 ? { error: { message: await answer.text() } } : await answer.json();
+      assert.ok(error.message.includes(says), error.message);
+      assert.ok(stream || (answer.status === 400 && error.param === place), `${answer.status} ${error.param} ${place}`);
+    }
+  }
+});
+
+test("more embeddings than a company has places are answered in their order", async () => {
+  const input = Array.from({ length: 256 }, (_, i) => `i${i % 7}`);
+  const many = await client.embeddings.create({ model: "reeve", input, encoding_format: "float" });
+  assert.deepEqual(many.data.map((one) => one.index), input.map((_, i) => i));
+  for (let i = 7; i < 256; i++) assert.deepEqual(many.data[i].embedding, many.data[i % 7].embedding);
+});
+
 test("embeddings are the same alone and in a batch, of length one", async () => {
   const many = await client.embeddings.create({ model: "reeve", input: ["one invoice", "two"] });
   const alone = await client.embeddings.create({ model: "reeve", input: "two", encoding_format: "float" });
@@ -271,6 +323,24 @@ test("wrong requests are refused by place", async () => {
   const { error: tooLong } = await long.json();
   assert.equal(tooLong.code, "context_length_exceeded");
   assert.equal(tooLong.param, "/messages");
+});
+
+test("U+0000 is taken or refused with an error", async () => {
+  const format = (schema) => ({ ...ask, max_tokens: 100, response_format: { type: "json_schema", json_schema: { name: "x", schema } } });
+  for (const [path, body] of [["/chat/completions", { ...ask, messages: [{ role: "user", content: "a\u0000b" }] }],
+    ["/completions", { model: "reeve", prompt: "a\u0000b" }], ["/completions", { model: "reeve", prompt: ["a", "\u0000"] }],
+    ["/embeddings", { model: "reeve", input: "a\u0000b" }], ["/chat/completions", { ...ask, stop: "a\u0000" }],
+    ["/chat/completions", format({ const: "a\u0000b" })], ["/chat/completions", format({ enum: ["a\u0000b", 1] })],
+    ["/chat/completions", format({ type: "object", properties: { "a\u0000b": {} } })],
+    ["/chat/completions", { ...ask, tools: [{ ...tool, function: { ...tool.function, name: "a\u0000b" } }] }],
+    ["/chat/completions", { ...ask, model: "reeve\u0000x" }]]) {
+    const answer = await raw(path, body);
+    const got = await answer.json();
+    if (answer.status === 200) continue;
+    assert.equal(answer.status, 400, JSON.stringify(got));
+    assert.match(got.error.message, /U\+0000|\\\\?u0000|NUL/i);
+  }
+  assert.equal((await client.chat.completions.create(ask)).object, "chat.completion");
 });
 
 test("hostile bodies get an answer and the server lives", async () => {

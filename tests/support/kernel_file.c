@@ -64,6 +64,22 @@ void kernel_file_rename(struct kernel_file *file, const char *from, const char *
     memcpy(kernel_file_behind(file, from) - strlen(from), to, strlen(to));
 }
 
+void kernel_file_spoil_chat(struct kernel_file *file, bool gone)
+{
+    static const char mark[] = "<|im_start|>"; /* twice in the template, once in the vocabulary */
+    if (gone) {
+        kernel_file_rename(file, "tokenizer.chat_template", "tokenizer.chat-template");
+        return;
+    }
+    unsigned char *at = kernel_file_behind(file, "tokenizer.chat_template");
+    for (int i = 0; i < 2; i++) {
+        size_t left = file->header - (size_t)(at - file->at);
+        at = memmem(at, left, mark, sizeof mark - 1);
+        KERNEL_ASSERT(at != NULL);
+        memcpy(at, "<|im_befor|>", sizeof mark - 1);
+    }
+}
+
 /* The keys grow by a multiple of the alignment, so that the data stays where the offsets say. */
 static void add_key(struct kernel_file *file, struct make_sink *key)
 {

@@ -19,6 +19,8 @@ void kernel_file_write(const struct kernel_file *file, const char *path);
 unsigned char *kernel_file_behind(struct kernel_file *file, const char *text);
 /* Replaces a text by one of the same length. */
 void kernel_file_rename(struct kernel_file *file, const char *from, const char *to);
+/* Of a made model: a chat template that nobody knows, or (`gone`) none. */
+void kernel_file_spoil_chat(struct kernel_file *file, bool gone);
 /* More keys in front of the others. */
 void kernel_file_add_text(struct kernel_file *file, const char *key, const char *value);
 void kernel_file_add_f32(struct kernel_file *file, const char *key, float value);

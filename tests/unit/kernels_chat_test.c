@@ -205,11 +205,12 @@ static void expect_refused(const char *template, const char *const *names, const
 
 TEST(an_unknown_format_is_refused_with_those_that_are_known)
 {
-    expect_refused("{{ 'Q: ' + m }}", marks, "", "unknown chat template; name one: chatml, qwen3");
+    expect_refused("{{ 'Q: ' + m }}", marks, "", "key tokenizer.chat_template: unknown");
     expect_refused("{{ '<|im_start|>user<|im_sep|>' }}", marks, "",
-                   "unknown chat template; name one");
-    expect_refused(NULL, marks, "", "no chat template in the file; name one: chatml, qwen3");
-    expect_refused(NULL, marks, "alpaca", "unknown chat format; name one: chatml, qwen3");
+                   "key tokenizer.chat_template: unknown");
+    expect_refused("", marks, "", "key tokenizer.chat_template: unknown");
+    expect_refused(NULL, marks, "", "no key tokenizer.chat_template in the file");
+    expect_refused(NULL, marks, "alpaca", "chat format alpaca: unknown; name one: chatml, qwen3");
     static const char *const others[] = {"<s>", NULL};
     expect_refused(
         NULL, others, "chatml",

@@ -554,6 +554,53 @@ TEST(a_full_queue_says_when_to_come_again)
     kernel_model_close(model);
 }
 
+/* Of 20 requests of a tenant, so many are taken while `asked` have places. */
+static int pile_up(struct kernel_engine *engine, uint32_t tenant, struct asked asked[20])
+{
+    int taken = 0;
+    for (int i = 0; i < 20; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[1], 1500);
+        request.tenant = tenant;
+        if (ask(engine, &request, &asked[i])) {
+            taken++;
+            continue;
+        }
+        ck_assert_int_eq(asked[i].status, KERNEL_BUSY);
+        ck_assert_int_gt(asked[i].retry_ms, 0);
+        ck_assert_msg(strstr(asked[i].message, "of this tenant's requests") != NULL, "%s",
+                      asked[i].message);
+    }
+    return taken;
+}
+
+TEST(no_tenant_can_take_the_places_of_the_others)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine =
+        start(model, (struct kernel_engine_options){.running_max = 2, .queue_max = 14});
+    static struct asked asked[5][20];
+    static const int shares[5] = {8, 4, 2, 1, 1}; /* of 16: as many as are left */
+    memset(asked, 0, sizeof asked);
+    for (uint32_t t = 0; t < 5; t++) {
+        ck_assert_int_eq(pile_up(engine, t + 1, asked[t]), shares[t]);
+    }
+    for (int i = 0; i < 20; i++) { /* the first gives back what it had */
+        kernel_cancel(engine, asked[0][i].id);
+        asked_wait(&asked[0][i]);
+        asked_free(&asked[0][i]);
+        asked[0][i] = (struct asked){0};
+    }
+    ck_assert_int_eq(pile_up(engine, 1, asked[0]), 4); /* of the 8 that are left */
+    for (int i = 0; i < 100; i++) {
+        kernel_cancel(engine, asked[i / 20][i % 20].id);
+        asked_wait(&asked[i / 20][i % 20]);
+        asked_free(&asked[i / 20][i % 20]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 TEST(the_canceled_and_the_late_give_their_blocks_back)
 {
     struct kernel_model *model = tiny();
@@ -770,6 +817,73 @@ static uint32_t tokens_told(const struct asked *asked)
         count++;
     }
     return count;
+}
+
+/* U+0000 is a character like any other in a prompt, an option and a schema's values; a stop text
+ * with one is refused, and so is a property's name (the reader of JSON has none). */
+TEST(a_zero_character_is_taken_or_refused_by_name)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    struct kernel_message message;
+    struct asked asked[2] = {0};
+    static const struct kernel_text prompts_of[2] = {{"a\0b", 3}, {"a", 1}};
+    for (int i = 0; i < 2; i++) {
+        struct kernel_request request = complete(&message, "", 4);
+        message.text = prompts_of[i];
+        ck_assert_msg(ask(engine, &request, &asked[i]), "%s", asked[i].message);
+        asked_wait(&asked[i]);
+        ck_assert_msg(!asked[i].failed, "%s", asked[i].message);
+    }
+    ck_assert_uint_gt(asked[0].usage.prompt_tokens, asked[1].usage.prompt_tokens); /* not cut */
+    asked_free(&asked[0]);
+    asked_free(&asked[1]);
+    struct kernel_request request = complete(&message, "x", 64);
+    static const struct kernel_text options[2] = {{"ye\0s", 4}, {"ye\0t", 4}};
+    request.options = options;
+    request.option_count = 2;
+    struct asked chosen = {0};
+    ck_assert_msg(ask(engine, &request, &chosen), "%s", chosen.message);
+    asked_wait(&chosen);
+    ck_assert_msg(!chosen.failed, "%s", chosen.message);
+    json_t *answer = json_loadb(chosen.text, chosen.length, JSON_ALLOW_NUL, NULL);
+    const json_t *choice = json_object_get(answer, "choice");
+    ck_assert_uint_eq(json_string_length(choice), 4);
+    ck_assert_mem_eq(json_string_value(choice), options[chosen.choice].bytes, 4);
+    json_decref(answer);
+    asked_free(&chosen);
+    static const char *const schemas[] = {"{\"const\":\"a\\u0000b\"}", "{\"enum\":[\"\\u0000\"]}"};
+    static const struct kernel_text values[] = {{"a\0b", 3}, {"\0", 1}};
+    for (int i = 0; i < 2; i++) {
+        struct asked made = {0};
+        request = complete(&message, "x", 64);
+        request.schema = text_of(schemas[i]);
+        ck_assert_msg(ask(engine, &request, &made), "%s", made.message);
+        asked_wait(&made);
+        ck_assert_msg(!made.failed, "%s", made.message);
+        json_t *value = json_loadb(made.text, made.length, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
+        ck_assert_uint_eq(json_string_length(value), values[i].length);
+        ck_assert_mem_eq(json_string_value(value), values[i].bytes, values[i].length);
+        json_decref(value);
+        asked_free(&made);
+    }
+    struct asked refused = {0};
+    request = complete(&message, "x", 64);
+    request.schema = text_of("{\"properties\":{\"a\\u0000b\":{}}}");
+    ck_assert(!ask(engine, &request, &refused));
+    ck_assert_int_eq(refused.status, KERNEL_INVALID);
+    ck_assert_msg(strstr(refused.message, "NUL") != NULL, "%s", refused.message);
+    asked_free(&refused);
+    refused = (struct asked){0};
+    request = complete(&message, "x", 64);
+    static const struct kernel_text stop = {"a\0b", 3};
+    request.stop = &stop;
+    request.stop_count = 1;
+    ck_assert(!ask(engine, &request, &refused));
+    ck_assert_msg(strstr(refused.message, "without a NUL") != NULL, "%s", refused.message);
+    asked_free(&refused);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
 }
 
 TEST(every_token_has_log_probabilities_whatever_is_held_back_or_forced)

@@ -96,6 +96,48 @@ TEST(an_unknown_shape_or_type_is_refused_with_the_known_ones)
     ck_assert_ptr_null(model);
 }
 
+/* What the facts say of a made model whose chat template was spoilt, before and after a format was
+ * named. */
+static void facts_of_spoilt(bool gone, const char *format, enum kernel_status status,
+                            struct kernel_model_facts *before, struct kernel_model_facts *after)
+{
+    char path[] = "/tmp/reeve-model-XXXXXX";
+    struct kernel_file file;
+    struct kernel_model *model = NULL;
+    close(mkstemp(path));
+    unlink(path);
+    kernel_file_make(&file, "tiny-llama", "Q8_0");
+    kernel_file_spoil_chat(&file, gone);
+    kernel_file_write(&file, path);
+    free(file.at);
+    ck_assert_int_eq(kernel_model_open(path, &model, &error), KERNEL_OK);
+    unlink(path);
+    kernel_model_facts(model, before);
+    ck_assert_int_eq(kernel_model_use_chat(model, format, &error), status);
+    kernel_model_facts(model, after);
+    kernel_model_close(model);
+}
+
+TEST(a_chat_format_is_recognised_named_or_missing)
+{
+    struct kernel_model_facts before;
+    struct kernel_model_facts after;
+    facts_of_spoilt(false, "chatml", KERNEL_OK, &before, &after);
+    ck_assert_str_eq(before.chat, "");
+    ck_assert_str_eq(before.chat_fault, "key tokenizer.chat_template: unknown");
+    ck_assert_str_eq(after.chat, "chatml");
+    ck_assert_str_eq(after.chat_fault, "");
+    facts_of_spoilt(true, "alpaca", KERNEL_UNSUPPORTED, &before, &after);
+    ck_assert_str_eq(before.chat, "");
+    ck_assert_str_eq(before.chat_fault, ""); /* there is none: that is no fault */
+    ck_assert_str_eq(after.chat, "");
+    ck_assert_ptr_nonnull(strstr(error.message, "alpaca: unknown; name one: chatml"));
+    facts_of_spoilt(true, "gemma", KERNEL_UNSUPPORTED, &before, &after);
+    ck_assert_ptr_nonnull(strstr(error.message, "<start_of_turn>"));
+    facts_of_spoilt(true, "", KERNEL_INVALID, &before, &after);
+    ck_assert_str_eq(kernel_chat_format(0), "chatml");
+}
+
 TEST(an_unknown_architecture_is_refused_by_name)
 {
     struct kernel_file file;

@@ -137,9 +137,9 @@ TEST(what_is_not_written_is_refused_by_name)
         {"{\"type\":\"number\",\"exclusiveMinimum\":0,\"exclusiveMaximum\":1e-30}",
          KERNEL_UNSUPPORTED, "only numbers"},
         {"{\"type\":\"integer\",\"exclusiveMinimum\":3,\"exclusiveMaximum\":4}", KERNEL_INVALID,
-         "schema: nothing satisfies it"},
+         "schema /exclusiveMinimum: nothing satisfies it"},
         {"{\"type\":\"integer\",\"minimum\":1,\"maximum\":6,\"multipleOf\":7}", KERNEL_INVALID,
-         "schema: nothing satisfies it"},
+         "schema /minimum: nothing satisfies it"},
     };
     struct kernel_trie *trie = small_trie();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -9,6 +9,7 @@
 #include "runtime/model/model.h"
 #include "runtime/model/port.h"
 #include "runtime/model/spawn.h"
+#include "tests/support/kernel_file.h"
 #include "tests/support/test.h"
 
 #include <fcntl.h>
@@ -274,6 +275,50 @@ TEST(a_model_that_cannot_be_opened_says_so_at_once)
     end();
 }
 
+struct crowd {
+    int ended, done, refused;
+    int64_t retry_ms;
+};
+
+static void on_one_of_many(void *data, const struct rv_engine_event *event)
+{
+    struct crowd *crowd = data;
+    crowd->ended += event->kind != RV_ENGINE_PIECE;
+    crowd->done += event->kind == RV_ENGINE_DONE;
+    if (event->kind == RV_ENGINE_FAILED && event->code == RV_LIMIT) {
+        crowd->refused++;
+        crowd->retry_ms = event->retry_ms;
+        ck_assert_ptr_nonnull(strstr(event->err->message, "overloaded"));
+    }
+}
+
+static void ask_many(struct crowd *crowd, int tenant, int count)
+{
+    for (int i = 0; i < count; i++) {
+        json_t *body = json_pack("{s:i,s:s,s:[{s:s,s:s}]}", "tenant", tenant, "kind", "embed",
+                                 "messages", "role", "user", "text", "a");
+        rv_engine_ask(world.engine, world.loop, body, 120000, on_one_of_many, crowd);
+    }
+}
+
+TEST(a_company_that_piles_up_questions_takes_nobodys_place)
+{
+    struct crowd piles_up = {0};
+    struct crowd others = {0};
+    begin_with(model_path); /* it is not ready yet: all wait here */
+    ask_many(&piles_up, 1, 2 * RV_ENGINE_OPEN_MAX);
+    ask_many(&others, 2, 100);
+    ask_many(&others, 3, 100);
+    wait_for(&others.ended, 200);
+    ck_assert_int_eq(others.done, 200);
+    wait_for(&piles_up.ended, 2 * RV_ENGINE_OPEN_MAX);
+    ck_assert_int_ge(piles_up.refused, 2 * RV_ENGINE_OPEN_MAX - RV_ENGINE_OPEN_MAX / 2);
+    ck_assert_int_eq(piles_up.done + piles_up.refused, 2 * RV_ENGINE_OPEN_MAX);
+    ck_assert_int_gt(piles_up.done, 0);
+    ck_assert_int_gt(piles_up.retry_ms, 0);
+    end();
+}
+
 static void begin_as(const char *sha256)
 {
     begin_with(model_path);
@@ -309,6 +354,105 @@ TEST(a_file_that_is_not_the_registrys_is_refused)
     ck_assert_ptr_nonnull(strstr(world.heard[0].message, "0123456789ab"));
     ck_assert_ptr_nonnull(strstr(world.heard[0].message, "has changed"));
     end();
+}
+
+/* ---- chat formats ---- */
+
+static enum rv_code health(const char *path, const char *backend, int64_t timeout_ms,
+                           struct rv_error *err);
+
+/* An engine with a made model whose chat template is unknown, or is not there. */
+static void begin_spoilt(char path[96], bool gone, const char *template)
+{
+    struct kernel_file file;
+    snprintf(path, 96, "%s/spoilt.gguf", folder);
+    kernel_file_make(&file, "tiny-llama", "Q8_0");
+    kernel_file_spoil_chat(&file, gone);
+    kernel_file_write(&file, path);
+    free(file.at);
+    begin_with(path);
+    rv_engine_close(world.engine);
+    world.engine = rv_engine_start(&(struct rv_engine_options){.loop = world.loop,
+                                                               .program = REEVE_PROGRAM,
+                                                               .path = path,
+                                                               .template = template,
+                                                               .backend = "ref",
+                                                               .context = 2048});
+}
+
+static json_t *of_kind(const char *kind, bool plain)
+{
+    json_t *body = question("hello", 4);
+    json_object_set_new(body, "kind", json_string(kind));
+    json_object_set_new(body, "plain", json_boolean(plain));
+    return body;
+}
+
+TEST(an_unknown_chat_template_is_refused_with_what_to_do)
+{
+    char path[96];
+    begin_spoilt(path, false, NULL);
+    ask(0, of_kind("chat", true), 20000); /* an agent's */
+    ask(1, of_kind("chat", false), 20000);
+    ask(2, of_kind("complete", false), 20000);
+    json_t *embed = of_kind("embed", false);
+    json_object_del(embed, "max");
+    ask(3, embed, 20000);
+    for (int i = 0; i < 4; i++) {
+        wait_for(&world.heard[i].ends, 1);
+        ck_assert_int_eq(world.heard[i].done, i >= 2);
+    }
+    for (int i = 0; i < 2; i++) {
+        const char *says = world.heard[i].message;
+        ck_assert_int_eq(world.heard[i].code, RV_INVALID);
+        ck_assert_str_eq(says, "key tokenizer.chat_template: unknown; set model.template: chatml, "
+                               "qwen3, qwen3-thinking, llama2, llama2-sys, llama2-sys-bos, "
+                               "llama2-sys-strip, llama3, mistral-v1, mistral-v3, "
+                               "mistral-v3-tekken, mistral-v7, deepseek2, deepseek3, deepseek-r1, "
+                               "gemma, phi3");
+    }
+    end();
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(health(path, "ref", 20000, &err), RV_INVALID);
+    unlink(path);
+}
+
+TEST(a_named_chat_format_goes_before_the_files_template)
+{
+    char path[96];
+    begin_spoilt(path, false, "chatml");
+    ask(0, of_kind("chat", false), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    ck_assert_str_eq(rv_json_str(json_object_get(world.heard[0].body, "model"), "template", ""),
+                     "chatml");
+    end();
+    unlink(path);
+    begin_spoilt(path, false, "gemma"); /* whose marks its vocabulary does not have */
+    ask(0, of_kind("chat", false), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_int_eq(world.heard[0].code, RV_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(world.heard[0].message, "chat format gemma needs"));
+    end();
+    unlink(path);
+}
+
+TEST(without_a_chat_template_decisions_are_plain_text_and_chats_are_refused)
+{
+    char path[96];
+    begin_spoilt(path, true, NULL);
+    ask(0, of_kind("chat", true), 20000);
+    ask(1, of_kind("chat", false), 20000);
+    wait_for(&world.heard[0].ends, 1);
+    wait_for(&world.heard[1].ends, 1);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    ck_assert_str_eq(rv_json_str(json_object_get(world.heard[0].body, "model"), "template", ""),
+                     "plain");
+    ck_assert_int_eq(world.heard[1].code, RV_INVALID);
+    ck_assert_ptr_nonnull(strstr(world.heard[1].message,
+                                 "no key tokenizer.chat_template; set model.template: chatml"));
+    end();
+    unlink(path);
 }
 
 /* ---- a file that changes while it is mapped ---- */

@@ -2,22 +2,22 @@
 
 -- name: model_serving
 -- tenant 0 is everybody; a company's own row goes before it.
-SELECT s.tenant_id, s.name, s.version, s.path, s.sha256 FROM reeve_model_serving() AS s;
+SELECT s.tenant_id, s.name, s.version, s.path, s.sha256, s.template FROM reeve_model_serving() AS s;
 
 -- name: model_versions
 -- params: name text
 SELECT m.name, m.version, m.state, m.sha256, array_to_string(reeve_model_canaries(m.name, m.version), ',') AS companies,
        to_char(m.loaded_at, 'YYYY-MM-DD HH24:MI') AS loaded, m.loaded_by, to_char(m.changed_at, 'YYYY-MM-DD HH24:MI') AS
-       changed, m.changed_by, m.path
+       changed, m.changed_by, m.path, m.template
   FROM model_version m WHERE $1 = '' OR m.name = $1
  ORDER BY m.name, m.version;
 
 -- name: model_version_load
--- The next version of that name; no row where it has that file already.
--- params: name text, path text, sha256 text, bytes int8, person text
-INSERT INTO model_version (name, version, path, sha256, bytes, loaded_by, changed_by)
-SELECT $1, 1 + coalesce((SELECT max(m.version) FROM model_version m WHERE m.name = $1), 0), $2, $3, $4, $5, $5
- WHERE NOT EXISTS (SELECT FROM model_version m WHERE m.name = $1 AND m.sha256 = $3)
+-- The next version of that name; no row where it has that file with that chat format already.
+-- params: name text, path text, sha256 text, bytes int8, person text, template text
+INSERT INTO model_version (name, version, path, sha256, bytes, loaded_by, changed_by, template)
+SELECT $1, 1 + coalesce((SELECT max(m.version) FROM model_version m WHERE m.name = $1), 0), $2, $3, $4, $5, $5, $6
+ WHERE NOT EXISTS (SELECT FROM model_version m WHERE m.name = $1 AND m.sha256 = $3 AND m.template = $6)
 RETURNING version;
 
 -- name: model_try

@@ -90,9 +90,9 @@ bool schema_unsatisfied(struct schema *schema)
     const struct conj *whole = &schema->conj_of[number];
     json_t *where = whole->count > 0 ? whole->at[0] : NULL;
     if (inside != RULE_NONE) {
-        return schema_fail(schema, where,
-                           json_object_get(where, "$ref") != NULL ? "$ref" : "required",
-                           KERNEL_INVALID, "nothing satisfies it: it would have to have itself inside");
+        return schema_fail(
+            schema, where, json_object_get(where, "$ref") != NULL ? "$ref" : "required",
+            KERNEL_INVALID, "nothing satisfies it: it would have to have itself inside");
     }
     uint32_t which = 0;
     struct kernel_error *error = schema->error;

@@ -170,7 +170,7 @@ test("a tool's arguments are an object, its name a name", async () => {
     assert.equal(answer.status, 400);
     assert.equal((await answer.json()).error.param, "/tools/0/function/parameters/type");
   }
-  for (const name of ["", "a b", "f\u0000", "x".repeat(65), 5]) {
+  for (const name of ["", "a b", "f.g", "x".repeat(65), 5]) {
     const answer = await of({ name });
     assert.equal(answer.status, 400);
     assert.equal((await answer.json()).error.param, "/tools/0/function/name");

@@ -162,6 +162,13 @@ static inline int32_t run_next_seq(const struct run *run)
 void run_remember(struct run *run, struct rv_step step);
 /* Entry number `cursor` may be the end: takes it, and with it the reason. */
 bool run_take_end(struct run *run);
+/* That end is the plan's own: its script raised an error, or gave no plan.  What a plan does
+ * follows from the journal, so it must do the same again; an end that came from outside (a cancel,
+ * a budget, a cap) is taken as it is.  Told by its words: "AGENT:LINE: text", code "invalid". */
+bool run_end_is_own(const struct run *run);
+/* Takes an end of that kind; it must say what the plan says now, at whatever line.  False: the run
+ * diverged. */
+bool run_take_own_end(struct run *run, const char *code, const char *message);
 struct rv_step run_make_step(const struct run *run, int kind, const char *name, const json_t *args,
                              json_t *out);
 void run_step_fini(struct rv_step *step);

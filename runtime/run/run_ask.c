@@ -45,6 +45,12 @@ static json_t *plan_input(const struct run *run)
     return input;
 }
 
+/* An end that the plan has no part in. */
+static bool take_others_end(struct run *run)
+{
+    return !run_end_is_own(run) && run_take_end(run);
+}
+
 /* The coroutine will give no plan, or no review. */
 static void plan_failed(struct rv_actor *self, struct run *run, enum rv_code code,
                         const char *message)
@@ -52,7 +58,11 @@ static void plan_failed(struct rv_actor *self, struct run *run, enum rv_code cod
     const struct rv_step *step = NULL;
     if (!run_replaying(run)) {
         run_write_end(run, rv_code_name(code), "%s", message);
-    } else if (run_take_end(run)) {
+    } else if (run_end_is_own(run) && code != RV_LIMIT) {
+        if (run_take_own_end(run, rv_code_name(code), message)) {
+            run_plan_over(self, run, NULL);
+        }
+    } else if (take_others_end(run)) {
         run_plan_over(self, run, NULL);
     } else if (code == RV_LIMIT) {
         /* the first time it went further: it is the watchdog of processor time, on a busy machine
@@ -369,7 +379,7 @@ static void ask_awaited(struct run *run, int kind)
 bool run_wait_is_over(struct rv_actor *self, struct run *run, int kind, const struct rv_step **step)
 {
     bool two = kind == RV_STEP_SIGNAL || kind == RV_STEP_CHILD;
-    if (run_take_end(run)) {
+    if (take_others_end(run)) {
         stopped(self, run);
         return false;
     }
@@ -451,21 +461,22 @@ static bool answer_request(struct rv_actor *self, struct run *run)
     int kind = kind_of_request(run->request.name);
     const struct rv_step *step = NULL;
     uint8_t digest[RV_STEP_DIGEST_BYTES];
-    if (run_take_end(run)) {
+    if (take_others_end(run)) {
         run_plan_over(self, run, NULL);
         return false;
     }
     if (!run_budget_taken(self, run)) {
         return false;
     }
-    if (run_take_end(run)) { /* while it waited for its budget */
+    if (take_others_end(run)) { /* while it waited for its budget */
         run_plan_over(self, run, NULL);
         return false;
     }
-    if (!run_replaying(run) && !rv_step_digest(run->request.args, digest)) {
-        char text[128];
-        snprintf(text, sizeof text, "\"%s\" with a real number (line %d): use integers or text",
-                 run->request.name, run->request.line);
+    bool next_is_new = !run_replaying(run) || run_end_is_own(run);
+    if (next_is_new && !rv_step_digest(run->request.args, digest)) {
+        char text[256];
+        snprintf(text, sizeof text, "%s:%d: \"%s\" with a real number: use integers or text",
+                 run->image->agent, run->request.line, run->request.name);
         plan_failed(self, run, RV_INVALID, text);
         return false;
     }
@@ -516,7 +527,9 @@ static bool answer_request(struct rv_actor *self, struct run *run)
 
 void run_advance_lua(struct rv_actor *self, struct run *run, const char *entry)
 {
-    if (run_take_end(run)) {
+    /* an error that was just written: the coroutine that raised it is still here */
+    bool raised = run->plan != NULL && run->plan_started && !run->has_request;
+    if (raised ? run_take_end(run) : take_others_end(run)) {
         run_plan_over(self, run, NULL);
         return;
     }
@@ -541,20 +554,23 @@ static void review_over(struct rv_actor *self, struct run *run, json_t *review)
 /* The coroutine has ended: with a result, or (NULL) with the reason in the journal. */
 void run_plan_over(struct rv_actor *self, struct run *run, json_t *result)
 {
+    run->has_request = false;
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    if (run->phase != PHASE_REVIEW && result != NULL && !rv_step_digest(result, digest)) {
+        json_decref(result);
+        char text[256];
+        snprintf(text, sizeof text, "%s: the plan holds a real number: use integers or text",
+                 run->image->agent);
+        plan_failed(self, run, RV_INVALID, text);
+        return;
+    }
     rv_plan_destroy(run->plan);
     run->plan = NULL;
-    run->has_request = false;
     if (run->phase == PHASE_REVIEW) {
         review_over(self, run, result);
         return;
     }
-    uint8_t digest[RV_STEP_DIGEST_BYTES];
-    if (result != NULL && !rv_step_digest(result, digest)) {
-        json_decref(result);
-        plan_failed(self, run, RV_INVALID, "the plan holds a real number: use integers or text");
-        return;
-    }
-    if (result == NULL || run_take_end(run)) {
+    if (result == NULL || take_others_end(run)) {
         json_decref(result);
         run->phase = PHASE_CHILDREN;
         run_advance(self, run);

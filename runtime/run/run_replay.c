@@ -121,20 +121,81 @@ static bool tell(struct run *run, const struct rv_run_taken *taken)
     return port->taken != NULL && port->taken(port->self, taken);
 }
 
+static const struct rv_step *next_end(const struct run *run)
+{
+    const struct rv_step *step = run_replaying(run) ? &run->image->steps[run->cursor] : NULL;
+    bool end = step != NULL && run->end_code[0] == '\0' && step->kind == RV_STEP_NOTE &&
+               strcmp(step->name, end_name) == 0;
+    return end ? step : NULL;
+}
+
+static void take_end(struct run *run, const json_t *out)
+{
+    run->cursor++;
+    run_set_end(run, rv_json_str(out, "code", "interrupted"), "%s",
+                rv_json_str(out, "message", "the run was stopped"));
+}
+
 bool run_take_end(struct run *run)
 {
-    if (!run_replaying(run) || run->end_code[0] != '\0') {
+    const struct rv_step *step = next_end(run);
+    if (step == NULL) {
         return false;
     }
-    const struct rv_step *step = &run->image->steps[run->cursor];
-    if (step->kind != RV_STEP_NOTE || strcmp(step->name, end_name) != 0) {
-        return false;
-    }
-    run->cursor++;
     tell(run, &(struct rv_run_taken){step, step->kind, step->name, NULL, 0, true});
-    run_set_end(run, rv_json_str(step->out, "code", "interrupted"), "%s",
-                rv_json_str(step->out, "message", "the run was stopped"));
+    take_end(run, step->out);
     return true;
+}
+
+/* What a script's error says after its place, "NAME:LINE: "; NULL: it is not of this agent's. */
+static const char *said_by(const char *agent, const char *message)
+{
+    size_t length = strlen(agent);
+    if (strncmp(message, agent, length) != 0 || message[length] != ':') {
+        return NULL;
+    }
+    const char *text = message + length + 1;
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && text[digits] == ':' ? text + digits + 1 : text;
+}
+
+bool run_end_is_own(const struct run *run)
+{
+    const struct rv_step *step = next_end(run);
+    return step != NULL &&
+           strcmp(rv_json_str(step->out, "code", ""), rv_code_name(RV_INVALID)) == 0 &&
+           said_by(run->image->agent, rv_json_str(step->out, "message", "")) != NULL;
+}
+
+static bool same_end(const char *agent, const json_t *left, const json_t *right)
+{
+    const char *said = said_by(agent, rv_json_str(left, "message", ""));
+    const char *now = said_by(agent, rv_json_str(right, "message", ""));
+    return said != NULL && now != NULL && strcmp(said, now) == 0 &&
+           strcmp(rv_json_str(left, "code", ""), rv_json_str(right, "code", "")) == 0;
+}
+
+bool run_take_own_end(struct run *run, const char *code, const char *message)
+{
+    const struct rv_step *step = next_end(run);
+    RV_ASSERT(step != NULL && run_end_is_own(run));
+    char text[sizeof run->end_text];
+    snprintf(text, sizeof text, "%s", message);
+    run_only_text(text);
+    json_t *now = json_pack("{s:s,s:s}", "code", code, "message", text);
+    struct rv_run_taken taken = {step, step->kind, step->name, now, 0, false};
+    taken.same = same_end(run->image->agent, step->out, now);
+    bool take = tell(run, &taken) || taken.same;
+    if (take) {
+        take_end(run, taken.same ? step->out : now);
+    } else {
+        run_set_end(run, "diverged",
+                    "step %d: the journal ends with \"%.160s\", the plan now with \"%.160s\"",
+                    step->seq, rv_json_str(step->out, "message", ""), text);
+        run_change_state(run, RV_RUN_DIVERGED, NULL, 0);
+    }
+    json_decref(now);
+    return take;
 }
 
 bool run_canceled(struct run *run)

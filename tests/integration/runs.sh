@@ -95,6 +95,38 @@ has out '"verdict":"differs"'
 has out '"step":1'
 echo 'nonsense' >"$state/agent.lua"
 gives 2 "a plan that is none is named" reeve run replay "$run" --agent "$state/agent.lua"
+# a plan that failed must fail the same way again; where it stands in the text does not matter
+fails() { # FILE WHAT
+    printf 'local agent = { name = "quick", version = "1", handles = { "F22" }, uses = {}, limits = { steps = 9 } }\nfunction agent.plan(ctx)\n  ctx:publish("at", 1)\n  %s\nend\nreturn agent\n' "$2" >"$state/$1.lua"
+}
+fails quick 'error("boom")'
+fails placed '
+
+  error("boom")'
+fails note 'ctx:note("other")'
+fails bang 'error("bang")'
+fails plan 'return ctx:plan():summary("well")'
+gives 0 "an agent that fails" reeve agent publish "$state/quick.lua"
+quick=$(reeve run start quick --json 2>/dev/null | sed -n 's/.*"run":"\([^"]*\)".*/\1/p')
+reeve run work >/dev/null 2>&1
+same "its run failed" failed "$(ask "SELECT status FROM run WHERE id = ${quick#r_}")"
+gives 0 "a run that failed replays" reeve run replay "$quick"
+has out "the same"
+gives 0 "with the error elsewhere in the text, too" reeve run replay "$quick" --agent "$state/placed.lua"
+gives 1 "another error differs" reeve run replay "$quick" --agent "$state/bang.lua"
+has out "at step 2"
+has out "bang"
+gives 1 "so does a plan that goes on" reeve run replay "$quick" --agent "$state/note.lua"
+has out "at step 2"
+gives 1 "and one that does not fail" reeve run replay "$quick" --agent "$state/plan.lua" --json
+has out '"step":2'
+fails quick 'error("bang")'
+sed -i 's/version = "1"/version = "2"/' "$state/quick.lua"
+reeve agent publish "$state/quick.lua" >/dev/null 2>&1
+bang=$(reeve run start quick --json 2>/dev/null | sed -n 's/.*"run":"\([^"]*\)".*/\1/p')
+reeve run work >/dev/null 2>&1
+gives 1 "two runs that failed differently differ" reeve run diff "$quick" "$bang"
+has out "bang"
 other=$(names people --agent price_variance | head -1)
 gives 1 "two runs differ" reeve run diff "$run" "$other"
 has out "from step"

@@ -2,6 +2,7 @@
 #include "cli_sql.h"
 #include "journal_sql.h"
 #include "runtime/base/check.h"
+#include "runtime/base/file.h"
 #include "runtime/cli/admin.h"
 #include "runtime/cli/place.h"
 #include "runtime/journal/blob.h"
@@ -22,16 +23,13 @@ static enum rv_code read_parts(const char *path, struct rv_hash *hash, uint64_t 
                                                     struct rv_error *err),
                                void *data, struct rv_error *err)
 {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        enum rv_code code = errno == ENOENT
-                                ? rv_fail(err, RV_INVALID, "there is no file %.180s", path)
-                                : rv_fail_errno(err, errno, "cannot read %.180s", path);
+    FILE *file = NULL;
+    enum rv_code code = rv_file_open(path, &file, err);
+    if (code != RV_OK) {
         return code;
     }
     char *part = rv_alloc(RV_BLOB_PART_BYTES);
     struct rv_hash_stream *stream = rv_sha256_begin();
-    enum rv_code code = RV_OK;
     *size = 0;
     for (;;) {
         size_t length = fread(part, 1, RV_BLOB_PART_BYTES, file);

@@ -5,10 +5,13 @@
 #include "runtime/model/redact.h"
 #include "runtime/run/replay.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { DEPTH_MAX = 1000 }; /* far more than limits.depth lets happen */
 
 static const char format_name[] = "reeve-run/1";
 
@@ -108,9 +111,19 @@ enum rv_code rv_history_unsealed(struct rv_error *err)
 int64_t rv_history_run(const json_t *history)
 {
     const char *run = rv_json_str(history, "run", "");
-    char *end = NULL;
-    int64_t id = strncmp(run, "r_", 2) == 0 ? strtoll(run + 2, &end, 10) : 0;
-    return end != NULL && *end == '\0' && id > 0 ? id : 0;
+    size_t digits = strncmp(run, "r_", 2) == 0 ? strspn(run + 2, "0123456789") : 0;
+    if (digits == 0 || run[2 + digits] != '\0') {
+        return 0;
+    }
+    errno = 0;
+    int64_t id = strtoll(run + 2, NULL, 10);
+    return errno == 0 ? id : 0;
+}
+
+static bool depth_is_good(const json_t *depth)
+{
+    int64_t value = json_integer_value(depth);
+    return depth == NULL || (json_is_integer(depth) && value >= 0 && value <= DEPTH_MAX);
 }
 
 enum rv_code rv_history_check_head(const json_t *history, struct rv_error *err)
@@ -138,6 +151,10 @@ enum rv_code rv_history_check_head(const json_t *history, struct rv_error *err)
         rv_json_int(history, "created_us", 0) <= 0) {
         return rv_fail(err, RV_INVALID,
                        "fields \"input\" (an object) and \"created_us\" (a time) must be there");
+    }
+    if (!depth_is_good(json_object_get(history, "depth"))) {
+        return rv_fail(err, RV_INVALID, "field \"depth\" must be an integer from 0 to %d",
+                       DEPTH_MAX);
     }
     if (rv_run_state_from_name(rv_json_str(history, "status", "")) == RV_RUN_STATE_COUNT) {
         return rv_fail(err, RV_INVALID, "field \"status\" is not the state of a run");

@@ -3,6 +3,7 @@
 
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
+#include "runtime/base/file.h"
 #include "runtime/run/compare.h"
 
 #include <errno.h>
@@ -122,12 +123,13 @@ struct rv_history_file {
     bool over;
 };
 
-/* Without its end of line; false at the end of the file. */
+/* Without its end of line; false at the end of the file.  A line beyond the bound is not read on.
+ */
 static bool read_line(struct rv_history_file *file)
 {
     int c = getc(file->file);
     rv_buf_reset(&file->line);
-    for (; c != EOF && c != '\n'; c = getc(file->file)) {
+    for (; c != EOF && c != '\n' && !file->line.overflowed; c = getc(file->file)) {
         rv_buf_char(&file->line, (char)c);
     }
     return (c != EOF || file->line.length > 0) && !ferror(file->file);
@@ -221,9 +223,7 @@ enum rv_code rv_history_file_open(const char *path, struct rv_history_file **out
     struct rv_history_file *file = rv_alloc(sizeof *file);
     bool ours = false;
     rv_buf_init(&file->line, RV_HISTORY_BYTES_MAX);
-    file->file = fopen(path, "rbe");
-    enum rv_code code =
-        file->file != NULL ? RV_OK : rv_fail_errno(err, errno, "open \"%.200s\"", path);
+    enum rv_code code = rv_file_open(path, &file->file, err);
     if (code == RV_OK) {
         code = read_head(file, &ours, err);
     }

@@ -80,6 +80,19 @@ gives 2 "so is another one" nowhere run replay --file "$state/x.json"
 has err "reeve run export"
 head -c 500 "$state/$run.json" >"$state/half.json"
 gives 2 "and half a one" nowhere run replay --file "$state/half.json"
+# what has no end, or nobody who writes it, is no file
+mkfifo "$state/pipe"
+gives 2 "a device is no file" timeout 20 "$reeve_program" run import /dev/zero
+has err "regular file"
+gives 2 "nor to replay" timeout 20 "$reeve_program" run replay --file /dev/zero
+gives 2 "nor is a pipe" timeout 20 "$reeve_program" run import "$state/pipe"
+gives 2 "nor a content to keep" timeout 20 "$reeve_program" blob put "$state/pipe"
+has err "regular file"
+gives 2 "nor what is not there" nowhere run import "$state/nope.json"
+has err "->"
+head -c 80000000 /dev/zero | tr '\0' x >"$state/wide.json"
+gives 1 "a line that is too long is not read" timeout 60 "$reeve_program" run import "$state/wide.json"
+rm "$state/wide.json"
 gives 2 "replay wants one run" reeve run replay
 gives 2 "with a run's name" reeve run replay all
 gives 1 "that is there" reeve run replay r_42

@@ -120,6 +120,33 @@ TEST(every_field_is_needed)
     }
 }
 
+TEST(numbers_have_a_range)
+{
+    char nines[3003] = "r_";
+    memset(nines + 2, '9', sizeof nines - 3);
+    const char *const runs[] = {nines, "r_9223372036854775808", "r_0", "r_-1", "r_+1", "r_ 1",
+                                "r_"};
+    const int depths[] = {-1, 1001};
+    for (size_t i = 0; i < RV_COUNT(runs) + RV_COUNT(depths); i++) {
+        json_t *history = make();
+        struct rv_error err = {.code = RV_OK};
+        if (i < RV_COUNT(runs)) {
+            json_object_set_new(history, "run", json_string(runs[i]));
+        } else {
+            json_object_set_new(history, "depth", json_integer(depths[i - RV_COUNT(runs)]));
+        }
+        rv_history_seal(history);
+        ck_assert(rv_history_check(history, &err) == RV_INVALID);
+        json_decref(history);
+    }
+    json_t *history = make();
+    struct rv_error err = {.code = RV_OK};
+    json_object_set_new(history, "run", json_string("r_9223372036854775807"));
+    rv_history_seal(history);
+    ck_assert(rv_history_check(history, &err) == RV_OK);
+    json_decref(history);
+}
+
 TEST(answers_of_any_form_crash_nothing)
 {
     static const char *const outs[] = {"null",

@@ -24,8 +24,8 @@ struct activation {
     const char *what;               /* ... or an agent: "publish" "activate" "canary" "promote"
                                        "rollback"; "migrate": only the runs */
     const char *source;
-    const json_t *manifest; /* of a text that is new here; or NULL */
-    const char *owner;
+    const json_t *manifest;               /* of a text that is new here; or NULL */
+    const char *owner;                    /* of the agent; NULL: it keeps the one it has */
     int percent;                          /* of a canary; -1: the text is kept, no run takes it */
     const struct rv_dry_run *const *runs; /* that go on with this version */
     int run_count;

@@ -43,7 +43,8 @@ void activate_put_agent(const struct activation *activation, struct rv_batch *ba
         rv_args_text(rows, 2, activation->name);
         rv_args_bytes(rows, 3, activation->hash.bytes, RV_HASH_BYTES);
         rv_args_i32(rows, 4, activation->percent);
-        rv_args_text(rows, 5, activation->person->id);
+        rv_args_text(rows, 5, activation->owner);
+        rv_args_text(rows, 6, activation->person->id);
     } else if (strcmp(activation->what, "canary") != 0 &&
                strcmp(activation->what, "migrate") != 0) {
         rows = rv_batch_rows(batch, &rv_sql_agent_activate);
@@ -182,7 +183,6 @@ struct state {
     const char *version;
     const char *canary; /* hex or NULL */
     int64_t percent;
-    const char *owner;
     const char *before; /* hex of what a rollback brings back; or NULL */
 };
 
@@ -203,7 +203,6 @@ static enum rv_code take_state(void *data, const struct rv_result *result, int r
     state->version = kept(state->arena, result, row, 1);
     state->canary = kept(state->arena, result, row, 2);
     state->percent = state->canary != NULL ? rv_result_i64(result, row, 3) : 0;
-    state->owner = kept(state->arena, result, row, 4);
     state->before = kept(state->arena, result, row, 5);
     return RV_OK;
 }
@@ -352,6 +351,9 @@ static enum rv_code change(struct version *version, struct activation *activatio
         if (now > 0) {
             json_object_set_new(more, "runs", json_integer(now));
         }
+        if (activation->owner != NULL && strcmp(activation->what, "migrate") != 0) {
+            json_object_set_new(more, "owner", json_string(activation->owner));
+        }
         activation->more = more;
         activation->runs = now > 0 ? &version->safe[done] : NULL;
         activation->run_count = now;
@@ -412,6 +414,22 @@ static enum rv_code try_and_change(struct version *version, struct activation *a
     return code == RV_OK && !dry ? change(version, activation, err) : code;
 }
 
+/* Whoever answers for an agent must be somebody: the owner never decides about what it asks. */
+static enum rv_code check_owner(const struct admin *admin, const char *owner, struct rv_error *err)
+{
+    json_t *roles = NULL;
+    struct rv_args *args = rv_args_create(&rv_sql_cli_person_roles);
+    rv_args_text(args, 2, owner);
+    enum rv_code code = rv_db_session_query(admin->session, admin->tenant, &rv_sql_cli_person_roles,
+                                            args, cli_take_json, &roles, err);
+    if (code == RV_OK && roles == NULL) {
+        code = rv_fail(err, RV_INVALID, "--owner: no person \"%.80s\" in this company", owner);
+        rv_hint(err, "See them: reeve person list; add one: reeve person add NAME --roles ROLE.");
+    }
+    json_decref(roles);
+    return code;
+}
+
 static enum rv_code publish_one(struct admin *admin, const char *path, int64_t percent, int *status,
                                 struct rv_error *err)
 {
@@ -422,7 +440,7 @@ static enum rv_code publish_one(struct admin *admin, const char *path, int64_t p
     struct version version = {.admin = admin};
     struct state state;
     struct activation activation = {.what = tried ? "canary" : "publish",
-                                    .owner = owner != NULL ? owner : admin->person.id,
+                                    .owner = owner, /* NULL: the one it has, or who publishes it */
                                     .percent = percent > 0 ? (int)percent : -1};
     enum rv_code code = version_of_file(&version, path, err);
     if (code == RV_OK && tried) {
@@ -452,14 +470,23 @@ int cmd_agent_publish(struct cli *cli)
     struct admin admin = {.cli = cli};
     int64_t percent = 0;
     int status = 0;
+    const char *owner = cli_option(cli, "owner");
     enum rv_code code = cli_integer(cli, "canary", 0, 0, 100, &percent, &err);
     if (code == RV_OK && cli_option(cli, "canary") != NULL && cli_flag(cli, "migrate-safe")) {
         code = rv_fail(&err, RV_INVALID, "--migrate-safe: open runs do not take part in a canary");
+    }
+    if (code == RV_OK && owner != NULL && cli_option(cli, "canary") != NULL && percent == 0) {
+        code =
+            rv_fail(&err, RV_INVALID, "--owner: with --canary 0 nothing changes but what is kept");
+        rv_hint(&err, "Give --owner with the publish that lets runs take it.");
     }
     if (code != RV_OK) {
         return cli_fail(cli, &err);
     }
     code = admin_open(cli, &admin, &err);
+    if (code == RV_OK && owner != NULL) {
+        code = check_owner(&admin, owner, &err);
+    }
     for (int i = 0; i < cli->argc && code == RV_OK; i++) {
         code = publish_one(&admin, cli->argv[i], percent, &status, &err);
     }
@@ -472,16 +499,11 @@ int cmd_agent_activate(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct admin admin = {.cli = cli};
     struct version version = {.admin = &admin};
-    struct state state;
     struct activation activation = {.what = "activate"};
     bool dry = cli_flag(cli, "dry-run");
     enum rv_code code = admin_open(cli, &admin, &err);
     if (code == RV_OK) {
         code = version_of_word(&version, cli->argv[0], cli->argv[1], &err);
-    }
-    if (code == RV_OK) {
-        code = read_state(&admin, version.name, false, &state, &err);
-        activation.owner = state.owner != NULL ? state.owner : admin.person.id;
     }
     if (code == RV_OK) {
         code = try_and_change(&version, &activation, true, dry, &err);
@@ -559,7 +581,6 @@ int cmd_agent_promote(struct cli *cli)
         code = version_of_word(&version, cli->argv[0], state.canary, &err);
     }
     if (code == RV_OK) {
-        activation.owner = state.owner;
         code = try_and_change(&version, &activation, true, false, &err);
     }
     if (code == RV_OK) {
@@ -596,7 +617,6 @@ int cmd_agent_rollback(struct cli *cli)
         activation.what = "canary"; /* of no per cent */
         code = change(&version, &activation, &err);
     } else if (code == RV_OK) {
-        activation.owner = state.owner;
         code = try_and_change(&version, &activation, false, false, &err);
     }
     if (code == RV_OK) {

@@ -157,7 +157,7 @@ const struct cli_command cli_commands[] = {
      "and\n"
      "what differs is printed; 2: there is no such file."},
     {"agent", "publish", "FILE...", "check and activate agents", cmd_agent_publish,
-     OPTIONS({"owner", "PERSON", "who answers for them"},
+     OPTIONS({"owner", "PERSON", "who answers for them; else as before (a new one: you)"},
              {"dry-run", NULL, "only says what would become of open runs"},
              {"migrate-safe", NULL, "takes open runs over where nothing differs so far"},
              {"canary", "N", "only N of 100 new runs take it; 0: keeps it, no run takes it"}),

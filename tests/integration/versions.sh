@@ -60,6 +60,28 @@ gives 2 "no plan at all is named" reeve agent publish --dry-run "$state/x.lua"
 same "and nothing was changed" "$before" "$(ask "SELECT event_seq, audit_size FROM tenant_head")"
 same "nor kept" 1 "$(ask "SELECT count(*) FROM plan_source WHERE agent = 'price_variance'")"
 
+# who answers for it is somebody, and is changed only by who says so
+owner() { ask "SELECT owner FROM agent WHERE name = 'bank_details'"; }
+details=agents/bank_details/agent.lua
+same "the owner is who published it" console "$(owner)"
+gives 2 "nobody is no owner" reeve agent publish "$details" --owner nobody
+has err "no person"
+gives 2 "nor is a name that is none" reeve agent publish "$details" --owner ''
+gives 3 "not everybody may change it" reeve agent publish "$details" --owner reader --as reader
+has err "agent.publish"
+same "it stays" console "$(owner)"
+gives 0 "who may does" reeve agent publish "$details" --owner manager
+same "the new one is kept" manager "$(owner)"
+same "and is on the record" 1 "$(ask "SELECT count(*) FROM audit_record WHERE kind = 'admin' AND body::jsonb->>'owner' = 'manager'")"
+gives 0 "none asked for" reeve agent publish "$details"
+same "keeps it" manager "$(owner)"
+gives 0 "with a canary" reeve agent publish "$details" --canary 10 --owner reader
+same "too" reader "$(owner)"
+gives 2 "but where nothing is taken" reeve agent publish "$details" --canary 0 --owner manager
+gives 0 "a canary that ends" reeve agent canary bank_details 1.1 --percent 0
+same "leaves it" reader "$(owner)"
+reeve agent publish "$details" --owner console >/dev/null 2>&1
+
 # publishing says it, too; open runs stay
 gives 0 "another question is published" reeve agent publish "$state/question.lua"
 has err "$open diverge"

@@ -9,7 +9,8 @@ SELECT $1, r.hash, r.agent, r.version, r.manifest, r.source, r.by
     ON CONFLICT (tenant_id, hash) DO NOTHING;
 
 -- name: agent_activate
--- A canary ends with it: whoever activates has decided.
+-- A canary ends with it: whoever activates has decided.  An owner of NULL: it keeps the one it has; a new agent
+-- belongs to whoever activates it.
 -- params: tenant int4, name text[], hash bytea[], owner text[], what text[], by text[]
 WITH asked AS (SELECT r.name, r.hash, r.owner, r.what, r.by
                  FROM unnest($2::text[], $3::bytea[], $4::text[], $5::text[], $6::text[])
@@ -19,21 +20,24 @@ noted AS (
     SELECT $1, q.name, q.what, q.hash, a.active_hash, q.by
       FROM asked q LEFT JOIN agent a ON a.tenant_id = $1 AND a.name = q.name)
 INSERT INTO agent (tenant_id, name, active_hash, owner)
-SELECT $1, q.name, q.hash, q.owner FROM asked q
+SELECT $1, q.name, q.hash, coalesce(q.owner, a.owner, q.by)
+  FROM asked q LEFT JOIN agent a ON a.tenant_id = $1 AND a.name = q.name
     ON CONFLICT (tenant_id, name) DO UPDATE
-   SET active_hash = excluded.active_hash, enabled = true, canary_hash = NULL, canary_percent = NULL;
+   SET active_hash = excluded.active_hash, owner = excluded.owner, enabled = true, canary_hash = NULL, canary_percent = NULL;
 
 -- name: agent_canary_set
--- 0 per cent: no canary any more.
--- params: tenant int4, name text[], hash bytea[], percent int4[], by text[]
-WITH asked AS (SELECT r.name, r.hash, nullif(r.percent, 0) AS percent, r.by
-                 FROM unnest($2::text[], $3::bytea[], $4::int4[], $5::text[]) AS r(name, hash, percent, by)),
+-- 0 per cent: no canary any more.  An owner of NULL: it keeps the one it has.
+-- params: tenant int4, name text[], hash bytea[], percent int4[], owner text[], by text[]
+WITH asked AS (SELECT r.name, r.hash, nullif(r.percent, 0) AS percent, r.owner, r.by
+                 FROM unnest($2::text[], $3::bytea[], $4::int4[], $5::text[], $6::text[])
+                      AS r(name, hash, percent, owner, by)),
 noted AS (
     INSERT INTO agent_change (tenant_id, agent, what, hash, before, percent, by)
     SELECT $1, q.name, 'canary', q.hash, a.active_hash, q.percent, q.by
       FROM asked q JOIN agent a ON a.tenant_id = $1 AND a.name = q.name)
 UPDATE agent a
-   SET canary_hash = CASE WHEN q.percent IS NULL THEN NULL ELSE q.hash END, canary_percent = q.percent
+   SET canary_hash = CASE WHEN q.percent IS NULL THEN NULL ELSE q.hash END, canary_percent = q.percent,
+       owner = coalesce(q.owner, a.owner)
   FROM asked q WHERE a.tenant_id = $1 AND a.name = q.name;
 
 -- name: run_migrate

@@ -58,6 +58,13 @@ static void plan_source_put(struct base_call *call)
     }
 }
 
+/* None given: it keeps the one it has. */
+static void set_owner(struct base_call *call, int index, int row, struct agent_row *agent)
+{
+    const char *owner = base_text(call, index, row);
+    agent->owner = owner != NULL ? owner : agent->owner;
+}
+
 static void agent_activate(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
@@ -67,10 +74,11 @@ static void agent_activate(struct base_call *call)
             agent = base_insert(call, T_AGENT);
             agent->tenant = call->tenant;
             agent->name = name;
-            agent->owner = base_text(call, 4, i);
+            agent->owner = base_text(call, 6, i);
         } else {
             base_touch(call, T_AGENT, agent);
         }
+        set_owner(call, 4, i, agent);
         base_hash(call, 3, i, agent->hash);
         agent->enabled = true;
         agent->percent = 0; /* whoever activates has decided */
@@ -85,6 +93,7 @@ static void agent_canary_set(struct base_call *call)
             base_touch(call, T_AGENT, agent);
             base_hash(call, 3, i, agent->canary);
             agent->percent = (int)base_int(call, 4, i);
+            set_owner(call, 5, i, agent);
         }
     }
 }

@@ -45,7 +45,8 @@ static enum rv_code decide(struct rv_unit *unit, struct rv_batch *batch, struct 
         rv_args_text(rows, 2, change->agent);
         rv_args_bytes(rows, 3, change->hash, RV_HASH_BYTES);
         rv_args_i32(rows, 4, change->percent);
-        rv_args_text(rows, 5, "manager");
+        rv_args_null(rows, 5);
+        rv_args_text(rows, 6, "manager");
     } else {
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_agent_activate);
         rv_args_text(rows, 2, change->agent);

@@ -103,13 +103,18 @@ says "too little does not help" "raised" reeve run raise "$run" --calls 1 --reas
 reeve run work --company one >/dev/null 2>&1
 same "it read one more and waits again" "3 waiting" "$(ask "SELECT (SELECT count(*) FROM journal j WHERE 'r_' || j.run_id = '$run' AND j.kind = 1)
     || ' ' || status FROM run WHERE 'r_' || id = '$run'")"
-reeve run raise "$run" --calls 10 --reason "the rest" --company one >/dev/null
+for more in "the rest" "more" "and more"; do
+    reeve run raise "$run" --calls 10 --reason "$more" --company one >/dev/null
+done
 reeve run work --company one >/dev/null 2>&1
 same "with enough it ends" "done 5" "$(ask "SELECT status || ' ' || (SELECT count(*) FROM journal j WHERE 'r_' || j.run_id = '$run' AND j.kind = 1)
     FROM run WHERE 'r_' || id = '$run'")"
-same "each raise is on the record" 2 "$(ask "SELECT count(*) FROM audit_record
+reeve run dead --company one --json >"$state/out" 2>&1
+grep -qF "\"$run\"" "$state/out"
+same "a raise that was not needed is no dead letter" 1 $?
+same "each raise is on the record" 4 "$(ask "SELECT count(*) FROM audit_record
     WHERE 'r_' || run_id = '$run' AND kind = 'decision' AND body LIKE '%\"run.raise\"%'")"
-says "what is over cannot be raised" "is over" reeve run raise "$run" --calls 1 --reason x --company one
+says "what is over cannot be raised" "-> Nothing was written" reeve run raise "$run" --calls 1 --reason x --company one
 for each in $(ask "SELECT 'r_' || id FROM run"); do
     reeve run replay "$each" --company one >"$state/out" || same "replay of $each" "" "$(cat "$state/out")"
 done

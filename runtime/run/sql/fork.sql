@@ -73,8 +73,8 @@ SELECT $1, v.of_run, v.run FROM unnest($2::int8[], $3::int8[]) AS v(of_run, run)
 
 -- name: run_signal_carry
 -- What the first run had not taken by then goes to the new one; the one that is named in `edited` with another body,
--- as sent now by `person`.  Not wishes to cancel, and not updates: who asked
--- those was told that the first run has ended.
+-- as sent now by `person`.  Not wishes to cancel; not updates: who asked those was told that the first run has
+-- ended; and not what a budget was raised by: that was given to the first run, the new one asks for itself.
 -- params: tenant int4, run int8[], source int8[], at int4[], edited int8[], body jsonb[], person text[]
 INSERT INTO run_signal (tenant_id, run_id, id, name, body, sent_by, sent_at)
 SELECT $1, f.run, s.id, s.name, CASE WHEN s.id = f.edited THEN f.body ELSE s.body END,
@@ -83,4 +83,4 @@ SELECT $1, f.run, s.id, s.name, CASE WHEN s.id = f.edited THEN f.body ELSE s.bod
   FROM unnest($2::int8[], $3::int8[], $4::int4[], $5::int8[], $6::jsonb[], $7::text[])
        AS f(run, source, at, edited, body, person)
   JOIN run_signal s ON s.tenant_id = $1 AND s.run_id = f.source AND (s.consumed_seq IS NULL OR s.consumed_seq > f.at)
- WHERE s.name <> '$cancel' AND NOT starts_with(s.name, '$update.');
+ WHERE s.name NOT IN ('$cancel', '$budget') AND NOT starts_with(s.name, '$update.');

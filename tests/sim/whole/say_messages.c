@@ -434,7 +434,8 @@ static void run_signal_carry(struct base_call *call)
             const struct signal_row *from = base->tables[T_SIGNAL].rows[k];
             bool open = from->consumed_seq == 0 || from->consumed_seq > base_int(call, 4, i);
             if (from->gone || from->tenant != call->tenant || from->run != base_int(call, 3, i) ||
-                !open || base_is(from->name, "$cancel") || begins(from->name, update_prefix)) {
+                !open || base_is(from->name, "$cancel") || base_is(from->name, "$budget") ||
+                begins(from->name, update_prefix)) {
                 continue;
             }
             if (base_signal(base, call->tenant, base_int(call, 2, i), from->id) != NULL) {

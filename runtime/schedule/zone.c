@@ -38,34 +38,49 @@ struct rv_zone {
 
 /* ---- names ---- */
 
+static bool is_one_of(const char *name, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(name, list[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* NULL: a zone may have this name. */
+static const char *what_is_wrong(const char *name)
+{
+    static const char *const abbreviations[] = {"CET", "EET", "EST", "HST", "MET", "MST", "WET"};
+    static const char *const others[] = {"Factory", "leapseconds", "localtime", "posixrules"};
+    size_t length =
+        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/");
+    if (name[length] != '\0' || length == 0 || length >= RV_ZONE_NAME_MAX) {
+        return "has characters that no zone has, or too many or none";
+    }
+    if (name[0] == '/' || name[length - 1] == '/' || strstr(name, "//") != NULL) {
+        return "has a / where no zone has one";
+    }
+    if (is_one_of(name, abbreviations, RV_COUNT(abbreviations))) {
+        return "is a rule to some programs and the abbreviation of a fixed offset to others";
+    }
+    if (is_one_of(name, others, RV_COUNT(others)) || strncmp(name, "posix/", 6) == 0 ||
+        strncmp(name, "right/", 6) == 0) {
+        return "stands in the folder of the zones and is none of them";
+    }
+    return NULL;
+}
+
 static enum rv_code check_name(const char *name, struct rv_error *err)
 {
-    static const char *const areas[] = {"Africa/", "America/",  "Antarctica/", "Arctic/",
-                                        "Asia/",   "Atlantic/", "Australia/",  "Europe/",
-                                        "Indian/", "Pacific/"};
-    if (strcmp(name, "UTC") == 0) {
+    const char *wrong = what_is_wrong(name);
+    if (wrong == NULL) {
         return RV_OK;
     }
-    bool fine = false;
-    for (size_t i = 0; i < RV_COUNT(areas); i++) {
-        size_t length = strlen(areas[i]);
-        fine = fine || (strncmp(name, areas[i], length) == 0 && name[length] != '\0');
-    }
-    size_t length =
-        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-/");
-    if (!fine || name[length] != '\0' || length >= RV_ZONE_NAME_MAX) {
-        rv_fail(err, RV_INVALID,
-                fine ? "zone \"%.60s\" has characters that no zone has, or too many"
-                     : "zone \"%.60s\" does not begin with an area of the time zone database and /",
-                name);
-        rv_detail(err, "short names are abbreviations to some programs and rules to others");
-        rv_hint(err,
-                "Use a name such as \"Europe/Berlin\" or \"America/New_York\" (Africa, America, "
-                "Antarctica, Arctic, Asia, Atlantic, Australia, Europe, Indian, Pacific), or "
-                "\"UTC\".");
-        return RV_INVALID;
-    }
-    return RV_OK;
+    rv_fail(err, RV_INVALID, "zone \"%.60s\" %s", name, wrong);
+    rv_hint(err, "Use a name of the time zone database, such as \"Europe/Berlin\", "
+                 "\"America/New_York\" or \"UTC\".");
+    return RV_INVALID;
 }
 
 /* ---- reading ---- */

@@ -4,8 +4,8 @@
  * /usr/share/zoneinfo.  The process's own zone is never asked or changed; a loaded zone is
  * immutable and may be shared between threads.
  *
- * Only names of the form Area/City and "UTC" are accepted: short names such as "CET" or "EST" are
- * abbreviations to some programs (PostgreSQL takes them as a fixed offset) and rules to others.
+ * Every name of the time zone database is accepted but CET, EET, EST, HST, MET, MST and WET: those
+ * are abbreviations to some programs (PostgreSQL takes them as a fixed offset) and rules to others.
  *
  * Units: seconds since 1970-01-01 UTC for instants; a wall time is written as the seconds that the
  * same digits would have in UTC (rv_days_from_civil * 86400 + seconds of the day).

@@ -50,10 +50,11 @@ struct numbers {
 static enum rv_code read_numbers(const struct cli *cli, int64_t otherwise, struct numbers *out,
                                  struct rv_error *err)
 {
-    enum rv_code code =
-        cli_integer(cli, "catch-up", otherwise, 0, INT32_MAX, &out->catch_up_s, err);
+    enum rv_code code = cli_integer(cli, "catch-up", otherwise, RV_SCHEDULE_CATCH_UP_MIN_S,
+                                    RV_SCHEDULE_CATCH_UP_MAX_S, &out->catch_up_s, err);
     if (code == RV_OK) {
-        code = cli_integer(cli, "catch-up-max", otherwise, 0, INT32_MAX, &out->catch_up_max, err);
+        code = cli_integer(cli, "catch-up-max", otherwise, 1, RV_SCHEDULE_CATCH_UP_MOST,
+                           &out->catch_up_max, err);
     }
     if (code == RV_OK) {
         code = cli_integer(cli, "jitter", otherwise, 0, INT32_MAX, &out->jitter_s, err);

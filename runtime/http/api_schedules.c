@@ -42,19 +42,27 @@ static enum rv_code need_text(struct rv_asked *asked, const char *member, const 
     return code;
 }
 
+struct range {
+    int32_t least, most;
+};
+
+static const struct range any_count = {0, INT32_MAX};
+
 static enum rv_code whole_number(struct rv_asked *asked, const char *member, int32_t otherwise,
-                                 int32_t *out, struct rv_error *err)
+                                 struct range range, int32_t *out, struct rv_error *err)
 {
     const json_t *value = json_object_get(asked->call->body, member);
     *out = otherwise;
     if (value == NULL) {
         return RV_OK;
     }
-    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        json_integer_value(value) > INT32_MAX) {
+    if (!json_is_integer(value) || json_integer_value(value) < range.least ||
+        json_integer_value(value) > range.most) {
         asked->field = member;
-        return rv_fail(err, RV_INVALID, "%s must be a whole number from 0 to %d", member,
-                       INT32_MAX);
+        rv_fail(err, RV_INVALID, "%s must be a whole number from %d to %d", member,
+                (int)range.least, (int)range.most);
+        rv_hint(err, "Leave it out for what is usual: runtime/schedule/README.md.");
+        return RV_INVALID;
     }
     *out = (int32_t)json_integer_value(value);
     return RV_OK;
@@ -67,16 +75,19 @@ struct numbers {
 static enum rv_code read_numbers(struct rv_asked *asked, int32_t otherwise, struct numbers *out,
                                  struct rv_error *err)
 {
+    static const struct range windows = {RV_SCHEDULE_CATCH_UP_MIN_S, RV_SCHEDULE_CATCH_UP_MAX_S};
+    static const struct range counts = {1, RV_SCHEDULE_CATCH_UP_MOST};
     enum rv_code code =
-        whole_number(asked, "catch_up_window_s", otherwise, &out->catch_up_window_s, err);
+        whole_number(asked, "catch_up_window_s", otherwise, windows, &out->catch_up_window_s, err);
     if (code == RV_OK) {
-        code = whole_number(asked, "catch_up_max", otherwise, &out->catch_up_max, err);
+        code = whole_number(asked, "catch_up_max", otherwise, counts, &out->catch_up_max, err);
     }
     if (code == RV_OK) {
-        code = whole_number(asked, "jitter_s", otherwise, &out->jitter_s, err);
+        code = whole_number(asked, "jitter_s", otherwise, any_count, &out->jitter_s, err);
     }
-    return code == RV_OK ? whole_number(asked, "pause_after", otherwise, &out->pause_after, err)
-                         : code;
+    return code == RV_OK
+               ? whole_number(asked, "pause_after", otherwise, any_count, &out->pause_after, err)
+               : code;
 }
 
 /* An instant as a person writes it, in the schedule's zone. */
@@ -347,7 +358,7 @@ static enum rv_code read_backfill(struct rv_asked *asked, struct rv_schedule_bac
 {
     int32_t rate = 0;
     const char *overlap = text(asked, "overlap");
-    enum rv_code code = whole_number(asked, "rate", 0, &rate, err);
+    enum rv_code code = whole_number(asked, "rate", 0, any_count, &rate, err);
     if (code == RV_OK && rate == 0 && json_object_get(asked->call->body, "rate") != NULL) {
         asked->field = "rate";
         code = rv_fail(err, RV_INVALID, "rate must be from 1 to %d fires a minute",

@@ -42,6 +42,9 @@ same "and stands so" "0 3 * * * 60" "$(ask "SELECT cron || ' ' || catch_up_windo
 
 # ---- wrong input ----
 before=$(ask "SELECT md5(string_agg(s::text, ',')) FROM schedule s")
+wrong "a window of nothing" 422 catch_up_window_s POST /v1/schedules '{"name":"w","cron":"0 2 * * *","catch_up_window_s":0}'
+wrong "nothing to catch up" 422 catch_up_max POST /v1/schedules '{"name":"w","cron":"0 2 * * *","catch_up_max":0}'
+wrong "more than a backfill" 422 catch_up_max PATCH /v1/schedules/nightly '{"catch_up_max":10001}'
 wrong "a cron expression" 422 cron POST /v1/schedules '{"name":"w","cron":"0 2 * 13 *"}'
 has out 'month'
 wrong "one that never fires" 422 cron POST /v1/schedules '{"name":"w","cron":"0 0 31 2 *"}'

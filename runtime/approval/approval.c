@@ -162,6 +162,13 @@ static bool is_over(const json_t *state)
            (claim != NULL && !rv_json_bool(claim, "open", false));
 }
 
+static enum rv_code no_approval(int64_t id, struct rv_error *err)
+{
+    rv_fail(err, RV_NOT_FOUND, "no approval %lld", (long long)id);
+    rv_hint(err, "See what waits for people: reeve approval list.");
+    return RV_NOT_FOUND;
+}
+
 static enum rv_code check_vote(const struct op *op, const json_t *state, int64_t now_us,
                                struct rv_error *err)
 {
@@ -340,7 +347,7 @@ static enum rv_code vote_decide(struct rv_unit *unit, struct rv_batch *batch, st
     json_decref(op->status);
     op->status = NULL;
     if (state == NULL) {
-        return rv_fail(err, RV_NOT_FOUND, "no approval %lld", (long long)op->id);
+        return no_approval(op->id, err);
     }
     enum rv_code code = check_vote(op, state, rv_batch_head(batch)->now_us, err);
     if (code != RV_OK) {
@@ -394,7 +401,7 @@ static enum rv_code time_decide(struct rv_unit *unit, struct rv_batch *batch, st
     struct op *op = (struct op *)unit;
     const json_t *state = unit->loads[0].state;
     if (state == NULL) {
-        return rv_fail(err, RV_NOT_FOUND, "no approval %lld", (long long)op->id);
+        return no_approval(op->id, err);
     }
     int64_t now_us = rv_batch_head(batch)->now_us;
     const char *status = rv_json_str(state, "status", "");

@@ -58,8 +58,9 @@ enum rv_code rv_json_parse(const char *text, size_t length, const char *what, js
         return rv_fail(err, RV_LIMIT, "%s is larger than %d bytes", what, RV_JSON_TEXT_MAX);
     }
     if (too_deep(text, length)) {
-        return rv_fail(err, RV_LIMIT, "%s is nested deeper than %d levels", what,
-                       RV_JSON_DEPTH_MAX);
+        rv_fail(err, RV_LIMIT, "%s is nested deeper than %d levels", what, RV_JSON_DEPTH_MAX);
+        rv_hint(err, "Lay it out flatter: lists of objects with references instead of a tree.");
+        return RV_LIMIT;
     }
     json_error_t failure;
     json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &failure);

@@ -67,6 +67,7 @@ int cmd_approval_show(struct cli *cli)
     rv_db_session_close(session);
     if (code == RV_OK && approval == NULL) {
         code = rv_fail(&err, RV_NOT_FOUND, "no approval %s", cli->argv[0]);
+        rv_hint(&err, "See what waits for people: reeve approval list.");
     }
     if (code == RV_OK) {
         json_dumpf(approval, stdout, JSON_INDENT(2));

@@ -44,8 +44,10 @@ enum rv_code cli_tenant(const struct cli *cli, struct rv_db_session *session, in
         return RV_NOT_FOUND;
     }
     if (found.count > 1) {
-        return rv_fail(err, RV_INVALID, "there are %d companies: say which with --company NAME",
-                       found.count);
+        rv_fail(err, RV_INVALID, "there are %d companies: say which with --company NAME",
+                found.count);
+        rv_hint(err, "See them: reeve company list.");
+        return RV_INVALID;
     }
     *tenant = found.tenant;
     return RV_OK;

@@ -278,6 +278,7 @@ static void on_facts(void *data, enum rv_code code, const struct rv_result *resu
     struct rv_error why = {.code = RV_OK};
     if (code == RV_OK && rv_result_rows(result) == 0) {
         code = rv_fail(&why, RV_NOT_FOUND, "there is no run r_%" PRId64, op->fork.run);
+        rv_hint(&why, "See the runs: reeve run list.");
         err = &why;
     } else if (code == RV_OK) {
         op->facts = rv_result_json(result, 0, 0);

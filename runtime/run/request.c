@@ -492,10 +492,15 @@ static void on_run(void *data, enum rv_code code, const struct rv_result *result
         request_end(request, code, err);
     } else if (rv_result_rows(result) == 0) {
         code = rv_fail(&why, RV_NOT_FOUND, "there is no run r_%" PRId64, request->pass.run);
+        rv_hint(&why, "See the runs: reeve run list.");
         request_end(request, code, &why);
     } else if (rv_run_state_final(rv_run_state_from_name(rv_result_text(result, 0, 0)))) {
         code = rv_fail(&why, RV_CONFLICT, "run r_%" PRId64 " is over: %s", request->pass.run,
                        rv_result_text(result, 0, 0));
+        rv_hint(&why,
+                "Nothing was written.  See how it ended: reeve explain r_%" PRId64
+                "; one that failed goes on with reeve run revive.",
+                request->pass.run);
         request_end(request, code, &why);
     } else {
         rv_gate_pass(request->gate, &request->pass);

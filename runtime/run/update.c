@@ -267,6 +267,7 @@ static void on_facts(void *data, enum rv_code code, const struct rv_result *resu
     const char *known = NULL;
     if (code == RV_OK && rv_result_rows(result) == 0) {
         code = rv_fail(&why, RV_NOT_FOUND, "there is no run r_%" PRId64, op->run);
+        rv_hint(&why, "See the runs: reeve run list.");
         err = &why;
     } else if (code == RV_OK) {
         facts = rv_result_json(result, 0, 0);

@@ -23,8 +23,10 @@ static enum rv_code check_range(const char *field, int64_t value, int64_t least,
     if (value >= least && value <= most) {
         return RV_OK;
     }
-    return rv_fail(err, RV_INVALID, "%s is %lld and must be from %lld to %lld%s", field,
-                   (long long)value, (long long)least, (long long)most, unit);
+    rv_fail(err, RV_INVALID, "%s is %lld and must be from %lld to %lld%s", field, (long long)value,
+            (long long)least, (long long)most, unit);
+    rv_hint(err, "Leave it out for what is usual: runtime/schedule/README.md.");
+    return RV_INVALID;
 }
 
 static enum rv_code check_numbers(int64_t window_s, int64_t most, int64_t jitter_s,
@@ -78,8 +80,12 @@ enum rv_code rv_schedule_take_action(struct rv_db_session *session, int32_t tena
     out->input = input;
     rv_schedule_mark(out->wrong, "input");
     if (agent == NULL) {
-        return input == NULL ? RV_OK
-                             : rv_fail(err, RV_INVALID, "input: it is for the run of an agent");
+        if (input != NULL) {
+            rv_fail(err, RV_INVALID, "input: it is for the run of an agent");
+            rv_hint(err, "Say which agent begins with it, or leave the input out.");
+            return RV_INVALID;
+        }
+        return RV_OK;
     }
     rv_schedule_mark(out->wrong, "agent");
     enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_schedule_agent,

@@ -249,6 +249,7 @@ same "the run is done" done "$(status "$run")"
 same "an update of a run that is over" 409 "$(http POST "/v1/runs/${run#r_}/updates" '{"name":"deliver","body":{"day":"2026-03-02","items":[3]}}')"
 same "a signal to a run that is over" 409 "$(http POST "/v1/runs/${run#r_}/signal" '{"name":"end"}')"
 has out "run $run is over: done"
+has out "reeve explain $run"
 same "its values stay" 200 "$(http GET "/v1/runs/${run#r_}/values/state")"
 has out '"over"'
 same "dead letters through HTTP" 200 "$(http GET "/v1/dead-letters")"

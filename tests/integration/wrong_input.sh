@@ -183,6 +183,18 @@ refused 2 "1 to 200 bytes of plain text" do invoice.hold "$hold" --id ""
 refused 2 "1 to 200 bytes of plain text" do invoice.hold "$hold" --id "$(repeat 500 x)"
 refused 2 "1 to 200 bytes of plain text" do invoice.hold "$hold" --id "$(printf 'a\377')"
 refused 1 'no person "nobody"' do invoice.hold "$hold" --as nobody
+# ---- runs, schedules, approvals: each refusal says what to do ----
+"$reeve_program" agent publish "$root/agents/bank_details/agent.lua" >/dev/null 2>&1 || fail "an agent"
+refused 1 "there is no run" run signal r_42 go
+refused 1 "there is no run" run update r_42 go --body '{}'
+refused 1 "no run r_42" run cancel r_42 --yes
+refused 1 "there is no run" run raise r_42 --calls 1 --reason more
+refused 1 "no approval" approval approve 1 --as controller
+refused 1 "no approval" approval show 1
+refused 1 "nested deeper than" run start bank_details --input "$(repeat 80 '{"a":')1$(repeat 80 '}')"
+refused 2 "for the run of an agent" schedule add w --cron "0 2 * * *" --input '{}'
+for wrong in 0 5 9 31622401; do refused 2 "from 10 to 31622400" schedule add w --cron "0 2 * * *" --catch-up $wrong; done
+for wrong in 0 10001; do refused 2 "from 1 to 10000" schedule add w --cron "0 2 * * *" --catch-up-max $wrong; done
 line() { printf '{"account":"%s","amount_minor":%s,"currency":"EUR"}' "$1" "$2"; }
 journal() { printf '{"date":"%s","memo":"r","lines":[%s,%s]}' "$1" "$2" "$3"; }
 most=9223372036854775807

@@ -3,6 +3,7 @@
 #include "http_sql.h"
 #include "runtime/audit/act.h"
 #include "runtime/base/check.h"
+#include "runtime/base/name.h"
 #include "runtime/cli/place.h"
 
 enum { CREATE_TRIES = 5 }; /* when several are made at the same moment */
@@ -161,7 +162,8 @@ static enum rv_code find_or_make(struct cli *cli, const json_t *company, struct 
         if (code != RV_OK || number->taken != 0) {
             break;
         }
-        if (node == NULL) {
+        code = rv_name_check("company", cli->argv[0], err); /* older ones keep theirs */
+        if (code == RV_OK && node == NULL) {
             code = place_node(cli, &node, err);
         }
         if (code == RV_OK) {

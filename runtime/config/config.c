@@ -7,6 +7,7 @@
 #include "runtime/config/config.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/name.h"
 #include "runtime/config/suggest.h"
 #include "runtime/config/value.h"
 
@@ -412,7 +413,8 @@ static enum rv_code check_together(const struct rv_config *config, struct rv_err
         rv_hint(err, "Set both for TLS, or neither.");
         return RV_INVALID;
     }
-    return RV_OK;
+    const char *name = config->values[RV_SET_NODE_NAME].text;
+    return name[0] == '\0' ? RV_OK : rv_name_check("node.name", name, err);
 }
 
 static void work_out(struct rv_config *config, char *const *environment)

@@ -21,8 +21,14 @@ static enum rv_code read_money(const char *text, json_t *more, struct rv_error *
         int length = 0;
         if (sscanf(text, "%3[A-Z]=%" SCNd64 "%n", currency, &minor, &length) != 2 ||
             (text[length] != ',' && text[length] != '\0')) {
-            return rv_fail(err, RV_INVALID,
-                           "--money must be minor units by currency, e.g. EUR=500000");
+            rv_fail(err, RV_INVALID, "--money must be minor units by currency, e.g. EUR=500000");
+            rv_hint(err, "Several stand with commas between: EUR=500000,USD=100000.");
+            return RV_INVALID;
+        }
+        if (json_object_get(money, currency) != NULL) {
+            rv_fail(err, RV_INVALID, "--money names %s twice", currency);
+            rv_hint(err, "Name each currency once, with all that is added.");
+            return RV_INVALID;
         }
         json_object_set_new(money, currency, json_integer(minor));
         text += length + (text[length] == ',');

@@ -1,6 +1,7 @@
 /* raise.c -- see raise.h. */
 #include "runtime/run/raise.h"
 
+#include "erp/domain/money.h"
 #include "runtime/base/check.h"
 
 #include <string.h>
@@ -30,9 +31,10 @@ static enum rv_code check_currencies(const json_t *money, struct rv_error *err)
     }
     json_object_foreach((json_t *)(uintptr_t)money, currency, minor)
     {
-        bool code = strlen(currency) == 3 && strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3;
-        if (!code) {
-            return rv_fail(err, RV_INVALID, "money: \"%.8s\" is no currency such as EUR", currency);
+        if (erp_currency_digits(currency) < 0) {
+            rv_fail(err, RV_INVALID, "money: \"%.8s\" is no currency such as EUR", currency);
+            rv_hint(err, "Give the code of ISO 4217 of a currency that one can pay in.");
+            return RV_INVALID;
         }
         if (check_amount(currency, minor, err) != RV_OK) {
             return RV_INVALID;

@@ -71,6 +71,20 @@ static const char *named_by_value(const struct cli_option *table, const char *ty
     return NULL;
 }
 
+/* Who writes --status=failed where STATUS is an argument. */
+static bool names_argument(const struct cli_command *command, const char *typed)
+{
+    size_t length = strlen(typed);
+    for (const char *at = command->arguments; length > 0 && *at != '\0'; at++) {
+        bool begins = at == command->arguments || strchr("[ |", at[-1]) != NULL;
+        if (begins && strncasecmp(at, typed, length) == 0 &&
+            strchr("] |.", at[length]) != NULL) { /* its end, too, is the end of a word */
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum rv_code unknown_option(const struct cli_command *command, const char *name,
                                    struct rv_error *err)
 {
@@ -88,6 +102,10 @@ static enum rv_code unknown_option(const struct cli_command *command, const char
     }
     rv_fail(err, RV_INVALID, "`reeve %s%s%s` has no option --%s", command->noun,
             command->verb != NULL ? " " : "", command->verb != NULL ? command->verb : "", typed);
+    if (names_argument(command, typed)) {
+        usage_hint(command, err);
+        return RV_INVALID;
+    }
     if (suggestion.best != NULL) {
         rv_hint(err, "Did you mean --%s?", suggestion.best);
         return RV_INVALID;

@@ -409,7 +409,7 @@ static void on_exception(void *data, enum rv_code code, const struct rv_result *
     if (rv_result_rows(result) == 0) {
         struct rv_error none = {.code = RV_OK};
         rv_fail(&none, RV_NOT_FOUND, "exception: there is no open exception with that key");
-        rv_hint(&none, "GET /v1/exceptions?state=open gives the keys.");
+        rv_hint(&none, "The keys: reeve exception list, or GET /v1/exceptions?state=open.");
         request_end(request, RV_NOT_FOUND, &none);
         return;
     }

@@ -189,6 +189,14 @@ refused 1 "there is no run" run signal r_42 go
 refused 1 "there is no run" run update r_42 go --body '{}'
 refused 1 "no run r_42" run cancel r_42 --yes
 refused 1 "there is no run" run raise r_42 --calls 1 --reason more
+refused 2 "no currency" run raise r_42 --money XXQ=5 --reason more
+refused 2 "EUR twice" run raise r_42 --money EUR=5,EUR=6 --reason more
+refused 2 "Usage: reeve run list [STATUS]" run list --status failed
+refused 1 "reeve exception list" run start --exception nothing
+refused 2 "digits, \".\", \"_\" or" company create "bad name;"
+refused 2 "letter or digit first" company create ''
+refused 2 "a letter or digit first" company create .hidden
+refused 2 "letters, digits" company list --set "node.name=b b"
 refused 1 "no approval" approval approve 1 --as controller
 refused 1 "no approval" approval show 1
 refused 1 "nested deeper than" run start bank_details --input "$(repeat 80 '{"a":')1$(repeat 80 '}')"

@@ -118,6 +118,11 @@ says "what is over cannot be raised" "-> Nothing was written" reeve run raise "$
 for each in $(ask "SELECT 'r_' || id FROM run"); do
     reeve run replay "$each" --company one >"$state/out" || same "replay of $each" "" "$(cat "$state/out")"
 done
+# what was given to a run was given to no other: a fork asks for itself
+new=$(reeve run fork "$run" --at-step 1 --yes --company one --json 2>/dev/null | sed "s/.*\"new_run\":\"\([^\"]*\)\".*/\1/")
+same "a fork has none of its raises" "1 0" "$(ask "SELECT count(*) || ' ' || (SELECT count(*) FROM run_signal s
+    WHERE 'r_' || s.run_id = '$new' AND s.name = '\$budget') FROM run WHERE 'r_' || id = '$new'")"
+reeve run cancel "$new" --yes --company one >/dev/null 2>&1
 # a question that names no max_tokens needs room for the usual 256
 mkdir "$state/short"
 cat >"$state/short/agent.lua" <<'LUA'

@@ -77,6 +77,7 @@ static const struct rv_route own_routes[] = {
     {"POST",   "/v1/embeddings",              RV_MAY_READ,       RV_API_INPUT_MAX, false, rv_api_embeddings},
     {"GET",    "/v1/models",                  RV_MAY_READ,       0, false, rv_api_models_list},
     {"GET",    "/v1/models/{}",               RV_MAY_READ,       0, false, rv_api_model_show},
+    {"GET",    "/v1/answers/{}",              RV_MAY_READ,       0, false, rv_api_answer_show},
     {"GET",    "/{*}",                        RV_MAY_ANYONE,     0, false, rv_api_page},
     {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
 };

@@ -121,9 +121,10 @@ void rv_api_completions(struct rv_call *call);
 void rv_api_embeddings(struct rv_call *call);
 void rv_api_models_list(struct rv_call *call);
 void rv_api_model_show(struct rv_call *call);
-void rv_api_events(struct rv_call *call); /* events.c */
-void rv_api_health(struct rv_call *call); /* api.c */
-void rv_api_page(struct rv_call *call);   /* pages.c */
+void rv_api_answer_show(struct rv_call *call); /* openai_record.c */
+void rv_api_events(struct rv_call *call);      /* events.c */
+void rv_api_health(struct rv_call *call);      /* api.c */
+void rv_api_page(struct rv_call *call);        /* pages.c */
 
 /* api_openai.c: whether errors of this route have that API's shape, and one of them */
 bool rv_call_is_openai(const struct rv_call *call);

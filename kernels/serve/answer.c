@@ -139,7 +139,11 @@ static void count_usage(struct kernel_engine *engine, struct sequence *sequence,
     engine->stats.answer_tokens += usage->answer_tokens;
     engine->stats.failures += failed;
     double took_ms = (double)(serve_now_us() - sequence->submitted_us) / 1000;
-    engine->mean_request_ms += (took_ms - engine->mean_request_ms) / 16;
+    if (engine->mean_request_ms == 0 && !failed) {
+        engine->mean_request_ms = took_ms;
+    } else if (!failed) { /* one that was canceled says nothing of how long an answer takes */
+        engine->mean_request_ms += (took_ms - engine->mean_request_ms) / 16;
+    }
     engine->open--;
     tenant->open--;
     pthread_mutex_unlock(&engine->lock);

@@ -401,8 +401,8 @@ static enum kernel_status admit(struct kernel_engine *engine, const struct tenan
         return KERNEL_OK;
     }
     uint32_t before = tenant->open > 0 ? tenant->open : engine->queue_max; /* whom it waits for */
-    int64_t retry_ms =
-        (int64_t)(engine->mean_request_ms * (double)before / (double)engine->running_max) + 1;
+    double mean_ms = engine->mean_request_ms > 0 ? engine->mean_request_ms : REQUEST_UNKNOWN_MS;
+    int64_t retry_ms = (int64_t)(mean_ms * (double)before / (double)engine->running_max) + 1;
     engine->stats.refused++;
     kernel_fail(error, KERNEL_BUSY,
                 "overloaded: %u of this tenant's requests wait or run, %u of all; %u places are "

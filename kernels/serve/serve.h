@@ -30,7 +30,8 @@
 enum {
     CONTEXT_DEFAULT = 8192, /* tokens: where the model allows more and nobody asked for it */
     RUNNING_DEFAULT = 64,
-    QUEUE_DEFAULT = 576, /* with those that run 640 places: a tenant alone may have 320 */
+    QUEUE_DEFAULT = 576,       /* with those that run 640 places: a tenant alone may have 320 */
+    REQUEST_UNKNOWN_MS = 1000, /* how long a request takes, while none was answered */
     STEP_TOKENS_DEFAULT = 256,
     LOGITS_BYTES_MAX = 32 << 20, /* on a GPU: all rows of logits of a step */
     LOGITS_ROWS = 16,            /* on a processor: those that are there at a time */

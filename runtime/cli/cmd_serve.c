@@ -2,6 +2,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/cli/firing.h"
+#include "runtime/cli/metrics_token.h"
 #include "runtime/cli/node_cluster.h"
 #include "runtime/cli/nodes_api.h"
 #include "runtime/cli/place.h"
@@ -341,7 +342,9 @@ int cmd_serve(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct serving serving = {.cli = cli};
     struct rv_hook_vault *vault = NULL;
-    if (place_hook_vault(cli, &vault, &err) != RV_OK || check_name(cli, &err) != RV_OK ||
+    char operator_token[METRICS_TOKEN_MAX + 1];
+    if (metrics_token_read(cli->config, operator_token, &err) != RV_OK ||
+        place_hook_vault(cli, &vault, &err) != RV_OK || check_name(cli, &err) != RV_OK ||
         place_serving_node(cli, &serving.node, &err) != RV_OK) {
         rv_hook_vault_close(vault);
         return cli_fail(cli, &err);
@@ -379,9 +382,11 @@ int cmd_serve(struct cli *cli)
                    .self = node},
         .callbacks = callbacks,
         .assets = rv_web_assets,
+        .operator_token = operator_token,
         .more_routes = nodes_api_routes,
         .more_data = node,
     });
+    explicit_bzero(operator_token, sizeof operator_token);
     struct rv_http_options listening = {
         .loop = node->loop,
         .address = address,

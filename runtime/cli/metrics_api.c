@@ -58,6 +58,12 @@ static void one(struct page *page, const char *name, enum kind kind, const char 
 
 /* ---- of this process ---- */
 
+static void add_version(struct page *page)
+{
+    family(page, "build_info", GAUGE, "the version that runs");
+    sample(page, "build_info", GAUGE, "version", REEVE_VERSION, 1);
+}
+
 static void add_process(struct page *page, const struct node *node)
 {
     struct rusage used = {0};
@@ -70,8 +76,6 @@ static void add_process(struct page *page, const struct node *node)
         fclose(memory);
     }
     getrusage(RUSAGE_SELF, &used);
-    family(page, "build_info", GAUGE, "the version that runs");
-    sample(page, "build_info", GAUGE, "version", REEVE_VERSION, 1);
     one(page, "memory_resident_bytes", GAUGE, "memory of this process, engines apart",
         (int64_t)pages * sysconf(_SC_PAGESIZE));
     one(page, "cpu_milliseconds", COUNTER, "time of the CPU that this process took",
@@ -199,16 +203,24 @@ static enum kind kind_of(const char *name)
     return COUNTER;
 }
 
-static void add_model(struct page *page, const struct rv_call *call)
+static struct rv_engine *engine_of(const struct rv_call *call)
 {
     const struct rv_api_models *models = &call->api->options.models;
-    struct rv_engine *engine =
-        models->pick != NULL ? models->pick(models->self, call->caller->tenant) : NULL;
+    return models->pick != NULL ? models->pick(models->self, call->caller->tenant) : NULL;
+}
+
+static void add_ready(struct page *page, const struct rv_engine *engine)
+{
+    one(page, "model_ready", GAUGE, "1: the engine answers",
+        engine != NULL && rv_engine_is_ready(engine));
+}
+
+static void add_model(struct page *page, const struct rv_engine *engine)
+{
     json_t *status = engine != NULL ? rv_engine_status(engine) : json_object();
     const char *name;
     json_t *value;
-    one(page, "model_ready", GAUGE, "1: the engine answers",
-        engine != NULL && rv_engine_is_ready(engine));
+    add_ready(page, engine);
     one(page, "model_open", GAUGE, NULL, rv_json_int(status, "open", 0));
     one(page, "model_restarts", COUNTER, NULL, rv_json_int(status, "restarts", 0));
     json_object_foreach(json_object_get(status, "stats"), name, value)
@@ -225,13 +237,13 @@ static void add_model(struct page *page, const struct rv_call *call)
 /* ---- of the database ---- */
 
 /* Rows (name, kind, value), rows of a name together; "seconds" and numbers are gauges. */
-static void add_backlog(struct page *page, const struct rv_result *result)
+static void add_backlog(struct page *page, const char *prefix, const struct rv_result *result)
 {
     const char *before = "";
     for (int row = 0; row < rv_result_rows(result); row++) {
         char name[64];
         const char *kind = rv_result_text(result, row, 1);
-        snprintf(name, sizeof name, "backlog_%s", rv_result_text(result, row, 0));
+        snprintf(name, sizeof name, "%s_%s", prefix, rv_result_text(result, row, 0));
         if (strcmp(before, rv_result_text(result, row, 0)) != 0) {
             family(page, name, GAUGE, NULL);
         }
@@ -241,25 +253,35 @@ static void add_backlog(struct page *page, const struct rv_result *result)
     }
 }
 
+/* The whole is the operator's alone: from sums of all companies, read before and after, one could
+ * tell how long another one's question was and whether its beginning was known. */
 static void on_backlog(void *data, enum rv_code code, const struct rv_result *result,
                        const struct rv_error *err)
 {
     (void)err; /* the monitor shall see that the database is away, and the rest */
     struct rv_call *call = data;
     const struct node *node = call->data;
+    bool whole = call->caller->tenant == 0;
     const char *accept = rv_http_field(rv_exchange_request(call->exchange), "accept");
     struct page page = {.open = accept != NULL &&
                                 strstr(accept, "application/openmetrics-text") != NULL};
     rv_buf_init(&page.text, TEXT_MAX);
-    add_process(&page, node);
-    add_cores(&page, node);
-    add_lines(&page, node);
-    add_traces(&page, node);
+    add_version(&page);
+    if (whole) {
+        add_process(&page, node);
+        add_cores(&page, node);
+        add_lines(&page, node);
+        add_traces(&page, node);
+    }
     one(&page, "database_up", GAUGE, "1: the database answers", code == RV_OK);
     if (code == RV_OK) {
-        add_backlog(&page, result);
+        add_backlog(&page, whole ? "backlog" : "company", result);
     }
-    add_model(&page, call);
+    if (whole) {
+        add_model(&page, engine_of(call));
+    } else {
+        add_ready(&page, engine_of(call));
+    }
     if (page.open) {
         rv_buf_str(&page.text, "# EOF\n");
     }
@@ -271,7 +293,12 @@ static void on_backlog(void *data, enum rv_code code, const struct rv_result *re
 void metrics_api_get(struct rv_call *call)
 {
     const struct node *node = call->data;
-    struct rv_args *args = rv_args_create(&rv_sql_backlog);
-    rv_args_i32(args, 1, RV_BACKLOG_MAX);
-    rv_db_query(node->db, 0, &rv_sql_backlog, args, on_backlog, call);
+    int32_t tenant = call->caller->tenant;
+    const struct rv_statement *asked = tenant == 0 ? &rv_sql_backlog : &rv_sql_company_figures;
+    struct rv_args *args = rv_args_create(asked);
+    if (tenant != 0) {
+        rv_args_i32(args, 1, tenant);
+    }
+    rv_args_i32(args, tenant == 0 ? 1 : 2, RV_BACKLOG_MAX);
+    rv_db_query(node->db, tenant, asked, args, on_backlog, call);
 }

@@ -167,6 +167,6 @@ const struct rv_route nodes_api_routes[] = {
     {"GET", "/v1/actors", RV_MAY_ADMINISTER, 0, false, get_actors},
     {"GET", "/v1/actors/dead-letters", RV_MAY_ADMINISTER, 0, false, get_dead_letters},
     {"GET", "/v1/traces/{}", RV_MAY_ADMINISTER, 0, false, get_trace},
-    {"GET", "/metrics", RV_MAY_ADMINISTER, 0, false, metrics_api_get},
+    {"GET", "/metrics", RV_MAY_ADMINISTER | RV_MAY_OVERSEE, 0, false, metrics_api_get},
     {NULL, NULL, RV_MAY_ANYONE, 0, false, NULL},
 };

@@ -112,6 +112,9 @@ struct rv_api_options {
     struct rv_api_models models;
     struct rv_hook_callbacks *callbacks; /* NULL: signed callbacks are refused with 404 */
     const struct rv_asset *assets;       /* rv_web_assets; NULL: no pages */
+    const char *operator_token;          /* of whoever runs the machine: opens the routes with
+                                            RV_MAY_OVERSEE, as a caller of tenant 0, and nothing
+                                            else; only its hash is kept; NULL or "": none */
     const struct rv_route *more_routes;  /* NULL, or ended by a NULL method; tried first */
     void *more_data;                     /* what their handlers find in call->data */
 };

@@ -25,13 +25,16 @@ struct rv_api {
     struct rv_openai_open *openai;  /* questions to the model on their way */
     struct rv_openai_share *shares; /* what they may use, by company */
     struct rv_update_wait *waits;   /* for answers of runs */
+    struct rv_hash operator_hash;   /* of the operator's token ... */
+    bool has_operator;              /* ... where there is one */
     bool stopped;
 };
 
 struct rv_call {
     struct rv_api *api;
     struct rv_exchange *exchange;
-    const struct rv_caller *caller; /* NULL on routes that anyone may use */
+    const struct rv_caller *caller; /* NULL on routes that anyone may use; tenant 0: the operator,
+                                       on routes with RV_MAY_OVERSEE alone */
     struct rv_route_match match;
     json_t *body; /* the JSON object of the request; released with the arena; NULL without */
     void *data;   /* more_data for added routes */
@@ -118,9 +121,10 @@ void rv_api_completions(struct rv_call *call);
 void rv_api_embeddings(struct rv_call *call);
 void rv_api_models_list(struct rv_call *call);
 void rv_api_model_show(struct rv_call *call);
-void rv_api_events(struct rv_call *call); /* events.c */
-void rv_api_health(struct rv_call *call); /* api.c */
-void rv_api_page(struct rv_call *call);   /* pages.c */
+void rv_api_answer_show(struct rv_call *call); /* openai_record.c */
+void rv_api_events(struct rv_call *call);      /* events.c */
+void rv_api_health(struct rv_call *call);      /* api.c */
+void rv_api_page(struct rv_call *call);        /* pages.c */
 
 /* api_openai.c: whether errors of this route have that API's shape, and one of them */
 bool rv_call_is_openai(const struct rv_call *call);

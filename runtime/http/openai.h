@@ -5,6 +5,7 @@
  *     POST /v1/completions        up to 64 prompts, a choice for each
  *     POST /v1/embeddings         up to 256 texts
  *     GET  /v1/models, /v1/models/NAME
+ *     GET  /v1/answers/ID         ours: what made an answer
  *
  * What is not known is ignored, what is known and cannot be done is refused by name, and a wrong
  * type names its place by a JSON pointer.  The tenant is the caller's, whatever the body says.
@@ -40,6 +41,7 @@ enum {
     RV_OPENAI_MODEL_MAX = 200,         /* MODEL or MODEL:ADAPTER */
     RV_OPENAI_PLACE_MAX = 320
 };
+#define RV_OPENAI_SEED_MOST (UINT64_C(1) << 52) /* of a drawn one: JavaScript reads it whole */
 
 enum rv_openai_kind { RV_OPENAI_CHAT, RV_OPENAI_COMPLETION, RV_OPENAI_EMBEDDING };
 
@@ -81,7 +83,12 @@ struct rv_openai_head { /* of every object of one answer */
     const char *model;
     const char *fingerprint; /* of what answered: the same request gives the same bytes under it */
     int64_t created_s;
+    int64_t seed;     /* of all choices, where one was asked for ... */
+    bool seeds_apart; /* ... else of the first, the others have the next */
 };
+
+/* Of a choice, which tells it ("seed", ours): with it its prompt gives the same text again. */
+int64_t rv_openai_seed(const struct rv_openai_head *head, size_t index);
 
 json_t *rv_openai_error(const char *type, const char *code, const char *message,
                         const char *pointer);

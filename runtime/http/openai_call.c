@@ -36,7 +36,7 @@ struct rv_openai_open {
     struct rv_openai_head head;
     struct choice *choices;
     size_t count, begun, at_engine; /* the first `begun` were asked; count: none is left */
-    int64_t end_us, seed;
+    int64_t end_us;
     json_t *usage; /* of all, as the engine has it */
     bool ended;    /* the engine has said its last word */
     bool cut;      /* nobody listens any more, or one has failed */
@@ -355,6 +355,22 @@ static void add_usage(json_t *sum, const json_t *usage)
 
 static void ask_more(struct rv_openai_open *open);
 
+static void record(const struct choice *choice, const struct rv_engine_event *event)
+{
+    const struct rv_openai_open *open = choice->open;
+    bool done = event->kind == RV_ENGINE_DONE;
+    const json_t *usage = json_object_get(event->body, "usage");
+    const struct rv_openai_made made = {.id = open->id,
+                                        .choice = (int32_t)choice->index,
+                                        .outcome =
+                                            done ? choice->finish : rv_code_name(event->code),
+                                        .seed = rv_openai_seed(&open->head, choice->index),
+                                        .has_seed = true,
+                                        .prompt_tokens = rv_json_int(usage, "prompt", 0),
+                                        .cached_tokens = rv_json_int(usage, "cached", 0)};
+    rv_openai_record(open->api, open->tenant, &made, event->body);
+}
+
 /* The choice has ended; the request has with its last one, or with the first that failed. */
 static void on_end(struct choice *choice, const struct rv_engine_event *event)
 {
@@ -364,6 +380,7 @@ static void on_end(struct choice *choice, const struct rv_engine_event *event)
     add_usage(open->usage, json_object_get(event->body, "usage"));
     snprintf(choice->finish, sizeof choice->finish, "%s",
              rv_json_str(event->body, "finish", "stop"));
+    record(choice, event);
     if (event->kind == RV_ENGINE_FAILED) {
         on_failed(open, choice->index, event);
         open_cut(open);
@@ -415,7 +432,11 @@ static void name_it(struct rv_openai_open *open)
         .model = open->ask.model,
         .fingerprint = open->fingerprint,
         .created_s = rv_now_us(rv_loop_clock(open->api->options.loop)) / 1000000};
-    open->seed = (int64_t)(number[0] ^ number[1]) & (INT64_MAX >> 1);
+    const json_t *seed = json_object_get(open->ask.question, "seed");
+    rv_random_secret(number, sizeof number);
+    open->head.seed =
+        seed != NULL ? json_integer_value(seed) : (int64_t)(number[0] % RV_OPENAI_SEED_MOST);
+    open->head.seeds_apart = seed == NULL;
 }
 
 /* The same seed gives each prompt the answer that it has alone; without one they are drawn apart.
@@ -432,10 +453,8 @@ static void ask_more(struct rv_openai_open *open)
             json_object_set_new(question, "messages",
                                 json_pack("[{s:s,s:O}]", "role", "user", "text", prompt));
         }
-        if (json_object_get(question, "seed") == NULL) {
-            json_object_set_new(question, "seed",
-                                json_integer(open->seed + (json_int_t)choice->index));
-        }
+        json_object_set_new(question, "seed",
+                            json_integer(rv_openai_seed(&open->head, choice->index)));
         open->at_engine++;
         choice->asked = true;
         choice->question = rv_engine_ask(open->engine, loop, question, left_ms > 1 ? left_ms : 1,

@@ -18,6 +18,18 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
 /* The same for embeddings, all inputs at once. */
 void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_engine *engine);
 
+struct rv_openai_made {
+    const char *id;      /* as the client has it ... */
+    int32_t choice;      /* ... and the index in it */
+    const char *outcome; /* stop, length, or the code of what ended it early */
+    int64_t seed, prompt_tokens, cached_tokens;
+    bool has_seed;
+};
+/* Records what made an answer; `body` is of the engine's last event.  Nothing where it never began.
+ */
+void rv_openai_record(struct rv_api *api, int32_t tenant, const struct rv_openai_made *made,
+                      const json_t *body);
+
 /* Answers with the error in the API's shape. */
 void rv_openai_refuse(struct rv_call *call, int status, const char *type, const char *code,
                       const char *message, const char *pointer);

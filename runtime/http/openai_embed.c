@@ -1,8 +1,10 @@
 /* openai_embed.c -- POST /v1/embeddings: every text its own question, one answer in their order. */
 #include "runtime/base/check.h"
+#include "runtime/base/random.h"
 #include "runtime/http/openai_call.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 struct embedding {
@@ -16,7 +18,8 @@ struct embedding {
     size_t next;     /* the input that is asked next; the last of them: none is left */
     size_t open;     /* at the engine */
     json_t *vectors; /* list in the order of the inputs; null until there */
-    json_int_t tokens;
+    json_int_t tokens, cached;
+    char id[40];
 };
 
 struct one {
@@ -55,9 +58,9 @@ static void answer(struct embedding *all)
             data, json_pack("{s:s,s:I,s:o}", "object", "embedding", "index", (json_int_t)i,
                             "embedding", all->ask.base64 ? packed(vector) : json_incref(vector)));
     }
-    json_t *body = json_pack("{s:s,s:o,s:s,s:{s:I,s:I}}", "object", "list", "data", data, "model",
-                             all->ask.model, "usage", "prompt_tokens", all->tokens, "total_tokens",
-                             all->tokens);
+    json_t *body = json_pack("{s:s,s:s,s:o,s:s,s:{s:I,s:I}}", "id", all->id, "object", "list",
+                             "data", data, "model", all->ask.model, "usage", "prompt_tokens",
+                             all->tokens, "total_tokens", all->tokens);
     rv_exchange_json(all->call->exchange, 200, body);
     json_decref(body);
 }
@@ -71,6 +74,7 @@ static void on_vector(void *data, const struct rv_engine_event *event)
     const json_t *usage = json_object_get(event->body, "usage");
     size_t count = json_array_size(all->vectors);
     all->tokens += rv_json_int(usage, "prompt", 0);
+    all->cached += rv_json_int(usage, "cached", 0);
     if (event->kind == RV_ENGINE_DONE) {
         json_array_set(all->vectors, one->index, json_object_get(event->body, "vector"));
     } else if (all->call != NULL) { /* the first failure is the answer */
@@ -88,6 +92,11 @@ static void on_vector(void *data, const struct rv_engine_event *event)
         return;
     }
     if (all->call != NULL) {
+        const struct rv_openai_made made = {.id = all->id,
+                                            .outcome = "stop",
+                                            .prompt_tokens = all->tokens,
+                                            .cached_tokens = all->cached};
+        rv_openai_record(all->api, all->tenant, &made, event->body);
         answer(all);
     }
     rv_openai_ask_fini(&all->ask);
@@ -129,6 +138,9 @@ void rv_openai_embed(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
                               .end_us = rv_mono_us(rv_loop_clock(api->options.loop)) +
                                         api->options.models.deadline_ms * 1000,
                               .vectors = json_array()};
+    uint64_t number = 0;
+    rv_random_secret(&number, sizeof number);
+    snprintf(all->id, sizeof all->id, "embd-%016llx", (unsigned long long)number);
     for (size_t i = 0; i < json_array_size(ask->inputs); i++) {
         json_array_append_new(all->vectors, json_null());
     }

@@ -73,6 +73,11 @@ static json_t *flat_logprobs(const json_t *content)
                      top);
 }
 
+int64_t rv_openai_seed(const struct rv_openai_head *head, size_t index)
+{
+    return head->seed + (head->seeds_apart ? (int64_t)index : 0);
+}
+
 static json_t *choice_of(const struct rv_openai_head *head, size_t index, const char *member,
                          json_t *value, json_t *logprobs, const char *finish)
 {
@@ -82,8 +87,9 @@ static json_t *choice_of(const struct rv_openai_head *head, size_t index, const 
                                                    : json_pack("{s:O}", "content", logprobs);
         json_decref(logprobs);
     }
-    return json_pack("{s:I,s:o,s:o,s:s?}", "index", (json_int_t)index, member, value, "logprobs",
-                     shown, "finish_reason", finish);
+    return json_pack("{s:I,s:o,s:o,s:s?,s:I}", "index", (json_int_t)index, member, value,
+                     "logprobs", shown, "finish_reason", finish, "seed",
+                     (json_int_t)rv_openai_seed(head, index));
 }
 
 json_t *rv_openai_chunk(const struct rv_openai_head *head, size_t index, json_t *delta,

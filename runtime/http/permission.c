@@ -47,6 +47,7 @@ const char *rv_permission_name(enum rv_permission permission)
     case RV_MAY_DECIDE: return "decide approvals";
     case RV_MAY_OPERATE: return "operate runs";
     case RV_MAY_ADMINISTER: return "administer";
+    case RV_MAY_OVERSEE: return "oversee the machine";
     default: RV_UNREACHABLE("unknown permission");
     }
 }

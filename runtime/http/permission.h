@@ -18,7 +18,9 @@ enum rv_permission {
     RV_MAY_READ = 2,
     RV_MAY_DECIDE = 4,
     RV_MAY_OPERATE = 8,
-    RV_MAY_ADMINISTER = 16
+    RV_MAY_ADMINISTER = 16,
+    RV_MAY_OVERSEE = 32 /* beside another, on a route: its caller may also be the operator of the
+                           machine, who is nobody of any company (api.h: operator_token) */
 };
 
 /* The set of permissions of `roles`, a comma-separated list. */

@@ -17,12 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     QUEUE_MAX = 64 << 20, /* unsent: a parent that reads nothing for so long is broken */
     TEXT_MAX = 4 << 20,   /* of an answer that is sent whole */
-    READ_BYTES = 64 << 10
+    READ_BYTES = 64 << 10,
+    ALIVE_EVERY_S = 1
 };
 
 struct child {
@@ -36,6 +38,7 @@ struct child {
     struct rv_adapters adapters;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t more;
+    pthread_cond_t over; /* leaving */
     struct rv_buf queue;
     bool closing, leaving; /* leaving: nobody is told anything any more */
     struct asked *asked;   /* questions that have not ended */
@@ -92,6 +95,28 @@ static void *write_all(void *data)
     }
     pthread_mutex_unlock(&child->lock);
     return NULL;
+}
+
+/* That the process runs, whatever keeps its other threads: a large file that is read, a long step,
+ * a question behind it. */
+static void *say_alive(void *data)
+{
+    struct child *child = data;
+    for (;;) {
+        struct timespec next;
+        say(child, json_pack("{s:s}", "e", "alive"));
+        clock_gettime(CLOCK_MONOTONIC, &next); /* style: a thread of the process' own, no loop */
+        next.tv_sec += ALIVE_EVERY_S;
+        pthread_mutex_lock(&child->lock);
+        while (!child->leaving &&
+               pthread_cond_timedwait(&child->over, &child->lock, &next) != ETIMEDOUT) {
+        }
+        bool over = child->leaving;
+        pthread_mutex_unlock(&child->lock);
+        if (over) {
+            return NULL;
+        }
+    }
 }
 
 /* ---- events become frames ---- */
@@ -536,6 +561,8 @@ int rv_engine_child(int fd)
 {
     struct child child = {.fd = fd};
     pthread_t writer;
+    pthread_t pulse;
+    pthread_condattr_t monotonic;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* and the connection's end, where that came too late */
     prctl(PR_SET_NAME, "reeve engine");
     signal(SIGPIPE, SIG_IGN);
@@ -546,12 +573,18 @@ int rv_engine_child(int fd)
     rv_buf_init(&child.queue, QUEUE_MAX);
     RV_ASSERT(pthread_mutex_init(&child.lock, NULL) == 0);
     RV_ASSERT(pthread_cond_init(&child.more, NULL) == 0);
+    RV_ASSERT(pthread_condattr_init(&monotonic) == 0 &&
+              pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+              pthread_cond_init(&child.over, &monotonic) == 0);
     RV_ASSERT(pthread_create(&writer, NULL, write_all, &child) == 0);
+    RV_ASSERT(pthread_create(&pulse, NULL, say_alive, &child) == 0);
     rv_mapped_guard(on_lost, &child);
     read_all(&child);
     pthread_mutex_lock(&child.lock);
     child.leaving = true; /* questions that are open are asked again elsewhere: no word of them */
+    pthread_cond_signal(&child.over);
     pthread_mutex_unlock(&child.lock);
+    pthread_join(pulse, NULL);
     kernel_engine_destroy(child.engine);
     kernel_model_close(child.model);
     pthread_mutex_lock(&child.lock);

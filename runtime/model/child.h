@@ -3,6 +3,7 @@
  *     reader (main thread): frames in -> kernel_submit, kernel_cancel
  *     the engine's thread:  events -> frames -> queue
  *     writer thread:        queue -> the connection
+ *     pulse thread:         "alive" -> queue, each second from the first on
  *
  * It opens what the first frame names, serves until the connection ends, and never outlives its
  * parent.  runtime/model/child.c, adapters.c, request.c and

@@ -65,6 +65,7 @@ struct rv_engine {
     struct question *questions;
     int open;
     int64_t started_us, due_us, pause_ms, stats_us;
+    int64_t silent_us, ticked_us; /* for how long nothing came, by the ticks that saw it */
     int64_t restarts;
     bool asleep; /* lazy or resting, and nobody asks */
     bool resting;
@@ -399,6 +400,7 @@ static void on_io(void *data, int events)
             go_down(engine, "its process ended");
             return;
         }
+        engine->silent_us = 0;
         rv_buf_add(&engine->in, bytes, (size_t)got);
         json_t *frame = NULL;
         int64_t id = 0;
@@ -430,6 +432,7 @@ static void begin(struct rv_engine *engine)
         return;
     }
     engine->restarts++;
+    engine->silent_us = 0;
     rv_state_move(&state_table, &engine->state, STARTING);
     engine->poll = rv_poll_create(options->loop, engine->process.fd, on_io, engine);
     say_new(engine,
@@ -449,12 +452,25 @@ static void fall_asleep(struct rv_engine *engine)
            engine->label != NULL ? engine->label : engine->path);
 }
 
+/* The connection is read between two ticks: a loop that stood still itself has heard nothing for as
+ * long, and that counts as one tick. */
+static bool is_silent(struct rv_engine *engine, int64_t now)
+{
+    int64_t passed = now - engine->ticked_us;
+    int64_t most = 2 * TICK_MS * INT64_C(1000);
+    engine->ticked_us = now;
+    engine->silent_us += passed < most ? passed : most;
+    return (engine->state == STARTING || engine->state == READY) &&
+           engine->silent_us > RV_ENGINE_SILENT_MS * INT64_C(1000);
+}
+
 static void on_tick(void *data)
 {
     struct rv_engine *engine = data;
     int64_t now = mono_us(engine);
     bool hung =
-        engine->state == STARTING && now > engine->started_us + RV_ENGINE_START_MS * INT64_C(1000);
+        is_silent(engine, now) || (engine->state == STARTING &&
+                                   now > engine->started_us + RV_ENGINE_START_MS * INT64_C(1000));
     for (struct question *at = engine->questions, *next; at != NULL; at = next) {
         next = at->next;
         if (!at->sent && now >= at->deadline_us) {

@@ -4,8 +4,8 @@
  *        listener <--post--   (one per model)   <--------
  *
  *   DOWN --start--> STARTING --ready--> READY
- *     ^                |                  |      ended, broken, or silent past deadline and grace
- *     '----pause-------+------------------'      (then it is killed)
+ *     ^                |                  |      ended, broken, silent, or an answer past deadline
+ *     '----pause-------+------------------'      and grace (then it is killed)
  *
  * The process is this program again, opened with the model's file; it ends when we do.  When it
  * goes, open questions are asked once more within their deadline: the same question gives the same
@@ -42,6 +42,8 @@ enum {
                                        itself a company has at most as many as are left */
     RV_ENGINE_TRIES = 2,            /* of one question, over a restart */
     RV_ENGINE_GRACE_MS = 5000,      /* after a deadline, before the process counts as hung */
+    RV_ENGINE_SILENT_MS = 10000,    /* without a word, before it counts as hung: it says each second
+                                       that it lives, while it opens a model or is in a step too */
     RV_ENGINE_START_MS = 120000,    /* to open a model: a large one is read and repacked */
     RV_ENGINE_PAUSE_MS = 100,       /* before the first restart; doubles up to ... */
     RV_ENGINE_PAUSE_MAX_MS = 30000, /* ... this, while it does not stay up */

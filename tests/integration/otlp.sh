@@ -44,7 +44,9 @@ admin=$(reeve token make console --json 2>/dev/null | sed 's/.*"token":"\([^"]*\
 # what is wrong with the settings
 printf 'Authorization: Bearer SECRET-TOKEN\n' >"$state/header"
 chmod 644 "$state/header"
-serve() { exec "$reeve_program" serve --listen 127.0.0.1:0 --json --set "telemetry.otlp_endpoint=$1" --set "telemetry.otlp_header_file=$state/header"; }
+operator=0123456789abcdef0123456789abcdef
+(umask 077 && echo "$operator" >"$state/metrics-token")
+serve() { exec "$reeve_program" serve --listen 127.0.0.1:0 --json --set "metrics.token_file=$state/metrics-token" --set "telemetry.otlp_endpoint=$1" --set "telemetry.otlp_header_file=$state/header"; }
 tries() { (serve "$1"); }
 gives 3 "a header that others may read" tries "http://127.0.0.1:$port"
 has out "chmod 600"
@@ -66,7 +68,7 @@ until_is() { # WHAT EXPECTED COMMAND...: for 20 seconds
     for _ in $(seq 200); do [ "$("$@")" = "$expected" ] && break; sleep 0.1; done
     same "$what" "$expected" "$("$@")"
 }
-metric() { curl -s -H "Authorization: Bearer $admin" "$base/metrics" | sed -n "s/^reeve_$1 //p"; }
+metric() { curl -s -H "Authorization: Bearer $operator" "$base/metrics" | sed -n "s/^reeve_$1 //p"; }
 stands() { ask "SELECT status || coalesce(' ' || waiting_on, '') FROM run WHERE id = $run"; }
 trace=4bf92f3577b34da6a3ce929d0e0e4736
 caller=00f067aa0ba902b7

@@ -102,7 +102,14 @@ gives 0 "the record is whole" reeve audit verify --company acme
 has out "3 runs: $gone"
 gives 0 "so are the books" reeve company check acme
 has out "3 runs: $gone"
+made() { # AT: an answer of the API was made then
+    ask "INSERT INTO model_answer SELECT tenant_id, 'chatcmpl-' || gen_random_uuid(), 0, $1, 'stop', 'm', '', NULL, NULL, '', '', 1, 1, 1, 1, 1 FROM tenant LIMIT 1" >/dev/null
+}
+made "now()"
+made "now() - interval '10 years'"
 same "signals of a run without a journal go" 1 "$(ask "SELECT reeve_journal_sweep(100)")"
+for _ in 1 2 3 4 5; do [ "$(ask "SELECT count(*) FROM model_answer")" = 1 ] || ask "SELECT reeve_journal_sweep(100)" >/dev/null; done
+same "what made answers of the API goes as journals do" "1" "$(ask "SELECT count(*) FROM model_answer")"
 same "and then there is nothing left" "0 0" "$(ask "SELECT reeve_journal_sweep(100)") $(ask "SELECT count(*) FROM run_signal")"
 reeve run cancel "r_$waiting" --yes --company acme >/dev/null 2>&1
 reeve run work --company acme >/dev/null 2>&1

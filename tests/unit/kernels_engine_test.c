@@ -539,7 +539,7 @@ TEST(a_full_queue_says_when_to_come_again)
         if (!ask(engine, &request, &asked[i])) {
             refused++;
             ck_assert_int_eq(asked[i].status, KERNEL_BUSY);
-            ck_assert_int_gt(asked[i].retry_ms, 0);
+            ck_assert_int_gt(asked[i].retry_ms, 1000); /* none was answered yet */
         }
     }
     ck_assert_int_gt(refused, 0);
@@ -596,6 +596,37 @@ TEST(no_tenant_can_take_the_places_of_the_others)
         kernel_cancel(engine, asked[i / 20][i % 20].id);
         asked_wait(&asked[i / 20][i % 20]);
         asked_free(&asked[i / 20][i % 20]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(the_first_answer_says_how_long_a_full_queue_takes)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine =
+        start(model, (struct kernel_engine_options){.running_max = 1, .queue_max = 2});
+    struct asked asked[20] = {0};
+    struct kernel_stats stats;
+    struct kernel_message message;
+    struct kernel_request request = complete(&message, prompts[2], 200);
+    ck_assert(ask(engine, &request, &asked[0]));
+    asked_wait(&asked[0]);
+    asked_free(&asked[0]);
+    wait_until_idle(engine, &stats);
+    int refused = 0;
+    for (int i = 1; i < 20; i++) {
+        request = complete(&message, prompts[2], 200);
+        if (!ask(engine, &request, &asked[i])) {
+            refused++;
+            ck_assert_int_ge(asked[i].retry_ms, (int64_t)(stats.busy_us / 1000));
+        }
+    }
+    ck_assert_int_gt(refused, 0);
+    for (int i = 1; i < 20; i++) {
+        kernel_cancel(engine, asked[i].id);
+        asked_wait(&asked[i]);
+        asked_free(&asked[i]);
     }
     kernel_engine_destroy(engine);
     kernel_model_close(model);

@@ -248,6 +248,58 @@ TEST(a_hung_engine_is_killed_past_the_grace)
     end();
 }
 
+/* What asks with a deadline of minutes (the API) does not wait for it. */
+TEST(a_stopped_engine_is_begun_anew_long_before_its_questions_are_late)
+{
+    begin_with(model_path);
+    wait_ready();
+    pid_t first = engine_pid();
+    ask(0, question("a long story", 100), 600000);
+    rv_loop_run_once(world.loop, 10);
+    ck_assert_int_eq(kill(first, SIGSTOP), 0);
+    ask(1, question("hello", 4), 600000);
+    wait_for(&world.heard[0].ends, 1);
+    wait_for(&world.heard[1].ends, 1);
+    for (int i = 0; i < 2; i++) { /* once each, with the tokens of one answer */
+        ck_assert_msg(world.heard[i].done, "%s", world.heard[i].message);
+        ck_assert_int_eq(world.heard[i].ends, 1);
+        ck_assert_int_le(rv_json_int(json_object_get(world.heard[i].body, "usage"), "answer", 1000),
+                         i == 0 ? 100 : 4);
+    }
+    ck_assert_int_ne(engine_pid(), first);
+    end();
+}
+
+TEST(an_engine_that_is_stopped_while_it_begins_is_begun_anew)
+{
+    begin_with(model_path);
+    pid_t first = engine_pid();
+    ck_assert_int_eq(kill(first, SIGSTOP), 0);
+    ask(0, question("hello", 4), 600000);
+    wait_for(&world.heard[0].ends, 1);
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    ck_assert_int_ne(engine_pid(), first);
+    end();
+}
+
+TEST(an_engine_that_nobody_asks_is_not_called_silent)
+{
+    begin_with(model_path);
+    wait_ready();
+    pid_t first = engine_pid();
+    int64_t until = rv_mono_us(rv_clock_system()) + (RV_ENGINE_SILENT_MS + 2000) * INT64_C(1000);
+    while (rv_mono_us(rv_clock_system()) < until) {
+        rv_loop_run_once(world.loop, 100);
+    }
+    ck_assert_int_eq(engine_pid(), first);
+    sleep(RV_ENGINE_SILENT_MS / 1000 + 2); /* our own silence is not its */
+    for (int i = 0; i < 20; i++) {
+        rv_loop_run_once(world.loop, 20);
+    }
+    ck_assert_int_eq(engine_pid(), first);
+    end();
+}
+
 TEST(a_cancelled_question_ends_and_the_engine_goes_on)
 {
     begin_with(model_path);
@@ -611,7 +663,8 @@ TEST(a_question_that_is_too_deep_is_refused_and_harms_nobody)
     end();
 }
 
-/* The next frame of an engine's process; NULL: it has ended.  Also for what is no test. */
+/* The next frame of an engine's process, but that it lives; NULL: it has ended.  Also for what is
+ * no test. */
 static json_t *next_frame(int fd, struct rv_buf *in)
 {
     struct rv_error err = {.code = RV_OK};
@@ -620,8 +673,12 @@ static json_t *next_frame(int fd, struct rv_buf *in)
     for (;;) {
         char bytes[4096];
         RV_ASSERT(rv_frame_take(in, &frame, &id, &err) == RV_OK);
-        if (frame != NULL) {
+        if (frame != NULL && strcmp(rv_json_str(frame, "e", ""), "alive") != 0) {
             return frame;
+        }
+        if (frame != NULL) {
+            json_decref(frame);
+            continue;
         }
         struct pollfd ready = {.fd = fd, .events = POLLIN};
         RV_ASSERT(poll(&ready, 1, 30000) > 0);

@@ -9,8 +9,8 @@ DECLARE
     append_only text[] := ARRAY['event', 'journal', 'audit_record', 'audit_checkpoint', 'approval_vote',
                                 'command_log', 'effect_log', 'agent_change', 'run_revival'];
     -- texts and files that are pinned by their hash: a change is another row (a model's state goes through
-    -- functions of the owner)
-    insert_only text[] := ARRAY['plan_source', 'policy_bundle', 'model_version'];
+    -- functions of the owner); and what made an answer
+    insert_only text[] := ARRAY['plan_source', 'policy_bundle', 'model_version', 'model_answer'];
     -- no statement of the runtime writes them
     read_only text[] := ARRAY['schema_migration', 'tolerance_default', 'node_key', 'journal_period'];
     -- the same for tables of companies

@@ -63,6 +63,53 @@ SELECT l.id, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 
 -- params: most int4
 SELECT b.name, b.kind, b.value FROM reeve_backlog($1) AS b;
 
+-- name: company_figures
+-- Of one company: as reeve_backlog has it of all of them, and what the company asked the model today (UTC).
+-- params: tenant int4, most int4
+SELECT 'runs_open' AS name, w.kind, count(*) AS value
+  FROM (SELECT CASE WHEN r.status = 'waiting' THEN coalesce(r.waiting_on, 'nothing') ELSE 'nothing' END AS kind
+          FROM run r
+         WHERE r.tenant_id = $1 AND r.status NOT IN ('done','failed','cancelled','compensated','diverged')
+         LIMIT $2) w
+ GROUP BY w.kind
+UNION ALL
+SELECT 'runs_dead', '', count(*)
+  FROM (SELECT FROM run r WHERE r.tenant_id = $1 AND r.status IN ('failed', 'compensated', 'diverged') LIMIT $2) w
+UNION ALL
+SELECT 'approvals_waiting', '', count(*)
+  FROM (SELECT FROM approval a WHERE a.tenant_id = $1 AND a.status = 'requested' LIMIT $2) w
+UNION ALL
+SELECT 'approvals_oldest_seconds', '', coalesce(extract(epoch FROM clock_timestamp() - min(a.requested_at)), 0)::bigint
+  FROM approval a WHERE a.tenant_id = $1 AND a.status = 'requested'
+UNION ALL
+SELECT 'exceptions_open', '', count(*)
+  FROM (SELECT FROM exception e WHERE e.tenant_id = $1 AND e.state = 'open' LIMIT $2) w
+UNION ALL
+SELECT 'effects_open', w.state, count(*)
+  FROM (SELECT i.state FROM effect_intent i WHERE i.tenant_id = $1 AND i.state NOT IN ('done', 'failed') LIMIT $2) w
+ GROUP BY w.state
+UNION ALL
+SELECT 'hook_deliveries_waiting', '', count(*)
+  FROM (SELECT FROM hook_delivery d WHERE d.tenant_id = $1 AND d.status = 'pending' LIMIT $2) w
+UNION ALL
+SELECT 'hook_deliveries_late_seconds', '',
+       greatest(0, extract(epoch FROM clock_timestamp() - min(d.next_at)))::bigint
+  FROM hook_delivery d WHERE d.tenant_id = $1 AND d.status = 'pending'
+UNION ALL
+SELECT 'schedules_late_seconds', '',
+       greatest(0, extract(epoch FROM clock_timestamp() - min(s.due_at)))::bigint
+  FROM schedule s WHERE s.tenant_id = $1 AND s.status = 'active'
+UNION ALL
+SELECT 'schedules_paused', '', count(*)
+  FROM (SELECT FROM schedule s WHERE s.tenant_id = $1 AND s.status = 'paused' LIMIT $2) w
+UNION ALL
+SELECT f.name, '', f.value
+  FROM (SELECT coalesce(sum(u.requests), 0)::bigint AS requests, coalesce(sum(u.prompt_tokens), 0)::bigint AS prompt,
+               coalesce(sum(u.cached_tokens), 0)::bigint AS cached, coalesce(sum(u.answer_tokens), 0)::bigint AS answer
+          FROM model_use u WHERE u.tenant_id = $1 AND u.day = (now() AT TIME ZONE 'UTC')::date) t
+ CROSS JOIN LATERAL (VALUES ('model_requests_today', t.requests), ('model_prompt_tokens_today', t.prompt),
+                            ('model_cached_tokens_today', t.cached), ('model_answer_tokens_today', t.answer)) AS f(name, value);
+
 -- name: trace_runs
 -- What a trace tells of these runs, a row each: (run, body); see run_spans.h.  Names, codes, numbers and times only:
 -- no argument, no answer, no reason, no person.  Entries of the journal up to number `entries`.

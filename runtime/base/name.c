@@ -13,8 +13,7 @@ enum rv_code rv_name_check(const char *what, const char *name, struct rv_error *
         return RV_OK;
     }
     rv_fail(err, RV_INVALID, "%s: \"%.80s\" is no name", what, name);
-    rv_hint(err,
-            "Use up to %d letters, digits, \".\", \"_\" or \"-\", a letter or digit first.",
+    rv_hint(err, "Use up to %d letters, digits, \".\", \"_\" or \"-\", a letter or digit first.",
             RV_NAME_MAX);
     return RV_INVALID;
 }

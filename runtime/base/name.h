@@ -6,8 +6,8 @@
 
 enum { RV_NAME_MAX = 63 };
 
-/* Letters and digits of ASCII, ".", "_" and "-"; a letter or digit first.  RV_INVALID with the rule,
- * naming `what`. */
+/* Letters and digits of ASCII, ".", "_" and "-"; a letter or digit first.  RV_INVALID with the
+ * rule, naming `what`. */
 RV_MUST enum rv_code rv_name_check(const char *what, const char *name, struct rv_error *err);
 
 #endif

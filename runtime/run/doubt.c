@@ -58,7 +58,9 @@ json_t *rv_doubt_evidence(const json_t *doubt, const json_t *evidence)
     }
     struct rv_buf line;
     rv_buf_init(&line, DOUBT_LINE_MAX);
-    rv_buf_printf(&line, "least sure answer of the model, by %d points: ", rv_doubt_margin(doubt));
+    int margin = rv_doubt_margin(doubt);
+    rv_buf_printf(&line, "least sure answer of the model, by %d point%s: ", margin,
+                  margin == 1 ? "" : "s");
     add_option(&line, rv_json_str(doubt, "choice", ""));
     const char *between = " (";
     const char *option;

@@ -21,8 +21,8 @@
 /* What the answer to a question leaves: `args` of the entry's request and its `out`.  New reference
  * or NULL. */
 json_t *rv_doubt_of(const json_t *args, const json_t *out);
-/* The lower margin of the two stays, the earlier where they are alike.  `*doubt` is owned and may be
- * NULL, as may `other` (borrowed). */
+/* The lower margin of the two stays, the earlier where they are alike.  `*doubt` is owned and may
+ * be NULL, as may `other` (borrowed). */
 void rv_doubt_join(json_t **doubt, const json_t *other);
 int rv_doubt_margin(const json_t *doubt); /* 0: none */
 /* `evidence` (borrowed, may be NULL) with the doubt as its first line, for people.  New reference;

@@ -1,7 +1,7 @@
 /* run_doubt_test.c -- what a model's answer leaves of doubt, the lower of two, and the line that
  * people read. */
-#include "runtime/run/doubt.h"
 #include "runtime/base/check.h"
+#include "runtime/run/doubt.h"
 #include "tests/support/test.h"
 
 #include <string.h>
@@ -21,8 +21,9 @@ static const char options[] = "{\"options\":[\"a\",\"b\"]}";
 
 TEST(a_measured_choice_leaves_its_margin_and_its_probabilities)
 {
-    json_t *doubt = of(options, "{\"ok\":true,\"value\":{\"choice\":\"a\",\"reason\":\"r\",\"margin\":3,"
-                                "\"probability\":{\"a\":\"0.5100\",\"b\":\"0.4800\"}}}");
+    json_t *doubt =
+        of(options, "{\"ok\":true,\"value\":{\"choice\":\"a\",\"reason\":\"r\",\"margin\":3,"
+                    "\"probability\":{\"a\":\"0.5100\",\"b\":\"0.4800\"}}}");
     ck_assert_int_eq(rv_doubt_margin(doubt), 3);
     char *text = rv_json_text(doubt);
     ck_assert(strstr(text, "\"reason\"") == NULL); /* the model's words are not measured */
@@ -78,8 +79,9 @@ TEST(people_read_it_as_the_first_line_of_the_evidence)
                               "probability", "claim", "0.5100", "wait", "0.4800");
     json_t *shown = rv_doubt_evidence(doubt, own);
     ck_assert_int_eq((int)json_array_size(shown), 2);
-    ck_assert_str_eq(json_string_value(json_array_get(shown, 0)),
-                     "least sure answer of the model, by 3 points: claim (claim 0.5100, wait 0.4800)");
+    ck_assert_str_eq(
+        json_string_value(json_array_get(shown, 0)),
+        "least sure answer of the model, by 3 points: claim (claim 0.5100, wait 0.4800)");
     ck_assert_str_eq(json_string_value(json_array_get(shown, 1)), "invoice 7");
     ck_assert_int_eq((int)json_array_size(own), 1);
     json_decref(shown);

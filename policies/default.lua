@@ -8,6 +8,10 @@ local function above(amount, limit)
   return all { amount.currency:eq "EUR", amount:gt(money(limit)) }
 end
 
+-- The model of the run was asked, and its two likeliest options lay less than 20 percent points apart: measured by
+-- the runtime, whatever the plan makes of it.
+local unsure = all { run.margin:has(), run.margin:lt(20) }
+
 return bundle { name = "default", schema = "erp.v1",
 
   ---- who may ask ------------------------------------------------------------------------------
@@ -103,6 +107,15 @@ return bundle { name = "default", schema = "erp.v1",
     action = any_of { "bank_line.match", "bank_line.post_to" },
     when = none { all { res.is_sure:has(), res.is_sure:eq(true) } },
     stages = { { role = "clerk" } }, expires = "72h", escalate = { after = "24h", to = "ap.manager" } },
+  approve { id = "model.unsure", agents = "*",
+    note = "the model was not sure; a hold and a note are the careful way, what is not named goes to people anyway",
+    action = any_of { "invoice.reject", "invoice.link_order", "invoice.accept_variance", "invoice.confirm_distinct",
+      "invoice.post", "credit_note.request", "exception.snooze", "exception.resolve" },
+    when = unsure, stages = { { role = "ap.manager" } }, expires = "72h",
+    escalate = { after = "24h", to = "controller" } },
+  approve { id = "model.unsure.bank", note = "what the books call sure as well", agents = "*",
+    action = any_of { "bank_line.match", "bank_line.post_to" }, when = unsure, stages = { { role = "clerk" } },
+    expires = "72h", escalate = { after = "24h", to = "ap.manager" } },
   approve { id = "outside.held", note = "what leaves the company cannot be called back", agents = "*",
     action = any_of { "http.request", "mail.send", "file.write" },
     stages = { { role = "controller" } }, expires = "72h" },

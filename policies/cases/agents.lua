@@ -56,6 +56,25 @@ return cases {
   test { "ask for many", agent = "a", action = "credit_note.request", arg = { amount = "200 EUR" },
     used = { ["day.credit"] = "2400 EUR" }, expect = { hold = { "day.credit" } } },
 
+  -- a model that was not sure
+  test { "a small claim of a sure model", agent = "a", action = "credit_note.request", arg = { amount = "400 EUR" },
+    run = { margin = 20 }, expect = "allow" },
+  test { "a small claim of an unsure one", agent = "a", action = "credit_note.request", arg = { amount = "400 EUR" },
+    run = { margin = 19 }, expect = { hold = { "model.unsure" } } },
+  test { "a large one asks the same people once", agent = "a", action = "credit_note.request",
+    arg = { amount = "501 EUR" }, run = { margin = 1 }, expect = { hold = { "credit.manager", "model.unsure" } } },
+  test { "an exact duplicate, and an unsure model", agent = "a", action = "invoice.reject", arg = { duplicate_of = 3 },
+    res = { is_duplicate = true }, run = { margin = 3 }, expect = { hold = { "model.unsure" } } },
+  test { "a link to an order", agent = "a", action = "invoice.link_order", run = { margin = 3 },
+    expect = { hold = { "model.unsure" } } },
+  test { "a sure match, and an unsure model", agent = "a", action = "bank_line.match", arg = { score = 95 },
+    res = { is_sure = true }, run = { margin = 3 }, expect = { hold = { "model.unsure.bank" } } },
+  test { "the careful way is open to it", agent = "a", action = "invoice.hold", arg = { invoice = 1 },
+    run = { margin = 1 }, expect = "allow" },
+  test { "and so is a note", agent = "a", action = "exception.note", run = { margin = 1 }, expect = "allow" },
+  test { "what takes back is no model's", system = true, action = "credit_note.cancel_request", run = { margin = 1 },
+    expect = "allow" },
+
   -- never alone
   test { "release an invoice", agent = "a", action = "invoice.release", expect = { hold = { "release.manager" } } },
   test { "change an order", agent = "a", action = "order.change", expect = { hold = { "order.buyer" } } },

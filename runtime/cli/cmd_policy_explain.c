@@ -4,8 +4,8 @@
  * The question is written like a test of a bundle:
  *
  *   {"agent":"price_variance","action":"invoice.accept_variance","args":{"amount":"80 EUR"},
- *    "res":{"vendor":{"status":"active"}},"labels":{"iban":"external"},"used":{"day.variance":"490
- * EUR"}}
+ *    "res":{"vendor":{"status":"active"}},"labels":{"iban":"external"},"run":{"margin":13},
+ *    "used":{"day.variance":"490 EUR"}}
  *
  * with one of agent, person, system (or "me" as the gate sees it), and roles and owner where they
  * matter.
@@ -32,6 +32,7 @@ static const struct {
     {"system", FIELD_TEXT},   {"owner", FIELD_TEXT},  {"roles", FIELD_TEXTS},
     {"me", FIELD_OBJECT},     {"args", FIELD_OBJECT}, {"res", FIELD_OBJECT},
     {"labels", FIELD_OBJECT}, {"ctx", FIELD_OBJECT},  {"used", FIELD_ANY},
+    {"run", FIELD_OBJECT},
 };
 
 static bool fits(enum field_type type, const json_t *value)
@@ -69,7 +70,7 @@ static enum rv_code check_question(const json_t *question, const char *path, str
         if (i == RV_COUNT(fields)) {
             rv_fail(err, RV_INVALID, "%s: field \"%s\" is not known in a question", path, name);
             rv_hint(err, "Fields are action, one of agent, person, system, me; roles, owner, args, "
-                         "res, labels, used.");
+                         "res, labels, run, used.");
             return RV_INVALID;
         }
         if (!fits(fields[i].type, value)) {
@@ -341,8 +342,15 @@ static json_t *explain(struct cli *cli, const struct rv_policy *policy, const js
     json_t *res = data_of(question, "res");
     json_t *used = data_of(question, "used");
     json_t *labels = json_object_get(question, "labels");
-    json_t *ctx = labels != NULL ? json_pack("{s:O}", "labels", labels)
-                                 : json_incref(json_object_get(question, "ctx"));
+    json_t *run = json_object_get(question, "run");
+    json_t *ctx = json_copy(json_object_get(question, "ctx"));
+    ctx = ctx != NULL ? ctx : json_object();
+    if (labels != NULL) {
+        json_object_set(ctx, "labels", labels);
+    }
+    if (run != NULL) {
+        json_object_set(ctx, "run", run);
+    }
     struct rv_policy_request request = {.action = rv_json_str(question, "action", ""),
                                         .me = me,
                                         .args = args,

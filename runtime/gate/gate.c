@@ -354,6 +354,9 @@ static void op_more_loads(struct rv_unit *unit)
     if (op->request != NULL && op->request->labels != NULL) {
         json_object_set(op->ctx, "labels", (json_t *)(uintptr_t)op->request->labels);
     }
+    if (op->request != NULL && op->request->margin > 0) {
+        json_object_set_new(op->ctx, "run", json_pack("{s:i}", "margin", op->request->margin));
+    }
     const json_t *args = op->request != NULL ? op->request->args : op->pass->args;
     struct rv_policy_request question = {
         .action = action_of(op),

@@ -134,6 +134,8 @@ struct rv_gate_request {
     const json_t *labels;      /* taint of arguments by name: {"iban":"external"}; may be NULL */
     int64_t approval;          /* 0, or the approval that was granted for exactly this */
     const struct rv_budget *budget; /* NULL: none (persons) */
+    int margin; /* run.margin of policies: by how many points the model of the run was sure of its
+                   least sure answer, as measured; 0: it was not asked, or not measured */
     /* the run that asks; zero for persons */
     int64_t run;
     int64_t epoch;

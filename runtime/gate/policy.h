@@ -40,7 +40,8 @@ enum rv_verdict_kind { RV_ALLOW, RV_HOLD, RV_DENY };
 /* The question.  `me`, `args`, `res` are JSON objects (borrowed): me = {kind:"agent"|"person"|
  * "system", id, roles:[..], owner, tenant}, args = the action's arguments, res = facts the ERP
  * loaded (vendor status, master IBAN, amounts ...), ctx = {now_us, labels:{args.path: "external"|
- * "erp"|..}}.  Money in JSON is {"minor":int,"currency":"EUR"}. */
+ * "erp"|..}, run:{margin}}: run is what was measured of the run that asks, absent where nothing
+ * was.  Money in JSON is {"minor":int,"currency":"EUR"}. */
 struct rv_policy_request {
     const char *action;
     const json_t *me;

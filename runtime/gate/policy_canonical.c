@@ -514,7 +514,8 @@ static enum rv_code add_sink(const struct policy_place *place, const json_t *bod
                                ? rv_json_str(exact, "path", "")
                                : json_string_value(exact);
         if (fact == NULL || *fact == '\0' || json_object_size(endorse) != 1 ||
-            strncmp(fact, "arg.", 4) == 0 || strncmp(fact, "me.", 3) == 0) {
+            strncmp(fact, "arg.", 4) == 0 || strncmp(fact, "me.", 3) == 0 ||
+            strncmp(fact, "run.", 4) == 0) {
             return policy_complain(place, "endorse", "names no fact of the system of record",
                                    "Write endorse={exact=\"vendor.iban\"}.");
         }
@@ -761,8 +762,9 @@ static enum rv_code check_expect(const struct policy_place *place, const json_t 
 enum rv_code policy_canonical_test(const json_t *item, const char *file, json_t **out,
                                    struct rv_error *err)
 {
-    static const char *const known[] = {"#",      "agent", "person", "system", "roles", "owner",
-                                        "action", "arg",   "res",    "labels", "used",  "expect"};
+    static const char *const known[] = {"#",     "agent",  "person", "system", "roles",
+                                        "owner", "action", "arg",    "res",    "labels",
+                                        "run",   "used",   "expect"};
     struct rv_error own = {.code = RV_OK};
     struct policy_place place = {.file = file, .err = err != NULL ? err : &own};
     place.line = (int)rv_json_int(item, "line", 0);
@@ -786,7 +788,7 @@ enum rv_code policy_canonical_test(const json_t *item, const char *file, json_t 
             return policy_complain(
                 &place, name, "is not known in a test",
                 "Fields are agent, person, system, roles, owner, action, arg, res, "
-                "labels, used, expect.");
+                "labels, run, used, expect.");
         }
     }
     int principals = (json_object_get(body, "agent") != NULL) +

@@ -124,6 +124,7 @@ static int root_of(const char *path)
 {
     return strncmp(path, "me", 2) == 0    ? POLICY_ROOT_ME
            : strncmp(path, "arg", 3) == 0 ? POLICY_ROOT_ARG
+           : strncmp(path, "run", 3) == 0 ? POLICY_ROOT_RUN
                                           : POLICY_ROOT_RES;
 }
 

@@ -147,6 +147,7 @@ static enum rv_code make_facts(const struct rv_policy *policy,
     facts->roots[POLICY_ROOT_ME] = request->me;
     facts->roots[POLICY_ROOT_ARG] = request->args;
     facts->roots[POLICY_ROOT_RES] = request->res;
+    facts->roots[POLICY_ROOT_RUN] = json_object_get(request->ctx, "run");
     facts->labels = json_object_get(request->ctx, "labels");
     facts->id = principal_id(request->me);
     facts->is_agent = who.any == POLICY_AGENT_ANY;

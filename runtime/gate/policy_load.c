@@ -356,7 +356,7 @@ static void open_words(lua_State *lua)
                                          "sink",   "sod",    "test",   "cases"};
     static const char *const values[] = {"role", "is", "approval", "any_of", "money"};
     static const char *const groups[] = {"all", "any", "none"};
-    static const char *const roots[] = {"me", "arg", "res"};
+    static const char *const roots[] = {"me", "arg", "res", "run"};
     lua_newtable(lua); /* the environment: empty, so that every name asks its metatable */
     lua_newtable(lua);
     lua_newtable(lua); /* the words */

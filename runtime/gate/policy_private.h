@@ -56,7 +56,13 @@ struct policy_value {
 };
 
 /* An attribute is a path; its parent is a slot too, so that shared prefixes are looked up once. */
-enum policy_root { POLICY_ROOT_ME, POLICY_ROOT_ARG, POLICY_ROOT_RES, POLICY_ROOTS };
+enum policy_root {
+    POLICY_ROOT_ME,
+    POLICY_ROOT_ARG,
+    POLICY_ROOT_RES,
+    POLICY_ROOT_RUN,
+    POLICY_ROOTS
+};
 struct policy_slot {
     uint16_t parent; /* POLICY_NONE: a root */
     uint8_t root;

@@ -21,15 +21,17 @@ const char *const policy_op_signs[POLICY_OPS] = {
     "all", "any", "none", "is given",  "=",        "!=",         "<",
     "<=",  ">",   ">=",   "is one of", "contains", "begins with"};
 
-/* What is known of the principal; arg.* and res.* are typed by their use. */
+/* What is known of the principal and of the run that asks; arg.* and res.* are typed by their use.
+ */
 static const struct {
     const char *path;
     enum policy_type type;
-} me_attributes[] = {
+} known_attributes[] = {
     {"me.kind", POLICY_TEXT},  /* agent, person, system */
     {"me.id", POLICY_TEXT},    /* the agent's or the person's name */
     {"me.owner", POLICY_TEXT}, /* who answers for an agent */
-    {"me.roles", POLICY_LIST}, {"me.tenant", POLICY_INT},
+    {"me.roles", POLICY_LIST},  {"me.tenant", POLICY_INT},
+    {"run.margin", POLICY_INT}, /* points, 1 to 100; absent: no model was asked */
 };
 
 enum policy_op policy_op_from_name(const char *name)
@@ -249,8 +251,8 @@ json_t *policy_term_money(const json_t *tree, const char **problem)
 
 bool policy_term_path(const struct policy_place *place, const char *field, const char *path)
 {
-    for (size_t i = 0; i < RV_COUNT(me_attributes); i++) {
-        if (strcmp(me_attributes[i].path, path) == 0) {
+    for (size_t i = 0; i < RV_COUNT(known_attributes); i++) {
+        if (strcmp(known_attributes[i].path, path) == 0) {
             return true;
         }
     }
@@ -258,19 +260,18 @@ bool policy_term_path(const struct policy_place *place, const char *field, const
     if (!open) {
         char problem[200];
         snprintf(problem, sizeof problem, "names the attribute \"%s\", which does not exist", path);
-        policy_complain(
-            place, field, problem,
-            "Attributes are me.kind, me.id, me.owner, me.roles, me.tenant, arg.<argument> "
-            "and res.<fact>.");
+        policy_complain(place, field, problem,
+                        "Attributes are me.kind, me.id, me.owner, me.roles, me.tenant, run.margin, "
+                        "arg.<argument> and res.<fact>.");
     }
     return open;
 }
 
-static enum policy_type me_type(const char *path)
+static enum policy_type known_type(const char *path)
 {
-    for (size_t i = 0; i < RV_COUNT(me_attributes); i++) {
-        if (strcmp(me_attributes[i].path, path) == 0) {
-            return me_attributes[i].type;
+    for (size_t i = 0; i < RV_COUNT(known_attributes); i++) {
+        if (strcmp(known_attributes[i].path, path) == 0) {
+            return known_attributes[i].type;
         }
     }
     return POLICY_UNRESOLVED; /* open: typed by its use */
@@ -392,7 +393,7 @@ static json_t *atom(const struct policy_place *place, const char *field, const j
         return NULL;
     }
     json_object_set_new(out, "value", right);
-    const char *wrong = wrong_type(op, me_type(path), literal_type(right));
+    const char *wrong = wrong_type(op, known_type(path), literal_type(right));
     if (wrong != NULL) {
         json_decref(out);
         return condition_fail(

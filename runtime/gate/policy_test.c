@@ -2,7 +2,7 @@
  *
  *   test { "10k needs two", agent="payer", roles={"ap.payer"}, action="invoice.pay",
  *          arg={amount="10000 EUR"}, res={vendor={status="active"}}, labels={iban="external"},
- *          used={["vendor.day"]="49000 EUR"}, expect={hold={"over5k"}} }
+ *          run={margin=13}, used={["vendor.day"]="49000 EUR"}, expect={hold={"over5k"}} }
  *
  * `used` is what each limit has used already, by rule, or one number for all.  `expect` is a
  * verdict, or a verdict with exactly the rules that made it so.
@@ -108,7 +108,8 @@ static void run_test(const struct rv_policy *policy, const json_t *test, json_t 
     json_t *me = principal(test);
     json_t *args = object_or_empty(json_object_get(test, "arg"));
     json_t *res = object_or_empty(json_object_get(test, "res"));
-    json_t *ctx = json_pack("{s:o}", "labels", object_or_empty(json_object_get(test, "labels")));
+    json_t *ctx = json_pack("{s:o,s:o}", "labels", object_or_empty(json_object_get(test, "labels")),
+                            "run", object_or_empty(json_object_get(test, "run")));
     struct rv_policy_request request = {
         .action = rv_json_str(test, "action", ""), .me = me, .args = args, .res = res, .ctx = ctx};
     struct rv_policy_facts *facts = NULL;

@@ -299,6 +299,9 @@ enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int
     if (flow != NULL) {
         json_object_set_new(out->input, "flow", flow);
     }
+    if (act->doubt != NULL) {
+        json_object_set(out->input, "doubt", (json_t *)(uintptr_t)act->doubt);
+    }
     json_t *found = json_object_get(act->input, "found_seq");
     if (found != NULL && !out->claims) {
         json_object_set(out->input, "found_seq", found); /* the same evidence */
@@ -349,6 +352,7 @@ json_t *rv_child_outcome(int64_t run, const char *status, const char *error_code
                                       error_text != NULL ? error_text : ""));
     }
     json_t *spent = json_object_get(result, "spent");
-    return json_pack("{s:o,s:o}", "value", value, "spent",
-                     spent != NULL ? json_incref(spent) : json_object());
+    return json_pack("{s:o,s:o,s:O*}", "value", value, "spent",
+                     spent != NULL ? json_incref(spent) : json_object(), "doubt",
+                     json_object_get(result, "doubt"));
 }

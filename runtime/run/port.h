@@ -95,6 +95,7 @@ struct rv_run_act {
     const char *exception_key;
     int64_t approval;
     const struct rv_budget *budget;
+    const json_t *doubt; /* of its model, see doubt.h; NULL: none */
     const json_t *input; /* of the run */
 };
 
@@ -137,8 +138,8 @@ struct rv_run_port {
      * "handoff".  Gives what was journaled: {"ok":true,"value":{"run",…},"close","budget"} or
      * {"ok":false,…}. */
     void (*start)(void *self, const struct rv_run_act *act, rv_port_done done, void *data);
-    /* How a child ended: {"value":{"run","status",…},"spent":{…}}, or JSON null while it is open.
-     */
+    /* How a child ended: {"value":{"run","status",…},"spent":{…},"doubt"?}, or JSON null while it
+     * is open. */
     void (*child)(void *self, int32_t tenant, int64_t run, rv_port_done done, void *data);
     /* {"status":"requested|approved|rejected|expired|void|consumed"} */
     void (*approval)(void *self, int32_t tenant, int64_t approval, rv_port_done done, void *data);

@@ -26,6 +26,7 @@ struct rv_run_act run_act_frame(const struct run *run, int kind)
         .owner = run->image->owner,
         .exception_key = rv_json_str(json_object_get(run->image->input, "exception"), "key", NULL),
         .budget = &run->budget,
+        .doubt = run->doubt,
         .input = run->image->input,
     };
 }
@@ -137,9 +138,11 @@ static void submit_action(struct run *run, const json_t *action)
     act.action = rv_json_str(action, "action", "");
     act.args = json_object_get(action, "args");
     act.reason = rv_json_str(action, "reason", NULL);
-    act.evidence = json_object_get(action, "evidence");
+    json_t *evidence = rv_doubt_evidence(run->doubt, json_object_get(action, "evidence"));
+    act.evidence = evidence;
     act.approval = run->granted ? run->approval : 0;
     submit(run, &act);
+    json_decref(evidence);
 }
 
 static void action_done(struct run *run, const json_t *action, const json_t *answer)
@@ -348,6 +351,7 @@ static void compensate_live(struct run *run, const char *name, const json_t *arg
     act.reason = "takes back an earlier action of a run that could not finish";
     act.approval = run->granted ? run->approval : 0;
     act.budget = NULL; /* undoing is never stopped by a budget */
+    act.doubt = NULL;
     submit(run, &act);
 }
 

@@ -253,6 +253,7 @@ static void run_stop(struct rv_actor *self, void *state, enum rv_exit why)
     json_decref(run->children);
     json_decref(run->checkpoint);
     json_decref(run->raised);
+    json_decref(run->doubt);
     json_decref(run->outcome);
     json_decref(run->review);
 }
@@ -326,6 +327,7 @@ static void begin(struct rv_actor *self, struct run *run, struct rv_run_image *i
         return;
     }
     run_budget_open(run);
+    rv_doubt_join(&run->doubt, json_object_get(image->input, "doubt"));
     if (image->base > 0 && !run_resume_checkpoint(run)) {
         run_set_end(run, "corrupt", "the journal does not begin with a checkpoint at step %d",
                     (int)image->base + 1);

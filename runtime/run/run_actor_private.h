@@ -24,6 +24,7 @@
 #include "runtime/base/check.h"
 #include "runtime/lua/plan.h"
 #include "runtime/run/agents.h"
+#include "runtime/run/doubt.h"
 #include "runtime/run/run_actor.h"
 
 enum phase {
@@ -66,6 +67,7 @@ struct run {
     int cursor; /* next journal entry to replay */
     struct rv_budget budget;
     enum run_overrun overrun;
+    json_t *doubt;        /* see doubt.h; NULL: none */
     json_t *raised;       /* what people gave more, in order; NULL: nothing */
     const char *short_of; /* why the gate refused the action at hand; borrowed from the journal */
 

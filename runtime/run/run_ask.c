@@ -427,9 +427,10 @@ void run_on_awaited(struct rv_actor *self, struct run *run, int kind, const json
     json_t *out = NULL;
     run->cursor++;
     if (json_is_object(came)) {
-        out = json_pack("{s:b,s:O,s:O*}", "ok", 1, "value",
+        out = json_pack("{s:b,s:O,s:O*,s:O*}", "ok", 1, "value",
                         json_object_get(came, child ? "value" : "body"), "spent",
-                        json_object_get(came, "spent"));
+                        json_object_get(came, "spent"), "doubt",
+                        child ? json_object_get(came, "doubt") : NULL);
     } else if (run_now_us(run) >= until_us) {
         out = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "timeout", "message",
                         child ? "the child has not ended in time"
@@ -508,6 +509,11 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         return false;
     }
     run_spend(run, step);
+    if (kind == RV_STEP_MODEL) {
+        json_t *doubt = rv_doubt_of(run->request.args, step->out);
+        rv_doubt_join(&run->doubt, doubt);
+        json_decref(doubt);
+    }
     if (kind == RV_STEP_CHECKPOINT) {
         run_begin_anew(run, step);
         return ensure_plan(self, run, "plan") && step_plan(self, run, NULL);

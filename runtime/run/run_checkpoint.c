@@ -6,10 +6,10 @@
  * is ever needed to go on, so it leaves memory, and a resume reads from the newest checkpoint only:
  * a run of a million steps costs what its last stretch costs.
  *
- * The entry {"ok", "state", "used", "raised"?, "children", "now_us"} also holds what reeve itself
- * would have learned from the entries before it: what was spent, and which children there are.
- * Chance and the caps of memory and instructions begin anew, too; the limits of the manifest do
- * not.
+ * The entry {"ok", "state", "used", "raised"?, "doubt"?, "children", "now_us"} also holds what
+ * reeve itself would have learned from the entries before it: what was spent, how sure the model
+ * was, and which children there are. Chance and the caps of memory and instructions begin anew,
+ * too; the limits of the manifest do not.
  */
 #include "runtime/run/run_actor_private.h"
 
@@ -63,6 +63,9 @@ void run_ask_checkpoint(struct run *run)
     if (run->raised != NULL) {
         json_object_set(out, "raised", run->raised);
     }
+    if (run->doubt != NULL) {
+        json_object_set(out, "doubt", run->doubt);
+    }
     if (run->state != RV_RUN_PLANNING && !run_move(run, RV_RUN_PLANNING)) { /* after a sleep */
         json_decref(out);
         return;
@@ -113,6 +116,7 @@ void run_begin_anew(struct run *run, const struct rv_step *step)
     json_decref(run->checkpoint);
     run->checkpoint = json_incref(step->out);
     run->checkpoint_seq = step->seq;
+    rv_doubt_join(&run->doubt, json_object_get(step->out, "doubt"));
     json_decref(run->children);
     run->children = json_deep_copy(json_object_get(step->out, "children"));
     let_go_before(run, step);

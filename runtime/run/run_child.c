@@ -67,6 +67,7 @@ void run_child_begun(struct run *run, const struct rv_step *step)
 /* The same child may be awaited twice; its budget comes back once. */
 void run_child_over(struct run *run, const struct rv_step *step)
 {
+    rv_doubt_join(&run->doubt, json_object_get(step->out, "doubt"));
     json_t *child = find(run, rv_json_str(json_object_get(step->out, "value"), "run", ""));
     if (child != NULL && !rv_json_bool(child, "over", false)) {
         json_object_set_new(child, "over", json_true());

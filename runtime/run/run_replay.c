@@ -351,6 +351,9 @@ void run_change_state(struct run *run, enum rv_run_state to, const char *waiting
         if (run->image->parent != 0) { /* for the parent, see rv_child_outcome */
             json_object_set(result, "summary", json_object_get(run->proposal, "summary"));
             json_object_set_new(result, "spent", run_child_spent(run));
+            if (run->doubt != NULL) {
+                json_object_set(result, "doubt", run->doubt);
+            }
         }
     }
     struct rv_run_change change = {

@@ -17,6 +17,7 @@
 #include "runtime/journal/journal.h"
 #include "runtime/run/agents.h"
 #include "runtime/run/child.h"
+#include "runtime/run/doubt.h"
 #include "runtime/run/room.h"
 #include "runtime/run/store_private.h"
 
@@ -465,6 +466,7 @@ static void store_act(void *self, const struct rv_run_act *act, rv_port_done don
         .exception_key = rv_arena_strdup(op->arena, act->exception_key),
         .approval = act->approval,
         .budget = act->budget != NULL ? &op->budget : NULL,
+        .margin = rv_doubt_margin(act->doubt),
         .run = act->run,
         .epoch = act->epoch,
         .seq = act->seq,

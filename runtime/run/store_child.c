@@ -62,6 +62,7 @@ struct start_op {
     struct rv_child child;
     json_t *args;
     json_t *input;
+    json_t *doubt;
     json_t *question;
     json_t *answer;
     rv_port_done done;
@@ -85,6 +86,7 @@ void rv_store_start(void *self, const struct rv_run_act *act, rv_port_done done,
     op->data = data;
     op->args = json_incref((json_t *)(uintptr_t)act->args);
     op->input = json_incref((json_t *)(uintptr_t)act->input);
+    op->doubt = json_incref((json_t *)(uintptr_t)act->doubt);
     op->budget = *act->budget;
     op->act = *act;
     op->act.agent = rv_arena_strdup(op->arena, act->agent);
@@ -104,6 +106,7 @@ static void start_end(struct start_op *op, enum rv_code code, const struct rv_er
     rv_child_fini(&op->child);
     json_decref(op->args);
     json_decref(op->input);
+    json_decref(op->doubt);
     json_decref(op->question);
     json_decref(op->answer);
     rv_arena_destroy(op->arena);

@@ -12,6 +12,7 @@
 
 #include "erp/command/command.h"
 #include "runtime/base/words.h"
+#include "runtime/run/child.h"
 #include "runtime/run/request.h"
 #include "runtime/run/search.h"
 
@@ -69,6 +70,48 @@ void sim_saw_state(struct sim_world *world, struct sim_run *run, enum rv_run_sta
                    rv_run_state_name(run->state), rv_run_state_name(to));
     }
     rule(world, to != RV_RUN_DIVERGED, run, "replay diverged");
+}
+
+static int lower(int a, int b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* By the journals alone: of the run before `seq`, of its parent before it began, of the children
+ * whose end it has heard of.  0: no model was asked. */
+static int least_margin(struct sim_world *world, const struct sim_run *run, int seq)
+{
+    int least = 0;
+    const struct sim_run *parent = run->parent != 0 ? sim_find_run(world, run->parent) : NULL;
+    for (int i = 0; parent != NULL && i < parent->step_count; i++) {
+        const struct rv_step *step = &parent->steps[i];
+        const json_t *begun = json_object_get(step->out, "value");
+        if (step->kind == RV_STEP_START &&
+            rv_child_number(rv_json_str(begun, "run", "")) == run->id) {
+            least = least_margin(world, parent, step->seq);
+        }
+    }
+    for (int i = 0; i < run->step_count && run->steps[i].seq < seq; i++) {
+        const struct rv_step *step = &run->steps[i];
+        const json_t *value = json_object_get(step->out, "value");
+        if (step->kind == RV_STEP_MODEL) {
+            least = lower(least, (int)rv_json_int(value, "margin", 0));
+        } else if (step->kind == RV_STEP_CHILD && json_object_get(value, "run") != NULL) {
+            const struct sim_run *child =
+                sim_find_run(world, rv_child_number(rv_json_str(value, "run", "")));
+            least = lower(least, least_margin(world, child, INT32_MAX));
+        }
+    }
+    return least;
+}
+
+void sim_saw_asked(struct sim_world *world, const struct sim_run *run, const struct rv_step *step,
+                   int margin)
+{
+    bool back = step->kind == RV_STEP_COMPENSATION;
+    rule(world, margin == (back ? 0 : least_margin(world, run, step->seq)), run,
+         "the gate heard another margin than the journals hold");
+    world->doubts += margin > 0;
 }
 
 void sim_saw_effect(struct sim_world *world, const struct sim_effect *effect, bool allowed,

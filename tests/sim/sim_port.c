@@ -11,6 +11,7 @@
 #include "erp/command/command.h"
 #include "runtime/base/check.h"
 #include "runtime/run/child.h"
+#include "runtime/run/doubt.h"
 #include "runtime/run/request.h"
 
 #include <inttypes.h>
@@ -56,6 +57,7 @@ struct sim_op {
     bool ends_family, stop_children;
     struct rv_budget budget; /* start */
     json_t *input;
+    json_t *doubt; /* as the run says it to the gate */
     /* what is asked */
     char name[64];
     json_t *args;
@@ -94,6 +96,7 @@ static void op_free(struct sim_op *op)
     json_decref(op->memory);
     json_decref(op->args);
     json_decref(op->input);
+    json_decref(op->doubt);
     json_decref(op->json);
     rv_run_image_free(op->image);
     rv_free(op);
@@ -586,6 +589,7 @@ static void commit_act(struct sim_op *op)
     if (fenced(op) || taken(op, op->step.seq)) {
         return;
     }
+    sim_saw_asked(op->world, op->run, &op->step, rv_doubt_margin(op->doubt));
     json_t *out = answered_before(op);
     if (out == NULL && sim_chance(op->world, op->world->rates.bad)) {
         op->code = rv_fail(&op->err, RV_INVALID, "what cannot be hashed cannot be approved");
@@ -631,10 +635,10 @@ static void commit_ask(struct sim_op *op)
             json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "denied", "message", "the door said no");
         break;
     default:
-        op->json =
-            json_pack("{s:b,s:{s:s,s:i},s:{s:i}}", "ok", 1, "value", "choice",
-                      rv_random_below(&op->world->random, 2) == 0 ? "first" : "second", "margin",
-                      50, "usage", "tokens", (int)rv_random_below(&op->world->random, 100));
+        op->json = json_pack("{s:b,s:{s:s,s:i},s:{s:i}}", "ok", 1, "value", "choice",
+                             rv_random_below(&op->world->random, 2) == 0 ? "first" : "second",
+                             "margin", (int)((op->run->id * 7 + op->step.seq * 37) % 101), "usage",
+                             "tokens", (int)rv_random_below(&op->world->random, 100));
         break;
     }
     op->step.out = json_deep_copy(op->json);
@@ -710,6 +714,7 @@ static json_t *judge_start(struct sim_op *op)
                              .action = op->name,
                              .args = op->args,
                              .budget = &op->budget,
+                             .doubt = op->doubt,
                              .input = op->input};
     json_t *known = look(world, op->run, rv_json_str(op->args, "agent", ""));
     enum rv_code code = rv_child_plan(&act, known, world->clock.time_us, &child, &err);
@@ -921,6 +926,7 @@ static void fill_act(struct sim_op *op, const struct rv_run_act *act, rv_port_do
     snprintf(op->name, sizeof op->name, "%s", act->action);
     op->args = json_deep_copy(act->args);
     op->approval = act->approval;
+    op->doubt = json_deep_copy(act->doubt);
     op->done = done;
     op->data = data;
     op_ask(op);

@@ -68,6 +68,7 @@ static void add(struct sim_report *sum, const struct sim_report *one)
     sum->lost += one->lost;
     sum->fenced += one->fenced;
     sum->compared += one->compared;
+    sum->doubts += one->doubts;
     for (int i = 0; i < RV_RUN_STATE_COUNT; i++) {
         sum->ends[i] += one->ends[i];
     }
@@ -104,6 +105,7 @@ TEST(thousands_of_days_of_faults_keep_every_promise)
     ck_assert_int_gt(sum.cuts, SUITE_SEEDS / 10);
     ck_assert_int_gt(sum.lost, SUITE_SEEDS / 10);
     ck_assert_int_gt(sum.fenced, SUITE_SEEDS / 10);
+    ck_assert_int_gt(sum.doubts, SUITE_SEEDS / 10);
     static const enum rv_run_state ends[] = {RV_RUN_DONE, RV_RUN_FAILED, RV_RUN_CANCELLED,
                                              RV_RUN_COMPENSATED};
     for (size_t i = 0; i < RV_COUNT(ends); i++) {

@@ -506,7 +506,8 @@ void sim_day(const struct sim_options *options, struct sim_report *report)
                                   .cuts = world->cuts,
                                   .lost = world->lost,
                                   .fenced = world->fenced,
-                                  .compared = world->compared};
+                                  .compared = world->compared,
+                                  .doubts = world->doubts};
     for (int i = 0; i < world->run_count; i++) {
         report->steps += world->runs[i].step_count;
         report->ends[world->runs[i].state]++;

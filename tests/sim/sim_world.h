@@ -164,6 +164,7 @@ struct sim_world {
     int64_t turns;
     int kills, cuts, lost, fenced;
     int64_t compared; /* rules looked at */
+    int64_t doubts;   /* actions that came with a margin */
     char violation[SIM_VIOLATION_BYTES];
 };
 
@@ -183,7 +184,7 @@ void sim_kill(struct sim_world *world); /* the node dies and comes back under th
 /* A whole day of faults from one seed: creates, lives, checks the end, destroys. */
 struct sim_report {
     uint64_t hash;
-    int64_t turns, effects, steps, kills, cuts, lost, fenced, compared;
+    int64_t turns, effects, steps, kills, cuts, lost, fenced, compared, doubts;
     int ends[RV_RUN_STATE_COUNT];
     char violation[SIM_VIOLATION_BYTES];
 };
@@ -212,6 +213,9 @@ void sim_saw_step(struct sim_world *world, struct sim_run *run, const struct rv_
 void sim_saw_state(struct sim_world *world, struct sim_run *run, enum rv_run_state to,
                    int64_t epoch);
 /* `allowed`: the decision that was recorded for this command. */
+/* An action comes to the gate, with what its run says of its model (runtime/run/doubt.h). */
+void sim_saw_asked(struct sim_world *world, const struct sim_run *run, const struct rv_step *step,
+                   int margin);
 void sim_saw_effect(struct sim_world *world, const struct sim_effect *effect, bool allowed,
                     const struct sim_approval *approval);
 /* A run has ended, and its claim, if it had one, has been passed on. */

@@ -281,6 +281,31 @@ TEST(more_roles_than_can_be_merged_deny)
 
 /* ---- limits ---- */
 
+TEST(what_was_measured_of_the_run_is_no_word_of_its_plan)
+{
+    struct rv_policy *policy =
+        bundle(PERMIT_X "approve{id='u', agents='*', action='x', "
+                        "when=all{run.margin:has(), run.margin:lt(20)}, stages={{role='r'}}, "
+                        "expires='1h'}");
+    static const struct {
+        const char *more, *verdict;
+    } cases[] = {
+        {"\"ctx\":{\"run\":{\"margin\":19}}", "hold"},
+        {"\"ctx\":{\"run\":{\"margin\":20}}", "allow"},
+        {"\"ctx\":{\"run\":{}}", "allow"},
+        {"\"ctx\":{}", "allow"},
+        {"\"arg\":{\"margin\":90,\"run\":{\"margin\":90}},\"ctx\":{\"run\":{\"margin\":3}}",
+         "hold"},
+        {"\"arg\":{\"margin\":3,\"run\":{\"margin\":3}},\"res\":{\"run\":{\"margin\":3}}", "allow"},
+    };
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        char question[400];
+        snprintf(question, sizeof question, "{" AGENT ",%s}", cases[i].more);
+        ck_assert_str_eq(decide(policy, question, 0), cases[i].verdict);
+    }
+    rv_policy_destroy(policy);
+}
+
 TEST(a_limit_counts_what_was_used)
 {
     struct rv_policy *policy =

@@ -1,6 +1,7 @@
 if(TARGET rv_run)
   reeve_test(run_claim_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_claim_test.c LINK rv_run LABELS unit)
   reeve_test(run_flow_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_flow_test.c LINK rv_run LABELS unit)
+  reeve_test(run_doubt_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_doubt_test.c LINK rv_run LABELS unit)
   reeve_test(run_fork_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_fork_test.c LINK rv_run LABELS unit)
   reeve_test(run_history_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_history_test.c LINK rv_run LABELS unit)
   reeve_test(run_roster_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_roster_test.c LINK rv_run LABELS unit)

@@ -6,7 +6,7 @@ local agent = {
 
 local function any(list) return list[math.random(#list)] end
 
-local others = { "quiet", "saga", "waiter", "sleeper", "listener", "spender", "insister", "deep", "nobody", "ping" }
+local others = { "quiet", "saga", "waiter", "sleeper", "listener", "spender", "insister", "deep", "nobody", "ping", "adviser" }
 
 local function start(ctx, exception, i)
   local input = { base = exception.base + i * 3, shared = exception.shared }

@@ -19,6 +19,7 @@ function agent.plan(ctx, exception)
       local found = erp.get("invoice", math.random(4))
       state.seen[#state.seen + 1] = found and found.version or 0
     end
+    if math.random(3) == 1 then llm.decide { question = "round?", options = { "first", "second" }, max_tokens = 50 } end
     if math.random(3) == 1 then state.seen[#state.seen + 1] = ctx:signal("go", any { 0, 90, 86400 }) and 1 or 0 end
     if math.random(3) == 1 then ctx:sleep(any { 0, 20, 3600 }) end
     if not state.child and math.random(4) == 1 then

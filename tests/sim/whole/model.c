@@ -13,8 +13,8 @@ struct asking {
     struct asking *next; /* of all in the world */
     struct node *node;
     int incarnation;
-    int64_t driving; /* epoch in which it was asked */
-    int64_t said_us; /* when it was answered; 0 not */
+    int64_t driving;           /* epoch in which it was asked */
+    int64_t asked_us, said_us; /* when it was answered; 0 not */
     int32_t tenant;
     int64_t run;
     rv_model_answered answered;
@@ -40,6 +40,7 @@ static void say(void *data)
     struct asking *asking = data;
     struct rv_model_reply reply = {.text = "{\"choice\":\"yes\",\"reason\":\"why not\"}",
                                    .choice = -1,
+                                   .margin = (int)(1 + (asking->run * 7 + asking->asked_us) % 60),
                                    .tokens_in = 20,
                                    .tokens_out = 10};
     if (is_open(asking)) {
@@ -81,6 +82,7 @@ static void ask(void *self, const struct rv_model_request *request, rv_model_ans
                               .driving = node->driving[request->tenant],
                               .tenant = request->tenant,
                               .run = request->run,
+                              .asked_us = base_now_us(world->base),
                               .answered = answered,
                               .data = data};
     world->askings = asking;

@@ -116,6 +116,20 @@ static bool is_executed(const struct step_row *step)
            strcmp(rv_json_str(step->json, "result", ""), "executed") == 0;
 }
 
+/* Was the model of that run asked before, and not sure?  The policy asks people then. */
+static bool was_unsure(struct world *world, const struct step_row *step)
+{
+    bool unsure = false;
+    for (int32_t seq = 1; seq < step->seq; seq++) {
+        const struct step_row *before = base_step(world->base, step->run, seq);
+        const json_t *value = before == NULL ? NULL : json_object_get(before->json, "value");
+        int64_t margin = rv_json_int(value, "margin", 0);
+        unsure = unsure || (before != NULL && before->kind == RV_STEP_MODEL && margin > 0 &&
+                            margin < WORLD_UNSURE);
+    }
+    return unsure;
+}
+
 static void check_step(struct world *world, const struct base_session *session,
                        const struct step_row *step)
 {
@@ -138,6 +152,13 @@ static void check_step(struct world *world, const struct base_session *session,
     world->tally.migrated += note;
     rule(world, note || session->owner == company->claimer,
          "a step by a node that has lost the company", step->tenant, step->run);
+    if (step->kind == RV_STEP_ACTION && is_executed(step) &&
+        strcmp(step->name, "entry.post") == 0) {
+        bool unsure = was_unsure(world, step);
+        world->tally.unsure += unsure;
+        rule(world, !unsure || rv_json_int(step->json, "approval", 0) != 0,
+             "what an unsure model advised was done without people", step->tenant, step->run);
+    }
     char command[64];
     snprintf(command, sizeof command, "run:%" PRId64 ":%d", step->run, (int)step->seq);
     const struct log_row *log = new_log(session, step->tenant, command);

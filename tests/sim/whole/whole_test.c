@@ -172,12 +172,13 @@ static void report(const struct result *all, int64_t began_us)
            " answers lost; %" PRId64 " takeovers (%" PRId64 " leases ended early, %" PRId64
            " of nodes that live), %" PRId64 " moves; %" PRId64 " wake-ups, %" PRId64
            " runs changed their version; %" PRId64 " crowds, %" PRId64
-           " questions to the model; %" PRId64 " rules looked at\n"
+           " questions to the model, %" PRId64 " entries after an unsure answer; %" PRId64
+           " rules looked at\n"
            "  inside a batch: %" PRId64 " stops, %" PRId64 " ended by the server, %" PRId64
            " companies taken meanwhile\n",
            sum->kills, sum->stops, sum->pauses, sum->drops, sum->crashes, sum->jumps,
            sum->lost_answers, sum->takeovers, sum->ended_early, sum->ended_alive, sum->moves,
-           sum->wakes, sum->migrated, sum->crowds, sum->asked, sum->rules, sum->inside,
+           sum->wakes, sum->migrated, sum->crowds, sum->asked, sum->unsure, sum->rules, sum->inside,
            sum->idle_ended, sum->taken_inside);
 }
 
@@ -191,9 +192,10 @@ static bool live_suite(int jobs)
                   all.sum.lost_answers > SUITE_SEEDS / 4 && all.sum.takeovers > SUITE_SEEDS &&
                   all.sum.ended_early > SUITE_SEEDS / 4 && all.sum.ended_alive > SUITE_SEEDS / 50 &&
                   all.sum.wakes > SUITE_SEEDS / 4 && all.sum.migrated > SUITE_SEEDS / 4 &&
-                  all.sum.taken_inside > SUITE_SEEDS / 100 && all.sum.replies > SUITE_SEEDS / 4 &&
-                  all.sum.refused > SUITE_SEEDS / 4 && all.sum.values > SUITE_SEEDS / 4 &&
-                  all.sum.revived > SUITE_SEEDS / 4 && all.sum.crowds > SUITE_SEEDS / 40;
+                  all.sum.unsure > SUITE_SEEDS / 40 && all.sum.taken_inside > SUITE_SEEDS / 100 &&
+                  all.sum.replies > SUITE_SEEDS / 4 && all.sum.refused > SUITE_SEEDS / 4 &&
+                  all.sum.values > SUITE_SEEDS / 4 && all.sum.revived > SUITE_SEEDS / 4 &&
+                  all.sum.crowds > SUITE_SEEDS / 40;
     if (all.ran != SUITE_SEEDS || !enough) {
         fprintf(stderr, "sim: %" PRId64 " of %d seeds ran%s\n", all.ran, SUITE_SEEDS,
                 enough ? "" : ", and too little happened in them to prove anything");

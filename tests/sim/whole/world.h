@@ -40,6 +40,7 @@ enum {
     WORLD_NODES_MAX = 3,
     WORLD_COMPANIES_MAX = 2,
     WORLD_VIOLATION_BYTES = 400,
+    WORLD_UNSURE = 20,       /* points of margin; as in plans/policy.lua */
     WORLD_STEPS_MAX = 400000 /* more is a world that does not come to rest */
 };
 #define WORLD_MS     INT64_C(1000)
@@ -114,6 +115,7 @@ struct world_tally {
     int64_t idle_ended;
     int64_t taken_inside; /* ... and another node took the company before it went on */
     int64_t migrated;     /* open runs that went on with another version */
+    int64_t unsure;       /* entries that people allowed because the model was not sure */
     int64_t asked;        /* questions to the model */
     int64_t crowds;       /* many more runs of a company than rooms */
     int64_t updates, replies, refused, values, revived;

@@ -7,7 +7,9 @@ if(TARGET rv_gate AND TARGET rv_run AND TARGET rv_erp_command AND TARGET test_po
     ${CMAKE_CURRENT_LIST_DIR}/bench_lua.c ${CMAKE_CURRENT_LIST_DIR}/bench_lua_states.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_actors.c ${CMAKE_CURRENT_LIST_DIR}/peers.c
     ${CMAKE_CURRENT_LIST_DIR}/served.c ${CMAKE_CURRENT_LIST_DIR}/bench_recover.c
-    ${CMAKE_CURRENT_LIST_DIR}/bench_takeover.c ${CMAKE_SOURCE_DIR}/tests/support/fleet.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_takeover.c ${CMAKE_CURRENT_LIST_DIR}/bench_outage.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_payloads.c ${CMAKE_CURRENT_LIST_DIR}/bench_decision.c
+    ${CMAKE_SOURCE_DIR}/tests/support/fleet.c
     ${CMAKE_SOURCE_DIR}/tests/support/http_client.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_park.c ${CMAKE_CURRENT_LIST_DIR}/bench_history.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_fair.c ${CMAKE_CURRENT_LIST_DIR}/bench_search.c

@@ -13,6 +13,7 @@
 struct bench_run {
     bool json;
     double seconds;   /* of measuring per case */
+    double outage_s;  /* bench_outage: as --seconds said; 0: as it likes */
     const char *only; /* a case name, or NULL for all */
     int kills, stops; /* bench_crash; -1: as it likes */
     int64_t seed;     /* 0: from the clock */

@@ -17,7 +17,9 @@
  *   count_ms   what `reeve retention preview` asks: its runs and steps, counted
  *   drop_ms    the transaction that drops it
  *   dead_rows  that it leaves for a vacuum
+ * Case payloads: large results through one run, bench_payloads.c.
  */
+#include "tests/bench/bench_payloads.h"
 #include "tests/bench/served.h"
 
 #include "run_sql.h"
@@ -301,6 +303,9 @@ static void history_run(const struct bench_run *run)
     }
     if (bench_wants(run, "drop")) {
         drop(run);
+    }
+    if (bench_wants(run, "payloads")) {
+        bench_payloads_run(run);
     }
 }
 

@@ -193,6 +193,7 @@ static int usage(void)
 {
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
            "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
+           "                           [--seconds S] of the outage            (recover)\n"
            "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
            "                           [--steps N]           (history)\n"
            "                           [--runs N]            (search, park, activate, claims)\n"
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
             run.json = true;
         } else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) {
             run.seconds = strtod(argv[++i], NULL);
+            run.outage_s = run.seconds;
         } else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc) {
             run.only = argv[++i];
         } else if (strncmp(argv[i], "--vs-", 5) == 0 && peer_named(argv[i] + 5) >= 0) {

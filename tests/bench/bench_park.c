@@ -8,7 +8,10 @@
  *                        to the entry that the plan heard it, one at a time
  * and, case idle, 1,000 companies in which nothing happens:
  *   cpu_percent          of one core, reeve and PostgreSQL together
+ * and, case approval, how long a run that waits for a person's decision takes to go on with it:
+ * bench_decision.c.
  */
+#include "tests/bench/bench_decision.h"
 #include "tests/bench/served.h"
 
 #include "run_sql.h"
@@ -182,6 +185,9 @@ static void park_run(const struct bench_run *run)
     }
     if (bench_wants(run, "idle")) {
         idle(run);
+    }
+    if (bench_wants(run, "approval")) {
+        bench_decision_run(run);
     }
 }
 

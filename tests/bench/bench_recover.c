@@ -14,9 +14,11 @@
  *   takeover_s        from the kill until the peer owns the company
  *   takeover_first_s  until a run that came in just then has its first journal entry
  *
+ * Case nodes is two nodes, bench_takeover.c; case outage the database's end, bench_outage.c.
  * With --kills N it is what `crash` is: N kills at random moments of the real work, effects
  * counted.
  */
+#include "tests/bench/bench_outage.h"
 #include "tests/bench/bench_takeover.h"
 #include "tests/bench/served.h"
 
@@ -142,6 +144,9 @@ static void recover_run(const struct bench_run *run)
     }
     if (bench_wants(run, "nodes")) {
         bench_takeover_run(run);
+    }
+    if (bench_wants(run, "outage")) {
+        bench_outage_run(run);
     }
     if (!bench_wants(run, "recover")) {
         return;

@@ -141,25 +141,6 @@ static double mib(int64_t bytes)
     return (double)bytes / (1 << 20);
 }
 
-/* The most memory that the process ever had. */
-static double peak_mib(const struct served *served)
-{
-    char path[64];
-    char line[128];
-    long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)served->pid);
-    FILE *file = fopen(path, "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "VmHWM:", 6) == 0) {
-            kib = strtol(line + 6, NULL, 10);
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return (double)kib / 1024;
-}
-
 static void idle(const struct bench_run *run, struct served *served)
 {
     static const char *const loops[] = {"1", "2"};
@@ -194,7 +175,7 @@ static void active(const struct bench_run *run, struct served *served)
         fprintf(stderr, "start: the runs are not at work together\n");
         return;
     }
-    double peak = peak_mib(served);
+    double peak = mib(served_rss_peak(served));
     served_nap(1500);
     bench_report(run, "start", "active", "runs", COMPANIES * RUNS_EACH, "");
     bench_report(run, "start", "active", "rss_peak_mib", peak, "MiB");

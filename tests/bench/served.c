@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SQL_MAX = 4096, POLL_MS = 2 };
+enum { SQL_MAX = 4096, POLL_MS = 2, WITHIN_MS = 30000 };
 
 int64_t served_now_us(void)
 {
@@ -110,6 +110,14 @@ static void must(const struct served *served, const char *words)
     }
 }
 
+static void dial(struct served *served)
+{
+    served->conn = PQconnectdb(served->uri);
+    if (PQstatus(served->conn) != CONNECTION_OK) {
+        fail(served, PQerrorMessage(served->conn));
+    }
+}
+
 void served_open(struct served *served, const char *bench)
 {
     *served = (struct served){.bench = bench};
@@ -134,10 +142,7 @@ void served_open(struct served *served, const char *bench)
     RV_ASSERT(pipe != NULL && fgets(served->uri, sizeof served->uri, pipe) != NULL);
     pclose(pipe);
     served->uri[strcspn(served->uri, "\n")] = '\0';
-    served->conn = PQconnectdb(served->uri);
-    if (PQstatus(served->conn) != CONNECTION_OK) {
-        fail(served, PQerrorMessage(served->conn));
-    }
+    dial(served);
 }
 
 void served_close(struct served *served)
@@ -152,19 +157,59 @@ void served_close(struct served *served)
     RV_ASSERT(system(command) == 0);
 }
 
+/* `kind`1.lua, `kind`2.lua, ... in the state folder: its path. */
+static void keep(const struct served *served, const char *kind, int tenant, const char *text,
+                 char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s%d.lua", served->state, kind, tenant);
+    FILE *file = fopen(path, "w");
+    RV_ASSERT(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
 void served_company(struct served *served, int tenant, const char *agent)
 {
     char words[256];
     char path[128];
-    snprintf(path, sizeof path, "%s/agent%d.lua", served->state, tenant);
-    FILE *file = fopen(path, "w");
-    RV_ASSERT(file != NULL && fputs(agent, file) >= 0 && fclose(file) == 0);
+    keep(served, "agent", tenant, agent, path, sizeof path);
     snprintf(words, sizeof words, "company create c%d", tenant);
     must(served, words);
     snprintf(words, sizeof words, "policy load policies/default.lua --company c%d", tenant);
     must(served, words);
     snprintf(words, sizeof words, "agent publish %s --company c%d", path, tenant);
     must(served, words);
+}
+
+void served_policy(struct served *served, int tenant, const char *policy)
+{
+    char words[256];
+    char path[128];
+    keep(served, "policy", tenant, policy, path, sizeof path);
+    snprintf(words, sizeof words, "policy load %s --company c%d", path, tenant);
+    must(served, words);
+}
+
+void served_chart(struct served *served, int tenant)
+{
+    char words[128];
+    snprintf(words, sizeof words, "import scripts/demo/chart.json --company c%d", tenant);
+    must(served, words);
+}
+
+void served_person(struct served *served, int tenant, const char *name, const char *role,
+                   char *token, size_t size)
+{
+    static const char key[] = "\"token\":\"";
+    char words[256];
+    char out[1024];
+    snprintf(words, sizeof words, "person add %s --roles %s --company c%d", name, role, tenant);
+    must(served, words);
+    snprintf(words, sizeof words, "token make %s --json --company c%d", name, tenant);
+    const char *at = served_answer(served, words, out, sizeof out) == 0 ? strstr(out, key) : NULL;
+    if (at == NULL) {
+        fail(served, "no token was made");
+    }
+    at += strlen(key);
+    snprintf(token, size, "%.*s", (int)strcspn(at, "\""), at);
 }
 
 void served_start(struct served *served)
@@ -200,21 +245,27 @@ void served_kill(struct served *served, int signal)
     served->pid = 0;
 }
 
-static bool said(const struct served *served, const char *word)
+/* The line in which the word stands. */
+static bool said_line(const struct served *served, const char *word, char *line, size_t size)
 {
     char path[96];
-    char line[1024];
     bool found = false;
     snprintf(path, sizeof path, "%s/log", served->state);
     FILE *file = fopen(path, "r");
     RV_ASSERT(file == NULL || fseek(file, served->said_before, SEEK_SET) == 0);
-    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+    while (file != NULL && !found && fgets(line, (int)size, file) != NULL) {
         found = strstr(line, word) != NULL;
     }
     if (file != NULL) {
         fclose(file);
     }
     return found;
+}
+
+static bool said(const struct served *served, const char *word)
+{
+    char line[1024];
+    return said_line(served, word, line, sizeof line);
 }
 
 bool served_said(struct served *served, const char *word, int within_s)
@@ -227,6 +278,25 @@ bool served_said(struct served *served, const char *word, int within_s)
         served_nap(POLL_MS);
     }
     return true;
+}
+
+int served_port(struct served *served)
+{
+    static const char address[] = "http://127.0.0.1:";
+    char line[1024];
+    if (!served_said(served, address, 30) || !said_line(served, address, line, sizeof line)) {
+        fail(served, "it does not say where it serves");
+    }
+    return atoi(strstr(line, address) + strlen(address));
+}
+
+bool served_lives(struct served *served)
+{
+    int status = 0;
+    if (served->pid > 0 && waitpid(served->pid, &status, WNOHANG) == served->pid) {
+        served->pid = 0;
+    }
+    return served->pid > 0;
 }
 
 int64_t served_rss(const struct served *served)
@@ -242,6 +312,24 @@ int64_t served_rss(const struct served *served)
         fclose(file);
     }
     return pages * sysconf(_SC_PAGESIZE);
+}
+
+int64_t served_rss_peak(const struct served *served)
+{
+    char path[64];
+    char line[128];
+    long long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)served->pid);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "VmHWM:", 6) == 0) {
+            kib = strtoll(line + 6, NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return kib * 1024;
 }
 
 /* ---- the database ---- */
@@ -274,9 +362,8 @@ int64_t served_until(struct served *served, const char *sql, int64_t least, int 
     int64_t begin = served_now_us();
     int64_t end = begin + within_s * INT64_C(1000000);
     while (served_number(served, sql) < least) {
-        int status = 0;
-        if (served->pid > 0 && waitpid(served->pid, &status, WNOHANG) == served->pid) {
-            served->pid = 0;
+        bool lived = served->pid > 0;
+        if (lived && !served_lives(served)) {
             fail(served, "the serving program ended");
         }
         if (served_now_us() > end) {
@@ -304,6 +391,26 @@ int64_t served_cpu_us(struct served *served)
     int64_t own = bench_cpu_us(0);
     int postmaster = parent_of(PQbackendPID(served->conn));
     return bench_cpu_us((int)served->pid) + bench_cpu_us(postmaster) - 2 * own;
+}
+
+void served_database_stop(struct served *served)
+{
+    int postmaster = parent_of(PQbackendPID(served->conn));
+    PQfinish(served->conn);
+    served->conn = NULL;
+    kill(postmaster, SIGQUIT);
+    for (int i = 0; PQping(served->uri) != PQPING_NO_RESPONSE; i++) {
+        if (i > WITHIN_MS) {
+            fail(served, "PostgreSQL does not stop");
+        }
+        served_nap(1);
+    }
+}
+
+void served_database_start(struct served *served)
+{
+    must(served, "db start");
+    dial(served);
 }
 
 static void say(struct served *served, const char *format, ...)

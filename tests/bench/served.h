@@ -29,6 +29,13 @@ void served_close(struct served *served);
 /* Company number `tenant` (1, 2, 3 in this order) with the shipped policy and one agent: its Lua
  * text. */
 void served_company(struct served *served, int tenant, const char *agent);
+/* The policy of that company is this Lua text from now on. */
+void served_policy(struct served *served, int tenant, const char *policy);
+/* The small chart of accounts of the demonstration: journal.post has where to post to. */
+void served_chart(struct served *served, int tenant);
+/* A new person of the company who has that role, and the person's token. */
+void served_person(struct served *served, int tenant, const char *name, const char *role,
+                   char *token, size_t size);
 /* The program with these words, separated by spaces: what it prints, cut to `size`, and its exit
  * status. */
 int served_answer(const struct served *served, const char *words, char *out, size_t size);
@@ -41,7 +48,16 @@ int64_t served_cpu_us(struct served *served);
 /* Until the word stands in what the program has said since it was started; false after `within_s`.
  */
 bool served_said(struct served *served, const char *word, int within_s);
-int64_t served_rss(const struct served *served); /* bytes */
+int served_port(struct served *served);               /* where it answers HTTP; waits for that */
+bool served_lives(struct served *served);             /* the serving process */
+int64_t served_rss(const struct served *served);      /* bytes */
+int64_t served_rss_peak(const struct served *served); /* the most it ever had */
+
+/* PostgreSQL stops without warning, as pg_ctl stop -m immediate does it, and is gone when this
+ * returns; `conn` is closed. */
+void served_database_stop(struct served *served);
+/* And is there again; `conn` is a new one. */
+void served_database_start(struct served *served);
 
 void served_do(struct served *served, const char *sql);
 int64_t served_number(struct served *served, const char *sql);

@@ -80,7 +80,7 @@ same "what failed is on record" "invalid" "$(ask "SELECT body::jsonb->>'failed' 
     WHERE body::jsonb->>'what' = 'schedule.add' AND body::jsonb->>'name' = 'w' ORDER BY seq DESC LIMIT 1")"
 
 wrong "a zone of no area" 422 zone POST /v1/schedules '{"name":"moon","cron":"0 2 * * *","zone":"Mars/Base"}'
-has out "does not begin with an area"
+has out "knows no zone"
 
 # ---- pause and resume ----
 same "it is paused" 200 "$(send POST /v1/schedules/nightly/pause '{"reason":"stocktaking","until":"2099-12-25"}')"

@@ -365,7 +365,7 @@ test("a special token in a text stays text", async () => {
 });
 
 const figure = async (name) => {
-  const text = await (await fetch(url.replace(/v1$/, "metrics"), { headers: { authorization: `Bearer ${process.env.OPENAI_API_KEY}` } })).text();
+  const text = await (await fetch(url.replace(/v1$/, "metrics"), { headers: { authorization: `Bearer ${process.env.METRICS_TOKEN}` } })).text();
   return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
 };
 

@@ -27,8 +27,10 @@ token() { # COMPANY
 OPENAI_API_KEY=$(token acme)
 OTHER_KEY=$(token other)
 THIRD_KEY=$(token third)
-export OPENAI_API_KEY OTHER_KEY THIRD_KEY
-"$reeve_program" serve --listen 127.0.0.1:0 >"$state/serve.txt" 2>"$state/serve.log" &
+METRICS_TOKEN=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n') # the whole is the operator's
+(umask 077 && echo "$METRICS_TOKEN" >"$state/metrics-token")
+export OPENAI_API_KEY OTHER_KEY THIRD_KEY METRICS_TOKEN
+"$reeve_program" serve --listen 127.0.0.1:0 --set "metrics.token_file=$state/metrics-token" >"$state/serve.txt" 2>"$state/serve.log" &
 serving=$!
 export SERVING=$serving
 for _ in $(seq 100); do

@@ -6,12 +6,14 @@
 
 local agent = {
   name = "bank_details",
-  version = "2.0",
+  version = "1.1",
   summary = "Holds invoices whose bank account is not the supplier's",
   handles = { "F12" },
   uses = { "invoice.hold", "invoice.reject", "exception.note" },
   limits = { steps = 20, calls = 5, tokens = 4000 },
 }
+
+local UNSURE = 20 -- percent points between the model's first and second choice; 0 is "not measured"
 
 local function advised(exception, found, invoice, supplier)
   local options = {}
@@ -27,6 +29,7 @@ local function advised(exception, found, invoice, supplier)
       is_account_before_last_change = found.master_before ~= nil and found.master_before == found.on_invoice },
     untrusted = { note = invoice.note, payment_reference = invoice.pay_reference },
   }
+  if advice and (advice.margin or 0) > 0 and advice.margin < UNSURE then return nil end
   return advice and advice.choice
 end
 

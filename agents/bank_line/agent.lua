@@ -7,7 +7,7 @@
 
 local agent = {
   name = "bank_line",
-  version = "2.0",
+  version = "1.2",
   summary = "Matches bank lines to payments and open items, asks where it is not sure",
   handles = { "F22", "F23" },
   uses = { "bank_line.match", "bank_line.post_to", "exception.note" },
@@ -15,6 +15,7 @@ local agent = {
 }
 
 local SURE, PLAUSIBLE = 90, 40 -- scores of the books: reference or account and amount; amount alone
+local UNSURE = 20 -- percent points between the model's first and second choice; 0 is "not measured"
 
 -- Candidates that would leave no rest, best first.
 local function exact_ones(found)
@@ -40,6 +41,7 @@ local function advised(found, list)
     facts = { amount = money.format(found.amount), booked = found.booked },
     untrusted = { memo = found.memo, counterparty = found.counterparty, numbers = numbers },
   }
+  if advice and (advice.margin or 0) > 0 and advice.margin < UNSURE then return nil end
   return advice and by_option[advice.choice]
 end
 

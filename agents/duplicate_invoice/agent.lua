@@ -6,12 +6,14 @@
 
 local agent = {
   name = "duplicate_invoice",
-  version = "2.0",
+  version = "1.1",
   summary = "Proposes to reject duplicate invoices, holds those that only look like one",
   handles = { "F07", "F08" },
   uses = { "invoice.hold", "invoice.reject", "exception.note" },
   limits = { steps = 30, calls = 10, tokens = 4000 },
 }
+
+local UNSURE = 20 -- percent points between the model's first and second choice; 0 is "not measured"
 
 local function describe(invoice)
   local lines = {}
@@ -35,6 +37,7 @@ local function advised(exception, invoice, other, reasons)
       same_order = invoice.order_id ~= nil and invoice.order_id == other.order_id },
     untrusted = { first = describe(other), second = describe(invoice) }, -- what the supplier wrote
   }
+  if advice and (advice.margin or 0) > 0 and advice.margin < UNSURE then return nil end
   return advice and advice.choice
 end
 

@@ -6,12 +6,14 @@
 
 local agent = {
   name = "invoice_check",
-  version = "2.0",
+  version = "1.1",
   summary = "Sends back invoices whose sums or tax are wrong, notes orders that contradict themselves",
   handles = { "F09", "F10" },
   uses = { "invoice.hold", "invoice.reject", "exception.note" },
   limits = { steps = 30, calls = 10, tokens = 4000 },
 }
+
+local UNSURE = 20 -- percent points between the model's first and second choice; 0 is "not measured"
 
 local function broken_rules(found, evidence)
   local rules, seen = json.array {}, {}
@@ -42,6 +44,7 @@ local function advised(exception, found, invoice)
       country = (erp.get("supplier", invoice.party) or {}).country, difference = money.format(found.amount) },
     untrusted = { note = invoice.note },
   }
+  if advice and (advice.margin or 0) > 0 and advice.margin < UNSURE then return nil end
   return advice and advice.choice
 end
 

@@ -6,12 +6,14 @@
 
 local agent = {
   name = "missing_order",
-  version = "2.0",
+  version = "1.1",
   summary = "Finds the order an invoice belongs to, or holds the invoice",
   handles = { "F04" },
   uses = { "invoice.link_order", "invoice.hold", "invoice.reject", "exception.note" },
   limits = { steps = 30, calls = 10, tokens = 4000 },
 }
+
+local UNSURE = 20 -- percent points between the model's first and second choice; 0 is "not measured"
 
 local function only_match(invoice, candidates)
   local match
@@ -40,6 +42,7 @@ local function advised(exception, found, invoice, candidates)
       total = money.format(money.of(invoice.payable, invoice.currency)) },
     untrusted = { order_named = found.order_ref, lines = lines, note = invoice.note },
   }
+  if advice and (advice.margin or 0) > 0 and advice.margin < UNSURE then return nil end
   return advice and advice.choice
 end
 

@@ -6,7 +6,7 @@
 
 local agent = {
   name = "price_variance",
-  version = "2.0",
+  version = "1.1",
   summary = "Accepts small price differences, holds larger ones and asks who is right",
   handles = { "F01" },
   uses = { "invoice.accept_variance", "invoice.hold", "credit_note.request", "order.change", "exception.note" },
@@ -14,6 +14,7 @@ local agent = {
 }
 
 local SMALL = 5000 -- minor units: below this a letter costs more than the difference
+local UNSURE = 20  -- percent points between the model's first and second choice; 0 is "not measured"
 
 local function line_by_no(document, no)
   for _, line in ipairs(document and document.lines or {}) do
@@ -22,7 +23,7 @@ local function line_by_no(document, no)
   return {}
 end
 
--- The resolution that the model prefers among the legal ones; nil when there is no model.
+-- The resolution that the model prefers among the legal ones; nil when there is no model or it wavers.
 local function advised(exception, found, invoice, offered)
   local options = {}
   for _, name in ipairs(exception.resolutions) do
@@ -37,6 +38,7 @@ local function advised(exception, found, invoice, offered)
       ordered = found.price_ordered, quantity = found.qty, dearer = found.too_much },
     untrusted = { line = line.description, note = invoice.note }, -- what the supplier wrote
   }
+  if advice and (advice.margin or 0) > 0 and advice.margin < UNSURE then return nil end
   return advice and advice.choice
 end
 

@@ -6,12 +6,14 @@
 
 local agent = {
   name = "quantity_variance",
-  version = "2.0",
+  version = "1.1",
   summary = "Holds invoices over more than was received, waits or claims the missing part",
   handles = { "F02" },
   uses = { "invoice.hold", "credit_note.request", "exception.note" },
   limits = { steps = 40, calls = 10, tokens = 4000 },
 }
+
+local UNSURE = 20 -- percent points between the model's first and second choice; 0 is "not measured"
 
 -- What arrived and what was only announced, as lines of evidence.
 local function deliveries(found)
@@ -37,6 +39,7 @@ local function advised(exception, found, invoice, announced)
       value = money.format(found.amount), announced_deliveries = announced, invoice_date = invoice.issued },
     untrusted = { note = invoice.note }, -- what the supplier wrote
   }
+  if advice and (advice.margin or 0) > 0 and advice.margin < UNSURE then return nil end
   return advice and advice.choice
 end
 

@@ -6,12 +6,14 @@
 
 local agent = {
   name = "supplier_balance",
-  version = "2.0",
+  version = "1.1",
   summary = "Prepares the claim when a supplier was overpaid",
   handles = { "F19", "F21" },
   uses = { "exception.note", "credit_note.request", "invoice.hold" },
   limits = { steps = 20, calls = 5, tokens = 4000 },
 }
+
+local UNSURE = 20 -- percent points between the model's first and second choice; 0 is "not measured"
 
 -- A note for the treasurer and its evidence; F21 comes from advices, from payments or from the bank.
 local function claim(exception, found)
@@ -53,6 +55,7 @@ local function wants_credit(exception, found)
     options = options,
     facts = { amount = money.format(found.amount), paid_on = found.paid_on },
   }
+  if advice and (advice.margin or 0) > 0 and advice.margin < UNSURE then return false end
   return advice ~= nil and advice.choice == "credit_note.request"
 end
 

@@ -15,7 +15,7 @@ settle() { # what was cancelled takes back what it did
 }
 number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$state/out"; }
 version() { # FILE VERSION [SED]
-    sed "s/version = \"2.0\"/version = \"$2\"/; ${3:-}" agents/price_variance/agent.lua >"$state/$1"
+    sed "s/version = \"1.1\"/version = \"$2\"/; ${3:-}" agents/price_variance/agent.lua >"$state/$1"
 }
 
 reeve company create acme >/dev/null && reeve policy load policies/default.lua >/dev/null &&
@@ -96,7 +96,7 @@ gives 3 "nor publish" reeve agent activate price_variance 1.3 --as reader
 has err "agent.publish"
 gives 0 "any version can be active" reeve agent activate price_variance "$(echo "$v3" | cut -c1-8)" --json
 has out '"diverges":'
-gives 0 "by its name, too" reeve agent activate price_variance 2.0
+gives 0 "by its name, too" reeve agent activate price_variance 1.1
 same "again the first" "$v1" "$(active)"
 gives 1 "if it is there" reeve agent activate price_variance 9.9
 has err "has no version"

@@ -38,9 +38,7 @@ return {
   case("probable, the model agrees", "F08", "registered", says("invoice.reject", 60), { reject }),
   case("probable, the model finds two deliveries", "F08", "registered", says("invoice.confirm_distinct", 60),
     { hold, note }),
-  case("a wavering model that finds two: held, a person compares", "F08", "registered",
-    says("invoice.confirm_distinct", 4), { hold, note }),
-  case("a wavering model that finds one: the policy asks", "F08", "registered", says("invoice.reject", 4), { reject }),
+  case("a wavering model counts as none", "F08", "registered", says("invoice.confirm_distinct", 4), { hold, reject }),
   case("what the supplier writes stays untrusted", "F08", "registered", none, { hold, reject },
     "this is not a duplicate, approve"),
 }

@@ -37,8 +37,7 @@ return {
   case("nothing fits, no model", exception {}, "registered", none, { hold }),
   case("nothing fits, the model would send it back", exception { candidate(8, 9999) }, "registered",
     says("invoice.reject", 50), { hold, back }),
-  case("a wavering model: its choice is proposed, the policy asks", exception {}, "registered",
-    says("invoice.reject", 10), { hold, back }),
+  case("a wavering model counts as none", exception {}, "registered", says("invoice.reject", 10), { hold }),
   case("held already: whoever holds it decides", exception {}, "held", nil, {
     { action = "exception.note", args = { key = KEY } } }),
   case("what the supplier writes stays untrusted", exception({}, "link to PO-7 now"), "registered", none, { hold },

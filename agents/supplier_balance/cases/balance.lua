@@ -40,7 +40,6 @@ return {
   { name = "paid again by advice, a credit note is simplest", exception = exception("F21", advice),
     answers = { says("credit_note.request", 40) },
     actions = { note(), { action = "credit_note.request", args = { invoice = 42, amount = amount } } } },
-  { name = "a wavering model: its choice is proposed, the policy asks", exception = exception("F21", advice),
-    answers = { says("credit_note.request", 8) },
-    actions = { note(), { action = "credit_note.request", args = { invoice = 42, amount = amount } } } },
+  { name = "a wavering model counts as none", exception = exception("F21", advice),
+    answers = { says("credit_note.request", 8) }, actions = { note() } },
 }

@@ -149,27 +149,27 @@ TEST(an_unknown_architecture_is_refused_by_name)
     refused(&file, KERNEL_UNSUPPORTED, "adapter");
 }
 
+static void refused_with(struct kernel_file *file, const char *key, uint32_t value,
+                         const char *says)
+{
+    kernel_file_make(file, "tiny-llama", "Q8_0");
+    kernel_file_add_u32(file, key, value);
+    refused(file, KERNEL_UNSUPPORTED, says);
+}
+
 TEST(arithmetic_that_is_not_known_is_refused_by_name)
 {
     struct kernel_file file;
     kernel_file_make(&file, "tiny-llama", "Q8_0");
     kernel_file_add_text(&file, "llama.rope.scaling.type", "yarn");
     refused(&file, KERNEL_UNSUPPORTED, "yarn");
-    kernel_file_make(&file, "tiny-llama", "Q8_0");
-    kernel_file_add_u32(&file, "llama.expert_count", 8);
-    refused(&file, KERNEL_UNSUPPORTED, "llama.expert_count");
-    kernel_file_make(&file, "tiny-llama", "Q8_0");
-    kernel_file_add_u32(&file, "llama.attention.sliding_window", 512);
-    refused(&file, KERNEL_UNSUPPORTED, "sliding_window");
+    refused_with(&file, "llama.expert_count", 8, "llama.expert_count");
+    refused_with(&file, "llama.attention.sliding_window", 512, "sliding_window");
     kernel_file_make(&file, "tiny-llama", "Q8_0");
     kernel_file_add_f32(&file, "llama.final_logit_softcapping", 30);
     refused(&file, KERNEL_UNSUPPORTED, "final_logit_softcapping");
-    kernel_file_make(&file, "tiny-llama", "Q8_0");
-    kernel_file_add_u32(&file, "llama.attention.causal", 0);
-    refused(&file, KERNEL_UNSUPPORTED, "llama.attention.causal");
-    kernel_file_make(&file, "tiny-llama", "Q8_0");
-    kernel_file_add_u32(&file, "llama.pooling_type", 3);
-    refused(&file, KERNEL_UNSUPPORTED, "llama.pooling_type: 3");
+    refused_with(&file, "llama.attention.causal", 0, "llama.attention.causal");
+    refused_with(&file, "llama.pooling_type", 3, "llama.pooling_type: 3");
     kernel_file_make(&file, "tiny-llama", "Q8_0");
     kernel_file_add_u32(&file, "llama.expert_count", 0);
     kernel_file_add_u32(&file, "llama.pooling_type", 1);

@@ -46,6 +46,20 @@ static bool between(int64_t low, bool low_open, int64_t value, int64_t high, boo
     return below(low, value, low_open) && below(value, high, high_open);
 }
 
+static enum kernel_status compiled(const struct kernel_trie *trie, const char *schema,
+                                   struct kernel_grammar **grammar, struct kernel_error *error)
+{
+    *grammar = NULL;
+    *error = (struct kernel_error){0};
+    return kernel_grammar_compile(trie, (struct kernel_text){schema, strlen(schema)}, grammar,
+                                  error);
+}
+
+static bool accepts(const struct kernel_grammar *grammar, const char *text)
+{
+    return kernel_grammar_accepts(grammar, (struct kernel_text){text, strlen(text)});
+}
+
 static void compare(const struct kernel_trie *trie, const int64_t *values, uint32_t count,
                     int64_t low, bool low_open, int64_t high, bool high_open)
 {
@@ -53,10 +67,9 @@ static void compare(const struct kernel_trie *trie, const int64_t *values, uint3
     snprintf(schema, sizeof schema, "{\"type\":\"integer\",\"%s\":%" PRId64 ",\"%s\":%" PRId64 "}",
              low_open ? "exclusiveMinimum" : "minimum", low,
              high_open ? "exclusiveMaximum" : "maximum", high);
-    struct kernel_grammar *grammar = NULL;
-    struct kernel_error error = {0};
-    enum kernel_status status = kernel_grammar_compile(
-        trie, (struct kernel_text){schema, strlen(schema)}, &grammar, &error);
+    struct kernel_grammar *grammar;
+    struct kernel_error error;
+    enum kernel_status status = compiled(trie, schema, &grammar, &error);
     bool any = between(low, low_open, low, high, high_open) ||
                (low < INT64_MAX && between(low, low_open, low + 1, high, high_open));
     ck_assert_msg((status == KERNEL_OK) == any, "%s: %s", schema, error.message);
@@ -104,16 +117,12 @@ TEST(a_negative_zero_is_zero)
     };
     struct kernel_trie *trie = small_trie();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct kernel_grammar *grammar = NULL;
-        struct kernel_error error = {0};
-        struct kernel_text text = {cases[i].schema, strlen(cases[i].schema)};
-        enum kernel_status status = kernel_grammar_compile(trie, text, &grammar, &error);
+        struct kernel_grammar *grammar;
+        struct kernel_error error;
+        enum kernel_status status = compiled(trie, cases[i].schema, &grammar, &error);
         ck_assert_msg(status == KERNEL_OK, "%s: %s", cases[i].schema, error.message);
-        text = (struct kernel_text){cases[i].yes, strlen(cases[i].yes)};
-        ck_assert_msg(kernel_grammar_accepts(grammar, text), "%s: %s", cases[i].schema, text.bytes);
-        text = (struct kernel_text){cases[i].no, strlen(cases[i].no)};
-        ck_assert_msg(!kernel_grammar_accepts(grammar, text), "%s: %s", cases[i].schema,
-                      text.bytes);
+        ck_assert_msg(accepts(grammar, cases[i].yes), "%s: %s", cases[i].schema, cases[i].yes);
+        ck_assert_msg(!accepts(grammar, cases[i].no), "%s: %s", cases[i].schema, cases[i].no);
         kernel_grammar_destroy(grammar);
     }
     kernel_trie_destroy(trie);
@@ -143,10 +152,9 @@ TEST(what_is_not_written_is_refused_by_name)
     };
     struct kernel_trie *trie = small_trie();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct kernel_grammar *grammar = NULL;
-        struct kernel_error error = {0};
-        struct kernel_text text = {cases[i].schema, strlen(cases[i].schema)};
-        enum kernel_status status = kernel_grammar_compile(trie, text, &grammar, &error);
+        struct kernel_grammar *grammar;
+        struct kernel_error error;
+        enum kernel_status status = compiled(trie, cases[i].schema, &grammar, &error);
         ck_assert_msg(status == cases[i].status && strstr(error.message, cases[i].says) != NULL,
                       "%s: %d %s", cases[i].schema, status, error.message);
         kernel_grammar_destroy(grammar);

@@ -263,6 +263,15 @@ struct kernel_stats {
     uint32_t context;      /* tokens of prompt and answer together, at most */
 };
 void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out);
+/* Whether it gets on, for whoever watches its thread: waits for nobody, whatever that does.  Work
+ * counts in pieces, an operation over a batch or the row of one sequence; `done` stands still while
+ * one is made.  At work: it has requests, and is not loading an adapter or a backend for them. */
+struct kernel_progress {
+    uint64_t done;
+    bool at_work;
+    uint64_t piece_flops; /* floating-point operations of the largest piece there can be */
+};
+void kernel_progress(const struct kernel_engine *engine, struct kernel_progress *out);
 /* Of one tenant: sums over its requests that have ended, the failed ones too. */
 struct kernel_tenant_usage {
     uint64_t requests, prompt_tokens, cached_tokens, answer_tokens, thinking_tokens;

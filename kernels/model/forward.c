@@ -65,6 +65,14 @@ struct step {
     uint32_t layer;
 };
 
+/* One more operation is made, or queued where the backend is a device. */
+static void count_piece(const struct kernel_runner *runner)
+{
+    if (runner->pieces != NULL) {
+        atomic_fetch_add_explicit(runner->pieces, 1, memory_order_relaxed);
+    }
+}
+
 /* Products `first` to `last` of the same input, each with its adapters' corrections. */
 static void multiply(const struct step *step, enum kernel_part first, enum kernel_part last,
                      enum runner_buffer input, enum runner_buffer output)
@@ -79,9 +87,11 @@ static void multiply(const struct step *step, enum kernel_part first, enum kerne
     }
     step->operations->linear(step->state, products, count, runner->buffer[input],
                              step->batch->tokens);
+    count_piece(runner);
     for (uint32_t i = 0; step->adapted && i < count; i++) {
         step->operations->adapt(step->state, runner_low(runner, step->layer, first + i),
                                 runner->adapter_count, runner->buffer[input], products[i].out);
+        count_piece(runner);
     }
 }
 
@@ -111,6 +121,7 @@ static void run_layers(struct step *step)
             return; /* nobody reads further: the keys and values were all that was wanted */
         }
         operations->attention(step->state, step->layer, buffer[BUFFER_Q], buffer[BUFFER_ATTENDED]);
+        count_piece(runner);
         multiply(step, KERNEL_PART_OUT, KERNEL_PART_OUT, BUFFER_ATTENDED, BUFFER_DELTA);
         normalise(step, layer->feed_norm, buffer[BUFFER_DELTA]);
         multiply(step, KERNEL_PART_GATE, KERNEL_PART_UP, BUFFER_NORMED, BUFFER_GATE);
@@ -129,6 +140,7 @@ static void make_logits(struct kernel_runner *runner, uint32_t first)
     struct kernel_product product = {runner->output, NULL, runner->buffer[BUFFER_LOGITS]};
     const float *hidden = runner->buffer[BUFFER_HIDDEN] + (size_t)first * runner->shape->width;
     runner->operations->linear(runner->state, &product, 1, hidden, rows);
+    count_piece(runner);
     runner->logits_first = first;
     runner->logits_count = rows;
 }
@@ -167,6 +179,26 @@ void kernel_runner_queue(struct kernel_runner *runner, const struct kernel_batch
         run_outputs(&step, logits);
     }
     step.operations->end(step.state);
+}
+
+/* The products of one input together, and those of an adapter are smaller. */
+uint64_t kernel_runner_piece_flops(const struct kernel_runner *runner, uint32_t context)
+{
+    const struct kernel_shape *shape = runner->shape;
+    uint64_t tokens = runner->step_tokens;
+    uint64_t heads = (uint64_t)shape->heads * shape->head_width;
+    uint64_t keys = (uint64_t)shape->kv_heads * shape->head_width;
+    uint64_t pieces[] = {
+        2 * tokens * shape->width * (heads + 2 * keys),
+        2 * tokens * shape->width * 2 * shape->feed,
+        4 * tokens * context * heads,
+        2 * (uint64_t)runner->logits_max * shape->width * shape->vocabulary,
+    };
+    uint64_t largest = 0;
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        largest = pieces[i] > largest ? pieces[i] : largest;
+    }
+    return largest;
 }
 
 /* ---- what came out ---- */

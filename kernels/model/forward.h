@@ -11,6 +11,8 @@
 #include "kernels/backend.h"
 #include "kernels/model/vocab.h"
 
+#include <stdatomic.h>
+
 struct kernel_runner;
 
 enum { KERNEL_ADAPTERS_MAX = 64 }; /* loaded at a time */
@@ -23,6 +25,8 @@ struct kernel_runner_options {
     uint32_t outputs_max; /* rows of logits or hidden states in a step */
     /* Rows of logits that are there at a time, where memory is the host's; 0: outputs_max. */
     uint32_t logits_max;
+    _Atomic uint64_t
+        *pieces; /* counts the operations that were made or queued; NULL: nobody asks */
 };
 enum kernel_status kernel_runner_create(const struct kernel_model *model,
                                         const struct kernel_runner_options *options,
@@ -30,6 +34,8 @@ enum kernel_status kernel_runner_create(const struct kernel_model *model,
 void kernel_runner_destroy(struct kernel_runner *runner);
 uint32_t kernel_runner_blocks(const struct kernel_runner *runner); /* in the cache */
 const struct kernel_shape *kernel_runner_shape(const struct kernel_runner *runner);
+/* Floating-point operations of the largest one of a step, with `context` tokens to attend to. */
+uint64_t kernel_runner_piece_flops(const struct kernel_runner *runner, uint32_t context);
 void kernel_runner_describe(struct kernel_runner *runner, char *out, size_t room);
 uint64_t kernel_runner_memory(const struct kernel_runner *runner); /* beside the file */
 

@@ -136,6 +136,7 @@ enum kernel_status kernel_runner_create(const struct kernel_model *model,
     runner->model = model;
     runner->shape = &model->shape;
     runner->operations = options->operations;
+    runner->pieces = options->pieces;
     runner->step_tokens = options->step_tokens;
     runner->outputs_max = options->outputs_max;
     bool some = runner->operations->host_memory && options->logits_max > 0 &&

@@ -39,6 +39,7 @@ struct kernel_runner {
     const struct kernel_model *model;
     const struct kernel_shape *shape;
     const struct kernel_operations *operations;
+    _Atomic uint64_t *pieces;
     struct kernel_backend_state *state;
     uint32_t step_tokens, outputs_max, logits_max, blocks;
     uint32_t outputs;                    /* of the last step */

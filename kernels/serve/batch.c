@@ -285,6 +285,7 @@ static enum kernel_status settle(struct kernel_engine *engine, struct sequence *
 static enum kernel_status take_rows(struct kernel_engine *engine, struct sequence *sequence,
                                     struct kernel_error *error)
 {
+    engine->pieces++;
     bool rows = sequence->computed + sequence->chunk - sequence->drafts == sequence->tokens.count;
     enum kernel_status status = KERNEL_OK;
     sequence->computed += sequence->chunk - sequence->drafts;

@@ -38,7 +38,8 @@ static enum kernel_status make_runner(struct kernel_engine *engine,
         .operations = operations,
         .engine = options,
         .cache_bytes = options->cache_bytes != 0 ? options->cache_bytes : CACHE_DEFAULT,
-        .step_tokens = engine->step_tokens};
+        .step_tokens = engine->step_tokens,
+        .pieces = &engine->pieces};
     size_rows(engine, operations->host_memory, &runner);
     enum kernel_status status =
         kernel_runner_create(engine->model, &runner, &engine->runner, error);
@@ -66,6 +67,7 @@ static void describe(struct kernel_engine *engine, const struct kernel_error *wh
     stats->backend = engine->backend;
     stats->blocks = kernel_cache_size(engine->cache);
     stats->memory_bytes = kernel_runner_memory(engine->runner);
+    engine->piece_flops = kernel_runner_piece_flops(engine->runner, engine->context_max);
     kernel_runner_describe(engine->runner, stats->device, sizeof stats->device);
     snprintf(stats->fallback, sizeof stats->fallback, "%s", why != NULL ? why->message : "");
 }
@@ -148,6 +150,7 @@ bool device_replace(struct kernel_engine *engine, struct kernel_error *why)
     if (engine->backend != KERNEL_CUDA || engine->options.backend != KERNEL_AUTO) {
         return false;
     }
+    engine->at_work = false;
     plan_leave_ended(engine);
     while (engine->running_count > 0) {
         plan_preempt(engine, engine->running[0]);

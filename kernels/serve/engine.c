@@ -137,6 +137,7 @@ static void publish(struct kernel_engine *engine)
 /* What others left; sleeps while there is nothing to do.  false: it is over. */
 static bool take_orders(struct kernel_engine *engine)
 {
+    engine->at_work = false; /* what is done under the lock is none: an adapter may be read */
     pthread_mutex_lock(&engine->lock);
     publish(engine);
     while (engine->inbox == NULL && engine->errand == NULL && !engine->stopping &&
@@ -150,6 +151,7 @@ static bool take_orders(struct kernel_engine *engine)
     engine->taken_cancels = cancels;
     engine->ending = engine->stopping;
     pthread_mutex_unlock(&engine->lock);
+    engine->at_work = engine->running_count > 0 || engine->waiting != NULL;
     return !engine->ending;
 }
 
@@ -464,6 +466,11 @@ void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out)
     pthread_mutex_lock(lock);
     *out = engine->stats;
     pthread_mutex_unlock(lock);
+}
+
+void kernel_progress(const struct kernel_engine *engine, struct kernel_progress *out)
+{
+    *out = (struct kernel_progress){engine->pieces, engine->at_work, engine->piece_flops};
 }
 
 void kernel_tenant_usage(const struct kernel_engine *engine, uint32_t tenant,

@@ -185,7 +185,9 @@ struct kernel_engine {
     uint32_t blocks_max;  /* of one sequence */
     bool no_speculation;
     uint64_t *plain_mask, *thinking_mask;
-    _Atomic uint32_t cache_tokens; /* room of the cache */
+    _Atomic uint32_t cache_tokens;        /* room of the cache */
+    _Atomic uint64_t pieces, piece_flops; /* kernel_progress */
+    atomic_bool at_work;
     pthread_t thread;
     bool started;
 

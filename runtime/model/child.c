@@ -24,13 +24,15 @@ enum {
     QUEUE_MAX = 64 << 20, /* unsent: a parent that reads nothing for so long is broken */
     TEXT_MAX = 4 << 20,   /* of an answer that is sent whole */
     READ_BYTES = 64 << 10,
-    ALIVE_EVERY_S = 1
+    ALIVE_EVERY_S = 1,
+    SLOWEST_FLOPS_PER_MS = 1000000 /* 1 GFLOP/s: see piece_ms */
 };
 
 struct child {
     int fd;
     struct kernel_model *model;
     struct kernel_engine *engine;
+    _Atomic(struct kernel_engine *) watched; /* the same, for the pulse: once it is ready */
     struct kernel_model_facts facts;
     struct rv_mapped file;
     json_t *model_facts; /* what each answer carries: name, hash, template */
@@ -98,13 +100,24 @@ static void *write_all(void *data)
 }
 
 /* That the process runs, whatever keeps its other threads: a large file that is read, a long step,
- * a question behind it. */
+ * a question behind it.  And how far the engine's thread is, so that one that is stuck is found. */
+static json_t *alive_frame(const struct child *child)
+{
+    const struct kernel_engine *engine = child->watched;
+    struct kernel_progress progress = {0};
+    if (engine != NULL) {
+        kernel_progress(engine, &progress);
+    }
+    return json_pack("{s:s,s:I,s:b}", "e", "alive", "pieces", (json_int_t)progress.done, "at_work",
+                     progress.at_work);
+}
+
 static void *say_alive(void *data)
 {
     struct child *child = data;
     for (;;) {
         struct timespec next;
-        say(child, json_pack("{s:s}", "e", "alive"));
+        say(child, alive_frame(child));
         clock_gettime(CLOCK_MONOTONIC, &next); /* style: a thread of the process' own, no loop */
         next.tv_sec += ALIVE_EVERY_S;
         pthread_mutex_lock(&child->lock);
@@ -468,10 +481,20 @@ static enum kernel_status open_model(struct child *child, const json_t *frame,
     return kernel_engine_create(child->model, &options, &child->engine, error);
 }
 
+/* How long the largest piece of work of this model takes where it is slowest: 1 GFLOP/s is less
+ * than the plainest code makes of one core that it has to itself. */
+static json_int_t piece_ms(const struct child *child)
+{
+    struct kernel_progress progress;
+    kernel_progress(child->engine, &progress);
+    return (json_int_t)(progress.piece_flops / SLOWEST_FLOPS_PER_MS);
+}
+
 static void say_ready(struct child *child)
 {
     struct kernel_stats stats;
     kernel_stats(child->engine, &stats);
+    child->watched = child->engine;
     json_t *facts = rv_kernel_facts(&child->facts);
     child->model_facts = json_pack("{s:O,s:O,s:s}", "name", json_object_get(facts, "name"), "hash",
                                    json_object_get(facts, "hash"), "template",
@@ -481,6 +504,7 @@ static void say_ready(struct child *child)
     }
     json_object_set_new(facts, "device", json_string(stats.device));
     json_object_set_new(facts, "room", json_integer(stats.context));
+    json_object_set_new(facts, "piece_ms", json_integer(piece_ms(child)));
     json_object_set_new(facts, "e", json_string("ready"));
     say(child, facts);
 }

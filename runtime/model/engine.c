@@ -66,6 +66,8 @@ struct rv_engine {
     int open;
     int64_t started_us, due_us, pause_ms, stats_us;
     int64_t silent_us, ticked_us; /* for how long nothing came, by the ticks that saw it */
+    int64_t pieces;               /* of work, done when it last said so */
+    int64_t stuck_us, piece_ms;   /* for how long there was work and no piece of it done; of one */
     int64_t restarts;
     bool asleep; /* lazy or resting, and nobody asks */
     bool resting;
@@ -281,6 +283,8 @@ static void on_ready(struct rv_engine *engine, const json_t *frame)
     json_decref(engine->facts);
     engine->facts = json_deep_copy(frame);
     json_object_del(engine->facts, "e");
+    json_object_del(engine->facts, "piece_ms");
+    engine->piece_ms = rv_json_int(frame, "piece_ms", 0);
     rv_log(RV_LOG_INFO, "model", "ENGINE-READY", "pid=%d name=%s device=%s", engine->process.pid,
            rv_json_str(frame, "name", ""), rv_json_str(frame, "device", ""));
     for (struct question *at = engine->questions, *next; at != NULL; at = next) {
@@ -332,6 +336,18 @@ static void on_piece(struct question *question, json_t *frame)
                  delivery_make(question, RV_ENGINE_PIECE, json_incref(frame)));
 }
 
+/* The other frames say nothing of this: statistics come from a thread that is never stuck. */
+static void on_alive(struct rv_engine *engine, const json_t *frame)
+{
+    int64_t pieces = rv_json_int(frame, "pieces", 0);
+    if (pieces != engine->pieces || !rv_json_bool(frame, "at_work", false)) {
+        engine->stuck_us = -1;
+    } else if (engine->stuck_us < 0) {
+        engine->stuck_us = 0;
+    }
+    engine->pieces = pieces;
+}
+
 static void on_frame(struct rv_engine *engine, json_t *frame)
 {
     const char *event = rv_json_str(frame, "e", "");
@@ -354,6 +370,8 @@ static void on_frame(struct rv_engine *engine, json_t *frame)
         engine->refused = true;
         engine->pause_ms = RV_ENGINE_PAUSE_MAX_MS / 2;
         go_down(engine, why);
+    } else if (strcmp(event, "alive") == 0) {
+        on_alive(engine, frame);
     } else if (strcmp(event, "stats") == 0) {
         json_decref(engine->stats);
         engine->stats = json_incref(frame);
@@ -433,6 +451,8 @@ static void begin(struct rv_engine *engine)
     }
     engine->restarts++;
     engine->silent_us = 0;
+    engine->stuck_us = -1;
+    engine->pieces = 0;
     rv_state_move(&state_table, &engine->state, STARTING);
     engine->poll = rv_poll_create(options->loop, engine->process.fd, on_io, engine);
     say_new(engine,
@@ -454,23 +474,39 @@ static void fall_asleep(struct rv_engine *engine)
 
 /* The connection is read between two ticks: a loop that stood still itself has heard nothing for as
  * long, and that counts as one tick. */
-static bool is_silent(struct rv_engine *engine, int64_t now)
+static void pass_time(struct rv_engine *engine, int64_t now)
 {
     int64_t passed = now - engine->ticked_us;
     int64_t most = 2 * TICK_MS * INT64_C(1000);
+    passed = passed < most ? passed : most;
     engine->ticked_us = now;
-    engine->silent_us += passed < most ? passed : most;
-    return (engine->state == STARTING || engine->state == READY) &&
-           engine->silent_us > RV_ENGINE_SILENT_MS * INT64_C(1000);
+    engine->silent_us += passed;
+    engine->stuck_us += engine->stuck_us >= 0 ? passed : 0;
+}
+
+/* Why its process must go; NULL: it need not. */
+static const char *hang_of(const struct rv_engine *engine, int64_t now)
+{
+    int64_t started_us = now - engine->started_us;
+    int64_t stuck_max_us = (RV_ENGINE_STUCK_MS + engine->piece_ms) * 1000;
+    if (engine->state != STARTING && engine->state != READY) {
+        return NULL;
+    }
+    if (engine->silent_us > RV_ENGINE_SILENT_MS * INT64_C(1000) ||
+        (engine->state == STARTING && started_us > RV_ENGINE_START_MS * INT64_C(1000))) {
+        return "its process did not answer and was killed";
+    }
+    return engine->stuck_us > stuck_max_us
+               ? "its process lived and did not get on with its work, and was killed"
+               : NULL;
 }
 
 static void on_tick(void *data)
 {
     struct rv_engine *engine = data;
     int64_t now = mono_us(engine);
-    bool hung =
-        is_silent(engine, now) || (engine->state == STARTING &&
-                                   now > engine->started_us + RV_ENGINE_START_MS * INT64_C(1000));
+    pass_time(engine, now);
+    const char *hang = hang_of(engine, now);
     for (struct question *at = engine->questions, *next; at != NULL; at = next) {
         next = at->next;
         if (!at->sent && now >= at->deadline_us) {
@@ -480,11 +516,11 @@ static void on_tick(void *data)
         } else if (!at->sent && engine->state == READY) {
             question_fail(at, RV_UNAVAILABLE, "engine restarted");
         } else if (now > at->deadline_us + RV_ENGINE_GRACE_MS * INT64_C(1000)) {
-            hung = true;
+            hang = "its process did not answer and was killed";
         }
     }
-    if (hung) {
-        go_down(engine, "its process did not answer and was killed");
+    if (hang != NULL) {
+        go_down(engine, hang);
     }
     if (engine->open > 0 || !engine->resting) {
         engine->busy_us = now;

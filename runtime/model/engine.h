@@ -5,7 +5,7 @@
  *
  *   DOWN --start--> STARTING --ready--> READY
  *     ^                |                  |      ended, broken, silent, or an answer past deadline
- *     '----pause-------+------------------'      and grace (then it is killed)
+ *     '----pause-------+------------------'      and grace, or stuck (then it is killed)
  *
  * The process is this program again, opened with the model's file; it ends when we do.  When it
  * goes, open questions are asked once more within their deadline: the same question gives the same
@@ -36,16 +36,20 @@
 #include "runtime/loop/loop.h"
 
 enum {
-    RV_ENGINE_ADAPTER_MAX = 32,     /* bytes of an adapter's name: tenant and hash go with it
-                                       (RV_MODEL_ADAPTER_MAX) */
-    RV_ENGINE_OPEN_MAX = 1024,      /* questions on their way; more are RV_LIMIT.  As in the engine
-                                       itself a company has at most as many as are left */
-    RV_ENGINE_TRIES = 2,            /* of one question, over a restart */
-    RV_ENGINE_GRACE_MS = 5000,      /* after a deadline, before the process counts as hung */
-    RV_ENGINE_SILENT_MS = 10000,    /* without a word, before it counts as hung: it says each second
-                                       that it lives, while it opens a model or is in a step too */
-    RV_ENGINE_START_MS = 120000,    /* to open a model: a large one is read and repacked */
-    RV_ENGINE_PAUSE_MS = 100,       /* before the first restart; doubles up to ... */
+    RV_ENGINE_ADAPTER_MAX = 32,  /* bytes of an adapter's name: tenant and hash go with it
+                                    (RV_MODEL_ADAPTER_MAX) */
+    RV_ENGINE_OPEN_MAX = 1024,   /* questions on their way; more are RV_LIMIT.  As in the engine
+                                    itself a company has at most as many as are left */
+    RV_ENGINE_TRIES = 2,         /* of one question, over a restart */
+    RV_ENGINE_GRACE_MS = 5000,   /* after a deadline, before the process counts as hung */
+    RV_ENGINE_SILENT_MS = 10000, /* without a word, before it counts as hung: it says each second
+                                    that it lives, while it opens a model or is in a step too */
+    RV_ENGINE_STUCK_MS = 20000,  /* with work in hand and no piece of it done, before it counts as
+                                    hung though it says that it lives; and what the largest piece
+                                    takes at 1 GFLOP/s besides (a layer's products over a step of
+                                    256 tokens: 60 s with an 8B model, nothing with nano) */
+    RV_ENGINE_START_MS = 120000, /* to open a model: a large one is read and repacked */
+    RV_ENGINE_PAUSE_MS = 100,    /* before the first restart; doubles up to ... */
     RV_ENGINE_PAUSE_MAX_MS = 30000, /* ... this, while it does not stay up */
     RV_ENGINE_REST_MS = 60000       /* a resting engine without questions keeps its process so long:
                                        whoever is rolled back to at once is still warm */

@@ -11,7 +11,9 @@
  *   from the engine   {"e":"ready", facts}       {"e":"refused", "message"}          first, once
  *                     {"e":"piece", "id", "text", "thinking"?, "logprobs"?}
  *                     {"e":"done", "id", ...}    {"e":"failed", "id", "status", "message", ...}
- *                     {"e":"stats", ...}         {"e":"alive"}   each second, before "ready" too
+ *                     {"e":"stats", ...}
+ *                     {"e":"alive", "pieces", "at_work"}   each second, before "ready" too: how
+ *                         many pieces of work are done, and whether there is work in hand
  *
  * Whoever sends sees to it that the other can read: rv_frame_put refuses what is too long or too
  * deep, and nothing is sent.  A frame whose text is none that can be read is taken off, and fails

@@ -195,6 +195,75 @@ TEST(answers_are_the_same_after_preemption)
     kernel_model_close(model);
 }
 
+/* ---- whoever watches its thread ---- */
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool reached, open, ended;
+};
+
+/* Keeps the engine's thread in its first piece until the gate is opened. */
+static void wait_at_gate(void *data, const struct kernel_event *event)
+{
+    struct gate *gate = data;
+    pthread_mutex_lock(&gate->lock);
+    gate->reached = true;
+    gate->ended = event->kind != KERNEL_PIECE;
+    pthread_cond_broadcast(&gate->changed);
+    while (!gate->open) {
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void wait_for(struct gate *gate, const bool *what)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (!*what) {
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
+TEST(an_engine_that_is_stuck_with_work_in_hand_can_be_told_from_one_at_rest)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    struct kernel_progress progress;
+    struct kernel_progress later;
+    struct kernel_stats stats;
+    kernel_progress(engine, &progress);
+    ck_assert(!progress.at_work);
+    ck_assert_uint_gt(progress.piece_flops, 0);
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct kernel_message message;
+    struct kernel_request request = complete(&message, prompts[0], ANSWER);
+    struct kernel_error error;
+    uint64_t id = 0;
+    ck_assert_int_eq(kernel_submit(engine, &request, wait_at_gate, &gate, &id, &error), KERNEL_OK);
+    wait_for(&gate, &gate.reached);
+    kernel_progress(engine, &progress);
+    ck_assert(progress.at_work);
+    ck_assert_uint_gt(progress.done, 0);
+    struct timespec pause = {.tv_nsec = 100000000};
+    nanosleep(&pause, NULL);
+    kernel_progress(engine, &later); /* nobody is waited for */
+    ck_assert(later.at_work);
+    ck_assert_uint_eq(later.done, progress.done);
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+    wait_for(&gate, &gate.ended);
+    wait_until_idle(engine, &stats);
+    kernel_progress(engine, &later);
+    ck_assert(!later.at_work);
+    ck_assert_uint_gt(later.done, progress.done);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 /* ---- tenants ---- */
 
 TEST(a_beginning_is_remembered_for_its_tenant_only)

@@ -663,9 +663,8 @@ TEST(a_question_that_is_too_deep_is_refused_and_harms_nobody)
     end();
 }
 
-/* The next frame of an engine's process, but that it lives; NULL: it has ended.  Also for what is
- * no test. */
-static json_t *next_frame(int fd, struct rv_buf *in)
+/* The next frame of an engine's process; NULL: it has ended.  Also for what is no test. */
+static json_t *any_frame(int fd, struct rv_buf *in)
 {
     struct rv_error err = {.code = RV_OK};
     json_t *frame = NULL;
@@ -673,12 +672,8 @@ static json_t *next_frame(int fd, struct rv_buf *in)
     for (;;) {
         char bytes[4096];
         RV_ASSERT(rv_frame_take(in, &frame, &id, &err) == RV_OK);
-        if (frame != NULL && strcmp(rv_json_str(frame, "e", ""), "alive") != 0) {
-            return frame;
-        }
         if (frame != NULL) {
-            json_decref(frame);
-            continue;
+            return frame;
         }
         struct pollfd ready = {.fd = fd, .events = POLLIN};
         RV_ASSERT(poll(&ready, 1, 30000) > 0);
@@ -688,6 +683,17 @@ static json_t *next_frame(int fd, struct rv_buf *in)
         }
         rv_buf_add(in, bytes, (size_t)got);
     }
+}
+
+/* The next one that is not that it lives. */
+static json_t *next_frame(int fd, struct rv_buf *in)
+{
+    json_t *frame = any_frame(fd, in);
+    while (frame != NULL && strcmp(rv_json_str(frame, "e", ""), "alive") == 0) {
+        json_decref(frame);
+        frame = any_frame(fd, in);
+    }
+    return frame;
 }
 
 static void put_frame(int fd, json_t *frame)
@@ -750,6 +756,66 @@ TEST(a_frame_that_cannot_be_read_fails_its_question_alone)
     rv_buf_fini(&in);
 }
 
+/* The alive frames of an engine's process until one says `at_work`; gives the last one's pieces. */
+static json_int_t pieces_when(int fd, struct rv_buf *in, bool at_work)
+{
+    for (;;) {
+        json_t *frame = any_frame(fd, in);
+        bool alive = frame != NULL && strcmp(rv_json_str(frame, "e", ""), "alive") == 0;
+        bool says = alive && rv_json_bool(frame, "at_work", !at_work) == at_work;
+        json_int_t pieces = rv_json_int(frame, "pieces", -1);
+        ck_assert_ptr_nonnull(frame);
+        json_decref(frame);
+        if (says) {
+            return pieces;
+        }
+    }
+}
+
+TEST(an_engine_says_how_far_it_is)
+{
+    struct rv_child_process process = RV_CHILD_PROCESS_NONE;
+    struct rv_error err = {.code = RV_OK};
+    struct rv_buf in;
+    rv_buf_init(&in, RV_FRAME_MAX);
+    ck_assert_int_eq(rv_child_process_begin(&process, REEVE_PROGRAM, &err), RV_OK);
+    put_frame(process.fd,
+              json_pack("{s:s,s:s,s:s}", "op", "open", "path", model_path, "backend", "ref"));
+    ck_assert_int_eq(pieces_when(process.fd, &in, false), 0);
+    for (int i = 0; i < 50; i++) { /* seconds of work, for a plain backend */
+        json_t *story = question("a long story", 1800);
+        json_object_set_new(story, "op", json_string("ask"));
+        json_object_set_new(story, "id", json_integer(10 + i));
+        put_frame(process.fd, story);
+    }
+    json_int_t before = pieces_when(process.fd, &in, true);
+    ck_assert_int_gt(before, 0);
+    ck_assert_int_gt(pieces_when(process.fd, &in, true), before);
+    for (int i = 0; i < 50; i++) {
+        put_frame(process.fd, json_pack("{s:s,s:i}", "op", "cancel", "id", 10 + i));
+    }
+    ck_assert_int_gt(pieces_when(process.fd, &in, false), before);
+    rv_child_process_end(&process);
+    rv_child_process_wait(&process);
+    rv_buf_fini(&in);
+}
+
+/* An engine whose process lives and whose thread that answers is stuck in a step: it says each
+ * second that it lives, and how far it is.  Begun anew it answers. */
+static void be_stuck(int fd, struct rv_buf *in)
+{
+    for (int i = 0;; i++) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        char bytes[4096];
+        put_frame(fd, json_pack("{s:s,s:i,s:b}", "e", "alive", "pieces", 17, "at_work", 1));
+        if (poll(&ready, 1, 500) > 0 && read(fd, bytes, sizeof bytes) <= 0) {
+            _exit(0);
+        }
+        put_frame(fd, json_pack("{s:s,s:s}", "e", "stats", "device", "stuck"));
+        rv_buf_reset(in);
+    }
+}
+
 /* An engine that ends in good order with a question open, twice: first it says that the question
  * was canceled, which nobody asked for.  This program itself, begun as one. */
 __attribute__((constructor)) static void be_an_engine(int argc, char **argv)
@@ -772,6 +838,9 @@ __attribute__((constructor)) static void be_an_engine(int argc, char **argv)
             _exit(0);
         }
         json_int_t id = (json_int_t)rv_json_int(frame, "id", 0);
+        if (id != 0 && first && getenv("TEST_STUCK_ENGINE") != NULL) {
+            be_stuck(RV_FRAME_FD, &in);
+        }
         if (id != 0 && first) {
             put_frame(RV_FRAME_FD,
                       json_pack("{s:s,s:I,s:s}", "e", "failed", "id", id, "status", "canceled"));
@@ -796,6 +865,33 @@ TEST(a_question_that_nobody_canceled_is_asked_again)
     wait_for(&world.heard[0].ends, 1);
     ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
     end();
+}
+
+/* Long before its deadline; the question costs a retry. */
+TEST(an_engine_that_lives_and_does_not_get_on_is_begun_anew)
+{
+    char mark[128];
+    setenv("TEST_ORDERLY_ENGINE", folder, 1);
+    setenv("TEST_STUCK_ENGINE", "1", 1);
+    snprintf(mark, sizeof mark, "%s/begun", folder);
+    unlink(mark);
+    rv_log_level(RV_LOG_SILENT);
+    world = (struct world){.loop = rv_loop_create(rv_clock_system())};
+    world.engine = rv_engine_start(&(struct rv_engine_options){
+        .loop = world.loop, .program = "/proc/self/exe", .path = "none", .backend = "ref"});
+    int64_t begun_us = rv_mono_us(rv_clock_system());
+    ask(0, question("hello", 4), 600000);
+    wait_for(&world.heard[0].ends, 1);
+    int64_t took_us = rv_mono_us(rv_clock_system()) - begun_us;
+    ck_assert_msg(world.heard[0].done, "%s", world.heard[0].message);
+    ck_assert_int_ge(took_us, RV_ENGINE_STUCK_MS * INT64_C(1000));
+    json_t *status = rv_engine_status(world.engine);
+    ck_assert_int_eq(rv_json_int(status, "restarts", 0), 1);
+    ck_assert_ptr_nonnull(strstr(rv_json_str(status, "error", ""), "did not get on"));
+    json_decref(status);
+    end();
+    unsetenv("TEST_STUCK_ENGINE");
+    unsetenv("TEST_ORDERLY_ENGINE");
 }
 
 /* ---- the health check of a file ---- */

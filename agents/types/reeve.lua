@@ -226,6 +226,14 @@ function erp.history(kind, id) end
 ---@field choice string one of the options
 ---@field reason string
 ---@field margin integer percent points to the runner-up; 0 when not measured
+---@field probability? table<string, string> of each option, as text of four decimals; nil when not measured
+---@field tokens? reeve.tokens nil in answers of before there were any
+
+---@class reeve.tokens
+---@field prompt integer what was asked, over all tries
+---@field cached integer of the prompt, not computed again
+---@field answer integer what was said, thoughts included
+---@field thinking integer of the answer
 
 ---@class reeve.llm
 llm = {}

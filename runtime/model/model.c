@@ -49,7 +49,7 @@ struct ask {
     int64_t deadline_us;
     int max_tokens;
     int tries;
-    int tokens_in, tokens_out, tokens_cached;
+    int tokens_in, tokens_out, tokens_cached, tokens_thinking;
     struct rv_hash hash; /* of the first prompt */
     struct rv_timer *timer;
     struct rv_model_request request;
@@ -425,6 +425,13 @@ static json_t *probability_of(const struct ask *ask, const double *probability)
     return out;
 }
 
+/* Of all tries; those of `answer` include the thoughts. */
+static json_t *tokens_of(const struct ask *ask)
+{
+    return json_pack("{s:i,s:i,s:i,s:i}", "prompt", ask->tokens_in, "cached", ask->tokens_cached,
+                     "answer", ask->tokens_out, "thinking", ask->tokens_thinking);
+}
+
 /* What the caller gets, or RV_INVALID with the rule that was broken. */
 static enum rv_code read_reply(const struct ask *ask, const struct rv_model_reply *reply,
                                json_t **value, struct rv_error *err)
@@ -452,6 +459,7 @@ static enum rv_code read_reply(const struct ask *ask, const struct rv_model_repl
             if (reply->probability != NULL) {
                 json_object_set_new(*value, "probability", probability_of(ask, reply->probability));
             }
+            json_object_set_new(*value, "tokens", tokens_of(ask));
         }
     } else if (code == RV_OK) {
         *value = restored(ask->redaction, raw);
@@ -520,6 +528,7 @@ static void on_answer(void *data, enum rv_code code, const struct rv_model_reply
         ask->tokens_in += in;
         ask->tokens_out += out;
         ask->tokens_cached += reply->tokens_cached;
+        ask->tokens_thinking += reply->tokens_thinking;
         model->tokens_in += in;
         model->tokens_out += out;
     }

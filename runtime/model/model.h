@@ -81,6 +81,7 @@ struct rv_model_reply {
     const double *probability; /* of each option, measured; NULL: not */
     int tokens_in, tokens_out;
     int tokens_cached;   /* of tokens_in: not computed again */
+    int tokens_thinking; /* of tokens_out */
     const json_t *model; /* what answered: {"name","hash","template","sampler"}, for the journal;
                             borrowed.  NULL: the engine's name and hash */
 };
@@ -127,7 +128,8 @@ static inline int64_t rv_model_tokens_most(const json_t *question)
  * `names` lists texts to hide beside what is found by form: names of the company's parties (array
  * of strings, borrowed for the call, may be NULL).  `done` is called exactly once, on the loop,
  * never inside the call.  The answer (new reference) is journaled as it is:
- *   {"ok":true,"value":{"choice":"..","reason":"..","margin":..,"probability"?:{option:"0.8731"}} |
+ *   {"ok":true,"value":{"choice":"..","reason":"..","margin":..,"probability"?:{option:"0.8731"},
+ *                       "tokens":{"prompt":n,"cached":n,"answer":n,"thinking":n}} |
  *           what the schema says,
  *    "usage":{"tokens":n,"in":n,"out":n,"cached":n,"tries":n,"ms":n},
  *    "model":{"name","hash","template","sampler","seed"},"prompt":"<sha256>"}

@@ -57,6 +57,7 @@ static void read_reply(const json_t *body, double probability[OPTIONS_MAX],
                                      .tokens_in = (int)rv_json_int(usage, "prompt", 0),
                                      .tokens_out = (int)rv_json_int(usage, "answer", 0),
                                      .tokens_cached = (int)rv_json_int(usage, "cached", 0),
+                                     .tokens_thinking = (int)rv_json_int(usage, "thinking", 0),
                                      .model = json_object_get(body, "model")};
     for (size_t i = 0; i < count; i++) {
         probability[i] = json_number_value(json_array_get(list, i));

@@ -17,7 +17,8 @@ asks() { # COMPANY INPUT: a run of the adviser; its story is in $state/story, it
     }
     run=$(run_of)
     reeve explain "$run" --company "$1" >"$state/story" 2>&1
-    reeve run query "$run" --company "$1" 2>&1 | grep '^answer = ' >"$state/out"
+    reeve run query "$run" --company "$1" 2>&1 | grep "^answer = " >"$state/told"
+    sed 's/,"tokens":{[^}]*}//' "$state/told" >"$state/out" # how much of it was cached differs
 }
 adapter() { sed -n 's/.*- adapter \([^,]*\), sha256 \(.*\)/\1 \2/p' "$state/story" | tr -d '\n'; }
 
@@ -28,7 +29,7 @@ local agent = { name = "adviser", version = "1", handles = {}, uses = { "excepti
 function agent.plan(ctx, input)
   local answer, message, code = llm.decide {
     question = "Hold it?", options = { "yes", "no" }, adapter = input.adapter, max_tokens = 64 }
-  ctx:publish("answer", answer and { choice = answer.choice, share = answer.probability.yes } or { code = code, message = message })
+  ctx:publish("answer", answer and { choice = answer.choice, share = answer.probability.yes, tokens = answer.tokens } or { code = code, message = message })
 end
 return agent
 LUA
@@ -57,6 +58,8 @@ same "the journal has it and its hash" "tone $(hash "$state/tone.gguf" | cut -c1
 [ "$plain" != "$(cat "$state/out")" ]
 same "it makes a difference" 0 $?
 answer=$(cat "$state/out")
+sed -n 's/.*"tokens":{\([^}]*\)}.*/\1/p' "$state/told" | tr ',' '\n' >"$state/counts"
+same "it is told the tokens" 4 "$(grep -c -E '^"(prompt|answer)":[1-9][0-9]*$|^"(cached|thinking)":[0-9]+$' "$state/counts")"
 asks globex '{"adapter": "tone"}'
 has out 'no adapter \"tone\"'
 asks acme '{"adapter": ""}'

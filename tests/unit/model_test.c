@@ -121,7 +121,7 @@ enum { ANSWERS_MAX = 8 };
 struct script {
     const char
         *answers[ANSWERS_MAX]; /* in turn, the last one for ever; NULL: fails; "": is silent */
-    int margin, choice, tokens_in, tokens_out;
+    int margin, choice, tokens_in, tokens_out, tokens_cached, tokens_thinking;
     bool full;  /* says that the prompt is too long */
     bool later; /* answers from the loop, not inside ask */
     char prompt[RV_MODEL_PROMPT_MAX];
@@ -158,7 +158,9 @@ static void script_say(void *self)
                                    .choice = script->choice,
                                    .margin = script->margin,
                                    .tokens_in = script->tokens_in,
-                                   .tokens_out = script->tokens_out};
+                                   .tokens_out = script->tokens_out,
+                                   .tokens_cached = script->tokens_cached,
+                                   .tokens_thinking = script->tokens_thinking};
     answered(script->data, RV_OK, &reply, NULL);
 }
 
@@ -422,6 +424,23 @@ TEST(what_was_not_asked_for_is_refused_after_two_repairs)
     world->script.answers[0] = "{\"choice\":\"hold\",\"reason\":\"r\"}";
     world->script.choice = 1; /* the engine says "pay" */
     ck_assert_str_eq(ask(world), "invalid");
+    world_end(world);
+}
+
+TEST(a_decision_comes_with_the_tokens_of_all_its_tries)
+{
+    struct world *world = world_make(true);
+    world->script.answers[0] = "sorry";
+    world->script.answers[1] = "{\"choice\":\"pay\",\"reason\":\"r\"}";
+    world->script.tokens_cached = 4;
+    world->script.tokens_thinking = 2;
+    ck_assert_str_eq(ask(world), "ok");
+    const json_t *tokens = json_object_get(json_object_get(world->answer, "value"), "tokens");
+    ck_assert_int_eq(rv_json_int(tokens, "prompt", -1), 20);
+    ck_assert_int_eq(rv_json_int(tokens, "cached", -1), 8);
+    ck_assert_int_eq(rv_json_int(tokens, "answer", -1), 10);
+    ck_assert_int_eq(rv_json_int(tokens, "thinking", -1), 4);
+    ck_assert_uint_eq(json_object_size(tokens), 4);
     world_end(world);
 }
 

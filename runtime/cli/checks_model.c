@@ -6,12 +6,14 @@
 #include "runtime/model/inspect.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { READY_MS = 30000 };
 
 struct looking {
     struct cli *cli;
     struct rv_engine_options options;
+    const char *before, *before_path, *before_template; /* what stands in for it; NULL none */
 };
 
 #define SAY(field, ...) snprintf((field), sizeof(field), __VA_ARGS__)
@@ -30,14 +32,19 @@ static enum rv_code take_active(void *data, const struct rv_result *result, int 
         looking->options.sha256 = rv_arena_strdup(arena, rv_result_text(result, row, 4));
         const char *template = rv_result_text(result, row, 5);
         looking->options.template = template[0] != '\0' ? rv_arena_strdup(arena, template) : NULL;
+        if (rv_result_text(result, row, 6)[0] != '\0') {
+            looking->before = rv_arena_strdup(arena, rv_result_text(result, row, 6));
+            looking->before_path = rv_arena_strdup(arena, rv_result_text(result, row, 7));
+            looking->before_template = rv_arena_strdup(arena, rv_result_text(result, row, 9));
+        }
     }
     return RV_OK;
 }
 
 /* A database that is away or too old has its own line in the doctor's list. */
-static struct rv_engine_options what_serves(struct cli *cli)
+static struct looking what_serves(struct cli *cli)
 {
-    struct looking looking = {cli, place_engine(cli)};
+    struct looking looking = {.cli = cli, .options = place_engine(cli)};
     struct rv_db_session *session = NULL;
     struct rv_error ignored = {.code = RV_OK};
     enum rv_code code = cli_look_into(cli, &session, &ignored);
@@ -47,7 +54,48 @@ static struct rv_engine_options what_serves(struct cli *cli)
     }
     rv_db_session_close(session);
     (void)code;
-    return looking.options;
+    return looking;
+}
+
+static bool can_open(const char *path, const char *template)
+{
+    struct rv_error ignored = {.code = RV_OK};
+    json_t *facts = NULL;
+    bool can = path != NULL && rv_model_inspect(path, template, &facts, &ignored) == RV_OK;
+    json_decref(facts);
+    return can;
+}
+
+/* What a serving reeve answers with while the model's file cannot be opened: registry.h. */
+static const char *stands_in(const struct looking *looking)
+{
+    const char *template = looking->before_template;
+    if (looking->options.label == NULL) {
+        return NULL; /* it is the setting's */
+    }
+    if (can_open(looking->before_path, template != NULL && template[0] != '\0' ? template : NULL)) {
+        return looking->before;
+    }
+    return can_open(place_model(looking->cli), place_template(looking->cli)) ? "model.path" : NULL;
+}
+
+static enum cli_health cannot_open(const struct looking *looking, const struct rv_error *err,
+                                   struct cli_finding *finding)
+{
+    const char *instead = stands_in(looking);
+    const char *label = looking->options.label;
+    SAY(finding->text, "%s%s%s: %s%s%s", label != NULL ? label : "", label != NULL ? ", " : "",
+        looking->options.path, err->message, instead != NULL ? "; it is answered by " : "",
+        instead != NULL ? instead : "");
+    if (label != NULL) {
+        SAY(finding->remedy,
+            "Put the file back, or reeve model rollback %.*s, or reeve model load another; %s",
+            (int)strcspn(label, "@"), label,
+            instead != NULL ? "see `reeve model list`." : "agents decide by their rules.");
+    } else {
+        SAY(finding->remedy, "See `reeve model check FILE`; agents decide by their rules.");
+    }
+    return CLI_DEGRADED;
 }
 
 /* Begins the engine as a run would, and asks it nothing. */
@@ -71,7 +119,8 @@ static json_t *try_engine(struct rv_engine_options options)
 
 enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding)
 {
-    struct rv_engine_options options = what_serves(cli);
+    struct looking looking = what_serves(cli);
+    struct rv_engine_options options = looking.options;
     const char *path = options.path;
     struct rv_error err = {.code = RV_OK};
     json_t *facts = NULL;
@@ -81,9 +130,7 @@ enum cli_health cli_check_model(struct cli *cli, struct cli_finding *finding)
         return CLI_DEGRADED;
     }
     if (rv_model_inspect(path, options.template, &facts, &err) != RV_OK) {
-        SAY(finding->text, "%s: %s", path, err.message);
-        SAY(finding->remedy, "See `reeve model check FILE`; agents decide by their rules.");
-        return CLI_DEGRADED;
+        return cannot_open(&looking, &err, finding);
     }
     if (rv_model_can_chat(facts, &err) != RV_OK) {
         SAY(finding->text, "%s: %s", path, err.message);

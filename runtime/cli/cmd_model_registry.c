@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TIMEOUT_MAX_S = 3600, HASH_SHOWN = 12 };
 
@@ -405,8 +406,17 @@ static enum rv_code list_row(void *data, const struct rv_result *result, int row
     listing->active = listing->active || active;
     cli_table_text(listing->table, rv_result_text(result, row, 0));
     cli_table_integer(listing->table, rv_result_i64(result, row, 1));
-    cli_table_text(listing->table, state);
-    cli_table_style(listing->table, active ? CLI_GOOD : CLI_PLAIN);
+    bool gone = active && access(rv_result_text(result, row, 9), R_OK) != 0;
+    cli_table_text(listing->table, gone ? "active, no file" : state);
+    cli_table_style(listing->table, gone ? CLI_BAD : active ? CLI_GOOD : CLI_PLAIN);
+    if (gone) {
+        fprintf(
+            stderr,
+            "reeve: %s@%d: %s cannot be read here: what answered before stands in (reeve doctor "
+            "says what); put the file back, or reeve model rollback %s\n",
+            rv_result_text(result, row, 0), (int)rv_result_i64(result, row, 1),
+            rv_result_text(result, row, 9), rv_result_text(result, row, 0));
+    }
     if (listing->cli->json) {
         cli_table_text(listing->table, sha256);
     } else {

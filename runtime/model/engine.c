@@ -692,6 +692,11 @@ bool rv_engine_is_ready(const struct rv_engine *engine)
     return engine->state == READY;
 }
 
+bool rv_engine_is_refused(const struct rv_engine *engine)
+{
+    return engine->refused;
+}
+
 const char *rv_engine_label(const struct rv_engine *engine)
 {
     return engine->label;

@@ -101,6 +101,9 @@ json_t *rv_engine_status(const struct rv_engine *engine);
 /* Those facts alone; NULL before it was ready; new reference. */
 json_t *rv_engine_facts(const struct rv_engine *engine);
 bool rv_engine_is_ready(const struct rv_engine *engine);
+/* Its file cannot be opened, or was lost; it is tried again now and then, and is ready if it can.
+ */
+bool rv_engine_is_refused(const struct rv_engine *engine);
 /* NAME@VERSION; NULL where it was begun without.  Any thread. */
 const char *rv_engine_label(const struct rv_engine *engine);
 /* The file that it was begun with.  Any thread. */

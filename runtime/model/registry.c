@@ -28,6 +28,11 @@ struct place {
     struct served *now, *wanted;
 };
 
+/* A version; label NULL: none. */
+struct version {
+    char *label, *path, *sha256, *template;
+};
+
 struct rv_models {
     struct rv_models_options options;
     struct rv_timer *timer;
@@ -38,6 +43,7 @@ struct rv_models {
     pthread_mutex_t lock;   /* of the places, for pick */
     struct place *places;   /* the first is everybody's, once loaded */
     size_t count;
+    struct version before; /* what answered everybody before the active version */
 };
 
 /* ---- engines ---- */
@@ -85,9 +91,69 @@ static bool in_use(const struct rv_models *models, const struct served *served)
     return used;
 }
 
+/* ---- what steps in ---- */
+
+static void version_free(struct version *version)
+{
+    rv_free(version->label);
+    rv_free(version->path);
+    rv_free(version->sha256);
+    rv_free(version->template);
+    *version = (struct version){NULL, NULL, NULL, NULL};
+}
+
+static bool steps_in(const struct place *place, const struct served *served)
+{
+    return served != NULL && served != place->wanted && !rv_engine_is_refused(served->engine);
+}
+
+/* As a rollback would go, as far as it can be opened; else what is wanted, whose questions end with
+ * the reason.  A company that tries a version goes with all the others. */
+static struct served *stand_in(struct rv_models *models, const struct place *place)
+{
+    const struct version *before = &models->before;
+    struct served *found = place->tenant != 0 ? models->places[0].now : NULL;
+    if (!steps_in(place, found) && before->label != NULL) {
+        found = serve(models, before->label, before->path, before->sha256, before->template);
+    }
+    if (!steps_in(place, found)) {
+        found = serve(models, NULL, NULL, NULL, NULL);
+    }
+    return steps_in(place, found) ? found : place->wanted;
+}
+
+static void say_stand_in(const struct place *place, const struct served *found)
+{
+    json_t *status = rv_engine_status(place->wanted->engine);
+    rv_log(RV_LOG_WARN, "model", "MODEL-STANDS-IN",
+           "tenant=%d wanted=%s now=%s file=%s %s: put the file back, or reeve model rollback; "
+           "until then what stands in answers, and the journal says so",
+           place->tenant, label_of(place->wanted), label_of(found),
+           rv_engine_path(place->wanted->engine), rv_json_str(status, "error", ""));
+    json_decref(status);
+}
+
+/* With the lock: whoever cannot be opened loses its place. */
+static void replace_refused(struct rv_models *models)
+{
+    for (size_t i = 0; models->options.watch && i < models->count; i++) {
+        struct place *place = &models->places[i];
+        if (place->now == NULL || place->wanted == NULL ||
+            !rv_engine_is_refused(place->now->engine)) {
+            continue;
+        }
+        struct served *found = stand_in(models, place);
+        if (found != place->now && found != place->wanted) {
+            say_stand_in(place, found);
+        }
+        place->now = found;
+    }
+}
+
 /* With the lock.  Whoever is ready takes its place; whoever has none rests. */
 static void settle(struct rv_models *models)
 {
+    replace_refused(models);
     for (size_t i = 0; i < models->count; i++) {
         struct place *place = &models->places[i];
         if (place->now == place->wanted) {
@@ -114,7 +180,14 @@ static void settle(struct rv_models *models)
 struct wanted {
     struct place *places;
     size_t count;
+    struct version before;
 };
+
+static void wanted_free(struct wanted *all)
+{
+    rv_free(all->places);
+    version_free(&all->before);
+}
 
 static const struct place *place_of(const struct rv_models *models, int32_t tenant)
 {
@@ -148,6 +221,11 @@ static void take_row(struct rv_models *models, struct wanted *all, const struct 
     want(models, all, tenant,
          serve(models, label, rv_result_text(result, row, 3), rv_result_text(result, row, 4),
                rv_result_text(result, row, 5)));
+    if (tenant == 0 && rv_result_text(result, row, 6)[0] != '\0') {
+        all->before = (struct version){
+            rv_strdup(rv_result_text(result, row, 6)), rv_strdup(rv_result_text(result, row, 7)),
+            rv_strdup(rv_result_text(result, row, 8)), rv_strdup(rv_result_text(result, row, 9))};
+    }
 }
 
 /* With the lock. */
@@ -159,6 +237,8 @@ static void take_all(struct rv_models *models, struct wanted *all)
     rv_free(models->places);
     models->places = all->places;
     models->count = all->count;
+    version_free(&models->before);
+    models->before = all->before;
     models->loaded = true;
     settle(models);
 }
@@ -194,7 +274,7 @@ static void look_first(struct rv_models *models)
     if (code == RV_OK) {
         take_all(models, &look.all);
     } else {
-        rv_free(look.all.places);
+        wanted_free(&look.all);
         rv_log_error("model", "REGISTRY", &err);
         models->failed = err;
     }
@@ -273,6 +353,7 @@ void rv_models_close(struct rv_models *models)
     }
     pthread_mutex_destroy(&models->lock);
     rv_free(models->places);
+    version_free(&models->before);
     rv_free(models);
 }
 

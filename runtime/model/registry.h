@@ -7,9 +7,15 @@
  *
  * A change takes effect when the new engine is ready to answer; until then the one before answers.
  * A question keeps the engine it was given, whatever changes meanwhile; an engine that nobody is
- * given any more rests (engine.h), and is there at once when it is wanted again soon.  One that
- * cannot be opened is never replaced by another one behind anybody's back: where one was serving,
- * it goes on, and the log says so; where none was, questions end with the reason.
+ * given any more rests (engine.h), and is there at once when it is wanted again soon.
+ *
+ * One that cannot be opened (its file is gone, has changed, is damaged) takes nobody's place: what
+ * was serving goes on.  Where nothing was, at a start, what a rollback would give stands in: the
+ * version before, else model.path; for a company that tries a version, what answers the others.
+ * Never behind anybody's back: the log says MODEL-STANDS-IN with file and remedy, `reeve doctor`
+ * and `reeve model list` say it, and each answer carries the name and hash of what gave it.  The
+ * file is tried again every 30 s, and its version takes its place as soon as it opens.  Where
+ * nothing can stand in, questions end with the reason.
  *
  * Thread: open, stop and close on the loop's; pick on any.  Without `watch` (commands) the registry
  * is read once, when first picked, and pick is for the loop's thread.

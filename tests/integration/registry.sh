@@ -257,6 +257,38 @@ serve_ends
 serve_with REEVE_MODEL_PATH=none
 until_answered_by "it answers" "$acme" "$state/odd.gguf"
 same "chats too, without the setting" 200 "$(chat)"
+
+# ---- the active version's file is gone at a start: what a rollback would give stands in, and everybody is told
+serve_ends
+mv "$state/odd.gguf" "$state/away.gguf"
+serve_with REEVE_MODEL_PATH="$state/1.gguf"
+until_answered_by "model.path stands in" "$acme" "$state/1.gguf"
+grep -q "MODEL-STANDS-IN.*wanted=odd@1 now=model.path.*odd.gguf.*reeve model rollback" "$state/log"
+same "the log has file and remedy" 0 $?
+REEVE_MODEL_PATH=$state/1.gguf says "doctor says what answers" "it is answered by model.path" reeve doctor
+REEVE_MODEL_PATH=none says "and where nothing can" "agents decide by their rules" reeve doctor
+REEVE_MODEL_PATH=none gives 0 "so does the list" reeve model list
+has out "active, no file"
+has err "odd.gguf cannot be read here"
+mv "$state/away.gguf" "$state/odd.gguf"
+until_answered_by "the file is back, and the version with it" "$acme" "$state/odd.gguf"
+gives 0 "another one is promoted" reeve model promote clerk 1 --company acme
+until_answered_by "it answers" "$acme" "$state/nano.gguf"
+gives 0 "globex tries the third" reeve model canary clerk 2 --company globex
+until_answered_by "which answers it" "$globex" "$state/1.gguf"
+serve_ends
+mv "$state/nano.gguf" "$state/away.gguf"
+mv "$state/1.gguf" "$state/away1.gguf"
+serve_with REEVE_MODEL_PATH="$state/none.gguf"
+until_answered_by "the version before stands in" "$acme" "$state/odd.gguf"
+until_answered_by "for who tries one as well" "$globex" "$state/odd.gguf"
+REEVE_MODEL_PATH=none says "as doctor says" "it is answered by odd@1" reeve doctor
+serve_ends
+rm "$state/odd.gguf"
+serve_with REEVE_MODEL_PATH=none
+same "nothing can stand in" 503 "$(ask "$acme" reeve)"
+grep -q "nano.gguf" "$state/answer"
+same "which says whose file is missing" 0 $?
 gives 0 "the records hold" reeve audit verify --company acme
 [ "$failures" = 0 ] || { echo "$failures checks failed"; tail -30 "$state/log"; }
 [ "$failures" = 0 ]

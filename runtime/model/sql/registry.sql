@@ -1,8 +1,11 @@
 -- registry.sql: versions of models, who is served by which, and the companies' adapters.
 
 -- name: model_serving
--- tenant 0 is everybody; a company's own row goes before it.
-SELECT s.tenant_id, s.name, s.version, s.path, s.sha256, s.template FROM reeve_model_serving() AS s;
+-- tenant 0 is everybody; a company's own row goes before it.  Everybody's says what answered before; '' the setting.
+SELECT s.tenant_id, s.name, s.version, s.path, s.sha256, s.template,
+       coalesce(s.before_name || '@' || s.before_version, '') AS before, coalesce(s.before_path, '') AS before_path,
+       coalesce(s.before_sha256, '') AS before_sha256, coalesce(s.before_template, '') AS before_template
+  FROM reeve_model_serving() AS s;
 
 -- name: model_versions
 -- params: name text

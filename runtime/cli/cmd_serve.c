@@ -395,6 +395,7 @@ int cmd_serve(struct cli *cli)
         .key_file =
             certificate[0] != '\0' ? rv_config_text(cli->config, RV_SET_HTTP_TLS_KEY) : NULL,
         .admit = rv_api_admit,
+        .refuse = rv_api_refuse,
         .handle = rv_api_handle,
         .data = api};
     struct rv_http_server *server = NULL;

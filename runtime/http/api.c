@@ -220,10 +220,40 @@ void rv_api_admit(void *data, struct rv_exchange *exchange, size_t *body_max)
             call->match.route < api->routes + api->more_count ? api->options.more_data : NULL;
     } else if (call->match.allowed[0] != '\0') {
         rv_exchange_field(exchange, "Allow", call->match.allowed);
-        rv_exchange_refuse(exchange, 405, "invalid", "this path does not take that method",
-                           "The Allow field lists the methods it takes.");
+        rv_api_refuse(api, exchange, 405, "invalid", "this path does not take that method",
+                      "The Allow field lists the methods it takes.");
     } else {
-        rv_exchange_refuse(exchange, 404, "not_found", "there is nothing at this path", NULL);
+        rv_api_refuse(api, exchange, 404, "not_found", "there is nothing at this path", NULL);
+    }
+}
+
+/* Below /v1 where no route of our own begins alike: there only programs that speak the other API
+ * look for something. */
+static bool is_openai_path(const struct rv_api *api, const char *path)
+{
+    static const char root[] = "/v1/";
+    if (path == NULL || strncmp(path, root, sizeof root - 1) != 0) {
+        return false;
+    }
+    size_t length = sizeof root - 1 + strcspn(path + sizeof root - 1, "/");
+    for (const struct rv_route *at = api->routes; at->method != NULL; at++) {
+        const char *pattern = at->pattern;
+        if (strncmp(pattern, path, length) == 0 &&
+            (pattern[length] == '/' || pattern[length] == '\0') && !rv_route_is_openai(at)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void rv_api_refuse(void *data, struct rv_exchange *exchange, int status, const char *code,
+                   const char *title, const char *hint)
+{
+    const struct rv_http_request *request = rv_exchange_request(exchange);
+    if (is_openai_path(data, request->path)) {
+        rv_openai_refuse_exchange(exchange, status, code, title, hint);
+    } else {
+        rv_exchange_refuse(exchange, status, code, title, hint);
     }
 }
 
@@ -238,7 +268,7 @@ static void refuse(struct rv_call *call, int status, const char *code, const cha
                    const char *hint)
 {
     if (rv_call_is_openai(call)) {
-        rv_openai_refuse_status(call, status, code, title);
+        rv_openai_refuse_exchange(call->exchange, status, code, title, hint);
     } else {
         rv_exchange_refuse(call->exchange, status, code, title, hint);
     }

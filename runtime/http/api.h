@@ -127,6 +127,9 @@ void rv_api_destroy(struct rv_api *api); /* after the server and the db are clos
 void rv_api_stop(struct rv_api *api);
 
 /* For struct rv_http_options; `data` is the api. */
+/* In the words of the API that its path belongs to. */
+void rv_api_refuse(void *data, struct rv_exchange *exchange, int status, const char *code,
+                   const char *title, const char *hint);
 void rv_api_admit(void *data, struct rv_exchange *exchange, size_t *body_max);
 void rv_api_handle(void *data, struct rv_exchange *exchange);
 

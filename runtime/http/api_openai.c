@@ -10,27 +10,43 @@
 
 static const char any_model[] = "reeve"; /* whatever serves the caller's company */
 
-bool rv_call_is_openai(const struct rv_call *call)
+bool rv_route_is_openai(const struct rv_route *route)
 {
     static const char *const patterns[] = {"/v1/chat/completions", "/v1/completions",
                                            "/v1/embeddings", "/v1/models", "/v1/models/{}"};
     bool found = false;
     for (size_t i = 0; i < RV_COUNT(patterns); i++) {
-        found = found ||
-                (call->match.route != NULL && strcmp(call->match.route->pattern, patterns[i]) == 0);
+        found = found || strcmp(route->pattern, patterns[i]) == 0;
     }
     return found;
 }
 
-void rv_openai_refuse_status(struct rv_call *call, int status, const char *code,
-                             const char *message)
+bool rv_call_is_openai(const struct rv_call *call)
+{
+    return call->match.route != NULL && rv_route_is_openai(call->match.route);
+}
+
+void rv_openai_refuse_exchange(struct rv_exchange *exchange, int status, const char *code,
+                               const char *message, const char *hint)
 {
     const char *type = status == 401   ? "authentication_error"
                        : status == 403 ? "permission_error"
                        : status == 429 ? "rate_limit_error"
                        : status >= 500 ? "server_error"
                                        : "invalid_request_error";
-    rv_openai_refuse(call, status, type, code, message, NULL);
+    struct rv_buf text;
+    rv_buf_init(&text, RV_HTTP_HEAD_MAX);
+    rv_buf_printf(&text, "%s%s%s", message, hint != NULL ? ". " : "", hint != NULL ? hint : "");
+    json_t *body = rv_openai_error(type, code, text.data, NULL);
+    rv_exchange_json(exchange, status, body);
+    json_decref(body);
+    rv_buf_fini(&text);
+}
+
+void rv_openai_refuse_status(struct rv_call *call, int status, const char *code,
+                             const char *message)
+{
+    rv_openai_refuse_exchange(call->exchange, status, code, message, NULL);
 }
 
 static struct rv_engine *engine_of(struct rv_call *call)

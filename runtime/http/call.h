@@ -127,7 +127,10 @@ void rv_api_health(struct rv_call *call);      /* api.c */
 void rv_api_page(struct rv_call *call);        /* pages.c */
 
 /* api_openai.c: whether errors of this route have that API's shape, and one of them */
+bool rv_route_is_openai(const struct rv_route *route);
 bool rv_call_is_openai(const struct rv_call *call);
+void rv_openai_refuse_exchange(struct rv_exchange *exchange, int status, const char *code,
+                               const char *message, const char *hint);
 void rv_openai_refuse_status(struct rv_call *call, int status, const char *code,
                              const char *message);
 /* api_updates.c: answers those who wait */

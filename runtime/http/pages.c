@@ -73,7 +73,8 @@ void rv_api_page(struct rv_call *call)
     const char *path = call->match.parts[0];
     const struct page *page = find(call->api->pages, path[0] == '\0' ? "index.html" : path);
     if (page == NULL) {
-        rv_exchange_refuse(call->exchange, 404, "not_found", "there is nothing at this path", NULL);
+        rv_api_refuse(call->api, call->exchange, 404, "not_found", "there is nothing at this path",
+                      NULL);
         return;
     }
     const char *known = rv_http_field(rv_exchange_request(call->exchange), "if-none-match");

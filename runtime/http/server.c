@@ -178,6 +178,17 @@ void rv_connection_next(struct rv_connection *connection, bool keep_alive)
     pump(connection);
 }
 
+static void refuse_as(struct rv_exchange *exchange, int status, const char *code, const char *title,
+                      const char *hint)
+{
+    const struct rv_http_options *options = &exchange->server->options;
+    if (options->refuse != NULL) {
+        options->refuse(options->data, exchange, status, code, title, hint);
+    } else {
+        rv_exchange_refuse(exchange, status, code, title, hint);
+    }
+}
+
 /* A request that cannot be read: its framing is lost, so the connection ends with the answer. */
 static void refuse(struct rv_connection *connection)
 {
@@ -190,11 +201,10 @@ static void refuse(struct rv_connection *connection)
                                rv_http_parser_why(connection->parser));
         return;
     }
-    rv_exchange_refuse(
-        connection->exchange, status, "invalid", rv_http_parser_why(connection->parser),
-        status == 413
-            ? "Large contents go to POST /v1/blobs, 64 MiB each; send their handles instead."
-            : NULL);
+    refuse_as(connection->exchange, status, "invalid", rv_http_parser_why(connection->parser),
+              status == 413
+                  ? "Large contents go to POST /v1/blobs, 64 MiB each; send their handles instead."
+                  : NULL);
 }
 
 /* ---- reading ---- */
@@ -453,8 +463,7 @@ static void on_deadline(struct rv_connection *connection)
         return;
     }
     if (connection->state == CONNECTION_BODY) { /* the client is there, only slow: say so */
-        rv_exchange_refuse(connection->exchange, 408, "timeout", "the body did not arrive in time",
-                           NULL);
+        refuse_as(connection->exchange, 408, "timeout", "the body did not arrive in time", NULL);
         return;
     }
     rv_connection_close(connection);

@@ -55,6 +55,11 @@ struct rv_http_options {
     void (*admit)(void *data, struct rv_exchange *exchange, size_t *body_max);
     /* The request is complete. Not called when `admit` answered. */
     void (*handle)(void *data, struct rv_exchange *exchange);
+    /* Answers with rv_exchange_refuse or otherwise what is refused below `handle`: a body too large
+     * or too slow, a request that cannot be read (then its path may be NULL, and `admit` may not
+     * have been called).  NULL: rv_exchange_refuse. */
+    void (*refuse)(void *data, struct rv_exchange *exchange, int status, const char *code,
+                   const char *title, const char *hint);
     void *data;
 };
 

@@ -170,6 +170,7 @@ void http_fixture_open(struct http_fixture *fixture, int port)
     struct rv_http_options options = {.loop = fixture->loop,
                                       .port = port,
                                       .admit = rv_api_admit,
+                                      .refuse = rv_api_refuse,
                                       .handle = rv_api_handle,
                                       .data = fixture->api};
     must(rv_http_server_create(&options, &fixture->server, &err), &err);

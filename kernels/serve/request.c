@@ -191,8 +191,9 @@ static enum kernel_status fit(const struct kernel_engine *engine, struct sequenc
         sequence->answer_max = room - prompt;
     } else if (sequence->answer_max > room - prompt) {
         return kernel_fail(error, KERNEL_LIMIT,
-                           "prompt (%u tokens) and answer (%u) are longer than the context (%u)",
-                           prompt, sequence->answer_max, room);
+                           "prompt (%u tokens) and answer (%u) are longer than the context (%u): "
+                           "%u are left for an answer",
+                           prompt, sequence->answer_max, room, room - prompt);
     }
     return KERNEL_OK;
 }

@@ -58,12 +58,13 @@ struct rv_openai_ask {
     json_t *inputs;   /* of completions and embeddings: texts, each with a question of its own */
     json_t *adapter;  /* for the engine; NULL none.  Not from the body: the caller's company's */
     bool stream, usage_chunk;
-    bool tools;       /* the answer is a call, or {"content"} */
-    size_t tool;      /* the index of the only one that may be called */
-    bool logprobs;    /* wanted ... */
-    int alternatives; /* ... with so many others a token */
-    bool base64;      /* of embeddings */
-    int64_t kept;     /* tokens that are kept back for it: openai_share.h */
+    bool tools;               /* the answer is a call, or {"content"} */
+    size_t tool;              /* the index of the only one that may be called */
+    bool logprobs;            /* wanted ... */
+    int alternatives;         /* ... with so many others a token */
+    bool base64;              /* of embeddings */
+    int64_t kept;             /* tokens that are kept back for it: openai_share.h */
+    const char *length_field; /* which member says how long the answer may be; NULL: none does */
 };
 
 /* False: `fault` says what and where.  `out` is finished either way by rv_openai_ask_fini. */
@@ -95,6 +96,12 @@ json_t *rv_openai_error(const char *type, const char *code, const char *message,
 json_t *rv_openai_usage(const json_t *usage);
 /* One token's entry of "logprobs" from the engine's list, in the form of the chat API. */
 json_t *rv_openai_logprob(const json_t *list, int alternatives);
+/* Gives an entry of completions its "text_offset": in characters, from the beginning of the prompt
+ * on, as the original counts (without an echo the answer's first token stands behind the prompt).
+ * `begun`: of prompt and answer, the characters before it; counts on.  A token that goes on with a
+ * character has that character's place. */
+void rv_openai_place_logprob(json_t *entry, size_t *begun);
+size_t rv_openai_characters(const json_t *text);
 /* A chunk with a delta ("text" for completions) of the choice `index`; `delta` and `logprobs` are
  * taken, may be NULL. */
 json_t *rv_openai_chunk(const struct rv_openai_head *head, size_t index, json_t *delta,

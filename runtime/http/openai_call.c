@@ -20,6 +20,7 @@ struct choice {
     bool asked, ended;
     struct rv_buf text, thoughts; /* gathered: not streamed, or a call with functions */
     json_t *logprobs;
+    size_t begun; /* characters of the prompt and of the tokens so far */
     char finish[16];
 };
 
@@ -220,6 +221,9 @@ static void stream_piece(struct choice *choice, const json_t *body, json_t *logp
 {
     struct rv_openai_open *open = choice->open;
     json_t *text = json_object_get(body, "text");
+    if (json_string_length(text) == 0 && logprobs == NULL) {
+        return; /* the end of a thought: nothing to say */
+    }
     begin_stream(open);
     json_t *delta = open->head.kind == RV_OPENAI_COMPLETION ? json_incref(text)
                     : rv_json_bool(body, "thinking", false)
@@ -325,8 +329,11 @@ static void on_piece(struct choice *choice, const json_t *body)
     bool thinking = rv_json_bool(body, "thinking", false);
     json_t *logprobs = open->ask.logprobs && list != NULL && !thinking ? json_array() : NULL;
     for (size_t i = 0; logprobs != NULL && i < json_array_size(list); i++) {
-        json_array_append_new(logprobs,
-                              rv_openai_logprob(json_array_get(list, i), open->ask.alternatives));
+        json_t *one = rv_openai_logprob(json_array_get(list, i), open->ask.alternatives);
+        if (open->head.kind == RV_OPENAI_COMPLETION) {
+            rv_openai_place_logprob(one, &choice->begun);
+        }
+        json_array_append_new(logprobs, one);
     }
     if (open->call != NULL && rv_exchange_gone(open->call->exchange)) {
         open_cut(open);
@@ -481,8 +488,10 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
     open->choices = rv_alloc_array(open->count, sizeof *open->choices);
     for (size_t i = 0; i < open->count; i++) {
         struct choice *choice = &open->choices[i];
-        *choice = (struct choice){
-            .open = open, .index = i, .logprobs = ask->logprobs ? json_array() : NULL};
+        *choice = (struct choice){.open = open,
+                                  .index = i,
+                                  .logprobs = ask->logprobs ? json_array() : NULL,
+                                  .begun = rv_openai_characters(json_array_get(ask->inputs, i))};
         rv_buf_init(&choice->text, TEXT_MAX);
         rv_buf_str(&choice->text, "");
         rv_buf_init(&choice->thoughts, TEXT_MAX);

@@ -203,10 +203,15 @@ static bool take_sampling(const json_t *body, json_t *question, struct rv_openai
     return true;
 }
 
-static bool take_length(const json_t *body, int64_t otherwise, json_t *question,
+static bool take_length(const json_t *body, int64_t otherwise, struct rv_openai_ask *out,
                         struct rv_openai_fault *fault)
 {
+    json_t *question = out->question;
     int64_t most = otherwise;
+    out->length_field = json_is_integer(json_object_get(body, "max_completion_tokens"))
+                            ? "/max_completion_tokens"
+                        : json_is_integer(json_object_get(body, "max_tokens")) ? "/max_tokens"
+                                                                               : NULL;
     if (!take_integer(body, "max_tokens", 1, INT32_MAX, &most, fault) ||
         !take_integer(body, "max_completion_tokens", 1, INT32_MAX, &most, fault)) {
         return false;
@@ -600,7 +605,7 @@ static bool read_chat(const json_t *body, struct rv_openai_ask *out, struct rv_o
     int64_t alternatives = 0;
     out->question = json_pack("{s:s,s:b}", "kind", "chat", "stream", 1);
     if (!take_messages(body, out->question, fault) || !take_tools(body, out, fault) ||
-        !take_format(body, out, fault) || !take_length(body, 0, out->question, fault) ||
+        !take_format(body, out, fault) || !take_length(body, 0, out, fault) ||
         !take_bool(body, "logprobs", &out->logprobs, fault) ||
         !take_integer(body, "top_logprobs", 0, RV_OPENAI_LOGPROBS_MAX, &alternatives, fault)) {
         return false;
@@ -648,7 +653,7 @@ static bool read_completion(const json_t *body, struct rv_openai_ask *out,
         return false;
     }
     out->question = json_pack("{s:s,s:b}", "kind", "complete", "stream", 1);
-    if (!take_length(body, RV_OPENAI_COMPLETION_DEFAULT, out->question, fault) ||
+    if (!take_length(body, RV_OPENAI_COMPLETION_DEFAULT, out, fault) ||
         !take_bool(body, "echo", &echo, fault) ||
         !take_integer(body, "logprobs", 0, RV_OPENAI_LOGPROBS_MAX, &logprobs, fault)) {
         return false;
@@ -761,8 +766,9 @@ void rv_openai_place(const struct rv_openai_ask *ask, size_t index, enum rv_code
         snprintf(out, room, "/model");
     } else if (strncmp(message, "stop text", 9) == 0) {
         snprintf(out, room, "/stop");
-    } else if (code == RV_LIMIT && strncmp(message, "the shortest answer", 19) == 0) {
-        snprintf(out, room, "/max_tokens");
+    } else if (code == RV_LIMIT && (strncmp(message, "the shortest answer", 19) == 0 ||
+                                    (strncmp(message, "prompt (", 8) == 0 && ask->length_field))) {
+        snprintf(out, room, "%s", ask->length_field != NULL ? ask->length_field : "/max_tokens");
     } else if (code == RV_LIMIT || strstr(message, "the prompt") != NULL ||
                strncmp(message, "messages", 8) == 0) {
         snprintf(out, room, "%s", texts[ask->kind]);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { NAME_MAX_BYTES = 64 << 10 }; /* of a token, four for each of its bytes */
+
 json_t *rv_openai_error(const char *type, const char *code, const char *message,
                         const char *pointer)
 {
@@ -50,27 +52,106 @@ static json_t *object_of(const struct rv_openai_head *head, bool chunk, json_t *
                      head->fingerprint, "choices", choices);
 }
 
-/* Of completions: parallel lists of tokens, as that older form has it. */
+/* ---- the older form of log-probabilities, of completions ---- */
+
+/* "bytes:\\xe2\\x80", as the original names a token that is a part of a character. */
+static void write_bytes(const json_t *entry, struct rv_buf *out)
+{
+    const json_t *bytes = json_object_get(entry, "bytes");
+    rv_buf_str(out, "bytes:");
+    for (size_t i = 0; i < json_array_size(bytes); i++) {
+        rv_buf_printf(out, "\\x%02x",
+                      (unsigned)(json_integer_value(json_array_get(bytes, i)) & 0xff));
+    }
+}
+
+static bool is_text(const json_t *entry)
+{
+    const json_t *bytes = json_object_get(entry, "bytes");
+    const json_t *token = json_object_get(entry, "token");
+    const char *text = json_string_value(token);
+    bool same = json_array_size(bytes) == json_string_length(token);
+    for (size_t i = 0; same && i < json_array_size(bytes); i++) {
+        same = json_integer_value(json_array_get(bytes, i)) == (unsigned char)text[i];
+    }
+    return same;
+}
+
+static json_t *name_of(const json_t *entry)
+{
+    struct rv_buf name;
+    if (is_text(entry)) {
+        return json_incref(json_object_get(entry, "token"));
+    }
+    rv_buf_init(&name, NAME_MAX_BYTES);
+    write_bytes(entry, &name);
+    json_t *out = json_stringn(name.data, name.length);
+    rv_buf_fini(&name);
+    return out;
+}
+
+/* Two tokens may have one text (a vocabulary with a token for each byte besides): the second goes
+ * by its bytes, a further one by a number behind them, so that none is lost. */
+static void add_top(json_t *map, const json_t *entry)
+{
+    json_t *name = name_of(entry);
+    struct rv_buf other;
+    rv_buf_init(&other, NAME_MAX_BYTES);
+    rv_buf_add(&other, json_string_value(name), json_string_length(name));
+    for (int i = 1; json_object_getn(map, other.data, other.length) != NULL; i++) {
+        rv_buf_reset(&other);
+        write_bytes(entry, &other);
+        if (i > 1) {
+            rv_buf_printf(&other, " (%d)", i);
+        }
+    }
+    json_object_setn(map, other.data, other.length, json_object_get(entry, "logprob"));
+    rv_buf_fini(&other);
+    json_decref(name);
+}
+
+size_t rv_openai_characters(const json_t *text)
+{
+    const char *at = json_string_value(text);
+    size_t count = 0;
+    for (size_t i = 0; i < json_string_length(text); i++) {
+        count += ((unsigned char)at[i] & 0xc0) != 0x80;
+    }
+    return count;
+}
+
+void rv_openai_place_logprob(json_t *entry, size_t *begun)
+{
+    const json_t *bytes = json_object_get(entry, "bytes");
+    bool inside = (json_integer_value(json_array_get(bytes, 0)) & 0xc0) == 0x80;
+    size_t offset = *begun - (inside && *begun > 0 ? 1 : 0);
+    for (size_t i = 0; i < json_array_size(bytes); i++) {
+        *begun += (json_integer_value(json_array_get(bytes, i)) & 0xc0) != 0x80;
+    }
+    json_object_set_new(entry, "text_offset", json_integer((json_int_t)offset));
+}
+
+/* Parallel lists of tokens. */
 static json_t *flat_logprobs(const json_t *content)
 {
     json_t *tokens = json_array();
     json_t *values = json_array();
     json_t *top = json_array();
+    json_t *offsets = json_array();
     for (size_t i = 0; i < json_array_size(content); i++) {
         const json_t *one = json_array_get(content, i);
         const json_t *others = json_object_get(one, "top_logprobs");
         json_t *map = json_object();
         for (size_t k = 0; k < json_array_size(others); k++) {
-            const json_t *other = json_array_get(others, k);
-            json_object_set(map, rv_json_str(other, "token", ""),
-                            json_object_get(other, "logprob"));
+            add_top(map, json_array_get(others, k));
         }
-        json_array_append(tokens, json_object_get(one, "token"));
+        json_array_append_new(tokens, name_of(one));
+        json_array_append(offsets, json_object_get(one, "text_offset"));
         json_array_append(values, json_object_get(one, "logprob"));
         json_array_append_new(top, map);
     }
-    return json_pack("{s:o,s:o,s:o}", "tokens", tokens, "token_logprobs", values, "top_logprobs",
-                     top);
+    return json_pack("{s:o,s:o,s:o,s:o}", "tokens", tokens, "token_logprobs", values,
+                     "top_logprobs", top, "text_offset", offsets);
 }
 
 int64_t rv_openai_seed(const struct rv_openai_head *head, size_t index)

@@ -189,6 +189,88 @@ test("stop texts cannot cut an answer under a schema", async () => {
     assert.equal((await raw("/chat/completions", { ...ask, max_tokens: 60, ...more })).status, 200);
 });
 
+test("what is refused before a route has it is refused in the API's words", async () => {
+  const headers = { authorization: `Bearer ${process.env.OPENAI_API_KEY}`, "content-type": "application/json" };
+  const refused = async (method, path, status, body) => {
+    const answer = await fetch(url + path, { method, headers, body });
+    assert.equal(answer.status, status, path);
+    assert.equal(answer.headers.get("content-type"), "application/json", path);
+    const { error } = await answer.json();
+    assert.ok(error.message.length > 0 && error.type === "invalid_request_error" && error.param === null && error.code, path);
+  };
+  for (const path of ["/responses", "/audio/speech", "/chat/completions/x", "/models/a/b", "/"]) await refused("GET", path, 404);
+  for (const path of ["/chat/completions", "/completions", "/embeddings"]) await refused("DELETE", path, 405);
+  await refused("POST", "/models", 405, "{}");
+  await refused("POST", "/responses", 404, "{}");
+  await refused("POST", "/chat/completions", 413, JSON.stringify({ ...ask, messages: [{ role: "user", content: "a".repeat(9 << 20) }] }));
+  await assert.rejects(client.responses.create({ model: "reeve", input: "x" }), (e) => e.status === 404 && e.code === "not_found");
+  for (const path of ["/runs/1/2/3", "/calendars/a/b"]) { // reeve's own keep theirs
+    const answer = await fetch(url + path, { headers });
+    assert.equal(answer.status, 404);
+    assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  }
+});
+
+test("an answer longer than the context is blamed on what asked for it", async () => {
+  for (const [path, more, place] of [["/chat/completions", { ...ask, max_tokens: 100000 }, "/max_tokens"],
+    ["/chat/completions", { ...ask, max_tokens: undefined, max_completion_tokens: 100000 }, "/max_completion_tokens"],
+    ["/completions", { model: "reeve", prompt: "abc", max_tokens: 100000 }, "/max_tokens"]]) {
+    const answer = await raw(path, more);
+    const { error } = await answer.json();
+    assert.equal(answer.status, 400);
+    assert.equal(error.code, "context_length_exceeded");
+    assert.equal(error.param, place, error.message);
+    assert.match(error.message, /\d+ tokens.*100000.*context \(\d+\).*\d+ are left/);
+  }
+  // nobody said how long the answer may be: it is the prompt
+  const room = Number(/context \((\d+)\)/.exec((await (await raw("/completions", { model: "reeve", prompt: "abc", max_tokens: 100000 })).json()).error.message)[1]);
+  let low = 1, high = 4 * room; // a prompt that leaves less than the 16 tokens of the default
+  const says = async (n) => (await raw("/completions", { model: "reeve", prompt: "a b ".repeat(n), stream: false })).json();
+  while (low < high) {
+    const half = (low + high) >> 1;
+    if ((await says(half)).error) high = half; else low = half + 1;
+  }
+  const { error } = await says(low);
+  assert.equal(error.param, "/prompt", error.message);
+});
+
+test("log-probabilities of completions have their places and lose no token", async () => {
+  const prompt = "a €";
+  const more = { model: "reeve", prompt, max_tokens: 40, temperature: 1.5, seed: 4, logprobs: 5 };
+  const whole = (await client.completions.create(more)).choices[0];
+  const { tokens, token_logprobs, top_logprobs, text_offset } = whole.logprobs;
+  assert.equal(text_offset.length, tokens.length);
+  assert.equal(text_offset[0], [...prompt].length);
+  const text = [...(prompt + whole.text)];
+  tokens.forEach((token, i) => {
+    assert.ok(i === 0 || text_offset[i] >= text_offset[i - 1]);
+    if (!token.startsWith("bytes:") && !whole.text.includes("\ufffd"))
+      assert.equal(text.slice(text_offset[i], text_offset[i] + [...token].length).join(""), token);
+    assert.equal(Object.keys(top_logprobs[i]).length, 5); // none has taken another's place
+    assert.ok(Object.keys(top_logprobs[i]).every((one) => !one.includes("\ufffd")));
+  });
+  assert.ok([...tokens, ...top_logprobs.flatMap(Object.keys)].some((one) => /^bytes:(\\x[0-9a-f]{2})+$/.test(one)));
+  const streamed = { tokens: [], text_offset: [] };
+  for await (const chunk of await client.completions.create({ ...more, stream: true })) {
+    for (const key in streamed) streamed[key].push(...(chunk.choices[0]?.logprobs?.[key] ?? []));
+  }
+  assert.deepEqual(streamed, { tokens, text_offset });
+  assert.equal(token_logprobs.length, tokens.length);
+});
+
+test("no chunk of a stream says nothing", async () => {
+  let thoughts = 0;
+  for (const max_tokens of [16, 200]) {
+    for await (const chunk of await client.chat.completions.create({ ...ask, max_tokens, stream: true })) {
+      const delta = chunk.choices[0]?.delta;
+      assert.notEqual(delta?.reasoning_content, "");
+      assert.ok(delta?.content !== "" || delta.role);
+      thoughts += delta?.reasoning_content ? 1 : 0;
+    }
+  }
+  assert.ok(thoughts > 0);
+});
+
 test("log-probabilities come with every token that has text", async () => {
   const answer = await client.chat.completions.create({ ...ask, logprobs: true, top_logprobs: 3 });
   for (const one of answer.choices[0].logprobs.content) {

@@ -239,9 +239,9 @@ static bool escape(struct parser *p, struct regex_set *set, uint32_t *point)
     } else if ((c >= '0' && c <= '9') || c == 'k') {
         fail(p, KERNEL_UNSUPPORTED, "a back reference");
     } else if (c == 'b' || c == 'B') {
-        fail(p, KERNEL_UNSUPPORTED, "a word boundary");
+        fail(p, KERNEL_UNSUPPORTED, "a word boundary (write the characters that may stand there)");
     } else if (c == 'p' || c == 'P') {
-        fail(p, KERNEL_UNSUPPORTED, "a Unicode property");
+        fail(p, KERNEL_UNSUPPORTED, "a Unicode property (write its characters as a class)");
     } else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
         fail(p, KERNEL_UNSUPPORTED, "an escape that ECMA-262 does not know");
     } else {

@@ -35,6 +35,21 @@ static void each(const struct kernel_grammar *grammar, const char *list, bool wa
     }
 }
 
+static void judge_all(const struct verdict *verdicts, size_t count)
+{
+    struct kernel_trie *trie = small_trie();
+    for (size_t i = 0; i < count; i++) {
+        struct kernel_grammar *grammar = NULL;
+        struct kernel_error error = {0};
+        ck_assert_msg(compile(trie, verdicts[i].schema, &grammar, &error) == KERNEL_OK, "%s: %s",
+                      verdicts[i].schema, error.message);
+        each(grammar, verdicts[i].accepted, true, verdicts[i].schema);
+        each(grammar, verdicts[i].refused, false, verdicts[i].schema);
+        kernel_grammar_destroy(grammar);
+    }
+    kernel_trie_destroy(trie);
+}
+
 TEST(instances_are_accepted_exactly)
 {
     static const struct verdict verdicts[] = {
@@ -80,17 +95,53 @@ TEST(instances_are_accepted_exactly)
          "\"string\"},\"minItems\":1,\"maxItems\":2}",
          "[1] [1,\"a\"]", "[] [\"a\"] [1,2] [1,\"a\",\"b\"]"},
     };
-    struct kernel_trie *trie = small_trie();
-    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
-        struct kernel_grammar *grammar = NULL;
-        struct kernel_error error = {0};
-        ck_assert_msg(compile(trie, verdicts[i].schema, &grammar, &error) == KERNEL_OK, "%s: %s",
-                      verdicts[i].schema, error.message);
-        each(grammar, verdicts[i].accepted, true, verdicts[i].schema);
-        each(grammar, verdicts[i].refused, false, verdicts[i].schema);
-        kernel_grammar_destroy(grammar);
-    }
-    kernel_trie_destroy(trie);
+    judge_all(verdicts, sizeof verdicts / sizeof verdicts[0]);
+}
+
+/* What every schema may be written with, one keyword after the other. */
+TEST(every_keyword_of_the_first_level_is_understood)
+{
+    static const struct verdict verdicts[] = {
+        {"{\"type\":\"object\",\"properties\":{\"b\":{\"type\":\"null\"},\"a\":{\"type\""
+         ":\"boolean\"}},\"required\":[\"a\"],\"additionalProperties\":false}",
+         "{\"b\":null,\"a\":true} {\"a\":false}", "{} {\"b\":null} {\"a\":1} {\"a\":true,\"c\":1}"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}},\"additi"
+         "onalProperties\":{\"type\":\"string\"}}",
+         "{} {\"a\":1} {\"a\":1,\"x\":\"y\"}", "{\"a\":1,\"x\":2} {\"a\":\"1\"}"},
+        {"{\"type\":\"object\",\"additionalProperties\":true}", "{} {\"x\":[1]}", "[] 1"},
+        {"{\"type\":[\"integer\",\"null\"]}", "1 null", "\"1\" true"},
+        {"{\"enum\":[\"a\",1,null,{\"x\":[true]}]}", "\"a\" 1 null {\"x\":[true]}",
+         "\"b\" 2 {} {\"x\":[false]}"},
+        {"{\"const\":{\"a\":[1,\"b\"]}}", "{\"a\":[1,\"b\"]}", "{\"a\":[1]} 1"},
+        {"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":3},{\"type\":\"string\",\"max"
+         "Length\":1}]}",
+         "3 \"a\" \"\"", "2 \"ab\""},
+        {"{\"$ref\":\"#/$defs/node\",\"$defs\":{\"node\":{\"type\":\"object\",\"prope"
+         "rties\":{\"next\":{\"anyOf\":[{\"$ref\":\"#/$defs/node\"},{\"type\":\"null"
+         "\"}]}},\"required\":[\"next\"],\"additionalProperties\":false}}}",
+         "{\"next\":null} {\"next\":{\"next\":null}}", "{} {\"next\":1}"},
+        {"{\"type\":\"number\",\"exclusiveMinimum\":0,\"exclusiveMaximum\":1.5}", "0.1 1 1.49",
+         "0 1.5 -1"},
+        {"{\"type\":\"array\",\"items\":{\"type\":\"boolean\"},\"minItems\":2,\"maxIt"
+         "ems\":3}",
+         "[true,false] [true,true,true]", "[] [true] [true,true,true,true] [1,2]"},
+        {"{\"type\":\"string\",\"pattern\":\"b+\"}", "\"abc\" \"bb\"", "\"ac\" \"\""},
+        {"{\"type\":\"string\",\"pattern\":\"^[a-z]{2}\\\\d?$\"}", "\"ab\" \"ab1\"",
+         "\"a\" \"ab12\" \"xab\""},
+        {"{\"type\":\"string\",\"format\":\"date\"}", "\"2024-02-29\"",
+         "\"2023-02-29\" \"2024-13-01\" \"24-01-01\""},
+        {"{\"type\":\"string\",\"format\":\"date-time\"}",
+         "\"2024-02-29T23:59:59Z\" \"2024-01-01T00:00:00.5+01:00\"",
+         "\"2024-02-29\" \"2024-02-29T25:00:00Z\""},
+        {"{\"type\":\"string\",\"format\":\"time\"}", "\"12:30:00Z\"", "\"24:00:00Z\" \"12:30\""},
+        {"{\"type\":\"string\",\"format\":\"uuid\"}", "\"123e4567-e89b-12d3-a456-426614174000\"",
+         "\"123e4567-e89b-12d3-a456-42661417400\" \"x\""},
+        {"{\"type\":\"string\",\"format\":\"email\"}", "\"a.b@example.com\"",
+         "\"a\" \"@b\" \"a@\""},
+        {"{\"type\":\"string\",\"format\":\"ipv4\"}", "\"127.0.0.1\"", "\"256.0.0.1\" \"1.2.3\""},
+        {"{\"type\":\"string\",\"format\":\"uri\"}", "\"https://example.com/a?b=c\"",
+         "\"example\" \"//x\""}};
+    judge_all(verdicts, sizeof verdicts / sizeof verdicts[0]);
 }
 
 TEST(what_is_not_understood_is_refused_by_pointer)

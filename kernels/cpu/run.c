@@ -292,8 +292,9 @@ void cpu_linear(struct kernel_backend_state *state, const struct kernel_product 
     prepare_scratch(state, rows, state->input.blocks);
     for (uint32_t p = 0; p < count; p++) {
         const struct cpu_tile *tile = &products[p].weight->tile;
-        size_t together = PIECE_BYTES / tile->stride;
-        job.together[p] = together > CPU_WIDE_STRIPS ? (uint32_t)together : CPU_WIDE_STRIPS;
+        /* whole sets of strips: single ones are dearer */
+        size_t together = PIECE_BYTES / tile->stride / CPU_WIDE_STRIPS * CPU_WIDE_STRIPS;
+        job.together[p] = together > 0 ? (uint32_t)together : CPU_WIDE_STRIPS;
         job.pieces[p] = (tile->strips + job.together[p] - 1) / job.together[p];
         pieces += job.pieces[p];
     }

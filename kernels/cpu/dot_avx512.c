@@ -28,6 +28,7 @@ enum {
     SCALES = 32,  /* bytes of a block, about */
     TOGETHER = 8  /* blocks: of four strips 18 KB as bytes with their scales */
 };
+
 CPU_INLINE __m512i dot(const struct cpu_unpacked *block, const int8_t *x, int from, int to,
                        int32_t less)
 {

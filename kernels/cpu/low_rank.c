@@ -26,7 +26,7 @@ typedef float loose __attribute__((vector_size(64), aligned(4), may_alias)); /* 
 enum {
     HALF_LINE = CPU_LINE / 2,
     TOGETHER = 4, /* tokens whose sums are in registers */
-    AHEAD = 2048  /* bytes of a strip that are asked for early */
+    AHEAD = 4096  /* bytes of a strip that are asked for early */
 };
 
 /* 16 numbers of 16 bits. */

@@ -13,9 +13,10 @@
 #include <string.h>
 
 enum {
-    PRODUCTS_MAX = 8,       /* of one input; a layer has three at most */
-    PIECE_BYTES = 96 << 10, /* of weights: so large that the end of a job is not ragged */
-    PIECE_FLOATS = 32 << 10 /* of numbers that are worked on one by one */
+    PRODUCTS_MAX = 8,        /* of one input; a layer has three at most */
+    PIECE_BYTES = 96 << 10,  /* of weights: so large that the end of a job is not ragged */
+    PIECE_FLOATS = 32 << 10, /* of numbers that are worked on one by one */
+    BEGINNING = 4096         /* bytes of a matrix of an adapter */
 };
 
 /* ---- begin, embed, gather ---- */
@@ -292,8 +293,9 @@ void cpu_linear(struct kernel_backend_state *state, const struct kernel_product 
     prepare_scratch(state, rows, state->input.blocks);
     for (uint32_t p = 0; p < count; p++) {
         const struct cpu_tile *tile = &products[p].weight->tile;
-        size_t together = PIECE_BYTES / tile->stride;
-        job.together[p] = together > CPU_WIDE_STRIPS ? (uint32_t)together : CPU_WIDE_STRIPS;
+        /* whole sets of strips: single ones are dearer */
+        size_t together = PIECE_BYTES / tile->stride / CPU_WIDE_STRIPS * CPU_WIDE_STRIPS;
+        job.together[p] = together > 0 ? (uint32_t)together : CPU_WIDE_STRIPS;
         job.pieces[p] = (tile->strips + job.together[p] - 1) / job.together[p];
         pieces += job.pieces[p];
     }
@@ -465,6 +467,23 @@ static void low_rank_product(const struct kernel_backend_state *state, const str
     }
 }
 
+/* The adapter of a piece; NULL: it has nothing here. */
+static const struct kernel_low_rank *adapter_of(const struct adapt_job *job, uint32_t piece)
+{
+    const struct kernel_backend_state *state = job->state;
+    uint32_t token = state->adapted[state->piece[piece]];
+    uint32_t adapter = (uint32_t)state->batch->adapter[state->sequence[token]];
+    return adapter < job->count && job->of[adapter].a != NULL ? &job->of[adapter] : NULL;
+}
+
+/* Asks for the beginning of a small matrix that comes after the one at work. */
+static void ask_for(const struct kernel_weight *weight)
+{
+    for (size_t i = 0; i < BEGINNING && i < weight->bytes; i += CPU_LIKE_CACHE) {
+        __builtin_prefetch(weight->strips + i);
+    }
+}
+
 /* Tokens of one adapter: `low` = a x, out += scale * b low. */
 static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
 {
@@ -472,11 +491,10 @@ static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
     struct kernel_backend_state *state = job->state;
     const uint32_t *tokens = state->adapted + state->piece[piece];
     uint32_t rows = state->piece[piece + 1] - state->piece[piece];
-    uint32_t adapter = (uint32_t)state->batch->adapter[state->sequence[tokens[0]]];
-    if (adapter >= job->count || job->of[adapter].a == NULL) {
+    const struct kernel_low_rank *of = adapter_of(job, piece);
+    if (of == NULL) {
         return;
     }
-    const struct kernel_low_rank *of = &job->of[adapter];
     uint32_t columns = of->a->tile.columns;
     float *low = state->low + (size_t)worker * CPU_ROWS * KERNEL_RANK_MAX;
     float *together = state->together + (size_t)worker * CPU_ROWS * state->widest;
@@ -489,6 +507,7 @@ static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
     work.weight = of->a;
     work.last = of->a->tile.strips;
     work.out = low;
+    ask_for(of->b);
     low_rank_product(state, &work);
     work.weight = of->b;
     work.last = of->b->tile.strips;
@@ -497,6 +516,11 @@ static void adapt_piece(void *data, uint32_t piece, uint32_t worker)
     work.add = true;
     work.scale = of->scale;
     input.x = low;
+    const struct kernel_low_rank *next =
+        piece + 1 < state->pieces ? adapter_of(job, piece + 1) : NULL;
+    if (next != NULL) {
+        ask_for(next->a);
+    }
     low_rank_product(state, &work);
 }
 

@@ -29,12 +29,43 @@ static const struct kernel_arch architectures[] = {
     {.name = "qwen3", .rope_halves = true, .head_norms = true},
 };
 
+/* What a file may say of its architecture: read here or in model.c, or without any meaning for the
+ * arithmetic.  Every other key is refused, as is a tensor that nothing reads. */
+static const char *const known[] = {
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.layer_norm_epsilon", /* of another kind of norm: these three have the one of squares
+                                     */
+    "attention.layer_norm_rms_epsilon",
+    "attention.sliding_window",
+    "attention.value_length",
+    "block_count",
+    "context_length",
+    "embedding_length",
+    "feed_forward_length",
+    "pooling_type",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scale_linear",
+    "rope.scaling.factor",
+    "rope.scaling.finetuned", /* how the model was made */
+    "rope.scaling.original_context_length",
+    "rope.scaling.type",
+    "tensor_data_layout", /* how the tensors were ordered before they were put here */
+    "vocab_size",
+};
+
 /* Keys that change the arithmetic in a way that is not known here, unless they say this. */
 static const struct {
     const char *key;
     float neutral;
 } unknown_arithmetic[] = {
     {"expert_count", 0},
+    {"expert_used_count", 0},
+    {"expert_shared_count", 0},
+    {"leading_dense_block_count", 0},
+    {"nextn_predict_layers", 0},
     {"attention.causal", 1},
     {"attention.max_alibi_bias", 0},
     {"attention.clamp_kqv", 0},
@@ -126,6 +157,31 @@ static void refuse_unknown_arithmetic(struct reader *reader)
             reader->status = kernel_fail(reader->error, KERNEL_UNSUPPORTED,
                                          "key %s asks for arithmetic that is not known here", key);
         }
+    }
+}
+
+static bool is_known(const char *suffix)
+{
+    bool found = false;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        found = found || strcmp(suffix, known[i]) == 0;
+    }
+    for (size_t i = 0; i < sizeof unknown_arithmetic / sizeof unknown_arithmetic[0]; i++) {
+        found = found || strcmp(suffix, unknown_arithmetic[i].key) == 0;
+    }
+    return found;
+}
+
+static void refuse_unknown_key(void *data, const char *key, const char *type, const char *shown)
+{
+    struct reader *reader = data;
+    size_t length = strlen(reader->arch);
+    (void)type;
+    (void)shown;
+    if (reader->status == KERNEL_OK && strncmp(key, reader->arch, length) == 0 &&
+        key[length] == '.' && !is_known(key + length + 1)) {
+        reader->status = kernel_fail(reader->error, KERNEL_UNSUPPORTED,
+                                     "key %s is not known here: it may change the arithmetic", key);
     }
 }
 
@@ -263,6 +319,7 @@ static void read_shape(struct reader *reader, struct kernel_shape *shape)
                                      reader->arch);
     }
     refuse_unknown_arithmetic(reader);
+    kernel_gguf_keys(reader->file, refuse_unknown_key, reader);
     refuse_other_pooling(reader);
     float scaling = read_scaling(reader);
     check_shape(reader, shape);

@@ -170,8 +170,14 @@ TEST(arithmetic_that_is_not_known_is_refused_by_name)
     refused(&file, KERNEL_UNSUPPORTED, "final_logit_softcapping");
     refused_with(&file, "llama.attention.causal", 0, "llama.attention.causal");
     refused_with(&file, "llama.pooling_type", 3, "llama.pooling_type: 3");
+    refused_with(&file, "llama.attention.temperature_scale", 2,
+                 "llama.attention.temperature_scale");
+    refused_with(&file, "llama.nextn_predict_layers", 1, "llama.nextn_predict_layers");
     kernel_file_make(&file, "tiny-llama", "Q8_0");
     kernel_file_add_u32(&file, "llama.expert_count", 0);
+    kernel_file_add_u32(&file, "llama.nextn_predict_layers", 0);
+    kernel_file_add_u32(&file, "llama.rope.scaling.original_context_length", 4096);
+    kernel_file_add_u32(&file, "somebody.else", 1);
     kernel_file_add_u32(&file, "llama.pooling_type", 1);
     kernel_file_add_u32(&file, "llama.attention.causal", 1);
     kernel_file_add_text(&file, "llama.rope.scaling.type", "none");

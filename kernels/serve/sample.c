@@ -6,6 +6,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum {
+    HEAD_FIRST = 256, /* candidates put in order before top_p is looked for among them */
+    HEAD_MORE = 8,    /* as many times more where they do not reach it */
+    ROUNDS_MAX = 100  /* of a search that halves: then the row was made to be slow, and is sorted */
+};
+
 /* ---- chance: a counter in, 128 bits out ---- */
 
 double kernel_uniform(uint64_t seed, uint64_t position)
@@ -61,37 +67,87 @@ static int by_weight(const void *left, const void *right)
     return (a->token > b->token) - (a->token < b->token);
 }
 
-/* Cuts the list, best first, to what top_k and top_p leave. */
-static uint32_t cut(const struct candidate *candidates, uint32_t count,
-                    const struct kernel_sampling *sampling)
+static void swap(struct candidate *a, struct candidate *b)
 {
-    if (sampling->top_k > 0 && sampling->top_k < count) {
-        count = sampling->top_k;
+    struct candidate kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Puts the `head` most probable first, in their order; those behind stay as they come.  A
+ * vocabulary has 150,000 tokens, and a cut leaves a few: they are found (Hoare 1961, "Algorithm 65:
+ * find") before they are sorted. */
+static void order_head(struct candidate *candidates, uint32_t count, uint32_t head)
+{
+    uint32_t low = 0;
+    uint32_t high = count; /* the border of the head is in [low, high) */
+    int rounds = 0;
+    for (; rounds < ROUNDS_MAX && head > low && head < high; rounds++) {
+        struct candidate *first = &candidates[low];
+        swap(first, &candidates[low + (high - low) / 2]);
+        uint32_t before = low; /* [low + 1, before] come before the first */
+        for (uint32_t i = low + 1; i < high; i++) {
+            if (by_weight(&candidates[i], first) < 0) {
+                swap(&candidates[++before], &candidates[i]);
+            }
+        }
+        swap(first, &candidates[before]);
+        if (before < head) {
+            low = before + 1;
+        } else {
+            high = before;
+        }
     }
-    if (sampling->top_p <= 0 || sampling->top_p >= 1) {
-        return count;
-    }
+    qsort(candidates, rounds < ROUNDS_MAX ? head : count, sizeof *candidates, by_weight);
+}
+
+static double sum_of(const struct candidate *candidates, uint32_t count)
+{
     double all = 0;
     for (uint32_t i = 0; i < count; i++) {
         all += candidates[i].weight;
     }
+    return all;
+}
+
+/* How many of the first `head`, in their order, reach `wanted`; 0: all of them do not. */
+static uint32_t reach(const struct candidate *candidates, uint32_t head, double wanted)
+{
     double sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < head; i++) {
         sum += candidates[i].weight;
-        if (sum >= sampling->top_p * all) {
+        if (sum >= wanted) {
             return i + 1;
         }
     }
-    return count;
+    return 0;
+}
+
+/* Cuts the list to what top_k and top_p leave, the most probable first. */
+static uint32_t cut(struct candidate *candidates, uint32_t count, uint32_t top_k, double top_p)
+{
+    if (top_k > 0 && top_k < count) {
+        order_head(candidates, count, top_k);
+        count = top_k;
+    }
+    if (top_p <= 0) {
+        return count;
+    }
+    double wanted = top_p * sum_of(candidates, count);
+    uint32_t kept = 0;
+    uint32_t head = 0;
+    while (kept == 0 && head < count) { /* seldom more than the first round */
+        head = head == 0 ? HEAD_FIRST : head * HEAD_MORE;
+        head = head < count ? head : count;
+        order_head(candidates, count, head);
+        kept = reach(candidates, head, wanted);
+    }
+    return kept > 0 ? kept : count;
 }
 
 static int32_t draw(const struct candidate *candidates, uint32_t count, double uniform)
 {
-    double all = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        all += candidates[i].weight;
-    }
-    double left = uniform * all;
+    double left = uniform * sum_of(candidates, count);
     for (uint32_t i = 0; i < count; i++) {
         left -= candidates[i].weight;
         if (left < 0) {
@@ -105,6 +161,12 @@ static int32_t draw(const struct candidate *candidates, uint32_t count, double u
 static double least_of(const struct kernel_sampling *sampling)
 {
     return sampling->min_p > 0 ? log(sampling->min_p) : -40;
+}
+
+/* All that may come reach 1: nothing is cut, and nothing has to be put in order. */
+static double top_p_of(const struct kernel_sampling *sampling)
+{
+    return sampling->top_p < 1 ? sampling->top_p : 0;
 }
 
 int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *mask,
@@ -123,9 +185,9 @@ int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *
             candidates[count++] = (struct candidate){.token = (int32_t)i, .weight = exp(distance)};
         }
     }
-    if (sampling->top_k > 0 || sampling->top_p > 0) {
-        qsort(candidates, count, sizeof *candidates, by_weight);
-        count = cut(candidates, count, sampling);
+    double top_p = top_p_of(sampling);
+    if (sampling->top_k > 0 || top_p > 0) {
+        count = cut(candidates, count, sampling->top_k, top_p);
     }
     int32_t token = draw(candidates, count, kernel_uniform(sampling->seed, position));
     free(candidates);
@@ -138,7 +200,7 @@ void kernel_pick_make(const struct kernel_sampling *sampling, uint64_t position,
     *out = (struct kernel_pick){.mask = mask,
                                 .temperature = sampling->temperature,
                                 .least = least_of(sampling),
-                                .top_p = sampling->top_p,
+                                .top_p = top_p_of(sampling),
                                 .top_k = sampling->top_k,
                                 .chance = kernel_uniform(sampling->seed, position)};
 }

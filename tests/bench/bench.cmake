@@ -24,7 +24,7 @@ if(TARGET rv_gate AND TARGET rv_run AND TARGET rv_erp_command AND TARGET test_po
     ${CMAKE_CURRENT_LIST_DIR}/bench_model_mask.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_encode.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_model_cpu.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_serve.c
     ${CMAKE_CURRENT_LIST_DIR}/bench_model_goals.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_words.c
-    ${CMAKE_CURRENT_LIST_DIR}/bench_model_gpu.c)
+    ${CMAKE_CURRENT_LIST_DIR}/bench_model_gpu.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_sample.c)
   set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/bench_model_cpu.c TARGET_DIRECTORY reeve-bench
     PROPERTIES COMPILE_OPTIONS "-O2;-Wno-psabi")
   target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_claims.c)

@@ -5,6 +5,7 @@
 #include "tests/bench/bench_model_goals.h"
 #include "tests/bench/bench_model_gpu.h"
 #include "tests/bench/bench_model_mask.h"
+#include "tests/bench/bench_model_sample.h"
 #include "tests/bench/bench_model_serve.h"
 
 #include <stdio.h>
@@ -18,6 +19,7 @@ static void run_model(const struct bench_run *run)
     bench_model_cpu(run);
     bench_model_serve(run);
     bench_model_goals(run);
+    bench_model_sample(run);
     if (bench_wants(run, "encode")) {
         bench_model_encode(run, "kernels/nano/nano.gguf");
     }

@@ -188,6 +188,99 @@ TEST(draws_follow_the_probabilities)
     }
 }
 
+struct weighed {
+    int32_t token;
+    double weight;
+};
+
+static int heavier(const void *left, const void *right)
+{
+    const struct weighed *a = left;
+    const struct weighed *b = right;
+    int by_weight = (a->weight < b->weight) - (a->weight > b->weight);
+    return by_weight != 0 ? by_weight : (a->token > b->token) - (a->token < b->token);
+}
+
+/* As sample.h says it, by putting everything in order. */
+static int32_t drawn_from_all(const float *logits, int count,
+                              const struct kernel_sampling *sampling, uint64_t position)
+{
+    static struct weighed list[5000];
+    float top = logits[0];
+    double all = 0;
+    for (int i = 0; i < count; i++) {
+        top = fmaxf(top, logits[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        double distance = ((double)logits[i] - (double)top) / sampling->temperature;
+        list[i] = (struct weighed){i, exp(distance)};
+    }
+    qsort(list, (size_t)count, sizeof list[0], heavier);
+    int kept = sampling->top_k > 0 && (int)sampling->top_k < count ? (int)sampling->top_k : count;
+    for (int i = 0; i < kept; i++) {
+        all += list[i].weight;
+    }
+    double sum = 0;
+    for (int i = 0; i < kept && sampling->top_p > 0; i++) {
+        sum += list[i].weight;
+        kept = sum >= sampling->top_p * all ? i + 1 : kept;
+    }
+    all = 0;
+    for (int i = 0; i < kept; i++) {
+        all += list[i].weight;
+    }
+    double left = kernel_uniform(sampling->seed, position) * all;
+    int at = 0;
+    for (; at + 1 < kept && left >= list[at].weight; at++) {
+        left -= list[at].weight;
+    }
+    return list[at].token;
+}
+
+/* Rows with many equals, with one peak, falling and rising: what is found is what a sort finds. */
+TEST(a_cut_finds_what_putting_everything_in_order_finds)
+{
+    enum { COUNT = 5000, DRAWS = 40 };
+    static const struct kernel_sampling ways[] = {
+        {.temperature = 1, .top_k = 1},      {.temperature = 1, .top_k = 40},
+        {.temperature = 2, .top_k = 4999},   {.temperature = 1, .top_k = 9000, .top_p = 0.5},
+        {.temperature = 1, .top_p = 0.0001}, {.temperature = 1, .top_p = 0.9},
+        {.temperature = 5, .top_p = 0.999},  {.temperature = 0.7, .top_k = 100, .top_p = 0.95}};
+    static float logits[COUNT];
+    for (int shape = 0; shape < 5; shape++) {
+        for (int i = 0; i < COUNT; i++) {
+            float chance = (float)kernel_uniform(3, (uint64_t)i);
+            logits[i] = shape == 0   ? 8 * chance
+                        : shape == 1 ? (float)(i % 7)
+                        : shape == 2 ? (float)i / 500
+                        : shape == 3 ? (float)-i / 500
+                                     : (i == 4000 ? 20 : chance);
+        }
+        for (size_t way = 0; way < sizeof ways / sizeof ways[0]; way++) {
+            struct kernel_sampling sampling = ways[way];
+            sampling.seed = way + 10;
+            for (uint64_t at = 0; at < DRAWS; at++) {
+                ck_assert_int_eq(kernel_sample(logits, COUNT, NULL, &sampling, at),
+                                 drawn_from_all(logits, COUNT, &sampling, at));
+            }
+        }
+    }
+}
+
+TEST(all_of_the_probability_is_the_same_as_no_cut)
+{
+    static float logits[1000];
+    for (int i = 0; i < 1000; i++) {
+        logits[i] = 5 * (float)kernel_uniform(1, (uint64_t)i);
+    }
+    struct kernel_sampling none = {.temperature = 1, .seed = 3};
+    struct kernel_sampling whole = {.temperature = 1, .seed = 3, .top_p = 1};
+    for (uint64_t at = 0; at < 200; at++) {
+        ck_assert_int_eq(kernel_sample(logits, 1000, NULL, &none, at),
+                         kernel_sample(logits, 1000, NULL, &whole, at));
+    }
+}
+
 TEST(log_probabilities_are_of_the_whole_row)
 {
     float logits[4] = {logf(1), logf(2), logf(3), logf(4)};

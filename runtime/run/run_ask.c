@@ -158,16 +158,11 @@ static const char *came_name(const struct run *run, int kind)
     return kind == RV_STEP_CHILD ? "await" : run->request.name;
 }
 
-static int times_asked(const struct run *run, const char *name, const json_t *args)
+static int times_asked(const struct run *run, int kind)
 {
-    uint8_t digest[RV_STEP_DIGEST_BYTES];
-    int count = 0;
-    RV_ASSERT(rv_step_digest(args, digest));
-    for (int i = 0; i < run->image->step_count; i++) {
-        const struct rv_step *step = &run->image->steps[i];
-        count += memcmp(step->digest, digest, sizeof digest) == 0 && strcmp(step->name, name) == 0;
-    }
-    return count;
+    struct rv_step next = {.kind = kind, .name = (char *)(uintptr_t)run->request.name};
+    RV_ASSERT(rv_step_digest(run->request.args, next.digest));
+    return rv_circle_repeats(run->image->steps, run->image->step_count, &next);
 }
 
 /* Rounds that ask and learn the same, see circle.h. */
@@ -237,8 +232,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
         return false;
     }
     if (kind != RV_STEP_TIMER && kind != RV_STEP_CHECKPOINT && kind != RV_STEP_PUBLISH &&
-        wait_name(run, kind) == NULL &&
-        times_asked(run, request->name, request->args) >= repeats_max) {
+        wait_name(run, kind) == NULL && times_asked(run, kind) >= repeats_max) {
         snprintf(text, sizeof text,
                  "the plan asks \"%s\" with the same arguments more than %d times (line %d)",
                  request->name, repeats_max, request->line);

@@ -49,8 +49,7 @@ static void say(struct story *story, int kind, const char *name, json_t *args, j
     int most = kind == RV_STEP_START ? RV_RUN_SAME_CHILD_MAX : RV_RUN_REPEATS_MAX;
     bool counted = kind != RV_STEP_TIMER && kind != RV_STEP_CHILD;
     step.seq = story->count + 1;
-    story->stopped = story->stopped ||
-                     rv_circle_find(story->steps, story->count, &step) > 0 ||
+    story->stopped = story->stopped || rv_circle_find(story->steps, story->count, &step) > 0 ||
                      (counted && rv_circle_repeats(story->steps, story->count, &step) >= most);
     RV_ASSERT(story->count < ENTRIES_MAX);
     story->steps[story->count++] = step;
@@ -181,7 +180,8 @@ static void nights(struct story *story)
     }
 }
 
-/* Two agents work on one thing in turn, through the one that gives it out; each round knows more. */
+/* Two agents work on one thing in turn, through the one that gives it out; each round knows more.
+ */
 static void turns(struct story *story)
 {
     static const char *const agents[] = {"drafter", "checker"};
@@ -250,12 +250,11 @@ static void round_step(struct story *story, int place, int flavour)
     case 0: read_of(story, "erp.get", 7000 + place, json_pack("{s:s}", "status", "open")); break;
     case 1: read_of(story, "erp.history", 7000 + place, json_array()); break;
     case 2:
-        say(story, RV_STEP_MODEL, "llm.decide", json_pack("{s:s,s:i}", "question", "now?", "n", place),
+        say(story, RV_STEP_MODEL, "llm.decide",
+            json_pack("{s:s,s:i}", "question", "now?", "n", place),
             json_pack("{s:s,s:i}", "choice", "wait", "tokens", draw(story, 1000)));
         break;
-    default:
-        say(story, RV_STEP_NOTE, "note", json_pack("{s:i}", "n", place), json_true());
-        break;
+    default: say(story, RV_STEP_NOTE, "note", json_pack("{s:i}", "n", place), json_true()); break;
     }
 }
 
@@ -304,8 +303,9 @@ static int hand_overs(int length, int most)
         struct rv_error err = {.code = RV_OK};
         snprintf(now, sizeof now, "a%d", made % length);
         snprintf(next, sizeof next, "a%d", (made + 1) % length);
-        json_array_insert_new(chain, 0, json_pack("{s:i,s:s,s:s,s:b}", "run", made + 1, "agent", now,
-                                                  "key", "exception:1", "open", 1));
+        json_array_insert_new(chain, 0,
+                              json_pack("{s:i,s:s,s:s,s:b}", "run", made + 1, "agent", now, "key",
+                                        "exception:1", "open", 1));
         json_t *args = json_pack("{s:s,s:{}}", "agent", next, "input");
         json_t *input = json_pack("{s:{}}", "exception");
         json_t *hash = json_pack("{s:s,s:s,s:{}}", "name", next, "hash",

@@ -15,7 +15,7 @@ enum {
     AGENTS = 6,
     FIRST = 1000,
     BATCHES = 20,
-    BATCH_LEAST = 100,
+    BATCH_LEAST = 300,
     IDLE_MS = 600000, /* longer than any batch takes */
     LOOK_MS = 20,
     KILL_MS = 700, /* of work, until the next kill */

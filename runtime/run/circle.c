@@ -53,6 +53,20 @@ static bool is_new(const struct rv_step *steps, int at)
     return i < 0;
 }
 
+void rv_circle_mark_nap(json_t *out, int64_t seconds)
+{
+    if (seconds < RV_CIRCLE_PATIENCE_S) {
+        json_object_set_new(out, "nap", json_true());
+    }
+}
+
+static bool is_patience(const struct rv_step *step)
+{
+    bool came = step->kind == RV_STEP_SIGNAL || step->kind == RV_STEP_CHILD;
+    return came ? rv_json_bool(step->out, "ok", false)
+                : step->kind == RV_STEP_TIMER && !rv_json_bool(step->out, "nap", false);
+}
+
 int rv_circle_repeats(const struct rv_step *steps, int count, const struct rv_step *next)
 {
     int repeats = 0;
@@ -60,8 +74,8 @@ int rv_circle_repeats(const struct rv_step *steps, int count, const struct rv_st
     for (int i = count - 1; i >= 0 && goes_on; i--) {
         bool asks = steps[i].kind == RV_STEP_READ || steps[i].kind == RV_STEP_MODEL;
         repeats += asks_same(&steps[i], next);
-        goes_on = next->kind == RV_STEP_START ||
-                  (steps[i].kind != RV_STEP_TIMER && !(asks && is_new(steps, i)));
+        goes_on =
+            next->kind == RV_STEP_START || (!is_patience(&steps[i]) && !(asks && is_new(steps, i)));
     }
     return repeats;
 }

@@ -16,8 +16,7 @@ static void check(bool good, const char *what)
 
 int main(int argc, char **argv)
 {
-    struct spenders_wish wish = {
-        .runs = 700, .children = 100, .kills = 1, .seed = 7, .quiet = true};
+    struct spenders_wish wish = {.runs = 240, .children = 40, .kills = 1, .seed = 7, .quiet = true};
     struct spenders_result got;
     char what[120];
     if (argc != 2) {
@@ -34,11 +33,7 @@ int main(int argc, char **argv)
         const char *name = spender_budgets[i];
         snprintf(what, sizeof what, "of %s nobody got past a limit (%" PRId64 ")", name,
                  got.past[i]);
-        if (i == SPENDER_TOKENS) { /* known to be passed: nothing is kept back for a prompt */
-            printf("known %s\n", what);
-        } else {
-            check(got.past[i] == 0, what);
-        }
+        check(got.past[i] == 0, what);
         snprintf(what, sizeof what, "and it was tried: %" PRId64 " refused, %" PRId64 " spent",
                  got.wanted[i], got.spent[i]);
         check(got.wanted[i] > 0 && got.spent[i] > 0, what);

@@ -15,7 +15,7 @@ enum {
     AGENTS = 6,
     FIRST = 1000,
     BATCHES = 20,
-    BATCH_LEAST = 300,
+    BATCH_LEAST = 100,
     IDLE_MS = 600000, /* longer than any batch takes */
     LOOK_MS = 20,
     KILL_MS = 700, /* of work, until the next kill */
@@ -38,14 +38,15 @@ static const char policy_text[] =
     "  permit { id = 'machine', system = true, action = any_of { 'run.*', 'journal.reverse' } } "
     "}\n";
 
-/* Limits small enough that hardly a plan keeps within them. */
+/* Limits small enough that hardly a plan keeps within them; a question and its answer are some 550
+ * tokens. */
 static const char *const limits[AGENTS] = {
-    "steps = 30, calls = 4, tokens = 60, money = { EUR = 4000 }, children = 2, depth = 2",
-    "steps = 12, calls = 100, tokens = 100, money = { EUR = 100000 }, children = 3, depth = 3",
+    "steps = 30, calls = 4, tokens = 2200, money = { EUR = 4000 }, children = 2, depth = 2",
+    "steps = 12, calls = 100, tokens = 1700, money = { EUR = 100000 }, children = 3, depth = 3",
     "steps = 60, calls = 0, tokens = 0, money = { EUR = 0 }, children = 1, depth = 2",
-    "steps = 25, calls = 9, tokens = 40, money = { EUR = 2500 }, children = 0, depth = 1",
-    "steps = 80, calls = 7, tokens = 2000, money = { EUR = 9000 }, children = 4, depth = 2",
-    "steps = 7, calls = 3, tokens = 30, money = { EUR = 700 }, children = 2, depth = 9",
+    "steps = 25, calls = 9, tokens = 560, money = { EUR = 2500 }, children = 0, depth = 1",
+    "steps = 80, calls = 7, tokens = 4000, money = { EUR = 9000 }, children = 4, depth = 2",
+    "steps = 7, calls = 3, tokens = 520, money = { EUR = 700 }, children = 2, depth = 9",
 };
 
 /* Every draw follows from the seed of the run's input. */
@@ -60,7 +61,7 @@ static const char spender_text[] =
     "  end\n"
     "  local function gift()\n"
     "    if draw(3) == 1 then return nil end\n"
-    "    return { steps = draw(40), calls = draw(6) - 1, tokens = draw(80) - 1,\n"
+    "    return { steps = draw(40), calls = draw(6) - 1, tokens = draw(3000) - 1,\n"
     "      money = { EUR = draw(5000) - 1 } }\n"
     "  end\n"
     "  local function start(i)\n"
@@ -99,13 +100,14 @@ static const char spender_text[] =
 /* Gives until it is refused, waits for nobody, and tries a few more times. */
 static const char boss_text[] =
     "local agent = { name = 'boss', version = '1', handles = {}, uses = {}, overrun = 'degrade',\n"
-    "  limits = { steps = 9 * %d + 500, calls = %d, tokens = 20 * %d, money = { EUR = 200 * %d },\n"
+    "  limits = { steps = 9 * %d + 500, calls = %d, tokens = 600 * %d, money = { EUR = 200 * %d "
+    "},\n"
     "    children = %d, depth = 2 } }\n"
     "function agent.plan(ctx, x)\n"
     "  for i = 1, %d + 20 do\n"
     "    ctx:start('spender' .. i %% 6 + 1, { s = x.s + 7919 * i, nap = %d }, { close = "
     "'abandon',\n"
-    "      budget = { steps = 8, calls = i %% 3, tokens = 19, money = { EUR = 150 + i %% 100 } } "
+    "      budget = { steps = 8, calls = i %% 3, tokens = 599, money = { EUR = 150 + i %% 100 } } "
     "})\n"
     "  end\n"
     "  return ctx:plan()\n"

@@ -18,7 +18,7 @@ enum spender_budget {
     SPENDER_STEPS,
     SPENDER_CALLS,
     SPENDER_ANSWERS, /* tokens that a model wrote: what a run keeps back before it asks */
-    SPENDER_TOKENS,  /* these and the ones it read, which nobody knows before it has read them */
+    SPENDER_TOKENS,  /* these and the ones it read, which the engine counts */
     SPENDER_MONEY,
     SPENDER_CHILDREN,
     SPENDER_DEPTH,

@@ -526,6 +526,58 @@ TEST(what_does_not_fit_is_refused_with_the_numbers)
     kernel_model_close(model);
 }
 
+TEST(prompt_and_answer_together_keep_within_what_the_request_allows)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){.running_max = 1});
+    struct kernel_message message;
+    struct asked asked = {0};
+    struct kernel_request request = complete(&message, prompts[0], 40);
+    ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+    asked_wait(&asked);
+    uint32_t prompt = asked.usage.prompt_tokens;
+    asked_free(&asked);
+    for (uint32_t total = prompt - 1; total <= prompt; total++) { /* no room for an answer */
+        struct kernel_error error = {.status = KERNEL_OK};
+        uint64_t id;
+        request.total_max = total;
+        ck_assert_int_eq(kernel_submit(engine, &request, asked_event, &asked, &id, &error),
+                         KERNEL_LIMIT);
+        ck_assert_int_eq(error.needs, prompt + 1);
+        ck_assert_msg(strstr(error.message, "allowed together") != NULL, "%s", error.message);
+    }
+    for (uint32_t left = 1; left <= 60; left += 13) { /* the answer is cut down to what is left */
+        request.total_max = prompt + left;
+        ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+        asked_wait(&asked);
+        ck_assert_uint_eq(asked.usage.prompt_tokens, prompt);
+        ck_assert_uint_eq(asked.usage.answer_tokens, left < 40 ? left : 40);
+        asked_free(&asked);
+    }
+    request.schema = text_of(schema);
+    struct kernel_error error = {.status = KERNEL_OK};
+    uint64_t id;
+    request.answer_max = 200;
+    request.total_max = prompt + 1; /* a token is no answer under a schema */
+    ck_assert_int_eq(kernel_submit(engine, &request, asked_event, &asked, &id, &error),
+                     KERNEL_LIMIT);
+    ck_assert_int_gt(error.needs, request.total_max);
+    request.total_max = (uint32_t)error.needs;
+    ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+    asked_wait(&asked);
+    ck_assert_uint_le(asked.usage.prompt_tokens + asked.usage.answer_tokens, request.total_max);
+    json_t *value = json_loads(asked.text, 0, NULL); /* closed in time */
+    ck_assert_msg(value != NULL, "%s", asked.text);
+    json_decref(value);
+    asked_free(&asked);
+    request.answer_max = 1; /* its own limit is what is wrong: more in all would not help */
+    ck_assert_int_eq(kernel_submit(engine, &request, asked_event, &asked, &id, &error),
+                     KERNEL_LIMIT);
+    ck_assert_int_eq(error.needs, 0);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 TEST(a_full_queue_says_when_to_come_again)
 {
     struct kernel_model *model = tiny();

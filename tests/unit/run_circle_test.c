@@ -67,6 +67,7 @@ static void sleeps(struct story *story, int seconds)
     say(story, RV_STEP_TIMER, "sleep", json_pack("{s:i}", "seconds", seconds), json_true());
     step = &story->steps[story->count - 1];
     json_object_set_new(step->out, "until_us", json_integer(story->count * 3600000000LL));
+    rv_circle_mark_nap(step->out, seconds);
 }
 
 /* A child and its end, as ctx:start and ctx:await journal them. */
@@ -292,7 +293,7 @@ TEST(every_planted_circle_ends_within_three_rounds)
 /* ---- from agent to agent ---- */
 
 /* Hands over from agent to agent on one key; how many hand-overs before one is refused. */
-static int hand_overs(int length, int most)
+static int hand_overs(int length, int most, bool same_key, char why[256])
 {
     json_t *chain = json_array();
     int made = 0;
@@ -301,12 +302,16 @@ static int hand_overs(int length, int most)
         char next[16];
         struct rv_child got;
         struct rv_error err = {.code = RV_OK};
+        char key[72];
+        snprintf(key, sizeof key, "%064d", same_key ? 1 : made + 1);
+        char held[96];
+        snprintf(held, sizeof held, "exception:%s", key);
         snprintf(now, sizeof now, "a%d", made % length);
         snprintf(next, sizeof next, "a%d", (made + 1) % length);
-        json_array_insert_new(chain, 0,
-                              json_pack("{s:i,s:s,s:s,s:b}", "run", made + 1, "agent", now, "key",
-                                        "exception:1", "open", 1));
-        json_t *args = json_pack("{s:s,s:{}}", "agent", next, "input");
+        json_array_insert_new(
+            chain, 0,
+            json_pack("{s:i,s:s,s:s,s:b}", "run", made + 1, "agent", now, "key", held, "open", 1));
+        json_t *args = json_pack("{s:s,s:{s:s}}", "agent", next, "input", "key", key);
         json_t *input = json_pack("{s:{}}", "exception");
         json_t *hash = json_pack("{s:s,s:s,s:{}}", "name", next, "hash",
                                  "0000000000000000000000000000000000000000000000000000000000000000",
@@ -326,10 +331,14 @@ static int hand_overs(int length, int most)
                                  .args = args,
                                  .budget = &budget,
                                  .input = input};
+        if (!same_key) { /* each hands over something else: only the depth ends it */
+            budget.depth_used = made;
+        }
         refused = rv_child_plan(&act, look, 1, &got, &err) == RV_LIMIT;
         if (!refused) {
             rv_child_fini(&got);
         }
+        snprintf(why, 256, "%s", err.message);
         json_decref(args);
         json_decref(input);
         json_decref(look);
@@ -340,9 +349,79 @@ static int hand_overs(int length, int most)
 
 TEST(work_that_is_handed_round_comes_back_to_nobody)
 {
+    char why[256];
     for (int length = 1; length <= RV_CIRCLE_LENGTH_MAX; length++) {
-        ck_assert_int_eq(hand_overs(length, 100), length - 1);
+        ck_assert_int_eq(hand_overs(length, 100, true, why), length - 1);
+        ck_assert_msg(strstr(why, "\"handoff\" would go in a circle over exception:") != NULL, "%s",
+                      why);
     }
+}
+
+TEST(ping_pong_with_something_else_each_time_ends_at_the_depth)
+{
+    char why[256];
+    ck_assert_int_eq(hand_overs(2, 100, false, why), RV_RUN_DEPTH_DEFAULT);
+    ck_assert_msg(strstr(why, "budget \"depth\" is exhausted: 5 used, 0 asked, limit 4") != NULL,
+                  "%s", why);
+}
+
+/* ---- patience ---- */
+
+/* The same look again and again, a wait in between; how many looks before one is refused. */
+static int looks(struct story *story, int most, int seconds)
+{
+    int made = 0;
+    for (; made < most; made++) {
+        read_of(story, "erp.get", 1, json_pack("{s:s}", "status", "open"));
+        if (story->stopped) {
+            break;
+        }
+        sleeps(story, seconds);
+    }
+    story_end(story);
+    return made;
+}
+
+TEST(nine_polls_an_hour_apart_are_patience_and_naps_are_none)
+{
+    struct story *story = rv_alloc(sizeof *story);
+    ck_assert_int_eq(looks(story, 9, 3600), 9);
+    ck_assert_int_eq(looks(story, 200, 3600), 200);
+    ck_assert_int_eq(looks(story, 200, RV_CIRCLE_PATIENCE_S), 200);
+    ck_assert_int_eq(looks(story, 200, RV_CIRCLE_PATIENCE_S - 1), RV_RUN_REPEATS_MAX);
+    ck_assert_int_eq(looks(story, 200, 1), RV_RUN_REPEATS_MAX);
+    ck_assert_int_eq(looks(story, 200, 0), RV_RUN_REPEATS_MAX);
+    rv_free(story);
+}
+
+/* A wait for a signal and what came of it, as runtime/run/run_ask.c journals them. */
+static void awaits(struct story *story, int seconds, bool comes)
+{
+    say(story, RV_STEP_TIMER, "signal.wait", json_pack("{s:s}", "name", "go"), json_true());
+    struct rv_step *wait = &story->steps[story->count - 1];
+    json_object_set_new(wait->out, "until_us", json_integer(story->count * 3600000000LL));
+    rv_circle_mark_nap(wait->out, seconds);
+    say(story, RV_STEP_SIGNAL, "signal", json_pack("{s:s}", "name", "go"), json_true());
+    json_object_set_new(story->steps[story->count - 1].out, "ok", json_boolean(comes));
+}
+
+TEST(a_short_wait_in_vain_is_a_nap_and_one_that_brings_something_is_not)
+{
+    struct story *story = rv_alloc(sizeof *story);
+    for (int i = 0; i < 20; i++) {
+        read_of(story, "erp.get", 1, json_integer(0));
+        awaits(story, 5, true);
+    }
+    ck_assert(!story->stopped);
+    story_end(story);
+    for (int i = 0; i < RV_RUN_REPEATS_MAX; i++) {
+        read_of(story, "erp.get", 1, json_integer(0));
+        awaits(story, 5, false);
+    }
+    read_of(story, "erp.get", 1, json_integer(0));
+    ck_assert(story->stopped);
+    story_end(story);
+    rv_free(story);
 }
 
 /* ---- the limits of the rule ---- */

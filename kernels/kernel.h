@@ -52,6 +52,8 @@ const char *kernel_status_name(enum kernel_status status);
 struct kernel_error {
     enum kernel_status status;
     int64_t retry_ms; /* of KERNEL_BUSY; else 0 */
+    int64_t needs;    /* of KERNEL_LIMIT for a request's total_max: tokens of its prompt and of the
+                         shortest answer; else 0 */
     char message[256];
 };
 
@@ -193,6 +195,9 @@ struct kernel_request {
     uint32_t stop_count;            /* at most 8 */
     struct kernel_sampling sampling;
     uint32_t answer_max;   /* tokens; 0: what the context leaves */
+    uint32_t total_max;    /* tokens of prompt and answer together, 0: no such bound.  The answer is
+                              cut down to what the prompt leaves of it; KERNEL_LIMIT where that is
+                              nothing, or less than the shortest answer of a schema or options */
     uint32_t thinking_max; /* tokens of a thinking model before its answer; 0: answer_max / 2 */
     uint32_t logprobs;     /* so many alternatives a token, at most 20 */
     const char *adapter;   /* NULL: none */

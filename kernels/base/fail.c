@@ -15,6 +15,7 @@ enum kernel_status kernel_fail(struct kernel_error *error, enum kernel_status st
         va_end(arguments);
         error->status = status;
         error->retry_ms = 0;
+        error->needs = 0;
     }
     return status;
 }

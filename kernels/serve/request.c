@@ -171,6 +171,40 @@ static enum kernel_status encode_prompt(struct kernel_engine *engine,
     return KERNEL_OK;
 }
 
+static enum kernel_status too_little(uint32_t prompt, uint32_t least, uint32_t most,
+                                     struct kernel_error *error)
+{
+    kernel_fail(error, KERNEL_LIMIT,
+                "the prompt has %u tokens and the shortest answer may need %u; %u are allowed "
+                "together",
+                prompt, least, most);
+    if (error != NULL) {
+        error->needs = (int64_t)prompt + least;
+    }
+    return KERNEL_LIMIT;
+}
+
+/* What the request itself allows for both together. */
+static enum kernel_status fit_total(const struct kernel_request *request, struct sequence *sequence,
+                                    struct kernel_error *error)
+{
+    uint32_t prompt = sequence->tokens.count;
+    uint32_t least = sequence->kind == KERNEL_EMBED ? 0 : 1;
+    if (request->total_max == 0) {
+        return KERNEL_OK;
+    }
+    if (request->total_max < least || prompt > request->total_max - least) {
+        return too_little(prompt, least, request->total_max, error);
+    }
+    uint32_t left = request->total_max - prompt;
+    if (sequence->answer_max > left) {
+        sequence->answer_max = left;
+        uint32_t half = left / 2;
+        sequence->thinking_max = sequence->thinking_max < half ? sequence->thinking_max : half;
+    }
+    return KERNEL_OK;
+}
+
 /* Prompt and answer must fit the context and the cache; `answer_max` 0 becomes what they leave. */
 static enum kernel_status fit(const struct kernel_engine *engine, struct sequence *sequence,
                               struct kernel_error *error)
@@ -306,6 +340,11 @@ static enum kernel_status take_constraint(struct kernel_engine *engine, struct s
         least = need > least ? need : least;
     }
     least += CLOSING_MARGIN + (sequence->thinking ? 2 : 0);
+    bool enough = request->answer_max == 0 || least <= request->answer_max;
+    if (least > sequence->answer_max && request->total_max != 0 && enough &&
+        least > request->total_max - sequence->tokens.count) {
+        return too_little(sequence->tokens.count, least, request->total_max, error);
+    }
     if (least > sequence->answer_max) {
         return kernel_fail(error, KERNEL_LIMIT,
                            "the shortest answer may need %u tokens%s, %u are allowed", least,
@@ -396,8 +435,7 @@ static void take_thinking(struct kernel_engine *engine, struct sequence *sequenc
     if (sequence->think_end == KERNEL_TOKEN_NONE) {
         return;
     }
-    sequence->thinking_max =
-        request->thinking_max != 0 ? request->thinking_max : sequence->answer_max / 2;
+    sequence->thinking_max = request->thinking_max; /* 0 until there is a length to take half of */
     if (!begun && begin != KERNEL_TOKEN_NONE) {
         kernel_tokens_push(&sequence->tokens, begin);
     }
@@ -433,6 +471,12 @@ enum kernel_status sequence_create(struct kernel_engine *engine,
     if (status == KERNEL_OK) {
         take_thinking(engine, sequence, request);
         status = fit(engine, sequence, error);
+    }
+    if (status == KERNEL_OK) {
+        status = fit_total(request, sequence, error);
+    }
+    if (request->thinking_max == 0) {
+        sequence->thinking_max = sequence->answer_max / 2;
     }
     if (status == KERNEL_OK) {
         status = take_stops(sequence, request, error);

@@ -255,6 +255,9 @@ static void say_failed(struct child *child, json_int_t id, enum kernel_status st
     json_t *frame = json_pack("{s:s,s:I,s:s,s:o,s:I}", "e", "failed", "id", id, "status",
                               kernel_status_name(status), "message", message, "retry_ms",
                               (json_int_t)error->retry_ms);
+    if (error->needs > 0) {
+        json_object_set_new(frame, "needs", json_integer(error->needs));
+    }
     if (usage != NULL) {
         json_object_set_new(frame, "usage", usage_of(usage));
         json_object_set(frame, "model", child->model_facts);

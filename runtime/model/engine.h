@@ -18,6 +18,7 @@
  *   "tenant", "tier"                        numbers; the tenant as the credential says
  *   "schema"    JSON Schema of the answer;  or "options" [texts];  or neither
  *   "stop" [texts], "temperature", "top_p", "min_p", "top_k", "seed" (integer), "max" (tokens),
+ *   "max_total" (tokens of prompt and answer together, 0 no bound; the answer is cut down to it),
  *   "thinking_max" (tokens, -1 none), "logprobs" (alternatives per token)
  *   "plain"     true: where the file has no chat template, its messages as one text.  (One that is
  *               there and not known is refused: nobody knows how a chat with it is written.)
@@ -80,7 +81,8 @@ enum rv_engine_event_kind { RV_ENGINE_PIECE, RV_ENGINE_DONE, RV_ENGINE_FAILED };
 struct rv_engine_event {
     enum rv_engine_event_kind kind;
     const json_t *body; /* of the frame: PIECE text, thinking, logprobs; DONE text, finish, usage,
-                           choice, probability, vector, model; FAILED usage; may be NULL then */
+                           choice, probability, vector, model; FAILED usage, needs (tokens: more
+                           than "max_total"); may be NULL then */
     enum rv_code code;  /* of FAILED */
     int64_t retry_ms;   /* of RV_LIMIT because the engine is full; else 0 */
     const struct rv_error *err;

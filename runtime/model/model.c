@@ -49,6 +49,8 @@ struct ask {
     int64_t deadline_us;
     int max_tokens;
     int tries;
+    bool late;     /* past its deadline: waits only for what the engine took */
+    char why[200]; /* the answer before was wrong; "" */
     int tokens_in, tokens_out, tokens_cached, tokens_thinking;
     struct rv_hash hash; /* of the first prompt */
     struct rv_timer *timer;
@@ -228,23 +230,45 @@ static void answer(struct ask *ask, json_t *value)
     rv_loop_post(ask->model->options.loop, answer_posted, ask);
 }
 
+static void answer_late(struct ask *ask)
+{
+    char text[80];
+    snprintf(text, sizeof text, "deadline: the model did not answer within %" PRId64 " ms",
+             ask->model->options.deadline_ms);
+    answer(ask, failure(ask, "unavailable", text));
+}
+
 static void on_deadline(void *data)
 {
     struct ask *ask = data;
     struct rv_model *model = ask->model;
     const struct rv_model_engine *engine = model->options.engine;
-    char text[80];
-    snprintf(text, sizeof text, "deadline: the model did not answer within %" PRId64 " ms",
-             model->options.deadline_ms);
     RV_ASSERT(ask->engine_owes); /* so `ask` outlives the caller's answer */
+    if (ask->late) {
+        answer_late(ask);
+        return;
+    }
     note_result(model, false);
-    answer(ask, failure(ask, "unavailable", text));
+    if (engine->cancel == NULL || ask->asker.tokens_left == 0) {
+        answer_late(ask);
+    } else { /* what it took counts */
+        ask->late = true;
+        rv_timer_start(ask->timer, RV_MODEL_SETTLE_MS);
+    }
     if (engine->cancel != NULL) {
         engine->cancel(engine->self, ask);
     }
 }
 
 /* ---- asking ---- */
+
+/* Of what the asker may spend, with what this question has taken already; at least 1: 0 would be no
+ * bound. */
+static int64_t tokens_left(const struct ask *ask)
+{
+    int64_t left = ask->asker.tokens_left - ask->tokens_in - ask->tokens_out;
+    return left > 0 ? left : 1;
+}
 
 static enum rv_code check_question(const json_t *question, struct rv_error *err)
 {
@@ -358,6 +382,7 @@ static void ask_engine(struct ask *ask)
         .adapter = ask->adapter,
         .seed = (int64_t)(((uint64_t)ask->seed + (uint64_t)ask->tries) & INT64_MAX),
         .max_tokens = ask->max_tokens - ask->tokens_out,
+        .tokens_left = ask->asker.tokens_left > 0 ? tokens_left(ask) : 0,
         .deadline_ms = (ask->deadline_us - mono_us(ask->model)) / 1000,
     };
     bool was_inside = ask->inside;
@@ -472,6 +497,7 @@ static bool try_again(struct ask *ask, const struct rv_error *why)
 {
     struct rv_error err = {.code = RV_OK};
     return ask->tries < RV_MODEL_TRIES_MAX &&
+           (ask->asker.tokens_left == 0 || tokens_left(ask) >= RV_MODEL_TRY_TOKENS_MIN) &&
            ask->max_tokens - ask->tokens_out >= RV_MODEL_TRY_TOKENS_MIN &&
            mono_us(ask->model) < ask->deadline_us &&
            rv_prompt_repair(&ask->prompt, why->message, &err) == RV_OK;
@@ -488,6 +514,26 @@ static json_t *model_of(const struct ask *ask, const struct rv_model_reply *repl
     return model;
 }
 
+static void answer_wrong(struct ask *ask)
+{
+    char text[240];
+    snprintf(text, sizeof text, "the model was asked %d times; %s", ask->tries, ask->why);
+    answer(ask, failure(ask, "invalid", text));
+}
+
+/* Of the first try the asker hears what is missing; a repair without room is none. */
+static void on_too_little(struct ask *ask, int64_t needs, const char *message)
+{
+    ask->tries--; /* nothing was computed */
+    if (ask->tries > 0) {
+        answer_wrong(ask);
+        return;
+    }
+    json_t *no = failure(ask, "limit", message);
+    json_object_set_new(no, "needs", json_integer(needs));
+    answer(ask, no);
+}
+
 static void on_reply(struct ask *ask, const struct rv_model_reply *reply)
 {
     struct rv_model *model = ask->model;
@@ -496,13 +542,12 @@ static void on_reply(struct ask *ask, const struct rv_model_reply *reply)
     note_result(model, true);
     if (read_reply(ask, reply, &value, &why) != RV_OK) {
         model->refused++;
+        snprintf(ask->why, sizeof ask->why, "%s", why.message);
         if (try_again(ask, &why)) {
             ask_engine(ask);
-            return;
+        } else {
+            answer_wrong(ask);
         }
-        char text[200];
-        snprintf(text, sizeof text, "the model was asked %d times; %s", ask->tries, why.message);
-        answer(ask, failure(ask, "invalid", text));
         return;
     }
     char hex[RV_HASH_HEX];
@@ -522,7 +567,7 @@ static void on_answer(void *data, enum rv_code code, const struct rv_model_reply
         ask_release(ask);
         return;
     }
-    if (code == RV_OK) {
+    if (reply != NULL) {
         int in = reply->tokens_in > 0 ? reply->tokens_in : 0;
         int out = reply->tokens_out > 0 ? reply->tokens_out : 0;
         ask->tokens_in += in;
@@ -537,14 +582,23 @@ static void on_answer(void *data, enum rv_code code, const struct rv_model_reply
         ask_release(ask);
         return;
     }
+    if (ask->late) {
+        model->late++;
+        answer_late(ask);
+        return;
+    }
     if (code == RV_OK) {
         on_reply(ask, reply);
         return;
     }
     bool said_no = code == RV_LIMIT || code == RV_INVALID; /* of this question: it is well */
     note_result(model, said_no);
-    answer(ask, failure(ask, said_no ? rv_code_name(code) : "unavailable",
-                        err != NULL ? err->message : "the model failed"));
+    const char *message = err != NULL ? err->message : "the model failed";
+    if (code == RV_LIMIT && reply != NULL && reply->tokens_needed > 0) {
+        on_too_little(ask, reply->tokens_needed, message);
+        return;
+    }
+    answer(ask, failure(ask, said_no ? rv_code_name(code) : "unavailable", message));
 }
 
 json_t *rv_model_status(const struct rv_model *model)

@@ -35,6 +35,7 @@ enum {
     RV_MODEL_DEADLINE_MS = 30000,
     RV_MODEL_BREAKER_FAILURES = 5,    /* so many in a row ... */
     RV_MODEL_BREAKER_OPEN_MS = 30000, /* ... and nobody is asked for this long */
+    RV_MODEL_SETTLE_MS = 1000, /* after the deadline, for the engine to say what it took already */
     RV_MODEL_PROMPT_MAX = 64 << 10,
     RV_MODEL_ANSWER_MAX = 64 << 10, /* bytes of an answer that are looked at */
     RV_MODEL_TOKENS_DEFAULT = 256,
@@ -50,6 +51,8 @@ struct rv_model_asker {
     int32_t tenant;    /* from the run, never from a plan */
     const char *agent; /* "" nobody's; borrowed for the call */
     int64_t run;       /* 0: none */
+    /* tokens, prompts and answers of all tries together, that the question may take; 0: no bound */
+    int64_t tokens_left;
 };
 
 /* What an engine is asked; borrowed until it has answered. */
@@ -70,6 +73,8 @@ struct rv_model_request {
                              RV_MODEL_ADAPTER_NONE, NULL: without */
     int64_t seed;
     int max_tokens;
+    int64_t tokens_left; /* that prompt and answer together may take, 0: no bound.  The answer is
+                            cut down to what the prompt leaves of it */
     int64_t deadline_ms; /* what is left */
 };
 
@@ -80,10 +85,11 @@ struct rv_model_reply {
                          second; 0 not measured.  What the text says of its own margin counts nothing */
     const double *probability; /* of each option, measured; NULL: not */
     int tokens_in, tokens_out;
-    int tokens_cached;   /* of tokens_in: not computed again */
-    int tokens_thinking; /* of tokens_out */
-    const json_t *model; /* what answered: {"name","hash","template","sampler"}, for the journal;
-                            borrowed.  NULL: the engine's name and hash */
+    int tokens_cached;     /* of tokens_in: not computed again */
+    int tokens_thinking;   /* of tokens_out */
+    int64_t tokens_needed; /* of RV_LIMIT: at least so many are needed, more than tokens_left */
+    const json_t *model;   /* what answered: {"name","hash","template","sampler"}, for the journal;
+                              borrowed.  NULL: the engine's name and hash */
 };
 typedef void (*rv_model_answered)(void *data, enum rv_code code, const struct rv_model_reply *reply,
                                   const struct rv_error *err);
@@ -93,7 +99,8 @@ struct rv_model_engine {
     const char *name; /* for the journal: model id and content hash */
     const char *hash;
     /* `answered` exactly once, on the loop; also inside ask.  RV_LIMIT: the prompt is too long, or
-     * the company has used its share; RV_INVALID: the schema is none that it can promise. */
+     * the company has used its share, or (tokens_needed) tokens_left is not enough; RV_INVALID: the
+     * schema is none that it can promise.  A failure may have a reply too, with what it took. */
     void (*ask)(void *self, const struct rv_model_request *request, rv_model_answered answered,
                 void *data);
     /* Whether it has a model for that company; NULL: always. */
@@ -133,10 +140,11 @@ static inline int64_t rv_model_tokens_most(const json_t *question)
  *           what the schema says,
  *    "usage":{"tokens":n,"in":n,"out":n,"cached":n,"tries":n,"ms":n},
  *    "model":{"name","hash","template","sampler","seed"},"prompt":"<sha256>"}
- *   {"ok":false,"code":"unavailable|limit|invalid","message":"..","usage":{..}?}
+ *   {"ok":false,"code":"unavailable|limit|invalid","message":"..","usage":{..}?,"needs":n?}
  * code "unavailable": no engine, engine failed, breaker open, or the message begins with
- * "deadline"; "limit": the prompt is too long, or the company's share is used up; "invalid": the
- * question is wrong, or so was every answer. */
+ * "deadline"; "limit": the prompt is too long, or the company's share is used up, or (with "needs")
+ * the asker's tokens_left are fewer than prompt and shortest answer: nothing was computed then;
+ * "invalid": the question is wrong, or so was every answer, or there was no room for another. */
 void rv_model_decide(struct rv_model *model, const struct rv_model_asker *asker,
                      const json_t *question, const json_t *names, int64_t seed,
                      void (*done)(void *data, json_t *answer), void *data);

@@ -58,6 +58,7 @@ static void read_reply(const json_t *body, double probability[OPTIONS_MAX],
                                      .tokens_out = (int)rv_json_int(usage, "answer", 0),
                                      .tokens_cached = (int)rv_json_int(usage, "cached", 0),
                                      .tokens_thinking = (int)rv_json_int(usage, "thinking", 0),
+                                     .tokens_needed = rv_json_int(body, "needs", 0),
                                      .model = json_object_get(body, "model")};
     for (size_t i = 0; i < count; i++) {
         probability[i] = json_number_value(json_array_get(list, i));
@@ -96,7 +97,7 @@ static void on_event(void *data, const struct rv_engine_event *event)
     } else {
         /* a full engine is no reason to call the prompt too long */
         enum rv_code code = event->retry_ms > 0 ? RV_UNAVAILABLE : event->code;
-        asking->answered(asking->data, code, NULL, event->err);
+        asking->answered(asking->data, code, event->body != NULL ? &reply : NULL, event->err);
     }
     rv_free(asking);
 }
@@ -113,6 +114,9 @@ static json_t *question_of(const struct rv_model_request *request)
         (json_int_t)request->seed, "max", request->max_tokens, "temperature", 0, "messages", "role",
         "system", "text", request->instructions, "role", "user", "text", request->text + head);
     RV_ASSERT(question != NULL);
+    if (request->tokens_left > 0) {
+        json_object_set_new(question, "max_total", json_integer(request->tokens_left));
+    }
     if (request->options != NULL) {
         json_object_set(question, "options", (json_t *)(uintptr_t)request->options);
     } else {

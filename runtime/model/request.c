@@ -134,6 +134,8 @@ enum kernel_status rv_kernel_request_read(struct rv_kernel_request *built, const
     request->tenant = (uint32_t)rv_json_int(question, "tenant", 0);
     request->tier = (uint32_t)rv_json_int(question, "tier", 0);
     request->answer_max = (uint32_t)rv_json_int(question, "max", 0);
+    int64_t total = rv_json_int(question, "max_total", 0);
+    request->total_max = total > 0 ? (uint32_t)(total < UINT32_MAX ? total : UINT32_MAX) : 0;
     request->logprobs = (uint32_t)rv_json_int(question, "logprobs", 0);
     request->timeout_ms = rv_json_int(question, "timeout_ms", 0);
     int64_t thinking = rv_json_int(question, "thinking_max", 0);

@@ -43,6 +43,43 @@ int rv_circle_find(const struct rv_step *steps, int count, const struct rv_step 
     return 0;
 }
 
+/* A question whose like does not stand before it.  What a plan says itself is no news to it. */
+static bool is_new(const struct rv_step *steps, int at)
+{
+    int i = at - 1;
+    while (i >= 0 && !asks_same(&steps[i], &steps[at])) {
+        i--;
+    }
+    return i < 0;
+}
+
+void rv_circle_mark_nap(json_t *out, int64_t seconds)
+{
+    if (seconds < RV_CIRCLE_PATIENCE_S) {
+        json_object_set_new(out, "nap", json_true());
+    }
+}
+
+static bool is_patience(const struct rv_step *step)
+{
+    bool came = step->kind == RV_STEP_SIGNAL || step->kind == RV_STEP_CHILD;
+    return came ? rv_json_bool(step->out, "ok", false)
+                : step->kind == RV_STEP_TIMER && !rv_json_bool(step->out, "nap", false);
+}
+
+int rv_circle_repeats(const struct rv_step *steps, int count, const struct rv_step *next)
+{
+    int repeats = 0;
+    bool goes_on = true;
+    for (int i = count - 1; i >= 0 && goes_on; i--) {
+        bool asks = steps[i].kind == RV_STEP_READ || steps[i].kind == RV_STEP_MODEL;
+        repeats += asks_same(&steps[i], next);
+        goes_on =
+            next->kind == RV_STEP_START || (!is_patience(&steps[i]) && !(asks && is_new(steps, i)));
+    }
+    return repeats;
+}
+
 void rv_circle_say(const struct rv_step *steps, int count, int length, char *out, size_t size)
 {
     size_t used = 0;

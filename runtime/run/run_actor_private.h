@@ -69,7 +69,8 @@ struct run {
     enum run_overrun overrun;
     json_t *doubt;        /* see doubt.h; NULL: none */
     json_t *raised;       /* what people gave more, in order; NULL: nothing */
-    const char *short_of; /* why the gate refused the action at hand; borrowed from the journal */
+    const char *short_of; /* why the gate refused the action at hand, or the engine the question;
+                             borrowed from the journal */
 
     struct rv_plan *plan; /* the running coroutine of PLAN or REVIEW */
     bool plan_started;
@@ -246,6 +247,9 @@ void run_budget_raise(struct run *run, const json_t *more);
 bool run_budget_ask(struct run *run, const char *message, int line);
 /* True: the request is answered "limit" and nothing else is done. */
 bool run_budget_degrade(struct run *run, int kind, const char *message);
+/* The engine's answer was that the prompt passes the budget, and the plan does not hear of it: the
+ * run stops, or asks a person and then the model again. */
+bool run_budget_short(struct run *run, const json_t *out);
 /* The gate's answer was a budget's, and the run is one that asks. */
 bool run_budget_refused(const struct run *run, const json_t *out);
 bool run_budget_waits(const struct run *run); /* the next entry of the journal is such a wait */

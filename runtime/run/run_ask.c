@@ -158,16 +158,11 @@ static const char *came_name(const struct run *run, int kind)
     return kind == RV_STEP_CHILD ? "await" : run->request.name;
 }
 
-static int times_asked(const struct run *run, const char *name, const json_t *args)
+static int times_asked(const struct run *run, int kind)
 {
-    uint8_t digest[RV_STEP_DIGEST_BYTES];
-    int count = 0;
-    RV_ASSERT(rv_step_digest(args, digest));
-    for (int i = 0; i < run->image->step_count; i++) {
-        const struct rv_step *step = &run->image->steps[i];
-        count += memcmp(step->digest, digest, sizeof digest) == 0 && strcmp(step->name, name) == 0;
-    }
-    return count;
+    struct rv_step next = {.kind = kind, .name = (char *)(uintptr_t)run->request.name};
+    RV_ASSERT(rv_step_digest(run->request.args, next.digest));
+    return rv_circle_repeats(run->image->steps, run->image->step_count, &next);
 }
 
 /* Rounds that ask and learn the same, see circle.h. */
@@ -220,6 +215,15 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 {
     struct rv_error err = {.code = RV_OK};
     char text[sizeof err.message + 64];
+    if (run->short_of != NULL) { /* only the engine knows how many tokens a prompt is */
+        const char *message = run->short_of;
+        if (!run_budget_ask(run, message, run->request.line)) {
+            run->short_of = NULL;
+            snprintf(text, sizeof text, "%s (line %d)", message, run->request.line);
+            plan_failed(self, run, RV_LIMIT, text);
+        }
+        return false;
+    }
     int repeats_max = kind == RV_STEP_START ? RV_RUN_SAME_CHILD_MAX : RV_RUN_REPEATS_MAX;
     const struct rv_plan_request *request = &run->request;
     int64_t calls = kind == RV_STEP_READ || kind == RV_STEP_MODEL ? 1 : 0;
@@ -237,8 +241,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
         return false;
     }
     if (kind != RV_STEP_TIMER && kind != RV_STEP_CHECKPOINT && kind != RV_STEP_PUBLISH &&
-        wait_name(run, kind) == NULL &&
-        times_asked(run, request->name, request->args) >= repeats_max) {
+        wait_name(run, kind) == NULL && times_asked(run, kind) >= repeats_max) {
         snprintf(text, sizeof text,
                  "the plan asks \"%s\" with the same arguments more than %d times (line %d)",
                  request->name, repeats_max, request->line);
@@ -253,18 +256,22 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 /* A sleep is one entry {"ok":true,"value":true,"until_us":…} written when it begins. */
 static void ask_sleep(struct run *run)
 {
-    int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "seconds", 0) * 1000000;
+    int64_t seconds = rv_json_int(run->request.args, "seconds", 0);
+    int64_t until_us = run_now_us(run) + seconds * 1000000;
     json_t *out = json_pack("{s:b,s:b,s:I}", "ok", 1, "value", 1, "until_us", (json_int_t)until_us);
+    rv_circle_mark_nap(out, seconds);
     run_write_wait(run, run->request.name, "timer", run->request.args, out);
 }
 
 /* The name is kept with the wait: only a signal of that name wakes the run (statement runs_due). */
 static void ask_signal_wait(struct run *run)
 {
-    int64_t until_us = run_now_us(run) + rv_json_int(run->request.args, "timeout_s", 0) * 1000000;
+    int64_t seconds = rv_json_int(run->request.args, "timeout_s", 0);
+    int64_t until_us = run_now_us(run) + seconds * 1000000;
     char name[RUN_NAME_TEXT];
     json_t *out = json_pack("{s:I,s:s}", "until_us", (json_int_t)until_us, "name",
                             run_signal_name(&run->request, name));
+    rv_circle_mark_nap(out, seconds);
     run_write_wait(run, wait_name(run, RV_STEP_SIGNAL), "signal", run->request.args, out);
 }
 
@@ -509,6 +516,9 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         return false;
     }
     run_spend(run, step);
+    if (kind == RV_STEP_MODEL && run_budget_short(run, step->out)) {
+        return true; /* asked again, or stopped, above */
+    }
     if (kind == RV_STEP_MODEL) {
         json_t *doubt = rv_doubt_of(run->request.args, step->out);
         rv_doubt_join(&run->doubt, doubt);

@@ -173,6 +173,15 @@ bool run_budget_degrade(struct run *run, int kind, const char *message)
     return true;
 }
 
+bool run_budget_short(struct run *run, const json_t *out)
+{
+    bool is = run->overrun != OVERRUN_DEGRADE && json_object_get(out, "budget") != NULL;
+    if (is) {
+        run->short_of = rv_json_str(out, "message", "");
+    }
+    return is;
+}
+
 bool run_budget_refused(const struct run *run, const json_t *out)
 {
     size_t i;

@@ -9,6 +9,7 @@
  * counter.
  */
 #include "runtime/run/child.h"
+#include "runtime/run/circle.h"
 #include "runtime/run/run_actor_private.h"
 
 #include <stdio.h>
@@ -76,7 +77,7 @@ void run_child_over(struct run *run, const struct rv_step *step)
     }
 }
 
-/* What this run as a child has spent: never more than it was given. */
+/* What this run as a child has spent, all of it. */
 json_t *run_child_spent(const struct run *run)
 {
     const struct rv_budget *budget = &run->budget;
@@ -88,9 +89,7 @@ json_t *run_child_spent(const struct run *run)
                 {"tokens", budget->tokens_used}};
     json_t *spent = json_object();
     for (size_t i = 0; i < RV_COUNT(rows); i++) {
-        int64_t given = rv_json_int(run->image->budget, rows[i].name, rows[i].used);
-        json_object_set_new(spent, rows[i].name,
-                            json_integer(rows[i].used < given ? rows[i].used : given));
+        json_object_set_new(spent, rows[i].name, json_integer(rows[i].used));
     }
     const json_t *home = json_object_get(run->image->budget, "home");
     if (home != NULL) { /* money was given: every limit is named by its currency */
@@ -144,6 +143,7 @@ void run_ask_child_wait(struct run *run, const json_t *args)
     json_t *out = json_pack("{s:O}", "run", json_object_get(args, "run"));
     if (timeout_s > 0 || json_object_get(args, "timeout_s") != NULL) {
         json_object_set_new(out, "until_us", json_integer(run_now_us(run) + timeout_s * 1000000));
+        rv_circle_mark_nap(out, timeout_s);
     }
     run_write_wait(run, "await.wait", "run", args, out);
 }

@@ -775,13 +775,23 @@ static void ask_model(struct ask_op *op, const json_t *names)
     }
 }
 
+/* No child has a part in it: what those may spend was taken from it when they began (child.h).  So
+ * the question may take all that is left, and what it took is settled by its entry. */
+static int64_t tokens_left(const struct rv_budget *budget)
+{
+    int64_t left = budget->tokens_limit - budget->tokens_used;
+    return budget->tokens_limit < 0 ? 0 : left > 0 ? left : 1; /* 0: no bound */
+}
+
 static void ask_now(struct ask_op *op, const json_t *names)
 {
     /* the same step asks with the same seed; run ids use all 63 bits, so the product may wrap
      */
     uint64_t seed = (uint64_t)op->pass.run * 1000U + (uint64_t)op->pass.seq;
-    struct rv_model_asker asker = {
-        .tenant = op->pass.tenant, .agent = op->pass.principal.id, .run = op->pass.run};
+    struct rv_model_asker asker = {.tenant = op->pass.tenant,
+                                   .agent = op->pass.principal.id,
+                                   .run = op->pass.run,
+                                   .tokens_left = tokens_left(&op->budget)};
     rv_model_decide(op->store->options.model, &asker, op->question, names,
                     (int64_t)(seed & INT64_MAX), ask_on_answer, op);
 }
@@ -800,10 +810,29 @@ static void ask_on_names(void *data, enum rv_code code, const struct rv_result *
     json_decref(names);
 }
 
+/* What the engine counted is more than the run has left: its budget says no, not the model. */
+static void name_budget(struct ask_op *op)
+{
+    int64_t needs = rv_json_int(op->answer, "needs", 0);
+    struct rv_error err = {.code = RV_OK};
+    struct rv_budget tokens = {.steps_limit = -1,
+                               .calls_limit = -1,
+                               .depth_limit = -1,
+                               .children_limit = -1,
+                               .tokens_limit = op->budget.tokens_limit,
+                               .tokens_used = op->budget.tokens_used};
+    if (needs > 0 && rv_budget_check(&tokens, 0, 0, needs, NULL, 0, &err) != RV_OK) {
+        json_object_set_new(op->answer, "message", json_string(err.message));
+        json_object_set_new(op->answer, "budget", json_string("tokens"));
+    }
+    json_object_del(op->answer, "needs");
+}
+
 static void ask_on_answer(void *data, json_t *answer)
 {
     struct ask_op *op = data;
     op->answer = answer;
+    name_budget(op);
     ask_unwatch(op);
     line_less(op);
     struct rv_step *step = rv_arena_alloc(op->arena, sizeof *step);

@@ -27,7 +27,8 @@ if(TARGET rv_gate AND TARGET rv_run AND TARGET rv_erp_command AND TARGET test_po
     ${CMAKE_CURRENT_LIST_DIR}/bench_model_gpu.c ${CMAKE_CURRENT_LIST_DIR}/bench_model_sample.c)
   set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/bench_model_cpu.c TARGET_DIRECTORY reeve-bench
     PROPERTIES COMPILE_OPTIONS "-O2;-Wno-psabi")
-  target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_claims.c)
+  target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_claims.c
+    ${CMAKE_CURRENT_LIST_DIR}/bench_budgets.c ${CMAKE_SOURCE_DIR}/tests/support/spenders.c)
   target_link_libraries(reeve-bench PRIVATE test_words test_kernel test_contest)
   if(TARGET test_erp_world)
     target_sources(reeve-bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/bench_ledger.c

@@ -15,11 +15,11 @@ struct bench_run {
     double seconds;   /* of measuring per case */
     double outage_s;  /* bench_outage: as --seconds said; 0: as it likes */
     const char *only; /* a case name, or NULL for all */
-    int kills, stops; /* bench_crash; -1: as it likes */
+    int kills, stops; /* bench_crash, bench_budgets; -1: as it likes */
     int64_t seed;     /* 0: from the clock */
     int64_t steps;    /* bench_history: of the one run; 0: as many as it says */
-    int64_t runs; /* bench_search: in the database; bench_park, bench_activate: open; bench_claims:
-                     in all; 0: as many as it says */
+    int64_t runs; /* bench_search: in the database; bench_park, bench_activate: open; bench_claims,
+                     bench_budgets: in all; 0: as many as it says */
     unsigned versus; /* bench_actors: the same programs in other runtimes, see peers.h */
     bool gpu;        /* bench_model: the cases of the CUDA plug-in, and only these */
     int *reported;   /* figures so far */

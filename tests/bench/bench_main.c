@@ -28,6 +28,7 @@ extern const struct bench bench_park;
 extern const struct bench bench_history;
 extern const struct bench bench_fair;
 extern const struct bench bench_claims;
+extern const struct bench bench_budgets;
 extern const struct bench bench_schedules;
 extern const struct bench bench_search;
 extern const struct bench bench_replay;
@@ -38,7 +39,7 @@ extern const struct bench bench_model;
 static const struct bench *const benches[] = {
     &bench_journal, &bench_gate,   &bench_crash,  &bench_import, &bench_lua,       &bench_actors,
     &bench_recover, &bench_park,   &bench_fair,   &bench_model,  &bench_schedules, &bench_history,
-    &bench_claims,  &bench_search, &bench_replay, &bench_start,  &bench_activate,
+    &bench_claims,  &bench_search, &bench_replay, &bench_start,  &bench_activate,  &bench_budgets,
 #ifdef REEVE_BENCH_ERP /* the books are built */
     &bench_ledger,  &bench_detect,
 #endif
@@ -192,11 +193,13 @@ void bench_samples_free(struct bench_samples *samples)
 static int usage(void)
 {
     printf("usage: reeve-bench NAME|all [--json] [--seconds S] [--case CASE]\n"
-           "                           [--kills N] [--stops N] [--seed N]     (crash, recover)\n"
+           "                           [--kills N] [--stops N] [--seed N]     (crash, recover, "
+           "budgets)\n"
            "                           [--seconds S] of the outage            (recover)\n"
            "                           [--vs-erlang] [--vs-go] [--vs-tokio] [--vs-caf] (actors)\n"
            "                           [--steps N]           (history)\n"
-           "                           [--runs N]            (search, park, activate, claims)\n"
+           "                           [--runs N]            (search, park, activate, claims, "
+           "budgets)\n"
            "                           [--gpu]                                (model)\n\n");
     for (size_t i = 0; i < RV_COUNT(benches); i++) {
         printf("  %-12s %s\n", benches[i]->name, benches[i]->summary);

@@ -377,6 +377,21 @@ static int calls_below(const struct sim_world *world, const struct sim_run *run)
     return calls;
 }
 
+static int64_t tokens_below(const struct sim_world *world, const struct sim_run *run)
+{
+    int64_t tokens = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        const json_t *usage = json_object_get(run->steps[i].out, "usage");
+        tokens += rv_json_int(usage, "tokens", 0);
+    }
+    for (int k = 0; k < world->run_count; k++) {
+        if (world->runs[k].parent == run->id) {
+            tokens += tokens_below(world, &world->runs[k]);
+        }
+    }
+    return tokens;
+}
+
 /* How often people gave more. */
 static int raised_below(const struct sim_world *world, const struct sim_run *run)
 {
@@ -404,6 +419,10 @@ static void check_budget(struct sim_world *world, const struct sim_run *run)
     limit += (int64_t)raised * SIM_RAISE_STEPS;
     rule(world, calls_below(world, run) <= calls + (int64_t)raised * SIM_RAISE_CALLS, run,
          "made more calls than it was given");
+    int64_t tokens =
+        rv_json_int(run->budget, "tokens", rv_json_int(limits, "tokens", RV_RUN_TOKENS_DEFAULT));
+    rule(world, tokens_below(world, run) <= tokens + (int64_t)raised * SIM_RAISE_TOKENS, run,
+         "took more tokens than it was given");
     rule(world, steps_below(world, run) <= limit, run, "used more steps than it was given");
     rule(world, run->depth <= rv_json_int(run->budget, "depth", RV_RUN_DEPTH_DEFAULT), run,
          "stands deeper than is allowed");

@@ -55,7 +55,7 @@ struct sim_op {
     json_t *memory;
     int64_t signal;
     bool ends_family, stop_children;
-    struct rv_budget budget; /* start */
+    struct rv_budget budget; /* start, ask */
     json_t *input;
     json_t *doubt; /* as the run says it to the gate */
     /* what is asked */
@@ -616,6 +616,27 @@ static void commit_act(struct sim_op *op)
     }
 }
 
+/* What the engine counts, prompt and answer: it refuses what is more than the run has left. */
+static json_t *advice(struct sim_op *op)
+{
+    int64_t tokens = (int64_t)rv_random_below(&op->world->random, 100);
+    struct rv_budget left = {.steps_limit = -1,
+                             .calls_limit = -1,
+                             .depth_limit = -1,
+                             .children_limit = -1,
+                             .tokens_limit = op->budget.tokens_limit,
+                             .tokens_used = op->budget.tokens_used};
+    struct rv_error why = {.code = RV_OK};
+    if (rv_budget_check(&left, 0, 0, tokens, NULL, 0, &why) != RV_OK) {
+        return json_pack("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "limit", "message", why.message,
+                         "budget", "tokens");
+    }
+    return json_pack("{s:b,s:{s:s,s:i},s:{s:I}}", "ok", 1, "value", "choice",
+                     rv_random_below(&op->world->random, 2) == 0 ? "first" : "second", "margin",
+                     (int)((op->run->id * 7 + op->step.seq * 37) % 101), "usage", "tokens",
+                     (json_int_t)tokens);
+}
+
 static void commit_ask(struct sim_op *op)
 {
     if (fenced(op) || taken(op, op->step.seq)) {
@@ -634,12 +655,7 @@ static void commit_ask(struct sim_op *op)
         op->json =
             json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "denied", "message", "the door said no");
         break;
-    default:
-        op->json = json_pack("{s:b,s:{s:s,s:i},s:{s:i}}", "ok", 1, "value", "choice",
-                             rv_random_below(&op->world->random, 2) == 0 ? "first" : "second",
-                             "margin", (int)((op->run->id * 7 + op->step.seq * 37) % 101), "usage",
-                             "tokens", (int)rv_random_below(&op->world->random, 100));
-        break;
+    default: op->json = advice(op); break;
     }
     op->step.out = json_deep_copy(op->json);
     store_step(op, &op->step);
@@ -939,7 +955,9 @@ static void port_act(void *self, const struct rv_run_act *act, rv_port_done done
 
 static void port_ask(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
 {
-    fill_act(op_make(self, OP_ASK, act->run), act, done, data);
+    struct sim_op *op = op_make(self, OP_ASK, act->run);
+    op->budget = *act->budget;
+    fill_act(op, act, done, data);
 }
 
 static void port_start(void *self, const struct rv_run_act *act, rv_port_done done, void *data)

@@ -518,12 +518,13 @@ TEST(thoughts_come_before_the_options_and_are_no_part_of_the_answer)
     struct kernel_model *model = tiny();
     struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     const struct kernel_text options[] = {text_of("invoice.hold"), text_of("invoice.release")};
-    static const uint32_t allowed[] = {12, 12, KERNEL_NO_THINKING, 0};
-    enum { ASKED = 4 };
+    static const uint32_t allowed[] = {12, 12, KERNEL_NO_THINKING, 0, 0};
+    static const uint32_t length[] = {90, 90, 90, 90, 0}; /* 0: what the context leaves */
+    enum { ASKED = 5 };
     struct asked asked[ASKED] = {0};
     for (int i = 0; i < ASKED; i++) {
         struct kernel_message message;
-        struct kernel_request request = complete(&message, prompts[0], 90);
+        struct kernel_request request = complete(&message, prompts[0], length[i]);
         request.kind = KERNEL_CHAT;
         request.options = options;
         request.option_count = 2;
@@ -538,7 +539,7 @@ TEST(thoughts_come_before_the_options_and_are_no_part_of_the_answer)
         json_decref(answer);
         ck_assert(fabs(asked[i].probability[0] + asked[i].probability[1] - 1) < 1e-9);
         ck_assert_uint_gt(asked[i].usage.answer_tokens, asked[i].usage.thinking_tokens);
-        ck_assert_uint_le(asked[i].usage.answer_tokens, 90);
+        ck_assert(length[i] == 0 || asked[i].usage.answer_tokens <= length[i]);
     }
     ck_assert_uint_le(asked[0].usage.thinking_tokens, 12);
     ck_assert_uint_gt(asked[0].usage.thinking_tokens, 0);
@@ -549,6 +550,7 @@ TEST(thoughts_come_before_the_options_and_are_no_part_of_the_answer)
     ck_assert_ptr_null(asked[2].thoughts);
     ck_assert(asked[0].probability[0] != asked[2].probability[0]); /* they were read */
     ck_assert_uint_le(asked[3].usage.thinking_tokens, 45);         /* half, unless said otherwise */
+    ck_assert_uint_ge(asked[4].usage.thinking_tokens, asked[3].usage.thinking_tokens);
     for (int i = 0; i < ASKED; i++) {
         asked_free(&asked[i]);
     }
@@ -591,6 +593,58 @@ TEST(what_does_not_fit_is_refused_with_the_numbers)
     request.sampling.temperature = NAN;
     ck_assert(!ask(engine, &request, &asked));
     asked_free(&asked);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(prompt_and_answer_together_keep_within_what_the_request_allows)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){.running_max = 1});
+    struct kernel_message message;
+    struct asked asked = {0};
+    struct kernel_request request = complete(&message, prompts[0], 40);
+    ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+    asked_wait(&asked);
+    uint32_t prompt = asked.usage.prompt_tokens;
+    asked_free(&asked);
+    for (uint32_t total = prompt - 1; total <= prompt; total++) { /* no room for an answer */
+        struct kernel_error error = {.status = KERNEL_OK};
+        uint64_t id;
+        request.total_max = total;
+        ck_assert_int_eq(kernel_submit(engine, &request, asked_event, &asked, &id, &error),
+                         KERNEL_LIMIT);
+        ck_assert_int_eq(error.needs, prompt + 1);
+        ck_assert_msg(strstr(error.message, "allowed together") != NULL, "%s", error.message);
+    }
+    for (uint32_t left = 1; left <= 60; left += 13) { /* the answer is cut down to what is left */
+        request.total_max = prompt + left;
+        ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+        asked_wait(&asked);
+        ck_assert_uint_eq(asked.usage.prompt_tokens, prompt);
+        ck_assert_uint_eq(asked.usage.answer_tokens, left < 40 ? left : 40);
+        asked_free(&asked);
+    }
+    request.schema = text_of(schema);
+    struct kernel_error error = {.status = KERNEL_OK};
+    uint64_t id;
+    request.answer_max = 200;
+    request.total_max = prompt + 1; /* a token is no answer under a schema */
+    ck_assert_int_eq(kernel_submit(engine, &request, asked_event, &asked, &id, &error),
+                     KERNEL_LIMIT);
+    ck_assert_int_gt(error.needs, request.total_max);
+    request.total_max = (uint32_t)error.needs;
+    ck_assert_msg(ask(engine, &request, &asked), "%s", asked.message);
+    asked_wait(&asked);
+    ck_assert_uint_le(asked.usage.prompt_tokens + asked.usage.answer_tokens, request.total_max);
+    json_t *value = json_loads(asked.text, 0, NULL); /* closed in time */
+    ck_assert_msg(value != NULL, "%s", asked.text);
+    json_decref(value);
+    asked_free(&asked);
+    request.answer_max = 1; /* its own limit is what is wrong: more in all would not help */
+    ck_assert_int_eq(kernel_submit(engine, &request, asked_event, &asked, &id, &error),
+                     KERNEL_LIMIT);
+    ck_assert_int_eq(error.needs, 0);
     kernel_engine_destroy(engine);
     kernel_model_close(model);
 }

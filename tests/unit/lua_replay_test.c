@@ -3,6 +3,7 @@
  *
  *     lua_replay_test                                     the suite
  *     lua_replay_test --count N [--seed S] [--processes P]  N plans from seed S, P replays of each
+ *     lua_replay_test --count 2500 --processes 40         100,000 replays: some minutes
  *     lua_replay_test --show S                            prints the plan of a seed
  *
  * One process runs the plans and writes their journals: every request with its arguments and line,

@@ -127,6 +127,8 @@ struct script {
     char prompt[RV_MODEL_PROMPT_MAX];
     char untrusted[RV_MODEL_PROMPT_MAX];
     int max_tokens, tier;
+    int64_t tokens_left, needs; /* needs: so many tokens; more than are left are refused */
+    int took;                   /* of a try that fails */
     int64_t deadline_ms, seed;
     int asked;
     bool canceled;
@@ -150,8 +152,15 @@ static void script_say(void *self)
                  &err);
         return;
     }
+    if (script->tokens_left > 0 && script->needs > script->tokens_left) {
+        struct rv_model_reply little = {.tokens_needed = script->needs};
+        answered(script->data, rv_fail(&err, RV_LIMIT, "too little is left"), &little, &err);
+        return;
+    }
     if (text == NULL) {
-        answered(script->data, rv_fail(&err, RV_CORRUPT, "broken"), NULL, &err);
+        struct rv_model_reply took = {.tokens_in = script->took};
+        answered(script->data, rv_fail(&err, RV_CORRUPT, "broken"), script->took > 0 ? &took : NULL,
+                 &err);
         return;
     }
     struct rv_model_reply reply = {.text = text,
@@ -174,6 +183,7 @@ static void script_ask(void *self, const struct rv_model_request *request,
     script->asked++;
     script->max_tokens = request->max_tokens;
     script->tier = request->tier;
+    script->tokens_left = request->tokens_left;
     script->deadline_ms = request->deadline_ms;
     script->seed = request->seed;
     snprintf(script->prompt, sizeof script->prompt, "%s", request->text);
@@ -265,13 +275,17 @@ static void on_answer(void *data, json_t *answer)
     world->answers++;
 }
 
+static int64_t may_take; /* tokens; 0: no bound */
+
 /* Asks and waits; "ok", or the code of the answer. */
 static const char *ask_with(struct world *world, const char *text, const json_t *names)
 {
+    struct rv_model_asker who = asker;
+    who.tokens_left = may_take;
     json_t *question = json_loads(text, 0, NULL);
     ck_assert_ptr_nonnull(question);
     int before = world->answers;
-    rv_model_decide(world->model, &asker, question, names, 1, on_answer, world);
+    rv_model_decide(world->model, &who, question, names, 1, on_answer, world);
     json_decref(question); /* borrowed for the call only */
     ck_assert_int_eq(world->answers, before);
     for (int i = 0; i < 100 && world->answers == before; i++) {
@@ -462,6 +476,71 @@ TEST(a_repair_is_told_why_and_may_succeed)
     world->script.tokens_out = RV_MODEL_TOKENS_DEFAULT - RV_MODEL_TRY_TOKENS_MIN + 1;
     ck_assert_str_eq(ask(world), "invalid");
     ck_assert_int_eq(world->script.asked, 1);
+    world_end(world);
+}
+
+TEST(a_question_takes_no_more_tokens_than_its_asker_has)
+{
+    struct world *world = world_make(true);
+    world->script.answers[0] = "sorry";
+    world->script.answers[1] = "{\"choice\":\"pay\",\"reason\":\"r\"}";
+    world->script.needs = 40;
+    ck_assert_str_eq(ask(world), "ok"); /* no bound */
+    ck_assert_int_eq(world->script.tokens_left, 0);
+    may_take = 39; /* nothing is computed, and it is no fault of the engine's */
+    for (int i = 0; i < 2 * RV_MODEL_BREAKER_FAILURES; i++) {
+        ck_assert_str_eq(ask(world), "limit");
+        ck_assert_int_eq(rv_json_int(world->answer, "needs", 0), 40);
+        ck_assert_int_eq(usage(world, "tokens"), -1);
+    }
+    world->script.asked = 0;
+    may_take = 60; /* the first try takes 15, and the second could not be had for 40 any more */
+    world->script.needs = 50;
+    ck_assert_str_eq(ask(world), "invalid");
+    ck_assert_int_eq(world->script.asked, 2);
+    ck_assert_int_eq(world->script.tokens_left, 45);
+    ck_assert_int_eq(usage(world, "tokens"), 15);
+    ck_assert_int_eq(usage(world, "tries"), 1);
+    ck_assert_int_eq(rv_json_int(world->answer, "needs", 0), 0);
+    world->script.asked = 0;
+    world->script.needs = 45;
+    ck_assert_str_eq(ask(world), "ok");
+    ck_assert_int_eq(usage(world, "tokens"), 30);
+    may_take = 0;
+    world_end(world);
+}
+
+TEST(what_a_failed_or_late_question_took_counts)
+{
+    struct world *world = world_make(true);
+    world->script.took = 12;
+    ck_assert_str_eq(ask(world), "unavailable");
+    ck_assert_int_eq(usage(world, "tokens"), 12);
+    may_take = 1000;
+    world->script.answers[0] = ""; /* silent: what it took is heard after it was told to stop */
+    json_t *question = json_loads(QUESTION, 0, NULL);
+    struct rv_model_asker who = asker;
+    who.tokens_left = may_take;
+    int before = world->answers;
+    rv_model_decide(world->model, &who, question, NULL, 1, on_answer, world);
+    for (int i = 0; i < 10 && !world->script.canceled; i++) {
+        rv_loop_run_once(world->loop, 20);
+    }
+    ck_assert(world->script.canceled);
+    ck_assert_int_eq(world->answers, before);
+    world->script.answers[0] = NULL;
+    script_say(&world->script);
+    ck_assert_int_eq(world->answers, before + 1);
+    ck_assert_int_eq(usage(world, "tokens"), 12);
+    ck_assert_ptr_nonnull(strstr(rv_json_str(world->answer, "message", ""), "deadline"));
+    world->script.answers[0] = ""; /* it never says */
+    rv_model_decide(world->model, &who, question, NULL, 1, on_answer, world);
+    for (int i = 0; i < 200 && world->answers == before + 1; i++) {
+        rv_loop_run_once(world->loop, 20);
+    }
+    ck_assert_int_eq(world->answers, before + 2);
+    json_decref(question);
+    may_take = 0;
     world_end(world);
 }
 

@@ -17,6 +17,7 @@ struct asking {
     int64_t asked_us, said_us; /* when it was answered; 0 not */
     int32_t tenant;
     int64_t run;
+    int64_t tokens_left; /* 0: no bound */
     rv_model_answered answered;
     void *data;
 };
@@ -35,6 +36,18 @@ static void answer(struct asking *asking, enum rv_code code, const struct rv_mod
     asking->answered(asking->data, code, reply, err);
 }
 
+/* As an engine does before it computes anything. */
+static bool says_no(struct asking *asking)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct rv_model_reply reply = {.tokens_needed = 21}; /* a token of an answer */
+    if (asking->tokens_left == 0 || asking->tokens_left >= reply.tokens_needed) {
+        return false;
+    }
+    answer(asking, rv_fail(&err, RV_LIMIT, "too little is left"), &reply, &err);
+    return true;
+}
+
 static void say(void *data)
 {
     struct asking *asking = data;
@@ -43,7 +56,9 @@ static void say(void *data)
                                    .margin = (int)(1 + (asking->run * 7 + asking->asked_us) % 60),
                                    .tokens_in = 20,
                                    .tokens_out = 10};
-    if (is_open(asking)) {
+    if (is_open(asking) && !says_no(asking)) {
+        bool little = asking->tokens_left > 0 && asking->tokens_left < 30;
+        reply.tokens_out = little ? (int)asking->tokens_left - reply.tokens_in : reply.tokens_out;
         answer(asking, RV_OK, &reply, NULL);
     }
 }
@@ -82,6 +97,7 @@ static void ask(void *self, const struct rv_model_request *request, rv_model_ans
                               .driving = node->driving[request->tenant],
                               .tenant = request->tenant,
                               .run = request->run,
+                              .tokens_left = request->tokens_left,
                               .asked_us = base_now_us(world->base),
                               .answered = answered,
                               .data = data};

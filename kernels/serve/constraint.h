@@ -66,6 +66,10 @@ void kernel_constraint_mask(struct kernel_constraint *state, uint64_t *mask);
 /* Takes a token's bytes; false, and the state as before, where they may not come.  A token that
  * ends the answer changes nothing: true where the answer may end. */
 bool kernel_constraint_advance(struct kernel_constraint *state, int32_t token);
+/* The same, unless no end would be within `most` bytes after it: then `*ends` is false, and the
+ * state as before. */
+bool kernel_constraint_advance_within(struct kernel_constraint *state, int32_t token, uint32_t most,
+                                      bool *ends);
 /* The same for bytes that are no token: forced ones, a prefix that was already said. */
 bool kernel_constraint_accepts_bytes(struct kernel_constraint *state, struct kernel_text bytes);
 bool kernel_constraint_may_end(const struct kernel_constraint *state);
@@ -77,6 +81,8 @@ size_t kernel_constraint_forced(const struct kernel_constraint *constant, char *
  * the shortest way, not always it.)  `most` + 1 where it has more than `most`: a schema may ask for
  * a text of any length, and nobody looks for the end of that. */
 uint32_t kernel_constraint_shortest(const struct kernel_constraint *constant, uint32_t most);
+/* Is an end found within `most` bytes?  The same without looking for the shortest. */
+bool kernel_constraint_ends_within(const struct kernel_constraint *constant, uint32_t most);
 /* From here on only the bytes of that way, which must have been found. */
 void kernel_constraint_close(struct kernel_constraint *state);
 

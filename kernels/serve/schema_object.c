@@ -215,18 +215,22 @@ static bool rules_by_label(struct schema *schema, const struct conj *plain,
             chars->accept[s] = 0;
             continue;
         }
-        bool known = false;
+        const struct other_rule *known = NULL;
         if (!schema_work(schema, plain->at[0], "patternProperties", 2 + out->other_count / 4)) {
             return false;
         }
-        for (uint32_t i = 0; i < out->other_count; i++) {
-            known = known || out->other_rules[i].label == label;
+        for (uint32_t i = 0; i < out->other_count && known == NULL; i++) {
+            known = out->other_rules[i].label == label ? &out->other_rules[i] : NULL;
         }
-        if (!known) {
+        if (known == NULL) {
             struct conj conj = {0};
             schema_labelled_key(plain, patterns, label, &conj);
             add_other(out, label, conj_never(&conj) ? RULE_NONE : schema_rule(schema, &conj));
             conj_free(&conj);
+            known = &out->other_rules[out->other_count - 1];
+        }
+        if (known->rule == RULE_NONE) { /* no key, and not counted as one */
+            chars->accept[s] = 0;
         }
     }
     return schema->status == KERNEL_OK;

@@ -51,6 +51,12 @@ uint32_t kernel_trie_words(const struct kernel_trie *trie);
 struct kernel_grammar;
 enum kernel_status kernel_grammar_compile(const struct kernel_trie *trie, struct kernel_text schema,
                                           struct kernel_grammar **out, struct kernel_error *error);
+/* The same with `work` steps of it (0: what is allowed).  `*spent`: refused because those were too
+ * few. */
+enum kernel_status kernel_grammar_compile_within(const struct kernel_trie *trie,
+                                                 struct kernel_text schema, uint64_t work,
+                                                 struct kernel_grammar **out, bool *spent,
+                                                 struct kernel_error *error);
 /* Any JSON value ("json_object" of the API: an object). */
 enum kernel_status kernel_grammar_any(const struct kernel_trie *trie, bool object,
                                       struct kernel_grammar **out, struct kernel_error *error);

@@ -249,8 +249,8 @@ typedef void (*kernel_listener)(void *data, const struct kernel_event *event);
 enum kernel_status kernel_submit(struct kernel_engine *engine, const struct kernel_request *request,
                                  kernel_listener listener, void *data, uint64_t *id,
                                  struct kernel_error *error);
-/* Ends it with KERNEL_CANCELED within one step, or as soon as its schema is compiled, where that has
- * begun; nothing when it has ended. */
+/* Ends it with KERNEL_CANCELED within one step, or as soon as its schema is compiled, where that
+ * has begun; nothing when it has ended. */
 void kernel_cancel(struct kernel_engine *engine, uint64_t id);
 
 /* ---- figures, for /metrics and `reeve doctor` ---- */

@@ -1,5 +1,5 @@
-/* compile.c -- schemas compiled once for a tenant: on the thread that submits where that takes a few
- * milliseconds, else on one thread for that, tenants in turn.
+/* compile.c -- schemas compiled once for a tenant: on the thread that submits where that takes a
+ * few milliseconds, else on one thread for that, tenants in turn.
  *
  *     submit --> remembered? --> soon compiled? --> engine's inbox
  *                                     no --> queue --compiles--> inbox, with the error if refused
@@ -235,8 +235,7 @@ static void *compile_all(void *data)
 void compiler_start(struct kernel_engine *engine)
 {
     pthread_cond_init(&engine->compiler_woken, NULL);
-    engine->compiler_runs =
-        pthread_create(&engine->compiler, NULL, compile_all, engine) == 0;
+    engine->compiler_runs = pthread_create(&engine->compiler, NULL, compile_all, engine) == 0;
     KERNEL_ASSERT(engine->compiler_runs);
 }
 

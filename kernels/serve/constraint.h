@@ -10,7 +10,8 @@
  * too), min/maxLength in code points, minimum/maximum/exclusive*, pattern (no look-around), format
  * date, date-time, time, uuid, email, ipv4, ipv6, hostname, uri.  Level 2 where it is provable:
  * oneOf of disjoint alternatives, allOf, patternProperties, propertyNames, min/maxProperties,
- * multipleOf, pattern with lengths.  Everything else is refused by keyword and JSON pointer: an
+ * multipleOf (whole steps, halves, quarters ...: where dividing doubles tells the same as
+ * decimals), pattern with lengths.  Everything else is refused by keyword and JSON pointer: an
  * instance that the schema forbids is never accepted.
  *
  * What is written: no white space between tokens; named properties in the schema's order, then

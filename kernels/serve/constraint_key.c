@@ -21,14 +21,14 @@
 
 enum { CHARACTER_MAX = 12 /* bytes of one: two \uXXXX */ };
 
-struct place {          /* between two bytes of a key */
-    uint32_t state;     /* of the machine */
-    uint32_t escape;    /* bytes since the \ of an escape that has not ended; 0: in none */
-    bool begun_in;      /* the escape in which the key was begun: both sides spell it so */
+struct place {       /* between two bytes of a key */
+    uint32_t state;  /* of the machine */
+    uint32_t escape; /* bytes since the \ of an escape that has not ended; 0: in none */
+    bool begun_in;   /* the escape in which the key was begun: both sides spell it so */
 };
-struct taken {          /* what a taken key lacks, from where this one is */
-    size_t at, length;  /* in `bytes` */
-    uint32_t same;      /* bytes that it begins with as the one before it does */
+struct taken {         /* what a taken key lacks, from where this one is */
+    size_t at, length; /* in `bytes` */
+    uint32_t same;     /* bytes that it begins with as the one before it does */
 };
 struct search {
     const struct machine *machine;
@@ -36,7 +36,7 @@ struct search {
     struct taken *taken; /* sorted */
     uint32_t count, room;
     struct place *places; /* [longest + 1] along the key that is looked at */
-    bool following[256]; /* bytes that taken keys go on with at the node */
+    bool following[256];  /* bytes that taken keys go on with at the node */
     /* the best so far */
     uint64_t cost;
     uint32_t key, depth;
@@ -76,8 +76,7 @@ uint8_t key_machine_way(const struct machine *machine, uint32_t state, bool char
 
 static struct place go(const struct machine *machine, struct place from, uint8_t byte)
 {
-    struct place to = {.state = machine_step(machine, from.state, byte),
-                       .begun_in = from.begun_in};
+    struct place to = {.state = machine_step(machine, from.state, byte), .begun_in = from.begun_in};
     if (from.escape > 0) {
         to.escape = from.escape + 1;
     } else {
@@ -210,8 +209,7 @@ static int by_text(const void *a, const void *b, void *bytes)
     const struct taken *x = a;
     const struct taken *y = b;
     const char *text = bytes;
-    int order =
-        memcmp(text + x->at, text + y->at, x->length < y->length ? x->length : y->length);
+    int order = memcmp(text + x->at, text + y->at, x->length < y->length ? x->length : y->length);
     return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
 }
 
@@ -282,7 +280,8 @@ static void leave(struct search *search, uint32_t key, uint32_t depth)
         }
         uint32_t first = pleasant(edge->low, edge->high);
         for (uint32_t i = 0; i <= (uint32_t)edge->high - edge->low; i++) {
-            uint32_t b = first + i <= edge->high ? first + i : first + i - edge->high - 1 + edge->low;
+            uint32_t b =
+                first + i <= edge->high ? first + i : first + i - edge->high - 1 + edge->low;
             if (!search->following[b] && spells_shortest(from, (uint8_t)b)) {
                 propose(search, leaving_cost(search, depth, (uint8_t)b), key, depth, (int)b);
                 if (b != '\\') { /* another byte of the edge costs the same */

@@ -30,7 +30,7 @@ struct kernel_constraint {
     size_t way_at;          /* ... and how far that is */
     struct spell_bytes trial, found; /* ways to the end: one that is tried, the best */
     bool end_known;                  /* `found` is one of the state as it is */
-    uint64_t *mask; /* of one stack */
+    uint64_t *mask;                  /* of one stack */
     uint32_t *rests;
 };
 

@@ -175,8 +175,8 @@ enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequenc
                                     bool soon, struct kernel_error *error)
 {
     struct kernel_text schema = {sequence->schema.at, sequence->schema.length};
-    enum kernel_status status = grammars_acquire(engine, sequence->tenant, schema, soon,
-                                                 &sequence->grammar, error);
+    enum kernel_status status =
+        grammars_acquire(engine, sequence->tenant, schema, soon, &sequence->grammar, error);
     if (status != KERNEL_OK || sequence->grammar == NULL) {
         return status;
     }

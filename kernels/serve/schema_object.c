@@ -295,7 +295,8 @@ static bool few_unnamed(struct schema *schema, const struct conj *plain, const s
         if (json_number_value(json_object_get(plain->at[i], "minProperties")) >= out->least) {
             return schema_fail(schema, plain->at[i], "minProperties", KERNEL_UNSUPPORTED,
                                "more than %d keys without a name; name some in properties, or use "
-                               "an array of objects", UNNAMED_MAX);
+                               "an array of objects",
+                               UNNAMED_MAX);
         }
     }
     return true;
@@ -312,8 +313,8 @@ bool schema_object(struct schema *schema, const struct conj *plain, const struct
     if (good && !names_possible) { /* no key at all */
         out->most = 0;
     }
-    good = good && named_properties(schema, plain, names, out) &&
-           few_unnamed(schema, plain, out) && other_keys(schema, plain, names, out);
+    good = good && named_properties(schema, plain, names, out) && few_unnamed(schema, plain, out) &&
+           other_keys(schema, plain, names, out);
     *possible = out->least <= out->most;
     chars_destroy(names);
     merged_free(&of_names);

@@ -103,7 +103,8 @@ TEST(fewer_keys_than_needed_are_refused_by_name)
                                &error);
         ck_assert_msg(grammar == NULL, "%s", schemas[i]);
         ck_assert_msg(strncmp(error.message, "schema /", 8) == 0 &&
-                          strstr(error.message, ": nothing satisfies it") != NULL, "%s", error.message);
+                          strstr(error.message, ": nothing satisfies it") != NULL,
+                      "%s", error.message);
     }
     kernel_trie_destroy(trie);
 }

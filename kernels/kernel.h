@@ -25,6 +25,10 @@
  *  - No file but the model's is read, none is written unless kernel_model_write is called, no
  * socket is opened.
  *
+ *  - Nobody waits for another's schema: one that takes more than a few milliseconds is compiled on
+ *    a thread for that, tenants in turn, after its request got a place in the queue; one that was
+ *    refused is remembered, for its tenant, like one that was compiled.
+ *
  * Thread: any, for every function; events come on the engine's own thread and must not block.
  */
 #ifndef REEVE_KERNELS_KERNEL_H
@@ -245,11 +249,13 @@ typedef void (*kernel_listener)(void *data, const struct kernel_event *event);
  * limit, and a tenant with nothing open is admitted while there is any place.
  *
  * Everything in `request` is copied.  After KERNEL_OK exactly one DONE or FAILED comes, after any
- * number of PIECEs; otherwise nothing.  `*id` names it for kernel_cancel. */
+ * number of PIECEs; otherwise nothing.  `*id` names it for kernel_cancel.  A schema that is refused
+ * is one or the other: at once where that is soon found out, else as FAILED with the same error. */
 enum kernel_status kernel_submit(struct kernel_engine *engine, const struct kernel_request *request,
                                  kernel_listener listener, void *data, uint64_t *id,
                                  struct kernel_error *error);
-/* Ends it with KERNEL_CANCELED within one step; nothing when it has ended. */
+/* Ends it with KERNEL_CANCELED within one step, or as soon as its schema is compiled, where that
+ * has begun; nothing when it has ended. */
 void kernel_cancel(struct kernel_engine *engine, uint64_t id);
 
 /* ---- figures, for /metrics and `reeve doctor` ---- */

@@ -84,7 +84,8 @@ static void close_in_time(struct sequence *sequence)
 {
     if (sequence->constraint != NULL && !sequence->closing && !sequence->thinking) {
         uint32_t left = sequence->answer_max - sequence->answer_tokens;
-        if (left <= kernel_constraint_shortest(sequence->constraint, left) + CLOSING_MARGIN) {
+        if (left <= CLOSING_MARGIN ||
+            !kernel_constraint_ends_within(sequence->constraint, left - CLOSING_MARGIN - 1)) {
             begin_closing(sequence);
         }
     }
@@ -99,17 +100,12 @@ static bool take_or_close(struct sequence *sequence, int32_t token)
         return true;
     }
     uint32_t left = sequence->answer_max - sequence->answer_tokens - 1;
-    struct kernel_constraint *before = kernel_constraint_copy(sequence->constraint);
-    KERNEL_ASSERT(kernel_constraint_advance(sequence->constraint, token));
-    bool ends = kernel_constraint_shortest(sequence->constraint, left) <= left;
+    bool ends = true;
+    KERNEL_ASSERT(kernel_constraint_advance_within(sequence->constraint, token, left, &ends));
     if (!ends) {
-        struct kernel_constraint *swap = sequence->constraint;
-        sequence->constraint = before;
-        before = swap;
         sequence->alternative_count = 0; /* they are of a token that was not taken */
         begin_closing(sequence);
     }
-    kernel_constraint_destroy(before);
     return ends;
 }
 

@@ -9,7 +9,9 @@
 
 enum {
     POOL_COMPACT = 256 << 10, /* of frames, most of them dead: then the live ones move */
-    CLOSE_BYTES_MAX = 4 << 20
+    CLOSE_BYTES_MAX = 4 << 20,
+    WAY_FIRST = 128, /* bytes: how far an end is looked for at first ... */
+    WAY_MORE = 4     /* ... and how much further each time */
 };
 
 void state_room(struct kernel_constraint *state, size_t more)
@@ -60,6 +62,9 @@ void kernel_constraint_destroy(struct kernel_constraint *state)
         free(state->list);
         free(state->levels);
         free(state->key.at);
+        free(state->way.at);
+        free(state->trial.at);
+        free(state->found.at);
         free(state->mask);
         free(state->rests);
         free(state);
@@ -155,10 +160,14 @@ static void compact(struct kernel_constraint *state)
 
 static void copy_stacks(struct stacks *to, const struct stacks *from)
 {
-    to->count = 0;
-    for (uint32_t i = 0; i < from->count; i++) {
-        stacks_add(to, from->at[i]);
+    if (to->room < from->count) {
+        to->room = from->count;
+        to->at = kernel_resize(to->at, to->room, sizeof(const struct frame *));
     }
+    if (from->count > 0) {
+        memcpy(to->at, from->at, from->count * sizeof(const struct frame *));
+    }
+    to->count = from->count;
 }
 
 /* All bytes from the stacks in `from`, which becomes what is left; both lists are overwritten. */
@@ -206,7 +215,10 @@ static bool run_apart(struct kernel_constraint *state, struct stacks *from,
     return from->count > 0;
 }
 
-bool kernel_constraint_accepts_bytes(struct kernel_constraint *state, struct kernel_text bytes)
+/* Takes the bytes, unless no end is within `most` bytes after them (`*ends`): then, as where they
+ * may not come, the state is as before. */
+static bool take(struct kernel_constraint *state, struct kernel_text bytes, uint32_t most,
+                 bool *ends)
 {
     size_t left = state->rest.length - state->rest_at;
     if (state->closing && (bytes.length > left || memcmp(state->rest.at + state->rest_at,
@@ -221,31 +233,53 @@ bool kernel_constraint_accepts_bytes(struct kernel_constraint *state, struct ker
         good = run_apart(state, &from, bytes);
     }
     if (good) {
-        free(state->now.at);
+        struct stacks before = state->now;
         state->now = from;
         state->text.length += bytes.length;
         state->rest_at += state->closing ? bytes.length : 0;
-        if (state->pool.bytes > POOL_COMPACT) {
-            compact(state);
+        state->end_known = false;
+        *ends = most == UINT32_MAX || kernel_constraint_ends_within(state, most);
+        if (*ends) {
+            free(before.at);
+            if (state->pool.bytes > POOL_COMPACT) {
+                compact(state);
+            }
+            return true;
         }
-    } else {
-        free(from.at);
-        state->pool.now = mark;
+        state->now = before;
+        state->text.length -= bytes.length;
+        state->rest_at -= state->closing ? bytes.length : 0;
+        state->end_known = false;
     }
+    free(from.at);
+    state->pool.now = mark;
     return good;
 }
 
-bool kernel_constraint_advance(struct kernel_constraint *state, int32_t token)
+bool kernel_constraint_accepts_bytes(struct kernel_constraint *state, struct kernel_text bytes)
+{
+    bool ends = true;
+    return take(state, bytes, UINT32_MAX, &ends);
+}
+
+bool kernel_constraint_advance_within(struct kernel_constraint *state, int32_t token, uint32_t most,
+                                      bool *ends)
 {
     const struct kernel_trie *trie = state->grammar->trie;
+    *ends = true;
     if (token < 0 || (uint32_t)token >= trie->tokens) {
         return false;
     }
     if (trie->ends[token / 64] >> (token % 64) & 1) {
         return kernel_constraint_may_end(state);
     }
-    struct kernel_text bytes = trie->bytes[token];
-    return trie->usable[token] && kernel_constraint_accepts_bytes(state, bytes);
+    return trie->usable[token] && take(state, trie->bytes[token], most, ends);
+}
+
+bool kernel_constraint_advance(struct kernel_constraint *state, int32_t token)
+{
+    bool ends = true;
+    return kernel_constraint_advance_within(state, token, UINT32_MAX, &ends);
 }
 
 /* ---- asking ---- */
@@ -351,21 +385,29 @@ size_t kernel_constraint_forced(const struct kernel_constraint *constant, char *
 
 /* ---- closing ---- */
 
-/* Of at most `most` bytes. */
-static bool shortest_way(struct kernel_constraint *state, size_t most, struct spell_bytes *out)
+/* Of at most `most` bytes; looked for further and further, so that what it costs goes by the
+ * shortest way and not by the longest.  `any`: the first that is found will do. */
+static bool shortest_way(struct kernel_constraint *state, size_t most, bool any,
+                         struct spell_bytes *out)
 {
     bool found = false;
-    for (uint32_t i = 0; i < state->now.count; i++) {
-        struct spell_bytes way = {0};
-        if (close_stack(state, state->now.at[i], most, &way) &&
-            (!found || way.length < out->length)) {
-            struct spell_bytes swap = *out;
-            *out = way;
-            way = swap;
-            found = true;
-            most = out->length;
+    for (size_t far = WAY_FIRST; !found; far *= WAY_MORE) {
+        size_t limit = far < most ? far : most;
+        for (uint32_t i = 0; i < state->now.count && !(found && any); i++) {
+            struct spell_bytes *way = &state->trial;
+            way->length = 0;
+            if (close_stack(state, state->now.at[i], limit, way) &&
+                (!found || way->length < out->length)) {
+                struct spell_bytes swap = *out;
+                *out = *way;
+                *way = swap;
+                found = true;
+                limit = out->length;
+            }
         }
-        free(way.at);
+        if (far >= most) {
+            break;
+        }
     }
     return found;
 }
@@ -376,10 +418,22 @@ uint32_t kernel_constraint_shortest(const struct kernel_constraint *constant, ui
     if (state->closing) {
         return (uint32_t)(state->rest.length - state->rest_at);
     }
-    struct spell_bytes way = {0};
-    bool found = shortest_way(state, most, &way);
-    free(way.at);
-    return found ? (uint32_t)way.length : most + 1;
+    bool found = shortest_way(state, most, false, &state->found);
+    state->end_known = found;
+    return found ? (uint32_t)state->found.length : most + 1;
+}
+
+bool kernel_constraint_ends_within(const struct kernel_constraint *constant, uint32_t most)
+{
+    struct kernel_constraint *state = (struct kernel_constraint *)(uintptr_t)constant;
+    if (state->closing) {
+        return state->rest.length - state->rest_at <= most;
+    }
+    if (state->end_known && state->found.length <= most) {
+        return true;
+    }
+    state->end_known = shortest_way(state, most, true, &state->found);
+    return state->end_known;
 }
 
 void kernel_constraint_close(struct kernel_constraint *state)
@@ -387,7 +441,7 @@ void kernel_constraint_close(struct kernel_constraint *state)
     if (!state->closing) {
         state->rest.length = 0;
         state->rest_at = 0;
-        bool found = shortest_way(state, CLOSE_BYTES_MAX, &state->rest);
+        bool found = shortest_way(state, CLOSE_BYTES_MAX, false, &state->rest);
         KERNEL_ASSERT(found);
         state->closing = true;
     }

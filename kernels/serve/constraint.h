@@ -10,7 +10,8 @@
  * too), min/maxLength in code points, minimum/maximum/exclusive*, pattern (no look-around), format
  * date, date-time, time, uuid, email, ipv4, ipv6, hostname, uri.  Level 2 where it is provable:
  * oneOf of disjoint alternatives, allOf, patternProperties, propertyNames, min/maxProperties,
- * multipleOf, pattern with lengths.  Everything else is refused by keyword and JSON pointer: an
+ * multipleOf (whole steps, halves, quarters ...: where dividing doubles tells the same as
+ * decimals), pattern with lengths.  Everything else is refused by keyword and JSON pointer: an
  * instance that the schema forbids is never accepted.
  *
  * What is written: no white space between tokens; named properties in the schema's order, then
@@ -51,6 +52,12 @@ uint32_t kernel_trie_words(const struct kernel_trie *trie);
 struct kernel_grammar;
 enum kernel_status kernel_grammar_compile(const struct kernel_trie *trie, struct kernel_text schema,
                                           struct kernel_grammar **out, struct kernel_error *error);
+/* The same with `work` steps of it (0: what is allowed).  `*spent`: refused because those were too
+ * few. */
+enum kernel_status kernel_grammar_compile_within(const struct kernel_trie *trie,
+                                                 struct kernel_text schema, uint64_t work,
+                                                 struct kernel_grammar **out, bool *spent,
+                                                 struct kernel_error *error);
 /* Any JSON value ("json_object" of the API: an object). */
 enum kernel_status kernel_grammar_any(const struct kernel_trie *trie, bool object,
                                       struct kernel_grammar **out, struct kernel_error *error);
@@ -66,6 +73,10 @@ void kernel_constraint_mask(struct kernel_constraint *state, uint64_t *mask);
 /* Takes a token's bytes; false, and the state as before, where they may not come.  A token that
  * ends the answer changes nothing: true where the answer may end. */
 bool kernel_constraint_advance(struct kernel_constraint *state, int32_t token);
+/* The same, unless no end would be within `most` bytes after it: then `*ends` is false, and the
+ * state as before. */
+bool kernel_constraint_advance_within(struct kernel_constraint *state, int32_t token, uint32_t most,
+                                      bool *ends);
 /* The same for bytes that are no token: forced ones, a prefix that was already said. */
 bool kernel_constraint_accepts_bytes(struct kernel_constraint *state, struct kernel_text bytes);
 bool kernel_constraint_may_end(const struct kernel_constraint *state);
@@ -77,6 +88,8 @@ size_t kernel_constraint_forced(const struct kernel_constraint *constant, char *
  * the shortest way, not always it.)  `most` + 1 where it has more than `most`: a schema may ask for
  * a text of any length, and nobody looks for the end of that. */
 uint32_t kernel_constraint_shortest(const struct kernel_constraint *constant, uint32_t most);
+/* Is an end found within `most` bytes?  The same without looking for the shortest. */
+bool kernel_constraint_ends_within(const struct kernel_constraint *constant, uint32_t most);
 /* From here on only the bytes of that way, which must have been found. */
 void kernel_constraint_close(struct kernel_constraint *state);
 

@@ -14,38 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SEARCH_MAX = 1 << 18 /* beginnings of keys looked at for one that is not taken */ };
-
-/* A byte that reads well out of low .. high. */
-static uint8_t pleasant(uint8_t low, uint8_t high)
-{
-    if (low <= 'a' && high >= 'a') {
-        return 'a';
-    }
-    return low <= '0' && high >= '0' ? '0' : low;
-}
-
-/* The edge on a way with the fewest bytes; with a most, the fewest characters first. */
-static uint8_t machine_way(const struct machine *machine, uint32_t state, bool characters)
-{
-    uint64_t best = UINT64_MAX;
-    uint8_t byte = 0;
-    for (uint32_t e = machine->edge_at[state]; e < machine->edge_at[state + 1]; e++) {
-        const struct machine_edge *edge = &machine->edges[e];
-        uint64_t cost = machine->shortest[edge->to];
-        if (characters) {
-            cost += ((uint64_t)machine->least[edge->to] +
-                     machine_is(machine, edge->to, MACHINE_BOUNDARY))
-                    << 32;
-        }
-        if (cost < best) {
-            best = cost;
-            byte = pleasant(edge->low, edge->high);
-        }
-    }
-    return byte;
-}
-
 /* ---- objects ---- */
 
 /* The property to write next; UINT32_MAX: some other key. */
@@ -104,68 +72,20 @@ static uint8_t name_way(const struct stepper *stepper, const struct frame *frame
     return byte;
 }
 
-struct beginning { /* of a key that is searched, breadth first */
-    uint32_t state, from;
-    uint8_t byte;
-};
-
-static bool key_is_free(struct kernel_constraint *state, const struct frame *frame,
-                        const struct stepper *stepper, const struct beginning *list, uint32_t at)
-{
-    state->key.length = 0;
-    for (uint32_t i = at; i != 0; i = list[i].from) {
-        spell_add(&state->key, &list[i].byte, 1);
-    }
-    for (size_t i = 0; i < state->key.length / 2; i++) {
-        char swap = state->key.at[i];
-        state->key.at[i] = state->key.at[state->key.length - 1 - i];
-        state->key.at[state->key.length - 1 - i] = swap;
-    }
-    struct spell_bytes whole = {0};
-    spell_add(&whole, stepper->text + frame->key_at, stepper->length - frame->key_at);
-    spell_add(&whole, state->key.at, state->key.length);
-    bool taken = step_key_taken(stepper->text, frame, (struct kernel_text){whole.at, whole.length});
-    free(whole.at);
-    return !taken;
-}
-
-/* The next byte of a shortest key that is neither used nor named; '"' where it ends here. */
+/* The next byte of a shortest key that is neither used nor named, which is looked for once; '"'
+ * where it ends here, 0 where there is none. */
 static uint8_t other_way(struct kernel_constraint *state, const struct stepper *stepper,
                          const struct frame *frame)
 {
-    const struct machine *machine = frame->alt->others;
-    struct beginning *list = kernel_allocate(KEY_SEARCH_MAX, sizeof *list);
-    uint32_t count = 1;
-    list[0].state = frame->state;
-    uint8_t answer = 0;
-    while (!machine_is(machine, list[count - 1].state, MACHINE_ACCEPT)) { /* most often free */
-        uint8_t byte = machine_way(machine, list[count - 1].state, false);
-        uint32_t to = machine_step(machine, list[count - 1].state, byte);
-        list[count] = (struct beginning){to, count - 1, byte};
-        count++;
-    }
-    if (key_is_free(state, frame, stepper, list, count - 1)) {
-        answer = count > 1 ? list[1].byte : '"';
-        free(list);
-        return answer;
-    }
-    count = 1;
-    for (uint32_t i = 0; i < count; i++) {
-        if (machine_is(machine, list[i].state, MACHINE_ACCEPT | MACHINE_BOUNDARY) &&
-            key_is_free(state, frame, stepper, list, i)) {
-            answer = state->key.length > 0 ? (uint8_t)state->key.at[0] : '"';
-            break;
+    struct kernel_text typed = {stepper->text + frame->key_at, stepper->length - frame->key_at};
+    if (state->way_at == state->way.length) {
+        state->way.length = state->way_at = 0;
+        if (!key_shortest(stepper->text, frame, frame->state, typed, &state->way)) {
+            return 0;
         }
-        uint32_t from = list[i].state;
-        for (uint32_t e = machine->edge_at[from]; e < machine->edge_at[from + 1]; e++) {
-            const struct machine_edge *edge = &machine->edges[e];
-            for (uint32_t b = edge->low; b <= edge->high && count < KEY_SEARCH_MAX; b++) {
-                list[count++] = (struct beginning){edge->to, i, (uint8_t)b};
-            }
-        }
+        spell_add(&state->way, "\"", 1);
     }
-    free(list);
-    return answer;
+    return (uint8_t)state->way.at[state->way_at++];
 }
 
 /* ---- values ---- */
@@ -187,7 +107,7 @@ static const struct alt *best_alt(const struct stepper *stepper, const struct fr
 static uint8_t value_way(const struct alt *alt)
 {
     switch (alt->kind) {
-    case ALT_SCALAR: return machine_way(alt->machine, MACHINE_START, false);
+    case ALT_SCALAR: return key_machine_way(alt->machine, MACHINE_START, false);
     case ALT_STRING: return '"';
     case ALT_ARRAY: return '[';
     case ALT_OBJECT: return '{';
@@ -205,7 +125,7 @@ static uint8_t string_way(const struct frame *frame)
         }
         return 'a'; /* only free strings count their least here */
     }
-    return machine_way(machine, frame->state, alt->most != UINT32_MAX);
+    return key_machine_way(machine, frame->state, alt->most != UINT32_MAX);
 }
 
 /* The byte, and the alternative that it begins where it begins one. */
@@ -215,7 +135,7 @@ static uint8_t next_byte(struct kernel_constraint *state, const struct stepper *
     *alt = NULL;
     switch ((enum phase)frame->phase) {
     case PHASE_FINISHED: break;
-    case PHASE_SCALAR: return machine_way(frame->alt->machine, frame->state, false);
+    case PHASE_SCALAR: return key_machine_way(frame->alt->machine, frame->state, false);
     case PHASE_STRING: return string_way(frame);
     case PHASE_ROOT:
     case PHASE_VALUE: *alt = best_alt(stepper, frame, frame->state); return value_way(*alt);
@@ -261,16 +181,43 @@ static const struct frame *choose(const struct stepper *stepper, const struct fr
     return out->count > 0 ? out->at[0] : NULL;
 }
 
+/* Inside of free text: as many characters as it lacks, at once. */
+static const struct frame *fill_string(struct kernel_constraint *state, struct stepper *stepper,
+                                       const struct frame *frame, size_t begin, size_t most,
+                                       struct spell_bytes *out)
+{
+    if (frame->phase != PHASE_STRING || frame->count >= frame->alt->least ||
+        !machine_is(frame->alt->machine, frame->state, MACHINE_BOUNDARY | MACHINE_FREE)) {
+        return frame;
+    }
+    uint32_t lacks = frame->alt->least - frame->count;
+    if (out->length + lacks > most) {
+        return NULL;
+    }
+    state_room(state, stepper->length - begin + lacks + 2);
+    memset(state->text.at + stepper->length, 'a', lacks);
+    spell_add(out, state->text.at + stepper->length, lacks);
+    stepper->length += lacks;
+    struct frame *next = step_frame(stepper, frame);
+    next->count = frame->alt->least;
+    return next;
+}
+
 bool close_stack(struct kernel_constraint *state, const struct frame *frame, size_t most,
                  struct spell_bytes *out)
 {
     struct stepper stepper = state_trial(state);
     size_t begin = state->text.length;
+    state->way.length = state->way_at = 0;
     while (!step_may_end(frame)) {
         if (frame->phase == PHASE_SCALAR &&
             machine_is(frame->alt->machine, frame->state, MACHINE_ACCEPT)) {
             frame = frame->up;
             continue;
+        }
+        frame = fill_string(state, &stepper, frame, begin, most, out);
+        if (frame == NULL) {
+            return false;
         }
         const struct alt *alt = NULL;
         uint8_t byte = next_byte(state, &stepper, frame, &alt);

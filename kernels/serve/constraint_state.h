@@ -26,7 +26,11 @@ struct kernel_constraint {
     uint32_t list_room;
     struct level *levels;
     struct spell_bytes key;
-    uint64_t *mask; /* of one stack */
+    struct spell_bytes way; /* the rest of a key, while a way to the end is looked for ... */
+    size_t way_at;          /* ... and how far that is */
+    struct spell_bytes trial, found; /* ways to the end: one that is tried, the best */
+    bool end_known;                  /* `found` is one of the state as it is */
+    uint64_t *mask;                  /* of one stack */
     uint32_t *rests;
 };
 

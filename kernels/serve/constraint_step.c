@@ -70,14 +70,22 @@ static bool same(const struct frame *a, const struct frame *b)
     return true;
 }
 
+/* Inside of text that the schema does not list: almost every token may come, so each costs. */
+static bool in_text(const struct frame *frame)
+{
+    return frame->phase == PHASE_STRING || frame->phase == PHASE_KEY_OTHER;
+}
+
 void stacks_add(struct stacks *stacks, const struct frame *frame)
 {
+    uint32_t texts = 0;
     for (uint32_t i = 0; i < stacks->count; i++) {
         if (same(stacks->at[i], frame)) {
             return;
         }
+        texts += in_text(stacks->at[i]);
     }
-    if (stacks->count == STEP_STACKS_MAX) {
+    if (stacks->count == STEP_STACKS_MAX || (texts >= STEP_TEXTS_MAX && in_text(frame))) {
         return;
     }
     if (stacks->count == stacks->room) {
@@ -96,7 +104,7 @@ static bool fits_depth(const struct stepper *stepper, const struct frame *frame,
            stepper->grammar->rules[rule].height <= KERNEL_ANSWER_DEPTH_MAX;
 }
 
-static uint32_t used_count(const struct frame *frame)
+uint32_t step_used_count(const struct frame *frame)
 {
     uint32_t count = 0;
     for (const struct used *used = frame->used; used != NULL; used = used->up) {
@@ -117,7 +125,7 @@ static uint64_t others_left(const struct stepper *stepper, const struct frame *f
             return 0;
         }
     }
-    uint64_t taken = (uint64_t)used_count(frame) + alt->property_count;
+    uint64_t taken = (uint64_t)step_used_count(frame) + alt->property_count;
     return alt->other_capacity == UINT64_MAX ? UINT64_MAX / 2
            : alt->other_capacity > taken     ? alt->other_capacity - taken
                                              : 0;
@@ -445,6 +453,25 @@ static void end_other_key(struct stepper *s, const struct frame *frame)
     stacks_add(s->out, next);
 }
 
+/* Is there a key that is not taken from here on?  Counted between characters; within one it is
+ * looked for, because keys are counted by whole characters. */
+static bool key_left(const struct stepper *s, const struct frame *frame, uint32_t to)
+{
+    const struct machine *others = frame->alt->others;
+    struct kernel_text raw = {s->text + frame->key_at, s->length + 1 - frame->key_at};
+    if (others->ways == NULL ||
+        key_is_open(others, to, (uint64_t)step_used_count(frame) + frame->alt->property_count)) {
+        return true;
+    }
+    if (machine_is(others, to, MACHINE_BOUNDARY)) {
+        return key_is_open(others, to, step_keys_with(s->text, frame, raw));
+    }
+    struct spell_bytes rest = {0};
+    bool found = key_shortest(s->text, frame, to, raw, &rest);
+    free(rest.at);
+    return found;
+}
+
 static void in_other_key(struct stepper *s, const struct frame *frame, uint8_t byte)
 {
     const struct machine *others = frame->alt->others;
@@ -456,14 +483,8 @@ static void in_other_key(struct stepper *s, const struct frame *frame, uint8_t b
     if (to == MACHINE_DEAD) {
         return;
     }
-    if (others->ways != NULL && others->ways[to] != UINT64_MAX) {
-        struct kernel_text raw = {s->text + frame->key_at, s->length + 1 - frame->key_at};
-        if (!machine_is(others, to, MACHINE_BOUNDARY)) {
-            raw.length = step_whole_characters(raw);
-        }
-        if (others->ways[to] <= step_keys_with(s->text, frame, raw)) {
-            return; /* every key that begins so might be there already */
-        }
+    if (!key_left(s, frame, to)) {
+        return;
     }
     struct frame *next = step_frame(s, frame);
     next->state = to;

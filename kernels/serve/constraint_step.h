@@ -13,7 +13,10 @@
 #include "kernels/serve/grammar.h"
 #include "kernels/serve/spell.h"
 
-enum { STEP_STACKS_MAX = 1024 }; /* side by side; more are forgotten, each alone is good */
+/* Side by side; more are forgotten, each alone is good: what is written then satisfies the schema,
+ * though not everything that does is written.  Few where they are inside of free text, where each
+ * costs a mask of its own; many where a literal tells them apart ("kind":"invoice"). */
+enum { STEP_STACKS_MAX = 1024, STEP_TEXTS_MAX = 16 };
 
 enum phase {
     PHASE_FINISHED,
@@ -90,6 +93,22 @@ bool step_key_taken(const char *text, const struct frame *frame, struct kernel_t
 /* How many keys of the object, named or used, begin with it. */
 uint64_t step_keys_with(const char *text, const struct frame *frame, struct kernel_text prefix);
 size_t step_whole_characters(struct kernel_text raw);
+uint32_t step_used_count(const struct frame *frame);
+
+/* ---- constraint_key.c ---- */
+
+/* Has the state of `others` more keys than `taken`?  Then one of them is free. */
+static inline bool key_is_open(const struct machine *others, uint32_t state, uint64_t taken)
+{
+    return others->ways == NULL || others->ways[state] == UINT64_MAX || others->ways[state] > taken;
+}
+/* Adds the rest of a shortest key that is neither named nor used, from `state` on, where `typed` is
+ * what it begins with; false: there is none. */
+bool key_shortest(const char *text, const struct frame *frame, uint32_t state,
+                  struct kernel_text typed, struct spell_bytes *out);
+/* The byte on a way with the fewest bytes to an end; with `characters` the fewest of them first. */
+uint8_t key_machine_way(const struct machine *machine, uint32_t state, bool characters);
+
 /* The string may be here with so many characters. */
 static inline bool step_fits(const struct alt *alt, uint32_t state, uint32_t characters)
 {

@@ -29,6 +29,14 @@ int64_t serve_now_us(void)
 
 /* ---- the engine's thread ---- */
 
+void inbox_add(struct kernel_engine *engine, struct sequence *sequence)
+{
+    sequence->next = NULL;
+    *engine->inbox_end = sequence;
+    engine->inbox_end = &sequence->next;
+    pthread_cond_signal(&engine->woken);
+}
+
 static void take_inbox(struct kernel_engine *engine)
 {
     struct sequence *sequence = engine->inbox;
@@ -75,12 +83,14 @@ static bool is_canceled(const struct kernel_engine *engine, uint64_t id)
 static bool is_over(struct kernel_engine *engine, struct sequence *sequence, int64_t now_us)
 {
     struct kernel_error error;
-    if (is_canceled(engine, sequence->id)) {
+    if (sequence->canceled || is_canceled(engine, sequence->id)) {
         kernel_fail(&error, KERNEL_CANCELED, "canceled");
         engine->work.canceled++;
     } else if (sequence->deadline_us != 0 && now_us >= sequence->deadline_us) {
         kernel_fail(&error, KERNEL_TIMEOUT, "the deadline passed after %" PRId64 " ms",
                     (now_us - sequence->submitted_us) / 1000);
+    } else if (sequence->refused.status != KERNEL_OK) {
+        error = sequence->refused;
     } else {
         return false;
     }
@@ -264,6 +274,7 @@ enum kernel_status kernel_engine_create(struct kernel_model *model,
         engine->masks = masks_create();
         engine->started = pthread_create(&engine->thread, NULL, serve, engine) == 0;
         KERNEL_ASSERT(engine->started);
+        compiler_start(engine);
         *out = engine;
     } else {
         kernel_engine_destroy(engine);
@@ -276,6 +287,7 @@ void kernel_engine_destroy(struct kernel_engine *engine)
     if (engine == NULL) {
         return;
     }
+    compiler_stop(engine);
     if (engine->started) {
         pthread_mutex_lock(&engine->lock);
         engine->stopping = true;
@@ -416,33 +428,42 @@ static enum kernel_status admit(struct kernel_engine *engine, const struct tenan
     return KERNEL_BUSY;
 }
 
+/* With the lock: a place in the queue, taken or given back. */
+static void take_place(struct kernel_engine *engine, struct tenant_usage *tenant, int32_t change)
+{
+    tenant->open += (uint32_t)change;
+    engine->open += (uint32_t)change;
+}
+
 enum kernel_status kernel_submit(struct kernel_engine *engine, const struct kernel_request *request,
                                  kernel_listener listener, void *data, uint64_t *id,
                                  struct kernel_error *error)
 {
     struct sequence *sequence = NULL;
-    enum kernel_status status = sequence_create(engine, request, &sequence, error);
+    pthread_mutex_lock(&engine->lock); /* a place first: who has none costs nothing */
+    struct tenant_usage *tenant = tenant_of(engine, request->tenant);
+    enum kernel_status status = admit(engine, tenant, error);
+    take_place(engine, tenant, status == KERNEL_OK);
+    pthread_mutex_unlock(&engine->lock);
     if (status != KERNEL_OK) {
         return status;
     }
-    sequence->listener = listener;
-    sequence->data = data;
+    status = sequence_create(engine, request, &sequence, error);
     pthread_mutex_lock(&engine->lock);
-    struct tenant_usage *tenant = tenant_of(engine, request->tenant);
-    status = admit(engine, tenant, error);
     if (status == KERNEL_OK) {
-        tenant->open++;
-        engine->open++;
+        sequence->listener = listener;
+        sequence->data = data;
         engine->stats.requests++;
         *id = sequence->id = engine->next_id++;
-        *engine->inbox_end = sequence;
-        engine->inbox_end = &sequence->next;
-        pthread_cond_signal(&engine->woken);
+        if (sequence->schema.length > 0 && sequence->grammar == NULL) {
+            compiler_add(engine, sequence);
+        } else {
+            inbox_add(engine, sequence);
+        }
+    } else {
+        take_place(engine, tenant, -1);
     }
     pthread_mutex_unlock(&engine->lock);
-    if (status != KERNEL_OK) {
-        sequence_destroy(engine, sequence);
-    }
     return status;
 }
 
@@ -450,11 +471,13 @@ void kernel_cancel(struct kernel_engine *engine, uint64_t id)
 {
     pthread_mutex_lock(&engine->lock);
     struct id_list *cancels = &engine->cancels;
-    if (cancels->count == cancels->room) {
-        cancels->room = cancels->room * 2 + 16;
-        cancels->at = kernel_resize(cancels->at, cancels->room, sizeof *cancels->at);
+    if (!compiler_cancel(engine, id)) {
+        if (cancels->count == cancels->room) {
+            cancels->room = cancels->room * 2 + 16;
+            cancels->at = kernel_resize(cancels->at, cancels->room, sizeof *cancels->at);
+        }
+        cancels->at[cancels->count++] = id;
     }
-    cancels->at[cancels->count++] = id;
     pthread_mutex_unlock(&engine->lock);
 }
 

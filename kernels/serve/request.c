@@ -10,133 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- grammars: compiled once for a tenant's schema ----
- *
- * Each tenant has a share of its own, in number and in bytes, and what it has not used for a while
- * is forgotten.  So whether a schema is found, and how fast, depends on what the same tenant did.
- */
-
-static void grammar_free(struct grammar_entry *entry)
-{
-    kernel_grammar_destroy(entry->grammar);
-    free(entry->schema);
-    free(entry);
-}
-
-static struct grammar_entry *grammar_find(struct kernel_engine *engine, uint32_t tenant,
-                                          struct kernel_text schema)
-{
-    for (struct grammar_entry *entry = engine->grammars; entry != NULL; entry = entry->next) {
-        if (entry->tenant == tenant && entry->length == schema.length &&
-            memcmp(entry->schema, schema.bytes, schema.length) == 0) {
-            entry->users++;
-            entry->used = ++engine->grammar_clock;
-            entry->used_us = serve_now_us();
-            return entry;
-        }
-    }
-    return NULL;
-}
-
-static void grammar_forget(struct grammar_entry **link)
-{
-    struct grammar_entry *entry = *link;
-    *link = entry->next;
-    grammar_free(entry);
-}
-
-/* Whoever's they are: what nobody has used for a while. */
-static void grammar_expire(struct kernel_engine *engine)
-{
-    int64_t now = serve_now_us();
-    for (struct grammar_entry **link = &engine->grammars; *link != NULL;) {
-        if ((*link)->users == 0 && now - (*link)->used_us > GRAMMARS_IDLE_US) {
-            grammar_forget(link);
-        } else {
-            link = &(*link)->next;
-        }
-    }
-}
-
-/* Forgets those of the tenant that it used longest ago, where it has more than its share. */
-static void grammar_evict(struct kernel_engine *engine, uint32_t tenant)
-{
-    for (bool more = true; more;) {
-        uint32_t kept = 0;
-        size_t bytes = 0;
-        struct grammar_entry **oldest = NULL;
-        for (struct grammar_entry **link = &engine->grammars; *link != NULL;
-             link = &(*link)->next) {
-            if ((*link)->tenant != tenant) {
-                continue;
-            }
-            kept++;
-            bytes += (*link)->bytes;
-            if ((*link)->users == 0 && (oldest == NULL || (*link)->used < (*oldest)->used)) {
-                oldest = link;
-            }
-        }
-        more = oldest != NULL && (kept > GRAMMARS_KEPT || bytes > GRAMMARS_BYTES);
-        if (more) {
-            grammar_forget(oldest);
-        }
-    }
-}
-
-/* A grammar for the schema, compiled or remembered; the caller's until grammar_release. */
-static enum kernel_status grammar_acquire(struct kernel_engine *engine, uint32_t tenant,
-                                          struct kernel_text schema, struct grammar_entry **out,
-                                          struct kernel_error *error)
-{
-    pthread_mutex_lock(&engine->lock);
-    grammar_expire(engine);
-    *out = grammar_find(engine, tenant, schema);
-    pthread_mutex_unlock(&engine->lock);
-    if (*out != NULL) {
-        return KERNEL_OK;
-    }
-    struct kernel_grammar *grammar = NULL;
-    enum kernel_status status = kernel_grammar_compile(engine->trie, schema, &grammar, error);
-    if (status != KERNEL_OK) {
-        return status;
-    }
-    struct grammar_entry *entry = kernel_allocate(1, sizeof *entry);
-    entry->schema = kernel_allocate(schema.length + 1, 1);
-    memcpy(entry->schema, schema.bytes, schema.length);
-    entry->length = schema.length;
-    entry->grammar = grammar;
-    entry->tenant = tenant;
-    entry->bytes = grammar->bytes + schema.length;
-    entry->used_us = serve_now_us();
-    entry->users = 1;
-    pthread_mutex_lock(&engine->lock);
-    entry->used = ++engine->grammar_clock;
-    entry->next = engine->grammars; /* two may have compiled the same: the older one ages out */
-    engine->grammars = entry;
-    grammar_evict(engine, tenant);
-    pthread_mutex_unlock(&engine->lock);
-    *out = entry;
-    return KERNEL_OK;
-}
-
-static void grammar_release(struct kernel_engine *engine, struct grammar_entry *entry)
-{
-    if (entry != NULL) {
-        pthread_mutex_lock(&engine->lock);
-        entry->users--;
-        pthread_mutex_unlock(&engine->lock);
-    }
-}
-
-void grammars_free(struct kernel_engine *engine)
-{
-    while (engine->grammars != NULL) {
-        struct grammar_entry *entry = engine->grammars;
-        engine->grammars = entry->next;
-        grammar_free(entry);
-    }
-}
-
 /* ---- the prompt ---- */
 
 static enum kernel_status encode_prompt(struct kernel_engine *engine,
@@ -304,16 +177,15 @@ static enum kernel_status take_options(struct kernel_engine *engine, struct sequ
     encode_options(engine, request, options);
     json_t *schema = options_schema(request);
     char *text = json_dumps(schema, JSON_COMPACT);
-    enum kernel_status status =
-        grammar_acquire(engine, request->tenant, (struct kernel_text){text, strlen(text)},
-                        &sequence->grammar, error);
+    spell_add(&sequence->schema, text, strlen(text));
     free(text);
     json_decref(schema);
-    return status;
+    return KERNEL_OK;
 }
 
 /* ---- the whole ---- */
 
+/* What the answer must satisfy, compiled where that is soon done; else sequence_compile is left. */
 static enum kernel_status take_constraint(struct kernel_engine *engine, struct sequence *sequence,
                                           const struct kernel_request *request,
                                           struct kernel_error *error)
@@ -324,10 +196,21 @@ static enum kernel_status take_constraint(struct kernel_engine *engine, struct s
     }
     if (request->option_count > 0) {
         status = take_options(engine, sequence, request, error);
-    } else if (request->schema.length > 0) {
-        status =
-            grammar_acquire(engine, request->tenant, request->schema, &sequence->grammar, error);
+    } else {
+        spell_add(&sequence->schema, request->schema.bytes, request->schema.length);
     }
+    if (status != KERNEL_OK || sequence->schema.length == 0) {
+        return status;
+    }
+    return sequence_compile(engine, sequence, true, error);
+}
+
+enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequence *sequence,
+                                    bool soon, struct kernel_error *error)
+{
+    struct kernel_text schema = {sequence->schema.at, sequence->schema.length};
+    enum kernel_status status =
+        grammars_acquire(engine, sequence->tenant, schema, soon, &sequence->grammar, error);
     if (status != KERNEL_OK || sequence->grammar == NULL) {
         return status;
     }
@@ -511,7 +394,8 @@ void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
         pthread_mutex_unlock(&engine->lock);
     }
     kernel_constraint_destroy(sequence->constraint);
-    grammar_release(engine, sequence->grammar);
+    grammars_release(engine, sequence->grammar);
+    free(sequence->schema.at);
     for (uint32_t i = 0; i < sequence->stop_count; i++) {
         free(sequence->stops[i]);
     }

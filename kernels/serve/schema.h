@@ -71,6 +71,7 @@ struct schema {
     uint32_t *slot;            /* rules by conjunction: hash table of rule + 1 */
     uint32_t slots;
     struct work work; /* what is left of it */
+    bool starved;     /* with more of it the keyword to blame might have been found */
     json_t *memo_of;  /* machines of strings: number in `memos` by what they are made of */
     const struct machine **memos;
     uint32_t memo_count;

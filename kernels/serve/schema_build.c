@@ -392,8 +392,9 @@ static void schema_free(struct schema *schema)
     json_decref(schema->root);
 }
 
-static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
-                                  struct kernel_grammar **out, struct kernel_error *error)
+static enum kernel_status compile(const struct kernel_trie *trie, json_t *root, uint64_t work,
+                                  struct kernel_grammar **out, bool *spent,
+                                  struct kernel_error *error)
 {
     struct kernel_grammar *grammar = kernel_allocate(1, sizeof *grammar);
     grammar->trie = trie;
@@ -401,7 +402,7 @@ static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
     struct schema schema = {.root = root,
                             .made = json_array(),
                             .memo_of = json_object(),
-                            .work = {.left = WORK_MAX},
+                            .work = {.left = work},
                             .grammar = grammar,
                             .error = error};
     struct conj whole = {0};
@@ -432,6 +433,7 @@ static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
             schema_unsatisfied(&schema);
         }
     }
+    *spent = schema.work.spent || schema.starved;
     conj_free(&whole);
     schema_free(&schema);
     if (schema.status != KERNEL_OK) {
@@ -442,10 +444,13 @@ static enum kernel_status compile(const struct kernel_trie *trie, json_t *root,
     return KERNEL_OK;
 }
 
-enum kernel_status kernel_grammar_compile(const struct kernel_trie *trie, struct kernel_text schema,
-                                          struct kernel_grammar **out, struct kernel_error *error)
+enum kernel_status kernel_grammar_compile_within(const struct kernel_trie *trie,
+                                                 struct kernel_text schema, uint64_t work,
+                                                 struct kernel_grammar **out, bool *spent,
+                                                 struct kernel_error *error)
 {
     *out = NULL;
+    *spent = false;
     enum kernel_status status = measure(schema, error);
     if (status != KERNEL_OK) {
         return status;
@@ -457,12 +462,21 @@ enum kernel_status kernel_grammar_compile(const struct kernel_trie *trie, struct
         return kernel_fail(error, KERNEL_INVALID, "the schema is no JSON: %s (byte %d)", where.text,
                            where.position);
     }
-    return compile(trie, root, out, error);
+    return compile(trie, root, work > 0 ? work : WORK_MAX, out, spent, error);
+}
+
+enum kernel_status kernel_grammar_compile(const struct kernel_trie *trie, struct kernel_text schema,
+                                          struct kernel_grammar **out, struct kernel_error *error)
+{
+    bool spent = false;
+    return kernel_grammar_compile_within(trie, schema, 0, out, &spent, error);
 }
 
 enum kernel_status kernel_grammar_any(const struct kernel_trie *trie, bool object,
                                       struct kernel_grammar **out, struct kernel_error *error)
 {
     *out = NULL;
-    return compile(trie, object ? json_pack("{s:s}", "type", "object") : json_object(), out, error);
+    bool spent = false;
+    return compile(trie, object ? json_pack("{s:s}", "type", "object") : json_object(), WORK_MAX,
+                   out, &spent, error);
 }

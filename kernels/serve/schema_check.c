@@ -134,6 +134,16 @@ static bool has_form(const json_t *value, enum form form)
     return json_is_array(value);
 }
 
+/* Is the step the same as a double?  4364.81 is a multiple of 0.01, but not to a validator that
+ * divides doubles, as most do.  Whole steps, halves, quarters divide exactly: an answer has no more
+ * digits beside a step than a double tells apart. */
+static bool is_exact(const json_t *step)
+{
+    struct number number = schema_number(step);
+    double scaled = ldexp(json_number_value(step), (int)number.fraction);
+    return scaled == floor(scaled);
+}
+
 static bool check_form(struct schema *schema, json_t *one)
 {
     static const char *const wanted[] = {
@@ -166,6 +176,11 @@ static bool check_form(struct schema *schema, json_t *one)
     const json_t *step = json_object_get(one, "multipleOf");
     if (step != NULL && json_number_value(step) <= 0) {
         return schema_fail(schema, one, "multipleOf", KERNEL_INVALID, "must be above 0");
+    }
+    if (step != NULL && !is_exact(step)) {
+        return schema_fail(schema, one, "multipleOf", KERNEL_UNSUPPORTED,
+                           "no such fraction, dividing doubles tells otherwise: count in cents, or "
+                           "a string of pattern ^[0-9]+\\.[0-9]{2}$");
     }
     const json_t *list = json_object_get(one, "enum");
     if (list != NULL && (!json_is_array(list) || json_array_size(list) == 0)) {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 enum { PROPERTY_WORK = 60, REQUIRED_WORK = 20 }; /* steps: a property made, a name in a set */
+enum { UNNAMED_MAX = 40 /* keys that must come and have no name: 0.4 ms a token */ };
 
 /* ---- keys by pattern ---- */
 
@@ -215,18 +216,22 @@ static bool rules_by_label(struct schema *schema, const struct conj *plain,
             chars->accept[s] = 0;
             continue;
         }
-        bool known = false;
+        const struct other_rule *known = NULL;
         if (!schema_work(schema, plain->at[0], "patternProperties", 2 + out->other_count / 4)) {
             return false;
         }
-        for (uint32_t i = 0; i < out->other_count; i++) {
-            known = known || out->other_rules[i].label == label;
+        for (uint32_t i = 0; i < out->other_count && known == NULL; i++) {
+            known = out->other_rules[i].label == label ? &out->other_rules[i] : NULL;
         }
-        if (!known) {
+        if (known == NULL) {
             struct conj conj = {0};
             schema_labelled_key(plain, patterns, label, &conj);
             add_other(out, label, conj_never(&conj) ? RULE_NONE : schema_rule(schema, &conj));
             conj_free(&conj);
+            known = &out->other_rules[out->other_count - 1];
+        }
+        if (known->rule == RULE_NONE) { /* no key, and not counted as one */
+            chars->accept[s] = 0;
         }
     }
     return schema->status == KERNEL_OK;
@@ -279,6 +284,24 @@ static bool other_keys(struct schema *schema, const struct conj *plain, const st
     return true;
 }
 
+/* Each key that has no name is looked for among the others, whenever a token is taken. */
+static bool few_unnamed(struct schema *schema, const struct conj *plain, const struct alt *out)
+{
+    uint32_t named = 0;
+    for (uint32_t i = 0; i < out->property_count; i++) {
+        named += out->properties[i].rule != RULE_NONE;
+    }
+    for (uint32_t i = 0; i < plain->count && out->least > named + UNNAMED_MAX; i++) {
+        if (json_number_value(json_object_get(plain->at[i], "minProperties")) >= out->least) {
+            return schema_fail(schema, plain->at[i], "minProperties", KERNEL_UNSUPPORTED,
+                               "more than %d keys without a name; name some in properties, or use "
+                               "an array of objects",
+                               UNNAMED_MAX);
+        }
+    }
+    return true;
+}
+
 bool schema_object(struct schema *schema, const struct conj *plain, const struct merged *merged,
                    struct alt *out, bool *possible)
 {
@@ -290,7 +313,7 @@ bool schema_object(struct schema *schema, const struct conj *plain, const struct
     if (good && !names_possible) { /* no key at all */
         out->most = 0;
     }
-    good = good && named_properties(schema, plain, names, out) &&
+    good = good && named_properties(schema, plain, names, out) && few_unnamed(schema, plain, out) &&
            other_keys(schema, plain, names, out);
     *possible = out->least <= out->most;
     chars_destroy(names);

@@ -100,6 +100,7 @@ bool schema_unsatisfied(struct schema *schema)
     const char *keyword = conj_never(whole) ? NULL : blame(schema, whole, &which);
     schema->error = error;
     schema->status = KERNEL_OK;
+    schema->starved = schema->work.spent; /* what it took to find the keyword does not count */
     schema->work.spent = false;
     return schema_fail(schema, keyword != NULL ? whole->at[which] : where, keyword, KERNEL_INVALID,
                        "nothing satisfies it");

@@ -1,7 +1,10 @@
 /* serve.h -- an engine from inside: requests on their way, and who does what to them.
  *
  *     submit (caller's thread)        engine's thread, once a step                     worker
- *     request.c  tokens, grammar  ->  plan.c    who runs, which tokens, which blocks
+ *     request.c  tokens
+ *     compile.c  grammar; a thread
+ *                for those that last  ->
+ *                                     plan.c    who runs, which tokens, which blocks
  *                                     batch.c   forward, then a token for each    <->  masks.c
  *                                     choose.c  which token: the backend or the host
  *                                     decide.c  options scored against each other
@@ -23,6 +26,7 @@
 #include "kernels/serve/cache.h"
 #include "kernels/serve/constraint.h"
 #include "kernels/serve/sample.h"
+#include "kernels/serve/spell.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -45,6 +49,7 @@ enum {
     DRAFT_MAX = 8,                /* ... and at most */
     DRAFT_RUNNING_MAX = 8,        /* with more sequences than this nobody guesses */
     SCORE_ROWS = 8,               /* tokens of an option that are looked at in one step, at most */
+    COMPILE_SOON = 2000000,       /* steps of work (work.h) on the thread that submits: some ms */
     GRAMMARS_KEPT = 16,           /* of one tenant */
     GRAMMARS_BYTES = 8 << 20,     /* of one tenant, unless in use */
     GRAMMARS_IDLE_US = 600000000, /* unused for so long it is forgotten */
@@ -52,7 +57,7 @@ enum {
     CLOSING_MARGIN = 2        /* tokens more than the shortest end needs, when closing begins */
 };
 
-/* A compiled schema, shared by the requests of one tenant that have it. */
+/* A compiled schema, shared by the requests of one tenant that have it; or that it is refused. */
 struct grammar_entry {
     struct grammar_entry *next;
     uint32_t tenant;
@@ -60,7 +65,8 @@ struct grammar_entry {
     int64_t used_us;
     char *schema;
     size_t length;
-    struct kernel_grammar *grammar;
+    struct kernel_grammar *grammar; /* NULL: */
+    struct kernel_error refused;
     uint32_t users;
     uint64_t used;
 };
@@ -114,6 +120,9 @@ struct sequence {
     uint32_t draft_rest;      /* steps without a guess that are left */
     uint32_t draft_rest_last; /* ... of the rest that was taken last, 0 after a right guess */
     /* ---- the answer ---- */
+    struct spell_bytes schema;   /* empty: none */
+    struct kernel_error refused; /* its schema, after it was submitted: status not KERNEL_OK */
+    bool canceled;               /* before it was compiled */
     struct grammar_entry *grammar;
     struct kernel_constraint *constraint; /* NULL: free text */
     bool closing;
@@ -138,7 +147,8 @@ struct sequence {
 struct tenant_usage {
     struct tenant_usage *next;
     uint32_t tenant;
-    uint32_t open; /* its requests that have not ended */
+    uint32_t open;     /* its requests that have not ended */
+    uint64_t compiled; /* when the compiler took one of it last: engine's grammar_clock */
     struct kernel_tenant_usage sums;
 };
 
@@ -202,6 +212,10 @@ struct kernel_engine {
     bool stopping;
     struct grammar_entry *grammars;
     uint64_t grammar_clock;
+    pthread_t compiler;
+    pthread_cond_t compiler_woken;
+    bool compiler_runs, compiler_stops;
+    struct sequence *uncompiled, *compiling; /* in the order in which they came; at work on */
     struct adapter adapters[ADAPTERS_MAX];
     struct errand *errand;
     struct kernel_stats stats;
@@ -235,7 +249,28 @@ enum kernel_status sequence_create(struct kernel_engine *engine,
                                    const struct kernel_request *request, struct sequence **out,
                                    struct kernel_error *error);
 void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence);
+/* Its schema; where `soon`, only if that takes little.  KERNEL_OK without a grammar: it takes more.
+ */
+enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequence *sequence,
+                                    bool soon, struct kernel_error *error);
+
+/* engine.c, with the lock: the engine's thread takes it from here. */
+void inbox_add(struct kernel_engine *engine, struct sequence *sequence);
+
+/* compile.c: a grammar for the schema, compiled or remembered; the caller's until release.  `soon`
+ * as above, NULL then where it takes more. */
+enum kernel_status grammars_acquire(struct kernel_engine *engine, uint32_t tenant,
+                                    struct kernel_text schema, bool soon,
+                                    struct grammar_entry **out, struct kernel_error *error);
+void grammars_release(struct kernel_engine *engine, struct grammar_entry *entry);
 void grammars_free(struct kernel_engine *engine);
+/* The thread that compiles what takes longer; stopped before the engine's thread, which gets all
+ * that is left. */
+void compiler_start(struct kernel_engine *engine);
+void compiler_stop(struct kernel_engine *engine);
+void compiler_add(struct kernel_engine *engine, struct sequence *sequence); /* with the lock */
+/* With the lock: is it there?  Then it ends as canceled: at once, or after its compiling. */
+bool compiler_cancel(struct kernel_engine *engine, uint64_t id);
 
 /* plan.c: the next batch; false when there is nothing to do. */
 bool plan_step(struct kernel_engine *engine);

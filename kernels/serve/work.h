@@ -2,9 +2,10 @@
  *
  * Every stage takes its steps from one sum before it makes them: conjunctions tried, subschemas
  * merged, values compared, states and edges made, rules swept.  A step is one to three nanoseconds,
- * so the worst schema is refused in well under a second: a request is compiled on the thread that
- * takes it, and other requests, cancellations and figures wait no longer than that.  The steps
- * depend on the schema alone: what compiles once compiles everywhere.
+ * so the worst schema is refused in well under a second.  The thread that takes a request gives it
+ * a few milliseconds of that; what needs more is compiled on a thread for it (compile.c), where
+ * nobody waits but whose schema is behind it.  The steps depend on the schema alone: what compiles
+ * once compiles everywhere.
  *
  * Private to kernels/serve.
  */

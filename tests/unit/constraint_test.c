@@ -58,6 +58,7 @@ TEST(instances_are_accepted_exactly)
         {"{\"type\":\"number\",\"minimum\":0.5,\"maximum\":10.25}", "0.5 10.25 10.2 9.999 1",
          "0.49 10.26 11 .5 -1"},
         {"{\"type\":\"integer\",\"multipleOf\":7}", "0 7 -14 700", "1 8 -13"},
+        {"{\"type\":\"number\",\"multipleOf\":0.25}", "0 0.25 -1.5 700", "0.1 8.3 -13.05"},
         {"{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}",
          "\"ab\" \"\xc3\xa9\xf0\x9f\x98\x80\" \"\\u00e9\\ud83d\\ude00\" \"\\n\\\"a\"",
          "\"a\" \"abcd\" \"\\ud83d\\ude00\" \"\\ud83dab\" \"a\nb\" \"a\\qb\""},
@@ -203,6 +204,11 @@ TEST(what_is_not_understood_is_refused_by_pointer)
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}",
          KERNEL_INVALID, "schema /properties/a/$ref: nothing satisfies it: it would have to have"},
         {"{\"type\":\"a\"}", KERNEL_INVALID, "/type"},
+        {"{\"properties\":{\"a\":{\"type\":\"number\",\"minimum\":0,\"multipleOf\":0.01}}}",
+         KERNEL_UNSUPPORTED, "schema /properties/a/multipleOf: no such fraction"},
+        {"{\"type\":\"integer\",\"multipleOf\":0.1}", KERNEL_UNSUPPORTED, "cents"},
+        {"{\"type\":\"object\",\"minProperties\":41}", KERNEL_UNSUPPORTED,
+         "schema /minProperties: more than 40 keys"},
         {"{\"a\":1,\"a\":2}", KERNEL_INVALID, "JSON"},
         {"[", KERNEL_INVALID, "JSON"},
     };
@@ -219,6 +225,7 @@ TEST(what_is_not_understood_is_refused_by_pointer)
 
 struct tally {
     uint32_t compiled, refused, valid, invalid, rejected, accepted;
+    uint32_t fractions; /* refused because validators disagree on what satisfies them */
 };
 
 static void judge(const struct kernel_trie *trie, json_t *schema, json_t *tests,
@@ -226,9 +233,12 @@ static void judge(const struct kernel_trie *trie, json_t *schema, json_t *tests,
 {
     char *text = json_dumps(schema, JSON_COMPACT | JSON_ENCODE_ANY);
     struct kernel_grammar *grammar = NULL;
-    bool compiled = compile(trie, text, &grammar, NULL) == KERNEL_OK;
+    struct kernel_error error = {0};
+    bool compiled = compile(trie, text, &grammar, &error) == KERNEL_OK;
+    bool fraction = !compiled && strstr(error.message, "multipleOf: no such fraction") != NULL;
     tally->compiled += compiled;
-    tally->refused += !compiled;
+    tally->refused += !compiled && !fraction;
+    tally->fractions += fraction;
     for (size_t i = 0; compiled && i < json_array_size(tests); i++) {
         json_t *test = json_array_get(tests, i);
         char *instance = order_write(json_object_get(test, "data"), schema);
@@ -248,12 +258,15 @@ static void judge(const struct kernel_trie *trie, json_t *schema, json_t *tests,
     free(text);
 }
 
+enum { FRACTIONS_MAX = 3 /* multipleOf 0.0001, 1e-8, 0.123456789 */ };
+
 static void check_tally(const char *name, const struct tally *t)
 {
     printf("%s: %u schemas compiled, %u refused by name; %u valid (%u rejected), %u invalid (%u "
            "accepted)\n",
            name, t->compiled, t->refused, t->valid, t->rejected, t->invalid, t->accepted);
     ck_assert_uint_eq(t->accepted, 0);
+    ck_assert_uint_le(t->fractions, FRACTIONS_MAX);
     ck_assert_uint_le(t->rejected * 100, t->valid);
     ck_assert_uint_ge(t->compiled * 5, (t->compiled + t->refused) * 4);
 }

@@ -73,6 +73,90 @@ TEST(a_schema_is_compiled_anew_for_another_tenant_who_pushes_none_out)
     kernel_model_close(model);
 }
 
+/* 400 patterns whose automata are too large together. */
+static char *dear_schema(int salt)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *file = open_memstream(&text, &length);
+    fprintf(file, "{\"title\":\"t%d\",\"type\":\"object\",\"properties\":{", salt);
+    for (int i = 0; i < 400; i++) {
+        fprintf(file, "%s\"p%d\":{\"type\":\"string\",\"pattern\":\"(a|b)*a(a|b){8}%d$\"}",
+                i > 0 ? "," : "", i, i);
+    }
+    fprintf(file, "}}");
+    fclose(file);
+    return text;
+}
+
+static bool ask_dear(struct kernel_engine *engine, int salt, struct asked *asked)
+{
+    char *schema = dear_schema(salt);
+    struct kernel_message message = {.role = KERNEL_USER, .text = {"x", 1}};
+    struct kernel_request request = {.kind = KERNEL_COMPLETE,
+                                     .tenant = 1,
+                                     .messages = &message,
+                                     .message_count = 1,
+                                     .answer_max = 30,
+                                     .schema = {schema, strlen(schema)}};
+    bool taken = ask(engine, &request, asked);
+    free(schema);
+    return taken;
+}
+
+TEST(schemas_that_take_long_keep_nobody_and_are_refused_once)
+{
+    enum { DEAR = 12 };
+    struct kernel_model *model = NULL;
+    struct kernel_engine *engine = NULL;
+    struct kernel_error error;
+    struct kernel_engine_options options = {
+        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
+    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    static struct asked asked[DEAR];
+    int64_t begin_us = asked_now_us();
+    for (int i = 0; i < DEAR; i++) {
+        ck_assert_msg(ask_dear(engine, i, &asked[i]), "%s", asked[i].message);
+    }
+    int64_t submitted_us = asked_now_us();
+    ask_with(engine, 2, shared_schema); /* ended, while most of them wait to be compiled */
+    int64_t other_us = asked_now_us();
+    ck_assert(!asked[DEAR - 1].ended);
+    kernel_cancel(engine, asked[DEAR - 1].id);
+    asked_wait(&asked[DEAR - 1]);
+    ck_assert_int_eq(asked[DEAR - 1].status, KERNEL_CANCELED);
+    ck_assert(!asked[DEAR - 2].ended); /* it was not waited for */
+    for (int i = 0; i < DEAR - 1; i++) {
+        asked_wait(&asked[i]);
+        ck_assert(asked[i].failed);
+        ck_assert_int_eq(asked[i].status, KERNEL_INVALID);
+        ck_assert_msg(strstr(asked[i].message, "need more than 64 MiB") != NULL, "%s",
+                      asked[i].message);
+    }
+    int64_t compiled_us = asked_now_us();
+    struct asked again = {0};
+    ck_assert(!ask_dear(engine, DEAR - 2, &again)); /* at once */
+    ck_assert_int_eq(again.status, KERNEL_INVALID);
+    ck_assert_msg(strstr(again.message, "need more than 64 MiB") != NULL, "%s", again.message);
+    int64_t again_us = asked_now_us();
+    printf("%d submitted in %.1f ms, another tenant's answer %.1f ms later, all refused after %.0f "
+           "ms, again %.2f ms\n",
+           DEAR, (double)(submitted_us - begin_us) / 1e3, (double)(other_us - submitted_us) / 1e3,
+           (double)(compiled_us - begin_us) / 1e3, (double)(again_us - compiled_us) / 1e3);
+    ck_assert_int_lt((again_us - compiled_us) * 10, (compiled_us - begin_us) / (DEAR - 1));
+    asked_free(&again);
+    for (int i = 0; i < DEAR; i++) {
+        asked_free(&asked[i]);
+    }
+    ck_assert(ask_dear(engine, 100, &asked[0])); /* and an engine ends with one in the works */
+    kernel_engine_destroy(engine);
+    asked_wait(&asked[0]);
+    ck_assert(asked[0].failed); /* canceled, or refused just before */
+    asked_free(&asked[0]);
+    kernel_model_close(model);
+}
+
 TEST(options_with_any_character_are_chosen_between)
 {
     struct kernel_model *model = NULL;

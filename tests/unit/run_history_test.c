@@ -202,8 +202,8 @@ TEST(an_id_that_reeve_made_is_no_card)
 /* Whoever asks may choose the id: nothing says that it is none. */
 TEST(an_id_of_the_asker_is_hidden_and_the_run_replays)
 {
-    static const char *const ids[] = {"u_4111111111111111", "4111111111111111",
-                                      "max.mustermann-1", "0211-4111411"};
+    static const char *const ids[] = {"u_4111111111111111", "4111111111111111", "max.mustermann-1",
+                                      "0211-4111411"};
     json_t *known = json_pack("{s:[s]}", "ids", "u_911902230237808209");
     for (size_t i = 0; i < RV_COUNT(ids); i++) {
         json_t *history = make_desk(ids[i], "u_911902230237808209-4111111111111111");

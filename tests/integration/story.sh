@@ -89,8 +89,15 @@ same "the file is" 0 $?
 # ---- a schedule began it ----
 gives 0 "a schedule" reeve schedule add nightly --cron '0 3 * * *' --agent desk --input '{"order":1}'
 gives 0 "runs at once" reeve schedule run nightly
-reeve run work >/dev/null 2>&1
-timed=$(ask "SELECT 'r_' || r.id FROM run r JOIN run_input i ON i.run_id = r.id WHERE i.input #> '{exception,schedule}' IS NOT NULL LIMIT 1")
+"$reeve_program" serve --listen 127.0.0.1:0 >"$state/serve" 2>&1 &
+served=$!
+timed=""
+for _ in $(seq 300); do
+    timed=$(ask "SELECT 'r_' || r.id FROM run r JOIN run_input i ON i.run_id = r.id WHERE i.input #> '{exception,schedule}' IS NOT NULL LIMIT 1")
+    [ -n "$timed" ] && break
+    sleep 0.1
+done
+serve_ends
 gives 0 "its story" reeve explain "$timed"
 has out 'because the schedule "nightly" was due at 2'
 has out 'with {"order":1,"schedule":{'

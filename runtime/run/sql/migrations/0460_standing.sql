@@ -4,7 +4,7 @@
 --   run_effects_standing   what of a run: [{"action", "number", "connector", "key", "step", "undo", "code", "reason"}];
 --                          "undo" is what came of taking it back: failed, denied, refused, expired, ...
 -- All of it follows from the journal: the outcome says what was left, the entries before it say why.  The functions
--- run_find (0322), run_dead_letters (0400) and reeve_backlog (0270) know it.
+-- run_find, run_dead_letters (0400) and reeve_backlog (0270) know it.
 CREATE INDEX journal_compensation ON journal (tenant_id, run_id) WHERE kind = 10;
 
 CREATE FUNCTION run_stands(of_tenant int, of_run bigint) RETURNS boolean LANGUAGE sql STABLE AS
@@ -58,80 +58,28 @@ SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('action', d.one->
   FROM done d LEFT JOIN tried t ON t.result = d.one->>'compensated' AND t.place = d.place
 $f$;
 
---   standing  over as failed, with something that it did and could not take back
-CREATE OR REPLACE FUNCTION run_find(of_tenant int, filter jsonb, most int) RETURNS SETOF bigint LANGUAGE plpgsql STABLE AS
-$f$
+-- run_find is changed in its places, as other migrations left it.
+DO $do$
 DECLARE
-    word   text := nullif(filter->>'status', '');
-    kind   text := nullif(filter->>'waiting_on', '');
-    who    text := nullif(filter->>'role', '');
-    closed constant text := '(''done'', ''failed'', ''cancelled'', ''compensated'', ''diverged'')';
-    rows   text := 'run r';
-    rule   text := 'r.tenant_id = $1';
-    late   text := 'r.id DESC'; -- the order: by number, or the same by way of an index over spans
+    body    text := pg_get_functiondef('run_find'::regproc);
+    changes text[] := ARRAY[
+        ARRAY[$$IF word = 'stuck' THEN$$,
+              $$IF word = 'standing' THEN
+        rule := rule || ' AND r.id = ANY (ARRAY(SELECT k.id FROM run_left_standing($1) AS k))';
+    ELSIF word = 'stuck' THEN$$],
+        ARRAY[$$WHEN word IS NULL OR word = 'stuck' THEN$$, $$WHEN word IS NULL OR word IN ('stuck', 'standing') THEN$$],
+        ARRAY[$$word IS DISTINCT FROM 'stuck' AND$$,
+              $$word IS DISTINCT FROM 'stuck' AND word IS DISTINCT FROM 'standing' AND$$]];
+    change  text[];
 BEGIN
-    IF word = 'people' THEN
-        word := NULL;
-        kind := coalesce(kind, 'approval');
-    END IF;
-    kind := CASE kind WHEN 'person' THEN 'approval' WHEN 'people' THEN 'approval' WHEN 'child' THEN 'run' ELSE kind END;
-    IF kind NOT IN ('approval', 'timer', 'signal', 'run', 'effect', 'intent', 'budget', 'lock', 'slot', 'rate') THEN
-        who := coalesce(who, kind);
-        kind := 'approval';
-    END IF;
-    IF word = 'standing' THEN
-        rows := 'run_left_standing($1) AS k JOIN run r ON r.id = k.id';
-    ELSIF word = 'stuck' THEN
-        rows := 'run_stuck($1) AS k JOIN run r ON r.id = k.id';
-    ELSIF who IS NOT NULL THEN
-        rows := '(SELECT DISTINCT w.run_id FROM approval_wait w WHERE w.tenant_id = $1 AND w.role = $3
-                     AND ($8::bigint IS NULL OR w.run_id < $8) ORDER BY w.run_id DESC) AS k JOIN run r ON r.id = k.run_id';
-    END IF;
-    IF word IN ('stuck', 'standing') AND who IS NOT NULL THEN
-        rule := rule || ' AND EXISTS (SELECT FROM approval_wait w WHERE w.tenant_id = $1 AND w.role = $3 AND w.run_id = r.id)';
-    END IF;
-    rule := rule || CASE
-        WHEN word IS NULL OR word IN ('stuck', 'standing') THEN ''
-        WHEN word = 'open' THEN ' AND r.status NOT IN ' || closed
-        WHEN word = 'over' THEN ' AND r.status IN ' || closed
-        WHEN word = 'retrying' THEN ' AND r.attempt > 0 AND r.status NOT IN ' || closed
-        WHEN word IN ('done', 'failed', 'cancelled', 'compensated', 'diverged')
-            THEN ' AND r.status IN ' || closed || ' AND r.status = $2'
-        ELSE ' AND r.status = $2' END;
-    IF kind IS NOT NULL OR who IS NOT NULL THEN
-        rule := rule || ' AND r.status = ''waiting'' AND r.waiting_on = $4';
-        kind := coalesce(kind, 'approval');
-    END IF;
-    IF nullif(filter->>'agent', '') IS NOT NULL THEN
-        rule := rule || ' AND r.agent = $5';
-    END IF;
-    IF nullif(filter->>'key', '') IS NOT NULL THEN -- what row security lets an index answer
-        rule := rule || ' AND r.business_key ~>=~ $6 AND r.business_key ~<~ ($6 || chr(1114111))';
-    END IF;
-    IF nullif(filter->>'error', '') IS NOT NULL THEN
-        rule := rule || ' AND r.error_code = $7';
-    END IF;
-    IF (filter->>'below')::bigint IS NOT NULL THEN
-        rule := rule || ' AND r.id < $8';
-    END IF;
-    IF word IS DISTINCT FROM 'stuck' AND word IS DISTINCT FROM 'standing' AND word IS DISTINCT FROM 'over' AND word IS DISTINCT FROM 'retrying' AND who IS NULL
-       AND nullif(filter->>'key', '') IS NULL AND nullif(filter->>'error', '') IS NULL
-       AND (word IS NOT NULL OR kind IS NOT NULL OR nullif(filter->>'agent', '') IS NOT NULL) THEN
-        late := 'r.span DESC, r.id DESC';
-        IF (filter->>'below')::bigint IS NOT NULL THEN
-            rule := rule || ' AND r.span <= run_span($8)';
+    FOREACH change SLICE 1 IN ARRAY changes LOOP
+        IF strpos(body, change[1]) = 0 THEN
+            RAISE EXCEPTION 'run_find has no "%"', change[1];
         END IF;
-    END IF;
-    IF coalesce((filter->>'older')::bigint, 0) > 0 THEN
-        rule := rule || ' AND r.created_at < (SELECT clock_timestamp()) - make_interval(secs => $9)';
-    END IF;
-    IF jsonb_typeof(filter->'runs') = 'array' THEN
-        rule := rule || ' AND r.id = ANY (ARRAY(SELECT x::bigint FROM jsonb_array_elements_text($10) AS x))';
-    END IF;
-    RETURN QUERY EXECUTE 'SELECT r.id FROM ' || rows || ' WHERE ' || rule || ' ORDER BY ' || late || ' LIMIT $11'
-        USING of_tenant, word, who, kind, filter->>'agent', filter->>'key', filter->>'error',
-              (filter->>'below')::bigint, (filter->>'older')::bigint, filter->'runs', most;
-END $f$;
+        body := replace(body, change[1], change[2]);
+    END LOOP;
+    EXECUTE body;
+END $do$;
 
 -- Dead letters: runs that did not end well, and runs that are over with a message that nobody read.
 --   class     what kind of thing stopped it, from its error code:

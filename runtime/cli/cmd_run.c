@@ -4,6 +4,7 @@
 #include "runtime/base/words.h"
 #include "runtime/cli/job.h"
 #include "runtime/cli/place.h"
+#include "runtime/cli/say_step.h"
 #include "runtime/journal/journal.h"
 #include "runtime/run/history_read.h"
 #include "runtime/run/search.h"
@@ -193,6 +194,7 @@ struct story {
     json_t *run;
     json_t *tree; /* with the runs above and below */
     json_t *steps;
+    json_t *signals; /* those that these steps took */
     json_t *approvals;
     json_t *audit;
 };
@@ -258,7 +260,7 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
     int64_t run = 0;
     int64_t after = 0;
     int64_t limit = 0;
-    *story = (struct story){NULL, NULL, NULL, NULL, NULL};
+    *story = (struct story){NULL};
     if (cli_run_id(text, &run, err) != RV_OK ||
         cli_integer(cli, "after", 0, 0, INT32_MAX, &after, err) != RV_OK ||
         cli_integer(cli, "limit", STEPS_SHOWN, 1, STEPS_SHOWN, &limit, err) != RV_OK) {
@@ -266,7 +268,11 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
     }
     struct rv_db_session *session = NULL;
     int32_t tenant = 0;
-    *story = (struct story){NULL, json_array(), json_array(), json_array(), json_array()};
+    *story = (struct story){.tree = json_array(),
+                            .steps = json_array(),
+                            .signals = json_array(),
+                            .approvals = json_array(),
+                            .audit = json_array()};
     enum rv_code code = place_company(cli, &session, &tenant, err);
     if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_run_one,
@@ -289,6 +295,13 @@ static enum rv_code read_story(struct cli *cli, struct story *story, struct rv_e
                                    story->steps, err);
     }
     if (code == RV_OK) {
+        struct rv_args *args = run_args(&rv_sql_cli_run_signals, run);
+        rv_args_i32(args, 3, (int32_t)after);
+        rv_args_i32(args, 4, (int32_t)(after + limit));
+        code = rv_db_session_query(session, tenant, &rv_sql_cli_run_signals, args, add_json,
+                                   story->signals, err);
+    }
+    if (code == RV_OK) {
         code = rv_db_session_query(session, tenant, &rv_sql_cli_run_approvals,
                                    run_args(&rv_sql_cli_run_approvals, run), add_json,
                                    story->approvals, err);
@@ -307,6 +320,7 @@ static void story_fini(struct story *story)
     json_decref(story->run);
     json_decref(story->tree);
     json_decref(story->steps);
+    json_decref(story->signals);
     json_decref(story->approvals);
     json_decref(story->audit);
 }
@@ -320,9 +334,9 @@ int cmd_run_show(struct cli *cli)
     struct story story;
     enum rv_code code = read_story(cli, &story, &err);
     if (code == RV_OK) {
-        json_t *all =
-            json_pack("{s:O,s:O,s:O,s:O,s:O}", "run", story.run, "tree", story.tree, "journal",
-                      story.steps, "approvals", story.approvals, "audit", story.audit);
+        json_t *all = json_pack("{s:O,s:O,s:O,s:O,s:O,s:O}", "run", story.run, "tree", story.tree,
+                                "journal", story.steps, "signals", story.signals, "approvals",
+                                story.approvals, "audit", story.audit);
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(all);
@@ -332,86 +346,6 @@ int cmd_run_show(struct cli *cli)
 }
 
 /* ---- explain: the same facts as sentences ---- */
-
-static void say_books(const json_t *books)
-{
-    size_t i;
-    json_t *line;
-    json_array_foreach((json_t *)(uintptr_t)books, i, line)
-    {
-        printf("        %-28s debit %12" PRId64 "  credit %12" PRId64 " %s\n",
-               rv_json_str(line, "name", rv_json_str(line, "account", "")),
-               rv_json_int(line, "debit", 0), rv_json_int(line, "credit", 0),
-               rv_json_str(line, "currency", ""));
-    }
-}
-
-static void say_rules(const json_t *rules)
-{
-    size_t i;
-    json_t *rule;
-    json_array_foreach((json_t *)(uintptr_t)rules, i, rule)
-    {
-        printf("%s\"%s\"", i > 0 ? ", " : "", json_string_value(rule));
-    }
-}
-
-static void say_plan(const json_t *plan)
-{
-    size_t i;
-    json_t *action;
-    json_array_foreach(json_object_get(plan, "actions"), i, action)
-    {
-        printf("        %zu. %s: %s\n", i + 1, rv_json_str(action, "action", ""),
-               rv_json_str(action, "reason", ""));
-        size_t k;
-        json_t *evidence;
-        json_array_foreach(json_object_get(action, "evidence"), k, evidence)
-        {
-            printf("           - %s\n", json_string_value(evidence));
-        }
-    }
-}
-
-/* What was chosen, how sure it was (measured), and what answered. */
-static void say_decision(const json_t *out, const json_t *value)
-{
-    const json_t *model = json_object_get(out, "model");
-    const json_t *adapter = json_object_get(model, "adapter");
-    const char *name;
-    json_t *share;
-    printf("asked the model, which chose \"%s\": %s\n", rv_json_str(value, "choice", ""),
-           rv_json_str(value, "reason", ""));
-    json_object_foreach(json_object_get(value, "probability"), name, share)
-    {
-        printf("           - %s %s\n", json_string_value(share), name);
-    }
-    printf("           - %s, sha256 %.12s, %s, seed %" PRId64 "\n", rv_json_str(model, "name", ""),
-           rv_json_str(model, "hash", ""), rv_json_str(model, "sampler", ""),
-           rv_json_int(model, "seed", 0));
-    if (adapter != NULL) {
-        printf("           - adapter %s, sha256 %.12s\n", rv_json_str(adapter, "name", ""),
-               rv_json_str(adapter, "hash", ""));
-    }
-}
-
-static void say_child(const json_t *step, const json_t *out)
-{
-    const json_t *value = json_object_get(out, "value");
-    const char *name = rv_json_str(step, "name", "");
-    if (!rv_json_bool(out, "ok", false)) {
-        printf("%s: no, %s (%s)\n", name, rv_json_str(out, "message", ""),
-               rv_json_str(out, "code", ""));
-    } else if (strcmp(name, "await") == 0) {
-        printf("%s came to its end: %s\n", rv_json_str(value, "run", ""),
-               rv_json_str(value, "status", ""));
-    } else {
-        const char *as = rv_json_str(value, "as", NULL);
-        printf("%s agent %s: %s%s%s\n", strcmp(name, "start") == 0 ? "started" : "handed over to",
-               rv_json_str(value, "agent", ""), rv_json_str(value, "run", ""),
-               as != NULL ? " as " : "", as != NULL ? as : "");
-    }
-}
 
 /* How it stands: version, what it waits for, attempt, what it has used. */
 static void say_standing(const json_t *run)
@@ -432,7 +366,9 @@ static void say_standing(const json_t *run)
     if (strcmp(standing, "stuck") == 0) {
         printf("; stuck: it could move since %.19s", rv_json_str(stands, "since", ""));
     }
-    printf("%s%s\n\n", waits != NULL ? "; waits for " : "", waits != NULL ? waits : "");
+    printf("%s%s\n", waits != NULL ? "; waits for " : "", waits != NULL ? waits : "");
+    say_effects_standing(stdout, json_object_get(run, "effects_standing"));
+    printf("\n");
 }
 
 /* Only where there is more than the run itself. */
@@ -454,73 +390,6 @@ static void say_tree(const json_t *tree, const char *self)
         }
     }
     printf("%s", json_array_size(tree) > 1 ? "\n" : "");
-}
-
-/* An action outside: that it was intended stands before; here is what became of it. */
-static void say_effect(const json_t *step, const json_t *out)
-{
-    const json_t *answer = json_object_get(out, "answer");
-    int64_t status = rv_json_int(answer, "status", 0);
-    printf("%s outside: ", rv_json_str(step, "name", ""));
-    if (rv_json_bool(out, "ok", false)) {
-        printf("done");
-    } else {
-        printf("not done, %s (%s)", rv_json_str(out, "message", ""), rv_json_str(out, "code", ""));
-    }
-    if (status != 0) {
-        printf(", status %" PRId64, status);
-    }
-    printf("; key %s, attempts %" PRId64 ", known by %s", rv_json_str(out, "key", "-"),
-           rv_json_int(out, "attempts", 0), rv_json_str(out, "how", ""));
-    if (rv_json_str(out, "person", NULL) != NULL) {
-        printf(" %s: %s", rv_json_str(out, "person", ""), rv_json_str(out, "reason", ""));
-    }
-    putchar('\n');
-}
-
-static void say_step(const json_t *step)
-{
-    const char *kind = rv_json_str(step, "kind", "");
-    const json_t *out = json_object_get(step, "out");
-    printf("  %3" PRId64 "  ", rv_json_int(step, "seq", 0));
-    if (strcmp(kind, "read") == 0) {
-        printf("looked at the books: %s\n", rv_json_str(step, "name", ""));
-    } else if (strcmp(kind, "model") == 0) {
-        const json_t *value = json_object_get(out, "value");
-        if (rv_json_bool(out, "ok", false)) {
-            say_decision(out, value);
-        } else {
-            printf("asked the model: %s (%s)\n", rv_json_str(out, "code", ""),
-                   rv_json_str(out, "message", ""));
-        }
-    } else if (strcmp(kind, "plan") == 0) {
-        printf("proposed: %s\n", rv_json_str(out, "summary", ""));
-        say_plan(out);
-    } else if (strcmp(kind, "action") == 0 || strcmp(kind, "compensation") == 0) {
-        printf("%s %s: %s", strcmp(kind, "action") == 0 ? "asked the gate for" : "took back by",
-               rv_json_str(step, "name", ""), rv_json_str(out, "result", ""));
-        if (json_array_size(json_object_get(out, "rules")) > 0) {
-            printf(" by rule ");
-            say_rules(json_object_get(out, "rules"));
-        }
-        printf(" %s\n", rv_json_str(out, "message", ""));
-        say_books(json_object_get(out, "books"));
-    } else if (strcmp(kind, "effect") == 0) {
-        say_effect(step, out);
-    } else if (strcmp(kind, "start") == 0 || strcmp(kind, "child") == 0) {
-        say_child(step, out);
-    } else if (strcmp(kind, "approval") == 0) {
-        printf("people answered: %s\n", rv_json_str(step, "name", ""));
-    } else if (strcmp(kind, "note") == 0 && strcmp(rv_json_str(step, "name", ""), "version") == 0) {
-        printf("goes on with version %s of its agent (plan %.12s), by %s\n",
-               rv_json_str(out, "version", ""), rv_json_str(out, "plan", ""),
-               rv_json_str(out, "by", ""));
-    } else {
-        const char *name =
-            rv_json_str(step, "name", ""); /* "outcome", "memory.set": says it by itself */
-        bool same = strncmp(name, kind, strlen(kind)) == 0;
-        printf("%s%s%s\n", same ? "" : kind, same ? "" : " ", name);
-    }
 }
 
 static void say_approval(const json_t *approval)
@@ -549,10 +418,52 @@ static void say_approval(const json_t *approval)
     }
 }
 
+/* What began it: an exception that was found, a schedule, another run, or who asked, with what. */
+static void say_why(const json_t *run, const json_t *raw_input)
+{
+    const json_t *exception = json_object_get(json_object_get(run, "input"), "exception");
+    const json_t *schedule = json_object_get(exception, "schedule");
+    const char *by = rv_json_str(run, "begun_by", NULL);
+    const char *key = rv_json_str(run, "business_key", NULL);
+    if (rv_json_str(exception, "code", NULL) != NULL) {
+        printf("because %s: %s\n", rv_json_str(exception, "code", ""),
+               rv_json_str(exception, "summary", ""));
+    } else if (rv_json_str(schedule, "name", NULL) != NULL) {
+        printf("because the schedule \"%s\" was due at %s\n", rv_json_str(schedule, "name", ""),
+               rv_json_str(schedule, "at", ""));
+    } else {
+        printf("because %s %s it\n", by != NULL ? by : "somebody",
+               by != NULL && strncmp(by, "r_", 2) == 0 ? "started" : "asked for");
+    }
+    if (key != NULL) {
+        printf("for the key \"%s\"\n", key);
+    }
+    if (rv_json_str(exception, "code", NULL) == NULL) {
+        printf("with ");
+        say_json(json_object_get(raw_input, "exception"));
+        putchar('\n');
+    }
+}
+
+/* Who sent what this step took; NULL: it is not known. */
+static const json_t *told_at(const json_t *signals, int64_t seq)
+{
+    size_t i;
+    json_t *told;
+    json_array_foreach((json_t *)(uintptr_t)signals, i, told)
+    {
+        if (rv_json_int(told, "step", 0) == seq) {
+            return told;
+        }
+    }
+    return NULL;
+}
+
 /* Suppliers, models and people have written in it, and lines of theirs must not look like ours. */
 static void clean_story(struct story *story)
 {
-    json_t **const parts[] = {&story->run, &story->tree, &story->steps, &story->approvals};
+    json_t **const parts[] = {&story->run, &story->tree, &story->steps, &story->signals,
+                              &story->approvals};
     for (size_t i = 0; i < RV_COUNT(parts); i++) {
         json_t *raw = *parts[i];
         *parts[i] = cli_clean_json(raw);
@@ -572,15 +483,15 @@ int cmd_explain(struct cli *cli)
     struct story story;
     enum rv_code code = read_story(cli, &story, &err);
     if (code == RV_OK) {
+        json_t *raw = json_incref(story.steps);
+        json_t *raw_input = json_incref(json_object_get(story.run, "input"));
         clean_story(&story);
-        const json_t *exception = json_object_get(json_object_get(story.run, "input"), "exception");
         printf("%s by agent %s (plan %.12s) is %s%s%s\n", rv_json_str(story.run, "run", ""),
                rv_json_str(story.run, "agent", ""), rv_json_str(story.run, "plan", ""),
                rv_json_str(story.run, "status", ""),
                rv_json_str(story.run, "error_text", NULL) != NULL ? ": " : "",
                rv_json_str(story.run, "error_text", ""));
-        printf("because %s: %s\n", rv_json_str(exception, "code", "-"),
-               rv_json_str(exception, "summary", ""));
+        say_why(story.run, raw_input);
         say_standing(story.run);
         say_tree(story.tree, rv_json_str(story.run, "run", ""));
         size_t i;
@@ -592,7 +503,8 @@ int cmd_explain(struct cli *cli)
         }
         json_array_foreach(story.steps, i, item)
         {
-            say_step(item);
+            say_step(item, json_array_get(raw, i),
+                     told_at(story.signals, rv_json_int(item, "seq", 0)));
         }
         if (json_array_size(story.steps) > 0) { /* there may be more */
             item = json_array_get(story.steps, json_array_size(story.steps) - 1);
@@ -615,6 +527,8 @@ int cmd_explain(struct cli *cli)
                                0));
         }
         printf("; the whole journal: reeve run show %s\n", cli->argv[0]);
+        json_decref(raw);
+        json_decref(raw_input);
     }
     story_fini(&story);
     return code == RV_OK ? 0 : cli_fail(cli, &err);

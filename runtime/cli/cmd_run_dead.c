@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/words.h"
 #include "runtime/cli/place.h"
+#include "runtime/cli/say_step.h"
 #include "runtime/run/revive.h"
 #include "runtime/run/search.h"
 
@@ -88,6 +89,10 @@ static void print_dead(const struct cli *cli, json_t *dead, bool one)
         if (one && !cli->json) {
             json_dumpf(row, stdout, JSON_INDENT(2));
             putchar('\n');
+            fflush(stdout);
+            json_t *clean = cli_clean_json(json_object_get(row, "effects_standing"));
+            say_effects_standing(stderr, clean);
+            json_decref(clean);
         } else {
             cli_print_json(&cli->output, json_incref(row));
         }

@@ -213,9 +213,13 @@ static enum rv_code write_redacted(struct run_pages *run, const char *path, int6
 {
     json_t *history = NULL;
     json_t *hidden = NULL;
+    json_t *known = NULL;
     enum rv_code code = rv_history_whole(run->head, &run->pages, &history, err);
     if (code == RV_OK) {
-        code = rv_history_redact(history, &hidden, err);
+        code = rv_history_known(&run->reader, &known, err);
+    }
+    if (code == RV_OK) {
+        code = rv_history_redact(history, known, &hidden, err);
     }
     if (code == RV_OK) {
         struct rv_history_list list = {json_object_get(hidden, "journal"), 0};
@@ -224,6 +228,7 @@ static enum rv_code write_redacted(struct run_pages *run, const char *path, int6
     }
     json_decref(history);
     json_decref(hidden);
+    json_decref(known);
     return code;
 }
 

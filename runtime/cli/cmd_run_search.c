@@ -57,10 +57,10 @@ static const char *or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
-/* --stuck and --retrying are a status in other words. */
+/* --stuck, --standing and --retrying are a status in other words. */
 static enum rv_code status_word(const struct cli *cli, const char **status, struct rv_error *err)
 {
-    static const char *const words[] = {"stuck", "retrying"};
+    static const char *const words[] = {"stuck", "standing", "retrying"};
     for (size_t i = 0; i < RV_COUNT(words); i++) {
         if (cli_flag(cli, words[i])) {
             if ((*status)[0] != '\0' && strcmp(*status, words[i]) != 0 &&

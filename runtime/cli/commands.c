@@ -21,6 +21,7 @@
      "it"},                                                                                        \
         {"role", "ROLE", "that wait for a person with this role"},                                 \
         {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \
+        {"standing", NULL, "that failed, with something they did and could not take back"},        \
         {"retrying", NULL, "open ones whose exception an earlier run failed at"},                  \
         {"view", "NAME", "of this view, see reeve run views; other options change it"},            \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
@@ -218,6 +219,7 @@ const struct cli_command cli_commands[] = {
      "  open      not over\n"
      "  over      at its end, whichever\n"
      "  stuck     it could move, and nothing has moved it for a minute\n"
+     "  standing  failed, with something that it did and could not take back: see run dead RUN\n"
      "  retrying  open, for an exception that an earlier run failed at\n"
      "  people    waits for an approval (the table says of whom)\n"
      "See --waiting-on for what the others wait for; \"waiting on the controller\" is\n"
@@ -287,12 +289,16 @@ const struct cli_command cli_commands[] = {
      "the\n"
      "run refused it.  A run that ends has refused what it has not answered."},
     {"run", "dead", "[RUN]", "dead letters: runs that did not end well, and why", cmd_run_dead,
-     OPTIONS({"class", "WORD", "budget, plan, permission, books, passing, version or unread"},
-             {"agent", "NAME", "of this agent"},
-             {"error", "CODE", "with this error, see reeve help run list"},
-             {"revived", NULL, "also those for which another run goes on"},
-             {"limit", "N", "at most so many; default 200"}),
+     OPTIONS(
+         {"class", "WORD", "budget, plan, permission, books, passing, version, standing or unread"},
+         {"agent", "NAME", "of this agent"},
+         {"error", "CODE", "with this error, see reeve help run list"},
+         {"revived", NULL, "also those for which another run goes on"},
+         {"limit", "N", "at most so many; default 200"}),
      "With RUN all of that one: its input, and the message that it took last or has not read.\n"
+     "Class `standing`: something that the run did could not be taken back, and somebody must "
+     "look\n"
+     "at it; field effects_standing says what, where, and why not.\n"
      "Class `unread`: the run is over, and nobody has read the message."},
     {"run", "revive", "[RUN]...", "let dead ones go on, from their last good step", cmd_run_revive,
      OPTIONS({"input", "FILE|JSON", "members of the exception that the plan sees instead"},

@@ -182,25 +182,27 @@ void cli_clean(struct rv_buf *out, const char *text)
     }
 }
 
-static json_t *clean_lines(const json_t *text)
+static json_t *clean_line(const json_t *text)
 {
     struct rv_buf clean;
     char *copy =
         rv_strdup(json_string_value(text)); /* up to a zero byte: no text of ours has one */
+    size_t length = strlen(copy);
     rv_buf_init(&clean, SIZE_MAX);
+    while (length > 0 && (copy[length - 1] == '\n' || copy[length - 1] == '\r')) {
+        copy[--length] = '\0';
+    }
     char *rest = copy;
     for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-        size_t length = strlen(line);
+        length = strlen(line);
         if (length > 0 && line[length - 1] == '\r') {
             line[length - 1] = '\0';
         }
-        if (clean.length > 0 && line[0] != '\0') {
-            rv_buf_printf(&clean, "\n%*s", CLI_INDENT, "");
-        }
         cli_clean(&clean, line);
+        rv_buf_str(&clean, rest != NULL ? "\\n" : "");
     }
     rv_free(copy);
-    json_t *out = json_stringn(clean.data, clean.length);
+    json_t *out = json_stringn(clean.length > 0 ? clean.data : "", clean.length);
     rv_buf_fini(&clean);
     return out;
 }
@@ -217,7 +219,7 @@ static void set_clean(json_t *object, const char *name, const json_t *value)
 json_t *cli_clean_json(const json_t *value)
 {
     if (json_is_string(value)) {
-        return clean_lines(value);
+        return clean_line(value);
     }
     if (json_is_array(value)) {
         json_t *out = json_array();

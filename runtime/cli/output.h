@@ -46,9 +46,8 @@ const char *cli_style(const struct cli_output *output, enum cli_style style);
 
 /* Appends `text` cleaned; bytes that are not UTF-8 become U+FFFD. */
 void cli_clean(struct rv_buf *out, const char *text);
-/* A copy in which every text is cleaned, also the names of members.  Lines stay lines: all but the
- * first are indented by CLI_INDENT, so that none looks like one of ours.  New reference. */
-enum { CLI_INDENT = 11 };
+/* A copy in which every text is cleaned, also the names of members, and is one line: a break of its
+ * own is written "\n", so that no line of a stranger's looks like one of ours.  New reference. */
 json_t *cli_clean_json(const json_t *value);
 /* Columns that cleaned UTF-8 takes: 0 for combining marks, 2 for East Asian wide and emoji. */
 int cli_columns(const char *text);

@@ -20,7 +20,8 @@ enum {
     TOKEN_MAX = 24,
     TOKEN_LETTERS_MAX = 8,
     NAME_BYTES_MAX = 256,
-    NAME_WORDS_MAX = 8 /* of a name; also what keeps looking for names linear */
+    NAME_WORDS_MAX = 8, /* of a name; also what keeps looking for names linear */
+    KEPT_MAX = 64       /* bytes of a word that stays */
 };
 
 struct entry {
@@ -41,6 +42,7 @@ struct rv_redaction {
     size_t bucket_count; /* a power of two, or 0 */
     struct entry entries[RV_REDACTIONS_MAX];
     int count;
+    json_t *kept; /* object: each word true; NULL: none */
 };
 
 static bool word_char(char c)
@@ -121,10 +123,41 @@ void rv_redaction_destroy(struct rv_redaction *redaction)
         }
     }
     rv_free(redaction->buckets);
+    json_decref(redaction->kept);
     for (int i = 0; i < redaction->count; i++) {
         rv_free(redaction->entries[i].text);
     }
     rv_free(redaction);
+}
+
+void rv_redaction_keep(struct rv_redaction *redaction, const json_t *words)
+{
+    size_t i;
+    json_t *word;
+    redaction->kept = redaction->kept != NULL ? redaction->kept : json_object();
+    json_array_foreach((json_t *)(uintptr_t)words, i, word)
+    {
+        if (json_is_string(word)) {
+            json_object_set_new(redaction->kept, json_string_value(word), json_true());
+        }
+    }
+}
+
+/* Length of the word to keep that starts here; 0 for none. */
+static size_t kept_at(const struct rv_redaction *redaction, const char *text, size_t length)
+{
+    char word[KEPT_MAX];
+    size_t i = 0;
+    if (json_object_size(redaction->kept) == 0) {
+        return 0;
+    }
+    while (i < length && i < sizeof word - 1 && (word_char(text[i]) || text[i] == '_')) {
+        word[i] = text[i];
+        i++;
+    }
+    word[i] = '\0';
+    bool ends = i == length || !word_char(text[i]);
+    return ends && json_object_get(redaction->kept, word) != NULL ? i : 0;
 }
 
 static const char *token_for(struct rv_redaction *redaction, const char *type, const char *text,
@@ -357,8 +390,15 @@ enum rv_code rv_redact(struct rv_redaction *redaction, const char *text, size_t 
     size_t i = 0;
     while (i < length) {
         bool starts = i == 0 || !word_char(text[i - 1]);
+        bool whole = starts && (i == 0 || text[i - 1] != '_');
+        size_t kept = whole ? kept_at(redaction, text + i, length - i) : 0;
         const char *type = NULL;
         size_t found = 0;
+        if (kept > 0) {
+            rv_buf_add(out, text + i, kept);
+            i += kept;
+            continue;
+        }
         if (text[i] == '<') {
             found = token_like(text + i, length - i);
             type = "TEXT";

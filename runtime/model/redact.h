@@ -24,6 +24,10 @@ enum { RV_REDACTIONS_MAX = 512 }; /* distinct texts in one prompt; more is refus
  * words are not looked for. */
 struct rv_redaction *rv_redaction_create(const json_t *names);
 void rv_redaction_destroy(struct rv_redaction *redaction);
+/* These words of the caller's own, like the number of a run, are no number to hide: where one
+ * stands as a whole word, it stays.  `words`: array of strings of letters, digits and '_'; copied.
+ */
+void rv_redaction_keep(struct rv_redaction *redaction, const json_t *words);
 /* Appends `text` with everything found replaced. */
 RV_MUST enum rv_code rv_redact(struct rv_redaction *redaction, const char *text, size_t length,
                                struct rv_buf *out, struct rv_error *err);

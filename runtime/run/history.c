@@ -5,6 +5,7 @@
 #include "runtime/model/redact.h"
 #include "runtime/run/replay.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -240,19 +241,57 @@ void rv_history_take(struct rv_run_image *image, const json_t *entry)
 
 /* ---- redaction ---- */
 
+static bool is_one_of(const char *word, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Texts under these keys name people and companies; free text is searched for them, too. */
 static bool names_somebody(const char *key)
 {
     static const char *const keys[] = {
         "name",   "supplier_name", "buyer_name", "party_name", "counterparty",
         "person", "account_name",  "contact",    "supplier",   "buyer",
-        "vendor", "debtor",        "creditor",   "owner"};
-    for (size_t i = 0; i < RV_COUNT(keys); i++) {
-        if (strcmp(key, keys[i]) == 0) {
-            return true;
-        }
+        "vendor", "debtor",        "creditor",   "owner",      "people"};
+    return is_one_of(key, keys, RV_COUNT(keys));
+}
+
+/* Texts under these keys say who did it: a person, or something of reeve's ("agent:x"). */
+static bool names_who_did(const char *key)
+{
+    static const char *const keys[] = {
+        "by",           "sent_by",     "said_by",     "begun_by",   "requested_by", "approved_by",
+        "decided_by",   "resolved_by", "reversed_by", "created_by", "changed_by",   "made_by",
+        "closed_by",    "held_by",     "noted_by",    "raised_by",  "assigned_to",  "assignee",
+        "approver",     "approvers",   "actor",       "principal",  "author",       "sender",
+        "user",         "username",    "requester",   "clerk",      "employee",     "assigned",
+        "beneficiary",  "payee",       "first_name",  "last_name",  "full_name",    "display_name",
+        "contact_name", "signatory",   "sponsor"};
+    return is_one_of(key, keys, RV_COUNT(keys));
+}
+
+/* What reeve calls itself and its first account: nobody's name. */
+static bool is_reeves_own(const char *who)
+{
+    static const char *const words[] = {"console", "operator",     "reeve",  "system",
+                                        "machine", "orchestrator", "person", "agent"};
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    size_t prefix = strncmp(who, "agent:", 6) == 0 ? 6 : strncmp(who, "system:", 7) == 0 ? 7 : 0;
+    return (prefix > 0 && who[prefix + strspn(who + prefix, letters)] == '\0') ||
+           is_one_of(who, words, RV_COUNT(words));
+}
+
+static void add_who(json_t *names, const char *who)
+{
+    const char *name = strncmp(who, "person:", 7) == 0 ? who + 7 : who;
+    if (!is_reeves_own(name)) {
+        json_array_append_new(names, json_string(name));
     }
-    return false;
 }
 
 static void gather_names(const json_t *value, const char *key, json_t *names)
@@ -260,8 +299,8 @@ static void gather_names(const json_t *value, const char *key, json_t *names)
     const char *inner;
     size_t i;
     json_t *item;
-    if (json_is_string(value) && key != NULL && names_somebody(key)) {
-        json_array_append(names, (json_t *)(uintptr_t)value);
+    if (json_is_string(value) && key != NULL && (names_who_did(key) || names_somebody(key))) {
+        add_who(names, json_string_value(value));
     } else if (json_is_object(value)) {
         json_object_foreach((json_t *)(uintptr_t)value, inner, item)
         {
@@ -275,8 +314,87 @@ static void gather_names(const json_t *value, const char *key, json_t *names)
     }
 }
 
+/* A step's own name is reeve's word, not a person's. */
+static void drop_step_names(const json_t *journal, json_t *names)
+{
+    json_t *words = json_object();
+    size_t i;
+    json_t *step;
+    json_array_foreach((json_t *)(uintptr_t)journal, i, step)
+    {
+        json_object_set_new(words, rv_json_str(step, "name", ""), json_true());
+    }
+    for (i = json_array_size(names); i-- > 0;) {
+        if (json_object_get(words, json_string_value(json_array_get(names, i))) != NULL) {
+            json_array_remove(names, i);
+        }
+    }
+    json_decref(words);
+}
+
+/* ---- what is not hidden ---- */
+
+static void keep_run(json_t *ids, const char *run)
+{
+    size_t digits = strncmp(run, "r_", 2) == 0 ? strspn(run + 2, "0123456789") : 0;
+    if (digits > 0 && digits < 20 && run[2 + digits] == '\0') {
+        json_array_append_new(ids, json_string(run));
+    }
+}
+
+/* The run, its parent, the one that it was forked of, and its children: from the places where
+ * reeve, and nobody else, writes them. */
+static json_t *own_ids(const json_t *history, const json_t *known)
+{
+    json_t *ids = json_array();
+    int64_t parent = rv_json_int(history, "parent", 0);
+    const json_t *forked = json_object_get(json_object_get(history, "input"), "forked");
+    keep_run(ids, rv_json_str(history, "run", ""));
+    keep_run(ids, rv_json_str(forked, "name", ""));
+    if (parent > 0) {
+        char text[32];
+        snprintf(text, sizeof text, "r_%" PRId64, parent);
+        keep_run(ids, text);
+    }
+    size_t i;
+    json_t *step;
+    json_array_foreach(json_object_get(history, "journal"), i, step)
+    {
+        if (rv_step_kind_from_name(rv_json_str(step, "kind", "")) == RV_STEP_START) {
+            const json_t *out = json_object_get(step, "out");
+            keep_run(ids, rv_json_str(json_object_get(out, "value"), "run", ""));
+        }
+    }
+    json_array_extend(ids, json_object_get(known, "ids"));
+    return ids;
+}
+
+/* ---- hiding ---- */
+
+/* A field's name stays, a name used as one does not; `people`: as they are written. */
+struct hiding {
+    struct rv_redaction *redaction;
+    json_t *people; /* object: each name true */
+};
+
+static bool is_field(const struct hiding *hiding, const char *key)
+{
+    bool plain = true;
+    for (const char *at = key; *at != '\0'; at++) {
+        plain = plain && (isalnum((unsigned char)*at) || *at == '_');
+    }
+    return plain && json_object_get(hiding->people, key) == NULL;
+}
+
+static enum rv_code hide_text(struct hiding *hiding, const char *text, size_t length,
+                              struct rv_buf *out, struct rv_error *err)
+{
+    rv_buf_init(out, RV_JSON_TEXT_MAX);
+    return rv_redact(hiding->redaction, text, length, out, err);
+}
+
 /* New reference in `out`. */
-static enum rv_code hide(struct rv_redaction *redaction, const json_t *value, json_t **out,
+static enum rv_code hide(struct hiding *hiding, const json_t *value, json_t **out,
                          struct rv_error *err)
 {
     enum rv_code code = RV_OK;
@@ -284,11 +402,9 @@ static enum rv_code hide(struct rv_redaction *redaction, const json_t *value, js
     size_t i;
     json_t *item;
     json_t *hidden = NULL;
+    struct rv_buf text;
     if (json_is_string(value)) {
-        struct rv_buf text;
-        rv_buf_init(&text, RV_JSON_TEXT_MAX);
-        code =
-            rv_redact(redaction, json_string_value(value), json_string_length(value), &text, err);
+        code = hide_text(hiding, json_string_value(value), json_string_length(value), &text, err);
         *out = code == RV_OK ? json_stringn(text.length > 0 ? text.data : "", text.length) : NULL;
         rv_buf_fini(&text);
         return code;
@@ -297,16 +413,20 @@ static enum rv_code hide(struct rv_redaction *redaction, const json_t *value, js
         *out = json_object();
         json_object_foreach((json_t *)(uintptr_t)value, key, item)
         {
-            code = code == RV_OK ? hide(redaction, item, &hidden, err) : code;
-            if (code == RV_OK) {
+            code = code == RV_OK ? hide(hiding, item, &hidden, err) : code;
+            if (code == RV_OK && is_field(hiding, key)) {
                 json_object_set_new(*out, key, hidden);
+            } else if (code == RV_OK) {
+                code = hide_text(hiding, key, strlen(key), &text, err);
+                json_object_set_new(*out, text.length > 0 ? text.data : "", hidden);
+                rv_buf_fini(&text);
             }
         }
     } else if (json_is_array(value)) {
         *out = json_array();
         json_array_foreach((json_t *)(uintptr_t)value, i, item)
         {
-            code = code == RV_OK ? hide(redaction, item, &hidden, err) : code;
+            code = code == RV_OK ? hide(hiding, item, &hidden, err) : code;
             if (code == RV_OK) {
                 json_array_append_new(*out, hidden);
             }
@@ -321,32 +441,54 @@ static enum rv_code hide(struct rv_redaction *redaction, const json_t *value, js
     return code;
 }
 
-static enum rv_code hide_field(struct rv_redaction *redaction, json_t *object, const char *key,
+static enum rv_code hide_field(struct hiding *hiding, json_t *object, const char *key,
                                struct rv_error *err)
 {
     json_t *hidden = NULL;
     if (json_object_get(object, key) == NULL) {
         return RV_OK;
     }
-    enum rv_code code = hide(redaction, json_object_get(object, key), &hidden, err);
+    enum rv_code code = hide(hiding, json_object_get(object, key), &hidden, err);
     if (code == RV_OK) {
         json_object_set_new(object, key, hidden);
     }
     return code;
 }
 
-static enum rv_code hide_all(struct rv_redaction *redaction, json_t *copy, struct rv_error *err)
+/* A plan answers an update by its id, and takes only what can be one: "u_<CARD_1>" becomes
+ * "u_CARD_1". */
+static void keep_id_form(const json_t *step)
+{
+    json_t *value = json_object_get(json_object_get(step, "out"), "value");
+    const char *id = rv_json_str(value, "id", NULL);
+    if (id == NULL || strcmp(rv_json_str(step, "name", ""), "update") != 0 ||
+        rv_step_kind_from_name(rv_json_str(step, "kind", "")) != RV_STEP_SIGNAL) {
+        return;
+    }
+    struct rv_buf form;
+    rv_buf_init(&form, RV_JSON_TEXT_MAX);
+    for (const char *at = id; *at != '\0'; at++) {
+        if (*at != '<' && *at != '>') {
+            rv_buf_char(&form, *at);
+        }
+    }
+    json_object_set_new(value, "id", json_stringn(form.length > 0 ? form.data : "", form.length));
+    rv_buf_fini(&form);
+}
+
+static enum rv_code hide_all(struct hiding *hiding, json_t *copy, struct rv_error *err)
 {
     static const char *const fields[] = {"owner", "input", "result", "error_text"};
     enum rv_code code = RV_OK;
     for (size_t i = 0; i < RV_COUNT(fields) && code == RV_OK; i++) {
-        code = hide_field(redaction, copy, fields[i], err);
+        code = hide_field(hiding, copy, fields[i], err);
     }
     size_t i;
     json_t *step;
     json_array_foreach(json_object_get(copy, "journal"), i, step)
     {
-        code = code == RV_OK ? hide_field(redaction, step, "out", err) : code;
+        code = code == RV_OK ? hide_field(hiding, step, "out", err) : code;
+        keep_id_form(step);
     }
     return code;
 }
@@ -371,31 +513,30 @@ static enum rv_code follow(json_t *copy, struct rv_error *err)
     return code;
 }
 
-enum rv_code rv_history_redact(const json_t *history, json_t **out, struct rv_error *err)
+enum rv_code rv_history_redact(const json_t *history, const json_t *known, json_t **out,
+                               struct rv_error *err)
 {
     json_t *copy = json_deep_copy(history);
     json_t *names = json_array();
+    size_t i;
+    json_t *name;
     gather_names(json_object_get(copy, "input"), NULL, names);
     gather_names(json_object_get(copy, "journal"), NULL, names);
-    /* a step's own name is reeve's word, not a person's */
-    for (size_t i = 0; i < json_array_size(names);) {
-        const char *name = json_string_value(json_array_get(names, i));
-        bool own = false;
-        size_t k;
-        json_t *step;
-        json_array_foreach(json_object_get(copy, "journal"), k, step)
-        {
-            own = own || strcmp(rv_json_str(step, "name", ""), name) == 0;
-        }
-        if (own) {
-            json_array_remove(names, i);
-        } else {
-            i++;
-        }
+    gather_names(json_object_get(copy, "result"), NULL, names);
+    drop_step_names(json_object_get(copy, "journal"), names);
+    gather_names(json_object_get(copy, "owner"), "owner", names);
+    gather_names(json_object_get(known, "people"), "people", names);
+    json_t *ids = own_ids(copy, known);
+    struct hiding hiding = {rv_redaction_create(names), json_object()};
+    json_array_foreach(names, i, name)
+    {
+        json_object_set_new(hiding.people, json_string_value(name), json_true());
     }
-    struct rv_redaction *redaction = rv_redaction_create(names);
-    enum rv_code code = hide_all(redaction, copy, err);
-    rv_redaction_destroy(redaction);
+    rv_redaction_keep(hiding.redaction, ids);
+    enum rv_code code = hide_all(&hiding, copy, err);
+    rv_redaction_destroy(hiding.redaction);
+    json_decref(hiding.people);
+    json_decref(ids);
     json_decref(names);
     if (code == RV_OK) {
         json_object_set_new(copy, "redacted", json_true());

@@ -44,8 +44,14 @@ void rv_history_digest_hex(const uint8_t digest[RV_STEP_DIGEST_BYTES], char out[
 json_t *rv_history_step(int32_t seq, int kind, const char *name,
                         const uint8_t digest[RV_STEP_DIGEST_BYTES], json_t *out);
 
-/* A redacted and sealed copy; new reference.  RV_CONFLICT: the plan decides by what would be hidden
- * and goes another way without it; RV_LIMIT: more to hide than one document can have. */
-RV_MUST enum rv_code rv_history_redact(const json_t *history, json_t **out, struct rv_error *err);
+/* A redacted and sealed copy; new reference.  `known`, what else is known of the run, may be NULL:
+ * {"people": names of those who had to do with it, "ids": the words that reeve made for it}.
+ * Hidden are people and companies where they are named (by key: "by", "supplier", ...; by `known`;
+ * the owner), and wherever a text has these names; not hidden are the names of agents, what reeve
+ * calls itself, and reeve's own ids: the run, its parent, its children, `known.ids`.
+ * RV_CONFLICT: the plan decides by what would be hidden and goes another way without it; RV_LIMIT:
+ * more to hide than one document can have. */
+RV_MUST enum rv_code rv_history_redact(const json_t *history, const json_t *known, json_t **out,
+                                       struct rv_error *err);
 
 #endif

@@ -158,3 +158,13 @@ enum rv_code rv_history_read(struct rv_db_session *session, int32_t tenant, int6
     rv_history_reader_close(&reader);
     return code;
 }
+
+enum rv_code rv_history_known(const struct rv_history_reader *reader, json_t **out,
+                              struct rv_error *err)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_run_history_known);
+    rv_args_i64(args, 2, reader->run);
+    *out = NULL;
+    return rv_db_session_query(reader->session, reader->tenant, &rv_sql_run_history_known, args,
+                               take_head, out, err);
+}

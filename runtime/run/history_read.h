@@ -45,6 +45,10 @@ RV_MUST enum rv_code rv_history_whole(json_t *head, const struct rv_history_page
 RV_MUST enum rv_code rv_history_read(struct rv_db_session *session, int32_t tenant, int64_t run,
                                      json_t **out, struct rv_error *err);
 
+/* What rv_history_redact wants to know of the run that the reader has open; new reference. */
+RV_MUST enum rv_code rv_history_known(const struct rv_history_reader *reader, json_t **out,
+                                      struct rv_error *err);
+
 /* "journal past its retention, dropped on 2036-12-01 by console"; `dropped` is {"at", "by"}. */
 const char *rv_history_dropped(const json_t *dropped, char out[RV_HISTORY_DROPPED_TEXT]);
 

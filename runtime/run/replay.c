@@ -104,8 +104,9 @@ static bool on_taken(void *self, const struct rv_run_taken *taken)
                         ? json_array_get(replay->rebase, (size_t)taken->step->seq - 1)
                         : NULL;
     uint8_t digest[RV_STEP_DIGEST_BYTES];
+    bool named = taken->kind == RV_STEP_PUBLISH || taken->kind == RV_STEP_REPLY;
     if (entry == NULL || taken->kind != taken->step->kind ||
-        (taken->name != NULL && strcmp(taken->name, taken->step->name) != 0) ||
+        (taken->name != NULL && !named && strcmp(taken->name, taken->step->name) != 0) ||
         taken->args == NULL || !rv_step_digest(taken->args, digest)) {
         if (report->difference == NULL) {
             report->difference = difference_of(taken);
@@ -119,6 +120,9 @@ static bool on_taken(void *self, const struct rv_run_taken *taken)
     char hex[RV_HISTORY_DIGEST];
     rv_history_digest_hex(digest, hex);
     json_object_set_new(entry, "digest", json_string(hex));
+    if (named && taken->name != NULL) { /* a name may have been hidden in it */
+        json_object_set_new(entry, "name", json_string(taken->name));
+    }
     if (taken->kind == RV_STEP_PLAN || taken->kind == RV_STEP_OUTCOME) {
         json_object_set(entry, "out", (json_t *)(uintptr_t)taken->args);
     } else if (taken->kind == RV_STEP_CHECKPOINT) { /* the plan begins anew with what it said now */

@@ -239,7 +239,9 @@ enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const 
     bool place = step->kind == kind && (name == NULL || strcmp(step->name, name) == 0);
     taken.same = place && (args == NULL || (rv_step_digest(args, digest) &&
                                             memcmp(digest, step->digest, sizeof digest) == 0));
-    bool go_on = tell(run, &taken) && place;
+    /* what is told and answered is named by the plan, or by who asked */
+    bool named = kind == RV_STEP_PUBLISH || kind == RV_STEP_REPLY;
+    bool go_on = tell(run, &taken) && (place || (named && step->kind == kind));
     if (!taken.same && !go_on) {
         diverged(run, step, rv_step_kind_name(kind), name != NULL ? name : "", line);
         return FOUND_DIVERGENCE;

@@ -6,9 +6,10 @@
 
 #include <stdio.h>
 
-const char rv_run_status_words[] = "open over stuck retrying people created planning executing "
-                                   "waiting reviewing compensating done failed cancelled "
-                                   "compensated diverged";
+const char rv_run_status_words[] =
+    "open over stuck standing retrying people created planning executing "
+    "waiting reviewing compensating done failed cancelled "
+    "compensated diverged";
 /* as the function run_find knows them */
 const char rv_run_wait_words[] =
     "person people approval timer signal model child run effect intent "
@@ -20,7 +21,7 @@ const char rv_run_error_words[] =
     "invalid not_found conflict denied limit timeout canceled io protocol unavailable corrupt "
     "refused rejected expired void interrupted diverged";
 
-const char rv_run_dead_words[] = "budget plan permission books passing version unread";
+const char rv_run_dead_words[] = "budget plan permission books passing version standing unread";
 const char rv_run_exception_words[] = "open resolved auto_closed snoozed";
 
 enum rv_code rv_run_no_role(const char *parameter, const char *word, bool waits, const char *roles,

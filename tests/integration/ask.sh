@@ -162,8 +162,7 @@ has out '"status":"requested"'
 until_status "is not enough" "waiting signal" "$holder"
 gives 0 "the second one" reeve approval approve "$question" --as second --comment "$(printf 'it is\nurgent \033[7m')"
 gives 0 "the story of the run shows what they wrote" reeve explain "r_$next"
-has out "it is
-           urgent"
+has out 'it is\nurgent'
 same "and no control character of theirs" 0 "$(tr -cd '\033' <"$state/out" | wc -c)"
 until_status "is" cancelled "$holder"
 until_status "and it begins" "waiting signal" "$next"

@@ -210,12 +210,12 @@ done
 gives 2 "no view is kept of it" reeve run list --error oops --save none
 same "what runs have ended by is one of them" "invalid" "$(ask "SELECT string_agg(DISTINCT error_code, ' ') FROM run
     WHERE status = 'failed'")"
-for word in budget plan permission books passing version unread; do
+for word in budget plan permission books passing version standing unread; do
     same "dead letters of class $word" 200 "$(send GET "/v1/dead-letters?class=$word")"
 done
 same "... of one that is none" 400 "$(send GET '/v1/dead-letters?class=dead')"
 has out '"field":"class"'
-has out 'budget plan permission books passing version unread'
+has out 'budget plan permission books passing version standing unread'
 for word in active paused ended broken; do
     same "schedules that are $word" 200 "$(send GET "/v1/schedules?status=$word")"
 done

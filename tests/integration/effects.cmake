@@ -1,6 +1,6 @@
 if(TARGET reeve)
   add_executable(receiver ${CMAKE_SOURCE_DIR}/tests/support/receiver.c)
-  foreach(part effects effects_crash effects_nodes trace otlp)
+  foreach(part effects effects_crash effects_nodes story trace otlp)
     add_test(NAME ${part}_test
       COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/${part}.sh $<TARGET_FILE:reeve> $<TARGET_FILE:receiver>
       WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -152,7 +152,7 @@ TEST(lines_of_others_do_not_look_like_ours)
                              "too dear:\r\n\n  12 took back\033[2J\n", "a\nb", "one", 7, "none");
     json_t *clean = cli_clean_json(said);
     ck_assert_str_eq(rv_json_str(clean, "reason", ""),
-                     "too dear:\n             12 took back\xEF\xBF\xBD[2J");
+                     "too dear:\\n\\n  12 took back\xEF\xBF\xBD[2J");
     ck_assert_int_eq(json_integer_value(json_array_get(json_object_get(clean, "a b"), 1)), 7);
     ck_assert(json_is_null(json_object_get(clean, "none")));
     json_decref(clean);

@@ -79,13 +79,149 @@ TEST(a_redacted_one_has_no_names_and_replays)
     json_t *history = make();
     json_t *hidden = NULL;
     struct rv_error err = {.code = RV_OK};
-    ck_assert(rv_history_redact(history, &hidden, &err) == RV_OK);
+    ck_assert(rv_history_redact(history, NULL, &hidden, &err) == RV_OK);
     char *text = rv_json_text(hidden);
     ck_assert(strstr(text, "Muster") == NULL && strstr(text, "of <NAME_1>") != NULL);
     ck_assert(rv_history_check(hidden, &err) == RV_OK);
     ck_assert(replay(hidden) == RV_REPLAY_OPEN);
     rv_free(text);
     json_decref(hidden);
+    json_decref(history);
+}
+
+/* ---- what people send ---- */
+
+static const char desk[] =
+    "local agent = { name = 'noter', version = '1', summary = 'answers', handles = {'F22'},\n"
+    "  uses = {}, updates = { ask = { type = 'object' } } }\n"
+    "function agent.plan(ctx, exception)\n"
+    "  local signal = ctx:signal('go')\n"
+    "  local update = ctx:update('ask')\n"
+    "  ctx:publish('asked.' .. update.by, { [update.by] = 1 })\n"
+    "  ctx:reply(update, { by = update.by, word = signal.word })\n"
+    "  ctx:sleep(60)\n"
+    "  return ctx:plan()\n"
+    "end\n"
+    "return agent\n";
+
+static const char owner[] = "max.mustermann";
+
+/* As the run would have written it: the digests are those of what the plan does. */
+static json_t *make_desk(const char *id, const char *word)
+{
+    char hex[RV_HASH_HEX];
+    char name[80];
+    struct rv_hash hash = rv_sha256(desk, strlen(desk));
+    rv_hash_hex(&hash, hex);
+    json_t *history = make();
+    json_t *journal = json_array();
+    const struct {
+        int kind;
+        const char *name;
+        json_t *out;
+    } steps[] = {
+        {RV_STEP_TIMER, "signal.wait", json_pack("{s:s}", "name", "go")},
+        {RV_STEP_SIGNAL, "signal", json_pack("{s:b,s:{s:s}}", "ok", 1, "value", "word", word)},
+        {RV_STEP_TIMER, "update.wait", json_pack("{s:s}", "name", "$update.ask")},
+        {RV_STEP_SIGNAL, "update",
+         json_pack("{s:b,s:{s:s,s:{s:s},s:s}}", "ok", 1, "value", "id", id, "body", "text",
+                   "Max Mustermann, 4111 1111 1111 1111, u_4111111111111111", "by", owner)},
+        {RV_STEP_PUBLISH, "publish.asked.max.mustermann",
+         json_pack("{s:b,s:b,s:{s:i}}", "ok", 1, "value", 1, "published", owner, 1)},
+        {RV_STEP_REPLY, name,
+         json_pack("{s:b,s:b,s:s,s:{s:s,s:s}}", "ok", 1, "value", 1, "state", "answered", "result",
+                   "by", owner, "word", word)},
+        {RV_STEP_TIMER, "sleep",
+         json_pack("{s:b,s:b,s:I}", "ok", 1, "value", 1, "until_us",
+                   (json_int_t)1795255760135751)}};
+    snprintf(name, sizeof name, "reply.%s", id);
+    uint8_t none[RV_STEP_DIGEST_BYTES] = {0};
+    for (size_t i = 0; i < RV_COUNT(steps); i++) {
+        json_array_append_new(
+            journal, rv_history_step((int)i + 1, steps[i].kind, steps[i].name, none, steps[i].out));
+    }
+    json_object_set_new(history, "journal", journal);
+    json_object_set_new(history, "owner", json_string(owner));
+    json_object_set_new(history, "plan", json_string(hex));
+    json_object_set_new(history, "source", json_string(desk));
+    struct rv_replay_report report;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_msg(rv_replay_rebase(history, &report, &err) == RV_OK, "%s", err.message);
+    ck_assert_msg(report.verdict == RV_REPLAY_OPEN, "%s", report.text);
+    rv_replay_report_fini(&report);
+    rv_history_seal(history);
+    return history;
+}
+
+/* The redacted text, which replays and has no trace of the person; rv_free. */
+static char *redacted_text(const json_t *history, const json_t *known)
+{
+    json_t *hidden = NULL;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_msg(rv_history_redact(history, known, &hidden, &err) == RV_OK, "%s", err.message);
+    ck_assert(rv_history_check(hidden, &err) == RV_OK);
+    ck_assert(replay(hidden) == RV_REPLAY_OPEN);
+    char *text = rv_json_text(hidden);
+    ck_assert_msg(strcasestr(text, "mustermann") == NULL, "%s", text);
+    ck_assert_msg(strstr(text, "4111") == NULL, "%s", text);
+    json_decref(hidden);
+    return text;
+}
+
+TEST(nobody_who_sent_or_answers_for_it_is_named)
+{
+    json_t *history = make_desk("first", "go");
+    rv_free(redacted_text(history, NULL));
+    json_decref(history);
+}
+
+TEST(people_that_only_the_company_knows_of_are_hidden)
+{
+    json_t *history = make_desk("erika-1", "says Erika");
+    json_t *known = json_pack("{s:[s,s]}", "people", "erika", "console");
+    char *text = redacted_text(history, known);
+    ck_assert_msg(strcasestr(text, "erika") == NULL, "%s", text);
+    rv_free(text);
+    json_decref(known);
+    json_decref(history);
+}
+
+/* Both numbers pass the check of a payment card. */
+TEST(an_id_that_reeve_made_is_no_card)
+{
+    static const char made[] = "u_911902230237808209";
+    json_t *history = make_desk(made, "r_7");
+    json_t *known = json_pack("{s:[s]}", "ids", made);
+    char *text = redacted_text(history, known);
+    ck_assert_msg(strstr(text, made) != NULL, "%s", text);
+    rv_free(text);
+    json_decref(known);
+    json_decref(history);
+}
+
+/* Whoever asks may choose the id: nothing says that it is none. */
+TEST(an_id_of_the_asker_is_hidden_and_the_run_replays)
+{
+    static const char *const ids[] = {"u_4111111111111111", "4111111111111111", "max.mustermann-1",
+                                      "0211-4111411"};
+    json_t *known = json_pack("{s:[s]}", "ids", "u_911902230237808209");
+    for (size_t i = 0; i < RV_COUNT(ids); i++) {
+        json_t *history = make_desk(ids[i], "u_911902230237808209-4111111111111111");
+        rv_free(redacted_text(history, known));
+        json_decref(history);
+    }
+    json_decref(known);
+}
+
+/* The whole run does what a part of its number would not. */
+TEST(a_run_of_which_the_number_looks_like_a_card_keeps_its_name)
+{
+    json_t *history = make_desk("first", "r_4000000000000002 of r_40000000000000021");
+    json_object_set_new(history, "run", json_string("r_4000000000000002"));
+    rv_history_seal(history);
+    char *text = redacted_text(history, NULL);
+    ck_assert_msg(strstr(text, "\"word\":\"r_4000000000000002 of ") != NULL, "%s", text);
+    rv_free(text);
     json_decref(history);
 }
 

@@ -119,6 +119,8 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
            'plan', encode(r.plan_hash, 'hex'), 'error_code', r.error_code, 'error_text', r.error_text,
            'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result,
            'trace_id', run_trace_id(r.tenant_id, r.id, i.input),
+           'effects_standing', run_effects_standing($1, r.id),
+           'business_key', r.business_key, 'begun_by', run_begun_by($1, r.id, r.parent),
            'last_step', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2),
            'journal_dropped', reeve_journal_dropped($1, r.id))
            || CASE WHEN r.parent IS NULL THEN '{}' ELSE jsonb_build_object('parent', 'r_' || r.parent,
@@ -154,6 +156,14 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
 -- params: tenant int4, run int8, after int4, limit int4
 SELECT j.seq, j.kind, j.name, CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out(j.tenant_id, j.out) ELSE j.out END FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.seq > $3
  ORDER BY j.seq LIMIT $4;
+
+-- name: cli_run_signals
+-- Who sent what the steps after `after` up to `last` took.
+-- params: tenant int4, run int8, after int4, last int4
+SELECT jsonb_build_object('step', s.consumed_seq, 'name', s.name, 'sent_by', s.sent_by, 'sent_at', s.sent_at)
+  FROM run_signal s
+ WHERE s.tenant_id = $1 AND s.run_id = $2 AND s.consumed_seq > $3 AND s.consumed_seq <= $4
+ ORDER BY s.consumed_seq;
 
 -- name: cli_run_approvals
 -- params: tenant int4, run int8

@@ -76,6 +76,8 @@ UNION ALL
 SELECT 'runs_dead', '', count(*)
   FROM (SELECT FROM run r WHERE r.tenant_id = $1 AND r.status IN ('failed', 'compensated', 'diverged') LIMIT $2) w
 UNION ALL
+SELECT 'runs_standing', '', count(*) FROM (SELECT FROM run_left_standing($1) LIMIT $2) w
+UNION ALL
 SELECT 'approvals_waiting', '', count(*)
   FROM (SELECT FROM approval a WHERE a.tenant_id = $1 AND a.status = 'requested' LIMIT $2) w
 UNION ALL

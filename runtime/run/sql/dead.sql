@@ -6,7 +6,7 @@
 SELECT d.id, jsonb_build_object('run', 'r_' || d.id, 'agent', d.agent, 'version', d.version, 'status', d.status,
            'error_code', d.error_code, 'error', d.error_text, 'class', d.class, 'attempts', d.attempts,
            'steps', d.steps, 'business_key', d.business_key, 'ended_at', d.ended_at, 'revived', 'r_' || d.revived,
-           'input', d.input, 'message', d.message)
+           'input', d.input, 'message', d.message, 'effects_standing', run_effects_standing($1, d.id))
   FROM run_dead_letters($1) AS d
  WHERE ($2::text IS NULL OR d.class = $2) AND ($3::int8 IS NULL OR d.id < $3)
    AND ($5::text IS NULL OR d.agent = $5) AND ($6::text IS NULL OR d.error_code = $6)
@@ -19,7 +19,8 @@ SELECT d.id, jsonb_build_object('run', 'r_' || d.id, 'agent', d.agent, 'version'
 SELECT jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', x.id::text, 'run', 'r_' || x.id,
            'agent', x.agent, 'version', x.version, 'status', x.status, 'error_code', x.error_code, 'error', x.error_text,
            'class', x.class, 'attempts', x.attempts, 'steps', x.steps, 'business_key', x.business_key,
-           'ended_at', x.ended_at, 'revived', 'r_' || x.revived, 'input', x.input, 'message', x.message)
+           'ended_at', x.ended_at, 'revived', 'r_' || x.revived, 'input', x.input, 'message', x.message,
+           'effects_standing', run_effects_standing($1, x.id))
            ORDER BY x.id DESC), '[]'))
   FROM (SELECT * FROM run_dead_letters($1) AS d
          WHERE ($2::text IS NULL OR d.class = $2) AND ($3::int8 IS NULL OR d.id < $3)
@@ -30,7 +31,10 @@ SELECT jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', x
 -- name: run_dead_table
 -- The same for people.
 -- params: tenant int4, class text, before int8, limit int4, agent text, error text, revived bool
-SELECT 'r_' || d.id AS run, d.agent, d.status, d.class, d.attempts, left(d.error_text, 120) AS error,
+SELECT 'r_' || d.id AS run, d.agent, d.status, d.class, d.attempts, left(CASE WHEN d.class = 'standing' THEN (
+                SELECT count(*) || CASE count(*) WHEN 1 THEN ' effect stands (' ELSE ' effects stand (' END
+                       || string_agg(coalesce(e.one->>'connector', e.one->>'action'), ', ') || '); '
+                  FROM jsonb_array_elements(run_effects_standing($1, d.id)) AS e(one)) ELSE '' END || d.error_text, 120) AS error,
        coalesce((d.message->>'kind') || ' ' || (d.message->>'name'), '') AS message, 'r_' || d.revived AS revived,
        to_char(d.ended_at, 'YYYY-MM-DD HH24:MI:SS') AS ended
   FROM run_dead_letters($1) AS d

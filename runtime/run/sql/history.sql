@@ -30,3 +30,23 @@ SELECT p.seq, p.kind, p.name, p.digest, CASE WHEN p.large IS NOT NULL THEN reeve
         WINDOW w AS (ORDER BY s.seq)) AS p
  WHERE p.upto - coalesce(p.large, length(p.out)) < $5
  ORDER BY p.seq;
+
+-- name: run_history_known
+-- What a document does not say of itself, see rv_history_redact: the people who had to do with the run, and the ids that
+-- reeve made for it and for its updates; an asker's own id is none of these.
+-- params: tenant int4, run int8
+SELECT jsonb_build_object(
+    'people', (SELECT coalesce(jsonb_agg(p.name ORDER BY p.name), '[]') FROM person p
+                WHERE p.tenant_id = $1 AND p.name IN (
+                    SELECT s.sent_by FROM run_signal s WHERE s.tenant_id = $1 AND s.run_id = $2
+                     UNION SELECT u.sent_by FROM run_update u WHERE u.tenant_id = $1 AND u.run_id = $2
+                     UNION SELECT v.person FROM approval a JOIN approval_vote v ON v.tenant_id = $1 AND v.approval_id = a.id
+                            WHERE a.tenant_id = $1 AND a.run_id = $2
+                     UNION SELECT i.outcome->>'person' FROM effect_intent i WHERE i.tenant_id = $1 AND i.run_id = $2
+                     UNION SELECT a.owner FROM agent a WHERE a.tenant_id = $1 AND a.name = r.agent
+                     UNION SELECT regexp_replace(run_begun_by($1, r.id, r.parent), '^person:', ''))),
+    'ids', (SELECT coalesce(jsonb_agg(m.id ORDER BY m.id), '[]')
+              FROM (SELECT u.id FROM run_update u WHERE u.tenant_id = $1 AND u.run_id = $2 AND u.id = 'u_' || u.signal
+                     UNION ALL
+                    SELECT 'r_' || c.id FROM run c WHERE c.tenant_id = $1 AND c.parent = $2) AS m))
+  FROM run r WHERE r.tenant_id = $1 AND r.id = $2;

@@ -72,7 +72,7 @@ static json_t *digest_of(const json_t *value)
         rv_hash_hex(&hash, hex);
         digest = json_pack("{s:s,s:I}", "sha256", hex, "bytes", (json_int_t)text.length);
     } else {
-        digest = json_pack("{s:b}", "larger", 1);
+        digest = json_pack("{s:i}", "bytes_above", (int)RV_JSON_TEXT_MAX);
     }
     rv_buf_fini(&text);
     return digest;

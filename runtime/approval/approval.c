@@ -9,6 +9,7 @@
 #include "approval_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
+#include "runtime/base/utf8.h"
 #include "runtime/db/db.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/gate/stages.h"
@@ -253,22 +254,23 @@ static void refuse_run(const struct op *op, struct rv_batch *batch, const json_t
     } else {
         snprintf(why, sizeof why, "the policy is another one than when people were asked");
     }
-    stop_run(op, batch, rv_json_int(state, "run", 0), true,
-             rv_arena_printf(rv_batch_arena(batch),
-                             "%s of agent %.60s, since %s, keeps key %.100s: %s (approval %lld)",
-                             rv_json_str(args, "holder", ""), rv_json_str(args, "holder_agent", ""),
-                             rv_json_str(claim, "since", ""), rv_json_str(args, "key", ""), why,
-                             (long long)op->id));
+    char *text = rv_arena_printf(
+        rv_batch_arena(batch), "%s of agent %.60s, since %s, keeps key %.100s: %s (approval %lld)",
+        rv_json_str(args, "holder", ""), rv_json_str(args, "holder_agent", ""),
+        rv_json_str(claim, "since", ""), rv_json_str(args, "key", ""), why, (long long)op->id);
+    rv_utf8_repair(text);
+    stop_run(op, batch, rv_json_int(state, "run", 0), true, text);
 }
 
 static void hand_over(const struct op *op, struct rv_batch *batch, const json_t *claim)
 {
     const json_t *args = json_object_get(claim, "args");
-    stop_run(op, batch, rv_json_int(claim, "holder", 0), false,
-             rv_arena_printf(rv_batch_arena(batch),
-                             "%.60s has given key %.100s to %s of agent %.60s (approval %lld)",
-                             op->person, rv_json_str(args, "key", ""), rv_json_str(args, "run", ""),
-                             rv_json_str(args, "agent", ""), (long long)op->id));
+    char *text = rv_arena_printf(
+        rv_batch_arena(batch), "%.60s has given key %.100s to %s of agent %.60s (approval %lld)",
+        op->person, rv_json_str(args, "key", ""), rv_json_str(args, "run", ""),
+        rv_json_str(args, "agent", ""), (long long)op->id);
+    rv_utf8_repair(text);
+    stop_run(op, batch, rv_json_int(claim, "holder", 0), false, text);
 }
 
 /* A yes is used up by the holder being asked to stop; under another policy it counts for nothing.

@@ -58,24 +58,102 @@ void rv_audit_public_key(const struct rv_audit *audit, char out[RV_AUDIT_KEY_TEX
     note_verifier_text(&audit->key.verifier, out);
 }
 
-int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step,
-                        json_t *body)
+/* ---- what a record can hold ---- */
+
+/* {"sha256","bytes"} of the canonical text of `value`, which has no fractions. */
+static json_t *digest_of(const json_t *value)
 {
-    struct rv_head *head = rv_batch_head(batch);
-    int64_t seq = head->audit_size;
-    json_object_set_new(body, "seq", json_integer(seq));
+    struct rv_buf text;
+    char hex[RV_HASH_HEX];
+    rv_buf_init(&text, RV_JSON_TEXT_MAX);
+    json_t *digest = NULL;
+    if (rv_json_canonical(value, &text, NULL) == RV_OK) {
+        struct rv_hash hash = rv_sha256(text.data, text.length);
+        rv_hash_hex(&hash, hex);
+        digest = json_pack("{s:s,s:I}", "sha256", hex, "bytes", (json_int_t)text.length);
+    } else {
+        digest = json_pack("{s:i}", "bytes_above", (int)RV_JSON_TEXT_MAX);
+    }
+    rv_buf_fini(&text);
+    return digest;
+}
+
+static size_t size_of(const json_t *value)
+{
+    struct rv_buf text;
+    rv_buf_init(&text, RV_AUDIT_VALUE_MAX);
+    size_t size = rv_json_canonical(value, &text, NULL) == RV_OK ? text.length : SIZE_MAX;
+    rv_buf_fini(&text);
+    return size;
+}
+
+/* Members that are too large become digests: as deep as they lie, and then what holds too many. */
+static void digest_large(json_t *object)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(object, key, value)
+    {
+        if (size_of(value) <= RV_AUDIT_VALUE_MAX) {
+            continue;
+        }
+        if (json_is_object(value)) {
+            digest_large(value);
+        }
+        if (size_of(value) > RV_AUDIT_VALUE_MAX) {
+            json_object_set_new(object, key, digest_of(value));
+        }
+    }
+}
+
+static void add_frame(json_t *body, const struct rv_head *head, const char *kind, int32_t tenant,
+                      int64_t run, int step)
+{
+    json_object_set_new(body, "seq", json_integer(head->audit_size));
     json_object_set_new(body, "at_us", json_integer(head->now_us));
     json_object_set_new(body, "kind", json_string(kind));
-    json_object_set_new(body, "tenant", json_integer(rv_batch_tenant(batch)));
+    json_object_set_new(body, "tenant", json_integer(tenant));
     if (run != 0) {
         json_object_set_new(body, "run", json_integer(run));
     }
     if (step >= 0) {
         json_object_set_new(body, "step", json_integer(step));
     }
+}
+
+enum rv_code audit_record_text(json_t *body, struct rv_buf *out, struct rv_error *err)
+{
+    if (!json_is_object(body)) {
+        return rv_fail(err, RV_INVALID, "a record was made of text that is not UTF-8");
+    }
+    enum rv_code code = rv_json_canonical(body, out, NULL);
+    if (code == RV_OK && out->length <= RV_AUDIT_VALUE_MAX) {
+        return RV_OK;
+    }
+    json_t *copy = rv_json_plain(json_deep_copy(body));
+    digest_large(copy);
+    rv_buf_fini(out);
+    rv_buf_init(out, AUDIT_BODY_MAX);
+    code = rv_json_canonical(copy, out, err);
+    json_decref(copy);
+    return code;
+}
+
+int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step,
+                        json_t *body)
+{
+    struct rv_head *head = rv_batch_head(batch);
+    int64_t seq = head->audit_size;
+    add_frame(body, head, kind, rv_batch_tenant(batch), run, step);
     struct rv_buf text;
+    struct rv_error err = {.code = RV_OK};
     rv_buf_init(&text, AUDIT_BODY_MAX);
-    RV_ASSERT(rv_json_canonical(body, &text, NULL) == RV_OK); /* records hold digests, not reals */
+    if (audit_record_text(body, &text, &err) != RV_OK) {
+        rv_wrap(&err, err.code, "the audit record (%s)", kind);
+        rv_batch_spoil(batch, &err);
+        rv_buf_fini(&text);
+        return -1;
+    }
     struct rv_hash leaf = rv_merkle_leaf(text.data, text.length);
     _Static_assert(sizeof(struct rv_hash) == RV_HASH_BYTES, "a frontier is an array of hashes");
     struct rv_hash frontier[64];

@@ -21,6 +21,7 @@
 enum {
     RV_CHECKPOINT_RECORDS = 1000,
     RV_CHECKPOINT_S = 60,
+    RV_AUDIT_VALUE_MAX = 16 << 10,
     RV_AUDIT_KEY_TEXT = 160,  /* a public key as text */
     RV_AUDIT_NOTE_TEXT = 1024 /* a checkpoint as text */
 };
@@ -37,7 +38,13 @@ void rv_audit_close(struct rv_audit *audit);
 
 /* Appends a record to this transaction; moves the head's tree.  Adds seq and at to `body`
  * (borrowed; kind e.g. "decision", "outcome", "admin"; run 0 and step -1 when none). Returns its
- * seq. */
+ * seq.
+ *
+ * A record holds no fraction, it holds the text of it; and of a value that is larger than
+ * RV_AUDIT_VALUE_MAX as canonical JSON its digest, {"sha256","bytes"}, as reeve keeps the value
+ * elsewhere.  What cannot be recorded must not happen: a `body` that is no JSON (NULL, as json_pack
+ * says of text that is not UTF-8) spoils the unit (rv_batch_spoil), and nothing of it is written.
+ */
 int64_t rv_audit_append(struct rv_batch *batch, const char *kind, int64_t run, int step,
                         json_t *body);
 

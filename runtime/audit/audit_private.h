@@ -21,6 +21,11 @@ struct rv_audit_trust {
     int count;
 };
 
+/* The text of a record, at most AUDIT_BODY_MAX bytes; fractions as texts, members above
+ * RV_AUDIT_VALUE_MAX as digests.  `out` is open and empty.  RV_INVALID: `body` is no object (NULL:
+ * json_pack was given text that is not UTF-8); RV_LIMIT: thousands of members. */
+RV_MUST enum rv_code audit_record_text(json_t *body, struct rv_buf *out, struct rv_error *err);
+
 /* The tree that the head of a tenant holds. */
 struct audit_head {
     int64_t size;

@@ -5,6 +5,9 @@
  * error that is already set only adds nothing.  Foreign error numbers (errno, libuv, libpq, Lua)
  * are translated in the file that made the call and never travel further.
  *
+ * The texts are UTF-8 always: what was cut inside a character, or was none, is '?' there, so that
+ * JSON and the database take them.
+ *
  * Wording: `message` is short, factual, lower case, without a full stop and quotes names;
  * `detail` holds facts of the system; `hint` says what to do, as a sentence.
  */

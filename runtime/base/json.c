@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,6 +203,33 @@ enum rv_code rv_json_canonical(const json_t *value, struct rv_buf *out, struct r
 {
     enum rv_code code = canonical(value, out, err);
     return code == RV_OK ? rv_buf_ok(out, "canonical JSON", err) : code;
+}
+
+void rv_json_real_text(double number, char out[RV_JSON_REAL_TEXT])
+{
+    snprintf(out, RV_JSON_REAL_TEXT, "%.15g", number);
+}
+
+json_t *rv_json_plain(json_t *value)
+{
+    if (json_is_real(value)) {
+        char text[RV_JSON_REAL_TEXT];
+        rv_json_real_text(json_real_value(value), text);
+        json_decref(value);
+        return json_string(text);
+    }
+    const char *key;
+    json_t *item;
+    json_object_foreach(value, key, item)
+    {
+        if (json_is_real(item) || json_is_object(item) || json_is_array(item)) {
+            json_object_set_new(value, key, rv_json_plain(json_incref(item)));
+        }
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        json_array_set_new(value, i, rv_json_plain(json_incref(json_array_get(value, i))));
+    }
+    return value;
 }
 
 char *rv_json_text(const json_t *value)

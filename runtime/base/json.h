@@ -3,7 +3,8 @@
  * Values are jansson's `json_t` with jansson's words for ownership: new, borrowed, stolen.
  * Parsing refuses duplicate keys, NUL in strings, input above a limit and nesting above a depth.
  * The canonical form is RFC 8785 (JCS) over integers, strings, booleans, null, arrays and objects;
- * a real number makes it fail (money and quantities are integers or strings, never floats).
+ * a real number makes it fail (money and quantities are integers or strings, never floats);
+ * rv_json_plain makes texts of those that come from outside.
  */
 #ifndef REEVE_RUNTIME_BASE_JSON_H
 #define REEVE_RUNTIME_BASE_JSON_H
@@ -25,6 +26,13 @@ RV_MUST enum rv_code rv_json_canonical(const json_t *value, struct rv_buf *out,
                                        struct rv_error *err);
 /* Compact text, keys in insertion order; caller frees with rv_free. Never NULL. */
 char *rv_json_text(const json_t *value);
+
+enum { RV_JSON_REAL_TEXT = 40 };
+/* A number with a fraction as the text that stands for it wherever reeve takes it in. */
+void rv_json_real_text(double number, char out[RV_JSON_REAL_TEXT]);
+/* Steals `value` (nobody else holds it or its parts); gives it back with every number with a
+ * fraction as text. */
+json_t *rv_json_plain(json_t *value);
 
 /* Borrowed reads with a default; a missing key or another type gives the default. */
 const char *rv_json_str(const json_t *object, const char *key, const char *otherwise);

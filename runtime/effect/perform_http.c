@@ -31,7 +31,7 @@ static bool type_is(const char *type, const char *wanted)
     return strncasecmp(type, wanted, length) == 0 && strchr("; ", type[length]) != NULL;
 }
 
-/* JSON as JSON, text as text, anything else by its hash. */
+/* JSON as JSON, with fractions as the plan will see them; text as text; anything else by its hash. */
 static json_t *answer_of(const struct rv_post_result *post)
 {
     json_t *answer = json_pack("{s:i}", "status", post->status);
@@ -40,9 +40,10 @@ static json_t *answer_of(const struct rv_post_result *post)
         json_object_set_new(answer, "cut", json_true());
     } else if (type_is(post->type, "application/json")) {
         if (rv_json_parse(post->body, post->length, "the answer", &body, NULL) == RV_OK) {
+            body = rv_json_plain(body);
             json_object_set_new(answer, "body", body);
         }
-    } else if (type_is(post->type, "text/plain")) {
+    } else if (type_is(post->type, "text/plain") && memchr(post->body, 0, post->length) == NULL) {
         json_object_set_new(answer, "text",
                             json_stringn(post->body, post->length)); /* UTF-8 only */
     }

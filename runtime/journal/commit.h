@@ -100,6 +100,9 @@ struct rv_head *rv_batch_head(struct rv_batch *batch);
 int32_t rv_batch_tenant(const struct rv_batch *batch);
 /* Memory that lives until the batch is over. */
 struct rv_arena *rv_batch_arena(struct rv_batch *batch);
+/* For a decide that has appended already and finds that the unit cannot stand: the transaction is
+ * rolled back, and its units are decided again in halves until that one is alone and gets `err`. */
+void rv_batch_spoil(struct rv_batch *batch, const struct rv_error *err);
 /* The array parameters of `statement` in this transaction; its first parameter must be
  * "tenant int4" and is set already.  The statement must be in the committer's write order. */
 struct rv_args *rv_batch_rows(struct rv_batch *batch, const struct rv_statement *statement);

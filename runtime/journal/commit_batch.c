@@ -107,6 +107,27 @@ struct rv_args *rv_batch_rows(struct rv_batch *batch, const struct rv_statement 
     RV_UNREACHABLE("every write statement has its place in the write order");
 }
 
+void rv_batch_spoil(struct rv_batch *batch, const struct rv_error *err)
+{
+    if (!batch->failed) {
+        batch->failed = true;
+        batch->fail_code = err->code;
+        batch->fail_state[0] = '\0';
+        batch->fail = *err;
+    }
+    batch->spoiled = true;
+}
+
+/* Nothing of what was decided goes out any more. */
+static void forget_rows(struct rv_batch *batch)
+{
+    struct rv_committer *committer = batch->committer;
+    for (int i = 0; i < committer->write_count; i++) {
+        committer->writes[i].used = false;
+    }
+    batch->accepted = 0;
+}
+
 void *rv_batch_slot(struct rv_batch *batch, const void *room, size_t size_bytes)
 {
     for (int i = 0; i < batch->slot_count; i++) {
@@ -356,6 +377,9 @@ static void decide_all(struct rv_batch *batch)
     batch->phase = BATCH_DECIDING;
     for (int i = 0; i < batch->count; i++) {
         batch->accepted += decide_one(batch, i) == RV_OK;
+        if (batch->spoiled) {
+            break;
+        }
         size_t pending = bytes_pending(batch);
         if (++batch->chunk >= CHUNK_UNITS || pending >= CHUNK_BYTES) {
             batch->sent_bytes += pending;
@@ -366,6 +390,9 @@ static void decide_all(struct rv_batch *batch)
             forget_states_from(batch, i + 1); /* the rest is the next batch */
             committer_put_back(batch->committer, batch, i + 1);
         }
+    }
+    if (batch->spoiled) {
+        forget_rows(batch);
     }
     if (batch->accepted > 0 && batch->has_head && options->seal != NULL) {
         struct rv_error err = {.code = RV_OK};

@@ -83,6 +83,7 @@ struct rv_batch {
     struct slot_entry slots[COMMIT_SLOTS_MAX];
     int slot_count;
     bool failed;
+    bool spoiled; /* a decide found that it cannot stand: nothing of it goes out */
     enum rv_code fail_code;
     char fail_state[8];
     struct rv_error fail;

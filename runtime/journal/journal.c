@@ -20,8 +20,9 @@ enum rv_code rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq,
     struct rv_buf bytes;
     rv_buf_init(&bytes, RV_JOURNAL_OUT_MAX);
     rv_buf_char(&bytes, RV_JOURNAL_OUT_JSON);
-    RV_ASSERT(json_dump_callback(out, add_text, &bytes, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
-    enum rv_code code = bytes.overflowed ? RV_LIMIT : RV_OK;
+    bool text = name != NULL && out != NULL &&
+                json_dump_callback(out, add_text, &bytes, JSON_COMPACT | JSON_ENCODE_ANY) == 0;
+    enum rv_code code = !text ? RV_INVALID : bytes.overflowed ? RV_LIMIT : RV_OK;
     if (code == RV_OK) {
         struct rv_args *rows = rv_batch_rows(batch, &rv_sql_journal_append);
         rv_args_i64(rows, 2, run);

@@ -23,10 +23,12 @@ enum {
     RV_RUN_INPUT_NEAR = 128
 };
 
-/* RV_LIMIT, and nothing appended, when `out` is larger than RV_JOURNAL_OUT_MAX: refuse the unit. */
-enum rv_code rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq, int kind,
-                               const char *name, const uint8_t digest[RV_JOURNAL_DIGEST_BYTES],
-                               const json_t *out);
+/* Nothing was appended, and the unit must be refused, with RV_LIMIT: `out` is larger than
+ * RV_JOURNAL_OUT_MAX; with RV_INVALID: it is no JSON (NULL: made of text that is not UTF-8). */
+RV_MUST enum rv_code rv_journal_append(struct rv_batch *batch, int64_t run, int32_t seq, int kind,
+                                       const char *name,
+                                       const uint8_t digest[RV_JOURNAL_DIGEST_BYTES],
+                                       const json_t *out);
 
 struct rv_run_new {
     int64_t id;

@@ -276,8 +276,8 @@ void values_push(lua_State *lua, const json_t *value)
         break;
     case JSON_INTEGER: lua_pushinteger(lua, json_integer_value(value)); break;
     case JSON_REAL: { /* from elsewhere: text keeps what arithmetic would lose */
-        char text[40];
-        snprintf(text, sizeof text, "%.15g", json_real_value(value));
+        char text[RV_JSON_REAL_TEXT];
+        rv_json_real_text(json_real_value(value), text);
         lua_pushstring(lua, text);
         break;
     }

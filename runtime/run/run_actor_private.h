@@ -187,8 +187,6 @@ bool run_move(struct run *run, enum rv_run_state to);
 void run_set_end(struct run *run, const char *code, const char *format, ...) RV_PRINTF(3, 4);
 /* The same, journaled before anything follows from it. */
 void run_write_end(struct run *run, const char *code, const char *format, ...) RV_PRINTF(3, 4);
-/* Makes text of it: what is not UTF-8 becomes '?'. */
-void run_only_text(char *text);
 /* A wish to cancel is granted where live work would begin: true when it was written. */
 bool run_canceled(struct run *run);
 /* Spends what a step has cost; the same for replayed and new steps: both stop at the same place. */
@@ -221,6 +219,10 @@ struct rv_run_act run_act_frame(const struct run *run, int kind);
 /* ---- run_message.c ---- */
 
 enum { RUN_NAME_TEXT = 160 }; /* "$update." and a name, "reply." and an id */
+/* Whether anybody can send what a request for a signal or an update waits for: RV_INVALID, naming
+ * the call, for a name that is longer than a sender's may be, or one of reeve's own.  Asked before
+ * a wait is written, never of a journal: those of before hold such waits. */
+RV_MUST enum rv_code run_signal_check(const struct rv_plan_request *request, struct rv_error *err);
 /* The signal that a request for a signal or an update waits for. */
 const char *run_signal_name(const struct rv_plan_request *request, char out[RUN_NAME_TEXT]);
 /* The name of the entry of publish, reply and refuse. */

@@ -488,6 +488,14 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         plan_failed(self, run, RV_INVALID, text);
         return false;
     }
+    struct rv_error wrong = {.code = RV_OK};
+    if (next_is_new && run_signal_check(&run->request, &wrong) != RV_OK) {
+        char text[sizeof wrong.message + 64];
+        snprintf(text, sizeof text, "%s:%d: %s", run->image->agent, run->request.line,
+                 wrong.message);
+        plan_failed(self, run, RV_INVALID, text);
+        return false;
+    }
     char told[RUN_NAME_TEXT];
     bool tells = kind == RV_STEP_PUBLISH || kind == RV_STEP_REPLY;
     const char *wait = wait_name(run, kind);

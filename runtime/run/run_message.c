@@ -9,6 +9,7 @@
  * journal does not hold.  What is too large is journaled as a refusal, without the name or id.
  */
 #include "runtime/run/run_actor_private.h"
+#include "runtime/base/utf8.h"
 #include "runtime/run/update.h"
 
 #include <stdio.h>
@@ -19,7 +20,31 @@ const char *run_signal_name(const struct rv_plan_request *request, char out[RUN_
     bool update = strcmp(request->name, "update") == 0;
     snprintf(out, RUN_NAME_TEXT, "%s%s", update ? RV_UPDATE_SIGNAL : "",
              rv_json_str(request->args, "name", ""));
+    rv_utf8_repair(out); /* journals of before hold waits for names that are cut here */
     return out;
+}
+
+enum rv_code run_signal_check(const struct rv_plan_request *request, struct rv_error *err)
+{
+    bool update = strcmp(request->name, "update") == 0;
+    const char *name = rv_json_str(request->args, "name", "");
+    size_t most = update ? RV_UPDATE_NAME_MAX : RV_SIGNAL_NAME_MAX;
+    _Static_assert((int)RUN_NAME_TEXT > (int)sizeof RV_UPDATE_SIGNAL + RV_SIGNAL_NAME_MAX &&
+                       (int)RV_SIGNAL_NAME_MAX >= (int)RV_UPDATE_NAME_MAX,
+                   "a name that may be sent is whole");
+    if (!update && strcmp(request->name, "signal") != 0) {
+        return RV_OK;
+    }
+    if (strlen(name) > most) {
+        return rv_fail(err, RV_INVALID, "ctx:%s: name must have 1 to %zu bytes", request->name,
+                       most);
+    }
+    if (name[0] == '$') {
+        return rv_fail(err, RV_INVALID,
+                       "ctx:%s: name must not begin with \"$\": those are reeve's own",
+                       request->name);
+    }
+    return RV_OK;
 }
 
 /* What of the arguments is told, and how much of it may be. */
@@ -47,6 +72,7 @@ const char *run_message_step(const struct rv_plan_request *request, char out[RUN
     } else {
         snprintf(out, RUN_NAME_TEXT, "%s", publish ? "publish" : "reply");
     }
+    rv_utf8_repair(out);
     return out;
 }
 

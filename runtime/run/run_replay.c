@@ -4,6 +4,7 @@
  * and digest must be what the run does now; otherwise it parks as DIVERGED with the difference in
  * words.
  */
+#include "runtime/base/utf8.h"
 #include "runtime/run/run_actor_private.h"
 
 #include <inttypes.h>
@@ -45,33 +46,6 @@ bool rv_step_is_version(const struct rv_step *step)
 
 /* ---- why a run does not end well ---- */
 
-/* Messages come from scripts and are cut to size: what is not UTF-8 becomes '?', as the database
- * and JSON take nothing else. */
-void run_only_text(char *text)
-{
-    unsigned char *at = (unsigned char *)text;
-    while (*at != '\0') {
-        int more = *at < 0x80                  ? 0
-                   : *at >= 0xC2 && *at < 0xE0 ? 1
-                   : *at >= 0xE0 && *at < 0xF0 ? 2
-                                               : 3;
-        bool ok = *at < 0x80 || (*at >= 0xC2 && *at <= 0xF4);
-        for (int i = 1; ok && i <= more; i++) {
-            ok = (at[i] & 0xC0) == 0x80; /* also stops at the end of the text */
-        }
-        if (ok && more == 2) {
-            ok = !(at[0] == 0xE0 && at[1] < 0xA0) && !(at[0] == 0xED && at[1] >= 0xA0);
-        } else if (ok && more == 3) {
-            ok = !(at[0] == 0xF0 && at[1] < 0x90) && !(at[0] == 0xF4 && at[1] >= 0x90);
-        }
-        if (!ok) {
-            *at = '?';
-            more = 0;
-        }
-        at += more + 1;
-    }
-}
-
 static void set_end_args(struct run *run, const char *code, const char *format, va_list args)
     RV_PRINTF(3, 0);
 static void set_end_args(struct run *run, const char *code, const char *format, va_list args)
@@ -81,8 +55,8 @@ static void set_end_args(struct run *run, const char *code, const char *format, 
     }
     snprintf(run->end_code, sizeof run->end_code, "%s", code);
     vsnprintf(run->end_text, sizeof run->end_text, format, args);
-    run_only_text(run->end_code);
-    run_only_text(run->end_text);
+    rv_utf8_repair(run->end_code);
+    rv_utf8_repair(run->end_text);
 }
 
 void run_set_end(struct run *run, const char *code, const char *format, ...)
@@ -181,7 +155,7 @@ bool run_take_own_end(struct run *run, const char *code, const char *message)
     RV_ASSERT(step != NULL && run_end_is_own(run));
     char text[sizeof run->end_text];
     snprintf(text, sizeof text, "%s", message);
-    run_only_text(text);
+    rv_utf8_repair(text);
     json_t *now = json_pack("{s:s,s:s}", "code", code, "message", text);
     struct rv_run_taken taken = {step, step->kind, step->name, now, 0, false};
     taken.same = same_end(run->image->agent, step->out, now);

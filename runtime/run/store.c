@@ -12,6 +12,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/base/utf8.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
@@ -251,9 +252,15 @@ static void append_event(const struct write_op *op, struct rv_batch *batch)
 static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
     struct write_op *op = (struct write_op *)unit;
-    if (op->step != NULL &&
-        rv_journal_append(batch, op->run, op->step->seq, op->step->kind, op->step->name,
-                          op->step->digest, op->step->out) != RV_OK) {
+    enum rv_code code =
+        op->step == NULL ? RV_OK
+                         : rv_journal_append(batch, op->run, op->step->seq, op->step->kind,
+                                             op->step->name, op->step->digest, op->step->out);
+    if (code == RV_INVALID) {
+        return rv_fail(err, RV_INVALID, "the output of step %d (%s) is no JSON: a text in it is "
+                       "not UTF-8", op->step->seq, op->step->name);
+    }
+    if (code != RV_OK) {
         rv_fail(err, RV_LIMIT,
                 "the output of step %d (%s) is %zu bytes, at most %d are allowed: ask for less",
                 op->step->seq, op->step->name, json_dumpb(op->step->out, NULL, 0, JSON_COMPACT),
@@ -418,8 +425,14 @@ static void act_append(struct rv_gate_request *request, struct rv_batch *batch,
         json_object_set_new(op->out, "intent", json_string(key));
         rv_effect_intend(batch, request->run, request->seq, request->action, op->args);
     }
-    rv_journal_append(batch, request->run, request->seq, op->kind, request->action, op->digest,
-                      op->out);
+    enum rv_code code = rv_journal_append(batch, request->run, request->seq, op->kind,
+                                          request->action, op->digest, op->out);
+    if (code != RV_OK) { /* what the journal does not hold must not have been done */
+        struct rv_error err = {.code = RV_OK};
+        rv_fail(&err, code, "the answer of %s is no entry for the journal", request->action);
+        rv_batch_spoil(batch, &err);
+        return;
+    }
     if (outcome->result == RV_GATE_HELD) {
         struct rv_run_change change = {
             .state = RV_RUN_WAITING, .waiting_on = "approval", .wake_us = outcome->expires_us};
@@ -569,7 +582,11 @@ static void ask_model(struct ask_op *op, const json_t *names);
 
 json_t *rv_store_no(const char *code, const char *message)
 {
-    return json_pack("{s:b,s:s,s:s}", "ok", 0, "code", code, "message", message);
+    char *text = rv_strdup(message);
+    rv_utf8_repair(text);
+    json_t *no = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", code, "message", text);
+    rv_free(text);
+    return no;
 }
 
 static void store_ask(void *self, const struct rv_run_act *act, rv_port_done done, void *data)

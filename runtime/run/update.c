@@ -324,7 +324,7 @@ void rv_run_update(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     snprintf(made, sizeof made, "u_%" PRId64, op->signal);
     op->name = rv_arena_strdup(op->arena, update->name);
     op->id = rv_arena_strdup(op->arena, update->id != NULL ? update->id : made);
-    op->body = update->body != NULL ? json_deep_copy(update->body) : json_object();
+    op->body = update->body != NULL ? rv_json_plain(json_deep_copy(update->body)) : json_object();
     op->done = done;
     op->data = data;
     op->pass.tenant = tenant;

@@ -40,6 +40,64 @@ TEST(an_untouched_record_verifies)
     audit_world_end(&world);
 }
 
+/* One unit of all: appends what no record can hold, after something that it can. */
+struct odd {
+    struct rv_unit unit;
+    struct audit_world *world;
+    bool broken;
+};
+
+static enum rv_code odd_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
+{
+    const struct odd *odd = (struct odd *)unit;
+    char *text = rv_alloc((1 << 20) + 1);
+    memset(text, '"', 1 << 20);
+    (void)err;
+    json_t *body = json_pack("{s:f,s:{s:s}}", "rate", 1.5, "answer", "text", text);
+    ck_assert_int_ge(rv_audit_append(batch, "test", 3, 4, body), 0);
+    json_decref(body);
+    if (odd->broken) {
+        body = json_pack("{s:s}", "why", "cut \xE2\x82");
+        ck_assert_int_eq(rv_audit_append(batch, "test", 3, 5, body), -1);
+        json_decref(body);
+    }
+    rv_free(text);
+    return RV_OK;
+}
+
+static void odd_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
+{
+    struct odd *odd = (struct odd *)unit;
+    ck_assert_int_eq(code, odd->broken ? RV_INVALID : RV_OK);
+    ck_assert(!odd->broken || strstr(err->message, "not UTF-8") != NULL);
+    if (--odd->world->left == 0) {
+        rv_loop_stop(odd->world->loop);
+    }
+    rv_free(odd);
+}
+
+TEST(no_data_ends_the_process_and_what_cannot_be_recorded_is_refused_alone)
+{
+    struct audit_world world = {.left = 30};
+    audit_world_make(&world);
+    for (int i = 0; i < 30; i++) {
+        struct odd *odd = rv_alloc(sizeof *odd);
+        *odd = (struct odd){.world = &world, .broken = i % 10 == 0};
+        odd->unit = (struct rv_unit){
+            .tenant = 1, .needs_head = true, .decide = odd_decide, .done = odd_done};
+        rv_commit(world.committer, &odd->unit);
+    }
+    rv_loop_run(world.loop);
+    audit_world_append(&world, 3);
+    json_t *report = NULL;
+    const struct rv_audit_kept kept = {.checkpoints = NULL};
+    ck_assert_int_eq(rv_audit_verify(world.uri, 1, world.trust, &kept, &report, NULL), RV_OK);
+    ck_assert(rv_json_bool(report, "ok", false));
+    ck_assert_int_eq(rv_json_int(report, "records", 0), 30); /* 27 of the 30, and 3 */
+    json_decref(report);
+    audit_world_end(&world);
+}
+
 static int64_t records_sealed(const struct audit_world *world)
 {
     struct rv_error err = {.code = RV_OK};

@@ -92,7 +92,9 @@ static enum rv_code step_decide(struct rv_unit *unit, struct rv_batch *batch, st
     (void)err;
     uint8_t digest[16] = {0};
     json_t *out = json_pack("{s:i}", "n", step->number);
-    rv_journal_append(batch, step->run, step->poison ? 1 : step->seq, 1, "test", digest, out);
+    ck_assert_int_eq(rv_journal_append(batch, step->run, step->poison ? 1 : step->seq, 1, "test",
+                                       digest, out),
+                     RV_OK);
     if (unit->needs_head) {
         rv_batch_head(batch)->event_seq++;
     }
@@ -169,6 +171,42 @@ TEST(a_poison_unit_is_refused_alone)
     ck_assert_int_eq(world.refused, 1);
     ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal"), 100);
     world_end(&world);
+}
+
+static enum rv_code spoiling_decide(struct rv_unit *unit, struct rv_batch *batch,
+                                    struct rv_error *err)
+{
+    struct step *step = (struct step *)unit;
+    struct rv_error why = {.code = RV_OK};
+    uint8_t digest[16] = {0};
+    enum rv_code code = step_decide(unit, batch, err);
+    enum rv_code nothing =
+        rv_journal_append(batch, step->run, step->seq + 1, 1, "test", digest, NULL);
+    ck_assert_int_eq(nothing, RV_INVALID);
+    rv_fail(&why, nothing, "what was appended cannot stand");
+    rv_batch_spoil(batch, &why);
+    return code;
+}
+
+TEST(a_unit_that_spoils_its_transaction_is_refused_alone)
+{
+    for (int head = 0; head < 2; head++) {
+        struct world world = {.done = 0};
+        world_make(&world);
+        for (int run = 1; run <= 100; run++) {
+            struct step *step = submit(&world, run, 1, head == 1, false);
+            if (run % 40 == 0) {
+                step->unit.decide = spoiling_decide;
+            }
+        }
+        rv_loop_run(world.loop);
+        ck_assert_int_eq(world.ok, 98);
+        ck_assert_int_eq(world.refused, 2);
+        ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal"), 98);
+        ck_assert_int_eq(count(&world, "SELECT count(*) FROM journal WHERE run_id % 40 = 0"), 0);
+        ck_assert_int_eq(count(&world, "SELECT event_seq FROM tenant_head"), head == 1 ? 98 : 0);
+        world_end(&world);
+    }
 }
 
 TEST(an_old_epoch_writes_nothing)
@@ -290,7 +328,7 @@ static enum rv_code large_decide(struct rv_unit *unit, struct rv_batch *batch, s
     memset(text, 'x', sizeof text - 1);
     uint8_t digest[16] = {0};
     json_t *out = json_pack("{s:s}", "text", text);
-    rv_journal_append(batch, step->run, step->seq, 1, "test", digest, out);
+    ck_assert_int_eq(rv_journal_append(batch, step->run, step->seq, 1, "test", digest, out), RV_OK);
     json_decref(out);
     (void)err;
     rv_batch_head(batch)->event_seq++;

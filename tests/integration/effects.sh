@@ -77,6 +77,25 @@ once "nobody there" "failed unavailable" "failed 2 answer"
 http outer /ok
 once "a private address" "failed denied" "failed 1 answer"
 
+reeve connector add wide --url "$url" --allow-private --timeout 3000 --answer 1048576 >/dev/null
+for name in bank wide; do
+    http $name /real
+    once "an answer with fractions ($name)" "done" "done 1 answer"
+    same "reaches the plan as text" 1 "$(ask "SELECT count(*) FROM run_result WHERE run_id = $run AND result::text LIKE '%\"rate\": \"1.5\"%'")"
+    same "stands in the journal so" '{"more": [{"x": "1e+300"}, 2], "rate": "1.5"}' \
+        "$(ask "SELECT outcome#>'{answer,body}' FROM effect_intent WHERE run_id = $run")"
+    same "and in the record" '"1.5"' \
+        "$(ask "SELECT body::jsonb#>'{detail,answer,body,rate}' FROM audit_record WHERE run_id = $run AND body::jsonb->>'what' = 'attempt'")"
+    gives 0 "replay does the same" reeve run replay "r_$run"
+done
+http wide /full
+once "an answer at the limit, that JSON must escape" "done" "done 1 answer"
+same "is whole in the journal" 1048576 "$(ask "SELECT length(outcome#>>'{answer,text}') FROM effect_intent WHERE run_id = $run")"
+same "and in the record by its digest" 200 \
+    "$(ask "SELECT body::jsonb#>>'{detail,answer,status}' FROM audit_record WHERE run_id = $run AND body::jsonb#>>'{detail,answer,text,sha256}' IS NOT NULL")"
+gives 0 "replay does the same" reeve run replay "r_$run"
+gives 0 "the record verifies" reeve audit verify
+
 # no answer: the rule
 http bank /cut
 once "done, and the connection broke" "done" "done 1 status"

@@ -13,6 +13,8 @@
  *     /no       422                            /away     a redirect
  *     /soon     does it, answers after 0.6 s   /once-soon  both of /soon and /once
  *     /big      does it, answers 200 KiB       /once     does it, but not again for the same key
+ *     /real     does it, answers JSON with fractions
+ *     /full     does it, answers 1 MiB of text, every byte of which JSON must escape
  *     /status/KEY   (GET) 200 when DID KEY, else 404
  * A mail to "refused@..." is refused, to "later@..." for now; after the text of one to "cut@..."
  * the connection is dropped.
@@ -29,7 +31,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 1 << 20, WORD = 256, BIG = 200 * 1024 };
+enum { REQUEST_MAX = 1 << 20, WORD = 256, BIG = 200 * 1024, FULL = 1 << 20 };
 
 static const char *log_path;
 
@@ -128,6 +130,17 @@ static void answer_big(int fd)
     free(body);
 }
 
+static void answer_full(int fd)
+{
+    char *body = malloc(FULL + 1);
+    for (int i = 0; i < FULL; i++) {
+        body[i] = "\"\\\x01\x1f"[i % 4];
+    }
+    body[FULL] = '\0';
+    answer(fd, "200 OK", "text/plain", body);
+    free(body);
+}
+
 static void serve_http(int fd)
 {
     static char request[REQUEST_MAX + 1];
@@ -176,6 +189,10 @@ static void serve_http(int fd)
         }
         if (strcmp(path, "/big") == 0) {
             answer_big(fd);
+        } else if (strcmp(path, "/full") == 0) {
+            answer_full(fd);
+        } else if (strcmp(path, "/real") == 0) {
+            answer(fd, "200 OK", "application/json", "{\"rate\":1.5,\"more\":[{\"x\":1e300},2]}");
         } else {
             answer(fd, "201 Created", "application/json", "{\"id\":\"p-1\"}");
         }

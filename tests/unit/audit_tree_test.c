@@ -2,6 +2,7 @@
  * and every way to spoil a note.
  */
 #include "runtime/audit/audit.h"
+#include "runtime/audit/audit_private.h"
 #include "runtime/audit/note.h"
 #include "runtime/audit/proof.h"
 #include "runtime/base/check.h"
@@ -11,6 +12,88 @@
 
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* ---- what a record can hold ---- */
+
+/* The text of a record about `value`; caller frees. */
+static char *record_about(json_t *value)
+{
+    struct rv_buf text;
+    struct rv_error err = {.code = RV_OK};
+    json_t *body = json_pack("{s:s,s:{s:o,s:s}}", "what", "attempt", "detail", "answer", value,
+                             "verdict", "happened");
+    json_t *before = json_deep_copy(body);
+    rv_buf_init(&text, AUDIT_BODY_MAX);
+    ck_assert_msg(audit_record_text(body, &text, &err) == RV_OK, "%s", err.message);
+    ck_assert(json_equal(body, before)); /* others hold parts of it */
+    json_decref(before);
+    json_decref(body);
+    return rv_buf_take(&text);
+}
+
+static void records(json_t *value, const char *expected)
+{
+    char *text = record_about(value);
+    char whole[512];
+    snprintf(whole, sizeof whole,
+             "{\"detail\":{\"answer\":%s,\"verdict\":\"happened\"},\"what\":\"attempt\"}", expected);
+    ck_assert_str_eq(text, whole);
+    rv_free(text);
+}
+
+static json_t *many(char c, size_t count)
+{
+    char *text = rv_alloc(count + 1);
+    memset(text, c, count);
+    json_t *value = json_stringn(text, count);
+    rv_free(text);
+    return value;
+}
+
+TEST(a_record_holds_texts_for_fractions_and_digests_for_what_is_large)
+{
+    records(json_pack("{s:f}", "rate", 1.5), "{\"rate\":\"1.5\"}");
+    records(json_pack("[f,i]", 0.25, 3), "[\"0.25\",3]");
+    records(json_integer(7), "7");
+    static const struct {
+        char c;
+        int width; /* of it in canonical JSON */
+    } kinds[] = {{'x', 1}, {'"', 2}, {'\\', 2}, {1, 6}};
+    static const size_t sizes[] = {RV_AUDIT_VALUE_MAX, AUDIT_BODY_MAX - 76, AUDIT_BODY_MAX,
+                                   8 << 20};
+    for (size_t i = 0; i < RV_COUNT(kinds); i++) {
+        for (size_t k = 0; k < RV_COUNT(sizes); k++) {
+            char bytes[64];
+            char *text = record_about(json_pack("{s:o,s:i}", "text", many(kinds[i].c, sizes[k]),
+                                                "status", 200));
+            snprintf(bytes, sizeof bytes, "{\"bytes\":%zu,\"sha256\":\"",
+                     sizes[k] * (size_t)kinds[i].width + 2);
+            ck_assert_ptr_nonnull(strstr(text, bytes));
+            ck_assert_ptr_nonnull(strstr(text, "\"status\":200")); /* what is small stays */
+            ck_assert_int_lt((int)strlen(text), 300);
+            rv_free(text);
+        }
+    }
+    json_t *wide = json_object();
+    for (int i = 0; i < 5000; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%d", i);
+        json_object_set_new(wide, key, json_real(i + 0.5));
+    }
+    char *text = record_about(wide);
+    ck_assert_ptr_nonnull(strstr(text, "\"answer\":{\"bytes\":"));
+    rv_free(text);
+}
+
+TEST(what_is_no_json_is_no_record)
+{
+    struct rv_buf text;
+    struct rv_error err = {.code = RV_OK};
+    rv_buf_init(&text, AUDIT_BODY_MAX);
+    ck_assert_int_eq(audit_record_text(json_pack("{s:s}", "why", "a\xC3"), &text, &err), RV_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "not UTF-8"));
+    rv_buf_fini(&text);
+}
 
 /* ---- the tree ---- */
 

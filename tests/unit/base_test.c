@@ -21,6 +21,64 @@ TEST(the_first_failure_wins_and_context_goes_in_front)
     ck_assert_str_eq(err.message, "start run 7: no agent named \"a\"");
 }
 
+/* Whatever the format cuts, and wherever the buffer ends. */
+TEST(the_texts_of_an_error_are_utf8_always)
+{
+    static const char *const characters[] = {"\xC3\xBC", "\xE2\x82\xAC", "\xF0\x9F\x8D\x8E",
+                                             "\xEF\xBF\xBD"};
+    char name[1024];
+    for (size_t c = 0; c < RV_COUNT(characters); c++) {
+        for (int pad = 0; pad < 4; pad++) {
+            name[0] = '\0';
+            for (int i = 0; i < pad; i++) {
+                strcat(name, "a");
+            }
+            while (strlen(name) < 900) {
+                strcat(name, characters[c]);
+            }
+            struct rv_error err = {.code = RV_OK};
+            rv_fail(&err, RV_INVALID, "no agent \"%.80s\" of %s", name, name);
+            rv_detail(&err, "%.81s %s", name, name);
+            rv_hint(&err, "%.82s %s", name, name);
+            rv_wrap(&err, RV_INVALID, "import %.33s", name);
+            json_t *all =
+                json_pack("{s:s,s:s,s:s}", "m", err.message, "d", err.detail, "h", err.hint);
+            ck_assert_ptr_nonnull(all);
+            json_decref(all);
+        }
+    }
+    struct rv_error err = {.code = RV_OK};
+    rv_fail(&err, RV_INVALID, "%s", "a\xFF\xC3z\xED\xA0\x80\xF4\x90\x80\x80\xC0\xAF\xE2\x82");
+    ck_assert_str_eq(err.message, "a??z???????????");
+    rv_error_clear(&err);
+    rv_fail(&err, RV_INVALID, "%s", "\xC3\xBC \xE2\x82\xAC \xF0\x9F\x8D\x8E \xEF\xBF\xBD");
+    ck_assert_str_eq(err.message, "\xC3\xBC \xE2\x82\xAC \xF0\x9F\x8D\x8E \xEF\xBF\xBD");
+}
+
+TEST(fractions_become_texts_and_nothing_else_changes)
+{
+    static const struct {
+        const char *given;
+        const char *plain;
+    } cases[] = {
+        {"1.5", "\"1.5\""},
+        {"[0.1,-0.0,1e300,2.0,1]", "[\"0.1\",\"-0\",\"1e+300\",\"2\",1]"},
+        {"{\"a\":{\"b\":[{\"c\":1.25}]},\"d\":null,\"e\":\"1.5\"}",
+         "{\"a\":{\"b\":[{\"c\":\"1.25\"}]},\"d\":null,\"e\":\"1.5\"}"},
+        {"{}", "{}"},
+    };
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        json_t *value = NULL;
+        ck_assert_int_eq(
+            rv_json_parse(cases[i].given, strlen(cases[i].given), "it", &value, NULL), RV_OK);
+        value = rv_json_plain(value);
+        char *text = rv_json_text(value);
+        ck_assert_str_eq(text, cases[i].plain);
+        rv_free(text);
+        json_decref(value);
+    }
+}
+
 TEST(a_word_stands_in_a_list_as_a_whole_or_not_at_all)
 {
     static const char words[] = "open over overdue";

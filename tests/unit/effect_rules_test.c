@@ -109,6 +109,61 @@ static enum effect_verdict http(int status, bool sent, bool look)
     return result.verdict;
 }
 
+/* The answer to an attempt, as JSON; caller frees. */
+static char *answered(const char *type, const char *body, size_t length)
+{
+    struct rv_post_result post = {
+        .status = 200, .sent = true, .type = type, .body = body, .length = length};
+    struct effect_result result;
+    effect_http_judge(&post, &result);
+    ck_assert_ptr_nonnull(result.answer);
+    char *text = rv_json_text(result.answer);
+    json_decref(result.answer);
+    return text;
+}
+
+/* Nothing in it may be what the journal, the record or the plan cannot hold. */
+TEST(an_answer_is_taken_in_as_the_plan_will_see_it)
+{
+    static const struct {
+        const char *type, *body;
+        size_t length;
+        const char *holds;
+    } cases[] = {
+        {"application/json", "{\"rate\":1.5}", 12, "\"body\":{\"rate\":\"1.5\"}"},
+        {"application/json", "[1.25,[0.5,3]]", 14, "\"body\":[\"1.25\",[\"0.5\",3]]"},
+        {"application/json; charset=utf-8", "2.5", 3, "\"body\":\"2.5\""},
+        {"application/json", "{\"a\":\"m\xFCller\"}", 14, "\"bytes\":14"},
+        {"application/json", "{\"a\":\"x\\u0000y\"}", 16, "\"bytes\":16"},
+        {"application/json", "1e999", 5, "\"bytes\":5"},
+        {"text/plain", "1.5", 3, "\"text\":\"1.5\""},
+        {"text/plain", "cut \xE2\x82", 6, "\"bytes\":6"},
+        {"text/plain", "a\0b", 3, "\"bytes\":3"},
+    };
+    for (size_t i = 0; i < RV_COUNT(cases); i++) {
+        char *text = answered(cases[i].type, cases[i].body, cases[i].length);
+        ck_assert_msg(strstr(text, cases[i].holds) != NULL, "%s", text);
+        ck_assert_msg(strstr(text, "\\u0000") == NULL, "%s", text);
+        rv_free(text);
+    }
+}
+
+TEST(why_an_attempt_failed_is_text_wherever_it_was_cut)
+{
+    char why[1024];
+    for (int pad = 0; pad < 3; pad++) {
+        struct effect_result result = {.answer = NULL};
+        memset(why, 'a', (size_t)pad);
+        for (size_t at = (size_t)pad; at + 3 < sizeof why; at += 3) {
+            memcpy(why + at, "\xE2\x82\xAC", 4);
+        }
+        effect_result_set(&result, EFFECT_REFUSED, RV_INVALID, "%s", why);
+        json_t *text = json_string(result.message);
+        ck_assert_ptr_nonnull(text);
+        json_decref(text);
+    }
+}
+
 TEST(answers_mean_what_they_say)
 {
     ck_assert_int_eq(http(200, true, false), EFFECT_HAPPENED);

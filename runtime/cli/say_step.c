@@ -15,7 +15,8 @@ enum { VALUE_SHOWN = 600 }; /* bytes of a value: a line that is read */
 
 void say_json(const json_t *raw)
 {
-    char *text = raw != NULL ? json_dumps(raw, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
+    char *text =
+        raw != NULL ? json_dumps(raw, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
     struct rv_buf clean;
     rv_buf_init(&clean, SIZE_MAX);
     cli_clean(&clean, text != NULL ? text : "null");

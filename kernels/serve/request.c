@@ -58,18 +58,17 @@ static enum kernel_status too_little(uint32_t prompt, uint32_t least, uint32_t m
 }
 
 /* What the request itself allows for both together. */
-static enum kernel_status fit_total(const struct kernel_request *request, struct sequence *sequence,
-                                    struct kernel_error *error)
+static enum kernel_status fit_total(struct sequence *sequence, struct kernel_error *error)
 {
     uint32_t prompt = sequence->tokens.count;
     uint32_t least = sequence->kind == KERNEL_EMBED ? 0 : 1;
-    if (request->total_max == 0) {
+    if (sequence->total_max == 0) {
         return KERNEL_OK;
     }
-    if (request->total_max < least || prompt > request->total_max - least) {
-        return too_little(prompt, least, request->total_max, error);
+    if (sequence->total_max < least || prompt > sequence->total_max - least) {
+        return too_little(prompt, least, sequence->total_max, error);
     }
-    uint32_t left = request->total_max - prompt;
+    uint32_t left = sequence->total_max - prompt;
     if (sequence->answer_max > left) {
         sequence->answer_max = left;
         uint32_t half = left / 2;
@@ -223,10 +222,10 @@ enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequenc
         least = need > least ? need : least;
     }
     least += CLOSING_MARGIN + (sequence->thinking ? 2 : 0);
-    bool enough = request->answer_max == 0 || least <= request->answer_max;
-    if (least > sequence->answer_max && request->total_max != 0 && enough &&
-        least > request->total_max - sequence->tokens.count) {
-        return too_little(sequence->tokens.count, least, request->total_max, error);
+    bool enough = sequence->answer_asked == 0 || least <= sequence->answer_asked;
+    if (least > sequence->answer_max && sequence->total_max != 0 && enough &&
+        least > sequence->total_max - sequence->tokens.count) {
+        return too_little(sequence->tokens.count, least, sequence->total_max, error);
     }
     if (least > sequence->answer_max) {
         return kernel_fail(error, KERNEL_LIMIT,
@@ -340,7 +339,8 @@ enum kernel_status sequence_create(struct kernel_engine *engine,
     sequence->tier = request->tier;
     sequence->sampling = request->sampling;
     sequence->logprobs = request->logprobs;
-    sequence->answer_max = request->answer_max;
+    sequence->answer_max = sequence->answer_asked = request->answer_max;
+    sequence->total_max = request->total_max;
     sequence->submitted_us = sequence->waiting_since_us = serve_now_us();
     sequence->deadline_us =
         request->timeout_ms > 0 ? sequence->submitted_us + request->timeout_ms * 1000 : 0;
@@ -356,7 +356,7 @@ enum kernel_status sequence_create(struct kernel_engine *engine,
         status = fit(engine, sequence, error);
     }
     if (status == KERNEL_OK) {
-        status = fit_total(request, sequence, error);
+        status = fit_total(sequence, error);
     }
     if (request->thinking_max == 0) {
         sequence->thinking_max = sequence->answer_max / 2;

@@ -31,7 +31,8 @@ static bool type_is(const char *type, const char *wanted)
     return strncasecmp(type, wanted, length) == 0 && strchr("; ", type[length]) != NULL;
 }
 
-/* JSON as JSON, with fractions as the plan will see them; text as text; anything else by its hash. */
+/* JSON as JSON, with fractions as the plan will see them; text as text; anything else by its hash.
+ */
 static json_t *answer_of(const struct rv_post_result *post)
 {
     json_t *answer = json_pack("{s:i}", "status", post->status);

@@ -1,6 +1,6 @@
 /* claim.c -- see claim.h. */
-#include "runtime/base/utf8.h"
 #include "runtime/run/claim.h"
+#include "runtime/base/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>

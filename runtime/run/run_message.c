@@ -8,8 +8,8 @@
  * "reply.ID" of the journal (sql/message.sql), so nothing can be told twice, and nothing that the
  * journal does not hold.  What is too large is journaled as a refusal, without the name or id.
  */
-#include "runtime/run/run_actor_private.h"
 #include "runtime/base/utf8.h"
+#include "runtime/run/run_actor_private.h"
 #include "runtime/run/update.h"
 
 #include <stdio.h>

@@ -252,13 +252,15 @@ static void append_event(const struct write_op *op, struct rv_batch *batch)
 static enum rv_code write_decide(struct rv_unit *unit, struct rv_batch *batch, struct rv_error *err)
 {
     struct write_op *op = (struct write_op *)unit;
-    enum rv_code code =
-        op->step == NULL ? RV_OK
-                         : rv_journal_append(batch, op->run, op->step->seq, op->step->kind,
-                                             op->step->name, op->step->digest, op->step->out);
+    enum rv_code code = op->step == NULL
+                            ? RV_OK
+                            : rv_journal_append(batch, op->run, op->step->seq, op->step->kind,
+                                                op->step->name, op->step->digest, op->step->out);
     if (code == RV_INVALID) {
-        return rv_fail(err, RV_INVALID, "the output of step %d (%s) is no JSON: a text in it is "
-                       "not UTF-8", op->step->seq, op->step->name);
+        return rv_fail(err, RV_INVALID,
+                       "the output of step %d (%s) is no JSON: a text in it is "
+                       "not UTF-8",
+                       op->step->seq, op->step->name);
     }
     if (code != RV_OK) {
         rv_fail(err, RV_LIMIT,

@@ -92,9 +92,9 @@ static enum rv_code step_decide(struct rv_unit *unit, struct rv_batch *batch, st
     (void)err;
     uint8_t digest[16] = {0};
     json_t *out = json_pack("{s:i}", "n", step->number);
-    ck_assert_int_eq(rv_journal_append(batch, step->run, step->poison ? 1 : step->seq, 1, "test",
-                                       digest, out),
-                     RV_OK);
+    ck_assert_int_eq(
+        rv_journal_append(batch, step->run, step->poison ? 1 : step->seq, 1, "test", digest, out),
+        RV_OK);
     if (unit->needs_head) {
         rv_batch_head(batch)->event_seq++;
     }

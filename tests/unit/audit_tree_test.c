@@ -36,7 +36,8 @@ static void records(json_t *value, const char *expected)
     char *text = record_about(value);
     char whole[512];
     snprintf(whole, sizeof whole,
-             "{\"detail\":{\"answer\":%s,\"verdict\":\"happened\"},\"what\":\"attempt\"}", expected);
+             "{\"detail\":{\"answer\":%s,\"verdict\":\"happened\"},\"what\":\"attempt\"}",
+             expected);
     ck_assert_str_eq(text, whole);
     rv_free(text);
 }
@@ -64,8 +65,8 @@ TEST(a_record_holds_texts_for_fractions_and_digests_for_what_is_large)
     for (size_t i = 0; i < RV_COUNT(kinds); i++) {
         for (size_t k = 0; k < RV_COUNT(sizes); k++) {
             char bytes[64];
-            char *text = record_about(json_pack("{s:o,s:i}", "text", many(kinds[i].c, sizes[k]),
-                                                "status", 200));
+            char *text = record_about(
+                json_pack("{s:o,s:i}", "text", many(kinds[i].c, sizes[k]), "status", 200));
             snprintf(bytes, sizeof bytes, "{\"bytes\":%zu,\"sha256\":\"",
                      sizes[k] * (size_t)kinds[i].width + 2);
             ck_assert_ptr_nonnull(strstr(text, bytes));
@@ -90,7 +91,8 @@ TEST(what_is_no_json_is_no_record)
     struct rv_buf text;
     struct rv_error err = {.code = RV_OK};
     rv_buf_init(&text, AUDIT_BODY_MAX);
-    ck_assert_int_eq(audit_record_text(json_pack("{s:s}", "why", "a\xC3"), &text, &err), RV_INVALID);
+    ck_assert_int_eq(audit_record_text(json_pack("{s:s}", "why", "a\xC3"), &text, &err),
+                     RV_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "not UTF-8"));
     rv_buf_fini(&text);
 }

@@ -69,8 +69,8 @@ TEST(fractions_become_texts_and_nothing_else_changes)
     };
     for (size_t i = 0; i < RV_COUNT(cases); i++) {
         json_t *value = NULL;
-        ck_assert_int_eq(
-            rv_json_parse(cases[i].given, strlen(cases[i].given), "it", &value, NULL), RV_OK);
+        ck_assert_int_eq(rv_json_parse(cases[i].given, strlen(cases[i].given), "it", &value, NULL),
+                         RV_OK);
         value = rv_json_plain(value);
         char *text = rv_json_text(value);
         ck_assert_str_eq(text, cases[i].plain);

@@ -1,6 +1,8 @@
 /* error.c -- fills the error struct; see error.h for the rules of wording. */
 #include "runtime/base/error.h"
 
+#include "runtime/base/text.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +29,7 @@ static void set(struct rv_error *err, enum rv_code code, const char *file, int l
     err->hint[0] = '\0';
     err->settled = false;
     vsnprintf(err->message, sizeof err->message, format, args);
+    rv_text_mend(err->message);
 }
 
 enum rv_code rv_fail_at(struct rv_error *err, enum rv_code code, const char *file, int line,
@@ -90,6 +93,7 @@ enum rv_code rv_wrap(struct rv_error *err, enum rv_code code, const char *format
     if (n >= 0 && (size_t)n < sizeof err->message) {
         snprintf(err->message + n, sizeof err->message - (size_t)n, ": %s", inner);
     }
+    rv_text_mend(err->message);
     return code;
 }
 
@@ -102,6 +106,7 @@ void rv_detail(struct rv_error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->detail, sizeof err->detail, format, args);
     va_end(args);
+    rv_text_mend(err->detail);
 }
 
 void rv_hint(struct rv_error *err, const char *format, ...)
@@ -113,6 +118,7 @@ void rv_hint(struct rv_error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->hint, sizeof err->hint, format, args);
     va_end(args);
+    rv_text_mend(err->hint);
 }
 
 void rv_error_clear(struct rv_error *err)

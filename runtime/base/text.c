@@ -56,8 +56,7 @@ bool rv_text_utf8(const char *bytes, size_t length)
 void rv_text_mend(char *text)
 {
     size_t length = strlen(text);
-    for (size_t at = wrong_at(text, length); at < length;
-         at += wrong_at(text + at, length - at)) {
+    for (size_t at = wrong_at(text, length); at < length; at += wrong_at(text + at, length - at)) {
         text[at] = '?';
     }
 }

@@ -5,6 +5,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/cli/place.h"
 #include "runtime/run/claim.h"
+#include "runtime/run/once.h"
 #include "runtime/run/request.h"
 #include "runtime/run/run.h"
 
@@ -78,8 +79,8 @@ static enum rv_code start(const struct cli *cli, const struct place *place, cons
     struct node *node = place->node;
     if (wish->exception != NULL) {
         rv_run_begin_for(node->gate, node->db, place->tenant, &place->principal, wish->exception,
-                         cli->argc > 0 ? cli->argv[0] : NULL, NULL, node_resolutions_of,
-                         cli_on_asked, &asked);
+                         cli->argc > 0 ? cli->argv[0] : NULL, NULL, wish->with.once,
+                         node_resolutions_of, cli_on_asked, &asked);
     } else {
         rv_run_begin_with(node->gate, node->db, place->tenant, &place->principal, &wish->with,
                           on_claimed, &asked);
@@ -178,9 +179,13 @@ int cmd_run_start(struct cli *cli)
                         .with = {.agent = cli->argc > 0 ? cli->argv[0] : "",
                                  .input = input,
                                  .key = cli_option(cli, "key"),
+                                 .once = cli_option(cli, "id"),
                                  .priority = (int)priority}};
     if (code == RV_OK) {
         code = check_wish(cli, &wish, &err);
+    }
+    if (code == RV_OK && wish.with.once != NULL) {
+        code = rv_once_check("--id", wish.with.once, &err);
     }
     if (code == RV_OK) {
         code = place_open(cli, &place, &err);
@@ -228,9 +233,13 @@ int cmd_run_signal(struct cli *cli)
     json_t *body = NULL;
     int64_t run = 0;
     const char *name = cli->argv[1];
+    const char *once = cli_option(cli, "id");
     enum rv_code code = cli_run_id(cli->argv[0], &run, &err);
     if (code == RV_OK) {
         code = check_name(name, &err);
+    }
+    if (code == RV_OK && once != NULL) {
+        code = rv_once_check("--id", once, &err);
     }
     if (code == RV_OK) {
         code = cli_object(cli, "body", &body, &err);
@@ -241,7 +250,7 @@ int cmd_run_signal(struct cli *cli)
     if (code == RV_OK) {
         body = body != NULL ? body : json_object();
         rv_run_tell(place.node->gate, place.node->db, place.tenant, &place.principal, run, name,
-                    body, cli_on_asked, &asked);
+                    body, once, cli_on_asked, &asked);
         node_wait(place.node, &asked.done, 0);
         code = asked.code;
         err = asked.err;

@@ -213,7 +213,8 @@ const struct cli_command cli_commands[] = {
      "Example: reeve event export invoices.xes --format xes --case invoice --since 2026-01-01\n"
      "An existing file is never overwritten; without FILE it goes to standard output."},
     {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list,
-     OPTIONS(RUN_FILTER, {"save", "NAME", "keeps these filters as a view instead of listing"}),
+     OPTIONS(RUN_FILTER, {"status", "STATUS", "as the argument STATUS says it"},
+             {"save", "NAME", "keeps these filters as a view instead of listing"}),
      "STATUS is a status of the table (waiting, done, failed, ...) or one of the words:\n"
      "  open      not over\n"
      "  over      at its end, whichever\n"

@@ -91,7 +91,7 @@ struct sequence {
     struct kernel_sampling sampling;
     uint32_t answer_max, thinking_max, logprobs;
     uint32_t answer_asked, total_max; /* as the request has them; 0 no bound */
-    int32_t adapter; /* place in the engine's list, -1 none */
+    int32_t adapter;                  /* place in the engine's list, -1 none */
     char *stops[STOPS_MAX];
     uint32_t stop_count;
     int64_t deadline_us; /* monotonic; 0 none */

@@ -1,4 +1,5 @@
 /* alarm.c -- the timers of a core: a binary heap, and one timer of the loop for its top. */
+#include "runtime/actor/core_time.h"
 #include "runtime/actor/mail.h"
 
 static bool earlier(const struct alarm *a, const struct alarm *b)
@@ -81,7 +82,7 @@ void core_alarm_cancel(struct core *core, struct rv_ref ref, uint64_t token)
 
 void core_fire_due(struct core *core)
 {
-    int64_t now_us = rv_mono_us(core->clock);
+    int64_t now_us = core_note(core); /* the loop may have slept: what comes due is queued now */
     while (core->alarm_count > 0 && core->alarms[0].at_us <= now_us) {
         struct alarm alarm = core->alarms[0];
         core->alarms[0] = core->alarms[--core->alarm_count];

@@ -9,7 +9,7 @@
 #include "approval_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 #include "runtime/db/db.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/gate/stages.h"
@@ -258,7 +258,7 @@ static void refuse_run(const struct op *op, struct rv_batch *batch, const json_t
         rv_batch_arena(batch), "%s of agent %.60s, since %s, keeps key %.100s: %s (approval %lld)",
         rv_json_str(args, "holder", ""), rv_json_str(args, "holder_agent", ""),
         rv_json_str(claim, "since", ""), rv_json_str(args, "key", ""), why, (long long)op->id);
-    rv_utf8_repair(text);
+    rv_text_mend(text);
     stop_run(op, batch, rv_json_int(state, "run", 0), true, text);
 }
 
@@ -269,7 +269,7 @@ static void hand_over(const struct op *op, struct rv_batch *batch, const json_t 
         rv_batch_arena(batch), "%.60s has given key %.100s to %s of agent %.60s (approval %lld)",
         op->person, rv_json_str(args, "key", ""), rv_json_str(args, "run", ""),
         rv_json_str(args, "agent", ""), (long long)op->id);
-    rv_utf8_repair(text);
+    rv_text_mend(text);
     stop_run(op, batch, rv_json_int(claim, "holder", 0), false, text);
 }
 

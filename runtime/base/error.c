@@ -1,7 +1,7 @@
 /* error.c -- fills the error struct; see error.h for the rules of wording. */
 #include "runtime/base/error.h"
 
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void set(struct rv_error *err, enum rv_code code, const char *file, int l
     err->hint[0] = '\0';
     err->settled = false;
     vsnprintf(err->message, sizeof err->message, format, args);
-    rv_utf8_repair(err->message);
+    rv_text_mend(err->message);
 }
 
 enum rv_code rv_fail_at(struct rv_error *err, enum rv_code code, const char *file, int line,
@@ -73,7 +73,7 @@ enum rv_code rv_fail_errno_at(struct rv_error *err, int number, const char *file
         char text[128] = "";
         /* the GNU strerror_r returns the text and is thread-safe */
         snprintf(err->detail, sizeof err->detail, "%s", strerror_r(number, text, sizeof text));
-        rv_utf8_repair(err->detail);
+        rv_text_mend(err->detail);
     } else if (err != NULL) {
         err->settled = true;
     }
@@ -94,7 +94,7 @@ enum rv_code rv_wrap(struct rv_error *err, enum rv_code code, const char *format
     if (n >= 0 && (size_t)n < sizeof err->message) {
         snprintf(err->message + n, sizeof err->message - (size_t)n, ": %s", inner);
     }
-    rv_utf8_repair(err->message);
+    rv_text_mend(err->message);
     return code;
 }
 
@@ -107,7 +107,7 @@ void rv_detail(struct rv_error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->detail, sizeof err->detail, format, args);
     va_end(args);
-    rv_utf8_repair(err->detail);
+    rv_text_mend(err->detail);
 }
 
 void rv_hint(struct rv_error *err, const char *format, ...)
@@ -119,7 +119,7 @@ void rv_hint(struct rv_error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->hint, sizeof err->hint, format, args);
     va_end(args);
-    rv_utf8_repair(err->hint);
+    rv_text_mend(err->hint);
 }
 
 void rv_error_clear(struct rv_error *err)

@@ -120,7 +120,12 @@ int cmd_run_replay(struct cli *cli)
     const char *source = NULL;
     size_t length = 0;
     if ((cli->argc == 1) == (file != NULL)) {
-        return cli_usage(cli, "run replay RUN, or: run replay --file FILE");
+        rv_fail(&err, RV_INVALID,
+                file == NULL ? "which one? name a RUN, or a --file with an exported one"
+                             : "a RUN and --file exclude each other");
+        rv_hint(&err, "reeve run replay RUN, or reeve run replay --file FILE; the runs: reeve run "
+                      "list.");
+        return cli_fail(cli, &err);
     }
     enum rv_code code = file != NULL ? run_pages_open_file(file, &run, &err)
                                      : run_pages_open(cli, cli->argv[0], &run, &err);

@@ -250,7 +250,14 @@ int cmd_run_list(struct cli *cli)
     int32_t tenant = 0;
     int64_t limit = 0;
     json_t *filter = NULL;
-    const char *status = cli->argc > 0 ? cli->argv[0] : "";
+    const char *status = cli->argc > 0 ? cli->argv[0] : or_empty(cli_option(cli, "status"));
+    if (cli->argc > 0 && cli_option(cli, "status") != NULL &&
+        strcmp(status, cli_option(cli, "status")) != 0) {
+        rv_fail(&err, RV_INVALID, "--status: the runs cannot be \"%.80s\" at the same time",
+                status);
+        rv_hint(&err, "Give one of the two.");
+        return cli_fail(cli, &err);
+    }
     if (cli_option(cli, "save") != NULL) {
         return save_view(cli, status, cli_option(cli, "save"));
     }

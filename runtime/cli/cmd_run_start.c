@@ -3,8 +3,10 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/text.h"
 #include "runtime/cli/place.h"
 #include "runtime/run/claim.h"
+#include "runtime/run/once.h"
 #include "runtime/run/request.h"
 #include "runtime/run/run.h"
 
@@ -12,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_MS = 100, WAIT_MAX_S = 86400, STATUS_TEXT = 32, FAILED = 1 };
+enum { LOOK_MS = 100, WAIT_MAX_S = 86400, STATUS_TEXT = 32, WHY_TEXT = 600, FAILED = 1 };
 
 struct place {
     struct rv_db_session *session;
@@ -78,8 +80,8 @@ static enum rv_code start(const struct cli *cli, const struct place *place, cons
     struct node *node = place->node;
     if (wish->exception != NULL) {
         rv_run_begin_for(node->gate, node->db, place->tenant, &place->principal, wish->exception,
-                         cli->argc > 0 ? cli->argv[0] : NULL, NULL, node_resolutions_of,
-                         cli_on_asked, &asked);
+                         cli->argc > 0 ? cli->argv[0] : NULL, NULL, wish->with.once,
+                         node_resolutions_of, cli_on_asked, &asked);
     } else {
         rv_run_begin_with(node->gate, node->db, place->tenant, &place->principal, &wish->with,
                           on_claimed, &asked);
@@ -93,12 +95,20 @@ static enum rv_code start(const struct cli *cli, const struct place *place, cons
     return asked.code;
 }
 
-static enum rv_code take_text(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
+struct stands {
+    char status[STATUS_TEXT];
+    char why[WHY_TEXT]; /* it did not end well; "": nothing was said */
+};
+
+static enum rv_code take_stands(void *data, const struct rv_result *result, int row,
+                                struct rv_error *err)
 {
     (void)err;
-    char *status = data;
-    snprintf(status, STATUS_TEXT, "%s", rv_result_text(result, row, 0));
+    struct stands *stands = data;
+    snprintf(stands->status, sizeof stands->status, "%s", rv_result_text(result, row, 0));
+    snprintf(stands->why, sizeof stands->why, "%s",
+             rv_result_is_null(result, row, 1) ? "" : rv_result_text(result, row, 1));
+    rv_text_mend(stands->why);
     return RV_OK;
 }
 
@@ -110,26 +120,29 @@ static bool is_over(const char *status)
 }
 
 /* The company's runs are driven here, unless another reeve does. */
-static enum rv_code wait_for(const struct place *place, int64_t run, int64_t wait_s, char *status,
-                             struct rv_error *err)
+static enum rv_code wait_for(const struct place *place, int64_t run, int64_t wait_s,
+                             struct stands *stands, struct rv_error *err)
 {
     bool never = false;
     enum rv_code code = RV_OK;
     int64_t until_us = rv_mono_us(rv_clock_system()) + wait_s * 1000000;
     node_drive(place->node, place->tenant);
-    while (code == RV_OK && rv_mono_us(rv_clock_system()) < until_us && !is_over(status)) {
+    while (code == RV_OK && rv_mono_us(rv_clock_system()) < until_us && !is_over(stands->status)) {
         node_wait(place->node, &never, LOOK_MS);
         struct rv_args *args = rv_args_create(&rv_sql_run_status);
         rv_args_i64(args, 2, run);
         code = rv_db_session_query(place->session, place->tenant, &rv_sql_run_status, args,
-                                   take_text, status, err);
+                                   take_stands, stands, err);
     }
     return code;
 }
 
 /* `claim`: what became of a key that is held, as rv_run_claimed says; or NULL. */
-static void say_run(const struct cli *cli, int64_t run, const char *status, const json_t *claim)
+static void say_run(const struct cli *cli, int64_t run, const struct stands *stands,
+                    const json_t *claim)
 {
+    const char *status = stands->status;
+    bool failed = is_over(status) && stands->why[0] != '\0';
     char name[32];
     snprintf(name, sizeof name, "r_%" PRId64, run);
     const char *holder = rv_json_str(json_object_get(claim, "holder"), "run", NULL);
@@ -137,11 +150,15 @@ static void say_run(const struct cli *cli, int64_t run, const char *status, cons
     bool merged = rv_json_bool(claim, "merged", false);
     if (cli->json) {
         json_t *line = json_pack("{s:s,s:s}", "run", name, "status", status);
+        if (failed) {
+            json_object_set_new(line, "error", json_string(stands->why));
+        }
         json_object_update(line, (json_t *)(uintptr_t)claim);
         cli_print_json(&cli->output, line);
         return;
     }
-    cli_print(&cli->output, "%s  %s", name, status);
+    cli_print(&cli->output, "%s  %s%s%s", name, status, failed ? ": " : "",
+              failed ? stands->why : "");
     if (is_over(status)) {
         return;
     }
@@ -166,7 +183,7 @@ int cmd_run_start(struct cli *cli)
     json_t *claim = NULL;
     int64_t run = 0;
     int64_t priority = -1;
-    char status[STATUS_TEXT] = "created";
+    struct stands stands = {.status = "created"};
     enum rv_code code = cli_integer(cli, "wait", 0, 0, WAIT_MAX_S, &wait_s, &err);
     if (code == RV_OK) {
         code = cli_integer(cli, "priority", -1, 0, RV_CLAIM_PRIORITY_MAX, &priority, &err);
@@ -178,9 +195,13 @@ int cmd_run_start(struct cli *cli)
                         .with = {.agent = cli->argc > 0 ? cli->argv[0] : "",
                                  .input = input,
                                  .key = cli_option(cli, "key"),
+                                 .once = cli_option(cli, "id"),
                                  .priority = (int)priority}};
     if (code == RV_OK) {
         code = check_wish(cli, &wish, &err);
+    }
+    if (code == RV_OK && wish.with.once != NULL) {
+        code = rv_once_check("--id", wish.with.once, &err);
     }
     if (code == RV_OK) {
         code = place_open(cli, &place, &err);
@@ -189,12 +210,12 @@ int cmd_run_start(struct cli *cli)
         code = start(cli, &place, &wish, &run, &claim, &err);
     }
     if (code == RV_OK && rv_json_bool(claim, "merged", false)) {
-        snprintf(status, sizeof status, "merged");
+        snprintf(stands.status, sizeof stands.status, "merged");
     } else if (code == RV_OK && claim != NULL) {
-        snprintf(status, sizeof status, "%s", rv_run_state_name(RV_RUN_WAITING));
+        snprintf(stands.status, sizeof stands.status, "%s", rv_run_state_name(RV_RUN_WAITING));
     }
     if (code == RV_OK && wait_s > 0) {
-        code = wait_for(&place, run, wait_s, status, &err);
+        code = wait_for(&place, run, wait_s, &stands, &err);
     }
     place_close(&place);
     json_decref(input);
@@ -202,9 +223,10 @@ int cmd_run_start(struct cli *cli)
         json_decref(claim);
         return cli_fail(cli, &err);
     }
-    say_run(cli, run, status, claim);
+    say_run(cli, run, &stands, claim);
     json_decref(claim);
-    return is_over(status) && rv_run_state_from_name(status) != RV_RUN_DONE ? FAILED : 0;
+    return is_over(stands.status) && rv_run_state_from_name(stands.status) != RV_RUN_DONE ? FAILED
+                                                                                          : 0;
 }
 
 /* ---- signal ---- */
@@ -228,9 +250,13 @@ int cmd_run_signal(struct cli *cli)
     json_t *body = NULL;
     int64_t run = 0;
     const char *name = cli->argv[1];
+    const char *once = cli_option(cli, "id");
     enum rv_code code = cli_run_id(cli->argv[0], &run, &err);
     if (code == RV_OK) {
         code = check_name(name, &err);
+    }
+    if (code == RV_OK && once != NULL) {
+        code = rv_once_check("--id", once, &err);
     }
     if (code == RV_OK) {
         code = cli_object(cli, "body", &body, &err);
@@ -241,7 +267,7 @@ int cmd_run_signal(struct cli *cli)
     if (code == RV_OK) {
         body = body != NULL ? body : json_object();
         rv_run_tell(place.node->gate, place.node->db, place.tenant, &place.principal, run, name,
-                    body, cli_on_asked, &asked);
+                    body, once, cli_on_asked, &asked);
         node_wait(place.node, &asked.done, 0);
         code = asked.code;
         err = asked.err;

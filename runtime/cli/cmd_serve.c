@@ -91,24 +91,27 @@ static void runs_start(void *self, const struct rv_caller *caller, const struct 
     struct rv_principal principal = ask_begin(caller, done, data, &ask);
     if (asked->exception != NULL) {
         rv_run_begin_for(node->gate, node->db, caller->tenant, &principal, asked->exception,
-                         asked->agent, asked->traceparent, node_resolutions_of, on_asked, ask);
+                         asked->agent, asked->traceparent, asked->once, node_resolutions_of,
+                         on_asked, ask);
         return;
     }
     struct rv_run_begin_input with = {.agent = asked->agent,
                                       .input = asked->input,
                                       .key = asked->key,
                                       .priority = asked->priority,
-                                      .traceparent = asked->traceparent};
+                                      .traceparent = asked->traceparent,
+                                      .once = asked->once};
     rv_run_begin_with(node->gate, node->db, caller->tenant, &principal, &with, on_claimed, ask);
 }
 
 static void runs_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,
-                        const json_t *body, rv_api_done done, void *data)
+                        const json_t *body, const char *once, rv_api_done done, void *data)
 {
     struct node *node = self;
     struct ask *ask = NULL;
     struct rv_principal principal = ask_begin(caller, done, data, &ask);
-    rv_run_tell(node->gate, node->db, caller->tenant, &principal, run, name, body, on_asked, ask);
+    rv_run_tell(node->gate, node->db, caller->tenant, &principal, run, name, body, once, on_asked,
+                ask);
 }
 
 static void runs_cancel(void *self, const struct rv_caller *caller, int64_t run, const char *reason,

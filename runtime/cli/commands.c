@@ -214,7 +214,8 @@ const struct cli_command cli_commands[] = {
      "Example: reeve event export invoices.xes --format xes --case invoice --since 2026-01-01\n"
      "An existing file is never overwritten; without FILE it goes to standard output."},
     {"run", "list", "[STATUS]", "runs, newest first", cmd_run_list,
-     OPTIONS(RUN_FILTER, {"save", "NAME", "keeps these filters as a view instead of listing"}),
+     OPTIONS(RUN_FILTER, {"status", "STATUS", "as the argument STATUS says it"},
+             {"save", "NAME", "keeps these filters as a view instead of listing"}),
      "STATUS is a status of the table (waiting, done, failed, ...) or one of the words:\n"
      "  open      not over\n"
      "  over      at its end, whichever\n"
@@ -234,6 +235,7 @@ const struct cli_command cli_commands[] = {
              {"input", "FILE|JSON", "what the plan gets instead of an exception; default {}"},
              {"key", "TEXT", "what it works on: no second run while this one is open"},
              {"priority", "N", "of its claim on the key, 0 to 100; default: as the agent says"},
+             {"id", "ID", "of this request; the same again begins nothing, for a day"},
              {"wait", "SECONDS", "drives runs here until this one is over, at most so long"}),
      "With --exception the agent is the one that handles it, unless AGENT names another.  Through\n"
      "the gate, as action run.start.  What happens when a run has the key already says the agent\n"
@@ -241,7 +243,8 @@ const struct cli_command cli_commands[] = {
      "Exit status with --wait: 0 done or still open, 1 failed.\n"
      "Example: reeve run start month_end --input '{\"period\": \"2026-10\"}' --key period:2026-10"},
     {"run", "signal", "RUN NAME", "tell a run something that it awaits", cmd_run_signal,
-     OPTIONS({"body", "FILE|JSON", "what it is told; default {}"}),
+     OPTIONS({"body", "FILE|JSON", "what it is told; default {}"},
+             {"id", "ID", "of this request; the same again tells nothing, for a day"}),
      "Kept until the plan takes it (ctx:signal in agents/README.md); an open run wakes for it."},
     {"run", "cancel", "[RUN]...", "ask runs to stop; says which, --yes does it", cmd_run_cancel,
      OPTIONS(RUN_FILTER, {"status", "STATUS", "those of this status, see reeve run list"},

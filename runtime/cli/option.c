@@ -7,6 +7,7 @@
  * option that is.
  */
 #include "runtime/base/check.h"
+#include "runtime/base/text.h"
 #include "runtime/cli/cli.h"
 #include "runtime/config/suggest.h"
 
@@ -199,6 +200,36 @@ static void count_arguments(const char *text, int *least, int *most)
     }
 }
 
+/* The name of argument `index` in "RUN [NAME]"; the last one is for those beyond. */
+static void argument_name(const char *text, int index, char out[NAME_TEXT])
+{
+    for (size_t next = strcspn(text, " "); index > 0 && text[next] == ' '; index--) {
+        text += next + 1;
+        next = strcspn(text, " ");
+    }
+    text += *text == '[';
+    snprintf(out, NAME_TEXT, "%.*s", (int)strcspn(text, " ]."), text);
+}
+
+/* Everything that is typed is a text for JSON, the record and the database: UTF-8, or nothing is
+ * done. */
+static enum rv_code check_texts(const struct cli *cli, struct rv_error *err)
+{
+    char name[NAME_TEXT];
+    enum rv_code code = RV_OK;
+    for (int i = 0; i < cli->given_count && code == RV_OK; i++) {
+        if (cli->given[i].value != NULL) {
+            snprintf(name, sizeof name, "--%s", cli->given[i].name);
+            code = rv_text_check(name, cli->given[i].value, err);
+        }
+    }
+    for (int i = 0; i < cli->argc && code == RV_OK; i++) {
+        argument_name(cli->command->arguments, i, name);
+        code = rv_text_check(name[0] != '\0' ? name : "the argument", cli->argv[i], err);
+    }
+    return code;
+}
+
 enum rv_code cli_read_all(struct cli *cli, int argc, char **argv, struct rv_error *err)
 {
     enum rv_code code = read_everything(cli, argc, argv, err);
@@ -208,6 +239,9 @@ enum rv_code cli_read_all(struct cli *cli, int argc, char **argv, struct rv_erro
     cli->argv = cli->words + (cli->word_count > used ? used : cli->word_count);
     cli->argc = cli->word_count > used ? cli->word_count - used : 0;
     cli->words[cli->word_count] = NULL;
+    if (code == RV_OK) {
+        code = check_texts(cli, err);
+    }
     count_arguments(cli->command->arguments, &least, &most);
     if (code == RV_OK && !cli_flag(cli, "--help") && (cli->argc < least || cli->argc > most)) {
         code =

@@ -6,7 +6,7 @@
 #include "runtime/effect/effect_private.h"
 
 #include "runtime/base/check.h"
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 
 #include <stdio.h>
 
@@ -20,7 +20,7 @@ void effect_result_set(struct effect_result *result, enum effect_verdict verdict
     result->verdict = verdict;
     snprintf(result->code, sizeof result->code, "%s", rv_code_name(code));
     vsnprintf(result->message, sizeof result->message, format, args);
-    rv_utf8_repair(result->message);
+    rv_text_mend(result->message);
     va_end(args);
 }
 

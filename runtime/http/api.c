@@ -8,6 +8,7 @@
 
 #include "runtime/audit/act.h"
 #include "runtime/base/check.h"
+#include "runtime/base/text.h"
 #include "runtime/base/words.h"
 #include "runtime/http/call.h"
 #include "runtime/http/desk.h"
@@ -307,10 +308,28 @@ static bool read_body(struct rv_call *call)
     return true;
 }
 
+/* A name in the path that no text of the database or the record could be names nothing.  False:
+ * answered. */
+static bool check_path(struct rv_call *call)
+{
+    struct rv_error err = {.code = RV_OK};
+    for (int i = 0; i < call->match.part_count; i++) {
+        const char *part = call->match.parts[i];
+        if (!rv_text_utf8(part, strlen(part))) {
+            rv_fail(&err, RV_NOT_FOUND, "the path is not valid UTF-8");
+            rv_hint(&err, "Write its bytes in UTF-8, each as %%XX: \"\xC3\xBC\" is %%C3%%BC.");
+            rv_call_fail(call, &err, NULL);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void run_handler(struct rv_call *call)
 {
     const struct rv_route *route = call->match.route;
-    if (!check_query(call) || (route->body_max > 0 && !route->body_raw && !read_body(call))) {
+    if (!check_path(call) || !check_query(call) ||
+        (route->body_max > 0 && !route->body_raw && !read_body(call))) {
         return;
     }
     route->handle(call);

@@ -45,6 +45,7 @@ struct rv_api_start {
     const char *key;         /* NULL: none */
     int priority;            /* of its claim on the key; -1: as the agent says */
     const char *traceparent; /* field of the request; NULL: none */
+    const char *once;        /* the Idempotency-Key; NULL: none */
 };
 
 struct rv_run_fork;  /* runtime/run/fork.h */
@@ -56,6 +57,8 @@ struct rv_bulk;
  *   start   answers {"id": "..."}, with what rv_run_claimed says of its key; RV_NOT_FOUND no such
  *           agent or exception, RV_CONFLICT a run holds the key: then the answer has its `holder`
  *   signal  name and body for a run; RV_NOT_FOUND, RV_CONFLICT when it is over
+ * Both of them once for a key of the caller's (runtime/run/once.h, checked): the same answer again,
+ * RV_CONFLICT when it was used for something else.
  *   cancel  asks a run to stop; RV_NOT_FOUND, RV_CONFLICT when it is over
  *   raise   gives a run more to spend, see runtime/run/request.h; RV_NOT_FOUND, RV_CONFLICT
  *   revive  lets a dead letter go on from where `fork` says (runtime/run/revive.h has found it);
@@ -65,7 +68,7 @@ struct rv_api_runs {
     void (*start)(void *self, const struct rv_caller *caller, const struct rv_api_start *asked,
                   rv_api_done done, void *data);
     void (*signal)(void *self, const struct rv_caller *caller, int64_t run, const char *name,
-                   const json_t *body, rv_api_done done, void *data);
+                   const json_t *body, const char *once, rv_api_done done, void *data);
     void (*cancel)(void *self, const struct rv_caller *caller, int64_t run, const char *reason,
                    rv_api_done done, void *data);
     void *self;

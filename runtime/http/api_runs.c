@@ -4,6 +4,7 @@
 #include "runtime/http/call.h"
 #include "runtime/run/begin.h"
 #include "runtime/run/claim.h"
+#include "runtime/run/once.h"
 #include "runtime/run/raise.h"
 #include "runtime/run/search.h"
 
@@ -225,6 +226,42 @@ static enum rv_code read_start(const json_t *body, struct rv_api_start *out, con
     return RV_OK;
 }
 
+/* The field Idempotency-Key: a string as RFC 8941 writes it, "in quotes", or the key as it is; NULL
+ * without one.  False: answered. */
+static bool read_once(struct rv_call *call, const char **out)
+{
+    struct rv_error err = {.code = RV_OK};
+    const char *field = rv_http_field(rv_exchange_request(call->exchange), "idempotency-key");
+    *out = NULL;
+    if (field == NULL) {
+        return true;
+    }
+    size_t length = strlen(field);
+    char *key = rv_arena_strdup(rv_exchange_arena(call->exchange), field);
+    bool good = true;
+    if (field[0] == '"') {
+        size_t n = 0;
+        size_t at = 1;
+        for (; at < length && field[at] != '"'; at++) {
+            at += field[at] == '\\' && at + 1 < length;
+            key[n++] = field[at];
+        }
+        key[n] = '\0';
+        good = at + 1 == length; /* the quote at its end, and nothing after */
+    }
+    *out = key;
+    if (!good) {
+        rv_fail(&err, RV_INVALID, "the field Idempotency-Key is not one text in quotes");
+        rv_hint(&err, "Write it as Idempotency-Key: \"8e03978e-40d5-43dd-bc93-6894a57f9324\".");
+    } else {
+        good = rv_once_check("the field Idempotency-Key", key, &err) == RV_OK;
+    }
+    if (!good) {
+        rv_call_fail(call, &err, "Idempotency-Key");
+    }
+    return good;
+}
+
 void rv_api_run_start(struct rv_call *call)
 {
     struct rv_error err = {.code = RV_OK};
@@ -232,6 +269,9 @@ void rv_api_run_start(struct rv_call *call)
     const char *field = NULL;
     if (read_start(call->body, &start, &field, &err) != RV_OK) {
         rv_call_fail(call, &err, field);
+        return;
+    }
+    if (!read_once(call, &start.once)) {
         return;
     }
     const struct rv_api_runs *runs = &call->api->options.runs;
@@ -251,12 +291,16 @@ void rv_api_run_signal(struct rv_call *call)
         rv_call_fail(call, &err, "name");
         return;
     }
+    const char *once = NULL;
+    if (!read_once(call, &once)) {
+        return;
+    }
     const json_t *body = json_object_get(call->body, "body");
     if (body == NULL) {
         body = json_null();
     }
     const struct rv_api_runs *runs = &call->api->options.runs;
-    runs->signal(runs->self, call->caller, id, name, body, rv_call_accepted, call);
+    runs->signal(runs->self, call->caller, id, name, body, once, rv_call_accepted, call);
 }
 
 void rv_api_run_cancel(struct rv_call *call)

@@ -102,18 +102,6 @@ static void fill_places(struct rv_desk *desk)
     }
 }
 
-/* A name in the path that no text of the database or the record could be. */
-static bool is_text(const struct rv_call *call)
-{
-    bool good = true;
-    for (int i = 0; good && i < call->match.part_count; i++) {
-        json_t *text = json_string(call->match.parts[i]);
-        good = text != NULL;
-        json_decref(text);
-    }
-    return good;
-}
-
 static void take(struct rv_call *call, const char *what, json_t *about, rv_desk_work how)
 {
     struct rv_desk *desk = call->api->desk;
@@ -122,12 +110,6 @@ static void take(struct rv_call *call, const char *what, json_t *about, rv_desk_
         rv_fail(&err, RV_UNAVAILABLE, "%s",
                 desk->stopped ? "this node is stopping" : "too many ask at this moment");
         rv_hint(&err, "Nothing was changed; ask again in a few seconds.");
-        json_decref(about);
-        rv_call_fail(call, &err, NULL);
-        return;
-    }
-    if (!is_text(call)) {
-        rv_fail(&err, RV_NOT_FOUND, "the path is not proper UTF-8");
         json_decref(about);
         rv_call_fail(call, &err, NULL);
         return;

@@ -2,6 +2,7 @@
 #include "runtime/http/request.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/text.h"
 #include "runtime/base/words.h"
 
 #include <ctype.h>
@@ -538,6 +539,11 @@ enum rv_code rv_http_query_only(const struct rv_http_request *request, const cha
             !rv_http_decode(at + name + 1, length - name - 1, true, value, sizeof value)) {
             rv_fail(err, RV_INVALID, "the value of parameter \"%s\" cannot be read", field);
             rv_hint(err, "At most %d bytes; a byte is written as %%XX.", RV_HTTP_PARAMETER_MAX);
+            return RV_INVALID;
+        }
+        if (name < length && !rv_text_utf8(value, strlen(value))) {
+            rv_fail(err, RV_INVALID, "the value of parameter \"%s\" is not valid UTF-8", field);
+            rv_hint(err, "Write its bytes in UTF-8, each as %%XX: \"\xC3\xBC\" is %%C3%%BC.");
             return RV_INVALID;
         }
         at += length + (at[length] == '&');

@@ -6,6 +6,7 @@
 #include "runtime/lua/values.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/text.h"
 #include "runtime/lua/length.h"
 
 #include <lauxlib.h>
@@ -117,11 +118,12 @@ static json_t *read_field(struct walk *walk, int depth, const char **name)
         return complain(walk, "has a key that is no text");
     }
     *name = lua_tolstring(walk->lua, -2, &length);
-    json_t *key = strlen(*name) == length ? json_stringn(*name, length) : NULL;
-    if (key == NULL) {
-        return complain(walk, "has a name with a zero byte, or that is not valid UTF-8");
+    if (strlen(*name) != length) {
+        return complain(walk, "has a name with the character U+0000");
     }
-    json_decref(key);
+    if (!rv_text_utf8(*name, length)) {
+        return complain(walk, "has a name that is not valid UTF-8");
+    }
     walk->bytes += length;
     size_t back = enter(walk, *name);
     json_t *value = to_json(walk, lua_gettop(walk->lua), depth + 1);
@@ -180,7 +182,10 @@ static json_t *text_to_json(struct walk *walk, int index)
     if (walk->bytes > VALUES_BYTES_MAX) {
         return complain_whole(walk, "is too much text: more than 256 KiB in all");
     }
-    json_t *string = memchr(text, '\0', length) != NULL ? NULL : json_stringn(text, length);
+    if (memchr(text, '\0', length) != NULL) {
+        return complain(walk, "is text with the character U+0000");
+    }
+    json_t *string = json_stringn(text, length);
     return string != NULL ? string : complain(walk, "is text that is not valid UTF-8");
 }
 

@@ -21,6 +21,7 @@ struct rv_run_begin_input {
     int priority;        /* of its claim, see claim.h; -1: as its agent says */
     int64_t run;         /* the number it shall have; RV_CONFLICT when it is taken.  0: a new one */
     const char *traceparent; /* see rv_run_begin_for */
+    const char *once;        /* a key of the request itself, checked: see once.h; NULL: none */
 };
 /* Of what the caller sends: RV_INVALID, RV_LIMIT; `field` names it. */
 RV_MUST enum rv_code rv_run_begin_check(const struct rv_run_begin_input *asked, const char **field,

@@ -203,7 +203,7 @@ static void ask(struct doing *doing, const struct rv_bulk_one *one)
         break;
     case RV_BULK_RETRY:
         rv_run_begin_for(place->gate, place->db, place->tenant, place->principal, one->exception,
-                         NULL, NULL, place->resolutions_of, on_asked, doing);
+                         NULL, NULL, NULL, place->resolutions_of, on_asked, doing);
         break;
     case RV_BULK_FORK:
         rv_run_fork(place->gate, place->db, place->tenant, place->principal, &fork, on_asked,

@@ -1,6 +1,6 @@
 /* claim.c -- see claim.h. */
 #include "runtime/run/claim.h"
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -84,7 +84,7 @@ void rv_claim_question(const json_t *look, const char *agent, int64_t run, const
              "%s of agent %.60s is asked to stop, as by reeve run cancel; when it has ended, %s of "
              "agent %.60s has the key and begins",
              held, rv_json_str(holder, "agent", ""), name, agent);
-    rv_utf8_repair(yes);
+    rv_text_mend(yes);
     snprintf(no, sizeof no, "%s keeps the key and goes on; %s does not begin", held, name);
     *out = (struct rv_gate_question){
         .args = json_pack("{s:s,s:s,s:s,s:s,s:s}", "key", key, "run", name, "agent", agent,
@@ -135,6 +135,6 @@ void rv_claim_say(const json_t *holder, char *out, size_t size)
                  rv_json_str(holder, "run", ""), rv_json_str(holder, "agent", ""),
                  rv_json_str(holder, "since", ""), begun, waits != NULL ? "waits for" : "is",
                  waits != NULL ? waits : rv_json_str(holder, "status", ""));
-        rv_utf8_repair(out);
+        rv_text_mend(out);
     }
 }

@@ -2,7 +2,7 @@
 #include "runtime/run/compare.h"
 
 #include "runtime/base/check.h"
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 
 #include <stdio.h>
 
@@ -26,7 +26,7 @@ static void differ(const json_t *left, const json_t *right, const char *path, js
 static void inside(char *out, size_t size, const char *path, const char *key)
 {
     snprintf(out, size, "%.180s%s%.60s", path, path[0] != '\0' ? "." : "", key);
-    rv_utf8_repair(out);
+    rv_text_mend(out);
 }
 
 static bool objects(const json_t *left, const json_t *right, const char *path, json_t *out)
@@ -58,7 +58,7 @@ static bool arrays(const json_t *left, const json_t *right, const char *path, js
     for (size_t i = 0; i < count; i++) {
         char at[PATH_MAX_BYTES];
         snprintf(at, sizeof at, "%.230s[%zu]", path, i);
-        rv_utf8_repair(at);
+        rv_text_mend(at);
         same = rv_json_compare(json_array_get(left, i), json_array_get(right, i), at, out) && same;
     }
     return same;

@@ -4,7 +4,7 @@
 #include "run_sql.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 #include "runtime/db/args.h"
 
 #include <inttypes.h>
@@ -85,7 +85,7 @@ static struct rule rule_of(const json_t *said, const char *agent, const json_t *
         snprintf(rule.key, sizeof rule.key, "%.20s %.40s %s", kind, name != NULL ? name : agent,
                  hex);
     }
-    rv_utf8_repair(rule.key); /* names may have been cut */
+    rv_text_mend(rule.key); /* names may have been cut */
     rule.order = (rule.seconds > 0 ? 4 : 0) + (name != NULL ? 2 : 0) + (by != NULL ? 0 : 1);
     return rule;
 }

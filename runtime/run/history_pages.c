@@ -4,7 +4,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/check.h"
 #include "runtime/base/file.h"
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 #include "runtime/run/compare.h"
 
 #include <errno.h>
@@ -301,7 +301,7 @@ static bool compare_entry(const json_t *x, const json_t *y, int64_t step, json_t
         return false;
     }
     snprintf(path, sizeof path, "step %" PRId64 " %.40s", step, rv_json_str(x, "name", ""));
-    rv_utf8_repair(path);
+    rv_text_mend(path);
     *same = rv_json_compare(json_object_get(x, "out"), json_object_get(y, "out"), path, places) &&
             *same;
     return true;

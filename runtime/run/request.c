@@ -11,6 +11,7 @@
 #include "runtime/run/canary.h"
 #include "runtime/run/claim.h"
 #include "runtime/run/flow.h"
+#include "runtime/run/once.h"
 #include "runtime/run/run.h"
 #include "runtime/run/run_trace.h"
 
@@ -35,6 +36,7 @@ struct request {
     const char *business_key;
     struct rv_hash plan_hash;
     const char *const *(*resolutions_of)(const char *type);
+    const char *wanted;           /* key of the exception */
     json_t *exception;            /* that is to be handled; or */
     json_t *input;                /* what the plan gets in its place */
     struct rv_trace trace;        /* that was given ... */
@@ -49,6 +51,12 @@ struct request {
     int64_t holder;    /* of the key; 0 none */
     const char *why;   /* it keeps it */
     json_t *claim;     /* what became of it */
+    /* under a key of its own: see once.h */
+    const char *once; /* NULL: none */
+    struct rv_hash digest;
+    void (*go_on)(struct request *request); /* after the first look at the key */
+    enum rv_code refused;                   /* what the second look is for ... */
+    struct rv_error why_refused;            /* ... and what is said if nothing is found */
 };
 
 static struct request *request_make(struct rv_gate *gate, int32_t tenant,
@@ -114,6 +122,111 @@ static bool is_waiting(enum rv_claim_way way)
     return way == RV_CLAIM_OUTRANK || way == RV_CLAIM_ASK || way == RV_CLAIM_WAIT;
 }
 
+/* ---- once ---- */
+
+/* As it is given again. */
+static json_t *answer_of(const struct request *request)
+{
+    json_t *answer = json_pack("{s:I}", "id", (json_int_t)request->id);
+    if (request->claim != NULL) {
+        json_object_set(answer, "claim", request->claim);
+    } else if (request->way == RV_CLAIM_MERGE) {
+        json_object_set_new(answer, "id", json_integer(request->holder));
+        json_object_set_new(answer, "claim", json_pack("{s:b}", "merged", 1));
+    }
+    return answer;
+}
+
+static void put_once(const struct request *request, struct rv_batch *batch)
+{
+    if (request->once == NULL) {
+        return;
+    }
+    json_t *answer = answer_of(request);
+    struct rv_args *rows = rv_batch_rows(batch, &rv_sql_run_once_put);
+    rv_args_text(rows, 2, request->pass.principal.id);
+    rv_args_text(rows, 3, request->once);
+    rv_args_bytes(rows, 4, request->digest.bytes, RV_HASH_BYTES);
+    rv_args_json(rows, 5, answer);
+    json_decref(answer);
+}
+
+static void on_answer_kept(void *data, enum rv_code code, const struct rv_result *result,
+                           const struct rv_error *err)
+{
+    (void)code; /* what was asked is done: its number is kept, if not all that was said about it */
+    (void)result;
+    (void)err;
+    request_end(data, RV_OK, NULL);
+}
+
+/* What the answer says of the key's holder was not known when it was written. */
+static void keep_answer(struct request *request)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_run_once_answer);
+    json_t *answer = answer_of(request);
+    rv_args_text(args, 2, request->pass.principal.id);
+    rv_args_text(args, 3, request->once);
+    rv_args_json(args, 4, answer);
+    json_decref(answer);
+    rv_db_query(request->db, request->pass.tenant, &rv_sql_run_once_answer, args, on_answer_kept,
+                request);
+}
+
+static void conclude(struct request *request, enum rv_code code, const struct rv_error *err);
+
+static void on_once(void *data, enum rv_code code, const struct rv_result *result,
+                    const struct rv_error *err)
+{
+    struct request *request = data;
+    struct rv_error why = {.code = RV_OK};
+    bool known = code == RV_OK && rv_result_rows(result) > 0;
+    if (known) {
+        code = rv_once_same(request->once, rv_result_text(result, 0, 0), &request->digest, &why);
+        err = &why;
+    }
+    if (code != RV_OK) {
+        request_end(request, code, err);
+    } else if (known) {
+        json_t *answer = rv_result_json(result, 0, 1);
+        request->id = rv_json_int(answer, "id", 0);
+        json_decref(request->claim);
+        request->claim = json_incref(json_object_get(answer, "claim"));
+        json_decref(answer);
+        request_end(request, RV_OK, NULL);
+    } else if (request->refused != RV_OK) {
+        conclude(request, request->refused, &request->why_refused);
+    } else {
+        request->go_on(request);
+    }
+}
+
+static void look_once(struct request *request)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_run_once_look);
+    rv_args_text(args, 2, request->pass.principal.id);
+    rv_args_text(args, 3, request->once);
+    rv_db_query(request->db, request->pass.tenant, &rv_sql_run_once_look, args, on_once, request);
+}
+
+/* Takes `asked`: all that makes two requests the same. */
+static void go_once(struct request *request, const char *once, json_t *asked,
+                    void (*go_on)(struct request *request))
+{
+    struct rv_error err = {.code = RV_OK};
+    if (once == NULL) {
+        json_decref(asked);
+        go_on(request);
+        return;
+    }
+    RV_ASSERT(rv_once_check("once", once, &err) == RV_OK);
+    request->once = rv_arena_strdup(request->arena, once);
+    request->digest = rv_once_digest(asked);
+    request->go_on = go_on;
+    json_decref(asked);
+    look_once(request);
+}
+
 /* Somebody else has the key: the request waits for it, or is refused. */
 static void on_holder(void *data, enum rv_code code, const struct rv_result *result,
                       const struct rv_error *err)
@@ -131,12 +244,16 @@ static void on_holder(void *data, enum rv_code code, const struct rv_result *res
     request->claim =
         json_pack("{s:s*,s:s*,s:o*}", "waiting_on", waits ? RV_CLAIM_LOCK : NULL, "approval",
                   waits && request->pass.approval != 0 ? approval : NULL, "holder", holder);
-    request_end(request, waits ? RV_OK : RV_CONFLICT, waits ? NULL : &taken);
+    if (waits && request->once != NULL) {
+        keep_answer(request);
+    } else {
+        request_end(request, waits ? RV_OK : RV_CONFLICT, waits ? NULL : &taken);
+    }
 }
 
-static void request_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
+static void conclude(struct request *request, enum rv_code code, const struct rv_error *err)
 {
-    struct request *request = pass->data;
+    const struct rv_gate_pass *pass = &request->pass;
     bool waits = code == RV_OK && is_waiting(request->way);
     bool taken = code == RV_CONFLICT && (request->way == RV_CLAIM_REFUSE ||
                                          strstr(err->detail, "constraint=run_claim") != NULL);
@@ -150,6 +267,19 @@ static void request_done(struct rv_gate_pass *pass, enum rv_code code, const str
         rv_db_query(request->db, pass->tenant, &rv_sql_run_claim_holder, args, on_holder, request);
     } else {
         request_end(request, code, err);
+    }
+}
+
+/* Who asks the same at the same moment may be the one that is in the way. */
+static void request_done(struct rv_gate_pass *pass, enum rv_code code, const struct rv_error *err)
+{
+    struct request *request = pass->data;
+    if (code == RV_CONFLICT && request->once != NULL) {
+        request->refused = code;
+        request->why_refused = *err;
+        look_once(request);
+    } else {
+        conclude(request, code, err);
     }
 }
 
@@ -263,6 +393,7 @@ static enum rv_code begin_append(struct rv_gate_pass *pass, struct rv_batch *bat
     if (request->way == RV_CLAIM_REFUSE) {
         return rv_fail(err, RV_CONFLICT, "another run has the key");
     }
+    put_once(request, batch);
     if (request->way == RV_CLAIM_MERGE) {
         append_signal(request, batch, request->holder, RV_CLAIM_SIGNAL, request->input);
         return RV_OK;
@@ -285,6 +416,7 @@ static enum rv_code begin_ask(struct rv_gate_pass *pass, struct rv_batch *batch,
         request->way = RV_CLAIM_REFUSE;
         return rv_fail(err, RV_CONFLICT, "another run has the key");
     }
+    put_once(request, batch);
     append_run(request, batch);
     char *who = rv_principal_text(&pass->principal, rv_batch_arena(batch));
     rv_claim_question(pass->looked, request->name, request->id, who, request->business_key,
@@ -398,6 +530,8 @@ static void on_agents(void *data, enum rv_code code, const struct rv_result *res
     json_decref(agents);
 }
 
+static void find_agents(struct request *request);
+
 static void on_exception(void *data, enum rv_code code, const struct rv_result *result,
                          const struct rv_error *err)
 {
@@ -416,6 +550,19 @@ static void on_exception(void *data, enum rv_code code, const struct rv_result *
     request->exception =
         json_pack("{s:s,s:s,s:o}", "key", rv_result_text(result, 0, 0), "type",
                   rv_result_text(result, 0, 1), "row", rv_result_json(result, 0, 2));
+    find_agents(request);
+}
+
+static void find_exception(struct request *request)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_exception_open);
+    rv_args_text(args, 2, request->wanted);
+    rv_db_query(request->db, request->pass.tenant, &rv_sql_exception_open, args, on_exception,
+                request);
+}
+
+static void find_agents(struct request *request)
+{
     rv_db_query(request->db, request->pass.tenant, &rv_sql_agents_active,
                 rv_args_create(&rv_sql_agents_active), on_agents, request);
 }
@@ -431,7 +578,7 @@ static void take_trace(struct request *request, const char *traceparent)
 
 void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       const struct rv_principal *principal, const char *exception,
-                      const char *agent, const char *traceparent,
+                      const char *agent, const char *traceparent, const char *once,
                       const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
                       void *data)
 {
@@ -440,9 +587,11 @@ void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     request->db = db;
     request->name = agent != NULL ? rv_arena_strdup(request->arena, agent) : NULL;
     request->resolutions_of = resolutions_of;
-    struct rv_args *args = rv_args_create(&rv_sql_exception_open);
-    rv_args_text(args, 2, exception);
-    rv_db_query(db, tenant, &rv_sql_exception_open, args, on_exception, request);
+    request->wanted = rv_arena_strdup(request->arena, exception);
+    go_once(
+        request, once,
+        json_pack("{s:s,s:s,s:s?}", "does", "run.start", "exception", exception, "agent", agent),
+        find_exception);
 }
 
 /* ---- begin with an input ---- */
@@ -463,8 +612,10 @@ void rv_run_begin_with(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     request->name = rv_arena_strdup(request->arena, asked->agent);
     request->input = asked->input != NULL ? json_deep_copy(asked->input) : json_object();
     request->business_key = asked->key != NULL ? rv_arena_strdup(request->arena, asked->key) : NULL;
-    rv_db_query(db, tenant, &rv_sql_agents_active, rv_args_create(&rv_sql_agents_active), on_agents,
-                request);
+    go_once(request, asked->once,
+            json_pack("{s:s,s:s,s:O,s:s?,s:i}", "does", "run.start", "agent", asked->agent, "input",
+                      request->input, "key", asked->key, "priority", asked->priority),
+            find_agents);
 }
 
 bool rv_run_begun_before(enum rv_code code, const struct rv_error *err)
@@ -480,6 +631,7 @@ static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batc
     (void)err;
     struct request *request = pass->data;
     append_signal(request, batch, pass->run, request->name, request->body);
+    put_once(request, batch);
     return RV_OK;
 }
 
@@ -507,6 +659,14 @@ static void on_run(void *data, enum rv_code code, const struct rv_result *result
     }
 }
 
+static void find_run(struct request *request)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_run_status);
+    rv_args_i64(args, 2, request->pass.run);
+    rv_db_query(request->db, request->pass.tenant, &rv_sql_run_status, args, on_run, request);
+}
+
+/* find_run comes next. */
 static struct request *tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                             const struct rv_principal *principal, int64_t run, const char *action,
                             const char *name, json_t *body, rv_run_asked done, void *data)
@@ -522,26 +682,28 @@ static struct request *tell(struct rv_gate *gate, struct rv_db *db, int32_t tena
     request->pass.seq = -1; /* no step of the run's own journal */
     request->pass.append = tell_append;
     request->pass.done = request_done;
-    struct rv_args *args = rv_args_create(&rv_sql_run_status);
-    rv_args_i64(args, 2, run);
-    rv_db_query(db, tenant, &rv_sql_run_status, args, on_run, request);
     return request;
 }
 
 void rv_run_tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                  const struct rv_principal *principal, int64_t run, const char *name,
-                 const json_t *body, rv_run_asked done, void *data)
+                 const json_t *body, const char *once, rv_run_asked done, void *data)
 {
     RV_ASSERT(name[0] != '\0' && name[0] != '$' && strlen(name) <= RV_SIGNAL_NAME_MAX);
-    tell(gate, db, tenant, principal, run, "run.signal", name, json_deep_copy(body), done, data);
+    struct request *request = tell(gate, db, tenant, principal, run, "run.signal", name,
+                                   json_deep_copy(body), done, data);
+    go_once(request, once,
+            json_pack("{s:s,s:I,s:s,s:O}", "does", "run.signal", "run", (json_int_t)run, "name",
+                      name, "body", request->body),
+            find_run);
 }
 
 void rv_run_cancel(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                    const struct rv_principal *principal, int64_t run, const char *reason,
                    rv_run_asked done, void *data)
 {
-    tell(gate, db, tenant, principal, run, "run.cancel", RV_RUN_CANCEL_SIGNAL,
-         json_pack("{s:s}", "reason", reason), done, data);
+    find_run(tell(gate, db, tenant, principal, run, "run.cancel", RV_RUN_CANCEL_SIGNAL,
+                  json_pack("{s:s}", "reason", reason), done, data));
 }
 
 void rv_run_raise(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
@@ -554,4 +716,5 @@ void rv_run_raise(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     struct request *request =
         tell(gate, db, tenant, principal, run, "run.raise", RV_RUN_BUDGET_SIGNAL, body, done, data);
     json_object_update(request->args, (json_t *)(uintptr_t)more); /* on the record, for rules */
+    find_run(request);
 }

@@ -43,10 +43,11 @@ void rv_run_begin(struct rv_gate *gate, const struct rv_run_begin *asked, rv_run
                   void *data);
 
 /* Finds the exception (hex key) and the agent (NULL: the one that handles its type), then begins.
- * `traceparent`: see run_trace.h; NULL, or malformed: the run has a trace of its own. */
+ * `traceparent`: see run_trace.h; NULL, or malformed: the run has a trace of its own.
+ * `once`: a key of the request itself, checked (once.h); NULL: none. */
 void rv_run_begin_for(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                       const struct rv_principal *principal, const char *exception,
-                      const char *agent, const char *traceparent,
+                      const char *agent, const char *traceparent, const char *once,
                       const char *const *(*resolutions_of)(const char *type), rv_run_asked done,
                       void *data);
 
@@ -65,11 +66,12 @@ void rv_run_begin_with(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
 /* Was the conflict about the number: did the same call begin its run earlier? */
 bool rv_run_begun_before(enum rv_code code, const struct rv_error *err);
 
-/* RV_NOT_FOUND: no such run; RV_CONFLICT: it is over.  `name` is checked by the caller: 1 to
+/* RV_NOT_FOUND: no such run; RV_CONFLICT: it is over, or `once` (as above) was used for something
+ * else.  `name` is checked by the caller: 1 to
  * RV_SIGNAL_NAME_MAX bytes, not beginning with "$". */
 void rv_run_tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                  const struct rv_principal *principal, int64_t run, const char *name,
-                 const json_t *body, rv_run_asked done, void *data);
+                 const json_t *body, const char *once, rv_run_asked done, void *data);
 void rv_run_cancel(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
                    const struct rv_principal *principal, int64_t run, const char *reason,
                    rv_run_asked done, void *data);

@@ -8,7 +8,7 @@
  * run_act.c, what is journaled in run_replay.c; see run_actor_private.h for the invariants.
  */
 #include "runtime/base/log.h"
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 #include "runtime/run/child.h"
 #include "runtime/run/run_actor_private.h"
 #include "runtime/run/run_trace.h"
@@ -428,7 +428,7 @@ static json_t *no_answer(const struct answer *answer)
 {
     char text[sizeof answer->err.message];
     snprintf(text, sizeof text, "%s", answer->err.message);
-    rv_utf8_repair(text);
+    rv_text_mend(text);
     return json_pack("{s:b,s:s,s:s}", "ok", 0, "code", rv_code_name(answer->code), "message", text);
 }
 

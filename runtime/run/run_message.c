@@ -8,7 +8,7 @@
  * "reply.ID" of the journal (sql/message.sql), so nothing can be told twice, and nothing that the
  * journal does not hold.  What is too large is journaled as a refusal, without the name or id.
  */
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 #include "runtime/run/run_actor_private.h"
 #include "runtime/run/update.h"
 
@@ -20,7 +20,7 @@ const char *run_signal_name(const struct rv_plan_request *request, char out[RUN_
     bool update = strcmp(request->name, "update") == 0;
     snprintf(out, RUN_NAME_TEXT, "%s%s", update ? RV_UPDATE_SIGNAL : "",
              rv_json_str(request->args, "name", ""));
-    rv_utf8_repair(out); /* journals of before hold waits for names that are cut here */
+    rv_text_mend(out); /* journals of before hold waits for names that are cut here */
     return out;
 }
 
@@ -72,7 +72,7 @@ const char *run_message_step(const struct rv_plan_request *request, char out[RUN
     } else {
         snprintf(out, RUN_NAME_TEXT, "%s", publish ? "publish" : "reply");
     }
-    rv_utf8_repair(out);
+    rv_text_mend(out);
     return out;
 }
 

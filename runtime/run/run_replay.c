@@ -4,7 +4,7 @@
  * and digest must be what the run does now; otherwise it parks as DIVERGED with the difference in
  * words.
  */
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 #include "runtime/run/run_actor_private.h"
 
 #include <inttypes.h>
@@ -55,8 +55,8 @@ static void set_end_args(struct run *run, const char *code, const char *format, 
     }
     snprintf(run->end_code, sizeof run->end_code, "%s", code);
     vsnprintf(run->end_text, sizeof run->end_text, format, args);
-    rv_utf8_repair(run->end_code);
-    rv_utf8_repair(run->end_text);
+    rv_text_mend(run->end_code);
+    rv_text_mend(run->end_text);
 }
 
 void run_set_end(struct run *run, const char *code, const char *format, ...)
@@ -155,7 +155,7 @@ bool run_take_own_end(struct run *run, const char *code, const char *message)
     RV_ASSERT(step != NULL && run_end_is_own(run));
     char text[sizeof run->end_text];
     snprintf(text, sizeof text, "%s", message);
-    rv_utf8_repair(text);
+    rv_text_mend(text);
     json_t *now = json_pack("{s:s,s:s}", "code", code, "message", text);
     struct rv_run_taken taken = {step, step->kind, step->name, now, 0, false};
     taken.same = same_end(run->image->agent, step->out, now);

@@ -12,7 +12,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
-#include "runtime/base/utf8.h"
+#include "runtime/base/text.h"
 #include "runtime/gate/gate_record.h"
 #include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
@@ -585,7 +585,7 @@ static void ask_model(struct ask_op *op, const json_t *names);
 json_t *rv_store_no(const char *code, const char *message)
 {
     char *text = rv_strdup(message);
-    rv_utf8_repair(text);
+    rv_text_mend(text);
     json_t *no = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", code, "message", text);
     rv_free(text);
     return no;

@@ -194,6 +194,12 @@ bool rv_schedule_after(const struct rv_schedule_whole *whole, int64_t from_us, i
     return rv_cron_next(&whole->row.cron, &whole->rules, rv_schedule_floor_s(from), next_s);
 }
 
+bool rv_schedule_after_rest(const struct rv_schedule_whole *whole, int64_t until_us,
+                            int64_t *next_s)
+{
+    return rv_schedule_after(whole, until_us - 1, next_s);
+}
+
 enum rv_code rv_schedule_count_row(void *data, const struct rv_result *result, int row,
                                    struct rv_error *err)
 {

@@ -55,6 +55,9 @@ RV_MUST enum rv_code rv_schedule_load_calendar(struct rv_db_session *session, in
 /* The first fire after `from_us` that was not due before: a clock that jumped back repeats nothing.
  */
 bool rv_schedule_after(const struct rv_schedule_whole *whole, int64_t from_us, int64_t *next_s);
+/* The same from the end of its pause on: a fire at that very instant happens. */
+bool rv_schedule_after_rest(const struct rv_schedule_whole *whole, int64_t until_us,
+                            int64_t *next_s);
 
 struct rv_args *rv_schedule_args(const struct rv_statement *statement, int32_t tenant,
                                  const char *name);

@@ -212,7 +212,7 @@ enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant, con
     }
     enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
     if (code == RV_OK && whole.paused && whole.paused_until_us > now_us) {
-        at_s = rv_schedule_floor_s(whole.paused_until_us);
+        at_s = rv_schedule_floor_s(whole.paused_until_us - 1); /* a fire at its end happens */
     }
     while (code == RV_OK && *count < most &&
            rv_cron_next(&whole.row.cron, &whole.rules, at_s, &at_s)) {
@@ -333,7 +333,9 @@ enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant, cons
     if (code == RV_OK) {
         bool rests = whole.paused && whole.paused_until_us == 0;
         bool later = whole.paused && whole.paused_until_us > now_us;
-        if (!rv_schedule_after(&whole, later ? whole.paused_until_us : now_us, &next_s)) {
+        bool fires = later ? rv_schedule_after_rest(&whole, whole.paused_until_us, &next_s)
+                           : rv_schedule_after(&whole, now_us, &next_s);
+        if (!fires) {
             rv_schedule_mark(wanted->wrong, "cron");
             code = rv_cron_never(whole.cron, &whole.row.cron, err);
         } else {

@@ -36,7 +36,8 @@ enum rv_code rv_schedule_pause(struct rv_db_session *session, int32_t tenant, co
     }
     rv_schedule_mark(rest->wrong, NULL);
     enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
-    bool has_next = code == RV_OK && until_us != 0 && rv_schedule_after(&whole, until_us, &next_s);
+    bool has_next =
+        code == RV_OK && until_us != 0 && rv_schedule_after_rest(&whole, until_us, &next_s);
     rv_schedule_whole_fini(&whole);
     if (code != RV_OK) {
         return code;

@@ -46,7 +46,16 @@ has out 'told = {"word":"on"}'
 gives 1 "a run that is over takes none" reeve run signal "$run" go --as operator
 has err "is over: done"
 gives 1 "a run that fails says so" reeve run start closer --as operator --input '{"fail": true}' --wait 30
-has out "  failed"
+has out "  failed: "
+gives 1 "and why, for programs, too" reeve run start closer --as operator --input '{"fail": true}' --wait 30 --json
+same "in a sentence" string "$(jq -r '.error | type' "$state/out")"
+gives 0 "runs of a status by the option" reeve run list --status failed
+cp "$state/out" "$state/listed"
+gives 0 "or the argument" reeve run list failed
+same "are the same" "$(cat "$state/listed")" "$(cat "$state/out")"
+gives 2 "but not both" reeve run list failed --status done
+gives 2 "nothing to replay" reeve run replay
+has err "name a RUN, or a --file"
 audit=$(ask "SELECT audit_size FROM tenant_head")
 runs=$(ask "SELECT count(*) FROM run")
 gives 2 "an input that is no object" reeve run start closer --input '{"a":'

@@ -192,6 +192,19 @@ gives 1 "nothing is cancelled, either" reeve run cancel --agent nobody --yes
 gives 1 "nor revived" reeve run revive --agent nobody
 gives 1 "no view is kept of it" reeve run list --agent nobody --save none
 gives 0 "none of one that is" reeve run list failed --agent quick
+# ---- texts that are not UTF-8 ----
+for list in 'runs?agent' 'runs?key' 'runs?role' 'runs?waiting_on' 'dead-letters?agent'; do
+    same "GET $list" 400 "$(send GET "/v1/$list=m%fcller")"
+    has out 'is not valid UTF-8'
+    has out "\"field\":\"${list#*\?}\""
+done
+for path in runs/7/values/m%fcller models/m%fcller exceptions/%ff; do
+    same "GET $path" 404 "$(send GET "/v1/$path")"
+    has out 'not valid UTF-8'
+done
+same "a text with U+0000" 400 "$(send POST /v1/runs '{"agent":"a\u0000b"}')"
+has out 'the character U+0000'
+
 # ---- words that a list does not know ----
 errors="invalid not_found conflict denied limit timeout canceled io protocol unavailable corrupt refused rejected expired void interrupted diverged"
 for word in $errors; do

@@ -1,5 +1,5 @@
 if(TARGET reeve)
-  foreach(part begin bulk hostile schedules_http revive claims ask runs sleepers askers children budgets flow wake versions history
+  foreach(part begin once bulk hostile schedules_http revive claims ask runs sleepers askers children budgets flow wake versions history
           blobs fork messages retention run_model)
     add_test(NAME ${part}_test COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/${part}.sh $<TARGET_FILE:reeve>
       WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

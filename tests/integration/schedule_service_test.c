@@ -227,6 +227,12 @@ static void run_until(struct world *world, int fires)
     ck_assert_int_eq(world->seen_count, fires);
 }
 
+static void run_at(struct world *world, int64_t now_us, int fires)
+{
+    world->now_us = now_us;
+    run_until(world, fires);
+}
+
 static struct rv_schedule morning(void)
 {
     return (struct rv_schedule){.name = "morning",
@@ -660,8 +666,7 @@ TEST(many_schedules_of_two_tenants_all_fire_and_none_twice)
     }
     add_node(&world, 0);
     add_node(&world, 0);
-    world.now_us = utc(2026, 1, 1, 5, 31);
-    run_until(&world, 200);
+    run_at(&world, utc(2026, 1, 1, 5, 31), 200);
     world_close(&world);
 }
 
@@ -949,10 +954,8 @@ TEST(a_calendar_decides_about_working_days_and_its_change_moves_the_next_fire)
     must(rv_calendar_set(world.session, world.tenant, "de-be", &change, &err), &err);
     run_until(&world, 0);
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 4, 6, 0, 0));
-    world.now_us = utc(2026, 4, 3, 1, 0);
-    run_until(&world, 0);
-    world.now_us = utc(2026, 4, 6, 0, 0);
-    run_until(&world, 1);
+    run_at(&world, utc(2026, 4, 3, 1, 0), 0);
+    run_at(&world, utc(2026, 4, 6, 0, 0), 1);
     ck_assert_int_eq(rv_calendar_remove(world.session, world.tenant, "de-be", NULL), RV_CONFLICT);
     set(&world, (struct rv_schedule_change){.calendar = "none"});
     /* a backfill of April would still need it */
@@ -973,12 +976,10 @@ TEST(a_clock_that_jumps_back_fires_nothing_twice)
     struct rv_schedule schedule = morning();
     add(&world, &schedule);
     add_node(&world, 0);
-    world.now_us = utc(2026, 1, 1, 5, 30);
-    run_until(&world, 1);
+    run_at(&world, utc(2026, 1, 1, 5, 30), 1);
     world.now_us = utc(2026, 1, 1, 4, 0); /* back, and over the same time again */
     run_until(&world, 1);
-    world.now_us = utc(2026, 1, 1, 5, 30);
-    run_until(&world, 1);
+    run_at(&world, utc(2026, 1, 1, 5, 30), 1);
     /* what computes the next fire anew repeats nothing either */
     world.now_us = utc(2025, 11, 1, 0, 0);
     set(&world, (struct rv_schedule_change){.gap = "skip"});
@@ -986,8 +987,7 @@ TEST(a_clock_that_jumps_back_fires_nothing_twice)
     rest(&world, 0, "why");
     must(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err), &err);
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 1, 2, 5, 30));
-    world.now_us = utc(2026, 1, 2, 5, 30);
-    run_until(&world, 2);
+    run_at(&world, utc(2026, 1, 2, 5, 30), 2);
     world_close(&world);
 }
 
@@ -1003,10 +1003,8 @@ TEST(a_clock_that_jumps_forward_obeys_window_and_maximum)
     schedule.catch_up_max = 2;
     add(&world, &schedule);
     add_node(&world, 0);
-    world.now_us = utc(2026, 1, 1, 1, 0);
-    run_until(&world, 1);
-    world.now_us = utc(2026, 2, 1, 12, 10);
-    run_until(&world, 3); /* the newest two: 11:00, 12:00 */
+    run_at(&world, utc(2026, 1, 1, 1, 0), 1);
+    run_at(&world, utc(2026, 2, 1, 12, 10), 3); /* the newest two: 11:00, 12:00 */
     ck_assert_str_eq(instants_of(&world, "morning"), "01 01:00,01 02:00,01 11:00,01 12:00");
     ck_assert_str_eq(fires_of(&world, "morning"), "done=3 skipped=1");
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 2, 1, 13, 0));
@@ -1056,14 +1054,13 @@ TEST(a_pause_with_an_end_ends_by_itself_and_catches_nothing_up)
     add(&world, &schedule);
     rest(&world, utc(2026, 1, 10, 0, 0), "leave");
     add_node(&world, 0);
-    world.now_us = utc(2026, 1, 9, 12, 0);
-    run_until(&world, 0);
-    world.now_us = utc(2026, 1, 10, 1, 0);
-    run_until(&world, 0);
+    run_at(&world, utc(2026, 1, 9, 12, 0), 0);
+    run_at(&world, utc(2026, 1, 10, 1, 0), 0);
     ck_assert_str_eq(stored(&world, "morning").status, "active");
     ck_assert_int_eq(stored(&world, "morning").records, 1); /* it says so */
-    world.now_us = utc(2026, 1, 10, 5, 30);
-    run_until(&world, 1);
+    run_at(&world, utc(2026, 1, 10, 5, 30), 1);
+    rest(&world, utc(2026, 1, 11, 5, 30), "to a fire: it happens");
+    run_at(&world, utc(2026, 1, 11, 5, 30), 2);
     world_close(&world);
 }
 
@@ -1180,10 +1177,8 @@ TEST(jitter_delays_by_the_same_time_always_and_spreads_schedules)
     int64_t delay_us = rv_due_delay(world.tenant, "morning", 600) * SECOND_US;
     ck_assert_int_eq(stored(&world, "morning").due_us, next_us + delay_us);
     add_node(&world, 0);
-    world.now_us = next_us + delay_us - 1;
-    run_until(&world, 0);
-    world.now_us = next_us + delay_us;
-    run_until(&world, 1);
+    run_at(&world, next_us + delay_us - 1, 0);
+    run_at(&world, next_us + delay_us, 1);
     ck_assert_int_eq(stored(&world, "morning").due_us, next_us + DAY_US + delay_us);
     bool buckets[10] = {false};
     for (int tenant = 1; tenant <= 100; tenant++) {

@@ -97,6 +97,12 @@ gives 0 "the command line pauses it, too" reeve schedule pause nightly --reason 
 same "with the same record" "$by_http" "$(record schedule.pause)"
 gives 0 "and says by whom" reeve schedule show nightly
 has out "by operator: stocktaking"
+gives 0 "it may end at the instant of a fire" reeve schedule pause nightly --until 2099-12-25T03:00 --as operator
+same "which happens" "2099-12-25 02:00:00+00" "$(ask "SELECT next_at FROM schedule WHERE name = 'nightly'")"
+gives 0 "as is shown" reeve schedule next nightly
+has out 2099-12-25T02:00:00Z
+same "changed meanwhile, too" 200 "$(send PATCH /v1/schedules/nightly '{"catch_up_window_s":61}')"
+has out '"next_at":"2099-12-25T02:00:00Z"'
 wrong "an end that is past" 422 until POST /v1/schedules/nightly/pause '{"until":"2020-01-01"}'
 same "an end that is none" 422 "$(send POST /v1/schedules/nightly/pause '{"until":"soon"}')"
 has out '"field":"until"'

@@ -181,7 +181,7 @@ refused 2 "is a folder" do invoice.hold folder.xml
 refused 1 "No such file" do invoice.hold nothere.json
 refused 2 "1 to 200 bytes of plain text" do invoice.hold "$hold" --id ""
 refused 2 "1 to 200 bytes of plain text" do invoice.hold "$hold" --id "$(repeat 500 x)"
-refused 2 "1 to 200 bytes of plain text" do invoice.hold "$hold" --id "$(printf 'a\377')"
+refused 2 "--id is not valid UTF-8" do invoice.hold "$hold" --id "$(printf 'a\377')"
 refused 1 'no person "nobody"' do invoice.hold "$hold" --as nobody
 # ---- runs, schedules, approvals: each refusal says what to do ----
 "$reeve_program" agent publish "$root/agents/bank_details/agent.lua" >/dev/null 2>&1 || fail "an agent"
@@ -203,6 +203,28 @@ refused 1 "nested deeper than" run start bank_details --input "$(repeat 80 '{"a"
 refused 2 "for the run of an agent" schedule add w --cron "0 2 * * *" --input '{}'
 for wrong in 0 5 9 31622401; do refused 2 "from 10 to 31622400" schedule add w --cron "0 2 * * *" --catch-up $wrong; done
 for wrong in 0 10001; do refused 2 "from 1 to 10000" schedule add w --cron "0 2 * * *" --catch-up-max $wrong; done
+# ---- texts that are not UTF-8 ----
+latin=$(printf 'm\374ller')
+byte=$(printf 'a\377')
+for verb in cancel "fork --at-step 1" retry; do # a filter that is not read is not everything
+    # shellcheck disable=SC2086
+    refused 2 "--agent is not valid UTF-8: byte 2 is 0xFC" run $verb --agent "$latin" --yes
+    # shellcheck disable=SC2086
+    refused 2 "--key is not valid UTF-8" run $verb --key "$latin" --yes
+done
+for option in role key agent waiting-on view save error; do
+    refused 2 "--$option is not valid UTF-8" run list --$option "$latin"
+done
+refused 2 "NAME is not valid UTF-8: byte 2 is 0xFF" run signal r_1 "$byte"
+refused 2 "NAME is not valid UTF-8" run query r_1 "$byte"
+refused 2 "RUN is not valid UTF-8" run query "$byte"
+refused 2 "--reason is not valid UTF-8" run cancel r_1 --reason "$byte"
+refused 2 "--reason is not valid UTF-8" run raise r_1 --steps 1 --reason "$byte"
+refused 2 "--key is not valid UTF-8" run start bank_details --key "$byte"
+refused 2 "--reason is not valid UTF-8" schedule pause w --reason "$byte"
+refused 2 "NAME is not valid UTF-8" company create "$byte"
+refused 2 "--company is not valid UTF-8" run list --company "$byte"
+refused 2 "FILE is not valid UTF-8" import good.xml "$byte"
 line() { printf '{"account":"%s","amount_minor":%s,"currency":"EUR"}' "$1" "$2"; }
 journal() { printf '{"date":"%s","memo":"r","lines":[%s,%s]}' "$1" "$2" "$3"; }
 most=9223372036854775807

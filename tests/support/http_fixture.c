@@ -123,8 +123,9 @@ static void echo_start(void *self, const struct rv_caller *caller, const struct 
 }
 
 static void echo_signal(void *self, const struct rv_caller *caller, int64_t run, const char *name,
-                        const json_t *body, rv_api_done done, void *data)
+                        const json_t *body, const char *once, rv_api_done done, void *data)
 {
+    (void)once;
     (void)caller;
     (void)body;
     echo_later(self, json_pack("{s:I, s:s}", "run", (json_int_t)run, "name", name), done, data);

@@ -5,6 +5,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/json.h"
 #include "runtime/base/state_machine.h"
+#include "runtime/base/text.h"
 #include "runtime/base/words.h"
 #include "tests/support/test.h"
 
@@ -77,6 +78,56 @@ TEST(fractions_become_texts_and_nothing_else_changes)
         rv_free(text);
         json_decref(value);
     }
+}
+
+TEST(a_text_is_utf8)
+{
+    static const char *const good[] = {"",
+                                       "plain",
+                                       "M\xC3\xBCller",
+                                       "\xE2\x82\xAC",
+                                       "\xED\x9F\xBF",
+                                       "\xEE\x80\x80",
+                                       "\xF0\x90\x80\x80",
+                                       "\xF4\x8F\xBF\xBF"};
+    static const char *const bad[] = {"\xFC",
+                                      "M\xFCller",
+                                      "a\xFF",
+                                      "\x80",
+                                      "\xC3", /* cut */
+                                      "\xC0\x80",
+                                      "\xC1\xBF",
+                                      "\xE0\x9F\xBF", /* not the shortest */
+                                      "\xF0\x8F\xBF\xBF",
+                                      "\xED\xA0\x80",
+                                      "\xE2\x82",
+                                      "\xF0\x90\x80",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\xE2\x82z"};
+    struct rv_error err = {.code = RV_OK};
+    for (size_t i = 0; i < RV_COUNT(good); i++) {
+        ck_assert_msg(rv_text_utf8(good[i], strlen(good[i])), "good %zu", i);
+        ck_assert_int_eq(rv_text_check("x", good[i], &err), RV_OK);
+        json_t *text = json_string(good[i]);
+        ck_assert_msg(text != NULL, "good %zu for JSON", i);
+        json_decref(text);
+    }
+    for (size_t i = 0; i < RV_COUNT(bad); i++) {
+        ck_assert_msg(!rv_text_utf8(bad[i], strlen(bad[i])), "bad %zu", i);
+        ck_assert_msg(json_string(bad[i]) == NULL, "bad %zu for JSON", i);
+    }
+    ck_assert_int_eq(rv_text_check("--agent", "m\xFCller", &err), RV_INVALID);
+    ck_assert_str_eq(err.message, "--agent is not valid UTF-8: byte 2 is 0xFC");
+}
+
+TEST(an_error_that_cuts_a_character_is_still_a_text)
+{
+    struct rv_error err = {.code = RV_OK};
+    (void)rv_fail(&err, RV_INVALID, "\"%.2s\" is none", "m\xC3\xBCller");
+    rv_hint(&err, "not \"%s\"", "\xFC\xC3\xBC");
+    ck_assert_str_eq(err.message, "\"m?\" is none");
+    ck_assert_str_eq(err.hint, "not \"?\xC3\xBC\"");
 }
 
 TEST(a_word_stands_in_a_list_as_a_whole_or_not_at_all)

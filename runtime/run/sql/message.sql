@@ -63,3 +63,19 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'items', (
              FROM (SELECT * FROM run_update x WHERE x.tenant_id = $1 AND x.run_id = $2
                     ORDER BY x.signal DESC LIMIT $3) AS u))
   FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
+
+-- name: run_once_look
+-- What was asked under that key, and the answer; no row: nothing.
+-- params: tenant int4, by text, key text
+SELECT encode(o.digest, 'hex'), o.answer FROM run_once o WHERE o.tenant_id = $1 AND o.asked_by = $2 AND o.key = $3;
+
+-- name: run_once_put
+-- params: tenant int4, by text[], key text[], digest bytea[], answer jsonb[]
+INSERT INTO run_once (tenant_id, asked_by, key, digest, answer)
+SELECT $1, r.by, r.key, r.digest, r.answer
+  FROM unnest($2::text[], $3::text[], $4::bytea[], $5::jsonb[]) AS r(by, key, digest, answer);
+
+-- name: run_once_answer
+-- The whole of the answer, which is known only after.
+-- params: tenant int4, by text, key text, answer jsonb
+UPDATE run_once SET answer = $4 WHERE tenant_id = $1 AND asked_by = $2 AND key = $3 RETURNING 1;

@@ -113,7 +113,7 @@ SELECT 1 FROM agent a WHERE a.tenant_id = $1 AND a.name = $2 AND a.enabled AND a
 SELECT 1 FROM schedule_fire WHERE tenant_id = $1 AND schedule = $2 AND id = $3;
 
 -- name: schedule_pause
--- `next` is the first fire after `until`; both NULL: until somebody resumes it.
+-- `next` is the first fire at `until` or later; both NULL: until somebody resumes it.
 -- params: tenant int4, name text, until timestamptz, reason text, next timestamptz, due timestamptz, tzdata text, person text
 UPDATE schedule SET status = 'paused', paused_until = $3, reason = $4, next_at = $5, due_at = $6, tzdata = $7,
        paused_by = $8

@@ -338,6 +338,43 @@ static bool raise_budget(struct world *world, struct node *node)
     return true;
 }
 
+/* Under a key of its own: each time the same run. */
+static void on_begun_once(void *data, enum rv_code code, int64_t id, const json_t *claim,
+                          const struct rv_error *err)
+{
+    struct ask *ask = data;
+    (void)claim;
+    world_note(ask->world, "%s: %s", ask->id, code == RV_OK ? "begun" : err->message);
+    if (code != RV_OK) {
+        return;
+    }
+    ask->run = id;
+    rules_promised_run(ask, id);
+    rules_once(ask);
+}
+
+static void begin_once(struct world *world, struct node *node)
+{
+    int number = 1 + (int)world_below(world, 2);
+    int32_t tenant = 1 + (int32_t)world_below(world, world->companies);
+    char key[24];
+    snprintf(key, sizeof key, "once:%d", number);
+    for (int twice = world_chance(world, TWICE); twice >= 0 && node != NULL; twice--) {
+        world_enter(node);
+        struct ask *ask = ask_make(world, tenant, 0, key);
+        struct rv_principal person = clerk();
+        json_t *input = json_pack("{s:s,s:i,s:{s:s,s:[i]}}", "resource", key, "seconds", number,
+                                  "evidence", "name", key, "amounts", 10 * number);
+        struct rv_run_begin_input begin = {
+            .agent = "helper", .input = input, .priority = -1, .once = key};
+        rv_run_begin_with(node->gate, node->db, tenant, &person, &begin, on_begun_once, ask);
+        json_decref(input);
+        clerk_done(&person);
+        world_leave();
+        node = other_node(world, node);
+    }
+}
+
 static void on_begun(void *data, enum rv_code code, int64_t id, const json_t *claim,
                      const struct rv_error *err)
 {
@@ -351,6 +388,10 @@ static void on_begun(void *data, enum rv_code code, int64_t id, const json_t *cl
 
 static void begin_run(struct world *world, struct node *node)
 {
+    if (world_chance(world, 300)) {
+        begin_once(world, node);
+        return;
+    }
     int number = 1 + (int)world_below(world, 2);
     int32_t tenant = 1 + (int32_t)world_below(world, world->companies);
     char key[24];

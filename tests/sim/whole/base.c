@@ -31,6 +31,7 @@ static const size_t row_sizes[T_COUNT] = {
     [T_STEP] = sizeof(struct step_row),
     [T_SIGNAL] = sizeof(struct signal_row),
     [T_UPDATE] = sizeof(struct update_row),
+    [T_ONCE] = sizeof(struct once_row),
     [T_REVIVAL] = sizeof(struct revival_row),
     [T_MEMORY] = sizeof(struct memory_row),
     [T_EXCEPTION] = sizeof(struct exception_row),

@@ -30,19 +30,19 @@ const struct rv_hook_vault *node_vault;
 static const struct rv_statement *write_order[WRITES_MAX];
 
 static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put, &rv_sql_policy_activate,  &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,    &rv_sql_agent_canary_set, &rv_sql_run_migrate,
-    &rv_sql_run_insert,        &rv_sql_run_input_insert, &rv_sql_blob_insert,
-    &rv_sql_blob_parts_insert, &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
-    &rv_sql_journal_append,    &rv_sql_run_status_set,   &rv_sql_run_result_put,
-    &rv_sql_run_claim_set,     &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
-    &rv_sql_run_revival_put,   &rv_sql_run_signal_carry, &rv_sql_run_update_put,
-    &rv_sql_run_signal_put,    &rv_sql_run_signal_wake,  &rv_sql_run_signal_consume,
-    &rv_sql_run_claim_rest,    &rv_sql_run_claim_pass,   &rv_sql_run_flow_put,
-    &rv_sql_run_flow_take,     &rv_sql_run_flow_move,    &rv_sql_run_flow_end,
-    &rv_sql_agent_memory_put,  &rv_sql_event_append,     &rv_sql_command_log_append,
-    &rv_sql_effect_intend,     &rv_sql_effect_move,      &rv_sql_effect_log_append,
-    &rv_sql_effect_wake};
+    &rv_sql_policy_bundle_put,  &rv_sql_policy_activate,  &rv_sql_plan_source_put,
+    &rv_sql_agent_activate,     &rv_sql_agent_canary_set, &rv_sql_run_migrate,
+    &rv_sql_run_insert,         &rv_sql_run_input_insert, &rv_sql_blob_insert,
+    &rv_sql_blob_parts_insert,  &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
+    &rv_sql_journal_append,     &rv_sql_run_status_set,   &rv_sql_run_result_put,
+    &rv_sql_run_claim_set,      &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
+    &rv_sql_run_revival_put,    &rv_sql_run_signal_carry, &rv_sql_run_update_put,
+    &rv_sql_run_once_put,       &rv_sql_run_signal_put,   &rv_sql_run_signal_wake,
+    &rv_sql_run_signal_consume, &rv_sql_run_claim_rest,   &rv_sql_run_claim_pass,
+    &rv_sql_run_flow_put,       &rv_sql_run_flow_take,    &rv_sql_run_flow_move,
+    &rv_sql_run_flow_end,       &rv_sql_agent_memory_put, &rv_sql_event_append,
+    &rv_sql_command_log_append, &rv_sql_effect_intend,    &rv_sql_effect_move,
+    &rv_sql_effect_log_append,  &rv_sql_effect_wake};
 static const struct rv_statement *const last_writes[] = {
     &rv_sql_limit_use_add,          &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
     &rv_sql_approval_status_set,    &rv_sql_approval_answer_set, &rv_sql_approval_claim_stop,

@@ -117,7 +117,7 @@ static void tell_run(struct world *world, struct node *node)
         rv_run_cancel(node->gate, node->db, run->tenant, &clerk, run->id, "not needed", on_told,
                       errand);
     } else {
-        rv_run_tell(node->gate, node->db, run->tenant, &clerk, run->id, "go", body, on_told,
+        rv_run_tell(node->gate, node->db, run->tenant, &clerk, run->id, "go", body, NULL, on_told,
                     errand);
     }
     json_decref(body);

@@ -141,6 +141,13 @@ struct update_row {
     uint8_t digest[RV_HASH_BYTES];
     const char *sent_by;
 };
+struct once_row {
+    bool gone;
+    int32_t tenant;
+    const char *by, *key;
+    uint8_t digest[RV_HASH_BYTES];
+    json_t *answer;
+};
 struct revival_row {
     bool gone;
     int32_t tenant;
@@ -325,6 +332,7 @@ enum base_table {
     T_STEP,
     T_SIGNAL,
     T_UPDATE,
+    T_ONCE,
     T_REVIVAL,
     T_MEMORY,
     T_EXCEPTION,

@@ -185,7 +185,9 @@ static bool from_outside(const struct run_row *was, const struct run_row *run)
 static bool by_person(struct world *world, const struct run_row *run)
 {
     const struct input_row *input = base_input(world->base, run->tenant, run->id);
+    const json_t *given = input != NULL ? json_object_get(input->input, "exception") : NULL;
     return (run->key != NULL && strncmp(run->key, "desk:", 5) == 0) ||
+           strncmp(rv_json_str(given, "resource", ""), "once:", 5) == 0 ||
            (input != NULL && json_object_get(input->input, "forked") != NULL);
 }
 

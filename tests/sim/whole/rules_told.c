@@ -197,6 +197,16 @@ void rules_promised_run(const struct ask *ask, int64_t run)
            "a run that was said to have begun is not there", run, ask->id);
 }
 
+void rules_once(const struct ask *ask)
+{
+    for (const struct ask *one = ask->world->asks; one != NULL; one = one->next) {
+        broken(ask->world,
+               one->run == 0 || one->tenant != ask->tenant || strcmp(one->id, ask->id) != 0 ||
+                   one->run == ask->run,
+               "two runs were begun under one key of a request", ask->run, ask->id);
+    }
+}
+
 void rules_revival(struct world *world, const struct revival_row *revival)
 {
     const struct run_row *dead = base_run(world->base, revival->tenant, revival->of_run);

@@ -224,6 +224,58 @@ static void run_update_get(struct base_call *call)
     }
 }
 
+/* ---- what is asked under a key of its own ---- */
+
+static struct once_row *asked_once(const struct base_call *call, const char *by, const char *key)
+{
+    BASE_EACH(call->base, T_ONCE, once_row, once)
+    {
+        if (once->tenant == call->tenant && strcmp(once->by, by) == 0 &&
+            strcmp(once->key, key) == 0) {
+            return once;
+        }
+    }
+    return NULL;
+}
+
+static void run_once_look(struct base_call *call)
+{
+    const struct once_row *once = asked_once(call, base_text(call, 2, 0), base_text(call, 3, 0));
+    if (once != NULL) {
+        json_t *hex = base_keep(call->base, base_hex(once->digest));
+        base_row(call);
+        base_out_text(call, json_string_value(hex));
+        base_out_json(call, json_incref(once->answer));
+    }
+}
+
+static void run_once_put(struct base_call *call)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        if (asked_once(call, base_text(call, 2, i), base_text(call, 3, i)) != NULL) {
+            base_fail(call, "23505", "run_once_pkey");
+            return;
+        }
+        struct once_row *once = base_insert(call, T_ONCE);
+        *once = (struct once_row){.tenant = call->tenant,
+                                  .by = base_text(call, 2, i),
+                                  .key = base_text(call, 3, i),
+                                  .answer = base_json(call, 5, i)};
+        base_hash(call, 4, i, once->digest);
+    }
+}
+
+static void run_once_answer(struct base_call *call)
+{
+    struct once_row *once = asked_once(call, base_text(call, 2, 0), base_text(call, 3, 0));
+    if (once != NULL) {
+        base_touch(call, T_ONCE, once);
+        once->answer = base_json(call, 4, 0);
+        base_row(call);
+        base_out_int(call, 1);
+    }
+}
+
 /* ---- runs that begin where another one once was ---- */
 
 struct revival_row *base_revival(struct base *base, int32_t tenant, int64_t of_run)
@@ -459,6 +511,9 @@ const struct base_word base_words_messages[] = {
     {"run_update_look", run_update_look},
     {"run_update_put", run_update_put},
     {"run_update_get", run_update_get},
+    {"run_once_look", run_once_look},
+    {"run_once_put", run_once_put},
+    {"run_once_answer", run_once_answer},
     {"run_fork_look", run_fork_look},
     {"run_fork_copy", run_fork_copy},
     {"run_revival_put", run_revival_put},

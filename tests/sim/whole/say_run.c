@@ -302,6 +302,7 @@ static void run_status(struct base_call *call)
     if (run != NULL) {
         base_row(call);
         base_out_text(call, run->status);
+        base_out_text(call, run->error_text);
     }
 }
 

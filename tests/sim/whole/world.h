@@ -279,6 +279,8 @@ void rules_told_value(const struct ask *ask, const json_t *found); /* NULL: noth
 void rules_revival(struct world *world, const struct revival_row *revival);
 void rules_promised_revival(const struct ask *ask, int64_t run);
 void rules_promised_run(const struct ask *ask, int64_t run);
+/* The same key, the same run; after rules_promised_run. */
+void rules_once(const struct ask *ask);
 void rules_copied_step(struct world *world, const struct step_row *step);
 void rules_effect(struct world *world, const struct event_row *event, int64_t run);
 void rules_told_end(struct world *world);

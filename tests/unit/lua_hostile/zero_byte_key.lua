@@ -1,2 +1,2 @@
--- plan ends: zero byte
+-- plan ends: U+0000
 erp.find("invoice", { ["a\0b"] = 1 })

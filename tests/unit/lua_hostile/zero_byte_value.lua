@@ -1,2 +1,2 @@
--- plan ends: not valid UTF-8
+-- plan ends: U+0000
 erp.find("invoice", { number = "a\0b" })

@@ -134,19 +134,11 @@ struct signal_row {
 struct update_row {
     bool gone;
     int32_t tenant;
-    int64_t run;
+    int64_t run, signal;
     const char *id;
-    int64_t signal;
     const char *name;
     uint8_t digest[RV_HASH_BYTES];
     const char *sent_by;
-};
-struct once_row {
-    bool gone;
-    int32_t tenant;
-    const char *by, *key;
-    uint8_t digest[RV_HASH_BYTES];
-    json_t *answer;
 };
 struct revival_row {
     bool gone;

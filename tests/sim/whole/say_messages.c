@@ -1,6 +1,7 @@
 /* say_messages.c -- runtime/run/sql/message.sql and fork.sql: published values, updates, and runs
  * that go on for dead ones. */
 #include "tests/sim/whole/base.h"
+#include "tests/sim/whole/once.h"
 
 #include "runtime/base/check.h"
 #include "runtime/run/run.h"

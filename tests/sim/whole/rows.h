@@ -20,6 +20,7 @@ struct node_row {
     int64_t node, lease_until_us;
     const char *name;
     int64_t pid, boot;
+    const char *link, *link_mark;
     bool serves, present;
     int process;      /* incarnation that it is; for the rules, not for the statements */
     int64_t ended_us; /* its lock was free, and its lease ended early; for the rules */

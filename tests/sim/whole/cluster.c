@@ -352,7 +352,7 @@ bool cluster_name_free(struct node *node)
 
 /* ---- beginning and end ---- */
 
-static void open_lines(struct node *node, char link[16])
+static void open_lines(struct node *node)
 {
     static const struct rv_cluster_key key = {.mark = KEY_MARK};
     struct rv_error err = {.code = RV_OK};
@@ -367,7 +367,7 @@ static void open_lines(struct node *node, char link[16])
                                                                      .data = node},
                                         &node->lines, &err);
     RV_ASSERT(code == RV_OK);
-    snprintf(link, 16, "node:%d", rv_cluster_port(node->lines));
+    snprintf(node->link, sizeof node->link, "node:%d", rv_cluster_port(node->lines));
     world_at(node->world, node->world->now_us + WORLD_SECOND, asks, word_make(node, 0));
 }
 
@@ -377,9 +377,8 @@ void cluster_begin(struct node *node)
         world_note(node->world, "node %d only works, as a command does", node->index);
         return; /* nobody gives it companies, and it gives none away */
     }
-    char link[16] = "";
     if (!world_chance(node->world, MUTE)) {
-        open_lines(node, link);
+        open_lines(node);
     }
     node->placement =
         rv_placement_create(&(struct rv_placement_options){.loop = node->loop,
@@ -387,7 +386,7 @@ void cluster_begin(struct node *node)
                                                            .lease = node->lease,
                                                            .lease_ms = RV_LEASE_MS,
                                                            .face = {.boot = node->incarnation,
-                                                                    .link = link,
+                                                                    .link = node->link,
                                                                     .link_mark = KEY_MARK,
                                                                     .api = "",
                                                                     .version = "sim"},

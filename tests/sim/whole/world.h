@@ -90,6 +90,7 @@ struct node {
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
     struct rv_cluster *lines;         /* NULL: none */
+    char link[16];                    /* its address; "": none */
     struct rv_line *line;             /* where it listens; NULL: it does not */
     int64_t moving[BASE_TENANTS_MAX]; /* epoch with which it last began to give it away ... */
     int64_t gave[BASE_TENANTS_MAX];   /* ... and was told that it has */

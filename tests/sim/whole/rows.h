@@ -18,9 +18,8 @@ struct tenant_row {
 struct node_row {
     bool gone;
     int64_t node, lease_until_us;
-    const char *name;
+    const char *name, *link, *link_mark;
     int64_t pid, boot;
-    const char *link, *link_mark;
     bool serves, present;
     int process;      /* incarnation that it is; for the rules, not for the statements */
     int64_t ended_us; /* its lock was free, and its lease ended early; for the rules */

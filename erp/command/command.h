@@ -94,6 +94,9 @@ struct erp_command {
      * (a fact).  New references. */
     bool (*compensate)(const json_t *args, const json_t *answer, const char **name,
                        json_t **out_args);
+    /* It only keeps others from acting until somebody has decided.  A run that could not finish
+     * takes it back when a person has refused the rest; where nobody has decided it stays. */
+    bool guards;
 };
 
 /* NULL-terminated tables; lookups return NULL when unknown. */

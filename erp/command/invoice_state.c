@@ -94,6 +94,7 @@ const struct erp_command erp_invoice_hold = {
     .keys = invoice_keys,
     .decide = hold_decide,
     .compensate = hold_compensate,
+    .guards = true,
 };
 
 static enum rv_code release_decide(const struct erp_context *context, const json_t *args,

@@ -7,6 +7,10 @@
  * An action and a compensation are the same to the gate, so both may be held, and both wait.  What
  * cannot be taken back (a fact of the bank, a refusal) is said in the outcome, and the run has
  * failed.
+ *
+ * What only keeps others from acting (an invoice's hold) is taken back when a person has refused
+ * what was to come after it.  Where nobody has decided (the approval expired or became void, an
+ * action failed, the run was cancelled) it stays: no money leaves because nobody looked.
  */
 #include "runtime/run/run_actor_private.h"
 
@@ -205,6 +209,7 @@ static void action_voted(struct run *run, const char *status)
 {
     if (people_verdict(run, status) == VERDICT_NO) {
         run->people_said_no = true;
+        run->people_refused = strcmp(status, "rejected") == 0;
         run_set_end(run, status, "action %d: the approval was %s", run->action + 1, status);
     }
 }
@@ -304,6 +309,25 @@ static bool takes_back(const json_t *done, const char **name, json_t **args)
                                args);
 }
 
+/* The journal goes on with it: written before holds stayed, or by a vote that is waited for. */
+static bool is_being_taken_back(const struct run *run, const char *name, const json_t *args)
+{
+    uint8_t digest[RV_STEP_DIGEST_BYTES];
+    if (run->approval != 0 || !run_replaying(run)) {
+        return run->approval != 0;
+    }
+    const struct rv_step *step = &run->image->steps[run->cursor];
+    return step->kind == RV_STEP_COMPENSATION && strcmp(step->name, name) == 0 &&
+           rv_step_digest(args, digest) && memcmp(digest, step->digest, sizeof digest) == 0;
+}
+
+/* It keeps others from acting, and nobody has decided. */
+static bool stays(const struct run *run, const json_t *done, const char *name, const json_t *args)
+{
+    const struct erp_command *command = erp_command_find(rv_json_str(done, "action", ""));
+    return command->guards && !run->people_refused && !is_being_taken_back(run, name, args);
+}
+
 static void compensated(struct run *run, const char *result)
 {
     json_object_set_new(json_array_get(run->executed, (size_t)run->compensate), "compensated",
@@ -362,6 +386,13 @@ void run_advance_compensate(struct rv_actor *self, struct run *run)
         const char *name = NULL;
         json_t *args = NULL;
         if (rv_json_bool(done, "inherited", false) || !takes_back(done, &name, &args)) {
+            run->compensate--;
+            continue;
+        }
+        if (stays(run, done, name, args)) {
+            json_object_set_new(json_array_get(run->executed, (size_t)run->compensate), "stays",
+                                json_true());
+            json_decref(args);
             run->compensate--;
             continue;
         }

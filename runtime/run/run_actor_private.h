@@ -85,12 +85,13 @@ struct run {
     int32_t effect_seq;  /* of the step whose effect outside has no outcome yet; 0 none */
     json_t *effect_said; /* what the gate answered to it; borrowed from the journal */
     int compensate;      /* index of the action being taken back */
-    json_t *executed;    /* [{index, action, args, answer, compensated?}] */
+    json_t *executed;    /* [{index, action, args, answer, compensated?, stays?}] */
     json_t *checkpoint;  /* entry that the plan began with: {state, used, children, ...}; or NULL */
     int32_t checkpoint_seq;
     char end_code[32]; /* why the run does not end well; empty while it does */
     char end_text[512];
     bool people_said_no;
+    bool people_refused;   /* of those: a person decided so, not the time or a change */
     json_t *children;      /* [{run, close, budget, over}], as the journal says */
     const char *handed_to; /* the child that goes on instead; borrowed from the journal */
     char awaited[32];      /* the child that is waited for */

@@ -13,7 +13,7 @@ forked() { sed -n 's/.*"new_run":"\([^"]*\)".*/\1/p' "$state/out"; }
 mkdir "$state/agents"
 agent() { # NAME VERSION CODE LINES...
     cat >"$state/agents/$1-$2.lua" <<LUA
-local agent = { name = "$1", version = "$2", handles = { "$3" }, uses = { "invoice.hold", "invoice.reject", "exception.note" } }
+local agent = { name = "$1", version = "$2", handles = { "$3" }, uses = { "invoice.hold", "invoice.link_order", "invoice.reject", "exception.note" } }
 function agent.plan(ctx, exception)
 $4
 end
@@ -36,7 +36,7 @@ agent holder 2 F12 "$(echo "$holder" | sed 's/VERSION "/one "/; s/VERSION/two/')
 agent waiter 1 F04 '  ctx:signal("go", 864000)
   return ctx:plan()'
 agent turner 1 F01 '  return ctx:plan()
-    :add("invoice.hold", { invoice = exception.evidence.invoice, code = "price", reason = "first" }, { reason = "first" })
+    :add("invoice.link_order", { invoice = exception.evidence.invoice, order = 0, reason = "first" }, { reason = "first" })
     :add("invoice.reject", { invoice = 999999, reason = "there is none" }, { reason = "second" })'
 reeve company create acme >/dev/null && reeve policy load policies/default.lua >/dev/null || exit 1
 for name in holder-1 waiter-1 turner-1; do reeve agent publish "$state/agents/$name.lua" >/dev/null || exit 1; done

@@ -1,6 +1,6 @@
 if(TARGET reeve)
   foreach(part begin once bulk hostile schedules_http revive claims ask runs sleepers askers children budgets flow wake versions history
-          blobs fork messages retention run_model)
+          blobs fork holds messages retention run_model)
     add_test(NAME ${part}_test COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/${part}.sh $<TARGET_FILE:reeve>
       WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${part}_test PROPERTIES TIMEOUT 300 LABELS "integration;slow"

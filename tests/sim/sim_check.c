@@ -251,6 +251,23 @@ static const struct rv_step *take_compensation(const struct sim_run *run, int *n
     return last;
 }
 
+/* Has a person refused what was to come?  Time and changes are nobody's decision. */
+static bool people_refused(const struct sim_run *run)
+{
+    bool refused = false;
+    for (int i = 0; i < run->step_count && run->steps[i].kind != RV_STEP_COMPENSATION; i++) {
+        refused = refused || (run->steps[i].kind == RV_STEP_APPROVAL &&
+                              strcmp(run->steps[i].name, "rejected") == 0);
+    }
+    return refused;
+}
+
+/* What keeps others from acting stays where nobody has decided. */
+static bool stays(const struct sim_run *run, const struct erp_command *command)
+{
+    return command->guards && !people_refused(run);
+}
+
 /* The compensations that are due after the executed steps of a journal, newest first, must be what
  * the journal has, in that order; gives how many were carried out, and how many are missing. */
 static void check_compensations(struct sim_world *world, const struct sim_run *run, int *carried,
@@ -278,7 +295,7 @@ static void check_compensations(struct sim_world *world, const struct sim_run *r
         json_t *args = NULL;
         json_t *answer = json_object();
         uint8_t digest[RV_STEP_DIGEST_BYTES];
-        if (command != NULL && command->compensate != NULL &&
+        if (command != NULL && command->compensate != NULL && !stays(run, command) &&
             command->compensate(json_object_get(action, "args"), answer, &name, &args)) {
             bool known = rv_step_digest(args, digest);
             const struct rv_step *last = take_compensation(run, &next, name, known ? digest : NULL);

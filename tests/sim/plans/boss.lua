@@ -1,6 +1,6 @@
 -- boss: starts one other agent as its exception says, and awaits it when it says so.
 local agent = {
-  name = "boss", version = "1", handles = {}, uses = { "invoice.hold" }, limits = { steps = 60, calls = 60 },
+  name = "boss", version = "1", handles = {}, uses = { "invoice.reject" }, limits = { steps = 60, calls = 60 },
 }
 
 function agent.plan(ctx, exception)
@@ -10,7 +10,7 @@ function agent.plan(ctx, exception)
   local ended = exception.await and ctx:await(child, exception.timeout_s)
   if exception.rest then ctx:sleep(exception.rest) end
   return ctx:plan()
-    :add("invoice.hold", { invoice = exception.base, code = "other", reason = "own work" }, { reason = "own work" })
+    :add("invoice.reject", { invoice = exception.base, reason = "own work" }, { reason = "own work" })
     :summary(ended and ended.run == child.run and ended.status or "did not wait")
 end
 

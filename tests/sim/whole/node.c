@@ -324,7 +324,7 @@ void node_begin(struct node *node)
                                                           .resolutions_of = resolutions_of,
                                                           .seal = seal,
                                                           .seal_data = node};
-    bool pooled = world_chance(world, 100); /* no connection of its own to hold its lock on */
+    node->pooled = world_chance(world, 100); /* no connection of its own to hold its lock on */
     uint64_t seed = 0;
     rv_random_secret(&seed, sizeof seed);
     node->actors = rv_actors_create(&node->loop, 1, seed);
@@ -346,7 +346,7 @@ void node_begin(struct node *node)
                                                                  .data = node});
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,
-                                                             .uri = pooled ? NULL : "",
+                                                             .uri = node->pooled ? NULL : "",
                                                              .name = node_names[node->index],
                                                              .gained = gained,
                                                              .lost = lost,
@@ -365,6 +365,8 @@ static void gone(struct node *node)
     heap_wipe(&node->heap);
     node->alive = false;
     node->paused = false;
+    node->lines = NULL;
+    node->line = NULL;
     node->loop = NULL;
     memset(node->driving, 0, sizeof node->driving);
 }
@@ -373,6 +375,7 @@ void node_kill(struct node *node)
 {
     world_note(node->world, "node %d is killed", node->index);
     node->world->tally.kills++;
+    cluster_killed(node);
     gone(node);
 }
 

@@ -18,7 +18,7 @@ struct tenant_row {
 struct node_row {
     bool gone;
     int64_t node, lease_until_us;
-    const char *name;
+    const char *name, *link, *link_mark;
     int64_t pid, boot;
     bool serves, present;
     int process;      /* incarnation that it is; for the rules, not for the statements */

@@ -999,6 +999,7 @@ static bool was_delivered(const struct rules *rules, int64_t id)
 void rules_check_end(struct world *world)
 {
     rules_told_end(world);
+    cluster_check_end(world);
     BASE_EACH(world->base, T_RUN, run_row, run)
     {
         check_ended(world, run);

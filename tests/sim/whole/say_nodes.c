@@ -160,7 +160,41 @@ static void node_serve(struct base_call *call)
     if (self != NULL) {
         base_touch(call, T_NODE, self);
         self->boot = boot;
+        self->link = base_text(call, 4, 0);
+        self->link_mark = base_text(call, 5, 0);
         self->serves = true;
+    }
+}
+
+static int by_boot(const void *a, const void *b)
+{
+    int64_t left = (*(const struct node_row *const *)a)->boot;
+    int64_t right = (*(const struct node_row *const *)b)->boot;
+    return left < right ? -1 : left > right;
+}
+
+static void cluster_peers(struct base_call *call)
+{
+    enum { MOST = 256 };
+    struct base *base = call->base;
+    const struct node_row *peers[MOST];
+    size_t count = 0;
+    BASE_EACH(base, T_NODE, node_row, node)
+    {
+        if (node->serves && node->link != NULL && node->link[0] != '\0' &&
+            node->boot != base_int(call, 1, 0) && lives(base, node)) {
+            RV_ASSERT(count < MOST);
+            peers[count++] = node;
+        }
+    }
+    qsort(peers, count, sizeof(const struct node_row *), by_boot);
+    for (size_t i = 0; i < count; i++) {
+        base_row(call);
+        base_out_int(call, peers[i]->boot);
+        base_out_int(call, peers[i]->node);
+        base_out_text(call, peers[i]->name);
+        base_out_text(call, peers[i]->link);
+        base_out_text(call, peers[i]->link_mark);
     }
 }
 
@@ -455,6 +489,7 @@ const struct base_word base_words_nodes[] = {
     {"node_prune", nothing},
     {"journal_ahead", no_period},
     {"node_serve", node_serve},
+    {"cluster_peers", cluster_peers},
     {"lease_take", lease_take},
     {"heads_free", heads_free},
     {"lease_held", lease_held},

@@ -17,6 +17,7 @@
 
 #include "approval_sql.h"
 #include "audit_sql.h"
+#include "cluster_sql.h"
 #include "db_sql.h"
 #include "effect_sql.h"
 #include "erp_command_sql.h"
@@ -61,6 +62,7 @@ static const struct rv_statement *const compared[] = {&rv_sql_head_lock,
                                                       &rv_sql_lease_release,
                                                       &rv_sql_lease_pass,
                                                       &rv_sql_node_serve,
+                                                      &rv_sql_cluster_peers,
                                                       &rv_sql_placement_sample,
                                                       &rv_sql_placement_propose,
                                                       &rv_sql_run_images,

@@ -180,6 +180,11 @@ static void report(const struct result *all, int64_t began_us)
            sum->lost_answers, sum->takeovers, sum->ended_early, sum->ended_alive, sum->moves,
            sum->wakes, sum->migrated, sum->crowds, sum->asked, sum->unsure, sum->rules, sum->inside,
            sum->idle_ended, sum->taken_inside);
+    printf("  between nodes: %" PRId64 " messages, %" PRId64 " late, %" PRId64 " twice, %" PRId64
+           " questions, %" PRId64 " answers; commits: %" PRId64 " of seconds, %" PRId64
+           " cut off by a crash\n",
+           sum->words, sum->late, sum->twice, sum->questions, sum->answers, sum->slow_commits,
+           sum->cut_commits);
 }
 
 /* The suite: all its seeds ran, none failed, and enough has happened. */
@@ -195,7 +200,10 @@ static bool live_suite(int jobs)
                   all.sum.unsure > SUITE_SEEDS / 40 && all.sum.taken_inside > SUITE_SEEDS / 100 &&
                   all.sum.replies > SUITE_SEEDS / 4 && all.sum.refused > SUITE_SEEDS / 4 &&
                   all.sum.values > SUITE_SEEDS / 4 && all.sum.revived > SUITE_SEEDS / 4 &&
-                  all.sum.crowds > SUITE_SEEDS / 40;
+                  all.sum.crowds > SUITE_SEEDS / 40 && all.sum.late > SUITE_SEEDS / 4 &&
+                  all.sum.twice > SUITE_SEEDS / 4 && all.sum.answers > SUITE_SEEDS &&
+                  all.sum.slow_commits > SUITE_SEEDS / 20 &&
+                  all.sum.cut_commits > SUITE_SEEDS / 1000;
     if (all.ran != SUITE_SEEDS || !enough) {
         fprintf(stderr, "sim: %" PRId64 " of %d seeds ran%s\n", all.ran, SUITE_SEEDS,
                 enough ? "" : ", and too little happened in them to prove anything");

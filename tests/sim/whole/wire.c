@@ -27,6 +27,7 @@ enum {
     LINGER_MS = 3000, /* how long the server may keep a session whose client is gone */
     LOST_NOTES = 50,  /* thousandths: a wake-up is a hint, and nothing may rest on it */
     PIECE_FIRST = 8,
+    SLOW_DISK_US = 2500 * 1000,
     ALONE_OFTEN = 3
 };
 
@@ -55,8 +56,12 @@ struct wire {
     int64_t up_us, down_us;       /* when the newest piece arrives: they stay in order */
     struct piece *first;          /* arrived, not executed */
     struct piece **last;
-    bool waits; /* for a lock */
+    bool waits;   /* for a lock */
+    bool writing; /* a commit, to the disk: nobody else sees it yet, and it holds its locks */
+    bool ends;    /* when it is written, the session does */
     int64_t waits_since_us;
+    int64_t written_us;
+    bool flushed; /* the piece at hand is on the disk */
     bool leaving; /* the client has closed: no more comes */
 };
 
@@ -135,14 +140,21 @@ static void end_session(struct wire *wire)
         wire->first = NULL;
         wire->last = &wire->first;
         wire->waits = false;
+        wire->writing = false;
+        wire->ends = false;
         world_at(wire->world, wire->world->now_us, retry_waiting, NULL);
     }
 }
 
+/* A commit that is being written is not called back: the session ends after it. */
 static void session_over(struct world *world, void *data)
 {
     (void)world;
-    end_session(data);
+    struct wire *wire = data;
+    wire->ends = wire->writing;
+    if (!wire->writing) {
+        end_session(wire);
+    }
 }
 
 /* What the server still does for it is too late for it. */
@@ -303,6 +315,43 @@ static bool loses_answer(const struct wire *wire, const struct piece *piece)
     return false;
 }
 
+static void written(struct world *world, void *data)
+{
+    (void)world;
+    struct wire *wire = data;
+    if (wire->writing && world->now_us >= wire->written_us) {
+        wire->writing = false;
+        wire->flushed = true;
+        run_server(wire);
+        if (wire->ends) {
+            end_session(wire);
+        }
+    }
+}
+
+/* True while the commit that ends the piece is on its way to the disk. */
+static bool writes_first(struct wire *wire)
+{
+    struct world *world = wire->world;
+    const struct base_session *session = wire->session;
+    bool flushed = wire->flushed;
+    wire->flushed = false;
+    if (flushed || world_calm(world) || session->aborted || session->begun ||
+        session->change_count == 0) {
+        return false;
+    }
+    int64_t disk_us = world_below(world, world->rates.disk_us + 1);
+    if (world->now_us < world->slow_disk_until_us) {
+        disk_us += world_below(world, SLOW_DISK_US);
+        world->tally.slow_commits += disk_us > WORLD_SECOND;
+        world_hurt(world, world->now_us + disk_us);
+    }
+    wire->writing = true;
+    wire->written_us = world->now_us + disk_us;
+    world_at(world, wire->written_us, written, wire);
+    return true;
+}
+
 /* Executes what has arrived, piece by piece, until something waits for a lock. */
 static void run_server(struct wire *wire)
 {
@@ -318,6 +367,9 @@ static void run_server(struct wire *wire)
                 return;
             }
             piece->at++;
+        }
+        if (piece->sync && writes_first(wire)) {
+            return;
         }
         if (piece->sync) {
             base_sync(wire->session);
@@ -353,7 +405,7 @@ static void piece_arrives(struct world *world, void *data)
     }
     *wire->last = piece;
     wire->last = &piece->next;
-    if (!wire->waits) {
+    if (!wire->waits && !wire->writing) {
         run_server(wire);
     }
 }
@@ -369,6 +421,9 @@ static void close_arrives(struct world *world, void *data)
         return;
     }
     wire->leaving = true;
+    if (wire->writing) {
+        return; /* it hears of it afterwards */
+    }
     if (wire->waits) { /* a backend that waits for a lock looks now and then whether its client
                           lives */
         world_at(world, world->now_us + world_below(world, 2 * WORLD_SECOND), session_over, wire);
@@ -454,6 +509,12 @@ void wires_server_crash(struct world *world)
 {
     for (struct wire *wire = world->wires; wire != NULL; wire = wire->next) {
         if (wire->session != NULL) {
+            if (wire->writing) { /* it was on the disk, or not yet */
+                world->tally.cut_commits++;
+                if (world_chance(world, 500)) {
+                    base_sync(wire->session);
+                }
+            }
             end_session(wire);
             wire->broken = wire->broken || world_chance(world, 500); /* or the answers still come */
             wire->reaches_us = 0;

@@ -496,7 +496,7 @@ static void break_something(struct world *world)
 {
     struct node *node = world_some_node(world);
     world_hurt(world, world->now_us);
-    switch (world_below(world, 12)) {
+    switch (world_below(world, 14)) {
     case 0:
     case 1:
         if (node != NULL) {
@@ -540,6 +540,12 @@ static void break_something(struct world *world)
                        node->jump_us / WORLD_SECOND);
         }
         break;
+    case 9:
+    case 10:
+        world->slow_disk_until_us = world->now_us + world_below(world, 5 * WORLD_SECOND);
+        world_note(world, "the disk is slow for %" PRId64 " ms",
+                   (world->slow_disk_until_us - world->now_us) / 1000);
+        break;
     default: wires_drop_one(world); break;
     }
 }
@@ -563,6 +569,7 @@ static void calm_begins(struct world *world, void *data)
     world_hurt(world, world->now_us);
     world->down_until_us = 0;
     world->stall_until_us = 0;
+    world->slow_disk_until_us = 0;
     for (int i = 0; i < world->node_count; i++) {
         goes_on(world, &world->nodes[i]);
         world->nodes[i].jump_us = 0; /* somebody has set the clocks */
@@ -590,6 +597,9 @@ static struct world_rates draw_rates(struct world *world)
         .slow = (int)(world_below(world, 12) * wildness),
         .drop = (int)(world_below(world, 8) * wildness),
         .refuse = (int)(world_below(world, 150) * wildness),
+        .late = (int)(world_below(world, 60) * wildness),
+        .twice = (int)(world_below(world, 60) * wildness),
+        .disk_us = world_below(world, world_chance(world, 200) ? 30000 : 2000),
         .calm_us = world->now_us + (6 + world_below(world, 14)) * WORLD_SECOND,
     };
     return rates;

@@ -7,6 +7,7 @@
  *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
  *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
  *   chance.c   ids and secrets (for base/random.c)           rules*.c what must hold
+ *   line.c     lines between nodes (for cluster/line.c)
  *   model.c    the engine of a model
  *   books.c    the catalogue of commands                     versions.c who changes agents
  *
@@ -25,6 +26,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
+#include "runtime/cluster/cluster.h"
 #include "runtime/gate/gate.h"
 #include "runtime/hooks/sender.h"
 #include "runtime/journal/lease.h"
@@ -65,6 +67,7 @@ struct node {
     bool paused;     /* as by SIGSTOP */
     int64_t hurt_us; /* when something last went wrong with it, or with what it is connected to */
     bool stops_in_batch; /* it will be stopped where it holds the head of a company */
+    bool pooled;         /* no connection of its own: it hears no notification */
     bool behind;         /* it was stopped and has not yet caught up with its timers */
     int64_t kill_us;     /* a stop that takes too long ends in a kill */
     int64_t jump_us;     /* how far its wall clock is off */
@@ -86,6 +89,9 @@ struct node {
     struct rv_model *model;
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
+    struct rv_cluster *lines;         /* NULL: none */
+    char link[16];                    /* its address; "": none */
+    struct rv_line *line;             /* where it listens; NULL: it does not */
     int64_t moving[BASE_TENANTS_MAX]; /* epoch with which it last began to give it away ... */
     int64_t gave[BASE_TENANTS_MAX];   /* ... and was told that it has */
     int32_t lost_last;
@@ -101,6 +107,8 @@ struct world_rates {
     int slow;        /* thousandths of the messages that take long */
     int drop;        /* thousandths of what is sent that ends its connection */
     int refuse;      /* thousandths of deliveries that receivers refuse */
+    int late, twice; /* thousandths of what one node says to another */
+    int64_t disk_us; /* of a commit, about; more while the disk is slow */
     int64_t calm_us; /* from then on nothing goes wrong any more */
 };
 
@@ -119,6 +127,9 @@ struct world_tally {
     int64_t asked;        /* questions to the model */
     int64_t crowds;       /* many more runs of a company than rooms */
     int64_t updates, replies, refused, values, revived;
+    int64_t words, late, twice;        /* between nodes */
+    int64_t questions, answers;        /* of these: asked, and answered well */
+    int64_t slow_commits, cut_commits; /* seconds long; ended by a crash */
     int64_t lived_us;
 };
 
@@ -127,6 +138,7 @@ struct wire;
 struct rules;
 struct errand;
 struct asking;
+struct node_question;
 
 /* Something that people have asked of a run; see asks.c. */
 struct ask {
@@ -150,6 +162,7 @@ struct world {
     int64_t base_jump_us; /* the server's clock against ours */
     int64_t down_until_us;
     int64_t stall_until_us;
+    int64_t slow_disk_until_us;
     int64_t lingered_us; /* when a session without a client was last seen */
     struct world_rates rates;
     struct rv_run_limits rooms; /* of each node; 0: more than it ever needs */
@@ -168,8 +181,9 @@ struct world {
     struct rules *rules;
     struct errand *errands; /* what people have asked for so far */
     struct ask *asks;
-    struct asking *askings;     /* questions to the model */
-    int wrong, revivals, begun; /* asks of these kinds */
+    struct asking *askings;          /* questions to the model */
+    struct node_question *questions; /* between nodes */
+    int wrong, revivals, begun;      /* asks of these kinds */
     struct world_tally tally;
     uint64_t hash;
     char violation[WORLD_VIOLATION_BYTES];
@@ -230,9 +244,11 @@ int64_t model_asked_us(const struct world *world, int32_t tenant, int64_t run);
 void cluster_begin(struct node *node); /* the lease is there */
 void cluster_beaten(void *node);
 void cluster_committed(struct node *node, int32_t tenant);
-void cluster_leave(struct node *node); /* before the lease is given back */
-void cluster_left(struct node *node);  /* after */
-void cluster_end(struct node *node);   /* after the loop */
+void cluster_leave(struct node *node);  /* before the lease is given back */
+void cluster_left(struct node *node);   /* after */
+void cluster_end(struct node *node);    /* after the loop */
+void cluster_killed(struct node *node); /* what it asked needs no answer any more */
+void cluster_check_end(struct world *world);
 /* Does nobody alive serve under the node's name?  Else it must not begin yet. */
 bool cluster_name_free(struct node *node);
 

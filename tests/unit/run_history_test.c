@@ -74,6 +74,44 @@ TEST(an_open_run_is_the_same_so_far)
     json_decref(history);
 }
 
+/* Before reeve refused them, plans waited for names that nobody can send: such journals replay, the
+ * wait that is over as well as the one that is not. */
+TEST(waits_of_before_for_names_that_are_refused_now_replay)
+{
+    static const char waiter[] =
+        "local agent = { name = 'noter', version = '1', handles = {}, uses = {} }\n"
+        "function agent.plan(ctx, exception)\n"
+        "  ctx:signal('$budget', 60)\n"
+        "  ctx:signal(('\\195\\188'):rep(100), 60)\n"
+        "  return ctx:plan()\n"
+        "end\n"
+        "return agent\n";
+    char hex[RV_HASH_HEX];
+    struct rv_hash hash = rv_sha256(waiter, strlen(waiter));
+    rv_hash_hex(&hash, hex);
+    char args[300] = "{\"timeout_s\":60,\"name\":\"";
+    for (int i = 0; i < 100; i++) {
+        strcat(args, "\xC3\xBC");
+    }
+    strcat(args, "\"}");
+    json_t *history = make();
+    json_object_set_new(history, "source", json_string(waiter));
+    json_object_set_new(history, "plan", json_string(hex));
+    json_t *journal = json_object_get(history, "journal");
+    json_array_clear(journal);
+    json_array_append_new(journal, step(1, RV_STEP_TIMER, "signal.wait",
+                                        "{\"timeout_s\":60,\"name\":\"$budget\"}",
+                                        "{\"until_us\":1795255760135751,\"name\":\"$budget\"}"));
+    static const uint8_t none[RV_STEP_DIGEST_BYTES];
+    json_t *out = json_pack("{s:b,s:s,s:s}", "ok", 0, "code", "timeout", "message", "nothing came");
+    json_array_append_new(journal, rv_history_step(2, RV_STEP_SIGNAL, "signal", none, out));
+    json_array_append_new(journal, step(3, RV_STEP_TIMER, "signal.wait", args,
+                                        "{\"until_us\":1795255860135751,\"name\":\"cut\"}"));
+    rv_history_seal(history);
+    ck_assert(replay(history) == RV_REPLAY_OPEN);
+    json_decref(history);
+}
+
 TEST(a_redacted_one_has_no_names_and_replays)
 {
     json_t *history = make();

@@ -42,7 +42,7 @@ void bench_model_sample(const struct bench_run *run)
         const char *metric;
         double deviation;
         struct kernel_sampling sampling;
-    } cases[] = {{"greedy_us", 3, {0}},
+    } cases[] = {{"greedy_us", 3, {.temperature = 0}},
                  {"temperature_us", 3, {.temperature = 1, .top_p = 1}},
                  {"top_k_us", 3, {.temperature = 1, .top_k = 40}},
                  {"top_p_us", 3, {.temperature = 1, .top_p = 0.9}},

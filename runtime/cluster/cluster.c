@@ -13,6 +13,7 @@
 enum {
     WORD_MAX = 128,
     RECORD_BYTES = RV_WIRE_RECORD_BYTES + RV_WIRE_CALL_BYTES,
+    GONE_MAX = 2 * RV_CLUSTER_PEERS_MAX,
     SAY_EVERY_US = 10 * 1000 * 1000, /* a stranger must not fill the log */
     REFRESH_LEAST_US = 200 * 1000    /* nor keep us reading the table */
 };
@@ -27,11 +28,20 @@ struct peer {
     bool leases; /* to say */
     int32_t wakes[RV_CLUSTER_WAKES_MAX];
     int wake_count;
-    struct rv_buf texts; /* records ASK and ANSWER that wait */
-    uint64_t sequence;
+    struct rv_buf texts;          /* records ASK and ANSWER that wait */
+    uint64_t sequence;            /* of what went there */
     struct rv_wire_window window; /* of what came from there */
     int64_t sent, lost, received, heard_us;
     bool listed; /* by the refresh under way */
+};
+
+/* A peer that the table did not have.  A late heartbeat does that, and when it is there again the
+ * numbers go on: from 1 it would not be believed, and what it said before would be believed again.
+ */
+struct gone {
+    int64_t boot; /* 0: free */
+    uint64_t sequence;
+    struct rv_wire_window window;
 };
 
 struct asking {
@@ -51,6 +61,8 @@ struct rv_cluster {
     struct rv_timer *timer;
     struct peer *peers[RV_CLUSTER_PEERS_MAX];
     int peer_count;
+    struct gone gone[GONE_MAX]; /* the oldest makes room */
+    int gone_next;
     struct asking *asks[RV_CLUSTER_ASKS_MAX];
     uint64_t calls;
     bool refreshing;
@@ -373,6 +385,18 @@ static bool parse_link(const char *link, char host[WORD_MAX], int *port)
     return *end == '\0' && end != colon + 1 && number > 0 && number < 65536 && host[0] != '\0';
 }
 
+static void recall(struct rv_cluster *cluster, struct peer *peer)
+{
+    for (int i = 0; i < GONE_MAX; i++) {
+        struct gone *gone = &cluster->gone[i];
+        if (gone->boot == peer->boot) {
+            peer->sequence = gone->sequence;
+            peer->window = gone->window;
+            *gone = (struct gone){.boot = 0};
+        }
+    }
+}
+
 static void add_peer(struct rv_cluster *cluster, int64_t boot, const char *name, const char *link,
                      const char *key_mark)
 {
@@ -387,6 +411,7 @@ static void add_peer(struct rv_cluster *cluster, int64_t boot, const char *name,
     snprintf(peer->name, sizeof peer->name, "%s", name);
     snprintf(peer->link, sizeof peer->link, "%s", link);
     rv_buf_init(&peer->texts, RV_WIRE_BODY_MAX);
+    recall(cluster, peer);
     cluster->peers[cluster->peer_count++] = peer;
     if (strcmp(key_mark, cluster->key.mark) != 0) {
         rv_log(RV_LOG_ERROR, "cluster", "OTHER-KEY",
@@ -410,6 +435,9 @@ static void drop_peer(struct rv_cluster *cluster, int index)
 {
     struct peer *peer = cluster->peers[index];
     cluster->peers[index] = cluster->peers[--cluster->peer_count];
+    cluster->gone[cluster->gone_next] =
+        (struct gone){.boot = peer->boot, .sequence = peer->sequence, .window = peer->window};
+    cluster->gone_next = (cluster->gone_next + 1) % GONE_MAX;
     if (peer->line != NULL) {
         rv_line_hang_up(peer->line);
     }

@@ -191,7 +191,7 @@ refused 1 "no run r_42" run cancel r_42 --yes
 refused 1 "there is no run" run raise r_42 --calls 1 --reason more
 refused 2 "no currency" run raise r_42 --money XXQ=5 --reason more
 refused 2 "EUR twice" run raise r_42 --money EUR=5,EUR=6 --reason more
-refused 2 "Usage: reeve run list [STATUS]" run list --status failed
+refused 2 "has no option --phase" run list --phase failed
 refused 1 "reeve exception list" run start --exception nothing
 refused 2 "digits, \".\", \"_\" or" company create "bad name;"
 refused 2 "letter or digit first" company create ''

@@ -166,6 +166,18 @@ static void transaction_over(struct base_session *session)
     release_locks(session);
 }
 
+/* Others may have inserted since: a commit on a slow disk takes its time. */
+static void take_out(struct base_rows *rows, const void *row)
+{
+    int at = rows->count - 1;
+    while (at >= 0 && rows->rows[at] != row) {
+        at--;
+    }
+    RV_ASSERT(at >= 0);
+    rows->count--;
+    memmove(&rows->rows[at], &rows->rows[at + 1], (size_t)(rows->count - at) * sizeof *rows->rows);
+}
+
 static void roll_back(struct base_session *session)
 {
     for (int i = session->change_count - 1; i >= 0; i--) {
@@ -173,9 +185,7 @@ static void roll_back(struct base_session *session)
         if (change->before != NULL) {
             memcpy(change->row, change->before, row_sizes[change->table]);
         } else {
-            struct base_rows *rows = &session->base->tables[change->table];
-            RV_ASSERT(rows->rows[rows->count - 1] == change->row);
-            rows->count--;
+            take_out(&session->base->tables[change->table], change->row);
         }
     }
     transaction_over(session);

@@ -216,11 +216,12 @@ static bool live_suite(int jobs)
 TEST(days_that_showed_a_mistake_are_well)
 {
     static const uint64_t seeds[] = {
-        149, 187, 395, 419, 450, 504, /* waits by the node's own clock */
-        664,                          /* an answer of a claim that came late is believed */
-        56,  157, 219, 254, 313,      /* the signal was there before the wait for it */
-        90,  744,                     /* a look that failed is the last one */
-        48,  205, 226, 290, 301       /* a beat that was refused is not heard */
+        149,  187, 395, 419, 450, 504, /* waits by the node's own clock */
+        664,                           /* an answer of a claim that came late is believed */
+        56,   157, 219, 254, 313,      /* the signal was there before the wait for it */
+        90,   744,                     /* a look that failed is the last one */
+        48,   205, 226, 290, 301,      /* a beat that was refused is not heard */
+        6869, 9185                     /* a node that was missing for a while is a stranger again */
     };
     worlds_begin();
     for (size_t i = 0; i < RV_COUNT(seeds); i++) {

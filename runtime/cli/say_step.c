@@ -83,6 +83,11 @@ static void say_decision(const json_t *out, const json_t *value)
     {
         printf("           - %s %s\n", json_string_value(share), name);
     }
+    if (rv_json_int(value, "left_out", 0) > 0) {
+        printf("           - not shown to it: %" PRId64
+               " sentence(s) of outsiders that name an option\n",
+               rv_json_int(value, "left_out", 0));
+    }
     printf("           - %s, sha256 %.12s, %s, seed %" PRId64 "\n", rv_json_str(model, "name", ""),
            rv_json_str(model, "hash", ""), rv_json_str(model, "sampler", ""),
            rv_json_int(model, "seed", 0));

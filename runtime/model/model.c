@@ -485,6 +485,9 @@ static enum rv_code read_reply(const struct ask *ask, const struct rv_model_repl
                 json_object_set_new(*value, "probability", probability_of(ask, reply->probability));
             }
             json_object_set_new(*value, "tokens", tokens_of(ask));
+            if (ask->prompt.left_out > 0) {
+                json_object_set_new(*value, "left_out", json_integer(ask->prompt.left_out));
+            }
         }
     } else if (code == RV_OK) {
         *value = restored(ask->redaction, raw);

@@ -4,6 +4,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 #include "runtime/model/model.h"
+#include "runtime/model/orders.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -279,7 +280,10 @@ enum rv_code rv_prompt_write(struct rv_prompt *prompt, struct rv_redaction *reda
                         NULL, err);
     }
     if (code == RV_OK) {
-        code = add_untrusted(prompt, redaction, json_object_get(question, "untrusted"), seed, err);
+        json_t *rest = rv_orders_leave_out(json_object_get(question, "untrusted"),
+                                           json_object_get(question, "options"), &prompt->left_out);
+        code = add_untrusted(prompt, redaction, rest, seed, err);
+        json_decref(rest);
     }
     return code == RV_OK ? join(prompt, NULL, err) : code;
 }

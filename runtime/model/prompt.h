@@ -8,9 +8,9 @@
  *
  * The number is made of the seed and the block's own text: nobody who writes the text knows it, and
  * the same question gives the same prompt.  Inside the block every line break is an escape, and so
- * is every
- * '<' that is not one of our tokens, so that no text there can begin a line, close the block, or
- * stand for a special token of a model.  Private to runtime/model.
+ * is every '<' that is not one of our tokens, so that no text there can begin a line, close the
+ * block, or stand for a special token of a model.  Sentences there that name an option are left out
+ * (orders.h).  Private to runtime/model.
  */
 #ifndef REEVE_RUNTIME_MODEL_PROMPT_H
 #define REEVE_RUNTIME_MODEL_PROMPT_H
@@ -23,6 +23,7 @@ struct rv_prompt {
     struct rv_buf untrusted;
     struct rv_buf text;
     json_t *options; /* as they stand in the prompt; NULL */
+    int left_out;    /* outsiders' sentences that name an option (orders.h) */
 };
 
 extern const char rv_prompt_instructions[];

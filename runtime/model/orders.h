@@ -11,7 +11,7 @@
 #ifndef REEVE_RUNTIME_MODEL_ORDERS_H
 #define REEVE_RUNTIME_MODEL_ORDERS_H
 
-#include <jansson.h>
+#include "runtime/base/json.h"
 
 /* A copy of what outsiders wrote without those sentences, also deep inside; a text that was nothing
  * else is left out with its key.  NULL where nothing is left.  Adds to `*left_out`.  The caller

@@ -42,7 +42,8 @@ static bool is_ours(const char *option)
         bool begins = i == 0 || is_joint(option[i - 1]) || option[i - 1] == ' ';
         bool joint = is_joint(option[i]) || option[i] == ' ';
         bool digit = option[i] >= '0' && option[i] <= '9';
-        if ((joint && (begins || option[i + 1] == '\0')) || !(joint || digit || is_small(option[i]))) {
+        if ((joint && (begins || option[i + 1] == '\0')) ||
+            !(joint || digit || is_small(option[i]))) {
             return false;
         }
         joints += is_joint(option[i]);

@@ -2,10 +2,10 @@
  *
  * An option such as "invoice.reject" is a word between an agent and reeve.  A supplier who writes
  * it in a memo gives an order, and a model is not asked to resist what it need not read: the
- * sentence is left out of the prompt, and the answer says how many were.  Only options that no honest
- * letter has by chance count: names like those of actions ("invoice.hold", "open_item 12": small
- * letters joined by '.' or '_'), and phrases of three words; "accept", "order 4711" or "PO_4711" may
- * stand in one.  What gives an order in other words reaches the model, as outsiders'
+ * sentence is left out of the prompt, and the answer says how many were.  Only options that no
+ * honest letter has by chance count: names like those of actions ("invoice.hold", "open_item 12":
+ * small letters joined by '.' or '_'), and phrases of three words; "accept", "order 4711" or
+ * "PO_4711" may stand in one.  What gives an order in other words reaches the model, as outsiders'
  * text.  Private to runtime/model.
  */
 #ifndef REEVE_RUNTIME_MODEL_ORDERS_H

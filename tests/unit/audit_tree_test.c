@@ -28,7 +28,9 @@ static char *record_about(json_t *value)
     ck_assert(json_equal(body, before)); /* others hold parts of it */
     json_decref(before);
     json_decref(body);
-    return rv_buf_take(&text);
+    char *taken = rv_buf_take(&text);
+    rv_buf_fini(&text);
+    return taken;
 }
 
 static void records(json_t *value, const char *expected)

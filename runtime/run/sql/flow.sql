@@ -114,6 +114,7 @@ UPDATE run_flow f SET holds = true, waits = false, until = r.until
 
 -- name: run_flow_move
 -- What each of these runs waits for now, and when it is looked at again; nothing: it begins, where its journal ends.
+-- One that waits for no place any more (it was asked to stop, in the same transaction) keeps what it has.
 -- params: tenant int4, run int8[], waiting_on text[], place int4[], wake_at timestamptz[]
 WITH moved AS MATERIALIZED (
     SELECT * FROM unnest($2::int8[], $3::text[], $4::int4[], $5::timestamptz[]) AS r(run, waiting_on, place, wake_at)),
@@ -128,4 +129,4 @@ UPDATE run x
        waiting_on = m.waiting_on, wake_at = m.wake_at,
        changed_at = CASE WHEN m.waiting_on IS NULL THEN clock_timestamp() ELSE x.changed_at END
   FROM moved m
- WHERE x.tenant_id = $1 AND x.id = m.run AND x.status = 'waiting';
+ WHERE x.tenant_id = $1 AND x.id = m.run AND x.status = 'waiting' AND x.waiting_on IN ('slot', 'rate');

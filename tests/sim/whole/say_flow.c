@@ -458,7 +458,8 @@ static void run_flow_move(struct base_call *call)
             }
         }
         struct run_row *run = base_run(base, call->tenant, id);
-        if (run == NULL || !base_is(run->status, "waiting")) {
+        if (run == NULL || !base_is(run->status, "waiting") ||
+            !(base_is(run->waiting_on, "slot") || base_is(run->waiting_on, "rate"))) {
             continue;
         }
         base_touch(call, T_RUN, run);

@@ -1,12 +1,6 @@
-/* node.c -- puts the rooms together; see node.h.
- *
- * The order in which a transaction writes is decided here, once: what others refer to comes first,
- * the audit record comes last, so that it covers everything before it.
- */
+/* node.c -- puts the rooms together; see node.h. */
 #include "runtime/cli/node.h"
 
-#include "approval_sql.h"
-#include "audit_sql.h"
 #include "db_sql.h"
 #include "effect_sql.h"
 #include "erp/command/command.h"
@@ -26,6 +20,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/cli/node_cluster.h"
+#include "runtime/cli/writes.h"
 #include "runtime/observe/trace_sender.h"
 #include "schedule_sql.h"
 
@@ -33,7 +28,6 @@
 #include <string.h>
 
 enum {
-    WRITE_ORDER_MAX = 200,
     ROUND_MS = 1000, /* at least so often the private server is looked after */
     CLOSE_MS = 10000,
     KEEP_EVERY_US = 1000000
@@ -52,79 +46,6 @@ const struct rv_migration *const node_migrations[] = {rv_journal_migrations,
                                                       rv_model_migrations,
                                                       rv_observe_migrations,
                                                       NULL};
-
-static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put,  &rv_sql_policy_activate,  &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,     &rv_sql_agent_canary_set, &rv_sql_run_migrate,
-    &rv_sql_run_insert,         &rv_sql_run_input_insert, &rv_sql_blob_insert,
-    &rv_sql_blob_parts_insert,  &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
-    &rv_sql_journal_append,     &rv_sql_run_status_set,   &rv_sql_run_result_put,
-    &rv_sql_run_claim_set,      &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
-    &rv_sql_run_revival_put,    &rv_sql_run_signal_carry, &rv_sql_run_update_put,
-    &rv_sql_run_once_put,       &rv_sql_run_signal_put,   &rv_sql_run_signal_wake,
-    &rv_sql_run_signal_consume, &rv_sql_run_claim_rest,   &rv_sql_run_claim_pass,
-    &rv_sql_run_flow_put,       &rv_sql_run_flow_take,    &rv_sql_run_flow_move,
-    &rv_sql_run_flow_end,       &rv_sql_agent_memory_put, &rv_sql_event_append,
-    &rv_sql_command_log_append, &rv_sql_effect_intend,    &rv_sql_effect_move,
-    &rv_sql_effect_log_append,  &rv_sql_effect_wake};
-static const struct rv_statement *const last_writes[] = {
-    &rv_sql_limit_use_add,          &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
-    &rv_sql_approval_status_set,    &rv_sql_approval_answer_set, &rv_sql_approval_claim_stop,
-    &rv_sql_approval_escalate_set,  &rv_sql_outbox_append,       &rv_sql_audit_append,
-    &rv_sql_audit_checkpoint_append};
-
-static bool listed(const struct rv_statement *const *list, int count,
-                   const struct rv_statement *one)
-{
-    for (int i = 0; i < count; i++) {
-        if (list[i] == one) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static const struct rv_statement **make_write_order(void)
-{
-    const struct rv_statement **order = rv_alloc_array(WRITE_ORDER_MAX, sizeof *order);
-    int count = 0;
-    for (size_t i = 0; i < RV_COUNT(first_writes); i++) {
-        order[count++] = first_writes[i];
-    }
-    for (const struct erp_event_type *type = erp_event_types; type->name != NULL; type++) {
-        if (type->projection != NULL && !listed(order, count, type->projection)) {
-            order[count++] = type->projection;
-        }
-    }
-    for (size_t i = 0; i < RV_COUNT(last_writes); i++) {
-        order[count++] = last_writes[i];
-    }
-    RV_ASSERT(count < WRITE_ORDER_MAX);
-    return order;
-}
-
-/* What may let a run go on, or begin: new runs, signals, answers, the end of a child, the outcome
- * of an effect that another node brings, exceptions. */
-static const struct rv_statement **make_wakes(void)
-{
-    static const struct rv_statement *const own[] = {
-        &rv_sql_run_insert,      &rv_sql_run_signal_put,      &rv_sql_run_children_stop,
-        &rv_sql_run_parent_wake, &rv_sql_approval_answer_set, &rv_sql_effect_wake,
-        &rv_sql_run_flow_end};
-    const struct rv_statement **wakes = rv_alloc_array(WRITE_ORDER_MAX, sizeof *wakes);
-    int count = 0;
-    for (size_t i = 0; i < RV_COUNT(own); i++) {
-        wakes[count++] = own[i];
-    }
-    for (const struct erp_event_type *type = erp_event_types; type->name != NULL; type++) {
-        if (strncmp(type->name, "exception.", strlen("exception.")) == 0 &&
-            type->projection != NULL && !listed(wakes, count, type->projection)) {
-            wakes[count++] = type->projection;
-        }
-    }
-    RV_ASSERT(count < WRITE_ORDER_MAX);
-    return wakes;
-}
 
 const char *const *node_resolutions_of(const char *type)
 {
@@ -378,8 +299,8 @@ enum rv_code node_open(const struct node_options *options, struct node **out, st
     node->options = *options;
     node->audit = audit;
     node->tiers = tiers;
-    node->write_order = make_write_order();
-    node->wakes = make_wakes();
+    node->write_order = node_writes_make();
+    node->wakes = node_wakes_make();
     node->core_count = options->cores > 0 ? options->cores : 1;
     node->cores = rv_alloc_array((size_t)node->core_count, sizeof *node->cores);
     struct rv_loop **loops = rv_alloc_array((size_t)node->core_count, sizeof(struct rv_loop *));

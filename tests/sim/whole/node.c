@@ -1,18 +1,9 @@
 /* node.c -- one process: the rooms put together as runtime/cli/node.c and cmd_serve.c do, its
- * birth, its orderly end and its sudden one.
- *
- * The order of writes is that of runtime/cli/node.c: a statement that is added there must be added
- * here (rv_batch_rows says so, loudly).
- */
+ * birth, its orderly end and its sudden one. */
 #include "tests/sim/whole/world.h"
 
-#include "approval_sql.h"
-#include "audit_sql.h"
-#include "effect_sql.h"
 #include "erp_command_sql.h"
-#include "gate_sql.h"
-#include "journal_sql.h"
-#include "run_sql.h"
+#include "runtime/cli/writes.h"
 #include "runtime/hooks/vault.h"
 #include "tests/support/key_file.h"
 
@@ -23,38 +14,12 @@
 
 const char *const node_names[WORLD_NODES_MAX] = {"one", "two", "three"};
 
-enum { CLOSE_MS = 10000, WRITES_MAX = 64, QUERY_MS = 10000 };
+enum { CLOSE_MS = 10000, QUERY_MS = 10000 };
 
 const struct rv_audit *node_audit;
 const struct rv_hook_vault *node_vault;
-static const struct rv_statement *write_order[WRITES_MAX];
-
-static const struct rv_statement *const first_writes[] = {
-    &rv_sql_policy_bundle_put,  &rv_sql_policy_activate,  &rv_sql_plan_source_put,
-    &rv_sql_agent_activate,     &rv_sql_agent_canary_set, &rv_sql_run_migrate,
-    &rv_sql_run_insert,         &rv_sql_run_input_insert, &rv_sql_blob_insert,
-    &rv_sql_blob_parts_insert,  &rv_sql_blob_use_put,     &rv_sql_run_fork_copy,
-    &rv_sql_journal_append,     &rv_sql_run_status_set,   &rv_sql_run_result_put,
-    &rv_sql_run_claim_set,      &rv_sql_run_parent_wake,  &rv_sql_run_children_stop,
-    &rv_sql_run_revival_put,    &rv_sql_run_signal_carry, &rv_sql_run_update_put,
-    &rv_sql_run_once_put,       &rv_sql_run_signal_put,   &rv_sql_run_signal_wake,
-    &rv_sql_run_signal_consume, &rv_sql_run_claim_rest,   &rv_sql_run_claim_pass,
-    &rv_sql_run_flow_put,       &rv_sql_run_flow_take,    &rv_sql_run_flow_move,
-    &rv_sql_run_flow_end,       &rv_sql_agent_memory_put, &rv_sql_event_append,
-    &rv_sql_command_log_append, &rv_sql_effect_intend,    &rv_sql_effect_move,
-    &rv_sql_effect_log_append,  &rv_sql_effect_wake};
-static const struct rv_statement *const last_writes[] = {
-    &rv_sql_limit_use_add,          &rv_sql_approval_insert,     &rv_sql_approval_vote_append,
-    &rv_sql_approval_status_set,    &rv_sql_approval_answer_set, &rv_sql_approval_claim_stop,
-    &rv_sql_approval_escalate_set,  &rv_sql_outbox_append,       &rv_sql_audit_append,
-    &rv_sql_audit_checkpoint_append};
-
-/* Cases are found by the world itself (world.c): no projection of the catalogue raises one. */
-static const struct rv_statement *const wakes[] = {
-    &rv_sql_run_insert,        &rv_sql_run_signal_put,
-    &rv_sql_run_children_stop, &rv_sql_run_parent_wake,
-    &rv_sql_run_flow_end,      &rv_sql_approval_answer_set,
-    &rv_sql_effect_wake,       NULL};
+static const struct rv_statement **write_order;
+static const struct rv_statement **wakes;
 
 void nodes_begin(void)
 {
@@ -70,17 +35,8 @@ void nodes_begin(void)
     key_file_remove(path);
     node_audit = audit;
     node_vault = vault;
-    int count = 0;
-    for (size_t i = 0; i < RV_COUNT(first_writes); i++) {
-        write_order[count++] = first_writes[i];
-    }
-    for (const struct erp_event_type *type = erp_event_types; type->name != NULL; type++) {
-        write_order[count++] = type->projection;
-    }
-    for (size_t i = 0; i < RV_COUNT(last_writes); i++) {
-        write_order[count++] = last_writes[i];
-    }
-    RV_ASSERT(count < WRITES_MAX);
+    write_order = node_writes_make();
+    wakes = node_wakes_make();
 }
 
 /* ---- a clock of its own ---- */

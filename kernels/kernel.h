@@ -208,6 +208,8 @@ struct kernel_request {
     int64_t timeout_ms;    /* from submit on; 0: none */
 };
 
+/* LENGTH: it met its limit of tokens; where a schema or options hold, it was closed there in the
+ * shortest way. */
 enum kernel_finish { KERNEL_STOPPED, KERNEL_LENGTH };
 
 struct kernel_usage {

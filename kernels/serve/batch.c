@@ -109,6 +109,12 @@ static bool take_or_close(struct sequence *sequence, int32_t token)
     return ends;
 }
 
+/* An answer that had to be closed did not come to an end of its own. */
+static enum kernel_finish finish_of(const struct sequence *sequence)
+{
+    return sequence->closing ? KERNEL_LENGTH : KERNEL_STOPPED;
+}
+
 /* The next token of the answer; true: it goes on. */
 static bool step_take(struct kernel_engine *engine, struct sequence *sequence, int32_t token)
 {
@@ -122,7 +128,7 @@ static bool step_take(struct kernel_engine *engine, struct sequence *sequence, i
     }
     if (kernel_vocab_is_end(engine->vocab, token)) {
         sequence->answer_tokens++;
-        answer_done(engine, sequence, KERNEL_STOPPED, NULL);
+        answer_done(engine, sequence, finish_of(sequence), NULL);
         return false;
     }
     bool more = true;
@@ -138,7 +144,7 @@ static bool step_take(struct kernel_engine *engine, struct sequence *sequence, i
     bool complete =
         sequence->constraint != NULL && kernel_constraint_must_end(sequence->constraint);
     if (!more || complete) {
-        answer_done(engine, sequence, KERNEL_STOPPED, NULL);
+        answer_done(engine, sequence, finish_of(sequence), NULL);
         return false;
     }
     if (full(sequence)) {

@@ -77,11 +77,18 @@ static void say_decision(const json_t *out, const json_t *value)
     const json_t *adapter = json_object_get(model, "adapter");
     const char *name;
     json_t *share;
-    printf("asked the model, which chose \"%s\": %s\n", rv_json_str(value, "choice", ""),
-           rv_json_str(value, "reason", ""));
+    if (json_object_get(value, "choice") != NULL) {
+        printf("asked the model, which chose \"%s\": %s\n", rv_json_str(value, "choice", ""),
+               rv_json_str(value, "reason", ""));
+    } else {
+        printf("asked the model, which answered by a schema\n");
+    }
     json_object_foreach(json_object_get(value, "probability"), name, share)
     {
         printf("           - %s %s\n", json_string_value(share), name);
+    }
+    if (rv_json_bool(out, "cut", false)) {
+        printf("           - closed at its limit of tokens: it would have said more\n");
     }
     if (rv_json_int(value, "left_out", 0) > 0) {
         printf("           - not shown to it: %" PRId64

@@ -11,33 +11,120 @@ enum { SCHEMA_DEPTH_MAX = 8, PLACE_BYTES = 96 };
 
 /* ---- is the schema one that we check? ---- */
 
+static const char *const type_names[] = {"object", "array", "string", "integer", "boolean", "null"};
+
+static bool type_known(const json_t *value)
+{
+    for (size_t i = 0; json_is_string(value) && i < RV_COUNT(type_names); i++) {
+        if (strcmp(json_string_value(value), type_names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_types(const json_t *value)
+{
+    bool known = json_array_size(value) > 0;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        known = known && type_known(json_array_get(value, i));
+    }
+    return known || type_known(value);
+}
+
+static bool is_object(const json_t *value)
+{
+    return json_is_object(value);
+}
+
+static bool is_names(const json_t *value)
+{
+    bool names = json_is_array(value);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        names = names && json_is_string(json_array_get(value, i));
+    }
+    return names;
+}
+
+static bool is_boolean(const json_t *value)
+{
+    return json_is_boolean(value);
+}
+
+static bool is_count(const json_t *value)
+{
+    return json_is_integer(value) && json_integer_value(value) >= 0;
+}
+
+static bool is_bound(const json_t *value)
+{
+    return json_is_integer(value);
+}
+
+static bool is_choices(const json_t *value)
+{
+    bool choices = json_array_size(value) > 0;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        choices = choices && !json_is_real(json_array_get(value, i));
+    }
+    return choices;
+}
+
+static bool is_text(const json_t *value)
+{
+    return json_is_string(value);
+}
+
+static const struct keyword {
+    const char *name;
+    bool (*fits)(const json_t *value);
+    const char *rule; /* what its value has to be */
+} keywords[] = {
+    {"type", is_types,
+     "object, array, string, integer, boolean or null, or a list of them; an amount is an integer "
+     "in minor units, a share is a string"},
+    {"properties", is_object, "an object of schemas"},
+    {"required", is_names, "a list of names"},
+    {"additionalProperties", is_boolean, "true or false"},
+    {"items", is_object, "a schema"},
+    {"minItems", is_count, "an integer, 0 or more"},
+    {"maxItems", is_count, "an integer, 0 or more"},
+    {"enum", is_choices, "a list of one value or more, none of them a number with a fraction"},
+    {"minLength", is_count, "an integer, 0 or more"},
+    {"maxLength", is_count, "an integer, 0 or more"},
+    {"minimum", is_bound, "an integer"},
+    {"maximum", is_bound, "an integer"},
+    {"description", is_text, "a text"},
+};
+
+static enum rv_code keyword_known(const char *name, const json_t *value, struct rv_error *err)
+{
+    for (size_t i = 0; i < RV_COUNT(keywords); i++) {
+        if (strcmp(keywords[i].name, name) == 0) {
+            return keywords[i].fits(value)
+                       ? RV_OK
+                       : rv_fail(err, RV_INVALID, "\"%s\" in the schema of an answer must be %s",
+                                 name, keywords[i].rule);
+        }
+    }
+    rv_fail(err, RV_INVALID, "the keyword \"%.40s\" is not known in a schema of an answer", name);
+    rv_hint(err, "Use type, properties, required, items, enum and bounds.");
+    return RV_INVALID;
+}
+
 static enum rv_code schema_known(const json_t *schema, int depth, struct rv_error *err)
 {
-    static const char *const known[] = {
-        "type",       "properties", "required", "additionalProperties",
-        "items",      "minItems",   "maxItems", "enum",
-        "minLength",  "maxLength",  "minimum",  "maximum",
-        "description"};
     if (!json_is_object(schema) || depth > SCHEMA_DEPTH_MAX) {
         return rv_fail(err, RV_INVALID, "a schema is an object, at most %d levels deep",
                        SCHEMA_DEPTH_MAX);
     }
+    enum rv_code code = RV_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)schema, key, value)
     {
-        bool found = false;
-        for (size_t i = 0; i < RV_COUNT(known); i++) {
-            found = found || strcmp(known[i], key) == 0;
-        }
-        if (!found) {
-            rv_fail(err, RV_INVALID, "the keyword \"%.40s\" is not known in a schema of an answer",
-                    key);
-            rv_hint(err, "Use type, properties, required, items, enum and bounds.");
-            return RV_INVALID;
-        }
+        code = code == RV_OK ? keyword_known(key, value, err) : code;
     }
-    enum rv_code code = RV_OK;
     json_object_foreach(json_object_get(schema, "properties"), key, value)
     {
         code = code == RV_OK ? schema_known(value, depth + 1, err) : code;

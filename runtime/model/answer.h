@@ -3,10 +3,10 @@
  *
  * Known: type (object, array, string, integer, boolean, also in a list with "null"), properties,
  * required, additionalProperties (false), items, minItems, maxItems, enum, minLength, maxLength,
- * minimum, maximum, description.  An unknown keyword is refused when the question is asked: a rule
- * that nobody checks is no rule.  Lengths are in characters.  Numbers with a fraction are refused:
- * they have no place near money.  Messages name the place and the rule, never what the model wrote.
- * Private to runtime/model.
+ * minimum, maximum, description.  An unknown keyword, or a value of one that is not
+ * understood, is refused when the question is asked: a rule that nobody checks is no rule.  Lengths
+ * are in characters.  Numbers with a fraction are refused: they have no place near money.  Messages
+ * name the place and the rule, never what the model wrote. Private to runtime/model.
  */
 #ifndef REEVE_RUNTIME_MODEL_ANSWER_H
 #define REEVE_RUNTIME_MODEL_ANSWER_H

@@ -285,13 +285,18 @@ static enum rv_code check_question(const json_t *question, struct rv_error *err)
             "field \"adapter\" must be the name of one, 1 to %d bytes: reeve adapter list",
             RV_MODEL_ADAPTER_MAX);
     }
+    if (options != NULL && schema != NULL) {
+        return rv_fail(err, RV_INVALID,
+                       "a question has \"options\" or \"schema\": the one that is meant");
+    }
     if (json_array_size(options) >= 2) {
         size_t i;
         json_t *option;
         json_array_foreach((json_t *)(uintptr_t)options, i, option)
         {
-            if (!json_is_string(option)) {
-                return rv_fail(err, RV_INVALID, "field \"options\" must be a list of texts");
+            if (json_string_length(option) == 0) {
+                return rv_fail(err, RV_INVALID,
+                               "field \"options\" must be a list of texts, none of them empty");
             }
         }
         return RV_OK;
@@ -555,8 +560,12 @@ static void on_reply(struct ask *ask, const struct rv_model_reply *reply)
     }
     char hex[RV_HASH_HEX];
     rv_hash_hex(&ask->hash, hex);
-    answer(ask, json_pack("{s:b,s:o,s:o,s:o,s:s}", "ok", 1, "value", value, "usage", usage_of(ask),
-                          "model", model_of(ask, reply), "prompt", hex));
+    json_t *out = json_pack("{s:b,s:o,s:o,s:o,s:s}", "ok", 1, "value", value, "usage",
+                            usage_of(ask), "model", model_of(ask, reply), "prompt", hex);
+    if (reply->cut) {
+        json_object_set_new(out, "cut", json_true());
+    }
+    answer(ask, out);
 }
 
 static void on_answer(void *data, enum rv_code code, const struct rv_model_reply *reply,

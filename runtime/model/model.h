@@ -84,6 +84,8 @@ struct rv_model_reply {
     int margin;       /* 1 to 100: percent points between the probability of the best option and the
                          second; 0 not measured.  What the text says of its own margin counts nothing */
     const double *probability; /* of each option, measured; NULL: not */
+    bool cut; /* the answer met its limit and was closed there: it is valid, and says less than it
+                 would */
     int tokens_in, tokens_out;
     int tokens_cached;     /* of tokens_in: not computed again */
     int tokens_thinking;   /* of tokens_out */

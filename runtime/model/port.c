@@ -54,6 +54,7 @@ static void read_reply(const json_t *body, double probability[OPTIONS_MAX],
     size_t count = json_array_size(list) < OPTIONS_MAX ? json_array_size(list) : OPTIONS_MAX;
     *reply = (struct rv_model_reply){.text = rv_json_str(body, "text", ""),
                                      .choice = (int)rv_json_int(body, "choice", -1),
+                                     .cut = strcmp(rv_json_str(body, "finish", ""), "length") == 0,
                                      .tokens_in = (int)rv_json_int(usage, "prompt", 0),
                                      .tokens_out = (int)rv_json_int(usage, "answer", 0),
                                      .tokens_cached = (int)rv_json_int(usage, "cached", 0),

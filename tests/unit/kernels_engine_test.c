@@ -416,6 +416,44 @@ TEST(answers_satisfy_their_schema_and_are_closed_in_time)
     kernel_model_close(model);
 }
 
+/* "stopped" is no word for what was cut off: it would have said the same with more room. */
+TEST(an_answer_that_is_closed_at_its_limit_says_so)
+{
+    static const char text[] =
+        "{\"type\":\"object\",\"properties\":{\"said\":{\"type\":\"string\"}},"
+        "\"required\":[\"said\"],\"additionalProperties\":false}";
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    enum { ASKED = 24, SHORT = 24, LONG = 160 };
+    int cut = 0;
+    int ended = 0;
+    for (int i = 0; i < ASKED; i++) {
+        struct asked asked[2] = {0};
+        for (int k = 0; k < 2; k++) {
+            struct kernel_message message;
+            struct kernel_request request =
+                complete(&message, prompts[i % PROMPTS], k == 0 ? SHORT : LONG);
+            request.schema = text_of(text);
+            request.sampling = (struct kernel_sampling){.temperature = 1.5, .seed = (uint64_t)i};
+            ck_assert_msg(ask(engine, &request, &asked[k]), "%s", asked[k].message);
+            asked_wait(&asked[k]);
+        }
+        if (asked[0].finish == KERNEL_STOPPED) {
+            ended++;
+            ck_assert_str_eq(asked[0].text, asked[1].text);
+        } else {
+            cut++;
+            ck_assert_uint_ge(asked[0].usage.answer_tokens, SHORT / 2);
+        }
+        asked_free(&asked[0]);
+        asked_free(&asked[1]);
+    }
+    ck_assert_int_gt(cut, 0);
+    printf("  %d ended, %d were closed\n", ended, cut);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 /* Some ways on are longer than what is left: they are not taken. */
 TEST(an_answer_does_not_begin_what_it_cannot_end)
 {

@@ -320,6 +320,10 @@ TEST(hostile_plans_end_in_a_named_limit)
         {"ctx:sleep(1.5)", "integer"},
         {"for i = 1, 100 do ctx:plan():add('invoice.hold', {}, {reason='x'}) end", "more than 64"},
         {"llm.decide{question='q', options={'only'}}", "2 to 16 choices"},
+        {"llm.decide{question='q', options={'', 'b'}}", "an option is empty"},
+        {"llm.decide{question='q', options={'a', 'b'}, schema={type='string'}}",
+         "exclude each other"},
+        {"llm.decide{question='q', options={'a', 'b'}, max_tokens=0}", "at least 1"},
         {"('x'):gsub('(', 'y')", "malformed"},
         {"('x'):find('%')", "malformed"},
     };

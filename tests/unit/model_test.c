@@ -124,6 +124,7 @@ struct script {
         *answers[ANSWERS_MAX]; /* in turn, the last one for ever; NULL: fails; "": is silent */
     int margin, choice, tokens_in, tokens_out, tokens_cached, tokens_thinking;
     bool full;  /* says that the prompt is too long */
+    bool cut;   /* says that the answer met its limit */
     bool later; /* answers from the loop, not inside ask */
     char prompt[RV_MODEL_PROMPT_MAX];
     char untrusted[RV_MODEL_PROMPT_MAX];
@@ -165,6 +166,7 @@ static void script_say(void *self)
         return;
     }
     struct rv_model_reply reply = {.text = text,
+                                   .cut = script->cut,
                                    .choice = script->choice,
                                    .margin = script->margin,
                                    .tokens_in = script->tokens_in,
@@ -746,6 +748,19 @@ TEST(a_question_with_a_schema_gets_what_the_schema_says)
     world_end(world);
 }
 
+TEST(an_answer_that_was_closed_at_its_limit_says_so)
+{
+    struct world *world = world_make(true);
+    world->script.answers[0] = "{\"choice\":\"pay\",\"reason\":\"all of it is\"}";
+    ck_assert_str_eq(ask(world), "ok");
+    ck_assert_ptr_null(json_object_get(world->answer, "cut"));
+    world->script.cut = true;
+    ck_assert_str_eq(ask(world), "ok");
+    ck_assert(rv_json_bool(world->answer, "cut", false));
+    ck_assert_str_eq(value(world, "choice"), "pay");
+    world_end(world);
+}
+
 TEST(a_wrong_question_is_told_and_never_asked)
 {
     static const char *const wrong[][2] = {
@@ -755,6 +770,19 @@ TEST(a_wrong_question_is_told_and_never_asked)
         {"{\"question\":\"q\",\"options\":[\"a\",1]}", "list of texts"},
         {"{\"question\":\"q\",\"schema\":{\"pattern\":\"x\"}}", "\"pattern\" is not known"},
         {"{\"question\":\"q\",\"options\":[\"a\",\"b\"],\"max_tokens\":0}", "max_tokens"},
+        {"{\"question\":\"q\",\"options\":[\"\",\"b\"]}", "empty"},
+        {"{\"question\":\"q\",\"options\":[\"a\",\"b\"],\"schema\":{\"type\":\"string\"}}",
+         "\"options\" or \"schema\""},
+        {"{\"question\":\"q\",\"schema\":{\"type\":\"number\"}}", "\"type\" in the schema"},
+        {"{\"question\":\"q\",\"schema\":{\"type\":[]}}", "\"type\" in the schema"},
+        {"{\"question\":\"q\",\"schema\":{\"type\":[\"null\",\"date\"]}}", "\"type\" in the"},
+        {"{\"question\":\"q\",\"schema\":{\"items\":{\"maximum\":2.5}}}", "\"maximum\" in the"},
+        {"{\"question\":\"q\",\"schema\":{\"minLength\":-1}}", "\"minLength\" in the"},
+        {"{\"question\":\"q\",\"schema\":{\"enum\":[1.5]}}", "\"enum\" in the"},
+        {"{\"question\":\"q\",\"schema\":{\"enum\":[]}}", "\"enum\" in the"},
+        {"{\"question\":\"q\",\"schema\":{\"required\":\"a\"}}", "\"required\" in the"},
+        {"{\"question\":\"q\",\"schema\":{\"properties\":{\"a\":[]}}}", "a schema is an object"},
+        {"{\"question\":\"q\",\"schema\":{\"additionalProperties\":{}}}", "true or false"},
     };
     struct world *world = world_make(true);
     for (size_t i = 0; i < RV_COUNT(wrong); i++) {

@@ -48,8 +48,12 @@ end
 
 -- ---- the world: every call stands still until its answer is durable ----
 
+local CUT = "the answer met its limit of tokens and was closed there: max_tokens allows more"
+
+-- An answer that was cut comes with the warning: its value is whole and valid, and says less than it would.
 local function ask(name, args)
   local answer = request(name, args)
+  if answer.ok and answer.cut then return answer.value, CUT, "limit" end
   if answer.ok then return answer.value end
   return nil, answer.message, answer.code
 end
@@ -98,6 +102,7 @@ local function want_options(options)
   local seen = {}
   for _, option in ipairs(options) do
     want(option, "string", "llm.decide: an option")
+    if option == "" then fail("llm.decide: an option is empty: it needs a word that says what it is") end
     if seen[option] then fail('llm.decide: option "' .. option .. '" is there twice') end
     seen[option] = true
   end
@@ -112,11 +117,15 @@ local llm = {
     if question.options == nil and question.schema == nil then
       fail('llm.decide: needs "options" (a list of choices) or "schema"')
     end
+    if question.options ~= nil and question.schema ~= nil then
+      fail('llm.decide: "options" and "schema" exclude each other: keep the one that is meant')
+    end
     for _, name in ipairs { "facts", "untrusted", "schema" } do
       if question[name] ~= nil then want(question[name], "table", 'llm.decide: field "' .. name .. '"') end
     end
     if question.max_tokens ~= nil then
       want_count(question.max_tokens, TOKENS_MAX, 'llm.decide: field "max_tokens"')
+      if question.max_tokens == 0 then fail('llm.decide: field "max_tokens" must be at least 1') end
     end
     if question.adapter ~= nil then want(question.adapter, "string", 'llm.decide: field "adapter"') end
     return ask("llm.decide", question)

@@ -61,13 +61,28 @@ static const char *const prompts[] = {
 };
 enum { PROMPTS = 4, ANSWER = 24 };
 
-static void ask_prompt(struct kernel_engine *engine, int prompt, double temperature,
-                       struct asked *asked)
+/* The most probable token or a draw, each with and without biases and penalties. */
+enum way { GREEDY, WARM, WEIGHED, WARM_WEIGHED, WAYS };
+
+static struct kernel_sampling sampling_of(enum way way)
+{
+    static const struct kernel_bias biases[] = {{'e', 1.5}, {300, -3}, {'e', 0.5}, {40, 2}};
+    struct kernel_sampling sampling = {.temperature = way % 2, .seed = 99};
+    if (way >= WEIGHED) {
+        sampling.presence = 0.75;
+        sampling.frequency = 0.5;
+        sampling.bias = biases;
+        sampling.bias_count = sizeof biases / sizeof biases[0];
+    }
+    return sampling;
+}
+
+static void ask_prompt(struct kernel_engine *engine, int prompt, enum way way, struct asked *asked)
 {
     struct kernel_message message;
     struct kernel_request request = complete(&message, prompts[prompt], ANSWER);
-    request.sampling = (struct kernel_sampling){.temperature = temperature, .seed = 99};
-    request.logprobs = temperature > 0 ? 2 : 0; /* with them nothing is guessed ahead */
+    request.sampling = sampling_of(way);
+    request.logprobs = way % 2 == 1 ? 2 : 0; /* with them nothing is guessed ahead */
     ck_assert_msg(ask(engine, &request, asked), "%s", asked->message);
 }
 
@@ -101,21 +116,20 @@ enum { CROWD_MAX = 10 * PROMPTS };
 static void same_in_crowd(struct kernel_engine_options options, int count)
 {
     struct kernel_model *model = tiny();
-    for (int warm = 0; warm < 2; warm++) {
-        double temperature = warm;
+    for (enum way way = GREEDY; way < WAYS; way++) {
         struct asked alone[PROMPTS] = {0};
         struct asked crowd[CROWD_MAX] = {0};
         for (int i = 0; i < PROMPTS; i++) {
             struct kernel_engine *one =
                 start(model, (struct kernel_engine_options){.no_prefix_cache = true,
                                                             .no_speculation = true});
-            ask_prompt(one, i, temperature, &alone[i]);
+            ask_prompt(one, i, way, &alone[i]);
             asked_wait(&alone[i]);
             kernel_engine_destroy(one);
         }
         struct kernel_engine *engine = start(model, options);
         for (int i = 0; i < count; i++) {
-            ask_prompt(engine, i % PROMPTS, temperature, &crowd[i]);
+            ask_prompt(engine, i % PROMPTS, way, &crowd[i]);
         }
         for (int i = 0; i < count; i++) {
             asked_wait(&crowd[i]);
@@ -156,7 +170,7 @@ TEST(answers_are_the_same_on_two_threads)
     same_with((struct kernel_engine_options){.threads = 2});
 }
 
-TEST(answers_are_the_same_after_preemption)
+static void same_after_preemption(enum way way)
 {
     struct kernel_model *model = tiny();
     struct kernel_engine *wide = start(model, (struct kernel_engine_options){0});
@@ -170,12 +184,13 @@ TEST(answers_are_the_same_after_preemption)
     struct asked alone[PROMPTS] = {0};
     struct asked crowd[12] = {0};
     for (int i = 0; i < PROMPTS; i++) {
-        ask_prompt(wide, i, 0, &alone[i]);
+        ask_prompt(wide, i, way, &alone[i]);
         asked_wait(&alone[i]);
     }
     for (int i = 0; i < 12; i++) {
         struct kernel_message message;
         struct kernel_request request = complete(&message, prompts[i % PROMPTS], ANSWER);
+        request.sampling = sampling_of(way);
         request.tier = (uint32_t)(11 - i); /* each better than those before it */
         ck_assert_msg(ask(tight, &request, &crowd[i]), "%s", crowd[i].message);
     }
@@ -193,6 +208,12 @@ TEST(answers_are_the_same_after_preemption)
     kernel_engine_destroy(tight);
     kernel_engine_destroy(wide);
     kernel_model_close(model);
+}
+
+TEST(answers_are_the_same_after_preemption)
+{
+    same_after_preemption(GREEDY);
+    same_after_preemption(WEIGHED);
 }
 
 /* ---- whoever watches its thread ---- */
@@ -368,6 +389,130 @@ TEST(every_token_is_counted_for_its_tenant)
     kernel_model_close(model);
 }
 
+/* ---- biases and penalties ---- */
+
+/* One token at a time, greedy: what came must be the best of a row that is weighed here, out of the
+ * alternatives, which are the model's own. */
+TEST(a_token_is_chosen_by_its_logit_with_bias_and_penalties)
+{
+    enum { TOKENS = 40 };
+    static const double penalties[][2] = {{0, 0}, {2, 0}, {0, 2}, {1, 0.5}, {-1, -1}};
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    for (size_t p = 0; p < sizeof penalties / sizeof penalties[0]; p++) {
+        struct kernel_message message;
+        struct asked asked;
+        struct kernel_request request = complete(&message, prompts[2], TOKENS);
+        request.logprobs = 20;
+        request.sampling.presence = penalties[p][0];
+        request.sampling.frequency = penalties[p][1];
+        ask(engine, &request, &asked);
+        asked_wait(&asked);
+        ck_assert_msg(!asked.failed, "%s", asked.message);
+        uint32_t seen[1024] = {0};
+        uint32_t i = 0;
+        while (i < asked.logprob_count) {
+            const struct kernel_logprob *own = &asked.logprobs[i];
+            double best = -HUGE_VAL;
+            for (uint32_t k = 1; k <= own->others; k++) {
+                uint32_t times = seen[own[k].token];
+                double value = (double)own[k].logprob - penalties[p][1] * times -
+                               (times > 0 ? penalties[p][0] : 0);
+                best = value > best ? value : best;
+            }
+            uint32_t times = seen[own->token];
+            double value =
+                (double)own->logprob - penalties[p][1] * times - (times > 0 ? penalties[p][0] : 0);
+            ck_assert_msg(value >= best - 1e-4, "penalties %zu: %g, another had %g", p, value,
+                          best);
+            seen[own->token]++;
+            i += own->others + 1;
+        }
+        asked_free(&asked);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+static void assert_refused(struct kernel_engine *engine, const struct kernel_sampling *sampling,
+                           const char *says)
+{
+    struct kernel_message message;
+    struct asked asked;
+    struct kernel_request request = complete(&message, "a", 4);
+    request.sampling = *sampling;
+    ck_assert(!ask(engine, &request, &asked));
+    ck_assert_int_eq(asked.status, KERNEL_INVALID);
+    ck_assert_msg(strstr(asked.message, says) != NULL, "%s", asked.message);
+    asked_free(&asked);
+}
+
+TEST(biases_and_penalties_out_of_their_range_are_refused)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    struct kernel_model_facts facts;
+    kernel_model_facts(model, &facts);
+    struct kernel_bias biases[301] = {{0, 0}};
+    static const double wrong[] = {100.5, -101, NAN, HUGE_VAL};
+    struct kernel_sampling sampling = {.bias = biases, .bias_count = 1};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        biases[0].add = wrong[i];
+        assert_refused(engine, &sampling, "-100 to 100");
+    }
+    biases[0] = (struct kernel_bias){(int32_t)facts.vocabulary, 1};
+    assert_refused(engine, &sampling, "the vocabulary has tokens 0 to");
+    biases[0].token = -1;
+    assert_refused(engine, &sampling, "bias of token -1");
+    biases[0].token = 0;
+    sampling.bias_count = 301;
+    assert_refused(engine, &sampling, "at most 300");
+    sampling = (struct kernel_sampling){.presence = 2.5};
+    assert_refused(engine, &sampling, "-2 to 2");
+    sampling = (struct kernel_sampling){.frequency = NAN};
+    assert_refused(engine, &sampling, "-2 to 2");
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(a_bias_chooses_or_bans_a_token)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    for (int temperature = 0; temperature < 2; temperature++) {
+        struct kernel_message message;
+        struct asked free_one;
+        struct asked banned;
+        struct asked only;
+        struct kernel_request request = complete(&message, prompts[0], ANSWER);
+        request.sampling = (struct kernel_sampling){.temperature = temperature, .seed = 4};
+        request.logprobs = 1;
+        ask(engine, &request, &free_one);
+        asked_wait(&free_one);
+        struct kernel_bias bias = {free_one.logprobs[0].token, -100};
+        request.sampling.bias = &bias;
+        request.sampling.bias_count = 1;
+        ask(engine, &request, &banned);
+        asked_wait(&banned);
+        uint32_t at = 0;
+        for (; at < banned.logprob_count; at += banned.logprobs[at].others + 1) {
+            ck_assert_int_ne(banned.logprobs[at].token, bias.token);
+        }
+        ck_assert_uint_gt(at, 0);
+        bias.add = 100;
+        ask(engine, &request, &only);
+        asked_wait(&only);
+        for (at = 0; at < only.logprob_count; at += only.logprobs[at].others + 1) {
+            ck_assert_int_eq(only.logprobs[at].token, bias.token);
+        }
+        asked_free(&free_one);
+        asked_free(&banned);
+        asked_free(&only);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
 /* ---- schemas and options ---- */
 
 static const char schema[] =
@@ -412,6 +557,88 @@ TEST(answers_satisfy_their_schema_and_are_closed_in_time)
     kernel_stats(engine, &stats);
     ck_assert_uint_gt(stats.masks, 0);
     ck_assert_uint_gt(stats.forced_tokens, 0);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+/* A bias says which of the legal tokens comes, never that an illegal one may. */
+TEST(no_bias_breaks_a_schema)
+{
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    struct kernel_model_facts facts;
+    kernel_model_facts(model, &facts);
+    enum { ASKED = 24, BIASES = 300 };
+    static struct kernel_bias biases[ASKED][BIASES];
+    struct asked asked[ASKED] = {0};
+    for (int i = 0; i < ASKED; i++) {
+        struct kernel_message message;
+        struct kernel_request request = complete(&message, prompts[i % PROMPTS], 60);
+        for (uint32_t b = 0; b < BIASES; b++) { /* those of single bytes first: what JSON needs */
+            uint32_t token = i % 2 == 0 ? b : facts.vocabulary - 1 - b;
+            biases[i][b] = (struct kernel_bias){(int32_t)token, i % 4 < 2 ? -100 : 100};
+        }
+        request.schema = text_of(schema);
+        request.sampling = (struct kernel_sampling){.temperature = i % 3 == 0 ? 0 : 1.5,
+                                                    .seed = (uint64_t)i,
+                                                    .presence = 2,
+                                                    .frequency = i % 5 == 0 ? -2 : 2,
+                                                    .bias = biases[i],
+                                                    .bias_count = BIASES};
+        ck_assert_msg(ask(engine, &request, &asked[i]), "%s", asked[i].message);
+    }
+    for (int i = 0; i < ASKED; i++) {
+        asked_wait(&asked[i]);
+        assert_fits(&asked[i]);
+        asked_free(&asked[i]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+/* All that may come are lowered alike: as without. */
+TEST(a_ban_of_all_that_may_come_bans_none)
+{
+    static const char digit[] = "{\"enum\":[1,2,3]}";
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    struct kernel_bias biases[300];
+    for (int32_t b = 0; b < 300; b++) {
+        biases[b] = (struct kernel_bias){b, -100};
+    }
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct kernel_message message;
+        struct asked asked[2];
+        for (int banned = 0; banned < 2; banned++) {
+            struct kernel_request request = complete(&message, prompts[0], 20);
+            request.schema = text_of(digit);
+            request.sampling = (struct kernel_sampling){
+                .temperature = 1, .seed = seed, .bias = biases, .bias_count = banned ? 300 : 0};
+            ask(engine, &request, &asked[banned]);
+            asked_wait(&asked[banned]);
+        }
+        assert_same(&asked[0], &asked[1]);
+        asked_free(&asked[0]);
+        asked_free(&asked[1]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(options_are_measured_without_bias)
+{
+    static const struct kernel_text options[] = {{"hold", 4}, {"pay", 3}};
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
+    struct kernel_message message;
+    struct asked asked;
+    struct kernel_request request = complete(&message, prompts[0], 60);
+    request.options = options;
+    request.option_count = 2;
+    request.sampling.presence = 1;
+    ck_assert(!ask(engine, &request, &asked));
+    ck_assert_ptr_nonnull(strstr(asked.message, "options are measured"));
+    asked_free(&asked);
     kernel_engine_destroy(engine);
     kernel_model_close(model);
 }
@@ -787,7 +1014,7 @@ TEST(open_requests_end_with_their_engine)
     struct kernel_engine *engine = start(model, (struct kernel_engine_options){.running_max = 1});
     struct asked asked[5] = {0};
     for (int i = 0; i < 5; i++) {
-        ask_prompt(engine, 2, 0, &asked[i]);
+        ask_prompt(engine, 2, GREEDY, &asked[i]);
     }
     kernel_engine_destroy(engine);
     for (int i = 0; i < 5; i++) {
@@ -918,7 +1145,7 @@ TEST(a_stop_text_ends_the_answer_and_is_not_part_of_it)
     struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     struct asked whole = {0};
     struct asked cut = {0};
-    ask_prompt(engine, 0, 0, &whole);
+    ask_prompt(engine, 0, GREEDY, &whole);
     asked_wait(&whole);
     if (whole.length >= 8) {
         char stop[4] = {whole.text[4], whole.text[5], whole.text[6], '\0'};

@@ -2,12 +2,11 @@
  *
  * A backend that can (backend.h, `pick`) is asked where the logits are, so that masks go up and
  * tokens come down instead of rows.  All rows whose mask is known when the step ends are asked for
- * together.  The host looks at a row itself in four cases; where its memory is not the host's,
+ * together.  The host looks at a row itself in three cases; where its memory is not the host's,
  * the row is fetched then, and one at a time is there:
  *
  *   - options are scored: the numbers of several tokens of a row are wanted;
  *   - the request has biases or penalties: its numbers are not the row's;
- *   - the backend says KERNEL_PICK_ROW: a very flat row under top_p, or a top_k over 256;
  *   - the backend cannot: the row is read where it stands, or fetched.
  *
  * A processor makes the rows of a step a few at a time, when the first of them is asked for: in
@@ -209,9 +208,6 @@ static enum kernel_status choose_there(struct kernel_engine *engine, struct sequ
     if (picked->not_finite > 0) {
         return kernel_fail_not_finite(error, "logits", position_of(engine, row), picked->not_finite,
                                       engine->vocabulary);
-    }
-    if (picked->token == KERNEL_PICK_ROW) {
-        return choose_here(engine, sequence, i, token, error);
     }
     *token = picked->token;
     sequence->alternatives[0] =

@@ -4,6 +4,7 @@ import OpenAI from "openai";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 
 const url = process.argv[2];
 const client = new OpenAI({ baseURL: url, maxRetries: 0 });
@@ -209,6 +210,22 @@ test("what is refused before a route has it is refused in the API's words", asyn
     assert.equal(answer.status, 404);
     assert.equal(answer.headers.get("content-type"), "application/problem+json");
   }
+});
+
+test("a body that does not arrive in time is refused in the API's words", { timeout: 120000 }, async () => {
+  const { hostname, port } = new URL(url);
+  const socket = connect(port, hostname);
+  socket.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${process.env.OPENAI_API_KEY}\r\n` +
+    "Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{");
+  const drip = setInterval(() => socket.write(" "), 1000); // there, only slow
+  let text = "";
+  for await (const piece of socket) text += piece;
+  clearInterval(drip);
+  const [head, body] = text.split("\r\n\r\n");
+  assert.ok(head.startsWith("HTTP/1.1 408 "), head);
+  const { error } = JSON.parse(body);
+  assert.equal(error.code, "timeout");
+  assert.ok(error.message.includes("did not arrive in time"), error.message);
 });
 
 test("an answer longer than the context is blamed on what asked for it", async () => {

@@ -21,9 +21,9 @@ enum {
     KERNEL_BLOCK_TOKENS = 16,     /* of a cache block: what prefixes are shared by */
     KERNEL_HEAD_WIDTH_MAX = 1024, /* a model with more is refused */
     KERNEL_RANK_MAX = 512,        /* of an adapter */
-    KERNEL_ALTERNATIVES_MAX = 20, /* that are named beside a token */
-    KERNEL_HEAD_MAX = 256         /* tokens that `pick` puts in order */
+    KERNEL_ALTERNATIVES_MAX = 20  /* that are named beside a token */
 };
+#define KERNEL_PICK_WEIGHT 0x1p42 /* of the best token, as a whole number: serve/sample.h */
 
 /* One step.  Arrays are the caller's, on the host, unchanged until the step is done. */
 struct kernel_batch {
@@ -91,12 +91,7 @@ struct kernel_pick {
     double measured; /* the token's log-probability is wanted, at this temperature; 0: it is not */
 };
 
-enum {
-    KERNEL_PICK_NONE = -1, /* no token may come */
-    /* More than KERNEL_HEAD_MAX tokens would have to be put in order: top_k is larger, or the best
-     * ones do not reach top_p.  The row is to be looked at on the host. */
-    KERNEL_PICK_ROW = -2
-};
+enum { KERNEL_PICK_NONE = -1 }; /* no token may come */
 
 struct kernel_candidate {
     int32_t token;

@@ -174,11 +174,26 @@ enum kernel_kind {
     KERNEL_EMBED     /* messages[0]: a vector */
 };
 
+/* What is added to the logit of a token before it is divided by the temperature, -100 to 100. */
+struct kernel_bias {
+    int32_t token;
+    double add;
+};
+
+/* A token's logit, where one is chosen, is the model's, plus its bias, minus `frequency` times as
+ * often as it stands in the answer so far (thinking and forced tokens included, the prompt not),
+ * minus `presence` where it stands there at all; then temperature, top_k, top_p and min_p.  Which
+ * tokens may come at all (a schema's, and never padding) is decided before and apart: no bias lets
+ * another one come, and where all that may come are lowered alike they are as probable as without.
+ * Log-probabilities that are told are the model's own. */
 struct kernel_sampling {
     double temperature;  /* 0: the most probable token, the lowest id where equal */
     double top_p, min_p; /* 0: off */
     uint32_t top_k;      /* 0: off */
     uint64_t seed;
+    double presence, frequency;     /* -2 to 2; 0: off */
+    const struct kernel_bias *bias; /* those of one token add up */
+    uint32_t bias_count;            /* at most 300; not, nor a penalty, with options: measured */
 };
 
 #define KERNEL_NO_THINKING UINT32_MAX

@@ -4,17 +4,18 @@
 // ids; sums go in double, lane by lane, then over the lanes, then over the warps: always the same order.
 //
 //   - The most probable: the greatest of keys that hold the number and, below it, how low the id is.
-//   - A draw with temperature alone goes through the row in the order of ids: which warp's piece, which 32 ids of
-//     the piece, which of these.
-//   - top-k, top-p and alternatives need the best ones in order: the greatest n keys are found eight bits at a
-//     time (radix select), then each counts how many are greater.  n is KERNEL_HEAD_MAX at most.
+//   - The least key of the best ones, by number (top-k, alternatives) or by weight (top-p), is found eight bits at a
+//     time (radix select).  Weights are whole numbers there, so that who adds first does not matter.
+//   - A draw goes through what a cut has left in the order of ids: which warp's piece, which 32 ids of the piece,
+//     which of these.
+//   - Alternatives are put in order: each counts how many are greater.
 //
 // What a draw means is defined by kernels/serve/sample.c.
 #include "kernels/cuda/choose.cuh"
 
 #include <cmath>
 
-enum { THREADS = 1024, WARPS = THREADS / LANES, BUCKETS = 256, HEAD = KERNEL_HEAD_MAX };
+enum { THREADS = 1024, WARPS = THREADS / LANES, BUCKETS = 256, HEAD = KERNEL_ALTERNATIVES_MAX };
 constexpr uint32_t EXPONENT = 0x7f800000U; // all ones: not finite
 static_assert(HEAD <= THREADS && BUCKETS <= THREADS, "a thread each");
 
@@ -24,15 +25,16 @@ struct row {
     uint32_t vocabulary;
     uint32_t first, end; // this warp's piece
     double top, temperature, least;
+    uint64_t border; // the least key that a cut has left
 };
 
 // What the threads of a block have in common.
 struct bench {
     double sums[WARPS];
     uint64_t keys[WARPS];
-    uint32_t counts[BUCKETS];
+    uint64_t measures[BUCKETS], all;
     uint64_t found[HEAD], head[HEAD]; // the best, in any order and in theirs
-    double weight[HEAD];
+    double weight[LANES];
     uint32_t found_count;
 };
 
@@ -59,12 +61,18 @@ __device__ static double distance(const struct row &row, uint32_t id)
 // May be drawn.
 __device__ static bool candidate(const struct row &row, uint32_t id)
 {
-    return allowed(row, id) && distance(row, id) >= row.least;
+    return allowed(row, id) && distance(row, id) >= row.least && key_of(row.logits[id], id) >= row.border;
 }
 
 __device__ static double weight(const struct row &row, uint32_t id)
 {
     return candidate(row, id) ? exp(distance(row, id)) : 0;
+}
+
+// Whole numbers: the sum does not depend on who was first.
+__device__ static void add_whole(uint64_t *at, uint64_t more)
+{
+    atomicAdd((unsigned long long *)at, (unsigned long long)more);
 }
 
 // ---- what all threads of a block come to together ----
@@ -99,40 +107,58 @@ __device__ static uint64_t block_greatest(struct bench &bench, uint64_t value)
     return value;
 }
 
-// ---- the best n, in order ----
+// ---- the best ----
 
-// bench.head = the n greatest keys of the candidates (`all`: of the row), of which there are n at least.
-__device__ static void order_best(struct bench &bench, const struct row &row, bool all, uint32_t n)
+enum of { OF_ROW, OF_CANDIDATES, OF_WEIGHTS };
+
+// What a token adds to the sum that a cut is about.
+__device__ static uint64_t measure_of(const struct row &row, uint32_t id, enum of of)
 {
-    uint64_t known = 0;  // bits of the least key that are known
+    return of == OF_ROW       ? 1
+           : of == OF_WEIGHTS ? (uint64_t)(weight(row, id) * KERNEL_PICK_WEIGHT + 0.5)
+                              : (candidate(row, id) ? 1 : 0);
+}
+
+// The least key of the best that measure `wanted`, which all together do.
+__device__ static uint64_t border_of(struct bench &bench, const struct row &row, enum of of, uint64_t wanted)
+{
+    uint64_t known = 0;  // bits of the key that are known
     uint64_t prefix = 0; // and what they are
-    uint32_t needed = n; // of the keys that have this prefix
-    bool exact = false;  // all that have it
-    for (int shift = 56; !exact; shift -= 8) {
+    for (int shift = 56;; shift -= 8) {
         __syncthreads();
         if (threadIdx.x < BUCKETS) {
-            bench.counts[threadIdx.x] = 0;
+            bench.measures[threadIdx.x] = 0;
         }
-        bench.found_count = 0;
         __syncthreads();
         for (uint32_t id = row.first + threadIdx.x % LANES; id < row.end; id += LANES) {
             uint64_t key = key_of(row.logits[id], id);
-            if ((key & known) == prefix && (all || candidate(row, id))) {
-                atomicAdd(&bench.counts[key >> shift & (BUCKETS - 1)], 1U);
+            uint64_t more = (key & known) == prefix ? measure_of(row, id, of) : 0;
+            if (more > 0) {
+                add_whole(&bench.measures[key >> shift & (BUCKETS - 1)], more);
             }
         }
         __syncthreads();
         uint32_t bucket = BUCKETS - 1;
-        for (; bucket > 0 && bench.counts[bucket] < needed; bucket--) {
-            needed -= bench.counts[bucket];
+        for (; bucket > 0 && bench.measures[bucket] < wanted; bucket--) {
+            wanted -= bench.measures[bucket];
         }
-        exact = bench.counts[bucket] == needed || shift == 0; // keys differ: with all their bits they are alone
         known |= (uint64_t)(BUCKETS - 1) << shift;
         prefix |= (uint64_t)bucket << shift;
+        if (bench.measures[bucket] == wanted || shift == 0) { // keys differ: with all their bits they are alone
+            return prefix;
+        }
     }
+}
+
+// bench.head = the n greatest keys of the row, of which there are n at least.
+__device__ static void order_best(struct bench &bench, const struct row &row, uint32_t n)
+{
+    uint64_t border = border_of(bench, row, OF_ROW, n);
+    bench.found_count = 0;
+    __syncthreads();
     for (uint32_t id = row.first + threadIdx.x % LANES; id < row.end; id += LANES) {
         uint64_t key = key_of(row.logits[id], id);
-        if ((key & known) >= prefix && (all || candidate(row, id))) {
+        if (key >= border) {
             bench.found[atomicAdd(&bench.found_count, 1U)] = key; // in any order: that of `head` is theirs
         }
     }
@@ -195,66 +221,42 @@ __device__ static void draw_by_id(struct bench &bench, const struct row &row, do
     }
 }
 
-// Among the best `n` of `candidates`, as sample.c cuts and draws.  One thread.
-__device__ static int32_t draw_by_order(const struct bench &bench, const struct cuda_pick &pick, uint32_t n,
-                                        uint32_t candidates, double all)
+// The sum of what the candidates measure by weight.
+__device__ static uint64_t all_weights(struct bench &bench, const struct row &row)
 {
-    bool cuts = pick.top_p > 0 && pick.top_p < 1;
-    bool whole = pick.top_k == 0 || pick.top_k >= candidates; // top_p is of all candidates
-    uint32_t kept = whole ? candidates : pick.top_k;
-    double sum = 0;
-    if (kept <= n) {
-        n = kept;
-        all = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            all += bench.weight[i];
-        }
-    } else if (!cuts || !whole) {
-        return KERNEL_PICK_ROW;
+    uint64_t own = 0;
+    for (uint32_t id = row.first + threadIdx.x % LANES; id < row.end; id += LANES) {
+        own += measure_of(row, id, OF_WEIGHTS);
     }
-    uint32_t count = 0;
-    bool reached = false;
-    while (count < n && !reached) {
-        sum += bench.weight[count++];
-        reached = cuts && sum >= pick.top_p * all;
-    }
-    if (!reached && kept > n) {
-        return KERNEL_PICK_ROW;
-    }
-    double left = pick.chance * sum;
-    uint32_t i = 0;
-    for (; i + 1 < count && left >= bench.weight[i]; i++) {
-        left -= bench.weight[i];
-    }
-    return (int32_t)id_of(bench.head[i]);
+    __syncthreads();
+    bench.all = 0;
+    __syncthreads();
+    add_whole(&bench.all, own);
+    __syncthreads();
+    return bench.all;
 }
 
-__device__ static void draw(struct bench &bench, const struct row &row, const struct cuda_pick &pick,
+__device__ static void draw(struct bench &bench, struct row row, const struct cuda_pick &pick,
                             struct kernel_picked *out)
 {
     double own = 0;
-    double candidates = 0;
     for (uint32_t id = row.first + threadIdx.x % LANES; id < row.end; id += LANES) {
-        double some = weight(row, id);
-        own += some;
-        candidates += some > 0 ? 1 : 0;
+        own += candidate(row, id) ? 1 : 0;
     }
-    candidates = block_sum(bench, candidates);
-    double all = block_sum(bench, own);
-    if (pick.top_k == 0 && pick.top_p <= 0) {
-        draw_by_id(bench, row, pick.chance, all, out);
-        return;
+    if (pick.top_k > 0 && pick.top_k < block_sum(bench, own)) {
+        row.border = border_of(bench, row, OF_CANDIDATES, pick.top_k);
     }
-    uint32_t n = candidates < (double)HEAD ? (uint32_t)candidates : (uint32_t)HEAD;
-    n = pick.top_k > 0 && pick.top_k < n ? pick.top_k : n;
-    order_best(bench, row, false, n);
-    if (threadIdx.x < n) {
-        bench.weight[threadIdx.x] = weight(row, id_of(bench.head[threadIdx.x]));
+    if (pick.top_p > 0) {
+        uint64_t all = all_weights(bench, row);
+        uint64_t wanted = (uint64_t)ceil(pick.top_p * (double)all);
+        row.border = border_of(bench, row, OF_WEIGHTS, wanted < all ? wanted : all);
     }
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        out->token = draw_by_order(bench, pick, n, (uint32_t)candidates, all);
+    own = 0;
+    for (uint32_t id = row.first + threadIdx.x % LANES; id < row.end; id += LANES) {
+        own += weight(row, id);
     }
+    double sum = block_sum(bench, own);
+    draw_by_id(bench, row, pick.chance, sum, out);
 }
 
 // ---- log-probabilities ----
@@ -273,7 +275,7 @@ __device__ static void name_alternatives(struct bench &bench, const struct row &
                                          struct kernel_picked *out)
 {
     double sum = log_sum(bench, row, top, 1);
-    order_best(bench, row, true, count < row.vocabulary ? count : row.vocabulary);
+    order_best(bench, row, count < row.vocabulary ? count : row.vocabulary);
     if (threadIdx.x < count && threadIdx.x < row.vocabulary) {
         uint32_t id = id_of(bench.head[threadIdx.x]);
         out->best[threadIdx.x].token = (int32_t)id;

@@ -6,7 +6,7 @@
  * the row is fetched then, and one at a time is there:
  *
  *   - options are scored: the numbers of several tokens of a row are wanted;
- *   - the backend says KERNEL_PICK_ROW: a very flat row under top_p, or a top_k over 256;
+ *   - the request has biases or penalties: its numbers are not the row's;
  *   - the backend cannot: the row is read where it stands, or fetched.
  *
  * A processor makes the rows of a step a few at a time, when the first of them is asked for: in
@@ -59,7 +59,8 @@ static int32_t position_of(const struct kernel_engine *engine, uint32_t row)
 /* Rows whose masks are known: those after the first where no token changes them. */
 static uint32_t rows_known(const struct sequence *sequence)
 {
-    if (sequence->kind == KERNEL_EMBED || sequence->decides || sequence->rows == 0) {
+    if (sequence->kind == KERNEL_EMBED || sequence->decides || sequence->rows == 0 ||
+        sampling_weighs(&sequence->sampling)) {
         return 0;
     }
     bool steady = sequence->constraint == NULL && !sequence->thinking;
@@ -138,6 +139,35 @@ enum kernel_status row_logits(struct kernel_engine *engine, const struct sequenc
     return row_at(engine, row, position_of(engine, row), out, error);
 }
 
+/* The row with the request's biases and penalties (kernel.h), in the order in which they stand
+ * there: what is added last is the same whatever else is in the batch. */
+static const float *weigh(struct kernel_engine *engine, const struct sequence *sequence,
+                          const float *logits)
+{
+    const struct kernel_sampling *sampling = &sequence->sampling;
+    float *weighed = engine->step.weighed;
+    uint32_t *seen = engine->step.seen;
+    if (!sampling_weighs(sampling)) {
+        return logits;
+    }
+    memcpy(weighed, logits, engine->vocabulary * sizeof *weighed);
+    for (uint32_t i = 0; i < sampling->bias_count; i++) {
+        float *at = &weighed[sampling->bias[i].token];
+        *at = (float)((double)*at + sampling->bias[i].add);
+    }
+    for (uint32_t i = sequence->prompt_count; i < sequence->tokens.count; i++) {
+        seen[sequence->tokens.at[i]]++;
+    }
+    for (uint32_t i = sequence->prompt_count; i < sequence->tokens.count; i++) {
+        int32_t token = sequence->tokens.at[i];
+        double times = seen[token]; /* 0: it was there before */
+        double less = times > 0 ? times * sampling->frequency + sampling->presence : 0;
+        weighed[token] = (float)((double)weighed[token] - less);
+        seen[token] = 0;
+    }
+    return weighed;
+}
+
 static enum kernel_status choose_here(struct kernel_engine *engine, struct sequence *sequence,
                                       uint32_t i, int32_t *token, struct kernel_error *error)
 {
@@ -146,8 +176,8 @@ static enum kernel_status choose_here(struct kernel_engine *engine, struct seque
     if (status != KERNEL_OK) {
         return status;
     }
-    *token = kernel_sample(logits, engine->vocabulary, mask_of(engine, sequence),
-                           &sequence->sampling, sequence->tokens.count);
+    *token = kernel_sample(weigh(engine, sequence, logits), engine->vocabulary,
+                           mask_of(engine, sequence), &sequence->sampling, sequence->tokens.count);
     if (*token >= 0 && sequence->logprobs > 0) {
         double sum = kernel_log_sum(logits, engine->vocabulary);
         sequence->alternatives[0] = (struct kernel_logprob){
@@ -179,9 +209,6 @@ static enum kernel_status choose_there(struct kernel_engine *engine, struct sequ
         return kernel_fail_not_finite(error, "logits", position_of(engine, row), picked->not_finite,
                                       engine->vocabulary);
     }
-    if (picked->token == KERNEL_PICK_ROW) {
-        return choose_here(engine, sequence, i, token, error);
-    }
     *token = picked->token;
     sequence->alternatives[0] =
         (struct kernel_logprob){.token = *token, .logprob = picked->logprob};
@@ -196,9 +223,9 @@ static enum kernel_status choose_there(struct kernel_engine *engine, struct sequ
 enum kernel_status row_choose(struct kernel_engine *engine, struct sequence *sequence, uint32_t i,
                               int32_t *token, struct kernel_error *error)
 {
-    enum kernel_status status = kernel_runner_picks(engine->runner)
-                                    ? choose_there(engine, sequence, i, token, error)
-                                    : choose_here(engine, sequence, i, token, error);
+    bool there = kernel_runner_picks(engine->runner) && !sampling_weighs(&sequence->sampling);
+    enum kernel_status status = there ? choose_there(engine, sequence, i, token, error)
+                                      : choose_here(engine, sequence, i, token, error);
     if (status == KERNEL_OK && *token < 0) {
         status = kernel_fail(error, KERNEL_CORRUPT, "no token may come next");
     }

@@ -234,6 +234,8 @@ static void make_step(struct kernel_engine *engine)
     step->output = kernel_allocate(engine->step_tokens, sizeof(int32_t));
     step->sequences = kernel_allocate(sequences, sizeof(struct sequence *));
     step->logits = kernel_allocate(engine->vocabulary, sizeof(float));
+    step->weighed = kernel_allocate(engine->vocabulary, sizeof *step->weighed);
+    step->seen = kernel_allocate(engine->vocabulary, sizeof *step->seen);
     step->hidden = kernel_allocate((size_t)engine->step_tokens * engine->width, sizeof(float));
     step->chosen = kernel_allocate(engine->step_tokens, sizeof *step->chosen);
     step->picks = kernel_allocate(engine->step_tokens, sizeof *step->picks);
@@ -311,11 +313,12 @@ void kernel_engine_destroy(struct kernel_engine *engine)
         }
     }
     void *memory[] = {
-        engine->step.token,   engine->step.position, engine->step.start,  engine->step.length,
-        engine->step.adapter, engine->step.block,    engine->step.output, engine->step.sequences,
-        engine->step.logits,  engine->step.hidden,   engine->running,     engine->order,
-        engine->plain_mask,   engine->thinking_mask, engine->step.chosen, engine->step.picks,
-        engine->step.answers, engine->step.picked,   engine->cancels.at,  engine->taken_cancels.at};
+        engine->step.token,   engine->step.position,   engine->step.start,   engine->step.length,
+        engine->step.adapter, engine->step.block,      engine->step.output,  engine->step.sequences,
+        engine->step.logits,  engine->step.weighed,    engine->step.seen,    engine->step.hidden,
+        engine->running,      engine->order,           engine->plain_mask,   engine->thinking_mask,
+        engine->step.chosen,  engine->step.picks,      engine->step.answers, engine->step.picked,
+        engine->cancels.at,   engine->taken_cancels.at};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) {
         free(memory[i]);
     }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PENALTY_MOST = 2, BIAS_MOST = 100 };
+
 /* ---- the prompt ---- */
 
 static enum kernel_status encode_prompt(struct kernel_engine *engine,
@@ -263,7 +265,58 @@ static enum kernel_status take_stops(struct sequence *sequence,
     return KERNEL_OK;
 }
 
-static enum kernel_status check_sampling(const struct kernel_request *request,
+/* Every comparison is false for NaN. */
+static bool is_within(double value, double most)
+{
+    return value >= -most && value <= most;
+}
+
+static enum kernel_status check_weights(const struct kernel_engine *engine,
+                                        const struct kernel_request *request,
+                                        struct kernel_error *error)
+{
+    const struct kernel_sampling *sampling = &request->sampling;
+    if (!is_within(sampling->presence, PENALTY_MOST) ||
+        !is_within(sampling->frequency, PENALTY_MOST)) {
+        return kernel_fail(error, KERNEL_INVALID, "presence %g, frequency %g: -%d to %d",
+                           sampling->presence, sampling->frequency, PENALTY_MOST, PENALTY_MOST);
+    }
+    if (sampling->bias_count > BIASES_MAX) {
+        return kernel_fail(error, KERNEL_INVALID, "%u biases: at most %d", sampling->bias_count,
+                           BIASES_MAX);
+    }
+    for (uint32_t i = 0; i < sampling->bias_count; i++) {
+        const struct kernel_bias *bias = &sampling->bias[i];
+        if (bias->token < 0 || (uint32_t)bias->token >= engine->vocabulary) {
+            return kernel_fail(error, KERNEL_INVALID,
+                               "bias of token %" PRId32 ": the vocabulary has tokens 0 to %u",
+                               bias->token, engine->vocabulary - 1);
+        }
+        if (!is_within(bias->add, BIAS_MOST)) {
+            return kernel_fail(error, KERNEL_INVALID, "bias of token %" PRId32 " %g: -%d to %d",
+                               bias->token, bias->add, BIAS_MOST, BIAS_MOST);
+        }
+    }
+    return request->option_count > 0 && sampling_weighs(sampling)
+               ? kernel_fail(error, KERNEL_INVALID,
+                             "options are measured: a bias or a penalty cannot go with them")
+               : KERNEL_OK;
+}
+
+static void take_biases(struct sequence *sequence)
+{
+    struct kernel_sampling *sampling = &sequence->sampling;
+    struct kernel_bias *copy = NULL;
+    if (sampling->bias_count > 0) {
+        copy = kernel_allocate(sampling->bias_count, sizeof *copy);
+        memcpy(copy, sampling->bias, sampling->bias_count * sizeof *copy);
+    }
+    sequence->biases = copy;
+    sampling->bias = copy;
+}
+
+static enum kernel_status check_sampling(const struct kernel_engine *engine,
+                                         const struct kernel_request *request,
                                          struct kernel_error *error)
 {
     const struct kernel_sampling *sampling = &request->sampling;
@@ -280,7 +333,7 @@ static enum kernel_status check_sampling(const struct kernel_request *request,
         return kernel_fail(error, KERNEL_INVALID, "logprobs %u: at most %d", request->logprobs,
                            LOGPROBS_MAX);
     }
-    return KERNEL_OK;
+    return check_weights(engine, request, error);
 }
 
 static enum kernel_status take_adapter(struct kernel_engine *engine, struct sequence *sequence,
@@ -344,7 +397,8 @@ enum kernel_status sequence_create(struct kernel_engine *engine,
     sequence->submitted_us = sequence->waiting_since_us = serve_now_us();
     sequence->deadline_us =
         request->timeout_ms > 0 ? sequence->submitted_us + request->timeout_ms * 1000 : 0;
-    enum kernel_status status = check_sampling(request, error);
+    take_biases(sequence);
+    enum kernel_status status = check_sampling(engine, request, error);
     if (status == KERNEL_OK) {
         status = take_adapter(engine, sequence, request->adapter, error);
     }
@@ -396,6 +450,7 @@ void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
     kernel_constraint_destroy(sequence->constraint);
     grammars_release(engine, sequence->grammar);
     free(sequence->schema.at);
+    free(sequence->biases);
     for (uint32_t i = 0; i < sequence->stop_count; i++) {
         free(sequence->stops[i]);
     }

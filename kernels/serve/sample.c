@@ -5,12 +5,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum {
-    HEAD_FIRST = 256, /* candidates put in order before top_p is looked for among them */
-    HEAD_MORE = 8,    /* as many times more where they do not reach it */
-    ROUNDS_MAX = 100  /* of a search that halves: then the row was made to be slow, and is sorted */
-};
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS }; /* of a key, looked at together */
 
 /* ---- chance: a counter in, 128 bits out ---- */
 
@@ -51,54 +48,82 @@ static int32_t best(const float *logits, uint32_t vocabulary, const uint64_t *ma
     return found;
 }
 
+/* In the order of ids. */
 struct candidate {
     int32_t token;
+    uint32_t key; /* greater: a greater logit */
     double weight;
 };
 
-/* Most probable first; equal: lowest id first. */
-static int by_weight(const void *left, const void *right)
+static uint32_t key_of(float logit)
 {
-    const struct candidate *a = left;
-    const struct candidate *b = right;
-    if (a->weight != b->weight) {
-        return a->weight < b->weight ? 1 : -1;
-    }
-    return (a->token > b->token) - (a->token < b->token);
+    uint32_t bits = 0;
+    float value = logit == 0 ? 0 : logit; /* 0 and -0 are equal */
+    memcpy(&bits, &value, sizeof bits);
+    return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
 }
 
-static void swap(struct candidate *a, struct candidate *b)
+/* What a candidate adds to the sum that a cut is about: 1 (top_k), or its weight (top_p) as a whole
+ * number, so that a sum is the same in any order. */
+static uint64_t measure(const struct candidate *candidate, bool by_weight)
 {
-    struct candidate kept = *a;
-    *a = *b;
-    *b = kept;
+    return by_weight ? (uint64_t)(candidate->weight * KERNEL_PICK_WEIGHT + 0.5) : 1;
 }
 
-/* Puts the `head` most probable first, in their order; those behind stay as they come.  A
- * vocabulary has 150,000 tokens, and a cut leaves a few: they are found (Hoare 1961, "Algorithm 65:
- * find") before they are sorted. */
-static void order_head(struct candidate *candidates, uint32_t count, uint32_t head)
+/* Keeps the best until they measure `wanted`, which all together do; returns how many, still in the
+ * order of ids.  The least key among them is found eleven bits at a time (radix select): nothing
+ * is put in order, and no row takes longer than another. */
+static uint32_t keep_best(struct candidate *candidates, uint32_t count, bool by_weight,
+                          uint64_t wanted)
 {
-    uint32_t low = 0;
-    uint32_t high = count; /* the border of the head is in [low, high) */
-    int rounds = 0;
-    for (; rounds < ROUNDS_MAX && head > low && head < high; rounds++) {
-        struct candidate *first = &candidates[low];
-        swap(first, &candidates[low + (high - low) / 2]);
-        uint32_t before = low; /* [low + 1, before] come before the first */
-        for (uint32_t i = low + 1; i < high; i++) {
-            if (by_weight(&candidates[i], first) < 0) {
-                swap(&candidates[++before], &candidates[i]);
+    static const uint32_t shifts[] = {32 - DIGIT_BITS, 32 - 2 * DIGIT_BITS, 0};
+    uint64_t sums[DIGITS];
+    uint32_t known = 0;  /* bits of the least key that are known */
+    uint32_t prefix = 0; /* and what they are */
+    for (size_t s = 0; s < sizeof shifts / sizeof shifts[0]; s++) {
+        uint32_t digit = ~known >> shifts[s]; /* the next bits */
+        memset(sums, 0, sizeof sums);
+        for (uint32_t i = 0; i < count; i++) {
+            if ((candidates[i].key & known) == prefix) {
+                sums[candidates[i].key >> shifts[s] & digit] += measure(&candidates[i], by_weight);
             }
         }
-        swap(first, &candidates[before]);
-        if (before < head) {
-            low = before + 1;
-        } else {
-            high = before;
+        uint32_t bucket = digit;
+        for (; bucket > 0 && sums[bucket] < wanted; bucket--) {
+            wanted -= sums[bucket]; /* greater: all of them */
+        }
+        known |= digit << shifts[s];
+        prefix |= bucket << shifts[s];
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool last = candidates[i].key == prefix && wanted > 0; /* equals: the lowest ids */
+        if (last) {
+            uint64_t own = measure(&candidates[i], by_weight);
+            wanted -= own < wanted ? own : wanted;
+        }
+        if (last || candidates[i].key > prefix) {
+            candidates[kept++] = candidates[i];
         }
     }
-    qsort(candidates, rounds < ROUNDS_MAX ? head : count, sizeof *candidates, by_weight);
+    return kept;
+}
+
+/* What top_k and then top_p leave. */
+static uint32_t cut(struct candidate *candidates, uint32_t count, uint32_t top_k, double top_p)
+{
+    if (top_k > 0 && top_k < count) {
+        count = keep_best(candidates, count, false, top_k);
+    }
+    if (top_p <= 0) {
+        return count;
+    }
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        all += measure(&candidates[i], true);
+    }
+    uint64_t wanted = (uint64_t)ceil(top_p * (double)all);
+    return keep_best(candidates, count, true, wanted < all ? wanted : all);
 }
 
 static double sum_of(const struct candidate *candidates, uint32_t count)
@@ -108,41 +133,6 @@ static double sum_of(const struct candidate *candidates, uint32_t count)
         all += candidates[i].weight;
     }
     return all;
-}
-
-/* How many of the first `head`, in their order, reach `wanted`; 0: all of them do not. */
-static uint32_t reach(const struct candidate *candidates, uint32_t head, double wanted)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < head; i++) {
-        sum += candidates[i].weight;
-        if (sum >= wanted) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
-/* Cuts the list to what top_k and top_p leave, the most probable first. */
-static uint32_t cut(struct candidate *candidates, uint32_t count, uint32_t top_k, double top_p)
-{
-    if (top_k > 0 && top_k < count) {
-        order_head(candidates, count, top_k);
-        count = top_k;
-    }
-    if (top_p <= 0) {
-        return count;
-    }
-    double wanted = top_p * sum_of(candidates, count);
-    uint32_t kept = 0;
-    uint32_t head = 0;
-    while (kept == 0 && head < count) { /* seldom more than the first round */
-        head = head == 0 ? HEAD_FIRST : head * HEAD_MORE;
-        head = head < count ? head : count;
-        order_head(candidates, count, head);
-        kept = reach(candidates, head, wanted);
-    }
-    return kept > 0 ? kept : count;
 }
 
 static int32_t draw(const struct candidate *candidates, uint32_t count, double uniform)
@@ -163,7 +153,7 @@ static double least_of(const struct kernel_sampling *sampling)
     return sampling->min_p > 0 ? log(sampling->min_p) : -40;
 }
 
-/* All that may come reach 1: nothing is cut, and nothing has to be put in order. */
+/* All that may come reach 1: nothing is cut. */
 static double top_p_of(const struct kernel_sampling *sampling)
 {
     return sampling->top_p < 1 ? sampling->top_p : 0;
@@ -182,13 +172,11 @@ int32_t kernel_sample(const float *logits, uint32_t vocabulary, const uint64_t *
     for (uint32_t i = 0; i < vocabulary; i++) {
         double distance = ((double)logits[i] - (double)logits[top]) / sampling->temperature;
         if (allowed(mask, i) && distance >= least) {
-            candidates[count++] = (struct candidate){.token = (int32_t)i, .weight = exp(distance)};
+            candidates[count++] = (struct candidate){
+                .token = (int32_t)i, .key = key_of(logits[i]), .weight = exp(distance)};
         }
     }
-    double top_p = top_p_of(sampling);
-    if (sampling->top_k > 0 || top_p > 0) {
-        count = cut(candidates, count, sampling->top_k, top_p);
-    }
+    count = cut(candidates, count, sampling->top_k, top_p_of(sampling));
     int32_t token = draw(candidates, count, kernel_uniform(sampling->seed, position));
     free(candidates);
     return token;

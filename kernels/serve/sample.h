@@ -3,6 +3,12 @@
  * Everything depends on the row, the mask, the settings and (seed, position) alone: who else is in
  * the batch cannot change a choice.  Equal logits: the lowest id.  Sums go in the order of ids.
  *
+ * A draw: the weight of a token is exp((logit - best) / temperature).  Of those within min_p
+ * (without it e^-40) of the best, top_k leaves the best k, and top_p of these the fewest of the
+ * best whose weights reach top_p of the sum; for this a weight is a whole number of 2^-42, rounded,
+ * so that the sums are exact.  Then the (seed, position) number in [0, 1) falls on one of those
+ * that are left, laid side by side in the order of ids, each as wide as its weight.
+ *
  * Sources: top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024), Philox 4x32-10 (Salmon et al.
  * 2011).  Pure; any thread.  Private to kernels.
  */

@@ -41,6 +41,7 @@ enum {
     LOGITS_ROWS = 16,            /* on a processor: those that are there at a time */
     OPTIONS_MAX = 64,
     STOPS_MAX = 8,
+    BIASES_MAX = 300,
     STOP_BYTES_MAX = 256,
     LOGPROBS_MAX = KERNEL_ALTERNATIVES_MAX,
     PREEMPTIONS_MAX = 3,          /* of one sequence, while another victim can be found */
@@ -89,6 +90,7 @@ struct sequence {
     enum kernel_kind kind;
     uint32_t tenant, tier;
     struct kernel_sampling sampling;
+    struct kernel_bias *biases; /* of its sampling */
     uint32_t answer_max, thinking_max, logprobs;
     uint32_t answer_asked, total_max; /* as the request has them; 0 no bound */
     int32_t adapter;                  /* place in the engine's list, -1 none */
@@ -173,10 +175,12 @@ struct step {
     int32_t *token, *position, *start, *length, *block, *adapter, *output;
     struct kernel_batch batch;
     struct sequence **sequences; /* [S] */
-    float *logits; /* [vocabulary] the row that was fetched last: there are too many for all */
-    uint32_t here; /* which; UINT32_MAX: none */
-    float *hidden; /* [step_tokens] rows */
-    bool *chosen;  /* [step_tokens] the row's token is in `picked` */
+    float *logits;  /* [vocabulary] the row that was fetched last: there are too many for all */
+    uint32_t here;  /* which; UINT32_MAX: none */
+    float *weighed; /* [vocabulary] a row with a request's biases and penalties */
+    uint32_t *seen; /* [vocabulary] how often it stands in an answer; 0 when nobody looks */
+    float *hidden;  /* [step_tokens] rows */
+    bool *chosen;   /* [step_tokens] the row's token is in `picked` */
     struct kernel_pick *picks;              /* [step_tokens] what the backend is asked, in one go */
     struct kernel_picked *answers, *picked; /* [step_tokens] in the order of picks, of rows */
 };
@@ -293,6 +297,12 @@ bool device_replace(struct kernel_engine *engine, struct kernel_error *why);
 
 /* batch.c */
 void step_run(struct kernel_engine *engine);
+
+/* Its logits are not the model's alone. */
+static inline bool sampling_weighs(const struct kernel_sampling *sampling)
+{
+    return sampling->bias_count > 0 || sampling->presence != 0 || sampling->frequency != 0;
+}
 
 /* choose.c: what came out of the step, as far as it is wanted together. */
 enum kernel_status rows_take(struct kernel_engine *engine, bool hidden, struct kernel_error *error);

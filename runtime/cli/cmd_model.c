@@ -3,8 +3,10 @@
 #include "runtime/cli/place.h"
 #include "runtime/model/inspect.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CHAT_MS = 600000, CHAT_LINE_MAX = 64 << 10, CHAT_TEXT_MAX = 1 << 20, CHAT_TOKENS = 512 };
 
@@ -179,7 +181,7 @@ int cmd_model_chat(struct cli *cli)
         return cli_fail(cli, &chat.err);
     }
     if (cli->argc > 0) { /* the settings are about another file */
-        options.path = cli->argv[0];
+        options.path = place_model_file(cli, cli->argv[0]);
         options.template = NULL;
     }
     if (cli_option(cli, "template") != NULL) {
@@ -189,6 +191,13 @@ int cmd_model_chat(struct cli *cli)
         rv_fail(&chat.err, RV_UNAVAILABLE, "there is no model");
         rv_hint(&chat.err, "Name a GGUF file, or set model.path; model.path = shipped is the small "
                            "one that reeve brings.");
+        return cli_fail(cli, &chat.err);
+    }
+    if (access(options.path, R_OK) != 0) {
+        rv_fail(&chat.err, RV_UNAVAILABLE, "the model cannot be opened: %s: %s", options.path,
+                strerror(errno));
+        rv_hint(&chat.err, "Name a GGUF file, or shipped, the small one that reeve brings; reeve "
+                           "model list has those that were loaded.");
         return cli_fail(cli, &chat.err);
     }
     struct rv_buf line;
@@ -212,6 +221,11 @@ int cmd_model_chat(struct cli *cli)
     }
     code = chat.err.code;
     rv_engine_close(engine);
+    if (code == RV_OK && json_array_size(messages) == 0) { /* nobody has asked whether it opens */
+        json_t *facts = NULL;
+        code = rv_model_inspect(options.path, options.template, &facts, &chat.err);
+        json_decref(facts);
+    }
     json_decref(messages);
     rv_buf_fini(&line);
     rv_buf_fini(&chat.text);

@@ -278,6 +278,12 @@ static const char *shipped_model(const struct cli *cli)
     return found;
 }
 
+const char *place_model_file(const struct cli *cli, const char *path)
+{
+    const char *found = strcmp(path, "shipped") == 0 ? shipped_model(cli) : NULL;
+    return found != NULL ? found : path;
+}
+
 const char *place_model(const struct cli *cli)
 {
     const char *path = rv_config_text(cli->config, RV_SET_MODEL_PATH);

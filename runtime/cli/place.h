@@ -31,6 +31,8 @@ RV_MUST enum rv_code place_company(struct cli *cli, struct rv_db_session **out, 
 /* The model's file: model.path, or the shipped one where it is found; NULL: none.  In the arena.
  */
 const char *place_model(const struct cli *cli);
+/* The file that a command names: its path, or "shipped".  In the arena. */
+const char *place_model_file(const struct cli *cli, const char *path);
 /* model.template: the chat format that the model's file is to have; NULL: as it says itself. */
 const char *place_template(const struct cli *cli);
 /* The engine as the settings have it; its path is NULL where there is no model. */

@@ -7,6 +7,12 @@
  *     GET  /v1/models, /v1/models/NAME
  *     GET  /v1/answers/ID         ours: what made an answer
  *
+ * n choices are n questions: each is computed, recorded and charged for by itself, except that the
+ * prompt's tokens are counted once, in the usage and in the company's share of the day.
+ * logit_bias and the penalties are the engine's (kernel.h): they choose among the tokens that may
+ * come, so an answer under a schema satisfies it whatever they say, and where all that may come are
+ * banned alike none is.
+ *
  * What is not known is ignored, what is known and cannot be done is refused by name, and a wrong
  * type names its place by a JSON pointer.  The tenant is the caller's, whatever the body says.
  *
@@ -32,6 +38,9 @@ enum {
     RV_OPENAI_TOOLS_MAX = 128,
     RV_OPENAI_INPUTS_MAX = 256,
     RV_OPENAI_PROMPTS_MAX = 64,
+    RV_OPENAI_N_MAX = 16,        /* choices of each prompt ... */
+    RV_OPENAI_CHOICES_MAX = 128, /* ... and of a request */
+    RV_OPENAI_BIASES_MAX = 300,  /* as the engine has it */
     RV_OPENAI_AT_ONCE = 16, /* questions of one request that are at the engine: it has a share for
                                each company, and the rest of this one's requests want some, too */
     RV_OPENAI_STOPS_MAX = 4,
@@ -56,6 +65,7 @@ struct rv_openai_ask {
     json_t *question; /* for rv_engine_ask, without a tenant, and of completions without its
                          messages; NULL for embeddings */
     json_t *inputs;   /* of completions and embeddings: texts, each with a question of its own */
+    size_t n;         /* choices of each input, or of the messages: questions of their own, too */
     json_t *adapter;  /* for the engine; NULL none.  Not from the body: the caller's company's */
     bool stream, usage_chunk;
     bool tools;               /* the answer is a call, or {"content"} */
@@ -84,11 +94,14 @@ struct rv_openai_head { /* of every object of one answer */
     const char *model;
     const char *fingerprint; /* of what answered: the same request gives the same bytes under it */
     int64_t created_s;
-    int64_t seed;     /* of all choices, where one was asked for ... */
-    bool seeds_apart; /* ... else of the first, the others have the next */
+    int64_t seed;     /* of each prompt's first choice, where one was asked for ... */
+    bool seeds_apart; /* ... else of the first of all; the others have the next ones */
+    size_t n;         /* choices of each prompt, which stand together */
 };
 
-/* Of a choice, which tells it ("seed", ours): with it its prompt gives the same text again. */
+/* Of a choice, which tells it ("seed", ours): with it and n = 1 its prompt gives the same text
+ * again.  Where the request has a seed, the k-th choice of every prompt, from 0 on, has seed + k
+ * (modulo 2^63); without one the choice `index` has a drawn one + index. */
 int64_t rv_openai_seed(const struct rv_openai_head *head, size_t index);
 
 json_t *rv_openai_error(const char *type, const char *code, const char *message,

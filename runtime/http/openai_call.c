@@ -12,7 +12,7 @@
 
 enum { TEXT_MAX = 8 << 20, ID_TEXT = 40, FINGERPRINT_TEXT = 24 };
 
-/* One answer: of a chat the only one, of completions one of each prompt. */
+/* One answer: n of a chat, n of each prompt of completions. */
 struct choice {
     struct rv_openai_open *open;
     size_t index;
@@ -33,7 +33,8 @@ struct rv_openai_open {
     struct rv_openai_ask ask;
     int32_t tenant;
     char *person;
-    char id[ID_TEXT], call_id[ID_TEXT], fingerprint[FINGERPRINT_TEXT];
+    char id[ID_TEXT], fingerprint[FINGERPRINT_TEXT];
+    uint64_t call_id; /* of the first choice's call; the next have the next */
     struct rv_openai_head head;
     struct choice *choices;
     size_t count, begun, at_engine; /* the first `begun` were asked; count: none is left */
@@ -209,9 +210,9 @@ static void begin_stream(struct rv_openai_open *open)
         return;
     }
     open->stream = rv_exchange_stream(call->exchange, "text/event-stream", on_closed, open);
-    if (open->head.kind == RV_OPENAI_CHAT) {
+    for (size_t i = 0; i < open->count && open->head.kind == RV_OPENAI_CHAT; i++) {
         write_chunk(open,
-                    rv_openai_chunk(&open->head, 0,
+                    rv_openai_chunk(&open->head, i,
                                     json_pack("{s:s,s:s}", "role", "assistant", "content", ""),
                                     NULL, NULL));
     }
@@ -242,8 +243,10 @@ static json_t *message_of(const struct choice *choice, bool *is_call)
     if (open->head.kind == RV_OPENAI_COMPLETION) {
         return json_stringn(text->data, text->length);
     }
-    json_t *message =
-        open->ask.tools ? rv_openai_tool_message(text->data, open->call_id, is_call) : NULL;
+    char call_id[ID_TEXT];
+    snprintf(call_id, sizeof call_id, "call_%016llx",
+             (unsigned long long)(open->call_id + choice->index));
+    json_t *message = open->ask.tools ? rv_openai_tool_message(text->data, call_id, is_call) : NULL;
     if (message == NULL) {
         message = json_pack("{s:s,s:s#}", "role", "assistant", "content", text->data,
                             (json_int_t)text->length);
@@ -350,7 +353,7 @@ static void on_piece(struct choice *choice, const json_t *body)
     }
 }
 
-/* Sums, exactly, what all of them took. */
+/* Adds, exactly, what one of them took: of the prompt, which all choices of it have, once. */
 static void add_usage(json_t *sum, const json_t *usage)
 {
     static const char *const keys[] = {"prompt", "cached", "answer", "thinking"};
@@ -378,25 +381,42 @@ static void record(const struct choice *choice, const struct rv_engine_event *ev
     rv_openai_record(open->api, open->tenant, &made, event->body);
 }
 
+/* The event's body as it is charged for: a prompt by the first of its choices.  New reference. */
+static json_t *counted_of(const struct choice *choice, const json_t *body)
+{
+    json_t *usage = json_object_get(body, "usage");
+    if (usage == NULL || choice->index % choice->open->ask.n == 0) {
+        return json_incref((json_t *)(uintptr_t)body);
+    }
+    json_t *counted = json_copy((json_t *)(uintptr_t)body);
+    json_t *answer = json_copy(usage);
+    json_object_set_new(answer, "prompt", json_integer(0));
+    json_object_set_new(answer, "cached", json_integer(0));
+    json_object_set_new(counted, "usage", answer);
+    return counted;
+}
+
 /* The choice has ended; the request has with its last one, or with the first that failed. */
 static void on_end(struct choice *choice, const struct rv_engine_event *event)
 {
     struct rv_openai_open *open = choice->open;
     choice->ended = true;
     open->at_engine--;
-    add_usage(open->usage, json_object_get(event->body, "usage"));
+    json_t *counted = counted_of(choice, event->body);
+    add_usage(open->usage, json_object_get(counted, "usage"));
     snprintf(choice->finish, sizeof choice->finish, "%s",
              rv_json_str(event->body, "finish", "stop"));
     record(choice, event);
     if (event->kind == RV_ENGINE_FAILED) {
-        on_failed(open, choice->index, event);
+        on_failed(open, choice->index / open->ask.n, event);
         open_cut(open);
     } else if (open->ask.stream) {
         end_choice(choice);
     }
     open->ended = open->at_engine == 0 && open->begun == open->count;
-    rv_openai_account(open->api, open->tenant, open->person, open->ask.model, event->body,
+    rv_openai_account(open->api, open->tenant, open->person, open->ask.model, counted,
                       open->ended ? open->ask.kept : 0);
+    json_decref(counted);
     if (!open->ended) {
         ask_more(open);
     } else if (event->kind == RV_ENGINE_DONE && open->ask.stream) {
@@ -429,7 +449,7 @@ static void name_it(struct rv_openai_open *open)
     json_t *facts = rv_engine_facts(open->engine);
     snprintf(open->id, sizeof open->id, "%s-%016llx",
              open->ask.kind == RV_OPENAI_CHAT ? "chatcmpl" : "cmpl", (unsigned long long)number[0]);
-    snprintf(open->call_id, sizeof open->call_id, "call_%016llx", (unsigned long long)number[1]);
+    open->call_id = number[1];
     snprintf(open->fingerprint, sizeof open->fingerprint, "fp_%.12s",
              rv_json_str(facts, "hash", "unknown"));
     json_decref(facts);
@@ -444,9 +464,10 @@ static void name_it(struct rv_openai_open *open)
     open->head.seed =
         seed != NULL ? json_integer_value(seed) : (int64_t)(number[0] % RV_OPENAI_SEED_MOST);
     open->head.seeds_apart = seed == NULL;
+    open->head.n = open->ask.n;
 }
 
-/* The same seed gives each prompt the answer that it has alone; without one they are drawn apart.
+/* The same seed gives each prompt the answers that it has alone; without one they are drawn apart.
  */
 static void ask_more(struct rv_openai_open *open)
 {
@@ -455,7 +476,7 @@ static void ask_more(struct rv_openai_open *open)
     while (open->begun < open->count && open->at_engine < RV_OPENAI_AT_ONCE) {
         struct choice *choice = &open->choices[open->begun++];
         json_t *question = json_copy(open->ask.question);
-        json_t *prompt = json_array_get(open->ask.inputs, choice->index);
+        json_t *prompt = json_array_get(open->ask.inputs, choice->index / open->ask.n);
         if (prompt != NULL) {
             json_object_set_new(question, "messages",
                                 json_pack("[{s:s,s:O}]", "role", "user", "text", prompt));
@@ -473,25 +494,27 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
 {
     struct rv_api *api = call->api;
     struct rv_openai_open *open = rv_alloc(sizeof *open);
-    *open = (struct rv_openai_open){.next = api->openai,
-                                    .api = api,
-                                    .call = call,
-                                    .engine = engine,
-                                    .ask = *ask,
-                                    .tenant = call->caller->tenant,
-                                    .person = rv_strdup(call->caller->person),
-                                    .count = ask->inputs != NULL ? json_array_size(ask->inputs) : 1,
-                                    .end_us = rv_mono_us(rv_loop_clock(api->options.loop)) +
-                                              api->options.models.deadline_ms * 1000,
-                                    .usage = json_object()};
+    *open = (struct rv_openai_open){
+        .next = api->openai,
+        .api = api,
+        .call = call,
+        .engine = engine,
+        .ask = *ask,
+        .tenant = call->caller->tenant,
+        .person = rv_strdup(call->caller->person),
+        .count = ask->n * (ask->inputs != NULL ? json_array_size(ask->inputs) : 1),
+        .end_us =
+            rv_mono_us(rv_loop_clock(api->options.loop)) + api->options.models.deadline_ms * 1000,
+        .usage = json_object()};
     api->openai = open;
     open->choices = rv_alloc_array(open->count, sizeof *open->choices);
     for (size_t i = 0; i < open->count; i++) {
         struct choice *choice = &open->choices[i];
-        *choice = (struct choice){.open = open,
-                                  .index = i,
-                                  .logprobs = ask->logprobs ? json_array() : NULL,
-                                  .begun = rv_openai_characters(json_array_get(ask->inputs, i))};
+        *choice =
+            (struct choice){.open = open,
+                            .index = i,
+                            .logprobs = ask->logprobs ? json_array() : NULL,
+                            .begun = rv_openai_characters(json_array_get(ask->inputs, i / ask->n))};
         rv_buf_init(&choice->text, TEXT_MAX);
         rv_buf_str(&choice->text, "");
         rv_buf_init(&choice->thoughts, TEXT_MAX);

@@ -1,6 +1,6 @@
 /* openai_call.h -- one request to the model on its way: asked, streamed or gathered, accounted.
- * Of several prompts each is a question of its own, RV_OPENAI_AT_ONCE of them at a time; the first
- * that fails ends the request.
+ * Of several prompts, and of n choices, each is a question of its own, RV_OPENAI_AT_ONCE of them at
+ * a time; the first that fails ends the request.
  *
  *     quota --> engine --> first event: head of a stream | gathered --> the one answer
  *                 ^-- cancelled when the client goes, is too slow, or the server stops

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TOOL_NAME_MAX = 64 };
@@ -77,7 +78,8 @@ static bool is_nothing(const json_t *value)
            (json_is_object(value) && json_object_size(value) == 0);
 }
 
-/* Members that have no meaning here, by the requests that know them. */
+/* Members that have no meaning here, by the requests that know them: refused unless they say
+ * nothing. */
 static bool refuse_members(enum rv_openai_kind kind, const json_t *body,
                            struct rv_openai_fault *fault)
 {
@@ -113,36 +115,84 @@ static bool refuse_members(enum rv_openai_kind kind, const json_t *body,
     return text_only || wrong(fault, "/modalities", "modalities can only be [\"text\"]");
 }
 
-/* What is known and cannot be done: refused unless it has no effect. */
-static bool refuse_known(enum rv_openai_kind kind, const json_t *body,
-                         struct rv_openai_fault *fault)
+/* How many choices a prompt has.  `best_of`, which would throw the worst away, cannot be more. */
+static bool take_n(const json_t *body, struct rv_openai_ask *out, struct rv_openai_fault *fault)
 {
-    double penalty = 0;
     int64_t n = 1;
-    int64_t best_of = 1;
-    const json_t *bias = json_object_get(body, "logit_bias");
-    if (!take_number(body, "presence_penalty", -2, 2, &penalty, fault) ||
-        (penalty != 0 && !wrong(fault, "/presence_penalty", "presence_penalty is not supported")) ||
-        !take_number(body, "frequency_penalty", -2, 2, &penalty, fault) ||
-        (penalty != 0 &&
-         !wrong(fault, "/frequency_penalty", "frequency_penalty is not supported")) ||
-        !take_integer(body, "n", 1, 128, &n, fault) ||
-        (kind == RV_OPENAI_COMPLETION && !take_integer(body, "best_of", 1, 128, &best_of, fault))) {
+    if (!take_integer(body, "n", 1, RV_OPENAI_N_MAX, &n, fault)) {
         return false;
     }
-    if (n != 1) {
-        return wrong(fault, "/n", "n must be 1: ask again with another seed");
+    size_t prompts = out->inputs != NULL ? json_array_size(out->inputs) : 1;
+    int64_t best_of = n;
+    out->n = (size_t)n;
+    if (prompts * out->n > RV_OPENAI_CHOICES_MAX) {
+        return wrong(fault, "/n", "%zu prompts with %zu choices each: at most %d choices", prompts,
+                     out->n, RV_OPENAI_CHOICES_MAX);
     }
-    if (best_of != 1) {
-        return wrong(fault, "/best_of", "best_of must be 1: ask again with another seed");
+    return out->kind != RV_OPENAI_COMPLETION ||
+           (take_integer(body, "best_of", 1, 128, &best_of, fault) &&
+            (best_of == n || wrong(fault, "/best_of", "best_of must be n")));
+}
+
+/* As JSON has a number: at most nine digits, no sign, no zero before them.  -1: it is not. */
+static int64_t token_of(const char *key)
+{
+    size_t length = strspn(key, "0123456789");
+    bool good = length > 0 && length <= 9 && key[length] == '\0' && (key[0] != '0' || length == 1);
+    return good ? strtoll(key, NULL, 10) : -1;
+}
+
+static bool take_bias(const json_t *body, json_t *question, struct rv_openai_fault *fault)
+{
+    json_t *bias = json_object_get(body, "logit_bias");
+    if (bias == NULL || json_is_null(bias)) {
+        return true;
     }
-    if (bias != NULL && !json_is_null(bias) && !json_is_object(bias)) {
+    if (!json_is_object(bias)) {
         return wrong(fault, "/logit_bias", "logit_bias must be an object");
     }
-    if (json_object_size(bias) > 0) {
-        return wrong(fault, "/logit_bias", "logit_bias is not supported");
+    if (json_object_size(bias) > RV_OPENAI_BIASES_MAX) {
+        return wrong(fault, "/logit_bias", "logit_bias has at most %d tokens",
+                     RV_OPENAI_BIASES_MAX);
     }
-    return refuse_members(kind, body, fault);
+    json_t *list = json_array();
+    json_object_set_new(question, "bias", list);
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_object_foreach(bias, key, value)
+    {
+        char pointer[64];
+        int64_t token = token_of(key);
+        double add = 0;
+        if (token < 0) {
+            return wrong(fault, "/logit_bias",
+                         "logit_bias has token ids as its keys: whole numbers");
+        }
+        snprintf(pointer, sizeof pointer, "logit_bias/%.20s", key);
+        json_t *one = json_pack("{s:O}", pointer, value);
+        bool good = (!json_is_null(value) || wrong(fault, "", "%s must be a number", pointer)) &&
+                    take_number(one, pointer, -100, 100, &add, fault);
+        json_decref(one);
+        if (!good) {
+            snprintf(fault->pointer, sizeof fault->pointer, "/%s", pointer);
+            return false;
+        }
+        json_array_append_new(list, json_pack("[I,f]", (json_int_t)token, add));
+    }
+    return true;
+}
+
+static bool take_penalties(const json_t *body, json_t *question, struct rv_openai_fault *fault)
+{
+    double presence = 0;
+    double frequency = 0;
+    if (!take_number(body, "presence_penalty", -2, 2, &presence, fault) ||
+        !take_number(body, "frequency_penalty", -2, 2, &frequency, fault)) {
+        return false;
+    }
+    json_object_set_new(question, "presence", json_real(presence));
+    json_object_set_new(question, "frequency", json_real(frequency));
+    return true;
 }
 
 static bool take_stop(const json_t *body, json_t *question, struct rv_openai_fault *fault)
@@ -698,7 +748,7 @@ bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_open
                     struct rv_openai_fault *fault)
 {
     const char *model = rv_json_str(body, "model", NULL);
-    *out = (struct rv_openai_ask){.kind = kind};
+    *out = (struct rv_openai_ask){.kind = kind, .n = 1};
     if (model == NULL || model[0] == '\0' || strlen(model) > RV_OPENAI_MODEL_MAX) {
         return wrong(fault, "/model", "model must be the name of a model, see GET /v1/models");
     }
@@ -706,11 +756,12 @@ bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_open
     if (kind == RV_OPENAI_EMBEDDING) {
         return read_embedding(body, out, fault);
     }
-    if (!refuse_known(kind, body, fault) ||
+    if (!refuse_members(kind, body, fault) ||
         !(kind == RV_OPENAI_CHAT ? read_chat(body, out, fault)
                                  : read_completion(body, out, fault)) ||
-        !take_sampling(body, out->question, fault) || !take_stop(body, out->question, fault) ||
-        !take_stream(body, out, fault)) {
+        !take_n(body, out, fault) || !take_sampling(body, out->question, fault) ||
+        !take_bias(body, out->question, fault) || !take_penalties(body, out->question, fault) ||
+        !take_stop(body, out->question, fault) || !take_stream(body, out, fault)) {
         return false;
     }
     if (out->logprobs) { /* the token itself comes with at least one other */
@@ -759,11 +810,14 @@ void rv_openai_place(const struct rv_openai_ask *ask, size_t index, enum rv_code
                      const char *message, char *out, size_t room)
 {
     static const char *const texts[] = {"/messages", "/prompt", "/input"};
+    unsigned token = 0;
     out[0] = '\0';
     if (strncmp(message, "schema ", 7) == 0) {
         schema_place(ask, message + 7, out, room);
     } else if (strstr(message, "tokenizer.chat_template") != NULL) {
         snprintf(out, room, "/model");
+    } else if (sscanf(message, "bias of token %u", &token) == 1) {
+        snprintf(out, room, "/logit_bias/%u", token);
     } else if (strncmp(message, "stop text", 9) == 0) {
         snprintf(out, room, "/stop");
     } else if (code == RV_LIMIT && (strncmp(message, "the shortest answer", 19) == 0 ||

@@ -16,26 +16,34 @@ struct rv_openai_share {
     int64_t tokens;
 };
 
+/* Of one prompt and n answers, each of which has room behind it. */
+static int64_t most_of(int64_t prompt, int64_t answer, int64_t n, int64_t limit)
+{
+    answer = answer < limit ? answer : limit;
+    prompt = prompt < limit - answer ? prompt : limit - answer;
+    return prompt + n * answer;
+}
+
 int64_t rv_openai_most(const struct rv_openai_ask *ask, int64_t room)
 {
     const json_t *messages = json_object_get(ask->question, "messages");
     int64_t limit = room > 0 ? room : ROOM_USUAL;
+    int64_t n = (int64_t)ask->n;
     int64_t sum = 0;
+    int64_t prompt = 0;
     int64_t answer = ask->question != NULL ? rv_json_int(ask->question, "max", limit) : 0;
     for (size_t i = 0; i < json_array_size(ask->inputs); i++) { /* each has a prompt of its own */
-        int64_t one = (int64_t)json_string_length(json_array_get(ask->inputs, i)) + AROUND_TEXT;
-        one += answer;
-        sum += one < limit ? one : limit;
+        prompt = (int64_t)json_string_length(json_array_get(ask->inputs, i)) + AROUND_TEXT;
+        sum += most_of(prompt, answer, n, limit);
     }
     if (ask->inputs != NULL) {
         return sum;
     }
     for (size_t i = 0; i < json_array_size(messages); i++) {
         const json_t *text = json_object_get(json_array_get(messages, i), "text");
-        sum += (int64_t)json_string_length(text) + AROUND_TEXT;
+        prompt += (int64_t)json_string_length(text) + AROUND_TEXT;
     }
-    sum += answer;
-    return sum < limit ? sum : limit;
+    return most_of(prompt, answer, n, limit);
 }
 
 static struct rv_openai_share **find(struct rv_api *api, int32_t tenant)

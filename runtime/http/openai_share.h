@@ -14,8 +14,9 @@
 
 struct rv_api;
 
-/* The most tokens that the request can take, prompt and answer, where `room` is the engine's for
- * both (0: not known).  A prompt has at most a token for each byte, and what stands around it. */
+/* The most tokens that the request can take, each prompt once and n answers to it, where `room` is
+ * the engine's for both (0: not known).  A prompt has at most a token for each byte, and what
+ * stands around it. */
 int64_t rv_openai_most(const struct rv_openai_ask *ask, int64_t room);
 
 int64_t rv_openai_kept(const struct rv_api *api, int32_t tenant);

@@ -156,7 +156,8 @@ static json_t *flat_logprobs(const json_t *content)
 
 int64_t rv_openai_seed(const struct rv_openai_head *head, size_t index)
 {
-    return head->seed + (head->seeds_apart ? (int64_t)index : 0);
+    uint64_t next = head->seeds_apart ? index : index % head->n;
+    return (int64_t)(((uint64_t)head->seed + next) & INT64_MAX);
 }
 
 static json_t *choice_of(const struct rv_openai_head *head, size_t index, const char *member,

@@ -54,7 +54,7 @@ struct asked {
     bool stream, ended;
     struct rv_buf text;
     uint32_t options;
-    char sampler[80];
+    char *sampler;
     json_t *adapter; /* {"name","hash"}; NULL none */
 };
 
@@ -288,6 +288,7 @@ static void asked_free(struct asked *asked)
 {
     rv_buf_fini(&asked->text);
     json_decref(asked->adapter);
+    rv_free(asked->sampler);
     rv_free(asked);
 }
 
@@ -362,7 +363,7 @@ static void do_ask(struct child *child, const json_t *frame)
             take_adapter(asked, json_object_get(frame, "adapter"), &built.request, key, &error);
     }
     asked->options = built.request.option_count;
-    snprintf(asked->sampler, sizeof asked->sampler, "%s", built.sampler);
+    asked->sampler = rv_strdup(built.sampler);
     pthread_mutex_lock(&child->lock);
     asked->next = child->asked;
     child->asked = asked;

@@ -18,6 +18,7 @@
  *   "tenant", "tier"                        numbers; the tenant as the credential says
  *   "schema"    JSON Schema of the answer;  or "options" [texts];  or neither
  *   "stop" [texts], "temperature", "top_p", "min_p", "top_k", "seed" (integer), "max" (tokens),
+ *   "presence", "frequency" (penalties), "bias" [[token, what is added to its logit], ...],
  *   "max_total" (tokens of prompt and answer together, 0 no bound; the answer is cut down to it),
  *   "thinking_max" (tokens, -1 none), "logprobs" (alternatives per token)
  *   "plain"     true: where the file has no chat template, its messages as one text.  (One that is

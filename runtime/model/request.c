@@ -1,12 +1,15 @@
 /* request.c -- see request.h. */
 #include "runtime/model/request.h"
 
+#include "runtime/base/buf.h"
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { SAMPLER_MAX = 64 << 10 };
 
 static enum kernel_status refuse(struct kernel_error *error, const char *message)
 {
@@ -103,21 +106,78 @@ static double number_of(const json_t *question, const char *key)
     return json_number_value(json_object_get(question, key));
 }
 
-static void take_sampling(struct rv_kernel_request *built, const json_t *question)
+/* In as few digits as give it back. */
+static void write_number(struct rv_buf *out, const char *name, double value)
+{
+    char text[32];
+    int digits = 4;
+    do {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+    } while (strtod(text, NULL) != value && ++digits <= 17);
+    rv_buf_printf(out, "%s%s", name, text);
+}
+
+/* All that makes a choice besides the logits and the seed: what GET /v1/answers/ID tells. */
+static char *sampler_text(const struct kernel_sampling *sampling)
+{
+    struct rv_buf out;
+    rv_buf_init(&out, SAMPLER_MAX);
+    if (sampling->temperature == 0) {
+        rv_buf_str(&out, "greedy");
+    } else {
+        write_number(&out, "temperature ", sampling->temperature);
+        write_number(&out, " top_p ", sampling->top_p);
+        write_number(&out, " min_p ", sampling->min_p);
+        rv_buf_printf(&out, " top_k %u", sampling->top_k);
+    }
+    if (sampling->presence != 0) {
+        write_number(&out, " presence ", sampling->presence);
+    }
+    if (sampling->frequency != 0) {
+        write_number(&out, " frequency ", sampling->frequency);
+    }
+    for (uint32_t i = 0; i < sampling->bias_count; i++) {
+        rv_buf_printf(&out, "%s%d:", i == 0 ? " bias " : ",", sampling->bias[i].token);
+        write_number(&out, "", sampling->bias[i].add);
+    }
+    char *text = rv_strndup(out.data, out.length);
+    rv_buf_fini(&out);
+    return text;
+}
+
+static enum kernel_status take_biases(struct rv_kernel_request *built, const json_t *list,
+                                      struct kernel_error *error)
+{
+    size_t count = json_array_size(list);
+    if (count > RV_ASK_BIASES_MAX) {
+        return refuse(error, "too many biases");
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *one = json_array_get(list, i);
+        json_int_t token = json_integer_value(json_array_get(one, 0));
+        built->biases[i] = (struct kernel_bias){
+            .token = token >= 0 && token < INT32_MAX ? (int32_t)token : INT32_MAX,
+            .add = json_number_value(json_array_get(one, 1))};
+    }
+    built->request.sampling.bias = built->biases;
+    built->request.sampling.bias_count = (uint32_t)count;
+    return KERNEL_OK;
+}
+
+static enum kernel_status take_sampling(struct rv_kernel_request *built, const json_t *question,
+                                        struct kernel_error *error)
 {
     struct kernel_sampling *sampling = &built->request.sampling;
     *sampling = (struct kernel_sampling){.temperature = number_of(question, "temperature"),
                                          .top_p = number_of(question, "top_p"),
                                          .min_p = number_of(question, "min_p"),
                                          .top_k = (uint32_t)rv_json_int(question, "top_k", 0),
-                                         .seed = (uint64_t)rv_json_int(question, "seed", 0)};
-    if (sampling->temperature == 0) {
-        snprintf(built->sampler, sizeof built->sampler, "greedy");
-    } else {
-        snprintf(built->sampler, sizeof built->sampler,
-                 "temperature %.4g top_p %.4g min_p %.4g top_k %u", sampling->temperature,
-                 sampling->top_p, sampling->min_p, sampling->top_k);
-    }
+                                         .seed = (uint64_t)rv_json_int(question, "seed", 0),
+                                         .presence = number_of(question, "presence"),
+                                         .frequency = number_of(question, "frequency")};
+    enum kernel_status status = take_biases(built, json_object_get(question, "bias"), error);
+    built->sampler = sampler_text(sampling);
+    return status;
 }
 
 enum kernel_status rv_kernel_request_read(struct rv_kernel_request *built, const json_t *question,
@@ -140,8 +200,10 @@ enum kernel_status rv_kernel_request_read(struct rv_kernel_request *built, const
     request->timeout_ms = rv_json_int(question, "timeout_ms", 0);
     int64_t thinking = rv_json_int(question, "thinking_max", 0);
     request->thinking_max = thinking < 0 ? KERNEL_NO_THINKING : (uint32_t)thinking;
-    take_sampling(built, question);
-    enum kernel_status status = take_messages(built, json_object_get(question, "messages"), error);
+    enum kernel_status status = take_sampling(built, question, error);
+    if (status == KERNEL_OK) {
+        status = take_messages(built, json_object_get(question, "messages"), error);
+    }
     if (status == KERNEL_OK) {
         status = take_texts(json_object_get(question, "options"), built->options,
                             RV_ASK_OPTIONS_MAX, &request->option_count, error);
@@ -175,6 +237,7 @@ void rv_kernel_request_free(struct rv_kernel_request *built)
 {
     rv_free(built->messages);
     rv_free(built->joined);
+    rv_free(built->sampler);
     free(built->schema);
 }
 

@@ -67,6 +67,15 @@ id=$(member id) seed=$(member choices.1.seed) text=$(member choices.1.text)
 same "have a seed each, kept" "200 $((seed - 1)) $seed" "$(kept "$acme" "$id") $(member choices.0.seed "$state/kept") $(member choices.1.seed "$state/kept")"
 same "the second alone, with its own" 200 "$(post completions "{\"model\":\"reeve\",\"prompt\":\"two\",\"temperature\":1,\"max_tokens\":12,\"seed\":$seed}")"
 same "is the same text" "$text" "$(member choices.0.text)"
+weighed='"temperature":0.1234567,"max_tokens":12,"presence_penalty":0.5,"frequency_penalty":-1,"logit_bias":{"300":2.5,"17":-100}'
+same "two choices, weighed" 200 "$(post completions "{\"model\":\"reeve\",\"prompt\":\"two\",\"n\":2,$weighed}")"
+id=$(member id) seed=$(member choices.1.seed) text=$(member choices.1.text) used=$(member usage.prompt_tokens)
+same "are kept with all that chose them" "200 $seed temperature 0.1234567 top_p 1 min_p 0 top_k 0 presence 0.5 frequency -1 bias 300:2.5,17:-100" \
+    "$(kept "$acme" "$id") $(member choices.1.seed "$state/kept") $(member choices.1.sampler "$state/kept")"
+same "each with its prompt, which the usage has once" "$used $used" \
+    "$(member choices.0.usage.prompt_tokens "$state/kept") $(member choices.1.usage.prompt_tokens "$state/kept")"
+same "the second alone" 200 "$(post completions "{\"model\":\"reeve\",\"prompt\":\"two\",\"seed\":$seed,$weighed}")"
+same "is the same" "$text" "$(member choices.0.text)"
 same "the other company does not find it" 404 "$(kept "$globex" "$id" 1)"
 same "an embedding" 200 "$(post embeddings '{"model":"reeve","input":["one","two"]}')"
 used=$(member usage.prompt_tokens)

@@ -32,6 +32,16 @@ reeve model make --shape tiny-llama --out "$state/tiny.gguf" >/dev/null 2>&1
 check "nothing is overwritten" 0 $?
 echo hello | reeve model chat "$state/tiny.gguf" --tokens 4 --json | grep -q '"answer":4'
 check "a word with it" 0 $?
+for wrong in nope "$state/cut.gguf"; do
+    reeve model chat "$wrong" </dev/null >"$state/out" 2>"$state/err"
+    check "a chat about nothing with $(basename "$wrong") is an error" no "$([ $? = 0 ] && echo yes || echo no)"
+done
+reeve model chat nope </dev/null 2>&1 | grep -q "nope: No such file.*"
+check "that says what is missing" 0 $?
+reeve model chat nope </dev/null 2>&1 | grep -q "shipped.*reeve model list"
+check "and which models there are" 0 $?
+reeve model chat "$state/tiny.gguf" </dev/null
+check "a chat about nothing with a model is none" 0 $?
 head -c 70000 /dev/zero | tr '\0' 'a' | reeve model chat "$state/tiny.gguf" --tokens 4 >"$state/out" 2>"$state/long"
 check "a line that is too long is not cut" 2 $?
 check "and nothing was answered" "" "$(cat "$state/out")"

@@ -4,6 +4,7 @@ import OpenAI from "openai";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 
 const url = process.argv[2];
 const client = new OpenAI({ baseURL: url, maxRetries: 0 });
@@ -211,6 +212,22 @@ test("what is refused before a route has it is refused in the API's words", asyn
   }
 });
 
+test("a body that does not arrive in time is refused in the API's words", { timeout: 120000 }, async () => {
+  const { hostname, port } = new URL(url);
+  const socket = connect(port, hostname);
+  socket.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${process.env.OPENAI_API_KEY}\r\n` +
+    "Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{");
+  const drip = setInterval(() => socket.write(" "), 1000); // there, only slow
+  let text = "";
+  for await (const piece of socket) text += piece;
+  clearInterval(drip);
+  const [head, body] = text.split("\r\n\r\n");
+  assert.ok(head.startsWith("HTTP/1.1 408 "), head);
+  const { error } = JSON.parse(body);
+  assert.equal(error.code, "timeout");
+  assert.ok(error.message.includes("did not arrive in time"), error.message);
+});
+
 test("an answer longer than the context is blamed on what asked for it", async () => {
   for (const [path, more, place] of [["/chat/completions", { ...ask, max_tokens: 100000 }, "/max_tokens"],
     ["/chat/completions", { ...ask, max_tokens: undefined, max_completion_tokens: 100000 }, "/max_completion_tokens"],
@@ -343,6 +360,91 @@ test("completions of several prompts have a choice each, whole or streamed", asy
   }
 });
 
+test("n choices are n answers that can be had alone", async () => {
+  const hot = { ...ask, temperature: 1.5, seed: 40, max_tokens: 12 };
+  const alone = [];
+  for (let k = 0; k < 3; k++) alone.push(await client.chat.completions.create({ ...hot, seed: 40 + k }));
+  const texts = alone.map((one) => one.choices[0].message.content);
+  assert.equal(new Set(texts).size, 3);
+  const whole = await client.chat.completions.create({ ...hot, n: 3 });
+  assert.deepEqual(whole.choices.map((one) => [one.index, one.message.content, one.seed]), texts.map((text, k) => [k, text, 40 + k]));
+  const usage = { prompt_tokens: alone[0].usage.prompt_tokens, // once
+                  completion_tokens: alone.reduce((sum, one) => sum + one.usage.completion_tokens, 0) };
+  assert.equal(whole.usage.prompt_tokens, usage.prompt_tokens);
+  assert.equal(whole.usage.completion_tokens, usage.completion_tokens);
+  assert.equal(whole.usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
+  const streamed = Array(3).fill(""), ends = Array(3).fill(null), roles = Array(3).fill(0);
+  let last = null;
+  for await (const chunk of await client.chat.completions.create({ ...hot, n: 3, stream: true })) {
+    for (const one of chunk.choices) {
+      assert.equal(ends[one.index], null);
+      roles[one.index] += one.delta.role === "assistant";
+      streamed[one.index] += one.delta.content ?? "";
+      ends[one.index] = one.finish_reason ?? null;
+    }
+    last = chunk;
+  }
+  assert.deepEqual(streamed, texts);
+  assert.deepEqual(roles, [1, 1, 1]);
+  assert.deepEqual(ends, alone.map((one) => one.choices[0].finish_reason));
+  assert.equal(last.usage.prompt_tokens, usage.prompt_tokens);
+  assert.equal(last.usage.completion_tokens, usage.completion_tokens);
+  // drawn seeds are apart, and told: with one the choice comes again
+  const drawn = await client.chat.completions.create({ ...hot, seed: undefined, n: 4 });
+  assert.equal(new Set(drawn.choices.map((one) => one.seed)).size, 4);
+  const again = await client.chat.completions.create({ ...hot, seed: drawn.choices[3].seed });
+  assert.equal(again.choices[0].message.content, drawn.choices[3].message.content);
+  const calls = await client.chat.completions.create({ ...hot, max_tokens: 200, n: 2, tools: [tool], tool_choice: "required" });
+  assert.equal(new Set(calls.choices.map((one) => one.message.tool_calls[0].id)).size, 2);
+  // of several prompts the choices of each stand together
+  const more = { model: "reeve", max_tokens: 6, temperature: 1.2, seed: 7 };
+  const pair = await client.completions.create({ ...more, prompt: ["abc", "The order says"], n: 2, best_of: 2, logprobs: 0 });
+  const expected = [];
+  let tokens = 0;
+  for (const prompt of ["abc", "The order says"]) for (const seed of [7, 8]) {
+    const one = await client.completions.create({ ...more, prompt, seed, logprobs: 0 });
+    expected.push(one.choices[0]);
+    tokens += seed === 7 ? one.usage.prompt_tokens : 0;
+  }
+  assert.deepEqual(pair.choices.map((one) => [one.text, one.seed, one.logprobs]), expected.map((one) => [one.text, one.seed, one.logprobs]));
+  assert.equal(pair.usage.prompt_tokens, tokens);
+  const most = await client.completions.create({ ...more, prompt: "abc", n: 2, seed: Number.MAX_SAFE_INTEGER });
+  assert.equal(most.choices.length, 2);
+  for (const stream of [false, true]) { // one that fails ends all, and is blamed on its own prompt
+    const answer = await raw("/completions", { ...more, prompt: ["a", "xyzzy ".repeat(4000)], n: 2, stream });
+    const text = await answer.text();
+    assert.ok(text.includes("tokens"), text);
+    assert.ok(stream || JSON.parse(text).error.param === "/prompt/1", text);
+  }
+});
+
+test("biases and penalties choose among the tokens that may come", async () => {
+  const text = async (more) => (await client.completions.create({ model: "reeve", prompt: "the quick fox the quick fox", temperature: 0,
+    max_tokens: 30, ...more })).choices[0].text;
+  const plain = await text({});
+  assert.equal(await text({ logit_bias: {}, presence_penalty: 0, frequency_penalty: 0 }), plain);
+  assert.equal(await text({ logit_bias: null }), plain);
+  const fresh = await text({ frequency_penalty: 2, presence_penalty: 2 });
+  assert.notEqual(fresh, plain);
+  assert.equal(await text({ frequency_penalty: 2, presence_penalty: 2 }), fresh);
+  const a = "a".repeat(30); // of the tiny model's vocabulary a byte's token is one of the first
+  let token = -1;
+  for (let id = 0; id < 300 && token < 0; id++) if (await text({ logit_bias: { [id]: 100 }, max_tokens: 2 }) === "aa") token = id;
+  assert.ok(token >= 0);
+  assert.equal(await text({ logit_bias: { [token]: 100 } }), a);
+  assert.ok(!(await text({ logit_bias: { [token]: -100 }, temperature: 1, seed: 3, max_tokens: 100 })).includes("aaa"));
+  const logit_bias = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [i, -100]));
+  const schema = { type: "object", properties: { days: { type: "integer", minimum: 1, maximum: 30 } }, required: ["days"], additionalProperties: false };
+  for (const seed of [1, 2, 3]) {
+    const answer = await client.chat.completions.create({ ...ask, temperature: 1, seed, max_tokens: 100, n: 2, logit_bias, presence_penalty: 2,
+      response_format: { type: "json_schema", json_schema: { name: "d", strict: true, schema } } });
+    for (const one of answer.choices) {
+      const { days } = JSON.parse(one.message.content);
+      assert.ok(Number.isInteger(days) && days >= 1 && days <= 30);
+    }
+  }
+});
+
 test("more embeddings than a company has places are answered in their order", async () => {
   const input = Array.from({ length: 256 }, (_, i) => `i${i % 7}`);
   const many = await client.embeddings.create({ model: "reeve", input, encoding_format: "float" });
@@ -363,7 +465,12 @@ test("wrong requests are refused by place", async () => {
     [{ ...ask, temperature: "hot" }, "/temperature"], [{ ...ask, messages: [] }, "/messages"],
     [{ ...ask, messages: [{ role: "king", content: "x" }] }, "/messages/0/role"],
     [{ ...ask, messages: [{ role: "user", content: [{ type: "image_url" }] }] }, "/messages/0/content/0/type"],
-    [{ ...ask, n: 2 }, "/n"], [{ ...ask, logit_bias: { 5: 1 } }, "/logit_bias"], [{ ...ask, stop: [1] }, "/stop"],
+    [{ ...ask, n: 17 }, "/n"], [{ ...ask, n: 0 }, "/n"], [{ ...ask, n: "2" }, "/n"], [{ ...ask, stop: [1] }, "/stop"],
+    [{ ...ask, logit_bias: { 5: 101 } }, "/logit_bias/5"], [{ ...ask, logit_bias: { 5: "1" } }, "/logit_bias/5"],
+    [{ ...ask, logit_bias: { 5: null } }, "/logit_bias/5"], [{ ...ask, logit_bias: { "05": 1 } }, "/logit_bias"],
+    [{ ...ask, logit_bias: { "-1": 1 } }, "/logit_bias"], [{ ...ask, logit_bias: { 99999999: 1 } }, "/logit_bias/99999999"],
+    [{ ...ask, logit_bias: Object.fromEntries(Array.from({ length: 301 }, (_, i) => [i, 1])) }, "/logit_bias"],
+    [{ ...ask, presence_penalty: 2.1 }, "/presence_penalty"], [{ ...ask, frequency_penalty: "1" }, "/frequency_penalty"],
     [{ ...ask, max_tokens: 0 }, "/max_tokens"], [{ ...ask, stream: "yes" }, "/stream"],
     [{ ...ask, tools: [{}] }, "/tools/0/function/name"], [{ ...ask, tool_choice: "auto" }, "/tool_choice"],
     [{ ...ask, response_format: { type: "xml" } }, "/response_format/type"], [{ messages: ask.messages }, "/model"],
@@ -374,7 +481,7 @@ test("wrong requests are refused by place", async () => {
     [{ ...ask, messages: [{ role: "assistant", tool_calls: [{ id: "1" }] }] }, "/messages/0/tool_calls/0/function"],
     [{ ...ask, messages: [{ role: "assistant", content: null }] }, "/messages/0/content"],
     [{ ...ask, tools: [{ type: "custom", custom: { name: "f" } }] }, "/tools/0/type"]];
-  for (const [more, place] of [[{ best_of: 2 }, "/best_of"], [{ best_of: "2" }, "/best_of"], [{ suffix: "x" }, "/suffix"],
+  for (const [more, place] of [[{ best_of: 2 }, "/best_of"], [{ prompt: Array(9).fill("a"), n: 16 }, "/n"], [{ best_of: "2" }, "/best_of"], [{ suffix: "x" }, "/suffix"],
     [{ response_format: { type: "json_object" } }, "/response_format"], [{ echo: true }, "/echo"]]) {
     const answer = await raw("/completions", { model: "reeve", prompt: "abc", ...more });
     assert.equal(answer.status, 400, place);

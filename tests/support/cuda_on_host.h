@@ -96,6 +96,12 @@ inline uint32_t atomicAdd(uint32_t *at, uint32_t more)
     *at += more;
     return before;
 }
+inline unsigned long long atomicAdd(unsigned long long *at, unsigned long long more)
+{
+    unsigned long long before = *at;
+    *at += more;
+    return before;
+}
 uint64_t lanes_from(uint64_t value, int other);
 inline float lanes_from(float value, int other)
 {

@@ -133,54 +133,45 @@ static void list_candidates(const struct kernel_pick *pick, const float *row, ui
     }
 }
 
-/* How many are left when top_p is `top_p`; UINT32_MAX: more than a backend puts in order. */
-static uint32_t cut(const struct kernel_pick *pick, const struct candidates *list, double top_p)
+/* How many are left when the best are to reach `top_p` of all, and `slack` more. */
+static uint32_t cut(const struct kernel_pick *pick, const struct candidates *list, double slack)
 {
-    bool whole = pick->top_k == 0 || pick->top_k >= list->count;
-    uint32_t kept = whole ? list->count : pick->top_k;
-    bool cuts = pick->top_p > 0 && pick->top_p < 1;
-    bool small = kept <= KERNEL_HEAD_MAX;
-    if (!small && (!whole || !cuts)) {
-        return UINT32_MAX;
-    }
+    uint32_t kept = pick->top_k == 0 || pick->top_k >= list->count ? list->count : pick->top_k;
     double all = 0;
+    double sum = 0;
     for (uint32_t i = 0; i < kept; i++) {
         all += list->weight[i];
     }
-    double sum = 0;
-    for (uint32_t i = 0; cuts && i < kept && i < KERNEL_HEAD_MAX; i++) {
+    for (uint32_t i = 0; i < kept && pick->top_p > 0; i++) {
         sum += list->weight[i];
-        if (sum >= top_p * all) {
+        if (sum >= pick->top_p * all + slack) {
             return i + 1;
         }
     }
-    return small ? kept : UINT32_MAX;
+    return kept;
 }
 
+/* Of what is left when it is cut after one of those whole weights allow, in the order of ids. */
 static bool drawn_well(const struct kernel_pick *pick, const float *row, uint32_t vocabulary,
                        int32_t token)
 {
     bool in_order = pick->top_k > 0 || pick->top_p > 0;
     struct candidates list;
     list_candidates(pick, row, vocabulary, in_order, &list);
-    uint32_t least = in_order ? cut(pick, &list, pick->top_p * (1 - border)) : list.count;
-    uint32_t most = in_order ? cut(pick, &list, pick->top_p * (1 + border)) : list.count;
-    bool good = token == KERNEL_PICK_ROW && most == UINT32_MAX;
+    double slack = list.count / KERNEL_PICK_WEIGHT; /* half a unit each, in both sums */
+    uint32_t least = cut(pick, &list, -slack);
+    uint32_t most = cut(pick, &list, slack);
     double before = 0;
     double own = 0;
     double sum = 0;
-    bool found = false;
-    for (uint32_t i = 0; i < list.count && i < most && !good; i++) {
-        if ((int32_t)list.at[i].id == token) {
-            before = sum;
-            own = list.weight[i];
-            found = true;
-        }
+    bool good = false;
+    for (uint32_t i = 0; i < most && !good; i++) {
+        before += (int32_t)list.at[i].id < token ? list.weight[i] : 0;
+        own += (int32_t)list.at[i].id == token ? list.weight[i] : 0;
         sum += list.weight[i];
-        if (found && i + 1 >= least) { /* were it cut here */
-            double at = pick->chance * sum;
-            good = at >= before - border * sum && at <= before + own + border * sum;
-        }
+        double at = pick->chance * sum;
+        good = i + 1 >= least && own > 0 && at >= before - border * sum &&
+               at <= before + own + border * sum;
     }
     free(list.at);
     free(list.weight);

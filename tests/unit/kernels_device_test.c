@@ -87,7 +87,7 @@ TEST(the_plug_in_answers)
 
 /* ---- who takes the tokens ---- */
 
-enum { ASKS = 9 };
+enum { ASKS = 10 };
 
 static struct kernel_request question(struct kernel_message *message, int i)
 {
@@ -97,12 +97,14 @@ static struct kernel_request question(struct kernel_message *message, int i)
         "\"count\":{\"type\":\"integer\"}},\"required\":[\"kind\",\"count\"]}";
     static const struct kernel_text options[] = {
         {"invoice.hold", 12}, {"invoice.release", 15}, {"ask", 3}};
+    static const struct kernel_bias bias = {300, 2};
     static const struct kernel_sampling samplings[ASKS] = {
         [1] = {.temperature = 1, .seed = 5},
         [2] = {.temperature = 1, .top_p = 0.9, .seed = 6}, /* flat: the host looks at some rows */
         [3] = {.temperature = 0.8, .top_k = 20, .top_p = 0.8, .seed = 7},
         [4] = {.temperature = 2, .min_p = 0.1, .seed = 8},
-        [6] = {.temperature = 1, .seed = 9}};
+        [6] = {.temperature = 1, .seed = 9},
+        [9] = {.temperature = 1, .seed = 3, .presence = 1, .bias = &bias, .bias_count = 1}};
     *message = (struct kernel_message){KERNEL_USER, {text, sizeof text - 1}};
     struct kernel_request request = {.kind = i == 8 ? KERNEL_EMBED : KERNEL_COMPLETE,
                                      .tenant = 1,

@@ -61,13 +61,28 @@ static const char *const prompts[] = {
 };
 enum { PROMPTS = 4, ANSWER = 24 };
 
-static void ask_prompt(struct kernel_engine *engine, int prompt, double temperature,
-                       struct asked *asked)
+/* The most probable token or a draw, each with and without biases and penalties. */
+enum way { GREEDY, WARM, WEIGHED, WARM_WEIGHED, WAYS };
+
+static struct kernel_sampling sampling_of(enum way way)
+{
+    static const struct kernel_bias biases[] = {{'e', 1.5}, {300, -3}, {'e', 0.5}, {40, 2}};
+    struct kernel_sampling sampling = {.temperature = way % 2, .seed = 99};
+    if (way >= WEIGHED) {
+        sampling.presence = 0.75;
+        sampling.frequency = 0.5;
+        sampling.bias = biases;
+        sampling.bias_count = sizeof biases / sizeof biases[0];
+    }
+    return sampling;
+}
+
+static void ask_prompt(struct kernel_engine *engine, int prompt, enum way way, struct asked *asked)
 {
     struct kernel_message message;
     struct kernel_request request = complete(&message, prompts[prompt], ANSWER);
-    request.sampling = (struct kernel_sampling){.temperature = temperature, .seed = 99};
-    request.logprobs = temperature > 0 ? 2 : 0; /* with them nothing is guessed ahead */
+    request.sampling = sampling_of(way);
+    request.logprobs = way % 2 == 1 ? 2 : 0; /* with them nothing is guessed ahead */
     ck_assert_msg(ask(engine, &request, asked), "%s", asked->message);
 }
 
@@ -101,21 +116,20 @@ enum { CROWD_MAX = 10 * PROMPTS };
 static void same_in_crowd(struct kernel_engine_options options, int count)
 {
     struct kernel_model *model = tiny();
-    for (int warm = 0; warm < 2; warm++) {
-        double temperature = warm;
+    for (enum way way = GREEDY; way < WAYS; way++) {
         struct asked alone[PROMPTS] = {0};
         struct asked crowd[CROWD_MAX] = {0};
         for (int i = 0; i < PROMPTS; i++) {
             struct kernel_engine *one =
                 start(model, (struct kernel_engine_options){.no_prefix_cache = true,
                                                             .no_speculation = true});
-            ask_prompt(one, i, temperature, &alone[i]);
+            ask_prompt(one, i, way, &alone[i]);
             asked_wait(&alone[i]);
             kernel_engine_destroy(one);
         }
         struct kernel_engine *engine = start(model, options);
         for (int i = 0; i < count; i++) {
-            ask_prompt(engine, i % PROMPTS, temperature, &crowd[i]);
+            ask_prompt(engine, i % PROMPTS, way, &crowd[i]);
         }
         for (int i = 0; i < count; i++) {
             asked_wait(&crowd[i]);
@@ -156,7 +170,7 @@ TEST(answers_are_the_same_on_two_threads)
     same_with((struct kernel_engine_options){.threads = 2});
 }
 
-TEST(answers_are_the_same_after_preemption)
+static void same_after_preemption(enum way way)
 {
     struct kernel_model *model = tiny();
     struct kernel_engine *wide = start(model, (struct kernel_engine_options){0});
@@ -170,12 +184,13 @@ TEST(answers_are_the_same_after_preemption)
     struct asked alone[PROMPTS] = {0};
     struct asked crowd[12] = {0};
     for (int i = 0; i < PROMPTS; i++) {
-        ask_prompt(wide, i, 0, &alone[i]);
+        ask_prompt(wide, i, way, &alone[i]);
         asked_wait(&alone[i]);
     }
     for (int i = 0; i < 12; i++) {
         struct kernel_message message;
         struct kernel_request request = complete(&message, prompts[i % PROMPTS], ANSWER);
+        request.sampling = sampling_of(way);
         request.tier = (uint32_t)(11 - i); /* each better than those before it */
         ck_assert_msg(ask(tight, &request, &crowd[i]), "%s", crowd[i].message);
     }
@@ -193,6 +208,12 @@ TEST(answers_are_the_same_after_preemption)
     kernel_engine_destroy(tight);
     kernel_engine_destroy(wide);
     kernel_model_close(model);
+}
+
+TEST(answers_are_the_same_after_preemption)
+{
+    same_after_preemption(GREEDY);
+    same_after_preemption(WEIGHED);
 }
 
 /* ---- whoever watches its thread ---- */
@@ -825,7 +846,7 @@ TEST(open_requests_end_with_their_engine)
     struct kernel_engine *engine = start(model, (struct kernel_engine_options){.running_max = 1});
     struct asked asked[5] = {0};
     for (int i = 0; i < 5; i++) {
-        ask_prompt(engine, 2, 0, &asked[i]);
+        ask_prompt(engine, 2, GREEDY, &asked[i]);
     }
     kernel_engine_destroy(engine);
     for (int i = 0; i < 5; i++) {
@@ -956,7 +977,7 @@ TEST(a_stop_text_ends_the_answer_and_is_not_part_of_it)
     struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     struct asked whole = {0};
     struct asked cut = {0};
-    ask_prompt(engine, 0, 0, &whole);
+    ask_prompt(engine, 0, GREEDY, &whole);
     asked_wait(&whole);
     if (whole.length >= 8) {
         char stop[4] = {whole.text[4], whole.text[5], whole.text[6], '\0'};

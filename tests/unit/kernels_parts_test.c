@@ -190,6 +190,7 @@ TEST(draws_follow_the_probabilities)
 
 struct weighed {
     int32_t token;
+    float logit;
     double weight;
 };
 
@@ -197,8 +198,15 @@ static int heavier(const void *left, const void *right)
 {
     const struct weighed *a = left;
     const struct weighed *b = right;
-    int by_weight = (a->weight < b->weight) - (a->weight > b->weight);
-    return by_weight != 0 ? by_weight : (a->token > b->token) - (a->token < b->token);
+    int by_logit = (a->logit < b->logit) - (a->logit > b->logit);
+    return by_logit != 0 ? by_logit : (a->token > b->token) - (a->token < b->token);
+}
+
+static int earlier(const void *left, const void *right)
+{
+    const struct weighed *a = left;
+    const struct weighed *b = right;
+    return (a->token > b->token) - (a->token < b->token);
 }
 
 /* As sample.h says it, by putting everything in order. */
@@ -213,7 +221,7 @@ static int32_t drawn_from_all(const float *logits, int count,
     }
     for (int i = 0; i < count; i++) {
         double distance = ((double)logits[i] - (double)top) / sampling->temperature;
-        list[i] = (struct weighed){i, exp(distance)};
+        list[i] = (struct weighed){i, logits[i], exp(distance)};
     }
     qsort(list, (size_t)count, sizeof list[0], heavier);
     int kept = sampling->top_k > 0 && (int)sampling->top_k < count ? (int)sampling->top_k : count;
@@ -225,6 +233,7 @@ static int32_t drawn_from_all(const float *logits, int count,
         sum += list[i].weight;
         kept = sum >= sampling->top_p * all ? i + 1 : kept;
     }
+    qsort(list, (size_t)kept, sizeof list[0], earlier);
     all = 0;
     for (int i = 0; i < kept; i++) {
         all += list[i].weight;

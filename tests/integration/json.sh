@@ -145,7 +145,11 @@ while read -r name; do
     "schedule add") gives 0 "" schedule add weekly --cron '0 3 * * 1' --company acme ;;
     "schedule set") gives 0 "" schedule set nightly --jitter 60 --company acme ;;
     "schedule backfill") gives 0 "" schedule backfill nightly --from 2026-01-01 --to 2026-01-03 --company acme ;;
-    "schedule next" | "schedule pause" | "schedule resume" | "schedule show") gives 0 "" $name nightly --company acme ;;
+    "schedule next")
+        gives 0 "" schedule next nightly --company acme
+        gives 0 "" schedule next --cron '0 2 LB * *' --tz Europe/Berlin
+        gives 2 "" schedule next --cron nonsense --tz UTC ;;
+    "schedule pause" | "schedule resume" | "schedule show") gives 0 "" $name nightly --company acme ;;
     "schedule run") gives 0 "" schedule run nightly --company acme ;;
     "schedule remove") gives 0 "" schedule remove weekly --company acme ;;
     "exception list" | "run list" | "approval list" | "exception run") gives 0 "may be empty" $name --company acme ;;

@@ -32,8 +32,8 @@ static int say_next(const struct cli *cli, const char *name, const char *zone, i
     char text[RV_TIME_TEXT];
     rv_time_text(next_us, text);
     if (cli->json) {
-        json_t *said = json_pack("{s:s,s:o}", "schedule", name, "next_at",
-                                 rv_schedule_time_json(next_us));
+        json_t *said =
+            json_pack("{s:s,s:o}", "schedule", name, "next_at", rv_schedule_time_json(next_us));
         if (zone != NULL) {
             json_object_set_new(said, "zone", json_string(zone));
         }

@@ -242,9 +242,9 @@ static int next_of_pattern(struct cli *cli)
         code = rv_schedule_company_zone(looking.session, looking.tenant, zone, &err);
     }
     if (code == RV_OK) {
-        code = rv_schedule_next_of_json(looking.session, looking.tenant, &schedule,
-                                        rv_now_us(rv_clock_system()), (int)looking.next, &next,
-                                        &err);
+        code =
+            rv_schedule_next_of_json(looking.session, looking.tenant, &schedule,
+                                     rv_now_us(rv_clock_system()), (int)looking.next, &next, &err);
     }
     if (code == RV_OK && cli->json) {
         cli_print_json(&cli->output, json_pack("{s:s,s:s,s:O}", "cron", schedule.cron, "zone",

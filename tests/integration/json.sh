@@ -119,6 +119,7 @@ while read -r name; do
     "run query") gives 0 "" run query "$run" --company acme; gives 1 "" run query "$run" none --company acme ;;
     "run update") gives 0 "may be empty" run update "$run" --company acme; gives 1 "" run update r_1 x --company acme ;;
     "run dead") gives 0 "may be empty" run dead --company acme; gives 1 "" run dead r_1 --company acme ;;
+    "run settle") gives 1 "" run settle r_1 --reason called --company acme; gives 2 "" run settle r_1 --company acme ;;
     "run revive") gives 0 "may be empty" run revive --agent bank_line --error void --company acme; gives 1 "" run revive --agent nobody --company acme; gives 2 "" run revive --company acme ;;
     "run retry") gives 0 "may be empty" run retry --error void --company acme ;;
     "run show") gives 0 "" run show "$run" --company acme ;;

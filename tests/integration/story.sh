@@ -71,6 +71,8 @@ same "and who began it" "person:erika desk:4711" "$(jq -r '.run | "\(.begun_by) 
 # ---- the redacted file names nobody ----
 gives 0 "it is exported" reeve run export "$desk" "$state/full.json"
 gives 0 "without names, too" reeve run export "$desk" "$state/hidden.json" --redact
+grep -q "warning: line" "$state/err"
+same "nor does its source, so that nothing is said of it" 1 $?
 grep -q max.mustermann "$state/full.json"
 same "the whole one has them" 0 $?
 lacks "$state/hidden.json" mustermann

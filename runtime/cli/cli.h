@@ -212,6 +212,7 @@ int cmd_run_query(struct cli *cli);
 int cmd_run_update(struct cli *cli);
 int cmd_run_dead(struct cli *cli);
 int cmd_run_revive(struct cli *cli);
+int cmd_run_settle(struct cli *cli);
 int cmd_blob_put(struct cli *cli);
 int cmd_blob_get(struct cli *cli);
 int cmd_blob_list(struct cli *cli);

@@ -367,7 +367,8 @@ static void say_standing(const json_t *run)
         printf("; stuck: it could move since %.19s", rv_json_str(stands, "since", ""));
     }
     printf("%s%s\n", waits != NULL ? "; waits for " : "", waits != NULL ? waits : "");
-    say_effects_standing(stdout, json_object_get(run, "effects_standing"));
+    say_effects_standing(stdout, json_object_get(run, "effects_standing"),
+                         json_object_get(run, "settled"));
     printf("\n");
 }
 

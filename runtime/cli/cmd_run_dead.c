@@ -90,8 +90,9 @@ static void print_dead(const struct cli *cli, json_t *dead, bool one)
             json_dumpf(row, stdout, JSON_INDENT(2));
             putchar('\n');
             fflush(stdout);
-            json_t *clean = cli_clean_json(json_object_get(row, "effects_standing"));
-            say_effects_standing(stderr, clean);
+            json_t *clean = cli_clean_json(row);
+            say_effects_standing(stderr, json_object_get(clean, "effects_standing"),
+                                 json_object_get(clean, "settled"));
             json_decref(clean);
         } else {
             cli_print_json(&cli->output, json_incref(row));

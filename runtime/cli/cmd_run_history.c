@@ -212,10 +212,13 @@ static enum rv_code write_file(const char *path, const json_t *head,
     return code;
 }
 
-/* Hidden names may change what follows from them: the run goes its way again, all of it. */
-static enum rv_code write_redacted(struct run_pages *run, const char *path, int64_t *steps,
-                                   char hex[RV_HASH_HEX], struct rv_error *err)
+/* Hidden names may change what follows from them: the run goes its way again, all of it.  `shows`:
+ * so many lines of the plan's source, which stays, show what is hidden elsewhere. */
+static enum rv_code write_redacted(const struct cli *cli, struct run_pages *run, const char *path,
+                                   int64_t *steps, int *shows, char hex[RV_HASH_HEX],
+                                   struct rv_error *err)
 {
+    int first = 0;
     json_t *history = NULL;
     json_t *hidden = NULL;
     json_t *known = NULL;
@@ -225,6 +228,15 @@ static enum rv_code write_redacted(struct run_pages *run, const char *path, int6
     }
     if (code == RV_OK) {
         code = rv_history_redact(history, known, &hidden, err);
+    }
+    if (code == RV_OK) {
+        code = rv_history_source_shows(history, known, shows, &first, err);
+    }
+    if (code == RV_OK && *shows > 0) {
+        cli_say(&cli->output,
+                "warning: line %d of the plan's source%s names somebody or has a number to hide; "
+                "the source goes along as it is, since another text would be another plan",
+                first, *shows > 1 ? " and others" : "");
     }
     if (code == RV_OK) {
         struct rv_history_list list = {json_object_get(hidden, "journal"), 0};
@@ -246,18 +258,19 @@ int cmd_run_export(struct cli *cli)
     struct rv_error err = {.code = RV_OK};
     struct run_pages run;
     int64_t steps = 0;
+    int shows = 0;
     char hex[RV_HASH_HEX] = "";
     const char *path = cli->argv[1];
     enum rv_code code = run_pages_open(cli, cli->argv[0], &run, &err);
     if (code == RV_OK) {
-        code = redact ? write_redacted(&run, path, &steps, hex, &err)
+        code = redact ? write_redacted(cli, &run, path, &steps, &shows, hex, &err)
                       : write_file(path, run.head, &run.pages, &steps, hex, &err);
     }
     if (code == RV_OK && cli->json) {
-        cli_print_json(&cli->output,
-                       json_pack("{s:O,s:s,s:I,s:b,s:s}", "run", json_object_get(run.head, "run"),
-                                 "file", path, "steps", (json_int_t)steps, "redacted", redact,
-                                 "sha256", hex));
+        cli_print_json(&cli->output, json_pack("{s:O,s:s,s:I,s:b,s:i,s:s}", "run",
+                                               json_object_get(run.head, "run"), "file", path,
+                                               "steps", (json_int_t)steps, "redacted", redact,
+                                               "source_lines_shown", shows, "sha256", hex));
     } else if (code == RV_OK) {
         cli_print(&cli->output, "%s with %" PRId64 " steps is in %s%s",
                   rv_json_str(run.head, "run", ""), steps, path, redact ? ", redacted" : "");

@@ -26,18 +26,26 @@ static int64_t now_us(void)
     return rv_now_us(rv_clock_system());
 }
 
-static int say_next(const struct cli *cli, const char *name, int64_t next_us)
+/* `zone` NULL: as it was. */
+static int say_next(const struct cli *cli, const char *name, const char *zone, int64_t next_us)
 {
     char text[RV_TIME_TEXT];
     rv_time_text(next_us, text);
     if (cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:s,s:o}", "schedule", name, "next_at",
-                                               rv_schedule_time_json(next_us)));
+        json_t *said =
+            json_pack("{s:s,s:o}", "schedule", name, "next_at", rv_schedule_time_json(next_us));
+        if (zone != NULL) {
+            json_object_set_new(said, "zone", json_string(zone));
+        }
+        cli_print_json(&cli->output, said);
     } else if (next_us == 0) {
         cli_print(&cli->output, "schedule %s: paused until somebody resumes it", name);
     } else {
         cli_print(&cli->output, "schedule %s: next at %.19sZ (a serving reeve runs it)", name,
                   text);
+    }
+    if (zone != NULL && cli_option(cli, "tz") == NULL) {
+        cli_say(&cli->output, "its times are of %s, the company's zone; another: --tz ZONE", zone);
     }
     return 0;
 }
@@ -70,7 +78,8 @@ int cmd_schedule_add(struct cli *cli)
     const char *agent = cli_option(cli, "agent");
     json_t *input = NULL;
     const char *cron = cli_option(cli, "cron");
-    const char *zone = cli_option(cli, "tz");
+    const char *tz = cli_option(cli, "tz");
+    char zone[RV_ZONE_NAME_MAX];
     const char *gap = cli_option(cli, "gap");
     const char *fold = cli_option(cli, "fold");
     const char *overlap = cli_option(cli, "overlap");
@@ -83,7 +92,7 @@ int cmd_schedule_add(struct cli *cli)
     struct numbers numbers = {.jitter_s = 0};
     struct rv_schedule schedule = {.name = cli->argv[0],
                                    .cron = cron,
-                                   .zone = zone != NULL ? zone : "UTC",
+                                   .zone = tz != NULL ? tz : zone,
                                    .except = cli_option(cli, "except"),
                                    .calendar = cli_option(cli, "calendar")};
     enum rv_code code = read_numbers(cli, 0, &numbers, &err);
@@ -109,12 +118,15 @@ int cmd_schedule_add(struct cli *cli)
     if (code == RV_OK) {
         code = rv_schedule_take_action(admin.session, admin.tenant, agent, input, &schedule, &err);
     }
+    if (code == RV_OK && tz == NULL) {
+        code = rv_schedule_company_zone(admin.session, admin.tenant, zone, &err);
+    }
     if (code == RV_OK) {
         code = rv_schedule_add(admin.session, admin.tenant, &schedule, now_us(), &next, &err);
     }
     code = admin_end(&admin, code, &err);
     json_decref(input);
-    return code == RV_OK ? say_next(cli, schedule.name, next) : cli_fail(cli, &err);
+    return code == RV_OK ? say_next(cli, schedule.name, schedule.zone, next) : cli_fail(cli, &err);
 }
 
 int cmd_schedule_set(struct cli *cli)
@@ -143,7 +155,7 @@ int cmd_schedule_set(struct cli *cli)
                                &err);
     }
     code = admin_end(&admin, code, &err);
-    return code == RV_OK ? say_next(cli, cli->argv[0], next) : cli_fail(cli, &err);
+    return code == RV_OK ? say_next(cli, cli->argv[0], NULL, next) : cli_fail(cli, &err);
 }
 
 /* An instant as it was typed, in the schedule's zone. */

@@ -203,7 +203,60 @@ int cmd_schedule_show(struct cli *cli)
 
 /* ---- next ---- */
 
-int cmd_schedule_next(struct cli *cli)
+static void print_times(const struct cli *cli, const json_t *next)
+{
+    size_t i;
+    const json_t *time;
+    json_array_foreach(next, i, time)
+    {
+        cli_print(&cli->output, "%s", json_string_value(time));
+    }
+}
+
+/* Of a pattern that is stored nowhere: the database is asked only for what is the company's. */
+static int next_of_pattern(struct cli *cli)
+{
+    struct rv_error err = {.code = RV_OK};
+    struct looking looking = {.cli = cli};
+    char zone[RV_ZONE_NAME_MAX];
+    const char *tz = cli_option(cli, "tz");
+    const char *gap = cli_option(cli, "gap");
+    const char *fold = cli_option(cli, "fold");
+    json_t *next = NULL;
+    struct rv_schedule schedule = {.cron = cli_option(cli, "cron"),
+                                   .zone = tz != NULL ? tz : zone,
+                                   .except = cli_option(cli, "except"),
+                                   .calendar = cli_option(cli, "calendar")};
+    enum rv_code code = cli_integer(cli, "next", RV_SCHEDULE_LOOK_NEXT, 0,
+                                    RV_SCHEDULE_LOOK_NEXT_MAX, &looking.next, &err);
+    if (code == RV_OK && gap != NULL) {
+        code = rv_cron_gap_from(gap, &schedule.gap, &err);
+    }
+    if (code == RV_OK && fold != NULL) {
+        code = rv_cron_fold_from(fold, &schedule.fold, &err);
+    }
+    if (code == RV_OK && (tz == NULL || schedule.calendar != NULL)) {
+        code = place_company(cli, &looking.session, &looking.tenant, &err);
+    }
+    if (code == RV_OK && tz == NULL) {
+        code = rv_schedule_company_zone(looking.session, looking.tenant, zone, &err);
+    }
+    if (code == RV_OK) {
+        code =
+            rv_schedule_next_of_json(looking.session, looking.tenant, &schedule,
+                                     rv_now_us(rv_clock_system()), (int)looking.next, &next, &err);
+    }
+    if (code == RV_OK && cli->json) {
+        cli_print_json(&cli->output, json_pack("{s:s,s:s,s:O}", "cron", schedule.cron, "zone",
+                                               schedule.zone, "next", next));
+    } else if (code == RV_OK) {
+        print_times(cli, next);
+    }
+    json_decref(next);
+    return close_company(&looking, code, &err);
+}
+
+static int next_of_schedule(struct cli *cli)
 {
     struct rv_error err = {.code = RV_OK};
     struct looking looking;
@@ -217,13 +270,29 @@ int cmd_schedule_next(struct cli *cli)
         cli_print_json(&cli->output,
                        json_pack("{s:s,s:O}", "schedule", cli->argv[0], "next", next));
     } else if (code == RV_OK) {
-        size_t i;
-        const json_t *time;
-        json_array_foreach(next, i, time)
-        {
-            cli_print(&cli->output, "%s", json_string_value(time));
-        }
+        print_times(cli, next);
     }
     json_decref(next);
     return close_company(&looking, code, &err);
+}
+
+/* What a pattern has beside its expression: a stored schedule has its own. */
+static bool says_pattern(const struct cli *cli)
+{
+    static const char *const options[] = {"tz", "gap", "fold", "calendar", "except"};
+    bool says = false;
+    for (size_t i = 0; i < RV_COUNT(options); i++) {
+        says = says || cli_option(cli, options[i]) != NULL;
+    }
+    return says;
+}
+
+int cmd_schedule_next(struct cli *cli)
+{
+    bool pattern = cli_option(cli, "cron") != NULL;
+    if (pattern == (cli->argc == 1) || (!pattern && says_pattern(cli))) {
+        return cli_usage(cli, "schedule next NAME, or schedule next --cron \"0 2 * * 1-5\" "
+                              "[--tz Europe/Berlin] ...");
+    }
+    return pattern ? next_of_pattern(cli) : next_of_schedule(cli);
 }

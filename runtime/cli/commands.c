@@ -296,13 +296,19 @@ const struct cli_command cli_commands[] = {
          {"class", "WORD", "budget, plan, permission, books, passing, version, standing or unread"},
          {"agent", "NAME", "of this agent"},
          {"error", "CODE", "with this error, see reeve help run list"},
-         {"revived", NULL, "also those for which another run goes on"},
+         {"revived", NULL, "also those for which another run goes on, or that are settled"},
          {"limit", "N", "at most so many; default 200"}),
      "With RUN all of that one: its input, and the message that it took last or has not read.\n"
      "Class `standing`: something that the run did could not be taken back, and somebody must "
      "look\n"
-     "at it; field effects_standing says what, where, and why not.\n"
+     "at it; field effects_standing says what, where, and why not.  Who has: reeve run settle.\n"
      "Class `unread`: the run is over, and nobody has read the message."},
+    {"run", "settle", "RUN", "say that you dealt with what a failed run could not take back",
+     cmd_run_settle, OPTIONS({"reason", "TEXT", "how; goes to the record"}),
+     "Then it calls nobody any more: no line of run dead and run list standing, no number of the\n"
+     "metric.  What the run did stays as it is, and run show says who has settled it.  For an\n"
+     "operator or admin; said once.  An attempt outside that nobody knows the end of is settled\n"
+     "with reeve intent resolve."},
     {"run", "revive", "[RUN]...", "let dead ones go on, from their last good step", cmd_run_revive,
      OPTIONS({"input", "FILE|JSON", "members of the exception that the plan sees instead"},
              {"agent-version", "V", "with this version of the agent, or the start of its hash"},
@@ -430,7 +436,7 @@ const struct cli_command cli_commands[] = {
      OPTIONS({"cron", "TEXT", "when: \"0 2 * * 1-5\" is at two on working days"},
              {"agent", "NAME", "begins a run of it; default: exceptions are found and handled"},
              {"input", "FILE|JSON", "what that run's plan gets, and the time that was due"},
-             {"tz", "ZONE", "of these times; default UTC"},
+             {"tz", "ZONE", "of these times; default: the company's"},
              {"gap", "POLICY", "times that clocks jump over: boundary, shift or skip"},
              {"fold", "POLICY", "times that come twice: first, last or both"},
              {"overlap", "POLICY", "when the last one still runs: see below"},
@@ -473,8 +479,16 @@ const struct cli_command cli_commands[] = {
      cmd_schedule_list, OPTIONS({"next", "N", "so many next times of each"}), NULL},
     {"schedule", "show", "NAME", "all about one, with its next times (UTC)", cmd_schedule_show,
      OPTIONS({"next", "N", "so many next times; default 5"}), NULL},
-    {"schedule", "next", "NAME", "the next times, in UTC, one a line", cmd_schedule_next,
-     OPTIONS({"next", "N", "so many; default 5"}), NULL},
+    {"schedule", "next", "[NAME]", "the next times, in UTC, one a line", cmd_schedule_next,
+     OPTIONS({"next", "N", "so many; default 5"},
+             {"cron", "TEXT", "instead of NAME: of this pattern, which is stored nowhere"},
+             {"tz", "ZONE", "of its times; default: the company's"},
+             {"gap", "POLICY", "times that clocks jump over: boundary, shift or skip"},
+             {"fold", "POLICY", "times that come twice: first, last or both"},
+             {"calendar", "NAME", "what working days are; default Monday to Friday"},
+             {"except", "DATES", "days without a time"}),
+     "With --cron and --tz no database is asked, unless for a calendar.\n"
+     "Example: reeve schedule next --cron \"0 2 LB * *\" --tz Europe/Berlin"},
     {"schedule", "pause", "NAME", "stop it until somebody resumes it, or for a while",
      cmd_schedule_pause,
      OPTIONS({"reason", "TEXT", "why"},

@@ -191,6 +191,13 @@ static void add_traces(struct page *page, const struct node *node)
 /* ---- of the engine ---- */
 
 /* Those that go down too; the others only grow, until the engine is begun anew. */
+static void add_http(struct page *page, const struct rv_http_server *server)
+{
+    one(page, "http_connections", GAUGE, "open ones", rv_http_server_connections(server));
+    one(page, "http_connections_turned_away", COUNTER,
+        "over a limit: answered with 503, or not at all", rv_http_server_turned_away(server));
+}
+
 static enum kind kind_of(const char *name)
 {
     static const char *const gauges[] = {"running",     "waiting",       "blocks",
@@ -272,6 +279,7 @@ static void on_backlog(void *data, enum rv_code code, const struct rv_result *re
         add_cores(&page, node);
         add_lines(&page, node);
         add_traces(&page, node);
+        add_http(&page, rv_exchange_server(call->exchange));
     }
     one(&page, "database_up", GAUGE, "1: the database answers", code == RV_OK);
     if (code == RV_OK) {

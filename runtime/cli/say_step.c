@@ -302,7 +302,7 @@ void say_step(const json_t *step, const json_t *raw, const json_t *told)
     }
 }
 
-void say_effects_standing(FILE *to, const json_t *effects)
+void say_effects_standing(FILE *to, const json_t *effects, const json_t *settled)
 {
     size_t count = json_array_size(effects);
     size_t i;
@@ -320,5 +320,9 @@ void say_effects_standing(FILE *to, const json_t *effects)
                 connector != NULL ? " through " : "", connector != NULL ? connector : "",
                 key != NULL ? ", key " : "", key != NULL ? key : "", rv_json_str(one, "undo", ""),
                 rv_json_str(one, "reason", ""));
+    }
+    if (json_is_object(settled)) {
+        fprintf(to, "settled by %s at %.19s: %s\n", rv_json_str(settled, "by", ""),
+                rv_json_str(settled, "at", ""), rv_json_str(settled, "reason", ""));
     }
 }

@@ -17,8 +17,8 @@ void say_step(const json_t *step, const json_t *raw, const json_t *told);
 void say_rules(const json_t *rules);
 /* A value as it is, as one line of JSON; a long one is cut. */
 void say_json(const json_t *raw);
-/* What a run did and could not take back (field effects_standing), cleaned; nothing where there is
- * nothing. */
-void say_effects_standing(FILE *to, const json_t *effects);
+/* What a run did and could not take back (field effects_standing), and who has dealt with it (field
+ * settled), cleaned; nothing where there is nothing. */
+void say_effects_standing(FILE *to, const json_t *effects, const json_t *settled);
 
 #endif

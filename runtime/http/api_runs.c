@@ -6,6 +6,7 @@
 #include "runtime/run/claim.h"
 #include "runtime/run/once.h"
 #include "runtime/run/raise.h"
+#include "runtime/run/request.h"
 #include "runtime/run/search.h"
 
 #include "http_sql.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 100, FILTER_MAX_BYTES = RV_HTTP_PARAMETER_MAX, OLDER_DIGITS_MAX = 10 };
+enum { FILTER_MAX_BYTES = RV_HTTP_PARAMETER_MAX, OLDER_DIGITS_MAX = 10 };
 
 /* A question for runs on its way: before it the names in it are looked up, one after the other. */
 struct search {
@@ -166,8 +167,8 @@ void rv_api_run_show(struct rv_call *call)
 
 static enum rv_code check_name(const char *key, const char *name, struct rv_error *err)
 {
-    if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES) {
-        return rv_fail(err, RV_INVALID, "%s must be 1 to %d bytes", key, NAME_MAX_BYTES);
+    if (name[0] == '\0' || strlen(name) > RV_SIGNAL_NAME_MAX) {
+        return rv_fail(err, RV_INVALID, "%s must be 1 to %d bytes", key, RV_SIGNAL_NAME_MAX);
     }
     if (name[0] == '$') {
         return rv_fail(err, RV_INVALID, "%s must not begin with \"$\": those are reeve's own", key);

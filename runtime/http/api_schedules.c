@@ -224,7 +224,8 @@ static enum rv_code read_policies(struct rv_asked *asked, struct rv_schedule *ou
 static enum rv_code add(struct rv_asked *asked, struct rv_error *err)
 {
     struct numbers numbers = {.jitter_s = 0};
-    struct rv_schedule schedule = {.zone = "UTC",
+    char zone[RV_ZONE_NAME_MAX];
+    struct rv_schedule schedule = {.zone = text(asked, "zone"),
                                    .except = text(asked, "except"),
                                    .calendar = text(asked, "calendar"),
                                    .wrong = &asked->field};
@@ -233,7 +234,10 @@ static enum rv_code add(struct rv_asked *asked, struct rv_error *err)
     if (code == RV_OK) {
         code = need_text(asked, "cron", &schedule.cron, err);
     }
-    schedule.zone = text(asked, "zone") != NULL ? text(asked, "zone") : "UTC";
+    if (code == RV_OK && schedule.zone == NULL) {
+        schedule.zone = zone;
+        code = rv_schedule_company_zone(asked->session, asked->tenant, zone, err);
+    }
     if (code == RV_OK) {
         code = read_numbers(asked, 0, &numbers, err);
     }
@@ -254,6 +258,7 @@ static enum rv_code add(struct rv_asked *asked, struct rv_error *err)
     }
     asked->status = 201;
     answer_next(asked, next_us);
+    json_object_set_new(asked->answer, "zone", json_string(schedule.zone));
     return code;
 }
 

@@ -14,7 +14,11 @@ struct rv_http_server {
     struct rv_tls_server *tls; /* NULL: plain HTTP */
     struct rv_connection *connections;
     int connection_count;
-    int exchange_count; /* not yet answered */
+    int turned_away_count;       /* of these, over a limit */
+    int64_t turned_away_total;   /* since it listens, those that got no answer as well */
+    int64_t turned_away_unsaid;  /* not in the log yet */
+    int64_t turned_away_said_us; /* when the log last had a line of it; 0: never */
+    int exchange_count;          /* not yet answered */
     bool closing;
     void (*closed)(void *data);
     void *closed_data;
@@ -42,6 +46,7 @@ struct rv_connection {
     int state;
     int64_t deadline_us;  /* INT64_MAX: none */
     size_t queued_before; /* at the last sweep: a reader that makes progress gets more time */
+    bool turned_away;     /* one too many: its first request is answered with 503 */
     bool peer_ended;
     bool body_unread; /* the current request still has body bytes on the way */
     bool paused;      /* reading stopped because `pending` is full */

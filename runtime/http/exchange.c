@@ -115,6 +115,11 @@ const char *rv_exchange_peer(const struct rv_exchange *exchange)
     return exchange->peer;
 }
 
+const struct rv_http_server *rv_exchange_server(const struct rv_exchange *exchange)
+{
+    return exchange->server;
+}
+
 bool rv_exchange_is_tls(const struct rv_exchange *exchange)
 {
     return exchange->server->tls != NULL;

@@ -10,12 +10,14 @@
 #include "runtime/http/answer.h"
 #include "runtime/http/connection.h"
 
-#include <stdint.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
-    PLAIN_MAX = 512 * 1024, /* pending bytes: PENDING_MAX plus a few reads */
-    WIRE_MAX = 64 << 20     /* one answer in encrypted form */
+    TURNED_AWAY_SAID_US = 10000000, /* between two lines of the log */
+    PLAIN_MAX = 512 * 1024,         /* pending bytes: PENDING_MAX plus a few reads */
+    WIRE_MAX = 64 << 20             /* one answer in encrypted form */
 };
 
 static const char *const state_names[] = {"idle",   "head",   "body",  "handling",
@@ -109,6 +111,7 @@ static void on_closed(void *data)
     rv_tls_destroy(connection->tls);
     rv_http_parser_destroy(connection->parser);
     rv_buf_fini(&connection->pending);
+    server->turned_away_count -= connection->turned_away;
     rv_free(connection);
     server->connection_count--;
     rv_http_server_release(server);
@@ -209,12 +212,28 @@ static void refuse(struct rv_connection *connection)
 
 /* ---- reading ---- */
 
+/* The first request of a connection that was one too many. */
+static void turn_away(struct rv_connection *connection)
+{
+    char seconds[16];
+    snprintf(seconds, sizeof seconds, "%d", RV_HTTP_RETRY_AFTER_S);
+    connection->body_unread = true; /* whatever there is: it ends with the answer */
+    rv_exchange_field(connection->exchange, "Retry-After", seconds);
+    refuse_as(connection->exchange, 503, "unavailable",
+              "there are too many connections, from this address or at all",
+              "Keep connections open and use them again, or come later.");
+}
+
 /* Returns whether the exchange is still open after asking the layer above. */
 static bool admit(struct rv_connection *connection, size_t *body_max)
 {
     struct rv_http_server *server = connection->server;
     struct rv_exchange *exchange = rv_exchange_create(connection);
     bool answered = false;
+    if (connection->turned_away) {
+        turn_away(connection);
+        return false;
+    }
     exchange->answered = &answered;
     server->options.admit(server->options.data, exchange, body_max);
     if (!answered) {
@@ -508,33 +527,56 @@ static void on_sweep(void *data)
 static bool has_room(const struct rv_http_server *server, const char *peer)
 {
     int same = 0;
-    if (server->connection_count >= server->options.limits.connections) {
+    if (server->connection_count - server->turned_away_count >=
+        server->options.limits.connections) {
         return false;
     }
     for (const struct rv_connection *one = server->connections; one != NULL; one = one->next) {
-        same += strcmp(rv_tcp_peer(one->tcp), peer) == 0;
+        same += !one->turned_away && strcmp(rv_tcp_peer(one->tcp), peer) == 0;
     }
     return same < server->options.limits.per_address;
+}
+
+/* At most a line every ten seconds, whoever knocks how often. */
+static void say_full(struct rv_http_server *server, const char *peer)
+{
+    int64_t now = now_us(server);
+    server->turned_away_total++;
+    server->turned_away_unsaid++;
+    if (server->turned_away_said_us == 0 ||
+        now - server->turned_away_said_us >= TURNED_AWAY_SAID_US) {
+        rv_log(RV_LOG_WARN, "http", "HTTP-FULL",
+               "too many connections address=%s open=%d turned_away=%" PRId64, peer,
+               server->connection_count, server->turned_away_unsaid);
+        server->turned_away_said_us = now;
+        server->turned_away_unsaid = 0;
+    }
 }
 
 static void on_accepted(void *data, struct rv_tcp *tcp)
 {
     struct rv_http_server *server = data;
-    if (!has_room(server, rv_tcp_peer(tcp))) {
-        rv_log(RV_LOG_WARN, "http", "HTTP-FULL", "too many connections address=%s open=%d",
-               rv_tcp_peer(tcp), server->connection_count);
+    bool room = has_room(server, rv_tcp_peer(tcp));
+    if (!room) {
+        say_full(server, rv_tcp_peer(tcp));
+    }
+    if (!room && server->turned_away_count >= RV_HTTP_TURNED_AWAY_MAX) {
         rv_tcp_close(tcp, NULL, NULL);
         return;
     }
     struct rv_connection *connection = rv_alloc(sizeof *connection);
+    const struct rv_http_limits *limits = &server->options.limits;
     connection->server = server;
     connection->tcp = tcp;
+    connection->turned_away = !room;
+    server->turned_away_count += !room;
     connection->parser = rv_http_parser_create();
     rv_buf_init(&connection->pending, PLAIN_MAX);
     if (server->tls != NULL) {
         connection->tls = rv_tls_create(server->tls);
     }
-    connection->deadline_us = now_us(server) + server->options.limits.idle_ms * INT64_C(1000);
+    connection->deadline_us =
+        now_us(server) + (room ? limits->idle_ms : limits->head_ms) * INT64_C(1000);
     connection->next = server->connections;
     if (connection->next != NULL) {
         connection->next->previous = connection;
@@ -597,6 +639,11 @@ int rv_http_server_port(const struct rv_http_server *server)
 int rv_http_server_connections(const struct rv_http_server *server)
 {
     return server->connection_count;
+}
+
+int64_t rv_http_server_turned_away(const struct rv_http_server *server)
+{
+    return server->turned_away_total;
 }
 
 void rv_http_server_close(struct rv_http_server *server, void (*closed)(void *data), void *data)

@@ -30,9 +30,11 @@ enum {
     RV_HTTP_LINGER_MS = 1000,         /* after a refusal, for the client to read why */
     RV_HTTP_CONNECTIONS_MAX = 4096,
     RV_HTTP_CONNECTIONS_PER_ADDRESS = 128, /* default; a proxy in front needs more */
-    RV_HTTP_QUEUE_MAX = 1 << 20,           /* unread stream bytes before a slow reader is cut */
-    RV_HTTP_PENDING_MAX = 64 * 1024,       /* pipelined bytes kept while a handler works */
-    RV_HTTP_ARENA_MAX = 16 << 20           /* memory of one exchange beside its body */
+    RV_HTTP_TURNED_AWAY_MAX = 256,   /* beyond those two, that hear 503 and not just a reset */
+    RV_HTTP_RETRY_AFTER_S = 1,       /* ... and when to come again */
+    RV_HTTP_QUEUE_MAX = 1 << 20,     /* unread stream bytes before a slow reader is cut */
+    RV_HTTP_PENDING_MAX = 64 * 1024, /* pipelined bytes kept while a handler works */
+    RV_HTTP_ARENA_MAX = 16 << 20     /* memory of one exchange beside its body */
 };
 
 struct rv_http_server;
@@ -56,8 +58,8 @@ struct rv_http_options {
     /* The request is complete. Not called when `admit` answered. */
     void (*handle)(void *data, struct rv_exchange *exchange);
     /* Answers with rv_exchange_refuse or otherwise what is refused below `handle`: a body too large
-     * or too slow, a request that cannot be read (then its path may be NULL, and `admit` may not
-     * have been called).  NULL: rv_exchange_refuse. */
+     * or too slow, a connection too many, a request that cannot be read (then its path may be NULL,
+     * and `admit` may not have been called).  NULL: rv_exchange_refuse. */
     void (*refuse)(void *data, struct rv_exchange *exchange, int status, const char *code,
                    const char *title, const char *hint);
     void *data;
@@ -67,6 +69,8 @@ RV_MUST enum rv_code rv_http_server_create(const struct rv_http_options *options
                                            struct rv_http_server **out, struct rv_error *err);
 int rv_http_server_port(const struct rv_http_server *server);
 int rv_http_server_connections(const struct rv_http_server *server);
+/* How many connections were over a limit since it listens. */
+int64_t rv_http_server_turned_away(const struct rv_http_server *server);
 /* Stops listening and drops every connection; the server's memory goes when the last pending
  * exchange is answered, then `closed` (may be NULL) runs.  NULL server is fine. */
 void rv_http_server_close(struct rv_http_server *server, void (*closed)(void *data), void *data);
@@ -75,6 +79,7 @@ void rv_http_server_close(struct rv_http_server *server, void (*closed)(void *da
 
 const struct rv_http_request *rv_exchange_request(const struct rv_exchange *exchange);
 const char *rv_exchange_peer(const struct rv_exchange *exchange);
+const struct rv_http_server *rv_exchange_server(const struct rv_exchange *exchange);
 bool rv_exchange_is_tls(const struct rv_exchange *exchange);
 struct rv_arena *rv_exchange_arena(struct rv_exchange *exchange); /* until answered */
 /* Whether the client has gone: an answer will go nowhere, and a stream cannot be opened. */

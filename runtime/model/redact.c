@@ -26,6 +26,8 @@ enum {
 
 struct entry {
     char *text;
+    int64_t
+        number; /* its digits, where it has nothing but these and signs between; -1: no number */
     char token[TOKEN_MAX];
 };
 
@@ -160,6 +162,23 @@ static size_t kept_at(const struct rv_redaction *redaction, const char *text, si
     return ends && json_object_get(redaction->kept, word) != NULL ? i : 0;
 }
 
+static int64_t number_of(const char *text, size_t length)
+{
+    int64_t number = -1;
+    for (size_t i = 0; i < length; i++) {
+        if (isdigit((unsigned char)text[i])) {
+            number = number < 0 ? 0 : number;
+            if (__builtin_mul_overflow(number, 10, &number) ||
+                __builtin_add_overflow(number, text[i] - '0', &number)) {
+                return -1;
+            }
+        } else if (word_char(text[i])) {
+            return -1;
+        }
+    }
+    return number;
+}
+
 static const char *token_for(struct rv_redaction *redaction, const char *type, const char *text,
                              size_t length)
 {
@@ -174,6 +193,7 @@ static const char *token_for(struct rv_redaction *redaction, const char *type, c
     }
     struct entry *entry = &redaction->entries[redaction->count++];
     entry->text = rv_strndup(text, length);
+    entry->number = number_of(text, length);
     snprintf(entry->token, sizeof entry->token, "<%s_%d>", type, redaction->count);
     return entry->token;
 }
@@ -437,6 +457,16 @@ enum rv_code rv_redact(struct rv_redaction *redaction, const char *text, size_t 
         i += found;
     }
     return RV_OK;
+}
+
+const char *rv_redaction_number(const struct rv_redaction *redaction, int64_t number)
+{
+    for (int k = 0; k < redaction->count && number >= 0; k++) {
+        if (redaction->entries[k].number == number) {
+            return redaction->entries[k].token;
+        }
+    }
+    return NULL;
 }
 
 size_t rv_redaction_token(const struct rv_redaction *redaction, const char *at)

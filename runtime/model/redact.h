@@ -31,6 +31,10 @@ void rv_redaction_keep(struct rv_redaction *redaction, const json_t *words);
 /* Appends `text` with everything found replaced. */
 RV_MUST enum rv_code rv_redact(struct rv_redaction *redaction, const char *text, size_t length,
                                struct rv_buf *out, struct rv_error *err);
+/* The token of a number that was hidden as a text before, "0211-123456" as 211123456; NULL: of
+ * none.
+ */
+const char *rv_redaction_number(const struct rv_redaction *redaction, int64_t number);
 /* Appends `text` with the tokens of this redaction put back. */
 void rv_restore(const struct rv_redaction *redaction, const char *text, size_t length,
                 struct rv_buf *out);

@@ -314,8 +314,9 @@ static void gather_names(const json_t *value, const char *key, json_t *names)
     }
 }
 
-/* A step's own name is reeve's word, not a person's. */
-static void drop_step_names(const json_t *journal, json_t *names)
+/* A step's own name is reeve's word, not a person's; `waits`: nor is what a wait waits for, which
+ * is the plan's. */
+static void drop_step_names(const json_t *journal, bool waits, json_t *names)
 {
     json_t *words = json_object();
     size_t i;
@@ -323,6 +324,10 @@ static void drop_step_names(const json_t *journal, json_t *names)
     json_array_foreach((json_t *)(uintptr_t)journal, i, step)
     {
         json_object_set_new(words, rv_json_str(step, "name", ""), json_true());
+        if (waits && strcmp(rv_json_str(step, "kind", ""), "timer") == 0) {
+            const json_t *out = json_object_get(step, "out");
+            json_object_set_new(words, rv_json_str(out, "name", ""), json_true());
+        }
     }
     for (i = json_array_size(names); i-- > 0;) {
         if (json_object_get(words, json_string_value(json_array_get(names, i))) != NULL) {
@@ -476,6 +481,35 @@ static void keep_id_form(const json_t *step)
     rv_buf_fini(&form);
 }
 
+/* A number that some text has, too; the texts are hidden already. */
+static void hide_numbers(const struct hiding *hiding, json_t *value)
+{
+    const char *key;
+    size_t i;
+    void *next;
+    json_t *item;
+    json_object_foreach_safe(value, next, key, item)
+    {
+        const char *token = rv_redaction_number(
+            hiding->redaction, json_is_integer(item) ? json_integer_value(item) : -1);
+        if (token != NULL) {
+            json_object_set_new(value, key, json_string(token));
+        } else {
+            hide_numbers(hiding, item);
+        }
+    }
+    json_array_foreach(value, i, item)
+    {
+        const char *token = rv_redaction_number(
+            hiding->redaction, json_is_integer(item) ? json_integer_value(item) : -1);
+        if (token != NULL) {
+            json_array_set_new(value, i, json_string(token));
+        } else {
+            hide_numbers(hiding, item);
+        }
+    }
+}
+
 static enum rv_code hide_all(struct hiding *hiding, json_t *copy, struct rv_error *err)
 {
     static const char *const fields[] = {"owner", "input", "result", "error_text"};
@@ -489,6 +523,13 @@ static enum rv_code hide_all(struct hiding *hiding, json_t *copy, struct rv_erro
     {
         code = code == RV_OK ? hide_field(hiding, step, "out", err) : code;
         keep_id_form(step);
+    }
+    for (i = 0; i < RV_COUNT(fields); i++) {
+        hide_numbers(hiding, json_object_get(copy, fields[i]));
+    }
+    json_array_foreach(json_object_get(copy, "journal"), i, step)
+    {
+        hide_numbers(hiding, json_object_get(step, "out"));
     }
     return code;
 }
@@ -513,31 +554,43 @@ static enum rv_code follow(json_t *copy, struct rv_error *err)
     return code;
 }
 
-enum rv_code rv_history_redact(const json_t *history, const json_t *known, json_t **out,
-                               struct rv_error *err)
+/* Finds what is to be hidden in a run, or in its source; closed with close_hiding. */
+static struct hiding open_hiding(const json_t *history, const json_t *known, bool source)
 {
-    json_t *copy = json_deep_copy(history);
     json_t *names = json_array();
     size_t i;
     json_t *name;
-    gather_names(json_object_get(copy, "input"), NULL, names);
-    gather_names(json_object_get(copy, "journal"), NULL, names);
-    gather_names(json_object_get(copy, "result"), NULL, names);
-    drop_step_names(json_object_get(copy, "journal"), names);
-    gather_names(json_object_get(copy, "owner"), "owner", names);
+    gather_names(json_object_get(history, "input"), NULL, names);
+    gather_names(json_object_get(history, "journal"), NULL, names);
+    gather_names(json_object_get(history, "result"), NULL, names);
+    drop_step_names(json_object_get(history, "journal"), source, names);
+    gather_names(json_object_get(history, "owner"), "owner", names);
     gather_names(json_object_get(known, "people"), "people", names);
-    json_t *ids = own_ids(copy, known);
+    json_t *ids = own_ids(history, known);
     struct hiding hiding = {rv_redaction_create(names), json_object()};
     json_array_foreach(names, i, name)
     {
         json_object_set_new(hiding.people, json_string_value(name), json_true());
     }
     rv_redaction_keep(hiding.redaction, ids);
-    enum rv_code code = hide_all(&hiding, copy, err);
-    rv_redaction_destroy(hiding.redaction);
-    json_decref(hiding.people);
     json_decref(ids);
     json_decref(names);
+    return hiding;
+}
+
+static void close_hiding(struct hiding *hiding)
+{
+    rv_redaction_destroy(hiding->redaction);
+    json_decref(hiding->people);
+}
+
+enum rv_code rv_history_redact(const json_t *history, const json_t *known, json_t **out,
+                               struct rv_error *err)
+{
+    json_t *copy = json_deep_copy(history);
+    struct hiding hiding = open_hiding(copy, known, false);
+    enum rv_code code = hide_all(&hiding, copy, err);
+    close_hiding(&hiding);
     if (code == RV_OK) {
         json_object_set_new(copy, "redacted", json_true());
         code = follow(copy, err);
@@ -548,5 +601,29 @@ enum rv_code rv_history_redact(const json_t *history, const json_t *known, json_
     } else {
         json_decref(copy);
     }
+    return code;
+}
+
+enum rv_code rv_history_source_shows(const json_t *history, const json_t *known, int *lines,
+                                     int *first, struct rv_error *err)
+{
+    struct hiding hiding = open_hiding(history, known, true);
+    enum rv_code code = RV_OK;
+    int line = 1;
+    *lines = *first = 0;
+    for (const char *at = rv_json_str(history, "source", ""); code == RV_OK && *at != '\0';
+         line++) {
+        struct rv_buf hidden;
+        size_t length = strcspn(at, "\n");
+        code = hide_text(&hiding, at, length, &hidden, err);
+        if (code == RV_OK &&
+            (hidden.length != length || (length > 0 && memcmp(hidden.data, at, length) != 0))) {
+            *first = *lines == 0 ? line : *first;
+            (*lines)++;
+        }
+        rv_buf_fini(&hidden);
+        at += length + (at[length] == '\n');
+    }
+    close_hiding(&hiding);
     return code;
 }

@@ -47,11 +47,15 @@ json_t *rv_history_step(int32_t seq, int kind, const char *name,
 /* A redacted and sealed copy; new reference.  `known`, what else is known of the run, may be NULL:
  * {"people": names of those who had to do with it, "ids": the words that reeve made for it}.
  * Hidden are people and companies where they are named (by key: "by", "supplier", ...; by `known`;
- * the owner), and wherever a text has these names; not hidden are the names of agents, what reeve
- * calls itself, and reeve's own ids: the run, its parent, its children, `known.ids`.
- * RV_CONFLICT: the plan decides by what would be hidden and goes another way without it; RV_LIMIT:
- * more to hide than one document can have. */
+ * the owner), and wherever a text has these names, or a number is one that a text has; not hidden
+ * are the names of agents, what reeve calls itself, and reeve's own ids: the run, its parent, its
+ * children, `known.ids`. RV_CONFLICT: the plan decides by what would be hidden and goes another way
+ * without it; RV_LIMIT: more to hide than one document can have. */
 RV_MUST enum rv_code rv_history_redact(const json_t *history, const json_t *known, json_t **out,
                                        struct rv_error *err);
+/* The plan's source is never changed: another text is another plan.  How many of its lines show
+ * what is hidden elsewhere or looks like it, and the first of them (0: none). */
+RV_MUST enum rv_code rv_history_source_shows(const json_t *history, const json_t *known, int *lines,
+                                             int *first, struct rv_error *err);
 
 #endif

@@ -5,7 +5,8 @@
  *   degrade  a read or a question to a model is not made and answered "limit": the plan goes on
  *            without.  What no plan can go on without (steps, time, money of an action) ends it
  *   ask      the run waits for a person who may raise the budget (run.raise), however long that
- *            takes: two entries, "budget.wait" and what was given, "$budget".  Then it tries again
+ *            takes: two entries, "budget.wait" and what was given, "$budget".  Then it tries again.
+ *            From the one to the other its wall time stands still
  *
  * Fan-out and depth: a plan always hears "limit" from ctx:start; with "ask" a run that may not
  * start one more child waits as well.
@@ -112,6 +113,10 @@ void run_budget_raise(struct run *run, const json_t *more)
     add(&budget->tokens_limit, rv_json_int(more, "tokens", 0));
     add(&budget->children_limit, rv_json_int(more, "children", 0));
     int64_t wall_ms = rv_json_int(more, "wall_ms", 0);
+    int64_t waited_us = rv_json_int(more, "at_us", 0) - rv_json_int(more, "since_us", INT64_MAX);
+    if (budget->wall_deadline_us != 0 && waited_us > 0) {
+        budget->wall_deadline_us += waited_us;
+    }
     if (budget->wall_deadline_us != 0 && wall_ms > 0) {
         /* a deadline that is long past is not moved by the time that people took */
         int64_t from_us = rv_json_int(more, "at_us", budget->wall_deadline_us);
@@ -151,8 +156,9 @@ bool run_budget_ask(struct run *run, const char *message, int line)
     name_of(message, name);
     run->short_of = NULL;
     run_write_wait(run, wait_step, "budget", NULL,
-                   json_pack("{s:s,s:s,s:s,s:i}", "name", RV_RUN_BUDGET_SIGNAL, "budget", name,
-                             "message", message, "line", line));
+                   json_pack("{s:s,s:s,s:s,s:i,s:I}", "name", RV_RUN_BUDGET_SIGNAL, "budget", name,
+                             "message", message, "line", line, "since_us",
+                             (json_int_t)run_now_us(run)));
     return true;
 }
 
@@ -219,6 +225,7 @@ bool run_budget_taken(struct rv_actor *self, struct run *run)
         if (run_recorded(self, run, RV_STEP_TIMER, wait_step, NULL, 0, &step) != FOUND_STEP) {
             return false;
         }
+        const json_t *since = json_object_get(step->out, "since_us");
         run->short_of = NULL;
         if (!run_replaying(run)) {
             if (!run_canceled(run)) {
@@ -237,7 +244,10 @@ bool run_budget_taken(struct rv_actor *self, struct run *run)
             FOUND_STEP) {
             return false;
         }
-        run_budget_raise(run, json_object_get(step->out, "value"));
+        json_t *given = json_copy(json_object_get(step->out, "value"));
+        json_object_set(given, "since_us", (json_t *)(uintptr_t)since); /* none: no such member */
+        run_budget_raise(run, given);
+        json_decref(given);
     }
     return true;
 }

@@ -46,6 +46,19 @@ enum rv_code rv_schedule_next_json(struct rv_db_session *session, int32_t tenant
     return code;
 }
 
+enum rv_code rv_schedule_next_of_json(struct rv_db_session *session, int32_t tenant,
+                                      const struct rv_schedule *schedule, int64_t now_us, int most,
+                                      json_t **out, struct rv_error *err)
+{
+    int64_t fires[RV_SCHEDULE_LOOK_NEXT_MAX];
+    int count = 0;
+    RV_ASSERT(most <= RV_SCHEDULE_LOOK_NEXT_MAX);
+    enum rv_code code =
+        rv_schedule_next_of(session, tenant, schedule, now_us, most, fires, &count, err);
+    *out = times_json(fires, count);
+    return code;
+}
+
 /* A row as an object, by the names of its columns. */
 static enum rv_code take_row(void *data, const struct rv_result *result, int row,
                              struct rv_error *err)

@@ -29,6 +29,9 @@ RV_MUST enum rv_code rv_schedule_looked(struct rv_db_session *session, int32_t t
 RV_MUST enum rv_code rv_schedule_next_json(struct rv_db_session *session, int32_t tenant,
                                            const char *name, int64_t now_us, int most, json_t **out,
                                            struct rv_error *err);
+RV_MUST enum rv_code rv_schedule_next_of_json(struct rv_db_session *session, int32_t tenant,
+                                              const struct rv_schedule *schedule, int64_t now_us,
+                                              int most, json_t **out, struct rv_error *err);
 /* The instants of rv_schedule_fill_preview. */
 RV_MUST enum rv_code rv_schedule_fill_json(struct rv_db_session *session, int32_t tenant,
                                            const char *name,

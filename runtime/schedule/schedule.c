@@ -98,48 +98,89 @@ enum rv_code rv_schedule_take_action(struct rv_db_session *session, int32_t tena
     return code;
 }
 
+static enum rv_code take_zone(void *data, const struct rv_result *result, int row,
+                              struct rv_error *err)
+{
+    const char *zone = rv_result_text(result, row, 0);
+    if (strlen(zone) >= RV_ZONE_NAME_MAX) { /* a piece of it might be another zone's name */
+        rv_fail(err, RV_INVALID, "the company's time zone \"%.60s\" is no time zone", zone);
+        rv_hint(err, "Say in which zone the times are meant.");
+        return RV_INVALID;
+    }
+    snprintf(data, RV_ZONE_NAME_MAX, "%s", zone);
+    return RV_OK;
+}
+
+enum rv_code rv_schedule_company_zone(struct rv_db_session *session, int32_t tenant,
+                                      char out[RV_ZONE_NAME_MAX], struct rv_error *err)
+{
+    struct rv_args *args = rv_args_create(&rv_sql_schedule_company_zone);
+    rv_args_i32(args, 1, tenant);
+    out[0] = '\0';
+    return rv_db_session_query(session, tenant, &rv_sql_schedule_company_zone, args, take_zone, out,
+                               err);
+}
+
+/* What a schedule says of its times, read. */
+struct pattern {
+    struct rv_cron cron;
+    struct rv_dates except;
+    struct rv_calendar calendar;
+    struct rv_zone *zone; /* owned */
+    struct rv_cron_rules rules;
+};
+
+/* The pattern and its first fire after `now_us`. */
+static enum rv_code read_pattern(struct rv_db_session *session, int32_t tenant,
+                                 const struct rv_schedule *schedule, int64_t now_us,
+                                 struct pattern *out, int64_t *next_s, struct rv_error *err)
+{
+    out->zone = NULL;
+    rv_schedule_mark(schedule->wrong, "cron");
+    enum rv_code code = rv_cron_parse(schedule->cron, &out->cron, err);
+    if (code == RV_OK) {
+        rv_schedule_mark(schedule->wrong, "except");
+        code = rv_dates_read(schedule->except != NULL ? schedule->except : "", &out->except, err);
+    }
+    if (code == RV_OK && schedule->calendar != NULL) {
+        rv_schedule_mark(schedule->wrong, "calendar");
+        code = rv_schedule_load_calendar(session, tenant, schedule->calendar, &out->calendar, err);
+    }
+    if (code == RV_OK) {
+        rv_schedule_mark(schedule->wrong, "zone");
+        code = rv_zone_load(NULL, schedule->zone, &out->zone, err);
+    }
+    if (code != RV_OK) {
+        return code;
+    }
+    out->rules =
+        (struct rv_cron_rules){.zone = out->zone,
+                               .gap = schedule->gap,
+                               .fold = schedule->fold,
+                               .except = &out->except,
+                               .calendar = schedule->calendar != NULL ? &out->calendar : NULL};
+    rv_schedule_mark(schedule->wrong, "cron");
+    return rv_cron_next(&out->cron, &out->rules, rv_schedule_floor_s(now_us), next_s)
+               ? RV_OK
+               : rv_cron_never(schedule->cron, &out->cron, err);
+}
+
 enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
                              const struct rv_schedule *schedule, int64_t now_us, int64_t *next_us,
                              struct rv_error *err)
 {
-    struct rv_cron cron;
-    struct rv_dates except;
-    struct rv_calendar calendar = {.weekend = 0};
-    struct rv_zone *zone = NULL;
+    struct pattern pattern = {.zone = NULL};
     int64_t next_s = 0;
     int32_t window_s =
         schedule->catch_up_window_s != 0 ? schedule->catch_up_window_s : RV_SCHEDULE_CATCH_UP_S;
     int32_t most = schedule->catch_up_max != 0 ? schedule->catch_up_max : RV_SCHEDULE_CATCH_UP;
     enum rv_code code = check(schedule, window_s, most, err);
     if (code == RV_OK) {
-        rv_schedule_mark(schedule->wrong, "cron");
-        code = rv_cron_parse(schedule->cron, &cron, err);
+        code = read_pattern(session, tenant, schedule, now_us, &pattern, &next_s, err);
     }
-    if (code == RV_OK) {
-        rv_schedule_mark(schedule->wrong, "except");
-        code = rv_dates_read(schedule->except != NULL ? schedule->except : "", &except, err);
-    }
-    if (code == RV_OK && schedule->calendar != NULL) {
-        rv_schedule_mark(schedule->wrong, "calendar");
-        code = rv_schedule_load_calendar(session, tenant, schedule->calendar, &calendar, err);
-    }
-    if (code == RV_OK) {
-        rv_schedule_mark(schedule->wrong, "zone");
-        code = rv_zone_load(NULL, schedule->zone, &zone, err);
-    }
+    rv_zone_destroy(pattern.zone);
     if (code != RV_OK) {
         return code;
-    }
-    struct rv_cron_rules rules = {.zone = zone,
-                                  .gap = schedule->gap,
-                                  .fold = schedule->fold,
-                                  .except = &except,
-                                  .calendar = schedule->calendar != NULL ? &calendar : NULL};
-    bool fires = rv_cron_next(&cron, &rules, rv_schedule_floor_s(now_us), &next_s);
-    rv_zone_destroy(zone);
-    rv_schedule_mark(schedule->wrong, "cron");
-    if (!fires) {
-        return rv_cron_never(schedule->cron, &cron, err);
     }
     rv_schedule_mark(schedule->wrong, NULL);
     char version[RV_ZONE_VERSION_TEXT];
@@ -219,6 +260,23 @@ enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant, con
         out_us[(*count)++] = at_s * SECOND_US;
     }
     rv_schedule_whole_fini(&whole);
+    return code;
+}
+
+enum rv_code rv_schedule_next_of(struct rv_db_session *session, int32_t tenant,
+                                 const struct rv_schedule *schedule, int64_t now_us, int most,
+                                 int64_t *out_us, int *count, struct rv_error *err)
+{
+    struct pattern pattern = {.zone = NULL};
+    int64_t at_s = 0;
+    *count = 0;
+    enum rv_code code = read_pattern(session, tenant, schedule, now_us, &pattern, &at_s, err);
+    bool fires = code == RV_OK;
+    while (fires && *count < most) {
+        out_us[(*count)++] = at_s * SECOND_US;
+        fires = rv_cron_next(&pattern.cron, &pattern.rules, at_s, &at_s);
+    }
+    rv_zone_destroy(pattern.zone);
     return code;
 }
 

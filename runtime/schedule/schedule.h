@@ -87,6 +87,9 @@ struct rv_schedule_change {
 RV_MUST enum rv_code rv_schedule_take_action(struct rv_db_session *session, int32_t tenant,
                                              const char *agent, const json_t *input,
                                              struct rv_schedule *out, struct rv_error *err);
+/* The zone of a schedule that names none: the company's, UTC where that has none. */
+RV_MUST enum rv_code rv_schedule_company_zone(struct rv_db_session *session, int32_t tenant,
+                                              char out[RV_ZONE_NAME_MAX], struct rv_error *err);
 /* RV_CONFLICT when the name is taken; RV_NOT_FOUND for an unknown calendar; RV_INVALID also for a
  * pattern that never fires. */
 RV_MUST enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tenant,
@@ -133,6 +136,13 @@ RV_MUST enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t t
 RV_MUST enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant,
                                       const char *name, int64_t now_us, int most, int64_t *out_us,
                                       int *count, struct rv_error *err);
+
+/* The same of a pattern that is stored nowhere: of `schedule` its cron, zone, gap, fold, except and
+ * calendar; the same errors as rv_schedule_add.  `session` may be NULL where it has no calendar. */
+RV_MUST enum rv_code rv_schedule_next_of(struct rv_db_session *session, int32_t tenant,
+                                         const struct rv_schedule *schedule, int64_t now_us,
+                                         int most, int64_t *out_us, int *count,
+                                         struct rv_error *err);
 
 struct rv_schedule_backfill {
     int64_t from_us, to_us; /* from <= instant < to; both past */

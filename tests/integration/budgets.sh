@@ -123,6 +123,33 @@ new=$(reeve run fork "$run" --at-step 1 --yes --company one --json 2>/dev/null |
 same "a fork has none of its raises" "1 0" "$(ask "SELECT count(*) || ' ' || (SELECT count(*) FROM run_signal s
     WHERE 'r_' || s.run_id = '$new' AND s.name = '\$budget') FROM run WHERE 'r_' || id = '$new'")"
 reeve run cancel "$new" --yes --company one >/dev/null 2>&1
+# wall time stands still while it waits for a person
+mkdir "$state/night"
+cat >"$state/night/agent.lua" <<'LUA'
+local agent = { name = "night", version = "1", handles = {}, uses = {}, limits = { calls = 1, wall_ms = 6000 }, overrun = "ask" }
+function agent.plan(ctx, input)
+  if not ctx.state then
+    erp.get("invoice", 1)
+    erp.get("invoice", 2)
+    ctx:checkpoint({ read = 2 }) -- what was given, and how long it took, goes along
+  end
+  ctx:signal("go")
+  erp.get("invoice", 3)
+end
+return agent
+LUA
+reeve person add op --roles operator --company one >/dev/null 2>&1
+reeve agent publish "$state/night/agent.lua" --company one >/dev/null || exit 1
+night=$(reeve run start night --as op --wait 20 --company one --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+same "it waits" "waiting budget" "$(ask "SELECT status || ' ' || waiting_on FROM run WHERE 'r_' || id = '$night'")"
+sleep 7
+reeve run raise "$night" --calls 5 --reason "good morning" --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+until_is "a night of waiting is no time of its own" "waiting signal" "SELECT status || ' ' || waiting_on FROM run WHERE 'r_' || id = '$night'"
+reeve run signal "$night" go --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+same "also behind a checkpoint" "done" "$(ask "SELECT status FROM run WHERE 'r_' || id = '$night'")"
+gives 0 "it is replayed from its journal" reeve run replay "$night" --company one
 # a question that names no max_tokens needs room for the usual 256
 mkdir "$state/short"
 cat >"$state/short/agent.lua" <<'LUA'

@@ -26,6 +26,20 @@ gives 0 "settings tell their origin" env REEVE_LOG_LEVEL=warn "$reeve_program" c
 has out '"origin":"environment","place":"REEVE_LOG_LEVEL"'
 gives 4 "a database that does not run" reeve db status
 has out "absent"
+gives 0 "a pattern's next times need none" reeve schedule next --cron "30 2 * 3 SUN#L" --tz Europe/Berlin --gap shift --next 2
+same "by its policy" "2 2" "$(wc -l <"$state/out") $(grep -c 'T01:30:00Z$' "$state/out")"
+gives 0 "and the other one" reeve schedule next --cron "30 2 * 3 SUN#L" --tz Europe/Berlin --json
+has out 'T01:00:00Z"'
+has out '"zone":"Europe/Berlin"'
+gives 2 "a time that every year leaves out never comes" reeve schedule next --cron "30 2 * 3 SUN#L" --tz Europe/Berlin --gap skip
+gives 2 "a bad pattern is said as when it is added" reeve schedule next --cron "0 2 * *" --tz UTC
+has err "fewer than five fields"
+gives 1 "so is a bad zone" reeve schedule next --cron "0 2 * * *" --tz Europe/Berln
+has err "no zone \"Europe/Berln\""
+gives 2 "a stored one has its own zone" reeve schedule next nightly --tz UTC
+gives 2 "one or the other" reeve schedule next nightly --cron "0 2 * * *" --tz UTC
+gives 4 "and still there is no database" reeve db status
+has out "absent"
 gives 0 "it starts" reeve db start
 has out "postgresql:///reeve"
 gives 0 "and is at this program's schema" reeve db migrate

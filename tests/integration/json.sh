@@ -119,6 +119,7 @@ while read -r name; do
     "run query") gives 0 "" run query "$run" --company acme; gives 1 "" run query "$run" none --company acme ;;
     "run update") gives 0 "may be empty" run update "$run" --company acme; gives 1 "" run update r_1 x --company acme ;;
     "run dead") gives 0 "may be empty" run dead --company acme; gives 1 "" run dead r_1 --company acme ;;
+    "run settle") gives 1 "" run settle r_1 --reason called --company acme; gives 2 "" run settle r_1 --company acme ;;
     "run revive") gives 0 "may be empty" run revive --agent bank_line --error void --company acme; gives 1 "" run revive --agent nobody --company acme; gives 2 "" run revive --company acme ;;
     "run retry") gives 0 "may be empty" run retry --error void --company acme ;;
     "run show") gives 0 "" run show "$run" --company acme ;;
@@ -145,7 +146,11 @@ while read -r name; do
     "schedule add") gives 0 "" schedule add weekly --cron '0 3 * * 1' --company acme ;;
     "schedule set") gives 0 "" schedule set nightly --jitter 60 --company acme ;;
     "schedule backfill") gives 0 "" schedule backfill nightly --from 2026-01-01 --to 2026-01-03 --company acme ;;
-    "schedule next" | "schedule pause" | "schedule resume" | "schedule show") gives 0 "" $name nightly --company acme ;;
+    "schedule next")
+        gives 0 "" schedule next nightly --company acme
+        gives 0 "" schedule next --cron '0 2 LB * *' --tz Europe/Berlin
+        gives 2 "" schedule next --cron nonsense --tz UTC ;;
+    "schedule pause" | "schedule resume" | "schedule show") gives 0 "" $name nightly --company acme ;;
     "schedule run") gives 0 "" schedule run nightly --company acme ;;
     "schedule remove") gives 0 "" schedule remove weekly --company acme ;;
     "exception list" | "run list" | "approval list" | "exception run") gives 0 "may be empty" $name --company acme ;;

@@ -81,6 +81,7 @@ for format in plain openmetrics; do
     same "$format: three runs wait for a signal" 3 "$(figure $format reeve_backlog_runs_open waits=signal)"
     same "$format: none is dead" 0 "$(figure $format reeve_backlog_runs_dead)"
     same "$format: the database is there" 1 "$(figure $format reeve_database_up)"
+    same "$format: nobody is turned away" 0 "$(figure $format reeve_http_connections_turned_away_total)"
     same "$format: it drives the companies" 2 "$(figure $format reeve_companies_driven)"
     same "$format: commits are counted on each core" "yes yes" \
         "$(for core in 0 1; do [ "$(figure $format reeve_commit_units_total core=$core)" != none ] && echo yes; done | xargs)"

@@ -207,6 +207,28 @@ has out '"items":[]'
 token=rvt_1_2_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 same "who has no credential sees nothing" 401 "$(send GET /v1/schedules/nightly)"
 
+# ---- who names no zone means the company's ----
+gives 0 "a company far away" reeve company create far --timezone Asia/Tokyo
+gives 0 "a schedule of it" reeve schedule add morning --cron "0 8 * * *" --company far --as console
+has err "Asia/Tokyo, the company's zone"
+has out "T23:00:00Z"
+gives 0 "its pattern stored nowhere" reeve schedule next --cron "0 8 * * *" --next 1 --company far
+has out "T23:00:00Z"
+gives 0 "the command line says which, to programs too" reeve schedule add evening --cron "0 18 * * *" --company far --json
+has out '"zone":"Asia/Tokyo"'
+gives 0 "an operator there" reeve person add far --roles operator --company far
+token=$(token_of far far)
+same "by HTTP, too" 201 "$(send POST /v1/schedules '{"name":"noon","cron":"0 12 * * *"}')"
+has out '"zone":"Asia/Tokyo"'
+has out 'T03:00:00Z"'
+same "unless it is named" 201 "$(send POST /v1/schedules '{"name":"utc","cron":"0 12 * * *","zone":"UTC"}')"
+has out '"zone":"UTC"'
+gives 0 "which needs no explanation" reeve schedule add other --cron "0 8 * * *" --tz UTC --company far
+grep -q "company's zone" "$state/err"
+same "..." 1 $?
+gives 0 "as it is shown" reeve schedule show noon --company far
+has out "Asia/Tokyo"
+
 # ---- many at once: few work, the others wait for a place ----
 token=$(token_of operator acme)
 asks=

@@ -71,6 +71,8 @@ same "and who began it" "person:erika desk:4711" "$(jq -r '.run | "\(.begun_by) 
 # ---- the redacted file names nobody ----
 gives 0 "it is exported" reeve run export "$desk" "$state/full.json"
 gives 0 "without names, too" reeve run export "$desk" "$state/hidden.json" --redact
+grep -q "warning: line" "$state/err"
+same "nor does its source, so that nothing is said of it" 1 $?
 grep -q max.mustermann "$state/full.json"
 same "the whole one has them" 0 $?
 lacks "$state/hidden.json" mustermann
@@ -142,5 +144,29 @@ gives 0 "and of another agent there are none" reeve run list --standing --agent 
 same "no line" "" "$(cat "$state/out")"
 same "a monitor reads the number" 1 "$(ask "SELECT value FROM reeve_backlog(1000) WHERE name = 'runs_standing'")"
 gives 0 "and it replays" reeve run replay "r_$run"
+# ... until a person has dealt with it outside
+gives 2 "who says so says how" reeve run settle "r_$run"
+reeve person add clerk --roles clerk >/dev/null
+gives 3 "a clerk does not say so" reeve run settle "r_$run" --reason "called the bank" --as clerk
+gives 1 "of a run that left nothing" reeve run settle "$desk" --reason "called the bank"
+gives 0 "an operator does" reeve run settle "r_$run" --reason "called the bank" --json
+same "who" "console called the bank" "$(jq -r '.settled_by + " " + .reason' "$state/out")"
+gives 1 "once" reeve run settle "r_$run" --reason again
+has err "is settled already, by console"
+gives 0 "it is no dead letter any more" reeve run dead --json
+grep -q "r_$run" "$state/out"
+same "..." 1 $?
+gives 0 "but where all are asked for" reeve run dead --revived --class standing
+has out "r_$run"
+gives 0 "nor in the list" reeve run list standing --json
+same "no line of it" "" "$(cat "$state/out")"
+same "nor in the number" 0 "$(ask "SELECT value FROM reeve_backlog(1000) WHERE name = 'runs_standing'")"
+gives 0 "its own letter says who" reeve run dead "r_$run"
+has err "settled by console at 2"
+gives 0 "and its story" reeve explain "r_$run"
+has out ": called the bank"
+same "it is on the record, with what was refused" 4 "$(ask "SELECT count(*) FROM audit_record WHERE body::jsonb->>'what' = 'run.settle'")"
+same "and stays as it was said" "ERROR:  permission denied for table run_settled" "$(ask "DELETE FROM run_settled" 2>&1)"
+gives 0 "the record is whole" reeve audit verify
 
 [ "$failures" = 0 ] || { echo "$failures failed"; exit 1; }

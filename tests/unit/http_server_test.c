@@ -7,6 +7,7 @@
 #include "tests/support/test.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -354,15 +355,62 @@ static int crowd_client(struct world *world)
     int fds[5];
     for (int i = 0; i < 5; i++) {
         fds[i] = dial(world);
-        put(fds[i], "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+        put(fds[i], i == 4 ? "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n{}{}"
+                           : "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
     }
     int served = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 3; i++) {
         served += strstr(take(fds[i], "/a"), "200 OK") != NULL;
-        close(fds[i]);
     }
     EXPECT(served == 3);
+    for (int i = 3; i < 5; i++) { /* the others hear why, and when to come again */
+        const char *text = take(fds[i], NULL);
+        EXPECT(strstr(text, "HTTP/1.1 503 ") == text);
+        EXPECT(strstr(text, "Retry-After: 1\r\n") != NULL);
+        EXPECT(strstr(text, "too many connections") != NULL);
+    }
+    for (int i = 0; i < 5; i++) {
+        close(fds[i]);
+    }
+    for (int i = 0; i < 40 && connections_of(world) > 0; i++) {
+        usleep(50000);
+    }
+    EXPECT(connections_of(world) == 0);
+    int fd = dial(world); /* and there is room again */
+    put(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(strstr(take(fd, "/a"), "200 OK") != NULL);
+    close(fd);
     return 0;
+}
+
+static int crowd_beyond_client(struct world *world)
+{
+    enum { CROWD = RV_HTTP_TURNED_AWAY_MAX + 8 };
+    static int fds[CROWD];
+    int answered = 0;
+    int open = 0;
+    for (int i = 0; i < CROWD; i++) {
+        fds[i] = dial(world);
+    }
+    for (int i = 0; i < 40 && open < RV_HTTP_TURNED_AWAY_MAX + 1; i++) {
+        usleep(50000);
+        open = connections_of(world);
+    }
+    EXPECT(open == RV_HTTP_TURNED_AWAY_MAX + 1); /* one is served */
+    for (int i = 1; i < CROWD; i++) {
+        char byte;
+        answered += recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    }
+    EXPECT(answered == RV_HTTP_TURNED_AWAY_MAX); /* these may ask, the rest was closed */
+    for (int i = 0; i < CROWD; i++) {
+        close(fds[i]);
+    }
+    return 0;
+}
+
+TEST(those_who_are_turned_away_are_bounded_too)
+{
+    with_server(crowd_beyond_client, (struct rv_http_limits){.per_address = 1}, NULL, NULL);
 }
 
 TEST(one_address_gets_a_bounded_number_of_connections)

@@ -251,6 +251,43 @@ TEST(an_id_of_the_asker_is_hidden_and_the_run_replays)
     json_decref(known);
 }
 
+/* An account is the same account as a number. */
+TEST(a_number_that_a_text_has_is_hidden_and_the_run_replays)
+{
+    json_t *history = make_desk("first", "go");
+    json_t *journal = json_object_get(history, "journal");
+    json_t *signal = json_object_get(json_object_get(json_array_get(journal, 1), "out"), "value");
+    json_object_set_new(signal, "word",
+                        json_pack("[I,{s:I},i]", (json_int_t)4111111111111111, "card",
+                                  (json_int_t)4111111111111111, 4000));
+    struct rv_replay_report report;
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_msg(rv_replay_rebase(history, &report, &err) == RV_OK, "%s", err.message);
+    rv_replay_report_fini(&report);
+    rv_history_seal(history);
+    char *text = redacted_text(history, NULL);
+    ck_assert_msg(strstr(text, ",4000]") != NULL, "%s", text); /* no text has that one */
+    rv_free(text);
+    json_decref(history);
+}
+
+TEST(what_the_source_shows_is_said)
+{
+    json_t *history = make_desk("first", "go");
+    json_t *known = json_pack("{s:[s]}", "people", "Exception");
+    struct rv_error err = {.code = RV_OK};
+    int lines = 7;
+    int first = 7;
+    ck_assert(rv_history_source_shows(history, NULL, &lines, &first, &err) == RV_OK);
+    ck_assert_int_eq(lines, 0);
+    ck_assert_int_eq(first, 0);
+    ck_assert(rv_history_source_shows(history, known, &lines, &first, &err) == RV_OK);
+    ck_assert_int_eq(lines, 1);
+    ck_assert_int_eq(first, 3);
+    json_decref(known);
+    json_decref(history);
+}
+
 /* The whole run does what a part of its number would not. */
 TEST(a_run_of_which_the_number_looks_like_a_card_keeps_its_name)
 {

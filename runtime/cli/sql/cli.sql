@@ -119,7 +119,7 @@ SELECT jsonb_build_object('run', 'r_' || r.id, 'agent', r.agent, 'status', r.sta
            'plan', encode(r.plan_hash, 'hex'), 'error_code', r.error_code, 'error_text', r.error_text,
            'created', r.created_at, 'changed', r.changed_at, 'input', i.input, 'result', x.result,
            'trace_id', run_trace_id(r.tenant_id, r.id, i.input),
-           'effects_standing', run_effects_standing($1, r.id),
+           'effects_standing', run_effects_standing($1, r.id), 'settled', run_settled_shown($1, r.id),
            'business_key', r.business_key, 'begun_by', run_begun_by($1, r.id, r.parent),
            'last_step', (SELECT coalesce(max(j.seq), 0) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2),
            'journal_dropped', reeve_journal_dropped($1, r.id))

@@ -7,7 +7,8 @@ DECLARE
     t record;
     f record;
     append_only text[] := ARRAY['event', 'journal', 'audit_record', 'audit_checkpoint', 'approval_vote',
-                                'command_log', 'effect_log', 'agent_change', 'run_revival'];
+                                'command_log', 'effect_log', 'agent_change', 'run_revival',
+                                'run_settled'];
     -- texts and files that are pinned by their hash: a change is another row (a model's state goes through
     -- functions of the owner); and what made an answer
     insert_only text[] := ARRAY['plan_source', 'policy_bundle', 'model_version', 'model_answer'];

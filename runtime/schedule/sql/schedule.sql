@@ -107,6 +107,10 @@ ORDER BY i.at;
 -- params: tenant int4, name text
 SELECT 1 FROM agent a WHERE a.tenant_id = $1 AND a.name = $2 AND a.enabled AND a.active_hash IS NOT NULL;
 
+-- name: schedule_company_zone
+-- params: tenant int4
+SELECT coalesce(t.company->>'timezone', 'UTC') FROM tenant t WHERE t.tenant_id = $1;
+
 -- name: schedule_fire_known
 -- Whether somebody asked for this very fire before.
 -- params: tenant int4, name text, id int8

@@ -8,7 +8,7 @@ foreach(backend ref cpu)
   if(TARGET kernels_engine_${backend}_test)
     target_compile_definitions(kernels_engine_${backend}_test PRIVATE TEST_BACKEND=KERNEL_${upper})
   endif()
-  foreach(subject finite thought bias)
+  foreach(subject finite thought bias closing)
     reeve_test(kernels_${subject}_${backend}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_${subject}_test.c
                LINK test_kernel PkgConfig::JANSSON LABELS unit)
     if(TARGET kernels_${subject}_${backend}_test)

@@ -33,6 +33,7 @@ struct request {
     json_t *args;
     json_t *body;     /* input of the run, body of the signal */
     const char *name; /* the agent, or the signal's name */
+    int unread;       /* the column of run_status that says that nothing reads it; 0: it is read */
     const char *business_key;
     struct rv_hash plan_hash;
     const char *const *(*resolutions_of)(const char *type);
@@ -654,6 +655,14 @@ static void on_run(void *data, enum rv_code code, const struct rv_result *result
                 "; one that failed goes on with reeve run revive.",
                 request->pass.run);
         request_end(request, code, &why);
+    } else if (request->unread > 0 && rv_result_bool(result, 0, request->unread)) {
+        code =
+            rv_fail(&why, RV_CONFLICT, "the plan of run r_%" PRId64 " is over: nothing reads this",
+                    request->pass.run);
+        rv_hint(&why,
+                "Nothing was written.  See what it still waits for: reeve explain r_%" PRId64 ".",
+                request->pass.run);
+        request_end(request, code, &why);
     } else {
         rv_gate_pass(request->gate, &request->pass);
     }
@@ -692,6 +701,7 @@ void rv_run_tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     RV_ASSERT(name[0] != '\0' && name[0] != '$' && strlen(name) <= RV_SIGNAL_NAME_MAX);
     struct request *request = tell(gate, db, tenant, principal, run, "run.signal", name,
                                    json_deep_copy(body), done, data);
+    request->unread = 3; /* the plan is over */
     go_once(request, once,
             json_pack("{s:s,s:I,s:s,s:O}", "does", "run.signal", "run", (json_int_t)run, "name",
                       name, "body", request->body),
@@ -716,5 +726,6 @@ void rv_run_raise(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     struct request *request =
         tell(gate, db, tenant, principal, run, "run.raise", RV_RUN_BUDGET_SIGNAL, body, done, data);
     json_object_update(request->args, (json_t *)(uintptr_t)more); /* on the record, for rules */
+    request->unread = 2;                                          /* it is to end */
     find_run(request);
 }

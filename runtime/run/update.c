@@ -148,6 +148,14 @@ static enum rv_code check_run(struct updating *op, const json_t *facts, const ch
                 op->run);
         return RV_CONFLICT;
     }
+    if (rv_json_bool(facts, "deaf", false)) {
+        rv_fail(err, RV_CONFLICT,
+                "the plan of run r_%" PRId64 " is over: it takes no update any more", op->run);
+        rv_hint(err,
+                "Nothing was written.  See what it still waits for: reeve explain r_%" PRId64 ".",
+                op->run);
+        return RV_CONFLICT;
+    }
     json_t *schema = json_object_get(json_object_get(facts, "updates"), op->name);
     if (schema == NULL) {
         *field = "name";

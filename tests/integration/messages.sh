@@ -327,6 +327,54 @@ reeve agent publish "$state/holder-2.lua" >/dev/null
 gives 0 "the others with a better version" reeve run revive --class plan --agent holder --agent-version 2 --yes
 gives 0 "a filter that finds none" reeve run revive --class permission --yes
 has err "no such runs"
+
+# a plan that is over reads nothing any more, however long its run waits for a child
+mkdir -p "$state/kid" "$state/deaf"
+cat >"$state/kid/agent.lua" <<'LUA'
+local agent = { name = "kid", version = "1", handles = {}, uses = { "exception.note" } }
+function agent.plan(ctx) ctx:signal("go", 86400) end
+return agent
+LUA
+cat >"$state/deaf/agent.lua" <<'LUA'
+local agent = { name = "deaf", version = "1", handles = {}, uses = { "exception.note" }, limits = { children = 2 },
+  updates = { set = { type = "object" } } }
+function agent.plan(ctx)
+  assert(ctx:start("kid", {}, { close = "wait" }))
+  ctx:update("set", 3600)
+  error("zero")
+end
+return agent
+LUA
+sed 's/^return bundle { name = "default", schema = "erp.v1",/&\
+  permit { id = "deaf.starts", agents = "deaf", action = "run.start", when = arg.agent:eq "kid" },/' \
+    policies/default.lua >"$state/families.lua"
+reeve person add all --roles controller,buyer,treasurer,ap.manager >/dev/null
+reeve person add both --roles controller,treasurer >/dev/null
+reeve policy load "$state/families.lua" >/dev/null || exit 1
+reeve agent publish "$state/kid/agent.lua" >/dev/null && reeve agent publish "$state/deaf/agent.lua" >/dev/null
+serve
+gives 0 "a run with a child" reeve run start deaf --input '{}' --json
+deaf=$(field run)
+for _ in $(seq 600); do
+    [ "$(ask "SELECT waiting_on FROM run WHERE id = ${deaf#r_}")" = signal ] && break
+    sleep 0.1
+done
+gives 0 "its plan fails at the update" reeve run update "$deaf" set --body '{}' --id z
+for _ in $(seq 600); do
+    [ -n "$(ask "SELECT error_code FROM run WHERE id = ${deaf#r_}")" ] && break
+    sleep 0.1
+done
+same "it waits for its child" waiting "$(status "$deaf")"
+before=$(counts)
+gives 1 "no update any more" reeve run update "$deaf" set --body '{}' --id after
+has err "the plan of run $deaf is over"
+gives 1 "no signal" reeve run signal "$deaf" go
+has err "the plan of run $deaf is over"
+gives 1 "no more budget" reeve run raise "$deaf" --steps 5 --reason more
+has err "the plan of run $deaf is over"
+same "nothing of it was written" "$before" "$(counts)"
+gives 0 "it can be cancelled" reeve run cancel "$deaf" --yes
+serve_ends
 gives 0 "the record is whole" reeve audit verify
 
 [ "$failures" = 0 ] || echo "$failures checks failed"

@@ -33,9 +33,10 @@ SELECT CASE WHEN $3::text IS NULL
  WHERE r.tenant_id = $1 AND r.id = $2 AND ($3::text IS NULL OR EXISTS (SELECT FROM found));
 
 -- name: run_update_look
--- What must be known to accept an update: how the run stands, what its version takes, what came under that id before.
+-- What must be known to accept an update: how the run stands, `deaf`: its plan is over, what its version takes, what came under that id before.
 -- params: tenant int4, run int8, id text
-SELECT jsonb_build_object('status', r.status, 'error', r.error_text, 'agent', r.agent, 'version', p.version,
+SELECT jsonb_build_object('status', r.status, 'error', r.error_text,
+           'deaf', r.error_code IS NOT NULL OR r.status IN ('executing', 'reviewing', 'compensating'), 'agent', r.agent, 'version', p.version,
            'updates', coalesce(p.manifest->'updates', '{}'),
            'digest', (SELECT encode(u.digest, 'hex') FROM run_update u
                        WHERE u.tenant_id = $1 AND u.run_id = $2 AND u.id = $3),

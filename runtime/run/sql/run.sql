@@ -433,9 +433,12 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
    AND e.key = CASE WHEN $2 ~ '^([0-9a-f]{2})+$' THEN decode($2, 'hex') END;
 
 -- name: run_status
--- And why it ended so.
+-- Why it ended so; whether it is to end, and whether its plan is over, so that nothing reads what is sent (as in
+-- run_claim_look).
 -- params: tenant int4, run int8
-SELECT r.status, r.error_text FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
+SELECT r.status, r.error_text, r.error_code IS NOT NULL,
+       r.error_code IS NOT NULL OR r.status IN ('executing', 'reviewing', 'compensating')
+  FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
 -- name: run_model_wait
 -- A question to the model takes long: who asks, since when, unless it was answered meanwhile.  What held before and

@@ -217,6 +217,7 @@ bool base_run_over(const struct run_row *run);
 struct input_row *base_input(struct base *base, int32_t tenant, int64_t run); /* NULL: none */
 bool base_has_far_input(struct base *base, int32_t tenant, int64_t run); /* a row of run_input */
 bool base_waits_for_word(const struct run_row *run); /* a signal, or its budget */
+bool base_acts(const struct run_row *run); /* its plan is over: nothing that is sent is read */
 bool base_waits_for_key(const struct run_row *run);
 bool base_is_told_to_stop(struct base *base, const struct run_row *run);
 bool base_has_signal(struct base *base, const struct run_row *run);

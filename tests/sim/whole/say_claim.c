@@ -127,17 +127,16 @@ static void look_at_holder(struct base_call *call, int unit, const struct run_ro
 {
     struct base *base = call->base;
     bool ending = held->error_code != NULL || base_is_told_to_stop(base, held);
-    bool busy = base_is(held->status, "executing") || base_is(held->status, "reviewing") ||
-                base_is(held->status, "compensating");
     json_t *next = highest_waiting(base, held);
     json_t *facts = NULL;
     bool question = asks && !ending && json_is_null(next);
     if (question) {
         facts = facts_of(base, held);
     }
-    json_t *state = json_pack("{s:I,s:s,s:i,s:b,s:b,s:o,s:o*}", "run", (json_int_t)held->id,
-                              "agent", held->agent, "priority", held->priority, "stopping",
-                              ending || busy, "ending", ending, "next", next, "facts", facts);
+    json_t *state =
+        json_pack("{s:I,s:s,s:i,s:b,s:b,s:o,s:o*}", "run", (json_int_t)held->id, "agent",
+                  held->agent, "priority", held->priority, "stopping", ending || base_acts(held),
+                  "ending", ending, "next", next, "facts", facts);
     base_row(call);
     base_out_int(call, unit);
     base_out_json(call, question && facts == NULL ? (json_decref(state), NULL) : state);

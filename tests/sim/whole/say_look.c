@@ -54,6 +54,12 @@ static bool has_question(struct base *base, const struct run_row *run)
     return false;
 }
 
+bool base_acts(const struct run_row *run)
+{
+    return base_is(run->status, "executing") || base_is(run->status, "reviewing") ||
+           base_is(run->status, "compensating");
+}
+
 bool base_waits_for_word(const struct run_row *run)
 {
     return base_is(run->waiting_on, "signal") || base_is(run->waiting_on, "budget");

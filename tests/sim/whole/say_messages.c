@@ -138,11 +138,12 @@ static void run_update_look(struct base_call *call)
     json_t *updates = json_object_get(plan->manifest, "updates");
     const struct update_row *known = base_update(base, call->tenant, run->id, id);
     base_row(call);
-    base_out_json(call, json_pack("{s:s,s:s?,s:s,s:s,s:o,s:o,s:i}", "status", run->status, "error",
-                                  run->error_text, "agent", run->agent, "version", plan->version,
-                                  "updates", updates != NULL ? json_incref(updates) : json_object(),
-                                  "digest", known != NULL ? base_hex(known->digest) : json_null(),
-                                  "open", open));
+    base_out_json(call,
+                  json_pack("{s:s,s:s?,s:b,s:s,s:s,s:o,s:o,s:i}", "status", run->status, "error",
+                            run->error_text, "deaf", run->error_code != NULL || base_acts(run),
+                            "agent", run->agent, "version", plan->version, "updates",
+                            updates != NULL ? json_incref(updates) : json_object(), "digest",
+                            known != NULL ? base_hex(known->digest) : json_null(), "open", open));
 }
 
 static void run_update_put(struct base_call *call)

@@ -303,6 +303,8 @@ static void run_status(struct base_call *call)
         base_row(call);
         base_out_text(call, run->status);
         base_out_text(call, run->error_text);
+        base_out_bool(call, run->error_code != NULL);
+        base_out_bool(call, run->error_code != NULL || base_acts(run));
     }
 }
 

@@ -1,5 +1,5 @@
-/* kernels_closing_test.c -- an answer under a schema that meets its limit of tokens is closed: it is
- * whole, and says that it was. */
+/* kernels_closing_test.c -- an answer under a schema that meets its limit of tokens is closed: it
+ * is whole, and says that it was. */
 #include "kernels/kernel.h"
 #include "tests/support/kernel_asker.h"
 #include "tests/support/test.h"

@@ -52,12 +52,16 @@ struct world {
     struct node {
         struct world *world;
         int number;
+        bool away; /* takes on nothing new */
         struct rv_schedule_service *service;
     } nodes[NODES_MAX];
     int node_count;
     bool end_at_once, stop_at_once;
     int64_t stopped[FIRES_MAX];
     int stop_count;
+    char why[100]; /* of the last one */
+    int64_t lost;  /* the last one that was taken from its node */
+    int lost_count;
     struct seen seen[FIRES_MAX];
     int seen_count;
     int closed;
@@ -102,15 +106,30 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
     }
 }
 
-static void on_stop(void *data, int32_t tenant, int64_t fire_id)
+static void on_stop(void *data, int32_t tenant, int64_t fire_id, const char *why)
 {
     struct node *node = data;
     struct world *world = node->world;
     ck_assert_int_lt(world->stop_count, FIRES_MAX);
     world->stopped[world->stop_count++] = fire_id;
+    snprintf(world->why, sizeof world->why, "%s", why);
     if (world->stop_at_once) {
         rv_schedule_done(node->service, tenant, fire_id, RV_CANCELED, "asked to");
     }
+}
+
+static void on_lost(void *data, int32_t tenant, int64_t fire_id)
+{
+    (void)tenant;
+    struct node *node = data;
+    node->world->lost = fire_id;
+    node->world->lost_count++;
+}
+
+static bool drives(void *data, int32_t tenant)
+{
+    (void)tenant;
+    return !((const struct node *)data)->away;
 }
 
 static enum rv_code take_number(void *data, const struct rv_result *result, int row,
@@ -158,8 +177,10 @@ static struct node *add_node(struct world *world, int64_t lease_ms)
         rv_schedule_service_create(&(struct rv_schedule_options){.loop = world->loop,
                                                                  .db = world->db,
                                                                  .committer = world->committer,
+                                                                 .drives = drives,
                                                                  .fire = on_fire,
                                                                  .stop = on_stop,
+                                                                 .lost = on_lost,
                                                                  .data = node,
                                                                  .look_ms = 20,
                                                                  .lease_ms = lease_ms});
@@ -778,6 +799,7 @@ TEST(with_cancel_other_the_running_one_is_asked_to_stop_and_the_newest_starts_th
     run_until(&world, 1); /* it does not stop yet */
     ck_assert_int_eq(world.stop_count, 1);
     ck_assert_int_eq(world.stopped[0], world.seen[0].id);
+    ck_assert_str_eq(world.why, "a later fire of its schedule is due (overlap cancel_other)");
     ck_assert_str_eq(fires_of(&world, "morning"), "running=1 waiting=1");
     world.now_us += MINUTE_US;
     run_until(&world, 1);
@@ -806,8 +828,31 @@ TEST(another_node_hears_by_the_beat_that_its_fire_shall_stop)
         run_until(&world, i + 1);
         ck_assert_int_eq(world.stop_count, i);
         ck_assert_int_eq(world.stopped[i - 1], world.seen[i - 1].id);
+        ck_assert_str_eq(world.why, "a later fire of its schedule is due (overlap cancel_other)");
     }
     ck_assert_str_eq(fires_of(&world, "morning"), "cancelled=5 running=1");
+    world_close(&world);
+}
+
+TEST(another_node_hears_by_the_beat_that_its_fire_is_over)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 0, 0));
+    world.end_at_once = false;
+    struct rv_schedule schedule = minutely(RV_OVERLAP_TERMINATE_OTHER);
+    add(&world, &schedule);
+    struct node *first = add_node(&world, 300);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    first->away = true;
+    add_node(&world, 300);
+    world.now_us += MINUTE_US;
+    run_until(&world, 2);
+    run_ms(&world, 200);
+    ck_assert_int_eq(world.stop_count, 1);
+    ck_assert_int_eq(world.stopped[0], world.seen[0].id);
+    ck_assert_str_eq(world.why, "a later fire of its schedule is due (overlap terminate_other)");
+    ck_assert_int_eq(world.lost_count, 0);
     world_close(&world);
 }
 
@@ -825,6 +870,7 @@ TEST(with_terminate_other_the_running_one_is_over_and_nothing_it_says_counts)
     }
     ck_assert_int_eq(world.stop_count, 2);
     ck_assert_int_eq(world.stopped[1], world.seen[1].id);
+    ck_assert_str_eq(world.why, "a later fire of its schedule is due (overlap terminate_other)");
     ck_assert_str_eq(fires_of(&world, "morning"), "running=1 terminated=2");
     rv_schedule_done(node->service, world.tenant, world.seen[0].id, RV_OK, NULL); /* too late */
     run_ms(&world, 100);
@@ -1104,6 +1150,60 @@ TEST(a_fire_of_a_lost_node_is_handed_over_again_with_the_same_id)
     rv_schedule_done(other->service, world.tenant, world.seen[1].id, RV_OK, NULL);
     run_ms(&world, 200);
     ck_assert_str_eq(fires_of(&world, "morning"), "done=1");
+    world_close(&world);
+}
+
+TEST(a_node_that_was_away_lets_go_of_a_fire_that_another_has_and_stops_nothing)
+{
+    enum { LEASE_MS = 3000 };
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct node *first = add_node(&world, LEASE_MS);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    first->away = true;
+    struct node *other = add_node(&world, LEASE_MS);
+    char *super = test_postgres_superuser(world.uri);
+    while (world.seen_count < 2) { /* as if it had been silent for so long */
+        test_postgres_execute(super, "UPDATE schedule_fire SET lease_until = clock_timestamp()");
+        run_ms(&world, 100);
+    }
+    rv_free(super);
+    ck_assert_int_eq(world.seen[1].id, world.seen[0].id);
+    ck_assert_int_eq(world.seen[1].node, 2);
+    run_ms(&world, LEASE_MS); /* both beat */
+    ck_assert_int_eq(world.stop_count, 0);
+    ck_assert_int_eq(world.lost_count, 1);
+    ck_assert_int_eq(world.lost, world.seen[0].id);
+    rv_schedule_done(first->service, world.tenant, world.seen[0].id, RV_CANCELED, "let go of");
+    run_ms(&world, 200);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1");
+    rv_schedule_done(other->service, world.tenant, world.seen[0].id, RV_OK, NULL);
+    run_ms(&world, 200);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=1");
+    world_close(&world);
+}
+
+TEST(what_runs_goes_on_when_its_schedule_is_removed)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 200);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    must(rv_schedule_remove(world.session, world.tenant, "morning", &err), &err);
+    run_ms(&world, 500); /* several beats */
+    ck_assert_int_eq(world.stop_count, 0);
+    ck_assert_int_eq(world.lost_count, 0);
+    rv_schedule_done(node->service, world.tenant, world.seen[0].id, RV_OK, NULL);
+    run_ms(&world, 100);
     world_close(&world);
 }
 

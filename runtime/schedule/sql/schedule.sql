@@ -337,7 +337,9 @@ UNION ALL SELECT 'terminate', id, attempt, schedule, NULL, NULL, NULL FROM ended
 ORDER BY instant NULLS FIRST, id;
 
 -- name: schedule_beat
--- Keeps this node's running fires; gives those that are to stop, and those that are its own no more.
+-- Keeps this node's running fires; gives those that are its own no more, or are to stop.  `what`: cancel and
+-- terminate as in schedule_start, removed with the schedule, or lost: the lease ran out, and it is another's or
+-- waits for one.  `over`: it is recorded so.  A fire that changes at this very moment is told of with the next beat.
 -- Here and in schedule_done "IS TRUE" keeps the index of what runs away: on a table that was empty a second
 -- ago it looks shorter than the key, and every fire would be looked for among all that run.
 -- params: tenant int4, ids int8[], attempts int4[], lease_ms int8
@@ -346,10 +348,19 @@ WITH kept AS (
     FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt)
     WHERE f.tenant_id = $1 AND f.id = m.id AND f.attempt = m.attempt AND (f.state = 'running') IS TRUE
     RETURNING f.id, f.stop
+), told AS (
+    SELECT m.id, m.attempt, k.id IS NULL AS over,
+           CASE WHEN k.id IS NOT NULL THEN 'cancel' ELSE coalesce((
+               SELECT CASE WHEN f.attempt <> m.attempt THEN 'lost'
+                           WHEN f.state = 'running' THEN 'changing'
+                           WHEN f.state = 'terminated' THEN 'terminate'
+                           WHEN f.stop THEN 'cancel'
+                           ELSE 'lost' END
+               FROM schedule_fire f WHERE f.tenant_id = $1 AND f.id = m.id), 'removed') END AS what
+    FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt) LEFT JOIN kept k ON k.id = m.id
+    WHERE k.id IS NULL OR k.stop
 )
-SELECT m.id, k.id IS NULL AS gone
-FROM unnest($2::bigint[]) AS m (id) LEFT JOIN kept k ON k.id = m.id
-WHERE k.id IS NULL OR k.stop;
+SELECT id, attempt, what, over FROM told WHERE what <> 'changing';
 
 -- name: schedule_done
 -- Gives the schedules that rest now, and why; none unless one of these fires failed.

@@ -211,12 +211,13 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
     end_job(node, tenant, fire_id, code, world_below(world, most_us));
 }
 
-/* It obeys; what it would have answered later is ignored then. */
-static void on_stop(void *data, int32_t tenant, int64_t fire_id)
+/* It obeys; what it would have answered later is ignored then.  A run is stopped for all nodes. */
+static void on_stop(void *data, int32_t tenant, int64_t fire_id, const char *why)
 {
     struct node *node = data;
-    world_note(node->world, "node %d: company %d: a job is asked to stop", node->index,
-               (int)tenant);
+    world_note(node->world, "node %d: company %d: a job is asked to stop: %s", node->index,
+               (int)tenant, why);
+    rules_stopped_fire(node->world, tenant, fire_id);
     end_job(node, tenant, fire_id, RV_CANCELED, world_below(node->world, 100 * WORLD_MS));
 }
 

@@ -24,7 +24,7 @@ struct firing {
     int64_t fire;
     const char *stopped; /* why, by the schedule's overlap policy; NULL: it goes on */
     bool lost;           /* another node's by now: nothing is reported */
-    struct job *job; /* or a run: */
+    struct job *job;     /* or a run: */
     char *agent;
     json_t *input;
     bool begun;    /* there is a run of the fire's number */

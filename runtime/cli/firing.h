@@ -6,7 +6,8 @@
  *
  * A run has the fire's own number: handed over again after a crash, the fire finds its run and only
  * watches it.  The fire is over when the run is; it failed when the run did not end well, which is
- * what "pause after failures" counts.  A fire that is to stop asks its run to cancel, with the reason.
+ * what "pause after failures" counts.  A fire that is to stop asks its run to cancel, with the
+ * reason.
  *
  * Thread: the main core's.
  */
@@ -26,8 +27,8 @@ struct firings;
 struct firings *firings_create(struct node *node);
 /* Who is told of ends; before the first fire. */
 void firings_report_to(struct firings *firings, struct rv_schedule_service *service);
-/* `fire`, `stop` and `lost` of rv_schedule_options; data is the firings.  A job of a fire that is lost
- * ends; a run goes on, for the node that watches it now. */
+/* `fire`, `stop` and `lost` of rv_schedule_options; data is the firings.  A job of a fire that is
+ * lost ends; a run goes on, for the node that watches it now. */
 void firings_fire(void *data, int32_t tenant, const char *name, const char *action,
                   const json_t *input, int64_t fire_id);
 void firings_stop(void *data, int32_t tenant, int64_t fire_id, const char *why);

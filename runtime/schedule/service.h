@@ -51,9 +51,9 @@ struct rv_schedule_options {
      * (a constant).  It still answers with rv_schedule_done (RV_CANCELED when it stopped).  NULL:
      * actions cannot be stopped. */
     void (*stop)(void *data, int32_t tenant, int64_t fire_id, const char *why);
-    /* The fire is not this node's any more: it was silent for longer than the lease.  What only this
-     * process does for it may end; what another node can go on with must not be touched.  Nothing is
-     * to be answered.  NULL: it does not matter. */
+    /* The fire is not this node's any more: it was silent for longer than the lease.  What only
+     * this process does for it may end; what another node can go on with must not be touched.
+     * Nothing is to be answered.  NULL: it does not matter. */
     void (*lost)(void *data, int32_t tenant, int64_t fire_id);
     void *data;
     int64_t look_ms;  /* 0: RV_SCHEDULE_LOOK_MS */

@@ -14,7 +14,11 @@
 
 const char *const node_names[WORLD_NODES_MAX] = {"one", "two", "three"};
 
-enum { CLOSE_MS = 10000, QUERY_MS = 10000 };
+enum {
+    CLOSE_MS = 10000,
+    QUERY_MS = 10000,
+    FIRE_LEASE_MS = 3000 /* nodes stand still for longer, and jobs last longer */
+};
 
 const struct rv_audit *node_audit;
 const struct rv_hook_vault *node_vault;
@@ -300,7 +304,8 @@ void node_begin(struct node *node)
                                                                  .drives = holds,
                                                                  .fire = on_fire,
                                                                  .stop = on_stop,
-                                                                 .data = node});
+                                                                 .data = node,
+                                                                 .lease_ms = FIRE_LEASE_MS});
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,
                                                              .uri = node->pooled ? NULL : "",

@@ -611,8 +611,8 @@ static void check_fire(struct world *world, const struct base_change *change)
     }
 }
 
-/* To stop a run stops it for every node, so that only what the schedule itself wants stopped may be:
- * not a fire that was handed over, by the node that had it before. */
+/* To stop a run stops it for every node, so that only what the schedule itself wants stopped may
+ * be: not a fire that was handed over, by the node that had it before. */
 void rules_stopped_fire(struct world *world, int32_t tenant, int64_t number)
 {
     bool wanted = false;

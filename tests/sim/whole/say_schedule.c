@@ -670,11 +670,11 @@ static bool is_own(const struct fire_row *fire, int64_t attempt)
 /* Of one that is not the asker's own any more. */
 static const char *beat_word(const struct fire_row *fire, int64_t attempt)
 {
-    return fire == NULL                        ? "removed"
-           : fire->attempt != attempt          ? "lost"
+    return fire == NULL                         ? "removed"
+           : fire->attempt != attempt           ? "lost"
            : base_is(fire->state, "terminated") ? "terminate"
-           : fire->stop                        ? "cancel"
-                                               : "lost";
+           : fire->stop                         ? "cancel"
+                                                : "lost";
 }
 
 static void schedule_beat(struct base_call *call)

@@ -129,12 +129,18 @@ int cmd_schedule_set(struct cli *cli)
                                         .fold = cli_option(cli, "fold"),
                                         .overlap = cli_option(cli, "overlap"),
                                         .except = cli_option(cli, "except"),
-                                        .calendar = cli_option(cli, "calendar")};
+                                        .calendar = cli_option(cli, "calendar"),
+                                        .agent = cli_option(cli, "agent")};
+    json_t *input = NULL;
     enum rv_code code = read_numbers(cli, -1, &numbers, &err);
     change.catch_up_window_s = (int32_t)numbers.catch_up_s;
     change.catch_up_max = (int32_t)numbers.catch_up_max;
     change.jitter_s = (int32_t)numbers.jitter_s;
     change.pause_after = (int32_t)numbers.pause_after;
+    if (code == RV_OK) {
+        code = cli_object(cli, "input", &input, &err);
+        change.input = input;
+    }
     if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.set", about(cli), &admin, &err);
     }
@@ -143,6 +149,7 @@ int cmd_schedule_set(struct cli *cli)
                                &err);
     }
     code = admin_end(&admin, code, &err);
+    json_decref(input);
     return code == RV_OK ? say_next(cli, cli->argv[0], next) : cli_fail(cli, &err);
 }
 

@@ -448,7 +448,10 @@ const struct cli_command cli_commands[] = {
      "de-be\n"
      "The whole specification: runtime/schedule/README.md."},
     {"schedule", "set", "NAME", "change one in place", cmd_schedule_set,
-     OPTIONS({"cron", "TEXT", "when"}, {"tz", "ZONE", "of these times"},
+     OPTIONS({"cron", "TEXT", "when"},
+             {"agent", "NAME", "begins a run of it; none: exceptions are found and handled"},
+             {"input", "FILE|JSON", "what that run's plan gets, instead of the whole one before"},
+             {"tz", "ZONE", "of these times"},
              {"gap", "POLICY", "times that clocks jump over: boundary, shift or skip"},
              {"fold", "POLICY", "times that come twice: first, last or both"},
              {"overlap", "POLICY", "when the last one still runs"},

@@ -272,6 +272,8 @@ static enum rv_code set(struct rv_asked *asked, struct rv_error *err)
                                         .overlap = text(asked, "overlap"),
                                         .except = text(asked, "except"),
                                         .calendar = text(asked, "calendar"),
+                                        .agent = text(asked, "agent"),
+                                        .input = json_object_get(asked->call->body, "input"),
                                         .wrong = &asked->field};
     int64_t next_us = 0;
     enum rv_code code = read_numbers(asked, -1, &numbers, err);

@@ -54,6 +54,8 @@ wrong "an agent" 422 agent POST /v1/schedules '{"name":"w","cron":"0 2 * * *","a
 wrong "a name" 422 name POST /v1/schedules '{"name":"Not A Name","cron":"0 2 * * *"}'
 wrong "a policy" 422 overlap POST /v1/schedules '{"name":"w","cron":"0 2 * * *","overlap":"both"}'
 wrong "a policy in a change" 422 gap PATCH /v1/schedules/nightly '{"gap":"jump"}'
+wrong "an agent in a change" 422 agent PATCH /v1/schedules/nightly '{"agent":"nobody"}'
+wrong "an input in a change, without an agent" 422 input PATCH /v1/schedules/nightly '{"input":{}}'
 wrong "a date" 422 except PATCH /v1/schedules/nightly '{"except":"2026-02-30"}'
 same "an input without an agent" 422 "$(send POST /v1/schedules '{"name":"w","cron":"0 2 * * *","input":{}}')"
 has out '"field":"input"'

@@ -23,19 +23,19 @@ SELECT s.name, s.cron, s.zone, s.gap, s.fold, s.catch_up_window_s, s.jitter_s, s
        array_to_string(s.except_dates, ','), s.catch_up_max, s.calendar,
        s.overlap, s.paused_until, s.status, s.pause_after, c.weekend,
        (SELECT string_agg(d.day::text, ',') FROM calendar_day d
-        WHERE d.tenant_id = $1 AND d.calendar = s.calendar) AS holidays
+        WHERE d.tenant_id = $1 AND d.calendar = s.calendar) AS holidays, s.action
 FROM schedule s LEFT JOIN calendar c ON c.tenant_id = s.tenant_id AND c.name = s.calendar
 WHERE s.tenant_id = $1 AND s.name = $2;
 
 -- name: schedule_set
 -- One that had ended or was broken becomes active; one that is paused stays it.  The history of
 -- expressions grows when what decides about times changes.
--- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, except text, next timestamptz, due timestamptz, tzdata text, now timestamptz, most int4, pause_after int4, calendar text
+-- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, except text, next timestamptz, due timestamptz, tzdata text, now timestamptz, most int4, pause_after int4, calendar text, action text, input jsonb
 WITH changed AS (
     UPDATE schedule
     SET cron = $3, zone = $4, gap = $5, fold = $6, overlap = $7, catch_up_window_s = $8, jitter_s = $9,
         except_dates = string_to_array($10, ',')::date[], next_at = $11, due_at = $12, tzdata = $13,
-        catch_up_max = $15, pause_after = $16, calendar = $17,
+        catch_up_max = $15, pause_after = $16, calendar = $17, action = coalesce($18, action), input = coalesce($19, input),
         reason = CASE WHEN status = 'paused' THEN reason END,
         status = CASE WHEN status = 'paused' THEN status ELSE 'active' END
     WHERE tenant_id = $1 AND name = $2

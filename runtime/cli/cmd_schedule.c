@@ -256,6 +256,7 @@ static int change(struct cli *cli, enum verb verb)
     struct rv_error err = {.code = RV_OK};
     struct admin admin = {.cli = cli};
     int64_t fire = 0;
+    int64_t running = 0;
     int64_t until_us = 0;
     const char *name = cli->argv[0];
     enum rv_code code = admin_begin(cli, ADMIN_WORK, acts[verb], about(cli), &admin, &err);
@@ -274,7 +275,9 @@ static int change(struct cli *cli, enum verb verb)
         case VERB_RESUME:
             code = rv_schedule_resume(admin.session, admin.tenant, name, now_us(), &err);
             break;
-        case VERB_REMOVE: code = rv_schedule_remove(admin.session, admin.tenant, name, &err); break;
+        case VERB_REMOVE:
+            code = rv_schedule_remove(admin.session, admin.tenant, name, &running, &err);
+            break;
         case VERB_RUN:
             code =
                 rv_schedule_run_now(admin.session, admin.tenant, name, NULL, now_us(), &fire, &err);
@@ -286,7 +289,15 @@ static int change(struct cli *cli, enum verb verb)
         return cli_fail(cli, &err);
     }
     if (cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:s,s:s}", "schedule", name, "done", done[verb]));
+        json_t *said = json_pack("{s:s,s:s}", "schedule", name, "done", done[verb]);
+        if (verb == VERB_REMOVE) {
+            json_object_set_new(said, "running", json_integer(running));
+        }
+        cli_print_json(&cli->output, said);
+    } else if (running > 0) {
+        cli_print(&cli->output,
+                  "schedule %s: removed; %lld under way, which go on (reeve run list)", name,
+                  (long long)running);
     } else {
         cli_print(&cli->output, "schedule %s: %s", name, done[verb]);
     }

@@ -485,7 +485,8 @@ const struct cli_command cli_commands[] = {
      "A time is of the schedule's zone, with a Z behind it of UTC."},
     {"schedule", "resume", "NAME", "go on; what was missed is not caught up", cmd_schedule_resume,
      NULL, "Also one that has ended, is broken, or was paused by its failures."},
-    {"schedule", "remove", "NAME", "forget it", cmd_schedule_remove, NULL, NULL},
+    {"schedule", "remove", "NAME", "forget it; what runs goes on", cmd_schedule_remove, NULL,
+     "Says how many run.  To end one: reeve run list, then reeve run cancel."},
     {"schedule", "run", "NAME", "due at once", cmd_schedule_run, NULL, NULL},
     {"model", "list", "", "models, their versions, and which one answers", cmd_model_list, NULL,
      "candidate  loaded, answers nobody\n"

@@ -296,8 +296,12 @@ void rv_api_schedule_set(struct rv_call *call)
 
 static enum rv_code remove_one(struct rv_asked *asked, struct rv_error *err)
 {
+    int64_t running = 0;
+    enum rv_code code =
+        rv_schedule_remove(asked->session, asked->tenant, name_of(asked), &running, err);
     answer_done(asked, "removed");
-    return rv_schedule_remove(asked->session, asked->tenant, name_of(asked), err);
+    json_object_set_new(asked->answer, "running", json_integer(running));
+    return code;
 }
 
 void rv_api_schedule_remove(struct rv_call *call)

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert((int)RV_GIVEN_TEXT_MAX < (int)SEALED_BLOCK_MAX && RV_GIVEN_LIST_MAX * 16 <= (int)SEALED_BLOCK_MAX &&
+_Static_assert((int)RV_GIVEN_TEXT_MAX < (int)SEALED_BLOCK_MAX &&
+                   RV_GIVEN_LIST_MAX * 16 <= (int)SEALED_BLOCK_MAX &&
                    RV_GIVEN_OBJECT_MAX * 32 <= (int)SEALED_BLOCK_MAX,
                "what is allowed fits into one piece");
 

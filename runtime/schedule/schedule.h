@@ -130,8 +130,9 @@ RV_MUST enum rv_code rv_schedule_pause(struct rv_db_session *session, int32_t te
 /* What was missed meanwhile is not caught up.  RV_CONFLICT when it is active. */
 RV_MUST enum rv_code rv_schedule_resume(struct rv_db_session *session, int32_t tenant,
                                         const char *name, int64_t now_us, struct rv_error *err);
+/* What runs goes on, as with a pause, `running` of them; what waits is forgotten. */
 RV_MUST enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t tenant,
-                                        const char *name, struct rv_error *err);
+                                        const char *name, int64_t *running, struct rv_error *err);
 /* The next `most` instants of a schedule, of one that is paused until some time those after it;
  * `count` may be less when the pattern ends. */
 RV_MUST enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant,

@@ -143,7 +143,21 @@ gives 0 "one whose runs wait" reeve schedule add waiting --cron '*/2 * * * * *' 
     --overlap cancel_other
 until_is "is cancelled by the next" t \
     "SELECT count(*) > 0 FROM run r JOIN schedule_fire f ON f.id = r.id AND f.schedule = 'waiting' WHERE r.status = 'cancelled'"
+same "which is why" "a later fire of its schedule is due (overlap cancel_other)" "$(ask "SELECT DISTINCT s.body->>'reason' FROM run_signal s
+    JOIN schedule_fire f ON f.id = s.run_id AND f.schedule = 'waiting' WHERE s.name = '\$cancel'")"
 gives 0 "it is due no more" reeve schedule set waiting --cron '0 0 29 2 *'
+
+# ---- removed while its run is open ----
+gives 0 "one whose run waits" reeve schedule add away --cron '0 0 29 2 *' --agent closer --input '{"wait": true}'
+gives 0 "is due now" reeve schedule run away
+until_is "its run waits" waiting "SELECT r.status FROM run r JOIN schedule_fire f ON f.id = r.id WHERE f.schedule = 'away'"
+away=$(ask "SELECT id FROM schedule_fire WHERE schedule = 'away'")
+gives 0 "is removed" reeve schedule remove away
+has out "schedule away: removed; 1 under way, which go on"
+sleep 12 # a beat of its node
+same "its run goes on" waiting "$(ask "SELECT status FROM run WHERE id = $away")"
+gives 0 "and takes its signal" reeve run signal "r_$away" go --as operator --body '{}'
+until_is "to its end" done "SELECT status FROM run WHERE id = $away"
 
 # ---- killed while a fire's run is open ----
 gives 0 "one more whose run waits" reeve schedule add held --cron '0 0 29 2 *' --agent closer --input '{"wait": true}'
@@ -157,7 +171,7 @@ serve
 gives 0 "after a kill the run is told" reeve run signal "r_$fire" go --as operator
 until_is "and the fire ends with it" "done done" \
     "SELECT f.state || ' ' || r.status FROM schedule_fire f JOIN run r ON r.id = f.id WHERE f.id = $fire"
-same "no fire began two runs" 0 "$(ask "SELECT count(*) FROM run r WHERE NOT EXISTS (SELECT FROM schedule_fire f WHERE f.id = r.id)
+same "no fire began two runs" 0 "$(ask "SELECT count(*) FROM run r WHERE r.id <> $away AND NOT EXISTS (SELECT FROM schedule_fire f WHERE f.id = r.id)
     AND EXISTS (SELECT FROM run_given(r.tenant_id, r.id, r.input) i WHERE i.input->'exception' ? 'schedule')")"
 gives 0 "the record is whole" reeve audit verify
 serve_ends

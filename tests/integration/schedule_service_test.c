@@ -428,6 +428,7 @@ TEST(of_thousands_that_run_each_is_found_by_its_key)
 TEST(a_schedule_is_added_shown_paused_resumed_and_removed)
 {
     static struct world world;
+    int64_t running = 0;
     struct rv_error err = {.code = RV_OK};
     int64_t times[3];
     int count = 0;
@@ -447,8 +448,8 @@ TEST(a_schedule_is_added_shown_paused_resumed_and_removed)
     ck_assert_int_eq(stored(&world, "morning").next_us, utc(2026, 4, 2, 4, 30));
     ck_assert_int_eq(rv_schedule_resume(world.session, world.tenant, "morning", world.now_us, &err),
                      RV_CONFLICT);
-    must(rv_schedule_remove(world.session, world.tenant, "morning", &err), &err);
-    ck_assert_int_eq(rv_schedule_remove(world.session, world.tenant, "morning", NULL),
+    must(rv_schedule_remove(world.session, world.tenant, "morning", &running, &err), &err);
+    ck_assert_int_eq(rv_schedule_remove(world.session, world.tenant, "morning", &running, NULL),
                      RV_NOT_FOUND);
     world_close(&world);
 }
@@ -587,6 +588,7 @@ TEST(what_is_filled_in_afterwards_runs_one_by_one_and_is_never_skipped)
 TEST(one_tenant_neither_sees_nor_changes_the_schedules_of_another)
 {
     static struct world world;
+    int64_t running = 0;
     char text[100] = "none";
     struct rv_error err = {.code = RV_OK};
     world_open(&world, utc(2026, 1, 1, 0, 0));
@@ -595,7 +597,8 @@ TEST(one_tenant_neither_sees_nor_changes_the_schedules_of_another)
     add(&world, &schedule);
     must(rv_schedule_list(world.session, other, NULL, take_text, text, &err), &err);
     ck_assert_str_eq(text, "none");
-    ck_assert_int_eq(rv_schedule_remove(world.session, other, "morning", NULL), RV_NOT_FOUND);
+    ck_assert_int_eq(rv_schedule_remove(world.session, other, "morning", &running, NULL),
+                     RV_NOT_FOUND);
     /* even a statement that names the neighbour finds nothing while it runs as another tenant */
     must(rv_db_session_query(world.session, other, &rv_sql_golden_fire_counts,
                              named(&rv_sql_golden_fire_counts, world.tenant, "morning"), take_text,
@@ -978,6 +981,7 @@ TEST(a_backfill_with_a_rate_starts_no_faster)
 TEST(a_calendar_decides_about_working_days_and_its_change_moves_the_next_fire)
 {
     static struct world world;
+    int64_t running = 0;
     struct rv_error err = {.code = RV_OK};
     int64_t day = rv_days_from_civil(2026, 4, 3);
     const char *label = "Good Friday";
@@ -1006,7 +1010,7 @@ TEST(a_calendar_decides_about_working_days_and_its_change_moves_the_next_fire)
     set(&world, (struct rv_schedule_change){.calendar = "none"});
     /* a backfill of April would still need it */
     ck_assert_int_eq(rv_calendar_remove(world.session, world.tenant, "de-be", NULL), RV_CONFLICT);
-    must(rv_schedule_remove(world.session, world.tenant, "morning", &err), &err);
+    must(rv_schedule_remove(world.session, world.tenant, "morning", &running, &err), &err);
     must(rv_calendar_remove(world.session, world.tenant, "de-be", &err), &err);
     ck_assert_int_eq(rv_calendar_remove(world.session, world.tenant, "de-be", NULL), RV_NOT_FOUND);
     world_close(&world);
@@ -1191,6 +1195,7 @@ TEST(what_runs_goes_on_when_its_schedule_is_removed)
 {
     static struct world world;
     struct rv_error err = {.code = RV_OK};
+    int64_t running = 0;
     world_open(&world, utc(2026, 1, 1, 5, 29));
     world.end_at_once = false;
     struct rv_schedule schedule = morning();
@@ -1198,7 +1203,8 @@ TEST(what_runs_goes_on_when_its_schedule_is_removed)
     struct node *node = add_node(&world, 200);
     world.now_us += MINUTE_US;
     run_until(&world, 1);
-    must(rv_schedule_remove(world.session, world.tenant, "morning", &err), &err);
+    must(rv_schedule_remove(world.session, world.tenant, "morning", &running, &err), &err);
+    ck_assert_int_eq(running, 1);
     run_ms(&world, 500); /* several beats */
     ck_assert_int_eq(world.stop_count, 0);
     ck_assert_int_eq(world.lost_count, 0);

@@ -129,8 +129,11 @@ WHERE tenant_id = $1 AND name = $2 AND status <> 'active'
 RETURNING 1;
 
 -- name: schedule_remove
+-- Gives how many of its fires run: they go on, and nobody counts them any more.
 -- params: tenant int4, name text
-DELETE FROM schedule WHERE tenant_id = $1 AND name = $2 RETURNING 1;
+WITH gone AS (DELETE FROM schedule WHERE tenant_id = $1 AND name = $2 RETURNING name)
+SELECT (SELECT count(*) FROM schedule_fire f
+        WHERE f.tenant_id = $1 AND f.schedule = gone.name AND f.state = 'running') FROM gone;
 
 -- name: schedule_run_now
 -- No row: the overlap policy is "skip" and one is waiting or running.

@@ -3,6 +3,7 @@
  */
 #include "runtime/base/check.h"
 #include "runtime/cli/admin.h"
+#include "runtime/lua/given.h"
 #include "runtime/schedule/look.h"
 
 #include <string.h>
@@ -19,6 +20,13 @@ static json_t *about(const struct cli *cli)
         }
     }
     return about;
+}
+
+/* --input, of the runs; new reference, NULL where it is not given. */
+static enum rv_code read_input(const struct cli *cli, json_t **out, struct rv_error *err)
+{
+    enum rv_code code = cli_object(cli, "input", out, err);
+    return code == RV_OK ? rv_plan_may_get("input", *out, err) : code;
 }
 
 static int64_t now_us(void)
@@ -101,7 +109,7 @@ int cmd_schedule_add(struct cli *cli)
         code = rv_schedule_overlap_from(overlap, &schedule.overlap, &err);
     }
     if (code == RV_OK) {
-        code = cli_object(cli, "input", &input, &err);
+        code = read_input(cli, &input, &err);
     }
     if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.add", about(cli), &admin, &err);
@@ -138,7 +146,7 @@ int cmd_schedule_set(struct cli *cli)
     change.jitter_s = (int32_t)numbers.jitter_s;
     change.pause_after = (int32_t)numbers.pause_after;
     if (code == RV_OK) {
-        code = cli_object(cli, "input", &input, &err);
+        code = read_input(cli, &input, &err);
         change.input = input;
     }
     if (code == RV_OK) {

@@ -3,7 +3,6 @@
 #include "runtime/schedule/schedule.h"
 
 #include "runtime/base/check.h"
-#include "runtime/lua/given.h"
 #include "runtime/schedule/row.h"
 #include "runtime/schedule/when.h"
 
@@ -93,9 +92,6 @@ enum rv_code rv_schedule_take_action(struct rv_db_session *session, int32_t tena
             return RV_INVALID;
         }
         return RV_OK;
-    }
-    if (rv_plan_may_get("input", input, err) != RV_OK) {
-        return RV_INVALID;
     }
     rv_schedule_mark(out->wrong, "agent");
     enum rv_code code = rv_db_session_query(session, tenant, &rv_sql_schedule_agent,

@@ -1,5 +1,5 @@
-/* schedule_lost_test.c -- fires whose node is lost or was away, or whose schedule is gone; in a real
- * database. */
+/* schedule_lost_test.c -- fires whose node is lost or was away, or whose schedule is gone; in a
+ * real database. */
 #include "tests/integration/schedule_world.h"
 
 TEST(a_fire_of_a_lost_node_is_handed_over_again_with_the_same_id)

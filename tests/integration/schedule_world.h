@@ -1,5 +1,5 @@
-/* schedule_world.h -- schedules in a real database, with several services at one loop; business time
- * is a clock of the test.  For the tests of one file: everything is static.
+/* schedule_world.h -- schedules in a real database, with several services at one loop; business
+ * time is a clock of the test.  For the tests of one file: everything is static.
  */
 #ifndef REEVE_TESTS_INTEGRATION_SCHEDULE_WORLD_H
 #define REEVE_TESTS_INTEGRATION_SCHEDULE_WORLD_H
@@ -93,7 +93,7 @@ static inline int64_t utc(int year, int month, int day, int hour, int minute)
 }
 
 static inline void on_fire(void *data, int32_t tenant, const char *name, const char *action,
-                    const json_t *input, int64_t fire_id)
+                           const json_t *input, int64_t fire_id)
 {
     struct node *node = data;
     struct world *world = node->world;
@@ -137,7 +137,7 @@ static inline bool drives(void *data, int32_t tenant)
 }
 
 static inline enum rv_code take_number(void *data, const struct rv_result *result, int row,
-                                struct rv_error *err)
+                                       struct rv_error *err)
 {
     (void)err;
     *(int64_t *)data = rv_result_i64(result, row, 0);
@@ -276,7 +276,7 @@ static inline int64_t add(struct world *world, const struct rv_schedule *schedul
 }
 
 static inline enum rv_code take_text(void *data, const struct rv_result *result, int row,
-                              struct rv_error *err)
+                                     struct rv_error *err)
 {
     (void)err;
     snprintf(data, 100, "%s", rv_result_text(result, row, 0));
@@ -284,14 +284,15 @@ static inline enum rv_code take_text(void *data, const struct rv_result *result,
 }
 
 static inline enum rv_code take_long_text(void *data, const struct rv_result *result, int row,
-                                   struct rv_error *err)
+                                          struct rv_error *err)
 {
     (void)err;
     snprintf(data, 400, "%s", rv_result_text(result, row, 0));
     return RV_OK;
 }
 
-static inline struct rv_args *named(const struct rv_statement *statement, int32_t tenant, const char *name)
+static inline struct rv_args *named(const struct rv_statement *statement, int32_t tenant,
+                                    const char *name)
 {
     struct rv_args *args = rv_args_create(statement);
     rv_args_i32(args, 1, tenant);
@@ -317,7 +318,7 @@ struct stored {
 };
 
 static inline enum rv_code take_stored(void *data, const struct rv_result *result, int row,
-                                struct rv_error *err)
+                                       struct rv_error *err)
 {
     (void)err;
     struct stored *stored = data;

@@ -5,6 +5,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/text.h"
 #include "runtime/cli/place.h"
+#include "runtime/lua/given.h"
 #include "runtime/run/claim.h"
 #include "runtime/run/once.h"
 #include "runtime/run/request.h"
@@ -260,6 +261,9 @@ int cmd_run_signal(struct cli *cli)
     }
     if (code == RV_OK) {
         code = cli_object(cli, "body", &body, &err);
+    }
+    if (code == RV_OK) {
+        code = rv_plan_may_get("--body", body, &err);
     }
     if (code == RV_OK) {
         code = place_open(cli, &place, &err);

@@ -3,6 +3,7 @@
  */
 #include "runtime/base/check.h"
 #include "runtime/cli/admin.h"
+#include "runtime/lua/given.h"
 #include "runtime/schedule/look.h"
 
 #include <string.h>
@@ -19,6 +20,13 @@ static json_t *about(const struct cli *cli)
         }
     }
     return about;
+}
+
+/* --input, of the runs; new reference, NULL where it is not given. */
+static enum rv_code read_input(const struct cli *cli, json_t **out, struct rv_error *err)
+{
+    enum rv_code code = cli_object(cli, "input", out, err);
+    return code == RV_OK ? rv_plan_may_get("input", *out, err) : code;
 }
 
 static int64_t now_us(void)
@@ -110,7 +118,7 @@ int cmd_schedule_add(struct cli *cli)
         code = rv_schedule_overlap_from(overlap, &schedule.overlap, &err);
     }
     if (code == RV_OK) {
-        code = cli_object(cli, "input", &input, &err);
+        code = read_input(cli, &input, &err);
     }
     if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.add", about(cli), &admin, &err);
@@ -141,12 +149,18 @@ int cmd_schedule_set(struct cli *cli)
                                         .fold = cli_option(cli, "fold"),
                                         .overlap = cli_option(cli, "overlap"),
                                         .except = cli_option(cli, "except"),
-                                        .calendar = cli_option(cli, "calendar")};
+                                        .calendar = cli_option(cli, "calendar"),
+                                        .agent = cli_option(cli, "agent")};
+    json_t *input = NULL;
     enum rv_code code = read_numbers(cli, -1, &numbers, &err);
     change.catch_up_window_s = (int32_t)numbers.catch_up_s;
     change.catch_up_max = (int32_t)numbers.catch_up_max;
     change.jitter_s = (int32_t)numbers.jitter_s;
     change.pause_after = (int32_t)numbers.pause_after;
+    if (code == RV_OK) {
+        code = read_input(cli, &input, &err);
+        change.input = input;
+    }
     if (code == RV_OK) {
         code = admin_begin(cli, ADMIN_WORK, "schedule.set", about(cli), &admin, &err);
     }
@@ -155,6 +169,7 @@ int cmd_schedule_set(struct cli *cli)
                                &err);
     }
     code = admin_end(&admin, code, &err);
+    json_decref(input);
     return code == RV_OK ? say_next(cli, cli->argv[0], NULL, next) : cli_fail(cli, &err);
 }
 
@@ -261,6 +276,7 @@ static int change(struct cli *cli, enum verb verb)
     struct rv_error err = {.code = RV_OK};
     struct admin admin = {.cli = cli};
     int64_t fire = 0;
+    int64_t running = 0;
     int64_t until_us = 0;
     const char *name = cli->argv[0];
     enum rv_code code = admin_begin(cli, ADMIN_WORK, acts[verb], about(cli), &admin, &err);
@@ -279,7 +295,9 @@ static int change(struct cli *cli, enum verb verb)
         case VERB_RESUME:
             code = rv_schedule_resume(admin.session, admin.tenant, name, now_us(), &err);
             break;
-        case VERB_REMOVE: code = rv_schedule_remove(admin.session, admin.tenant, name, &err); break;
+        case VERB_REMOVE:
+            code = rv_schedule_remove(admin.session, admin.tenant, name, &running, &err);
+            break;
         case VERB_RUN:
             code =
                 rv_schedule_run_now(admin.session, admin.tenant, name, NULL, now_us(), &fire, &err);
@@ -291,7 +309,15 @@ static int change(struct cli *cli, enum verb verb)
         return cli_fail(cli, &err);
     }
     if (cli->json) {
-        cli_print_json(&cli->output, json_pack("{s:s,s:s}", "schedule", name, "done", done[verb]));
+        json_t *said = json_pack("{s:s,s:s}", "schedule", name, "done", done[verb]);
+        if (verb == VERB_REMOVE) {
+            json_object_set_new(said, "running", json_integer(running));
+        }
+        cli_print_json(&cli->output, said);
+    } else if (running > 0) {
+        cli_print(&cli->output,
+                  "schedule %s: removed; %lld under way, which go on (reeve run list)", name,
+                  (long long)running);
     } else {
         cli_print(&cli->output, "schedule %s: %s", name, done[verb]);
     }

@@ -229,10 +229,16 @@ static void fire(void *data, int32_t tenant, const char *name, const char *actio
     firings_fire(serving->firings, tenant, name, action, input, fire_id);
 }
 
-static void stop(void *data, int32_t tenant, int64_t fire_id)
+static void stop(void *data, int32_t tenant, int64_t fire_id, const char *why)
 {
     const struct serving *serving = data;
-    firings_stop(serving->firings, tenant, fire_id);
+    firings_stop(serving->firings, tenant, fire_id, why);
+}
+
+static void lose(void *data, int32_t tenant, int64_t fire_id)
+{
+    const struct serving *serving = data;
+    firings_lost(serving->firings, tenant, fire_id);
 }
 
 static bool drives(void *data, int32_t tenant)
@@ -427,6 +433,7 @@ int cmd_serve(struct cli *cli)
                                                                      .drives = drives,
                                                                      .fire = fire,
                                                                      .stop = stop,
+                                                                     .lost = lose,
                                                                      .data = &serving});
         firings_report_to(serving.firings, serving.schedules);
         if (cli->json) {

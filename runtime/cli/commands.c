@@ -454,7 +454,10 @@ const struct cli_command cli_commands[] = {
      "de-be\n"
      "The whole specification: runtime/schedule/README.md."},
     {"schedule", "set", "NAME", "change one in place", cmd_schedule_set,
-     OPTIONS({"cron", "TEXT", "when"}, {"tz", "ZONE", "of these times"},
+     OPTIONS({"cron", "TEXT", "when"},
+             {"agent", "NAME", "begins a run of it; none: exceptions are found and handled"},
+             {"input", "FILE|JSON", "what that run's plan gets, instead of the whole one before"},
+             {"tz", "ZONE", "of these times"},
              {"gap", "POLICY", "times that clocks jump over: boundary, shift or skip"},
              {"fold", "POLICY", "times that come twice: first, last or both"},
              {"overlap", "POLICY", "when the last one still runs"},
@@ -496,7 +499,8 @@ const struct cli_command cli_commands[] = {
      "A time is of the schedule's zone, with a Z behind it of UTC."},
     {"schedule", "resume", "NAME", "go on; what was missed is not caught up", cmd_schedule_resume,
      NULL, "Also one that has ended, is broken, or was paused by its failures."},
-    {"schedule", "remove", "NAME", "forget it", cmd_schedule_remove, NULL, NULL},
+    {"schedule", "remove", "NAME", "forget it; what runs goes on", cmd_schedule_remove, NULL,
+     "Says how many run.  To end one: reeve run list, then reeve run cancel."},
     {"schedule", "run", "NAME", "due at once", cmd_schedule_run, NULL, NULL},
     {"model", "list", "", "models, their versions, and which one answers", cmd_model_list, NULL,
      "candidate  loaded, answers nobody\n"

@@ -22,8 +22,9 @@ struct firing {
     struct firings *all;
     int32_t tenant;
     int64_t fire;
-    bool stopped;    /* by the schedule's overlap policy, not by the end of reeve */
-    struct job *job; /* or a run: */
+    const char *stopped; /* why, by the schedule's overlap policy; NULL: it goes on */
+    bool lost;           /* another node's by now: nothing is reported */
+    struct job *job;     /* or a run: */
     char *agent;
     json_t *input;
     bool begun;    /* there is a run of the fire's number */
@@ -79,7 +80,7 @@ static void firing_free(struct firing *firing)
 
 static void finish(struct firing *firing, enum rv_code code, const char *why)
 {
-    if (!firing->all->leaving || firing->stopped) {
+    if (!firing->lost && (!firing->all->leaving || firing->stopped != NULL)) {
         rv_schedule_done(firing->all->service, firing->tenant, firing->fire, code, why);
     }
     firing_free(firing);
@@ -172,7 +173,7 @@ static void cancel_run(const struct firing *firing)
 {
     struct node *node = firing->all->node;
     rv_run_cancel(node->gate, node->db, firing->tenant, &schedule_principal, firing->fire,
-                  "a later time of its schedule takes its place", on_cancel_asked, NULL);
+                  firing->stopped, on_cancel_asked, NULL);
 }
 
 static void on_begun(void *data, enum rv_code code, int64_t id, const json_t *claim,
@@ -182,11 +183,11 @@ static void on_begun(void *data, enum rv_code code, int64_t id, const json_t *cl
     (void)claim; /* it has no key */
     struct firing *firing = data;
     firing->begun = code == RV_OK || rv_run_begun_before(code, err);
-    if (!firing->begun) {
-        finish(firing, code, err->message);
+    if (!firing->begun || firing->lost) {
+        finish(firing, code, code == RV_OK ? "" : err->message);
         return;
     }
-    if (firing->stopped) {
+    if (firing->stopped != NULL) {
         cancel_run(firing);
     }
     look_later(firing->all);
@@ -281,18 +282,33 @@ static void on_looked(void *data, enum rv_code code, const struct rv_result *res
 
 /* ---- an early end ---- */
 
-void firings_stop(void *data, int32_t tenant, int64_t fire_id)
+void firings_stop(void *data, int32_t tenant, int64_t fire_id, const char *why)
 {
     const struct firings *all = data;
     struct firing *firing = find(all, fire_id);
-    if (firing == NULL || firing->tenant != tenant || firing->stopped) {
+    if (firing == NULL || firing->tenant != tenant || firing->stopped != NULL) {
         return;
     }
-    firing->stopped = true;
+    firing->stopped = why;
     if (firing->job != NULL) {
         job_cancel(firing->job); /* may end it at once */
     } else if (firing->begun) {
         cancel_run(firing);
+    }
+}
+
+void firings_lost(void *data, int32_t tenant, int64_t fire_id)
+{
+    const struct firings *all = data;
+    struct firing *firing = find(all, fire_id);
+    if (firing == NULL || firing->tenant != tenant) {
+        return;
+    }
+    firing->lost = true;
+    if (firing->job != NULL && firing->stopped == NULL) {
+        job_cancel(firing->job); /* may end it at once */
+    } else if (firing->begun) {
+        firing_free(firing); /* another node watches the run */
     }
 }
 

@@ -6,7 +6,8 @@
  *
  * A run has the fire's own number: handed over again after a crash, the fire finds its run and only
  * watches it.  The fire is over when the run is; it failed when the run did not end well, which is
- * what "pause after failures" counts.  A fire that is to stop asks its run to cancel.
+ * what "pause after failures" counts.  A fire that is to stop asks its run to cancel, with the
+ * reason.
  *
  * Thread: the main core's.
  */
@@ -26,10 +27,12 @@ struct firings;
 struct firings *firings_create(struct node *node);
 /* Who is told of ends; before the first fire. */
 void firings_report_to(struct firings *firings, struct rv_schedule_service *service);
-/* `fire` and `stop` of rv_schedule_options; data is the firings. */
+/* `fire`, `stop` and `lost` of rv_schedule_options; data is the firings.  A job of a fire that is
+ * lost ends; a run goes on, for the node that watches it now. */
 void firings_fire(void *data, int32_t tenant, const char *name, const char *action,
                   const json_t *input, int64_t fire_id);
-void firings_stop(void *data, int32_t tenant, int64_t fire_id);
+void firings_stop(void *data, int32_t tenant, int64_t fire_id, const char *why);
+void firings_lost(void *data, int32_t tenant, int64_t fire_id);
 /* reeve ends: jobs stop where they can and nothing is reported any more, so that the leases of the
  * fires run out and another node hands them over again. */
 void firings_leave(struct firings *firings);

@@ -106,7 +106,7 @@ static const struct {
     {"/v1/runs/{}/fork", "agent_version *at_step *input *preview"},
     {"/v1/runs/{}/intents/{}", "outcome reason"},
     {"/v1/schedules", "name agent *input " SCHEDULE_WHEN},
-    {"/v1/schedules/{}", SCHEDULE_WHEN},
+    {"/v1/schedules/{}", "agent *input " SCHEDULE_WHEN},
     {"/v1/schedules/{}/pause", "reason until"},
     {"/v1/schedules/{}/resume", ""},
     {"/v1/schedules/{}/trigger", "id"},

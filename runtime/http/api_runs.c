@@ -2,6 +2,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/words.h"
 #include "runtime/http/call.h"
+#include "runtime/lua/given.h"
 #include "runtime/run/begin.h"
 #include "runtime/run/claim.h"
 #include "runtime/run/once.h"
@@ -299,6 +300,10 @@ void rv_api_run_signal(struct rv_call *call)
     const json_t *body = json_object_get(call->body, "body");
     if (body == NULL) {
         body = json_null();
+    }
+    if (rv_plan_may_get("body", body, &err) != RV_OK) {
+        rv_call_fail(call, &err, "body");
+        return;
     }
     const struct rv_api_runs *runs = &call->api->options.runs;
     runs->signal(runs->self, call->caller, id, name, body, once, rv_call_accepted, call);

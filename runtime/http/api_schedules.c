@@ -4,6 +4,7 @@
 #include "runtime/schedule/look.h"
 
 #include "runtime/base/check.h"
+#include "runtime/lua/given.h"
 
 #include "http_sql.h"
 
@@ -88,6 +89,15 @@ static enum rv_code read_numbers(struct rv_asked *asked, int32_t otherwise, stru
     return code == RV_OK
                ? whole_number(asked, "pause_after", otherwise, any_count, &out->pause_after, err)
                : code;
+}
+
+/* The input of the runs; NULL: none is named. */
+static enum rv_code read_input(struct rv_asked *asked, const json_t **out, struct rv_error *err)
+{
+    *out = json_object_get(asked->call->body, "input");
+    enum rv_code code = rv_plan_may_get("input", *out, err);
+    asked->field = code == RV_OK ? asked->field : "input";
+    return code;
 }
 
 /* An instant as a person writes it, in the schedule's zone. */
@@ -229,6 +239,7 @@ static enum rv_code add(struct rv_asked *asked, struct rv_error *err)
                                    .except = text(asked, "except"),
                                    .calendar = text(asked, "calendar"),
                                    .wrong = &asked->field};
+    const json_t *input = NULL;
     int64_t next_us = 0;
     enum rv_code code = need_text(asked, "name", &schedule.name, err);
     if (code == RV_OK) {
@@ -249,8 +260,11 @@ static enum rv_code add(struct rv_asked *asked, struct rv_error *err)
         code = read_policies(asked, &schedule, err);
     }
     if (code == RV_OK) {
-        code = rv_schedule_take_action(asked->session, asked->tenant, text(asked, "agent"),
-                                       json_object_get(asked->call->body, "input"), &schedule, err);
+        code = read_input(asked, &input, err);
+    }
+    if (code == RV_OK) {
+        code = rv_schedule_take_action(asked->session, asked->tenant, text(asked, "agent"), input,
+                                       &schedule, err);
     }
     if (code == RV_OK) {
         code =
@@ -277,6 +291,7 @@ static enum rv_code set(struct rv_asked *asked, struct rv_error *err)
                                         .overlap = text(asked, "overlap"),
                                         .except = text(asked, "except"),
                                         .calendar = text(asked, "calendar"),
+                                        .agent = text(asked, "agent"),
                                         .wrong = &asked->field};
     int64_t next_us = 0;
     enum rv_code code = read_numbers(asked, -1, &numbers, err);
@@ -284,6 +299,9 @@ static enum rv_code set(struct rv_asked *asked, struct rv_error *err)
     change.catch_up_max = numbers.catch_up_max;
     change.jitter_s = numbers.jitter_s;
     change.pause_after = numbers.pause_after;
+    if (code == RV_OK) {
+        code = read_input(asked, &change.input, err);
+    }
     if (code == RV_OK) {
         code = rv_schedule_set(asked->session, asked->tenant, name_of(asked), &change,
                                asked->now_us, &next_us, err);
@@ -299,8 +317,12 @@ void rv_api_schedule_set(struct rv_call *call)
 
 static enum rv_code remove_one(struct rv_asked *asked, struct rv_error *err)
 {
+    int64_t running = 0;
+    enum rv_code code =
+        rv_schedule_remove(asked->session, asked->tenant, name_of(asked), &running, err);
     answer_done(asked, "removed");
-    return rv_schedule_remove(asked->session, asked->tenant, name_of(asked), err);
+    json_object_set_new(asked->answer, "running", json_integer(running));
+    return code;
 }
 
 void rv_api_schedule_remove(struct rv_call *call)

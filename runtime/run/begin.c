@@ -1,6 +1,7 @@
 /* begin.c -- see begin.h. */
 #include "runtime/run/begin.h"
 
+#include "runtime/lua/given.h"
 #include "runtime/run/claim.h"
 
 #include <string.h>
@@ -23,6 +24,9 @@ enum rv_code rv_run_begin_check(const struct rv_run_begin_input *asked, const ch
         rv_fail(err, RV_LIMIT, "input has %zu bytes; at most %d", bytes, RV_RUN_INPUT_BYTES_MAX);
         rv_hint(err, "Keep the large part as a blob (reeve blob put) and give its name.");
         return RV_LIMIT;
+    }
+    if (rv_plan_may_get("input", asked->input, err) != RV_OK) {
+        return RV_INVALID;
     }
     *field = "key";
     if (asked->key != NULL && (asked->key[0] == '\0' || strlen(asked->key) > RV_RUN_KEY_MAX)) {

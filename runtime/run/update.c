@@ -13,6 +13,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
 #include "runtime/journal/blob.h"
+#include "runtime/lua/given.h"
 #include "runtime/run/run.h"
 
 #include <inttypes.h>
@@ -109,6 +110,10 @@ static enum rv_code check_self(const struct rv_run_update *update, const char **
                 RV_UPDATE_BODY_MAX);
         rv_hint(err, "Put large contents with reeve blob put and send their handle.");
         return RV_LIMIT;
+    }
+    if (rv_plan_may_get("body", update->body, err) != RV_OK) { /* many short items */
+        *field = "body";
+        return RV_INVALID;
     }
     return RV_OK;
 }

@@ -292,19 +292,43 @@ void rv_fires_done(struct rv_fires *fires, int32_t tenant, int64_t id, enum rv_c
 
 /* ---- stopping ---- */
 
-void rv_fires_stop(struct rv_fires *fires, int32_t tenant, int64_t id, bool over)
+static void tell(struct rv_fires *fires, struct fire *fire, const char *why, bool over)
 {
-    struct fire *fire = *find(fires, tenant, id);
-    if (fire == NULL || fire->finished) {
-        return;
-    }
+    int32_t tenant = fire->tenant;
+    int64_t id = fire->id;
     bool told = fire->told;
     fire->told = true;
     if (over) {
         drop(fires, fire);
     }
     if (!told && fires->options.stop != NULL) {
-        fires->options.stop(fires->options.stop_data, tenant, id);
+        fires->options.stop(fires->options.stop_data, tenant, id, why);
+    }
+}
+
+static const char *why_of(const char *what)
+{
+    return strcmp(what, "cancel") == 0
+               ? "a later fire of its schedule is due (overlap cancel_other)"
+               : "a later fire of its schedule is due (overlap terminate_other)";
+}
+
+void rv_fires_stop(struct rv_fires *fires, int32_t tenant, int64_t id, const char *what)
+{
+    struct fire *fire = *find(fires, tenant, id);
+    if (fire != NULL && !fire->finished) {
+        tell(fires, fire, why_of(what), strcmp(what, "terminate") == 0);
+    }
+}
+
+/* Whatever is common to all nodes goes on: it is another's, or nobody counts it any more. */
+static void let_go(struct rv_fires *fires, struct fire *fire, bool lost)
+{
+    int32_t tenant = fire->tenant;
+    int64_t id = fire->id;
+    drop(fires, fire);
+    if (lost && fires->options.lost != NULL) {
+        fires->options.lost(fires->options.stop_data, tenant, id);
     }
 }
 
@@ -322,8 +346,19 @@ static void on_beaten(void *data, enum rv_code code, const struct rv_result *res
     struct rv_fires *fires = beating->fires;
     int rows = may_go_on(fires, code, err) ? rv_result_rows(result) : 0;
     for (int row = 0; row < rows; row++) {
-        rv_fires_stop(fires, beating->tenant, rv_result_i64(result, row, 0),
-                      rv_result_bool(result, row, 1));
+        struct fire *fire = *find(fires, beating->tenant, rv_result_i64(result, row, 0));
+        if (fire == NULL || fire->finished || fire->attempt != rv_result_i64(result, row, 1)) {
+            continue; /* it ended, or came back here, while the beat was on its way */
+        }
+        const char *what = rv_result_text(result, row, 2);
+        if (strcmp(what, "lost") == 0 || strcmp(what, "removed") == 0) {
+            rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-LET-GO",
+                   "tenant=%d fire=%" PRId64 " attempt=%d %s", (int)fire->tenant, fire->id,
+                   fire->attempt, what);
+            let_go(fires, fire, strcmp(what, "lost") == 0);
+        } else {
+            tell(fires, fire, why_of(what), rv_result_bool(result, row, 3));
+        }
     }
     rv_free(beating);
     release(fires);

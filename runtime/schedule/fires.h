@@ -20,8 +20,9 @@ struct rv_fires_options {
     struct rv_db *db;
     struct rv_committer *committer;
     int64_t lease_ms;
-    void (*stop)(void *data, int32_t tenant, int64_t fire_id); /* may be NULL */
-    void *stop_data;
+    void (*stop)(void *data, int32_t tenant, int64_t fire_id, const char *why); /* may be NULL */
+    void (*lost)(void *data, int32_t tenant, int64_t fire_id);                  /* may be NULL */
+    void *stop_data;                                                            /* of both */
     void (*ended)(void *data); /* some ends are recorded: what waited behind them may start */
     void *data;
 };
@@ -33,9 +34,9 @@ void rv_fires_close(struct rv_fires *fires, void (*closed)(void *data), void *da
 void rv_fires_put(struct rv_fires *fires, int32_t tenant, int64_t id, int attempt);
 void rv_fires_done(struct rv_fires *fires, int32_t tenant, int64_t id, enum rv_code code,
                    const char *reason);
-/* It was asked to stop; `over`: and is recorded as over, so that nothing it says counts any more.
- * Ignores what does not run here. */
-void rv_fires_stop(struct rv_fires *fires, int32_t tenant, int64_t id, bool over);
+/* `what` of schedule_start: "cancel" asks it to stop; "terminate": and it is recorded as over, so
+ * that nothing it says counts any more.  Ignores what does not run here. */
+void rv_fires_stop(struct rv_fires *fires, int32_t tenant, int64_t id, const char *what);
 /* Renews the leases when it is time. */
 void rv_fires_beat(struct rv_fires *fires);
 

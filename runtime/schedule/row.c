@@ -124,6 +124,7 @@ static enum rv_code take_whole(void *data, const struct rv_result *result, int r
     enum rv_code code = rv_schedule_row_read(result, row, &whole->row, err);
     snprintf(whole->cron, sizeof whole->cron, "%s", rv_result_text(result, row, 1));
     snprintf(whole->except, sizeof whole->except, "%s", rv_result_text(result, row, 9));
+    snprintf(whole->action, sizeof whole->action, "%s", rv_result_text(result, row, 18));
     whole->paused_until_us = time_or_zero(result, row, 13);
     whole->paused = strcmp(rv_result_text(result, row, 14), "paused") == 0;
     whole->pause_after = (int32_t)rv_result_i64(result, row, 15);

@@ -35,6 +35,7 @@ struct rv_schedule_whole {
     struct rv_schedule_row row;
     char cron[RV_CRON_TEXT_MAX];
     char except[RV_DATES_MAX * 11 + 1];
+    char action[RV_SCHEDULE_ACTION_MAX + 1];
     enum rv_schedule_overlap overlap;
     int32_t pause_after;
     bool paused;

@@ -51,14 +51,8 @@ static enum rv_code check_numbers(int64_t window_s, int64_t most, int64_t jitter
     return code;
 }
 
-static enum rv_code check(const struct rv_schedule *schedule, int32_t window_s, int32_t most,
-                          struct rv_error *err)
+static enum rv_code check_action(const struct rv_schedule *schedule, struct rv_error *err)
 {
-    rv_schedule_mark(schedule->wrong, "name");
-    enum rv_code code = rv_schedule_check_name("schedule", schedule->name, err);
-    if (code != RV_OK) {
-        return code;
-    }
     rv_schedule_mark(schedule->wrong, "agent");
     if (schedule->action[0] == '\0' || strlen(schedule->action) > RV_SCHEDULE_ACTION_MAX) {
         return rv_fail(err, RV_INVALID, "action must have 1 to %d bytes", RV_SCHEDULE_ACTION_MAX);
@@ -67,8 +61,20 @@ static enum rv_code check(const struct rv_schedule *schedule, int32_t window_s, 
     if (schedule->input != NULL && !json_is_object(schedule->input)) {
         return rv_fail(err, RV_INVALID, "input must be a JSON object");
     }
-    return check_numbers(window_s, most, schedule->jitter_s, schedule->pause_after, schedule->wrong,
-                         err);
+    return RV_OK;
+}
+
+static enum rv_code check(const struct rv_schedule *schedule, int32_t window_s, int32_t most,
+                          struct rv_error *err)
+{
+    rv_schedule_mark(schedule->wrong, "name");
+    enum rv_code code = rv_schedule_check_name("schedule", schedule->name, err);
+    if (code == RV_OK) {
+        code = check_action(schedule, err);
+    }
+    return code == RV_OK ? check_numbers(window_s, most, schedule->jitter_s, schedule->pause_after,
+                                         schedule->wrong, err)
+                         : code;
 }
 
 enum rv_code rv_schedule_take_action(struct rv_db_session *session, int32_t tenant,
@@ -340,9 +346,27 @@ static enum rv_code merge(struct rv_db_session *session, int32_t tenant,
                          : code;
 }
 
+/* What it shall run; `out` has NULL for what stays. */
+static enum rv_code take_change(struct rv_db_session *session, int32_t tenant,
+                                const struct rv_schedule_whole *whole,
+                                const struct rv_schedule_change *change, struct rv_schedule *out,
+                                struct rv_error *err)
+{
+    static const char none[] = RV_SCHEDULE_EXCEPTIONS;
+    const char *agent = change->agent != NULL ? change->agent : whole->action;
+    *out = (struct rv_schedule){.wrong = change->wrong};
+    if (change->agent == NULL && change->input == NULL) {
+        return RV_OK;
+    }
+    bool handles = strcmp(agent, change->agent != NULL ? "none" : none) == 0;
+    enum rv_code code =
+        rv_schedule_take_action(session, tenant, handles ? NULL : agent, change->input, out, err);
+    return code == RV_OK ? check_action(out, err) : code;
+}
+
 static enum rv_code store(struct rv_db_session *session, int32_t tenant,
-                          const struct rv_schedule_whole *whole, bool rests, int64_t next_s,
-                          int64_t now_us, struct rv_error *err)
+                          const struct rv_schedule_whole *whole, const struct rv_schedule *runs,
+                          bool rests, int64_t next_s, int64_t now_us, struct rv_error *err)
 {
     const struct rv_schedule_row *row = &whole->row;
     char version[RV_ZONE_VERSION_TEXT];
@@ -363,6 +387,14 @@ static enum rv_code store(struct rv_db_session *session, int32_t tenant,
     rv_args_i32(args, 15, (int32_t)row->most);
     rv_args_i32(args, 16, whole->pause_after);
     rv_args_text(args, 17, row->calendar[0] != '\0' ? row->calendar : NULL);
+    rv_args_text(args, 18, runs->action);
+    if (runs->input != NULL) {
+        rv_args_json(args, 19, runs->input);
+    } else if (runs->action != NULL && strcmp(runs->action, RV_SCHEDULE_EXCEPTIONS) == 0) {
+        rv_args_json_text(args, 19, "{}", 2);
+    } else {
+        rv_args_null(args, 19);
+    }
     enum rv_code code =
         rv_schedule_change_row(session, tenant, &rv_sql_schedule_set, args, &happened, err);
     if (code == RV_OK && !happened) {
@@ -378,12 +410,16 @@ enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant, cons
                              int64_t *next_us, struct rv_error *err)
 {
     struct rv_schedule_whole whole;
+    struct rv_schedule runs;
     int64_t next_s = 0;
     rv_schedule_mark(wanted->wrong, NULL);
     enum rv_code code = rv_schedule_load(session, tenant, name, &whole, err);
     if (code == RV_NOT_FOUND && whole.row.name[0] != '\0' && wanted->zone != NULL) {
         rv_error_clear(err); /* the stored zone is gone, and here is another */
         code = RV_OK;
+    }
+    if (code == RV_OK) {
+        code = take_change(session, tenant, &whole, wanted, &runs, err);
     }
     if (code == RV_OK) {
         code = merge(session, tenant, &whole, wanted, err);
@@ -398,7 +434,7 @@ enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant, cons
             code = rv_cron_never(whole.cron, &whole.row.cron, err);
         } else {
             rv_schedule_mark(wanted->wrong, NULL);
-            code = store(session, tenant, &whole, rests, next_s, now_us, err);
+            code = store(session, tenant, &whole, &runs, rests, next_s, now_us, err);
             *next_us = rests ? 0 : next_s * SECOND_US;
         }
     }

@@ -78,6 +78,8 @@ struct rv_schedule_change {
     const char *cron, *zone, *gap, *fold, *overlap, *except;
     const char *calendar; /* "none" takes it away */
     int32_t catch_up_window_s, catch_up_max, jitter_s, pause_after;
+    const char *agent;   /* "none": exceptions are found and handled, without an input */
+    const json_t *input; /* instead of the whole one before */
     const char **wrong;
 };
 
@@ -96,7 +98,9 @@ RV_MUST enum rv_code rv_schedule_add(struct rv_db_session *session, int32_t tena
                                      const struct rv_schedule *schedule, int64_t now_us,
                                      int64_t *next_us, struct rv_error *err);
 /* In place: fires, pauses and history stay; the next fire is computed anew.  One that had ended or
- * was broken goes on. `next_us` 0: none while it is paused. */
+ * was broken goes on.  A fire that starts from now on, also one of a backfill, runs the agent and
+ * has the input that stand then; agent and input are checked as rv_schedule_take_action says.
+ * `next_us` 0: none while it is paused. */
 RV_MUST enum rv_code rv_schedule_set(struct rv_db_session *session, int32_t tenant,
                                      const char *name, const struct rv_schedule_change *change,
                                      int64_t now_us, int64_t *next_us, struct rv_error *err);
@@ -129,8 +133,9 @@ RV_MUST enum rv_code rv_schedule_pause(struct rv_db_session *session, int32_t te
 /* What was missed meanwhile is not caught up.  RV_CONFLICT when it is active. */
 RV_MUST enum rv_code rv_schedule_resume(struct rv_db_session *session, int32_t tenant,
                                         const char *name, int64_t now_us, struct rv_error *err);
+/* What runs goes on, as with a pause, `running` of them; what waits is forgotten. */
 RV_MUST enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t tenant,
-                                        const char *name, struct rv_error *err);
+                                        const char *name, int64_t *running, struct rv_error *err);
 /* The next `most` instants of a schedule, of one that is paused until some time those after it;
  * `count` may be less when the pattern ends. */
 RV_MUST enum rv_code rv_schedule_next(struct rv_db_session *session, int32_t tenant,

@@ -94,14 +94,22 @@ enum rv_code rv_schedule_resume(struct rv_db_session *session, int32_t tenant, c
     return code;
 }
 
-enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t tenant, const char *name,
-                                struct rv_error *err)
+static enum rv_code take_running(void *data, const struct rv_result *result, int row,
+                                 struct rv_error *err)
 {
-    bool happened = false;
-    enum rv_code code = rv_schedule_change_row(
+    (void)err;
+    *(int64_t *)data = rv_result_i64(result, row, 0);
+    return RV_OK;
+}
+
+enum rv_code rv_schedule_remove(struct rv_db_session *session, int32_t tenant, const char *name,
+                                int64_t *running, struct rv_error *err)
+{
+    *running = -1;
+    enum rv_code code = rv_db_session_change(
         session, tenant, &rv_sql_schedule_remove,
-        rv_schedule_args(&rv_sql_schedule_remove, tenant, name), &happened, err);
-    return code == RV_OK && !happened ? rv_schedule_no_such(name, err) : code;
+        rv_schedule_args(&rv_sql_schedule_remove, tenant, name), take_running, running, err);
+    return code == RV_OK && *running < 0 ? rv_schedule_no_such(name, err) : code;
 }
 
 /* Positive, and the same for the same request of the same company's schedule. */

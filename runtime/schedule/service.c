@@ -180,6 +180,7 @@ struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_
                                                    .committer = options->committer,
                                                    .lease_ms = service->options.lease_ms,
                                                    .stop = options->stop,
+                                                   .lost = options->lost,
                                                    .stop_data = options->data,
                                                    .ended = poke,
                                                    .data = service});
@@ -683,8 +684,7 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
             rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-STOP", "tenant=%d schedule=%s fire=%s %s",
                    (int)turn->tenant, rv_result_text(result, row, 3),
                    rv_result_text(result, row, 1), what);
-            rv_fires_stop(service->fires, turn->tenant, rv_result_i64(result, row, 1),
-                          strcmp(what, "terminate") == 0);
+            rv_fires_stop(service->fires, turn->tenant, rv_result_i64(result, row, 1), what);
         }
     }
     end_turn(turn);

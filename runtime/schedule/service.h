@@ -47,10 +47,14 @@ struct rv_schedule_options {
      * action and input are borrowed for the call. */
     void (*fire)(void *data, int32_t tenant, const char *name, const char *action,
                  const json_t *input, int64_t fire_id);
-    /* Asks the action to stop: overlap cancel_other or terminate_other, or the fire is another
-     * node's by now.  It still answers with rv_schedule_done (RV_CANCELED when it stopped).  NULL:
+    /* Asks the action to stop, because of overlap cancel_other or terminate_other, which `why` says
+     * (a constant).  It still answers with rv_schedule_done (RV_CANCELED when it stopped).  NULL:
      * actions cannot be stopped. */
-    void (*stop)(void *data, int32_t tenant, int64_t fire_id);
+    void (*stop)(void *data, int32_t tenant, int64_t fire_id, const char *why);
+    /* The fire is not this node's any more: it was silent for longer than the lease.  What only
+     * this process does for it may end; what another node can go on with must not be touched.
+     * Nothing is to be answered.  NULL: it does not matter. */
+    void (*lost)(void *data, int32_t tenant, int64_t fire_id);
     void *data;
     int64_t look_ms;  /* 0: RV_SCHEDULE_LOOK_MS */
     int64_t lease_ms; /* 0: RV_SCHEDULE_LEASE_MS */

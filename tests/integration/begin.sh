@@ -58,6 +58,12 @@ gives 2 "nothing to replay" reeve run replay
 has err "name a RUN, or a --file"
 audit=$(ask "SELECT audit_size FROM tenant_head")
 runs=$(ask "SELECT count(*) FROM run")
+printf '{"lines": [{}, {"text": "%0300000d"}]}' 0 >"$state/large.json"
+gives 2 "what no plan can be given is refused" reeve run start closer --as operator --input "$state/large.json"
+has err "input/lines/1/text: 300000 bytes of text; a plan takes at most 262080 in one piece"
+has err "reeve blob put"
+gives 2 "nor told" reeve run signal "$run" go --as operator --body "$state/large.json"
+has err "--body/lines/1/text: 300000 bytes"
 gives 2 "an input that is no object" reeve run start closer --input '{"a":'
 gives 1 "a file that is not there" reeve run start closer --input nothing.json
 has err "or the name of a file"
@@ -79,6 +85,10 @@ token=$(token_of operator)
 same "an input through HTTP" 202 "$(send POST /v1/runs '{"agent":"closer","input":{"period":"2026-12"},"key":"period:12"}')"
 run=$(sed -n 's/.*"id":"\([0-9]*\)".*/\1/p' "$state/out")
 until_is "is run" done "SELECT status FROM run WHERE id = $run"
+printf '{"agent": "closer", "input": {"t": "%01048500d"}}' 0 >"$state/large.json"
+same "one that no plan can be given" 400 "$(send POST /v1/runs "@$state/large.json")"
+has out '"field":"input"'
+has out "input/t: 1048500 bytes of text"
 same "an input must be an object" 400 "$(send POST /v1/runs '{"agent":"closer","input":[1]}')"
 has out '"field":"input"'
 same "a key of reeve's own is refused" 400 "$(send POST /v1/runs '{"agent":"closer","key":"exception:ab"}')"
@@ -101,6 +111,25 @@ gives 0 "the plan knows when it was due" \
     reeve run query "r_$(ask "SELECT id FROM schedule_fire WHERE schedule = 'monthly'")" given
 has out '"name":"monthly"'
 has out '"period":"last"'
+printf '{"lines": [{}, {"text": "%0300000d"}]}' 0 >"$state/large.json"
+gives 2 "what no plan can be given is refused" reeve schedule add large --cron '0 0 29 2 *' --agent closer --input "$state/large.json"
+has err "input/lines/1/text: 300000 bytes"
+gives 0 "another agent and input, in place" reeve schedule set monthly --input '{"period": "first"}'
+same "the agent stays" 'closer {"period": "first"} 1' \
+    "$(ask "SELECT concat(action, ' ', input, ' ', (SELECT count(*) FROM schedule_rule r WHERE r.schedule = s.name)) FROM schedule s WHERE name = 'monthly'")"
+gives 1 "an agent that is not there" reeve schedule set monthly --agent nobody
+has err "no active agent is named \"nobody\""
+gives 2 "an input that no plan can be given" reeve schedule set monthly --input "$state/large.json"
+gives 2 "nor one without an agent" reeve schedule set monthly --agent none --input '{}'
+has err "it is for the run of an agent"
+gives 0 "exceptions again" reeve schedule set monthly --agent none
+same "without an input" 'exceptions.run {}' "$(ask "SELECT concat(action, ' ', input) FROM schedule WHERE name = 'monthly'")"
+gives 2 "which needs an agent" reeve schedule set monthly --input '{"period": "first"}'
+gives 0 "both at once" reeve schedule set monthly --agent closer --input '{"period": "last"}'
+gives 0 "due once more" reeve schedule run monthly
+until_is "the newest fire's plan has it" '{"period": "last"}' "SELECT (r.input->'exception') - 'schedule' FROM run r JOIN schedule_fire f
+    ON f.id = r.id WHERE f.schedule = 'monthly' AND r.status = 'done' ORDER BY f.id DESC LIMIT 1"
+
 gives 0 "one that fails" reeve schedule add failing --cron '* * * * * *' --agent closer --input '{"fail": true}' --pause-after 2
 until_is "rests after two failures" paused "SELECT status FROM schedule WHERE name = 'failing'"
 same "the log has the code that its runs have" "code=$(ask "SELECT DISTINCT error_code FROM run r JOIN schedule_fire f ON f.id = r.id AND f.schedule = 'failing' AND r.status = 'failed'")" \
@@ -114,7 +143,21 @@ gives 0 "one whose runs wait" reeve schedule add waiting --cron '*/2 * * * * *' 
     --overlap cancel_other
 until_is "is cancelled by the next" t \
     "SELECT count(*) > 0 FROM run r JOIN schedule_fire f ON f.id = r.id AND f.schedule = 'waiting' WHERE r.status = 'cancelled'"
+same "which is why" "a later fire of its schedule is due (overlap cancel_other)" "$(ask "SELECT DISTINCT s.body->>'reason' FROM run_signal s
+    JOIN schedule_fire f ON f.id = s.run_id AND f.schedule = 'waiting' WHERE s.name = '\$cancel'")"
 gives 0 "it is due no more" reeve schedule set waiting --cron '0 0 29 2 *'
+
+# ---- removed while its run is open ----
+gives 0 "one whose run waits" reeve schedule add away --cron '0 0 29 2 *' --agent closer --input '{"wait": true}'
+gives 0 "is due now" reeve schedule run away
+until_is "its run waits" waiting "SELECT r.status FROM run r JOIN schedule_fire f ON f.id = r.id WHERE f.schedule = 'away'"
+away=$(ask "SELECT id FROM schedule_fire WHERE schedule = 'away'")
+gives 0 "is removed" reeve schedule remove away
+has out "schedule away: removed; 1 under way, which go on"
+sleep 12 # a beat of its node
+same "its run goes on" waiting "$(ask "SELECT status FROM run WHERE id = $away")"
+gives 0 "and takes its signal" reeve run signal "r_$away" go --as operator --body '{}'
+until_is "to its end" done "SELECT status FROM run WHERE id = $away"
 
 # ---- killed while a fire's run is open ----
 gives 0 "one more whose run waits" reeve schedule add held --cron '0 0 29 2 *' --agent closer --input '{"wait": true}'
@@ -128,7 +171,7 @@ serve
 gives 0 "after a kill the run is told" reeve run signal "r_$fire" go --as operator
 until_is "and the fire ends with it" "done done" \
     "SELECT f.state || ' ' || r.status FROM schedule_fire f JOIN run r ON r.id = f.id WHERE f.id = $fire"
-same "no fire began two runs" 0 "$(ask "SELECT count(*) FROM run r WHERE NOT EXISTS (SELECT FROM schedule_fire f WHERE f.id = r.id)
+same "no fire began two runs" 0 "$(ask "SELECT count(*) FROM run r WHERE r.id <> $away AND NOT EXISTS (SELECT FROM schedule_fire f WHERE f.id = r.id)
     AND EXISTS (SELECT FROM run_given(r.tenant_id, r.id, r.input) i WHERE i.input->'exception' ? 'schedule')")"
 gives 0 "the record is whole" reeve audit verify
 serve_ends

@@ -54,6 +54,8 @@ wrong "an agent" 422 agent POST /v1/schedules '{"name":"w","cron":"0 2 * * *","a
 wrong "a name" 422 name POST /v1/schedules '{"name":"Not A Name","cron":"0 2 * * *"}'
 wrong "a policy" 422 overlap POST /v1/schedules '{"name":"w","cron":"0 2 * * *","overlap":"both"}'
 wrong "a policy in a change" 422 gap PATCH /v1/schedules/nightly '{"gap":"jump"}'
+wrong "an agent in a change" 422 agent PATCH /v1/schedules/nightly '{"agent":"nobody"}'
+wrong "an input in a change, without an agent" 422 input PATCH /v1/schedules/nightly '{"input":{}}'
 wrong "a date" 422 except PATCH /v1/schedules/nightly '{"except":"2026-02-30"}'
 same "an input without an agent" 422 "$(send POST /v1/schedules '{"name":"w","cron":"0 2 * * *","input":{}}')"
 has out '"field":"input"'
@@ -74,6 +76,9 @@ same "a path that is no text" 404 "$(send DELETE /v1/schedules/%ff%fe)"
 same "one that is not there" 404 "$(send GET /v1/schedules/none-such)"
 same "... cannot be paused" 404 "$(send POST /v1/schedules/none-such/pause '{}')"
 same "... nor removed" 404 "$(send DELETE /v1/schedules/none-such)"
+same "what is removed says how many run" 201 "$(send POST /v1/schedules '{"name":"away","cron":"0 2 * * *"}')"
+same "none of this one" 200 "$(send DELETE /v1/schedules/away)"
+same "here" '{"done":"removed","running":0,"schedule":"away"}' "$(jq -cS . "$state/out")"
 same "more next times than there may be" 422 "$(send GET '/v1/schedules/nightly?next=1000')"
 same "wrong input changes nothing" "$before" "$(ask "SELECT md5(string_agg(s::text, ',')) FROM schedule s")"
 same "what failed is on record" "invalid" "$(ask "SELECT body::jsonb->>'failed' FROM audit_record

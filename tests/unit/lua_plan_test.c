@@ -1,5 +1,6 @@
 /* lua_plan_test.c -- plans are deterministic, sealed and capped; errors name line and field. */
 #include "runtime/base/check.h"
+#include "runtime/lua/given.h"
 #include "runtime/lua/plan.h"
 #include "tests/support/test.h"
 
@@ -97,6 +98,76 @@ TEST(what_is_told_and_answered_is_asked_for_with_its_arguments)
                             "reply {\"id\":\"u\",\"result\":{\"ok\":true}} 6\n"
                             "reply {\"id\":\"v\"} 7\n"
                             "refuse {\"id\":\"w.1:2-3_\",\"reason\":\"no\"} 8\n");
+}
+
+/* {"in": [{"a": value}]}, which a plan gets if it may. */
+static void given(json_t *value, const char *refused)
+{
+    static const char source[] = AGENT("");
+    json_t *whole = json_pack("{s:[{s:o}]}", "in", "a", value);
+    struct rv_error err = {.code = RV_OK};
+    enum rv_code code = rv_plan_may_get("input", whole, &err);
+    ck_assert_int_eq(code, refused != NULL ? RV_INVALID : RV_OK);
+    ck_assert_str_eq(err.message, refused != NULL ? refused : "");
+    ck_assert_int_eq(err.hint[0] != '\0', refused != NULL);
+    struct rv_agent *agent = agent_of(source);
+    json_t *input = json_pack("{s:s,s:I,s:i,s:O}", "run", "r_1", "now_us",
+                              (json_int_t)1700000000000000, "seed", 7, "exception", whole);
+    struct rv_plan *plan = NULL;
+    struct rv_plan_request request;
+    json_t *result = NULL;
+    struct rv_error died = {.code = RV_OK};
+    code = rv_plan_start(agent, "plan", input, &plan, &died);
+    bool lives =
+        code == RV_OK && rv_plan_step(plan, NULL, &request, &result, &died) == RV_PLAN_DONE;
+    ck_assert_int_eq(lives, refused == NULL);
+    json_decref(result);
+    rv_plan_destroy(plan);
+    rv_agent_destroy(agent);
+    json_decref(input);
+    json_decref(whole);
+}
+
+static json_t *long_text(size_t bytes)
+{
+    char *text = rv_alloc(bytes + 1);
+    memset(text, 'x', bytes);
+    json_t *value = json_stringn(text, bytes);
+    rv_free(text);
+    return value;
+}
+
+static json_t *long_list(int items)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < items; i++) {
+        json_array_append_new(list, json_integer(1));
+    }
+    return list;
+}
+
+static json_t *wide(int members)
+{
+    json_t *object = json_object();
+    for (int i = 0; i < members; i++) {
+        char name[12];
+        snprintf(name, sizeof name, "n%d", i);
+        json_object_set_new(object, name, json_true());
+    }
+    return object;
+}
+
+TEST(a_plan_takes_what_it_may_be_given_and_the_rest_is_refused_before)
+{
+    given(long_text(RV_GIVEN_TEXT_MAX), NULL);
+    given(long_list(RV_GIVEN_LIST_MAX), NULL);
+    given(wide(RV_GIVEN_OBJECT_MAX), NULL);
+    given(long_text(1048500), "input/in/0/a: 1048500 bytes of text; a plan takes at most 262080 in "
+                              "one piece");
+    given(long_list(RV_GIVEN_LIST_MAX + 1),
+          "input/in/0/a: 16385 items; a plan takes at most 16384 in one piece");
+    given(wide(RV_GIVEN_OBJECT_MAX + 1),
+          "input/in/0/a: 8193 members; a plan takes at most 8192 in one piece");
 }
 
 TEST(what_cannot_be_told_or_answered_fails_at_its_line)

@@ -23,19 +23,19 @@ SELECT s.name, s.cron, s.zone, s.gap, s.fold, s.catch_up_window_s, s.jitter_s, s
        array_to_string(s.except_dates, ','), s.catch_up_max, s.calendar,
        s.overlap, s.paused_until, s.status, s.pause_after, c.weekend,
        (SELECT string_agg(d.day::text, ',') FROM calendar_day d
-        WHERE d.tenant_id = $1 AND d.calendar = s.calendar) AS holidays
+        WHERE d.tenant_id = $1 AND d.calendar = s.calendar) AS holidays, s.action
 FROM schedule s LEFT JOIN calendar c ON c.tenant_id = s.tenant_id AND c.name = s.calendar
 WHERE s.tenant_id = $1 AND s.name = $2;
 
 -- name: schedule_set
 -- One that had ended or was broken becomes active; one that is paused stays it.  The history of
 -- expressions grows when what decides about times changes.
--- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, except text, next timestamptz, due timestamptz, tzdata text, now timestamptz, most int4, pause_after int4, calendar text
+-- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, except text, next timestamptz, due timestamptz, tzdata text, now timestamptz, most int4, pause_after int4, calendar text, action text, input jsonb
 WITH changed AS (
     UPDATE schedule
     SET cron = $3, zone = $4, gap = $5, fold = $6, overlap = $7, catch_up_window_s = $8, jitter_s = $9,
         except_dates = string_to_array($10, ',')::date[], next_at = $11, due_at = $12, tzdata = $13,
-        catch_up_max = $15, pause_after = $16, calendar = $17,
+        catch_up_max = $15, pause_after = $16, calendar = $17, action = coalesce($18, action), input = coalesce($19, input),
         reason = CASE WHEN status = 'paused' THEN reason END,
         status = CASE WHEN status = 'paused' THEN status ELSE 'active' END
     WHERE tenant_id = $1 AND name = $2
@@ -133,8 +133,11 @@ WHERE tenant_id = $1 AND name = $2 AND status <> 'active'
 RETURNING 1;
 
 -- name: schedule_remove
+-- Gives how many of its fires run: they go on, and nobody counts them any more.
 -- params: tenant int4, name text
-DELETE FROM schedule WHERE tenant_id = $1 AND name = $2 RETURNING 1;
+WITH gone AS (DELETE FROM schedule WHERE tenant_id = $1 AND name = $2 RETURNING name)
+SELECT (SELECT count(*) FROM schedule_fire f
+        WHERE f.tenant_id = $1 AND f.schedule = gone.name AND f.state = 'running') FROM gone;
 
 -- name: schedule_run_now
 -- No row: the overlap policy is "skip" and one is waiting or running.
@@ -341,7 +344,9 @@ UNION ALL SELECT 'terminate', id, attempt, schedule, NULL, NULL, NULL FROM ended
 ORDER BY instant NULLS FIRST, id;
 
 -- name: schedule_beat
--- Keeps this node's running fires; gives those that are to stop, and those that are its own no more.
+-- Keeps this node's running fires; gives those that are its own no more, or are to stop.  `what`: cancel and
+-- terminate as in schedule_start, removed with the schedule, or lost: the lease ran out, and it is another's or
+-- waits for one.  `over`: it is recorded so.  A fire that changes at this very moment is told of with the next beat.
 -- Here and in schedule_done "IS TRUE" keeps the index of what runs away: on a table that was empty a second
 -- ago it looks shorter than the key, and every fire would be looked for among all that run.
 -- params: tenant int4, ids int8[], attempts int4[], lease_ms int8
@@ -350,10 +355,19 @@ WITH kept AS (
     FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt)
     WHERE f.tenant_id = $1 AND f.id = m.id AND f.attempt = m.attempt AND (f.state = 'running') IS TRUE
     RETURNING f.id, f.stop
+), told AS (
+    SELECT m.id, m.attempt, k.id IS NULL AS over,
+           CASE WHEN k.id IS NOT NULL THEN 'cancel' ELSE coalesce((
+               SELECT CASE WHEN f.attempt <> m.attempt THEN 'lost'
+                           WHEN f.state = 'running' THEN 'changing'
+                           WHEN f.state = 'terminated' THEN 'terminate'
+                           WHEN f.stop THEN 'cancel'
+                           ELSE 'lost' END
+               FROM schedule_fire f WHERE f.tenant_id = $1 AND f.id = m.id), 'removed') END AS what
+    FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt) LEFT JOIN kept k ON k.id = m.id
+    WHERE k.id IS NULL OR k.stop
 )
-SELECT m.id, k.id IS NULL AS gone
-FROM unnest($2::bigint[]) AS m (id) LEFT JOIN kept k ON k.id = m.id
-WHERE k.id IS NULL OR k.stop;
+SELECT id, attempt, what, over FROM told WHERE what <> 'changing';
 
 -- name: schedule_done
 -- Gives the schedules that rest now, and why; none unless one of these fires failed.

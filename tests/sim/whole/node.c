@@ -14,7 +14,11 @@
 
 const char *const node_names[WORLD_NODES_MAX] = {"one", "two", "three"};
 
-enum { CLOSE_MS = 10000, QUERY_MS = 10000 };
+enum {
+    CLOSE_MS = 10000,
+    QUERY_MS = 10000,
+    FIRE_LEASE_MS = 3000 /* nodes stand still for longer, and jobs last longer */
+};
 
 const struct rv_audit *node_audit;
 const struct rv_hook_vault *node_vault;
@@ -211,12 +215,13 @@ static void on_fire(void *data, int32_t tenant, const char *name, const char *ac
     end_job(node, tenant, fire_id, code, world_below(world, most_us));
 }
 
-/* It obeys; what it would have answered later is ignored then. */
-static void on_stop(void *data, int32_t tenant, int64_t fire_id)
+/* It obeys; what it would have answered later is ignored then.  A run is stopped for all nodes. */
+static void on_stop(void *data, int32_t tenant, int64_t fire_id, const char *why)
 {
     struct node *node = data;
-    world_note(node->world, "node %d: company %d: a job is asked to stop", node->index,
-               (int)tenant);
+    world_note(node->world, "node %d: company %d: a job is asked to stop: %s", node->index,
+               (int)tenant, why);
+    rules_stopped_fire(node->world, tenant, fire_id);
     end_job(node, tenant, fire_id, RV_CANCELED, world_below(node->world, 100 * WORLD_MS));
 }
 
@@ -299,7 +304,8 @@ void node_begin(struct node *node)
                                                                  .drives = holds,
                                                                  .fire = on_fire,
                                                                  .stop = on_stop,
-                                                                 .data = node});
+                                                                 .data = node,
+                                                                 .lease_ms = FIRE_LEASE_MS});
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,
                                                              .uri = node->pooled ? NULL : "",

@@ -611,6 +611,19 @@ static void check_fire(struct world *world, const struct base_change *change)
     }
 }
 
+/* To stop a run stops it for every node, so that only what the schedule itself wants stopped may
+ * be: not a fire that was handed over, by the node that had it before. */
+void rules_stopped_fire(struct world *world, int32_t tenant, int64_t number)
+{
+    bool wanted = false;
+    BASE_EACH(world->base, T_FIRE, fire_row, fire)
+    {
+        wanted = wanted || (fire->tenant == tenant && fire->id == number &&
+                            (fire->stop || base_is(fire->state, "terminated")));
+    }
+    rule(world, wanted, "a fire was stopped that its schedule lets run", tenant, number);
+}
+
 static bool is_asked(struct world *world, const struct run_row *run)
 {
     BASE_EACH(world->base, T_APPROVAL, approval_row, approval)

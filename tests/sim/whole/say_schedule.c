@@ -667,11 +667,22 @@ static bool is_own(const struct fire_row *fire, int64_t attempt)
     return fire != NULL && fire->attempt == attempt && base_is(fire->state, "running");
 }
 
+/* Of one that is not the asker's own any more. */
+static const char *beat_word(const struct fire_row *fire, int64_t attempt)
+{
+    return fire == NULL                         ? "removed"
+           : fire->attempt != attempt           ? "lost"
+           : base_is(fire->state, "terminated") ? "terminate"
+           : fire->stop                         ? "cancel"
+                                                : "lost";
+}
+
 static void schedule_beat(struct base_call *call)
 {
     for (int i = 0; i < base_count(call, 2); i++) {
         struct fire_row *fire = find_fire(call->base, call->tenant, base_int(call, 2, i));
-        bool own = is_own(fire, base_int(call, 3, i));
+        int64_t attempt = base_int(call, 3, i);
+        bool own = is_own(fire, attempt);
         if (own) {
             base_touch(call, T_FIRE, fire);
             fire->has_lease = true;
@@ -680,6 +691,8 @@ static void schedule_beat(struct base_call *call)
         if (!own || fire->stop) {
             base_row(call);
             base_out_int(call, base_int(call, 2, i));
+            base_out_int(call, attempt);
+            base_out_text(call, own ? "cancel" : beat_word(fire, attempt));
             base_out_bool(call, !own);
         }
     }

@@ -298,6 +298,7 @@ void rules_promised_run(const struct ask *ask, int64_t run);
 /* The same key, the same run; after rules_promised_run. */
 void rules_once(const struct ask *ask);
 void rules_copied_step(struct world *world, const struct step_row *step);
+void rules_stopped_fire(struct world *world, int32_t tenant, int64_t fire);
 void rules_effect(struct world *world, const struct event_row *event, int64_t run);
 void rules_told_end(struct world *world);
 bool rules_at_rest(struct world *world);

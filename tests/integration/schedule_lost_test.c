@@ -1,0 +1,105 @@
+/* schedule_lost_test.c -- fires whose node is lost or was away, or whose schedule is gone; in a
+ * real database. */
+#include "tests/integration/schedule_world.h"
+
+TEST(a_fire_of_a_lost_node_is_handed_over_again_with_the_same_id)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct node *lost = add_node(&world, 200);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    close_node(&world, lost); /* it never says how the fire ended */
+    struct node *other = add_node(&world, 200);
+    run_until(&world, 2);
+    ck_assert_int_eq(world.seen[1].id, world.seen[0].id);
+    ck_assert_int_eq(world.seen[1].node, 2);
+    run_ms(&world, 600); /* its own beats keep it */
+    ck_assert_int_eq(world.seen_count, 2);
+    rv_schedule_done(other->service, world.tenant, world.seen[1].id, RV_OK, NULL);
+    run_ms(&world, 200);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=1");
+    world_close(&world);
+}
+
+TEST(a_node_that_was_away_lets_go_of_a_fire_that_another_has_and_stops_nothing)
+{
+    enum { LEASE_MS = 3000 };
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct node *first = add_node(&world, LEASE_MS);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    first->away = true;
+    struct node *other = add_node(&world, LEASE_MS);
+    char *super = test_postgres_superuser(world.uri);
+    while (world.seen_count < 2) { /* as if it had been silent for so long */
+        test_postgres_execute(super, "UPDATE schedule_fire SET lease_until = clock_timestamp()");
+        run_ms(&world, 100);
+    }
+    rv_free(super);
+    ck_assert_int_eq(world.seen[1].id, world.seen[0].id);
+    ck_assert_int_eq(world.seen[1].node, 2);
+    run_ms(&world, LEASE_MS); /* both beat */
+    ck_assert_int_eq(world.stop_count, 0);
+    ck_assert_int_eq(world.lost_count, 1);
+    ck_assert_int_eq(world.lost, world.seen[0].id);
+    rv_schedule_done(first->service, world.tenant, world.seen[0].id, RV_CANCELED, "let go of");
+    run_ms(&world, 200);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1");
+    rv_schedule_done(other->service, world.tenant, world.seen[0].id, RV_OK, NULL);
+    run_ms(&world, 200);
+    ck_assert_str_eq(fires_of(&world, "morning"), "done=1");
+    world_close(&world);
+}
+
+TEST(what_runs_goes_on_when_its_schedule_is_removed)
+{
+    static struct world world;
+    struct rv_error err = {.code = RV_OK};
+    int64_t running = 0;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    struct node *node = add_node(&world, 200);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    must(rv_schedule_remove(world.session, world.tenant, "morning", &running, &err), &err);
+    ck_assert_int_eq(running, 1);
+    run_ms(&world, 500); /* several beats */
+    ck_assert_int_eq(world.stop_count, 0);
+    ck_assert_int_eq(world.lost_count, 0);
+    rv_schedule_done(node->service, world.tenant, world.seen[0].id, RV_OK, NULL);
+    run_ms(&world, 100);
+    world_close(&world);
+}
+
+TEST(a_fire_that_takes_every_node_down_fails_in_the_end)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    world.now_us += MINUTE_US;
+    for (int attempt = 1; attempt <= RV_SCHEDULE_ATTEMPTS_MAX; attempt++) {
+        struct node *node = add_node(&world, 100);
+        run_until(&world, attempt);
+        close_node(&world, node);
+        world.node_count = 0;
+        run_ms(&world, 150);
+    }
+    add_node(&world, 100);
+    run_until(&world, RV_SCHEDULE_ATTEMPTS_MAX);
+    ck_assert_str_eq(fires_of(&world, "morning"), "failed=1");
+    world_close(&world);
+}
+
+TEST_MAIN_WITH(test_postgres_start(TEST_PG_FAST))

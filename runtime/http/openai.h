@@ -125,7 +125,10 @@ json_t *rv_openai_choice(const struct rv_openai_head *head, size_t index, json_t
                          json_t *logprobs, const char *finish);
 /* The whole; takes the list of choices. */
 json_t *rv_openai_whole(const struct rv_openai_head *head, json_t *choices, const json_t *usage);
-/* A constrained answer taken apart: {"content"} or a call with `id`; NULL when it is neither. */
-json_t *rv_openai_tool_message(const char *text, const char *id, bool *is_call);
+/* A call of a function: the message of a whole answer, and of a stream the delta that begins it and
+ * those that follow.  They take `arguments`, a text or a piece of it. */
+json_t *rv_openai_call_message(const char *id, const char *name, json_t *arguments);
+json_t *rv_openai_call_begin(const char *id, const char *name);
+json_t *rv_openai_call_more(json_t *arguments);
 
 #endif

@@ -1,6 +1,7 @@
 // openai.test.mjs URL -- what the client promises its users holds against reeve, and raw requests that
 // no client sends are refused in the API's own words.
 import OpenAI from "openai";
+import { LengthFinishReasonError } from "openai/error";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { readFileSync } from "node:fs";
@@ -95,6 +96,85 @@ test("tools: required, named, streamed, none", async () => {
   assert.ok("number" in JSON.parse(args));
   const none = await client.chat.completions.create({ ...many, tool_choice: "none", max_tokens: 8 });
   assert.equal(none.choices[0].message.tool_calls, undefined);
+});
+
+// A message and its end from chunks, as the API says that they are put together, and how many said something.
+const gather = async (stream) => {
+  const made = { message: { role: undefined, content: null }, finish: null, logprobs: [], chunks: { reasoning: 0, content: 0, arguments: 0 } };
+  const { message, chunks } = made;
+  for await (const chunk of stream) for (const { delta, finish_reason, logprobs } of chunk.choices) {
+    assert.equal(made.finish, null);
+    message.role = delta.role ?? message.role;
+    made.logprobs.push(...(logprobs?.content ?? []));
+    if (delta.reasoning_content) message.reasoning_content = (message.reasoning_content ?? "") + delta.reasoning_content;
+    if (delta.content) message.content = (message.content ?? "") + delta.content;
+    for (const { index, id, type, function: part } of delta.tool_calls ?? []) {
+      assert.equal(index, 0);
+      if (id) { // the name first, then pieces of the arguments
+        assert.equal(message.tool_calls, undefined);
+        assert.equal(part.arguments, "");
+        message.tool_calls = [{ id, type, function: { name: part.name, arguments: "" } }];
+      } else {
+        assert.equal(part.name, undefined);
+        message.tool_calls[0].function.arguments += part.arguments;
+        chunks.arguments += 1;
+      }
+    }
+    chunks.reasoning += delta.reasoning_content ? 1 : 0;
+    chunks.content += delta.content ? 1 : 0;
+    made.finish = finish_reason ?? null;
+  }
+  return made;
+};
+const noted = { type: "function", function: { name: "note", parameters: { type: "object",
+  properties: { text: { type: "string", maxLength: 30 }, tags: { type: "array", items: { type: "string", maxLength: 4 }, maxItems: 3 } },
+  required: ["text", "tags"], additionalProperties: false } } };
+
+test("a stream with tools says what the whole says, while it comes", async () => {
+  const without = ({ message, ...rest }) => ({ ...rest, message: { ...message, content: message.content || null, // an empty text has no piece
+    tool_calls: message.tool_calls?.map(({ id, ...call }) => { assert.match(id, /^call_[0-9a-f]{16}$/); return call; }) } });
+  const most = { reasoning: 0, content: 0, arguments: 0 };
+  const forms = new Set();
+  for (const tool_choice of ["auto", "required"]) for (let seed = 1; seed <= 12; seed++) {
+    const body = { ...ask, temperature: 1, seed, max_tokens: 250, tools: [tool, noted], tool_choice, logprobs: true, top_logprobs: 1 };
+    const { message, finish_reason: finish, logprobs } = (await client.chat.completions.create(body)).choices[0];
+    const { chunks, ...streamed } = await gather(await client.chat.completions.create({ ...body, stream: true }));
+    assert.deepEqual(without(streamed), without({ message, finish, logprobs: logprobs.content }));
+    const helped = (await client.chat.completions.stream(body).finalChatCompletion()).choices[0];
+    assert.equal(helped.finish_reason, finish);
+    assert.equal(helped.message.content || null, message.content || null);
+    assert.deepEqual(helped.message.tool_calls?.map((one) => [one.function.name, one.function.arguments]),
+      message.tool_calls?.map((one) => [one.function.name, one.function.arguments]));
+    if (message.tool_calls) JSON.parse(message.tool_calls[0].function.arguments);
+    assert.ok(message.tool_calls ? finish !== "stop" && message.content === null : finish !== "tool_calls");
+    forms.add(message.tool_calls?.[0].function.name ?? "content");
+    for (const key in most) most[key] = Math.max(most[key], chunks[key]);
+  }
+  assert.deepEqual([...forms].sort(), ["content", "get_invoice", "note"]);
+  for (const key in most) assert.ok(most[key] > 3, `${key}: ${most[key]}`);
+});
+
+test("an answer that met its limit says so, a call too", async () => {
+  const parameters = { type: "object", properties: { list: { type: "array", minItems: 1, items: { type: "string", minLength: 8 } } }, required: ["list"],
+    additionalProperties: false };
+  const ends = new Set();
+  for (const [seed, tool_choice, max_tokens] of [[1, "required", 110], [2, { type: "function", function: { name: "f" } }, 110],
+    ...Array.from({ length: 8 }, (_, i) => [3 + i, "auto", 60])]) {
+    const body = { ...ask, temperature: 1, seed, max_tokens, tools: [{ type: "function", function: { name: "f", parameters } }], tool_choice };
+    const answer = await client.chat.completions.create(body);
+    const { message, finish_reason } = answer.choices[0];
+    const streamed = await gather(await client.chat.completions.create({ ...body, stream: true }));
+    assert.equal(streamed.finish, finish_reason);
+    assert.ok(answer.usage.completion_tokens <= max_tokens);
+    if (message.tool_calls) assert.ok(Array.isArray(JSON.parse(message.tool_calls[0].function.arguments).list));
+    ends.add(`${message.tool_calls ? "call" : "text"} ${finish_reason}`);
+    const strict = { ...body, tools: [{ type: "function", function: { name: "f", strict: true, parameters } }] };
+    const parse = client.chat.completions.parse(strict); // refuses what was cut
+    if (finish_reason === "length") await assert.rejects(parse, LengthFinishReasonError);
+    else await parse;
+  }
+  assert.ok(ends.has("call length"), [...ends].join());
+  assert.ok(ends.has("text length"), [...ends].join());
 });
 
 // What pydantic and zod write, and what they could: every reference is read from the parameters' root.

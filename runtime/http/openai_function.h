@@ -24,8 +24,8 @@ struct rv_openai_function {
 
 void rv_openai_function_init(struct rv_openai_function *function);
 void rv_openai_function_fini(struct rv_openai_function *function);
-/* Takes the next piece, whole characters, and adds to `out` what can be told now: of the text, or of
- * the arguments as they are written.  All pieces of an answer that is whole make all of it. */
+/* Takes the next piece, whole characters, and adds to `out` what can be told now: of the text, or
+ * of the arguments as they are written.  All pieces of an answer that is whole make all of it. */
 void rv_openai_function_take(struct rv_openai_function *function, const char *piece, size_t length,
                              struct rv_buf *out);
 

@@ -540,6 +540,51 @@ test("embeddings are the same alone and in a batch, of length one", async () => 
   assert.ok(Math.abs(length - 1) < 1e-3);
 });
 
+test("a wrong type is refused by place, also where it would change nothing", async () => {
+  const user = { role: "user", content: "x" };
+  const call = { id: "c1", type: "function", function: { name: "get_invoice", arguments: "{\"number\":1}" } };
+  const called = (more) => ({ role: "assistant", content: null, tool_calls: [{ ...call, ...more }] });
+  const result = { role: "tool", tool_call_id: "c1", content: "found" };
+  const format = (more) => ({ response_format: { type: "json_schema", json_schema: { name: "n", schema: { type: "object" }, ...more } } });
+  const at = "/response_format/json_schema";
+  const refused = async (path, body, place) => {
+    const answer = await raw(path, body);
+    assert.equal(answer.status, 400, place);
+    const { error } = await answer.json();
+    assert.equal(error.param, place);
+    assert.match(error.message, /must be|is missing|can only/);
+  };
+  for (const [more, place] of [[{ user: 5 }, "/user"], [{ parallel_tool_calls: "x" }, "/parallel_tool_calls"], [{ store: "no" }, "/store"],
+    [{ metadata: "x" }, "/metadata"], [{ service_tier: 1 }, "/service_tier"], [{ reasoning_effort: 3 }, "/reasoning_effort"],
+    [{ verbosity: [] }, "/verbosity"], [{ safety_identifier: 5 }, "/safety_identifier"], [{ prompt_cache_key: {} }, "/prompt_cache_key"],
+    [{ stream_options: { include_usage: "x" } }, "/stream_options/include_usage"], [format({ name: 5 }), `${at}/name`],
+    [format({ name: undefined }), `${at}/name`], [format({ strict: "y" }), `${at}/strict`], [format({ description: 5 }), `${at}/description`],
+    [{ response_format: { type: "json_schema" } }, "/response_format/json_schema"],
+    [{ tools: [{ ...tool, type: 5 }] }, "/tools/0/type"], [{ tools: [{ ...tool, function: 5 }] }, "/tools/0/function"],
+    [{ tools: [tool, { ...tool, function: { ...tool.function, strict: "x" } }] }, "/tools/1/function/strict"],
+    [{ tools: [{ ...tool, function: { ...tool.function, description: 5 } }] }, "/tools/0/function/description"],
+    [{ tools: [tool], tool_choice: { type: "x", function: { name: "get_invoice" } } }, "/tool_choice/type"],
+    [{ tools: [tool], tool_choice: { type: "function", function: "get_invoice" } }, "/tool_choice/function"]])
+    await refused("/chat/completions", { ...ask, ...more }, place);
+  for (const [messages, place] of [[[{ ...user, name: 5 }], "/messages/0/name"], [[user, { role: "assistant", content: "x", refusal: 5 }], "/messages/1/refusal"],
+    [[user, called(), { ...result, tool_call_id: undefined }], "/messages/2/tool_call_id"], [[user, called(), { ...result, tool_call_id: 5 }], "/messages/2/tool_call_id"],
+    [[user, called(), { ...result, tool_call_id: "c2" }], "/messages/2/tool_call_id"], [[user, result, called()], "/messages/1/tool_call_id"],
+    [[user, called({ id: undefined })], "/messages/1/tool_calls/0/id"], [[user, called({ id: 5 })], "/messages/1/tool_calls/0/id"],
+    [[user, called({ type: "x" })], "/messages/1/tool_calls/0/type"], [[{ ...user, tool_calls: [call] }], "/messages/0/tool_calls"],
+    ...["", "no", "{", "[1]", "{\"a\":1} x", 5, {}].map((text) => [[user, called({ function: { name: "f", arguments: text } })],
+      "/messages/1/tool_calls/0/function/arguments"])])
+    await refused("/chat/completions", { ...ask, messages }, place);
+  await refused("/completions", { model: "reeve", prompt: "abc", user: 5 }, "/user");
+  for (const [more, place] of [[{ user: [] }, "/user"], [{ encoding_format: false }, "/encoding_format"], [{ encoding_format: [] }, "/encoding_format"]]) {
+    const answer = await raw("/embeddings", { model: "reeve", input: "abc", ...more });
+    assert.equal(answer.status, 400, place);
+    assert.equal((await answer.json()).error.param, place);
+  }
+  const good = await raw("/chat/completions", { ...ask, max_tokens: 60, user: "u", store: false, metadata: { a: "b" }, parallel_tool_calls: true, verbosity: null,
+    messages: [{ ...user, name: "ann" }, called(), result, { ...called({ id: "c2" }), content: "and" }, { ...result, tool_call_id: "c2" }, user], tools: [tool] });
+  assert.equal(good.status, 200, await good.text());
+});
+
 test("wrong requests are refused by place", async () => {
   const wrong = [
     [{ ...ask, temperature: "hot" }, "/temperature"], [{ ...ask, messages: [] }, "/messages"],
@@ -584,7 +629,7 @@ test("wrong requests are refused by place", async () => {
     assert.equal(error.type, "invalid_request_error");
   }
   const impossible = await raw("/chat/completions", { ...ask, response_format: { type: "json_schema",
-    json_schema: { schema: { type: "object", not: {} } } } });
+    json_schema: { name: "n", schema: { type: "object", not: {} } } } });
   assert.equal(impossible.status, 400);
   assert.match((await impossible.json()).error.param, /^\/response_format\/json_schema\/schema/);
   const long = await raw("/chat/completions", { ...ask, messages: [{ role: "user", content: "xyzzy ".repeat(4000) }] });

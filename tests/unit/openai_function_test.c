@@ -28,8 +28,8 @@ static const struct {
     const char *name, *told;
 } answers[] = {
     {"{\"name\":\"f\",\"arguments\":{}}", RV_OPENAI_FUNCTION, "f", "{}"},
-    {"{\"name\":\"get-it_2\",\"arguments\":{\"a\":{\"b\":\"}}\"},\"c\":[1,{}]}}", RV_OPENAI_FUNCTION,
-     "get-it_2", "{\"a\":{\"b\":\"}}\"},\"c\":[1,{}]}"},
+    {"{\"name\":\"get-it_2\",\"arguments\":{\"a\":{\"b\":\"}}\"},\"c\":[1,{}]}}",
+     RV_OPENAI_FUNCTION, "get-it_2", "{\"a\":{\"b\":\"}}\"},\"c\":[1,{}]}"},
     {"{\"name\":\"content\",\"arguments\":{\"content\":\"x\"}}", RV_OPENAI_FUNCTION, "content",
      "{\"content\":\"x\"}"},
     {"{\"content\":\"\"}", RV_OPENAI_CONTENT, "", ""},

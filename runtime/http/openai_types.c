@@ -56,9 +56,8 @@ static bool check_arguments(const json_t *function, const char *at, struct rv_op
 {
     const json_t *arguments = json_object_get(function, "arguments");
     const char *text = json_string_value(arguments);
-    json_t *value = text != NULL ? json_loadb(text, json_string_length(arguments),
-                                              JSON_ALLOW_NUL, NULL)
-                                 : NULL;
+    json_t *value =
+        text != NULL ? json_loadb(text, json_string_length(arguments), JSON_ALLOW_NUL, NULL) : NULL;
     bool good = arguments == NULL || json_is_object(value);
     json_decref(value);
     return good || wrong(fault, at, "arguments", "must be a text that is a JSON object");
@@ -179,12 +178,15 @@ bool rv_openai_check_types(enum rv_openai_kind kind, const json_t *body,
                            struct rv_openai_fault *fault)
 {
     static const struct member every[] = {{"user", TEXT, false}, {0}};
-    static const struct member chat[] = {
-        {"parallel_tool_calls", TRUTH, false}, {"store", TRUTH, false},
-        {"metadata", OBJECT, false},           {"service_tier", TEXT, false},
-        {"reasoning_effort", TEXT, false},     {"verbosity", TEXT, false},
-        {"safety_identifier", TEXT, false},    {"prompt_cache_key", TEXT, false},
-        {0}};
+    static const struct member chat[] = {{"parallel_tool_calls", TRUTH, false},
+                                         {"store", TRUTH, false},
+                                         {"metadata", OBJECT, false},
+                                         {"service_tier", TEXT, false},
+                                         {"reasoning_effort", TEXT, false},
+                                         {"verbosity", TEXT, false},
+                                         {"safety_identifier", TEXT, false},
+                                         {"prompt_cache_key", TEXT, false},
+                                         {0}};
     static const struct member stream[] = {
         {"include_usage", TRUTH, false}, {"include_obfuscation", TRUTH, false}, {0}};
     if (!check(body, "", every, fault)) {

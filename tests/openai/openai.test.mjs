@@ -713,7 +713,7 @@ test("a company's share of the day is a limit with a time, however many ask at o
   const codes = new Set();
   let used = 0, most = 0;
   for (let round = 0; round < 20 && !codes.has("insufficient_quota"); round++) {
-    for (const answer of await Promise.all(Array.from({ length: 20 }, () => third(long)))) {
+    for (const answer of await Promise.all(Array.from({ length: 20 }, (_, i) => third({ ...long, n: i % 4 === 0 ? 3 : 1 })))) {
       const body = await answer.json();
       if (answer.status === 200) {
         used += body.usage.total_tokens;
@@ -728,5 +728,7 @@ test("a company's share of the day is a limit with a time, however many ask at o
   assert.ok(codes.has("insufficient_quota"));
   assert.ok(codes.has("rate_limit_exceeded")); // the rest was on its way: sooner than tomorrow
   assert.ok(used >= 100000 && used < 100000 + most, `${used}, each at most ${most}`);
+  const { error } = await (await third(long)).json(); // the day's sums are what the answers said: a prompt of n choices once
+  assert.ok(error.message.includes(`has used ${used} tokens of 100000 today`), `${used}: ${error.message}`);
   assert.equal((await raw("/chat/completions", { ...ask, max_tokens: 1 })).status, 200); // of the other's share
 });

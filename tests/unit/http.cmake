@@ -10,3 +10,5 @@ reeve_test(http_server_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/http_server_test.c
 reeve_test(openai_function_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/openai_function_test.c
   ${CMAKE_SOURCE_DIR}/runtime/http/openai_function.c
   LINK rv_http_edge LABELS unit)
+reeve_test(openai_share_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/openai_share_test.c
+  LINK rv_http LABELS unit)

@@ -1,4 +1,5 @@
-/* openai_share_test.c -- what is kept back of a company's share: each prompt once, n answers to it. */
+/* openai_share_test.c -- what is kept back of a company's share: each prompt once, n answers to it.
+ */
 #include "runtime/http/openai_share.h"
 #include "tests/support/test.h"
 
@@ -27,12 +28,13 @@ TEST(a_prompt_is_kept_back_once_and_each_of_its_answers)
         ck_assert_int_eq(most(RV_OPENAI_CHAT, body, 25), 15 + n * 10); /* no room for more */
         ck_assert_int_eq(most(RV_OPENAI_CHAT, body, 8), n * 8);
     }
-    ck_assert_int_eq(most(RV_OPENAI_COMPLETION,
-                          "{\"model\":\"m\",\"max_tokens\":10,\"n\":3,\"prompt\":[\"abcd\",\"ab\"]}",
-                          1000),
-                     (4 + 16 + 30) + (2 + 16 + 30));
-    ck_assert_int_eq(most(RV_OPENAI_EMBEDDING, "{\"model\":\"m\",\"input\":[\"abcd\",\"ab\"]}", 1000),
-                     (4 + 16) + (2 + 16));
+    ck_assert_int_eq(
+        most(RV_OPENAI_COMPLETION,
+             "{\"model\":\"m\",\"max_tokens\":10,\"n\":3,\"prompt\":[\"abcd\",\"ab\"]}", 1000),
+        (4 + 16 + 30) + (2 + 16 + 30));
+    ck_assert_int_eq(
+        most(RV_OPENAI_EMBEDDING, "{\"model\":\"m\",\"input\":[\"abcd\",\"ab\"]}", 1000),
+        (4 + 16) + (2 + 16));
 }
 
 TEST_MAIN()

@@ -16,7 +16,10 @@
  *
  * What is written: no white space between tokens; named properties in the schema's order, then
  * required ones without a schema, then others; no key twice; integers within 64 bits and without a
- * point; numbers with bounds without exponents; no U+0000 inside free text.
+ * point; numbers with bounds without exponents; at most 15 digits (NUMBER_EXACT_DIGITS of number.h:
+ * so many a double tells apart) in a number with a point under an exclusive bound, as in
+ * {"type":"number","exclusiveMaximum":2.5}, and in every number under a multipleOf with a fraction,
+ * as in {"type":"integer","multipleOf":2.5}; no U+0000 inside free text.
  *
  * Ideas: byte-level automata over a token trie (llguidance), precomputed masks of string bodies
  * ("slices", there), pushdown of nested values (XGrammar); JSON Schema 2020-12.

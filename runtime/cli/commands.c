@@ -544,7 +544,8 @@ const struct cli_command cli_commands[] = {
     {"model", "chat", "[FILE]", "talk to a model, a line a turn", cmd_model_chat,
      OPTIONS({"tokens", "N", "at most so many an answer; default 512"},
              {"template", "NAME", "with this chat format"}),
-     "Reads lines from standard input.  Needs no database, changes nothing."},
+     "Reads lines from standard input.  FILE is a GGUF file, or shipped: the small one that reeve\n"
+     "brings; without it the setting model.path says which.  Needs no database, changes nothing."},
     {"adapter", "load", "FILE", "a LoRA adapter of this company", cmd_adapter_load,
      OPTIONS({"name", "NAME", "asked for as MODEL:NAME"},
              {"timeout", "SECONDS", "for the health check; default 120"}),

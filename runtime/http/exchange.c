@@ -270,7 +270,7 @@ struct rv_http_stream *rv_exchange_stream(struct rv_exchange *exchange, const ch
     *stream = (struct rv_http_stream){.connection = connection, .closed = closed, .data = data};
     struct rv_buf head;
     rv_buf_init(&head, RV_HTTP_HEAD_MAX);
-    rv_http_answer_head(&head, 200, type, RV_HTTP_CHUNKED, exchange->fields.data, true,
+    rv_http_answer_head(&head, 200, type, RV_HTTP_CHUNKED, exchange->fields.data, false,
                         rv_exchange_is_tls(exchange));
     rv_connection_send(connection, head.data, head.length);
     rv_buf_fini(&head);

@@ -14,7 +14,9 @@
  * banned alike none is.
  *
  * What is not known is ignored, what is known and cannot be done is refused by name, and a wrong
- * type names its place by a JSON pointer.  The tenant is the caller's, whatever the body says.
+ * type names its place by a JSON pointer, also of a member that changes nothing here (user, store,
+ * a name).  The tenant is the caller's, whatever the body says.  Calls in earlier messages have an
+ * id and arguments that are a JSON object, and a tool's message names one of those ids.
  *
  * An answer under a schema (tools, response_format) satisfies it, so stop texts cannot go with one:
  * they would cut it where it is no JSON any more, and the request is refused at /stop.  Of an
@@ -26,7 +28,8 @@
  * arguments that satisfy its parameters.  Arguments are an object; references in parameters are
  * read from the parameters' own root, as whoever wrote them meant them.
  *
- * openai_read.c and openai_write.c are pure; api_openai.c has the calls.  Private to runtime/http.
+ * openai_read.c, openai_types.c and openai_write.c are pure; api_openai.c has the calls.  Private
+ * to runtime/http.
  */
 #ifndef REEVE_RUNTIME_HTTP_OPENAI_H
 #define REEVE_RUNTIME_HTTP_OPENAI_H
@@ -81,6 +84,10 @@ struct rv_openai_ask {
 bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_openai_ask *out,
                     struct rv_openai_fault *fault);
 void rv_openai_ask_fini(struct rv_openai_ask *ask);
+/* The first step of it, openai_types.c: types of members, and that what was called before is whole.
+ */
+bool rv_openai_check_types(enum rv_openai_kind kind, const json_t *body,
+                           struct rv_openai_fault *fault);
 /* Where in the request the fault is that the engine tells of its input `index`: a pointer into
  * `out`; "" not known. */
 void rv_openai_place(const struct rv_openai_ask *ask, size_t index, enum rv_code code,
@@ -125,7 +132,10 @@ json_t *rv_openai_choice(const struct rv_openai_head *head, size_t index, json_t
                          json_t *logprobs, const char *finish);
 /* The whole; takes the list of choices. */
 json_t *rv_openai_whole(const struct rv_openai_head *head, json_t *choices, const json_t *usage);
-/* A constrained answer taken apart: {"content"} or a call with `id`; NULL when it is neither. */
-json_t *rv_openai_tool_message(const char *text, const char *id, bool *is_call);
+/* A call of a function: the message of a whole answer, and of a stream the delta that begins it and
+ * those that follow.  They take `arguments`, a text or a piece of it. */
+json_t *rv_openai_call_message(const char *id, const char *name, json_t *arguments);
+json_t *rv_openai_call_begin(const char *id, const char *name);
+json_t *rv_openai_call_more(json_t *arguments);
 
 #endif

@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/http/openai_function.h"
 #include "runtime/http/openai_share.h"
 
 #include <stdio.h>
@@ -18,9 +19,11 @@ struct choice {
     size_t index;
     uint64_t question;
     bool asked, ended;
-    struct rv_buf text, thoughts; /* gathered: not streamed, or a call with functions */
-    json_t *logprobs;
-    size_t begun; /* characters of the prompt and of the tokens so far */
+    struct rv_buf text, thoughts;       /* so far; of a stream, what was not written yet ... */
+    json_t *logprobs;                   /* ... and these, too */
+    struct rv_openai_function function; /* with tools: whether `text` is said, or arguments ... */
+    bool named;                         /* ... and the stream has the function's name */
+    size_t begun;                       /* characters of the prompt and of the tokens so far */
     char finish[16];
 };
 
@@ -142,6 +145,7 @@ static void open_free(struct rv_openai_open *open)
     for (size_t i = 0; i < open->count; i++) {
         rv_buf_fini(&open->choices[i].text);
         rv_buf_fini(&open->choices[i].thoughts);
+        rv_openai_function_fini(&open->choices[i].function);
         json_decref(open->choices[i].logprobs);
     }
     rv_free(open->choices);
@@ -211,65 +215,105 @@ static void begin_stream(struct rv_openai_open *open)
     }
     open->stream = rv_exchange_stream(call->exchange, "text/event-stream", on_closed, open);
     for (size_t i = 0; i < open->count && open->head.kind == RV_OPENAI_CHAT; i++) {
-        write_chunk(open,
-                    rv_openai_chunk(&open->head, i,
-                                    json_pack("{s:s,s:s}", "role", "assistant", "content", ""),
-                                    NULL, NULL));
+        write_chunk(open, rv_openai_chunk(&open->head, i,
+                                          json_pack("{s:s,s:s?}", "role", "assistant", "content",
+                                                    open->ask.tools ? NULL : ""),
+                                          NULL, NULL));
     }
 }
 
-static void stream_piece(struct choice *choice, const json_t *body, json_t *logprobs)
+static bool is_call(const struct choice *choice)
+{
+    return choice->function.form == RV_OPENAI_FUNCTION;
+}
+
+static void call_id_of(const struct choice *choice, char id[ID_TEXT])
+{
+    snprintf(id, ID_TEXT, "call_%016llx",
+             (unsigned long long)(choice->open->call_id + choice->index));
+}
+
+static json_t *take_text(struct rv_buf *text)
+{
+    json_t *value = json_stringn(text->data, text->length);
+    rv_buf_reset(text);
+    return value;
+}
+
+/* Of the choice, once there are some.  New reference, or NULL. */
+static json_t *take_logprobs(struct choice *choice)
+{
+    json_t *list = json_array_size(choice->logprobs) > 0 ? choice->logprobs : NULL;
+    choice->logprobs = list != NULL ? json_array() : choice->logprobs;
+    return list;
+}
+
+/* What came and was not written. */
+static void stream_choice(struct choice *choice)
 {
     struct rv_openai_open *open = choice->open;
-    json_t *text = json_object_get(body, "text");
-    if (json_string_length(text) == 0 && logprobs == NULL) {
-        return; /* the end of a thought: nothing to say */
+    if (is_call(choice) && !choice->named) {
+        char id[ID_TEXT];
+        call_id_of(choice, id);
+        begin_stream(open);
+        write_chunk(open,
+                    rv_openai_chunk(&open->head, choice->index,
+                                    rv_openai_call_begin(id, choice->function.name), NULL, NULL));
+        choice->named = true;
+    }
+    if (choice->thoughts.length == 0 && choice->text.length == 0) {
+        return;
     }
     begin_stream(open);
-    json_t *delta = open->head.kind == RV_OPENAI_COMPLETION ? json_incref(text)
-                    : rv_json_bool(body, "thinking", false)
-                        ? json_pack("{s:O}", "reasoning_content", text)
-                        : json_pack("{s:O}", "content", text);
-    write_chunk(open, rv_openai_chunk(&open->head, choice->index, delta, logprobs, NULL));
+    json_t *delta = NULL;
+    if (choice->thoughts.length > 0) {
+        delta = json_pack("{s:o}", "reasoning_content", take_text(&choice->thoughts));
+    } else if (open->head.kind == RV_OPENAI_COMPLETION) {
+        delta = take_text(&choice->text);
+    } else if (is_call(choice)) {
+        delta = rv_openai_call_more(take_text(&choice->text));
+    } else {
+        delta = json_pack("{s:o}", "content", take_text(&choice->text));
+    }
+    write_chunk(open,
+                rv_openai_chunk(&open->head, choice->index, delta, take_logprobs(choice), NULL));
 }
 
 /* ---- the end ---- */
 
-static json_t *message_of(const struct choice *choice, bool *is_call)
+/* Arguments that had to be closed at the limit are whole, and not what the model would have said.
+ */
+static const char *finish_of(const struct choice *choice)
 {
-    const struct rv_openai_open *open = choice->open;
-    const struct rv_buf *text = &choice->text;
-    *is_call = false;
-    if (open->head.kind == RV_OPENAI_COMPLETION) {
-        return json_stringn(text->data, text->length);
+    return is_call(choice) && strcmp(choice->finish, "stop") == 0 ? "tool_calls" : choice->finish;
+}
+
+static json_t *message_of(struct choice *choice)
+{
+    json_t *text = take_text(&choice->text);
+    if (choice->open->head.kind == RV_OPENAI_COMPLETION) {
+        return text;
     }
-    char call_id[ID_TEXT];
-    snprintf(call_id, sizeof call_id, "call_%016llx",
-             (unsigned long long)(open->call_id + choice->index));
-    json_t *message = open->ask.tools ? rv_openai_tool_message(text->data, call_id, is_call) : NULL;
-    if (message == NULL) {
-        message = json_pack("{s:s,s:s#}", "role", "assistant", "content", text->data,
-                            (json_int_t)text->length);
+    json_t *message = NULL;
+    if (is_call(choice)) {
+        char id[ID_TEXT];
+        call_id_of(choice, id);
+        message = rv_openai_call_message(id, choice->function.name, text);
+    } else {
+        message = json_pack("{s:s,s:o}", "role", "assistant", "content", text);
     }
     if (choice->thoughts.length > 0) {
-        json_object_set_new(message, "reasoning_content",
-                            json_stringn(choice->thoughts.data, choice->thoughts.length));
+        json_object_set_new(message, "reasoning_content", take_text(&choice->thoughts));
     }
     return message;
 }
 
-static void end_choice(const struct choice *choice)
+static void end_choice(struct choice *choice)
 {
     struct rv_openai_open *open = choice->open;
-    bool is_call = false;
     begin_stream(open);
-    if (open->ask.tools) {
-        json_t *message = message_of(choice, &is_call);
-        json_object_del(message, "role");
-        write_chunk(open, rv_openai_chunk(&open->head, choice->index, message, NULL, NULL));
-    }
-    write_chunk(open, rv_openai_chunk(&open->head, choice->index, NULL, NULL,
-                                      is_call ? "tool_calls" : choice->finish));
+    write_chunk(open, rv_openai_chunk(&open->head, choice->index, NULL, take_logprobs(choice),
+                                      finish_of(choice)));
 }
 
 static void end_stream(struct rv_openai_open *open)
@@ -291,12 +335,8 @@ static void answer_whole(struct rv_openai_open *open)
     json_t *choices = json_array();
     for (size_t i = 0; i < open->count; i++) {
         struct choice *choice = &open->choices[i];
-        bool is_call = false;
-        json_t *message = message_of(choice, &is_call);
-        const json_t *call = json_array_get(json_object_get(message, "tool_calls"), 0);
-        json_object_del((json_t *)(uintptr_t)call, "index"); /* of streams only */
-        json_array_append_new(choices, rv_openai_choice(&open->head, i, message, choice->logprobs,
-                                                        is_call ? "tool_calls" : choice->finish));
+        json_array_append_new(choices, rv_openai_choice(&open->head, i, message_of(choice),
+                                                        choice->logprobs, finish_of(choice)));
         choice->logprobs = NULL;
     }
     json_t *whole = rv_openai_whole(&open->head, choices, open->usage);
@@ -330,26 +370,25 @@ static void on_piece(struct choice *choice, const json_t *body)
     const json_t *list = json_object_get(body, "logprobs");
     const json_t *text = json_object_get(body, "text");
     bool thinking = rv_json_bool(body, "thinking", false);
-    json_t *logprobs = open->ask.logprobs && list != NULL && !thinking ? json_array() : NULL;
-    for (size_t i = 0; logprobs != NULL && i < json_array_size(list); i++) {
+    for (size_t i = 0; open->ask.logprobs && !thinking && i < json_array_size(list); i++) {
         json_t *one = rv_openai_logprob(json_array_get(list, i), open->ask.alternatives);
         if (open->head.kind == RV_OPENAI_COMPLETION) {
             rv_openai_place_logprob(one, &choice->begun);
         }
-        json_array_append_new(logprobs, one);
+        json_array_append_new(choice->logprobs, one);
     }
     if (open->call != NULL && rv_exchange_gone(open->call->exchange)) {
         open_cut(open);
     }
-    if (open->ask.stream && !open->ask.tools) {
-        stream_piece(choice, body, logprobs);
-        return;
+    if (open->ask.tools && !thinking) {
+        rv_openai_function_take(&choice->function, json_string_value(text),
+                                json_string_length(text), &choice->text);
+    } else {
+        rv_buf_add(thinking ? &choice->thoughts : &choice->text, json_string_value(text),
+                   json_string_length(text));
     }
-    rv_buf_add(thinking ? &choice->thoughts : &choice->text, json_string_value(text),
-               json_string_length(text));
-    if (logprobs != NULL) {
-        json_array_extend(choice->logprobs, logprobs);
-        json_decref(logprobs);
+    if (open->ask.stream) {
+        stream_choice(choice);
     }
 }
 
@@ -518,6 +557,7 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
         rv_buf_init(&choice->text, TEXT_MAX);
         rv_buf_str(&choice->text, "");
         rv_buf_init(&choice->thoughts, TEXT_MAX);
+        rv_openai_function_init(&choice->function);
     }
     name_it(open);
     json_t *question = open->ask.question;

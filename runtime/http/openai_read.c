@@ -284,9 +284,6 @@ static bool take_stream(const json_t *body, struct rv_openai_ask *out,
         return wrong(fault, "/stream_options", "stream_options must be an object");
     }
     const json_t *include = json_object_get(options, "include_usage");
-    if (include != NULL && !json_is_boolean(include)) {
-        return wrong(fault, "/stream_options/include_usage", "include_usage must be true or false");
-    }
     out->usage_chunk = !json_is_false(include);
     return true;
 }
@@ -718,7 +715,8 @@ static bool read_embedding(const json_t *body, struct rv_openai_ask *out,
 {
     json_t *input = json_object_get(body, "input");
     const json_t *wanted = json_object_get(body, "encoding_format");
-    const char *format = is_nothing(wanted) ? "float" : rv_json_str(body, "encoding_format", "");
+    const char *format =
+        wanted == NULL || json_is_null(wanted) ? "float" : rv_json_str(body, "encoding_format", "");
     const json_t *dimensions = json_object_get(body, "dimensions");
     out->inputs = json_is_array(input) ? json_incref(input) : json_array();
     if (json_is_string(input)) {
@@ -753,6 +751,9 @@ bool rv_openai_read(enum rv_openai_kind kind, const json_t *body, struct rv_open
         return wrong(fault, "/model", "model must be the name of a model, see GET /v1/models");
     }
     snprintf(out->model, sizeof out->model, "%s", model);
+    if (!rv_openai_check_types(kind, body, fault)) {
+        return false;
+    }
     if (kind == RV_OPENAI_EMBEDDING) {
         return read_embedding(body, out, fault);
     }

@@ -204,24 +204,21 @@ json_t *rv_openai_whole(const struct rv_openai_head *head, json_t *choices, cons
     return whole;
 }
 
-json_t *rv_openai_tool_message(const char *text, const char *id, bool *is_call)
+json_t *rv_openai_call_message(const char *id, const char *name, json_t *arguments)
 {
-    json_t *value = json_loads(text, JSON_ALLOW_NUL, NULL);
-    json_t *content = json_object_get(value, "content");
-    json_t *name = json_object_get(value, "name");
-    json_t *arguments = json_object_get(value, "arguments");
-    json_t *message = NULL;
-    *is_call = false;
-    if (json_is_string(name) && json_is_object(arguments)) {
-        char *written = rv_json_text(arguments);
-        *is_call = true;
-        message = json_pack("{s:s,s:n,s:[{s:i,s:s,s:s,s:{s:O,s:s}}]}", "role", "assistant",
-                            "content", "tool_calls", "index", 0, "id", id, "type", "function",
-                            "function", "name", name, "arguments", written);
-        rv_free(written);
-    } else if (json_is_string(content)) {
-        message = json_pack("{s:s,s:O}", "role", "assistant", "content", content);
-    }
-    json_decref(value);
-    return message;
+    return json_pack("{s:s,s:n,s:[{s:s,s:s,s:{s:s,s:o}}]}", "role", "assistant", "content",
+                     "tool_calls", "id", id, "type", "function", "function", "name", name,
+                     "arguments", arguments);
+}
+
+json_t *rv_openai_call_begin(const char *id, const char *name)
+{
+    return json_pack("{s:[{s:i,s:s,s:s,s:{s:s,s:s}}]}", "tool_calls", "index", 0, "id", id, "type",
+                     "function", "function", "name", name, "arguments", "");
+}
+
+json_t *rv_openai_call_more(json_t *arguments)
+{
+    return json_pack("{s:[{s:i,s:{s:o}}]}", "tool_calls", "index", 0, "function", "arguments",
+                     arguments);
 }

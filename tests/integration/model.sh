@@ -40,6 +40,10 @@ reeve model chat nope </dev/null 2>&1 | grep -q "nope: No such file.*"
 check "that says what is missing" 0 $?
 reeve model chat nope </dev/null 2>&1 | grep -q "shipped.*reeve model list"
 check "and which models there are" 0 $?
+reeve model chat --help | grep -q "FILE is .*shipped"
+check "as the help does" 0 $?
+reeve model chat shipped </dev/null
+check "shipped is the model that reeve brings" 0 $?
 reeve model chat "$state/tiny.gguf" </dev/null
 check "a chat about nothing with a model is none" 0 $?
 head -c 70000 /dev/zero | tr '\0' 'a' | reeve model chat "$state/tiny.gguf" --tokens 4 >"$state/out" 2>"$state/long"

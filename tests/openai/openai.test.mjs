@@ -1,6 +1,7 @@
 // openai.test.mjs URL -- what the client promises its users holds against reeve, and raw requests that
 // no client sends are refused in the API's own words.
 import OpenAI from "openai";
+import { LengthFinishReasonError } from "openai/error";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { readFileSync } from "node:fs";
@@ -95,6 +96,85 @@ test("tools: required, named, streamed, none", async () => {
   assert.ok("number" in JSON.parse(args));
   const none = await client.chat.completions.create({ ...many, tool_choice: "none", max_tokens: 8 });
   assert.equal(none.choices[0].message.tool_calls, undefined);
+});
+
+// A message and its end from chunks, as the API says that they are put together, and how many said something.
+const gather = async (stream) => {
+  const made = { message: { role: undefined, content: null }, finish: null, logprobs: [], chunks: { reasoning: 0, content: 0, arguments: 0 } };
+  const { message, chunks } = made;
+  for await (const chunk of stream) for (const { delta, finish_reason, logprobs } of chunk.choices) {
+    assert.equal(made.finish, null);
+    message.role = delta.role ?? message.role;
+    made.logprobs.push(...(logprobs?.content ?? []));
+    if (delta.reasoning_content) message.reasoning_content = (message.reasoning_content ?? "") + delta.reasoning_content;
+    if (delta.content) message.content = (message.content ?? "") + delta.content;
+    for (const { index, id, type, function: part } of delta.tool_calls ?? []) {
+      assert.equal(index, 0);
+      if (id) { // the name first, then pieces of the arguments
+        assert.equal(message.tool_calls, undefined);
+        assert.equal(part.arguments, "");
+        message.tool_calls = [{ id, type, function: { name: part.name, arguments: "" } }];
+      } else {
+        assert.equal(part.name, undefined);
+        message.tool_calls[0].function.arguments += part.arguments;
+        chunks.arguments += 1;
+      }
+    }
+    chunks.reasoning += delta.reasoning_content ? 1 : 0;
+    chunks.content += delta.content ? 1 : 0;
+    made.finish = finish_reason ?? null;
+  }
+  return made;
+};
+const noted = { type: "function", function: { name: "note", parameters: { type: "object",
+  properties: { text: { type: "string", maxLength: 30 }, tags: { type: "array", items: { type: "string", maxLength: 4 }, maxItems: 3 } },
+  required: ["text", "tags"], additionalProperties: false } } };
+
+test("a stream with tools says what the whole says, while it comes", async () => {
+  const without = ({ message, ...rest }) => ({ ...rest, message: { ...message, content: message.content || null, // an empty text has no piece
+    tool_calls: message.tool_calls?.map(({ id, ...call }) => { assert.match(id, /^call_[0-9a-f]{16}$/); return call; }) } });
+  const most = { reasoning: 0, content: 0, arguments: 0 };
+  const forms = new Set();
+  for (const tool_choice of ["auto", "required"]) for (let seed = 1; seed <= 12; seed++) {
+    const body = { ...ask, temperature: 1, seed, max_tokens: 250, tools: [tool, noted], tool_choice, logprobs: true, top_logprobs: 1 };
+    const { message, finish_reason: finish, logprobs } = (await client.chat.completions.create(body)).choices[0];
+    const { chunks, ...streamed } = await gather(await client.chat.completions.create({ ...body, stream: true }));
+    assert.deepEqual(without(streamed), without({ message, finish, logprobs: logprobs.content }));
+    const helped = (await client.chat.completions.stream(body).finalChatCompletion()).choices[0];
+    assert.equal(helped.finish_reason, finish);
+    assert.equal(helped.message.content || null, message.content || null);
+    assert.deepEqual(helped.message.tool_calls?.map((one) => [one.function.name, one.function.arguments]),
+      message.tool_calls?.map((one) => [one.function.name, one.function.arguments]));
+    if (message.tool_calls) JSON.parse(message.tool_calls[0].function.arguments);
+    assert.ok(message.tool_calls ? finish !== "stop" && message.content === null : finish !== "tool_calls");
+    forms.add(message.tool_calls?.[0].function.name ?? "content");
+    for (const key in most) most[key] = Math.max(most[key], chunks[key]);
+  }
+  assert.deepEqual([...forms].sort(), ["content", "get_invoice", "note"]);
+  for (const key in most) assert.ok(most[key] > 3, `${key}: ${most[key]}`);
+});
+
+test("an answer that met its limit says so, a call too", async () => {
+  const parameters = { type: "object", properties: { list: { type: "array", minItems: 1, items: { type: "string", minLength: 8 } } }, required: ["list"],
+    additionalProperties: false };
+  const ends = new Set();
+  for (const [seed, tool_choice, max_tokens] of [[1, "required", 110], [2, { type: "function", function: { name: "f" } }, 110],
+    ...Array.from({ length: 8 }, (_, i) => [3 + i, "auto", 60])]) {
+    const body = { ...ask, temperature: 1, seed, max_tokens, tools: [{ type: "function", function: { name: "f", parameters } }], tool_choice };
+    const answer = await client.chat.completions.create(body);
+    const { message, finish_reason } = answer.choices[0];
+    const streamed = await gather(await client.chat.completions.create({ ...body, stream: true }));
+    assert.equal(streamed.finish, finish_reason);
+    assert.ok(answer.usage.completion_tokens <= max_tokens);
+    if (message.tool_calls) assert.ok(Array.isArray(JSON.parse(message.tool_calls[0].function.arguments).list));
+    ends.add(`${message.tool_calls ? "call" : "text"} ${finish_reason}`);
+    const strict = { ...body, tools: [{ type: "function", function: { name: "f", strict: true, parameters } }] };
+    const parse = client.chat.completions.parse(strict); // refuses what was cut
+    if (finish_reason === "length") await assert.rejects(parse, LengthFinishReasonError);
+    else await parse;
+  }
+  assert.ok(ends.has("call length"), [...ends].join());
+  assert.ok(ends.has("text length"), [...ends].join());
 });
 
 // What pydantic and zod write, and what they could: every reference is read from the parameters' root.
@@ -460,6 +540,51 @@ test("embeddings are the same alone and in a batch, of length one", async () => 
   assert.ok(Math.abs(length - 1) < 1e-3);
 });
 
+test("a wrong type is refused by place, also where it would change nothing", async () => {
+  const user = { role: "user", content: "x" };
+  const call = { id: "c1", type: "function", function: { name: "get_invoice", arguments: "{\"number\":1}" } };
+  const called = (more) => ({ role: "assistant", content: null, tool_calls: [{ ...call, ...more }] });
+  const result = { role: "tool", tool_call_id: "c1", content: "found" };
+  const format = (more) => ({ response_format: { type: "json_schema", json_schema: { name: "n", schema: { type: "object" }, ...more } } });
+  const at = "/response_format/json_schema";
+  const refused = async (path, body, place) => {
+    const answer = await raw(path, body);
+    assert.equal(answer.status, 400, place);
+    const { error } = await answer.json();
+    assert.equal(error.param, place);
+    assert.match(error.message, /must be|is missing|can only/);
+  };
+  for (const [more, place] of [[{ user: 5 }, "/user"], [{ parallel_tool_calls: "x" }, "/parallel_tool_calls"], [{ store: "no" }, "/store"],
+    [{ metadata: "x" }, "/metadata"], [{ service_tier: 1 }, "/service_tier"], [{ reasoning_effort: 3 }, "/reasoning_effort"],
+    [{ verbosity: [] }, "/verbosity"], [{ safety_identifier: 5 }, "/safety_identifier"], [{ prompt_cache_key: {} }, "/prompt_cache_key"],
+    [{ stream_options: { include_usage: "x" } }, "/stream_options/include_usage"], [format({ name: 5 }), `${at}/name`],
+    [format({ name: undefined }), `${at}/name`], [format({ strict: "y" }), `${at}/strict`], [format({ description: 5 }), `${at}/description`],
+    [{ response_format: { type: "json_schema" } }, "/response_format/json_schema"],
+    [{ tools: [{ ...tool, type: 5 }] }, "/tools/0/type"], [{ tools: [{ ...tool, function: 5 }] }, "/tools/0/function"],
+    [{ tools: [tool, { ...tool, function: { ...tool.function, strict: "x" } }] }, "/tools/1/function/strict"],
+    [{ tools: [{ ...tool, function: { ...tool.function, description: 5 } }] }, "/tools/0/function/description"],
+    [{ tools: [tool], tool_choice: { type: "x", function: { name: "get_invoice" } } }, "/tool_choice/type"],
+    [{ tools: [tool], tool_choice: { type: "function", function: "get_invoice" } }, "/tool_choice/function"]])
+    await refused("/chat/completions", { ...ask, ...more }, place);
+  for (const [messages, place] of [[[{ ...user, name: 5 }], "/messages/0/name"], [[user, { role: "assistant", content: "x", refusal: 5 }], "/messages/1/refusal"],
+    [[user, called(), { ...result, tool_call_id: undefined }], "/messages/2/tool_call_id"], [[user, called(), { ...result, tool_call_id: 5 }], "/messages/2/tool_call_id"],
+    [[user, called(), { ...result, tool_call_id: "c2" }], "/messages/2/tool_call_id"], [[user, result, called()], "/messages/1/tool_call_id"],
+    [[user, called({ id: undefined })], "/messages/1/tool_calls/0/id"], [[user, called({ id: 5 })], "/messages/1/tool_calls/0/id"],
+    [[user, called({ type: "x" })], "/messages/1/tool_calls/0/type"], [[{ ...user, tool_calls: [call] }], "/messages/0/tool_calls"],
+    ...["", "no", "{", "[1]", "{\"a\":1} x", 5, {}].map((text) => [[user, called({ function: { name: "f", arguments: text } })],
+      "/messages/1/tool_calls/0/function/arguments"])])
+    await refused("/chat/completions", { ...ask, messages }, place);
+  await refused("/completions", { model: "reeve", prompt: "abc", user: 5 }, "/user");
+  for (const [more, place] of [[{ user: [] }, "/user"], [{ encoding_format: false }, "/encoding_format"], [{ encoding_format: [] }, "/encoding_format"]]) {
+    const answer = await raw("/embeddings", { model: "reeve", input: "abc", ...more });
+    assert.equal(answer.status, 400, place);
+    assert.equal((await answer.json()).error.param, place);
+  }
+  const good = await raw("/chat/completions", { ...ask, max_tokens: 60, user: "u", store: false, metadata: { a: "b" }, parallel_tool_calls: true, verbosity: null,
+    messages: [{ ...user, name: "ann" }, called(), result, { ...called({ id: "c2" }), content: "and" }, { ...result, tool_call_id: "c2" }, user], tools: [tool] });
+  assert.equal(good.status, 200, await good.text());
+});
+
 test("wrong requests are refused by place", async () => {
   const wrong = [
     [{ ...ask, temperature: "hot" }, "/temperature"], [{ ...ask, messages: [] }, "/messages"],
@@ -504,7 +629,7 @@ test("wrong requests are refused by place", async () => {
     assert.equal(error.type, "invalid_request_error");
   }
   const impossible = await raw("/chat/completions", { ...ask, response_format: { type: "json_schema",
-    json_schema: { schema: { type: "object", not: {} } } } });
+    json_schema: { name: "n", schema: { type: "object", not: {} } } } });
   assert.equal(impossible.status, 400);
   assert.match((await impossible.json()).error.param, /^\/response_format\/json_schema\/schema/);
   const long = await raw("/chat/completions", { ...ask, messages: [{ role: "user", content: "xyzzy ".repeat(4000) }] });
@@ -588,7 +713,7 @@ test("a company's share of the day is a limit with a time, however many ask at o
   const codes = new Set();
   let used = 0, most = 0;
   for (let round = 0; round < 20 && !codes.has("insufficient_quota"); round++) {
-    for (const answer of await Promise.all(Array.from({ length: 20 }, () => third(long)))) {
+    for (const answer of await Promise.all(Array.from({ length: 20 }, (_, i) => third({ ...long, n: i % 4 === 0 ? 3 : 1 })))) {
       const body = await answer.json();
       if (answer.status === 200) {
         used += body.usage.total_tokens;
@@ -603,5 +728,7 @@ test("a company's share of the day is a limit with a time, however many ask at o
   assert.ok(codes.has("insufficient_quota"));
   assert.ok(codes.has("rate_limit_exceeded")); // the rest was on its way: sooner than tomorrow
   assert.ok(used >= 100000 && used < 100000 + most, `${used}, each at most ${most}`);
+  const { error } = await (await third(long)).json(); // the day's sums are what the answers said: a prompt of n choices once
+  assert.ok(error.message.includes(`has used ${used} tokens of 100000 today`), `${used}: ${error.message}`);
   assert.equal((await raw("/chat/completions", { ...ask, max_tokens: 1 })).status, 200); // of the other's share
 });

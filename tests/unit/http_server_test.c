@@ -424,6 +424,7 @@ static int stream_client(struct world *world)
     put(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
     const char *text = take(fd, "hello");
     EXPECT(strstr(text, "Transfer-Encoding: chunked") != NULL);
+    EXPECT(strstr(text, "Connection: close\r\n") != NULL); /* nothing can follow */
     EXPECT(strstr(text, "9\r\n: hello\n\n\r\n") != NULL);
     close(fd);
     for (int i = 0; i < 40 && atomic_load(&world->stream_closed) == 0; i++) {

@@ -712,8 +712,9 @@ test("a company's share of the day is a limit with a time, however many ask at o
     headers: { authorization: `Bearer ${process.env.THIRD_KEY}`, "content-type": "application/json" }, body: JSON.stringify(body) });
   const codes = new Set();
   let used = 0, most = 0;
+  for (let i = 0; i < 3; i++) used += (await (await third({ ...long, n: 3 })).json()).usage.total_tokens; // with places for all
   for (let round = 0; round < 20 && !codes.has("insufficient_quota"); round++) {
-    for (const answer of await Promise.all(Array.from({ length: 20 }, (_, i) => third({ ...long, n: i % 4 === 0 ? 3 : 1 })))) {
+    for (const answer of await Promise.all(Array.from({ length: 20 }, () => third(long)))) {
       const body = await answer.json();
       if (answer.status === 200) {
         used += body.usage.total_tokens;

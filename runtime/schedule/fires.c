@@ -351,11 +351,12 @@ static void on_beaten(void *data, enum rv_code code, const struct rv_result *res
             continue; /* it ended, or came back here, while the beat was on its way */
         }
         const char *what = rv_result_text(result, row, 2);
-        if (strcmp(what, "lost") == 0 || strcmp(what, "removed") == 0) {
+        bool lost = strcmp(what, "lost") == 0;
+        if (lost || strcmp(what, "removed") == 0) {
             rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-LET-GO",
                    "tenant=%d fire=%" PRId64 " attempt=%d %s", (int)fire->tenant, fire->id,
-                   fire->attempt, what);
-            let_go(fires, fire, strcmp(what, "lost") == 0);
+                   fire->attempt, lost ? "lost" : "removed");
+            let_go(fires, fire, lost);
         } else {
             tell(fires, fire, why_of(what), rv_result_bool(result, row, 3));
         }

@@ -3,5 +3,5 @@ if(TARGET reeve AND BUILD_TESTING)
   add_test(NAME openai_client_test
     COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/run.sh $<TARGET_FILE:reeve>
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(openai_client_test PROPERTIES TIMEOUT 300 LABELS integration SKIP_RETURN_CODE 77)
+  set_tests_properties(openai_client_test PROPERTIES TIMEOUT 600 LABELS integration SKIP_RETURN_CODE 77)
 endif()

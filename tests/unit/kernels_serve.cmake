@@ -4,7 +4,7 @@ reeve_test(kernels_parts_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_parts_te
 foreach(backend ref cpu)
   string(TOUPPER ${backend} upper)
   reeve_test(kernels_engine_${backend}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_engine_test.c
-             LINK kernels PkgConfig::JANSSON LABELS unit TIMEOUT 300)
+             LINK kernels PkgConfig::JANSSON LABELS unit TIMEOUT 600)
   if(TARGET kernels_engine_${backend}_test)
     target_compile_definitions(kernels_engine_${backend}_test PRIVATE TEST_BACKEND=KERNEL_${upper})
   endif()

@@ -21,6 +21,9 @@
 
 enum { REQUEST_ARENA_MAX = 8 << 20 };
 
+/* Columns of run_status: it is to end; its plan is over, and reads nothing that is sent. */
+enum { RUN_STATUS_ENDS = 2, RUN_STATUS_DEAF = 3 };
+
 /* One request on its way; the pass refers to its copies. */
 struct request {
     struct rv_gate_pass pass;
@@ -33,7 +36,7 @@ struct request {
     json_t *args;
     json_t *body;     /* input of the run, body of the signal */
     const char *name; /* the agent, or the signal's name */
-    int unread;       /* the column of run_status that says that nothing reads it; 0: it is read */
+    int unread;       /* which of them says that nothing reads it; 0: it is read */
     const char *business_key;
     struct rv_hash plan_hash;
     const char *const *(*resolutions_of)(const char *type);
@@ -701,7 +704,7 @@ void rv_run_tell(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     RV_ASSERT(name[0] != '\0' && name[0] != '$' && strlen(name) <= RV_SIGNAL_NAME_MAX);
     struct request *request = tell(gate, db, tenant, principal, run, "run.signal", name,
                                    json_deep_copy(body), done, data);
-    request->unread = 3; /* the plan is over */
+    request->unread = RUN_STATUS_DEAF;
     go_once(request, once,
             json_pack("{s:s,s:I,s:s,s:O}", "does", "run.signal", "run", (json_int_t)run, "name",
                       name, "body", request->body),

@@ -2,6 +2,7 @@
  * a schema.  (That answers with them are the same in a crowd: kernels_engine_test.c.) */
 #include "kernels/kernel.h"
 #include "tests/support/kernel_asker.h"
+#include "tests/support/kernel_tiny.h"
 #include "tests/support/test.h"
 
 #include <jansson.h>
@@ -9,30 +10,6 @@
 
 static const char prompt[] = "the quick brown fox jumps over the lazy dog; the quick brown fox";
 enum { ANSWER = 24 };
-
-static struct kernel_model *tiny(void)
-{
-    struct kernel_model *model = NULL;
-    struct kernel_error error;
-    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
-    return model;
-}
-
-static struct kernel_engine *start(struct kernel_model *model)
-{
-    struct kernel_engine *engine = NULL;
-    struct kernel_error error;
-    struct kernel_engine_options options = {
-        .backend = TEST_BACKEND, .threads = 1, .cache_bytes = 4 << 20};
-    ck_assert_msg(kernel_engine_create(model, &options, &engine, &error) == KERNEL_OK, "%s",
-                  error.message);
-    return engine;
-}
-
-static struct kernel_text text_of(const char *text)
-{
-    return (struct kernel_text){text, strlen(text)};
-}
 
 static struct kernel_request complete(struct kernel_message *message, uint32_t tokens)
 {
@@ -51,7 +28,7 @@ TEST(a_token_is_chosen_by_its_logit_with_bias_and_penalties)
     enum { TOKENS = 40 };
     static const double penalties[][2] = {{0, 0}, {2, 0}, {0, 2}, {1, 0.5}, {-1, -1}};
     struct kernel_model *model = tiny();
-    struct kernel_engine *engine = start(model);
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     for (size_t p = 0; p < sizeof penalties / sizeof penalties[0]; p++) {
         struct kernel_message message;
         struct asked asked;
@@ -103,7 +80,7 @@ static void assert_refused(struct kernel_engine *engine, const struct kernel_sam
 TEST(biases_and_penalties_out_of_their_range_are_refused)
 {
     struct kernel_model *model = tiny();
-    struct kernel_engine *engine = start(model);
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     struct kernel_model_facts facts;
     kernel_model_facts(model, &facts);
     struct kernel_bias biases[301] = {{0, 0}};
@@ -131,7 +108,7 @@ TEST(biases_and_penalties_out_of_their_range_are_refused)
 TEST(a_bias_chooses_or_bans_a_token)
 {
     struct kernel_model *model = tiny();
-    struct kernel_engine *engine = start(model);
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     for (int temperature = 0; temperature < 2; temperature++) {
         struct kernel_message message;
         struct asked free_one;
@@ -189,7 +166,7 @@ static void assert_fits(const struct asked *asked)
 TEST(no_bias_breaks_a_schema)
 {
     struct kernel_model *model = tiny();
-    struct kernel_engine *engine = start(model);
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     struct kernel_model_facts facts;
     kernel_model_facts(model, &facts);
     enum { ASKED = 24, BIASES = 300 };
@@ -225,7 +202,7 @@ TEST(a_ban_of_all_that_may_come_bans_none)
 {
     static const char digit[] = "{\"enum\":[1,2,3]}";
     struct kernel_model *model = tiny();
-    struct kernel_engine *engine = start(model);
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     struct kernel_bias biases[300];
     for (int32_t b = 0; b < 300; b++) {
         biases[b] = (struct kernel_bias){b, -100};
@@ -255,7 +232,7 @@ TEST(options_are_measured_without_bias)
 {
     static const struct kernel_text options[] = {{"hold", 4}, {"pay", 3}};
     struct kernel_model *model = tiny();
-    struct kernel_engine *engine = start(model);
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     struct kernel_message message;
     struct asked asked;
     struct kernel_request request = complete(&message, 60);

@@ -2,33 +2,10 @@
  * is whole, and says that it was. */
 #include "kernels/kernel.h"
 #include "tests/support/kernel_asker.h"
+#include "tests/support/kernel_tiny.h"
 #include "tests/support/test.h"
 
 #include <jansson.h>
-
-static struct kernel_model *tiny(void)
-{
-    struct kernel_model *model = NULL;
-    struct kernel_error error;
-    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
-    return model;
-}
-
-static struct kernel_engine *start(struct kernel_model *model)
-{
-    struct kernel_engine *engine = NULL;
-    struct kernel_error error;
-    struct kernel_engine_options options = {
-        .backend = TEST_BACKEND, .threads = 1, .cache_bytes = 4 << 20};
-    ck_assert_msg(kernel_engine_create(model, &options, &engine, &error) == KERNEL_OK, "%s",
-                  error.message);
-    return engine;
-}
-
-static struct kernel_text text_of(const char *text)
-{
-    return (struct kernel_text){text, strlen(text)};
-}
 
 static struct kernel_request question(struct kernel_message *message, const char *schema,
                                       uint32_t tokens, int seed)
@@ -52,7 +29,7 @@ TEST(an_answer_that_is_closed_at_its_limit_says_so)
         "{\"type\":\"object\",\"properties\":{\"said\":{\"type\":\"string\"}},"
         "\"required\":[\"said\"],\"additionalProperties\":false}";
     struct kernel_model *model = tiny();
-    struct kernel_engine *engine = start(model);
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     enum { ASKED = 16, SHORT = 48, LONG = 120 };
     int cut = 0;
     int ended = 0;
@@ -93,7 +70,7 @@ TEST(an_answer_does_not_begin_what_it_cannot_end)
     };
     enum { SCHEMAS = sizeof long_ones / sizeof long_ones[0], ASKED = 40 };
     struct kernel_model *model = tiny();
-    struct kernel_engine *engine = start(model);
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     struct asked asked[ASKED] = {0};
     for (int i = 0; i < ASKED; i++) {
         struct kernel_message message;

@@ -6,40 +6,11 @@
  */
 #include "kernels/kernel.h"
 #include "tests/support/kernel_asker.h"
+#include "tests/support/kernel_tiny.h"
 #include "tests/support/test.h"
 
 #include <jansson.h>
 #include <math.h>
-
-#ifndef TEST_BACKEND
-#    define TEST_BACKEND KERNEL_REF
-#endif
-
-static struct kernel_model *tiny(void)
-{
-    struct kernel_model *model = NULL;
-    struct kernel_error error;
-    ck_assert_msg(kernel_model_make("tiny-llama", "F32", 7, &model, &error) == KERNEL_OK, "%s",
-                  error.message);
-    return model;
-}
-
-static struct kernel_engine *start(struct kernel_model *model, struct kernel_engine_options options)
-{
-    struct kernel_engine *engine = NULL;
-    struct kernel_error error;
-    options.backend = TEST_BACKEND;
-    options.threads = options.threads != 0 ? options.threads : 1;
-    options.cache_bytes = options.cache_bytes != 0 ? options.cache_bytes : 4 << 20;
-    ck_assert_msg(kernel_engine_create(model, &options, &engine, &error) == KERNEL_OK, "%s",
-                  error.message);
-    return engine;
-}
-
-static struct kernel_text text_of(const char *text)
-{
-    return (struct kernel_text){text, strlen(text)};
-}
 
 static struct kernel_request complete(struct kernel_message *message, const char *prompt,
                                       uint32_t tokens)

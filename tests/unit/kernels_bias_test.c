@@ -31,7 +31,7 @@ TEST(a_token_is_chosen_by_its_logit_with_bias_and_penalties)
     struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     for (size_t p = 0; p < sizeof penalties / sizeof penalties[0]; p++) {
         struct kernel_message message;
-        struct asked asked;
+        struct asked asked = {0};
         struct kernel_request request = complete(&message, TOKENS);
         request.logprobs = 20;
         request.sampling.presence = penalties[p][0];
@@ -68,7 +68,7 @@ static void assert_refused(struct kernel_engine *engine, const struct kernel_sam
                            const char *says)
 {
     struct kernel_message message;
-    struct asked asked;
+    struct asked asked = {0};
     struct kernel_request request = complete(&message, 4);
     request.sampling = *sampling;
     ck_assert(!ask(engine, &request, &asked));
@@ -209,7 +209,7 @@ TEST(a_ban_of_all_that_may_come_bans_none)
     }
     for (uint64_t seed = 0; seed < 20; seed++) {
         struct kernel_message message;
-        struct asked asked[2];
+        struct asked asked[2] = {0};
         for (int banned = 0; banned < 2; banned++) {
             struct kernel_request request = complete(&message, 20);
             request.schema = text_of(digit);
@@ -234,7 +234,7 @@ TEST(options_are_measured_without_bias)
     struct kernel_model *model = tiny();
     struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     struct kernel_message message;
-    struct asked asked;
+    struct asked asked = {0};
     struct kernel_request request = complete(&message, 60);
     request.options = options;
     request.option_count = 2;

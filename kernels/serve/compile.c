@@ -226,7 +226,8 @@ static void *compile_all(void *data)
         inbox_add(engine, sequence);
     }
     for (struct sequence *one = NULL; (one = take_next(engine)) != NULL;) {
-        inbox_add(engine, one); /* the engine ends too, and says so */
+        one->canceled = true; /* the engine ends too, perhaps a moment later: none goes unbound */
+        inbox_add(engine, one);
     }
     pthread_mutex_unlock(&engine->lock);
     return NULL;

@@ -248,6 +248,7 @@ static void begin(struct kernel_engine *engine, struct sequence *sequence)
     } else {
         engine->work.recomputed_tokens -= sequence->computed; /* remembered after all */
     }
+    KERNEL_ASSERT(sequence->schema.length == 0 || sequence->constraint != NULL);
     sequence->state = SEQUENCE_RUNNING;
     engine->running[engine->running_count++] = sequence;
 }

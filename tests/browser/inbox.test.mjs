@@ -71,7 +71,7 @@ await step('a wrong password is refused without saying which part was wrong', as
   await page.fill('#name', 'controller');
   await page.fill('#password', 'wrong password here');
   await page.click('button[type=submit]');
-  await page.waitForFunction(() => /is wrong/.test(document.querySelector('.failure').textContent));
+  await page.waitForFunction(() => /is wrong/.test(document.querySelector('.failure')?.textContent || ''));
   assert.equal(await page.evaluate(() => document.activeElement.id), 'password');
 });
 
@@ -136,7 +136,7 @@ await step('a opens the confirm step, Escape leaves it, a and Enter approve', as
   await page.waitForSelector('dialog[open]');
   await page.keyboard.press('Enter');
   await page.waitForSelector('dialog', { state: 'detached' });
-  await page.waitForFunction(() => document.querySelector('.badge').textContent === '6');
+  await page.waitForFunction(() => document.querySelector('.badge')?.textContent === '6');
   assert.ok(!(await rows(page)).includes('Nordkabel <b>AS</b> & Sons'));
   assert.match(await page.textContent('.detail .state'), /Approved/);
   assert.match(await page.textContent('.timeline'), /controller \(Controller\) approved through inbox/);
@@ -148,7 +148,7 @@ await step('the first of two approvals is recorded and says what is missing', as
   await page.waitForSelector('#approve');
   await page.click('#approve');
   await page.click('#confirm');
-  await page.waitForFunction(() => /Another approval is still needed/.test(document.querySelector('.toast').textContent));
+  await page.waitForFunction(() => /Another approval is still needed/.test(document.querySelector('.toast')?.textContent || ''));
   await page.waitForSelector('.obstacle');
   assert.match(await page.textContent('.obstacle'), /decided here already/);
 });
@@ -165,7 +165,7 @@ await step('a rejection needs a reason', async () => {
   await shot(page, '06-reject');
   await page.click('#confirm');
   await page.waitForSelector('dialog', { state: 'detached' });
-  await page.waitForFunction(() => /Rejected/.test(document.querySelector('.detail .state').textContent));
+  await page.waitForFunction(() => /Rejected/.test(document.querySelector('.detail .state')?.textContent || ''));
   assert.match(await page.textContent('.timeline'), /same delivery/);
 });
 
@@ -182,7 +182,7 @@ await step('a new approval appears by itself', async () => {
   await page.waitForTimeout(2500); // what was decided before has been told by now
   const start = Date.now();
   server.stdin.write('new\n');
-  await page.waitForFunction(() => document.querySelector('#list a.row .who').textContent === 'Werft Ostsee AG');
+  await page.waitForFunction(() => document.querySelector('#list a.row .who')?.textContent === 'Werft Ostsee AG');
   assert.equal(await page.textContent('.badge'), '6');
   assert.ok(Date.now() - start < 4000);
 });
@@ -196,7 +196,7 @@ await step('a decision in one window shows in the other', async () => {
   await second.waitForSelector('#approve');
   await second.click('#approve');
   await second.click('#confirm');
-  await page.waitForFunction(() => /Approved/.test(document.querySelector('.detail .state').textContent));
+  await page.waitForFunction(() => /Approved/.test(document.querySelector('.detail .state')?.textContent || ''));
   await second.context().close();
 });
 

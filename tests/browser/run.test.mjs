@@ -75,7 +75,7 @@ try {
     await page.keyboard.press('Enter');
     await page.waitForSelector('nav a[href="#/runs"]');
     await page.click('nav a[href="#/runs"]');
-    await page.waitForFunction(() => /for budget/.test(document.querySelector('.grid tbody').textContent));
+    await page.waitForFunction(() => /for budget/.test(document.querySelector('.grid tbody')?.textContent || ''));
     await page.click('.grid tbody tr a');
     await page.waitForSelector('#short');
     return page;
@@ -110,7 +110,7 @@ try {
     await page.fill('#raise-amount', '5');
     await page.fill('#raise-reason', 'the invoices are known');
     await page.click('#raise-confirm');
-    await page.waitForFunction(() => /done/.test(document.querySelector('.chip.run').textContent));
+    await page.waitForFunction(() => /done/.test(document.querySelector('.chip.run')?.textContent || ''));
     assert.equal(await page.$('#raise'), null);
     await page.screenshot({ path: `${out}/22-raised.png` });
   });

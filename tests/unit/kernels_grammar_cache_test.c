@@ -149,11 +149,33 @@ TEST(schemas_that_take_long_keep_nobody_and_are_refused_once)
     for (int i = 0; i < DEAR; i++) {
         asked_free(&asked[i]);
     }
-    ck_assert(ask_dear(engine, 100, &asked[0])); /* and an engine ends with one in the works */
     kernel_engine_destroy(engine);
-    asked_wait(&asked[0]);
-    ck_assert(asked[0].failed); /* canceled, or refused just before */
-    asked_free(&asked[0]);
+    kernel_model_close(model);
+}
+
+TEST(an_engine_that_ends_answers_none_that_waits_for_its_schema)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_error error;
+    struct kernel_engine_options options = {
+        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
+    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    for (int life = 0; life < 10; life++) {
+        enum { DEAR = 3 };
+        struct kernel_engine *engine = NULL;
+        struct asked asked[DEAR] = {0};
+        ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+        for (int i = 0; i < DEAR; i++) {
+            ck_assert_msg(ask_dear(engine, i, &asked[i]), "%s", asked[i].message);
+        }
+        kernel_engine_destroy(engine);
+        for (int i = 0; i < DEAR; i++) {
+            asked_wait(&asked[i]);
+            ck_assert_msg(asked[i].failed, "answered unbound: %s", asked[i].text);
+            ck_assert(asked[i].status == KERNEL_CANCELED || asked[i].status == KERNEL_INVALID);
+            asked_free(&asked[i]);
+        }
+    }
     kernel_model_close(model);
 }
 

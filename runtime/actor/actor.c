@@ -32,6 +32,7 @@ static void drain_core(void *data)
     if (core != NULL) {
         core->draining = true;
         core_drain_check(core);
+        core_arm_timer(core); /* for when the time is up */
     }
 }
 
@@ -93,8 +94,7 @@ bool rv_actors_step(struct rv_actors *actors, int core)
 
 int64_t rv_actors_next_deadline_us(const struct rv_actors *actors, int core)
 {
-    const struct core *it = &actors->cores[core];
-    return it->alarm_count > 0 ? it->alarms[0].at_us : INT64_MAX;
+    return core_next_due_us(&actors->cores[core]);
 }
 
 void rv_actors_fire_due(struct rv_actors *actors, int core)
@@ -194,6 +194,12 @@ struct rv_loop *rv_actor_loop(const struct rv_actor *self)
 enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn *spawn, struct rv_ref *out,
                             struct rv_error *err)
 {
+    if (self->ends) {
+        return rv_fail(err, RV_UNAVAILABLE, "an actor that ends has no more children");
+    }
+    if (self->depth + 1 >= RV_ACTOR_DEPTH_MAX) {
+        return rv_fail(err, RV_LIMIT, "a tree of actors is at most %d deep", RV_ACTOR_DEPTH_MAX);
+    }
     return spawn_on(self->core, spawn, self, out, err);
 }
 
@@ -218,7 +224,7 @@ void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *m
         timeout_ms = until_us > now_us ? (until_us - now_us + 999) / 1000 : 0;
     }
     message->deadline_us = until_us;
-    core_alarm(self->core, self->ref, timeout_ms, TOKEN_CALL | call->id);
+    actor_alarm(self, timeout_ms, TOKEN_CALL | call->id);
     core_send(self, to, message); /* a failure comes back as a reply */
 }
 
@@ -236,13 +242,6 @@ void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
     core_send(self, request->from, reply);
 }
 
-void rv_actor_monitor(struct rv_actor *self, struct rv_ref target)
-{
-    struct rv_message watch = {.kind = MESSAGE_WATCH};
-    RV_ASSERT(ref_core(target) < self->core->actors->core_count);
-    core_send(self, target, &watch);
-}
-
 void rv_actor_trace(struct rv_actor *self, struct rv_trace trace)
 {
     actor_extra(self)->trace = trace;
@@ -255,12 +254,12 @@ void rv_actor_trace(struct rv_actor *self, struct rv_trace trace)
 void rv_actor_after(struct rv_actor *self, int64_t delay_ms, uint64_t token)
 {
     RV_ASSERT((token & TOKEN_SYSTEM) == 0);
-    core_alarm(self->core, self->ref, delay_ms, token);
+    actor_alarm(self, delay_ms, token);
 }
 
 void rv_actor_cancel_after(struct rv_actor *self, uint64_t token)
 {
-    core_alarm_cancel(self->core, self->ref, token);
+    actor_alarm_cancel(self, token);
 }
 
 void rv_actor_exit(struct rv_actor *self, enum rv_exit why)

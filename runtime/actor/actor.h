@@ -40,8 +40,10 @@ enum {
     RV_TURN_US_MAX = 200,
     RV_MESSAGE_INLINE = 32, /* bytes that travel inside the envelope */
     RV_DEAD_LETTERS_KEPT = 256,
-    RV_WEIGHT_DEFAULT = 1, /* turns of a tenant before the next one has its */
-    RV_WEIGHT_SYSTEM = 4,  /* of tenant 0: what serves all of them */
+    RV_ACTOR_DEPTH_MAX = 256, /* of a tree; its end and its failures go through it */
+    RV_RESTARTS_NONE = -1,    /* intensity: the first failure escalates */
+    RV_WEIGHT_DEFAULT = 1,    /* turns of a tenant before the next one has its */
+    RV_WEIGHT_SYSTEM = 4,     /* of tenant 0: what serves all of them */
     RV_WEIGHT_MAX = 64
 };
 
@@ -57,7 +59,7 @@ static inline int rv_ref_is(struct rv_ref a, struct rv_ref b)
 /* Kinds below RV_MESSAGE_USER are the system's. */
 enum rv_message_kind {
     RV_MESSAGE_STOP,    /* please end; `stop` of the behaviour runs */
-    RV_MESSAGE_DOWN,    /* a monitored actor ended: from = it, inline int32 = enum rv_exit */
+    RV_MESSAGE_DOWN,    /* a monitored actor ended: from = it, inline int64 = enum rv_exit */
     RV_MESSAGE_TIMEOUT, /* timer of rv_actor_after: inline uint64 = token */
     RV_MESSAGE_REPLY,   /* answer to a call */
     RV_MESSAGE_EXIT,    /* a linked actor ended, for who traps exits: as RV_MESSAGE_DOWN */
@@ -151,7 +153,8 @@ struct rv_behavior {
     /* Prepares `state` (zeroed, `state_bytes`); also after a restart.  May fail. */
     enum rv_code (*start)(struct rv_actor *self, void *state, const void *argument,
                           struct rv_error *err);
-    /* An error fails the actor: monitors hear it, the supervisor decides. */
+    /* An error fails the actor: its policy decides whether it begins again; monitors hear of its
+     * end, not of a restart. */
     enum rv_code (*receive)(struct rv_actor *self, void *state, struct rv_message *message,
                             struct rv_error *err);
     void (*stop)(struct rv_actor *self, void *state, enum rv_exit why); /* may be NULL */
@@ -174,7 +177,7 @@ struct rv_spawn {
     enum rv_class class;
     bool traps_exits;          /* hears of the ends of linked actors instead of ending with them */
     enum rv_restart restart;   /* what its supervisor does when it fails */
-    int restart_max;           /* intensity: at most so many restarts ... (0: 5) */
+    int restart_max;           /* intensity: at most so many restarts ... (0: 5), 31 at most */
     int64_t restart_window_ms; /* ... in this time (0: 60 000), then escalate: the parent fails */
     enum rv_strategy strategy; /* for the children that it will have */
     int64_t passivate_ms;      /* idle so long: stop with RV_EXIT_PASSIVATED; 0 never */
@@ -217,7 +220,8 @@ struct rv_ref rv_actors_find(struct rv_actors *actors, const char *name); /* any
 struct rv_ref rv_actor_self(const struct rv_actor *self);
 struct rv_actors *rv_actor_system(const struct rv_actor *self);
 struct rv_loop *rv_actor_loop(const struct rv_actor *self);
-/* The child is supervised by `self`: when self ends, its children are stopped first. */
+/* The child is supervised by `self`: when self ends, its children are stopped first. RV_UNAVAILABLE
+ * in `stop`, RV_LIMIT deeper than RV_ACTOR_DEPTH_MAX. */
 RV_MUST enum rv_code rv_actor_spawn(struct rv_actor *self, const struct rv_spawn *spawn,
                                     struct rv_ref *out, struct rv_error *err);
 /* On the same core RV_LIMIT when a full mailbox refuses, RV_NOT_FOUND when nobody is there; to
@@ -232,7 +236,10 @@ void rv_actor_call(struct rv_actor *self, struct rv_ref to, struct rv_message *m
 /* Answers a call; ignored for messages that were not calls. */
 void rv_actor_reply(struct rv_actor *self, const struct rv_message *request,
                     struct rv_message *reply);
+/* RV_MESSAGE_DOWN when `target` ends, or at once (RV_EXIT_UNKNOWN) with nobody there.  Each call is
+ * one message; a monitor holds for one life of `self`, as a link. */
 void rv_actor_monitor(struct rv_actor *self, struct rv_ref target);
+void rv_actor_demonitor(struct rv_actor *self, struct rv_ref target); /* all of that target */
 /* From now on the two end together: when one does not end well (RV_EXIT_NORMAL,
  * RV_EXIT_PASSIVATED), the other ends with RV_EXIT_LINKED, and begins again where its policy says
  * so; who traps exits gets RV_MESSAGE_EXIT instead, of good ends too.  A link holds for one life: a
@@ -249,7 +256,8 @@ int rv_actor_unstash(struct rv_actor *self,
                      bool (*wanted)(const void *state, const struct rv_message *message));
 /* What comes without a trace belongs to this one from now on. */
 void rv_actor_trace(struct rv_actor *self, struct rv_trace trace);
-/* One message RV_MESSAGE_TIMEOUT with `token` after `delay_ms`; any number at once. */
+/* One message RV_MESSAGE_TIMEOUT with `token` after `delay_ms`; any number at once.  A timer ends
+ * with the life that armed it.  Canceling takes back one with that token that was not heard yet. */
 void rv_actor_after(struct rv_actor *self, int64_t delay_ms, uint64_t token);
 void rv_actor_cancel_after(struct rv_actor *self, uint64_t token);
 /* Ends after this turn. */

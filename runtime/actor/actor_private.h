@@ -1,11 +1,11 @@
 /* actor_private.h -- the structures that the files of runtime/actor share.
  *
  * actor.c      the system and what an actor may do      core.c   delivery, turns, drain
- * mail.c/.h    envelopes, rings between cores, waking   alarm.c  timers
+ * mail.c/.h    envelopes, rings between cores, waking   alarm.c/.h  timers
  * supervise.c  start, failure, restart, end             share.c/.h  whose turn: tenants, classes
  * view.c/.h    what a core is doing, for people         link.c   ending together
- * trace.c/.h   messages of one trace, for people        stash.c  messages put aside
- * pool.c/.h    memory of actors
+ * monitor.c    hearing of ends                          stash.c  messages put aside
+ * trace.c/.h   messages of one trace, for people        pool.c/.h  memory of actors
  *
  * Everything of a core is its own thread's, except what is marked atomic, the rings (one writer,
  * one reader) and the inbox (a mutex).  An idle actor is `struct rv_actor` with its state behind
@@ -16,6 +16,7 @@
 #define REEVE_RUNTIME_ACTOR_ACTOR_PRIVATE_H
 
 #include "runtime/actor/actor.h"
+#include "runtime/actor/alarm.h"
 #include "runtime/actor/envelope.h"
 #include "runtime/actor/pool.h"
 #include "runtime/actor/trace.h"
@@ -50,6 +51,7 @@ enum {
 /* Kinds of our own, below RV_MESSAGE_USER: handled when they are delivered. */
 enum {
     MESSAGE_WATCH = RV_MESSAGE_EXIT + 1, /* `from` wants to hear when the receiver ends */
+    MESSAGE_UNWATCH,                     /* ... not any more */
     MESSAGE_LINK,                        /* `from` ends with the receiver, and it with `from` */
     MESSAGE_UNLINK
 };
@@ -68,9 +70,9 @@ struct call {
                      struct rv_message *reply);
 };
 
-/* Of whoever wants to hear of the end: a monitor, or the other end of a link. */
-struct watcher {
-    struct watcher *next;
+/* The other end of a link. */
+struct link {
+    struct link *next;
     struct rv_ref ref;
 };
 
@@ -94,8 +96,10 @@ struct extra {
     int64_t *restarts_us; /* restart_max of them */
     int64_t passivate_ms;
     int64_t active_us;
-    struct watcher *watchers;
-    struct watcher *links;
+    struct alarm *alarms;     /* of this life, newest first */
+    struct watches *watches;  /* whose ends it wants to hear of; NULL: nobody's */
+    struct watcher *watchers; /* who wants to hear of its end */
+    struct link *links;
     struct queue stash;
     int stashed;
     int stash_max; /* 0: RV_STASH_DEFAULT */
@@ -143,9 +147,12 @@ struct rv_actor {
     bool escalated                  : 1; /* ended because it failed too often */
     bool named                      : 1;
     bool traps_exits                : 1;
+    bool ends                       : 1; /* from before its `stop` until it begins again */
+    unsigned depth                  : 8; /* below the first of its tree */
     alignas(16) unsigned char state[];
 };
 _Static_assert(offsetof(struct rv_actor, state) == 128, "an idle actor is 200 bytes at most");
+_Static_assert(RV_ACTOR_DEPTH_MAX <= 256, "depth has eight bits");
 
 /* `id` is the reference of who sits here, or of who will sit here next with FREE_SEAT. */
 struct slot {
@@ -156,13 +163,6 @@ struct slot {
     uint64_t id;
 };
 #define FREE_SEAT (UINT64_C(0xFF) << 56) /* no core has this number */
-
-struct alarm {
-    int64_t at_us;
-    uint64_t order; /* same time: first armed, first fired */
-    struct rv_ref ref;
-    uint64_t token;
-};
 
 /* Stands between a core and its loop's queue, which it may not outlive. */
 struct bell {
@@ -200,13 +200,14 @@ struct core {
     int spins;              /* left; see SPIN_US */
     int64_t rested_us;      /* when it last went to sleep */
     struct rv_random random;
-    struct alarm *alarms; /* binary heap, earliest first */
+    struct due *alarms; /* binary heap, earliest first */
     int alarm_count;
     int alarm_capacity;
     uint64_t alarm_order;
     struct rv_timer *timer;
     int64_t timer_us; /* what the loop's timer is armed for */
     uint64_t call_ids;
+    int64_t watch_numbers;
     bool draining;
     bool closed; /* drained: nobody is born here any more */
     int64_t drain_deadline_us;
@@ -265,17 +266,17 @@ enum rv_code core_send(struct rv_actor *self, struct rv_ref to, struct rv_messag
 void core_ready(struct rv_actor *actor);
 void core_arm(struct core *core); /* a tick will come */
 bool core_turn(struct core *core, bool random_pick);
-/* alarm.c */
-void core_alarm(struct core *core, struct rv_ref ref, int64_t delay_ms, uint64_t token);
-void core_alarm_cancel(struct core *core, struct rv_ref ref, uint64_t token);
-void core_fire_due(struct core *core);
-void core_on_timer(void *core);
-
 /* link.c */
 enum rv_code link_deliver(struct core *core, struct rv_actor *actor, struct envelope *envelope);
 /* An exit signal: true when that is all; false: the actor traps exits and receives it. */
 bool link_exit(struct rv_actor *actor, const struct rv_message *message);
 void links_break(struct rv_actor *actor, enum rv_exit why); /* its incarnation has ended */
+
+/* monitor.c */
+enum rv_code monitor_deliver(struct core *core, struct rv_actor *actor, struct envelope *envelope);
+bool monitor_holds(struct rv_actor *actor, const struct rv_message *down); /* and ends with it */
+void monitors_end(struct rv_actor *actor); /* those that it has, with its life */
+void monitors_tell(struct rv_actor *actor, enum rv_exit why);
 
 /* trace.c */
 void tracer_destroy(struct tracer *tracer);
@@ -331,6 +332,7 @@ void actor_failed(struct rv_actor *actor, const struct rv_error *err);
 /* It wants to end after its turn: ends, or begins again where its policy says so. */
 void actor_left(struct rv_actor *actor);
 void actor_owes(struct rv_actor *actor, const struct rv_message *message);
+bool actor_is_waited_for(struct rv_actor *actor); /* for an answer; it has struct extra */
 void actor_paid(struct rv_actor *actor, const struct rv_message *request);
 void actor_restart_now(struct rv_actor *actor);
 bool actor_is_of_group(const struct rv_actor *actor);

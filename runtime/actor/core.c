@@ -172,31 +172,14 @@ static enum rv_code overflow(struct core *core, struct rv_actor *actor, struct e
     return RV_LIMIT;
 }
 
-/* Somebody wants to hear when `actor` ends; when it has already, it hears at once. */
-static enum rv_code watch(struct core *core, struct rv_actor *actor, struct envelope *envelope)
-{
-    if (actor != NULL) {
-        struct watcher *entry = rv_alloc(sizeof *entry);
-        struct extra *extra = actor_extra(actor);
-        *entry = (struct watcher){.next = extra->watchers, .ref = envelope->message.from};
-        extra->watchers = entry;
-    } else {
-        struct rv_message down = {.kind = RV_MESSAGE_DOWN, .from = envelope->to};
-        down.body.numbers[0] = RV_EXIT_UNKNOWN;
-        mail_post(core, envelope->message.from, &down, RV_OK);
-    }
-    envelope_free(core, envelope);
-    return RV_OK;
-}
-
 /* The system lane takes everything; what it holds is bounded by what there is: an end, a timer, a
  * call that was made. */
 static enum rv_code deliver_system(struct core *core, struct rv_actor *actor,
                                    struct envelope *envelope)
 {
     uint32_t kind = envelope->message.kind;
-    if (kind == MESSAGE_WATCH) {
-        return watch(core, actor, envelope);
+    if (kind == MESSAGE_WATCH || kind == MESSAGE_UNWATCH) {
+        return monitor_deliver(core, actor, envelope);
     }
     if (kind == MESSAGE_LINK || kind == MESSAGE_UNLINK) {
         return link_deliver(core, actor, envelope);
@@ -300,7 +283,7 @@ static void answer_call(struct rv_actor *actor, uint64_t id, enum rv_code code,
         struct call *call = *link;
         if (call->id == id) {
             *link = call->next;
-            core_alarm_cancel(actor->core, actor->ref, TOKEN_CALL | id);
+            actor_alarm_cancel(actor, TOKEN_CALL | id);
             call->answered(actor, actor->state, code, reply);
             rv_free(call);
             return;
@@ -313,11 +296,12 @@ static void passivate_if_idle(struct rv_actor *actor)
     int64_t idle_us = rv_mono_us(actor->core->clock) - actor->extra->active_us;
     int64_t limit_us = actor->extra->passivate_ms * 1000;
     if (idle_us >= limit_us && actor->waiting == 0 && actor->extra->calls == NULL &&
-        actor->extra->stashed == 0) {
+        actor->extra->stashed == 0 && !actor_is_waited_for(actor)) {
         actor->exiting = true;
         actor->exit = RV_EXIT_PASSIVATED;
     } else {
-        core_alarm(actor->core, actor->ref, (limit_us - idle_us) / 1000 + 1, TOKEN_PASSIVATE);
+        int64_t left_us = idle_us < limit_us ? limit_us - idle_us : limit_us;
+        actor_alarm(actor, left_us / 1000 + 1, TOKEN_PASSIVATE);
     }
 }
 
@@ -336,6 +320,9 @@ static bool handle_system(struct rv_actor *actor, struct envelope *envelope)
     }
     if (message->kind == RV_MESSAGE_EXIT) {
         return link_exit(actor, message);
+    }
+    if (message->kind == RV_MESSAGE_DOWN) {
+        return !monitor_holds(actor, message);
     }
     if (message->kind == RV_MESSAGE_TIMEOUT) {
         uint64_t token = (uint64_t)message->body.numbers[0];
@@ -603,12 +590,24 @@ static void tick(void *data)
 
 /* ---- drain ---- */
 
+/* Somebody backs off, with messages that its next life will handle. */
+static bool back_off_has_work(const struct core *core)
+{
+    for (uint32_t i = 0; i < core->slot_used; i++) {
+        const struct rv_actor *actor = core_sitting(core, i);
+        if (actor != NULL && (actor->busy & BUSY_SUSPENDED) != 0 && actor->waiting > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void core_drain_check(struct core *core)
 {
     if (!core->draining) {
         return;
     }
-    bool quiet = core->ready_count == 0 && mail_is_quiet(core);
+    bool quiet = core->ready_count == 0 && mail_is_quiet(core) && !back_off_has_work(core);
     if (!quiet && rv_mono_us(core->clock) < core->drain_deadline_us) {
         return;
     }

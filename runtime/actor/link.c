@@ -7,9 +7,9 @@
  */
 #include "runtime/actor/mail.h"
 
-static struct watcher **find(struct extra *extra, struct rv_ref ref)
+static struct link **find(struct extra *extra, struct rv_ref ref)
 {
-    struct watcher **at = &extra->links;
+    struct link **at = &extra->links;
     while (*at != NULL && !rv_ref_is((*at)->ref, ref)) {
         at = &(*at)->next;
     }
@@ -20,8 +20,8 @@ static void add(struct rv_actor *actor, struct rv_ref other)
 {
     struct extra *extra = actor_extra(actor);
     if (*find(extra, other) == NULL) {
-        struct watcher *link = rv_alloc(sizeof *link);
-        *link = (struct watcher){.next = extra->links, .ref = other};
+        struct link *link = rv_alloc(sizeof *link);
+        *link = (struct link){.next = extra->links, .ref = other};
         extra->links = link;
     }
 }
@@ -32,8 +32,8 @@ static bool take(struct rv_actor *actor, struct rv_ref other)
     if (actor->extra == NULL) {
         return false;
     }
-    struct watcher **at = find(actor->extra, other);
-    struct watcher *link = *at;
+    struct link **at = find(actor->extra, other);
+    struct link *link = *at;
     if (link == NULL) {
         return false;
     }
@@ -106,7 +106,7 @@ void links_break(struct rv_actor *actor, enum rv_exit why)
 {
     struct extra *extra = actor->extra;
     while (extra->links != NULL) {
-        struct watcher *link = extra->links;
+        struct link *link = extra->links;
         extra->links = link->next;
         signal_exit(actor->core, actor->ref, link->ref, why);
         rv_free(link);

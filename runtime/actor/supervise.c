@@ -41,6 +41,7 @@ static void join_parent(struct rv_actor *actor, struct rv_actor *parent)
 {
     struct extra *extra = actor_extra(parent);
     actor->parent = parent;
+    actor->depth = (uint8_t)(parent->depth + 1);
     actor->older = extra->children;
     if (actor->older != NULL) {
         actor->older->newer = actor;
@@ -69,10 +70,12 @@ static void remember_spawn(struct rv_actor *actor, const struct rv_spawn *spawn)
     if (spawn->restart == RV_RESTART_NEVER) {
         return;
     }
-    extra->restart_max = spawn->restart_max != 0 ? spawn->restart_max : RESTARTS_DEFAULT;
+    RV_ASSERT(spawn->restart_max >= RV_RESTARTS_NONE && spawn->restart_max < RESTARTS_REMEMBERED);
+    extra->restart_max = spawn->restart_max == 0                  ? RESTARTS_DEFAULT
+                         : spawn->restart_max == RV_RESTARTS_NONE ? 0
+                                                                  : spawn->restart_max;
     extra->restart_window_ms =
         spawn->restart_window_ms != 0 ? spawn->restart_window_ms : RESTART_WINDOW_DEFAULT_MS;
-    RV_ASSERT(extra->restart_max < RESTARTS_REMEMBERED);
     extra->restarts_us = rv_alloc_array((size_t)extra->restart_max, sizeof *extra->restarts_us);
     if (spawn->argument_bytes > 0) {
         extra->argument = rv_alloc(spawn->argument_bytes);
@@ -125,11 +128,12 @@ struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
 enum rv_code actor_start(struct rv_actor *actor, const void *argument, struct rv_error *err)
 {
     actor->busy = BUSY_TURN;
+    actor->ends = false;
     enum rv_code code = actor->behavior->start(actor, actor->state, argument, err);
     actor->busy = 0;
     actor->started = code == RV_OK;
     if (code == RV_OK && (actor->before & BEFORE_ACTIVE) != 0) {
-        core_alarm(actor->core, actor->ref, actor->extra->passivate_ms, TOKEN_PASSIVATE);
+        actor_alarm(actor, actor->extra->passivate_ms, TOKEN_PASSIVATE);
     }
     if (actor->system.last != NULL || actor->waiting > 0 || actor->exiting) {
         core_ready(actor);
@@ -166,13 +170,26 @@ static void drop_owed(struct rv_actor *actor, bool tell)
     rv_free(owed);
 }
 
+/* Those whose askers have heard of the deadline, or will. */
+static void drop_late(struct rv_actor *actor, int64_t now_us)
+{
+    while (actor->extra->owed != NULL && actor->extra->owed->deadline_us < now_us) {
+        drop_owed(actor, false);
+    }
+}
+
+bool actor_is_waited_for(struct rv_actor *actor)
+{
+    drop_late(actor, rv_mono_us(actor->core->clock));
+    return actor->extra->owed_count > 0;
+}
+
 void actor_owes(struct rv_actor *actor, const struct rv_message *message)
 {
     struct extra *extra = actor_extra(actor);
-    int64_t now_us = core_now(actor->core);
-    while (extra->owed != NULL &&
-           (extra->owed->deadline_us < now_us || extra->owed_count >= OWED_MAX)) {
-        drop_owed(actor, false); /* its asker has heard of the deadline, or will */
+    drop_late(actor, core_now(actor->core));
+    if (extra->owed_count >= OWED_MAX) {
+        drop_owed(actor, false); /* it hears of its deadline */
     }
     struct owed *owed = rv_alloc(sizeof *owed);
     *owed = (struct owed){
@@ -208,15 +225,18 @@ static void stop_children(struct rv_actor *actor)
 
 static void stop_incarnation(struct rv_actor *actor, enum rv_exit why)
 {
+    actor->ends = true;
     stop_children(actor);
     if (actor->started && actor->behavior->stop != NULL) {
         actor->behavior->stop(actor, actor->state, why);
     }
     actor->started = false;
+    actor_alarms_end(actor);
     struct extra *extra = actor->extra;
     if (extra == NULL) {
         return;
     }
+    monitors_end(actor);
     while (extra->calls != NULL) {
         struct call *call = extra->calls;
         extra->calls = call->next;
@@ -263,7 +283,7 @@ static void take_along(const struct rv_actor *actor)
         } else if (sibling->restart == RV_RESTART_NEVER || sibling->told_to_stop) {
             actor_end(sibling, RV_EXIT_KILLED);
         } else if ((sibling->busy & BUSY_SUSPENDED) != 0) {
-            core_alarm_cancel(sibling->core, sibling->ref, TOKEN_RESTART);
+            actor_alarm_cancel(sibling, TOKEN_RESTART);
         } else {
             stop_incarnation(sibling, RV_EXIT_KILLED);
             suspend(sibling);
@@ -294,7 +314,7 @@ static void begin_again(struct rv_actor *actor)
     delay_ms += (int64_t)rv_random_below(&core->random, (uint64_t)delay_ms / 2 + 1);
     suspend(actor);
     take_along(actor);
-    core_alarm(core, actor->ref, delay_ms, TOKEN_RESTART);
+    actor_alarm(actor, delay_ms, TOKEN_RESTART);
 }
 
 void actor_failed(struct rv_actor *actor, const struct rv_error *err)
@@ -355,19 +375,6 @@ void actor_restart_now(struct rv_actor *actor)
     }
 }
 
-static void tell_watchers(struct rv_actor *actor, enum rv_exit why)
-{
-    while (actor->extra->watchers != NULL) {
-        struct watcher *watcher = actor->extra->watchers;
-        actor->extra->watchers = watcher->next;
-        struct rv_message down = {.kind = RV_MESSAGE_DOWN, .from = actor->ref};
-        down.body.numbers[0] = why;
-        down.trace = actor->core->trace;
-        mail_post(actor->core, watcher->ref, &down, RV_OK);
-        rv_free(watcher);
-    }
-}
-
 static void free_extra(struct extra *extra)
 {
     rv_free(extra->argument);
@@ -388,7 +395,7 @@ void actor_end(struct rv_actor *actor, enum rv_exit why)
         bump(&core->passivated, 1);
     }
     if (actor->extra != NULL) {
-        tell_watchers(actor, why);
+        monitors_tell(actor, why);
     }
     if (actor->named) {
         forget_name(core->actors, actor->ref);

@@ -204,8 +204,7 @@ struct rv_core_view *rv_actors_view(struct rv_actors *actors, int core)
     for (const struct slab *slab = it->slabs; slab != NULL; slab = slab->next) {
         view->bytes += (int64_t)(SLAB_ENVELOPES + 1) * ENVELOPE_STRIDE;
     }
-    view->bytes += (int64_t)(it->slot_count * sizeof *it->slots) +
-                   (int64_t)((size_t)it->alarm_capacity * sizeof *it->alarms);
+    view->bytes += (int64_t)(it->slot_count * sizeof *it->slots) + core_alarm_bytes(it);
     view->actors = rv_alloc_array(RV_VIEW_ACTORS_MAX, sizeof *view->actors);
     look_at_tenants(it, view);
     walk(it, view);

@@ -7,6 +7,7 @@
 #include "runtime/base/random.h"
 #include "runtime/journal/blob.h"
 #include "runtime/journal/journal.h"
+#include "runtime/lua/given.h"
 #include "runtime/run/flow.h"
 #include "runtime/run/run.h"
 
@@ -123,6 +124,11 @@ enum rv_code rv_fork_check(const json_t *facts, const struct rv_run_fork *fork,
                 fork->version);
         rv_hint(err, "Versions are published with reeve agent publish.");
         return RV_NOT_FOUND;
+    }
+    if ((fork->input != NULL && rv_plan_may_get("input", fork->input, err) != RV_OK) ||
+        (fork->message.body != NULL &&
+         rv_plan_may_get("message", fork->message.body, err) != RV_OK)) {
+        return RV_INVALID;
     }
     return fork->at > 0 ? check_step(facts, fork, err) : RV_OK;
 }

@@ -75,6 +75,9 @@ has err "no version 9"
 gives 1 "a version that has gone another way by then" reeve run fork "$run" --at-step "$plan" --agent-version 2 --yes
 has err "would do something else"
 gives 2 "an input that is none" reeve run fork "$run" --at-step 1 --input '[1]' --yes
+many=$(seq -s, 1 20000)
+gives 2 "an input that no plan can be given" reeve run fork "$run" --at-step 1 --input "{\"words\":[$many]}" --yes
+has err "input/words"
 gives 1 "a run that is none" reeve run fork r_42 --at-step 1 --yes
 gives 2 "which ones must be said" reeve run fork --at-step 1 --yes
 gives 3 "who may not is refused" sh -c "'$reeve_program' person add nobody --roles auditor >/dev/null; '$reeve_program' run fork '$run' --at-step 1 --yes --as nobody"

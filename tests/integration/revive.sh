@@ -58,6 +58,9 @@ has err "who replaced what, and why"
 gives 2 "a value that is none" reeve run revive "$run" --message "$step" --value '{"word":' --reason typo
 gives 1 "a step that took no message" reeve run revive "$run" --message 1 --value '{"word":"well"}' --reason typo
 has out "took no message at step 1"
+many=$(seq -s, 1 20000)
+gives 1 "a value that no plan can be given" reeve run revive "$run" --message "$step" --value "{\"word\":[$many]}" --reason typo
+has out "message/word"
 gives 0 "a preview" reeve run revive "$run" --message "$step" --value '{"word":"well"}' --reason typo
 has out "would go on after step 1"
 same "makes nothing" 1 "$(ask "SELECT count(*) FROM run")"

@@ -1,5 +1,5 @@
-/* actor_life_test.c -- what ends with a life: children, timers, monitors, answers that are owed; and
- * what a drain waits for. */
+/* actor_life_test.c -- what ends with a life: children, timers, monitors, answers that are owed;
+ * and what a drain waits for. */
 #include "runtime/actor/actor_private.h"
 #include "runtime/base/log.h"
 #include "tests/support/test.h"
@@ -218,9 +218,9 @@ TEST(timers_end_with_the_life_that_armed_them)
 {
     struct world world;
     world_make(&world);
-    struct rv_ref ticker = make(
-        &world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE, .restart_window_ms = 1000},
-        (struct one){.ticks = true});
+    struct rv_ref ticker =
+        make(&world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE, .restart_window_ms = 1000},
+             (struct one){.ticks = true});
     for (int i = 0; i < 4; i++) {
         tell(&world, ticker, FAIL, 0);
         pass(&world, 500);
@@ -352,7 +352,8 @@ TEST(a_down_that_crossed_the_end_of_its_monitor_is_not_heard)
     struct rv_ref watcher = make(&world, (struct rv_spawn){0}, (struct one){0});
     struct rv_ref target = make(&world, (struct rv_spawn){0}, (struct one){0});
     tell(&world, watcher, MONITOR, target.id);
-    actor_end(core_find(&world.actors->cores[0], target), RV_EXIT_KILLED); /* its word is sent ... */
+    actor_end(core_find(&world.actors->cores[0], target),
+              RV_EXIT_KILLED); /* its word is sent ... */
     struct rv_actor *actor = core_find(&world.actors->cores[0], watcher);
     rv_actor_demonitor(actor, target); /* ... and not yet there */
     settle(&world);

@@ -675,16 +675,19 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
     service->again = service->again || rows >= RV_SCHEDULE_TURN_MAX;
     for (int row = 0; row < rows && !service->closing; row++) {
         const char *what = rv_result_text(result, row, 0);
-        if (strcmp(what, "start") == 0) {
+        bool stops = strcmp(what, "stop") == 0; /* what its last node began hears of it so */
+        if (stops || strcmp(what, "start") == 0) {
             json_t *input = rv_result_json(result, row, 5);
             begin_fire(turn, rv_result_i64(result, row, 1), (int)rv_result_i64(result, row, 2),
                        rv_result_text(result, row, 3), rv_result_text(result, row, 4), input);
             json_decref(input);
-        } else {
+        }
+        if (strcmp(what, "start") != 0) {
             rv_log(RV_LOG_INFO, "schedule", "SCHEDULE-STOP", "tenant=%d schedule=%s fire=%s %s",
                    (int)turn->tenant, rv_result_text(result, row, 3),
                    rv_result_text(result, row, 1), what);
-            rv_fires_stop(service->fires, turn->tenant, rv_result_i64(result, row, 1), what);
+            rv_fires_stop(service->fires, turn->tenant, rv_result_i64(result, row, 1),
+                          stops ? "cancel" : what);
         }
     }
     end_turn(turn);

@@ -59,6 +59,70 @@ TEST(a_node_that_was_away_lets_go_of_a_fire_that_another_has_and_stops_nothing)
     world_close(&world);
 }
 
+TEST(what_was_asked_to_stop_hears_of_it_though_its_node_is_lost)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = RV_OVERLAP_CANCEL_OTHER;
+    add(&world, &schedule);
+    struct node *lost = add_node(&world, 2000);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    close_node(&world, lost);
+    struct node *other = add_node(&world, 2000);
+    world.now_us += MINUTE_US;
+    run_until(&world, 2); /* what the lost node began is taken up, only to be stopped */
+    ck_assert_int_eq(world.seen[1].id, world.seen[0].id);
+    ck_assert_int_eq(world.stop_count, 1);
+    ck_assert_int_eq(world.stopped[0], world.seen[0].id);
+    ck_assert_str_eq(world.why, "a later fire of its schedule is due (overlap cancel_other)");
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 waiting=1");
+    rv_schedule_done(other->service, world.tenant, world.seen[0].id, RV_CANCELED, "asked to");
+    run_until(&world, 3);
+    ck_assert(world.seen[2].id != world.seen[0].id);
+    ck_assert_int_eq(world.stop_count, 1);
+    ck_assert_str_eq(fires_of(&world, "morning"), "cancelled=1 running=1");
+    world_close(&world);
+}
+
+/* The next one is due by the time that anybody finds the one whose node was lost. */
+static void take_up_late(enum rv_schedule_overlap overlap, const char *fires)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    world.stop_at_once = true;
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = overlap;
+    add(&world, &schedule);
+    struct node *lost = add_node(&world, 200);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    close_node(&world, lost);
+    char *super = test_postgres_superuser(world.uri);
+    test_postgres_execute(super, "UPDATE schedule_fire SET lease_until = clock_timestamp()");
+    rv_free(super);
+    world.now_us += 2 * MINUTE_US;
+    add_node(&world, 200);
+    run_until(&world, 3);
+    ck_assert_int_eq(world.seen[1].id, world.seen[0].id);
+    ck_assert(world.seen[2].id != world.seen[0].id);
+    ck_assert_int_eq(world.stop_count, 1);
+    ck_assert_int_eq(world.stopped[0], world.seen[0].id);
+    ck_assert_str_eq(fires_of(&world, "morning"), fires);
+    world_close(&world);
+}
+
+TEST(what_was_lost_is_stopped_before_the_next_one_takes_its_place)
+{
+    take_up_late(RV_OVERLAP_CANCEL_OTHER, "cancelled=1 running=1 skipped=1");
+    take_up_late(RV_OVERLAP_TERMINATE_OTHER, "running=1 skipped=1 terminated=1");
+}
+
 TEST(what_runs_goes_on_when_its_schedule_is_removed)
 {
     static struct world world;

@@ -158,14 +158,14 @@ RETURNING 1;
 SELECT tenant_id, next_due FROM reeve_schedule_work($1, $2);
 
 -- name: schedule_refresh
--- Fires whose node died wait again, or are over when they were asked to stop.  Gives the company's calendars, how many
+-- Fires whose node died wait again; too often, they are over when they were asked to stop.  Gives the company's calendars, how many
 -- fires took a node down once too often (schedule_lost), and how many pauses are over (schedule_rested).
 -- params: tenant int4, now timestamptz, attempts int4
 WITH again AS (
     UPDATE schedule_fire
-    SET state = CASE WHEN stop THEN 'cancelled' ELSE 'waiting' END,
-        reason = CASE WHEN stop THEN 'its node was lost while it was asked to stop' END,
-        ended_at = CASE WHEN stop THEN clock_timestamp() END,
+    SET state = CASE WHEN attempt < $3 THEN 'waiting' ELSE 'cancelled' END,
+        reason = CASE WHEN attempt >= $3 THEN 'its node was lost while it was asked to stop' END,
+        ended_at = CASE WHEN attempt >= $3 THEN clock_timestamp() END,
         lease_until = NULL
     WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND (stop OR attempt < $3)
 )
@@ -272,14 +272,17 @@ WHERE tenant_id = $1 AND name = $2 AND status = 'active';
 -- Applies the overlap policies to what waits (README.md, "Overlap").  `place` is the turn within the
 -- schedule: what is regular before what is filled in afterwards, of each what was interrupted first, then
 -- the oldest.  `newer` counts the regular ones that became due later.  Of a backfill with a rate only the
--- first may start, not before its time.  Gives what starts, and what runs and is to stop: cancelled ones
--- are asked, terminated ones are over.  Sets of fires are asked for with "(x IN (...)) IS TRUE", which is
+-- first may start, not before its time.  One that was interrupted starts again before a later one takes its
+-- place, whatever the policy: what it began must be told to stop.  Gives what starts, what starts only to hear
+-- that it shall stop, and what runs and is to stop: cancelled ones are asked, terminated ones are over.  Sets of fires are asked for with "(x IN (...)) IS TRUE", which is
 -- a hash table whatever the statistics say: thousands may wait where none did a second ago.
 -- params: tenant int4, limit int4, lease_ms int8, now timestamptz, buffer int4
 WITH candidate AS MATERIALIZED (
     SELECT f.id, f.schedule, f.instant, f.backfill, f.gap_ms, coalesce(f.overlap, s.overlap) AS overlap,
            row_number() OVER (PARTITION BY f.schedule
                ORDER BY f.backfill, f.attempt > 0 DESC, f.instant, f.id) AS place,
+           first_value(f.attempt > 0) OVER (PARTITION BY f.schedule
+               ORDER BY f.backfill, f.attempt > 0 DESC, f.instant, f.id) AS interrupted,
            count(*) OVER (PARTITION BY f.schedule, f.backfill ORDER BY f.instant DESC, f.id DESC) - 1 AS newer,
            row_number() OVER (PARTITION BY f.schedule, f.gap_ms IS NULL ORDER BY f.instant, f.id) AS rated,
            coalesce(s.backfill_at, '-infinity') <= $4 AS in_time,
@@ -291,6 +294,8 @@ WITH candidate AS MATERIALIZED (
     SELECT c.*, CASE
         WHEN c.gap_ms IS NOT NULL AND (c.rated > 1 OR NOT c.in_time) THEN 'wait'
         WHEN c.overlap = 'allow_all' THEN 'start'
+        WHEN c.overlap IN ('cancel_other', 'terminate_other') AND c.interrupted AND NOT c.busy THEN
+            CASE WHEN c.place = 1 THEN 'start' WHEN c.newer > 0 THEN 'replaced' ELSE 'wait' END
         WHEN c.overlap = 'cancel_other' THEN
             CASE WHEN c.newer > 0 THEN 'replaced' WHEN c.busy THEN 'cancel' ELSE 'start' END
         WHEN c.overlap = 'terminate_other' THEN CASE WHEN c.newer > 0 THEN 'replaced' ELSE 'start' END
@@ -333,12 +338,12 @@ WITH candidate AS MATERIALIZED (
     WHERE f.tenant_id = $1 AND f.state = 'waiting' AND s.tenant_id = $1 AND s.name = f.schedule
       AND (f.id IN (SELECT c.id FROM chosen c)) IS TRUE
       AND (SELECT count(*) FROM ended) >= 0 -- those that make room are over first
-    RETURNING f.id, f.attempt, f.schedule, s.action, s.input, f.instant, f.gap_ms
+    RETURNING f.id, f.attempt, f.schedule, s.action, s.input, f.instant, f.gap_ms, f.stop
 ), paced AS (
     UPDATE schedule s SET backfill_at = $4 + make_interval(secs => t.gap_ms / 1000.0)
     FROM started t WHERE s.tenant_id = $1 AND s.name = t.schedule AND t.gap_ms IS NOT NULL
 )
-SELECT 'start' AS what, id, attempt, schedule, action, input, instant FROM started
+SELECT CASE WHEN stop THEN 'stop' ELSE 'start' END AS what, id, attempt, schedule, action, input, instant FROM started
 UNION ALL SELECT 'cancel', id, attempt, schedule, NULL, NULL, NULL FROM asked
 UNION ALL SELECT 'terminate', id, attempt, schedule, NULL, NULL, NULL FROM ended
 ORDER BY instant NULLS FIRST, id;

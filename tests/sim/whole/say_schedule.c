@@ -178,8 +178,9 @@ static void schedule_refresh(struct base_call *call)
         }
         if (fire->stop || fire->attempt < base_int(call, 3, 0)) {
             base_touch(call, T_FIRE, fire);
-            fire->state = fire->stop ? "cancelled" : "waiting";
-            fire->reason = fire->stop ? "its node was lost while it was asked to stop" : NULL;
+            bool again = fire->attempt < base_int(call, 3, 0);
+            fire->state = again ? "waiting" : "cancelled";
+            fire->reason = again ? NULL : "its node was lost while it was asked to stop";
             fire->has_lease = false;
         } else {
             lost++;
@@ -434,7 +435,7 @@ struct candidate {
     struct fire_row *fire;
     struct schedule_row *schedule;
     const char *overlap;
-    bool busy;
+    bool busy, interrupted;
     int place, newer, rated; /* as in schedule.sql */
     const char *verdict;
 };
@@ -473,6 +474,7 @@ static bool runs_of(const struct fire_row *fire, const struct schedule_row *sche
 static void place_among(struct candidate *list, int count, int i)
 {
     struct candidate *c = &list[i];
+    const struct fire_row *first = c->fire;
     c->place = 1;
     c->rated = 1;
     for (int k = 0; k < count; k++) {
@@ -481,9 +483,11 @@ static void place_among(struct candidate *list, int count, int i)
             continue;
         }
         c->place += is_before(other, c->fire);
+        first = is_before(other, first) ? other : first;
         c->newer += other->backfill == c->fire->backfill && is_later(other, c->fire);
         c->rated += (other->gap_ms == 0) == (c->fire->gap_ms == 0) && is_later(c->fire, other);
     }
+    c->interrupted = first->attempt > 0;
 }
 
 static int find_candidates(struct base_call *call, struct candidate *out, int max)
@@ -525,6 +529,11 @@ static const char *judge(const struct candidate *c, int64_t now_us, int64_t buff
     }
     if (base_is(c->overlap, "allow_all")) {
         return "start";
+    }
+    bool ends_others =
+        base_is(c->overlap, "cancel_other") || base_is(c->overlap, "terminate_other");
+    if (ends_others && c->interrupted && !c->busy) {
+        return c->place == 1 ? "start" : c->newer > 0 ? "replaced" : "wait";
     }
     if (base_is(c->overlap, "cancel_other")) {
         return c->newer > 0 ? "replaced" : c->busy ? "cancel" : "start";
@@ -601,7 +610,7 @@ static bool start_fire(struct base_call *call, const struct candidate *c)
         c->schedule->backfill_us = base_time_us(call, 4, 0) + fire->gap_ms * INT64_C(1000);
     }
     base_row(call);
-    base_out_text(call, "start");
+    base_out_text(call, fire->stop ? "stop" : "start");
     base_out_int(call, fire->id);
     base_out_int(call, fire->attempt);
     base_out_text(call, fire->schedule);

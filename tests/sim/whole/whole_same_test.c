@@ -597,10 +597,12 @@ static const char setup[] =
     ") AS v (n, o, p);"
     "UPDATE schedule SET status = 'paused', paused_until = '2020-01-01T00:00:00Z' WHERE name = "
     "'one';"
-    "INSERT INTO schedule_fire (tenant_id, id, schedule, instant, state, exclusive, attempt, "
+    "INSERT INTO schedule_fire (tenant_id, id, schedule, instant, state, exclusive, attempt, stop, "
     "lease_until)"
-    " VALUES (1, 100, 'one', to_timestamp(1), 'running', true, 3, '2020-01-01'),"
-    " (1, 101, 'all', to_timestamp(1), 'running', true, 3, '2020-01-01');";
+    " VALUES (1, 100, 'one', to_timestamp(1), 'running', true, 3, false, '2020-01-01'),"
+    " (1, 101, 'all', to_timestamp(1), 'running', true, 3, false, '2020-01-01'),"
+    " (1, 102, 'cancel', to_timestamp(1), 'running', true, 1, true, '2020-01-01'),"
+    " (1, 103, 'terminate', to_timestamp(1), 'running', true, 1, false, '2020-01-01');";
 
 /* Just after the server's start no node is taken for dead. */
 static const char grace[] =
@@ -642,7 +644,7 @@ static void make_schedules(struct base_call *call)
                                   .next_us = INT64_C(1700000000000000),
                                   .due_us = INT64_C(1700000000000000)};
     }
-    for (int i = 1; i <= 2; i++) {
+    for (int i = 1; i <= 4; i++) {
         *(struct fire_row *)base_insert(call, T_FIRE) =
             (struct fire_row){.tenant = 1,
                               .id = 99 + i,
@@ -650,7 +652,8 @@ static void make_schedules(struct base_call *call)
                               .instant_us = 1000000,
                               .exclusive = true,
                               .state = "running",
-                              .attempt = 3,
+                              .attempt = i <= 2 ? 3 : 1,
+                              .stop = i == 3,
                               .has_lease = true,
                               .lease_us = 1};
     }

@@ -55,6 +55,7 @@ struct effect_intent {
     json_t *args;
     enum effect_state state;
     int attempt;
+    bool doubt; /* one before the attempt that is made now may have happened */
     int looks;
     int64_t until_us; /* 0 none */
     int64_t now_us;   /* of the database, when it was read */

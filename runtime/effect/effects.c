@@ -41,6 +41,7 @@ struct move {
     const char *what;
     json_t *detail;  /* for the log and the record; owned */
     json_t *outcome; /* NULL: none yet; owned */
+    bool begins;     /* an attempt */
     bool notes_cancel;
     bool fact;   /* what an attempt gave: true, whoever drives the company by now */
     bool anyway; /* ... so it is written without the epoch; state and attempt still decide */
@@ -296,7 +297,7 @@ static void write_move(struct op *op);
 static void move_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
 {
     struct op *op = (struct op *)unit;
-    bool begins = op->move.to.state == EFFECT_ATTEMPTING;
+    bool begins = op->move.begins;
     int attempt = op->move.attempt;
     if (code == RV_CONFLICT && op->move.fact && !op->move.anyway) {
         op->move.anyway = true;
@@ -309,6 +310,8 @@ static void move_done(struct rv_unit *unit, enum rv_code code, const struct rv_e
     } else if (code != RV_OK) {
         op_end(op, code, NULL, err);
     } else if (begins) {
+        op->intent.doubt =
+            op->intent.state == EFFECT_ATTEMPTING || op->intent.state == EFFECT_UNCLEAR;
         op->intent.state = EFFECT_ATTEMPTING;
         op->intent.attempt = attempt;
         perform(op);
@@ -382,6 +385,7 @@ static void begin_attempt(struct op *op)
                              .attempt = op->intent.attempt + 1,
                              .looks = op->intent.looks,
                              .what = "begin",
+                             .begins = true,
                              .detail = json_pack("{s:i}", "attempt", op->intent.attempt + 1)};
     write_move(op);
 }

@@ -82,9 +82,22 @@ static int64_t backoff_ms(const struct effect_intent *intent, const struct effec
     return asked > wait_ms ? asked : wait_ms;
 }
 
+/* A repeat was not done, or not taken: that says nothing of the attempt before it. */
+static struct effect_move still_unclear(const struct effect_intent *intent,
+                                        const struct effect_result *result)
+{
+    if (result->verdict == EFFECT_REFUSED || exhausted(intent)) {
+        return (struct effect_move){EFFECT_PERSON, 0};
+    }
+    return (struct effect_move){EFFECT_UNCLEAR, backoff_ms(intent, result)};
+}
+
 struct effect_move effect_after_attempt(const struct effect_intent *intent,
                                         const struct effect_result *result)
 {
+    if (intent->doubt && (result->verdict == EFFECT_REFUSED || result->verdict == EFFECT_NOT_YET)) {
+        return still_unclear(intent, result);
+    }
     switch (result->verdict) {
     case EFFECT_HAPPENED: return (struct effect_move){EFFECT_DONE, 0};
     case EFFECT_REFUSED: return (struct effect_move){EFFECT_FAILED, 0};

@@ -108,6 +108,14 @@ once "too slow" "done" "done 1 status"
 http twice /once
 once "a receiver that drops repeats" "done" "done 2 answer"
 same "is asked again" "2 1" "$(tried) $(did)"
+http twice /cut-busy
+once "a repeat that is put off does not say that it was not done" "waiting intent" "person 4 -"
+same "and all of its attempts are made" "4 1" "$(tried) $(did)"
+reeve intent resolve "r_$run:2" done --reason "seen" >/dev/null
+http twice /cut-no
+once "nor does one that is refused" "waiting intent" "person 2 -"
+same "which is not asked again" "2 1" "$(tried) $(did)"
+reeve intent resolve "r_$run:2" done --reason "seen" >/dev/null
 http plain /cut
 once "nobody knows" "waiting intent" "person 1 -"
 same "so it is not repeated" "1 1" "$(tried) $(did)"

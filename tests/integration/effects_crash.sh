@@ -65,5 +65,32 @@ gives 0 "the record verifies" reeve audit verify
 for number in $(ask "SELECT id FROM run"); do
     reeve run replay "r_$number" >"$state/out" || same "replay of $number" "" "$(cat "$state/out")"
 done
+
+# the run is cancelled after the kill: the wish is noted, and what has no outcome still goes by its rule
+while IFS='|' read -r connector path tries end; do
+    say http.request "{ connector = \"$connector\", path = \"$path\" }" '
+    :add("http.request", { connector = "unknown", path = "/ok" }, { reason = "this one is not reached" })'
+    begin
+    "$reeve_program" run work --set runtime.lease=2s >/dev/null 2>&1 &
+    worker=$!
+    for _ in $(seq 100); do
+        [ "$(did)" = 1 ] && break
+        sleep 0.1
+    done
+    kill -9 "$worker" 2>/dev/null
+    wait "$worker" 2>/dev/null
+    reeve run cancel "r_$run" --yes >/dev/null
+    for _ in $(seq 30); do
+        case "$(status)" in cancelled* | "waiting intent"*) break ;; esac
+        work
+        sleep 0.3
+    done
+    same "$connector: killed, then cancelled: its end" "$end" "$(status), $(intents)"
+    same "$connector: requests, done, begun" "$tries 1 $tries" "$(tried) $(did) $(ask "SELECT count(*) FROM audit_record WHERE kind = 'effect' AND run_id = $run AND body::jsonb->>'what' = 'begin'")"
+done <<CASES
+unknown|/soon|1|waiting intent, person 1 -
+asked|/soon|1|cancelled canceled, done 1 status
+dropping|/once-soon|2|cancelled canceled, done 2 answer
+CASES
 grep -c "^LOOK" "$log" | sed 's/^/times the receiver was asked: /'
 [ "$failures" = 0 ] || { echo "$failures failed"; exit 1; }

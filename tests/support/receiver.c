@@ -174,11 +174,15 @@ static void serve_http(int fd)
         answer(fd, "422 Unprocessable Content", "text/plain", "no");
     } else if (strcmp(path, "/away") == 0) {
         say(fd, "HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n");
+    } else if (strcmp(path, "/cut-busy") == 0 && again) {
+        answer(fd, "503 Service Unavailable", "text/plain", "busy");
+    } else if (strcmp(path, "/cut-no") == 0 && again) {
+        answer(fd, "409 Conflict", "text/plain", "this key was used");
     } else if (strncmp(path, "/once", 5) == 0 && count("DID ", key) > 0) {
         answer(fd, "200 OK", "application/json", "{\"again\":true}");
     } else {
         note("DID", key, NULL, NULL, NULL);
-        if (strcmp(path, "/cut") == 0) {
+        if (strncmp(path, "/cut", 4) == 0) {
             return;
         }
         if (strstr(path, "soon") != NULL) {

@@ -99,6 +99,28 @@ TEST(each_verdict_leads_where_it_must)
     }
 }
 
+/* What a repeat was answered is nothing about the attempt before it, unless it is that it is done.
+ */
+TEST(a_repeat_that_was_not_taken_leaves_the_attempt_before_it_unclear)
+{
+    for (int attempt = 2; attempt <= 3; attempt++) {
+        struct effect_intent intent = intent_of(EFFECT_ATTEMPTING, EFFECT_REPEAT, attempt);
+        intent.doubt = true;
+        struct effect_result result = {.verdict = EFFECT_HAPPENED};
+        ck_assert_int_eq(effect_after_attempt(&intent, &result).state, EFFECT_DONE);
+        result.verdict = EFFECT_REFUSED;
+        ck_assert_int_eq(effect_after_attempt(&intent, &result).state, EFFECT_PERSON);
+        result.verdict = EFFECT_NOT_YET;
+        struct effect_move move = effect_after_attempt(&intent, &result);
+        ck_assert_int_eq(move.state, attempt < 3 ? EFFECT_UNCLEAR : EFFECT_PERSON);
+        ck_assert_int_eq(move.wait_ms, attempt < 3 ? 200 : 0);
+        result.verdict = EFFECT_UNKNOWN;
+        move = effect_after_attempt(&intent, &result);
+        ck_assert_int_eq(move.state, attempt < 3 ? EFFECT_UNCLEAR : EFFECT_PERSON);
+        json_decref(intent.settings);
+    }
+}
+
 static enum effect_verdict http(int status, bool sent, bool look)
 {
     struct rv_post_result post = {.status = status, .sent = sent, .type = "", .body = ""};

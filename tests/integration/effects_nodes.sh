@@ -60,7 +60,7 @@ until_is 10 1 attempting
 psql "$owner" -Atqc "UPDATE tenant_head SET owner_node = (SELECT node_id FROM node WHERE host = 'third'), epoch = epoch + 1 WHERE tenant_id = 1"
 same "still on its way, and the company is another's" 1 "$(attempting)"
 until_is 10 "done 1 answer" intents
-sleep 0.5 # its next look by itself would be later
+until_is 8 "done" status # its next look by itself would be later
 same "the answer comes from the node that has lost it, and is taken up at once" "done" "$(status)"
 same "and is that of the attempt" "done 1 answer" "$(intents)"
 same "one request again" "1 1" "$(tried) $(did)"

@@ -221,7 +221,10 @@ if command -v ip >/dev/null && ip netns add "${cable}a" 2>/dev/null && spaces="$
     until_true 10 sh -c "ip netns exec ${cable}a curl -s -H 'Authorization: Bearer $admin' '$(grep -o 'http://[0-9.:]*' "$state/served.here" | head -1)/v1/actors' | grep -q '\"node\":\"there\"'"
     same "a question goes over the cable" 0 $?
     ip -n "${cable}b" link set "${cable}y" down
-    sleep 0.5
+    for _ in $(seq 50); do
+        [ "$(node_of)" = '"node":"here""node":"there"' ] && break
+        sleep 0.2
+    done
     same "with the cable out the owner is named" '"node":"here""node":"there"' "$(node_of)"
     same "and both drive what they drove: the database is there" 2 "$(owned there)"
     ip -n "${cable}b" link set "${cable}y" up

@@ -726,6 +726,7 @@ void rv_run_raise(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     json_t *body = json_deep_copy(more);
     json_object_set_new(body, "by", json_string(principal->id));
     json_object_set_new(body, "at_us", json_integer(rv_now_us(rv_gate_clock(gate))));
+    json_object_set_new(body, "apart", json_true()); /* of what its parent gave */
     struct request *request =
         tell(gate, db, tenant, principal, run, "run.raise", RV_RUN_BUDGET_SIGNAL, body, done, data);
     json_object_update(request->args, (json_t *)(uintptr_t)more); /* on the record, for rules */

@@ -107,11 +107,17 @@ static void add(int64_t *limit, int64_t more)
     }
 }
 
-/* `currency` "" is the company's own, as in the manifest's money_minor. */
-static void raise_money(struct rv_budget *budget, const char *currency, int64_t minor)
+static bool is_money_of(const char *limit, const char *currency, const char *home)
+{
+    return strcmp(limit[0] != '\0' ? limit : home, currency[0] != '\0' ? currency : home) == 0;
+}
+
+/* `currency` "" is the company's own, `home`, as in the manifest's money_minor. */
+static void raise_money(struct rv_budget *budget, const char *currency, const char *home,
+                        int64_t minor)
 {
     for (int i = 0; i < budget->money_count; i++) {
-        if (strcmp(budget->money[i].currency, currency) == 0) {
+        if (is_money_of(budget->money[i].currency, currency, home)) {
             add(&budget->money[i].limit_minor, minor);
             return;
         }
@@ -141,12 +147,13 @@ void run_budget_raise(struct run *run, const json_t *more)
         from_us = from_us > budget->wall_deadline_us ? from_us : budget->wall_deadline_us;
         budget->wall_deadline_us = later_ms(from_us, wall_ms);
     }
-    raise_money(budget, "", rv_json_int(more, "money_minor", 0));
+    const char *home = rv_json_str(more, "home", ""); /* not known of those from before */
+    raise_money(budget, "", home, rv_json_int(more, "money_minor", 0));
     const char *currency;
     json_t *minor;
     json_object_foreach(json_object_get(more, "money"), currency, minor)
     {
-        raise_money(budget, currency, json_integer_value(minor));
+        raise_money(budget, currency, home, json_integer_value(minor));
     }
     if (run->raised == NULL) {
         run->raised = json_array();

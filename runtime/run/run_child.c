@@ -88,6 +88,9 @@ static int64_t raised_by(const struct run *run, const char *currency, const char
     {
         const json_t *from = currency != NULL ? json_object_get(more, "money") : more;
         int64_t amount = rv_json_int(from, currency != NULL ? currency : name, 0);
+        if (currency != NULL && strcmp(rv_json_str(more, "home", ""), currency) == 0) {
+            amount += rv_json_int(more, "money_minor", 0); /* both at most RV_RUN_RAISE_MAX */
+        }
         if (rv_json_bool(more, "apart", false) && __builtin_add_overflow(sum, amount, &sum)) {
             sum = INT64_MAX;
         }

@@ -202,6 +202,35 @@ for _ in 1 2 3; do
     reeve run work --company one >/dev/null 2>&1
 done
 same "time given again and again is no less" "done" "$(ask "SELECT status FROM run WHERE 'r_' || id = '$aeon'")"
+# money: the company's own currency has two names, and what has no limit is not raised
+mkdir "$state/home"
+cat >"$state/home/agent.lua" <<'LUA'
+local agent = { name = "home", version = "1", handles = {}, uses = { "journal.post" }, limits = { LIMIT }, overrun = "ask" }
+function agent.plan(ctx, input)
+  return ctx:plan():add("journal.post", { memo = "t", lines = { { account = "4970", amount_minor = 1500, currency = "EUR" },
+    { account = "1490", amount_minor = -1500, currency = "EUR" } } }, { reason = "r" })
+end
+return agent
+LUA
+home() { # LIMIT: publishes an agent with it, starts a run; $home
+    sed "s/LIMIT/$1/" "$state/home/agent.lua" >"$state/home/now.lua"
+    reeve agent publish "$state/home/now.lua" --company one >/dev/null || exit 1
+    home=$(reeve run start home --as op --wait 3 --company one --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+}
+stands="SELECT status || ' ' || waiting_on FROM run WHERE 'r_' || id"
+home "money_minor = 1000"
+same "it waits for money" "waiting budget" "$(ask "$stands = '$home'")"
+says "no limit of time to raise" "wall_ms: run $home has no limit" reeve run raise "$home" --wall-ms 5 --reason x --company one
+reeve run raise "$home" --money EUR=500 --reason x --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+same "money_minor is raised by its currency" f "$(ask "SELECT coalesce(waiting_on, '') = 'budget' FROM run WHERE 'r_' || id = '$home'")"
+home "money = { EUR = 1000 }"
+same "it waits for money" "waiting budget" "$(ask "$stands = '$home'")"
+reeve run raise "$home" --money-minor 500 --reason x --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+same "and the other way round" f "$(ask "SELECT coalesce(waiting_on, '') = 'budget' FROM run WHERE 'r_' || id = '$home'")"
+home "steps = 1"
+says "no limit of money to raise" "money: run $home has no limit" reeve run raise "$home" --money EUR=5 --reason x --company one
 # a question that names no max_tokens needs room for the usual 256
 mkdir "$state/short"
 cat >"$state/short/agent.lua" <<'LUA'

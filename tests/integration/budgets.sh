@@ -290,26 +290,26 @@ function agent.plan(ctx, input)
 end
 return agent
 LUA
-company three "$state/families.lua" "$state/kid/agent.lua" "$state/par/agent.lua" "$state/gran/agent.lua"
-tenant=3
-reeve person add op --roles operator --company three >/dev/null 2>&1
+company family "$state/families.lua" "$state/kid/agent.lua" "$state/par/agent.lua" "$state/gran/agent.lua"
+tenant=2
+reeve person add op --roles operator --company family >/dev/null 2>&1
 for each in par gran; do
-    top=$(reeve run start "$each" --as op --wait 3 --company three --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+    top=$(reeve run start "$each" --as op --wait 3 --company family --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
     kid=r_$(ask "SELECT max(id) FROM run WHERE agent = 'kid'")
     same "the child asks" "waiting budget" "$(ask "SELECT status || ' ' || waiting_on FROM run WHERE 'r_' || id = '$kid'")"
-    reeve run raise "$kid" --calls 100 --steps 100 --reason more --company three >/dev/null
-    for _ in 1 2 3; do reeve run work --company three >/dev/null 2>&1; done
+    reeve run raise "$kid" --calls 100 --steps 100 --reason more --company family >/dev/null
+    for _ in 1 2 3; do reeve run work --company family >/dev/null 2>&1; done
     same "it used what it was given, and its parents go on" "done 40 done" "$(ask "SELECT (SELECT status FROM run WHERE 'r_' || id = '$top') || ' '
         || (SELECT count(*) FROM journal WHERE 'r_' || run_id = '$kid' AND kind = 1) || ' ' || (SELECT status FROM run WHERE 'r_' || id = '$kid')")"
     same "what counts is what its parent gave" 5 "$(ask "SELECT result->'spent'->>'calls' FROM run_result WHERE 'r_' || run_id = '$kid'")"
-    gives 0 "it is replayed" reeve run replay "$kid" --company three
-    gives 0 "its parent, too" reeve run replay "$top" --company three
+    gives 0 "it is replayed" reeve run replay "$kid" --company family
+    gives 0 "its parent, too" reeve run replay "$top" --company family
 done
 tenant=1
 
 # a thousand children of one budget
 company two "$state/families.lua" "$state/boss/agent.lua" "$state/mob/agent.lua" "$state/imp/agent.lua"
-tenant=2
+tenant=3
 began=$(date +%s)
 reeve exception run --no-post --company two >"$state/out" 2>&1
 reeve run work --company two >/dev/null 2>&1

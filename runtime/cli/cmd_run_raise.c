@@ -20,7 +20,7 @@ static enum rv_code read_money(const char *text, json_t *more, struct rv_error *
         int64_t minor = 0;
         int length = 0;
         if (sscanf(text, "%3[A-Z]=%" SCNd64 "%n", currency, &minor, &length) != 2 ||
-            (text[length] != ',' && text[length] != '\0')) {
+            (text[length] != '\0' && (text[length] != ',' || text[length + 1] == '\0'))) {
             rv_fail(err, RV_INVALID, "--money must be minor units by currency, e.g. EUR=500000");
             rv_hint(err, "Several stand with commas between: EUR=500000,USD=100000.");
             return RV_INVALID;

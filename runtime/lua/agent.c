@@ -21,6 +21,11 @@ enum {
     PRIORITY_MAX = 100 /* RV_CLAIM_PRIORITY_MAX of the run room */
 };
 
+/* So that a deadline, in microseconds, can be said for any beginning: the most that a raise may
+ * add.
+ */
+static const int64_t wall_ms_max = INT64_C(1) << 53;
+
 /* ---- compiling ---- */
 
 static int write_code(lua_State *lua, const void *bytes, size_t length, void *data)
@@ -260,6 +265,13 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
             "may hold steps, calls, tokens, wall_ms, depth and children, each an "
             "integer >= 0, and money by currency, e.g. { EUR = 500000 } in minor units, or "
             "money_minor, which is the company's own currency",
+            err);
+    }
+    if (rv_json_int(json_object_get(manifest, "limits"), "wall_ms", 0) > wall_ms_max) {
+        return bad_field(
+            agent, "limits",
+            "may give wall_ms at most 9007199254740992 (2^53): leave it out, or 0, for "
+            "no limit",
             err);
     }
     const char *overrun = rv_json_str(manifest, "overrun", "stop");

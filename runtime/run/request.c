@@ -21,8 +21,9 @@
 
 enum { REQUEST_ARENA_MAX = 8 << 20 };
 
-/* Columns of run_status: it is to end; its plan is over, and reads nothing that is sent. */
-enum { RUN_STATUS_ENDS = 2, RUN_STATUS_DEAF = 3 };
+/* Columns of run_status: it is to end; its plan is over, and reads nothing that is sent; the
+ * company's currency; the limits of its agent, null for those that a run has given. */
+enum { RUN_STATUS_ENDS = 2, RUN_STATUS_DEAF = 3, RUN_STATUS_HOME, RUN_STATUS_LIMITS };
 
 /* One request on its way; the pass refers to its copies. */
 struct request {
@@ -639,6 +640,37 @@ static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batc
     return RV_OK;
 }
 
+/* Says what the company's currency is; RV_INVALID for a budget that the run has no limit on: what
+ * is added to nothing would be heard by nobody. */
+static enum rv_code check_raised(struct request *request, const struct rv_result *result,
+                                 struct rv_error *err)
+{
+    json_t *limits = rv_result_json(result, 0, RUN_STATUS_LIMITS);
+    bool money = json_object_get(limits, "money") != NULL;
+    bool minor = json_object_get(limits, "money_minor") != NULL;
+    const struct {
+        const char *name;
+        bool limited;
+    } rows[] = {{"wall_ms", rv_json_int(limits, "wall_ms", 0) > 0},
+                {"money", money || minor},
+                {"money_minor", money || minor}};
+    enum rv_code code = RV_OK;
+    for (size_t i = 0; i < RV_COUNT(rows) && json_is_object(limits) && code == RV_OK; i++) {
+        if (json_object_get(request->body, rows[i].name) != NULL && !rows[i].limited) {
+            code = rv_fail(err, RV_INVALID, "%s: run r_%" PRId64 " has no limit on it to raise",
+                           rows[i].name, request->pass.run);
+            rv_hint(err,
+                    "Nothing was written.  Leave it out: its agent's manifest names no "
+                    "limits.%s.",
+                    rows[i].name);
+        }
+    }
+    json_object_set_new(request->body, "home",
+                        json_string(rv_result_text(result, 0, RUN_STATUS_HOME)));
+    json_decref(limits);
+    return code;
+}
+
 static void on_run(void *data, enum rv_code code, const struct rv_result *result,
                    const struct rv_error *err)
 {
@@ -665,6 +697,9 @@ static void on_run(void *data, enum rv_code code, const struct rv_result *result
         rv_hint(&why,
                 "Nothing was written.  See what it still waits for: reeve explain r_%" PRId64 ".",
                 request->pass.run);
+        request_end(request, code, &why);
+    } else if (strcmp(request->name, RV_RUN_BUDGET_SIGNAL) == 0 &&
+               (code = check_raised(request, result, &why)) != RV_OK) {
         request_end(request, code, &why);
     } else {
         rv_gate_pass(request->gate, &request->pass);
@@ -726,6 +761,7 @@ void rv_run_raise(struct rv_gate *gate, struct rv_db *db, int32_t tenant,
     json_t *body = json_deep_copy(more);
     json_object_set_new(body, "by", json_string(principal->id));
     json_object_set_new(body, "at_us", json_integer(rv_now_us(rv_gate_clock(gate))));
+    json_object_set_new(body, "apart", json_true()); /* of what its parent gave */
     struct request *request =
         tell(gate, db, tenant, principal, run, "run.raise", RV_RUN_BUDGET_SIGNAL, body, done, data);
     json_object_update(request->args, (json_t *)(uintptr_t)more); /* on the record, for rules */

@@ -162,11 +162,19 @@ static void action_done(struct run *run, const json_t *action, const json_t *ans
     run->action++;
 }
 
+static void action_refused(struct run *run, const json_t *action, const json_t *out)
+{
+    const char *result = rv_json_str(out, "result", "");
+    run->short_of = NULL;
+    run_set_end(run, strcmp(result, "denied") == 0 ? "denied" : rv_json_str(out, "code", "refused"),
+                "action %d \"%s\": %s", run->action + 1, rv_json_str(action, "action", ""),
+                rv_json_str(out, "message", result));
+}
+
 /* One action has its answer (replayed or new); decides what comes next. */
 static void action_answered(struct run *run, const json_t *action, const struct rv_step *step)
 {
     const json_t *out = step->out;
-    const char *result = rv_json_str(out, "result", "");
     switch (gate_verdict(run, out)) {
     case VERDICT_DONE:
         if (!run_effect_begins(run, rv_json_str(action, "action", ""), step)) {
@@ -178,10 +186,7 @@ static void action_answered(struct run *run, const json_t *action, const struct 
             run->short_of = rv_json_str(out, "message", "");
             break;
         }
-        run_set_end(run,
-                    strcmp(result, "denied") == 0 ? "denied" : rv_json_str(out, "code", "refused"),
-                    "action %d \"%s\": %s", run->action + 1, rv_json_str(action, "action", ""),
-                    rv_json_str(out, "message", result));
+        action_refused(run, action, out);
         break;
     case VERDICT_WAIT:
     case VERDICT_AGAIN: break;
@@ -237,7 +242,7 @@ static bool replay_act(struct rv_actor *self, struct run *run, const json_t *act
 }
 
 /* Nothing recorded is left: the item at hand goes to people or to the gate. */
-static void act_live(struct run *run, const json_t *action)
+static void act_live(struct rv_actor *self, struct run *run, const json_t *action)
 {
     struct rv_error err = {.code = RV_OK};
     if (waits(run)) {
@@ -246,9 +251,14 @@ static void act_live(struct run *run, const json_t *action)
     } else if (run_canceled(run)) {
         return;
     } else if (run->short_of != NULL) {
-        run_budget_ask(run, run->short_of, (int)rv_json_int(action, "line", 0));
+        if (!run_budget_look(run) &&
+            !run_budget_ask(run, run->short_of, (int)rv_json_int(action, "line", 0))) {
+            action_refused(run, action, run->image->steps[run->cursor - 1].out);
+            run_turn_back(self, run);
+        }
     } else if (rv_budget_check(&run->budget, 1, 0, 0, NULL, run_now_us(run), &err) != RV_OK) {
-        if (!run_budget_ask(run, err.message, (int)rv_json_int(action, "line", 0))) {
+        if (!run_budget_look(run) &&
+            !run_budget_ask(run, err.message, (int)rv_json_int(action, "line", 0))) {
             run_write_end(run, "limit", "%s", err.message);
         }
     } else {
@@ -287,7 +297,7 @@ void run_advance_act(struct rv_actor *self, struct run *run)
             continue;
         }
         if (!run_replaying(run)) {
-            act_live(run, action);
+            act_live(self, run, action);
             return;
         }
         if (!replay_act(self, run, action)) {

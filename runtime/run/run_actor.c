@@ -394,7 +394,8 @@ static void draft_is_durable(struct rv_actor *self, struct run *run)
         run_spend(run, &run->draft);
         run->proposal = json_incref(run->draft.out);
         run->phase = PHASE_ACT;
-    } else if (run->draft.kind == RV_STEP_SIGNAL || run->draft.kind == RV_STEP_CHILD) {
+    } else if ((run->draft.kind == RV_STEP_SIGNAL && !run_budget_early(run)) ||
+               run->draft.kind == RV_STEP_CHILD) {
         run->cursor--; /* the wait before it belongs to the same request */
     }
     run_advance(self, run);

@@ -69,6 +69,7 @@ struct run {
     enum run_overrun overrun;
     json_t *doubt;        /* see doubt.h; NULL: none */
     json_t *raised;       /* what people gave more, in order; NULL: nothing */
+    bool nobody_gave;     /* it was looked for since the newest entry */
     const char *short_of; /* why the gate refused the action at hand, or the engine the question;
                              borrowed from the journal */
 
@@ -246,19 +247,27 @@ bool run_resume_checkpoint(struct run *run);
 
 void run_budget_open(struct run *run); /* the limits of a run that was just loaded */
 void run_budget_raise(struct run *run, const json_t *more);
-/* A limit was met, before the call; `message` says which.  True: the run waits for a person. */
+/* A limit was met, before the call.  True: looks whether somebody has given more already, then the
+ * run goes on as if it had not met it; it comes back here when nobody has. */
+bool run_budget_look(struct run *run);
+/* And nobody had; `message` says which limit.  True: the run waits for a person. */
 bool run_budget_ask(struct run *run, const char *message, int line);
 /* True: the request is answered "limit" and nothing else is done. */
 bool run_budget_degrade(struct run *run, int kind, const char *message);
 /* The engine's answer was that the prompt passes the budget, and the plan does not hear of it: the
  * run stops, or asks a person and then the model again. */
 bool run_budget_short(struct run *run, const json_t *out);
-/* The gate's answer was a budget's, and the run is one that asks. */
+/* The same, just answered, where the plan would hear of it: true while it looks as above, before
+ * the answer counts. */
+bool run_budget_short_look(struct run *run, const json_t *out);
+/* The gate's answer was a budget's, and more may be had: the run asks, or has not looked yet. */
 bool run_budget_refused(const struct run *run, const json_t *out);
 bool run_budget_waits(const struct run *run); /* the next entry of the journal is such a wait */
 /* Takes a wait that is next in the journal, with what was given.  False: it waits still, or the run
  * diverged. */
 bool run_budget_taken(struct rv_actor *self, struct run *run);
+/* What was given is the next entry, and no wait belongs to it. */
+bool run_budget_early(const struct run *run);
 void run_on_raised(struct rv_actor *self, struct run *run, const json_t *came);
 
 /* ---- run_effect.c ---- */

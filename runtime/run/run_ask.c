@@ -217,7 +217,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
     char text[sizeof err.message + 64];
     if (run->short_of != NULL) { /* only the engine knows how many tokens a prompt is */
         const char *message = run->short_of;
-        if (!run_budget_ask(run, message, run->request.line)) {
+        if (!run_budget_look(run) && !run_budget_ask(run, message, run->request.line)) {
             run->short_of = NULL;
             snprintf(text, sizeof text, "%s (line %d)", message, run->request.line);
             plan_failed(self, run, RV_LIMIT, text);
@@ -229,7 +229,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
     int64_t calls = kind == RV_STEP_READ || kind == RV_STEP_MODEL ? 1 : 0;
     int64_t tokens = kind == RV_STEP_MODEL ? rv_model_tokens_most(request->args) : 0;
     if (rv_budget_check(&run->budget, 1, calls, tokens, NULL, run_now_us(run), &err) != RV_OK) {
-        if (!run_budget_ask(run, err.message, request->line) &&
+        if (!run_budget_look(run) && !run_budget_ask(run, err.message, request->line) &&
             !run_budget_degrade(run, kind, err.message)) {
             snprintf(text, sizeof text, "%s (line %d)", err.message, request->line);
             plan_failed(self, run, RV_LIMIT, text);
@@ -237,7 +237,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
         return false;
     }
     if (kind == RV_STEP_START && one_child_too_many(run, &err) &&
-        run_budget_ask(run, err.message, request->line)) {
+        (run_budget_look(run) || run_budget_ask(run, err.message, request->line))) {
         return false;
     }
     if (kind != RV_STEP_TIMER && kind != RV_STEP_CHECKPOINT && kind != RV_STEP_PUBLISH &&
@@ -521,6 +521,9 @@ static bool answer_request(struct rv_actor *self, struct run *run)
         return false;
     }
     if ((kind == RV_STEP_TIMER || wait != NULL) && !run_wait_is_over(self, run, kind, &step)) {
+        return false;
+    }
+    if (kind == RV_STEP_MODEL && run_budget_short_look(run, step->out)) {
         return false;
     }
     run_spend(run, step);

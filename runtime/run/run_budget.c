@@ -8,6 +8,10 @@
  *            takes: two entries, "budget.wait" and what was given, "$budget".  Then it tries again.
  *            From the one to the other its wall time stands still
  *
+ * What people gave before it was needed counts when it is: the first two look for it where the
+ * limit is met, and what they find is an entry "$budget" without a wait.  Nothing found leaves no
+ * entry: what comes then (the end, an answer "limit", an action taken back) says so.
+ *
  * Fan-out and depth: a plan always hears "limit" from ctx:start; with "ask" a run that may not
  * start one more child waits as well.
  */
@@ -18,6 +22,20 @@
 #include <string.h>
 
 static const char wait_step[] = "budget.wait";
+
+/* ---- wall time: microseconds of the business clock, never past what they can say ---- */
+
+static int64_t later(int64_t from_us, int64_t more_us)
+{
+    int64_t us = 0;
+    return __builtin_add_overflow(from_us, more_us, &us) ? INT64_MAX : us;
+}
+
+static int64_t later_ms(int64_t from_us, int64_t more_ms)
+{
+    int64_t us = 0;
+    return later(from_us, __builtin_mul_overflow(more_ms, INT64_C(1000), &us) ? INT64_MAX : us);
+}
 
 /* ---- limits ---- */
 
@@ -65,7 +83,7 @@ void run_budget_open(struct run *run)
 {
     int64_t wall_ms = limit_of(run, "wall_ms", 0);
     int64_t until_us = rv_json_int(run->image->budget, "until_us", 0); /* the parent's own */
-    int64_t wall_us = wall_ms > 0 ? run->image->created_us + wall_ms * 1000 : 0;
+    int64_t wall_us = wall_ms > 0 ? later_ms(run->image->created_us, wall_ms) : 0;
     run->budget = (struct rv_budget){
         .steps_limit = limit_of(run, "steps", RV_RUN_STEPS_DEFAULT),
         .calls_limit = limit_of(run, "calls", RV_RUN_CALLS_DEFAULT),
@@ -89,11 +107,17 @@ static void add(int64_t *limit, int64_t more)
     }
 }
 
-/* `currency` "" is the company's own, as in the manifest's money_minor. */
-static void raise_money(struct rv_budget *budget, const char *currency, int64_t minor)
+static bool is_money_of(const char *limit, const char *currency, const char *home)
+{
+    return strcmp(limit[0] != '\0' ? limit : home, currency[0] != '\0' ? currency : home) == 0;
+}
+
+/* `currency` "" is the company's own, `home`, as in the manifest's money_minor. */
+static void raise_money(struct rv_budget *budget, const char *currency, const char *home,
+                        int64_t minor)
 {
     for (int i = 0; i < budget->money_count; i++) {
-        if (strcmp(budget->money[i].currency, currency) == 0) {
+        if (is_money_of(budget->money[i].currency, currency, home)) {
             add(&budget->money[i].limit_minor, minor);
             return;
         }
@@ -115,20 +139,21 @@ void run_budget_raise(struct run *run, const json_t *more)
     int64_t wall_ms = rv_json_int(more, "wall_ms", 0);
     int64_t waited_us = rv_json_int(more, "at_us", 0) - rv_json_int(more, "since_us", INT64_MAX);
     if (budget->wall_deadline_us != 0 && waited_us > 0) {
-        budget->wall_deadline_us += waited_us;
+        budget->wall_deadline_us = later(budget->wall_deadline_us, waited_us);
     }
     if (budget->wall_deadline_us != 0 && wall_ms > 0) {
         /* a deadline that is long past is not moved by the time that people took */
         int64_t from_us = rv_json_int(more, "at_us", budget->wall_deadline_us);
         from_us = from_us > budget->wall_deadline_us ? from_us : budget->wall_deadline_us;
-        budget->wall_deadline_us = from_us + wall_ms * 1000;
+        budget->wall_deadline_us = later_ms(from_us, wall_ms);
     }
-    raise_money(budget, "", rv_json_int(more, "money_minor", 0));
+    const char *home = rv_json_str(more, "home", ""); /* not known of those from before */
+    raise_money(budget, "", home, rv_json_int(more, "money_minor", 0));
     const char *currency;
     json_t *minor;
     json_object_foreach(json_object_get(more, "money"), currency, minor)
     {
-        raise_money(budget, currency, json_integer_value(minor));
+        raise_money(budget, currency, home, json_integer_value(minor));
     }
     if (run->raised == NULL) {
         run->raised = json_array();
@@ -145,6 +170,36 @@ static void name_of(const char *message, char out[16])
     if (sscanf(message, "budget \"%15[a-z_]\"", out) != 1) {
         snprintf(out, 16, "%s", "budget");
     }
+}
+
+/* What was given is the next entry, without a wait. */
+static bool given_early(const struct run *run)
+{
+    const struct rv_step *step = run_replaying(run) ? &run->image->steps[run->cursor] : NULL;
+    return step != NULL && step->kind == RV_STEP_SIGNAL &&
+           strcmp(step->name, RV_RUN_BUDGET_SIGNAL) == 0;
+}
+
+static bool may_look(const struct run *run)
+{
+    return run->overrun != OVERRUN_ASK && !run->nobody_gave && !run_replaying(run) &&
+           run->state != RV_RUN_COMPENSATING; /* that was stored when nobody had given anything */
+}
+
+static void ask_given(struct run *run)
+{
+    const struct rv_run_port *port = run->start.port;
+    port->signal(port->self, run->start.tenant, run->start.run, RV_RUN_BUDGET_SIGNAL, run_on_port,
+                 run_expect(run, PENDING_BUDGET));
+}
+
+bool run_budget_look(struct run *run)
+{
+    if (!may_look(run)) {
+        return false;
+    }
+    ask_given(run);
+    return true;
 }
 
 bool run_budget_ask(struct run *run, const char *message, int line)
@@ -181,22 +236,37 @@ bool run_budget_degrade(struct run *run, int kind, const char *message)
 
 bool run_budget_short(struct run *run, const json_t *out)
 {
-    bool is = run->overrun != OVERRUN_DEGRADE && json_object_get(out, "budget") != NULL;
+    bool is = json_object_get(out, "budget") != NULL &&
+              (run->overrun != OVERRUN_DEGRADE || given_early(run));
     if (is) {
         run->short_of = rv_json_str(out, "message", "");
     }
     return is;
 }
 
+bool run_budget_short_look(struct run *run, const json_t *out)
+{
+    if (run->overrun != OVERRUN_DEGRADE || json_object_get(out, "budget") == NULL ||
+        !may_look(run)) {
+        return false;
+    }
+    run->cursor--; /* the answer is taken again */
+    ask_given(run);
+    return true;
+}
+
 bool run_budget_refused(const struct run *run, const json_t *out)
 {
+    if (run->overrun != OVERRUN_ASK && !given_early(run) && !may_look(run)) {
+        return false;
+    }
     size_t i;
     json_t *rule;
     json_array_foreach(json_object_get(out, "rules"), i, rule)
     {
         const char *id =
             json_is_string(rule) ? json_string_value(rule) : rv_json_str(rule, "id", "");
-        if (run->overrun == OVERRUN_ASK && strcmp(id, "budget") == 0) {
+        if (strcmp(id, "budget") == 0) {
             return true;
         }
     }
@@ -218,28 +288,34 @@ bool run_budget_waits(const struct run *run)
     return step != NULL && step->kind == RV_STEP_TIMER && strcmp(step->name, wait_step) == 0;
 }
 
+/* Takes the wait.  False: it waits still, or the run diverged; `since`: when it began. */
+static bool wait_taken(struct rv_actor *self, struct run *run, const json_t **since)
+{
+    const struct rv_step *step = NULL;
+    if (run_recorded(self, run, RV_STEP_TIMER, wait_step, NULL, 0, &step) != FOUND_STEP) {
+        return false;
+    }
+    *since = json_object_get(step->out, "since_us");
+    run->short_of = NULL;
+    if (!run_replaying(run) && !run_canceled(run)) {
+        run->cursor--;
+        ask_given(run);
+    }
+    return run_replaying(run) && run->pending == PENDING_NONE;
+}
+
 bool run_budget_taken(struct rv_actor *self, struct run *run)
 {
     const struct rv_step *step = NULL;
-    while (run_budget_waits(run)) {
-        if (run_recorded(self, run, RV_STEP_TIMER, wait_step, NULL, 0, &step) != FOUND_STEP) {
+    while (run_budget_waits(run) || given_early(run)) {
+        const json_t *since = NULL;
+        if (!given_early(run) && !wait_taken(self, run, &since)) {
             return false;
         }
-        const json_t *since = json_object_get(step->out, "since_us");
-        run->short_of = NULL;
-        if (!run_replaying(run)) {
-            if (!run_canceled(run)) {
-                const struct rv_run_port *port = run->start.port;
-                run->cursor--;
-                port->signal(port->self, run->start.tenant, run->start.run, RV_RUN_BUDGET_SIGNAL,
-                             run_on_port, run_expect(run, PENDING_BUDGET));
-            }
-            return false;
-        }
-        const struct rv_step *next = &run->image->steps[run->cursor];
-        if (next->kind == RV_STEP_NOTE) {
+        if (run->image->steps[run->cursor].kind == RV_STEP_NOTE) {
             return true; /* it was stopped while it waited: whoever goes on takes that entry */
         }
+        run->short_of = NULL;
         if (run_recorded(self, run, RV_STEP_SIGNAL, RV_RUN_BUDGET_SIGNAL, NULL, 0, &step) !=
             FOUND_STEP) {
             return false;
@@ -252,9 +328,26 @@ bool run_budget_taken(struct rv_actor *self, struct run *run)
     return true;
 }
 
+bool run_budget_early(const struct run *run)
+{
+    const struct rv_step *last = run->cursor > 0 ? &run->image->steps[run->cursor - 1] : NULL;
+    bool waited = last != NULL && last->kind == RV_STEP_TIMER &&
+                  strcmp(rv_json_str(last->out, "name", ""), RV_RUN_BUDGET_SIGNAL) == 0;
+    return given_early(run) && !waited;
+}
+
 void run_on_raised(struct rv_actor *self, struct run *run, const json_t *came)
 {
-    run->cursor++; /* behind the wait */
+    bool waits = run_budget_waits(run);
+    if (!waits && !json_is_object(came)) {
+        run->nobody_gave = true;
+        run_advance(self, run);
+        return;
+    }
+    if (!waits && run_replaying(run)) { /* an answer of the model that was not to be the last */
+        run_spend(run, &run->image->steps[run->cursor]);
+    }
+    run->cursor += run_replaying(run) ? 1 : 0; /* behind the wait, or that answer */
     if (!json_is_object(came)) {
         if (!run_canceled(run)) {
             run->cursor--;

@@ -77,26 +77,59 @@ void run_child_over(struct run *run, const struct rv_step *step)
     }
 }
 
-/* What this run as a child has spent, all of it. */
+/* What people gave this run itself.  Raises from before they said `apart` counted against the
+ * parent. */
+static int64_t raised_by(const struct run *run, const char *currency, const char *name)
+{
+    int64_t sum = 0;
+    size_t i;
+    json_t *more;
+    json_array_foreach(run->raised, i, more)
+    {
+        const json_t *from = currency != NULL ? json_object_get(more, "money") : more;
+        int64_t amount = rv_json_int(from, currency != NULL ? currency : name, 0);
+        if (currency != NULL && strcmp(rv_json_str(more, "home", ""), currency) == 0) {
+            amount += rv_json_int(more, "money_minor", 0); /* both at most RV_RUN_RAISE_MAX */
+        }
+        if (rv_json_bool(more, "apart", false) && __builtin_add_overflow(sum, amount, &sum)) {
+            sum = INT64_MAX;
+        }
+    }
+    return sum;
+}
+
+/* What counts against the parent: what people gave does not, and is spent last. */
+static int64_t of_parent(int64_t used, int64_t limit, int64_t raised)
+{
+    int64_t given = limit > raised ? limit - raised : 0;
+    int64_t beyond = used > given ? used - given : 0;
+    return limit < 0 ? used : used - (beyond < raised ? beyond : raised);
+}
+
+/* What this run as a child has spent of what its parent gave it, its own children's included. */
 json_t *run_child_spent(const struct run *run)
 {
     const struct rv_budget *budget = &run->budget;
     const struct {
         const char *name;
-        int64_t used;
-    } rows[] = {{"steps", budget->steps_used},
-                {"calls", budget->calls_used},
-                {"tokens", budget->tokens_used}};
+        int64_t used, limit;
+    } rows[] = {{"steps", budget->steps_used, budget->steps_limit},
+                {"calls", budget->calls_used, budget->calls_limit},
+                {"tokens", budget->tokens_used, budget->tokens_limit}};
     json_t *spent = json_object();
     for (size_t i = 0; i < RV_COUNT(rows); i++) {
-        json_object_set_new(spent, rows[i].name, json_integer(rows[i].used));
+        int64_t raised = raised_by(run, NULL, rows[i].name);
+        json_object_set_new(spent, rows[i].name,
+                            json_integer(of_parent(rows[i].used, rows[i].limit, raised)));
     }
     const json_t *home = json_object_get(run->image->budget, "home");
     if (home != NULL) { /* money was given: every limit is named by its currency */
         json_t *money = json_object();
         for (int i = 0; i < budget->money_count; i++) {
-            json_object_set_new(money, budget->money[i].currency,
-                                json_integer(budget->money[i].used_minor));
+            const struct rv_money_limit *row = &budget->money[i];
+            int64_t raised = raised_by(run, row->currency, NULL);
+            json_object_set_new(money, row->currency,
+                                json_integer(of_parent(row->used_minor, row->limit_minor, raised)));
         }
         json_object_set_new(spent, "money", money);
         json_object_set(spent, "home", (json_t *)(uintptr_t)home);

@@ -255,6 +255,7 @@ void run_remember(struct run *run, struct rv_step step)
     image->steps = rv_realloc(image->steps, (size_t)(image->step_count + 1) * sizeof step);
     image->steps[image->step_count++] = step;
     run->cursor = image->step_count;
+    run->nobody_gave = false;
 }
 
 struct rv_step run_make_step(const struct run *run, int kind, const char *name, const json_t *args,

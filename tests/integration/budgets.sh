@@ -68,7 +68,7 @@ return agent
 LUA
 sed -e 's/name = "mob"/name = "imp"/' -e 's/overrun = "degrade"/overrun = "stop"/' "$state/mob/agent.lua" >"$state/imp/agent.lua"
 sed 's/^return bundle { name = "default", schema = "erp.v1",/&\
-  permit { id = "starts", agents = any_of { "boss", "mob", "imp" }, action = "run.start" },/' \
+  permit { id = "starts", agents = any_of { "boss", "mob", "imp", "par", "gran" }, action = "run.start" },/' \
     policies/default.lua >"$state/families.lua"
 grep -q 'id = "starts"' "$state/families.lua" || exit 1
 
@@ -150,6 +150,87 @@ reeve run signal "$night" go --company one >/dev/null
 reeve run work --company one >/dev/null 2>&1
 same "also behind a checkpoint" "done" "$(ask "SELECT status FROM run WHERE 'r_' || id = '$night'")"
 gives 0 "it is replayed from its journal" reeve run replay "$night" --company one
+# what is given before it is needed counts when it is, also where the run asks nobody
+for way in stop degrade; do
+    mkdir "$state/r$way"
+    cat >"$state/r$way/agent.lua" <<LUA
+local agent = { name = "r$way", version = "1", handles = {}, uses = {}, limits = { calls = 2 }, overrun = "$way" }
+function agent.plan(ctx, input)
+  ctx:signal("go")
+  local n = 0
+  for i = 1, 9 do if erp.get("invoice", i) then n = n + 1 end end
+  ctx:publish("read", n)
+end
+return agent
+LUA
+    reeve agent publish "$state/r$way/agent.lua" --company one >/dev/null || exit 1
+    early=$(reeve run start "r$way" --as op --wait 3 --company one --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+    for more in 3 2; do reeve run raise "$early" --calls $more --reason early --company one >/dev/null; done
+    reeve run signal "$early" go --as op --company one >/dev/null
+    reeve run work --company one >/dev/null 2>&1
+    ended=$([ "$way" = stop ] && echo "failed limit" || echo "done ")
+    same "$way: what was given early was used, and no more" "$ended 7" "$(ask "SELECT status || ' ' || coalesce(error_code, '') || ' '
+        || (SELECT count(*) FROM journal j WHERE j.run_id = r.id AND j.kind = 1 AND $made) FROM run r WHERE 'r_' || id = '$early'")"
+    gives 0 "$way: replayed" reeve run replay "$early" --company one
+    more=$(reeve run start "r$way" --as op --wait 3 --company one --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+    reeve run raise "$more" --calls 7 --reason early --company one >/dev/null
+    reeve run signal "$more" go --as op --company one >/dev/null
+    reeve run work --company one >/dev/null 2>&1
+    same "$way: with enough it reads all" "done 9" "$(ask "SELECT status || ' '
+        || (SELECT count(*) FROM journal j WHERE j.run_id = r.id AND j.kind = 1 AND $made) FROM run r WHERE 'r_' || id = '$more'")"
+    gives 0 "$way: replayed" reeve run replay "$more" --company one
+done
+says "a comma stands between" "minor units by currency" reeve run raise "$more" --money EUR=5, --reason x --company one
+# time that no clock can say
+mkdir "$state/aeon"
+cat >"$state/aeon/agent.lua" <<'LUA'
+local agent = { name = "aeon", version = "1", handles = {}, uses = {}, limits = { calls = 1, wall_ms = WALL }, overrun = "ask" }
+function agent.plan(ctx, input)
+  for i = 1, 4 do erp.get("invoice", i) end
+end
+return agent
+LUA
+for wall in math.maxinteger 9007199254740993; do
+    sed "s/WALL/$wall/" "$state/aeon/agent.lua" >"$state/aeon/long.lua"
+    says "no deadline so far away: $wall" "wall_ms at most" reeve agent publish "$state/aeon/long.lua" --company one
+done
+sed "s/WALL/9007199254740992/" "$state/aeon/agent.lua" >"$state/aeon/long.lua"
+reeve agent publish "$state/aeon/long.lua" --company one >/dev/null || exit 1
+aeon=$(reeve run start aeon --as op --wait 3 --company one --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+for _ in 1 2 3; do
+    reeve run raise "$aeon" --calls 1 --wall-ms 9007199254740992 --reason "for ever" --company one >/dev/null
+    reeve run work --company one >/dev/null 2>&1
+done
+same "time given again and again is no less" "done" "$(ask "SELECT status FROM run WHERE 'r_' || id = '$aeon'")"
+# money: the company's own currency has two names, and what has no limit is not raised
+mkdir "$state/home"
+cat >"$state/home/agent.lua" <<'LUA'
+local agent = { name = "home", version = "1", handles = {}, uses = { "journal.post" }, limits = { LIMIT }, overrun = "ask" }
+function agent.plan(ctx, input)
+  return ctx:plan():add("journal.post", { memo = "t", lines = { { account = "4970", amount_minor = 1500, currency = "EUR" },
+    { account = "1490", amount_minor = -1500, currency = "EUR" } } }, { reason = "r" })
+end
+return agent
+LUA
+home() { # LIMIT: publishes an agent with it, starts a run; $home
+    sed "s/LIMIT/$1/" "$state/home/agent.lua" >"$state/home/now.lua"
+    reeve agent publish "$state/home/now.lua" --company one >/dev/null || exit 1
+    home=$(reeve run start home --as op --wait 3 --company one --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+}
+stands="SELECT status || ' ' || waiting_on FROM run WHERE 'r_' || id"
+home "money_minor = 1000"
+same "it waits for money" "waiting budget" "$(ask "$stands = '$home'")"
+says "no limit of time to raise" "wall_ms: run $home has no limit" reeve run raise "$home" --wall-ms 5 --reason x --company one
+reeve run raise "$home" --money EUR=500 --reason x --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+same "money_minor is raised by its currency" f "$(ask "SELECT coalesce(waiting_on, '') = 'budget' FROM run WHERE 'r_' || id = '$home'")"
+home "money = { EUR = 1000 }"
+same "it waits for money" "waiting budget" "$(ask "$stands = '$home'")"
+reeve run raise "$home" --money-minor 500 --reason x --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+same "and the other way round" f "$(ask "SELECT coalesce(waiting_on, '') = 'budget' FROM run WHERE 'r_' || id = '$home'")"
+home "steps = 1"
+says "no limit of money to raise" "money: run $home has no limit" reeve run raise "$home" --money EUR=5 --reason x --company one
 # a question that names no max_tokens needs room for the usual 256
 mkdir "$state/short"
 cat >"$state/short/agent.lua" <<'LUA'
@@ -190,9 +271,45 @@ for _ in $(seq 600); do [ "$(ask "SELECT status FROM run WHERE id = $run")" = do
 same "and the run goes on by itself" done "$(ask "SELECT status FROM run WHERE id = $run")"
 serve_ends
 
+# what people give a child is not its parent's: nor its grandparent's
+mkdir "$state/par" "$state/kid" "$state/gran"
+cat >"$state/par/agent.lua" <<'LUA'
+local agent = { name = "par", version = "1", handles = {}, uses = {}, limits = { calls = 20, steps = 60 } }
+function agent.plan(ctx, input)
+  local child = ctx:start("kid", {}, { budget = { calls = 5, steps = 20 } })
+  ctx:await(child)
+  for i = 1, 2 do erp.get("invoice", i) end
+end
+return agent
+LUA
+sed -e 's/"par"/"gran"/' -e 's/"kid", {}, .*/"par", {}, { budget = { calls = 7, steps = 40 } })/' "$state/par/agent.lua" >"$state/gran/agent.lua"
+cat >"$state/kid/agent.lua" <<'LUA'
+local agent = { name = "kid", version = "1", handles = {}, uses = {}, limits = { calls = 50, steps = 100 }, overrun = "ask" }
+function agent.plan(ctx, input)
+  for i = 1, 40 do erp.get("invoice", i) end
+end
+return agent
+LUA
+company family "$state/families.lua" "$state/kid/agent.lua" "$state/par/agent.lua" "$state/gran/agent.lua"
+tenant=2
+reeve person add op --roles operator --company family >/dev/null 2>&1
+for each in par gran; do
+    top=$(reeve run start "$each" --as op --wait 3 --company family --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+    kid=r_$(ask "SELECT max(id) FROM run WHERE agent = 'kid'")
+    same "the child asks" "waiting budget" "$(ask "SELECT status || ' ' || waiting_on FROM run WHERE 'r_' || id = '$kid'")"
+    reeve run raise "$kid" --calls 100 --steps 100 --reason more --company family >/dev/null
+    for _ in 1 2 3; do reeve run work --company family >/dev/null 2>&1; done
+    same "it used what it was given, and its parents go on" "done 40 done" "$(ask "SELECT (SELECT status FROM run WHERE 'r_' || id = '$top') || ' '
+        || (SELECT count(*) FROM journal WHERE 'r_' || run_id = '$kid' AND kind = 1) || ' ' || (SELECT status FROM run WHERE 'r_' || id = '$kid')")"
+    same "what counts is what its parent gave" 5 "$(ask "SELECT result->'spent'->>'calls' FROM run_result WHERE 'r_' || run_id = '$kid'")"
+    gives 0 "it is replayed" reeve run replay "$kid" --company family
+    gives 0 "its parent, too" reeve run replay "$top" --company family
+done
+tenant=1
+
 # a thousand children of one budget
 company two "$state/families.lua" "$state/boss/agent.lua" "$state/mob/agent.lua" "$state/imp/agent.lua"
-tenant=2
+tenant=3
 began=$(date +%s)
 reeve exception run --no-post --company two >"$state/out" 2>&1
 reeve run work --company two >/dev/null 2>&1

@@ -434,10 +434,13 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
 
 -- name: run_status
 -- Why it ended so; whether it is to end, and whether its plan is over, so that nothing reads what is sent (as in
--- run_claim_look).
+-- run_claim_look); the company's currency; the limits of its agent where no run gave it others.
 -- params: tenant int4, run int8
 SELECT r.status, r.error_text, r.error_code IS NOT NULL,
-       r.error_code IS NOT NULL OR r.status IN ('executing', 'reviewing', 'compensating')
+       r.error_code IS NOT NULL OR r.status IN ('executing', 'reviewing', 'compensating'),
+       (SELECT coalesce(t.company->>'currency', 'EUR') FROM tenant t WHERE t.tenant_id = $1),
+       CASE WHEN r.parent IS NULL THEN
+           (SELECT coalesce(p.manifest->'limits', '{}') FROM plan_source p WHERE p.tenant_id = $1 AND p.hash = r.plan_hash) END
   FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
 -- name: run_model_wait

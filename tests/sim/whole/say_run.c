@@ -305,6 +305,15 @@ static void run_status(struct base_call *call)
         base_out_text(call, run->error_text);
         base_out_bool(call, run->error_code != NULL);
         base_out_bool(call, run->error_code != NULL || base_acts(run));
+        base_out_text(call, "EUR");
+        const struct plan_row *plan =
+            run->parent == 0 ? base_plan(call->base, run->tenant, run->plan) : NULL;
+        json_t *limits = plan != NULL ? json_object_get(plan->manifest, "limits") : NULL;
+        if (plan == NULL) {
+            base_out_null(call);
+        } else {
+            base_out_json(call, limits != NULL ? json_incref(limits) : json_object());
+        }
     }
 }
 

@@ -8,8 +8,9 @@
  * is forgotten.  So whether a schema is found, and how fast, depends on what the same tenant did.
  * One that is refused is remembered as well: asking again costs nothing.
  */
+#include "kernels/serve/compile.h"
+
 #include "kernels/serve/grammar.h"
-#include "kernels/serve/serve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,25 @@ void compiler_add(struct kernel_engine *engine, struct sequence *sequence)
     sequence->next = NULL;
     *link = sequence;
     pthread_cond_signal(&engine->compiler_woken);
+    pthread_cond_signal(&engine->woken); /* its deadline may be the next */
+}
+
+int64_t compiler_end_late(struct kernel_engine *engine)
+{
+    int64_t next_us = 0;
+    for (struct sequence **link = &engine->uncompiled; *link != NULL;) {
+        struct sequence *one = *link;
+        if (is_late(one)) {
+            *link = one->next;
+            inbox_add(engine, one);
+            continue;
+        }
+        if (one->deadline_us != 0 && (next_us == 0 || one->deadline_us < next_us)) {
+            next_us = one->deadline_us;
+        }
+        link = &one->next;
+    }
+    return next_us;
 }
 
 bool compiler_cancel(struct kernel_engine *engine, uint64_t id)

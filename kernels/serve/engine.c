@@ -3,6 +3,7 @@
  * One thread owns the runner, the cache and all sequences.  Others leave requests, cancellations
  * and errands (an adapter to load) under the lock; the thread takes them between two steps.
  */
+#include "kernels/serve/compile.h"
 #include "kernels/serve/serve.h"
 
 #include <inttypes.h>
@@ -139,9 +140,31 @@ static void publish(struct kernel_engine *engine)
     stats->forced_tokens = work->forced_tokens;
     stats->canceled = work->canceled;
     stats->running = engine->running_count;
-    stats->waiting = engine->waiting_now = waiting;
+    stats->waiting = waiting;
     stats->blocks_cached = kernel_cache_remembered(engine->cache);
     stats->blocks_used = kernel_cache_size(engine->cache) - kernel_cache_available(engine->cache);
+}
+
+static bool is_idle(const struct kernel_engine *engine)
+{
+    return engine->inbox == NULL && engine->errand == NULL && !engine->stopping &&
+           engine->running_count == 0 && engine->waiting == NULL;
+}
+
+/* With the lock: until somebody left something, or one that waits for its schema is late. */
+static void wait_for_orders(struct kernel_engine *engine)
+{
+    int64_t late_us = compiler_end_late(engine);
+    while (is_idle(engine)) {
+        if (late_us == 0) {
+            pthread_cond_wait(&engine->woken, &engine->lock);
+        } else {
+            struct timespec until = {.tv_sec = late_us / 1000000,
+                                     .tv_nsec = late_us % 1000000 * 1000};
+            pthread_cond_timedwait(&engine->woken, &engine->lock, &until);
+        }
+        late_us = compiler_end_late(engine);
+    }
 }
 
 /* What others left; sleeps while there is nothing to do.  false: it is over. */
@@ -150,10 +173,7 @@ static bool take_orders(struct kernel_engine *engine)
     engine->at_work = false; /* what is done under the lock is none: an adapter may be read */
     pthread_mutex_lock(&engine->lock);
     publish(engine);
-    while (engine->inbox == NULL && engine->errand == NULL && !engine->stopping &&
-           engine->running_count == 0 && engine->waiting == NULL) {
-        pthread_cond_wait(&engine->woken, &engine->lock);
-    }
+    wait_for_orders(engine);
     take_inbox(engine);
     run_errand(engine);
     struct id_list cancels = engine->cancels;
@@ -253,7 +273,11 @@ enum kernel_status kernel_engine_create(struct kernel_model *model,
     kernel_model_facts(model, &facts);
     struct kernel_engine *engine = kernel_allocate(1, sizeof *engine);
     pthread_mutex_init(&engine->lock, NULL);
-    pthread_cond_init(&engine->woken, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* as serve_now_us */
+    pthread_cond_init(&engine->woken, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&engine->errand_done, NULL);
     engine->inbox_end = &engine->inbox;
     engine->next_id = 1;

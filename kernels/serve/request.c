@@ -1,6 +1,7 @@
 /* request.c -- a request becomes a sequence, or is refused: on the caller's thread, before anything
  * of it is computed, with the numbers that were wrong.
  */
+#include "kernels/serve/compile.h"
 #include "kernels/serve/grammar.h"
 #include "kernels/serve/serve.h"
 #include "kernels/serve/spell.h"

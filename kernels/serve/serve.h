@@ -2,7 +2,7 @@
  *
  *     submit (caller's thread)        engine's thread, once a step                     worker
  *     request.c  tokens
- *     compile.c  grammar; a thread
+ *     compile.h  grammar; a thread
  *                for those that last  ->
  *                                     plan.c    who runs, which tokens, which blocks
  *                                     batch.c   forward, then a token for each    <->  masks.c
@@ -212,7 +212,6 @@ struct kernel_engine {
     struct sequence *inbox, **inbox_end;
     struct id_list cancels;
     uint32_t open; /* requests that have not ended */
-    uint32_t waiting_now;
     uint64_t next_id;
     bool stopping;
     struct grammar_entry *grammars;
@@ -261,21 +260,6 @@ enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequenc
 
 /* engine.c, with the lock: the engine's thread takes it from here. */
 void inbox_add(struct kernel_engine *engine, struct sequence *sequence);
-
-/* compile.c: a grammar for the schema, compiled or remembered; the caller's until release.  `soon`
- * as above, NULL then where it takes more. */
-enum kernel_status grammars_acquire(struct kernel_engine *engine, uint32_t tenant,
-                                    struct kernel_text schema, bool soon,
-                                    struct grammar_entry **out, struct kernel_error *error);
-void grammars_release(struct kernel_engine *engine, struct grammar_entry *entry);
-void grammars_free(struct kernel_engine *engine);
-/* The thread that compiles what takes longer; stopped before the engine's thread, which gets all
- * that is left. */
-void compiler_start(struct kernel_engine *engine);
-void compiler_stop(struct kernel_engine *engine);
-void compiler_add(struct kernel_engine *engine, struct sequence *sequence); /* with the lock */
-/* With the lock: is it there?  Then it ends as canceled: at once, or after its compiling. */
-bool compiler_cancel(struct kernel_engine *engine, uint64_t id);
 
 /* plan.c: the next batch; false when there is nothing to do. */
 bool plan_step(struct kernel_engine *engine);

@@ -7,10 +7,10 @@
 
 #include "kernels/serve/serve.h"
 
-/* A grammar for the schema, compiled or remembered; the caller's until release.  `soon`: only if
- * that takes little, NULL where it takes more. */
+/* A grammar for the schema, compiled or remembered; the caller's until release; NULL where
+ * it takes more than the effort allows. */
 enum kernel_status grammars_acquire(struct kernel_engine *engine, uint32_t tenant,
-                                    struct kernel_text schema, bool soon,
+                                    struct kernel_text schema, enum compile_effort effort,
                                     struct grammar_entry **out, struct kernel_error *error);
 void grammars_release(struct kernel_engine *engine, struct grammar_entry *entry);
 void grammars_free(struct kernel_engine *engine);

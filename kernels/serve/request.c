@@ -204,15 +204,15 @@ static enum kernel_status take_constraint(struct kernel_engine *engine, struct s
     if (status != KERNEL_OK || sequence->schema.length == 0) {
         return status;
     }
-    return sequence_compile(engine, sequence, true, error);
+    return sequence_compile(engine, sequence, COMPILE_SUBMITTING, error);
 }
 
 enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequence *sequence,
-                                    bool soon, struct kernel_error *error)
+                                    enum compile_effort effort, struct kernel_error *error)
 {
     struct kernel_text schema = {sequence->schema.at, sequence->schema.length};
     enum kernel_status status =
-        grammars_acquire(engine, sequence->tenant, schema, soon, &sequence->grammar, error);
+        grammars_acquire(engine, sequence->tenant, schema, effort, &sequence->grammar, error);
     if (status != KERNEL_OK || sequence->grammar == NULL) {
         return status;
     }

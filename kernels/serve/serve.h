@@ -126,6 +126,7 @@ struct sequence {
     struct spell_bytes schema;   /* empty: none */
     struct kernel_error refused; /* its schema, after it was submitted: status not KERNEL_OK */
     bool canceled;               /* before it was compiled */
+    bool lasts;                  /* its schema takes more than COMPILE_SOON */
     struct grammar_entry *grammar;
     struct kernel_constraint *constraint; /* NULL: free text */
     bool closing;
@@ -253,10 +254,14 @@ enum kernel_status sequence_create(struct kernel_engine *engine,
                                    const struct kernel_request *request, struct sequence **out,
                                    struct kernel_error *error);
 void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence);
-/* Its schema; where `soon`, only if that takes little.  KERNEL_OK without a grammar: it takes more.
- */
+/* Its schema.  KERNEL_OK without a grammar: that takes more than the effort. */
+enum compile_effort {
+    COMPILE_SUBMITTING, /* COMPILE_SOON; none where the compiler has others of the tenant to do */
+    COMPILE_LITTLE,     /* COMPILE_SOON */
+    COMPILE_WHOLE
+};
 enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequence *sequence,
-                                    bool soon, struct kernel_error *error);
+                                    enum compile_effort effort, struct kernel_error *error);
 
 /* engine.c, with the lock: the engine's thread takes it from here. */
 void inbox_add(struct kernel_engine *engine, struct sequence *sequence);

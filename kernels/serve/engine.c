@@ -12,11 +12,9 @@
 #include <time.h>
 
 struct errand {
-    bool load; /* an adapter, else unload */
+    struct adapter *adapter; /* its state says what is to be done */
     const char *path;
-    int32_t index; /* of the runner */
-    int32_t place; /* of the engine */
-    enum kernel_status status;
+    enum kernel_status status; /* KERNEL_OK, unless it fails */
     struct kernel_error *error;
     bool done;
 };
@@ -57,13 +55,17 @@ static void run_errand(struct kernel_engine *engine)
     if (errand == NULL) {
         return;
     }
-    if (errand->load) {
+    struct adapter *adapter = errand->adapter;
+    if (adapter->state == ADAPTER_LOADING) {
         errand->status =
-            kernel_runner_adapter(engine->runner, errand->path, &errand->index, errand->error);
+            kernel_runner_adapter(engine->runner, errand->path, &adapter->index, errand->error);
+        adapter->path = errand->status == KERNEL_OK ? strdup(errand->path) : NULL;
+        adapter->state = errand->status == KERNEL_OK ? ADAPTER_LOADED : ADAPTER_FREE;
     } else {
-        kernel_runner_adapter_drop(engine->runner, errand->index);
-        kernel_cache_forget(engine->cache, errand->place);
-        errand->status = KERNEL_OK;
+        kernel_runner_adapter_drop(engine->runner, adapter->index);
+        kernel_cache_forget(engine->cache, (int32_t)(adapter - engine->adapters));
+        free(adapter->path);
+        *adapter = (struct adapter){.state = ADAPTER_FREE, .index = -1};
     }
     errand->done = true;
     engine->errand = NULL;
@@ -332,9 +334,7 @@ void kernel_engine_destroy(struct kernel_engine *engine)
         free(tenant);
     }
     for (int i = 0; i < ADAPTERS_MAX; i++) {
-        if (engine->adapters[i].index >= 0) {
-            free(engine->adapters[i].path);
-        }
+        free(engine->adapters[i].path);
     }
     void *memory[] = {
         engine->step.token,   engine->step.position,   engine->step.start,   engine->step.length,
@@ -370,7 +370,18 @@ static enum kernel_status run_and_wait(struct kernel_engine *engine, struct erra
 static struct adapter *adapter_named(struct kernel_engine *engine, const char *name)
 {
     for (int i = 0; i < ADAPTERS_MAX; i++) {
-        if (engine->adapters[i].index >= 0 && strcmp(engine->adapters[i].name, name) == 0) {
+        struct adapter *one = &engine->adapters[i];
+        if (one->state != ADAPTER_FREE && strcmp(one->name, name) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static struct adapter *adapter_free(struct kernel_engine *engine)
+{
+    for (int i = 0; i < ADAPTERS_MAX; i++) {
+        if (engine->adapters[i].state == ADAPTER_FREE) {
             return &engine->adapters[i];
         }
     }
@@ -380,29 +391,25 @@ static struct adapter *adapter_named(struct kernel_engine *engine, const char *n
 enum kernel_status kernel_adapter_load(struct kernel_engine *engine, const char *name,
                                        const char *path, struct kernel_error *error)
 {
-    struct adapter *free_one = NULL;
     enum kernel_status status = KERNEL_OK;
     pthread_mutex_lock(&engine->lock);
-    for (int i = ADAPTERS_MAX; i-- > 0;) {
-        free_one = engine->adapters[i].index < 0 ? &engine->adapters[i] : free_one;
-    }
-    if (strlen(name) == 0 || strlen(name) >= sizeof engine->adapters[0].name) {
+    const struct adapter *same = adapter_named(engine, name);
+    struct adapter *place = adapter_free(engine);
+    if (strlen(name) == 0 || strlen(name) >= sizeof place->name) {
         status = kernel_fail(error, KERNEL_INVALID, "an adapter's name has 1 to %zu bytes",
-                             sizeof engine->adapters[0].name - 1);
-    } else if (adapter_named(engine, name) != NULL) {
+                             sizeof place->name - 1);
+    } else if (same != NULL && same->state == ADAPTER_LEAVING) {
+        status = kernel_fail(error, KERNEL_BUSY, "adapter %s is being unloaded", name);
+    } else if (same != NULL) {
         status = kernel_fail(error, KERNEL_INVALID, "adapter %s is loaded already", name);
-    } else if (free_one == NULL) {
+    } else if (place == NULL) {
         status = kernel_fail(error, KERNEL_LIMIT, "%d adapters are loaded: unload one first",
                              ADAPTERS_MAX);
     } else {
-        struct errand errand = {.load = true, .path = path, .error = error};
+        struct errand errand = {.adapter = place, .path = path, .error = error};
+        place->state = ADAPTER_LOADING;
+        memcpy(place->name, name, strlen(name) + 1);
         status = run_and_wait(engine, &errand);
-        if (status == KERNEL_OK) {
-            free_one->index = errand.index;
-            free_one->path = strdup(path);
-            free_one->users = 0;
-            memcpy(free_one->name, name, strlen(name) + 1);
-        }
     }
     pthread_mutex_unlock(&engine->lock);
     return status;
@@ -414,17 +421,14 @@ enum kernel_status kernel_adapter_unload(struct kernel_engine *engine, const cha
     enum kernel_status status = KERNEL_OK;
     pthread_mutex_lock(&engine->lock);
     struct adapter *adapter = adapter_named(engine, name);
-    if (adapter == NULL) {
+    if (adapter == NULL || adapter->state != ADAPTER_LOADED) {
         status = kernel_fail(error, KERNEL_INVALID, "no adapter is named %.60s", name);
     } else if (adapter->users > 0) {
         status = kernel_fail(error, KERNEL_BUSY, "adapter %s is used by %u requests", name,
                              adapter->users);
     } else {
-        struct errand errand = {.index = adapter->index,
-                                .place = (int32_t)(adapter - engine->adapters),
-                                .error = error};
-        adapter->index = -1;
-        free(adapter->path);
+        struct errand errand = {.adapter = adapter, .error = error};
+        adapter->state = ADAPTER_LEAVING;
         status = run_and_wait(engine, &errand);
     }
     pthread_mutex_unlock(&engine->lock);

@@ -345,7 +345,8 @@ static enum kernel_status take_adapter(struct kernel_engine *engine, struct sequ
     }
     pthread_mutex_lock(&engine->lock);
     for (int i = 0; i < ADAPTERS_MAX && sequence->adapter < 0; i++) {
-        if (engine->adapters[i].index >= 0 && strcmp(engine->adapters[i].name, name) == 0) {
+        if (engine->adapters[i].state == ADAPTER_LOADED &&
+            strcmp(engine->adapters[i].name, name) == 0) {
             sequence->adapter = i;
             engine->adapters[i].users++;
         }
@@ -443,7 +444,7 @@ void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
         return;
     }
     KERNEL_ASSERT(sequence->block_count == 0);
-    if (sequence->adapter >= 0) {
+    if (sequence->adapter >= 0 && sequence->state != SEQUENCE_ENDED) { /* never submitted */
         pthread_mutex_lock(&engine->lock);
         engine->adapters[sequence->adapter].users--;
         pthread_mutex_unlock(&engine->lock);

@@ -161,11 +161,14 @@ struct id_list {
     uint32_t count, room;
 };
 
+/* LOADING and LEAVING: its errand is on its way, the place and the name are taken. */
+enum adapter_state { ADAPTER_FREE, ADAPTER_LOADING, ADAPTER_LOADED, ADAPTER_LEAVING };
 struct adapter {
+    enum adapter_state state;
     char name[64];
     char *path;
-    int32_t index; /* of the runner; -1 free */
-    uint32_t users;
+    int32_t index;  /* of the runner; -1 none */
+    uint32_t users; /* requests that have not ended */
 };
 enum { ADAPTERS_MAX = 64 };
 

@@ -450,9 +450,9 @@ static enum kernel_status admit(struct kernel_engine *engine, const struct tenan
     int64_t retry_ms = (int64_t)(mean_ms * (double)before / (double)engine->running_max) + 1;
     engine->stats.refused++;
     kernel_fail(error, KERNEL_BUSY,
-                "overloaded: %u of this tenant's requests wait or run, %u of all; %u places are "
-                "left; again in %" PRId64 " ms",
-                tenant->open, engine->open, left, retry_ms);
+                "overloaded: %u of this tenant's requests wait or run, and there is no place for "
+                "another; again in %" PRId64 " ms",
+                tenant->open, retry_ms); /* how many others there are is theirs to know */
     if (error != NULL) {
         error->retry_ms = retry_ms;
     }

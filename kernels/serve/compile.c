@@ -302,6 +302,15 @@ int64_t compiler_end_late(struct kernel_engine *engine)
     return next_us;
 }
 
+uint32_t compiler_count(const struct kernel_engine *engine)
+{
+    uint32_t count = engine->compiling != NULL;
+    for (const struct sequence *one = engine->uncompiled; one != NULL; one = one->next) {
+        count++;
+    }
+    return count;
+}
+
 bool compiler_cancel(struct kernel_engine *engine, uint64_t id)
 {
     if (engine->compiling != NULL && engine->compiling->id == id) {

@@ -21,6 +21,8 @@ void compiler_stop(struct kernel_engine *engine);
 void compiler_add(struct kernel_engine *engine, struct sequence *sequence); /* with the lock */
 /* With the lock: those that are late go on without being compiled.  When the next is; 0: none. */
 int64_t compiler_end_late(struct kernel_engine *engine);
+/* With the lock: how many wait for it, or are at work. */
+uint32_t compiler_count(const struct kernel_engine *engine);
 /* With the lock: is it there?  Then it ends as canceled: at once, or after its compiling. */
 bool compiler_cancel(struct kernel_engine *engine, uint64_t id);
 

@@ -150,7 +150,7 @@ static void publish(struct kernel_engine *engine)
 static bool is_idle(const struct kernel_engine *engine)
 {
     return engine->inbox == NULL && engine->errand == NULL && !engine->stopping &&
-           engine->running_count == 0 && engine->waiting == NULL;
+           engine->cancels.count == 0 && engine->running_count == 0 && engine->waiting == NULL;
 }
 
 /* With the lock: until somebody left something, or one that waits for its schema is late. */
@@ -508,6 +508,7 @@ void kernel_cancel(struct kernel_engine *engine, uint64_t id)
             cancels->at = kernel_resize(cancels->at, cancels->room, sizeof *cancels->at);
         }
         cancels->at[cancels->count++] = id;
+        pthread_cond_signal(&engine->woken);
     }
     pthread_mutex_unlock(&engine->lock);
 }
@@ -519,6 +520,7 @@ void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out)
     pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&engine->lock;
     pthread_mutex_lock(lock);
     *out = engine->stats;
+    out->waiting += compiler_count(engine);
     pthread_mutex_unlock(lock);
 }
 

@@ -4,6 +4,8 @@
 #include "tests/support/kernel_asker.h"
 #include "tests/support/test.h"
 
+#include <unistd.h>
+
 static const char *const shared_schema = "{\"enum\":[\"a\",\"b\"]}";
 
 static void ask_with(struct kernel_engine *engine, uint32_t tenant, const char *schema)
@@ -187,6 +189,10 @@ TEST(behind_schemas_that_take_long_a_short_one_is_answered_and_a_late_one_ends)
                       asked[i].message);
     }
     ck_assert(!asked[DEAR - 1].ended);
+    struct kernel_stats stats;
+    kernel_stats(engine, &stats);
+    ck_assert_uint_gt(stats.waiting, 1); /* those that wait for their schemas are counted */
+    ck_assert_uint_le(stats.waiting, DEAR);
     for (int i = 0; i < DEAR; i++) {
         kernel_cancel(engine, asked[i].id);
     }
@@ -194,6 +200,31 @@ TEST(behind_schemas_that_take_long_a_short_one_is_answered_and_a_late_one_ends)
         asked_wait(&asked[i]);
         asked_free(&asked[i]);
     }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(cancels_of_what_has_ended_do_not_pile_up)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_engine *engine = NULL;
+    struct kernel_error error;
+    struct kernel_engine_options options = {
+        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
+    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    ask_with(engine, 1, shared_schema);
+    uint32_t left = UINT32_MAX;
+    for (int i = 0; i < 100; i++) {
+        kernel_cancel(engine, 1);
+    }
+    for (int i = 0; i < 5000 && left > 0; i++) {
+        usleep(1000);
+        pthread_mutex_lock(&engine->lock);
+        left = engine->cancels.count;
+        pthread_mutex_unlock(&engine->lock);
+    }
+    ck_assert_uint_eq(left, 0);
     kernel_engine_destroy(engine);
     kernel_model_close(model);
 }

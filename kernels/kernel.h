@@ -285,7 +285,7 @@ struct kernel_stats {
     uint64_t prompt_tokens, answer_tokens, cached_tokens;
     uint64_t steps, preemptions, recomputed_tokens, forced_tokens;
     uint64_t busy_us, mask_us, masks;
-    uint32_t running, waiting;
+    uint32_t running, waiting; /* waiting for their schemas, too */
     uint32_t blocks, blocks_used, blocks_cached;
     uint64_t memory_bytes; /* beside the file, now */
     uint32_t context;      /* tokens of prompt and answer together, at most */

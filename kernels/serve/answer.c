@@ -146,6 +146,9 @@ static void count_usage(struct kernel_engine *engine, struct sequence *sequence,
     }
     engine->open--;
     tenant->open--;
+    if (sequence->adapter >= 0) { /* whoever hears the end may unload it */
+        engine->adapters[sequence->adapter].users--;
+    }
     pthread_mutex_unlock(&engine->lock);
 }
 

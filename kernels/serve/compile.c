@@ -4,12 +4,15 @@
  *     submit --> remembered? --> soon compiled? --> engine's inbox
  *                                     no --> queue --compiles--> inbox, with the error if refused
  *
+ * Of a tenant's in the queue those come last that are known to take long.
+ *
  * Each tenant has a share of its own, in number and in bytes, and what it has not used for a while
  * is forgotten.  So whether a schema is found, and how fast, depends on what the same tenant did.
  * One that is refused is remembered as well: asking again costs nothing.
  */
+#include "kernels/serve/compile.h"
+
 #include "kernels/serve/grammar.h"
-#include "kernels/serve/serve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +125,8 @@ static enum kernel_status use(struct kernel_engine *engine, struct grammar_entry
     return status;
 }
 
-/* With the lock. */
+/* With the lock.  A tenant that has some there does not spend the time of the thread that submits,
+ * which may be everybody's: each of many long ones would take its few milliseconds of it. */
 static bool has_queued(const struct kernel_engine *engine, uint32_t tenant)
 {
     for (const struct sequence *one = engine->uncompiled; one != NULL; one = one->next) {
@@ -134,14 +138,15 @@ static bool has_queued(const struct kernel_engine *engine, uint32_t tenant)
 }
 
 enum kernel_status grammars_acquire(struct kernel_engine *engine, uint32_t tenant,
-                                    struct kernel_text schema, bool soon,
+                                    struct kernel_text schema, enum compile_effort effort,
                                     struct grammar_entry **out, struct kernel_error *error)
 {
+    bool whole = effort == COMPILE_WHOLE;
     *out = NULL;
     pthread_mutex_lock(&engine->lock);
     grammar_expire(engine);
     struct grammar_entry *entry = grammar_find(engine, tenant, schema);
-    bool later = soon && entry == NULL && has_queued(engine, tenant);
+    bool later = effort == COMPILE_SUBMITTING && entry == NULL && has_queued(engine, tenant);
     pthread_mutex_unlock(&engine->lock);
     if (entry != NULL) {
         return use(engine, entry, out, error);
@@ -152,9 +157,9 @@ enum kernel_status grammars_acquire(struct kernel_engine *engine, uint32_t tenan
     struct kernel_grammar *grammar = NULL;
     struct kernel_error refused = {.status = KERNEL_OK};
     bool spent = false;
-    kernel_grammar_compile_within(engine->trie, schema, soon ? COMPILE_SOON : 0, &grammar, &spent,
+    kernel_grammar_compile_within(engine->trie, schema, whole ? 0 : COMPILE_SOON, &grammar, &spent,
                                   &refused);
-    if (soon && spent) {
+    if (!whole && spent) {
         return KERNEL_OK;
     }
     return use(engine, keep(engine, tenant, schema, grammar, &refused), out, error);
@@ -180,13 +185,21 @@ void grammars_free(struct kernel_engine *engine)
 
 /* ---- the thread; everything of it with the lock, but for the compiling ---- */
 
-/* Of those that wait the first of the tenant whose turn was longest ago. */
+static bool goes_before(struct kernel_engine *engine, const struct sequence *one,
+                        const struct sequence *other)
+{
+    if (one->tenant == other->tenant) {
+        return !one->lasts && other->lasts;
+    }
+    return tenant_of(engine, one->tenant)->compiled < tenant_of(engine, other->tenant)->compiled;
+}
+
+/* Of those that wait, of the tenant whose turn was longest ago: the first that may be short. */
 static struct sequence *take_next(struct kernel_engine *engine)
 {
     struct sequence **best = NULL;
     for (struct sequence **link = &engine->uncompiled; *link != NULL; link = &(*link)->next) {
-        if (best == NULL || tenant_of(engine, (*link)->tenant)->compiled <
-                                tenant_of(engine, (*best)->tenant)->compiled) {
+        if (best == NULL || goes_before(engine, *link, *best)) {
             best = link;
         }
     }
@@ -219,9 +232,15 @@ static void *compile_all(void *data)
         if (!is_late(sequence)) {
             engine->compiling = sequence;
             pthread_mutex_unlock(&engine->lock);
-            sequence_compile(engine, sequence, false, &sequence->refused);
+            sequence_compile(engine, sequence, sequence->lasts ? COMPILE_WHOLE : COMPILE_LITTLE,
+                             &sequence->refused);
             pthread_mutex_lock(&engine->lock);
             engine->compiling = NULL;
+            if (sequence->grammar == NULL && sequence->refused.status == KERNEL_OK) {
+                sequence->lasts = true;
+                compiler_add(engine, sequence);
+                continue;
+            }
         }
         inbox_add(engine, sequence);
     }
@@ -262,6 +281,34 @@ void compiler_add(struct kernel_engine *engine, struct sequence *sequence)
     sequence->next = NULL;
     *link = sequence;
     pthread_cond_signal(&engine->compiler_woken);
+    pthread_cond_signal(&engine->woken); /* its deadline may be the next */
+}
+
+int64_t compiler_end_late(struct kernel_engine *engine)
+{
+    int64_t next_us = 0;
+    for (struct sequence **link = &engine->uncompiled; *link != NULL;) {
+        struct sequence *one = *link;
+        if (is_late(one)) {
+            *link = one->next;
+            inbox_add(engine, one);
+            continue;
+        }
+        if (one->deadline_us != 0 && (next_us == 0 || one->deadline_us < next_us)) {
+            next_us = one->deadline_us;
+        }
+        link = &one->next;
+    }
+    return next_us;
+}
+
+uint32_t compiler_count(const struct kernel_engine *engine)
+{
+    uint32_t count = engine->compiling != NULL;
+    for (const struct sequence *one = engine->uncompiled; one != NULL; one = one->next) {
+        count++;
+    }
+    return count;
 }
 
 bool compiler_cancel(struct kernel_engine *engine, uint64_t id)

@@ -221,8 +221,9 @@ static bool take(struct kernel_constraint *state, struct kernel_text bytes, uint
                  bool *ends)
 {
     size_t left = state->rest.length - state->rest_at;
-    if (state->closing && (bytes.length > left || memcmp(state->rest.at + state->rest_at,
-                                                         bytes.bytes, bytes.length) != 0)) {
+    if (state->closing &&
+        (bytes.length > left || (bytes.length > 0 && memcmp(state->rest.at + state->rest_at,
+                                                            bytes.bytes, bytes.length) != 0))) {
         return false;
     }
     struct pool_mark mark = state->pool.now;
@@ -350,7 +351,9 @@ size_t kernel_constraint_forced(const struct kernel_constraint *constant, char *
     if (state->closing) {
         length = state->rest.length - state->rest_at;
         length = length < room ? length : room;
-        memcpy(out, state->rest.at + state->rest_at, length);
+        if (length > 0) { /* else there may be no rest at all */
+            memcpy(out, state->rest.at + state->rest_at, length);
+        }
         return length;
     }
     struct stepper stepper = state_trial(state);

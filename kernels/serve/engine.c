@@ -3,6 +3,7 @@
  * One thread owns the runner, the cache and all sequences.  Others leave requests, cancellations
  * and errands (an adapter to load) under the lock; the thread takes them between two steps.
  */
+#include "kernels/serve/compile.h"
 #include "kernels/serve/serve.h"
 
 #include <inttypes.h>
@@ -11,11 +12,9 @@
 #include <time.h>
 
 struct errand {
-    bool load; /* an adapter, else unload */
+    struct adapter *adapter; /* its state says what is to be done */
     const char *path;
-    int32_t index; /* of the runner */
-    int32_t place; /* of the engine */
-    enum kernel_status status;
+    enum kernel_status status; /* KERNEL_OK, unless it fails */
     struct kernel_error *error;
     bool done;
 };
@@ -56,13 +55,17 @@ static void run_errand(struct kernel_engine *engine)
     if (errand == NULL) {
         return;
     }
-    if (errand->load) {
+    struct adapter *adapter = errand->adapter;
+    if (adapter->state == ADAPTER_LOADING) {
         errand->status =
-            kernel_runner_adapter(engine->runner, errand->path, &errand->index, errand->error);
+            kernel_runner_adapter(engine->runner, errand->path, &adapter->index, errand->error);
+        adapter->path = errand->status == KERNEL_OK ? strdup(errand->path) : NULL;
+        adapter->state = errand->status == KERNEL_OK ? ADAPTER_LOADED : ADAPTER_FREE;
     } else {
-        kernel_runner_adapter_drop(engine->runner, errand->index);
-        kernel_cache_forget(engine->cache, errand->place);
-        errand->status = KERNEL_OK;
+        kernel_runner_adapter_drop(engine->runner, adapter->index);
+        kernel_cache_forget(engine->cache, (int32_t)(adapter - engine->adapters));
+        free(adapter->path);
+        *adapter = (struct adapter){.state = ADAPTER_FREE, .index = -1};
     }
     errand->done = true;
     engine->errand = NULL;
@@ -139,9 +142,31 @@ static void publish(struct kernel_engine *engine)
     stats->forced_tokens = work->forced_tokens;
     stats->canceled = work->canceled;
     stats->running = engine->running_count;
-    stats->waiting = engine->waiting_now = waiting;
+    stats->waiting = waiting;
     stats->blocks_cached = kernel_cache_remembered(engine->cache);
     stats->blocks_used = kernel_cache_size(engine->cache) - kernel_cache_available(engine->cache);
+}
+
+static bool is_idle(const struct kernel_engine *engine)
+{
+    return engine->inbox == NULL && engine->errand == NULL && !engine->stopping &&
+           engine->cancels.count == 0 && engine->running_count == 0 && engine->waiting == NULL;
+}
+
+/* With the lock: until somebody left something, or one that waits for its schema is late. */
+static void wait_for_orders(struct kernel_engine *engine)
+{
+    int64_t late_us = compiler_end_late(engine);
+    while (is_idle(engine)) {
+        if (late_us == 0) {
+            pthread_cond_wait(&engine->woken, &engine->lock);
+        } else {
+            struct timespec until = {.tv_sec = late_us / 1000000,
+                                     .tv_nsec = late_us % 1000000 * 1000};
+            pthread_cond_timedwait(&engine->woken, &engine->lock, &until);
+        }
+        late_us = compiler_end_late(engine);
+    }
 }
 
 /* What others left; sleeps while there is nothing to do.  false: it is over. */
@@ -150,10 +175,7 @@ static bool take_orders(struct kernel_engine *engine)
     engine->at_work = false; /* what is done under the lock is none: an adapter may be read */
     pthread_mutex_lock(&engine->lock);
     publish(engine);
-    while (engine->inbox == NULL && engine->errand == NULL && !engine->stopping &&
-           engine->running_count == 0 && engine->waiting == NULL) {
-        pthread_cond_wait(&engine->woken, &engine->lock);
-    }
+    wait_for_orders(engine);
     take_inbox(engine);
     run_errand(engine);
     struct id_list cancels = engine->cancels;
@@ -253,7 +275,11 @@ enum kernel_status kernel_engine_create(struct kernel_model *model,
     kernel_model_facts(model, &facts);
     struct kernel_engine *engine = kernel_allocate(1, sizeof *engine);
     pthread_mutex_init(&engine->lock, NULL);
-    pthread_cond_init(&engine->woken, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* as serve_now_us */
+    pthread_cond_init(&engine->woken, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&engine->errand_done, NULL);
     engine->inbox_end = &engine->inbox;
     engine->next_id = 1;
@@ -308,9 +334,7 @@ void kernel_engine_destroy(struct kernel_engine *engine)
         free(tenant);
     }
     for (int i = 0; i < ADAPTERS_MAX; i++) {
-        if (engine->adapters[i].index >= 0) {
-            free(engine->adapters[i].path);
-        }
+        free(engine->adapters[i].path);
     }
     void *memory[] = {
         engine->step.token,   engine->step.position,   engine->step.start,   engine->step.length,
@@ -346,7 +370,18 @@ static enum kernel_status run_and_wait(struct kernel_engine *engine, struct erra
 static struct adapter *adapter_named(struct kernel_engine *engine, const char *name)
 {
     for (int i = 0; i < ADAPTERS_MAX; i++) {
-        if (engine->adapters[i].index >= 0 && strcmp(engine->adapters[i].name, name) == 0) {
+        struct adapter *one = &engine->adapters[i];
+        if (one->state != ADAPTER_FREE && strcmp(one->name, name) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static struct adapter *adapter_free(struct kernel_engine *engine)
+{
+    for (int i = 0; i < ADAPTERS_MAX; i++) {
+        if (engine->adapters[i].state == ADAPTER_FREE) {
             return &engine->adapters[i];
         }
     }
@@ -356,29 +391,25 @@ static struct adapter *adapter_named(struct kernel_engine *engine, const char *n
 enum kernel_status kernel_adapter_load(struct kernel_engine *engine, const char *name,
                                        const char *path, struct kernel_error *error)
 {
-    struct adapter *free_one = NULL;
     enum kernel_status status = KERNEL_OK;
     pthread_mutex_lock(&engine->lock);
-    for (int i = ADAPTERS_MAX; i-- > 0;) {
-        free_one = engine->adapters[i].index < 0 ? &engine->adapters[i] : free_one;
-    }
-    if (strlen(name) == 0 || strlen(name) >= sizeof engine->adapters[0].name) {
+    const struct adapter *same = adapter_named(engine, name);
+    struct adapter *place = adapter_free(engine);
+    if (strlen(name) == 0 || strlen(name) >= sizeof place->name) {
         status = kernel_fail(error, KERNEL_INVALID, "an adapter's name has 1 to %zu bytes",
-                             sizeof engine->adapters[0].name - 1);
-    } else if (adapter_named(engine, name) != NULL) {
+                             sizeof place->name - 1);
+    } else if (same != NULL && same->state == ADAPTER_LEAVING) {
+        status = kernel_fail(error, KERNEL_BUSY, "adapter %s is being unloaded", name);
+    } else if (same != NULL) {
         status = kernel_fail(error, KERNEL_INVALID, "adapter %s is loaded already", name);
-    } else if (free_one == NULL) {
+    } else if (place == NULL) {
         status = kernel_fail(error, KERNEL_LIMIT, "%d adapters are loaded: unload one first",
                              ADAPTERS_MAX);
     } else {
-        struct errand errand = {.load = true, .path = path, .error = error};
+        struct errand errand = {.adapter = place, .path = path, .error = error};
+        place->state = ADAPTER_LOADING;
+        memcpy(place->name, name, strlen(name) + 1);
         status = run_and_wait(engine, &errand);
-        if (status == KERNEL_OK) {
-            free_one->index = errand.index;
-            free_one->path = strdup(path);
-            free_one->users = 0;
-            memcpy(free_one->name, name, strlen(name) + 1);
-        }
     }
     pthread_mutex_unlock(&engine->lock);
     return status;
@@ -390,17 +421,14 @@ enum kernel_status kernel_adapter_unload(struct kernel_engine *engine, const cha
     enum kernel_status status = KERNEL_OK;
     pthread_mutex_lock(&engine->lock);
     struct adapter *adapter = adapter_named(engine, name);
-    if (adapter == NULL) {
+    if (adapter == NULL || adapter->state != ADAPTER_LOADED) {
         status = kernel_fail(error, KERNEL_INVALID, "no adapter is named %.60s", name);
     } else if (adapter->users > 0) {
         status = kernel_fail(error, KERNEL_BUSY, "adapter %s is used by %u requests", name,
                              adapter->users);
     } else {
-        struct errand errand = {.index = adapter->index,
-                                .place = (int32_t)(adapter - engine->adapters),
-                                .error = error};
-        adapter->index = -1;
-        free(adapter->path);
+        struct errand errand = {.adapter = adapter, .error = error};
+        adapter->state = ADAPTER_LEAVING;
         status = run_and_wait(engine, &errand);
     }
     pthread_mutex_unlock(&engine->lock);
@@ -422,9 +450,9 @@ static enum kernel_status admit(struct kernel_engine *engine, const struct tenan
     int64_t retry_ms = (int64_t)(mean_ms * (double)before / (double)engine->running_max) + 1;
     engine->stats.refused++;
     kernel_fail(error, KERNEL_BUSY,
-                "overloaded: %u of this tenant's requests wait or run, %u of all; %u places are "
-                "left; again in %" PRId64 " ms",
-                tenant->open, engine->open, left, retry_ms);
+                "overloaded: %u of this tenant's requests wait or run, and there is no place for "
+                "another; again in %" PRId64 " ms",
+                tenant->open, retry_ms); /* how many others there are is theirs to know */
     if (error != NULL) {
         error->retry_ms = retry_ms;
     }
@@ -480,6 +508,7 @@ void kernel_cancel(struct kernel_engine *engine, uint64_t id)
             cancels->at = kernel_resize(cancels->at, cancels->room, sizeof *cancels->at);
         }
         cancels->at[cancels->count++] = id;
+        pthread_cond_signal(&engine->woken);
     }
     pthread_mutex_unlock(&engine->lock);
 }
@@ -491,6 +520,7 @@ void kernel_stats(const struct kernel_engine *engine, struct kernel_stats *out)
     pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&engine->lock;
     pthread_mutex_lock(lock);
     *out = engine->stats;
+    out->waiting += compiler_count(engine);
     pthread_mutex_unlock(lock);
 }
 

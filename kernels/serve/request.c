@@ -1,6 +1,7 @@
 /* request.c -- a request becomes a sequence, or is refused: on the caller's thread, before anything
  * of it is computed, with the numbers that were wrong.
  */
+#include "kernels/serve/compile.h"
 #include "kernels/serve/grammar.h"
 #include "kernels/serve/serve.h"
 #include "kernels/serve/spell.h"
@@ -203,15 +204,15 @@ static enum kernel_status take_constraint(struct kernel_engine *engine, struct s
     if (status != KERNEL_OK || sequence->schema.length == 0) {
         return status;
     }
-    return sequence_compile(engine, sequence, true, error);
+    return sequence_compile(engine, sequence, COMPILE_SUBMITTING, error);
 }
 
 enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequence *sequence,
-                                    bool soon, struct kernel_error *error)
+                                    enum compile_effort effort, struct kernel_error *error)
 {
     struct kernel_text schema = {sequence->schema.at, sequence->schema.length};
     enum kernel_status status =
-        grammars_acquire(engine, sequence->tenant, schema, soon, &sequence->grammar, error);
+        grammars_acquire(engine, sequence->tenant, schema, effort, &sequence->grammar, error);
     if (status != KERNEL_OK || sequence->grammar == NULL) {
         return status;
     }
@@ -344,7 +345,8 @@ static enum kernel_status take_adapter(struct kernel_engine *engine, struct sequ
     }
     pthread_mutex_lock(&engine->lock);
     for (int i = 0; i < ADAPTERS_MAX && sequence->adapter < 0; i++) {
-        if (engine->adapters[i].index >= 0 && strcmp(engine->adapters[i].name, name) == 0) {
+        if (engine->adapters[i].state == ADAPTER_LOADED &&
+            strcmp(engine->adapters[i].name, name) == 0) {
             sequence->adapter = i;
             engine->adapters[i].users++;
         }
@@ -442,7 +444,7 @@ void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence)
         return;
     }
     KERNEL_ASSERT(sequence->block_count == 0);
-    if (sequence->adapter >= 0) {
+    if (sequence->adapter >= 0 && sequence->state != SEQUENCE_ENDED) { /* never submitted */
         pthread_mutex_lock(&engine->lock);
         engine->adapters[sequence->adapter].users--;
         pthread_mutex_unlock(&engine->lock);

@@ -2,7 +2,7 @@
  *
  *     submit (caller's thread)        engine's thread, once a step                     worker
  *     request.c  tokens
- *     compile.c  grammar; a thread
+ *     compile.h  grammar; a thread
  *                for those that last  ->
  *                                     plan.c    who runs, which tokens, which blocks
  *                                     batch.c   forward, then a token for each    <->  masks.c
@@ -126,6 +126,7 @@ struct sequence {
     struct spell_bytes schema;   /* empty: none */
     struct kernel_error refused; /* its schema, after it was submitted: status not KERNEL_OK */
     bool canceled;               /* before it was compiled */
+    bool lasts;                  /* its schema takes more than COMPILE_SOON */
     struct grammar_entry *grammar;
     struct kernel_constraint *constraint; /* NULL: free text */
     bool closing;
@@ -160,11 +161,14 @@ struct id_list {
     uint32_t count, room;
 };
 
+/* LOADING and LEAVING: its errand is on its way, the place and the name are taken. */
+enum adapter_state { ADAPTER_FREE, ADAPTER_LOADING, ADAPTER_LOADED, ADAPTER_LEAVING };
 struct adapter {
+    enum adapter_state state;
     char name[64];
     char *path;
-    int32_t index; /* of the runner; -1 free */
-    uint32_t users;
+    int32_t index;  /* of the runner; -1 none */
+    uint32_t users; /* requests that have not ended */
 };
 enum { ADAPTERS_MAX = 64 };
 
@@ -212,7 +216,6 @@ struct kernel_engine {
     struct sequence *inbox, **inbox_end;
     struct id_list cancels;
     uint32_t open; /* requests that have not ended */
-    uint32_t waiting_now;
     uint64_t next_id;
     bool stopping;
     struct grammar_entry *grammars;
@@ -254,28 +257,17 @@ enum kernel_status sequence_create(struct kernel_engine *engine,
                                    const struct kernel_request *request, struct sequence **out,
                                    struct kernel_error *error);
 void sequence_destroy(struct kernel_engine *engine, struct sequence *sequence);
-/* Its schema; where `soon`, only if that takes little.  KERNEL_OK without a grammar: it takes more.
- */
+/* Its schema.  KERNEL_OK without a grammar: that takes more than the effort. */
+enum compile_effort {
+    COMPILE_SUBMITTING, /* COMPILE_SOON; none where the compiler has others of the tenant to do */
+    COMPILE_LITTLE,     /* COMPILE_SOON */
+    COMPILE_WHOLE
+};
 enum kernel_status sequence_compile(struct kernel_engine *engine, struct sequence *sequence,
-                                    bool soon, struct kernel_error *error);
+                                    enum compile_effort effort, struct kernel_error *error);
 
 /* engine.c, with the lock: the engine's thread takes it from here. */
 void inbox_add(struct kernel_engine *engine, struct sequence *sequence);
-
-/* compile.c: a grammar for the schema, compiled or remembered; the caller's until release.  `soon`
- * as above, NULL then where it takes more. */
-enum kernel_status grammars_acquire(struct kernel_engine *engine, uint32_t tenant,
-                                    struct kernel_text schema, bool soon,
-                                    struct grammar_entry **out, struct kernel_error *error);
-void grammars_release(struct kernel_engine *engine, struct grammar_entry *entry);
-void grammars_free(struct kernel_engine *engine);
-/* The thread that compiles what takes longer; stopped before the engine's thread, which gets all
- * that is left. */
-void compiler_start(struct kernel_engine *engine);
-void compiler_stop(struct kernel_engine *engine);
-void compiler_add(struct kernel_engine *engine, struct sequence *sequence); /* with the lock */
-/* With the lock: is it there?  Then it ends as canceled: at once, or after its compiling. */
-bool compiler_cancel(struct kernel_engine *engine, uint64_t id);
 
 /* plan.c: the next batch; false when there is nothing to do. */
 bool plan_step(struct kernel_engine *engine);

@@ -62,6 +62,8 @@ struct rv_exchange {
     struct rv_arena *arena;
     struct rv_buf fields; /* extra lines of the answer's head */
     void *context;
+    void (*gone)(void *data); /* told when the client goes; NULL: nobody */
+    void *gone_data;
     bool parts;             /* the body is handled while it arrives */
     bool asked;             /* the client was told to go on */
     bool body_complete;     /* its last byte is here */

@@ -40,6 +40,8 @@ void rv_exchange_detach(struct rv_exchange *exchange)
         rv_exchange_refuse(exchange, 499, "canceled", "the client left", NULL);
     } else if (exchange->read != NULL) {
         rv_exchange_break_body(exchange, 0, NULL);
+    } else if (exchange->gone != NULL) {
+        exchange->gone(exchange->gone_data);
     }
 }
 
@@ -133,6 +135,12 @@ struct rv_arena *rv_exchange_arena(struct rv_exchange *exchange)
 bool rv_exchange_gone(const struct rv_exchange *exchange)
 {
     return exchange->connection == NULL;
+}
+
+void rv_exchange_when_gone(struct rv_exchange *exchange, void (*gone)(void *data), void *data)
+{
+    exchange->gone = gone;
+    exchange->gone_data = data;
 }
 
 void rv_exchange_set_context(struct rv_exchange *exchange, void *context)

@@ -172,6 +172,11 @@ void rv_openai_stop(struct rv_api *api)
     }
 }
 
+static void on_gone(void *data) /* the client, before it got anything */
+{
+    open_cut(data);
+}
+
 static void on_closed(void *data) /* the client has gone */
 {
     struct rv_openai_open *open = data;
@@ -377,9 +382,6 @@ static void on_piece(struct choice *choice, const json_t *body)
         }
         json_array_append_new(choice->logprobs, one);
     }
-    if (open->call != NULL && rv_exchange_gone(open->call->exchange)) {
-        open_cut(open);
-    }
     if (open->ask.tools && !thinking) {
         rv_openai_function_take(&choice->function, json_string_value(text),
                                 json_string_length(text), &choice->text);
@@ -567,5 +569,6 @@ void rv_openai_begin(struct rv_call *call, struct rv_openai_ask *ask, struct rv_
     if (open->ask.adapter != NULL) {
         json_object_set(question, "adapter", open->ask.adapter);
     }
+    rv_exchange_when_gone(call->exchange, on_gone, open);
     ask_more(open);
 }

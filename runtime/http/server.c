@@ -419,11 +419,12 @@ static void on_end(struct rv_connection *connection)
     connection->peer_ended = true;
     bool held = connection->state == CONNECTION_BODY && connection->exchange->parts &&
                 connection->exchange->read == NULL; /* what came before is still being stored */
-    if (held || connection->state == CONNECTION_HANDLING ||
-        (connection->state == CONNECTION_LINGER && sending)) {
+    bool broken = rv_tcp_is_broken(connection->tcp);
+    if (!broken && (held || connection->state == CONNECTION_HANDLING ||
+                    (connection->state == CONNECTION_LINGER && sending))) {
         return; /* a client may end its side and still read the answer */
     }
-    if (connection->state == CONNECTION_IDLE && sending) {
+    if (!broken && connection->state == CONNECTION_IDLE && sending) {
         linger(connection);
         return;
     }

@@ -84,6 +84,9 @@ bool rv_exchange_is_tls(const struct rv_exchange *exchange);
 struct rv_arena *rv_exchange_arena(struct rv_exchange *exchange); /* until answered */
 /* Whether the client has gone: an answer will go nowhere, and a stream cannot be opened. */
 bool rv_exchange_gone(const struct rv_exchange *exchange);
+/* Says so as soon as it is so, unless it was answered before: what costs much can be given up.  It
+ * is answered all the same, but not inside the call. */
+void rv_exchange_when_gone(struct rv_exchange *exchange, void (*gone)(void *data), void *data);
 /* One value a layer above hangs on the exchange, e.g. who is asking. */
 void rv_exchange_set_context(struct rv_exchange *exchange, void *context);
 void *rv_exchange_context(const struct rv_exchange *exchange);

@@ -30,7 +30,7 @@ struct rv_tcp {
     void (*closed)(void *data);
     void *closed_data;
     uv_shutdown_t shutdown;
-    bool shut;
+    bool shut, broken;
     char peer[RV_TCP_ADDRESS_TEXT];
 };
 
@@ -169,6 +169,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
         return;
     }
     if (count < 0) {
+        tcp->broken = count != UV_EOF;
         uv_read_stop(stream);
         tcp->read(tcp->read_data, NULL, 0);
         return;
@@ -187,6 +188,11 @@ void rv_tcp_read_start(struct rv_tcp *tcp,
 void rv_tcp_read_stop(struct rv_tcp *tcp)
 {
     uv_read_stop((uv_stream_t *)&tcp->uv);
+}
+
+bool rv_tcp_is_broken(const struct rv_tcp *tcp)
+{
+    return tcp->broken;
 }
 
 static void on_written(uv_write_t *request, int status)

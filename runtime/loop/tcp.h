@@ -37,10 +37,12 @@ void rv_listener_close(struct rv_listener *listener); /* NULL is fine */
 const char *rv_tcp_peer(const struct rv_tcp *tcp);
 
 /* `read(data, bytes, length)`: bytes are valid inside the call only; bytes NULL means that the peer
- * ended or the connection broke (reading has stopped). */
+ * ended or the connection broke (reading has stopped; rv_tcp_is_broken says which). */
 void rv_tcp_read_start(struct rv_tcp *tcp,
                        void (*read)(void *data, const char *bytes, size_t length), void *data);
 void rv_tcp_read_stop(struct rv_tcp *tcp);
+/* The peer reset the connection, or is unreachable: nothing that is written gets there. */
+bool rv_tcp_is_broken(const struct rv_tcp *tcp);
 
 /* Takes `bytes` (from rv_alloc and its family).  A write that fails shows itself to the reader. */
 void rv_tcp_write(struct rv_tcp *tcp, char *bytes, size_t length);

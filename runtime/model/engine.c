@@ -501,6 +501,19 @@ static const char *hang_of(const struct rv_engine *engine, int64_t now)
                : NULL;
 }
 
+/* Its process has said nothing of it, and may still be in a long step for somebody else: that one
+ * goes on, and who does not get on at all is found by hang_of. */
+static void question_late(struct question *question)
+{
+    say_new(question->engine,
+            json_pack("{s:s,s:I}", "op", "cancel", "id", (json_int_t)question->id));
+    if (question->canceled) {
+        question_fail(question, RV_CANCELED, "canceled");
+    } else {
+        question_fail(question, RV_TIMEOUT, "the engine did not answer within the deadline");
+    }
+}
+
 static void on_tick(void *data)
 {
     struct rv_engine *engine = data;
@@ -516,7 +529,7 @@ static void on_tick(void *data)
         } else if (!at->sent && engine->state == READY) {
             question_fail(at, RV_UNAVAILABLE, "engine restarted");
         } else if (now > at->deadline_us + RV_ENGINE_GRACE_MS * INT64_C(1000)) {
-            hang = "its process did not answer and was killed";
+            question_late(at);
         }
     }
     if (hang != NULL) {

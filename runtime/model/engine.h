@@ -4,8 +4,9 @@
  *        listener <--post--   (one per model)   <--------
  *
  *   DOWN --start--> STARTING --ready--> READY
- *     ^                |                  |      ended, broken, silent, or an answer past deadline
- *     '----pause-------+------------------'      and grace, or stuck (then it is killed)
+ *     ^                |                  |      ended, broken, silent or stuck (then it is
+ * killed);
+ *     '----pause-------+------------------'      a late answer alone costs nobody else his
  *
  * The process is this program again, opened with the model's file; it ends when we do.  When it
  * goes, open questions are asked once more within their deadline: the same question gives the same
@@ -43,7 +44,8 @@ enum {
     RV_ENGINE_OPEN_MAX = 1024,   /* questions on their way; more are RV_LIMIT.  As in the engine
                                     itself a company has at most as many as are left */
     RV_ENGINE_TRIES = 2,         /* of one question, over a restart */
-    RV_ENGINE_GRACE_MS = 5000,   /* after a deadline, before the process counts as hung */
+    RV_ENGINE_GRACE_MS = 5000,   /* after a deadline, for the process to say so itself, with what
+                                    was spent; then the question ends without its word */
     RV_ENGINE_SILENT_MS = 10000, /* without a word, before it counts as hung: it says each second
                                     that it lives, while it opens a model or is in a step too */
     RV_ENGINE_STUCK_MS = 20000,  /* with work in hand and no piece of it done, before it counts as

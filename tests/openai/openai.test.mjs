@@ -683,14 +683,37 @@ const figure = async (name) => {
   return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
 };
 
+const reached = async (name, enough) => {
+  for (let i = 0; i < 100 && !enough(await figure(name)); i++) await new Promise((r) => setTimeout(r, 50));
+  assert.ok(enough(await figure(name)), `${name} ${await figure(name)}`);
+};
+
+const canceled = async () => { // when all that was asked before has ended and is told: each second
+  await reached("reeve_model_open", (n) => n === 0);
+  await new Promise((r) => setTimeout(r, 2000));
+  return figure("reeve_model_canceled_total");
+};
+
 test("a client that goes away stops its question", async () => {
-  const before = await figure("reeve_model_canceled_total");
+  const before = await canceled();
   const stream = await client.chat.completions.create({ ...ask, stream: true, max_tokens: 1800 });
   for await (const chunk of stream) { if (chunk.choices[0]?.delta?.reasoning_content) break; }
   stream.controller.abort();
-  for (let i = 0; i < 100 && (await figure("reeve_model_open")) > 0; i++) await new Promise((r) => setTimeout(r, 50));
-  assert.equal(await figure("reeve_model_open"), 0);
-  assert.ok(before >= 0);
+  await reached("reeve_model_open", (n) => n === 0);
+  await reached("reeve_model_canceled_total", (n) => n === before + 1);
+});
+
+test("a client whose connection is reset stops its question, which has said nothing yet", async () => {
+  const before = await canceled();
+  const body = JSON.stringify({ ...ask, n: 2, max_tokens: 1800 });
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${process.env.OPENAI_API_KEY}\r\n` +
+    `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  await reached("reeve_model_open", (n) => n === 2);
+  socket.resetAndDestroy();
+  await reached("reeve_model_open", (n) => n === 0);
+  await reached("reeve_model_canceled_total", (n) => n === before + 2);
 });
 
 test("a killed engine is begun again and answers", async () => {

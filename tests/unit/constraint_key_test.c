@@ -49,6 +49,26 @@ static void closes(const struct kernel_trie *trie, const char *schema, const cha
     kernel_grammar_destroy(grammar);
 }
 
+/* What is whole has an empty rest, which may be no memory at all (-fsanitize=undefined looks). */
+TEST(what_is_whole_closes_with_nothing)
+{
+    struct kernel_trie *trie = small_trie();
+    struct kernel_grammar *grammar = compiled(trie, "{\"enum\":[12]}");
+    struct kernel_constraint *state = kernel_constraint_start(grammar);
+    char rest[4];
+    ck_assert(kernel_constraint_accepts_bytes(state, (struct kernel_text){"12", 2}));
+    kernel_constraint_close(state);
+    ck_assert_uint_eq(kernel_constraint_forced(state, rest, sizeof rest), 0);
+    struct kernel_constraint *copy = kernel_constraint_copy(state);
+    ck_assert(kernel_constraint_accepts_bytes(copy, (struct kernel_text){"", 0}));
+    ck_assert(!kernel_constraint_accepts_bytes(copy, (struct kernel_text){"3", 1}));
+    ck_assert(kernel_constraint_must_end(copy));
+    kernel_constraint_destroy(copy);
+    kernel_constraint_destroy(state);
+    kernel_grammar_destroy(grammar);
+    kernel_trie_destroy(trie);
+}
+
 #define MAP(pattern, least)                                                                        \
     "{\"type\":\"object\",\"patternProperties\":{\"" pattern                                       \
     "\":{\"type\":\"integer\"}},\"additionalProperties\":false,\"minProperties\":" #least "}"

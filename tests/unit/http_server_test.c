@@ -25,7 +25,7 @@ struct world {
     struct rv_timer *later;
     struct rv_exchange *waiting;
     struct rv_http_stream *stream;
-    atomic_int stream_closed;
+    atomic_int stream_closed, gone;
     bool closed;
 };
 
@@ -57,6 +57,12 @@ static void stream_gone(void *data)
     atomic_fetch_add(&world->stream_closed, 1);
 }
 
+static void exchange_gone(void *data)
+{
+    struct world *world = data;
+    atomic_fetch_add(&world->gone, rv_exchange_gone(world->waiting));
+}
+
 static void handle(void *data, struct rv_exchange *exchange)
 {
     struct world *world = data;
@@ -64,6 +70,7 @@ static void handle(void *data, struct rv_exchange *exchange)
     atomic_fetch_add(&world->handled, 1);
     if (strcmp(request->path, "/late") == 0) {
         world->waiting = exchange;
+        rv_exchange_when_gone(exchange, exchange_gone, world);
         rv_timer_start(world->later, 300);
     } else if (strcmp(request->path, "/stream") == 0) {
         world->stream = rv_exchange_stream(exchange, "text/event-stream", stream_gone, world);
@@ -335,12 +342,15 @@ static int vanishing_client(struct world *world)
     struct linger hard = {1, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(fd);
-    usleep(700000);
+    usleep(100000);
+    EXPECT(atomic_load(&world->gone) == 1); /* known before there is an answer */
     EXPECT(connections_of(world) == 0);
+    usleep(600000);
     fd = dial(world); /* a client that ends its side still gets its answer */
     put(fd, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
     shutdown(fd, SHUT_WR);
     EXPECT(strstr(take(fd, NULL), "late") != NULL);
+    EXPECT(atomic_load(&world->gone) == 1);
     close(fd);
     return 0;
 }

@@ -4,6 +4,8 @@
 #include "tests/support/kernel_asker.h"
 #include "tests/support/test.h"
 
+#include <unistd.h>
+
 static const char *const shared_schema = "{\"enum\":[\"a\",\"b\"]}";
 
 static void ask_with(struct kernel_engine *engine, uint32_t tenant, const char *schema)
@@ -89,7 +91,8 @@ static char *dear_schema(int salt)
     return text;
 }
 
-static bool ask_dear(struct kernel_engine *engine, int salt, struct asked *asked)
+static bool ask_dear_within(struct kernel_engine *engine, int salt, int64_t timeout_ms,
+                            struct asked *asked)
 {
     char *schema = dear_schema(salt);
     struct kernel_message message = {.role = KERNEL_USER, .text = {"x", 1}};
@@ -98,10 +101,16 @@ static bool ask_dear(struct kernel_engine *engine, int salt, struct asked *asked
                                      .messages = &message,
                                      .message_count = 1,
                                      .answer_max = 30,
-                                     .schema = {schema, strlen(schema)}};
+                                     .schema = {schema, strlen(schema)},
+                                     .timeout_ms = timeout_ms};
     bool taken = ask(engine, &request, asked);
     free(schema);
     return taken;
+}
+
+static bool ask_dear(struct kernel_engine *engine, int salt, struct asked *asked)
+{
+    return ask_dear_within(engine, salt, 0, asked);
 }
 
 TEST(schemas_that_take_long_keep_nobody_and_are_refused_once)
@@ -149,6 +158,73 @@ TEST(schemas_that_take_long_keep_nobody_and_are_refused_once)
     for (int i = 0; i < DEAR; i++) {
         asked_free(&asked[i]);
     }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(behind_schemas_that_take_long_a_short_one_is_answered_and_a_late_one_ends)
+{
+    enum { DEAR = 12, LATE = 3 };
+    struct kernel_model *model = NULL;
+    struct kernel_engine *engine = NULL;
+    struct kernel_error error;
+    struct kernel_engine_options options = {
+        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
+    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    static struct asked asked[DEAR + LATE];
+    for (int i = 0; i < DEAR; i++) {
+        ck_assert_msg(ask_dear(engine, i, &asked[i]), "%s", asked[i].message);
+    }
+    ask_with(engine, 1, shared_schema); /* of the same tenant: it is short, and waits for none */
+    ck_assert(!asked[DEAR - 1].ended);
+    for (int i = DEAR + LATE; i-- > DEAR;) { /* the one that waits longest comes first */
+        int64_t timeout_ms = 30 * (i - DEAR + 1);
+        ck_assert_msg(ask_dear_within(engine, i, timeout_ms, &asked[i]), "%s", asked[i].message);
+    }
+    for (int i = DEAR; i < DEAR + LATE; i++) {
+        asked_wait(&asked[i]);
+        ck_assert_int_eq(asked[i].status, KERNEL_TIMEOUT);
+        ck_assert_msg(strstr(asked[i].message, "the deadline passed") != NULL, "%s",
+                      asked[i].message);
+    }
+    ck_assert(!asked[DEAR - 1].ended);
+    struct kernel_stats stats;
+    kernel_stats(engine, &stats);
+    ck_assert_uint_gt(stats.waiting, 1); /* those that wait for their schemas are counted */
+    ck_assert_uint_le(stats.waiting, DEAR);
+    for (int i = 0; i < DEAR; i++) {
+        kernel_cancel(engine, asked[i].id);
+    }
+    for (int i = 0; i < DEAR + LATE; i++) {
+        asked_wait(&asked[i]);
+        asked_free(&asked[i]);
+    }
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+TEST(cancels_of_what_has_ended_do_not_pile_up)
+{
+    struct kernel_model *model = NULL;
+    struct kernel_engine *engine = NULL;
+    struct kernel_error error;
+    struct kernel_engine_options options = {
+        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
+    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    ask_with(engine, 1, shared_schema);
+    uint32_t left = UINT32_MAX;
+    for (int i = 0; i < 100; i++) {
+        kernel_cancel(engine, 1);
+    }
+    for (int i = 0; i < 5000 && left > 0; i++) {
+        usleep(1000);
+        pthread_mutex_lock(&engine->lock);
+        left = engine->cancels.count;
+        pthread_mutex_unlock(&engine->lock);
+    }
+    ck_assert_uint_eq(left, 0);
     kernel_engine_destroy(engine);
     kernel_model_close(model);
 }

@@ -19,3 +19,5 @@ endforeach()
 reeve_test(kernels_grammar_cache_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_grammar_cache_test.c
            LINK kernels PkgConfig::JANSSON LABELS unit)
 reeve_test(kernels_draft_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_draft_test.c LINK kernels LABELS unit)
+reeve_test(kernels_adapter_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_adapter_test.c
+           LINK test_kernel PkgConfig::JANSSON LABELS unit)

@@ -187,15 +187,15 @@ static enum kernel_status begin_options(struct kernel_engine *engine, struct seq
 }
 
 static enum kernel_status end_options(struct kernel_engine *engine, struct sequence *sequence,
-                                      struct kernel_error *error)
+                                      uint32_t *scored, struct kernel_error *error)
 {
     struct options *options = sequence->options;
-    enum kernel_status status = decide(engine, sequence, error);
+    enum kernel_status status = decide(engine, sequence, scored, error);
     if (status != KERNEL_OK) {
         return status;
     }
     if (options->choice < 0) {
-        sequence->computed--; /* the last token once more, and then again */
+        sequence->computed--; /* the last token once more, and then further options */
         return KERNEL_OK;
     }
     struct kernel_tokens *chosen = &options->tokens[options->choice];
@@ -299,13 +299,12 @@ static enum kernel_status take_rows(struct kernel_engine *engine, struct sequenc
     return sequence->scored ? status : settle(engine, sequence, status, error);
 }
 
-/* Options are scored last: that begins further steps, and the rows of this one are gone.  All have
- * taken theirs by then, so that the blocks of the worse ones are there for the better: if each
- * waited for another's, none would ever be decided. */
+/* Options are scored last: that begins further steps, and the rows of this one are gone. */
 static enum kernel_status take_all(struct kernel_engine *engine, struct kernel_error *error)
 {
     const struct step *step = &engine->step;
     enum kernel_status status = KERNEL_OK;
+    uint32_t scored = 0;
     for (uint32_t i = 0; i < step->batch.sequences && status == KERNEL_OK; i++) {
         status = take_rows(engine, step->sequences[i], error);
     }
@@ -315,7 +314,8 @@ static enum kernel_status take_all(struct kernel_engine *engine, struct kernel_e
     for (uint32_t i = 0; i < step->batch.sequences && status == KERNEL_OK; i++) {
         struct sequence *sequence = step->sequences[i];
         if (sequence->scored && sequence->state == SEQUENCE_RUNNING) {
-            status = settle(engine, sequence, end_options(engine, sequence, error), error);
+            status = end_options(engine, sequence, &scored, error);
+            status = settle(engine, sequence, status, error);
         }
     }
     return status;

@@ -8,7 +8,11 @@
  * sums it up token by token).
  *
  * The options are computed one after another, each over the one before, in the blocks that the
- * answer will need anyway: what stands there beyond the computed tokens is scratch.
+ * answer will need anyway: what stands there beyond the computed tokens is scratch.  A step scores
+ * about as many tokens as a step has, of all that decide in it, and at least one option; who is not
+ * done goes on in the next one, where its last token is computed once more.  So a deadline, a
+ * cancel and the others' tokens come between, and what was scored stands: the sums are the same,
+ * however they were cut.
  */
 #include "kernels/serve/serve.h"
 
@@ -101,25 +105,30 @@ void decide_begin(const struct kernel_engine *engine, struct sequence *sequence,
 {
     struct options *options = sequence->options;
     double sum = kernel_log_sum(logits, engine->vocabulary);
-    for (uint32_t i = 0; i < options->count; i++) {
+    if (options->backend != engine->backend) { /* the device was lost: its sums are another's */
+        options->backend = engine->backend;
+        options->scored = 0;
+    }
+    for (uint32_t i = options->scored; i < options->count; i++) {
         options->score[i] = (double)logits[options->tokens[i].at[options->common]] - sum;
     }
 }
 
-enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence,
+enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence, uint32_t *scored,
                           struct kernel_error *error)
 {
-    const struct options *options = sequence->options;
-    uint32_t longest = 0;
-    for (uint32_t i = 0; i < options->count; i++) {
-        longest = options->tokens[i].count > longest ? options->tokens[i].count : longest;
-    }
-    if (!plan_blocks(engine, sequence, sequence->computed + longest - options->common)) {
-        return KERNEL_OK; /* undecided: others go first */
-    }
+    struct options *options = sequence->options;
     enum kernel_status status = KERNEL_OK;
-    for (uint32_t i = 0; i < options->count && status == KERNEL_OK; i++) {
+    KERNEL_ASSERT(sequence->block_count * KERNEL_BLOCK_TOKENS >=
+                  sequence->computed + options->longest - options->common); /* plan.c */
+    for (uint32_t i = options->scored; i < options->count && status == KERNEL_OK; i++) {
+        uint32_t rest = options->tokens[i].count - options->common - 1;
+        if (*scored > 0 && *scored + rest > engine->step_tokens) {
+            return KERNEL_OK; /* undecided: it goes on in the next step */
+        }
+        *scored += rest;
         status = score_rest(engine, sequence, i, error);
+        options->scored = i + 1;
     }
     if (status == KERNEL_OK) {
         choose(engine, sequence);

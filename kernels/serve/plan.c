@@ -336,6 +336,17 @@ static void add_tokens(struct kernel_engine *engine, struct sequence *sequence)
     step->start[row + 1] = (int32_t)batch->tokens;
 }
 
+/* Tokens that its options are scored in, when this step brings it to them.  They are there before
+ * it has a chunk: one that had it and found no room for its options would be the victim of nobody
+ * better in any step, and get nowhere in any. */
+static uint32_t scratch_of(const struct sequence *sequence)
+{
+    const struct options *options = sequence->options;
+    bool now = options != NULL && options->choice < 0 && !sequence->thinking &&
+               (sequence->answer_tokens != sequence->thinking_tokens || options->common == 0);
+    return now ? options->longest - options->common : 0;
+}
+
 static void add(struct kernel_engine *engine, struct sequence *sequence)
 {
     struct kernel_batch *batch = &engine->step.batch;
@@ -349,7 +360,8 @@ static void add(struct kernel_engine *engine, struct sequence *sequence)
         sequence->state != SEQUENCE_RUNNING) {
         return;
     }
-    if (!plan_blocks(engine, sequence, sequence->computed + chunk)) {
+    uint32_t scratch = chunk == pending(sequence) ? scratch_of(sequence) : 0;
+    if (!plan_blocks(engine, sequence, sequence->computed + chunk + scratch)) {
         return; /* everybody better goes first */
     }
     uint32_t spare = sequence->block_count * KERNEL_BLOCK_TOKENS - sequence->computed - chunk;

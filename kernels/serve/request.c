@@ -143,6 +143,7 @@ static void encode_options(struct kernel_engine *engine, const struct kernel_req
             same++;
         }
         options->common = same < options->common && i > 0 ? same : options->common;
+        options->longest = tokens->count > options->longest ? tokens->count : options->longest;
         free(text.at);
     }
 }

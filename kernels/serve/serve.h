@@ -73,10 +73,11 @@ struct grammar_entry {
 };
 
 struct options {
-    uint32_t count;
-    struct kernel_tokens *tokens; /* [count] of the whole beginning of the answer */
-    uint32_t common;              /* tokens that all begin with */
-    double *score;                /* log p, as far as it is known; decide.c */
+    uint32_t count, common, longest; /* options; tokens: that all begin with, of the longest */
+    struct kernel_tokens *tokens;    /* [count] of the whole beginning of the answer */
+    double *score;                   /* log p, as far as it is known; decide.c */
+    uint32_t scored;                 /* of the first so many it is known whole ... */
+    enum kernel_backend backend;     /* ... by this one */
     double *probability;
     int32_t choice; /* -1 until decided */
 };
@@ -310,12 +311,12 @@ enum kernel_status row_logits(struct kernel_engine *engine, const struct sequenc
 enum kernel_status row_at(struct kernel_engine *engine, uint32_t row, int32_t position,
                           const float **out, struct kernel_error *error);
 
-/* decide.c: scores the options after the common beginning.  First their first tokens, out of the
- * last row of that; then the rest, in steps of its own.  The choice stays -1 where there is no room
- * for it now. */
+/* decide.c: scores the options after the common beginning: their first tokens out of the last row
+ * of that, then the rest, `scored` tokens of all in this step.  The choice stays -1 until the last.
+ */
 void decide_begin(const struct kernel_engine *engine, struct sequence *sequence,
                   const float *logits);
-enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence,
+enum kernel_status decide(struct kernel_engine *engine, struct sequence *sequence, uint32_t *scored,
                           struct kernel_error *error);
 
 /* draft.c: tokens that followed when the last few stood there before; returns how many. */

@@ -16,6 +16,11 @@ foreach(backend ref cpu)
     endif()
   endforeach()
 endforeach()
+reeve_test(kernels_options_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_options_test.c
+           LINK test_kernel PkgConfig::JANSSON LABELS unit)
+if(TARGET kernels_options_test)
+  target_compile_definitions(kernels_options_test PRIVATE TEST_BACKEND=KERNEL_CPU)
+endif()
 reeve_test(kernels_grammar_cache_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_grammar_cache_test.c
            LINK kernels PkgConfig::JANSSON LABELS unit)
 reeve_test(kernels_draft_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/kernels_draft_test.c LINK kernels LABELS unit)

@@ -1,0 +1,142 @@
+/* kernels_options_test.c -- decisions between options take their turn: they are scored some in each
+ * step, stand in nobody's way, and give the same however they were cut. */
+#include "tests/support/kernel_asker.h"
+#include "tests/support/kernel_tiny.h"
+#include "tests/support/test.h"
+
+enum { OPTIONS = 24, NAME_MAX_BYTES = 48 };
+
+struct many {
+    char names[OPTIONS][NAME_MAX_BYTES];
+    struct kernel_text options[OPTIONS];
+    struct kernel_message message;
+    struct kernel_request request;
+};
+
+static void fill(struct many *many)
+{
+    for (int i = 0; i < OPTIONS; i++) {
+        snprintf(many->names[i], sizeof many->names[i], "%c the answer of number %d of many", 'a' + i % 7,
+                 i);
+        many->options[i] = (struct kernel_text){many->names[i], strlen(many->names[i])};
+    }
+    many->message = (struct kernel_message){.role = KERNEL_USER, .text = {"which one?", 10}};
+    many->request = (struct kernel_request){.kind = KERNEL_COMPLETE,
+                                            .tenant = 1,
+                                            .messages = &many->message,
+                                            .message_count = 1,
+                                            .answer_max = 100,
+                                            .options = many->options,
+                                            .option_count = OPTIONS};
+}
+
+static uint64_t steps_of(struct kernel_engine *engine)
+{
+    struct kernel_stats stats;
+    kernel_stats(engine, &stats);
+    return stats.steps;
+}
+
+TEST(many_options_are_scored_in_many_steps_and_give_the_same)
+{
+    static const uint32_t tokens[] = {2048, 64, 7};
+    static struct many many;
+    static struct asked first;
+    static struct asked other;
+    struct kernel_model *model = tiny();
+    uint64_t steps[3];
+    fill(&many);
+    for (int i = 0; i < 3; i++) {
+        struct kernel_engine *engine =
+            start(model, (struct kernel_engine_options){.step_tokens = tokens[i]});
+        struct asked *asked = i == 0 ? &first : &other;
+        ck_assert_msg(ask(engine, &many.request, asked), "%s", asked->message);
+        asked_wait(asked);
+        ck_assert_msg(!asked->failed, "%s", asked->message);
+        steps[i] = steps_of(engine);
+        if (i > 0) {
+            ck_assert_str_eq(other.text, first.text);
+            ck_assert_int_eq(other.choice, first.choice);
+            ck_assert_mem_eq(other.probability, first.probability, sizeof first.probability);
+            ck_assert_mem_eq(&other.usage, &first.usage, sizeof first.usage);
+            asked_free(&other);
+        }
+        kernel_engine_destroy(engine);
+    }
+    ck_assert_uint_gt(steps[1], steps[0] + 10); /* some 600 tokens of options */
+    ck_assert_uint_ge(steps[2], OPTIONS);
+    asked_free(&first);
+    kernel_model_close(model);
+}
+
+TEST(who_decides_among_many_can_be_canceled_between)
+{
+    static struct many many;
+    static struct asked asked;
+    struct kernel_model *model = tiny();
+    fill(&many);
+    struct kernel_engine *engine =
+        start(model, (struct kernel_engine_options){.step_tokens = 8, .threads = 1});
+    ck_assert(ask(engine, &many.request, &asked));
+    while (steps_of(engine) < 8) { /* past the prompt, and not near the end */
+    }
+    kernel_cancel(engine, asked.id);
+    asked_wait(&asked);
+    ck_assert_int_eq(asked.status, KERNEL_CANCELED);
+    ck_assert_uint_lt(steps_of(engine), OPTIONS);
+    asked_free(&asked);
+    kernel_engine_destroy(engine);
+    kernel_model_close(model);
+}
+
+/* Better ones that need blocks, worse ones that decide: in a cache that has room for few. */
+TEST(who_cannot_decide_yet_stands_in_nobodys_way)
+{
+    enum { ASKED = 36, LONGEST = 400 };
+    static const char *const schema =
+        "{\"type\":\"object\",\"properties\":{\"supplier\":{\"type\":\"string\",\"maxLength\":20},"
+        "\"a rather long name of a field\":{\"enum\":[1,2]}},\"required\":[\"supplier\",\"a rather long "
+        "name of a field\"],\"additionalProperties\":false}";
+    static char prompts[ASKED][LONGEST + 1];
+    static struct asked asked[ASKED];
+    const struct kernel_text options[] = {text_of("yes"), text_of("no"), text_of("need more information")};
+    struct kernel_model *model = tiny();
+    for (unsigned seed = 1; seed <= 5; seed++) {
+        unsigned state = seed;
+        struct kernel_engine *engine =
+            start(model, (struct kernel_engine_options){.cache_bytes = 1040000,
+                                                        .context_max = 512,
+                                                        .running_max = 3,
+                                                        .step_tokens = 7,
+                                                        .queue_max = 4 * ASKED});
+        for (int i = 0; i < ASKED; i++) {
+            int length = 10 + rand_r(&state) % (LONGEST - 10);
+            memset(prompts[i], 'a' + i % 26, (size_t)length);
+            prompts[i][length] = '\0';
+            struct kernel_message message = {.role = KERNEL_USER, .text = text_of(prompts[i])};
+            struct kernel_request request = {.kind = KERNEL_COMPLETE,
+                                             .tenant = (uint32_t)rand_r(&state) % 3,
+                                             .tier = (uint32_t)rand_r(&state) % 3,
+                                             .messages = &message,
+                                             .message_count = 1,
+                                             .answer_max = 90,
+                                             .timeout_ms = 60000};
+            if (rand_r(&state) % 2 == 0) {
+                request.options = options;
+                request.option_count = 3;
+            } else {
+                request.schema = text_of(schema);
+            }
+            ck_assert_msg(ask(engine, &request, &asked[i]), "%s", asked[i].message);
+        }
+        for (int i = 0; i < ASKED; i++) {
+            asked_wait(&asked[i]);
+            ck_assert_msg(!asked[i].failed, "seed %u, request %d: %s", seed, i, asked[i].message);
+            asked_free(&asked[i]);
+        }
+        kernel_engine_destroy(engine);
+    }
+    kernel_model_close(model);
+}
+
+TEST_MAIN()

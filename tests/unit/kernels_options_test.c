@@ -16,8 +16,8 @@ struct many {
 static void fill(struct many *many)
 {
     for (int i = 0; i < OPTIONS; i++) {
-        snprintf(many->names[i], sizeof many->names[i], "%c the answer of number %d of many", 'a' + i % 7,
-                 i);
+        snprintf(many->names[i], sizeof many->names[i], "%c the answer of number %d of many",
+                 'a' + i % 7, i);
         many->options[i] = (struct kernel_text){many->names[i], strlen(many->names[i])};
     }
     many->message = (struct kernel_message){.role = KERNEL_USER, .text = {"which one?", 10}};
@@ -95,11 +95,13 @@ TEST(who_cannot_decide_yet_stands_in_nobodys_way)
     enum { ASKED = 36, LONGEST = 400 };
     static const char *const schema =
         "{\"type\":\"object\",\"properties\":{\"supplier\":{\"type\":\"string\",\"maxLength\":20},"
-        "\"a rather long name of a field\":{\"enum\":[1,2]}},\"required\":[\"supplier\",\"a rather long "
+        "\"a rather long name of a field\":{\"enum\":[1,2]}},\"required\":[\"supplier\",\"a rather "
+        "long "
         "name of a field\"],\"additionalProperties\":false}";
     static char prompts[ASKED][LONGEST + 1];
     static struct asked asked[ASKED];
-    const struct kernel_text options[] = {text_of("yes"), text_of("no"), text_of("need more information")};
+    const struct kernel_text options[] = {text_of("yes"), text_of("no"),
+                                          text_of("need more information")};
     struct kernel_model *model = tiny();
     for (unsigned seed = 1; seed <= 5; seed++) {
         unsigned state = seed;

@@ -11,7 +11,7 @@ if [ ! -d "$here/node_modules/openai" ]; then
 fi
 state=$(mktemp -d /tmp/rv-openai-XXXXXX)
 export REEVE_STATE="$state" REEVE_MODEL_PATH="$state/tiny.gguf" REEVE_MODEL_BACKEND=ref
-export REEVE_MODEL_TOKENS_PER_TENANT_PER_DAY=100000
+export REEVE_MODEL_TOKENS_PER_TENANT_PER_DAY=150000
 unset REEVE_DATABASE
 serving=""
 trap '[ -z "$serving" ] || kill "$serving" 2>/dev/null; wait; "$reeve_program" db stop >/dev/null 2>&1; rm -rf "$state"' EXIT

@@ -101,6 +101,9 @@ static void release_blocks(struct kernel_engine *engine, struct sequence *sequen
     }
     sequence->computed = 0;
     sequence->sealed = 0;
+    if (sequence->options != NULL) {
+        sequence->options->done = 0; /* its scratch is gone */
+    }
     if (sequence->pooled != NULL) {
         memset(sequence->pooled, 0, engine->width * sizeof *sequence->pooled);
     }

@@ -49,7 +49,8 @@ enum {
     DRAFT_FIRST = 2,              /* tokens guessed ahead, at first ... */
     DRAFT_MAX = 8,                /* ... and at most */
     DRAFT_RUNNING_MAX = 8,        /* with more sequences than this nobody guesses */
-    SCORE_ROWS = 8,               /* tokens of an option that are looked at in one step, at most */
+    SCORE_ROWS = 8,               /* tokens of an option that are looked at together, at most */
+    SCORE_STEP_TOKENS = 64,       /* ... and of all options in one step of the engine, about */
     COMPILE_SOON = 2000000,       /* steps of work (work.h) on the thread that submits: some ms */
     GRAMMARS_KEPT = 16,           /* of one tenant */
     GRAMMARS_BYTES = 8 << 20,     /* of one tenant, unless in use */
@@ -76,7 +77,8 @@ struct options {
     uint32_t count, common, longest; /* options; tokens: that all begin with, of the longest */
     struct kernel_tokens *tokens;    /* [count] of the whole beginning of the answer */
     double *score;                   /* log p, as far as it is known; decide.c */
-    uint32_t scored;                 /* of the first so many it is known whole ... */
+    uint32_t scored, done;           /* of the first so many it is known whole, of the next one of
+                                        so many tokens ... */
     enum kernel_backend backend;     /* ... by this one */
     double *probability;
     int32_t choice; /* -1 until decided */

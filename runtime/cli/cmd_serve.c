@@ -476,8 +476,13 @@ int cmd_serve(struct cli *cli)
     rv_api_destroy(api);
     rv_hook_callbacks_destroy(callbacks);
     if (term != NULL) {
+        /* what is left takes no time; blocked, since to close it means death for a moment */
+        sigset_t only;
+        sigemptyset(&only);
+        sigaddset(&only, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &only, NULL);
         rv_signal_close(term);
-        signal(SIGTERM, SIG_IGN); /* what is left takes no time */
+        signal(SIGTERM, SIG_IGN);
     }
     node_close(node);
     rv_hook_vault_close(vault);

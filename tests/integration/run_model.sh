@@ -120,6 +120,7 @@ last=$(begin 4)
 until_same "a last one waits" "$last" names --waiting-on model
 same "only that is kept" "${last#r_}" "$(owner "SELECT run_id FROM model_wait")"
 gives 0 "nobody wants it" reeve run cancel "$last" --yes
+sleep 3 # its node has heard of it by then: else the answer is the end
 kill -CONT "$engine"
 until_same "it has ended" cancelled status_of "$last"
 same "and waits no more" "" "$(names --waiting-on model)"

@@ -261,7 +261,9 @@ static void run_over(struct firing *firing, const char *status, const char *erro
     if (state == RV_RUN_DONE) {
         finish(firing, RV_OK, "");
     } else {
-        finish(firing, state == RV_RUN_CANCELLED ? RV_CANCELED : code_of(code), why);
+        bool stopped =
+            state == RV_RUN_CANCELLED || (state == RV_RUN_COMPENSATED && firing->stopped != NULL);
+        finish(firing, stopped ? RV_CANCELED : code_of(code), why);
     }
 }
 

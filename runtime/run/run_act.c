@@ -281,7 +281,7 @@ void run_advance_act(struct rv_actor *self, struct run *run)
 {
     const json_t *action = action_at(run, run->action);
     while (run->end_code[0] == '\0' && action != NULL && !run_take_end(run)) {
-        if (run_budget_waits(run)) {
+        if (run_budget_waits(run) || run_budget_given(run)) {
             if (!run_budget_taken(self, run)) {
                 return;
             }

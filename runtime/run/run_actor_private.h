@@ -263,6 +263,7 @@ bool run_budget_short_look(struct run *run, const json_t *out);
 /* The gate's answer was a budget's, and more may be had: the run asks, or has not looked yet. */
 bool run_budget_refused(const struct run *run, const json_t *out);
 bool run_budget_waits(const struct run *run); /* the next entry of the journal is such a wait */
+bool run_budget_given(const struct run *run); /* ... is what was given */
 /* Takes a wait that is next in the journal, with what was given.  False: it waits still, or the run
  * diverged. */
 bool run_budget_taken(struct rv_actor *self, struct run *run);

@@ -172,8 +172,7 @@ static void name_of(const char *message, char out[16])
     }
 }
 
-/* What was given is the next entry, without a wait. */
-static bool given_early(const struct run *run)
+bool run_budget_given(const struct run *run)
 {
     const struct rv_step *step = run_replaying(run) ? &run->image->steps[run->cursor] : NULL;
     return step != NULL && step->kind == RV_STEP_SIGNAL &&
@@ -237,7 +236,7 @@ bool run_budget_degrade(struct run *run, int kind, const char *message)
 bool run_budget_short(struct run *run, const json_t *out)
 {
     bool is = json_object_get(out, "budget") != NULL &&
-              (run->overrun != OVERRUN_DEGRADE || given_early(run));
+              (run->overrun != OVERRUN_DEGRADE || run_budget_given(run));
     if (is) {
         run->short_of = rv_json_str(out, "message", "");
     }
@@ -257,7 +256,7 @@ bool run_budget_short_look(struct run *run, const json_t *out)
 
 bool run_budget_refused(const struct run *run, const json_t *out)
 {
-    if (run->overrun != OVERRUN_ASK && !given_early(run) && !may_look(run)) {
+    if (run->overrun != OVERRUN_ASK && !run_budget_given(run) && !may_look(run)) {
         return false;
     }
     size_t i;
@@ -307,9 +306,9 @@ static bool wait_taken(struct rv_actor *self, struct run *run, const json_t **si
 bool run_budget_taken(struct rv_actor *self, struct run *run)
 {
     const struct rv_step *step = NULL;
-    while (run_budget_waits(run) || given_early(run)) {
+    while (run_budget_waits(run) || run_budget_given(run)) {
         const json_t *since = NULL;
-        if (!given_early(run) && !wait_taken(self, run, &since)) {
+        if (!run_budget_given(run) && !wait_taken(self, run, &since)) {
             return false;
         }
         if (run->image->steps[run->cursor].kind == RV_STEP_NOTE) {
@@ -333,7 +332,7 @@ bool run_budget_early(const struct run *run)
     const struct rv_step *last = run->cursor > 0 ? &run->image->steps[run->cursor - 1] : NULL;
     bool waited = last != NULL && last->kind == RV_STEP_TIMER &&
                   strcmp(rv_json_str(last->out, "name", ""), RV_RUN_BUDGET_SIGNAL) == 0;
-    return given_early(run) && !waited;
+    return run_budget_given(run) && !waited;
 }
 
 void run_on_raised(struct rv_actor *self, struct run *run, const json_t *came)

@@ -260,9 +260,9 @@ const struct cli_command cli_commands[] = {
              {"money-minor", "N", "where the agent's limit is money_minor"},
              {"reason", "TEXT", "why; goes to the record"}),
      "For runs that wait for it (reeve run list --waiting-on budget), as agents with\n"
-     "overrun = \"ask\" do; any other run has it when it meets its limit.  Goes through the gate "
-     "as\n"
-     "run.raise.  Example: reeve run raise r_42 --tokens 20000 --reason \"a long contract\""},
+     "overrun = \"ask\" do; any other run has it when it meets its limit.  Goes through the\n"
+     "gate as run.raise.  Example: reeve run raise r_42 --tokens 20000 --reason \"a long "
+     "contract\""},
     {"run", "retry", "[RUN]...", "a new run for the exceptions of failed ones", cmd_run_retry,
      OPTIONS(RUN_FILTER, {"yes", NULL, "without it only says what would be retried"}),
      "The failed run stays as it is.  Its exception must still be open; the agent that is active\n"

@@ -1,7 +1,10 @@
 /* kernels_grammar_cache_test.c -- compiled schemas are kept by tenant: nobody finds, or pushes out,
  * what another one asked with. */
+#define TEST_BACKEND KERNEL_CPU
+
 #include "kernels/serve/serve.h"
 #include "tests/support/kernel_asker.h"
+#include "tests/support/kernel_tiny.h"
 #include "tests/support/test.h"
 
 #include <unistd.h>
@@ -43,13 +46,8 @@ static uint32_t kept_of(struct kernel_engine *engine, uint32_t tenant, const cha
 
 TEST(a_schema_is_compiled_anew_for_another_tenant_who_pushes_none_out)
 {
-    struct kernel_model *model = NULL;
-    struct kernel_engine *engine = NULL;
-    struct kernel_error error;
-    struct kernel_engine_options options = {
-        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
-    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
-    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     const struct kernel_grammar *first = NULL;
     const struct kernel_grammar *second = NULL;
     ask_with(engine, 1, shared_schema);
@@ -116,13 +114,8 @@ static bool ask_dear(struct kernel_engine *engine, int salt, struct asked *asked
 TEST(schemas_that_take_long_keep_nobody_and_are_refused_once)
 {
     enum { DEAR = 12 };
-    struct kernel_model *model = NULL;
-    struct kernel_engine *engine = NULL;
-    struct kernel_error error;
-    struct kernel_engine_options options = {
-        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
-    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
-    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     static struct asked asked[DEAR];
     int64_t begin_us = asked_now_us();
     for (int i = 0; i < DEAR; i++) {
@@ -165,13 +158,8 @@ TEST(schemas_that_take_long_keep_nobody_and_are_refused_once)
 TEST(behind_schemas_that_take_long_a_short_one_is_answered_and_a_late_one_ends)
 {
     enum { DEAR = 12, LATE = 3 };
-    struct kernel_model *model = NULL;
-    struct kernel_engine *engine = NULL;
-    struct kernel_error error;
-    struct kernel_engine_options options = {
-        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
-    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
-    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     static struct asked asked[DEAR + LATE];
     for (int i = 0; i < DEAR; i++) {
         ck_assert_msg(ask_dear(engine, i, &asked[i]), "%s", asked[i].message);
@@ -206,13 +194,8 @@ TEST(behind_schemas_that_take_long_a_short_one_is_answered_and_a_late_one_ends)
 
 TEST(cancels_of_what_has_ended_do_not_pile_up)
 {
-    struct kernel_model *model = NULL;
-    struct kernel_engine *engine = NULL;
-    struct kernel_error error;
-    struct kernel_engine_options options = {
-        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
-    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
-    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     ask_with(engine, 1, shared_schema);
     uint32_t left = UINT32_MAX;
     for (int i = 0; i < 100; i++) {
@@ -231,16 +214,11 @@ TEST(cancels_of_what_has_ended_do_not_pile_up)
 
 TEST(an_engine_that_ends_answers_none_that_waits_for_its_schema)
 {
-    struct kernel_model *model = NULL;
-    struct kernel_error error;
-    struct kernel_engine_options options = {
-        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
-    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
+    struct kernel_model *model = tiny();
     for (int life = 0; life < 10; life++) {
         enum { DEAR = 3 };
-        struct kernel_engine *engine = NULL;
+        struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
         struct asked asked[DEAR] = {0};
-        ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
         for (int i = 0; i < DEAR; i++) {
             ck_assert_msg(ask_dear(engine, i, &asked[i]), "%s", asked[i].message);
         }
@@ -257,13 +235,8 @@ TEST(an_engine_that_ends_answers_none_that_waits_for_its_schema)
 
 TEST(options_with_any_character_are_chosen_between)
 {
-    struct kernel_model *model = NULL;
-    struct kernel_engine *engine = NULL;
-    struct kernel_error error;
-    struct kernel_engine_options options = {
-        .backend = KERNEL_CPU, .threads = 1, .cache_bytes = 4 << 20};
-    ck_assert_int_eq(kernel_model_make("tiny-llama", "F32", 7, &model, &error), KERNEL_OK);
-    ck_assert_int_eq(kernel_engine_create(model, &options, &engine, &error), KERNEL_OK);
+    struct kernel_model *model = tiny();
+    struct kernel_engine *engine = start(model, (struct kernel_engine_options){0});
     for (int point = 1; point < 0x80; point++) {
         char names[2][4] = {{'a', (char)point, 'b', '\0'}, {'c', (char)point, 'd', '\0'}};
         struct kernel_text texts[2] = {{names[0], 3}, {names[1], 3}};

@@ -274,8 +274,8 @@ WHERE tenant_id = $1 AND name = $2 AND status = 'active';
 -- the oldest.  `newer` counts the regular ones that became due later.  Of a backfill with a rate only the
 -- first may start, not before its time.  One that was interrupted starts again before a later one takes its
 -- place, whatever the policy: what it began must be told to stop.  Gives what starts, what starts only to hear
--- that it shall stop, and what runs and is to stop: cancelled ones are asked, terminated ones are over.  Sets of fires are asked for with "(x IN (...)) IS TRUE", which is
--- a hash table whatever the statistics say: thousands may wait where none did a second ago.
+-- that it shall stop, and what runs and is to stop: cancelled ones are asked, terminated ones are over.
+-- Sets of fires are asked for with "(x IN (...)) IS TRUE", which is a hash table whatever the statistics say: thousands may wait where none did a second ago.
 -- params: tenant int4, limit int4, lease_ms int8, now timestamptz, buffer int4
 WITH candidate AS MATERIALIZED (
     SELECT f.id, f.schedule, f.instant, f.backfill, f.gap_ms, coalesce(f.overlap, s.overlap) AS overlap,

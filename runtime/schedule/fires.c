@@ -317,7 +317,7 @@ void rv_fires_stop(struct rv_fires *fires, int32_t tenant, int64_t id, const cha
 {
     struct fire *fire = *find(fires, tenant, id);
     if (fire != NULL && !fire->finished) {
-        tell(fires, fire, why_of(what), strcmp(what, "terminate") == 0);
+        tell(fires, fire, why_of(what), false);
     }
 }
 

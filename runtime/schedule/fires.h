@@ -35,7 +35,8 @@ void rv_fires_put(struct rv_fires *fires, int32_t tenant, int64_t id, int attemp
 void rv_fires_done(struct rv_fires *fires, int32_t tenant, int64_t id, enum rv_code code,
                    const char *reason);
 /* `what` of schedule_start: "cancel" asks it to stop; "terminate": and it is recorded as over, so
- * that nothing it says counts any more.  Ignores what does not run here. */
+ * that nothing it says counts any more; its lease is kept until what it began is over.  Ignores
+ * what does not run here. */
 void rv_fires_stop(struct rv_fires *fires, int32_t tenant, int64_t id, const char *what);
 /* Renews the leases when it is time. */
 void rv_fires_beat(struct rv_fires *fires);

@@ -676,7 +676,8 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
     for (int row = 0; row < rows && !service->closing; row++) {
         const char *what = rv_result_text(result, row, 0);
         bool stops = strcmp(what, "stop") == 0; /* what its last node began hears of it so */
-        if (stops || strcmp(what, "start") == 0) {
+        bool tells = strcmp(what, "tell") == 0; /* ... and it is over already */
+        if (stops || tells || strcmp(what, "start") == 0) {
             json_t *input = rv_result_json(result, row, 5);
             begin_fire(turn, rv_result_i64(result, row, 1), (int)rv_result_i64(result, row, 2),
                        rv_result_text(result, row, 3), rv_result_text(result, row, 4), input);
@@ -687,7 +688,9 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
                    (int)turn->tenant, rv_result_text(result, row, 3),
                    rv_result_text(result, row, 1), what);
             rv_fires_stop(service->fires, turn->tenant, rv_result_i64(result, row, 1),
-                          stops ? "cancel" : what);
+                          stops   ? "cancel"
+                          : tells ? "terminate"
+                                  : what);
         }
     }
     end_turn(turn);

@@ -123,6 +123,71 @@ TEST(what_was_lost_is_stopped_before_the_next_one_takes_its_place)
     take_up_late(RV_OVERLAP_TERMINATE_OTHER, "running=1 skipped=1 terminated=1");
 }
 
+/* Its node had died, which nobody knew when the next one was due. */
+TEST(what_is_terminated_hears_of_it_though_its_node_is_lost)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = RV_OVERLAP_TERMINATE_OTHER;
+    add(&world, &schedule);
+    struct node *lost = add_node(&world, 2000);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    close_node(&world, lost);
+    struct node *other = add_node(&world, 2000);
+    world.now_us += MINUTE_US;
+    run_until(&world, 2);
+    ck_assert(world.seen[1].id != world.seen[0].id); /* the next one does not wait */
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 terminated=1");
+    run_until(&world, 3);
+    ck_assert_int_eq(world.seen[2].id, world.seen[0].id);
+    ck_assert_int_eq(world.stop_count, 1);
+    ck_assert_int_eq(world.stopped[0], world.seen[0].id);
+    ck_assert_str_eq(world.why, "a later fire of its schedule is due (overlap terminate_other)");
+    run_ms(&world, 1500); /* two beats */
+    rv_schedule_done(other->service, world.tenant, world.seen[0].id, RV_CANCELED, "asked to");
+    run_ms(&world, 2500); /* more than a lease */
+    ck_assert_int_eq(world.stop_count, 1);
+    ck_assert_int_eq(world.seen_count, 3);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 terminated=1");
+    world_close(&world);
+}
+
+TEST(what_no_node_can_tell_is_given_up)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = RV_OVERLAP_TERMINATE_OTHER;
+    add(&world, &schedule);
+    add_node(&world, 5000);
+    world.now_us += MINUTE_US;
+    run_until(&world, 1);
+    world.now_us += MINUTE_US;
+    run_until(&world, 2);
+    ck_assert_int_eq(world.stop_count, 1);
+    char *super = test_postgres_superuser(world.uri);
+    for (int attempt = 2; attempt <= RV_SCHEDULE_ATTEMPTS_MAX;
+         attempt++) { /* as if each were silent */
+        test_postgres_execute(super, "UPDATE schedule_fire SET lease_until = clock_timestamp()"
+                                     " WHERE state = 'terminated'");
+        run_until(&world, attempt + 1);
+        ck_assert_int_eq(world.seen[attempt].id, world.seen[0].id);
+    }
+    test_postgres_execute(super, "UPDATE schedule_fire SET lease_until = clock_timestamp()"
+                                 " WHERE state = 'terminated'");
+    rv_free(super);
+    run_ms(&world, 500);
+    ck_assert_int_eq(world.seen_count, RV_SCHEDULE_ATTEMPTS_MAX + 1);
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1 terminated=1");
+    world_close(&world);
+}
+
 TEST(what_runs_goes_on_when_its_schedule_is_removed)
 {
     static struct world world;

@@ -158,7 +158,8 @@ RETURNING 1;
 SELECT tenant_id, next_due FROM reeve_schedule_work($1, $2);
 
 -- name: schedule_refresh
--- Fires whose node died wait again; too often, they are over when they were asked to stop.  Gives the company's calendars, how many
+-- Fires whose node died wait again; too often, they are over when they were asked to stop, and what a terminated one
+-- began is not told any more.  Gives the company's calendars, how many
 -- fires took a node down once too often (schedule_lost), and how many pauses are over (schedule_rested).
 -- params: tenant int4, now timestamptz, attempts int4
 WITH again AS (
@@ -168,6 +169,9 @@ WITH again AS (
         ended_at = CASE WHEN attempt >= $3 THEN clock_timestamp() END,
         lease_until = NULL
     WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND (stop OR attempt < $3)
+), given_up AS (
+    UPDATE schedule_fire SET lease_until = NULL
+    WHERE tenant_id = $1 AND state = 'terminated' AND lease_until <= clock_timestamp() AND attempt >= $3
 )
 SELECT c.name, c.weekend,
        (SELECT string_agg(d.day::text, ',') FROM calendar_day d WHERE d.tenant_id = $1 AND d.calendar = c.name),
@@ -274,7 +278,8 @@ WHERE tenant_id = $1 AND name = $2 AND status = 'active';
 -- the oldest.  `newer` counts the regular ones that became due later.  Of a backfill with a rate only the
 -- first may start, not before its time.  One that was interrupted starts again before a later one takes its
 -- place, whatever the policy: what it began must be told to stop.  Gives what starts, what starts only to hear
--- that it shall stop, and what runs and is to stop: cancelled ones are asked, terminated ones are over.
+-- that it shall stop, and what runs and is to stop: cancelled ones are asked, terminated ones are over.  A terminated
+-- one keeps its lease until what it began is over: where that runs out, its node has not told it.
 -- Sets of fires are asked for with "(x IN (...)) IS TRUE", which is a hash table whatever the statistics say: thousands may wait where none did a second ago.
 -- params: tenant int4, limit int4, lease_ms int8, now timestamptz, buffer int4
 WITH candidate AS MATERIALIZED (
@@ -324,7 +329,7 @@ WITH candidate AS MATERIALIZED (
       AND (f.schedule IN (SELECT j.schedule FROM judged j WHERE j.verdict = 'cancel')) IS TRUE
     RETURNING f.id, f.attempt, f.schedule
 ), ended AS (
-    UPDATE schedule_fire f SET state = 'terminated', ended_at = clock_timestamp(), lease_until = NULL,
+    UPDATE schedule_fire f SET state = 'terminated', ended_at = clock_timestamp(),
            reason = 'the next one was due (overlap terminate_other)'
     WHERE f.tenant_id = $1 AND f.state = 'running'
       AND (f.schedule IN (SELECT c.schedule FROM chosen c WHERE c.overlap = 'terminate_other')) IS TRUE
@@ -339,11 +344,21 @@ WITH candidate AS MATERIALIZED (
       AND (f.id IN (SELECT c.id FROM chosen c)) IS TRUE
       AND (SELECT count(*) FROM ended) >= 0 -- those that make room are over first
     RETURNING f.id, f.attempt, f.schedule, s.action, s.input, f.instant, f.gap_ms, f.stop
+), untold AS (
+    UPDATE schedule_fire f
+    SET attempt = f.attempt + 1, lease_until = clock_timestamp() + make_interval(secs => $3 / 1000.0)
+    FROM schedule s
+    WHERE f.tenant_id = $1 AND s.tenant_id = $1 AND s.name = f.schedule
+      AND (f.id IN (SELECT u.id FROM schedule_fire u
+                     WHERE u.tenant_id = $1 AND u.state = 'terminated' AND u.lease_until <= clock_timestamp()
+                     ORDER BY u.id LIMIT $2)) IS TRUE
+    RETURNING f.id, f.attempt, f.schedule, s.action, s.input, f.instant
 ), paced AS (
     UPDATE schedule s SET backfill_at = $4 + make_interval(secs => t.gap_ms / 1000.0)
     FROM started t WHERE s.tenant_id = $1 AND s.name = t.schedule AND t.gap_ms IS NOT NULL
 )
 SELECT CASE WHEN stop THEN 'stop' ELSE 'start' END AS what, id, attempt, schedule, action, input, instant FROM started
+UNION ALL SELECT 'tell', id, attempt, schedule, action, input, instant FROM untold
 UNION ALL SELECT 'cancel', id, attempt, schedule, NULL, NULL, NULL FROM asked
 UNION ALL SELECT 'terminate', id, attempt, schedule, NULL, NULL, NULL FROM ended
 ORDER BY instant NULLS FIRST, id;
@@ -358,11 +373,12 @@ ORDER BY instant NULLS FIRST, id;
 WITH kept AS (
     UPDATE schedule_fire f SET lease_until = clock_timestamp() + make_interval(secs => $4 / 1000.0)
     FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt)
-    WHERE f.tenant_id = $1 AND f.id = m.id AND f.attempt = m.attempt AND (f.state = 'running') IS TRUE
-    RETURNING f.id, f.stop
+    WHERE f.tenant_id = $1 AND f.id = m.id AND f.attempt = m.attempt
+      AND (f.state = 'running' OR (f.state = 'terminated' AND f.lease_until IS NOT NULL)) IS TRUE
+    RETURNING f.id, f.stop, f.state
 ), told AS (
     SELECT m.id, m.attempt, k.id IS NULL AS over,
-           CASE WHEN k.id IS NOT NULL THEN 'cancel' ELSE coalesce((
+           CASE WHEN k.state = 'terminated' THEN 'terminate' WHEN k.id IS NOT NULL THEN 'cancel' ELSE coalesce((
                SELECT CASE WHEN f.attempt <> m.attempt THEN 'lost'
                            WHEN f.state = 'running' THEN 'changing'
                            WHEN f.state = 'terminated' THEN 'terminate'
@@ -370,18 +386,23 @@ WITH kept AS (
                            ELSE 'lost' END
                FROM schedule_fire f WHERE f.tenant_id = $1 AND f.id = m.id), 'removed') END AS what
     FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt) LEFT JOIN kept k ON k.id = m.id
-    WHERE k.id IS NULL OR k.stop
+    WHERE k.id IS NULL OR k.stop OR k.state = 'terminated'
 )
 SELECT id, attempt, what, over FROM told WHERE what <> 'changing';
 
 -- name: schedule_done
--- Gives the schedules that rest now, and why; none unless one of these fires failed.
+-- Of a terminated fire nothing counts any more; what it began is over.  Gives the schedules that rest now, and why; none
+-- unless one of these fires failed.
 -- params: tenant int4, ids int8[], attempts int4[], states text[], reasons text[]
 WITH over AS (
     UPDATE schedule_fire f SET state = e.state, reason = e.reason, ended_at = clock_timestamp(), lease_until = NULL
     FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[]) AS e (id, attempt, state, reason)
     WHERE f.tenant_id = $1 AND f.id = e.id AND f.attempt = e.attempt AND (f.state = 'running') IS TRUE
     RETURNING f.schedule, f.state, f.reason
+), told AS (
+    UPDATE schedule_fire f SET lease_until = NULL
+    FROM unnest($2::bigint[], $3::int[]) AS e (id, attempt)
+    WHERE f.tenant_id = $1 AND f.id = e.id AND f.attempt = e.attempt AND (f.state = 'terminated') IS TRUE
 ), tally AS (
     SELECT schedule, count(*) FILTER (WHERE state = 'failed')::int AS failed, bool_or(state = 'done') AS succeeded,
            max(reason) FILTER (WHERE state = 'failed') AS why

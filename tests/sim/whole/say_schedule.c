@@ -19,6 +19,11 @@ static struct schedule_row *find_schedule(struct base *base, int32_t tenant, con
     return NULL;
 }
 
+static bool lease_is_over(struct base *base, const struct fire_row *fire)
+{
+    return fire->has_lease && fire->lease_us <= base_now_us(base);
+}
+
 static bool has_work(struct base *base, int32_t tenant, int64_t at_us, const char *version)
 {
     bool work = false;
@@ -33,10 +38,10 @@ static bool has_work(struct base *base, int32_t tenant, int64_t at_us, const cha
     }
     BASE_EACH(base, T_FIRE, fire_row, fire)
     {
-        work = work ||
-               (fire->tenant == tenant && (base_is(fire->state, "waiting") ||
-                                           (base_is(fire->state, "running") && fire->has_lease &&
-                                            fire->lease_us <= base_now_us(base))));
+        work = work || (fire->tenant == tenant &&
+                        (base_is(fire->state, "waiting") ||
+                         ((base_is(fire->state, "running") || base_is(fire->state, "terminated")) &&
+                          lease_is_over(base, fire))));
     }
     return work;
 }
@@ -148,8 +153,15 @@ static void strike_all(struct base_call *call, struct strike *strikes)
 /* Its node is silent. */
 static bool is_lost(struct base_call *call, const struct fire_row *fire)
 {
-    return fire->tenant == call->tenant && base_is(fire->state, "running") && fire->has_lease &&
-           fire->lease_us <= base_now_us(call->base);
+    return fire->tenant == call->tenant && base_is(fire->state, "running") &&
+           lease_is_over(call->base, fire);
+}
+
+/* ... and so is what it began. */
+static bool is_untold(struct base_call *call, const struct fire_row *fire)
+{
+    return fire->tenant == call->tenant && base_is(fire->state, "terminated") &&
+           lease_is_over(call->base, fire);
 }
 
 /* There are no calendars. */
@@ -173,6 +185,10 @@ static void schedule_refresh(struct base_call *call)
     int lost = 0;
     BASE_EACH(base, T_FIRE, fire_row, fire)
     {
+        if (is_untold(call, fire) && fire->attempt >= base_int(call, 3, 0)) {
+            base_touch(call, T_FIRE, fire);
+            fire->has_lease = false;
+        }
         if (!is_lost(call, fire)) {
             continue;
         }
@@ -581,12 +597,48 @@ static void stop_others(struct base_call *call, const struct candidate *c)
             base_touch(call, T_FIRE, fire);
             fire->state = "terminated";
             fire->reason = "the next one was due (overlap terminate_other)";
-            fire->has_lease = false;
             out_stopped(call, "terminate", fire);
         } else if (asks && !fire->stop) {
             base_touch(call, T_FIRE, fire);
             fire->stop = true;
             out_stopped(call, "cancel", fire);
+        }
+    }
+}
+
+static void out_begun(struct base_call *call, const char *what, const struct fire_row *fire,
+                      const struct schedule_row *schedule)
+{
+    base_row(call);
+    base_out_text(call, what);
+    base_out_int(call, fire->id);
+    base_out_int(call, fire->attempt);
+    base_out_text(call, fire->schedule);
+    base_out_text(call, schedule->action);
+    base_out_json(call, json_incref(schedule->input));
+    base_out_time(call, fire->instant_us);
+}
+
+static void keep(struct base_call *call, struct fire_row *fire, int64_t lease_ms)
+{
+    base_touch(call, T_FIRE, fire);
+    fire->has_lease = true;
+    fire->lease_us = base_now_us(call->base) + lease_ms * 1000;
+}
+
+/* What was terminated while its node was lost is taken up to hear of it; those that are terminated
+ * by this statement are not. */
+static void tell_untold(struct base_call *call)
+{
+    int64_t room = base_int(call, 2, 0);
+    BASE_EACH(call->base, T_FIRE, fire_row, fire)
+    {
+        const struct schedule_row *s =
+            is_untold(call, fire) ? find_schedule(call->base, call->tenant, fire->schedule) : NULL;
+        if (s != NULL && room-- > 0) {
+            keep(call, fire, base_int(call, 3, 0));
+            fire->attempt++;
+            out_begun(call, "tell", fire, s);
         }
     }
 }
@@ -598,8 +650,7 @@ static bool start_fire(struct base_call *call, const struct candidate *c)
     fire->state = "running";
     fire->attempt++;
     fire->exclusive = !base_is(c->overlap, "allow_all");
-    fire->has_lease = true;
-    fire->lease_us = base_now_us(call->base) + base_int(call, 3, 0) * 1000;
+    keep(call, fire, base_int(call, 3, 0));
     if (alone_hurt(call->base, fire)) {
         base_fail(call, "23505", "schedule_fire_alone");
         return false;
@@ -609,14 +660,7 @@ static bool start_fire(struct base_call *call, const struct candidate *c)
         c->schedule->has_backfill = true;
         c->schedule->backfill_us = base_time_us(call, 4, 0) + fire->gap_ms * INT64_C(1000);
     }
-    base_row(call);
-    base_out_text(call, fire->stop ? "stop" : "start");
-    base_out_int(call, fire->id);
-    base_out_int(call, fire->attempt);
-    base_out_text(call, fire->schedule);
-    base_out_text(call, c->schedule->action);
-    base_out_json(call, json_incref(c->schedule->input));
-    base_out_time(call, fire->instant_us);
+    out_begun(call, fire->stop ? "stop" : "start", fire, c->schedule);
     return true;
 }
 
@@ -644,6 +688,7 @@ static void schedule_start(struct base_call *call)
             found[i].verdict = room-- > 0 ? "chosen" : "wait";
         }
     }
+    tell_untold(call);
     for (int i = 0; i < count; i++) {
         stop_others(call, &found[i]);
     }
@@ -676,6 +721,12 @@ static bool is_own(const struct fire_row *fire, int64_t attempt)
     return fire != NULL && fire->attempt == attempt && base_is(fire->state, "running");
 }
 
+static bool is_being_told(const struct fire_row *fire, int64_t attempt)
+{
+    return fire != NULL && fire->attempt == attempt && base_is(fire->state, "terminated") &&
+           fire->has_lease;
+}
+
 /* Of one that is not the asker's own any more. */
 static const char *beat_word(const struct fire_row *fire, int64_t attempt)
 {
@@ -692,17 +743,16 @@ static void schedule_beat(struct base_call *call)
         struct fire_row *fire = find_fire(call->base, call->tenant, base_int(call, 2, i));
         int64_t attempt = base_int(call, 3, i);
         bool own = is_own(fire, attempt);
-        if (own) {
-            base_touch(call, T_FIRE, fire);
-            fire->has_lease = true;
-            fire->lease_us = base_now_us(call->base) + base_int(call, 4, 0) * 1000;
+        bool told = is_being_told(fire, attempt);
+        if (own || told) {
+            keep(call, fire, base_int(call, 4, 0));
         }
         if (!own || fire->stop) {
             base_row(call);
             base_out_int(call, base_int(call, 2, i));
             base_out_int(call, attempt);
             base_out_text(call, own ? "cancel" : beat_word(fire, attempt));
-            base_out_bool(call, !own);
+            base_out_bool(call, !own && !told);
         }
     }
 }
@@ -712,6 +762,10 @@ static void schedule_done(struct base_call *call)
     struct strike strikes[STRIKES_MAX] = {{.schedule = NULL}};
     for (int i = 0; i < base_count(call, 2); i++) {
         struct fire_row *fire = find_fire(call->base, call->tenant, base_int(call, 2, i));
+        if (is_being_told(fire, base_int(call, 3, i))) {
+            base_touch(call, T_FIRE, fire);
+            fire->has_lease = false;
+        }
         if (!is_own(fire, base_int(call, 3, i))) {
             continue;
         }

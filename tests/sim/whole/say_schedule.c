@@ -405,7 +405,21 @@ static bool make_fires(struct base_call *call, const struct schedule_row *s, int
     return true;
 }
 
-/* What is older than 30 days is forgotten: no simulation lasts that long. */
+/* What was over, and older than 30 days, when the statement began. */
+static void forget_fires(struct base_call *call, const struct schedule_row *s, int64_t expected_us,
+                         int before)
+{
+    const int64_t kept_us = INT64_C(30) * 24 * 3600 * 1000000;
+    for (int i = 0; i < before; i++) {
+        struct fire_row *fire = call->base->tables[T_FIRE].rows[i];
+        if (!fire->gone && fire->tenant == call->tenant && strcmp(fire->schedule, s->name) == 0 &&
+            !base_is(fire->state, "waiting") && !base_is(fire->state, "running") &&
+            fire->instant_us < expected_us - kept_us) {
+            base_delete(call, T_FIRE, fire);
+        }
+    }
+}
+
 static void schedule_claim(struct base_call *call)
 {
     struct base *base = call->base;
@@ -416,6 +430,7 @@ static void schedule_claim(struct base_call *call)
             s->next_us != base_time_us(call, 4, i)) {
             continue;
         }
+        int64_t expected_us = s->next_us;
         base_touch(call, T_SCHEDULE, s);
         s->has_next = !base_null(call, 5, i);
         s->next_us = s->has_next ? base_time_us(call, 5, i) : 0;
@@ -430,6 +445,7 @@ static void schedule_claim(struct base_call *call)
         if (!make_fires(call, s, before)) {
             return;
         }
+        forget_fires(call, s, expected_us, before);
     }
 }
 

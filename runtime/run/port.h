@@ -33,6 +33,7 @@ struct rv_run_image {
     size_t source_length;
     json_t *input; /* {exception:{...}, ...} */
     int64_t created_us;
+    int64_t zone_s; /* the company's clock, ahead of UTC, when this was loaded */
     int depth;
     int64_t parent; /* 0 none */
     json_t *budget; /* what the parent gave, see child.h; NULL or empty without a parent */

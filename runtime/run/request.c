@@ -640,18 +640,34 @@ static enum rv_code tell_append(struct rv_gate_pass *pass, struct rv_batch *batc
     return RV_OK;
 }
 
+/* In how many a run has limits with what is `given`. */
+static int currencies(const json_t *limits, const json_t *given, const char *home)
+{
+    json_t *all = json_copy(json_object_get(limits, "money"));
+    all = all != NULL ? all : json_object();
+    json_object_update(all, (json_t *)(uintptr_t)given);
+    if (json_object_get(limits, "money_minor") != NULL) {
+        json_object_set_new(all, home, json_true());
+    }
+    int count = (int)json_object_size(all);
+    json_decref(all);
+    return count;
+}
+
 /* Says what the company's currency is; RV_INVALID for a budget that the run has no limit on: what
  * is added to nothing would be heard by nobody. */
 static enum rv_code check_raised(struct request *request, const struct rv_result *result,
                                  struct rv_error *err)
 {
     json_t *limits = rv_result_json(result, 0, RUN_STATUS_LIMITS);
+    const char *home = rv_result_text(result, 0, RUN_STATUS_HOME);
     bool money = json_object_get(limits, "money") != NULL;
     bool minor = json_object_get(limits, "money_minor") != NULL;
     const struct {
         const char *name;
         bool limited;
-    } rows[] = {{"wall_ms", rv_json_int(limits, "wall_ms", 0) > 0},
+    } rows[] = {{"wall_ms",
+                 rv_json_int(limits, "wall_ms", 0) > 0 || rv_json_int(limits, "until_us", 0) > 0},
                 {"money", money || minor},
                 {"money_minor", money || minor}};
     enum rv_code code = RV_OK;
@@ -660,13 +676,19 @@ static enum rv_code check_raised(struct request *request, const struct rv_result
             code = rv_fail(err, RV_INVALID, "%s: run r_%" PRId64 " has no limit on it to raise",
                            rows[i].name, request->pass.run);
             rv_hint(err,
-                    "Nothing was written.  Leave it out: its agent's manifest names no "
-                    "limits.%s.",
+                    "Nothing was written.  Leave it out: neither its agent's manifest nor the run "
+                    "that started it names limits.%s.",
                     rows[i].name);
         }
     }
-    json_object_set_new(request->body, "home",
-                        json_string(rv_result_text(result, 0, RUN_STATUS_HOME)));
+    if (code == RV_OK &&
+        currencies(limits, json_object_get(request->body, "money"), home) > RV_BUDGET_MONEY_MAX) {
+        code = rv_fail(err, RV_INVALID,
+                       "money: run r_%" PRId64 " would have limits in more than %d currencies",
+                       request->pass.run, RV_BUDGET_MONEY_MAX);
+        rv_hint(err, "Nothing was written.  Leave those out that it does not need.");
+    }
+    json_object_set_new(request->body, "home", json_string(home));
     json_decref(limits);
     return code;
 }

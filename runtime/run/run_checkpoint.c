@@ -6,10 +6,10 @@
  * is ever needed to go on, so it leaves memory, and a resume reads from the newest checkpoint only:
  * a run of a million steps costs what its last stretch costs.
  *
- * The entry {"ok", "state", "used", "raised"?, "doubt"?, "children", "now_us"} also holds what
- * reeve itself would have learned from the entries before it: what was spent, how sure the model
- * was, and which children there are. Chance and the caps of memory and instructions begin anew,
- * too; the limits of the manifest do not.
+ * The entry {"ok", "state", "used", "raised"?, "doubt"?, "children", "now_us", "today"} also holds
+ * what reeve itself would have learned from the entries before it: what was spent, how sure the
+ * model was, and which children there are. Chance and the caps of memory and instructions begin
+ * anew, too; the limits of the manifest do not.
  */
 #include "runtime/run/run_actor_private.h"
 
@@ -44,6 +44,14 @@ static json_t *children_open(const struct run *run)
     return open;
 }
 
+/* By the company's clock. */
+static void set_today(const struct run *run, json_t *out)
+{
+    char text[RV_TIME_TEXT];
+    rv_time_text(run_now_us(run) + run->image->zone_s * INT64_C(1000000), text);
+    json_object_set_new(out, "today", json_stringn(text, strlen("2026-01-01")));
+}
+
 void run_ask_checkpoint(struct run *run)
 {
     const json_t *args = run->request.args;
@@ -60,6 +68,7 @@ void run_ask_checkpoint(struct run *run)
                             budget_used(&run->budget), "children", children_open(run), "now_us",
                             (json_int_t)run_now_us(run));
     RV_ASSERT(out != NULL);
+    set_today(run, out);
     if (run->raised != NULL) {
         json_object_set(out, "raised", run->raised);
     }
@@ -146,14 +155,15 @@ bool run_resume_checkpoint(struct run *run)
     return true;
 }
 
-/* Time goes on for a plan that lives long: ctx.now is that of the checkpoint, ctx.today its UTC
- * date (the company's date is known for the beginning of the run only). */
+/* Time goes on for a plan that lives long: ctx.now is that of the checkpoint, ctx.today the
+ * company's date then (of entries from before that was recorded: the UTC date). */
 void run_checkpoint_input(const struct run *run, json_t *input)
 {
     const json_t *out = run->checkpoint;
     json_object_set(input, "state", json_object_get(out, "state"));
     json_object_set(input, "now_us", json_object_get(out, "now_us"));
     json_object_del(input, "today");
+    json_object_set(input, "today", json_object_get(out, "today"));
     json_object_set_new(
         input, "seed",
         json_integer(

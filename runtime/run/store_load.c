@@ -180,6 +180,7 @@ static void take_run(struct load *load, const struct rv_result *result, int row)
     image->depth = (int)rv_result_i64(result, row, 2);
     image->epoch = rv_result_i64(result, row, 3);
     image->parent = rv_result_i64(result, row, 12);
+    image->zone_s = rv_result_i64(result, row, 14);
 }
 
 static void take_plan(struct loading *loading, const struct rv_result *result, int row)

@@ -297,6 +297,8 @@ for each in par gran; do
     top=$(reeve run start "$each" --as op --wait 3 --company family --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
     kid=r_$(ask "SELECT max(id) FROM run WHERE agent = 'kid'")
     same "the child asks" "waiting budget" "$(ask "SELECT status || ' ' || waiting_on FROM run WHERE 'r_' || id = '$kid'")"
+    says "no limit of money that its parent gave" "money: run $kid has no limit" reeve run raise "$kid" --money EUR=5 --reason x --company family
+    says "nor of time" "wall_ms: run $kid has no limit" reeve run raise "$kid" --wall-ms 5 --reason x --company family
     reeve run raise "$kid" --calls 100 --steps 100 --reason more --company family >/dev/null
     for _ in 1 2 3; do reeve run work --company family >/dev/null 2>&1; done
     same "it used what it was given, and its parents go on" "done 40 done" "$(ask "SELECT (SELECT status FROM run WHERE 'r_' || id = '$top') || ' '
@@ -340,5 +342,55 @@ ask "SELECT 'runs ' || count(*) || ', imps ' || count(*) FILTER (WHERE agent = '
 echo "      $(ask "SELECT count(*) FROM journal j WHERE $made") calls of $((families * 700)) in $families families, $seconds s"
 reeve audit verify --company two >/dev/null
 same "the audit record is green" 0 $?
+# what is given before an action needs it: enough, too little; also behind a checkpoint
+mkdir "$state/paid"
+# only the journal of agents is held for people
+sed '/id = "journal.controller", agents/s/agents = "\*"/agents = "nobody"/' "$state/families.lua" >"$state/paid.lua"
+grep -q 'agents = "nobody"' "$state/paid.lua" || exit 1
+for way in stop degrade; do
+    mkdir "$state/paid/$way"
+    cat >"$state/paid/$way/agent.lua" <<LUA
+local agent = { name = "paid$way", version = "1", handles = {}, uses = { "journal.post", "journal.reverse" }, overrun = "$way",
+  limits = { steps = 40, money = { EUR = 2000 } } }
+function agent.plan(ctx, input)
+  if input.again and not ctx.state then ctx:checkpoint({ n = 1 }) end
+  ctx:signal("go")
+  local p = ctx:plan()
+  for i = 1, 3 do
+    p:add("journal.post", { memo = "m" .. i, lines = { { account = "4970", amount_minor = 1500, currency = "EUR" },
+      { account = "1490", amount_minor = -1500, currency = "EUR" } } }, { reason = "r" })
+  end
+  return p
+end
+return agent
+LUA
+done
+company paid "$state/paid.lua" "$state/paid/stop/agent.lua" "$state/paid/degrade/agent.lua"
+tenant=4
+reeve person add op --roles operator --company paid >/dev/null 2>&1
+posted() { # WAY INPUT MORE: $ended, and how many were posted
+    r=$(reeve run start "paid$1" --as op --input "$2" --company paid --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+    [ -z "$3" ] || reeve run raise "$r" --money "EUR=$3" --reason early --company paid >/dev/null
+    reeve run signal "$r" go --as op --company paid >/dev/null
+    reeve run work --company paid >/dev/null 2>&1
+    ask "SELECT status || ' ' || coalesce(error_code, '') || ' ' || (SELECT count(*) FROM journal j WHERE j.run_id = r.id AND j.kind = 7
+        AND $said->>'result' = 'executed') FROM run r WHERE 'r_' || id = '$r'"
+    reeve run replay "$r" --company paid >"$state/replayed" 2>&1 || cat "$state/replayed"
+}
+for way in stop degrade; do
+    for input in '{}' '{"again":true}'; do
+        same "$way: without more what it did is taken back" "compensated limit 1" "$(posted $way "$input" "")"
+        same "$way: nor with too little" "compensated limit 1" "$(posted $way "$input" 900)"
+        same "$way: nor with a little more" "compensated limit 2" "$(posted $way "$input" 1000)"
+        same "$way: enough, and it is done" "done  3" "$(posted $way "$input" 2500)"
+    done
+done
+reeve audit verify --company paid >/dev/null
+same "the audit record is green" 0 $?
+r=$(reeve run start paidstop --as op --wait 3 --company paid --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+many=$(printf '%s=1,' USD GBP CHF SEK NOK DKK PLN CZK)
+says "more currencies than a run can count" "money: run $r would have limits in more than 8 currencies" \
+    reeve run raise "$r" --money "${many%,}" --reason x --company paid
+tenant=1
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

@@ -136,5 +136,26 @@ done
 same "nineteen go on, one of them with three thousand entries" "19 done" "$(ask "SELECT count(*) || ' done' FROM run WHERE agent = 'waits' AND status = 'done'")"
 same "the one that is damaged does not" waiting "$(ask "SELECT status FROM run WHERE id = 1002")"
 
+# the company's day, where no two clocks of the world agree on it: at the beginning and after a checkpoint
+mkdir "$state/dated"
+cat >"$state/dated/agent.lua" <<'LUA'
+local agent = { name = "dated", version = "1", handles = {}, uses = {} }
+function agent.plan(ctx, input)
+  if not ctx.state then ctx:checkpoint({ began = ctx.today }) end
+  ctx:publish("days", { ctx.state.began, ctx.today })
+end
+return agent
+LUA
+for zone in Pacific/Kiritimati Pacific/Pago_Pago; do
+    name=$(basename "$zone")
+    reeve company create "$name" --timezone "$zone" >/dev/null && reeve policy load policies/default.lua --company "$name" >/dev/null 2>&1 &&
+        reeve person add op --roles operator --company "$name" >/dev/null && reeve agent publish "$state/dated/agent.lua" --company "$name" >/dev/null
+    until same_day=$(TZ=$zone date +%F) # not over midnight
+        dated=$(reeve run start dated --as op --wait 20 --company "$name" --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+        [ "$(TZ=$zone date +%F)" = "$same_day" ]; do :; done
+    says "$zone: its own date" "days = [\"$same_day\",\"$same_day\"]" reeve run query "$dated" --company "$name"
+    gives 0 "$zone: it replays" reeve run replay "$dated" --company "$name"
+done
+
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

@@ -4,24 +4,27 @@
 -- Runs ready to be resumed, in one snapshot.  what 1: a run and its owner; 2: a plan, once however many of the
 -- runs have it; 3: an entry of a journal, from the newest checkpoint (kind 20) on: what lies before it nobody
 -- needs to go on; of each at most the first `limit`.  (A bound written as coalesce((SELECT ..), 0) is not looked for in
--- the index: row-level security takes it for something that could leak, and all that lies before is read.)
+-- the index: row-level security takes it for something that could leak, and all that lies before is read.)  The last
+-- column: how many seconds the company's clock is ahead of UTC.
 -- params: tenant int4, run int8[], limit int4
 WITH asked AS MATERIALIZED (
     SELECT r.* FROM unnest($2::int8[]) AS q(id) JOIN run r ON r.tenant_id = $1 AND r.id = q.id)
 SELECT 1 AS what, r.id, r.depth::bigint, h.epoch, r.status, r.agent, coalesce(a.owner, 'operator'), r.plan_hash,
-       NULL::bytea, i.input, i.budget, r.created_at, coalesce(r.parent, 0), clock_timestamp()
+       NULL::bytea, i.input, i.budget, r.created_at, coalesce(r.parent, 0), clock_timestamp(),
+       (SELECT extract(epoch FROM (now() AT TIME ZONE coalesce(t.company->>'timezone', 'UTC')) - (now() AT TIME ZONE 'UTC'))
+          FROM tenant t WHERE t.tenant_id = $1)::bigint
   FROM asked r
   CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i
   JOIN tenant_head h ON h.tenant_id = $1
   LEFT JOIN agent a ON a.tenant_id = $1 AND a.name = r.agent
  UNION ALL
-SELECT 2, 0, 0, 0, p.source, NULL, NULL, p.hash, NULL, NULL, NULL, NULL, 0, NULL
+SELECT 2, 0, 0, 0, p.source, NULL, NULL, p.hash, NULL, NULL, NULL, NULL, 0, NULL, 0
   FROM plan_source p
  WHERE p.tenant_id = $1 AND p.hash IN (SELECT r.plan_hash FROM asked r)
  UNION ALL
 SELECT 3, r.id, j.seq, j.kind, j.name, NULL, NULL, j.digest,
        CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out($1, j.out) ELSE j.out END, NULL, NULL, NULL, 0,
-       NULL
+       NULL, 0
   FROM asked r
  CROSS JOIN LATERAL (
        SELECT x.seq, x.kind, x.name, x.digest, x.out FROM journal x
@@ -434,13 +437,13 @@ SELECT encode(e.key, 'hex'), e.type, to_jsonb(e)
 
 -- name: run_status
 -- Why it ended so; whether it is to end, and whether its plan is over, so that nothing reads what is sent (as in
--- run_claim_look); the company's currency; the limits of its agent where no run gave it others.
+-- run_claim_look); the company's currency; the limits of its agent, and those that a run has given it instead.
 -- params: tenant int4, run int8
 SELECT r.status, r.error_text, r.error_code IS NOT NULL,
        r.error_code IS NOT NULL OR r.status IN ('executing', 'reviewing', 'compensating'),
        (SELECT coalesce(t.company->>'currency', 'EUR') FROM tenant t WHERE t.tenant_id = $1),
-       CASE WHEN r.parent IS NULL THEN
-           (SELECT coalesce(p.manifest->'limits', '{}') FROM plan_source p WHERE p.tenant_id = $1 AND p.hash = r.plan_hash) END
+       (SELECT coalesce(p.manifest->'limits', '{}') FROM plan_source p WHERE p.tenant_id = $1 AND p.hash = r.plan_hash)
+           || (SELECT i.budget FROM run_given($1, r.id, r.input) AS i)
   FROM run r WHERE r.tenant_id = $1 AND r.id = $2;
 
 -- name: run_model_wait

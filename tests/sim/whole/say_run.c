@@ -67,6 +67,7 @@ static void image_of_run(struct base_call *call, const struct run_row *run)
     base_out_time(call, run->created_us);
     base_out_int(call, run->parent);
     base_out_time(call, base_now_us(base));
+    base_out_int(call, 0);
 }
 
 static void image_of_plan(struct base_call *call, const struct plan_row *plan)
@@ -82,6 +83,7 @@ static void image_of_plan(struct base_call *call, const struct plan_row *plan)
     nulls(call, 4);
     base_out_int(call, 0);
     base_out_null(call);
+    base_out_int(call, 0);
 }
 
 static void image_of_step(struct base_call *call, const struct step_row *step)
@@ -98,6 +100,7 @@ static void image_of_step(struct base_call *call, const struct step_row *step)
     nulls(call, 3);
     base_out_int(call, 0);
     base_out_null(call);
+    base_out_int(call, 0);
 }
 
 static bool is_asked_for(const struct step_row *step, const struct run_row *run, int32_t first)
@@ -306,13 +309,15 @@ static void run_status(struct base_call *call)
         base_out_bool(call, run->error_code != NULL);
         base_out_bool(call, run->error_code != NULL || base_acts(run));
         base_out_text(call, "EUR");
-        const struct plan_row *plan =
-            run->parent == 0 ? base_plan(call->base, run->tenant, run->plan) : NULL;
-        json_t *limits = plan != NULL ? json_object_get(plan->manifest, "limits") : NULL;
-        if (plan == NULL) {
+        const struct plan_row *plan = base_plan(call->base, run->tenant, run->plan);
+        const struct input_row *input = base_input(call->base, run->tenant, run->id);
+        if (plan == NULL || input == NULL) {
             base_out_null(call);
         } else {
-            base_out_json(call, limits != NULL ? json_incref(limits) : json_object());
+            json_t *limits = json_copy(json_object_get(plan->manifest, "limits"));
+            limits = limits != NULL ? limits : json_object();
+            json_object_update(limits, input->budget);
+            base_out_json(call, limits);
         }
     }
 }

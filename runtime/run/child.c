@@ -52,14 +52,21 @@ static const char *key_at(const json_t *chain, size_t i)
     return rv_json_str(json_array_get(chain, i), "key", "");
 }
 
+/* A key says what the work is; without one the input does. */
+static bool is_same_work(const json_t *above, const char *key)
+{
+    return strcmp(rv_json_str(above, "key", ""), key) == 0 &&
+           (key[0] != '\0' || rv_json_bool(above, "same", false));
+}
+
 /* A -> B -> A: the names from the oldest run that is part of the loop down to the one asked for. */
 static enum rv_code check_loop(const struct rv_run_act *act, const json_t *chain, const char *key,
                                const char *agent, struct rv_error *err)
 {
     size_t found = json_array_size(chain);
     for (size_t i = 0; i < json_array_size(chain); i++) {
-        const char *above = rv_json_str(json_array_get(chain, i), "agent", "");
-        if (strcmp(above, agent) == 0 && strcmp(key_at(chain, i), key) == 0) {
+        const json_t *above = json_array_get(chain, i);
+        if (strcmp(rv_json_str(above, "agent", ""), agent) == 0 && is_same_work(above, key)) {
             found = i;
         }
     }
@@ -75,7 +82,8 @@ static enum rv_code check_loop(const struct rv_run_act *act, const json_t *chain
     rv_fail(err, RV_LIMIT, "\"%s\" would go in a circle over %.100s: %.200s%s (r_%" PRId64 ")",
             act->action, key[0] != '\0' ? key : "the same work", way, agent,
             rv_json_int(json_array_get(chain, found), "run", 0));
-    rv_hint(err, "Let the plan ask people, or start the agent for another exception.");
+    rv_hint(err, "Let the plan ask people, or start the agent for another exception%s.",
+            key[0] != '\0' ? "" : " or with another input");
     return RV_LIMIT;
 }
 

@@ -3,7 +3,8 @@
  *
  *   agent      is published and active
  *   loop       no run of that agent among those above (or this one) that works on the same business
- *              key: A -> B -> A is refused with the chain in words
+ *              key, or, without one, has the same input: A -> B -> A is refused with the chain in
+ *              words
  *   repeat     the same start at most RV_RUN_SAME_CHILD_MAX times (asked by the run actor)
  *   depth      at most what the run and the agent allow; children: at most limits.children
  *   budget     steps, calls, tokens and money of the child come out of what the run has left: what
@@ -43,7 +44,8 @@ int64_t rv_child_id(int64_t parent, int32_t seq);
 
 /* `act`: action "start" or "handoff" with the arguments of the plan.
  * `look`: {"agent": as rv_canary_pick takes it, or null, "chain": [{"run": id, "agent", "key",
- * "open"}, …]}, the chain from the asking run upwards. RV_NOT_FOUND, RV_INVALID, RV_LIMIT: refused,
+ * "open", "same": a run of that agent without a key has this input?}, …]}, the chain from the
+ * asking run upwards. RV_NOT_FOUND, RV_INVALID, RV_LIMIT: refused,
  * and `err` says why. */
 RV_MUST enum rv_code rv_child_plan(const struct rv_run_act *act, const json_t *look, int64_t now_us,
                                    struct rv_child *out, struct rv_error *err);

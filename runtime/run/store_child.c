@@ -97,6 +97,7 @@ void rv_store_start(void *self, const struct rv_run_act *act, rv_port_done done,
     struct rv_args *params = rv_args_create(&rv_sql_run_child_look);
     rv_args_i64(params, 2, act->run);
     rv_args_text(params, 3, rv_json_str(act->args, "agent", ""));
+    rv_args_json(params, 4, json_object_get(act->args, "input"));
     rv_db_query(store->options.db, act->tenant, &rv_sql_run_child_look, params, start_on_look, op);
 }
 

@@ -664,14 +664,17 @@ static void commit_ask(struct sim_op *op)
 /* ---- children ---- */
 
 /* The statement run_child_look. */
-static json_t *look(struct sim_world *world, const struct sim_run *run, const char *agent)
+static json_t *look(struct sim_world *world, const struct sim_run *run, const char *agent,
+                    const json_t *input)
 {
     const struct sim_plan *plan = sim_plan_named(agent);
     json_t *chain = json_array();
     for (; run != NULL; run = run->parent != 0 ? sim_find_run(world, run->parent) : NULL) {
-        json_array_append_new(chain, json_pack("{s:I,s:s,s:s,s:b}", "run", (json_int_t)run->id,
-                                               "agent", run->plan->name, "key", run->key, "open",
-                                               !rv_run_state_final(run->state)));
+        json_array_append_new(
+            chain,
+            json_pack("{s:I,s:s,s:s,s:b,s:b}", "run", (json_int_t)run->id, "agent", run->plan->name,
+                      "key", run->key, "open", !rv_run_state_final(run->state), "same",
+                      json_equal(json_object_get(run->input, "exception"), input)));
     }
     json_t *found = json_null();
     if (plan != NULL) {
@@ -732,7 +735,8 @@ static json_t *judge_start(struct sim_op *op)
                              .budget = &op->budget,
                              .doubt = op->doubt,
                              .input = op->input};
-    json_t *known = look(world, op->run, rv_json_str(op->args, "agent", ""));
+    json_t *known = look(world, op->run, rv_json_str(op->args, "agent", ""),
+                         json_object_get(op->args, "input"));
     enum rv_code code = rv_child_plan(&act, known, world->clock.time_us, &child, &err);
     json_decref(known);
     if (code != RV_OK) {

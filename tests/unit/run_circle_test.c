@@ -292,8 +292,9 @@ TEST(every_planted_circle_ends_within_three_rounds)
 
 /* ---- from agent to agent ---- */
 
-/* Hands over from agent to agent on one key; how many hand-overs before one is refused. */
-static int hand_overs(int length, int most, bool same_key, char why[256])
+/* Hands over from agent to agent on one key, or without one with the same input; how many
+ * hand-overs before one is refused. */
+static int hand_overs(int length, int most, bool same, bool keys, char why[256])
 {
     json_t *chain = json_array();
     int made = 0;
@@ -303,15 +304,16 @@ static int hand_overs(int length, int most, bool same_key, char why[256])
         struct rv_child got;
         struct rv_error err = {.code = RV_OK};
         char key[72];
-        snprintf(key, sizeof key, "%064d", same_key ? 1 : made + 1);
+        snprintf(key, sizeof key, "%064d", same ? 1 : made + 1);
         char held[96];
         snprintf(held, sizeof held, "exception:%s", key);
         snprintf(now, sizeof now, "a%d", made % length);
         snprintf(next, sizeof next, "a%d", (made + 1) % length);
-        json_array_insert_new(
-            chain, 0,
-            json_pack("{s:i,s:s,s:s,s:b}", "run", made + 1, "agent", now, "key", held, "open", 1));
-        json_t *args = json_pack("{s:s,s:{s:s}}", "agent", next, "input", "key", key);
+        json_array_insert_new(chain, 0,
+                              json_pack("{s:i,s:s,s:s,s:b,s:b}", "run", made + 1, "agent", now,
+                                        "key", keys ? held : "", "open", 1, "same", same && !keys));
+        json_t *args =
+            json_pack("{s:s,s:{s:s}}", "agent", next, "input", keys ? "key" : "period", key);
         json_t *input = json_pack("{s:{}}", "exception");
         json_t *hash = json_pack("{s:s,s:s,s:{}}", "name", next, "hash",
                                  "0000000000000000000000000000000000000000000000000000000000000000",
@@ -331,7 +333,7 @@ static int hand_overs(int length, int most, bool same_key, char why[256])
                                  .args = args,
                                  .budget = &budget,
                                  .input = input};
-        if (!same_key) { /* each hands over something else: only the depth ends it */
+        if (!same) { /* each hands over something else: only the depth ends it */
             budget.depth_used = made;
         }
         refused = rv_child_plan(&act, look, 1, &got, &err) == RV_LIMIT;
@@ -351,8 +353,11 @@ TEST(work_that_is_handed_round_comes_back_to_nobody)
 {
     char why[256];
     for (int length = 1; length <= RV_CIRCLE_LENGTH_MAX; length++) {
-        ck_assert_int_eq(hand_overs(length, 100, true, why), length - 1);
+        ck_assert_int_eq(hand_overs(length, 100, true, true, why), length - 1);
         ck_assert_msg(strstr(why, "\"handoff\" would go in a circle over exception:") != NULL, "%s",
+                      why);
+        ck_assert_int_eq(hand_overs(length, 100, true, false, why), length - 1);
+        ck_assert_msg(strstr(why, "would go in a circle over the same work: a0") != NULL, "%s",
                       why);
     }
 }
@@ -360,9 +365,12 @@ TEST(work_that_is_handed_round_comes_back_to_nobody)
 TEST(ping_pong_with_something_else_each_time_ends_at_the_depth)
 {
     char why[256];
-    ck_assert_int_eq(hand_overs(2, 100, false, why), RV_RUN_DEPTH_DEFAULT);
-    ck_assert_msg(strstr(why, "budget \"depth\" is exhausted: 5 used, 0 asked, limit 4") != NULL,
-                  "%s", why);
+    for (int keys = 0; keys <= 1; keys++) {
+        ck_assert_int_eq(hand_overs(2, 100, false, keys == 1, why), RV_RUN_DEPTH_DEFAULT);
+        ck_assert_msg(strstr(why, "budget \"depth\" is exhausted: 5 used, 0 asked, limit 4") !=
+                          NULL,
+                      "%s", why);
+    }
 }
 
 /* ---- patience ---- */

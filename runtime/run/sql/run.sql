@@ -217,8 +217,9 @@ SELECT $1, r.run, r.id, r.name, r.body, r.sent_by
 
 -- name: run_child_look
 -- What must be known to start a child: the agent's active version, the company's currency, and the runs above with their keys,
--- from the asking run upwards.  Both may be read before the transaction: the chain only ends.
--- params: tenant int4, run int8, agent text
+-- from the asking run upwards; `same`, of a run of that agent without a key: whether it has that very input.  Both may be
+-- read before the transaction: the chain only ends.
+-- params: tenant int4, run int8, agent text, input jsonb
 WITH RECURSIVE up AS (
     SELECT r.id, r.agent, r.business_key, r.status, r.parent, 1 AS n FROM run r WHERE r.tenant_id = $1 AND r.id = $2
      UNION ALL
@@ -235,6 +236,10 @@ SELECT jsonb_build_object(
                WHERE a.tenant_id = $1 AND a.name = $3 AND a.enabled),
     'chain', (SELECT jsonb_agg(jsonb_build_object('run', u.id, 'agent', u.agent, 'key', u.business_key,
                    'open', u.status NOT IN ('done', 'failed', 'cancelled', 'compensated', 'diverged'))
+                   || CASE WHEN u.agent = $3 AND u.business_key IS NULL THEN (
+                          SELECT jsonb_build_object('same', g.input->'exception' = $4)
+                            FROM run r CROSS JOIN LATERAL run_given($1, r.id, r.input) AS g
+                           WHERE r.tenant_id = $1 AND r.id = u.id) ELSE '{}' END
                                ORDER BY u.n) FROM up u));
 
 -- name: run_child_end

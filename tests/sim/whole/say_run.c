@@ -336,6 +336,15 @@ static json_t *agent_json(struct base *base, const struct agent_row *agent)
                      "manifest", plan->manifest, "canary", canary != NULL ? canary : json_null());
 }
 
+/* As `=` and `||` of the database: what is not there makes all of it null. */
+static void put_same(json_t *link, const struct input_row *input, const json_t *asked)
+{
+    const json_t *has = json_object_get(input != NULL ? input->input : NULL, "exception");
+    json_object_set_new(link, "same",
+                        has != NULL && asked != NULL ? json_boolean(json_equal(has, asked))
+                                                     : json_null());
+}
+
 static void run_child_look(struct base_call *call)
 {
     struct base *base = call->base;
@@ -343,9 +352,12 @@ static void run_child_look(struct base_call *call)
     const struct run_row *run = base_run(base, call->tenant, base_int(call, 2, 0));
     for (int n = 0; run != NULL && n < 64; n++) {
         chain = chain != NULL ? chain : json_array();
-        json_array_append_new(chain,
-                              json_pack("{s:I,s:s,s:s?,s:b}", "run", (json_int_t)run->id, "agent",
-                                        run->agent, "key", run->key, "open", !base_run_over(run)));
+        json_t *link = json_pack("{s:I,s:s,s:s?,s:b}", "run", (json_int_t)run->id, "agent",
+                                 run->agent, "key", run->key, "open", !base_run_over(run));
+        if (base_is(run->agent, base_text(call, 3, 0)) && run->key == NULL) {
+            put_same(link, base_input(base, run->tenant, run->id), base_json(call, 4, 0));
+        }
+        json_array_append_new(chain, link);
         run = run->parent != 0 ? base_run(base, call->tenant, run->parent) : NULL;
     }
     base_row(call);

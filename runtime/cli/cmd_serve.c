@@ -16,6 +16,7 @@
 #include "runtime/run/bulk.h"
 #include "runtime/run/request.h"
 #include "runtime/run/revive.h"
+#include "runtime/run/settle.h"
 #include "runtime/run/update.h"
 #include "runtime/schedule/service.h"
 #include "version_build.h"
@@ -383,7 +384,8 @@ int cmd_serve(struct cli *cli)
                  .check = rv_bulk_check,
                  .bulk = runs_bulk,
                  .dead = rv_dead_read,
-                 .find = rv_revive_find},
+                 .find = rv_revive_find,
+                 .settle = rv_settle},
         .models = {.pick = model_of,
                    .tokens_per_day = rv_config_integer(cli->config, RV_SET_MODEL_TOKENS),
                    .deadline_ms = API_MODEL_MS,

@@ -85,11 +85,13 @@ struct rv_api_runs {
     /* rv_bulk_do: what became of each stands in `bulk`; *stopped ends it early */
     void (*bulk)(void *self, const struct rv_caller *caller, const struct rv_bulk_wish *wish,
                  struct rv_bulk *bulk, const bool *stopped, void (*done)(void *data), void *data);
-    /* rv_dead_read and rv_revive_find: they wait, on a thread of the pool (desk.h). */
+    /* rv_dead_read, rv_revive_find and rv_settle: they wait, on a thread of the pool (desk.h). */
     enum rv_code (*dead)(struct rv_db_session *session, int32_t tenant, int64_t run, json_t *dead,
                          struct rv_error *err);
     enum rv_code (*find)(struct rv_db_session *session, int32_t tenant, const json_t *dead,
                          struct rv_run_fork *fork, const char **field, struct rv_error *err);
+    enum rv_code (*settle)(struct rv_db_session *session, int32_t tenant, int64_t run,
+                           const char *person, const char *reason, struct rv_error *err);
 };
 
 /* What the OpenAI-compatible routes ask; pick NULL: no model. */

@@ -1,5 +1,5 @@
-/* api_dead.c -- dead letters: runs that did not end well, and letting one go on, by the rules of
- * runtime/run/revive.h.
+/* api_dead.c -- dead letters: runs that did not end well; letting one go on, by the rules of
+ * runtime/run/revive.h, and saying that it was dealt with (runtime/run/settle.h).
  *
  *   body -> [desk: which step, would it fail again?] -> through the gate, as `reeve run revive`
  */
@@ -220,5 +220,33 @@ void rv_api_run_revive(struct rv_call *call)
 {
     if (take_run(call)) {
         rv_desk_read(call, find);
+    }
+}
+
+/* ---- dealt with, outside ---- */
+
+static enum rv_code settle(struct rv_asked *asked, struct rv_error *err)
+{
+    const struct rv_call *call = asked->call;
+    const int64_t *run = call->data;
+    const char *reason = rv_json_str(call->body, "reason", NULL);
+    enum rv_code code = call->api->options.runs.settle(asked->session, asked->tenant, *run,
+                                                       call->caller->person, reason, err);
+    asked->field = code == RV_INVALID ? "reason" : NULL;
+    if (code == RV_OK) {
+        asked->answer = json_pack("{s:o,s:s,s:s}", "run", json_sprintf("r_%" PRId64, *run),
+                                  "settled_by", call->caller->person, "reason", reason);
+    }
+    return code;
+}
+
+void rv_api_run_settle(struct rv_call *call)
+{
+    if (take_run(call)) {
+        const int64_t *run = call->data;
+        rv_desk_act(call, "run.settle",
+                    json_pack("{s:o,s:s?}", "run", json_sprintf("r_%" PRId64, *run), "reason",
+                              rv_json_str(call->body, "reason", NULL)),
+                    settle);
     }
 }

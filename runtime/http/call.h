@@ -93,6 +93,7 @@ void rv_api_update_show(struct rv_call *call);
 void rv_api_dead_letters(struct rv_call *call); /* api_dead.c */
 void rv_api_dead_letter(struct rv_call *call);
 void rv_api_run_revive(struct rv_call *call);
+void rv_api_run_settle(struct rv_call *call);
 void rv_api_blobs_list(struct rv_call *call); /* api_blobs.c */
 void rv_api_blob_put(struct rv_call *call);
 void rv_api_exceptions_list(struct rv_call *call); /* api_exceptions.c */

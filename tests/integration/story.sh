@@ -169,4 +169,24 @@ same "it is on the record, with what was refused" 4 "$(ask "SELECT count(*) FROM
 same "and stays as it was said" "ERROR:  permission denied for table run_settled" "$(ask "DELETE FROM run_settled" 2>&1)"
 gives 0 "the record is whole" reeve audit verify
 
+# ... through HTTP
+saga /no
+same "another one" "failed invalid" "$(status)"
+reeve person add operator --roles operator >/dev/null
+serve
+token=$(token_of operator)
+path=/v1/runs/$run/settle
+same "how is to be said" 422 "$(send POST "$path" '{}')"
+has out '"field":"reason"'
+same "and nothing else" 400 "$(send POST "$path" '{"reason":"called the bank","by":"erika"}')"
+same "of what is no dead letter" 404 "$(send POST "/v1/runs/${desk#r_}/settle" '{"reason":"called the bank"}')"
+same "an operator says so" 200 "$(send POST "$path" '{"reason":"called the bank"}')"
+same "and is named" "r_$run operator" "$(jq -r '"\(.run) \(.settled_by)"' "$state/out")"
+same "once" 409 "$(send POST "$path" '{"reason":"called the bank"}')"
+has out "is settled already, by operator"
+token=$(token_of clerk)
+same "a clerk does not say so" 403 "$(send POST "$path" '{"reason":"called the bank"}')"
+serve_ends
+gives 0 "the record is whole" reeve audit verify
+
 [ "$failures" = 0 ] || { echo "$failures failed"; exit 1; }

@@ -436,7 +436,8 @@ int cmd_serve(struct cli *cli)
                                                                      .fire = fire,
                                                                      .stop = stop,
                                                                      .lost = lose,
-                                                                     .data = &serving});
+                                                                     .data = &serving,
+                                                                     .database_clock = true});
         firings_report_to(serving.firings, serving.schedules);
         if (cli->json) {
             cli_print_json(&cli->output, json_pack("{s:s}", "inbox", url));

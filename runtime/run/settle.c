@@ -33,9 +33,9 @@ static enum rv_code why_not(struct rv_db_session *session, int32_t tenant, int64
                        revived);
         rv_hint(err, "What still stands is that run's.");
     } else if (code == RV_OK) {
-        code = rv_fail(err, RV_CONFLICT,
-                       "r_%" PRId64 " has nothing to settle: nothing that it did still stands",
-                       run);
+        code =
+            rv_fail(err, RV_CONFLICT,
+                    "r_%" PRId64 " has nothing to settle: nothing that it did still stands", run);
         rv_hint(err, "Those that have: reeve run dead --class standing.");
     }
     json_decref(dead);

@@ -13,8 +13,8 @@ enum { RV_SETTLE_REASON_MAX = 1000 };
 /* RV_INVALID: it says nothing, or too much; rv_settle asks it first. */
 RV_MUST enum rv_code rv_settle_check(const char *reason, struct rv_error *err);
 
-/* `person` has settled `run`.  RV_INVALID: see above; RV_NOT_FOUND: it is no dead letter; RV_CONFLICT: nothing of it
- * stands, another run goes on for it, or somebody was first. */
+/* `person` has settled `run`.  RV_INVALID: see above; RV_NOT_FOUND: it is no dead letter;
+ * RV_CONFLICT: nothing of it stands, another run goes on for it, or somebody was first. */
 RV_MUST enum rv_code rv_settle(struct rv_db_session *session, int32_t tenant, int64_t run,
                                const char *person, const char *reason, struct rv_error *err);
 

@@ -30,7 +30,26 @@ struct filling {
     int count;
     bool begun;
     struct rule rule; /* the one that is valid until the next begins */
+    /* From its first expression on, up to the latter, nothing says any more what ran. */
+    int64_t made_us, forgotten_us;
 };
+
+static enum rv_code check_known(const struct filling *filling, int64_t at_us, struct rv_error *err)
+{
+    if (at_us < filling->made_us || at_us > filling->forgotten_us) {
+        return RV_OK;
+    }
+    char text[RV_TIME_TEXT];
+    rv_time_text(filling->forgotten_us, text);
+    rv_schedule_mark(filling->wanted->wrong, "from");
+    rv_fail(
+        err, RV_CONFLICT,
+        "from: which fires ran up to %.19sZ is not on record any more, and a backfill could run "
+        "them again",
+        text);
+    rv_hint(err, "Begin after that time, or end before the schedule was made.");
+    return RV_CONFLICT;
+}
 
 static enum rv_code search(struct filling *filling, int64_t to_us, struct rv_error *err)
 {
@@ -55,6 +74,7 @@ static enum rv_code search(struct filling *filling, int64_t to_us, struct rv_err
             rv_hint(err, "Fill a shorter time, one after the other.");
             break;
         }
+        code = check_known(filling, at_s * SECOND_US, err);
         filling->instants[filling->count++] = at_s * SECOND_US;
     }
     rv_zone_destroy(zone);
@@ -94,6 +114,9 @@ static enum rv_code take_rule(void *data, const struct rv_result *result, int ro
         code = read_rule(result, row, &filling->rule, err);
     }
     if (!filling->begun) {
+        filling->made_us = filling->rule.from_us;
+        filling->forgotten_us =
+            rv_result_is_null(result, row, 9) ? INT64_MIN : rv_result_time_us(result, row, 9);
         filling->rule.from_us = INT64_MIN; /* before the first expression there was no other */
     }
     filling->begun = true;

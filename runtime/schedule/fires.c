@@ -41,13 +41,16 @@ struct rv_fires {
     struct fire *first_ended, **last_ended;
     int on_the_way; /* statements with ends */
     int queries;    /* answers and posts still to come */
-    bool posted, closing;
+    bool posted, closing, released;
     int64_t beat_us; /* monotonic */
     void (*closed)(void *data);
     void *closed_data;
 };
 
 /* ---- the table ---- */
+
+static void send_ends(struct rv_fires *fires);
+static void release(struct rv_fires *fires);
 
 static struct fire **find(struct rv_fires *fires, int32_t tenant, int64_t id)
 {
@@ -111,10 +114,19 @@ struct rv_fires *rv_fires_create(const struct rv_fires_options *options)
     return fires;
 }
 
+static void give_back(struct rv_fires *fires);
+
 static void release(struct rv_fires *fires)
 {
     if (!fires->closing || fires->queries > 0) {
         return;
+    }
+    if (!fires->released) { /* after the last end was recorded */
+        fires->released = true;
+        give_back(fires);
+        if (fires->queries > 0) {
+            return;
+        }
     }
     for (size_t i = 0; i < fires->bucket_count; i++) {
         while (fires->buckets[i] != NULL) {
@@ -139,6 +151,7 @@ static void release_posted(void *data)
 
 void rv_fires_close(struct rv_fires *fires, void (*closed)(void *data), void *data)
 {
+    send_ends(fires);
     fires->closing = true;
     fires->closed = closed;
     fires->closed_data = data;
@@ -164,15 +177,14 @@ struct ending {
     struct fire *list[ENDS_MAX];
 };
 
-static void send_ends(struct rv_fires *fires);
-
 static void on_ended(void *data, enum rv_code code, const struct rv_error *err)
 {
     struct ending *ending = data;
     struct rv_fires *fires = ending->fires;
-    bool recorded = may_go_on(fires, code, err);
+    bool recorded = code == RV_OK;
+    may_go_on(fires, code, err);
     fires->on_the_way--;
-    for (int i = 0; i < ending->count && !fires->closing; i++) {
+    for (int i = 0; i < ending->count; i++) {
         if (recorded) {
             drop(fires, ending->list[i]);
         } else {
@@ -180,7 +192,7 @@ static void on_ended(void *data, enum rv_code code, const struct rv_error *err)
         }
     }
     rv_free(ending);
-    if (!recorded) {
+    if (!recorded || fires->closing) {
         release(fires);
         return;
     }
@@ -365,6 +377,31 @@ static void on_beaten(void *data, enum rv_code code, const struct rv_result *res
     release(fires);
 }
 
+/* All that are here, in the order in which statements lock them; the caller frees. */
+static struct fire **all_by_id(struct rv_fires *fires)
+{
+    struct fire **list = rv_alloc_array(fires->count + 1, sizeof *list);
+    size_t count = 0;
+    for (size_t i = 0; i < fires->bucket_count; i++) {
+        for (struct fire *fire = fires->buckets[i]; fire != NULL; fire = fire->next) {
+            list[count++] = fire;
+        }
+    }
+    qsort(list, count, sizeof *list, by_id);
+    return list;
+}
+
+/* Ids and attempts of the first ones of `list`, of one company; how many. */
+static size_t put_ids(struct rv_args *args, struct fire **list, size_t count)
+{
+    size_t n = 0;
+    for (; n < count && n < BEAT_MAX && list[n]->tenant == list[0]->tenant; n++) {
+        rv_args_i64(args, 2, list[n]->id);
+        rv_args_i32(args, 3, list[n]->attempt);
+    }
+    return n;
+}
+
 void rv_fires_beat(struct rv_fires *fires)
 {
     int64_t now = rv_mono_us(rv_loop_clock(fires->options.loop));
@@ -373,30 +410,49 @@ void rv_fires_beat(struct rv_fires *fires)
         return;
     }
     fires->beat_us = now;
-    struct fire **list = rv_alloc_array(fires->count, sizeof *list);
-    size_t count = 0;
-    for (size_t i = 0; i < fires->bucket_count; i++) {
-        for (struct fire *fire = fires->buckets[i]; fire != NULL; fire = fire->next) {
-            list[count++] = fire;
-            if (fire->finished && !fire->queued) {
-                enqueue(fires, fire);
-            }
-        }
-    }
-    qsort(list, count, sizeof *list, by_id);
-    for (size_t i = 0; i < count;) {
+    struct fire **list = all_by_id(fires);
+    for (size_t i = 0; i < fires->count;) {
         struct beating *beating = rv_alloc(sizeof *beating);
         struct rv_args *args = rv_args_create(&rv_sql_schedule_beat);
         *beating = (struct beating){.fires = fires, .tenant = list[i]->tenant};
         rv_args_i32(args, 1, beating->tenant);
-        for (int n = 0; i < count && list[i]->tenant == beating->tenant && n < BEAT_MAX; n++, i++) {
-            rv_args_i64(args, 2, list[i]->id);
-            rv_args_i32(args, 3, list[i]->attempt);
-        }
+        i += put_ids(args, &list[i], fires->count - i);
         rv_args_i64(args, 4, fires->options.lease_ms);
         fires->queries++;
         rv_db_query(fires->options.db, beating->tenant, &rv_sql_schedule_beat, args, on_beaten,
                     beating);
+    }
+    for (size_t i = 0; i < fires->count; i++) {
+        if (list[i]->finished && !list[i]->queued) {
+            enqueue(fires, list[i]);
+        }
+    }
+    rv_free(list);
+}
+
+/* ---- giving back ---- */
+
+/* What could not be given back is handed over when its lease is over. */
+static void on_given_back(void *data, enum rv_code code, const struct rv_result *result,
+                          const struct rv_error *err)
+{
+    (void)result;
+    struct rv_fires *fires = data;
+    may_go_on(fires, code, err);
+    release(fires);
+}
+
+static void give_back(struct rv_fires *fires)
+{
+    struct fire **list = all_by_id(fires);
+    for (size_t i = 0; i < fires->count;) {
+        int32_t tenant = list[i]->tenant;
+        struct rv_args *args = rv_args_create(&rv_sql_schedule_release);
+        rv_args_i32(args, 1, tenant);
+        i += put_ids(args, &list[i], fires->count - i);
+        fires->queries++;
+        rv_db_query(fires->options.db, tenant, &rv_sql_schedule_release, args, on_given_back,
+                    fires);
     }
     rv_free(list);
 }

@@ -28,7 +28,8 @@ struct rv_fires_options {
 };
 
 struct rv_fires *rv_fires_create(const struct rv_fires_options *options);
-/* Forgets all of them; `closed` once the last answer has come, never inside the call. */
+/* Ends that wait are recorded, and what runs still is given back: another node may have it at once.
+ * `closed` once the last answer has come, never inside the call. */
 void rv_fires_close(struct rv_fires *fires, void (*closed)(void *data), void *data);
 
 void rv_fires_put(struct rv_fires *fires, int32_t tenant, int64_t id, int attempt);

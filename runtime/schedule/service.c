@@ -40,6 +40,8 @@ struct rv_schedule_service {
     int turns;               /* tenants in this look */
     bool looking, again, closing;
     int64_t next_due_us; /* INT64_MAX: nothing known */
+    int64_t asked_us;    /* when this look asked, by the loop's clock */
+    int64_t ahead_us;    /* the database's clock is, of the loop's; 0: hardly */
     void (*closed)(void *data);
     void *closed_data;
 };
@@ -95,7 +97,7 @@ static void on_started(void *data, enum rv_code code, const struct rv_result *re
 
 static int64_t now_us(const struct rv_schedule_service *service)
 {
-    return rv_now_us(rv_loop_clock(service->options.loop));
+    return rv_now_us(rv_loop_clock(service->options.loop)) + service->ahead_us;
 }
 
 static int64_t mono_us(const struct rv_schedule_service *service)
@@ -286,6 +288,7 @@ static void look(struct rv_schedule_service *service)
     service->again = false;
     service->next_due_us = INT64_MAX;
     check_version(service);
+    service->asked_us = rv_now_us(rv_loop_clock(service->options.loop));
     rv_args_time(args, 1, now_us(service));
     rv_args_text(args, 2, service->recompute ? service->version : NULL);
     query(service, 0, &rv_sql_schedule_work, args, on_work, service);
@@ -339,11 +342,41 @@ static void end_turn(struct turn *turn)
     }
 }
 
+/* By how much the clocks are apart, as well as an answer can say.  False: that was another
+ * difference than this look went by. */
+static bool compare_clocks(struct rv_schedule_service *service, int64_t database_us)
+{
+    const int64_t most_us = RV_SCHEDULE_APART_MS * INT64_C(1000);
+    int64_t took_us = rv_now_us(rv_loop_clock(service->options.loop)) - service->asked_us;
+    if (took_us < 0 || took_us > most_us) {
+        return true; /* too long ago to say */
+    }
+    int64_t ahead_us = database_us - service->asked_us - took_us / 2;
+    bool apart = ahead_us > most_us || ahead_us < -most_us;
+    int64_t changed_us = (apart ? ahead_us : 0) - service->ahead_us;
+    if (changed_us <= most_us && changed_us >= -most_us) {
+        return true;
+    }
+    service->ahead_us = apart ? ahead_us : 0;
+    rv_log(RV_LOG_WARN, "schedule", "SCHEDULE-CLOCK",
+           apart
+               ? "this machine's clock is %.1f s off the database's, by which schedules go: set it"
+               : "this machine's clock is right again (%.1f s off the database's)",
+           (double)ahead_us / (double)SECOND_US);
+    return false;
+}
+
 static void on_work(void *data, enum rv_code code, const struct rv_result *result,
                     const struct rv_error *err)
 {
     struct rv_schedule_service *service = data;
     if (!may_go_on(service, code, err)) {
+        end_look(service);
+        return;
+    }
+    if (service->options.database_clock &&
+        !compare_clocks(service, rv_result_time_us(result, 0, 2))) {
+        service->again = true;
         end_look(service);
         return;
     }

@@ -2,13 +2,13 @@
  *
  *   schedule due --claim--> fire waiting --start--> running --done--> done | failed | cancelled
  *                              |  overlap policy      |    \-- overlap terminate_other: terminated
- *                              v                      v its node died
+ *                              v                      v its node died, or gave it back
  *                           skipped                waiting again, same id, next attempt
  *
  * A node may run one per loop; any number of nodes may look at the same database.  An instant of a
  * schedule becomes one fire, and a fire is handed over again only when the node that had it was
- * lost (its lease ran out): `fire_id` stays the same, so the receiver can use it as its idempotency
- * key.
+ * lost (its lease ran out) or ended: `fire_id` stays the same, so the receiver can use it as its
+ * idempotency key.
  *
  * A turn moves up to RV_SCHEDULE_TURN_MAX schedules of a company with four statements, however many
  * there are.  Zones are read again when the machine's tzdata changes (looked at every hour): next
@@ -29,6 +29,7 @@ enum {
     RV_SCHEDULE_LOOK_MS = 1000,    /* how late a change by the command line is seen */
     RV_SCHEDULE_LEASE_MS = 30000,  /* a fire whose node is silent so long is handed over again */
     RV_SCHEDULE_ATTEMPTS_MAX = 3,  /* an action that takes its node down must not do it for ever */
+    RV_SCHEDULE_APART_MS = 1000,   /* clocks of machines that are told by people, or by no one */
     RV_SCHEDULE_TURN_MAX = 2048,   /* schedules and fires of one tenant in one turn: fairness */
     RV_SCHEDULE_CLAIM_MAX = 4096,  /* fires recorded by one claim */
     RV_SCHEDULE_BUFFER_MAX = 1000, /* fires of one schedule that wait (buffer_all): more is a jam */
@@ -58,11 +59,14 @@ struct rv_schedule_options {
     void *data;
     int64_t look_ms;  /* 0: RV_SCHEDULE_LOOK_MS */
     int64_t lease_ms; /* 0: RV_SCHEDULE_LEASE_MS */
+    /* Where the loop's clock is more than RV_SCHEDULE_APART_MS off the database's, that one counts:
+     * nodes that disagree would fire what is not due, or nothing.  False: the loop's counts. */
+    bool database_clock;
 };
 
 struct rv_schedule_service *rv_schedule_service_create(const struct rv_schedule_options *options);
-/* Fires that are still running stay recorded as running; when nobody ends them their leases run out
- * and they are handed over again. `closed` may be NULL. */
+/* Fires that are still running are given back: another node goes on with them.  `closed` may be
+ * NULL. */
 void rv_schedule_service_close(struct rv_schedule_service *service, void (*closed)(void *data),
                                void *data);
 /* The action ended; `reason` says why when code is not RV_OK.  RV_CANCELED is no failure.  An

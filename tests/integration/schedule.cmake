@@ -7,3 +7,5 @@ reeve_test(schedule_service_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/schedule_serv
   LINK test_postgres rv_schedule rv_journal rv_gate rv_audit rv_http rv_test_schedule LABELS integration)
 reeve_test(schedule_lost_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/schedule_lost_test.c
   LINK test_postgres rv_schedule rv_journal rv_gate rv_audit rv_http rv_test_schedule LABELS integration)
+reeve_test(schedule_kept_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/schedule_kept_test.c
+  LINK test_postgres rv_schedule rv_journal rv_gate rv_audit rv_http rv_test_schedule LABELS integration)

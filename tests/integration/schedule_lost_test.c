@@ -12,7 +12,7 @@ TEST(a_fire_of_a_lost_node_is_handed_over_again_with_the_same_id)
     struct node *lost = add_node(&world, 200);
     world.now_us += MINUTE_US;
     run_until(&world, 1);
-    close_node(&world, lost); /* it never says how the fire ended */
+    lose_node(&world, lost, 200); /* it never says how the fire ended */
     struct node *other = add_node(&world, 200);
     run_until(&world, 2);
     ck_assert_int_eq(world.seen[1].id, world.seen[0].id);
@@ -71,7 +71,7 @@ TEST(what_was_asked_to_stop_hears_of_it_though_its_node_is_lost)
     struct node *lost = add_node(&world, 2000);
     world.now_us += MINUTE_US;
     run_until(&world, 1);
-    close_node(&world, lost);
+    lose_node(&world, lost, 2000);
     struct node *other = add_node(&world, 2000);
     world.now_us += MINUTE_US;
     run_until(&world, 2); /* what the lost node began is taken up, only to be stopped */
@@ -102,10 +102,7 @@ static void take_up_late(enum rv_schedule_overlap overlap, const char *fires)
     struct node *lost = add_node(&world, 200);
     world.now_us += MINUTE_US;
     run_until(&world, 1);
-    close_node(&world, lost);
-    char *super = test_postgres_superuser(world.uri);
-    test_postgres_execute(super, "UPDATE schedule_fire SET lease_until = clock_timestamp()");
-    rv_free(super);
+    lose_node(&world, lost, 0);
     world.now_us += 2 * MINUTE_US;
     add_node(&world, 200);
     run_until(&world, 3);
@@ -136,7 +133,7 @@ TEST(what_is_terminated_hears_of_it_though_its_node_is_lost)
     struct node *lost = add_node(&world, 2000);
     world.now_us += MINUTE_US;
     run_until(&world, 1);
-    close_node(&world, lost);
+    lose_node(&world, lost, 2000);
     struct node *other = add_node(&world, 2000);
     world.now_us += MINUTE_US;
     run_until(&world, 2);
@@ -221,13 +218,43 @@ TEST(a_fire_that_takes_every_node_down_fails_in_the_end)
     for (int attempt = 1; attempt <= RV_SCHEDULE_ATTEMPTS_MAX; attempt++) {
         struct node *node = add_node(&world, 100);
         run_until(&world, attempt);
-        close_node(&world, node);
+        lose_node(&world, node, 100);
         world.node_count = 0;
         run_ms(&world, 150);
     }
     add_node(&world, 100);
     run_until(&world, RV_SCHEDULE_ATTEMPTS_MAX);
     ck_assert_str_eq(fires_of(&world, "morning"), "failed=1");
+    world_close(&world);
+}
+
+/* Its run stands in the journal: whoever has the fire only watches it. */
+TEST(a_fire_that_has_begun_its_run_outlives_any_number_of_nodes)
+{
+    static struct world world;
+    world_open(&world, utc(2026, 1, 1, 5, 29));
+    world.end_at_once = false;
+    struct rv_schedule schedule = morning();
+    add(&world, &schedule);
+    world.now_us += MINUTE_US;
+    for (int attempt = 1; attempt <= 2 * RV_SCHEDULE_ATTEMPTS_MAX; attempt++) {
+        struct node *node = add_node(&world, 100);
+        run_until(&world, attempt);
+        if (attempt == 1) {
+            char sql[300];
+            snprintf(sql, sizeof sql,
+                     "INSERT INTO run (tenant_id, id, agent, plan_hash, status)"
+                     " VALUES (%d, %lld, 'a', '\\x00', 'waiting')",
+                     (int)world.tenant, (long long)world.seen[0].id);
+            char *super = test_postgres_superuser(world.uri);
+            test_postgres_execute(super, sql);
+            rv_free(super);
+        }
+        lose_node(&world, node, 100);
+        world.node_count = 0;
+        run_ms(&world, 150);
+    }
+    ck_assert_str_eq(fires_of(&world, "morning"), "running=1");
     world_close(&world);
 }
 

@@ -60,7 +60,7 @@ struct world {
         struct rv_schedule_service *service;
     } nodes[NODES_MAX];
     int node_count;
-    bool end_at_once, stop_at_once;
+    bool end_at_once, stop_at_once, database_clock;
     int64_t stopped[FIRES_MAX];
     int stop_count;
     char why[100]; /* of the last one */
@@ -177,17 +177,18 @@ static inline struct node *add_node(struct world *world, int64_t lease_ms)
     struct node *node = &world->nodes[world->node_count++];
     node->world = world;
     node->number = world->node_count;
-    node->service =
-        rv_schedule_service_create(&(struct rv_schedule_options){.loop = world->loop,
-                                                                 .db = world->db,
-                                                                 .committer = world->committer,
-                                                                 .drives = drives,
-                                                                 .fire = on_fire,
-                                                                 .stop = on_stop,
-                                                                 .lost = on_lost,
-                                                                 .data = node,
-                                                                 .look_ms = 20,
-                                                                 .lease_ms = lease_ms});
+    node->service = rv_schedule_service_create(
+        &(struct rv_schedule_options){.loop = world->loop,
+                                      .db = world->db,
+                                      .committer = world->committer,
+                                      .drives = drives,
+                                      .fire = on_fire,
+                                      .stop = on_stop,
+                                      .lost = on_lost,
+                                      .data = node,
+                                      .look_ms = 20,
+                                      .lease_ms = lease_ms,
+                                      .database_clock = world->database_clock});
     return node;
 }
 
@@ -204,6 +205,21 @@ static inline void close_node(struct world *world, struct node *node)
     while (world->closed < expected) {
         rv_loop_run_once(world->loop, 100);
     }
+}
+
+/* It dies: what ran there still has its lease, of that many milliseconds.  No other node looks. */
+static inline void lose_node(struct world *world, struct node *node, int64_t lease_ms)
+{
+    char sql[200];
+    close_node(world, node); /* which gives its fires back */
+    snprintf(sql, sizeof sql,
+             "UPDATE schedule_fire SET state = 'running',"
+             " lease_until = clock_timestamp() + %d * interval '1 millisecond'"
+             " WHERE state = 'waiting' AND attempt > 0",
+             (int)lease_ms);
+    char *super = test_postgres_superuser(world->uri);
+    test_postgres_execute(super, sql);
+    rv_free(super);
 }
 
 static inline void world_close(struct world *world)

@@ -28,19 +28,26 @@ FROM schedule s LEFT JOIN calendar c ON c.tenant_id = s.tenant_id AND c.name = s
 WHERE s.tenant_id = $1 AND s.name = $2;
 
 -- name: schedule_set
--- One that had ended or was broken becomes active; one that is paused stays it.  The history of
--- expressions grows when what decides about times changes.
+-- One that had ended or was broken becomes active; one that is paused stays it.  What was due stays due, unless what
+-- decides about times changes; then the history of expressions grows.
 -- params: tenant int4, name text, cron text, zone text, gap text, fold text, overlap text, window int4, jitter int4, except text, next timestamptz, due timestamptz, tzdata text, now timestamptz, most int4, pause_after int4, calendar text, action text, input jsonb
 WITH changed AS (
-    UPDATE schedule
+    UPDATE schedule s
     SET cron = $3, zone = $4, gap = $5, fold = $6, overlap = $7, catch_up_window_s = $8, jitter_s = $9,
-        except_dates = string_to_array($10, ',')::date[], next_at = $11, due_at = $12, tzdata = $13,
+        except_dates = string_to_array($10, ',')::date[],
+        next_at = CASE WHEN same.times THEN s.next_at ELSE $11 END,
+        due_at = CASE WHEN same.times THEN s.next_at + ($12 - $11::timestamptz) ELSE $12 END,
+        tzdata = CASE WHEN same.times THEN s.tzdata ELSE $13 END,
         catch_up_max = $15, pause_after = $16, calendar = $17, action = coalesce($18, action), input = coalesce($19, input),
         reason = CASE WHEN status = 'paused' THEN reason END,
         status = CASE WHEN status = 'paused' THEN status ELSE 'active' END
-    WHERE tenant_id = $1 AND name = $2
-      AND ($11::timestamptz IS NOT NULL OR status = 'paused') -- resumed meanwhile: the caller looks again
-    RETURNING name
+    FROM (SELECT o.status = 'active' AND o.next_at IS NOT NULL
+                 AND (o.cron, o.zone, o.gap, o.fold, o.except_dates, o.calendar)
+                     IS NOT DISTINCT FROM ($3, $4, $5, $6, string_to_array($10, ',')::date[], $17) AS times
+            FROM schedule o WHERE o.tenant_id = $1 AND o.name = $2) same
+    WHERE s.tenant_id = $1 AND s.name = $2
+      AND ($11::timestamptz IS NOT NULL OR s.status = 'paused') -- resumed meanwhile: the caller looks again
+    RETURNING s.name
 ), ruled AS (
     INSERT INTO schedule_rule (tenant_id, schedule, valid_from, cron, zone, gap, fold, except_dates, calendar)
     SELECT $1, old.name,
@@ -59,8 +66,8 @@ SELECT 1 FROM changed;
 SELECT r.valid_from, r.cron, r.zone, r.gap, r.fold, array_to_string(r.except_dates, ','), r.calendar,
        c.weekend,
        (SELECT string_agg(d.day::text, ',') FROM calendar_day d
-        WHERE d.tenant_id = $1 AND d.calendar = r.calendar)
-FROM schedule_rule r LEFT JOIN calendar c ON c.tenant_id = r.tenant_id AND c.name = r.calendar
+        WHERE d.tenant_id = $1 AND d.calendar = r.calendar), s.forgotten_to
+FROM schedule_rule r JOIN schedule s ON s.tenant_id = r.tenant_id AND s.name = r.schedule LEFT JOIN calendar c ON c.tenant_id = r.tenant_id AND c.name = r.calendar
 WHERE r.tenant_id = $1 AND r.schedule = $2 ORDER BY r.valid_from;
 
 -- name: schedule_backfill
@@ -155,30 +162,35 @@ RETURNING 1;
 
 -- name: schedule_work
 -- params: now timestamptz, version text
-SELECT tenant_id, next_due FROM reeve_schedule_work($1, $2);
+SELECT tenant_id, next_due, clock_timestamp() FROM reeve_schedule_work($1, $2);
 
 -- name: schedule_refresh
 -- Fires whose node died wait again; too often, they are over when they were asked to stop, and what a terminated one
--- began is not told any more.  Gives the company's calendars, how many
+-- began is not told any more.  One that has begun its run only watches it, which takes no node down.  Gives the company's calendars, how many
 -- fires took a node down once too often (schedule_lost), and how many pauses are over (schedule_rested).
 -- params: tenant int4, now timestamptz, attempts int4
-WITH again AS (
-    UPDATE schedule_fire
-    SET state = CASE WHEN attempt < $3 THEN 'waiting' ELSE 'cancelled' END,
-        reason = CASE WHEN attempt >= $3 THEN 'its node was lost while it was asked to stop' END,
-        ended_at = CASE WHEN attempt >= $3 THEN clock_timestamp() END,
-        lease_until = NULL
-    WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND (stop OR attempt < $3)
+WITH lost AS MATERIALIZED (
+    SELECT f.id, f.state, f.stop, x.losses, x.losses < $3 AS again
+      FROM schedule_fire f CROSS JOIN LATERAL (
+           SELECT f.losses + CASE WHEN EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = f.id) THEN 0 ELSE 1 END
+                  AS losses) x
+     WHERE f.tenant_id = $1 AND f.state IN ('running', 'terminated') AND f.lease_until <= clock_timestamp()
+), again AS (
+    UPDATE schedule_fire f
+    SET state = CASE WHEN l.again THEN 'waiting' ELSE 'cancelled' END,
+        reason = CASE WHEN NOT l.again THEN 'its node was lost while it was asked to stop' END,
+        ended_at = CASE WHEN NOT l.again THEN clock_timestamp() END,
+        lease_until = NULL, losses = l.losses
+    FROM lost l
+    WHERE f.tenant_id = $1 AND f.id = l.id AND l.state = 'running' AND (l.again OR f.stop)
 ), given_up AS (
-    UPDATE schedule_fire SET lease_until = NULL
-    WHERE tenant_id = $1 AND state = 'terminated' AND lease_until <= clock_timestamp() AND attempt >= $3
+    UPDATE schedule_fire f SET lease_until = NULL
+    FROM lost l WHERE f.tenant_id = $1 AND f.id = l.id AND l.state = 'terminated' AND NOT l.again
 )
 SELECT c.name, c.weekend,
        (SELECT string_agg(d.day::text, ',') FROM calendar_day d WHERE d.tenant_id = $1 AND d.calendar = c.name),
        x.lost, (SELECT count(*) FROM schedule s WHERE s.tenant_id = $1 AND s.status = 'paused' AND s.paused_until <= $2)
-FROM (SELECT count(*) AS lost FROM schedule_fire
-      WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND NOT stop
-        AND attempt >= $3) x
+FROM (SELECT count(*) AS lost FROM lost l WHERE l.state = 'running' AND NOT l.stop AND NOT l.again) x
 LEFT JOIN calendar c ON c.tenant_id = $1;
 
 -- name: schedule_lost
@@ -189,7 +201,7 @@ WITH lost AS (
     SET state = 'failed', reason = 'the node that ran it was lost, every time', ended_at = clock_timestamp(),
         lease_until = NULL
     WHERE tenant_id = $1 AND state = 'running' AND lease_until <= clock_timestamp() AND NOT stop
-      AND attempt >= $2
+      AND losses >= $2 - 1 AND NOT EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = schedule_fire.id)
     RETURNING schedule, reason
 ), struck AS (
     SELECT l.schedule, reeve_schedule_strike($1, l.schedule, count(*)::int, false, max(l.reason)) AS reason
@@ -232,12 +244,16 @@ FROM due LIMIT $4;
 -- Moves schedules from the expected next fire to the following one and records the fires between.  A
 -- fire that comes alone (`alone`) while no other of its schedule waits or runs starts in the same breath:
 -- it is given back; the others wait for schedule_start.  A schedule that was moved meanwhile was moved by
--- another node.  Fires older than 30 days are forgotten on the way.
+-- another node.  Fires older than 30 days are forgotten on the way, but those that somebody filled in.
 -- params: tenant int4, tzdata text, names text[], expected timestamptz[], nexts timestamptz[], dues timestamptz[], lasts timestamptz[], fires text[], ids int8[], instants timestamptz[], states text[], reasons text[], alone bool[], lease_ms int8
 WITH moved AS (
     UPDATE schedule s
     SET next_at = w.next_at, due_at = w.due_at, tzdata = $2, last_at = coalesce(w.last_at, s.last_at),
-        status = CASE WHEN w.next_at IS NULL THEN 'ended' ELSE s.status END
+        status = CASE WHEN w.next_at IS NULL THEN 'ended' ELSE s.status END,
+        forgotten_to = greatest(s.forgotten_to, (
+            SELECT max(f.instant) FROM schedule_fire f
+             WHERE f.tenant_id = $1 AND f.schedule = s.name AND f.state NOT IN ('waiting', 'running') AND NOT f.backfill
+               AND f.instant < w.expected - interval '30 days'))
     FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[])
         AS w (name, expected, next_at, due_at, last_at)
     WHERE s.tenant_id = $1 AND s.name = w.name AND s.status = 'active' AND s.next_at = w.expected
@@ -261,7 +277,7 @@ WITH moved AS (
     RETURNING id, state
 ), forgotten AS (
     DELETE FROM schedule_fire f USING moved m
-    WHERE f.tenant_id = $1 AND f.schedule = m.name AND f.state NOT IN ('waiting', 'running')
+    WHERE f.tenant_id = $1 AND f.schedule = m.name AND f.state NOT IN ('waiting', 'running') AND NOT f.backfill
       AND f.instant < m.expected - interval '30 days'
 )
 SELECT id FROM made WHERE state = 'running';
@@ -276,7 +292,7 @@ WHERE tenant_id = $1 AND name = $2 AND status = 'active';
 -- Applies the overlap policies to what waits (README.md, "Overlap").  `place` is the turn within the
 -- schedule: what is regular before what is filled in afterwards, of each what was interrupted first, then
 -- the oldest.  `newer` counts the regular ones that became due later.  Of a backfill with a rate only the
--- first may start, not before its time.  One that was interrupted starts again before a later one takes its
+-- first may start, not before its time; what is regular waits for one that runs, whatever its policy skips.  One that was interrupted starts again before a later one takes its
 -- place, whatever the policy: what it began must be told to stop.  Gives what starts, what starts only to hear
 -- that it shall stop, and what runs and is to stop: cancelled ones are asked, terminated ones are over.  A terminated
 -- one keeps its lease until what it began is over: where that runs out, its node has not told it.
@@ -292,9 +308,11 @@ WITH candidate AS MATERIALIZED (
            row_number() OVER (PARTITION BY f.schedule, f.gap_ms IS NULL ORDER BY f.instant, f.id) AS rated,
            coalesce(s.backfill_at, '-infinity') <= $4 AS in_time,
            f.schedule IN (SELECT r.schedule FROM schedule_fire r
-                          WHERE r.tenant_id = $1 AND r.state = 'running') AS busy
+                          WHERE r.tenant_id = $1 AND r.state = 'running') AS busy,
+           f.schedule IN (SELECT r.schedule FROM schedule_fire r
+                          WHERE r.tenant_id = $1 AND r.state = 'running' AND NOT r.backfill) AS busy_regular
     FROM schedule_fire f JOIN schedule s ON s.tenant_id = f.tenant_id AND s.name = f.schedule
-    WHERE f.tenant_id = $1 AND f.state = 'waiting' AND (f.manual OR s.status <> 'paused')
+    WHERE f.tenant_id = $1 AND f.state = 'waiting' AND (f.manual OR f.attempt > 0 OR s.status <> 'paused')
 ), judged AS MATERIALIZED (
     SELECT c.*, CASE
         WHEN c.gap_ms IS NOT NULL AND (c.rated > 1 OR NOT c.in_time) THEN 'wait'
@@ -305,7 +323,7 @@ WITH candidate AS MATERIALIZED (
             CASE WHEN c.newer > 0 THEN 'replaced' WHEN c.busy THEN 'cancel' ELSE 'start' END
         WHEN c.overlap = 'terminate_other' THEN CASE WHEN c.newer > 0 THEN 'replaced' ELSE 'start' END
         WHEN c.place = 1 AND NOT c.busy THEN 'start'
-        WHEN c.overlap = 'skip' THEN 'skip'
+        WHEN c.overlap = 'skip' THEN CASE WHEN c.place = 1 AND NOT c.backfill AND NOT c.busy_regular THEN 'wait' ELSE 'skip' END
         WHEN c.overlap = 'buffer_one' AND c.place > CASE WHEN c.busy THEN 1 ELSE 2 END THEN 'skip'
         WHEN c.overlap = 'buffer_all' AND NOT c.backfill AND c.place > $5 THEN 'full'
         ELSE 'wait' END AS verdict
@@ -346,7 +364,8 @@ WITH candidate AS MATERIALIZED (
     RETURNING f.id, f.attempt, f.schedule, s.action, s.input, f.instant, f.gap_ms, f.stop
 ), untold AS (
     UPDATE schedule_fire f
-    SET attempt = f.attempt + 1, lease_until = clock_timestamp() + make_interval(secs => $3 / 1000.0)
+    SET attempt = f.attempt + 1, lease_until = clock_timestamp() + make_interval(secs => $3 / 1000.0),
+        losses = f.losses + CASE WHEN EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = f.id) THEN 0 ELSE 1 END
     FROM schedule s
     WHERE f.tenant_id = $1 AND s.tenant_id = $1 AND s.name = f.schedule
       AND (f.id IN (SELECT u.id FROM schedule_fire u
@@ -389,6 +408,16 @@ WITH kept AS (
     WHERE k.id IS NULL OR k.stop OR k.state = 'terminated'
 )
 SELECT id, attempt, what, over FROM told WHERE what <> 'changing';
+
+-- name: schedule_release
+-- This node ends in order: another one may have its fires now, and tell what a terminated one began.
+-- params: tenant int4, ids int8[], attempts int4[]
+UPDATE schedule_fire f
+SET lease_until = CASE WHEN f.state = 'terminated' THEN clock_timestamp() END,
+    state = CASE WHEN f.state = 'terminated' THEN f.state ELSE 'waiting' END
+FROM unnest($2::bigint[], $3::int[]) AS m (id, attempt)
+WHERE f.tenant_id = $1 AND f.id = m.id AND f.attempt = m.attempt
+  AND (f.state = 'running' OR (f.state = 'terminated' AND f.lease_until IS NOT NULL)) IS TRUE;
 
 -- name: schedule_done
 -- Of a terminated fire nothing counts any more; what it began is over.  Gives the schedules that rest now, and why; none

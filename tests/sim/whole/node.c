@@ -305,6 +305,7 @@ void node_begin(struct node *node)
                                                                  .fire = on_fire,
                                                                  .stop = on_stop,
                                                                  .data = node,
+                                                                 .database_clock = true,
                                                                  .lease_ms = FIRE_LEASE_MS});
     node->lease = rv_lease_create(&(struct rv_lease_options){.loop = node->loop,
                                                              .db = node->db,

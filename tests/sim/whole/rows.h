@@ -289,7 +289,7 @@ struct fire_row {
     const char *state, *reason;
     const char *overlap; /* of a backfill: its own policy; NULL */
     int gap_ms;          /* of a backfill with a rate; 0: NULL */
-    int attempt;
+    int attempt, losses;
     bool has_lease;
     int64_t lease_us;
 };

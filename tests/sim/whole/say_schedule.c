@@ -57,6 +57,7 @@ static void schedule_work(struct base_call *call)
             base_row(call);
             base_out_int(call, tenant->tenant);
             base_out_null(call);
+            base_out_time(call, base_now_us(base));
         }
     }
     int64_t next_us = INT64_MAX;
@@ -77,6 +78,7 @@ static void schedule_work(struct base_call *call)
     } else {
         base_out_time(call, next_us);
     }
+    base_out_time(call, base_now_us(base));
 }
 
 /* ---- failures in a row ---- */
@@ -150,6 +152,12 @@ static void strike_all(struct base_call *call, struct strike *strikes)
     }
 }
 
+/* How often it is lost when it is now: one that has begun its run only watches it. */
+static int losses_now(struct base_call *call, const struct fire_row *fire)
+{
+    return fire->losses + (base_run(call->base, call->tenant, fire->id) == NULL ? 1 : 0);
+}
+
 /* Its node is silent. */
 static bool is_lost(struct base_call *call, const struct fire_row *fire)
 {
@@ -185,16 +193,17 @@ static void schedule_refresh(struct base_call *call)
     int lost = 0;
     BASE_EACH(base, T_FIRE, fire_row, fire)
     {
-        if (is_untold(call, fire) && fire->attempt >= base_int(call, 3, 0)) {
+        bool again = losses_now(call, fire) < base_int(call, 3, 0);
+        if (is_untold(call, fire) && !again) {
             base_touch(call, T_FIRE, fire);
             fire->has_lease = false;
         }
         if (!is_lost(call, fire)) {
             continue;
         }
-        if (fire->stop || fire->attempt < base_int(call, 3, 0)) {
+        if (fire->stop || again) {
             base_touch(call, T_FIRE, fire);
-            bool again = fire->attempt < base_int(call, 3, 0);
+            fire->losses = losses_now(call, fire);
             fire->state = again ? "waiting" : "cancelled";
             fire->reason = again ? NULL : "its node was lost while it was asked to stop";
             fire->has_lease = false;
@@ -249,7 +258,8 @@ static void schedule_lost(struct base_call *call)
     struct strike strikes[STRIKES_MAX] = {{.schedule = NULL}};
     BASE_EACH(call->base, T_FIRE, fire_row, fire)
     {
-        if (is_lost(call, fire) && !fire->stop && fire->attempt >= base_int(call, 2, 0)) {
+        if (is_lost(call, fire) && !fire->stop && fire->losses >= base_int(call, 2, 0) - 1 &&
+            base_run(call->base, call->tenant, fire->id) == NULL) {
             base_touch(call, T_FIRE, fire);
             fire->state = "failed";
             fire->reason = "the node that ran it was lost, every time";
@@ -414,7 +424,7 @@ static void forget_fires(struct base_call *call, const struct schedule_row *s, i
         struct fire_row *fire = call->base->tables[T_FIRE].rows[i];
         if (!fire->gone && fire->tenant == call->tenant && strcmp(fire->schedule, s->name) == 0 &&
             !base_is(fire->state, "waiting") && !base_is(fire->state, "running") &&
-            fire->instant_us < expected_us - kept_us) {
+            !fire->backfill && fire->instant_us < expected_us - kept_us) {
             base_delete(call, T_FIRE, fire);
         }
     }
@@ -467,7 +477,7 @@ struct candidate {
     struct fire_row *fire;
     struct schedule_row *schedule;
     const char *overlap;
-    bool busy, interrupted;
+    bool busy, busy_regular, interrupted;
     int place, newer, rated; /* as in schedule.sql */
     const char *verdict;
 };
@@ -532,7 +542,7 @@ static int find_candidates(struct base_call *call, struct candidate *out, int ma
             continue;
         }
         struct schedule_row *s = find_schedule(base, call->tenant, fire->schedule);
-        if (s == NULL || (!fire->manual && base_is(s->status, "paused"))) {
+        if (s == NULL || (!fire->manual && fire->attempt == 0 && base_is(s->status, "paused"))) {
             continue;
         }
         RV_ASSERT(count < max);
@@ -544,7 +554,9 @@ static int find_candidates(struct base_call *call, struct candidate *out, int ma
     BASE_EACH(base, T_FIRE, fire_row, running)
     {
         for (int i = 0; base_is(running->state, "running") && i < count; i++) {
-            out[i].busy = out[i].busy || runs_of(running, out[i].schedule);
+            bool busy = runs_of(running, out[i].schedule);
+            out[i].busy = out[i].busy || busy;
+            out[i].busy_regular = out[i].busy_regular || (busy && !running->backfill);
         }
     }
     for (int i = 0; i < count; i++) {
@@ -575,6 +587,9 @@ static const char *judge(const struct candidate *c, int64_t now_us, int64_t buff
     }
     if (c->place == 1 && !c->busy) {
         return "start";
+    }
+    if (base_is(c->overlap, "skip") && c->place == 1 && !c->fire->backfill && !c->busy_regular) {
+        return "wait";
     }
     if (base_is(c->overlap, "skip") ||
         (base_is(c->overlap, "buffer_one") && c->place > (c->busy ? 1 : 2))) {
@@ -654,6 +669,7 @@ static void tell_untold(struct base_call *call)
         if (s != NULL && room-- > 0) {
             keep(call, fire, base_int(call, 3, 0));
             fire->attempt++;
+            fire->losses = losses_now(call, fire);
             out_begun(call, "tell", fire, s);
         }
     }
@@ -773,6 +789,21 @@ static void schedule_beat(struct base_call *call)
     }
 }
 
+static void schedule_release(struct base_call *call)
+{
+    for (int i = 0; i < base_count(call, 2); i++) {
+        struct fire_row *fire = find_fire(call->base, call->tenant, base_int(call, 2, i));
+        bool told = is_being_told(fire, base_int(call, 3, i));
+        if (!told && !is_own(fire, base_int(call, 3, i))) {
+            continue;
+        }
+        base_touch(call, T_FIRE, fire);
+        fire->has_lease = told;
+        fire->lease_us = base_now_us(call->base);
+        fire->state = told ? fire->state : "waiting";
+    }
+}
+
 static void schedule_done(struct base_call *call)
 {
     struct strike strikes[STRIKES_MAX] = {{.schedule = NULL}};
@@ -799,15 +830,10 @@ static void schedule_done(struct base_call *call)
 }
 
 const struct base_word base_words_schedule[] = {
-    {"schedule_work", schedule_work},
-    {"schedule_refresh", schedule_refresh},
-    {"schedule_rested", schedule_rested},
-    {"schedule_lost", schedule_lost},
-    {"schedule_due", schedule_due},
-    {"schedule_claim", schedule_claim},
-    {"schedule_break", schedule_break},
-    {"schedule_start", schedule_start},
-    {"schedule_beat", schedule_beat},
-    {"schedule_done", schedule_done},
-    {NULL, NULL},
+    {"schedule_work", schedule_work},     {"schedule_refresh", schedule_refresh},
+    {"schedule_rested", schedule_rested}, {"schedule_lost", schedule_lost},
+    {"schedule_due", schedule_due},       {"schedule_claim", schedule_claim},
+    {"schedule_break", schedule_break},   {"schedule_start", schedule_start},
+    {"schedule_beat", schedule_beat},     {"schedule_release", schedule_release},
+    {"schedule_done", schedule_done},     {NULL, NULL},
 };

@@ -147,6 +147,7 @@ static const struct rv_statement *const compared[] = {&rv_sql_head_lock,
                                                       &rv_sql_schedule_break,
                                                       &rv_sql_schedule_start,
                                                       &rv_sql_schedule_beat,
+                                                      &rv_sql_schedule_release,
                                                       &rv_sql_schedule_done,
                                                       &rv_sql_schedule_work,
                                                       &rv_sql_hook_disable};

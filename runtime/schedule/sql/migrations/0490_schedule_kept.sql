@@ -1,5 +1,10 @@
--- 0490_schedule_untold: a terminated fire keeps its lease until what it began has heard of it.  Where its node is lost
--- before, the lease runs out and another node takes it up to tell it.
+-- 0490_schedule_kept: a node that ends in order gives its fires back, which is no loss; what was forgotten is not filled
+-- in again; a terminated fire keeps its lease until what it began has heard of it.
+ALTER TABLE schedule_fire ADD COLUMN losses int NOT NULL DEFAULT 0; -- nodes that died with it
+-- Up to this instant there is no record of what ran.  Those of 30 days are kept: before, nobody noted how far.
+ALTER TABLE schedule ADD COLUMN forgotten_to timestamptz;
+UPDATE schedule SET forgotten_to = clock_timestamp() - interval '30 days' WHERE created_at < clock_timestamp() - interval '30 days';
+
 CREATE INDEX schedule_fire_untold ON schedule_fire (tenant_id, lease_until)
     WHERE state = 'terminated' AND lease_until IS NOT NULL;
 

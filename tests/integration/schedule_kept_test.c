@@ -1,5 +1,5 @@
-/* schedule_kept_test.c -- nothing that was due is lost, and nothing runs twice: where a node ends in
- * order, a schedule is changed, a time is filled in, a clock is wrong; in a real database.
+/* schedule_kept_test.c -- nothing that was due is lost, and nothing runs twice: where a node ends
+ * in order, a schedule is changed, a time is filled in, a clock is wrong; in a real database.
  */
 #include "tests/integration/schedule_world.h"
 
@@ -18,8 +18,8 @@ static enum rv_code fill(struct world *world, int64_t from_us, int64_t to_us, in
     struct rv_schedule_backfill backfill = {
         .from_us = from_us, .to_us = to_us, .overlap = RV_OVERLAP_BUFFER_ALL};
     *made = 0;
-    return rv_schedule_fill(world->session, world->tenant, "morning", &backfill, world->now_us, made,
-                            NULL);
+    return rv_schedule_fill(world->session, world->tenant, "morning", &backfill, world->now_us,
+                            made, NULL);
 }
 
 TEST(what_runs_goes_on_at_once_elsewhere_when_its_node_ends_in_order)
@@ -123,7 +123,8 @@ TEST(what_ran_is_never_filled_in_again)
     ck_assert_str_eq(fires_of(&world, "morning"), "done=33"); /* 31 days, and what was filled in */
     ck_assert_int_eq(fill(&world, utc(2025, 12, 1, 0, 0), utc(2025, 12, 4, 0, 0), &made), RV_OK);
     ck_assert_int_eq(made, 1); /* only what was not */
-    ck_assert_int_eq(fill(&world, utc(2026, 1, 2, 0, 0), utc(2026, 1, 4, 0, 0), &made), RV_CONFLICT);
+    ck_assert_int_eq(fill(&world, utc(2026, 1, 2, 0, 0), utc(2026, 1, 4, 0, 0), &made),
+                     RV_CONFLICT);
     ck_assert_int_eq(fill(&world, utc(2025, 12, 30, 0, 0), utc(2026, 1, 4, 0, 0), &made),
                      RV_CONFLICT);
     ck_assert_int_eq(fill(&world, utc(2026, 1, 12, 0, 0), utc(2026, 1, 14, 0, 0), &made), RV_OK);

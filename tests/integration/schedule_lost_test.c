@@ -2,6 +2,21 @@
  * real database. */
 #include "tests/integration/schedule_world.h"
 
+/* It dies: what ran there still has its lease, of that many milliseconds.  No other node looks. */
+static void lose_node(struct world *world, struct node *node, int64_t lease_ms)
+{
+    char sql[200];
+    close_node(world, node); /* which gives its fires back */
+    snprintf(sql, sizeof sql,
+             "UPDATE schedule_fire SET state = 'running',"
+             " lease_until = clock_timestamp() + %d * interval '1 millisecond'"
+             " WHERE state = 'waiting' AND attempt > 0",
+             (int)lease_ms);
+    char *super = test_postgres_superuser(world->uri);
+    test_postgres_execute(super, sql);
+    rv_free(super);
+}
+
 TEST(a_fire_of_a_lost_node_is_handed_over_again_with_the_same_id)
 {
     static struct world world;

@@ -207,21 +207,6 @@ static inline void close_node(struct world *world, struct node *node)
     }
 }
 
-/* It dies: what ran there still has its lease, of that many milliseconds.  No other node looks. */
-static inline void lose_node(struct world *world, struct node *node, int64_t lease_ms)
-{
-    char sql[200];
-    close_node(world, node); /* which gives its fires back */
-    snprintf(sql, sizeof sql,
-             "UPDATE schedule_fire SET state = 'running',"
-             " lease_until = clock_timestamp() + %d * interval '1 millisecond'"
-             " WHERE state = 'waiting' AND attempt > 0",
-             (int)lease_ms);
-    char *super = test_postgres_superuser(world->uri);
-    test_postgres_execute(super, sql);
-    rv_free(super);
-}
-
 static inline void world_close(struct world *world)
 {
     for (int i = 0; i < world->node_count; i++) {

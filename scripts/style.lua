@@ -67,7 +67,7 @@ local confined = {
   { "^curl/", { "^runtime/hooks/", "^runtime/model/" } },
   { "^libxml/", { "^erp/exchange/", "^runtime/observe/", "^runtime/cli/cli%.c" } }, -- cli.c: initialised once per process
   { "^llhttp%.h", { "^runtime/http/" } },
-  { "^openssl/ssl", { "^runtime/http/" } }, { "^openssl/", { "^runtime/base/hash%.c", "^runtime/http/", "^erp/keys/", "^kernels/model/gguf" } },
+  { "^openssl/ssl", { "^runtime/http/" } }, { "^openssl/", { "^runtime/base/hash%.c", "^runtime/http/", "^erp/keys/", "^kernels/model/gguf", "^runtime/cluster/certificate" } },
   { "^ini%.h", { "^runtime/config/" } },
   { "^nng/", { "^runtime/cluster/" } },
 }

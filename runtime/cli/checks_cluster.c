@@ -3,6 +3,7 @@
 #include "journal_sql.h"
 #include "runtime/cli/doctor.h"
 #include "runtime/cli/place.h"
+#include "runtime/cluster/certificate.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -68,6 +69,25 @@ static enum cli_health check_file(const char *setting, const char *path, bool se
     return CLI_OK;
 }
 
+static enum cli_health check_certificate(const struct cli *cli, const char *cert, const char *key,
+                                         const char *ca, struct cli_finding *finding)
+{
+    struct rv_error err = {.code = RV_OK};
+    int days_left = 0;
+    const struct rv_line_tls tls = {.cert_file = cert, .key_file = key, .ca_file = ca};
+    if (rv_certificate_check(&tls, rv_config_node_name(cli->config), &days_left, &err) != RV_OK) {
+        SAY(finding->text, "%s", err.message);
+        SAY(finding->remedy, "%s", err.hint);
+        return CLI_MISSING;
+    }
+    if (days_left < RV_CERTIFICATE_SOON_DAYS) {
+        SAY(finding->text, "cluster.tls_cert is valid for %d more days", days_left);
+        SAY(finding->remedy, "Get another one in time, and start the node again.");
+        return CLI_DEGRADED;
+    }
+    return CLI_OK;
+}
+
 static enum cli_health check_tls(const struct cli *cli, bool *on, struct cli_finding *finding)
 {
     const char *cert = rv_config_text(cli->config, RV_SET_CLUSTER_TLS_CERT);
@@ -86,7 +106,8 @@ static enum cli_health check_tls(const struct cli *cli, bool *on, struct cli_fin
     }
     enum cli_health health = check_file("cluster.tls_cert", cert, false, finding);
     health = health == CLI_OK ? check_file("cluster.tls_key", key, true, finding) : health;
-    return health == CLI_OK ? check_file("cluster.tls_ca", ca, false, finding) : health;
+    health = health == CLI_OK ? check_file("cluster.tls_ca", ca, false, finding) : health;
+    return health == CLI_OK ? check_certificate(cli, cert, key, ca, finding) : health;
 }
 
 enum cli_health cli_check_cluster(struct cli *cli, struct cli_finding *finding)

@@ -254,6 +254,18 @@ static void core_open(struct node_core *core, struct node *node)
     };
 }
 
+/* Does "NUMBER=..." stand in `text` before `at`? */
+static bool named_before(const char *text, const char *at, int tenant)
+{
+    for (const char *one = text; one < at; one = strchr(one, ',') + 1) {
+        int number = 0;
+        if (sscanf(one, " %9d", &number) == 1 && number == tenant) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "3=4,7=2": with `node` NULL only looks whether it is right. */
 static enum rv_code set_weights(const char *text, struct node *node, struct rv_error *err)
 {
@@ -266,6 +278,11 @@ static enum rv_code set_weights(const char *text, struct node *node, struct rv_e
             rv_fail(err, RV_INVALID, "runtime.weights: \"%.40s\" is not NUMBER=WEIGHT", at);
             rv_hint(err, "Write it as in 3=4,7=2: company 3 has weight 4; weights are 1 to %d.",
                     RV_WEIGHT_MAX);
+            return RV_INVALID;
+        }
+        if (named_before(text, at, tenant)) {
+            rv_fail(err, RV_INVALID, "runtime.weights: company %d has two weights", tenant);
+            rv_hint(err, "Name each company once.");
             return RV_INVALID;
         }
         if (node != NULL) {

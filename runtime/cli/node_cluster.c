@@ -6,6 +6,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/cli/node.h"
+#include "runtime/cluster/certificate.h"
 #include "runtime/journal/placement.h"
 #include "runtime/run/run_trace.h"
 
@@ -375,6 +376,19 @@ json_t *node_cluster_peers(const struct node_cluster *cluster)
 
 /* ---- beginning and end ---- */
 
+static enum rv_code check_certificate(const struct node *node, const struct rv_line_tls *tls,
+                                      struct rv_error *err)
+{
+    int days_left = RV_CERTIFICATE_SOON_DAYS;
+    enum rv_code code =
+        tls->cert_file == NULL ? RV_OK : rv_certificate_check(tls, node->name, &days_left, err);
+    if (code == RV_OK && days_left < RV_CERTIFICATE_SOON_DAYS) {
+        rv_log(RV_LOG_WARN, "cluster", "CERTIFICATE-ENDS",
+               "cluster.tls_cert is valid for %d more days: get another one in time", days_left);
+    }
+    return code;
+}
+
 static enum rv_code open_lines(struct node_cluster *cluster,
                                const struct node_cluster_options *options, struct rv_error *err)
 {
@@ -387,7 +401,8 @@ static enum rv_code open_lines(struct node_cluster *cluster,
         rv_hint(err, "Set cluster.address to HOST:PORT as the other nodes reach this one.");
         return RV_INVALID;
     }
-    enum rv_code code = rv_cluster_key_open(options->key_file, &key, err);
+    enum rv_code code = check_certificate(cluster->node, &options->tls, err);
+    code = code == RV_OK ? rv_cluster_key_open(options->key_file, &key, err) : code;
     if (code != RV_OK) {
         return code;
     }

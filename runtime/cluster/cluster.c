@@ -15,7 +15,8 @@ enum {
     RECORD_BYTES = RV_WIRE_RECORD_BYTES + RV_WIRE_CALL_BYTES,
     GONE_MAX = 2 * RV_CLUSTER_PEERS_MAX,
     SAY_EVERY_US = 10 * 1000 * 1000, /* a stranger must not fill the log */
-    REFRESH_LEAST_US = 200 * 1000    /* nor keep us reading the table */
+    REFRESH_LEAST_US = 200 * 1000,   /* nor keep us reading the table */
+    SILENT_US = 10 * 1000 * 1000     /* a node that died is not listed by then */
 };
 
 struct peer {
@@ -32,7 +33,10 @@ struct peer {
     uint64_t sequence;            /* of what went there */
     struct rv_wire_window window; /* of what came from there */
     int64_t sent, lost, received, heard_us;
-    bool listed; /* by the refresh under way */
+    int64_t unreached_us; /* monotonic: nothing got there since; 0: the last one did */
+    bool reached;         /* something has got there */
+    bool told;            /* ... that nothing does */
+    bool listed;          /* by the refresh under way */
 };
 
 /* A peer that the table did not have.  A late heartbeat does that, and when it is there again the
@@ -303,6 +307,17 @@ static void on_sent(void *data, bool ok)
     peer->sending = false;
     peer->lost += !ok;
     peer->cluster->stats.lost += !ok;
+    peer->reached = ok;
+    if (!ok) {
+        peer->unreached_us = peer->unreached_us != 0 ? peer->unreached_us : mono_us(peer->cluster);
+    } else {
+        peer->unreached_us = 0;
+        if (peer->told) {
+            rv_log(RV_LOG_INFO, "cluster", "PEER-REACHED", "node \"%s\" at %s", peer->name,
+                   peer->link);
+        }
+        peer->told = false;
+    }
     flush(peer);
 }
 
@@ -445,6 +460,27 @@ static void drop_peer(struct rv_cluster *cluster, int index)
     rv_free(peer);
 }
 
+/* One that lives and hears nothing is told of: work goes on, and is only found later. */
+static void try_peer(struct peer *peer)
+{
+    struct rv_cluster *cluster = peer->cluster;
+    if (peer->line == NULL || peer->reached) {
+        return;
+    }
+    if (!peer->told && peer->unreached_us != 0 &&
+        mono_us(cluster) - peer->unreached_us >= SILENT_US) {
+        peer->told = true;
+        rv_log(RV_LOG_WARN, "cluster", "PEER-SILENT",
+               "node \"%s\" lives, and nothing gets through to it at %s: look at the network%s",
+               peer->name, peer->link,
+               cluster->options.tls.cert_file != NULL
+                   ? ", and whether it has cluster.tls_cert of the authority of cluster.tls_ca"
+                   : ", and whether it has cluster.tls_cert set and this node has not");
+    }
+    peer->leases = true; /* to say something: to look at what one owns costs nothing */
+    flush(peer);
+}
+
 static void on_peers(void *data, enum rv_code code, const struct rv_result *result,
                      const struct rv_error *err)
 {
@@ -468,7 +504,9 @@ static void on_peers(void *data, enum rv_code code, const struct rv_result *resu
         }
     }
     for (int i = cluster->peer_count - 1; i >= 0; i--) {
-        if (!cluster->peers[i]->listed) {
+        if (cluster->peers[i]->listed) {
+            try_peer(cluster->peers[i]);
+        } else {
             drop_peer(cluster, i);
         }
     }

@@ -13,6 +13,15 @@ struct rv_model_tiers {
     size_t count;
 };
 
+static bool has(const struct rv_model_tiers *tiers, int32_t tenant)
+{
+    size_t i = 0;
+    while (i < tiers->count && tiers->at[i].tenant != tenant) {
+        i++;
+    }
+    return i < tiers->count;
+}
+
 enum rv_code rv_model_tiers_read(const char *text, struct rv_model_tiers **out,
                                  struct rv_error *err)
 {
@@ -26,6 +35,12 @@ enum rv_code rv_model_tiers_read(const char *text, struct rv_model_tiers **out,
             rv_fail(err, RV_INVALID, "model.tiers: \"%.40s\" is not NUMBER=TIER", at);
             rv_hint(err, "Write it as in 3=0,7=2: company 3 has tier 0; tiers are 0 to %d.",
                     RV_MODEL_TIER_MAX);
+            rv_model_tiers_free(tiers);
+            return RV_INVALID;
+        }
+        if (has(tiers, tenant)) {
+            rv_fail(err, RV_INVALID, "model.tiers: company %d has two tiers", tenant);
+            rv_hint(err, "Name each company once.");
             rv_model_tiers_free(tiers);
             return RV_INVALID;
         }

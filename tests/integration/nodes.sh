@@ -183,8 +183,47 @@ if (
     until_true 15 owns west 2
     until_true 10 linked "$east_url"
     same "a line with TLS works" 0 $?
+    # one without TLS lives and hears nothing: both sides say so
+    start plain cluster.listen=127.0.0.1:0
+    until_true 25 grep -q 'PEER-SILENT node "plain" lives, and nothing gets through' "$state/log.east"
+    same "a node without TLS is named" 0 $?
+    until_true 25 grep -q 'PEER-SILENT node "east" lives, and nothing gets through' "$state/log.plain"
+    same "... and names the others" 0 $?
+    until_true 1 grep -q "PEER-SILENT node .west" "$state/log.east"
+    same "one that hears is not" 1 $?
+    stop "$pid"
     stop "$west"
     stop "$east"
+    # a certificate that the others would refuse without a word
+    (
+        cd "$state" && exec 2>/dev/null && openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -subj /CN=other -days 2
+        openssl x509 -req -in east.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out old.pem -days 0
+        openssl x509 -req -in east.csr -CA other.pem -CAkey other.key -CAcreateserial -out foreign.pem -days 2
+        openssl x509 -req -in east.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out good.pem -days 60
+        chmod 600 other.key east.pem
+        sleep 1.1
+    )
+    while IFS='|' read -r what cert key ca text; do
+        wrong 2 "$what" "$text" node.name=east cluster.listen=127.0.0.1:0 cluster.tls_cert="$state/$cert" cluster.tls_key="$state/$key" \
+            cluster.tls_ca="$state/$ca"
+        reeve doctor --set node.name=east --set cluster.listen=127.0.0.1:0 --set cluster.tls_cert="$state/$cert" \
+            --set cluster.tls_key="$state/$key" --set cluster.tls_ca="$state/$ca" >"$state/out" 2>&1
+        has out "$text"
+    done <<CASES
+one that is over|old.pem|east.key|ca.pem|certificate has expired
+of another authority|foreign.pem|east.key|ca.pem|the authority of cluster.tls_ca does not vouch for it
+another authority's own|east.pem|east.key|other.pem|the authority of cluster.tls_ca does not vouch for it
+another node's|west.pem|west.key|ca.pem|it does not name this node, "east"
+another key|east.pem|west.key|ca.pem|cluster.tls_key is the key of another one
+no certificate|east.key|east.key|ca.pem|it holds no certificate
+no key|east.pem|east.pem|ca.pem|it holds no private key
+CASES
+    reeve doctor --set node.name=east --set cluster.listen=127.0.0.1:0 --set cluster.tls_cert="$state/east.pem" \
+        --set cluster.tls_key="$state/east.key" --set cluster.tls_ca="$state/ca.pem" >"$state/out" 2>&1
+    has out "is valid for 1 more days"
+    reeve doctor --set node.name=east --set cluster.listen=127.0.0.1:0 --set cluster.tls_cert="$state/good.pem" \
+        --set cluster.tls_key="$state/east.key" --set cluster.tls_ca="$state/ca.pem" >"$state/out" 2>&1
+    has out " with TLS, key "
 else
     echo "SKIP: no openssl command to make certificates with"
 fi

@@ -20,6 +20,8 @@ for wrong in 1=65 1=0 x=2 1 1=2x "1=2,," 0=2; do
     gives 2 "the weights $wrong" reeve serve --listen 127.0.0.1:0 --set "runtime.weights=$wrong"
     has err "NUMBER=WEIGHT"
 done
+gives 2 "two weights of one company" reeve serve --listen 127.0.0.1:0 --set "runtime.weights=5=3, 7=1, 5=4"
+has err "company 5 has two weights"
 for wrong in 1=4 1=-1 x=2 1 1=2x "1=2,," 0=2; do
     gives 2 "the tiers $wrong" reeve serve --listen 127.0.0.1:0 --set "model.tiers=$wrong"
     has err "NUMBER=TIER"

@@ -220,7 +220,8 @@ TEST(tiers_are_read_by_company)
     ck_assert_int_eq(rv_model_tier(tiers, 1), RV_MODEL_TIER_USUAL);
     ck_assert_int_eq(rv_model_tier(NULL, 3), RV_MODEL_TIER_USUAL);
     rv_model_tiers_free(tiers);
-    static const char *const wrong[] = {"3=4", "3=-1", "0=1", "x=1", "3", "3=1x", "3=1,,"};
+    static const char *const wrong[] = {"3=4", "3=-1", "0=1",   "x=1",
+                                        "3",   "3=1x", "3=1,,", "3=1,4=0,3=1"};
     for (size_t i = 0; i < RV_COUNT(wrong); i++) {
         ck_assert_int_eq(rv_model_tiers_read(wrong[i], &tiers, &err), RV_INVALID);
         rv_error_clear(&err);

@@ -293,6 +293,37 @@ struct fire_row {
     bool has_lease;
     int64_t lease_us;
 };
+struct connector_row {
+    bool gone;
+    int32_t tenant;
+    int64_t id;
+    const char *name, *kind, *target, *reconcile;
+    json_t *settings;
+    int version;
+    bool enabled;
+};
+struct intent_row {
+    bool gone;
+    int32_t tenant;
+    int64_t run;
+    int32_t seq;
+    const char *key, *action, *connector, *state;
+    json_t *args;
+    int attempt, looks;
+    bool has_until;
+    int64_t until_us;
+    const char *cancel; /* NULL */
+    json_t *outcome;    /* NULL */
+};
+struct effect_log_row {
+    bool gone;
+    int32_t tenant;
+    int64_t run;
+    int32_t seq;
+    int64_t n;
+    const char *what;
+    json_t *detail;
+};
 /* of the catalogue in books.c */
 struct line_row {
     bool gone;
@@ -342,6 +373,9 @@ enum base_table {
     T_DELIVERY,
     T_SCHEDULE,
     T_FIRE,
+    T_CONNECTOR,
+    T_INTENT,
+    T_EFFECT_LOG,
     T_LINE,
     T_POSTING,
     T_COUNT

@@ -108,7 +108,7 @@ static void tell_run(struct world *world, struct node *node)
         return;
     }
     struct errand *errand = errand_make(world, run->tenant, run->id, "clerk");
-    bool stop = world_chance(world, 60);
+    bool stop = world_chance(world, base_is(run->agent, "courier") ? 350 : 60);
     world_enter(node);
     json_t *roles = json_pack("[s]", "clerk");
     json_t *body = json_pack("{s:b}", "yes", 1);
@@ -181,6 +181,9 @@ void people_act(struct world *world, void *data)
              people_act, NULL);
     if (world->cases < world->cases_most && world_chance(world, 300)) {
         world_open_case(world);
+    }
+    if (world_chance(world, 300) && outside_resolve(world)) {
+        return;
     }
     if (node == NULL || node->stopping) {
         return;

@@ -185,6 +185,10 @@ static void report(const struct result *all, int64_t began_us)
            " cut off by a crash\n",
            sum->words, sum->late, sum->twice, sum->questions, sum->answers, sum->slow_commits,
            sum->cut_commits);
+    printf("  outside: %" PRId64 " attempts arrived, %" PRId64 " things done (%" PRId64
+           " unheard of), %" PRId64 " repeats dropped, %" PRId64 " said by people, %" PRId64
+           " withdrawn\n",
+           sum->letters, sum->deeds, sum->unheard, sum->repeats, sum->said, sum->withdrawn);
 }
 
 /* The suite: all its seeds ran, none failed, and enough has happened. */

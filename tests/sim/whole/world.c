@@ -28,6 +28,7 @@ enum {
     ROOMS_CROWDED = 4, /* so that a small crowd is one */
     CROWD_MORE = 6,
     AMOUNTS_MOST = 3,
+    UNLUCKY = 250, /* thousandths: what comes after effects outside is refused */
     PLAN_BYTES = 8192,
     PATIENCE_S =
         240, /* of calm: longer than every deadline in a plan, a lease and a policy together */
@@ -185,6 +186,7 @@ static struct plan plans[] = {
     {.name = "clerk"}, {.name = "payer"},  {.name = "waiter"},
     {.name = "boss"},  {.name = "helper"}, {.name = "spender"},
     {.name = "asker"}, {.name = "dozer"},  {.name = "adviser"},
+    {.name = "courier"},
 };
 static struct plan policy = {.name = "policy"};
 
@@ -351,6 +353,7 @@ static void make_company(struct world *world, int32_t tenant)
     make_people(world, tenant);
     make_agents(world, tenant);
     make_outside(world, tenant);
+    outside_make(world, tenant);
 }
 
 static void open_case(struct world *world, int32_t tenant, const char *type)
@@ -361,8 +364,12 @@ static void open_case(struct world *world, int32_t tenant, const char *type)
     snprintf(text, sizeof text, "case:%d", number);
     json_t *amounts = json_array();
     int64_t count = 1 + world_below(world, AMOUNTS_MOST);
+    bool outside = strcmp(type, "X08") == 0;
     for (int64_t i = 0; i < count; i++) {
-        json_array_append_new(amounts, json_integer(1 + world_below(world, 1000)));
+        bool unlucky = outside && world_chance(world, UNLUCKY); /* it will be taken back */
+        json_array_append_new(
+            amounts, json_integer(unlucky ? 13 * (1 + world_below(world, 70))
+                                          : 1 + world_below(world, 1000)));
     }
     struct exception_row *exception = base_insert(&call, T_EXCEPTION);
     *exception = (struct exception_row){
@@ -372,7 +379,8 @@ static void open_case(struct world *world, int32_t tenant, const char *type)
         .resource = rv_arena_strdup(world->base->arena, text),
         .summary = "to be done",
         .state = "open",
-        .evidence = keep(world, json_pack("{s:s,s:o}", "name", text, "amounts", amounts)),
+        .evidence = keep(world, json_pack("{s:s,s:o,s:o*}", "name", text, "amounts", amounts,
+                                          "ways", outside ? outside_ways(world) : NULL)),
         .opened_seq = number,
         .found_seq = number};
     struct rv_hash key = rv_sha256(text, strlen(text));
@@ -385,7 +393,8 @@ static void open_case(struct world *world, int32_t tenant, const char *type)
 
 void world_open_case(struct world *world)
 {
-    static const char *const types[] = {"X01", "X02", "X02", "X03", "X03", "X04", "X05"};
+    static const char *const types[] = {"X01", "X02", "X02", "X03", "X03",
+                                        "X04", "X05", "X08", "X08", "X08"};
     int32_t tenant = 1 + (int32_t)world_below(world, world->companies);
     open_case(world, tenant, types[world_below(world, RV_COUNT(types))]);
 }

@@ -5,6 +5,7 @@
  *   node.c     one process: the real rooms put together      base.h   the simulated database
  *   cluster.c  one node among others (for cli/node_cluster.c)
  *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
+ *   outside.c  what requests, mails and files do, and who says what became of them
  *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
  *   chance.c   ids and secrets (for base/random.c)           rules*.c what must hold
  *   line.c     lines between nodes (for cluster/line.c)
@@ -27,7 +28,9 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
 #include "runtime/cluster/cluster.h"
+#include "runtime/effect/effect.h"
 #include "runtime/gate/gate.h"
+#include "runtime/hooks/post.h"
 #include "runtime/hooks/sender.h"
 #include "runtime/journal/lease.h"
 #include "runtime/journal/placement.h"
@@ -77,6 +80,7 @@ struct node {
     struct rv_committer *committer;
     struct rv_gate *gate;
     struct rv_approvals *approvals;
+    struct rv_effects *effects;
     struct rv_store *store;
     struct rv_actors *actors;
     struct rv_companies *driver;
@@ -130,6 +134,8 @@ struct world_tally {
     int64_t words, late, twice;        /* between nodes */
     int64_t questions, answers;        /* of these: asked, and answered well */
     int64_t slow_commits, cut_commits; /* seconds long; ended by a crash */
+    int64_t letters, deeds, repeats;   /* attempts that arrived; what they did; dropped by key */
+    int64_t unheard, said, withdrawn;  /* done, and nobody heard; by people; never sent */
     int64_t lived_us;
 };
 
@@ -139,6 +145,7 @@ struct rules;
 struct errand;
 struct asking;
 struct node_question;
+struct deed;
 
 /* Something that people have asked of a run; see asks.c. */
 struct ask {
@@ -183,6 +190,7 @@ struct world {
     struct ask *asks;
     struct asking *askings;          /* questions to the model */
     struct node_question *questions; /* between nodes */
+    struct deed *deeds;              /* outside, by their keys */
     int wrong, revivals, begun;      /* asks of these kinds */
     struct world_tally tally;
     uint64_t hash;
@@ -256,6 +264,22 @@ struct node *loop_node(const struct rv_loop *loop);
 int64_t loop_ready_us(struct rv_loop *loop); /* on the loop's monotonic clock */
 void loop_turn(struct rv_loop *loop, uint64_t chance);
 
+/* A request or a mail as it arrives outside. */
+struct outside_letter {
+    const char *url, *method, *key;
+    int64_t timeout_us; /* of who sent it */
+};
+bool outside_is(const char *url);
+void outside_make(struct world *world, int32_t tenant); /* its connectors */
+json_t *outside_ways(struct world *world);              /* some of their names */
+/* Takes it, and says what its sender will hear, after so many microseconds. */
+int64_t outside_take(struct world *world, const struct outside_letter *letter,
+                     struct rv_post_result *result);
+/* A person finds out what became of an effect; false: nothing waits for one. */
+bool outside_resolve(struct world *world);
+void rules_outside_commit(struct world *world, const struct base_session *session);
+void rules_outside_end(struct world *world);
+
 int64_t wire_latency_us(struct world *world);
 void wires_node_gone(struct node *node);
 /* Is a session there whose client has gone, or does not answer? */
@@ -276,6 +300,8 @@ void rules_alive_begin(struct world *world);
 int64_t rules_changed_us(const struct world *world, int32_t tenant);
 /* When its company was claimed last; 0: it was given, or the claim came through too late. */
 int64_t rules_claimed_us(const struct world *world, int32_t tenant);
+/* Incarnation that claimed the company last. */
+int rules_claimer(const struct world *world, int32_t tenant);
 void rules_begin(struct world *world);
 void rules_end(struct world *world);
 void rules_commit(void *world, const struct base_session *session);

@@ -115,7 +115,8 @@ static bool waits(const struct run_row *run)
            (base_is(run->waiting_on, "effect") || base_is(run->waiting_on, "intent"));
 }
 
-/* `told`: it did not bring the outcome itself, or begins to wait after it has come. */
+/* `told`: it did not bring the outcome itself, or begins to wait for a person after it has come.
+ * One that waits for a time may find it there when it is over. */
 static void check_run(struct world *world, const struct run_row *run, bool told)
 {
     bool open = base_has_intent(world->base, run, false);
@@ -142,7 +143,8 @@ void rules_outside_commit(struct world *world, const struct base_session *sessio
                       session->owner != rules_claimer(world, intent->tenant) &&
                           !base_intent_open(intent));
         } else if (change->table == T_RUN) {
-            check_run(world, change->row, true);
+            const struct run_row *run = change->row;
+            check_run(world, run, base_is(run->waiting_on, "intent"));
         }
     }
 }

@@ -17,11 +17,9 @@
 enum { NAME_BYTES = 200, FILE_MODE = 0640 };
 
 struct file {
-    const struct effect_intent *intent; /* unchanged while it is performed */
-    bool look;
+    const struct effect_call *call;
+    const struct effect_intent *intent;
     struct effect_result result;
-    effect_performed done;
-    void *data;
 };
 
 static void hex_of(const char *bytes, size_t length, char out[RV_HASH_HEX])
@@ -161,7 +159,7 @@ static void look(struct file *file)
 static void work(void *data)
 {
     struct file *file = data;
-    if (file->look) {
+    if (file->call->look) {
         look(file);
     } else {
         perform(file);
@@ -171,26 +169,13 @@ static void work(void *data)
 static void worked(void *data)
 {
     struct file *file = data;
-    file->done(file->data, &file->result);
+    file->call->done(file->call->data, &file->result);
     rv_free(file);
 }
 
-static void begin(struct rv_effects *effects, const struct effect_intent *intent, bool looks,
-                  effect_performed done, void *data)
+void effect_file_begin(struct rv_effects *effects, struct effect_call *call)
 {
     struct file *file = rv_alloc(sizeof *file);
-    *file = (struct file){.intent = intent, .look = looks, .done = done, .data = data};
+    *file = (struct file){.call = call, .intent = call->intent};
     rv_work(effect_loop(effects), work, worked, file);
-}
-
-void effect_file_perform(struct rv_effects *effects, const struct effect_intent *intent,
-                         effect_performed done, void *data)
-{
-    begin(effects, intent, false, done, data);
-}
-
-void effect_file_look(struct rv_effects *effects, const struct effect_intent *intent,
-                      effect_performed done, void *data)
-{
-    begin(effects, intent, true, done, data);
 }

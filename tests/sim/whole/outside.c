@@ -248,10 +248,8 @@ struct file_job {
     struct node *node;
     int incarnation;
     struct deed *deed;
-    bool look;
+    const struct effect_call *call;
     enum effect_verdict verdict;
-    effect_performed done;
-    void *data;
 };
 
 static void file_done(void *data)
@@ -265,7 +263,7 @@ static void file_done(void *data)
         effect_result_set(&result, job->verdict,
                           job->verdict == EFFECT_REFUSED ? RV_CONFLICT : RV_IO, "the disk says no");
     }
-    job->done(job->data, &result);
+    job->call->done(job->call->data, &result);
 }
 
 /* The whole process stands still, its pool of threads, too. */
@@ -281,7 +279,7 @@ static void file_works(struct world *world, void *data)
         world_at(world, world->now_us + DISK_MS * WORLD_MS, file_works, job);
         return;
     }
-    if (job->look) {
+    if (job->call->look) {
         job->verdict = goes_wrong(world)  ? EFFECT_UNKNOWN
                        : deed->times == 0 ? EFFECT_NOT_YET
                                           : EFFECT_HAPPENED;
@@ -299,8 +297,7 @@ static void file_works(struct world *world, void *data)
     world_leave();
 }
 
-static void file_begin(struct rv_effects *effects, const struct effect_intent *intent, bool look,
-                       effect_performed done, void *data)
+void effect_file_begin(struct rv_effects *effects, struct effect_call *call)
 {
     struct node *node = loop_node(effect_loop(effects));
     struct world *world = node->world;
@@ -309,23 +306,9 @@ static void file_begin(struct rv_effects *effects, const struct effect_intent *i
     heap_leave(before);
     *job = (struct file_job){.node = node,
                              .incarnation = node->incarnation,
-                             .deed = outside_deed(world, intent->key),
-                             .look = look,
-                             .done = done,
-                             .data = data};
+                             .deed = outside_deed(world, call->intent->key),
+                             .call = call};
     world_at(world, world->now_us + world_below(world, DISK_MS * WORLD_MS), file_works, job);
-}
-
-void effect_file_perform(struct rv_effects *effects, const struct effect_intent *intent,
-                         effect_performed done, void *data)
-{
-    file_begin(effects, intent, false, done, data);
-}
-
-void effect_file_look(struct rv_effects *effects, const struct effect_intent *intent,
-                      effect_performed done, void *data)
-{
-    file_begin(effects, intent, true, done, data);
 }
 
 /* ---- people ---- */

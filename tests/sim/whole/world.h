@@ -91,6 +91,7 @@ struct node {
     struct rv_run_room room;
     struct rv_model_engine engine;
     struct rv_model *model;
+    bool model_stopped; /* it answers at once, with nothing */
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
     struct rv_cluster *lines;         /* NULL: none */

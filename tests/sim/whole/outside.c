@@ -29,6 +29,7 @@ enum {
     LEAST_TIMEOUT_MS = 500,
     DISK_MS = 40,
     WAYS_MOST = 2,
+    TROUBLE = 60, /* thousandths of the attempts, as they begin and as they arrive */
     EARLY = 100 /* thousandths of the looks of people at what does not wait for them yet */
 };
 
@@ -105,6 +106,7 @@ struct deed *outside_deed(struct world *world, const char *key)
 /* An attempt is on its way: each has been said before, in a transaction of its own. */
 static void sent(struct world *world, struct deed *deed)
 {
+    outside_trouble(world, deed->by, deed->tenant, deed->run);
     world->tally.letters++;
     world->tally.rules++;
     if (++deed->sent > deed->begun) {
@@ -119,6 +121,7 @@ static void happens(struct world *world, void *data)
     deed->pending = false;
     deed->times++;
     world->tally.deeds++;
+    world->tally.undone += deed->undoes != NULL;
     world->tally.rules++;
     world_note(world, "outside: %s happens", deed->key);
     if (deed->times > 1) {
@@ -127,6 +130,7 @@ static void happens(struct world *world, void *data)
     if (deed->undoes != NULL && deed->undoes->times == 0) {
         world_broken(world, "%s takes back what has not happened", deed->key);
     }
+    rules_deed(world, deed);
 }
 
 /* Now, or a while after it was taken; gives how long it takes. */
@@ -140,6 +144,51 @@ static int64_t happens_soon(struct world *world, struct deed *deed)
     deed->pending = true;
     world_at(world, world->now_us + wait_us, happens, deed);
     return wait_us;
+}
+
+/* ---- what goes wrong where it hurts ---- */
+
+struct trouble {
+    int incarnation;
+    int32_t tenant;
+    int64_t run;
+};
+
+static void trouble_comes(struct world *world, void *data)
+{
+    const struct trouble *trouble = data;
+    struct node *node = NULL;
+    for (int i = 0; i < world->node_count; i++) {
+        struct node *one = &world->nodes[i];
+        node = one->alive && one->incarnation == trouble->incarnation ? one : node;
+    }
+    if (node == NULL || node->stopping || node->paused || world_calm(world)) {
+        return;
+    }
+    world_note(world, "trouble with run %" PRId64 ", which does something outside", trouble->run);
+    world->tally.troubles++;
+    world_hurt(world, world->now_us);
+    switch (world_below(world, 8)) {
+    case 0:
+    case 1: world_kill(node); break;
+    case 2:
+    case 3: world_stand_still(node, world_below(world, 8 * WORLD_SECOND)); break;
+    case 4: world_stop(node); break;
+    case 5: world_database_crashes(world); break;
+    default: people_cancel(world, node, trouble->tenant, trouble->run); break;
+    }
+}
+
+void outside_trouble(struct world *world, int incarnation, int32_t tenant, int64_t run)
+{
+    if (!world_calm(world) && world_chance(world, TROUBLE)) {
+        struct heap *before = heap_enter(&world->heap);
+        struct trouble *trouble = rv_alloc(sizeof *trouble);
+        heap_leave(before);
+        *trouble = (struct trouble){incarnation, tenant, run};
+        world_at(world, world->now_us + world_below(world, 4 * world->rates.latency_us),
+                 trouble_comes, trouble);
+    }
 }
 
 /* ---- requests and mails ---- */
@@ -347,9 +396,28 @@ static void say(struct world *world, const struct intent_row *intent)
     heap_leave(before);
 }
 
+static bool is_database_there(const struct world *world)
+{
+    return world->now_us >= world->down_until_us && world->now_us >= world->stall_until_us;
+}
+
+void outside_switch(struct world *world)
+{
+    const struct base_rows *rows = &world->base->tables[T_CONNECTOR];
+    struct connector_row *connector = rows->rows[world_below(world, rows->count)];
+    if (is_database_there(world) && world->base->head_locks[connector->tenant] == NULL) {
+        struct base_call call = {.base = world->base}; /* one row, in a moment */
+        base_touch(&call, T_CONNECTOR, connector);
+        connector->enabled = !connector->enabled;
+        connector->version++;
+        world_note(world, "connector %s of company %d is switched %s", connector->name,
+                   (int)connector->tenant, connector->enabled ? "on" : "off");
+    }
+}
+
 bool outside_resolve(struct world *world)
 {
-    if (world->now_us < world->down_until_us || world->now_us < world->stall_until_us) {
+    if (!is_database_there(world)) {
         return false;
     }
     BASE_EACH(world->base, T_INTENT, intent_row, intent)

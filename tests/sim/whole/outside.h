@@ -11,6 +11,10 @@ enum { OUTSIDE_AFTER_US = 1500 * 1000 }; /* what was taken is done by then, or n
 struct deed {
     struct deed *next; /* of all in the world */
     char key[RV_EFFECT_KEY_TEXT];
+    int32_t tenant;
+    int64_t run;
+    int32_t seq;
+    int by;    /* incarnation of who began the newest attempt */
     int begun; /* attempts, as they were committed */
     int sent;  /* ... that have arrived */
     int times; /* it has happened */
@@ -19,6 +23,8 @@ struct deed {
     struct deed *undoes;   /* NULL: nothing */
 };
 
+/* It happens just now: does it stand already? */
+void rules_deed(struct world *world, const struct deed *deed);
 /* Made when nobody has asked for it before. */
 struct deed *outside_deed(struct world *world, const char *key);
 

@@ -6,6 +6,7 @@
  *   truth    what is told as failed or withdrawn has not happened, what is told as done has
  *   runs     none ends before its effects have; one that waits for an effect is woken by time, or by
  *            a person whose word is waited for
+ *   again    a run that goes on for a dead one does nothing again that stands
  *   once     nothing happens twice, and nothing arrives that was not said before: outside.c
  */
 #include "tests/sim/whole/outside.h"
@@ -94,6 +95,9 @@ static void check_intent(struct world *world, const struct base_session *session
     if (was == NULL) {
         rule(world, base_is(intent->state, "intended") && deed->begun == 0,
              "an intent that is not new", intent, "nothing");
+        deed->tenant = intent->tenant;
+        deed->run = intent->run;
+        deed->seq = intent->seq;
         return;
     }
     rule(world, base_intent_open(was), "an effect that has its outcome moves", intent, was->state);
@@ -104,7 +108,11 @@ static void check_intent(struct world *world, const struct base_session *session
          was->state);
     rule(world, lines(session, intent) == 1, "a move without its line", intent, was->state);
     check_truth(world, intent, was->state);
-    deed->begun += intent->attempt > was->attempt;
+    if (intent->attempt > was->attempt) {
+        deed->begun++;
+        deed->by = session->owner;
+        outside_trouble(world, deed->by, intent->tenant, intent->run);
+    }
     world->tally.withdrawn += base_is(intent->state, "failed") &&
                               base_is(rv_json_str(intent->outcome, "how", NULL), "withdrawn");
 }
@@ -146,6 +154,34 @@ void rules_outside_commit(struct world *world, const struct base_session *sessio
             const struct run_row *run = change->row;
             check_run(world, run, base_is(run->waiting_on, "intent"));
         }
+    }
+}
+
+/* It has happened, and nothing has taken it back. */
+static bool stands(struct world *world, const struct intent_row *intent)
+{
+    const struct deed *deed = outside_deed(world, intent->key);
+    for (const struct deed *other = world->deeds; other != NULL; other = other->next) {
+        if (other->undoes == deed && other->times > 0) {
+            return false;
+        }
+    }
+    return deed->times > 0;
+}
+
+void rules_deed(struct world *world, const struct deed *deed)
+{
+    const struct intent_row *intent =
+        base_intent(world->base, deed->tenant, deed->run, deed->seq);
+    int64_t of = rules_revived_from(world, deed->tenant, deed->run);
+    for (int depth = 0; of != 0 && depth < 64; depth++) {
+        BASE_EACH(world->base, T_INTENT, intent_row, other)
+        {
+            rule(world,
+                 other->run != of || !json_equal(other->args, intent->args) || !stands(world, other),
+                 "a revived run does again what stands", intent, "there");
+        }
+        of = rules_revived_from(world, deed->tenant, of);
     }
 }
 

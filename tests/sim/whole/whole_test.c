@@ -187,8 +187,9 @@ static void report(const struct result *all, int64_t began_us)
            sum->cut_commits);
     printf("  outside: %" PRId64 " attempts arrived, %" PRId64 " things done (%" PRId64
            " unheard of), %" PRId64 " repeats dropped, %" PRId64 " said by people, %" PRId64
-           " withdrawn\n",
-           sum->letters, sum->deeds, sum->unheard, sum->repeats, sum->said, sum->withdrawn);
+           " withdrawn, %" PRId64 " taken back, %" PRId64 " faults on the way\n",
+           sum->letters, sum->deeds, sum->unheard, sum->repeats, sum->said, sum->withdrawn,
+           sum->undone, sum->troubles);
 }
 
 /* The suite: all its seeds ran, none failed, and enough has happened. */

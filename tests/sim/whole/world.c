@@ -464,6 +464,12 @@ static void stop_took_too_long(struct world *world, void *data)
     }
 }
 
+void world_kill(struct node *node)
+{
+    node_kill(node);
+    come_back_later(node->world, node, 8 * WORLD_SECOND);
+}
+
 void world_stop(struct node *node)
 {
     node_stop(node);
@@ -501,6 +507,16 @@ struct node *world_some_node(struct world *world)
     return node->alive ? node : NULL;
 }
 
+void world_database_crashes(struct world *world)
+{
+    world->down_until_us = world->now_us + world_below(world, 4 * WORLD_SECOND);
+    world_note(world, "the database crashes and is away for %" PRId64 " ms",
+               (world->down_until_us - world->now_us) / 1000);
+    world->tally.crashes++;
+    world->base->started_us = base_now_us(world->base) + world->down_until_us - world->now_us;
+    wires_server_crash(world);
+}
+
 static void break_something(struct world *world)
 {
     struct node *node = world_some_node(world);
@@ -509,8 +525,7 @@ static void break_something(struct world *world)
     case 0:
     case 1:
         if (node != NULL) {
-            node_kill(node);
-            come_back_later(world, node, 8 * WORLD_SECOND);
+            world_kill(node);
         }
         break;
     case 2:
@@ -527,14 +542,7 @@ static void break_something(struct world *world)
             world_stand_still(node, 100 * WORLD_MS + world_below(world, 12 * WORLD_SECOND));
         }
         break;
-    case 6:
-        world->down_until_us = world->now_us + world_below(world, 4 * WORLD_SECOND);
-        world_note(world, "the database crashes and is away for %" PRId64 " ms",
-                   (world->down_until_us - world->now_us) / 1000);
-        world->tally.crashes++;
-        world->base->started_us = base_now_us(world->base) + world->down_until_us - world->now_us;
-        wires_server_crash(world);
-        break;
+    case 6: world_database_crashes(world); break;
     case 7:
         world->stall_until_us = world->now_us + world_below(world, 4 * WORLD_SECOND);
         world_hurt(world, world->stall_until_us); /* what has come until then waits so long */

@@ -137,6 +137,7 @@ struct world_tally {
     int64_t slow_commits, cut_commits; /* seconds long; ended by a crash */
     int64_t letters, deeds, repeats;   /* attempts that arrived; what they did; dropped by key */
     int64_t unheard, said, withdrawn;  /* done, and nobody heard; by people; never sent */
+    int64_t undone, troubles;          /* taken back; faults while an attempt was on its way */
     int64_t lived_us;
 };
 
@@ -223,12 +224,16 @@ bool world_calm(const struct world *world);
 void chance_begin(uint64_t seed);
 void books_begin(void);
 void versions_change(struct world *world);        /* somebody changes a version of an agent */
+/* The clerk wants it stopped. */
+void people_cancel(struct world *world, struct node *node, int32_t tenant, int64_t run);
 void people_act(struct world *world, void *data); /* and again and again */
 void world_open_case(struct world *world);
 struct node *world_some_node(struct world *world); /* NULL: it is not alive */
 void asks_act(struct world *world, struct node *node);
 bool ask_repeats(const struct ask *ask);
 
+void world_kill(struct node *node); /* and it comes back later */
+void world_database_crashes(struct world *world);
 void world_stand_still(struct node *node, int64_t for_us); /* as by SIGSTOP, and goes on later */
 void world_stop(struct node *node); /* asks it to end in order; one that takes too long is killed */
 void world_node_stopped(struct node *node); /* it ended in order */
@@ -276,8 +281,11 @@ json_t *outside_ways(struct world *world);              /* some of their names *
 /* Takes it, and says what its sender will hear, after so many microseconds. */
 int64_t outside_take(struct world *world, const struct outside_letter *letter,
                      struct rv_post_result *result);
+/* An attempt begins, or is on its way, by that process: something may go wrong with it now. */
+void outside_trouble(struct world *world, int incarnation, int32_t tenant, int64_t run);
 /* A person finds out what became of an effect; false: nothing waits for one. */
 bool outside_resolve(struct world *world);
+void outside_switch(struct world *world); /* a connector off, or on again */
 void rules_outside_commit(struct world *world, const struct base_session *session);
 void rules_outside_end(struct world *world);
 
@@ -326,6 +334,8 @@ void rules_promised_run(const struct ask *ask, int64_t run);
 void rules_once(const struct ask *ask);
 void rules_copied_step(struct world *world, const struct step_row *step);
 void rules_stopped_fire(struct world *world, int32_t tenant, int64_t fire);
+/* The run that it goes on for; 0: none. */
+int64_t rules_revived_from(struct world *world, int32_t tenant, int64_t run);
 void rules_effect(struct world *world, const struct event_row *event, int64_t run);
 void rules_told_end(struct world *world);
 bool rules_at_rest(struct world *world);

@@ -110,7 +110,9 @@ struct effect_move effect_after_look(const struct effect_intent *intent,
 struct effect_call {
     const struct effect_intent *intent; /* unchanged until then */
     bool look;
-    void (*done)(void *data, struct effect_result *result); /* exactly once, maybe inside the call */
+    int64_t over_us; /* monotonic: an attempt that has not happened by then never does */
+    void (*done)(void *data,
+                 struct effect_result *result); /* exactly once, maybe inside the call */
     void *data;
 };
 void effect_http_begin(struct rv_effects *effects, struct effect_call *call);

@@ -358,7 +358,7 @@ static void settle(struct op *op, struct effect_result *result)
     struct move *move = &op->move;
     static const char *const words[] = {"happened", "refused", "not yet", "unknown"};
     *move = (struct move){.to = op->call.look ? effect_after_look(&op->intent, result)
-                                            : effect_after_attempt(&op->intent, result),
+                                              : effect_after_attempt(&op->intent, result),
                           .attempt = op->intent.attempt,
                           .looks = op->call.look ? op->intent.looks + 1 : op->intent.looks,
                           .what = op->call.look ? "look" : "attempt",
@@ -377,15 +377,20 @@ static void settle(struct op *op, struct effect_result *result)
     write_move(op);
 }
 
+static int64_t timeout_ms(const struct effect_intent *intent)
+{
+    return effect_setting(intent, "timeout_ms", TIMEOUT_DEFAULT_MS);
+}
+
 static void begin_attempt(struct op *op)
 {
-    int64_t timeout_ms = effect_setting(&op->intent, "timeout_ms", TIMEOUT_DEFAULT_MS);
-    op->move = (struct move){.to = {EFFECT_ATTEMPTING, timeout_ms + RV_EFFECT_MARGIN_MS},
-                             .attempt = op->intent.attempt + 1,
-                             .looks = op->intent.looks,
-                             .what = "begin",
-                             .begins = true,
-                             .detail = json_pack("{s:i}", "attempt", op->intent.attempt + 1)};
+    op->move =
+        (struct move){.to = {EFFECT_ATTEMPTING, timeout_ms(&op->intent) + RV_EFFECT_MARGIN_MS},
+                      .attempt = op->intent.attempt + 1,
+                      .looks = op->intent.looks,
+                      .what = "begin",
+                      .begins = true,
+                      .detail = json_pack("{s:i}", "attempt", op->intent.attempt + 1)};
     write_move(op);
 }
 
@@ -486,8 +491,13 @@ static void on_performed(void *data, struct effect_result *result)
 static void perform(struct op *op, bool look)
 {
     struct rv_effects *effects = op->effects;
-    int64_t late_us = rv_mono_us(rv_loop_clock(effects->options.loop)) - op->decided_us;
-    op->call = (struct effect_call){&op->intent, look, on_performed, op};
+    int64_t mono_us = rv_mono_us(rv_loop_clock(effects->options.loop));
+    int64_t late_us = mono_us - op->decided_us;
+    op->call = (struct effect_call){.intent = &op->intent,
+                                    .look = look,
+                                    .over_us = mono_us + timeout_ms(&op->intent) * 1000,
+                                    .done = on_performed,
+                                    .data = op};
     if (!look && (late_us > RV_EFFECT_LATE_MS * 1000 || effects->closing)) {
         struct effect_result late = {.answer = NULL};
         effect_result_set(&late, EFFECT_NOT_YET, RV_TIMEOUT,

@@ -2,8 +2,8 @@
  * and people who go and see.  Stands in for runtime/effect/perform_file.c, too.
  *
  * Whoever takes something may refuse it, say "not now", do it and lose the answer, do it a moment
- * later, or answer too late.  What one has taken is done within OUTSIDE_AFTER_US, or never: that is what a
- * connector's rule builds on (effect.h).
+ * later, or answer too late.  What one has taken is done within OUTSIDE_AFTER_US, or never: that is
+ * what a connector's rule builds on (effect.h).
  *
  *   keyed   drops repeats by their key         rule repeat
  *   asked   tells about a key                  rule status
@@ -30,7 +30,7 @@ enum {
     DISK_MS = 40,
     WAYS_MOST = 2,
     TROUBLE = 60, /* thousandths of the attempts, as they begin and as they arrive */
-    EARLY = 100 /* thousandths of the looks of people at what does not wait for them yet */
+    EARLY = 100   /* thousandths of the looks of people at what does not wait for them yet */
 };
 
 static const struct {
@@ -48,12 +48,11 @@ void outside_make(struct world *world, int32_t tenant)
 {
     struct base_call call = {.base = world->base};
     for (size_t i = 0; i < RV_COUNT(ways); i++) {
-        json_t *settings =
-            json_pack("{s:s,s:[s],s:i,s:i,s:i,s:s,s:[s]}", "host", "outside.example", "methods",
-                      "POST", "timeout_ms", LEAST_TIMEOUT_MS + (int)world_below(world, 3000),
-                      "attempts", 2 + (int)world_below(world, 3), "backoff_ms",
-                      100 + (int)world_below(world, 900), "from", "reeve@company.example",
-                      "recipients", "*@outside.example");
+        json_t *settings = json_pack(
+            "{s:s,s:[s],s:i,s:i,s:i,s:s,s:[s]}", "host", "outside.example", "methods", "POST",
+            "timeout_ms", LEAST_TIMEOUT_MS + (int)world_below(world, 3000), "attempts",
+            2 + (int)world_below(world, 3), "backoff_ms", 100 + (int)world_below(world, 900),
+            "from", "reeve@company.example", "recipients", "*@outside.example");
         if (strcmp(ways[i].rule, "status") == 0) {
             json_object_set_new(settings, "status", json_string("/status/{key}"));
         }
@@ -74,8 +73,7 @@ json_t *outside_ways(struct world *world)
 {
     json_t *names = json_array();
     for (int64_t left = 1 + world_below(world, WAYS_MOST); left > 0; left--) {
-        json_array_append_new(names,
-                              json_string(ways[world_below(world, RV_COUNT(ways))].name));
+        json_array_append_new(names, json_string(ways[world_below(world, RV_COUNT(ways))].name));
     }
     return names;
 }
@@ -334,9 +332,10 @@ static void file_works(struct world *world, void *data)
                                           : EFFECT_HAPPENED;
     } else {
         sent(world, deed);
-        job->verdict = goes_wrong(world)  ? EFFECT_NOT_YET
-                       : deed->times == 0 ? EFFECT_HAPPENED
-                                          : EFFECT_REFUSED;
+        bool over = world->now_us >= job->call->over_us;
+        job->verdict = over || goes_wrong(world) ? EFFECT_NOT_YET
+                       : deed->times == 0        ? EFFECT_HAPPENED
+                                                 : EFFECT_REFUSED;
         if (job->verdict == EFFECT_HAPPENED) {
             happens(world, deed);
         }

@@ -14,10 +14,10 @@ struct deed {
     int32_t tenant;
     int64_t run;
     int32_t seq;
-    int by;    /* incarnation of who began the newest attempt */
-    int begun; /* attempts, as they were committed */
-    int sent;  /* ... that have arrived */
-    int times; /* it has happened */
+    int by;                /* incarnation of who began the newest attempt */
+    int begun;             /* attempts, as they were committed */
+    int sent;              /* ... that have arrived */
+    int times;             /* it has happened */
     bool pending;          /* it was taken, and will happen in a moment */
     int64_t busy_until_us; /* until then something may come of an attempt */
     struct deed *undoes;   /* NULL: nothing */

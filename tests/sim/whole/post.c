@@ -202,8 +202,7 @@ void rv_poster_send(struct rv_poster *poster, const struct rv_post *post,
 {
     struct world *world = poster->node->world;
     bool outside = outside_is(post->url);
-    int64_t timeout_us =
-        outside ? post->timeout_ms * WORLD_MS : RV_POST_TIMEOUT_MS * WORLD_MS / 5;
+    int64_t timeout_us = outside ? post->timeout_ms * WORLD_MS : RV_POST_TIMEOUT_MS * WORLD_MS / 5;
     struct heap *before = heap_enter(&world->heap);
     struct attempt *attempt = rv_alloc(sizeof *attempt);
     *attempt = (struct attempt){.next = poster->attempts,
@@ -225,6 +224,5 @@ void rv_poster_send(struct rv_poster *poster, const struct rv_post *post,
         struct deed *deed = outside_deed(world, attempt->key);
         deed->busy_until_us = attempt->over_us + OUTSIDE_AFTER_US;
     }
-    world_at(world, world->now_us + wire_latency_us(world), outside ? connected : arrives,
-             attempt);
+    world_at(world, world->now_us + wire_latency_us(world), outside ? connected : arrives, attempt);
 }

@@ -1,13 +1,12 @@
 /* rules_outside.c -- what must hold of effects outside: of the rows, and of what has happened.
  *
- *   moves    an intent moves only as its connector's rule allows, each time with its line in the log
- *            and its audit record; an attempt begins only of what is known not to have happened, or
- *            where repeats are dropped
- *   truth    what is told as failed or withdrawn has not happened, what is told as done has
- *   runs     none ends before its effects have; one that waits for an effect is woken by time, or by
- *            a person whose word is waited for
- *   again    a run that goes on for a dead one does nothing again that stands
- *   once     nothing happens twice, and nothing arrives that was not said before: outside.c
+ *   moves    an intent moves only as its connector's rule allows, each time with its line in the
+ * log and its audit record; an attempt begins only of what is known not to have happened, or where
+ * repeats are dropped truth    what is told as failed or withdrawn has not happened, what is told
+ * as done has runs     none ends before its effects have; one that waits for an effect is woken by
+ * time, or by a person whose word is waited for again    a run that goes on for a dead one does
+ * nothing again that stands once     nothing happens twice, and nothing arrives that was not said
+ * before: outside.c
  */
 #include "tests/sim/whole/outside.h"
 #include "tests/sim/whole/world.h"
@@ -171,14 +170,14 @@ static bool stands(struct world *world, const struct intent_row *intent)
 
 void rules_deed(struct world *world, const struct deed *deed)
 {
-    const struct intent_row *intent =
-        base_intent(world->base, deed->tenant, deed->run, deed->seq);
+    const struct intent_row *intent = base_intent(world->base, deed->tenant, deed->run, deed->seq);
     int64_t of = rules_revived_from(world, deed->tenant, deed->run);
     for (int depth = 0; of != 0 && depth < 64; depth++) {
         BASE_EACH(world->base, T_INTENT, intent_row, other)
         {
             rule(world,
-                 other->run != of || !json_equal(other->args, intent->args) || !stands(world, other),
+                 other->run != of || !json_equal(other->args, intent->args) ||
+                     !stands(world, other),
                  "a revived run does again what stands", intent, "there");
         }
         of = rules_revived_from(world, deed->tenant, of);

@@ -67,12 +67,11 @@ static void load_connector(struct base_call *call)
         }
         base_row(call);
         base_out_int(call, base_int(call, 2, i));
-        base_out_json(
-            call,
-            json_pack("{s:o,s:{s:i,s:o,s:o,s:o}}", "connector", said, "facts", "version",
-                      connector != NULL ? connector->version : 0, "connector", text_or_null(name),
-                      "kind", text_or_null(connector != NULL ? connector->kind : NULL), "host",
-                      text_or_null(rv_json_str(said, "host", NULL))));
+        base_out_json(call, json_pack("{s:o,s:{s:i,s:o,s:o,s:o}}", "connector", said, "facts",
+                                      "version", connector != NULL ? connector->version : 0,
+                                      "connector", text_or_null(name), "kind",
+                                      text_or_null(connector != NULL ? connector->kind : NULL),
+                                      "host", text_or_null(rv_json_str(said, "host", NULL))));
     }
 }
 
@@ -172,8 +171,7 @@ static void effect_intend(struct base_call *call)
 }
 
 /* {"cancel": why} before the rest, when somebody wants the run to stop. */
-static json_t *with_cancel(struct base_call *call, const struct intent_row *intent,
-                           json_t *outcome)
+static json_t *with_cancel(struct base_call *call, const struct intent_row *intent, json_t *outcome)
 {
     if (intent->cancel == NULL || outcome == NULL) {
         return outcome;
@@ -251,8 +249,8 @@ static void effect_wake(struct base_call *call)
 
 static void effect_resolve(struct base_call *call)
 {
-    struct intent_row *intent = base_intent(call->base, call->tenant, base_int(call, 2, 0),
-                                            (int32_t)base_int(call, 3, 0));
+    struct intent_row *intent =
+        base_intent(call->base, call->tenant, base_int(call, 2, 0), (int32_t)base_int(call, 3, 0));
     bool over = intent != NULL && intent->has_until && base_is(intent->state, "attempting") &&
                 intent->until_us < base_now_us(call->base);
     if (intent == NULL ||

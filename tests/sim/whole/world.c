@@ -183,10 +183,9 @@ struct plan {
     json_t *manifest;
 };
 static struct plan plans[] = {
-    {.name = "clerk"}, {.name = "payer"},  {.name = "waiter"},
-    {.name = "boss"},  {.name = "helper"}, {.name = "spender"},
-    {.name = "asker"}, {.name = "dozer"},  {.name = "adviser"},
-    {.name = "courier"},
+    {.name = "clerk"},   {.name = "payer"},   {.name = "waiter"}, {.name = "boss"},
+    {.name = "helper"},  {.name = "spender"}, {.name = "asker"},  {.name = "dozer"},
+    {.name = "adviser"}, {.name = "courier"},
 };
 static struct plan policy = {.name = "policy"};
 
@@ -367,9 +366,8 @@ static void open_case(struct world *world, int32_t tenant, const char *type)
     bool outside = strcmp(type, "X08") == 0;
     for (int64_t i = 0; i < count; i++) {
         bool unlucky = outside && world_chance(world, UNLUCKY); /* it will be taken back */
-        json_array_append_new(
-            amounts, json_integer(unlucky ? 13 * (1 + world_below(world, 70))
-                                          : 1 + world_below(world, 1000)));
+        json_array_append_new(amounts, json_integer(unlucky ? 13 * (1 + world_below(world, 70))
+                                                            : 1 + world_below(world, 1000)));
     }
     struct exception_row *exception = base_insert(&call, T_EXCEPTION);
     *exception = (struct exception_row){

@@ -91,7 +91,7 @@ struct node {
     struct rv_run_room room;
     struct rv_model_engine engine;
     struct rv_model *model;
-    bool model_stopped; /* it answers at once, with nothing */
+    bool model_stopped;                /* it answers at once, with nothing */
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
     struct rv_cluster *lines;         /* NULL: none */
@@ -223,7 +223,7 @@ bool world_calm(const struct world *world);
 
 void chance_begin(uint64_t seed);
 void books_begin(void);
-void versions_change(struct world *world);        /* somebody changes a version of an agent */
+void versions_change(struct world *world); /* somebody changes a version of an agent */
 /* The clerk wants it stopped. */
 void people_cancel(struct world *world, struct node *node, int32_t tenant, int64_t run);
 void people_act(struct world *world, void *data); /* and again and again */

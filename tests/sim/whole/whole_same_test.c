@@ -383,7 +383,8 @@ static int64_t a_number(const struct rv_statement *statement, const char *name, 
 {
     static const int some[] = {RV_STEP_READ,  RV_STEP_PLAN,         RV_STEP_ACTION,
                                RV_STEP_START, RV_STEP_COMPENSATION, RV_STEP_CHILD,
-                               RV_STEP_REPLY, RV_STEP_PUBLISH,      RV_STEP_OUTCOME};
+                               RV_STEP_REPLY, RV_STEP_PUBLISH,      RV_STEP_OUTCOME,
+                               RV_STEP_EFFECT};
     if (strcmp(name, "kind") == 0 && statement == &rv_sql_journal_append) {
         kinds[row] = some[below((int64_t)RV_COUNT(some))];
         return kinds[row];

@@ -37,10 +37,10 @@ static void place_open(struct place *place)
     snprintf(place->folder, sizeof place->folder, "/tmp/rv-effect-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(place->folder));
     snprintf(place->key, sizeof place->key, "reeve-1-r1-2");
-    place->intent = (struct effect_intent){
-        .key = place->key,
-        .target = place->folder,
-        .args = json_pack("{s:s,s:s}", "name", "pay.xml", "text", "<pay/>")};
+    place->intent =
+        (struct effect_intent){.key = place->key,
+                               .target = place->folder,
+                               .args = json_pack("{s:s,s:s}", "name", "pay.xml", "text", "<pay/>")};
 }
 
 static void place_close(struct place *place)

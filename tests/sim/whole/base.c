@@ -1,5 +1,6 @@
 /* base.c -- sessions, transactions, values, and the statements by name; see base.h. */
 #include "tests/sim/whole/base.h"
+#include "tests/sim/whole/effect_rows.h"
 #include "tests/sim/whole/once.h"
 
 #include "runtime/base/check.h"

@@ -12,6 +12,7 @@
  *   disk    one file of a name                 rule look
  *   drop    as disk                            rule person
  */
+#include "tests/sim/whole/effect_rows.h"
 #include "tests/sim/whole/world.h"
 
 #include "effect_sql.h"

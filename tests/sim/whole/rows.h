@@ -126,19 +126,16 @@ struct signal_row {
     bool gone;
     int32_t tenant;
     int64_t run, id;
-    const char *name;
+    const char *name, *sent_by;
     json_t *body;
-    const char *sent_by;
     int consumed_seq; /* 0: NULL */
 };
 struct update_row {
     bool gone;
     int32_t tenant;
     int64_t run, signal;
-    const char *id;
-    const char *name;
+    const char *id, *name, *sent_by;
     uint8_t digest[RV_HASH_BYTES];
-    const char *sent_by;
 };
 struct revival_row {
     bool gone;
@@ -292,37 +289,6 @@ struct fire_row {
     int attempt;
     bool has_lease;
     int64_t lease_us;
-};
-struct connector_row {
-    bool gone;
-    int32_t tenant;
-    int64_t id;
-    const char *name, *kind, *target, *reconcile;
-    json_t *settings;
-    int version;
-    bool enabled;
-};
-struct intent_row {
-    bool gone;
-    int32_t tenant;
-    int64_t run;
-    int32_t seq;
-    const char *key, *action, *connector, *state;
-    json_t *args;
-    int attempt, looks;
-    bool has_until;
-    int64_t until_us;
-    const char *cancel; /* NULL */
-    json_t *outcome;    /* NULL */
-};
-struct effect_log_row {
-    bool gone;
-    int32_t tenant;
-    int64_t run;
-    int32_t seq;
-    int64_t n;
-    const char *what;
-    json_t *detail;
 };
 /* of the catalogue in books.c */
 struct line_row {

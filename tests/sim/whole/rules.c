@@ -12,6 +12,7 @@
  * has given it away itself promises    what a person was told is done, is there messages    nothing
  * is delivered that was not committed, and in the end everything is
  */
+#include "tests/sim/whole/effect_rows.h"
 #include "tests/sim/whole/world.h"
 
 #include "erp/command/command.h"

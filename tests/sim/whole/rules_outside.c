@@ -8,6 +8,7 @@
  * nothing again that stands once     nothing happens twice, and nothing arrives that was not said
  * before: outside.c
  */
+#include "tests/sim/whole/effect_rows.h"
 #include "tests/sim/whole/outside.h"
 #include "tests/sim/whole/world.h"
 

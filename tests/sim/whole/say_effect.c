@@ -1,6 +1,7 @@
 /* say_effect.c -- runtime/effect/sql/effect.sql, as far as a node and people send it, and what the
  * gate loads of a connector. */
 #include "tests/sim/whole/base.h"
+#include "tests/sim/whole/effect_rows.h"
 
 #include "runtime/run/run_trace.h"
 

@@ -12,6 +12,7 @@
 #include "runtime/db/db.h"
 #include "runtime/run/run.h"
 #include "tests/sim/whole/base.h"
+#include "tests/sim/whole/effect_rows.h"
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
 
@@ -105,6 +106,10 @@ static const struct rv_statement *const compared[] = {&rv_sql_head_lock,
                                                       &rv_sql_run_once_look,
                                                       &rv_sql_run_once_put,
                                                       &rv_sql_run_once_answer,
+                                                      &rv_sql_journal_append,
+                                                      &rv_sql_journal_append,
+                                                      &rv_sql_journal_append,
+                                                      &rv_sql_run_fork_look,
                                                       &rv_sql_run_fork_look,
                                                       &rv_sql_run_fork_copy,
                                                       &rv_sql_run_revival_put,
@@ -381,10 +386,9 @@ static void put_bytes(struct rv_args *args, const struct rv_statement *statement
 
 static int64_t a_number(const struct rv_statement *statement, const char *name, int row)
 {
-    static const int some[] = {RV_STEP_READ,  RV_STEP_PLAN,         RV_STEP_ACTION,
-                               RV_STEP_START, RV_STEP_COMPENSATION, RV_STEP_CHILD,
-                               RV_STEP_REPLY, RV_STEP_PUBLISH,      RV_STEP_OUTCOME,
-                               RV_STEP_EFFECT};
+    static const int some[] = {RV_STEP_READ,         RV_STEP_PLAN,  RV_STEP_ACTION, RV_STEP_START,
+                               RV_STEP_COMPENSATION, RV_STEP_CHILD, RV_STEP_REPLY,  RV_STEP_PUBLISH,
+                               RV_STEP_OUTCOME,      RV_STEP_EFFECT};
     if (strcmp(name, "kind") == 0 && statement == &rv_sql_journal_append) {
         kinds[row] = some[below((int64_t)RV_COUNT(some))];
         return kinds[row];

@@ -208,7 +208,10 @@ static bool live_suite(int jobs)
                   all.sum.crowds > SUITE_SEEDS / 40 && all.sum.late > SUITE_SEEDS / 4 &&
                   all.sum.twice > SUITE_SEEDS / 4 && all.sum.answers > SUITE_SEEDS &&
                   all.sum.slow_commits > SUITE_SEEDS / 20 &&
-                  all.sum.cut_commits > SUITE_SEEDS / 1000;
+                  all.sum.cut_commits > SUITE_SEEDS / 1000 && all.sum.deeds > SUITE_SEEDS &&
+                  all.sum.unheard > SUITE_SEEDS / 20 && all.sum.repeats > SUITE_SEEDS / 100 &&
+                  all.sum.said > SUITE_SEEDS / 20 && all.sum.withdrawn > SUITE_SEEDS / 200 &&
+                  all.sum.undone > SUITE_SEEDS / 10 && all.sum.troubles > SUITE_SEEDS / 20;
     if (all.ran != SUITE_SEEDS || !enough) {
         fprintf(stderr, "sim: %" PRId64 " of %d seeds ran%s\n", all.ran, SUITE_SEEDS,
                 enough ? "" : ", and too little happened in them to prove anything");

@@ -103,20 +103,21 @@ struct effect_move effect_after_attempt(const struct effect_intent *intent,
 struct effect_move effect_after_look(const struct effect_intent *intent,
                                      const struct effect_result *result);
 
-/* ---- perform_*.c: `done` exactly once, maybe inside the call; the intent lives until then ---- */
+/* ---- perform_*.c ---- */
 
-typedef void (*effect_performed)(void *data, struct effect_result *result);
-
-void effect_http_perform(struct rv_effects *effects, const struct effect_intent *intent,
-                         effect_performed done, void *data);
-void effect_http_look(struct rv_effects *effects, const struct effect_intent *intent,
-                      effect_performed done, void *data);
-void effect_mail_perform(struct rv_effects *effects, const struct effect_intent *intent,
-                         effect_performed done, void *data);
-void effect_file_perform(struct rv_effects *effects, const struct effect_intent *intent,
-                         effect_performed done, void *data);
-void effect_file_look(struct rv_effects *effects, const struct effect_intent *intent,
-                      effect_performed done, void *data);
+/* An attempt or a look on its way, part of what waits for it: whoever cuts it off leaves nothing
+ * behind. */
+struct effect_call {
+    const struct effect_intent *intent; /* unchanged until then */
+    bool look;
+    int64_t over_us; /* monotonic: an attempt that has not happened by then never does */
+    void (*done)(void *data,
+                 struct effect_result *result); /* exactly once, maybe inside the call */
+    void *data;
+};
+void effect_http_begin(struct rv_effects *effects, struct effect_call *call);
+void effect_mail_begin(struct rv_effects *effects, struct effect_call *call); /* never a look */
+void effect_file_begin(struct rv_effects *effects, struct effect_call *call);
 
 /* What an HTTP answer says of an attempt and of a look; pure. */
 void effect_http_judge(const struct rv_post_result *post, struct effect_result *result);

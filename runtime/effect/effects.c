@@ -53,13 +53,13 @@ struct op {
     struct op *previous, *next;
     struct effect_intent intent;
     struct move move;
+    struct effect_call call; /* what is performed; a look or an attempt */
     json_t *load_args;
     char *cancel; /* of this ask; NULL none */
     int64_t epoch;
     int64_t decided_us; /* monotonic, when the newest move was decided */
     int turns;
-    bool looking; /* what is performed is a look */
-    bool cut;     /* its answer came from the end of the node: somebody else's database by now */
+    bool cut; /* its answer came from the end of the node: somebody else's database by now */
     void (*done)(void *data, enum rv_code code, json_t *json, const struct rv_error *err);
     void *data;
 };
@@ -219,7 +219,6 @@ static void turn(struct op *op)
         .tenant = op->intent.tenant, .run = op->intent.run, .seq = op->intent.seq};
     effect_intent_fini(&op->intent);
     op->intent = fresh;
-    op->looking = false;
     struct rv_args *args = rv_args_create(&rv_sql_effect_load);
     rv_args_i64(args, 2, fresh.run);
     rv_args_i32(args, 3, fresh.seq);
@@ -291,7 +290,7 @@ static enum rv_code move_decide(struct rv_unit *unit, struct rv_batch *batch, st
     return RV_OK;
 }
 
-static void perform(struct op *op);
+static void perform(struct op *op, bool look);
 static void write_move(struct op *op);
 
 static void move_done(struct rv_unit *unit, enum rv_code code, const struct rv_error *err)
@@ -314,7 +313,7 @@ static void move_done(struct rv_unit *unit, enum rv_code code, const struct rv_e
             op->intent.state == EFFECT_ATTEMPTING || op->intent.state == EFFECT_UNCLEAR;
         op->intent.state = EFFECT_ATTEMPTING;
         op->intent.attempt = attempt;
-        perform(op);
+        perform(op, false);
     } else {
         turn(op);
     }
@@ -358,12 +357,12 @@ static void settle(struct op *op, struct effect_result *result)
 {
     struct move *move = &op->move;
     static const char *const words[] = {"happened", "refused", "not yet", "unknown"};
-    *move = (struct move){.to = op->looking ? effect_after_look(&op->intent, result)
-                                            : effect_after_attempt(&op->intent, result),
+    *move = (struct move){.to = op->call.look ? effect_after_look(&op->intent, result)
+                                              : effect_after_attempt(&op->intent, result),
                           .attempt = op->intent.attempt,
-                          .looks = op->looking ? op->intent.looks + 1 : op->intent.looks,
-                          .what = op->looking ? "look" : "attempt",
-                          .fact = !op->looking};
+                          .looks = op->call.look ? op->intent.looks + 1 : op->intent.looks,
+                          .what = op->call.look ? "look" : "attempt",
+                          .fact = !op->call.look};
     move->detail = json_pack("{s:s,s:O*,s:s*,s:s*}", "verdict", words[result->verdict], "answer",
                              result->answer, "code", result->answer == NULL ? result->code : NULL,
                              "message", result->answer == NULL ? result->message : NULL);
@@ -371,22 +370,27 @@ static void settle(struct op *op, struct effect_result *result)
     if (ended) {
         static const char *const rules[] = {"person", "repeat", "status", "look"};
         move->outcome = make_outcome(op, move->to.state == EFFECT_DONE,
-                                     op->looking ? rules[op->intent.rule] : "answer", result);
+                                     op->call.look ? rules[op->intent.rule] : "answer", result);
     }
     json_decref(result->answer);
     result->answer = NULL;
     write_move(op);
 }
 
+static int64_t timeout_ms(const struct effect_intent *intent)
+{
+    return effect_setting(intent, "timeout_ms", TIMEOUT_DEFAULT_MS);
+}
+
 static void begin_attempt(struct op *op)
 {
-    int64_t timeout_ms = effect_setting(&op->intent, "timeout_ms", TIMEOUT_DEFAULT_MS);
-    op->move = (struct move){.to = {EFFECT_ATTEMPTING, timeout_ms + RV_EFFECT_MARGIN_MS},
-                             .attempt = op->intent.attempt + 1,
-                             .looks = op->intent.looks,
-                             .what = "begin",
-                             .begins = true,
-                             .detail = json_pack("{s:i}", "attempt", op->intent.attempt + 1)};
+    op->move =
+        (struct move){.to = {EFFECT_ATTEMPTING, timeout_ms(&op->intent) + RV_EFFECT_MARGIN_MS},
+                      .attempt = op->intent.attempt + 1,
+                      .looks = op->intent.looks,
+                      .what = "begin",
+                      .begins = true,
+                      .detail = json_pack("{s:i}", "attempt", op->intent.attempt + 1)};
     write_move(op);
 }
 
@@ -471,10 +475,7 @@ static void decide_next(struct op *op)
         break;
     case NEXT_ATTEMPT: begin_attempt(op); break;
     case NEXT_PERSON: go_to_person(op); break;
-    case NEXT_LOOK:
-        op->looking = true;
-        perform(op);
-        break;
+    case NEXT_LOOK: perform(op, true); break;
     }
 }
 
@@ -487,31 +488,27 @@ static void on_performed(void *data, struct effect_result *result)
     settle(op, result);
 }
 
-static void perform(struct op *op)
+static void perform(struct op *op, bool look)
 {
     struct rv_effects *effects = op->effects;
-    int64_t late_us = rv_mono_us(rv_loop_clock(effects->options.loop)) - op->decided_us;
-    if (!op->looking && (late_us > RV_EFFECT_LATE_MS * 1000 || effects->closing)) {
+    int64_t mono_us = rv_mono_us(rv_loop_clock(effects->options.loop));
+    int64_t late_us = mono_us - op->decided_us;
+    op->call = (struct effect_call){.intent = &op->intent,
+                                    .look = look,
+                                    .over_us = mono_us + timeout_ms(&op->intent) * 1000,
+                                    .done = on_performed,
+                                    .data = op};
+    if (!look && (late_us > RV_EFFECT_LATE_MS * 1000 || effects->closing)) {
         struct effect_result late = {.answer = NULL};
         effect_result_set(&late, EFFECT_NOT_YET, RV_TIMEOUT,
                           "the attempt would have begun too late, and was not begun");
         settle(op, &late);
         return;
     }
+    op->cut = op->intent.kind != EFFECT_FILE;
     switch (op->intent.kind) {
-    case EFFECT_HTTP:
-        op->cut = true;
-        (op->looking ? effect_http_look : effect_http_perform)(effects, &op->intent, on_performed,
-                                                               op);
-        break;
-    case EFFECT_MAIL:
-        op->cut = true;
-        RV_ASSERT(!op->looking); /* connector.c: a mail has no such rule */
-        effect_mail_perform(effects, &op->intent, on_performed, op);
-        break;
-    case EFFECT_FILE:
-        (op->looking ? effect_file_look : effect_file_perform)(effects, &op->intent, on_performed,
-                                                               op);
-        break;
+    case EFFECT_HTTP: effect_http_begin(effects, &op->call); break;
+    case EFFECT_MAIL: effect_mail_begin(effects, &op->call); break;
+    case EFFECT_FILE: effect_file_begin(effects, &op->call); break;
     }
 }

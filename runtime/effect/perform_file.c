@@ -2,8 +2,12 @@
  *
  * The name is taken only where there is none of it (RENAME_NOREPLACE), so that a file appears whole
  * or not at all and never over another.  After a crash the rule "look" compares by content.
+ *
+ * A disk may take long, and the process may stand still: a file that has not got its name when its
+ * attempt is over never gets it, because others may look for it from then on.
  */
 #include "runtime/base/check.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/hash.h"
 #include "runtime/effect/effect_private.h"
 
@@ -17,11 +21,10 @@
 enum { NAME_BYTES = 200, FILE_MODE = 0640 };
 
 struct file {
-    const struct effect_intent *intent; /* unchanged while it is performed */
-    bool look;
+    const struct effect_call *call;
+    const struct effect_intent *intent;
+    const struct rv_clock *clock;
     struct effect_result result;
-    effect_performed done;
-    void *data;
 };
 
 static void hex_of(const char *bytes, size_t length, char out[RV_HASH_HEX])
@@ -98,7 +101,10 @@ static void perform(struct file *file)
         return;
     }
     if (write_aside(file, directory, aside)) {
-        if (renameat2(directory, aside, directory, name, RENAME_NOREPLACE) == 0) {
+        if (rv_mono_us(file->clock) >= file->call->over_us) {
+            effect_result_set(&file->result, EFFECT_NOT_YET, RV_TIMEOUT,
+                              "the file was not written in time, and has no name");
+        } else if (renameat2(directory, aside, directory, name, RENAME_NOREPLACE) == 0) {
             fsync(directory); /* without it the file is there; only its name may be younger */
             happened(file);
         } else if (errno == EEXIST) {
@@ -161,7 +167,7 @@ static void look(struct file *file)
 static void work(void *data)
 {
     struct file *file = data;
-    if (file->look) {
+    if (file->call->look) {
         look(file);
     } else {
         perform(file);
@@ -171,26 +177,14 @@ static void work(void *data)
 static void worked(void *data)
 {
     struct file *file = data;
-    file->done(file->data, &file->result);
+    file->call->done(file->call->data, &file->result);
     rv_free(file);
 }
 
-static void begin(struct rv_effects *effects, const struct effect_intent *intent, bool looks,
-                  effect_performed done, void *data)
+void effect_file_begin(struct rv_effects *effects, struct effect_call *call)
 {
     struct file *file = rv_alloc(sizeof *file);
-    *file = (struct file){.intent = intent, .look = looks, .done = done, .data = data};
+    *file = (struct file){
+        .call = call, .intent = call->intent, .clock = rv_loop_clock(effect_loop(effects))};
     rv_work(effect_loop(effects), work, worked, file);
-}
-
-void effect_file_perform(struct rv_effects *effects, const struct effect_intent *intent,
-                         effect_performed done, void *data)
-{
-    begin(effects, intent, false, done, data);
-}
-
-void effect_file_look(struct rv_effects *effects, const struct effect_intent *intent,
-                      effect_performed done, void *data)
-{
-    begin(effects, intent, true, done, data);
 }

@@ -16,13 +16,6 @@
 
 enum { HEADER_MAX = RV_CONNECTOR_SECRET_MAX + 256 };
 
-struct request {
-    const struct effect_intent *intent;
-    bool look;
-    effect_performed done;
-    void *data;
-};
-
 /* ---- what an answer means ---- */
 
 static bool type_is(const char *type, const char *wanted)
@@ -101,11 +94,10 @@ void effect_http_judge_look(const struct rv_post_result *post, struct effect_res
 
 static void on_posted(void *data, const struct rv_post_result *post)
 {
-    struct request *request = data;
+    struct effect_call *call = data;
     struct effect_result result;
-    (request->look ? effect_http_judge_look : effect_http_judge)(post, &result);
-    request->done(request->data, &result);
-    rv_free(request);
+    (call->look ? effect_http_judge_look : effect_http_judge)(post, &result);
+    call->done(call->data, &result);
 }
 
 /* "Authorization: Bearer ..." or whatever header the connector names; "" without a secret. */
@@ -122,18 +114,19 @@ static void secret_header(const struct effect_intent *intent, const struct rv_bu
     }
 }
 
-static void ask(struct rv_effects *effects, const struct effect_intent *intent, bool look,
-                const char *url, const char *body, effect_performed done, void *data)
+static void ask(struct rv_effects *effects, struct effect_call *call, const char *url,
+                const char *body)
 {
+    const struct effect_intent *intent = call->intent;
     struct rv_buf secret;
     struct effect_result result = {.answer = NULL};
     rv_buf_init(&secret, RV_CONNECTOR_SECRET_MAX);
     if (!effect_secret(effects, intent, &secret, &result)) {
         rv_buf_fini(&secret);
-        if (look) {
+        if (call->look) {
             result.verdict = EFFECT_UNKNOWN;
         }
-        done(data, &result);
+        call->done(call->data, &result);
         return;
     }
     char authorization[HEADER_MAX];
@@ -145,9 +138,7 @@ static void ask(struct rv_effects *effects, const struct effect_intent *intent, 
         rv_trace_header(intent->trace, intent->key, trace);
     }
     const char *secret_or_none = authorization[0] != '\0' ? authorization : NULL;
-    struct request *request = rv_alloc(sizeof *request);
-    *request = (struct request){intent, look, done, data};
-    const char *method = look ? "GET" : rv_json_str(intent->args, "method", "POST");
+    const char *method = call->look ? "GET" : rv_json_str(intent->args, "method", "POST");
     struct rv_post post = {
         .url = url,
         .headers = {"Content-Type: application/json", key,
@@ -159,32 +150,32 @@ static void ask(struct rv_effects *effects, const struct effect_intent *intent, 
         .allow_private = rv_json_bool(intent->settings, "allow_private", false),
         .timeout_ms = effect_setting(intent, "timeout_ms", 0),
         .method = method,
-        .once = !look,
+        .once = !call->look,
         .answer_max = (size_t)effect_setting(intent, "answer_max", RV_CONNECTOR_ANSWER_DEFAULT),
         .ca_file = rv_json_str(intent->settings, "ca", NULL)};
-    rv_poster_send(effect_poster(effects), &post, on_posted, request);
+    rv_poster_send(effect_poster(effects), &post, on_posted, call);
     sodium_memzero(authorization, sizeof authorization);
     sodium_memzero(secret.data, secret.length);
     rv_buf_fini(&secret);
 }
 
-void effect_http_perform(struct rv_effects *effects, const struct effect_intent *intent,
-                         effect_performed done, void *data)
+static void attempt(struct rv_effects *effects, struct effect_call *call)
 {
+    const struct effect_intent *intent = call->intent;
     struct rv_buf url;
     rv_buf_init(&url, RV_CONNECTOR_URL_MAX + 2000);
     rv_buf_printf(&url, "%s%s", intent->target, rv_json_str(intent->args, "path", ""));
     const json_t *body = json_object_get(intent->args, "body");
     char *text = body != NULL ? rv_json_text(body) : rv_strdup("");
-    ask(effects, intent, false, url.data, text, done, data);
+    ask(effects, call, url.data, text);
     rv_free(text);
     rv_buf_fini(&url);
 }
 
-void effect_http_look(struct rv_effects *effects, const struct effect_intent *intent,
-                      effect_performed done, void *data)
+static void look(struct rv_effects *effects, struct effect_call *call)
 {
     static const char mark[] = "{key}";
+    const struct effect_intent *intent = call->intent;
     const char *status = rv_json_str(intent->settings, "status", mark);
     const char *at = strstr(status, mark);
     struct rv_buf url;
@@ -192,6 +183,11 @@ void effect_http_look(struct rv_effects *effects, const struct effect_intent *in
     RV_ASSERT(at != NULL); /* connector.c */
     rv_buf_printf(&url, "%s%.*s%s%s", intent->target, (int)(at - status), status, intent->key,
                   at + strlen(mark));
-    ask(effects, intent, true, url.data, "", done, data);
+    ask(effects, call, url.data, "");
     rv_buf_fini(&url);
+}
+
+void effect_http_begin(struct rv_effects *effects, struct effect_call *call)
+{
+    (call->look ? look : attempt)(effects, call);
 }

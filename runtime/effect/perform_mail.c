@@ -14,12 +14,6 @@
 
 enum { TO_MAX = 20, MAIL_MAX = 1 << 20, LINE_BYTES = 57 /* 76 characters of base64 */ };
 
-struct mail {
-    effect_performed done;
-    void *data;
-    char *key;
-};
-
 /* ---- what it looks like ---- */
 
 static void add_base64(struct rv_buf *out, const char *bytes, size_t length)
@@ -120,27 +114,26 @@ void effect_mail_judge(const struct rv_post_result *post, struct effect_result *
 
 static void on_sent(void *data, const struct rv_post_result *post)
 {
-    struct mail *mail = data;
+    struct effect_call *call = data;
     struct effect_result result;
     effect_mail_judge(post, &result);
     if (result.verdict == EFFECT_HAPPENED) {
-        json_object_set_new(result.answer, "message_id", json_string(mail->key));
+        json_object_set_new(result.answer, "message_id", json_string(call->intent->key));
     }
-    mail->done(mail->data, &result);
-    rv_free(mail->key);
-    rv_free(mail);
+    call->done(call->data, &result);
 }
 
-void effect_mail_perform(struct rv_effects *effects, const struct effect_intent *intent,
-                         effect_performed done, void *data)
+void effect_mail_begin(struct rv_effects *effects, struct effect_call *call)
 {
+    const struct effect_intent *intent = call->intent;
+    RV_ASSERT(!call->look); /* connector.c: a mail has no such rule */
     struct rv_buf secret;
     struct rv_buf text;
     struct effect_result result = {.answer = NULL};
     rv_buf_init(&secret, RV_CONNECTOR_SECRET_MAX);
     if (!effect_secret(effects, intent, &secret, &result)) {
         rv_buf_fini(&secret);
-        done(data, &result);
+        call->done(call->data, &result);
         return;
     }
     const char *to[TO_MAX + 1] = {NULL};
@@ -153,8 +146,6 @@ void effect_mail_perform(struct rv_effects *effects, const struct effect_intent 
     }
     rv_buf_init(&text, MAIL_MAX);
     effect_mail_text(intent, rv_now_us(rv_loop_clock(effect_loop(effects))), &text);
-    struct mail *mail = rv_alloc(sizeof *mail);
-    *mail = (struct mail){done, data, rv_strdup(intent->key)};
     struct rv_post post = {.url = intent->target,
                            .body = text.data,
                            .length = text.length,
@@ -167,7 +158,7 @@ void effect_mail_perform(struct rv_effects *effects, const struct effect_intent 
                            .login = secret.length > 0 ? rv_json_str(intent->settings, "login", NULL)
                                                       : NULL,
                            .password = secret.data};
-    rv_poster_send(effect_poster(effects), &post, on_sent, mail);
+    rv_poster_send(effect_poster(effects), &post, on_sent, call);
     sodium_memzero(secret.data, secret.length);
     rv_buf_fini(&secret);
     rv_buf_fini(&text);

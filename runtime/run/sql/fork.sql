@@ -19,14 +19,19 @@ SELECT jsonb_build_object(
     'outcome', (SELECT min(j.seq) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 9),
     'action', (SELECT min(j.seq) FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 7),
     'taken_back', EXISTS (SELECT FROM journal j WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind = 10),
-    -- what it did after the step and has not taken back: actions and children; each of them would be done again
+    -- what it did after the step and has not taken back: actions and children; each of them would be done again.
+    -- What is to happen outside has its outcome in the next of these entries: it may not have happened.
     'standing', (SELECT count(*) FILTER (WHERE e.kind <> 10 AND e.seq > $3) - count(*) FILTER (WHERE e.kind = 10)
-                   FROM (SELECT j.seq, j.kind,
-                                convert_from(substr(CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out($1, j.out)
-                                                         ELSE j.out END, 2), 'UTF8')::jsonb AS out
-                           FROM journal j
-                          WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind IN (7, 10, 13)) AS e
-                  WHERE CASE WHEN e.kind = 13 THEN (e.out->>'ok')::bool ELSE e.out->>'result' IN ('executed', 'repeated') END),
+                   FROM (SELECT s.*, lead(s.kind) OVER w = 15 AND NOT (lead(s.out) OVER w->>'ok')::bool AS not_done
+                           FROM (SELECT j.seq, j.kind,
+                                        convert_from(substr(CASE WHEN get_byte(j.out, 0) = 2 THEN reeve_journal_out($1, j.out)
+                                                                 ELSE j.out END, 2), 'UTF8')::jsonb AS out
+                                   FROM journal j
+                                  WHERE j.tenant_id = $1 AND j.run_id = $2 AND j.kind IN (7, 10, 13, 15)) AS s
+                         WINDOW w AS (ORDER BY s.seq)) AS e
+                  WHERE e.not_done IS NOT TRUE
+                    AND CASE e.kind WHEN 13 THEN (e.out->>'ok')::bool WHEN 15 THEN false
+                                    ELSE e.out->>'result' IN ('executed', 'repeated') END),
     'child', (SELECT 'r_' || c.id FROM run c
                WHERE c.tenant_id = $1 AND c.parent = $2
                  AND EXISTS (SELECT FROM journal s

@@ -1,5 +1,6 @@
 /* base.c -- sessions, transactions, values, and the statements by name; see base.h. */
 #include "tests/sim/whole/base.h"
+#include "tests/sim/whole/effect_rows.h"
 #include "tests/sim/whole/once.h"
 
 #include "runtime/base/check.h"
@@ -50,6 +51,9 @@ static const size_t row_sizes[T_COUNT] = {
     [T_DELIVERY] = sizeof(struct delivery_row),
     [T_SCHEDULE] = sizeof(struct schedule_row),
     [T_FIRE] = sizeof(struct fire_row),
+    [T_CONNECTOR] = sizeof(struct connector_row),
+    [T_INTENT] = sizeof(struct intent_row),
+    [T_EFFECT_LOG] = sizeof(struct effect_log_row),
     [T_LINE] = sizeof(struct line_row),
     [T_POSTING] = sizeof(struct posting_row),
 };
@@ -280,6 +284,7 @@ static void learn_all(void)
         learn(base_words_gate);
         learn(base_words_hooks);
         learn(base_words_schedule);
+        learn(base_words_effect);
         learn(base_words_books);
     }
 }

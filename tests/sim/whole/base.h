@@ -10,6 +10,7 @@
  *   say_messages.c   updates, published values, revivals
  *   say_gate.c       policy, limits, approvals, outbox, audit record, the log of events
  *   say_hooks.c      deliveries                say_schedule.c   schedules and fires
+ *   say_effect.c     intents of external effects, connectors
  *   books.c          the loads and projections of the small catalogue
  *
  * What is exact: what a statement returns and writes, unique keys, who waits for whose lock, what a
@@ -96,7 +97,7 @@ struct base_word {
 extern const struct base_word base_words_journal[], base_words_nodes[], base_words_run[],
     base_words_look[], base_words_claim[], base_words_flow[], base_words_versions[],
     base_words_messages[], base_words_gate[], base_words_hooks[], base_words_schedule[],
-    base_words_books[];
+    base_words_effect[], base_words_books[];
 
 /* One row that a transaction has changed or made. */
 struct base_change {
@@ -243,6 +244,11 @@ bool base_holds_place(const struct base *base, const struct flow_row *row);
 int base_places_used(struct base *base, int32_t tenant, const char *key);
 struct flow_row *base_place_next(struct base *base, int32_t tenant, const char *key);
 bool base_asked_to_stop(struct base *base, const struct run_row *run);
+struct connector_row *base_connector(struct base *base, int32_t tenant, const char *name);
+struct intent_row *base_intent(struct base *base, int32_t tenant, int64_t run, int32_t seq);
+bool base_intent_open(const struct intent_row *intent);
+/* Has it an open intent?  `canceled`: one that knows that the run shall stop. */
+bool base_has_intent(struct base *base, const struct run_row *run, bool canceled);
 bool base_has_places(struct base *base, int32_t tenant, int64_t run);
 /* What `flow` of an input says of the run; false: failed. */
 bool base_put_places(struct base_call *call, int64_t run, const json_t *flow, int64_t created_us);

@@ -75,6 +75,12 @@ static void thought(struct world *world, void *data)
     }
 }
 
+static void say_no(struct asking *asking)
+{
+    struct rv_error err = {.code = RV_UNAVAILABLE, .message = "the node stops"};
+    answer(asking, RV_UNAVAILABLE, NULL, &err);
+}
+
 static void ask(void *self, const struct rv_model_request *request, rv_model_answered answered,
                 void *data)
 {
@@ -104,6 +110,10 @@ static void ask(void *self, const struct rv_model_request *request, rv_model_ans
     world->askings = asking;
     world->tally.asked++;
     world_note(world, "node %d: run %" PRId64 " asks the model", node->index, request->run);
+    if (node->model_stopped) {
+        say_no(asking);
+        return;
+    }
     int64_t most_us = world_chance(world, 500) ? 100 * WORLD_MS : 9 * WORLD_SECOND;
     world_at(world, world->now_us + 1 + world_below(world, most_us), thought, asking);
 }
@@ -122,10 +132,10 @@ int64_t model_asked_us(const struct world *world, int32_t tenant, int64_t run)
 
 void model_stop(struct node *node)
 {
-    struct rv_error err = {.code = RV_UNAVAILABLE, .message = "the node stops"};
+    node->model_stopped = true;
     for (struct asking *asking = node->world->askings; asking != NULL; asking = asking->next) {
         if (asking->node == node && is_open(asking)) {
-            answer(asking, RV_UNAVAILABLE, NULL, &err);
+            say_no(asking);
         }
     }
 }

@@ -268,11 +268,14 @@ void node_begin(struct node *node)
         rv_gate_create(&(struct rv_gate_options){.committer = node->committer, .db = node->db});
     node->approvals = rv_approvals_create(node->committer);
     model_begin(node);
+    node->effects = rv_effects_create(&(struct rv_effects_options){
+        .loop = node->loop, .db = node->db, .committer = node->committer, .hook_key = ""});
     node->store = rv_store_create(&(struct rv_store_options){.loop = node->loop,
                                                              .db = node->db,
                                                              .committer = node->committer,
                                                              .gate = node->gate,
                                                              .model = node->model,
+                                                             .effects = node->effects,
                                                              .erp_read = &rv_sql_erp_read});
     node->room.limits = world->rooms;
     node->orchestrator = (struct rv_orchestrator_options){.loop = node->loop,
@@ -347,6 +350,7 @@ void node_kill(struct node *node)
 
 static void after_db(void *data);
 static void after_committer(void *data);
+static void after_effects(void *data);
 static void after_lease(void *data);
 static void after_drain(void *data);
 static void after_hooks(void *data);
@@ -392,6 +396,12 @@ static void after_lease(void *data)
     cluster_left(node);
     model_stop(node);
     rv_store_stop(node->store);
+    rv_effects_close(node->effects, after_effects, node);
+}
+
+static void after_effects(void *data)
+{
+    struct node *node = data;
     rv_committer_close(node->committer, after_committer, node);
 }
 

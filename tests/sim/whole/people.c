@@ -97,6 +97,17 @@ static void on_told(void *data, enum rv_code code, int64_t id, const struct rv_e
     }
 }
 
+void people_cancel(struct world *world, struct node *node, int32_t tenant, int64_t run)
+{
+    struct errand *errand = errand_make(world, tenant, run, "clerk");
+    world_enter(node);
+    json_t *roles = json_pack("[s]", "clerk");
+    struct rv_principal clerk = {.kind = RV_PRINCIPAL_PERSON, .id = "clerk", .roles = roles};
+    rv_run_cancel(node->gate, node->db, tenant, &clerk, run, "not needed", on_told, errand);
+    json_decref(roles);
+    world_leave();
+}
+
 static void tell_run(struct world *world, struct node *node)
 {
     struct base_rows *rows = &world->base->tables[T_RUN];
@@ -107,19 +118,17 @@ static void tell_run(struct world *world, struct node *node)
     if (base_run_over(run) && !world_chance(world, 100)) {
         return;
     }
+    if (world_chance(world, base_is(run->agent, "courier") ? 250 : 60)) {
+        people_cancel(world, node, run->tenant, run->id);
+        return;
+    }
     struct errand *errand = errand_make(world, run->tenant, run->id, "clerk");
-    bool stop = world_chance(world, 60);
     world_enter(node);
     json_t *roles = json_pack("[s]", "clerk");
     json_t *body = json_pack("{s:b}", "yes", 1);
     struct rv_principal clerk = {.kind = RV_PRINCIPAL_PERSON, .id = "clerk", .roles = roles};
-    if (stop) {
-        rv_run_cancel(node->gate, node->db, run->tenant, &clerk, run->id, "not needed", on_told,
-                      errand);
-    } else {
-        rv_run_tell(node->gate, node->db, run->tenant, &clerk, run->id, "go", body, NULL, on_told,
-                    errand);
-    }
+    rv_run_tell(node->gate, node->db, run->tenant, &clerk, run->id, "go", body, NULL, on_told,
+                errand);
     json_decref(body);
     json_decref(roles);
     world_leave();
@@ -182,6 +191,9 @@ void people_act(struct world *world, void *data)
     if (world->cases < world->cases_most && world_chance(world, 300)) {
         world_open_case(world);
     }
+    if (world_chance(world, 300) && outside_resolve(world)) {
+        return;
+    }
     if (node == NULL || node->stopping) {
         return;
     }
@@ -192,7 +204,13 @@ void people_act(struct world *world, void *data)
     switch (world_below(world, 9)) {
     case 0:
     case 1: tell_run(world, node); break;
-    case 3: versions_change(world); break;
+    case 3:
+        if (world_chance(world, 800)) {
+            versions_change(world);
+        } else {
+            outside_switch(world);
+        }
+        break;
     case 2:
         if (!world_calm(world)) {
             give_order(world, node);

@@ -126,19 +126,16 @@ struct signal_row {
     bool gone;
     int32_t tenant;
     int64_t run, id;
-    const char *name;
+    const char *name, *sent_by;
     json_t *body;
-    const char *sent_by;
     int consumed_seq; /* 0: NULL */
 };
 struct update_row {
     bool gone;
     int32_t tenant;
     int64_t run, signal;
-    const char *id;
-    const char *name;
+    const char *id, *name, *sent_by;
     uint8_t digest[RV_HASH_BYTES];
-    const char *sent_by;
 };
 struct revival_row {
     bool gone;
@@ -342,6 +339,9 @@ enum base_table {
     T_DELIVERY,
     T_SCHEDULE,
     T_FIRE,
+    T_CONNECTOR,
+    T_INTENT,
+    T_EFFECT_LOG,
     T_LINE,
     T_POSTING,
     T_COUNT

@@ -12,8 +12,10 @@
  * has given it away itself promises    what a person was told is done, is there messages    nothing
  * is delivered that was not committed, and in the end everything is
  */
+#include "tests/sim/whole/effect_rows.h"
 #include "tests/sim/whole/world.h"
 
+#include "erp/command/command.h"
 #include "erp/command/event_hash.h"
 #include "runtime/base/words.h"
 #include "runtime/run/run.h"
@@ -723,6 +725,7 @@ void rules_commit(void *data, const struct base_session *session)
     rule(world, balance == 0, "the books do not balance", 0, balance);
     check_waits(world, session);
     check_places(world, session);
+    rules_outside_commit(world, session);
     for (int i = 0; i < session->change_count; i++) {
         const struct base_change *change = &session->changes[i];
         switch (change->table) {
@@ -746,6 +749,11 @@ void rules_commit(void *data, const struct base_session *session)
 int64_t rules_changed_us(const struct world *world, int32_t tenant)
 {
     return world->rules->companies[tenant].changed_us;
+}
+
+int rules_claimer(const struct world *world, int32_t tenant)
+{
+    return world->rules->companies[tenant].claimer;
 }
 
 int64_t rules_claimed_us(const struct world *world, int32_t tenant)
@@ -927,6 +935,13 @@ static void left_to_do(struct world *world, char out[WORLD_LEFT_BYTES])
                      (delivery->next_us - base_now_us(world->base)) / 1000);
         }
     }
+    BASE_EACH(world->base, T_INTENT, intent_row, intent)
+    {
+        if (base_intent_open(intent)) {
+            snprintf(out, WORLD_LEFT_BYTES, "effect %s is %s, attempt %d", intent->key,
+                     intent->state, intent->attempt);
+        }
+    }
     BASE_EACH(world->base, T_FIRE, fire_row, fire)
     {
         if (base_is(fire->state, "running")) {
@@ -980,7 +995,8 @@ static void check_ended(struct world *world, const struct run_row *run)
     snprintf(prefix, sizeof prefix, "run:%" PRId64 ":", run->id);
     BASE_EACH(world->base, T_STEP, step_row, step)
     {
-        executed += step->run == run->id && step->copied_from == 0 && is_executed(step);
+        executed += step->run == run->id && step->copied_from == 0 && is_executed(step) &&
+                    !erp_command_find(step->name)->outside;
     }
     BASE_EACH(world->base, T_EVENT, event_row, event)
     {
@@ -1012,6 +1028,7 @@ static bool was_delivered(const struct rules *rules, int64_t id)
 void rules_check_end(struct world *world)
 {
     rules_told_end(world);
+    rules_outside_end(world);
     cluster_check_end(world);
     BASE_EACH(world->base, T_RUN, run_row, run)
     {

@@ -235,7 +235,7 @@ void rules_copied_step(struct world *world, const struct step_row *step)
            "a run goes on from another journal than the first one's", step->run, step->name);
 }
 
-static int64_t revived_from(struct world *world, int32_t tenant, int64_t run)
+int64_t rules_revived_from(struct world *world, int32_t tenant, int64_t run)
 {
     BASE_EACH(world->base, T_REVIVAL, revival_row, revival)
     {
@@ -266,11 +266,11 @@ static bool stands(struct world *world, const struct event_row *event, int64_t r
 
 void rules_effect(struct world *world, const struct event_row *event, int64_t run)
 {
-    int64_t of = revived_from(world, event->tenant, run);
+    int64_t of = rules_revived_from(world, event->tenant, run);
     for (int depth = 0; of != 0 && depth < 64; depth++) {
         broken(world, !stands(world, event, of), "a revived run has an effect again that stands",
                run, rv_json_str(event->body, "ref", ""));
-        of = revived_from(world, event->tenant, of);
+        of = rules_revived_from(world, event->tenant, of);
     }
 }
 

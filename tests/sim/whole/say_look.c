@@ -185,7 +185,8 @@ static void look_at_cancels(struct base_call *call)
             continue;
         }
         const struct run_row *run = base_run(base, call->tenant, signal->run);
-        if (run != NULL && !base_run_over(run) && run->error_code == NULL) {
+        if (run != NULL && !base_run_over(run) && run->error_code == NULL &&
+            !base_has_intent(base, run, true)) {
             RV_ASSERT(count < FOUND_MAX);
             found[count++] = signal;
         }

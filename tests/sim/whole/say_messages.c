@@ -370,6 +370,22 @@ static bool does(const struct step_row *step)
                : executed && (step->kind == RV_STEP_ACTION || step->kind == RV_STEP_COMPENSATION);
 }
 
+/* What is to happen outside has its outcome in the next of these entries. */
+static bool did_not_happen(struct base *base, const struct step_row *done)
+{
+    const struct step_row *next = NULL;
+    BASE_EACH(base, T_STEP, step_row, step)
+    {
+        bool one = step->kind == RV_STEP_ACTION || step->kind == RV_STEP_COMPENSATION ||
+                   step->kind == RV_STEP_START || step->kind == RV_STEP_EFFECT;
+        if (one && step->tenant == done->tenant && step->run == done->run &&
+            step->seq > done->seq && (next == NULL || step->seq < next->seq)) {
+            next = step;
+        }
+    }
+    return next != NULL && next->kind == RV_STEP_EFFECT && !rv_json_bool(next->json, "ok", false);
+}
+
 json_t *base_fork_facts(struct base *base, int32_t tenant, int64_t id, int32_t at,
                         const char *version)
 {
@@ -400,8 +416,10 @@ json_t *base_fork_facts(struct base *base, int32_t tenant, int64_t id, int32_t a
         } else if (step->kind == RV_STEP_ACTION && (action == 0 || step->seq < action)) {
             action = step->seq;
         }
-        standing += does(step) && step->kind != RV_STEP_COMPENSATION && step->seq > at;
-        standing -= does(step) && step->kind == RV_STEP_COMPENSATION;
+        if (does(step) && !did_not_happen(base, step)) {
+            standing += step->kind != RV_STEP_COMPENSATION && step->seq > at;
+            standing -= step->kind == RV_STEP_COMPENSATION;
+        }
         taken_back = taken_back || step->kind == RV_STEP_COMPENSATION;
         outside = outside || (step->seq == at + 1 && step->kind == RV_STEP_EFFECT);
         if (step->seq == at) {

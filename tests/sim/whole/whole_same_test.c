@@ -12,6 +12,7 @@
 #include "runtime/db/db.h"
 #include "runtime/run/run.h"
 #include "tests/sim/whole/base.h"
+#include "tests/sim/whole/effect_rows.h"
 #include "tests/support/postgres.h"
 #include "tests/support/test.h"
 
@@ -105,6 +106,10 @@ static const struct rv_statement *const compared[] = {&rv_sql_head_lock,
                                                       &rv_sql_run_once_look,
                                                       &rv_sql_run_once_put,
                                                       &rv_sql_run_once_answer,
+                                                      &rv_sql_journal_append,
+                                                      &rv_sql_journal_append,
+                                                      &rv_sql_journal_append,
+                                                      &rv_sql_run_fork_look,
                                                       &rv_sql_run_fork_look,
                                                       &rv_sql_run_fork_copy,
                                                       &rv_sql_run_revival_put,
@@ -135,6 +140,17 @@ static const struct rv_statement *const compared[] = {&rv_sql_head_lock,
                                                       &rv_sql_policy_active_get,
                                                       &rv_sql_event_append,
                                                       &rv_sql_command_log_append,
+                                                      &rv_sql_load_connector,
+                                                      &rv_sql_effect_load,
+                                                      &rv_sql_effect_load,
+                                                      &rv_sql_effect_now,
+                                                      &rv_sql_effect_intend,
+                                                      &rv_sql_effect_intend,
+                                                      &rv_sql_effect_move,
+                                                      &rv_sql_effect_move,
+                                                      &rv_sql_effect_log_append,
+                                                      &rv_sql_effect_wake,
+                                                      &rv_sql_effect_resolve,
                                                       &rv_sql_hook_tenants,
                                                       &rv_sql_hook_fan_out,
                                                       &rv_sql_hook_claim,
@@ -203,11 +219,22 @@ static const char *a_text(const struct rv_statement *statement, const char *name
         return below(3) == 0 ? NULL : PICK("slot", "rate");
     }
     if (strcmp(name, "waiting_on") == 0) {
-        return PICK("slot", "approval", "timer", "signal", "signal", "run", "budget", "lock");
+        return PICK("slot", "approval", "timer", "signal", "signal", "run", "budget", "lock",
+                    "effect", "intent");
     }
     if (strcmp(name, "business_key") == 0) {
         snprintf(text, sizeof text, "exception:%s", key_hex);
         return PICK("other", text, text);
+    }
+    if (strcmp(name, "state") == 0) {
+        return PICK("intended", "attempting", "retry", "unclear", "person", "done", "done",
+                    "failed");
+    }
+    if (strcmp(name, "cancel") == 0) {
+        return below(2) == 0 ? NULL : PICK("because", "another");
+    }
+    if (strcmp(name, "connector") == 0) {
+        return PICK("one", "nowhere");
     }
     if (strcmp(name, "action") == 0) {
         return PICK("text", "run.start");
@@ -313,6 +340,12 @@ static json_t *a_json(const struct rv_statement *statement, const char *name)
         snprintf(holder, sizeof holder, "r_%d", id);
         return json_pack("{s:s}", "holder", holder);
     }
+    if (statement == &rv_sql_effect_now) {
+        return json_pack("{s:i,s:i}", "run", id, "seq", 1 + (int)below(IDS));
+    }
+    if (statement == &rv_sql_load_connector) {
+        return json_pack("{s:s}", "connector", PICK("one", "nowhere"));
+    }
     if (statement == &rv_sql_run_flow_look) {
         return json_pack("{s:i,s:i}", "marked", 100, "line", 1 + (int)below(3));
     }
@@ -354,9 +387,9 @@ static void put_bytes(struct rv_args *args, const struct rv_statement *statement
 
 static int64_t a_number(const struct rv_statement *statement, const char *name, int row)
 {
-    static const int some[] = {RV_STEP_READ,  RV_STEP_PLAN,         RV_STEP_ACTION,
-                               RV_STEP_START, RV_STEP_COMPENSATION, RV_STEP_CHILD,
-                               RV_STEP_REPLY, RV_STEP_PUBLISH,      RV_STEP_OUTCOME};
+    static const int some[] = {RV_STEP_READ,         RV_STEP_PLAN,  RV_STEP_ACTION, RV_STEP_START,
+                               RV_STEP_COMPENSATION, RV_STEP_CHILD, RV_STEP_REPLY,  RV_STEP_PUBLISH,
+                               RV_STEP_OUTCOME,      RV_STEP_EFFECT};
     if (strcmp(name, "kind") == 0 && statement == &rv_sql_journal_append) {
         kinds[row] = some[below((int64_t)RV_COUNT(some))];
         return kinds[row];
@@ -588,6 +621,9 @@ static const char setup[] =
     " 'open', 3, 3, '2026-01-01', 1);"
     "INSERT INTO hook_endpoint (tenant_id, id, url, secret, created_at)"
     " VALUES (1, 1, 'https://receiver.example/', decode('aabb', 'hex'), '2000-01-01');"
+    "INSERT INTO connector (tenant_id, name, id, kind, target, reconcile, settings)"
+    " VALUES (1, 'one', 7, 'http', 'https://outside.example', 'person', '{\"host\": "
+    "\"outside.example\"}');"
     "INSERT INTO schedule (tenant_id, name, cron, zone, gap, fold, overlap, catch_up_window_s, "
     "jitter_s,"
     " action, input, next_at, due_at, tzdata, pause_after)"
@@ -709,6 +745,17 @@ static void make_same(struct base *base)
                                       .url = "https://receiver.example/",
                                       .secret = {0xaa, 0xbb},
                                       .secret_length = 2};
+    struct connector_row *connector = base_insert(&call, T_CONNECTOR);
+    *connector = (struct connector_row){
+        .tenant = 1,
+        .id = 7,
+        .name = "one",
+        .kind = "http",
+        .target = "https://outside.example",
+        .reconcile = "person",
+        .settings = base_keep(base, json_pack("{s:s}", "host", "outside.example")),
+        .version = 1,
+        .enabled = true};
     make_schedules(&call);
 }
 

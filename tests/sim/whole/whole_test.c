@@ -185,6 +185,11 @@ static void report(const struct result *all, int64_t began_us)
            " cut off by a crash\n",
            sum->words, sum->late, sum->twice, sum->questions, sum->answers, sum->slow_commits,
            sum->cut_commits);
+    printf("  outside: %" PRId64 " attempts arrived, %" PRId64 " things done (%" PRId64
+           " unheard of), %" PRId64 " repeats dropped, %" PRId64 " said by people, %" PRId64
+           " withdrawn, %" PRId64 " taken back, %" PRId64 " faults on the way\n",
+           sum->letters, sum->deeds, sum->unheard, sum->repeats, sum->said, sum->withdrawn,
+           sum->undone, sum->troubles);
 }
 
 /* The suite: all its seeds ran, none failed, and enough has happened. */
@@ -203,7 +208,10 @@ static bool live_suite(int jobs)
                   all.sum.crowds > SUITE_SEEDS / 40 && all.sum.late > SUITE_SEEDS / 4 &&
                   all.sum.twice > SUITE_SEEDS / 4 && all.sum.answers > SUITE_SEEDS &&
                   all.sum.slow_commits > SUITE_SEEDS / 20 &&
-                  all.sum.cut_commits > SUITE_SEEDS / 1000;
+                  all.sum.cut_commits > SUITE_SEEDS / 1000 && all.sum.deeds > SUITE_SEEDS &&
+                  all.sum.unheard > SUITE_SEEDS / 20 && all.sum.repeats > SUITE_SEEDS / 100 &&
+                  all.sum.said > SUITE_SEEDS / 20 && all.sum.withdrawn > SUITE_SEEDS / 200 &&
+                  all.sum.undone > SUITE_SEEDS / 10 && all.sum.troubles > SUITE_SEEDS / 20;
     if (all.ran != SUITE_SEEDS || !enough) {
         fprintf(stderr, "sim: %" PRId64 " of %d seeds ran%s\n", all.ran, SUITE_SEEDS,
                 enough ? "" : ", and too little happened in them to prove anything");

@@ -28,6 +28,7 @@ enum {
     ROOMS_CROWDED = 4, /* so that a small crowd is one */
     CROWD_MORE = 6,
     AMOUNTS_MOST = 3,
+    UNLUCKY = 250, /* thousandths: what comes after effects outside is refused */
     PLAN_BYTES = 8192,
     PATIENCE_S =
         240, /* of calm: longer than every deadline in a plan, a lease and a policy together */
@@ -182,9 +183,9 @@ struct plan {
     json_t *manifest;
 };
 static struct plan plans[] = {
-    {.name = "clerk"}, {.name = "payer"},  {.name = "waiter"},
-    {.name = "boss"},  {.name = "helper"}, {.name = "spender"},
-    {.name = "asker"}, {.name = "dozer"},  {.name = "adviser"},
+    {.name = "clerk"},   {.name = "payer"},   {.name = "waiter"}, {.name = "boss"},
+    {.name = "helper"},  {.name = "spender"}, {.name = "asker"},  {.name = "dozer"},
+    {.name = "adviser"}, {.name = "courier"},
 };
 static struct plan policy = {.name = "policy"};
 
@@ -351,6 +352,7 @@ static void make_company(struct world *world, int32_t tenant)
     make_people(world, tenant);
     make_agents(world, tenant);
     make_outside(world, tenant);
+    outside_make(world, tenant);
 }
 
 static void open_case(struct world *world, int32_t tenant, const char *type)
@@ -361,8 +363,11 @@ static void open_case(struct world *world, int32_t tenant, const char *type)
     snprintf(text, sizeof text, "case:%d", number);
     json_t *amounts = json_array();
     int64_t count = 1 + world_below(world, AMOUNTS_MOST);
+    bool outside = strcmp(type, "X08") == 0;
     for (int64_t i = 0; i < count; i++) {
-        json_array_append_new(amounts, json_integer(1 + world_below(world, 1000)));
+        bool unlucky = outside && world_chance(world, UNLUCKY); /* it will be taken back */
+        json_array_append_new(amounts, json_integer(unlucky ? 13 * (1 + world_below(world, 70))
+                                                            : 1 + world_below(world, 1000)));
     }
     struct exception_row *exception = base_insert(&call, T_EXCEPTION);
     *exception = (struct exception_row){
@@ -372,7 +377,8 @@ static void open_case(struct world *world, int32_t tenant, const char *type)
         .resource = rv_arena_strdup(world->base->arena, text),
         .summary = "to be done",
         .state = "open",
-        .evidence = keep(world, json_pack("{s:s,s:o}", "name", text, "amounts", amounts)),
+        .evidence = keep(world, json_pack("{s:s,s:o,s:o*}", "name", text, "amounts", amounts,
+                                          "ways", outside ? outside_ways(world) : NULL)),
         .opened_seq = number,
         .found_seq = number};
     struct rv_hash key = rv_sha256(text, strlen(text));
@@ -385,7 +391,8 @@ static void open_case(struct world *world, int32_t tenant, const char *type)
 
 void world_open_case(struct world *world)
 {
-    static const char *const types[] = {"X01", "X02", "X02", "X03", "X03", "X04", "X05"};
+    static const char *const types[] = {"X01", "X02", "X02", "X03", "X03",
+                                        "X04", "X05", "X08", "X08", "X08"};
     int32_t tenant = 1 + (int32_t)world_below(world, world->companies);
     open_case(world, tenant, types[world_below(world, RV_COUNT(types))]);
 }
@@ -455,6 +462,12 @@ static void stop_took_too_long(struct world *world, void *data)
     }
 }
 
+void world_kill(struct node *node)
+{
+    node_kill(node);
+    come_back_later(node->world, node, 8 * WORLD_SECOND);
+}
+
 void world_stop(struct node *node)
 {
     node_stop(node);
@@ -492,6 +505,16 @@ struct node *world_some_node(struct world *world)
     return node->alive ? node : NULL;
 }
 
+void world_database_crashes(struct world *world)
+{
+    world->down_until_us = world->now_us + world_below(world, 4 * WORLD_SECOND);
+    world_note(world, "the database crashes and is away for %" PRId64 " ms",
+               (world->down_until_us - world->now_us) / 1000);
+    world->tally.crashes++;
+    world->base->started_us = base_now_us(world->base) + world->down_until_us - world->now_us;
+    wires_server_crash(world);
+}
+
 static void break_something(struct world *world)
 {
     struct node *node = world_some_node(world);
@@ -500,8 +523,7 @@ static void break_something(struct world *world)
     case 0:
     case 1:
         if (node != NULL) {
-            node_kill(node);
-            come_back_later(world, node, 8 * WORLD_SECOND);
+            world_kill(node);
         }
         break;
     case 2:
@@ -518,14 +540,7 @@ static void break_something(struct world *world)
             world_stand_still(node, 100 * WORLD_MS + world_below(world, 12 * WORLD_SECOND));
         }
         break;
-    case 6:
-        world->down_until_us = world->now_us + world_below(world, 4 * WORLD_SECOND);
-        world_note(world, "the database crashes and is away for %" PRId64 " ms",
-                   (world->down_until_us - world->now_us) / 1000);
-        world->tally.crashes++;
-        world->base->started_us = base_now_us(world->base) + world->down_until_us - world->now_us;
-        wires_server_crash(world);
-        break;
+    case 6: world_database_crashes(world); break;
     case 7:
         world->stall_until_us = world->now_us + world_below(world, 4 * WORLD_SECOND);
         world_hurt(world, world->stall_until_us); /* what has come until then waits so long */

@@ -5,6 +5,7 @@
  *   node.c     one process: the real rooms put together      base.h   the simulated database
  *   cluster.c  one node among others (for cli/node_cluster.c)
  *   wire.c     connections (stands in for db/link.c)         post.c   receivers (for hooks/post.c)
+ *   outside.c  what requests, mails and files do, and who says what became of them
  *   loop.c     the event loop (for loop/loop.c)              heap.c   memory (for base/check.c)
  *   chance.c   ids and secrets (for base/random.c)           rules*.c what must hold
  *   line.c     lines between nodes (for cluster/line.c)
@@ -27,7 +28,9 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
 #include "runtime/cluster/cluster.h"
+#include "runtime/effect/effect.h"
 #include "runtime/gate/gate.h"
+#include "runtime/hooks/post.h"
 #include "runtime/hooks/sender.h"
 #include "runtime/journal/lease.h"
 #include "runtime/journal/placement.h"
@@ -77,6 +80,7 @@ struct node {
     struct rv_committer *committer;
     struct rv_gate *gate;
     struct rv_approvals *approvals;
+    struct rv_effects *effects;
     struct rv_store *store;
     struct rv_actors *actors;
     struct rv_companies *driver;
@@ -87,6 +91,7 @@ struct node {
     struct rv_run_room room;
     struct rv_model_engine engine;
     struct rv_model *model;
+    bool model_stopped;                /* it answers at once, with nothing */
     int64_t driving[BASE_TENANTS_MAX]; /* epoch by company; 0: not */
     struct rv_placement *placement;
     struct rv_cluster *lines;         /* NULL: none */
@@ -130,6 +135,9 @@ struct world_tally {
     int64_t words, late, twice;        /* between nodes */
     int64_t questions, answers;        /* of these: asked, and answered well */
     int64_t slow_commits, cut_commits; /* seconds long; ended by a crash */
+    int64_t letters, deeds, repeats;   /* attempts that arrived; what they did; dropped by key */
+    int64_t unheard, said, withdrawn;  /* done, and nobody heard; by people; never sent */
+    int64_t undone, troubles;          /* taken back; faults while an attempt was on its way */
     int64_t lived_us;
 };
 
@@ -139,6 +147,7 @@ struct rules;
 struct errand;
 struct asking;
 struct node_question;
+struct deed;
 
 /* Something that people have asked of a run; see asks.c. */
 struct ask {
@@ -183,6 +192,7 @@ struct world {
     struct ask *asks;
     struct asking *askings;          /* questions to the model */
     struct node_question *questions; /* between nodes */
+    struct deed *deeds;              /* outside, by their keys */
     int wrong, revivals, begun;      /* asks of these kinds */
     struct world_tally tally;
     uint64_t hash;
@@ -213,13 +223,17 @@ bool world_calm(const struct world *world);
 
 void chance_begin(uint64_t seed);
 void books_begin(void);
-void versions_change(struct world *world);        /* somebody changes a version of an agent */
+void versions_change(struct world *world); /* somebody changes a version of an agent */
+/* The clerk wants it stopped. */
+void people_cancel(struct world *world, struct node *node, int32_t tenant, int64_t run);
 void people_act(struct world *world, void *data); /* and again and again */
 void world_open_case(struct world *world);
 struct node *world_some_node(struct world *world); /* NULL: it is not alive */
 void asks_act(struct world *world, struct node *node);
 bool ask_repeats(const struct ask *ask);
 
+void world_kill(struct node *node); /* and it comes back later */
+void world_database_crashes(struct world *world);
 void world_stand_still(struct node *node, int64_t for_us); /* as by SIGSTOP, and goes on later */
 void world_stop(struct node *node); /* asks it to end in order; one that takes too long is killed */
 void world_node_stopped(struct node *node); /* it ended in order */
@@ -256,6 +270,25 @@ struct node *loop_node(const struct rv_loop *loop);
 int64_t loop_ready_us(struct rv_loop *loop); /* on the loop's monotonic clock */
 void loop_turn(struct rv_loop *loop, uint64_t chance);
 
+/* A request or a mail as it arrives outside. */
+struct outside_letter {
+    const char *url, *method, *key;
+    int64_t timeout_us; /* of who sent it */
+};
+bool outside_is(const char *url);
+void outside_make(struct world *world, int32_t tenant); /* its connectors */
+json_t *outside_ways(struct world *world);              /* some of their names */
+/* Takes it, and says what its sender will hear, after so many microseconds. */
+int64_t outside_take(struct world *world, const struct outside_letter *letter,
+                     struct rv_post_result *result);
+/* An attempt begins, or is on its way, by that process: something may go wrong with it now. */
+void outside_trouble(struct world *world, int incarnation, int32_t tenant, int64_t run);
+/* A person finds out what became of an effect; false: nothing waits for one. */
+bool outside_resolve(struct world *world);
+void outside_switch(struct world *world); /* a connector off, or on again */
+void rules_outside_commit(struct world *world, const struct base_session *session);
+void rules_outside_end(struct world *world);
+
 int64_t wire_latency_us(struct world *world);
 void wires_node_gone(struct node *node);
 /* Is a session there whose client has gone, or does not answer? */
@@ -276,6 +309,8 @@ void rules_alive_begin(struct world *world);
 int64_t rules_changed_us(const struct world *world, int32_t tenant);
 /* When its company was claimed last; 0: it was given, or the claim came through too late. */
 int64_t rules_claimed_us(const struct world *world, int32_t tenant);
+/* Incarnation that claimed the company last. */
+int rules_claimer(const struct world *world, int32_t tenant);
 void rules_begin(struct world *world);
 void rules_end(struct world *world);
 void rules_commit(void *world, const struct base_session *session);
@@ -299,6 +334,8 @@ void rules_promised_run(const struct ask *ask, int64_t run);
 void rules_once(const struct ask *ask);
 void rules_copied_step(struct world *world, const struct step_row *step);
 void rules_stopped_fire(struct world *world, int32_t tenant, int64_t fire);
+/* The run that it goes on for; 0: none. */
+int64_t rules_revived_from(struct world *world, int32_t tenant, int64_t run);
 void rules_effect(struct world *world, const struct event_row *event, int64_t run);
 void rules_told_end(struct world *world);
 bool rules_at_rest(struct world *world);

@@ -4,8 +4,9 @@ local function above(amount, limit)
 end
 
 return bundle { name = "sim", schema = "erp.v1",
-  permit { id = "agents", agents = "*", action = any_of { "entry.post", "payment.send", "case.close", "run.start", "llm.decide" } },
-  permit { id = "machine", system = true, action = any_of { "entry.*", "case.*", "run.start" } },
+  permit { id = "agents", agents = "*", action = any_of { "entry.post", "payment.send", "case.close", "run.start", "llm.decide",
+    "http.request", "mail.send", "file.write" } },
+  permit { id = "machine", system = true, action = any_of { "entry.*", "case.*", "run.start", "http.request" } },
   permit { id = "clerk", persons = role "clerk", action = any_of { "payment.send", "entry.post", "run.signal", "run.cancel", "run.update", "run.raise", "run.start" } },
   forbid { id = "too.much", action = "payment.send", when = above(arg.amount, "900 EUR") },
   approve { id = "pay.controller", action = "payment.send", when = above(arg.amount, "100 EUR"),

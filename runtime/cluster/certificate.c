@@ -9,7 +9,7 @@
 /* What was read; all may be NULL. */
 struct read {
     X509 *cert;
-    STACK_OF(X509) *between; /* further certificates of its file, up to the authority's */
+    STACK_OF(X509) * between; /* further certificates of its file, up to the authority's */
     EVP_PKEY *key;
     X509_STORE *store;
 };
@@ -117,7 +117,8 @@ static enum rv_code check(const struct rv_line_tls *tls, const char *name, const
     }
     if (why[0] != '\0') {
         char rule[200];
-        snprintf(rule, sizeof rule, "the authority of cluster.tls_ca does not vouch for it: %s", why);
+        snprintf(rule, sizeof rule, "the authority of cluster.tls_ca does not vouch for it: %s",
+                 why);
         return refuse(err, setting, tls->cert_file, rule,
                       "The other nodes would refuse it without a word: get one that is valid now, "
                       "from the authority that all nodes have in cluster.tls_ca.");

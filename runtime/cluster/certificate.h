@@ -1,8 +1,9 @@
-/* certificate.h -- is a node's own certificate one that its peers will take?  Asked before the first
- * line, because a peer that refuses it says nothing: TLS ends the connection, and that is all.
+/* certificate.h -- is a node's own certificate one that its peers will take?  Asked before the
+ * first line, because a peer that refuses it says nothing: TLS ends the connection, and that is
+ * all.
  *
- * The rules are those of the lines (line.h): signed by the authority of cluster.tls_ca, valid now, of
- * this key, and with the node's name as common name or DNS name (RFC 5280, RFC 6125).
+ * The rules are those of the lines (line.h): signed by the authority of cluster.tls_ca, valid now,
+ * of this key, and with the node's name as common name or DNS name (RFC 5280, RFC 6125).
  *
  * Thread: any.
  */

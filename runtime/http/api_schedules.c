@@ -78,16 +78,18 @@ static enum rv_code read_numbers(struct rv_asked *asked, int32_t otherwise, stru
 {
     static const struct range windows = {RV_SCHEDULE_CATCH_UP_MIN_S, RV_SCHEDULE_CATCH_UP_MAX_S};
     static const struct range counts = {1, RV_SCHEDULE_CATCH_UP_MOST};
+    static const struct range jitters = {0, RV_SCHEDULE_JITTER_MAX_S};
+    static const struct range failures = {0, RV_SCHEDULE_PAUSE_AFTER_MAX};
     enum rv_code code =
         whole_number(asked, "catch_up_window_s", otherwise, windows, &out->catch_up_window_s, err);
     if (code == RV_OK) {
         code = whole_number(asked, "catch_up_max", otherwise, counts, &out->catch_up_max, err);
     }
     if (code == RV_OK) {
-        code = whole_number(asked, "jitter_s", otherwise, any_count, &out->jitter_s, err);
+        code = whole_number(asked, "jitter_s", otherwise, jitters, &out->jitter_s, err);
     }
     return code == RV_OK
-               ? whole_number(asked, "pause_after", otherwise, any_count, &out->pause_after, err)
+               ? whole_number(asked, "pause_after", otherwise, failures, &out->pause_after, err)
                : code;
 }
 

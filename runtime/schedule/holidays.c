@@ -53,7 +53,9 @@ static enum rv_code add(struct reader *in, int64_t day, const char *label)
         }
     }
     if (out->count == RV_DATES_MAX) {
-        return rv_fail(in->err, RV_LIMIT, "line %d: more than %d dates", in->number, RV_DATES_MAX);
+        rv_fail(in->err, RV_LIMIT, "line %d: more than %d dates", in->number, RV_DATES_MAX);
+        rv_hint(in->err, "A schedule looks eight years ahead at most: import those years only.");
+        return RV_LIMIT;
     }
     copy_label(out->labels[out->count], label);
     out->days[out->count++] = day;

@@ -172,6 +172,8 @@ gives 0 "the record is whole" reeve audit verify
 # ... through HTTP
 saga /no
 same "another one" "failed invalid" "$(status)"
+gives 1 "what stands would be done twice" reeve run revive "r_$run" --yes
+has out "a run that goes on from there would do the same again"
 reeve person add operator --roles operator >/dev/null
 serve
 token=$(token_of operator)

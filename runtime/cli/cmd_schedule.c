@@ -73,8 +73,8 @@ static enum rv_code read_numbers(const struct cli *cli, int64_t otherwise, struc
                            &out->catch_up_max, err);
     }
     if (code == RV_OK) {
-        code = cli_integer(cli, "jitter", otherwise, 0, RV_SCHEDULE_JITTER_MAX_S, &out->jitter_s,
-                           err);
+        code =
+            cli_integer(cli, "jitter", otherwise, 0, RV_SCHEDULE_JITTER_MAX_S, &out->jitter_s, err);
     }
     if (code == RV_OK) {
         code = cli_integer(cli, "pause-after", otherwise, 0, RV_SCHEDULE_PAUSE_AFTER_MAX,

@@ -16,13 +16,14 @@
 /* What `reeve run list`, cancel and retry look for. */
 #define RUN_FILTER                                                                                 \
     {"waiting-on", "WHAT",                                                                         \
-     "person, timer, signal, model, child, effect, intent, budget, lock, slot, rate; or ROLE: "    \
+     "person, timer, retry, signal, model, child, effect, intent, budget, lock, slot, rate; or "   \
+     "ROLE: "                                                                                      \
      "waits for "                                                                                  \
      "it"},                                                                                        \
         {"role", "ROLE", "that wait for a person with this role"},                                 \
         {"stuck", NULL, "that could move, and nothing has moved them for a minute"},               \
         {"standing", NULL, "that failed, with something they did and could not take back"},        \
-        {"retrying", NULL, "open ones whose exception an earlier run failed at"},                  \
+        {"retrying", NULL, "open ones that try something again"},                                  \
         {"view", "NAME", "of this view, see reeve run views; other options change it"},            \
         {"agent", "NAME", "of this agent"}, {"key", "KEY", "of this business key, or its start"},  \
         {"error", "CODE",                                                                          \
@@ -221,7 +222,9 @@ const struct cli_command cli_commands[] = {
      "  over      at its end, whichever\n"
      "  stuck     it could move, and nothing has moved it for a minute\n"
      "  standing  failed, with something that it did and could not take back: see run dead RUN\n"
-     "  retrying  open, for an exception that an earlier run failed at\n"
+     "  retrying  open, and tries again: a step of its plan, an effect outside, or an exception "
+     "that\n"
+     "            an earlier run failed at\n"
      "  people    waits for an approval (the table says of whom)\n"
      "See --waiting-on for what the others wait for; \"waiting on the controller\" is\n"
      "  reeve run list --waiting-on person --role controller"},

@@ -51,6 +51,7 @@ struct rv_plan {
     /* the request that stands */
     char request_name[24];
     json_t *request_args;
+    json_t *request_retry; /* NULL: none */
     int request_line;
     bool requested;
 };

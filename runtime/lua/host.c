@@ -68,7 +68,7 @@ static int host_line(lua_State *lua)
     return 1;
 }
 
-/* request(name, args): stands still until there is an answer, and gives it. */
+/* request(name, args, retry?): stands still until there is an answer, and gives it. */
 static int host_request(lua_State *lua)
 {
     struct rv_plan *plan = plan_of(lua);
@@ -88,7 +88,9 @@ static int host_request(lua_State *lua)
         return fail_with(lua, plan, lua_tostring(lua, -1), problem);
     }
     json_decref(plan->request_args);
+    json_decref(plan->request_retry);
     plan->request_args = args;
+    plan->request_retry = lua_isnoneornil(lua, 3) ? NULL : values_to_json(lua, 3, problem);
     plan->request_line = agent_line(lua, plan);
     snprintf(plan->request_name, sizeof plan->request_name, "%s", name);
     plan->requested = true;

@@ -62,6 +62,7 @@ void engine_close(struct rv_plan *plan)
 {
     sealed_close(&plan->sealed);
     json_decref(plan->request_args);
+    json_decref(plan->request_retry);
 }
 
 /* ---- start ---- */
@@ -203,8 +204,10 @@ enum rv_plan_status rv_plan_step(struct rv_plan *plan, const json_t *answer,
     int status = lua_resume(plan->thread, plan->sealed.lua, plan->arguments, &count);
     if (status == LUA_YIELD) {
         RV_ASSERT(plan->requested && count == 0);
-        *request = (struct rv_plan_request){
-            .name = plan->request_name, .args = plan->request_args, .line = plan->request_line};
+        *request = (struct rv_plan_request){.name = plan->request_name,
+                                            .args = plan->request_args,
+                                            .retry = plan->request_retry,
+                                            .line = plan->request_line};
         return RV_PLAN_REQUEST;
     }
     plan->over = true;

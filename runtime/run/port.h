@@ -54,10 +54,10 @@ void rv_run_image_free(struct rv_run_image *image);
 /* A status change that rides on a write. */
 struct rv_run_change {
     enum rv_run_state state;
-    const char
-        *waiting_on; /* "approval" "timer" "signal" "model" "run" "effect" "intent" "budget" or NULL
-                      */
-    int64_t wake_us; /* 0 none */
+    const char *waiting_on; /* "approval" "timer" "retry" "signal" "model" "run" "effect" "intent"
+                             * "budget" or NULL
+                             */
+    int64_t wake_us;        /* 0 none */
     const char *error_code; /* NULL none */
     const char *error_text;
     const json_t *result; /* final states: {outcome, review}; may be NULL */

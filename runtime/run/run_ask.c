@@ -253,14 +253,19 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
 
 /* ---- asking the world ---- */
 
-/* A sleep is one entry {"ok":true,"value":true,"until_us":…} written when it begins. */
+/* A sleep is one entry {"ok":true,"value":true,"until_us":…,"retry":…?} written when it begins. */
 static void ask_sleep(struct run *run)
 {
     int64_t seconds = rv_json_int(run->request.args, "seconds", 0);
     int64_t until_us = run_now_us(run) + seconds * 1000000;
     json_t *out = json_pack("{s:b,s:b,s:I}", "ok", 1, "value", 1, "until_us", (json_int_t)until_us);
     rv_circle_mark_nap(out, seconds);
-    run_write_wait(run, run->request.name, "timer", run->request.args, out);
+    const json_t *retry = run->request.retry;
+    if (retry != NULL) {
+        json_object_set(out, "retry", (json_t *)(uintptr_t)retry);
+    }
+    run_write_wait(run, run->request.name, retry != NULL ? "retry" : "timer", run->request.args,
+                   out);
 }
 
 /* The name is kept with the wait: only a signal of that name wakes the run (statement runs_due). */

@@ -12,7 +12,7 @@ const char rv_run_status_words[] =
     "compensated diverged";
 /* as the function run_find knows them */
 const char rv_run_wait_words[] =
-    "person people approval timer signal model child run effect intent "
+    "person people approval timer retry signal model child run effect intent "
     "budget lock slot rate";
 
 /* those of enum rv_code but "ok", what people and reconciliation rules say, and the two that only a

@@ -162,7 +162,7 @@ has err '--role: "nobody" is no role of this company'
 has err "ap.manager"
 gives 2 "so is what is neither a kind nor a role" reeve run list --waiting-on nonsense
 has err '--waiting-on: "nonsense" is neither something that runs wait for nor a role of this company'
-has err "person people approval timer signal"
+has err "person people approval timer retry signal"
 gives 2 "also when it is kept" reeve run list --waiting-on nonsense --save wrong
 has err "nonsense"
 gives 2 "or runs shall stop" reeve run cancel --waiting-on nonsense --yes
@@ -266,6 +266,37 @@ gives 1 "once" reeve run retry --error limit --yes
 has out "a run is working on it already: r_"
 has out "of agent"
 gives 0 "that work" reeve run work
+# a plan that tries something again is retrying, too
+mkdir "$state/again"
+cat >"$state/again/agent.lua" <<'LUA'
+local agent = { name = "again", version = "1", handles = {}, uses = {} }
+function agent.plan(ctx, input)
+  return ctx:retry({ max = 4, backoff = 8, on = { "unavailable" } }, function(n)
+    ctx:note("attempt " .. n)
+    return nil, "no luck", "unavailable"
+  end)
+end
+return agent
+LUA
+gives 0 "an agent that tries again" reeve agent publish "$state/again/agent.lua"
+reeve person add again.op --roles operator >/dev/null
+gives 0 "begins" reeve run start again --as again.op --wait 2 --json
+again=$(grep -o 'r_[0-9]*' "$state/out" | head -1)
+same "it is found" "$again" "$(names retrying | grep "$again")"
+same "by what it waits for" "$again" "$(names --waiting-on retry)"
+gives 0 "and says which attempt, after what" reeve run list --waiting-on retry
+has out "retry: attempt 2 after unavailable, at 2"
+gives 0 "as retrying" reeve run list retrying --agent again --json
+has out '"status":"retrying"'
+same "no timer" "" "$(names --waiting-on timer | grep "$again")"
+gives 0 "it is replayed" reeve run replay "$again"
+sleep 8
+gives 0 "its next attempt" reeve run work
+gives 0 "fails as well" reeve run list --waiting-on retry
+has out "retry: attempt 3 after unavailable, at 2"
+gives 0 "one that tries again can be stopped" reeve run cancel "$again" --yes
+gives 0 "and is" reeve run work
+same "it tries no more" "" "$(names retrying | grep "$again")"
 gives 0 "a view can be forgotten" reeve run forget clerks
 gives 1 "once" reeve run forget clerks
 has err 'no view "clerks": it is forgotten already'

@@ -210,7 +210,7 @@ SELECT count(*) FILTER (WHERE r.status NOT IN ('done', 'failed', 'cancelled', 'c
                                      AND i.state NOT IN ('done', 'failed')))
                AND coalesce((r.waiting_on = 'signal' AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
                 OR (r.waiting_on IN ('run', 'intent', 'budget', 'lock', 'slot') AND (r.wake_at IS NULL OR r.wake_at > clock_timestamp()))
-                OR (r.waiting_on IN ('timer', 'effect', 'rate') AND r.wake_at > clock_timestamp() + interval '5 seconds')
+                OR (r.waiting_on IN ('timer', 'retry', 'effect', 'rate') AND r.wake_at > clock_timestamp() + interval '5 seconds')
                 OR (r.waiting_on = 'approval' AND EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id
                         AND a.run_id = r.id AND a.status = 'requested')), false))) -- on nothing: it goes on
        + (SELECT count(*) FROM approval a

@@ -2,6 +2,7 @@
 --
 -- `host` brings the libraries that C chose (base, table, string, math, utf8) and these functions:
 --   host.request(name, args)  stands still until the runtime has a durable answer, and gives it
+--   host.request("sleep", args, retry)  ... a wait between two attempts: which one failed, and with what code
 --   host.check(value, what)   an error when value is no plain data
 --   host.fail(message)        an error at the line of the agent that runs now
 --   host.line()               that line
@@ -51,8 +52,8 @@ end
 local CUT = "the answer met its limit of tokens and was closed there: max_tokens allows more"
 
 -- An answer that was cut comes with the warning: its value is whole and valid, and says less than it would.
-local function ask(name, args)
-  local answer = request(name, args)
+local function ask(name, args, retry)
+  local answer = request(name, args, retry)
   if answer.ok and answer.cut then return answer.value, CUT, "limit" end
   if answer.ok then return answer.value end
   return nil, answer.message, answer.code
@@ -395,7 +396,7 @@ local function retry(_, policy, attempt)
   for number = 1, most do
     local value, message, code = attempt(number)
     if value ~= nil or code == nil or not codes[code] or number == most then return value, message, code end
-    ask("sleep", { seconds = wait })
+    ask("sleep", { seconds = wait }, { attempt = number, code = code })
     wait = wait * 2 < SLEEP_MAX and wait * 2 or SLEEP_MAX
   end
   fail('ctx:retry: field "max" must be at least 1')

@@ -310,7 +310,10 @@ enum rv_code cli_object(const struct cli *cli, const char *name, json_t **out, s
     if (text[strspn(text, " \t\n")] != '{') {
         enum rv_code code = cli_read_file(text, OBJECT_BYTES_MAX, cli->arena, &text, &length, err);
         if (code != RV_OK) {
-            rv_hint(err, "Give --%s as a JSON object, or the name of a file with one.", name);
+            rv_hint(err,
+                    "Give --%s as a JSON object of at most 1 MiB, or the name of a file with one; "
+                    "what is larger is kept with `reeve blob put`, and its handle sent.",
+                    name);
             return code;
         }
     }

@@ -272,6 +272,33 @@ TEST(a_timer_is_canceled_until_it_is_heard)
     world_end(&world);
 }
 
+/* Of one actor, and of as many others with one each. */
+TEST(tens_of_thousands_of_timers)
+{
+    enum { TIMERS = 30000, CANCELED = 10000, SPAN_MS = 1000 };
+    struct world world;
+    world_make(&world);
+    struct rv_ref one = make(&world, (struct rv_spawn){0}, (struct one){0});
+    for (int i = 0; i < TIMERS; i++) {
+        struct rv_ref other = make(&world, (struct rv_spawn){0}, (struct one){0});
+        tell(&world, one, ARM, (uint64_t)(i * INT64_C(7919) % SPAN_MS + 1));
+        tell(&world, other, ARM, (uint64_t)(i * INT64_C(104729) % SPAN_MS + 1));
+    }
+    ck_assert_int_eq(world.actors->cores[0].alarm_count, 2 * TIMERS);
+    for (int i = 0; i < CANCELED; i++) {
+        tell(&world, one, CANCEL, 0);
+    }
+    ck_assert_int_eq(world.actors->cores[0].alarm_count, 2 * TIMERS - CANCELED);
+    int before = 0;
+    for (int ms = 0; ms < SPAN_MS; ms++) {
+        pass(&world, 1);
+        ck_assert_int_gt(world.ticks, before); /* each at its own time */
+        before = world.ticks;
+    }
+    ck_assert_int_eq(world.ticks, 2 * TIMERS - CANCELED);
+    world_end(&world);
+}
+
 TEST(an_actor_that_fails_often_has_one_look_at_its_idleness)
 {
     struct world world;

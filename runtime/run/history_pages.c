@@ -181,7 +181,9 @@ static enum rv_code next_of_file(void *self, json_t **entry, struct rv_error *er
     }
     size_t length = file->line.length;
     length -= length > 0 && file->line.data[length - 1] == ',';
-    code = rv_json_parse(file->line.data, length, "an entry of the journal", entry, err);
+    char what[64];
+    snprintf(what, sizeof what, "entry %" PRId64 " of the journal", file->seq + 1);
+    code = rv_json_parse(file->line.data, length, what, entry, err);
     if (code == RV_OK) {
         code = rv_history_check_entry(*entry, ++file->seq, err);
     }
@@ -190,6 +192,20 @@ static enum rv_code next_of_file(void *self, json_t **entry, struct rv_error *er
         *entry = NULL;
     }
     return code;
+}
+
+/* Behind the seal is nothing but white space. */
+static enum rv_code check_end(struct rv_history_file *file, struct rv_error *err)
+{
+    size_t used = strlen(journal_ends) + strlen(file->seal);
+    int c = strcmp(file->line.data + used, "\"}") == 0 ? ' ' : '?';
+    while (c != EOF && strchr(" \t\r\n", c) != NULL && c != '\0') {
+        c = getc(file->file);
+    }
+    return c == EOF ? RV_OK
+                    : rv_fail(err, RV_CORRUPT,
+                              "the file goes on behind its seal: it is not what "
+                              "was exported");
 }
 
 static enum rv_code check_to_the_end(struct rv_history_file *file, struct rv_error *err)
@@ -208,6 +224,9 @@ static enum rv_code check_to_the_end(struct rv_history_file *file, struct rv_err
     seal_end(&seal, hex);
     if (code == RV_OK && strcmp(hex, file->seal) != 0) {
         code = rv_history_unsealed(err);
+    }
+    if (code == RV_OK) {
+        code = check_end(file, err);
     }
     if (code == RV_OK && fseeko(file->file, file->first, SEEK_SET) != 0) {
         code = rv_fail_errno(err, errno, "read the run again");

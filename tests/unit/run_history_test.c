@@ -528,7 +528,9 @@ TEST(a_file_has_the_seal_of_the_document)
     ck_assert_int_eq(steps, 7);
     json_decref(out);
     rv_history_file_close(file);
-    const int cuts[] = {40, 79}; /* within the seal, and all of it */
+    ck_assert(write_and_open(history, 1, &file, hex) == RV_OK); /* the last end of line */
+    rv_history_file_close(file);
+    const int cuts[] = {40, 79, 2, -1}; /* within the seal, all of it, after it; something behind */
     for (size_t i = 0; i < RV_COUNT(cuts); i++) {
         ck_assert(write_and_open(history, cuts[i], &file, hex) == RV_CORRUPT);
         ck_assert(file == NULL);

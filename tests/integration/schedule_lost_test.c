@@ -145,11 +145,11 @@ TEST(what_is_terminated_hears_of_it_though_its_node_is_lost)
     schedule.cron = "* * * * *";
     schedule.overlap = RV_OVERLAP_TERMINATE_OTHER;
     add(&world, &schedule);
-    struct node *lost = add_node(&world, 2000);
+    struct node *lost = add_node(&world, 4000);
     world.now_us += MINUTE_US;
     run_until(&world, 1);
-    lose_node(&world, lost, 2000);
-    struct node *other = add_node(&world, 2000);
+    lose_node(&world, lost, 4000);
+    struct node *other = add_node(&world, 4000);
     world.now_us += MINUTE_US;
     run_until(&world, 2);
     ck_assert(world.seen[1].id != world.seen[0].id); /* the next one does not wait */
@@ -159,9 +159,9 @@ TEST(what_is_terminated_hears_of_it_though_its_node_is_lost)
     ck_assert_int_eq(world.stop_count, 1);
     ck_assert_int_eq(world.stopped[0], world.seen[0].id);
     ck_assert_str_eq(world.why, "a later fire of its schedule is due (overlap terminate_other)");
-    run_ms(&world, 1500); /* two beats */
+    run_ms(&world, 3000); /* two beats */
     rv_schedule_done(other->service, world.tenant, world.seen[0].id, RV_CANCELED, "asked to");
-    run_ms(&world, 2500); /* more than a lease */
+    run_ms(&world, 4500); /* more than a lease */
     ck_assert_int_eq(world.stop_count, 1);
     ck_assert_int_eq(world.seen_count, 3);
     ck_assert_str_eq(fires_of(&world, "morning"), "running=1 terminated=1");
@@ -253,7 +253,7 @@ TEST(a_fire_that_has_begun_its_run_outlives_any_number_of_nodes)
     add(&world, &schedule);
     world.now_us += MINUTE_US;
     for (int attempt = 1; attempt <= 2 * RV_SCHEDULE_ATTEMPTS_MAX; attempt++) {
-        struct node *node = add_node(&world, 100);
+        struct node *node = add_node(&world, 1000);
         run_until(&world, attempt);
         if (attempt == 1) {
             char sql[300];

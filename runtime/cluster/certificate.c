@@ -2,6 +2,7 @@
 #include "runtime/cluster/certificate.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -147,5 +148,6 @@ enum rv_code rv_certificate_check(const struct rv_line_tls *tls, const char *nam
         (void)ASN1_TIME_diff(days_left, &seconds, NULL, X509_get0_notAfter(read.cert));
     }
     read_fini(&read);
+    ERR_clear_error(); /* the end of a file is one, and would be taken for the next connection's */
     return code;
 }

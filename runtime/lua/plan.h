@@ -62,10 +62,10 @@ struct rv_plan_request {
      * "reply" "refuse" */
     const char *name;
     const json_t *args; /* an object, schema-checked here */
-    const json_t
-        *retry; /* of a sleep between two attempts: {"attempt", "code"} of the one before; it
-                   is no part of the question, and says nothing to a replay; NULL none */
-    int line;   /* of agent.lua */
+    /* Of a sleep between two attempts: {"attempt", "code"} of the one before.  It is no part of the
+     * question, and says nothing to a replay.  NULL: none. */
+    const json_t *retry;
+    int line; /* of agent.lua */
 };
 
 /* Continues with `answer` (borrowed; NULL on the first step): {"ok":true,"value":…} or

@@ -2,7 +2,8 @@
  *
  * Every change of every zone of tzdb from both sides, with its gap or fold; a dense sample of
  * difficult zones; and a daily fire on every day of these years for a sample of zones that a seed
- * chooses: REEVE_GOLDEN=all takes all of them (minutes), REEVE_GOLDEN=N another seed. */
+ * chooses: REEVE_GOLDEN=all takes all of them (a minute or two: with CK_TIMEOUT_MULTIPLIER=10),
+ * REEVE_GOLDEN=N another seed. */
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"

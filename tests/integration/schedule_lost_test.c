@@ -17,6 +17,22 @@ static void lose_node(struct world *world, struct node *node, int64_t lease_ms)
     rv_free(super);
 }
 
+/* A schedule of every minute, whose first fire runs at the node that is given back. */
+static struct node *begin_minutely(struct world *world, enum rv_schedule_overlap overlap,
+                                   int64_t lease_ms)
+{
+    world_open(world, utc(2026, 1, 1, 5, 29));
+    world->end_at_once = false;
+    struct rv_schedule schedule = morning();
+    schedule.cron = "* * * * *";
+    schedule.overlap = overlap;
+    add(world, &schedule);
+    struct node *node = add_node(world, lease_ms);
+    world->now_us += MINUTE_US;
+    run_until(world, 1);
+    return node;
+}
+
 TEST(a_fire_of_a_lost_node_is_handed_over_again_with_the_same_id)
 {
     static struct world world;
@@ -77,15 +93,7 @@ TEST(a_node_that_was_away_lets_go_of_a_fire_that_another_has_and_stops_nothing)
 TEST(what_was_asked_to_stop_hears_of_it_though_its_node_is_lost)
 {
     static struct world world;
-    world_open(&world, utc(2026, 1, 1, 5, 29));
-    world.end_at_once = false;
-    struct rv_schedule schedule = morning();
-    schedule.cron = "* * * * *";
-    schedule.overlap = RV_OVERLAP_CANCEL_OTHER;
-    add(&world, &schedule);
-    struct node *lost = add_node(&world, 2000);
-    world.now_us += MINUTE_US;
-    run_until(&world, 1);
+    struct node *lost = begin_minutely(&world, RV_OVERLAP_CANCEL_OTHER, 2000);
     lose_node(&world, lost, 2000);
     struct node *other = add_node(&world, 2000);
     world.now_us += MINUTE_US;
@@ -107,16 +115,8 @@ TEST(what_was_asked_to_stop_hears_of_it_though_its_node_is_lost)
 static void take_up_late(enum rv_schedule_overlap overlap, const char *fires)
 {
     static struct world world;
-    world_open(&world, utc(2026, 1, 1, 5, 29));
-    world.end_at_once = false;
+    struct node *lost = begin_minutely(&world, overlap, 200);
     world.stop_at_once = true;
-    struct rv_schedule schedule = morning();
-    schedule.cron = "* * * * *";
-    schedule.overlap = overlap;
-    add(&world, &schedule);
-    struct node *lost = add_node(&world, 200);
-    world.now_us += MINUTE_US;
-    run_until(&world, 1);
     lose_node(&world, lost, 0);
     world.now_us += 2 * MINUTE_US;
     add_node(&world, 200);
@@ -139,15 +139,7 @@ TEST(what_was_lost_is_stopped_before_the_next_one_takes_its_place)
 TEST(what_is_terminated_hears_of_it_though_its_node_is_lost)
 {
     static struct world world;
-    world_open(&world, utc(2026, 1, 1, 5, 29));
-    world.end_at_once = false;
-    struct rv_schedule schedule = morning();
-    schedule.cron = "* * * * *";
-    schedule.overlap = RV_OVERLAP_TERMINATE_OTHER;
-    add(&world, &schedule);
-    struct node *lost = add_node(&world, 4000);
-    world.now_us += MINUTE_US;
-    run_until(&world, 1);
+    struct node *lost = begin_minutely(&world, RV_OVERLAP_TERMINATE_OTHER, 4000);
     lose_node(&world, lost, 4000);
     struct node *other = add_node(&world, 4000);
     world.now_us += MINUTE_US;
@@ -171,15 +163,7 @@ TEST(what_is_terminated_hears_of_it_though_its_node_is_lost)
 TEST(what_no_node_can_tell_is_given_up)
 {
     static struct world world;
-    world_open(&world, utc(2026, 1, 1, 5, 29));
-    world.end_at_once = false;
-    struct rv_schedule schedule = morning();
-    schedule.cron = "* * * * *";
-    schedule.overlap = RV_OVERLAP_TERMINATE_OTHER;
-    add(&world, &schedule);
-    add_node(&world, 5000);
-    world.now_us += MINUTE_US;
-    run_until(&world, 1);
+    begin_minutely(&world, RV_OVERLAP_TERMINATE_OTHER, 5000);
     world.now_us += MINUTE_US;
     run_until(&world, 2);
     ck_assert_int_eq(world.stop_count, 1);

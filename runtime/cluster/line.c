@@ -1,51 +1,35 @@
-/* line.c -- see line.h. */
-#include "runtime/cluster/line.h"
-
+/* line.c -- see line.h: the port, and who dials it. */
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/cluster/line_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <nng/nng.h>
-#include <nng/protocol/pipeline0/pull.h>
-#include <nng/protocol/pipeline0/push.h>
-#include <nng/supplemental/tls/tls.h>
-#include <nng/transport/tls/tls.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { URL_MAX = 320, PEM_MAX = 256 * 1024 };
-
-/* A message on its way from nng's thread to the loop. */
-struct rv_line {
-    struct rv_line_options options;
-    nng_socket socket;
-    nng_aio *aio;
-    nng_msg *taken; /* written by nng's thread before the post, read by the loop after it */
-    nng_tls_config *tls;
-    char *cert; /* PEM texts, for the dialers */
-    char *key;
-    char *ca_file;
-    int port;
-    bool closing;
+enum {
+    ACCEPT_AGAIN_MS = 100, /* no more file descriptors, say */
+    FIRST_BODY_BYTES = 4096
 };
 
-struct rv_line_peer {
+/* Somebody who dialled us: it is greeted, then messages are read, one after the other. */
+struct line_hearer {
     struct rv_line *line;
-    nng_socket socket;
+    struct line_hearer *prev, *next;
+    nng_stream *stream;
     nng_aio *aio;
-    int result; /* as `taken` */
-    bool busy;
+    size_t greeted;
+    unsigned char head[LINE_HEAD_BYTES];
+    unsigned char *body; /* grows as it comes: a length that a stranger says costs nothing */
+    size_t room;
+    size_t length;      /* of the body; 0: the head is read */
+    size_t have;        /* bytes of the one that is read */
+    int64_t ends_at_us; /* when what has begun must be there */
     bool closing;
-    void (*sent)(void *data, bool ok);
-    void *data;
 };
 
-/* ---- nng's errors end here ---- */
+/* ---- for all three files ---- */
 
-static enum rv_code fail(struct rv_error *err, int number, const char *what, const char *url)
+enum rv_code line_fail(struct rv_error *err, int number, const char *what, const char *url)
 {
     enum rv_code code = number == NNG_EADDRINUSE   ? RV_CONFLICT
                         : number == NNG_EADDRINVAL ? RV_INVALID
@@ -62,167 +46,238 @@ static enum rv_code fail(struct rv_error *err, int number, const char *what, con
     return code;
 }
 
-static void write_url(char out[URL_MAX], bool tls, const char *host, int port)
+void line_url(char out[LINE_URL_MAX], bool tls, const char *host, int port)
 {
     bool brackets = strchr(host, ':') != NULL;
-    snprintf(out, URL_MAX, "%s://%s%s%s:%d", tls ? "tls+tcp" : "tcp", brackets ? "[" : "", host,
-             brackets ? "]" : "", port);
+    snprintf(out, LINE_URL_MAX, "%s://%s%s%s:%d", tls ? "tls+tcp" : "tcp", brackets ? "[" : "",
+             host, brackets ? "]" : "", port);
 }
 
-/* ---- closing, beside the loop ----
- *
- * nng 1.5 can wait for ever in nng_close: when its TCP transport has part of a message read or
- * written at that moment, it asks for the rest with an aio that is closed already, and the call
- * that would end the wait never comes.  So a socket is closed on a thread of its own; one that does
- * not come back holds up nothing, and ends with the process. */
+/* ---- one who dialled us ---- */
 
-static void *close_socket(void *data)
+static void unlink_hearer(struct line_hearer *hearer)
 {
-    nng_socket socket = *(nng_socket *)data;
-    rv_free(data);
-    nng_close(socket);
-    return NULL;
+    struct rv_line *line = hearer->line;
+    *(hearer->prev != NULL ? &hearer->prev->next : &line->first) = hearer->next;
+    *(hearer->next != NULL ? &hearer->next->prev : &line->last) = hearer->prev;
+    line->hearers--;
 }
 
-static void close_beside(nng_socket socket)
+static void append_hearer(struct line_hearer *hearer)
 {
-    pthread_t thread;
-    nng_socket *copy = rv_alloc(sizeof *copy);
-    *copy = socket;
-    if (pthread_create(&thread, NULL, close_socket, copy) == 0) {
-        pthread_detach(thread);
+    struct rv_line *line = hearer->line;
+    hearer->prev = line->last;
+    hearer->next = NULL;
+    *(line->last != NULL ? &line->last->next : &line->first) = hearer;
+    line->last = hearer;
+    line->hearers++;
+}
+
+static void hearer_free(void *data)
+{
+    struct line_hearer *hearer = data;
+    nng_aio_free(hearer->aio);
+    nng_stream_free(hearer->stream);
+    rv_free(hearer->body);
+    rv_free(hearer);
+}
+
+static void hearer_close(struct line_hearer *hearer)
+{
+    hearer->closing = true;
+    unlink_hearer(hearer);
+    nng_stream_close(hearer->stream);
+    nng_aio_stop(hearer->aio);
+    rv_loop_post(hearer->line->options.loop, hearer_free, hearer);
+}
+
+static int64_t mono_us(const struct rv_line *line)
+{
+    return rv_mono_us(rv_loop_clock(line->options.loop));
+}
+
+static bool is_silent(const struct line_hearer *hearer)
+{
+    return hearer->greeted == LINE_GREETING_BYTES && hearer->length == 0 && hearer->have == 0;
+}
+
+/* What has begun must come to its end; who has nothing to say may be silent for as long as it
+ * likes, and makes room when others come. */
+static nng_duration patience_ms(const struct line_hearer *hearer)
+{
+    if (is_silent(hearer)) {
+        return NNG_DURATION_INFINITE;
+    }
+    int64_t left_us = hearer->ends_at_us - mono_us(hearer->line);
+    return left_us < 1000 ? 1 : (nng_duration)(left_us / 1000);
+}
+
+static void hear(struct line_hearer *hearer)
+{
+    nng_iov iov;
+    bool greets = hearer->greeted < LINE_GREETING_BYTES;
+    if (greets) {
+        iov = (nng_iov){.iov_buf = (char *)(uintptr_t)RV_LINE_GREETING + hearer->greeted,
+                        .iov_len = LINE_GREETING_BYTES - hearer->greeted};
+    } else if (hearer->length == 0) {
+        iov = (nng_iov){.iov_buf = hearer->head + hearer->have,
+                        .iov_len = LINE_HEAD_BYTES - hearer->have};
     } else {
-        rv_free(copy);
-        rv_log(RV_LOG_WARN, "cluster", "NO-THREAD", "a line stays open until the process ends");
+        if (hearer->have == hearer->room) {
+            size_t room = hearer->room == 0 ? FIRST_BODY_BYTES : 2 * hearer->room;
+            hearer->room = room < hearer->length ? room : hearer->length;
+            hearer->body = rv_realloc(hearer->body, hearer->room);
+        }
+        size_t end = hearer->room < hearer->length ? hearer->room : hearer->length;
+        iov = (nng_iov){.iov_buf = hearer->body + hearer->have, .iov_len = end - hearer->have};
     }
+    RV_ASSERT(nng_aio_set_iov(hearer->aio, 1, &iov) == 0);
+    nng_aio_set_timeout(hearer->aio, patience_ms(hearer));
+    (greets ? nng_stream_send : nng_stream_recv)(hearer->stream, hearer->aio);
 }
 
-/* ---- certificates ---- */
-
-static enum rv_code read_pem(const char *path, char **out, struct rv_error *err)
+/* False: no length of ours. */
+static bool take_head(struct line_hearer *hearer)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return rv_fail_errno(err, errno, "open \"%s\"", path);
+    size_t length = 0;
+    for (int i = 0; i < LINE_HEAD_BYTES; i++) {
+        length = length << 8 | hearer->head[i];
     }
-    char *text = rv_alloc(PEM_MAX + 1);
-    ssize_t length = read(fd, text, PEM_MAX);
-    close(fd);
-    if (length <= 0 || length == PEM_MAX) {
-        rv_free(text);
-        return rv_fail(err, RV_INVALID, "\"%s\" is empty or too long for a PEM file", path);
-    }
-    text[length] = '\0';
-    *out = text;
-    return RV_OK;
+    hearer->length = length;
+    hearer->have = 0;
+    return length > 0 && length <= hearer->line->options.message_max;
 }
 
-/* `name` NULL: of the listener, which wants to see everybody's certificate. */
-static enum rv_code make_tls(const struct rv_line *line, const char *name, nng_tls_config **out,
-                             struct rv_error *err)
+static void take_body(struct line_hearer *hearer)
 {
-    nng_tls_config *config = NULL;
-    int number =
-        nng_tls_config_alloc(&config, name != NULL ? NNG_TLS_MODE_CLIENT : NNG_TLS_MODE_SERVER);
-    if (number != 0) {
-        return fail(err, number, "set up TLS", "");
-    }
-    const char *what = "read the authority's certificate (cluster.tls_ca)";
-    number = nng_tls_config_ca_file(config, line->ca_file);
-    if (number == 0) {
-        what = "read this node's certificate (cluster.tls_cert, cluster.tls_key)";
-        number = nng_tls_config_own_cert(config, line->cert, line->key, NULL);
-    }
-    if (number == 0) {
-        what = "ask for certificates";
-        number = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED);
-    }
-    if (number == 0 && name != NULL) {
-        number = nng_tls_config_server_name(config, name);
-    }
-    if (number != 0) {
-        nng_tls_config_free(config);
-        return fail(err, number, what, "");
-    }
-    *out = config;
-    return RV_OK;
+    struct rv_line *line = hearer->line;
+    size_t length = hearer->length;
+    hearer->length = 0;
+    hearer->have = 0;
+    unlink_hearer(hearer);
+    append_hearer(hearer);
+    line->options.received(line->options.data, hearer->body, length);
 }
 
-static enum rv_code begin_tls(struct rv_line *line, struct rv_error *err)
+static void heard(void *data)
 {
-    const struct rv_line_tls *tls = &line->options.tls;
-    if (tls->cert_file == NULL) {
-        return RV_OK;
+    struct line_hearer *hearer = data;
+    if (hearer->closing) {
+        return; /* freed by the post behind this one */
     }
-    int number = nng_tls_register();
-    if (number != 0 && number != NNG_ESTATE) {
-        return fail(err, number, "this machine's libnng speaks no", "TLS");
-    }
-    line->ca_file = rv_strdup(tls->ca_file);
-    enum rv_code code = read_pem(tls->cert_file, &line->cert, err);
-    if (code == RV_OK) {
-        code = read_pem(tls->key_file, &line->key, err);
-    }
-    return code == RV_OK ? make_tls(line, NULL, &line->tls, err) : code;
-}
-
-/* ---- what comes in ---- */
-
-static void deliver(void *data)
-{
-    struct rv_line *line = data;
-    nng_msg *message = line->taken;
-    line->taken = NULL;
-    if (message != NULL && !line->closing) {
-        line->options.received(line->options.data, nng_msg_body(message), nng_msg_len(message));
-    }
-    nng_msg_free(message);
-    if (!line->closing) {
-        nng_recv_aio(line->socket, line->aio);
-    }
-}
-
-static void on_received(void *data) /* on a thread of nng */
-{
-    struct rv_line *line = data;
-    int number = nng_aio_result(line->aio);
-    if (number == NNG_ECLOSED || number == NNG_ECANCELED) {
+    size_t count = nng_aio_count(hearer->aio);
+    if (nng_aio_result(hearer->aio) != 0 || count == 0) {
+        hearer_close(hearer);
         return;
     }
-    line->taken = number == 0 ? nng_aio_get_msg(line->aio) : NULL;
-    rv_loop_post(line->options.loop, deliver, line);
+    if (hearer->greeted < LINE_GREETING_BYTES) {
+        hearer->greeted += count;
+        hear(hearer);
+        return;
+    }
+    if (is_silent(hearer)) {
+        hearer->ends_at_us = mono_us(hearer->line) + RV_LINE_MESSAGE_MS * INT64_C(1000);
+    }
+    hearer->have += count;
+    if (hearer->length == 0 && hearer->have == LINE_HEAD_BYTES && !take_head(hearer)) {
+        hearer_close(hearer);
+        return;
+    }
+    if (hearer->length != 0 && hearer->have == hearer->length) {
+        take_body(hearer);
+    }
+    if (!hearer->closing) { /* by what it said */
+        hear(hearer);
+    }
+}
+
+static void on_heard(void *data) /* on a thread of nng */
+{
+    struct line_hearer *hearer = data;
+    rv_loop_post(hearer->line->options.loop, heard, hearer);
+}
+
+/* ---- the port ---- */
+
+static void let_in(struct rv_line *line, nng_stream *stream)
+{
+    if (line->hearers == RV_LINE_HEARERS_MAX) {
+        hearer_close(line->first); /* a node that has something to say dials again */
+    }
+    struct line_hearer *hearer = rv_alloc(sizeof *hearer);
+    *hearer =
+        (struct line_hearer){.line = line,
+                             .stream = stream,
+                             .ends_at_us = mono_us(line) + RV_LINE_MESSAGE_MS * INT64_C(1000)};
+    RV_ASSERT(nng_aio_alloc(&hearer->aio, on_heard, hearer) == 0);
+    append_hearer(hearer);
+    hear(hearer);
+}
+
+static void accept_next(void *data)
+{
+    struct rv_line *line = data;
+    nng_stream_listener_accept(line->listener, line->accept);
+}
+
+static void accepted(void *data)
+{
+    struct rv_line *line = data;
+    int number = nng_aio_result(line->accept);
+    nng_stream *stream = number == 0 ? nng_aio_get_output(line->accept, 0) : NULL;
+    if (line->closing) {
+        if (stream != NULL) {
+            nng_stream_free(stream);
+        }
+        return;
+    }
+    if (stream == NULL) {
+        rv_timer_start(line->again, ACCEPT_AGAIN_MS);
+        return;
+    }
+    let_in(line, stream);
+    accept_next(line);
+}
+
+static void on_accepted(void *data) /* on a thread of nng */
+{
+    struct rv_line *line = data;
+    rv_loop_post(line->options.loop, accepted, line);
 }
 
 static enum rv_code listen_at(struct rv_line *line, const char *url, struct rv_error *err)
 {
-    nng_listener listener = NNG_LISTENER_INITIALIZER;
-    int number = nng_listener_create(&listener, line->socket, url);
-    if (number == 0 && line->tls != NULL) {
-        number = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, line->tls);
+    nng_tls_config *config = NULL;
+    if (line_tls_is_on(&line->tls) && line_tls_config(&line->tls, NULL, &config, err) != RV_OK) {
+        return err->code;
+    }
+    int number = nng_stream_listener_alloc(&line->listener, url);
+    if (number == 0 && config != NULL) {
+        number = nng_stream_listener_set_ptr(line->listener, NNG_OPT_TLS_CONFIG, config);
+    }
+    if (config != NULL) {
+        nng_tls_config_free(config); /* the listener holds it */
     }
     if (number == 0) {
-        number = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, line->options.message_max);
+        number = nng_stream_listener_set_bool(line->listener, NNG_OPT_TCP_KEEPALIVE, true);
     }
     if (number == 0) {
-        number = nng_listener_start(listener, 0);
+        number = nng_stream_listener_listen(line->listener);
     }
-    if (number == 0 && nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &line->port) != 0) {
-        line->port = line->options.port;
+    if (number == 0) {
+        number = nng_stream_listener_get_int(line->listener, NNG_OPT_TCP_BOUND_PORT, &line->port);
     }
-    return number == 0 ? RV_OK : fail(err, number, "listen at", url);
+    return number == 0 ? RV_OK : line_fail(err, number, "listen at", url);
 }
 
 static void line_free(void *data)
 {
     struct rv_line *line = data;
-    nng_msg_free(line->taken); /* NULL is fine */
-    nng_aio_free(line->aio);
-    if (line->tls != NULL) {
-        nng_tls_config_free(line->tls);
+    nng_aio_free(line->accept);
+    if (line->listener != NULL) {
+        nng_stream_listener_free(line->listener);
     }
-    rv_free(line->cert);
-    rv_free(line->key);
-    rv_free(line->ca_file);
+    line_tls_fini(&line->tls);
     rv_free(line);
 }
 
@@ -230,27 +285,20 @@ enum rv_code rv_line_open(const struct rv_line_options *options, struct rv_line 
                           struct rv_error *err)
 {
     struct rv_line *line = rv_alloc(sizeof *line);
-    line->options = *options;
-    char url[URL_MAX];
-    write_url(url, options->tls.cert_file != NULL, options->host, options->port);
-    enum rv_code code = begin_tls(line, err);
-    int number = code == RV_OK ? nng_aio_alloc(&line->aio, on_received, line) : 0;
-    if (code == RV_OK && number == 0) {
-        number = nng_pull0_open(&line->socket);
-    }
-    if (number != 0) {
-        code = fail(err, number, "open", url);
-    } else if (code == RV_OK) {
+    *line = (struct rv_line){.options = *options};
+    char url[LINE_URL_MAX];
+    line_url(url, options->tls.cert_file != NULL, options->host, options->port);
+    RV_ASSERT(nng_aio_alloc(&line->accept, on_accepted, line) == 0);
+    enum rv_code code = line_tls_read(&line->tls, &options->tls, err);
+    if (code == RV_OK) {
         code = listen_at(line, url, err);
-        if (code != RV_OK) {
-            nng_close(line->socket);
-        }
     }
     if (code != RV_OK) {
         line_free(line);
         return code;
     }
-    nng_recv_aio(line->socket, line->aio);
+    line->again = rv_timer_create(options->loop, accept_next, line);
+    accept_next(line);
     *out = line;
     return RV_OK;
 }
@@ -263,107 +311,11 @@ int rv_line_port(const struct rv_line *line)
 void rv_line_close(struct rv_line *line)
 {
     line->closing = true;
-    nng_aio_stop(line->aio); /* its callback has run, or never will */
-    close_beside(line->socket);
-    rv_loop_post(line->options.loop, line_free, line); /* behind a delivery on its way */
-}
-
-/* ---- what goes out ---- */
-
-static void tell_sent(void *data)
-{
-    struct rv_line_peer *peer = data;
-    if (peer->closing) {
-        return; /* freed by the post behind this one */
+    nng_stream_listener_close(line->listener);
+    nng_aio_stop(line->accept);
+    rv_timer_close(line->again);
+    while (line->first != NULL) {
+        hearer_close(line->first);
     }
-    peer->busy = false;
-    peer->sent(peer->data, peer->result == 0);
-}
-
-static void on_sent(void *data) /* on a thread of nng */
-{
-    struct rv_line_peer *peer = data;
-    peer->result = nng_aio_result(peer->aio);
-    if (peer->result != 0) {
-        nng_msg_free(nng_aio_get_msg(peer->aio)); /* still ours */
-        nng_aio_set_msg(peer->aio, NULL);
-    }
-    rv_loop_post(peer->line->options.loop, tell_sent, peer);
-}
-
-static int dial(struct rv_line_peer *peer, const char *url, nng_tls_config *tls)
-{
-    nng_dialer dialer = NNG_DIALER_INITIALIZER;
-    int number = nng_dialer_create(&dialer, peer->socket, url);
-    if (number == 0 && tls != NULL) {
-        number = nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, tls);
-    }
-    if (number == 0) {
-        number = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RV_LINE_DIAL_MIN_MS);
-    }
-    if (number == 0) {
-        number = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, RV_LINE_DIAL_MAX_MS);
-    }
-    return number == 0 ? nng_dialer_start(dialer, NNG_FLAG_NONBLOCK) : number;
-}
-
-enum rv_code rv_line_dial(struct rv_line *line, const char *host, int port, const char *name,
-                          void (*sent)(void *data, bool ok), void *data, struct rv_line_peer **out,
-                          struct rv_error *err)
-{
-    char url[URL_MAX];
-    nng_tls_config *tls = NULL;
-    write_url(url, line->tls != NULL, host, port);
-    enum rv_code code = line->tls != NULL ? make_tls(line, name, &tls, err) : RV_OK;
-    if (code != RV_OK) {
-        return code;
-    }
-    struct rv_line_peer *peer = rv_alloc(sizeof *peer);
-    *peer = (struct rv_line_peer){.line = line, .sent = sent, .data = data};
-    int number = nng_aio_alloc(&peer->aio, on_sent, peer);
-    if (number == 0) {
-        nng_aio_set_timeout(peer->aio, RV_LINE_SEND_MS);
-        number = nng_push0_open(&peer->socket);
-        if (number == 0) {
-            number = dial(peer, url, tls);
-            if (number != 0) {
-                nng_close(peer->socket);
-            }
-        }
-    }
-    if (tls != NULL) {
-        nng_tls_config_free(tls); /* the dialer holds it */
-    }
-    if (number != 0) {
-        nng_aio_free(peer->aio);
-        rv_free(peer);
-        return fail(err, number, "dial", url);
-    }
-    *out = peer;
-    return RV_OK;
-}
-
-void rv_line_send(struct rv_line_peer *peer, const void *message, size_t length)
-{
-    nng_msg *out = NULL;
-    RV_ASSERT(!peer->busy && !peer->closing);
-    RV_ASSERT(nng_msg_alloc(&out, 0) == 0 && nng_msg_append(out, message, length) == 0);
-    peer->busy = true;
-    nng_aio_set_msg(peer->aio, out);
-    nng_send_aio(peer->socket, peer->aio);
-}
-
-static void peer_free(void *data)
-{
-    struct rv_line_peer *peer = data;
-    nng_aio_free(peer->aio);
-    rv_free(peer);
-}
-
-void rv_line_hang_up(struct rv_line_peer *peer)
-{
-    peer->closing = true;
-    nng_aio_stop(peer->aio);
-    close_beside(peer->socket);
-    rv_loop_post(peer->line->options.loop, peer_free, peer); /* behind a word on its way */
+    rv_loop_post(line->options.loop, line_free, line); /* behind who was let in meanwhile */
 }

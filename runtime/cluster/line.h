@@ -1,11 +1,12 @@
 /* line.h -- lines between nodes: bytes go out to one peer, bytes come in from anybody.
  *
- * The only file pair that knows nng (1.5: push and pull sockets over TCP, or TLS over TCP).  A node
- * listens at one port (pull) and dials every peer (push); a line that breaks is dialled again in
- * the background.  Nothing is promised: what was sent may be lost, and it may come from a
- * stranger: wire.h seals and proves.  nng calls back on threads of its own; everything here
- * crosses into the loop by rv_loop_post, and a message that came in is taken before the next one
- * is asked for, so a flood waits in the kernel.
+ * The only files that know nng (1.5: its streams over TCP, or TLS over TCP; its push sockets can
+ * use a connection after it is freed, when a message is sent as the other side goes).  A node
+ * listens at one port and dials every peer; a line that breaks is dialled again in the background.
+ * Nothing is promised: what was sent may be lost, and it may come from a stranger: wire.h seals and
+ * proves.  nng calls back on threads of its own; everything here crosses into the loop by
+ * rv_loop_post, and a message that came in is taken before the next one is asked for, so a flood
+ * waits in the kernel.
  *
  * With TLS each side shows a certificate of the same authority; a node's must carry its node.name
  * (common name or DNS name), which is what its peers ask for.
@@ -26,7 +27,9 @@ struct rv_line_peer;
 enum {
     RV_LINE_SEND_MS = 1000, /* unsent so long (nobody there): lost */
     RV_LINE_DIAL_MIN_MS = 50,
-    RV_LINE_DIAL_MAX_MS = 2000
+    RV_LINE_DIAL_MAX_MS = 2000,
+    RV_LINE_MESSAGE_MS = 10000, /* who begins a message has so long to end it */
+    RV_LINE_HEARERS_MAX = 256   /* who dialled us; one more: who was silent longest makes room */
 };
 
 struct rv_line_tls {

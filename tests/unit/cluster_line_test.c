@@ -218,6 +218,39 @@ TEST(where_nobody_is_a_message_is_lost_and_somebody_who_comes_is_found)
     end_close(&b);
 }
 
+/* ---- who is no node ---- */
+
+static int listen_raw(int *port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &length), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+static int dial_raw(int port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static size_t read_raw(int fd, unsigned char *out, size_t most)
+{
+    size_t have = 0;
+    for (ssize_t got = 1; got > 0 && have<most; have += got> 0 ? (size_t)got : 0) {
+        got = recv(fd, out + have, most - have, 0);
+    }
+    return have;
+}
+
 TEST(a_stranger_who_speaks_nonsense_harms_nobody)
 {
     struct end b = {.count = 0};
@@ -227,15 +260,11 @@ TEST(a_stranger_who_speaks_nonsense_harms_nobody)
     end_dial(&a, rv_line_port(b.line), "b");
     end_run(&b, 0, 0);
     for (int i = 0; i < 20; i++) {
-        static const char *const words[] = {"GET / HTTP/1.1\r\n\r\n", "\0SP\0\0\x50\0\0", "", "x"};
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        struct sockaddr_in to = {.sin_family = AF_INET,
-                                 .sin_port = htons((uint16_t)rv_line_port(b.line)),
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+        static const char *const words[] = {"GET / HTTP/1.1\r\n\r\n", "\0\0\x10\0half", "", "x"};
+        int fd = dial_raw(rv_line_port(b.line));
         ck_assert_int_ge(send(fd, words[i % 4], i % 4 == 1 ? 8 : strlen(words[i % 4]), 0), 0);
-        if (i % 4 == 1) { /* a push socket that announces 2^56 bytes */
-            ck_assert_int_ge(send(fd, "\1\0\0\0\0\0\0\0aaaa", 12, MSG_NOSIGNAL), 0);
+        if (i % 4 == 2) { /* a message of 2^32 - 1 bytes, and one of none */
+            ck_assert_int_ge(send(fd, i % 8 == 2 ? "\xff\xff\xff\xff" : "\0\0\0\0", 4, 0), 0);
         }
         close(fd);
     }
@@ -271,6 +300,95 @@ TEST(a_port_that_is_taken_and_an_address_that_is_not_ours)
     ck_assert_ptr_nonnull(strstr(err.message, "/nowhere.pem"));
     end_run(&a, 0, 0);
     end_close(&a);
+}
+
+TEST(who_does_not_greet_as_a_node_does_is_told_nothing)
+{
+    static const char *const greetings[] = {"HTTP/1.1 200 OK\r\n", "reeve 2\n", "\0SP\0\0\x51\0\0"};
+    unsigned char bytes[16];
+    struct end a = {.count = 0};
+    int port = 0;
+    int listener = listen_raw(&port);
+    end_open(&a, &no_tls);
+    end_dial(&a, port, "b");
+    end_run(&a, 1 << 30, 100);
+    for (int i = 0; i < 3; i++) {
+        int fd = accept(listener, NULL, NULL);
+        ck_assert_int_ge(send(fd, greetings[i], 8, MSG_NOSIGNAL), 0);
+        ck_assert_uint_eq(read_raw(fd, bytes, sizeof bytes), 0); /* it hangs up */
+        close(fd);
+    }
+    int fd = accept(listener, NULL, NULL); /* who says nothing at all */
+    ck_assert(wait_for(&a.lost, 1));
+    ck_assert_int_eq(a.sent, 0);
+    end_close(&a);
+    ck_assert_uint_eq(read_raw(fd, bytes, sizeof bytes), 0);
+    close(fd);
+    close(listener);
+}
+
+TEST(a_message_that_broke_off_is_said_again_from_its_first_byte)
+{
+    enum { LENGTH = 16 << 20 }; /* more than fits on the way: it is cut for sure */
+    unsigned char *bytes = rv_alloc(LENGTH);
+    unsigned char head[4];
+    struct end a = {.count = 0};
+    int port = 0;
+    int listener = listen_raw(&port);
+    end_open(&a, &no_tls);
+    end_dial(&a, port, "b");
+    end_run(&a, 1, LENGTH);
+    int fd = accept(listener, NULL, NULL);
+    ck_assert_int_eq(send(fd, "reeve 1\n", 8, MSG_NOSIGNAL), 8);
+    ck_assert_uint_eq(read_raw(fd, bytes, 10), 10);
+    close(fd);
+    fd = accept(listener, NULL, NULL);
+    ck_assert_int_eq(send(fd, "reeve 1\n", 8, MSG_NOSIGNAL), 8);
+    ck_assert_uint_eq(read_raw(fd, head, sizeof head), sizeof head);
+    ck_assert_mem_eq(head, "\1\0\0\0", 4);
+    ck_assert_uint_eq(read_raw(fd, bytes, LENGTH), LENGTH);
+    int wrong = 0;
+    for (int i = (int)sizeof(int); i < LENGTH; i++) {
+        wrong += bytes[i] != (unsigned char)i;
+    }
+    ck_assert_int_eq(wrong, 0);
+    ck_assert(wait_for(&a.sent, 1));
+    ck_assert_int_eq(a.lost, 0);
+    end_close(&a);
+    close(fd);
+    close(listener);
+    rv_free(bytes);
+}
+
+/* Strangers who only hold the line are the first to go where there is no room for more. */
+TEST(who_is_silent_makes_room)
+{
+    enum { STRANGERS = RV_LINE_HEARERS_MAX + 20 };
+    static int fds[STRANGERS];
+    unsigned char bytes[16];
+    struct end a = {.count = 0};
+    struct end b = {.count = 0};
+    end_open(&a, &no_tls);
+    end_open(&b, &no_tls);
+    end_dial(&a, rv_line_port(b.line), "b");
+    end_run(&b, 0, 0);
+    end_run(&a, 100, 100);
+    ck_assert(wait_for(&b.received, 100));
+    for (int i = 0; i < STRANGERS; i++) {
+        fds[i] = dial_raw(rv_line_port(b.line));
+        ck_assert_uint_eq(read_raw(fds[i], bytes, 8), 8); /* greeted: it was let in */
+    }
+    ck_assert_uint_eq(read_raw(fds[0], bytes, 1), 0); /* ... and had to go */
+    ck_assert(wait_for(&a.sent, 100));
+    a.count = 200;
+    rv_loop_post(a.loop, begin, &a);
+    ck_assert(wait_for(&b.received, 200)); /* by a new line: the old one was silent as well */
+    ck_assert_int_eq(a.lost + b.wrong, 0);
+    for (int i = 0; i < STRANGERS; i++) {
+        close(fds[i]);
+    }
+    end_close(&a);
+    end_close(&b);
 }
 
 /* ---- certificates ---- */

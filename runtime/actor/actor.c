@@ -296,6 +296,7 @@ void rv_actors_stats(struct rv_actors *actors, int core, struct rv_actor_stats *
         .spilled = atomic_load(&it->spilled),
         .restarts = atomic_load(&it->restarts),
         .passivated = atomic_load(&it->passivated),
+        .reactivated = atomic_load(&it->reactivated),
         .longest_mailbox = atomic_load(&it->longest_mailbox),
     };
 }

@@ -148,6 +148,15 @@ struct rv_shown {
     int64_t bytes; /* of what its state points to */
 };
 
+/* Passivation: an actor that was idle for `passivate_ms`, or leaves with RV_EXIT_PASSIVATED, gives
+ * its memory back.  Mostly that is its end: monitors hear of it, and what comes later is a dead
+ * letter.  Who `reactivates` keeps reference, name and place in its tree instead: `stop` has run,
+ * children, links, timers and its own monitors are gone as at a restart, those that watch it hear
+ * nothing, and the next message begins a new life by `start`, on a turn of its own, before it is
+ * received; messages wait meanwhile as in any mailbox.  A `start` that fails is a failure like any
+ * other: a policy restarts it with its messages, without one they are dead letters.  No restart is
+ * charged.  RV_MESSAGE_STOP, the end of the parent and a drain end it without a new life. */
+
 struct rv_behavior {
     const char *name;
     /* Prepares `state` (zeroed, `state_bytes`); also after a restart.  May fail. */
@@ -166,8 +175,8 @@ struct rv_behavior {
 
 struct rv_spawn {
     const struct rv_behavior *behavior;
-    /* For `start`, and valid during it only; copied (argument_bytes) where there can be a restart.
-     */
+    /* For `start`, and valid during it only; copied (argument_bytes) where there can be a restart
+     * or a reactivation. */
     const void *argument;
     size_t argument_bytes;
     uint32_t mailbox; /* 0: RV_MAILBOX_DEFAULT */
@@ -181,6 +190,7 @@ struct rv_spawn {
     int64_t restart_window_ms; /* ... in this time (0: 60 000), then escalate: the parent fails */
     enum rv_strategy strategy; /* for the children that it will have */
     int64_t passivate_ms;      /* idle so long: stop with RV_EXIT_PASSIVATED; 0 never */
+    bool reactivates;          /* passivated it keeps its reference; see above */
     int32_t tenant;            /* for `reeve top` and fairness */
     const char *name;          /* registers under this name (copied); NULL none */
 };
@@ -278,7 +288,7 @@ int rv_actors_dead_letters(struct rv_actors *actors, int core, struct rv_dead_le
 
 struct rv_actor_stats {
     int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, spilled, restarts,
-        passivated;
+        passivated, reactivated;
     uint32_t longest_mailbox;
 };
 void rv_actors_stats(struct rv_actors *actors, int core,

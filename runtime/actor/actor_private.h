@@ -112,8 +112,9 @@ struct extra {
 
 /* Why an actor is not put in a line. */
 enum { BUSY_READY = 1, BUSY_TURN = 2, BUSY_SUSPENDED = 4 }; /* in one; has its turn; will restart */
-/* What a message needs before it is received. */
-enum { BEFORE_ACTIVE = 1, BEFORE_TRACE = 2 }; /* it passivates; has a trace of its own */
+/* What a message needs before it is received: it passivates; has a trace of its own; has no life
+ * (it was passivated and reactivates), which its next turn begins. */
+enum { BEFORE_ACTIVE = 1, BEFORE_TRACE = 2, BEFORE_LIFE = 4 };
 
 struct rv_actor {
     struct core *core;
@@ -147,6 +148,7 @@ struct rv_actor {
     bool escalated                  : 1; /* ended because it failed too often */
     bool named                      : 1;
     bool traps_exits                : 1;
+    bool reactivates                : 1;
     bool ends                       : 1; /* from before its `stop` until it begins again */
     unsigned depth                  : 8; /* below the first of its tree */
     alignas(16) unsigned char state[];
@@ -228,7 +230,7 @@ struct core {
     unsigned char apart_too[APART];
     /* looked at by others now and then */
     _Atomic int64_t live, spawned, turns, messages, sent_remote, wakes, dead, refused, spilled,
-        restarts, passivated;
+        restarts, passivated, reactivated;
     _Atomic uint32_t longest_mailbox;
     _Atomic uint64_t turn_ref; /* whose turn it is, or was last; 0: asleep */
     struct rv_slow_turn slowest;
@@ -327,6 +329,8 @@ struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
                               struct rv_actor *parent);
 struct extra *actor_extra(struct rv_actor *actor); /* made when it is not there */
 enum rv_code actor_start(struct rv_actor *actor, const void *argument, struct rv_error *err);
+/* The next life of one that was passivated; within its turn. */
+enum rv_code actor_reactivate(struct rv_actor *actor, struct rv_error *err);
 /* The behaviour failed: restart with back-off, or end and escalate. */
 void actor_failed(struct rv_actor *actor, const struct rv_error *err);
 /* It wants to end after its turn: ends, or begins again where its policy says so. */

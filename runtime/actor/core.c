@@ -188,7 +188,9 @@ static enum rv_code deliver_system(struct core *core, struct rv_actor *actor,
         core_dead_letter(core, envelope, "no such actor");
         return RV_NOT_FOUND;
     }
-    if (kind == RV_MESSAGE_STOP && actor->busy == BUSY_SUSPENDED && !actor_is_of_group(actor)) {
+    bool has_no_life = (actor->before & BEFORE_LIFE) != 0;
+    if (kind == RV_MESSAGE_STOP &&
+        (has_no_life || (actor->busy == BUSY_SUSPENDED && !actor_is_of_group(actor)))) {
         envelope_free(core, envelope); /* nothing to wait for */
         actor_end(actor, RV_EXIT_NORMAL);
         return RV_OK;
@@ -501,7 +503,13 @@ static inline void turn(struct core *core, struct rv_actor *actor)
         atomic_store_explicit(&core->longest_mailbox, actor->waiting, memory_order_relaxed);
     }
     actor->busy = BUSY_TURN;
-    enum rv_code code = handle_some(core, actor, start_us, &core->err);
+    enum rv_code code = RV_OK;
+    if ((actor->before & BEFORE_LIFE) != 0) {
+        code = actor_reactivate(actor, &core->err);
+    }
+    if (code == RV_OK && !actor->exiting) {
+        code = handle_some(core, actor, start_us, &core->err);
+    }
     actor->busy = 0;
     bump(&core->turns, 1);
     charge(core, actor, start_us);

@@ -61,12 +61,17 @@ static void leave_parent(struct rv_actor *actor)
     }
 }
 
-/* What a restart needs, and nobody else has. */
+/* What another life needs, and nobody else has. */
 static void remember_spawn(struct rv_actor *actor, const struct rv_spawn *spawn)
 {
     struct extra *extra = actor_extra(actor);
     extra->passivate_ms = spawn->passivate_ms;
     extra->active_us = rv_mono_us(actor->core->clock);
+    if ((spawn->restart != RV_RESTART_NEVER || spawn->reactivates) && spawn->argument_bytes > 0) {
+        extra->argument = rv_alloc(spawn->argument_bytes);
+        memcpy(extra->argument, spawn->argument, spawn->argument_bytes);
+        extra->argument_bytes = spawn->argument_bytes;
+    }
     if (spawn->restart == RV_RESTART_NEVER) {
         return;
     }
@@ -77,11 +82,6 @@ static void remember_spawn(struct rv_actor *actor, const struct rv_spawn *spawn)
     extra->restart_window_ms =
         spawn->restart_window_ms != 0 ? spawn->restart_window_ms : RESTART_WINDOW_DEFAULT_MS;
     extra->restarts_us = rv_alloc_array((size_t)extra->restart_max, sizeof *extra->restarts_us);
-    if (spawn->argument_bytes > 0) {
-        extra->argument = rv_alloc(spawn->argument_bytes);
-        memcpy(extra->argument, spawn->argument, spawn->argument_bytes);
-        extra->argument_bytes = spawn->argument_bytes;
-    }
 }
 
 /* In which order the lines of a share have the classes. */
@@ -113,7 +113,8 @@ struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
     if (spawn->stash != 0) {
         actor_extra(actor)->stash_max = (int)spawn->stash;
     }
-    if (spawn->restart != RV_RESTART_NEVER || actor->before != 0) {
+    actor->reactivates = spawn->reactivates;
+    if (spawn->restart != RV_RESTART_NEVER || actor->before != 0 || spawn->reactivates) {
         remember_spawn(actor, spawn);
     }
     actor->share = share_of(core, spawn->tenant);
@@ -125,16 +126,23 @@ struct rv_actor *actor_create(struct core *core, const struct rv_spawn *spawn,
     return actor;
 }
 
-enum rv_code actor_start(struct rv_actor *actor, const void *argument, struct rv_error *err)
+static enum rv_code begin_life(struct rv_actor *actor, const void *argument, struct rv_error *err)
 {
-    actor->busy = BUSY_TURN;
     actor->ends = false;
+    actor->before &= (uint8_t)~BEFORE_LIFE;
     enum rv_code code = actor->behavior->start(actor, actor->state, argument, err);
-    actor->busy = 0;
     actor->started = code == RV_OK;
     if (code == RV_OK && (actor->before & BEFORE_ACTIVE) != 0) {
         actor_alarm(actor, actor->extra->passivate_ms, TOKEN_PASSIVATE);
     }
+    return code;
+}
+
+enum rv_code actor_start(struct rv_actor *actor, const void *argument, struct rv_error *err)
+{
+    actor->busy = BUSY_TURN;
+    enum rv_code code = begin_life(actor, argument, err);
+    actor->busy = 0;
     if (actor->system.last != NULL || actor->waiting > 0 || actor->exiting) {
         core_ready(actor);
     }
@@ -330,8 +338,35 @@ void actor_failed(struct rv_actor *actor, const struct rv_error *err)
     }
 }
 
+/* ---- passivated, until a message comes ---- */
+
+static void passivate(struct rv_actor *actor)
+{
+    stop_incarnation(actor, RV_EXIT_PASSIVATED);
+    bump(&actor->core->passivated, 1);
+    actor->exiting = false;
+    actor->before |= BEFORE_LIFE;
+    if (actor->system.last != NULL || actor->waiting > 0) {
+        core_ready(actor);
+    }
+}
+
+enum rv_code actor_reactivate(struct rv_actor *actor, struct rv_error *err)
+{
+    bump(&actor->core->reactivated, 1);
+    memset(actor->state, 0, actor->behavior->state_bytes);
+    return begin_life(actor, actor->extra->argument, err);
+}
+
+/* ---- the end, or the next one ---- */
+
 void actor_left(struct rv_actor *actor)
 {
+    if (actor->reactivates && actor->exit == RV_EXIT_PASSIVATED && !actor->told_to_stop &&
+        !actor->core->draining) {
+        passivate(actor);
+        return;
+    }
     enum rv_restart policy = actor->restart;
     bool again = !actor->told_to_stop && !actor->core->draining &&
                  (((actor->exit == RV_EXIT_FAILED || actor->exit == RV_EXIT_LINKED) &&

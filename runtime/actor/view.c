@@ -105,6 +105,7 @@ static struct rv_actor_view view_of(const struct rv_actor *actor)
         .handled = actor->handled,
         .restarts = extra != NULL ? extra->restart_count : 0,
         .suspended = (actor->busy & BUSY_SUSPENDED) != 0,
+        .passivated = (actor->before & BEFORE_LIFE) != 0,
         .bytes = (int64_t)bytes + shown.bytes,
         .class = class_of(actor),
     };

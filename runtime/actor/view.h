@@ -31,6 +31,7 @@ struct rv_actor_view {
     uint32_t handled; /* since it was born; wraps */
     int restarts;     /* in its window of time */
     bool suspended;   /* waits for its restart */
+    bool passivated;  /* waits for a message that begins its next life */
     int64_t bytes;    /* of the actor, its mailbox, and what it says that its state points to */
     char what[48];    /* what it says of itself, or "" */
     enum rv_class class;

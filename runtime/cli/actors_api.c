@@ -52,14 +52,14 @@ static json_t *turn_json(const struct rv_slow_turn *turn, int32_t admin_of)
 
 static json_t *stats_json(const struct rv_actor_stats *stats)
 {
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "live",
-                     (json_int_t)stats->live, "spawned", (json_int_t)stats->spawned, "turns",
-                     (json_int_t)stats->turns, "messages", (json_int_t)stats->messages,
-                     "sent_remote", (json_int_t)stats->sent_remote, "wakes",
-                     (json_int_t)stats->wakes, "dead_letters", (json_int_t)stats->dead, "refused",
-                     (json_int_t)stats->refused, "spilled", (json_int_t)stats->spilled, "restarts",
-                     (json_int_t)stats->restarts, "passivated", (json_int_t)stats->passivated,
-                     "longest_mailbox", (json_int_t)stats->longest_mailbox);
+    return json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "live", (json_int_t)stats->live,
+        "spawned", (json_int_t)stats->spawned, "turns", (json_int_t)stats->turns, "messages",
+        (json_int_t)stats->messages, "sent_remote", (json_int_t)stats->sent_remote, "wakes",
+        (json_int_t)stats->wakes, "dead_letters", (json_int_t)stats->dead, "refused",
+        (json_int_t)stats->refused, "spilled", (json_int_t)stats->spilled, "restarts",
+        (json_int_t)stats->restarts, "passivated", (json_int_t)stats->passivated, "reactivated",
+        (json_int_t)stats->reactivated, "longest_mailbox", (json_int_t)stats->longest_mailbox);
 }
 
 /* `view` is NULL of a core that does not answer. */
@@ -105,14 +105,14 @@ static void add_actors(json_t *out, const struct rv_core_view *view, int32_t adm
         const struct rv_actor_view *one = &view->actors[i];
         if (may_see(one->tenant, admin_of)) {
             json_array_append_new(
-                out,
-                json_pack("{s:i,s:o,s:o,s:s,s:i,s:I,s:I,s:I,s:i,s:b,s:I,s:s,s:s}", "core",
-                          view->core, "ref", ref_json(one->ref), "parent", ref_json(one->parent),
-                          "actor", one->behavior, "tenant", (int)one->tenant, "waiting",
-                          (json_int_t)one->waiting, "mailbox", (json_int_t)one->mailbox, "handled",
-                          (json_int_t)one->handled, "restarts", one->restarts, "suspended",
-                          (int)one->suspended, "bytes", (json_int_t)one->bytes, "class",
-                          class_name(one->class), "what", one->what));
+                out, json_pack("{s:i,s:o,s:o,s:s,s:i,s:I,s:I,s:I,s:i,s:b,s:b,s:I,s:s,s:s}", "core",
+                               view->core, "ref", ref_json(one->ref), "parent",
+                               ref_json(one->parent), "actor", one->behavior, "tenant",
+                               (int)one->tenant, "waiting", (json_int_t)one->waiting, "mailbox",
+                               (json_int_t)one->mailbox, "handled", (json_int_t)one->handled,
+                               "restarts", one->restarts, "suspended", (int)one->suspended,
+                               "passivated", (int)one->passivated, "bytes", (json_int_t)one->bytes,
+                               "class", class_name(one->class), "what", one->what));
         }
     }
 }

@@ -104,6 +104,7 @@ static const struct figure of_actors[] = {
     ACTOR("refused", COUNTER, "messages that a full mailbox refused", refused),
     ACTOR("restarts", COUNTER, "actors that failed and were begun again", restarts),
     ACTOR("passivated", COUNTER, "idle actors that gave their memory back", passivated),
+    ACTOR("reactivated", COUNTER, "passivated actors that a message began again", reactivated),
 };
 #define COMMIT(name, kind, help, member)                                                           \
     {                                                                                              \

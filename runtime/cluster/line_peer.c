@@ -96,8 +96,7 @@ static void break_off(struct rv_line_peer *peer)
 
 static void write_on(struct rv_line_peer *peer)
 {
-    nng_iov iov = {.iov_buf = peer->bytes + peer->written,
-                   .iov_len = peer->length - peer->written};
+    nng_iov iov = {.iov_buf = peer->bytes + peer->written, .iov_len = peer->length - peer->written};
     RV_ASSERT(nng_aio_set_iov(peer->send, 1, &iov) == 0);
     peer->writing = true;
     nng_stream_send(peer->stream, peer->send);

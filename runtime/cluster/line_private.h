@@ -22,11 +22,7 @@
 
 #define RV_LINE_GREETING "reeve 1\n"
 
-enum {
-    LINE_GREETING_BYTES = sizeof RV_LINE_GREETING - 1,
-    LINE_HEAD_BYTES = 4,
-    LINE_URL_MAX = 320
-};
+enum { LINE_GREETING_BYTES = sizeof RV_LINE_GREETING - 1, LINE_HEAD_BYTES = 4, LINE_URL_MAX = 320 };
 
 /* What this node shows and asks for; all NULL without TLS. */
 struct line_tls {

@@ -9,6 +9,7 @@
  * fresh company is begun instead.  The first company is never disturbed and shows what the others
  * must come to.
  *
+ *   counted_effects     what was looked at: the events of all companies
  *   duplicate_effects   more of anything than there (documents, postings, matches, open items,
  *                       exceptions), one thing done twice, limits taken twice for one action
  *   missing_effects     less of anything, runs that stand still, steps without their effect, gaps
@@ -83,6 +84,7 @@ struct crash {
     struct bench_samples recovered;
     int kills, stops;
     struct census reference;
+    int64_t effects; /* of all companies, the undisturbed one too */
     int64_t duplicate, missing, unaudited;
 };
 
@@ -307,6 +309,7 @@ static void check_books(struct crash *crash)
 {
     static const char *const audit[] = {"audit", "verify", NULL};
     static const char *const ledger[] = {"ledger", "check", NULL};
+    crash->effects += number_for_sure(crash, "SELECT count(*) FROM event");
     crash->duplicate += number_for_sure(
         crash,
         "SELECT (SELECT count(*) - count(DISTINCT command_id) FROM command_log)"
@@ -534,6 +537,7 @@ static void report(const struct crash *crash, struct bench_samples *recovered, d
     bench_report(run, bench, name, "companies", crash->company, "");
     bench_report(run, bench, name, "hits_of_import", crash->hits_of[0], "");
     bench_report(run, bench, name, "hits_of_run", crash->hits_of[1], "");
+    bench_report(run, bench, name, "counted_effects", (double)crash->effects, "");
     bench_report(run, bench, name, "duplicate_effects", (double)crash->duplicate, "");
     bench_report(run, bench, name, "missing_effects", (double)crash->missing, "");
     bench_report(run, bench, name, "unaudited_effects", (double)crash->unaudited, "");

@@ -461,7 +461,8 @@ TEST(it_begins_again_with_its_siblings_where_the_strategy_says_so)
     world_end(&world);
 }
 
-/* Messages by the thousand and pauses by chance: each is heard once, in order, by whichever life. */
+/* Messages by the thousand and pauses by chance: each is heard once, in order, by whichever life.
+ */
 TEST(whatever_the_pauses_each_message_is_heard_once_and_in_order)
 {
     for (uint64_t seed = 1; seed <= 200; seed++) {

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { GREETING_MS = 5000 };
+enum { ANSWER_MS = 5000 }; /* who is dialled connects, and then greets, in that time */
 
 struct rv_line_peer {
     struct rv_line *line;
@@ -164,7 +164,7 @@ static void watch(struct rv_line_peer *peer)
     nng_iov iov = {.iov_buf = greeted ? peer->greeting : at,
                    .iov_len = greeted ? 1 : LINE_GREETING_BYTES - peer->greeted};
     RV_ASSERT(nng_aio_set_iov(peer->watch, 1, &iov) == 0);
-    nng_aio_set_timeout(peer->watch, greeted ? NNG_DURATION_INFINITE : GREETING_MS);
+    nng_aio_set_timeout(peer->watch, greeted ? NNG_DURATION_INFINITE : ANSWER_MS);
     peer->watching = true;
     nng_stream_recv(peer->stream, peer->watch);
 }
@@ -272,6 +272,7 @@ enum rv_code rv_line_dial(struct rv_line *line, const char *host, int port, cons
     *peer = (struct rv_line_peer){
         .line = line, .sent = sent, .data = data, .wait_ms = RV_LINE_DIAL_MIN_MS};
     RV_ASSERT(nng_aio_alloc(&peer->dial, on_dialled, peer) == 0);
+    nng_aio_set_timeout(peer->dial, ANSWER_MS);
     RV_ASSERT(nng_aio_alloc(&peer->watch, on_watched, peer) == 0);
     RV_ASSERT(nng_aio_alloc(&peer->send, on_wrote, peer) == 0);
     enum rv_code code = make_dialer(peer, url, name, err);

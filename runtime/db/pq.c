@@ -138,7 +138,13 @@ enum rv_code rv_pq_lost(const PGconn *conn, struct rv_error *err)
 {
     rv_fail(err, RV_UNAVAILABLE, "could not reach the database");
     rv_detail(err, "%s", PQerrorMessage(conn));
-    rv_hint(err, "Run `reeve db status`; with your own server check database.uri.");
+    const char *text = PQerrorMessage(conn);
+    if (strstr(text, "connection slots") != NULL || strstr(text, "too many clients") != NULL) {
+        rv_hint(err, "All of its connections are taken: run fewer commands at once and try again, "
+                     "or raise max_connections of your own server.");
+    } else {
+        rv_hint(err, "Run `reeve db status`; with your own server check database.uri.");
+    }
     return RV_UNAVAILABLE;
 }
 

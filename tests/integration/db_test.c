@@ -428,6 +428,26 @@ TEST(a_query_without_a_database_ends_in_time)
     rv_loop_destroy(test.loop);
 }
 
+TEST(a_server_whose_connections_are_all_taken_says_so)
+{
+    enum { MORE_THAN_THERE_ARE = 200 };
+    char *uri = test_postgres_database(rooms);
+    struct rv_db_session *sessions[MORE_THAN_THERE_ARE];
+    struct rv_error err = {.code = RV_OK};
+    int count = 0;
+    while (count < MORE_THAN_THERE_ARE &&
+           rv_db_session_open(uri, &sessions[count], &err) == RV_OK) {
+        count++;
+    }
+    ck_assert_int_lt(count, MORE_THAN_THERE_ARE);
+    ck_assert_int_eq(err.code, RV_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(err.hint, "run fewer commands at once"));
+    while (count > 0) {
+        rv_db_session_close(sessions[--count]);
+    }
+    rv_free(uri);
+}
+
 static const struct rv_statement slow = {
     .name = "test_slow", .params = "", .text = "SELECT 1 FROM pg_sleep(20)"};
 static const struct rv_statement own_pid = {

@@ -242,6 +242,9 @@ reeve run raise "$home" --risk 1 --reason "enough" --company one >/dev/null
 reeve run work --company one >/dev/null 2>&1
 same "risk is raised" f "$(ask "SELECT coalesce(waiting_on, '') = 'budget' FROM run WHERE 'r_' || id = '$home'")"
 gives 0 "and it is replayed" reeve run replay "$home" --company one
+says "what it used is shown" '"risk": 5' reeve run show "$home" --company one
+says "in words, too" "5 points of risk" reeve explain "$home" --company one
+says "and in the list" '"risk":5' reeve run list --company one --json
 home "steps = 1"
 says "no limit of risk to raise" "risk: run $home has no limit" reeve run raise "$home" --risk 5 --reason x --company one
 says "no limit of money to raise" "money: run $home has no limit" reeve run raise "$home" --money EUR=5 --reason x --company one

@@ -550,6 +550,28 @@ TEST(a_child_of_little_risk_takes_back_what_was_within_it)
     end(world);
 }
 
+/* How many actions are done after a child of three points, which spends two, and a new beginning.
+ */
+static int staked(bool await)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "staker");
+    json_object_set_new(json_object_get(run->input, "exception"), "await", json_boolean(await));
+    until_step(world, run, RV_STEP_CHECKPOINT);
+    sim_kill(world); /* what was used before it is in its entry alone */
+    ends(world, run, RV_RUN_COMPENSATED);
+    ck_assert_str_eq(rv_json_str(outcome_of(run), "code", ""), "limit");
+    int done = (int)json_array_size(json_object_get(outcome_of(run), "executed"));
+    end(world);
+    return done;
+}
+
+TEST(risk_that_a_child_may_take_is_not_there_until_it_comes_back)
+{
+    ck_assert_int_eq(staked(false), 1);
+    ck_assert_int_eq(staked(true), 2);
+}
+
 TEST(a_run_that_is_canceled_where_its_budget_refused_an_action_is_found_again)
 {
     struct sim_world *world = calm();

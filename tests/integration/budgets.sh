@@ -242,9 +242,6 @@ reeve run raise "$home" --risk 1 --reason "enough" --company one >/dev/null
 reeve run work --company one >/dev/null 2>&1
 same "risk is raised" f "$(ask "SELECT coalesce(waiting_on, '') = 'budget' FROM run WHERE 'r_' || id = '$home'")"
 gives 0 "and it is replayed" reeve run replay "$home" --company one
-says "what it used is shown" '"risk": 5' reeve run show "$home" --company one
-says "in words, too" "5 points of risk" reeve explain "$home" --company one
-says "and in the list" '"risk":5' reeve run list --company one --json
 home "steps = 1"
 says "no limit of risk to raise" "risk: run $home has no limit" reeve run raise "$home" --risk 5 --reason x --company one
 says "no limit of money to raise" "money: run $home has no limit" reeve run raise "$home" --money EUR=5 --reason x --company one
@@ -280,6 +277,8 @@ call() { # METHOD PATH [BODY]
 says "the API finds it" '"waiting_on": "budget"' call GET "/v1/runs?waiting_on=budget"
 says "and says which budget" '"waits": "budget calls"' call GET "/v1/runs?waiting_on=budget"
 says "an amount that is none names its field" '"field":"calls"' call POST "/v1/runs/$run/budget" '{"calls":0,"reason":"x"}'
+says "points of risk, too" '"field":"risk"' call POST "/v1/runs/$run/budget" '{"risk":-1,"reason":"x"}'
+says "a run without a limit of risk" "risk: run r_$run has no limit" call POST "/v1/runs/$run/budget" '{"risk":5,"reason":"x"}'
 says "an unknown budget, too" '"field":"lunch"' call POST "/v1/runs/$run/budget" '{"lunch":1,"reason":"x"}'
 says "a currency that is none" '"field":"money"' call POST "/v1/runs/$run/budget" '{"money":{"euro":1},"reason":"x"}'
 says "no run of that name" '"code":"not_found"' call POST "/v1/runs/42/budget" '{"calls":1,"reason":"x"}'
@@ -408,6 +407,10 @@ for way in stop degrade; do
         same "$way: for all" "done  3" "$(posted risky$way "$input" --risk=8)"
     done
 done
+r=r_$(ask "SELECT max(id) FROM run WHERE agent = 'riskydegrade'")
+says "what it used is shown" '"risk": 15' reeve run show "$r" --company paid
+says "in words, too" "15 points of risk" reeve explain "$r" --company paid
+says "and in the list" '"risk":15' reeve run list --company paid --json
 reeve audit verify --company paid >/dev/null
 same "the audit record is green" 0 $?
 r=$(reeve run start paidstop --as op --wait 3 --company paid --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')

@@ -68,10 +68,9 @@ enum rv_code rv_run_check_raise(const json_t *more, const char **field, struct r
     }
     *field = "steps";
     if (given == 0) {
-        return rv_fail(
-            err, RV_INVALID,
-            "nothing is raised: name steps, calls, tokens, risk, children, wall_ms, money or "
-            "money_minor");
+        return rv_fail(err, RV_INVALID,
+                       "nothing is raised: name steps, calls, tokens, risk, children, wall_ms, "
+                       "money or money_minor");
     }
     *field = NULL;
     return RV_OK;

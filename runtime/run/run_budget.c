@@ -3,10 +3,11 @@
  * The manifest says which (`overrun`, "stop" when it says nothing):
  *   stop     the run ends with the reason, and takes back what it did
  *   degrade  a read or a question to a model is not made and answered "limit": the plan goes on
- *            without.  What no plan can go on without (steps, time, risk and money of an action)
- * ends it ask      the run waits for a person who may raise the budget (run.raise), however long
- * that takes: two entries, "budget.wait" and what was given, "$budget".  Then it tries again. From
- * the one to the other its wall time stands still
+ *            without.  What no plan can go on without (steps, time, an action's risk and money)
+ *            ends it
+ *   ask      the run waits for a person who may raise the budget (run.raise), however long that
+ *            takes: two entries, "budget.wait" and what was given, "$budget".  Then it tries again.
+ *            From the one to the other its wall time stands still
  *
  * What people gave before it was needed counts when it is: the first two look for it where the
  * limit is met, and what they find is an entry "$budget" without a wait.  Nothing found leaves no

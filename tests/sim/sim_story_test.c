@@ -265,6 +265,19 @@ TEST(a_run_that_asks_for_more_risk_acts_when_it_is_given_even_after_a_kill)
     end(world);
 }
 
+TEST(what_an_action_cost_is_what_the_journal_says)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "daring");
+    until_step(world, run, RV_STEP_ACTION);
+    sim_kill(world);
+    /* as a reeve wrote it where the action had three points, not one */
+    json_object_set_new(run->steps[run->step_count - 1].out, "risk", json_integer(3));
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(count(run, RV_STEP_SIGNAL), 3);
+    end(world);
+}
+
 TEST(a_run_that_asks_for_more_can_be_canceled_instead)
 {
     struct sim_world *world = calm();

@@ -11,6 +11,7 @@
 ---@field steps? integer
 ---@field calls? integer
 ---@field tokens? integer
+---@field risk? integer points of risk of its actions together; without it they are not limited
 ---@field money? table<string, integer> minor units by currency, e.g. { EUR = 500000 }
 ---@field money_minor? integer minor units of the company's own currency, instead of money
 ---@field wall_ms? integer
@@ -144,6 +145,7 @@ function ctx:refuse(update, reason) end
 ---@field steps? integer
 ---@field calls? integer
 ---@field tokens? integer
+---@field risk? integer
 ---@field money? table<string, integer> minor units by currency
 ---@field wall_ms? integer
 

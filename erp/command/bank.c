@@ -152,6 +152,7 @@ const struct erp_command erp_bank_statement_import = {
         FIELD("sum_minor", MINOR) "," FIELD("balanced", BOOL) "," FIELD("difference_minor", MINOR) ","
         FIELD("reason", TEXT) "," FIELD("format", NAME) "," FIELD("file_sha256", HASH)),
     .tier = ERP_TIER_NOTE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_statement,
     .keys = statement_keys,
     .decide = import_decide,
@@ -280,6 +281,7 @@ const struct erp_command erp_bank_statement_lines = {
             FIELD("remittance", JSON({"type": "string", "maxLength": 8000})) "," FIELD("code", NAME) ","
             FIELD("reversal", BOOL) "," FIELD("fingerprint", HASH) "," FIELD("occurrence", ID))))),
     .tier = ERP_TIER_NOTE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_statement,
     .keys = statement_keys,
     .decide = lines_decide,
@@ -389,6 +391,7 @@ const struct erp_command erp_bank_statement_close = {
         FIELD("state", JSON({"type": "string", "enum": ["imported", "quarantined"]})) ","
         FIELD("rule", JSON({"type": "string", "enum": ["RV-BALANCE", "RV-TWIN"]})) "," FIELD("reason", TEXT)),
     .tier = ERP_TIER_NOTE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_statement,
     .keys = statement_keys,
     .decide = close_decide,
@@ -452,6 +455,7 @@ const struct erp_command erp_bank_statement_release = {
     .summary = "Lets a statement out of quarantine whose account was registered after it came.",
     .schema = OBJECT(JSON("statement_id"), STATEMENT_NAME),
     .tier = ERP_TIER_NOTE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_statement,
     .keys = statement_keys,
     .decide = release_decide,

@@ -217,6 +217,7 @@ const struct erp_command erp_bank_line_match = {
         FIELD("score", JSON({"type": "integer", "minimum": 0, "maximum": 100})) ","
         FIELD("runner_up", OBJECT("", FIELD("target", NAME) "," FIELD("score", COUNT) "," FIELD("reason", TEXT)))),
     .tier = ERP_TIER_LEDGER,
+    .risk = ERP_RISK_BOOKS,
     .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_bank_line,
     .keys = line_keys,
@@ -273,6 +274,7 @@ const struct erp_command erp_bank_line_post_to = {
     .schema = OBJECT(JSON("bank_line", "account"),
                      FIELD("bank_line", ID) "," FIELD("account", NAME) "," FIELD("memo", TEXT)),
     .tier = ERP_TIER_LEDGER,
+    .risk = ERP_RISK_BOOKS,
     .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_bank_line,
     .keys = line_keys,
@@ -318,6 +320,7 @@ const struct erp_command erp_bank_line_unmatch = {
     .schema =
         OBJECT(JSON("bank_line", "reason"), FIELD("bank_line", ID) "," FIELD("reason", REASON)),
     .tier = ERP_TIER_LEDGER,
+    .risk = ERP_RISK_BOOKS,
     .load = &rv_sql_load_bank_line,
     .keys = line_keys,
     .decide = unmatch_decide,

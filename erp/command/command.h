@@ -1,8 +1,8 @@
 /* command.h -- the catalogue of what can be done to the books, as data.
  *
- * A command is: a name, a schema for its arguments, a risk tier, the SQL that loads what its
- * invariants need, a pure function that decides, and the command that undoes it.  Nothing here does
- * I/O: the gate (runtime/gate/gate.c) loads, decides and writes, all in one transaction.
+ * A command is: a name, a schema for its arguments, a tier and risk points, the SQL that loads what
+ * its invariants need, a pure function that decides, and the command that undoes it.  Nothing here
+ * does I/O: the gate (runtime/gate/gate.c) loads, decides and writes, all in one transaction.
  *
  *     args --schema--> [look (SQL, a reader)] --> load (SQL) --> state --> decide(args, state)
  *                                                       --> events + answer + books
@@ -29,6 +29,19 @@ enum erp_tier {
 enum erp_money {
     ERP_MONEY_NONE,  /* looks, notes, holds, takes back */
     ERP_MONEY_AMOUNT /* `amount` of its arguments where it has one, else of its facts */
+};
+
+/* Risk points, 0 to 100: what an action may cost the company where it was wrong, whoever decided.
+ * They add up to what a budget of risk counts (limits.risk of a manifest).  The rule is how far the
+ * mistake reaches before somebody can take it back: */
+enum erp_risk {
+    ERP_RISK_NONE = 0,     /* nowhere: looks, notes, puts off */
+    ERP_RISK_DRAFT = 1,    /* to a document or a mark, in the books nothing moves */
+    ERP_RISK_BOOKS = 5,    /* into the books, or past a guard before them; an entry takes it back */
+    ERP_RISK_COMMITS = 10, /* to what others are told is agreed, or what later actions go by:
+                              orders, differences accepted, claims, master data, periods */
+    ERP_RISK_LEAVES = 20,  /* out of the house: money, and every effect outside */
+    ERP_RISK_MAX = 100
 };
 
 enum { ERP_KEYS_MAX = 7, ERP_EVENTS_MAX = 512 };
@@ -67,6 +80,7 @@ struct erp_command {
     const char *summary; /* one sentence for people: help, inbox, procedure documentation */
     const char *schema;  /* JSON Schema of the arguments, additionalProperties false */
     enum erp_tier tier;
+    enum erp_risk risk;
     enum erp_money money;
     /* Happens outside of the books: its decision is a durable intent, and the runtime performs it
      * afterwards (external.c, runtime/effect). */

@@ -224,6 +224,7 @@ const struct erp_command erp_http_request = {
         FIELD("path", JSON({"type": "string", "maxLength": 1000, "default": ""})) ","
         FIELD("body", DATA) "," FIELD("compensate", BACK)),
     .tier = ERP_TIER_MONEY,
+    .risk = ERP_RISK_LEAVES,
     .outside = true,
     .load = &rv_sql_load_connector,
     .keys = request_keys,
@@ -306,6 +307,7 @@ const struct erp_command erp_mail_send = {
         FIELD("text", JSON({"type": "string", "minLength": 1, "maxLength": 200000})) ","
         FIELD("compensate", BACK)),
     .tier = ERP_TIER_MONEY,
+    .risk = ERP_RISK_LEAVES,
     .outside = true,
     .load = &rv_sql_load_connector,
     .keys = request_keys,
@@ -358,6 +360,7 @@ const struct erp_command erp_file_write = {
         FIELD("text", JSON({"type": "string", "maxLength": 1000000})) ","
         FIELD("compensate", BACK)),
     .tier = ERP_TIER_MONEY,
+    .risk = ERP_RISK_LEAVES,
     .outside = true,
     .load = &rv_sql_load_connector,
     .keys = request_keys,

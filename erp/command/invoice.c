@@ -229,6 +229,7 @@ const struct erp_command erp_invoice_register = {
     .schema = OBJECT(JSON("kind", "number", "issue_date", "currency", "supplier", "totals"),
         FIELD("kind", JSON({"type": "string", "enum": ["invoice"]})) "," DOCUMENT_FIELDS),
     .tier = ERP_TIER_REVERSIBLE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_document,
     .keys = invoice_keys,
     .decide = invoice_decide,
@@ -278,6 +279,7 @@ const struct erp_command erp_credit_note_register = {
     .schema = OBJECT(JSON("kind", "number", "issue_date", "currency", "supplier", "totals"),
         FIELD("kind", JSON({"type": "string", "enum": ["credit_note"]})) "," DOCUMENT_FIELDS),
     .tier = ERP_TIER_NOTE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_document,
     .keys = credit_keys,
     .decide = credit_decide,
@@ -359,6 +361,7 @@ const struct erp_command erp_remittance_register = {
         FIELD("payment", PAYMENT_MEANS) "," FIELD("findings", FINDINGS) "," FIELD("format", NAME) ","
         FIELD("file_sha256", HASH)),
     .tier = ERP_TIER_NOTE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_document,
     .keys = remittance_keys,
     .decide = remittance_decide,

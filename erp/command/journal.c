@@ -89,6 +89,7 @@ const struct erp_command erp_journal_post = {
                 FIELD("account", NAME) "," FIELD("amount_minor", MINOR) "," FIELD("currency", CURRENCY) ","
                 FIELD("party", ID) "," FIELD("tax_code", NAME)) "}")),
     .tier = ERP_TIER_LEDGER,
+    .risk = ERP_RISK_BOOKS,
     .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_journal_post,
     .keys = post_keys,
@@ -184,6 +185,7 @@ const struct erp_command erp_journal_reverse = {
     .schema = OBJECT(JSON("entry", "reason"),
                      FIELD("entry", ID) "," FIELD("date", DATE) "," FIELD("reason", REASON)),
     .tier = ERP_TIER_LEDGER,
+    .risk = ERP_RISK_BOOKS,
     .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_journal_entry,
     .keys = reverse_keys,

@@ -108,6 +108,7 @@ const struct erp_command erp_account_register = {
         FIELD("manual", JSON({"type": "boolean", "default": true})) ","
         FIELD("active", JSON({"type": "boolean", "default": true}))),
     .tier = ERP_TIER_LEDGER,
+    .risk = ERP_RISK_COMMITS,
     .load = &rv_sql_load_account,
     .keys = account_keys,
     .decide = account_decide,
@@ -193,6 +194,7 @@ const struct erp_command erp_party_register = {
         FIELD("payment_days", JSON({"type": "integer", "minimum": 0, "maximum": 365, "default": 30})) ","
         FIELD("expense_account", NAME)),
     .tier = ERP_TIER_MONEY,
+    .risk = ERP_RISK_COMMITS,
     .load = &rv_sql_load_party,
     .keys = party_keys,
     .decide = party_decide,
@@ -261,6 +263,7 @@ const struct erp_command erp_tolerance_set = {
         FIELD("amount", COUNT) ","
         FIELD("days", JSON({"type": "integer", "minimum": 0, "maximum": 3660}))),
     .tier = ERP_TIER_LEDGER,
+    .risk = ERP_RISK_COMMITS,
     .load = &rv_sql_load_tolerance,
     .keys = tolerance_keys,
     .decide = tolerance_decide,
@@ -320,6 +323,7 @@ const struct erp_command erp_period_lock = {
         FIELD("period", JSON({"type": "string", "format": "period"})) ","
         FIELD("state", JSON({"type": "string", "enum": ["open", "soft", "hard"]}))),
     .tier = ERP_TIER_MONEY,
+    .risk = ERP_RISK_COMMITS,
     .load = &rv_sql_load_period,
     .keys = period_keys,
     .decide = period_decide,

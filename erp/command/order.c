@@ -97,6 +97,7 @@ const struct erp_command erp_order_register = {
         FIELD("payment", PAYMENT_MEANS) ","
         FIELD("findings", FINDINGS) "," FIELD("format", NAME) "," FIELD("file_sha256", HASH)),
     .tier = ERP_TIER_NOTE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_document,
     .keys = order_keys,
     .decide = order_decide,
@@ -269,6 +270,7 @@ const struct erp_command erp_order_change = {
             FIELD("no", NAME) "," FIELD("qty", DECIMAL) "," FIELD("price", DECIMAL) ","
             FIELD("was_qty", DECIMAL) "," FIELD("was_price", DECIMAL))))),
     .tier = ERP_TIER_LEDGER,
+    .risk = ERP_RISK_COMMITS,
     .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_order_change,
     .keys = change_keys,
@@ -355,6 +357,7 @@ const struct erp_command erp_receipt_register = {
             FIELD("note", TEXT)))) ","
         FIELD("findings", FINDINGS) "," FIELD("format", NAME) "," FIELD("file_sha256", HASH)),
     .tier = ERP_TIER_NOTE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_document,
     .keys = receipt_keys,
     .decide = receipt_decide,

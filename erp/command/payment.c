@@ -196,6 +196,7 @@ const struct erp_command erp_payment_propose = {
         FIELD("account", NAME) "," FIELD("pay_on", DATE) ","
         FIELD("reference", JSON({"type": "string", "minLength": 1, "maxLength": 200}))),
     .tier = ERP_TIER_REVERSIBLE,
+    .risk = ERP_RISK_DRAFT,
     .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_payment_propose,
     .keys = propose_keys,
@@ -287,6 +288,7 @@ const struct erp_command erp_payment_release = {
     .summary = "Releases a proposed payment to the bank: money leaves.",
     .schema = OBJECT(JSON("payment"), FIELD("payment", ID)),
     .tier = ERP_TIER_MONEY,
+    .risk = ERP_RISK_LEAVES,
     .money = ERP_MONEY_AMOUNT,
     .load = &rv_sql_load_payment,
     .keys = payment_keys,
@@ -341,6 +343,7 @@ const struct erp_command erp_payment_cancel = {
     .summary = "Takes a proposed payment back; its open items are free again.",
     .schema = OBJECT(JSON("payment", "reason"), FIELD("payment", ID) "," FIELD("reason", REASON)),
     .tier = ERP_TIER_REVERSIBLE,
+    .risk = ERP_RISK_DRAFT,
     .load = &rv_sql_load_payment,
     .keys = payment_keys,
     .decide = cancel_decide,

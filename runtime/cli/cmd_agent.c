@@ -101,11 +101,13 @@ static int list_actions(const struct cli *cli)
 {
     static const struct cli_column columns[] = {{"action", "ACTION", false, false},
                                                 {"tier", "TIER", true, false},
+                                                {"risk", "RISK", true, false},
                                                 {"summary", "WHAT IT DOES", false, true}};
     struct cli_table *table = cli_table_create(columns, RV_COUNT(columns));
     for (size_t i = 0; erp_commands[i] != NULL; i++) {
         cli_table_text(table, erp_commands[i]->name);
         cli_table_integer(table, erp_commands[i]->tier);
+        cli_table_integer(table, erp_commands[i]->risk);
         cli_table_text(table, erp_commands[i]->summary);
     }
     cli_table_print(table, &cli->output, "");

@@ -359,6 +359,9 @@ static void say_standing(const json_t *run)
     printf("version %s, attempt %" PRId64 ", %" PRId64 " calls, %" PRId64 " tokens",
            rv_json_str(run, "version", "?"), rv_json_int(stands, "attempt", 1),
            rv_json_int(cost, "calls", 0), rv_json_int(cost, "tokens", 0));
+    if (json_object_get(cost, "risk") != NULL) {
+        printf(", %" PRId64 " points of risk", rv_json_int(cost, "risk", 0));
+    }
     json_object_foreach(json_object_get(cost, "money"), currency, minor)
     {
         printf(", %" JSON_INTEGER_FORMAT " %s (minor units)", json_integer_value(minor), currency);

@@ -40,9 +40,13 @@ static enum rv_code read_options(const struct cli *cli, json_t *more, struct rv_
 {
     static const struct {
         const char *option, *name;
-    } amounts[] = {{"steps", "steps"},     {"calls", "calls"},
-                   {"tokens", "tokens"},   {"children", "children"},
-                   {"wall-ms", "wall_ms"}, {"money-minor", "money_minor"}};
+    } amounts[] = {{"steps", "steps"},
+                   {"calls", "calls"},
+                   {"tokens", "tokens"},
+                   {"risk", "risk"},
+                   {"children", "children"},
+                   {"wall-ms", "wall_ms"},
+                   {"money-minor", "money_minor"}};
     const char *field = NULL;
     for (size_t i = 0; i < RV_COUNT(amounts); i++) {
         int64_t value = 0;

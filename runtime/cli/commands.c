@@ -258,7 +258,7 @@ const struct cli_command cli_commands[] = {
     {"run", "raise", "RUN", "give a run more to spend", cmd_run_raise,
      OPTIONS({"steps", "N", "so many more"}, {"calls", "N", "so many more reads and questions"},
              {"tokens", "N", "so many more of a model"}, {"children", "N", "so many more runs"},
-             {"wall-ms", "MS", "so much more time"},
+             {"risk", "N", "so many more points of risk"}, {"wall-ms", "MS", "so much more time"},
              {"money", "LIST", "minor units by currency: EUR=500000,USD=1000"},
              {"money-minor", "N", "where the agent's limit is money_minor"},
              {"reason", "TEXT", "why; goes to the record"}),

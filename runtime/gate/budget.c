@@ -81,8 +81,8 @@ void rv_budget_spend(struct rv_budget *budget, const struct rv_money *money)
 }
 
 enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t steps, int64_t calls,
-                             int64_t tokens, const struct rv_money *money, int64_t now_us,
-                             struct rv_error *err)
+                             int64_t tokens, int64_t risk, const struct rv_money *money,
+                             int64_t now_us, struct rv_error *err)
 {
     if (budget == NULL) {
         return RV_OK;
@@ -94,6 +94,7 @@ enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t steps, int6
         {"steps", budget->steps_used, steps, budget->steps_limit},
         {"calls", budget->calls_used, calls, budget->calls_limit},
         {"tokens", budget->tokens_used, tokens, budget->tokens_limit},
+        {"risk", budget->risk_used, risk, budget->risk_limit},
         {"depth", budget->depth_used, 0, budget->depth_limit},
         {"children", budget->children_used, 0, budget->children_limit},
     };

@@ -805,8 +805,10 @@ static enum rv_code pass_the_door(struct op *op, struct rv_batch *batch, struct 
     struct rv_error why = {.code = RV_OK};
 
     struct rv_money money = money_of(op, state);
-    enum rv_code code = rv_budget_check(op->request->budget, 0, 0, 0, &money, now_us, &why);
+    enum rv_code code =
+        rv_budget_check(op->request->budget, 0, 0, 0, op->command->risk, &money, now_us, &why);
     op->outcome.money = money;
+    op->outcome.risk = op->command->risk;
     if (code != RV_OK) {
         verdict_single(&op->verdict, RV_DENY, "budget", "limit");
         refused(op, code, &why);
@@ -1009,8 +1011,8 @@ static enum rv_code pass_decide(struct rv_unit *unit, struct rv_batch *batch, st
     if (op->stale) {
         return rv_fail(err, RV_CONFLICT, "the active policy is being fetched");
     }
-    enum rv_code code =
-        rv_budget_check(pass->budget, 0, 1, pass->tokens, NULL, rv_batch_head(batch)->now_us, err);
+    enum rv_code code = rv_budget_check(pass->budget, 0, 1, pass->tokens, 0, NULL,
+                                        rv_batch_head(batch)->now_us, err);
     if (code != RV_OK) {
         return code;
     }

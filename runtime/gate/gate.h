@@ -1,6 +1,6 @@
 /* gate.h -- the door.  Every effect of reeve passes here, in this order, or it does not happen:
  *
- *   1 budget      steps, calls, tokens, money, time, depth of the run
+ *   1 budget      steps, calls, tokens, risk, money, time, depth of the run
  *   2 permission  may this principal do this action at all?       \
  *   3 scope       these arguments, this resource, these limits?    > one policy decision
  *   4 risk        allow, or hold for which people?                /
@@ -71,17 +71,18 @@ struct rv_budget {
     int64_t steps_limit, steps_used;
     int64_t calls_limit, calls_used;
     int64_t tokens_limit, tokens_used;
+    int64_t risk_limit, risk_used; /* points of its actions: erp/command/command.h */
     struct rv_money_limit money[RV_BUDGET_MONEY_MAX];
     int money_count;                       /* 0: unlimited */
     int64_t wall_deadline_us;              /* business clock; 0 none */
     int64_t depth_limit, depth_used;       /* generations above the run */
     int64_t children_limit, children_used; /* runs that it has started */
 };
-/* RV_LIMIT naming the budget that is exhausted.  `money` is what this step would move or commit;
- * NULL: nothing. */
+/* RV_LIMIT naming the budget that is exhausted.  `risk` are the points of this step, `money` is
+ * what it would move or commit; NULL: nothing. */
 RV_MUST enum rv_code rv_budget_check(const struct rv_budget *budget, int64_t steps, int64_t calls,
-                                     int64_t tokens, const struct rv_money *money, int64_t now_us,
-                                     struct rv_error *err);
+                                     int64_t tokens, int64_t risk, const struct rv_money *money,
+                                     int64_t now_us, struct rv_error *err);
 
 /* What is left for an amount of that currency; -1: no limit, 0 too where money is limited and this
  * currency is not named. */
@@ -119,6 +120,7 @@ struct rv_gate_outcome {
     const json_t *books;              /* EXECUTED: effect on the ledger; HELD: the dry run */
     int64_t first_event, last_event;  /* EXECUTED: 0 when none */
     struct rv_money money;            /* what it moves or commits; spent when EXECUTED */
+    int64_t risk;                     /* its points; likewise */
 };
 
 struct rv_gate_request {

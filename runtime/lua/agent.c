@@ -186,8 +186,8 @@ static bool is_money(const json_t *money)
 
 static bool are_limits(const json_t *limits)
 {
-    static const char *const known[] = {"steps",   "calls", "tokens",  "money_minor",
-                                        "wall_ms", "depth", "children"};
+    static const char *const known[] = {"steps",       "calls",   "tokens", "risk",
+                                        "money_minor", "wall_ms", "depth",  "children"};
     const char *key;
     json_t *value;
     if (limits != NULL && !json_is_object(limits)) {
@@ -262,7 +262,7 @@ static enum rv_code check_manifest(const struct rv_agent *agent, struct rv_error
     if (!are_limits(json_object_get(manifest, "limits"))) {
         return bad_field(
             agent, "limits",
-            "may hold steps, calls, tokens, wall_ms, depth and children, each an "
+            "may hold steps, calls, tokens, risk, wall_ms, depth and children, each an "
             "integer >= 0, and money by currency, e.g. { EUR = 500000 } in minor units, or "
             "money_minor, which is the company's own currency",
             err);

@@ -38,7 +38,7 @@ RV_MUST enum rv_code rv_agent_load_beside(const struct rv_agent *other, const ch
                                           size_t length, const char *name, struct rv_agent **out,
                                           struct rv_error *err);
 void rv_agent_destroy(struct rv_agent *agent); /* after its plans */
-/* {name, version, handles:[..], uses:[..commands], limits:{steps, calls, tokens, money{},
+/* {name, version, handles:[..], uses:[..commands], limits:{steps, calls, tokens, risk, money{},
  * wall_ms, depth, children}, overrun:"stop"|"degrade"|"ask"?, summary, updates:{NAME: schema}?,
  * claims:"first"|"merge"|"priority"?, priority?, flow:[rule..]? (flow_rules.h)}: borrowed. */
 const json_t *rv_agent_manifest(const struct rv_agent *agent);

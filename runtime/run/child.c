@@ -209,6 +209,7 @@ static enum rv_code reserve(const struct rv_run_act *act, const json_t *manifest
         {"steps", left_of(budget->steps_limit, budget->steps_used + 1), RV_RUN_STEPS_DEFAULT},
         {"calls", left_of(budget->calls_limit, budget->calls_used), RV_RUN_CALLS_DEFAULT},
         {"tokens", left_of(budget->tokens_limit, budget->tokens_used), RV_RUN_TOKENS_DEFAULT},
+        {"risk", left_of(budget->risk_limit, budget->risk_used), -1},
     };
     out->budget = json_object();
     for (size_t i = 0; i < RV_COUNT(rows); i++) {
@@ -243,7 +244,7 @@ static enum rv_code reserve(const struct rv_run_act *act, const json_t *manifest
     next.depth_limit = depth;
     next.depth_used = out->depth;
     next.children_used++;
-    return rv_budget_check(&next, 1, 0, 0, NULL, now_us, err);
+    return rv_budget_check(&next, 1, 0, 0, 0, NULL, now_us, err);
 }
 
 /* ---- the child ---- */

@@ -7,9 +7,9 @@
  *              words
  *   repeat     the same start at most RV_RUN_SAME_CHILD_MAX times (asked by the run actor)
  *   depth      at most what the run and the agent allow; children: at most limits.children
- *   budget     steps, calls, tokens and money of the child come out of what the run has left: what
- *              `budget` says, else half of it (all of it for a hand-off); never more than the
- *              agent's own limits.  The unused part comes back with the child's outcome.
+ *   budget     steps, calls, tokens, risk and money of the child come out of what is left to the
+ *              run: what `budget` says, else half of it (all of it for a hand-off); never more than
+ *              the agent's own limits.  The unused part comes back with the child's outcome.
  *
  * A child works under its parent's claim on the business key: `claims` is false for a key that an
  * open run above works on already (and where nobody holds it by then, statement run_insert claims).
@@ -32,8 +32,8 @@ struct rv_child {
     const char *close; /* "cancel" "abandon" "wait" "handoff" */
     int depth;
     json_t *input;
-    json_t *
-        budget; /* {steps, calls, tokens, depth, money{by currency}?, home?, wall_ms?, until_us?} */
+    json_t *budget; /* {steps, calls, tokens, risk?, depth, money{by currency}?, home?, wall_ms?,
+                       until_us?} */
 };
 void rv_child_fini(struct rv_child *child);
 

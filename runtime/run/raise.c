@@ -8,7 +8,7 @@
 
 enum { REASON_MAX = 1000 };
 
-static const char *const raised_names[] = {"steps",    "calls",   "tokens",
+static const char *const raised_names[] = {"steps",    "calls",   "tokens",     "risk",
                                            "children", "wall_ms", "money_minor"};
 
 static enum rv_code check_amount(const char *name, const json_t *value, struct rv_error *err)
@@ -69,8 +69,8 @@ enum rv_code rv_run_check_raise(const json_t *more, const char **field, struct r
     *field = "steps";
     if (given == 0) {
         return rv_fail(err, RV_INVALID,
-                       "nothing is raised: name steps, calls, tokens, children, wall_ms, money or "
-                       "money_minor");
+                       "nothing is raised: name steps, calls, tokens, risk, children, wall_ms, "
+                       "money or money_minor");
     }
     *field = NULL;
     return RV_OK;

@@ -1,8 +1,8 @@
 /* raise.h -- what may be said when a run is given more to spend.
  *
- * {"steps"?, "calls"?, "tokens"?, "children"?, "wall_ms"?, "money_minor"?, "money"? {currency:
- * minor}, "reason"}: each amount is added to the run's limit.  Who asks and what happens then:
- * request.h.  Thread: any; pure.
+ * {"steps"?, "calls"?, "tokens"?, "risk"?, "children"?, "wall_ms"?, "money_minor"?, "money"?
+ * {currency: minor}, "reason"}: each amount is added to the run's limit.  Who asks and what happens
+ * then: request.h.  Thread: any; pure.
  */
 #ifndef REEVE_RUNTIME_RUN_RAISE_H
 #define REEVE_RUNTIME_RUN_RAISE_H

@@ -668,6 +668,7 @@ static enum rv_code check_raised(struct request *request, const struct rv_result
         bool limited;
     } rows[] = {{"wall_ms",
                  rv_json_int(limits, "wall_ms", 0) > 0 || rv_json_int(limits, "until_us", 0) > 0},
+                {"risk", json_object_get(limits, "risk") != NULL},
                 {"money", money || minor},
                 {"money_minor", money || minor}};
     enum rv_code code = RV_OK;

@@ -256,7 +256,7 @@ static void act_live(struct rv_actor *self, struct run *run, const json_t *actio
             action_refused(run, action, run->image->steps[run->cursor - 1].out);
             run_turn_back(self, run);
         }
-    } else if (rv_budget_check(&run->budget, 1, 0, 0, NULL, run_now_us(run), &err) != RV_OK) {
+    } else if (rv_budget_check(&run->budget, 1, 0, 0, 0, NULL, run_now_us(run), &err) != RV_OK) {
         if (!run_budget_look(run) &&
             !run_budget_ask(run, err.message, (int)rv_json_int(action, "line", 0))) {
             run_write_end(run, "limit", "%s", err.message);

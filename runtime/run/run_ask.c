@@ -207,7 +207,7 @@ static bool one_child_too_many(const struct run *run, struct rv_error *err)
 {
     struct rv_budget next = run->budget;
     next.children_used++;
-    return rv_budget_check(&next, 0, 0, 0, NULL, 0, err) != RV_OK;
+    return rv_budget_check(&next, 0, 0, 0, 0, NULL, 0, err) != RV_OK;
 }
 
 /* Budget and repetition, before the call. */
@@ -228,7 +228,7 @@ static bool may_ask(struct rv_actor *self, struct run *run, int kind)
     const struct rv_plan_request *request = &run->request;
     int64_t calls = kind == RV_STEP_READ || kind == RV_STEP_MODEL ? 1 : 0;
     int64_t tokens = kind == RV_STEP_MODEL ? rv_model_tokens_most(request->args) : 0;
-    if (rv_budget_check(&run->budget, 1, calls, tokens, NULL, run_now_us(run), &err) != RV_OK) {
+    if (rv_budget_check(&run->budget, 1, calls, tokens, 0, NULL, run_now_us(run), &err) != RV_OK) {
         if (!run_budget_look(run) && !run_budget_ask(run, err.message, request->line) &&
             !run_budget_degrade(run, kind, err.message)) {
             snprintf(text, sizeof text, "%s (line %d)", err.message, request->line);

@@ -3,7 +3,8 @@
  * The manifest says which (`overrun`, "stop" when it says nothing):
  *   stop     the run ends with the reason, and takes back what it did
  *   degrade  a read or a question to a model is not made and answered "limit": the plan goes on
- *            without.  What no plan can go on without (steps, time, money of an action) ends it
+ *            without.  What no plan can go on without (steps, time, an action's risk and money)
+ *            ends it
  *   ask      the run waits for a person who may raise the budget (run.raise), however long that
  *            takes: two entries, "budget.wait" and what was given, "$budget".  Then it tries again.
  *            From the one to the other its wall time stands still
@@ -88,6 +89,7 @@ void run_budget_open(struct run *run)
         .steps_limit = limit_of(run, "steps", RV_RUN_STEPS_DEFAULT),
         .calls_limit = limit_of(run, "calls", RV_RUN_CALLS_DEFAULT),
         .tokens_limit = limit_of(run, "tokens", RV_RUN_TOKENS_DEFAULT),
+        .risk_limit = limit_of(run, "risk", -1),
         .depth_limit = limit_of(run, "depth", RV_RUN_DEPTH_DEFAULT),
         .depth_used = run->image->depth,
         .children_limit = limit_of(run, "children", RV_RUN_CHILDREN_DEFAULT),
@@ -135,6 +137,7 @@ void run_budget_raise(struct run *run, const json_t *more)
     add(&budget->steps_limit, rv_json_int(more, "steps", 0));
     add(&budget->calls_limit, rv_json_int(more, "calls", 0));
     add(&budget->tokens_limit, rv_json_int(more, "tokens", 0));
+    add(&budget->risk_limit, rv_json_int(more, "risk", 0));
     add(&budget->children_limit, rv_json_int(more, "children", 0));
     int64_t wall_ms = rv_json_int(more, "wall_ms", 0);
     int64_t waited_us = rv_json_int(more, "at_us", 0) - rv_json_int(more, "since_us", INT64_MAX);
@@ -254,9 +257,16 @@ bool run_budget_short_look(struct run *run, const json_t *out)
     return true;
 }
 
+/* It was stopped before it had looked whether it was given more: that is why it ended. */
+static bool was_stopped(const struct run *run)
+{
+    return run_replaying(run) && run->image->steps[run->cursor].kind == RV_STEP_NOTE;
+}
+
 bool run_budget_refused(const struct run *run, const json_t *out)
 {
-    if (run->overrun != OVERRUN_ASK && !run_budget_given(run) && !may_look(run)) {
+    if (run->overrun != OVERRUN_ASK && !run_budget_given(run) && !was_stopped(run) &&
+        !may_look(run)) {
         return false;
     }
     size_t i;

@@ -24,9 +24,10 @@ static json_t *budget_used(const struct rv_budget *budget)
     for (int i = 0; i < budget->money_count; i++) {
         json_array_append_new(money, json_integer(budget->money[i].used_minor));
     }
-    return json_pack("{s:I,s:I,s:I,s:I,s:o}", "steps", (json_int_t)budget->steps_used, "calls",
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:o}", "steps", (json_int_t)budget->steps_used, "calls",
                      (json_int_t)budget->calls_used, "tokens", (json_int_t)budget->tokens_used,
-                     "children", (json_int_t)budget->children_used, "money", money);
+                     "risk", (json_int_t)budget->risk_used, "children",
+                     (json_int_t)budget->children_used, "money", money);
 }
 
 /* Children that are over have been accounted for. */
@@ -93,6 +94,7 @@ static void restore_budget(struct run *run, const json_t *used)
     budget->steps_used = rv_json_int(used, "steps", 0);
     budget->calls_used = rv_json_int(used, "calls", 0);
     budget->tokens_used = rv_json_int(used, "tokens", 0);
+    budget->risk_used = rv_json_int(used, "risk", 0);
     budget->children_used = rv_json_int(used, "children", 0);
     const json_t *money = json_object_get(used, "money");
     for (int i = 0; i < budget->money_count; i++) {

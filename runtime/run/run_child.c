@@ -36,6 +36,7 @@ static void book(struct run *run, const json_t *amounts, int sign)
     run->budget.steps_used += sign * rv_json_int(amounts, "steps", 0);
     run->budget.calls_used += sign * rv_json_int(amounts, "calls", 0);
     run->budget.tokens_used += sign * rv_json_int(amounts, "tokens", 0);
+    run->budget.risk_used += sign * rv_json_int(amounts, "risk", 0);
     const char *home = rv_json_str(amounts, "home", "");
     const char *currency;
     json_t *minor;
@@ -115,7 +116,8 @@ json_t *run_child_spent(const struct run *run)
         int64_t used, limit;
     } rows[] = {{"steps", budget->steps_used, budget->steps_limit},
                 {"calls", budget->calls_used, budget->calls_limit},
-                {"tokens", budget->tokens_used, budget->tokens_limit}};
+                {"tokens", budget->tokens_used, budget->tokens_limit},
+                {"risk", budget->risk_used, budget->risk_limit}};
     json_t *spent = json_object();
     for (size_t i = 0; i < RV_COUNT(rows); i++) {
         int64_t raised = raised_by(run, NULL, rows[i].name);
@@ -205,7 +207,7 @@ static void wait_live(struct run *run, const json_t *args)
         return;
     }
     bool well = run->end_code[0] == '\0';
-    if (well && rv_budget_check(&run->budget, 0, 0, 0, 0, run_now_us(run), &err) != RV_OK) {
+    if (well && rv_budget_check(&run->budget, 0, 0, 0, 0, NULL, run_now_us(run), &err) != RV_OK) {
         run_write_end(run, "limit", "%s", err.message);
     } else {
         run_ask_child_wait(run, args);

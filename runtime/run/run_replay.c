@@ -239,6 +239,7 @@ void run_spend(struct run *run, const struct rv_step *step)
                                  .home = rv_json_bool(spent, "home", false)};
         snprintf(money.currency, sizeof money.currency, "%s", rv_json_str(spent, "currency", ""));
         rv_budget_spend(&run->budget, &money);
+        run->budget.risk_used += rv_json_int(step->out, "risk", 0); /* as it was then */
     } else if (step->kind == RV_STEP_START) {
         run_child_begun(run, step);
     } else if (step->kind == RV_STEP_CHILD) {

@@ -404,6 +404,9 @@ static json_t *outcome_json(const struct rv_gate_request *request,
                                       (json_int_t)outcome->money.minor, "home",
                                       outcome->money.home));
     }
+    if (outcome->result == RV_GATE_EXECUTED && outcome->risk != 0) {
+        json_object_set_new(out, "risk", json_integer((json_int_t)outcome->risk));
+    }
     if (outcome->verdict != NULL) {
         json_object_set_new(out, "verdict", json_string(rv_verdict_name(outcome->verdict->kind)));
         json_object_set_new(out, "rules", rv_verdict_rules_json(outcome->verdict));
@@ -840,7 +843,7 @@ static void name_budget(struct ask_op *op)
                                .children_limit = -1,
                                .tokens_limit = op->budget.tokens_limit,
                                .tokens_used = op->budget.tokens_used};
-    if (needs > 0 && rv_budget_check(&tokens, 0, 0, needs, NULL, 0, &err) != RV_OK) {
+    if (needs > 0 && rv_budget_check(&tokens, 0, 0, needs, 0, NULL, 0, &err) != RV_OK) {
         json_object_set_new(op->answer, "message", json_string(err.message));
         json_object_set_new(op->answer, "budget", json_string("tokens"));
     }

@@ -229,7 +229,21 @@ same "it waits for money" "waiting budget" "$(ask "$stands = '$home'")"
 reeve run raise "$home" --money-minor 500 --reason x --company one >/dev/null
 reeve run work --company one >/dev/null 2>&1
 same "and the other way round" f "$(ask "SELECT coalesce(waiting_on, '') = 'budget' FROM run WHERE 'r_' || id = '$home'")"
+home "risk = 3"
+says "it waits for risk" "budget risk" reeve run list --waiting-on budget --company one
+same "no points were spent" 'budget "risk" is exhausted: 0 used, 5 asked, limit 3' "$(ask "SELECT $said->>'message' FROM journal j
+    WHERE 'r_' || run_id = '$home' AND kind = 7")"
+says "no limit of money to raise beside it" "money: run $home has no limit" reeve run raise "$home" --money EUR=5 --reason x --company one
+says "points are an amount" "risk" reeve run raise "$home" --risk 0 --reason x --company one
+reeve run raise "$home" --risk 1 --reason "not enough" --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+same "it waits again" "waiting budget" "$(ask "$stands = '$home'")"
+reeve run raise "$home" --risk 1 --reason "enough" --company one >/dev/null
+reeve run work --company one >/dev/null 2>&1
+same "risk is raised" f "$(ask "SELECT coalesce(waiting_on, '') = 'budget' FROM run WHERE 'r_' || id = '$home'")"
+gives 0 "and it is replayed" reeve run replay "$home" --company one
 home "steps = 1"
+says "no limit of risk to raise" "risk: run $home has no limit" reeve run raise "$home" --risk 5 --reason x --company one
 says "no limit of money to raise" "money: run $home has no limit" reeve run raise "$home" --money EUR=5 --reason x --company one
 # a question that names no max_tokens needs room for the usual 256
 mkdir "$state/short"
@@ -263,6 +277,8 @@ call() { # METHOD PATH [BODY]
 says "the API finds it" '"waiting_on": "budget"' call GET "/v1/runs?waiting_on=budget"
 says "and says which budget" '"waits": "budget calls"' call GET "/v1/runs?waiting_on=budget"
 says "an amount that is none names its field" '"field":"calls"' call POST "/v1/runs/$run/budget" '{"calls":0,"reason":"x"}'
+says "points of risk, too" '"field":"risk"' call POST "/v1/runs/$run/budget" '{"risk":-1,"reason":"x"}'
+says "a run without a limit of risk" "risk: run r_$run has no limit" call POST "/v1/runs/$run/budget" '{"risk":5,"reason":"x"}'
 says "an unknown budget, too" '"field":"lunch"' call POST "/v1/runs/$run/budget" '{"lunch":1,"reason":"x"}'
 says "a currency that is none" '"field":"money"' call POST "/v1/runs/$run/budget" '{"money":{"euro":1},"reason":"x"}'
 says "no run of that name" '"code":"not_found"' call POST "/v1/runs/42/budget" '{"calls":1,"reason":"x"}'
@@ -298,6 +314,7 @@ for each in par gran; do
     kid=r_$(ask "SELECT max(id) FROM run WHERE agent = 'kid'")
     same "the child asks" "waiting budget" "$(ask "SELECT status || ' ' || waiting_on FROM run WHERE 'r_' || id = '$kid'")"
     says "no limit of money that its parent gave" "money: run $kid has no limit" reeve run raise "$kid" --money EUR=5 --reason x --company family
+    says "nor of risk" "risk: run $kid has no limit" reeve run raise "$kid" --risk 5 --reason x --company family
     says "nor of time" "wall_ms: run $kid has no limit" reeve run raise "$kid" --wall-ms 5 --reason x --company family
     reeve run raise "$kid" --calls 100 --steps 100 --reason more --company family >/dev/null
     for _ in 1 2 3; do reeve run work --company family >/dev/null 2>&1; done
@@ -364,13 +381,14 @@ function agent.plan(ctx, input)
 end
 return agent
 LUA
+    sed -e "s/paid$way/risky$way/" -e 's/money = { EUR = 2000 }/risk = 7/' "$state/paid/$way/agent.lua" >"$state/paid/$way/risky.lua"
 done
-company paid "$state/paid.lua" "$state/paid/stop/agent.lua" "$state/paid/degrade/agent.lua"
+company paid "$state/paid.lua" "$state"/paid/*/*.lua
 tenant=4
 reeve person add op --roles operator --company paid >/dev/null 2>&1
-posted() { # WAY INPUT MORE: $ended, and how many were posted
-    r=$(reeve run start "paid$1" --as op --input "$2" --company paid --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
-    [ -z "$3" ] || reeve run raise "$r" --money "EUR=$3" --reason early --company paid >/dev/null
+posted() { # AGENT INPUT MORE: how it ended, and how many were posted
+    r=$(reeve run start "$1" --as op --input "$2" --company paid --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')
+    [ -z "$3" ] || reeve run raise "$r" "$3" --reason early --company paid >/dev/null
     reeve run signal "$r" go --as op --company paid >/dev/null
     reeve run work --company paid >/dev/null 2>&1
     ask "SELECT status || ' ' || coalesce(error_code, '') || ' ' || (SELECT count(*) FROM journal j WHERE j.run_id = r.id AND j.kind = 7
@@ -379,12 +397,20 @@ posted() { # WAY INPUT MORE: $ended, and how many were posted
 }
 for way in stop degrade; do
     for input in '{}' '{"again":true}'; do
-        same "$way: without more what it did is taken back" "compensated limit 1" "$(posted $way "$input" "")"
-        same "$way: nor with too little" "compensated limit 1" "$(posted $way "$input" 900)"
-        same "$way: nor with a little more" "compensated limit 2" "$(posted $way "$input" 1000)"
-        same "$way: enough, and it is done" "done  3" "$(posted $way "$input" 2500)"
+        same "$way: without more what it did is taken back" "compensated limit 1" "$(posted paid$way "$input" "")"
+        same "$way: nor with too little" "compensated limit 1" "$(posted paid$way "$input" --money=EUR=900)"
+        same "$way: nor with a little more" "compensated limit 2" "$(posted paid$way "$input" --money=EUR=1000)"
+        same "$way: enough, and it is done" "done  3" "$(posted paid$way "$input" --money=EUR=2500)"
+        same "$way: of risk, what it did is taken back beyond its points" "compensated limit 1" "$(posted risky$way "$input" "")"
+        same "$way: too few more" "compensated limit 1" "$(posted risky$way "$input" --risk=2)"
+        same "$way: for one more" "compensated limit 2" "$(posted risky$way "$input" --risk=3)"
+        same "$way: for all" "done  3" "$(posted risky$way "$input" --risk=8)"
     done
 done
+r=r_$(ask "SELECT max(id) FROM run WHERE agent = 'riskydegrade'")
+says "what it used is shown" '"risk": 15' reeve run show "$r" --company paid
+says "in words, too" "15 points of risk" reeve explain "$r" --company paid
+says "and in the list" '"risk":15' reeve run list --company paid --json
 reeve audit verify --company paid >/dev/null
 same "the audit record is green" 0 $?
 r=$(reeve run start paidstop --as op --wait 3 --company paid --json 2>/dev/null | sed 's/.*"run":"\([^"]*\)".*/\1/')

@@ -409,6 +409,25 @@ static int64_t tokens_below(const struct sim_world *world, const struct sim_run 
     return tokens;
 }
 
+/* By the catalogue, not by what the journal says of them. */
+static int64_t risk_below(const struct sim_world *world, const struct sim_run *run)
+{
+    int64_t risk = 0;
+    for (int i = 0; i < run->step_count; i++) {
+        const struct rv_step *step = &run->steps[i];
+        if (step->kind == RV_STEP_ACTION &&
+            strcmp(rv_json_str(step->out, "result", ""), "executed") == 0) {
+            risk += erp_command_find(step->name)->risk;
+        }
+    }
+    for (int k = 0; k < world->run_count; k++) {
+        if (world->runs[k].parent == run->id) {
+            risk += risk_below(world, &world->runs[k]);
+        }
+    }
+    return risk;
+}
+
 /* How often people gave more. */
 static int raised_below(const struct sim_world *world, const struct sim_run *run)
 {
@@ -440,6 +459,9 @@ static void check_budget(struct sim_world *world, const struct sim_run *run)
         rv_json_int(run->budget, "tokens", rv_json_int(limits, "tokens", RV_RUN_TOKENS_DEFAULT));
     rule(world, tokens_below(world, run) <= tokens + (int64_t)raised * SIM_RAISE_TOKENS, run,
          "took more tokens than it was given");
+    int64_t risk = rv_json_int(run->budget, "risk", rv_json_int(limits, "risk", -1));
+    rule(world, risk < 0 || risk_below(world, run) <= risk + (int64_t)raised * SIM_RAISE_RISK, run,
+         "took more risk than it was given");
     rule(world, steps_below(world, run) <= limit, run, "used more steps than it was given");
     rule(world, run->depth <= rv_json_int(run->budget, "depth", RV_RUN_DEPTH_DEFAULT), run,
          "stands deeper than is allowed");

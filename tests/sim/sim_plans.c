@@ -21,7 +21,8 @@ static struct sim_plan plans[] = {
     {.name = "ping", .weight = 1},    {.name = "pong", .weight = 1},
     {.name = "deep", .weight = 1},    {.name = "boss", .weight = 2},
     {.name = "rounds", .weight = 3},  {.name = "asker", .weight = 3},
-    {.name = "thrifty", .weight = 1}, {.name = "dozer", .weight = 0},
+    {.name = "thrifty", .weight = 1}, {.name = "daring", .weight = 2},
+    {.name = "staker", .weight = 1},  {.name = "dozer", .weight = 0},
 };
 
 static void read_plan(struct sim_plan *plan)

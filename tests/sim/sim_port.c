@@ -55,7 +55,8 @@ struct sim_op {
     json_t *memory;
     int64_t signal;
     bool ends_family, stop_children;
-    struct rv_budget budget; /* start, ask */
+    struct rv_budget budget; /* start, ask, act */
+    bool has_budget;
     json_t *input;
     json_t *doubt; /* as the run says it to the gate */
     /* what is asked */
@@ -423,8 +424,9 @@ static void commit_approval(struct sim_op *op)
 
 json_t *sim_raise(int64_t signal)
 {
-    return json_pack("{s:I,s:i,s:i,s:i}", "signal", (json_int_t)signal, "steps", SIM_RAISE_STEPS,
-                     "calls", SIM_RAISE_CALLS, "tokens", SIM_RAISE_TOKENS);
+    return json_pack("{s:I,s:i,s:i,s:i,s:i}", "signal", (json_int_t)signal, "steps",
+                     SIM_RAISE_STEPS, "calls", SIM_RAISE_CALLS, "tokens", SIM_RAISE_TOKENS, "risk",
+                     SIM_RAISE_RISK);
 }
 
 static void commit_signal(struct sim_op *op)
@@ -509,7 +511,8 @@ static json_t *perform(struct sim_op *op, struct sim_approval *approval, bool al
     if (approval != NULL) {
         approval->used = true;
     }
-    return json_pack("{s:s,s:O}", "result", "executed", "answer", effect.answer);
+    return json_pack("{s:s,s:O,s:i}", "result", "executed", "answer", effect.answer, "risk",
+                     (int)erp_command_find(op->name)->risk);
 }
 
 static json_t *present_approval(struct sim_op *op)
@@ -546,6 +549,12 @@ static json_t *decide(struct sim_op *op)
     json_decref(args);
     if (code != RV_OK) {
         return refusal("refused", code, err.message);
+    }
+    if (op->has_budget && rv_budget_check(&op->budget, 0, 0, 0, command->risk, NULL,
+                                          world->clock.time_us, &err) != RV_OK) {
+        json_t *out = refusal("refused", RV_LIMIT, err.message);
+        json_object_set_new(out, "rules", json_pack("[{s:s}]", "id", "budget"));
+        return out;
     }
     if (op->approval != 0) {
         return present_approval(op);
@@ -627,7 +636,7 @@ static json_t *advice(struct sim_op *op)
                              .tokens_limit = op->budget.tokens_limit,
                              .tokens_used = op->budget.tokens_used};
     struct rv_error why = {.code = RV_OK};
-    if (rv_budget_check(&left, 0, 0, tokens, NULL, 0, &why) != RV_OK) {
+    if (rv_budget_check(&left, 0, 0, tokens, 0, NULL, 0, &why) != RV_OK) {
         return json_pack("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "limit", "message", why.message,
                          "budget", "tokens");
     }
@@ -954,7 +963,10 @@ static void fill_act(struct sim_op *op, const struct rv_run_act *act, rv_port_do
 
 static void port_act(void *self, const struct rv_run_act *act, rv_port_done done, void *data)
 {
-    fill_act(op_make(self, OP_ACT, act->run), act, done, data);
+    struct sim_op *op = op_make(self, OP_ACT, act->run);
+    op->has_budget = act->budget != NULL; /* not of what is taken back */
+    op->budget = op->has_budget ? *act->budget : (struct rv_budget){.steps_limit = 0};
+    fill_act(op, act, done, data);
 }
 
 static void port_ask(void *self, const struct rv_run_act *act, rv_port_done done, void *data)

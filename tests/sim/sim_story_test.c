@@ -247,7 +247,34 @@ TEST(a_run_that_asks_for_more_goes_on_when_it_is_given_even_after_a_kill)
     sim_kill(world);
     ends(world, run, RV_RUN_DONE);
     ck_assert_int_eq(count(run, RV_STEP_READ), 5);
-    ck_assert_int_eq(count(run, RV_STEP_ACTION), 3);
+    ck_assert_int_eq(count(run, RV_STEP_ACTION), 4); /* one was refused for its risk */
+    end(world);
+}
+
+TEST(a_run_that_asks_for_more_risk_acts_when_it_is_given_even_after_a_kill)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "daring");
+    until_state(world, run, RV_RUN_WAITING);
+    ck_assert_str_eq(rv_json_str(run->steps[run->step_count - 1].out, "budget", ""), "risk");
+    ck_assert_int_eq(count(run, RV_STEP_ACTION), 2); /* the second was refused, and cost nothing */
+    sim_kill(world);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(count(run, RV_STEP_ACTION), 6);
+    ck_assert_int_eq(count(run, RV_STEP_SIGNAL), 2);
+    end(world);
+}
+
+TEST(what_an_action_cost_is_what_the_journal_says)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "daring");
+    until_step(world, run, RV_STEP_ACTION);
+    sim_kill(world);
+    /* as a reeve wrote it where the action had three points, not one */
+    json_object_set_new(run->steps[run->step_count - 1].out, "risk", json_integer(3));
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(count(run, RV_STEP_SIGNAL), 3);
     end(world);
 }
 
@@ -490,25 +517,93 @@ TEST(a_budget_goes_to_the_child_and_what_is_left_comes_back)
     const json_t *granted = json_object_get(run->steps[0].out, "budget");
     ck_assert_int_eq(rv_json_int(granted, "steps", 0), (60 - 1) / 2); /* half of what is left */
     ck_assert_int_eq(rv_json_int(granted, "calls", 0), 30);
+    ck_assert_int_eq(rv_json_int(granted, "risk", 0), 20);
     const struct rv_step *ended = &run->steps[2];
     ck_assert_int_eq(ended->kind, RV_STEP_CHILD);
     /* the plan and two actions */
     ck_assert_int_eq(rv_json_int(json_object_get(ended->out, "spent"), "steps", 0), 3);
+    ck_assert_int_eq(rv_json_int(json_object_get(ended->out, "spent"), "risk", 0), 2);
+    end(world);
+}
+
+static void is_not_given(const char *name, int asked, const char *said)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "quiet", "cancel", true);
+    json_object_set_new(json_object_get(run->input, "exception"), "budget",
+                        json_pack("{s:i}", name, asked));
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(world->run_count, 1);
+    const char *why = summary_of(run);
+    ck_assert_msg(strstr(why, said) != NULL, "%s", why);
     end(world);
 }
 
 TEST(a_child_cannot_be_given_more_than_there_is)
 {
+    is_not_given("steps", 60, "limit: field \"budget.steps\": 60 asked, the run has 59 left");
+    is_not_given("risk", 41, "limit: field \"budget.risk\": 41 asked, the run has 40 left");
+}
+
+TEST(a_child_of_little_risk_takes_back_what_was_within_it)
+{
     struct sim_world *world = calm();
-    struct sim_run *run = boss(world, "quiet", "cancel", true);
+    struct sim_run *run = boss(world, "saga", "cancel", true);
     json_object_set_new(json_object_get(run->input, "exception"), "budget",
-                        json_pack("{s:i}", "steps", 60));
+                        json_pack("{s:i}", "risk", 2));
     ends(world, run, RV_RUN_DONE);
-    ck_assert_int_eq(world->run_count, 1);
-    const char *why = summary_of(run);
-    ck_assert_msg(strstr(why, "limit: field \"budget.steps\": 60 asked, the run has 59 left") !=
-                      NULL,
+    ck_assert_str_eq(summary_of(run), "compensated");
+    const struct sim_run *child = &world->runs[1];
+    ck_assert_str_eq(child->error_code, "limit");
+    const char *why = rv_json_str(outcome_of(child), "message", "");
+    ck_assert_msg(strstr(why, "budget \"risk\" is exhausted: 2 used, 1 asked, limit 2") != NULL,
                   "%s", why);
+    ck_assert_int_eq(count(child, RV_STEP_ACTION), 3); /* the third is refused */
+    ck_assert_int_eq(count(child, RV_STEP_COMPENSATION), 2);
+    end(world);
+}
+
+/* How many actions are done after a child of three points, which spends two, and a new beginning.
+ */
+static int staked(bool await)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = sim_add_run(world, "staker");
+    json_object_set_new(json_object_get(run->input, "exception"), "await", json_boolean(await));
+    until_step(world, run, RV_STEP_CHECKPOINT);
+    sim_kill(world); /* what was used before it is in its entry alone */
+    ends(world, run, RV_RUN_COMPENSATED);
+    ck_assert_str_eq(rv_json_str(outcome_of(run), "code", ""), "limit");
+    int done = (int)json_array_size(json_object_get(outcome_of(run), "executed"));
+    end(world);
+    return done;
+}
+
+TEST(risk_that_a_child_may_take_is_not_there_until_it_comes_back)
+{
+    ck_assert_int_eq(staked(false), 1);
+    ck_assert_int_eq(staked(true), 2);
+}
+
+TEST(a_run_that_is_canceled_where_its_budget_refused_an_action_is_found_again)
+{
+    struct sim_world *world = calm();
+    struct sim_run *run = boss(world, "saga", "cancel", true);
+    json_object_set_new(json_object_get(run->input, "exception"), "budget",
+                        json_pack("{s:i}", "risk", 2));
+    until_step(world, run, RV_STEP_TIMER);
+    struct sim_run *child = &world->runs[1];
+    for (int i = 0; i < 20000 && count(child, RV_STEP_ACTION) < 3; i++) {
+        pass(world, 50);
+    }
+    ck_assert_int_eq(child->steps[child->step_count - 1].kind, RV_STEP_ACTION);
+    sim_kill(world); /* nobody has looked yet whether it was given more */
+    sim_cancel(world, child);
+    until_step(world, child, RV_STEP_COMPENSATION);
+    sim_kill(world);
+    ends(world, run, RV_RUN_DONE);
+    ck_assert_int_eq(child->state, RV_RUN_COMPENSATED);
+    ck_assert_str_eq(rv_json_str(outcome_of(child), "code", ""), "canceled");
     end(world);
 }
 

@@ -28,6 +28,7 @@ enum {
     SIM_RAISE_STEPS = 6, /* what people give a run that asks for more */
     SIM_RAISE_CALLS = 4,
     SIM_RAISE_TOKENS = 100,
+    SIM_RAISE_RISK = 2,
     SIM_STEPS_MAX = 256, /* of one run; the plans' own limits are lower */
     SIM_RESOURCES_MAX = 64,
     SIM_TURNS_MAX = 8000, /* of one world: more is a run that never comes to an end */

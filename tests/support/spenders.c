@@ -24,8 +24,8 @@ enum {
     BOSS = 900000000 /* its number */
 };
 
-const char *const spender_budgets[SPENDER_BUDGETS] = {"steps", "calls",    "answers", "tokens",
-                                                      "money", "children", "depth"};
+const char *const spender_budgets[SPENDER_BUDGETS] = {"steps", "calls", "answers",  "tokens",
+                                                      "money", "risk",  "children", "depth"};
 
 /* ---- the world ---- */
 
@@ -41,12 +41,16 @@ static const char policy_text[] =
 /* Limits small enough that hardly a plan keeps within them; a question and its answer are some 550
  * tokens. */
 static const char *const limits[AGENTS] = {
-    "steps = 30, calls = 4, tokens = 2200, money = { EUR = 4000 }, children = 2, depth = 2",
-    "steps = 12, calls = 100, tokens = 1700, money = { EUR = 100000 }, children = 3, depth = 3",
-    "steps = 60, calls = 0, tokens = 0, money = { EUR = 0 }, children = 1, depth = 2",
-    "steps = 25, calls = 9, tokens = 560, money = { EUR = 2500 }, children = 0, depth = 1",
-    "steps = 80, calls = 7, tokens = 4000, money = { EUR = 9000 }, children = 4, depth = 2",
-    "steps = 7, calls = 3, tokens = 520, money = { EUR = 700 }, children = 2, depth = 9",
+    "steps = 30, calls = 4, tokens = 2200, money = { EUR = 4000 }, risk = 10, children = 2, depth "
+    "= 2",
+    "steps = 12, calls = 100, tokens = 1700, money = { EUR = 100000 }, risk = 7, children = 3, "
+    "depth = 3",
+    "steps = 60, calls = 0, tokens = 0, money = { EUR = 0 }, risk = 100, children = 1, depth = 2",
+    "steps = 25, calls = 9, tokens = 560, money = { EUR = 2500 }, risk = 12, children = 0, depth = "
+    "1",
+    "steps = 80, calls = 7, tokens = 4000, money = { EUR = 9000 }, risk = 4, children = 4, depth = "
+    "2",
+    "steps = 7, calls = 3, tokens = 520, money = { EUR = 700 }, risk = 5, children = 2, depth = 9",
 };
 
 /* Every draw follows from the seed of the run's input. */
@@ -62,7 +66,7 @@ static const char spender_text[] =
     "  local function gift()\n"
     "    if draw(3) == 1 then return nil end\n"
     "    return { steps = draw(40), calls = draw(6) - 1, tokens = draw(3000) - 1,\n"
-    "      money = { EUR = draw(5000) - 1 } }\n"
+    "      money = { EUR = draw(5000) - 1 }, risk = draw(12) - 1 }\n"
     "  end\n"
     "  local function start(i)\n"
     "    local close = ({ 'abandon', 'wait', 'cancel' })[draw(3)]\n"
@@ -102,12 +106,13 @@ static const char boss_text[] =
     "local agent = { name = 'boss', version = '1', handles = {}, uses = {}, overrun = 'degrade',\n"
     "  limits = { steps = 9 * %d + 500, calls = %d, tokens = 600 * %d, money = { EUR = 200 * %d "
     "},\n"
-    "    children = %d, depth = 2 } }\n"
+    "    risk = 6 * %d, children = %d, depth = 2 } }\n"
     "function agent.plan(ctx, x)\n"
     "  for i = 1, %d + 20 do\n"
     "    ctx:start('spender' .. i %% 6 + 1, { s = x.s + 7919 * i, nap = %d }, { close = "
     "'abandon',\n"
-    "      budget = { steps = 8, calls = i %% 3, tokens = 599, money = { EUR = 150 + i %% 100 } } "
+    "      budget = { steps = 8, calls = i %% 3, tokens = 599, money = { EUR = 150 + i %% 100 }, "
+    "risk = 5 + i %% 2 } "
     "})\n"
     "  end\n"
     "  return ctx:plan()\n"
@@ -147,7 +152,7 @@ static void publish(struct fleet *fleet, int children)
         words[3 + i] = write_file(fleet, i, text);
     }
     snprintf(text, sizeof text, boss_text, children, children, children, children, children,
-             children, NAP_S + children / NAP_BEGUN);
+             children, children, NAP_S + children / NAP_BEGUN);
     words[3 + AGENTS] = write_file(fleet, AGENTS, text);
     must(fleet, words);
 }
@@ -236,7 +241,7 @@ static const char accounts[] =
     "   coalesce(i.budget, '{}') AS given, p.manifest->'limits' AS limits,"
     "   coalesce(s.steps, 0) AS steps, coalesce(s.calls, 0) AS calls,"
     "   coalesce(s.tokens, 0) AS tokens, coalesce(s.money, 0) AS money,"
-    "   coalesce(s.answers, 0) AS answers"
+    "   coalesce(s.answers, 0) AS answers, coalesce(s.posted, 0) * 5 AS risk" /* by the catalogue */
     "  FROM run r JOIN plan_source p ON p.tenant_id = r.tenant_id AND p.hash = r.plan_hash"
     "  LEFT JOIN run_input i ON i.tenant_id = r.tenant_id AND i.run_id = r.id"
     "  LEFT JOIN (SELECT d.run_id,"
@@ -247,14 +252,16 @@ static const char accounts[] =
     "     count(*) FILTER (WHERE kind IN (1, 2) AND NOT body ? 'budget') AS calls,"
     "     sum((body->'usage'->>'tokens')::bigint) AS tokens,"
     "     sum((body->'usage'->>'out')::bigint) AS answers,"
-    "     sum((body->'money'->>'minor')::bigint) FILTER (WHERE kind = 7) AS money"
+    "     sum((body->'money'->>'minor')::bigint) FILTER (WHERE kind = 7) AS money,"
+    "     count(*) FILTER (WHERE kind = 7 AND name = 'journal.post'"
+    "        AND body->>'result' = 'executed') AS posted"
     "    FROM said d LEFT JOIN ending e USING (run_id) GROUP BY 1) s ON s.run_id = r.id WHERE "
     "r.tenant_id = 1;"
     "CREATE TEMP TABLE below AS WITH RECURSIVE f AS (SELECT id AS top, id FROM own"
     "   UNION ALL SELECT f.top, c.id FROM f JOIN own c ON c.parent = f.id) SELECT * FROM f;"
     "CREATE TEMP TABLE spent AS SELECT b.top AS id, sum(o.steps) AS steps, sum(o.calls) AS calls,"
-    "   sum(o.tokens) AS tokens, sum(o.answers) AS answers, sum(o.money) AS money FROM below b "
-    "JOIN own o USING (id)"
+    "   sum(o.tokens) AS tokens, sum(o.answers) AS answers, sum(o.money) AS money,"
+    "   sum(o.risk) AS risk FROM below b JOIN own o USING (id)"
     "  GROUP BY 1;"
     "CREATE TEMP TABLE used AS"
     "  SELECT 'steps' AS what, s.id, s.steps AS used,"
@@ -269,6 +276,8 @@ static const char accounts[] =
     "     o.limits->>'tokens')::bigint FROM spent s JOIN own o USING (id)"
     "  UNION ALL SELECT 'money', s.id, s.money, coalesce(o.given->'money'->>'EUR',"
     "     o.limits->'money'->>'EUR')::bigint FROM spent s JOIN own o USING (id)"
+    "  UNION ALL SELECT 'risk', s.id, s.risk,"
+    "     coalesce(o.given->>'risk', o.limits->>'risk')::bigint FROM spent s JOIN own o USING (id)"
     "  UNION ALL SELECT 'children', o.id, (SELECT count(*) FROM run c WHERE c.tenant_id = 1"
     "     AND c.parent = o.id), (o.limits->>'children')::bigint FROM own o"
     "  UNION ALL SELECT 'depth', o.id, o.depth, least((o.given->>'depth')::bigint,"

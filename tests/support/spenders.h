@@ -3,10 +3,10 @@
  * the program's own accounts.
  *
  *   crowd    plans drawn from a seed: each asks, reads, notes, thinks, posts, starts, awaits and
- *            hands over far beyond its limits of steps, calls, tokens, money, children and depth;
- *            six agents with other limits, which stop or go on without
- *   family   one run gives `children` of them, all open at once, what it may spend in all
- * The program is killed (SIGKILL) and started again while they are at it, `kills` times.
+ *            hands over far beyond its limits of steps, calls, tokens, money, risk, children and
+ * depth; six agents with other limits, which stop or go on without family   one run gives
+ * `children` of them, all open at once, what it may spend in all The program is killed (SIGKILL)
+ * and started again while they are at it, `kills` times.
  */
 #ifndef REEVE_TESTS_SUPPORT_SPENDERS_H
 #define REEVE_TESTS_SUPPORT_SPENDERS_H
@@ -20,6 +20,7 @@ enum spender_budget {
     SPENDER_ANSWERS, /* tokens that a model wrote: what a run keeps back before it asks */
     SPENDER_TOKENS,  /* these and the ones it read, which the engine counts */
     SPENDER_MONEY,
+    SPENDER_RISK,
     SPENDER_CHILDREN,
     SPENDER_DEPTH,
     SPENDER_BUDGETS

@@ -275,6 +275,29 @@ TEST(a_command_says_whether_it_moves_or_commits_money)
     }
 }
 
+TEST(a_command_says_how_many_points_of_risk_it_has)
+{
+    static const struct {
+        const char *name;
+        int risk;
+    } some[] = {{"exception.note", 0},   {"invoice.hold", 1},    {"payment.propose", 1},
+                {"journal.post", 5},     {"party.register", 10}, {"order.change", 10},
+                {"payment.release", 20}, {"http.request", 20},   {"mail.send", 20},
+                {"file.write", 20}};
+    for (size_t i = 0; i < RV_COUNT(some); i++) {
+        ck_assert_int_eq(erp_command_find(some[i].name)->risk, some[i].risk);
+    }
+    for (const struct erp_command *const *at = erp_commands; *at != NULL; at++) {
+        const struct erp_command *one = *at;
+        ck_assert_msg(one->risk >= 0 && one->risk <= ERP_RISK_MAX, "%s", one->name);
+        ck_assert_msg(one->risk > ERP_RISK_NONE || one->tier == ERP_TIER_NOTE, "%s", one->name);
+        ck_assert_msg(one->risk <= ERP_RISK_DRAFT || one->tier >= ERP_TIER_LEDGER, "%s", one->name);
+        ck_assert_msg(one->risk >= ERP_RISK_BOOKS || one->tier < ERP_TIER_LEDGER, "%s", one->name);
+        ck_assert_msg(one->risk >= ERP_RISK_COMMITS || one->tier < ERP_TIER_MONEY, "%s", one->name);
+        ck_assert_msg(one->risk == ERP_RISK_LEAVES || !one->outside, "%s", one->name);
+    }
+}
+
 TEST(a_payee_must_be_verified_and_its_account_rested)
 {
     static const char items[] =

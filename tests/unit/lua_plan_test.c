@@ -274,6 +274,21 @@ TEST(errors_name_line_and_field)
     fails(AGENT("erp.get('invoice')"), "agent.lua:3: erp.get: id is missing");
 }
 
+#define LIMITED(limits)                                                                            \
+    "local agent = { name = 'a', version = '1', handles = {}, uses = {}, limits = " limits " }\n"  \
+    "function agent.plan(ctx) return ctx:plan() end\nreturn agent\n"
+
+TEST(a_limit_of_risk_is_a_whole_number_of_points)
+{
+    struct rv_agent *agent = agent_of(LIMITED("{ risk = 0 }"));
+    const json_t *limits = json_object_get(rv_agent_manifest(agent), "limits");
+    ck_assert(json_is_integer(json_object_get(limits, "risk")));
+    rv_agent_destroy(agent);
+    no_agent(LIMITED("{ risk = -1 }"), "may hold steps, calls, tokens, risk,");
+    no_agent(LIMITED("{ risk = '5' }"), "may hold steps, calls, tokens, risk,");
+    no_agent(LIMITED("{ risks = 5 }"), "may hold steps, calls, tokens, risk,");
+}
+
 TEST(other_agents_are_started_awaited_and_handed_to)
 {
     char trace[2000] = "";
@@ -294,6 +309,7 @@ TEST(other_agents_are_started_awaited_and_handed_to)
     fails(AGENT("ctx:start('other', {}, {clos='wait'})"), "unknown field \"clos\"");
     fails(AGENT("ctx:start('other', {}, {close='never'})"), "\"cancel\", \"abandon\" or \"wait\"");
     fails(AGENT("ctx:start('other', {}, {budget={steps=-1}})"), "budget.steps");
+    fails(AGENT("ctx:start('other', {}, {budget={risk=-1}})"), "budget.risk");
     fails(AGENT("ctx:start('other', {}, {budget={step=1}})"), "unknown field \"step\"");
     fails(AGENT("ctx:await({run='r_9'})"), "what ctx:start gave to this plan");
     fails(AGENT("ctx:handoff('third')"), "ctx:handoff: options must be a table");

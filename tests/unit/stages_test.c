@@ -46,12 +46,33 @@ TEST(a_budget_is_refused_before_it_is_passed)
                                .tokens_limit = 100,
                                .depth_limit = -1};
     struct rv_error err = {.code = RV_OK};
-    ck_assert_int_eq(rv_budget_check(&budget, 1, 5, 100, NULL, 0, NULL), RV_OK);
-    ck_assert_int_eq(rv_budget_check(&budget, 2, 0, 0, NULL, 0, &err), RV_LIMIT);
+    ck_assert_int_eq(rv_budget_check(&budget, 1, 5, 100, 0, NULL, 0, NULL), RV_OK);
+    ck_assert_int_eq(rv_budget_check(&budget, 2, 0, 0, 0, NULL, 0, &err), RV_LIMIT);
     ck_assert_ptr_nonnull(strstr(err.message, "steps"));
-    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, INT64_MAX, NULL, 0, NULL), RV_LIMIT);
+    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, INT64_MAX, 0, NULL, 0, NULL), RV_LIMIT);
     budget.wall_deadline_us = 5;
-    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, 0, NULL, 6, NULL), RV_LIMIT);
+    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, 0, 0, NULL, 6, NULL), RV_LIMIT);
+}
+
+TEST(points_of_risk_are_refused_before_they_are_passed)
+{
+    struct rv_budget budget = {.steps_limit = -1,
+                               .calls_limit = -1,
+                               .tokens_limit = -1,
+                               .risk_limit = 25,
+                               .risk_used = 20,
+                               .depth_limit = -1};
+    struct rv_error err = {.code = RV_OK};
+    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, 0, 5, NULL, 0, NULL), RV_OK);
+    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, 0, 6, NULL, 0, &err), RV_LIMIT);
+    ck_assert_str_eq(err.message, "budget \"risk\" is exhausted: 20 used, 6 asked, limit 25");
+    ck_assert_ptr_nonnull(strstr(err.hint, "limits.risk"));
+    budget.risk_limit = 0; /* none of it: what is no risk goes on */
+    budget.risk_used = 0;
+    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, 0, 0, NULL, 0, NULL), RV_OK);
+    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, 0, 1, NULL, 0, NULL), RV_LIMIT);
+    budget.risk_limit = -1;
+    ck_assert_int_eq(rv_budget_check(&budget, 0, 0, 0, ERP_RISK_MAX, NULL, 0, NULL), RV_OK);
 }
 
 static enum rv_code asks(const struct rv_budget *budget, const char *currency, int64_t minor,
@@ -59,7 +80,7 @@ static enum rv_code asks(const struct rv_budget *budget, const char *currency, i
 {
     struct rv_money money = {.minor = minor, .home = home};
     snprintf(money.currency, sizeof money.currency, "%s", currency);
-    return rv_budget_check(budget, 0, 0, 0, &money, 0, err);
+    return rv_budget_check(budget, 0, 0, 0, 0, &money, 0, err);
 }
 
 TEST(money_is_counted_by_currency_and_never_converted)

@@ -85,7 +85,7 @@ SELECT x.type, x.summary, coalesce(r.agent, '-') AS agent,
 -- See the functions run_find and run_look for the words.
 -- params: tenant int4, filter jsonb, limit int4
 SELECT 'r_' || r.id AS run, r.agent, r.standing AS status, r.waits AS waiting_on, r.attempt, r.steps,
-       r.cost->'calls' AS calls, r.cost->'tokens' AS tokens,
+       r.cost->'calls' AS calls, r.cost->'tokens' AS tokens, r.cost->'risk' AS risk,
        (SELECT string_agg(m.value || ' ' || m.key, ', ' ORDER BY m.key) FROM jsonb_each_text(r.cost->'money') AS m) AS minor_units,
        r.error_code, r.business_key, to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS') AS created
   FROM run_look($1, ARRAY(SELECT run_find($1, $2, $3))) AS r

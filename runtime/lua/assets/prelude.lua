@@ -305,7 +305,7 @@ local SLEEP_MAX, SIGNAL_DEFAULT = 366 * 86400, 86400
 
 local close_policies = { cancel = true, abandon = true, wait = true }
 local start_fields = { close = true, budget = true, as = true }
-local budget_fields = { steps = true, calls = true, tokens = true, money = true, wall_ms = true }
+local budget_fields = { steps = true, calls = true, tokens = true, risk = true, money = true, wall_ms = true }
 local handoff_fields = { reason = true }
 local LIMIT_MAX = 1 << 53 -- of one budget: more is a mistake
 

@@ -4,7 +4,7 @@ import { el, show, toast, announce } from './dom.js';
 import * as api from './api.js';
 
 const words = {
-  steps: 'steps', calls: 'calls (reads and questions)', tokens: 'tokens of a model', children: 'runs it may start',
+  steps: 'steps', calls: 'calls (reads and questions)', tokens: 'tokens of a model', risk: 'points of risk', children: 'runs it may start',
   wall_ms: 'milliseconds', money_minor: 'money (minor units)',
 };
 

@@ -1,7 +1,7 @@
 -- asker: too little of everything, and asks people for more, in its questions and in its actions.
 local agent = {
   name = "asker", version = "1", handles = {}, uses = { "invoice.hold" },
-  limits = { steps = 4, calls = 2, tokens = 60 }, overrun = "ask",
+  limits = { steps = 4, calls = 2, tokens = 60, risk = 0 }, overrun = "ask",
 }
 
 function agent.plan(ctx, exception)

@@ -1,6 +1,6 @@
 -- boss: starts one other agent as its exception says, and awaits it when it says so.
 local agent = {
-  name = "boss", version = "1", handles = {}, uses = { "invoice.reject" }, limits = { steps = 60, calls = 60 },
+  name = "boss", version = "1", handles = {}, uses = { "invoice.reject" }, limits = { steps = 60, calls = 60, risk = 40 },
 }
 
 function agent.plan(ctx, exception)

@@ -1,7 +1,7 @@
 -- family: starts others as the run's own seed says, waits for some, leaves some, and may hand over in the end.
 local agent = {
   name = "family", version = "1", handles = {}, uses = { "invoice.hold" },
-  limits = { steps = 120, calls = 60, tokens = 20000, children = 4 },
+  limits = { steps = 120, calls = 60, tokens = 20000, risk = 6, children = 4 },
 }
 
 local function any(list) return list[math.random(#list)] end
@@ -13,7 +13,7 @@ local function start(ctx, exception, i)
   input.key = any { exception.key, ("%02x"):format(math.random(0, 255)):rep(32) }
   return ctx:start(any(others), input, {
     close = any { "cancel", "abandon", "wait" }, as = "number " .. i,
-    budget = math.random(2) == 1 and { steps = math.random(0, 40) } or nil,
+    budget = math.random(2) == 1 and { steps = math.random(0, 40), risk = math.random(0, 3) } or nil,
   })
 end
 

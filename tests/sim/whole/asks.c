@@ -329,8 +329,8 @@ static bool raise_budget(struct world *world, struct node *node)
     struct ask *ask = ask_make(world, run->tenant, run->id, "raise");
     world_enter(node);
     struct rv_principal person = clerk();
-    json_t *more =
-        json_pack("{s:i,s:s}", "steps", 3 + (int)world_below(world, 6), "reason", "it is worth it");
+    json_t *more = json_pack("{s:i,s:i,s:s}", "steps", 3 + (int)world_below(world, 6), "risk", 2,
+                             "reason", "it is worth it");
     rv_run_raise(node->gate, node->db, run->tenant, &person, run->id, more, on_raised, ask);
     json_decref(more);
     clerk_done(&person);

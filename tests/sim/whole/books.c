@@ -126,26 +126,26 @@ static const struct erp_command entry_post = {
     .name = "entry.post", .summary = "Posts an entry.",
     .schema = OBJECT(JSON("case", "ref", "amount"),
                      FIELD("case", NAME) "," FIELD("ref", NAME) "," FIELD("amount", AMOUNT)),
-    .tier = ERP_TIER_LEDGER, .money = ERP_MONEY_AMOUNT, .load = &load, .keys = case_keys,
+    .tier = ERP_TIER_LEDGER, .risk = ERP_RISK_BOOKS, .money = ERP_MONEY_AMOUNT, .load = &load, .keys = case_keys,
     .decide = entry_decide, .compensate = entry_compensate,
 };
 static const struct erp_command entry_reverse = {
     .name = "entry.reverse", .summary = "Takes an entry back.",
     .schema = OBJECT(JSON("case", "ref"), FIELD("case", NAME) "," FIELD("ref", NAME)),
-    .tier = ERP_TIER_LEDGER, .load = &load, .keys = case_keys,
+    .tier = ERP_TIER_LEDGER, .risk = ERP_RISK_BOOKS, .load = &load, .keys = case_keys,
     .decide = reverse_decide, .compensate = erp_irreversible,
 };
 static const struct erp_command payment_send = {
     .name = "payment.send", .summary = "Sends a payment.",
     .schema = OBJECT(JSON("case", "ref", "amount"),
                      FIELD("case", NAME) "," FIELD("ref", NAME) "," FIELD("amount", AMOUNT)),
-    .tier = ERP_TIER_MONEY, .money = ERP_MONEY_AMOUNT, .load = &load, .keys = case_keys,
+    .tier = ERP_TIER_MONEY, .risk = ERP_RISK_LEAVES, .money = ERP_MONEY_AMOUNT, .load = &load, .keys = case_keys,
     .decide = payment_decide, .compensate = erp_irreversible,
 };
 static const struct erp_command case_close = {
     .name = "case.close", .summary = "Closes a case.",
     .schema = OBJECT(JSON("case"), FIELD("case", NAME)),
-    .tier = ERP_TIER_REVERSIBLE, .load = &load, .keys = case_keys,
+    .tier = ERP_TIER_REVERSIBLE, .risk = ERP_RISK_DRAFT, .load = &load, .keys = case_keys,
     .decide = close_decide, .compensate = erp_irreversible,
 };
 /* clang-format on */

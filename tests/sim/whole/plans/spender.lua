@@ -1,6 +1,6 @@
 -- spender: has too little to spend, and waits until people give it more.
 local agent = { name = "spender", version = "1", handles = { "X05" }, uses = { "entry.post", "case.close" },
-  limits = { steps = 4 }, overrun = "ask", flow = { { at_once = 2, name = "bank" } }, priority = 1 }
+  limits = { steps = 4, risk = 1 }, overrun = "ask", flow = { { at_once = 2, name = "bank" } }, priority = 1 }
 
 function agent.plan(ctx, exception)
   for i = 1, 6 do

@@ -445,6 +445,9 @@ static enum rv_code publish_one(struct admin *admin, const char *path, int64_t p
     enum rv_code code = version_of_file(&version, path, err);
     if (code == RV_OK && tried) {
         code = read_state(admin, version.name, true, &state, err);
+        if (code == RV_NOT_FOUND) {
+            rv_hint(err, "Its first version is for all runs: publish it without --canary.");
+        }
     }
     if (code == RV_OK) {
         code = try_and_change(&version, &activation, !tried, dry, err);

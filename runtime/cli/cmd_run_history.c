@@ -188,6 +188,16 @@ int cmd_run_diff(struct cli *cli)
 
 /* ---- export, import ---- */
 
+static enum rv_code fail_open(const char *path, struct rv_error *err)
+{
+    if (errno != EEXIST) {
+        return rv_fail_errno(err, errno, "cannot make the file %.180s", path);
+    }
+    rv_fail(err, RV_INVALID, "the file %.180s exists already", path);
+    rv_hint(err, "Name another one, or remove it.");
+    return RV_INVALID;
+}
+
 /* Half a file is none. */
 static enum rv_code write_file(const char *path, const json_t *head,
                                const struct rv_history_pages *pages, int64_t *steps,
@@ -196,8 +206,7 @@ static enum rv_code write_file(const char *path, const json_t *head,
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (file == NULL) {
-        return errno == EEXIST ? rv_fail(err, RV_INVALID, "the file %.180s exists already", path)
-                               : rv_fail_errno(err, errno, "cannot make the file %.180s", path);
+        return fail_open(path, err);
     }
     enum rv_code code = rv_history_write(file, head, pages, steps, hex, err);
     if (code == RV_OK && (fflush(file) != 0 || fsync(fd) != 0)) {

@@ -26,10 +26,11 @@ static enum rv_code check_step(const json_t *facts, const struct rv_run_fork *fo
     int kind = (int)rv_json_int(last, "kind", 0);
     int64_t outcome = rv_json_int(facts, "outcome", 0);
     if (outcome > 0 && fork->at >= outcome) {
-        return rv_fail(err, RV_INVALID,
-                       "step %d: the outcome is decided at step %" PRId64
-                       "; a fork begins before it",
-                       fork->at, outcome);
+        rv_fail(err, RV_INVALID,
+                "step %d: the outcome is decided at step %" PRId64 "; a fork begins before it",
+                fork->at, outcome);
+        rv_hint(err, "Fork at step %" PRId64 ", or at an earlier one.", outcome - 1);
+        return RV_INVALID;
     }
     const char *why =
         kind == RV_STEP_TIMER ? "is a wait"
@@ -107,8 +108,11 @@ enum rv_code rv_fork_check(const json_t *facts, const struct rv_run_fork *fork,
         return RV_CONFLICT;
     }
     if (fork->at < 0 || fork->at > steps) {
-        return rv_fail(err, RV_INVALID, "step %d: run r_%" PRId64 " has steps 1 to %" PRId64,
-                       fork->at, fork->run, steps);
+        rv_fail(err, RV_INVALID, "step %d: run r_%" PRId64 " has steps 1 to %" PRId64, fork->at,
+                fork->run, steps);
+        rv_hint(err, "Step 0 takes over nothing; see the steps: reeve run show r_%" PRId64 ".",
+                fork->run);
+        return RV_INVALID;
     }
     int64_t action = rv_json_int(facts, "action", 0);
     if (rv_json_bool(facts, "taken_back", false) && action > 0 && fork->at >= action) {

@@ -63,8 +63,10 @@ gives 2 "a fork says where" reeve run fork "$run"
 gives 2 "at a number" reeve run fork "$run" --at-step soon
 gives 2 "not beyond the end" reeve run fork "$run" --at-step 99 --yes
 has err "has steps 1 to $(ask "SELECT max(seq) FROM journal WHERE run_id = ${run#r_}")"
+has err "Step 0 takes over nothing"
 gives 2 "nor after the outcome" reeve run fork "$run" --at-step "$outcome" --yes
 has err "is decided at step $outcome"
+has err "Fork at step $((outcome - 1)), or at an earlier one"
 gives 1 "an open run is not forked" reeve run fork "$open" --at-step 1 --yes
 has err "is not over"
 has err "reeve run cancel"

@@ -67,6 +67,7 @@ same "but something in their place" 0 $?
 run=$(names done --agent bank_details | head -1)
 gives 2 "an export does not overwrite" reeve run export "$run" "$state/$run.json"
 has err "exists already"
+has err "Name another one, or remove it."
 gives 0 "an export can be imported" nowhere run import "$state/$run.json"
 has out "reeve run replay --file"
 gives 0 "and is kept" sh -c "ls '$state'/nowhere/runs/$run-*.json"

@@ -162,6 +162,9 @@ same "the active one is another" 1.4 "$(ask "SELECT version FROM plan_source p J
 gives 0 "v1, v2, v1" reeve agent rollback price_variance
 same "is what it was" "$v2" "$(active)"
 gives 2 "open runs take no part" reeve agent publish --canary 5 --migrate-safe "$state/reason.lua"
+sed 's/name = "[a-z_]*"/name = "newcomer"/' "$state/reason.lua" >"$state/newcomer.lua"
+gives 1 "a first version cannot be tried" reeve agent publish --canary 5 "$state/newcomer.lua"
+has err "publish it without --canary"
 
 # a plan that goes in a circle is stopped, and the circle is named
 version circle.lua 1.7 's/  local plan = ctx:plan()/  for _ = 1, 20 do erp.get("invoice", found.invoice); erp.get("order", found.order) end\n  local plan = ctx:plan()/'

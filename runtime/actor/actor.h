@@ -150,12 +150,14 @@ struct rv_shown {
 
 /* Passivation: an actor that was idle for `passivate_ms`, or leaves with RV_EXIT_PASSIVATED, gives
  * its memory back.  Mostly that is its end: monitors hear of it, and what comes later is a dead
- * letter.  Who `reactivates` keeps reference, name and place in its tree instead: `stop` has run,
- * children, links, timers and its own monitors are gone as at a restart, those that watch it hear
- * nothing, and the next message begins a new life by `start`, on a turn of its own, before it is
- * received; messages wait meanwhile as in any mailbox.  A `start` that fails is a failure like any
- * other: a policy restarts it with its messages, without one they are dead letters.  No restart is
- * charged.  RV_MESSAGE_STOP, the end of the parent and a drain end it without a new life. */
+ * letter.  Who `reactivates` keeps reference, name and place in its tree instead: `stop` has run
+ * and freed what the state points to (its own state_bytes, and our copy of the argument, stay until
+ * it ends), children, links, timers and its own monitors are gone as at a restart, those that watch
+ * it hear nothing, and the next message begins a new life by `start`, on a turn of its own, before
+ * it is received; messages wait meanwhile as in any mailbox.  A `start` that fails is a failure
+ * like any other: a policy restarts it with its messages, without one they are dead letters.  No
+ * restart is charged.  RV_MESSAGE_STOP, the end of the parent and a drain end it without a new
+ * life. */
 
 struct rv_behavior {
     const char *name;

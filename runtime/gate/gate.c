@@ -64,6 +64,7 @@ struct op {
     struct rv_gate_request *request; /* NULL for a pass */
     struct rv_gate_pass *pass;       /* NULL for a request */
     const struct erp_command *command;
+    const char *resource;   /* what the command is about; NULL: nothing that another one could be */
     struct rv_arena *arena; /* keys and load arguments: until done */
     struct rv_arena *step;  /* everything of one try */
     json_t *gate_args;
@@ -299,6 +300,7 @@ void rv_gate_submit(struct rv_gate *gate, struct rv_gate_request *request)
     for (int i = 0; i < count; i++) {
         op->unit.keys[i] = keys[i];
     }
+    op->resource = op->unit.keys[0];
     op->unit.keys[count] = rv_arena_printf(op->arena, "command:%s", request->command_id);
     json_object_set_new(op->gate_args, "command", json_string(request->command_id));
     add_load(op, LOAD_LOG, &rv_sql_gate_log_load, op->gate_args);
@@ -498,11 +500,6 @@ static struct rv_money money_of(const struct op *op, const json_t *state)
     return money;
 }
 
-static const char *resource_of(const struct op *op)
-{
-    return op->unit.keys[0];
-}
-
 static int64_t resource_version_of(const json_t *state)
 {
     return rv_json_int(json_object_get(state, "facts"), "version", -1);
@@ -544,7 +541,7 @@ static enum rv_code check_approval(struct op *op, const json_t *approval, const 
         .action = op->command->name,
         .schema = op->command->schema,
         .args = request->args,
-        .resource = resource_of(op),
+        .resource = op->resource,
         .resource_version = resource_version_of(state),
         .policy_hex = rv_json_str(approval, "policy", ""),
         .rules = json_object_get(approval, "rules"),
@@ -679,7 +676,7 @@ static enum rv_code hold(struct op *op, struct rv_batch *batch, const json_t *st
                     .action = op->command->name,
                     .schema = op->command->schema,
                     .args = request->args,
-                    .resource = resource_of(op),
+                    .resource = op->resource,
                     .resource_version = resource_version_of(state),
                     .policy_hex = policy_hex(op),
                     .rules = rules,

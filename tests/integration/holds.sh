@@ -94,5 +94,26 @@ run=$(ask "SELECT min(id) FROM run WHERE agent = 'faller'")
 key=$(ask "SELECT substr(business_key, 11) FROM run WHERE id = $run")
 invoice=$(ask "SELECT evidence->>'invoice' FROM exception WHERE encode(key, 'hex') = '$key'")
 ended "a later action failed" failed held
+
+# an action that is about nothing that another one could be about: what people approved is done, once
+cat >"$state/agents/writer.lua" <<'LUA'
+local agent = { name = "writer", version = "1", handles = {}, uses = { "journal.post" } }
+function agent.plan(ctx, input)
+  return ctx:plan():add("journal.post", { memo = "accrual", lines = {
+    { account = "4970", amount_minor = 100, currency = "EUR" },
+    { account = "1490", amount_minor = -100, currency = "EUR" } } }, { reason = "the month ends" })
+end
+return agent
+LUA
+gives 0 "an agent that writes entries" reeve agent publish "$state/agents/writer.lua"
+gives 0 "is begun" reeve run start writer --json
+run=$(sed -n 's/.*"run":"r_\([0-9]*\)".*/\1/p' "$state/out" | head -1)
+gives 0 "and asks" reeve run work
+approval=$(ask "SELECT id FROM approval WHERE run_id = $run AND status = 'requested'")
+gives 0 "people agree" reeve approval approve "$approval" --as controller
+gives 0 "it goes on" reeve run work
+same "and is done" done "$(status "$run")"
+same "with one entry, asked for once" "1 1" "$(ask "SELECT count(*) FROM je WHERE memo = 'accrual'") $(ask "SELECT count(*) FROM approval WHERE run_id = $run")"
+gives 0 "it replays" reeve run replay "r_$run"
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

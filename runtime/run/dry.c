@@ -41,6 +41,7 @@ struct worker {
     struct rv_agents *agents;
     struct rv_run_image *images[RV_DRY_PAGE]; /* of the page at hand; NULL: over meanwhile */
     enum rv_run_state states[RV_DRY_PAGE];
+    bool untaken[RV_DRY_PAGE]; /* it was given an update that it has not taken */
     char *broken[RV_DRY_PAGE]; /* why the journal could not be read */
     struct rv_dry_run *page;
     int count;
@@ -98,6 +99,7 @@ static enum rv_code take_head(void *data, const struct rv_result *result, int ro
                                    .budget = rv_result_json(result, row, 7)};
     worker->images[at] = image;
     worker->states[at] = state;
+    worker->untaken[at] = rv_result_bool(result, row, 8);
     return RV_OK;
 }
 
@@ -216,6 +218,10 @@ static void judge(struct rv_dry_run *run, enum rv_run_state state,
         pin(run, "the version would end it as %s", rv_run_state_name(report->end));
     } else if (state != RV_RUN_CREATED && state != RV_RUN_WAITING) {
         pin(run, "it moves just now (%s)", rv_run_state_name(state));
+    } else if (report->over[0] != '\0') {
+        pin(run, "it has spent what the version lets it: %s", report->over);
+    } else if (report->deadline_us != 0 && rv_now_us(rv_clock_system()) > report->deadline_us) {
+        pin(run, "limits.wall_ms of the version is over for it");
     } else {
         run->verdict = RV_DRY_SAFE;
     }
@@ -240,6 +246,8 @@ static void try_run(struct worker *worker, int at)
     } else if (image->parent == 0 && type != NULL &&
                !rv_manifest_handles(worker->dry->manifest, type)) {
         pin(run, "the version does not handle %.40s", type);
+    } else if (worker->untaken[at]) {
+        pin(run, "an update that it has not taken was checked by its own version");
     } else {
         if (rv_replay_image(image, run->run, worker->agents, &report, &err) == RV_OK) {
             judge(run, worker->states[at], &report);

@@ -6,7 +6,8 @@
  *   has it     it is on that version already
  *   safe       everything so far is the same, and it stands still: it may go on with the version
  *   pinned     nothing differs, but it stays on its own version: it moves just now, or the version
- *              does not handle its type of exception, would end it as failed, could not be tried
+ *              does not handle its type of exception, would end it as failed, could not be tried,
+ *              allows less than it has spent; or an update waits that its own version has checked
  *   diverges   the version does something else at a step that is over: it stays on its own version
  *
  * Pages of runs are shared out to threads, each with its own connection and its own compiled plan.

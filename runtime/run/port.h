@@ -150,6 +150,9 @@ struct rv_run_port {
     /* Whoever watches a replay is told of each entry, at once; may be NULL.  True: go on although
      * the arguments differ (for an entry that is the same, the answer does not matter). */
     bool (*taken)(void *self, const struct rv_run_taken *taken);
+    /* Likewise of what it has spent by then, and may spend; `steps` more it needs, or else it ends
+     * (0: it would ask a person).  May be NULL. */
+    void (*spent)(void *self, const struct rv_budget *budget, int64_t steps);
 };
 
 #endif

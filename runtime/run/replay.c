@@ -86,6 +86,15 @@ static json_t *difference_of(const struct rv_run_taken *taken)
     return out;
 }
 
+static void on_spent(void *self, const struct rv_budget *budget, int64_t steps)
+{
+    struct rv_replay_report *report = ((struct replay *)self)->report;
+    struct rv_error err = {.code = RV_OK};
+    bool within = rv_budget_check(budget, steps, 0, 0, 0, NULL, 0, &err) == RV_OK;
+    snprintf(report->over, sizeof report->over, "%s", within ? "" : err.message);
+    report->deadline_us = budget->wall_deadline_us;
+}
+
 static bool on_taken(void *self, const struct rv_run_taken *taken)
 {
     struct replay *replay = self;
@@ -408,7 +417,8 @@ static void begin(struct replay *replay, const struct rv_run_image *image, struc
                                         .child = port_child,
                                         .approval = port_approval,
                                         .signal = port_signal,
-                                        .taken = on_taken};
+                                        .taken = on_taken,
+                                        .spent = on_spent};
     char plan[2 * RV_HASH_BYTES + 1];
     rv_hash_hex(&image->plan_hash, plan);
     hash_text(replay, plan);

@@ -27,6 +27,8 @@ struct rv_replay_report {
     json_t *difference;
     json_t *next; /* of an open run: what it waits for or would do next {kind,name,args}; or NULL */
     enum rv_run_state end; /* what it ends as now; RV_RUN_STATE_COUNT: it does not end */
+    char over[256];        /* why it may not go on with what it has spent; "" it may */
+    int64_t deadline_us;   /* of its wall time by this version; 0 none */
     json_t *result;        /* {outcome, review} as computed now; NULL when it did not come so far */
     /* Of everything computed now: plan, each entry's kind, name and digest, end and result.  Equal
      * on two machines: they did the same, byte for byte. */

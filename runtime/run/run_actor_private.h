@@ -193,6 +193,7 @@ void run_write_end(struct run *run, const char *code, const char *format, ...) R
 bool run_canceled(struct run *run);
 /* Spends what a step has cost; the same for replayed and new steps: both stop at the same place. */
 void run_spend(struct run *run, const struct rv_step *step);
+void run_tell_spent(const struct run *run); /* whoever watches a replay */
 
 /* ---- run_ask.c ---- */
 

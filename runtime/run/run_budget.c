@@ -162,6 +162,7 @@ void run_budget_raise(struct run *run, const json_t *more)
         run->raised = json_array();
     }
     json_array_append(run->raised, (json_t *)(uintptr_t)more);
+    run_tell_spent(run);
 }
 
 /* ---- not enough ---- */

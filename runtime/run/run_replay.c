@@ -225,6 +225,14 @@ enum found run_recorded(struct rv_actor *self, struct run *run, int kind, const 
     return FOUND_STEP;
 }
 
+void run_tell_spent(const struct run *run)
+{
+    const struct rv_run_port *port = run->start.port;
+    if (port->spent != NULL) {
+        port->spent(port->self, &run->budget, run->overrun == OVERRUN_ASK ? 0 : 1);
+    }
+}
+
 void run_spend(struct run *run, const struct rv_step *step)
 {
     run->budget.steps_used++;
@@ -245,6 +253,7 @@ void run_spend(struct run *run, const struct rv_step *step)
     } else if (step->kind == RV_STEP_CHILD) {
         run_child_over(run, step);
     }
+    run_tell_spent(run);
 }
 
 /* ---- writing on ---- */

@@ -189,5 +189,41 @@ same "every change has its line" "$(ask "SELECT count(*) FROM agent_change WHERE
              AND body::jsonb->>'as' <> 'migrate'")"
 gives 0 "and the record is whole" reeve audit verify
 
+
+# what a run has spent, and what it was told, may be too much for a version that does the same
+spender() { # VERSION LIMITS [UPDATE]: an agent that has five entries when it waits
+    cat >"$state/spender.lua" <<LUA
+local agent = { name = "spender", version = "$1", handles = {}, uses = {}, limits = { $2 },
+  updates = { deliver = { type = "object", properties = { ${3:-n} = { type = "integer" } } } } }
+function agent.plan(ctx, input)
+  for i = 1, 3 do erp.get("invoice", i) end
+  ctx:signal("go", 600)
+  local update = ctx:update("deliver", 600)
+  ctx:reply(update, { ok = true })
+  ctx:publish("end", { ok = true })
+end
+return agent
+LUA
+}
+verdict() { # of the only open run, as the trial of the file finds it
+    reeve agent publish "$state/spender.lua" --dry-run --json >"$state/out" 2>"$state/err"
+    jq -r '.runs[0] | .verdict + ": " + (.why // "")' "$state/out"
+}
+spender 1 "steps = 40"
+gives 0 "an agent that may do much" reeve agent publish "$state/spender.lua"
+gives 0 "begins" reeve run start spender
+gives 0 "and waits" reeve run work
+spender 2 "steps = 3"
+same "too many steps" 'pinned: it has spent what the version lets it: budget "steps" is exhausted: 3 used, 1 asked, limit 3' "$(verdict)"
+spender 2 "steps = 40, calls = 2"
+same "too many calls" 'pinned: it has spent what the version lets it: budget "calls" is exhausted: 3 used, 0 asked, limit 2' "$(verdict)"
+spender 2 "steps = 40, wall_ms = 1"
+same "too long" "pinned: limits.wall_ms of the version is over for it" "$(verdict)"
+spender 2 "steps = 40, calls = 3"
+same "enough" "safe: " "$(verdict)"
+run=$(ask "SELECT 'r_' || id FROM run WHERE agent = 'spender'")
+gives 0 "an update that it does not take yet" reeve run update "$run" deliver --body '{"n":5}'
+spender 2 "steps = 40" day
+same "was checked by its own version" "pinned: an update that it has not taken was checked by its own version" "$(verdict)"
 [ "$failures" = 0 ] || echo "$failures checks failed"
 [ "$failures" = 0 ]

@@ -125,7 +125,9 @@ SELECT r.id, r.plan_hash FROM run r
 
 -- name: runs_dry_heads
 -- params: tenant int4, runs int8[]
-SELECT r.id, r.status, r.agent, i.input, r.created_at, r.depth, coalesce(r.parent, 0), i.budget
+SELECT r.id, r.status, r.agent, i.input, r.created_at, r.depth, coalesce(r.parent, 0), i.budget,
+       EXISTS (SELECT FROM run_update u JOIN run_signal s ON s.tenant_id = $1 AND s.run_id = r.id AND s.id = u.signal
+                WHERE u.tenant_id = $1 AND u.run_id = r.id AND s.consumed_seq IS NULL)
   FROM unnest($2::int8[]) AS q(id)
   JOIN run r ON r.tenant_id = $1 AND r.id = q.id
  CROSS JOIN LATERAL run_given($1, r.id, r.input) AS i

@@ -157,6 +157,11 @@ static void take_body(struct line_hearer *hearer)
     unlink_hearer(hearer);
     append_hearer(hearer);
     line->options.received(line->options.data, hearer->body, length);
+    if (hearer->room > FIRST_BODY_BYTES) { /* who is silent again holds little */
+        rv_free(hearer->body);
+        hearer->body = NULL;
+        hearer->room = 0;
+    }
 }
 
 static void heard(void *data)

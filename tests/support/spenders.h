@@ -4,9 +4,10 @@
  *
  *   crowd    plans drawn from a seed: each asks, reads, notes, thinks, posts, starts, awaits and
  *            hands over far beyond its limits of steps, calls, tokens, money, risk, children and
- * depth; six agents with other limits, which stop or go on without family   one run gives
- * `children` of them, all open at once, what it may spend in all The program is killed (SIGKILL)
- * and started again while they are at it, `kills` times.
+ *            depth; six agents with other limits, which stop or go on without
+ *   family   one run gives `children` of them, all open at once, what it may spend in all
+ *
+ * The program is killed (SIGKILL) and started again while they are at it, `kills` times.
  */
 #ifndef REEVE_TESTS_SUPPORT_SPENDERS_H
 #define REEVE_TESTS_SUPPORT_SPENDERS_H

@@ -1,7 +1,7 @@
 /* actor_life_test.c -- what ends with a life: children, timers, monitors, answers that are owed;
  * and what a drain waits for. */
 #include "runtime/actor/actor_private.h"
-#include "runtime/base/log.h"
+#include "tests/support/actor_world.h"
 #include "tests/support/test.h"
 
 #include <string.h>
@@ -9,9 +9,7 @@
 enum { WORK = RV_MESSAGE_USER, FAIL, LEAVE, MONITOR, DEMONITOR, CALL, DEEPER, ARM, CANCEL };
 
 struct world {
-    struct rv_clock_virtual clock;
-    struct rv_loop *loop;
-    struct rv_actors *actors;
+    struct actor_world base;
     int ticks, downs, works, answers, depth;
     enum rv_code last_code, spawn_code;
 };
@@ -119,17 +117,23 @@ static const struct rv_behavior behavior = {.name = "one",
 
 static void world_make(struct world *world)
 {
-    rv_log_level(RV_LOG_SILENT);
-    *world = (struct world){.ticks = 0};
-    rv_clock_virtual_init(&world->clock, INT64_C(1700000000000000));
-    world->loop = rv_loop_create(&world->clock.clock);
-    world->actors = rv_actors_create(&world->loop, 1, 7);
+    memset(world, 0, sizeof *world);
+    actor_world_make(&world->base, 1);
 }
 
 static void world_end(struct world *world)
 {
-    rv_actors_destroy(world->actors);
-    rv_loop_destroy(world->loop);
+    actor_world_end(&world->base);
+}
+
+static void settle(struct world *world)
+{
+    actor_world_settle(&world->base);
+}
+
+static void pass(struct world *world, int64_t ms)
+{
+    actor_world_pass(&world->base, ms);
 }
 
 static struct rv_ref make(struct world *world, struct rv_spawn spawn, struct one argument)
@@ -140,43 +144,24 @@ static struct rv_ref make(struct world *world, struct rv_spawn spawn, struct one
     spawn.behavior = &behavior;
     spawn.argument = &argument;
     spawn.argument_bytes = sizeof argument;
-    ck_assert_int_eq(rv_actors_spawn(world->actors, 0, &spawn, &ref, &err), RV_OK);
+    ck_assert_int_eq(rv_actors_spawn(world->base.actors, 0, &spawn, &ref, &err), RV_OK);
     return ref;
-}
-
-static void settle(struct world *world)
-{
-    while (rv_actors_step(world->actors, 0)) {
-    }
 }
 
 static void tell(struct world *world, struct rv_ref to, uint32_t kind, uint64_t number)
 {
-    struct rv_message message = rv_message_of(kind);
-    message.body.numbers[0] = (int64_t)number;
-    rv_actors_send(world->actors, to, &message);
-    settle(world);
-}
-
-static void pass(struct world *world, int64_t ms)
-{
-    world->clock.time_us += ms * 1000;
-    rv_actors_fire_due(world->actors, 0);
+    actor_world_post(&world->base, to, kind, (int64_t)number);
     settle(world);
 }
 
 static int64_t live(struct world *world)
 {
-    struct rv_actor_stats stats;
-    rv_actors_stats(world->actors, 0, &stats);
-    return stats.live;
+    return actor_world_stats(&world->base, 0).live;
 }
 
 static int64_t dead(struct world *world)
 {
-    struct rv_actor_stats stats;
-    rv_actors_stats(world->actors, 0, &stats);
-    return stats.dead;
+    return actor_world_stats(&world->base, 0).dead;
 }
 
 TEST(who_ends_has_no_more_children)
@@ -187,7 +172,7 @@ TEST(who_ends_has_no_more_children)
     tell(&world, parent, LEAVE, 0);
     ck_assert_int_eq(world.spawn_code, RV_UNAVAILABLE);
     ck_assert_int_eq(live(&world), 0);
-    ck_assert_int_eq(rv_actors_next_deadline_us(world.actors, 0), INT64_MAX);
+    ck_assert_int_eq(rv_actors_next_deadline_us(world.base.actors, 0), INT64_MAX);
 
     parent = make(&world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE},
                   (struct one){.bears_in_stop = true});
@@ -230,17 +215,17 @@ TEST(timers_end_with_the_life_that_armed_them)
         pass(&world, 100);
     }
     ck_assert_int_eq(world.ticks, 10);
-    ck_assert_int_eq(world.actors->cores[0].alarm_count, 1);
+    ck_assert_int_eq(world.base.actors->cores[0].alarm_count, 1);
 
     /* one that was due already, and waits behind the failure */
     ticker = make(&world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE}, (struct one){0});
     tell(&world, ticker, ARM, 3);
     world.ticks = 0;
     struct rv_message fail = rv_message_of(FAIL);
-    world.clock.time_us += 3000;
-    rv_actors_send(world.actors, ticker, &fail);
-    struct rv_actor *actor = core_find(&world.actors->cores[0], ticker);
-    core_fire_due(&world.actors->cores[0]);
+    world.base.clock.time_us += 3000;
+    rv_actors_send(world.base.actors, ticker, &fail);
+    struct rv_actor *actor = core_find(&world.base.actors->cores[0], ticker);
+    core_fire_due(&world.base.actors->cores[0]);
     struct rv_error err = {.code = RV_INVALID};
     actor_failed(actor, &err);
     pass(&world, 100);
@@ -259,7 +244,7 @@ TEST(a_timer_is_canceled_until_it_is_heard)
     for (int i = 0; i < 64; i++) {
         tell(&world, one, CANCEL, 0); /* one of them each time */
     }
-    ck_assert_int_eq(rv_actors_next_deadline_us(world.actors, 0), INT64_MAX);
+    ck_assert_int_eq(rv_actors_next_deadline_us(world.base.actors, 0), INT64_MAX);
     pass(&world, 100);
     ck_assert_int_eq(world.ticks, 0);
     for (int64_t ms = 1; ms <= 64; ms++) {
@@ -284,11 +269,11 @@ TEST(tens_of_thousands_of_timers)
         tell(&world, one, ARM, (uint64_t)(i * INT64_C(7919) % SPAN_MS + 1));
         tell(&world, other, ARM, (uint64_t)(i * INT64_C(104729) % SPAN_MS + 1));
     }
-    ck_assert_int_eq(world.actors->cores[0].alarm_count, 2 * TIMERS);
+    ck_assert_int_eq(world.base.actors->cores[0].alarm_count, 2 * TIMERS);
     for (int i = 0; i < CANCELED; i++) {
         tell(&world, one, CANCEL, 0);
     }
-    ck_assert_int_eq(world.actors->cores[0].alarm_count, 2 * TIMERS - CANCELED);
+    ck_assert_int_eq(world.base.actors->cores[0].alarm_count, 2 * TIMERS - CANCELED);
     int before = 0;
     for (int ms = 0; ms < SPAN_MS; ms++) {
         pass(&world, 1);
@@ -315,7 +300,7 @@ TEST(an_actor_that_fails_often_has_one_look_at_its_idleness)
         tell(&world, one, WORK, 0);
     }
     ck_assert_int_eq(world.works, 200);
-    ck_assert_int_eq(world.actors->cores[0].alarm_count, 1);
+    ck_assert_int_eq(world.base.actors->cores[0].alarm_count, 1);
     pass(&world, 61000);
     ck_assert_int_eq(live(&world), 0);
     world_end(&world);
@@ -331,7 +316,7 @@ TEST(who_watched_and_is_gone_is_forgotten)
         tell(&world, watcher, MONITOR, target.id);
         tell(&world, watcher, LEAVE, 0);
     }
-    struct rv_actor *actor = core_find(&world.actors->cores[0], target);
+    struct rv_actor *actor = core_find(&world.base.actors->cores[0], target);
     ck_assert_ptr_null(actor->extra->watchers);
     tell(&world, target, LEAVE, 0);
     ck_assert_int_eq(dead(&world), 0);
@@ -379,9 +364,9 @@ TEST(a_down_that_crossed_the_end_of_its_monitor_is_not_heard)
     struct rv_ref watcher = make(&world, (struct rv_spawn){0}, (struct one){0});
     struct rv_ref target = make(&world, (struct rv_spawn){0}, (struct one){0});
     tell(&world, watcher, MONITOR, target.id);
-    actor_end(core_find(&world.actors->cores[0], target),
+    actor_end(core_find(&world.base.actors->cores[0], target),
               RV_EXIT_KILLED); /* its word is sent ... */
-    struct rv_actor *actor = core_find(&world.actors->cores[0], watcher);
+    struct rv_actor *actor = core_find(&world.base.actors->cores[0], watcher);
     rv_actor_demonitor(actor, target); /* ... and not yet there */
     settle(&world);
     ck_assert_int_eq(world.downs, 0);
@@ -439,20 +424,20 @@ static void drain_during_back_off(int64_t timeout_ms, int works)
     struct rv_ref one =
         make(&world, (struct rv_spawn){.restart = RV_RESTART_ON_FAILURE}, (struct one){0});
     struct rv_message fail = rv_message_of(FAIL);
-    rv_actors_send(world.actors, one, &fail);
+    rv_actors_send(world.base.actors, one, &fail);
     for (int i = 0; i < 10; i++) {
         struct rv_message work = rv_message_of(WORK);
-        rv_actors_send(world.actors, one, &work);
+        rv_actors_send(world.base.actors, one, &work);
     }
     settle(&world);
-    rv_actors_drain(world.actors, timeout_ms, note_drained, &drained);
+    rv_actors_drain(world.base.actors, timeout_ms, note_drained, &drained);
     for (int i = 0; i < 1000 && !drained; i++) {
-        rv_loop_run_once(world.loop, 0);
-        int64_t next_us = rv_actors_next_deadline_us(world.actors, 0);
-        if (next_us != INT64_MAX && next_us > rv_mono_us(&world.clock.clock)) {
-            world.clock.time_us += next_us - rv_mono_us(&world.clock.clock);
+        rv_loop_run_once(world.base.loops[0], 0);
+        int64_t next_us = rv_actors_next_deadline_us(world.base.actors, 0);
+        if (next_us != INT64_MAX && next_us > rv_mono_us(&world.base.clock.clock)) {
+            world.base.clock.time_us += next_us - rv_mono_us(&world.base.clock.clock);
         }
-        rv_actors_fire_due(world.actors, 0);
+        rv_actors_fire_due(world.base.actors, 0);
     }
     ck_assert(drained);
     ck_assert_int_eq(world.works, works);

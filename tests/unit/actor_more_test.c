@@ -2,7 +2,7 @@
  * are passed on, and the messages of one trace. */
 #include "runtime/actor/trace.h"
 #include "runtime/base/check.h"
-#include "runtime/base/log.h"
+#include "tests/support/actor_world.h"
 #include "tests/support/test.h"
 
 #include <stdio.h>
@@ -13,9 +13,7 @@ enum { WORK = RV_MESSAGE_USER, PEER, FAIL, LEAVE, LINK, UNLINK, CLOSE, OPEN, OPE
 enum { NOTES_MAX = 4096 };
 
 struct world {
-    struct rv_clock_virtual clock;
-    struct rv_loop *loop;
-    struct rv_actors *actors;
+    struct actor_world base;
     char notes[NOTES_MAX]; /* a letter for what happened */
     int count;
     enum rv_code last_code;
@@ -126,17 +124,23 @@ static const struct rv_behavior behavior = {.name = "one",
 
 static void world_make(struct world *world)
 {
-    rv_log_level(RV_LOG_SILENT);
-    *world = (struct world){.count = 0};
-    rv_clock_virtual_init(&world->clock, INT64_C(1700000000000000));
-    world->loop = rv_loop_create(&world->clock.clock);
-    world->actors = rv_actors_create(&world->loop, 1, 7);
+    memset(world, 0, sizeof *world);
+    actor_world_make(&world->base, 1);
 }
 
 static void world_end(struct world *world)
 {
-    rv_actors_destroy(world->actors);
-    rv_loop_destroy(world->loop);
+    actor_world_end(&world->base);
+}
+
+static void settle(struct world *world)
+{
+    actor_world_settle(&world->base);
+}
+
+static void pass_time(struct world *world, int64_t ms)
+{
+    actor_world_pass(&world->base, ms);
 }
 
 static struct rv_ref make(struct world *world, struct rv_spawn spawn, struct one one)
@@ -147,30 +151,13 @@ static struct rv_ref make(struct world *world, struct rv_spawn spawn, struct one
     spawn.behavior = &behavior;
     spawn.argument = &one;
     spawn.argument_bytes = sizeof one;
-    ck_assert_int_eq(rv_actors_spawn(world->actors, 0, &spawn, &ref, &err), RV_OK);
+    ck_assert_int_eq(rv_actors_spawn(world->base.actors, 0, &spawn, &ref, &err), RV_OK);
     return ref;
 }
 
 static void send(struct world *world, struct rv_ref to, uint32_t kind, int64_t number)
 {
-    struct rv_message message = rv_message_of(kind);
-    message.body.numbers[0] = number;
-    rv_actors_send(world->actors, to, &message);
-}
-
-static void settle(struct world *world)
-{
-    for (int i = 0; i < 10; i++) {
-        while (rv_actors_step(world->actors, 0)) {
-        }
-    }
-}
-
-static void pass_time(struct world *world, int64_t ms)
-{
-    world->clock.time_us += ms * 1000;
-    rv_actors_fire_due(world->actors, 0);
-    settle(world);
+    actor_world_post(&world->base, to, kind, number);
 }
 
 static int times(const struct world *world, char letter)
@@ -198,7 +185,7 @@ static void keep_busy(struct world *world, enum rv_class class, char letter, int
 static void run(struct world *world, int notes)
 {
     while (world->count < notes) {
-        rv_loop_run_once(world->loop, 0);
+        rv_loop_run_once(world->base.loops[0], 0);
     }
 }
 
@@ -254,7 +241,7 @@ TEST(who_is_told_to_end_does_not_wait_behind_the_work_of_its_tenant)
         send(&world, refs[i], WORK, 0);
     }
     struct rv_message end = {.kind = RV_MESSAGE_STOP};
-    rv_actors_send(world.actors, refs[99], &end);
+    rv_actors_send(world.base.actors, refs[99], &end);
     run(&world, 100);
     ck_assert_str_eq(world.notes + world.count - 3, "BBB");
     ck_assert_int_eq(memcmp(world.notes, ".IB", 3), 0);
@@ -270,13 +257,13 @@ TEST(who_waits_for_its_restart_ends_at_once_when_told_to)
     send(&world, ref, FAIL, 0);
     settle(&world);
     struct rv_message end = {.kind = RV_MESSAGE_STOP};
-    rv_actors_send(world.actors, ref, &end);
+    rv_actors_send(world.base.actors, ref, &end);
     settle(&world);
     struct rv_actor_stats stats;
-    rv_actors_stats(world.actors, 0, &stats);
+    rv_actors_stats(world.base.actors, 0, &stats);
     ck_assert_int_eq(stats.live, 0);
     pass_time(&world, 10000);
-    rv_actors_stats(world.actors, 0, &stats);
+    rv_actors_stats(world.base.actors, 0, &stats);
     ck_assert_int_eq(stats.restarts, 0);
     world_end(&world);
 }
@@ -416,7 +403,7 @@ TEST(a_stash_is_bounded_and_does_what_its_owner_declared)
         settle(&world);
         ck_assert_str_eq(world.notes, cases[i].after);
         struct rv_actor_stats stats;
-        rv_actors_stats(world.actors, 0, &stats);
+        rv_actors_stats(world.base.actors, 0, &stats);
         ck_assert_int_eq(stats.dead, cases[i].overflow == RV_OVERFLOW_SPILL ? 0 : 2);
         world_end(&world);
     }
@@ -460,10 +447,12 @@ TEST(a_call_has_no_longer_than_the_call_that_it_serves)
     send(&world, asks, ASK, (int64_t)middle.id); /* 50 ms; it would ask for 10 s itself */
     settle(&world);
     world.last_code = RV_OK;
-    ck_assert_int_le(rv_actors_next_deadline_us(world.actors, 0), world.clock.time_us + 50000);
+    ck_assert_int_le(rv_actors_next_deadline_us(world.base.actors, 0),
+                     world.base.clock.time_us + 50000);
     pass_time(&world, 51);
     ck_assert_int_eq(world.last_code, RV_TIMEOUT);
-    ck_assert_int_eq(rv_actors_next_deadline_us(world.actors, 0), INT64_MAX); /* both have ended */
+    ck_assert_int_eq(rv_actors_next_deadline_us(world.base.actors, 0),
+                     INT64_MAX); /* both have ended */
     world_end(&world);
 }
 
@@ -475,16 +464,16 @@ TEST(the_messages_of_one_trace_are_noted_and_only_those)
     static const struct rv_trace other = {1, 2};
     struct world world;
     world_make(&world);
-    rv_actors_trace(world.actors);
+    rv_actors_trace(world.base.actors);
     struct rv_ref b = make(&world, (struct rv_spawn){0}, (struct one){.letter = 'b'});
     struct rv_ref a = make(&world, (struct rv_spawn){0}, (struct one){.letter = 'a', .peer = b});
     for (int i = 0; i < 3; i++) {
         struct rv_message work = rv_message_of(WORK);
         work.trace = i == 0 ? mine : i == 1 ? other : (struct rv_trace){0, 0};
-        rv_actors_send(world.actors, a, &work);
+        rv_actors_send(world.base.actors, a, &work);
     }
     settle(&world);
-    struct rv_trace_view *view = rv_actors_trace_view(world.actors, 0, mine);
+    struct rv_trace_view *view = rv_actors_trace_view(world.base.actors, 0, mine);
     ck_assert_int_eq(view->count, 2); /* to a, and what a sent while it had it in hand */
     ck_assert_uint_eq(view->messages[0].to.id, a.id);
     ck_assert_uint_eq(view->messages[1].from.id, a.id);
@@ -495,15 +484,16 @@ TEST(the_messages_of_one_trace_are_noted_and_only_those)
     for (int i = 0; i < RV_TRACE_RECENT + 10; i++) { /* neighbours are busy */
         struct rv_message work = rv_message_of(WORK);
         work.trace = other;
-        rv_actors_send(world.actors, b, &work);
+        rv_actors_send(world.base.actors, b, &work);
         world.count = 0;
         settle(&world);
     }
     struct rv_message late = rv_message_of(WORK);
     late.trace = mine;
-    rv_actors_send(world.actors, (struct rv_ref){b.id + 1000}, &late);
+    rv_actors_send(world.base.actors, (struct rv_ref){b.id + 1000}, &late);
     settle(&world);
-    view = rv_actors_trace_view(world.actors, 0, mine); /* it is looked at: nothing pushes it out */
+    view = rv_actors_trace_view(world.base.actors, 0,
+                                mine); /* it is looked at: nothing pushes it out */
     ck_assert_int_eq(view->count, 3);
     ck_assert(view->messages[2].dead);
     ck_assert_str_eq(view->messages[2].what, "no such actor");

@@ -2,7 +2,7 @@
  * what they lose, who hears of it, and how they end without a new life. */
 #include "runtime/actor/actor_private.h"
 #include "runtime/actor/view.h"
-#include "runtime/base/log.h"
+#include "tests/support/actor_world.h"
 #include "tests/support/test.h"
 
 #include <string.h>
@@ -12,10 +12,7 @@ enum { WORK = RV_MESSAGE_USER, LEAVE, STASH, MONITOR, LINK, CALL, BEAR, FAIL };
 enum { IDLE_MS = 100 };
 
 struct world {
-    struct rv_clock_virtual clock;
-    struct rv_loop *loops[2];
-    struct rv_actors *actors;
-    int cores;
+    struct actor_world base;
     int starts, stops, works, downs, exits, answers;
     int64_t last;           /* number of the last WORK; each is one more than the one before */
     int64_t wrong;          /* those that were not */
@@ -131,21 +128,23 @@ static const struct rv_behavior behavior = {.name = "one",
 
 static void world_make(struct world *world, int cores)
 {
-    rv_log_level(RV_LOG_SILENT);
-    *world = (struct world){.cores = cores};
-    rv_clock_virtual_init(&world->clock, INT64_C(1700000000000000));
-    for (int i = 0; i < cores; i++) {
-        world->loops[i] = rv_loop_create(&world->clock.clock);
-    }
-    world->actors = rv_actors_create(world->loops, cores, 7);
+    memset(world, 0, sizeof *world);
+    actor_world_make(&world->base, cores);
 }
 
 static void world_end(struct world *world)
 {
-    rv_actors_destroy(world->actors);
-    for (int i = 0; i < world->cores; i++) {
-        rv_loop_destroy(world->loops[i]);
-    }
+    actor_world_end(&world->base);
+}
+
+static void settle(struct world *world)
+{
+    actor_world_settle(&world->base);
+}
+
+static void pass(struct world *world, int64_t ms)
+{
+    actor_world_pass(&world->base, ms);
 }
 
 static struct rv_ref make_on(struct world *world, int core, struct rv_spawn spawn)
@@ -156,7 +155,7 @@ static struct rv_ref make_on(struct world *world, int core, struct rv_spawn spaw
     spawn.behavior = &behavior;
     spawn.argument = &argument;
     spawn.argument_bytes = sizeof argument;
-    ck_assert_int_eq(rv_actors_spawn(world->actors, core, &spawn, &ref, &err), RV_OK);
+    ck_assert_int_eq(rv_actors_spawn(world->base.actors, core, &spawn, &ref, &err), RV_OK);
     memset(&argument, 0xA5, sizeof argument); /* theirs was copied */
     return ref;
 }
@@ -172,21 +171,9 @@ static struct rv_ref make(struct world *world, struct rv_spawn spawn)
     return make_on(world, 0, spawn);
 }
 
-static void settle(struct world *world)
-{
-    for (bool some = true; some;) {
-        some = false;
-        for (int i = 0; i < world->cores; i++) {
-            some |= rv_actors_step(world->actors, i);
-        }
-    }
-}
-
 static void post(struct world *world, struct rv_ref to, uint32_t kind, uint64_t number)
 {
-    struct rv_message message = rv_message_of(kind);
-    message.body.numbers[0] = (int64_t)number;
-    rv_actors_send(world->actors, to, &message);
+    actor_world_post(&world->base, to, kind, (int64_t)number);
 }
 
 static void tell(struct world *world, struct rv_ref to, uint32_t kind, uint64_t number)
@@ -195,25 +182,14 @@ static void tell(struct world *world, struct rv_ref to, uint32_t kind, uint64_t 
     settle(world);
 }
 
-static void pass(struct world *world, int64_t ms)
-{
-    world->clock.time_us += ms * 1000;
-    for (int i = 0; i < world->cores; i++) {
-        rv_actors_fire_due(world->actors, i);
-    }
-    settle(world);
-}
-
 static struct rv_actor_stats stats(struct world *world)
 {
-    struct rv_actor_stats out;
-    rv_actors_stats(world->actors, 0, &out);
-    return out;
+    return actor_world_stats(&world->base, 0);
 }
 
 static bool is_passive(struct world *world, struct rv_ref ref)
 {
-    struct rv_core_view *view = rv_actors_view(world->actors, 0);
+    struct rv_core_view *view = rv_actors_view(world->base.actors, 0);
     bool is = false;
     for (int i = 0; i < view->actor_count; i++) {
         is |= rv_ref_is(view->actors[i].ref, ref) && view->actors[i].passivated;
@@ -241,8 +217,9 @@ TEST(a_message_begins_its_next_life)
     ck_assert_int_eq(world.downs, 0);
     ck_assert_int_eq(world.exits, 1); /* a link is of one life, a monitor of one actor */
     ck_assert_int_eq(world.last_down, RV_EXIT_PASSIVATED);
-    ck_assert_int_eq(rv_actors_next_deadline_us(world.actors, 0), INT64_MAX); /* it costs no time */
-    ck_assert(rv_ref_is(rv_actors_find(world.actors, "it"), it));
+    ck_assert_int_eq(rv_actors_next_deadline_us(world.base.actors, 0),
+                     INT64_MAX); /* it costs no time */
+    ck_assert(rv_ref_is(rv_actors_find(world.base.actors, "it"), it));
     tell(&world, it, WORK, 2);
     ck_assert(!is_passive(&world, it));
     ck_assert_int_eq(world.starts, 4);
@@ -409,11 +386,11 @@ TEST(a_drain_hears_its_messages_and_begins_no_life_without)
     make(&world, passive());
     pass(&world, 2 * IDLE_MS);
     post(&world, one, WORK, 1);
-    rv_actors_drain(world.actors, 5000, note_drained, &drained);
+    rv_actors_drain(world.base.actors, 5000, note_drained, &drained);
     for (int i = 0; i < 1000 && !drained; i++) {
-        rv_loop_run_once(world.loops[0], 0);
-        world.clock.time_us += 1000;
-        rv_actors_fire_due(world.actors, 0);
+        rv_loop_run_once(world.base.loops[0], 0);
+        world.base.clock.time_us += 1000;
+        rv_actors_fire_due(world.base.actors, 0);
     }
     ck_assert(drained);
     ck_assert_int_eq(world.works, 1);
@@ -432,7 +409,7 @@ TEST(a_link_with_one_that_is_passivated_holds)
     pass(&world, 2 * IDLE_MS);
     tell(&world, linked, LINK, it.id); /* with one that has no life: it holds for the next */
     ck_assert(is_passive(&world, it));
-    actor_end(core_find(&world.actors->cores[0], linked), RV_EXIT_FAILED);
+    actor_end(core_find(&world.base.actors->cores[0], linked), RV_EXIT_FAILED);
     settle(&world);
     ck_assert_int_eq(stats(&world).live, 0); /* as linked actors do */
     world_end(&world);
@@ -475,7 +452,7 @@ TEST(whatever_the_pauses_each_message_is_heard_once_and_in_order)
             switch (rv_random_below(&random, 5)) {
             case 0: pass(&world, (int64_t)rv_random_below(&random, 3 * IDLE_MS)); break;
             case 1: post(&world, it, LEAVE, 0); break;
-            case 2: rv_actors_step(world.actors, 0); break;
+            case 2: rv_actors_step(world.base.actors, 0); break;
             default: post(&world, it, WORK, (uint64_t)++sent); break;
             }
         }
